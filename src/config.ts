@@ -1,0 +1,194 @@
+import * as v from "valibot";
+
+/** Every option of the relay, on one page. The JSON Schema (`wochit-relay schema`) is made from this file. */
+
+const DURATION = /^(0|[1-9]\d*)(ms|s|m|h|d)$/;
+const SIZE = /^(0|[1-9]\d*)(B|KiB|MiB|GiB|TiB)?$/;
+const UNIT = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 } as const;
+const SIZE_UNIT = { B: 1, KiB: 2 ** 10, MiB: 2 ** 20, GiB: 2 ** 30, TiB: 2 ** 40 } as const;
+
+const duration = v.pipe(
+  v.string(),
+  v.regex(DURATION, 'a duration is a string like "500ms", "15s", "5m", "24h" or "90d"'),
+  v.transform((text) => {
+    const [, count, unit] = DURATION.exec(text)!;
+    return Number(count) * UNIT[unit as keyof typeof UNIT];
+  }),
+);
+
+const size = v.pipe(
+  v.union(
+    [v.pipe(v.number(), v.integer(), v.minValue(0)), v.pipe(v.string(), v.regex(SIZE))],
+    'a size is a number of bytes or a string like "256KiB", "5MiB" or "10GiB"',
+  ),
+  v.transform((given) => {
+    if (typeof given === "number") return given;
+    const [, count, unit] = SIZE.exec(given)!;
+    return Number(count) * SIZE_UNIT[(unit ?? "B") as keyof typeof SIZE_UNIT];
+  }),
+);
+
+const secret = v.union(
+  [
+    v.pipe(v.string(), v.nonEmpty()),
+    v.strictObject({ env: v.pipe(v.string(), v.nonEmpty()) }),
+    v.strictObject({ file: v.pipe(v.string(), v.nonEmpty()) }),
+    v.strictObject({ credential: v.pipe(v.string(), v.nonEmpty()) }),
+  ],
+  'a secret is a string, {"env": "NAME"}, {"file": "PATH"} or {"credential": "NAME"}',
+);
+const secrets = v.union(
+  [secret, v.pipe(v.array(secret), v.minLength(1))],
+  'a secret is a string, {"env": "NAME"}, {"file": "PATH"} or {"credential": "NAME"}, or a list of these',
+);
+
+const count = v.pipe(v.number(), v.integer(), v.minValue(1));
+const text = v.pipe(v.string(), v.nonEmpty());
+const privateAddresses = v.union([v.boolean(), v.array(text)], "true, false, or a list of CIDRs and host names");
+const httpUrl = v.pipe(
+  v.string(),
+  v.check((given) => URL.canParse(given) && /^https?:$/.test(new URL(given).protocol), "an http:// or https:// URL"),
+);
+
+const server = v.strictObject({
+  listen: v.optional(text, "0.0.0.0:8080"),
+  publicUrl: v.optional(v.nullable(httpUrl), null),
+  tls: v.optional(v.nullable(v.strictObject({ cert: text, key: text })), null),
+  trustedProxies: v.optional(v.array(text), []),
+});
+
+/** The provider's published senders (provider.md, "Facts that shape the design"). */
+export const PROVIDER_ADDRESSES = ["54.81.68.237", "54.147.58.230", "52.1.193.159", "18.204.107.61", "100.25.120.71"];
+
+const receive = v.strictObject({
+  path: v.optional(v.pipe(v.string(), v.regex(/^(\/[\w.~-]+)+$/, "a path like /webhooks/wochit")), "/webhooks/wochit"),
+  allowFrom: v.optional(
+    v.union([v.literal("any"), v.pipe(v.array(text), v.minLength(1))], 'a list of addresses and CIDRs, or "any"'),
+    PROVIDER_ADDRESSES,
+  ),
+  mode: v.optional(v.picklist(["enforce", "observe"]), "enforce"),
+  token: v.optional(v.nullable(secrets), null),
+  maxBody: v.optional(size, "1MiB"),
+  dedupeWindow: v.optional(duration, "10m"),
+  keepRefused: v.optional(size, "64MiB"),
+});
+
+const localTarget = v.strictObject({ type: v.literal("local"), dir: v.optional(text) });
+const s3Target = v.strictObject({
+  type: v.literal("s3"),
+  bucket: text,
+  region: v.optional(text),
+  endpoint: v.optional(httpUrl),
+  prefix: v.optional(v.string(), ""),
+  pathStyle: v.optional(v.boolean()),
+  accessKeyId: v.optional(secret),
+  secretAccessKey: v.optional(secret),
+  sessionToken: v.optional(secret),
+  ca: v.optional(text),
+  storageClass: v.optional(text),
+  serverSideEncryption: v.optional(text),
+  cacheControl: v.optional(text),
+});
+
+const KEY_PART = /^[a-z0-9_.-]*$/;
+const keyTemplate = v.pipe(
+  v.string(),
+  v.check((given) => given.includes("{videoId}") && given.includes("{kind}"), "must hold {videoId} and {kind}"),
+  v.check(
+    (given) =>
+      given
+        .replace(/\{(videoId|kind|ext)\}/g, "")
+        .split("/")
+        .every((part) => KEY_PART.test(part)) &&
+      given.split("/").every((part) => part !== "" && !/^\.+$/.test(part) && !part.startsWith(".")),
+    "may hold {videoId}, {kind}, {ext}, slashes between names, and the characters a-z 0-9 _ . -",
+  ),
+);
+
+const mirror = v.strictObject({
+  enabled: v.optional(v.boolean(), true),
+  target: v.optional(v.variant("type", [localTarget, s3Target]), { type: "local" }),
+  publicBaseUrl: v.optional(v.nullable(httpUrl), null),
+  links: v.optional(v.picklist(["signed", "open"]), "signed"),
+  key: v.optional(keyTemplate, "{videoId}/{kind}{ext}"),
+  linkLifetime: v.optional(duration, "24h"),
+  maxSize: v.optional(size, "20GiB"),
+  concurrency: v.optional(count, 4),
+  minFreeDisk: v.optional(size, "1GiB"),
+  allowPrivateAddresses: v.optional(privateAddresses, false),
+  onDelete: v.optional(v.picklist(["keep", "delete"]), "keep"),
+  deleteAfter: v.optional(duration, "7d"),
+});
+
+const RETRY = ["5s", "30s", "2m", "10m", "30m", "1h", "2h", "4h", "8h", "12h", "24h", "24h"];
+
+const endpoint = v.strictObject({
+  id: v.pipe(v.string(), v.regex(/^[a-z0-9][a-z0-9_-]{0,63}$/, "1 to 64 of a-z 0-9 _ -, beginning with one of a-z 0-9")),
+  url: httpUrl,
+  secret: secrets,
+  events: v.optional(v.pipe(v.array(text), v.minLength(1)), ["*"]),
+  body: v.optional(v.picklist(["enriched", "verbatim"]), "enriched"),
+  send: v.optional(v.picklist(["after-mirror", "immediately"])),
+  maxWait: v.optional(duration, "1h"),
+  order: v.optional(v.picklist(["video", "none"]), "video"),
+  laneHold: v.optional(duration, "6h"),
+  headers: v.optional(v.record(v.string(), v.string()), {}),
+  timeout: v.optional(duration, "15s"),
+  concurrency: v.optional(count, 8),
+  ratePerSecond: v.optional(v.nullable(v.pipe(v.number(), v.gtValue(0))), null),
+  retry: v.optional(v.array(duration), RETRY),
+  allowPrivateAddresses: v.optional(privateAddresses, true),
+});
+
+const admin = v.strictObject({
+  listen: v.optional(text, "127.0.0.1:8081"),
+  token: v.optional(v.nullable(secret), null),
+});
+const retention = v.strictObject({ bodies: v.optional(duration, "90d"), attempts: v.optional(duration, "30d") });
+const backup = v.strictObject({
+  every: v.optional(duration, "6h"),
+  keep: v.optional(count, 28),
+  to: v.optional(v.picklist(["dir", "target"]), "dir"),
+  dir: v.optional(text),
+});
+const log = v.strictObject({
+  level: v.optional(v.picklist(["debug", "info", "warn", "error"]), "info"),
+  format: v.optional(v.picklist(["auto", "json", "pretty"]), "auto"),
+});
+
+/** The config file. A part that is left out takes its defaults. */
+export const configSchema = v.strictObject({
+  $schema: v.optional(v.string()),
+  dataDir: v.optional(text),
+  server: v.optional(server, {}),
+  receive: v.optional(receive, {}),
+  mirror: v.optional(mirror, {}),
+  endpoints: v.optional(v.array(endpoint), []),
+  admin: v.optional(admin, {}),
+  retention: v.optional(retention, {}),
+  backup: v.optional(v.nullable(backup), null),
+  log: v.optional(log, {}),
+});
+
+/** What a config file may say. */
+export type ConfigInput = v.InferInput<typeof configSchema>;
+type Parsed = v.InferOutput<typeof configSchema>;
+type ParsedEndpoint = Parsed["endpoints"][number];
+
+/** An endpoint with its secrets read and its defaults decided. */
+export type Endpoint = Omit<ParsedEndpoint, "secret" | "send"> & {
+  /** Standard Webhooks keys, decoded; the first signs first. */
+  keys: Uint8Array[];
+  send: "after-mirror" | "immediately";
+};
+
+/** The whole configuration as the program uses it: secrets read, paths absolute, durations in ms, sizes in bytes. */
+export type Config = Omit<Parsed, "$schema" | "dataDir" | "receive" | "endpoints" | "mirror" | "server"> & {
+  dataDir: string;
+  server: Omit<Parsed["server"], "tls"> & { tls: { cert: string; key: string } | null };
+  receive: Omit<Parsed["receive"], "token"> & { tokens: string[] };
+  mirror: Omit<Parsed["mirror"], "target"> & { target: { type: "local"; dir: string } };
+  endpoints: Endpoint[];
+  /** Options that are accepted but have no effect, one line each. */
+  warnings: string[];
+};

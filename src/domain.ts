@@ -1,0 +1,225 @@
+/** The words of the relay, types only. Times are milliseconds since 1970; sizes are bytes. */
+
+export type Dialect = "typed" | "legacy";
+export type MediaKind = "video" | "thumbnail";
+export type VideoState = "draft" | "ready" | "deleted" | "failed" | "unknown";
+export type MediaState =
+  | "pending"
+  | "running"
+  | "mirrored"
+  | "failed"
+  | "expired"
+  | "skipped"
+  | "superseded"
+  | "deleted";
+export type JobState = "waiting" | "pending" | "running" | "delivered" | "dead" | "canceled";
+
+/** One webhook of the provider, read but not changed (wochit.ts makes it from the bytes). */
+export type ProviderEvent = {
+  videoId: string;
+  /** What the event means: a legacy event means "video.ready". Null where the provider did not say it in words. */
+  type: string | null;
+  /** What endpoint patterns are matched against; the same as `type`, but never null. */
+  topic: string;
+  dialect: Dialect;
+  context: string | null;
+  title: string | null;
+  /** Seconds. */
+  duration: number | null;
+  /** It carries a non-empty `errorMessage`. */
+  failure: boolean;
+  links: { kind: MediaKind; url: string }[];
+  /** Equal for equal events (links compared without signature parameters); null for a type that is never a duplicate. */
+  fingerprint: string | null;
+};
+
+/** One link of an event, judged: where it leads without its signature, and how long it is good for. */
+export type PlannedMedium = {
+  kind: MediaKind;
+  url: string;
+  /** The link without its signature parameters: what makes two links the same file. */
+  identity: string;
+  host: string;
+  deadline: number;
+  /** Fetch it again, conditionally, also when this very file is mirrored already (a draft's thumbnail changes in place). */
+  refetch: boolean;
+  /** Why it will never be downloaded: mirroring is off (`skipped`), or the link is none (`failed`). */
+  refused: { state: "skipped" | "failed"; reason: string } | null;
+};
+
+export type PlannedDelivery = {
+  endpoint: string;
+  /** One lane per endpoint and video, or none. */
+  ordered: boolean;
+  /** Wait for the event's media, at most until this time; null sends at once. */
+  gateUntil: number | null;
+};
+
+/** All that follows from an event; the store commits it together with the event. */
+export type Plan = {
+  media: PlannedMedium[];
+  deliveries: PlannedDelivery[];
+  /** A delete: nothing of this video waits for media any longer. */
+  opensGates: boolean;
+};
+
+/** What a claimed job says of itself; `claim` fences its settling. */
+export type Job = {
+  id: string;
+  queue: string;
+  /** Attempts begun before this one. */
+  attempts: number;
+  claim: number;
+  eventId: string;
+  videoId: string;
+  /** When the first attempt in this budget failed; null while none has. */
+  failingSince: number | null;
+};
+
+/** A claimed download: the job and the medium it fetches. */
+export type DownloadJob = Job & {
+  mediumId: string;
+  kind: MediaKind;
+  url: string;
+  host: string;
+  deadline: number;
+  receivedAt: number;
+  /** The mirrored copy of the very same link that this download would replace, if there is one. */
+  previous: Copy | null;
+};
+
+/** A file in the target, and what is known of it. */
+export type Copy = {
+  key: string;
+  bytes: number;
+  sha256: string;
+  contentType: string;
+  suspect: string | null;
+  etag: string | null;
+  lastModified: string | null;
+};
+
+export type DownloadOutcome =
+  | { is: "mirrored"; copy: Copy }
+  | { is: "retry"; error: string; at: number }
+  | { is: "failed" | "expired"; error: string };
+
+/** A claimed delivery: the job and everything its body is built from, as of now. */
+export type DeliveryJob = Job & {
+  endpoint: string;
+  replay: boolean;
+  /** The Standard Webhooks message id: the event's id, or a new one for a replay that asked for it. */
+  messageId: string;
+  event: StoredEvent;
+  /** The received bytes; null once retention has taken them. */
+  body: Uint8Array | null;
+  media: Medium[];
+};
+
+export type Attempt = {
+  startedAt: number;
+  /** Milliseconds. */
+  duration: number;
+  status: number | null;
+  /** The first 16 KiB of the answer. */
+  response: Uint8Array | null;
+  error: string | null;
+};
+
+export type DeliveryOutcome =
+  | { is: "delivered"; attempt: Attempt }
+  | { is: "retry"; attempt: Attempt; at: number; asideAt: number }
+  | { is: "dead"; attempt: Attempt };
+
+export type StoredEvent = {
+  id: string;
+  receivedAt: number;
+  type: string | null;
+  dialect: Dialect;
+  failure: boolean;
+  videoId: string;
+  context: string | null;
+  contextFrom: "event" | "mapping" | null;
+  sequence: number;
+  sourceAddress: string;
+  duplicates: number;
+  status: "settled" | "waiting" | "dead";
+};
+
+export type Medium = {
+  id: string;
+  videoId: string;
+  kind: MediaKind;
+  eventId: string;
+  state: MediaState;
+  suspect: string | null;
+  key: string | null;
+  /** As announced, with its signature: for the downloader only, never for a log or a page. */
+  sourceUrl: string;
+  bytes: number | null;
+  sha256: string | null;
+  contentType: string | null;
+  deadline: number;
+  lastError: string | null;
+};
+
+export type Delivery = {
+  id: string;
+  eventId: string;
+  videoId: string;
+  endpoint: string;
+  state: JobState;
+  attempts: number;
+  nextAttemptAt: number | null;
+  lastError: string | null;
+  replay: boolean;
+};
+
+export type Video = {
+  videoId: string;
+  context: string | null;
+  contextHistory: { context: string; since: number }[];
+  state: VideoState;
+  title: string | null;
+  duration: number | null;
+  media: Medium[];
+  firstSeenAt: number;
+  lastEventAt: number;
+};
+
+export type RefusalReason = "invalid_json" | "invalid_event" | "source" | "token" | "size";
+
+export type Quarantined = {
+  id: string;
+  receivedAt: number;
+  sourceAddress: string;
+  reason: RefusalReason;
+  bytes: number;
+};
+
+export type EndpointState = { endpoint: string; pausedAt: number | null; reason: string | null };
+
+// Ports: what the program touches outside itself, passed once at the composition root.
+
+export type Clock = {
+  now(): number;
+  /** Monotonic milliseconds, for measuring how long a thing took. */
+  elapsed(): number;
+  /** Calls back once after `ms`, however long that is; the returned function calls it off. */
+  after(ms: number, run: () => void): () => void;
+};
+
+export type Random = {
+  /** In [0, 1). */
+  float(): number;
+  bytes(length: number): Uint8Array;
+};
+
+export type Log = {
+  debug(fact: string, fields?: Record<string, unknown>): void;
+  info(fact: string, fields?: Record<string, unknown>): void;
+  warn(fact: string, fields?: Record<string, unknown>): void;
+  error(fact: string, fields?: Record<string, unknown>): void;
+};
+
+export type Ports = { clock: Clock; random: Random; log: Log };

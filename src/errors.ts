@@ -1,0 +1,57 @@
+/** What went wrong, in a word. The rest of the program switches on this and on nothing else. */
+export type ErrorCode =
+  | "usage" // the command line is wrong
+  | "config" // the configuration is wrong
+  | "not_found" // what was named does not exist
+  | "conflict" // it exists, but its state forbids this
+  | "body_expired" // the event's body has been pruned
+  | "invalid_json"
+  | "invalid_event"
+  | "source_not_allowed"
+  | "method_not_allowed"
+  | "request_timeout"
+  | "body_too_large"
+  | "headers_too_large"
+  | "bad_request"
+  | "store_unavailable"
+  | "unsupported" // this machine or this build cannot do it
+  | "internal";
+
+/** The one table from a code to what HTTP and the shell say. */
+export const errorTable: Record<ErrorCode, { status: number; exit: number }> = {
+  usage: { status: 400, exit: 2 },
+  config: { status: 500, exit: 2 },
+  not_found: { status: 404, exit: 1 },
+  conflict: { status: 409, exit: 1 },
+  body_expired: { status: 410, exit: 1 },
+  invalid_json: { status: 400, exit: 1 },
+  invalid_event: { status: 400, exit: 1 },
+  source_not_allowed: { status: 403, exit: 1 },
+  method_not_allowed: { status: 405, exit: 1 },
+  request_timeout: { status: 408, exit: 1 },
+  body_too_large: { status: 413, exit: 1 },
+  headers_too_large: { status: 431, exit: 1 },
+  bad_request: { status: 400, exit: 1 },
+  store_unavailable: { status: 503, exit: 1 },
+  unsupported: { status: 500, exit: 1 },
+  internal: { status: 500, exit: 1 },
+};
+
+/** An error meant for a person: one line that says what happened, where, and what to do. */
+export class RelayError extends Error {
+  readonly code: ErrorCode;
+  constructor(code: ErrorCode, message: string, options?: { cause?: unknown }) {
+    super(message, options);
+    this.name = "RelayError";
+    this.code = code;
+  }
+}
+
+/** One line for any thrown value: the message and, for system errors, the code. Never a stack. */
+export function errorLine(error: unknown): string {
+  if (error instanceof AggregateError && error.errors.length > 0) return errorLine(error.errors[0]);
+  if (!(error instanceof Error)) return String(error).split("\n", 1)[0] ?? "unknown error";
+  const code = (error as { code?: unknown }).code;
+  const line = error.message.split("\n", 1)[0] || error.name;
+  return !(error instanceof RelayError) && typeof code === "string" && !line.includes(code) ? `${line} (${code})` : line;
+}

@@ -1,0 +1,143 @@
+import type { Job, Ports } from "../domain.ts";
+import { errorLine } from "../errors.ts";
+import type { Store } from "../store/store.ts";
+
+/** While it runs, a job is leased this long; the lease is renewed three times in that span (DESIGN rule 3). */
+export const LEASE = 30_000;
+
+/** How soon a queue whose claim failed (the store was in trouble) is asked again. */
+const CLAIM_AGAIN = 1_000;
+
+/** What a running job may ask of its worker. */
+export type Lease = {
+  /** Aborted when the lease is lost or the relay stops; work on it must end at once, and settle nothing. */
+  signal: AbortSignal;
+  /** Gives the job's place to the next one while it goes on: for work that is slow through no fault of ours. */
+  yieldSlot(): void;
+};
+
+/** One kind of later work: where its jobs come from, how many run at once, and what is done with each. */
+export type Queue<J extends Job> = {
+  name: string;
+  /** How many jobs may hold a slot at once. */
+  concurrency: number;
+  /** Claims up to `limit` due jobs, leased until `leaseUntil`. */
+  claim(limit: number, now: number, leaseUntil: number): Promise<J[]>;
+  /** Does the work and settles the job. A throw leaves the job to its lease, and is logged. */
+  run(job: J, lease: Lease): Promise<void>;
+};
+
+export type Worker = {
+  /** Something may have come due: look now. */
+  wake(): void;
+  /** Claims nothing more; resolves when running jobs ended, or were aborted after `grace` milliseconds. */
+  stop(grace: number): Promise<void>;
+};
+
+/** Works a queue until stopped: claim → run → settle, woken by enqueues, settles and due times, never by a busy poll. */
+export function startWorker<J extends Job>(queue: Queue<J>, store: Store, { clock, log }: Ports): Worker {
+  const running = new Map<string, { abort: AbortController; job: J }>();
+  let slots = queue.concurrency;
+  let stopped = false;
+  let looking = false;
+  let lookAgain = false;
+  let cancelTimer: (() => void) | null = null;
+  let drained: (() => void) | null = null;
+
+  const renewals = repeat(LEASE / 3, async () => {
+    const leaseUntil = clock.now() + LEASE;
+    for (const { job, abort } of [...running.values()]) {
+      const ours = await store.renew(job, leaseUntil).catch(() => true);
+      if (!ours) abort.abort(new Error("the lease was lost"));
+    }
+  });
+
+  function repeat(every: number, run: () => Promise<void>): () => void {
+    let cancel = clock.after(every, function tick() {
+      void run().finally(() => {
+        if (!stopped || running.size > 0) cancel = clock.after(every, tick);
+      });
+    });
+    return () => cancel();
+  }
+
+  function start(job: J): void {
+    const abort = new AbortController();
+    let holdsSlot = true;
+    const yieldSlot = () => {
+      if (!holdsSlot) return;
+      holdsSlot = false;
+      slots++;
+      wake();
+    };
+    slots--;
+    running.set(job.id, { abort, job });
+    queue
+      .run(job, { signal: abort.signal, yieldSlot })
+      .catch((error) => {
+        if (!abort.signal.aborted) log.error("job broke", { queue: queue.name, job: job.id, error: errorLine(error) });
+      })
+      .finally(() => {
+        running.delete(job.id);
+        yieldSlot();
+        if (running.size === 0) drained?.();
+        wake();
+      });
+  }
+
+  async function look(): Promise<void> {
+    looking = true;
+    try {
+      do {
+        lookAgain = false;
+        cancelTimer?.();
+        cancelTimer = null;
+        if (stopped || slots <= 0) break;
+        const now = clock.now();
+        const jobs = await queue.claim(slots, now, now + LEASE);
+        for (const job of jobs) if (!running.has(job.id)) start(job);
+        if (jobs.length > 0 && slots > 0) lookAgain = true;
+        else if (jobs.length === 0 && !lookAgain) {
+          const due = await store.nextDue(queue.name);
+          if (due !== null && !stopped) setTimer(Math.max(due - clock.now(), 50));
+        }
+      } while (lookAgain);
+    } catch (error) {
+      log.warn("claim failed", { queue: queue.name, error: errorLine(error) });
+      if (!stopped) setTimer(CLAIM_AGAIN);
+    } finally {
+      looking = false;
+    }
+  }
+
+  function setTimer(ms: number): void {
+    cancelTimer?.();
+    cancelTimer = clock.after(ms, wake);
+  }
+
+  function wake(): void {
+    if (stopped) return;
+    lookAgain = true;
+    if (!looking) void look();
+  }
+
+  wake();
+  return {
+    wake,
+    async stop(grace) {
+      stopped = true;
+      cancelTimer?.();
+      if (running.size > 0) {
+        const done = new Promise<void>((resolve) => {
+          drained = resolve;
+        });
+        const cancel = clock.after(grace, () => {
+          for (const { abort } of running.values()) abort.abort(new Error("the relay is stopping"));
+        });
+        await done;
+        cancel();
+      }
+      renewals();
+    },
+  };
+}

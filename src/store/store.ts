@@ -1,0 +1,137 @@
+import type {
+  Attempt,
+  Delivery,
+  DeliveryJob,
+  DeliveryOutcome,
+  DownloadJob,
+  DownloadOutcome,
+  EndpointState,
+  Job,
+  JobState,
+  Medium,
+  MediaState,
+  Plan,
+  ProviderEvent,
+  Quarantined,
+  RefusalReason,
+  StoredEvent,
+  Video,
+  VideoState,
+} from "../domain.ts";
+
+/** An event on its way in. */
+export type Acceptance = {
+  receivedAt: number;
+  sourceAddress: string;
+  body: Uint8Array;
+  event: ProviderEvent;
+  plan: Plan;
+  /** Milliseconds; 0 turns the recognition of duplicates off. */
+  dedupeWindow: number;
+};
+
+export type Accepted = { id: string; status: "accepted" | "duplicate" };
+
+export type Refusal = {
+  receivedAt: number;
+  sourceAddress: string;
+  reason: RefusalReason;
+  body: Uint8Array;
+};
+
+/** Which jobs a worker wants: `limit` of them, leased until `leaseUntil`. */
+export type ClaimWish = { now: number; limit: number; leaseUntil: number };
+
+/** Lists are newest first; `before` is the id of the last row seen. Times bound the row's own time, `until` excluded. */
+export type Page = { limit: number; before?: string; since?: number; until?: number };
+
+/** How many rows are in each state, for `status`, `/readyz` and metrics. */
+export type Counts = {
+  events: number;
+  videos: number;
+  media: Partial<Record<MediaState, number>>;
+  deliveries: { endpoint: string; state: JobState; count: number; oldest: number }[];
+  quarantine: { count: number; bytes: number };
+};
+
+/**
+ * The store: whole verbs, each one transaction of the engine's own. A promise settles when the engine has committed.
+ * Ids are opaque strings. A verb that names an id which is not there rejects with RelayError("not_found").
+ * Verbs that write reject with RelayError("store_unavailable") when the engine could not commit for ten seconds.
+ */
+export type Store = {
+  /** Stores an event, its mapping, media and jobs in one transaction, or counts it on the event it repeats. */
+  accept(acceptance: Acceptance): Promise<Accepted>;
+  /** Keeps the bytes of a refused request, equal ones once; the oldest leave when the keep is full. */
+  quarantine(refusal: Refusal): Promise<{ id: string }>;
+
+  /** Downloads that are due: first tries by deadline, then repeated ones. `busyHosts` are left out. */
+  claimDownloads(wish: ClaimWish & { busyHosts: string[] }): Promise<DownloadJob[]>;
+  /** Deliveries to one endpoint that are due, heads of their lanes only; none while the endpoint is paused. */
+  claimDeliveries(wish: ClaimWish & { endpoint: string }): Promise<DeliveryJob[]>;
+  /** Moves a lease. False: the claim is no longer ours, stop working on it. */
+  renew(job: Job, leaseUntil: number): Promise<boolean>;
+  /**
+   * Ends or reschedules a claimed download and writes what follows: released deliveries, a superseded thumbnail.
+   * `settled` is false when the claim was lost. `obsolete` are keys that no row refers to any longer.
+   */
+  settleDownload(job: Job, outcome: DownloadOutcome, now: number): Promise<{ settled: boolean; obsolete: string[] }>;
+  /** Ends or reschedules a claimed delivery, logs the attempt, moves its lane on. Two 410s in a row pause the endpoint. */
+  settleDelivery(job: Job, outcome: DeliveryOutcome, now: number): Promise<{ settled: boolean; paused: boolean }>;
+  /** Opens gates and lets failing heads step aside whose time has come. Returns when to call again (null: nothing waits). */
+  advance(now: number): Promise<number | null>;
+  /** When the next job of a queue comes due ("download", or "deliver/<endpoint>"), null when none is scheduled. */
+  nextDue(queue: string): Promise<number | null>;
+  /** Frees every lease: for the one relay of a data folder, at its start. */
+  freeLeases(now: number): Promise<number>;
+  /** Changes whenever another process has committed: the cheap question behind "noticed within a second". */
+  changeMark(): Promise<number>;
+
+  event(id: string): Promise<StoredEvent>;
+  /** The bytes as received; RelayError("body_expired") once they have been pruned. */
+  eventBody(id: string): Promise<Uint8Array>;
+  eventMedia(id: string): Promise<Medium[]>;
+  events(page: Page & { type?: string; videoId?: string; context?: string }): Promise<StoredEvent[]>;
+  /** A new delivery of a stored event at the end of its lane. */
+  replay(
+    eventId: string,
+    to: { endpoint: string; ordered: boolean; newId: boolean },
+    now: number,
+  ): Promise<{ id: string }>;
+
+  delivery(id: string): Promise<Delivery & { attemptLog: Attempt[] }>;
+  deliveries(page: Page & { endpoint?: string; state?: JobState; eventId?: string; videoId?: string }): Promise<Delivery[]>;
+  /** The same delivery, due now, with its attempts from 0. Conflict when it is delivered or running. */
+  retryDelivery(id: string, now: number): Promise<void>;
+  cancelDelivery(id: string, now: number): Promise<void>;
+
+  endpoints(): Promise<EndpointState[]>;
+  pauseEndpoint(endpoint: string, reason: string, now: number): Promise<void>;
+  resumeEndpoint(endpoint: string, now: number): Promise<void>;
+
+  video(videoId: string): Promise<Video>;
+  videos(page: Page & { state?: VideoState; context?: string }): Promise<Video[]>;
+  /** Every video that has, or once had, this context; the newest first. */
+  videosOfContext(context: string): Promise<Video[]>;
+  /** Writes mappings that were made elsewhere; a context that is already the newest changes nothing. */
+  importContexts(rows: { videoId: string; context: string }[], now: number): Promise<{ imported: number }>;
+
+  medium(id: string): Promise<Medium>;
+  media(page: Page & { state?: MediaState; videoId?: string; kind?: string }): Promise<Medium[]>;
+  /** The mirrored medium that owns this key, or null. */
+  mediumByKey(key: string): Promise<Medium | null>;
+  /** Downloads a failed, expired or skipped medium again, from attempt 0. */
+  retryMedium(id: string, now: number): Promise<void>;
+
+  quarantined(page: Page & { reason?: RefusalReason }): Promise<Quarantined[]>;
+  quarantinedBody(id: string): Promise<Quarantined & { body: Uint8Array }>;
+  dropQuarantined(id: string): Promise<void>;
+
+  counts(): Promise<Counts>;
+  /** The secret behind `sig` in media links: made once, kept in the database. */
+  mediaSecret(): Promise<Uint8Array>;
+  /** Whether an event could be committed right now (null), or why not. */
+  trouble(): string | null;
+  /** Waits for what was begun, then closes; a second call does nothing. */
+  close(): Promise<void>;
+};
