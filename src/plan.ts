@@ -1,0 +1,90 @@
+import type { Config } from "./config.ts";
+import type { MediaState, Plan, PlannedMedium, ProviderEvent, VideoState } from "./domain.ts";
+import { deadlineOf, hostOf, identityOf } from "./links.ts";
+import { topicMatches } from "./patterns.ts";
+
+/** A thumbnail that is all a delivery waits for holds it at most this long (CONTRACT, "The gate"). */
+const THUMBNAIL_HOLD = 30_000;
+
+/** Which media and deliveries an event needs. Pure: the store commits what comes out together with the event. */
+export function planEvent(event: ProviderEvent, receivedAt: number, config: Pick<Config, "mirror" | "endpoints">): Plan {
+  const media = event.links.map((link) => planMedium(link, event, receivedAt, config.mirror));
+  const waits = media.some((medium) => medium.refused === null);
+  const deliveries = config.endpoints
+    .filter((endpoint) => topicMatches(endpoint.events, event.topic))
+    .map((endpoint) => ({
+      endpoint: endpoint.id,
+      ordered: endpoint.order === "video",
+      gateUntil: waits && endpoint.send === "after-mirror" ? receivedAt + endpoint.maxWait : null,
+    }));
+  const isDelete = event.type === "video.delete" || event.type === "draft.delete";
+  return { media, deliveries, opensGates: isDelete && !event.failure };
+}
+
+function planMedium(
+  link: ProviderEvent["links"][number],
+  event: ProviderEvent,
+  receivedAt: number,
+  mirror: Config["mirror"],
+): PlannedMedium {
+  const host = hostOf(link.url);
+  return {
+    ...link,
+    identity: identityOf(link.url),
+    host,
+    deadline: deadlineOf(link.url, receivedAt, mirror.linkLifetime),
+    refetch: event.type?.startsWith("draft.") ?? false,
+    refused: !mirror.enabled
+      ? { state: "skipped", reason: "mirroring is off" }
+      : host === ""
+        ? { state: "failed", reason: "the link is not an http(s) address" }
+        : null,
+  };
+}
+
+/** The state of a video after an event. A produced video stays `ready` whatever becomes of drafts under its id. */
+export function nextVideoState(before: VideoState | null, event: Pick<ProviderEvent, "type" | "failure">): VideoState {
+  if (event.failure) return "failed";
+  switch (event.type) {
+    case "video.ready":
+      return "ready";
+    case "video.delete":
+      return "deleted";
+    case "draft.delete":
+      return before === "ready" ? "ready" : "deleted";
+    case "draft.new":
+    case "draft.update":
+    case "draft.exit":
+      return before === "ready" ? "ready" : "draft";
+    default:
+      return before ?? "unknown";
+  }
+}
+
+/** Autosaves repeat by nature: never a duplicate, and never "another event in between" (CONTRACT, "Duplicate"). */
+export function isAutosave(type: string | null): boolean {
+  return type === "draft.update";
+}
+
+/**
+ * Until when the gate of an `after-mirror` delivery stays shut; null: it is open.
+ * `video` and `thumbnail` are the states of the event's media, null where it announced none.
+ */
+export function gateDue(gate: {
+  receivedAt: number;
+  gateUntil: number;
+  video: MediaState | null;
+  thumbnail: MediaState | null;
+  now: number;
+}): number | null {
+  const until = isUnsettled(gate.video)
+    ? gate.gateUntil
+    : isUnsettled(gate.thumbnail)
+      ? Math.min(gate.gateUntil, gate.receivedAt + THUMBNAIL_HOLD)
+      : null;
+  return until !== null && until > gate.now ? until : null;
+}
+
+function isUnsettled(state: MediaState | null): boolean {
+  return state === "pending" || state === "running";
+}

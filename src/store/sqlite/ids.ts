@@ -1,0 +1,49 @@
+import type { Clock } from "../../domain.ts";
+import { RelayError } from "../../errors.ts";
+
+/** Ids made in one millisecond; more than that run ahead of the clock, which harms nothing. */
+const PER_MS = 1024;
+
+/** Names by which ids leave the store. */
+export type Prefix = "evt" | "med" | "dlv" | "qrn" | "msg";
+
+export type Ids = {
+  /** A number greater than all before: by time (so a restored database repeats none), by commit order within it. */
+  next(): number;
+  /** Ids up to here are taken (by another process, or before this one began). */
+  taken(id: number): void;
+};
+
+export function createIds(clock: Clock): Ids {
+  let last = 0;
+  return {
+    next() {
+      last = Math.max(last + 1, Math.floor(clock.now()) * PER_MS);
+      return last;
+    },
+    taken(id) {
+      if (id > last) last = id;
+    },
+  };
+}
+
+/** `evt_` and eleven base-32 digits; texts sort as their numbers do. */
+export function showId(prefix: Prefix, id: number): string {
+  return `${prefix}_${id.toString(32).padStart(11, "0")}`;
+}
+
+/** The number behind a shown id; RelayError("not_found") for anything that is none. */
+export function readId(prefix: Prefix, text: string): number {
+  if (text.length !== 15 || !text.startsWith(`${prefix}_`) || !/^[0-9a-v]{11}$/.test(text.slice(4))) {
+    throw new RelayError("not_found", `no ${NOUN[prefix]} ${JSON.stringify(text.slice(0, 80))}`);
+  }
+  return Number.parseInt(text.slice(4), 32);
+}
+
+const NOUN: Record<Prefix, string> = {
+  evt: "event",
+  med: "medium",
+  dlv: "delivery",
+  qrn: "quarantined body",
+  msg: "message",
+};
