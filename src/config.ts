@@ -7,52 +7,90 @@ const SIZE = /^(0|[1-9]\d*)(B|KiB|MiB|GiB|TiB)?$/;
 const UNIT = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 } as const;
 const SIZE_UNIT = { B: 1, KiB: 2 ** 10, MiB: 2 ** 20, GiB: 2 ** 30, TiB: 2 ** 40 } as const;
 
-const duration = v.pipe(
-  v.string(),
-  v.regex(DURATION, 'a duration is a string like "500ms", "15s", "5m", "24h" or "90d"'),
-  v.transform((text) => {
-    const [, count, unit] = DURATION.exec(text)!;
-    return Number(count) * UNIT[unit as keyof typeof UNIT];
-  }),
-);
+/** Milliseconds of a duration like "500ms", "15s", "5m", "24h" or "90d"; null for anything else, also for one beyond counting. */
+export function parseDuration(text: string): number | null {
+  const [, count, unit] = DURATION.exec(text) ?? [];
+  if (count === undefined) return null;
+  const ms = Number(count) * UNIT[unit as keyof typeof UNIT];
+  return Number.isSafeInteger(ms) ? ms : null;
+}
 
+const A_DURATION = 'must be a duration like "500ms", "15s", "5m", "24h" or "90d"';
+const duration = v.pipe(
+  v.string(A_DURATION),
+  v.regex(DURATION, A_DURATION),
+  v.check((text) => parseDuration(text) !== null, "must be a shorter duration than this"),
+  v.transform((text) => parseDuration(text)!),
+);
+const positiveDuration = v.pipe(duration, v.minValue(1, "must be longer than 0"));
+
+/** Bytes of a size: a number, or a string like "256KiB", "5MiB", "10GiB"; null for anything else. */
+export function parseSize(given: number | string): number | null {
+  const [, count, unit] = SIZE.exec(String(given)) ?? [];
+  if (count === undefined) return null;
+  const bytes = Number(count) * SIZE_UNIT[(unit ?? "B") as keyof typeof SIZE_UNIT];
+  return Number.isSafeInteger(bytes) ? bytes : null;
+}
+
+const A_SIZE = 'must be a number of bytes or a string like "256KiB", "5MiB" or "10GiB"';
 const size = v.pipe(
   v.union(
-    [v.pipe(v.number(), v.integer(), v.minValue(0)), v.pipe(v.string(), v.regex(SIZE))],
-    'a size is a number of bytes or a string like "256KiB", "5MiB" or "10GiB"',
+    [v.pipe(v.number(), v.integer(A_SIZE), v.minValue(0, A_SIZE)), v.pipe(v.string(), v.regex(SIZE, A_SIZE))],
+    A_SIZE,
   ),
-  v.transform((given) => {
-    if (typeof given === "number") return given;
-    const [, count, unit] = SIZE.exec(given)!;
-    return Number(count) * SIZE_UNIT[(unit ?? "B") as keyof typeof SIZE_UNIT];
-  }),
+  v.check((given) => parseSize(given) !== null, "must be a smaller size than this"),
+  v.transform((given) => parseSize(given)!),
 );
+const positiveSize = v.pipe(size, v.minValue(1, "must be more than 0"));
 
+const A_SECRET = 'must be a string, {"env": "NAME"}, {"file": "PATH"} or {"credential": "NAME"}';
+const text = v.pipe(v.string(), v.nonEmpty("must not be empty"));
 const secret = v.union(
-  [
-    v.pipe(v.string(), v.nonEmpty()),
-    v.strictObject({ env: v.pipe(v.string(), v.nonEmpty()) }),
-    v.strictObject({ file: v.pipe(v.string(), v.nonEmpty()) }),
-    v.strictObject({ credential: v.pipe(v.string(), v.nonEmpty()) }),
-  ],
-  'a secret is a string, {"env": "NAME"}, {"file": "PATH"} or {"credential": "NAME"}',
+  [text, v.strictObject({ env: text }), v.strictObject({ file: text }), v.strictObject({ credential: text })],
+  A_SECRET,
 );
 const secrets = v.union(
-  [secret, v.pipe(v.array(secret), v.minLength(1))],
-  'a secret is a string, {"env": "NAME"}, {"file": "PATH"} or {"credential": "NAME"}, or a list of these',
+  [secret, v.pipe(v.array(secret), v.minLength(1, "must hold at least one secret"))],
+  `${A_SECRET}, or a list of these`,
 );
+/** A secret as the file says it; config-file.ts reads the value. */
+export type SecretInput = v.InferOutput<typeof secret>;
 
 const count = v.pipe(v.number(), v.integer(), v.minValue(1));
-const text = v.pipe(v.string(), v.nonEmpty());
-const privateAddresses = v.union([v.boolean(), v.array(text)], "true, false, or a list of CIDRs and host names");
+const privateAddresses = v.union(
+  [v.boolean(), v.array(text)],
+  "must be true, false, or a list of CIDRs and host names",
+);
 const httpUrl = v.pipe(
   v.string(),
-  v.check((given) => URL.canParse(given) && /^https?:$/.test(new URL(given).protocol), "an http:// or https:// URL"),
+  v.check(
+    (given) => URL.canParse(given) && /^https?:$/.test(new URL(given).protocol),
+    "must be an http:// or https:// URL",
+  ),
+);
+/** What paths are appended to, so it has none of what comes after a path. */
+const baseUrl = v.pipe(
+  httpUrl,
+  v.check((given) => !/[?#]/.test(given), "must be without a query and a fragment"),
+  v.transform((given) => given.replace(/\/+$/, "")),
+);
+
+const LISTEN = /^(?:\[([0-9A-Fa-f:.]+)\]|([^\s:[\]/]+)):(\d{1,5})$/;
+
+/** Host and port of "host:port" or "[::]:8080"; null for anything else. */
+export function parseListen(given: string): { host: string; port: number } | null {
+  const [, v6, host, port] = LISTEN.exec(given) ?? [];
+  return port === undefined || Number(port) > 65535 ? null : { host: (v6 ?? host)!, port: Number(port) };
+}
+
+const listen = v.pipe(
+  v.string(),
+  v.check((given) => parseListen(given) !== null, 'must be "host:port", like "0.0.0.0:8080" or "[::]:8080"'),
 );
 
 const server = v.strictObject({
-  listen: v.optional(text, "0.0.0.0:8080"),
-  publicUrl: v.optional(v.nullable(httpUrl), null),
+  listen: v.optional(listen, "0.0.0.0:8080"),
+  publicUrl: v.optional(v.nullable(baseUrl), null),
   tls: v.optional(v.nullable(v.strictObject({ cert: text, key: text })), null),
   trustedProxies: v.optional(v.array(text), []),
 });
@@ -61,14 +99,23 @@ const server = v.strictObject({
 export const PROVIDER_ADDRESSES = ["54.81.68.237", "54.147.58.230", "52.1.193.159", "18.204.107.61", "100.25.120.71"];
 
 const receive = v.strictObject({
-  path: v.optional(v.pipe(v.string(), v.regex(/^(\/[\w.~-]+)+$/, "a path like /webhooks/wochit")), "/webhooks/wochit"),
+  path: v.optional(
+    v.pipe(v.string(), v.regex(/^(\/(?!\.{1,2}(\/|$))[\w.~-]+)+$/, "must be a path like /webhooks/wochit")),
+    "/webhooks/wochit",
+  ),
   allowFrom: v.optional(
-    v.union([v.literal("any"), v.pipe(v.array(text), v.minLength(1))], 'a list of addresses and CIDRs, or "any"'),
+    v.union(
+      [
+        v.literal("any"),
+        v.pipe(v.array(text), v.minLength(1, 'must hold at least one address; "any" lets everybody in')),
+      ],
+      'must be a list of addresses and CIDRs, or "any"',
+    ),
     PROVIDER_ADDRESSES,
   ),
   mode: v.optional(v.picklist(["enforce", "observe"]), "enforce"),
   token: v.optional(v.nullable(secrets), null),
-  maxBody: v.optional(size, "1MiB"),
+  maxBody: v.optional(positiveSize, "1MiB"),
   dedupeWindow: v.optional(duration, "10m"),
   keepRefused: v.optional(size, "64MiB"),
 });
@@ -108,11 +155,11 @@ const keyTemplate = v.pipe(
 const mirror = v.strictObject({
   enabled: v.optional(v.boolean(), true),
   target: v.optional(v.variant("type", [localTarget, s3Target]), { type: "local" }),
-  publicBaseUrl: v.optional(v.nullable(httpUrl), null),
+  publicBaseUrl: v.optional(v.nullable(baseUrl), null),
   links: v.optional(v.picklist(["signed", "open"]), "signed"),
   key: v.optional(keyTemplate, "{videoId}/{kind}{ext}"),
   linkLifetime: v.optional(duration, "24h"),
-  maxSize: v.optional(size, "20GiB"),
+  maxSize: v.optional(positiveSize, "20GiB"),
   concurrency: v.optional(count, 4),
   minFreeDisk: v.optional(size, "1GiB"),
   allowPrivateAddresses: v.optional(privateAddresses, false),
@@ -123,25 +170,28 @@ const mirror = v.strictObject({
 const RETRY = ["5s", "30s", "2m", "10m", "30m", "1h", "2h", "4h", "8h", "12h", "24h", "24h"];
 
 const endpoint = v.strictObject({
-  id: v.pipe(v.string(), v.regex(/^[a-z0-9][a-z0-9_-]{0,63}$/, "1 to 64 of a-z 0-9 _ -, beginning with one of a-z 0-9")),
+  id: v.pipe(
+    v.string(),
+    v.regex(/^[a-z0-9][a-z0-9_-]{0,63}$/, "must be 1 to 64 of a-z 0-9 _ -, beginning with one of a-z 0-9"),
+  ),
   url: httpUrl,
   secret: secrets,
-  events: v.optional(v.pipe(v.array(text), v.minLength(1)), ["*"]),
+  events: v.optional(v.pipe(v.array(text), v.minLength(1, "must name at least one event")), ["*"]),
   body: v.optional(v.picklist(["enriched", "verbatim"]), "enriched"),
   send: v.optional(v.picklist(["after-mirror", "immediately"])),
   maxWait: v.optional(duration, "1h"),
   order: v.optional(v.picklist(["video", "none"]), "video"),
   laneHold: v.optional(duration, "6h"),
   headers: v.optional(v.record(v.string(), v.string()), {}),
-  timeout: v.optional(duration, "15s"),
+  timeout: v.optional(positiveDuration, "15s"),
   concurrency: v.optional(count, 8),
-  ratePerSecond: v.optional(v.nullable(v.pipe(v.number(), v.gtValue(0))), null),
+  ratePerSecond: v.optional(v.nullable(v.pipe(v.number(), v.gtValue(0, "must be more than 0"))), null),
   retry: v.optional(v.array(duration), RETRY),
   allowPrivateAddresses: v.optional(privateAddresses, true),
 });
 
 const admin = v.strictObject({
-  listen: v.optional(text, "127.0.0.1:8081"),
+  listen: v.optional(listen, "127.0.0.1:8081"),
   token: v.optional(v.nullable(secret), null),
 });
 const retention = v.strictObject({ bodies: v.optional(duration, "90d"), attempts: v.optional(duration, "30d") });
@@ -183,12 +233,14 @@ export type Endpoint = Omit<ParsedEndpoint, "secret" | "send"> & {
 };
 
 /** The whole configuration as the program uses it: secrets read, paths absolute, durations in ms, sizes in bytes. */
-export type Config = Omit<Parsed, "$schema" | "dataDir" | "receive" | "endpoints" | "mirror" | "server"> & {
+export type Config = Omit<Parsed, "$schema" | "dataDir" | "receive" | "endpoints" | "mirror" | "server" | "admin"> & {
   dataDir: string;
-  server: Omit<Parsed["server"], "tls"> & { tls: { cert: string; key: string } | null };
+  /** `tls` are the files' paths: they are read when the listener opens. `publicUrl` is null where it follows from the port. */
+  server: Parsed["server"];
   receive: Omit<Parsed["receive"], "token"> & { tokens: string[] };
   mirror: Omit<Parsed["mirror"], "target"> & { target: { type: "local"; dir: string } };
   endpoints: Endpoint[];
+  admin: Omit<Parsed["admin"], "token"> & { token: string | null };
   /** Options that are accepted but have no effect, one line each. */
   warnings: string[];
 };

@@ -7,7 +7,11 @@ import { topicMatches } from "./patterns.ts";
 const THUMBNAIL_HOLD = 30_000;
 
 /** Which media and deliveries an event needs. Pure: the store commits what comes out together with the event. */
-export function planEvent(event: ProviderEvent, receivedAt: number, config: Pick<Config, "mirror" | "endpoints">): Plan {
+export function planEvent(
+  event: ProviderEvent,
+  receivedAt: number,
+  config: Pick<Config, "mirror" | "endpoints">,
+): Plan {
   const media = event.links.map((link) => planMedium(link, event, receivedAt, config.mirror));
   const waits = media.some((medium) => medium.refused === null);
   const deliveries = config.endpoints

@@ -38,7 +38,8 @@ export function parseEvent(body: Uint8Array): ProviderEvent {
     dialect: typed ? "typed" : "legacy",
     context: nonEmpty(object.videoContext),
     title: nonEmpty(object.title),
-    duration: typeof object.videoDuration === "number" && Number.isFinite(object.videoDuration) ? object.videoDuration : null,
+    duration:
+      typeof object.videoDuration === "number" && Number.isFinite(object.videoDuration) ? object.videoDuration : null,
     failure,
     links: LINKS.flatMap(({ member, kind }) => {
       const url = nonEmpty(object[member]);
@@ -63,7 +64,10 @@ function parseObject(text: string): Record<string, unknown> {
   } catch (error) {
     // V8 quotes the text in its message; the first words are enough, and cannot carry a payload into a log.
     const at = /position (\d+)/.exec(String(error))?.[1];
-    throw new RelayError("invalid_json", text.trim() === "" ? "the body is empty" : `the body is not JSON${at ? ` (at ${at})` : ""}`);
+    throw new RelayError(
+      "invalid_json",
+      text.trim() === "" ? "the body is empty" : `the body is not JSON${at ? ` (at ${at})` : ""}`,
+    );
   }
   if (typeof value !== "object" || value === null || Array.isArray(value)) {
     throw new RelayError("invalid_event", "the body is not a JSON object");
@@ -76,7 +80,8 @@ function usableId(value: unknown): string {
   if (value === undefined) throw new RelayError("invalid_event", "wochitVideoId is missing");
   if (typeof value !== "string") throw new RelayError("invalid_event", "wochitVideoId is not a string");
   if (value === "") throw new RelayError("invalid_event", "wochitVideoId is empty");
-  if (value.length > 256 || Buffer.byteLength(value) > 256) throw new RelayError("invalid_event", "wochitVideoId is longer than 256 bytes");
+  if (value.length > 256 || Buffer.byteLength(value) > 256)
+    throw new RelayError("invalid_event", "wochitVideoId is longer than 256 bytes");
   if (/\p{Cc}/u.test(value) || !value.isWellFormed()) {
     throw new RelayError("invalid_event", "wochitVideoId holds a control character or a lone surrogate");
   }

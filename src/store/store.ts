@@ -8,8 +8,8 @@ import type {
   EndpointState,
   Job,
   JobState,
-  Medium,
   MediaState,
+  Medium,
   Plan,
   ProviderEvent,
   Quarantined,
@@ -100,7 +100,9 @@ export type Store = {
   ): Promise<{ id: string }>;
 
   delivery(id: string): Promise<Delivery & { attemptLog: Attempt[] }>;
-  deliveries(page: Page & { endpoint?: string; state?: JobState; eventId?: string; videoId?: string }): Promise<Delivery[]>;
+  deliveries(
+    page: Page & { endpoint?: string; state?: JobState; eventId?: string; videoId?: string },
+  ): Promise<Delivery[]>;
   /** The same delivery, due now, with its attempts from 0. Conflict when it is delivered or running. */
   retryDelivery(id: string, now: number): Promise<void>;
   cancelDelivery(id: string, now: number): Promise<void>;
@@ -132,6 +134,8 @@ export type Store = {
   mediaSecret(): Promise<Uint8Array>;
   /** Whether an event could be committed right now (null), or why not. */
   trouble(): string | null;
+  /** Commits next to nothing, to find out whether it can; rejects like any write. */
+  probe(): Promise<void>;
   /** Waits for what was begun, then closes; a second call does nothing. */
   close(): Promise<void>;
 };

@@ -1,0 +1,87 @@
+import type { Config } from "../config.ts";
+import type { Log, Ports } from "../domain.ts";
+import type { Store } from "../store/store.ts";
+
+/** One option of a command: what `node:util` parseArgs needs, and what `--help` prints. */
+export type Option = {
+  type: "string" | "boolean";
+  short?: string;
+  /** It may be given more than once; read it with `texts`. */
+  multiple?: boolean;
+  /** What the value is called in `--help`: "FILE", "N". */
+  value?: string;
+  help: string;
+};
+
+/** A parsed command line. Every accessor throws when the command has no option of that name: a typo of ours, not the user's. */
+export type Args = {
+  positionals: string[];
+  flag(option: string): boolean;
+  text(option: string): string | undefined;
+  texts(option: string): string[];
+  /** A whole number from `least` on, or RelayError("usage"). */
+  count(option: string, fallback: number, least?: number): number;
+  /** A number above 0, or RelayError("usage"). */
+  rate(option: string): number | undefined;
+};
+
+/** Where a command writes. `write` never throws on a reader that has gone away. */
+export type Output = {
+  write(data: string | Uint8Array): void;
+  isTTY: boolean;
+  /** Width of the terminal in cells; Infinity when it is none. */
+  columns: number;
+};
+
+/** Everything a command may touch. */
+export type Context = {
+  env: Record<string, string | undefined>;
+  cwd: string;
+  hostname: string;
+  version: string;
+  stdout: Output;
+  stderr: Output;
+  /** All of standard input. */
+  stdin(): Promise<Uint8Array>;
+  /** Clock, randomness, and a log that writes its warnings and errors to stderr, one line each. */
+  ports: Ports;
+  /** The config that `--config` names, or the one that is found (CONTRACT, "Config"); RelayError("config") with every problem. */
+  loadConfig(): Config;
+  /** The database of a config, beside a relay that may be running. The program closes it when the command ends. */
+  openStore(config: Config): Promise<Store>;
+  /** Resolves with the signal's name at the first SIGINT or SIGTERM; a second one ends the program at once. */
+  untilStopped(): Promise<string>;
+  /** Calls back at every SIGHUP, which otherwise ends the program. */
+  onHangup(run: () => void): void;
+  /** From now on an error that nobody caught is a line of this log, not of stderr. */
+  reportCrashesTo(log: Log): void;
+};
+
+/** Something that runs. `run` returns the exit code; nothing means 0. */
+export type Command = {
+  name: string;
+  /** One line for the list of commands. */
+  summary: string;
+  /** The positional arguments as `--help` shows them: "ID", "[FILE]", "TYPE|all". None when it is left out. */
+  positionals?: string;
+  options: Record<string, Option>;
+  /** More for `--help`: examples, what the options have in common. */
+  help?: string;
+  run(context: Context, args: Args): Promise<number | undefined>;
+};
+
+/** Commands under one noun: `events list`, `events show`. */
+export type CommandGroup = { name: string; summary: string; verbs: Record<string, Command> };
+
+/** What each file in this folder exports as `command`. */
+export type CommandModule = { command: Command | CommandGroup };
+
+/** Shared by every command that reads the configuration. */
+export const configOption = {
+  config: { type: "string", short: "c", value: "FILE", help: "the config file (default: see README, Configuration)" },
+} satisfies Record<string, Option>;
+
+/** Shared by every command whose output is data. */
+export const jsonOption = {
+  json: { type: "boolean", help: "one JSON object a line" },
+} satisfies Record<string, Option>;

@@ -1,0 +1,189 @@
+import { type Config, parseListen } from "../config.ts";
+import { errorLine, RelayError } from "../errors.ts";
+import type { Report } from "../simulator/campaign.ts";
+import type { EventType } from "../simulator/events.ts";
+import type { Fault } from "../simulator/faults.ts";
+import type { Provider } from "../simulator/provider.ts";
+import { type Args, type Command, type Context, configOption, jsonOption } from "./command.ts";
+
+/** How long the media stay up for a relay that does not fetch them, in seconds. */
+const LINGER = 60;
+
+/** How often we look whether all media were fetched, in milliseconds. */
+const LOOK_EVERY = 100;
+
+/** Videos are of a lifelike size as long as they are few. */
+const FEW = 100;
+const LIFELIKE = 500_000;
+
+export const command: Command = {
+  name: "simulate",
+  summary: "sends the provider's events to a relay, with media links that really answer",
+  positionals: "TYPE|all",
+  options: {
+    to: { type: "string", value: "URL", help: "where the relay takes webhooks (default: as in its config)" },
+    count: { type: "string", value: "N", help: "of how many videos (default 1)" },
+    rate: { type: "string", value: "N", help: "at most N events a second" },
+    legacy: { type: "boolean", help: 'send "video.ready" in the older dialect, without a type' },
+    context: { type: "string", value: "TEXT", help: "the videoContext (default: an invented one)" },
+    "video-id": { type: "string", value: "ID", help: "all about this video (default: a new one each)" },
+    fault: { type: "string", value: "NAME", help: "what is wrong with the media: see below" },
+    linger: {
+      type: "string",
+      value: "SECONDS",
+      help: `how long to wait until the media are fetched (default ${LINGER})`,
+    },
+    ...configOption,
+    ...jsonOption,
+  },
+  help: [
+    "TYPE: draft.new draft.update draft.exit video.ready legacy video.failed video.delete draft.delete.",
+    '"all" sends each of them, in the order in which a video lives.',
+    "",
+    "The media are served from 127.0.0.1 until the relay has them, so the relay needs",
+    '  "receive": {"allowFrom": ["127.0.0.1"]}, "mirror": {"allowPrivateAddresses": ["127.0.0.1"]}',
+    "",
+    "Faults: slow cut 403 404 404-then-there 503 html-200 empty redirect redirect-loop wrong-length expired never.",
+    "",
+    "Exit code 0 when every event was accepted.",
+  ].join("\n"),
+  run: simulate,
+};
+
+async function simulate(context: Context, args: Args): Promise<number> {
+  const { EVENT_TYPES, isEventType } = await import("../simulator/events.ts");
+  const { runCampaign } = await import("../simulator/campaign.ts");
+  const { openProvider } = await import("../simulator/provider.ts");
+  const types = readTypes(args, EVENT_TYPES, isEventType);
+  const fault = await readFault(args.text("fault"));
+  const count = args.count("count", 1);
+  const linger = args.count("linger", LINGER, 0);
+  const to = args.text("to") ?? addressIn(context.loadConfig());
+  if (!URL.canParse(to)) throw new RelayError("usage", `--to must be a URL like http://127.0.0.1:8080/webhooks/wochit`);
+
+  const { stdout, stderr, ports } = context;
+  const stop = new AbortController();
+  const stopped = context.untilStopped().then(() => stop.abort());
+  const provider = await openProvider({ ...ports, fault });
+  try {
+    const told = { accepted: 0, failed: 0, hints: new Set<string>() };
+    const campaign = {
+      to,
+      types,
+      count,
+      rate: args.rate("rate"),
+      videoId: args.text("video-id"),
+      context: args.text("context"),
+      videoBytes: count <= FEW ? LIFELIKE : undefined,
+      signal: stop.signal,
+    };
+    await runCampaign(campaign, { ...ports, provider }, (report) => {
+      if (isAccepted(report)) told.accepted++;
+      else told.failed++;
+      stdout.write(`${args.flag("json") ? jsonLine(report) : textLine(report)}\n`);
+      const hint = hintFor(report, new URL(to).host);
+      if (hint !== null && !told.hints.has(hint)) stderr.write(`${hint}\n`);
+      if (hint !== null) told.hints.add(hint);
+    });
+    if (told.accepted > 0 && !stop.signal.aborted) await serveMedia(provider, linger, context, stopped);
+    return told.failed === 0 && told.accepted > 0 ? 0 : 1;
+  } finally {
+    await provider.close();
+  }
+}
+
+function readTypes(
+  args: Args,
+  all: readonly EventType[],
+  isType: (word: string) => word is EventType,
+): readonly EventType[] {
+  const [word, ...more] = args.positionals;
+  if (word === undefined || more.length > 0)
+    throw new RelayError("usage", `simulate needs one TYPE, or "all": ${all.join(" ")}`);
+  if (word === "all") return args.flag("legacy") ? all.filter((type) => type !== "video.ready") : all;
+  if (!isType(word)) throw new RelayError("usage", `"${word}" is no event of the provider: ${all.join(" ")}, or "all"`);
+  if (!args.flag("legacy")) return [word];
+  if (word !== "video.ready" && word !== "legacy")
+    throw new RelayError("usage", 'the older dialect knows "video.ready" only');
+  return ["legacy"];
+}
+
+async function readFault(word: string | undefined): Promise<Fault | null> {
+  if (word === undefined) return null;
+  const { faultsByName, isFaultName } = await import("../simulator/faults.ts");
+  if (isFaultName(word)) return faultsByName[word];
+  throw new RelayError("usage", `"${word}" is no fault: ${Object.keys(faultsByName).join(" ")}`);
+}
+
+/** Where a relay with this config takes webhooks, seen from the machine that it runs on. */
+function addressIn({ server, receive }: Config): string {
+  const { host, port } = parseListen(server.listen)!;
+  if (port === 0) throw new RelayError("usage", "the config leaves the port open (server.listen): say --to URL");
+  const near = host === "0.0.0.0" ? "127.0.0.1" : host === "::" ? "[::1]" : host.includes(":") ? `[${host}]` : host;
+  const path = [receive.path, ...receive.tokens.slice(0, 1)].join("/");
+  return `http${server.tls ? "s" : ""}://${near}:${port}${path}`;
+}
+
+/** Waits until the relay has all media, the time is over, or somebody has had enough. */
+async function serveMedia(
+  provider: Provider,
+  linger: number,
+  { ports, stderr }: Context,
+  stopped: Promise<void>,
+): Promise<void> {
+  const { clock } = ports;
+  const left = () => provider.media().filter((medium) => !medium.isTaken).length;
+  const all = provider.media().length;
+  if (left() > 0) stderr.write(`serving ${all} media until the relay has them (at most ${linger} s, or Ctrl-C)\n`);
+  let isOver = false;
+  void stopped.then(() => {
+    isOver = true;
+  });
+  const until = clock.elapsed() + linger * 1000;
+  while (left() > 0 && !isOver && clock.elapsed() < until) {
+    await new Promise<void>((resolve) => {
+      clock.after(LOOK_EVERY, resolve);
+    });
+  }
+  if (all === 0) return;
+  stderr.write(
+    left() === 0 ? `the relay has fetched all ${all} media\n` : `${left()} of ${all} media were not fetched\n`,
+  );
+}
+
+type Answer = { id?: string; status?: string; error?: { code?: string; message?: string } };
+
+function isAccepted(report: Report): boolean {
+  return "sent" in report && report.sent.status >= 200 && report.sent.status < 300;
+}
+
+function textLine(report: Report): string {
+  const head = `${report.type.padEnd(12)}  ${report.videoId}  `;
+  if ("error" in report) return `${head}not sent: ${errorLine(report.error)}`;
+  const { status, ms, json } = report.sent;
+  const answer = json as Answer;
+  const said = answer.error === undefined ? `${answer.status ?? ""}  ${answer.id ?? ""}` : `${answer.error.code}`;
+  return `${head}${status}  ${said}  ${ms.toFixed(1)} ms`;
+}
+
+function jsonLine(report: Report): string {
+  const { type, videoId } = report;
+  if ("error" in report) return JSON.stringify({ type, videoId, error: errorLine(report.error) });
+  const { status: httpStatus, ms, json } = report.sent;
+  const { id, status, error } = json as Answer;
+  return JSON.stringify({ type, videoId, httpStatus, id, status, error: error?.code, ms: Math.round(ms * 10) / 10 });
+}
+
+/** What to do about an event that was not accepted; null where there is nothing to say. */
+function hintFor(report: Report, host: string): string | null {
+  if ("error" in report) {
+    return `no relay took this at ${host}: start one ("wochit-relay serve"), or say where it is (--to URL)`;
+  }
+  const { error } = (report.sent.json ?? {}) as Answer;
+  if (error?.code !== "source_not_allowed") return error?.message ?? null;
+  return [
+    "the relay takes webhooks from the provider's addresses only, and where it has a token, with that token in the path.",
+    "To try it from this machine, put this into its config and send it a SIGHUP, or start it again:",
+    '  "receive": {"allowFrom": ["127.0.0.1"]}, "mirror": {"allowPrivateAddresses": ["127.0.0.1"]}',
+  ].join("\n");
+}

@@ -1,0 +1,149 @@
+import { statSync } from "node:fs";
+import { dirname, resolve } from "node:path";
+import { safeParse } from "valibot";
+import { checkConfig, type Look, readEndpoints } from "./config/checks.ts";
+import { readJson } from "./config/json.ts";
+import {
+  addIssue,
+  collectProblems,
+  findShapeProblems,
+  type Path,
+  type Problems,
+  type Shape,
+} from "./config/problems.ts";
+import { readSecret, type Surroundings } from "./config/secrets.ts";
+import { warnAbout } from "./config/warnings.ts";
+import { type Config, configSchema, type SecretInput } from "./config.ts";
+import { errorLine, RelayError } from "./errors.ts";
+import { decodeSecret } from "./secrets.ts";
+
+type Env = Record<string, string | undefined>;
+
+/** Every finding, one line each; `config` is null when there is a problem. */
+export type Inspection = { config: Config | null; problems: string[]; warnings: string[] };
+
+/**
+ * The config file: the one named by the flag, by $WOCHIT_RELAY_CONFIG, ./config.json, /etc/wochit-relay/config.json, or
+ * null: the defaults. A file that is there but cannot be read is found all the same, so that nobody gets the defaults
+ * for want of a permission.
+ */
+export function locateConfig(flag: string | undefined, env: Env, cwd: string): string | null {
+  if (flag !== undefined) return resolve(cwd, flag);
+  if (env.WOCHIT_RELAY_CONFIG) return resolve(cwd, env.WOCHIT_RELAY_CONFIG);
+  return [resolve(cwd, "config.json"), "/etc/wochit-relay/config.json"].find(isThere) ?? null;
+}
+
+function isThere(path: string): boolean {
+  try {
+    statSync(path);
+    return true;
+  } catch (error) {
+    return !["ENOENT", "ENOTDIR"].includes((error as NodeJS.ErrnoException).code ?? "");
+  }
+}
+
+/** Reads and judges a config file (null: the defaults) without opening anything but it and the secrets it names. */
+export function inspectConfig(path: string | null, surroundings: { env: Env; cwd: string }): Inspection {
+  const problems = collectProblems();
+  const raw = path === null ? {} : readJson(path, problems);
+  if (raw === undefined) return { config: null, problems: problems.lines(), warnings: [] };
+  if (typeof raw !== "object" || raw === null || Array.isArray(raw)) {
+    return { config: null, problems: ["the config must be a JSON object"], warnings: [] };
+  }
+  findShapeProblems(configSchema as unknown as Shape, raw, [], problems);
+  const parsed = safeParse(configSchema, raw);
+  for (const issue of parsed.issues ?? []) addIssue(problems, issue);
+
+  const folder = path === null ? surroundings.cwd : dirname(path);
+  const { env } = surroundings;
+  const look: Look = (at) => readValue(parsed.output, at, problems);
+  const dataDir = resolve(folder, look(["dataDir"]) ?? (env.STATE_DIRECTORY?.split(":")[0] || "data"));
+  checkConfig(look, problems, { folder, dataDir });
+  const secrets = readSecrets(look, problems, { env, folder });
+  const found = problems.lines();
+  if (found.length > 0 || !parsed.success) return { config: null, problems: found, warnings: [] };
+  const warnings = warnAbout(raw, parsed.output);
+  return { config: buildConfig(parsed.output, { folder, dataDir, secrets, warnings }), problems: [], warnings };
+}
+
+/** The config of a file (null: the defaults). RelayError("config") with every problem, one line each. */
+export function loadConfig(path: string | null, surroundings: { env: Env; cwd: string }): Config {
+  const { config, problems } = inspectConfig(path, surroundings);
+  if (config) return config;
+  throw new RelayError("config", problems.map((line) => (path === null ? line : `${path}: ${line}`)).join("\n"));
+}
+
+type Secrets = { tokens: string[]; adminToken: string | null; keys: Uint8Array[][] };
+type Parsed = Extract<ReturnType<typeof safeParse<typeof configSchema>>, { success: true }>["output"];
+
+function buildConfig(
+  parsed: Parsed,
+  { folder, dataDir, secrets, warnings }: { folder: string; dataDir: string; secrets: Secrets; warnings: string[] },
+): Config {
+  const { $schema, server, receive, mirror, endpoints, admin, backup, ...rest } = parsed;
+  const { token, ...receiveRest } = receive;
+  const target = mirror.target as { type: "local"; dir?: string };
+  const tls = server.tls && { cert: resolve(folder, server.tls.cert), key: resolve(folder, server.tls.key) };
+  return {
+    ...rest,
+    dataDir,
+    server: { ...server, tls },
+    receive: { ...receiveRest, tokens: secrets.tokens },
+    mirror: {
+      ...mirror,
+      target: {
+        type: "local",
+        dir: target.dir === undefined ? resolve(dataDir, "media") : resolve(folder, target.dir),
+      },
+    },
+    endpoints: endpoints.map(({ secret, send, ...endpoint }, at) => ({
+      ...endpoint,
+      keys: secrets.keys[at]!,
+      // Verbatim bytes gain nothing from waiting for the media: nothing in them is filled in.
+      send: send ?? (endpoint.body === "verbatim" ? "immediately" : "after-mirror"),
+    })),
+    admin: { ...admin, token: secrets.adminToken },
+    backup: backup?.dir === undefined ? backup : { ...backup, dir: resolve(folder, backup.dir) },
+    warnings,
+  };
+}
+
+function readSecrets(look: Look, problems: Problems, surroundings: Surroundings): Secrets {
+  const read = <T>(path: Path, decode: (text: string) => T): T[] => {
+    const given = look<SecretInput | SecretInput[]>(path);
+    const list = Array.isArray(given)
+      ? given.map((one, at) => [one, [...path, at]] as const)
+      : [[given, path] as const];
+    return list.flatMap(([secret, place]) => {
+      if (secret == null) return [];
+      try {
+        return [decode(readSecret(secret, surroundings))];
+      } catch (error) {
+        problems.add([...place], errorLine(error));
+        return [];
+      }
+    });
+  };
+  return {
+    tokens: read(["receive", "token"], checkToken),
+    adminToken: read(["admin", "token"], (text) => text)[0] ?? null,
+    keys: readEndpoints(look).map((_, at) => read(["endpoints", at, "secret"], decodeSecret)),
+  };
+}
+
+/** The token is a segment of the path that the provider is told: it must survive that. */
+function checkToken(token: string): string {
+  if (/^[\x21-\x7e]+$/.test(token) && !/[/?#%\\]/.test(token) && !/^\.{1,2}$/.test(token)) return token;
+  throw new RelayError("config", "must be fit for a path: printable ASCII without spaces and / ? # % \\");
+}
+
+/** The value at a place of the parsed file, also when other parts are wrong; undefined where this part is. */
+function readValue<T>(root: unknown, path: Path, problems: Problems): T | undefined {
+  if (path.length > 0 && problems.has(path)) return undefined;
+  let value = root;
+  for (const key of path) {
+    if (typeof value !== "object" || value === null || !Object.hasOwn(value, key)) return undefined;
+    value = (value as Record<string | number, unknown>)[key];
+  }
+  return value as T;
+}

@@ -1,0 +1,162 @@
+import { accessSync, constants } from "node:fs";
+import { isIP } from "node:net";
+import { resolve, sep } from "node:path";
+import { parseListen } from "../config.ts";
+import { errorLine } from "../errors.ts";
+import { nearest } from "../nearest.ts";
+import { looksLikeNetwork, parseNetworks } from "../platform/addresses.ts";
+import type { Path, Problems } from "./problems.ts";
+import { reasonOf } from "./secrets.ts";
+
+// What the schema cannot say: values that need a parser of their own, and options that must fit each other.
+
+/** Reads a value of the parsed file; undefined where it is missing, or wrong already. */
+export type Look = <T>(path: Path) => T | undefined;
+
+/** Where relative paths start, and the data folder as it will be. */
+type Places = { folder: string; dataDir: string };
+
+export function checkConfig(look: Look, problems: Problems, places: Places): void {
+  checkNetworks(look(["server", "trustedProxies"]), ["server", "trustedProxies"], problems);
+  checkNetworks(look(["receive", "allowFrom"]), ["receive", "allowFrom"], problems);
+  checkPrivate(look(["mirror", "allowPrivateAddresses"]), ["mirror", "allowPrivateAddresses"], problems);
+  checkTls(look, problems, places.folder);
+  checkTarget(look, problems, places);
+  checkAdmin(look, problems);
+  const owners = new Map<string, number>();
+  for (const at of readEndpoints(look).keys()) checkEndpoint(at, look, problems, owners);
+}
+
+/** The list of endpoints also when something inside it is wrong: the others deserve their checks all the same. */
+export function readEndpoints(look: Look): unknown[] {
+  const endpoints = look<{ endpoints?: unknown }>([])?.endpoints;
+  return Array.isArray(endpoints) ? endpoints : [];
+}
+
+function checkEndpoint(at: number, look: Look, problems: Problems, owners: Map<string, number>): void {
+  const path: Path = ["endpoints", at];
+  const id = look<string>([...path, "id"]);
+  const owner = id === undefined ? undefined : owners.get(id);
+  if (owner !== undefined) problems.add([...path, "id"], `"${id}" is the id of endpoints[${owner}] already`);
+  else if (id !== undefined) owners.set(id, at);
+  for (const [index, pattern] of (look<string[]>([...path, "events"]) ?? []).entries()) {
+    const why = patternProblem(pattern);
+    if (why) problems.add([...path, "events", index], why);
+  }
+  for (const [name, value] of Object.entries(look<Record<string, string>>([...path, "headers"]) ?? {})) {
+    const why = headerProblem(name, value);
+    if (why) problems.add([...path, "headers", name], why);
+  }
+  const privates: Path = [...path, "allowPrivateAddresses"];
+  checkPrivate(look(privates), privates, problems);
+}
+
+/** What the relay itself has to tell (CONTRACT, "Notices"). */
+const NOTICES = [
+  "relay.media.mirrored",
+  "relay.media.failed",
+  "relay.media.at_risk",
+  "relay.delivery.dead",
+  "relay.endpoint.paused",
+  "relay.endpoint.resumed",
+];
+
+/** A pattern is an exact name, `*`, or a prefix with `.*` (patterns.ts matches them). */
+function patternProblem(pattern: string): string | null {
+  if (/[\s\p{Cc}]/u.test(pattern)) return "must be without spaces and control characters";
+  if (pattern === "*") return null;
+  if (pattern.replace(/\.\*$/, "").includes("*") || pattern === ".*") {
+    return 'must be an event type, "*", or a prefix like "video.*"';
+  }
+  // The provider may send types that nobody has heard of; the relay's own are all known.
+  if (!pattern.startsWith("relay.") || NOTICES.includes(pattern)) return null;
+  if (pattern.endsWith(".*") && NOTICES.some((notice) => notice.startsWith(pattern.slice(0, -1)))) return null;
+  const meant = nearest(pattern, NOTICES);
+  return `the relay has no such notice${meant ? `: did you mean "${meant}"?` : `: it has ${NOTICES.join(", ")}`}`;
+}
+
+/** What the relay or HTTP itself says in these headers must stay true. */
+const RESERVED = new Set([
+  "connection",
+  "content-length",
+  "content-type",
+  "expect",
+  "host",
+  "keep-alive",
+  "te",
+  "trailer",
+  "transfer-encoding",
+  "upgrade",
+  "user-agent",
+]);
+
+function headerProblem(name: string, value: string): string | null {
+  const lower = name.toLowerCase();
+  if (!/^[!#$%&'*+.^_`|~0-9a-z-]+$/.test(lower)) return "is not the name of an HTTP header"; // RFC 9110, 5.6.2
+  if (RESERVED.has(lower) || lower.startsWith("webhook-")) return "is a header that the relay sets itself";
+  if (!/^[\t\x20-\x7e\x80-\xff]*$/.test(value)) return "has a character that a header cannot hold";
+  return null;
+}
+
+function checkNetworks(list: string[] | string | undefined, path: Path, problems: Problems): void {
+  if (!Array.isArray(list)) return;
+  for (const [at, entry] of list.entries()) checkNetwork(entry, [...path, at], problems);
+}
+
+function checkNetwork(entry: string, path: Path, problems: Problems): void {
+  try {
+    parseNetworks([entry]);
+  } catch (error) {
+    problems.add(path, errorLine(error));
+  }
+}
+
+const HOST = /^(?=.{1,253}$)[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?)*$/i;
+
+function checkPrivate(list: string[] | boolean | undefined, path: Path, problems: Problems): void {
+  if (!Array.isArray(list)) return;
+  for (const [at, entry] of list.entries()) {
+    if (looksLikeNetwork(entry)) checkNetwork(entry, [...path, at], problems);
+    else if (!HOST.test(entry)) problems.add([...path, at], `"${entry}" is neither a CIDR nor a host name`);
+  }
+}
+
+function checkTls(look: Look, problems: Problems, folder: string): void {
+  for (const name of ["cert", "key"]) {
+    const file = look<string>(["server", "tls", name]);
+    if (file === undefined) continue;
+    try {
+      accessSync(resolve(folder, file), constants.R_OK);
+    } catch (error) {
+      problems.add(["server", "tls", name], `cannot read ${resolve(folder, file)}: ${reasonOf(error)}`);
+    }
+  }
+}
+
+function checkTarget(look: Look, problems: Problems, { folder, dataDir }: Places): void {
+  if (look<string>(["mirror", "target", "type"]) === "s3") {
+    problems.add(["mirror", "target"], 's3 targets are not available in this version; use {"type": "local"}');
+  }
+  const dir = look<string>(["mirror", "target", "dir"]);
+  if (dir === undefined) return;
+  // A key begins with an id from the network: nothing of the relay's own may be within its reach.
+  const target = resolve(folder, dir);
+  if (isWithin(dataDir, target)) {
+    problems.add(["mirror", "target", "dir"], `must not be, or hold, the data folder ${dataDir}`);
+  } else if (isWithin(target, resolve(dataDir, "spool"))) {
+    problems.add(["mirror", "target", "dir"], "must not be the spool, which is emptied at a start");
+  }
+}
+
+function isWithin(path: string, folder: string): boolean {
+  return path === folder || path.startsWith(folder.endsWith(sep) ? folder : folder + sep);
+}
+
+const LOOPBACK = parseNetworks(["127.0.0.0/8", "::1"]);
+
+function checkAdmin(look: Look, problems: Problems): void {
+  const { host } = parseListen(look<string>(["admin", "listen"]) ?? "") ?? {};
+  if (host === undefined || problems.has(["admin", "token"]) || look(["admin", "token"]) != null) return;
+  if (isIP(host) ? LOOPBACK.contains(host) : host === "localhost") return;
+  problems.add(["admin", "token"], "is needed because admin.listen is not a loopback address");
+}

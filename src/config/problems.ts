@@ -1,0 +1,151 @@
+import type { BaseIssue } from "valibot";
+import { suggest } from "../nearest.ts";
+
+/** Where in the file something is: keys and list positions. */
+export type Path = (string | number)[];
+
+/** What is wrong with a config, each with its place. */
+export type Problems = {
+  add(path: Path, message: string): void;
+  /** Whether anything at or below this place is wrong already, so that a further check would only repeat it. */
+  has(path: Path): boolean;
+  /** One line each: `endpoints[0].secret: …`. */
+  lines(): string[];
+};
+
+export function collectProblems(): Problems {
+  const found: { path: string; message: string }[] = [];
+  return {
+    add(path, message) {
+      const place = formatPath(path);
+      // The first thing wrong with a value is what to mend; the next ones are often only its echo.
+      if (!found.some((one) => one.path === place)) found.push({ path: place, message });
+    },
+    has(path) {
+      const place = formatPath(path);
+      return found.some(
+        ({ path: one }) => one === place || (one.startsWith(place) && /^[.[]/.test(one.slice(place.length))),
+      );
+    },
+    lines: () => found.map(({ path, message }) => (path === "" ? message : `${path}: ${message}`)),
+  };
+}
+
+/** `endpoints[0].headers["x-api-key"]` */
+export function formatPath(path: Path): string {
+  return path
+    .map((key, at) => {
+      if (typeof key === "number") return `[${key}]`;
+      if (/^[\w$]+$/.test(key)) return at === 0 ? key : `.${key}`;
+      return `[${JSON.stringify(key)}]`;
+    })
+    .join("");
+}
+
+/** Says a finding of the schema in plain words. A value never appears in them: it may be a secret. */
+export function addIssue(problems: Problems, issue: BaseIssue<unknown>): void {
+  const path = (issue.path ?? []).map(({ key }) => key as string | number);
+  // Unknown keys come from findShapeProblems, which names all of them and not only the first.
+  if (issue.type === "strict_object" && issue.expected === "never") return;
+  if (issue.type === "union" && problems.has(path)) return;
+  const missing = issue.type === "strict_object" && issue.received === "undefined";
+  problems.add(path, missing ? "is missing" : describe(issue));
+}
+
+function describe(issue: BaseIssue<unknown>): string {
+  if (!issue.message.startsWith("Invalid ")) return issue.message;
+  switch (issue.type) {
+    case "min_value":
+      return `must be at least ${String(issue.requirement)}`;
+    case "integer":
+      return "must be a whole number";
+    case "picklist":
+    case "variant":
+    case "literal":
+      return `must be ${(issue.expected ?? "").replace(/[()]/g, "").replace(/ \| /g, " or ")}${given(issue)}`;
+    default:
+      return `must be ${KIND[issue.expected ?? ""] ?? issue.expected}, not ${kindOf(issue.input)}`;
+  }
+}
+
+const KIND: Record<string, string> = {
+  string: "a string",
+  number: "a number",
+  boolean: "true or false",
+  Object: "an object",
+  Array: "a list",
+};
+
+function given(issue: BaseIssue<unknown>): string {
+  if (issue.input === undefined) return "";
+  return `, not ${typeof issue.input === "string" && issue.input.length < 40 ? JSON.stringify(issue.input) : kindOf(issue.input)}`;
+}
+
+function kindOf(value: unknown): string {
+  if (value === null) return "null";
+  if (Array.isArray(value)) return "a list";
+  return KIND[typeof value] ?? "an object";
+}
+
+/** As much of a valibot schema as tells which keys it has. */
+export type Shape = {
+  type: string;
+  entries?: Record<string, Shape>;
+  wrapped?: Shape;
+  item?: Shape;
+  key?: string | Shape;
+  options?: Shape[] | readonly unknown[];
+  literal?: unknown;
+};
+
+/**
+ * Finds every unknown key, and every list where an object belongs: valibot's strict objects report the first unknown key
+ * only, and take a list for an object.
+ */
+export function findShapeProblems(shape: Shape, value: unknown, path: Path, problems: Problems): void {
+  if (shape.wrapped) {
+    if (value != null) findShapeProblems(shape.wrapped, value, path, problems);
+    return;
+  }
+  if (shape.type === "union") {
+    const meant = pickOption(shape.options as Shape[], value);
+    if (meant) findShapeProblems(meant, value, path, problems);
+    return;
+  }
+  if (shape.type === "array" && shape.item && Array.isArray(value)) {
+    for (const [at, item] of value.entries()) findShapeProblems(shape.item, item, [...path, at], problems);
+    return;
+  }
+  if (typeof value !== "object" || value === null) return;
+  if (Array.isArray(value)) {
+    if (["strict_object", "record", "variant"].includes(shape.type))
+      problems.add(path, "must be an object, not a list");
+    return;
+  }
+  const object = value as Record<string, unknown>;
+  if (shape.type === "variant") {
+    const option = (shape.options as Shape[]).find(
+      ({ entries }) => entries?.[shape.key as string]?.literal === object[shape.key as string],
+    );
+    if (option) findShapeProblems(option, value, path, problems);
+  } else if (shape.type === "strict_object" && shape.entries) {
+    const known = Object.keys(shape.entries);
+    for (const [key, member] of Object.entries(object)) {
+      const entry = Object.hasOwn(shape.entries, key) ? shape.entries[key] : undefined;
+      if (entry) findShapeProblems(entry, member, [...path, key], problems);
+      else problems.add([...path, key], `unknown key ${JSON.stringify(key)}${suggest(key, known.filter(isShown))}`);
+    }
+  }
+}
+
+/** Which of a union's options a value is an attempt at; objects are taken together: any of their keys will do. */
+function pickOption(options: Shape[], value: unknown): Shape | undefined {
+  const flat = options.flatMap((option) => (option.type === "union" ? (option.options as Shape[]) : [option]));
+  if (Array.isArray(value)) return flat.find(({ type }) => type === "array");
+  const objects = flat.filter(({ type }) => type === "strict_object");
+  return objects[0] && { type: "strict_object", entries: Object.assign({}, ...objects.map(({ entries }) => entries)) };
+}
+
+function isShown(key: string): boolean {
+  return key !== "$schema";
+}

@@ -1,0 +1,40 @@
+import type { InferOutput } from "valibot";
+import type { configSchema } from "../config.ts";
+import { nearest } from "../nearest.ts";
+
+/** Options of later versions: what they ask for does not happen yet, and harms nobody by not happening. */
+const WITHOUT_EFFECT: Record<string, string> = {
+  admin: "this version has no admin listener yet",
+  retention: "this version keeps everything for now",
+  backup: "this version makes no backups yet",
+};
+
+/** The types that the provider documents (its webhook pages); others may come, so a strange one is no error. */
+const DOCUMENTED = ["video.ready", "video.delete", "draft.new", "draft.update", "draft.exit", "draft.delete"];
+
+/** What a valid config does not do, or what its writer may not have meant; one line each, with its place. */
+export function warnAbout(raw: object, parsed: InferOutput<typeof configSchema>): string[] {
+  const warnings: string[] = [];
+  for (const [option, why] of Object.entries(WITHOUT_EFFECT)) {
+    if ((raw as Record<string, unknown>)[option] != null) warnings.push(`${option}: has no effect: ${why}`);
+  }
+  const { server, receive, mirror, endpoints } = parsed;
+  if (mirror.onDelete === "delete") {
+    warnings.push("mirror.onDelete: copies are kept for now: this version deletes none");
+  }
+  if (mirror.enabled && server.publicUrl === null && mirror.publicBaseUrl === null) {
+    warnings.push("server.publicUrl: is not set: links to media will be http://<hostname>:<port>");
+  }
+  if (receive.allowFrom === "any" && receive.token === null) {
+    warnings.push("receive.allowFrom: anybody who reaches the relay can send it events: set receive.token");
+  }
+  if (endpoints.length === 0) warnings.push("endpoints: there is none: events are kept, and sent to nobody");
+  for (const [at, { events }] of endpoints.entries()) {
+    for (const [index, pattern] of events.entries()) {
+      const meant = /[*]|^relay\./.test(pattern) || DOCUMENTED.includes(pattern) ? null : nearest(pattern, DOCUMENTED);
+      if (meant)
+        warnings.push(`endpoints[${at}].events[${index}]: "${pattern}" is not documented: did you mean "${meant}"?`);
+    }
+  }
+  return warnings;
+}

@@ -1,0 +1,212 @@
+import { createSecretKey } from "node:crypto";
+import type { Readable } from "node:stream";
+import type { Endpoint } from "../config.ts";
+import type { Attempt, Clock, DeliveryJob, DeliveryOutcome, Medium, Ports } from "../domain.ts";
+import { errorLine } from "../errors.ts";
+import { deliveryRetry, parseRetryAfter } from "../jobs/backoff.ts";
+import type { Lease, Queue } from "../jobs/worker.ts";
+import type { Outbound } from "../platform/net.ts";
+import type { Store } from "../store/store.ts";
+import { createPace, limitSlots } from "./pace.ts";
+import { buildBody } from "./payload.ts";
+import { sign } from "./signature.ts";
+
+/** How much of an answer is kept with its attempt, in bytes. */
+const KEPT = 16 * 1024;
+
+/** How much of an answer is read so that its connection can be used again, and for how long; then it is cut off. */
+const READ = 64 * 1024;
+const READ_FOR = 1_000;
+
+/**
+ * The relay's own headers and those that belong to the connection (RFC 9110 §7.6.1): a header of the operator's
+ * by one of these names is left out.
+ */
+const RESERVED = new Set([
+  ..."content-type content-length user-agent webhook-id webhook-timestamp webhook-signature webhook-attempt".split(" "),
+  ..."connection keep-alive proxy-connection te trailer transfer-encoding upgrade expect".split(" "),
+]);
+
+export type DeliveryParts = {
+  endpoint: Endpoint;
+  store: Pick<Store, "claimDeliveries" | "settleDelivery">;
+  outbound: Outbound;
+  ports: Ports;
+  /** "wochit-relay/<version>". */
+  userAgent: string;
+  /** The durable address of a mirrored medium. */
+  link: (medium: Medium) => string;
+};
+
+/** What came of one request. `status` is null when no answer came; `error` is null only on success. */
+type Answer = { status: number | null; response: Uint8Array | null; error: string | null; retryAt: number | null };
+
+/**
+ * The queue of one endpoint: each job is one signed POST, its attempt logged and the job settled. Any answer but 2xx, and no
+ * answer, is tried again on the endpoint's schedule until that is spent; then the delivery is dead. An attempt that the
+ * lease aborts settles nothing. Rejects only when the store cannot settle; the job then comes due again with its lease.
+ */
+export function createDeliveries(parts: DeliveryParts): Queue<DeliveryJob> {
+  const { endpoint, store, ports, userAgent, link } = parts;
+  const { clock, log } = ports;
+  const { url, headers } = readTarget(endpoint, userAgent);
+  const keys = endpoint.keys.map((key) => createSecretKey(key));
+  const pace = createPace(endpoint.ratePerSecond, clock);
+
+  async function run(job: DeliveryJob, lease: Lease): Promise<void> {
+    await pace(lease.signal);
+    if (lease.signal.aborted) return;
+    const startedAt = clock.now();
+    const begun = clock.elapsed();
+    const answer = job.body ? await post(job, job.body, startedAt, lease.signal) : NO_BODY;
+    if (lease.signal.aborted) return;
+
+    const { status, response, error } = answer;
+    const attempt = { startedAt, duration: Math.round(clock.elapsed() - begun), status, response, error };
+    const now = clock.now();
+    const outcome = decide(job, attempt, answer, now);
+    const { settled, paused } = await store.settleDelivery(job, outcome, now);
+    tell(job, outcome, settled);
+    if (paused) {
+      log.error("endpoint paused", {
+        event: job.eventId,
+        endpoint: endpoint.id,
+        reason: "two answers 410 Gone in a row",
+      });
+    }
+  }
+
+  async function post(job: DeliveryJob, received: Uint8Array, startedAt: number, stop: AbortSignal): Promise<Answer> {
+    const abort = new AbortController();
+    const follow = () => abort.abort(stop.reason);
+    stop.addEventListener("abort", follow);
+    const cancelTimeout = clock.after(endpoint.timeout, () =>
+      abort.abort(new Error(describeTimeout(endpoint.timeout))),
+    );
+    try {
+      const { event, media, replay } = job;
+      const body = buildBody({ event, body: received, media, link, replay, mode: endpoint.body });
+      const timestamp = Math.floor(startedAt / 1000);
+      const answer = await parts.outbound.request(url, {
+        method: "POST",
+        headers: {
+          ...headers,
+          "webhook-id": job.messageId,
+          "webhook-timestamp": String(timestamp),
+          "webhook-signature": sign(keys, job.messageId, timestamp, body),
+          "webhook-attempt": String(job.attempts + 1),
+        },
+        body,
+        signal: abort.signal,
+        headersTimeout: endpoint.timeout,
+        bodyTimeout: endpoint.timeout,
+      });
+      const { status } = answer;
+      const response = await readStart(answer.body, clock);
+      if (isSuccess(status)) return { status, response, error: null, retryAt: null };
+      const retryAt = parseRetryAfter(answer.headers["retry-after"], clock.now());
+      return { status, response, error: `HTTP ${status}`, retryAt };
+    } catch (error) {
+      const why = abort.signal.aborted ? abort.signal.reason : error;
+      return { status: null, response: null, error: errorLine(why), retryAt: null };
+    } finally {
+      cancelTimeout();
+      stop.removeEventListener("abort", follow);
+    }
+  }
+
+  function decide(job: DeliveryJob, attempt: Attempt, answer: Answer, now: number): DeliveryOutcome {
+    if (attempt.error === null) return { is: "delivered", attempt };
+    const at = deliveryRetry({
+      schedule: answer === NO_BODY ? [] : endpoint.retry,
+      attempt: job.attempts + 1,
+      now,
+      retryAfter: answer.retryAt,
+      random: ports.random,
+    });
+    if (at === null) return { is: "dead", attempt };
+    return { is: "retry", attempt, at, asideAt: (job.failingSince ?? now) + endpoint.laneHold };
+  }
+
+  function tell(job: DeliveryJob, outcome: DeliveryOutcome, settled: boolean): void {
+    const { status, duration: ms, error } = outcome.attempt;
+    const about = {
+      event: job.eventId,
+      delivery: job.id,
+      endpoint: endpoint.id,
+      attempt: job.attempts + 1,
+      status,
+      ms,
+    };
+    if (!settled) log.warn("delivery was no longer ours", { ...about, error });
+    else if (outcome.is === "delivered") log.info("delivered", about);
+    else if (outcome.is === "dead") log.error("delivery dead", { ...about, error });
+    else log.warn("delivery failed", { ...about, error, nextAt: new Date(outcome.at).toISOString() });
+  }
+
+  return {
+    name: `deliver/${endpoint.id}`,
+    concurrency: limitSlots(endpoint),
+    claim: (limit, now, leaseUntil) => store.claimDeliveries({ endpoint: endpoint.id, limit, now, leaseUntil }),
+    run,
+  };
+}
+
+/** Retention has taken the body: there is nothing to send, today or later. */
+const NO_BODY: Answer = { status: null, response: null, error: "body_expired", retryAt: null };
+
+function isSuccess(status: number): boolean {
+  return status >= 200 && status <= 299;
+}
+
+function describeTimeout(ms: number): string {
+  return ms % 1000 === 0 ? `no answer within ${ms / 1000} s` : `no answer within ${ms} ms`;
+}
+
+/** The address to post to and the headers that every request has. Userinfo of the URL becomes Basic authentication. */
+function readTarget(endpoint: Endpoint, userAgent: string): { url: URL; headers: Record<string, string> } {
+  const headers: Record<string, string> = { "content-type": "application/json", "user-agent": userAgent };
+  for (const [name, value] of Object.entries(endpoint.headers)) {
+    if (!RESERVED.has(name.toLowerCase())) headers[name.toLowerCase()] = value;
+  }
+  const url = new URL(endpoint.url);
+  if (url.username !== "" || url.password !== "") {
+    // RFC 7617 §2; with its charset the UTF-8 that URLs use.
+    const user = `${decodePercent(url.username)}:${decodePercent(url.password)}`;
+    headers.authorization = `Basic ${Buffer.from(user).toString("base64")}`;
+    url.username = "";
+    url.password = "";
+  }
+  url.hash = "";
+  return { url, headers };
+}
+
+function decodePercent(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
+}
+
+/**
+ * Reads an answer's body for its first 16 KiB; never rejects, and never takes longer than a second: the status is known,
+ * and a body that drips or breaks changes nothing about it. Null when the body is empty.
+ */
+function readStart(body: Readable, clock: Clock): Promise<Uint8Array | null> {
+  return new Promise((resolve) => {
+    const chunks: Uint8Array[] = [];
+    let read = 0;
+    const cancel = clock.after(READ_FOR, () => body.destroy());
+    const finish = () => {
+      cancel();
+      resolve(chunks.length > 1 ? Buffer.concat(chunks) : (chunks[0] ?? null));
+    };
+    body.on("data", (chunk: Uint8Array) => {
+      if (read < KEPT) chunks.push(chunk.subarray(0, KEPT - read));
+      read += chunk.length;
+      if (read > READ) body.destroy();
+    });
+    body.on("end", finish).on("error", finish).on("close", finish);
+  });
+}

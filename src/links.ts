@@ -1,0 +1,167 @@
+import { Buffer } from "node:buffer";
+
+/** What a media link tells: which file it leads to, and until when. Pure, and quick: it runs for every link received. */
+
+const HOUR = 3_600_000;
+const DAY = 24 * HOUR;
+
+/** Parameters that belong to a signature whatever else is there: AWS Signature v4 and Google V4 name theirs apart. */
+const OWN_PREFIX = /^x-(?:amz|goog)-/;
+
+/**
+ * Signature schemes whose parameters have common names: these are only a signature's where the `marks` of the scheme are
+ * there (of `oneOf` at least one).
+ */
+const SCHEMES: { marks: string[]; oneOf?: string[]; names: Set<string> }[] = [
+  // AWS Signature v2 (its x-amz-security-token is covered by the prefix).
+  { marks: ["awsaccesskeyid", "signature"], names: new Set(["awsaccesskeyid", "signature", "expires"]) },
+  // CloudFront, with a canned policy (Expires) or a custom one (Policy).
+  {
+    marks: ["key-pair-id", "signature"],
+    names: new Set(["key-pair-id", "signature", "expires", "policy", "hash-algorithm"]),
+  },
+  // Google Cloud Storage V2, and Cloud CDN.
+  { marks: ["googleaccessid", "signature"], names: new Set(["googleaccessid", "signature", "expires"]) },
+  { marks: ["keyname", "signature", "expires"], names: new Set(["keyname", "signature", "expires"]) },
+  // Azure shared access signatures: account, service and user delegation.
+  {
+    marks: ["sig"],
+    oneOf: ["sv", "se"],
+    names: new Set(
+      "sv ss srt sp se st spr sig sr si skoid sktid skt ske sks skv sip sdd saoid suoid scid ses".split(" "),
+    ),
+  },
+];
+
+/**
+ * The link without its signature parameters and its fragment: what makes two links the same file. The order of the other
+ * parameters is kept, and every character of them. Text that is no URL comes back as it is.
+ */
+export function identityOf(url: string): string {
+  const hash = url.indexOf("#");
+  const query = url.indexOf("?");
+  if (hash === -1 && query === -1) return url;
+  if (!URL.canParse(url)) return url;
+  const link = hash === -1 ? url : url.slice(0, hash);
+  if (query === -1 || (hash !== -1 && hash < query)) return link;
+  const parameters = link.slice(query + 1).split("&");
+  const names = parameters.map(nameOf);
+  const schemes = SCHEMES.filter((scheme) => isUsed(scheme, names));
+  const kept = parameters.filter((_, index) => {
+    const name = names[index]!;
+    return !OWN_PREFIX.test(name) && !schemes.some((scheme) => scheme.names.has(name));
+  });
+  if (kept.length === parameters.length) return link;
+  return kept.length === 0 ? link.slice(0, query) : `${link.slice(0, query + 1)}${kept.join("&")}`;
+}
+
+function nameOf(parameter: string): string {
+  const equals = parameter.indexOf("=");
+  return (equals === -1 ? parameter : parameter.slice(0, equals)).toLowerCase();
+}
+
+function isUsed({ marks, oneOf }: (typeof SCHEMES)[number], names: string[]): boolean {
+  return marks.every((mark) => names.includes(mark)) && (!oneOf || oneOf.some((name) => names.includes(name)));
+}
+
+const TIME_NAMES = new Set(
+  "x-amz-date x-amz-expires x-goog-date x-goog-expires expires sig se key-pair-id policy".split(" "),
+);
+const TELLS_TIME = /[?&](?:x-(?:amz|goog)-expires|expires|se|policy)=/i;
+
+/**
+ * When the link itself says that it dies; the earliest time where it says several; null where it says none.
+ * A hint only: clocks lie, links lie.
+ */
+export function expiryOf(url: string): number | null {
+  const query = url.indexOf("?");
+  if (query === -1 || !TELLS_TIME.test(url) || !URL.canParse(url)) return null;
+  const values = new Map<string, string>();
+  for (const parameter of url
+    .slice(query + 1)
+    .split("#", 1)[0]!
+    .split("&")) {
+    const name = nameOf(parameter);
+    if (TIME_NAMES.has(name)) values.set(name, decoded(parameter.slice(name.length + 1)));
+  }
+  const times = [
+    after(values.get("x-amz-date"), values.get("x-amz-expires")),
+    after(values.get("x-goog-date"), values.get("x-goog-expires")),
+    epoch(values.get("expires")),
+    values.has("sig") ? isoTime(values.get("se")) : null,
+    values.has("key-pair-id") ? policyEnd(values.get("policy")) : null,
+  ].filter((time) => time !== null);
+  return times.length === 0 ? null : Math.min(...times);
+}
+
+function decoded(value: string): string {
+  try {
+    return decodeURIComponent(value);
+  } catch {
+    return value;
+  }
+}
+
+/** A start like 20260131T235959Z, and seconds from then. */
+function after(start: string | undefined, seconds: string | undefined): number | null {
+  const [, ...parts] = /^(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)Z$/.exec(start ?? "") ?? [];
+  if (parts.length === 0 || !/^\d{1,9}$/.test(seconds ?? "")) return null;
+  const [year, month, day, hour, minute, second] = parts.map(Number) as [
+    number,
+    number,
+    number,
+    number,
+    number,
+    number,
+  ];
+  return Date.UTC(year, month - 1, day, hour, minute, second) + Number(seconds) * 1000;
+}
+
+/** Seconds since 1970, as ten digits: fewer would be before 2001, and mean something else. */
+function epoch(seconds: string | undefined): number | null {
+  return /^[1-9]\d{9}$/.test(seconds ?? "") ? Number(seconds) * 1000 : null;
+}
+
+/** The forms of ISO 8601 that Azure takes: a date, or a date and time in UTC or with an offset. */
+function isoTime(text: string | undefined): number | null {
+  if (!/^\d{4}-\d\d-\d\d(?:T\d\d:\d\d(?::\d\d(?:\.\d+)?)?(?:Z|[+-]\d\d:\d\d))?$/.test(text ?? "")) return null;
+  const time = Date.parse(text!);
+  return Number.isNaN(time) ? null : time;
+}
+
+/** A CloudFront custom policy: JSON in base64 with `-_~` for `+=/`, which ends where its DateLessThan says. */
+function policyEnd(policy: string | undefined): number | null {
+  if (policy === undefined || policy.length > 4096) return null;
+  const base64 = policy.replace(/[-_~]/g, (sign) => ({ "-": "+", _: "=", "~": "/" })[sign]!);
+  try {
+    const { Statement } = JSON.parse(Buffer.from(base64, "base64").toString());
+    const seconds = Statement[0].Condition.DateLessThan["AWS:EpochTime"];
+    return epoch(String(seconds));
+  } catch {
+    return null;
+  }
+}
+
+/**
+ * Until when a link is worth trying: its own expiry, clamped to 1 h … 7 d after it was received, because clocks differ
+ * and links lie; where it tells none, `linkLifetime` (ms) after it was received.
+ */
+export function deadlineOf(url: string, receivedAt: number, linkLifetime: number): number {
+  const expiry = expiryOf(url);
+  if (expiry === null) return receivedAt + linkLifetime;
+  return Math.min(Math.max(expiry, receivedAt + HOUR), receivedAt + 7 * DAY);
+}
+
+/** The link as it may be shown and logged: without query, fragment, user name and password. */
+export function withoutQuery(url: string): string {
+  if (!URL.canParse(url)) return url.split(/[?#]/, 1)[0]!;
+  const link = new URL(url);
+  link.search = link.hash = link.username = link.password = "";
+  return link.href;
+}
+
+/** Host and port of an http(s) link, lower case; "" for any other text. */
+export function hostOf(url: string): string {
+  const link = URL.canParse(url) ? new URL(url) : null;
+  return link && /^https?:$/.test(link.protocol) ? link.host : "";
+}

@@ -1,0 +1,117 @@
+import { randomBytes } from "node:crypto";
+import { hostname } from "node:os";
+import process from "node:process";
+import type { Clock, Random } from "../domain.ts";
+import { RelayError } from "../errors.ts";
+
+// The one place that touches time, chance, signals and the process. It serves Node and Deno alike: `node:process` is the
+// same in both. Everything else is handed what it needs from here (DESIGN rule 10).
+
+/** The longest timer that Node keeps; a longer one would fire at once (nodejs.org/api/timers.html#settimeoutcallback-delay-args). */
+const LONGEST_TIMER = 2 ** 31 - 1;
+
+/** The machine's clock. A timer keeps the process alive until it fired or was called off. */
+export function systemClock(): Clock {
+  return {
+    now: () => Date.now(),
+    elapsed: () => performance.now(),
+    after(ms, run) {
+      let rest = Math.max(0, Math.ceil(ms));
+      let timer: ReturnType<typeof setTimeout>;
+      const step = () => {
+        const piece = Math.min(rest, LONGEST_TIMER);
+        rest -= piece;
+        timer = setTimeout(rest > 0 ? step : run, piece);
+      };
+      step();
+      return () => clearTimeout(timer);
+    },
+  };
+}
+
+/** Chance: `float` is for jitter only, `bytes` is fit for keys and ids. */
+export function systemRandom(): Random {
+  return { float: () => Math.random(), bytes: (length) => new Uint8Array(randomBytes(length)) };
+}
+
+/** What surrounds the process, read once. */
+export type Environment = {
+  env: Record<string, string | undefined>;
+  cwd: string;
+  /** The arguments of the user, without the program's own two. */
+  args: string[];
+  hostname: string;
+  platform: string;
+};
+
+export function environment(): Environment {
+  return {
+    env: process.env,
+    cwd: process.cwd(),
+    args: process.argv.slice(2),
+    hostname: hostname(),
+    platform: process.platform,
+  };
+}
+
+/** A standard stream to write to; what is written after its reader went away is dropped without a word. */
+export type Stream = { write(data: string | Uint8Array): void; isTTY: boolean; columns: number };
+
+export function standardStream(name: "stdout" | "stderr"): Stream {
+  const stream = process[name];
+  let gone = false;
+  // `relay events list | head` closes the pipe early: that is no failure of ours. What else breaks here (a full disk
+  // behind `>`) cannot be told to anybody on this very stream, but must not look like success.
+  stream.on("error", (error: NodeJS.ErrnoException) => {
+    gone = true;
+    if (error.code !== "EPIPE") process.exitCode = 1;
+  });
+  return {
+    write: (data) => void (gone || stream.write(data)),
+    isTTY: stream.isTTY === true,
+    columns: stream.isTTY === true ? stream.columns || 80 : Number.POSITIVE_INFINITY,
+  };
+}
+
+/** Reads standard input to its end. */
+export async function readStdin(): Promise<Uint8Array> {
+  const chunks: Uint8Array[] = [];
+  for await (const chunk of process.stdin) chunks.push(chunk as Uint8Array);
+  return new Uint8Array(Buffer.concat(chunks));
+}
+
+export type Signal = "SIGINT" | "SIGTERM" | "SIGHUP";
+
+/** Calls back at each of these signals in place of what they would do; the returned function ends that. */
+export function onSignals(signals: Signal[], run: (signal: Signal) => void): () => void {
+  const listeners = signals.map((signal) => ({ signal, listener: () => run(signal) }));
+  for (const { signal, listener } of listeners) process.on(signal, listener);
+  return () => {
+    for (const { signal, listener } of listeners) process.off(signal, listener);
+  };
+}
+
+/** Calls back with an error that nobody caught; the process is then in an unknown state and must end. */
+export function onUncaught(run: (error: unknown) => void): void {
+  process.on("uncaughtException", run);
+  process.on("unhandledRejection", run);
+}
+
+/** Ends the process once what was written to stdout has left it, whatever else is still open. */
+export function exit(code: number): void {
+  process.exitCode = process.exitCode || code;
+  const end = () => process.exit();
+  if (process.stdout.writableLength === 0 || process.stdout.destroyed) end();
+  setTimeout(end, 2_000).unref();
+  process.stdout.write("", end);
+}
+
+/** RelayError("unsupported") when this Node or Deno is too old for the relay, or for its database driver. */
+export function assertRuntime(versions: Record<string, string | undefined> = process.versions): void {
+  const [major = 0, minor = 0] = (versions.node ?? "0").split(".").map(Number);
+  // better-sqlite3 13 crashes the process below Node-API 10 instead of throwing: ask before it is loaded.
+  const suits = (major > 22 || (major === 22 && minor >= 19)) && Number(versions.napi) >= 10;
+  if (versions.deno === undefined ? suits : Number(versions.napi) >= 10) return;
+  const name = versions.deno === undefined ? `Node ${versions.node}` : `Deno ${versions.deno}`;
+  throw new RelayError("unsupported", `this is ${name}: wochit-relay needs Node 22.19 or newer, or Deno 2.9 or newer`);
+}

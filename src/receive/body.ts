@@ -1,0 +1,70 @@
+import type { IncomingMessage } from "node:http";
+
+/** What became of reading a body. `tooLarge` holds the bytes when there was room to keep them. */
+export type BodyRead =
+  | { is: "whole"; body: Uint8Array }
+  | { is: "tooLarge"; body: Uint8Array | null }
+  | { is: "broken" }
+  | { is: "busy" };
+
+/** Bytes of unfinished requests that may be in memory at once: so many slow senders cannot use it up. */
+export type Room = { take(bytes: number): boolean; give(bytes: number): void };
+
+export function createRoom(limit: number): Room {
+  let taken = 0;
+  return {
+    take(bytes) {
+      if (taken + bytes > limit) return false;
+      taken += bytes;
+      return true;
+    },
+    give(bytes) {
+      taken -= bytes;
+    },
+  };
+}
+
+/**
+ * Reads a request's body of at most `limit` bytes. A longer one is read on up to `keep` bytes, as long as `spare` has
+ * room, so that it can be kept; what is beyond is not read. "broken": the sender went away or was cut off.
+ */
+export function readBody(
+  request: IncomingMessage,
+  { limit, keep, room, spare }: { limit: number; keep: number; room: Room; spare: Room },
+): Promise<BodyRead> {
+  const length = Number(request.headers["content-length"] ?? 0);
+  if (length > Math.max(limit, keep)) return Promise.resolve({ is: "tooLarge", body: null });
+  return new Promise((resolve) => {
+    const chunks: Uint8Array[] = [];
+    let size = 0;
+    let inRoom = 0;
+    let inSpare = 0;
+
+    function end(read: BodyRead): void {
+      request.off("data", take).off("end", whole).off("close", broken).off("error", broken);
+      room.give(inRoom);
+      spare.give(inSpare);
+      if (read.is === "tooLarge" || read.is === "busy") request.pause();
+      resolve(read);
+    }
+    function take(chunk: Uint8Array): void {
+      size += chunk.length;
+      if (size > limit) {
+        if (size > keep || !spare.take(chunk.length)) return end({ is: "tooLarge", body: null });
+        inSpare += chunk.length;
+      } else {
+        if (!room.take(chunk.length)) return end({ is: "busy" });
+        inRoom += chunk.length;
+      }
+      chunks.push(chunk);
+    }
+    function whole(): void {
+      const body = chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks);
+      end(size > limit ? { is: "tooLarge", body } : { is: "whole", body });
+    }
+    function broken(): void {
+      end({ is: "broken" });
+    }
+    request.on("data", take).on("end", whole).on("close", broken).on("error", broken);
+  });
+}

@@ -1,0 +1,196 @@
+import { join } from "node:path";
+import { setImmediate } from "node:timers";
+import { Hono } from "hono";
+import pkg from "../package.json" with { type: "json" };
+import { type Config, parseListen } from "./config.ts";
+import type { Job, Medium, Ports } from "./domain.ts";
+import { createDeliveries } from "./forward/deliver.ts";
+import { type Queue, startWorker, type Worker } from "./jobs/worker.ts";
+import { mediaLink } from "./media-links.ts";
+import { createDownloads } from "./mirror/download.ts";
+import { mediaRoute } from "./mirror/serve.ts";
+import { sweepSpool } from "./mirror/spool.ts";
+import { openTarget } from "./mirror/target.ts";
+import { healthRoutes } from "./operate/health.ts";
+import { openOutbound } from "./platform/net.ts";
+import { environment } from "./platform/runtime.ts";
+import { errorAnswer, listen } from "./platform/server.ts";
+import { receiveRoute } from "./receive/route.ts";
+import { openStore } from "./store/open.ts";
+
+/** Connecting to a media host or an endpoint takes no longer than this. */
+const CONNECT_TIMEOUT = 10_000;
+
+/** How often other processes' commits are looked for: they are noticed within a second. */
+const WATCH_EVERY = 500;
+
+/** At a stop: for answers under way, then for jobs; together well below the ten seconds that are promised. */
+const ANSWER_GRACE = 3_000;
+const JOB_GRACE = 4_000;
+
+export type Relay = {
+  /** Where the webhook is received, as seen from this machine. */
+  url: string;
+  port: number;
+  /** Takes nothing new, lets running work finish or leaves it to its lease, closes the store. */
+  close(): Promise<void>;
+};
+
+/**
+ * Opens everything the picture in the README shows, and ties it together. What was opened is closed in reverse, also
+ * when a later step fails. `workers: false` receives and stores, but downloads and delivers nothing.
+ */
+export async function openRelay(config: Config, ports: Ports, options: { workers?: boolean } = {}): Promise<Relay> {
+  const { clock, log } = ports;
+  const closers: (() => Promise<void> | void)[] = [];
+  const close = async () => {
+    for (const closer of closers.splice(0).reverse()) await closer();
+  };
+  try {
+    const store = await openStore(config, ports, { role: "relay" });
+    closers.push(() => store.close());
+    const freed = await store.freeLeases(clock.now());
+    const secret = await store.mediaSecret();
+
+    const workers: Worker[] = [];
+    const wake = createWake(() => {
+      for (const worker of workers) worker.wake();
+      advance();
+    });
+    const { advance, stop: stopAlarms } = createAlarms(() => store.advance(clock.now()), wake, ports);
+    closers.push(stopAlarms);
+
+    const target = await openTarget(config.mirror.target);
+    const media = mediaRoute({ store, target, config: config.mirror, secret });
+    const app = new Hono();
+    app.route("/", receiveRoute({ store, config, ports, onAccepted: wake }));
+    app.get("/media/*", media);
+    app.route("/", healthRoutes({ store, config, clock }));
+    app.notFound(() => errorAnswer("not_found", "nothing is here"));
+    app.onError((error) => {
+      log.error("request broke", { error: error.message.split("\n", 1)[0] });
+      return errorAnswer("store_unavailable", "the relay could not answer; send it again");
+    });
+
+    const at = parseListen(config.server.listen)!;
+    const listener = await listen(app, { ...at, tls: config.server.tls }, clock);
+    const scheme = config.server.tls ? "https" : "http";
+    const publicUrl = config.server.publicUrl ?? `${scheme}://${environment().hostname}:${listener.port}`;
+    const link = (medium: Medium) =>
+      medium.key === null ? medium.sourceUrl : mediaLink({ ...config.mirror, publicUrl, secret }, medium.key);
+
+    if (options.workers !== false) {
+      const queues: Queue<never>[] = [];
+      if (config.mirror.enabled) {
+        const spoolDir = join(config.dataDir, "spool");
+        await sweepSpool(spoolDir);
+        const outbound = openOutbound({
+          allowPrivateAddresses: config.mirror.allowPrivateAddresses,
+          connectTimeout: CONNECT_TIMEOUT,
+        });
+        closers.push(() => outbound.close());
+        const downloads = createDownloads({ config: config.mirror, store, outbound, target, ports, spoolDir });
+        // A settled download may have opened gates.
+        queues.push({ ...downloads, run: (job, lease) => downloads.run(job, lease).finally(wake) } as Queue<never>);
+      }
+      for (const endpoint of config.endpoints) {
+        const { allowPrivateAddresses, concurrency } = endpoint;
+        const outbound = openOutbound({
+          allowPrivateAddresses,
+          connectTimeout: CONNECT_TIMEOUT,
+          connections: concurrency,
+        });
+        closers.push(() => outbound.close());
+        const userAgent = `wochit-relay/${pkg.version}`;
+        queues.push(createDeliveries({ endpoint, store, outbound, ports, userAgent, link }) as unknown as Queue<never>);
+      }
+      for (const queue of queues) workers.push(startWorker<Job & never>(queue, store, ports));
+      closers.push(async () => {
+        await Promise.all(workers.map((worker) => worker.stop(JOB_GRACE)));
+      });
+    }
+    closers.push(watch(() => store.changeMark(), wake, ports));
+    closers.push(() => listener.close(ANSWER_GRACE));
+    wake();
+
+    for (const warning of config.warnings) log.warn(warning);
+    const url = `${scheme}://${listener.host.includes(":") ? `[${listener.host}]` : listener.host}:${listener.port}`;
+    log.info("listening", {
+      version: pkg.version,
+      url,
+      receive: config.receive.path,
+      publicUrl,
+      dataDir: config.dataDir,
+      freed,
+    });
+    return { url: url + config.receive.path, port: listener.port, close };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}
+
+/** Many reasons to wake in one turn of the event loop are one. */
+function createWake(run: () => void): () => void {
+  let scheduled = false;
+  return () => {
+    if (scheduled) return;
+    scheduled = true;
+    setImmediate(() => {
+      scheduled = false;
+      run();
+    });
+  };
+}
+
+/** Keeps one timer on the next moment at which a gate opens by itself or a failing delivery steps aside. */
+function createAlarms(look: () => Promise<number | null>, wake: () => void, { clock, log }: Ports) {
+  let cancel = () => {};
+  let stopped = false;
+  let looking = false;
+  const advance = () => {
+    if (looking || stopped) return;
+    looking = true;
+    look()
+      .then((next) => {
+        cancel();
+        if (next !== null && !stopped)
+          cancel = clock.after(Math.max(1, next - clock.now()), () => {
+            advance();
+            wake();
+          });
+      })
+      .catch((error) => {
+        log.warn("gates not looked at", { error: String(error?.message ?? error) });
+        cancel();
+        if (!stopped) cancel = clock.after(1_000, advance);
+      })
+      .finally(() => {
+        looking = false;
+      });
+  };
+  return {
+    advance,
+    stop() {
+      stopped = true;
+      cancel();
+    },
+  };
+}
+
+/** Notices what other processes (the operator's commands) have committed. */
+function watch(mark: () => Promise<number>, wake: () => void, { clock }: Ports): () => void {
+  let last: number | null = null;
+  let cancel = clock.after(WATCH_EVERY, look);
+  function look(): void {
+    cancel = clock.after(WATCH_EVERY, look);
+    mark().then(
+      (now) => {
+        if (now !== last && last !== null) wake();
+        last = now;
+      },
+      () => {},
+    );
+  }
+  return () => cancel();
+}

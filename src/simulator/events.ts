@@ -1,0 +1,120 @@
+import { Buffer } from "node:buffer";
+import type { Random } from "../domain.ts";
+import { pick } from "./random.ts";
+
+/**
+ * What the simulator can send (provider.md, "Events"). "legacy" is a ready video in the older dialect, without `type`.
+ * The provider announces failed productions in prose only; "video.failed" is our guess at its type, with the one
+ * member that an early page of its documentation shows, `errorMessage`.
+ */
+export const EVENT_TYPES = [
+  "draft.new",
+  "draft.update",
+  "draft.exit",
+  "video.ready",
+  "legacy",
+  "video.failed",
+  "video.delete",
+  "draft.delete",
+] as const;
+export type EventType = (typeof EVENT_TYPES)[number];
+
+/** Whether a person's word names an event. */
+export function isEventType(word: string): word is EventType {
+  return (EVENT_TYPES as readonly string[]).includes(word);
+}
+
+/** Which media an event of this type announces. */
+export const ANNOUNCED_MEDIA: Record<EventType, { video: boolean; thumbnail: boolean }> = {
+  "draft.new": { video: false, thumbnail: true },
+  "draft.update": { video: false, thumbnail: true },
+  "draft.exit": { video: false, thumbnail: true },
+  "video.ready": { video: true, thumbnail: true },
+  legacy: { video: true, thumbnail: true },
+  "video.failed": { video: false, thumbnail: false },
+  "video.delete": { video: false, thumbnail: false },
+  "draft.delete": { video: false, thumbnail: false },
+};
+
+export type EventWish = {
+  random: Random;
+  /** A new one unless told. */
+  videoId?: string;
+  /** Null sends `"videoContext": null`; an invented one unless told. */
+  context?: string | null;
+  title?: string;
+  /** Seconds; 35.9 unless told. */
+  duration?: number;
+  videoUrl?: string;
+  thumbnailUrl?: string;
+  errorMessage?: string;
+};
+
+export type SimulatedEvent = {
+  type: EventType;
+  videoId: string;
+  /** As it would be posted. */
+  body: Uint8Array;
+  /** The same, read. */
+  json: Record<string, unknown>;
+};
+
+/** One webhook of the provider: members, their order and their spelling are those of its documentation. */
+export function makeEvent(type: EventType, wish: EventWish): SimulatedEvent {
+  const { random } = wish;
+  const videoId = wish.videoId ?? inventVideoId(random);
+  const announced = ANNOUNCED_MEDIA[type];
+  const json: Record<string, unknown> = {};
+  if (type !== "legacy") json.type = type;
+  // "draft.delete" has the id only: what the relay's mapping is for.
+  if (type !== "draft.delete") json.videoContext = wish.context === undefined ? pick(random, CONTEXTS) : wish.context;
+  json.wochitVideoId = videoId;
+  if (announced.thumbnail) json.thumbnailUrl = wish.thumbnailUrl ?? `http://example.com/${videoId}/thumbnail.jpg`;
+  if (announced.video) json.videoUrl = wish.videoUrl ?? `https://example.com/${videoId}/video.mp4`;
+  if (announced.thumbnail) json.title = wish.title ?? pick(random, TITLES);
+  if (type === "video.ready") json.videoDuration = wish.duration ?? 35.9;
+  if (type === "video.failed") json.errorMessage = wish.errorMessage ?? "The video could not be produced";
+  return { type, videoId, json, body: new Uint8Array(Buffer.from(spell(json))) };
+}
+
+/** An id as the provider makes them: 24 hex digits. */
+export function inventVideoId(random: Random): string {
+  return Buffer.from(random.bytes(12)).toString("hex");
+}
+
+/** The pages of the provider indent by four and set a blank before the colon behind these two names. */
+function spell(json: Record<string, unknown>): string {
+  const members = Object.entries(json).map(([name, value]) => {
+    const colon = name === "type" || name === "videoDuration" ? " : " : ": ";
+    return `    ${JSON.stringify(name)}${colon}${JSON.stringify(value)}`;
+  });
+  return `{\n${members.join(",\n")}\n}`;
+}
+
+/** Typed by end users: any script, emoji, quotes, newlines, right-to-left marks. */
+const TITLES = [
+  "The video title",
+  'Say "hello", then leave',
+  "Zwölf Boxkämpfer jagen Viktor quer über den Sylter Deich",
+  "Ελλάδα: οι ειδήσεις σε ένα λεπτό",
+  "خبر عاجل: ‏الطقس اليوم",
+  "חדשות היום – ‎עדכון",
+  "朝のニュース 🗞️",
+  "오늘의 날씨 ☔",
+  "ข่าวเช้านี้",
+  "Сводка за день: факты",
+  "Family day 👨‍👩‍👧‍👦 at the lake 🏞️",
+  "First line\nsecond line\tand a tab",
+  "C:\\clips\\final (2).mp4 </script>",
+  "Trailing blank ",
+];
+
+/** Chosen by the integrator: page ids, customer ids, sometimes JSON. */
+const CONTEXTS = [
+  "string-sent-when-opened-the-video-editor",
+  "page-4711",
+  "customer/81/article/2025-03-14",
+  '{"page":12,"user":"ana@example.com"}',
+  "sección-ñandú",
+  "9f3c1d7e-58ab-4f0e-9a51-0c2f6f3b7d10",
+];

@@ -1,0 +1,39 @@
+import { request } from "undici";
+import type { Clock } from "../domain.ts";
+
+export type Sent = {
+  status: number;
+  /** The answer, where it was JSON; else its text. */
+  json: unknown;
+  /** From the first byte out to the last byte in. */
+  ms: number;
+};
+
+/**
+ * Posts a webhook as the provider does. Rejects with the network's error, or when `timeout` ms (30 s unless told) pass
+ * without a byte of the answer; the signal ends it early.
+ */
+export async function sendEvent(url: string, body: Uint8Array, options: SendOptions): Promise<Sent> {
+  const { clock, headers = {}, timeout = 30_000, signal } = options;
+  const from = clock.elapsed();
+  const answer = await request(url, {
+    method: "POST",
+    headers: { "content-type": "application/json", ...headers },
+    body,
+    headersTimeout: timeout,
+    bodyTimeout: timeout,
+    signal,
+  });
+  const text = await answer.body.text();
+  return { status: answer.statusCode, json: readJson(text), ms: clock.elapsed() - from };
+}
+
+export type SendOptions = { clock: Clock; headers?: Record<string, string>; timeout?: number; signal?: AbortSignal };
+
+function readJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return text;
+  }
+}

@@ -1,0 +1,22 @@
+import type { Config } from "../config.ts";
+import type { Ports } from "../domain.ts";
+import type { Store } from "./store.ts";
+
+/** The relay owns the data folder, alone; an operator's command works beside it, on a database that must exist. */
+export type StoreRole = "relay" | "operator";
+
+type OpenEngine = (config: Config, ports: Ports, options: { role: StoreRole }) => Promise<Store>;
+
+/** One line per store engine; each is loaded only when it is used. */
+const engines: Record<"sqlite", () => Promise<OpenEngine>> = {
+  sqlite: async () => (await import("./sqlite/open.ts")).openSqliteStore,
+};
+
+/**
+ * Opens the store of a config. RelayError("conflict") when another relay has the data folder, or the database is not
+ * ours or newer than this program; RelayError("not_found") when an operator's command finds none.
+ */
+export async function openStore(config: Config, ports: Ports, options: { role: StoreRole }): Promise<Store> {
+  const open = await engines.sqlite();
+  return open(config, ports, options);
+}

@@ -1,0 +1,172 @@
+import { setImmediate } from "node:timers";
+import type Database from "better-sqlite3";
+import type { Clock } from "../../domain.ts";
+import { errorLine, RelayError } from "../../errors.ts";
+
+/** How long a commit that fails is tried again before its callers are told (CONTRACT, 503). */
+const PATIENCE = 10_000;
+
+/** At most this many writes share one transaction, so that one commit never holds the event loop for long. */
+const PER_COMMIT = 256;
+
+/** Writes that may wait for a store in trouble; more are refused at once, so that waiting holds no memory. */
+const MAX_WAITING = 10_000;
+
+const PAUSES = [2, 5, 10, 25, 50, 100, 250];
+
+export type CommitGroup = {
+  /** Runs `work` inside the next commit and resolves with its result once that commit is on disk. */
+  write<T>(work: () => T): Promise<T>;
+  /** What is wrong while commits fail; null when the last one went through. */
+  trouble(): string | null;
+  /** Resolves when nothing is waiting any more. */
+  idle(): Promise<void>;
+};
+
+type Write = { work: () => unknown; since: number; resolve: (value: never) => void; reject: (error: unknown) => void };
+type Result = { value: unknown } | { error: unknown };
+
+/**
+ * Gathers the writes of an event loop tick into one transaction, each in a savepoint of its own: hundreds of requests
+ * share one fsync, and one bad row takes no neighbour along. A commit that fails is tried again without blocking the
+ * loop; `onFull` may free space when the disk is full.
+ */
+export function createCommitGroup(
+  db: Database.Database,
+  options: { clock: Clock; begun(): void; onFull(): void; onTrouble(error: string | null): void },
+): CommitGroup {
+  const { clock } = options;
+  const begin = db.prepare("BEGIN IMMEDIATE");
+  const commit = db.prepare("COMMIT");
+  const rollback = db.prepare("ROLLBACK");
+  const savepoint = db.prepare("SAVEPOINT one");
+  const release = db.prepare("RELEASE one");
+  const undo = db.prepare("ROLLBACK TO one");
+
+  let waiting: Write[] = [];
+  let scheduled = false;
+  let failures = 0;
+  let trouble: string | null = null;
+  let idlers: (() => void)[] = [];
+
+  function flush(): void {
+    scheduled = false;
+    const batch = waiting.slice(0, PER_COMMIT);
+    let results: Result[];
+    try {
+      results = commitAll(batch);
+    } catch (error) {
+      failed(error);
+      return;
+    }
+    waiting = waiting.slice(batch.length);
+    failures = 0;
+    if (trouble !== null) {
+      trouble = null;
+      options.onTrouble(null);
+    }
+    for (const [index, { resolve, reject }] of batch.entries()) {
+      const result = results[index]!;
+      if ("error" in result) reject(result.error);
+      else resolve(result.value as never);
+    }
+    next();
+  }
+
+  function next(): void {
+    if (waiting.length > 0) schedule();
+    else {
+      for (const idler of idlers) idler();
+      idlers = [];
+    }
+  }
+
+  function schedule(): void {
+    if (scheduled) return;
+    scheduled = true;
+    setImmediate(flush);
+  }
+
+  /** One transaction; throws, with everything rolled back, when the engine itself is in trouble. */
+  function commitAll(batch: Write[]): Result[] {
+    begin.run();
+    try {
+      options.begun();
+      const results = batch.map(({ work }): Result => {
+        savepoint.run();
+        try {
+          const value = work();
+          release.run();
+          return { value };
+        } catch (error) {
+          if (isEngineTrouble(error)) throw error;
+          undo.run();
+          release.run();
+          return { error };
+        }
+      });
+      commit.run();
+      return results;
+    } catch (error) {
+      if (db.inTransaction) rollback.run();
+      throw error;
+    }
+  }
+
+  function failed(error: unknown): void {
+    const line = errorLine(error);
+    if (trouble !== line) {
+      trouble = line;
+      options.onTrouble(line);
+    }
+    if (isFull(error)) options.onFull();
+    const now = clock.elapsed();
+    const isLate = ({ since }: Write) => now - since >= PATIENCE || now < since;
+    for (const write of waiting.filter(isLate)) {
+      write.reject(new RelayError("store_unavailable", `could not commit for ${PATIENCE / 1000} s: ${line}`));
+    }
+    waiting = waiting.filter((write) => !isLate(write));
+    if (waiting.length === 0) {
+      next();
+      return;
+    }
+    scheduled = true;
+    clock.after(PAUSES[Math.min(failures++, PAUSES.length - 1)]!, flush);
+  }
+
+  return {
+    write<T>(work: () => T): Promise<T> {
+      return new Promise<T>((resolve, reject) => {
+        if (waiting.length >= MAX_WAITING) {
+          reject(new RelayError("store_unavailable", `too many writes are waiting: ${trouble ?? "the store is busy"}`));
+          return;
+        }
+        waiting.push({ work, since: clock.elapsed(), resolve: resolve as (value: never) => void, reject });
+        schedule();
+      });
+    },
+    trouble: () => trouble,
+    idle: () =>
+      waiting.length === 0
+        ? Promise.resolve()
+        : new Promise((resolve) => {
+            idlers.push(resolve);
+          }),
+  };
+}
+
+/** Trouble of the engine or the disk, as opposed to one bad row: SQLITE_FULL, IOERR, BUSY and their kin. */
+function isEngineTrouble(error: unknown): boolean {
+  return /^SQLITE_(FULL|IOERR|BUSY|LOCKED|READONLY|CANTOPEN|NOMEM|CORRUPT|NOTADB|PROTOCOL|PERM|AUTH|INTERRUPT)/.test(
+    codeOf(error),
+  );
+}
+
+function isFull(error: unknown): boolean {
+  return /^SQLITE_(FULL|IOERR)/.test(codeOf(error));
+}
+
+function codeOf(error: unknown): string {
+  const code = (error as { code?: unknown } | null)?.code;
+  return typeof code === "string" ? code : "";
+}

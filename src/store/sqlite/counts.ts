@@ -1,0 +1,33 @@
+import type Database from "better-sqlite3";
+import type { JobState, MediaState } from "../../domain.ts";
+import type { Counts } from "../store.ts";
+import { DELIVER } from "./jobs.ts";
+
+/** Reads every count in one go. Settled deliveries are not counted per state: there may be millions. */
+export function countAll(db: Database.Database): Counts {
+  const number = (sql: string) => db.prepare<[], { n: number }>(sql).get()?.n ?? 0;
+  const media = db
+    .prepare<[], { state: MediaState; n: number }>("SELECT state, count(*) AS n FROM media GROUP BY state")
+    .all();
+  const deliveries = db
+    .prepare<[], { queue: string; state: JobState; n: number; oldest: number }>(
+      `SELECT j.queue, j.state, count(*) AS n, min(e.received_at) AS oldest FROM jobs j JOIN events e ON e.id = j.event
+       WHERE j.medium IS NULL AND j.state IN ('waiting', 'pending', 'running', 'dead') GROUP BY j.queue, j.state`,
+    )
+    .all();
+  return {
+    events: number("SELECT count(*) AS n FROM events"),
+    videos: number("SELECT count(*) AS n FROM videos"),
+    media: Object.fromEntries(media.map(({ state, n }) => [state, n])),
+    deliveries: deliveries.map(({ queue, state, n, oldest }) => ({
+      endpoint: queue.slice(DELIVER.length),
+      state,
+      count: n,
+      oldest,
+    })),
+    quarantine: {
+      count: number("SELECT count(*) AS n FROM quarantine"),
+      bytes: number("SELECT coalesce(sum(bytes), 0) AS n FROM quarantine"),
+    },
+  };
+}

@@ -1,0 +1,172 @@
+import type Database from "better-sqlite3";
+import type { Attempt, Delivery, DeliveryJob, DeliveryOutcome, Job, JobState } from "../../domain.ts";
+import { RelayError } from "../../errors.ts";
+import type { ClaimWish, Store } from "../store.ts";
+import type { Events } from "./events.ts";
+import { readId, showId } from "./ids.ts";
+import { DELIVER, type JobRow, type Jobs } from "./jobs.ts";
+import { page } from "./page.ts";
+
+/** This many 410s in a row pause an endpoint: it says itself that it is gone. */
+const GONE = 2;
+
+type EndpointRow = { id: string; paused_at: number | null; reason: string | null; gone: number };
+type AttemptRow = {
+  started_at: number;
+  duration: number;
+  status: number | null;
+  error: string | null;
+  response: Uint8Array | null;
+};
+
+/** Claims, settles and lists deliveries, inside a transaction; the state of endpoints. */
+export function createDeliveries(db: Database.Database, jobs: Jobs, events: Events) {
+  const due = db.prepare<[string, number, number], JobRow>(
+    "SELECT * FROM jobs WHERE queue = ? AND due <= ? ORDER BY due LIMIT ?",
+  );
+  const logAttempt = db.prepare(
+    "INSERT INTO attempts (job, n, started_at, duration, status, error, response) VALUES (?, ?, ?, ?, ?, ?, ?)",
+  );
+  const attemptsOf = db.prepare<[number], AttemptRow>("SELECT * FROM attempts WHERE job = ? ORDER BY n");
+  const endpointRow = db.prepare<[string], EndpointRow>("SELECT * FROM endpoints WHERE id = ?");
+  const allEndpoints = db.prepare<[], EndpointRow>("SELECT * FROM endpoints ORDER BY id");
+  const setGone = db.prepare(
+    "INSERT INTO endpoints (id, gone) VALUES (?, ?) ON CONFLICT (id) DO UPDATE SET gone = excluded.gone",
+  );
+  const setPaused = db.prepare(
+    `INSERT INTO endpoints (id, paused_at, reason) VALUES (?, ?, ?)
+     ON CONFLICT (id) DO UPDATE SET paused_at = excluded.paused_at, reason = excluded.reason, gone = 0`,
+  );
+
+  function toJob(row: JobRow, endpoint: string): DeliveryJob {
+    const { event, body, media } = events.message(row.event);
+    return {
+      id: showId("dlv", row.id),
+      queue: DELIVER + endpoint,
+      attempts: row.attempts,
+      claim: row.claims,
+      eventId: event.id,
+      videoId: event.videoId,
+      failingSince: row.failing_since,
+      endpoint,
+      replay: row.replay > 0,
+      messageId: row.replay === 2 ? showId("msg", row.id) : event.id,
+      event,
+      body,
+      media,
+    };
+  }
+
+  /** Counts 410s; true when this one pauses the endpoint. */
+  function countGone(endpoint: string, status: number | null, now: number): boolean {
+    const before = endpointRow.get(endpoint)?.gone ?? 0;
+    const gone = status === 410 ? before + 1 : 0;
+    if (gone !== before) setGone.run(endpoint, gone);
+    if (gone < GONE) return false;
+    setPaused.run(endpoint, now, `answered 410 Gone ${GONE} times in a row`);
+    return true;
+  }
+
+  function rowOf(id: string): JobRow {
+    const row = jobs.byId(readId("dlv", id));
+    if (!row || row.medium !== null) throw new RelayError("not_found", `no delivery "${id}"`);
+    return row;
+  }
+
+  return {
+    claim(wish: ClaimWish & { endpoint: string }): DeliveryJob[] {
+      if (endpointRow.get(wish.endpoint)?.paused_at != null) return [];
+      return due
+        .all(DELIVER + wish.endpoint, wish.now, wish.limit)
+        .map((row) => toJob(jobs.lease(row, wish.leaseUntil), wish.endpoint));
+    },
+
+    settle(job: Job, outcome: DeliveryOutcome, now: number): { settled: boolean; paused: boolean } {
+      const row = jobs.claimed(readId("dlv", job.id), job.claim);
+      if (!row) return { settled: false, paused: false };
+      const { attempt } = outcome;
+      logAttempt.run(
+        row.id,
+        row.claims,
+        attempt.startedAt,
+        attempt.duration,
+        attempt.status,
+        attempt.error,
+        attempt.response,
+      );
+      if (outcome.is === "retry") jobs.retry(row, outcome.at, outcome.asideAt, attempt.error ?? "failed", now);
+      else jobs.settle(row, outcome.is, attempt.error, now);
+      return { settled: true, paused: countGone(row.queue.slice(DELIVER.length), attempt.status, now) };
+    },
+
+    /** When a delivery to this endpoint comes due; null also while it is paused. */
+    nextDue(endpoint: string): number | null {
+      return endpointRow.get(endpoint)?.paused_at != null ? null : jobs.firstDue(DELIVER + endpoint);
+    },
+
+    show(id: string): Delivery & { attemptLog: Attempt[] } {
+      const row = rowOf(id);
+      const attemptLog = attemptsOf.all(row.id).map((attempt) => ({
+        startedAt: attempt.started_at,
+        duration: attempt.duration,
+        status: attempt.status,
+        error: attempt.error,
+        response: attempt.response,
+      }));
+      return { ...toDelivery({ ...row, video_id: events.videoIdOf(row.video) }), attemptLog };
+    },
+
+    list(wish: Parameters<Store["deliveries"]>[0]): Delivery[] {
+      const list = page<JobRow & { video_id: string }>(
+        db,
+        "j.*, v.video_id FROM jobs j JOIN videos v ON v.id = j.video",
+        "j.id",
+        "dlv",
+        wish,
+      );
+      list.where("j.medium IS NULL");
+      if (wish.endpoint !== undefined) list.where("j.queue = ?", DELIVER + wish.endpoint);
+      if (wish.state !== undefined) list.where("j.state = ?", wish.state);
+      if (wish.eventId !== undefined) list.where("j.event = ?", readId("evt", wish.eventId));
+      if (wish.videoId !== undefined) list.where("v.video_id = ?", wish.videoId);
+      return list.all().map(toDelivery);
+    },
+
+    retry(id: string, now: number): void {
+      const row = rowOf(id);
+      if (row.state === "delivered")
+        throw new RelayError("conflict", `${id} is delivered; "events replay" sends it again`);
+      if (row.state === "running") throw new RelayError("conflict", `${id} is being attempted right now`);
+      if (row.settled_at === null && !jobs.leads(row)) {
+        throw new RelayError("conflict", `${id} waits for an earlier delivery of its video; retry or cancel that one`);
+      }
+      jobs.restart(row, now);
+    },
+
+    cancel(id: string, now: number): void {
+      const row = rowOf(id);
+      if (row.settled_at !== null) throw new RelayError("conflict", `${id} is ${row.state} already`);
+      jobs.settle({ ...row, state: "pending" }, "canceled", "canceled by the operator", now);
+    },
+
+    endpoints: () =>
+      allEndpoints.all().map((row) => ({ endpoint: row.id, pausedAt: row.paused_at, reason: row.reason })),
+    pause: (endpoint: string, reason: string, now: number) => setPaused.run(endpoint, now, reason),
+    resume: (endpoint: string) => setPaused.run(endpoint, null, null),
+  };
+}
+
+function toDelivery(row: JobRow & { video_id: string }): Delivery {
+  const nextAttemptAt = row.state === "pending" ? row.due : row.state === "waiting" ? row.alarm : null;
+  return {
+    id: showId("dlv", row.id),
+    eventId: showId("evt", row.event),
+    videoId: row.video_id,
+    endpoint: row.queue.slice(DELIVER.length),
+    state: row.state as JobState,
+    attempts: row.attempts,
+    nextAttemptAt,
+    lastError: row.last_error,
+    replay: row.replay > 0,
+  };
+}

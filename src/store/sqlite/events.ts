@@ -1,0 +1,214 @@
+import type Database from "better-sqlite3";
+import type { Dialect, MediaState, Medium, StoredEvent } from "../../domain.ts";
+import { RelayError } from "../../errors.ts";
+import { isAutosave } from "../../plan.ts";
+import type { Acceptance, Accepted, Store } from "../store.ts";
+import type { Gates } from "./gates.ts";
+import { type Ids, readId, showId } from "./ids.ts";
+import type { Jobs } from "./jobs.ts";
+import { MEDIUM_COLUMNS, type MediaRows, type MediumRow, toMedium } from "./media.ts";
+import { page } from "./page.ts";
+import type { Videos } from "./videos.ts";
+
+type EventRow = {
+  id: number;
+  received_at: number;
+  video: number;
+  sequence: number;
+  type: string | null;
+  dialect: Dialect;
+  failure: number;
+  context: string | null;
+  source: string;
+  duplicates: number;
+  video_medium: number | null;
+  thumbnail_medium: number | null;
+  video_id: string;
+  mapped: string | null;
+};
+
+/** Everything but the body, which may be large. */
+const COLUMNS = `e.id, e.received_at, e.video, e.sequence, e.type, e.dialect, e.failure, e.context, e.source, e.duplicates,
+  e.video_medium, e.thumbnail_medium, v.video_id, v.context AS mapped`;
+const FROM = "FROM events e JOIN videos v ON v.id = e.video";
+const STATUS = `CASE
+  WHEN EXISTS (SELECT 1 FROM jobs j WHERE j.event = e.id AND j.medium IS NULL AND j.state = 'dead') THEN 'dead'
+  WHEN EXISTS (SELECT 1 FROM jobs j WHERE j.event = e.id AND j.medium IS NULL AND j.settled_at IS NULL)
+    OR EXISTS (SELECT 1 FROM media m WHERE m.id IN (e.video_medium, e.thumbnail_medium) AND m.state = 'pending') THEN 'waiting'
+  ELSE 'settled' END AS status`;
+
+/** Takes events in and gives them out, inside a transaction. */
+export function createEvents(
+  db: Database.Database,
+  ids: Ids,
+  videos: Videos,
+  media: MediaRows,
+  jobs: Jobs,
+  gates: Gates,
+) {
+  const insert = db.prepare(
+    `INSERT INTO events (id, received_at, video, sequence, type, dialect, failure, context, source, video_medium, thumbnail_medium, body)
+     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+  );
+  const insertDuplicate = db.prepare(
+    "INSERT INTO duplicates (id, event, received_at, source, body) VALUES (?, ?, ?, ?, ?)",
+  );
+  const countDuplicate = db.prepare("UPDATE events SET duplicates = duplicates + 1 WHERE id = ?");
+  const receivedAt = db.prepare<[number], { received_at: number }>("SELECT received_at FROM events WHERE id = ?");
+  const byId = db.prepare<[number], EventRow & { status: StoredEvent["status"] }>(
+    `SELECT ${COLUMNS}, ${STATUS} ${FROM} WHERE e.id = ?`,
+  );
+  const withBody = db.prepare<[number], EventRow & { body: Uint8Array | null }>(
+    `SELECT ${COLUMNS}, e.body ${FROM} WHERE e.id = ?`,
+  );
+  const bodyOf = db.prepare<[number], { body: Uint8Array | null }>("SELECT body FROM events WHERE id = ?");
+  const medium = db.prepare<[number], MediumRow & { video_id: string; shown_state: MediaState }>(
+    `SELECT ${MEDIUM_COLUMNS} WHERE m.id = ?`,
+  );
+  const liveThumbnail = db.prepare<[number], MediumRow & { video_id: string; shown_state: MediaState }>(
+    `SELECT ${MEDIUM_COLUMNS} WHERE m.video = ? AND m.kind = 'thumbnail' AND m.state = 'mirrored' ORDER BY m.sequence DESC LIMIT 1`,
+  );
+
+  /** The first of two equal events with nothing of their video in between, if it is recent enough. */
+  function repeated(
+    { event, receivedAt: now, dedupeWindow }: Acceptance,
+    video: { last_event: number | null; last_fingerprint: string | null },
+  ): number | null {
+    if (dedupeWindow === 0 || event.fingerprint === null || video.last_event === null) return null;
+    if (video.last_fingerprint !== event.fingerprint) return null;
+    const first = receivedAt.get(video.last_event);
+    return first && Math.abs(now - first.received_at) <= dedupeWindow ? video.last_event : null;
+  }
+
+  function mediaOf(row: Pick<EventRow, "video_medium" | "thumbnail_medium">): Medium[] {
+    return [row.video_medium, row.thumbnail_medium].flatMap((id) => {
+      const found = id === null ? undefined : medium.get(id);
+      if (!found) return [];
+      // A thumbnail that a newer one replaced is that newer one by now: the address lives on, its file has changed.
+      return [toMedium(found.state === "superseded" ? (liveThumbnail.get(found.video) ?? found) : found)];
+    });
+  }
+
+  function rowOf(id: string) {
+    const row = byId.get(readId("evt", id));
+    if (!row) throw new RelayError("not_found", `no event "${id}"`);
+    return row;
+  }
+
+  return {
+    accept(acceptance: Acceptance, now: number): Accepted {
+      const { event, plan, body, receivedAt: at, sourceAddress } = acceptance;
+      const known = videos.find(event.videoId);
+      const first = known ? repeated(acceptance, known) : null;
+      if (known && first !== null) {
+        countDuplicate.run(first);
+        insertDuplicate.run(ids.next(), first, at, sourceAddress, body);
+        for (const planned of plan.media) media.freshen(planned, known.id, now);
+        return { id: showId("evt", first), status: "duplicate" };
+      }
+      const id = ids.next();
+      const { video, sequence } = videos.record(known, acceptance, isAutosave(event.type) ? null : id);
+      const announcement = { event: id, video, videoIsNew: known === undefined, sequence, now };
+      const filed: Record<string, number> = {};
+      for (const planned of plan.media) filed[planned.kind] = media.file(planned, announcement);
+      insert.run(
+        id,
+        at,
+        video,
+        sequence,
+        event.type,
+        event.dialect,
+        event.failure ? 1 : 0,
+        event.context,
+        sourceAddress,
+        filed.video ?? null,
+        filed.thumbnail ?? null,
+        body,
+      );
+      if (plan.opensGates && known) gates.openAll(video, now);
+      for (const { endpoint, ordered, gateUntil } of plan.deliveries) {
+        const gate = gates.of(id, gateUntil, now);
+        jobs.addDelivery({
+          endpoint,
+          ordered,
+          gateUntil,
+          gate,
+          event: id,
+          video,
+          videoIsNew: known === undefined,
+          replay: 0,
+          now,
+        });
+      }
+      return { id: showId("evt", id), status: "accepted" };
+    },
+
+    replay(eventId: string, to: { endpoint: string; ordered: boolean; newId: boolean }, now: number): { id: string } {
+      const row = rowOf(eventId);
+      if (bodyOf.get(row.id)?.body == null)
+        throw new RelayError("body_expired", `the body of ${eventId} has been pruned`);
+      const replay = to.newId ? 2 : 1;
+      const job = {
+        ...to,
+        event: row.id,
+        video: row.video,
+        videoIsNew: false,
+        gateUntil: null,
+        gate: null,
+        replay,
+        now,
+      } as const;
+      return { id: showId("dlv", jobs.addDelivery(job)) };
+    },
+
+    /** What a delivery is made from. */
+    message(id: number): { event: StoredEvent; body: Uint8Array | null; media: Medium[] } {
+      const row = withBody.get(id);
+      if (!row) throw new RelayError("not_found", `no event ${showId("evt", id)}`);
+      return { event: toEvent({ ...row, status: "waiting" }), body: row.body, media: mediaOf(row) };
+    },
+
+    show: (id: string) => toEvent(rowOf(id)),
+    media: (id: string) => mediaOf(rowOf(id)),
+    body(id: string): Uint8Array {
+      const body = bodyOf.get(rowOf(id).id)?.body;
+      if (!body) throw new RelayError("body_expired", `the body of ${id} has been pruned`);
+      return body;
+    },
+
+    list(wish: Parameters<Store["events"]>[0]): StoredEvent[] {
+      const list = page<EventRow & { status: StoredEvent["status"] }>(
+        db,
+        `${COLUMNS}, ${STATUS} ${FROM}`,
+        "e.id",
+        "evt",
+        wish,
+      );
+      if (wish.type !== undefined) list.where("e.type = ?", wish.type);
+      if (wish.videoId !== undefined) list.where("v.video_id = ?", wish.videoId);
+      if (wish.context !== undefined) list.where("coalesce(e.context, v.context) = ?", wish.context);
+      return list.all().map(toEvent);
+    },
+
+    videoIdOf: (video: number) => videos.idOf(video),
+  };
+}
+
+export type Events = ReturnType<typeof createEvents>;
+
+function toEvent(row: EventRow & { status: StoredEvent["status"] }): StoredEvent {
+  return {
+    id: showId("evt", row.id),
+    receivedAt: row.received_at,
+    type: row.type,
+    dialect: row.dialect,
+    failure: row.failure === 1,
+    videoId: row.video_id,
+    context: row.context ?? row.mapped,
+    contextFrom: row.context !== null ? "event" : row.mapped !== null ? "mapping" : null,
+    sequence: row.sequence,
+    sourceAddress: row.source,
+    duplicates: row.duplicates,
+    status: row.status,
+  };
+}

@@ -1,0 +1,57 @@
+import type Database from "better-sqlite3";
+import type { MediaState } from "../../domain.ts";
+import { gateDue } from "../../plan.ts";
+import type { JobRow, Jobs } from "./jobs.ts";
+
+type Waiting = JobRow & { received_at: number; video_state: MediaState | null; thumbnail_state: MediaState | null };
+
+const STATES = `
+  e.received_at,
+  (SELECT state FROM media WHERE id = e.video_medium) AS video_state,
+  (SELECT state FROM media WHERE id = e.thumbnail_medium) AS thumbnail_state`;
+
+/** The gates of deliveries that wait for media (CONTRACT, "The gate"), inside a transaction. */
+export function createGates(db: Database.Database, jobs: Jobs) {
+  const waiting = db.prepare<[number], Waiting>(
+    `SELECT j.*, ${STATES} FROM jobs j JOIN events e ON e.id = j.event WHERE j.video = ? AND j.state = 'waiting' ORDER BY j.id`,
+  );
+  const ofEvent = db.prepare<[number], Pick<Waiting, "received_at" | "video_state" | "thumbnail_state">>(
+    `SELECT ${STATES} FROM events e WHERE e.id = ?`,
+  );
+
+  return {
+    /** When the gate of an event's delivery opens by itself; null: it is open now. */
+    of(event: number, gateUntil: number | null, now: number): number | null {
+      const row = ofEvent.get(event);
+      if (!row || gateUntil === null) return null;
+      return gateDue({
+        receivedAt: row.received_at,
+        gateUntil,
+        video: row.video_state,
+        thumbnail: row.thumbnail_state,
+        now,
+      });
+    },
+
+    /** Media of this video have changed: gates that may open now do, others get their new time. */
+    reconsider(video: number, now: number): void {
+      for (const row of waiting.all(video)) {
+        const gate = gateDue({
+          receivedAt: row.received_at,
+          gateUntil: row.gate_until ?? now,
+          video: row.video_state,
+          thumbnail: row.thumbnail_state,
+          now,
+        });
+        if (gate !== row.alarm) jobs.setGate(row, gate, now);
+      }
+    },
+
+    /** The video was deleted: nothing waits for its media any longer. */
+    openAll(video: number, now: number): void {
+      for (const row of waiting.all(video)) jobs.setGate(row, null, now);
+    },
+  };
+}
+
+export type Gates = ReturnType<typeof createGates>;

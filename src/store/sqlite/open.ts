@@ -1,0 +1,230 @@
+import { chmodSync, existsSync, mkdirSync } from "node:fs";
+import { join } from "node:path";
+import Database from "better-sqlite3";
+import type { Config } from "../../config.ts";
+import type { Ports } from "../../domain.ts";
+import { errorLine, RelayError } from "../../errors.ts";
+import type { Store } from "../store.ts";
+import { createCommitGroup } from "./commit.ts";
+import { countAll } from "./counts.ts";
+import { createDeliveries } from "./deliveries.ts";
+import { createDownloads } from "./downloads.ts";
+import { createEvents } from "./events.ts";
+import { createGates } from "./gates.ts";
+import { createIds, readId } from "./ids.ts";
+import { createJobs, DELIVER } from "./jobs.ts";
+import { createMediaRows } from "./media.ts";
+import { createMediaLists } from "./media-lists.ts";
+import { checkVersion, migrate } from "./migrations.ts";
+import { createQuarantine } from "./quarantine.ts";
+import { openReserve } from "./reserve.ts";
+import { createVideos } from "./videos.ts";
+
+/** How long an operator's command waits for its turn to write; the relay itself never blocks (commit.ts tries again). */
+const OPERATOR_PATIENCE = 5_000;
+
+export const DATABASE_FILE = "relay.db";
+
+/** Opens `<dataDir>/relay.db`. The relay makes the folder and the database; an operator's command makes nothing. */
+export async function openSqliteStore(
+  config: Config,
+  { clock, random, log }: Ports,
+  { role }: { role: "relay" | "operator" },
+): Promise<Store> {
+  const closers: (() => void)[] = [];
+  try {
+    if (role === "relay") {
+      makeFolder(config.dataDir);
+      closers.push(lockFolder(config.dataDir));
+    }
+    const db = openDatabase(config.dataDir, role);
+    closers.push(() => db.close());
+    const reserve = role === "relay" ? openReserve(config.dataDir, clock, log) : null;
+    if (reserve) closers.push(reserve.close);
+
+    const ids = createIds(clock);
+    const jobs = createJobs(db, ids);
+    const gates = createGates(db, jobs);
+    const media = createMediaRows(db, ids, jobs);
+    const videos = createVideos(db, ids);
+    const events = createEvents(db, ids, videos, media, jobs, gates);
+    const downloads = createDownloads(db, jobs, media, gates);
+    const deliveries = createDeliveries(db, jobs, events);
+    const quarantine = createQuarantine(db, ids, config.receive.keepRefused);
+    const lists = createMediaLists(db, jobs, media);
+
+    const newest = db.prepare<[], { id: number }>(
+      `SELECT max(coalesce((SELECT max(id) FROM jobs), 0), coalesce((SELECT max(id) FROM events), 0),
+         coalesce((SELECT max(id) FROM media), 0), coalesce((SELECT max(id) FROM videos), 0),
+         coalesce((SELECT max(id) FROM duplicates), 0), coalesce((SELECT max(id) FROM past_contexts), 0),
+         coalesce((SELECT max(id) FROM quarantine), 0)) AS id`,
+    );
+    const dataVersion = db.prepare<[], { data_version: number }>("PRAGMA data_version");
+    let seenVersion = -1;
+
+    const group = createCommitGroup(db, {
+      clock,
+      begun() {
+        // Ids must be greater than what another process has committed since.
+        const version = dataVersion.get()!.data_version;
+        if (version === seenVersion) return;
+        seenVersion = version;
+        ids.taken(newest.get()!.id);
+        quarantine.forget();
+      },
+      onFull: () => reserve?.free(),
+      onTrouble(error) {
+        quarantine.forget();
+        if (error !== null) log.error("store in trouble", { error });
+        else log.info("store recovered");
+      },
+    });
+    const { write } = group;
+    const read = async <T>(work: () => T): Promise<T> => work();
+    let closed = false;
+
+    return {
+      accept: (acceptance) => write(() => events.accept(acceptance, clock.now())),
+      quarantine: (refusal) => write(() => quarantine.keep(refusal)),
+
+      claimDownloads: async (wish) => (isDue(downloads.nextDue(), wish.now) ? write(() => downloads.claim(wish)) : []),
+      claimDeliveries: async (wish) =>
+        isDue(deliveries.nextDue(wish.endpoint), wish.now) ? write(() => deliveries.claim(wish)) : [],
+      renew: (job, leaseUntil) => write(() => jobs.renew(readId("dlv", job.id), job.claim, leaseUntil)),
+      settleDownload: (job, outcome, now) => write(() => downloads.settle(job, outcome, now)),
+      settleDelivery: (job, outcome, now) => write(() => deliveries.settle(job, outcome, now)),
+      advance: async (now) => {
+        const next = jobs.nextAlarm();
+        return isDue(next, now) ? write(() => jobs.advance(now)) : next;
+      },
+      nextDue: (queue) =>
+        read(() => (queue.startsWith(DELIVER) ? deliveries.nextDue(queue.slice(DELIVER.length)) : downloads.nextDue())),
+      freeLeases: (now) => write(() => jobs.freeLeases(now)),
+      changeMark: () => read(() => dataVersion.get()!.data_version),
+
+      event: (id) => read(() => events.show(id)),
+      eventBody: (id) => read(() => events.body(id)),
+      eventMedia: (id) => read(() => events.media(id)),
+      events: (wish) => read(() => events.list(wish)),
+      replay: (id, to, now) => write(() => events.replay(id, to, now)),
+
+      delivery: (id) => read(() => deliveries.show(id)),
+      deliveries: (wish) => read(() => deliveries.list(wish)),
+      retryDelivery: (id, now) => write(() => deliveries.retry(id, now)),
+      cancelDelivery: (id, now) => write(() => deliveries.cancel(id, now)),
+
+      endpoints: () => read(() => deliveries.endpoints()),
+      pauseEndpoint: (id, reason, now) => write(() => void deliveries.pause(id, reason, now)),
+      resumeEndpoint: (id) => write(() => void deliveries.resume(id)),
+
+      video: (id) => read(() => videos.show(id)),
+      videos: (wish) => read(() => videos.list(wish)),
+      videosOfContext: (context) => read(() => videos.ofContext(context)),
+      importContexts: (rows, now) => write(() => ({ imported: videos.import(rows, now) })),
+
+      medium: (id) => read(() => lists.show(id)),
+      media: (wish) => read(() => lists.list(wish)),
+      mediumByKey: (key) => read(() => lists.byKey(key)),
+      retryMedium: (id, now) => write(() => lists.retry(id, now)),
+
+      quarantined: (wish) => read(() => quarantine.list(wish)),
+      quarantinedBody: (id) => read(() => quarantine.show(id)),
+      dropQuarantined: (id) => write(() => quarantine.drop(id)),
+
+      counts: () => read(() => countAll(db)),
+      mediaSecret: () => write(() => secretOf(db, random)),
+      trouble: () => group.trouble(),
+      probe: () => write(() => probe(db, clock.now())),
+      async close() {
+        if (closed) return;
+        closed = true;
+        await group.idle();
+        for (const close of closers.reverse()) close();
+      },
+    };
+  } catch (error) {
+    for (const close of closers.reverse()) close();
+    throw error;
+  }
+}
+
+function probe(db: Database.Database, now: number): void {
+  db.prepare("INSERT OR REPLACE INTO meta (name, value) VALUES ('probe', ?)").run(Buffer.from(String(now)));
+}
+
+function isDue(due: number | null, now: number): boolean {
+  return due !== null && due <= now;
+}
+
+function makeFolder(dir: string): void {
+  try {
+    mkdirSync(dir, { recursive: true, mode: 0o700 });
+  } catch (error) {
+    throw new RelayError("unsupported", `dataDir ${dir} cannot be made: ${errorLine(error)}`);
+  }
+}
+
+/**
+ * One relay per data folder: an exclusive lock on a small file of SQLite's, which the kernel drops when the process
+ * dies, however it dies.
+ */
+function lockFolder(dir: string): () => void {
+  const path = join(dir, "relay.lock");
+  try {
+    const lock = new Database(path, { timeout: 0 });
+    try {
+      lock.pragma("journal_mode = MEMORY");
+      lock.exec("BEGIN EXCLUSIVE");
+    } catch (error) {
+      lock.close();
+      throw error;
+    }
+    return () => lock.close();
+  } catch (error) {
+    if ((error as { code?: string }).code === "SQLITE_BUSY") {
+      throw new RelayError(
+        "conflict",
+        `another wochit-relay is running with dataDir ${dir}; stop it, or use another folder`,
+      );
+    }
+    throw new RelayError("unsupported", `dataDir ${dir} cannot be locked: ${errorLine(error)}`);
+  }
+}
+
+function openDatabase(dir: string, role: "relay" | "operator"): Database.Database {
+  const path = join(dir, DATABASE_FILE);
+  if (role === "operator" && !existsSync(path)) {
+    throw new RelayError("not_found", `no database in ${dir}: has the relay run with this config?`);
+  }
+  let db: Database.Database;
+  try {
+    db = new Database(path, { timeout: role === "relay" ? 0 : OPERATOR_PATIENCE });
+  } catch (error) {
+    throw new RelayError("unsupported", `${path} cannot be opened: ${errorLine(error)}`);
+  }
+  try {
+    if (role === "relay") {
+      chmodSync(path, 0o600);
+      checkVersion(db);
+      db.pragma("journal_mode = WAL");
+    }
+    // A 2xx means committed to disk: better-sqlite3's own default in WAL mode is NORMAL, which is not (toolchain.md).
+    db.pragma("synchronous = FULL");
+    db.pragma("wal_autocheckpoint = 1000");
+    db.pragma("journal_size_limit = 67108864");
+    db.pragma("cache_size = -32768");
+    db.pragma("foreign_keys = OFF");
+    if (role === "relay") migrate(db);
+    else checkVersion(db);
+    return db;
+  } catch (error) {
+    db.close();
+    if (error instanceof RelayError) throw error;
+    throw new RelayError("unsupported", `${path} cannot be used: ${errorLine(error)}`);
+  }
+}
+
+function secretOf(db: Database.Database, random: Ports["random"]): Uint8Array {
+  db.prepare("INSERT OR IGNORE INTO meta (name, value) VALUES ('media-secret', ?)").run(random.bytes(32));
+  return db.prepare<[], { value: Uint8Array }>("SELECT value FROM meta WHERE name = 'media-secret'").get()!.value;
+}

@@ -1,0 +1,96 @@
+import { createHash } from "node:crypto";
+import type Database from "better-sqlite3";
+import type { Quarantined, RefusalReason } from "../../domain.ts";
+import { RelayError } from "../../errors.ts";
+import type { Refusal, Store } from "../store.ts";
+import { type Ids, readId, showId } from "./ids.ts";
+import { page } from "./page.ts";
+
+/** Bodies of allowed senders that are no events are kept up to this many bytes (CONTRACT, 400). */
+const KEEP_INVALID = 256 * 2 ** 20;
+
+/** What a row costs beside its body, so that a flood of empty bodies is bounded too. */
+const ROW_COST = 256;
+
+type Row = { id: number; received_at: number; source: string; reason: RefusalReason; bytes: number };
+
+/** Refused bodies: equal ones once, each of the two keeps bounded, the oldest leave first. Inside a transaction. */
+export function createQuarantine(db: Database.Database, ids: Ids, keepRefused: number) {
+  const insert = db.prepare(
+    `INSERT INTO quarantine (id, received_at, source, reason, ring, sha256, bytes, body) VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
+  );
+  const same = db.prepare<[Buffer, string], { id: number }>(
+    "SELECT id FROM quarantine WHERE sha256 = ? AND reason = ?",
+  );
+  const size = db.prepare<[number, number], { total: number }>(
+    "SELECT coalesce(sum(bytes + ?), 0) AS total FROM quarantine WHERE ring = ?",
+  );
+  const oldest = db.prepare<[number], { id: number; bytes: number }>(
+    "SELECT id, bytes FROM quarantine WHERE ring = ? ORDER BY id LIMIT 1",
+  );
+  const drop = db.prepare("DELETE FROM quarantine WHERE id = ?");
+  const byId = db.prepare<[number], Row & { body: Uint8Array }>("SELECT * FROM quarantine WHERE id = ?");
+
+  // The sums are kept here, per ring, and read again whenever another process has written.
+  let totals: [number, number] | null = null;
+
+  function rowOf(id: string) {
+    const row = byId.get(readId("qrn", id));
+    if (!row) throw new RelayError("not_found", `no quarantined body "${id}"`);
+    return row;
+  }
+
+  return {
+    forget() {
+      totals = null;
+    },
+
+    keep({ receivedAt, sourceAddress, reason, body }: Refusal): { id: string } {
+      const sha256 = createHash("sha256").update(body).digest();
+      const kept = same.get(sha256, reason);
+      if (kept) return { id: showId("qrn", kept.id) };
+      const ring = reason === "invalid_json" || reason === "invalid_event" ? 0 : 1;
+      const limit = ring === 0 ? KEEP_INVALID : keepRefused;
+      totals ??= [size.get(ROW_COST, 0)!.total, size.get(ROW_COST, 1)!.total];
+      let total = totals[ring]! + body.length + ROW_COST;
+      for (let old = oldest.get(ring); total > limit && old; old = oldest.get(ring)) {
+        drop.run(old.id);
+        total -= old.bytes + ROW_COST;
+      }
+      totals[ring] = total;
+      const id = ids.next();
+      insert.run(id, receivedAt, sourceAddress, reason, ring, sha256, body.length, body);
+      return { id: showId("qrn", id) };
+    },
+
+    show(id: string): Quarantined & { body: Uint8Array } {
+      const row = rowOf(id);
+      return { ...toQuarantined(row), body: row.body };
+    },
+    drop(id: string): void {
+      drop.run(rowOf(id).id);
+      totals = null;
+    },
+    list(wish: Parameters<Store["quarantined"]>[0]): Quarantined[] {
+      const list = page<Row>(
+        db,
+        "q.id, q.received_at, q.source, q.reason, q.bytes FROM quarantine q",
+        "q.id",
+        "qrn",
+        wish,
+      );
+      if (wish.reason !== undefined) list.where("q.reason = ?", wish.reason);
+      return list.all().map(toQuarantined);
+    },
+  };
+}
+
+function toQuarantined(row: Row): Quarantined {
+  return {
+    id: showId("qrn", row.id),
+    receivedAt: row.received_at,
+    sourceAddress: row.source,
+    reason: row.reason,
+    bytes: row.bytes,
+  };
+}

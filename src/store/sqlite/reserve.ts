@@ -1,0 +1,60 @@
+import { closeSync, existsSync, fsyncSync, openSync, rmSync, statfsSync, writeSync } from "node:fs";
+import { join } from "node:path";
+import type { Clock, Log } from "../../domain.ts";
+import { errorLine } from "../../errors.ts";
+
+/** Room kept back for the hour when the disk is full: enough for some ten thousand events. */
+const SIZE = 16 * 2 ** 20;
+const CHUNK = 2 ** 20;
+
+/** A reserve that was freed is made again when this much more than itself is free, looked at once a minute. */
+const COMFORT = 4 * SIZE;
+const LOOK_EVERY = 60_000;
+
+/**
+ * A file of real bytes that can be deleted when a commit fails on a full disk, so that events can still be taken while
+ * somebody is called to clear the disk.
+ */
+export function openReserve(dir: string, clock: Clock, log: Log): { free(): void; close(): void } {
+  const path = join(dir, "reserve");
+  let cancel: () => void = () => {};
+
+  function make(): void {
+    try {
+      const { bavail, bsize } = statfsSync(dir);
+      if (bavail * bsize < COMFORT) return later();
+      const file = openSync(path, "w", 0o600);
+      try {
+        // Not zeros, and not equal chunks: a file system that compresses or shares blocks would keep nothing back.
+        const chunk = Buffer.alloc(CHUNK);
+        for (let written = 0; written < SIZE; written += CHUNK) {
+          for (let at = 0; at < CHUNK; at += 4) chunk.writeUInt32LE(Math.imul(written + at + 1, 0x9e3779b1) >>> 0, at);
+          writeSync(file, chunk);
+        }
+        fsyncSync(file);
+      } finally {
+        closeSync(file);
+      }
+    } catch (error) {
+      log.warn("reserve not made", { path, error: errorLine(error) });
+      rmSync(path, { force: true });
+      later();
+    }
+  }
+
+  function later(): void {
+    cancel();
+    cancel = clock.after(LOOK_EVERY, make);
+  }
+
+  if (!existsSync(path)) make();
+  return {
+    free() {
+      if (!existsSync(path)) return;
+      rmSync(path, { force: true });
+      log.error("disk full: the reserve was freed; make room now", { path, bytes: SIZE });
+      later();
+    },
+    close: () => cancel(),
+  };
+}

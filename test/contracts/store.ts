@@ -1,0 +1,611 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import type { Config, ConfigInput } from "../../src/config.ts";
+import type { Attempt, Copy, DeliveryJob, Ports } from "../../src/domain.ts";
+import { RelayError } from "../../src/errors.ts";
+import { planEvent } from "../../src/plan.ts";
+import type { Store } from "../../src/store/store.ts";
+import { parseEvent } from "../../src/wochit.ts";
+import { configIn, endpoint } from "../support/config.ts";
+import { tempFolder } from "../support/folder.ts";
+import { type TestClock, testClock, testPorts } from "../support/ports.ts";
+
+export type OpenStore = (config: Config, ports: Ports) => Promise<Store>;
+
+const MINUTE = 60_000;
+const HOUR = 60 * MINUTE;
+
+/** What every store engine must do, in the words of DESIGN and CONTRACT. */
+export function storeContract(engine: string, openStore: OpenStore): void {
+  function check(sentence: string, body: (at: Bench) => Promise<void>, input: ConfigInput = DEFAULTS): void {
+    test(`${engine}: ${sentence}`, async (t) => {
+      const dir = tempFolder(t);
+      const clock = testClock();
+      const config = configIn(dir, input);
+      const store = await openStore(config, testPorts(clock));
+      t.after(() => store.close());
+      await body(bench(store, clock, config, () => openStore(config, testPorts(clock))));
+    });
+  }
+
+  check(
+    "an event is committed with its body, byte for byte, and numbered per video without gaps",
+    async ({ post, store }) => {
+      const odd = '{ "type":"video.ready","wochitVideoId" : "v1", "n": 12345678901234567890.10, "t":"\\u00e9" }';
+      const first = await post(odd);
+      const others = await Promise.all([post(ready("v2")), post(draft("v1")), post(draft("v1")), post(draft("v2"))]);
+      assert.equal(first.status, "accepted");
+      assert.equal(new TextDecoder().decode(await store.eventBody(first.id)), odd);
+      const events = await store.events({ limit: 10 });
+      assert.deepEqual(
+        events.map((event) => [event.videoId, event.sequence]),
+        [
+          ["v2", 2],
+          ["v1", 3],
+          ["v1", 2],
+          ["v2", 1],
+          ["v1", 1],
+        ],
+      );
+      assert.equal(events[0]?.id, others[3]?.id);
+    },
+  );
+
+  check("two equal requests at one instant make one event, counted on it", async ({ post, store }) => {
+    const answers = await Promise.all([post(ready("v1")), post(ready("v1")), post(ready("v1"))]);
+    assert.deepEqual(
+      answers.map((a) => a.status),
+      ["accepted", "duplicate", "duplicate"],
+    );
+    assert.equal(new Set(answers.map((a) => a.id)).size, 1);
+    assert.equal((await store.event(answers[0]!.id)).duplicates, 2);
+    assert.equal((await store.deliveries({ limit: 10 })).length, 1);
+  });
+
+  check("a duplicate is one whatever its order, white space, escapes and link signatures", async ({ post }) => {
+    await post(
+      '{"type":"video.ready","wochitVideoId":"v1","videoUrl":"https://h/v.mp4?X-Amz-Signature=1","title":"é"}',
+    );
+    const again = await post(
+      '{ "title":"\\u00e9", "videoUrl":"https://h/v.mp4?X-Amz-Signature=2","wochitVideoId":"v1","type":"video.ready" }',
+    );
+    assert.equal(again.status, "duplicate");
+    const other = await post(
+      '{"type":"video.ready","wochitVideoId":"v1","videoUrl":"https://h/v.mp4?v=2","title":"é"}',
+    );
+    assert.equal(other.status, "accepted");
+  });
+
+  check("numbers that differ beyond double precision are no duplicates", async ({ post }) => {
+    await post('{"type":"video.ready","wochitVideoId":"v1","n":12345678901234567890}');
+    assert.equal(
+      (await post('{"type":"video.ready","wochitVideoId":"v1","n":12345678901234567891}')).status,
+      "accepted",
+    );
+  });
+
+  check("ready, delete, ready are three events; autosaves in between hide no duplicate", async ({ post }) => {
+    assert.equal((await post(ready("v1"))).status, "accepted");
+    assert.equal((await post(remove("v1"))).status, "accepted");
+    assert.equal((await post(ready("v1"))).status, "accepted");
+    assert.equal((await post(draft("v1"))).status, "accepted");
+    assert.equal((await post(ready("v1"))).status, "duplicate");
+  });
+
+  check("autosaves, a second draft.exit, failures and unknown types are never duplicates", async ({ post }) => {
+    for (const type of ["draft.update", "draft.exit", "something.new"]) {
+      const body = JSON.stringify({ type, wochitVideoId: "v1" });
+      assert.equal((await post(body)).status, "accepted");
+      assert.equal((await post(body)).status, "accepted", type);
+    }
+    const failure = JSON.stringify({ wochitVideoId: "v2", errorMessage: "no" });
+    await post(failure);
+    assert.equal((await post(failure)).status, "accepted");
+  });
+
+  check("legacy events repeat like typed ones, and never each other", async ({ post }) => {
+    const legacy = { wochitVideoId: "v1", title: "t" };
+    await post(JSON.stringify(legacy));
+    assert.equal((await post(JSON.stringify(legacy))).status, "duplicate");
+    assert.equal((await post(JSON.stringify({ type: "video.ready", ...legacy }))).status, "accepted");
+  });
+
+  check("outside the dedupe window the same event is a new one", async ({ post, clock }) => {
+    await post(ready("v1"));
+    await clock.advance(10 * MINUTE + 1);
+    assert.equal((await post(ready("v1"))).status, "accepted");
+  });
+
+  check(
+    "the newest context wins, earlier ones are remembered, both ways; events without one are filled in",
+    async ({ post, store, clock }) => {
+      await post(draft("v1", { videoContext: "page 1" }));
+      await clock.advance(10);
+      await post(draft("v1", { videoContext: "page 2" }));
+      await post(draft("v1", { videoContext: null }));
+      const { id } = await post(JSON.stringify({ type: "draft.delete", wochitVideoId: "v1" }));
+      const event = await store.event(id);
+      assert.deepEqual([event.context, event.contextFrom], ["page 2", "mapping"]);
+      const video = await store.video("v1");
+      assert.equal(video.context, "page 2");
+      assert.deepEqual(
+        video.contextHistory.map((each) => each.context),
+        ["page 1", "page 2"],
+      );
+      for (const context of ["page 1", "page 2"]) {
+        assert.deepEqual(
+          (await store.videosOfContext(context)).map((each) => each.videoId),
+          ["v1"],
+        );
+      }
+      assert.deepEqual(await store.videosOfContext("page 3"), []);
+    },
+  );
+
+  check("a video's state, title and duration follow its events", async ({ post, store }) => {
+    const state = async () => (await store.video("v1")).state;
+    await post(JSON.stringify({ type: "odd", wochitVideoId: "v1" }));
+    assert.equal(await state(), "unknown");
+    await post(draft("v1"));
+    assert.equal(await state(), "draft");
+    await post(ready("v1", { title: "T", videoDuration: 35.9 }));
+    assert.equal(await state(), "ready");
+    await post(draft("v1", { title: null }));
+    assert.equal(await state(), "ready");
+    await post(JSON.stringify({ type: "video.ready", wochitVideoId: "v1", errorMessage: "boom" }));
+    assert.equal(await state(), "failed");
+    await post(remove("v1"));
+    assert.equal(await state(), "deleted");
+    const video = await store.video("v1");
+    assert.deepEqual([video.title, video.duration], ["T", 35.9]);
+  });
+
+  check(
+    "a lane sends one after the other; other videos pass",
+    async ({ post, claim, deliver, seqs }) => {
+      await Promise.all([post(remove("v1")), post(draft("v1")), post(remove("v2"))]);
+      const first = await claim();
+      assert.deepEqual(seqs(first), ["v1#1", "v2#1"]);
+      assert.deepEqual(seqs(await claim()), []);
+      await deliver(first[0]!);
+      assert.deepEqual(seqs(await claim()), ["v1#2"]);
+    },
+    plain(),
+  );
+
+  check(
+    "order none lets everything pass",
+    async ({ post, claim, seqs }) => {
+      await Promise.all([post(remove("v1")), post(draft("v1"))]);
+      assert.deepEqual(seqs(await claim()), ["v1#1", "v1#2"]);
+    },
+    plain({ order: "none" }),
+  );
+
+  check(
+    "a head that fails longer than laneHold steps aside, also between two attempts, and keeps trying",
+    async ({ post, claim, fail, clock, store, seqs }) => {
+      await Promise.all([post(remove("v1")), post(draft("v1"))]);
+      const [head] = await claim();
+      await fail(head!, { at: clock.now() + 24 * HOUR, asideAt: clock.now() + 6 * HOUR });
+      await clock.advance(6 * HOUR - 1);
+      assert.equal(await store.advance(clock.now()), clock.now() + 1);
+      assert.deepEqual(seqs(await claim()), []);
+      await clock.advance(1);
+      await store.advance(clock.now());
+      assert.deepEqual(seqs(await claim()), ["v1#2"]);
+      await clock.advance(18 * HOUR);
+      assert.deepEqual(
+        seqs(await claim()).filter((each) => each === "v1#1"),
+        ["v1#1"],
+      );
+    },
+    plain(),
+  );
+
+  check(
+    "a dead delivery lets its lane go on, stays, and can be retried from attempt 0",
+    async ({ post, claim, store, clock, seqs }) => {
+      await Promise.all([post(remove("v1")), post(draft("v1"))]);
+      const [head] = await claim();
+      await store.settleDelivery(head!, { is: "dead", attempt: attempt(clock, 500) }, clock.now());
+      assert.deepEqual(seqs(await claim()), ["v1#2"]);
+      assert.equal((await store.event(head!.eventId)).status, "dead");
+      await store.retryDelivery(head!.id, clock.now());
+      const [again] = await claim();
+      assert.deepEqual([again?.id, again?.attempts], [head!.id, 0]);
+      assert.equal((await store.delivery(head!.id)).attemptLog.length, 1);
+    },
+    plain(),
+  );
+
+  check(
+    "a claim that was lost settles nothing",
+    async ({ post, claim, store, clock }) => {
+      await post(remove("v1"));
+      const [late] = await claim(1_000);
+      await clock.advance(1_001);
+      const [current] = await claim();
+      assert.equal(current?.id, late?.id);
+      assert.equal(await store.renew(late!, clock.now() + 1), false);
+      const settled = await store.settleDelivery(late!, { is: "dead", attempt: attempt(clock, 500) }, clock.now());
+      assert.equal(settled.settled, false);
+      assert.equal((await store.delivery(late!.id)).state, "running");
+    },
+    plain(),
+  );
+
+  check(
+    "a restart frees the leases of the one before",
+    async ({ post, claim, store, clock, reopen, seqs }) => {
+      await post(remove("v1"));
+      await claim();
+      await store.close();
+      const next = await reopen();
+      assert.equal(await next.freeLeases(clock.now()), 1);
+      assert.deepEqual(
+        seqs(await next.claimDeliveries({ endpoint: "cms", now: clock.now(), limit: 9, leaseUntil: clock.now() + 1 })),
+        ["v1#1"],
+      );
+      await next.close();
+    },
+    plain(),
+  );
+
+  check(
+    "two 410s in a row pause an endpoint until it is resumed",
+    async ({ post, claim, fail, clock, store }) => {
+      await Promise.all([post(remove("v1")), post(remove("v2")), post(remove("v3"))]);
+      const [a, b, c] = await claim();
+      const gone = { at: clock.now(), asideAt: clock.now() + HOUR, status: 410 };
+      assert.equal((await fail(a!, gone)).paused, false);
+      assert.equal((await fail(b!, { ...gone, status: 500 })).paused, false);
+      assert.equal((await fail(c!, gone)).paused, false);
+      const [again] = await claim();
+      assert.equal((await fail(again!, gone)).paused, true);
+      assert.deepEqual(await claim(), []);
+      assert.equal(await store.nextDue("deliver/cms"), null);
+      assert.equal((await store.endpoints())[0]?.pausedAt, clock.now());
+      await store.resumeEndpoint("cms", clock.now());
+      assert.equal((await claim()).length, 1);
+    },
+    plain(),
+  );
+
+  check("the gate opens when all media of the event are settled", async ({ post, claim, download, settle, seqs }) => {
+    await post(ready("v1"));
+    assert.deepEqual(seqs(await claim()), []);
+    const [video, thumbnail] = await download();
+    assert.deepEqual([video?.kind, thumbnail?.kind], ["video", "thumbnail"]);
+    await settle(video!, copy("v1/video.mp4"));
+    assert.deepEqual(seqs(await claim()), []);
+    await settle(thumbnail!, copy("v1/thumbnail.jpg"));
+    const [delivery] = await claim();
+    assert.deepEqual(
+      delivery?.media.map((each) => [each.kind, each.state, each.key]),
+      [
+        ["video", "mirrored", "v1/video.mp4"],
+        ["thumbnail", "mirrored", "v1/thumbnail.jpg"],
+      ],
+    );
+  });
+
+  check(
+    "a thumbnail alone holds 30 seconds, a video until maxWait",
+    async ({ post, claim, download, settle, clock, store, seqs }) => {
+      await post(ready("v1"));
+      await post(ready("v2"));
+      await post(draft("v3", { thumbnailUrl: "https://h/t3.jpg" }));
+      for (const job of await download())
+        if (job.videoId === "v1" && job.kind === "video") await settle(job, copy("k"));
+      await clock.advance(29_999);
+      await store.advance(clock.now());
+      assert.deepEqual(seqs(await claim()), []);
+      await clock.advance(1);
+      await store.advance(clock.now());
+      assert.deepEqual(seqs(await claim()).sort(), ["v1#1", "v3#1"]);
+      await clock.advance(HOUR);
+      await store.advance(clock.now());
+      assert.deepEqual(
+        seqs(await claim()).filter((each) => each.startsWith("v2")),
+        ["v2#1"],
+      );
+    },
+  );
+
+  check("a delete opens the gate at once; a failed delete does not", async ({ post, claim, seqs }) => {
+    await post(ready("v1"));
+    await post(JSON.stringify({ type: "video.delete", wochitVideoId: "v1", errorMessage: "no" }));
+    assert.deepEqual(seqs(await claim()), []);
+    await post(remove("v1"));
+    assert.deepEqual(seqs(await claim()), ["v1#1"]);
+  });
+
+  check(
+    "failed, expired and refused media open the gate too",
+    async ({ post, claim, download, store, clock, seqs }) => {
+      await post(ready("v1", { videoUrl: "javascript:alert(1)" }));
+      const [thumbnail] = await download();
+      await store.settleDownload(thumbnail!, { is: "expired", error: "HTTP 403" }, clock.now());
+      const [delivery] = await claim();
+      assert.deepEqual(seqs([delivery!]), ["v1#1"]);
+      assert.deepEqual(
+        delivery!.media.map((each) => each.state),
+        ["failed", "expired"],
+      );
+    },
+  );
+
+  check(
+    "downloads: first tries by deadline, then repeated ones, busy hosts left out",
+    async ({ post, download, store, clock }) => {
+      const at = (host: string, hours: number) =>
+        `https://${host}/v.mp4?X-Amz-Date=20260101T000000Z&X-Amz-Expires=${hours * 3600}&X-Amz-Signature=s`;
+      await post(video("v1", at("a", 20)));
+      await post(video("v2", at("b", 10)));
+      const [early] = await download(1);
+      assert.equal(early?.videoId, "v2");
+      await store.settleDownload(early!, { is: "retry", error: "HTTP 503", at: clock.now() }, clock.now());
+      await post(video("v3", at("a", 15)));
+      const free = await store.claimDownloads({
+        now: clock.now(),
+        limit: 9,
+        leaseUntil: clock.now() + 1,
+        busyHosts: ["b"],
+      });
+      assert.deepEqual(
+        free.map((job) => job.videoId),
+        ["v3", "v1"],
+      );
+      assert.deepEqual(
+        (await download()).map((job) => [job.videoId, job.attempts]),
+        [["v2", 1]],
+      );
+    },
+  );
+
+  check(
+    "the same video announced again is one download; another link is another copy",
+    async ({ post, download, settle, store }) => {
+      await post(video("v1", "https://h/a.mp4?X-Amz-Signature=1", { title: "1" }));
+      await post(video("v1", "https://h/a.mp4?X-Amz-Signature=2", { title: "2" }));
+      const [job, ...none] = await download();
+      assert.deepEqual(none, []);
+      assert.equal(job?.url, "https://h/a.mp4?X-Amz-Signature=2");
+      await settle(job!, copy("v1/video.mp4"));
+      await post(video("v1", "https://h/a.mp4?X-Amz-Signature=3", { title: "3" }));
+      assert.deepEqual(await download(), []);
+      await post(video("v1", "https://h/b.mp4", { title: "4" }));
+      assert.equal((await download()).length, 1);
+      assert.equal((await store.media({ limit: 9 })).length, 2);
+    },
+  );
+
+  check(
+    "a duplicate's fresher link revives media that failed, and replaces the link of a running download's next try",
+    async ({ post, download, store, clock }) => {
+      await post(video("v1", "https://h/a.mp4?X-Amz-Signature=1"));
+      const [first] = await download();
+      await store.settleDownload(first!, { is: "expired", error: "HTTP 403" }, clock.now());
+      assert.equal((await post(video("v1", "https://h/a.mp4?X-Amz-Signature=2"))).status, "duplicate");
+      const [second] = await download();
+      assert.deepEqual([second?.mediumId, second?.url], [first?.mediumId, "https://h/a.mp4?X-Amz-Signature=2"]);
+      await post(video("v1", "https://h/a.mp4?X-Amz-Signature=3"));
+      await store.settleDownload(second!, { is: "retry", error: "cut", at: clock.now() }, clock.now());
+      assert.equal((await download())[0]?.url, "https://h/a.mp4?X-Amz-Signature=3");
+    },
+  );
+
+  check(
+    "a pending thumbnail takes the newer link over; the newer copy supersedes the older, never the other way round",
+    async ({ post, download, settle, store }) => {
+      const thumb = (url: string) => post(draft("v1", { thumbnailUrl: url }));
+      await thumb("https://h/1.jpg");
+      await thumb("https://h/2.jpg");
+      const [two, ...none] = await download();
+      assert.deepEqual([two?.url, none], ["https://h/2.jpg", []]);
+      await thumb("https://h/3.jpg");
+      assert.deepEqual(await download(), [], "one download per video and kind at a time");
+      await settle(two!, copy("v1/thumbnail.jpg"));
+      const [three] = await download();
+      assert.equal(three?.url, "https://h/3.jpg");
+      const settled = await settle(three!, copy("v1/thumbnail.png"));
+      assert.deepEqual(settled.obsolete, ["v1/thumbnail.jpg"]);
+      const states = (await store.media({ limit: 9 })).map((each) => [each.sourceUrl, each.state]);
+      assert.deepEqual(states, [
+        ["https://h/3.jpg", "mirrored"],
+        ["https://h/2.jpg", "superseded"],
+      ]);
+      assert.equal((await store.mediumByKey("v1/thumbnail.png"))?.state, "mirrored");
+      assert.equal(await store.mediumByKey("v1/thumbnail.jpg"), null);
+    },
+  );
+
+  check("a failing older thumbnail makes way for a newer one", async ({ post, download, store, clock }) => {
+    await post(draft("v1", { thumbnailUrl: "https://h/1.jpg" }));
+    const [one] = await download();
+    await post(draft("v1", { thumbnailUrl: "https://h/2.jpg" }));
+    await store.settleDownload(one!, { is: "retry", error: "HTTP 404", at: clock.now() + HOUR }, clock.now());
+    assert.equal((await download())[0]?.url, "https://h/2.jpg");
+    assert.equal((await store.medium(one!.mediumId)).state, "superseded");
+  });
+
+  check(
+    "a draft's thumbnail announced again is fetched again, with the copy to compare; a failure keeps the copy",
+    async ({ post, download, settle, store, clock }) => {
+      await post(draft("v1", { thumbnailUrl: "https://h/t.jpg?X-Amz-Signature=1" }));
+      await settle((await download())[0]!, { ...copy("v1/thumbnail.jpg"), etag: '"1"' });
+      await post(draft("v1", { thumbnailUrl: "https://h/t.jpg?X-Amz-Signature=2" }));
+      const [again] = await download();
+      assert.deepEqual([again?.previous?.etag, again?.previous?.key], ['"1"', "v1/thumbnail.jpg"]);
+      await store.settleDownload(again!, { is: "expired", error: "HTTP 403" }, clock.now());
+      const medium = await store.medium(again!.mediumId);
+      assert.deepEqual([medium.state, medium.key], ["mirrored", "v1/thumbnail.jpg"]);
+    },
+  );
+
+  check(
+    "an event that was refused stays in quarantine, once for equal bytes, in a bounded ring",
+    async ({ store, clock }) => {
+      const keep = (text: string, reason: "source" | "invalid_json") =>
+        store.quarantine({ receivedAt: clock.now(), sourceAddress: "192.0.2.1", reason, body: Buffer.from(text) });
+      const first = await keep("a", "invalid_json");
+      assert.deepEqual(await keep("a", "invalid_json"), first);
+      const big = "x".repeat(400);
+      for (let n = 0; n < 5; n++) await keep(big + n, "source");
+      const kept = await store.quarantined({ limit: 9 });
+      assert.equal(kept.filter((each) => each.reason === "source").length, 1);
+      const last = await store.quarantinedBody(kept[0]!.id);
+      assert.equal(Buffer.from(last.body).toString(), `${big}4`);
+      assert.equal(kept.at(-1)?.id, first.id);
+    },
+    { receive: { keepRefused: 1000 } },
+  );
+
+  check(
+    "a replay is a new delivery at the end of its lane, with the same message id unless a new one is asked for",
+    async ({ post, claim, deliver, store, clock }) => {
+      const { id } = await post(remove("v1"));
+      await deliver((await claim())[0]!);
+      await post(draft("v1"));
+      await store.replay(id, { endpoint: "cms", ordered: true, newId: false }, clock.now());
+      await store.replay(id, { endpoint: "cms", ordered: true, newId: true }, clock.now());
+      const seen: [string, boolean][] = [];
+      for (let n = 0; n < 3; n++) {
+        const [job] = await claim();
+        seen.push([job!.messageId, job!.replay]);
+        await deliver(job!);
+      }
+      assert.equal(seen[0]?.[1], false);
+      assert.deepEqual(seen[1], [id, true]);
+      assert.notEqual(seen[2]?.[0], id);
+    },
+    plain(),
+  );
+
+  check(
+    "a canceled delivery lets its lane go on",
+    async ({ post, claim, store, clock, seqs }) => {
+      await Promise.all([post(remove("v1")), post(draft("v1"))]);
+      const [waiting] = (await store.deliveries({ limit: 9 })).reverse();
+      await store.cancelDelivery(waiting!.id, clock.now());
+      assert.deepEqual(seqs(await claim()), ["v1#2"]);
+      await assert.rejects(store.cancelDelivery(waiting!.id, clock.now()), { code: "conflict" });
+    },
+    plain(),
+  );
+
+  check("one bad write takes no neighbour along", async ({ post, store, config, clock }) => {
+    const event = parseEvent(Buffer.from(ready("bad")));
+    const bad = store.accept({
+      receivedAt: clock.now(),
+      sourceAddress: {} as string,
+      body: Buffer.from("{}"),
+      event,
+      plan: planEvent(event, clock.now(), config),
+      dedupeWindow: 0,
+    });
+    const [before, after] = [post(ready("v1")), post(ready("v2"))];
+    await assert.rejects(bad);
+    assert.equal((await before).status, "accepted");
+    assert.equal((await after).status, "accepted");
+    assert.deepEqual(
+      (await store.videos({ limit: 9 })).map((each) => each.videoId),
+      ["v2", "v1"],
+    );
+  });
+
+  check("what is not there is not found, whatever its id looks like", async ({ store, clock }) => {
+    for (const id of ["evt_00000000000", "evt_x", "", "dlv_00000000000", "../../etc/passwd"]) {
+      const asked = [
+        store.event(id),
+        store.delivery(id),
+        store.medium(id),
+        store.quarantinedBody(id),
+        store.retryDelivery(id, clock.now()),
+      ];
+      for (const each of asked)
+        await assert.rejects(each, (error) => error instanceof RelayError && error.code === "not_found");
+    }
+    await assert.rejects(store.video("nobody"), { code: "not_found" });
+  });
+}
+
+const DEFAULTS: ConfigInput = { endpoints: [endpoint("cms")] };
+
+/** One endpoint that waits for no media. */
+function plain(more: Record<string, unknown> = {}): ConfigInput {
+  return { endpoints: [endpoint("cms", { send: "immediately", ...more })] };
+}
+
+type Bench = ReturnType<typeof bench>;
+
+function bench(store: Store, clock: TestClock, config: Config, reopen: () => Promise<Store>) {
+  return {
+    store,
+    clock,
+    config,
+    reopen,
+    post(text: string) {
+      const body = Buffer.from(text);
+      const event = parseEvent(body);
+      const receivedAt = clock.now();
+      const { dedupeWindow } = config.receive;
+      return store.accept({
+        receivedAt,
+        sourceAddress: "192.0.2.1",
+        body,
+        event,
+        plan: planEvent(event, receivedAt, config),
+        dedupeWindow,
+      });
+    },
+    claim: (lease = 30_000) =>
+      store.claimDeliveries({ endpoint: "cms", now: clock.now(), limit: 99, leaseUntil: clock.now() + lease }),
+    deliver: (job: DeliveryJob) =>
+      store.settleDelivery(job, { is: "delivered", attempt: attempt(clock, 200) }, clock.now()),
+    fail: (job: DeliveryJob, { status = 500, ...when }: { at: number; asideAt: number; status?: number }) =>
+      store.settleDelivery(job, { is: "retry", attempt: attempt(clock, status), ...when }, clock.now()),
+    download: (limit = 99) =>
+      store.claimDownloads({ now: clock.now(), limit, leaseUntil: clock.now() + 30_000, busyHosts: [] }),
+    settle: (job: Parameters<Store["settleDownload"]>[0], made: Copy) =>
+      store.settleDownload(job, { is: "mirrored", copy: made }, clock.now()),
+    seqs: (jobs: DeliveryJob[]) => jobs.map(({ event }) => `${event.videoId}#${event.sequence}`),
+  };
+}
+
+function attempt(clock: TestClock, status: number): Attempt {
+  const error = status < 300 ? null : `HTTP ${status}`;
+  return { startedAt: clock.now(), duration: 3, status, response: Buffer.from("ok"), error };
+}
+
+function copy(key: string): Copy {
+  return { key, bytes: 3, sha256: "ab", contentType: "video/mp4", suspect: null, etag: null, lastModified: null };
+}
+
+function ready(videoId: string, more: Record<string, unknown> = {}): string {
+  const links = {
+    thumbnailUrl: `https://media.example/${videoId}.jpg`,
+    videoUrl: `https://media.example/${videoId}.mp4`,
+  };
+  return JSON.stringify({
+    type: "video.ready",
+    videoContext: "c",
+    wochitVideoId: videoId,
+    ...links,
+    title: "t",
+    ...more,
+  });
+}
+
+function video(videoId: string, videoUrl: string, more: Record<string, unknown> = {}): string {
+  return JSON.stringify({ type: "video.ready", wochitVideoId: videoId, videoUrl, ...more });
+}
+
+function remove(videoId: string): string {
+  return JSON.stringify({ type: "video.delete", wochitVideoId: videoId });
+}
+
+function draft(videoId: string, more: Record<string, unknown> = {}): string {
+  return JSON.stringify({ type: "draft.update", wochitVideoId: videoId, ...more });
+}

@@ -1,0 +1,138 @@
+import assert from "node:assert/strict";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import test, { after } from "node:test";
+import type { MediaKind } from "../../src/domain.ts";
+import { NotMediaYet, verifyMedia } from "../../src/mirror/verify.ts";
+import { box, jpeg, mp4, mp4IndexLast, png } from "./bytes.ts";
+
+const folder = await mkdtemp(join(tmpdir(), "relay-verify-"));
+after(() => rm(folder, { recursive: true, force: true }));
+let files = 0;
+
+async function verify(
+  content: Uint8Array | string,
+  { kind = "video" as MediaKind, announced = undefined as number | null | undefined } = {},
+) {
+  const path = join(folder, `${files++}.part`);
+  await writeFile(path, content);
+  const bytes = Buffer.byteLength(content);
+  return verifyMedia({ path, kind, bytes, announced: announced === undefined ? bytes : announced });
+}
+
+const notYet = (words: RegExp) => (error: unknown) => error instanceof NotMediaYet && words.test(error.message);
+
+test("videos are known by their content", async () => {
+  assert.deepEqual(await verify(mp4()), { contentType: "video/mp4", ext: ".mp4", suspect: null });
+  assert.deepEqual(await verify(mp4IndexLast()), { contentType: "video/mp4", ext: ".mp4", suspect: null });
+  assert.deepEqual(await verify(mp4({ brand: "qt  " })), {
+    contentType: "video/quicktime",
+    ext: ".mov",
+    suspect: null,
+  });
+  const classicMov = Buffer.concat([box("moov", 50), box("mdat", 50)]);
+  assert.deepEqual(await verify(classicMov), { contentType: "video/quicktime", ext: ".mov", suspect: null });
+});
+
+test("pictures are known by their content", async () => {
+  const kind = "thumbnail";
+  assert.deepEqual(await verify(jpeg(), { kind }), { contentType: "image/jpeg", ext: ".jpg", suspect: null });
+  assert.deepEqual(await verify(png(), { kind }), { contentType: "image/png", ext: ".png", suspect: null });
+  assert.deepEqual(await verify(png(), { kind, announced: null }), {
+    contentType: "image/png",
+    ext: ".png",
+    suspect: null,
+  });
+});
+
+test("an empty answer, and one of the wrong length, are no media yet", async () => {
+  await assert.rejects(verify(""), notYet(/empty/));
+  await assert.rejects(verify("", { announced: null }), notYet(/empty/));
+  await assert.rejects(verify(mp4(), { announced: mp4().length + 1 }), notYet(/\d+ of \d+ bytes/));
+});
+
+test("text of any sort is no media yet", async () => {
+  const texts = [
+    "<!DOCTYPE html><html><body>Not found</body></html>",
+    '\n  <?xml version="1.0" encoding="UTF-8"?><Error><Code>AccessDenied</Code></Error>',
+    '\ufeff<?xml version="1.0"?><Error/>',
+    '{"error":"expired"}',
+    "Forbidden",
+    "#EXTM3U\n#EXT-X-VERSION:3\n",
+    "日本語".repeat(3_000),
+    Buffer.from("<html>caf\xe9</html>", "latin1"),
+    Buffer.from("\ufeff<html>", "utf16le"),
+    '<svg xmlns="http://www.w3.org/2000/svg"><script>alert(1)</script></svg>',
+    "%!PS-Adobe-3.0\n",
+  ];
+  for (const text of texts) {
+    for (const kind of ["video", "thumbnail"] as const)
+      await assert.rejects(verify(text, { kind }), notYet(/text|xml/), String(text).slice(0, 30));
+  }
+});
+
+test("a cut film is no media yet, also when no length was told", async () => {
+  const whole = mp4({ bytes: 1_000 });
+  for (const length of [whole.length - 1, whole.length - 900, 60, 30, 12]) {
+    await assert.rejects(verify(whole.subarray(0, length), { announced: null }), notYet(/cut/), String(length));
+  }
+  const indexLast = mp4IndexLast(1_000);
+  await assert.rejects(verify(indexLast.subarray(0, indexLast.length - 108), { announced: null }), notYet(/no index/));
+  await assert.rejects(verify(indexLast.subarray(0, indexLast.length - 104), { announced: null }), notYet(/cut/));
+});
+
+test("the 64-bit size of a box, and a box that goes on to the end, are understood", async () => {
+  const long = Buffer.concat([Buffer.from([0, 0, 0, 1]), Buffer.from("mdat"), Buffer.alloc(8), Buffer.alloc(100)]);
+  long.writeBigUInt64BE(116n, 8);
+  const start = mp4().subarray(0, mp4().length - 108);
+  assert.equal((await verify(Buffer.concat([start, long]))).suspect, null);
+  long.writeBigUInt64BE(117n, 8);
+  await assert.rejects(verify(Buffer.concat([start, long])), notYet(/runs past/));
+  long.writeBigUInt64BE(2n ** 63n, 8);
+  await assert.rejects(verify(Buffer.concat([start, long])), notYet(/runs past/));
+  const open = Buffer.concat([Buffer.alloc(4), Buffer.from("mdat"), Buffer.alloc(100)]);
+  assert.equal((await verify(Buffer.concat([start, open]))).suspect, null);
+});
+
+test("a film that is all there but strange is kept, and suspect", async () => {
+  assert.match(
+    (await verify(Buffer.concat([mp4(), Buffer.from([0, 0, 0, 3]), Buffer.alloc(20)]))).suspect ?? "",
+    /no box at/,
+  );
+  assert.match((await verify(mp4().subarray(0, mp4().length - 108))).suspect ?? "", /no media data/);
+  const many = Buffer.concat([mp4(), ...Array<Buffer>(60_000).fill(box("free", 0))]);
+  assert.match((await verify(many)).suspect ?? "", /more than/);
+});
+
+test("a cut picture is no media yet when no length was told", async () => {
+  const kind = "thumbnail";
+  await assert.rejects(verify(jpeg().subarray(0, 60), { kind, announced: null }), notYet(/cut/));
+  await assert.rejects(verify(png().subarray(0, 150_000), { kind, announced: null }), notYet(/cut/));
+  assert.equal((await verify(jpeg().subarray(0, 60), { kind })).suspect, null);
+});
+
+test("what is known but not what was announced is kept, and suspect", async () => {
+  const picture = await verify(jpeg());
+  assert.deepEqual(picture, {
+    contentType: "image/jpeg",
+    ext: ".jpg",
+    suspect: "announced as a video, but the content is image/jpeg",
+  });
+  const film = await verify(mp4(), { kind: "thumbnail" });
+  assert.equal(film.ext, ".mp4");
+  assert.match(film.suspect ?? "", /announced as a thumbnail/);
+  const zip = await verify(Buffer.from("504b0506000000000000000000000000000000000000", "hex"));
+  assert.match(zip.suspect ?? "", /application\/zip/);
+  assert.equal(zip.ext, ".zip");
+});
+
+test("what nobody knows is kept as octets, and suspect", async () => {
+  for (const bytes of [Buffer.from([0xde, 0xad, 0xbe, 0xef]), Buffer.alloc(10_000, 1), Buffer.alloc(1)]) {
+    assert.deepEqual(await verify(bytes), {
+      contentType: "application/octet-stream",
+      ext: ".bin",
+      suspect: "announced as a video, but the content is unknown",
+    });
+  }
+});

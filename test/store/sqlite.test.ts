@@ -1,0 +1,123 @@
+import assert from "node:assert/strict";
+import { existsSync, statSync } from "node:fs";
+import { join } from "node:path";
+import { test } from "node:test";
+import Database from "better-sqlite3";
+import { planEvent } from "../../src/plan.ts";
+import { openStore } from "../../src/store/open.ts";
+import { migrations } from "../../src/store/sqlite/migrations.ts";
+import type { Store } from "../../src/store/store.ts";
+import { parseEvent } from "../../src/wochit.ts";
+import { storeContract } from "../contracts/store.ts";
+import { configIn } from "../support/config.ts";
+import { tempFolder } from "../support/folder.ts";
+import { testClock, testPorts } from "../support/ports.ts";
+
+storeContract("sqlite", (config, ports) => openStore(config, ports, { role: "relay" }));
+
+function post(store: Store, config: ReturnType<typeof configIn>, videoId: string, now: number) {
+  const body = Buffer.from(JSON.stringify({ type: "video.delete", wochitVideoId: videoId }));
+  const event = parseEvent(body);
+  const plan = planEvent(event, now, config);
+  return store.accept({ receivedAt: now, sourceAddress: "192.0.2.1", body, event, plan, dedupeWindow: 0 });
+}
+
+test("a second relay with the same data folder is refused, an operator's command is not", async (t) => {
+  const config = configIn(tempFolder(t));
+  const store = await openStore(config, testPorts(), { role: "relay" });
+  await assert.rejects(openStore(config, testPorts(), { role: "relay" }), { code: "conflict" });
+  const operator = await openStore(config, testPorts(), { role: "operator" });
+  assert.deepEqual(await operator.events({ limit: 1 }), []);
+  await operator.close();
+  await store.close();
+  await (await openStore(config, testPorts(), { role: "relay" })).close();
+});
+
+test("an operator's command makes no database", async (t) => {
+  const config = configIn(tempFolder(t));
+  await assert.rejects(openStore(config, testPorts(), { role: "operator" }), { code: "not_found" });
+  assert.equal(existsSync(config.dataDir), false);
+});
+
+test("the data folder and the database are the owner's alone, and commits wait for the disk", async (t) => {
+  const config = configIn(tempFolder(t));
+  await (await openStore(config, testPorts(), { role: "relay" })).close();
+  assert.equal(statSync(config.dataDir).mode & 0o777, 0o700);
+  assert.equal(statSync(join(config.dataDir, "relay.db")).mode & 0o777, 0o600);
+  const db = new Database(join(config.dataDir, "relay.db"));
+  assert.equal(db.pragma("journal_mode", { simple: true }), "wal");
+  db.close();
+});
+
+test("a database is migrated once, refused when it is newer, and refused when it is another program's", async (t) => {
+  const config = configIn(tempFolder(t));
+  await (await openStore(config, testPorts(), { role: "relay" })).close();
+  await (await openStore(config, testPorts(), { role: "relay" })).close();
+  const path = join(config.dataDir, "relay.db");
+  const db = new Database(path);
+  assert.equal(db.pragma("user_version", { simple: true }), migrations.length);
+  db.pragma(`user_version = ${migrations.length + 1}`);
+  await assert.rejects(openStore(config, testPorts(), { role: "relay" }), { code: "conflict", message: /newer/ });
+  db.pragma("user_version = 0");
+  db.pragma("application_id = 7");
+  await assert.rejects(openStore(config, testPorts(), { role: "relay" }), {
+    code: "conflict",
+    message: /not a database of/,
+  });
+  db.close();
+});
+
+test("a database that is locked for a while costs time, not events, and does not block the event loop", async (t) => {
+  const config = configIn(tempFolder(t));
+  const clock = testClock();
+  const store = await openStore(config, testPorts(clock), { role: "relay" });
+  t.after(() => store.close());
+  const other = new Database(join(config.dataDir, "relay.db"));
+  t.after(() => other.close());
+  other.exec("BEGIN IMMEDIATE");
+  const posted = post(store, config, "v1", clock.now());
+  const began = performance.now();
+  await clock.advance(5_000);
+  assert.ok(performance.now() - began < 2_000, "waiting must leave the event loop alone");
+  assert.match(store.trouble() ?? "", /locked/);
+  other.exec("COMMIT");
+  await clock.advance(300);
+  assert.equal((await posted).status, "accepted");
+  assert.equal(store.trouble(), null);
+});
+
+test("a commit that fails for ten seconds is reported, and the store recovers by itself", async (t) => {
+  const config = configIn(tempFolder(t));
+  const clock = testClock();
+  const store = await openStore(config, testPorts(clock), { role: "relay" });
+  t.after(() => store.close());
+  const other = new Database(join(config.dataDir, "relay.db"));
+  t.after(() => other.close());
+  other.exec("BEGIN IMMEDIATE");
+  const posted = assert.rejects(post(store, config, "v1", clock.now()), { code: "store_unavailable" });
+  await clock.advance(11_000);
+  await posted;
+  other.exec("COMMIT");
+  assert.equal((await post(store, config, "v2", clock.now())).status, "accepted");
+  assert.deepEqual(
+    (await store.events({ limit: 9 })).map((event) => event.videoId),
+    ["v2"],
+  );
+});
+
+test("ids stay unique and ordered beside another process that writes, and when the clock jumps back", async (t) => {
+  const config = configIn(tempFolder(t));
+  const clock = testClock();
+  const store = await openStore(config, testPorts(clock), { role: "relay" });
+  const operator = await openStore(config, testPorts(clock), { role: "operator" });
+  t.after(() => operator.close());
+  t.after(() => store.close());
+  const ids: string[] = [];
+  for (let n = 0; n < 5; n++) {
+    ids.push((await post(store, config, `a${n}`, clock.now())).id);
+    ids.push((await post(operator, config, `b${n}`, clock.now())).id);
+    clock.set(clock.now() - 60_000);
+  }
+  assert.deepEqual([...ids].sort(), ids);
+  assert.equal(new Set(ids).size, 10);
+});

@@ -1,0 +1,22 @@
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
+import type { Config, ConfigInput } from "../../src/config.ts";
+import { loadConfig } from "../../src/config-file.ts";
+
+/** A secret for endpoints in tests. */
+export const SECRET = `whsec_${Buffer.from("a secret of thirty-two bytes....").toString("base64")}`;
+
+/** The config of a relay whose data folder is `dir`, loaded from a real file as the program does it. */
+export function configIn(dir: string, input: ConfigInput = {}): Config {
+  const path = join(dir, "config.json");
+  writeFileSync(path, JSON.stringify({ dataDir: join(dir, "data"), ...input }));
+  return loadConfig(path, { env: {}, cwd: dir });
+}
+
+/** An endpoint with defaults that suit tests. */
+export function endpoint(
+  id: string,
+  more: Record<string, unknown> = {},
+): NonNullable<ConfigInput["endpoints"]>[number] {
+  return { id, url: `http://127.0.0.1:9/${id}`, secret: SECRET, ...more };
+}

@@ -1,0 +1,11 @@
+import type { Ports } from "../../src/domain.ts";
+import { systemClock } from "../../src/platform/runtime.ts";
+import { seededRandom } from "../../src/simulator/random.ts";
+import { testLog } from "./ports.ts";
+
+export type RealPorts = Ports & { log: ReturnType<typeof testLog> };
+
+/** Real time, for tests over real sockets; randomness that replays; and a log that is kept to be looked at. */
+export function realPorts(seed: string | number = 1): RealPorts {
+  return { clock: systemClock(), random: seededRandom(seed), log: testLog() };
+}

@@ -1,0 +1,117 @@
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import type { Config, ConfigInput } from "../../src/config.ts";
+import { loadConfig } from "../../src/config-file.ts";
+import { openRelay } from "../../src/relay.ts";
+import { type RealPorts, realPorts } from "./real-ports.ts";
+
+/** The secret of the endpoints that `endpointTo` makes, and its form for the consumers' libraries. */
+export const SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSwMfKQ9r8GKYo=";
+
+export type RelayInFolder = {
+  /** "http://127.0.0.1:<port>" */
+  url: string;
+  port: number;
+  /** Where to post webhooks. */
+  webhooks: string;
+  /** The temp folder: config.json, and data/ with the database. */
+  dir: string;
+  configPath: string;
+  config: Config;
+  /** What it logged, in `log.facts`. */
+  ports: RealPorts;
+  /** Closes it and opens it anew over the same folder and port, with other options if given. */
+  restart(overrides?: ConfigInput): Promise<void>;
+  /** Stops it and removes the folder. */
+  close(): Promise<void>;
+};
+
+/**
+ * A relay in this process over a temp folder of its own. Overrides are merged into: listens on a free port of 127.0.0.1,
+ * takes webhooks from there, may fetch media from there, and needs little free disk.
+ */
+export async function startRelay(overrides: ConfigInput = {}, ports: RealPorts = realPorts()): Promise<RelayInFolder> {
+  const dir = await mkdtemp(join(tmpdir(), "wochit-relay-test-"));
+  const configPath = join(dir, "config.json");
+  let given = overrides;
+
+  async function open(port: number) {
+    const address = `127.0.0.1:${port}`;
+    const input: ConfigInput = {
+      dataDir: "data",
+      ...given,
+      server: { listen: address, publicUrl: `http://${address}`, ...given.server },
+      receive: { allowFrom: ["127.0.0.1"], ...given.receive },
+      mirror: { allowPrivateAddresses: true, minFreeDisk: 0, ...given.mirror },
+    };
+    await writeFile(configPath, JSON.stringify(input, null, 2));
+    const config = loadConfig(configPath, { env: {}, cwd: dir });
+    return { config, relay: await openRelay(config, ports) };
+  }
+
+  try {
+    let { config, relay } = await onFreePort(open);
+    return {
+      get url() {
+        return `http://127.0.0.1:${relay.port}`;
+      },
+      get port() {
+        return relay.port;
+      },
+      get webhooks() {
+        return [relay.url, ...config.receive.tokens.slice(0, 1)].join("/");
+      },
+      get config() {
+        return config;
+      },
+      dir,
+      configPath,
+      ports,
+      async restart(next) {
+        given = { ...given, ...next };
+        const { port } = relay;
+        await relay.close();
+        ({ config, relay } = await open(port));
+      },
+      async close() {
+        await relay.close();
+        await rm(dir, { recursive: true, force: true });
+      },
+    };
+  } catch (error) {
+    await rm(dir, { recursive: true, force: true });
+    throw error;
+  }
+}
+
+type EndpointInput = NonNullable<ConfigInput["endpoints"]>[number];
+
+/** An endpoint that sends to this address: id "app", SECRET, short waits between attempts. */
+export function endpointTo(url: string, overrides: Partial<EndpointInput> = {}): EndpointInput {
+  return { id: "app", url, secret: SECRET, retry: ["50ms", "100ms", "200ms", "1s"], ...overrides };
+}
+
+/**
+ * The port must be known before the start, because the addresses of media hold it. Between our asking for a free one
+ * and its use another process can take it: then once more, with another.
+ */
+async function onFreePort<T>(open: (port: number) => Promise<T>): Promise<T> {
+  for (let tries = 1; ; tries++) {
+    try {
+      return await open(await freePort());
+    } catch (error) {
+      if (tries === 3 || !/EADDRINUSE/.test(String((error as Error).message))) throw error;
+    }
+  }
+}
+
+/** A port of 127.0.0.1 that nobody listens on just now. */
+export async function freePort(): Promise<number> {
+  const server = createServer();
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const { port } = server.address() as { port: number };
+  await new Promise((resolve) => server.close(resolve));
+  return port;
+}

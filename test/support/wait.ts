@@ -1,0 +1,21 @@
+import { setTimeout as sleep } from "node:timers/promises";
+
+/**
+ * Asks again and again until the answer is neither undefined, null nor false, and gives it. After `ms` (5 s unless told)
+ * it throws, with the last error that asking threw, if it threw.
+ */
+export async function waitFor<T>(ask: () => T | Promise<T>, ms = 5_000): Promise<NonNullable<Exclude<T, false>>> {
+  const until = Date.now() + ms;
+  let last: unknown;
+  for (let pause = 2; ; pause = Math.min(pause * 2, 50)) {
+    try {
+      const answer = await ask();
+      if (answer !== undefined && answer !== null && answer !== false) return answer as NonNullable<Exclude<T, false>>;
+      last = undefined;
+    } catch (error) {
+      last = error;
+    }
+    if (Date.now() > until) throw new Error(`waited ${ms} ms in vain for: ${ask}`, { cause: last });
+    await sleep(pause);
+  }
+}
