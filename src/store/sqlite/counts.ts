@@ -1,7 +1,6 @@
 import type Database from "better-sqlite3";
 import type { JobState, MediaState } from "../../domain.ts";
 import type { Counts } from "../store.ts";
-import { DELIVER } from "./jobs.ts";
 
 /** Reads every count in one go. Settled deliveries are not counted per state: there may be millions. */
 export function countAll(db: Database.Database): Counts {
@@ -10,17 +9,17 @@ export function countAll(db: Database.Database): Counts {
     .prepare<[], { state: MediaState; n: number }>("SELECT state, count(*) AS n FROM media GROUP BY state")
     .all();
   const deliveries = db
-    .prepare<[], { queue: string; state: JobState; n: number; oldest: number }>(
-      `SELECT j.queue, j.state, count(*) AS n, min(e.received_at) AS oldest FROM jobs j JOIN events e ON e.id = j.event
-       WHERE j.medium IS NULL AND j.state IN ('waiting', 'pending', 'running', 'dead') GROUP BY j.queue, j.state`,
+    .prepare<[], { endpoint: string; state: JobState; n: number; oldest: number }>(
+      `SELECT d.endpoint, d.state, count(*) AS n, min(e.received_at) AS oldest FROM deliveries d JOIN events e ON e.id = d.event
+       WHERE d.settled_at IS NULL OR d.state = 'dead' GROUP BY d.endpoint, d.state`,
     )
     .all();
   return {
     events: number("SELECT count(*) AS n FROM events"),
     videos: number("SELECT count(*) AS n FROM videos"),
     media: Object.fromEntries(media.map(({ state, n }) => [state, n])),
-    deliveries: deliveries.map(({ queue, state, n, oldest }) => ({
-      endpoint: queue.slice(DELIVER.length),
+    deliveries: deliveries.map(({ endpoint, state, n, oldest }) => ({
+      endpoint,
       state,
       count: n,
       oldest,

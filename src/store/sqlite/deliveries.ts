@@ -1,10 +1,10 @@
 import type Database from "better-sqlite3";
-import type { Attempt, Delivery, DeliveryJob, DeliveryOutcome, Job, JobState } from "../../domain.ts";
+import type { Attempt, Delivery, DeliveryJob, DeliveryOutcome, Job } from "../../domain.ts";
 import { RelayError } from "../../errors.ts";
 import type { ClaimWish, Store } from "../store.ts";
 import type { Events } from "./events.ts";
 import { readId, showId } from "./ids.ts";
-import { DELIVER, type JobRow, type Jobs } from "./jobs.ts";
+import type { DeliveryRow, Lanes } from "./lanes.ts";
 import { page } from "./page.ts";
 
 /** This many 410s in a row pause an endpoint: it says itself that it is gone. */
@@ -20,14 +20,23 @@ type AttemptRow = {
 };
 
 /** Claims, settles and lists deliveries, inside a transaction; the state of endpoints. */
-export function createDeliveries(db: Database.Database, jobs: Jobs, events: Events) {
-  const due = db.prepare<[string, number, number], JobRow>(
-    "SELECT * FROM jobs WHERE queue = ? AND due <= ? ORDER BY due LIMIT ?",
+export function createDeliveries(db: Database.Database, lanes: Lanes, events: Events) {
+  const due = db.prepare<[string, number, number], DeliveryRow>(
+    "SELECT * FROM deliveries WHERE endpoint = ? AND due <= ? ORDER BY due LIMIT ?",
+  );
+  const byId = db.prepare<[number], DeliveryRow>("SELECT * FROM deliveries WHERE id = ?");
+  const firstDue = db.prepare<[string], { due: number | null }>(
+    "SELECT min(due) AS due FROM deliveries WHERE endpoint = ? AND due IS NOT NULL",
+  );
+  const lease = db.prepare("UPDATE deliveries SET state = 'running', due = ?, claims = claims + 1 WHERE id = ?");
+  const renew = db.prepare("UPDATE deliveries SET due = ? WHERE id = ? AND claims = ? AND state = 'running'");
+  const free = db.prepare(
+    "UPDATE deliveries SET state = 'pending', due = ? WHERE due IS NOT NULL AND state = 'running'",
   );
   const logAttempt = db.prepare(
-    "INSERT INTO attempts (job, n, started_at, duration, status, error, response) VALUES (?, ?, ?, ?, ?, ?, ?)",
+    "INSERT INTO attempts (delivery, n, started_at, duration, status, error, response) VALUES (?, ?, ?, ?, ?, ?, ?)",
   );
-  const attemptsOf = db.prepare<[number], AttemptRow>("SELECT * FROM attempts WHERE job = ? ORDER BY n");
+  const attemptsOf = db.prepare<[number], AttemptRow>("SELECT * FROM attempts WHERE delivery = ? ORDER BY n");
   const endpointRow = db.prepare<[string], EndpointRow>("SELECT * FROM endpoints WHERE id = ?");
   const allEndpoints = db.prepare<[], EndpointRow>("SELECT * FROM endpoints ORDER BY id");
   const setGone = db.prepare(
@@ -38,11 +47,11 @@ export function createDeliveries(db: Database.Database, jobs: Jobs, events: Even
      ON CONFLICT (id) DO UPDATE SET paused_at = excluded.paused_at, reason = excluded.reason, gone = 0`,
   );
 
-  function toJob(row: JobRow, endpoint: string): DeliveryJob {
+  function toJob(row: DeliveryRow, endpoint: string): DeliveryJob {
     const { event, body, media } = events.message(row.event);
     return {
       id: showId("dlv", row.id),
-      queue: DELIVER + endpoint,
+      queue: `deliver/${endpoint}`,
       attempts: row.attempts,
       claim: row.claims,
       eventId: event.id,
@@ -67,23 +76,27 @@ export function createDeliveries(db: Database.Database, jobs: Jobs, events: Even
     return true;
   }
 
-  function rowOf(id: string): JobRow {
-    const row = jobs.byId(readId("dlv", id));
-    if (!row || row.medium !== null) throw new RelayError("not_found", `no delivery "${id}"`);
+  function rowOf(id: string): DeliveryRow {
+    const row = byId.get(readId("dlv", id));
+    if (!row) throw new RelayError("not_found", `no delivery "${id}"`);
     return row;
   }
 
   return {
     claim(wish: ClaimWish & { endpoint: string }): DeliveryJob[] {
       if (endpointRow.get(wish.endpoint)?.paused_at != null) return [];
-      return due
-        .all(DELIVER + wish.endpoint, wish.now, wish.limit)
-        .map((row) => toJob(jobs.lease(row, wish.leaseUntil), wish.endpoint));
+      return due.all(wish.endpoint, wish.now, wish.limit).flatMap((row) => {
+        // A gate that nothing opened in time opens now; the lane may still have to wait.
+        if (row.state === "waiting" && !lanes.setGate(row, null, wish.now)) return [];
+        lease.run(wish.leaseUntil, row.id);
+        return [toJob({ ...row, claims: row.claims + 1 }, wish.endpoint)];
+      });
     },
 
     settle(job: Job, outcome: DeliveryOutcome, now: number): { settled: boolean; paused: boolean } {
-      const row = jobs.claimed(readId("dlv", job.id), job.claim);
-      if (!row) return { settled: false, paused: false };
+      const row = byId.get(readId("dlv", job.id));
+      // A late worker, whose lease went to another claim, settles nothing.
+      if (row?.state !== "running" || row.claims !== job.claim) return { settled: false, paused: false };
       const { attempt } = outcome;
       logAttempt.run(
         row.id,
@@ -94,14 +107,17 @@ export function createDeliveries(db: Database.Database, jobs: Jobs, events: Even
         attempt.error,
         attempt.response,
       );
-      if (outcome.is === "retry") jobs.retry(row, outcome.at, outcome.asideAt, attempt.error ?? "failed", now);
-      else jobs.settle(row, outcome.is, attempt.error, now);
-      return { settled: true, paused: countGone(row.queue.slice(DELIVER.length), attempt.status, now) };
+      if (outcome.is === "retry") lanes.retry(row, outcome.at, outcome.asideAt, attempt.error ?? "failed", now);
+      else lanes.settle(row, outcome.is, attempt.error, now);
+      return { settled: true, paused: countGone(row.endpoint, attempt.status, now) };
     },
+
+    renew: (job: Job, until: number) => renew.run(until, readId("dlv", job.id), job.claim).changes === 1,
+    freeLeases: (now: number) => free.run(now).changes,
 
     /** When a delivery to this endpoint comes due; null also while it is paused. */
     nextDue(endpoint: string): number | null {
-      return endpointRow.get(endpoint)?.paused_at != null ? null : jobs.firstDue(DELIVER + endpoint);
+      return endpointRow.get(endpoint)?.paused_at != null ? null : (firstDue.get(endpoint)?.due ?? null);
     },
 
     show(id: string): Delivery & { attemptLog: Attempt[] } {
@@ -117,17 +133,26 @@ export function createDeliveries(db: Database.Database, jobs: Jobs, events: Even
     },
 
     list(wish: Parameters<Store["deliveries"]>[0]): Delivery[] {
-      const list = page<JobRow & { video_id: string }>(
+      const list = page<DeliveryRow & { video_id: string }>(
         db,
-        "j.*, v.video_id FROM jobs j JOIN videos v ON v.id = j.video",
-        "j.id",
+        "d.*, v.video_id FROM deliveries d JOIN videos v ON v.id = d.video",
+        "d.id",
         "dlv",
         wish,
       );
-      list.where("j.medium IS NULL");
-      if (wish.endpoint !== undefined) list.where("j.queue = ?", DELIVER + wish.endpoint);
-      if (wish.state !== undefined) list.where("j.state = ?", wish.state);
-      if (wish.eventId !== undefined) list.where("j.event = ?", readId("evt", wish.eventId));
+      if (wish.endpoint !== undefined) list.where("d.endpoint = ?", wish.endpoint);
+      if (wish.state !== undefined) list.where("d.state = ?", wish.state);
+      if (wish.eventId !== undefined) {
+        const event = readId("evt", wish.eventId);
+        const own = "d.id BETWEEN ? + 1 AND ? + (SELECT deliveries FROM events WHERE id = ?)";
+        list.where(
+          `(${own} OR d.id IN (SELECT id FROM deliveries WHERE event = ? AND replay > 0))`,
+          event,
+          event,
+          event,
+          event,
+        );
+      }
       if (wish.videoId !== undefined) list.where("v.video_id = ?", wish.videoId);
       return list.all().map(toDelivery);
     },
@@ -137,16 +162,16 @@ export function createDeliveries(db: Database.Database, jobs: Jobs, events: Even
       if (row.state === "delivered")
         throw new RelayError("conflict", `${id} is delivered; "events replay" sends it again`);
       if (row.state === "running") throw new RelayError("conflict", `${id} is being attempted right now`);
-      if (row.settled_at === null && !jobs.leads(row)) {
+      if (row.settled_at === null && !lanes.leads(row)) {
         throw new RelayError("conflict", `${id} waits for an earlier delivery of its video; retry or cancel that one`);
       }
-      jobs.restart(row, now);
+      lanes.restart(row, now);
     },
 
     cancel(id: string, now: number): void {
       const row = rowOf(id);
       if (row.settled_at !== null) throw new RelayError("conflict", `${id} is ${row.state} already`);
-      jobs.settle({ ...row, state: "pending" }, "canceled", "canceled by the operator", now);
+      lanes.settle({ ...row, state: "pending" }, "canceled", "canceled by the operator", now);
     },
 
     endpoints: () =>
@@ -156,14 +181,14 @@ export function createDeliveries(db: Database.Database, jobs: Jobs, events: Even
   };
 }
 
-function toDelivery(row: JobRow & { video_id: string }): Delivery {
-  const nextAttemptAt = row.state === "pending" ? row.due : row.state === "waiting" ? row.alarm : null;
+function toDelivery(row: DeliveryRow & { video_id: string }): Delivery {
+  const nextAttemptAt = row.state === "pending" || row.state === "waiting" ? row.due : null;
   return {
     id: showId("dlv", row.id),
     eventId: showId("evt", row.event),
     videoId: row.video_id,
-    endpoint: row.queue.slice(DELIVER.length),
-    state: row.state as JobState,
+    endpoint: row.endpoint,
+    state: row.state,
     attempts: row.attempts,
     nextAttemptAt,
     lastError: row.last_error,

@@ -1,59 +1,93 @@
 import type Database from "better-sqlite3";
 import type { DownloadJob, DownloadOutcome, Job } from "../../domain.ts";
+import { RelayError } from "../../errors.ts";
 import type { ClaimWish } from "../store.ts";
 import type { Gates } from "./gates.ts";
 import { readId, showId } from "./ids.ts";
-import { DOWNLOAD, type JobRow, type Jobs } from "./jobs.ts";
-import type { MediaRows, MediumRow } from "./media.ts";
+import { FIRST_TRY, type MediaRows, type MediumRow } from "./media.ts";
 
-type Claimable = JobRow & { medium: number; received_at: number; video_id: string };
+/** A scan over hosts stops here, so that a flood of made-up ones cannot make a claim slow. */
+const MAX_HOSTS = 2_000;
 
 /** Claims and settles downloads, inside a transaction. */
-export function createDownloads(db: Database.Database, jobs: Jobs, media: MediaRows, gates: Gates) {
-  const due = db.prepare<[string, number, number], Claimable & { deadline: number }>(
-    `SELECT j.*, m.deadline, e.received_at, v.video_id FROM jobs j
-       JOIN media m ON m.id = j.medium JOIN events e ON e.id = j.event JOIN videos v ON v.id = j.video
-     WHERE j.queue = ? AND j.due <= ? ORDER BY j.due LIMIT ?`,
+export function createDownloads(db: Database.Database, media: MediaRows, gates: Gates) {
+  const firstTries = db.prepare<[string, number], MediumRow>(
+    "SELECT * FROM media WHERE host = ? AND due <= 0 ORDER BY due LIMIT ?",
   );
-  const repeated = db.prepare<[string, number, number], Claimable & { deadline: number }>(
-    `SELECT j.*, m.deadline, e.received_at, v.video_id FROM jobs j
-       JOIN media m ON m.id = j.medium JOIN events e ON e.id = j.event JOIN videos v ON v.id = j.video
-     WHERE j.queue = ? AND j.due > 0 AND j.due <= ? ORDER BY m.deadline LIMIT ?`,
+  const repeated = db.prepare<[string, number, number], MediumRow>(
+    "SELECT * FROM media WHERE host = ? AND due > 0 AND due <= ? ORDER BY deadline LIMIT ?",
+  );
+  const nextHost = db.prepare<[string], { host: string }>(
+    "SELECT host FROM media WHERE due IS NOT NULL AND host > ? ORDER BY host LIMIT 1",
+  );
+  const firstDue = db.prepare<[string], { due: number | null }>(
+    "SELECT min(due) AS due FROM media WHERE host = ? AND due IS NOT NULL",
+  );
+  const lease = db.prepare("UPDATE media SET state = 'running', due = ?, claims = claims + 1 WHERE id = ?");
+  const renew = db.prepare("UPDATE media SET due = ? WHERE id = ? AND claims = ? AND state = 'running'");
+  const free = db.prepare("UPDATE media SET state = 'pending', due = ? WHERE due IS NOT NULL AND state = 'running'");
+  const restart = db.prepare(
+    "UPDATE media SET state = 'pending', due = ?, attempts = 0, last_error = NULL WHERE id = ?",
+  );
+  const about = db.prepare<[number, number], { received_at: number; video_id: string }>(
+    "SELECT (SELECT received_at FROM events WHERE id = ?) AS received_at, video_id FROM videos WHERE id = ?",
   );
 
-  /** Per host the best few, then the best of all: first tries before repeated ones, each by deadline. */
-  function candidates(wish: ClaimWish & { busyHosts: string[] }): Claimable[] {
-    const busy = new Set(wish.busyHosts.map((host) => DOWNLOAD + host));
-    const queues = jobs.queues(DOWNLOAD).filter((queue) => !busy.has(queue));
-    const first = queues.flatMap((queue) => due.all(queue, 0, wish.limit)).sort((a, b) => a.deadline - b.deadline);
+  /** Where the last scan of the hosts ended: the next one begins behind it, so that none is left out for ever. */
+  let behind = "";
+
+  /** Hosts for which something is scheduled. */
+  function hosts(): string[] {
+    const found: string[] = [];
+    let row = nextHost.get(behind) ?? nextHost.get("");
+    while (row && !found.includes(row.host) && found.length < MAX_HOSTS) {
+      found.push(row.host);
+      row = nextHost.get(row.host) ?? nextHost.get("");
+      if (row?.host === found[0]) break;
+    }
+    behind = found.length === MAX_HOSTS ? found.at(-1)! : "";
+    return found;
+  }
+
+  /** Of each host the best few, then the best of all: first tries before repeated ones, each by deadline. */
+  function candidates(wish: ClaimWish & { busyHosts: string[] }): MediumRow[] {
+    const free = hosts().filter((host) => !wish.busyHosts.includes(host));
+    const byDeadline = (a: MediumRow, b: MediumRow) => a.deadline - b.deadline;
+    const first = free.flatMap((host) => firstTries.all(host, wish.limit)).sort(byDeadline);
     if (first.length >= wish.limit) return first.slice(0, wish.limit);
-    const later = queues
-      .flatMap((queue) => repeated.all(queue, wish.now, wish.limit))
-      .sort((a, b) => a.deadline - b.deadline);
+    const later = free.flatMap((host) => repeated.all(host, wish.now, wish.limit)).sort(byDeadline);
     return [...first, ...later].slice(0, wish.limit);
   }
 
-  function toJob(row: Claimable, medium: MediumRow): DownloadJob {
-    const previous = media.previous(medium);
+  function giveUp(row: MediumRow, now: number): boolean {
+    if (!media.isOutdated(row)) return false;
+    media.giveUp(row);
+    gates.reconsider(row.video, now);
+    return true;
+  }
+
+  function toJob(row: MediumRow): DownloadJob {
+    const previous = media.previous(row);
+    const { received_at, video_id } = about.get(row.event, row.video)!;
     return {
-      id: showId("dlv", row.id),
+      id: showId("med", row.id),
       queue: "download",
       attempts: row.attempts,
-      claim: row.claims,
+      claim: row.claims + 1,
       eventId: showId("evt", row.event),
-      videoId: row.video_id,
-      failingSince: row.failing_since,
-      mediumId: showId("med", medium.id),
-      kind: medium.kind,
-      url: medium.url,
-      host: medium.host,
-      deadline: medium.deadline,
-      receivedAt: row.received_at,
+      videoId: video_id,
+      failingSince: null,
+      mediumId: showId("med", row.id),
+      kind: row.kind,
+      url: row.url,
+      host: row.host,
+      deadline: row.deadline,
+      receivedAt: received_at,
       previous: previous && {
         key: previous.key!,
-        bytes: previous.bytes ?? 0,
-        sha256: previous.sha256 ?? "",
-        contentType: previous.content_type ?? "",
+        bytes: previous.bytes!,
+        sha256: previous.sha256!,
+        contentType: previous.content_type!,
         suspect: previous.suspect,
         etag: previous.etag,
         lastModified: previous.last_modified,
@@ -61,43 +95,47 @@ export function createDownloads(db: Database.Database, jobs: Jobs, media: MediaR
     };
   }
 
-  /** A thumbnail that a newer one has overtaken is not worth a download. */
-  function superseded(row: JobRow, medium: MediumRow, now: number): boolean {
-    if (!media.isOutdated(medium)) return false;
-    media.giveUp(medium);
-    jobs.settle(row, "canceled", "superseded by a newer thumbnail", now);
-    gates.reconsider(row.video, now);
-    return true;
-  }
-
   return {
     claim(wish: ClaimWish & { busyHosts: string[] }): DownloadJob[] {
       return candidates(wish).flatMap((row) => {
-        const medium = media.byId(row.medium);
-        if (!medium || superseded(row, medium, wish.now)) return [];
-        return [toJob({ ...row, ...jobs.lease(row, wish.leaseUntil) } as Claimable, medium)];
+        if (giveUp(row, wish.now)) return [];
+        lease.run(wish.leaseUntil, row.id);
+        return [toJob(row)];
       });
     },
+    renew: (job: Job, until: number) => renew.run(until, readId("med", job.id), job.claim).changes === 1,
 
     settle(job: Job, outcome: DownloadOutcome, now: number): { settled: boolean; obsolete: string[] } {
-      const row = jobs.claimed(readId("dlv", job.id), job.claim);
-      if (!row || row.medium === null) return { settled: false, obsolete: [] };
-      const obsolete = media.settle(row.medium, outcome);
-      if (outcome.is === "retry") {
-        const medium = media.byId(row.medium);
-        if (!medium || !superseded(row, medium, now)) jobs.retry(row, outcome.at, null, outcome.error, now);
-        return { settled: true, obsolete };
-      }
-      const state = outcome.is === "mirrored" ? "delivered" : "dead";
-      jobs.settle(row, state, outcome.is === "mirrored" ? null : outcome.error, now);
-      gates.reconsider(row.video, now);
+      const row = media.byId(readId("med", job.id));
+      if (row?.state !== "running" || row.claims !== job.claim) return { settled: false, obsolete: [] };
+      const obsolete = media.settle(row, outcome);
+      if (outcome.is !== "retry" || !giveUp({ ...row, state: "pending" }, now)) gates.reconsider(row.video, now);
       return { settled: true, obsolete };
     },
 
-    /** When a download comes due; now, where a first try waits. */
+    /** When a download comes due: now (0), where a first try waits. */
     nextDue(): number | null {
-      const times = jobs.queues(DOWNLOAD).flatMap((queue) => jobs.firstDue(queue) ?? []);
+      const times = hosts().flatMap((host) => firstDue.get(host)?.due ?? []);
       return times.length === 0 ? null : Math.max(0, Math.min(...times));
     },
+
+    /** Downloads a medium again, from attempt 0, at once; RelayError("conflict") where that makes no sense. */
+    retry(row: MediumRow): void {
+      const id = showId("med", row.id);
+      if (row.host === "") throw new RelayError("conflict", `${id} cannot be downloaded: ${row.last_error}`);
+      if (!["pending", "failed", "expired", "skipped"].includes(row.state)) {
+        throw new RelayError(
+          "conflict",
+          `${id} is ${row.state}; only pending, failed, expired and skipped media are retried`,
+        );
+      }
+      if (row.state === "pending" && row.due === null) {
+        throw new RelayError("conflict", `${id} waits for an earlier download of its video's thumbnail`);
+      }
+      if (media.isOutdated(row)) throw new RelayError("conflict", `${id} has been overtaken by a newer thumbnail`);
+      restart.run(FIRST_TRY + row.deadline, row.id);
+    },
+
+    freeLeases: (now: number) => free.run(now).changes,
   };
 }

@@ -1,12 +1,12 @@
 import type Database from "better-sqlite3";
-import type { Dialect, MediaState, Medium, StoredEvent } from "../../domain.ts";
+import type { Dialect, MediaKind, Medium, StoredEvent } from "../../domain.ts";
 import { RelayError } from "../../errors.ts";
 import { isAutosave } from "../../plan.ts";
 import type { Acceptance, Accepted, Store } from "../store.ts";
 import type { Gates } from "./gates.ts";
 import { type Ids, readId, showId } from "./ids.ts";
-import type { Jobs } from "./jobs.ts";
-import { MEDIUM_COLUMNS, type MediaRows, type MediumRow, toMedium } from "./media.ts";
+import type { Lanes } from "./lanes.ts";
+import { type MediaRows, type MediumRow, SHOWN_MEDIUM, toMedium } from "./media.ts";
 import { page } from "./page.ts";
 import type { Videos } from "./videos.ts";
 
@@ -29,12 +29,17 @@ type EventRow = {
 
 /** Everything but the body, which may be large. */
 const COLUMNS = `e.id, e.received_at, e.video, e.sequence, e.type, e.dialect, e.failure, e.context, e.source, e.duplicates,
-  e.video_medium, e.thumbnail_medium, v.video_id, v.context AS mapped`;
+  e.video_medium, e.thumbnail_medium, e.deliveries, v.video_id, v.context AS mapped`;
 const FROM = "FROM events e JOIN videos v ON v.id = e.video";
+
+/** The deliveries of an event: its own, whose ids follow the event's, and its replays. */
+const DELIVERIES =
+  "(d.id BETWEEN e.id + 1 AND e.id + e.deliveries) OR d.id IN (SELECT r.id FROM deliveries r WHERE r.event = e.id AND r.replay > 0)";
 const STATUS = `CASE
-  WHEN EXISTS (SELECT 1 FROM jobs j WHERE j.event = e.id AND j.medium IS NULL AND j.state = 'dead') THEN 'dead'
-  WHEN EXISTS (SELECT 1 FROM jobs j WHERE j.event = e.id AND j.medium IS NULL AND j.settled_at IS NULL)
-    OR EXISTS (SELECT 1 FROM media m WHERE m.id IN (e.video_medium, e.thumbnail_medium) AND m.state = 'pending') THEN 'waiting'
+  WHEN EXISTS (SELECT 1 FROM deliveries d WHERE (${DELIVERIES}) AND d.state = 'dead') THEN 'dead'
+  WHEN EXISTS (SELECT 1 FROM deliveries d WHERE (${DELIVERIES}) AND d.settled_at IS NULL)
+    OR EXISTS (SELECT 1 FROM media m WHERE m.id IN (e.video_medium, e.thumbnail_medium) AND m.state IN ('pending', 'running'))
+  THEN 'waiting'
   ELSE 'settled' END AS status`;
 
 /** Takes events in and gives them out, inside a transaction. */
@@ -43,12 +48,12 @@ export function createEvents(
   ids: Ids,
   videos: Videos,
   media: MediaRows,
-  jobs: Jobs,
+  lanes: Lanes,
   gates: Gates,
 ) {
   const insert = db.prepare(
-    `INSERT INTO events (id, received_at, video, sequence, type, dialect, failure, context, source, video_medium, thumbnail_medium, body)
-     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+    `INSERT INTO events (id, received_at, video, sequence, type, dialect, failure, context, source, video_medium, thumbnail_medium, deliveries, body)
+     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
   );
   const insertDuplicate = db.prepare(
     "INSERT INTO duplicates (id, event, received_at, source, body) VALUES (?, ?, ?, ?, ?)",
@@ -62,11 +67,9 @@ export function createEvents(
     `SELECT ${COLUMNS}, e.body ${FROM} WHERE e.id = ?`,
   );
   const bodyOf = db.prepare<[number], { body: Uint8Array | null }>("SELECT body FROM events WHERE id = ?");
-  const medium = db.prepare<[number], MediumRow & { video_id: string; shown_state: MediaState }>(
-    `SELECT ${MEDIUM_COLUMNS} WHERE m.id = ?`,
-  );
-  const liveThumbnail = db.prepare<[number], MediumRow & { video_id: string; shown_state: MediaState }>(
-    `SELECT ${MEDIUM_COLUMNS} WHERE m.video = ? AND m.kind = 'thumbnail' AND m.state = 'mirrored' ORDER BY m.sequence DESC LIMIT 1`,
+  const medium = db.prepare<[number], MediumRow & { video_id: string }>(`SELECT ${SHOWN_MEDIUM} WHERE m.id = ?`);
+  const liveThumbnail = db.prepare<[number], MediumRow & { video_id: string }>(
+    `SELECT ${SHOWN_MEDIUM} WHERE m.video = ? AND m.kind = 'thumbnail' AND m.state = 'mirrored' ORDER BY m.sequence DESC LIMIT 1`,
   );
 
   /** The first of two equal events with nothing of their video in between, if it is recent enough. */
@@ -103,13 +106,13 @@ export function createEvents(
       if (known && first !== null) {
         countDuplicate.run(first);
         insertDuplicate.run(ids.next(), first, at, sourceAddress, body);
-        for (const planned of plan.media) media.freshen(planned, known.id, now);
+        for (const planned of plan.media) media.freshen(planned, known.id);
         return { id: showId("evt", first), status: "duplicate" };
       }
-      const id = ids.next();
+      const id = ids.block(1 + plan.deliveries.length);
       const { video, sequence } = videos.record(known, acceptance, isAutosave(event.type) ? null : id);
-      const announcement = { event: id, video, videoIsNew: known === undefined, sequence, now };
-      const filed: Record<string, number> = {};
+      const announcement = { event: id, video, videoIsNew: known === undefined, sequence };
+      const filed: Record<MediaKind, number | null> = { video: null, thumbnail: null };
       for (const planned of plan.media) filed[planned.kind] = media.file(planned, announcement);
       insert.run(
         id,
@@ -121,24 +124,16 @@ export function createEvents(
         event.failure ? 1 : 0,
         event.context,
         sourceAddress,
-        filed.video ?? null,
-        filed.thumbnail ?? null,
+        filed.video,
+        filed.thumbnail,
+        plan.deliveries.length,
         body,
       );
       if (plan.opensGates && known) gates.openAll(video, now);
-      for (const { endpoint, ordered, gateUntil } of plan.deliveries) {
-        const gate = gates.of(id, gateUntil, now);
-        jobs.addDelivery({
-          endpoint,
-          ordered,
-          gateUntil,
-          gate,
-          event: id,
-          video,
-          videoIsNew: known === undefined,
-          replay: 0,
-          now,
-        });
+      for (const [index, { endpoint, ordered, gateUntil }] of plan.deliveries.entries()) {
+        const gate = gateUntil === null ? null : gates.of(id, gateUntil, now);
+        const lane = { id: id + 1 + index, video, endpoint, ordered: ordered ? 1 : 0 };
+        lanes.add({ ...lane, event: id, videoIsNew: known === undefined, gateUntil, gate, replay: 0 }, now);
       }
       return { id: showId("evt", id), status: "accepted" };
     },
@@ -147,18 +142,11 @@ export function createEvents(
       const row = rowOf(eventId);
       if (bodyOf.get(row.id)?.body == null)
         throw new RelayError("body_expired", `the body of ${eventId} has been pruned`);
+      const id = ids.next();
+      const lane = { id, video: row.video, endpoint: to.endpoint, ordered: to.ordered ? 1 : 0 };
       const replay = to.newId ? 2 : 1;
-      const job = {
-        ...to,
-        event: row.id,
-        video: row.video,
-        videoIsNew: false,
-        gateUntil: null,
-        gate: null,
-        replay,
-        now,
-      } as const;
-      return { id: showId("dlv", jobs.addDelivery(job)) };
+      lanes.add({ ...lane, event: row.id, videoIsNew: false, gateUntil: null, gate: null, replay }, now);
+      return { id: showId("dlv", id) };
     },
 
     /** What a delivery is made from. */

@@ -1,9 +1,13 @@
 import type Database from "better-sqlite3";
 import type { MediaState } from "../../domain.ts";
 import { gateDue } from "../../plan.ts";
-import type { JobRow, Jobs } from "./jobs.ts";
+import type { DeliveryRow, Lanes } from "./lanes.ts";
 
-type Waiting = JobRow & { received_at: number; video_state: MediaState | null; thumbnail_state: MediaState | null };
+type Waiting = DeliveryRow & {
+  received_at: number;
+  video_state: MediaState | null;
+  thumbnail_state: MediaState | null;
+};
 
 const STATES = `
   e.received_at,
@@ -11,9 +15,10 @@ const STATES = `
   (SELECT state FROM media WHERE id = e.thumbnail_medium) AS thumbnail_state`;
 
 /** The gates of deliveries that wait for media (CONTRACT, "The gate"), inside a transaction. */
-export function createGates(db: Database.Database, jobs: Jobs) {
+export function createGates(db: Database.Database, lanes: Lanes) {
   const waiting = db.prepare<[number], Waiting>(
-    `SELECT j.*, ${STATES} FROM jobs j JOIN events e ON e.id = j.event WHERE j.video = ? AND j.state = 'waiting' ORDER BY j.id`,
+    `SELECT d.*, ${STATES} FROM deliveries d JOIN events e ON e.id = d.event
+     WHERE d.video = ? AND d.settled_at IS NULL AND d.state = 'waiting' ORDER BY d.id`,
   );
   const ofEvent = db.prepare<[number], Pick<Waiting, "received_at" | "video_state" | "thumbnail_state">>(
     `SELECT ${STATES} FROM events e WHERE e.id = ?`,
@@ -43,13 +48,13 @@ export function createGates(db: Database.Database, jobs: Jobs) {
           thumbnail: row.thumbnail_state,
           now,
         });
-        if (gate !== row.alarm) jobs.setGate(row, gate, now);
+        if (gate !== row.due) lanes.setGate(row, gate, now);
       }
     },
 
     /** The video was deleted: nothing waits for its media any longer. */
     openAll(video: number, now: number): void {
-      for (const row of waiting.all(video)) jobs.setGate(row, null, now);
+      for (const row of waiting.all(video)) lanes.setGate(row, null, now);
     },
   };
 }

@@ -10,17 +10,22 @@ export type Prefix = "evt" | "med" | "dlv" | "qrn" | "msg";
 export type Ids = {
   /** A number greater than all before: by time (so a restored database repeats none), by commit order within it. */
   next(): number;
+  /** The first of so many numbers without a gap. */
+  block(size: number): number;
   /** Ids up to here are taken (by another process, or before this one began). */
   taken(id: number): void;
 };
 
 export function createIds(clock: Clock): Ids {
   let last = 0;
+  function block(size: number): number {
+    const first = Math.max(last + 1, Math.floor(clock.now()) * PER_MS);
+    last = first + size - 1;
+    return first;
+  }
   return {
-    next() {
-      last = Math.max(last + 1, Math.floor(clock.now()) * PER_MS);
-      return last;
-    },
+    next: () => block(1),
+    block,
     taken(id) {
       if (id > last) last = id;
     },

@@ -47,6 +47,7 @@ export const migrations: string[] = [
     duplicates INTEGER NOT NULL DEFAULT 0,
     video_medium INTEGER,
     thumbnail_medium INTEGER,
+    deliveries INTEGER NOT NULL,      -- how many ids after its own are its deliveries
     body BLOB
   ) STRICT;
   CREATE UNIQUE INDEX events_video ON events (video, sequence);
@@ -55,6 +56,9 @@ export const migrations: string[] = [
     id INTEGER PRIMARY KEY, event INTEGER NOT NULL, received_at INTEGER NOT NULL, source TEXT NOT NULL, body BLOB
   ) STRICT;
 
+  -- A medium is its own download job. 'due' is "not before" while pending and "lease until" while running; null while
+  -- there is nothing to do, or an older thumbnail's download must end first. A first try's due time is its deadline moved
+  -- far into the past (media.ts): so one index gives first tries by deadline, then repeated ones.
   CREATE TABLE media (
     id INTEGER PRIMARY KEY,
     video INTEGER NOT NULL,
@@ -65,8 +69,10 @@ export const migrations: string[] = [
     host TEXT NOT NULL,
     deadline INTEGER NOT NULL,
     changes INTEGER NOT NULL,         -- a draft's: the file behind the link may change
-    state TEXT NOT NULL,              -- 'pending' also while its job runs
-    job INTEGER,                      -- its last download
+    state TEXT NOT NULL,
+    due INTEGER,
+    attempts INTEGER NOT NULL DEFAULT 0,
+    claims INTEGER NOT NULL DEFAULT 0,
     key TEXT,                         -- the copy, while there is one; it outlives a refetch that fails
     bytes INTEGER,
     sha256 TEXT,
@@ -76,24 +82,24 @@ export const migrations: string[] = [
     last_modified TEXT,
     last_error TEXT
   ) STRICT;
-  CREATE INDEX media_live ON media (video, kind) WHERE state <> 'superseded';
+  CREATE INDEX media_due ON media (host, due) WHERE due IS NOT NULL;
+  CREATE INDEX media_live ON media (video) WHERE state <> 'superseded';
   CREATE INDEX media_key ON media (key) WHERE key IS NOT NULL;
 
-  -- Everything that is done later. 'due' is "not before" while pending and "lease until" while running; null while a job
-  -- waits for its gate or for its turn in its lane. A first download's due time is its deadline, moved far into the past
-  -- (jobs.ts): so one index gives first tries by deadline, then repeated ones.
-  CREATE TABLE jobs (
+  -- One row per event and endpoint, and per replay. The ids of an event's own deliveries follow its id without a gap
+  -- (events.deliveries says how many). 'due' is "not before" while pending, "lease until" while running, and when the
+  -- gate opens by itself while waiting; null while an earlier one of its lane (video, endpoint) comes first.
+  CREATE TABLE deliveries (
     id INTEGER PRIMARY KEY,
-    queue TEXT NOT NULL,              -- 'download/<host>' or 'deliver/<endpoint>'
-    lane TEXT,                        -- its jobs run one after the other, by id; null: no order
-    state TEXT NOT NULL,
-    due INTEGER,
-    alarm INTEGER,                    -- when the gate opens by itself, or a failing head steps aside
-    aside INTEGER NOT NULL DEFAULT 0, -- 1: holds its lane no longer
+    endpoint TEXT NOT NULL,
     video INTEGER NOT NULL,
     event INTEGER NOT NULL,
-    medium INTEGER,                   -- of a download
-    gate_until INTEGER,               -- of a delivery that waits for its media
+    ordered INTEGER NOT NULL,         -- 1: in a lane
+    state TEXT NOT NULL,
+    due INTEGER,
+    gate_until INTEGER,               -- of one that waits for its media
+    aside INTEGER NOT NULL DEFAULT 0, -- 1: holds its lane no longer
+    aside_at INTEGER,                 -- when a failing head steps aside
     replay INTEGER NOT NULL DEFAULT 0, -- 1: a replay; 2: a replay under a new message id
     attempts INTEGER NOT NULL DEFAULT 0,
     claims INTEGER NOT NULL DEFAULT 0,
@@ -101,18 +107,17 @@ export const migrations: string[] = [
     last_error TEXT,
     settled_at INTEGER
   ) STRICT;
-  CREATE INDEX jobs_due ON jobs (queue, due) WHERE due IS NOT NULL;
-  CREATE INDEX jobs_alarm ON jobs (alarm) WHERE alarm IS NOT NULL;
-  CREATE INDEX jobs_lane ON jobs (lane) WHERE lane IS NOT NULL AND settled_at IS NULL;
-  CREATE INDEX jobs_waiting ON jobs (video) WHERE state = 'waiting';
-  CREATE INDEX jobs_event ON jobs (event) WHERE medium IS NULL;
-  CREATE INDEX jobs_dead ON jobs (queue) WHERE state = 'dead' AND medium IS NULL;
+  CREATE INDEX deliveries_due ON deliveries (endpoint, due) WHERE due IS NOT NULL;
+  CREATE INDEX deliveries_lane ON deliveries (video, endpoint) WHERE settled_at IS NULL;
+  CREATE INDEX deliveries_aside ON deliveries (aside_at) WHERE aside_at IS NOT NULL;
+  CREATE INDEX deliveries_replay ON deliveries (event) WHERE replay > 0;
+  CREATE INDEX deliveries_dead ON deliveries (endpoint) WHERE state = 'dead';
 
   -- One row per attempt of a delivery; n is the claim that made it, so a retried delivery keeps its earlier ones.
   CREATE TABLE attempts (
-    job INTEGER NOT NULL, n INTEGER NOT NULL, started_at INTEGER NOT NULL, duration INTEGER NOT NULL,
+    delivery INTEGER NOT NULL, n INTEGER NOT NULL, started_at INTEGER NOT NULL, duration INTEGER NOT NULL,
     status INTEGER, error TEXT, response BLOB,
-    PRIMARY KEY (job, n)
+    PRIMARY KEY (delivery, n)
   ) STRICT, WITHOUT ROWID;
 
   CREATE TABLE endpoints (

@@ -11,8 +11,8 @@ import { createDeliveries } from "./deliveries.ts";
 import { createDownloads } from "./downloads.ts";
 import { createEvents } from "./events.ts";
 import { createGates } from "./gates.ts";
-import { createIds, readId } from "./ids.ts";
-import { createJobs, DELIVER } from "./jobs.ts";
+import { createIds } from "./ids.ts";
+import { createLanes } from "./lanes.ts";
 import { createMediaRows } from "./media.ts";
 import { createMediaLists } from "./media-lists.ts";
 import { checkVersion, migrate } from "./migrations.ts";
@@ -22,6 +22,10 @@ import { createVideos } from "./videos.ts";
 
 /** How long an operator's command waits for its turn to write; the relay itself never blocks (commit.ts tries again). */
 const OPERATOR_PATIENCE = 5_000;
+
+/** Names of queues: downloads, and deliveries per endpoint. */
+const DOWNLOAD = "download";
+const DELIVER = "deliver/";
 
 export const DATABASE_FILE = "relay.db";
 
@@ -43,18 +47,18 @@ export async function openSqliteStore(
     if (reserve) closers.push(reserve.close);
 
     const ids = createIds(clock);
-    const jobs = createJobs(db, ids);
-    const gates = createGates(db, jobs);
-    const media = createMediaRows(db, ids, jobs);
+    const lanes = createLanes(db);
+    const gates = createGates(db, lanes);
+    const media = createMediaRows(db, ids);
     const videos = createVideos(db, ids);
-    const events = createEvents(db, ids, videos, media, jobs, gates);
-    const downloads = createDownloads(db, jobs, media, gates);
-    const deliveries = createDeliveries(db, jobs, events);
+    const events = createEvents(db, ids, videos, media, lanes, gates);
+    const downloads = createDownloads(db, media, gates);
+    const deliveries = createDeliveries(db, lanes, events);
     const quarantine = createQuarantine(db, ids, config.receive.keepRefused);
-    const lists = createMediaLists(db, jobs, media);
+    const lists = createMediaLists(db, downloads);
 
     const newest = db.prepare<[], { id: number }>(
-      `SELECT max(coalesce((SELECT max(id) FROM jobs), 0), coalesce((SELECT max(id) FROM events), 0),
+      `SELECT max(coalesce((SELECT max(id) FROM deliveries), 0), coalesce((SELECT max(id) FROM events), 0),
          coalesce((SELECT max(id) FROM media), 0), coalesce((SELECT max(id) FROM videos), 0),
          coalesce((SELECT max(id) FROM duplicates), 0), coalesce((SELECT max(id) FROM past_contexts), 0),
          coalesce((SELECT max(id) FROM quarantine), 0)) AS id`,
@@ -90,16 +94,16 @@ export async function openSqliteStore(
       claimDownloads: async (wish) => (isDue(downloads.nextDue(), wish.now) ? write(() => downloads.claim(wish)) : []),
       claimDeliveries: async (wish) =>
         isDue(deliveries.nextDue(wish.endpoint), wish.now) ? write(() => deliveries.claim(wish)) : [],
-      renew: (job, leaseUntil) => write(() => jobs.renew(readId("dlv", job.id), job.claim, leaseUntil)),
+      renew: (job, leaseUntil) => write(() => (job.queue === DOWNLOAD ? downloads : deliveries).renew(job, leaseUntil)),
       settleDownload: (job, outcome, now) => write(() => downloads.settle(job, outcome, now)),
       settleDelivery: (job, outcome, now) => write(() => deliveries.settle(job, outcome, now)),
       advance: async (now) => {
-        const next = jobs.nextAlarm();
-        return isDue(next, now) ? write(() => jobs.advance(now)) : next;
+        const next = lanes.nextAside();
+        return isDue(next, now) ? write(() => lanes.stepAside(now)) : next;
       },
       nextDue: (queue) =>
-        read(() => (queue.startsWith(DELIVER) ? deliveries.nextDue(queue.slice(DELIVER.length)) : downloads.nextDue())),
-      freeLeases: (now) => write(() => jobs.freeLeases(now)),
+        read(() => (queue === DOWNLOAD ? downloads.nextDue() : deliveries.nextDue(queue.slice(DELIVER.length)))),
+      freeLeases: (now) => write(() => downloads.freeLeases(now) + deliveries.freeLeases(now)),
       changeMark: () => read(() => dataVersion.get()!.data_version),
 
       event: (id) => read(() => events.show(id)),
@@ -125,7 +129,7 @@ export async function openSqliteStore(
       medium: (id) => read(() => lists.show(id)),
       media: (wish) => read(() => lists.list(wish)),
       mediumByKey: (key) => read(() => lists.byKey(key)),
-      retryMedium: (id, now) => write(() => lists.retry(id, now)),
+      retryMedium: (id) => write(() => lists.retry(id)),
 
       quarantined: (wish) => read(() => quarantine.list(wish)),
       quarantinedBody: (id) => read(() => quarantine.show(id)),

@@ -1,10 +1,10 @@
 import type Database from "better-sqlite3";
-import type { MediaState, Video, VideoState } from "../../domain.ts";
+import type { Video, VideoState } from "../../domain.ts";
 import { RelayError } from "../../errors.ts";
 import { nextVideoState } from "../../plan.ts";
 import type { Acceptance, Store } from "../store.ts";
 import type { Ids } from "./ids.ts";
-import { MEDIUM_COLUMNS, type MediumRow, toMedium } from "./media.ts";
+import { type MediumRow, SHOWN_MEDIUM, toMedium } from "./media.ts";
 import { page } from "./page.ts";
 
 export type VideoRow = {
@@ -38,8 +38,8 @@ export function createVideos(db: Database.Database, ids: Ids) {
   const pastContexts = db.prepare<[number], { context: string; since: number }>(
     "SELECT context, since FROM past_contexts WHERE video = ? ORDER BY id",
   );
-  const media = db.prepare<[number], MediumRow & { video_id: string; shown_state: MediaState }>(
-    `SELECT ${MEDIUM_COLUMNS} WHERE m.video = ? AND m.state <> 'superseded' ORDER BY m.kind DESC, m.id`,
+  const media = db.prepare<[number], MediumRow & { video_id: string }>(
+    `SELECT ${SHOWN_MEDIUM} WHERE m.video = ? AND m.state <> 'superseded' ORDER BY m.kind DESC, m.id`,
   );
   const ofContext = db.prepare<[string, string], VideoRow>(
     `SELECT * FROM videos WHERE context = ? OR id IN (SELECT video FROM past_contexts WHERE context = ?) ORDER BY id DESC`,

@@ -1,0 +1,148 @@
+import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
+import type { AddressInfo } from "node:net";
+import { Webhook } from "standardwebhooks";
+import type { Random } from "../../../src/domain.ts";
+import type { World } from "./world.ts";
+
+/** One request of the relay to an endpoint, in order of arrival. */
+export type Arrival = {
+  endpoint: string;
+  id: string;
+  serial: number;
+  /** What an enriched body says; null in a verbatim one. */
+  sequence: number | null;
+  /** It was answered 200. */
+  taken: boolean;
+};
+
+export type App = {
+  url: string;
+  arrivals: Arrival[];
+  /** Different messages that were taken, per endpoint. */
+  taken: Map<string, Set<string>>;
+  problems: string[];
+  /** Answers of each sort, for the summary. */
+  counts: { taken: number; repeated: number; failed: number; reset: number; pending: number };
+  close(): Promise<void>;
+};
+
+type Body = {
+  serial?: number;
+  wochitVideoId?: string;
+  relay?: {
+    eventId: string;
+    receivedAt: string;
+    sequence: number;
+    media: Record<string, { status: string; sha256: string | null } | undefined>;
+  };
+};
+
+/** A thumbnail alone holds a delivery no longer than this (CONTRACT, "The gate"). */
+const THUMBNAIL_HOLD = 30_000;
+
+/**
+ * The applications behind the endpoints: `/<endpoint id>` each. They verify every signature, compare what came with what
+ * was posted, and now and then answer 500, answer late, or break the connection.
+ */
+export async function openApp(given: { world: World; random: Random; secret: string; verbatim: Set<string> }): Promise<App> {
+  const { world, random } = given;
+  const webhook = new Webhook(given.secret);
+  const arrivals: Arrival[] = [];
+  const taken = new Map<string, Set<string>>();
+  const problems: string[] = [];
+  const counts = { taken: 0, repeated: 0, failed: 0, reset: 0, pending: 0 };
+
+  async function handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const chunks: Buffer[] = [];
+    try {
+      for await (const chunk of request) chunks.push(chunk as Buffer);
+    } catch {
+      return; // the sender was killed in the middle
+    }
+    const body = Buffer.concat(chunks);
+    const arrival = read(request, body);
+    if (arrival === null) {
+      response.writeHead(400).end();
+      return;
+    }
+    arrivals.push(arrival);
+    const dice = random.float();
+    if (dice < 0.03) {
+      counts.reset++;
+      request.socket.destroy();
+      return;
+    }
+    if (dice < 0.15) await new Promise((resolve) => setTimeout(resolve, random.float() * 150));
+    if (dice < 0.08) {
+      counts.failed++;
+      response.writeHead(dice < 0.05 ? 500 : 429).end("not now");
+      return;
+    }
+    if (response.destroyed || request.socket.destroyed) return;
+    arrival.taken = true;
+    counts.taken++;
+    const known = taken.get(arrival.endpoint) ?? new Set();
+    if (known.has(arrival.id)) counts.repeated++;
+    taken.set(arrival.endpoint, known.add(arrival.id));
+    response.writeHead(200).end("ok");
+  }
+
+  function read(request: IncomingMessage, body: Buffer): Arrival | null {
+    const endpoint = (request.url ?? "/").slice(1);
+    const id = String(request.headers["webhook-id"]);
+    try {
+      webhook.verify(body, request.headers as Record<string, string>);
+    } catch (error) {
+      problems.push(`${endpoint} got ${id} with a bad signature: ${(error as Error).message}`);
+      return null;
+    }
+    const json = JSON.parse(body.toString()) as Body;
+    const posted = world.posted[json.serial ?? -1];
+    if (posted === undefined) {
+      problems.push(`${endpoint} got ${id}, which nobody sent`);
+      return null;
+    }
+    const say = (what: string) => problems.push(`${endpoint} got ${id} (event ${posted.serial}, ${posted.type}) ${what}`);
+    if (given.verbatim.has(endpoint)) {
+      if (!body.equals(posted.body)) say("with other bytes than were posted");
+      return { endpoint, id, serial: posted.serial, sequence: null, taken: false };
+    }
+    const { relay } = json;
+    if (relay === undefined || relay.eventId !== id) {
+      say(`with relay.eventId ${relay?.eventId}`);
+      return null;
+    }
+    if (json.wochitVideoId !== posted.videoId) say("for another video");
+    if (!body.includes('"big":1234567890.12345678901234567890') || !body.includes('"\\u0065":"\\u00e9"'))
+      say("with an untouched member changed");
+    const { video, thumbnail } = relay.media;
+    if (video?.status === "mirrored" && !world.videos.get(posted.videoId)?.has(video.sha256 ?? ""))
+      say("with the hash of a video that was never served");
+    if (thumbnail?.status === "mirrored" && !world.thumbnails.get(posted.videoId)?.includes(thumbnail.sha256 ?? ""))
+      say("with the hash of a thumbnail that was never served");
+    if (video?.status === "pending" || thumbnail?.status === "pending") {
+      counts.pending++;
+      const waited = Date.now() - Date.parse(relay.receivedAt);
+      const mayBe = world.deleted.has(posted.videoId) || (video?.status !== "pending" && waited >= THUMBNAIL_HOLD - 50);
+      if (!mayBe) say(`before its media were settled, ${waited} ms after it was received`);
+    }
+    return { endpoint, id, serial: posted.serial, sequence: relay.sequence, taken: false };
+  }
+
+  const server = createServer((request, response) => {
+    handle(request, response).catch((error) => problems.push(`the app broke: ${error}`));
+  });
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  return {
+    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    arrivals,
+    taken,
+    problems,
+    counts,
+    close: () =>
+      new Promise((resolve) => {
+        server.close(() => resolve());
+        server.closeAllConnections();
+      }),
+  };
+}

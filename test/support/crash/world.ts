@@ -1,0 +1,143 @@
+import { createHash } from "node:crypto";
+import type { Random } from "../../../src/domain.ts";
+import { type EventType, inventVideoId, makeEvent } from "../../../src/simulator/events.ts";
+import type { Fault } from "../../../src/simulator/faults.ts";
+import type { Provider } from "../../../src/simulator/provider.ts";
+import { pick } from "../../../src/simulator/random.ts";
+
+/** An event that was sent, and what was answered. No two have equal bytes: each carries its serial number. */
+export type Posted = {
+  serial: number;
+  videoId: string;
+  type: EventType;
+  body: Uint8Array;
+  /** A request that was cut by a kill is sent again until it is answered; without, it is left at that. */
+  resends: boolean;
+  answers: { id: string; status: string }[];
+  /** Requests that broke off without an answer: their event may be stored or not. */
+  cuts: number;
+  /** Which of its video's thumbnails it announced (index in `thumbnails`); null: none. */
+  thumbnail: number | null;
+};
+
+/** What the sender knows: everything posted, and everything that the provider ever served. */
+export type World = {
+  posted: Posted[];
+  /** Deletes by video: from then on its gates are open. */
+  deleted: Set<string>;
+  /** sha256 of each video file, by video. */
+  videos: Map<string, Set<string>>;
+  /** sha256 of each thumbnail of a video, in the order in which they took one another's place. */
+  thumbnails: Map<string, string[]>;
+  /** The next event of a story. It must be posted before the one after it is made. */
+  make(story: Story): Posted | null;
+  begin(): Story;
+};
+
+export type Story = { videoId: string; types: EventType[]; resends: boolean; films: number };
+
+/** What may be wrong with a file; all of it heals. */
+const VIDEO_FAULTS: Fault[] = [
+  { name: "404", times: 1 },
+  { name: "404", times: 2 },
+  { name: "slow", bytesPerSecond: 96 * 1024 },
+  { name: "slow", bytesPerSecond: 256 * 1024 },
+  { name: "cut", after: 0.5, times: 1 },
+  { name: "cut", after: 3_000, times: 2 },
+  { name: "503", times: 1 },
+  { name: "html-200", times: 1 },
+  { name: "empty", times: 1 },
+  { name: "wrong-length", by: 100, times: 1 },
+  { name: "redirect", hops: 3 },
+];
+const THUMBNAIL_FAULTS: Fault[] = [
+  { name: "404", times: 1 },
+  { name: "cut", after: 0.5, times: 1 },
+  { name: "slow", bytesPerSecond: 2_000 },
+];
+
+export function createWorld({ random, provider }: { random: Random; provider: Provider }): World {
+  const posted: Posted[] = [];
+  const deleted = new Set<string>();
+  const videos = new Map<string, Set<string>>();
+  const thumbnails = new Map<string, string[]>();
+  const chance = (share: number) => random.float() < share;
+
+  function begin(): Story {
+    const id = inventVideoId(random);
+    const videoId = chance(0.85)
+      ? id
+      : pick(random, [id.toUpperCase(), `../../${id}`, `..\\${id}`, `/etc/${id}`, `é/${id}`, `e\u0301/${id}`, `${id}%2e`]);
+    return { videoId, types: plot(), resends: chance(0.5), films: 0 };
+  }
+
+  function plot(): EventType[] {
+    if (chance(0.1)) return ["legacy"];
+    if (chance(0.05)) return ["draft.new", "draft.update", "draft.delete"];
+    const types: EventType[] = ["draft.new"];
+    while (chance(0.6) && types.length < 5) types.push("draft.update");
+    if (chance(0.3)) types.push("draft.exit");
+    types.push(chance(0.05) ? "video.failed" : "video.ready");
+    if (chance(0.1)) types.push("video.ready");
+    if (chance(0.3)) types.push("video.delete");
+    return types;
+  }
+
+  function filmOf(story: Story): string {
+    const name = story.films++ === 0 ? "video.mp4" : `video-${story.films}.mp4`;
+    const bytes = 2_500 + Math.floor(random.float() ** 3 * 250_000);
+    const film = provider.addVideo(story.videoId, { name, bytes, seed: `${story.videoId} ${name}` });
+    film.setFault(chance(0.4) ? pick(random, VIDEO_FAULTS) : null);
+    const known = videos.get(story.videoId) ?? new Set();
+    videos.set(story.videoId, known.add(film.sha256));
+    return film.link();
+  }
+
+  function thumbnailOf(story: Story, type: EventType): string {
+    const known = thumbnails.get(story.videoId) ?? [];
+    thumbnails.set(story.videoId, known);
+    const isNew = known.length === 0 || (type === "draft.update" && chance(0.7));
+    const seed = `${story.videoId} ${isNew ? known.length : known.length - 1}`;
+    const picture = provider.addThumbnail(story.videoId, seed);
+    if (isNew) {
+      known.push(picture.sha256);
+      picture.setFault(chance(0.15) ? pick(random, THUMBNAIL_FAULTS) : null);
+    }
+    return picture.link();
+  }
+
+  return {
+    posted,
+    deleted,
+    videos,
+    thumbnails,
+    begin,
+    make(story) {
+      const type = story.types.shift();
+      if (type === undefined) return null;
+      const { videoId, resends } = story;
+      const hasVideo = type === "video.ready" || type === "legacy";
+      const hasThumbnail = hasVideo || type.startsWith("draft.") && type !== "draft.delete";
+      const serial = posted.length;
+      const event = makeEvent(type, {
+        random,
+        videoId,
+        context: `context of ${videoId}`,
+        ...(hasVideo && { videoUrl: filmOf(story) }),
+        ...(hasThumbnail && { thumbnailUrl: thumbnailOf(story, type) }),
+      });
+      if (type.endsWith(".delete")) deleted.add(videoId);
+      const text = Buffer.from(event.body).toString();
+      // Members that nobody documented, and spellings that JSON.stringify would not keep.
+      const body = Buffer.from(text.replace(/\n\}$/, `,\n  "serial" :${serial}, "big":1234567890.12345678901234567890 , "\\u0065":"\\u00e9" }\n`));
+      const thumbnail = hasThumbnail ? thumbnails.get(videoId)!.length - 1 : null;
+      const one: Posted = { serial, videoId, type, body, resends, answers: [], cuts: 0, thumbnail };
+      posted.push(one);
+      return one;
+    },
+  };
+}
+
+export function sha256Of(bytes: Uint8Array): string {
+  return createHash("sha256").update(bytes).digest("hex");
+}

@@ -1,0 +1,145 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { request } from "node:http";
+import { createServer } from "node:net";
+import { join } from "node:path";
+import process from "node:process";
+import { setTimeout as sleep } from "node:timers/promises";
+
+/** `serve` as a process of its own: this very runtime (Node or Deno) runs src/main.ts as a user would. */
+export type ServeProcess = {
+  pid: number;
+  /** Resolves when `/healthz` answers; rejects, with what it wrote, when the process ends first or `ms` pass. */
+  ready(ms?: number): Promise<void>;
+  /** How it ended. */
+  ended: Promise<Ending>;
+  hasEnded(): boolean;
+  /** kill -9, and waits until it is gone. */
+  kill(): Promise<Ending>;
+  /** SIGTERM, and waits until it has ended by itself; after `ms` it is killed, which `signal` then tells. */
+  stop(ms?: number): Promise<Ending & { ms: number }>;
+  /** The last lines that it wrote, stdout and stderr together. */
+  lastLines(): string[];
+};
+
+export type Ending = { code: number | null; signal: NodeJS.Signals | null };
+
+const MAIN = join(import.meta.dirname, "../../src/main.ts");
+const KEPT_LINES = 40;
+/** A longer line is cut: a log line never is that long, and a hostile payload must not fill the memory. */
+const LONGEST_LINE = 4_000;
+
+/** Starts it. `onLine` sees every line that it writes; `env` comes on top of this process's own. */
+export function spawnServe(options: {
+  configPath: string;
+  port: number;
+  cwd?: string;
+  env?: Record<string, string>;
+  onLine?: (line: string) => void;
+}): ServeProcess {
+  const args = [...("Deno" in globalThis ? ["run", "-A"] : []), MAIN, "serve", "--config", options.configPath];
+  const { NODE_TEST_CONTEXT: _, ...inherited } = process.env;
+  const child = spawn(process.execPath, args, {
+    cwd: options.cwd,
+    env: { ...inherited, ...options.env },
+    stdio: ["ignore", "pipe", "pipe"],
+  });
+  const lines: string[] = [];
+  for (const stream of [child.stdout, child.stderr]) {
+    readLines(stream, (line) => {
+      lines.push(line);
+      if (lines.length > KEPT_LINES) lines.shift();
+      options.onLine?.(line);
+    });
+  }
+  // A test run that breaks must not leave it behind.
+  const killNow = () => void child.kill("SIGKILL");
+  process.once("exit", killNow);
+  let ending: Ending | null = null;
+  const ended = new Promise<Ending>((resolve) => {
+    const end = (code: number | null, signal: NodeJS.Signals | null) => {
+      if (ending !== null) return;
+      ending = { code, signal };
+      process.off("exit", killNow);
+      resolve(ending);
+    };
+    child.once("exit", end);
+    child.once("error", (error) => {
+      lines.push(`not started: ${error.message}`);
+      end(null, null);
+    });
+  });
+
+  return {
+    pid: child.pid ?? 0,
+    ended,
+    hasEnded: () => ending !== null,
+    lastLines: () => [...lines],
+    async ready(ms = 30_000) {
+      const until = Date.now() + ms;
+      for (;;) {
+        if (ending !== null) throw new Error(`the relay ended before it was ready:\n${lines.slice(-8).join("\n")}`);
+        if (await answers(options.port)) return;
+        if (Date.now() > until) throw new Error(`the relay was not ready after ${ms} ms:\n${lines.slice(-8).join("\n")}`);
+        await sleep(10);
+      }
+    },
+    kill() {
+      child.kill("SIGKILL");
+      return ended;
+    },
+    async stop(ms = 10_000) {
+      const from = performance.now();
+      child.kill("SIGTERM");
+      const late = setTimeout(() => child.kill("SIGKILL"), ms);
+      const how = await ended;
+      clearTimeout(late);
+      return { ...how, ms: Math.round(performance.now() - from) };
+    },
+  };
+}
+
+function readLines(stream: NonNullable<ChildProcess["stdout"]>, take: (line: string) => void): void {
+  let rest = "";
+  stream.setEncoding("utf8");
+  stream.on("data", (text: string) => {
+    const parts = (rest + text).split("\n");
+    rest = parts.pop()!.slice(-LONGEST_LINE);
+    for (const line of parts) take(line.slice(0, LONGEST_LINE));
+  });
+  stream.on("end", () => {
+    if (rest !== "") take(rest);
+  });
+  stream.on("error", () => {});
+}
+
+/** Whether a relay answers on this port. */
+function answers(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const asked = request({ port, host: "127.0.0.1", path: "/healthz", agent: false, timeout: 2_000 }, (response) => {
+      response.resume();
+      resolve(response.statusCode === 200);
+    });
+    asked.on("timeout", () => asked.destroy());
+    asked.on("error", () => resolve(false));
+    asked.end();
+  });
+}
+
+/**
+ * A port of 127.0.0.1 for a server that goes and comes back: below the ranges that systems take for outgoing
+ * connections, or one of those would sooner or later sit on it while the server is away.
+ */
+export async function lastingPort(): Promise<number> {
+  for (let tries = 0; tries < 100; tries++) {
+    const port = 10_000 + Math.floor(Math.random() * 20_000);
+    const server = createServer();
+    const free = await new Promise<boolean>((resolve) => {
+      server.once("error", () => resolve(false));
+      server.listen(port, "127.0.0.1", () => resolve(true));
+    });
+    if (!free) continue;
+    await new Promise((resolve) => server.close(resolve));
+    return port;
+  }
+  throw new Error("found no free port");
+}
