@@ -14,6 +14,9 @@ export type MediaState =
   | "deleted";
 export type JobState = "waiting" | "pending" | "running" | "delivered" | "dead" | "canceled";
 
+/** A link in an event; `identity` is the link without its signature parameters: what makes two links the same file. */
+export type AnnouncedLink = { kind: MediaKind; url: string; identity: string };
+
 /** One webhook of the provider, read but not changed (wochit.ts makes it from the bytes). */
 export type ProviderEvent = {
   videoId: string;
@@ -28,17 +31,13 @@ export type ProviderEvent = {
   duration: number | null;
   /** It carries a non-empty `errorMessage`. */
   failure: boolean;
-  links: { kind: MediaKind; url: string }[];
+  links: AnnouncedLink[];
   /** Equal for equal events (links compared without signature parameters); null for a type that is never a duplicate. */
   fingerprint: string | null;
 };
 
-/** One link of an event, judged: where it leads without its signature, and how long it is good for. */
-export type PlannedMedium = {
-  kind: MediaKind;
-  url: string;
-  /** The link without its signature parameters: what makes two links the same file. */
-  identity: string;
+/** One link of an event, judged: where it leads, and how long it is good for. */
+export type PlannedMedium = AnnouncedLink & {
   host: string;
   deadline: number;
   /** Fetch it again, conditionally, also when this very file is mirrored already (a draft's thumbnail changes in place). */

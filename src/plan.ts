@@ -1,6 +1,6 @@
 import type { Config } from "./config.ts";
 import type { MediaState, Plan, PlannedMedium, ProviderEvent, VideoState } from "./domain.ts";
-import { deadlineOf, hostOf, identityOf } from "./links.ts";
+import { deadlineOf, hostOf } from "./links.ts";
 import { topicMatches } from "./patterns.ts";
 
 /** A thumbnail that is all a delivery waits for holds it at most this long (CONTRACT, "The gate"). */
@@ -34,7 +34,6 @@ function planMedium(
   const host = hostOf(link.url);
   return {
     ...link,
-    identity: identityOf(link.url),
     host,
     deadline: deadlineOf(link.url, receivedAt, mirror.linkLifetime),
     refetch: event.type?.startsWith("draft.") ?? false,

@@ -1,5 +1,5 @@
-import { createHash } from "node:crypto";
-import type { MediaKind, ProviderEvent } from "./domain.ts";
+import { hash } from "node:crypto";
+import type { AnnouncedLink, MediaKind, ProviderEvent } from "./domain.ts";
 import { RelayError } from "./errors.ts";
 import { compactValue, readMembers } from "./json-members.ts";
 import { identityOf } from "./links.ts";
@@ -9,13 +9,9 @@ import { identityOf } from "./links.ts";
 /** Types whose repetition is a duplicate; all others are meant when they come again (CONTRACT, "Duplicate"). */
 const DEDUPED = new Set(["video.ready", "video.delete", "draft.new", "draft.delete"]);
 
-const LINKS: { member: string; kind: MediaKind }[] = [
-  { member: "videoUrl", kind: "video" },
-  { member: "thumbnailUrl", kind: "thumbnail" },
-];
-
 /** The members that carry links, by the kind of medium behind them. */
 export const LINK_MEMBER: Record<MediaKind, string> = { video: "videoUrl", thumbnail: "thumbnailUrl" };
+const KINDS: MediaKind[] = ["video", "thumbnail"];
 
 const utf8 = new TextDecoder("utf-8", { fatal: true });
 
@@ -30,6 +26,10 @@ export function parseEvent(body: Uint8Array): ProviderEvent {
   const typed = Object.hasOwn(object, "type");
   const failure = typeof object.errorMessage === "string" && object.errorMessage !== "";
   const type = typed ? (typeof object.type === "string" ? object.type : null) : failure ? null : "video.ready";
+  const links = KINDS.flatMap((kind): AnnouncedLink[] => {
+    const url = nonEmpty(object[LINK_MEMBER[kind]]);
+    return url === null ? [] : [{ kind, url, identity: identityOf(url) }];
+  });
   return {
     videoId,
     type,
@@ -41,11 +41,8 @@ export function parseEvent(body: Uint8Array): ProviderEvent {
     duration:
       typeof object.videoDuration === "number" && Number.isFinite(object.videoDuration) ? object.videoDuration : null,
     failure,
-    links: LINKS.flatMap(({ member, kind }) => {
-      const url = nonEmpty(object[member]);
-      return url === null ? [] : [{ kind, url }];
-    }),
-    fingerprint: type !== null && DEDUPED.has(type) ? fingerprintOf(text) : null,
+    links,
+    fingerprint: type !== null && DEDUPED.has(type) ? fingerprintOf(text, links) : null,
   };
 }
 
@@ -96,16 +93,13 @@ function nonEmpty(value: unknown): string | null {
  * The same for bodies with the same members, whatever their order, white space and escapes; links count without their
  * signature parameters. Values are compared as written, so numbers beyond double precision stay different.
  */
-function fingerprintOf(text: string): string {
-  const hash = createHash("sha256");
-  const members = [...readMembers(text)].sort(([a], [b]) => (a < b ? -1 : 1));
-  for (const [name, { value }] of members) hash.update(`${JSON.stringify(name)}:${canonical(name, value)},`);
-  return hash.digest("base64url");
-}
-
-function canonical(name: string, raw: string): string {
-  if (raw.startsWith('"') && LINKS.some((link) => link.member === name)) {
-    return JSON.stringify(identityOf(JSON.parse(raw)));
+function fingerprintOf(text: string, links: AnnouncedLink[]): string {
+  const members = readMembers(text);
+  const parts: string[] = [];
+  for (const name of [...members.keys()].sort()) {
+    const link = links.find(({ kind }) => LINK_MEMBER[kind] === name);
+    parts.push(JSON.stringify(name), link ? JSON.stringify(link.identity) : compactValue(members.get(name)!.value));
   }
-  return compactValue(raw);
+  // Each part is a whole JSON text, so a line break between them leaves no two lists alike.
+  return hash("sha256", parts.join("\n"), "base64url");
 }

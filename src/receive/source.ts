@@ -15,12 +15,24 @@ export function createSourceCheck({ server, receive }: Pick<Config, "server" | "
   const allowed = receive.allowFrom === "any" ? null : parseNetworks(receive.allowFrom);
   const tokens = receive.tokens.map(digest);
 
+  function judgeAddress(socket: string | undefined, forwarded: string | string[] | undefined): Source {
+    const address = clientAddress(socket, forwarded, trusted);
+    if (address === null) return { address: socket ?? "unknown", refusal: "source" };
+    return { address, refusal: allowed === null || allowed.contains(address) ? null : "source" };
+  }
+
+  // A sender keeps its connection: the last answer serves its next requests.
+  let last: { socket: string | undefined; forwarded: string | string[] | undefined; source: Source } | null = null;
+
   return function judge(request: IncomingMessage, token: string | undefined): Source {
     const socket = request.socket.remoteAddress;
-    const address = clientAddress(socket, request.headers["x-forwarded-for"], trusted);
-    if (address === null) return { address: socket ?? "unknown", refusal: "source" };
-    if (allowed !== null && !allowed.contains(address)) return { address, refusal: "source" };
-    return { address, refusal: tokens.length === 0 || isOneOf(token ?? "", tokens) ? null : "token" };
+    const forwarded = request.headers["x-forwarded-for"];
+    if (last === null || last.socket !== socket || last.forwarded !== forwarded) {
+      last = { socket, forwarded, source: judgeAddress(socket, forwarded) };
+    }
+    const { source } = last;
+    if (source.refusal !== null || tokens.length === 0 || isOneOf(token ?? "", tokens)) return source;
+    return { ...source, refusal: "token" };
   };
 }
 

@@ -131,7 +131,7 @@ export function createEvents(
       );
       if (plan.opensGates && known) gates.openAll(video, now);
       for (const [index, { endpoint, ordered, gateUntil }] of plan.deliveries.entries()) {
-        const gate = gateUntil === null ? null : gates.of(id, gateUntil, now);
+        const gate = gateUntil === null ? null : gates.of({ receivedAt: at, gateUntil, ...filed }, now);
         const lane = { id: id + 1 + index, video, endpoint, ordered: ordered ? 1 : 0 };
         lanes.add({ ...lane, event: id, videoIsNew: known === undefined, gateUntil, gate, replay: 0 }, now);
       }

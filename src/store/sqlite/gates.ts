@@ -20,22 +20,16 @@ export function createGates(db: Database.Database, lanes: Lanes) {
     `SELECT d.*, ${STATES} FROM deliveries d JOIN events e ON e.id = d.event
      WHERE d.video = ? AND d.settled_at IS NULL AND d.state = 'waiting' ORDER BY d.id`,
   );
-  const ofEvent = db.prepare<[number], Pick<Waiting, "received_at" | "video_state" | "thumbnail_state">>(
-    `SELECT ${STATES} FROM events e WHERE e.id = ?`,
-  );
+  const stateOf = db.prepare<[number], { state: MediaState }>("SELECT state FROM media WHERE id = ?");
+  const state = (medium: number | null) => (medium === null ? null : (stateOf.get(medium)?.state ?? null));
 
   return {
-    /** When the gate of an event's delivery opens by itself; null: it is open now. */
-    of(event: number, gateUntil: number | null, now: number): number | null {
-      const row = ofEvent.get(event);
-      if (!row || gateUntil === null) return null;
-      return gateDue({
-        receivedAt: row.received_at,
-        gateUntil,
-        video: row.video_state,
-        thumbnail: row.thumbnail_state,
-        now,
-      });
+    /** When the gate of an event, with these media, opens by itself; null: it is open now. */
+    of(
+      event: { receivedAt: number; gateUntil: number; video: number | null; thumbnail: number | null },
+      now: number,
+    ): number | null {
+      return gateDue({ ...event, video: state(event.video), thumbnail: state(event.thumbnail), now });
     },
 
     /** Media of this video have changed: gates that may open now do, others get their new time. */
