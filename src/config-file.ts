@@ -42,8 +42,14 @@ function isThere(path: string): boolean {
   }
 }
 
+/**
+ * What a config depends on beside its file. With `secrets: false` no secret is read, and all are empty in the config:
+ * for commands that only look into the database, where the service's environment is not at hand.
+ */
+export type Where = { env: Env; cwd: string; secrets?: boolean };
+
 /** Reads and judges a config file (null: the defaults) without opening anything but it and the secrets it names. */
-export function inspectConfig(path: string | null, surroundings: { env: Env; cwd: string }): Inspection {
+export function inspectConfig(path: string | null, where: Where): Inspection {
   const problems = collectProblems();
   const raw = path === null ? {} : readJson(path, problems);
   if (raw === undefined) return { config: null, problems: problems.lines(), warnings: [] };
@@ -54,12 +60,12 @@ export function inspectConfig(path: string | null, surroundings: { env: Env; cwd
   const parsed = safeParse(configSchema, raw);
   for (const issue of parsed.issues ?? []) addIssue(problems, issue);
 
-  const folder = path === null ? surroundings.cwd : dirname(path);
-  const { env } = surroundings;
+  const folder = path === null ? where.cwd : dirname(path);
+  const { env, secrets: reads = true } = where;
   const look: Look = (at) => readValue(parsed.output, at, problems);
   const dataDir = resolve(folder, look(["dataDir"]) ?? (env.STATE_DIRECTORY?.split(":")[0] || "data"));
-  checkConfig(look, problems, { folder, dataDir });
-  const secrets = readSecrets(look, problems, { env, folder });
+  checkConfig(look, problems, { folder, dataDir, readsSecrets: reads });
+  const secrets = reads ? readSecrets(look, problems, { env, folder }) : { tokens: [], adminToken: null, keys: [] };
   const found = problems.lines();
   if (found.length > 0 || !parsed.success) return { config: null, problems: found, warnings: [] };
   const warnings = warnAbout(raw, parsed.output);
@@ -67,8 +73,8 @@ export function inspectConfig(path: string | null, surroundings: { env: Env; cwd
 }
 
 /** The config of a file (null: the defaults). RelayError("config") with every problem, one line each. */
-export function loadConfig(path: string | null, surroundings: { env: Env; cwd: string }): Config {
-  const { config, problems } = inspectConfig(path, surroundings);
+export function loadConfig(path: string | null, where: Where): Config {
+  const { config, problems } = inspectConfig(path, where);
   if (config) return config;
   throw new RelayError("config", problems.map((line) => (path === null ? line : `${path}: ${line}`)).join("\n"));
 }
@@ -98,7 +104,7 @@ function buildConfig(
     },
     endpoints: endpoints.map(({ secret, send, ...endpoint }, at) => ({
       ...endpoint,
-      keys: secrets.keys[at]!,
+      keys: secrets.keys[at] ?? [],
       // Verbatim bytes gain nothing from waiting for the media: nothing in them is filled in.
       send: send ?? (endpoint.body === "verbatim" ? "immediately" : "after-mirror"),
     })),

@@ -53,5 +53,7 @@ export function errorLine(error: unknown): string {
   if (!(error instanceof Error)) return String(error).split("\n", 1)[0] ?? "unknown error";
   const code = (error as { code?: unknown }).code;
   const line = error.message.split("\n", 1)[0] || error.name;
-  return !(error instanceof RelayError) && typeof code === "string" && !line.includes(code) ? `${line} (${code})` : line;
+  return !(error instanceof RelayError) && typeof code === "string" && !line.includes(code)
+    ? `${line} (${code})`
+    : line;
 }

@@ -1,7 +1,7 @@
 import { hash } from "node:crypto";
 import type { AnnouncedLink, MediaKind, ProviderEvent } from "./domain.ts";
 import { RelayError } from "./errors.ts";
-import { compactValue, readMembers } from "./json-members.ts";
+import { compactValue, type Member, readMembers } from "./json-members.ts";
 import { identityOf } from "./links.ts";
 
 /** The provider: both dialects of its webhook become one event; what it does not know stays as it is. */
@@ -21,29 +21,40 @@ const utf8 = new TextDecoder("utf-8", { fatal: true });
  */
 export function parseEvent(body: Uint8Array): ProviderEvent {
   const text = decode(body);
-  const object = parseObject(text);
-  const videoId = usableId(object.wochitVideoId);
-  const typed = Object.hasOwn(object, "type");
-  const failure = typeof object.errorMessage === "string" && object.errorMessage !== "";
-  const type = typed ? (typeof object.type === "string" ? object.type : null) : failure ? null : "video.ready";
+  const members = readObject(text);
+  const read = (name: string): unknown => readValue(members.get(name));
+  const videoId = usableId(read("wochitVideoId"));
+  const errorMessage = read("errorMessage");
+  const failure = typeof errorMessage === "string" && errorMessage !== "";
+  const typed = members.has("type");
+  const said = read("type");
+  const type = typed ? (typeof said === "string" ? said : null) : failure ? null : "video.ready";
+  const duration = read("videoDuration");
   const links = KINDS.flatMap((kind): AnnouncedLink[] => {
-    const url = nonEmpty(object[LINK_MEMBER[kind]]);
+    const url = nonEmpty(read(LINK_MEMBER[kind]));
     return url === null ? [] : [{ kind, url, identity: identityOf(url) }];
   });
   return {
     videoId,
     type,
-    // A failure that names no type still is news of a video: endpoints that ask for "video.*" must hear of it.
-    topic: type ?? (failure ? "video.failed" : "unknown"),
+    topic: topicOf(type, failure),
     dialect: typed ? "typed" : "legacy",
-    context: nonEmpty(object.videoContext),
-    title: nonEmpty(object.title),
-    duration:
-      typeof object.videoDuration === "number" && Number.isFinite(object.videoDuration) ? object.videoDuration : null,
+    context: nonEmpty(read("videoContext")),
+    title: nonEmpty(read("title")),
+    duration: typeof duration === "number" && Number.isFinite(duration) ? duration : null,
     failure,
     links,
-    fingerprint: type !== null && DEDUPED.has(type) ? fingerprintOf(text, links) : null,
+    fingerprint: type !== null && DEDUPED.has(type) ? fingerprintOf(members, links) : null,
   };
+}
+
+/**
+ * A failure that names no type still is news of a video: endpoints that ask for "video.*" must hear of it. Names that
+ * begin with "relay." are the relay's own (CONTRACT, "Notices"): a provider's would be taken for one of them.
+ */
+function topicOf(type: string | null, failure: boolean): string {
+  if (type === null) return failure ? "video.failed" : "unknown";
+  return type.startsWith("relay.") ? "unknown" : type;
 }
 
 function decode(body: Uint8Array): string {
@@ -54,22 +65,30 @@ function decode(body: Uint8Array): string {
   }
 }
 
-function parseObject(text: string): Record<string, unknown> {
+/**
+ * The members of the body's object. JSON.parse only judges the text; the members are read from it by our own reader,
+ * because V8 may take an escaped member name for one of an earlier object (nodejs/node#63785).
+ */
+function readObject(text: string): Map<string, Member> {
   let value: unknown;
   try {
     value = JSON.parse(text);
   } catch (error) {
-    // V8 quotes the text in its message; the first words are enough, and cannot carry a payload into a log.
+    // V8 quotes the text in its message; the place is enough, and cannot carry a payload into a log.
     const at = /position (\d+)/.exec(String(error))?.[1];
-    throw new RelayError(
-      "invalid_json",
-      text.trim() === "" ? "the body is empty" : `the body is not JSON${at ? ` (at ${at})` : ""}`,
-    );
+    const where = at === undefined ? "" : ` (at character ${at})`;
+    throw new RelayError("invalid_json", text.trim() === "" ? "the body is empty" : `the body is not JSON${where}`);
   }
   if (typeof value !== "object" || value === null || Array.isArray(value)) {
     throw new RelayError("invalid_event", "the body is not a JSON object");
   }
-  return value as Record<string, unknown>;
+  return readMembers(text);
+}
+
+/** The value of a member we know; undefined when it is missing, null for objects and lists, which mean nothing to us. */
+function readValue(member: Member | undefined): unknown {
+  if (member === undefined) return undefined;
+  return member.value.startsWith("{") || member.value.startsWith("[") ? null : JSON.parse(member.value);
 }
 
 /** CONTRACT, "Usable id": non-empty, at most 256 bytes, no control characters, no lone surrogates. */
@@ -93,8 +112,7 @@ function nonEmpty(value: unknown): string | null {
  * The same for bodies with the same members, whatever their order, white space and escapes; links count without their
  * signature parameters. Values are compared as written, so numbers beyond double precision stay different.
  */
-function fingerprintOf(text: string, links: AnnouncedLink[]): string {
-  const members = readMembers(text);
+function fingerprintOf(members: Map<string, Member>, links: AnnouncedLink[]): string {
   const parts: string[] = [];
   for (const name of [...members.keys()].sort()) {
     const link = links.find(({ kind }) => LINK_MEMBER[kind] === name);

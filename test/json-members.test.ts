@@ -158,11 +158,12 @@ test("hostile text takes no more than its length in time, and no stack", () => {
     members: `{${Array.from({ length: 100_000 }, (_, n) => `"${n}":1`).join()}}`,
     duplicates: `{${'"a":1,'.repeat(MiB / 6)}"a":2}`,
   };
+  // Each takes some 50 ms alone; a square of its length would take minutes. The limit leaves room for a busy machine.
   for (const [name, text] of Object.entries(hostile)) {
     const begun = performance.now();
     for (const { value } of readMembers(text).values()) compactValue(value);
     const took = performance.now() - begun;
-    assert.ok(took < 1500, `${name} took ${took} ms`);
+    assert.ok(took < 15_000, `${name} took ${took} ms`);
   }
   assert.deepEqual(rows(hostile.duplicates), [["a", '"a"', "2"]]);
   assert.equal(readMembers(hostile.brackets).get("a")?.value.length, 1_000_000);

@@ -19,6 +19,8 @@ export type Args = {
   flag(option: string): boolean;
   text(option: string): string | undefined;
   texts(option: string): string[];
+  /** One of these words, or RelayError("usage"). */
+  word<Word extends string>(option: string, words: readonly Word[]): Word | undefined;
   /** A whole number from `least` on, or RelayError("usage"). */
   count(option: string, fallback: number, least?: number): number;
   /** A number above 0, or RelayError("usage"). */
@@ -45,8 +47,13 @@ export type Context = {
   stdin(): Promise<Uint8Array>;
   /** Clock, randomness, and a log that writes its warnings and errors to stderr, one line each. */
   ports: Ports;
-  /** The config that `--config` names, or the one that is found (CONTRACT, "Config"); RelayError("config") with every problem. */
-  loadConfig(): Config;
+  /**
+   * The config that `--config` names, or the one that is found (CONTRACT, "Config"); RelayError("config") with every
+   * problem. Commands that only look into the database say `secrets: false`: they run where the service's secrets are not.
+   */
+  loadConfig(options?: { secrets?: boolean }): Promise<Config>;
+  /** The same, judged only: every problem and warning, and the file (null: the defaults). Never throws for a wrong config. */
+  inspectConfig(): Promise<{ path: string | null; problems: string[]; warnings: string[] }>;
   /** The database of a config, beside a relay that may be running. The program closes it when the command ends. */
   openStore(config: Config): Promise<Store>;
   /** Resolves with the signal's name at the first SIGINT or SIGTERM; a second one ends the program at once. */

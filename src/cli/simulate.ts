@@ -1,10 +1,12 @@
 import { type Config, parseListen } from "../config.ts";
 import { errorLine, RelayError } from "../errors.ts";
+import { suggest } from "../nearest.ts";
 import type { Report } from "../simulator/campaign.ts";
 import type { EventType } from "../simulator/events.ts";
 import type { Fault } from "../simulator/faults.ts";
 import type { Provider } from "../simulator/provider.ts";
 import { type Args, type Command, type Context, configOption, jsonOption } from "./command.ts";
+import { harmless, harmlessJson } from "./harmless.ts";
 
 /** How long the media stay up for a relay that does not fetch them, in seconds. */
 const LINGER = 60;
@@ -51,14 +53,14 @@ export const command: Command = {
 };
 
 async function simulate(context: Context, args: Args): Promise<number> {
-  const { EVENT_TYPES, isEventType } = await import("../simulator/events.ts");
+  const { EVENT_TYPES } = await import("../simulator/events.ts");
   const { runCampaign } = await import("../simulator/campaign.ts");
   const { openProvider } = await import("../simulator/provider.ts");
-  const types = readTypes(args, EVENT_TYPES, isEventType);
+  const types = readTypes(args, EVENT_TYPES);
   const fault = await readFault(args.text("fault"));
   const count = args.count("count", 1);
   const linger = args.count("linger", LINGER, 0);
-  const to = args.text("to") ?? addressIn(context.loadConfig());
+  const to = args.text("to") ?? addressIn(await context.loadConfig());
   if (!URL.canParse(to)) throw new RelayError("usage", `--to must be a URL like http://127.0.0.1:8080/webhooks/wochit`);
 
   const { stdout, stderr, ports } = context;
@@ -80,10 +82,11 @@ async function simulate(context: Context, args: Args): Promise<number> {
     await runCampaign(campaign, { ...ports, provider }, (report) => {
       if (isAccepted(report)) told.accepted++;
       else told.failed++;
-      stdout.write(`${args.flag("json") ? jsonLine(report) : textLine(report)}\n`);
+      stdout.write(`${args.flag("json") ? harmlessJson(describe(report)) : harmless(textLine(report))}\n`);
       const hint = hintFor(report, new URL(to).host);
-      if (hint !== null && !told.hints.has(hint)) stderr.write(`${hint}\n`);
-      if (hint !== null) told.hints.add(hint);
+      if (hint === null || told.hints.has(hint)) return;
+      told.hints.add(hint);
+      for (const line of hint.split("\n")) stderr.write(`${harmless(line)}\n`);
     });
     if (told.accepted > 0 && !stop.signal.aborted) await serveMedia(provider, linger, context, stopped);
     return told.failed === 0 && told.accepted > 0 ? 0 : 1;
@@ -92,27 +95,23 @@ async function simulate(context: Context, args: Args): Promise<number> {
   }
 }
 
-function readTypes(
-  args: Args,
-  all: readonly EventType[],
-  isType: (word: string) => word is EventType,
-): readonly EventType[] {
-  const [word, ...more] = args.positionals;
-  if (word === undefined || more.length > 0)
-    throw new RelayError("usage", `simulate needs one TYPE, or "all": ${all.join(" ")}`);
-  if (word === "all") return args.flag("legacy") ? all.filter((type) => type !== "video.ready") : all;
-  if (!isType(word)) throw new RelayError("usage", `"${word}" is no event of the provider: ${all.join(" ")}, or "all"`);
-  if (!args.flag("legacy")) return [word];
-  if (word !== "video.ready" && word !== "legacy")
-    throw new RelayError("usage", 'the older dialect knows "video.ready" only');
-  return ["legacy"];
+function readTypes(args: Args, all: readonly EventType[]): readonly EventType[] {
+  const word = args.positionals[0]!;
+  const legacy = args.flag("legacy");
+  if (word === "all") return legacy ? all.filter((type) => type !== "video.ready") : all;
+  const type = all.find((one) => one === word);
+  if (type === undefined)
+    throw new RelayError("usage", `the provider sends no "${word}"${suggest(word, [...all, "all"])}`);
+  if (!legacy) return [type];
+  if (type === "video.ready" || type === "legacy") return ["legacy"];
+  throw new RelayError("usage", 'the older dialect knows "video.ready" only');
 }
 
 async function readFault(word: string | undefined): Promise<Fault | null> {
   if (word === undefined) return null;
   const { faultsByName, isFaultName } = await import("../simulator/faults.ts");
   if (isFaultName(word)) return faultsByName[word];
-  throw new RelayError("usage", `"${word}" is no fault: ${Object.keys(faultsByName).join(" ")}`);
+  throw new RelayError("usage", `there is no fault "${word}"${suggest(word, Object.keys(faultsByName))}`);
 }
 
 /** Where a relay with this config takes webhooks, seen from the machine that it runs on. */
@@ -153,6 +152,11 @@ async function serveMedia(
 
 type Answer = { id?: string; status?: string; error?: { code?: string; message?: string } };
 
+/** Whoever answers at --to need not be a relay. */
+function readAnswer(json: unknown): Answer {
+  return typeof json === "object" && json !== null ? json : {};
+}
+
 function isAccepted(report: Report): boolean {
   return "sent" in report && report.sent.status >= 200 && report.sent.status < 300;
 }
@@ -161,29 +165,29 @@ function textLine(report: Report): string {
   const head = `${report.type.padEnd(12)}  ${report.videoId}  `;
   if ("error" in report) return `${head}not sent: ${errorLine(report.error)}`;
   const { status, ms, json } = report.sent;
-  const answer = json as Answer;
-  const said = answer.error === undefined ? `${answer.status ?? ""}  ${answer.id ?? ""}` : `${answer.error.code}`;
-  return `${head}${status}  ${said}  ${ms.toFixed(1)} ms`;
+  const { error, status: said = "", id = "" } = readAnswer(json);
+  return `${head}${status}  ${error === undefined ? `${said}  ${id}` : error.code}  ${ms.toFixed(1)} ms`;
 }
 
-function jsonLine(report: Report): string {
+function describe(report: Report): Record<string, unknown> {
   const { type, videoId } = report;
-  if ("error" in report) return JSON.stringify({ type, videoId, error: errorLine(report.error) });
+  if ("error" in report) return { type, videoId, error: errorLine(report.error) };
   const { status: httpStatus, ms, json } = report.sent;
-  const { id, status, error } = json as Answer;
-  return JSON.stringify({ type, videoId, httpStatus, id, status, error: error?.code, ms: Math.round(ms * 10) / 10 });
+  const { id, status, error } = readAnswer(json);
+  return { type, videoId, httpStatus, id, status, error: error?.code, ms: Math.round(ms * 10) / 10 };
 }
 
-/** What to do about an event that was not accepted; null where there is nothing to say. */
+/** What to do about an event that was not accepted, one line or more; null where there is nothing to say. */
 function hintFor(report: Report, host: string): string | null {
   if ("error" in report) {
     return `no relay took this at ${host}: start one ("wochit-relay serve"), or say where it is (--to URL)`;
   }
-  const { error } = (report.sent.json ?? {}) as Answer;
+  const { error } = readAnswer(report.sent.json);
   if (error?.code !== "source_not_allowed") return error?.message ?? null;
-  return [
-    "the relay takes webhooks from the provider's addresses only, and where it has a token, with that token in the path.",
-    "To try it from this machine, put this into its config and send it a SIGHUP, or start it again:",
-    '  "receive": {"allowFrom": ["127.0.0.1"]}, "mirror": {"allowPrivateAddresses": ["127.0.0.1"]}',
-  ].join("\n");
+  return SOURCE_HINT;
 }
+
+const SOURCE_HINT = `\
+The relay takes webhooks from the provider's addresses only and, where it has a token, with that token in the path.
+To try it from this machine, put this into its config and start it again:
+  "receive": {"allowFrom": ["127.0.0.1"]}, "mirror": {"allowPrivateAddresses": ["127.0.0.1"]}`;

@@ -13,14 +13,14 @@ import { reasonOf } from "./secrets.ts";
 /** Reads a value of the parsed file; undefined where it is missing, or wrong already. */
 export type Look = <T>(path: Path) => T | undefined;
 
-/** Where relative paths start, and the data folder as it will be. */
-type Places = { folder: string; dataDir: string };
+/** Where relative paths start, the data folder as it will be, and whether the files of secrets are looked at. */
+type Places = { folder: string; dataDir: string; readsSecrets: boolean };
 
 export function checkConfig(look: Look, problems: Problems, places: Places): void {
   checkNetworks(look(["server", "trustedProxies"]), ["server", "trustedProxies"], problems);
   checkNetworks(look(["receive", "allowFrom"]), ["receive", "allowFrom"], problems);
   checkPrivate(look(["mirror", "allowPrivateAddresses"]), ["mirror", "allowPrivateAddresses"], problems);
-  checkTls(look, problems, places.folder);
+  if (places.readsSecrets) checkTls(look, problems, places.folder);
   checkTarget(look, problems, places);
   checkAdmin(look, problems);
   const owners = new Map<string, number>();

@@ -7,10 +7,8 @@ import type { Hono } from "hono";
 import type { Clock } from "../domain.ts";
 import { type ErrorCode, errorLine, errorTable, RelayError } from "../errors.ts";
 
-/** A request must have sent its head within this long, all of itself within that (then 408). */
-const HEADERS_TIMEOUT = 10_000;
-const REQUEST_TIMEOUT = 30_000;
-const CHECK_EVERY = 1_000;
+/** A request must have sent its head within this long, all of itself within that (then 408). Milliseconds. */
+const TIMEOUTS = { headersTimeout: 10_000, requestTimeout: 30_000, connectionsCheckingInterval: 1_000 };
 
 /** Larger heads are answered 431. */
 const MAX_HEADERS = 16 * 2 ** 10;
@@ -48,14 +46,9 @@ export async function listen(
   app: Hono<any>,
   at: { host: string; port: number; tls: { cert: string; key: string } | null },
   clock: Clock,
+  timeouts = TIMEOUTS,
 ): Promise<Listener> {
-  const limits = {
-    headersTimeout: HEADERS_TIMEOUT,
-    requestTimeout: REQUEST_TIMEOUT,
-    connectionsCheckingInterval: CHECK_EVERY,
-    maxHeaderSize: MAX_HEADERS,
-    keepAliveTimeout: 65_000,
-  };
+  const limits = { ...timeouts, maxHeaderSize: MAX_HEADERS, keepAliveTimeout: 65_000 };
   const server = createAdaptorServer({
     fetch: app.fetch,
     ...(at.tls

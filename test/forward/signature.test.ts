@@ -1,11 +1,11 @@
 import assert from "node:assert/strict";
 import { createSecretKey, randomBytes } from "node:crypto";
-import { readFileSync } from "node:fs";
 import test from "node:test";
 import { Webhook } from "standardwebhooks";
 import { Webhook as SvixWebhook } from "svix";
-import { RelayError } from "../../src/errors.ts";
-import { decodeSecret, generateSecret, sign, verify } from "../../src/forward/signature.ts";
+import { sign, verify } from "../../src/forward/signature.ts";
+import { decodeSecret, generateSecret } from "../../src/secrets.ts";
+import fixture from "../fixtures/signatures.json" with { type: "json" };
 
 type SignVector = { name: string; secrets: string[]; id: string; timestamp: number; body: string; signature: string };
 type VerifyVector = {
@@ -18,7 +18,7 @@ type VerifyVector = {
 };
 
 /** Made with Python's hmac module; the first one stands in the Standard Webhooks specification. */
-const vectors = JSON.parse(readFileSync(new URL("../fixtures/signatures.json", import.meta.url), "utf8")) as {
+const vectors = fixture as unknown as {
   sign: SignVector[];
   verify: VerifyVector[];
 };
@@ -73,36 +73,4 @@ test("what a consumer's library signs is valid here", () => {
   };
   const verdict = verify({ headers, body: Buffer.from('{"a":"é"}'), keys: [decodeSecret(secret)], now });
   assert.deepEqual(verdict, { valid: true });
-});
-
-test("a generated secret is whsec_ and the base64 of 32 bytes", () => {
-  const secret = generateSecret({ float: () => 0, bytes: (length) => new Uint8Array(length).fill(length) });
-  assert.equal(secret, `whsec_${Buffer.alloc(32, 32).toString("base64")}`);
-  assert.deepEqual(decodeSecret(secret), new Uint8Array(32).fill(32));
-});
-
-test("a secret that is none is refused in one line that does not repeat it", () => {
-  const wrong = {
-    "bWlzc2luZyB0aGUgcHJlZml4IQ==": /begins with "whsec_"/,
-    "WHSEC_bWlzc2luZyB0aGUgcHJlZml4IQ==": /begins with "whsec_"/,
-    "": /begins with "whsec_"/,
-    whsec_: /base64/,
-    whsec_notbase64notbase64notbase64notbase6: /base64/,
-    whsec_c2l4dGVlbiBieXRlcyBvaw: /base64/,
-    "whsec_-_8tXy1fLV8tXy1fLV8tXy1fLV8tXw==": /base64/,
-    "whsec_c2l4dGVlbiBieXRlcyBvaw==\n": /base64/,
-    "whsec_c2hvcnQ=": /5 bytes is too short, 16 are needed/,
-  };
-  for (const [secret, message] of Object.entries(wrong)) {
-    assert.throws(
-      () => decodeSecret(secret),
-      (error: unknown) =>
-        error instanceof RelayError &&
-        error.code === "config" &&
-        message.test(error.message) &&
-        !error.message.includes("\n") &&
-        (secret.length < 8 || !error.message.includes(secret.slice(6))),
-      secret,
-    );
-  }
 });

@@ -79,7 +79,8 @@ export function spawnServe(options: {
       for (;;) {
         if (ending !== null) throw new Error(`the relay ended before it was ready:\n${lines.slice(-8).join("\n")}`);
         if (await answers(options.port)) return;
-        if (Date.now() > until) throw new Error(`the relay was not ready after ${ms} ms:\n${lines.slice(-8).join("\n")}`);
+        if (Date.now() > until)
+          throw new Error(`the relay was not ready after ${ms} ms:\n${lines.slice(-8).join("\n")}`);
         await sleep(10);
       }
     },

@@ -20,6 +20,8 @@ export type App = {
   arrivals: Arrival[];
   /** Different messages that were taken, per endpoint. */
   taken: Map<string, Set<string>>;
+  /** The addresses of copies that enriched bodies told, and what they must give. */
+  links: Map<string, { videoId: string; kind: "video" | "thumbnail"; sha256: string }>;
   problems: string[];
   /** Answers of each sort, for the summary. */
   counts: { taken: number; repeated: number; failed: number; reset: number; pending: number };
@@ -33,7 +35,7 @@ type Body = {
     eventId: string;
     receivedAt: string;
     sequence: number;
-    media: Record<string, { status: string; sha256: string | null } | undefined>;
+    media: Partial<Record<"video" | "thumbnail", { status: string; sha256: string | null; url: string | null }>>;
   };
 };
 
@@ -44,11 +46,17 @@ const THUMBNAIL_HOLD = 30_000;
  * The applications behind the endpoints: `/<endpoint id>` each. They verify every signature, compare what came with what
  * was posted, and now and then answer 500, answer late, or break the connection.
  */
-export async function openApp(given: { world: World; random: Random; secret: string; verbatim: Set<string> }): Promise<App> {
+export async function openApp(given: {
+  world: World;
+  random: Random;
+  secret: string;
+  verbatim: Set<string>;
+}): Promise<App> {
   const { world, random } = given;
   const webhook = new Webhook(given.secret);
   const arrivals: Arrival[] = [];
   const taken = new Map<string, Set<string>>();
+  const links: App["links"] = new Map();
   const problems: string[] = [];
   const counts = { taken: 0, repeated: 0, failed: 0, reset: 0, pending: 0 };
 
@@ -102,7 +110,8 @@ export async function openApp(given: { world: World; random: Random; secret: str
       problems.push(`${endpoint} got ${id}, which nobody sent`);
       return null;
     }
-    const say = (what: string) => problems.push(`${endpoint} got ${id} (event ${posted.serial}, ${posted.type}) ${what}`);
+    const say = (what: string) =>
+      problems.push(`${endpoint} got ${id} (event ${posted.serial}, ${posted.type}) ${what}`);
     if (given.verbatim.has(endpoint)) {
       if (!body.equals(posted.body)) say("with other bytes than were posted");
       return { endpoint, id, serial: posted.serial, sequence: null, taken: false };
@@ -115,15 +124,22 @@ export async function openApp(given: { world: World; random: Random; secret: str
     if (json.wochitVideoId !== posted.videoId) say("for another video");
     if (!body.includes('"big":1234567890.12345678901234567890') || !body.includes('"\\u0065":"\\u00e9"'))
       say("with an untouched member changed");
+    const { videoId } = posted;
     const { video, thumbnail } = relay.media;
-    if (video?.status === "mirrored" && !world.videos.get(posted.videoId)?.has(video.sha256 ?? ""))
+    for (const [kind, medium] of [
+      ["video", video],
+      ["thumbnail", thumbnail],
+    ] as const) {
+      if (medium?.url && medium.sha256) links.set(medium.url, { videoId, kind, sha256: medium.sha256 });
+    }
+    if (video?.status === "mirrored" && !world.videos.get(videoId)?.has(video.sha256 ?? ""))
       say("with the hash of a video that was never served");
-    if (thumbnail?.status === "mirrored" && !world.thumbnails.get(posted.videoId)?.includes(thumbnail.sha256 ?? ""))
+    if (thumbnail?.status === "mirrored" && !world.thumbnails.get(videoId)?.includes(thumbnail.sha256 ?? ""))
       say("with the hash of a thumbnail that was never served");
     if (video?.status === "pending" || thumbnail?.status === "pending") {
       counts.pending++;
       const waited = Date.now() - Date.parse(relay.receivedAt);
-      const mayBe = world.deleted.has(posted.videoId) || (video?.status !== "pending" && waited >= THUMBNAIL_HOLD - 50);
+      const mayBe = world.deleted.has(videoId) || (video?.status !== "pending" && waited >= THUMBNAIL_HOLD - 50);
       if (!mayBe) say(`before its media were settled, ${waited} ms after it was received`);
     }
     return { endpoint, id, serial: posted.serial, sequence: relay.sequence, taken: false };
@@ -137,6 +153,7 @@ export async function openApp(given: { world: World; random: Random; secret: str
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
     arrivals,
     taken,
+    links,
     problems,
     counts,
     close: () =>

@@ -6,11 +6,18 @@ import type { Posted, Story, World } from "./world.ts";
 /** Connections that the events go over, and how many videos are told at once. */
 const LANES = 12;
 
+/** So many events may wait for their delivery before no new story is begun. */
+const MOST_WAITING = 400;
+
 export type Load = {
   /** Answers that no documented sender should ever get, and the like. */
   problems: string[];
-  /** Tells the stories that have begun to their end, and starts no other. */
-  finish(): Promise<void>;
+  /** Different events that were acknowledged so far. */
+  acknowledged(): number;
+  /** Tells the stories that have begun to their end, and starts no other. Rejects when that takes longer than `ms`. */
+  finish(ms: number): Promise<void>;
+  /** Ends all sending at once. */
+  abort(): Promise<void>;
 };
 
 /**
@@ -22,19 +29,28 @@ export function startLoad(given: {
   world: World;
   url: string;
   random: Random;
-  /** Events that are stored, but not delivered everywhere yet: at too many the senders wait. */
-  backlog: () => number;
+  /** Different events that were delivered so far: when too many are not, the senders wait. */
+  delivered: () => number;
 }): Load {
   const { world, random } = given;
   const { origin, pathname } = new URL(given.url);
   const agent = new Agent({ connections: LANES, keepAliveTimeout: 10_000 });
   const problems: string[] = [];
+  let acknowledged = 0;
   let finishing = false;
+  let aborted = false;
 
   async function post(body: Uint8Array) {
     try {
       const headers = { "content-type": "application/json" };
-      const answer = await agent.request({ origin, path: pathname, method: "POST", headers, body, headersTimeout: 20_000 });
+      const answer = await agent.request({
+        origin,
+        path: pathname,
+        method: "POST",
+        headers,
+        body,
+        headersTimeout: 20_000,
+      });
       const text = await answer.body.text();
       return { is: "answered", status: answer.statusCode, text } as const;
     } catch (error) {
@@ -43,7 +59,7 @@ export function startLoad(given: {
   }
 
   async function send(posted: Posted): Promise<void> {
-    for (;;) {
+    while (!aborted) {
       const result = await post(posted.body);
       if (result.is === "answered") return take(posted, result.status, result.text);
       if (result.is === "cut") {
@@ -60,17 +76,17 @@ export function startLoad(given: {
       return;
     }
     const answer = JSON.parse(text) as { id: string; status: string };
-    posted.answers.push(answer);
+    if (posted.answers.push(answer) === 1) acknowledged++;
     if (answer.status === "duplicate" && posted.cuts === 0)
       problems.push(`event ${posted.serial} was sent once and called a duplicate of ${answer.id}`);
   }
 
   async function lane(): Promise<void> {
     let story: Story | null = null;
-    for (;;) {
+    while (!aborted) {
       if (story === null) {
         if (finishing) return;
-        if (given.backlog() > 400) {
+        if (acknowledged - given.delivered() > MOST_WAITING) {
           await sleep(20);
           continue;
         }
@@ -83,13 +99,24 @@ export function startLoad(given: {
     }
   }
 
-  const lanes = Promise.all(Array.from({ length: LANES }, lane));
+  const lanes = Promise.all(
+    Array.from({ length: LANES }, () => lane().catch((error) => void problems.push(`a sender broke: ${error}`))),
+  );
   return {
     problems,
-    async finish() {
+    acknowledged: () => acknowledged,
+    async finish(ms) {
       finishing = true;
+      const enough = new AbortController();
+      const late = sleep(ms, true, { signal: enough.signal }).catch(() => false);
+      const isLate = await Promise.race([lanes.then(() => false), late]);
+      enough.abort();
+      if (isLate) throw new Error(`the last stories were not told to their end within ${ms} ms`);
+    },
+    async abort() {
+      aborted = true;
+      await agent.destroy();
       await lanes;
-      await agent.close();
     },
   };
 }

@@ -67,7 +67,15 @@ export function createWorld({ random, provider }: { random: Random; provider: Pr
     const id = inventVideoId(random);
     const videoId = chance(0.85)
       ? id
-      : pick(random, [id.toUpperCase(), `../../${id}`, `..\\${id}`, `/etc/${id}`, `é/${id}`, `e\u0301/${id}`, `${id}%2e`]);
+      : pick(random, [
+          id.toUpperCase(),
+          `../../${id}`,
+          `..\\${id}`,
+          `/etc/${id}`,
+          `é/${id}`,
+          `e\u0301/${id}`,
+          `${id}%2e`,
+        ]);
     return { videoId, types: plot(), resends: chance(0.5), films: 0 };
   }
 
@@ -117,7 +125,7 @@ export function createWorld({ random, provider }: { random: Random; provider: Pr
       if (type === undefined) return null;
       const { videoId, resends } = story;
       const hasVideo = type === "video.ready" || type === "legacy";
-      const hasThumbnail = hasVideo || type.startsWith("draft.") && type !== "draft.delete";
+      const hasThumbnail = hasVideo || (type.startsWith("draft.") && type !== "draft.delete");
       const serial = posted.length;
       const event = makeEvent(type, {
         random,
@@ -129,7 +137,12 @@ export function createWorld({ random, provider }: { random: Random; provider: Pr
       if (type.endsWith(".delete")) deleted.add(videoId);
       const text = Buffer.from(event.body).toString();
       // Members that nobody documented, and spellings that JSON.stringify would not keep.
-      const body = Buffer.from(text.replace(/\n\}$/, `,\n  "serial" :${serial}, "big":1234567890.12345678901234567890 , "\\u0065":"\\u00e9" }\n`));
+      const body = Buffer.from(
+        text.replace(
+          /\n\}$/,
+          `,\n  "serial" :${serial}, "big":1234567890.12345678901234567890 , "\\u0065":"\\u00e9" }\n`,
+        ),
+      );
       const thumbnail = hasThumbnail ? thumbnails.get(videoId)!.length - 1 : null;
       const one: Posted = { serial, videoId, type, body, resends, answers: [], cuts: 0, thumbnail };
       posted.push(one);

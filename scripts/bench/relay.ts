@@ -1,0 +1,20 @@
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
+import type { ConfigInput } from "../../src/config.ts";
+import { loadConfig } from "../../src/config-file.ts";
+import { openLog } from "../../src/platform/log.ts";
+import { systemClock, systemRandom } from "../../src/platform/runtime.ts";
+import { openRelay } from "../../src/relay.ts";
+import { readSettings, reportReady } from "./child.ts";
+
+/** The relay as `serve` runs it, with its log as JSON lines on standard output, and its workers paused if so wished. */
+
+const { dir, config: given, workers } = readSettings<RelaySettings>();
+export type RelaySettings = { dir: string; config: ConfigInput; workers: boolean };
+
+const path = join(dir, "config.json");
+writeFileSync(path, JSON.stringify(given, null, 2));
+const config = loadConfig(path, { env: {}, cwd: dir });
+const log = await openLog({ level: config.log.level, format: "json" }, false);
+const relay = await openRelay(config, { clock: systemClock(), random: systemRandom(), log }, { workers });
+reportReady({ ready: { url: relay.url }, close: () => relay.close() });

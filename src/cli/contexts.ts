@@ -1,0 +1,60 @@
+import { readFile } from "node:fs/promises";
+import { resolve } from "node:path";
+import { errorLine, RelayError } from "../errors.ts";
+import { importContexts, showContext } from "../operate/videos.ts";
+import { type Command, type CommandGroup, configOption, jsonOption } from "./command.ts";
+import { printJson, printList } from "./lists.ts";
+import { readMappings } from "./mappings.ts";
+import { openLink } from "./show.ts";
+import { videoColumns } from "./videos.ts";
+
+const show: Command = {
+  name: "contexts show",
+  summary: "the videos that have, or once had, a videoContext",
+  positionals: "CONTEXT",
+  options: { ...jsonOption, ...configOption },
+  async run(context, args) {
+    const config = await context.loadConfig({ secrets: false });
+    const store = await context.openStore(config);
+    const videos = await showContext(store, args.positionals[0]!, await openLink(store, config, context));
+    await printList(context, args, videos, videoColumns);
+    return 0;
+  },
+};
+
+const load: Command = {
+  name: "contexts import",
+  summary: "takes in which video belongs to which videoContext",
+  positionals: "[FILE]",
+  options: { ...jsonOption, ...configOption },
+  help: `FILE (or standard input) holds JSON, one object a line or all in one list, or CSV with a line of names:
+  {"videoId": "5f3e…", "context": "page-1"}
+  videoId,context
+The names of the provider (wochitVideoId, videoContext) do as well. A mapping is the newest from then on.`,
+  async run(context, args) {
+    const [file] = args.positionals;
+    const config = await context.loadConfig({ secrets: false });
+    const rows = readMappings(
+      file === undefined || file === "-" ? await context.stdin() : await readBytes(resolve(context.cwd, file)),
+    );
+    const store = await context.openStore(config);
+    const result = await importContexts(store, rows, context.ports.clock.now);
+    if (args.flag("json")) printJson(context.stdout, { rows: rows.length, ...result });
+    else context.stdout.write(`${result.imported} imported, ${rows.length - result.imported} known already\n`);
+    return 0;
+  },
+};
+
+async function readBytes(path: string): Promise<Uint8Array> {
+  try {
+    return await readFile(path);
+  } catch (error) {
+    throw new RelayError("usage", `cannot read ${path}: ${errorLine(error)}`);
+  }
+}
+
+export const command: CommandGroup = {
+  name: "contexts",
+  summary: "which video belongs to what of yours",
+  verbs: { show, import: load },
+};

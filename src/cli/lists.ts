@@ -1,0 +1,82 @@
+import type { Ports } from "../domain.ts";
+import { parseWhen } from "../operate/when.ts";
+import type { Page } from "../store/store.ts";
+import { type Args, type Context, configOption, jsonOption, type Option } from "./command.ts";
+import { harmlessJson } from "./harmless.ts";
+import { type Column, renderTable } from "./table.ts";
+
+/** Which rows, for lists and for what is done to many. */
+export const rangeOptions = {
+  since: { type: "string", value: "TIME", help: "from this time on: 2026-01-31T08:00Z, or how long ago: 2h, 7d" },
+  until: { type: "string", value: "TIME", help: "before this time, written in the same ways" },
+} satisfies Record<string, Option>;
+
+/** What every list takes. */
+export const listOptions = {
+  limit: { type: "string", short: "n", value: "N", help: "at most this many, newest first (default 50)" },
+  ...rangeOptions,
+  before: { type: "string", value: "ID", help: "go on after this row of an earlier list" },
+  ...jsonOption,
+  ...configOption,
+} satisfies Record<string, Option>;
+
+export function readRange(args: Args, { clock }: Ports): { since?: number; until?: number } {
+  const now = clock.now();
+  const moment = (option: string) => {
+    const text = args.text(option);
+    return text === undefined ? undefined : parseWhen(text, now);
+  };
+  return { since: moment("since"), until: moment("until") };
+}
+
+export function readPage(args: Args, ports: Ports): Page {
+  return { limit: args.count("limit", 50), before: args.text("before"), ...readRange(args, ports) };
+}
+
+/** Rows as a table, or with `--json` as one object a line, each as soon as it is there. */
+export async function printList<Row>(
+  { stdout, stderr, env }: Context,
+  args: Args,
+  rows: AsyncIterable<Row> | Iterable<Row>,
+  columns: Column<Row>[],
+): Promise<void> {
+  if (args.flag("json")) {
+    for await (const row of rows) printJson(stdout, row);
+    return;
+  }
+  const all: Row[] = [];
+  for await (const row of rows) all.push(row);
+  if (all.length === 0 && stdout.isTTY) stderr.write("nothing found\n");
+  else stdout.write(renderTable(columns, all, { columns: stdout.columns, bold: stdout.isTTY && !env.NO_COLOR }));
+}
+
+export function printJson(stdout: Context["stdout"], value: unknown): void {
+  stdout.write(`${harmlessJson(value)}\n`);
+}
+
+/**
+ * Tells what became of each of many: with `--json` an object a line, else a line of its own for what failed, and a count
+ * at the end. The exit code is 1 when something failed.
+ */
+export async function printMany<Row>(
+  { stdout, stderr }: Context,
+  args: Args,
+  rows: AsyncIterable<Row>,
+  words: { done: string; describe(row: Row): string; error(row: Row): string | null },
+): Promise<number> {
+  let done = 0;
+  let failed = 0;
+  for await (const row of rows) {
+    const error = words.error(row);
+    if (error === null) done++;
+    else failed++;
+    if (args.flag("json")) printJson(stdout, row);
+    else if (error !== null) stderr.write(`${words.describe(row)}: ${error}\n`);
+    else if (stdout.isTTY) stderr.write(`\r${done} ${words.done}`);
+  }
+  if (!args.flag("json")) {
+    if (stdout.isTTY && done > 0) stderr.write("\r");
+    stdout.write(`${done} ${words.done}${failed > 0 ? `, ${failed} not` : ""}\n`);
+  }
+  return failed > 0 ? 1 : 0;
+}

@@ -1,0 +1,110 @@
+import pkg from "../../package.json" with { type: "json" };
+import { errorLine, errorTable, RelayError } from "../errors.ts";
+import { suggest } from "../nearest.ts";
+import { withoutQueries } from "../platform/log.ts";
+import {
+  assertRuntime,
+  environment,
+  exit,
+  onUncaught,
+  readStdin,
+  type Stream,
+  standardStream,
+} from "../platform/runtime.ts";
+import { parse } from "./args.ts";
+import type { Command, CommandGroup, CommandModule } from "./command.ts";
+import { openContext, type Surroundings } from "./context.ts";
+import { harmless } from "./harmless.ts";
+import { commandHelp, groupHelp, isGroup, programHelp } from "./help.ts";
+
+/** Each command's file, loaded only when it is asked for. */
+export type CommandTable = Record<string, () => Promise<CommandModule>>;
+
+/** Runs the command line of this process and ends the process with its exit code. */
+export function runProgram(table: CommandTable): void {
+  const streams = { stdout: standardStream("stdout"), stderr: standardStream("stderr"), stdin: readStdin };
+  const surroundings: Surroundings = {
+    environment: environment(),
+    streams,
+    version: pkg.version,
+    crash: { log: null },
+  };
+  onUncaught((error) => {
+    // In a bundle Node would print the whole line it happened on, which is the whole program.
+    const { log } = surroundings.crash;
+    if (log) log.error("crashed", { error: errorLine(error) });
+    else report(error, streams.stderr);
+    exit(1);
+  });
+  runCommandLine(table, surroundings).then(exit);
+}
+
+/** Runs one command line and resolves with its exit code; an error has been said on stderr then. Never rejects. */
+export async function runCommandLine(table: CommandTable, surroundings: Surroundings): Promise<number> {
+  try {
+    return await dispatch(table, surroundings);
+  } catch (error) {
+    report(error, surroundings.streams.stderr);
+    return error instanceof RelayError ? errorTable[error.code].exit : 1;
+  }
+}
+
+async function dispatch(table: CommandTable, surroundings: Surroundings): Promise<number> {
+  assertRuntime();
+  const { stdout } = surroundings.streams;
+  const say = (text: string) => {
+    stdout.write(text);
+    return 0;
+  };
+  const [first, ...rest] = surroundings.environment.args;
+  if (first === "--version" || first === "-V") return say(`${surroundings.version}\n`);
+  if (first === "--help" || first === "-h" || (first === "help" && rest.length === 0)) {
+    const modules = await Promise.all(Object.values(table).map((load) => load()));
+    const all = modules.map(({ command }) => command);
+    return say(programHelp(surroundings.version, all));
+  }
+  // `npm start` alone serves, and so does `npm start -- --config FILE`.
+  const [name, argv] =
+    first === undefined || first.startsWith("-")
+      ? ["serve", surroundings.environment.args]
+      : first === "help"
+        ? [rest[0]!, [...rest.slice(1), "--help"]]
+        : [first, rest];
+  const load = Object.hasOwn(table, name) ? table[name] : undefined;
+  if (load === undefined)
+    throw new RelayError("usage", `unknown command "${name}"${suggest(name, Object.keys(table))}`);
+  const { command } = await load();
+  if (!isGroup(command)) return runCommand(command, argv, surroundings);
+  const [verb, ...verbArgs] = argv;
+  if (verb === "--help" || verb === "-h") return say(groupHelp(command));
+  return runCommand(findVerb(command, verb), verbArgs, surroundings);
+}
+
+function findVerb({ name, verbs }: CommandGroup, verb: string | undefined): Command {
+  const found = verb !== undefined && Object.hasOwn(verbs, verb) ? verbs[verb] : undefined;
+  if (found) return found;
+  const known = Object.keys(verbs);
+  if (verb === undefined || verb.startsWith("-")) throw new RelayError("usage", `${name} what? ${known.join(", ")}`);
+  throw new RelayError("usage", `unknown command "${name} ${verb}"${suggest(verb, known)}`);
+}
+
+async function runCommand(command: Command, argv: string[], surroundings: Surroundings): Promise<number> {
+  const args = parse(command, argv);
+  if (args.flag("help")) {
+    surroundings.streams.stdout.write(commandHelp(command));
+    return 0;
+  }
+  const { context, close } = openContext(surroundings, args);
+  try {
+    return (await command.run(context, args)) ?? 0;
+  } finally {
+    await close();
+  }
+}
+
+/** One line, or for a config one line per problem; never a stack. */
+function report(error: unknown, stderr: Stream): void {
+  const lines = error instanceof RelayError && error.code === "config" ? error.message.split("\n") : [errorLine(error)];
+  const hint = error instanceof RelayError && error.code === "usage" ? " (--help says more)" : "";
+  for (const line of lines) stderr.write(`wochit-relay: ${harmless(withoutQueries(line))}${hint}\n`);
+}

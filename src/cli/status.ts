@@ -1,0 +1,36 @@
+import { readStatus } from "../operate/status.ts";
+import { type Command, configOption, jsonOption } from "./command.ts";
+import { endpointColumns } from "./endpoints.ts";
+import { printJson } from "./lists.ts";
+import { section } from "./show.ts";
+import { renderFields } from "./table.ts";
+
+export const command: Command = {
+  name: "status",
+  summary: "what there is and what waits, in numbers",
+  options: { ...jsonOption, ...configOption },
+  async run(context, args) {
+    const config = await context.loadConfig({ secrets: false });
+    const status = await readStatus(await context.openStore(config), config);
+    if (args.flag("json")) {
+      printJson(context.stdout, status);
+      return 0;
+    }
+    const { endpoints, quarantine, media, deliveries, ...fields } = status;
+    const inWords = (counts: object) =>
+      Object.entries(counts)
+        .filter(([, count]) => count > 0)
+        .map(([name, count]) => `${count} ${name}`)
+        .join(", ") || "none";
+    context.stdout.write(
+      renderFields([
+        ...Object.entries(fields),
+        ["media", inWords(media)],
+        ["deliveries", inWords(deliveries)],
+        ["quarantine", `${quarantine.count} refused, ${quarantine.bytes} bytes`],
+      ]),
+    );
+    section(context, endpointColumns, endpoints);
+    return 0;
+  },
+};

@@ -1,0 +1,82 @@
+import stringWidth from "string-width";
+import { harmless } from "./harmless.ts";
+
+/** One column of a table: how a row's cell is made, and whether it may be cut to fit. */
+export type Column<Row> = {
+  title: string;
+  value(row: Row): string | number | null | undefined;
+  /** Ids and the like are of no use when they are cut. */
+  whole?: boolean;
+};
+
+export type TableStyle = {
+  /** Cells of the terminal; Infinity where there is none: then nothing is cut. */
+  columns: number;
+  bold?: boolean;
+};
+
+const GAP = "  ";
+
+/** No column gets narrower than this for want of room. */
+const NARROWEST = 8;
+
+/** Lines of text, one per row below a line of titles; as wide as the terminal at most. What a cell holds cannot do harm. */
+export function renderTable<Row>(columns: Column<Row>[], rows: Row[], style: TableStyle): string {
+  const cells = rows.map((row) => columns.map(({ value }) => harmless(String(value(row) ?? "-"))));
+  const widths = fit(
+    columns.map(({ title, whole }, at) => ({
+      width: Math.max(stringWidth(title), ...cells.map((row) => stringWidth(row[at]!))),
+      whole: whole ?? false,
+    })),
+    style.columns,
+  );
+  const line = (texts: string[]) =>
+    texts
+      .map((text, at) => pad(text, widths[at]!))
+      .join(GAP)
+      .trimEnd();
+  const titles = line(columns.map(({ title }) => title));
+  return [style.bold ? `\x1b[1m${titles}\x1b[0m` : titles, ...cells.map(line)].map((text) => `${text}\n`).join("");
+}
+
+/** Lines of "name  value", for one thing and what is known of it. Nothing is cut. */
+export function renderFields(fields: [string, unknown][]): string {
+  const width = Math.max(0, ...fields.map(([name]) => name.length));
+  return fields.map(([name, value]) => `${name.padEnd(width)}  ${harmless(String(value ?? "-"))}\n`).join("");
+}
+
+/** Takes from the widest columns that may be cut, one cell at a time, until all fit. */
+function fit(columns: { width: number; whole: boolean }[], room: number): number[] {
+  const widths = columns.map(({ width }) => width);
+  if (room === Number.POSITIVE_INFINITY) return widths;
+  const total = () => widths.reduce((sum, width) => sum + width, 0) + GAP.length * (widths.length - 1);
+  for (let excess = total() - room; excess > 0; excess--) {
+    let widest = -1;
+    for (const [at, { whole }] of columns.entries()) {
+      if (!whole && widths[at]! > NARROWEST && (widest < 0 || widths[at]! > widths[widest]!)) widest = at;
+    }
+    if (widest < 0) break;
+    widths[widest]!--;
+  }
+  return widths;
+}
+
+function pad(text: string, width: number): string {
+  const short = cut(text, width);
+  return short + " ".repeat(Math.max(0, width - stringWidth(short)));
+}
+
+const graphemes = new Intl.Segmenter(undefined, { granularity: "grapheme" });
+
+/** The beginning of a text that is `width` cells wide at most, with "…" where something is left out. */
+function cut(text: string, width: number): string {
+  if (stringWidth(text) <= width) return text;
+  let short = "";
+  let used = 1;
+  for (const { segment } of graphemes.segment(text)) {
+    used += stringWidth(segment);
+    if (used > width) break;
+    short += segment;
+  }
+  return `${short}…`;
+}

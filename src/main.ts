@@ -1,0 +1,4 @@
+import { commands } from "./cli/commands.ts";
+import { runProgram } from "./cli/run.ts";
+
+runProgram(commands);

@@ -1,0 +1,36 @@
+import { Buffer } from "node:buffer";
+import type { FileHandle } from "node:fs/promises";
+
+const CHUNK = 256 * 1024;
+
+/**
+ * Streams bytes `start` to `end` (included) of an open file, as fast as they are taken, and closes it at the end, on an
+ * error, and when the reader goes away.
+ */
+export function readRange(file: FileHandle, start: number, end: number): ReadableStream<Uint8Array> {
+  let at = start;
+  return new ReadableStream<Uint8Array>(
+    {
+      async pull(controller) {
+        try {
+          const chunk = Buffer.allocUnsafe(Math.min(CHUNK, end - at + 1));
+          const { bytesRead } = await file.read(chunk, 0, chunk.length, at);
+          if (bytesRead === 0) throw new Error("the file is shorter than it was when it was opened");
+          at += bytesRead;
+          controller.enqueue(chunk.subarray(0, bytesRead));
+          if (at <= end) return;
+          controller.close();
+          await file.close();
+        } catch (error) {
+          controller.error(error);
+          await file.close().catch(() => {});
+        }
+      },
+      async cancel() {
+        await file.close();
+      },
+    },
+    // Nothing is read before somebody asks for it.
+    { highWaterMark: 0 },
+  );
+}

@@ -1,0 +1,73 @@
+import type { JobState } from "../domain.ts";
+import { errorLine, RelayError } from "../errors.ts";
+import type { Page, Store } from "../store/store.ts";
+import { attemptJson, type DeliveryJson, deliveryJson } from "./json.ts";
+import { collectIds, type Done, walk } from "./pages.ts";
+
+export type DeliveryWish = Page & { endpoint?: string; state?: JobState; eventId?: string; videoId?: string };
+
+/** Which deliveries are meant, when it is not one. */
+export type DeliveryFilter = Pick<DeliveryWish, "endpoint" | "state" | "eventId" | "videoId" | "since" | "until">;
+
+export async function* listDeliveries(store: Store, wish: DeliveryWish): AsyncGenerator<DeliveryJson> {
+  for await (const delivery of walk((page) => store.deliveries({ ...wish, ...page }), idOf, wish)) {
+    yield deliveryJson(delivery);
+  }
+}
+
+/** One delivery with its attempts, the first one first. */
+export async function showDelivery(store: Store, id: string) {
+  const delivery = await store.delivery(id);
+  const { videoId, replay, attemptLog } = delivery;
+  return { ...deliveryJson(delivery), videoId, replay, attemptLog: attemptLog.map(attemptJson) };
+}
+
+/** The same delivery again, at once, with all of its attempts. */
+export async function retryDelivery(store: Store, id: string, now: number): Promise<DeliveryJson> {
+  await store.retryDelivery(id, now);
+  return deliveryJson(await store.delivery(id));
+}
+
+export async function cancelDelivery(store: Store, id: string, now: number): Promise<DeliveryJson> {
+  await store.cancelDelivery(id, now);
+  return deliveryJson(await store.delivery(id));
+}
+
+/** Retries all that are meant (the dead ones, unless told), oldest first; what cannot be retried is told and passed over. */
+export function retryDeliveries(store: Store, filter: DeliveryFilter, now: () => number): AsyncGenerator<Done> {
+  return doToAll(store, [filter.state ?? "dead"], filter, (id) => store.retryDelivery(id, now()));
+}
+
+/** Cancels all that are meant (the waiting and pending ones, unless told), oldest first. */
+export function cancelDeliveries(store: Store, filter: DeliveryFilter, now: () => number): AsyncGenerator<Done> {
+  const states: JobState[] = filter.state === undefined ? ["waiting", "pending"] : [filter.state];
+  return doToAll(store, states, filter, (id) => store.cancelDelivery(id, now()));
+}
+
+async function* doToAll(
+  store: Store,
+  states: JobState[],
+  filter: DeliveryFilter,
+  act: (id: string) => Promise<void>,
+): AsyncGenerator<Done> {
+  if (filter.endpoint === undefined && filter.eventId === undefined && filter.videoId === undefined) {
+    throw new RelayError("usage", "name a delivery, or an endpoint, an event or a video whose deliveries are meant");
+  }
+  const ids: string[] = [];
+  for (const state of states) {
+    const list = (page: Page) => store.deliveries({ ...page, ...filter, state });
+    ids.push(...(await collectIds(list, idOf, filter)));
+  }
+  for (const id of ids) {
+    try {
+      await act(id);
+      yield { id, error: null };
+    } catch (error) {
+      yield { id, error: errorLine(error) };
+    }
+  }
+}
+
+function idOf({ id }: { id: string }): string {
+  return id;
+}

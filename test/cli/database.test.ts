@@ -1,0 +1,253 @@
+import assert from "node:assert/strict";
+import { readdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { test } from "node:test";
+import stringWidth from "string-width";
+import { signKey } from "../../src/media-links.ts";
+import { endpoint } from "../support/config.ts";
+import { openSeeded, ready, type Seeded } from "../support/seeded.ts";
+import { callCli, callJson, runCli } from "../support/spawn.ts";
+
+/** A command line against this database. */
+function on({ configPath }: Pick<Seeded, "configPath">) {
+  const config = ["--config", configPath];
+  return {
+    run: (line: string, options?: Parameters<typeof callCli>[1]) => callCli([...line.split(" "), ...config], options),
+    json: (line: string, options?: Parameters<typeof callCli>[1]) => callJson([...line.split(" "), ...config], options),
+  };
+}
+
+test("events list: newest first, as a table or as JSON lines, filtered and limited", async (t) => {
+  const seeded = await openSeeded(t);
+  const { run, json } = on(seeded);
+  const first = await seeded.take(ready("v1", { videoContext: "page 1" }));
+  await seeded.take({ type: "draft.new", wochitVideoId: "v2" });
+  const third = await seeded.take({ type: "draft.exit", wochitVideoId: "v2" });
+
+  const rows = await json("events list");
+  assert.deepEqual(
+    rows.map(({ id, type, videoId }) => [id, type, videoId]),
+    [
+      [third, "draft.exit", "v2"],
+      [rows[1].id, "draft.new", "v2"],
+      [first, "video.ready", "v1"],
+    ],
+  );
+  assert.match(rows[0].receivedAt, /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/);
+  const ids = async (line: string) => (await json(line)).map(({ id }) => id);
+  assert.deepEqual(await ids("events list --limit 1"), [third]);
+  assert.deepEqual(await ids(`events list --limit 1 --before ${rows[1].id}`), [first]);
+  assert.deepEqual(await ids("events list --type video.ready"), [first]);
+  assert.deepEqual(await ids("events list --video v1"), [first]);
+  assert.deepEqual((await callJson(["events", "list", "--context", "page 1", "-c", seeded.configPath])).length, 1);
+  assert.deepEqual(await ids("events list --since 1h --until 1m"), []);
+  assert.equal((await ids("events list --since 1h")).length, 3);
+
+  const { stdout } = await run("events list");
+  const [titles, ...lines] = stdout.trimEnd().split("\n");
+  assert.match(titles!, /^ID +RECEIVED +TYPE +VIDEO +SEQ +CONTEXT +DUP +STATUS$/);
+  assert.equal(lines.length, 3);
+  assert.match(lines[2]!, new RegExp(`^${first} .* video\\.ready +v1 +1 +page 1 +0 +waiting$`));
+});
+
+test("a table on a terminal is no wider than it, and hostile text in it is shown, not obeyed", async (t) => {
+  const seeded = await openSeeded(t);
+  await seeded.take(ready("v1", { videoContext: "\x1b]0;owned\x07\x9b2J\u202e", title: "t".repeat(300) }));
+  for (const line of ["events list", "videos list", "videos show v1", "deliveries list"]) {
+    const { stdout, code } = await on(seeded).run(line, { width: 100, env: { NO_COLOR: "1" } });
+    assert.equal(code, 0);
+    assert.doesNotMatch(stdout, /[\x00-\x09\x0b-\x1f\x7f-\x9f\u202e]/, line);
+    if (line.endsWith("list")) for (const row of stdout.split("\n")) assert.ok(stringWidth(row) <= 100, row);
+  }
+  const piped = await on(seeded).run("videos list");
+  assert.match(piped.stdout, /t{300}/);
+});
+
+test("events show: fields, media, deliveries; --body gives the very bytes", async (t) => {
+  const seeded = await openSeeded(t);
+  const { run, json } = on(seeded);
+  const event = { wochitVideoId: "v1", videoUrl: "https://cdn.example.com/v.mp4?Signature=hush", big: "é\u0000" };
+  const id = await seeded.take(event);
+  const [shown] = await json(`events show ${id}`);
+  assert.deepEqual(
+    [shown.dialect, shown.media.length, shown.deliveries.length, shown.media[0].sourceUrl],
+    ["legacy", 1, 2, "https://cdn.example.com/v.mp4"],
+  );
+  const human = await run(`events show ${id}`);
+  assert.match(human.stdout, /^sequence +1$/m);
+  assert.doesNotMatch(human.stdout, /hush/);
+  const { bytes } = await run(`events show ${id} --body`);
+  assert.deepEqual(bytes, Buffer.from(JSON.stringify(event)));
+
+  const missing = await run("events show evt_00000000000");
+  assert.deepEqual([missing.code, missing.stdout], [1, ""]);
+  assert.match(missing.stderr, /^wochit-relay: no event "evt_00000000000"\n$/);
+});
+
+test("events replay: one, a range, only the dead; what was asked for is judged before anything is opened", async (t) => {
+  const seeded = await openSeeded(t);
+  const { run, json } = on(seeded);
+  const id = await seeded.take(ready("v1"));
+  await seeded.take(ready("v2"));
+  assert.match((await run(`events replay ${id} --endpoint app`)).stdout, /^1 replayed\n$/);
+  assert.equal((await json("events replay --since 1h")).length, 4);
+  assert.equal((await json("events replay --since 1h --only-dead")).length, 0);
+  assert.equal((await run("events replay")).code, 2);
+  assert.equal((await run(`events replay ${id} --since 1h`)).code, 2);
+  const { code, stderr } = await run(`events replay ${id} --endpoint nobody`);
+  assert.equal(code, 1);
+  assert.match(stderr, /no endpoint "nobody"/);
+});
+
+test("deliveries: listed by state, shown with attempts, retried, canceled", async (t) => {
+  const seeded = await openSeeded(t);
+  const { run, json } = on(seeded);
+  await seeded.take(ready("v1"));
+  await seeded.take(ready("v2"));
+  await seeded.deliver("app", "dead");
+  const dead = await json("deliveries list --state dead");
+  assert.deepEqual(
+    dead.map(({ endpoint, attempts, lastError }) => [endpoint, attempts, lastError]),
+    Array(2).fill(["app", 1, "answered 500"]),
+  );
+  const shown = await run(`deliveries show ${dead[0].id}`);
+  assert.match(shown.stdout, /^state +dead$/m);
+  assert.match(shown.stdout, /^ATTEMPTED .*\n.* 12 +500 +answered 500 +\\u\{1b\}\[31mno$/m);
+
+  assert.match((await run(`deliveries retry ${dead[0].id}`)).stdout, /^dlv_\w+ retried\n$/);
+  assert.match((await run("deliveries retry --endpoint app --state dead")).stdout, /^1 retried\n$/);
+  assert.equal((await json("deliveries list --state dead")).length, 0);
+  assert.match((await run("deliveries cancel --endpoint archive")).stdout, /^2 canceled\n$/);
+  const again = await run(`deliveries cancel ${(await json("deliveries list --endpoint archive"))[0].id}`);
+  assert.equal(again.code, 1);
+  assert.match(again.stderr, /canceled already/);
+  assert.equal((await run("deliveries retry")).code, 2);
+});
+
+test("endpoints: listed with what waits, paused and resumed, also when the service's secrets are not at hand", async (t) => {
+  const seeded = await openSeeded(t);
+  // The secrets are in the service's environment, not in that of whoever operates it.
+  const config = join(seeded.dir, "operator.json");
+  const secret = { env: "ONLY_IN_THE_SERVICE" };
+  const endpoints = [endpoint("app", { secret, url: "https://u:p@app.example.com/x?token=hush" })];
+  writeFileSync(config, JSON.stringify({ dataDir: seeded.config.dataDir, receive: { token: secret }, endpoints }));
+  const { run, json } = on({ configPath: config });
+  assert.equal((await run("serve")).code, 2);
+  await seeded.take(ready("v1"));
+  const [app, archive] = await json("endpoints list");
+  assert.deepEqual([app.id, app.url, app.state, app.pending], ["app", "https://app.example.com/x", "active", 1]);
+  assert.deepEqual([archive.id, archive.state], ["archive", "removed"]);
+  assert.equal((await run("endpoints pause app --reason maintenance")).stdout, "app is paused: maintenance\n");
+  assert.equal(await seeded.deliver("app", "delivered"), 0);
+  assert.equal((await run("endpoints resume app")).stdout, "app is active\n");
+  assert.equal(await seeded.deliver("app", "delivered"), 1);
+  assert.match((await run("endpoints pause ap")).stderr, /no endpoint "ap": did you mean "app"\?/);
+});
+
+test("videos and contexts: found both ways, and imported from JSON lines, JSON and CSV", async (t) => {
+  const seeded = await openSeeded(t);
+  const { run, json } = on(seeded);
+  await seeded.take(ready("v1", { videoContext: "old" }));
+  await seeded.take(ready("v1", { videoContext: "new", title: "Title" }));
+  const [video] = await json("videos show v1");
+  assert.deepEqual([video.context, video.state, video.title], ["new", "ready", "Title"]);
+  assert.deepEqual(
+    video.contextHistory.map(({ context }: { context: string }) => context),
+    ["old", "new"],
+  );
+  assert.deepEqual((await json("contexts show old"))[0]?.videoId, "v1");
+  assert.equal((await run("contexts show never")).code, 1);
+  assert.equal((await json("videos list --state ready")).length, 1);
+  assert.equal((await json("videos list --state deleted")).length, 0);
+
+  const lines = `{"videoId":"v1","context":"old"}\n\n{"wochitVideoId":"v7","videoContext":"{\\"page\\": 1}"}\n`;
+  assert.equal((await run("contexts import", { input: lines })).stdout, "2 imported, 0 known already\n");
+  assert.equal((await json("videos show v7"))[0]?.context, '{"page": 1}');
+  const csv = 'context,videoId\r\n"a ""quoted"", one",v8\r\nplain,v9\r\n';
+  assert.match((await run("contexts import -", { input: csv })).stdout, /^2 imported/);
+  assert.equal((await json("videos show v8"))[0]?.context, 'a "quoted", one');
+  const file = join(seeded.dir, "list.json");
+  writeFileSync(file, JSON.stringify([{ videoId: "v9", context: "plain" }]));
+  assert.deepEqual(await json(`contexts import ${file}`), [{ rows: 1, imported: 0 }]);
+  for (const [input, expected] of [
+    ['{"videoId":"v1"}', /line 1 has no context/],
+    ['{"videoId":"","context":"x"}', /line 1 has no usable videoId/],
+    ['{"videoId":"v1","context":"x"}\n{', /line 2 is not JSON/],
+    ['videoId,context\nv1,"x', /is neither JSON nor CSV/],
+    [Buffer.from([0xff]), /not UTF-8/],
+  ] as const) {
+    const { code, stderr } = await run("contexts import", { input });
+    assert.equal(code, 2);
+    assert.match(stderr, expected);
+  }
+});
+
+test("media: listed with their durable address, failed ones downloaded again", async (t) => {
+  const seeded = await openSeeded(t, { mirror: { enabled: true } });
+  const { run, json } = on(seeded);
+  await seeded.take(ready("v1", { videoUrl: "https://cdn.example.com/v.mp4?sig=hush" }));
+  await seeded.download("mirrored");
+  await seeded.take(ready("v2", { videoUrl: "https://cdn.example.com/w.mp4?sig=hush" }));
+  await seeded.download("failed");
+  const [failed, mirrored] = await json("media list");
+  assert.deepEqual([failed.state, failed.url, failed.lastError], ["failed", null, "answered 403"]);
+  const sig = signKey(await seeded.store.mediaSecret(), "v1/video.bin");
+  assert.equal(mirrored.url, `https://relay.example.com/media/v1/video.bin?sig=${sig}`);
+  assert.doesNotMatch((await run("media list")).stdout, /hush/);
+  assert.deepEqual((await json("media list --state failed")).length, 1);
+  assert.match((await run(`media retry ${mirrored.id}`)).stderr, /is mirrored/);
+  assert.equal((await run(`media retry ${failed.id}`)).stdout, `${failed.id} queued for download\n`);
+  await seeded.download("expired");
+  assert.equal((await run("media retry --state expired --video v2")).stdout, "1 queued for download\n");
+  assert.equal((await run("media retry")).code, 2);
+});
+
+test("quarantine: listed, shown harmlessly or byte for byte, and taken in after all", async (t) => {
+  const seeded = await openSeeded(t);
+  const { run, json } = on(seeded);
+  const keep = (body: string | Buffer, reason: "source" | "invalid_json") =>
+    seeded.store.quarantine({ receivedAt: 1, sourceAddress: "203.0.113.9", reason, body: Buffer.from(body) });
+  const fine = await keep(JSON.stringify(ready("v1")), "source");
+  const odd = await keep(Buffer.from([0x1b, 0x5b, 0x32, 0x4a, 0xff]), "invalid_json");
+  assert.deepEqual((await json("quarantine list")).map(({ reason }) => reason).sort(), ["invalid_json", "source"]);
+  assert.equal((await json("quarantine list --reason source"))[0]?.id, fine.id);
+  assert.match((await run(`quarantine show ${odd.id}`)).stdout, /not UTF-8; base64\) G1syS/);
+  assert.deepEqual((await run(`quarantine show ${odd.id} --body`)).bytes, Buffer.from([0x1b, 0x5b, 0x32, 0x4a, 0xff]));
+  assert.match((await run(`quarantine reprocess ${odd.id}`)).stderr, /^wochit-relay: the body is not valid UTF-8\n$/);
+  assert.match((await run("quarantine reprocess --reason source")).stdout, /^1 taken in\n$/);
+  assert.equal((await json("quarantine list")).length, 1);
+  assert.equal((await json("events list --video v1")).length, 1);
+  assert.equal((await run("quarantine reprocess")).code, 2);
+});
+
+test("status tells in numbers what there is and what waits", async (t) => {
+  const seeded = await openSeeded(t);
+  await seeded.take(ready("v1"));
+  await seeded.deliver("app", "dead");
+  const [status] = await on(seeded).json("status");
+  assert.deepEqual([status.events, status.videos, status.deliveries.dead, status.deliveries.pending], [1, 1, 1, 1]);
+  const { stdout } = await on(seeded).run("status");
+  assert.match(stdout, /^deliveries +1 pending, 1 dead$/m);
+  assert.match(stdout, /^archive +active +0 +1 +0 /m);
+});
+
+test("a command makes no database, and says where it looked for one", async (t) => {
+  const seeded = await openSeeded(t);
+  const config = join(seeded.dir, "empty.json");
+  writeFileSync(config, JSON.stringify({ dataDir: "nowhere" }));
+  const { code, stdout, stderr } = await on({ configPath: config }).run("events list");
+  assert.deepEqual([code, stdout], [1, ""]);
+  assert.match(stderr, /^wochit-relay: no database in .*nowhere: has the relay run with this config\?\n$/);
+  assert.ok(!readdirSync(seeded.dir).includes("nowhere"));
+});
+
+test("another process does its work beside an open relay, which then sees it", async (t) => {
+  const seeded = await openSeeded(t);
+  await seeded.take(ready("v1"));
+  await seeded.deliver("app", "dead");
+  const before = await seeded.store.changeMark();
+  const args = ["deliveries", "retry", "--endpoint", "app", "--config", seeded.configPath];
+  assert.deepEqual(await runCli(args), { code: 0, signal: null, stdout: "1 retried\n", stderr: "" });
+  assert.notEqual(await seeded.store.changeMark(), before);
+  assert.equal(await seeded.deliver("app", "delivered"), 1);
+});

@@ -1,0 +1,51 @@
+import assert from "node:assert/strict";
+import { readdirSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { test } from "node:test";
+import { request } from "undici";
+import { runDemo } from "../../src/cli/demo.ts";
+import { realPorts } from "../support/real-ports.ts";
+import { waitFor } from "../support/wait.ts";
+
+test("the demo shows the whole loop, and then goes on until it is stopped, and leaves nothing behind", async () => {
+  const lines: string[] = [];
+  const complaints: string[] = [];
+  const stop = Promise.withResolvers<void>();
+  const running = runDemo({
+    ports: realPorts("demo"),
+    log: null,
+    say: (line = "") => void lines.push(line),
+    complain: (line) => void complaints.push(line),
+    stay: true,
+    stopped: stop.promise,
+  });
+  const shown = () => lines.join("\n");
+  await waitFor(() => shown().includes("until Ctrl-C") || complaints.length > 0, 20_000);
+  assert.deepEqual(complaints, []);
+  for (const [at, type] of [
+    "draft.new",
+    "draft.update",
+    "video.ready",
+    "(no type)",
+    "video.delete",
+    "draft.delete",
+  ].entries()) {
+    assert.ok(shown().includes(`\n${at + 1}. ${type}: `), type);
+  }
+  assert.equal(shown().match(/✓ committed to disk as evt_\S+ in \d+ ms/g)?.length, 6);
+  assert.equal(shown().match(/✓ delivered, signature valid/g)?.length, 6);
+  assert.equal(shown().match(/✓ (video|thumbnail) mirrored: [\d,]+ bytes, sha256 [0-9a-f]{16}…/g)?.length, 4);
+  assert.match(shown(), /✓ video mirrored: 2,400,000 bytes, .*, after [2-9] tries/);
+
+  const [, example, url] = /curl -d '(.*)' (\S+)/.exec(shown())!;
+  const answer = await request(url!, { method: "POST", body: example });
+  assert.equal(answer.statusCode, 200);
+  await answer.body.dump();
+  await waitFor(() => shown().includes("your app got video.ready of my-first: signature valid"));
+
+  const folder = /\/wochit-relay-demo-\w+/.exec(shown())![0].slice(1);
+  assert.ok(readdirSync(tmpdir()).includes(folder));
+  stop.resolve();
+  assert.equal(await running, true);
+  assert.ok(!readdirSync(tmpdir()).includes(folder));
+});

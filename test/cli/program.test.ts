@@ -1,0 +1,133 @@
+import assert from "node:assert/strict";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, test } from "node:test";
+import { callCli, runCli, spawnCli } from "../support/spawn.ts";
+
+const folder = mkdtempSync(join(tmpdir(), "wochit-relay-cli-"));
+after(() => rmSync(folder, { recursive: true, force: true }));
+
+const COMMANDS =
+  "serve check demo simulate status events deliveries endpoints videos contexts media quarantine secret verify-signature schema";
+
+test("--version prints the version and nothing else", async () => {
+  const { code, stdout, stderr } = await runCli(["--version"]);
+  assert.deepEqual([code, stderr], [0, ""]);
+  assert.match(stdout, /^\d+\.\d+\.\d+\n$/);
+});
+
+test("--help lists every command; each group and command has its own", async () => {
+  const [all, group, command, word] = await Promise.all([
+    runCli(["--help"]),
+    runCli(["events", "--help"]),
+    runCli(["events", "replay", "--help"]),
+    runCli(["help", "events", "replay"]),
+  ]);
+  for (const name of COMMANDS.split(" ")) assert.match(all.stdout, new RegExp(`^ {2}${name}\\b`, "m"));
+  assert.match(group.stdout, /events list .*\n.*events show ID .*\n.*events replay \[ID\] /);
+  assert.match(command.stdout, /^Usage: wochit-relay events replay \[ID\] \[options\]$/m);
+  assert.match(command.stdout, /--only-dead/);
+  assert.equal(word.stdout, command.stdout);
+  for (const { code, stderr } of [all, group, command, word]) assert.deepEqual([code, stderr], [0, ""]);
+});
+
+test("wrong usage is one line that names the nearest valid word, exit code 2", async () => {
+  const cases: [string[], RegExp][] = [
+    [["evnts"], /unknown command "evnts": did you mean "events"\?/],
+    [["constructor"], /unknown command "constructor": the known ones are serve, /],
+    [["events"], /events what\? list, show, replay/],
+    [["events", "lst"], /unknown command "events lst": did you mean "list"\?/],
+    [["check", "--confg", "x"], /unknown option --confg: did you mean --config\?/],
+    [["check", "--config"], /--config needs a value/],
+    [["check", "--config", "--json"], /--config needs a value/],
+    [["check", "--json=yes"], /--json takes no value/],
+    [["check", "more"], /unexpected argument "more"/],
+    [["events", "show"], /ID is missing/],
+    [["events", "list", "--limit", "many"], /--limit must be a whole number from 1 on, not "many"/],
+    [["events", "list", "--since", "yesterday"], /"yesterday" is no time/],
+    [["deliveries", "list", "--state", "lost"], /--state must be one of waiting, pending/],
+  ];
+  const results = await Promise.all(cases.map(([args]) => callCli(args)));
+  for (const [at, { code, stdout, stderr }] of results.entries()) {
+    const [args, expected] = cases[at]!;
+    assert.equal(code, 2, args.join(" "));
+    assert.equal(stdout, "");
+    assert.match(stderr, /^wochit-relay: [^\n]*\n$/);
+    assert.match(stderr, expected);
+  }
+});
+
+test("without a command it serves, and options alone are options of serve", async () => {
+  const { code, stderr } = await runCli(["--config", join(folder, "nope.json")]);
+  assert.equal(code, 2);
+  assert.match(stderr, /^wochit-relay: .*nope\.json: cannot be read: no such file\n$/);
+});
+
+test("a reader that goes away early is no error", async () => {
+  const child = spawnCli(["schema"]);
+  let complaints = "";
+  child.stderr?.on("data", (chunk) => {
+    complaints += chunk;
+  });
+  child.stdout?.destroy();
+  const [code] = await new Promise<[number | null]>((resolve) => child.once("close", (status) => resolve([status])));
+  assert.deepEqual([code, complaints], [0, ""]);
+});
+
+test("check prints every problem with its place and exits with 2, and opens nothing", async () => {
+  const config = join(folder, "wrong.json");
+  writeFileSync(
+    config,
+    JSON.stringify({ recieve: {}, endpoints: [{ id: "a", url: "http://a", secret: { env: "NO" } }] }),
+  );
+  const { code, stdout, stderr } = await callCli(["check", "--config", config]);
+  assert.equal(code, 2);
+  assert.deepEqual(stdout.trimEnd().split("\n"), [
+    'recieve: unknown key "recieve": did you mean "receive"?',
+    "endpoints[0].secret: the environment variable NO is not set",
+  ]);
+  assert.match(stderr, /^wochit-relay: .*wrong\.json: 2 problems\n$/);
+  const json = await callCli(["check", "--json", "--config", config]);
+  assert.equal(json.code, 2);
+  assert.equal(JSON.parse(json.stdout).problems.length, 2);
+});
+
+test("check finds the config by $WOCHIT_RELAY_CONFIG and in the current folder, and prints its warnings", async () => {
+  const cwd = mkdtempSync(join(folder, "cwd-"));
+  writeFileSync(join(cwd, "config.json"), JSON.stringify({ backup: { every: "1h" } }));
+  writeFileSync(join(cwd, "other.json"), JSON.stringify({ log: { level: "loud" } }));
+  const [found, named] = await Promise.all([
+    callCli(["check"], { cwd }),
+    callCli(["check"], { cwd, env: { WOCHIT_RELAY_CONFIG: "other.json" } }),
+  ]);
+  assert.equal(found.code, 0);
+  assert.match(found.stdout, /^warning: backup: has no effect/m);
+  assert.match(found.stdout, /config\.json: valid\n$/);
+  assert.equal(named.code, 2);
+});
+
+test("serve with a wrong config says every problem, one line each, and exits with 2", async () => {
+  const config = join(folder, "wrong-serve.json");
+  writeFileSync(config, JSON.stringify({ recieve: {}, log: { level: "loud" } }));
+  const { code, stdout, stderr } = await callCli(["serve", "--config", config]);
+  assert.deepEqual([code, stdout], [2, ""]);
+  assert.equal(stderr.trimEnd().split("\n").length, 2);
+});
+
+test("schema prints a JSON Schema that knows every option, its default, and no other", async () => {
+  const { code, stdout } = await callCli(["schema"]);
+  assert.equal(code, 0);
+  const schema = JSON.parse(stdout);
+  assert.match(schema.$schema, /json-schema\.org/);
+  assert.equal(schema.additionalProperties, false);
+  assert.equal(schema.properties.receive.properties.dedupeWindow.default, "10m");
+  assert.equal(schema.properties.endpoints.items.properties.retry.default.length, 12);
+  assert.deepEqual(schema.properties.endpoints.items.required, ["id", "url", "secret"]);
+});
+
+test("secret generate prints a new secret each time, as the libraries take it", async () => {
+  const [one, two] = await Promise.all([callCli(["secret", "generate"]), callCli(["secret", "generate"])]);
+  assert.match(one.stdout, /^whsec_[A-Za-z0-9+/]{43}=\n$/);
+  assert.notEqual(one.stdout, two.stdout);
+});

@@ -1,0 +1,73 @@
+import assert from "node:assert/strict";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, test } from "node:test";
+import { Webhook } from "standardwebhooks";
+import { callCli } from "../support/spawn.ts";
+
+const SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSwMfKQ9r8GKYo=";
+const OTHER = "whsec_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
+const BODY = '{"type":"video.ready","title":"Grüße"}';
+const folder = mkdtempSync(join(tmpdir(), "wochit-relay-verify-"));
+after(() => rmSync(folder, { recursive: true, force: true }));
+
+/** A message as the reference library signs it, now or some seconds ago. */
+function signed(ago = 0) {
+  const at = new Date(Date.now() - ago * 1000);
+  const timestamp = String(Math.floor(at.getTime() / 1000));
+  return { id: "evt_1", timestamp, signature: new Webhook(SECRET).sign("evt_1", at, BODY) };
+}
+
+function asOptions({ id, timestamp, signature }: ReturnType<typeof signed>) {
+  return ["--id", id, "--timestamp", timestamp, "--signature", signature];
+}
+
+test("a message of the reference library is valid, whichever way it is given", async () => {
+  const message = signed();
+  const bodyFile = join(folder, "body.json");
+  const secretFile = join(folder, "secret");
+  writeFileSync(bodyFile, BODY);
+  writeFileSync(secretFile, `${SECRET}\n`);
+  const headers = ["id", "timestamp", "signature"].flatMap((name) => [
+    "-H",
+    `Webhook-${name}: ${message[name as keyof typeof message]}`,
+  ]);
+  const results = await Promise.all([
+    callCli(["verify-signature", "--secret", SECRET, ...asOptions(message)], { input: BODY }),
+    callCli(["verify-signature", "--secret-file", secretFile, "--body", bodyFile, ...headers]),
+    callCli(["verify-signature", ...headers], { input: BODY, env: { WOCHIT_RELAY_SECRET: SECRET } }),
+    callCli(["verify-signature", "--secret", OTHER, "--secret", SECRET, ...headers], { input: BODY }),
+  ]);
+  for (const { code, stdout, stderr } of results) assert.deepEqual([code, stdout, stderr], [0, "valid\n", ""]);
+});
+
+test("what is not valid exits with 1 and says why", async () => {
+  const message = signed();
+  const env = { WOCHIT_RELAY_SECRET: SECRET };
+  const [changed, other, old, tolerated, missing] = await Promise.all([
+    callCli(["verify-signature", ...asOptions(message)], { env, input: `${BODY} ` }),
+    callCli(["verify-signature", ...asOptions(message)], { env: { WOCHIT_RELAY_SECRET: OTHER }, input: BODY }),
+    callCli(["verify-signature", ...asOptions(signed(3600))], { env, input: BODY }),
+    callCli(["verify-signature", "--tolerance", "2h", ...asOptions(signed(3600))], { env, input: BODY }),
+    callCli(["verify-signature", "--id", "evt_1"], { env, input: BODY }),
+  ]);
+  for (const { code, stdout, stderr } of [changed, other, old, missing]) {
+    assert.deepEqual([code, stdout], [1, ""]);
+    assert.match(stderr, /^wochit-relay: not valid: [^\n]+\n$/);
+  }
+  assert.match(old.stderr, /old/);
+  assert.match(missing.stderr, /webhook-timestamp/);
+  assert.equal(tolerated.code, 0);
+});
+
+test("without a secret, or with one that is none, nothing is judged and nothing shown", async () => {
+  const [none, wrong] = await Promise.all([
+    callCli(["verify-signature", ...asOptions(signed())], { input: BODY }),
+    callCli(["verify-signature", ...asOptions(signed())], { input: BODY, env: { WOCHIT_RELAY_SECRET: "hunter2" } }),
+  ]);
+  assert.equal(none.code, 2);
+  assert.match(none.stderr, /WOCHIT_RELAY_SECRET/);
+  assert.equal(wrong.code, 2);
+  assert.doesNotMatch(wrong.stderr, /hunter2/);
+});

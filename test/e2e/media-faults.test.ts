@@ -1,0 +1,78 @@
+import assert from "node:assert/strict";
+import { createHash } from "node:crypto";
+import { readdir } from "node:fs/promises";
+import { join } from "node:path";
+import { test } from "node:test";
+import { request } from "undici";
+import { faultsByName } from "../../src/simulator/faults.ts";
+import { endpointTo } from "../support/relay-in-folder.ts";
+import { withStage } from "./stage.ts";
+
+const HEALING = ["404-then-there", "html-200", "cut", "empty", "wrong-length", "503"] as const;
+
+test("media that are not there yet, cut, empty, or an error page are fetched again until they are right", () =>
+  withStage({ mirror: { concurrency: 8 } }, async ({ provider, send, delivery, relay }) => {
+    await Promise.all(
+      [...HEALING, "redirect" as const].map(async (name) => {
+        const video = provider.addVideo(name, { bytes: 300_000 });
+        video.setFault(name === "redirect" ? faultsByName.redirect : { ...faultsByName[name], times: 1 });
+        const { id } = await send("video.ready", { videoId: name, videoUrl: video.link(), thumbnailUrl: "" });
+        const { json } = await delivery(id);
+        assert.equal(json.relay.media.video.status, "mirrored", name);
+        assert.equal(json.relay.media.video.sha256, video.sha256, name);
+        const copy = await request(json.videoUrl);
+        const bytes = Buffer.from(await copy.body.arrayBuffer());
+        assert.equal(createHash("sha256").update(bytes).digest("hex"), video.sha256, name);
+        assert.equal(video.counts.downloads, 1, name);
+        // The first hop, two more, and the file.
+        assert.equal(video.counts.requests, name === "redirect" ? 4 : 2, name);
+      }),
+    );
+    assert.deepEqual(await readdir(join(relay.config.dataDir, "spool")), [], "nothing half is left");
+    const secrets = relay.ports.log.facts.filter((one) => JSON.stringify(one).includes("X-Amz-Signature"));
+    assert.deepEqual(secrets, [], "no signed link is in the log");
+  }));
+
+test("a link that leads to a private address is not followed, and the event is delivered all the same", () =>
+  withStage(
+    {
+      mirror: { allowPrivateAddresses: ["127.0.0.1"] },
+      endpoints: (app) => [endpointTo(app, { maxWait: "1s" })],
+    },
+    async ({ provider, send, delivery, relay }) => {
+      const video = provider.addVideo("a");
+      video.setFault({ name: "redirect", hops: 1, to: "http://127.0.0.2/secret-place" });
+      const { id } = await send("video.ready", { videoId: "a", videoUrl: video.link(), thumbnailUrl: "" });
+      const { json } = await delivery(id);
+      assert.notEqual(json.relay.media.video.status, "mirrored");
+      assert.match(json.relay.media.video.error, /127\.0\.0\.2 is .*not allowed/);
+      assert.match(json.videoUrl, /X-Amz-Signature/, "the original link, for there is no better one");
+      const told = relay.ports.log.facts.map((one) => JSON.stringify(one)).join("\n");
+      assert.doesNotMatch(told, /X-Amz-Signature/);
+    },
+  ));
+
+test("a slow link holds its own event only", () =>
+  withStage({ mirror: { concurrency: 2 } }, async ({ provider, send, delivery, app }) => {
+    const slow = provider.addVideo("slow", { bytes: 60_000 });
+    slow.setFault({ name: "slow", bytesPerSecond: 40_000 });
+    const late = await send("video.ready", { videoId: "slow", videoUrl: slow.link(), thumbnailUrl: "" });
+    const quick = provider.addVideo("quick", { bytes: 60_000 });
+    const soon = await send("video.ready", { videoId: "quick", videoUrl: quick.link(), thumbnailUrl: "" });
+    await delivery(late.id);
+    const ids = app.requests.map(({ headers }) => headers["webhook-id"]);
+    assert.deepEqual(ids, [soon.id, late.id]);
+  }));
+
+test("a file larger than the limit is never stored, whatever its length says", () =>
+  withStage(
+    { mirror: { maxSize: "100KiB" }, endpoints: (app) => [endpointTo(app, { maxWait: "1s" })] },
+    async ({ provider, send, delivery }) => {
+      const video = provider.addVideo("big", { bytes: 300_000 });
+      const { id } = await send("video.ready", { videoId: "big", videoUrl: video.link(), thumbnailUrl: "" });
+      const { json } = await delivery(id);
+      assert.notEqual(json.relay.media.video.status, "mirrored");
+      assert.ok(video.counts.bytes <= 300_000);
+      assert.equal(json.videoUrl.split("?")[0], provider.url + video.path);
+    },
+  ));

@@ -1,0 +1,604 @@
+import assert from "node:assert/strict";
+import { createServer, type IncomingHttpHeaders, type IncomingMessage, type ServerResponse } from "node:http";
+import type { AddressInfo } from "node:net";
+import test from "node:test";
+import { Webhook } from "standardwebhooks";
+import { Webhook as SvixWebhook } from "svix";
+import { Agent, request } from "undici";
+import type { Endpoint } from "../../src/config.ts";
+import type { DeliveryJob, DeliveryOutcome, Job, Ports } from "../../src/domain.ts";
+import { createDeliveries } from "../../src/forward/deliver.ts";
+import { startWorker } from "../../src/jobs/worker.ts";
+import type { Outbound } from "../../src/platform/net.ts";
+import { decodeSecret } from "../../src/secrets.ts";
+import type { Store } from "../../src/store/store.ts";
+
+const SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+const OLD_SECRET = "whsec_AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
+const BODY =
+  '{"type":"video.ready","videoContext":"page-1","wochitVideoId":"v1","videoUrl":"https://cdn.example.com/v.mp4?sig=topsecret"}';
+const HOUR = 3_600_000;
+
+type Received = { url: string; method: string; headers: IncomingHttpHeaders; body: Buffer; at: number };
+type Answer = (request: IncomingMessage, response: ServerResponse) => void;
+type Line = { level: string; fact: string } & Record<string, unknown>;
+
+const ok: Answer = (_, response) => response.end("thanks");
+const status =
+  (code: number, headers: Record<string, string> = {}): Answer =>
+  (_, response) =>
+    response.writeHead(code, headers).end("no thanks");
+
+/** An endpoint that answers as told, the forwarder that posts to it, and all that can be seen from outside. */
+async function setUp(t: test.TestContext, answer: Answer, changes: Partial<Endpoint> = {}) {
+  const received: Received[] = [];
+  const server = createServer((incoming, response) => {
+    const chunks: Buffer[] = [];
+    incoming.on("data", (chunk) => chunks.push(chunk));
+    incoming.on("end", () => {
+      const { url = "", method = "", headers } = incoming;
+      received.push({ url, method, headers, body: Buffer.concat(chunks), at: performance.now() });
+      answer(incoming, response);
+    });
+  });
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const agent = new Agent({ connections: 64 });
+  t.after(async () => {
+    await agent.destroy();
+    server.closeAllConnections();
+    await new Promise((resolve) => server.close(resolve));
+  });
+  const { port } = server.address() as AddressInfo;
+
+  const outbound: Outbound = {
+    async request(url, options) {
+      assert.equal(url.username + url.password + url.hash, "", "credentials travel in a header");
+      const { statusCode, headers, body } = await request(url, { ...options, dispatcher: agent }).catch((error) => {
+        throw options.signal.aborted ? new Error("this port does not say why it was aborted") : error;
+      });
+      return { status: statusCode, headers, body };
+    },
+    close: () => agent.close(),
+  };
+  const lines: Line[] = [];
+  const write = (level: string) => (fact: string, fields?: Record<string, unknown>) => {
+    lines.push({ level, fact, ...fields });
+  };
+  const ports: Ports = {
+    clock: {
+      now: Date.now,
+      elapsed: () => performance.now(),
+      after(ms, run) {
+        const timer = setTimeout(run, ms);
+        return () => clearTimeout(timer);
+      },
+    },
+    random: { float: () => 0.5, bytes: (length) => new Uint8Array(length) },
+    log: { debug: write("debug"), info: write("info"), warn: write("warn"), error: write("error") },
+  };
+  const settled: { job: Job; outcome: DeliveryOutcome; now: number }[] = [];
+  const answers = { settled: true, paused: false };
+  const waiting: DeliveryJob[] = [];
+  const claims: unknown[] = [];
+  const store: Pick<Store, "claimDeliveries" | "settleDelivery" | "nextDue" | "renew"> = {
+    async claimDeliveries(wish) {
+      claims.push(wish);
+      return waiting.splice(0, wish.limit);
+    },
+    async settleDelivery(job, outcome, now) {
+      settled.push({ job, outcome, now });
+      return answers;
+    },
+    nextDue: async () => null,
+    renew: async () => true,
+  };
+  const endpoint: Endpoint = {
+    id: "cms",
+    url: `http://127.0.0.1:${port}/hooks/wochit?key=querysecret`,
+    keys: [decodeSecret(SECRET)],
+    events: ["*"],
+    body: "enriched",
+    send: "after-mirror",
+    maxWait: HOUR,
+    order: "video",
+    laneHold: 6 * HOUR,
+    headers: {},
+    timeout: 5_000,
+    concurrency: 8,
+    ratePerSecond: null,
+    retry: [5_000, 30_000],
+    allowPrivateAddresses: true,
+    ...changes,
+  };
+  const link = () => "https://relay.example.com/media/v1/video.mp4";
+  const queue = createDeliveries({ endpoint, store, outbound, ports, userAgent: "wochit-relay/1.2.3", link });
+  const abort = new AbortController();
+  const run = (job: DeliveryJob) => queue.run(job, { signal: abort.signal, yieldSlot() {} });
+  /** Runs one job and gives the one outcome that it settled with. */
+  async function settle(changes: Partial<DeliveryJob> = {}): Promise<DeliveryOutcome> {
+    const before = settled.length;
+    await run(makeJob(changes));
+    assert.equal(settled.length, before + 1, "a job settles once");
+    return settled.at(-1)!.outcome;
+  }
+  return {
+    received,
+    lines,
+    settled,
+    answers,
+    waiting,
+    claims,
+    store,
+    ports,
+    queue,
+    abort,
+    run,
+    settle,
+    port,
+    endpoint,
+  };
+}
+
+function makeJob(changes: Partial<DeliveryJob> = {}): DeliveryJob {
+  return {
+    id: "del_1",
+    queue: "deliver/cms",
+    attempts: 0,
+    claim: 1,
+    eventId: "evt_1",
+    videoId: "v1",
+    failingSince: null,
+    endpoint: "cms",
+    replay: false,
+    messageId: "evt_1",
+    event: {
+      id: "evt_1",
+      receivedAt: 1_700_000_000_000,
+      type: "video.ready",
+      dialect: "typed",
+      failure: false,
+      videoId: "v1",
+      context: "page-1",
+      contextFrom: "event",
+      sequence: 1,
+      sourceAddress: "127.0.0.1",
+      duplicates: 0,
+      status: "waiting",
+    },
+    body: Buffer.from(BODY),
+    media: [],
+    ...changes,
+  };
+}
+
+function assertRetry(outcome: DeliveryOutcome): asserts outcome is Extract<DeliveryOutcome, { is: "retry" }> {
+  assert.equal(outcome.is, "retry");
+}
+
+test("a delivery is one POST of the enriched body, and both libraries verify the bytes that arrived", async (t) => {
+  const { received, settle } = await setUp(t, ok);
+  const outcome = await settle({ attempts: 2, messageId: "evt_message" });
+  assert.equal(outcome.is, "delivered");
+  assert.equal(received.length, 1);
+  const { url, method, headers, body } = received[0]!;
+  assert.equal(`${method} ${url}`, "POST /hooks/wochit?key=querysecret");
+  assert.equal(headers["content-type"], "application/json");
+  assert.equal(headers["user-agent"], "wochit-relay/1.2.3");
+  assert.equal(headers["content-length"], String(body.length));
+  assert.equal(headers["webhook-id"], "evt_message");
+  assert.equal(headers["webhook-attempt"], "3");
+  assert.ok(Math.abs(Number(headers["webhook-timestamp"]) - Date.now() / 1000) < 5);
+  assert.equal(headers.authorization, undefined);
+  assert.equal(JSON.parse(body.toString("utf8")).relay.eventId, "evt_1");
+  for (const Library of [Webhook, SvixWebhook]) {
+    new Library(SECRET).verify(body.toString("utf8"), headers as Record<string, string>);
+    assert.throws(() => new Library(OLD_SECRET).verify(body.toString("utf8"), headers as Record<string, string>));
+  }
+});
+
+test("while secrets rotate, consumers with the new and with the old one verify it", async (t) => {
+  const { received, settle } = await setUp(t, ok, { keys: [SECRET, OLD_SECRET].map(decodeSecret) });
+  await settle();
+  const { headers, body } = received[0]!;
+  for (const secret of [SECRET, OLD_SECRET]) {
+    new Webhook(secret).verify(body.toString("utf8"), headers as Record<string, string>);
+  }
+});
+
+test("a verbatim endpoint gets the received bytes, a replay in an enriched one says so", async (t) => {
+  const verbatim = await setUp(t, ok, { body: "verbatim" });
+  const bytes = Buffer.from(' {"a":1, "a":1.0,"relay":0}\n');
+  await verbatim.settle({ body: bytes, replay: true });
+  assert.deepEqual(verbatim.received[0]!.body, bytes);
+  const enriched = await setUp(t, ok);
+  await enriched.settle({ replay: true });
+  assert.equal(JSON.parse(enriched.received[0]!.body.toString()).relay.replay, true);
+});
+
+test("the operator's headers are sent, but none of them replaces one of ours", async (t) => {
+  const { received, settle } = await setUp(t, ok, {
+    headers: {
+      "X-Team": "video",
+      Authorization: "Bearer abc",
+      "Content-Type": "text/plain",
+      "Webhook-Id": "forged",
+      "WEBHOOK-SIGNATURE": "forged",
+      "webhook-attempt": "9",
+      "User-Agent": "forged",
+      "Content-Length": "1",
+      "Transfer-Encoding": "chunked",
+      Connection: "close",
+    },
+  });
+  assert.equal((await settle()).is, "delivered");
+  const { headers } = received[0]!;
+  assert.equal(headers["x-team"], "video");
+  assert.equal(headers.authorization, "Bearer abc");
+  assert.equal(headers["content-type"], "application/json");
+  assert.equal(headers["webhook-id"], "evt_1");
+  assert.equal(headers["webhook-attempt"], "1");
+  assert.equal(headers["user-agent"], "wochit-relay/1.2.3");
+  assert.match(headers["webhook-signature"] as string, /^v1,/);
+  assert.notEqual(headers.connection, "close");
+});
+
+test("userinfo of the URL becomes Basic authentication", async (t) => {
+  const first = await setUp(t, ok);
+  const url = `${first.endpoint.url.replace("http://", "http://us%C3%A9r:p%40ss%25@")}#part`;
+  const { received, settle } = await setUp(t, ok, { url });
+  assert.equal((await settle()).is, "delivered");
+  assert.equal(received.length, 0, "this one listens elsewhere");
+  const expected = `Basic ${Buffer.from("usér:p@ss%").toString("base64")}`;
+  assert.equal(first.received[0]!.headers.authorization, expected);
+});
+
+test("any 2xx is a success, and its attempt is logged with what was answered", async (t) => {
+  for (const code of [200, 202, 204, 299]) {
+    const { settle, settled } = await setUp(t, (_, response) => response.writeHead(code).end(code === 204 ? "" : "ok"));
+    const { is, attempt } = await settle();
+    assert.equal(is, "delivered");
+    assert.equal(attempt.status, code);
+    assert.equal(attempt.error, null);
+    assert.equal(attempt.response === null ? null : String(attempt.response), code === 204 ? null : "ok");
+    assert.ok(attempt.duration >= 0 && attempt.duration < 2000 && Number.isInteger(attempt.duration));
+    assert.ok(Math.abs(attempt.startedAt - settled[0]!.now) < 2000);
+  }
+});
+
+test("a 2xx stays a success when its body breaks off", async (t) => {
+  const { settle } = await setUp(t, (_, response) => {
+    response
+      .writeHead(200, { "content-length": "100" })
+      .write("half", () => setTimeout(() => response.socket?.destroy(), 50));
+  });
+  const { is, attempt } = await settle();
+  assert.equal(is, "delivered");
+  assert.equal(attempt.status, 200);
+});
+
+test("every other status fails and is tried again on the schedule", async (t) => {
+  for (const code of [300, 304, 400, 401, 404, 410, 429, 500, 503]) {
+    const { settle, settled } = await setUp(t, status(code));
+    const outcome = await settle({ attempts: 1 });
+    assertRetry(outcome);
+    assert.equal(outcome.attempt.error, `HTTP ${code}`);
+    assert.equal(outcome.attempt.status, code);
+    assert.equal(outcome.at, settled[0]!.now + 30_000);
+  }
+});
+
+test("a redirect is a failure and is not followed", async (t) => {
+  const { received, settle } = await setUp(t, status(307, { location: "/elsewhere" }));
+  const outcome = await settle();
+  assert.equal(outcome.is, "retry");
+  assert.equal(outcome.attempt.error, "HTTP 307");
+  assert.equal(received.length, 1);
+});
+
+test("a failing delivery steps aside laneHold after its first failure", async (t) => {
+  const { settle, settled } = await setUp(t, status(500));
+  const first = await settle();
+  assertRetry(first);
+  assert.equal(first.asideAt, settled[0]!.now + 6 * HOUR);
+  const since = Date.now() - 5 * HOUR;
+  const later = await settle({ attempts: 1, failingSince: since });
+  assertRetry(later);
+  assert.equal(later.asideAt, since + 6 * HOUR);
+});
+
+test("Retry-After postpones the next attempt, on any failure", async (t) => {
+  for (const code of [302, 404, 429, 503]) {
+    const { settle, settled } = await setUp(t, status(code, { "retry-after": "600" }));
+    const outcome = await settle();
+    assertRetry(outcome);
+    assert.ok(Math.abs(outcome.at - settled[0]!.now - 600_000) < 1000);
+  }
+});
+
+test("when the schedule is spent the delivery is dead", async (t) => {
+  const { settle, lines } = await setUp(t, status(500, { "retry-after": "1" }));
+  assert.equal((await settle({ attempts: 1 })).is, "retry");
+  assert.equal((await settle({ attempts: 2 })).is, "dead");
+  const { ms, ...line } = lines.at(-1)!;
+  assert.deepEqual(line, {
+    level: "error",
+    fact: "delivery dead",
+    event: "evt_1",
+    delivery: "del_1",
+    endpoint: "cms",
+    attempt: 3,
+    status: 500,
+    error: "HTTP 500",
+  });
+});
+
+test("a body that retention has taken is dead at once, and nothing is sent", async (t) => {
+  const { settle, received } = await setUp(t, ok);
+  const { is, attempt } = await settle({ body: null });
+  assert.equal(is, "dead");
+  assert.equal(attempt.error, "body_expired");
+  assert.equal(received.length, 0);
+});
+
+test("no answer within the timeout is a failure that says so", async (t) => {
+  const { settle } = await setUp(t, () => {}, { timeout: 150 });
+  const begun = performance.now();
+  const outcome = await settle();
+  const took = performance.now() - begun;
+  assertRetry(outcome);
+  assert.equal(outcome.attempt.error, "no answer within 150 ms");
+  assert.equal(outcome.attempt.status, null);
+  assert.equal(outcome.attempt.response, null);
+  assert.ok(took > 140 && took < 4000, `${took} ms`);
+});
+
+test("the timeout is total: a head that drips does not stretch it", async (t) => {
+  const { settle } = await setUp(
+    t,
+    (_, response) => {
+      response.socket?.write("HTTP/1.1 200 OK\r\n");
+      const drip = setInterval(() => response.socket?.write("x-drip: 1\r\n"), 20);
+      response.socket?.on("close", () => clearInterval(drip));
+    },
+    { timeout: 200 },
+  );
+  const begun = performance.now();
+  const outcome = await settle();
+  assert.equal(outcome.attempt.error, "no answer within 200 ms");
+  assert.ok(performance.now() - begun < 4000);
+});
+
+test("a body that drips for ever holds its slot for a second, and the status counts", async (t) => {
+  for (const code of [200, 500]) {
+    const { settle } = await setUp(
+      t,
+      (_, response) => {
+        response.writeHead(code);
+        const drip = setInterval(() => response.write("drop "), 20);
+        response.on("close", () => clearInterval(drip));
+      },
+      { timeout: 60_000 },
+    );
+    const begun = performance.now();
+    const outcome = await settle();
+    const took = performance.now() - begun;
+    assert.equal(outcome.is, code === 200 ? "delivered" : "retry");
+    assert.equal(outcome.attempt.error, code === 200 ? null : "HTTP 500");
+    assert.match(String(outcome.attempt.response), /^(drop )+$/);
+    assert.ok(took > 800 && took < 10_000, `${took} ms`);
+  }
+});
+
+test("of a long answer the first 16 KiB are kept, and an endless one is cut off", async (t) => {
+  const chunk = Buffer.alloc(1024);
+  let written = 0;
+  const { settle } = await setUp(t, (_, response) => {
+    response.writeHead(200);
+    const write = () => {
+      do {
+        chunk.fill(written % 251);
+        written += chunk.length;
+      } while (!response.destroyed && response.write(Buffer.from(chunk)));
+    };
+    response.on("drain", write);
+    write();
+  });
+  const { is, attempt } = await settle();
+  assert.equal(is, "delivered");
+  assert.ok(written < 32 * 2 ** 20, "it is not read until the second has passed");
+  assert.equal(attempt.response?.length, 16 * 1024);
+  assert.deepEqual(
+    Array.from({ length: 16 }, (_, n) => attempt.response?.[n * 1024 + 1023]),
+    Array.from({ length: 16 }, (_, n) => (n * 1024) % 251),
+  );
+});
+
+test("an answer of up to 64 KiB is read to its end, so that the connection serves the next attempt", async (t) => {
+  const sockets = new Set();
+  const { settle } = await setUp(t, (incoming, response) => {
+    sockets.add(incoming.socket);
+    let parts = 0;
+    const write = () =>
+      ++parts < 6 ? response.write("x".repeat(10 * 1024)) && setTimeout(write, 10) : response.end("x");
+    write();
+  });
+  for (let n = 0; n < 3; n++) {
+    assert.equal((await settle()).attempt.response?.length, 16 * 1024);
+    await new Promise((resolve) => setImmediate(resolve)); // the pool takes a connection back a moment after the end
+  }
+  assert.equal(sockets.size, 1);
+});
+
+test("an endpoint that is not there is a failure with the system's word for it", async (t) => {
+  const gone = await new Promise<number>((resolve) => {
+    const server = createServer().listen(0, "127.0.0.1", () => {
+      const { port } = server.address() as AddressInfo;
+      server.close(() => resolve(port));
+    });
+  });
+  const { settle } = await setUp(t, ok, { url: `http://user:passsecret@127.0.0.1:${gone}/?key=querysecret` });
+  const outcome = await settle();
+  assertRetry(outcome);
+  assert.match(outcome.attempt.error ?? "", /ECONNREFUSED/);
+  assert.doesNotMatch(outcome.attempt.error ?? "", /secret|user|\n/);
+});
+
+test("when a body cannot be built it is a failed attempt, not a broken job", async (t) => {
+  const { settle, received } = await setUp(t, ok);
+  const outcome = await settle({ media: null as never });
+  assert.equal(outcome.is, "retry");
+  assert.equal(outcome.attempt.status, null);
+  assert.notEqual(outcome.attempt.error, null);
+  assert.equal(received.length, 0);
+});
+
+test("an attempt that its lease aborts ends at once and settles nothing", async (t) => {
+  let arrived = () => {};
+  const { run, abort, settled, lines } = await setUp(t, () => arrived());
+  const there = new Promise<void>((resolve) => {
+    arrived = resolve;
+  });
+  const running = run(makeJob());
+  await there;
+  const begun = performance.now();
+  abort.abort(new Error("the relay is stopping"));
+  await running;
+  assert.ok(performance.now() - begun < 4000);
+  assert.deepEqual(settled, []);
+  assert.deepEqual(lines, []);
+});
+
+test("an abort while the answer's body is read settles nothing either", async (t) => {
+  let begun = () => {};
+  const { run, abort, settled } = await setUp(t, (_, response) => {
+    response.writeHead(200).write("some", () => setTimeout(begun, 50));
+  });
+  const there = new Promise<void>((resolve) => {
+    begun = resolve;
+  });
+  const running = run(makeJob());
+  await there;
+  abort.abort();
+  await running;
+  assert.deepEqual(settled, []);
+});
+
+test("a store that cannot settle leaves the job to its lease", async (t) => {
+  const { run, store, lines } = await setUp(t, ok);
+  store.settleDelivery = async () => {
+    throw new Error("disk full");
+  };
+  await assert.rejects(run(makeJob()), /disk full/);
+  assert.deepEqual(lines, []);
+});
+
+test("the log tells what became of each attempt", async (t) => {
+  const { settle, lines, answers, settled } = await setUp(t, status(410));
+  answers.paused = true;
+  const outcome = await settle();
+  assertRetry(outcome);
+  assert.equal(settled.length, 1);
+  const about = { event: "evt_1", delivery: "del_1", endpoint: "cms", attempt: 1, status: 410 };
+  assert.deepEqual(
+    lines.map(({ ms, ...line }) => line),
+    [
+      {
+        level: "warn",
+        fact: "delivery failed",
+        ...about,
+        error: "HTTP 410",
+        nextAt: new Date(outcome.at).toISOString(),
+      },
+      {
+        level: "error",
+        fact: "endpoint paused",
+        event: "evt_1",
+        endpoint: "cms",
+        reason: "two answers 410 Gone in a row",
+      },
+    ],
+  );
+  const good = await setUp(t, ok);
+  await good.settle();
+  assert.deepEqual(
+    good.lines.map(({ ms, ...line }) => line),
+    [{ level: "info", fact: "delivered", ...about, status: 200 }],
+  );
+  good.answers.settled = false;
+  await good.settle();
+  assert.equal(good.lines.at(-1)?.fact, "delivery was no longer ours");
+});
+
+test("no log line holds a body, a secret, a query string or userinfo", async (t) => {
+  for (const answer of [ok, status(500), status(302, { location: "http://a/?topsecret" }), (() => {}) as Answer]) {
+    const plain = await setUp(t, answer, { timeout: 300 });
+    const url = `http://user:passsecret@127.0.0.1:${plain.port}/?key=querysecret`;
+    const { settle, lines } = await setUp(t, answer, { timeout: 300, url, headers: { "x-key": "headersecret" } });
+    await settle();
+    await settle({ attempts: 99, media: null as never });
+    assert.equal(lines.length, 2);
+    const text = JSON.stringify(lines);
+    for (const secret of ["secret", SECRET.slice(6), "thanks", "page-1", "v1,"]) {
+      assert.ok(!text.includes(secret), `${secret} in ${text}`);
+    }
+  }
+});
+
+test("the queue claims the deliveries of its endpoint", async (t) => {
+  const { queue, claims } = await setUp(t, ok, { concurrency: 3 });
+  assert.equal(queue.name, "deliver/cms");
+  assert.equal(queue.concurrency, 3);
+  assert.deepEqual(await queue.claim(2, 1000, 31_000), []);
+  assert.deepEqual(claims, [{ endpoint: "cms", limit: 2, now: 1000, leaseUntil: 31_000 }]);
+});
+
+test("ratePerSecond spreads the starts evenly, in the order of the claims", async (t) => {
+  const { run, received } = await setUp(t, ok, { ratePerSecond: 20 });
+  await Promise.all(Array.from({ length: 6 }, (_, n) => run(makeJob({ id: `del_${n}`, messageId: `evt_${n}` }))));
+  assert.deepEqual(
+    received.map(({ headers }) => headers["webhook-id"]),
+    ["evt_0", "evt_1", "evt_2", "evt_3", "evt_4", "evt_5"],
+  );
+  const span = received.at(-1)!.at - received[0]!.at;
+  assert.ok(span > 200 && span < 4000, `${span} ms`);
+});
+
+test("an abort ends a wait for one's turn, and nothing is sent", async (t) => {
+  const { run, abort, received, settled } = await setUp(t, ok, { ratePerSecond: 0.01 });
+  await run(makeJob());
+  const waiting = run(makeJob());
+  abort.abort();
+  await waiting;
+  assert.equal(received.length, 1);
+  assert.equal(settled.length, 1);
+});
+
+test("a slow rate takes no more slots than it can use", async (t) => {
+  const slots = async (changes: Partial<Endpoint>) => (await setUp(t, ok, changes)).queue.concurrency;
+  assert.equal(await slots({ ratePerSecond: 0.01, timeout: 15_000, concurrency: 8 }), 1);
+  assert.equal(await slots({ ratePerSecond: 0.2, timeout: 15_000, concurrency: 8 }), 3);
+  assert.equal(await slots({ ratePerSecond: 100, timeout: 15_000, concurrency: 8 }), 8);
+});
+
+test("a worker delivers all that is due, never more at once than the endpoint's concurrency", async (t) => {
+  let open = 0;
+  let most = 0;
+  const { queue, store, ports, waiting, settled, received } = await setUp(
+    t,
+    (_, response) => {
+      most = Math.max(most, ++open);
+      setTimeout(() => {
+        open--;
+        response.end();
+      }, 5);
+    },
+    { concurrency: 4 },
+  );
+  for (let n = 0; n < 60; n++) waiting.push(makeJob({ id: `del_${n}`, messageId: `evt_${n}` }));
+  const worker = startWorker(queue, store as Store, ports);
+  while (settled.length < 60) await new Promise((resolve) => setTimeout(resolve, 5));
+  await worker.stop(1000);
+  assert.equal(most, 4);
+  assert.deepEqual(new Set(settled.map(({ outcome }) => outcome.is)), new Set(["delivered"]));
+  assert.equal(new Set(received.map(({ headers }) => headers["webhook-id"])).size, 60);
+});

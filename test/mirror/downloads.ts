@@ -1,0 +1,137 @@
+import { createHash } from "node:crypto";
+import { mkdtemp, readdir, rm } from "node:fs/promises";
+import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
+import type { AddressInfo } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import type { TestContext } from "node:test";
+import * as v from "valibot";
+import { type Config, configSchema } from "../../src/config.ts";
+import type { Clock, DownloadJob, DownloadOutcome } from "../../src/domain.ts";
+import { createDownloads } from "../../src/mirror/download.ts";
+import type { Limits } from "../../src/mirror/pace.ts";
+import { type MirrorTarget, openTarget } from "../../src/mirror/target.ts";
+import { openOutbound } from "../../src/platform/net.ts";
+import { systemClock } from "../../src/platform/runtime.ts";
+import { testLog } from "../support/ports.ts";
+
+export type Handler = (request: IncomingMessage, response: ServerResponse) => void;
+
+/** A server of media with whatever faults `handler` has; gone after the test. */
+export async function serve(t: TestContext, handler: Handler) {
+  const server = createServer(handler);
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  t.after(() => {
+    const closed = new Promise((resolve) => server.close(resolve));
+    server.closeAllConnections();
+    return closed;
+  });
+  return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+}
+
+export function sha256(content: Uint8Array): string {
+  return createHash("sha256").update(content).digest("hex");
+}
+
+/** The part of a store that downloads need, in memory: due jobs in, outcomes out. */
+export function memoryStore() {
+  const due: DownloadJob[] = [];
+  const settled: { job: string; outcome: DownloadOutcome }[] = [];
+  const store = {
+    due,
+    settled,
+    claims: [] as { limit: number; busyHosts: string[] }[],
+    lost: false,
+    obsolete: [] as string[],
+    async claimDownloads({ limit, busyHosts }: { limit: number; busyHosts: string[] }) {
+      store.claims.push({ limit, busyHosts });
+      const fits = due.filter((job) => !busyHosts.includes(job.host)).slice(0, limit);
+      for (const job of fits) due.splice(due.indexOf(job), 1);
+      return fits;
+    },
+    async renew() {
+      return !store.lost;
+    },
+    async settleDownload(job: { id: string }, outcome: DownloadOutcome) {
+      if (store.lost) return { settled: false, obsolete: [] };
+      settled.push({ job: job.id, outcome });
+      return { settled: true, obsolete: store.obsolete };
+    },
+    async nextDue() {
+      return null;
+    },
+  };
+  return store;
+}
+
+/** Downloads into a folder of their own, with everything around them real, except the store. */
+export async function openDownloads(
+  t: TestContext,
+  options: {
+    config?: Partial<Config["mirror"]>;
+    limits?: Partial<Limits>;
+    clock?: Clock;
+    target?: (real: MirrorTarget) => MirrorTarget;
+    spoolDir?: string;
+  } = {},
+) {
+  const folder = await mkdtemp(join(tmpdir(), "relay-download-"));
+  t.after(() => rm(folder, { recursive: true, force: true }));
+  const dir = join(folder, "media");
+  const spoolDir = options.spoolDir ?? join(folder, "spool");
+  const config = {
+    ...v.parse(configSchema, { mirror: { minFreeDisk: 0, allowPrivateAddresses: ["127.0.0.1"] } }).mirror,
+    ...options.config,
+    target: { type: "local" as const, dir },
+  };
+  const outbound = openOutbound({ allowPrivateAddresses: config.allowPrivateAddresses, connectTimeout: 1_000 });
+  t.after(() => outbound.close());
+  const real = await openTarget({ type: "local", dir });
+  const target = options.target?.(real) ?? real;
+  const log = testLog();
+  const ports = { clock: options.clock ?? systemClock(), log };
+  const store = memoryStore();
+  const queue = createDownloads({ config, store, outbound, target, ports, spoolDir, limits: options.limits });
+
+  let jobs = 0;
+  function job(url: string, more: Partial<DownloadJob> = {}): DownloadJob {
+    const id = `job_${++jobs}`;
+    const now = ports.clock.now();
+    return {
+      id,
+      queue: "download",
+      attempts: 0,
+      claim: 1,
+      eventId: "evt_1",
+      videoId: "v1",
+      failingSince: null,
+      mediumId: `med_${jobs}`,
+      kind: "video",
+      url,
+      host: URL.canParse(url) ? new URL(url).host : "",
+      deadline: now + 3_600_000,
+      receivedAt: now,
+      previous: null,
+      ...more,
+    };
+  }
+
+  /** Runs one job to its end and tells what was settled; null where nothing was. */
+  async function run(
+    url: string,
+    more: Partial<DownloadJob> = {},
+    signal = new AbortController().signal,
+    yieldSlot = () => {},
+  ) {
+    const mine = job(url, more);
+    await queue.run(mine, { signal, yieldSlot });
+    return store.settled.find((settled) => settled.job === mine.id)?.outcome ?? null;
+  }
+
+  const files = async (where = dir) =>
+    (await readdir(where, { recursive: true, withFileTypes: true }))
+      .filter((entry) => entry.isFile())
+      .map((entry) => join(entry.parentPath, entry.name).slice(where.length + 1))
+      .sort();
+  return { queue, job, run, store, log, ports, config, target, dir, spoolDir, files };
+}

@@ -1,0 +1,114 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import type { Medium } from "../../src/domain.ts";
+import { deliveryJson, eventJson, mediumJson, quarantinedJson, videoJson } from "../../src/operate/json.ts";
+import { parseWhen } from "../../src/operate/when.ts";
+
+const NOON = Date.UTC(2026, 0, 31, 12);
+
+const medium: Medium = {
+  id: "med_1",
+  videoId: "v1",
+  kind: "video",
+  eventId: "evt_1",
+  state: "mirrored",
+  suspect: null,
+  key: "v1/video.mp4",
+  sourceUrl: "https://user:pw@cdn.example.com/a.mp4?X-Amz-Signature=secret#frag",
+  bytes: 7,
+  sha256: "00",
+  contentType: "video/mp4",
+  deadline: NOON,
+  lastError: null,
+};
+
+test("what is shown has the names of the contract, no more and no fewer", () => {
+  const event = {
+    id: "evt_1",
+    receivedAt: NOON,
+    type: null,
+    dialect: "typed",
+    failure: false,
+    videoId: "v1",
+    context: null,
+    contextFrom: null,
+    sequence: 1,
+    sourceAddress: "192.0.2.1",
+    duplicates: 0,
+    status: "settled",
+  } as const;
+  assert.equal(
+    Object.keys(eventJson(event)).join(", "),
+    "id, receivedAt, type, dialect, videoId, context, contextFrom, sequence, sourceAddress, duplicates, status",
+  );
+  assert.equal(eventJson(event).receivedAt, "2026-01-31T12:00:00.000Z");
+  const delivery = {
+    id: "dlv_1",
+    eventId: "evt_1",
+    videoId: "v1",
+    endpoint: "app",
+    state: "dead",
+    attempts: 2,
+    nextAttemptAt: null,
+    lastError: null,
+    replay: false,
+  } as const;
+  assert.equal(
+    Object.keys(deliveryJson(delivery)).join(", "),
+    "id, eventId, endpoint, state, attempts, nextAttemptAt, lastError",
+  );
+  const video = {
+    videoId: "v1",
+    context: null,
+    contextHistory: [{ context: "c", since: NOON }],
+    state: "ready",
+    title: null,
+    duration: null,
+    media: [medium],
+    firstSeenAt: NOON,
+    lastEventAt: NOON,
+  } as const;
+  assert.equal(
+    Object.keys(videoJson({ ...video, contextHistory: [...video.contextHistory], media: [medium] }, () => null)).join(
+      ", ",
+    ),
+    "videoId, context, contextHistory, state, title, duration, media, firstSeenAt, lastEventAt",
+  );
+  assert.equal(
+    Object.keys(mediumJson(medium, () => null)).join(", "),
+    "id, videoId, kind, eventId, state, suspect, key, url, sourceUrl, bytes, sha256, contentType, deadline, lastError",
+  );
+  const kept = { id: "qrn_1", receivedAt: NOON, sourceAddress: "192.0.2.1", reason: "source", bytes: 1 } as const;
+  assert.equal(Object.keys(quarantinedJson(kept)).join(", "), "id, receivedAt, sourceAddress, reason, bytes");
+});
+
+test("a medium is shown with its durable address once it is mirrored, and never with its signature", () => {
+  const link = (key: string) => `https://relay/media/${key}`;
+  assert.equal(mediumJson(medium, link).url, "https://relay/media/v1/video.mp4");
+  assert.equal(mediumJson({ ...medium, state: "pending" }, link).url, null);
+  assert.equal(mediumJson(medium, link).sourceUrl, "https://cdn.example.com/a.mp4");
+  assert.equal(mediumJson({ ...medium, sourceUrl: "not a url?sig=1" }, link).sourceUrl, "not a url");
+});
+
+test("a time beyond all dates is still a time", () => {
+  assert.equal(
+    mediumJson({ ...medium, deadline: Number.MAX_SAFE_INTEGER }, () => null).deadline,
+    "+275760-09-13T00:00:00.000Z",
+  );
+});
+
+test("a moment is ISO 8601, in UTC unless it says otherwise, or how long ago", () => {
+  for (const [text, expected] of [
+    ["2h", NOON - 7_200_000],
+    ["7d", NOON - 7 * 86_400_000],
+    ["2026-01-31T12:00:00Z", NOON],
+    ["2026-01-31T12:00", NOON],
+    ["2026-01-31T14:00:00.000+02:00", NOON],
+    ["2026-01-31", NOON - 12 * 3_600_000],
+  ] as const) {
+    assert.equal(parseWhen(text, NOON), expected, text);
+  }
+  for (const text of ["yesterday", "2026", "31.01.2026", "2026-13-01", "2 h", "", "12:00"]) {
+    assert.throws(() => parseWhen(text, NOON), { code: "usage" }, text);
+  }
+});

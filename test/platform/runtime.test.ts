@@ -1,0 +1,59 @@
+import assert from "node:assert/strict";
+import process from "node:process";
+import { test } from "node:test";
+import { assertRuntime, environment, systemClock, systemRandom } from "../../src/platform/runtime.ts";
+
+test("a runtime that is too old is refused in one line, before the database driver could crash it", () => {
+  for (const versions of [
+    { node: "20.20.2", napi: "9" },
+    { node: "22.18.0", napi: "10" },
+    { node: "22.19.0", napi: "9" },
+    { node: "22.19.0" },
+  ]) {
+    assert.throws(() => assertRuntime(versions), { code: "unsupported", message: /^this is Node [\d.]+: .*22\.19/ });
+  }
+  assertRuntime({ node: "22.19.0", napi: "10" });
+  assertRuntime({ node: "24.1.0", napi: "10" });
+  assertRuntime({ node: "26.3.0", napi: "10", deno: "2.9.5" });
+  assertRuntime();
+});
+
+test("a timer fires once, and not when it was called off", async () => {
+  const clock = systemClock();
+  const fired: string[] = [];
+  const cancel = clock.after(1, () => fired.push("off"));
+  cancel();
+  clock.after(-5, () => fired.push("at once"));
+  const begun = clock.elapsed();
+  await new Promise<void>((resolve) => clock.after(20, resolve));
+  assert.ok(clock.elapsed() - begun >= 19);
+  assert.deepEqual(fired, ["at once"]);
+});
+
+test("a timer longer than the runtime keeps does not fire at once", async (t) => {
+  // Node fires a timer of 2^31 ms or more after 1 ms.
+  t.mock.timers.enable({ apis: ["setTimeout"] });
+  let fired = 0;
+  systemClock().after(2 ** 31 + 1000, () => fired++);
+  t.mock.timers.tick(2 ** 31 - 1);
+  assert.equal(fired, 0);
+  t.mock.timers.tick(1000);
+  assert.equal(fired, 0);
+  t.mock.timers.tick(1);
+  assert.equal(fired, 1);
+});
+
+test("chance is of the length that was asked for, and differs", () => {
+  const random = systemRandom();
+  assert.equal(random.bytes(32).length, 32);
+  assert.notDeepEqual(random.bytes(32), random.bytes(32));
+  const floats = Array.from({ length: 100 }, () => random.float());
+  assert.ok(floats.every((value) => value >= 0 && value < 1));
+});
+
+test("the environment is that of the process", () => {
+  const { cwd, env, hostname } = environment();
+  assert.equal(cwd, process.cwd());
+  assert.equal(env.PATH, process.env.PATH);
+  assert.notEqual(hostname, "");
+});

@@ -1,0 +1,199 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { createAccept } from "../../src/receive/accept.ts";
+import { openFrontDoor } from "../support/front-door.ts";
+
+const READY = '{ "type" : "video.ready", "wochitVideoId" : "6094092472a9105747957aa3", "title":"\\ud83d\\ude00" }';
+
+test("an event is answered 200 with its id once it is committed, whatever its content type", async (t) => {
+  const { post, store } = await openFrontDoor(t);
+  const answer = await post(READY, { headers: { "content-type": "text/plain" } });
+  assert.equal(answer.status, 200);
+  assert.equal(answer.json.status, "accepted");
+  assert.match(answer.json.id, /^evt_/);
+  assert.equal(Buffer.from(await store.eventBody(answer.json.id)).toString(), READY);
+  const again = await post(READY);
+  assert.deepEqual([again.status, again.json], [200, { id: answer.json.id, status: "duplicate" }]);
+});
+
+test("many requests at once are all committed", async (t) => {
+  const { post, store } = await openFrontDoor(t);
+  const bodies = Array.from({ length: 200 }, (_, n) =>
+    JSON.stringify({ type: "draft.update", wochitVideoId: `v${n % 7}` }),
+  );
+  const answers = await Promise.all(bodies.map((body) => post(body)));
+  assert.ok(answers.every(({ status, json }) => status === 200 && json.status === "accepted"));
+  assert.equal(new Set(answers.map(({ json }) => json.id)).size, 200);
+  assert.equal((await store.events({ limit: 1000 })).length, 200);
+});
+
+const BAD: [string, string | Uint8Array, string][] = [
+  ["nothing", "", "invalid_json"],
+  ["white space", "  \n", "invalid_json"],
+  ["half a text", '{"wochitVideoId":"v1"', "invalid_json"],
+  ["invalid UTF-8", Buffer.from([0x7b, 0x22, 0xff, 0x22, 0x7d]), "invalid_json"],
+  ["a mebibyte of brackets", "[".repeat(2 ** 20), "invalid_json"],
+  ["deep nesting without an object", "[".repeat(500_000) + "]".repeat(500_000), "invalid_event"],
+  ["a list", "[]", "invalid_event"],
+  ["null", "null", "invalid_event"],
+  ["a number", "42", "invalid_event"],
+  ["no id", "{}", "invalid_event"],
+  ["an id that is a number", '{"wochitVideoId":1}', "invalid_event"],
+  ["an id that is null", '{"wochitVideoId":null}', "invalid_event"],
+  ["an empty id", '{"wochitVideoId":""}', "invalid_event"],
+  ["a long id", JSON.stringify({ wochitVideoId: "é".repeat(129) }), "invalid_event"],
+  ["a control character in the id", '{"wochitVideoId":"a\\u0000b"}', "invalid_event"],
+  ["a lone surrogate in the id", '{"wochitVideoId":"\\ud800"}', "invalid_event"],
+  ["an id that only a prototype has", '{"__proto__":{"wochitVideoId":"v1"}}', "invalid_event"],
+];
+
+test("what is no event is refused with one line, and its bytes are kept in quarantine", async (t) => {
+  const { post, store } = await openFrontDoor(t);
+  for (const [what, body, code] of BAD) {
+    const { status, json } = await post(body);
+    assert.equal(status, 400, what);
+    assert.equal(json.error.code, code, what);
+    assert.match(json.error.message, /^[^\n]{5,120}$/, what);
+    const kept = await store.quarantinedBody(json.error.quarantineId);
+    assert.deepEqual(Buffer.from(kept.body), Buffer.from(body), what);
+    assert.equal(kept.reason, code, what);
+  }
+  assert.deepEqual(await store.events({ limit: 9 }), []);
+});
+
+test("hostile but usable bodies are accepted and kept byte for byte", async (t) => {
+  const { post, store } = await openFrontDoor(t);
+  const nested = `${"[".repeat(200_000)}${"]".repeat(200_000)}`;
+  const bodies = [
+    `{"wochitVideoId":"deep","a":${nested}}`,
+    '{"wochitVideoId":"first","wochitVideoId":"twice"}',
+    '{"wochitVideoId":"proto","__proto__":{"type":"x"},"constructor":{"prototype":1}}',
+    `{"wochitVideoId":"huge","n":${"9".repeat(5000)}e99999}`,
+    `{"wochitVideoId":"nulls","type":null,"videoContext":null,"title":null,"videoUrl":null,"thumbnailUrl":7}`,
+    `{"wochitVideoId":"../../etc/passwd","videoContext":"","type":{"a":1}}`,
+    JSON.stringify({ wochitVideoId: "é".repeat(128) }),
+    `\ufeff{"wochitVideoId":"bom"}`,
+  ];
+  for (const body of bodies) {
+    const { status, json, text } = await post(body);
+    assert.equal(status, 200, `${body.slice(0, 60)} ${text}`);
+    assert.equal(Buffer.from(await store.eventBody(json.id)).toString(), body);
+  }
+  const ids = (await store.videos({ limit: 20 })).map(({ videoId }) => videoId);
+  assert.ok(ids.includes("twice") && ids.includes("proto") && !ids.includes("first"));
+});
+
+test("a sender who is not allowed is refused, and what was sent can be reprocessed", async (t) => {
+  const { post, store, config } = await openFrontDoor(t, { receive: { allowFrom: ["192.0.2.0/24"] } });
+  const { status, json } = await post(READY);
+  assert.deepEqual([status, json.error.code], [403, "source_not_allowed"]);
+  const [kept] = await store.quarantined({ limit: 9 });
+  assert.deepEqual([kept?.reason, kept?.sourceAddress], ["source", "127.0.0.1"]);
+  const { body, receivedAt, sourceAddress } = await store.quarantinedBody(kept!.id);
+  const accepted = await createAccept({ store, config })(body, sourceAddress, receivedAt);
+  assert.equal((await store.event(accepted.id)).receivedAt, receivedAt);
+});
+
+test("behind a proxy the right-most address that is no trusted proxy counts, never a spoofed one", async (t) => {
+  const { post } = await openFrontDoor(t, {
+    server: { trustedProxies: ["127.0.0.0/8", "10.0.0.0/8"] },
+    receive: { allowFrom: ["54.81.68.237"] },
+  });
+  const from = async (forwarded: string | string[]) =>
+    (
+      await post(JSON.stringify({ wochitVideoId: "v", type: "draft.update" }), {
+        headers: { "x-forwarded-for": forwarded },
+      })
+    ).status;
+  assert.equal(await from("54.81.68.237"), 200);
+  assert.equal(await from("203.0.113.9, 54.81.68.237, 10.1.1.1"), 200);
+  assert.equal(await from(["203.0.113.9", "::ffff:54.81.68.237"]), 200);
+  assert.equal(await from("54.81.68.237, 203.0.113.9"), 403);
+  assert.equal(await from("54.81.68.237, garbage"), 403);
+  assert.equal(await from("54.81.68.237,"), 403);
+  assert.equal(await from("x".repeat(8000)), 403);
+  assert.equal(await from(""), 403);
+});
+
+test("a forwarded header is not believed when the sender is no trusted proxy", async (t) => {
+  const { post } = await openFrontDoor(t, { receive: { allowFrom: ["54.81.68.237"] } });
+  assert.equal((await post(READY, { headers: { "x-forwarded-for": "54.81.68.237" } })).status, 403);
+});
+
+test("observe mode accepts what enforce would refuse, and says so", async (t) => {
+  const { post, ports } = await openFrontDoor(t, { receive: { allowFrom: ["192.0.2.1"], mode: "observe" } });
+  assert.equal((await post(READY)).status, 200);
+  assert.ok(ports.log.facts.some(({ fact, fields }) => fact === "would refuse" && fields.why === "source"));
+});
+
+test("with a token configured the path must end in one of them", async (t) => {
+  const { post } = await openFrontDoor(t, { receive: { token: ["old-token", "new-token"] } });
+  const at = async (path: string) => (await post(READY, { path: `/webhooks/wochit${path}` })).status;
+  assert.deepEqual([await at("/old-token"), await at("/new-token")], [200, 200]);
+  assert.deepEqual([await at(""), await at("/wrong"), await at("/new-token/x")], [403, 403, 404]);
+});
+
+test("other methods and paths are told so", async (t) => {
+  const { post } = await openFrontDoor(t);
+  const wrong = await post("", { method: "GET" });
+  assert.deepEqual([wrong.status, wrong.headers.allow, wrong.json.error.code], [405, "POST", "method_not_allowed"]);
+  assert.equal((await post(READY, { path: "/webhooks/wochit/some-token" })).status, 404);
+});
+
+test("a body over the limit is refused by length or as it comes, and kept for a second look", async (t) => {
+  const { post, raw, store } = await openFrontDoor(t, { receive: { maxBody: "1KiB" } });
+  const big = JSON.stringify({ wochitVideoId: "v", title: "x".repeat(2000) });
+  const answer = await post(big);
+  assert.deepEqual([answer.status, answer.json.error.code], [413, "body_too_large"]);
+  assert.match(answer.json.error.message, /1024/);
+  const chunked = await raw(
+    `POST /webhooks/wochit HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n${big.length.toString(16)}\r\n${big}\r\n0\r\n\r\n`,
+  );
+  assert.match(chunked, /^HTTP\/1.1 413 /);
+  const kept = await store.quarantined({ limit: 9 });
+  assert.deepEqual(
+    kept.map(({ reason, bytes }) => [reason, bytes]),
+    [["size", big.length]],
+  );
+});
+
+test("a huge body is refused without being read", async (t) => {
+  const { raw, store } = await openFrontDoor(t);
+  const answer = await raw("POST /webhooks/wochit HTTP/1.1\r\nhost: x\r\ncontent-length: 99999999999\r\n\r\nabc");
+  assert.match(answer, /^HTTP\/1.1 413 /);
+  assert.deepEqual(await store.quarantined({ limit: 9 }), []);
+});
+
+test("slow requests end with 408, in their head as in their body", async (t) => {
+  const timeouts = { headersTimeout: 200, requestTimeout: 300, connectionsCheckingInterval: 50 };
+  const { raw } = await openFrontDoor(t, {}, timeouts);
+  const [head, body] = await Promise.all([
+    raw("POST /webhooks/wochit HTTP/1.1\r\nhost:"),
+    raw("POST /webhooks/wochit HTTP/1.1\r\nhost: x\r\ncontent-length: 10\r\n\r\nabc"),
+  ]);
+  for (const answer of [head, body]) {
+    assert.match(answer, /^HTTP\/1.1 408 /);
+    assert.equal(JSON.parse(answer.split("\r\n\r\n")[1]!).error.code, "request_timeout");
+  }
+});
+
+test("headers that are too large end with 431, what is not HTTP with 400", async (t) => {
+  const { raw } = await openFrontDoor(t);
+  const large = await raw(`POST /webhooks/wochit HTTP/1.1\r\nhost: x\r\nx: ${"y".repeat(20_000)}\r\n\r\n`);
+  assert.match(large, /^HTTP\/1.1 431 [\s\S]*"headers_too_large"/);
+  assert.match(await raw("hello\r\n\r\n"), /^HTTP\/1.1 400 [\s\S]*"bad_request"/);
+  const smuggled = await raw(
+    "POST /webhooks/wochit HTTP/1.1\r\nhost: x\r\ncontent-length: 2\r\ntransfer-encoding: chunked\r\n\r\n{}",
+  );
+  assert.match(smuggled, /^HTTP\/1.1 400 /);
+});
+
+test("a sender who goes away in the middle of a body leaves nothing behind", async (t) => {
+  const { raw, post, store } = await openFrontDoor(t);
+  await raw('POST /webhooks/wochit HTTP/1.1\r\nhost: x\r\ncontent-length: 100\r\n\r\n{"wochitVideoId":"v1"}', {
+    end: true,
+  });
+  assert.equal((await post(READY)).status, 200);
+  assert.equal((await store.events({ limit: 9 })).length, 1);
+  assert.deepEqual(await store.quarantined({ limit: 9 }), []);
+});

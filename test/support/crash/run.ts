@@ -1,0 +1,199 @@
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import Database from "better-sqlite3";
+import { request } from "undici";
+import type { Random } from "../../../src/domain.ts";
+import { systemClock } from "../../../src/platform/runtime.ts";
+import { openProvider } from "../../../src/simulator/provider.ts";
+import { seededRandom } from "../../../src/simulator/random.ts";
+import { lastingPort, type ServeProcess, spawnServe } from "../serve-process.ts";
+import { type App, openApp } from "./app.ts";
+import { crashConfig, ENDPOINTS, SECRET } from "./config.ts";
+import { judge } from "./judge.ts";
+import { startLoad } from "./load.ts";
+import { watchMedia } from "./watch.ts";
+import { createWorld, sha256Of, type World } from "./world.ts";
+
+export type CrashOptions = {
+  rounds: number;
+  seed: string;
+  /** A folder on another file system: copies are then made there, so that they have to cross over. */
+  mediaParent?: string;
+  /** How long all that is stored may take, after the last round, to be mirrored and delivered. */
+  drainWithin?: number;
+  /** Called after each round. */
+  onRound?: (line: string) => void;
+};
+
+export type CrashReport = {
+  /** One line of figures. */
+  summary: string;
+  /** What went wrong; empty when all is well. */
+  problems: string[];
+  /** Left in place when there are problems. */
+  folder: string;
+};
+
+/** How each round ends: killed while it starts, while it works, or in the middle of a decent stop. */
+type Fate = "starting" | "working" | "stopping";
+
+/**
+ * Runs the real process under load, kills it with SIGKILL at random moments, restarts it over the same folder and port,
+ * round after round; then lets it drain, stops it, and judges what is there. Everything is bounded in time.
+ */
+export async function runCrashTest(options: CrashOptions): Promise<CrashReport> {
+  const random = seededRandom(`${options.seed} kills`);
+  const folder = await mkdtemp(join(tmpdir(), "wochit-relay-crash-"));
+  const mediaDir = options.mediaParent
+    ? await mkdtemp(join(options.mediaParent, "wochit-relay-crash-"))
+    : join(folder, "media");
+  const provider = await openProvider({ clock: systemClock(), random: seededRandom(`${options.seed} links`) });
+  const world = createWorld({ random: seededRandom(`${options.seed} load`), provider });
+  const app = await openApp({
+    world,
+    random: seededRandom(`${options.seed} app`),
+    secret: SECRET,
+    verbatim: new Set(["archive"]),
+  });
+  const watch = watchMedia(mediaDir, world);
+  const port = await lastingPort();
+  const config = crashConfig({ port, appUrl: app.url, mediaDir });
+  const configPath = join(folder, "config.json");
+  await writeFile(configPath, JSON.stringify(config, null, 2));
+
+  const problems: string[] = [];
+  const startUps: number[] = [];
+  const fates: Record<Fate, number> = { starting: 0, working: 0, stopping: 0 };
+  const onLine = (line: string) => {
+    if (/X-Amz-Signature|X-Amz-Security|sig=|whsec_/i.test(line))
+      problems.push(`a secret is in the log: ${line.slice(0, 300)}`);
+    if (/^\s+at .*:\d+:\d+\)?$/.test(line)) problems.push(`a stack trace is in the log: ${line.trim()}`);
+  };
+  const load = startLoad({
+    world,
+    url: `http://127.0.0.1:${port}/webhooks/wochit`,
+    random: seededRandom(`${options.seed} pace`),
+    delivered: () => app.taken.get("archive")?.size ?? 0,
+  });
+  let relay: ServeProcess | null = null;
+  let report: ReturnType<typeof judge> | null = null;
+  let drained = 0;
+  let stopped = 0;
+  let fetched = 0;
+  try {
+    for (let round = 1; round <= options.rounds; round++) {
+      relay = spawnServe({ configPath, port, onLine });
+      const fate = fateOf(round, random);
+      await endRound(relay, fate, random, startUps);
+      fates[fate]++;
+      await watch.lookAtAll();
+      options.onRound?.(
+        `round ${round}: killed while ${fate}, ${world.posted.length} events posted, ${app.arrivals.length} deliveries`,
+      );
+    }
+    relay = spawnServe({ configPath, port, onLine });
+    await relay.ready();
+    await load.finish(60_000);
+    drained = await drain(join(folder, "data"), options.drainWithin ?? 90_000);
+    fetched = await fetchCopies(app, world, problems);
+    const end = await relay.stop();
+    stopped = end.ms;
+    if (end.code !== 0)
+      problems.push(
+        `SIGTERM ended it with ${end.signal ?? end.code} after ${end.ms} ms: ${relay.lastLines().slice(-3).join(" | ")}`,
+      );
+    await watch.stop();
+    report = judge({ dataDir: join(folder, "data"), mediaDir, world, app, endpoints: ENDPOINTS });
+    problems.push(...report.problems);
+  } catch (error) {
+    problems.push((error as Error).message, ...(relay?.lastLines().slice(-5) ?? []));
+  } finally {
+    if (relay && !relay.hasEnded()) await relay.kill();
+    await load.abort();
+    await watch.stop();
+    await provider.close();
+    await app.close();
+  }
+  problems.push(...load.problems, ...app.problems, ...watch.problems);
+  if (problems.length === 0) await rm(folder, { recursive: true, force: true });
+  if (options.mediaParent && problems.length === 0) await rm(mediaDir, { recursive: true, force: true });
+
+  const answered = world.posted.filter(({ answers }) => answers.length > 0).length;
+  const { counts } = app;
+  const summary = [
+    `crash test, seed ${options.seed}: ${options.rounds} rounds`,
+    `kills ${options.rounds} (${fates.starting} starting, ${fates.working} working, ${fates.stopping} stopping)`,
+    `start-up ${Math.round(startUps.toSorted((a, b) => a - b)[startUps.length >> 1] ?? 0)} ms`,
+    `posted ${world.posted.length}`,
+    `acknowledged ${answered}`,
+    `unanswered ${world.posted.length - answered}`,
+    `requests cut ${world.posted.reduce((sum, { cuts }) => sum + cuts, 0)}`,
+    `stored ${report?.figures.stored ?? 0}`,
+    `deliveries taken ${counts.taken} (${counts.repeated} of them duplicates), answered 5xx or 429 ${counts.failed}, reset ${counts.reset}`,
+    `sent with media pending ${counts.pending}`,
+    `files ${report?.figures.files ?? 0}`,
+    `looks ${watch.counts.looks}, files seen ${watch.counts.checked}, fetched by link ${fetched}`,
+    `drained in ${drained} ms, stopped in ${stopped} ms`,
+    `checks ${report?.figures.checks ?? 0}`,
+    `problems ${problems.length}`,
+  ].join(", ");
+  return { summary, problems, folder };
+}
+
+function fateOf(round: number, random: Random): Fate {
+  const dice = random.float();
+  if (round === 1) return "starting"; // the first start makes the database
+  return dice < 0.25 ? "starting" : dice < 0.9 ? "working" : "stopping";
+}
+
+async function endRound(relay: ServeProcess, fate: Fate, random: Random, startUps: number[]): Promise<void> {
+  const from = performance.now();
+  if (fate === "starting") {
+    const usual = startUps.length > 0 ? startUps.reduce((sum, each) => sum + each, 0) / startUps.length : 400;
+    await Promise.race([sleep(random.float() * usual * 1.2), relay.ended]);
+  } else {
+    await relay.ready();
+    startUps.push(performance.now() - from);
+    await Promise.race([sleep(random.float() * 800), relay.ended]);
+  }
+  if (relay.hasEnded()) throw new Error(`the relay ended by itself: ${JSON.stringify(await relay.ended)}`);
+  if (fate === "stopping") {
+    // It may be quicker than the kill: then it has stopped, which is as good.
+    const end = await relay.stop(Math.round(random.float() * 150));
+    if (end.code !== null && end.code !== 0) throw new Error(`SIGTERM ended it with ${end.code}`);
+  } else await relay.kill();
+}
+
+/** Waits until no job is left. Rejects when that takes longer than `ms`, and says what is left. */
+async function drain(dataDir: string, ms: number): Promise<number> {
+  const from = performance.now();
+  const db = new Database(join(dataDir, "relay.db"), { readonly: true, fileMustExist: true });
+  try {
+    const open = db.prepare<[], { queue: string; state: string; n: number; error: string | null }>(
+      "SELECT queue, state, count(*) AS n, max(last_error) AS error FROM jobs WHERE settled_at IS NULL GROUP BY queue, state",
+    );
+    for (let left = open.all(); left.length > 0; left = open.all()) {
+      if (performance.now() - from > ms) throw new Error(`not drained after ${ms} ms: ${JSON.stringify(left)}`);
+      await sleep(200);
+    }
+  } finally {
+    db.close();
+  }
+  return Math.round(performance.now() - from);
+}
+
+/** Fetches what the application was told it can fetch: the newest address of some copies. */
+async function fetchCopies(app: App, world: World, problems: string[]): Promise<number> {
+  let fetched = 0;
+  for (const [url, { videoId, kind, sha256 }] of [...app.links].slice(-200)) {
+    const answer = await request(url);
+    const bytes = Buffer.from(await answer.body.arrayBuffer());
+    if (answer.statusCode !== 200) problems.push(`the link to a copy of ${videoId} answers ${answer.statusCode}`);
+    else if (kind === "video" ? sha256Of(bytes) !== sha256 : !world.thumbnails.get(videoId)?.includes(sha256Of(bytes)))
+      problems.push(`the link to a copy of ${videoId} gives other bytes`);
+    fetched++;
+  }
+  return fetched;
+}

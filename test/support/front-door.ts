@@ -1,0 +1,84 @@
+import { request as httpRequest, type IncomingHttpHeaders } from "node:http";
+import { connect } from "node:net";
+import type { TestContext } from "node:test";
+import type { ConfigInput } from "../../src/config.ts";
+import { systemClock } from "../../src/platform/runtime.ts";
+import { listen } from "../../src/platform/server.ts";
+import { receiveRoute } from "../../src/receive/route.ts";
+import { openStore } from "../../src/store/open.ts";
+import { configIn } from "./config.ts";
+import { tempFolder } from "./folder.ts";
+import { testPorts } from "./ports.ts";
+
+export type Answer = {
+  status: number;
+  headers: IncomingHttpHeaders;
+  text: string;
+  json: ReturnType<typeof JSON.parse>;
+};
+
+/** The webhook's listener with a real store behind it, and nothing else: no downloads, no deliveries. */
+export async function openFrontDoor(t: TestContext, input: ConfigInput = {}, timeouts?: Parameters<typeof listen>[3]) {
+  const config = configIn(tempFolder(t), { ...input, receive: { allowFrom: ["127.0.0.1"], ...input.receive } });
+  const ports = testPorts(systemClock());
+  const store = await openStore(config, ports, { role: "relay" });
+  const app = receiveRoute({ store, config, ports, onAccepted() {} });
+  const listener = await listen(app, { host: "127.0.0.1", port: 0, tls: null }, ports.clock, timeouts);
+  t.after(async () => {
+    await listener.close(100);
+    await store.close();
+  });
+  const path = config.receive.path;
+  return {
+    store,
+    config,
+    ports,
+    port: listener.port,
+    post: (
+      body: string | Uint8Array,
+      more: { path?: string; headers?: Record<string, string | string[]>; method?: string } = {},
+    ) => send(listener.port, { method: "POST", path, ...more }, body),
+    /** Writes bytes to the listener as they are, and reads whatever comes back until the connection ends. */
+    raw: (bytes: string | Uint8Array, options: { end?: boolean } = {}) => sendRaw(listener.port, bytes, options),
+  };
+}
+
+export function send(
+  port: number,
+  options: { method: string; path: string; headers?: Record<string, string | string[]> },
+  body: string | Uint8Array,
+): Promise<Answer> {
+  return new Promise((resolve, reject) => {
+    const request = httpRequest({ host: "127.0.0.1", port, agent: false, ...options }, (response) => {
+      const chunks: Buffer[] = [];
+      response.on("data", (chunk) => chunks.push(chunk));
+      response.on("error", reject);
+      response.on("end", () => {
+        const text = Buffer.concat(chunks).toString();
+        const isJson = response.headers["content-type"]?.startsWith("application/json");
+        resolve({
+          status: response.statusCode ?? 0,
+          headers: response.headers,
+          text,
+          json: isJson ? JSON.parse(text) : null,
+        });
+      });
+    });
+    request.on("error", reject);
+    request.end(body);
+  });
+}
+
+export function sendRaw(port: number, bytes: string | Uint8Array, { end = false } = {}): Promise<string> {
+  return new Promise((resolve) => {
+    const socket = connect(port, "127.0.0.1");
+    let text = "";
+    socket.on("data", (chunk) => {
+      text += chunk.toString("latin1");
+    });
+    socket.on("error", () => {});
+    socket.on("close", () => resolve(text));
+    socket.write(bytes);
+    if (end) socket.end();
+  });
+}
