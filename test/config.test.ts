@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { after, test } from "node:test";
@@ -101,8 +101,17 @@ test("a config is looked for where the contract says, in that order", () => {
   const cwd = mkdtempSync(join(folder, "cwd-"));
   assert.equal(locateConfig("x.json", { WOCHIT_RELAY_CONFIG: "/y.json" }, cwd), join(cwd, "x.json"));
   assert.equal(locateConfig(undefined, { WOCHIT_RELAY_CONFIG: "y.json" }, cwd), join(cwd, "y.json"));
+  assert.notEqual(locateConfig(undefined, {}, cwd), join(cwd, "config.json"));
   writeFileSync(join(cwd, "config.json"), "{}");
   assert.equal(locateConfig(undefined, {}, cwd), join(cwd, "config.json"));
+});
+
+test("a config that is there but cannot be read is a problem, not the defaults", () => {
+  const cwd = mkdtempSync(join(folder, "cwd-"));
+  symlinkSync("config.json", join(cwd, "config.json"));
+  const path = locateConfig(undefined, {}, cwd);
+  assert.equal(path, join(cwd, "config.json"));
+  assert.match(inspectConfig(path, { env: {}, cwd }).problems.join("\n"), /^cannot be read: [^\n]+$/);
 });
 
 test("durations, sizes, paths and the defaults of an endpoint come out as the program uses them", () => {

@@ -1,6 +1,18 @@
-import { isReached, median, ratioOf, type Row, type Side } from "./measure.ts";
+import { isReached, median, type Row, ratioOf, type Side } from "./measure.ts";
 
-const HEAD = ["figure", "baseline", "ours", "ratio", "wanted", "", "p50 ms", "p99 ms", "CPU µs each", "RSS MB", "rounds"];
+const HEAD = [
+  "figure",
+  "baseline",
+  "ours",
+  "ratio",
+  "wanted",
+  "",
+  "p50 ms",
+  "p99 ms",
+  "CPU µs each",
+  "RSS MB",
+  "rounds",
+];
 
 /** The rows as one table of text, a footnote for each note below it. */
 export function showTable(rows: Row[]): string {

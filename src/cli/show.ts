@@ -29,7 +29,7 @@ export const mediumColumns: Column<MediumJson>[] = [
   { title: "KIND", value: ({ kind }) => kind, whole: true },
   { title: "STATE", value: ({ state }) => state, whole: true },
   { title: "BYTES", value: ({ bytes }) => bytes, whole: true },
-  { title: "VIDEO", value: ({ videoId }) => videoId },
+  { title: "VIDEO", value: ({ videoId }) => videoId, least: 24 },
   { title: "WHERE", value: ({ url, sourceUrl }) => url ?? sourceUrl },
   { title: "ERROR", value: ({ lastError, suspect }) => lastError ?? suspect },
 ];

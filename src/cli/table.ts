@@ -7,6 +7,8 @@ export type Column<Row> = {
   value(row: Row): string | number | null | undefined;
   /** Ids and the like are of no use when they are cut. */
   whole?: boolean;
+  /** No narrower than this for want of room, in cells; 8 unless told. */
+  least?: number;
 };
 
 export type TableStyle = {
@@ -17,16 +19,15 @@ export type TableStyle = {
 
 const GAP = "  ";
 
-/** No column gets narrower than this for want of room. */
 const NARROWEST = 8;
 
 /** Lines of text, one per row below a line of titles; as wide as the terminal at most. What a cell holds cannot do harm. */
 export function renderTable<Row>(columns: Column<Row>[], rows: Row[], style: TableStyle): string {
   const cells = rows.map((row) => columns.map(({ value }) => harmless(String(value(row) ?? "-"))));
   const widths = fit(
-    columns.map(({ title, whole }, at) => ({
+    columns.map(({ title, whole, least = NARROWEST }, at) => ({
       width: Math.max(stringWidth(title), ...cells.map((row) => stringWidth(row[at]!))),
-      whole: whole ?? false,
+      least: whole ? Number.POSITIVE_INFINITY : least,
     })),
     style.columns,
   );
@@ -46,14 +47,14 @@ export function renderFields(fields: [string, unknown][]): string {
 }
 
 /** Takes from the widest columns that may be cut, one cell at a time, until all fit. */
-function fit(columns: { width: number; whole: boolean }[], room: number): number[] {
+function fit(columns: { width: number; least: number }[], room: number): number[] {
   const widths = columns.map(({ width }) => width);
   if (room === Number.POSITIVE_INFINITY) return widths;
   const total = () => widths.reduce((sum, width) => sum + width, 0) + GAP.length * (widths.length - 1);
   for (let excess = total() - room; excess > 0; excess--) {
     let widest = -1;
-    for (const [at, { whole }] of columns.entries()) {
-      if (!whole && widths[at]! > NARROWEST && (widest < 0 || widths[at]! > widths[widest]!)) widest = at;
+    for (const [at, { least }] of columns.entries()) {
+      if (widths[at]! > least && (widest < 0 || widths[at]! > widths[widest]!)) widest = at;
     }
     if (widest < 0) break;
     widths[widest]!--;

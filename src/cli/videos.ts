@@ -8,7 +8,7 @@ import { type Column, renderFields } from "./table.ts";
 const STATES = ["draft", "ready", "deleted", "failed", "unknown"] as const;
 
 export const videoColumns: Column<VideoJson>[] = [
-  { title: "VIDEO", value: ({ videoId }) => videoId, whole: true },
+  { title: "VIDEO", value: ({ videoId }) => videoId, least: 24 },
   { title: "STATE", value: ({ state }) => state, whole: true },
   { title: "CONTEXT", value: ({ context }) => context },
   { title: "TITLE", value: ({ title }) => title },

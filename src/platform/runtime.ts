@@ -2,7 +2,7 @@ import { randomBytes } from "node:crypto";
 import { hostname } from "node:os";
 import process from "node:process";
 import type { Clock, Random } from "../domain.ts";
-import { RelayError } from "../errors.ts";
+import { errorLine, RelayError } from "../errors.ts";
 
 // The one place that touches time, chance, signals and the process. It serves Node and Deno alike: `node:process` is the
 // same in both. Everything else is handed what it needs from here (DESIGN rule 10).
@@ -60,11 +60,12 @@ export type Stream = { write(data: string | Uint8Array): void; isTTY: boolean; c
 export function standardStream(name: "stdout" | "stderr"): Stream {
   const stream = process[name];
   let gone = false;
-  // `relay events list | head` closes the pipe early: that is no failure of ours. What else breaks here (a full disk
-  // behind `>`) cannot be told to anybody on this very stream, but must not look like success.
+  // `events list | head` closes the pipe early: that is no failure of ours. A full disk behind `>` is one.
   stream.on("error", (error: NodeJS.ErrnoException) => {
     gone = true;
-    if (error.code !== "EPIPE") process.exitCode = 1;
+    if (error.code === "EPIPE") return;
+    process.exitCode = 1;
+    if (name === "stdout") process.stderr.write(`wochit-relay: the output cannot be written: ${errorLine(error)}\n`);
   });
   return {
     write: (data) => void (gone || stream.write(data)),
@@ -97,11 +98,11 @@ export function onUncaught(run: (error: unknown) => void): void {
   process.on("unhandledRejection", run);
 }
 
-/** Ends the process once what was written to stdout has left it, whatever else is still open. */
+/** Ends the process once what was written to stdout has left it, or was found not to, whatever else is still open. */
 export function exit(code: number): void {
   process.exitCode = process.exitCode || code;
-  const end = () => process.exit();
-  if (process.stdout.writableLength === 0 || process.stdout.destroyed) end();
+  // The error of the last write comes a turn after it.
+  const end = () => setImmediate(() => process.exit());
   setTimeout(end, 2_000).unref();
   process.stdout.write("", end);
 }

@@ -1,9 +1,12 @@
 import assert from "node:assert/strict";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { type ChildProcess, spawn } from "node:child_process";
+import { closeSync, existsSync, mkdtempSync, openSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import process from "node:process";
 import { after, test } from "node:test";
-import { callCli, runCli, spawnCli } from "../support/spawn.ts";
+import { fileURLToPath } from "node:url";
+import { callCli, finish, runCli, spawnCli } from "../support/spawn.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "wochit-relay-cli-"));
 after(() => rmSync(folder, { recursive: true, force: true }));
@@ -64,15 +67,44 @@ test("without a command it serves, and options alone are options of serve", asyn
   assert.match(stderr, /^wochit-relay: .*nope\.json: cannot be read: no such file\n$/);
 });
 
+/** A program with one command that runs this code. */
+function runBody(BODY: string): ChildProcess {
+  const main = fileURLToPath(new URL("../support/program.ts", import.meta.url));
+  const runtime = process.versions.deno === undefined ? [] : ["run", "-A"];
+  return spawn(process.execPath, [...runtime, main, "x"], { env: { ...process.env, BODY } });
+}
+
 test("a reader that goes away early is no error", async () => {
-  const child = spawnCli(["schema"]);
-  let complaints = "";
-  child.stderr?.on("data", (chunk) => {
-    complaints += chunk;
-  });
-  child.stdout?.destroy();
-  const [code] = await new Promise<[number | null]>((resolve) => child.once("close", (status) => resolve([status])));
-  assert.deepEqual([code, complaints], [0, ""]);
+  const child = runBody(`for (let i = 0; i < 200; i++) {
+    stdout.write("x".repeat(10_000) + "\\n");
+    await new Promise((resolve) => setTimeout(resolve, 1));
+  }`);
+  child.stdout?.once("data", () => child.stdout?.destroy());
+  const { code, stderr } = await finish(child);
+  assert.deepEqual([code, stderr], [0, ""]);
+});
+
+test("all output has arrived when the program ends", async () => {
+  const { code, stdout } = await finish(runBody(`stdout.write("x".repeat(1_000_000)); return 7;`));
+  assert.deepEqual([code, stdout.length], [7, 1_000_000]);
+});
+
+test("output that cannot be written is a failure", {
+  skip: !existsSync("/dev/full") && "no /dev/full here",
+}, async () => {
+  const full = openSync("/dev/full", "w");
+  const { code, stderr } = await finish(spawnCli(["schema"], { stdout: full }));
+  closeSync(full);
+  assert.equal(code, 1);
+  assert.match(stderr, /^wochit-relay: [^\n]*(ENOSPC)[^\n]*\n$/);
+});
+
+test("an error that nobody caught is one line, never a stack, and exit code 1", async () => {
+  const child = runBody(`
+    setTimeout(() => { throw new Error("lost https://h/?sig=hush\\n    at here"); }, 1);
+    return new Promise(() => {});`);
+  const { code, stdout, stderr } = await finish(child);
+  assert.deepEqual([code, stdout, stderr], [1, "", "wochit-relay: lost https://h/?…\n"]);
 });
 
 test("check prints every problem with its place and exits with 2, and opens nothing", async () => {

@@ -2,7 +2,6 @@ import assert from "node:assert/strict";
 import type { ChildProcess } from "node:child_process";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
-import process from "node:process";
 import { type TestContext, test } from "node:test";
 import { tempFolder } from "../support/folder.ts";
 import { callJson, finish, runCli, spawnCli } from "../support/spawn.ts";
@@ -82,20 +81,4 @@ test("an address that is taken is said in one line, exit code 1", async (t) => {
   assert.match(stderr, /^wochit-relay: [^\n]*(EADDRINUSE|in use)[^\n]*\n$/);
   assert.doesNotMatch(stdout + stderr, /\n\s+at /);
   await stop(relay.child, "SIGTERM");
-});
-
-test("an error that nobody caught is one line, never a stack, and exit code 1", async (t) => {
-  const dir = tempFolder(t);
-  const main = join(dir, "main.mjs");
-  const program = new URL("../../src/cli/run.ts", import.meta.url).href;
-  writeFileSync(
-    main,
-    `import { runProgram } from ${JSON.stringify(program)};
-     const run = () => { setTimeout(() => { throw new Error("lost\\nhttps://h/?sig=hush"); }, 1); return new Promise(() => {}); };
-     runProgram({ boom: async () => ({ command: { name: "boom", summary: "", options: {}, run } }) });`,
-  );
-  const { spawn } = await import("node:child_process");
-  const runtime = process.versions.deno === undefined ? [] : ["run", "-A", "--no-check"];
-  const { code, stdout, stderr } = await finish(spawn(process.execPath, [...runtime, main, "boom"]));
-  assert.deepEqual([code, stdout, stderr], [1, "", "wochit-relay: lost\n"]);
 });

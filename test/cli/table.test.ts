@@ -31,6 +31,12 @@ test("a table fits the terminal: what may be cut is cut, ids are not", () => {
   assert.match(renderTable(columns, rows, wide), /t{200} {2}n{100}/);
 });
 
+test("a column keeps the room that it cannot do without", () => {
+  const tight = [columns[0]!, { ...columns[1]!, least: 24 }, columns[2]!];
+  const rows = [{ id: "evt_0123456789a", title: "t".repeat(24), note: "n".repeat(100) }];
+  assert.match(renderTable(tight, rows, { columns: 55 }), /t{24} {2}n{11}…\n/);
+});
+
 test("wide letters, joined emoji and combining marks take the cells that they take", () => {
   const rows = [
     { id: "1", title: "新しい動画のタイトル", note: "|" },

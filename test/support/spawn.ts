@@ -12,16 +12,22 @@ export type SpawnOptions = {
   env?: Record<string, string>;
   /** A folder without a config.json unless told. */
   cwd?: string;
+  /** A file descriptor to write to instead of a pipe; for real processes only. */
+  stdout?: number;
 };
 
 export type Finished = { code: number | null; signal: NodeJS.Signals | null; stdout: string; stderr: string };
 
 /** Starts the program as a user would, under the runtime that this test runs under. */
-export function spawnCli(args: string[], { env = {}, cwd = tmpdir() }: SpawnOptions = {}): ChildProcess {
+export function spawnCli(args: string[], { env = {}, cwd = tmpdir(), stdout }: SpawnOptions = {}): ChildProcess {
   const { PATH = "", HOME = "", DENO_DIR } = process.env;
   const own = { PATH, HOME, ...(DENO_DIR && { DENO_DIR }) };
   const runtime = process.versions.deno === undefined ? [] : ["run", "-A"];
-  return spawn(process.execPath, [...runtime, MAIN, ...args], { cwd, env: { ...own, ...env } });
+  return spawn(process.execPath, [...runtime, MAIN, ...args], {
+    cwd,
+    env: { ...own, ...env },
+    stdio: ["pipe", stdout ?? "pipe", "pipe"],
+  });
 }
 
 /** Runs one command to its end. Kills it when that takes longer than 20 seconds. */

@@ -59,6 +59,7 @@ export function judgeReply(reply: Reply, method: string): string | null {
   if (typeof error?.code !== "string" || !codes.includes(error.code)) return `a ${status} with the code ${error?.code}`;
   if (typeof error.message !== "string" || error.message === "" || /[\r\n]/.test(error.message))
     return `a ${status} whose message is not one line: ${JSON.stringify(error.message)}`;
-  if (/node:|\/src\/|\bat .*:\d+:\d+/.test(body.toString())) return `a ${status} that tells of the inside: ${error.message}`;
+  if (/node:|\/src\/|\bat .*:\d+:\d+/.test(body.toString()))
+    return `a ${status} that tells of the inside: ${error.message}`;
   return null;
 }

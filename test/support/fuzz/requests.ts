@@ -42,7 +42,10 @@ export function makeCase(random: Random, ground: Ground): Case {
   if (dice < 0.7) return webhookPost(random, makeBody(random, ground));
   if (dice < 0.703) return tooLarge(random);
   if (dice < 0.86) return otherRequest(random, ground);
-  return pick(random, [badFraming, badFraming, badHead, badHead, brokenOff, mutatedRequest, tooManyHeaders, hugeHead])(random, ground);
+  return pick(random, [badFraming, badFraming, badHead, badHead, brokenOff, mutatedRequest, tooManyHeaders, hugeHead])(
+    random,
+    ground,
+  );
 }
 
 function webhookPost(random: Random, { about, bytes: body }: Body): Case {
@@ -68,26 +71,92 @@ function forwardedFor(random: Random): { sender: "allowed" | "refused" | "either
   const name = pick(random, ["X-Forwarded-For", "x-forwarded-for", "X-FORWARDED-FOR"]);
   if (dice < 0.7) return { sender: "allowed", head: [] };
   if (dice < 0.8) {
-    const good = pick(random, ["192.0.2.7", "2001:db8::7", "::ffff:192.0.2.9", "[2001:db8::1]:443", "192.0.2.7:1234", "8.8.8.8, 192.0.2.7", "garbage, 192.0.2.7, 127.0.0.1", "192.0.2.1 ,127.0.0.1"]);
+    const good = pick(random, [
+      "192.0.2.7",
+      "2001:db8::7",
+      "::ffff:192.0.2.9",
+      "[2001:db8::1]:443",
+      "192.0.2.7:1234",
+      "8.8.8.8, 192.0.2.7",
+      "garbage, 192.0.2.7, 127.0.0.1",
+      "192.0.2.1 ,127.0.0.1",
+    ]);
     return { sender: "allowed", head: [[name, good]] };
   }
   if (dice < 0.9) {
     const bad = pick(random, [
-      "8.8.8.8", "192.0.2.7, 8.8.8.8", "127.0.0.1, 8.8.8.8", "garbage", "192.0.2.7, garbage", "192.0.2.7,", ",", "192.0.2.256", "192.0.2.7/24", "192.0.2",
-      "0xc0.0.2.7", "3221225991", "::ffff:8.8.8.8", "[::1", "unknown", "_hidden", "localhost", "192.0.2.7 8.8.8.8", "192.0.2.7;8.8.8.8", '"192.0.2.7"',
-      "for=192.0.2.7", "\u00ff", "8.8.8.8%eth0", "1".repeat(5_000), "a,".repeat(3_000), "127.0.0.1,".repeat(40), `192.0.2.7${" ".repeat(200)}x`, "::".repeat(300),
+      "8.8.8.8",
+      "192.0.2.7, 8.8.8.8",
+      "127.0.0.1, 8.8.8.8",
+      "garbage",
+      "192.0.2.7, garbage",
+      "192.0.2.7,",
+      ",",
+      "192.0.2.256",
+      "192.0.2.7/24",
+      "192.0.2",
+      "0xc0.0.2.7",
+      "3221225991",
+      "::ffff:8.8.8.8",
+      "[::1",
+      "unknown",
+      "_hidden",
+      "localhost",
+      "192.0.2.7 8.8.8.8",
+      "192.0.2.7;8.8.8.8",
+      '"192.0.2.7"',
+      "for=192.0.2.7",
+      "\u00ff",
+      "8.8.8.8%eth0",
+      "1".repeat(5_000),
+      "a,".repeat(3_000),
+      "127.0.0.1,".repeat(40),
+      `192.0.2.7${" ".repeat(200)}x`,
+      "::".repeat(300),
     ]);
     return { sender: "refused", head: [[name, bad]] };
   }
-  if (dice < 0.93) return { sender: "refused", head: [[name, "192.0.2.7"], [name, "8.8.8.8"]] };
-  const noise = Buffer.from(random.bytes(1 + Math.floor(random.float() * 60))).toString("latin1").replace(/[\x00-\x08\x0a-\x1f\x7f]/g, ",");
-  return { sender: "either", head: [[name, random.float() < 0.5 ? noise : Buffer.from(mutate(random, Buffer.from("192.0.2.7, 127.0.0.1"))).toString("latin1").replace(/[\x00-\x08\x0a-\x1f\x7f]/g, ".")]] };
+  if (dice < 0.93)
+    return {
+      sender: "refused",
+      head: [
+        [name, "192.0.2.7"],
+        [name, "8.8.8.8"],
+      ],
+    };
+  const noise = Buffer.from(random.bytes(1 + Math.floor(random.float() * 60)))
+    .toString("latin1")
+    .replace(/[\x00-\x08\x0a-\x1f\x7f]/g, ",");
+  return {
+    sender: "either",
+    head: [
+      [
+        name,
+        random.float() < 0.5
+          ? noise
+          : Buffer.from(mutate(random, Buffer.from("192.0.2.7, 127.0.0.1")))
+              .toString("latin1")
+              .replace(/[\x00-\x08\x0a-\x1f\x7f]/g, "."),
+      ],
+    ],
+  };
 }
 
 /** Headers that change nothing, or must change nothing. */
 function randomHeaders(random: Random): Head {
   const choices: Head = [
-    ["Content-Type", pick(random, ["application/json", "text/plain", "", "application/json; charset=utf-16", "multipart/form-data", "\u00ff", "a/b;".repeat(100)])],
+    [
+      "Content-Type",
+      pick(random, [
+        "application/json",
+        "text/plain",
+        "",
+        "application/json; charset=utf-16",
+        "multipart/form-data",
+        "\u00ff",
+        "a/b;".repeat(100),
+      ]),
+    ],
     ["User-Agent", pick(random, ["", "curl/8", "x".repeat(4_000), "\u00e9\u00ff"])],
     ["Content-Encoding", pick(random, ["gzip", "br", "identity", "x"])],
     ["Accept", "*/*"],
@@ -118,7 +187,15 @@ function tooLarge(random: Random): Case {
   return {
     about: `a body of ${size} bytes`,
     method: "POST",
-    bytes: request(`POST ${WEBHOOK} HTTP/1.1`, [["Host", "relay.test"], ["Content-Length", String(size)], ["Connection", "close"]], body),
+    bytes: request(
+      `POST ${WEBHOOK} HTTP/1.1`,
+      [
+        ["Host", "relay.test"],
+        ["Content-Length", String(size)],
+        ["Connection", "close"],
+      ],
+      body,
+    ),
     body: null,
     expects: { is: "one of", statuses: [413] },
     alone: { pieces: 1 },
@@ -126,7 +203,21 @@ function tooLarge(random: Random): Case {
 }
 
 function otherRequest(random: Random, ground: Ground): Case {
-  const method = pick(random, ["GET", "GET", "GET", "POST", "HEAD", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE", "PROPFIND", "PURGE", "QUERY"]);
+  const method = pick(random, [
+    "GET",
+    "GET",
+    "GET",
+    "POST",
+    "HEAD",
+    "PUT",
+    "DELETE",
+    "PATCH",
+    "OPTIONS",
+    "TRACE",
+    "PROPFIND",
+    "PURGE",
+    "QUERY",
+  ]);
   const body = method === "POST" || method === "PUT" ? makeBody(random, ground).bytes : null;
   const isWebhook = random.float() < 0.4;
   const [path, statuses] = isWebhook ? [pick(random, WEBHOOK_PATHS), null] : pick(random, OTHER_PATHS);
@@ -153,9 +244,30 @@ function badFraming(random: Random): Case {
   const chunked = `${length.toString(16)}\r\n${body}\r\n0\r\n\r\n`;
   const inner = `POST ${WEBHOOK} HTTP/1.1\r\nHost: relay.test\r\nContent-Length: ${length}\r\n\r\n${body}`;
   const [about, head, sent] = pick(random, [
-    ["content-length and chunked", [["Content-Length", String(length)], ["Transfer-Encoding", "chunked"]], chunked],
-    ["chunked and content-length", [["Transfer-Encoding", "chunked"], ["Content-Length", "4"]], chunked + inner],
-    ["two lengths", [["Content-Length", String(length)], ["Content-Length", "3"]], body],
+    [
+      "content-length and chunked",
+      [
+        ["Content-Length", String(length)],
+        ["Transfer-Encoding", "chunked"],
+      ],
+      chunked,
+    ],
+    [
+      "chunked and content-length",
+      [
+        ["Transfer-Encoding", "chunked"],
+        ["Content-Length", "4"],
+      ],
+      chunked + inner,
+    ],
+    [
+      "two lengths",
+      [
+        ["Content-Length", String(length)],
+        ["Content-Length", "3"],
+      ],
+      body,
+    ],
     ["a list of lengths", [["Content-Length", `${length}, 3`]], body],
     ["a length with a sign", [["Content-Length", `+${length}`]], body],
     ["a negative length", [["Content-Length", "-1"]], body],
@@ -173,7 +285,11 @@ function badFraming(random: Random): Case {
     ["a chunk size beyond numbers", [["Transfer-Encoding", "chunked"]], `${"f".repeat(40)}\r\n${body}`],
     ["a chunk longer than told", [["Transfer-Encoding", "chunked"]], `3\r\n${body}\r\n0\r\n\r\n`],
     ["a chunk with a bare line feed", [["Transfer-Encoding", "chunked"]], chunked.replaceAll("\r\n", "\n")],
-    ["a chunk extension without end", [["Transfer-Encoding", "chunked"]], `${length.toString(16)};${"a".repeat(40_000)}\r\n${body}\r\n0\r\n\r\n`],
+    [
+      "a chunk extension without end",
+      [["Transfer-Encoding", "chunked"]],
+      `${length.toString(16)};${"a".repeat(40_000)}\r\n${body}\r\n0\r\n\r\n`,
+    ],
   ] as [string, Head, string][]);
   return {
     about: `framing: ${about}`,
@@ -193,7 +309,10 @@ function badHead(random: Random): Case {
   const [about, text] = pick(random, [
     ["no host", `POST ${WEBHOOK} HTTP/1.1\r\n${tail}`],
     ["two hosts", `POST ${WEBHOOK} HTTP/1.1\r\nHost: a\r\nHost: b\r\n${tail}`],
-    ["an odd host", `POST ${WEBHOOK} HTTP/1.1\r\nHost: ${pick(random, ["]]", "[", "a b", "a:99999", "\u0001", "é", "a@b", "a/b", "a?b", "a#b", "%00", "", " "])}\r\n${tail}`],
+    [
+      "an odd host",
+      `POST ${WEBHOOK} HTTP/1.1\r\nHost: ${pick(random, ["]]", "[", "a b", "a:99999", "\u0001", "é", "a@b", "a/b", "a?b", "a#b", "%00", "", " "])}\r\n${tail}`,
+    ],
     ["a folded header", `POST ${WEBHOOK} HTTP/1.1\r\nHost: a\r\nX-Folded: a\r\n b\r\n${tail}`],
     ["a blank first", `POST ${WEBHOOK} HTTP/1.1\r\n Host: a\r\n${tail}`],
     ["no colon", `POST ${WEBHOOK} HTTP/1.1\r\nHost: a\r\nnonsense\r\n${tail}`],
@@ -202,14 +321,26 @@ function badHead(random: Random): Case {
     ["a bare carriage return", `POST ${WEBHOOK} HTTP/1.1\r\nHost: a\r\nX-Cr: a\rb\r\n${tail}`],
     ["bare line feeds", `POST ${WEBHOOK} HTTP/1.1\nHost: a\n${tail.replaceAll("\r\n", "\n")}`],
     ["an old version", `POST ${WEBHOOK} HTTP/1.0\r\n${tail}`],
-    ["a version to come", `POST ${WEBHOOK} HTTP/${pick(random, ["2.0", "9.9", "1.2", "0.9", "1", "a.b"])}\r\nHost: a\r\n${tail}`],
+    [
+      "a version to come",
+      `POST ${WEBHOOK} HTTP/${pick(random, ["2.0", "9.9", "1.2", "0.9", "1", "a.b"])}\r\nHost: a\r\n${tail}`,
+    ],
     ["no version", `POST ${WEBHOOK}\r\n${tail}`],
-    ["a method nobody knows", `${pick(random, ["post", "Post", "WEBHOOK", "P\u0000ST", "P ST", "CONNECT", "PRI", "X".repeat(5_000), "é"])} ${WEBHOOK} HTTP/1.1\r\nHost: a\r\n${tail}`],
-    ["an upgrade", `POST ${WEBHOOK} HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: ${pick(random, ["websocket", "h2c", "é", ""])}\r\n${tail}`],
+    [
+      "a method nobody knows",
+      `${pick(random, ["post", "Post", "WEBHOOK", "P\u0000ST", "P ST", "CONNECT", "PRI", "X".repeat(5_000), "é"])} ${WEBHOOK} HTTP/1.1\r\nHost: a\r\n${tail}`,
+    ],
+    [
+      "an upgrade",
+      `POST ${WEBHOOK} HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: ${pick(random, ["websocket", "h2c", "é", ""])}\r\n${tail}`,
+    ],
     ["an expectation nobody knows", `POST ${WEBHOOK} HTTP/1.1\r\nHost: a\r\nExpect: miracles\r\n${tail}`],
     ["HTTP/2", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\u0000\u0000\u0000\u0004\u0000\u0000\u0000\u0000\u0000"],
     ["TLS", "\u0016\u0003\u0001\u0002\u0000\u0001\u0000\u0001\u00fc\u0003\u0003"],
-    ["an absolute target", `POST http://${pick(random, ["relay.test", "evil.test", "[", "a@b", ""])}${WEBHOOK} HTTP/1.1\r\nHost: a\r\n${tail}`],
+    [
+      "an absolute target",
+      `POST http://${pick(random, ["relay.test", "evil.test", "[", "a@b", ""])}${WEBHOOK} HTTP/1.1\r\nHost: a\r\n${tail}`,
+    ],
     ["an asterisk", `OPTIONS * HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n`],
     ["a target without a slash", `POST webhooks/wochit HTTP/1.1\r\nHost: a\r\n${tail}`],
     ["blanks in the target", `POST ${WEBHOOK} x HTTP/1.1\r\nHost: a\r\n${tail}`],
@@ -217,26 +348,68 @@ function badHead(random: Random): Case {
     ["a NUL in the target", `POST ${WEBHOOK}\u0000 HTTP/1.1\r\nHost: a\r\n${tail}`],
     ["empty lines first", `\r\n\r\n\r\nPOST ${WEBHOOK} HTTP/1.1\r\nHost: a\r\n${tail}`],
   ] as [string, string][]);
-  return { about: `head: ${about}`, method: text.slice(0, 4) === "HEAD" ? "HEAD" : "POST", bytes: Buffer.from(text, "latin1"), body: Buffer.from(WHOLE), expects: { is: "anything" }, alone: { pieces: random.float() < 0.3 ? 7 : 1 } };
+  return {
+    about: `head: ${about}`,
+    method: text.slice(0, 4) === "HEAD" ? "HEAD" : "POST",
+    bytes: Buffer.from(text, "latin1"),
+    body: Buffer.from(WHOLE),
+    expects: { is: "anything" },
+    alone: { pieces: random.float() < 0.3 ? 7 : 1 },
+  };
 }
 
 /** The sender goes away in the middle: nothing may be taken. */
 function brokenOff(random: Random): Case {
-  const whole = request(`POST ${WEBHOOK} HTTP/1.1`, [["Host", "relay.test"], ["Content-Length", String(WHOLE.length)]], Buffer.from(WHOLE));
+  const whole = request(
+    `POST ${WEBHOOK} HTTP/1.1`,
+    [
+      ["Host", "relay.test"],
+      ["Content-Length", String(WHOLE.length)],
+    ],
+    Buffer.from(WHOLE),
+  );
   const bytes = whole.subarray(0, Math.floor(random.float() * whole.length));
-  return { about: `broken off after ${bytes.length} bytes`, method: "POST", bytes, body: null, expects: { is: "refused" }, alone: { pieces: 2 } };
+  return {
+    about: `broken off after ${bytes.length} bytes`,
+    method: "POST",
+    bytes,
+    body: null,
+    expects: { is: "refused" },
+    alone: { pieces: 2 },
+  };
 }
 
 function mutatedRequest(random: Random): Case {
-  const whole = request(`POST ${WEBHOOK} HTTP/1.1`, [["Host", "relay.test"], ["X-Forwarded-For", "192.0.2.7"], ["Content-Length", String(WHOLE.length)], ["Connection", "close"]], Buffer.from(WHOLE));
-  return { about: "a mutated request", method: "POST", bytes: mutate(random, whole), body: null, expects: { is: "anything" }, alone: { pieces: 1 } };
+  const whole = request(
+    `POST ${WEBHOOK} HTTP/1.1`,
+    [
+      ["Host", "relay.test"],
+      ["X-Forwarded-For", "192.0.2.7"],
+      ["Content-Length", String(WHOLE.length)],
+      ["Connection", "close"],
+    ],
+    Buffer.from(WHOLE),
+  );
+  return {
+    about: "a mutated request",
+    method: "POST",
+    bytes: mutate(random, whole),
+    body: null,
+    expects: { is: "anything" },
+    alone: { pieces: 1 },
+  };
 }
 
 /** The proxy's word on the sender comes last, behind more headers than a server may care to keep. */
 function tooManyHeaders(random: Random): Case {
   const count = pick(random, [90, 500, 1_000, 1_990, 2_010, 2_400]);
   const head = Array.from({ length: count }, () => ["a", ""] as [string, string]);
-  head.push(["Host", "relay.test"], ["Content-Length", String(WHOLE.length)], ["Connection", "close"], ["X-Forwarded-For", "8.8.8.8"]);
+  head.push(
+    ["Host", "relay.test"],
+    ["Content-Length", String(WHOLE.length)],
+    ["Connection", "close"],
+    ["X-Forwarded-For", "8.8.8.8"],
+  );
   return {
     about: `${count} headers, and then the sender`,
     method: "POST",
@@ -249,12 +422,19 @@ function tooManyHeaders(random: Random): Case {
 
 function hugeHead(random: Random): Case {
   const size = pick(random, [17_000, 40_000, 200_000]);
-  const head: Head = random.float() < 0.5 ? [["X-Huge", "x".repeat(size)]] : Array.from({ length: size / 100 }, (_, n) => [`X-${n}`, "x".repeat(90)]);
+  const head: Head =
+    random.float() < 0.5
+      ? [["X-Huge", "x".repeat(size)]]
+      : Array.from({ length: size / 100 }, (_, n) => [`X-${n}`, "x".repeat(90)]);
   const target = random.float() < 0.3 ? `${WEBHOOK}?${"q".repeat(size)}` : WEBHOOK;
   return {
     about: `a head of more than ${size} bytes`,
     method: "POST",
-    bytes: request(`POST ${target} HTTP/1.1`, [["Host", "relay.test"], ...head, ["Content-Length", "0"]], new Uint8Array()),
+    bytes: request(
+      `POST ${target} HTTP/1.1`,
+      [["Host", "relay.test"], ...head, ["Content-Length", "0"]],
+      new Uint8Array(),
+    ),
     body: null,
     expects: { is: "refused" },
     alone: { pieces: 1 },

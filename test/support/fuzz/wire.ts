@@ -2,7 +2,11 @@ import { connect, type Socket } from "node:net";
 import type { Reply } from "./oracle.ts";
 
 /** Answers found at the start of what a server sent; `rest` is what is not a whole answer yet. `null`: no HTTP at all. */
-export function readReplies(received: Buffer, method: string, ended: boolean): { replies: Reply[]; rest: Buffer } | null {
+export function readReplies(
+  received: Buffer,
+  method: string,
+  ended: boolean,
+): { replies: Reply[]; rest: Buffer } | null {
   const replies: Reply[] = [];
   let rest = received;
   while (rest.length > 0) {
@@ -11,7 +15,9 @@ export function readReplies(received: Buffer, method: string, ended: boolean): {
     const [first = "", ...lines] = rest.subarray(0, headEnd).toString("latin1").split("\r\n");
     const status = Number(/^HTTP\/1\.[01] (\d{3})(?: |$)/.exec(first)?.[1]);
     if (Number.isNaN(status)) return null;
-    const headers = new Map(lines.map((line) => [line.slice(0, line.indexOf(":")).toLowerCase(), line.slice(line.indexOf(":") + 1).trim()]));
+    const headers = new Map(
+      lines.map((line) => [line.slice(0, line.indexOf(":")).toLowerCase(), line.slice(line.indexOf(":") + 1).trim()]),
+    );
     const after = rest.subarray(headEnd + 4);
     if (status < 200) {
       rest = after; // 100 Continue

@@ -1,0 +1,68 @@
+import type { ConfigInput } from "../../src/config.ts";
+import type { Attempt, Copy, Job } from "../../src/domain.ts";
+import type { Store } from "../../src/store/store.ts";
+import { readSettings, reportReady } from "./child.ts";
+import { acceptEvents, openBenchStore } from "./seed.ts";
+
+/** Works off jobs as the workers do, claims and settles alone: how fast the store is at it, without the network. */
+
+const { dir, config: given, events } = readSettings<ClaimSettings>();
+export type ClaimSettings = { dir: string; config: ConfigInput; events: number };
+
+/** As many as an endpoint and the mirror have slots by default. */
+const DELIVERIES = 8;
+const DOWNLOADS = 4;
+const LEASE = 30_000;
+
+const { store, config } = await openBenchStore(dir, given);
+
+const attempt = (): Attempt => ({
+  startedAt: Date.now(),
+  duration: 12,
+  status: 200,
+  response: Buffer.from("ok"),
+  error: null,
+});
+const copy = (job: Job): Copy => ({
+  key: `${job.videoId}/${job.id}`,
+  bytes: 1_048_576,
+  sha256: "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+  contentType: "video/mp4",
+  suspect: null,
+  etag: '"d41d8cd98f00b204e9800998ecf8427e"',
+  lastModified: null,
+});
+
+async function workOff<J extends Job>(
+  claim: () => Promise<J[]>,
+  settle: (job: J) => Promise<unknown>,
+): Promise<number> {
+  for (let done = 0; ; ) {
+    const jobs = await claim();
+    if (jobs.length === 0) return done;
+    await Promise.all(jobs.map(settle));
+    done += jobs.length;
+  }
+}
+
+/** Jobs a second, of both kinds together. */
+async function run(store: Store): Promise<number> {
+  await acceptEvents(store, config, events);
+  const begun = performance.now();
+  const wish = (limit: number) => ({ now: Date.now(), limit, leaseUntil: Date.now() + LEASE });
+  const downloads = await workOff(
+    () => store.claimDownloads({ ...wish(DOWNLOADS), busyHosts: [] }),
+    (job) => store.settleDownload(job, { is: "mirrored", copy: copy(job) }, Date.now()),
+  );
+  const deliveries = await workOff(
+    () => store.claimDeliveries({ ...wish(DELIVERIES), endpoint: "app" }),
+    (job) => store.settleDelivery(job, { is: "delivered", attempt: attempt() }, Date.now()),
+  );
+  const seconds = (performance.now() - begun) / 1000;
+  if (downloads !== 2 * events || deliveries !== events) {
+    throw new Error(`${downloads} downloads and ${deliveries} deliveries came of ${events} events`);
+  }
+  return (downloads + deliveries) / seconds;
+}
+
+reportReady({ ready: {}, answers: { run: () => run(store) }, close: () => store.close() });

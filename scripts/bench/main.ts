@@ -1,0 +1,100 @@
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import process from "node:process";
+import { parseArgs } from "node:util";
+import type { Bench, Conditions } from "./bench.ts";
+import { benchDeliver } from "./deliver.ts";
+import { benchGrowth } from "./growth.ts";
+import { benchIngest } from "./ingest.ts";
+import { benchLatency } from "./latency.ts";
+import type { Row } from "./measure.ts";
+import { benchMirror } from "./mirror.ts";
+import { killChildren } from "./processes.ts";
+import { showJson, showTable } from "./table.ts";
+
+/** `npm run bench [-- NAME…]`: runs baseline and relay in turn and prints one table. */
+
+const benches: Record<string, Bench> = {
+  ingest: benchIngest,
+  deliver: benchDeliver,
+  latency: benchLatency,
+  mirror: benchMirror,
+  growth: benchGrowth,
+};
+
+const USAGE = `npm run bench [-- NAME… --rounds N --seconds N --small --json]
+
+  NAME          ${Object.keys(benches).join(", ")}; all of them unless named
+  --rounds N    how often baseline and relay take turns (5)
+  --seconds N   how long each stretch of load lasts (5)
+  --small       a hundredth of the size where size takes long: to try it, not to measure
+  --json        one JSON object a line, with the values of every round
+
+It writes to ${tmpdir()}, or to $TMPDIR: the disk there is part of what is measured.`;
+
+async function main(): Promise<void> {
+  const { values, positionals } = parseArgs({
+    allowPositionals: true,
+    options: {
+      rounds: { type: "string", default: "5" },
+      seconds: { type: "string", default: "5" },
+      small: { type: "boolean", default: false },
+      json: { type: "boolean", default: false },
+      help: { type: "boolean", short: "h", default: false },
+    },
+  });
+  if (values.help) return console.log(USAGE);
+  const unknown = positionals.find((name) => !Object.hasOwn(benches, name));
+  if (unknown !== undefined) throw new Error(`there is no bench "${unknown}"\n${USAGE}`);
+
+  const root = mkdtempSync(join(tmpdir(), "wochit-relay-bench-"));
+  const remove = () => rmSync(root, { recursive: true, force: true });
+  process.once("SIGINT", () => {
+    killChildren();
+    remove();
+    process.exit(130);
+  });
+  let folders = 0;
+  const conditions: Conditions = {
+    rounds: readCount("rounds", values.rounds),
+    seconds: readCount("seconds", values.seconds),
+    small: values.small,
+    folder: () => mkdtempSync(join(root, `${++folders}-`)),
+    say: (text) => console.error(text),
+  };
+  const rows: Row[] = [];
+  try {
+    for (const name of positionals.length > 0 ? positionals : Object.keys(benches)) {
+      rows.push(...(await run(name, conditions)));
+    }
+  } finally {
+    killChildren();
+    remove();
+  }
+  console.log(values.json ? showJson(rows) : showTable(rows));
+}
+
+/** A bench that breaks takes no other along; the table says what happened. */
+async function run(name: string, conditions: Conditions): Promise<Row[]> {
+  try {
+    return await benches[name]!(conditions);
+  } catch (error) {
+    process.exitCode = 1;
+    const note = `broke: ${error instanceof Error ? error.message : error}`;
+    conditions.say(`${name} ${note}`);
+    return [{ figure: name, unit: "", baseline: null, ours: null, wanted: null, note }];
+  }
+}
+
+function readCount(name: string, given: string): number {
+  const count = Number(given);
+  if (!Number.isInteger(count) || count < 1)
+    throw new Error(`--${name} must be a whole number from 1 on, not ${given}`);
+  return count;
+}
+
+main().catch((error) => {
+  console.error(error instanceof Error ? error.message : error);
+  process.exitCode = 1;
+});

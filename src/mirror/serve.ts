@@ -1,0 +1,148 @@
+import type { Context } from "hono";
+import parseRange from "range-parser";
+import type { Config } from "../config.ts";
+import type { Medium } from "../domain.ts";
+import { errorTable } from "../errors.ts";
+import { isSignatureOf } from "../media-links.ts";
+import type { Store } from "../store/store.ts";
+import type { MirrorTarget, Opened } from "./target.ts";
+
+const PREFIX = "/media/";
+
+/** What browsers may show; everything else is for saving only. SVG is a document that runs scripts. */
+const SHOWN = /^(?:video|image)\/(?!svg)[a-z0-9.+-]+$/i;
+
+/** A copy is somebody else's bytes: it is what its type says, runs nothing and loads nothing. */
+const SAFETY = {
+  "x-content-type-options": "nosniff",
+  "content-security-policy": "default-src 'none'; sandbox",
+};
+
+/**
+ * `GET` and `HEAD /media/<key>`: a mirrored copy, whole or a single range of it (RFC 9110 §13, §14), or a redirect to where
+ * the target has it. Only keys of mirrored media; without a valid `sig`, unless links are open, the answer is the same 404
+ * as for a file that is not there.
+ */
+export function mediaRoute(options: {
+  store: Pick<Store, "mediumByKey">;
+  target: Pick<MirrorTarget, "open">;
+  config: Pick<Config["mirror"], "links">;
+  /** The store's media secret. */
+  secret: Uint8Array;
+}): (context: Context) => Promise<Response> {
+  const { store, target, config, secret } = options;
+  return async ({ req }) => {
+    const url = new URL(req.url);
+    const key = keyIn(url.pathname);
+    const sig = url.searchParams.get("sig") ?? "";
+    if (key === null || (config.links !== "open" && !isSignatureOf(secret, key, sig))) return notFound();
+    const medium = await store.mediumByKey(key);
+    const opened = medium && (await target.open(key));
+    if (!opened) return notFound();
+    if (opened.is === "elsewhere") {
+      return new Response(null, {
+        status: 307,
+        headers: { location: opened.url, "cache-control": "private, no-store" },
+      });
+    }
+    const answer = choose(req.method, (name) => req.header(name), opened, headersOf(medium, opened));
+    if (answer.range === null) await opened.close();
+    const body = answer.range && opened.read(answer.range.start, answer.range.end);
+    return new Response(body, { status: answer.status, headers: answer.headers });
+  };
+}
+
+type File = Extract<Opened, { is: "file" }>;
+type Headers = Record<string, string>;
+type Answer = { status: number; headers: Headers; range: { start: number; end: number } | null };
+
+/** The key in a path; null where it is none. An encoded slash does not part a key. */
+function keyIn(path: string): string | null {
+  if (!path.startsWith(PREFIX)) return null;
+  try {
+    const parts = path.slice(PREFIX.length).split("/").map(decodeURIComponent);
+    return parts.every((part) => /^[\w~-][\w.~-]*$/.test(part)) ? parts.join("/") : null;
+  } catch {
+    return null;
+  }
+}
+
+function headersOf(medium: Medium, file: File): Headers {
+  const type = medium.contentType ?? "";
+  return {
+    ...SAFETY,
+    ...(SHOWN.test(type)
+      ? { "content-type": type }
+      : { "content-type": "application/octet-stream", "content-disposition": "attachment" }),
+    // The tag follows from the opened file: should a row and its file ever differ, it speaks of what is sent.
+    etag: `"${file.tag}"`,
+    "last-modified": new Date(file.modifiedAt).toUTCString(),
+    "accept-ranges": "bytes",
+    // A thumbnail may be replaced under its key; a video never is.
+    "cache-control": medium.kind === "video" ? "private, max-age=3600" : "private, no-cache",
+  };
+}
+
+/** Status, headers and bytes, in the order of RFC 9110 §13.2.2. */
+function choose(method: string, header: (name: string) => string | undefined, file: File, headers: Headers): Answer {
+  if (isUnchanged(header, file)) return { status: 304, headers, range: null };
+  const range = method === "GET" ? rangeIn(header("range"), header("if-range"), file) : null;
+  if (range === "unsatisfiable") {
+    return { status: 416, headers: { ...SAFETY, "content-range": `bytes */${file.bytes}` }, range: null };
+  }
+  const { start, end } = range ?? { start: 0, end: file.bytes - 1 };
+  const sent = { ...headers, "content-length": String(end - start + 1) };
+  const isSent = method === "GET" && end >= start;
+  if (range === null) return { status: 200, headers: sent, range: isSent ? { start, end } : null };
+  return { status: 206, headers: { ...sent, "content-range": `bytes ${start}-${end}/${file.bytes}` }, range };
+}
+
+/** If-None-Match, or, only without it, If-Modified-Since. */
+function isUnchanged(header: (name: string) => string | undefined, file: File): boolean {
+  const tags = header("if-none-match");
+  if (tags !== undefined) {
+    return tags.split(",").some((tag) => tag.trim() === "*" || tag.trim().replace(/^W\//, "") === `"${file.tag}"`);
+  }
+  const since = httpDate(header("if-modified-since"));
+  return since !== null && seconds(file.modifiedAt) <= seconds(since);
+}
+
+/** The range to send; null: all of it. Several ranges, and what cannot be read, are answered with all of it. */
+function rangeIn(
+  range: string | undefined,
+  condition: string | undefined,
+  file: File,
+): { start: number; end: number } | "unsatisfiable" | null {
+  if (range === undefined || !/^bytes=/i.test(range)) return null;
+  if (condition !== undefined && !isCurrent(condition, file)) return null;
+  // range-parser calls "the last 1000 bytes" of a shorter file unsatisfiable; RFC 9110 §14.1.2 means all of it.
+  const last = /^bytes=-(\d+)$/i.exec(range)?.[1];
+  if (last !== undefined && Number(last) >= file.bytes && file.bytes > 0) return { start: 0, end: file.bytes - 1 };
+  const ranges = parseRange(file.bytes, range, { combine: true });
+  if (ranges === -1) return "unsatisfiable";
+  return ranges === -2 || ranges.length !== 1 ? null : ranges[0]!;
+}
+
+/** If-Range: the very tag, or the very date. */
+function isCurrent(condition: string, file: File): boolean {
+  if (condition.startsWith('"')) return condition === `"${file.tag}"`;
+  const date = httpDate(condition);
+  return date !== null && seconds(date) === seconds(file.modifiedAt);
+}
+
+function httpDate(text: string | undefined): number | null {
+  const time = text?.endsWith(" GMT") ? Date.parse(text) : Number.NaN;
+  return Number.isNaN(time) ? null : time;
+}
+
+function seconds(ms: number): number {
+  return Math.floor(ms / 1000);
+}
+
+function notFound(): Response {
+  const error = { code: "not_found", message: "no such file, or the link is not valid" };
+  return Response.json(
+    { error },
+    { status: errorTable.not_found.status, headers: { ...SAFETY, "cache-control": "private, no-store" } },
+  );
+}

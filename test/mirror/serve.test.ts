@@ -1,0 +1,283 @@
+import assert from "node:assert/strict";
+import { mkdtemp, readdir, rm, utimes } from "node:fs/promises";
+import { request } from "node:http";
+import { type AddressInfo, connect } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import test, { type TestContext } from "node:test";
+import { createAdaptorServer } from "@hono/node-server";
+import { Hono } from "hono";
+import type { Medium } from "../../src/domain.ts";
+import { signKey } from "../../src/media-links.ts";
+import { mediaRoute } from "../../src/mirror/serve.ts";
+import { type MirrorTarget, openTarget } from "../../src/mirror/target.ts";
+import { put } from "../contracts/mirror-target.ts";
+import { waitFor } from "../support/wait.ts";
+
+const secret = Buffer.from("the store's secret");
+const text = "0123456789abcdefghij";
+
+async function open(t: TestContext, options: { links?: "signed" | "open"; target?: Pick<MirrorTarget, "open"> } = {}) {
+  const folder = await mkdtemp(join(tmpdir(), "relay-serve-"));
+  t.after(() => rm(folder, { recursive: true, force: true }));
+  const dir = join(folder, "media");
+  const target = await openTarget({ type: "local", dir });
+  const rows = new Map<string, Medium>();
+  const keep = async (key: string, content: string | Uint8Array, more: Partial<Medium> = {}) => {
+    await put(target, folder, key, content, true);
+    rows.set(key, { key, kind: "video", contentType: "video/mp4", ...more } as Medium);
+  };
+  const store = { mediumByKey: async (key: string) => rows.get(key) ?? null };
+  const app = new Hono();
+  app.get(
+    "/media/*",
+    mediaRoute({ store, target: options.target ?? target, config: { links: options.links ?? "signed" }, secret }),
+  );
+  const server = createAdaptorServer({ fetch: app.fetch });
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  t.after(() => new Promise((resolve) => server.close(resolve)));
+  const { port } = server.address() as AddressInfo;
+  /** `path` as it is, below /media/: no client normalises it. */
+  const ask = (path: string, headers: Record<string, string> = {}, method = "GET") =>
+    new Promise<{ status: number; headers: Record<string, string | string[] | undefined>; body: string }>(
+      (resolve, reject) => {
+        const asked = request(
+          { host: "127.0.0.1", port, path: `/media/${path}`, method, headers, agent: false },
+          async (response) => {
+            const chunks: Buffer[] = [];
+            for await (const chunk of response) chunks.push(chunk);
+            resolve({
+              status: response.statusCode!,
+              headers: response.headers,
+              body: Buffer.concat(chunks).toString(),
+            });
+          },
+        );
+        asked.on("error", reject).end();
+      },
+    );
+  const signed = (key: string) => `${key}?sig=${signKey(secret, key)}`;
+  return { ask, keep, signed, dir, target, rows, port };
+}
+
+test("a copy is served with its type, its size, a tag, and headers that keep it harmless", async (t) => {
+  const { ask, keep, signed } = await open(t);
+  await keep("a/video.mp4", text);
+  const { status, headers, body } = await ask(signed("a/video.mp4"));
+  assert.deepEqual([status, body], [200, text]);
+  assert.equal(headers["content-type"], "video/mp4");
+  assert.equal(headers["content-length"], String(text.length));
+  assert.equal(headers["accept-ranges"], "bytes");
+  assert.equal(headers["x-content-type-options"], "nosniff");
+  assert.equal(headers["content-security-policy"], "default-src 'none'; sandbox");
+  assert.match(String(headers.etag), /^"[a-z0-9-]+"$/);
+  assert.match(String(headers["last-modified"]), / GMT$/);
+  assert.match(String(headers["cache-control"]), /^private/);
+  assert.equal(headers["content-disposition"], undefined);
+});
+
+test("HEAD tells the same, without the bytes", async (t) => {
+  const { ask, keep, signed } = await open(t);
+  await keep("a/video.mp4", text);
+  const [get, head] = [
+    await ask(signed("a/video.mp4")),
+    await ask(signed("a/video.mp4"), { range: "bytes=0-1" }, "HEAD"),
+  ];
+  assert.deepEqual([head.status, head.body], [200, ""]);
+  for (const name of ["content-length", "content-type", "etag", "last-modified"])
+    assert.equal(head.headers[name], get.headers[name], name);
+});
+
+test("without the right signature nothing is there: the answer is that of a file that never was", async (t) => {
+  const { ask, keep, signed } = await open(t);
+  await keep("a/video.mp4", text);
+  const missing = await ask(signed("a/none.mp4"));
+  assert.equal(missing.status, 404);
+  assert.equal(JSON.parse(missing.body).error.code, "not_found");
+  const sig = signKey(secret, "a/video.mp4");
+  for (const query of [
+    "",
+    "?sig=",
+    "?sig=x",
+    `?sig=${sig.slice(1)}`,
+    `?sig=${sig}x`,
+    `?sig=${signKey(secret, "b")}`,
+    `?SIG=${sig}`,
+  ]) {
+    const answer = await ask(`a/video.mp4${query}`);
+    assert.deepEqual([answer.status, answer.body], [404, missing.body], query);
+    assert.equal(answer.headers.etag, undefined);
+  }
+});
+
+test("open links need no signature, but only what a media row knows is served", async (t) => {
+  const { ask, keep, rows } = await open(t, { links: "open" });
+  await keep("a/video.mp4", text);
+  assert.equal((await ask("a/video.mp4")).body, text);
+  rows.clear();
+  assert.equal((await ask("a/video.mp4")).status, 404);
+});
+
+test("no path leads anywhere else", async (t) => {
+  const { ask, keep, dir } = await open(t, { links: "open" });
+  await keep("a/video.mp4", text);
+  const paths = [
+    "",
+    "a",
+    "a/",
+    "../media/a/video.mp4/..",
+    "..%2f..%2fetc%2fpasswd",
+    "a%2fvideo.mp4",
+    "a//video.mp4",
+    "./a/video.mp4/.",
+    "%00",
+    "%",
+    "%ff",
+    `${dir}/a/video.mp4`,
+    "a/video.mp4%00",
+    "a\\video.mp4",
+    ".incoming/x",
+  ];
+  // The server itself refuses what is no path at all.
+  for (const path of paths) assert.ok([400, 404].includes((await ask(path)).status), path);
+});
+
+test("a row whose file is gone is not found", async (t) => {
+  const { ask, keep, signed, target } = await open(t);
+  await keep("a/video.mp4", text);
+  await target.delete("a/video.mp4");
+  assert.equal((await ask(signed("a/video.mp4"))).status, 404);
+});
+
+test("what is neither video nor picture, and SVG, is for saving only", async (t) => {
+  const { ask, keep, signed } = await open(t);
+  for (const [index, contentType] of [
+    "text/html",
+    "image/svg+xml",
+    "application/pdf",
+    null,
+    "video/mp4\r\nx: y",
+    "audio/mpeg",
+  ].entries()) {
+    await keep(`${index}/video.bin`, text, { contentType });
+    const { headers } = await ask(signed(`${index}/video.bin`));
+    assert.equal(headers["content-type"], "application/octet-stream", String(contentType));
+    assert.equal(headers["content-disposition"], "attachment");
+  }
+});
+
+test("a single range is sent; several, and what is no range, get all of it", async (t) => {
+  const { ask, keep, signed } = await open(t);
+  await keep("a/video.mp4", text);
+  const cases: [string, number, string, string?][] = [
+    ["bytes=0-4", 206, "01234", "bytes 0-4/20"],
+    ["bytes=15-", 206, "fghij", "bytes 15-19/20"],
+    ["bytes=-5", 206, "fghij", "bytes 15-19/20"],
+    ["bytes=5-1000", 206, text.slice(5), "bytes 5-19/20"],
+    ["bytes=-1000", 206, text, "bytes 0-19/20"],
+    ["bytes=0-0", 206, "0", "bytes 0-0/20"],
+    ["bytes=0-4,3-9", 206, "0123456789", "bytes 0-9/20"],
+    ["bytes=0-1,5-6", 200, text],
+    ["bytes=x", 200, text],
+    ["bytes=5-2", 416, "", "bytes */20"],
+    ["bytes=20-", 416, "", "bytes */20"],
+    ["bytes=-0", 416, "", "bytes */20"],
+    ["items=0-4", 200, text],
+    ["", 200, text],
+  ];
+  for (const [range, status, body, contentRange] of cases) {
+    const answer = await ask(signed("a/video.mp4"), { range });
+    assert.deepEqual(
+      [answer.status, answer.body, answer.headers["content-range"]],
+      [status, body, contentRange],
+      range,
+    );
+    if (status !== 416) assert.equal(answer.headers["content-length"], String(body.length), range);
+  }
+});
+
+test("If-Range: a range of the very same file, else all of the new one", async (t) => {
+  const { ask, keep, signed } = await open(t);
+  await keep("a/thumbnail.jpg", text);
+  const { headers } = await ask(signed("a/thumbnail.jpg"));
+  const status = async (condition: string) =>
+    (await ask(signed("a/thumbnail.jpg"), { range: "bytes=0-4", "if-range": condition })).status;
+  assert.equal(await status(String(headers.etag)), 206);
+  assert.equal(await status(String(headers["last-modified"])), 206);
+  assert.equal(await status(`W/${headers.etag}`), 200);
+  assert.equal(await status('"other"'), 200);
+  assert.equal(await status("Thu, 01 Jan 1970 00:00:00 GMT"), 200);
+  assert.equal(await status("rubbish"), 200);
+  await keep("a/thumbnail.jpg", text.toUpperCase());
+  assert.equal(await status(String(headers.etag)), 200);
+});
+
+test("what the reader has already is not sent again", async (t) => {
+  const { ask, keep, signed, dir } = await open(t);
+  await keep("a/thumbnail.jpg", text);
+  await utimes(join(dir, "a/thumbnail.jpg"), 1_700_000_000, 1_700_000_000.5);
+  const { headers } = await ask(signed("a/thumbnail.jpg"));
+  const status = async (conditions: Record<string, string>, method = "GET") => {
+    const answer = await ask(signed("a/thumbnail.jpg"), conditions, method);
+    if (answer.status === 304) assert.deepEqual([answer.body, answer.headers.etag], ["", headers.etag]);
+    return answer.status;
+  };
+  const [etag, modified] = [String(headers.etag), String(headers["last-modified"])];
+  assert.equal(await status({ "if-none-match": etag }), 304);
+  assert.equal(await status({ "if-none-match": etag }, "HEAD"), 304);
+  assert.equal(await status({ "if-none-match": `"other", W/${etag}` }), 304);
+  assert.equal(await status({ "if-none-match": "*" }), 304);
+  assert.equal(await status({ "if-none-match": '"other"', "if-modified-since": modified }), 200);
+  assert.equal(await status({ "if-modified-since": modified }), 304);
+  assert.equal(await status({ "if-modified-since": "Thu, 01 Jan 1970 00:00:00 GMT" }), 200);
+  assert.equal(await status({ "if-modified-since": "yesterday" }), 200);
+  assert.equal(await status({ "if-none-match": etag, range: "bytes=0-1" }), 304);
+});
+
+test("a copy that the target has elsewhere is redirected to", async (t) => {
+  const { ask, rows, signed } = await open(t, {
+    target: { open: async () => ({ is: "elsewhere", url: "https://bucket.test/a?X-Amz-Signature=1" }) },
+  });
+  rows.set("a/video.mp4", { key: "a/video.mp4" } as Medium);
+  const { status, headers } = await ask(signed("a/video.mp4"));
+  assert.deepEqual([status, headers.location], [307, "https://bucket.test/a?X-Amz-Signature=1"]);
+  assert.equal((await ask("a/video.mp4")).status, 404);
+});
+
+/** How many files of a folder this process has open. */
+async function openFiles(folder: string): Promise<number> {
+  const { readlink } = await import("node:fs/promises");
+  const links = await Promise.all(
+    (await readdir("/proc/self/fd")).map((fd) => readlink(`/proc/self/fd/${fd}`).catch(() => "")),
+  );
+  return links.filter((link) => link.startsWith(folder)).length;
+}
+
+const noProc = process.platform !== "linux" && "it counts open files in /proc";
+test("a large copy is streamed as the reader takes it, and let go when the reader leaves", {
+  skip: noProc,
+}, async (t) => {
+  const { ask, keep, signed, dir, port } = await open(t);
+  const large = Buffer.alloc(30_000_000, "0123456789");
+  await keep("a/video.mp4", large);
+  assert.equal((await ask(signed("a/video.mp4"))).body.length, large.length);
+  await ask(signed("a/video.mp4"), {}, "HEAD");
+  await ask(signed("a/video.mp4"), { range: "bytes=99999999-" });
+  await waitFor(async () => (await openFiles(dir)) === 0);
+
+  const before = process.memoryUsage().rss;
+  const readers = Array.from({ length: 20 }, () => {
+    const socket = connect(port, "127.0.0.1");
+    socket.write(`GET /media/${signed("a/video.mp4")} HTTP/1.1\r\nhost: x\r\n\r\n`);
+    return socket;
+  });
+  // Each reads the first bytes and then no more.
+  await Promise.all(
+    readers.map((socket) => new Promise((resolve) => socket.once("data", () => resolve(socket.pause())))),
+  );
+  await waitFor(async () => (await openFiles(dir)) === 20);
+  await new Promise((resolve) => setTimeout(resolve, 300));
+  assert.ok(process.memoryUsage().rss - before < 200_000_000, "what nobody takes is not read");
+  for (const socket of readers) socket.destroy();
+  await waitFor(async () => (await openFiles(dir)) === 0);
+});

@@ -1,0 +1,71 @@
+import { createServer } from "node:http";
+import { type AddressInfo, createServer as createTcpServer } from "node:net";
+import { Webhook } from "standardwebhooks";
+
+/** A delivery: what of it is needed to compare it with what was sent. */
+export type Delivered = { videoId: unknown; body: Buffer | null; json: Record<string, unknown> };
+
+export type App = {
+  url: string;
+  /** By webhook-id; bodies are kept of the first ones only. */
+  delivered: Map<string, Delivered>;
+  problems: string[];
+  close(): Promise<void>;
+};
+
+const KEPT_BODIES = 4_000;
+const LARGEST_KEPT = 8_000;
+
+/** An application that verifies every signature and reads every body as JSON. */
+export async function openApp(secret: string): Promise<App> {
+  const webhook = new Webhook(secret);
+  const delivered = new Map<string, Delivered>();
+  const problems: string[] = [];
+  let kept = 0;
+  const server = createServer(async (request, response) => {
+    const chunks: Buffer[] = [];
+    try {
+      for await (const chunk of request) chunks.push(chunk as Buffer);
+    } catch {
+      return;
+    }
+    const body = Buffer.concat(chunks);
+    const id = String(request.headers["webhook-id"]);
+    try {
+      const json = webhook.verify(body, request.headers as Record<string, string>) as Record<string, unknown>;
+      const isKept = body.length <= LARGEST_KEPT && kept++ < KEPT_BODIES;
+      delivered.set(id, { videoId: json.wochitVideoId, body: isKept ? body : null, json: isKept ? json : {} });
+    } catch (error) {
+      problems.push(
+        `delivery ${id} cannot be verified and read: ${(error as Error).message}: ${body.toString().slice(0, 300)}`,
+      );
+    }
+    response.writeHead(200).end();
+  });
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  return {
+    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/app`,
+    delivered,
+    problems,
+    close: () =>
+      new Promise((resolve) => {
+        server.close(() => resolve());
+        server.closeAllConnections();
+      }),
+  };
+}
+
+/** A port that nobody may call: hostile links lead there. */
+export async function openTrap(): Promise<{ port: number; calls: () => number; close(): Promise<void> }> {
+  let calls = 0;
+  const server = createTcpServer((socket) => {
+    calls++;
+    socket.destroy();
+  });
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  return {
+    port: (server.address() as AddressInfo).port,
+    calls: () => calls,
+    close: () => new Promise((resolve) => server.close(() => resolve())),
+  };
+}
