@@ -9,9 +9,8 @@ import { acceptEvents, openBenchStore } from "./seed.ts";
 const { dir, config: given, events } = readSettings<ClaimSettings>();
 export type ClaimSettings = { dir: string; config: ConfigInput; events: number };
 
-/** As many as an endpoint and the mirror have slots by default. */
-const DELIVERIES = 8;
-const DOWNLOADS = 4;
+/** How many are claimed at once, and settled in one commit. */
+const AT_ONCE = 32;
 const LEASE = 30_000;
 
 const { store, config } = await openBenchStore(dir, given);
@@ -49,13 +48,13 @@ async function workOff<J extends Job>(
 async function run(store: Store): Promise<number> {
   await acceptEvents(store, config, events);
   const begun = performance.now();
-  const wish = (limit: number) => ({ now: Date.now(), limit, leaseUntil: Date.now() + LEASE });
+  const wish = () => ({ now: Date.now(), limit: AT_ONCE, leaseUntil: Date.now() + LEASE });
   const downloads = await workOff(
-    () => store.claimDownloads({ ...wish(DOWNLOADS), busyHosts: [] }),
+    () => store.claimDownloads({ ...wish(), busyHosts: [] }),
     (job) => store.settleDownload(job, { is: "mirrored", copy: copy(job) }, Date.now()),
   );
   const deliveries = await workOff(
-    () => store.claimDeliveries({ ...wish(DELIVERIES), endpoint: "app" }),
+    () => store.claimDeliveries({ ...wish(), endpoint: "app" }),
     (job) => store.settleDelivery(job, { is: "delivered", attempt: attempt() }, Date.now()),
   );
   const seconds = (performance.now() - begun) / 1000;

@@ -104,7 +104,7 @@ async function untilSeen(app: Child<unknown>, events: number): Promise<Seen> {
 /** The time at which no job is left to settle, in milliseconds since 1970. */
 async function untilSettled(path: string): Promise<number> {
   const db = new Database(path, { readonly: true });
-  const left = db.prepare("SELECT 1 FROM jobs WHERE lane IS NOT NULL AND settled_at IS NULL LIMIT 1");
+  const left = db.prepare("SELECT 1 FROM deliveries WHERE settled_at IS NULL LIMIT 1");
   try {
     for (let waited = 0; waited < PATIENCE; waited += 2) {
       if (left.get() === undefined) return performance.timeOrigin + performance.now();

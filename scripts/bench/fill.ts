@@ -4,7 +4,8 @@ import Database from "better-sqlite3";
 import { migrate } from "../../src/store/sqlite/migrations.ts";
 import { bodyTemplate, fillBody, spreadId } from "./bodies.ts";
 
-const DAY = 86_400_000;
+const HOUR = 3_600_000;
+const DAY = 24 * HOUR;
 
 /** Over how long the past is spread. */
 const PAST = 90 * DAY;
@@ -44,24 +45,27 @@ export function fillDatabase(path: string, events: number, say: (text: string) =
 function createFiller(db: Database.Database, events: number): (pair: number) => void {
   const insert = (table: string, columns: string) =>
     db.prepare(`INSERT INTO ${table} (${columns}) VALUES (${columns.replace(/\w+/g, "?")})`);
-  const video = insert(
+  const addVideo = insert(
     "videos",
     "id, video_id, context, context_since, state, title, duration, first_seen, last_event_at, sequence, last_event, last_fingerprint",
   );
-  const event = insert(
+  const addEvent = insert(
     "events",
-    "id, received_at, video, sequence, type, dialect, failure, context, source, video_medium, thumbnail_medium, body",
+    "id, received_at, video, sequence, type, dialect, failure, context, source, video_medium, thumbnail_medium, deliveries, body",
   );
-  const medium = insert(
+  const addMediumRow = insert(
     "media",
-    "id, video, kind, event, sequence, url, host, deadline, changes, state, job, key, bytes, sha256, content_type, etag",
+    "id, video, kind, event, sequence, url, host, deadline, changes, state, attempts, claims, key, bytes, sha256, content_type, etag",
   );
-  const job = insert("jobs", "id, queue, lane, state, video, event, medium, gate_until, attempts, claims, settled_at");
-  const attempt = insert("attempts", "job, n, started_at, duration, status, response");
+  const addDeliveryRow = insert(
+    "deliveries",
+    "id, endpoint, video, event, ordered, state, gate_until, attempts, claims, settled_at",
+  );
+  const addAttempt = insert("attempts", "delivery, n, started_at, duration, status, response");
 
   const template = bodyTemplate(`https://${HOST}`);
   const start = Date.now() - PAST;
-  const step = Math.floor((PAST * PER_MS) / (events * 6));
+  const step = Math.floor((PAST * PER_MS) / (events * 3));
   let last = start * PER_MS;
   const next = () => (last += step);
 
@@ -70,33 +74,37 @@ function createFiller(db: Database.Database, events: number): (pair: number) => 
     const body = fillBody(template, videoId);
     const { videoUrl, thumbnailUrl, title } = JSON.parse(body) as Record<string, string>;
     const context = `page-${pair % 50_000}`;
-    const ready = next();
-    const at = Math.floor(ready / PER_MS);
-    const id = next();
+    const video = next();
 
-    const addMedium = (kind: string, url: string, ext: string) => {
-      const [mediumId, jobId] = [next(), next()];
-      job.run(jobId, `download/${HOST}`, `${kind}/${id}`, "delivered", id, ready, mediumId, null, 1, 1, at + 900);
+    const addMedium = (kind: string, url: string, ext: string, event: number, at: number) => {
+      const id = next();
       const key = `${videoId}/${kind}${ext}`;
       const copy = [key, 1_048_576, SHA256, kind === "video" ? "video/mp4" : "image/jpeg", `"${SHA256.slice(32)}"`];
-      medium.run(mediumId, id, kind, ready, 1, url, HOST, at + DAY, 0, "mirrored", jobId, ...copy);
-      return mediumId;
+      addMediumRow.run(id, video, kind, event, 1, url, HOST, at + DAY, 0, "mirrored", 1, 1, ...copy);
+      return id;
     };
-    const addDelivery = (eventId: number, time: number) => {
-      const jobId = next();
-      job.run(jobId, "deliver/app", `app/${id}`, "delivered", id, eventId, null, time + DAY / 24, 1, 1, time + 1_000);
-      attempt.run(jobId, 1, time + 990, 12, 200, Buffer.from("ok"));
+    // The id of an event's delivery follows its own.
+    const addDelivery = (event: number, at: number) => {
+      addDeliveryRow.run(event + 1, "app", video, event, 1, "delivered", at + HOUR, 1, 1, at + 1_000);
+      addAttempt.run(event + 1, 1, at + 990, 12, 200, Buffer.from("ok"));
     };
 
-    const media = [addMedium("video", videoUrl!, ".mp4"), addMedium("thumbnail", thumbnailUrl!, ".jpg")];
-    const bytes = Buffer.from(body);
-    event.run(ready, at, id, 1, "video.ready", "typed", 0, context, "54.81.68.237", ...media, bytes);
-    addDelivery(ready, at);
+    const ready = next();
+    const readyAt = Math.floor(ready / PER_MS);
+    addDelivery(ready, readyAt);
+    const media = [
+      addMedium("video", videoUrl!, ".mp4", ready, readyAt),
+      addMedium("thumbnail", thumbnailUrl!, ".jpg", ready, readyAt),
+    ];
+    const about = ["typed", 0, context, "54.81.68.237"];
+    addEvent.run(ready, readyAt, video, 1, "video.ready", ...about, ...media, 1, Buffer.from(body));
+
     const gone = next();
-    const later = Math.floor(gone / PER_MS);
-    const farewell = Buffer.from(body.replace("video.ready", "video.delete").slice(0, -2).padEnd(599, " ").concat("}"));
-    event.run(gone, later, id, 2, "video.delete", "typed", 0, context, "54.81.68.237", null, null, farewell);
-    addDelivery(gone, later);
-    video.run(id, videoId, context, at, "deleted", title, 31.5, at, later, 2, gone, SHA256.slice(0, 43));
+    const goneAt = Math.floor(gone / PER_MS);
+    addDelivery(gone, goneAt);
+    const farewell = Buffer.from(body.replace("video.ready", "video.delete").replace(',"title":"A', ',"title":"'));
+    addEvent.run(gone, goneAt, video, 2, "video.delete", ...about, null, null, 1, farewell);
+    const life = [context, readyAt, "deleted", title, 31.5, readyAt, goneAt, 2, gone, SHA256.slice(0, 43)];
+    addVideo.run(video, videoId, ...life);
   };
 }

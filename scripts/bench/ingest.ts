@@ -1,4 +1,5 @@
 import { execFileSync } from "node:child_process";
+import { rmSync } from "node:fs";
 import { join } from "node:path";
 import Database from "better-sqlite3";
 import type { ConfigInput } from "../../src/config.ts";
@@ -100,6 +101,7 @@ async function measure(server: Server, given: Case, side: Side, conditions: Cond
     checkStored(server.database(dir), warm.answered + load.answered, 2 * connections);
   } finally {
     await child.stop();
+    rmSync(dir, { recursive: true });
   }
   side.values.push(load.perSecond);
   side.p50!.push(load.p50);

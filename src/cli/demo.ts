@@ -7,6 +7,7 @@ import type { Log, Ports } from "../domain.ts";
 import { errorLine } from "../errors.ts";
 import type { Command } from "./command.ts";
 import type { DemoApp } from "./demo-app.ts";
+import { harmless } from "./harmless.ts";
 
 /** The whole story must be told in this time, in milliseconds; it takes about three seconds. */
 const DEADLINE = 30_000;
@@ -144,9 +145,8 @@ async function stayUp(stage: {
   const { say, app, webhooks, configPath, stopped } = stage;
   const example = `{"type":"video.ready","wochitVideoId":"my-first","videoContext":"page-1","title":"Hello"}`;
   app.onDelivery(({ body, verdict }) => {
-    say(
-      `your app got ${body.type ?? "an event"} of ${body.wochitVideoId}: signature ${verdict.valid ? "valid" : "NOT valid"}`,
-    );
+    const what = harmless(`${body.type ?? "an event"} of ${body.wochitVideoId}`);
+    say(`your app got ${what}: signature ${verdict.valid ? "valid" : "NOT valid"}`);
   });
   say();
   say("Go on: it all stays up until Ctrl-C, and then the folder is removed");

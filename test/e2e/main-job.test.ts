@@ -1,7 +1,6 @@
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { readFile } from "node:fs/promises";
-import { join } from "node:path";
 import { test } from "node:test";
 import { Webhook as StandardWebhook } from "standardwebhooks";
 import { Webhook as SvixWebhook } from "svix";
@@ -15,7 +14,7 @@ import { CONTEXT, VIDEO, withStage } from "./stage.ts";
 
 /** The provider's own examples, byte for byte. */
 const EXAMPLES = ["draft.new", "draft.update", "video.ready", "legacy", "video.delete", "draft.delete"];
-const example = (name: string) => readFile(join(import.meta.dirname, "../fixtures/provider", `${name}.json`));
+const example = (name: string) => readFile(new URL(`../fixtures/provider/${name}.json`, import.meta.url));
 
 const sha256 = (bytes: Uint8Array) => createHash("sha256").update(bytes).digest("hex");
 
@@ -191,8 +190,11 @@ test("events of one video arrive in order while the app refuses one of them, and
           [mine[3], "1"],
         ],
       );
-      const arrival = app.requests.findIndex(({ headers }) => headers["webhook-id"] === other.id);
-      assert.ok(arrival <= 1, `another video's event came as number ${arrival + 1} of 7`);
+      const order = app.requests.map(({ headers }) => headers["webhook-id"]);
+      assert.ok(
+        order.indexOf(other.id) < order.indexOf(mine[1]),
+        "the other video's event came while the first one was tried",
+      );
       for (const got of app.requests) verifyWithLibraries(got);
     },
   ));

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { existsSync, mkdtempSync, statSync } from "node:fs";
-import { mkdir, mkdtemp, readdir, readFile, rm, stat, symlink, writeFile } from "node:fs/promises";
+import { link, mkdir, mkdtemp, readdir, readFile, rm, stat, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import test, { type TestContext } from "node:test";
@@ -57,6 +57,17 @@ test("a symbolic link in the directory is not followed", async (t) => {
   assert.equal(await put(target, spool, "b/video.mp4", "one", true), "stored");
   assert.equal(await readFile(join(outside, "secret"), "utf8"), "secret");
   assert.deepEqual(await readdir(outside), ["secret"]);
+});
+
+test("a folder that a delete takes away in the middle of a put is made again", async (t) => {
+  const { dir, spool } = await open(t);
+  let taken = 0;
+  const target = await openLocalTarget({ type: "local", dir }, async (from, to) => {
+    if (taken++ === 0) await rm(join(dir, "a"), { recursive: true });
+    await link(from, to);
+  });
+  assert.equal(await put(target, spool, "a/video.mp4", "one"), "stored");
+  assert.equal(await read(await target.open("a/video.mp4")), "one");
 });
 
 test("something else under the name of a folder is said", async (t) => {

@@ -136,6 +136,8 @@ test("a name that resolves to a private address is refused, unless its name or n
     const response = await open(t, { resolve, allowPrivateAddresses: [allowed] }).get(url);
     assert.equal(await text(response), "in", allowed);
   }
+  const rooted = open(t, { resolve, allowPrivateAddresses: ["cdn.internal"] });
+  assert.equal(await text(await rooted.get(`http://cdn.internal.:${port}/`)), "in");
 });
 
 test("the real resolver is behind it: localhost is refused, and reached where it is named", async (t) => {

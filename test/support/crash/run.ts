@@ -2,16 +2,16 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import Database from "better-sqlite3";
 import { request } from "undici";
 import type { Random } from "../../../src/domain.ts";
 import { systemClock } from "../../../src/platform/runtime.ts";
 import { openProvider } from "../../../src/simulator/provider.ts";
 import { seededRandom } from "../../../src/simulator/random.ts";
 import { lastingPort, type ServeProcess, spawnServe } from "../serve-process.ts";
+import { openStored } from "../stored.ts";
 import { type App, openApp } from "./app.ts";
 import { crashConfig, ENDPOINTS, SECRET } from "./config.ts";
-import { judge } from "./judge.ts";
+import { type Judgement, judge } from "./judge.ts";
 import { startLoad } from "./load.ts";
 import { watchMedia } from "./watch.ts";
 import { createWorld, sha256Of, type World } from "./world.ts";
@@ -78,7 +78,7 @@ export async function runCrashTest(options: CrashOptions): Promise<CrashReport> 
     delivered: () => app.taken.get("archive")?.size ?? 0,
   });
   let relay: ServeProcess | null = null;
-  let report: ReturnType<typeof judge> | null = null;
+  let report: Judgement | null = null;
   let drained = 0;
   let stopped = 0;
   let fetched = 0;
@@ -96,7 +96,8 @@ export async function runCrashTest(options: CrashOptions): Promise<CrashReport> 
     relay = spawnServe({ configPath, port, onLine });
     await relay.ready();
     await load.finish(60_000);
-    drained = await drain(join(folder, "data"), options.drainWithin ?? 90_000);
+    const stored = await openStored(configPath);
+    drained = await stored.drained(options.drainWithin ?? 90_000);
     fetched = await fetchCopies(app, world, problems);
     const end = await relay.stop();
     stopped = end.ms;
@@ -105,7 +106,9 @@ export async function runCrashTest(options: CrashOptions): Promise<CrashReport> 
         `SIGTERM ended it with ${end.signal ?? end.code} after ${end.ms} ms: ${relay.lastLines().slice(-3).join(" | ")}`,
       );
     await watch.stop();
-    report = judge({ dataDir: join(folder, "data"), mediaDir, world, app, endpoints: ENDPOINTS });
+    const spoolDir = join(folder, "data", "spool");
+    report = await judge({ stored, mediaDir, spoolDir, world, app, endpoints: ENDPOINTS });
+    await stored.close();
     problems.push(...report.problems);
   } catch (error) {
     problems.push((error as Error).message, ...(relay?.lastLines().slice(-5) ?? []));
@@ -164,24 +167,6 @@ async function endRound(relay: ServeProcess, fate: Fate, random: Random, startUp
     const end = await relay.stop(Math.round(random.float() * 150));
     if (end.code !== null && end.code !== 0) throw new Error(`SIGTERM ended it with ${end.code}`);
   } else await relay.kill();
-}
-
-/** Waits until no job is left. Rejects when that takes longer than `ms`, and says what is left. */
-async function drain(dataDir: string, ms: number): Promise<number> {
-  const from = performance.now();
-  const db = new Database(join(dataDir, "relay.db"), { readonly: true, fileMustExist: true });
-  try {
-    const open = db.prepare<[], { queue: string; state: string; n: number; error: string | null }>(
-      "SELECT queue, state, count(*) AS n, max(last_error) AS error FROM jobs WHERE settled_at IS NULL GROUP BY queue, state",
-    );
-    for (let left = open.all(); left.length > 0; left = open.all()) {
-      if (performance.now() - from > ms) throw new Error(`not drained after ${ms} ms: ${JSON.stringify(left)}`);
-      await sleep(200);
-    }
-  } finally {
-    db.close();
-  }
-  return Math.round(performance.now() - from);
 }
 
 /** Fetches what the application was told it can fetch: the newest address of some copies. */

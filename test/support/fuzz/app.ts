@@ -7,8 +7,10 @@ export type Delivered = { videoId: unknown; body: Buffer | null; json: Record<st
 
 export type App = {
   url: string;
-  /** By webhook-id; bodies are kept of the first ones only. */
+  /** By webhook-id; bodies are kept of the first ones only, until `keepAll`. */
   delivered: Map<string, Delivered>;
+  /** From now on every body is kept. */
+  keepAll(): void;
   problems: string[];
   close(): Promise<void>;
 };
@@ -22,6 +24,7 @@ export async function openApp(secret: string): Promise<App> {
   const delivered = new Map<string, Delivered>();
   const problems: string[] = [];
   let kept = 0;
+  let keepsAll = false;
   const server = createServer(async (request, response) => {
     const chunks: Buffer[] = [];
     try {
@@ -33,7 +36,7 @@ export async function openApp(secret: string): Promise<App> {
     const id = String(request.headers["webhook-id"]);
     try {
       const json = webhook.verify(body, request.headers as Record<string, string>) as Record<string, unknown>;
-      const isKept = body.length <= LARGEST_KEPT && kept++ < KEPT_BODIES;
+      const isKept = keepsAll || (body.length <= LARGEST_KEPT && kept++ < KEPT_BODIES);
       delivered.set(id, { videoId: json.wochitVideoId, body: isKept ? body : null, json: isKept ? json : {} });
     } catch (error) {
       problems.push(
@@ -47,6 +50,9 @@ export async function openApp(secret: string): Promise<App> {
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/app`,
     delivered,
     problems,
+    keepAll() {
+      keepsAll = true;
+    },
     close: () =>
       new Promise((resolve) => {
         server.close(() => resolve());

@@ -60,11 +60,19 @@ const TOTAL = MAKERS.reduce((sum, [, share]) => sum + share, 0);
 /** A body of any sort. Its links, where it has any that can be followed, lead to this machine. */
 export function makeBody(random: Random, ground: Ground): Body {
   for (;;) {
-    let dice = random.float() * TOTAL;
-    const [about, , make] = MAKERS.find(([, share]) => (dice -= share) < 0)!;
+    const [about, make] = pickSort(random.float() * TOTAL);
     const bytes = make(random, ground);
     if (staysHere(bytes)) return { about, bytes };
   }
+}
+
+function pickSort(dice: number): [string, Maker] {
+  let rest = dice;
+  for (const [about, share, make] of MAKERS) {
+    rest -= share;
+    if (rest < 0) return [about, make];
+  }
+  throw new RangeError("the dice show more than there is");
 }
 
 function validEvent(random: Random, { trapPort, outside }: Ground): Uint8Array {

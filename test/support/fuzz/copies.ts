@@ -24,12 +24,14 @@ export async function mirrorHostileIds(given: {
 }): Promise<{ bodies: Uint8Array[]; copies: Map<string, string> }> {
   const { provider, app, problems } = given;
   const random = seededRandom(`${given.seed} copies`);
+  app.keepAll();
   const bodies: Uint8Array[] = [];
   const copies = new Map<string, string>();
   const events = new Map<string, string>();
   for (const videoId of new Set([...pathIds(given.outside), ...TWINS, "6094092472a9105747957aa3"])) {
-    const film = provider.addVideo(encodeURIComponent(videoId), { seed: videoId });
-    const picture = provider.addThumbnail(encodeURIComponent(videoId), videoId);
+    const place = sha256Of(Buffer.from(videoId));
+    const film = provider.addVideo(place, { seed: videoId });
+    const picture = provider.addThumbnail(place, videoId);
     const { body } = makeEvent("video.ready", {
       random,
       videoId,

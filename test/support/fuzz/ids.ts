@@ -55,7 +55,7 @@ export function pathIds(outside: string): string[] {
     "`touch evil`",
     "{videoId}",
     "{kind}{ext}",
-    "${HOME}",
+    "$HOME",
     "$&",
     "$1",
     "__proto__",

@@ -3,7 +3,7 @@ import { pick } from "../../../src/simulator/random.ts";
 
 /** Hosts behind which there is this machine, and nothing else: all that a fuzzed link may name. No name is ever looked up elsewhere. */
 const LOOPBACK =
-  /^(?:localhost\.?|127(?:\.\d{1,3}){3}|0\.0\.0\.0|\[::1?\]|\[::ffff:7f[0-9a-f]{2}:[0-9a-f]{1,4}\]|\[::ffff:0:0\])$/;
+  /^(?:localhost|127(?:\.\d{1,3}){3}|0\.0\.0\.0|\[::1?\]|\[::ffff:7f[0-9a-f]{2}:[0-9a-f]{1,4}\]|\[::ffff:0:0\])$/;
 
 /** Ways to write a link to this machine; behind `port` a trap waits that must never be called. */
 function trapLinks(port: number): string[] {
@@ -21,7 +21,6 @@ function trapLinks(port: number): string[] {
     "0.0.0.0",
     "localhost",
     "LOCALHOST",
-    "localhost.",
     "\uff4c\uff4f\uff43\uff41\uff4c\uff48\uff4f\uff53\uff54", // fullwidth
     "①②⑦.⓪.⓪.①",
     "127。0。0。1",

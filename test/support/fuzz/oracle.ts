@@ -37,6 +37,14 @@ const CODES: Record<number, string[]> = {
   431: ["headers_too_large"],
 };
 
+/**
+ * Whether an answer is the bare 400 or 417 of the HTTP parser, or of the adapter that makes the URL: to what is no proper
+ * request it is as good as one in JSON.
+ */
+export function isBare({ status, body }: Reply): boolean {
+  return (status === 400 || status === 417) && body.length === 0;
+}
+
 export type Reply = { status: number; headers: Map<string, string>; body: Buffer };
 
 /** Why an answer is not as documented, whatever was asked; null: it is. */
@@ -48,7 +56,7 @@ export function judgeReply(reply: Reply, method: string): string | null {
   const codes = CODES[status];
   if (codes === undefined) return `a status that is not documented: ${status}`;
   if (status === 405 && headers.get("allow") === undefined) return "a 405 without Allow";
-  if (method === "HEAD") return body.length === 0 ? null : "a body in the answer to HEAD";
+  if (method === "HEAD" && status !== 400) return body.length === 0 ? null : "a body in the answer to HEAD";
   if (!type.startsWith("application/json")) return `a ${status} of type "${type}": ${body.toString().slice(0, 200)}`;
   let error: { code?: unknown; message?: unknown } | undefined;
   try {

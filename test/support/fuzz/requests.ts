@@ -44,7 +44,6 @@ export function makeCase(random: Random, ground: Ground): Case {
   if (dice < 0.86) return otherRequest(random, ground);
   return pick(random, [badFraming, badFraming, badHead, badHead, brokenOff, mutatedRequest, tooManyHeaders, hugeHead])(
     random,
-    ground,
   );
 }
 
@@ -69,8 +68,8 @@ function webhookPost(random: Random, { about, bytes: body }: Body): Case {
 function forwardedFor(random: Random): { sender: "allowed" | "refused" | "either"; head: Head } {
   const dice = random.float();
   const name = pick(random, ["X-Forwarded-For", "x-forwarded-for", "X-FORWARDED-FOR"]);
-  if (dice < 0.7) return { sender: "allowed", head: [] };
-  if (dice < 0.8) {
+  if (dice < 0.8) return { sender: "allowed", head: [] };
+  if (dice < 0.87) {
     const good = pick(random, [
       "192.0.2.7",
       "2001:db8::7",
@@ -83,7 +82,7 @@ function forwardedFor(random: Random): { sender: "allowed" | "refused" | "either
     ]);
     return { sender: "allowed", head: [[name, good]] };
   }
-  if (dice < 0.9) {
+  if (dice < 0.94) {
     const bad = pick(random, [
       "8.8.8.8",
       "192.0.2.7, 8.8.8.8",
@@ -116,7 +115,7 @@ function forwardedFor(random: Random): { sender: "allowed" | "refused" | "either
     ]);
     return { sender: "refused", head: [[name, bad]] };
   }
-  if (dice < 0.93)
+  if (dice < 0.96)
     return {
       sender: "refused",
       head: [

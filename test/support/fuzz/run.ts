@@ -1,13 +1,13 @@
 import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import Database from "better-sqlite3";
 import { request } from "undici";
 import type { ConfigInput } from "../../../src/config.ts";
 import { systemClock } from "../../../src/platform/runtime.ts";
 import { openProvider } from "../../../src/simulator/provider.ts";
 import { seededRandom } from "../../../src/simulator/random.ts";
 import { lastingPort, type ServeProcess, spawnServe } from "../serve-process.ts";
+import { openStored, type Stored } from "../stored.ts";
 import { type App, openApp, openTrap } from "./app.ts";
 import { type Audited, audit } from "./audit.ts";
 import { mirrorHostileIds } from "./copies.ts";
@@ -51,6 +51,7 @@ export async function runFuzz(options: FuzzOptions): Promise<FuzzReport> {
     statuses: new Map(),
     taken: new Map(),
     kept: new Map(),
+    guessed: new Set(),
     quarantined: new Map(),
   };
   const onLine = (line: string) => {
@@ -59,10 +60,12 @@ export async function runFuzz(options: FuzzOptions): Promise<FuzzReport> {
     if (/^\s+at .*:\d+:\d+\)?$/.test(line)) problems.push(`a stack trace is in the log: ${line.trim()}`);
   };
   let relay: ServeProcess | null = null;
+  let stored: Stored;
   let memory: ReturnType<typeof summarise> = null;
   let audited: Audited | null = null;
   const from = performance.now();
   let seconds = 0;
+  let drained = 0;
   try {
     const configs = [writeConfig(place, port, app, false), writeConfig(place, port, app, ["localhost"])] as const;
     const before = place.snapshot();
@@ -90,7 +93,8 @@ export async function runFuzz(options: FuzzOptions): Promise<FuzzReport> {
         throw new Error(
           `the relay died: ${JSON.stringify(await relay.ended)}: ${relay.lastLines().slice(-3).join(" | ")}`,
         );
-      await drain(place.dataDir, 60_000);
+      stored = await openStored(configs[0]);
+      drained = await stored.drained(60_000);
       await askReady(port, problems);
     } finally {
       clearInterval(progress);
@@ -109,11 +113,20 @@ export async function runFuzz(options: FuzzOptions): Promise<FuzzReport> {
       seed: options.seed,
       problems,
     });
-    await drain(place.dataDir, 30_000);
+    await stored.drained(30_000);
     await askReady(port, problems);
     await stop(relay, problems);
 
-    audited = audit({ dataDir: place.dataDir, ledger, app, others: bodies, copies, problems });
+    audited = await audit({
+      stored,
+      mediaDir: join(place.dataDir, "media"),
+      ledger,
+      app,
+      others: bodies,
+      copies,
+      problems,
+    });
+    await stored.close();
     const changed = difference(before, place.snapshot());
     if (changed.length > 0) problems.push(`outside the data folder changed: ${changed.slice(0, 10).join("; ")}`);
     const strangers = place.strangers();
@@ -133,7 +146,7 @@ export async function runFuzz(options: FuzzOptions): Promise<FuzzReport> {
     `fuzz, seed ${options.seed}: ${ledger.begun} cases in ${seconds.toFixed(1)} s`,
     `answers ${statuses.join(" ")}`,
     `events stored ${audited?.events ?? 0}, duplicates ${audited?.duplicates ?? 0}, quarantined and found again ${audited?.quarantined ?? 0}`,
-    `delivered ${app.delivered.size}, compared member by member ${audited?.compared ?? 0}`,
+    `delivered ${app.delivered.size} (drained in ${drained} ms), compared member by member ${audited?.compared ?? 0}`,
     `copies of hostile ids ${audited?.files ?? 0} files`,
     `connections to forbidden addresses ${trap.calls()}`,
     memory ? `memory ${memory.warm} MiB warm, ${memory.end} at the end, ${memory.peak} at most` : "memory not measured",
@@ -190,23 +203,6 @@ function readSeeds(trapPort: number): Uint8Array[] {
 async function keepPace(ledger: Ledger, app: App, isOver: () => boolean): Promise<void> {
   const until = Date.now() + 30_000;
   while (ledger.taken.size - app.delivered.size > MOST_WAITING && !isOver() && Date.now() < until) await sleep(20);
-}
-
-/** Waits until no job is left. Rejects when that takes longer than `ms`, and says what is left. */
-async function drain(dataDir: string, ms: number): Promise<void> {
-  const db = new Database(join(dataDir, "relay.db"), { readonly: true, fileMustExist: true });
-  try {
-    const open = db.prepare<[], { queue: string; state: string; n: number; error: string | null }>(
-      "SELECT queue, state, count(*) AS n, max(last_error) AS error FROM jobs WHERE settled_at IS NULL GROUP BY queue, state LIMIT 10",
-    );
-    const until = Date.now() + ms;
-    for (let left = open.all(); left.length > 0; left = open.all()) {
-      if (Date.now() > until) throw new Error(`not drained after ${ms} ms: ${JSON.stringify(left)}`);
-      await sleep(100);
-    }
-  } finally {
-    db.close();
-  }
 }
 
 function difference(before: string[], after: string[]): string[] {

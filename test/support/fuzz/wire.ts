@@ -23,7 +23,9 @@ export function readReplies(
       rest = after; // 100 Continue
       continue;
     }
-    const isBare = method === "HEAD" || status === 204 || status === 304;
+    // Of a request that could not be read the server does not know that it was a HEAD.
+    const isUnread = status === 400 && headers.get("connection") === "close";
+    const isBare = (method === "HEAD" && !isUnread) || status === 204 || status === 304;
     const read = isBare ? { body: Buffer.alloc(0), rest: after } : readBody(after, headers, ended);
     if (read === null) return ended ? null : { replies, rest };
     replies.push({ status, headers, body: read.body });
@@ -63,15 +65,14 @@ export function openWire(port: number): Wire {
 
   function attempt(request: Uint8Array, method: string): Promise<Reply | "stale"> {
     const isOld = socket !== null;
-    const on = socket ?? connect({ port, host: "127.0.0.1", noDelay: true });
+    const on = socket ?? connect({ port, host: "127.0.0.1", noDelay: true }).on("error", () => {});
     socket = on;
     return new Promise((resolve, reject) => {
-      let received = Buffer.alloc(0);
+      let received: Buffer = Buffer.alloc(0);
       const timeout = setTimeout(() => end(new Error("no answer within 15 s")), 15_000);
       function end(error: Error | null, reply?: Reply | "stale"): void {
         clearTimeout(timeout);
         on.off("data", take).off("close", closed).off("error", broken);
-        on.on("error", () => {});
         if (error || reply === "stale" || (reply as Reply).headers.get("connection") === "close") {
           on.destroy();
           socket = null;
@@ -129,7 +130,7 @@ export function sendAlone(
 ): Promise<{ replies: Reply[]; garbage: boolean }> {
   return new Promise((resolve, reject) => {
     const socket = connect({ port, host: "127.0.0.1", noDelay: true, allowHalfOpen: true });
-    let received = Buffer.alloc(0);
+    let received: Buffer = Buffer.alloc(0);
     let timer = setTimeout(() => reject(new Error("cannot connect within 10 s")), 10_000);
     const patience = given.isWhole ? 10_000 : PATIENCE;
     function finish(): void {

@@ -1,0 +1,50 @@
+import assert from "node:assert/strict";
+import type { FileHandle } from "node:fs/promises";
+import test from "node:test";
+import { readRange } from "../../src/mirror/read-range.ts";
+
+/** A file of `size` bytes that counts what is done to it. */
+function fakeFile(size: number) {
+  const done = { reads: 0, closes: 0 };
+  const file = {
+    async read(buffer: Uint8Array, offset: number, length: number, position: number) {
+      done.reads++;
+      const bytesRead = Math.max(0, Math.min(length, size - position));
+      buffer.fill(position & 0xff, offset, offset + bytesRead);
+      return { bytesRead };
+    },
+    async close() {
+      done.closes++;
+    },
+  };
+  return { done, file: file as unknown as FileHandle };
+}
+
+const breathe = () => new Promise((resolve) => setTimeout(resolve, 20));
+
+test("nothing is read before it is asked for, and no more than that", async () => {
+  const { done, file } = fakeFile(10_000_000);
+  const reader = readRange(file, 0, 9_999_999).getReader();
+  await breathe();
+  assert.equal(done.reads, 0);
+  await reader.read();
+  await breathe();
+  assert.deepEqual(done, { reads: 1, closes: 0 });
+  await reader.cancel();
+  assert.deepEqual(done, { reads: 1, closes: 1 });
+});
+
+test("the file is closed at the end, and after a stream that nobody read", async () => {
+  const whole = fakeFile(1_000_000);
+  assert.equal((await new Response(readRange(whole.file, 10, 999_999)).arrayBuffer()).byteLength, 999_990);
+  assert.equal(whole.done.closes, 1);
+  const unread = fakeFile(1_000_000);
+  await readRange(unread.file, 0, 999_999).cancel();
+  assert.deepEqual(unread.done, { reads: 0, closes: 1 });
+});
+
+test("a file that is shorter than promised is an error, and closed", async () => {
+  const { done, file } = fakeFile(300_000);
+  await assert.rejects(new Response(readRange(file, 0, 999_999)).arrayBuffer(), /shorter/);
+  assert.equal(done.closes, 1);
+});
