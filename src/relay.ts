@@ -4,6 +4,7 @@ import { Hono } from "hono";
 import pkg from "../package.json" with { type: "json" };
 import { type Config, parseListen } from "./config.ts";
 import type { Job, Medium, Ports } from "./domain.ts";
+import { errorLine } from "./errors.ts";
 import { createDeliveries } from "./forward/deliver.ts";
 import { type Queue, startWorker, type Worker } from "./jobs/worker.ts";
 import { mediaLink } from "./media-links.ts";
@@ -23,6 +24,9 @@ const CONNECT_TIMEOUT = 10_000;
 
 /** How often other processes' commits are looked for: they are noticed within a second. */
 const WATCH_EVERY = 500;
+
+/** A moment to come is looked at again at least this often, should the machine's clock have jumped meanwhile. */
+const LONGEST_WAIT = 30_000;
 
 /** At a stop: for answers under way, then for jobs; together well below the ten seconds that are promised. */
 const ANSWER_GRACE = 3_000;
@@ -68,7 +72,7 @@ export async function openRelay(config: Config, ports: Ports, options: { workers
     app.route("/", healthRoutes({ store, config, clock }));
     app.notFound(() => errorAnswer("not_found", "nothing is here"));
     app.onError((error) => {
-      log.error("request broke", { error: error.message.split("\n", 1)[0] });
+      log.error("request broke", { error: errorLine(error) });
       return errorAnswer("store_unavailable", "the relay could not answer; send it again");
     });
 
@@ -143,34 +147,36 @@ function createWake(run: () => void): () => void {
   };
 }
 
-/** Keeps one timer on the next moment at which a gate opens by itself or a failing delivery steps aside. */
+/** Keeps one timer on the next moment at which a failing delivery steps aside, and wakes the workers then. */
 function createAlarms(look: () => Promise<number | null>, wake: () => void, { clock, log }: Ports) {
   let cancel = () => {};
   let stopped = false;
   let looking = false;
-  const advance = () => {
+
+  function advance(isDue = false): void {
     if (looking || stopped) return;
     looking = true;
     look()
       .then((next) => {
-        cancel();
-        if (next !== null && !stopped)
-          cancel = clock.after(Math.max(1, next - clock.now()), () => {
-            advance();
-            wake();
-          });
+        if (next !== null) again(Math.max(1, next - clock.now()));
+        if (isDue) wake();
       })
       .catch((error) => {
-        log.warn("gates not looked at", { error: String(error?.message ?? error) });
-        cancel();
-        if (!stopped) cancel = clock.after(1_000, advance);
+        log.warn("lanes not looked at", { error: errorLine(error) });
+        again(1_000);
       })
       .finally(() => {
         looking = false;
       });
-  };
+  }
+
+  function again(ms: number): void {
+    cancel();
+    if (!stopped) cancel = clock.after(Math.min(ms, LONGEST_WAIT), () => advance(true));
+  }
+
   return {
-    advance,
+    advance: () => advance(),
     stop() {
       stopped = true;
       cancel();

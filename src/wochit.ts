@@ -37,7 +37,7 @@ export function parseEvent(body: Uint8Array): ProviderEvent {
   return {
     videoId,
     type,
-    topic: topicOf(type, failure),
+    topic: topicOf({ type, failure }),
     dialect: typed ? "typed" : "legacy",
     context: nonEmpty(read("videoContext")),
     title: nonEmpty(read("title")),
@@ -49,10 +49,11 @@ export function parseEvent(body: Uint8Array): ProviderEvent {
 }
 
 /**
+ * What the patterns of endpoints are matched against.
  * A failure that names no type still is news of a video: endpoints that ask for "video.*" must hear of it. Names that
  * begin with "relay." are the relay's own (CONTRACT, "Notices"): a provider's would be taken for one of them.
  */
-function topicOf(type: string | null, failure: boolean): string {
+export function topicOf({ type, failure }: Pick<ProviderEvent, "type" | "failure">): string {
   if (type === null) return failure ? "video.failed" : "unknown";
   return type.startsWith("relay.") ? "unknown" : type;
 }

@@ -8,6 +8,10 @@ export const LEASE = 30_000;
 /** How soon a queue whose claim failed (the store was in trouble) is asked again. */
 const CLAIM_AGAIN = 1_000;
 
+/** A due time is looked at again at least this often, should the machine's clock have jumped meanwhile. */
+const LONGEST_WAIT = 30_000;
+const SHORTEST_WAIT = 50;
+
 /** What a running job may ask of its worker. */
 export type Lease = {
   /** Aborted when the lease is lost or the relay stops; work on it must end at once, and settle nothing. */
@@ -99,7 +103,7 @@ export function startWorker<J extends Job>(queue: Queue<J>, store: Store, { cloc
         if (jobs.length > 0 && slots > 0) lookAgain = true;
         else if (jobs.length === 0 && !lookAgain) {
           const due = await store.nextDue(queue.name);
-          if (due !== null && !stopped) setTimer(Math.max(due - clock.now(), 50));
+          if (due !== null && !stopped) setTimer(Math.max(due - clock.now(), SHORTEST_WAIT));
         }
       } while (lookAgain);
     } catch (error) {
@@ -112,7 +116,7 @@ export function startWorker<J extends Job>(queue: Queue<J>, store: Store, { cloc
 
   function setTimer(ms: number): void {
     cancelTimer?.();
-    cancelTimer = clock.after(ms, wake);
+    cancelTimer = clock.after(Math.min(ms, LONGEST_WAIT), wake);
   }
 
   function wake(): void {

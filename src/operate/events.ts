@@ -3,6 +3,7 @@ import type { StoredEvent } from "../domain.ts";
 import { errorLine, RelayError } from "../errors.ts";
 import { topicMatches } from "../patterns.ts";
 import type { Page, Store } from "../store/store.ts";
+import { topicOf } from "../wochit.ts";
 import { deliveryJson, type EventJson, eventJson, type Link, mediumJson } from "./json.ts";
 import { collectIds, walk } from "./pages.ts";
 
@@ -123,11 +124,6 @@ async function deadEndpoints(store: Store, eventId: string): Promise<Set<string>
 function noEndpoint(id: string, { onlyDead, endpoint }: ReplayWish): string {
   if (onlyDead) return `${id} is not dead at ${endpoint ?? "any endpoint"}`;
   return `no endpoint asks for the type of ${id}: name the one that shall get it`;
-}
-
-/** What the patterns of endpoints are matched against (wochit.ts gives new events the same). */
-function topicOf({ type, failure }: StoredEvent): string {
-  return type ?? (failure ? "video.failed" : "unknown");
 }
 
 const ALL = { limit: Number.POSITIVE_INFINITY };

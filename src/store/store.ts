@@ -67,7 +67,10 @@ export type Store = {
 
   /** Downloads that are due: first tries by deadline, then repeated ones. `busyHosts` are left out. */
   claimDownloads(wish: ClaimWish & { busyHosts: string[] }): Promise<DownloadJob[]>;
-  /** Deliveries to one endpoint that are due, heads of their lanes only; none while the endpoint is paused. */
+  /**
+   * Deliveries to one endpoint that are due, heads of their lanes only; none while the endpoint is paused. A gate whose
+   * time has come opens here.
+   */
   claimDeliveries(wish: ClaimWish & { endpoint: string }): Promise<DeliveryJob[]>;
   /** Moves a lease. False: the claim is no longer ours, stop working on it. */
   renew(job: Job, leaseUntil: number): Promise<boolean>;
@@ -78,7 +81,7 @@ export type Store = {
   settleDownload(job: Job, outcome: DownloadOutcome, now: number): Promise<{ settled: boolean; obsolete: string[] }>;
   /** Ends or reschedules a claimed delivery, logs the attempt, moves its lane on. Two 410s in a row pause the endpoint. */
   settleDelivery(job: Job, outcome: DeliveryOutcome, now: number): Promise<{ settled: boolean; paused: boolean }>;
-  /** Opens gates and lets failing heads step aside whose time has come. Returns when to call again (null: nothing waits). */
+  /** Lets heads step aside that have failed for too long. Returns when to call again (null: none is failing). */
   advance(now: number): Promise<number | null>;
   /** When the next job of a queue comes due ("download", or "deliver/<endpoint>"), null when none is scheduled. */
   nextDue(queue: string): Promise<number | null>;

@@ -136,7 +136,7 @@ export async function openSqliteStore(
       dropQuarantined: (id) => write(() => quarantine.drop(id)),
 
       counts: () => read(() => countAll(db)),
-      mediaSecret: () => write(() => secretOf(db, random)),
+      mediaSecret: async () => readSecret(db) ?? write(() => makeSecret(db, random)),
       trouble: () => group.trouble(),
       probe: () => write(() => probe(db, clock.now())),
       async close() {
@@ -230,7 +230,11 @@ function openDatabase(dir: string, role: "relay" | "operator"): Database.Databas
   }
 }
 
-function secretOf(db: Database.Database, random: Ports["random"]): Uint8Array {
+function readSecret(db: Database.Database): Uint8Array | undefined {
+  return db.prepare<[], { value: Uint8Array }>("SELECT value FROM meta WHERE name = 'media-secret'").get()?.value;
+}
+
+function makeSecret(db: Database.Database, random: Ports["random"]): Uint8Array {
   db.prepare("INSERT OR IGNORE INTO meta (name, value) VALUES ('media-secret', ?)").run(random.bytes(32));
-  return db.prepare<[], { value: Uint8Array }>("SELECT value FROM meta WHERE name = 'media-secret'").get()!.value;
+  return readSecret(db)!;
 }
