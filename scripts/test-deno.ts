@@ -11,8 +11,12 @@ const packages = "node_modules/@deno";
 const found = existsSync(packages) ? readdirSync(packages).map((name) => join(packages, name, "deno")) : [];
 const deno = found.find((path) => existsSync(path)) ?? "deno";
 const paths = process.argv.slice(2);
-const { status, error } = spawnSync(deno, ["test", "-A", "--no-check", "--quiet", ...(paths.length > 0 ? paths : ["test/"])], {
-  stdio: "inherit",
-});
+const { status, error } = spawnSync(
+  deno,
+  ["test", "-A", "--no-check", "--quiet", ...(paths.length > 0 ? paths : ["test/"])],
+  {
+    stdio: "inherit",
+  },
+);
 if (error) console.error(`Deno cannot be started: ${error.message}; run npm ci first`);
 process.exitCode = status ?? 1;

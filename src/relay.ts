@@ -113,7 +113,7 @@ export async function openRelay(config: Config, ports: Ports, options: { workers
         await Promise.all(workers.map((worker) => worker.stop(JOB_GRACE)));
       });
     }
-    closers.push(watch(() => store.changeMark(), wake, ports));
+    closers.push(await watch(() => store.changeMark(), wake, ports));
     closers.push(() => listener.close(ANSWER_GRACE));
     wake();
 
@@ -184,18 +184,18 @@ function createAlarms(look: () => Promise<number | null>, wake: () => void, { cl
   };
 }
 
-/** Notices what other processes (the operator's commands) have committed. */
-function watch(mark: () => Promise<number>, wake: () => void, { clock }: Ports): () => void {
-  let last: number | null = null;
+/** Notices what other processes (the operator's commands) have committed since now. */
+async function watch(mark: () => Promise<number>, wake: () => void, { clock }: Ports): Promise<() => void> {
+  let last = await mark();
   let cancel = clock.after(WATCH_EVERY, look);
   function look(): void {
     cancel = clock.after(WATCH_EVERY, look);
     mark().then(
       (now) => {
-        if (now !== last && last !== null) wake();
+        if (now !== last) wake();
         last = now;
       },
-      () => {},
+      () => {}, // The store is in trouble, and says so itself.
     );
   }
   return () => cancel();

@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
-import { readFileSync } from "node:fs";
 import test from "node:test";
 import { deadlineOf, expiryOf, hostOf, identityOf, withoutQuery } from "../src/links.ts";
+import given from "./fixtures/links.json" with { type: "json" };
 
 type Vector = { name: string; url: string; identity: string; expiry: number | null };
-const vectors: Vector[] = JSON.parse(readFileSync(new URL("fixtures/links.json", import.meta.url), "utf8"));
+const vectors: Vector[] = given;
 
 const HOUR = 3_600_000;
 const DAY = 24 * HOUR;

@@ -1,5 +1,5 @@
 -- For wrk: every request posts a video.ready event of its own.
--- Arguments: the file of the body's template (a NUL byte where an id goes), and a number for this run.
+-- Arguments: the file of the body's template (a NUL byte where an id goes), a number for this run, and "spread" or nothing.
 
 local threads = 0
 
@@ -22,13 +22,16 @@ function init(args)
     "POST %s HTTP/1.1\r\nHost: %s:%s\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n",
     wrk.path, wrk.host, wrk.port, length)
   math.randomseed(run)
+  begun = os.time()
+  spread = args[3] == "spread"
 end
 
--- The first eight digits are random: an index by id gets new ids all over the place, never in order.
+-- 24 hex digits: the time, something of this run, and a counter; or, spread, a random number in front, so that an index
+-- by id gets new ids all over the place and never in order.
 function request()
   sent = sent + 1
-  local id = string.format("%08x%08x%08x", math.random(0, 2147483647), run, sent)
-  return head .. table.concat(parts, id)
+  local first = spread and math.random(0, 2147483647) or begun
+  return head .. table.concat(parts, string.format("%08x%08x%08x", first, run, sent))
 end
 
 function done(summary, latency, requests)

@@ -32,10 +32,11 @@ export async function needWrk(): Promise<void> {
  */
 export async function postEvents(
   url: string,
-  { connections, seconds, template }: { connections: number; seconds: number; template: string },
+  given: { connections: number; seconds: number; template: string; ids?: "spread" },
 ): Promise<Load> {
+  const { connections, seconds, template, ids } = given;
   const wrk = ["-t", "1", "-c", String(connections), "-d", `${seconds}s`, "--timeout", "20s", "-s", SCRIPT, url];
-  const printed = await runProgram("wrk", [...wrk, "--", template, String(++runs)]);
+  const printed = await runProgram("wrk", [...wrk, "--", template, String(++runs), ids ?? ""]);
   const line = /^RESULT (.*)$/m.exec(printed)?.[1];
   if (line === undefined) throw new Error(`wrk said nothing: ${printed.slice(0, 200)}`);
   const result = JSON.parse(line) as Result;

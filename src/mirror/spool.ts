@@ -91,6 +91,7 @@ function createWrites(file: FileHandle) {
   let chunks: Uint8Array[] = [];
   let size = 0;
   let position = 0;
+  let last = Promise.resolve();
   let flying: Promise<void>[] = [];
   const syncs: Promise<void>[] = [];
   let isSyncing = false;
@@ -100,9 +101,10 @@ function createWrites(file: FileHandle) {
     chunks = [];
     position += size;
     size = 0;
-    const written = writeAll(file, batch, at, length).then(() => release(batch));
-    written.catch(() => {}); // Whoever waits for it hears of it.
-    flying.push(written);
+    // One after the other: two writes to one file at once spin on its lock, and cost a second core.
+    last = last.then(() => writeAll(file, batch, at, length)).then(() => release(batch));
+    last.catch(() => {}); // Whoever waits for it hears of it.
+    flying.push(last);
   }
 
   return {

@@ -9,7 +9,7 @@ export const ENDPOINTS = [
   { id: "drafts", events: ["draft.*"] },
 ];
 
-/** The relay as the crash test runs it: everything at its default, but waits that let it drain quickly. */
+/** The relay as the crash test runs it: at its defaults, but for what lets it drain quickly. */
 export function crashConfig(given: { port: number; appUrl: string; mediaDir: string }): ConfigInput {
   const { port, appUrl, mediaDir } = given;
   const retry = Array.from({ length: 60 }, (_, n) => (n < 3 ? `${50 * 2 ** n}ms` : "400ms"));
@@ -21,7 +21,7 @@ export function crashConfig(given: { port: number; appUrl: string; mediaDir: str
     dataDir: "data",
     server: { listen: `127.0.0.1:${port}`, publicUrl: `http://127.0.0.1:${port}` },
     receive: { allowFrom: ["127.0.0.1"] },
-    mirror: { allowPrivateAddresses: true, minFreeDisk: 0, target: { type: "local", dir: mediaDir } },
+    mirror: { allowPrivateAddresses: true, minFreeDisk: 0, concurrency: 8, target: { type: "local", dir: mediaDir } },
     endpoints: [
       endpoint("app", {}),
       endpoint("archive", { body: "verbatim", send: "immediately" }),

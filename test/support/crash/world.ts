@@ -40,8 +40,8 @@ export type Story = { videoId: string; types: EventType[]; resends: boolean; fil
 const VIDEO_FAULTS: Fault[] = [
   { name: "404", times: 1 },
   { name: "404", times: 2 },
-  { name: "slow", bytesPerSecond: 96 * 1024 },
-  { name: "slow", bytesPerSecond: 256 * 1024 },
+  { name: "slow", bytesPerSecond: 128 * 1024 },
+  { name: "slow", bytesPerSecond: 512 * 1024 },
   { name: "cut", after: 0.5, times: 1 },
   { name: "cut", after: 3_000, times: 2 },
   { name: "503", times: 1 },
@@ -53,7 +53,7 @@ const VIDEO_FAULTS: Fault[] = [
 const THUMBNAIL_FAULTS: Fault[] = [
   { name: "404", times: 1 },
   { name: "cut", after: 0.5, times: 1 },
-  { name: "slow", bytesPerSecond: 2_000 },
+  { name: "slow", bytesPerSecond: 5_000 },
 ];
 
 export function createWorld({ random, provider }: { random: Random; provider: Provider }): World {
@@ -93,9 +93,9 @@ export function createWorld({ random, provider }: { random: Random; provider: Pr
 
   function filmOf(story: Story): string {
     const name = story.films++ === 0 ? "video.mp4" : `video-${story.films}.mp4`;
-    const bytes = 2_500 + Math.floor(random.float() ** 3 * 250_000);
+    const bytes = 2_500 + Math.floor(random.float() ** 3 * 200_000);
     const film = provider.addVideo(story.videoId, { name, bytes, seed: `${story.videoId} ${name}` });
-    film.setFault(chance(0.4) ? pick(random, VIDEO_FAULTS) : null);
+    film.setFault(chance(0.3) ? pick(random, VIDEO_FAULTS) : null);
     const known = videos.get(story.videoId) ?? new Set();
     videos.set(story.videoId, known.add(film.sha256));
     return film.link();

@@ -42,6 +42,7 @@ export async function audit(given: Given): Promise<Audited> {
 async function auditEvents({ stored, ledger, app, others, problems }: Given) {
   const beside = new Set(others.map(sha256Of));
   const missing = new Map(ledger.taken);
+  const untold: string[] = [];
   let events = 0;
   let repeats = 0;
   for await (const { id, videoId, duplicates } of stored.events()) {
@@ -60,7 +61,7 @@ async function auditEvents({ stored, ledger, app, others, problems }: Given) {
     if (beside.has(sha256)) continue;
 
     const told = ledger.taken.get(id);
-    if (told === undefined) problems.push(`${id} is stored, and nobody was told: ${shown()}`);
+    if (told === undefined) untold.push(`${id} is stored, and nobody was told: ${shown()}`);
     const accepted = told?.find(({ status }) => status === "accepted");
     if (accepted !== undefined && accepted.sha256 !== sha256)
       problems.push(`${id} is stored with other bytes: ${shown()}`);
@@ -70,6 +71,8 @@ async function auditEvents({ stored, ledger, app, others, problems }: Given) {
     if (told?.some((each) => each.videoId !== videoId))
       problems.push(`${id} was given as the id of another video's event`);
   }
+  // A mutated request may be taken although its sender has left (RFC 9112 leaves that to the server).
+  if (untold.length > ledger.unanswered) problems.push(...untold);
   for (const id of missing.keys()) problems.push(`LOST: ${id} was acknowledged and is not stored`);
   return { events, duplicates: repeats };
 }

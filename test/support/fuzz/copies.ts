@@ -7,6 +7,9 @@ import type { App } from "./app.ts";
 import { pathIds, TWINS } from "./ids.ts";
 import { sha256Of } from "./senders.ts";
 
+/** All of them are mirrored and delivered within this long. */
+const PATIENCE = 30_000;
+
 /** What an enriched body tells of a copy. */
 type Told = { videoUrl?: string; relay?: { media?: { video?: { status?: string; sha256?: string } } } };
 
@@ -46,9 +49,10 @@ export async function mirrorHostileIds(given: {
       problems.push(`the video of ${JSON.stringify(videoId)} was answered ${answer.statusCode}`);
     else events.set(videoId, id);
   }
+  const until = Date.now() + PATIENCE;
   for (const [videoId, id] of events) {
-    const body = await delivery(app, id);
-    if (body === null) problems.push(`the video of ${JSON.stringify(videoId)} was not delivered within 30 s`);
+    const body = await delivery(app, id, until);
+    if (body === null) problems.push(`the video of ${JSON.stringify(videoId)} was not delivered in time`);
     else await fetchCopy(videoId, body, copies.get(videoId)!, problems);
   }
   return { bodies, copies };
@@ -59,12 +63,13 @@ function byName(link: string): string {
   return link.replace("127.0.0.1", "localhost");
 }
 
-async function delivery(app: App, id: string): Promise<Told | null> {
-  for (const until = Date.now() + 30_000; Date.now() < until; await sleep(20)) {
+async function delivery(app: App, id: string, until: number): Promise<Told | null> {
+  for (;;) {
     const there = app.delivered.get(id);
     if (there !== undefined) return there.json as Told;
+    if (Date.now() > until) return null;
+    await sleep(20);
   }
-  return null;
 }
 
 async function fetchCopy(

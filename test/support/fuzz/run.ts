@@ -11,7 +11,7 @@ import { openStored, type Stored } from "../stored.ts";
 import { type App, openApp, openTrap } from "./app.ts";
 import { type Audited, audit } from "./audit.ts";
 import { mirrorHostileIds } from "./copies.ts";
-import { MARGIN_MIB, summarise, watchMemory } from "./memory.ts";
+import { marginFor, summarise, watchMemory } from "./memory.ts";
 import { makePlace, type Place } from "./place.ts";
 import { ALLOWED, WEBHOOK } from "./requests.ts";
 import { type Ledger, sendCases } from "./senders.ts";
@@ -52,6 +52,7 @@ export async function runFuzz(options: FuzzOptions): Promise<FuzzReport> {
     taken: new Map(),
     kept: new Map(),
     guessed: new Set(),
+    unanswered: 0,
     quarantined: new Map(),
   };
   const onLine = (line: string) => {
@@ -101,7 +102,6 @@ export async function runFuzz(options: FuzzOptions): Promise<FuzzReport> {
       watched.stop();
     }
     memory = summarise(watched);
-    if (trap.calls() > 0) problems.push(`${trap.calls()} connections were made to a forbidden address`);
     await stop(relay, problems);
 
     relay = await start(place, configs[1], port, onLine);
@@ -131,14 +131,17 @@ export async function runFuzz(options: FuzzOptions): Promise<FuzzReport> {
     if (changed.length > 0) problems.push(`outside the data folder changed: ${changed.slice(0, 10).join("; ")}`);
     const strangers = place.strangers();
     if (strangers.length > 0) problems.push(`in the data folder are ${strangers.join(", ")}`);
-    if (options.judgeMemory && memory !== null && memory.end > memory.warm + MARGIN_MIB)
-      problems.push(`the memory grew from ${memory.warm} to ${memory.end} MiB, by more than ${MARGIN_MIB}`);
+    if (options.judgeMemory && memory !== null && memory.end > memory.warm + marginFor(options.cases))
+      problems.push(
+        `the memory grew from ${memory.warm} to ${memory.end} MiB, by more than ${marginFor(options.cases)}`,
+      );
   } catch (error) {
     problems.push((error as Error).message);
   } finally {
     if (relay && !relay.hasEnded()) await relay.kill();
     await Promise.all([app.close(), trap.close(), provider.close()]);
   }
+  if (trap.calls() > 0) problems.unshift(`${trap.calls()} connections were made to a forbidden address`);
   problems.push(...app.problems);
   if (problems.length === 0) place.remove();
   const statuses = [...ledger.statuses].sort(([, a], [, b]) => b - a).map(([what, times]) => `${what}: ${times}`);

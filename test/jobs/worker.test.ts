@@ -1,0 +1,136 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import type { Job } from "../../src/domain.ts";
+import { LEASE, type Lease, type Queue, startWorker } from "../../src/jobs/worker.ts";
+import type { Store } from "../../src/store/store.ts";
+import { testClock, testPorts } from "../support/ports.ts";
+
+/** A queue whose due jobs are a list, and whose running ones end when the test says so. */
+function bench(concurrency = 2) {
+  const clock = testClock();
+  const ports = testPorts(clock);
+  const due: { id: string; at: number }[] = [];
+  const running = new Map<string, { end(): void; fail(error: Error): void; lease: Lease }>();
+  const claims: number[] = [];
+  let lost = false;
+  const renewals: string[] = [];
+  const store = {
+    nextDue: async () => (due.length === 0 ? null : Math.min(...due.map(({ at }) => at))),
+    renew: async (job: Job) => {
+      renewals.push(job.id);
+      return !lost;
+    },
+  } as unknown as Store;
+  const queue: Queue<Job> = {
+    name: "q",
+    concurrency,
+    async claim(limit, now) {
+      claims.push(limit);
+      const ready = due.filter(({ at }) => at <= now).slice(0, limit);
+      for (const each of ready) due.splice(due.indexOf(each), 1);
+      return ready.map(({ id }) => ({ id }) as Job);
+    },
+    run: (job, lease) =>
+      new Promise<void>((end, fail) => {
+        running.set(job.id, { end, fail, lease });
+        lease.signal.addEventListener("abort", () => end());
+      }).finally(() => running.delete(job.id)),
+  };
+  const worker = startWorker(queue, store, ports);
+  return {
+    clock,
+    ports,
+    worker,
+    due,
+    running,
+    claims,
+    renewals,
+    add: (...ids: string[]) => due.push(...ids.map((id) => ({ id, at: clock.now() }))),
+    ids: () => [...running.keys()].sort().join(""),
+    loseLeases: () => {
+      lost = true;
+    },
+  };
+}
+
+test("a worker runs as many jobs as it has slots, and the next one when one ends or breaks", async () => {
+  const { add, worker, clock, ids, running, ports } = bench();
+  add("a", "b", "c", "d");
+  worker.wake();
+  await clock.advance(0);
+  assert.equal(ids(), "ab");
+  running.get("a")?.end();
+  await clock.advance(0);
+  assert.equal(ids(), "bc");
+  running.get("b")?.fail(new Error("broke"));
+  await clock.advance(0);
+  assert.equal(ids(), "cd");
+  assert.ok(ports.log.facts.some(({ fact, fields }) => fact === "job broke" && fields.error === "broke"));
+});
+
+test("a job that yields its slot goes on while another one starts", async () => {
+  const { add, worker, clock, ids, running } = bench(1);
+  add("a", "b", "c");
+  worker.wake();
+  await clock.advance(0);
+  running.get("a")?.lease.yieldSlot();
+  running.get("a")?.lease.yieldSlot();
+  await clock.advance(0);
+  assert.equal(ids(), "ab", "a slot is given once");
+  running.get("a")?.end();
+  await clock.advance(0);
+  assert.equal(ids(), "b");
+});
+
+test("a job that is due later is claimed then, without a poll in between", async () => {
+  const { due, worker, clock, ids, claims } = bench();
+  due.push({ id: "a", at: clock.now() + 10_000 });
+  worker.wake();
+  await clock.advance(9_999);
+  const before = claims.length;
+  assert.ok(before <= 2, `${before} claims while nothing was due`);
+  assert.equal(ids(), "");
+  await clock.advance(1);
+  assert.equal(ids(), "a");
+});
+
+test("when the clock jumps ahead, what came due is noticed within half a minute", async () => {
+  const { due, worker, clock, ids } = bench();
+  due.push({ id: "a", at: clock.now() + 3_600_000 });
+  worker.wake();
+  await clock.advance(0);
+  clock.set(clock.now() + 7_200_000);
+  await clock.advance(30_000);
+  assert.equal(ids(), "a");
+});
+
+test("leases are renewed while a job runs; one that is lost aborts it", async () => {
+  const { add, worker, clock, running, renewals, loseLeases } = bench();
+  add("a");
+  worker.wake();
+  await clock.advance(LEASE);
+  assert.ok(renewals.length >= 3, `${renewals.length} renewals in the span of a lease`);
+  const { signal } = running.get("a")!.lease;
+  assert.equal(signal.aborted, false);
+  loseLeases();
+  await clock.advance(LEASE / 3);
+  assert.equal(signal.aborted, true);
+});
+
+test("stopping claims nothing more, waits for what runs, and aborts it after the grace", async () => {
+  const { add, worker, clock, running, ids } = bench();
+  add("a", "b", "c");
+  worker.wake();
+  await clock.advance(0);
+  const { signal } = running.get("b")!.lease;
+  let stopped = false;
+  const stopping = worker.stop(1_000).then(() => {
+    stopped = true;
+  });
+  running.get("a")?.end();
+  await clock.advance(999);
+  assert.deepEqual([ids(), stopped, signal.aborted], ["b", false, false]);
+  await clock.advance(1);
+  await stopping;
+  assert.deepEqual([ids(), signal.aborted], ["", true]);
+});
