@@ -5,7 +5,7 @@ import type { Store } from "../store/store.ts";
 /** While it runs, a job is leased this long; the lease is renewed three times in that span (DESIGN rule 3). */
 export const LEASE = 30_000;
 
-/** How soon a queue whose claim failed (the store was in trouble) is asked again. */
+/** How soon a queue is asked again that gave nothing, for its limits or for trouble of the store. */
 const CLAIM_AGAIN = 1_000;
 
 /** A due time is looked at again at least this often, should the machine's clock have jumped meanwhile. */
@@ -103,7 +103,8 @@ export function startWorker<J extends Job>(queue: Queue<J>, store: Store, { cloc
         if (jobs.length > 0 && slots > 0) lookAgain = true;
         else if (jobs.length === 0 && !lookAgain) {
           const due = await store.nextDue(queue.name);
-          if (due !== null && !stopped) setTimer(Math.max(due - clock.now(), SHORTEST_WAIT));
+          // What is due and was not given is held back by the queue's own limits: a job that ends will wake it.
+          if (due !== null && !stopped) setTimer(due <= now ? CLAIM_AGAIN : Math.max(due - clock.now(), SHORTEST_WAIT));
         }
       } while (lookAgain);
     } catch (error) {

@@ -52,9 +52,18 @@ export function spawnServe(options: {
     });
   }
   // A test run that breaks must not leave it behind.
-  const killNow = () => void child.kill("SIGKILL");
+  const killNow = () => send("SIGKILL");
   process.once("exit", killNow);
   let ending: Ending | null = null;
+  /** Not by child.kill: after that Deno tells the signal that was sent, not how the process ended. */
+  function send(signal: NodeJS.Signals): void {
+    if (ending !== null || child.pid === undefined) return;
+    try {
+      process.kill(child.pid, signal);
+    } catch {
+      // It ended this very moment.
+    }
+  }
   const ended = new Promise<Ending>((resolve) => {
     const end = (code: number | null, signal: NodeJS.Signals | null) => {
       if (ending !== null) return;
@@ -85,13 +94,13 @@ export function spawnServe(options: {
       }
     },
     kill() {
-      child.kill("SIGKILL");
+      send("SIGKILL");
       return ended;
     },
     async stop(ms = 10_000) {
       const from = performance.now();
-      child.kill("SIGTERM");
-      const late = setTimeout(() => child.kill("SIGKILL"), ms);
+      send("SIGTERM");
+      const late = setTimeout(() => send("SIGKILL"), ms);
       const how = await ended;
       clearTimeout(late);
       return { ...how, ms: Math.round(performance.now() - from) };

@@ -4,7 +4,7 @@ import { RelayError } from "../../errors.ts";
 import type { ClaimWish } from "../store.ts";
 import type { Gates } from "./gates.ts";
 import { readId, showId } from "./ids.ts";
-import { FIRST_TRY, type MediaRows, type MediumRow } from "./media.ts";
+import type { MediaRows, MediumRow } from "./media.ts";
 
 /** A scan over hosts stops here, so that a flood of made-up ones cannot make a claim slow. */
 const MAX_HOSTS = 2_000;
@@ -133,7 +133,7 @@ export function createDownloads(db: Database.Database, media: MediaRows, gates: 
         throw new RelayError("conflict", `${id} waits for an earlier download of its video's thumbnail`);
       }
       if (media.isOutdated(row)) throw new RelayError("conflict", `${id} has been overtaken by a newer thumbnail`);
-      restart.run(FIRST_TRY + row.deadline, row.id);
+      restart.run(media.beginning(row), row.id);
     },
 
     freeLeases: (now: number) => free.run(now).changes,

@@ -50,7 +50,7 @@ export function toMedium(row: MediumRow & { video_id: string }): Medium {
 }
 
 /** A first download's due time is its deadline moved by this much: always due, by deadline, before any repeated one. */
-export const FIRST_TRY = -100_000_000_000_000;
+const FIRST_TRY = -100_000_000_000_000;
 
 /** The event whose links are being filed. */
 type Announcement = { event: number; video: number; videoIsNew: boolean; sequence: number };
@@ -90,10 +90,19 @@ export function createMediaRows(db: Database.Database, ids: Ids) {
     `UPDATE media SET due = ${FIRST_TRY} + deadline WHERE video = ? AND kind = 'thumbnail' AND state = 'pending' AND due IS NULL`,
   );
 
-  function add(planned: PlannedMedium, at: Announcement, blocked = false): number {
+  /** When a download may begin: at once, by its deadline, but never beside another one of its video's thumbnail. */
+  function beginning(
+    { video, kind, deadline }: Pick<MediumRow, "video" | "kind" | "deadline">,
+    rows: MediumRow[],
+  ): number | null {
+    const blocked = kind === "thumbnail" && rows.some((row) => row.video === video && row.state === "running");
+    return blocked ? null : FIRST_TRY + deadline;
+  }
+
+  function add(planned: PlannedMedium, at: Announcement, rows: MediumRow[]): number {
     const id = ids.next();
     const { refused } = planned;
-    const due = refused !== null || blocked ? null : FIRST_TRY + planned.deadline;
+    const due = refused === null ? beginning({ ...planned, video: at.video }, rows) : null;
     insert.run(
       id,
       at.video,
@@ -116,7 +125,7 @@ export function createMediaRows(db: Database.Database, ids: Ids) {
     row: MediumRow,
     planned: PlannedMedium,
     at: Pick<Announcement, "event" | "sequence">,
-    blocked = false,
+    rows: MediumRow[],
   ): number {
     // Validators speak of one link's file; they say nothing about another's.
     const same = identityOf(row.url) === planned.identity;
@@ -127,7 +136,7 @@ export function createMediaRows(db: Database.Database, ids: Ids) {
       planned.host,
       planned.deadline,
       planned.refetch ? 1 : 0,
-      blocked ? null : FIRST_TRY + planned.deadline,
+      beginning({ ...planned, video: row.video }, rows),
       same ? row.etag : null,
       same ? row.last_modified : null,
       row.id,
@@ -136,43 +145,49 @@ export function createMediaRows(db: Database.Database, ids: Ids) {
   }
 
   /** A running download goes on; should it fail, its next try uses the fresher link. */
-  function freshen(row: MediumRow, planned: PlannedMedium, at: Pick<Announcement, "event" | "sequence">): number {
-    if (row.state !== "running") return renew(row, planned, at);
+  function freshen(
+    row: MediumRow,
+    planned: PlannedMedium,
+    at: Pick<Announcement, "event" | "sequence">,
+    rows: MediumRow[],
+  ): number {
+    if (row.state !== "running") return renew(row, planned, at, rows);
     freshenLink.run(planned.url, planned.deadline, row.id);
     return row.id;
   }
 
-  function fileThumbnail(rows: MediumRow[], planned: PlannedMedium, at: Announcement): number {
-    const running = rows.find((row) => row.state === "running");
+  function fileThumbnail(planned: PlannedMedium, at: Announcement, rows: MediumRow[]): number {
     const pending = rows.find((row) => row.state === "pending");
-    if (pending) return renew(pending, planned, at, running !== undefined);
+    if (pending) return renew(pending, planned, at, rows);
     const same = rows.find((row) => identityOf(row.url) === planned.identity);
-    const changes = planned.refetch || same?.changes === 1;
-    if (same && !changes && (same.state === "mirrored" || same.state === "running")) return same.id;
-    if (same && same.state !== "running") return renew(same, planned, at, running !== undefined);
-    return add(planned, at, running !== undefined);
+    if (!same) return add(planned, at, rows);
+    const changes = planned.refetch || same.changes === 1;
+    if (!changes && (same.state === "mirrored" || same.state === "running")) return same.id;
+    return same.state === "running" ? add(planned, at, rows) : renew(same, planned, at, rows);
   }
 
   return {
     /** The media row for a link of an event: an existing one, freshened, or a new one. */
     file(planned: PlannedMedium, at: Announcement): number {
       const rows = at.videoIsNew ? [] : live.all(at.video, planned.kind);
-      if (rows.length === 0) return add(planned, at);
+      if (rows.length === 0) return add(planned, at, rows);
       const same = rows.find((row) => identityOf(row.url) === planned.identity);
-      if (planned.refused !== null) return same?.id ?? add(planned, at);
-      if (planned.kind === "thumbnail") return fileThumbnail(rows, planned, at);
-      if (same === undefined) return add(planned, at);
-      return same.state === "mirrored" ? same.id : freshen(same, planned, at);
+      if (planned.refused !== null) return same?.id ?? add(planned, at, rows);
+      if (planned.kind === "thumbnail") return fileThumbnail(planned, at, rows);
+      if (same === undefined) return add(planned, at, rows);
+      return same.state === "mirrored" ? same.id : freshen(same, planned, at, rows);
     },
 
     /** A duplicate brings fresher links: media that are not mirrored yet take them. Nothing new is filed. */
     freshen(planned: PlannedMedium, video: number): void {
       if (planned.refused !== null) return;
-      const row = live.all(video, planned.kind).find((each) => identityOf(each.url) === planned.identity);
-      if (row && row.state !== "mirrored" && row.state !== "deleted") freshen(row, planned, row);
+      const rows = live.all(video, planned.kind);
+      const row = rows.find((each) => identityOf(each.url) === planned.identity);
+      if (row && row.state !== "mirrored" && row.state !== "deleted") freshen(row, planned, row, rows);
     },
 
     byId: (id: number) => byId.get(id),
+    beginning: (row: MediumRow) => beginning(row, live.all(row.video, row.kind)),
 
     /** Writes the outcome of a download. Returns the keys whose copies nothing refers to any longer. */
     settle(row: MediumRow, outcome: DownloadOutcome): string[] {

@@ -10,10 +10,10 @@ import { lastingPort, type ServeProcess, spawnServe } from "../serve-process.ts"
 import { openStored, type Stored } from "../stored.ts";
 import { type App, openApp, openTrap } from "./app.ts";
 import { type Audited, audit } from "./audit.ts";
+import { ALLOWED, WEBHOOK } from "./case.ts";
 import { mirrorHostileIds } from "./copies.ts";
 import { marginFor, summarise, watchMemory } from "./memory.ts";
 import { makePlace, type Place } from "./place.ts";
-import { ALLOWED, WEBHOOK } from "./requests.ts";
 import { type Ledger, sendCases } from "./senders.ts";
 
 export type FuzzOptions = {

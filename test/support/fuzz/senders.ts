@@ -1,8 +1,9 @@
 import { createHash } from "node:crypto";
 import { seededRandom } from "../../../src/simulator/random.ts";
 import type { Ground } from "./bodies.ts";
+import type { Case } from "./case.ts";
 import { isBare, judgeBody, judgeReply, type Reply } from "./oracle.ts";
-import { type Case, makeCase } from "./requests.ts";
+import { makeCase } from "./requests.ts";
 import { openWire, sendAlone, type Wire } from "./wire.ts";
 
 /** What the senders remember, for the audit at the end. */
