@@ -1,4 +1,4 @@
-import { statSync } from "node:fs";
+import { rmSync, statSync } from "node:fs";
 import { join } from "node:path";
 import type { Bench, Conditions } from "./bench.ts";
 import { writeTemplate } from "./bodies.ts";
@@ -14,7 +14,7 @@ const CONNECTIONS = 64;
 const WARM_UP = 2;
 
 /** Events whose jobs are worked off in one round. */
-const CLAIMED = 2_000;
+const CLAIMED = 1_000;
 
 /** A database with a past against an empty one: taking events in, and claiming and settling jobs. */
 export const benchGrowth: Bench = async (conditions) => {
@@ -49,10 +49,12 @@ async function compare(
   const baseline: Side = { values: [], p50: [], p99: [], memory: [], cpu: [] };
   const ours = structuredClone(baseline);
   for (let round = 1; round <= conditions.rounds; round++) {
-    await measure(conditions.folder(), baseline, conditions);
+    const empty = conditions.folder();
+    await measure(empty, baseline, conditions);
+    rmSync(empty, { recursive: true });
     await measure(full, ours, conditions);
-    const [empty, grown] = [baseline, ours].map(({ values }) => `${Math.round(values.at(-1)!)} ${unit}`);
-    conditions.say(`${figure}: round ${round}, ${empty} empty, ${grown} grown`);
+    const [before, grown] = [baseline, ours].map(({ values }) => `${Math.round(values.at(-1)!)} ${unit}`);
+    conditions.say(`${figure}: round ${round}, ${before} empty, ${grown} grown`);
   }
   return { figure, unit, baseline, ours, wanted: { of: "ratio", atLeast: 0.9 } };
 }
@@ -63,7 +65,7 @@ async function ingestEvents(dir: string, side: Side, { seconds, folder }: Condit
   const relay = await startRelay(dir, benchConfig(), { workers: false });
   try {
     const post = (duration: number) =>
-      postEvents(relay.ready.url, { connections: CONNECTIONS, seconds: duration, template });
+      postEvents(relay.ready.url, { connections: CONNECTIONS, seconds: duration, template, ids: "spread" });
     await post(WARM_UP);
     const before = await relay.ask<number>("cpu");
     const load = await post(seconds);

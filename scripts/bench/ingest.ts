@@ -80,7 +80,7 @@ async function compare(given: Case, conditions: Conditions): Promise<Row> {
     await measure(baseline, given, sides.baseline, conditions, round);
     await measure(ours, given, sides.ours, conditions, round);
   }
-  return { figure: given.figure, unit: "events/s", ...sides, wanted: null };
+  return { figure: given.figure, unit: "events/s", ...sides, wanted: null, note: COUNTED };
 }
 
 async function measure(server: Server, given: Case, side: Side, conditions: Conditions, round: number): Promise<void> {
@@ -108,6 +108,9 @@ async function measure(server: Server, given: Case, side: Side, conditions: Cond
   side.p99!.push(load.p99);
   conditions.say(`${given.figure}: round ${round}, ${Math.round(load.perSecond)}/s, p99 ${load.p99.toFixed(1)} ms`);
 }
+
+const COUNTED =
+  "after every round the events in the database were counted: as many as were answered, and those under way at the end";
 
 /** Every answer was for an event that is stored. wrk leaves without waiting, so the last of each connection may be more. */
 function checkStored(path: string | null, answered: number, underWay: number): void {

@@ -28,7 +28,8 @@ export async function needWrk(): Promise<void> {
 
 /**
  * Posts events, each with a body of its own, over so many connections for so long. One thread makes them, so that on a
- * small machine the server keeps a processor for itself. Any answer but 2xx is an error.
+ * small machine the server keeps a processor for itself. Ids begin with the time, as those of the provider's kind of
+ * database do; "spread" ones come in no order. Any answer but 2xx is an error.
  */
 export async function postEvents(
   url: string,

@@ -8,6 +8,7 @@ import { benchDeliver } from "./deliver.ts";
 import { benchGrowth } from "./growth.ts";
 import { benchIngest } from "./ingest.ts";
 import { benchLatency } from "./latency.ts";
+import { describeMachine } from "./machine.ts";
 import type { Row } from "./measure.ts";
 import { benchMirror } from "./mirror.ts";
 import { killChildren } from "./processes.ts";
@@ -64,7 +65,10 @@ async function main(): Promise<void> {
     say: (text) => console.error(text),
   };
   const rows: Row[] = [];
+  let machine = "";
   try {
+    machine = await describeMachine(root);
+    conditions.say(machine);
     for (const name of positionals.length > 0 ? positionals : Object.keys(benches)) {
       rows.push(...(await run(name, conditions)));
     }
@@ -72,7 +76,7 @@ async function main(): Promise<void> {
     killChildren();
     remove();
   }
-  console.log(values.json ? showJson(rows) : showTable(rows));
+  console.log(values.json ? showJson(rows) : `${showTable(rows)}\n${machine}`);
 }
 
 /** A bench that breaks takes no other along; the table says what happened. */

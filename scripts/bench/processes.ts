@@ -18,6 +18,7 @@ export type Child<Ready> = {
 
 /** How long a child may take to be ready, to answer, and to end. A relay drains for up to ten seconds. */
 const READY_WITHIN = 60_000;
+const ANSWERS_WITHIN = 600_000;
 const ENDS_WITHIN = 20_000;
 
 const running = new Set<ChildProcess>();
@@ -44,13 +45,13 @@ export async function startChild<Ready = { url: string }>(
     return `${script} ended with ${signal ?? code}`;
   });
 
-  /** The next message of a kind. Rejects when the child ends first. */
-  function receive<T>(kind: string): Promise<T> {
+  /** The next message of a kind. Rejects when the child ends first, or is silent for so many milliseconds. */
+  function receive<T>(kind: string, patience: number): Promise<T> {
     return new Promise((resolve, reject) => {
       const take = (message: { kind: string; value: T }) => {
         if (message.kind === kind) finish(() => resolve(message.value));
       };
-      const timer = setTimeout(() => finish(() => reject(new Error(`${script} says no ${kind}`))), READY_WITHIN);
+      const timer = setTimeout(() => finish(() => reject(new Error(`${script} says nothing of "${kind}"`))), patience);
       function finish(settle: () => void): void {
         clearTimeout(timer);
         child.off("message", take);
@@ -61,11 +62,11 @@ export async function startChild<Ready = { url: string }>(
     });
   }
 
-  const ready = await receive<Ready>("ready");
+  const ready = await receive<Ready>("ready", READY_WITHIN);
   return {
     ready,
     ask(question) {
-      const answer = receive<never>(question);
+      const answer = receive<never>(question, ANSWERS_WITHIN);
       child.send(question);
       return answer;
     },

@@ -18,7 +18,9 @@ const HEAD = [
 export function showTable(rows: Row[]): string {
   const notes: string[] = [];
   const lines = rows.map((row) => {
-    const mark = row.note === undefined ? "" : ` [${notes.push(row.note)}]`;
+    const { note } = row;
+    if (note !== undefined && !notes.includes(note)) notes.push(note);
+    const mark = note === undefined ? "" : ` [${notes.indexOf(note) + 1}]`;
     return [`${row.figure}${mark}`, ...cells(row)];
   });
   const widths = HEAD.map((head, column) => Math.max(head.length, ...lines.map((line) => line[column]!.length)));
