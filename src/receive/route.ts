@@ -16,6 +16,8 @@ const SPARE_ROOM = 32 * 2 ** 20;
 /** A body over the limit is still kept up to this size, so that a limit set too low loses nothing. */
 const KEEP_OVERSIZE = 16 * 2 ** 20;
 
+const JSON_ANSWER = { headers: { "content-type": "application/json" } };
+
 type Env = { Bindings: HttpBindings };
 
 /** `POST <receive.path>[/<token>]`: source → size → parse → commit → answer (CONTRACT, "Public listener"). */
@@ -76,7 +78,8 @@ export function receiveRoute(options: { store: Store; config: Config; ports: Por
         video: videoId,
       });
       options.onAccepted();
-      return Response.json({ id, status });
+      // Not Response.json: the server writes a response made of text and plain headers at once.
+      return new Response(JSON.stringify({ id, status }), JSON_ANSWER);
     } catch (error) {
       if (error instanceof RelayError && (error.code === "invalid_json" || error.code === "invalid_event")) {
         return quarantine(facts, error, body, receivedAt);

@@ -16,6 +16,7 @@ function open(dir: string, options: { onFull?(db: Database.Database): void } = {
   const group = createCommitGroup(db, {
     clock,
     begun: () => commits.push(1),
+    undone: () => {},
     onFull: () => options.onFull?.(db),
     onTrouble: (error) => troubles.push(error),
   });
@@ -50,7 +51,18 @@ test("a row that breaks is undone alone, with what it had done before it broke",
   assert.deepEqual([first.status, last.status], ["fulfilled", "fulfilled"]);
   await assert.rejects(bad, /broke/);
   assert.equal(count(), 2);
-  assert.equal(commits.length, 1);
+  assert.equal(commits.length, 2, "once without savepoints, once with");
+  db.close();
+});
+
+test("commits wait for the disk, but for those that hold nothing worth it", async (t) => {
+  const { db, group, write } = open(tempFolder(t));
+  db.pragma("synchronous = FULL");
+  const sync = () => db.pragma("synchronous", { simple: true });
+  await group.write(() => 1, "forgettable");
+  assert.equal(sync(), 1);
+  await Promise.all([write(1), group.write(() => 1, "forgettable")]);
+  assert.equal(sync(), 2);
   db.close();
 });
 

@@ -15,25 +15,35 @@ const MAX_WAITING = 10_000;
 const PAUSES = [2, 5, 10, 25, 50, 100, 250];
 
 export type CommitGroup = {
-  /** Runs `work` inside the next commit and resolves with its result once that commit is on disk. */
-  write<T>(work: () => T): Promise<T>;
+  /**
+   * Runs `work` inside the next commit and resolves with its result once that commit is on disk. `work` may run more than
+   * once, each time on a clean slate. With `forgettable` the commit itself may be lost with the machine's power, never
+   * with the process, and costs no fsync: for what a restart does anyway, like freeing a lease.
+   */
+  write<T>(work: () => T, how?: "forgettable"): Promise<T>;
   /** What is wrong while commits fail; null when the last one went through. */
   trouble(): string | null;
   /** Resolves when nothing is waiting any more. */
   idle(): Promise<void>;
 };
 
-type Write = { work: () => unknown; since: number; resolve: (value: never) => void; reject: (error: unknown) => void };
+type Write = {
+  work: () => unknown;
+  isForgettable: boolean;
+  since: number;
+  resolve: (value: never) => void;
+  reject: (error: unknown) => void;
+};
 type Result = { value: unknown } | { error: unknown };
 
 /**
- * Gathers the writes of an event loop tick into one transaction, each in a savepoint of its own: hundreds of requests
- * share one fsync, and one bad row takes no neighbour along. A commit that fails is tried again without blocking the
+ * Gathers the writes of an event loop tick into one transaction: hundreds of requests share one fsync, and one bad row
+ * takes no neighbour along. A commit that fails is tried again without blocking the
  * loop; `onFull` may free space when the disk is full.
  */
 export function createCommitGroup(
   db: Database.Database,
-  options: { clock: Clock; begun(): void; onFull(): void; onTrouble(error: string | null): void },
+  options: { clock: Clock; begun(): void; undone(): void; onFull(): void; onTrouble(error: string | null): void },
 ): CommitGroup {
   const { clock } = options;
   const begin = db.prepare("BEGIN IMMEDIATE");
@@ -43,6 +53,7 @@ export function createCommitGroup(
   const release = db.prepare("RELEASE one");
   const undo = db.prepare("ROLLBACK TO one");
 
+  let isSynced = true;
   let waiting: Write[] = [];
   let scheduled = false;
   let failures = 0;
@@ -87,29 +98,53 @@ export function createCommitGroup(
     setImmediate(flush);
   }
 
-  /** One transaction; throws, with everything rolled back, when the engine itself is in trouble. */
+  /**
+   * One transaction; throws, with everything rolled back, when the engine itself is in trouble. A savepoint copies every
+   * page that it is the first to touch: there are none until a row turns out to be bad, and then the whole batch is done
+   * again with one for each.
+   */
   function commitAll(batch: Write[]): Result[] {
+    syncCommits(batch.some((write) => !write.isForgettable));
+    try {
+      return inTransaction(() => batch.map(({ work }) => ({ value: work() })));
+    } catch (error) {
+      if (isEngineTrouble(error)) throw error;
+      return inTransaction(() => batch.map(inSavepoint));
+    }
+  }
+
+  /** In WAL mode NORMAL leaves the fsync to the next FULL commit, or to the checkpoint (sqlite.org/pragma.html#pragma_synchronous). */
+  function syncCommits(synced: boolean): void {
+    if (synced !== isSynced) db.pragma(`synchronous = ${synced ? "FULL" : "NORMAL"}`);
+    isSynced = synced;
+  }
+
+  function inTransaction(run: () => Result[]): Result[] {
     begin.run();
     try {
       options.begun();
-      const results = batch.map(({ work }): Result => {
-        savepoint.run();
-        try {
-          const value = work();
-          release.run();
-          return { value };
-        } catch (error) {
-          if (isEngineTrouble(error)) throw error;
-          undo.run();
-          release.run();
-          return { error };
-        }
-      });
+      const results = run();
       commit.run();
       return results;
     } catch (error) {
       if (db.inTransaction) rollback.run();
+      options.undone();
       throw error;
+    }
+  }
+
+  function inSavepoint({ work }: Write): Result {
+    savepoint.run();
+    try {
+      const value = work();
+      release.run();
+      return { value };
+    } catch (error) {
+      if (isEngineTrouble(error)) throw error;
+      undo.run();
+      release.run();
+      options.undone();
+      return { error };
     }
   }
 
@@ -135,13 +170,20 @@ export function createCommitGroup(
   }
 
   return {
-    write<T>(work: () => T): Promise<T> {
+    write<T>(work: () => T, how?: "forgettable"): Promise<T> {
       return new Promise<T>((resolve, reject) => {
         if (waiting.length >= MAX_WAITING) {
           reject(new RelayError("store_unavailable", `too many writes are waiting: ${trouble ?? "the store is busy"}`));
           return;
         }
-        waiting.push({ work, since: clock.elapsed(), resolve: resolve as (value: never) => void, reject });
+        const isForgettable = how === "forgettable";
+        waiting.push({
+          work,
+          isForgettable,
+          since: clock.elapsed(),
+          resolve: resolve as (value: never) => void,
+          reject,
+        });
         schedule();
       });
     },

@@ -1,9 +1,9 @@
-import type Database from "better-sqlite3";
 import type { JobState, MediaState } from "../../domain.ts";
 import type { Counts } from "../store.ts";
+import type { Sql } from "./sql.ts";
 
 /** Reads every count in one go. Settled deliveries are not counted per state: there may be millions. */
-export function countAll(db: Database.Database): Counts {
+export function countAll(db: Sql): Counts {
   const number = (sql: string) => db.prepare<[], { n: number }>(sql).get()?.n ?? 0;
   const media = db
     .prepare<[], { state: MediaState; n: number }>("SELECT state, count(*) AS n FROM media GROUP BY state")

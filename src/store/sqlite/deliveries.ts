@@ -1,4 +1,3 @@
-import type Database from "better-sqlite3";
 import type { Attempt, Delivery, DeliveryJob, DeliveryOutcome, Job } from "../../domain.ts";
 import { RelayError } from "../../errors.ts";
 import type { ClaimWish, Store } from "../store.ts";
@@ -6,6 +5,7 @@ import type { Events } from "./events.ts";
 import { readId, showId } from "./ids.ts";
 import type { DeliveryRow, Lanes } from "./lanes.ts";
 import { page } from "./page.ts";
+import type { Sql } from "./sql.ts";
 
 /** This many 410s in a row pause an endpoint: it says itself that it is gone. */
 const GONE = 2;
@@ -20,7 +20,7 @@ type AttemptRow = {
 };
 
 /** Claims, settles and lists deliveries, inside a transaction; the state of endpoints. */
-export function createDeliveries(db: Database.Database, lanes: Lanes, events: Events) {
+export function createDeliveries(db: Sql, lanes: Lanes, events: Events) {
   const due = db.prepare<[string, number, number], DeliveryRow>(
     "SELECT * FROM deliveries WHERE endpoint = ? AND due <= ? ORDER BY due LIMIT ?",
   );

@@ -1,16 +1,16 @@
-import type Database from "better-sqlite3";
 import type { DownloadJob, DownloadOutcome, Job } from "../../domain.ts";
 import { RelayError } from "../../errors.ts";
 import type { ClaimWish } from "../store.ts";
 import type { Gates } from "./gates.ts";
 import { readId, showId } from "./ids.ts";
 import type { MediaRows, MediumRow } from "./media.ts";
+import type { Sql } from "./sql.ts";
 
 /** A scan over hosts stops here, so that a flood of made-up ones cannot make a claim slow. */
 const MAX_HOSTS = 2_000;
 
 /** Claims and settles downloads, inside a transaction. */
-export function createDownloads(db: Database.Database, media: MediaRows, gates: Gates) {
+export function createDownloads(db: Sql, media: MediaRows, gates: Gates) {
   const firstTries = db.prepare<[string, number], MediumRow>(
     "SELECT * FROM media WHERE host = ? AND due <= 0 ORDER BY due LIMIT ?",
   );

@@ -1,4 +1,3 @@
-import type Database from "better-sqlite3";
 import type { Dialect, MediaKind, Medium, StoredEvent } from "../../domain.ts";
 import { RelayError } from "../../errors.ts";
 import { isAutosave } from "../../plan.ts";
@@ -8,6 +7,7 @@ import { type Ids, readId, showId } from "./ids.ts";
 import type { Lanes } from "./lanes.ts";
 import { type MediaRows, type MediumRow, SHOWN_MEDIUM, toMedium } from "./media.ts";
 import { page } from "./page.ts";
+import type { Sql } from "./sql.ts";
 import type { Videos } from "./videos.ts";
 
 type EventRow = {
@@ -43,14 +43,7 @@ const STATUS = `CASE
   ELSE 'settled' END AS status`;
 
 /** Takes events in and gives them out, inside a transaction. */
-export function createEvents(
-  db: Database.Database,
-  ids: Ids,
-  videos: Videos,
-  media: MediaRows,
-  lanes: Lanes,
-  gates: Gates,
-) {
+export function createEvents(db: Sql, ids: Ids, videos: Videos, media: MediaRows, lanes: Lanes, gates: Gates) {
   const insert = db.prepare(
     `INSERT INTO events (id, received_at, video, sequence, type, dialect, failure, context, source, video_medium, thumbnail_medium, deliveries, body)
      VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
@@ -69,7 +62,7 @@ export function createEvents(
   const bodyOf = db.prepare<[number], { body: Uint8Array | null }>("SELECT body FROM events WHERE id = ?");
   const medium = db.prepare<[number], MediumRow & { video_id: string }>(`SELECT ${SHOWN_MEDIUM} WHERE m.id = ?`);
   const liveThumbnail = db.prepare<[number], MediumRow & { video_id: string }>(
-    `SELECT ${SHOWN_MEDIUM} WHERE m.video = ? AND m.kind = 'thumbnail' AND m.state = 'mirrored' ORDER BY m.sequence DESC LIMIT 1`,
+    `SELECT ${SHOWN_MEDIUM} WHERE m.video = ? AND m.kind = 'thumbnail' AND m.state <> 'superseded' AND m.state = 'mirrored' ORDER BY m.sequence DESC LIMIT 1`,
   );
 
   /** The first of two equal events with nothing of their video in between, if it is recent enough. */

@@ -1,7 +1,7 @@
-import type Database from "better-sqlite3";
 import type { MediaState } from "../../domain.ts";
 import { gateDue } from "../../plan.ts";
 import type { DeliveryRow, Lanes } from "./lanes.ts";
+import type { Sql } from "./sql.ts";
 
 type Waiting = DeliveryRow & {
   received_at: number;
@@ -15,7 +15,7 @@ const STATES = `
   (SELECT state FROM media WHERE id = e.thumbnail_medium) AS thumbnail_state`;
 
 /** The gates of deliveries that wait for media (CONTRACT, "The gate"), inside a transaction. */
-export function createGates(db: Database.Database, lanes: Lanes) {
+export function createGates(db: Sql, lanes: Lanes) {
   const waiting = db.prepare<[number], Waiting>(
     `SELECT d.*, ${STATES} FROM deliveries d JOIN events e ON e.id = d.event
      WHERE d.video = ? AND d.settled_at IS NULL AND d.state = 'waiting' ORDER BY d.id`,

@@ -1,5 +1,5 @@
-import type Database from "better-sqlite3";
 import type { JobState } from "../../domain.ts";
+import type { Sql } from "./sql.ts";
 
 /** A delivery row, as SQLite gives it. */
 export type DeliveryRow = {
@@ -27,7 +27,7 @@ type Lane = Pick<DeliveryRow, "id" | "video" | "endpoint" | "ordered">;
  * The rules of a lane (one endpoint and one video; CONTRACT, "Order"), inside a transaction: its deliveries go one after
  * the other by id, which is commit order. Only the head has a due time; who follows gets one when its turn comes.
  */
-export function createLanes(db: Database.Database) {
+export function createLanes(db: Sql) {
   const insert = db.prepare(
     `INSERT INTO deliveries (id, endpoint, video, event, ordered, state, due, gate_until, replay) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
   );

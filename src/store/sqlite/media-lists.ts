@@ -1,4 +1,3 @@
-import type Database from "better-sqlite3";
 import type { Medium } from "../../domain.ts";
 import { RelayError } from "../../errors.ts";
 import type { Store } from "../store.ts";
@@ -6,11 +5,12 @@ import type { createDownloads } from "./downloads.ts";
 import { readId } from "./ids.ts";
 import { type MediumRow, SHOWN_MEDIUM, toMedium } from "./media.ts";
 import { page } from "./page.ts";
+import type { Sql } from "./sql.ts";
 
 type Shown = MediumRow & { video_id: string };
 
 /** Media as operators and readers see them, inside a transaction. */
-export function createMediaLists(db: Database.Database, downloads: ReturnType<typeof createDownloads>) {
+export function createMediaLists(db: Sql, downloads: ReturnType<typeof createDownloads>) {
   const byId = db.prepare<[number], Shown>(`SELECT ${SHOWN_MEDIUM} WHERE m.id = ?`);
   const byKey = db.prepare<[string], Shown>(`SELECT ${SHOWN_MEDIUM} WHERE m.key = ? ORDER BY m.sequence DESC LIMIT 1`);
 

@@ -1,7 +1,7 @@
-import type Database from "better-sqlite3";
 import type { DownloadOutcome, MediaKind, MediaState, Medium, PlannedMedium } from "../../domain.ts";
 import { identityOf } from "../../links.ts";
 import { type Ids, showId } from "./ids.ts";
+import type { Sql } from "./sql.ts";
 
 /** A media row, as SQLite gives it. */
 export type MediumRow = {
@@ -62,7 +62,7 @@ type Announcement = { event: number; video: number; videoIsNew: boolean; sequenc
  * pending download takes the newer link over, a mirrored one is fetched again, and the newer copy supersedes the older.
  * One thumbnail of a video is downloaded at a time; a newer one waits for the older to end, however it ends.
  */
-export function createMediaRows(db: Database.Database, ids: Ids) {
+export function createMediaRows(db: Sql, ids: Ids) {
   const live = db.prepare<[number, string], MediumRow>(
     "SELECT * FROM media WHERE video = ? AND kind = ? AND state <> 'superseded' ORDER BY sequence DESC, id DESC",
   );
@@ -86,8 +86,9 @@ export function createMediaRows(db: Database.Database, ids: Ids) {
   );
   const supersede = db.prepare("UPDATE media SET state = 'superseded', due = NULL, key = NULL WHERE id = ?");
   const keyUsed = db.prepare("SELECT 1 FROM media WHERE key = ? LIMIT 1");
+  // It says twice what the state is not, because SQLite does not see that the index of live media serves it.
   const unblock = db.prepare(
-    `UPDATE media SET due = ${FIRST_TRY} + deadline WHERE video = ? AND kind = 'thumbnail' AND state = 'pending' AND due IS NULL`,
+    `UPDATE media SET due = ${FIRST_TRY} + deadline WHERE video = ? AND state <> 'superseded' AND kind = 'thumbnail' AND state = 'pending' AND due IS NULL`,
   );
 
   /** When a download may begin: at once, by its deadline, but never beside another one of its video's thumbnail. */

@@ -18,6 +18,7 @@ import { createMediaLists } from "./media-lists.ts";
 import { checkVersion, migrate } from "./migrations.ts";
 import { createQuarantine } from "./quarantine.ts";
 import { openReserve } from "./reserve.ts";
+import { withStablePlans } from "./sql.ts";
 import { createVideos } from "./videos.ts";
 
 /** How long an operator's command waits for its turn to write; the relay itself never blocks (commit.ts tries again). */
@@ -46,16 +47,17 @@ export async function openSqliteStore(
     const reserve = role === "relay" ? openReserve(config.dataDir, clock, log) : null;
     if (reserve) closers.push(reserve.close);
 
+    const sql = withStablePlans(db);
     const ids = createIds(clock);
-    const lanes = createLanes(db);
-    const gates = createGates(db, lanes);
-    const media = createMediaRows(db, ids);
-    const videos = createVideos(db, ids);
-    const events = createEvents(db, ids, videos, media, lanes, gates);
-    const downloads = createDownloads(db, media, gates);
-    const deliveries = createDeliveries(db, lanes, events);
-    const quarantine = createQuarantine(db, ids, config.receive.keepRefused);
-    const lists = createMediaLists(db, downloads);
+    const lanes = createLanes(sql);
+    const gates = createGates(sql, lanes);
+    const media = createMediaRows(sql, ids);
+    const videos = createVideos(sql, ids);
+    const events = createEvents(sql, ids, videos, media, lanes, gates);
+    const downloads = createDownloads(sql, media, gates);
+    const deliveries = createDeliveries(sql, lanes, events);
+    const quarantine = createQuarantine(sql, ids, config.receive.keepRefused);
+    const lists = createMediaLists(sql, downloads);
 
     const newest = db.prepare<[], { id: number }>(
       `SELECT max(coalesce((SELECT max(id) FROM deliveries), 0), coalesce((SELECT max(id) FROM events), 0),
@@ -76,9 +78,9 @@ export async function openSqliteStore(
         ids.taken(newest.get()!.id);
         quarantine.forget();
       },
+      undone: () => quarantine.forget(),
       onFull: () => reserve?.free(),
       onTrouble(error) {
-        quarantine.forget();
         if (error !== null) log.error("store in trouble", { error });
         else log.info("store recovered");
       },
@@ -91,10 +93,12 @@ export async function openSqliteStore(
       accept: (acceptance) => write(() => events.accept(acceptance, clock.now())),
       quarantine: (refusal) => write(() => quarantine.keep(refusal)),
 
-      claimDownloads: async (wish) => (isDue(downloads.nextDue(), wish.now) ? write(() => downloads.claim(wish)) : []),
+      claimDownloads: async (wish) =>
+        isDue(downloads.nextDue(), wish.now) ? write(() => downloads.claim(wish), "forgettable") : [],
       claimDeliveries: async (wish) =>
-        isDue(deliveries.nextDue(wish.endpoint), wish.now) ? write(() => deliveries.claim(wish)) : [],
-      renew: (job, leaseUntil) => write(() => (job.queue === DOWNLOAD ? downloads : deliveries).renew(job, leaseUntil)),
+        isDue(deliveries.nextDue(wish.endpoint), wish.now) ? write(() => deliveries.claim(wish), "forgettable") : [],
+      renew: (job, leaseUntil) =>
+        write(() => (job.queue === DOWNLOAD ? downloads : deliveries).renew(job, leaseUntil), "forgettable"),
       settleDownload: (job, outcome, now) => write(() => downloads.settle(job, outcome, now)),
       settleDelivery: (job, outcome, now) => write(() => deliveries.settle(job, outcome, now)),
       advance: async (now) => {
@@ -135,7 +139,7 @@ export async function openSqliteStore(
       quarantinedBody: (id) => read(() => quarantine.show(id)),
       dropQuarantined: (id) => write(() => quarantine.drop(id)),
 
-      counts: () => read(() => countAll(db)),
+      counts: () => read(() => countAll(sql)),
       mediaSecret: async () => readSecret(db) ?? write(() => makeSecret(db, random)),
       trouble: () => group.trouble(),
       probe: () => write(() => probe(db, clock.now())),

@@ -1,12 +1,12 @@
-import type Database from "better-sqlite3";
 import type { Page } from "../store.ts";
 import { type Prefix, readId } from "./ids.ts";
+import type { Sql } from "./sql.ts";
 
 /** Ids grow with time, 1024 to the millisecond (ids.ts): a time bound on a row's making is a bound on its id. */
 const PER_MS = 1024;
 
 /** A list, newest first, whose conditions are added one by one. `select` is what stands between SELECT and WHERE. */
-export function page<Row>(db: Database.Database, select: string, id: string, prefix: Prefix, wish: Page) {
+export function page<Row>(db: Sql, select: string, id: string, prefix: Prefix, wish: Page) {
   const conditions: string[] = ["1"];
   const values: unknown[] = [];
   const where = (condition: string, ...given: unknown[]): void => {

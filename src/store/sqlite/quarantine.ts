@@ -1,10 +1,10 @@
 import { createHash } from "node:crypto";
-import type Database from "better-sqlite3";
 import type { Quarantined, RefusalReason } from "../../domain.ts";
 import { RelayError } from "../../errors.ts";
 import type { Refusal, Store } from "../store.ts";
 import { type Ids, readId, showId } from "./ids.ts";
 import { page } from "./page.ts";
+import type { Sql } from "./sql.ts";
 
 /** Bodies of allowed senders that are no events are kept up to this many bytes (CONTRACT, 400). */
 const KEEP_INVALID = 256 * 2 ** 20;
@@ -15,7 +15,7 @@ const ROW_COST = 256;
 type Row = { id: number; received_at: number; source: string; reason: RefusalReason; bytes: number };
 
 /** Refused bodies: equal ones once, each of the two keeps bounded, the oldest leave first. Inside a transaction. */
-export function createQuarantine(db: Database.Database, ids: Ids, keepRefused: number) {
+export function createQuarantine(db: Sql, ids: Ids, keepRefused: number) {
   const insert = db.prepare(
     `INSERT INTO quarantine (id, received_at, source, reason, ring, sha256, bytes, body) VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
   );

@@ -1,4 +1,3 @@
-import type Database from "better-sqlite3";
 import type { Video, VideoState } from "../../domain.ts";
 import { RelayError } from "../../errors.ts";
 import { nextVideoState } from "../../plan.ts";
@@ -6,6 +5,7 @@ import type { Acceptance, Store } from "../store.ts";
 import type { Ids } from "./ids.ts";
 import { type MediumRow, SHOWN_MEDIUM, toMedium } from "./media.ts";
 import { page } from "./page.ts";
+import type { Sql } from "./sql.ts";
 
 export type VideoRow = {
   id: number;
@@ -23,7 +23,7 @@ export type VideoRow = {
 };
 
 /** What is known of each video: its context and earlier ones, its state, the last sequence. Inside a transaction. */
-export function createVideos(db: Database.Database, ids: Ids) {
+export function createVideos(db: Sql, ids: Ids) {
   const byVideoId = db.prepare<[string], VideoRow>("SELECT * FROM videos WHERE video_id = ?");
   const byId = db.prepare<[number], VideoRow>("SELECT * FROM videos WHERE id = ?");
   const insert = db.prepare(

@@ -1,0 +1,15 @@
+import type Database from "better-sqlite3";
+
+/** What the statements of this folder are prepared by. */
+export type Sql = Pick<Database.Database, "prepare">;
+
+/**
+ * Prepares statements whose plan is made once. better-sqlite3 is built with SQLITE_ENABLE_STAT4, which plans a statement
+ * anew whenever a parameter is bound that an index may be chosen by (sqlite.org/c3ref/prepare.html, on sqlite3_prepare_v2):
+ * ten times the cost of running it. A parameter behind a unary plus is none that the planner looks at.
+ */
+export function withStablePlans(db: Database.Database): Sql {
+  const prepare = (text: string) =>
+    db.prepare(text.replace(/\bLIMIT \?|\?/g, (found) => (found === "?" ? "+?" : "LIMIT ?+0")));
+  return { prepare: prepare as Sql["prepare"] };
+}
