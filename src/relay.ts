@@ -1,11 +1,11 @@
 import { join } from "node:path";
-import { setImmediate } from "node:timers";
 import { Hono } from "hono";
 import pkg from "../package.json" with { type: "json" };
 import { type Config, parseListen } from "./config.ts";
 import type { Job, Medium, Ports } from "./domain.ts";
 import { errorLine } from "./errors.ts";
 import { createDeliveries } from "./forward/deliver.ts";
+import { createWake } from "./jobs/wake.ts";
 import { type Queue, startWorker, type Worker } from "./jobs/worker.ts";
 import { mediaLink } from "./media-links.ts";
 import { createDownloads } from "./mirror/download.ts";
@@ -132,19 +132,6 @@ export async function openRelay(config: Config, ports: Ports, options: { workers
     await close();
     throw error;
   }
-}
-
-/** Many reasons to wake in one turn of the event loop are one. */
-function createWake(run: () => void): () => void {
-  let scheduled = false;
-  return () => {
-    if (scheduled) return;
-    scheduled = true;
-    setImmediate(() => {
-      scheduled = false;
-      run();
-    });
-  };
 }
 
 /** Keeps one timer on the next moment at which a failing delivery steps aside, and wakes the workers then. */

@@ -1,6 +1,7 @@
 import type { Job, Ports } from "../domain.ts";
 import { errorLine } from "../errors.ts";
 import type { Store } from "../store/store.ts";
+import { createWake } from "./wake.ts";
 
 /** While it runs, a job is leased this long; the lease is renewed three times in that span (DESIGN rule 3). */
 export const LEASE = 30_000;
@@ -120,11 +121,12 @@ export function startWorker<J extends Job>(queue: Queue<J>, store: Store, { cloc
     cancelTimer = clock.after(Math.min(ms, LONGEST_WAIT), wake);
   }
 
-  function wake(): void {
+  // Jobs that one commit has settled end in one turn: their slots are filled by one claim.
+  const wake = createWake(() => {
     if (stopped) return;
     lookAgain = true;
     if (!looking) void look();
-  }
+  });
 
   wake();
   return {
