@@ -100,7 +100,8 @@ export type Copy = {
 
 export type DownloadOutcome =
   | { is: "mirrored"; copy: Copy }
-  | { is: "retry"; error: string; at: number }
+  /** `own`: trouble of this machine, which uses up no attempt. */
+  | { is: "retry"; error: string; at: number; own?: boolean }
   | { is: "failed" | "expired"; error: string };
 
 /** A claimed delivery: the job and everything its body is built from, as of now. */

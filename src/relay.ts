@@ -15,9 +15,10 @@ import { openTarget } from "./mirror/target.ts";
 import { healthRoutes } from "./operate/health.ts";
 import { openOutbound } from "./platform/net.ts";
 import { environment } from "./platform/runtime.ts";
-import { errorAnswer, listen } from "./platform/server.ts";
+import { errorAnswer, type Listener, listen } from "./platform/server.ts";
 import { receiveRoute } from "./receive/route.ts";
 import { openStore } from "./store/open.ts";
+import type { Store } from "./store/store.ts";
 
 /** Connecting to a media host or an endpoint takes no longer than this. */
 const CONNECT_TIMEOUT = 10_000;
@@ -25,8 +26,8 @@ const CONNECT_TIMEOUT = 10_000;
 /** How often other processes' commits are looked for: they are noticed within a second. */
 const WATCH_EVERY = 500;
 
-/** A moment to come is looked at again at least this often, should the machine's clock have jumped meanwhile. */
-const LONGEST_WAIT = 30_000;
+/** A clock that is set back by less than this is being disciplined, not moved. */
+const WORTH_MOVING = 1_000;
 
 /** At a stop: for answers under way, then for jobs; together well below the ten seconds that are promised. */
 const ANSWER_GRACE = 3_000;
@@ -47,7 +48,9 @@ export type Relay = {
 export async function openRelay(config: Config, ports: Ports, options: { workers?: boolean } = {}): Promise<Relay> {
   const { clock, log } = ports;
   const closers: (() => Promise<void> | void)[] = [];
+  let listener: Listener | null = null;
   const close = async () => {
+    await listener?.close(ANSWER_GRACE);
     for (const closer of closers.splice(0).reverse()) await closer();
   };
   try {
@@ -59,10 +62,7 @@ export async function openRelay(config: Config, ports: Ports, options: { workers
     const workers: Worker[] = [];
     const wake = createWake(() => {
       for (const worker of workers) worker.wake();
-      advance();
     });
-    const { advance, stop: stopAlarms } = createAlarms(() => store.advance(clock.now()), wake, ports);
-    closers.push(stopAlarms);
 
     const target = await openTarget(config.mirror.target);
     const media = mediaRoute({ store, target, config: config.mirror, secret });
@@ -70,6 +70,9 @@ export async function openRelay(config: Config, ports: Ports, options: { workers
     app.route("/", receiveRoute({ store, config, ports, onAccepted: wake }));
     app.get("/media/*", media);
     app.route("/", healthRoutes({ store, config, clock }));
+    for (const path of ["/media/*", "/healthz", "/readyz"]) {
+      app.all(path, () => errorAnswer("method_not_allowed", "this is only for reading", {}, { allow: "GET, HEAD" }));
+    }
     app.notFound(() => errorAnswer("not_found", "nothing is here"));
     app.onError((error) => {
       log.error("request broke", { error: errorLine(error) });
@@ -77,12 +80,13 @@ export async function openRelay(config: Config, ports: Ports, options: { workers
     });
 
     const at = parseListen(config.server.listen)!;
-    const listener = await listen(app, { ...at, tls: config.server.tls }, clock);
+    listener = await listen(app, { ...at, tls: config.server.tls }, clock);
     const scheme = config.server.tls ? "https" : "http";
     const publicUrl = config.server.publicUrl ?? `${scheme}://${environment().hostname}:${listener.port}`;
     const link = (medium: Medium) =>
       medium.key === null ? medium.sourceUrl : mediaLink({ ...config.mirror, publicUrl, secret }, medium.key);
 
+    if (!config.mirror.enabled) await store.skipMedia(clock.now());
     if (options.workers !== false) {
       const queues: Queue<never>[] = [];
       if (config.mirror.enabled) {
@@ -113,8 +117,7 @@ export async function openRelay(config: Config, ports: Ports, options: { workers
         await Promise.all(workers.map((worker) => worker.stop(JOB_GRACE)));
       });
     }
-    closers.push(await watch(() => store.changeMark(), wake, ports));
-    closers.push(() => listener.close(ANSWER_GRACE));
+    closers.push(await watch(store, wake, ports));
     wake();
 
     for (const warning of config.warnings) log.warn(warning);
@@ -134,56 +137,33 @@ export async function openRelay(config: Config, ports: Ports, options: { workers
   }
 }
 
-/** Keeps one timer on the next moment at which a failing delivery steps aside, and wakes the workers then. */
-function createAlarms(look: () => Promise<number | null>, wake: () => void, { clock, log }: Ports) {
-  let cancel = () => {};
-  let stopped = false;
-  let looking = false;
-
-  function advance(isDue = false): void {
-    if (looking || stopped) return;
-    looking = true;
-    look()
-      .then((next) => {
-        if (next !== null) again(Math.max(1, next - clock.now()));
-        if (isDue) wake();
-      })
-      .catch((error) => {
-        log.warn("lanes not looked at", { error: errorLine(error) });
-        again(1_000);
-      })
-      .finally(() => {
-        looking = false;
-      });
-  }
-
-  function again(ms: number): void {
-    cancel();
-    if (!stopped) cancel = clock.after(Math.min(ms, LONGEST_WAIT), () => advance(true));
-  }
-
-  return {
-    advance: () => advance(),
-    stop() {
-      stopped = true;
-      cancel();
-    },
-  };
-}
-
-/** Notices what other processes (the operator's commands) have committed since now. */
-async function watch(mark: () => Promise<number>, wake: () => void, { clock }: Ports): Promise<() => void> {
-  let last = await mark();
+/**
+ * Looks twice a second for what other processes (the operator's commands) have committed, and at the clock: where it was
+ * set back, what is to come is moved along, so that a retry in a second is not one in an hour.
+ */
+async function watch(store: Store, wake: () => void, { clock, log }: Ports): Promise<() => void> {
+  let mark = await store.changeMark();
+  let offset = clock.now() - clock.elapsed();
   let cancel = clock.after(WATCH_EVERY, look);
+
+  async function heedClock(): Promise<void> {
+    const now = clock.now() - clock.elapsed();
+    const back = offset - now;
+    offset = now;
+    if (back < WORTH_MOVING) return;
+    log.warn("the clock was set back", { ms: Math.round(back) });
+    await store.bringForward(Math.round(back));
+  }
+
+  async function heedOthers(): Promise<void> {
+    const now = await store.changeMark();
+    if (now !== mark) wake();
+    mark = now;
+  }
+
   function look(): void {
     cancel = clock.after(WATCH_EVERY, look);
-    mark().then(
-      (now) => {
-        if (now !== last) wake();
-        last = now;
-      },
-      () => {}, // The store is in trouble, and says so itself.
-    );
+    Promise.all([heedClock(), heedOthers()]).catch(() => {}); // The store is in trouble, and says so itself.
   }
   return () => cancel();
 }

@@ -66,6 +66,13 @@ export function startWorker<J extends Job>(queue: Queue<J>, store: Store, { cloc
     return () => cancel();
   }
 
+  /** A job may be claimed anew while it runs: its lease ran out when the clock jumped. The work goes on under the new claim. */
+  function begin(job: J): void {
+    const same = running.get(job.id);
+    if (same) same.job.claim = job.claim;
+    else start(job);
+  }
+
   function start(job: J): void {
     const abort = new AbortController();
     let holdsSlot = true;
@@ -100,7 +107,9 @@ export function startWorker<J extends Job>(queue: Queue<J>, store: Store, { cloc
         if (stopped || slots <= 0) break;
         const now = clock.now();
         const jobs = await queue.claim(slots, now, now + LEASE);
-        for (const job of jobs) if (!running.has(job.id)) start(job);
+        // Nothing more is begun; the next start frees these leases.
+        if (stopped) break;
+        for (const job of jobs) begin(job);
         if (jobs.length > 0 && slots > 0) lookAgain = true;
         else if (jobs.length === 0 && !lookAgain) {
           const due = await store.nextDue(queue.name);

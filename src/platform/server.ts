@@ -35,8 +35,8 @@ export function errorAnswer(
 ): Response {
   const { status } = errorTable[code];
   if (status === 503) headers["retry-after"] = RETRY_AFTER;
-  // What is left of a body that was not read must not be taken for the next request.
-  if (status === 413 || status === 408) headers.connection = "close";
+  // What is left of a body that was not read must not be taken for the next request; a stranger need not stay.
+  if (status === 413 || status === 408 || status === 403) headers.connection = "close";
   return Response.json({ error: { code, message, ...more } }, { status, headers });
 }
 

@@ -32,6 +32,7 @@ export function receiveRoute(options: { store: Store; config: Config; ports: Por
   const keepOversize = Math.min(KEEP_OVERSIZE, Math.floor(receive.keepRefused / 4));
   const requestPrefix = Buffer.from(ports.random.bytes(4)).toString("hex");
   let requests = 0;
+  let lastKept: Promise<void> = Promise.resolve();
 
   async function handle(c: Context<Env>): Promise<Response> {
     const receivedAt = clock.now();
@@ -60,7 +61,9 @@ export function receiveRoute(options: { store: Store; config: Config; ports: Por
       log.warn("request refused", { ...facts, why: "size", limit: receive.maxBody, quarantineId });
       return errorAnswer("body_too_large", `the body is larger than ${receive.maxBody} bytes (receive.maxBody)`);
     }
-    return take(facts, read.body, receivedAt);
+    // Held until the commit: while the store is in trouble the waiting bodies are bounded as those under way are.
+    if (!room.take(read.body.length)) return errorAnswer("store_unavailable", "too many unfinished requests");
+    return take(facts, read.body, receivedAt).finally(() => room.give(read.body.length));
   }
 
   async function take(
@@ -124,23 +127,34 @@ export function receiveRoute(options: { store: Store; config: Config; ports: Por
     return errorAnswer("source_not_allowed", message);
   }
 
-  /** Keeps what was refused in the ring; that is a kindness, so its failing changes no answer. */
+  /**
+   * Keeps what was refused in the ring; that is a kindness, so its failing changes no answer. One at a time, and no more
+   * than fits in the spare room: strangers must not hold up the commits of those who may send.
+   */
   async function keep(
     facts: { request: string; from: string },
     reason: RefusalReason,
     body: Uint8Array | null,
     receivedAt: number,
-  ) {
+  ): Promise<string | null> {
     if (body === null || body.length === 0 || receive.keepRefused === 0) return null;
+    if (!spare.take(body.length)) return null;
+    const kept = lastKept.then(() => store.quarantine({ receivedAt, sourceAddress: facts.from, reason, body }));
+    lastKept = kept.then(
+      () => {},
+      () => {},
+    );
     try {
-      return (await store.quarantine({ receivedAt, sourceAddress: facts.from, reason, body })).id;
+      return (await kept).id;
     } catch (error) {
       log.warn("refused body not kept", { ...facts, error: errorLine(error) });
       return null;
+    } finally {
+      spare.give(body.length);
     }
   }
 
-  const app = new Hono<Env>();
+  const app = new Hono<Env>({ strict: false });
   const path = receive.tokens.length > 0 ? [receive.path, `${receive.path}/:token`] : [receive.path];
   for (const each of path) {
     app.post(each, handle);

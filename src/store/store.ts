@@ -68,8 +68,8 @@ export type Store = {
   /** Downloads that are due: first tries by deadline, then repeated ones. `busyHosts` are left out. */
   claimDownloads(wish: ClaimWish & { busyHosts: string[] }): Promise<DownloadJob[]>;
   /**
-   * Deliveries to one endpoint that are due, heads of their lanes only; none while the endpoint is paused. A gate whose
-   * time has come opens here.
+   * Deliveries to one endpoint that are due, heads of their lanes only; none while the endpoint is paused. Here gates open
+   * and failing heads step aside whose time has come.
    */
   claimDeliveries(wish: ClaimWish & { endpoint: string }): Promise<DeliveryJob[]>;
   /** Moves a lease. False: the claim is no longer ours, stop working on it. */
@@ -78,12 +78,18 @@ export type Store = {
    * Ends or reschedules a claimed download and writes what follows: released deliveries, a superseded thumbnail.
    * `settled` is false when the claim was lost. `obsolete` are keys that no row refers to any longer.
    */
-  settleDownload(job: Job, outcome: DownloadOutcome, now: number): Promise<{ settled: boolean; obsolete: string[] }>;
+  settleDownload(
+    job: DownloadJob,
+    outcome: DownloadOutcome,
+    now: number,
+  ): Promise<{ settled: boolean; obsolete: string[] }>;
   /** Ends or reschedules a claimed delivery, logs the attempt, moves its lane on. Two 410s in a row pause the endpoint. */
   settleDelivery(job: Job, outcome: DeliveryOutcome, now: number): Promise<{ settled: boolean; paused: boolean }>;
-  /** Lets heads step aside that have failed for too long. Returns when to call again (null: none is failing). */
-  advance(now: number): Promise<number | null>;
-  /** When the next job of a queue comes due ("download", or "deliver/<endpoint>"), null when none is scheduled. */
+  /** Mirroring is off: unsettled media are skipped, and what waited for them is released. */
+  skipMedia(now: number): Promise<void>;
+  /** The clock went back by `by` milliseconds: due times that it set before are moved along. */
+  bringForward(by: number): Promise<void>;
+  /** When a claim may next give something of a queue ("download", or "deliver/<endpoint>"), null when none is scheduled. */
   nextDue(queue: string): Promise<number | null>;
   /** Frees every lease: for the one relay of a data folder, at its start. */
   freeLeases(now: number): Promise<number>;

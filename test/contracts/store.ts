@@ -189,10 +189,9 @@ export function storeContract(engine: string, openStore: OpenStore): void {
       const [head] = await claim();
       await fail(head!, { at: clock.now() + 24 * HOUR, asideAt: clock.now() + 6 * HOUR });
       await clock.advance(6 * HOUR - 1);
-      assert.equal(await store.advance(clock.now()), clock.now() + 1);
+      assert.equal(await store.nextDue("deliver/cms"), clock.now() + 1);
       assert.deepEqual(seqs(await claim()), []);
       await clock.advance(1);
-      await store.advance(clock.now());
       assert.deepEqual(seqs(await claim()), ["v1#2"]);
       await clock.advance(18 * HOUR);
       assert.deepEqual(
@@ -292,20 +291,17 @@ export function storeContract(engine: string, openStore: OpenStore): void {
 
   check(
     "a thumbnail alone holds 30 seconds, a video until maxWait",
-    async ({ post, claim, download, settle, clock, store, seqs }) => {
+    async ({ post, claim, download, settle, clock, seqs }) => {
       await post(ready("v1"));
       await post(ready("v2"));
       await post(draft("v3", { thumbnailUrl: "https://h/t3.jpg" }));
       for (const job of await download())
         if (job.videoId === "v1" && job.kind === "video") await settle(job, copy("k"));
       await clock.advance(29_999);
-      await store.advance(clock.now());
       assert.deepEqual(seqs(await claim()), []);
       await clock.advance(1);
-      await store.advance(clock.now());
       assert.deepEqual(seqs(await claim()).sort(), ["v1#1", "v3#1"]);
       await clock.advance(HOUR);
-      await store.advance(clock.now());
       assert.deepEqual(
         seqs(await claim()).filter((each) => each.startsWith("v2")),
         ["v2#1"],
@@ -417,7 +413,8 @@ export function storeContract(engine: string, openStore: OpenStore): void {
         ["https://h/2.jpg", "superseded"],
       ]);
       assert.equal((await store.mediumByKey("v1/thumbnail.png"))?.state, "mirrored");
-      assert.equal(await store.mediumByKey("v1/thumbnail.jpg"), null);
+      const replaced = await store.mediumByKey("v1/thumbnail.jpg");
+      assert.equal(replaced?.key, "v1/thumbnail.png", "an older link leads to the copy that took its place");
     },
   );
 
@@ -461,6 +458,93 @@ export function storeContract(engine: string, openStore: OpenStore): void {
     },
     { receive: { keepRefused: 1000 } },
   );
+
+  check(
+    "a failure of the older link does not end a medium that has a fresher one",
+    async ({ post, download, store, clock }) => {
+      await post(video("v1", "https://h/a.mp4?X-Amz-Signature=1"));
+      const [job] = await download();
+      await post(video("v1", "https://h/a.mp4?X-Amz-Signature=2"));
+      await store.settleDownload(job!, { is: "expired", error: "HTTP 403" }, clock.now());
+      const [again] = await download();
+      assert.deepEqual([again?.url, again?.attempts], ["https://h/a.mp4?X-Amz-Signature=2", 0]);
+    },
+  );
+
+  check("trouble of our own uses up no attempt", async ({ post, download, store, clock }) => {
+    await post(video("v1", "https://h/a.mp4"));
+    const [job] = await download();
+    await store.settleDownload(job!, { is: "retry", error: "disk full", at: clock.now(), own: true }, clock.now());
+    assert.equal((await download())[0]?.attempts, 0);
+  });
+
+  check(
+    "gates whose time has come do not keep a later delivery waiting, however many they are",
+    async ({ post, store, clock, seqs }) => {
+      for (let n = 0; n < 30; n++) await post(draft("v1", { thumbnailUrl: `https://h/${n}.jpg` }));
+      await clock.advance(40_000);
+      await post(remove("v2"));
+      const wish = { endpoint: "cms", now: clock.now(), limit: 2, leaseUntil: clock.now() + 30_000 };
+      assert.deepEqual(seqs(await store.claimDeliveries(wish)), ["v1#1", "v2#1"]);
+    },
+  );
+
+  check(
+    "a pause is no time of failing: it lets nothing step aside",
+    async ({ post, claim, fail, clock, store, seqs }) => {
+      await Promise.all([post(remove("v1")), post(draft("v1"))]);
+      const [head] = await claim();
+      await fail(head!, { at: clock.now() + 1_000, asideAt: clock.now() + HOUR });
+      await store.pauseEndpoint("cms", "lunch", clock.now());
+      await clock.advance(7 * HOUR);
+      await store.resumeEndpoint("cms", clock.now());
+      assert.deepEqual(seqs(await claim()), ["v1#1"]);
+      await clock.advance(HOUR);
+      assert.deepEqual(seqs(await claim()).includes("v1#2"), true);
+    },
+    plain(),
+  );
+
+  check(
+    "when mirroring is switched off, unsettled media are skipped and release what waited for them",
+    async ({ post, claim, store, clock, seqs }) => {
+      await post(ready("v1"));
+      assert.deepEqual(seqs(await claim()), []);
+      await store.skipMedia(clock.now());
+      assert.deepEqual(seqs(await claim()), ["v1#1"]);
+      assert.deepEqual(
+        (await store.media({ limit: 9 })).map(({ state }) => state),
+        ["skipped", "skipped"],
+      );
+    },
+  );
+
+  check(
+    "when the clock is set back, retries stay as far away as they were",
+    async ({ post, claim, fail, clock, store, seqs }) => {
+      await post(remove("v1"));
+      const [job] = await claim();
+      await fail(job!, { at: clock.now() + 1_000, asideAt: clock.now() + HOUR });
+      clock.set(clock.now() - HOUR);
+      await store.bringForward(HOUR);
+      assert.equal(await store.nextDue("deliver/cms"), clock.now() + 1_000);
+      await clock.advance(1_000);
+      assert.deepEqual(seqs(await claim()), ["v1#1"]);
+    },
+    plain(),
+  );
+
+  check("refused bodies that are equal may be events meant twice: the ring keeps each", async ({ store, clock }) => {
+    for (const text of ["ready", "delete", "ready"]) {
+      await store.quarantine({
+        receivedAt: clock.now(),
+        sourceAddress: "a",
+        reason: "source",
+        body: Buffer.from(text),
+      });
+    }
+    assert.equal((await store.quarantined({ limit: 9 })).length, 3);
+  });
 
   check(
     "a replay is a new delivery at the end of its lane, with the same message id unless a new one is asked for",

@@ -12,6 +12,8 @@ function bench(concurrency = 2) {
   const due: { id: string; at: number }[] = [];
   const running = new Map<string, { end(): void; fail(error: Error): void; lease: Lease }>();
   const claims: number[] = [];
+  const jobs: Job[] = [];
+  let claim = 0;
   let lost = false;
   const renewals: string[] = [];
   const store = {
@@ -28,7 +30,11 @@ function bench(concurrency = 2) {
       claims.push(limit);
       const ready = due.filter(({ at }) => at <= now).slice(0, limit);
       for (const each of ready) due.splice(due.indexOf(each), 1);
-      return ready.map(({ id }) => ({ id }) as Job);
+      return ready.map(({ id }) => {
+        const job = { id, claim: ++claim } as Job;
+        jobs.push(job);
+        return job;
+      });
     },
     run: (job, lease) =>
       new Promise<void>((end, fail) => {
@@ -43,6 +49,7 @@ function bench(concurrency = 2) {
     worker,
     due,
     running,
+    jobs,
     claims,
     renewals,
     add: (...ids: string[]) => due.push(...ids.map((id) => ({ id, at: clock.now() }))),
@@ -115,6 +122,22 @@ test("leases are renewed while a job runs; one that is lost aborts it", async ()
   loseLeases();
   await clock.advance(LEASE / 3);
   assert.equal(signal.aborted, true);
+});
+
+test("a job that is claimed again while it runs goes on under the new claim", async () => {
+  const { due, worker, clock, running, jobs } = bench();
+  due.push({ id: "a", at: clock.now() });
+  worker.wake();
+  await clock.advance(0);
+  due.push({ id: "a", at: clock.now() });
+  worker.wake();
+  await clock.advance(0);
+  assert.equal(running.size, 1);
+  assert.deepEqual(
+    jobs.map(({ claim }) => claim),
+    [2, 2],
+    "the running job knows of its newest claim",
+  );
 });
 
 test("stopping claims nothing more, waits for what runs, and aborts it after the grace", async () => {

@@ -47,7 +47,6 @@ export async function openSeeded(t: Pick<TestContext, "after">, input: ConfigInp
       return (await accept(Buffer.from(JSON.stringify(event)), "192.0.2.1", receivedAt)).id;
     },
     async deliver(endpoint, is, status = is === "delivered" ? 200 : 500) {
-      await store.advance(Date.now());
       const jobs = await store.claimDeliveries({ ...wish(), endpoint });
       for (const job of jobs) {
         const error = is === "delivered" ? null : `answered ${status}`;

@@ -8,6 +8,10 @@ const PATIENCE = 10_000;
 
 /** At most this many writes share one transaction, so that one commit never holds the event loop for long. */
 const PER_COMMIT = 256;
+const BYTES_PER_COMMIT = 4 * 2 ** 20;
+
+/** Shorter trouble (another process's commit) is waited out without a word. */
+const WORTH_TELLING = 1_000;
 
 /** Writes that may wait for a store in trouble; more are refused at once, so that waiting holds no memory. */
 const MAX_WAITING = 10_000;
@@ -18,18 +22,21 @@ export type CommitGroup = {
   /**
    * Runs `work` inside the next commit and resolves with its result once that commit is on disk. `work` may run more than
    * once, each time on a clean slate. With `forgettable` the commit itself may be lost with the machine's power, never
-   * with the process, and costs no fsync: for what a restart does anyway, like freeing a lease.
+   * with the process, and costs no fsync: for what a restart does anyway, like freeing a lease. `bytes`: about how many it
+   * writes, where that is much.
    */
-  write<T>(work: () => T, how?: "forgettable"): Promise<T>;
+  write<T>(work: () => T, how?: How): Promise<T>;
   /** What is wrong while commits fail; null when the last one went through. */
   trouble(): string | null;
   /** Resolves when nothing is waiting any more. */
   idle(): Promise<void>;
 };
 
+type How = { isForgettable?: boolean; bytes?: number };
+
 type Write = {
   work: () => unknown;
-  isForgettable: boolean;
+  how: How;
   since: number;
   resolve: (value: never) => void;
   reject: (error: unknown) => void;
@@ -57,12 +64,13 @@ export function createCommitGroup(
   let waiting: Write[] = [];
   let scheduled = false;
   let failures = 0;
+  let failingSince: number | null = null;
   let trouble: string | null = null;
   let idlers: (() => void)[] = [];
 
   function flush(): void {
     scheduled = false;
-    const batch = waiting.slice(0, PER_COMMIT);
+    const batch = waiting.slice(0, batchSize());
     let results: Result[];
     try {
       results = commitAll(batch);
@@ -72,6 +80,7 @@ export function createCommitGroup(
     }
     waiting = waiting.slice(batch.length);
     failures = 0;
+    failingSince = null;
     if (trouble !== null) {
       trouble = null;
       options.onTrouble(null);
@@ -82,6 +91,15 @@ export function createCommitGroup(
       else resolve(result.value as never);
     }
     next();
+  }
+
+  function batchSize(): number {
+    let bytes = 0;
+    let size = 0;
+    while (size < waiting.length && size < PER_COMMIT && (size === 0 || bytes < BYTES_PER_COMMIT)) {
+      bytes += waiting[size++]!.how.bytes ?? 0;
+    }
+    return size;
   }
 
   function next(): void {
@@ -104,7 +122,7 @@ export function createCommitGroup(
    * again with one for each.
    */
   function commitAll(batch: Write[]): Result[] {
-    syncCommits(batch.some((write) => !write.isForgettable));
+    syncCommits(batch.some((write) => !write.how.isForgettable));
     try {
       return inTransaction(() => batch.map(({ work }) => ({ value: work() })));
     } catch (error) {
@@ -150,12 +168,13 @@ export function createCommitGroup(
 
   function failed(error: unknown): void {
     const line = errorLine(error);
-    if (trouble !== line) {
+    const now = clock.elapsed();
+    failingSince ??= now;
+    if (trouble !== line && now - failingSince >= WORTH_TELLING) {
       trouble = line;
       options.onTrouble(line);
     }
     if (isFull(error)) options.onFull();
-    const now = clock.elapsed();
     const isLate = ({ since }: Write) => now - since >= PATIENCE || now < since;
     for (const write of waiting.filter(isLate)) {
       write.reject(new RelayError("store_unavailable", `could not commit for ${PATIENCE / 1000} s: ${line}`));
@@ -170,20 +189,13 @@ export function createCommitGroup(
   }
 
   return {
-    write<T>(work: () => T, how?: "forgettable"): Promise<T> {
+    write<T>(work: () => T, how: How = {}): Promise<T> {
       return new Promise<T>((resolve, reject) => {
         if (waiting.length >= MAX_WAITING) {
           reject(new RelayError("store_unavailable", `too many writes are waiting: ${trouble ?? "the store is busy"}`));
           return;
         }
-        const isForgettable = how === "forgettable";
-        waiting.push({
-          work,
-          isForgettable,
-          since: clock.elapsed(),
-          resolve: resolve as (value: never) => void,
-          reject,
-        });
+        waiting.push({ work, how, since: clock.elapsed(), resolve: resolve as (value: never) => void, reject });
         schedule();
       });
     },

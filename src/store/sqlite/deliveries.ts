@@ -10,6 +10,9 @@ import type { Sql } from "./sql.ts";
 /** This many 410s in a row pause an endpoint: it says itself that it is gone. */
 const GONE = 2;
 
+/** A claim looks this often for jobs among gates whose time has come, so that none takes long. */
+const MAX_LOOKS = 100;
+
 type EndpointRow = { id: string; paused_at: number | null; reason: string | null; gone: number };
 type AttemptRow = {
   started_at: number;
@@ -32,6 +35,9 @@ export function createDeliveries(db: Sql, lanes: Lanes, events: Events) {
   const renew = db.prepare("UPDATE deliveries SET due = ? WHERE id = ? AND claims = ? AND state = 'running'");
   const free = db.prepare(
     "UPDATE deliveries SET state = 'pending', due = ? WHERE due IS NOT NULL AND state = 'running'",
+  );
+  const bringForward = db.prepare(
+    "UPDATE deliveries SET due = due - ?, aside_at = aside_at - ? WHERE due IS NOT NULL AND settled_at IS NULL",
   );
   const logAttempt = db.prepare(
     "INSERT INTO attempts (delivery, n, started_at, duration, status, error, response) VALUES (?, ?, ?, ?, ?, ?, ?)",
@@ -84,13 +90,21 @@ export function createDeliveries(db: Sql, lanes: Lanes, events: Events) {
 
   return {
     claim(wish: ClaimWish & { endpoint: string }): DeliveryJob[] {
-      if (endpointRow.get(wish.endpoint)?.paused_at != null) return [];
-      return due.all(wish.endpoint, wish.now, wish.limit).flatMap((row) => {
-        // A gate that nothing opened in time opens now; the lane may still have to wait.
-        if (row.state === "waiting" && !lanes.setGate(row, null, wish.now)) return [];
-        lease.run(wish.leaseUntil, row.id);
-        return [toJob({ ...row, claims: row.claims + 1 }, wish.endpoint)];
-      });
+      const { endpoint, now } = wish;
+      if (endpointRow.get(endpoint)?.paused_at != null) return [];
+      lanes.stepAside(endpoint, now);
+      const jobs: DeliveryJob[] = [];
+      for (let looks = 0; jobs.length < wish.limit && looks < MAX_LOOKS; looks++) {
+        const rows = due.all(endpoint, now, wish.limit - jobs.length);
+        if (rows.length === 0) break;
+        for (const row of rows) {
+          // A gate that nothing opened in time opens now; the lane may still have to wait.
+          if (row.state === "waiting" && !lanes.setGate(row, null, now)) continue;
+          lease.run(wish.leaseUntil, row.id);
+          jobs.push(toJob({ ...row, claims: row.claims + 1 }, endpoint));
+        }
+      }
+      return jobs;
     },
 
     settle(job: Job, outcome: DeliveryOutcome, now: number): { settled: boolean; paused: boolean } {
@@ -115,9 +129,14 @@ export function createDeliveries(db: Sql, lanes: Lanes, events: Events) {
     renew: (job: Job, until: number) => renew.run(until, readId("dlv", job.id), job.claim).changes === 1,
     freeLeases: (now: number) => free.run(now).changes,
 
+    /** The clock went back by so much: what was to come stays as far away as it was. */
+    bringForward: (by: number) => void bringForward.run(by, by),
+
     /** When a delivery to this endpoint comes due; null also while it is paused. */
     nextDue(endpoint: string): number | null {
-      return endpointRow.get(endpoint)?.paused_at != null ? null : (firstDue.get(endpoint)?.due ?? null);
+      return endpointRow.get(endpoint)?.paused_at != null
+        ? null
+        : earliest(firstDue.get(endpoint)?.due, lanes.nextAside(endpoint));
     },
 
     show(id: string): Delivery & { attemptLog: Attempt[] } {
@@ -177,8 +196,17 @@ export function createDeliveries(db: Sql, lanes: Lanes, events: Events) {
     endpoints: () =>
       allEndpoints.all().map((row) => ({ endpoint: row.id, pausedAt: row.paused_at, reason: row.reason })),
     pause: (endpoint: string, reason: string, now: number) => setPaused.run(endpoint, now, reason),
-    resume: (endpoint: string) => setPaused.run(endpoint, null, null),
+    resume(endpoint: string, now: number): void {
+      const since = endpointRow.get(endpoint)?.paused_at;
+      setPaused.run(endpoint, null, null);
+      if (since != null) lanes.postponeAside(endpoint, Math.max(0, now - since));
+    },
   };
+}
+
+function earliest(...times: (number | null | undefined)[]): number | null {
+  const known = times.filter((time) => time != null);
+  return known.length === 0 ? null : Math.min(...known);
 }
 
 function toDelivery(row: DeliveryRow & { video_id: string }): Delivery {

@@ -7,7 +7,7 @@ import type { MediaRows, MediumRow } from "./media.ts";
 import type { Sql } from "./sql.ts";
 
 /** A scan over hosts stops here, so that a flood of made-up ones cannot make a claim slow. */
-const MAX_HOSTS = 2_000;
+const MAX_HOSTS = 200;
 
 /** Claims and settles downloads, inside a transaction. */
 export function createDownloads(db: Sql, media: MediaRows, gates: Gates) {
@@ -26,6 +26,9 @@ export function createDownloads(db: Sql, media: MediaRows, gates: Gates) {
   const lease = db.prepare("UPDATE media SET state = 'running', due = ?, claims = claims + 1 WHERE id = ?");
   const renew = db.prepare("UPDATE media SET due = ? WHERE id = ? AND claims = ? AND state = 'running'");
   const free = db.prepare("UPDATE media SET state = 'pending', due = ? WHERE due IS NOT NULL AND state = 'running'");
+  const leased = db.prepare<[], MediumRow>("SELECT * FROM media WHERE due IS NOT NULL AND state = 'running'");
+  const unsettled = db.prepare<[], MediumRow>("SELECT * FROM media WHERE state = 'pending' OR state = 'running'");
+  const bringForward = db.prepare("UPDATE media SET due = due - ? WHERE due > 0");
   const restart = db.prepare(
     "UPDATE media SET state = 'pending', due = ?, attempts = 0, last_error = NULL WHERE id = ?",
   );
@@ -38,15 +41,14 @@ export function createDownloads(db: Sql, media: MediaRows, gates: Gates) {
 
   /** Hosts for which something is scheduled. */
   function hosts(): string[] {
-    const found: string[] = [];
-    let row = nextHost.get(behind) ?? nextHost.get("");
-    while (row && !found.includes(row.host) && found.length < MAX_HOSTS) {
-      found.push(row.host);
+    const found = new Set<string>();
+    for (let row = nextHost.get(behind) ?? nextHost.get(""); row && found.size < MAX_HOSTS; ) {
+      if (found.has(row.host)) break;
+      found.add(row.host);
+      behind = row.host;
       row = nextHost.get(row.host) ?? nextHost.get("");
-      if (row?.host === found[0]) break;
     }
-    behind = found.length === MAX_HOSTS ? found.at(-1)! : "";
-    return found;
+    return [...found];
   }
 
   /** Of each host the best few, then the best of all: first tries before repeated ones, each by deadline. */
@@ -105,10 +107,10 @@ export function createDownloads(db: Sql, media: MediaRows, gates: Gates) {
     },
     renew: (job: Job, until: number) => renew.run(until, readId("med", job.id), job.claim).changes === 1,
 
-    settle(job: Job, outcome: DownloadOutcome, now: number): { settled: boolean; obsolete: string[] } {
+    settle(job: DownloadJob, outcome: DownloadOutcome, now: number): { settled: boolean; obsolete: string[] } {
       const row = media.byId(readId("med", job.id));
       if (row?.state !== "running" || row.claims !== job.claim) return { settled: false, obsolete: [] };
-      const obsolete = media.settle(row, outcome);
+      const obsolete = media.settle(row, job.url, outcome);
       if (outcome.is !== "retry" || !giveUp({ ...row, state: "pending" }, now)) gates.reconsider(row.video, now);
       return { settled: true, obsolete };
     },
@@ -136,6 +138,20 @@ export function createDownloads(db: Sql, media: MediaRows, gates: Gates) {
       restart.run(media.beginning(row), row.id);
     },
 
-    freeLeases: (now: number) => free.run(now).changes,
+    freeLeases(now: number): number {
+      const running = leased.all();
+      free.run(now);
+      for (const row of running) giveUp({ ...row, state: "pending" }, now);
+      return running.length;
+    },
+    bringForward: (by: number) => void bringForward.run(by),
+
+    /** Mirroring is off: what was to be downloaded is skipped, and holds no delivery. */
+    skipAll(now: number): void {
+      for (const row of unsettled.all()) {
+        media.skip(row);
+        gates.reconsider(row.video, now);
+      }
+    },
   };
 }

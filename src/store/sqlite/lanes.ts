@@ -47,11 +47,14 @@ export function createLanes(db: Sql) {
     `UPDATE deliveries SET state = 'pending', attempts = 0, failing_since = NULL, settled_at = NULL, due = ?,
        aside_at = NULL, aside = ? WHERE id = ?`,
   );
-  const failing = db.prepare<[number], DeliveryRow>(
-    "SELECT * FROM deliveries WHERE aside_at <= ? ORDER BY aside_at LIMIT 1000",
+  const failing = db.prepare<[string, number], DeliveryRow>(
+    "SELECT * FROM deliveries WHERE endpoint = ? AND aside_at <= ? ORDER BY aside_at LIMIT 1000",
   );
-  const nextAside = db.prepare<[], { at: number | null }>(
-    "SELECT min(aside_at) AS at FROM deliveries WHERE aside_at IS NOT NULL",
+  const nextAside = db.prepare<[string], { at: number | null }>(
+    "SELECT min(aside_at) AS at FROM deliveries WHERE endpoint = ? AND aside_at IS NOT NULL",
+  );
+  const postponeAside = db.prepare(
+    "UPDATE deliveries SET aside_at = aside_at + ? WHERE endpoint = ? AND aside_at IS NOT NULL",
   );
   const stepAside = db.prepare("UPDATE deliveries SET aside = 1, aside_at = NULL WHERE id = ?");
 
@@ -110,15 +113,16 @@ export function createLanes(db: Sql) {
       restart.run(now, row.settled_at !== null || row.aside === 1 ? 1 : 0, row.id);
     },
 
-    /** Heads that have failed for too long step aside; returns when the next one will. */
-    stepAside(now: number): number | null {
-      for (const row of failing.all(now)) {
+    /** Heads that have failed for too long step aside. */
+    stepAside(endpoint: string, now: number): void {
+      for (const row of failing.all(endpoint, now)) {
         stepAside.run(row.id);
         moveOn(row, now);
       }
-      return nextAside.get()?.at ?? null;
     },
-    nextAside: () => nextAside.get()?.at ?? null,
+    nextAside: (endpoint: string) => nextAside.get(endpoint)?.at ?? null,
+    /** Time in which nothing was tried is no time of failing. */
+    postponeAside: (endpoint: string, by: number) => void postponeAside.run(by, endpoint),
   };
 }
 

@@ -12,7 +12,13 @@ type Shown = MediumRow & { video_id: string };
 /** Media as operators and readers see them, inside a transaction. */
 export function createMediaLists(db: Sql, downloads: ReturnType<typeof createDownloads>) {
   const byId = db.prepare<[number], Shown>(`SELECT ${SHOWN_MEDIUM} WHERE m.id = ?`);
-  const byKey = db.prepare<[string], Shown>(`SELECT ${SHOWN_MEDIUM} WHERE m.key = ? ORDER BY m.sequence DESC LIMIT 1`);
+  const byKey = db.prepare<[string], Shown>(
+    `SELECT ${SHOWN_MEDIUM} WHERE m.key = ? ORDER BY m.state = 'superseded', m.sequence DESC LIMIT 1`,
+  );
+  const liveThumbnail = db.prepare<[number], Shown>(
+    `SELECT ${SHOWN_MEDIUM} WHERE m.video = ? AND m.state <> 'superseded' AND m.kind = 'thumbnail' AND m.key IS NOT NULL
+     ORDER BY m.sequence DESC LIMIT 1`,
+  );
 
   function rowOf(id: string): Shown {
     const row = byId.get(readId("med", id));
@@ -24,7 +30,8 @@ export function createMediaLists(db: Sql, downloads: ReturnType<typeof createDow
     show: (id: string): Medium => toMedium(rowOf(id)),
     byKey(key: string): Medium | null {
       const row = byKey.get(key);
-      return row ? toMedium(row) : null;
+      const medium = row?.state === "superseded" ? liveThumbnail.get(row.video) : row;
+      return medium ? toMedium(medium) : null;
     },
 
     list(wish: Parameters<Store["media"]>[0]): Medium[] {

@@ -82,10 +82,12 @@ export function createMediaRows(db: Sql, ids: Ids) {
   );
   const ended = db.prepare("UPDATE media SET state = ?, due = NULL, last_error = ? WHERE id = ?");
   const retried = db.prepare(
-    "UPDATE media SET state = 'pending', due = ?, attempts = attempts + 1, last_error = ? WHERE id = ?",
+    "UPDATE media SET state = 'pending', due = ?, attempts = attempts + ?, last_error = ? WHERE id = ?",
   );
-  const supersede = db.prepare("UPDATE media SET state = 'superseded', due = NULL, key = NULL WHERE id = ?");
-  const keyUsed = db.prepare("SELECT 1 FROM media WHERE key = ? LIMIT 1");
+  const again = db.prepare("UPDATE media SET state = 'pending', due = ?, attempts = 0, last_error = ? WHERE id = ?");
+  // It keeps its key, so that links to it can be answered with the copy that took its place.
+  const supersede = db.prepare("UPDATE media SET state = 'superseded', due = NULL WHERE id = ?");
+  const keyUsed = db.prepare("SELECT 1 FROM media WHERE key = ? AND state <> 'superseded' LIMIT 1");
   // It says twice what the state is not, because SQLite does not see that the index of live media serves it.
   const unblock = db.prepare(
     `UPDATE media SET due = ${FIRST_TRY} + deadline WHERE video = ? AND state <> 'superseded' AND kind = 'thumbnail' AND state = 'pending' AND due IS NULL`,
@@ -163,8 +165,9 @@ export function createMediaRows(db: Sql, ids: Ids) {
     const same = rows.find((row) => identityOf(row.url) === planned.identity);
     if (!same) return add(planned, at, rows);
     const changes = planned.refetch || same.changes === 1;
-    if (!changes && (same.state === "mirrored" || same.state === "running")) return same.id;
-    return same.state === "running" ? add(planned, at, rows) : renew(same, planned, at, rows);
+    if (!changes && same.state === "mirrored") return same.id;
+    if (!changes || same.state !== "running") return freshen(same, planned, at, rows);
+    return add(planned, at, rows);
   }
 
   return {
@@ -190,11 +193,16 @@ export function createMediaRows(db: Sql, ids: Ids) {
     byId: (id: number) => byId.get(id),
     beginning: (row: MediumRow) => beginning(row, live.all(row.video, row.kind)),
 
-    /** Writes the outcome of a download. Returns the keys whose copies nothing refers to any longer. */
-    settle(row: MediumRow, outcome: DownloadOutcome): string[] {
+    /**
+     * Writes the outcome of a download of `url`. Returns the keys whose copies nothing refers to any longer.
+     * A failure says nothing of a fresher link that has come meanwhile: that one is tried at once, from attempt 0.
+     */
+    settle(row: MediumRow, url: string, outcome: DownloadOutcome): string[] {
       const gone: (string | null)[] = [];
-      if (outcome.is === "retry") {
-        retried.run(outcome.at, outcome.error, row.id);
+      if (outcome.is !== "mirrored" && row.url !== url) {
+        again.run(FIRST_TRY + row.deadline, outcome.error, row.id);
+      } else if (outcome.is === "retry") {
+        retried.run(outcome.at, outcome.own ? 0 : 1, outcome.error, row.id);
       } else if (outcome.is !== "mirrored") {
         // A refetch that fails leaves the copy that was there.
         ended.run(row.key === null ? outcome.is : "mirrored", outcome.error, row.id);
@@ -214,6 +222,10 @@ export function createMediaRows(db: Sql, ids: Ids) {
       if (row.key === null) supersede.run(row.id);
       else ended.run("mirrored", null, row.id);
       unblock.run(row.video);
+    },
+
+    skip(row: MediumRow): void {
+      ended.run(row.key === null ? "skipped" : "mirrored", "mirroring is off", row.id);
     },
 
     /** A thumbnail with a newer one mirrored, or on its way: there is no use for it any longer. */

@@ -109,7 +109,7 @@ export const migrations: string[] = [
   ) STRICT;
   CREATE INDEX deliveries_due ON deliveries (endpoint, due) WHERE due IS NOT NULL;
   CREATE INDEX deliveries_lane ON deliveries (video, endpoint) WHERE settled_at IS NULL;
-  CREATE INDEX deliveries_aside ON deliveries (aside_at) WHERE aside_at IS NOT NULL;
+  CREATE INDEX deliveries_aside ON deliveries (endpoint, aside_at) WHERE aside_at IS NOT NULL;
   CREATE INDEX deliveries_replay ON deliveries (event) WHERE replay > 0;
   CREATE INDEX deliveries_dead ON deliveries (endpoint) WHERE state = 'dead';
 
@@ -129,7 +129,7 @@ export const migrations: string[] = [
     ring INTEGER NOT NULL,            -- 1: refused for its sender, token or size; 0: not an event
     sha256 BLOB NOT NULL, bytes INTEGER NOT NULL, body BLOB NOT NULL
   ) STRICT;
-  CREATE UNIQUE INDEX quarantine_body ON quarantine (sha256, reason);
+  CREATE UNIQUE INDEX quarantine_body ON quarantine (sha256, reason) WHERE ring = 0;
   CREATE INDEX quarantine_ring ON quarantine (ring, bytes);
   `,
 ];

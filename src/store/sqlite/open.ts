@@ -24,6 +24,9 @@ import { createVideos } from "./videos.ts";
 /** How long an operator's command waits for its turn to write; the relay itself never blocks (commit.ts tries again). */
 const OPERATOR_PATIENCE = 5_000;
 
+/** A claim that is lost with the machine's power was a lease that has ended anyway. */
+const FORGETTABLE = { isForgettable: true };
+
 /** Names of queues: downloads, and deliveries per endpoint. */
 const DOWNLOAD = "download";
 const DELIVER = "deliver/";
@@ -90,24 +93,26 @@ export async function openSqliteStore(
     let closed = false;
 
     return {
-      accept: (acceptance) => write(() => events.accept(acceptance, clock.now())),
-      quarantine: (refusal) => write(() => quarantine.keep(refusal)),
+      accept: (acceptance) => write(() => events.accept(acceptance, clock.now()), { bytes: acceptance.body.length }),
+      quarantine: (refusal) => write(() => quarantine.keep(refusal), { bytes: refusal.body.length }),
 
       claimDownloads: async (wish) =>
-        isDue(downloads.nextDue(), wish.now) ? write(() => downloads.claim(wish), "forgettable") : [],
+        isDue(downloads.nextDue(), wish.now) ? write(() => downloads.claim(wish), FORGETTABLE) : [],
       claimDeliveries: async (wish) =>
-        isDue(deliveries.nextDue(wish.endpoint), wish.now) ? write(() => deliveries.claim(wish), "forgettable") : [],
+        isDue(deliveries.nextDue(wish.endpoint), wish.now) ? write(() => deliveries.claim(wish), FORGETTABLE) : [],
       renew: (job, leaseUntil) =>
-        write(() => (job.queue === DOWNLOAD ? downloads : deliveries).renew(job, leaseUntil), "forgettable"),
+        write(() => (job.queue === DOWNLOAD ? downloads : deliveries).renew(job, leaseUntil), FORGETTABLE),
       settleDownload: (job, outcome, now) => write(() => downloads.settle(job, outcome, now)),
       settleDelivery: (job, outcome, now) => write(() => deliveries.settle(job, outcome, now)),
-      advance: async (now) => {
-        const next = lanes.nextAside();
-        return isDue(next, now) ? write(() => lanes.stepAside(now)) : next;
-      },
       nextDue: (queue) =>
         read(() => (queue === DOWNLOAD ? downloads.nextDue() : deliveries.nextDue(queue.slice(DELIVER.length)))),
       freeLeases: (now) => write(() => downloads.freeLeases(now) + deliveries.freeLeases(now)),
+      skipMedia: (now) => write(() => downloads.skipAll(now)),
+      bringForward: (by) =>
+        write(() => {
+          downloads.bringForward(by);
+          deliveries.bringForward(by);
+        }),
       changeMark: () => read(() => dataVersion.get()!.data_version),
 
       event: (id) => read(() => events.show(id)),
@@ -123,7 +128,7 @@ export async function openSqliteStore(
 
       endpoints: () => read(() => deliveries.endpoints()),
       pauseEndpoint: (id, reason, now) => write(() => void deliveries.pause(id, reason, now)),
-      resumeEndpoint: (id) => write(() => void deliveries.resume(id)),
+      resumeEndpoint: (id, now) => write(() => deliveries.resume(id, now)),
 
       video: (id) => read(() => videos.show(id)),
       videos: (wish) => read(() => videos.list(wish)),

@@ -14,13 +14,13 @@ const ROW_COST = 256;
 
 type Row = { id: number; received_at: number; source: string; reason: RefusalReason; bytes: number };
 
-/** Refused bodies: equal ones once, each of the two keeps bounded, the oldest leave first. Inside a transaction. */
+/** Refused bodies, in two keeps, each bounded: the oldest leave first. Inside a transaction. */
 export function createQuarantine(db: Sql, ids: Ids, keepRefused: number) {
   const insert = db.prepare(
     `INSERT INTO quarantine (id, received_at, source, reason, ring, sha256, bytes, body) VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
   );
   const same = db.prepare<[Buffer, string], { id: number }>(
-    "SELECT id FROM quarantine WHERE sha256 = ? AND reason = ?",
+    "SELECT id FROM quarantine WHERE sha256 = ? AND reason = ? AND ring = 0",
   );
   const size = db.prepare<[number, number], { total: number }>(
     "SELECT coalesce(sum(bytes + ?), 0) AS total FROM quarantine WHERE ring = ?",
@@ -47,9 +47,10 @@ export function createQuarantine(db: Sql, ids: Ids, keepRefused: number) {
 
     keep({ receivedAt, sourceAddress, reason, body }: Refusal): { id: string } {
       const sha256 = createHash("sha256").update(body).digest();
-      const kept = same.get(sha256, reason);
-      if (kept) return { id: showId("qrn", kept.id) };
       const ring = reason === "invalid_json" || reason === "invalid_event" ? 0 : 1;
+      // Equal bytes that are no event are one riddle. In the ring they may be events that were meant twice.
+      const kept = ring === 0 ? same.get(sha256, reason) : undefined;
+      if (kept) return { id: showId("qrn", kept.id) };
       const limit = ring === 0 ? KEEP_INVALID : keepRefused;
       totals ??= [size.get(ROW_COST, 0)!.total, size.get(ROW_COST, 1)!.total];
       let total = totals[ring]! + body.length + ROW_COST;
