@@ -66,7 +66,7 @@ export async function openRelay(config: Config, ports: Ports, options: { workers
 
     const target = await openTarget(config.mirror.target);
     const media = mediaRoute({ store, target, config: config.mirror, secret });
-    const app = new Hono();
+    const app = new Hono({ strict: false });
     app.route("/", receiveRoute({ store, config, ports, onAccepted: wake }));
     app.get("/media/*", media);
     app.route("/", healthRoutes({ store, config, clock }));

@@ -154,7 +154,7 @@ export function receiveRoute(options: { store: Store; config: Config; ports: Por
     }
   }
 
-  const app = new Hono<Env>({ strict: false });
+  const app = new Hono<Env>();
   const path = receive.tokens.length > 0 ? [receive.path, `${receive.path}/:token`] : [receive.path];
   for (const each of path) {
     app.post(each, handle);
