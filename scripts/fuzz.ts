@@ -26,7 +26,7 @@ const { summary, problems, folder } = await runFuzz({
   cases,
   seed: values.seed,
   only,
-  judgeMemory: cases >= 10_000 && only === undefined,
+  long: cases >= 10_000 && only === undefined,
   onProgress: (line) => values.quiet || console.log(line),
 });
 console.log(summary);

@@ -39,9 +39,11 @@ export type Worker = {
   stop(grace: number): Promise<void>;
 };
 
+type Running<J> = { abort: AbortController; job: J; again: J | null };
+
 /** Works a queue until stopped: claim → run → settle, woken by enqueues, settles and due times, never by a busy poll. */
 export function startWorker<J extends Job>(queue: Queue<J>, store: Store, { clock, log }: Ports): Worker {
-  const running = new Map<string, { abort: AbortController; job: J }>();
+  const running = new Map<string, Running<J>>();
   let slots = queue.concurrency;
   let stopped = false;
   let looking = false;
@@ -66,11 +68,15 @@ export function startWorker<J extends Job>(queue: Queue<J>, store: Store, { cloc
     return () => cancel();
   }
 
-  /** A job may be claimed anew while it runs: its lease ran out when the clock jumped. The work goes on under the new claim. */
+  /**
+   * A job may be claimed anew while it still runs: its lease ran out when the clock jumped, and the work goes on under the
+   * new claim; or it had settled already and is wanted again, and the work begins anew when it has ended.
+   */
   function begin(job: J): void {
     const same = running.get(job.id);
-    if (same) same.job.claim = job.claim;
-    else start(job);
+    if (same === undefined) return start(job);
+    same.job.claim = job.claim;
+    same.again = job;
   }
 
   function start(job: J): void {
@@ -83,18 +89,27 @@ export function startWorker<J extends Job>(queue: Queue<J>, store: Store, { cloc
       wake();
     };
     slots--;
-    running.set(job.id, { abort, job });
+    const entry: Running<J> = { abort, job, again: null };
+    running.set(job.id, entry);
     queue
       .run(job, { signal: abort.signal, yieldSlot })
       .catch((error) => {
         if (!abort.signal.aborted) log.error("job broke", { queue: queue.name, job: job.id, error: errorLine(error) });
       })
-      .finally(() => {
+      .then(() => isWantedAgain(entry))
+      .then((again) => {
         running.delete(job.id);
         yieldSlot();
+        if (again) start(entry.again!);
         if (running.size === 0) drained?.();
         wake();
       });
+  }
+
+  /** Whether the claim that came while it ran still stands: then it was not this run that settled it. */
+  async function isWantedAgain({ again }: Running<J>): Promise<boolean> {
+    if (again === null || stopped) return false;
+    return store.renew(again, clock.now() + LEASE).catch(() => false);
   }
 
   async function look(): Promise<void> {

@@ -57,6 +57,8 @@ export async function listen(
   }) as Server;
   server.maxConnections = MAX_CONNECTIONS;
   server.on("clientError", answerClientError);
+  // An expectation that nobody knows of is no reason to lose an event (Node would answer 417 by itself).
+  server.on("checkExpectation", (request, response) => server.emit("request", request, response));
   let closing = false;
   server.prependListener("request", (_: IncomingMessage, response) => {
     if (closing) response.setHeader("connection", "close");

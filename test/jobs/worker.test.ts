@@ -124,8 +124,8 @@ test("leases are renewed while a job runs; one that is lost aborts it", async ()
   assert.equal(signal.aborted, true);
 });
 
-test("a job that is claimed again while it runs goes on under the new claim", async () => {
-  const { due, worker, clock, running, jobs } = bench();
+test("a job whose lease ran out while it ran goes on under the new claim, once", async () => {
+  const { due, worker, clock, running, jobs, ids, loseLeases } = bench();
   due.push({ id: "a", at: clock.now() });
   worker.wake();
   await clock.advance(0);
@@ -138,6 +138,25 @@ test("a job that is claimed again while it runs goes on under the new claim", as
     [2, 2],
     "the running job knows of its newest claim",
   );
+  loseLeases(); // this run settles it: the claim stands no longer
+  running.get("a")?.end();
+  await clock.advance(0);
+  assert.equal(ids(), "");
+});
+
+test("a job that had settled and is wanted again before its run ended is run again", async () => {
+  const { due, worker, clock, running, ids } = bench();
+  due.push({ id: "a", at: clock.now() });
+  worker.wake();
+  await clock.advance(0);
+  due.push({ id: "a", at: clock.now() });
+  worker.wake();
+  await clock.advance(0);
+  const first = running.get("a");
+  first?.end();
+  await clock.advance(0);
+  assert.equal(ids(), "a");
+  assert.notEqual(running.get("a"), first);
 });
 
 test("stopping claims nothing more, waits for what runs, and aborts it after the grace", async () => {

@@ -191,6 +191,12 @@ test("headers that are too large end with 431, what is not HTTP with 400", async
   assert.match(smuggled, /^HTTP\/1.1 400 /);
 });
 
+test("an expectation that nobody knows of loses no event", async (t) => {
+  const { post, store } = await openFrontDoor(t);
+  assert.equal((await post(READY, { headers: { expect: "the-unexpected" } })).status, 200);
+  assert.equal((await store.events({ limit: 9 })).length, 1);
+});
+
 test("a sender who goes away in the middle of a body leaves nothing behind", async (t) => {
   const { raw, post, store } = await openFrontDoor(t);
   await raw('POST /webhooks/wochit HTTP/1.1\r\nhost: x\r\ncontent-length: 100\r\n\r\n{"wochitVideoId":"v1"}', {

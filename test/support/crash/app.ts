@@ -139,7 +139,10 @@ export async function openApp(given: {
     if (video?.status === "pending" || thumbnail?.status === "pending") {
       counts.pending++;
       const waited = Date.now() - Date.parse(relay.receivedAt);
-      const mayBe = world.deleted.has(videoId) || (video?.status !== "pending" && waited >= THUMBNAIL_HOLD - 50);
+      // The gate had opened, and then the thumbnail was announced anew: it is fetched again.
+      const isFetchedAgain = (world.announced.get(videoId) ?? 0) > posted.serial;
+      const isThumbnailAlone = video?.status !== "pending" && (isFetchedAgain || waited >= THUMBNAIL_HOLD - 50);
+      const mayBe = world.deleted.has(videoId) || isThumbnailAlone;
       if (!mayBe) say(`before its media were settled, ${waited} ms after it was received`);
     }
     return { endpoint, id, serial: posted.serial, sequence: relay.sequence, taken: false };

@@ -7,7 +7,7 @@ import type { Posted, Story, World } from "./world.ts";
 const LANES = 12;
 
 /** So many events may wait for their delivery before no new story is begun. */
-const MOST_WAITING = 400;
+const MOST_WAITING = 200;
 
 export type Load = {
   /** Answers that no documented sender should ever get, and the like. */

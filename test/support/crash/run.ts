@@ -7,7 +7,7 @@ import type { Random } from "../../../src/domain.ts";
 import { systemClock } from "../../../src/platform/runtime.ts";
 import { openProvider } from "../../../src/simulator/provider.ts";
 import { seededRandom } from "../../../src/simulator/random.ts";
-import { lastingPort, type ServeProcess, spawnServe } from "../serve-process.ts";
+import { type Ending, lastingPort, type ServeProcess, spawnServe } from "../serve-process.ts";
 import { openStored } from "../stored.ts";
 import { type App, openApp } from "./app.ts";
 import { crashConfig, ENDPOINTS, SECRET } from "./config.ts";
@@ -75,10 +75,11 @@ export async function runCrashTest(options: CrashOptions): Promise<CrashReport> 
     world,
     url: `http://127.0.0.1:${port}/webhooks/wochit`,
     random: seededRandom(`${options.seed} pace`),
-    delivered: () => app.taken.get("archive")?.size ?? 0,
+    delivered: () => app.taken.get("app")?.size ?? 0,
   });
   let relay: ServeProcess | null = null;
   let report: Judgement | null = null;
+  let kills = 0;
   let drained = 0;
   let stopped = 0;
   let fetched = 0;
@@ -86,7 +87,7 @@ export async function runCrashTest(options: CrashOptions): Promise<CrashReport> 
     for (let round = 1; round <= options.rounds; round++) {
       relay = spawnServe({ configPath, port, onLine });
       const fate = fateOf(round, random);
-      await endRound(relay, fate, random, startUps);
+      if ((await endRound(relay, fate, random, startUps)).signal === "SIGKILL") kills++;
       fates[fate]++;
       await watch.lookAtAll();
       options.onRound?.(
@@ -97,7 +98,7 @@ export async function runCrashTest(options: CrashOptions): Promise<CrashReport> 
     await relay.ready();
     await load.finish(60_000);
     const stored = await openStored(configPath);
-    drained = await stored.drained(options.drainWithin ?? 90_000);
+    drained = await stored.drained(options.drainWithin ?? 120_000);
     fetched = await fetchCopies(app, world, problems);
     const end = await relay.stop();
     stopped = end.ms;
@@ -127,7 +128,7 @@ export async function runCrashTest(options: CrashOptions): Promise<CrashReport> 
   const { counts } = app;
   const summary = [
     `crash test, seed ${options.seed}: ${options.rounds} rounds`,
-    `kills ${options.rounds} (${fates.starting} starting, ${fates.working} working, ${fates.stopping} stopping)`,
+    `kills ${kills} (rounds: ${fates.starting} starting, ${fates.working} working, ${fates.stopping} stopping)`,
     `start-up ${Math.round(startUps.toSorted((a, b) => a - b)[startUps.length >> 1] ?? 0)} ms`,
     `posted ${world.posted.length}`,
     `acknowledged ${answered}`,
@@ -151,7 +152,7 @@ function fateOf(round: number, random: Random): Fate {
   return dice < 0.25 ? "starting" : dice < 0.9 ? "working" : "stopping";
 }
 
-async function endRound(relay: ServeProcess, fate: Fate, random: Random, startUps: number[]): Promise<void> {
+async function endRound(relay: ServeProcess, fate: Fate, random: Random, startUps: number[]): Promise<Ending> {
   const from = performance.now();
   if (fate === "starting") {
     const usual = startUps.length > 0 ? startUps.reduce((sum, each) => sum + each, 0) / startUps.length : 400;
@@ -162,11 +163,11 @@ async function endRound(relay: ServeProcess, fate: Fate, random: Random, startUp
     await Promise.race([sleep(random.float() * 800), relay.ended]);
   }
   if (relay.hasEnded()) throw new Error(`the relay ended by itself: ${JSON.stringify(await relay.ended)}`);
-  if (fate === "stopping") {
-    // It may be quicker than the kill: then it has stopped, which is as good.
-    const end = await relay.stop(Math.round(random.float() * 150));
-    if (end.code !== null && end.code !== 0) throw new Error(`SIGTERM ended it with ${end.code}`);
-  } else await relay.kill();
+  if (fate !== "stopping") return relay.kill();
+  // It may be quicker than the kill: then it has stopped, which is as good.
+  const end = await relay.stop(Math.round(random.float() * 150));
+  if (end.code !== null && end.code !== 0) throw new Error(`SIGTERM ended it with ${end.code}`);
+  return end;
 }
 
 /** Fetches what the application was told it can fetch: the newest address of some copies. */

@@ -25,6 +25,8 @@ export type World = {
   posted: Posted[];
   /** Deletes by video: from then on its gates are open. */
   deleted: Set<string>;
+  /** The last event of each video that announced its thumbnail, by serial number. */
+  announced: Map<string, number>;
   /** sha256 of each video file, by video. */
   videos: Map<string, Set<string>>;
   /** sha256 of each thumbnail of a video, in the order in which they took one another's place. */
@@ -59,6 +61,7 @@ const THUMBNAIL_FAULTS: Fault[] = [
 export function createWorld({ random, provider }: { random: Random; provider: Provider }): World {
   const posted: Posted[] = [];
   const deleted = new Set<string>();
+  const announced = new Map<string, number>();
   const videos = new Map<string, Set<string>>();
   const thumbnails = new Map<string, string[]>();
   const chance = (share: number) => random.float() < share;
@@ -87,7 +90,7 @@ export function createWorld({ random, provider }: { random: Random; provider: Pr
     if (chance(0.3)) types.push("draft.exit");
     types.push(chance(0.05) ? "video.failed" : "video.ready");
     if (chance(0.1)) types.push("video.ready");
-    if (chance(0.3)) types.push("video.delete");
+    if (chance(0.15)) types.push("video.delete");
     return types;
   }
 
@@ -117,6 +120,7 @@ export function createWorld({ random, provider }: { random: Random; provider: Pr
   return {
     posted,
     deleted,
+    announced,
     videos,
     thumbnails,
     begin,
@@ -146,6 +150,7 @@ export function createWorld({ random, provider }: { random: Random; provider: Pr
       const thumbnail = hasThumbnail ? thumbnails.get(videoId)!.length - 1 : null;
       const one: Posted = { serial, videoId, type, body, resends, answers: [], cuts: 0, thumbnail };
       posted.push(one);
+      if (hasThumbnail) announced.set(videoId, serial);
       return one;
     },
   };

@@ -1,13 +1,23 @@
 import type { Random } from "../../../src/domain.ts";
 import { EVENT_TYPES, makeEvent } from "../../../src/simulator/events.ts";
 import { pick } from "../../../src/simulator/random.ts";
+import { type Ground, MIB, text } from "./ground.ts";
 import { anyId } from "./ids.ts";
 import { hostileLink, staysHere } from "./links.ts";
 import { mutate } from "./mutate.ts";
+import {
+  anyMembers,
+  builtInNames,
+  deepNesting,
+  duplicateNames,
+  longString,
+  manyMembers,
+  NO_OBJECTS,
+  oddNumbers,
+  oddStrings,
+} from "./odd-json.ts";
 
 export type Body = { about: string; bytes: Uint8Array };
-
-const MIB = 2 ** 20;
 
 type Maker = (random: Random, ground: Ground) => Uint8Array;
 
@@ -34,7 +44,7 @@ const MAKERS: [about: string, share: number, make: Maker][] = [
   [
     "another character set",
     8,
-    (random, ground) => new Uint8Array(Buffer.from(text2(validEvent(random, ground)), "utf16le")),
+    (random, ground) => new Uint8Array(Buffer.from(readText(validEvent(random, ground)), "utf16le")),
   ],
   ["a very long string", 4, longString],
   ["a mebibyte of brackets", 2, (random) => new Uint8Array(MIB).fill(pick(random, [0x5b, 0x7b, 0x22, 0x5c, 0x20]))],
@@ -77,7 +87,7 @@ function validEvent(random: Random, { trapPort, outside }: Ground): Uint8Array {
 
 function seedWithId(random: Random, { seeds, outside }: Ground): Uint8Array {
   const id = JSON.stringify(anyId(random, outside));
-  return text(text2(pick(random, seeds)).replace(/("wochitVideoId"\s*:\s*)"[^"]*"/, (_, name) => name + id));
+  return text(readText(pick(random, seeds)).replace(/("wochitVideoId"\s*:\s*)"[^"]*"/, (_, name) => name + id));
 }
 
 const BAD_UTF8 = [
@@ -99,11 +109,7 @@ function invalidUtf8(random: Random, ground: Ground): Uint8Array {
   return join(whole.subarray(0, at), pick(random, BAD_UTF8), whole.subarray(at));
 }
 
-function text(value: string): Uint8Array {
-  return new Uint8Array(Buffer.from(value));
-}
-
-function text2(bytes: Uint8Array): string {
+function readText(bytes: Uint8Array): string {
   return Buffer.from(bytes).toString();
 }
 

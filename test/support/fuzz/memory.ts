@@ -1,14 +1,15 @@
 import { readFileSync } from "node:fs";
 
 /**
- * How much the resident memory may grow between the second quarter of a run and its end, in MiB. V8 gives freed memory
- * back late, malloc keeps what bodies of a mebibyte have once taken, and SQLite fills its page cache (32 MiB) slowly: all
- * of that levels out within some 30,000 cases (measured: about 360 MiB after 30,000, 377 after 100,000). Behind that a
- * leak of one KiB a request shows.
+ * How much the resident memory may grow between the middle of a long run and its end, and how much there may ever be, in
+ * MiB. V8 gives freed memory back late, malloc keeps what bodies of a mebibyte have once taken, and SQLite fills its page
+ * cache (32 MiB) slowly: most of that is over within some 30,000 cases (measured: 360 MiB after 30,000, 377 after
+ * 100,000; another run 310 in its middle, 354 at its end). Behind that a leak of two KiB a request shows; a shorter run is
+ * judged by its peak only.
  */
-export function marginFor(cases: number): number {
-  return cases >= 60_000 ? 48 : 128;
-}
+const MARGIN = 80;
+const PEAK = 512;
+const LONG = 60_000;
 
 export type Memory = {
   /** Samples, oldest first: how much of the work was done (0 to 1), and MiB. */
@@ -33,13 +34,22 @@ export function watchMemory(pid: number, done: () => number): Memory {
   };
 }
 
-/** Medians of the second quarter and of the last tenth of the work, and the peak; null where nothing was measured. */
-export function summarise({ samples }: Memory): { warm: number; end: number; peak: number } | null {
+export type MemorySummary = { warm: number; end: number; peak: number };
+
+/** Medians of the middle fifth and of the last tenth of the work, and the peak; null where nothing was measured. */
+export function summarise({ samples }: Memory): MemorySummary | null {
   const between = (from: number, until: number) =>
     median(samples.filter(({ done }) => done >= from && done <= until).map(({ mib }) => mib));
-  const warm = between(0.25, 0.5);
+  const warm = between(0.4, 0.6);
   const end = between(0.9, 1);
   return warm === null || end === null ? null : { warm, end, peak: Math.max(...samples.map(({ mib }) => mib)) };
+}
+
+/** Why a run of so many cases has used too much; null: it has not. */
+export function judgeMemory({ warm, end, peak }: MemorySummary, cases: number): string | null {
+  if (peak > PEAK) return `the memory rose to ${peak} MiB, above ${PEAK}`;
+  if (cases < LONG || end <= warm + MARGIN) return null;
+  return `the memory grew from ${warm} to ${end} MiB in the second half, by more than ${MARGIN}`;
 }
 
 function median(values: number[]): number | null {

@@ -1,17 +1,8 @@
 import type { Random } from "../../../src/domain.ts";
 import { pick } from "../../../src/simulator/random.ts";
+import { type Ground, MIB, text } from "./ground.ts";
 import { anyId } from "./ids.ts";
 import { hostileLink } from "./links.ts";
-
-/** What the generators know of the run. */
-export type Ground = {
-  /** A port on which a trap listens: nobody may call it. */
-  trapPort: number;
-  /** A folder beside the data folder, into which nothing may be written. */
-  outside: string;
-  /** The provider's documented events, byte for byte. */
-  seeds: Uint8Array[];
-};
 
 const MEMBERS = [
   "type",
@@ -55,7 +46,7 @@ const VALUES = (random: Random, ground: Ground): string =>
     JSON.stringify(hostileLink(random, ground.trapPort)),
   ]);
 
-function anyMembers(random: Random, ground: Ground): Uint8Array {
+export function anyMembers(random: Random, ground: Ground): Uint8Array {
   const members = MEMBERS.filter(() => random.float() < 0.6).map((name) => {
     const value =
       name === "wochitVideoId" && random.float() < 0.7
@@ -73,7 +64,7 @@ function spellName(random: Random, name: string): string {
   return `"${name.slice(0, at)}\\u${name.charCodeAt(at).toString(16).padStart(4, "0")}${name.slice(at + 1)}"`;
 }
 
-function duplicateNames(random: Random, ground: Ground): Uint8Array {
+export function duplicateNames(random: Random, ground: Ground): Uint8Array {
   const members = Array.from({ length: 2 + Math.floor(random.float() * 8) }, () => {
     const name = random.float() < 0.5 ? "wochitVideoId" : pick(random, MEMBERS);
     return `${spellName(random, name)}:${random.float() < 0.5 ? JSON.stringify(anyId(random, ground.outside)) : VALUES(random, ground)}`;
@@ -95,7 +86,7 @@ const BUILT_IN = [
   "",
 ];
 
-function builtInNames(random: Random, ground: Ground): Uint8Array {
+export function builtInNames(random: Random, ground: Ground): Uint8Array {
   const members = Array.from({ length: 1 + Math.floor(random.float() * 6) }, () => {
     const value = pick(random, [
       '{"wochitVideoId":"polluted","type":"video.ready"}',
@@ -114,7 +105,7 @@ function builtInNames(random: Random, ground: Ground): Uint8Array {
   return text(`{${members.join(",")}}`);
 }
 
-function oddNumbers(random: Random, { outside }: Ground): Uint8Array {
+export function oddNumbers(random: Random, { outside }: Ground): Uint8Array {
   const number = pick(random, [
     "1e308",
     "1e309",
@@ -142,7 +133,7 @@ function oddNumbers(random: Random, { outside }: Ground): Uint8Array {
   );
 }
 
-function oddStrings(random: Random, { outside }: Ground): Uint8Array {
+export function oddStrings(random: Random, { outside }: Ground): Uint8Array {
   const odd = pick(random, [
     '"\\ud800"',
     '"\\udfff\\ud83d"',
@@ -167,7 +158,7 @@ function oddStrings(random: Random, { outside }: Ground): Uint8Array {
   return text(`{"wochitVideoId":${JSON.stringify(anyId(random, outside))},"${member}":${odd}}`);
 }
 
-const NO_OBJECTS = [
+export const NO_OBJECTS = [
   "",
   " ",
   "\n",
@@ -197,7 +188,7 @@ const NO_OBJECTS = [
   "--boundary\r\n\r\n--boundary--",
 ];
 
-function deepNesting(random: Random, { outside }: Ground): Uint8Array {
+export function deepNesting(random: Random, { outside }: Ground): Uint8Array {
   const depth = Math.floor(10 ** (1 + random.float() * 4));
   const [open, close] = pick(random, [
     ["[", "]"],
@@ -217,14 +208,14 @@ function deepNesting(random: Random, { outside }: Ground): Uint8Array {
   ).subarray(0, MIB);
 }
 
-function longString(random: Random, { outside }: Ground): Uint8Array {
+export function longString(random: Random, { outside }: Ground): Uint8Array {
   const long = pick(random, ["a", "\\u0000", "é", "\\\\", '\\"', "👍"]);
   const member = pick(random, ["title", "videoContext", "type", "wochitVideoId", "unknown", "errorMessage"]);
   const times = Math.floor((random.float() * 500_000) / Buffer.byteLength(long));
   return text(`{"wochitVideoId":${JSON.stringify(anyId(random, outside))},"${member}":"${long.repeat(times)}"}`);
 }
 
-function manyMembers(random: Random, { outside }: Ground): Uint8Array {
+export function manyMembers(random: Random, { outside }: Ground): Uint8Array {
   const count = Math.floor(random.float() * 30_000);
   const members = Array.from({ length: count }, (_, n) => `"${pick(random, ["m", "0", "__proto__"])}${n}":${n}`);
   members.push(`"wochitVideoId":${JSON.stringify(anyId(random, outside))}`);

@@ -1,8 +1,9 @@
 import type { Random } from "../../../src/domain.ts";
 import { pick } from "../../../src/simulator/random.ts";
-import { type Body, type Ground, makeBody } from "./bodies.ts";
+import { type Body, makeBody } from "./bodies.ts";
 import { brokenRequest } from "./broken.ts";
 import { type Case, type Head, inChunks, MAX_BODY, request, WEBHOOK } from "./case.ts";
+import type { Ground } from "./ground.ts";
 import { forwardedFor, randomHeaders } from "./heads.ts";
 import { OTHER_PATHS, WEBHOOK_PATHS } from "./paths.ts";
 

@@ -12,17 +12,18 @@ import { type App, openApp, openTrap } from "./app.ts";
 import { type Audited, audit } from "./audit.ts";
 import { ALLOWED, WEBHOOK } from "./case.ts";
 import { mirrorHostileIds } from "./copies.ts";
-import { marginFor, summarise, watchMemory } from "./memory.ts";
+import { judgeMemory, type MemorySummary, summarise, watchMemory } from "./memory.ts";
 import { makePlace, type Place } from "./place.ts";
 import { type Ledger, sendCases } from "./senders.ts";
+import { sendSlowly } from "./slow.ts";
 
 export type FuzzOptions = {
   cases: number;
   seed: string;
   /** Only the case of this number. */
   only?: number;
-  /** Whether the memory's growth is judged: a short run says nothing about it. */
-  judgeMemory: boolean;
+  /** A long run also sends requests that never end, and waits for what becomes of them: about half a minute. */
+  long: boolean;
   onProgress?: (line: string) => void;
 };
 
@@ -62,11 +63,12 @@ export async function runFuzz(options: FuzzOptions): Promise<FuzzReport> {
   };
   let relay: ServeProcess | null = null;
   let stored: Stored;
-  let memory: ReturnType<typeof summarise> = null;
+  let memory: MemorySummary | null = null;
   let audited: Audited | null = null;
   const from = performance.now();
   let seconds = 0;
   let drained = 0;
+  let timedOut = 0;
   try {
     const configs = [writeConfig(place, port, app, false), writeConfig(place, port, app, ["localhost"])] as const;
     const before = place.snapshot();
@@ -81,6 +83,7 @@ export async function runFuzz(options: FuzzOptions): Promise<FuzzReport> {
       );
     }, 5_000);
     try {
+      const slow = options.long ? sendSlowly(port, problems) : Promise.resolve(0);
       await sendCases({
         seed: options.seed,
         numbers,
@@ -90,6 +93,7 @@ export async function runFuzz(options: FuzzOptions): Promise<FuzzReport> {
         pause: () => keepPace(ledger, app, () => relay!.hasEnded()),
       });
       seconds = (performance.now() - from) / 1000;
+      timedOut = await slow;
       if (relay.hasEnded())
         throw new Error(
           `the relay died: ${JSON.stringify(await relay.ended)}: ${relay.lastLines().slice(-3).join(" | ")}`,
@@ -131,10 +135,8 @@ export async function runFuzz(options: FuzzOptions): Promise<FuzzReport> {
     if (changed.length > 0) problems.push(`outside the data folder changed: ${changed.slice(0, 10).join("; ")}`);
     const strangers = place.strangers();
     if (strangers.length > 0) problems.push(`in the data folder are ${strangers.join(", ")}`);
-    if (options.judgeMemory && memory !== null && memory.end > memory.warm + marginFor(options.cases))
-      problems.push(
-        `the memory grew from ${memory.warm} to ${memory.end} MiB, by more than ${marginFor(options.cases)}`,
-      );
+    const grown = memory && judgeMemory(memory, options.cases);
+    if (grown) problems.push(grown);
   } catch (error) {
     problems.push((error as Error).message);
   } finally {
@@ -147,6 +149,7 @@ export async function runFuzz(options: FuzzOptions): Promise<FuzzReport> {
   const statuses = [...ledger.statuses].sort(([, a], [, b]) => b - a).map(([what, times]) => `${what}: ${times}`);
   const summary = [
     `fuzz, seed ${options.seed}: ${ledger.begun} cases in ${seconds.toFixed(1)} s`,
+    ...(timedOut > 0 ? [`slow requests ended ${timedOut}`] : []),
     `answers ${statuses.join(" ")}`,
     `events stored ${audited?.events ?? 0}, duplicates ${audited?.duplicates ?? 0}, quarantined and found again ${audited?.quarantined ?? 0}`,
     `delivered ${app.delivered.size} (drained in ${drained} ms), compared member by member ${audited?.compared ?? 0}`,

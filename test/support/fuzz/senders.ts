@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { seededRandom } from "../../../src/simulator/random.ts";
-import type { Ground } from "./bodies.ts";
 import type { Case } from "./case.ts";
+import type { Ground } from "./ground.ts";
 import { isBare, judgeBody, judgeReply, type Reply } from "./oracle.ts";
 import { makeCase } from "./requests.ts";
 import { openWire, sendAlone, type Wire } from "./wire.ts";
