@@ -24,7 +24,11 @@ import { createVideos } from "./videos.ts";
 /** How long an operator's command waits for its turn to write; the relay itself never blocks (commit.ts tries again). */
 const OPERATOR_PATIENCE = 5_000;
 
-/** A claim that is lost with the machine's power was a lease that has ended anyway. */
+/**
+ * What may be lost with the machine's power, some seconds' worth at most: a claim was a lease that has ended anyway, and
+ * an attempt that is forgotten is made again, under the same webhook-id (delivery is at least once). Nothing of it is lost
+ * with the process.
+ */
 const FORGETTABLE = { isForgettable: true };
 
 /** Names of queues: downloads, and deliveries per endpoint. */
@@ -103,7 +107,7 @@ export async function openSqliteStore(
       renew: (job, leaseUntil) =>
         write(() => (job.queue === DOWNLOAD ? downloads : deliveries).renew(job, leaseUntil), FORGETTABLE),
       settleDownload: (job, outcome, now) => write(() => downloads.settle(job, outcome, now)),
-      settleDelivery: (job, outcome, now) => write(() => deliveries.settle(job, outcome, now)),
+      settleDelivery: (job, outcome, now) => write(() => deliveries.settle(job, outcome, now), FORGETTABLE),
       nextDue: (queue) =>
         read(() => (queue === DOWNLOAD ? downloads.nextDue() : deliveries.nextDue(queue.slice(DELIVER.length)))),
       freeLeases: (now) => write(() => downloads.freeLeases(now) + deliveries.freeLeases(now)),
