@@ -40,10 +40,10 @@ const MISSING = [404, 400];
 /** Everything else that may be asked for, and what a GET of it must answer. Of /media nothing without a signature. */
 export const OTHER_PATHS: [path: string, statuses: number[]][] = [
   ["/healthz", [200]],
+  ["/healthz/", [200]],
   ["/readyz", [200]],
   ["/", MISSING],
   ...[
-    "/healthz/",
     "/healthz/..",
     "/HEALTHZ",
     "/readyz%00",
