@@ -152,9 +152,9 @@ export function deadlineOf(url: string, receivedAt: number, linkLifetime: number
   return Math.min(Math.max(expiry, receivedAt + HOUR), receivedAt + 7 * DAY);
 }
 
-/** The link as it may be shown and logged: without query, fragment, user name and password. */
+/** The link as it may be shown and logged: without query, fragment, user name and password; also where it is no URL. */
 export function withoutQuery(url: string): string {
-  if (!URL.canParse(url)) return url.split(/[?#]/, 1)[0]!;
+  if (!URL.canParse(url)) return url.split(/[?#]/, 1)[0]!.replace(/^([^/]*\/\/)[^/]*@/, "$1");
   const link = new URL(url);
   link.search = link.hash = link.username = link.password = "";
   return link.href;

@@ -12,6 +12,7 @@ import { createDownloads } from "./mirror/download.ts";
 import { mediaRoute } from "./mirror/serve.ts";
 import { sweepSpool } from "./mirror/spool.ts";
 import { openTarget } from "./mirror/target.ts";
+import { createTargetHealth } from "./mirror/target-health.ts";
 import { healthRoutes } from "./operate/health.ts";
 import { openOutbound } from "./platform/net.ts";
 import { environment } from "./platform/runtime.ts";
@@ -65,11 +66,13 @@ export async function openRelay(config: Config, ports: Ports, options: { workers
     });
 
     const target = await openTarget(config.mirror.target);
-    const media = mediaRoute({ store, target, config: config.mirror, secret });
+    const spoolDir = join(config.dataDir, "spool");
+    const targetHealth = createTargetHealth({ target, clock, spoolDir });
+    const media = mediaRoute({ store, target, config: config.mirror, secret, log });
     const app = new Hono({ strict: false });
     app.route("/", receiveRoute({ store, config, ports, onAccepted: wake }));
     app.get("/media/*", media);
-    app.route("/", healthRoutes({ store, config, clock }));
+    app.route("/", healthRoutes({ store, config, clock, targetTrouble: targetHealth.trouble }));
     for (const path of ["/media/*", "/healthz", "/readyz"]) {
       app.all(path, () => errorAnswer("method_not_allowed", "this is only for reading", {}, { allow: "GET, HEAD" }));
     }
@@ -90,14 +93,21 @@ export async function openRelay(config: Config, ports: Ports, options: { workers
     if (options.workers !== false) {
       const queues: Queue<never>[] = [];
       if (config.mirror.enabled) {
-        const spoolDir = join(config.dataDir, "spool");
         await sweepSpool(spoolDir);
         const outbound = openOutbound({
           allowPrivateAddresses: config.mirror.allowPrivateAddresses,
           connectTimeout: CONNECT_TIMEOUT,
         });
         closers.push(() => outbound.close());
-        const downloads = createDownloads({ config: config.mirror, store, outbound, target, ports, spoolDir });
+        const downloads = createDownloads({
+          config: config.mirror,
+          store,
+          outbound,
+          target,
+          ports,
+          spoolDir,
+          targetHealth,
+        });
         // A settled download may have opened gates.
         queues.push({ ...downloads, run: (job, lease) => downloads.run(job, lease).finally(wake) } as Queue<never>);
       }

@@ -23,7 +23,9 @@ export function parseEvent(body: Uint8Array): ProviderEvent {
   const text = decode(body);
   const members = readObject(text);
   const read = (name: string): unknown => readValue(members.get(name));
-  const videoId = usableId(read("wochitVideoId"));
+  const videoId = read("wochitVideoId");
+  const problem = idProblem(videoId);
+  if (problem !== null) throw new RelayError("invalid_event", `wochitVideoId ${problem}`);
   const errorMessage = read("errorMessage");
   const failure = typeof errorMessage === "string" && errorMessage !== "";
   const typed = members.has("type");
@@ -35,7 +37,7 @@ export function parseEvent(body: Uint8Array): ProviderEvent {
     return url === null ? [] : [{ kind, url, identity: identityOf(url) }];
   });
   return {
-    videoId,
+    videoId: videoId as string,
     type,
     topic: topicOf({ type, failure }),
     dialect: typed ? "typed" : "legacy",
@@ -92,17 +94,17 @@ function readValue(member: Member | undefined): unknown {
   return member.value.startsWith("{") || member.value.startsWith("[") ? null : JSON.parse(member.value);
 }
 
-/** CONTRACT, "Usable id": non-empty, at most 256 bytes, no control characters, no lone surrogates. */
-function usableId(value: unknown): string {
-  if (value === undefined) throw new RelayError("invalid_event", "wochitVideoId is missing");
-  if (typeof value !== "string") throw new RelayError("invalid_event", "wochitVideoId is not a string");
-  if (value === "") throw new RelayError("invalid_event", "wochitVideoId is empty");
-  if (value.length > 256 || Buffer.byteLength(value) > 256)
-    throw new RelayError("invalid_event", "wochitVideoId is longer than 256 bytes");
-  if (/\p{Cc}/u.test(value) || !value.isWellFormed()) {
-    throw new RelayError("invalid_event", "wochitVideoId holds a control character or a lone surrogate");
-  }
-  return value;
+/**
+ * Why a value cannot be the id of a video, in words that follow its name; null where it can. CONTRACT, "Usable id":
+ * a non-empty string of at most 256 bytes without control characters and lone surrogates.
+ */
+export function idProblem(value: unknown): string | null {
+  if (value === undefined) return "is missing";
+  if (typeof value !== "string") return "is not a string";
+  if (value === "") return "is empty";
+  if (value.length > 256 || Buffer.byteLength(value) > 256) return "is longer than 256 bytes";
+  if (/\p{Cc}/u.test(value) || !value.isWellFormed()) return "holds a control character or a lone surrogate";
+  return null;
 }
 
 function nonEmpty(value: unknown): string | null {

@@ -42,7 +42,9 @@ test("a link is shown without query, fragment and credentials", () => {
     "https://cdn.test:8443/a%20b/v.mp4",
   );
   assert.equal(withoutQuery("https://cdn.test/v.mp4"), "https://cdn.test/v.mp4");
+  assert.equal(withoutQuery("https://user:p@ss@cdn.test/v.mp4"), "https://cdn.test/v.mp4");
   assert.equal(withoutQuery("rubbish?sig=1"), "rubbish");
+  assert.equal(withoutQuery("https://user:p@ss@no host/v@1.mp4?sig=1"), "https://no host/v@1.mp4");
 });
 
 test("the host of a link is lower case with its port, and empty where there is no http(s) link", () => {

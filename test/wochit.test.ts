@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
-import { parseEvent } from "../src/wochit.ts";
+import { idProblem, parseEvent } from "../src/wochit.ts";
 
 const parse = (value: unknown) => parseEvent(Buffer.from(typeof value === "string" ? value : JSON.stringify(value)));
 
@@ -21,6 +21,28 @@ test("every documented event is read, in both dialects", () => {
 test("an escaped member name is the name it spells, whatever was parsed before (nodejs/node#63785)", () => {
   parse('{"\\u0077ochitVi":1,"wochitVideoId":"v0"}');
   assert.equal(parse('{"type":"video.ready","\\u0077ochitVideoId":"v1"}').videoId, "v1");
+});
+
+test("an id is usable when it is a non-empty string of at most 256 bytes without characters that do harm", () => {
+  for (const id of ["v", "a b/../c", "é".repeat(128), "x".repeat(256), "\u00ad", "😀"])
+    assert.equal(idProblem(id), null, id);
+  for (const [id, why] of [
+    [undefined, "missing"],
+    [null, "not a string"],
+    [7, "not a string"],
+    ["", "empty"],
+    ["é".repeat(129), "longer"],
+    ["x".repeat(257), "longer"],
+    ["a\u0000", "control"],
+    ["\u0085", "control"],
+    ["\ud800", "lone surrogate"],
+  ] as const) {
+    assert.match(idProblem(id) ?? "", new RegExp(why), JSON.stringify(id));
+    assert.throws(() => parse({ wochitVideoId: id }), {
+      code: "invalid_event",
+      message: `wochitVideoId ${idProblem(id)}`,
+    });
+  }
 });
 
 test("contexts and titles that are empty, null or no strings are none", () => {

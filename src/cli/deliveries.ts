@@ -18,7 +18,7 @@ const filterOptions = {
   endpoint: { type: "string", short: "e", value: "ID", help: "only to this endpoint" },
   state: { type: "string", short: "s", value: "STATE", help: `only in this state: ${STATES.join(", ")}` },
   event: { type: "string", value: "ID", help: "only of this event" },
-  video: { type: "string", value: "ID", help: "only of this video" },
+  "video-id": { type: "string", value: "ID", help: "only of this video" },
 } as const;
 
 function readFilter(args: Args) {
@@ -26,7 +26,7 @@ function readFilter(args: Args) {
     endpoint: args.text("endpoint"),
     state: args.word("state", STATES),
     eventId: args.text("event"),
-    videoId: args.text("video"),
+    videoId: args.text("video-id"),
   };
 }
 

@@ -1,7 +1,7 @@
 import { type EndpointJson, listEndpoints, pauseEndpoint, resumeEndpoint } from "../operate/endpoints.ts";
 import { type Args, type Command, type CommandGroup, type Context, configOption, jsonOption } from "./command.ts";
 import { harmless } from "./harmless.ts";
-import { printJson, printList } from "./lists.ts";
+import { limitOption, printJson, printList } from "./lists.ts";
 import { shortTime } from "./show.ts";
 import type { Column } from "./table.ts";
 
@@ -17,14 +17,24 @@ export const endpointColumns: Column<EndpointJson>[] = [
   { title: "REASON", value: ({ reason }) => reason },
 ];
 
+const STATES = ["active", "paused", "removed"] as const;
+
 const list: Command = {
   name: "endpoints list",
   summary: "the apps of the config, whether they are paused, and what waits for them",
-  options: { ...jsonOption, ...configOption },
+  options: {
+    state: { type: "string", short: "s", value: "STATE", help: `only in this state: ${STATES.join(", ")}` },
+    limit: { ...limitOption, help: "at most this many, in the order of the config (default: all)" },
+    ...jsonOption,
+    ...configOption,
+  },
   async run(context, args) {
+    const state = args.word("state", STATES);
+    const limit = args.count("limit", Number.POSITIVE_INFINITY);
     const config = await context.loadConfig({ secrets: false });
-    const store = await context.openStore(config);
-    await printList(context, args, await listEndpoints(store, config), endpointColumns);
+    const endpoints = await listEndpoints(await context.openStore(config), config);
+    const meant = endpoints.filter((endpoint) => state === undefined || endpoint.state === state);
+    await printList(context, args, meant.slice(0, limit), endpointColumns);
     return 0;
   },
 };

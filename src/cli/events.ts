@@ -10,7 +10,7 @@ const list: Command = {
   summary: "what came in, newest first",
   options: {
     type: { type: "string", value: "TYPE", help: "only of this type, like video.ready" },
-    video: { type: "string", value: "ID", help: "only of this video" },
+    "video-id": { type: "string", value: "ID", help: "only of this video" },
     context: { type: "string", value: "TEXT", help: "only of this videoContext" },
     ...listOptions,
   },
@@ -18,7 +18,7 @@ const list: Command = {
     const wish = {
       ...readPage(args, context.ports),
       type: args.text("type"),
-      videoId: args.text("video"),
+      videoId: args.text("video-id"),
       context: args.text("context"),
     };
     const store = await context.openStore(await context.loadConfig({ secrets: false }));

@@ -11,9 +11,16 @@ export const rangeOptions = {
   until: { type: "string", value: "TIME", help: "before this time, written in the same ways" },
 } satisfies Record<string, Option>;
 
-/** What every list takes. */
+export const limitOption = {
+  type: "string",
+  short: "n",
+  value: "N",
+  help: "at most this many, newest first (default 50)",
+} satisfies Option;
+
+/** What every list of things that came at a time takes. */
 export const listOptions = {
-  limit: { type: "string", short: "n", value: "N", help: "at most this many, newest first (default 50)" },
+  limit: limitOption,
   ...rangeOptions,
   before: { type: "string", value: "ID", help: "go on after this row of an earlier list" },
   ...jsonOption,

@@ -1,5 +1,6 @@
 import { RelayError } from "../errors.ts";
 import type { Mapping } from "../operate/videos.ts";
+import { idProblem } from "../wochit.ts";
 
 /**
  * Reads video ids and contexts from JSON (one object a line, or one list of objects) or CSV (RFC 4180, first line: names).
@@ -31,15 +32,10 @@ function toMapping(row: unknown, place: string): Mapping {
   const object = typeof row === "object" && row !== null ? (row as Record<string, unknown>) : {};
   const videoId = object.videoId ?? object.wochitVideoId;
   const context = object.context ?? object.videoContext;
-  if (typeof videoId !== "string" || !isUsableId(videoId))
-    throw new RelayError("usage", `${place} has no usable videoId`);
+  const problem = idProblem(videoId);
+  if (problem !== null) throw new RelayError("usage", `${place} has no usable videoId: it ${problem}`);
   if (typeof context !== "string" || context === "") throw new RelayError("usage", `${place} has no context`);
-  return { videoId, context };
-}
-
-/** CONTRACT, "Usable id": what an event with this id would have to pass. */
-function isUsableId(id: string): boolean {
-  return id !== "" && Buffer.byteLength(id) <= 256 && !/\p{Cc}/u.test(id) && id.isWellFormed();
+  return { videoId: videoId as string, context };
 }
 
 function parseJson(text: string, place: string): unknown {

@@ -9,7 +9,7 @@ const RETRIED = ["pending", "failed", "expired", "skipped"] as const;
 const KINDS = ["video", "thumbnail"] as const;
 
 const filterOptions = {
-  video: { type: "string", value: "ID", help: "only of this video" },
+  "video-id": { type: "string", value: "ID", help: "only of this video" },
   kind: { type: "string", value: "KIND", help: `only of this kind: ${KINDS.join(", ")}` },
 } as const;
 
@@ -25,7 +25,7 @@ const list: Command = {
     const wish = {
       ...readPage(args, context.ports),
       state: args.word("state", STATES),
-      videoId: args.text("video"),
+      videoId: args.text("video-id"),
       kind: args.word("kind", KINDS),
     };
     const config = await context.loadConfig({ secrets: false });
@@ -52,7 +52,11 @@ const retry: Command = {
     const { clock } = context.ports;
     const [id] = args.positionals;
     const state = args.word("state", RETRIED);
-    const filter = { videoId: args.text("video"), kind: args.word("kind", KINDS), ...readRange(args, context.ports) };
+    const filter = {
+      videoId: args.text("video-id"),
+      kind: args.word("kind", KINDS),
+      ...readRange(args, context.ports),
+    };
     if (id === undefined && state === undefined) throw new RelayError("usage", "name a medium, or a --state");
     if (id !== undefined && [state, ...Object.values(filter)].some((value) => value !== undefined)) {
       throw new RelayError("usage", "name a medium, or what all of them have in common, not both");

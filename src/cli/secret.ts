@@ -1,12 +1,15 @@
 import { generateSecret } from "../secrets.ts";
-import type { Command, CommandGroup } from "./command.ts";
+import { type Command, type CommandGroup, jsonOption } from "./command.ts";
+import { printJson } from "./lists.ts";
 
 const generate: Command = {
   name: "secret generate",
   summary: "a new secret for an endpoint, as Standard Webhooks libraries take it",
-  options: {},
-  async run({ stdout, ports }) {
-    stdout.write(`${generateSecret(ports.random)}\n`);
+  options: { ...jsonOption },
+  async run({ stdout, ports }, args) {
+    const secret = generateSecret(ports.random);
+    if (args.flag("json")) printJson(stdout, { secret });
+    else stdout.write(`${secret}\n`);
     return 0;
   },
 };

@@ -4,7 +4,8 @@ import { parseDuration } from "../config.ts";
 import { errorLine, RelayError } from "../errors.ts";
 import { TOLERANCE, verify } from "../forward/signature.ts";
 import { decodeSecret } from "../secrets.ts";
-import type { Args, Command, Context } from "./command.ts";
+import { type Args, type Command, type Context, jsonOption } from "./command.ts";
+import { printJson } from "./lists.ts";
 
 const VARIABLE = "WOCHIT_RELAY_SECRET";
 
@@ -25,6 +26,7 @@ export const command: Command = {
       help: "the secret itself; other users can see it in ps",
     },
     tolerance: { type: "string", value: "TIME", help: 'how far its time may be off, like "5m" (the default) or "90d"' },
+    ...jsonOption,
   },
   help: `The secret may also be in the environment variable ${VARIABLE}. Exit code 0: valid, 1: not.
   wochit-relay verify-signature --body body.json -H "webhook-id: …" -H "webhook-timestamp: …" -H "webhook-signature: …"`,
@@ -35,10 +37,9 @@ export const command: Command = {
     const file = args.text("body");
     const body = file === undefined || file === "-" ? await context.stdin() : await read(resolve(context.cwd, file));
     const verdict = verify({ headers, body, keys, now: context.ports.clock.now(), tolerance });
-    if (verdict.valid) {
-      context.stdout.write("valid\n");
-      return 0;
-    }
+    if (args.flag("json")) printJson(context.stdout, verdict);
+    else if (verdict.valid) context.stdout.write("valid\n");
+    if (verdict.valid) return 0;
     context.stderr.write(`wochit-relay: not valid: ${verdict.why}\n`);
     return 1;
   },

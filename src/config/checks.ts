@@ -5,6 +5,7 @@ import { parseListen } from "../config.ts";
 import { errorLine } from "../errors.ts";
 import { nearest } from "../nearest.ts";
 import { looksLikeNetwork, parseNetworks } from "../platform/addresses.ts";
+import { isReservedHeader } from "../reserved-headers.ts";
 import type { Path, Problems } from "./problems.ts";
 import { reasonOf } from "./secrets.ts";
 
@@ -75,25 +76,9 @@ function patternProblem(pattern: string): string | null {
   return `the relay has no such notice${meant ? `: did you mean "${meant}"?` : `: it has ${NOTICES.join(", ")}`}`;
 }
 
-/** What the relay or HTTP itself says in these headers must stay true. */
-const RESERVED = new Set([
-  "connection",
-  "content-length",
-  "content-type",
-  "expect",
-  "host",
-  "keep-alive",
-  "te",
-  "trailer",
-  "transfer-encoding",
-  "upgrade",
-  "user-agent",
-]);
-
 function headerProblem(name: string, value: string): string | null {
-  const lower = name.toLowerCase();
-  if (!/^[!#$%&'*+.^_`|~0-9a-z-]+$/.test(lower)) return "is not the name of an HTTP header"; // RFC 9110, 5.6.2
-  if (RESERVED.has(lower) || lower.startsWith("webhook-")) return "is a header that the relay sets itself";
+  if (!/^[!#$%&'*+.^_`|~0-9a-z-]+$/i.test(name)) return "is not the name of an HTTP header"; // RFC 9110, 5.6.2
+  if (isReservedHeader(name)) return "is a header that the relay sets itself";
   if (!/^[\t\x20-\x7e\x80-\xff]*$/.test(value)) return "has a character that a header cannot hold";
   return null;
 }

@@ -6,6 +6,7 @@ import { errorLine } from "../errors.ts";
 import { deliveryRetry, parseRetryAfter } from "../jobs/backoff.ts";
 import type { Lease, Queue } from "../jobs/worker.ts";
 import type { Outbound } from "../platform/net.ts";
+import { isReservedHeader } from "../reserved-headers.ts";
 import type { Store } from "../store/store.ts";
 import { createPace, limitSlots } from "./pace.ts";
 import { buildBody } from "./payload.ts";
@@ -17,15 +18,6 @@ const KEPT = 16 * 1024;
 /** How much of an answer is read so that its connection can be used again, and for how long; then it is cut off. */
 const READ = 64 * 1024;
 const READ_FOR = 1_000;
-
-/**
- * The relay's own headers and those that belong to the connection (RFC 9110 §7.6.1): a header of the operator's
- * by one of these names is left out.
- */
-const RESERVED = new Set([
-  ..."content-type content-length user-agent webhook-id webhook-timestamp webhook-signature webhook-attempt".split(" "),
-  ..."connection keep-alive proxy-connection te trailer transfer-encoding upgrade expect".split(" "),
-]);
 
 export type DeliveryParts = {
   endpoint: Endpoint;
@@ -167,7 +159,7 @@ function describeTimeout(ms: number): string {
 function readTarget(endpoint: Endpoint, userAgent: string): { url: URL; headers: Record<string, string> } {
   const headers: Record<string, string> = { "content-type": "application/json", "user-agent": userAgent };
   for (const [name, value] of Object.entries(endpoint.headers)) {
-    if (!RESERVED.has(name.toLowerCase())) headers[name.toLowerCase()] = value;
+    if (!isReservedHeader(name)) headers[name.toLowerCase()] = value;
   }
   const url = new URL(endpoint.url);
   if (url.username !== "" || url.password !== "") {

@@ -57,7 +57,7 @@ export function buildBody(letter: Letter): Uint8Array {
   for (const kind of KINDS) {
     const medium = currentMedium(letter.media, kind);
     if (!medium) continue;
-    const report = reportMedium(medium, link);
+    const report = reportMedium(medium, event.id, link);
     reports[kind] = report;
     if (report.url !== null && members.has(LINK_MEMBER[kind])) put(LINK_MEMBER[kind], report.url);
   }
@@ -84,19 +84,20 @@ function currentMedium(media: Medium[], kind: MediaKind): Medium | undefined {
 }
 
 /**
- * A medium in the contract's five words. `superseded` and `deleted` are said as `skipped`, with the reason as the error:
+ * A medium in the contract's five words, for the event `eventId`. A thumbnail that is fetched anew is pending for the event
+ * that announced it anew only: events before that have their copy, which stays until the next one takes its place.
+ * `superseded` and `deleted` are said as `skipped`, with the reason as the error:
  * no copy of what this event announced can be had, none will come, and nothing has failed.
  */
-export function reportMedium(medium: Medium, link: (medium: Medium) => string): MediumReport {
+export function reportMedium(medium: Medium, eventId: string, link: (medium: Medium) => string): MediumReport {
   const { sourceUrl } = medium;
   const none = { url: null, sourceUrl, bytes: null, sha256: null, contentType: null, suspect: null };
   switch (medium.state) {
-    case "mirrored": {
-      const { bytes, sha256, contentType, suspect } = medium;
-      return { status: "mirrored", url: link(medium), sourceUrl, bytes, sha256, contentType, suspect, error: null };
-    }
+    case "mirrored":
+      return reportCopy(medium, link);
     case "pending":
     case "running":
+      if (medium.key !== null && medium.eventId !== eventId) return reportCopy(medium, link);
       return { status: "pending", ...none, error: medium.lastError };
     case "failed":
     case "expired":
@@ -107,4 +108,9 @@ export function reportMedium(medium: Medium, link: (medium: Medium) => string): 
     case "deleted":
       return { status: "skipped", ...none, error: "the copy was deleted after the video was" };
   }
+}
+
+function reportCopy(medium: Medium, link: (medium: Medium) => string): MediumReport {
+  const { sourceUrl, bytes, sha256, contentType, suspect } = medium;
+  return { status: "mirrored", url: link(medium), sourceUrl, bytes, sha256, contentType, suspect, error: null };
 }

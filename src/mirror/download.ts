@@ -10,17 +10,16 @@ import { LIMITS, type Limits } from "./pace.ts";
 import { prepareCopy } from "./prepare.ts";
 import { partOf } from "./spool.ts";
 import type { MirrorTarget } from "./target.ts";
-import { NeverMedia, OwnTrouble } from "./trouble.ts";
+import { createTargetHealth, placeOf, type TargetHealth } from "./target-health.ts";
+import { GaveWay, NeverMedia, OwnTrouble } from "./trouble.ts";
 import { createTurns } from "./turns.ts";
+import { createUnfinished, type SlowDownload } from "./unfinished.ts";
 
 /** Unfinished downloads in all, in slots of `concurrency`: the slow ones that have given their slot away count too. */
 const UNFINISHED = 4;
 
 /** At least this long between two tries, also where the deadline is nearer, or past. */
 const SHORTEST_WAIT = 1_000;
-
-/** What becomes of a job, and whether trouble of our own is why. */
-type Verdict = { outcome: DownloadOutcome; own: boolean };
 
 export type DownloadOptions = {
   config: Config["mirror"];
@@ -30,6 +29,8 @@ export type DownloadOptions = {
   ports: Pick<Ports, "clock" | "log">;
   /** A folder of our own, best on the file system of the target. */
   spoolDir: string;
+  /** Shared with whoever tells of it; one of our own where there is none. */
+  targetHealth?: TargetHealth;
   limits?: Partial<Limits>;
 };
 
@@ -38,16 +39,12 @@ export function createDownloads(options: DownloadOptions): Queue<DownloadJob> {
   const { config, store, target, ports } = options;
   const { clock, log } = ports;
   const limits = { ...LIMITS, ...options.limits };
-  const perHost = new Map<string, number>();
+  const { spoolDir } = options;
+  const health = options.targetHealth ?? createTargetHealth({ target, clock, spoolDir, every: limits.ownTrouble });
   const inTurn = createTurns();
-  let unfinished = 0;
-
-  function count(host: string, change: 1 | -1): void {
-    unfinished += change;
-    const running = (perHost.get(host) ?? 0) + change;
-    if (running === 0) perHost.delete(host);
-    else perHost.set(host, running);
-  }
+  const unfinished = createUnfinished();
+  const most = UNFINISHED * config.concurrency;
+  let gaveUpAt = Number.NEGATIVE_INFINITY;
 
   async function removeCopies(keys: string[]): Promise<void> {
     for (const key of keys) {
@@ -56,23 +53,27 @@ export function createDownloads(options: DownloadOptions): Queue<DownloadJob> {
   }
 
   /** What a failure means, as of now. `requestedAt` is when the request that failed was sent; null: none was. */
-  function judge(error: unknown, job: DownloadJob, requestedAt: number | null): Verdict {
+  function judge(error: unknown, job: DownloadJob, requestedAt: number | null): DownloadOutcome {
     const line = errorLine(error).slice(0, 500);
     const now = clock.now();
     if (error instanceof OwnTrouble || requestedAt === null) {
-      return { own: true, outcome: { is: "retry", error: line, at: now + limits.ownTrouble } };
+      const failedTarget = error instanceof OwnTrouble && error.doing === "target";
+      const wait = failedTarget ? health.failed(placeOf(config.key, job), line) : limits.ownTrouble;
+      return { is: "retry", error: line, at: now + wait, own: true };
     }
+    const wait = mediaBackoff(job.attempts + 1);
+    if (error instanceof GaveWay && requestedAt >= job.deadline) return { is: "retry", error: line, at: now + wait };
     const isFinal = error instanceof RefusedAddress || error instanceof NeverMedia;
     if (isFinal || requestedAt >= job.deadline) {
-      return { own: false, outcome: { is: isFinal ? "failed" : "expired", error: line } };
+      return { is: isFinal ? "failed" : "expired", error: line };
     }
     // The last try is at the deadline, not up to five minutes before it.
-    const at = Math.min(now + mediaBackoff(job.attempts + 1), Math.max(job.deadline, now + SHORTEST_WAIT));
-    return { own: false, outcome: { is: "retry", error: line, at } };
+    const at = Math.min(now + wait, Math.max(job.deadline, now + SHORTEST_WAIT));
+    return { is: "retry", error: line, at };
   }
 
   /** One line for each outcome; links are never in it, only their hosts. */
-  function report(job: DownloadJob, { outcome, own }: Verdict, started: number): void {
+  function report(job: DownloadJob, outcome: DownloadOutcome, started: number): void {
     const { mediumId: medium, videoId: video, eventId: event, kind, host } = job;
     const fields = { medium, video, event, kind };
     if (outcome.is === "mirrored") {
@@ -85,36 +86,41 @@ export function createDownloads(options: DownloadOptions): Queue<DownloadJob> {
     if (outcome.is !== "retry") log.warn("media not mirrored", { ...failure, state: outcome.is });
     else {
       const nextAt = new Date(outcome.at).toISOString();
-      if (own) log.error("media cannot be kept", { ...failure, nextAt });
+      if (outcome.own) log.error("media cannot be kept", { ...failure, nextAt });
       else log.warn("media not mirrored yet", { ...failure, nextAt });
     }
   }
 
   async function run(job: DownloadJob, { signal, yieldSlot }: Lease): Promise<void> {
     const started = clock.elapsed();
-    const part = partOf(options.spoolDir, job.mediumId);
+    const part = partOf(spoolDir, job.mediumId);
+    const place = placeOf(config.key, job);
     let requestedAt: number | null = null;
     const onRequest = () => {
       requestedAt = clock.now();
     };
     try {
-      const given = { ...options, limits, job, part, signal, onRequest, onSlow: yieldSlot };
-      const ready = await prepareCopy(given).catch((error: unknown) => ({ error }));
+      const onSlow = (slow: SlowDownload) => {
+        unfinished.note(job, slow);
+        yieldSlot();
+      };
+      const given = { ...options, limits, job, part, signal, onRequest, onSlow };
+      const ready = await health
+        .check(place)
+        .then(() => prepareCopy(given))
+        .catch((error: unknown) => ({ error }));
+      unfinished.note(job, null);
       await inTurn(`${job.kind}/${job.videoId}`, async () => {
         if (signal.aborted) return;
         // A thumbnail whose claim is lost may have been overtaken: it must not be put over the newer one.
         if (!("error" in ready) && !(await store.renew(job, clock.now() + LEASE))) return;
-        const verdict: Verdict =
-          "error" in ready
-            ? judge(ready.error, job, requestedAt)
-            : await ready.keep().then(
-                (copy) => ({ own: false, outcome: { is: "mirrored", copy } }),
-                (error) => judge(error, job, requestedAt),
-              );
+        const kept = "error" in ready ? ready : await ready.keep().catch((error: unknown) => ({ error }));
         if (signal.aborted) return;
-        const { outcome } = verdict;
+        if (!("error" in kept)) health.worked(place);
+        const outcome: DownloadOutcome =
+          "error" in kept ? judge(kept.error, job, requestedAt) : { is: "mirrored", copy: kept };
         const { settled, obsolete } = await store.settleDownload(job, outcome, clock.now());
-        if (settled) report(job, verdict, started);
+        if (settled) report(job, outcome, started);
         await removeCopies(obsolete.filter((key) => outcome.is !== "mirrored" || key !== outcome.copy.key));
       });
     } finally {
@@ -127,19 +133,30 @@ export function createDownloads(options: DownloadOptions): Queue<DownloadJob> {
     concurrency: config.concurrency,
 
     async claim(limit, now, leaseUntil) {
-      const busyHosts = [...perHost].filter(([, running]) => running >= config.concurrency).map(([host]) => host);
-      // No more than fit, should all of them be of the host that has the least room left.
-      const most = Math.max(0, ...[...perHost.values()].filter((running) => running < config.concurrency));
-      const room = Math.min(limit, UNFINISHED * config.concurrency - unfinished, config.concurrency - most);
-      return room <= 0 ? [] : store.claimDownloads({ now, limit: room, leaseUntil, busyHosts });
+      let room = most - unfinished.count();
+      // Each newcomer is given its time with a slot before the next one takes another place.
+      const mayGiveUp = room <= 0 && unfinished.hasSlow() && clock.elapsed() - gaveUpAt >= limits.yieldAfter;
+      if (mayGiveUp) room = 1;
+      if (room <= 0) return [];
+      // Hosts that have the fewest unfinished downloads come first: a flood of one host's links holds nobody else's up.
+      for (let share = config.concurrency; ; share += config.concurrency) {
+        const busyHosts = unfinished.hostsWith(share);
+        const jobs = await store.claimDownloads({ now, limit: Math.min(limit, room), leaseUntil, busyHosts });
+        if (jobs.length === 0 && busyHosts.length > 0) continue;
+        if (jobs.length > 0 && unfinished.count() >= most) {
+          gaveUpAt = clock.elapsed();
+          unfinished.giveUpSlowest();
+        }
+        return jobs;
+      }
     },
 
     async run(job, lease) {
-      count(job.host, 1);
+      unfinished.add(job);
       try {
         await run(job, lease);
       } finally {
-        count(job.host, -1);
+        unfinished.remove(job);
       }
     },
   };

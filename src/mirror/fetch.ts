@@ -49,6 +49,12 @@ export async function fetchMedia(given: {
     });
     const header = (name: string) => [answer.headers[name] ?? null].flat()[0]!;
     if (answer.status === 200) {
+      const coding = header("content-encoding");
+      if (coding !== null && isEncoded(coding)) {
+        answer.body.destroy();
+        const named = /^[\w, -]{1,40}$/.test(coding) ? ` ${coding}` : "";
+        throw new Error(`${url.host} answered with content-encoding${named} though identity was asked`);
+      }
       const length = header("content-length");
       return {
         is: "media",
@@ -82,6 +88,11 @@ function nextHop(from: URL, header: string | null): URL {
     throw new Error(`${from.host} redirects from https to http`);
   if (to.username !== "" || to.password !== "") throw new Error(`${from.host} redirects to a link with credentials`);
   return to;
+}
+
+/** Packed bytes are not the file (RFC 9110 §8.4), and what packs unasked is mostly an error page. */
+function isEncoded(coding: string): boolean {
+  return coding.split(",").some((each) => !/^(?:identity)?$/i.test(each.trim()));
 }
 
 function validators(previous: Copy | null): Record<string, string> {

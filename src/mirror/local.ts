@@ -32,6 +32,8 @@ export async function openLocalTarget(
 ): Promise<MirrorTarget> {
   await mkdir(dir, { recursive: true, mode: 0o700 });
   const root = await realpath(dir);
+  // What a crash left on its way: the one relay of this directory begins now, so nobody is writing there.
+  await rm(join(root, INCOMING), { recursive: true, force: true });
   const inTurn = createTurns();
 
   function pathOf(key: string): string {

@@ -32,12 +32,12 @@ const LOOK_EVERY = 1_000;
 
 /**
  * Watches how fast a download is from now on, on average, waiting for its head included. `onSlow` is told each second that
- * it is slower than it may be with a slot; `onHopeless` when it is too slow or too long to go on. Returns how to stop.
+ * it is slower than it may be with a slot, and its bytes per second; `onHopeless` when it is too slow or too long to go on. Returns how to stop.
  */
 export function watchPace(
   clock: Clock,
   limits: Limits,
-  watched: { bytes(): number; onSlow(): void; onHopeless(reason: string): void },
+  watched: { bytes(): number; onSlow(rate: number): void; onHopeless(reason: string): void },
 ): () => void {
   const started = clock.elapsed();
   let cancel = clock.after(Math.min(LOOK_EVERY, limits.yieldAfter), look);
@@ -45,7 +45,7 @@ export function watchPace(
     cancel = clock.after(LOOK_EVERY, look);
     const elapsed = clock.elapsed() - started;
     const rate = watched.bytes() / (elapsed / 1000);
-    if (elapsed >= limits.yieldAfter && rate < limits.yieldRate) watched.onSlow();
+    if (elapsed >= limits.yieldAfter && rate < limits.yieldRate) watched.onSlow(rate);
     if (elapsed >= limits.total) watched.onHopeless(`it took longer than ${limits.total / 1000} s`);
     else if (elapsed >= limits.slowAfter && rate < limits.slowRate) {
       watched.onHopeless(`too slow: ${Math.round(rate)} bytes/s after ${Math.round(elapsed / 1000)} s`);

@@ -1,13 +1,15 @@
+import type { Readable } from "node:stream";
 import type { Config } from "../config.ts";
 import type { Copy, DownloadJob, Ports } from "../domain.ts";
 import type { Outbound } from "../platform/net.ts";
 import { makeFolder } from "./durable.ts";
-import { fetchMedia, type MediaAnswer } from "./fetch.ts";
+import { fetchMedia } from "./fetch.ts";
 import { keepCopy } from "./keep.ts";
 import { type Limits, watchPace } from "./pace.ts";
 import { checkRoom, spoolBody } from "./spool.ts";
 import type { MirrorTarget } from "./target.ts";
 import { NeverMedia, ours } from "./trouble.ts";
+import type { SlowDownload } from "./unfinished.ts";
 import { NotMediaYet, verifyMedia } from "./verify.ts";
 
 export type Preparation = {
@@ -23,8 +25,8 @@ export type Preparation = {
   signal: AbortSignal;
   /** The request is about to be sent. */
   onRequest(): void;
-  /** Too slow to hold a slot. */
-  onSlow(): void;
+  /** Too slow to hold a slot; told again each second that it is. */
+  onSlow(slow: SlowDownload): void;
 };
 
 /**
@@ -43,9 +45,16 @@ export async function prepareCopy(given: Preparation): Promise<{ keep(): Promise
   given.signal.addEventListener("abort", onAbort, { once: true });
   if (given.signal.aborted) onAbort();
   let bytes = 0;
+  let length: number | null = null;
+  let body: Readable | null = null;
   const stopWatching = watchPace(ports.clock, limits, {
     bytes: () => bytes,
-    onSlow: given.onSlow,
+    onSlow: (rate) =>
+      given.onSlow({
+        bytes,
+        secondsLeft: length === null ? Number.POSITIVE_INFINITY : (length - bytes) / rate,
+        giveUp: (reason) => stop.abort(reason),
+      }),
     onHopeless: (reason) => stop.abort(new Error(reason)),
   });
   try {
@@ -59,8 +68,9 @@ export async function prepareCopy(given: Preparation): Promise<{ keep(): Promise
       idleTimeout: limits.idle,
     });
     if (answer.is === "unchanged") return { keep: async () => previous! };
-    await checkLength(answer, given);
-    const file = await spoolBody(answer.body, {
+    ({ body, length } = answer);
+    await checkLength(length ?? 0, given);
+    const file = await spoolBody(body, {
       path: part,
       maxSize: config.maxSize,
       onBytes(sofar) {
@@ -69,7 +79,7 @@ export async function prepareCopy(given: Preparation): Promise<{ keep(): Promise
       checkRoom: () => checkRoom(spoolDir, 0, config.minFreeDisk),
     });
     stopWatching();
-    const proof = await verify(part, job, file.bytes, answer.length);
+    const proof = await verify(part, job, file.bytes, length);
     return {
       async keep() {
         const kept = {
@@ -87,6 +97,8 @@ export async function prepareCopy(given: Preparation): Promise<{ keep(): Promise
       },
     };
   } catch (error) {
+    // Whatever failed, a body that was not read to its end would keep its connection.
+    body?.destroy();
     // What undici throws for an abort says nothing; the reason does.
     throw stop.signal.aborted ? stop.signal.reason : error;
   } finally {
@@ -102,20 +114,11 @@ async function stillThere(target: MirrorTarget, copy: Copy | null): Promise<Copy
   return held?.bytes === copy.bytes ? copy : null;
 }
 
-async function checkLength(
-  answer: Extract<MediaAnswer, { is: "media" }>,
-  { config, spoolDir }: Preparation,
-): Promise<void> {
-  try {
-    const length = answer.length ?? 0;
-    if (length > config.maxSize) {
-      throw new NeverMedia(`it is larger than mirror.maxSize: ${length} of ${config.maxSize} bytes`);
-    }
-    await checkRoom(spoolDir, length, config.minFreeDisk);
-  } catch (error) {
-    answer.body.destroy();
-    throw error;
+async function checkLength(length: number, { config, spoolDir }: Preparation): Promise<void> {
+  if (length > config.maxSize) {
+    throw new NeverMedia(`it is larger than mirror.maxSize: ${length} of ${config.maxSize} bytes`);
   }
+  await checkRoom(spoolDir, length, config.minFreeDisk);
 }
 
 async function verify(path: string, { kind }: DownloadJob, bytes: number, announced: number | null) {

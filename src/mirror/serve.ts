@@ -1,8 +1,8 @@
 import type { Context } from "hono";
 import parseRange from "range-parser";
 import type { Config } from "../config.ts";
-import type { Medium } from "../domain.ts";
-import { errorTable } from "../errors.ts";
+import type { Log, Medium } from "../domain.ts";
+import { errorLine, errorTable } from "../errors.ts";
 import { isSignatureOf } from "../media-links.ts";
 import type { Store } from "../store/store.ts";
 import type { MirrorTarget, Opened } from "./target.ts";
@@ -29,15 +29,17 @@ export function mediaRoute(options: {
   config: Pick<Config["mirror"], "links">;
   /** The store's media secret. */
   secret: Uint8Array;
+  log?: Pick<Log, "warn">;
 }): (context: Context) => Promise<Response> {
-  const { store, target, config, secret } = options;
-  return async ({ req }) => {
+  const { store, target, config, secret, log } = options;
+  return async ({ req, env }) => {
     const url = new URL(req.url);
     const key = keyIn(url.pathname);
     const sig = url.searchParams.get("sig") ?? "";
     if (key === null || (config.links !== "open" && !isSignatureOf(secret, key, sig))) return notFound();
     const medium = await store.mediumByKey(key);
-    const opened = medium && (await target.open(key));
+    // A thumbnail's older link leads to the copy that took its place.
+    const opened = medium && (await target.open(medium.key ?? key));
     if (!opened) return notFound();
     if (opened.is === "elsewhere") {
       return new Response(null, {
@@ -45,11 +47,54 @@ export function mediaRoute(options: {
         headers: { location: opened.url, "cache-control": "private, no-store" },
       });
     }
-    const answer = choose(req.method, (name) => req.header(name), opened, headersOf(medium, opened));
-    if (answer.range === null) await opened.close();
-    const body = answer.range && opened.read(answer.range.start, answer.range.end);
-    return new Response(body, { status: answer.status, headers: answer.headers });
+    const { status, headers, range } = choose(
+      req.method,
+      (name) => req.header(name),
+      opened,
+      headersOf(medium, opened),
+    );
+    if (range === null) {
+      await opened.close();
+      return new Response(null, { status, headers });
+    }
+    const body = cutOnError(opened.read(range.start, range.end), env?.outgoing, (error) =>
+      log?.warn("copy not served to its end", { medium: medium.id, key, error: errorLine(error) }),
+    );
+    return new Response(body, { status, headers });
   };
+}
+
+/** What Node's server gives to a handler to answer with (`c.env` of @hono/node-server). */
+type Outgoing = { destroy(): unknown } | undefined;
+
+/**
+ * A copy that cannot be read to its end: the connection is cut, which is the only way left to say so. The stream itself does
+ * not fail, because the server would print the error with its stack.
+ */
+function cutOnError(
+  copy: ReadableStream<Uint8Array>,
+  outgoing: Outgoing,
+  onBroken: (error: unknown) => void,
+): ReadableStream<Uint8Array> {
+  const reader = copy.getReader();
+  return new ReadableStream<Uint8Array>(
+    {
+      async pull(controller) {
+        try {
+          const { done, value } = await reader.read();
+          if (done) controller.close();
+          else controller.enqueue(value);
+        } catch (error) {
+          onBroken(error);
+          if (outgoing === undefined) return controller.error(error);
+          outgoing.destroy();
+          controller.close();
+        }
+      },
+      cancel: (reason) => reader.cancel(reason),
+    },
+    { highWaterMark: 0 },
+  );
 }
 
 type File = Extract<Opened, { is: "file" }>;

@@ -8,6 +8,17 @@ export class NeverMedia extends Error {
 /** Trouble of this machine (disk full, target down), which says nothing of the link and must not use up its time. */
 export class OwnTrouble extends Error {
   override readonly name = "OwnTrouble";
+  /** Whose it is: "spool", "target"… as `ours` was told; null where nobody said. */
+  readonly doing: string | null;
+  constructor(message: string, { doing = null, cause }: { doing?: string | null; cause?: unknown } = {}) {
+    super(message, { cause });
+    this.doing = doing;
+  }
+}
+
+/** A slow download was given up, so that others get their turn: it is tried again, and neither fails nor expires by it. */
+export class GaveWay extends Error {
+  override readonly name = "GaveWay";
 }
 
 /** Marks what fails in here as trouble of our own. */
@@ -15,6 +26,8 @@ export async function ours<Result>(doing: string, work: () => Promise<Result>): 
   try {
     return await work();
   } catch (error) {
-    throw error instanceof OwnTrouble ? error : new OwnTrouble(`${doing}: ${errorLine(error)}`, { cause: error });
+    throw error instanceof OwnTrouble
+      ? error
+      : new OwnTrouble(`${doing}: ${errorLine(error)}`, { doing, cause: error });
   }
 }

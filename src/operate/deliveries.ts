@@ -2,7 +2,7 @@ import type { JobState } from "../domain.ts";
 import { errorLine, RelayError } from "../errors.ts";
 import type { Page, Store } from "../store/store.ts";
 import { attemptJson, type DeliveryJson, deliveryJson } from "./json.ts";
-import { collectIds, type Done, walk } from "./pages.ts";
+import { collectIds, type Done, idOf, walk } from "./pages.ts";
 
 export type DeliveryWish = Page & { endpoint?: string; state?: JobState; eventId?: string; videoId?: string };
 
@@ -56,7 +56,7 @@ async function* doToAll(
   const ids: string[] = [];
   for (const state of states) {
     const list = (page: Page) => store.deliveries({ ...page, ...filter, state });
-    ids.push(...(await collectIds(list, idOf, filter)));
+    ids.push(...(await collectIds(list, filter)));
   }
   for (const id of ids) {
     try {
@@ -66,8 +66,4 @@ async function* doToAll(
       yield { id, error: errorLine(error) };
     }
   }
-}
-
-function idOf({ id }: { id: string }): string {
-  return id;
 }

@@ -1,6 +1,7 @@
 import type { Config, Endpoint } from "../config.ts";
 import type { EndpointState } from "../domain.ts";
 import { RelayError } from "../errors.ts";
+import { withoutQuery } from "../links.ts";
 import { suggest } from "../nearest.ts";
 import type { Counts, Store } from "../store/store.ts";
 import { isoTime } from "./json.ts";
@@ -48,7 +49,8 @@ export function describeEndpoints(
     const open = own.filter(({ state }) => state !== "dead" && state !== "delivered" && state !== "canceled");
     return {
       id,
-      url: endpoint ? withoutCredentials(endpoint.url) : null,
+      // An operator's address may carry a password, or a token in its query.
+      url: endpoint ? withoutQuery(endpoint.url) : null,
       events: endpoint?.events ?? [],
       body: endpoint?.body ?? null,
       send: endpoint?.send ?? null,
@@ -86,10 +88,4 @@ async function find({ store, config, id }: Target): Promise<EndpointJson> {
   if (found) return found;
   const known = all.map((endpoint) => endpoint.id);
   throw new RelayError("not_found", `no endpoint "${id}"${known.length > 0 ? suggest(id, known) : ""}`);
-}
-
-/** An operator's address may carry a password, or a token in its query. */
-function withoutCredentials(text: string): string {
-  const url = new URL(text);
-  return url.origin + url.pathname;
 }

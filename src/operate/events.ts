@@ -5,17 +5,12 @@ import { topicMatches } from "../patterns.ts";
 import type { Page, Store } from "../store/store.ts";
 import { topicOf } from "../wochit.ts";
 import { deliveryJson, type EventJson, eventJson, type Link, mediumJson } from "./json.ts";
-import { collectIds, walk } from "./pages.ts";
+import { collectIds, idOf, walk } from "./pages.ts";
 
 export type EventWish = Page & { type?: string; videoId?: string; context?: string };
 
 export async function* listEvents(store: Store, wish: EventWish): AsyncGenerator<EventJson> {
-  for await (const event of walk(
-    (page) => store.events({ ...wish, ...page }),
-    ({ id }) => id,
-    wish,
-  ))
-    yield eventJson(event);
+  for await (const event of walk((page) => store.events({ ...wish, ...page }), idOf, wish)) yield eventJson(event);
 }
 
 /** One event with its media and its deliveries, newest first. */
@@ -78,7 +73,7 @@ export async function* replayEvents(
   const list = (page: Page) => store.events({ ...page, type });
   // The end is fixed now (`until` itself is excluded): what comes in meanwhile is not replayed.
   const range = { since: wish.since, until: wish.until ?? now() + 1 };
-  for (const id of await collectIds(list, idOf, range)) {
+  for (const id of await collectIds(list, range)) {
     const event = await store.event(id);
     if (types.length > 0 && !topicMatches(types, topicOf(event))) continue;
     for (const endpoint of await endpointsFor(store, config, event, wish)) {
@@ -127,7 +122,3 @@ function noEndpoint(id: string, { onlyDead, endpoint }: ReplayWish): string {
 }
 
 const ALL = { limit: Number.POSITIVE_INFINITY };
-
-function idOf({ id }: { id: string }): string {
-  return id;
-}

@@ -7,8 +7,19 @@ import type { Store } from "../store/store.ts";
 /** A health check must answer soon, whatever the disk does. */
 const PROBE_PATIENCE = 500;
 
-/** `GET /healthz` and `GET /readyz` (CONTRACT, "Public listener"): no login, nothing told that an attacker could use. */
-export function healthRoutes({ store, config, clock }: { store: Store; config: Config; clock: Clock }): Hono {
+type Watched = { dataDir: string; mirror: Pick<Config["mirror"], "enabled" | "minFreeDisk"> };
+
+/**
+ * `GET /healthz` and `GET /readyz` (CONTRACT, "Public listener"): no login, nothing told that an attacker could use.
+ * `targetTrouble` tells why copies cannot be kept, null while they can; the log has its words, the answer has not.
+ */
+export function healthRoutes(options: {
+  store: Pick<Store, "trouble" | "probe">;
+  config: Watched;
+  clock: Clock;
+  targetTrouble?: () => string | null;
+}): Hono {
+  const { store, config, clock, targetTrouble } = options;
   const app = new Hono();
   app.get("/healthz", (c) => c.json({ status: "ok" }));
   app.get("/readyz", async (c) => {
@@ -27,13 +38,15 @@ export function healthRoutes({ store, config, clock }: { store: Store; config: C
     }
     if (store.trouble() !== null)
       return c.json({ status: "unavailable", reasons: ["events cannot be committed"] }, 503);
-    const reasons = (await isDiskLow(config)) ? ["free disk space is below mirror.minFreeDisk"] : [];
+    const reasons: string[] = [];
+    if (await isDiskLow(config)) reasons.push("free disk space is below mirror.minFreeDisk");
+    if (targetTrouble && targetTrouble() !== null) reasons.push("the mirror target is down: copies cannot be kept");
     return c.json(reasons.length === 0 ? { status: "ready" } : { status: "ready", degraded: true, reasons });
   });
   return app;
 }
 
-async function isDiskLow({ dataDir, mirror }: Config): Promise<boolean> {
+async function isDiskLow({ dataDir, mirror }: Watched): Promise<boolean> {
   const { bavail, bsize } = await statfs(dataDir);
   return mirror.enabled && bavail * bsize < mirror.minFreeDisk;
 }

@@ -1,4 +1,5 @@
 import type { Attempt, Delivery, Medium, Quarantined, StoredEvent, Video } from "../domain.ts";
+import { withoutQuery } from "../links.ts";
 
 // What the CLI, the API and the pages show, with the member names of CONTRACT.md ("Admin listener"). Times are ISO 8601.
 
@@ -94,10 +95,4 @@ export type QuarantinedJson = ReturnType<typeof quarantinedJson>;
 /** A time that JavaScript cannot write as a date (a link may claim any expiry) is written as the last one it can. */
 export function isoTime(ms: number): string {
   return new Date(Math.min(Math.max(ms, 0), 8.64e15)).toISOString();
-}
-
-/** A link without what makes it one that works: signature, credentials. */
-function withoutQuery(url: string): string {
-  const plain = url.split(/[?#]/, 1)[0]!;
-  return plain.replace(/^([a-z][a-z0-9+.-]*:\/\/)[^/@]*@/i, "$1");
 }

@@ -2,7 +2,7 @@ import type { MediaKind, MediaState } from "../domain.ts";
 import { errorLine } from "../errors.ts";
 import type { Page, Store } from "../store/store.ts";
 import { type Link, type MediumJson, mediumJson } from "./json.ts";
-import { collectIds, type Done, walk } from "./pages.ts";
+import { collectIds, type Done, idOf, walk } from "./pages.ts";
 
 export type MediaWish = Page & { state?: MediaState; videoId?: string; kind?: MediaKind };
 
@@ -24,7 +24,7 @@ export async function* retryMedia(
   filter: Pick<MediaWish, "state" | "videoId" | "kind" | "since" | "until">,
   now: () => number,
 ): AsyncGenerator<Done> {
-  for (const id of await collectIds((page) => store.media({ ...page, ...filter }), idOf, filter)) {
+  for (const id of await collectIds((page) => store.media({ ...page, ...filter }), filter)) {
     try {
       await store.retryMedium(id, now());
       yield { id, error: null };
@@ -32,8 +32,4 @@ export async function* retryMedia(
       yield { id, error: errorLine(error) };
     }
   }
-}
-
-function idOf({ id }: { id: string }): string {
-  return id;
 }

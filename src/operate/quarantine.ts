@@ -2,7 +2,7 @@ import type { RefusalReason } from "../domain.ts";
 import { errorLine } from "../errors.ts";
 import type { Page, Store } from "../store/store.ts";
 import { type QuarantinedJson, quarantinedJson } from "./json.ts";
-import { collectIds, walk } from "./pages.ts";
+import { collectIds, idOf, walk } from "./pages.ts";
 
 export type QuarantineWish = Page & { reason?: RefusalReason };
 
@@ -52,15 +52,11 @@ export async function* reprocessAll(
   accept: AcceptBytes,
   filter: Pick<QuarantineWish, "reason" | "since" | "until">,
 ): AsyncGenerator<Reprocessed | { quarantineId: string; error: string }> {
-  for (const quarantineId of await collectIds((page) => store.quarantined({ ...page, ...filter }), idOf, filter)) {
+  for (const quarantineId of await collectIds((page) => store.quarantined({ ...page, ...filter }), filter)) {
     try {
       yield await reprocess(store, accept, quarantineId);
     } catch (error) {
       yield { quarantineId, error: errorLine(error) };
     }
   }
-}
-
-function idOf({ id }: { id: string }): string {
-  return id;
 }

@@ -18,4 +18,3 @@ export async function readStatus(store: Store, config: Pick<Config, "dataDir" | 
     quarantine: counts.quarantine,
   };
 }
-export type StatusJson = Awaited<ReturnType<typeof readStatus>>;

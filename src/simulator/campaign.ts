@@ -1,5 +1,5 @@
 import type { Clock, Random } from "../domain.ts";
-import { ANNOUNCED_MEDIA, EVENT_TYPES, type EventType, inventVideoId, makeEvent } from "./events.ts";
+import { ANNOUNCED_MEDIA, type EventType, inventVideoId, makeEvent } from "./events.ts";
 import type { Provider } from "./provider.ts";
 import { type Sent, sendEvent } from "./send.ts";
 
@@ -22,9 +22,6 @@ export type Campaign = {
 };
 
 export type Report = { type: EventType; videoId: string } & ({ sent: Sent } | { error: unknown });
-
-/** What every event of a story is about: "all" plays them in the order in which a video lives. */
-export const WHOLE_LIFE: readonly EventType[] = EVENT_TYPES;
 
 /** At a given rate, so many videos have events under way at once; the events of one video always follow one another. */
 const LANES = 16;

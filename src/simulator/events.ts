@@ -3,9 +3,9 @@ import type { Random } from "../domain.ts";
 import { pick } from "./random.ts";
 
 /**
- * What the simulator can send (provider.md, "Events"). "legacy" is a ready video in the older dialect, without `type`.
- * The provider announces failed productions in prose only; "video.failed" is our guess at its type, with the one
- * member that an early page of its documentation shows, `errorMessage`.
+ * What the simulator can send (provider.md, "Events"), in the order in which a video lives. "legacy" is a ready video in
+ * the older dialect, without `type`. The provider announces failed productions in prose only; "video.failed" is our guess
+ * at its type, with the one member that an early page of its documentation shows, `errorMessage`.
  */
 export const EVENT_TYPES = [
   "draft.new",
@@ -18,11 +18,6 @@ export const EVENT_TYPES = [
   "draft.delete",
 ] as const;
 export type EventType = (typeof EVENT_TYPES)[number];
-
-/** Whether a person's word names an event. */
-export function isEventType(word: string): word is EventType {
-  return (EVENT_TYPES as readonly string[]).includes(word);
-}
 
 /** Which media an event of this type announces. */
 export const ANNOUNCED_MEDIA: Record<EventType, { video: boolean; thumbnail: boolean }> = {

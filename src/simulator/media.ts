@@ -1,6 +1,5 @@
 import { Buffer } from "node:buffer";
 import { createCipheriv } from "node:crypto";
-import { crc32, deflateSync } from "node:zlib";
 import { seededRandom } from "./random.ts";
 import { SAMPLE_JPEG, SAMPLE_MP4 } from "./samples.ts";
 
@@ -65,29 +64,4 @@ export function tinyJpeg(seed: string | number = 0): Uint8Array {
   head.writeUInt16BE(comment.length + 2, 2);
   const parts = [picture.subarray(0, behindHeader), head, comment, picture.subarray(behindHeader)];
   return new Uint8Array(Buffer.concat(parts));
-}
-
-/** A PNG of 16x9 pixels in one colour that follows from the seed; the seed sits in a tEXt chunk. */
-export function tinyPng(seed: string | number = 0): Uint8Array {
-  const [width, height] = [16, 9];
-  const line = Buffer.concat([Buffer.from([0]), ...Array<Uint8Array>(width).fill(seededRandom(seed).bytes(3))]);
-  const header = Buffer.from([0, 0, 0, width, 0, 0, 0, height, 8, 2, 0, 0, 0]);
-  return new Uint8Array(
-    Buffer.concat([
-      Buffer.from([0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a]),
-      pngChunk("IHDR", header),
-      pngChunk("tEXt", Buffer.from(`Comment\0seed ${seed}`)),
-      pngChunk("IDAT", deflateSync(Buffer.concat(Array<Buffer>(height).fill(line)))),
-      pngChunk("IEND", Buffer.alloc(0)),
-    ]),
-  );
-}
-
-function pngChunk(type: string, content: Uint8Array): Buffer {
-  const chunk = Buffer.alloc(12 + content.length);
-  chunk.writeUInt32BE(content.length, 0);
-  chunk.write(type, 4, "latin1");
-  chunk.set(content, 8);
-  chunk.writeUInt32BE(crc32(chunk.subarray(4, 8 + content.length)), 8 + content.length);
-  return chunk;
 }

@@ -38,7 +38,7 @@ test("events list: newest first, as a table or as JSON lines, filtered and limit
   assert.deepEqual(await ids("events list --limit 1"), [third]);
   assert.deepEqual(await ids(`events list --limit 1 --before ${rows[1].id}`), [first]);
   assert.deepEqual(await ids("events list --type video.ready"), [first]);
-  assert.deepEqual(await ids("events list --video v1"), [first]);
+  assert.deepEqual(await ids("events list --video-id v1"), [first]);
   assert.deepEqual((await callJson(["events", "list", "--context", "page 1", "-c", seeded.configPath])).length, 1);
   assert.deepEqual(await ids("events list --since 1h --until 1m"), []);
   assert.equal((await ids("events list --since 1h")).length, 3);
@@ -117,6 +117,7 @@ test("deliveries: listed by state, shown with attempts, retried, canceled", asyn
   assert.match((await run(`deliveries retry ${dead[0].id}`)).stdout, /^dlv_\w+ retried\n$/);
   assert.match((await run("deliveries retry --endpoint app --state dead")).stdout, /^1 retried\n$/);
   assert.equal((await json("deliveries list --state dead")).length, 0);
+  assert.equal((await json("deliveries list --video-id v1")).length, 2);
   assert.match((await run("deliveries cancel --endpoint archive")).stdout, /^2 canceled\n$/);
   const again = await run(`deliveries cancel ${(await json("deliveries list --endpoint archive"))[0].id}`);
   assert.equal(again.code, 1);
@@ -137,6 +138,8 @@ test("endpoints: listed with what waits, paused and resumed, also when the servi
   const [app, archive] = await json("endpoints list");
   assert.deepEqual([app.id, app.url, app.state, app.pending], ["app", "https://app.example.com/x", "active", 1]);
   assert.deepEqual([archive.id, archive.state], ["archive", "removed"]);
+  assert.deepEqual(await json("endpoints list --limit 1"), [app]);
+  assert.deepEqual(await json("endpoints list --state removed"), [archive]);
   assert.equal((await run("endpoints pause app --reason maintenance")).stdout, "app is paused: maintenance\n");
   assert.equal(await seeded.deliver("app", "delivered"), 0);
   assert.equal((await run("endpoints resume app")).stdout, "app is active\n");
@@ -171,7 +174,8 @@ test("videos and contexts: found both ways, and imported from JSON lines, JSON a
   assert.deepEqual(await json(`contexts import ${file}`), [{ rows: 1, imported: 0 }]);
   for (const [input, expected] of [
     ['{"videoId":"v1"}', /line 1 has no context/],
-    ['{"videoId":"","context":"x"}', /line 1 has no usable videoId/],
+    ['{"videoId":"","context":"x"}', /line 1 has no usable videoId: it is empty/],
+    [`{"videoId":"${"x".repeat(257)}","context":"x"}`, /line 1 has no usable videoId: it is longer than 256 bytes/],
     ['{"videoId":"v1","context":"x"}\n{', /line 2 is not JSON/],
     ['videoId,context\nv1,"x', /is neither JSON nor CSV/],
     [Buffer.from([0xff]), /not UTF-8/],
@@ -195,10 +199,11 @@ test("media: listed with their durable address, failed ones downloaded again", a
   assert.equal(mirrored.url, `https://relay.example.com/media/v1/video.bin?sig=${sig}`);
   assert.doesNotMatch((await run("media list")).stdout, /hush/);
   assert.deepEqual((await json("media list --state failed")).length, 1);
+  assert.deepEqual(await json("media list --video-id v1"), [mirrored]);
   assert.match((await run(`media retry ${mirrored.id}`)).stderr, /is mirrored/);
   assert.equal((await run(`media retry ${failed.id}`)).stdout, `${failed.id} queued for download\n`);
   await seeded.download("expired");
-  assert.equal((await run("media retry --state expired --video v2")).stdout, "1 queued for download\n");
+  assert.equal((await run("media retry --state expired --video-id v2")).stdout, "1 queued for download\n");
   assert.equal((await run("media retry")).code, 2);
 });
 
@@ -216,7 +221,7 @@ test("quarantine: listed, shown harmlessly or byte for byte, and taken in after 
   assert.match((await run(`quarantine reprocess ${odd.id}`)).stderr, /^wochit-relay: the body is not valid UTF-8\n$/);
   assert.match((await run("quarantine reprocess --reason source")).stdout, /^1 taken in\n$/);
   assert.equal((await json("quarantine list")).length, 1);
-  assert.equal((await json("events list --video v1")).length, 1);
+  assert.equal((await json("events list --video-id v1")).length, 1);
   assert.equal((await run("quarantine reprocess")).code, 2);
 });
 

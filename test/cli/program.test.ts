@@ -6,7 +6,8 @@ import { join } from "node:path";
 import process from "node:process";
 import { after, test } from "node:test";
 import { fileURLToPath } from "node:url";
-import { callCli, finish, runCli, spawnCli } from "../support/spawn.ts";
+import { commands } from "../../src/cli/commands.ts";
+import { callCli, callJson, finish, runCli, spawnCli } from "../support/spawn.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "wochit-relay-cli-"));
 after(() => rmSync(folder, { recursive: true, force: true }));
@@ -156,10 +157,29 @@ test("schema prints a JSON Schema that knows every option, its default, and no o
   assert.equal(schema.properties.receive.properties.dedupeWindow.default, "10m");
   assert.equal(schema.properties.endpoints.items.properties.retry.default.length, 12);
   assert.deepEqual(schema.properties.endpoints.items.required, ["id", "url", "secret"]);
+  assert.deepEqual(await callJson(["schema"]), [schema]);
 });
 
 test("secret generate prints a new secret each time, as the libraries take it", async () => {
   const [one, two] = await Promise.all([callCli(["secret", "generate"]), callCli(["secret", "generate"])]);
   assert.match(one.stdout, /^whsec_[A-Za-z0-9+/]{43}=\n$/);
   assert.notEqual(one.stdout, two.stdout);
+  const [{ secret, ...rest }] = await callJson(["secret", "generate"]);
+  assert.match(secret, /^whsec_[A-Za-z0-9+/]{43}=$/);
+  assert.deepEqual(rest, {});
+});
+
+test("every command that operates takes --json, and a list takes --limit", async () => {
+  const helps = await Promise.all(
+    Object.values(commands).map(async (load) => {
+      const { command } = await load();
+      return "verbs" in command ? Object.values(command.verbs) : [command];
+    }),
+  );
+  for (const { name, options } of helps.flat()) {
+    assert.equal("json" in options, !["serve", "demo"].includes(name), name);
+    if (!name.endsWith(" list")) continue;
+    assert.ok("limit" in options, name);
+    assert.equal("since" in options && "until" in options, name !== "endpoints list", name);
+  }
 });

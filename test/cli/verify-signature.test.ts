@@ -61,6 +61,19 @@ test("what is not valid exits with 1 and says why", async () => {
   assert.equal(tolerated.code, 0);
 });
 
+test("with --json the verdict is an object, also when it is no", async () => {
+  const message = signed();
+  const env = { WOCHIT_RELAY_SECRET: SECRET };
+  const [yes, no] = await Promise.all([
+    callCli(["verify-signature", "--json", ...asOptions(message)], { env, input: BODY }),
+    callCli(["verify-signature", "--json", ...asOptions(message)], { env, input: `${BODY} ` }),
+  ]);
+  assert.deepEqual([yes.code, yes.stdout, yes.stderr], [0, '{"valid":true}\n', ""]);
+  const { valid, why, ...rest } = JSON.parse(no.stdout);
+  assert.deepEqual([no.code, valid, rest], [1, false, {}]);
+  assert.equal(no.stderr, `wochit-relay: not valid: ${why}\n`);
+});
+
 test("without a secret, or with one that is none, nothing is judged and nothing shown", async () => {
   const [none, wrong] = await Promise.all([
     callCli(["verify-signature", ...asOptions(signed())], { input: BODY }),

@@ -224,6 +224,9 @@ test("the operator's headers are sent, but none of them replaces one of ours", a
       "Webhook-Id": "forged",
       "WEBHOOK-SIGNATURE": "forged",
       "webhook-attempt": "9",
+      "Webhook-Other": "forged",
+      Host: "forged",
+      "Proxy-Connection": "close",
       "User-Agent": "forged",
       "Content-Length": "1",
       "Transfer-Encoding": "chunked",
@@ -240,6 +243,8 @@ test("the operator's headers are sent, but none of them replaces one of ours", a
   assert.equal(headers["user-agent"], "wochit-relay/1.2.3");
   assert.match(headers["webhook-signature"] as string, /^v1,/);
   assert.notEqual(headers.connection, "close");
+  assert.notEqual(headers.host, "forged");
+  assert.deepEqual([headers["webhook-other"], headers["proxy-connection"]], [undefined, undefined]);
 });
 
 test("userinfo of the URL becomes Basic authentication", async (t) => {

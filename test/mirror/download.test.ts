@@ -1,9 +1,12 @@
 import assert from "node:assert/strict";
-import { chmod, mkdir, readFile, writeFile } from "node:fs/promises";
+import { chmod, mkdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import test from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
+import { gzipSync } from "node:zlib";
 import type { Copy, DownloadOutcome } from "../../src/domain.ts";
 import { partOf, sweepSpool } from "../../src/mirror/spool.ts";
+import { waitFor } from "../support/wait.ts";
 import { jpeg, mp4 } from "./bytes.ts";
 import { type Handler, openDownloads, serve, sha256 } from "./downloads.ts";
 
@@ -116,6 +119,8 @@ test("answers that are not the media yet are tried again", async (t) => {
       (_, response) => void response.writeHead(302, { location: "/again" }).end(),
       /more than 5 redirects/,
     ],
+    ["gzip", give(gzipSync(film), { "content-encoding": "gzip" }), /content-encoding gzip though identity was asked/],
+    ["a list of codings", give(film, { "content-encoding": "identity, BR" }), /content-encoding identity, BR though/],
     ["a reset", (_, response) => void response.destroy(), /./],
   ];
   const origin = await serve(t, (request, response) =>
@@ -135,6 +140,12 @@ test("answers that are not the media yet are tried again", async (t) => {
   assert.deepEqual([...(await files(dir)), ...(await files(spoolDir))], []);
   assert.ok(log.facts.every(({ fact }) => fact === "media not mirrored yet"));
   assert.ok(!JSON.stringify(log.facts).includes("secret"));
+});
+
+test("an answer that says it is not packed is taken", async (t) => {
+  const origin = await serve(t, give(film, { "content-encoding": "identity" }));
+  const { run } = await openDownloads(t);
+  copyOf(await run(origin));
 });
 
 test("404 first and there later: the second try keeps it", async (t) => {
@@ -345,6 +356,86 @@ test("trouble of our own is tried again in ten seconds, is no failure, and never
   const blocked = await openDownloads(t);
   await mkdir(partOf(blocked.spoolDir, "med_1"), { recursive: true });
   expectOwn(blocked, await blocked.run(origin, { deadline: past }), /spool: /);
+});
+
+test("a spool that fails keeps no connection open", async (t) => {
+  let open = 0;
+  const origin = await serve(t, (_, response) => {
+    open++;
+    response.on("close", () => open--);
+    response.writeHead(200, { "content-length": 2 ** 30 }).write(Buffer.alloc(2 ** 20));
+  });
+  const { run, spoolDir } = await openDownloads(t);
+  for (let n = 1; n <= 3; n++) await mkdir(partOf(spoolDir, `med_${n}`), { recursive: true });
+  for (let n = 1; n <= 3; n++) errorOf(await run(origin), "retry", /spool: /);
+  await waitFor(() => open === 0, 2_000);
+});
+
+test("while the target fails nothing is fetched; it is asked every ten seconds, and then the copy is kept", async (t) => {
+  let requests = 0;
+  const origin = await serve(t, (request, response) => {
+    requests++;
+    give(film)(request, response);
+  });
+  let isDown = true;
+  const puts: string[] = [];
+  const every = 150;
+  const { run, log, files, ports } = await openDownloads(t, {
+    limits: { ownTrouble: every },
+    target: (real) => ({
+      ...real,
+      async put(key, ...rest) {
+        puts.push(key);
+        if (isDown) throw new Error("the bucket is gone");
+        return real.put(key, ...rest);
+      },
+    }),
+  });
+  const own = (outcome: DownloadOutcome | null) => {
+    errorOf(outcome, "retry", /^target: the bucket is gone$/);
+    assert.equal((outcome as { own?: boolean }).own, true);
+    assert.ok((outcome as { at: number }).at <= ports.clock.now() + every);
+  };
+  own(await run(origin));
+  assert.deepEqual([requests, puts], [1, ["v1/video.mp4"]]);
+  for (const videoId of ["v1", "v2", "v3"]) own(await run(origin, { videoId }));
+  assert.deepEqual([requests, puts], [1, ["v1/video.mp4", "~probe"]], "one probe for all of them, no download");
+  await sleep(every);
+  own(await run(origin));
+  assert.deepEqual([requests, puts.length], [1, 3]);
+  isDown = false;
+  await sleep(every);
+  copyOf(await run(origin));
+  copyOf(await run(origin, { videoId: "v2" }));
+  assert.deepEqual(puts.slice(3), ["~probe", "v1/~probe", "v1/video.mp4", "v2/video.mp4"]);
+  assert.deepEqual(await files(), ["v1/video.mp4", "v2/video.mp4"], "probes leave nothing behind");
+  assert.equal(log.facts.filter(({ level }) => level === "error").length, 5);
+});
+
+test("a folder of the target that is in the way costs its own video one download, others nothing", async (t) => {
+  let requests = 0;
+  const origin = await serve(t, (request, response) => {
+    requests++;
+    give(film)(request, response);
+  });
+  const { run, dir } = await openDownloads(t, { limits: { ownTrouble: 50 } });
+  await writeFile(join(dir, "v1"), "in the way");
+  for (let round = 0; round < 3; round++) {
+    errorOf(await run(origin), "retry", /in the way/);
+    await sleep(60);
+  }
+  assert.equal(requests, 1);
+  copyOf(await run(origin, { videoId: "v2" }));
+  await rm(join(dir, "v1"));
+  copyOf(await run(origin));
+});
+
+test("trouble of the link uses up an attempt, trouble of our own does not", async (t) => {
+  const origin = await serve(t, (_, response) => void response.writeHead(403).end());
+  const subject = await openDownloads(t);
+  assert.equal(((await subject.run(origin)) as { own?: boolean }).own, undefined);
+  const full = await openDownloads(t, { config: { minFreeDisk: 2 ** 60 } });
+  assert.equal(((await full.run(origin)) as { own?: boolean }).own, true);
 });
 
 test("a length that would not leave the free space is our trouble, before a byte is read", async (t) => {

@@ -2,7 +2,8 @@ import assert from "node:assert/strict";
 import test, { type TestContext } from "node:test";
 import type { DownloadJob } from "../../src/domain.ts";
 import { startWorker } from "../../src/jobs/worker.ts";
-import { LIMITS, watchPace } from "../../src/mirror/pace.ts";
+import { LIMITS, type Limits, watchPace } from "../../src/mirror/pace.ts";
+import { createUnfinished } from "../../src/mirror/unfinished.ts";
 import type { Store } from "../../src/store/store.ts";
 import { testClock, testRandom } from "../support/ports.ts";
 import { waitFor } from "../support/wait.ts";
@@ -97,22 +98,105 @@ test("a head that never comes, and a body that stalls, end in their limits", asy
   );
 });
 
-test("slow links starve nobody, and one host gets no more than its share", async (t) => {
-  const film = mp4({ bytes: 1000 });
-  const slow = await serve(t, () => {});
-  const fast = await serve(t, (_, response) => void response.end(film));
-  const { queue, store, job, ports } = await openDownloads(t, {
-    config: { concurrency: 2 },
-    limits: { yieldAfter: 50 },
+/** A worker over the given links, with `concurrency` slots; and what became of them. */
+async function work(t: TestContext, links: string[], options: { concurrency: number; limits: Partial<Limits> }) {
+  const { queue, store, job, ports, log } = await openDownloads(t, {
+    config: { concurrency: options.concurrency },
+    limits: options.limits,
   });
-  store.due.push(...Array.from({ length: 6 }, () => job(`${slow}/x`)), job(`${fast}/x`, { videoId: "v2" }));
+  store.due.push(...links.map((link, index) => job(link, { videoId: `v${index}` })));
   const worker = startWorker<DownloadJob>(queue, store as unknown as Store, { ...ports, random: testRandom() });
   t.after(() => worker.stop(0));
-  await waitFor(() => store.settled.some(({ outcome }) => outcome.is === "mirrored"));
-  assert.equal(store.due.length, 4, "two of the slow host run, four wait");
-  assert.ok(store.claims.some(({ busyHosts }) => busyHosts.includes(new URL(slow).host)));
+  const ends = (is: string) => store.settled.filter(({ outcome }) => outcome.is === is);
+  return { store, worker, ends, log };
+}
+
+/** A host whose files never come, but for `/good`. */
+async function slowHost(t: TestContext) {
+  const film = mp4({ bytes: 1000 });
+  const begun: string[] = [];
+  const origin = await serve(t, (request, response) => {
+    begun.push(request.url!);
+    if (request.url === "/good") response.end(film);
+  });
+  return { origin, begun };
+}
+
+test("four slow links hold up no other one of their host", async (t) => {
+  const { origin } = await slowHost(t);
+  const links = [...Array.from({ length: 4 }, (_, n) => `${origin}/slow${n}`), `${origin}/good`];
+  const { worker, store, ends } = await work(t, links, { concurrency: 4, limits: { yieldAfter: 50 } });
+  await waitFor(() => ends("mirrored").length === 1, 2_000);
+  assert.equal(store.settled.length, 1, "the slow ones go on");
   await worker.stop(0);
   assert.equal(store.settled.length, 1, "what was stopped settles nothing");
+});
+
+test("sixteen slow links of several hosts: one gives its place to the next link, and is tried again", async (t) => {
+  const hosts = await Promise.all(Array.from({ length: 4 }, () => slowHost(t)));
+  const slow = hosts.flatMap(({ origin }) => Array.from({ length: 4 }, (_, n) => `${origin}/slow${n}`));
+  const links = [...slow, `${hosts[0]!.origin}/good`];
+  const { worker, store, ends, log } = await work(t, links, { concurrency: 4, limits: { yieldAfter: 50 } });
+  await waitFor(() => ends("mirrored").length === 1 && ends("retry").length === 1, 5_000);
+  assert.equal(store.settled.length, 2, "no more of them than need be");
+  const { outcome } = ends("retry")[0]!;
+  assert.match((outcome as { error: string }).error, /^slow, and others wait/);
+  assert.equal((outcome as { own?: boolean }).own, undefined, "it has had its attempt");
+  assert.ok(log.facts.some(({ fact }) => fact === "media not mirrored yet"));
+  await worker.stop(0);
+});
+
+test("a flood of one host's links lets another host's through before its own", async (t) => {
+  const flood = await slowHost(t);
+  const other = await slowHost(t);
+  const links = [...Array.from({ length: 50 }, (_, n) => `${flood.origin}/${n}`), `${other.origin}/good`];
+  const { worker, ends } = await work(t, links, { concurrency: 2, limits: { yieldAfter: 200 } });
+  await waitFor(() => ends("mirrored").length === 1, 2_000);
+  assert.ok(flood.begun.length <= 4, `${flood.begun.length} of the flood came first`);
+  await worker.stop(0);
+});
+
+test("who gives way past its deadline does not expire by it, and waits its turn", async (t) => {
+  const { origin } = await slowHost(t);
+  const { queue, job, store, ports } = await openDownloads(t, {
+    config: { concurrency: 1 },
+    limits: { yieldAfter: 50 },
+  });
+  const deadline = Date.now() - 1_000;
+  store.due.push(...Array.from({ length: 5 }, (_, n) => job(`${origin}/${n}`, { deadline, attempts: 3 })));
+  const stop = new AbortController();
+  const running: Promise<void>[] = [];
+  await waitFor(async () => {
+    const jobs = await queue.claim(1, 0, 0);
+    running.push(...jobs.map((claimed) => queue.run(claimed, { signal: stop.signal, yieldSlot() {} })));
+    return store.settled.length > 0;
+  }, 5_000);
+  const { outcome } = store.settled[0]!;
+  assert.equal(outcome.is, "retry");
+  const wait = (outcome as { at: number }).at - ports.clock.now();
+  assert.ok(wait > 9_000 && wait <= 10_000, `the fourth wait of the schedule, not ${wait}`);
+  stop.abort(new Error("enough"));
+  await Promise.all(running);
+});
+
+test("the one furthest from its end gives way, of equal ones the one with the least to lose", () => {
+  const unfinished = createUnfinished();
+  const gaveWay: string[] = [];
+  const add = (id: string, secondsLeft: number, bytes: number) => {
+    const job = { id, host: "h" } as DownloadJob;
+    unfinished.add(job);
+    unfinished.note(job, { secondsLeft, bytes, giveUp: () => gaveWay.push(id) });
+    return job;
+  };
+  unfinished.add({ id: "fast", host: "h" } as DownloadJob);
+  add("near", 10, 5);
+  add("far", 1000, 9000);
+  add("unknown, much", Number.POSITIVE_INFINITY, 500);
+  add("unknown, little", Number.POSITIVE_INFINITY, 5);
+  unfinished.note(add("all there", 2000, 1), null);
+  for (let round = 0; round < 5; round++) unfinished.giveUpSlowest();
+  assert.deepEqual(gaveWay, ["unknown, little", "unknown, much", "far", "near"]);
+  assert.equal(unfinished.count(), 2);
 });
 
 test("no more than four times the slots are unfinished, whatever gives its slot away", async (t) => {
@@ -129,22 +213,4 @@ test("no more than four times the slots are unfinished, whatever gives its slot 
   stop.abort(new Error("enough"));
   await Promise.all(running);
   assert.equal((await queue.claim(2, 0, 0)).length, 2, "finished ones make room");
-});
-
-test("a claim takes no more of one host than fit, though all were of that host", async (t) => {
-  const { queue, store, job } = await openDownloads(t, { config: { concurrency: 4 } });
-  const origin = await serve(t, () => {});
-  store.due.push(...Array.from({ length: 10 }, () => job(origin)));
-  const stop = new AbortController();
-  const running: Promise<void>[] = [];
-  const claim = async (limit: number) => {
-    const jobs = await queue.claim(limit, 0, 0);
-    running.push(...jobs.map((claimed) => queue.run(claimed, { signal: stop.signal, yieldSlot() {} })));
-    return jobs.length;
-  };
-  assert.equal(await claim(3), 3);
-  assert.equal(await claim(4), 1);
-  assert.equal(await claim(4), 0);
-  stop.abort(new Error("enough"));
-  await Promise.all(running);
 });

@@ -12,6 +12,7 @@ import { signKey } from "../../src/media-links.ts";
 import { mediaRoute } from "../../src/mirror/serve.ts";
 import { type MirrorTarget, openTarget } from "../../src/mirror/target.ts";
 import { put } from "../contracts/mirror-target.ts";
+import { testLog } from "../support/ports.ts";
 import { waitFor } from "../support/wait.ts";
 
 const secret = Buffer.from("the store's secret");
@@ -27,11 +28,12 @@ async function open(t: TestContext, options: { links?: "signed" | "open"; target
     await put(target, folder, key, content, true);
     rows.set(key, { key, kind: "video", contentType: "video/mp4", ...more } as Medium);
   };
+  const log = testLog();
   const store = { mediumByKey: async (key: string) => rows.get(key) ?? null };
   const app = new Hono();
   app.get(
     "/media/*",
-    mediaRoute({ store, target: options.target ?? target, config: { links: options.links ?? "signed" }, secret }),
+    mediaRoute({ store, target: options.target ?? target, config: { links: options.links ?? "signed" }, secret, log }),
   );
   const server = createAdaptorServer({ fetch: app.fetch });
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
@@ -57,7 +59,7 @@ async function open(t: TestContext, options: { links?: "signed" | "open"; target
       },
     );
   const signed = (key: string) => `${key}?sig=${signKey(secret, key)}`;
-  return { ask, keep, signed, dir, target, rows, port };
+  return { ask, keep, signed, dir, target, rows, log, port };
 }
 
 test("a copy is served with its type, its size, a tag, and headers that keep it harmless", async (t) => {
@@ -242,6 +244,47 @@ test("a copy that the target has elsewhere is redirected to", async (t) => {
   const { status, headers } = await ask(signed("a/video.mp4"));
   assert.deepEqual([status, headers.location], [307, "https://bucket.test/a?X-Amz-Signature=1"]);
   assert.equal((await ask("a/video.mp4")).status, 404);
+});
+
+test("a copy that breaks while it is sent cuts the connection, and says so in one line of the log", async (t) => {
+  const printed = t.mock.method(console, "error", () => {});
+  for (const chunks of [0, 1, 20]) {
+    const broken = async () => ({
+      is: "file" as const,
+      bytes: 10_000_000,
+      modifiedAt: 0,
+      tag: "x",
+      read: () => {
+        let left = chunks;
+        return new ReadableStream<Uint8Array>({
+          pull(controller) {
+            if (left-- === 0) controller.error(Object.assign(new Error("i/o error"), { code: "EIO" }));
+            else controller.enqueue(Buffer.alloc(200_000));
+          },
+        });
+      },
+      close: async () => {},
+    });
+    const { rows, signed, log, port } = await open(t, { target: { open: broken } });
+    rows.set("a/video.mp4", { id: "med_1", key: "a/video.mp4", kind: "video" } as Medium);
+    const socket = connect(port, "127.0.0.1");
+    let received = 0;
+    socket.on("data", (chunk) => {
+      received += chunk.length;
+    });
+    socket.on("error", () => {});
+    socket.write(`GET /media/${signed("a/video.mp4")} HTTP/1.1\r\nhost: x\r\n\r\n`);
+    await new Promise((resolve) => socket.once("close", resolve));
+    assert.ok(received < 10_000_000);
+    assert.deepEqual(log.facts, [
+      {
+        level: "warn",
+        fact: "copy not served to its end",
+        fields: { medium: "med_1", key: "a/video.mp4", error: "i/o error (EIO)" },
+      },
+    ]);
+  }
+  assert.equal(printed.mock.callCount(), 0);
 });
 
 /** How many files of a folder this process has open. */

@@ -88,6 +88,8 @@ test("a medium is shown with its durable address once it is mirrored, and never 
   assert.equal(mediumJson({ ...medium, state: "pending" }, link).url, null);
   assert.equal(mediumJson(medium, link).sourceUrl, "https://cdn.example.com/a.mp4");
   assert.equal(mediumJson({ ...medium, sourceUrl: "not a url?sig=1" }, link).sourceUrl, "not a url");
+  const hasAt = { ...medium, sourceUrl: "https://user:p@ss@cdn.example.com/a.mp4" };
+  assert.equal(mediumJson(hasAt, link).sourceUrl, "https://cdn.example.com/a.mp4");
 });
 
 test("a time beyond all dates is still a time", () => {

@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { request } from "undici";
-import { type Campaign, type Report, runCampaign, WHOLE_LIFE } from "../../src/simulator/campaign.ts";
+import { type Campaign, type Report, runCampaign } from "../../src/simulator/campaign.ts";
+import { EVENT_TYPES } from "../../src/simulator/events.ts";
 import { openProvider, type Provider } from "../../src/simulator/provider.ts";
 import { realPorts } from "../support/real-ports.ts";
 import { openReceiver, type Receiver } from "../support/receiver.ts";
@@ -29,10 +30,10 @@ async function campaign(
 }
 
 test("a whole life is sent in its order, about one video, with links that answer", () =>
-  campaign({ types: WHOLE_LIFE, count: 2, context: "page-1" }, async ({ receiver, provider, reports }) => {
+  campaign({ types: EVENT_TYPES, count: 2, context: "page-1" }, async ({ receiver, provider, reports }) => {
     assert.equal(reports.length, 16);
     const types = receiver.requests.map(({ json }) => json.type ?? "legacy");
-    assert.deepEqual(types, [...WHOLE_LIFE, ...WHOLE_LIFE]);
+    assert.deepEqual(types, [...EVENT_TYPES, ...EVENT_TYPES]);
     const ids = receiver.requests.map(({ json }) => json.wochitVideoId);
     assert.equal(new Set(ids.slice(0, 8)).size, 1);
     assert.equal(new Set(ids).size, 2);

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { EVENT_TYPES, isEventType, makeEvent } from "../../src/simulator/events.ts";
+import { EVENT_TYPES, makeEvent } from "../../src/simulator/events.ts";
 import { seededRandom } from "../../src/simulator/random.ts";
 import { sendEvent } from "../../src/simulator/send.ts";
 import { parseEvent } from "../../src/wochit.ts";
@@ -61,11 +61,6 @@ test("equal seeds make equal events, others make others, and a context can be nu
   assert.deepEqual(make("a"), make("a"));
   assert.notDeepEqual(make("a"), make("b"));
   assert.equal(makeEvent("video.ready", { random: seededRandom(1), context: null }).json.videoContext, null);
-});
-
-test("a word names an event or it does not", () => {
-  assert.ok(isEventType("draft.exit") && isEventType("legacy"));
-  assert.ok(!isEventType("draft.created") && !isEventType("toString"));
 });
 
 test("what is sent arrives byte for byte, and the answer comes back with its time", async () => {

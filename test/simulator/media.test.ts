@@ -1,9 +1,8 @@
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { test } from "node:test";
-import { crc32, inflateSync } from "node:zlib";
 import { fileTypeFromBuffer } from "file-type";
-import { tinyJpeg, tinyMp4, tinyPng } from "../../src/simulator/media.ts";
+import { tinyJpeg, tinyMp4 } from "../../src/simulator/media.ts";
 
 const sha256 = (bytes: Uint8Array) => createHash("sha256").update(bytes).digest("hex");
 
@@ -84,7 +83,6 @@ test("each seed has bytes of its own, and the same wish gives the same bytes", (
   assert.equal(new Set(wishes.map((wish) => sha256(tinyMp4(wish)))).size, wishes.length);
   for (const wish of wishes) assert.deepEqual(tinyMp4(wish), tinyMp4(wish));
   assert.notEqual(sha256(tinyJpeg("a")), sha256(tinyJpeg("b")));
-  assert.notEqual(sha256(tinyPng("a")), sha256(tinyPng("b")));
 });
 
 test("a size that no video can have is refused", () => {
@@ -96,7 +94,6 @@ test("a content sniffer takes each for what it is", async () => {
   assert.equal(await type(tinyMp4()), "video/mp4");
   assert.equal(await type(tinyMp4({ container: "mov" })), "video/quicktime");
   assert.equal(await type(tinyJpeg("a")), "image/jpeg");
-  assert.equal(await type(tinyPng("a")), "image/png");
 });
 
 test("a JPEG's segments lead from its beginning over the seed and the frame to the picture and its end", () => {
@@ -115,17 +112,4 @@ test("a JPEG's segments lead from its beginning over the seed and the frame to t
   assert.deepEqual(markers.slice(0, 2), ["ffe0", "fffe"]);
   for (const needed of ["ffdb", "ffc0", "ffc4"]) assert.ok(markers.includes(needed), needed);
   assert.equal(file.readUInt16BE(file.length - 2), 0xffd9);
-});
-
-test("a PNG's chunks have right checksums and hold every pixel", () => {
-  const file = Buffer.from(tinyPng("a"));
-  const chunks = new Map<string, Buffer>();
-  for (let at = 8; at < file.length; ) {
-    const length = file.readUInt32BE(at);
-    chunks.set(file.toString("latin1", at + 4, at + 8), file.subarray(at + 8, at + 8 + length));
-    assert.equal(file.readUInt32BE(at + 8 + length), crc32(file.subarray(at + 4, at + 8 + length)));
-    at += 12 + length;
-  }
-  assert.deepEqual([...chunks.keys()], ["IHDR", "tEXt", "IDAT", "IEND"]);
-  assert.equal(inflateSync(chunks.get("IDAT")!).length, 9 * (1 + 16 * 3));
 });

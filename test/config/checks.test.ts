@@ -1,0 +1,54 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { endpoint, openConfigFiles } from "./files.ts";
+
+const { load, problemsOf } = openConfigFiles();
+
+test("an endpoint's headers cannot take the place of the relay's own", () => {
+  for (const name of ["Webhook-Id", "webhook-anything", "Content-Type", "Host", "User-Agent", "Proxy-Connection"]) {
+    assert.deepEqual(problemsOf({ endpoints: [endpoint({ headers: { [name]: "x" } })] }).length, 1, name);
+  }
+  assert.match(problemsOf({ endpoints: [endpoint({ headers: { "x-a": "b\r\nc: d" } })] })[0]!, /headers\["x-a"\]/);
+  assert.deepEqual(load({ endpoints: [endpoint({ headers: { "x-a": "b" } })] }).endpoints[0]?.headers, { "x-a": "b" });
+});
+
+test("event patterns are exact names, everything, or a prefix; a misspelt notice is found", () => {
+  const of = (...events: string[]) => problemsOf({ endpoints: [endpoint({ events })] });
+  assert.deepEqual(of("video.ready", "*", "draft.*", "something.new", "relay.*", "relay.media.*"), []);
+  assert.equal(of("vid*", "*.ready", ".*", "video.*.x", "two words").length, 5);
+  assert.match(of("relay.media.mirored")[0]!, /did you mean "relay\.media\.mirrored"/);
+  const { warnings } = load({ endpoints: [endpoint({ events: ["video.deleted"] })] });
+  assert.match(warnings.join("\n"), /events\[0\]: "video\.deleted" is not documented: did you mean "video\.delete"/);
+});
+
+test("listen addresses", () => {
+  for (const listen of ["0.0.0.0:8080", "[::]:8080", "localhost:0", "[::1]:65535"]) load({ server: { listen } });
+  for (const listen of ["8080", ":8080", "::1:8080", "host:65536", "host:", "http://host:80"]) {
+    assert.match(problemsOf({ server: { listen } })[0]!, /^server\.listen: must be "host:port"/, listen);
+  }
+});
+
+test("the admin listener is refused beyond loopback without a token", () => {
+  assert.match(problemsOf({ admin: { listen: "0.0.0.0:8081" } })[0]!, /^admin\.token: is needed/);
+  assert.match(problemsOf({ admin: { listen: "[::]:8081" } })[0]!, /^admin\.token: is needed/);
+  load({ admin: { listen: "0.0.0.0:8081", token: "t" } });
+  for (const listen of ["127.0.0.1:1", "127.9.9.9:1", "[::1]:1", "localhost:1"]) load({ admin: { listen } });
+});
+
+test("an s3 target is refused in one line", () => {
+  const target = { type: "s3", bucket: "media", accessKeyId: { env: "NOPE" } };
+  assert.deepEqual(problemsOf({ mirror: { target } }), [
+    'mirror.target: s3 targets are not available in this version; use {"type": "local"}',
+  ]);
+});
+
+test("copies never lie where an id from the network could reach the relay's own files", () => {
+  for (const dir of [".", "data", "data/spool", "data/spool/x", "/"]) {
+    assert.match(
+      problemsOf({ dataDir: "data", mirror: { target: { type: "local", dir } } })[0] ?? "",
+      /^mirror\.target\.dir/,
+      dir,
+    );
+  }
+  for (const dir of ["data/media", "media", "/srv/media"]) load({ mirror: { target: { type: "local", dir } } });
+});
