@@ -190,6 +190,7 @@ function lockFolder(dir: string): () => void {
   try {
     const lock = new Database(path, { timeout: 0 });
     try {
+      chmodSync(path, 0o600);
       lock.pragma("journal_mode = MEMORY");
       lock.exec("BEGIN EXCLUSIVE");
     } catch (error) {
