@@ -86,8 +86,8 @@ function currentMedium(media: Medium[], kind: MediaKind): Medium | undefined {
 /**
  * A medium in the contract's five words, for the event `eventId`. A thumbnail that is fetched anew is pending for the event
  * that announced it anew only: events before that have their copy, which stays until the next one takes its place.
- * `superseded` and `deleted` are said as `skipped`, with the reason as the error:
- * no copy of what this event announced can be had, none will come, and nothing has failed.
+ * `superseded` and `deleted` are said as `skipped`, with the reason as the error: no copy of what this event announced can
+ * be had, none will come, and nothing has failed.
  */
 export function reportMedium(medium: Medium, eventId: string, link: (medium: Medium) => string): MediumReport {
   const { sourceUrl } = medium;

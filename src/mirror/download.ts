@@ -134,7 +134,7 @@ export function createDownloads(options: DownloadOptions): Queue<DownloadJob> {
 
     async claim(limit, now, leaseUntil) {
       let room = most - unfinished.count();
-      // Each newcomer is given its time with a slot before the next one takes another place.
+      // Links that are tried again take places from slow ones only now and then; first tries as fast as slots allow.
       const mayGiveUp = room <= 0 && unfinished.hasSlow() && clock.elapsed() - gaveUpAt >= limits.yieldAfter;
       if (mayGiveUp) room = 1;
       if (room <= 0) return [];
@@ -143,8 +143,8 @@ export function createDownloads(options: DownloadOptions): Queue<DownloadJob> {
         const busyHosts = unfinished.hostsWith(share);
         const jobs = await store.claimDownloads({ now, limit: Math.min(limit, room), leaseUntil, busyHosts });
         if (jobs.length === 0 && busyHosts.length > 0) continue;
-        if (jobs.length > 0 && unfinished.count() >= most) {
-          gaveUpAt = clock.elapsed();
+        if (jobs[0] !== undefined && unfinished.count() >= most) {
+          if (jobs[0].attempts > 0) gaveUpAt = clock.elapsed();
           unfinished.giveUpSlowest();
         }
         return jobs;

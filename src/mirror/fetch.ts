@@ -8,6 +8,8 @@ const MAX_REDIRECTS = 5;
 
 const REDIRECTS = new Set([301, 302, 303, 307, 308]);
 
+const PACKED = new Set(["gzip", "x-gzip", "deflate", "br", "zstd", "compress", "x-compress", "dcb", "dcz"]);
+
 /** Longer validators are not kept: they are sent back with every later request. */
 const MAX_VALIDATOR = 512;
 
@@ -90,9 +92,12 @@ function nextHop(from: URL, header: string | null): URL {
   return to;
 }
 
-/** Packed bytes are not the file (RFC 9110 §8.4), and what packs unasked is mostly an error page. */
+/**
+ * Whether the bytes are packed (RFC 9110 §8.4.1). Labels that pack nothing, like the `aws-chunked` and `utf-8` that some
+ * tools leave on an object, lose no video.
+ */
 function isEncoded(coding: string): boolean {
-  return coding.split(",").some((each) => !/^(?:identity)?$/i.test(each.trim()));
+  return coding.split(",").some((each) => PACKED.has(each.trim().toLowerCase()));
 }
 
 function validators(previous: Copy | null): Record<string, string> {

@@ -40,7 +40,8 @@ export function watchPace(
   watched: { bytes(): number; onSlow(rate: number): void; onHopeless(reason: string): void },
 ): () => void {
   const started = clock.elapsed();
-  let cancel = clock.after(Math.min(LOOK_EVERY, limits.yieldAfter), look);
+  // Timers may fire a fraction of a millisecond early.
+  let cancel = clock.after(Math.min(LOOK_EVERY, limits.yieldAfter + 1), look);
   function look(): void {
     cancel = clock.after(LOOK_EVERY, look);
     const elapsed = clock.elapsed() - started;

@@ -143,7 +143,7 @@ test("answers that are not the media yet are tried again", async (t) => {
 });
 
 test("an answer that says it is not packed is taken", async (t) => {
-  const origin = await serve(t, give(film, { "content-encoding": "identity" }));
+  const origin = await serve(t, give(film, { "content-encoding": "identity, aws-chunked" }));
   const { run } = await openDownloads(t);
   copyOf(await run(origin));
 });
@@ -380,7 +380,7 @@ test("while the target fails nothing is fetched; it is asked every ten seconds, 
   let isDown = true;
   const puts: string[] = [];
   const every = 150;
-  const { run, log, files, ports } = await openDownloads(t, {
+  const { run, log, files, ports, targetHealth } = await openDownloads(t, {
     limits: { ownTrouble: every },
     target: (real) => ({
       ...real,
@@ -403,9 +403,11 @@ test("while the target fails nothing is fetched; it is asked every ten seconds, 
   await sleep(every);
   own(await run(origin));
   assert.deepEqual([requests, puts.length], [1, 3]);
+  assert.equal(targetHealth.trouble(), "target: the bucket is gone");
   isDown = false;
   await sleep(every);
   copyOf(await run(origin));
+  assert.equal(targetHealth.trouble(), null);
   copyOf(await run(origin, { videoId: "v2" }));
   assert.deepEqual(puts.slice(3), ["~probe", "v1/~probe", "v1/video.mp4", "v2/video.mp4"]);
   assert.deepEqual(await files(), ["v1/video.mp4", "v2/video.mp4"], "probes leave nothing behind");

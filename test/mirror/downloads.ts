@@ -11,6 +11,7 @@ import type { Clock, DownloadJob, DownloadOutcome } from "../../src/domain.ts";
 import { createDownloads } from "../../src/mirror/download.ts";
 import type { Limits } from "../../src/mirror/pace.ts";
 import { type MirrorTarget, openTarget } from "../../src/mirror/target.ts";
+import { createTargetHealth } from "../../src/mirror/target-health.ts";
 import { openOutbound } from "../../src/platform/net.ts";
 import { systemClock } from "../../src/platform/runtime.ts";
 import { testLog } from "../support/ports.ts";
@@ -91,7 +92,10 @@ export async function openDownloads(
   const log = testLog();
   const ports = { clock: options.clock ?? systemClock(), log };
   const store = memoryStore();
-  const queue = createDownloads({ config, store, outbound, target, ports, spoolDir, limits: options.limits });
+  const { clock } = ports;
+  const targetHealth = createTargetHealth({ target, clock, spoolDir, every: options.limits?.ownTrouble });
+  const given = { config, store, outbound, target, ports, spoolDir, targetHealth, limits: options.limits };
+  const queue = createDownloads(given);
 
   let jobs = 0;
   function job(url: string, more: Partial<DownloadJob> = {}): DownloadJob {
@@ -133,5 +137,5 @@ export async function openDownloads(
       .filter((entry) => entry.isFile())
       .map((entry) => join(entry.parentPath, entry.name).slice(where.length + 1))
       .sort();
-  return { queue, job, run, store, log, ports, config, target, dir, spoolDir, files };
+  return { queue, job, run, store, targetHealth, log, ports, config, target, dir, spoolDir, files };
 }

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import test, { type TestContext } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
 import type { DownloadJob } from "../../src/domain.ts";
 import { startWorker } from "../../src/jobs/worker.ts";
 import { LIMITS, type Limits, watchPace } from "../../src/mirror/pace.ts";
@@ -126,7 +127,7 @@ test("four slow links hold up no other one of their host", async (t) => {
   const { origin } = await slowHost(t);
   const links = [...Array.from({ length: 4 }, (_, n) => `${origin}/slow${n}`), `${origin}/good`];
   const { worker, store, ends } = await work(t, links, { concurrency: 4, limits: { yieldAfter: 50 } });
-  await waitFor(() => ends("mirrored").length === 1, 2_000);
+  await waitFor(() => ends("mirrored").length === 1);
   assert.equal(store.settled.length, 1, "the slow ones go on");
   await worker.stop(0);
   assert.equal(store.settled.length, 1, "what was stopped settles nothing");
@@ -151,8 +152,9 @@ test("a flood of one host's links lets another host's through before its own", a
   const other = await slowHost(t);
   const links = [...Array.from({ length: 50 }, (_, n) => `${flood.origin}/${n}`), `${other.origin}/good`];
   const { worker, ends } = await work(t, links, { concurrency: 2, limits: { yieldAfter: 200 } });
-  await waitFor(() => ends("mirrored").length === 1, 2_000);
+  await waitFor(() => other.begun.length === 1);
   assert.ok(flood.begun.length <= 4, `${flood.begun.length} of the flood came first`);
+  await waitFor(() => ends("mirrored").length === 1);
   await worker.stop(0);
 });
 
@@ -177,6 +179,48 @@ test("who gives way past its deadline does not expire by it, and waits its turn"
   assert.ok(wait > 9_000 && wait <= 10_000, `the fourth wait of the schedule, not ${wait}`);
   stop.abort(new Error("enough"));
   await Promise.all(running);
+});
+
+test("what is nearly there goes on, what would take for ever gives way", async (t) => {
+  const origin = await serve(t, (request, response) => {
+    const isHuge = request.url === "/huge";
+    response.writeHead(200, { "content-length": isHuge ? 2 ** 30 : 100_000 });
+    const timer = setInterval(() => response.write(Buffer.alloc(isHuge ? 100 : 10)), 10);
+    response.on("close", () => clearInterval(timer));
+  });
+  const links = ["small0", "huge", "small1", "small2", "next"].map((path) => `${origin}/${path}`);
+  const { worker, store } = await work(t, links, { concurrency: 1, limits: { yieldAfter: 50 } });
+  await waitFor(() => store.settled.length > 0);
+  await worker.stop(0);
+  assert.deepEqual(
+    store.settled.map(({ job }) => job),
+    ["job_2"],
+  );
+});
+
+test("links that are tried again take places from slow ones one by one, first tries at once", async (t) => {
+  const { origin } = await slowHost(t);
+  for (const [attempts, gaveWay] of [
+    [0, 3],
+    [1, 1],
+  ]) {
+    const { queue, job, store } = await openDownloads(t, { config: { concurrency: 1 }, limits: { yieldAfter: 300 } });
+    store.due.push(...Array.from({ length: 7 }, (_, n) => job(`${origin}/${n}`, { attempts })));
+    const stop = new AbortController();
+    const running: Promise<void>[] = [];
+    const look = async () => {
+      for (const claimed of await queue.claim(1, 0, 0))
+        running.push(queue.run(claimed, { signal: stop.signal, yieldSlot() {} }));
+    };
+    for (let n = 0; n < 4; n++) await look();
+    await sleep(500);
+    for (let n = 0; n < 10; n++) await look();
+    await waitFor(() => store.settled.length >= gaveWay!);
+    await sleep(100);
+    assert.equal(store.settled.length, gaveWay);
+    stop.abort(new Error("enough"));
+    await Promise.all(running);
+  }
 });
 
 test("the one furthest from its end gives way, of equal ones the one with the least to lose", () => {
