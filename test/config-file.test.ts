@@ -7,7 +7,8 @@ import { configSchema } from "../src/config.ts";
 import { inspectConfig, loadConfig, locateConfig } from "../src/config-file.ts";
 import { RelayError } from "../src/errors.ts";
 import { endpoint, openConfigFiles } from "./config/files.ts";
-import { SECRET } from "./support/config.ts";
+import { configIn, SECRET } from "./support/config.ts";
+import { tempFolder } from "./support/folder.ts";
 
 const { folder, load, write } = openConfigFiles();
 
@@ -139,4 +140,12 @@ test("loading a wrong config throws one line per problem, each with the file", (
       return true;
     },
   );
+});
+
+test("the webhook's path must leave the relay's own alone", (t) => {
+  const dir = tempFolder(t);
+  for (const path of ["/healthz", "/readyz", "/media", "/media/x"]) {
+    assert.throws(() => configIn(dir, { receive: { path } }), { message: /receive\.path.*taken/ }, path);
+  }
+  assert.equal(configIn(dir, { receive: { path: "/mediathek" } }).receive.path, "/mediathek");
 });

@@ -20,6 +20,10 @@ type Places = { folder: string; dataDir: string; readsSecrets: boolean };
 export function checkConfig(look: Look, problems: Problems, places: Places): void {
   checkNetworks(look(["server", "trustedProxies"]), ["server", "trustedProxies"], problems);
   checkNetworks(look(["receive", "allowFrom"]), ["receive", "allowFrom"], problems);
+  const path = look<string>(["receive", "path"]) ?? "";
+  if (/^\/(healthz|readyz|media)(\/|$)/.test(path)) {
+    problems.add(["receive", "path"], `${path} is taken: /healthz, /readyz and /media are the relay's own`);
+  }
   checkPrivate(look(["mirror", "allowPrivateAddresses"]), ["mirror", "allowPrivateAddresses"], problems);
   if (places.readsSecrets) checkTls(look, problems, places.folder);
   checkTarget(look, problems, places);

@@ -23,11 +23,25 @@ export async function openLog({ level, format }: LogOptions, isTTY: boolean, fd:
   };
   // No pino transport: it starts a worker from a file of its own, which a bundle does not have.
   const pretty = format === "pretty" || (format === "auto" && isTTY);
-  const logger = pretty
-    ? pino(options, (await import("pino-pretty")).default({ destination: fd, sync: true, colorize: isTTY, ...PRETTY }))
-    : pino(options, pino.destination({ dest: fd, sync: true }));
+  const destination = pretty
+    ? (await import("pino-pretty")).default({ destination: fd, sync: true, colorize: isTTY, ...PRETTY })
+    : pino.destination({ dest: fd, sync: true });
+  let lost = 0;
+  destination.on("error", () => lost++);
+  const logger = pino(options, destination);
+  // A full disk under the log must not fail what the line speaks of; how many lines it cost is said when it takes one again.
   const write = (at: LogOptions["level"]) => (fact: string, fields?: Record<string, unknown>) => {
-    if (logger.isLevelEnabled(at)) logger[at](fields ? harmlessFields(fields) : {}, withoutQueries(fact));
+    if (!logger.isLevelEnabled(at)) return;
+    const missing = lost;
+    try {
+      logger[at](
+        { ...(fields && harmlessFields(fields)), ...(missing > 0 && { linesLost: missing }) },
+        withoutQueries(fact),
+      );
+      lost -= missing;
+    } catch {
+      lost++;
+    }
   };
   return { debug: write("debug"), info: write("info"), warn: write("warn"), error: write("error") };
 }

@@ -34,6 +34,18 @@ export class RefusedAddress extends Error {
 /** All addresses of a host name, as `dns.lookup` with `all` gives them. */
 export type Resolve = (hostname: string) => Promise<{ address: string; family: number }[]>;
 
+/** Lookups under way, by name: they run on few threads of the process, and a dead name server holds each for seconds. */
+const lookups = new Map<string, ReturnType<Resolve>>();
+
+/** The system's resolver, asked once at a time for each name, whoever wants to know it. */
+function resolveOnce(hostname: string): ReturnType<Resolve> {
+  const known = lookups.get(hostname);
+  if (known) return known;
+  const asked = systemLookup(hostname, { all: true }).finally(() => lookups.delete(hostname));
+  lookups.set(hostname, asked);
+  return asked;
+}
+
 /**
  * Opens the way out. `allowPrivateAddresses`: false, true, or a list of addresses, CIDRs and host names; a host name in
  * it may resolve to any private address. Metadata addresses are refused whatever it says. Every address is checked where
@@ -49,7 +61,7 @@ export function openOutbound(options: {
   resolve?: Resolve;
 }): Outbound {
   const allowanceOf = readAllowance(options.allowPrivateAddresses);
-  const resolve = options.resolve ?? ((hostname) => systemLookup(hostname, { all: true }));
+  const resolve = options.resolve ?? resolveOnce;
   const agent = new Agent({
     allowH2: false,
     connections: options.connections ?? null,
