@@ -85,6 +85,8 @@ export type DownloadJob = Job & {
   receivedAt: number;
   /** The mirrored copy of the very same link that this download would replace, if there is one. */
   previous: Copy | null;
+  /** A video of this id is kept already, under another link: this one is a different second one, or the same again. */
+  isSecond?: boolean;
 };
 
 /** A file in the target, and what is known of it. */

@@ -13,7 +13,7 @@ import type { Proof } from "./verify.ts";
 export async function keepCopy(kept: {
   target: MirrorTarget;
   template: Config["mirror"]["key"];
-  job: Pick<DownloadJob, "videoId" | "kind">;
+  job: Pick<DownloadJob, "videoId" | "kind" | "isSecond">;
   file: string;
   sha256: string;
   proof: Proof;
@@ -24,6 +24,8 @@ export async function keepCopy(kept: {
   const variants = replace ? [undefined] : [undefined, sha256.slice(0, 8)];
   for (const variant of variants) {
     const key = keyOf(template, job.videoId, job.kind, proof.ext, variant);
+    // A second video may be of another container, for which the first one's place would be free: it is told apart all the same.
+    if (variant === undefined && job.isSecond && (await ours("target", () => target.head(key))) === null) continue;
     const meta = { contentType: proof.contentType, sha256, replace };
     const placed = await ours("target", () => target.put(key, file, meta, signal));
     if (placed !== "exists-different") return key;

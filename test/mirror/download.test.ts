@@ -255,6 +255,14 @@ test("nothing overwrites a video: the same one is fine, a different one gets a k
   errorOf(await run(`${origin}/other`), "failed", /other files/);
 });
 
+test("a second video is told apart also where its container leaves the first one's place free", async (t) => {
+  const other = mp4({ bytes: 1000, seed: 2 });
+  const origin = await serve(t, give(other));
+  const { run } = await openDownloads(t);
+  const copy = copyOf(await run(`${origin}/second`, { isSecond: true }));
+  assert.equal(copy.key, `v1/video.${sha256(other).slice(0, 8)}.mp4`);
+});
+
 test("a thumbnail replaces the one before; what no row names any longer is removed, never what was just written", async (t) => {
   let picture = jpeg(1);
   const origin = await serve(t, (request, response) => give(picture)(request, response));

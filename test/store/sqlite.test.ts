@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { existsSync, statSync } from "node:fs";
+import { existsSync, renameSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import Database from "better-sqlite3";
@@ -103,6 +103,25 @@ test("a commit that fails for ten seconds is reported, and the store recovers by
     (await store.events({ limit: 9 })).map((event) => event.videoId),
     ["v2"],
   );
+});
+
+test("nothing is accepted into a database file that was deleted or replaced", async (t) => {
+  const config = configIn(tempFolder(t));
+  const clock = testClock();
+  const store = await openStore(config, testPorts(clock), { role: "relay" });
+  t.after(() => store.close());
+  const path = join(config.dataDir, "relay.db");
+  await post(store, config, "v1", clock.now());
+  renameSync(path, `${path}.moved`);
+  await clock.advance(1_000);
+  const refused = assert.rejects(post(store, config, "v2", clock.now()), {
+    code: "store_unavailable",
+    message: /deleted or replaced/,
+  });
+  await clock.advance(11_000);
+  await refused;
+  renameSync(`${path}.moved`, path);
+  assert.equal((await post(store, config, "v3", clock.now())).status, "accepted");
 });
 
 test("ids stay unique and ordered beside another process that writes, and when the clock jumps back", async (t) => {

@@ -32,6 +32,9 @@ export function createDownloads(db: Sql, media: MediaRows, gates: Gates) {
   const restart = db.prepare(
     "UPDATE media SET state = 'pending', due = ?, attempts = 0, last_error = NULL WHERE id = ?",
   );
+  const otherCopy = db.prepare(
+    "SELECT 1 FROM media WHERE video = ? AND state <> 'superseded' AND kind = 'video' AND key IS NOT NULL AND id <> ? LIMIT 1",
+  );
   const about = db.prepare<[number, number], { received_at: number; video_id: string }>(
     "SELECT (SELECT received_at FROM events WHERE id = ?) AS received_at, video_id FROM videos WHERE id = ?",
   );
@@ -84,6 +87,7 @@ export function createDownloads(db: Sql, media: MediaRows, gates: Gates) {
       url: row.url,
       host: row.host,
       deadline: row.deadline,
+      isSecond: row.kind === "video" && otherCopy.get(row.video, row.id) !== undefined,
       receivedAt: received_at,
       previous: previous && {
         key: previous.key!,

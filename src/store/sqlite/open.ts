@@ -1,4 +1,4 @@
-import { chmodSync, existsSync, mkdirSync } from "node:fs";
+import { chmodSync, existsSync, mkdirSync, statSync } from "node:fs";
 import { join } from "node:path";
 import Database from "better-sqlite3";
 import type { Config } from "../../config.ts";
@@ -74,10 +74,12 @@ export async function openSqliteStore(
     );
     const dataVersion = db.prepare<[], { data_version: number }>("PRAGMA data_version");
     let seenVersion = -1;
+    const checkPlace = watchPlace(db.name, clock);
 
     const group = createCommitGroup(db, {
       clock,
       begun() {
+        checkPlace();
         // Ids must be greater than what another process has committed since.
         const version = dataVersion.get()!.data_version;
         if (version === seenVersion) return;
@@ -167,6 +169,33 @@ export async function openSqliteStore(
 
 function probe(db: Database.Database, now: number): void {
   db.prepare("INSERT OR REPLACE INTO meta (name, value) VALUES ('probe', ?)").run(Buffer.from(String(now)));
+}
+
+/** How often the database's file is looked for, in milliseconds. */
+const LOOK_EVERY = 1_000;
+
+/**
+ * Throws what SQLite has for it when the database's file is no longer where it was: whatever is committed to a file that
+ * somebody has deleted or replaced is gone at the next start.
+ */
+function watchPlace(path: string, clock: Ports["clock"]): () => void {
+  const place = () => {
+    const found = statSync(path, { throwIfNoEntry: false });
+    return found && `${found.dev}/${found.ino}`;
+  };
+  const opened = place();
+  let looked = clock.elapsed();
+  let isThere = true;
+  return () => {
+    if (clock.elapsed() - looked >= LOOK_EVERY || !isThere) {
+      looked = clock.elapsed();
+      isThere = place() === opened;
+    }
+    if (isThere) return;
+    throw Object.assign(new Error(`${path} was deleted or replaced; put it back, or restart the relay`), {
+      code: "SQLITE_READONLY_DBMOVED",
+    });
+  };
 }
 
 function isDue(due: number | null, now: number): boolean {
