@@ -2,7 +2,7 @@ import process from "node:process";
 import { parseArgs } from "node:util";
 import { runCrashTest } from "../test/support/crash/run.ts";
 
-// npm run test:crash -- [--rounds 200] [--seed TEXT] [--media-parent FOLDER] [--quiet]
+// npm run test:crash -- [--rounds 200] [--seed TEXT] [--media-parent FOLDER] [--s3] [--quiet]
 // Kills the real process under load, again and again, and judges what is left. Exits 1 and says what failed, else 0.
 
 const { values } = parseArgs({
@@ -11,6 +11,8 @@ const { values } = parseArgs({
     seed: { type: "string", default: Date.now().toString(36) },
     // A folder on another file system than the temp folder: copies then have to cross over.
     "media-parent": { type: "string" },
+    // Copies go into a bucket of a real S3 server (Ceph's gateway), which must then hold nothing half done of ours.
+    s3: { type: "boolean", default: false },
     quiet: { type: "boolean", default: false },
   },
 });
@@ -26,6 +28,7 @@ const { summary, problems, folder } = await runCrashTest({
   rounds,
   seed: values.seed,
   mediaParent: values["media-parent"],
+  s3: values.s3,
   onRound(line) {
     if (values.quiet || Date.now() - last < 5_000) return;
     last = Date.now();

@@ -13,7 +13,7 @@ import {
 } from "./config/problems.ts";
 import { readSecret, type Surroundings } from "./config/secrets.ts";
 import { warnAbout } from "./config/warnings.ts";
-import { type Config, configSchema, type SecretInput } from "./config.ts";
+import { type Config, configSchema, type LocalTarget, type S3Target, type SecretInput } from "./config.ts";
 import { errorLine, RelayError } from "./errors.ts";
 import { decodeSecret } from "./secrets.ts";
 
@@ -43,10 +43,13 @@ function isThere(path: string): boolean {
 }
 
 /**
- * What a config depends on beside its file. With `secrets: false` no secret is read, and all are empty in the config:
- * for commands that only look into the database, where the service's environment is not at hand.
+ * Which secrets are read; the others are empty in the config. `false`: none, for commands that only look into the database,
+ * where the service's environment is not at hand; "target": those of the mirror's target, for commands that look into it.
  */
-export type Where = { env: Env; cwd: string; secrets?: boolean };
+export type SecretsWanted = boolean | "target";
+
+/** What a config depends on beside its file. All secrets are read unless told. */
+export type Where = { env: Env; cwd: string; secrets?: SecretsWanted };
 
 /** Reads and judges a config file (null: the defaults) without opening anything but it and the secrets it names. */
 export function inspectConfig(path: string | null, where: Where): Inspection {
@@ -64,8 +67,8 @@ export function inspectConfig(path: string | null, where: Where): Inspection {
   const { env, secrets: reads = true } = where;
   const look: Look = (at) => readValue(parsed.output, at, problems);
   const dataDir = resolve(folder, look(["dataDir"]) ?? (env.STATE_DIRECTORY?.split(":")[0] || "data"));
-  checkConfig(look, problems, { folder, dataDir, readsSecrets: reads });
-  const secrets = reads ? readSecrets(look, problems, { env, folder }) : { tokens: [], adminToken: null, keys: [] };
+  checkConfig(look, problems, { folder, dataDir, readsSecrets: reads === true });
+  const secrets = readSecrets(look, problems, { env, folder }, reads);
   const found = problems.lines();
   if (found.length > 0 || !parsed.success) return { config: null, problems: found, warnings: [] };
   const warnings = warnAbout(raw, parsed.output);
@@ -79,7 +82,12 @@ export function loadConfig(path: string | null, where: Where): Config {
   throw new RelayError("config", problems.map((line) => (path === null ? line : `${path}: ${line}`)).join("\n"));
 }
 
-type Secrets = { tokens: string[]; adminToken: string | null; keys: Uint8Array[][] };
+type Secrets = {
+  tokens: string[];
+  adminToken: string | null;
+  keys: Uint8Array[][];
+  credentials: S3Target["credentials"];
+};
 type Parsed = Extract<ReturnType<typeof safeParse<typeof configSchema>>, { success: true }>["output"];
 
 function buildConfig(
@@ -88,7 +96,6 @@ function buildConfig(
 ): Config {
   const { $schema, server, receive, mirror, endpoints, admin, backup, ...rest } = parsed;
   const { token, ...receiveRest } = receive;
-  const target = mirror.target as { type: "local"; dir?: string };
   const tls = server.tls && { cert: resolve(folder, server.tls.cert), key: resolve(folder, server.tls.key) };
   return {
     ...rest,
@@ -97,10 +104,7 @@ function buildConfig(
     receive: { ...receiveRest, tokens: secrets.tokens },
     mirror: {
       ...mirror,
-      target: {
-        type: "local",
-        dir: target.dir === undefined ? resolve(dataDir, "media") : resolve(folder, target.dir),
-      },
+      target: buildTarget(mirror.target, { folder, dataDir, credentials: secrets.credentials }),
     },
     endpoints: endpoints.map(({ secret, send, ...endpoint }, at) => ({
       ...endpoint,
@@ -114,8 +118,26 @@ function buildConfig(
   };
 }
 
-function readSecrets(look: Look, problems: Problems, surroundings: Surroundings): Secrets {
+function buildTarget(
+  target: Parsed["mirror"]["target"],
+  { folder, dataDir, credentials }: { folder: string; dataDir: string; credentials: S3Target["credentials"] },
+): LocalTarget | S3Target {
+  if (target.type === "local") {
+    return { type: "local", dir: target.dir === undefined ? resolve(dataDir, "media") : resolve(folder, target.dir) };
+  }
+  const { accessKeyId, secretAccessKey, sessionToken, pathStyle, ca, ...rest } = target;
+  return {
+    ...rest,
+    // Amazon wants the bucket in the host's name; most other stores have no names for that.
+    pathStyle: pathStyle ?? rest.endpoint !== null,
+    credentials,
+    ca: ca === null ? null : resolve(folder, ca),
+  };
+}
+
+function readSecrets(look: Look, problems: Problems, surroundings: Surroundings, wanted: SecretsWanted): Secrets {
   const read = <T>(path: Path, decode: (text: string) => T): T[] => {
+    if (wanted === false || (wanted === "target" && path[0] !== "mirror")) return [];
     const given = look<SecretInput | SecretInput[]>(path);
     const list = Array.isArray(given)
       ? given.map((one, at) => [one, [...path, at]] as const)
@@ -130,10 +152,16 @@ function readSecrets(look: Look, problems: Problems, surroundings: Surroundings)
       }
     });
   };
+  const one = (path: Path, decode: (text: string) => string) => read(path, decode)[0] ?? null;
+  const [accessKeyId, secretAccessKey, sessionToken] = (
+    ["accessKeyId", "secretAccessKey", "sessionToken"] as const
+  ).map((option) => one(["mirror", "target", option], checkCredential));
   return {
     tokens: read(["receive", "token"], checkToken),
-    adminToken: read(["admin", "token"], (text) => text)[0] ?? null,
+    adminToken: one(["admin", "token"], (text) => text),
     keys: readEndpoints(look).map((_, at) => read(["endpoints", at, "secret"], decodeSecret)),
+    credentials:
+      accessKeyId && secretAccessKey ? { accessKeyId, secretAccessKey, sessionToken: sessionToken ?? null } : null,
   };
 }
 
@@ -141,6 +169,12 @@ function readSecrets(look: Look, problems: Problems, surroundings: Surroundings)
 function checkToken(token: string): string {
   if (/^[\x21-\x7e]+$/.test(token) && !/[/?#%\\]/.test(token) && !/^\.{1,2}$/.test(token)) return token;
   throw new RelayError("config", "must be fit for a path: printable ASCII without spaces and / ? # % \\");
+}
+
+/** Keys travel in headers; one with a line break or a space at its end was copied badly. */
+function checkCredential(text: string): string {
+  if (/^[\x21-\x7e]+$/.test(text)) return text;
+  throw new RelayError("config", "must be printable ASCII without spaces");
 }
 
 /** The value at a place of the parsed file, also when other parts are wrong; undefined where this part is. */

@@ -121,20 +121,36 @@ const receive = v.strictObject({
 });
 
 const localTarget = v.strictObject({ type: v.literal("local"), dir: v.optional(text) });
+/** What goes into a header of a request. */
+const headerText = v.pipe(text, v.regex(/^[\x21-\x7e]([\x20-\x7e]*[\x21-\x7e])?$/, "must be printable ASCII"));
+const storeUrl = v.pipe(
+  baseUrl,
+  v.check((given) => !URL.canParse(given) || new URL(given).username === "", "must be without a user name"),
+);
+const PREFIX_PART = /^(?!\.{1,2}$)[\w.~=-]+$/;
+const prefix = v.pipe(
+  v.string(),
+  v.transform((given) => given.replace(/^\/+|\/+$/g, "")),
+  v.check(
+    (given) => given === "" || (given.length <= 512 && given.split("/").every((part) => PREFIX_PART.test(part))),
+    "must be a path like relay/one: names of A-Z a-z 0-9 _ . ~ = - with one slash between them",
+  ),
+);
 const s3Target = v.strictObject({
   type: v.literal("s3"),
-  bucket: text,
-  region: v.optional(text),
-  endpoint: v.optional(httpUrl),
-  prefix: v.optional(v.string(), ""),
-  pathStyle: v.optional(v.boolean()),
-  accessKeyId: v.optional(secret),
-  secretAccessKey: v.optional(secret),
-  sessionToken: v.optional(secret),
-  ca: v.optional(text),
-  storageClass: v.optional(text),
-  serverSideEncryption: v.optional(text),
-  cacheControl: v.optional(text),
+  bucket: v.pipe(text, v.regex(/^([\w.-]{1,255}|arn:[\w.:/-]+)$/, "must be the name of a bucket, without a path")),
+  region: v.optional(v.nullable(headerText), null),
+  endpoint: v.optional(v.nullable(storeUrl), null),
+  prefix: v.optional(prefix, ""),
+  pathStyle: v.optional(v.nullable(v.boolean()), null),
+  accessKeyId: v.optional(v.nullable(secret), null),
+  secretAccessKey: v.optional(v.nullable(secret), null),
+  sessionToken: v.optional(v.nullable(secret), null),
+  ca: v.optional(v.nullable(text), null),
+  storageClass: v.optional(v.nullable(headerText), null),
+  serverSideEncryption: v.optional(v.nullable(headerText), null),
+  kmsKeyId: v.optional(v.nullable(headerText), null),
+  cacheControl: v.optional(v.nullable(headerText), null),
 });
 
 const KEY_PART = /^[a-z0-9_.-]*$/;
@@ -232,13 +248,37 @@ export type Endpoint = Omit<ParsedEndpoint, "secret" | "send"> & {
   send: "after-mirror" | "immediately";
 };
 
+/** A folder of this machine, absolute. */
+export type LocalTarget = { type: "local"; dir: string };
+
+/** A bucket, with its secrets read and its defaults decided. */
+export type S3Target = {
+  type: "s3";
+  bucket: string;
+  /** Null: what the environment or the shared files say. */
+  region: string | null;
+  /** Null: Amazon's. */
+  endpoint: string | null;
+  /** Empty, or without a slash at either end: keys go below it. */
+  prefix: string;
+  pathStyle: boolean;
+  /** Null: the official client's chain (environment, shared files, web identity, container, instance role). */
+  credentials: { accessKeyId: string; secretAccessKey: string; sessionToken: string | null } | null;
+  /** Path of a PEM file with certificate authorities to trust as well. */
+  ca: string | null;
+  storageClass: string | null;
+  serverSideEncryption: string | null;
+  kmsKeyId: string | null;
+  cacheControl: string | null;
+};
+
 /** The whole configuration as the program uses it: secrets read, paths absolute, durations in ms, sizes in bytes. */
 export type Config = Omit<Parsed, "$schema" | "dataDir" | "receive" | "endpoints" | "mirror" | "server" | "admin"> & {
   dataDir: string;
   /** `tls` are the files' paths: they are read when the listener opens. `publicUrl` is null where it follows from the port. */
   server: Parsed["server"];
   receive: Omit<Parsed["receive"], "token"> & { tokens: string[] };
-  mirror: Omit<Parsed["mirror"], "target"> & { target: { type: "local"; dir: string } };
+  mirror: Omit<Parsed["mirror"], "target"> & { target: LocalTarget | S3Target };
   endpoints: Endpoint[];
   admin: Omit<Parsed["admin"], "token"> & { token: string | null };
   /** Options that are accepted but have no effect, one line each. */

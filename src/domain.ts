@@ -1,6 +1,7 @@
 /** The words of the relay, types only. Times are milliseconds since 1970; sizes are bytes. */
 
-export type Dialect = "typed" | "legacy";
+/** `notice`: an event of the relay's own, like `relay.media.failed`; the other two are the provider's. */
+export type Dialect = "typed" | "legacy" | "notice";
 export type MediaKind = "video" | "thumbnail";
 export type VideoState = "draft" | "ready" | "deleted" | "failed" | "unknown";
 export type MediaState =
@@ -40,6 +41,8 @@ export type ProviderEvent = {
 export type PlannedMedium = AnnouncedLink & {
   host: string;
   deadline: number;
+  /** Of a video, as its event tells it, in seconds; null: it told none. */
+  duration: number | null;
   /** Fetch it again, conditionally, also when this very file is mirrored already (a draft's thumbnail changes in place). */
   refetch: boolean;
   /** Why it will never be downloaded: mirroring is off (`skipped`), or the link is none (`failed`). */
@@ -60,6 +63,8 @@ export type Plan = {
   deliveries: PlannedDelivery[];
   /** A delete: nothing of this video waits for media any longer. */
   opensGates: boolean;
+  /** A delete that takes the copies along: all of the video's, or only its drafts' thumbnails; at this time. */
+  deletes: { what: "video" | "draft"; at: number } | null;
 };
 
 /** What a claimed job says of itself; `claim` fences its settling. */
@@ -83,28 +88,79 @@ export type DownloadJob = Job & {
   host: string;
   deadline: number;
   receivedAt: number;
+  /** Of a video, as announced, in seconds; null: unknown. */
+  duration: number | null;
   /** The mirrored copy of the very same link that this download would replace, if there is one. */
   previous: Copy | null;
-  /** A video of this id is kept already, under another link: this one is a different second one, or the same again. */
-  isSecond?: boolean;
 };
 
-/** A file in the target, and what is known of it. */
-export type Copy = {
-  key: string;
+/** A file that was downloaded, proven and made durable in the spool, and what is known of it. */
+export type SpooledFile = {
   bytes: number;
+  /** Hexadecimal, of the whole file. */
   sha256: string;
   contentType: string;
+  /** With its dot. */
+  ext: string;
   suspect: string | null;
   etag: string | null;
   lastModified: string | null;
 };
 
+/**
+ * Where copies are kept: what is remembered of a target, so that its copies are found when the config names another one.
+ * Never a secret.
+ */
+export type TargetPlace =
+  | { type: "local"; dir: string }
+  | {
+      type: "s3";
+      bucket: string;
+      region: string | null;
+      endpoint: string | null;
+      prefix: string;
+      pathStyle: boolean;
+    };
+
+/** A file in a target, and what is known of it. `target` is the id that the store gave to the target's place. */
+export type Copy = Omit<SpooledFile, "ext"> & { target: string; key: string };
+
 export type DownloadOutcome =
-  | { is: "mirrored"; copy: Copy }
-  /** `own`: trouble of this machine, which uses up no attempt. */
-  | { is: "retry"; error: string; at: number; own?: boolean }
+  /** The file is in the spool, and its upload is the next job. */
+  | { is: "spooled"; file: SpooledFile }
+  /** The link still leads to the copy that there is: `DownloadJob.previous`. */
+  | { is: "unchanged"; copy: Copy }
+  /**
+   * `own`: trouble of this machine, which uses up no attempt. `progressed`: bytes came that the next attempt goes on from,
+   * so that the attempts are counted from 1 again.
+   */
+  | { is: "retry"; error: string; at: number; own?: boolean; progressed?: boolean }
   | { is: "failed" | "expired"; error: string };
+
+/** A claimed upload: a file of the spool on its way into the present target. */
+export type UploadJob = Job & {
+  mediumId: string;
+  kind: MediaKind;
+  file: SpooledFile;
+  /** A video of this id is kept already, under another link: this one is a different second one, or the same again. */
+  isSecond: boolean;
+  /** The copy that this medium has already: of a thumbnail the one to be replaced, of a video one that is to be mended. */
+  own: { target: string; key: string; sha256: string } | null;
+};
+
+export type UploadOutcome =
+  | { is: "mirrored"; target: string; key: string }
+  | { is: "retry"; error: string; at: number }
+  /** The spool holds the file no longer, or it is not what it was: it has to be downloaded again. */
+  | { is: "lost"; error: string };
+
+/** A claimed deletion: what the spool may still hold of a medium, and a copy that no row refers to any longer. */
+export type DeletionJob = Job & {
+  mediumId: string;
+  copy: { target: string; key: string } | null;
+};
+
+export type DeletionOutcome = { is: "deleted" } | { is: "retry"; error: string; at: number };
 
 /** A claimed delivery: the job and everything its body is built from, as of now. */
 export type DeliveryJob = Job & {
@@ -129,7 +185,8 @@ export type Attempt = {
 };
 
 export type DeliveryOutcome =
-  | { is: "delivered"; attempt: Attempt }
+  /** `pending`: media (their ids) of which the body said that they are pending; the endpoint is told how they end. */
+  | { is: "delivered"; attempt: Attempt; pending?: string[] }
   | { is: "retry"; attempt: Attempt; at: number; asideAt: number }
   | { is: "dead"; attempt: Attempt };
 
@@ -142,7 +199,8 @@ export type StoredEvent = {
   videoId: string;
   context: string | null;
   contextFrom: "event" | "mapping" | null;
-  sequence: number;
+  /** Null for a notice, which has no place among the provider's events. */
+  sequence: number | null;
   sourceAddress: string;
   duplicates: number;
   status: "settled" | "waiting" | "dead";
@@ -155,6 +213,8 @@ export type Medium = {
   eventId: string;
   state: MediaState;
   suspect: string | null;
+  /** The target that holds the copy, and where in it; null while there is none. */
+  target: string | null;
   key: string | null;
   /** As announced, with its signature: for the downloader only, never for a log or a page. */
   sourceUrl: string;
@@ -187,6 +247,8 @@ export type Video = {
   media: Medium[];
   firstSeenAt: number;
   lastEventAt: number;
+  /** When it was erased on request; null: it was not. */
+  forgottenAt: number | null;
 };
 
 export type RefusalReason = "invalid_json" | "invalid_event" | "source" | "token" | "size";

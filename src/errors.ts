@@ -14,6 +14,7 @@ export type ErrorCode =
   | "headers_too_large"
   | "bad_request"
   | "store_unavailable"
+  | "target_unavailable" // the mirror target, or a former one, cannot be reached now
   | "unsupported" // this machine or this build cannot do it
   | "internal";
 
@@ -33,6 +34,7 @@ export const errorTable: Record<ErrorCode, { status: number; exit: number }> = {
   headers_too_large: { status: 431, exit: 1 },
   bad_request: { status: 400, exit: 1 },
   store_unavailable: { status: 503, exit: 1 },
+  target_unavailable: { status: 503, exit: 1 },
   unsupported: { status: 500, exit: 1 },
   internal: { status: 500, exit: 1 },
 };

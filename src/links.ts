@@ -22,7 +22,7 @@ const SCHEMES: { marks: string[]; oneOf?: string[]; names: Set<string> }[] = [
   },
   // Google Cloud Storage V2, and Cloud CDN.
   { marks: ["googleaccessid", "signature"], names: new Set(["googleaccessid", "signature", "expires"]) },
-  { marks: ["keyname", "signature", "expires"], names: new Set(["keyname", "signature", "expires"]) },
+  { marks: ["keyname", "signature", "expires"], names: new Set(["urlprefix", "keyname", "signature", "expires"]) },
   // Azure shared access signatures: account, service and user delegation.
   {
     marks: ["sig"],
@@ -64,10 +64,21 @@ function isUsed({ marks, oneOf }: (typeof SCHEMES)[number], names: string[]): bo
   return marks.every((mark) => names.includes(mark)) && (!oneOf || oneOf.some((name) => names.includes(name)));
 }
 
-const TIME_NAMES = new Set(
-  "x-amz-date x-amz-expires x-goog-date x-goog-expires expires sig se key-pair-id policy".split(" "),
+/** What other CDNs and home-made signatures call the end of a link; what only these tell is never taken for a signature. */
+const END_NAMES = ["expires", "expiry", "expire", "expires_at", "expiresat", "expiration", "exp", "e"];
+
+/** Akamai's tokens: `exp=…~acl=…~hmac=…`. */
+const TOKEN_NAMES = ["hdnts", "hdnea", "hdntl", "__token__"];
+
+const TIME_NAMES = new Set([
+  ...END_NAMES,
+  ...TOKEN_NAMES,
+  ..."x-amz-date x-amz-expires x-goog-date x-goog-expires sig se key-pair-id policy".split(" "),
+]);
+const TELLS_TIME = new RegExp(
+  `[?&](?:x-(?:amz|goog)-expires|se|policy|${[...END_NAMES, ...TOKEN_NAMES].join("|")})=`,
+  "i",
 );
-const TELLS_TIME = /[?&](?:x-(?:amz|goog)-expires|expires|se|policy)=/i;
 
 /**
  * When the link itself says that it dies; the earliest time where it says several; null where it says none.
@@ -87,9 +98,10 @@ export function expiryOf(url: string): number | null {
   const times = [
     after(values.get("x-amz-date"), values.get("x-amz-expires")),
     after(values.get("x-goog-date"), values.get("x-goog-expires")),
-    epoch(values.get("expires")),
     values.has("sig") ? isoTime(values.get("se")) : null,
     values.has("key-pair-id") ? policyEnd(values.get("policy")) : null,
+    ...END_NAMES.map((name) => plainTime(values.get(name))),
+    ...TOKEN_NAMES.map((name) => epoch(/(?:^|~)exp=(\d+)(?:~|$)/.exec(values.get(name) ?? "")?.[1])),
   ].filter((time) => time !== null);
   return times.length === 0 ? null : Math.min(...times);
 }
@@ -120,6 +132,13 @@ function after(start: string | undefined, seconds: string | undefined): number |
 /** Seconds since 1970, as ten digits: fewer would be before 2001, and mean something else. */
 function epoch(seconds: string | undefined): number | null {
   return /^[1-9]\d{9}$/.test(seconds ?? "") ? Number(seconds) * 1000 : null;
+}
+
+/** Seconds or milliseconds since 1970, or a date and time with its zone: other forms could mean several things. */
+function plainTime(text: string | undefined): number | null {
+  if (text === undefined) return null;
+  if (/^1\d{12}$/.test(text)) return Number(text);
+  return epoch(text) ?? (/T.*(?:Z|[+-]\d\d:\d\d)$/.test(text) ? isoTime(text) : null);
 }
 
 /** The forms of ISO 8601 that Azure takes: a date, or a date and time in UTC or with an offset. */

@@ -11,10 +11,13 @@ export type MediaPlace = {
   secret: Uint8Array;
 };
 
-/** The durable address of a copy: below the public base, or at the relay, signed unless links are open. */
-export function mediaLink(place: MediaPlace, key: string): string {
+/**
+ * The durable address of a copy: below the public base, or at the relay, signed unless links are open. The base leads to the
+ * present target: a copy that is in a former one (`isFormer`) is always had from the relay.
+ */
+export function mediaLink(place: MediaPlace, key: string, { isFormer = false } = {}): string {
   const path = key.split("/").map(encodeURIComponent).join("/");
-  if (place.publicBaseUrl !== null) return `${withoutSlash(place.publicBaseUrl)}/${path}`;
+  if (place.publicBaseUrl !== null && !isFormer) return `${withoutSlash(place.publicBaseUrl)}/${path}`;
   const signature = place.links === "open" ? "" : `?sig=${signKey(place.secret, key)}`;
   return `${withoutSlash(place.publicUrl)}/media/${path}${signature}`;
 }

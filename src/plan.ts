@@ -12,7 +12,9 @@ export function planEvent(
   receivedAt: number,
   config: Pick<Config, "mirror" | "endpoints">,
 ): Plan {
-  const media = event.links.map((link) => planMedium(link, event, receivedAt, config.mirror));
+  const deletes = planDeletion(event, receivedAt, config.mirror);
+  // What is to be deleted is not fetched.
+  const media = deletes ? [] : event.links.map((link) => planMedium(link, event, receivedAt, config.mirror));
   const waits = media.some((medium) => medium.refused === null);
   const deliveries = config.endpoints
     .filter((endpoint) => topicMatches(endpoint.events, event.topic))
@@ -21,8 +23,18 @@ export function planEvent(
       ordered: endpoint.order === "video",
       gateUntil: waits && endpoint.send === "after-mirror" ? receivedAt + endpoint.maxWait : null,
     }));
-  const isDelete = event.type === "video.delete" || event.type === "draft.delete";
-  return { media, deliveries, opensGates: isDelete && !event.failure };
+  return { media, deliveries, opensGates: deletedPart(event) !== null, deletes };
+}
+
+/** What an event deletes; a failure deletes nothing, whatever its type (CONTRACT, "Public listener"). */
+function deletedPart({ type, failure }: ProviderEvent): "video" | "draft" | null {
+  if (failure) return null;
+  return type === "video.delete" ? "video" : type === "draft.delete" ? "draft" : null;
+}
+
+function planDeletion(event: ProviderEvent, receivedAt: number, mirror: Config["mirror"]): Plan["deletes"] {
+  const what = deletedPart(event);
+  return what === null || mirror.onDelete === "keep" ? null : { what, at: receivedAt + mirror.deleteAfter };
 }
 
 function planMedium(
@@ -36,6 +48,7 @@ function planMedium(
     ...link,
     host,
     deadline: deadlineOf(link.url, receivedAt, mirror.linkLifetime),
+    duration: link.kind === "video" ? event.duration : null,
     refetch: event.type?.startsWith("draft.") ?? false,
     refused: !mirror.enabled
       ? { state: "skipped", reason: "mirroring is off" }
@@ -67,6 +80,35 @@ export function nextVideoState(before: VideoState | null, event: Pick<ProviderEv
 /** Autosaves repeat by nature: never a duplicate, and never "another event in between" (CONTRACT, "Duplicate"). */
 export function isAutosave(type: string | null): boolean {
   return type === "draft.update";
+}
+
+/** Shares of a link's life after which whoever asks is told that nothing is secured yet (`relay.media.at_risk`). */
+const RISKS = [0.5, 0.75, 0.9];
+
+/** The next time after `now` at which a medium that is not secured is at risk, or at greater risk; null: at none. */
+export function nextRisk({
+  linkedAt,
+  deadline,
+  now,
+}: {
+  linkedAt: number;
+  deadline: number;
+  now: number;
+}): number | null {
+  const times = RISKS.map((share) => Math.round(linkedAt + share * (deadline - linkedAt)));
+  return times.find((time) => time > now) ?? null;
+}
+
+/** The share of its link's life that a medium at risk has used up: the greatest of those that are told. */
+export function riskShare({ linkedAt, deadline, now }: { linkedAt: number; deadline: number; now: number }): number {
+  return RISKS.findLast((share) => linkedAt + share * (deadline - linkedAt) <= now + 1) ?? RISKS[0]!;
+}
+
+/** The endpoints that are told of this topic, which the relay itself has to tell. */
+export function readersOf(topic: string, endpoints: Config["endpoints"]): { endpoint: string; ordered: boolean }[] {
+  return endpoints
+    .filter(({ events }) => topicMatches(events, topic))
+    .map(({ id, order }) => ({ endpoint: id, ordered: order === "video" }));
 }
 
 /**

@@ -1,4 +1,3 @@
-import { join } from "node:path";
 import { Hono } from "hono";
 import pkg from "../package.json" with { type: "json" };
 import { type Config, parseListen } from "./config.ts";
@@ -6,13 +5,10 @@ import type { Job, Medium, Ports } from "./domain.ts";
 import { errorLine } from "./errors.ts";
 import { createDeliveries } from "./forward/deliver.ts";
 import { createWake } from "./jobs/wake.ts";
-import { type Queue, startWorker, type Worker } from "./jobs/worker.ts";
+import { type Lease, type Queue, startWorker, type Worker } from "./jobs/worker.ts";
 import { mediaLink } from "./media-links.ts";
-import { createDownloads } from "./mirror/download.ts";
+import { openMirror } from "./mirror/open.ts";
 import { mediaRoute } from "./mirror/serve.ts";
-import { sweepSpool } from "./mirror/spool.ts";
-import { openTarget } from "./mirror/target.ts";
-import { createTargetHealth } from "./mirror/target-health.ts";
 import { healthRoutes } from "./operate/health.ts";
 import { openOutbound } from "./platform/net.ts";
 import { environment } from "./platform/runtime.ts";
@@ -65,14 +61,19 @@ export async function openRelay(config: Config, ports: Ports, options: { workers
       for (const worker of workers) worker.wake();
     });
 
-    const target = await openTarget(config.mirror.target);
-    const spoolDir = join(config.dataDir, "spool");
-    const targetHealth = createTargetHealth({ target, clock, spoolDir });
-    const media = mediaRoute({ store, target, config: config.mirror, secret, log });
+    const outbound = openOutbound({
+      allowPrivateAddresses: config.mirror.allowPrivateAddresses,
+      connectTimeout: CONNECT_TIMEOUT,
+    });
+    closers.push(() => outbound.close());
+    const mirror = await openMirror({ config, store, outbound, ports });
+    closers.push(() => mirror.close());
+    const { targets, targetTrouble, spoolTrouble } = mirror;
+    const media = mediaRoute({ store, targets, config: config.mirror, secret, log });
     const app = new Hono({ strict: false });
     app.route("/", receiveRoute({ store, config, ports, onAccepted: wake }));
     app.get("/media/*", media);
-    app.route("/", healthRoutes({ store, config, clock, targetTrouble: targetHealth.trouble }));
+    app.route("/", healthRoutes({ store, config, clock, targetTrouble, spoolTrouble }));
     for (const path of ["/media/*", "/healthz", "/readyz"]) {
       app.all(path, () => errorAnswer("method_not_allowed", "this is only for reading", {}, { allow: "GET, HEAD" }));
     }
@@ -86,31 +87,17 @@ export async function openRelay(config: Config, ports: Ports, options: { workers
     listener = await listen(app, { ...at, tls: config.server.tls }, clock);
     const scheme = config.server.tls ? "https" : "http";
     const publicUrl = config.server.publicUrl ?? `${scheme}://${environment().hostname}:${listener.port}`;
-    const link = (medium: Medium) =>
-      medium.key === null ? medium.sourceUrl : mediaLink({ ...config.mirror, publicUrl, secret }, medium.key);
+    const place = { ...config.mirror, publicUrl, secret };
+    const link = ({ key, target, sourceUrl }: Medium) =>
+      key === null ? sourceUrl : mediaLink(place, key, { isFormer: target !== targets.presentId });
 
     if (!config.mirror.enabled) await store.skipMedia(clock.now());
     if (options.workers !== false) {
-      const queues: Queue<never>[] = [];
-      if (config.mirror.enabled) {
-        await sweepSpool(spoolDir);
-        const outbound = openOutbound({
-          allowPrivateAddresses: config.mirror.allowPrivateAddresses,
-          connectTimeout: CONNECT_TIMEOUT,
-        });
-        closers.push(() => outbound.close());
-        const downloads = createDownloads({
-          config: config.mirror,
-          store,
-          outbound,
-          target,
-          ports,
-          spoolDir,
-          targetHealth,
-        });
-        // A settled download may have opened gates.
-        queues.push({ ...downloads, run: (job, lease) => downloads.run(job, lease).finally(wake) } as Queue<never>);
-      }
+      // A medium that is settled may have opened gates, and one step of it leads to the next.
+      const queues = mirror.queues.map((queue) => ({
+        ...queue,
+        run: (job: Job & never, lease: Lease) => queue.run(job, lease).finally(wake),
+      }));
       for (const endpoint of config.endpoints) {
         const { allowPrivateAddresses, concurrency } = endpoint;
         const outbound = openOutbound({
@@ -120,9 +107,11 @@ export async function openRelay(config: Config, ports: Ports, options: { workers
         });
         closers.push(() => outbound.close());
         const userAgent = `wochit-relay/${pkg.version}`;
-        queues.push(createDeliveries({ endpoint, store, outbound, ports, userAgent, link }) as unknown as Queue<never>);
+        queues.push(
+          createDeliveries({ endpoint, store, outbound, ports, userAgent, link }) as unknown as Queue<Job & never>,
+        );
       }
-      for (const queue of queues) workers.push(startWorker<Job & never>(queue, store, ports));
+      for (const queue of queues) workers.push(startWorker(queue, store, ports));
       closers.push(async () => {
         await Promise.all(workers.map((worker) => worker.stop(JOB_GRACE)));
       });
@@ -148,8 +137,9 @@ export async function openRelay(config: Config, ports: Ports, options: { workers
 }
 
 /**
- * Looks twice a second for what other processes (the operator's commands) have committed, and at the clock: where it was
- * set back, what is to come is moved along, so that a retry in a second is not one in an hour.
+ * Looks twice a second for what other processes (the operator's commands) have committed, for links that die while nothing
+ * is secured, and at the clock: where it was set back, what is to come is moved along, so that a retry in a second is not
+ * one in an hour.
  */
 async function watch(store: Store, wake: () => void, { clock, log }: Ports): Promise<() => void> {
   let mark = await store.changeMark();
@@ -165,6 +155,16 @@ async function watch(store: Store, wake: () => void, { clock, log }: Ports): Pro
     await store.bringForward(Math.round(back));
   }
 
+  async function heedRisks(): Promise<void> {
+    const at = await store.nextRisk();
+    if (at === null || at > clock.now()) return;
+    const risks = await store.raiseRisks(clock.now());
+    for (const { mediumId: medium, videoId: video, kind, share } of risks) {
+      log.warn("media at risk", { medium, video, kind, lifeOver: `${share * 100} %` });
+    }
+    wake();
+  }
+
   async function heedOthers(): Promise<void> {
     const now = await store.changeMark();
     if (now !== mark) wake();
@@ -173,7 +173,7 @@ async function watch(store: Store, wake: () => void, { clock, log }: Ports): Pro
 
   function look(): void {
     cancel = clock.after(WATCH_EVERY, look);
-    Promise.all([heedClock(), heedOthers()]).catch(() => {}); // The store is in trouble, and says so itself.
+    Promise.all([heedClock(), heedOthers(), heedRisks()]).catch(() => {}); // The store is in trouble, and says so itself.
   }
   return () => cancel();
 }

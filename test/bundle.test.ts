@@ -1,27 +1,28 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { readFileSync, symlinkSync, writeFileSync } from "node:fs";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
 import { join, resolve } from "node:path";
 import process from "node:process";
 import { test } from "node:test";
-import { buildSync } from "esbuild";
+import { bundleProgram } from "../scripts/bundle.ts";
 import { SECRET } from "./support/config.ts";
 import { tempFolder } from "./support/folder.ts";
 import { finish } from "./support/spawn.ts";
 
+/** Tells on stderr when the packed part of the bundle, Amazon's client, is unpacked. */
+const TELLTALE = `globalThis.Function = new Proxy(Function, {
+  construct(plain, given) {
+    if (given[0] === "module") process.stderr.write("unpacked\\n");
+    return Reflect.construct(plain, given);
+  },
+});`;
+
 test("the program is one CommonJS file when esbuild has bundled it, and all of it runs from there", async (t) => {
   const folder = tempFolder(t);
   const bundle = join(folder, "relay.cjs");
-  const { errors } = buildSync({
-    entryPoints: ["src/main.ts"],
-    bundle: true,
-    platform: "node",
-    format: "cjs",
-    external: ["better-sqlite3"], // its addon is a file that no bundle holds
-    outfile: bundle,
-    logLevel: "silent",
-  });
-  assert.deepEqual(errors, []);
+  await bundleProgram(bundle, { banner: TELLTALE });
   symlinkSync(resolve("node_modules"), join(folder, "node_modules"), "junction");
   const config = join(folder, "config.json");
   writeFileSync(config, JSON.stringify({ endpoints: [{ id: "app", url: "https://app.example.com", secret: SECRET }] }));
@@ -30,12 +31,13 @@ test("the program is one CommonJS file when esbuild has bundled it, and all of i
 
   const runtime = process.versions.deno === undefined ? [] : ["run", "-A"];
   const { PATH = "", HOME = "", DENO_DIR } = process.env;
-  const run = (...args: string[]) => {
-    const env = { PATH, HOME, ...(DENO_DIR && { DENO_DIR }) };
+  const start = (args: string[], more: Record<string, string> = {}) => {
+    const env = { PATH, HOME, ...(DENO_DIR && { DENO_DIR }), ...more };
     const child = spawn(process.execPath, [...runtime, bundle, ...args], { cwd: folder, env });
     const timer = setTimeout(() => child.kill("SIGKILL"), 20_000);
-    return finish(child).finally(() => clearTimeout(timer));
+    return { child, ended: finish(child).finally(() => clearTimeout(timer)) };
   };
+  const run = (...args: string[]) => start(args).ended;
   const [version, help, check, wrong, schema, status, demo] = await Promise.all([
     run("--version"),
     run("--help"),
@@ -53,4 +55,27 @@ test("the program is one CommonJS file when esbuild has bundled it, and all of i
   assert.equal(JSON.parse(schema.stdout).title, "wochit-relay config");
   assert.match(status.stderr, /^wochit-relay: no database in [^\n]+\n$/);
   assert.deepEqual([demo.code, demo.stderr], [0, ""], demo.stdout);
+
+  // With a bucket as its target the client is there, and finds the credentials of its surroundings.
+  const asked = Promise.withResolvers<string>();
+  const store = createServer((request, response) => {
+    asked.resolve(request.headers.authorization ?? "");
+    response.end("<ListMultipartUploadsResult></ListMultipartUploadsResult>");
+  });
+  await new Promise<void>((listening) => store.listen(0, "127.0.0.1", listening));
+  t.after(() => {
+    store.closeAllConnections();
+    store.close();
+  });
+  const endpoint = `http://127.0.0.1:${(store.address() as AddressInfo).port}`;
+  const target = { type: "s3", bucket: "media", prefix: "relay", endpoint };
+  const server = { listen: "127.0.0.1:0" };
+  writeFileSync(config, JSON.stringify({ dataDir: "s3", server, mirror: { target } }));
+  const keys = { AWS_ACCESS_KEY_ID: "key-of-the-environment", AWS_SECRET_ACCESS_KEY: "secret" };
+  const serve = start(["serve", "--config", config], keys);
+  const ended = serve.ended.then(({ stdout, stderr }) => assert.fail(`it ended: ${stdout}${stderr}`));
+  assert.match(await Promise.race([asked.promise, ended]), /Credential=key-of-the-environment\//);
+  ended.catch(() => {});
+  serve.child.kill("SIGTERM");
+  assert.match((await serve.ended).stderr, /^unpacked$/m);
 });

@@ -59,7 +59,7 @@ function keysOf(value: unknown, path = ""): string[] {
 test("without a file there are the defaults of the contract", () => {
   const config = loadConfig(null, { env: {}, cwd: folder });
   assert.equal(config.dataDir, join(folder, "data"));
-  assert.equal(config.mirror.target.dir, join(folder, "data", "media"));
+  assert.deepEqual(config.mirror.target, { type: "local", dir: join(folder, "data", "media") });
   assert.equal(config.server.listen, "0.0.0.0:8080");
   assert.equal(config.server.publicUrl, null);
   assert.equal(config.receive.path, "/webhooks/wochit");
@@ -112,7 +112,7 @@ test("durations, sizes, paths and the defaults of an endpoint come out as the pr
   });
   assert.equal(config.mirror.maxSize, 5 * 2 ** 20);
   assert.equal(config.mirror.minFreeDisk, 7);
-  assert.equal(config.mirror.target.dir, join(folder, "kept"));
+  assert.deepEqual(config.mirror.target, { type: "local", dir: join(folder, "kept") });
   assert.equal(config.server.publicUrl, "https://relay.example.com/base");
   assert.equal(config.endpoints[0]?.maxWait, 500);
   assert.deepEqual(config.endpoints[0]?.retry, [90 * 86_400_000]);

@@ -19,6 +19,12 @@ test("a link below a public base is not signed", () => {
   );
 });
 
+test("a copy in a former target is always had from the relay", () => {
+  const withBase = { ...place, publicBaseUrl: "https://cdn.test/base" };
+  const address = `https://relay.test/media/a/video.mp4?sig=${sig}`;
+  assert.equal(mediaLink(withBase, "a/video.mp4", { isFormer: true }), address);
+});
+
 test("the parts of a key are percent-encoded one by one", () => {
   assert.equal(mediaLink({ ...place, links: "open" }, "~a b/é?.mp4"), "https://relay.test/media/~a%20b/%C3%A9%3F.mp4");
 });

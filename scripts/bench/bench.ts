@@ -7,6 +7,10 @@ export type Conditions = {
   seconds: number;
   /** A hundredth of the size, where size is what makes it slow: to try the bench, not to measure. */
   small: boolean;
+  /** The one part of a bench that is wanted; null: all of it. */
+  only: string | null;
+  /** Where CPU profiles of the relay go, for a bench that makes them; null: none are made, and none disturbs. */
+  profile: string | null;
   /** A fresh empty folder inside the bench's own. */
   folder(): string;
   /** Progress, for the person who waits. */

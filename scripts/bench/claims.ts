@@ -1,5 +1,5 @@
 import type { ConfigInput } from "../../src/config.ts";
-import type { Attempt, Copy, Job } from "../../src/domain.ts";
+import type { Attempt, Job, SpooledFile } from "../../src/domain.ts";
 import type { Store } from "../../src/store/store.ts";
 import { readSettings, reportReady } from "./child.ts";
 import { acceptEvents, openBenchStore } from "./seed.ts";
@@ -22,15 +22,15 @@ const attempt = (): Attempt => ({
   response: Buffer.from("ok"),
   error: null,
 });
-const copy = (job: Job): Copy => ({
-  key: `${job.videoId}/${job.id}`,
+const file: SpooledFile = {
   bytes: 1_048_576,
   sha256: "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
   contentType: "video/mp4",
+  ext: ".mp4",
   suspect: null,
   etag: '"d41d8cd98f00b204e9800998ecf8427e"',
   lastModified: null,
-});
+};
 
 async function workOff<J extends Job>(
   claim: () => Promise<J[]>,
@@ -44,24 +44,29 @@ async function workOff<J extends Job>(
   }
 }
 
-/** Jobs a second, of both kinds together. */
+/** Jobs a second, of all kinds together. */
 async function run(store: Store): Promise<number> {
+  const target = await store.targetId({ type: "local", dir });
   await acceptEvents(store, config, events);
   const begun = performance.now();
   const wish = () => ({ now: Date.now(), limit: AT_ONCE, leaseUntil: Date.now() + LEASE });
   const downloads = await workOff(
     () => store.claimDownloads({ ...wish(), busyHosts: [] }),
-    (job) => store.settleDownload(job, { is: "mirrored", copy: copy(job) }, Date.now()),
+    (job) => store.settleDownload(job, { is: "spooled", file }, Date.now()),
+  );
+  const uploads = await workOff(
+    () => store.claimUploads(wish()),
+    (job) => store.settleUpload(job, { is: "mirrored", target, key: `${job.videoId}/${job.id}` }, Date.now()),
   );
   const deliveries = await workOff(
     () => store.claimDeliveries({ ...wish(), endpoint: "app" }),
     (job) => store.settleDelivery(job, { is: "delivered", attempt: attempt() }, Date.now()),
   );
   const seconds = (performance.now() - begun) / 1000;
-  if (downloads !== 2 * events || deliveries !== events) {
-    throw new Error(`${downloads} downloads and ${deliveries} deliveries came of ${events} events`);
+  if (downloads !== 2 * events || uploads !== downloads || deliveries !== events) {
+    throw new Error(`${downloads} downloads, ${uploads} uploads and ${deliveries} deliveries came of ${events} events`);
   }
-  return (downloads + deliveries) / seconds;
+  return (downloads + uploads + deliveries) / seconds;
 }
 
 reportReady({ ready: {}, answers: { run: () => run(store) }, close: () => store.close() });

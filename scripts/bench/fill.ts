@@ -55,12 +55,14 @@ function createFiller(db: Database.Database, events: number): (pair: number) => 
   );
   const addMediumRow = insert(
     "media",
-    "id, video, kind, event, sequence, url, host, deadline, changes, state, attempts, claims, key, bytes, sha256, content_type, etag",
+    "id, video, kind, event, sequence, url, host, deadline, changes, state, attempts, claims, duration, linked_at, target, key, bytes, sha256, content_type, etag",
   );
   const addDeliveryRow = insert(
     "deliveries",
     "id, endpoint, video, event, ordered, state, gate_until, attempts, claims, settled_at",
   );
+  const target = 1;
+  insert("targets", "id, name, place").run(target, "local /media", JSON.stringify({ type: "local", dir: "/media" }));
   const addAttempt = insert("attempts", "delivery, n, started_at, duration, status, response");
 
   const template = bodyTemplate(`https://${HOST}`);
@@ -79,8 +81,15 @@ function createFiller(db: Database.Database, events: number): (pair: number) => 
     const addMedium = (kind: string, url: string, ext: string, event: number, at: number) => {
       const id = next();
       const key = `${videoId}/${kind}${ext}`;
-      const copy = [key, 1_048_576, SHA256, kind === "video" ? "video/mp4" : "image/jpeg", `"${SHA256.slice(32)}"`];
-      addMediumRow.run(id, video, kind, event, 1, url, HOST, at + DAY, 0, "mirrored", 1, 1, ...copy);
+      const copy = [
+        target,
+        key,
+        1_048_576,
+        SHA256,
+        kind === "video" ? "video/mp4" : "image/jpeg",
+        `"${SHA256.slice(32)}"`,
+      ];
+      addMediumRow.run(id, video, kind, event, 1, url, HOST, at + DAY, 0, "mirrored", 1, 1, 31.5, at, ...copy);
       return id;
     };
     // The id of an event's delivery follows its own.

@@ -1,6 +1,6 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 import process from "node:process";
 import { parseArgs } from "node:util";
 import type { Bench, Conditions } from "./bench.ts";
@@ -24,12 +24,14 @@ const benches: Record<string, Bench> = {
   growth: benchGrowth,
 };
 
-const USAGE = `npm run bench [-- NAME… --rounds N --seconds N --small --json]
+const USAGE = `npm run bench [-- NAME… --rounds N --seconds N --small --only PART --profile DIR --json]
 
   NAME          ${Object.keys(benches).join(", ")}; all of them unless named
   --rounds N    how often baseline and relay take turns (5)
   --seconds N   how long each stretch of load lasts (5)
   --small       a hundredth of the size where size takes long: to try it, not to measure
+  --only PART   of mirror: disk or s3
+  --profile DIR mirror leaves a CPU profile of each relay there, and shows what took longest; it slows the relay down
   --json        one JSON object a line, with the values of every round
 
 It writes to ${tmpdir()}, or to $TMPDIR: the disk there is part of what is measured.`;
@@ -41,6 +43,8 @@ async function main(): Promise<void> {
       rounds: { type: "string", default: "5" },
       seconds: { type: "string", default: "5" },
       small: { type: "boolean", default: false },
+      only: { type: "string" },
+      profile: { type: "string" },
       json: { type: "boolean", default: false },
       help: { type: "boolean", short: "h", default: false },
     },
@@ -61,6 +65,8 @@ async function main(): Promise<void> {
     rounds: readCount("rounds", values.rounds),
     seconds: readCount("seconds", values.seconds),
     small: values.small,
+    only: values.only ?? null,
+    profile: values.profile === undefined ? null : resolve(values.profile),
     folder: () => mkdtempSync(join(root, `${++folders}-`)),
     say: (text) => console.error(text),
   };

@@ -1,6 +1,7 @@
-import { createCipheriv } from "node:crypto";
-import { closeSync, fsyncSync, openSync, writeFileSync, writeSync } from "node:fs";
+import { createCipheriv, createHash } from "node:crypto";
+import { closeSync, createReadStream, fsyncSync, openSync, writeFileSync, writeSync } from "node:fs";
 import { join } from "node:path";
+import { pipeline } from "node:stream/promises";
 import { tinyJpeg, tinyMp4 } from "../../src/simulator/media.ts";
 import type { MediaSettings } from "./media-server.ts";
 
@@ -38,4 +39,11 @@ export function writeLargeVideo(path: string, bytes: number): void {
   } finally {
     closeSync(file);
   }
+}
+
+/** Hexadecimal. */
+export async function sha256OfFile(path: string): Promise<string> {
+  const hash = createHash("sha256");
+  await pipeline(createReadStream(path, { highWaterMark: 2 ** 20 }), hash);
+  return hash.digest("hex");
 }

@@ -1,118 +1,153 @@
-import { rmSync } from "node:fs";
+import { mkdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
-import { setTimeout as sleep } from "node:timers/promises";
-import Database from "better-sqlite3";
-import { request } from "undici";
 import type { Bench, Conditions } from "./bench.ts";
-import { bodyTemplate, fillBody, spreadId } from "./bodies.ts";
 import type { Row, Side } from "./measure.ts";
-import { writeLargeVideo, writeTinyMedia } from "./media-files.ts";
-import { type Child, runProgram, startChild } from "./processes.ts";
-import { benchConfig, databaseOf, startRelay } from "./start-relay.ts";
+import { sha256OfFile, writeLargeVideo, writeTinyMedia } from "./media-files.ts";
+import { openDisk } from "./mirror-disk.ts";
+import type { Place } from "./mirror-place.ts";
+import { copyWithRelay } from "./mirror-relay.ts";
+import { openGateway } from "./mirror-s3.ts";
+import { hostMedia } from "./nginx.ts";
+import { runProgram } from "./processes.ts";
+import { showProfiles } from "./profile.ts";
 
 const MIB = 2 ** 20;
 
 /** Memory must not follow the file: so much more for four times the bytes is still flat. */
 const FLAT = 1.2;
 
-/** How long a copy may take, in milliseconds. */
-const PATIENCE = 300_000;
+/** What the whole relay may hold with four files at once, in MB. */
+const MEMORY = 300;
 
-/** A large video from a local server, until it is mirrored: fetched, hashed, verified, synced, in its place. */
-export const benchMirror: Bench = async (conditions) => {
-  const sizes = conditions.small ? [4, 16] : [256, 1024];
-  const rows: Row[] = [];
-  for (const size of sizes) rows.push(await measureSize(size, conditions));
-  const [less, more] = rows;
-  const held = (row: Row | undefined) => ({
-    values: row?.ours?.memory?.flatMap((bytes) => (bytes === null ? [] : [bytes / 1e6])) ?? [],
-  });
-  return [
-    less!,
-    { ...more!, wanted: { of: "ratio", atMost: 2 } },
-    {
-      figure: `memory for ${sizes[1]} MiB`,
-      unit: "MB",
-      baseline: null,
-      ours: held(more),
-      wanted: { of: "ours", atMost: 200 },
-    },
-    {
-      figure: `memory for ${sizes[1]} MiB, to that for ${sizes[0]}`,
-      unit: "MB",
-      baseline: held(less),
-      ours: held(more),
-      wanted: { of: "ratio", atMost: FLAT },
-    },
-  ];
+/** `atMost`: how many times as long as the baseline it may take. */
+const places: Record<string, { open(conditions: Conditions): Promise<Place>; against: string; atMost: number }> = {
+  disk: { open: openDisk, against: "curl -o F && sync F", atMost: 1.8 },
+  s3: { open: openGateway, against: "rclone copyurl", atMost: 1.2 },
 };
 
-async function measureSize(size: number, { rounds, folder, say }: Conditions): Promise<Row> {
+/**
+ * Large videos from a local server, until they are mirrored: from the post of their events to the copies that the target
+ * has confirmed. To a disk and to an S3 gateway, one and four at once, each against the plain tool for it.
+ */
+export const benchMirror: Bench = async (conditions) => {
+  const { only } = conditions;
+  if (only !== null && !Object.hasOwn(places, only)) {
+    throw new Error(`mirror has no part "${only}", only ${Object.keys(places).join(" and ")}`);
+  }
+  const rows: Row[] = [];
+  for (const name of only === null ? Object.keys(places) : [only]) rows.push(...(await measurePlace(name, conditions)));
+  return rows;
+};
+
+async function measurePlace(name: string, conditions: Conditions): Promise<Row[]> {
+  const { open, against, atMost } = places[name]!;
+  const [size, larger] = conditions.small ? [16, 64] : [256, 1024];
+  const place = await open(conditions).catch((error) => String(error.message));
+  if (typeof place === "string") {
+    const note = `left out: ${place}`;
+    conditions.say(`mirror to ${name} ${note}`);
+    return [{ figure: `mirror to ${name}`, unit: "s", baseline: null, ours: null, wanted: null, note }];
+  }
+  try {
+    const measure = (videos: number, mib: number) =>
+      measureCase({ name, against, place, videos, size: mib }, conditions);
+    const less = await measure(1, size!);
+    const one = await measure(1, larger!);
+    const four = await measure(4, larger!);
+    const wanted = { of: "ratio", atMost } as const;
+    return [
+      less,
+      { ...one, wanted },
+      { ...four, wanted },
+      {
+        figure: `memory, 4 × ${larger} MiB to ${name}`,
+        unit: "MB",
+        baseline: null,
+        ours: memoryOf(four),
+        wanted: { of: "ours", atMost: MEMORY },
+      },
+      {
+        figure: `memory, ${larger} MiB to ${name}, to that for ${size}`,
+        unit: "MB",
+        baseline: memoryOf(less),
+        ours: memoryOf(one),
+        wanted: { of: "ratio", atMost: FLAT },
+      },
+    ];
+  } finally {
+    await place.close();
+  }
+}
+
+type Case = { name: string; against: string; place: Place; videos: number; size: number };
+
+async function measureCase(given: Case, { rounds, folder, say, profile }: Conditions): Promise<Row> {
+  const { name, against, place, videos, size } = given;
+  const figure = `${videos === 1 ? "" : `${videos} × `}${size} MiB to ${name}`;
   const baseline = { values: [] as number[] } satisfies Side;
   const ours = { values: [] as number[], memory: [] as (number | null)[] } satisfies Side;
   const dir = folder();
   const media = writeTinyMedia(dir);
   writeLargeVideo(media.video, size * MIB);
-  const server = await startChild("media-server.ts", media);
+  const right = await sha256OfFile(media.video);
+  const host = await hostMedia(dir, media);
+
+  async function check(keys: string[], at: string): Promise<void> {
+    for (const key of keys) {
+      if ((await place.sha256Of(key, at)) !== right) throw new Error(`the copy ${key} is not what was served`);
+    }
+  }
+
+  /** Runs one side in a folder of its own, on a disk that is done with what the other side left to it. */
+  async function inTurn<T>(side: (at: string) => Promise<T>): Promise<T> {
+    const at = folder();
+    await runProgram("sync", []);
+    try {
+      return await side(at);
+    } finally {
+      rmSync(at, { recursive: true });
+      await place.clear();
+    }
+  }
+
   try {
     for (let round = 1; round <= rounds; round++) {
-      baseline.values.push(await copyWithCurl(join(folder(), "copy"), `${server.ready.url}/video.mp4`));
-      const copied = await copyWithRelay(folder(), server.ready.url);
+      const urls = Array.from({ length: videos }, (_, count) => `${host.url}/${count}/video.mp4`);
+      const plain = await inTurn((at) => timeSeconds(() => place.copyPlainly(urls, at)));
+      const profiles = profile === null ? null : join(profile, `${name}-${videos}x${size}-${round}`);
+      if (profiles !== null) mkdirSync(profiles, { recursive: true });
+      const copied = await inTurn((at) =>
+        copyWithRelay({
+          dir: at,
+          media: host.url,
+          videos,
+          mirror: { target: place.target },
+          profile: profiles,
+          check: (keys) => check(keys, at),
+        }),
+      );
+      baseline.values.push(plain);
       ours.values.push(copied.seconds);
       ours.memory.push(copied.memory);
-      const [curl, relay] = [baseline, ours].map(({ values }) => `${values.at(-1)?.toFixed(2)} s`);
-      say(`mirror ${size} MiB: round ${round}, ${curl} with curl, ${relay} with the relay`);
+      const memory = copied.memory === null ? "" : `, ${Math.round(copied.memory / 1e6)} MB`;
+      const relay = `${copied.seconds.toFixed(2)} s with the relay (${copied.cpu.toFixed(2)} s of processor${memory})`;
+      say(`mirror ${figure}: round ${round}, ${plain.toFixed(2)} s with the baseline, ${relay}`);
+      if (profiles !== null) say(`${profiles}\n${showProfiles(profiles)}`);
     }
   } finally {
-    await server.stop();
+    await host.stop();
     rmSync(dir, { recursive: true });
   }
-  return { figure: `mirror ${size} MiB`, unit: "s", baseline, ours, wanted: null };
+  const note = `against ${against}${videos === 1 ? "" : `, ${videos} at once`}; media from ${host.name}`;
+  return { figure: `mirror ${figure}`, unit: "s", baseline, ours, wanted: null, note };
 }
 
-/** Seconds. */
-async function copyWithCurl(file: string, url: string): Promise<number> {
+async function timeSeconds(work: () => Promise<void>): Promise<number> {
   const begun = performance.now();
-  await runProgram("sh", ["-c", 'curl -sS -f -o "$1" "$2" && sync "$1"', "sh", file, url]);
-  const seconds = (performance.now() - begun) / 1000;
-  rmSync(file);
-  return seconds;
+  await work();
+  return (performance.now() - begun) / 1000;
 }
 
-async function copyWithRelay(dir: string, media: string): Promise<{ seconds: number; memory: number | null }> {
-  const relay = await startRelay(dir, benchConfig({ endpoints: [] }), { workers: true });
-  try {
-    const begun = performance.now();
-    await postVideo(relay, media);
-    await untilMirrored(databaseOf(dir));
-    return { seconds: (performance.now() - begun) / 1000, memory: relay.peakMemory() };
-  } finally {
-    await relay.stop();
-    rmSync(dir, { recursive: true });
-  }
-}
-
-async function postVideo(relay: Child<{ url: string }>, media: string): Promise<void> {
-  const { thumbnailUrl, ...event } = JSON.parse(fillBody(bodyTemplate(media), spreadId(1, 1)));
-  const body = JSON.stringify(event);
-  const answer = await request(relay.ready.url, { method: "POST", body });
-  if (answer.statusCode !== 200) throw new Error(`HTTP ${answer.statusCode}`);
-  await answer.body.dump();
-}
-
-async function untilMirrored(path: string): Promise<void> {
-  type Medium = { state: string; suspect: string | null; last_error: string | null };
-  const db = new Database(path, { readonly: true });
-  const medium = db.prepare<[], Medium>("SELECT state, suspect, last_error FROM media");
-  try {
-    for (let waited = 0; waited < PATIENCE; waited += 5) {
-      const { state, suspect, last_error } = medium.get()!;
-      if (last_error !== null || suspect !== null) throw new Error(`not mirrored: ${last_error ?? suspect}`);
-      if (state === "mirrored") return;
-      await sleep(5);
-    }
-  } finally {
-    db.close();
-  }
-  throw new Error("the video was not mirrored in time");
+function memoryOf(row: Row): Side {
+  return { values: row.ours?.memory?.flatMap((bytes) => (bytes === null ? [] : [bytes / 1e6])) ?? [] };
 }

@@ -1,7 +1,9 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { closeSync, openSync, readFileSync } from "node:fs";
+import { type AddressInfo, connect, createServer } from "node:net";
 import process from "node:process";
+import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 
 /** A server of the bench in a process of its own. */
@@ -71,14 +73,59 @@ export async function startChild<Ready = { url: string }>(
       return answer;
     },
     peakMemory: () => readPeak(child.pid!),
-    async stop() {
-      if (!running.has(child)) return;
-      child.kill("SIGTERM");
-      const kill = setTimeout(() => child.kill("SIGKILL"), ENDS_WITHIN);
-      await ended;
-      clearTimeout(kill);
-    },
+    stop: () => end(child, ended),
   };
+}
+
+/** SIGTERM, and what is stronger to what does not listen. */
+async function end(child: ChildProcess, ended: Promise<unknown>): Promise<void> {
+  if (!running.has(child)) return;
+  child.kill("SIGTERM");
+  const kill = setTimeout(() => child.kill("SIGKILL"), ENDS_WITHIN);
+  await ended;
+  clearTimeout(kill);
+}
+
+/** Starts a server that is somebody else's program, and waits until it listens on its port of this machine. */
+export async function startProgram(
+  command: string,
+  args: string[],
+  { port }: { port: number },
+): Promise<{ stop(): Promise<void> }> {
+  const child = spawn(command, args, { stdio: ["ignore", "ignore", "inherit"] });
+  running.add(child);
+  let how: string | null = null;
+  const ended = once(child, "exit").then(
+    ([code, signal]) => `ended with ${signal ?? code}`,
+    (error) => String(error),
+  );
+  void ended.then((words) => {
+    running.delete(child);
+    how = words;
+  });
+  for (let waited = 0; !(await isListening(port)); waited += 20) {
+    if (how !== null || waited > READY_WITHIN) throw new Error(`${command} ${how ?? "is not ready in time"}`);
+    await sleep(20);
+  }
+  return { stop: () => end(child, ended) };
+}
+
+function isListening(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect(port, "127.0.0.1");
+    socket.on("connect", () => resolve(true)).on("error", () => resolve(false));
+    socket.on("connect", () => socket.destroy());
+  });
+}
+
+/** A port of this machine that nobody listens on just now. */
+export async function freePort(): Promise<number> {
+  const server = createServer().listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const { port } = server.address() as AddressInfo;
+  server.close();
+  await once(server, "close");
+  return port;
 }
 
 /** Ends whatever was started and still runs: for the way out after an error or Ctrl-C. */
@@ -96,9 +143,15 @@ function readPeak(pid: number): number | null {
   }
 }
 
+/** Whether a program can be run at all, whatever it says to `arg`. */
+export async function isThere(command: string, arg: string): Promise<boolean> {
+  const error = await runProgram(command, [arg]).catch((error) => error);
+  return error?.code !== "ENOENT";
+}
+
 /** Runs a program to its end and returns what it printed. Rejects with its last words when it fails. */
-export async function runProgram(command: string, args: string[]): Promise<string> {
-  const child = spawn(command, args, { stdio: ["ignore", "pipe", "pipe"] });
+export async function runProgram(command: string, args: string[], env?: NodeJS.ProcessEnv): Promise<string> {
+  const child = spawn(command, args, { stdio: ["ignore", "pipe", "pipe"], env: env ?? process.env });
   running.add(child);
   let printed = "";
   let words = "";

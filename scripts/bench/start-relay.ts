@@ -22,10 +22,10 @@ export function benchConfig(overrides: ConfigInput = {}): ConfigInput {
 export function startRelay(
   dir: string,
   config: ConfigInput,
-  options: { workers: boolean; env?: Record<string, string> },
+  options: { workers: boolean; env?: Record<string, string>; flags?: string[] },
 ): Promise<Child<{ url: string }>> {
   const settings: RelaySettings = { dir, config, workers: options.workers };
-  return startChild("relay.ts", settings, { log: join(dir, "log"), env: options.env });
+  return startChild("relay.ts", settings, { log: join(dir, "log"), env: options.env, flags: options.flags });
 }
 
 /** The relay's database in such a folder. */

@@ -1,4 +1,5 @@
 import type { Config } from "../config.ts";
+import type { SecretsWanted } from "../config-file.ts";
 import type { Log, Ports } from "../domain.ts";
 import type { Store } from "../store/store.ts";
 
@@ -45,13 +46,16 @@ export type Context = {
   stderr: Output;
   /** All of standard input. */
   stdin(): Promise<Uint8Array>;
+  /** The line that is typed in answer to a question; null where nobody sits at a terminal. */
+  ask(question: string): Promise<string | null>;
   /** Clock, randomness, and a log that writes its warnings and errors to stderr, one line each. */
   ports: Ports;
   /**
    * The config that `--config` names, or the one that is found (CONTRACT, "Config"); RelayError("config") with every
-   * problem. Commands that only look into the database say `secrets: false`: they run where the service's secrets are not.
+   * problem. Commands that only look into the database say `secrets: false`, those that look into the target as well
+   * "target": they run where the service's other secrets are not.
    */
-  loadConfig(options?: { secrets?: boolean }): Promise<Config>;
+  loadConfig(options?: { secrets?: SecretsWanted }): Promise<Config>;
   /** The same, judged only: every problem and warning, and the file (null: the defaults). Never throws for a wrong config. */
   inspectConfig(): Promise<{ path: string | null; problems: string[]; warnings: string[] }>;
   /** The database of a config, beside a relay that may be running. The program closes it when the command ends. */

@@ -7,7 +7,7 @@ import { harmless } from "./harmless.ts";
 /** The machine that a command runs on. */
 export type Surroundings = {
   environment: Environment;
-  streams: { stdout: Stream; stderr: Stream; stdin(): Promise<Uint8Array> };
+  streams: { stdout: Stream; stderr: Stream; stdin(): Promise<Uint8Array>; ask: Context["ask"] };
   version: string;
   /** Where an error that nobody caught is written: into this log, or on stderr. */
   crash: { log: Log | null };

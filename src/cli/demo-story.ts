@@ -137,6 +137,12 @@ async function checkReadable(say: Stage["say"], url: string, medium: ServedMediu
 
 async function read(url: string, headers: Record<string, string> = {}): Promise<{ status: number; body: Buffer }> {
   const answer = await request(url, { headers });
+  // What the relay keeps in a bucket is had from there.
+  const elsewhere = answer.statusCode === 307 ? answer.headers.location : undefined;
+  if (typeof elsewhere === "string") {
+    await answer.body.dump();
+    return read(elsewhere, headers);
+  }
   return { status: answer.statusCode, body: Buffer.from(await answer.body.arrayBuffer()) };
 }
 

@@ -2,7 +2,7 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import type { ConfigInput } from "../config.ts";
+import type { Config, ConfigInput } from "../config.ts";
 import type { Log, Ports } from "../domain.ts";
 import { errorLine } from "../errors.ts";
 import type { Command } from "./command.ts";
@@ -19,6 +19,7 @@ export const command: Command = {
   name: "demo",
   summary: "the whole loop on this machine, in a throw-away folder",
   options: {
+    config: { type: "string", value: "FILE", help: "keep the copies in this config's mirror.target, where they stay" },
     exit: { type: "boolean", help: "end when all is shown; exit code 0 only when all of it worked" },
     verbose: { type: "boolean", help: "show the relay's log as well, on stderr" },
   },
@@ -26,8 +27,10 @@ export const command: Command = {
   async run(context, args) {
     const { openLog } = await import("../platform/log.ts");
     const { stdout, stderr, ports } = context;
+    const isOwn = args.text("config") === undefined;
     const worked = await runDemo({
       ports,
+      target: isOwn ? null : (await context.loadConfig({ secrets: "target" })).mirror.target,
       log: args.flag("verbose") ? await openLog({ level: "debug", format: "auto" }, stderr.isTTY, 2) : null,
       say: (line = "") => stdout.write(`${line}\n`),
       complain: (line) => stderr.write(`${line}\n`),
@@ -40,6 +43,8 @@ export const command: Command = {
 
 export type DemoOptions = {
   ports: Ports;
+  /** Where the copies are kept; null: in the folder that is thrown away. */
+  target: Config["mirror"]["target"] | null;
   /** Where the relay logs to; null keeps its log off the screen. */
   log: Log | null;
   say(line?: string): void;
@@ -51,9 +56,9 @@ export type DemoOptions = {
 
 /**
  * Shows the main job from end to end. True when all of it worked; else what failed has been said through `complain`.
- * Leaves nothing behind.
+ * Leaves nothing behind but the copies in a `target`.
  */
-export async function runDemo({ ports, log, say, complain, stay, stopped }: DemoOptions): Promise<boolean> {
+export async function runDemo({ ports, target, log, say, complain, stay, stopped }: DemoOptions): Promise<boolean> {
   // Loaded here so that the other commands start without them.
   const { loadConfig } = await import("../config-file.ts");
   const { openRelay } = await import("../relay.ts");
@@ -77,6 +82,7 @@ export async function runDemo({ ports, log, say, complain, stay, stopped }: Demo
     const input = configFor({ port: await freePort(), app: app.url, secret });
     await writeFile(configPath, JSON.stringify(input, null, 2));
     const config = loadConfig(configPath, { env: {}, cwd: folder });
+    if (target !== null) config.mirror.target = target;
     const relay = await openRelay(config, { ...ports, log: log ?? keepComplaints(complaints) });
     opened.push(relay.close);
 
@@ -85,6 +91,7 @@ export async function runDemo({ ports, log, say, complain, stay, stopped }: Demo
     say();
     say(`  the provider  ${provider.url}  simulated; its media are real, its links are signed and die`);
     say(`  the relay     ${input.server!.publicUrl}  keeps its data in ${folder}`);
+    if (target !== null) say(`  the copies    ${nameOf(target)}  where they stay`);
     say(`  your app      ${app.url}  verifies every signature`);
 
     const story = playStory({ provider, webhooks, app, ports, say });
@@ -111,6 +118,10 @@ export async function runDemo({ ports, log, say, complain, stay, stopped }: Demo
   } finally {
     for (const close of opened.reverse()) await close().catch(() => {});
   }
+}
+
+function nameOf(target: Config["mirror"]["target"]): string {
+  return target.type === "local" ? target.dir : `bucket ${target.bucket}`;
 }
 
 function configFor({ port, app, secret }: { port: number; app: string; secret: string }): ConfigInput {

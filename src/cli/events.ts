@@ -60,7 +60,7 @@ const show: Command = {
     }
     const { media, deliveries, ...fields } = event;
     context.stdout.write(renderFields(Object.entries(fields)));
-    section(context, mediumColumns, media);
+    section(context, mediumColumns(context.ports.clock.now()), media);
     section(context, deliveryColumns, deliveries);
     return 0;
   },

@@ -2,11 +2,13 @@ import { RelayError } from "../errors.ts";
 import { listMedia, retryMedia, retryMedium } from "../operate/media.ts";
 import { type Command, type CommandGroup, configOption, jsonOption } from "./command.ts";
 import { listOptions, printJson, printList, printMany, rangeOptions, readPage, readRange } from "./lists.ts";
+import { verify } from "./media-verify.ts";
 import { mediumColumns, openLink } from "./show.ts";
 
 const STATES = ["pending", "running", "mirrored", "failed", "expired", "skipped", "superseded", "deleted"] as const;
 const RETRIED = ["pending", "failed", "expired", "skipped"] as const;
 const KINDS = ["video", "thumbnail"] as const;
+const ORDERS = ["deadline"] as const;
 
 const filterOptions = {
   "video-id": { type: "string", value: "ID", help: "only of this video" },
@@ -19,6 +21,11 @@ const list: Command = {
   options: {
     state: { type: "string", short: "s", value: "STATE", help: `only in this state: ${STATES.join(", ")}` },
     ...filterOptions,
+    by: {
+      type: "string",
+      value: "ORDER",
+      help: '"deadline": only what is not secured yet, the nearest deadline first',
+    },
     ...listOptions,
   },
   async run(context, args) {
@@ -27,11 +34,13 @@ const list: Command = {
       state: args.word("state", STATES),
       videoId: args.text("video-id"),
       kind: args.word("kind", KINDS),
+      byDeadline: args.word("by", ORDERS) === "deadline",
     };
     const config = await context.loadConfig({ secrets: false });
     const store = await context.openStore(config);
     const link = await openLink(store, config, context);
-    await printList(context, args, listMedia(store, wish, link), mediumColumns);
+    const columns = mediumColumns(context.ports.clock.now());
+    await printList(context, args, listMedia(store, wish, link), columns);
     return 0;
   },
 };
@@ -47,7 +56,9 @@ const retry: Command = {
     ...jsonOption,
     ...configOption,
   },
-  help: "Either one medium, or all in a state:\n  wochit-relay media retry --state failed --since 1d",
+  help: `Either one medium, or all in a state:
+  wochit-relay media retry --state failed --since 1d
+A mirrored one whose copy is gone or damaged is the business of "media verify --mend".`,
   async run(context, args) {
     const { clock } = context.ports;
     const [id] = args.positionals;
@@ -80,5 +91,5 @@ const retry: Command = {
 export const command: CommandGroup = {
   name: "media",
   summary: "the copies of videos and thumbnails",
-  verbs: { list, retry },
+  verbs: { list, verify, retry },
 };

@@ -3,6 +3,7 @@ import { errorLine, errorTable, RelayError } from "../errors.ts";
 import { suggest } from "../nearest.ts";
 import { withoutQueries } from "../platform/log.ts";
 import {
+  askTerminal,
   assertRuntime,
   environment,
   exit,
@@ -22,7 +23,12 @@ export type CommandTable = Record<string, () => Promise<CommandModule>>;
 
 /** Runs the command line of this process and ends the process with its exit code. */
 export function runProgram(table: CommandTable): void {
-  const streams = { stdout: standardStream("stdout"), stderr: standardStream("stderr"), stdin: readStdin };
+  const streams = {
+    stdout: standardStream("stdout"),
+    stderr: standardStream("stderr"),
+    stdin: readStdin,
+    ask: askTerminal,
+  };
   const surroundings: Surroundings = {
     environment: environment(),
     streams,

@@ -2,8 +2,10 @@ import type { Config } from "../config.ts";
 import { parseListen } from "../config.ts";
 import { mediaLink } from "../media-links.ts";
 import type { AttemptJson, DeliveryJson, Link, MediumJson } from "../operate/json.ts";
+import { tellWhen } from "../operate/when.ts";
 import type { Store } from "../store/store.ts";
 import type { Context } from "./command.ts";
+import { findPresent } from "./places.ts";
 import { type Column, renderTable } from "./table.ts";
 
 /** The columns and sections that several commands show. */
@@ -13,10 +15,13 @@ export async function openLink(store: Store, { server, mirror }: Config, { hostn
   const { port } = parseListen(server.listen)!;
   const publicUrl = server.publicUrl ?? (port === 0 ? null : `http${server.tls ? "s" : ""}://${hostname}:${port}`);
   const secret = await store.mediaSecret();
-  return (key) =>
-    publicUrl === null && mirror.publicBaseUrl === null
-      ? null
-      : mediaLink({ ...mirror, publicUrl: publicUrl ?? "", secret }, key);
+  const { publicBaseUrl } = mirror;
+  const present = publicBaseUrl === null ? null : await findPresent(store, mirror.target);
+  return ({ target, key }) => {
+    const isFormer = publicBaseUrl !== null && target !== null && target !== present;
+    if (publicUrl === null && (publicBaseUrl === null || isFormer)) return null;
+    return mediaLink({ ...mirror, publicUrl: publicUrl ?? "", secret }, key, { isFormer });
+  };
 }
 
 /** `2026-11-21 21:15:03Z`: as much of a time as people read. */
@@ -24,15 +29,40 @@ export function shortTime(iso: string | null): string | null {
   return iso === null ? null : iso.replace("T", " ").replace(/\.\d+Z$/, "Z");
 }
 
-export const mediumColumns: Column<MediumJson>[] = [
-  { title: "ID", value: ({ id }) => id, whole: true },
-  { title: "KIND", value: ({ kind }) => kind, whole: true },
-  { title: "STATE", value: ({ state }) => state, whole: true },
-  { title: "BYTES", value: ({ bytes }) => bytes, whole: true },
-  { title: "VIDEO", value: ({ videoId }) => videoId, least: 24 },
-  { title: "WHERE", value: ({ url, sourceUrl }) => url ?? sourceUrl },
-  { title: "ERROR", value: ({ lastError, suspect }) => lastError ?? suspect },
-];
+const PLURAL = { event: "events", medium: "media", copy: "copies" };
+
+/** "1 copy", "2 copies". */
+export function tellCount(many: number, noun: keyof typeof PLURAL): string {
+  return `${many} ${many === 1 ? noun : PLURAL[noun]}`;
+}
+
+/** "18.3 MiB": as much of a size as people read. */
+export function tellSize(bytes: number): string {
+  const units = ["bytes", "KiB", "MiB", "GiB", "TiB"];
+  const at = Math.min(units.length - 1, Math.max(0, Math.floor(Math.log2(Math.max(bytes, 1)) / 10)));
+  return at === 0 ? `${bytes} bytes` : `${(bytes / 1024 ** at).toFixed(1)} ${units[at]}`;
+}
+
+/** States in which the end of the link still matters, or mattered. */
+const HANGS_ON_LINK = new Set(["pending", "running", "failed", "expired"]);
+
+/** `now`: deadlines are told as they are seen from there. */
+export function mediumColumns(now: number): Column<MediumJson>[] {
+  return [
+    { title: "ID", value: ({ id }) => id, whole: true },
+    { title: "KIND", value: ({ kind }) => kind, whole: true },
+    { title: "STATE", value: ({ state }) => state, whole: true },
+    {
+      title: "LINK DIES",
+      value: ({ state, deadline }) => (HANGS_ON_LINK.has(state) ? tellWhen(Date.parse(deadline), now) : null),
+      whole: true,
+    },
+    { title: "BYTES", value: ({ bytes }) => bytes, whole: true },
+    { title: "VIDEO", value: ({ videoId }) => videoId, least: 24 },
+    { title: "WHERE", value: ({ url, sourceUrl }) => url ?? sourceUrl },
+    { title: "ERROR", value: ({ lastError, suspect }) => lastError ?? suspect },
+  ];
+}
 
 export const deliveryColumns: Column<DeliveryJson>[] = [
   { title: "ID", value: ({ id }) => id, whole: true },

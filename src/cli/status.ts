@@ -1,4 +1,5 @@
 import { readStatus } from "../operate/status.ts";
+import { tellWhen } from "../operate/when.ts";
 import { type Command, configOption, jsonOption } from "./command.ts";
 import { endpointColumns } from "./endpoints.ts";
 import { printJson } from "./lists.ts";
@@ -16,7 +17,7 @@ export const command: Command = {
       printJson(context.stdout, status);
       return 0;
     }
-    const { endpoints, quarantine, media, deliveries, ...fields } = status;
+    const { endpoints, quarantine, media, uploads, deletions, unsecured, deliveries, ...fields } = status;
     const inWords = (counts: object) =>
       Object.entries(counts)
         .filter(([, count]) => count > 0)
@@ -26,6 +27,9 @@ export const command: Command = {
       renderFields([
         ...Object.entries(fields),
         ["media", inWords(media)],
+        ["not secured", describeUnsecured(unsecured, context.ports.clock.now())],
+        ["uploads", uploads === 0 ? "none waiting" : `${uploads} waiting, safe in the spool`],
+        ["deletions", deletions === 0 ? "none waiting" : `${deletions} waiting`],
         ["deliveries", inWords(deliveries)],
         ["quarantine", `${quarantine.count} refused, ${quarantine.bytes} bytes`],
       ]),
@@ -34,3 +38,13 @@ export const command: Command = {
     return 0;
   },
 };
+
+function describeUnsecured(
+  { count, nearestDeadline, mediumId }: Awaited<ReturnType<typeof readStatus>>["unsecured"],
+  now: number,
+): string {
+  if (count === 0) return "none";
+  return nearestDeadline === null
+    ? String(count)
+    : `${count}; the nearest deadline is ${tellWhen(Date.parse(nearestDeadline), now)} (${mediumId})`;
+}

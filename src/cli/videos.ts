@@ -1,15 +1,18 @@
+import { RelayError } from "../errors.ts";
 import type { VideoJson } from "../operate/json.ts";
-import { listVideos, showVideo } from "../operate/videos.ts";
+import { forgetVideo, hasCopy, listVideos, showVideo } from "../operate/videos.ts";
+import type { Store } from "../store/store.ts";
 import { type Command, type CommandGroup, configOption, jsonOption } from "./command.ts";
+import { harmless } from "./harmless.ts";
 import { listOptions, printJson, printList, readPage } from "./lists.ts";
-import { mediumColumns, openLink, section, shortTime } from "./show.ts";
+import { mediumColumns, openLink, section, shortTime, tellCount } from "./show.ts";
 import { type Column, renderFields } from "./table.ts";
 
 const STATES = ["draft", "ready", "deleted", "failed", "unknown"] as const;
 
 export const videoColumns: Column<VideoJson>[] = [
   { title: "VIDEO", value: ({ videoId }) => videoId, least: 24 },
-  { title: "STATE", value: ({ state }) => state, whole: true },
+  { title: "STATE", value: ({ state, forgottenAt }) => (forgottenAt ? "forgotten" : state), whole: true },
   { title: "CONTEXT", value: ({ context }) => context },
   { title: "TITLE", value: ({ title }) => title },
   { title: "MEDIA", value: ({ media }) => media.map(({ kind, state }) => `${kind} ${state}`).join(", ") || null },
@@ -54,10 +57,55 @@ const show: Command = {
     const { media, contextHistory, ...fields } = video;
     context.stdout.write(renderFields(Object.entries(fields)));
     section(context, HISTORY, contextHistory);
-    section(context, mediumColumns, media);
+    section(context, mediumColumns(context.ports.clock.now()), media);
     return 0;
   },
 };
+
+const forget: Command = {
+  name: "videos forget",
+  summary: "erases a video on request: its copies, bodies, titles, contexts",
+  positionals: "ID",
+  options: {
+    yes: { type: "boolean", short: "y", help: "do not ask first" },
+    ...jsonOption,
+    ...configOption,
+  },
+  help: `What cannot be undone: bodies, titles, contexts, links and answers of endpoints are gone from the database at once, and
+deliveries under way are canceled. The copies are removed by the running relay, or at its next start.
+What stays: the ids of the video, its events and media, their types and times, and that they were erased. Backups made
+before, and what your apps have received, are not the relay's to erase.`,
+  async run(context, args) {
+    const { stdout, stderr, ports } = context;
+    const videoId = args.positionals[0]!;
+    const store = await context.openStore(await context.loadConfig({ secrets: false }));
+    if (!args.flag("yes")) {
+      const answer = await context.ask(await describeForgetting(store, videoId));
+      if (answer === null) throw new RelayError("usage", "this cannot be undone, and nobody can be asked: say --yes");
+      if (!/^y(es)?$/i.test(answer.trim())) {
+        stderr.write("nothing was erased\n");
+        return 1;
+      }
+    }
+    const done = await forgetVideo(store, videoId, ports.clock.now());
+    if (args.flag("json")) {
+      printJson(stdout, done);
+      return 0;
+    }
+    const { events, media, copies } = done;
+    stdout.write(`erased: bodies, titles, contexts and links of ${tellCount(events, "event")} and ${tellCount(media, "medium")}
+${copies === 0 ? "there was no copy" : `${tellCount(copies, "copy")} to be removed: by the running relay, or at its next start`}
+kept: ids, types and times, and that this was erased at ${shortTime(done.forgottenAt)}
+`);
+    return 0;
+  },
+};
+
+async function describeForgetting(store: Store, videoId: string): Promise<string> {
+  const { title, media } = await store.video(videoId);
+  const name = harmless(title === null ? videoId : `${videoId} "${title}"`);
+  return `Erase ${name} with ${tellCount(media.filter(hasCopy).length, "copy")}? This cannot be undone. [y/N] `;
+}
 
 const HISTORY: Column<VideoJson["contextHistory"][number]>[] = [
   { title: "SINCE", value: ({ since }) => shortTime(since), whole: true },
@@ -67,5 +115,5 @@ const HISTORY: Column<VideoJson["contextHistory"][number]>[] = [
 export const command: CommandGroup = {
   name: "videos",
   summary: "what is known of each video",
-  verbs: { list, show },
+  verbs: { list, show, forget },
 };

@@ -1,4 +1,4 @@
-import { accessSync, constants } from "node:fs";
+import { accessSync, constants, readFileSync } from "node:fs";
 import { isIP } from "node:net";
 import { resolve, sep } from "node:path";
 import { parseListen } from "../config.ts";
@@ -122,10 +122,8 @@ function checkTls(look: Look, problems: Problems, folder: string): void {
   }
 }
 
-function checkTarget(look: Look, problems: Problems, { folder, dataDir }: Places): void {
-  if (look<string>(["mirror", "target", "type"]) === "s3") {
-    problems.add(["mirror", "target"], 's3 targets are not available in this version; use {"type": "local"}');
-  }
+function checkTarget(look: Look, problems: Problems, { folder, dataDir, readsSecrets }: Places): void {
+  if (look<string>(["mirror", "target", "type"]) === "s3") return checkS3(look, problems, readsSecrets ? folder : null);
   const dir = look<string>(["mirror", "target", "dir"]);
   if (dir === undefined) return;
   // A key begins with an id from the network: nothing of the relay's own may be within its reach.
@@ -134,6 +132,37 @@ function checkTarget(look: Look, problems: Problems, { folder, dataDir }: Places
     problems.add(["mirror", "target", "dir"], `must not be, or hold, the data folder ${dataDir}`);
   } else if (isWithin(target, resolve(dataDir, "spool"))) {
     problems.add(["mirror", "target", "dir"], "must not be the spool, which is emptied at a start");
+  }
+}
+
+/** `folder` is null where no files are looked at. */
+function checkS3(look: Look, problems: Problems, folder: string | null): void {
+  const place = (option: string): Path => ["mirror", "target", option];
+  const isSet = (option: string) => problems.has(place(option)) || look(place(option)) != null;
+  if (isSet("accessKeyId") !== isSet("secretAccessKey")) {
+    const [there, missing] = isSet("accessKeyId")
+      ? ["accessKeyId", "secretAccessKey"]
+      : ["secretAccessKey", "accessKeyId"];
+    problems.add(
+      place(missing),
+      `is missing: ${there} is of no use without it; without both, the machine's own are used`,
+    );
+  }
+  if (isSet("sessionToken") && !isSet("accessKeyId")) {
+    problems.add(place("sessionToken"), "is of no use without accessKeyId and secretAccessKey");
+  }
+  const encryption = look<string>(place("serverSideEncryption"));
+  if (isSet("kmsKeyId") && !encryption?.startsWith("aws:kms") && !problems.has(place("serverSideEncryption"))) {
+    problems.add(place("kmsKeyId"), 'is of no use without "serverSideEncryption": "aws:kms"');
+  }
+  const ca = look<string>(place("ca"));
+  if (ca == null || folder === null) return;
+  try {
+    if (!/-----BEGIN (TRUSTED )?CERTIFICATE-----/.test(readFileSync(resolve(folder, ca), "utf8"))) {
+      problems.add(place("ca"), `${resolve(folder, ca)} holds no certificate in PEM form`);
+    }
+  } catch (error) {
+    problems.add(place("ca"), `cannot read ${resolve(folder, ca)}: ${reasonOf(error)}`);
   }
 }
 

@@ -19,8 +19,9 @@ export function warnAbout(raw: object, parsed: InferOutput<typeof configSchema>)
     if ((raw as Record<string, unknown>)[option] != null) warnings.push(`${option}: has no effect: ${why}`);
   }
   const { server, receive, mirror, endpoints } = parsed;
-  if (mirror.onDelete === "delete") {
-    warnings.push("mirror.onDelete: copies are kept for now: this version deletes none");
+  const { target } = mirror;
+  if (target.type === "s3" && target.ca !== null && target.endpoint?.startsWith("http:")) {
+    warnings.push("mirror.target.ca: has no effect: mirror.target.endpoint begins with http://");
   }
   if (mirror.enabled && server.publicUrl === null && mirror.publicBaseUrl === null) {
     warnings.push("server.publicUrl: is not set: links to media will be http://<hostname>:<port>");

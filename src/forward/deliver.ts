@@ -1,13 +1,14 @@
 import { createSecretKey } from "node:crypto";
 import type { Readable } from "node:stream";
 import type { Endpoint } from "../config.ts";
-import type { Attempt, Clock, DeliveryJob, DeliveryOutcome, Medium, Ports } from "../domain.ts";
+import type { Attempt, Clock, DeliveryJob, DeliveryOutcome, Ports } from "../domain.ts";
 import { errorLine } from "../errors.ts";
 import { deliveryRetry, parseRetryAfter } from "../jobs/backoff.ts";
 import type { Lease, Queue } from "../jobs/worker.ts";
 import type { Outbound } from "../platform/net.ts";
 import { isReservedHeader } from "../reserved-headers.ts";
 import type { Store } from "../store/store.ts";
+import type { MediumLink } from "./media-reports.ts";
 import { createPace, limitSlots } from "./pace.ts";
 import { buildBody } from "./payload.ts";
 import { sign } from "./signature.ts";
@@ -26,12 +27,18 @@ export type DeliveryParts = {
   ports: Ports;
   /** "wochit-relay/<version>". */
   userAgent: string;
-  /** The durable address of a mirrored medium. */
-  link: (medium: Medium) => string;
+  link: MediumLink;
 };
 
 /** What came of one request. `status` is null when no answer came; `error` is null only on success. */
-type Answer = { status: number | null; response: Uint8Array | null; error: string | null; retryAt: number | null };
+type Answer = {
+  status: number | null;
+  response: Uint8Array | null;
+  error: string | null;
+  retryAt: number | null;
+  /** Media of which the body that was sent says that they are pending. */
+  pending: string[];
+};
 
 /**
  * The queue of one endpoint: each job is one signed POST, its attempt logged and the job settled. Any answer but 2xx, and no
@@ -77,7 +84,7 @@ export function createDeliveries(parts: DeliveryParts): Queue<DeliveryJob> {
     );
     try {
       const { event, media, replay } = job;
-      const body = buildBody({ event, body: received, media, link, replay, mode: endpoint.body });
+      const { body, pending } = buildBody({ event, body: received, media, link, replay, mode: endpoint.body });
       const timestamp = Math.floor(startedAt / 1000);
       const answer = await parts.outbound.request(url, {
         method: "POST",
@@ -95,12 +102,12 @@ export function createDeliveries(parts: DeliveryParts): Queue<DeliveryJob> {
       });
       const { status } = answer;
       const response = await readStart(answer.body, clock);
-      if (isSuccess(status)) return { status, response, error: null, retryAt: null };
+      if (isSuccess(status)) return { status, response, error: null, retryAt: null, pending };
       const retryAt = parseRetryAfter(answer.headers["retry-after"], clock.now());
-      return { status, response, error: `HTTP ${status}`, retryAt };
+      return { status, response, error: `HTTP ${status}`, retryAt, pending };
     } catch (error) {
       const why = abort.signal.aborted ? abort.signal.reason : error;
-      return { status: null, response: null, error: errorLine(why), retryAt: null };
+      return { status: null, response: null, error: errorLine(why), retryAt: null, pending: [] };
     } finally {
       cancelTimeout();
       stop.removeEventListener("abort", follow);
@@ -108,7 +115,10 @@ export function createDeliveries(parts: DeliveryParts): Queue<DeliveryJob> {
   }
 
   function decide(job: DeliveryJob, attempt: Attempt, answer: Answer, now: number): DeliveryOutcome {
-    if (attempt.error === null) return { is: "delivered", attempt };
+    if (attempt.error === null) {
+      const { pending } = answer;
+      return { is: "delivered", attempt, ...(pending.length > 0 && { pending }) };
+    }
     const at = deliveryRetry({
       schedule: answer === NO_BODY ? [] : endpoint.retry,
       attempt: job.attempts + 1,
@@ -145,7 +155,7 @@ export function createDeliveries(parts: DeliveryParts): Queue<DeliveryJob> {
 }
 
 /** Retention has taken the body: there is nothing to send, today or later. */
-const NO_BODY: Answer = { status: null, response: null, error: "body_expired", retryAt: null };
+const NO_BODY: Answer = { status: null, response: null, error: "body_expired", retryAt: null, pending: [] };
 
 function isSuccess(status: number): boolean {
   return status >= 200 && status <= 299;

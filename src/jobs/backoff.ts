@@ -19,6 +19,22 @@ export function mediaBackoff(attempt: number): number {
   return MEDIA_WAITS[Math.max(attempt, 1) - 1] ?? 5 * MINUTE;
 }
 
+/** Near the deadline of a link it is tried at least this many times more in what is left, but not more often than this. */
+const TRIES_LEFT = 10;
+const NEAR_WAIT = 10 * SECOND;
+
+/** At least this long between two tries, also where the deadline is nearer, or past. */
+const SHORTEST_WAIT = SECOND;
+
+/**
+ * When to try a download again whose attempt number `attempt` (from 1) failed at `now`: by the schedule, but harder towards
+ * the deadline, and once at the deadline itself.
+ */
+export function mediaRetry({ attempt, now, deadline }: { attempt: number; now: number; deadline: number }): number {
+  const wait = Math.min(mediaBackoff(attempt), Math.max(NEAR_WAIT, (deadline - now) / TRIES_LEFT));
+  return Math.round(Math.min(now + wait, Math.max(deadline, now + SHORTEST_WAIT)));
+}
+
 /**
  * When to try again after delivery attempt number `attempt` (from 1) failed at `now`, or null when the schedule is spent.
  * `retryAfter` is the time the endpoint asked for: it can postpone the attempt, never hasten it.

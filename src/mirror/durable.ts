@@ -16,7 +16,11 @@ export async function makeFolder(folder: string): Promise<boolean> {
 
 /** Makes a file's bytes durable. */
 export async function syncFile(file: string): Promise<void> {
-  const handle = await open(file, "r+");
+  // Windows syncs only what may be written; where a disk has become read-only, reading is all that is left.
+  const handle = await open(file, "r+").catch((error) => {
+    if (["EROFS", "EACCES", "EPERM"].includes(codeOf(error))) return open(file, "r");
+    throw error;
+  });
   try {
     await handle.sync();
   } finally {

@@ -1,35 +1,75 @@
+import { createHash } from "node:crypto";
 import type { Config } from "../config.ts";
-import type { DownloadJob } from "../domain.ts";
+import type { UploadJob } from "../domain.ts";
 import { keyOf } from "./keys.ts";
-import type { MirrorTarget } from "./target.ts";
-import { NeverMedia, ours } from "./trouble.ts";
-import type { Proof } from "./verify.ts";
+import type { About, MirrorTarget } from "./target.ts";
+
+/** A proven file of the spool, and the target that shall keep it. */
+export type Keeping = {
+  target: Pick<MirrorTarget, "put" | "head" | "read">;
+  /** The target's own. */
+  targetId: string;
+  template: Config["mirror"]["key"];
+  job: Pick<UploadJob, "videoId" | "kind" | "eventId" | "claim" | "file" | "isSecond" | "own">;
+  signal: AbortSignal;
+};
+
+type Place = {
+  key: string;
+  /** What is there may be replaced: `always`, or only where it is `damaged`, because nothing else can have this name. */
+  replace: "always" | "damaged" | "never";
+};
 
 /**
- * Puts a verified file into the target and returns its key. Nothing ever overwrites a video: a different second one of the
- * same id goes to a key of its own (CONTRACT, "Media"). A thumbnail replaces the one before.
- * Throws OwnTrouble where the target fails.
+ * Puts a file into the target and returns its key. Nothing ever overwrites a video: a different second one of the same id
+ * goes to a key of its own (CONTRACT, "Media"), named by the hash of its bytes. A thumbnail replaces the one before; a
+ * video's own copy is mended in its place. Throws what the target throws.
  */
-export async function keepCopy(kept: {
-  target: MirrorTarget;
-  template: Config["mirror"]["key"];
-  job: Pick<DownloadJob, "videoId" | "kind" | "isSecond">;
-  file: string;
-  sha256: string;
-  proof: Proof;
-  signal: AbortSignal;
-}): Promise<string> {
-  const { target, template, job, file, sha256, proof, signal } = kept;
-  const replace = job.kind === "thumbnail";
-  const variants = replace ? [undefined] : [undefined, sha256.slice(0, 8)];
-  for (const variant of variants) {
-    const key = keyOf(template, job.videoId, job.kind, proof.ext, variant);
+export async function keepCopy(kept: Keeping, file: string): Promise<string> {
+  const { target, job, signal } = kept;
+  const { contentType, bytes, sha256 } = job.file;
+  const { eventId, videoId, claim } = job;
+  const about: Omit<About, "replace"> = { contentType, bytes, sha256, eventId, videoId, again: claim > 1 };
+  const put = (key: string, replace: boolean) => target.put(key, file, { ...about, replace }, signal);
+  const places = placesFor(kept);
+  for (const [at, { key, replace }] of places.entries()) {
+    const isBest = at === 0 && replace === "never";
     // A second video may be of another container, for which the first one's place would be free: it is told apart all the same.
-    if (variant === undefined && job.isSecond && (await ours("target", () => target.head(key))) === null) continue;
-    const meta = { contentType: proof.contentType, sha256, replace };
-    const placed = await ours("target", () => target.put(key, file, meta, signal));
-    if (placed !== "exists-different") return key;
+    if (isBest && job.isSecond && (await target.head(key)) === null) continue;
+    if ((await put(key, replace === "always")) !== "exists-different") return key;
+    if (replace === "damaged") {
+      await put(key, true);
+      return key;
+    }
   }
-  // The name holds 32 bits of the hash: somebody has changed the file that was there.
-  throw new NeverMedia("the target holds other files under both keys of this video; move them away, then retry");
+  throw new Error("the target replaces nothing, although it was told to");
+}
+
+/** The key under which the target holds this very file already; null: it does not. Throws what the target throws. */
+export async function findCopy(kept: Keeping): Promise<string | null> {
+  const { target, job, signal } = kept;
+  for (const { key } of placesFor(kept)) {
+    if ((await target.head(key))?.bytes !== job.file.bytes) continue;
+    const bytes = await target.read(key, signal);
+    if (bytes === null) continue;
+    const hash = createHash("sha256");
+    for await (const chunk of bytes) hash.update(chunk);
+    if (hash.digest("hex") === job.file.sha256) return key;
+  }
+  return null;
+}
+
+/** Where a file may be kept, the best place first. */
+function placesFor({ template, targetId, job }: Keeping): Place[] {
+  const { videoId, kind, own, file } = job;
+  const key = (variant?: string) => keyOf(template, videoId, kind, file.ext, variant);
+  if (kind === "thumbnail") return [{ key: key(), replace: "always" }];
+  if (own !== null && own.target === targetId && own.sha256 === file.sha256) {
+    return [{ key: own.key, replace: "always" }];
+  }
+  return [
+    { key: key(), replace: "never" },
+    { key: key(file.sha256.slice(0, 8)), replace: "never" },
+    { key: key(file.sha256), replace: "damaged" },
+  ];
 }

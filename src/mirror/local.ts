@@ -1,50 +1,67 @@
 import { createHash } from "node:crypto";
 import { constants, createReadStream, createWriteStream } from "node:fs";
-import { link, lstat, mkdir, open, realpath, rename, rm, rmdir, unlink } from "node:fs/promises";
+import {
+  access,
+  type FileHandle,
+  link,
+  lstat,
+  mkdir,
+  open,
+  realpath,
+  rename,
+  rm,
+  rmdir,
+  unlink,
+} from "node:fs/promises";
 import { dirname, join, sep } from "node:path";
 import { pipeline } from "node:stream/promises";
 import { RelayError } from "../errors.ts";
 import { codeOf, makeFolder, nullWhereMissing, syncFile, syncFolder } from "./durable.ts";
-import { readRange } from "./read-range.ts";
-import type { MirrorTarget, Placed } from "./target.ts";
+import { readRange, readWhole } from "./read-range.ts";
+import type { Access, MirrorTarget, Placed } from "./target.ts";
 import { createTurns } from "./turns.ts";
 
 /** The parts of a key: what `keyOf` makes, and nothing that a file system could take for anything but a name. */
 const KEY_PART = /^[\w~-][\w.~-]{0,254}$/;
 
-/** Where copies from another file system are written before they get their name; no key begins with a dot. */
+/** Where files are until they get their name, when that takes more than a link; no key begins with a dot. */
 const INCOMING = ".incoming";
 
-/** Errors by which a file system says that it has no hard links, or no more for this file (link(2)). */
-const NO_LINKS = new Set(["EPERM", "ENOTSUP", "EOPNOTSUPP", "ENOSYS", "EMLINK", "EACCES", "EINVAL"]);
+/** Errors by which link(2) says that a file has to be copied: no hard links here, no more for this file, another file system. */
+const NO_LINKS = new Set(["EXDEV", "EPERM", "ENOTSUP", "EOPNOTSUPP", "ENOSYS", "EMLINK", "EACCES", "EINVAL"]);
 
 /** How often a folder that a delete has just removed is made again. */
 const TRIES = 3;
 
 /**
- * Copies in a directory, which is created where it is missing. Names appear by link(2) or rename(2), so that a reader never
- * sees half a file, and only after file and folders are on the disk. Symbolic links inside the directory are not followed
- * by writes. Throws the system's errors. `hardLink` is link(2), for tests that do without it.
+ * Copies in a directory, which is created where it is missing and not a former target's. Names appear by link(2) or
+ * rename(2), so that a reader never sees half a file, and only after file and folders are on the disk. A file on the same
+ * file system is linked, not copied. Symbolic links inside the directory are not followed by writes. Throws the system's
+ * errors; RelayError("target_unavailable") where a former target's directory is gone. `hardLink` is link(2), for tests that
+ * do without it.
  */
 export async function openLocalTarget(
   { dir }: { type: "local"; dir: string },
-  hardLink: typeof link = link,
+  { access: kind = "own", hardLink = link }: { access?: Access; hardLink?: typeof link } = {},
 ): Promise<MirrorTarget> {
-  await mkdir(dir, { recursive: true, mode: 0o700 });
-  const root = await realpath(dir);
+  if (kind !== "former") await mkdir(dir, { recursive: true, mode: 0o700 });
+  const root = await realpath(dir).catch(nullWhereMissing);
+  if (root === null) {
+    throw new RelayError("target_unavailable", `${dir}, where copies were kept before, is gone; bring it back`);
+  }
   // What a crash left on its way: the one relay of this directory begins now, so nobody is writing there.
-  await rm(join(root, INCOMING), { recursive: true, force: true });
+  if (kind === "own") await rm(join(root, INCOMING), { recursive: true, force: true });
   const inTurn = createTurns();
 
   function pathOf(key: string): string {
     const parts = key.split("/");
-    const path = join(root, ...parts);
+    const path = join(root!, ...parts);
     if (parts.every((part) => KEY_PART.test(part)) && path.startsWith(root + sep)) return path;
     throw new RelayError("internal", `${JSON.stringify(key)} is no key of a mirrored file`);
   }
 
   async function makeFolders(key: string): Promise<void> {
-    let folder = root;
+    let folder = root!;
     for (const part of key.split("/").slice(0, -1)) {
       const parent = folder;
       folder = join(folder, part);
@@ -52,13 +69,29 @@ export async function openLocalTarget(
     }
   }
 
-  /** A copy on the target's file system. Its name depends on what it is, so that a crash leaves at most one behind. */
+  async function tryLink(file: string, path: string): Promise<"linked" | "exists" | "impossible"> {
+    try {
+      await hardLink(file, path);
+      return "linked";
+    } catch (error) {
+      const code = codeOf(error);
+      if (code === "EEXIST") return "exists";
+      if (NO_LINKS.has(code)) return "impossible";
+      throw error;
+    }
+  }
+
+  /**
+   * The file once more, or else a copy of it, on the target's file system. Its name depends on what it is, so that a crash
+   * leaves at most one behind.
+   */
   async function bringOver(file: string, key: string, sha256: string, signal: AbortSignal): Promise<string> {
-    const folder = join(root, INCOMING);
+    const folder = join(root!, INCOMING);
     await makeFolder(folder);
     const copy = join(folder, createHash("sha256").update(`${key} ${sha256}`).digest("hex").slice(0, 32));
     // Never written over: after a crash it may be the very file that got the key's name by a link.
     await rm(copy, { force: true });
+    if ((await tryLink(file, copy)) === "linked") return copy;
     const read = createReadStream(file, { highWaterMark: 2 ** 20 });
     const write = createWriteStream(copy, { highWaterMark: 2 ** 20, flags: "wx", mode: 0o640, flush: true });
     await pipeline(read, write, { signal }).catch(async (error) => {
@@ -68,41 +101,78 @@ export async function openLocalTarget(
     return copy;
   }
 
+  /** Gives the file its name. False: there is something of that name already, and it was not to be replaced. */
+  async function place(file: string, path: string, replace: boolean, bring: () => Promise<string>): Promise<boolean> {
+    if (!replace) {
+      const linked = await tryLink(file, path);
+      if (linked !== "impossible") return linked === "linked";
+      if (await isTaken(path)) return false;
+      await access(dirname(path), constants.W_OK); // A copy takes long: not for a folder that cannot take it.
+    }
+    const copy = await bring();
+    if (!replace) {
+      const linked = await tryLink(copy, path);
+      if (linked !== "impossible") return linked === "linked";
+      // Without hard links look first: puts of one key take turns, and one relay owns the directory.
+      if (await isTaken(path)) return false;
+    }
+    await rename(copy, path);
+    return true;
+  }
+
+  /** A key that holds nothing; throws where the whole directory is gone, of which nothing can be said. */
+  async function nothing(): Promise<null> {
+    if ((await lstat(root!).catch(nullWhereMissing)) !== null) return null;
+    throw new RelayError("target_unavailable", `${root}, where copies are kept, is gone; bring it back`);
+  }
+
+  async function openFile(key: string): Promise<FileHandle | null> {
+    const handle = await open(pathOf(key), constants.O_RDONLY | (constants.O_NOFOLLOW ?? 0)).catch(nullWhereMissing);
+    if (handle === null) return nothing();
+    if ((await handle.stat()).isFile()) return handle;
+    await handle.close();
+    return null;
+  }
+
   return {
     put: (key, file, { sha256, replace }, signal) =>
       inTurn(key, async () => {
         const path = pathOf(key);
         signal.throwIfAborted();
         await syncFile(file);
-        let source = file;
+        let copy: string | null = null;
+        const bring = async () => {
+          copy ??= await bringOver(file, key, sha256, signal);
+          return copy;
+        };
         try {
           for (let attempt = 1; ; ) {
             signal.throwIfAborted();
             await makeFolders(key);
             try {
-              const placed = await place(source, path, replace, hardLink);
+              const placed = await place(file, path, replace, bring);
               await syncFolder(dirname(path));
-              if (placed) return "stored";
-              return await compare(path, sha256, signal);
+              return placed ? "stored" : await compare(path, sha256, signal);
             } catch (error) {
-              if (codeOf(error) === "EXDEV" && source === file) source = await bringOver(file, key, sha256, signal);
-              else if (codeOf(error) !== "ENOENT" || attempt++ === TRIES) throw error;
+              if (codeOf(error) !== "ENOENT" || attempt++ === TRIES) throw error;
             }
           }
         } finally {
-          if (source !== file) await rm(source, { force: true });
+          // Still there after a link, and after a rename to a name of the very same file, which does nothing (rename(2)).
+          if (copy !== null) await rm(copy, { force: true });
         }
       }),
 
     async head(key) {
       const found = await lstat(pathOf(key)).catch(nullWhereMissing);
-      return found?.isFile() ? { bytes: found.size } : null;
+      if (found === null) return nothing();
+      return found.isFile() ? { bytes: found.size } : null;
     },
 
     delete: (key) =>
       inTurn(key, async () => {
         const path = pathOf(key);
-        await unlink(path).catch(nullWhereMissing);
+        if ((await unlink(path).catch(nullWhereMissing)) === null) await nothing();
         let folder = dirname(path);
         while (
           folder !== root &&
@@ -116,14 +186,10 @@ export async function openLocalTarget(
       }),
 
     async open(key) {
-      const handle = await open(pathOf(key), constants.O_RDONLY | (constants.O_NOFOLLOW ?? 0)).catch(nullWhereMissing);
+      const handle = await openFile(key);
       if (handle === null) return null;
       // Of the opened file, not of its name: the tag always speaks of the bytes that are sent.
       const stat = await handle.stat({ bigint: true });
-      if (!stat.isFile()) {
-        await handle.close();
-        return null;
-      }
       return {
         is: "file",
         bytes: Number(stat.size),
@@ -133,27 +199,18 @@ export async function openLocalTarget(
         close: () => handle.close(),
       };
     },
+
+    async read(key, signal) {
+      const handle = await openFile(key);
+      return handle && readWhole(handle, signal);
+    },
+
+    async close() {},
   };
 }
 
-/** Gives the file its name. False: there is something of that name already, and it was not to be replaced. */
-async function place(file: string, path: string, replace: boolean, hardLink: typeof link): Promise<boolean> {
-  if (replace) {
-    await rename(file, path);
-    return true;
-  }
-  try {
-    await hardLink(file, path);
-    return true;
-  } catch (error) {
-    const code = codeOf(error);
-    if (code === "EEXIST") return false;
-    if (!NO_LINKS.has(code)) throw error;
-  }
-  // Without hard links look first: puts of one key take turns, and one relay owns the directory.
-  if ((await lstat(path).catch(nullWhereMissing)) !== null) return false;
-  await rename(file, path);
-  return true;
+async function isTaken(path: string): Promise<boolean> {
+  return (await lstat(path).catch(nullWhereMissing)) !== null;
 }
 
 async function compare(path: string, sha256: string, signal: AbortSignal): Promise<Placed> {

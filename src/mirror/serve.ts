@@ -2,15 +2,15 @@ import type { Context } from "hono";
 import parseRange from "range-parser";
 import type { Config } from "../config.ts";
 import type { Log, Medium } from "../domain.ts";
-import { errorLine, errorTable } from "../errors.ts";
+import { type ErrorCode, errorLine } from "../errors.ts";
 import { isSignatureOf } from "../media-links.ts";
+import { errorAnswer } from "../platform/server.ts";
 import type { Store } from "../store/store.ts";
-import type { MirrorTarget, Opened } from "./target.ts";
+import { isShown } from "./shown.ts";
+import type { Opened } from "./target.ts";
+import type { Targets } from "./targets.ts";
 
 const PREFIX = "/media/";
-
-/** What browsers may show; everything else is for saving only. SVG is a document that runs scripts. */
-const SHOWN = /^(?:video|image)\/(?!svg)[a-z0-9.+-]+$/i;
 
 /** A copy is somebody else's bytes: it is what its type says, runs nothing and loads nothing. */
 const SAFETY = {
@@ -18,28 +18,42 @@ const SAFETY = {
   "content-security-policy": "default-src 'none'; sandbox",
 };
 
+/** A browser that opens a film by itself makes a page of it, which loads the film once more: that much it may. */
+const SHOWN_SAFETY = {
+  ...SAFETY,
+  "content-security-policy": "default-src 'none'; media-src 'self'; sandbox allow-same-origin",
+};
+
 /**
  * `GET` and `HEAD /media/<key>`: a mirrored copy, whole or a single range of it (RFC 9110 §13, §14), or a redirect to where
- * the target has it. Only keys of mirrored media; without a valid `sig`, unless links are open, the answer is the same 404
- * as for a file that is not there.
+ * its target, the present one or a former one, has it. Only keys of mirrored media; without a valid `sig`, unless links are
+ * open, the answer is the same 404 as for a file that is not there. A target that cannot be reached is a 503.
  */
 export function mediaRoute(options: {
   store: Pick<Store, "mediumByKey">;
-  target: Pick<MirrorTarget, "open">;
+  targets: Pick<Targets, "at">;
   config: Pick<Config["mirror"], "links">;
   /** The store's media secret. */
   secret: Uint8Array;
   log?: Pick<Log, "warn">;
 }): (context: Context) => Promise<Response> {
-  const { store, target, config, secret, log } = options;
+  const { store, targets, config, secret, log } = options;
   return async ({ req, env }) => {
     const url = new URL(req.url);
     const key = keyIn(url.pathname);
     const sig = url.searchParams.get("sig") ?? "";
     if (key === null || (config.links !== "open" && !isSignatureOf(secret, key, sig))) return notFound();
     const medium = await store.mediumByKey(key);
-    // A thumbnail's older link leads to the copy that took its place.
-    const opened = medium && (await target.open(medium.key ?? key));
+    if (medium === null || medium.target === null || medium.state === "deleted") return notFound();
+    let opened: Opened | null | undefined;
+    try {
+      const target = await targets.at(medium.target);
+      // A thumbnail's older link leads to the copy that took its place.
+      opened = await target?.open(medium.key ?? key, req.method === "HEAD" ? "HEAD" : "GET");
+    } catch (error) {
+      log?.warn("copy not served", { medium: medium.id, key, error: errorLine(error) });
+      return refusal("target_unavailable", "the file cannot be had right now; ask again later");
+    }
     if (!opened) return notFound();
     if (opened.is === "elsewhere") {
       return new Response(null, {
@@ -113,12 +127,10 @@ function keyIn(path: string): string | null {
 }
 
 function headersOf(medium: Medium, file: File): Headers {
-  const type = medium.contentType ?? "";
   return {
-    ...SAFETY,
-    ...(SHOWN.test(type)
-      ? { "content-type": type }
-      : { "content-type": "application/octet-stream", "content-disposition": "attachment" }),
+    ...(isShown(medium.contentType)
+      ? { ...SHOWN_SAFETY, "content-type": medium.contentType! }
+      : { ...SAFETY, "content-type": "application/octet-stream", "content-disposition": "attachment" }),
     // The tag follows from the opened file: should a row and its file ever differ, it speaks of what is sent.
     etag: `"${file.tag}"`,
     "last-modified": new Date(file.modifiedAt).toUTCString(),
@@ -185,9 +197,9 @@ function seconds(ms: number): number {
 }
 
 function notFound(): Response {
-  const error = { code: "not_found", message: "no such file, or the link is not valid" };
-  return Response.json(
-    { error },
-    { status: errorTable.not_found.status, headers: { ...SAFETY, "cache-control": "private, no-store" } },
-  );
+  return refusal("not_found", "no such file, or the link is not valid");
+}
+
+function refusal(code: ErrorCode, message: string): Response {
+  return errorAnswer(code, message, {}, { ...SAFETY, "cache-control": "private, no-store" });
 }

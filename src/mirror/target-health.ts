@@ -1,145 +1,171 @@
 import { createHash } from "node:crypto";
 import { rm, writeFile } from "node:fs/promises";
-import type { Clock, DownloadJob } from "../domain.ts";
+import type { Ports } from "../domain.ts";
 import { errorLine } from "../errors.ts";
 import { makeFolder } from "./durable.ts";
-import { keyOf } from "./keys.ts";
 import { partOf } from "./spool.ts";
-import type { MirrorTarget } from "./target.ts";
-import { OwnTrouble } from "./trouble.ts";
+import type { About, MirrorTarget } from "./target.ts";
 
 /** How often a target in trouble is asked whether that is over (CONTRACT, "Media"). All times are milliseconds. */
 const PROBE_EVERY = 10_000;
 
-/** A target that does not answer a probe within this is in trouble still. */
-const PATIENCE = 3_000;
+/** A probe that has had no answer for this long has failed. Others are begun meanwhile: a slow target is not down. */
+const PATIENCE = 60_000;
 
-/** Where probes succeed and copies fail all the same (no room for a large one), the waits grow up to this. */
-const LONGEST_WAIT = 300_000;
+/** How long one whose copy could not be kept waits to hear whether that is the target's trouble, or only his. */
+const VERDICT_WITHIN = 3_000;
 
-/** Nobody has come back to this trouble: its medium is wanted no longer. */
-const FORGOTTEN = 2 * LONGEST_WAIT;
+/** A copy that could not be kept, though the target answers, is spoken of for this long. */
+const FORGOTTEN = 600_000;
 
 /** No template and no id makes such a key (`keys.ts`). */
 const PROBE = "~probe";
 
-/** The target as a whole; any other place is a folder of it, because a single one may be in trouble as well. */
-const WHOLE = "";
-
-type Trouble = {
-  line: string;
-  at: number;
-  fails: number;
-  asked: { at: number; answer: Promise<string | null> } | null;
+/** What the probe holds. It is no media, and says so to whoever finds it. */
+const ABOUT: About = {
+  contentType: "application/octet-stream",
+  bytes: PROBE.length,
+  sha256: createHash("sha256").update(PROBE).digest("hex"),
+  eventId: "probe",
+  videoId: "probe",
+  replace: true,
+  again: false,
 };
 
 export type TargetHealth = {
   /** Why copies cannot be kept, as far as is known; null: nothing is wrong. */
   trouble(): string | null;
-  /** Throws OwnTrouble while the target is known to fail here: asks it again at most every ten seconds, with a tiny file. */
-  check(place: string): Promise<void>;
-  /** A copy could not be kept here. Returns after how long to try again. */
-  failed(place: string, line: string): number;
-  /** A copy was kept here. */
-  worked(place: string): void;
+  /** Since when (milliseconds since 1970) the target keeps nothing; null: it answers. */
+  downSince(): number | null;
+  /**
+   * False while the target keeps nothing, or that is being found out: leave it alone. Whoever asks lets it be probed, at
+   * most every ten seconds for all, with a tiny file.
+   */
+  mayTry(): boolean;
+  /** A copy could not be kept. True where the target as a whole is in trouble; else it is about this copy only. */
+  failed(error: unknown): Promise<boolean>;
+  /** A copy was kept. */
+  worked(): void;
 };
 
-/** The folder of the target that a job's copy goes to; `.` for the target's own. */
-export function placeOf(template: string, { videoId, kind }: Pick<DownloadJob, "videoId" | "kind">): string {
-  const key = keyOf(template, videoId, kind, "");
-  return key.includes("/") ? key.slice(0, key.lastIndexOf("/")) : ".";
-}
+type Trouble = { line: string; since: number; isDown: boolean };
 
-/** Remembers that the target fails, so that no file is fetched which could not be kept. `spoolDir` is for the probes. */
+/**
+ * Knows whether the target can be asked to keep something, so that what waits for it neither wears it out nor waits longer
+ * than it has to. Logs once when it goes down, and once when it is back. `spoolDir` is for the probes' own files.
+ */
 export function createTargetHealth(options: {
-  target: Pick<MirrorTarget, "put" | "head" | "delete">;
-  clock: Clock;
+  target: Pick<MirrorTarget, "put" | "delete">;
+  ports: Pick<Ports, "clock" | "log">;
   spoolDir: string;
   every?: number;
 }): TargetHealth {
-  const { target, clock, spoolDir, every = PROBE_EVERY } = options;
-  const troubles = new Map<string, Trouble>();
+  const { target, spoolDir, every = PROBE_EVERY } = options;
+  const { clock, log } = options.ports;
+  let trouble: Trouble | null = null;
+  let lastFailure: { line: string; at: number } | null = null;
+  let begunAt = Number.NEGATIVE_INFINITY;
   let probes = 0;
+  const verdict: (() => void)[] = [];
 
-  function forget(): void {
-    for (const [place, { at }] of troubles) if (clock.elapsed() - at >= FORGOTTEN) troubles.delete(place);
+  function isUp(): void {
+    if (trouble?.isDown) log.info("media can be kept again", { ms: Math.round(clock.now() - trouble.since) });
+    trouble = null;
+    tellVerdict();
   }
 
-  /** Keeps a file of a few bytes, looks for it, and removes it. Null, or what went wrong. */
-  async function probe(place: string): Promise<string | null> {
-    const key = place === WHOLE || place === "." ? PROBE : `${place}/${PROBE}`;
-    const file = partOf(spoolDir, `${PROBE}${++probes}`);
-    const sha256 = createHash("sha256").update(PROBE).digest("hex");
-    const stop = new AbortController();
-    let cancel = () => {};
-    const late = new Promise<never>((_, reject) => {
-      cancel = clock.after(PATIENCE, () => {
-        stop.abort(new Error(`it does not answer within ${PATIENCE / 1000} s`));
-        reject(stop.signal.reason);
-      });
-    });
-    const work = async () => {
-      await makeFolder(spoolDir);
-      await writeFile(file, PROBE);
-      const meta = { contentType: "application/octet-stream", sha256, replace: true };
-      await target.put(key, file, meta, stop.signal);
-      const held = await target.head(key);
-      await target.delete(key);
-      if (held?.bytes !== PROBE.length) throw new Error("what was put there is not there");
-    };
-    try {
-      await Promise.race([work(), late]);
-      return null;
-    } catch (error) {
-      return `target: ${errorLine(error)}`;
-    } finally {
-      cancel();
-      await rm(file, { force: true }).catch(() => {});
-    }
+  function isDown(line: string): void {
+    // It worked meanwhile, or another probe did.
+    if (trouble === null) return;
+    if (!trouble.isDown) log.error("media cannot be kept yet", { error: line });
+    trouble = { ...trouble, line, isDown: true };
+    tellVerdict();
   }
 
-  /** Everybody who asks within ten seconds gets the same answer. */
-  function ask(place: string, trouble: Trouble): Promise<string | null> {
-    const now = clock.elapsed();
-    if (trouble.asked === null || now - trouble.asked.at >= every) trouble.asked = { at: now, answer: probe(place) };
-    return trouble.asked.answer;
+  function tellVerdict(): void {
+    for (const tell of verdict.splice(0)) tell();
+  }
+
+  function probe(): void {
+    begunAt = clock.elapsed();
+    keepProbe({ target, spoolDir, clock, name: `${PROBE}${++probes}` }).then(isUp, (error) => isDown(errorLine(error)));
+  }
+
+  function look(): void {
+    if (trouble !== null && clock.elapsed() - begunAt >= every) probe();
   }
 
   return {
     trouble() {
-      forget();
-      return [...troubles.values()][0]?.line ?? null;
+      look();
+      if (trouble !== null) return trouble.line;
+      return lastFailure !== null && clock.elapsed() - lastFailure.at < FORGOTTEN ? lastFailure.line : null;
     },
 
-    async check(place) {
-      for (const where of [WHOLE, place]) {
-        const trouble = troubles.get(where);
-        if (trouble === undefined) continue;
-        const line = await ask(where, trouble);
-        if (line !== null) {
-          trouble.line = line;
-          trouble.at = clock.elapsed();
-          throw new OwnTrouble(line);
-        }
-        if (where === WHOLE) troubles.delete(WHOLE);
+    downSince: () => (trouble?.isDown ? trouble.since : null),
+
+    mayTry() {
+      look();
+      return trouble === null;
+    },
+
+    async failed(error) {
+      const line = errorLine(error);
+      lastFailure = { line, at: clock.elapsed() };
+      if (trouble?.isDown) return true;
+      if (trouble === null) {
+        trouble = { line, since: clock.now(), isDown: false };
+        probe();
       }
+      let cancel = () => {};
+      await new Promise<void>((resolve) => {
+        cancel = clock.after(VERDICT_WITHIN, resolve);
+        verdict.push(resolve);
+      });
+      cancel();
+      return trouble !== null;
     },
 
-    failed(place, line) {
-      forget();
-      const at = clock.elapsed();
-      const known = troubles.get(place);
-      // What failed together failed once.
-      const fails = known === undefined ? 1 : known.fails + (at - known.at >= every ? 1 : 0);
-      troubles.set(place, { line, at, fails, asked: known?.asked ?? null });
-      const whole = troubles.get(WHOLE);
-      if (whole === undefined) troubles.set(WHOLE, { line, at, fails: 1, asked: null });
-      return Math.min(every * 2 ** (fails - 1), LONGEST_WAIT);
-    },
-
-    worked(place) {
-      troubles.delete(place);
-      troubles.delete(WHOLE);
+    worked() {
+      lastFailure = null;
+      isUp();
     },
   };
+}
+
+/** Keeps a file of a few bytes and removes it again. Throws what goes wrong with the keeping. */
+async function keepProbe(options: {
+  target: Pick<MirrorTarget, "put" | "delete">;
+  spoolDir: string;
+  clock: Ports["clock"];
+  name: string;
+}): Promise<void> {
+  const { target, spoolDir, clock, name } = options;
+  const file = partOf(spoolDir, name);
+  const stop = new AbortController();
+  let cancel = () => {};
+  const late = new Promise<never>((_, reject) => {
+    cancel = clock.after(PATIENCE, () => {
+      stop.abort(new Error(`it does not answer within ${PATIENCE / 1000} s`));
+      reject(stop.signal.reason);
+    });
+  });
+  // A disk may hang for that long before anybody waits for it.
+  late.catch(() => {});
+  try {
+    const isReady = await makeFolder(spoolDir)
+      .then(() => writeFile(file, PROBE))
+      .then(
+        () => true,
+        () => false,
+      );
+    // A spool that takes nothing says nothing of the target, and only uploads make room in it.
+    if (!isReady) return;
+    await Promise.race([target.put(PROBE, file, ABOUT, stop.signal), late]);
+    // Who may write but not delete keeps copies all the same.
+    await Promise.race([target.delete(PROBE), late]).catch(() => {});
+  } finally {
+    cancel();
+    await rm(file, { force: true }).catch(() => {});
+  }
 }

@@ -1,4 +1,5 @@
-import type { Config } from "../config.ts";
+import type { Config, LocalTarget, S3Target } from "../config.ts";
+import type { Clock, Log, TargetPlace } from "../domain.ts";
 import { openLocalTarget } from "./local.ts";
 
 /** What became of a `put`. */
@@ -21,6 +22,18 @@ export type Opened =
   /** Somewhere else: an address that is good for a few minutes. */
   | { is: "elsewhere"; url: string };
 
+/** What a target is told of a file that it shall keep. */
+export type About = {
+  contentType: string;
+  bytes: number;
+  sha256: string;
+  eventId: string;
+  videoId: string;
+  replace: boolean;
+  /** An earlier attempt may have been killed in the middle: what it left under this very key is cleared first. */
+  again: boolean;
+};
+
 /**
  * Where copies are kept. Keys are paths of one or more parts (`keys.ts`); one that could lead out of the target throws.
  * Whatever the target cannot do now (full, unreachable, not permitted) throws, and may be tried again.
@@ -29,34 +42,56 @@ export type MirrorTarget = {
   /**
    * Keeps a copy of a local file, whole or not at all, and durably once it resolves. With `replace` what is there is
    * replaced at once for all readers; without, nothing that is there is ever touched: the answer tells whether its
-   * sha256 (hex) is the same. The file may be moved; what is left of it the caller removes.
+   * sha256 (hex) is the same. The file stays as it is, and is not written to while the target may share it by a hard link.
    */
-  put(
-    key: string,
-    file: string,
-    meta: { contentType: string; sha256: string; replace: boolean },
-    signal: AbortSignal,
-  ): Promise<Placed>;
+  put(key: string, file: string, about: About, signal: AbortSignal): Promise<Placed>;
   /** The size of what the key holds; null: nothing. */
   head(key: string): Promise<{ bytes: number } | null>;
   /** Removes what the key holds; nothing being there is fine. */
   delete(key: string): Promise<void>;
-  /** Opens what the key holds for reading; null: nothing. A copy that is replaced or deleted meanwhile is still read whole. */
-  open(key: string): Promise<Opened | null>;
+  /** Opens what the key holds for a reader who asks by `method`. A copy that is replaced or deleted meanwhile is still read whole. */
+  open(key: string, method: "GET" | "HEAD"): Promise<Opened | null>;
+  /** All bytes of what the key holds; null: nothing. Whoever asked reads to the end, or ends the iteration. */
+  read(key: string, signal: AbortSignal): Promise<AsyncIterable<Uint8Array> | null>;
+  /** Ends its connections; it is not used afterwards. */
+  close(): Promise<void>;
 };
 
 type TargetConfig = Config["mirror"]["target"];
 
+/**
+ * What an adapter may do to its target when it opens it: `own`: it is this relay's, made where it is missing, and what a
+ * crash left on its way is cleared; `shared`: another process may be at work in it, so nothing is cleared; `former`: it was
+ * this relay's once, so nothing is made anew either.
+ */
+export type Access = "own" | "shared" | "former";
+
+/** What an adapter is handed. Access is `own` unless told. */
+export type Opening = { access?: Access; clock?: Clock; log?: Pick<Log, "info" | "warn"> };
+
 /** One adapter for each target that a config can name: an option without its adapter does not compile. */
 const openers: {
-  [Type in TargetConfig["type"]]: (config: Extract<TargetConfig, { type: Type }>) => Promise<MirrorTarget>;
+  [Type in TargetConfig["type"]]: (
+    config: Extract<TargetConfig, { type: Type }>,
+    opening: Opening,
+  ) => Promise<MirrorTarget>;
 } = {
-  local: (config) => openLocalTarget(config),
+  local: (config, { access }) => openLocalTarget(config, { access }),
+  // Its client costs a hundred milliseconds and thirty megabytes: only whoever has a bucket pays them.
+  s3: async (config, opening) => (await import("./s3.ts")).openS3Target(config, opening),
 };
 
-/** Opens the configured target. Throws what its adapter throws where it cannot be used. */
+/** Opens a target. Throws what its adapter throws where it cannot be used. */
 export function openTarget<Type extends TargetConfig["type"]>(
   config: Extract<TargetConfig, { type: Type }>,
+  opening: Opening = {},
 ): Promise<MirrorTarget> {
-  return openers[config.type as Type](config);
+  return openers[config.type as Type](config, opening);
+}
+
+/** What is remembered of a target, so that its copies are found later, whatever the config says by then. */
+export function placeOfTarget(config: LocalTarget | S3Target): TargetPlace {
+  if (config.type === "local") return { type: "local", dir: config.dir };
+  const { type, bucket, region, endpoint, prefix, pathStyle } = config;
+  return { type, bucket, region, endpoint, prefix, pathStyle };
 }

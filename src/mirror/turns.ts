@@ -1,3 +1,10 @@
+import type { MediaKind } from "../domain.ts";
+
+/** Whose turn it is: work on the copies of a video, or of its thumbnails, is done one after the other. */
+export function turnOf(videoId: string, kind: MediaKind): string {
+  return `${kind}/${videoId}`;
+}
+
 /** Lets work on one key happen one after the other, work on different keys at once. A failure stops nobody behind it. */
 export function createTurns() {
   const last = new Map<string, Promise<unknown>>();
@@ -11,3 +18,5 @@ export function createTurns() {
     return mine;
   };
 }
+
+export type Turns = ReturnType<typeof createTurns>;

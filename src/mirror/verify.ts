@@ -2,11 +2,7 @@ import { Buffer } from "node:buffer";
 import { type FileHandle, open } from "node:fs/promises";
 import type { MediaKind } from "../domain.ts";
 import { readBoxes } from "./boxes.ts";
-
-/** What came is not the media (yet): an error page, half a file, nothing. Worth another try. */
-export class NotMediaYet extends Error {
-  override readonly name = "NotMediaYet";
-}
+import { NotMediaYet } from "./trouble.ts";
 
 export type Proof = {
   contentType: string;
@@ -25,22 +21,27 @@ const TEXT_HEAD = 4096;
 /** Where the end marker of a picture may stand, counted from the end: some tools append a little. */
 const TAIL = 64 * 1024;
 
+/** How far what a film plays may be from what was announced: seconds, or the share of what was announced if that is more. */
+const TOLERANCE = { seconds: 2, share: 0.05 };
+
 const BOXED = /^(?:mp4|m4v|mov|m4p|f4v|f4p|3gp|3g2)$/;
 const OF_KIND = { video: /^video\//, thumbnail: /^image\// } as const;
 const UNKNOWN = { ext: "bin", mime: "application/octet-stream" };
 
 /**
- * Judges a downloaded file of `bytes` bytes by its content; `announced` is the length that the server told, or null.
- * Text of any sort (HTML, XML, JSON), an empty, short or cut file throw NotMediaYet. Anything else is kept: what is not
- * known for a video or a picture is marked suspect, never thrown away.
+ * Judges a downloaded file of `bytes` bytes by its content; `announced` is the length that the server told, `duration` the
+ * seconds that the event told; null: it did not. Text of any sort (HTML, XML, JSON), an empty, short or cut file throw
+ * NotMediaYet. Anything else is kept: what is not known for a video or a picture, or plays longer or shorter than was
+ * announced, is marked suspect, never thrown away. How much is read does not depend on the size of the file.
  */
 export async function verifyMedia(given: {
   path: string;
   kind: MediaKind;
   bytes: number;
   announced: number | null;
+  duration: number | null;
 }): Promise<Proof> {
-  const { path, kind, bytes, announced } = given;
+  const { path, kind, bytes, announced, duration } = given;
   if (bytes === 0) throw new NotMediaYet("the answer is empty");
   if (announced !== null && announced !== bytes) throw new NotMediaYet(`${bytes} of ${announced} bytes came`);
   const file = await open(path, "r");
@@ -52,7 +53,7 @@ export async function verifyMedia(given: {
     const { fileTypeFromBuffer } = await import("file-type");
     const { ext, mime } = (await fileTypeFromBuffer(head).catch(() => undefined)) ?? UNKNOWN;
     if (/^text\/|[/+]xml$/.test(mime)) throw new NotMediaYet(`the answer is ${mime}, not media`);
-    const odd = await findOddity(file, ext, bytes, announced);
+    const odd = await findOddity(file, { ext, bytes, announced, duration });
     const expected = OF_KIND[kind].test(mime);
     const suspect = expected
       ? odd
@@ -66,14 +67,13 @@ export async function verifyMedia(given: {
 /** Looks for a cut (throws NotMediaYet), and for what is all there but strange. */
 async function findOddity(
   file: FileHandle,
-  ext: string,
-  bytes: number,
-  announced: number | null,
+  about: { ext: string; bytes: number; announced: number | null; duration: number | null },
 ): Promise<string | null> {
+  const { ext, bytes, announced, duration } = about;
   if (BOXED.test(ext)) {
-    const { cut, odd } = await readBoxes(file, bytes);
+    const { cut, odd, seconds } = await readBoxes(file, bytes);
     if (cut !== null) throw new NotMediaYet(`the ${ext} file is cut: ${cut}`);
-    return odd;
+    return odd ?? compareDurations(seconds, duration);
   }
   // Where no length was told, a lost connection looks like the end; pictures tell theirs (ITU-T T.81 B.1.1.3, PNG 11.2.5).
   const end =
@@ -89,6 +89,15 @@ async function findOddity(
   }
   return null;
 }
+
+function compareDurations(plays: number | null, announced: number | null): string | null {
+  if (plays === null || announced === null || !(announced > 0)) return null;
+  const allowed = Math.max(TOLERANCE.seconds, announced * TOLERANCE.share);
+  if (Math.abs(plays - announced) <= allowed) return null;
+  return `it plays ${shown(plays)} s, but ${shown(announced)} s were announced`;
+}
+
+const shown = (seconds: number) => String(Number(seconds.toPrecision(6)));
 
 async function readAt(file: FileHandle, position: number, length: number): Promise<Buffer> {
   const buffer = Buffer.alloc(length);

@@ -67,15 +67,11 @@ export async function* replayEvents(
   if (wish.since === undefined)
     throw new RelayError("usage", "name an event, or the time since when events are replayed");
   const { types = [] } = wish;
-  const [only, ...more] = types;
-  // One exact type is the store's own filter, and the only way to what lists leave out (the relay's notices).
-  const type = more.length === 0 && only !== undefined && !only.includes("*") ? only : undefined;
-  const list = (page: Page) => store.events({ ...page, type });
   // The end is fixed now (`until` itself is excluded): what comes in meanwhile is not replayed.
   const range = { since: wish.since, until: wish.until ?? now() + 1 };
-  for (const id of await collectIds(list, range)) {
+  for (const id of await collectMeant(store, types, range)) {
     const event = await store.event(id);
-    if (types.length > 0 && !topicMatches(types, topicOf(event))) continue;
+    if (types.length > 0 && !topicMatches(types, topicOfStored(event))) continue;
     for (const endpoint of await endpointsFor(store, config, event, wish)) {
       try {
         yield await replay(store, id, endpoint, wish, now());
@@ -84,6 +80,27 @@ export async function* replayEvents(
       }
     }
   }
+}
+
+/** What lists leave out unless it is asked for by its type (CONTRACT, "Notices"). */
+const NOTICES = ["relay.media.mirrored", "relay.media.failed", "relay.media.at_risk"];
+
+/** The ids of events that may be of these types, oldest first. One exact type is the store's own filter. */
+async function collectMeant(store: Store, types: string[], range: { since: number; until: number }): Promise<string[]> {
+  const exact = types.length === 1 && !types[0]!.includes("*") ? types : [undefined];
+  const notices = NOTICES.filter((type) => !types.includes(type) || types.length > 1).filter((type) =>
+    topicMatches(types, type),
+  );
+  const ids: string[] = [];
+  for (const type of [...exact, ...notices]) {
+    ids.push(...(await collectIds((page: Page) => store.events({ ...page, type }), range)));
+  }
+  return ids.sort();
+}
+
+/** What patterns are matched against: a notice has its own name, which no event of the provider's can bear. */
+function topicOfStored(event: StoredEvent): string {
+  return event.dialect === "notice" && event.type !== null ? event.type : topicOf(event);
 }
 
 async function replay(store: Store, eventId: string, endpoint: Endpoint, wish: ReplayWish, now: number) {
@@ -104,7 +121,7 @@ async function endpointsFor(
     return named.filter(({ id }) => dead.has(id));
   }
   if (wish.id !== undefined && wish.endpoint !== undefined) return named;
-  return named.filter(({ events }) => topicMatches(events, topicOf(event)));
+  return named.filter(({ events }) => topicMatches(events, topicOfStored(event)));
 }
 
 async function deadEndpoints(store: Store, eventId: string): Promise<Set<string>> {

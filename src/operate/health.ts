@@ -11,15 +11,19 @@ type Watched = { dataDir: string; mirror: Pick<Config["mirror"], "enabled" | "mi
 
 /**
  * `GET /healthz` and `GET /readyz` (CONTRACT, "Public listener"): no login, nothing told that an attacker could use.
- * `targetTrouble` tells why copies cannot be kept, null while they can; the log has its words, the answer has not.
+ * `targetTrouble` tells why copies cannot be kept, `spoolTrouble` why nothing can be downloaded, null while it can; the log
+ * has their words, the answer has not.
  */
 export function healthRoutes(options: {
   store: Pick<Store, "trouble" | "probe">;
   config: Watched;
   clock: Clock;
   targetTrouble?: () => string | null;
+  spoolTrouble?: () => string | null;
 }): Hono {
-  const { store, config, clock, targetTrouble } = options;
+  const { store, config, clock } = options;
+  const targetTrouble = options.targetTrouble ?? (() => null);
+  const spoolTrouble = options.spoolTrouble ?? (() => null);
   const app = new Hono();
   app.get("/healthz", (c) => c.json({ status: "ok" }));
   app.get("/readyz", async (c) => {
@@ -39,14 +43,22 @@ export function healthRoutes(options: {
     if (store.trouble() !== null)
       return c.json({ status: "unavailable", reasons: ["events cannot be committed"] }, 503);
     const reasons: string[] = [];
-    if (await isDiskLow(config)) reasons.push("free disk space is below mirror.minFreeDisk");
-    if (targetTrouble && targetTrouble() !== null) reasons.push("the mirror target is down: copies cannot be kept");
+    if (config.mirror.enabled) {
+      const space = await diskTrouble(config);
+      if (space !== null) reasons.push(space);
+      if (targetTrouble() !== null) reasons.push("the mirror target is down: copies cannot be kept");
+      if (spoolTrouble() !== null) reasons.push("the spool cannot be used: media are not downloaded");
+    }
     return c.json(reasons.length === 0 ? { status: "ready" } : { status: "ready", degraded: true, reasons });
   });
   return app;
 }
 
-async function isDiskLow({ dataDir, mirror }: Watched): Promise<boolean> {
-  const { bavail, bsize } = await statfs(dataDir);
-  return mirror.enabled && bavail * bsize < mirror.minFreeDisk;
+async function diskTrouble({ dataDir, mirror }: Watched): Promise<string | null> {
+  try {
+    const { bavail, bsize } = await statfs(dataDir);
+    return bavail * bsize < mirror.minFreeDisk ? "free disk space is below mirror.minFreeDisk" : null;
+  } catch {
+    return "free disk space cannot be read";
+  }
 }

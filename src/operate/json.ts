@@ -3,8 +3,8 @@ import { withoutQuery } from "../links.ts";
 
 // What the CLI, the API and the pages show, with the member names of CONTRACT.md ("Admin listener"). Times are ISO 8601.
 
-/** The durable address of a copy, by its key; null where the relay's own address is not known here. */
-export type Link = (key: string) => string | null;
+/** The durable address of a copy; null where the relay's own address is not known here. */
+export type Link = (copy: { target: string | null; key: string }) => string | null;
 
 export function eventJson(event: StoredEvent) {
   const { id, receivedAt, type, dialect, videoId, context, contextFrom, sequence, sourceAddress, duplicates, status } =
@@ -51,7 +51,8 @@ export function attemptJson({ startedAt, duration, status, response, error }: At
 export type AttemptJson = ReturnType<typeof attemptJson>;
 
 export function mediumJson(medium: Medium, link: Link) {
-  const { id, videoId, kind, eventId, state, suspect, key, bytes, sha256, contentType, deadline, lastError } = medium;
+  const { id, videoId, kind, eventId, state, suspect, target, key, bytes, sha256, contentType, deadline, lastError } =
+    medium;
   return {
     id,
     videoId,
@@ -60,7 +61,7 @@ export function mediumJson(medium: Medium, link: Link) {
     state,
     suspect,
     key,
-    url: state === "mirrored" && key !== null ? link(key) : null,
+    url: state === "mirrored" && key !== null ? link({ target, key }) : null,
     sourceUrl: withoutQuery(medium.sourceUrl),
     bytes,
     sha256,
@@ -71,8 +72,10 @@ export function mediumJson(medium: Medium, link: Link) {
 }
 export type MediumJson = ReturnType<typeof mediumJson>;
 
+/** `forgottenAt` is told of a video that was erased, and of no other. */
 export function videoJson(video: Video, link: Link) {
-  const { videoId, context, contextHistory, state, title, duration, media, firstSeenAt, lastEventAt } = video;
+  const { videoId, context, contextHistory, state, title, duration, media, firstSeenAt, lastEventAt, forgottenAt } =
+    video;
   return {
     videoId,
     context,
@@ -83,6 +86,7 @@ export function videoJson(video: Video, link: Link) {
     media: media.map((medium) => mediumJson(medium, link)),
     firstSeenAt: isoTime(firstSeenAt),
     lastEventAt: isoTime(lastEventAt),
+    ...(forgottenAt !== null && { forgottenAt: isoTime(forgottenAt) }),
   };
 }
 export type VideoJson = ReturnType<typeof videoJson>;

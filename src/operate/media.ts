@@ -1,10 +1,11 @@
 import type { MediaKind, MediaState } from "../domain.ts";
-import { errorLine } from "../errors.ts";
+import { errorLine, RelayError } from "../errors.ts";
 import type { Page, Store } from "../store/store.ts";
 import { type Link, type MediumJson, mediumJson } from "./json.ts";
 import { collectIds, type Done, idOf, walk } from "./pages.ts";
 
-export type MediaWish = Page & { state?: MediaState; videoId?: string; kind?: MediaKind };
+/** `byDeadline`: only what is not secured yet, the nearest deadline first. */
+export type MediaWish = Page & { state?: MediaState; videoId?: string; kind?: MediaKind; byDeadline?: boolean };
 
 export async function* listMedia(store: Store, wish: MediaWish, link: Link): AsyncGenerator<MediumJson> {
   for await (const medium of walk((page) => store.media({ ...wish, ...page }), idOf, wish)) {
@@ -14,7 +15,16 @@ export async function* listMedia(store: Store, wish: MediaWish, link: Link): Asy
 
 /** Downloads a medium again, from the first attempt on. */
 export async function retryMedium(store: Store, id: string, link: Link, now: number): Promise<MediumJson> {
-  await store.retryMedium(id, now);
+  try {
+    await store.retryMedium(id, now);
+  } catch (error) {
+    if (!(error instanceof RelayError) || error.code !== "conflict") throw error;
+    if ((await store.medium(id)).state !== "mirrored") throw error;
+    throw new RelayError(
+      "conflict",
+      `${id} is mirrored; "media verify --mend" downloads copies again that are damaged`,
+    );
+  }
   return mediumJson(await store.medium(id), link);
 }
 

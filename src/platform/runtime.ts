@@ -1,6 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { hostname } from "node:os";
 import process from "node:process";
+import { createInterface } from "node:readline";
 import type { Clock, Random } from "../domain.ts";
 import { errorLine, RelayError } from "../errors.ts";
 
@@ -79,6 +80,19 @@ export async function readStdin(): Promise<Uint8Array> {
   const chunks: Uint8Array[] = [];
   for await (const chunk of process.stdin) chunks.push(chunk as Uint8Array);
   return new Uint8Array(Buffer.concat(chunks));
+}
+
+/** Asks on the terminal, on stderr, and resolves with the line that is typed; null where nobody can be asked. */
+export async function askTerminal(question: string): Promise<string | null> {
+  if (!process.stdin.isTTY || !process.stderr.isTTY) return null;
+  const lines = createInterface({ input: process.stdin, output: process.stderr });
+  return new Promise((resolve) => {
+    lines.once("close", () => resolve(null)); // Ctrl-D, Ctrl-C
+    lines.question(question, (line) => {
+      resolve(line);
+      lines.close();
+    });
+  });
 }
 
 export type Signal = "SIGINT" | "SIGTERM" | "SIGHUP";

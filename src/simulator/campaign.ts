@@ -52,7 +52,7 @@ export async function runCampaign(
   function announce(type: EventType, videoId: string): { videoUrl?: string; thumbnailUrl?: string } {
     const announced = ANNOUNCED_MEDIA[type];
     const look = type === "draft.update" ? `${videoId} ${random.float()}` : videoId;
-    const film = { seconds: 35.9, bytes: campaign.videoBytes };
+    const film = { bytes: campaign.videoBytes };
     return {
       ...(announced.video && { videoUrl: provider.addVideo(videoId, film).link() }),
       ...(announced.thumbnail && { thumbnailUrl: provider.addThumbnail(videoId, look).link() }),

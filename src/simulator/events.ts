@@ -1,5 +1,6 @@
 import { Buffer } from "node:buffer";
 import type { Random } from "../domain.ts";
+import { FILM_SECONDS } from "./media.ts";
 import { pick } from "./random.ts";
 
 /**
@@ -67,7 +68,7 @@ export function makeEvent(type: EventType, wish: EventWish): SimulatedEvent {
   if (announced.thumbnail) json.thumbnailUrl = wish.thumbnailUrl ?? `http://example.com/${videoId}/thumbnail.jpg`;
   if (announced.video) json.videoUrl = wish.videoUrl ?? `https://example.com/${videoId}/video.mp4`;
   if (announced.thumbnail) json.title = wish.title ?? pick(random, TITLES);
-  if (type === "video.ready") json.videoDuration = wish.duration ?? 35.9;
+  if (type === "video.ready") json.videoDuration = wish.duration ?? FILM_SECONDS;
   if (type === "video.failed") json.errorMessage = wish.errorMessage ?? "The video could not be produced";
   return { type, videoId, json, body: new Uint8Array(Buffer.from(spell(json))) };
 }

@@ -3,6 +3,8 @@ export type Fault = (
   | { name: "slow"; bytesPerSecond: number }
   /** The connection breaks: after so many bytes of the answer, or, below 1, after that share of it. */
   | { name: "cut"; after: number }
+  /** The connection breaks after every so many bytes, of a whole file or of a range: what is shorter comes through. */
+  | { name: "break"; every: number }
   | { name: "403" }
   | { name: "404" }
   | { name: "503"; retryAfter?: number }
@@ -18,6 +20,8 @@ export type Fault = (
   | { name: "expired" }
   /** The request is taken and never answered. */
   | { name: "never" }
+  /** The connection is reset, and nothing is answered. */
+  | { name: "reset" }
 ) & {
   /** Only so many requests see it; unless told, all do. */
   times?: number;
@@ -25,11 +29,26 @@ export type Fault = (
   lasts?: number;
 };
 
+/**
+ * What a server of files may do otherwise than cloud storage does, without being wrong (RFC 9110: ranges, 14.3, and
+ * validators, 8.8, are optional). It holds beside any fault.
+ */
+export type Habits = {
+  /** False: it knows no ranges, and always sends the whole file. */
+  ranges?: boolean;
+  /** "changing": another one for each request, though the file is the same. */
+  etag?: "strong" | "weak" | "changing" | "none";
+  /** False: it does not tell when the file changed. */
+  lastModified?: boolean;
+};
+
 /** Every fault that a person can name, as it is usually met. `404-then-there` and its like heal; the others stay. */
 export const faultsByName = {
   slow: { name: "slow", bytesPerSecond: 16 * 1024 },
   cut: { name: "cut", after: 0.5, times: 2 },
+  break: { name: "break", every: 128 * 1024 },
   "403": { name: "403" },
+  "403-then-there": { name: "403", times: 2 },
   "404": { name: "404" },
   "404-then-there": { name: "404", times: 2 },
   "503": { name: "503", times: 2 },
@@ -40,6 +59,8 @@ export const faultsByName = {
   "wrong-length": { name: "wrong-length", by: 100, times: 2 },
   expired: { name: "expired" },
   never: { name: "never" },
+  /** Half a minute in which every connection is reset. */
+  outage: { name: "reset", lasts: 30_000 },
 } satisfies Record<string, Fault>;
 
 export type FaultName = keyof typeof faultsByName;

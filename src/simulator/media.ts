@@ -1,10 +1,13 @@
 import { Buffer } from "node:buffer";
-import { createCipheriv } from "node:crypto";
-import { seededRandom } from "./random.ts";
+import type { Content } from "./content.ts";
+import { createNoise } from "./noise.ts";
 import { SAMPLE_JPEG, SAMPLE_MP4 } from "./samples.ts";
 
+/** How long a film plays unless told: as long as the events say that it does (provider.md, "videoDuration"). */
+export const FILM_SECONDS = 35.9;
+
 export type VideoWish = {
-  /** How long it plays; 1 unless told. */
+  /** How long it plays, as its `mvhd` says; 35.9 unless told, like in the events. */
   seconds?: number;
   /** The exact size of the file; unless told, it is as small as it gets (about 1.5 KB). */
   bytes?: number;
@@ -17,9 +20,10 @@ export type VideoWish = {
 /**
  * A video that plays: ten frames spread over `seconds`, and a `free` box at the end that carries the seed and fills the
  * file up to `bytes` with noise (ISO/IEC 14496-12: 8.1.2, "the contents of a free-space box are irrelevant and may be
- * ignored"). Throws RangeError where `bytes` is too small for a video, or too large for one box.
+ * ignored"). The noise is made where it is read, so that a film of many gigabytes needs no memory. Throws RangeError
+ * where `bytes` is too small for a video.
  */
-export function tinyMp4({ seconds = 1, bytes, seed = 0, container = "mp4" }: VideoWish = {}): Uint8Array {
+export function filmContent({ seconds = FILM_SECONDS, bytes, seed = 0, container = "mp4" }: VideoWish = {}): Content {
   const film = Buffer.from(SAMPLE_MP4, "base64");
   if (container === "mov") film.write("qt  ", 8, "latin1");
   const milliseconds = Math.round(seconds * 1000);
@@ -32,27 +36,41 @@ export function tinyMp4({ seconds = 1, bytes, seed = 0, container = "mp4" }: Vid
 
   const mark = Buffer.from(`seed ${seed};`);
   const smallest = film.length + 8 + mark.length;
-  const total = bytes ?? smallest;
-  if (total < smallest || total - film.length >= 2 ** 32) {
-    throw new RangeError(`a simulated video has ${smallest} to ${film.length + 2 ** 32 - 1} bytes, not ${total}`);
+  const length = bytes ?? smallest;
+  const box = boxHeader("free", length - film.length);
+  const head = Buffer.concat([film, box, mark]);
+  if (length < head.length) {
+    throw new RangeError(`a simulated video has at least ${smallest} bytes, not ${length}`);
   }
-  const file = new Uint8Array(total);
-  file.set(film);
-  new DataView(file.buffer).setUint32(film.length, total - film.length);
-  file.set(Buffer.from("free"), film.length + 4);
-  file.set(mark, film.length + 8);
   // Noise, so that a piece that was resumed at the wrong place never looks right.
-  fillWithNoise(file.subarray(smallest), seed);
-  return file;
+  const noise = createNoise(seed);
+  return {
+    length,
+    read(start, end) {
+      if (end <= head.length) return head.subarray(start, end);
+      const from = Math.max(start, head.length);
+      const rest = noise(from - head.length, end - from);
+      return start >= head.length ? rest : Buffer.concat([head.subarray(start), rest]);
+    },
+  };
 }
 
-/** Key stream of AES in counter mode: a gigabyte of it takes a second. */
-function fillWithNoise(space: Uint8Array, seed: string | number): void {
-  const noise = createCipheriv("aes-128-ctr", seededRandom(seed).bytes(16), new Uint8Array(16));
-  const zeros = new Uint8Array(Math.min(space.length, 2 ** 20));
-  for (let at = 0; at < space.length; at += zeros.length) {
-    space.set(noise.update(zeros.subarray(0, space.length - at)), at);
+/** The same film, all of it in memory. */
+export function tinyMp4(wish: VideoWish = {}): Uint8Array {
+  const content = filmContent(wish);
+  return new Uint8Array(content.read(0, content.length));
+}
+
+/** The header of a box of so many bytes in all (ISO/IEC 14496-12, 4.2: a size of 1 says that it follows in 64 bits). */
+function boxHeader(type: string, size: number): Buffer {
+  const header = Buffer.alloc(size < 2 ** 32 ? 8 : 16);
+  header.write(type, 4, "latin1");
+  if (header.length === 8) header.writeUInt32BE(Math.max(size, 8));
+  else {
+    header.writeUInt32BE(1);
+    header.writeBigUInt64BE(BigInt(size), 8);
   }
+  return header;
 }
 
 /** A JPEG that decodes to a 64x36 picture; the seed sits in a comment segment behind the JFIF header (ITU-T T.81, B.2.4.5). */

@@ -1,5 +1,7 @@
 import type {
   Attempt,
+  DeletionJob,
+  DeletionOutcome,
   Delivery,
   DeliveryJob,
   DeliveryOutcome,
@@ -15,6 +17,9 @@ import type {
   Quarantined,
   RefusalReason,
   StoredEvent,
+  TargetPlace,
+  UploadJob,
+  UploadOutcome,
   Video,
   VideoState,
 } from "../domain.ts";
@@ -50,6 +55,9 @@ export type Counts = {
   events: number;
   videos: number;
   media: Partial<Record<MediaState, number>>;
+  /** Spooled files that the target does not have yet, and copies that are to be deleted now. */
+  uploads: number;
+  deletions: number;
   deliveries: { endpoint: string; state: JobState; count: number; oldest: number }[];
   quarantine: { count: number; bytes: number };
 };
@@ -75,21 +83,40 @@ export type Store = {
   /** Moves a lease. False: the claim is no longer ours, stop working on it. */
   renew(job: Job, leaseUntil: number): Promise<boolean>;
   /**
-   * Ends or reschedules a claimed download and writes what follows: released deliveries, a superseded thumbnail.
-   * `settled` is false when the claim was lost. `obsolete` are keys that no row refers to any longer.
+   * Ends or reschedules a claimed download and writes what follows: the upload of what was spooled, released deliveries,
+   * notices. False when the claim was lost.
    */
-  settleDownload(
-    job: DownloadJob,
-    outcome: DownloadOutcome,
-    now: number,
-  ): Promise<{ settled: boolean; obsolete: string[] }>;
+  settleDownload(job: DownloadJob, outcome: DownloadOutcome, now: number): Promise<{ settled: boolean }>;
+  /** Uploads that are due, the oldest first. */
+  claimUploads(wish: ClaimWish): Promise<UploadJob[]>;
+  /**
+   * Ends or reschedules a claimed upload and writes what follows: released deliveries, notices, a superseded thumbnail, the
+   * deletion of copies that no row refers to any longer. False when the claim was lost.
+   */
+  settleUpload(job: UploadJob, outcome: UploadOutcome, now: number): Promise<{ settled: boolean }>;
+  /** Deletions that are due. Here the copies of deleted videos become deletions, whose time has come. */
+  claimDeletions(wish: ClaimWish): Promise<DeletionJob[]>;
+  settleDeletion(job: DeletionJob, outcome: DeletionOutcome, now: number): Promise<{ settled: boolean }>;
+  /** Whether a media row refers to this copy: then it must not be deleted. */
+  isCopyWanted(copy: { target: string; key: string }): Promise<boolean>;
+  /** Media (their ids) whose file the spool must keep: a download that goes on, or an upload that is due. */
+  spooledMedia(): Promise<{ mediumId: string; uploads: boolean }[]>;
+  /** Whether this medium is one of them. */
+  isSpooled(mediumId: string): Promise<boolean>;
+  /** Tells of media whose link has used up half of its life, 75 % and 90 %, each once; returns them, for the log. */
+  raiseRisks(now: number): Promise<{ mediumId: string; videoId: string; kind: string; share: number }[]>;
+  /** When the next medium is at risk; null: none is. */
+  nextRisk(): Promise<number | null>;
+  /** The id of a target's place, the same at each call; copies of a database without targets are taken to be in `before`. */
+  targetId(place: TargetPlace, before?: TargetPlace): Promise<string>;
+  targets(): Promise<{ id: string; place: TargetPlace }[]>;
   /** Ends or reschedules a claimed delivery, logs the attempt, moves its lane on. Two 410s in a row pause the endpoint. */
   settleDelivery(job: Job, outcome: DeliveryOutcome, now: number): Promise<{ settled: boolean; paused: boolean }>;
   /** Mirroring is off: unsettled media are skipped, and what waited for them is released. */
   skipMedia(now: number): Promise<void>;
   /** The clock went back by `by` milliseconds: due times that it set before are moved along. */
   bringForward(by: number): Promise<void>;
-  /** When a claim may next give something of a queue ("download", or "deliver/<endpoint>"), null when none is scheduled. */
+  /** When a claim may next give something of a queue ("download", "upload", "delete", "deliver/<endpoint>"); null: never. */
   nextDue(queue: string): Promise<number | null>;
   /** Frees every lease: for the one relay of a data folder, at its start. */
   freeLeases(now: number): Promise<number>;
@@ -128,11 +155,21 @@ export type Store = {
   importContexts(rows: { videoId: string; context: string }[], now: number): Promise<{ imported: number }>;
 
   medium(id: string): Promise<Medium>;
-  media(page: Page & { state?: MediaState; videoId?: string; kind?: string }): Promise<Medium[]>;
+  /** `byDeadline`: only media that are not secured yet, the nearest deadline first. `withCopy`: only those that have one. */
+  media(
+    page: Page & { state?: MediaState; videoId?: string; kind?: string; byDeadline?: boolean; withCopy?: boolean },
+  ): Promise<Medium[]>;
   /** The mirrored medium that owns this key, or null. */
   mediumByKey(key: string): Promise<Medium | null>;
   /** Downloads a failed, expired or skipped medium again, from attempt 0. */
   retryMedium(id: string, now: number): Promise<void>;
+  /** Downloads a mirrored medium again, whose copy is missing or rotten; the new one takes its place. */
+  mendMedium(id: string, now: number): Promise<void>;
+  /**
+   * Erases a person's video: bodies, titles, contexts, links, what endpoints answered; deliveries under way are canceled,
+   * copies are deletions that are due. What stays: ids, types and times, and that it was erased.
+   */
+  forgetVideo(videoId: string, now: number): Promise<{ events: number; media: number }>;
 
   quarantined(page: Page & { reason?: RefusalReason }): Promise<Quarantined[]>;
   quarantinedBody(id: string): Promise<Quarantined & { body: Uint8Array }>;

@@ -13,6 +13,7 @@ test("the demo shows the whole loop, and then goes on until it is stopped, and l
   const stop = Promise.withResolvers<void>();
   const running = runDemo({
     ports: realPorts("demo"),
+    target: null,
     log: null,
     say: (line = "") => void lines.push(line),
     complain: (line) => void complaints.push(line),

@@ -35,13 +35,6 @@ test("the admin listener is refused beyond loopback without a token", () => {
   for (const listen of ["127.0.0.1:1", "127.9.9.9:1", "[::1]:1", "localhost:1"]) load({ admin: { listen } });
 });
 
-test("an s3 target is refused in one line", () => {
-  const target = { type: "s3", bucket: "media", accessKeyId: { env: "NOPE" } };
-  assert.deepEqual(problemsOf({ mirror: { target } }), [
-    'mirror.target: s3 targets are not available in this version; use {"type": "local"}',
-  ]);
-});
-
 test("copies never lie where an id from the network could reach the relay's own files", () => {
   for (const dir of [".", "data", "data/spool", "data/spool/x", "/"]) {
     assert.match(

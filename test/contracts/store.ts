@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Config, ConfigInput } from "../../src/config.ts";
-import type { Attempt, Copy, DeliveryJob, Ports } from "../../src/domain.ts";
+import type { Attempt, DeliveryJob, DownloadJob, Ports, SpooledFile } from "../../src/domain.ts";
 import { RelayError } from "../../src/errors.ts";
 import { planEvent } from "../../src/plan.ts";
 import type { Store } from "../../src/store/store.ts";
@@ -276,9 +276,9 @@ export function storeContract(engine: string, openStore: OpenStore): void {
     assert.deepEqual(seqs(await claim()), []);
     const [video, thumbnail] = await download();
     assert.deepEqual([video?.kind, thumbnail?.kind], ["video", "thumbnail"]);
-    await settle(video!, copy("v1/video.mp4"));
+    await settle(video!, "v1/video.mp4");
     assert.deepEqual(seqs(await claim()), []);
-    await settle(thumbnail!, copy("v1/thumbnail.jpg"));
+    await settle(thumbnail!, "v1/thumbnail.jpg");
     const [delivery] = await claim();
     assert.deepEqual(
       delivery?.media.map((each) => [each.kind, each.state, each.key]),
@@ -295,8 +295,7 @@ export function storeContract(engine: string, openStore: OpenStore): void {
       await post(ready("v1"));
       await post(ready("v2"));
       await post(draft("v3", { thumbnailUrl: "https://h/t3.jpg" }));
-      for (const job of await download())
-        if (job.videoId === "v1" && job.kind === "video") await settle(job, copy("k"));
+      for (const job of await download()) if (job.videoId === "v1" && job.kind === "video") await settle(job, "k");
       await clock.advance(29_999);
       assert.deepEqual(seqs(await claim()), []);
       await clock.advance(1);
@@ -362,18 +361,19 @@ export function storeContract(engine: string, openStore: OpenStore): void {
 
   check(
     "the same video announced again is one download; another link is another copy",
-    async ({ post, download, settle, store }) => {
+    async ({ post, download, settle, spool, upload, store }) => {
       await post(video("v1", "https://h/a.mp4?X-Amz-Signature=1", { title: "1" }));
       await post(video("v1", "https://h/a.mp4?X-Amz-Signature=2", { title: "2" }));
       const [job, ...none] = await download();
       assert.deepEqual(none, []);
       assert.equal(job?.url, "https://h/a.mp4?X-Amz-Signature=2");
-      await settle(job!, copy("v1/video.mp4"));
+      await settle(job!, "v1/video.mp4");
       await post(video("v1", "https://h/a.mp4?X-Amz-Signature=3", { title: "3" }));
       assert.deepEqual(await download(), []);
       await post(video("v1", "https://h/b.mp4", { title: "4" }));
+      await spool((await download())[0]!);
       assert.deepEqual(
-        (await download()).map(({ isSecond }) => isSecond),
+        (await upload()).map(({ isSecond }) => isSecond),
         [true],
       );
       assert.equal((await store.media({ limit: 9 })).length, 2);
@@ -397,7 +397,7 @@ export function storeContract(engine: string, openStore: OpenStore): void {
 
   check(
     "a pending thumbnail takes the newer link over; the newer copy supersedes the older, never the other way round",
-    async ({ post, download, settle, store }) => {
+    async ({ post, download, deletions, settle, store }) => {
       const thumb = (url: string) => post(draft("v1", { thumbnailUrl: url }));
       await thumb("https://h/1.jpg");
       await thumb("https://h/2.jpg");
@@ -405,11 +405,14 @@ export function storeContract(engine: string, openStore: OpenStore): void {
       assert.deepEqual([two?.url, none], ["https://h/2.jpg", []]);
       await thumb("https://h/3.jpg");
       assert.deepEqual(await download(), [], "one download per video and kind at a time");
-      await settle(two!, copy("v1/thumbnail.jpg"));
+      await settle(two!, "v1/thumbnail.jpg");
       const [three] = await download();
       assert.equal(three?.url, "https://h/3.jpg");
-      const settled = await settle(three!, copy("v1/thumbnail.png"));
-      assert.deepEqual(settled.obsolete, ["v1/thumbnail.jpg"]);
+      await settle(three!, "v1/thumbnail.png");
+      assert.deepEqual(
+        (await deletions()).map((job) => job.copy?.key),
+        ["v1/thumbnail.jpg"],
+      );
       const states = (await store.media({ limit: 9 })).map((each) => [each.sourceUrl, each.state]);
       assert.deepEqual(states, [
         ["https://h/3.jpg", "mirrored"],
@@ -434,7 +437,7 @@ export function storeContract(engine: string, openStore: OpenStore): void {
     "a draft's thumbnail announced again is fetched again, with the copy to compare; a failure keeps the copy",
     async ({ post, download, settle, store, clock }) => {
       await post(draft("v1", { thumbnailUrl: "https://h/t.jpg?X-Amz-Signature=1" }));
-      await settle((await download())[0]!, { ...copy("v1/thumbnail.jpg"), etag: '"1"' });
+      await settle((await download())[0]!, "v1/thumbnail.jpg", { etag: '"1"' });
       await post(draft("v1", { thumbnailUrl: "https://h/t.jpg?X-Amz-Signature=2" }));
       const [again] = await download();
       assert.deepEqual([again?.previous?.etag, again?.previous?.key], ['"1"', "v1/thumbnail.jpg"]);
@@ -618,16 +621,16 @@ export function storeContract(engine: string, openStore: OpenStore): void {
   });
 }
 
-const DEFAULTS: ConfigInput = { endpoints: [endpoint("cms")] };
+export const DEFAULTS: ConfigInput = { endpoints: [endpoint("cms")] };
 
 /** One endpoint that waits for no media. */
-function plain(more: Record<string, unknown> = {}): ConfigInput {
+export function plain(more: Record<string, unknown> = {}): ConfigInput {
   return { endpoints: [endpoint("cms", { send: "immediately", ...more })] };
 }
 
-type Bench = ReturnType<typeof bench>;
+export type Bench = ReturnType<typeof bench>;
 
-function bench(store: Store, clock: TestClock, config: Config, reopen: () => Promise<Store>) {
+export function bench(store: Store, clock: TestClock, config: Config, reopen: () => Promise<Store>) {
   return {
     store,
     clock,
@@ -655,22 +658,39 @@ function bench(store: Store, clock: TestClock, config: Config, reopen: () => Pro
       store.settleDelivery(job, { is: "retry", attempt: attempt(clock, status), ...when }, clock.now()),
     download: (limit = 99) =>
       store.claimDownloads({ now: clock.now(), limit, leaseUntil: clock.now() + 30_000, busyHosts: [] }),
-    settle: (job: Parameters<Store["settleDownload"]>[0], made: Copy) =>
-      store.settleDownload(job, { is: "mirrored", copy: made }, clock.now()),
+    upload: (limit = 99) => store.claimUploads({ now: clock.now(), limit, leaseUntil: clock.now() + 30_000 }),
+    deletions: (limit = 99) => store.claimDeletions({ now: clock.now(), limit, leaseUntil: clock.now() + 30_000 }),
+    spool: (job: DownloadJob, file: Partial<SpooledFile> = {}) =>
+      store.settleDownload(job, { is: "spooled", file: { ...FILE, ...file } }, clock.now()),
+    /** The whole way: spooled, uploaded under this key. */
+    async settle(job: DownloadJob, key: string, file: Partial<SpooledFile> = {}) {
+      const target = await store.targetId({ type: "local", dir: "/media" });
+      const { settled } = await store.settleDownload(job, { is: "spooled", file: { ...FILE, ...file } }, clock.now());
+      if (!settled) return { settled };
+      const uploads = await store.claimUploads({ now: clock.now(), limit: 99, leaseUntil: clock.now() + 30_000 });
+      const upload = uploads.find(({ mediumId }) => mediumId === job.mediumId)!;
+      return store.settleUpload(upload, { is: "mirrored", target, key }, clock.now());
+    },
     seqs: (jobs: DeliveryJob[]) => jobs.map(({ event }) => `${event.videoId}#${event.sequence}`),
   };
 }
 
-function attempt(clock: TestClock, status: number): Attempt {
+export function attempt(clock: TestClock, status: number): Attempt {
   const error = status < 300 ? null : `HTTP ${status}`;
   return { startedAt: clock.now(), duration: 3, status, response: Buffer.from("ok"), error };
 }
 
-function copy(key: string): Copy {
-  return { key, bytes: 3, sha256: "ab", contentType: "video/mp4", suspect: null, etag: null, lastModified: null };
-}
+export const FILE: SpooledFile = {
+  bytes: 3,
+  sha256: "ab",
+  contentType: "video/mp4",
+  ext: ".mp4",
+  suspect: null,
+  etag: null,
+  lastModified: null,
+};
 
-function ready(videoId: string, more: Record<string, unknown> = {}): string {
+export function ready(videoId: string, more: Record<string, unknown> = {}): string {
   const links = {
     thumbnailUrl: `https://media.example/${videoId}.jpg`,
     videoUrl: `https://media.example/${videoId}.mp4`,
@@ -685,14 +705,14 @@ function ready(videoId: string, more: Record<string, unknown> = {}): string {
   });
 }
 
-function video(videoId: string, videoUrl: string, more: Record<string, unknown> = {}): string {
+export function video(videoId: string, videoUrl: string, more: Record<string, unknown> = {}): string {
   return JSON.stringify({ type: "video.ready", wochitVideoId: videoId, videoUrl, ...more });
 }
 
-function remove(videoId: string): string {
+export function remove(videoId: string): string {
   return JSON.stringify({ type: "video.delete", wochitVideoId: videoId });
 }
 
-function draft(videoId: string, more: Record<string, unknown> = {}): string {
+export function draft(videoId: string, more: Record<string, unknown> = {}): string {
   return JSON.stringify({ type: "draft.update", wochitVideoId: videoId, ...more });
 }

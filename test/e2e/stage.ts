@@ -32,9 +32,12 @@ export type StageOptions = Omit<ConfigInput, "endpoints"> & {
 };
 
 /** Opens it all, runs the test on it, and leaves nothing behind. */
-export async function withStage(options: StageOptions, run: (stage: Stage) => Promise<void>): Promise<void> {
+export async function withStage(
+  options: StageOptions,
+  run: (stage: Stage) => Promise<void>,
+  ports = realPorts(),
+): Promise<void> {
   const { endpoints = (app: string) => [endpointTo(app)], ...config } = options;
-  const ports = realPorts();
   const provider = await openProvider(ports);
   const app = await openReceiver();
   let relay: RelayInFolder | undefined;

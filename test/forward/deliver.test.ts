@@ -6,7 +6,7 @@ import { Webhook } from "standardwebhooks";
 import { Webhook as SvixWebhook } from "svix";
 import { Agent, request } from "undici";
 import type { Endpoint } from "../../src/config.ts";
-import type { DeliveryJob, DeliveryOutcome, Job, Ports } from "../../src/domain.ts";
+import type { DeliveryJob, DeliveryOutcome, Job, Medium, Ports } from "../../src/domain.ts";
 import { createDeliveries } from "../../src/forward/deliver.ts";
 import { startWorker } from "../../src/jobs/worker.ts";
 import type { Outbound } from "../../src/platform/net.ts";
@@ -606,4 +606,67 @@ test("a worker delivers all that is due, never more at once than the endpoint's 
   assert.equal(most, 4);
   assert.deepEqual(new Set(settled.map(({ outcome }) => outcome.is)), new Set(["delivered"]));
   assert.equal(new Set(received.map(({ headers }) => headers["webhook-id"])).size, 60);
+});
+
+const MEDIUM: Medium = {
+  id: "med_1",
+  videoId: "v1",
+  kind: "video",
+  eventId: "evt_1",
+  state: "pending",
+  suspect: null,
+  target: null,
+  key: null,
+  sourceUrl: "https://cdn.example.com/v.mp4",
+  bytes: null,
+  sha256: null,
+  contentType: null,
+  deadline: 0,
+  lastError: null,
+};
+
+test("an attempt that told media as pending settles with them, once it is delivered, and only an enriched one", async (t) => {
+  let code = 503;
+  const answer: Answer = (_, response) => response.writeHead(code).end();
+  const enriched = await setUp(t, answer);
+  const failed = await enriched.settle({ media: [MEDIUM] });
+  assertRetry(failed);
+  assert.ok(!("pending" in failed));
+  code = 200;
+  const told = await enriched.settle({ media: [MEDIUM], attempts: 1 });
+  assert.deepEqual(told.is === "delivered" && told.pending, ["med_1"]);
+  const mirrored = await enriched.settle({ media: [{ ...MEDIUM, state: "mirrored", target: "tgt_1", key: "k" }] });
+  assert.ok(mirrored.is === "delivered" && mirrored.pending === undefined);
+  const verbatim = await setUp(t, ok, { body: "verbatim" });
+  const silent = await verbatim.settle({ media: [MEDIUM] });
+  assert.ok(silent.is === "delivered" && silent.pending === undefined);
+});
+
+test("a notice goes out signed like any message, to a verbatim endpoint too, and settles without pending media", async (t) => {
+  const relay = { aboutEventId: "evt_1", at: "2026-11-21T12:00:00.000Z", reason: "HTTP 403" };
+  const stored = { type: "relay.media.failed", wochitVideoId: "v1", videoContext: "page-1", relay };
+  const job = makeJob();
+  const event = { ...job.event, id: "evt_9", type: stored.type, dialect: "notice" as const, sequence: null };
+  const media: Medium[] = [
+    { ...MEDIUM, state: "failed", lastError: "HTTP 403" },
+    { ...MEDIUM, id: "med_2", kind: "thumbnail" },
+  ];
+  for (const body of ["enriched", "verbatim"] as const) {
+    const { received, settle } = await setUp(t, ok, { body });
+    const letter = { eventId: "evt_9", messageId: "evt_9", event, body: Buffer.from(JSON.stringify(stored)), media };
+    const outcome = await settle(letter);
+    assert.ok(outcome.is === "delivered" && outcome.pending === undefined);
+    const { headers, body: bytes } = received[0]!;
+    assert.equal(headers["webhook-id"], "evt_9");
+    const text = bytes.toString("utf8");
+    for (const Library of [Webhook, SvixWebhook]) {
+      new Library(SECRET).verify(text, headers as Record<string, string>);
+      assert.throws(() => new Library(OLD_SECRET).verify(text, headers as Record<string, string>));
+    }
+    const sent = JSON.parse(text);
+    assert.deepEqual([sent.type, sent.wochitVideoId, sent.videoContext], ["relay.media.failed", "v1", "page-1"]);
+    const { media: told, ...rest } = sent.relay;
+    assert.deepEqual(rest, relay);
+    assert.deepEqual([told.video.status, told.video.error, told.thumbnail.status], ["failed", "HTTP 403", "pending"]);
+  }
 });

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import type { Medium, StoredEvent } from "../../src/domain.ts";
-import { buildBody } from "../../src/forward/payload.ts";
+import { buildBody, type Written } from "../../src/forward/payload.ts";
 import fixture from "../fixtures/enriched.json" with { type: "json" };
 
 type Vector = {
@@ -38,6 +38,7 @@ const MEDIUM: Medium = {
   eventId: "evt_1",
   state: "pending",
   suspect: null,
+  target: null,
   key: null,
   sourceUrl: "",
   bytes: null,
@@ -52,7 +53,7 @@ const link = ({ key }: Medium) => {
   return `https://relay.example.com/media/${key}?sig=k`;
 };
 
-function build(received: string, vector: Partial<Vector> = {}): Uint8Array {
+function write(received: string, vector: Partial<Vector> = {}): Written {
   return buildBody({
     event: { ...EVENT, ...vector.event },
     body: new TextEncoder().encode(received),
@@ -61,6 +62,10 @@ function build(received: string, vector: Partial<Vector> = {}): Uint8Array {
     replay: vector.replay ?? false,
     mode: vector.mode ?? "enriched",
   });
+}
+
+function build(received: string, vector: Partial<Vector> = {}): Uint8Array {
+  return write(received, vector).body;
 }
 
 for (const vector of vectors) {
@@ -91,4 +96,84 @@ test("the vectors cover every state of a medium", () => {
     "skipped",
     "superseded",
   ]);
+});
+
+const pending: Partial<Medium> = {
+  id: "med_v",
+  kind: "video",
+  state: "pending",
+  sourceUrl: "https://cdn.example.com/v",
+};
+const running: Partial<Medium> = { ...pending, id: "med_t", kind: "thumbnail", state: "running" };
+const mirrored: Partial<Medium> = { ...pending, state: "mirrored", target: "tgt_1", key: "v1/video.mp4" };
+
+test("an enriched body that speaks of pending media says which; one that does not, and a verbatim one, none", () => {
+  assert.deepEqual(write("{}", { media: [pending, running] }).pending, ["med_v", "med_t"]);
+  assert.deepEqual(write("{}", { media: [mirrored, running] }).pending, ["med_t"]);
+  assert.deepEqual(write("{}", { media: [mirrored, { ...running, state: "expired" }] }).pending, []);
+  assert.deepEqual(write("{}", { media: [pending, running], mode: "verbatim" }).pending, []);
+  // It is fetched anew for a later event: this event's consumers are told of the copy that there is.
+  const refetched = { ...running, target: "tgt_1", key: "v1/thumbnail.jpg" };
+  assert.deepEqual(write("{}", { media: [{ ...refetched, eventId: "evt_2" }] }).pending, []);
+  assert.deepEqual(write("{}", { media: [refetched] }).pending, ["med_t"]);
+});
+
+const NOTICE: Partial<StoredEvent> = {
+  id: "evt_9",
+  type: "relay.media.mirrored",
+  dialect: "notice",
+  sequence: null,
+};
+const STORED = {
+  type: "relay.media.mirrored",
+  wochitVideoId: "v1",
+  videoContext: null,
+  relay: { aboutEventId: "evt_1", at: "2026-11-21T12:00:00.123Z", reason: null },
+};
+
+test("a notice is what was stored and its media as of now, the same for every endpoint", () => {
+  const vector = { event: NOTICE, media: [mirrored] };
+  const sent = write(JSON.stringify(STORED), vector);
+  assert.deepEqual(JSON.parse(Buffer.from(sent.body).toString()), {
+    ...STORED,
+    relay: {
+      ...STORED.relay,
+      media: {
+        video: {
+          status: "mirrored",
+          url: "https://relay.example.com/media/v1/video.mp4?sig=k",
+          sourceUrl: "https://cdn.example.com/v",
+          bytes: null,
+          sha256: null,
+          contentType: null,
+          suspect: null,
+          error: null,
+        },
+      },
+    },
+  });
+  assert.deepEqual(write(JSON.stringify(STORED), { ...vector, mode: "verbatim" }), sent);
+});
+
+test("a notice that is replayed says so, and never owes anybody an outcome", () => {
+  const sent = write(JSON.stringify(STORED), { event: NOTICE, media: [pending], replay: true });
+  const { relay } = JSON.parse(Buffer.from(sent.body).toString());
+  assert.equal(relay.replay, true);
+  assert.equal(relay.media.video.status, "pending");
+  assert.deepEqual(sent.pending, []);
+});
+
+test("a notice tells of the media of the event that it is about", () => {
+  const refetched = { ...running, target: "tgt_1", key: "v1/thumbnail.jpg" };
+  const status = (eventId: string) => {
+    const sent = write(JSON.stringify(STORED), { event: NOTICE, media: [{ ...refetched, eventId }] });
+    return JSON.parse(Buffer.from(sent.body).toString()).relay.media.thumbnail.status;
+  };
+  assert.deepEqual([status("evt_1"), status("evt_2")], ["pending", "mirrored"]);
+});
+
+test("a notice that is not about media tells of none", () => {
+  const stored = { ...STORED, type: "relay.endpoint.paused", relay: { ...STORED.relay, endpoint: "cms" } };
+  const sent = write(JSON.stringify(stored), { event: { ...NOTICE, type: stored.type } });
+  assert.deepEqual(JSON.parse(Buffer.from(sent.body).toString()), stored);
 });

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import test from "node:test";
-import { deliveryRetry, mediaBackoff, parseRetryAfter } from "../../src/jobs/backoff.ts";
+import { deliveryRetry, mediaBackoff, mediaRetry, parseRetryAfter } from "../../src/jobs/backoff.ts";
 
 const NOW = Date.UTC(2026, 10, 21, 12, 0, 0);
 const SCHEDULE = [5_000, 30_000, 7_200_000];
@@ -18,6 +18,37 @@ function retry(options: Partial<Parameters<typeof deliveryRetry>[0]>): number | 
 test("a download waits 1 s, 2 s, 5 s, 10 s, 30 s, 1 min, 5 min and from then on always 5 min", () => {
   const waits = [1, 2, 3, 4, 5, 6, 7, 8, 9, 1000].map((attempt) => mediaBackoff(attempt) / 1000);
   assert.deepEqual(waits, [1, 2, 5, 10, 30, 60, 300, 300, 300, 300]);
+});
+
+test("a download is tried harder towards its deadline, and once at the deadline itself", () => {
+  const wait = (attempt: number, left: number) =>
+    (mediaRetry({ attempt, now: NOW, deadline: NOW + left * 1000 }) - NOW) / 1000;
+  assert.equal(wait(1, 86_400), 1);
+  assert.equal(wait(100, 86_400), 300);
+  assert.equal(wait(100, 3000), 300);
+  assert.equal(wait(100, 1200), 120);
+  assert.equal(wait(100, 100), 10);
+  assert.equal(wait(100, 20), 10);
+  assert.equal(wait(100, 9), 9, "the last one is at the deadline");
+  assert.equal(wait(2, 9), 2);
+  assert.equal(wait(100, 0.1), 1, "but a second is between two");
+  assert.equal(wait(100, -500), 1);
+});
+
+test("however long a link lived, tries are left before its deadline, and the last one is at it", () => {
+  for (const hours of [1, 24, 168]) {
+    const deadline = NOW + hours * HOUR;
+    const times: number[] = [];
+    for (let now = NOW, attempt = 1; now < deadline; attempt++) {
+      now = mediaRetry({ attempt, now, deadline });
+      times.push(now);
+    }
+    assert.equal(times.at(-1), deadline);
+    assert.ok(
+      times.filter((time) => time > deadline - 600_000).length > 20,
+      "more than twenty in the last ten minutes",
+    );
+  }
 });
 
 test("each failed delivery attempt takes the next wait of the schedule", () => {

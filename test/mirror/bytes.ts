@@ -12,9 +12,22 @@ export function box(type: string, content: Uint8Array | number): Buffer {
 
 const ftyp = (brand: string) => box("ftyp", Buffer.from(`${brand}\x00\x00\x02\x00${brand}`, "latin1"));
 
+/** A movie header (ISO/IEC 14496-12, 8.2.2) of so many seconds, in thousandths; 0: unknown. */
+export function mvhd(seconds: number): Buffer {
+  const content = Buffer.alloc(100);
+  content.writeUInt32BE(1000, 12);
+  content.writeUInt32BE(Math.round(seconds * 1000), 16);
+  return box("mvhd", content);
+}
+
 /** ftyp, moov, mdat: a film of `bytes` bytes of media data that differs by `seed`. */
-export function mp4({ bytes = 100, seed = 0, brand = "isom" } = {}): Buffer {
-  return Buffer.concat([ftyp(brand), box("moov", box("mvhd", 100)), box("mdat", Buffer.alloc(bytes, seed & 0xff))]);
+export function mp4({ bytes = 100, seed = 0, brand = "isom", seconds = 0 } = {}): Buffer {
+  return film(box("moov", mvhd(seconds)), Buffer.alloc(bytes, seed & 0xff), brand);
+}
+
+/** A film with this index and media data. */
+export function film(index: Uint8Array, data: Uint8Array, brand = "isom"): Buffer {
+  return Buffer.concat([ftyp(brand), index, box("mdat", data)]);
 }
 
 /** The index comes last, as encoders that do not think of the web write it. */

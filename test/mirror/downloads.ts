@@ -1,4 +1,4 @@
-import { createHash } from "node:crypto";
+import { createCipheriv, createHash } from "node:crypto";
 import { mkdtemp, readdir, rm } from "node:fs/promises";
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
@@ -7,11 +7,9 @@ import { join } from "node:path";
 import type { TestContext } from "node:test";
 import * as v from "valibot";
 import { type Config, configSchema } from "../../src/config.ts";
-import type { Clock, DownloadJob, DownloadOutcome } from "../../src/domain.ts";
+import type { Clock, Copy, DownloadJob, DownloadOutcome } from "../../src/domain.ts";
 import { createDownloads } from "../../src/mirror/download.ts";
 import type { Limits } from "../../src/mirror/pace.ts";
-import { type MirrorTarget, openTarget } from "../../src/mirror/target.ts";
-import { createTargetHealth } from "../../src/mirror/target-health.ts";
 import { openOutbound } from "../../src/platform/net.ts";
 import { systemClock } from "../../src/platform/runtime.ts";
 import { testLog } from "../support/ports.ts";
@@ -30,6 +28,11 @@ export async function serve(t: TestContext, handler: Handler) {
   return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
 }
 
+/** Bytes that are different everywhere. */
+export function noise(length: number): Buffer {
+  return createCipheriv("aes-128-ctr", Buffer.alloc(16), Buffer.alloc(16)).update(Buffer.alloc(length));
+}
+
 export function sha256(content: Uint8Array): string {
   return createHash("sha256").update(content).digest("hex");
 }
@@ -43,7 +46,7 @@ export function memoryStore() {
     settled,
     claims: [] as { limit: number; busyHosts: string[] }[],
     lost: false,
-    obsolete: [] as string[],
+    spooled: [] as { mediumId: string; uploads: boolean }[],
     async claimDownloads({ limit, busyHosts }: { limit: number; busyHosts: string[] }) {
       store.claims.push({ limit, busyHosts });
       const fits = due.filter((job) => !busyHosts.includes(job.host)).slice(0, limit);
@@ -54,9 +57,12 @@ export function memoryStore() {
       return !store.lost;
     },
     async settleDownload(job: { id: string }, outcome: DownloadOutcome) {
-      if (store.lost) return { settled: false, obsolete: [] };
+      if (store.lost) return { settled: false };
       settled.push({ job: job.id, outcome });
-      return { settled: true, obsolete: store.obsolete };
+      return { settled: true };
+    },
+    async spooledMedia() {
+      return store.spooled;
     },
     async nextDue() {
       return null;
@@ -72,30 +78,24 @@ export async function openDownloads(
     config?: Partial<Config["mirror"]>;
     limits?: Partial<Limits>;
     clock?: Clock;
-    target?: (real: MirrorTarget) => MirrorTarget;
+    heldCopy?: (copy: Copy) => Promise<boolean | null>;
     spoolDir?: string;
   } = {},
 ) {
   const folder = await mkdtemp(join(tmpdir(), "relay-download-"));
   t.after(() => rm(folder, { recursive: true, force: true }));
-  const dir = join(folder, "media");
   const spoolDir = options.spoolDir ?? join(folder, "spool");
   const config = {
     ...v.parse(configSchema, { mirror: { minFreeDisk: 0, allowPrivateAddresses: ["127.0.0.1"] } }).mirror,
     ...options.config,
-    target: { type: "local" as const, dir },
   };
   const outbound = openOutbound({ allowPrivateAddresses: config.allowPrivateAddresses, connectTimeout: 1_000 });
   t.after(() => outbound.close());
-  const real = await openTarget({ type: "local", dir });
-  const target = options.target?.(real) ?? real;
   const log = testLog();
   const ports = { clock: options.clock ?? systemClock(), log };
   const store = memoryStore();
-  const { clock } = ports;
-  const targetHealth = createTargetHealth({ target, clock, spoolDir, every: options.limits?.ownTrouble });
-  const given = { config, store, outbound, target, ports, spoolDir, targetHealth, limits: options.limits };
-  const queue = createDownloads(given);
+  const heldCopy = options.heldCopy ?? (async () => true);
+  const queue = createDownloads({ config, store, outbound, heldCopy, ports, spoolDir, limits: options.limits });
 
   let jobs = 0;
   function job(url: string, more: Partial<DownloadJob> = {}): DownloadJob {
@@ -114,7 +114,8 @@ export async function openDownloads(
       url,
       host: URL.canParse(url) ? new URL(url).host : "",
       deadline: now + 3_600_000,
-      receivedAt: now,
+      receivedAt: now - 3_600_000,
+      duration: null,
       previous: null,
       ...more,
     };
@@ -132,10 +133,7 @@ export async function openDownloads(
     return store.settled.find((settled) => settled.job === mine.id)?.outcome ?? null;
   }
 
-  const files = async (where = dir) =>
-    (await readdir(where, { recursive: true, withFileTypes: true }))
-      .filter((entry) => entry.isFile())
-      .map((entry) => join(entry.parentPath, entry.name).slice(where.length + 1))
-      .sort();
-  return { queue, job, run, store, targetHealth, log, ports, config, target, dir, spoolDir, files };
+  /** The names in the spool. */
+  const files = async () => (await readdir(spoolDir).catch(() => [])).sort();
+  return { queue, job, run, store, log, ports, config, spoolDir, files };
 }

@@ -83,7 +83,7 @@ test("a fast download keeps its slot", async (t) => {
   const origin = await serve(t, (_, response) => void response.end(film));
   const { run } = await openDownloads(t);
   const outcome = await run(origin, {}, undefined, () => assert.fail("it gave its slot away"));
-  assert.equal(outcome?.is, "mirrored");
+  assert.equal(outcome?.is, "spooled");
 });
 
 test("a head that never comes, and a body that stalls, end in their limits", async (t) => {
@@ -127,7 +127,7 @@ test("four slow links hold up no other one of their host", async (t) => {
   const { origin } = await slowHost(t);
   const links = [...Array.from({ length: 4 }, (_, n) => `${origin}/slow${n}`), `${origin}/good`];
   const { worker, store, ends } = await work(t, links, { concurrency: 4, limits: { yieldAfter: 50 } });
-  await waitFor(() => ends("mirrored").length === 1);
+  await waitFor(() => ends("spooled").length === 1);
   assert.equal(store.settled.length, 1, "the slow ones go on");
   await worker.stop(0);
   assert.equal(store.settled.length, 1, "what was stopped settles nothing");
@@ -138,7 +138,7 @@ test("sixteen slow links of several hosts: one gives its place to the next link,
   const slow = hosts.flatMap(({ origin }) => Array.from({ length: 4 }, (_, n) => `${origin}/slow${n}`));
   const links = [...slow, `${hosts[0]!.origin}/good`];
   const { worker, store, ends, log } = await work(t, links, { concurrency: 4, limits: { yieldAfter: 50 } });
-  await waitFor(() => ends("mirrored").length === 1 && ends("retry").length === 1, 5_000);
+  await waitFor(() => ends("spooled").length === 1 && ends("retry").length === 1, 5_000);
   assert.equal(store.settled.length, 2, "no more of them than need be");
   const { outcome } = ends("retry")[0]!;
   assert.match((outcome as { error: string }).error, /^slow, and others wait/);
@@ -154,7 +154,7 @@ test("a flood of one host's links lets another host's through before its own", a
   const { worker, ends } = await work(t, links, { concurrency: 2, limits: { yieldAfter: 200 } });
   await waitFor(() => other.begun.length === 1);
   assert.ok(flood.begun.length <= 4, `${flood.begun.length} of the flood came first`);
-  await waitFor(() => ends("mirrored").length === 1);
+  await waitFor(() => ends("spooled").length === 1);
   await worker.stop(0);
 });
 

@@ -11,6 +11,7 @@ import type { Medium } from "../../src/domain.ts";
 import { signKey } from "../../src/media-links.ts";
 import { mediaRoute } from "../../src/mirror/serve.ts";
 import { type MirrorTarget, openTarget } from "../../src/mirror/target.ts";
+import type { Targets } from "../../src/mirror/targets.ts";
 import { put } from "../contracts/mirror-target.ts";
 import { testLog } from "../support/ports.ts";
 import { waitFor } from "../support/wait.ts";
@@ -18,7 +19,16 @@ import { waitFor } from "../support/wait.ts";
 const secret = Buffer.from("the store's secret");
 const text = "0123456789abcdefghij";
 
-async function open(t: TestContext, options: { links?: "signed" | "open"; target?: Pick<MirrorTarget, "open"> } = {}) {
+/** A mirrored medium's row. */
+function row(key: string, more: Partial<Medium> = {}): Medium {
+  const about = { id: "med_1", kind: "video", state: "mirrored", contentType: "video/mp4" } as const;
+  return { ...about, key, target: "tgt_1", ...more } as Medium;
+}
+
+async function open(
+  t: TestContext,
+  options: { links?: "signed" | "open"; target?: Pick<MirrorTarget, "open">; at?: Targets["at"] } = {},
+) {
   const folder = await mkdtemp(join(tmpdir(), "relay-serve-"));
   t.after(() => rm(folder, { recursive: true, force: true }));
   const dir = join(folder, "media");
@@ -26,15 +36,14 @@ async function open(t: TestContext, options: { links?: "signed" | "open"; target
   const rows = new Map<string, Medium>();
   const keep = async (key: string, content: string | Uint8Array, more: Partial<Medium> = {}) => {
     await put(target, folder, key, content, true);
-    rows.set(key, { key, kind: "video", contentType: "video/mp4", ...more } as Medium);
+    rows.set(key, row(key, more));
   };
   const log = testLog();
   const store = { mediumByKey: async (key: string) => rows.get(key) ?? null };
   const app = new Hono();
-  app.get(
-    "/media/*",
-    mediaRoute({ store, target: options.target ?? target, config: { links: options.links ?? "signed" }, secret, log }),
-  );
+  const present = (options.target ?? target) as MirrorTarget;
+  const targets = { at: options.at ?? (async (id: string) => (id === "tgt_1" ? present : null)) };
+  app.get("/media/*", mediaRoute({ store, targets, config: { links: options.links ?? "signed" }, secret, log }));
   const server = createAdaptorServer({ fetch: app.fetch });
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   t.after(() => new Promise((resolve) => server.close(resolve)));
@@ -71,7 +80,8 @@ test("a copy is served with its type, its size, a tag, and headers that keep it 
   assert.equal(headers["content-length"], String(text.length));
   assert.equal(headers["accept-ranges"], "bytes");
   assert.equal(headers["x-content-type-options"], "nosniff");
-  assert.equal(headers["content-security-policy"], "default-src 'none'; sandbox");
+  // A film that a browser opens by itself is loaded by a page of the browser's own, from here; nothing else is, and no script runs.
+  assert.equal(headers["content-security-policy"], "default-src 'none'; media-src 'self'; sandbox allow-same-origin");
   assert.match(String(headers.etag), /^"[a-z0-9-]+"$/);
   assert.match(String(headers["last-modified"]), / GMT$/);
   assert.match(String(headers["cache-control"]), /^private/);
@@ -165,6 +175,7 @@ test("what is neither video nor picture, and SVG, is for saving only", async (t)
     const { headers } = await ask(signed(`${index}/video.bin`));
     assert.equal(headers["content-type"], "application/octet-stream", String(contentType));
     assert.equal(headers["content-disposition"], "attachment");
+    assert.equal(headers["content-security-policy"], "default-src 'none'; sandbox");
   }
 });
 
@@ -236,14 +247,48 @@ test("what the reader has already is not sent again", async (t) => {
   assert.equal(await status({ "if-none-match": etag, range: "bytes=0-1" }), 304);
 });
 
-test("a copy that the target has elsewhere is redirected to", async (t) => {
+test("a copy that the target has elsewhere is redirected to, for the method that was asked by", async (t) => {
   const { ask, rows, signed } = await open(t, {
-    target: { open: async () => ({ is: "elsewhere", url: "https://bucket.test/a?X-Amz-Signature=1" }) },
+    target: { open: async (key, method) => ({ is: "elsewhere", url: `https://bucket.test/${key}?for=${method}` }) },
   });
-  rows.set("a/video.mp4", { key: "a/video.mp4" } as Medium);
-  const { status, headers } = await ask(signed("a/video.mp4"));
-  assert.deepEqual([status, headers.location], [307, "https://bucket.test/a?X-Amz-Signature=1"]);
+  rows.set("a/video.mp4", row("a/video.mp4"));
+  for (const method of ["GET", "HEAD"]) {
+    const { status, headers, body } = await ask(signed("a/video.mp4"), { range: "bytes=0-1" }, method);
+    assert.deepEqual([status, body], [307, ""]);
+    assert.equal(headers.location, `https://bucket.test/a/video.mp4?for=${method}`);
+    assert.equal(headers["cache-control"], "private, no-store");
+  }
   assert.equal((await ask("a/video.mp4")).status, 404);
+});
+
+test("a copy is served from the target that its row names", async (t) => {
+  const { ask, keep, signed, target, rows } = await open(t, {
+    at: async (id) => (id === "tgt_former" ? target : null),
+  });
+  await keep("a/video.mp4", text, { target: "tgt_former" });
+  assert.equal((await ask(signed("a/video.mp4"))).body, text);
+  for (const more of [{ target: "tgt_none" }, { target: null }, { target: "tgt_former", state: "deleted" as const }]) {
+    rows.set("a/video.mp4", row("a/video.mp4", more));
+    assert.equal((await ask(signed("a/video.mp4"))).status, 404, JSON.stringify(more));
+  }
+});
+
+test("a target that cannot be reached is said to be so, without a word of why", async (t) => {
+  const broken = () => Promise.reject(new Error("connect ECONNREFUSED bucket.internal"));
+  for (const options of [{ at: broken }, { target: { open: broken } }]) {
+    const { ask, rows, signed, log } = await open(t, options);
+    rows.set("a/video.mp4", row("a/video.mp4"));
+    const { status, headers, body } = await ask(signed("a/video.mp4"));
+    assert.equal(status, 503);
+    assert.deepEqual(JSON.parse(body).error, {
+      code: "target_unavailable",
+      message: "the file cannot be had right now; ask again later",
+    });
+    assert.deepEqual([headers["cache-control"], headers["retry-after"]], ["private, no-store", "5"]);
+    assert.equal((await ask(signed("a/video.mp4"), {}, "HEAD")).status, 503);
+    const fields = { medium: "med_1", key: "a/video.mp4", error: "connect ECONNREFUSED bucket.internal" };
+    assert.deepEqual(log.facts[0], { level: "warn", fact: "copy not served", fields });
+  }
 });
 
 test("a copy that breaks while it is sent cuts the connection, and says so in one line of the log", async (t) => {
@@ -266,7 +311,7 @@ test("a copy that breaks while it is sent cuts the connection, and says so in on
       close: async () => {},
     });
     const { rows, signed, log, port } = await open(t, { target: { open: broken } });
-    rows.set("a/video.mp4", { id: "med_1", key: "a/video.mp4", kind: "video" } as Medium);
+    rows.set("a/video.mp4", row("a/video.mp4"));
     const socket = connect(port, "127.0.0.1");
     let received = 0;
     socket.on("data", (chunk) => {

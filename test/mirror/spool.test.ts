@@ -1,104 +1,106 @@
 import assert from "node:assert/strict";
-import { createCipheriv, createHash } from "node:crypto";
-import { existsSync } from "node:fs";
-import { mkdtemp, readFile, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { mkdir, readdir, readFile, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import test, { type TestContext } from "node:test";
-import { spoolBody } from "../../src/mirror/spool.ts";
-import { NeverMedia, OwnTrouble } from "../../src/mirror/trouble.ts";
+import test from "node:test";
+import { blankNote, type Note, readNote, writeNote } from "../../src/mirror/note.ts";
+import { clearSpool, fileOf, noteOf, partOf, probeSpool, sweepSpool } from "../../src/mirror/spool.ts";
+import { OwnTrouble } from "../../src/mirror/trouble.ts";
+import { tempFolder } from "../support/folder.ts";
 
-async function open(t: TestContext) {
-  const folder = await mkdtemp(join(tmpdir(), "relay-spool-"));
-  t.after(() => rm(folder, { recursive: true, force: true }));
-  const path = join(folder, "med_1.part");
-  const spool = (
-    chunks: Iterable<Uint8Array> | AsyncIterable<Uint8Array>,
-    more: Partial<Parameters<typeof spoolBody>[1]> = {},
-  ) =>
-    spoolBody(
-      (async function* () {
-        yield* chunks;
-      })(),
-      { path, maxSize: 2 ** 40, onBytes() {}, async checkRoom() {}, ...more },
-    );
-  return { path, spool };
+const begun: Note = { ...blankNote("x"), validator: '"1"', etag: '"1"', total: 99, atLeast: 0, synced: 4, furthest: 4 };
+const proven: Note = {
+  ...begun,
+  file: { bytes: 4, sha256: "0", contentType: "video/mp4", ext: ".mp4", suspect: null, etag: null, lastModified: null },
+};
+
+async function fill(spool: string, id: string, note: Note | null): Promise<void> {
+  for (const path of [partOf, fileOf]) await writeFile(path(spool, id), "half");
+  if (note !== null) await writeNote(noteOf(spool, id), note);
 }
 
-/** Bytes that are different everywhere. */
-function noise(length: number): Uint8Array {
-  return createCipheriv("aes-128-ctr", Buffer.alloc(16), Buffer.alloc(16)).update(Buffer.alloc(length));
-}
+test("a sweep keeps what a download goes on from and what waits for its upload, and nothing else of ours", async (t) => {
+  const spool = join(tempFolder(t), "spool");
+  assert.equal(await sweepSpool(spool, []), 0, "the folder is made");
+  await fill(spool, "uploads", begun);
+  await fill(spool, "begun", begun);
+  await fill(spool, "proven", proven);
+  await fill(spool, "waits for room", { ...blankNote("x"), total: 99 });
+  await fill(spool, "no note", null);
+  await fill(spool, "damaged", begun);
+  await writeFile(noteOf(spool, "damaged"), '{"link":"x","syn');
+  await fill(spool, "forgotten", begun);
+  await fill(spool, "../up", begun);
+  await writeFile(join(spool, "other"), "not ours");
+  await mkdir(join(spool, "folder.part"));
+  const downloads = ["begun", "proven", "waits for room", "no note", "damaged"];
+  const keep = [{ mediumId: "uploads", uploads: true }, ...downloads.map((mediumId) => ({ mediumId, uploads: false }))];
+  assert.equal(await sweepSpool(spool, keep), 16);
+  assert.deepEqual((await readdir(spool)).sort(), [
+    "begun.part",
+    "begun.part.json",
+    "folder.part",
+    "other",
+    "proven.file",
+    "proven.part",
+    "proven.part.json",
+    "uploads.file",
+    "waits%20for%20room.part.json",
+  ]);
+  assert.equal(await sweepSpool(spool, keep), 0);
+});
 
-const sha256 = (content: Uint8Array) => createHash("sha256").update(content).digest("hex");
+test("links are not followed out of the spool: not by a sweep, not by a note", async (t) => {
+  const folder = tempFolder(t);
+  const [spool, outside] = [join(folder, "spool"), join(folder, "outside")];
+  await mkdir(outside);
+  await fill(outside, "med_1", begun);
+  await sweepSpool(spool, []);
+  for (const name of await readdir(outside)) await symlink(join(outside, name), join(spool, name));
+  assert.equal(await readNote(noteOf(spool, "med_1")), null);
+  await assert.rejects(writeNote(noteOf(spool, "med_1"), proven));
+  assert.equal(await sweepSpool(spool, []), 3);
+  assert.deepEqual(await readdir(spool), []);
+  assert.equal((await readdir(outside)).length, 3);
+  const linked = join(folder, "linked");
+  await symlink(outside, linked);
+  assert.equal(await sweepSpool(linked, []), 0);
+  assert.equal((await readdir(outside)).length, 3);
+  assert.equal(await readFile(partOf(outside, "med_1"), "utf8"), "half");
+});
 
-test("chunks of every size arrive in order, each in memory of its own", async (t) => {
-  const { path, spool } = await open(t);
-  const content = noise(5_000_000);
-  for (const size of [content.length, 2 ** 20, 65_536, 16_384, 999]) {
-    const chunks = Array.from({ length: Math.ceil(content.length / size) }, (_, i) =>
-      content.slice(i * size, (i + 1) * size),
-    );
-    assert.deepEqual(await spool(chunks), { bytes: content.length, sha256: sha256(content) }, String(size));
-    assert.equal(sha256(await readFile(path)), sha256(content), String(size));
+test("a note comes back as it was, also a shorter one over a longer one; a damaged one is none", async (t) => {
+  const path = join(tempFolder(t), "note");
+  assert.equal(await readNote(path), null);
+  for (const note of [{ ...proven, etag: `"${"\\".repeat(500)}"` }, begun, proven]) {
+    await writeNote(path, note);
+    assert.deepEqual(await readNote(path), note);
+  }
+  const whole = await readFile(path);
+  for (const damaged of [
+    whole.subarray(0, 60),
+    Buffer.alloc(8192),
+    Buffer.concat([whole.subarray(0, 100), Buffer.alloc(8092)]),
+    Buffer.from(JSON.stringify({ ...begun, synced: -1 })),
+    Buffer.from(JSON.stringify({ ...begun, link: 5 })),
+    Buffer.from("null"),
+    Buffer.alloc(0),
+  ]) {
+    await writeFile(path, damaged);
+    assert.equal(await readNote(path), null, damaged.toString().slice(0, 80));
   }
 });
 
-test("chunks that share their memory with their neighbours arrive whole", async (t) => {
-  const { path, spool } = await open(t);
-  const content = noise(6_000_000);
-  // As a server of small chunks, or TLS, gives them: several slices of each read, reads that straddle the batches.
-  function* slices() {
-    for (let at = 0, read = 0; at < content.length; at += 700_000, read++) {
-      const memory = content.slice(at, at + 700_000);
-      for (let from = 0; from < memory.length; from += 33_333 + read) yield memory.subarray(from, from + 33_333 + read);
-    }
-  }
-  assert.equal((await spool(slices())).sha256, sha256(content));
-  assert.equal(sha256(await readFile(path)), sha256(content));
-});
-
-test("chunks from Node's own pool do no harm to others that live there", async (t) => {
-  const { path, spool } = await open(t);
-  const neighbour = Buffer.from("a neighbour in the pool");
-  const words = Array.from({ length: 200_000 }, (_, index) => Buffer.from(`${index} `));
-  const expected = sha256(Buffer.concat(words));
-  assert.equal((await spool(words)).sha256, expected);
-  assert.equal(sha256(await readFile(path)), expected);
-  assert.equal(neighbour.toString(), "a neighbour in the pool");
-});
-
-test("an empty body is an empty file", async (t) => {
-  const { path, spool } = await open(t);
-  assert.deepEqual(await spool([]), { bytes: 0, sha256: sha256(Buffer.alloc(0)) });
-  assert.ok(existsSync(path));
-});
-
-test("the free space is looked at as bytes arrive", async (t) => {
-  const { spool } = await open(t);
-  let looks = 0;
-  const chunks = Array.from({ length: 130 }, () => new Uint8Array(2 ** 20));
-  await spool(chunks, {
-    async checkRoom() {
-      looks++;
-    },
-  });
-  assert.equal(looks, 2);
-  const full = Array.from({ length: 130 }, () => new Uint8Array(2 ** 20));
-  const refuse = () => Promise.reject(new OwnTrouble("too little room"));
-  await assert.rejects(spool(full, { checkRoom: refuse }), OwnTrouble);
-});
-
-test("a body beyond the limit, a body that fails and a disk that fails are told apart", async (t) => {
-  const { path, spool } = await open(t);
-  await assert.rejects(spool([new Uint8Array(11)], { maxSize: 10 }), NeverMedia);
-  async function* failing() {
-    yield new Uint8Array(2_000_000);
-    throw new Error("the line is dead");
-  }
-  await assert.rejects(
-    spool(failing()),
-    (error) => !(error instanceof OwnTrouble) && /line is dead/.test(String(error)),
-  );
-  await assert.rejects(spool([new Uint8Array(1)], { path: join(path, "nowhere") }), OwnTrouble);
+test("a spool that cannot be written is found out, and all of a medium can be removed", async (t) => {
+  const spool = join(tempFolder(t), "spool");
+  await probeSpool(spool, true);
+  await fill(spool, "med_1", begun);
+  await fill(spool, "med_10", begun);
+  await clearSpool(spool, "med_1");
+  await clearSpool(spool, "med_1");
+  assert.deepEqual((await readdir(spool)).sort(), ["med_10.file", "med_10.part", "med_10.part.json"]);
+  const file = join(spool, "med_10.file");
+  await assert.rejects(probeSpool(file, false), (error) => error instanceof OwnTrouble && error.doing === "spool");
+  await mkdir(join(spool, "~probe.part"));
+  await probeSpool(spool, false);
+  await assert.rejects(probeSpool(spool, true), OwnTrouble);
 });

@@ -1,90 +1,126 @@
 import assert from "node:assert/strict";
-import { mkdtemp, readdir, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { mkdir, readdir } from "node:fs/promises";
 import { join } from "node:path";
 import test, { type TestContext } from "node:test";
-import { openTarget } from "../../src/mirror/target.ts";
-import { createTargetHealth, placeOf } from "../../src/mirror/target-health.ts";
-import { OwnTrouble } from "../../src/mirror/trouble.ts";
-import { testClock } from "../support/ports.ts";
+import { type MirrorTarget, openTarget } from "../../src/mirror/target.ts";
+import { createTargetHealth } from "../../src/mirror/target-health.ts";
+import { tempFolder } from "../support/folder.ts";
+import { testClock, testPorts } from "../support/ports.ts";
+import { waitFor } from "../support/wait.ts";
 
-async function open(t: TestContext) {
-  const folder = await mkdtemp(join(tmpdir(), "relay-health-"));
-  t.after(() => rm(folder, { recursive: true, force: true }));
+async function open(t: TestContext, { spoolDir }: { spoolDir?: string } = {}) {
+  const folder = tempFolder(t);
   const clock = testClock();
+  const ports = testPorts(clock);
   const real = await openTarget({ type: "local", dir: join(folder, "media") });
-  const state = { put: real.put, probes: [] as string[] };
-  const target = {
-    ...real,
-    put: (...args: Parameters<typeof real.put>) => {
-      state.probes.push(args[0]);
-      return state.put(...args);
+  const state = { put: real.put, delete: real.delete, probes: [] as string[] };
+  const target: Pick<MirrorTarget, "put" | "delete"> = {
+    put: (...given) => {
+      state.probes.push(given[0]);
+      return state.put(...given);
     },
+    delete: (...given) => state.delete(...given),
   };
-  const spoolDir = join(folder, "spool");
-  const health = createTargetHealth({ target, clock, spoolDir });
-  const left = async () => [...(await readdir(join(folder, "media"))), ...(await readdir(spoolDir))];
-  return { health, clock, state, real, left };
+  const spool = spoolDir ?? join(folder, "spool");
+  const health = createTargetHealth({ target, ports, spoolDir: spool });
+  const left = async () =>
+    [...(await readdir(join(folder, "media"))), ...(await readdir(spool))].filter((name) => name !== ".incoming");
+  const lines = () => ports.log.facts.map(({ level, fact }) => `${level}: ${fact}`);
+  return { health, clock, state, real, left, lines, folder };
 }
 
 const refuse = () => Promise.reject(new Error("no space left"));
 
 test("a target that nobody complained of is not probed", async (t) => {
-  const { health, state } = await open(t);
-  await health.check("v1");
-  assert.deepEqual([health.trouble(), state.probes], [null, []]);
+  const { health, clock, state, lines } = await open(t);
+  assert.equal(health.mayTry(), true);
+  await clock.advance(100_000);
+  assert.deepEqual([health.mayTry(), health.trouble(), health.downSince()], [true, null, null]);
+  assert.deepEqual([state.probes, lines()], [[], []]);
 });
 
-test("a target in trouble is probed at most every ten seconds, however many ask, until a copy was kept", async (t) => {
-  const { health, clock, state, real, left } = await open(t);
+test("a target in trouble is probed every ten seconds, however many ask, until it keeps a probe", async (t) => {
+  const { health, clock, state, real, left, lines } = await open(t);
+  const since = clock.now();
   state.put = refuse;
-  assert.equal(health.failed("v1", "target: no space left"), 10_000);
-  assert.equal(health.trouble(), "target: no space left");
-  await Promise.all(["v1", "v2", "v1"].map((place) => assert.rejects(health.check(place), OwnTrouble)));
+  const verdicts = await Promise.all([1, 2, 3].map(() => health.failed(new Error("reset"))));
+  assert.deepEqual(verdicts, [true, true, true]);
+  assert.deepEqual([health.mayTry(), health.downSince()], [false, since]);
+  assert.equal(health.trouble(), "no space left");
+  for (let ask = 0; ask < 50; ask++) health.mayTry();
   await clock.advance(9_999);
-  await assert.rejects(health.check("v3"), /target: no space left/);
+  health.mayTry();
   assert.deepEqual(state.probes, ["~probe"]);
-  state.put = real.put;
   await clock.advance(1);
-  await health.check("v2");
-  await health.check("v1");
-  assert.deepEqual(state.probes, ["~probe", "~probe", "v1/~probe"]);
-  assert.notEqual(health.trouble(), null, "what failed has not worked yet");
-  health.worked("v1");
-  assert.equal(health.trouble(), null);
-  assert.deepEqual(await left(), []);
+  health.mayTry();
+  await waitFor(() => state.probes.length === 2);
+  assert.equal(health.mayTry(), false);
+
+  state.put = real.put;
+  await clock.advance(10_000);
+  assert.equal(health.mayTry(), false);
+  await waitFor(() => health.mayTry());
+  assert.equal(health.downSince(), null);
+  assert.deepEqual(lines(), ["error: media cannot be kept yet", "info: media can be kept again"]);
+  await waitFor(async () => (await left()).length === 0);
 });
 
-test("where probes succeed and copies fail, the waits grow, up to five minutes", async (t) => {
-  const { health, clock } = await open(t);
-  const waits: number[] = [];
-  for (let round = 0; round < 7; round++) {
-    await health.check("v1");
-    waits.push(health.failed("v1", "target: no space left") / 1000);
-    assert.equal(health.failed("v1", "target: no space left") / 1000, waits.at(-1), "at the same time: once");
-    await clock.advance(waits.at(-1)! * 1000);
-  }
-  assert.deepEqual(waits, [10, 20, 40, 80, 160, 300, 300]);
+test("a copy that kept it is all the proof that is needed", async (t) => {
+  const { health, state, lines } = await open(t);
+  state.put = refuse;
+  await health.failed(new Error("reset"));
+  health.worked();
+  assert.deepEqual([health.mayTry(), health.trouble()], [true, null]);
+  assert.deepEqual(lines(), ["error: media cannot be kept yet", "info: media can be kept again"]);
 });
 
-test("a target that does not answer is in trouble, and does not hold anybody up", async (t) => {
-  const { health, clock, state } = await open(t);
-  state.put = () => new Promise(() => {});
-  health.failed("v1", "target: timeout");
-  const checked = assert.rejects(health.check("v1"), /target: it does not answer within 3 s/);
-  await clock.advance(3_000);
-  await checked;
-});
-
-test("trouble that nobody comes back to is forgotten", async (t) => {
-  const { health, clock } = await open(t);
-  health.failed("v1", "target: no space left");
+test("a copy that cannot be kept by a target that works is told of, for a while, and holds nobody up", async (t) => {
+  const { health, clock, lines } = await open(t);
+  assert.equal(await health.failed(new Error("too large")), false);
+  assert.deepEqual([health.mayTry(), health.trouble(), health.downSince()], [true, "too large", null]);
+  assert.deepEqual(lines(), []);
   await clock.advance(600_000);
   assert.equal(health.trouble(), null);
+  await health.failed(new Error("too large"));
+  health.worked();
+  assert.equal(health.trouble(), null);
 });
 
-test("a place is the folder of a copy", () => {
-  assert.equal(placeOf("{videoId}/{kind}{ext}", { videoId: "v1", kind: "video" }), "v1");
-  assert.equal(placeOf("a/{kind}/{videoId}{ext}", { videoId: "v1", kind: "video" }), "a/video");
-  assert.equal(placeOf("{videoId}-{kind}{ext}", { videoId: "v1", kind: "video" }), ".");
+test("a target that does not answer is left alone; whoever failed does not wait long to hear of it", async (t) => {
+  const { health, clock, state, real, lines } = await open(t);
+  let answer = () => {};
+  state.put = (...given) =>
+    new Promise((resolve) => {
+      answer = () => resolve(real.put(...given));
+    });
+  const failed = health.failed(new Error("timeout"));
+  await clock.advance(3_000);
+  assert.equal(await failed, true);
+  await waitFor(() => state.probes.length === 1);
+  for (let second = 0; second < 70; second++) {
+    await clock.advance(1_000);
+    assert.equal(health.mayTry(), false);
+    await new Promise((resolve) => setTimeout(resolve, 1));
+  }
+  await waitFor(() => lines().length === 1);
+  assert.equal(health.trouble(), "it does not answer within 60 s");
+  assert.ok(state.probes.length >= 6 && state.probes.length <= 8, `${state.probes.length} probes`);
+  // One of those that were begun meanwhile has its answer after half a minute: slow, but not down.
+  answer();
+  await waitFor(() => health.mayTry());
+});
+
+test("who may write but not delete keeps copies all the same", async (t) => {
+  const { health, state } = await open(t);
+  state.delete = refuse;
+  assert.equal(await health.failed(new Error("reset")), false);
+});
+
+test("a spool that takes no probe says nothing of the target", async (t) => {
+  const folder = tempFolder(t);
+  await mkdir(join(folder, "x"));
+  const { health, state } = await open(t, { spoolDir: join(folder, "none", "spool") });
+  state.put = refuse;
+  assert.equal(await health.failed(new Error("reset")), false);
+  assert.equal(health.mayTry(), true);
 });

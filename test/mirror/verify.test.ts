@@ -4,8 +4,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import test, { after } from "node:test";
 import type { MediaKind } from "../../src/domain.ts";
-import { NotMediaYet, verifyMedia } from "../../src/mirror/verify.ts";
-import { box, jpeg, mp4, mp4IndexLast, png } from "./bytes.ts";
+import { NotMediaYet } from "../../src/mirror/trouble.ts";
+import { verifyMedia } from "../../src/mirror/verify.ts";
+import { box, film, jpeg, mp4, mp4IndexLast, mvhd, png } from "./bytes.ts";
 
 const folder = await mkdtemp(join(tmpdir(), "relay-verify-"));
 after(() => rm(folder, { recursive: true, force: true }));
@@ -13,12 +14,16 @@ let files = 0;
 
 async function verify(
   content: Uint8Array | string,
-  { kind = "video" as MediaKind, announced = undefined as number | null | undefined } = {},
+  {
+    kind = "video" as MediaKind,
+    announced = undefined as number | null | undefined,
+    duration = null as number | null,
+  } = {},
 ) {
   const path = join(folder, `${files++}.part`);
   await writeFile(path, content);
   const bytes = Buffer.byteLength(content);
-  return verifyMedia({ path, kind, bytes, announced: announced === undefined ? bytes : announced });
+  return verifyMedia({ path, kind, bytes, announced: announced === undefined ? bytes : announced, duration });
 }
 
 const notYet = (words: RegExp) => (error: unknown) => error instanceof NotMediaYet && words.test(error.message);
@@ -135,4 +140,72 @@ test("what nobody knows is kept as octets, and suspect", async () => {
       suspect: "announced as a video, but the content is unknown",
     });
   }
+});
+
+/** A box with version and flags, then fields: numbers are 32 bits, bigints 64. */
+function fullBox(type: string, version: number, ...fields: (number | bigint)[]): Buffer {
+  const parts = fields.map((field) => {
+    const bytes = Buffer.alloc(typeof field === "bigint" ? 8 : 4);
+    if (typeof field === "bigint") bytes.writeBigUInt64BE(field);
+    else bytes.writeUInt32BE(field);
+    return bytes;
+  });
+  return box(type, Buffer.concat([Buffer.from([version, 0, 0, 0]), ...parts, Buffer.alloc(80)]));
+}
+
+test("a film must play about as long as was announced: two seconds or five per cent either way", async () => {
+  const suspect = async (seconds: number, duration: number | null) =>
+    (await verify(mp4({ seconds }), { duration })).suspect;
+  for (const [seconds, duration] of [
+    [10, 12],
+    [14, 12],
+    [95, 100],
+    [105, 100],
+    [0.04, 1],
+    [600, null],
+    [600, 0],
+    [0, 600],
+  ] as const)
+    assert.equal(await suspect(seconds, duration), null, `${seconds} of ${duration}`);
+  for (const [seconds, duration] of [
+    [9.9, 12],
+    [14.1, 12],
+    [94.9, 100],
+    [105.1, 100],
+    [1, 3600],
+  ] as const)
+    assert.equal(await suspect(seconds, duration), `it plays ${seconds} s, but ${duration} s were announced`);
+});
+
+test("the duration is read from every form of the index, and not guessed where none is", async () => {
+  const data = Buffer.alloc(10);
+  const plays = async (...children: Uint8Array[]) =>
+    (await verify(film(box("moov", Buffer.concat(children)), data), { duration: 1000 })).suspect?.match(
+      /plays (\S+) s/,
+    )?.[1] ?? null;
+  const unknown32 = 2 ** 32 - 1;
+  assert.equal(await plays(mvhd(90)), "90");
+  assert.equal(await plays(box("trak", 500), mvhd(90)), "90");
+  assert.equal(await plays(fullBox("mvhd", 1, 0n, 0n, 600, 54_000n)), "90");
+  assert.equal(await plays(fullBox("mvhd", 1, 0n, 0n, 600, 2n ** 63n)), "15372300000000000");
+  assert.equal(await plays(fullBox("mvhd", 0, 0, 0, 600, unknown32)), null);
+  assert.equal(await plays(fullBox("mvhd", 1, 0n, 0n, 600, 2n ** 64n - 1n)), null);
+  assert.equal(await plays(fullBox("mvhd", 0, 0, 0, 0, 54_000)), null, "no timescale");
+  assert.equal(await plays(fullBox("mvhd", 2, 0, 0, 600, 54_000)), null, "a version that is none");
+  assert.equal(await plays(box("mvhd", 10)), null);
+  assert.equal(await plays(box("trak", 500)), null);
+  const fragmented = (...children: Uint8Array[]) => box("mvex", Buffer.concat([box("trex", 24), ...children]));
+  assert.equal(await plays(mvhd(0), fragmented(fullBox("mehd", 0, 45_000))), "45");
+  assert.equal(await plays(mvhd(0), fragmented(fullBox("mehd", 1, 45_000n))), "45");
+  assert.equal(await plays(mvhd(5), fragmented()), null, "what mvhd says is without the fragments");
+  assert.equal(await plays(mvhd(0), fragmented(fullBox("mehd", 0, 0))), null);
+});
+
+test("an index full of tiny boxes, or one that runs out of itself, keeps nobody busy", async () => {
+  const started = performance.now();
+  const tiny = Buffer.concat(Array<Buffer>(300_000).fill(box("free", 0)));
+  assert.equal((await verify(film(box("moov", tiny), Buffer.alloc(10)), { duration: 9 })).suspect, null);
+  const wild = box("moov", Buffer.concat([Buffer.from([0x7f, 0xff, 0xff, 0xff]), Buffer.from("trak")]));
+  assert.equal((await verify(film(wild, Buffer.alloc(10)), { duration: 9 })).suspect, null);
+  assert.ok(performance.now() - started < 10_000);
 });

@@ -1,26 +1,39 @@
 import assert from "node:assert/strict";
 import { tmpdir } from "node:os";
+import { join } from "node:path";
 import test from "node:test";
 import { healthRoutes } from "../../src/operate/health.ts";
 import { systemClock } from "../../src/platform/runtime.ts";
 
-const mirror = { enabled: true, minFreeDisk: 0 };
+type Options = Partial<Parameters<typeof healthRoutes>[0]> & {
+  minFreeDisk?: number;
+  enabled?: boolean;
+  dataDir?: string;
+};
 
-async function ready(targetTrouble?: () => string | null) {
+async function ready({ minFreeDisk = 0, enabled = true, dataDir = tmpdir(), ...more }: Options = {}) {
   const store = { trouble: () => null, probe: async () => {} };
-  const app = healthRoutes({ store, config: { dataDir: tmpdir(), mirror }, clock: systemClock(), targetTrouble });
-  const answer = await app.request("/readyz");
-  return { status: answer.status, text: await answer.text() };
+  const config = { dataDir, mirror: { enabled, minFreeDisk } };
+  const answer = await healthRoutes({ store, config, clock: systemClock(), ...more }).request("/readyz");
+  assert.equal(answer.status, 200);
+  return answer.json();
 }
 
-test("a target that fails degrades readyz, and what exactly is wrong stays in the log", async () => {
-  assert.deepEqual(await ready(), { status: 200, text: '{"status":"ready"}' });
-  assert.deepEqual(await ready(() => null), { status: 200, text: '{"status":"ready"}' });
-  const { status, text } = await ready(() => "target: EACCES /srv/media/v1");
-  assert.equal(status, 200);
-  assert.deepEqual(JSON.parse(text), {
-    status: "ready",
-    degraded: true,
-    reasons: ["the mirror target is down: copies cannot be kept"],
-  });
+const degraded = (...reasons: string[]) => ({ status: "ready", degraded: true, reasons });
+const LOW = "free disk space is below mirror.minFreeDisk";
+const TARGET = "the mirror target is down: copies cannot be kept";
+const SPOOL = "the spool cannot be used: media are not downloaded";
+
+test("trouble with copies degrades readyz, and what exactly is wrong stays in the log", async () => {
+  assert.deepEqual(await ready(), { status: "ready" });
+  assert.deepEqual(await ready({ targetTrouble: () => null, spoolTrouble: () => null }), { status: "ready" });
+  assert.deepEqual(await ready({ targetTrouble: () => "EACCES /srv/media/v1" }), degraded(TARGET));
+  assert.deepEqual(await ready({ spoolTrouble: () => "EROFS /var/lib/spool" }), degraded(SPOOL));
+  const all = { minFreeDisk: 2 ** 60, targetTrouble: () => "x", spoolTrouble: () => "y" };
+  assert.deepEqual(await ready(all), degraded(LOW, TARGET, SPOOL));
+  assert.deepEqual(await ready({ ...all, enabled: false }), { status: "ready" }, "nothing is to be kept");
+});
+
+test("a disk that tells nothing is a trouble, too", async () => {
+  assert.deepEqual(await ready({ dataDir: join(tmpdir(), "none", "x") }), degraded("free disk space cannot be read"));
 });

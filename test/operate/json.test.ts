@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Medium } from "../../src/domain.ts";
 import { deliveryJson, eventJson, mediumJson, quarantinedJson, videoJson } from "../../src/operate/json.ts";
-import { parseWhen } from "../../src/operate/when.ts";
+import { parseWhen, tellWhen } from "../../src/operate/when.ts";
 
 const NOON = Date.UTC(2026, 0, 31, 12);
 
@@ -13,6 +13,7 @@ const medium: Medium = {
   eventId: "evt_1",
   state: "mirrored",
   suspect: null,
+  target: "tgt_1",
   key: "v1/video.mp4",
   sourceUrl: "https://user:pw@cdn.example.com/a.mp4?X-Amz-Signature=secret#frag",
   bytes: 7,
@@ -67,6 +68,7 @@ test("what is shown has the names of the contract, no more and no fewer", () => 
     media: [medium],
     firstSeenAt: NOON,
     lastEventAt: NOON,
+    forgottenAt: null,
   } as const;
   assert.equal(
     Object.keys(videoJson({ ...video, contextHistory: [...video.contextHistory], media: [medium] }, () => null)).join(
@@ -83,7 +85,7 @@ test("what is shown has the names of the contract, no more and no fewer", () => 
 });
 
 test("a medium is shown with its durable address once it is mirrored, and never with its signature", () => {
-  const link = (key: string) => `https://relay/media/${key}`;
+  const link = ({ key }: { key: string }) => `https://relay/media/${key}`;
   assert.equal(mediumJson(medium, link).url, "https://relay/media/v1/video.mp4");
   assert.equal(mediumJson({ ...medium, state: "pending" }, link).url, null);
   assert.equal(mediumJson(medium, link).sourceUrl, "https://cdn.example.com/a.mp4");
@@ -112,5 +114,21 @@ test("a moment is ISO 8601, in UTC unless it says otherwise, or how long ago", (
   }
   for (const text of ["yesterday", "2026", "31.01.2026", "2026-13-01", "2 h", "", "12:00"]) {
     assert.throws(() => parseWhen(text, NOON), { code: "usage" }, text);
+  }
+});
+
+test("how far a moment is away is said as people say it", () => {
+  for (const [away, words] of [
+    [0, "now"],
+    [999, "now"],
+    [40_000, "in 40 s"],
+    [-90_000, "1 min ago"],
+    [12_000_000, "in 3 h 20 min"],
+    [-7_200_000, "2 h ago"],
+    [39_600_000 + 120_000, "in 11 h"],
+    [-(86_400_000 + 4 * 3_600_000), "1 d 4 h ago"],
+    [30 * 86_400_000, "in 30 d"],
+  ] as const) {
+    assert.equal(tellWhen(NOON + away, NOON), words);
   }
 });

@@ -124,7 +124,7 @@ test("an event is shown with its media and deliveries, a delivery with its attem
   const seeded = await openSeeded(t);
   const id = await seeded.take(ready("v1", { videoUrl: "https://cdn.example.com/v.mp4?sig=secret" }));
   await seeded.deliver("app", "retry", 503);
-  const event = await showEvent(seeded.store, id, (key) => key);
+  const event = await showEvent(seeded.store, id, ({ key }) => key);
   assert.equal(event.media[0]?.state, "skipped");
   assert.equal(event.media[0]?.sourceUrl, "https://cdn.example.com/v.mp4");
   assert.deepEqual(event.deliveries.map(({ endpoint }) => endpoint).sort(), ["app", "archive"]);

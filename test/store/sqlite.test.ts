@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { existsSync, renameSync, statSync } from "node:fs";
+import { existsSync, mkdirSync, renameSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import Database from "better-sqlite3";
@@ -9,10 +9,12 @@ import { migrations } from "../../src/store/sqlite/migrations.ts";
 import type { Store } from "../../src/store/store.ts";
 import { parseEvent } from "../../src/wochit.ts";
 import { storeContract } from "../contracts/store.ts";
+import { storeCopiesContract } from "../contracts/store-copies.ts";
 import { configIn } from "../support/config.ts";
 import { tempFolder } from "../support/folder.ts";
 import { testClock, testPorts } from "../support/ports.ts";
 
+storeCopiesContract("sqlite", (config, ports) => openStore(config, ports, { role: "relay" }));
 storeContract("sqlite", (config, ports) => openStore(config, ports, { role: "relay" }));
 
 function post(store: Store, config: ReturnType<typeof configIn>, videoId: string, now: number) {
@@ -65,6 +67,37 @@ test("a database is migrated once, refused when it is newer, and refused when it
     message: /not a database of/,
   });
   db.close();
+});
+
+test("a database of the first schema is migrated with what it holds; until then commands say what to do", async (t) => {
+  const config = configIn(tempFolder(t));
+  mkdirSync(config.dataDir);
+  const db = new Database(join(config.dataDir, "relay.db"));
+  db.exec(migrations[0]!);
+  db.pragma("application_id = 2003987577");
+  db.pragma("user_version = 1");
+  db.exec(`
+    INSERT INTO videos (id, video_id, state, first_seen, last_event_at, sequence) VALUES (1, 'v1', 'ready', 1000, 1000, 1);
+    INSERT INTO events (id, received_at, video, sequence, type, dialect, failure, source, video_medium, thumbnail_medium, deliveries)
+      VALUES (2, 1000, 1, 1, 'video.ready', 'typed', 0, '192.0.2.1', 3, 4, 0);
+    INSERT INTO media (id, video, kind, event, sequence, url, host, deadline, changes, state, key, bytes, sha256, content_type)
+      VALUES (3, 1, 'video', 2, 1, 'https://h/v.mp4', 'h', 9000, 0, 'mirrored', 'v1/video.mp4', 3, 'ab', 'video/mp4');
+    INSERT INTO media (id, video, kind, event, sequence, url, host, deadline, changes, state, due)
+      VALUES (4, 1, 'thumbnail', 2, 1, 'https://h/t.jpg', 'h', 9000, 0, 'running', 5000);
+  `);
+  db.close();
+  await assert.rejects(openStore(config, testPorts(), { role: "operator" }), { code: "conflict", message: /start/ });
+
+  const store = await openStore(config, testPorts(), { role: "relay" });
+  t.after(() => store.close());
+  const before = { type: "local", dir: "/var/media" } as const;
+  const bucket = { type: "s3", bucket: "b", endpoint: null, region: null, prefix: "", pathStyle: false } as const;
+  await store.targetId(bucket, before);
+  assert.equal((await store.mediumByKey("v1/video.mp4"))?.target, await store.targetId(before));
+  assert.equal(await store.nextRisk(), 5000);
+  await store.freeLeases(2000);
+  const [job] = await store.claimDownloads({ now: 9000, limit: 9, leaseUntil: 9999, busyHosts: [] });
+  assert.deepEqual([job?.kind, job?.deadline, job?.duration], ["thumbnail", 9000, null]);
 });
 
 test("a database that is locked for a while costs time, not events, and does not block the event loop", async (t) => {

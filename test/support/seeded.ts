@@ -1,7 +1,10 @@
-import { join } from "node:path";
+import assert from "node:assert/strict";
+import { createHash } from "node:crypto";
+import { mkdirSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
 import type { TestContext } from "node:test";
 import type { Config, ConfigInput } from "../../src/config.ts";
-import type { Copy, DeliveryOutcome, DownloadOutcome } from "../../src/domain.ts";
+import type { DeliveryOutcome, DownloadJob, DownloadOutcome, SpooledFile, UploadJob } from "../../src/domain.ts";
 import { createAccept } from "../../src/receive/accept.ts";
 import { openStore } from "../../src/store/open.ts";
 import type { Store } from "../../src/store/store.ts";
@@ -18,8 +21,11 @@ export type Seeded = {
   take(event: object, receivedAt?: number): Promise<string>;
   /** Claims all due deliveries to an endpoint and ends each in this way. */
   deliver(endpoint: string, is: DeliveryOutcome["is"], status?: number): Promise<number>;
-  /** Claims all due downloads and ends each: mirrored under `<kind>/<id>`, or in this way. */
-  download(is?: "mirrored" | "failed" | "expired"): Promise<number>;
+  /**
+   * Claims all due downloads and ends each: mirrored, with a real file under `<id>/<kind>.bin` in the media folder; only
+   * spooled, with its upload to come; or in this way.
+   */
+  download(is?: "mirrored" | "spooled" | "failed" | "expired"): Promise<number>;
 };
 
 /** The endpoints of a seeded database unless told otherwise. */
@@ -37,7 +43,22 @@ export async function openSeeded(t: Pick<TestContext, "after">, input: ConfigInp
   const store = await openStore(config, realPorts(), { role: "relay" });
   t.after(() => store.close());
   const accept = createAccept({ store, config });
-  const wish = () => ({ now: Date.now(), limit: 1000, leaseUntil: Date.now() + 30_000 });
+  const wish = () => ({ now: Date.now(), limit: 100_000, leaseUntil: Date.now() + 30_000 });
+  const { target: place } = config.mirror;
+  assert.ok(place.type === "local");
+  const mediaDir = place.dir;
+  const target = await store.targetId(place);
+
+  async function upload(): Promise<void> {
+    const settle = (job: UploadJob) => {
+      const key = `${job.videoId}/${job.kind}.bin`;
+      mkdirSync(dirname(join(mediaDir, key)), { recursive: true });
+      writeFileSync(join(mediaDir, key), contentOf(job));
+      return store.settleUpload(job, { is: "mirrored", target, key }, Date.now());
+    };
+    await Promise.all((await store.claimUploads(wish())).map(settle));
+  }
+
   return {
     store,
     config,
@@ -58,21 +79,33 @@ export async function openSeeded(t: Pick<TestContext, "after">, input: ConfigInp
     },
     async download(is = "mirrored") {
       const jobs = await store.claimDownloads({ ...wish(), busyHosts: [] });
-      for (const job of jobs) {
-        const copy: Copy = {
-          key: `${job.videoId}/${job.kind}.bin`,
-          bytes: 7,
-          sha256: "0".repeat(64),
-          contentType: "video/mp4",
-          suspect: null,
-          etag: null,
-          lastModified: null,
-        };
-        const outcome: DownloadOutcome = is === "mirrored" ? { is, copy } : { is, error: "answered 403" };
-        await store.settleDownload(job, outcome, Date.now());
-      }
+      const settle = (job: DownloadJob) => {
+        const secured = is === "mirrored" || is === "spooled";
+        const outcome: DownloadOutcome = secured
+          ? { is: "spooled", file: describeFile(contentOf(job)) }
+          : { is, error: "answered 403" };
+        return store.settleDownload(job, outcome, Date.now());
+      };
+      await Promise.all(jobs.map(settle));
+      if (is === "mirrored") await upload();
       return jobs.length;
     },
+  };
+}
+
+function contentOf({ videoId, kind }: { videoId: string; kind: string }): Buffer {
+  return Buffer.from(`${kind} of ${videoId}`);
+}
+
+function describeFile(content: Buffer): SpooledFile {
+  return {
+    bytes: content.length,
+    sha256: createHash("sha256").update(content).digest("hex"),
+    contentType: "video/mp4",
+    ext: ".bin",
+    suspect: null,
+    etag: null,
+    lastModified: null,
   };
 }
 

@@ -66,10 +66,19 @@ export async function callJson<Row = any>(args: string[], options?: Parameters<t
     .map((line) => JSON.parse(line) as Row);
 }
 
-/** Runs one command in this process: the same command line, a tenth of the time. `width` makes its stdout a terminal. */
+/**
+ * Runs one command in this process: the same command line, a tenth of the time. `width` makes its stdout a terminal,
+ * `answer` is what somebody at one types when asked.
+ */
 export async function callCli(
   args: string[],
-  { env = {}, cwd = tmpdir(), input = "", width }: SpawnOptions & { input?: string | Uint8Array; width?: number } = {},
+  {
+    env = {},
+    cwd = tmpdir(),
+    input = "",
+    width,
+    answer,
+  }: SpawnOptions & { input?: string | Uint8Array; width?: number; answer?: string } = {},
 ): Promise<Pick<Finished, "code" | "stdout" | "stderr"> & { bytes: Buffer }> {
   const output: Record<"stdout" | "stderr", Buffer[]> = { stdout: [], stderr: [] };
   const stream = (name: "stdout" | "stderr") => ({
@@ -77,9 +86,13 @@ export async function callCli(
     isTTY: width !== undefined,
     columns: width ?? Number.POSITIVE_INFINITY,
   });
+  const ask = async (question: string) => {
+    if (answer !== undefined) output.stderr.push(Buffer.from(question));
+    return answer ?? null;
+  };
   const code = await runCommandLine(commands, {
     environment: { env, cwd, args, hostname: "relay-host", platform: process.platform },
-    streams: { stdout: stream("stdout"), stderr: stream("stderr"), stdin: async () => Buffer.from(input) },
+    streams: { stdout: stream("stdout"), stderr: stream("stderr"), stdin: async () => Buffer.from(input), ask },
     version: "0.0.0",
     crash: { log: null },
   });

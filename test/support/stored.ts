@@ -15,7 +15,7 @@ export type Stored = {
   deliveries(): AsyncGenerator<Delivery>;
   quarantined(): AsyncGenerator<Quarantined>;
   quarantinedBody(id: string): Promise<Uint8Array>;
-  /** Waits until no download and no delivery is left to do; gives the milliseconds that took. Rejects after `ms`, and says what is left. */
+  /** Waits until no download, upload, deletion and delivery is left to do; gives the milliseconds that took. Rejects after `ms`, and says what is left. */
   drained(ms: number): Promise<number>;
   /** SQLite's own check of the file: "ok". */
   integrity(): string;
@@ -43,12 +43,16 @@ export async function openStored(configPath: string): Promise<Stored> {
 
   async function leftToDo(): Promise<string[]> {
     const { media, deliveries } = await store.counts();
+    const deletion = await store.nextDue("delete");
     return [
-      ...Object.entries(media).map(([state, count]) => ({ what: "media", state, count })),
-      ...deliveries.map(({ endpoint, state, count }) => ({ what: `deliveries to ${endpoint}`, state, count })),
-    ].flatMap(({ what, state, count }) =>
-      UNSETTLED.includes(state) && count > 0 ? [`${count} ${what} ${state}`] : [],
-    );
+      ...(deletion === null ? [] : [`deletions from ${new Date(deletion).toISOString()} on`]),
+      ...[
+        ...Object.entries(media).map(([state, count]) => ({ what: "media", state, count })),
+        ...deliveries.map(({ endpoint, state, count }) => ({ what: `deliveries to ${endpoint}`, state, count })),
+      ].flatMap(({ what, state, count }) =>
+        UNSETTLED.includes(state) && count > 0 ? [`${count} ${what} ${state}`] : [],
+      ),
+    ];
   }
 
   return {

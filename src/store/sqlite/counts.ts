@@ -15,9 +15,11 @@ export function countAll(db: Sql): Counts {
     )
     .all();
   return {
-    events: number("SELECT count(*) AS n FROM events"),
+    events: number("SELECT count(*) AS n FROM events WHERE dialect <> 'notice'"),
     videos: number("SELECT count(*) AS n FROM videos"),
     media: Object.fromEntries(media.map(({ state, n }) => [state, n])),
+    uploads: number("SELECT count(*) AS n FROM transfers WHERE action = 'upload'"),
+    deletions: number("SELECT count(*) AS n FROM transfers WHERE action = 'delete'"),
     deliveries: deliveries.map(({ endpoint, state, n, oldest }) => ({
       endpoint,
       state,

@@ -4,6 +4,7 @@ import type { ClaimWish, Store } from "../store.ts";
 import type { Events } from "./events.ts";
 import { readId, showId } from "./ids.ts";
 import type { DeliveryRow, Lanes } from "./lanes.ts";
+import type { Notices } from "./notices.ts";
 import { page } from "./page.ts";
 import type { Sql } from "./sql.ts";
 
@@ -23,7 +24,7 @@ type AttemptRow = {
 };
 
 /** Claims, settles and lists deliveries, inside a transaction; the state of endpoints. */
-export function createDeliveries(db: Sql, lanes: Lanes, events: Events) {
+export function createDeliveries(db: Sql, lanes: Lanes, events: Events, notices: Pick<Notices, "owe">) {
   const due = db.prepare<[string, number, number], DeliveryRow>(
     "SELECT * FROM deliveries WHERE endpoint = ? AND due <= ? ORDER BY due LIMIT ?",
   );
@@ -123,6 +124,7 @@ export function createDeliveries(db: Sql, lanes: Lanes, events: Events) {
       );
       if (outcome.is === "retry") lanes.retry(row, outcome.at, outcome.asideAt, attempt.error ?? "failed", now);
       else lanes.settle(row, outcome.is, attempt.error, now);
+      if (outcome.is === "delivered" && outcome.pending) notices.owe(row, outcome.pending, now);
       return { settled: true, paused: countGone(row.endpoint, attempt.status, now) };
     },
 

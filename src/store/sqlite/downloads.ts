@@ -1,16 +1,17 @@
 import type { DownloadJob, DownloadOutcome, Job } from "../../domain.ts";
 import { RelayError } from "../../errors.ts";
 import type { ClaimWish } from "../store.ts";
-import type { Gates } from "./gates.ts";
 import { readId, showId } from "./ids.ts";
-import type { MediaRows, MediumRow } from "./media.ts";
+import { copyOf, type MediaRows, type MediumRow } from "./media.ts";
+import type { MediaEnds } from "./media-ends.ts";
 import type { Sql } from "./sql.ts";
+import type { Transfers } from "./transfers.ts";
 
 /** A scan over hosts stops here, so that a flood of made-up ones cannot make a claim slow. */
 const MAX_HOSTS = 200;
 
 /** Claims and settles downloads, inside a transaction. */
-export function createDownloads(db: Sql, media: MediaRows, gates: Gates) {
+export function createDownloads(db: Sql, media: MediaRows, ends: MediaEnds, transfers: Transfers) {
   const firstTries = db.prepare<[string, number], MediumRow>(
     "SELECT * FROM media WHERE host = ? AND due <= 0 ORDER BY due LIMIT ?",
   );
@@ -27,14 +28,13 @@ export function createDownloads(db: Sql, media: MediaRows, gates: Gates) {
   const renew = db.prepare("UPDATE media SET due = ? WHERE id = ? AND claims = ? AND state = 'running'");
   const free = db.prepare("UPDATE media SET state = 'pending', due = ? WHERE due IS NOT NULL AND state = 'running'");
   const leased = db.prepare<[], MediumRow>("SELECT * FROM media WHERE due IS NOT NULL AND state = 'running'");
-  const unsettled = db.prepare<[], MediumRow>("SELECT * FROM media WHERE state = 'pending' OR state = 'running'");
+  // What is in the spool is secured: its upload goes on.
+  const unsettled = db.prepare<[], MediumRow>(
+    "SELECT * FROM media WHERE (state = 'pending' OR state = 'running') AND spooled IS NULL",
+  );
   const bringForward = db.prepare("UPDATE media SET due = due - ? WHERE due > 0");
-  const restart = db.prepare(
-    "UPDATE media SET state = 'pending', due = ?, attempts = 0, last_error = NULL WHERE id = ?",
-  );
-  const otherCopy = db.prepare(
-    "SELECT 1 FROM media WHERE video = ? AND state <> 'superseded' AND kind = 'video' AND key IS NOT NULL AND id <> ? LIMIT 1",
-  );
+  const scheduled = db.prepare<[], { id: number }>("SELECT id FROM media WHERE due IS NOT NULL");
+  const forgetValidators = db.prepare("UPDATE media SET etag = NULL, last_modified = NULL WHERE id = ?");
   const about = db.prepare<[number, number], { received_at: number; video_id: string }>(
     "SELECT (SELECT received_at FROM events WHERE id = ?) AS received_at, video_id FROM videos WHERE id = ?",
   );
@@ -64,11 +64,11 @@ export function createDownloads(db: Sql, media: MediaRows, gates: Gates) {
     return [...first, ...later].slice(0, wish.limit);
   }
 
+  /** True when a newer thumbnail has overtaken this one. */
   function giveUp(row: MediumRow, now: number): boolean {
-    if (!media.isOutdated(row)) return false;
-    media.giveUp(row);
-    gates.reconsider(row.video, now);
-    return true;
+    const successor = media.successor(row);
+    if (successor !== null) ends.giveUp(row, successor, now);
+    return successor !== null;
   }
 
   function toJob(row: MediumRow): DownloadJob {
@@ -87,18 +87,16 @@ export function createDownloads(db: Sql, media: MediaRows, gates: Gates) {
       url: row.url,
       host: row.host,
       deadline: row.deadline,
-      isSecond: row.kind === "video" && otherCopy.get(row.video, row.id) !== undefined,
       receivedAt: received_at,
-      previous: previous && {
-        key: previous.key!,
-        bytes: previous.bytes!,
-        sha256: previous.sha256!,
-        contentType: previous.content_type!,
-        suspect: previous.suspect,
-        etag: previous.etag,
-        lastModified: previous.last_modified,
-      },
+      duration: row.duration,
+      previous: previous?.target == null ? null : copyOf(previous),
     };
+  }
+
+  function retry(row: MediumRow, outcome: Extract<DownloadOutcome, { is: "retry" }>, now: number): void {
+    if (giveUp({ ...row, state: "pending" }, now)) return;
+    const attempts = outcome.own ? row.attempts : outcome.progressed ? 1 : row.attempts + 1;
+    ends.retry(row, outcome.at, attempts, outcome.error, now);
   }
 
   return {
@@ -111,12 +109,17 @@ export function createDownloads(db: Sql, media: MediaRows, gates: Gates) {
     },
     renew: (job: Job, until: number) => renew.run(until, readId("med", job.id), job.claim).changes === 1,
 
-    settle(job: DownloadJob, outcome: DownloadOutcome, now: number): { settled: boolean; obsolete: string[] } {
+    settle(job: DownloadJob, outcome: DownloadOutcome, now: number): { settled: boolean } {
       const row = media.byId(readId("med", job.id));
-      if (row?.state !== "running" || row.claims !== job.claim) return { settled: false, obsolete: [] };
-      const obsolete = media.settle(row, job.url, outcome);
-      if (outcome.is !== "retry" || !giveUp({ ...row, state: "pending" }, now)) gates.reconsider(row.video, now);
-      return { settled: true, obsolete };
+      if (row?.state !== "running" || row.claims !== job.claim) return { settled: false };
+      if (outcome.is === "spooled") ends.spool(row, outcome.file, now);
+      else if (outcome.is === "unchanged")
+        ends.mirror(row, { ...outcome.copy, target: readId("tgt", outcome.copy.target) }, now);
+      // A failure says nothing of a fresher link that has come meanwhile: that one is tried at once, from attempt 0.
+      else if (row.url !== job.url) ends.restart({ ...row, state: "pending" }, outcome.error, now);
+      else if (outcome.is === "retry") retry(row, outcome, now);
+      else ends.end(row, outcome.is, outcome.error, now);
+      return { settled: true };
     },
 
     /** When a download comes due: now (0), where a first try waits. */
@@ -126,7 +129,7 @@ export function createDownloads(db: Sql, media: MediaRows, gates: Gates) {
     },
 
     /** Downloads a medium again, from attempt 0, at once; RelayError("conflict") where that makes no sense. */
-    retry(row: MediumRow): void {
+    retry(row: MediumRow, now: number): void {
       const id = showId("med", row.id);
       if (row.host === "") throw new RelayError("conflict", `${id} cannot be downloaded: ${row.last_error}`);
       if (!["pending", "failed", "expired", "skipped"].includes(row.state)) {
@@ -135,12 +138,32 @@ export function createDownloads(db: Sql, media: MediaRows, gates: Gates) {
           `${id} is ${row.state}; only pending, failed, expired and skipped media are retried`,
         );
       }
+      if (row.spooled !== null) return transfers.hasten(row.id, now);
       if (row.state === "pending" && row.due === null) {
         throw new RelayError("conflict", `${id} waits for an earlier download of its video's thumbnail`);
       }
-      if (media.isOutdated(row)) throw new RelayError("conflict", `${id} has been overtaken by a newer thumbnail`);
-      restart.run(media.beginning(row), row.id);
+      if (media.successor(row)) throw new RelayError("conflict", `${id} has been overtaken by a newer thumbnail`);
+      ends.restart(row, null, now);
     },
+
+    /** Downloads a mirrored medium again, to put what it gets in the place of a copy that is missing or rotten. */
+    mend(row: MediumRow, now: number): void {
+      const id = showId("med", row.id);
+      if (row.host === "") throw new RelayError("conflict", `${id} cannot be downloaded: its link is not kept`);
+      if (row.state !== "mirrored")
+        throw new RelayError("conflict", `${id} is ${row.state}; only mirrored media are mended`);
+      // What the copy was got with would ask only whether it has changed.
+      forgetValidators.run(row.id);
+      ends.restart(row, "its copy is missing or damaged: it is fetched again", now);
+    },
+
+    /** Whether the spool must keep what it has of a medium. */
+    isSpooled(id: number): boolean {
+      const row = media.byId(id);
+      return row !== undefined && (row.due !== null || row.spooled !== null);
+    },
+    /** Media whose download has begun, or will. */
+    scheduled: () => scheduled.all().map(({ id }) => id),
 
     freeLeases(now: number): number {
       const running = leased.all();
@@ -152,10 +175,7 @@ export function createDownloads(db: Sql, media: MediaRows, gates: Gates) {
 
     /** Mirroring is off: what was to be downloaded is skipped, and holds no delivery. */
     skipAll(now: number): void {
-      for (const row of unsettled.all()) {
-        media.skip(row);
-        gates.reconsider(row.video, now);
-      }
+      for (const row of unsettled.all()) ends.end(row, "skipped", "mirroring is off", now);
     },
   };
 }

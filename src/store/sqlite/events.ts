@@ -2,6 +2,7 @@ import type { Dialect, MediaKind, Medium, StoredEvent } from "../../domain.ts";
 import { RelayError } from "../../errors.ts";
 import { isAutosave } from "../../plan.ts";
 import type { Acceptance, Accepted, Store } from "../store.ts";
+import type { Deletions } from "./deletions.ts";
 import type { Gates } from "./gates.ts";
 import { type Ids, readId, showId } from "./ids.ts";
 import type { Lanes } from "./lanes.ts";
@@ -38,12 +39,20 @@ const DELIVERIES =
 const STATUS = `CASE
   WHEN EXISTS (SELECT 1 FROM deliveries d WHERE (${DELIVERIES}) AND d.state = 'dead') THEN 'dead'
   WHEN EXISTS (SELECT 1 FROM deliveries d WHERE (${DELIVERIES}) AND d.settled_at IS NULL)
-    OR EXISTS (SELECT 1 FROM media m WHERE m.id IN (e.video_medium, e.thumbnail_medium) AND m.state IN ('pending', 'running'))
+    OR e.dialect <> 'notice' AND EXISTS (SELECT 1 FROM media m WHERE m.id IN (e.video_medium, e.thumbnail_medium) AND m.state IN ('pending', 'running'))
   THEN 'waiting'
   ELSE 'settled' END AS status`;
 
 /** Takes events in and gives them out, inside a transaction. */
-export function createEvents(db: Sql, ids: Ids, videos: Videos, media: MediaRows, lanes: Lanes, gates: Gates) {
+export function createEvents(
+  db: Sql,
+  ids: Ids,
+  videos: Videos,
+  media: MediaRows,
+  lanes: Lanes,
+  gates: Gates,
+  deletions: Pick<Deletions, "plan" | "keep">,
+) {
   const insert = db.prepare(
     `INSERT INTO events (id, received_at, video, sequence, type, dialect, failure, context, source, video_medium, thumbnail_medium, deliveries, body)
      VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
@@ -99,14 +108,18 @@ export function createEvents(db: Sql, ids: Ids, videos: Videos, media: MediaRows
       if (known && first !== null) {
         countDuplicate.run(first);
         insertDuplicate.run(ids.next(), first, at, sourceAddress, body);
-        for (const planned of plan.media) media.freshen(planned, known.id);
+        for (const planned of plan.media) media.freshen(planned, known.id, at);
         return { id: showId("evt", first), status: "duplicate" };
       }
       const id = ids.block(1 + plan.deliveries.length);
       const { video, sequence } = videos.record(known, acceptance, isAutosave(event.type) ? null : id);
-      const announcement = { event: id, video, videoIsNew: known === undefined, sequence };
+      const announcement = { event: id, video, videoIsNew: known === undefined, sequence, receivedAt: at };
       const filed: Record<MediaKind, number | null> = { video: null, thumbnail: null };
-      for (const planned of plan.media) filed[planned.kind] = media.file(planned, announcement);
+      for (const planned of plan.media) {
+        const medium = media.file(planned, announcement);
+        filed[planned.kind] = medium;
+        if (known) deletions.keep(medium);
+      }
       insert.run(
         id,
         at,
@@ -123,6 +136,7 @@ export function createEvents(db: Sql, ids: Ids, videos: Videos, media: MediaRows
         body,
       );
       if (plan.opensGates && known) gates.openAll(video, now);
+      if (plan.deletes && known) deletions.plan(video, plan.deletes, now);
       for (const [index, { endpoint, ordered, gateUntil }] of plan.deliveries.entries()) {
         const gate = gateUntil === null ? null : gates.of({ receivedAt: at, gateUntil, ...filed }, now);
         const lane = { id: id + 1 + index, video, endpoint, ordered: ordered ? 1 : 0 };
@@ -166,6 +180,7 @@ export function createEvents(db: Sql, ids: Ids, videos: Videos, media: MediaRows
         wish,
       );
       if (wish.type !== undefined) list.where("e.type = ?", wish.type);
+      else list.where("e.dialect <> 'notice'");
       if (wish.videoId !== undefined) list.where("v.video_id = ?", wish.videoId);
       if (wish.context !== undefined) list.where("coalesce(e.context, v.context) = ?", wish.context);
       return list.all().map(toEvent);
@@ -187,7 +202,7 @@ function toEvent(row: EventRow & { status: StoredEvent["status"] }): StoredEvent
     videoId: row.video_id,
     context: row.context ?? row.mapped,
     contextFrom: row.context !== null ? "event" : row.mapped !== null ? "mapping" : null,
-    sequence: row.sequence,
+    sequence: row.dialect === "notice" ? null : row.sequence,
     sourceAddress: row.source,
     duplicates: row.duplicates,
     status: row.status,

@@ -9,6 +9,9 @@ import type { Sql } from "./sql.ts";
 
 type Shown = MediumRow & { video_id: string };
 
+/** What is to be downloaded is found without looking at all that has been. */
+const UNSECURED = "m.*, v.video_id FROM media m INDEXED BY media_due JOIN videos v ON v.id = m.video";
+
 /** Media as operators and readers see them, inside a transaction. */
 export function createMediaLists(db: Sql, downloads: ReturnType<typeof createDownloads>) {
   const byId = db.prepare<[number], Shown>(`SELECT ${SHOWN_MEDIUM} WHERE m.id = ?`);
@@ -35,13 +38,23 @@ export function createMediaLists(db: Sql, downloads: ReturnType<typeof createDow
     },
 
     list(wish: Parameters<Store["media"]>[0]): Medium[] {
-      const list = page<Shown>(db, SHOWN_MEDIUM, "m.id", "med", wish);
+      const { before } = wish;
+      const list = wish.byDeadline
+        ? page<Shown>(db, UNSECURED, "m.id", "med", { ...wish, before: undefined }, "m.deadline, m.id")
+        : page<Shown>(db, SHOWN_MEDIUM, "m.id", "med", wish);
+      if (wish.byDeadline) {
+        list.where("m.due IS NOT NULL AND m.key IS NULL");
+        const last = before === undefined ? null : readId("med", before);
+        if (last !== null) list.where("(m.deadline, m.id) > (SELECT deadline, id FROM media WHERE id = ?)", last);
+      }
+      if (wish.withCopy) list.where("m.key IS NOT NULL AND m.state <> 'superseded'");
       if (wish.state !== undefined) list.where("m.state = ?", wish.state);
       if (wish.videoId !== undefined) list.where("v.video_id = ?", wish.videoId);
       if (wish.kind !== undefined) list.where("m.kind = ?", wish.kind);
       return list.all().map(toMedium);
     },
 
-    retry: (id: string) => downloads.retry(rowOf(id)),
+    retry: (id: string, now: number) => downloads.retry(rowOf(id), now),
+    mend: (id: string, now: number) => downloads.mend(rowOf(id), now),
   };
 }

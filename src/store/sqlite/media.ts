@@ -1,5 +1,6 @@
-import type { DownloadOutcome, MediaKind, MediaState, Medium, PlannedMedium } from "../../domain.ts";
+import type { Copy, MediaKind, MediaState, Medium, PlannedMedium } from "../../domain.ts";
 import { identityOf } from "../../links.ts";
+import { nextRisk } from "../../plan.ts";
 import { type Ids, showId } from "./ids.ts";
 import type { Sql } from "./sql.ts";
 
@@ -26,6 +27,11 @@ export type MediumRow = {
   etag: string | null;
   last_modified: string | null;
   last_error: string | null;
+  target: number | null;
+  duration: number | null;
+  spooled: string | null;
+  linked_at: number;
+  risk_at: number | null;
 };
 
 /** What stands between SELECT and WHERE for a medium that is shown. */
@@ -39,6 +45,7 @@ export function toMedium(row: MediumRow & { video_id: string }): Medium {
     eventId: showId("evt", row.event),
     state: row.state,
     suspect: row.suspect,
+    target: row.target === null ? null : showId("tgt", row.target),
     key: row.key,
     sourceUrl: row.url,
     bytes: row.bytes,
@@ -49,49 +56,48 @@ export function toMedium(row: MediumRow & { video_id: string }): Medium {
   };
 }
 
+/** The copy of a row that has one. */
+export function copyOf(row: MediumRow): Copy {
+  return {
+    target: showId("tgt", row.target!),
+    key: row.key!,
+    bytes: row.bytes!,
+    sha256: row.sha256!,
+    contentType: row.content_type!,
+    suspect: row.suspect,
+    etag: row.etag,
+    lastModified: row.last_modified,
+  };
+}
+
 /** A first download's due time is its deadline moved by this much: always due, by deadline, before any repeated one. */
-const FIRST_TRY = -100_000_000_000_000;
+export const FIRST_TRY = -100_000_000_000_000;
 
 /** The event whose links are being filed. */
-type Announcement = { event: number; video: number; videoIsNew: boolean; sequence: number };
+type Announcement = { event: number; video: number; videoIsNew: boolean; sequence: number; receivedAt: number };
 
 /**
- * Media rows inside a transaction: which row a link belongs to, and what a finished download changes.
+ * Media rows inside a transaction: which row a link belongs to, and when its download may begin.
  *
  * A video link is a row for ever: announced again, it is the same file. A thumbnail is a place whose file changes: a
  * pending download takes the newer link over, a mirrored one is fetched again, and the newer copy supersedes the older.
- * One thumbnail of a video is downloaded at a time; a newer one waits for the older to end, however it ends.
+ * One thumbnail of a video is downloaded at a time; a newer one waits for the older to end, however it ends. What is in
+ * the spool is secured, and asks nothing more of its link.
  */
 export function createMediaRows(db: Sql, ids: Ids) {
   const live = db.prepare<[number, string], MediumRow>(
     "SELECT * FROM media WHERE video = ? AND kind = ? AND state <> 'superseded' ORDER BY sequence DESC, id DESC",
   );
   const insert = db.prepare(
-    `INSERT INTO media (id, video, kind, event, sequence, url, host, deadline, changes, state, due, last_error)
-     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+    `INSERT INTO media (id, video, kind, event, sequence, url, host, deadline, changes, state, due, last_error, duration,
+       linked_at, risk_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
   );
   const restart = db.prepare(
     `UPDATE media SET event = ?, sequence = ?, url = ?, host = ?, deadline = ?, changes = ?, state = 'pending', due = ?,
-       attempts = 0, etag = ?, last_modified = ?, last_error = NULL WHERE id = ?`,
+       attempts = 0, etag = ?, last_modified = ?, last_error = NULL, duration = ?, linked_at = ?, risk_at = ? WHERE id = ?`,
   );
-  const freshenLink = db.prepare("UPDATE media SET url = ?, deadline = ? WHERE id = ?");
+  const freshenLink = db.prepare("UPDATE media SET url = ?, deadline = ?, linked_at = ?, risk_at = ? WHERE id = ?");
   const byId = db.prepare<[number], MediumRow>("SELECT * FROM media WHERE id = ?");
-  const mirrored = db.prepare(
-    `UPDATE media SET state = 'mirrored', due = NULL, attempts = attempts + 1, key = ?, bytes = ?, sha256 = ?,
-       content_type = ?, suspect = ?, etag = ?, last_modified = ?, last_error = NULL WHERE id = ?`,
-  );
-  const ended = db.prepare("UPDATE media SET state = ?, due = NULL, last_error = ? WHERE id = ?");
-  const retried = db.prepare(
-    "UPDATE media SET state = 'pending', due = ?, attempts = attempts + ?, last_error = ? WHERE id = ?",
-  );
-  const again = db.prepare("UPDATE media SET state = 'pending', due = ?, attempts = 0, last_error = ? WHERE id = ?");
-  // It keeps its key, so that links to it can be answered with the copy that took its place.
-  const supersede = db.prepare("UPDATE media SET state = 'superseded', due = NULL WHERE id = ?");
-  const keyUsed = db.prepare("SELECT 1 FROM media WHERE key = ? AND state <> 'superseded' LIMIT 1");
-  // It says twice what the state is not, because SQLite does not see that the index of live media serves it.
-  const unblock = db.prepare(
-    `UPDATE media SET due = ${FIRST_TRY} + deadline WHERE video = ? AND state <> 'superseded' AND kind = 'thumbnail' AND state = 'pending' AND due IS NULL`,
-  );
 
   /** When a download may begin: at once, by its deadline, but never beside another one of its video's thumbnail. */
   function beginning(
@@ -119,17 +125,15 @@ export function createMediaRows(db: Sql, ids: Ids) {
       refused?.state ?? "pending",
       due,
       refused?.reason ?? null,
+      planned.duration,
+      at.receivedAt,
+      refused === null ? riskAt(planned, at) : null,
     );
     return id;
   }
 
   /** Gives a row the newer link; its download starts over with a fresh budget of tries. */
-  function renew(
-    row: MediumRow,
-    planned: PlannedMedium,
-    at: Pick<Announcement, "event" | "sequence">,
-    rows: MediumRow[],
-  ): number {
+  function renew(row: MediumRow, planned: PlannedMedium, at: Freshener, rows: MediumRow[]): number {
     // Validators speak of one link's file; they say nothing about another's.
     const same = identityOf(row.url) === planned.identity;
     restart.run(
@@ -142,31 +146,31 @@ export function createMediaRows(db: Sql, ids: Ids) {
       beginning({ ...planned, video: row.video }, rows),
       same ? row.etag : null,
       same ? row.last_modified : null,
+      planned.duration,
+      at.receivedAt,
+      riskAt(planned, at),
       row.id,
     );
     return row.id;
   }
 
   /** A running download goes on; should it fail, its next try uses the fresher link. */
-  function freshen(
-    row: MediumRow,
-    planned: PlannedMedium,
-    at: Pick<Announcement, "event" | "sequence">,
-    rows: MediumRow[],
-  ): number {
+  function freshen(row: MediumRow, planned: PlannedMedium, at: Freshener, rows: MediumRow[]): number {
+    if (row.spooled !== null) return row.id;
     if (row.state !== "running") return renew(row, planned, at, rows);
-    freshenLink.run(planned.url, planned.deadline, row.id);
+    freshenLink.run(planned.url, planned.deadline, at.receivedAt, riskAt(planned, at), row.id);
     return row.id;
   }
 
   function fileThumbnail(planned: PlannedMedium, at: Announcement, rows: MediumRow[]): number {
-    const pending = rows.find((row) => row.state === "pending");
+    const pending = rows.find((row) => row.state === "pending" && row.spooled === null);
     if (pending) return renew(pending, planned, at, rows);
     const same = rows.find((row) => identityOf(row.url) === planned.identity);
     if (!same) return add(planned, at, rows);
     const changes = planned.refetch || same.changes === 1;
     if (!changes && same.state === "mirrored") return same.id;
-    if (!changes || same.state !== "running") return freshen(same, planned, at, rows);
+    const isUnderWay = same.state === "running" || same.spooled !== null;
+    if (!changes || !isUnderWay) return freshen(same, planned, at, rows);
     return add(planned, at, rows);
   }
 
@@ -183,57 +187,24 @@ export function createMediaRows(db: Sql, ids: Ids) {
     },
 
     /** A duplicate brings fresher links: media that are not mirrored yet take them. Nothing new is filed. */
-    freshen(planned: PlannedMedium, video: number): void {
+    freshen(planned: PlannedMedium, video: number, receivedAt: number): void {
       if (planned.refused !== null) return;
       const rows = live.all(video, planned.kind);
       const row = rows.find((each) => identityOf(each.url) === planned.identity);
-      if (row && row.state !== "mirrored" && row.state !== "deleted") freshen(row, planned, row, rows);
+      if (!row || row.state === "mirrored" || row.state === "deleted") return;
+      freshen(row, planned, { event: row.event, sequence: row.sequence, receivedAt }, rows);
     },
 
     byId: (id: number) => byId.get(id),
+    live: (video: number, kind: MediaKind) => live.all(video, kind),
     beginning: (row: MediumRow) => beginning(row, live.all(row.video, row.kind)),
 
-    /**
-     * Writes the outcome of a download of `url`. Returns the keys whose copies nothing refers to any longer.
-     * A failure says nothing of a fresher link that has come meanwhile: that one is tried at once, from attempt 0.
-     */
-    settle(row: MediumRow, url: string, outcome: DownloadOutcome): string[] {
-      const gone: (string | null)[] = [];
-      if (outcome.is !== "mirrored" && row.url !== url) {
-        again.run(FIRST_TRY + row.deadline, outcome.error, row.id);
-      } else if (outcome.is === "retry") {
-        retried.run(outcome.at, outcome.own ? 0 : 1, outcome.error, row.id);
-      } else if (outcome.is !== "mirrored") {
-        // A refetch that fails leaves the copy that was there.
-        ended.run(row.key === null ? outcome.is : "mirrored", outcome.error, row.id);
-      } else {
-        const { copy } = outcome;
-        const { key, bytes, sha256, contentType, suspect, etag, lastModified } = copy;
-        mirrored.run(key, bytes, sha256, contentType, suspect, etag, lastModified, row.id);
-        gone.push(row.key);
-        if (row.kind === "thumbnail") gone.push(...supersedeOlder(row));
-      }
-      if (row.kind === "thumbnail") unblock.run(row.video);
-      return gone.filter((key) => key !== null && keyUsed.get(key) === undefined) as string[];
-    },
-
-    /** Ends an outdated row's download; a copy that it has already stays until the newer one is there. */
-    giveUp(row: MediumRow): void {
-      if (row.key === null) supersede.run(row.id);
-      else ended.run("mirrored", null, row.id);
-      unblock.run(row.video);
-    },
-
-    skip(row: MediumRow): void {
-      ended.run(row.key === null ? "skipped" : "mirrored", "mirroring is off", row.id);
-    },
-
-    /** A thumbnail with a newer one mirrored, or on its way: there is no use for it any longer. */
-    isOutdated(row: MediumRow): boolean {
-      if (row.kind !== "thumbnail") return false;
-      return live
-        .all(row.video, "thumbnail")
-        .some((other) => other.sequence > row.sequence && (other.state === "mirrored" || other.state === "pending"));
+    /** The newer thumbnail that is mirrored, or on its way: there is no use for this one any longer. Null: there is none. */
+    successor(row: MediumRow): MediumRow | null {
+      if (row.kind !== "thumbnail") return null;
+      const isNewer = (other: MediumRow) =>
+        other.sequence > row.sequence && (other.state === "mirrored" || other.state === "pending");
+      return live.all(row.video, "thumbnail").find(isNewer) ?? null;
     },
 
     /** The mirrored copy of the very same link, for a conditional request. */
@@ -245,14 +216,13 @@ export function createMediaRows(db: Sql, ids: Ids) {
       return others.find((other) => other.state === "mirrored" && identityOf(other.url) === identity) ?? null;
     },
   };
+}
 
-  function supersedeOlder(row: MediumRow): (string | null)[] {
-    const older = live
-      .all(row.video, "thumbnail")
-      .filter((other) => other.id !== row.id && other.sequence <= row.sequence && other.state === "mirrored");
-    for (const { id } of older) supersede.run(id);
-    return older.map(({ key }) => key);
-  }
+/** What a fresher link comes with. */
+type Freshener = Pick<Announcement, "event" | "sequence" | "receivedAt">;
+
+function riskAt({ deadline }: PlannedMedium, { receivedAt }: Freshener): number | null {
+  return nextRisk({ linkedAt: receivedAt, deadline, now: receivedAt });
 }
 
 export type MediaRows = ReturnType<typeof createMediaRows>;

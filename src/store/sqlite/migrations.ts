@@ -132,6 +132,46 @@ export const migrations: string[] = [
   CREATE UNIQUE INDEX quarantine_body ON quarantine (sha256, reason) WHERE ring = 0;
   CREATE INDEX quarantine_ring ON quarantine (ring, bytes);
   `,
+  `
+  -- Where copies are, or have been kept. 'name' tells two places apart, 'place' says how to get there (JSON).
+  CREATE TABLE targets (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, place TEXT NOT NULL) STRICT;
+
+  ALTER TABLE media ADD COLUMN target INTEGER;   -- the target of the copy
+  ALTER TABLE media ADD COLUMN duration REAL;    -- seconds, as announced
+  ALTER TABLE media ADD COLUMN spooled TEXT;     -- what the spool holds for the target to take (JSON), until it has it
+  ALTER TABLE media ADD COLUMN linked_at INTEGER; -- when the present link was received
+  ALTER TABLE media ADD COLUMN risk_at INTEGER;  -- when to tell next that the link dies and nothing is secured
+  UPDATE media SET linked_at = coalesce((SELECT received_at FROM events WHERE id = media.event), deadline);
+  UPDATE media SET risk_at = (linked_at + deadline) / 2 WHERE due IS NOT NULL AND key IS NULL;
+  CREATE INDEX media_risk ON media (risk_at) WHERE risk_at IS NOT NULL;
+
+  -- What is done with copies later, each row a job. upload: a medium's spooled file; delete: of a copy that no medium
+  -- refers to, and of what the spool holds of one; erase: of a deleted video's medium, which makes it a delete. A row that
+  -- is done is gone. 'due' is "not before", or, of one that runs, "lease until".
+  CREATE TABLE transfers (
+    id INTEGER PRIMARY KEY,
+    action TEXT NOT NULL,
+    medium INTEGER NOT NULL,
+    target INTEGER,
+    key TEXT,
+    due INTEGER NOT NULL,
+    running INTEGER NOT NULL DEFAULT 0,
+    attempts INTEGER NOT NULL DEFAULT 0,
+    claims INTEGER NOT NULL DEFAULT 0,
+    failing_since INTEGER,
+    last_error TEXT
+  ) STRICT;
+  CREATE INDEX transfers_due ON transfers (action, due);
+  CREATE INDEX transfers_medium ON transfers (medium);
+
+  -- Endpoints that were sent a medium as pending: they are told how it ends.
+  CREATE TABLE owed (
+    medium INTEGER NOT NULL, event INTEGER NOT NULL, endpoint TEXT NOT NULL, ordered INTEGER NOT NULL,
+    PRIMARY KEY (medium, event, endpoint)
+  ) STRICT, WITHOUT ROWID;
+
+  ALTER TABLE videos ADD COLUMN forgotten_at INTEGER;
+  `,
 ];
 
 /** Marks the file as ours ("wrly"), so that another program's database is refused instead of migrated. */
@@ -152,8 +192,8 @@ export function migrate(db: Database.Database): void {
   }
 }
 
-/** The schema version of a database; throws when it is not ours, or newer than this program. */
-export function checkVersion(db: Database.Database): number {
+/** The schema version of a database; throws when it is not ours, newer than this program, or, where it must be, not migrated. */
+export function checkVersion(db: Database.Database, { isMigrated = false } = {}): number {
   const version = Number(db.pragma("user_version", { simple: true }));
   const owner = Number(db.pragma("application_id", { simple: true }));
   const empty = db.prepare("SELECT 1 FROM sqlite_schema LIMIT 1").get() === undefined;
@@ -164,6 +204,12 @@ export function checkVersion(db: Database.Database): number {
     throw new RelayError(
       "conflict",
       `${db.name} has schema ${version}, this program knows ${migrations.length}; run the newer wochit-relay`,
+    );
+  }
+  if (isMigrated && version < migrations.length) {
+    throw new RelayError(
+      "conflict",
+      `${db.name} has schema ${version}, this program needs ${migrations.length}; start this version's relay once`,
     );
   }
   return version;

@@ -1,28 +1,30 @@
-import { chmodSync, existsSync, mkdirSync, statSync } from "node:fs";
-import { join } from "node:path";
-import Database from "better-sqlite3";
+import type Database from "better-sqlite3";
 import type { Config } from "../../config.ts";
 import type { Ports } from "../../domain.ts";
-import { errorLine, RelayError } from "../../errors.ts";
 import type { Store } from "../store.ts";
 import { createCommitGroup } from "./commit.ts";
 import { countAll } from "./counts.ts";
+import { lockFolder, makeFolder, openDatabase, watchPlace } from "./database.ts";
+import { createDeletions } from "./deletions.ts";
 import { createDeliveries } from "./deliveries.ts";
 import { createDownloads } from "./downloads.ts";
 import { createEvents } from "./events.ts";
+import { createForgetting } from "./forget.ts";
 import { createGates } from "./gates.ts";
-import { createIds } from "./ids.ts";
+import { createIds, readId, showId } from "./ids.ts";
 import { createLanes } from "./lanes.ts";
 import { createMediaRows } from "./media.ts";
+import { createMediaEnds } from "./media-ends.ts";
 import { createMediaLists } from "./media-lists.ts";
-import { checkVersion, migrate } from "./migrations.ts";
+import { createNotices } from "./notices.ts";
 import { createQuarantine } from "./quarantine.ts";
 import { openReserve } from "./reserve.ts";
+import { createRisks } from "./risks.ts";
 import { withStablePlans } from "./sql.ts";
+import { createTargets } from "./targets.ts";
+import { createTransfers } from "./transfers.ts";
+import { createUploads } from "./uploads.ts";
 import { createVideos } from "./videos.ts";
-
-/** How long an operator's command waits for its turn to write; the relay itself never blocks (commit.ts tries again). */
-const OPERATOR_PATIENCE = 5_000;
 
 /**
  * What may be lost with the machine's power, some seconds' worth at most: a claim was a lease that has ended anyway, and
@@ -31,11 +33,11 @@ const OPERATOR_PATIENCE = 5_000;
  */
 const FORGETTABLE = { isForgettable: true };
 
-/** Names of queues: downloads, and deliveries per endpoint. */
+/** Names of queues: downloads, uploads, deletions, and deliveries per endpoint. */
 const DOWNLOAD = "download";
+const UPLOAD = "upload";
+const DELETE = "delete";
 const DELIVER = "deliver/";
-
-export const DATABASE_FILE = "relay.db";
 
 /** Opens `<dataDir>/relay.db`. The relay makes the folder and the database; an operator's command makes nothing. */
 export async function openSqliteStore(
@@ -59,10 +61,18 @@ export async function openSqliteStore(
     const lanes = createLanes(sql);
     const gates = createGates(sql, lanes);
     const media = createMediaRows(sql, ids);
+    const transfers = createTransfers(sql, ids);
+    const notices = createNotices(sql, ids, lanes, config.endpoints);
+    const ends = createMediaEnds(sql, media, transfers, gates, notices);
+    const downloads = createDownloads(sql, media, ends, transfers);
+    const uploads = createUploads(sql, media, ends, transfers);
+    const deletions = createDeletions(sql, media, ends, transfers);
+    const risks = createRisks(sql, notices);
+    const targets = createTargets(sql, ids);
     const videos = createVideos(sql, ids);
-    const events = createEvents(sql, ids, videos, media, lanes, gates);
-    const downloads = createDownloads(sql, media, gates);
-    const deliveries = createDeliveries(sql, lanes, events);
+    const events = createEvents(sql, ids, videos, media, lanes, gates, deletions);
+    const deliveries = createDeliveries(sql, lanes, events, notices);
+    const forget = createForgetting(sql, ends, lanes);
     const quarantine = createQuarantine(sql, ids, config.receive.keepRefused);
     const lists = createMediaLists(sql, downloads);
 
@@ -70,6 +80,7 @@ export async function openSqliteStore(
       `SELECT max(coalesce((SELECT max(id) FROM deliveries), 0), coalesce((SELECT max(id) FROM events), 0),
          coalesce((SELECT max(id) FROM media), 0), coalesce((SELECT max(id) FROM videos), 0),
          coalesce((SELECT max(id) FROM duplicates), 0), coalesce((SELECT max(id) FROM past_contexts), 0),
+         coalesce((SELECT max(id) FROM transfers), 0), coalesce((SELECT max(id) FROM targets), 0),
          coalesce((SELECT max(id) FROM quarantine), 0)) AS id`,
     );
     const dataVersion = db.prepare<[], { data_version: number }>("PRAGMA data_version");
@@ -96,6 +107,8 @@ export async function openSqliteStore(
     });
     const { write } = group;
     const read = async <T>(work: () => T): Promise<T> => work();
+    const holderOf = (queue: string) =>
+      queue === DOWNLOAD ? downloads : queue === UPLOAD || queue === DELETE ? transfers : deliveries;
     let closed = false;
 
     return {
@@ -106,17 +119,41 @@ export async function openSqliteStore(
         isDue(downloads.nextDue(), wish.now) ? write(() => downloads.claim(wish), FORGETTABLE) : [],
       claimDeliveries: async (wish) =>
         isDue(deliveries.nextDue(wish.endpoint), wish.now) ? write(() => deliveries.claim(wish), FORGETTABLE) : [],
-      renew: (job, leaseUntil) =>
-        write(() => (job.queue === DOWNLOAD ? downloads : deliveries).renew(job, leaseUntil), FORGETTABLE),
+      claimUploads: async (wish) =>
+        isDue(transfers.nextDue("upload"), wish.now) ? write(() => uploads.claim(wish), FORGETTABLE) : [],
+      // What becomes of erased media is not forgettable.
+      claimDeletions: async (wish) =>
+        isDue(transfers.nextDue("delete", "erase"), wish.now) ? write(() => deletions.claim(wish)) : [],
+      renew: (job, leaseUntil) => write(() => holderOf(job.queue).renew(job, leaseUntil), FORGETTABLE),
+      settleUpload: (job, outcome, now) => write(() => uploads.settle(job, outcome, now)),
+      settleDeletion: (job, outcome, now) => write(() => deletions.settle(job, outcome, now)),
+      isCopyWanted: ({ target, key }) => read(() => ends.isWanted(readId("tgt", target), key)),
+      spooledMedia: () =>
+        read(() => [
+          ...downloads.scheduled().map((id) => ({ mediumId: showId("med", id), uploads: false })),
+          ...transfers.uploading().map((id) => ({ mediumId: showId("med", id), uploads: true })),
+        ]),
+      isSpooled: (mediumId) => read(() => downloads.isSpooled(readId("med", mediumId))),
+      raiseRisks: (now) => write(() => risks.raise(now)),
+      nextRisk: () => read(() => risks.next()),
+      targetId: (place, before) => write(() => targets.id(place, before)),
+      targets: () => read(() => targets.list()),
       settleDownload: (job, outcome, now) => write(() => downloads.settle(job, outcome, now)),
       settleDelivery: (job, outcome, now) => write(() => deliveries.settle(job, outcome, now), FORGETTABLE),
       nextDue: (queue) =>
-        read(() => (queue === DOWNLOAD ? downloads.nextDue() : deliveries.nextDue(queue.slice(DELIVER.length)))),
-      freeLeases: (now) => write(() => downloads.freeLeases(now) + deliveries.freeLeases(now)),
+        read(() => {
+          if (queue === DOWNLOAD) return downloads.nextDue();
+          if (queue === UPLOAD) return transfers.nextDue("upload");
+          if (queue === DELETE) return transfers.nextDue("delete", "erase");
+          return deliveries.nextDue(queue.slice(DELIVER.length));
+        }),
+      freeLeases: (now) =>
+        write(() => downloads.freeLeases(now) + transfers.freeLeases(now) + deliveries.freeLeases(now)),
       skipMedia: (now) => write(() => downloads.skipAll(now)),
       bringForward: (by) =>
         write(() => {
           downloads.bringForward(by);
+          transfers.bringForward(by);
           deliveries.bringForward(by);
         }),
       changeMark: () => read(() => dataVersion.get()!.data_version),
@@ -144,7 +181,22 @@ export async function openSqliteStore(
       medium: (id) => read(() => lists.show(id)),
       media: (wish) => read(() => lists.list(wish)),
       mediumByKey: (key) => read(() => lists.byKey(key)),
-      retryMedium: (id) => write(() => lists.retry(id)),
+      retryMedium: (id, now) => write(() => lists.retry(id, now)),
+      mendMedium: (id, now) => write(() => lists.mend(id, now)),
+      async forgetVideo(videoId, now) {
+        const erased = await write(() => {
+          // What is erased is overwritten, and not only unlinked (sqlite.org/pragma.html#pragma_secure_delete).
+          db.pragma("secure_delete = ON");
+          try {
+            return forget(videoId, now);
+          } finally {
+            db.pragma("secure_delete = OFF");
+          }
+        });
+        // The log still holds the pages as they were; where somebody is reading, the next checkpoint takes them.
+        db.pragma("wal_checkpoint(TRUNCATE)");
+        return erased;
+      },
 
       quarantined: (wish) => read(() => quarantine.list(wish)),
       quarantinedBody: (id) => read(() => quarantine.show(id)),
@@ -171,106 +223,8 @@ function probe(db: Database.Database, now: number): void {
   db.prepare("INSERT OR REPLACE INTO meta (name, value) VALUES ('probe', ?)").run(Buffer.from(String(now)));
 }
 
-/** How often the database's file is looked for, in milliseconds. */
-const LOOK_EVERY = 1_000;
-
-/**
- * Throws what SQLite has for it when the database's file is no longer where it was: whatever is committed to a file that
- * somebody has deleted or replaced is gone at the next start.
- */
-function watchPlace(path: string, clock: Ports["clock"]): () => void {
-  const place = () => {
-    const found = statSync(path, { throwIfNoEntry: false });
-    return found && `${found.dev}/${found.ino}`;
-  };
-  const opened = place();
-  let looked = clock.elapsed();
-  let isThere = true;
-  return () => {
-    if (clock.elapsed() - looked >= LOOK_EVERY || !isThere) {
-      looked = clock.elapsed();
-      isThere = place() === opened;
-    }
-    if (isThere) return;
-    throw Object.assign(new Error(`${path} was deleted or replaced; put it back, or restart the relay`), {
-      code: "SQLITE_READONLY_DBMOVED",
-    });
-  };
-}
-
 function isDue(due: number | null, now: number): boolean {
   return due !== null && due <= now;
-}
-
-function makeFolder(dir: string): void {
-  try {
-    mkdirSync(dir, { recursive: true, mode: 0o700 });
-  } catch (error) {
-    throw new RelayError("unsupported", `dataDir ${dir} cannot be made: ${errorLine(error)}`);
-  }
-}
-
-/**
- * One relay per data folder: an exclusive lock on a small file of SQLite's, which the kernel drops when the process
- * dies, however it dies.
- */
-function lockFolder(dir: string): () => void {
-  const path = join(dir, "relay.lock");
-  try {
-    const lock = new Database(path, { timeout: 0 });
-    try {
-      chmodSync(path, 0o600);
-      lock.pragma("journal_mode = MEMORY");
-      lock.exec("BEGIN EXCLUSIVE");
-    } catch (error) {
-      lock.close();
-      throw error;
-    }
-    return () => lock.close();
-  } catch (error) {
-    if ((error as { code?: string }).code === "SQLITE_BUSY") {
-      throw new RelayError(
-        "conflict",
-        `another wochit-relay is running with dataDir ${dir}; stop it, or use another folder`,
-      );
-    }
-    throw new RelayError("unsupported", `dataDir ${dir} cannot be locked: ${errorLine(error)}`);
-  }
-}
-
-function openDatabase(dir: string, role: "relay" | "operator"): Database.Database {
-  const path = join(dir, DATABASE_FILE);
-  if (role === "operator" && !existsSync(path)) {
-    throw new RelayError("not_found", `no database in ${dir}: has the relay run with this config?`);
-  }
-  let db: Database.Database;
-  try {
-    db = new Database(path, { timeout: role === "relay" ? 0 : OPERATOR_PATIENCE });
-  } catch (error) {
-    throw new RelayError("unsupported", `${path} cannot be opened: ${errorLine(error)}`);
-  }
-  try {
-    if (role === "relay") {
-      chmodSync(path, 0o600);
-      checkVersion(db);
-      db.pragma("journal_mode = WAL");
-    }
-    // A 2xx means committed to disk: better-sqlite3's own default in WAL mode is NORMAL, which is not (toolchain.md).
-    db.pragma("synchronous = FULL");
-    db.pragma("wal_autocheckpoint = 1000");
-    db.pragma("journal_size_limit = 67108864");
-    db.pragma("cache_size = -32768");
-    // A savepoint copies each page it is the first to touch into a temporary file; in memory that costs next to nothing.
-    db.pragma("temp_store = MEMORY");
-    db.pragma("foreign_keys = OFF");
-    if (role === "relay") migrate(db);
-    else checkVersion(db);
-    return db;
-  } catch (error) {
-    db.close();
-    if (error instanceof RelayError) throw error;
-    throw new RelayError("unsupported", `${path} cannot be used: ${errorLine(error)}`);
-  }
 }
 
 function readSecret(db: Database.Database): Uint8Array | undefined {

@@ -5,8 +5,8 @@ import type { Sql } from "./sql.ts";
 /** Ids grow with time, 1024 to the millisecond (ids.ts): a time bound on a row's making is a bound on its id. */
 const PER_MS = 1024;
 
-/** A list, newest first, whose conditions are added one by one. `select` is what stands between SELECT and WHERE. */
-export function page<Row>(db: Sql, select: string, id: string, prefix: Prefix, wish: Page) {
+/** A list, newest first unless told otherwise, whose conditions are added one by one. `select` is what stands between SELECT and WHERE. */
+export function page<Row>(db: Sql, select: string, id: string, prefix: Prefix, wish: Page, order = `${id} DESC`) {
   const conditions: string[] = ["1"];
   const values: unknown[] = [];
   const where = (condition: string, ...given: unknown[]): void => {
@@ -20,7 +20,7 @@ export function page<Row>(db: Sql, select: string, id: string, prefix: Prefix, w
     where,
     all: (): Row[] =>
       db
-        .prepare<unknown[], Row>(`SELECT ${select} WHERE ${conditions.join(" AND ")} ORDER BY ${id} DESC LIMIT ?`)
+        .prepare<unknown[], Row>(`SELECT ${select} WHERE ${conditions.join(" AND ")} ORDER BY ${order} LIMIT ?`)
         .all(...values, wish.limit),
   };
 }

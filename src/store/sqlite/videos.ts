@@ -20,6 +20,7 @@ export type VideoRow = {
   sequence: number;
   last_event: number | null;
   last_fingerprint: string | null;
+  forgotten_at: number | null;
 };
 
 /** What is known of each video: its context and earlier ones, its state, the last sequence. Inside a transaction. */
@@ -65,6 +66,7 @@ export function createVideos(db: Sql, ids: Ids) {
       media: media.all(row.id).map(toMedium),
       firstSeenAt: row.first_seen,
       lastEventAt: row.last_event_at,
+      forgottenAt: row.forgotten_at,
     };
   }
 

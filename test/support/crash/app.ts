@@ -11,6 +11,8 @@ export type Arrival = {
   serial: number;
   /** What an enriched body says; null in a verbatim one. */
   sequence: number | null;
+  /** The media of which it said that they are pending. */
+  pending: string[];
   /** It was answered 200. */
   taken: boolean;
 };
@@ -22,17 +24,21 @@ export type App = {
   taken: Map<string, Set<string>>;
   /** The addresses of copies that enriched bodies told, and what they must give. */
   links: Map<string, { videoId: string; kind: "video" | "thumbnail"; sha256: string }>;
+  /** What notices told: "<video> <kind> mirrored|failed" of every medium, and "<endpoint> <event> <kind>" of outcomes. */
+  told: Set<string>;
   problems: string[];
   /** Answers of each sort, for the summary. */
-  counts: { taken: number; repeated: number; failed: number; reset: number; pending: number };
+  counts: { taken: number; repeated: number; failed: number; reset: number; pending: number; notices: number };
   close(): Promise<void>;
 };
 
 type Body = {
+  type?: string;
   serial?: number;
   wochitVideoId?: string;
   relay?: {
     eventId: string;
+    aboutEventId?: string;
     receivedAt: string;
     sequence: number;
     media: Partial<Record<"video" | "thumbnail", { status: string; sha256: string | null; url: string | null }>>;
@@ -51,14 +57,17 @@ export async function openApp(given: {
   random: Random;
   secret: string;
   verbatim: Set<string>;
+  /** Endpoints that wait for no media. */
+  hasty: Set<string>;
 }): Promise<App> {
   const { world, random } = given;
   const webhook = new Webhook(given.secret);
   const arrivals: Arrival[] = [];
   const taken = new Map<string, Set<string>>();
   const links: App["links"] = new Map();
+  const told = new Set<string>();
   const problems: string[] = [];
-  const counts = { taken: 0, repeated: 0, failed: 0, reset: 0, pending: 0 };
+  const counts = { taken: 0, repeated: 0, failed: 0, reset: 0, pending: 0, notices: 0 };
 
   async function handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const chunks: Buffer[] = [];
@@ -71,6 +80,11 @@ export async function openApp(given: {
     const arrival = read(request, body);
     if (arrival === null) {
       response.writeHead(400).end();
+      return;
+    }
+    if (arrival === "notice") {
+      counts.notices++;
+      response.writeHead(200).end("ok");
       return;
     }
     arrivals.push(arrival);
@@ -95,7 +109,21 @@ export async function openApp(given: {
     response.writeHead(200).end("ok");
   }
 
-  function read(request: IncomingMessage, body: Buffer): Arrival | null {
+  /** A notice of the relay's own: which medium of which event ended how. */
+  function takeNotice(endpoint: string, { type, wochitVideoId, relay }: Body): void {
+    const how = type!.split(".").at(-1)!;
+    if (how === "at_risk") return;
+    for (const [kind, medium] of Object.entries(relay?.media ?? {})) {
+      told.add(`${wochitVideoId} ${kind} ${how}`);
+      told.add(`${endpoint} ${relay!.aboutEventId} ${kind}`);
+      const isMirrored = medium.status === "mirrored";
+      // It may have been deleted, or fetched anew, between the notice and its delivery.
+      if (how === "mirrored" && !isMirrored && !["pending", "skipped"].includes(medium.status))
+        problems.push(`${endpoint} was told that the ${kind} of ${wochitVideoId} is mirrored, and ${medium.status}`);
+    }
+  }
+
+  function read(request: IncomingMessage, body: Buffer): Arrival | "notice" | null {
     const endpoint = (request.url ?? "/").slice(1);
     const id = String(request.headers["webhook-id"]);
     try {
@@ -105,6 +133,10 @@ export async function openApp(given: {
       return null;
     }
     const json = JSON.parse(body.toString()) as Body;
+    if (json.type?.startsWith("relay.media.")) {
+      takeNotice(endpoint, json);
+      return "notice";
+    }
     const posted = world.posted[json.serial ?? -1];
     if (posted === undefined) {
       problems.push(`${endpoint} got ${id}, which nobody sent`);
@@ -114,7 +146,7 @@ export async function openApp(given: {
       problems.push(`${endpoint} got ${id} (event ${posted.serial}, ${posted.type}) ${what}`);
     if (given.verbatim.has(endpoint)) {
       if (!body.equals(posted.body)) say("with other bytes than were posted");
-      return { endpoint, id, serial: posted.serial, sequence: null, taken: false };
+      return { endpoint, id, serial: posted.serial, sequence: null, pending: [], taken: false };
     }
     const { relay } = json;
     if (relay === undefined || relay.eventId !== id) {
@@ -142,10 +174,13 @@ export async function openApp(given: {
       // The gate had opened, and then the thumbnail was announced anew: it is fetched again.
       const isFetchedAgain = (world.announced.get(videoId) ?? 0) > posted.serial;
       const isThumbnailAlone = video?.status !== "pending" && (isFetchedAgain || waited >= THUMBNAIL_HOLD - 50);
-      const mayBe = world.deleted.has(videoId) || isThumbnailAlone;
+      const mayBe = given.hasty.has(endpoint) || world.deleted.has(videoId) || isThumbnailAlone;
       if (!mayBe) say(`before its media were settled, ${waited} ms after it was received`);
     }
-    return { endpoint, id, serial: posted.serial, sequence: relay.sequence, taken: false };
+    const pending = Object.entries(relay.media).flatMap(([kind, medium]) =>
+      medium.status === "pending" ? [kind] : [],
+    );
+    return { endpoint, id, serial: posted.serial, sequence: relay.sequence, pending, taken: false };
   }
 
   const server = createServer((request, response) => {
@@ -157,6 +192,7 @@ export async function openApp(given: {
     arrivals,
     taken,
     links,
+    told,
     problems,
     counts,
     close: () =>

@@ -7,11 +7,15 @@ export const ENDPOINTS = [
   { id: "app", events: ["*"] },
   { id: "archive", events: ["*"] },
   { id: "drafts", events: ["draft.*"] },
+  { id: "hasty", events: ["video.*"] },
+  { id: "notices", events: ["relay.media.mirrored", "relay.media.failed", "relay.media.at_risk"] },
 ];
 
+type Target = NonNullable<NonNullable<ConfigInput["mirror"]>["target"]>;
+
 /** The relay as the crash test runs it: at its defaults, but for what lets it drain quickly. */
-export function crashConfig(given: { port: number; appUrl: string; mediaDir: string }): ConfigInput {
-  const { port, appUrl, mediaDir } = given;
+export function crashConfig(given: { port: number; appUrl: string; target: Target }): ConfigInput {
+  const { port, appUrl, target } = given;
   const retry = Array.from({ length: 60 }, (_, n) => (n < 3 ? `${50 * 2 ** n}ms` : "400ms"));
   const endpoint = (id: string, more: object) => {
     const { events } = ENDPOINTS.find((each) => each.id === id)!;
@@ -21,11 +25,21 @@ export function crashConfig(given: { port: number; appUrl: string; mediaDir: str
     dataDir: "data",
     server: { listen: `127.0.0.1:${port}`, publicUrl: `http://127.0.0.1:${port}` },
     receive: { allowFrom: ["127.0.0.1"] },
-    mirror: { allowPrivateAddresses: true, minFreeDisk: 0, concurrency: 8, target: { type: "local", dir: mediaDir } },
+    mirror: {
+      allowPrivateAddresses: true,
+      minFreeDisk: 0,
+      concurrency: 8,
+      target,
+      onDelete: "delete",
+      deleteAfter: "1s",
+    },
     endpoints: [
       endpoint("app", {}),
       endpoint("archive", { body: "verbatim", send: "immediately" }),
       endpoint("drafts", { concurrency: 2 }),
+      // It waits for no media, and is told afterwards how they ended.
+      endpoint("hasty", { maxWait: "30ms" }),
+      endpoint("notices", {}),
     ],
     admin: { listen: "127.0.0.1:0" },
     log: { format: "json" },

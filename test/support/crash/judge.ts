@@ -1,13 +1,13 @@
-import { lstatSync, readdirSync, readFileSync } from "node:fs";
-import { join } from "node:path";
 import type { StoredEvent } from "../../../src/domain.ts";
 import { topicMatches } from "../../../src/patterns.ts";
 import type { Stored } from "../stored.ts";
 import type { App, Arrival } from "./app.ts";
+import { deletedVideos, judgeMedia } from "./judge-media.ts";
+import { type Kept, listFiles } from "./kept.ts";
 import { type Posted, sha256Of, type World } from "./world.ts";
 
-type Known = StoredEvent & { posted: Posted };
-type Check = (holds: boolean, why: () => string) => void;
+type Known = StoredEvent & { sequence: number; posted: Posted };
+export type Check = (holds: boolean, why: () => string) => void;
 
 export type Judgement = { problems: string[]; figures: { stored: number; files: number; checks: number } };
 
@@ -15,18 +15,18 @@ export type Judgement = { problems: string[]; figures: { stored: number; files: 
 const NEVER_DUPLICATES = new Set(["draft.update", "draft.exit", "video.failed"]);
 
 /**
- * Judges what a run left behind: what is stored, the folder of the copies, the spool, and what the applications got. The
- * relay must have stopped.
+ * Judges what a run left behind: what is stored, the copies, the spool, and what the applications got. The relay must have
+ * stopped.
  */
 export async function judge(given: {
   stored: Stored;
-  mediaDir: string;
+  kept: Kept;
   spoolDir: string;
   world: World;
   app: App;
   endpoints: { id: string; events: string[] }[];
 }): Promise<Judgement> {
-  const { stored, world } = given;
+  const { stored, world, app, kept } = given;
   const problems: string[] = [];
   let checks = 0;
   const check: Check = (holds, why) => {
@@ -35,10 +35,12 @@ export async function judge(given: {
   };
   check(stored.integrity() === "ok", () => `integrity_check: ${stored.integrity()}`);
   const events = await judgeEvents(stored, world, check);
-  judgeArrivals(events, given.app.arrivals, given.endpoints, check);
+  judgeArrivals(events, app.arrivals, given.endpoints, check);
+  judgeOutcomes(app, check);
   for await (const { id, endpoint, state, lastError } of stored.deliveries())
     check(state === "delivered", () => `${id} to ${endpoint} ended as ${state}: ${lastError}`);
-  const files = await judgeMedia(stored, given.mediaDir, world, check);
+  const deleted = deletedVideos(events.values());
+  const files = await judgeMedia({ stored, kept, world, app, deleted, check });
   const left = listFiles(given.spoolDir);
   check(left.length === 0, () => `the spool still holds ${left.length} files: ${left.slice(0, 5).join(", ")}`);
   return { problems, figures: { stored: events.size, files, checks } };
@@ -57,7 +59,8 @@ async function judgeEvents(stored: Stored, world: World, check: Check): Promise<
     check(posted !== undefined, () => `${id} holds bytes that nobody sent: ${Buffer.from(body).toString()}`);
     if (posted === undefined) continue;
     check(posted.videoId === videoId, () => `${id} is filed under ${videoId}, not ${posted.videoId}`);
-    const known = { ...event, posted };
+    check(event.sequence !== null, () => `${id} has no sequence`);
+    const known = { ...event, sequence: event.sequence ?? 0, posted };
     events.set(id, known);
     copies.set(posted, [...(copies.get(posted) ?? []), event]);
     videos.set(videoId, [...(videos.get(videoId) ?? []), known]);
@@ -128,34 +131,18 @@ function judgeArrivals(
   }
 }
 
-/** Every row has ended well, every file is the provider's and its row's, and there is no file without a row. */
-async function judgeMedia(stored: Stored, dir: string, world: World, check: Check): Promise<number> {
-  const keys = new Set<string>();
-  const shown = new Map<string, string>();
-  for await (const { id, kind, videoId, state, key, bytes, sha256, lastError } of stored.media()) {
-    const name = `${id}, the ${kind} of ${videoId},`;
-    if (kind === "thumbnail" && state === "superseded") continue;
-    check(state === "mirrored" && key !== null, () => `${name} ended as ${state}: ${lastError}`);
-    if (state !== "mirrored" || key === null) continue;
-    keys.add(key);
-    const file = readFileSync(join(dir, key));
-    const hash = sha256Of(file);
-    check(file.length === bytes && hash === sha256, () => `${name} has another file than its row says: ${key}`);
-    const served =
-      kind === "video" ? world.videos.get(videoId)?.has(hash) : world.thumbnails.get(videoId)?.includes(hash);
-    check(served === true, () => `${name} is not what the provider served: ${key}`);
-    if (kind === "video") continue;
-    check(!shown.has(videoId), () => `${videoId} shows two thumbnails`);
-    shown.set(videoId, hash);
+/** Whoever was sent a medium as pending was told how it ended. */
+function judgeOutcomes({ arrivals, told }: App, check: Check): void {
+  const last = new Map<string, Arrival>();
+  for (const arrival of arrivals) if (arrival.taken) last.set(`${arrival.endpoint} ${arrival.id}`, arrival);
+  for (const { endpoint, id, pending } of last.values()) {
+    for (const kind of pending) {
+      check(
+        told.has(`${endpoint} ${id} ${kind}`),
+        () => `${endpoint} was sent ${id} with its ${kind} pending, and no more`,
+      );
+    }
   }
-  for (const { videoId, thumbnail, answers, serial } of world.posted) {
-    if (thumbnail === null || answers.length === 0) continue;
-    const at = world.thumbnails.get(videoId)!.indexOf(shown.get(videoId) ?? "");
-    check(at >= thumbnail, () => `${videoId} shows its thumbnail ${at}, but event ${serial} announced ${thumbnail}`);
-  }
-  const files = listFiles(dir);
-  for (const file of files) check(keys.has(file), () => `${file} is in the folder, but no row knows it`);
-  return files.length;
 }
 
 function isOneToN(numbers: number[]): boolean {
@@ -165,10 +152,4 @@ function isOneToN(numbers: number[]): boolean {
 /** Equal neighbours are an autosave that was sent twice. */
 function isRising(numbers: number[]): boolean {
   return numbers.every((number, index) => index === 0 || number >= numbers[index - 1]!);
-}
-
-function listFiles(dir: string): string[] {
-  return (readdirSync(dir, { recursive: true }) as string[])
-    .map((name) => name.replaceAll("\\", "/"))
-    .filter((name) => !lstatSync(join(dir, name)).isDirectory());
 }

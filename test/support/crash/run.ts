@@ -9,9 +9,11 @@ import { openProvider } from "../../../src/simulator/provider.ts";
 import { seededRandom } from "../../../src/simulator/random.ts";
 import { type Ending, lastingPort, type ServeProcess, spawnServe } from "../serve-process.ts";
 import { openStored } from "../stored.ts";
+import { waitFor } from "../wait.ts";
 import { type App, openApp } from "./app.ts";
 import { crashConfig, ENDPOINTS, SECRET } from "./config.ts";
 import { type Judgement, judge } from "./judge.ts";
+import { type Kept, keptInBucket, keptInFolder } from "./kept.ts";
 import { startLoad } from "./load.ts";
 import { watchMedia } from "./watch.ts";
 import { createWorld, sha256Of, type World } from "./world.ts";
@@ -21,6 +23,8 @@ export type CrashOptions = {
   seed: string;
   /** A folder on another file system: copies are then made there, so that they have to cross over. */
   mediaParent?: string;
+  /** Into a bucket of a real S3 server of the test's own, with some files so large that their upload takes several parts. */
+  s3?: boolean;
   /** How long all that is stored may take, after the last round, to be mirrored and delivered. */
   drainWithin?: number;
   /** Called after each round. */
@@ -36,8 +40,8 @@ export type CrashReport = {
   folder: string;
 };
 
-/** How each round ends: killed while it starts, while it works, or in the middle of a decent stop. */
-type Fate = "starting" | "working" | "stopping";
+/** How each round ends: killed while it starts, while it works, with a copy half there, or in the middle of a decent stop. */
+type Fate = "starting" | "working" | "uploading" | "stopping";
 
 /**
  * Runs the real process under load, kills it with SIGKILL at random moments, restarts it over the same folder and port,
@@ -49,23 +53,25 @@ export async function runCrashTest(options: CrashOptions): Promise<CrashReport> 
   const mediaDir = options.mediaParent
     ? await mkdtemp(join(options.mediaParent, "wochit-relay-crash-"))
     : join(folder, "media");
+  const kept = options.s3 ? await keptInBucket() : keptInFolder(mediaDir);
   const provider = await openProvider({ clock: systemClock(), random: seededRandom(`${options.seed} links`) });
-  const world = createWorld({ random: seededRandom(`${options.seed} load`), provider });
+  const world = createWorld({ random: seededRandom(`${options.seed} load`), provider, large: options.s3 ? 10 : 0 });
   const app = await openApp({
     world,
     random: seededRandom(`${options.seed} app`),
     secret: SECRET,
     verbatim: new Set(["archive"]),
+    hasty: new Set(["hasty"]),
   });
   const watch = watchMedia(mediaDir, world);
   const port = await lastingPort();
-  const config = crashConfig({ port, appUrl: app.url, mediaDir });
+  const config = crashConfig({ port, appUrl: app.url, target: kept.target });
   const configPath = join(folder, "config.json");
   await writeFile(configPath, JSON.stringify(config, null, 2));
 
   const problems: string[] = [];
   const startUps: number[] = [];
-  const fates: Record<Fate, number> = { starting: 0, working: 0, stopping: 0 };
+  const fates: Record<Fate, number> = { starting: 0, working: 0, uploading: 0, stopping: 0 };
   const onLine = (line: string) => {
     if (/X-Amz-Signature|X-Amz-Security|sig=|whsec_/i.test(line))
       problems.push(`a secret is in the log: ${line.slice(0, 300)}`);
@@ -80,15 +86,18 @@ export async function runCrashTest(options: CrashOptions): Promise<CrashReport> 
   let relay: ServeProcess | null = null;
   let report: Judgement | null = null;
   let kills = 0;
+  let halfDone = 0;
   let drained = 0;
   let stopped = 0;
   let fetched = 0;
   try {
     for (let round = 1; round <= options.rounds; round++) {
       relay = spawnServe({ configPath, port, onLine });
-      const fate = fateOf(round, random);
-      if ((await endRound(relay, fate, random, startUps)).signal === "SIGKILL") kills++;
+      let fate = fateOf(round, random);
+      if (options.s3 && fate === "working" && random.float() < 0.5) fate = "uploading";
+      if ((await endRound(relay, fate, { random, startUps, kept })).signal === "SIGKILL") kills++;
       fates[fate]++;
+      if (await kept.isHalfDone()) halfDone++;
       await watch.lookAtAll();
       options.onRound?.(
         `round ${round}: killed while ${fate}, ${world.posted.length} events posted, ${app.arrivals.length} deliveries`,
@@ -108,7 +117,7 @@ export async function runCrashTest(options: CrashOptions): Promise<CrashReport> 
       );
     await watch.stop();
     const spoolDir = join(folder, "data", "spool");
-    report = await judge({ stored, mediaDir, spoolDir, world, app, endpoints: ENDPOINTS });
+    report = await judge({ stored, kept, spoolDir, world, app, endpoints: ENDPOINTS });
     await stored.close();
     problems.push(...report.problems);
   } catch (error) {
@@ -119,6 +128,7 @@ export async function runCrashTest(options: CrashOptions): Promise<CrashReport> 
     await watch.stop();
     await provider.close();
     await app.close();
+    kept.close();
   }
   problems.push(...load.problems, ...app.problems, ...watch.problems);
   if (problems.length === 0) await rm(folder, { recursive: true, force: true });
@@ -128,7 +138,7 @@ export async function runCrashTest(options: CrashOptions): Promise<CrashReport> 
   const { counts } = app;
   const summary = [
     `crash test, seed ${options.seed}: ${options.rounds} rounds`,
-    `kills ${kills} (rounds: ${fates.starting} starting, ${fates.working} working, ${fates.stopping} stopping)`,
+    `kills ${kills} (rounds: ${fates.starting} starting, ${fates.working} working, ${fates.uploading} uploading, ${fates.stopping} stopping)`,
     `start-up ${Math.round(startUps.toSorted((a, b) => a - b)[startUps.length >> 1] ?? 0)} ms`,
     `posted ${world.posted.length}`,
     `acknowledged ${answered}`,
@@ -136,8 +146,9 @@ export async function runCrashTest(options: CrashOptions): Promise<CrashReport> 
     `requests cut ${world.posted.reduce((sum, { cuts }) => sum + cuts, 0)}`,
     `stored ${report?.figures.stored ?? 0}`,
     `deliveries taken ${counts.taken} (${counts.repeated} of them duplicates), answered 5xx or 429 ${counts.failed}, reset ${counts.reset}`,
-    `sent with media pending ${counts.pending}`,
-    `files ${report?.figures.files ?? 0}`,
+    `sent with media pending ${counts.pending}, notices ${counts.notices}`,
+    `copies half done after a kill ${halfDone}`,
+    `copies ${report?.figures.files ?? 0}`,
     `looks ${watch.counts.looks}, files seen ${watch.counts.checked}, fetched by link ${fetched}`,
     `drained in ${drained} ms, stopped in ${stopped} ms`,
     `checks ${report?.figures.checks ?? 0}`,
@@ -152,7 +163,11 @@ function fateOf(round: number, random: Random): Fate {
   return dice < 0.25 ? "starting" : dice < 0.9 ? "working" : "stopping";
 }
 
-async function endRound(relay: ServeProcess, fate: Fate, random: Random, startUps: number[]): Promise<Ending> {
+async function endRound(
+  relay: ServeProcess,
+  fate: Fate,
+  { random, startUps, kept }: { random: Random; startUps: number[]; kept: Kept },
+): Promise<Ending> {
   const from = performance.now();
   if (fate === "starting") {
     const usual = startUps.length > 0 ? startUps.reduce((sum, each) => sum + each, 0) / startUps.length : 400;
@@ -160,7 +175,8 @@ async function endRound(relay: ServeProcess, fate: Fate, random: Random, startUp
   } else {
     await relay.ready();
     startUps.push(performance.now() - from);
-    await Promise.race([sleep(random.float() * 800), relay.ended]);
+    if (fate === "uploading") await waitFor(() => kept.isHalfDone(), 3_000).catch(() => {});
+    else await Promise.race([sleep(random.float() * 800), relay.ended]);
   }
   if (relay.hasEnded()) throw new Error(`the relay ended by itself: ${JSON.stringify(await relay.ended)}`);
   if (fate !== "stopping") return relay.kill();
@@ -174,8 +190,10 @@ async function endRound(relay: ServeProcess, fate: Fate, random: Random, startUp
 async function fetchCopies(app: App, world: World, problems: string[]): Promise<number> {
   let fetched = 0;
   for (const [url, { videoId, kind, sha256 }] of [...app.links].slice(-200)) {
-    const answer = await request(url);
+    let answer = await request(url);
+    if (answer.statusCode === 307) answer = await request(String(answer.headers.location));
     const bytes = Buffer.from(await answer.body.arrayBuffer());
+    if (answer.statusCode === 404 && world.deleted.has(videoId)) continue;
     if (answer.statusCode !== 200) problems.push(`the link to a copy of ${videoId} answers ${answer.statusCode}`);
     else if (kind === "video" ? sha256Of(bytes) !== sha256 : !world.thumbnails.get(videoId)?.includes(sha256Of(bytes)))
       problems.push(`the link to a copy of ${videoId} gives other bytes`);

@@ -99,6 +99,6 @@ async function list(dir: string): Promise<string[]> {
 }
 
 function nullWhereMissing(error: NodeJS.ErrnoException): null {
-  if (error.code === "ENOENT") return null;
+  if (error.code === "ENOENT" || error.code === "ENOTDIR") return null;
   throw error;
 }

@@ -38,6 +38,8 @@ export type World = {
 
 export type Story = { videoId: string; types: EventType[]; resends: boolean; films: number };
 
+const LARGE = 21_000_000;
+
 /** What may be wrong with a file; all of it heals. */
 const VIDEO_FAULTS: Fault[] = [
   { name: "404", times: 1 },
@@ -46,6 +48,7 @@ const VIDEO_FAULTS: Fault[] = [
   { name: "slow", bytesPerSecond: 512 * 1024 },
   { name: "cut", after: 0.5, times: 1 },
   { name: "cut", after: 3_000, times: 2 },
+  { name: "break", every: 40_000, times: 3 },
   { name: "503", times: 1 },
   { name: "html-200", times: 1 },
   { name: "empty", times: 1 },
@@ -58,7 +61,16 @@ const THUMBNAIL_FAULTS: Fault[] = [
   { name: "slow", bytesPerSecond: 5_000 },
 ];
 
-export function createWorld({ random, provider }: { random: Random; provider: Provider }): World {
+/** `large`: how many of a hundred films have twenty megabytes, so that an upload of theirs takes several parts. */
+export function createWorld({
+  random,
+  provider,
+  large = 0,
+}: {
+  random: Random;
+  provider: Provider;
+  large?: number;
+}): World {
   const posted: Posted[] = [];
   const deleted = new Set<string>();
   const announced = new Map<string, number>();
@@ -96,9 +108,10 @@ export function createWorld({ random, provider }: { random: Random; provider: Pr
 
   function filmOf(story: Story): string {
     const name = story.films++ === 0 ? "video.mp4" : `video-${story.films}.mp4`;
-    const bytes = 2_500 + Math.floor(random.float() ** 3 * 200_000);
+    const isLarge = large > 0 && chance(large / 100);
+    const bytes = isLarge ? LARGE : 2_500 + Math.floor(random.float() ** 3 * 200_000);
     const film = provider.addVideo(story.videoId, { name, bytes, seed: `${story.videoId} ${name}` });
-    film.setFault(chance(0.3) ? pick(random, VIDEO_FAULTS) : null);
+    film.setFault(isLarge ? { name: "break", every: LARGE / 3 } : chance(0.3) ? pick(random, VIDEO_FAULTS) : null);
     const known = videos.get(story.videoId) ?? new Set();
     videos.set(story.videoId, known.add(film.sha256));
     return film.link();

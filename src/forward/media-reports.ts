@@ -1,0 +1,80 @@
+import type { MediaKind, Medium } from "../domain.ts";
+
+/** What a consumer is told of an event's media (CONTRACT, "Enriched body", `relay.media`), as of now. */
+
+const KINDS: MediaKind[] = ["video", "thumbnail"];
+
+/** What a consumer is told of a medium. */
+export type MediumReport = {
+  status: "mirrored" | "pending" | "failed" | "expired" | "skipped";
+  /** The durable address; null unless it is mirrored. */
+  url: string | null;
+  /** The provider's link, whole: the consumer is who it was sent for, and as long as it lives it is the way to the file. */
+  sourceUrl: string;
+  bytes: number | null;
+  sha256: string | null;
+  contentType: string | null;
+  suspect: string | null;
+  error: string | null;
+};
+
+/** The durable address of a mirrored medium. */
+export type MediumLink = (medium: Medium) => string;
+
+export type MediaReports = {
+  media: Partial<Record<MediaKind, MediumReport>>;
+  /** The ids of those that are told to be pending: their outcome is owed to whoever is told so. */
+  pending: string[];
+};
+
+/** The reports on an event's media, the video first; `eventId` is the event that announced them. */
+export function reportMedia(rows: Medium[], eventId: string, link: MediumLink): MediaReports {
+  const reports: MediaReports = { media: {}, pending: [] };
+  for (const kind of KINDS) {
+    const medium = currentMedium(rows, kind);
+    if (!medium) continue;
+    const report = reportMedium(medium, eventId, link);
+    reports.media[kind] = report;
+    if (report.status === "pending") reports.pending.push(medium.id);
+  }
+  return reports;
+}
+
+/** Of several rows of one kind the mirrored one, else one that may still come: what replaced a thumbnail speaks for it. */
+function currentMedium(media: Medium[], kind: MediaKind): Medium | undefined {
+  const ofKind = media.filter((medium) => medium.kind === kind);
+  const isLive = ({ state }: Medium) => state !== "superseded" && state !== "deleted";
+  return ofKind.findLast(({ state }) => state === "mirrored") ?? ofKind.findLast(isLive) ?? ofKind.at(-1);
+}
+
+/**
+ * A medium in the contract's five words, for the event `eventId`. A thumbnail that is fetched anew is pending for the event
+ * that announced it anew only: events before that have their copy, which stays until the next one takes its place.
+ * `superseded` and `deleted` are said as `skipped`, with the reason as the error: no copy of what this event announced can
+ * be had, none will come, and nothing has failed.
+ */
+function reportMedium(medium: Medium, eventId: string, link: MediumLink): MediumReport {
+  const { sourceUrl } = medium;
+  const none = { url: null, sourceUrl, bytes: null, sha256: null, contentType: null, suspect: null };
+  switch (medium.state) {
+    case "mirrored":
+      return reportCopy(medium, link);
+    case "pending":
+    case "running":
+      if (medium.key !== null && medium.eventId !== eventId) return reportCopy(medium, link);
+      return { status: "pending", ...none, error: medium.lastError };
+    case "failed":
+    case "expired":
+    case "skipped":
+      return { status: medium.state, ...none, error: medium.lastError };
+    case "superseded":
+      return { status: "skipped", ...none, error: `a newer ${medium.kind} of this video has replaced it` };
+    case "deleted":
+      return { status: "skipped", ...none, error: "the copy was deleted after the video was" };
+  }
+}
+
+function reportCopy(medium: Medium, link: MediumLink): MediumReport {
+  const { sourceUrl, bytes, sha256, contentType, suspect } = medium;
+  return { status: "mirrored", url: link(medium), sourceUrl, bytes, sha256, contentType, suspect, error: null };
+}

@@ -1,0 +1,79 @@
+import { join } from "node:path";
+import type { Config } from "../config.ts";
+import type { Copy, Job, Ports } from "../domain.ts";
+import { errorLine } from "../errors.ts";
+import type { Queue } from "../jobs/worker.ts";
+import type { Outbound } from "../platform/net.ts";
+import type { Store } from "../store/store.ts";
+import { createDownloads } from "./download.ts";
+import { createDeletions } from "./remove.ts";
+import { sweepSpool } from "./spool.ts";
+import { createTargetHealth } from "./target-health.ts";
+import { openTargets, type Targets } from "./targets.ts";
+import { createTurns } from "./turns.ts";
+import { createUploads } from "./upload.ts";
+
+/** The whole mirror: where copies are, and the work on them. */
+export type Mirror = {
+  targets: Targets;
+  /** Downloads (where mirroring is on), uploads and deletions, in the order of the pipeline. */
+  queues: Queue<Job & never>[];
+  /** Why copies cannot be kept, and why media cannot be downloaded, as far as is known; null: nothing is wrong. */
+  targetTrouble(): string | null;
+  spoolTrouble(): string | null;
+  close(): Promise<void>;
+};
+
+/**
+ * Opens the targets, clears the spool of what nobody wants any longer, and makes the queues. With mirroring off nothing new
+ * is downloaded; what is in the spool still goes to its target, and deletions are made. A target or a spool that cannot be
+ * used now keeps nobody from starting.
+ */
+export async function openMirror(options: {
+  config: Pick<Config, "mirror" | "dataDir">;
+  store: Store;
+  outbound: Outbound;
+  ports: Ports;
+}): Promise<Mirror> {
+  const { store, outbound, ports } = options;
+  const { mirror: config, dataDir } = options.config;
+  const { clock, log } = ports;
+  const spoolDir = join(dataDir, "spool");
+  const targets = await openTargets({ config, dataDir, store, clock, log });
+  const targetHealth = createTargetHealth({ target: targets.present, ports, spoolDir });
+  const inTurn = createTurns();
+
+  async function heldCopy({ target, key, bytes }: Copy): Promise<boolean | null> {
+    try {
+      const held = await (await targets.at(target))?.head(key);
+      return held?.bytes === bytes;
+    } catch {
+      return null;
+    }
+  }
+
+  await sweepSpool(spoolDir, await store.spooledMedia()).catch((error) =>
+    log.error("the spool cannot be used yet", { error: errorLine(error) }),
+  );
+  const downloads = createDownloads({ config, store, outbound, heldCopy, ports, spoolDir });
+  const uploads = createUploads({
+    config,
+    store,
+    target: targets.present,
+    targetId: targets.presentId,
+    ports,
+    spoolDir,
+    targetHealth,
+    inTurn,
+  });
+  const deletions = createDeletions({ store, targets, ports, spoolDir, inTurn });
+  const queues = [...(config.enabled ? [downloads] : []), uploads, deletions];
+
+  return {
+    targets,
+    queues: queues as unknown as Queue<Job & never>[],
+    targetTrouble: targetHealth.trouble,
+    spoolTrouble: downloads.spoolTrouble,
+    close: targets.close,
+  };
+}

@@ -1,0 +1,132 @@
+import { constants, type FileHandle, lstat, open, rename, rm } from "node:fs/promises";
+import type { SpooledFile } from "../domain.ts";
+import { nullWhereMissing, syncFolder } from "./durable.ts";
+import type { MediaAnswer } from "./fetch.ts";
+import { blankNote, type Note, readNote, writeNote } from "./note.ts";
+import { fileOf, noteOf, partOf } from "./spool.ts";
+import { isNoSpace, NotMediaYet, OwnTrouble } from "./trouble.ts";
+
+/** So many bytes further than ever before are progress: enough to be worth a request. */
+const PROGRESS = 2 ** 20;
+
+/** A smaller file is downloaded again after a crash between its proof and its settling: that costs less than to note it. */
+const WORTH_NOTING = 2 ** 20;
+
+const NO_FOLLOW = constants.O_NOFOLLOW ?? 0;
+
+/** A file on its way into the spool, of which a former attempt may have left the beginning. Throws the system's errors. */
+export type Part = {
+  /** Only read from and written to by whoever opened it; another one after `begin`. */
+  readonly file: FileHandle;
+  readonly note: Readonly<Note>;
+  /** Bytes came, further than ever before, that the next attempt goes on from. */
+  readonly hasProgressed: boolean;
+  /** The host answered: with the rest of what is there, or with the whole, before which what is there goes. */
+  begin(answer: Extract<MediaAnswer, { is: "media" }>): Promise<void>;
+  /** So much of it is on the disk for good: remembered where it can be gone on from. */
+  keep(length: number): Promise<void>;
+  /** It is whole, proven and durable: it gets its final name. */
+  finish(file: SpooledFile): Promise<void>;
+  /** The attempt failed: leaves what the next one can go on from, and nothing else. `isLow`: there is no room to leave anything. */
+  leave(cause: unknown, isLow: boolean): Promise<void>;
+  close(): Promise<void>;
+};
+
+/** What is known of a medium from earlier attempts, as far as it still fits to its link and to what is there. */
+export async function readStart(spoolDir: string, mediumId: string, link: string): Promise<Note> {
+  const note = await readNote(noteOf(spoolDir, mediumId));
+  if (note === null || note.link !== link) return blankNote(link);
+  if (note.file === null) return note;
+  const stat = await lstat(fileOf(spoolDir, mediumId)).catch(nullWhereMissing);
+  // Without its final name it is proven once more.
+  return stat?.isFile() && stat.size === note.file.bytes ? note : { ...note, file: null };
+}
+
+/** Opens the part that `start` speaks of, cut to the bytes that are sure, or else a new one. */
+export async function openPart(spoolDir: string, mediumId: string, start: Note): Promise<Part> {
+  const path = partOf(spoolDir, mediumId);
+  const notePath = noteOf(spoolDir, mediumId);
+  const isKept = start.synced > 0 && (start.validator !== null || start.synced === start.total);
+  const kept = isKept ? await reopen(path, start.synced) : null;
+  let file = kept ?? (await create(path));
+  let note: Note = kept ? start : { ...start, validator: null, synced: 0 };
+  const before = start.furthest;
+
+  const goesOn = () => note.validator !== null && note.synced > 0;
+
+  return {
+    get file() {
+      return file;
+    },
+    get note() {
+      return note;
+    },
+    get hasProgressed() {
+      return goesOn() && note.synced - before >= PROGRESS;
+    },
+
+    async begin({ from, total, etag, lastModified, validator }) {
+      if (from > 0) {
+        note = { ...note, total };
+        return;
+      }
+      if (note.synced > 0) {
+        await file.close();
+        file = await create(path);
+      }
+      note = { ...note, total, etag, lastModified, validator, synced: 0 };
+    },
+
+    async keep(length) {
+      note = { ...note, synced: length, furthest: Math.max(note.furthest, length) };
+      if (goesOn() && length !== note.total) await writeNote(notePath, note);
+    },
+
+    async finish(whole) {
+      if (whole.bytes >= WORTH_NOTING) await writeNote(notePath, { ...note, total: whole.bytes, file: whole });
+      await file.close();
+      await rename(path, fileOf(spoolDir, mediumId));
+      await syncFolder(spoolDir);
+    },
+
+    async leave(cause, isLow) {
+      const isFull = isLow || isNoSpace(cause);
+      // What goes round in circles makes no progress the second time.
+      const wasNone = cause instanceof NotMediaYet && note.furthest >= PROGRESS;
+      const waits = cause instanceof OwnTrouble && (isFull || cause.doing === "room");
+      if (isFull || cause instanceof NotMediaYet || !goesOn()) {
+        const atLeast = Math.max(note.atLeast, note.synced);
+        note = { ...note, atLeast, validator: null, synced: 0 };
+        await rm(path, { force: true });
+      }
+      if (goesOn() || waits || wasNone) await writeNote(notePath, note);
+      else await rm(notePath, { force: true });
+    },
+
+    close: () => file.close(),
+  };
+}
+
+/** Never written over: after a crash of an older relay the old one may be a file that its target has linked. */
+async function create(path: string): Promise<FileHandle> {
+  await rm(path, { force: true });
+  return open(path, "wx+", 0o640);
+}
+
+/** Null where there are not that many bytes, or it is no file of its own. */
+async function reopen(path: string, synced: number): Promise<FileHandle | null> {
+  const file = await open(path, constants.O_RDWR | NO_FOLLOW).catch(nullWhereMissing);
+  if (file === null) return null;
+  try {
+    const stat = await file.stat();
+    if (stat.isFile() && stat.nlink === 1 && stat.size >= synced) {
+      if (stat.size > synced) await file.truncate(synced);
+      return file;
+    }
+  } catch (error) {
+    await file.close();
+    throw error;
+  }
+  await file.close();
+  return null;
+}

@@ -1,0 +1,165 @@
+import { DeleteObjectCommand, GetObjectCommand, HeadObjectCommand } from "@aws-sdk/client-s3";
+import { getSignedUrl } from "@aws-sdk/s3-request-presigner";
+import type { S3Target } from "../config.ts";
+import type { Clock, Log } from "../domain.ts";
+import { systemClock } from "../platform/runtime.ts";
+import { connect, PATIENCE, type Patience } from "./s3/connection.ts";
+import { describe } from "./s3/describe.ts";
+import { hashObject, isMissing, readObject } from "./s3/download.ts";
+import { createLeftovers } from "./s3/leftovers.ts";
+import { objectName } from "./s3/names.ts";
+import { createPool } from "./s3/pool.ts";
+import { openSource } from "./s3/source.ts";
+import { S3Trouble } from "./s3/trouble.ts";
+import { createUploads, PART_SIZE } from "./s3/upload.ts";
+import type { About, Access, MirrorTarget, Placed } from "./target.ts";
+import { createTurns } from "./turns.ts";
+
+/** Bytes of files in memory, all uploads together. */
+const MEMORY = 8 * PART_SIZE;
+
+/** Seconds for which a link straight to the store is good. */
+const LINK_LIFE = 300;
+
+/** Milliseconds before an object that was just put, and is not as it should be, is looked at again. */
+const LOOK_AGAIN = [200, 1_000];
+
+type Held = { bytes: number; sha256: string | null };
+
+/**
+ * Copies in a bucket of any S3-compatible store. It connects to nothing before it is asked to, so that a store that is down
+ * keeps nobody from starting; only where it is the relay's `own`, what earlier runs left unfinished under its prefix is
+ * cleared in the background. Keys go below `config.prefix`, which must be this relay's alone.
+ * What the store refuses, or does not answer, throws S3Trouble: one line that says what to do.
+ */
+export async function openS3Target(
+  config: S3Target,
+  options: { access?: Access; clock?: Clock; log?: Pick<Log, "info" | "warn">; patience?: Patience } = {},
+): Promise<MirrorTarget> {
+  const { access = "own", clock = systemClock(), log, patience = PATIENCE } = options;
+  const connection = connect(config, patience);
+  const { client, bucket, ask, timeout } = connection;
+  const leftovers = createLeftovers({ connection, clock, log });
+  const send = createUploads({ connection, leftovers, pool: createPool(MEMORY, PART_SIZE), clock });
+  const inTurn = createTurns();
+  const closing = new AbortController();
+  const reading = (signal: AbortSignal) => ({ clock, silence: patience.silence, signal });
+
+  let sweep: Promise<void> | null = null;
+  let swept = access !== "own" || config.prefix === "";
+  function sweepOnce(): void {
+    if (swept || closing.signal.aborted) return;
+    sweep ??= leftovers.clearPrefix(config.prefix, closing.signal).then((done) => {
+      swept = done;
+      sweep = null;
+    });
+  }
+
+  async function look(name: string): Promise<Held | null> {
+    const answer = client.send(new HeadObjectCommand({ Bucket: bucket, Key: name }), timeout());
+    const found = await ask("HeadObject", answer).catch((error) => {
+      if (error instanceof S3Trouble && isMissing(error)) return null;
+      // A refused HEAD has no body that would say why; a GET has.
+      if (error instanceof S3Trouble && [301, 400, 403].includes(error.status ?? 0)) return askWhy(name, error);
+      throw error;
+    });
+    return found && { bytes: found.ContentLength ?? 0, sha256: found.Metadata?.sha256 ?? null };
+  }
+
+  /** Throws what a GET of one byte is told; null where the object is missing and its bucket is there. */
+  async function askWhy(name: string, otherwise: S3Trouble | null): Promise<null> {
+    const command = new GetObjectCommand({ Bucket: bucket, Key: name, Range: "bytes=0-0" });
+    const { Body } = await ask("GetObject", client.send(command, timeout())).catch((error) => {
+      if (error instanceof S3Trouble && isMissing(error)) return { Body: undefined };
+      throw error;
+    });
+    (Body as { destroy?(): void } | undefined)?.destroy?.();
+    if (otherwise) throw otherwise;
+    return null;
+  }
+
+  async function compare(name: string, held: Held, about: About, signal: AbortSignal): Promise<Placed> {
+    if (held.bytes !== about.bytes) return "exists-different";
+    // Somebody else may have put it there, without our metadata.
+    const sha256 = held.sha256 ?? (await hashObject(connection, name, reading(signal)));
+    return sha256 === about.sha256 ? "exists-same" : "exists-different";
+  }
+
+  /** What a HEAD says decides, not what the upload was answered: ETags mean many things, and answers get lost. */
+  async function confirm(name: string, about: About): Promise<void> {
+    for (const wait of [...LOOK_AGAIN, null]) {
+      const held = await look(name);
+      if (held?.bytes === about.bytes && held.sha256 === about.sha256) return;
+      if (wait !== null) await new Promise<void>((resolve) => void clock.after(wait, resolve));
+      else {
+        const found = held ? `${held.bytes} bytes, sha256 ${held.sha256 ?? "unknown"}` : "nothing";
+        const line = `s3 bucket ${bucket}: ${name} was uploaded, and the store has ${found} there`;
+        throw new S3Trouble(line, { what: "NotConfirmed", status: 200, passing: false });
+      }
+    }
+  }
+
+  async function put(name: string, file: string, about: About, signal: AbortSignal): Promise<Placed> {
+    signal.throwIfAborted();
+    const source = await openSource(file, about);
+    try {
+      sweepOnce();
+      if (about.again) await leftovers.clearName(name);
+      const held = about.replace ? null : await look(name);
+      if (held) return await compare(name, held, about, signal);
+      const isThere = () =>
+        confirm(name, about).then(
+          () => true,
+          () => false,
+        );
+      await send({ name, source, description: describe(config, about), isThere }, signal);
+      await confirm(name, about);
+      return "stored";
+    } finally {
+      await source.close();
+    }
+  }
+
+  sweepOnce();
+  return {
+    async put(key, file, about, signal) {
+      const name = objectName(config.prefix, key);
+      return inTurn(name, () => put(name, file, about, signal));
+    },
+
+    async head(key) {
+      const name = objectName(config.prefix, key);
+      const held = await look(name);
+      return held ? { bytes: held.bytes } : askWhy(name, null);
+    },
+
+    async delete(key) {
+      const name = objectName(config.prefix, key);
+      await inTurn(name, async () => {
+        await ask("DeleteObject", client.send(new DeleteObjectCommand({ Bucket: bucket, Key: name }), timeout())).catch(
+          (error) => {
+            if (!(error instanceof S3Trouble && isMissing(error))) throw error;
+          },
+        );
+        await leftovers.clearName(name);
+      });
+    },
+
+    async open(key, method) {
+      const at = { Bucket: bucket, Key: objectName(config.prefix, key) };
+      const command = method === "HEAD" ? new HeadObjectCommand(at) : new GetObjectCommand(at);
+      const url = await ask("GetObject", getSignedUrl(client, command as GetObjectCommand, { expiresIn: LINK_LIFE }));
+      return { is: "elsewhere", url };
+    },
+
+    async read(key, signal) {
+      return readObject(connection, objectName(config.prefix, key), reading(signal));
+    },
+
+    async close() {
+      closing.abort(new Error("the target is being closed"));
+      await sweep;
+      connection.close();
+    },
+  };
+}

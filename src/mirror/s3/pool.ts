@@ -1,0 +1,62 @@
+import { Buffer } from "node:buffer";
+
+/** A piece of memory that is ours until it is released; a second release does nothing. */
+export type Lease = { buffer: Buffer; release(): void };
+
+export type Pool = {
+  /** Waits for its turn. Rejects with the signal's reason when that comes first. */
+  take(bytes: number, signal: AbortSignal): Promise<Lease>;
+};
+
+/**
+ * Memory for parts on their way, `budget` bytes in all, however many uploads there are. First come, first served, so that
+ * uploads that ask for one part after the other get their parts in turn. What is larger than the budget is given when
+ * nothing else is out. Buffers of `partSize` are used again, and let go of when the last one has come back.
+ */
+export function createPool(budget: number, partSize: number): Pool {
+  const waiting: { bytes: number; give: () => void }[] = [];
+  let idle: Buffer[] = [];
+  let out = 0;
+
+  const fits = (bytes: number) => out === 0 || out + bytes <= budget;
+
+  function lease(bytes: number): Lease {
+    out += bytes;
+    const whole = bytes === partSize ? (idle.pop() ?? Buffer.allocUnsafeSlow(bytes)) : Buffer.allocUnsafeSlow(bytes);
+    let isOut = true;
+    return {
+      buffer: whole,
+      release() {
+        if (!isOut) return;
+        isOut = false;
+        out -= bytes;
+        if (bytes === partSize) idle.push(whole);
+        while (waiting[0] && fits(waiting[0].bytes)) waiting.shift()!.give();
+        if (out === 0) idle = [];
+      },
+    };
+  }
+
+  return {
+    take: (bytes, signal) =>
+      new Promise((resolve, reject) => {
+        if (signal.aborted) return reject(signal.reason);
+        if (waiting.length === 0 && fits(bytes)) return resolve(lease(bytes));
+        const turn = {
+          bytes,
+          give() {
+            signal.removeEventListener("abort", leave);
+            resolve(lease(bytes));
+          },
+        };
+        const leave = () => {
+          waiting.splice(waiting.indexOf(turn), 1);
+          reject(signal.reason);
+          // Behind what was too large there may be something that fits.
+          while (waiting[0] && fits(waiting[0].bytes)) waiting.shift()!.give();
+        };
+        signal.addEventListener("abort", leave, { once: true });
+        waiting.push(turn);
+      }),
+  };
+}

@@ -1,0 +1,136 @@
+import { rm, stat } from "node:fs/promises";
+import type { Config } from "../config.ts";
+import type { Ports, UploadJob, UploadOutcome } from "../domain.ts";
+import { errorLine } from "../errors.ts";
+import { LEASE, type Queue } from "../jobs/worker.ts";
+import type { Store } from "../store/store.ts";
+import { nullWhereMissing } from "./durable.ts";
+import { findCopy, keepCopy } from "./keep.ts";
+import { fileOf } from "./spool.ts";
+import type { MirrorTarget } from "./target.ts";
+import type { TargetHealth } from "./target-health.ts";
+import { type Turns, turnOf } from "./turns.ts";
+
+/** Milliseconds. */
+export type UploadLimits = {
+  /** The wait after a first failure, and while the target is down; it doubles with each failure that is the file's own… */
+  firstWait: number;
+  /** … up to this. There is no last try. */
+  longestWait: number;
+};
+
+const LIMITS: UploadLimits = { firstWait: 10_000, longestWait: 300_000 };
+
+/** Even where downloads come one at a time, a large file holds up no small one. */
+const LEAST_AT_ONCE = 2;
+
+export type UploadOptions = {
+  config: Pick<Config["mirror"], "key" | "concurrency">;
+  store: Pick<Store, "claimUploads" | "settleUpload" | "renew" | "isCopyWanted">;
+  target: MirrorTarget;
+  /** The store's id of the target's place. */
+  targetId: string;
+  ports: Pick<Ports, "clock" | "log">;
+  spoolDir: string;
+  targetHealth: TargetHealth;
+  /** Shared with the deletions. */
+  inTurn: Turns;
+  limits?: Partial<UploadLimits>;
+};
+
+/**
+ * The queue of uploads: each proven file of the spool goes into the target, and leaves the spool once the target has
+ * confirmed it. It is never given up: the link may be dead by now, and this may be the only copy there is.
+ */
+export function createUploads(options: UploadOptions): Queue<UploadJob> {
+  const { config, store, target, targetId, spoolDir, targetHealth, inTurn } = options;
+  const { clock, log } = options.ports;
+  const { firstWait, longestWait } = { ...LIMITS, ...options.limits };
+
+  async function keep(job: UploadJob, signal: AbortSignal): Promise<UploadOutcome> {
+    const file = fileOf(spoolDir, job.mediumId);
+    const kept = { target, targetId, template: config.key, job, signal };
+    const damage = await damageOf(file, job.file.bytes);
+    if (damage === null) return { is: "mirrored", target: targetId, key: await keepCopy(kept, file) };
+    // The target may have got it before a crash kept us from writing that down.
+    const key = await findCopy(kept);
+    return key === null ? { is: "lost", error: damage } : { is: "mirrored", target: targetId, key };
+  }
+
+  /** Tried again; how soon depends on whose trouble it is. */
+  async function judge(error: unknown, job: UploadJob): Promise<UploadOutcome> {
+    const isDown = await targetHealth.failed(error);
+    // What is due while the target is down is not claimed, so that it goes on the moment it is back.
+    const wait = isDown ? firstWait : Math.min(firstWait * 2 ** Math.min(job.attempts, 30), longestWait);
+    const outcome: UploadOutcome = {
+      is: "retry",
+      error: `target: ${errorLine(error)}`.slice(0, 500),
+      at: clock.now() + wait,
+    };
+    const nextAt = new Date(outcome.at).toISOString();
+    const fields = { ...fieldsOf(job), error: outcome.error, attempt: job.attempts + 1, nextAt };
+    // A target that is down is told of once, by its health.
+    if (isDown) log.debug("media cannot be kept yet", fields);
+    else log.warn("media cannot be kept yet", fields);
+    return outcome;
+  }
+
+  /** The row was superseded or deleted while its file was on its way: nobody would ever find that copy. */
+  async function takeBack(job: UploadJob, key: string): Promise<void> {
+    try {
+      if (await store.isCopyWanted({ target: targetId, key })) return;
+      await target.delete(key);
+      log.info("copy taken back: nobody wants it any longer", { ...fieldsOf(job), key });
+    } catch (error) {
+      log.warn("copy not taken back", { ...fieldsOf(job), key, error: errorLine(error) });
+    }
+  }
+
+  async function finish(job: UploadJob, key: string, started: number): Promise<void> {
+    const { bytes, sha256, contentType, suspect } = job.file;
+    const ms = Math.round(clock.elapsed() - started);
+    const fields = { ...fieldsOf(job), key, bytes, sha256, contentType, ms };
+    log.info("media mirrored", { ...fields, ...(suspect && { suspect }) });
+    await rm(fileOf(spoolDir, job.mediumId), { force: true }).catch((error) =>
+      log.warn("spooled file not removed", { ...fieldsOf(job), error: errorLine(error) }),
+    );
+  }
+
+  async function run(job: UploadJob, signal: AbortSignal): Promise<void> {
+    // A file whose claim is lost may have been overtaken: a thumbnail must not be put over the newer one.
+    if (signal.aborted || !(await store.renew(job, clock.now() + LEASE))) return;
+    const started = clock.elapsed();
+    const outcome = await keep(job, signal).catch((error) => (signal.aborted ? null : judge(error, job)));
+    if (outcome === null) return;
+    if (outcome.is === "mirrored") targetHealth.worked();
+    else if (signal.aborted) return;
+    // What is kept is written down, also at a stop; a claim that was lost is found out here.
+    const { settled } = await store.settleUpload(job, outcome, clock.now());
+    if (outcome.is === "mirrored") await (settled ? finish(job, outcome.key, started) : takeBack(job, outcome.key));
+    else if (outcome.is === "lost" && settled) {
+      log.warn("spooled media lost, to be downloaded again", { ...fieldsOf(job), error: outcome.error });
+    }
+  }
+
+  return {
+    name: "upload",
+    concurrency: Math.max(LEAST_AT_ONCE, config.concurrency),
+
+    async claim(limit, now, leaseUntil) {
+      return targetHealth.mayTry() ? store.claimUploads({ limit, now, leaseUntil }) : [];
+    },
+
+    run: (job, { signal }) => inTurn(turnOf(job.videoId, job.kind), () => run(job, signal)),
+  };
+}
+
+/** What is wrong with a file of the spool; null: nothing. */
+async function damageOf(file: string, bytes: number): Promise<string | null> {
+  const found = await stat(file).catch(nullWhereMissing);
+  if (found === null) return "its file is gone from the spool";
+  return found.size === bytes ? null : `its file in the spool has ${found.size} bytes, not ${bytes}`;
+}
+
+function fieldsOf({ mediumId, videoId, eventId, kind }: UploadJob) {
+  return { medium: mediumId, video: videoId, event: eventId, kind };
+}

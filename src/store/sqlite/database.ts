@@ -1,0 +1,111 @@
+import { chmodSync, existsSync, mkdirSync, statSync } from "node:fs";
+import { join } from "node:path";
+import Database from "better-sqlite3";
+import type { Clock } from "../../domain.ts";
+import { errorLine, RelayError } from "../../errors.ts";
+import { checkVersion, migrate } from "./migrations.ts";
+
+/** How long an operator's command waits for its turn to write; the relay itself never blocks (commit.ts tries again). */
+const OPERATOR_PATIENCE = 5_000;
+
+const DATABASE_FILE = "relay.db";
+
+/** How often the database's file is looked for, in milliseconds. */
+const LOOK_EVERY = 1_000;
+
+/**
+ * Throws what SQLite has for it when the database's file is no longer where it was: whatever is committed to a file that
+ * somebody has deleted or replaced is gone at the next start.
+ */
+export function watchPlace(path: string, clock: Clock): () => void {
+  const place = () => {
+    const found = statSync(path, { throwIfNoEntry: false });
+    return found && `${found.dev}/${found.ino}`;
+  };
+  const opened = place();
+  let looked = clock.elapsed();
+  let isThere = true;
+  return () => {
+    if (clock.elapsed() - looked >= LOOK_EVERY || !isThere) {
+      looked = clock.elapsed();
+      isThere = place() === opened;
+    }
+    if (isThere) return;
+    throw Object.assign(new Error(`${path} was deleted or replaced; put it back, or restart the relay`), {
+      code: "SQLITE_READONLY_DBMOVED",
+    });
+  };
+}
+
+/** Makes the data folder, the owner's alone. */
+export function makeFolder(dir: string): void {
+  try {
+    mkdirSync(dir, { recursive: true, mode: 0o700 });
+  } catch (error) {
+    throw new RelayError("unsupported", `dataDir ${dir} cannot be made: ${errorLine(error)}`);
+  }
+}
+
+/**
+ * One relay per data folder: an exclusive lock on a small file of SQLite's, which the kernel drops when the process
+ * dies, however it dies.
+ */
+export function lockFolder(dir: string): () => void {
+  const path = join(dir, "relay.lock");
+  try {
+    const lock = new Database(path, { timeout: 0 });
+    try {
+      chmodSync(path, 0o600);
+      lock.pragma("journal_mode = MEMORY");
+      lock.exec("BEGIN EXCLUSIVE");
+    } catch (error) {
+      lock.close();
+      throw error;
+    }
+    return () => lock.close();
+  } catch (error) {
+    if ((error as { code?: string }).code === "SQLITE_BUSY") {
+      throw new RelayError(
+        "conflict",
+        `another wochit-relay is running with dataDir ${dir}; stop it, or use another folder`,
+      );
+    }
+    throw new RelayError("unsupported", `dataDir ${dir} cannot be locked: ${errorLine(error)}`);
+  }
+}
+
+/** Opens the database of a data folder: the relay makes and migrates it, an operator's command makes nothing. */
+export function openDatabase(dir: string, role: "relay" | "operator"): Database.Database {
+  const path = join(dir, DATABASE_FILE);
+  if (role === "operator" && !existsSync(path)) {
+    throw new RelayError("not_found", `no database in ${dir}: has the relay run with this config?`);
+  }
+  let db: Database.Database;
+  try {
+    db = new Database(path, { timeout: role === "relay" ? 0 : OPERATOR_PATIENCE });
+  } catch (error) {
+    throw new RelayError("unsupported", `${path} cannot be opened: ${errorLine(error)}`);
+  }
+  try {
+    if (role === "relay") {
+      chmodSync(path, 0o600);
+      checkVersion(db);
+      db.pragma("journal_mode = WAL");
+    }
+    // A 2xx means committed to disk: better-sqlite3's own default in WAL mode is NORMAL, which is not (toolchain.md).
+    db.pragma("synchronous = FULL");
+    db.pragma("wal_autocheckpoint = 1000");
+    db.pragma("journal_size_limit = 67108864");
+    db.pragma("cache_size = -32768");
+    // A savepoint copies each page it is the first to touch into a temporary file; in memory that costs next to nothing.
+    db.pragma("temp_store = MEMORY");
+    db.pragma("foreign_keys = OFF");
+    if (role === "relay") migrate(db);
+    else checkVersion(db, { isMigrated: true });
+    return db;
+  } catch (error) {
+    db.close();
+    if (error instanceof RelayError) throw error;
+    throw new RelayError("unsupported", `${path} cannot be used: ${errorLine(error)}`);
+  }
+}

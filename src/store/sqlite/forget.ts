@@ -1,0 +1,45 @@
+import { RelayError } from "../../errors.ts";
+import type { DeliveryRow, Lanes } from "./lanes.ts";
+import type { MediumRow } from "./media.ts";
+import type { MediaEnds } from "./media-ends.ts";
+import type { Sql } from "./sql.ts";
+
+/** Erases what is known of a video, inside a transaction; what stays are ids, types and times. */
+export function createForgetting(db: Sql, ends: MediaEnds, lanes: Lanes) {
+  const find = db.prepare<[string], { id: number }>("SELECT id FROM videos WHERE video_id = ?");
+  const media = db.prepare<[number], MediumRow>("SELECT * FROM media WHERE video = ? ORDER BY id");
+  const unsettled = db.prepare<[number], DeliveryRow>(
+    "SELECT * FROM deliveries WHERE video = ? AND settled_at IS NULL ORDER BY id DESC",
+  );
+  const dropOwed = db.prepare("DELETE FROM owed WHERE medium IN (SELECT id FROM media WHERE video = ?)");
+  // What `sql` says of one table each; the video is its only parameter.
+  const erasures = [
+    `UPDATE media SET url = '', host = '', key = NULL, target = NULL, bytes = NULL, sha256 = NULL, content_type = NULL,
+       suspect = NULL, etag = NULL, last_modified = NULL, duration = NULL WHERE video = ?`,
+    "DELETE FROM duplicates WHERE event IN (SELECT id FROM events WHERE video = ?)",
+    `UPDATE attempts SET error = NULL, response = NULL WHERE delivery IN (SELECT id FROM deliveries WHERE event IN
+       (SELECT id FROM events WHERE video = ?))`,
+    "DELETE FROM past_contexts WHERE video = ?",
+  ].map((text) => db.prepare(text));
+  const eraseEvents = db.prepare("UPDATE events SET body = NULL, context = NULL WHERE video = ?");
+  const eraseVideo = db.prepare(
+    `UPDATE videos SET context = NULL, context_since = NULL, state = 'deleted', title = NULL, duration = NULL,
+       last_event = NULL, last_fingerprint = NULL, forgotten_at = ? WHERE id = ?`,
+  );
+
+  return (videoId: string, now: number): { events: number; media: number } => {
+    const id = find.get(videoId)?.id;
+    if (id === undefined) throw new RelayError("not_found", `no video ${JSON.stringify(videoId.slice(0, 80))}`);
+    // The newest first, so that none begins because an earlier one of its lane has ended.
+    for (const row of unsettled.all(id)) {
+      lanes.settle({ ...row, state: "pending" }, "canceled", "the video was erased on request", now);
+    }
+    // Nobody is told: a notice would name what is to be forgotten.
+    dropOwed.run(id);
+    const rows = media.all(id);
+    for (const row of rows) ends.erase(row, "erased on request", now);
+    for (const erasure of erasures) erasure.run(id);
+    eraseVideo.run(now, id);
+    return { events: eraseEvents.run(id).changes, media: rows.length };
+  };
+}

@@ -1,0 +1,154 @@
+import type { SpooledFile } from "../../domain.ts";
+import { nextRisk } from "../../plan.ts";
+import type { Gates } from "./gates.ts";
+import { FIRST_TRY, type MediaRows, type MediumRow } from "./media.ts";
+import type { Notices } from "./notices.ts";
+import type { Sql } from "./sql.ts";
+import type { Transfers } from "./transfers.ts";
+
+/** A worker hears within this time that its lease is lost (jobs/worker.ts). */
+const LEASE = 30_000;
+
+/** A copy as it is written into its row. */
+export type CopyFacts = Omit<SpooledFile, "ext"> & { target: number; key: string };
+
+/**
+ * How the work on a medium goes on or ends, inside a transaction: its row, and all that follows in the same commit – the
+ * next job, gates that open, a thumbnail that is superseded, copies that nobody refers to any longer, notices.
+ */
+export function createMediaEnds(db: Sql, media: MediaRows, transfers: Transfers, gates: Gates, notices: Notices) {
+  const spooled = db.prepare(
+    `UPDATE media SET state = 'pending', due = NULL, risk_at = NULL, attempts = attempts + 1, spooled = ?, last_error = NULL
+     WHERE id = ?`,
+  );
+  const mirrored = db.prepare(
+    `UPDATE media SET state = 'mirrored', due = NULL, risk_at = NULL, spooled = NULL, target = ?, key = ?, bytes = ?,
+       sha256 = ?, content_type = ?, suspect = ?, etag = ?, last_modified = ?, last_error = NULL WHERE id = ?`,
+  );
+  const ended = db.prepare(
+    "UPDATE media SET state = ?, due = NULL, risk_at = NULL, spooled = NULL, last_error = ? WHERE id = ?",
+  );
+  const deleted = db.prepare(
+    `UPDATE media SET state = 'deleted', due = NULL, risk_at = NULL, spooled = NULL, target = NULL, key = NULL, last_error = ?
+     WHERE id = ?`,
+  );
+  const retried = db.prepare("UPDATE media SET state = 'pending', due = ?, attempts = ?, last_error = ? WHERE id = ?");
+  const restarted = db.prepare(
+    `UPDATE media SET state = 'pending', due = ?, attempts = 0, spooled = NULL, last_error = ?, risk_at = ? WHERE id = ?`,
+  );
+  // A superseded row keeps its key, so that links to it can be answered with the copy that took its place.
+  const keyUsed = db.prepare("SELECT 1 FROM media WHERE key = ? AND target IS ? AND state <> 'superseded' LIMIT 1");
+  // It says twice what the state is not, because SQLite does not see that the index of live media serves it.
+  const unblock = db.prepare(
+    `UPDATE media SET due = ${FIRST_TRY} + deadline WHERE video = ? AND state <> 'superseded' AND kind = 'thumbnail'
+       AND state = 'pending' AND due IS NULL AND spooled IS NULL AND NOT EXISTS (SELECT 1 FROM media r
+         WHERE r.video = media.video AND r.state <> 'superseded' AND r.kind = 'thumbnail' AND r.state = 'running')`,
+  );
+
+  function follow(row: MediumRow, now: number): void {
+    if (row.kind === "thumbnail") unblock.run(row.video);
+    gates.reconsider(row.video, now);
+  }
+
+  /** Takes the upload of what the spool holds back; what it holds is removed later. */
+  function dropSpooled(row: MediumRow, now: number): void {
+    if (transfers.cancel("upload", row.id)) transfers.add("delete", row.id, null, now);
+  }
+
+  /** A copy that its row has let go of is deleted, unless another row refers to it. */
+  function dropCopy({ id, target, key }: MediumRow, now: number): void {
+    if (key !== null && !isWanted(target, key)) transfers.add("delete", id, { target, key }, now);
+  }
+
+  function isWanted(target: number | null, key: string): boolean {
+    return keyUsed.get(key, target) !== undefined;
+  }
+
+  function supersede(row: MediumRow, by: MediumRow, now: number): void {
+    ended.run("superseded", row.last_error, row.id);
+    dropSpooled(row, now);
+    notices.passOn(row.id, by.id);
+  }
+
+  /** Older thumbnails leave: those in a target once the newer one has its copy, those in the spool once it is secured, too. */
+  function supersedeOlder(row: MediumRow, isOver: (older: MediumRow) => boolean, now: number): void {
+    if (row.kind !== "thumbnail") return;
+    const older = media
+      .live(row.video, "thumbnail")
+      .filter((other) => other.id !== row.id && other.sequence <= row.sequence && isOver(other));
+    for (const other of older) {
+      supersede(other, row, now);
+      dropCopy(other, now);
+    }
+  }
+
+  /** Nothing of it is kept any longer: its copy, what is on its way, what the spool holds. */
+  function erase(row: MediumRow, reason: string, now: number): void {
+    deleted.run(reason, row.id);
+    dropSpooled(row, now);
+    // Its download ends when it hears that its lease is lost; what it has written is removed then.
+    if (row.due !== null) transfers.add("delete", row.id, null, now + LEASE);
+    transfers.cancel("erase", row.id);
+    if (row.state !== "superseded") dropCopy(row, now);
+    follow(row, now);
+  }
+
+  return {
+    isWanted,
+
+    /** The bytes are secured: from here on it is the upload's. */
+    spool(row: MediumRow, file: SpooledFile, now: number): void {
+      spooled.run(JSON.stringify(file), row.id);
+      transfers.add("upload", row.id, null, now);
+      supersedeOlder(row, (older) => older.key === null && older.spooled !== null, now);
+      follow(row, now);
+    },
+
+    mirror(row: MediumRow, copy: CopyFacts, now: number): void {
+      const { target, key, bytes, sha256, contentType, suspect, etag, lastModified } = copy;
+      mirrored.run(target, key, bytes, sha256, contentType, suspect, etag, lastModified, row.id);
+      if (row.key !== key || row.target !== target) dropCopy(row, now);
+      supersedeOlder(row, (older) => older.state === "mirrored", now);
+      follow(row, now);
+      notices.tellEnd(media.byId(row.id)!, now);
+    },
+
+    /** A download is tried again, as attempt number `attempts` + 1. */
+    retry(row: MediumRow, at: number, attempts: number, error: string, now: number): void {
+      retried.run(at, attempts, error, row.id);
+      follow(row, now);
+    },
+
+    /** Downloads it from the first attempt on, at once: for a fresher link, a lost file, an operator. */
+    restart(row: MediumRow, error: string | null, now: number): void {
+      const risk = nextRisk({ linkedAt: row.linked_at, deadline: row.deadline, now });
+      dropSpooled(row, now);
+      restarted.run(media.beginning(row), error, risk, row.id);
+      follow(row, now);
+    },
+
+    /** It comes to nothing; a copy that there is already stays. */
+    end(row: MediumRow, state: "failed" | "expired" | "skipped", error: string, now: number): void {
+      ended.run(row.key === null ? state : "mirrored", error, row.id);
+      follow(row, now);
+      notices.tellEnd(media.byId(row.id)!, now);
+    },
+
+    /** A newer thumbnail has overtaken its download; a copy that it has already stays until the newer one is there. */
+    giveUp(row: MediumRow, successor: MediumRow, now: number): void {
+      if (row.key === null) supersede(row, successor, now);
+      else ended.run("mirrored", null, row.id);
+      follow(row, now);
+    },
+
+    /** Nothing of it is kept any longer; whoever was sent it as pending is told. */
+    delete(row: MediumRow, reason: string, now: number): void {
+      erase(row, reason, now);
+      notices.tellEnd(media.byId(row.id)!, now);
+    },
+
+    erase,
+  };
+}
+
+export type MediaEnds = ReturnType<typeof createMediaEnds>;

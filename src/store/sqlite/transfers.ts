@@ -1,0 +1,78 @@
+import type { Job } from "../../domain.ts";
+import type { ClaimWish } from "../store.ts";
+import { type Ids, readId } from "./ids.ts";
+import type { Sql } from "./sql.ts";
+
+export type TransferRow = {
+  id: number;
+  action: "upload" | "delete" | "erase";
+  medium: number;
+  target: number | null;
+  key: string | null;
+  due: number;
+  running: number;
+  attempts: number;
+  claims: number;
+  failing_since: number | null;
+  last_error: string | null;
+};
+
+/** The jobs on copies (uploads, deletions), inside a transaction: when they are due, and who works on them. */
+export function createTransfers(db: Sql, ids: Ids) {
+  const insert = db.prepare("INSERT INTO transfers (id, action, medium, target, key, due) VALUES (?, ?, ?, ?, ?, ?)");
+  const byId = db.prepare<[number], TransferRow>("SELECT * FROM transfers WHERE id = ?");
+  const due = db.prepare<[string, number, number], TransferRow>(
+    "SELECT * FROM transfers WHERE action = ? AND due <= ? ORDER BY due LIMIT ?",
+  );
+  const firstDue = db.prepare<[string], { due: number | null }>(
+    "SELECT min(due) AS due FROM transfers WHERE action = ?",
+  );
+  const lease = db.prepare("UPDATE transfers SET running = 1, due = ?, claims = claims + 1 WHERE id = ?");
+  const renew = db.prepare("UPDATE transfers SET due = ? WHERE id = ? AND claims = ? AND running = 1");
+  const free = db.prepare("UPDATE transfers SET running = 0, due = ? WHERE running = 1");
+  const bringForward = db.prepare("UPDATE transfers SET due = due - ?");
+  const retry = db.prepare(
+    `UPDATE transfers SET running = 0, due = ?, attempts = attempts + 1, last_error = ?,
+       failing_since = coalesce(failing_since, ?) WHERE id = ?`,
+  );
+  const remove = db.prepare("DELETE FROM transfers WHERE id = ?");
+  const cancel = db.prepare("DELETE FROM transfers WHERE medium = ? AND action = ?");
+  const hasten = db.prepare("UPDATE transfers SET due = ? WHERE medium = ? AND action = 'upload' AND running = 0");
+  const uploads = db.prepare<[], { medium: number }>("SELECT medium FROM transfers WHERE action = 'upload'");
+
+  return {
+    add: (
+      action: TransferRow["action"],
+      medium: number,
+      copy: { target: number | null; key: string | null } | null,
+      at: number,
+    ) => void insert.run(ids.next(), action, medium, copy?.target ?? null, copy?.key ?? null, at),
+    /** Takes a medium's jobs of this sort back; true when there was one. */
+    cancel: (action: TransferRow["action"], medium: number) => cancel.run(medium, action).changes > 0,
+    due: (action: TransferRow["action"], now: number, limit: number) => due.all(action, now, limit),
+    claim: (action: TransferRow["action"], wish: ClaimWish): TransferRow[] =>
+      due.all(action, wish.now, wish.limit).map((row) => {
+        lease.run(wish.leaseUntil, row.id);
+        return { ...row, claims: row.claims + 1 };
+      }),
+    /** The job's row while the claim is still its own. */
+    held(job: Job): TransferRow | null {
+      const row = byId.get(readId("job", job.id));
+      return row?.running === 1 && row.claims === job.claim ? row : null;
+    },
+    renew: (job: Job, until: number) => renew.run(until, readId("job", job.id), job.claim).changes === 1,
+    retry: (row: TransferRow, at: number, error: string, now: number) => void retry.run(at, error, now, row.id),
+    done: (row: TransferRow) => void remove.run(row.id),
+    hasten: (medium: number, now: number) => void hasten.run(now, medium),
+    uploading: () => uploads.all().map(({ medium }) => medium),
+
+    freeLeases: (now: number) => free.run(now).changes,
+    bringForward: (by: number) => void bringForward.run(by),
+    nextDue: (...actions: TransferRow["action"][]): number | null => {
+      const times = actions.flatMap((action) => firstDue.get(action)?.due ?? []);
+      return times.length === 0 ? null : Math.min(...times);
+    },
+  };
+}
+
+export type Transfers = ReturnType<typeof createTransfers>;

@@ -1,0 +1,398 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import type { ConfigInput } from "../../src/config.ts";
+import type { DeliveryJob } from "../../src/domain.ts";
+import { configIn, endpoint } from "../support/config.ts";
+import { tempFolder } from "../support/folder.ts";
+import { testClock, testPorts } from "../support/ports.ts";
+import { attempt, type Bench, bench, DEFAULTS, draft, type OpenStore, ready, remove, video } from "./store.ts";
+
+const MINUTE = 60_000;
+const HOUR = 60 * MINUTE;
+const DAY = 24 * HOUR;
+
+/** A link that lives for so many hours from the test clock's beginning. */
+const link = (name: string, hours: number) =>
+  `https://h/${name}?X-Amz-Date=20260101T000000Z&X-Amz-Expires=${hours * 3600}&X-Amz-Signature=s`;
+
+/** An app that asks for all notices of media by name. */
+const READER: ConfigInput = { endpoints: [endpoint("ops", { events: ["relay.media.*"] })] };
+
+/** What every store engine must do for copies: spool, uploads, deletions, risks, notices; in the words of CONTRACT. */
+export function storeCopiesContract(engine: string, openStore: OpenStore): void {
+  function check(sentence: string, body: (at: Bench) => Promise<void>, input: ConfigInput = DEFAULTS): void {
+    test(`${engine}: ${sentence}`, async (t) => {
+      const dir = tempFolder(t);
+      const clock = testClock();
+      const config = configIn(dir, input);
+      const store = await openStore(config, testPorts(clock));
+      t.after(() => store.close());
+      await body(bench(store, clock, config, () => openStore(config, testPorts(clock))));
+    });
+  }
+
+  check(
+    "a spooled file is secured: pending, off its link, until its upload is confirmed",
+    async ({ post, download, spool, upload, store, clock }) => {
+      await post(video("v1", link("a.mp4", 20)));
+      const [job] = await download();
+      await spool(job!);
+      assert.deepEqual(await download(), []);
+      assert.deepEqual(await store.media({ limit: 9, byDeadline: true }), []);
+      assert.equal(await store.nextRisk(), null);
+      const medium = await store.medium(job!.mediumId);
+      assert.deepEqual([medium.state, medium.key], ["pending", null]);
+      assert.deepEqual(await store.spooledMedia(), [{ mediumId: job!.mediumId, uploads: true }]);
+      assert.equal(await store.isSpooled(job!.mediumId), true);
+
+      const [first] = await upload();
+      assert.deepEqual([first?.mediumId, first?.file.sha256, first?.attempts], [job!.mediumId, "ab", 0]);
+      assert.deepEqual(await upload(), [], "one worker at a time");
+      await store.settleUpload(first!, { is: "retry", error: "NoSuchBucket", at: clock.now() + MINUTE }, clock.now());
+      assert.equal((await store.medium(job!.mediumId)).lastError, "NoSuchBucket");
+      assert.deepEqual(await upload(), []);
+      await clock.advance(3 * DAY);
+      const [second] = await upload();
+      assert.equal(second?.attempts, 1);
+      const target = await store.targetId({ type: "local", dir: "/media" });
+      await store.settleUpload(second!, { is: "mirrored", target, key: "v1/video.mp4" }, clock.now());
+      const mirrored = await store.medium(job!.mediumId);
+      assert.deepEqual(
+        [mirrored.state, mirrored.key, mirrored.target, mirrored.bytes, mirrored.lastError],
+        ["mirrored", "v1/video.mp4", target, 3, null],
+      );
+      assert.deepEqual(await store.spooledMedia(), []);
+      assert.equal(await store.isSpooled(job!.mediumId), false);
+    },
+  );
+
+  check("a late upload settles nothing", async ({ post, download, spool, upload, store, clock }) => {
+    await post(video("v1", link("a.mp4", 20)));
+    await spool((await download())[0]!);
+    const [late] = await upload();
+    await clock.advance(31_000);
+    const [second] = await upload();
+    const target = await store.targetId({ type: "local", dir: "/media" });
+    const done = { is: "mirrored", target, key: "k" } as const;
+    assert.equal(await store.renew(late!, clock.now() + 1), false);
+    assert.deepEqual(await store.settleUpload(late!, done, clock.now()), { settled: false });
+    assert.deepEqual(await store.settleUpload(second!, done, clock.now()), { settled: true });
+    assert.deepEqual(await store.settleUpload(second!, done, clock.now()), { settled: false });
+  });
+
+  check(
+    "the gate of a spooled medium stays shut until the target has it",
+    async ({ post, download, spool, upload, claim, store, clock, seqs }) => {
+      await post(video("v1", link("a.mp4", 20)));
+      await spool((await download())[0]!);
+      assert.deepEqual(seqs(await claim()), []);
+      const target = await store.targetId({ type: "local", dir: "/media" });
+      await store.settleUpload((await upload())[0]!, { is: "mirrored", target, key: "k" }, clock.now());
+      assert.deepEqual(seqs(await claim()), ["v1#1"]);
+    },
+  );
+
+  check(
+    "a spooled video that is announced again is not fetched again, a lost one is",
+    async ({ post, download, spool, upload, store, clock }) => {
+      await post(video("v1", "https://h/a.mp4?X-Amz-Signature=1", { title: "1" }));
+      await spool((await download())[0]!);
+      await post(video("v1", "https://h/a.mp4?X-Amz-Signature=2", { title: "2" }));
+      await post(video("v1", "https://h/a.mp4?X-Amz-Signature=3", { title: "2" }));
+      assert.deepEqual(await download(), []);
+      await store.settleUpload((await upload())[0]!, { is: "lost", error: "the spool was emptied" }, clock.now());
+      assert.deepEqual(await upload(), []);
+      assert.equal((await download()).length, 1);
+    },
+  );
+
+  check(
+    "a newer thumbnail that is spooled ends the upload of the older one, and its download needs no bucket",
+    async ({ post, download, spool, upload, deletions, store, clock }) => {
+      await post(draft("v1", { thumbnailUrl: "https://h/1.jpg" }));
+      const [one] = await download();
+      await spool(one!);
+      const [running] = await upload();
+      await post(draft("v1", { thumbnailUrl: "https://h/2.jpg" }));
+      const [two] = await download();
+      assert.equal(two?.url, "https://h/2.jpg");
+      await spool(two!);
+      assert.equal(await store.renew(running!, clock.now() + 1), false);
+      assert.equal((await store.medium(one!.mediumId)).state, "superseded");
+      assert.deepEqual(
+        (await upload()).map((job) => job.mediumId),
+        [two!.mediumId],
+      );
+      assert.deepEqual(
+        (await deletions()).map((job) => [job.mediumId, job.copy]),
+        [[one!.mediumId, null]],
+        "what the spool holds of it goes",
+      );
+    },
+  );
+
+  check(
+    "each copy remembers its target, whatever is said of how to get there",
+    async ({ post, download, settle, store }) => {
+      const bucket = { type: "s3", bucket: "b", endpoint: "https://s3.test", prefix: "p", region: null } as const;
+      const before = await store.targetId({ type: "local", dir: "/media" });
+      await post(video("v1", link("a.mp4", 20)));
+      await settle((await download())[0]!, "v1/video.mp4");
+      const now = await store.targetId({ ...bucket, pathStyle: true });
+      assert.notEqual(now, before);
+      assert.equal(await store.targetId({ ...bucket, pathStyle: false, region: "auto" }), now);
+      assert.equal((await store.mediumByKey("v1/video.mp4"))?.target, before);
+      assert.deepEqual(
+        (await store.targets()).map(({ id, place }) => [id, place.type]),
+        [
+          [before, "local"],
+          [now, "s3"],
+        ],
+      );
+      assert.equal(await store.isCopyWanted({ target: before, key: "v1/video.mp4" }), true);
+      assert.equal(await store.isCopyWanted({ target: now, key: "v1/video.mp4" }), false);
+    },
+  );
+
+  check(
+    "a copy that is missing is mended: fetched again, and put in its own place",
+    async ({ post, download, settle, spool, upload, store, clock }) => {
+      await post(video("v1", link("a.mp4", 20)));
+      const [job] = await download();
+      await settle(job!, "v1/video.mp4");
+      await store.mendMedium(job!.mediumId, clock.now());
+      const [again] = await download();
+      assert.equal(again?.previous, null);
+      await spool(again!);
+      const [put] = await upload();
+      assert.deepEqual([put?.own?.key, put?.own?.sha256], ["v1/video.mp4", "ab"]);
+      await assert.rejects(store.mendMedium(job!.mediumId, clock.now()), { code: "conflict" });
+    },
+  );
+
+  check("a mending that fails leaves the row as it was", async ({ post, download, settle, store, clock }) => {
+    await post(video("v1", link("a.mp4", 20)));
+    const [job] = await download();
+    await settle(job!, "v1/video.mp4");
+    await store.mendMedium(job!.mediumId, clock.now());
+    await store.settleDownload((await download())[0]!, { is: "expired", error: "HTTP 403" }, clock.now());
+    const { state, key } = await store.medium(job!.mediumId);
+    assert.deepEqual([state, key], ["mirrored", "v1/video.mp4"]);
+  });
+
+  check(
+    "a download that made progress is counted from its first attempt again",
+    async ({ post, download, store, clock }) => {
+      await post(video("v1", link("a.mp4", 20)));
+      for (const progressed of [false, false, true]) {
+        const [job] = await download();
+        await store.settleDownload(job!, { is: "retry", error: "cut", at: clock.now(), progressed }, clock.now());
+      }
+      assert.equal((await download())[0]?.attempts, 1);
+    },
+  );
+
+  check(
+    "onDelete delete: copies go when the time has come, a download under way ends now, and nothing resurrects",
+    async ({ post, download, settle, deletions, store, clock }) => {
+      const first = await post(video("v1", link("a.mp4", 20)));
+      await settle((await download())[0]!, "v1/video.mp4");
+      await post(video("v1", link("b.mp4", 20), { title: "b" }));
+      const [running] = await download();
+      await post(remove("v1"));
+      assert.equal(await store.renew(running!, clock.now() + 1), false);
+      assert.equal((await store.medium(running!.mediumId)).state, "deleted");
+      assert.equal((await store.mediumByKey("v1/video.mp4"))?.state, "mirrored");
+      await clock.advance(HOUR - 1);
+      assert.equal((await deletions()).filter((job) => job.copy !== null).length, 0);
+      await clock.advance(1);
+      const [job] = await deletions();
+      assert.equal(job?.copy?.key, "v1/video.mp4");
+      assert.equal(await store.mediumByKey("v1/video.mp4"), null);
+      await store.settleDeletion(job!, { is: "retry", error: "down", at: clock.now() + MINUTE }, clock.now());
+      await clock.advance(MINUTE);
+      await store.settleDeletion((await deletions())[0]!, { is: "deleted" }, clock.now());
+      await store.replay(first.id, { endpoint: "cms", ordered: true, newId: false }, clock.now());
+      assert.deepEqual([await download(), await deletions()], [[], []]);
+      assert.deepEqual(
+        (await store.media({ limit: 9 })).map(({ state, key }) => [state, key]),
+        [
+          ["deleted", null],
+          ["deleted", null],
+        ],
+      );
+    },
+    DELETES,
+  );
+
+  check(
+    "a failed delete deletes nothing, and a video that comes back keeps its copy",
+    async ({ post, download, settle, deletions, store, clock }) => {
+      await post(video("v1", link("a.mp4", 20)));
+      await settle((await download())[0]!, "v1/video.mp4");
+      await post(JSON.stringify({ type: "video.delete", wochitVideoId: "v1", errorMessage: "no" }));
+      await clock.advance(2 * HOUR);
+      assert.deepEqual(await deletions(), []);
+      await post(remove("v1"));
+      await post(video("v1", link("a.mp4", 20)));
+      await clock.advance(2 * HOUR);
+      assert.deepEqual(await deletions(), []);
+      assert.equal((await store.mediumByKey("v1/video.mp4"))?.state, "mirrored");
+    },
+    DELETES,
+  );
+
+  check(
+    "a deleted draft takes only its thumbnail along",
+    async ({ post, download, settle, deletions, clock }) => {
+      await post(video("v1", link("a.mp4", 20)));
+      await settle((await download())[0]!, "v1/video.mp4");
+      await post(draft("v1", { thumbnailUrl: "https://h/t.jpg" }));
+      await settle((await download())[0]!, "v1/thumbnail.jpg");
+      await post(JSON.stringify({ type: "draft.delete", wochitVideoId: "v1" }));
+      await clock.advance(HOUR);
+      assert.deepEqual(
+        (await deletions()).map((job) => job.copy?.key),
+        ["v1/thumbnail.jpg"],
+      );
+    },
+    DELETES,
+  );
+
+  check("onDelete keep: a delete takes nothing", async ({ post, download, settle, deletions, clock }) => {
+    await post(video("v1", link("a.mp4", 20)));
+    await settle((await download())[0]!, "v1/video.mp4");
+    await post(remove("v1"));
+    await clock.advance(30 * DAY);
+    assert.deepEqual(await deletions(), []);
+  });
+
+  check(
+    "a link that dies while nothing is secured is told at 50, 75 and 90 % of its life, each once",
+    async ({ post, store, clock, config }) => {
+      await post(video("v1", link("a.mp4", 20)));
+      const told: [number, number][] = [];
+      const began = clock.now();
+      for (let hour = 0; hour <= 24; hour++) {
+        for (const { share } of await store.raiseRisks(clock.now())) told.push([(clock.now() - began) / HOUR, share]);
+        await clock.advance(HOUR);
+      }
+      assert.deepEqual(told, [
+        [10, 0.5],
+        [15, 0.75],
+        [18, 0.9],
+      ]);
+      assert.equal(await store.nextRisk(), null);
+      const notices = await store.events({ limit: 9, type: "relay.media.at_risk" });
+      assert.deepEqual(
+        notices.map(({ dialect, sequence, videoId }) => [dialect, sequence, videoId]),
+        Array(3).fill(["notice", null, "v1"]),
+      );
+      assert.equal((await store.events({ limit: 9 })).length, 1, "not among the provider's events");
+      assert.equal((await store.deliveries({ limit: 9, endpoint: config.endpoints[0]!.id })).length, 3);
+      const body = JSON.parse(Buffer.from(await store.eventBody(notices[0]!.id)).toString());
+      assert.deepEqual(Object.keys(body), ["type", "wochitVideoId", "videoContext", "relay"]);
+      assert.match(body.relay.reason, /^90 % of the link's life is over/);
+    },
+    READER,
+  );
+
+  check(
+    "what nobody asks for by name is not stored, and the outcome goes to whoever was sent it as pending",
+    async ({ post, download, settle, spool, claim, store, clock }) => {
+      const { id } = await post(video("v1", link("a.mp4", 20)));
+      const [job] = await download();
+      await clock.advance(2 * HOUR);
+      const [delivery] = await claim();
+      await store.settleDelivery(
+        delivery!,
+        { is: "delivered", attempt: attempt(clock, 200), pending: [job!.mediumId] },
+        clock.now(),
+      );
+      assert.deepEqual(await claim(), []);
+      await store.raiseRisks(clock.now() + 30 * DAY);
+      assert.deepEqual(await store.events({ limit: 9, type: "relay.media.at_risk" }), []);
+      const [again] = await download();
+      await settle(again!, "v1/video.mp4");
+      const [notice] = await claim();
+      assert.deepEqual([notice?.event.type, notice?.event.dialect], ["relay.media.mirrored", "notice"]);
+      assert.equal(aboutOf(notice!), id);
+      assert.deepEqual(
+        notice?.media.map(({ state, key }) => [state, key]),
+        [["mirrored", "v1/video.mp4"]],
+      );
+      void spool;
+    },
+  );
+
+  check(
+    "a medium that ended while its event was being delivered is told at once",
+    async ({ post, download, settle, claim, store, clock }) => {
+      await post(video("v1", link("a.mp4", 20)));
+      const [job] = await download();
+      await clock.advance(HOUR);
+      const [delivery] = await claim();
+      const [again] = await download();
+      assert.equal(again?.mediumId, job?.mediumId);
+      await store.settleDownload(again!, { is: "expired", error: "HTTP 403" }, clock.now());
+      await store.settleDelivery(
+        delivery!,
+        { is: "delivered", attempt: attempt(clock, 200), pending: [job!.mediumId] },
+        clock.now(),
+      );
+      assert.deepEqual(
+        (await claim()).map(({ event }) => event.type),
+        ["relay.media.failed"],
+      );
+      void settle;
+    },
+  );
+
+  check(
+    "who asks by name is told how each medium ended, once, with the reason",
+    async ({ post, download, settle, store, clock }) => {
+      await post(ready("v1"));
+      const [one, two] = await download();
+      await settle(one!, "v1/video.mp4", { suspect: "too short" });
+      await store.settleDownload(two!, { is: "failed", error: "it is larger than mirror.maxSize" }, clock.now());
+      const wish = { endpoint: "ops", now: clock.now(), limit: 9, leaseUntil: clock.now() + 1 };
+      const [first] = await store.claimDeliveries(wish);
+      assert.equal(first?.event.type, "relay.media.mirrored");
+      assert.equal(JSON.parse(Buffer.from(first!.body!).toString()).relay.reason, "too short");
+      await store.settleDelivery(first!, { is: "delivered", attempt: attempt(clock, 200) }, clock.now());
+      const [second, ...none] = await store.claimDeliveries(wish);
+      assert.deepEqual([second?.event.type, none], ["relay.media.failed", []]);
+    },
+    READER,
+  );
+
+  check(
+    "a video that is forgotten leaves ids, types and times",
+    async ({ post, download, settle, deletions, claim, store, clock }) => {
+      const { id } = await post(ready("v1", { title: "Ada's holidays", videoContext: "ada" }));
+      for (const job of await download()) await settle(job, `v1/${job.kind}`);
+      await post(draft("v1", { thumbnailUrl: "https://h/next.jpg" }));
+      await claim();
+      assert.deepEqual(await store.forgetVideo("v1", clock.now()), { events: 2, media: 3 });
+      assert.deepEqual((await deletions()).flatMap((job) => job.copy?.key ?? []).sort(), ["v1/thumbnail", "v1/video"]);
+      await assert.rejects(store.eventBody(id), { code: "body_expired" });
+      const { context, title, state, forgottenAt, contextHistory } = await store.video("v1");
+      assert.deepEqual([context, title, state, contextHistory], [null, null, "deleted", []]);
+      assert.equal(forgottenAt, clock.now());
+      assert.equal((await store.event(id)).type, "video.ready");
+      assert.deepEqual(
+        (await store.media({ limit: 9 })).map((each) => [each.state, each.sourceUrl, each.key]),
+        Array(3).fill(["deleted", "", null]),
+      );
+      assert.deepEqual([...new Set((await store.deliveries({ limit: 9 })).map((each) => each.state))], ["canceled"]);
+      assert.deepEqual(await download(), []);
+      await assert.rejects(store.forgetVideo("nobody", clock.now()), { code: "not_found" });
+    },
+  );
+}
+
+const DELETES: ConfigInput = { ...DEFAULTS, mirror: { onDelete: "delete", deleteAfter: "1h" } };
+
+function aboutOf({ body }: DeliveryJob): string {
+  return JSON.parse(Buffer.from(body!).toString()).relay.aboutEventId;
+}

@@ -1,0 +1,144 @@
+import assert from "node:assert/strict";
+import { createHash } from "node:crypto";
+import { existsSync } from "node:fs";
+import { mkdtemp, open, readFile, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { Readable } from "node:stream";
+import test, { type TestContext } from "node:test";
+import { writeBody } from "../../src/mirror/arrive.ts";
+import { hashFile } from "../../src/mirror/digest.ts";
+import { NeverMedia, OwnTrouble } from "../../src/mirror/trouble.ts";
+import { noise, sha256 } from "./downloads.ts";
+
+type Chunks = Iterable<Uint8Array> | AsyncIterable<Uint8Array>;
+
+async function openPlace(t: TestContext) {
+  const folder = await mkdtemp(join(tmpdir(), "relay-arrive-"));
+  t.after(() => rm(folder, { recursive: true, force: true }));
+  const path = join(folder, "med_1.part");
+  /** Writes chunks into a new file, or behind the `from` bytes of the one before; `marks` are the lengths that are durable. */
+  async function write(chunks: Chunks, more: Partial<Parameters<typeof writeBody>[1]> = {}) {
+    const file = await open(path, more.from ? "r+" : "w");
+    const marks: number[] = [];
+    const hash = createHash("sha256");
+    const onDurable = async (length: number) => void marks.push(length);
+    const given = { file, from: 0, maxSize: 2 ** 40, hash, onBytes() {}, onDurable, async checkRoom() {}, ...more };
+    try {
+      const length = await writeBody(Readable.from(chunks), given);
+      return { length, sha256: hash.digest("hex"), marks };
+    } catch (error) {
+      throw Object.assign(error as Error, { marks });
+    } finally {
+      await file.close();
+    }
+  }
+  return { path, write };
+}
+
+test("chunks of every size arrive in order, each in memory of its own", async (t) => {
+  const { path, write } = await openPlace(t);
+  const content = new Uint8Array(noise(5_000_000));
+  for (const size of [content.length, 2 ** 20, 65_536, 16_384, 999]) {
+    const chunks = Array.from({ length: Math.ceil(content.length / size) }, (_, i) =>
+      content.slice(i * size, (i + 1) * size),
+    );
+    const { length, sha256: sum, marks } = await write(chunks);
+    assert.deepEqual([length, sum, marks], [content.length, sha256(content), [content.length]], String(size));
+    assert.equal(sha256(await readFile(path)), sha256(content), String(size));
+  }
+});
+
+test("chunks that share their memory with their neighbours arrive whole", async (t) => {
+  const { path, write } = await openPlace(t);
+  const content = new Uint8Array(noise(6_000_000));
+  // As a server of small chunks, or TLS, gives them: several slices of each read, reads that straddle the batches.
+  function* slices() {
+    for (let at = 0, read = 0; at < content.length; at += 700_000, read++) {
+      const memory = content.slice(at, at + 700_000);
+      for (let from = 0; from < memory.length; from += 33_333 + read) yield memory.subarray(from, from + 33_333 + read);
+    }
+  }
+  assert.equal((await write(slices())).sha256, sha256(content));
+  assert.equal(sha256(await readFile(path)), sha256(content));
+});
+
+test("chunks from Node's own pool do no harm to others that live there", async (t) => {
+  const { path, write } = await openPlace(t);
+  const neighbour = Buffer.from("a neighbour in the pool");
+  const words = Array.from({ length: 200_000 }, (_, index) => Buffer.from(`${index} `));
+  const expected = sha256(Buffer.concat(words));
+  assert.equal((await write(words)).sha256, expected);
+  assert.equal(sha256(await readFile(path)), expected);
+  assert.equal(neighbour.toString(), "a neighbour in the pool");
+});
+
+test("an empty body is an empty file", async (t) => {
+  const { path, write } = await openPlace(t);
+  assert.deepEqual(await write([]), { length: 0, sha256: sha256(Buffer.alloc(0)), marks: [] });
+  assert.ok(existsSync(path));
+});
+
+test("every 16 MiB what came is made durable, and the free space is looked at", async (t) => {
+  const { write } = await openPlace(t);
+  let looks = 0;
+  const megabytes = (count: number) => Array.from({ length: count }, () => new Uint8Array(2 ** 20));
+  const { marks } = await write(megabytes(50), {
+    async checkRoom() {
+      looks++;
+    },
+  });
+  assert.equal(looks, 3);
+  assert.equal(marks.at(-1), 50 * 2 ** 20);
+  assert.ok(marks.length >= 2 && marks[0]! <= 17 * 2 ** 20, String(marks));
+  const checkRoom = () => Promise.reject(new OwnTrouble("too little room"));
+  await assert.rejects(write(megabytes(50), { checkRoom }), OwnTrouble);
+});
+
+test("what came before a break is durable, and said to be, before the break is told", async (t) => {
+  const { path, write } = await openPlace(t);
+  const content = noise(3_000_000);
+  async function* breaking() {
+    yield content.subarray(0, 2_500_000);
+    throw new Error("the line is dead");
+  }
+  const error = await write(breaking()).catch((thrown) => thrown);
+  assert.match(String(error), /line is dead/);
+  assert.deepEqual(error.marks, [2_500_000]);
+  assert.deepEqual(await readFile(path), content.subarray(0, 2_500_000));
+});
+
+test("a rest goes behind what is there, and lengths count from the start", async (t) => {
+  const { path, write } = await openPlace(t);
+  const content = noise(3_000_000);
+  await writeFile(path, content.subarray(0, 1_000_000));
+  let seen = 0;
+  const onBytes = (length: number) => {
+    seen = length;
+  };
+  const rest = [content.subarray(1_000_000)];
+  const { length, marks } = await write(rest, { from: 1_000_000, hash: null, onBytes });
+  assert.deepEqual([length, seen, marks], [3_000_000, 3_000_000, [3_000_000]]);
+  const file = await open(path);
+  t.after(() => file.close());
+  assert.equal(await hashFile(file, length, new AbortController().signal), sha256(content));
+  await assert.rejects(hashFile(file, length + 1, new AbortController().signal), /1 bytes early/);
+  await assert.rejects(hashFile(file, length, AbortSignal.abort(new Error("stop"))), /stop/);
+  assert.equal(await hashFile(file, 0, new AbortController().signal), sha256(Buffer.alloc(0)));
+  await assert.rejects(write([new Uint8Array(2)], { from: 9, maxSize: 10 }), NeverMedia);
+});
+
+test("a body beyond the limit, a body that is gone and a disk that fails are told apart", async (t) => {
+  const { write } = await openPlace(t);
+  await assert.rejects(write([new Uint8Array(11)], { maxSize: 10 }), NeverMedia);
+  const gone = Readable.from([new Uint8Array(1)]);
+  gone.on("error", () => {}).destroy(new Error("reset"));
+  const closed = await open("/dev/null", "r");
+  const given = { from: 0, maxSize: 99, hash: null, onBytes() {}, async onDurable() {}, async checkRoom() {} };
+  await assert.rejects(writeBody(gone, { ...given, file: closed }), /reset/);
+  await assert.rejects(
+    writeBody(Readable.from([new Uint8Array(1)]), { ...given, file: closed }),
+    (error) => error instanceof OwnTrouble && error.doing === "spool",
+  );
+  await closed.close();
+});

@@ -1,0 +1,164 @@
+import { createHash } from "node:crypto";
+import { mkdir, readdir, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import type { TestContext } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
+import type { ConfigInput } from "../../src/config.ts";
+import type { DownloadJob, SpooledFile, UploadJob } from "../../src/domain.ts";
+import { startWorker } from "../../src/jobs/worker.ts";
+import { createDeletions } from "../../src/mirror/remove.ts";
+import { fileOf } from "../../src/mirror/spool.ts";
+import type { MirrorTarget } from "../../src/mirror/target.ts";
+import { createTargetHealth } from "../../src/mirror/target-health.ts";
+import { openTargets } from "../../src/mirror/targets.ts";
+import { createTurns } from "../../src/mirror/turns.ts";
+import { createUploads } from "../../src/mirror/upload.ts";
+import { createAccept } from "../../src/receive/accept.ts";
+import { openStore } from "../../src/store/open.ts";
+import { configIn } from "../support/config.ts";
+import { tempFolder } from "../support/folder.ts";
+import { testClock, testPorts } from "../support/ports.ts";
+
+export const HOUR = 3_600_000;
+export const DAY = 24 * HOUR;
+
+export function sha256(content: string | Uint8Array): string {
+  return createHash("sha256").update(content).digest("hex");
+}
+
+/** What a test does to a target's put: nothing, or something instead of it. */
+export type Fault = ((...put: Parameters<MirrorTarget["put"]>) => ReturnType<MirrorTarget["put"]>) | null;
+
+/**
+ * Uploads and deletions of one relay: a real store, a real local target, a real spool; only the time is a test's, and
+ * `fault` what befalls the target. Downloads are what `spool` says they brought.
+ */
+export async function openCopies(t: Pick<TestContext, "after">, mirror: NonNullable<ConfigInput["mirror"]> = {}) {
+  const dir = tempFolder(t);
+  const config = configIn(dir, { mirror: { minFreeDisk: 0, ...mirror } });
+  const clock = testClock();
+  const ports = testPorts(clock);
+  const { log } = ports;
+  const store = await openStore(config, ports, { role: "relay" });
+  t.after(() => store.close());
+  const spoolDir = join(config.dataDir, "spool");
+  await mkdir(spoolDir, { recursive: true });
+  const targets = await openTargets({ config: config.mirror, dataDir: config.dataDir, store });
+  t.after(() => targets.close());
+
+  const state = { fault: null as Fault, puts: [] as string[], busy: 0 };
+  const busy = async <Result>(work: Promise<Result>): Promise<Result> => {
+    state.busy++;
+    return work.finally(() => state.busy--);
+  };
+  const real: MirrorTarget["put"] = (...given) => busy(targets.present.put(...given));
+  const target: MirrorTarget = {
+    ...targets.present,
+    put: (...given) => {
+      state.puts.push(given[0]);
+      return state.fault === null ? real(...given) : state.fault(...given);
+    },
+  };
+  const health = createTargetHealth({ target, ports, spoolDir });
+  const { failed } = health;
+  health.failed = (error) => busy(failed(error));
+  const inTurn = createTurns();
+  const { presentId: targetId } = targets;
+  const given = { config: config.mirror, store, target, targetId, ports, spoolDir, targetHealth: health, inTurn };
+  const uploads = createUploads(given);
+  const deletions = createDeletions({
+    store,
+    targets: { ...targets, at: async (id) => (id === targetId ? target : targets.at(id)) },
+    ports,
+    spoolDir,
+    inTurn,
+  });
+  const accept = createAccept({ store, config });
+  const wish = (limit = 100) => ({ now: clock.now(), limit, leaseUntil: clock.now() + 30_000 });
+  const lease = { signal: new AbortController().signal, yieldSlot: () => {} };
+
+  const post = (event: object) =>
+    accept(Buffer.from(JSON.stringify({ type: "video.ready", ...event })), "192.0.2.1", clock.now());
+  const downloads = () => store.claimDownloads({ ...wish(), busyHosts: [] });
+
+  /** A download ends: its file is in the spool. */
+  async function spool(job: DownloadJob, content: string | Uint8Array, more: Partial<SpooledFile> = {}): Promise<void> {
+    await writeFile(fileOf(spoolDir, job.mediumId), content, { flag: "wx" });
+    const ext = job.kind === "video" ? ".mp4" : ".jpg";
+    const contentType = job.kind === "video" ? "video/mp4" : "image/jpeg";
+    const facts = { bytes: content.length, sha256: sha256(content), suspect: null, etag: null, lastModified: null };
+    await store.settleDownload(job, { is: "spooled", file: { ...facts, ext, contentType, ...more } }, clock.now());
+  }
+
+  const files = async (where: string) =>
+    (await readdir(where, { recursive: true, withFileTypes: true }).catch(() => []))
+      .filter((entry) => entry.isFile())
+      .map((entry) => join(entry.parentPath, entry.name).slice(where.length + 1))
+      .sort();
+
+  return {
+    ...{
+      dir,
+      config,
+      clock,
+      log,
+      store,
+      spoolDir,
+      targets,
+      target,
+      targetId,
+      state,
+      health,
+      inTurn,
+      uploads,
+      deletions,
+    },
+    ...{ lease, post, downloads, spool, wish },
+    /** Announces a video and brings its file, as far as the spool. */
+    async bring(
+      videoId: string,
+      content: string | Uint8Array,
+      more: Partial<SpooledFile> = {},
+      url = `https://h/${videoId}.mp4`,
+    ) {
+      await post({ wochitVideoId: videoId, videoUrl: url });
+      const job = (await downloads()).find((each) => each.videoId === videoId)!;
+      await spool(job, content, more);
+      return job.mediumId;
+    },
+    claimUploads: (): Promise<UploadJob[]> => store.claimUploads(wish()),
+    /** Runs everything of a queue that is due. */
+    async work(which: "uploads" | "deletions") {
+      const queue = which === "uploads" ? uploads : deletions;
+      const jobs = await (queue as typeof uploads).claim(100, clock.now(), clock.now() + 30_000);
+      await Promise.all(jobs.map((job) => (queue as typeof uploads).run(job, lease)));
+      return jobs.length;
+    },
+    /** Workers on both queues, until `ask` says yes; moves the clock by `step`, and gives real disks a moment each time. */
+    async until(ask: () => boolean | Promise<boolean>, { step = 1_000, most = 5_000 } = {}) {
+      const workers = [startWorker(uploads, store, ports), startWorker(deletions, store, ports)];
+      const from = clock.now();
+      try {
+        while (!(await ask())) {
+          if (clock.now() - from > most * step) throw new Error(`waited in vain for: ${ask}`);
+          await clock.advance(step);
+          for (let moment = 0; moment === 0 || (state.busy > 0 && moment < 200); moment++) await sleep(2);
+        }
+      } finally {
+        await Promise.all(workers.map((worker) => worker.stop(0)));
+        await store.freeLeases(clock.now());
+      }
+      return clock.now() - from;
+    },
+    /** The target's own put, which the clock waits for. */
+    real,
+    kept: () => files((config.mirror.target as { dir: string }).dir),
+    spooled: () => files(spoolDir),
+    facts: (fact: string) => log.facts.filter((each) => each.fact === fact),
+    /** The only medium of a video of this kind that is not superseded. */
+    async medium(videoId: string, kind = "video") {
+      const media = await store.media({ limit: 10, videoId, kind });
+      return media.find(({ state }) => state !== "superseded")!;
+    },
+  };
+}
