@@ -34,7 +34,7 @@ test("the program is one CommonJS file when esbuild has bundled it, and all of i
   const start = (args: string[], more: Record<string, string> = {}) => {
     const env = { PATH, HOME, ...(DENO_DIR && { DENO_DIR }), ...more };
     const child = spawn(process.execPath, [...runtime, bundle, ...args], { cwd: folder, env });
-    const timer = setTimeout(() => child.kill("SIGKILL"), 20_000);
+    const timer = setTimeout(() => child.kill("SIGKILL"), 60_000);
     return { child, ended: finish(child).finally(() => clearTimeout(timer)) };
   };
   const run = (...args: string[]) => start(args).ended;

@@ -26,7 +26,7 @@ const EVERYBODY = "*";
 
 export type DownloadOptions = {
   config: Pick<Config["mirror"], "concurrency" | "maxSize" | "minFreeDisk">;
-  store: Pick<Store, "claimDownloads" | "settleDownload" | "spooledMedia">;
+  store: Pick<Store, "claimDownloads" | "settleDownload" | "isSpooled">;
   outbound: Outbound;
   /** Whether a former copy is in its target still; null: that cannot be said now. */
   heldCopy(copy: Copy): Promise<boolean | null>;
@@ -78,8 +78,7 @@ export function createDownloads(options: DownloadOptions): Downloads {
 
   /** A claim that was lost may mean that nobody wants the medium any longer: then it leaves nothing behind. */
   async function clearUnwanted({ mediumId }: DownloadJob): Promise<void> {
-    const wanted = await store.spooledMedia();
-    if (!wanted.some((medium) => medium.mediumId === mediumId)) await clearSpool(spoolDir, mediumId);
+    if (!(await store.isSpooled(mediumId))) await clearSpool(spoolDir, mediumId);
   }
 
   async function run(job: DownloadJob, { signal, yieldSlot }: Lease): Promise<void> {

@@ -9,6 +9,7 @@ import { findCopy, keepCopy } from "./keep.ts";
 import { fileOf } from "./spool.ts";
 import type { MirrorTarget } from "./target.ts";
 import type { TargetHealth } from "./target-health.ts";
+import { SpoolChanged } from "./trouble.ts";
 import { type Turns, turnOf } from "./turns.ts";
 
 /** Milliseconds. */
@@ -59,6 +60,7 @@ export function createUploads(options: UploadOptions): Queue<UploadJob> {
 
   /** Tried again; how soon depends on whose trouble it is. */
   async function judge(error: unknown, job: UploadJob): Promise<UploadOutcome> {
+    if (error instanceof SpoolChanged) return { is: "lost", error: errorLine(error) };
     const isDown = await targetHealth.failed(error);
     // What is due while the target is down is not claimed, so that it goes on the moment it is back.
     const wait = isDown ? firstWait : Math.min(firstWait * 2 ** Math.min(job.attempts, 30), longestWait);

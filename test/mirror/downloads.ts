@@ -61,8 +61,8 @@ export function memoryStore() {
       settled.push({ job: job.id, outcome });
       return { settled: true };
     },
-    async spooledMedia() {
-      return store.spooled;
+    async isSpooled(mediumId: string) {
+      return store.spooled.some((medium) => medium.mediumId === mediumId);
     },
     async nextDue() {
       return null;

@@ -64,6 +64,9 @@ test("who learns late how much it needs gives nobody up for it", async () => {
   const late = await reserve("late", null);
   await assert.rejects(late.ask(101), isRoom);
   assert.deepEqual(gaveUp, []);
+  const other = openRoom(1100);
+  const resumed = await other.reserve("resumed", 600);
+  await resumed.ask(1000);
   const small = await reserve("small", null);
   await small.ask(100);
   await assert.rejects(reserve("more", 1), isRoom);

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { readFile, rm, stat, truncate, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import test from "node:test";
+import { openSource } from "../../src/mirror/s3/source.ts";
 import { fileOf } from "../../src/mirror/spool.ts";
 import { createUploads } from "../../src/mirror/upload.ts";
 import { waitFor } from "../support/wait.ts";
@@ -181,6 +182,26 @@ test("a file that the spool has lost, or that is cut, is downloaded again", asyn
   await rm(fileOf(at.spoolDir, id));
   await at.work("uploads");
   assert.equal((await at.medium("v3")).state, "pending");
+});
+
+test("a file that has rotted in the spool is found out on its way, and downloaded again", async (t) => {
+  const at = await openCopies(t);
+  const medium = await at.bring("v1", "a film");
+  await writeFile(fileOf(at.spoolDir, medium), "a fi1m");
+  at.state.fault = async (_key, file, about) => {
+    const source = await openSource(file, about);
+    try {
+      await source.fill(Buffer.alloc(about.bytes));
+      source.prove();
+      return "stored";
+    } finally {
+      await source.close();
+    }
+  };
+  await at.work("uploads");
+  const [job] = await at.downloads();
+  assert.equal(job?.mediumId, medium);
+  assert.match((await at.medium("v1")).lastError!, /is not what was downloaded/);
 });
 
 test("a video that is forgotten while its file is on its way leaves no copy behind; one that is wanted stays", async (t) => {

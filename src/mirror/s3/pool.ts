@@ -11,28 +11,35 @@ export type Pool = {
 /**
  * Memory for parts on their way, `budget` bytes in all, however many uploads there are. First come, first served, so that
  * uploads that ask for one part after the other get their parts in turn. What is larger than the budget is given when
- * nothing else is out. Buffers of `partSize` are used again, and let go of when the last one has come back.
+ * nothing else is out. Buffers of `partSize` are used again; the garbage collector may have those that are not in use.
  */
 export function createPool(budget: number, partSize: number): Pool {
   const waiting: { bytes: number; give: () => void }[] = [];
-  let idle: Buffer[] = [];
+  const idle: WeakRef<Buffer>[] = [];
   let out = 0;
 
   const fits = (bytes: number) => out === 0 || out + bytes <= budget;
 
+  function usedBefore(): Buffer | undefined {
+    while (idle.length > 0) {
+      const buffer = idle.pop()!.deref();
+      if (buffer !== undefined) return buffer;
+    }
+    return undefined;
+  }
+
   function lease(bytes: number): Lease {
     out += bytes;
-    const whole = bytes === partSize ? (idle.pop() ?? Buffer.allocUnsafeSlow(bytes)) : Buffer.allocUnsafeSlow(bytes);
+    const buffer = (bytes === partSize ? usedBefore() : undefined) ?? Buffer.allocUnsafeSlow(bytes);
     let isOut = true;
     return {
-      buffer: whole,
+      buffer,
       release() {
         if (!isOut) return;
         isOut = false;
         out -= bytes;
-        if (bytes === partSize) idle.push(whole);
+        if (bytes === partSize) idle.push(new WeakRef(buffer));
         while (waiting[0] && fits(waiting[0].bytes)) waiting.shift()!.give();
-        if (out === 0) idle = [];
       },
     };
   }

@@ -1,11 +1,7 @@
 import type { Buffer } from "node:buffer";
 import { createHash } from "node:crypto";
 import { type FileHandle, open } from "node:fs/promises";
-
-/** The file is not what it was when it was proven: it has to be downloaded again. */
-export class SpoolChanged extends Error {
-  override readonly name = "SpoolChanged";
-}
+import { SpoolChanged } from "../trouble.ts";
 
 /** A file on its way into a target, read once from its beginning to its end. */
 export type Source = {

@@ -55,6 +55,11 @@ export function createMediaEnds(db: Sql, media: MediaRows, transfers: Transfers,
     if (transfers.cancel("upload", row.id)) transfers.add("delete", row.id, null, now);
   }
 
+  /** What a download has written goes; one that runs ends when it hears that its lease is lost. */
+  function dropPart(row: MediumRow, now: number): void {
+    transfers.add("delete", row.id, null, row.state === "running" ? now + LEASE : now);
+  }
+
   /** A copy that its row has let go of is deleted, unless another row refers to it. */
   function dropCopy({ id, target, key }: MediumRow, now: number): void {
     if (key !== null && !isWanted(target, key)) transfers.add("delete", id, { target, key }, now);
@@ -86,8 +91,7 @@ export function createMediaEnds(db: Sql, media: MediaRows, transfers: Transfers,
   function erase(row: MediumRow, reason: string, now: number): void {
     deleted.run(reason, row.id);
     dropSpooled(row, now);
-    // Its download ends when it hears that its lease is lost; what it has written is removed then.
-    if (row.due !== null) transfers.add("delete", row.id, null, now + LEASE);
+    if (row.due !== null) dropPart(row, now);
     transfers.cancel("erase", row.id);
     if (row.state !== "superseded") dropCopy(row, now);
     follow(row, now);
@@ -138,6 +142,7 @@ export function createMediaEnds(db: Sql, media: MediaRows, transfers: Transfers,
     giveUp(row: MediumRow, successor: MediumRow, now: number): void {
       if (row.key === null) supersede(row, successor, now);
       else ended.run("mirrored", null, row.id);
+      if (row.attempts > 0) dropPart(row, now);
       follow(row, now);
     },
 

@@ -9,7 +9,6 @@ import { openProvider } from "../../../src/simulator/provider.ts";
 import { seededRandom } from "../../../src/simulator/random.ts";
 import { type Ending, lastingPort, type ServeProcess, spawnServe } from "../serve-process.ts";
 import { openStored } from "../stored.ts";
-import { waitFor } from "../wait.ts";
 import { type App, openApp } from "./app.ts";
 import { crashConfig, ENDPOINTS, SECRET } from "./config.ts";
 import { type Judgement, judge } from "./judge.ts";
@@ -55,7 +54,7 @@ export async function runCrashTest(options: CrashOptions): Promise<CrashReport> 
     : join(folder, "media");
   const kept = options.s3 ? await keptInBucket() : keptInFolder(mediaDir);
   const provider = await openProvider({ clock: systemClock(), random: seededRandom(`${options.seed} links`) });
-  const world = createWorld({ random: seededRandom(`${options.seed} load`), provider, large: options.s3 ? 10 : 0 });
+  const world = createWorld({ random: seededRandom(`${options.seed} load`), provider, large: options.s3 ? 15 : 0 });
   const app = await openApp({
     world,
     random: seededRandom(`${options.seed} app`),
@@ -175,7 +174,7 @@ async function endRound(
   } else {
     await relay.ready();
     startUps.push(performance.now() - from);
-    if (fate === "uploading") await waitFor(() => kept.isHalfDone(), 3_000).catch(() => {});
+    if (fate === "uploading") await untilHalfDone(kept, 5_000);
     else await Promise.race([sleep(random.float() * 800), relay.ended]);
   }
   if (relay.hasEnded()) throw new Error(`the relay ended by itself: ${JSON.stringify(await relay.ended)}`);
@@ -184,6 +183,11 @@ async function endRound(
   const end = await relay.stop(Math.round(random.float() * 150));
   if (end.code !== null && end.code !== 0) throw new Error(`SIGTERM ended it with ${end.code}`);
   return end;
+}
+
+/** Waits, at most so many milliseconds, until the target holds a part of a copy. */
+async function untilHalfDone(kept: Kept, ms: number): Promise<void> {
+  for (const until = Date.now() + ms; Date.now() < until && !(await kept.isHalfDone()); ) await sleep(2);
 }
 
 /** Fetches what the application was told it can fetch: the newest address of some copies. */

@@ -111,7 +111,8 @@ export function createWorld({
     const isLarge = large > 0 && chance(large / 100);
     const bytes = isLarge ? LARGE : 2_500 + Math.floor(random.float() ** 3 * 200_000);
     const film = provider.addVideo(story.videoId, { name, bytes, seed: `${story.videoId} ${name}` });
-    film.setFault(isLarge ? { name: "break", every: LARGE / 3 } : chance(0.3) ? pick(random, VIDEO_FAULTS) : null);
+    const faults: Fault[] = isLarge ? [{ name: "break", every: LARGE / 3 }] : VIDEO_FAULTS;
+    film.setFault(chance(0.3) ? pick(random, faults) : null);
     const known = videos.get(story.videoId) ?? new Set();
     videos.set(story.videoId, known.add(film.sha256));
     return film.link();
