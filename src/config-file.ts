@@ -12,6 +12,7 @@ import {
   type Shape,
 } from "./config/problems.ts";
 import { readSecret, type Surroundings } from "./config/secrets.ts";
+import { checkTargets, readFormerTargets } from "./config/targets.ts";
 import { warnAbout } from "./config/warnings.ts";
 import { type Config, configSchema, type LocalTarget, type S3Target, type SecretInput } from "./config.ts";
 import { errorLine, RelayError } from "./errors.ts";
@@ -44,7 +45,7 @@ function isThere(path: string): boolean {
 
 /**
  * Which secrets are read; the others are empty in the config. `false`: none, for commands that only look into the database,
- * where the service's environment is not at hand; "target": those of the mirror's target, for commands that look into it.
+ * where the service's environment is not at hand; "target": those of the mirror's targets, for commands that look into them.
  */
 export type SecretsWanted = boolean | "target";
 
@@ -67,7 +68,9 @@ export function inspectConfig(path: string | null, where: Where): Inspection {
   const { env, secrets: reads = true } = where;
   const look: Look = (at) => readValue(parsed.output, at, problems);
   const dataDir = resolve(folder, look(["dataDir"]) ?? (env.STATE_DIRECTORY?.split(":")[0] || "data"));
-  checkConfig(look, problems, { folder, dataDir, readsSecrets: reads === true });
+  const places = { folder, dataDir, readsSecrets: reads === true };
+  checkConfig(look, problems, places);
+  checkTargets(look, problems, places);
   const secrets = readSecrets(look, problems, { env, folder }, reads);
   const found = problems.lines();
   if (found.length > 0 || !parsed.success) return { config: null, problems: found, warnings: [] };
@@ -86,8 +89,11 @@ type Secrets = {
   tokens: string[];
   adminToken: string | null;
   keys: Uint8Array[][];
-  credentials: S3Target["credentials"];
+  /** Those of `mirror.target`, and of each of `mirror.formerTargets`. */
+  credentials: Credentials;
+  formerCredentials: Credentials[];
 };
+type Credentials = S3Target["credentials"];
 type Parsed = Extract<ReturnType<typeof safeParse<typeof configSchema>>, { success: true }>["output"];
 
 function buildConfig(
@@ -105,6 +111,9 @@ function buildConfig(
     mirror: {
       ...mirror,
       target: buildTarget(mirror.target, { folder, dataDir, credentials: secrets.credentials }),
+      formerTargets: mirror.formerTargets.map((target, at) =>
+        buildTarget(target, { folder, dataDir, credentials: secrets.formerCredentials[at] ?? null }),
+      ),
     },
     endpoints: endpoints.map(({ secret, send, ...endpoint }, at) => ({
       ...endpoint,
@@ -120,7 +129,7 @@ function buildConfig(
 
 function buildTarget(
   target: Parsed["mirror"]["target"],
-  { folder, dataDir, credentials }: { folder: string; dataDir: string; credentials: S3Target["credentials"] },
+  { folder, dataDir, credentials }: { folder: string; dataDir: string; credentials: Credentials },
 ): LocalTarget | S3Target {
   if (target.type === "local") {
     return { type: "local", dir: target.dir === undefined ? resolve(dataDir, "media") : resolve(folder, target.dir) };
@@ -153,15 +162,18 @@ function readSecrets(look: Look, problems: Problems, surroundings: Surroundings,
     });
   };
   const one = (path: Path, decode: (text: string) => string) => read(path, decode)[0] ?? null;
-  const [accessKeyId, secretAccessKey, sessionToken] = (
-    ["accessKeyId", "secretAccessKey", "sessionToken"] as const
-  ).map((option) => one(["mirror", "target", option], checkCredential));
+  const readCredentials = (target: Path): Credentials => {
+    const [accessKeyId, secretAccessKey, sessionToken = null] = (
+      ["accessKeyId", "secretAccessKey", "sessionToken"] as const
+    ).map((option) => one([...target, option], checkCredential));
+    return accessKeyId && secretAccessKey ? { accessKeyId, secretAccessKey, sessionToken } : null;
+  };
   return {
     tokens: read(["receive", "token"], checkToken),
     adminToken: one(["admin", "token"], (text) => text),
     keys: readEndpoints(look).map((_, at) => read(["endpoints", at, "secret"], decodeSecret)),
-    credentials:
-      accessKeyId && secretAccessKey ? { accessKeyId, secretAccessKey, sessionToken: sessionToken ?? null } : null,
+    credentials: readCredentials(["mirror", "target"]),
+    formerCredentials: readFormerTargets(look).map((_, at) => readCredentials(["mirror", "formerTargets", at])),
   };
 }
 

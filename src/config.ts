@@ -136,9 +136,13 @@ const prefix = v.pipe(
     "must be a path like relay/one: names of A-Z a-z 0-9 _ . ~ = - with one slash between them",
   ),
 );
+/** Amazon's first rules, which other stores keep to; Ceph takes the name of a tenant before it, Amazon an access point's ARN. */
+const BUCKET =
+  /^(?:(?:[\w.-]{0,255}:)?(?!\.+$)[\w.-]{3,255}|arn:[\w-]+:[\w-]+:[\w-]*:\d*(?:[:/](?!\.+(?:[:/]|$))[\w.-]+)+)$/;
+const A_BUCKET = 'must be the name of a bucket: 3 to 255 of A-Z a-z 0-9 . _ -, or such a name after "tenant:"';
 const s3Target = v.strictObject({
   type: v.literal("s3"),
-  bucket: v.pipe(text, v.regex(/^([\w.-]{1,255}|arn:[\w.:/-]+)$/, "must be the name of a bucket, without a path")),
+  bucket: v.pipe(text, v.regex(BUCKET, A_BUCKET)),
   region: v.optional(v.nullable(headerText), null),
   endpoint: v.optional(v.nullable(storeUrl), null),
   prefix: v.optional(prefix, ""),
@@ -152,6 +156,7 @@ const s3Target = v.strictObject({
   kmsKeyId: v.optional(v.nullable(headerText), null),
   cacheControl: v.optional(v.nullable(headerText), null),
 });
+const target = v.variant("type", [localTarget, s3Target]);
 
 const KEY_PART = /^[a-z0-9_.-]*$/;
 const keyTemplate = v.pipe(
@@ -170,7 +175,8 @@ const keyTemplate = v.pipe(
 
 const mirror = v.strictObject({
   enabled: v.optional(v.boolean(), true),
-  target: v.optional(v.variant("type", [localTarget, s3Target]), { type: "local" }),
+  target: v.optional(target, { type: "local" }),
+  formerTargets: v.optional(v.array(target), []),
   publicBaseUrl: v.optional(v.nullable(baseUrl), null),
   links: v.optional(v.picklist(["signed", "open"]), "signed"),
   key: v.optional(keyTemplate, "{videoId}/{kind}{ext}"),
@@ -278,7 +284,11 @@ export type Config = Omit<Parsed, "$schema" | "dataDir" | "receive" | "endpoints
   /** `tls` are the files' paths: they are read when the listener opens. `publicUrl` is null where it follows from the port. */
   server: Parsed["server"];
   receive: Omit<Parsed["receive"], "token"> & { tokens: string[] };
-  mirror: Omit<Parsed["mirror"], "target"> & { target: LocalTarget | S3Target };
+  mirror: Omit<Parsed["mirror"], "target" | "formerTargets"> & {
+    target: LocalTarget | S3Target;
+    /** How to reach the targets of before that hold copies still. */
+    formerTargets: (LocalTarget | S3Target)[];
+  };
   endpoints: Endpoint[];
   admin: Omit<Parsed["admin"], "token"> & { token: string | null };
   /** Options that are accepted but have no effect, one line each. */

@@ -157,7 +157,11 @@ export type UploadOutcome =
 /** A claimed deletion: what the spool may still hold of a medium, and a copy that no row refers to any longer. */
 export type DeletionJob = Job & {
   mediumId: string;
-  copy: { target: string; key: string } | null;
+  /**
+   * `bytes` is null for a copy that a row had; else it is where an upload was to put so many bytes, and may have: only what
+   * has that size is deleted.
+   */
+  copy: { target: string; key: string; bytes: number | null } | null;
 };
 
 export type DeletionOutcome = { is: "deleted" } | { is: "retry"; error: string; at: number };

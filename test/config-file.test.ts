@@ -34,7 +34,7 @@ test("the example at the top level loads, and shows every option of the schema",
   assert.ok(options.length > 50);
   // A target has one type at a time, a file without TLS no certificate, and an example no schema of its own.
   const rest = options.filter(
-    (option) => !/^(mirror\.target|server\.tls)\.|^\$schema$|\.(env|file|credential)$/.test(option),
+    (option) => !/^(mirror\.(target|formerTargets)|server\.tls)\.|^\$schema$|\.(env|file|credential)$/.test(option),
   );
   assert.deepEqual(
     rest.filter((option) => !shown.has(option)),
@@ -60,6 +60,7 @@ test("without a file there are the defaults of the contract", () => {
   const config = loadConfig(null, { env: {}, cwd: folder });
   assert.equal(config.dataDir, join(folder, "data"));
   assert.deepEqual(config.mirror.target, { type: "local", dir: join(folder, "data", "media") });
+  assert.deepEqual(config.mirror.formerTargets, []);
   assert.equal(config.server.listen, "0.0.0.0:8080");
   assert.equal(config.server.publicUrl, null);
   assert.equal(config.receive.path, "/webhooks/wochit");

@@ -52,14 +52,22 @@ async function main(): Promise<void> {
   if (values.help) return console.log(USAGE);
   const unknown = positionals.find((name) => !Object.hasOwn(benches, name));
   if (unknown !== undefined) throw new Error(`there is no bench "${unknown}"\n${USAGE}`);
+  if ((values.only ?? values.profile) !== undefined && positionals.join() !== "mirror") {
+    throw new Error("--only and --profile are for mirror: npm run bench -- mirror --only s3");
+  }
 
   const root = mkdtempSync(join(tmpdir(), "wochit-relay-bench-"));
-  const remove = () => rmSync(root, { recursive: true, force: true });
-  process.once("SIGINT", () => {
-    killChildren();
-    remove();
-    process.exit(130);
-  });
+  const remove = () => rmSync(root, { recursive: true, force: true, maxRetries: 5 });
+  for (const [signal, code] of [
+    ["SIGINT", 130],
+    ["SIGTERM", 143],
+  ] as const) {
+    process.once(signal, () => {
+      killChildren();
+      remove();
+      process.exit(code);
+    });
+  }
   let folders = 0;
   const conditions: Conditions = {
     rounds: readCount("rounds", values.rounds),

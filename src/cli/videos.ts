@@ -12,7 +12,11 @@ const STATES = ["draft", "ready", "deleted", "failed", "unknown"] as const;
 
 export const videoColumns: Column<VideoJson>[] = [
   { title: "VIDEO", value: ({ videoId }) => videoId, least: 24 },
-  { title: "STATE", value: ({ state, forgottenAt }) => (forgottenAt ? "forgotten" : state), whole: true },
+  {
+    title: "STATE",
+    value: ({ state, forgottenAt }) => (state === "deleted" && forgottenAt ? "forgotten" : state),
+    whole: true,
+  },
   { title: "CONTEXT", value: ({ context }) => context },
   { title: "TITLE", value: ({ title }) => title },
   { title: "MEDIA", value: ({ media }) => media.map(({ kind, state }) => `${kind} ${state}`).join(", ") || null },

@@ -1,6 +1,6 @@
-import { accessSync, constants, readFileSync } from "node:fs";
+import { accessSync, constants } from "node:fs";
 import { isIP } from "node:net";
-import { resolve, sep } from "node:path";
+import { resolve } from "node:path";
 import { parseListen } from "../config.ts";
 import { errorLine } from "../errors.ts";
 import { nearest } from "../nearest.ts";
@@ -15,7 +15,7 @@ import { reasonOf } from "./secrets.ts";
 export type Look = <T>(path: Path) => T | undefined;
 
 /** Where relative paths start, the data folder as it will be, and whether the files of secrets are looked at. */
-type Places = { folder: string; dataDir: string; readsSecrets: boolean };
+export type Places = { folder: string; dataDir: string; readsSecrets: boolean };
 
 export function checkConfig(look: Look, problems: Problems, places: Places): void {
   checkNetworks(look(["server", "trustedProxies"]), ["server", "trustedProxies"], problems);
@@ -26,7 +26,6 @@ export function checkConfig(look: Look, problems: Problems, places: Places): voi
   }
   checkPrivate(look(["mirror", "allowPrivateAddresses"]), ["mirror", "allowPrivateAddresses"], problems);
   if (places.readsSecrets) checkTls(look, problems, places.folder);
-  checkTarget(look, problems, places);
   checkAdmin(look, problems);
   const owners = new Map<string, number>();
   for (const at of readEndpoints(look).keys()) checkEndpoint(at, look, problems, owners);
@@ -120,54 +119,6 @@ function checkTls(look: Look, problems: Problems, folder: string): void {
       problems.add(["server", "tls", name], `cannot read ${resolve(folder, file)}: ${reasonOf(error)}`);
     }
   }
-}
-
-function checkTarget(look: Look, problems: Problems, { folder, dataDir, readsSecrets }: Places): void {
-  if (look<string>(["mirror", "target", "type"]) === "s3") return checkS3(look, problems, readsSecrets ? folder : null);
-  const dir = look<string>(["mirror", "target", "dir"]);
-  if (dir === undefined) return;
-  // A key begins with an id from the network: nothing of the relay's own may be within its reach.
-  const target = resolve(folder, dir);
-  if (isWithin(dataDir, target)) {
-    problems.add(["mirror", "target", "dir"], `must not be, or hold, the data folder ${dataDir}`);
-  } else if (isWithin(target, resolve(dataDir, "spool"))) {
-    problems.add(["mirror", "target", "dir"], "must not be the spool, which is emptied at a start");
-  }
-}
-
-/** `folder` is null where no files are looked at. */
-function checkS3(look: Look, problems: Problems, folder: string | null): void {
-  const place = (option: string): Path => ["mirror", "target", option];
-  const isSet = (option: string) => problems.has(place(option)) || look(place(option)) != null;
-  if (isSet("accessKeyId") !== isSet("secretAccessKey")) {
-    const [there, missing] = isSet("accessKeyId")
-      ? ["accessKeyId", "secretAccessKey"]
-      : ["secretAccessKey", "accessKeyId"];
-    problems.add(
-      place(missing),
-      `is missing: ${there} is of no use without it; without both, the machine's own are used`,
-    );
-  }
-  if (isSet("sessionToken") && !isSet("accessKeyId")) {
-    problems.add(place("sessionToken"), "is of no use without accessKeyId and secretAccessKey");
-  }
-  const encryption = look<string>(place("serverSideEncryption"));
-  if (isSet("kmsKeyId") && !encryption?.startsWith("aws:kms") && !problems.has(place("serverSideEncryption"))) {
-    problems.add(place("kmsKeyId"), 'is of no use without "serverSideEncryption": "aws:kms"');
-  }
-  const ca = look<string>(place("ca"));
-  if (ca == null || folder === null) return;
-  try {
-    if (!/-----BEGIN (TRUSTED )?CERTIFICATE-----/.test(readFileSync(resolve(folder, ca), "utf8"))) {
-      problems.add(place("ca"), `${resolve(folder, ca)} holds no certificate in PEM form`);
-    }
-  } catch (error) {
-    problems.add(place("ca"), `cannot read ${resolve(folder, ca)}: ${reasonOf(error)}`);
-  }
-}
-
-function isWithin(path: string, folder: string): boolean {
-  return path === folder || path.startsWith(folder.endsWith(sep) ? folder : folder + sep);
 }
 
 const LOOPBACK = parseNetworks(["127.0.0.0/8", "::1"]);

@@ -54,7 +54,8 @@ export function addIssue(problems: Problems, issue: BaseIssue<unknown>): void {
 
 function describe(issue: BaseIssue<unknown>): string {
   if (!issue.message.startsWith("Invalid ")) return issue.message;
-  switch (issue.type) {
+  // A variant says so of a value that is no object at all.
+  switch (issue.expected === "Object" ? "strict_object" : issue.type) {
     case "min_value":
       return `must be at least ${String(issue.requirement)}`;
     case "integer":

@@ -19,9 +19,11 @@ export function warnAbout(raw: object, parsed: InferOutput<typeof configSchema>)
     if ((raw as Record<string, unknown>)[option] != null) warnings.push(`${option}: has no effect: ${why}`);
   }
   const { server, receive, mirror, endpoints } = parsed;
-  const { target } = mirror;
-  if (target.type === "s3" && target.ca !== null && target.endpoint?.startsWith("http:")) {
-    warnings.push("mirror.target.ca: has no effect: mirror.target.endpoint begins with http://");
+  const formerTargets = mirror.formerTargets.map((target, at) => [`mirror.formerTargets[${at}]`, target] as const);
+  for (const [place, target] of [["mirror.target", mirror.target] as const, ...formerTargets]) {
+    if (target.type === "s3" && target.ca !== null && target.endpoint?.startsWith("http:")) {
+      warnings.push(`${place}.ca: has no effect: ${place}.endpoint begins with http://`);
+    }
   }
   if (mirror.enabled && server.publicUrl === null && mirror.publicBaseUrl === null) {
     warnings.push("server.publicUrl: is not set: links to media will be http://<hostname>:<port>");

@@ -70,7 +70,7 @@ function reportMedium(medium: Medium, eventId: string, link: MediumLink): Medium
     case "superseded":
       return { status: "skipped", ...none, error: `a newer ${medium.kind} of this video has replaced it` };
     case "deleted":
-      return { status: "skipped", ...none, error: "the copy was deleted after the video was" };
+      return { status: "skipped", ...none, error: medium.lastError ?? "the copy was deleted" };
   }
 }
 

@@ -13,9 +13,14 @@ const CLAIM_AGAIN = 1_000;
 const LONGEST_WAIT = 30_000;
 const SHORTEST_WAIT = 50;
 
+/** Why work on a job ends: the job went to another claim, or is wanted no longer. */
+export class LeaseLost extends Error {
+  override readonly name = "LeaseLost";
+}
+
 /** What a running job may ask of its worker. */
 export type Lease = {
-  /** Aborted when the lease is lost or the relay stops; work on it must end at once, and settle nothing. */
+  /** Aborted when the lease is lost (its reason is LeaseLost) or the relay stops; work on it must end at once, and settle nothing. */
   signal: AbortSignal;
   /** Gives the job's place to the next one while it goes on: for work that is slow through no fault of ours. */
   yieldSlot(): void;
@@ -55,7 +60,7 @@ export function startWorker<J extends Job>(queue: Queue<J>, store: Store, { cloc
     const leaseUntil = clock.now() + LEASE;
     for (const { job, abort } of [...running.values()]) {
       const ours = await store.renew(job, leaseUntil).catch(() => true);
-      if (!ours) abort.abort(new Error("the lease was lost"));
+      if (!ours) abort.abort(new LeaseLost("the lease was lost"));
     }
   });
 

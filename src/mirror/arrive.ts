@@ -1,5 +1,4 @@
 import { Buffer } from "node:buffer";
-import type { Hash } from "node:crypto";
 import type { FileHandle } from "node:fs/promises";
 import type { Readable } from "node:stream";
 import { NeverMedia, ours } from "./trouble.ts";
@@ -15,8 +14,8 @@ const STRETCH = 16 * 2 ** 20;
 
 /**
  * Writes a body into `file`, behind the `from` bytes that are there, and makes it durable; returns the length of the whole.
- * Reading, hashing and writing overlap; what the disk cannot take yet is not read. The chunks are taken over: their memory
- * is gone once they are written. Also where the body breaks off, what came is made durable before this throws: NeverMedia
+ * Reading and writing overlap; what the disk cannot take yet is not read. The chunks are taken over: their memory is gone
+ * once they are written. Also where the body breaks off, what came is made durable before this throws: NeverMedia
  * beyond `maxSize`, OwnTrouble where the disk fails, and what the body throws.
  */
 export async function writeBody(
@@ -25,17 +24,17 @@ export async function writeBody(
     file: FileHandle;
     from: number;
     maxSize: number;
-    /** Given every chunk; null: what came before was not. */
-    hash: Hash | null;
     /** Told after every chunk how long the file is now. */
     onBytes(length: number): void;
+    /** Told after every batch how much of the file can be read back. */
+    onWritten(length: number): void;
     /** Told how much of the file is on the disk for good. */
     onDurable(length: number): Promise<void>;
     /** Asked now and then whether there still is room. */
     checkRoom(): Promise<void>;
   },
 ): Promise<number> {
-  const { from, maxSize, hash } = options;
+  const { from, maxSize } = options;
   const writes = createWrites(options);
   let length = from;
   let stretchEnd = from + STRETCH;
@@ -51,7 +50,6 @@ export async function writeBody(
       length += chunk.length;
       if (length > maxSize) throw new NeverMedia(`it is larger than mirror.maxSize, ${maxSize} bytes`);
       options.onBytes(length);
-      hash?.update(chunk);
       const room = writes.add(chunk);
       return length < stretchEnd ? room : Promise.all([room, endStretch()]);
     });
@@ -92,10 +90,12 @@ function readAll(body: Readable, take: (chunk: Uint8Array) => Promise<unknown> |
 function createWrites({
   file,
   from,
+  onWritten,
   onDurable,
 }: {
   file: FileHandle;
   from: number;
+  onWritten(length: number): void;
   onDurable(length: number): Promise<void>;
 }) {
   let chunks: Uint8Array[] = [];
@@ -112,7 +112,12 @@ function createWrites({
     position += size;
     size = 0;
     // One after the other: two writes to one file at once spin on its lock, and cost a second core.
-    last = last.then(() => writeAll(file, batch, at, length)).then(() => release(batch));
+    last = last
+      .then(() => writeAll(file, batch, at, length))
+      .then(() => {
+        release(batch);
+        onWritten(at + length);
+      });
     last.catch(() => {}); // Whoever waits for it hears of it.
     flying.push(last);
   }

@@ -45,9 +45,18 @@ export async function readBoxes(file: FileHandle, bytes: number): Promise<BoxRep
   const stop = await walk(file, 0, bytes, (box) => {
     if (!found.has(box.type)) found.set(box.type, box);
   });
-  if (stop !== null && "cut" in stop) return { cut: stop.cut, odd: null, seconds: null };
   const index = found.get("moov");
-  if (index === undefined) return { cut: "it has no index (moov)", odd: null, seconds: null };
+  // Where index and media are whole, what follows is no part of the film; in fragments more of the film may be missing.
+  const isWhole = index !== undefined && found.has("mdat") && !found.has("moof");
+  if (stop !== null && "cut" in stop) {
+    if (!isWhole) return { cut: stop.cut, odd: null, seconds: null };
+    return { cut: null, odd: `something follows the film: ${stop.cut}`, seconds: await readDuration(file, index) };
+  }
+  if (index === undefined) {
+    return stop === null
+      ? { cut: "it has no index (moov)", odd: null, seconds: null }
+      : { cut: null, ...stop, seconds: null };
+  }
   const missing = found.has("mdat") ? null : "it has an index, but no media data (mdat)";
   return { cut: null, odd: stop?.odd ?? missing, seconds: await readDuration(file, index) };
 }

@@ -10,9 +10,12 @@ export type Keeping = {
   /** The target's own. */
   targetId: string;
   template: Config["mirror"]["key"];
-  job: Pick<UploadJob, "videoId" | "kind" | "eventId" | "claim" | "file" | "isSecond" | "own">;
+  job: Pick<UploadJob, "videoId" | "kind" | "eventId" | "file" | "isSecond" | "own">;
   signal: AbortSignal;
 };
+
+/** How a file is put: `again` as for the target (target.ts). `place` is told each key before the target is. */
+export type Putting = { file: string; again: boolean; place(key: string): Promise<void> };
 
 type Place = {
   key: string;
@@ -23,14 +26,17 @@ type Place = {
 /**
  * Puts a file into the target and returns its key. Nothing ever overwrites a video: a different second one of the same id
  * goes to a key of its own (CONTRACT, "Media"), named by the hash of its bytes. A thumbnail replaces the one before; a
- * video's own copy is mended in its place. Throws what the target throws.
+ * video's own copy is mended in its place. Throws what the target throws, and what `place` does.
  */
-export async function keepCopy(kept: Keeping, file: string): Promise<string> {
+export async function keepCopy(kept: Keeping, { file, again, place }: Putting): Promise<string> {
   const { target, job, signal } = kept;
   const { contentType, bytes, sha256 } = job.file;
-  const { eventId, videoId, claim } = job;
-  const about: Omit<About, "replace"> = { contentType, bytes, sha256, eventId, videoId, again: claim > 1 };
-  const put = (key: string, replace: boolean) => target.put(key, file, { ...about, replace }, signal);
+  const { eventId, videoId } = job;
+  const about: Omit<About, "replace"> = { contentType, bytes, sha256, eventId, videoId, again };
+  const put = async (key: string, replace: boolean) => {
+    await place(key);
+    return target.put(key, file, { ...about, replace }, signal);
+  };
   const places = placesFor(kept);
   for (const [at, { key, replace }] of places.entries()) {
     const isBest = at === 0 && replace === "never";

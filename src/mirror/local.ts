@@ -19,6 +19,7 @@ import { RelayError } from "../errors.ts";
 import { codeOf, makeFolder, nullWhereMissing, syncFile, syncFolder } from "./durable.ts";
 import { readRange, readWhole } from "./read-range.ts";
 import type { Access, MirrorTarget, Placed } from "./target.ts";
+import { SpoolChanged } from "./trouble.ts";
 import { createTurns } from "./turns.ts";
 
 /** The parts of a key: what `keyOf` makes, and nothing that a file system could take for anything but a name. */
@@ -34,20 +35,21 @@ const NO_LINKS = new Set(["EXDEV", "EPERM", "ENOTSUP", "EOPNOTSUPP", "ENOSYS", "
 const TRIES = 3;
 
 /**
- * Copies in a directory, which is created where it is missing and not a former target's. Names appear by link(2) or
+ * Copies in a directory, which is created where it is missing and this relay's own. Names appear by link(2) or
  * rename(2), so that a reader never sees half a file, and only after file and folders are on the disk. A file on the same
  * file system is linked, not copied. Symbolic links inside the directory are not followed by writes. Throws the system's
- * errors; RelayError("target_unavailable") where a former target's directory is gone. `hardLink` is link(2), for tests that
+ * errors; RelayError("target_unavailable") where another's directory is gone. `hardLink` is link(2), for tests that
  * do without it.
  */
 export async function openLocalTarget(
   { dir }: { type: "local"; dir: string },
   { access: kind = "own", hardLink = link }: { access?: Access; hardLink?: typeof link } = {},
 ): Promise<MirrorTarget> {
-  if (kind !== "former") await mkdir(dir, { recursive: true, mode: 0o700 });
+  if (kind === "own") await mkdir(dir, { recursive: true, mode: 0o700 });
   const root = await realpath(dir).catch(nullWhereMissing);
   if (root === null) {
-    throw new RelayError("target_unavailable", `${dir}, where copies were kept before, is gone; bring it back`);
+    const when = kind === "former" ? "were kept before" : "are kept";
+    throw new RelayError("target_unavailable", `${dir}, where copies ${when}, is gone; bring it back`);
   }
   // What a crash left on its way: the one relay of this directory begins now, so nobody is writing there.
   if (kind === "own") await rm(join(root, INCOMING), { recursive: true, force: true });
@@ -135,10 +137,13 @@ export async function openLocalTarget(
   }
 
   return {
-    put: (key, file, { sha256, replace }, signal) =>
+    put: (key, file, { sha256, replace, again }, signal) =>
       inTurn(key, async () => {
         const path = pathOf(key);
         signal.throwIfAborted();
+        if (again && (await hashFile(file, signal)) !== sha256) {
+          throw new SpoolChanged(`${file} is not what was downloaded: its sha256 is another one`);
+        }
         await syncFile(file);
         let copy: string | null = null;
         const bring = async () => {
@@ -169,8 +174,9 @@ export async function openLocalTarget(
       return found.isFile() ? { bytes: found.size } : null;
     },
 
-    delete: (key) =>
+    delete: (key, signal) =>
       inTurn(key, async () => {
+        signal?.throwIfAborted();
         const path = pathOf(key);
         if ((await unlink(path).catch(nullWhereMissing)) === null) await nothing();
         let folder = dirname(path);
@@ -215,7 +221,11 @@ async function isTaken(path: string): Promise<boolean> {
 
 async function compare(path: string, sha256: string, signal: AbortSignal): Promise<Placed> {
   if (!(await lstat(path)).isFile()) return "exists-different";
+  return (await hashFile(path, signal)) === sha256 ? "exists-same" : "exists-different";
+}
+
+async function hashFile(path: string, signal: AbortSignal): Promise<string> {
   const hash = createHash("sha256");
   await pipeline(createReadStream(path, { highWaterMark: 2 ** 20 }), hash, { signal });
-  return hash.digest("hex") === sha256 ? "exists-same" : "exists-different";
+  return hash.digest("hex");
 }

@@ -7,7 +7,7 @@ import type { Outbound } from "../platform/net.ts";
 import type { Store } from "../store/store.ts";
 import { createDownloads } from "./download.ts";
 import { createDeletions } from "./remove.ts";
-import { sweepSpool } from "./spool.ts";
+import { spooledFiles, sweepSpool } from "./spool.ts";
 import { createTargetHealth } from "./target-health.ts";
 import { openTargets, type Targets } from "./targets.ts";
 import { createTurns } from "./turns.ts";
@@ -52,9 +52,12 @@ export async function openMirror(options: {
     }
   }
 
-  await sweepSpool(spoolDir, await store.spooledMedia()).catch((error) =>
-    log.error("the spool cannot be used yet", { error: errorLine(error) }),
-  );
+  async function clearSpool(): Promise<void> {
+    await store.reviveSpooled(await spooledFiles(spoolDir), clock.now());
+    await sweepSpool(spoolDir, await store.spooledMedia());
+  }
+
+  await clearSpool().catch((error) => log.error("the spool cannot be used yet", { error: errorLine(error) }));
   const downloads = createDownloads({ config, store, outbound, heldCopy, ports, spoolDir });
   const uploads = createUploads({
     config,

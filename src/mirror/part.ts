@@ -1,5 +1,5 @@
 import { constants, type FileHandle, lstat, open, rename, rm } from "node:fs/promises";
-import type { SpooledFile } from "../domain.ts";
+import type { DownloadJob, SpooledFile } from "../domain.ts";
 import { nullWhereMissing, syncFolder } from "./durable.ts";
 import type { MediaAnswer } from "./fetch.ts";
 import { blankNote, type Note, readNote, writeNote } from "./note.ts";
@@ -33,13 +33,23 @@ export type Part = {
 };
 
 /** What is known of a medium from earlier attempts, as far as it still fits to its link and to what is there. */
-export async function readStart(spoolDir: string, mediumId: string, link: string): Promise<Note> {
+export async function readStart(
+  spoolDir: string,
+  { mediumId, kind }: Pick<DownloadJob, "mediumId" | "kind">,
+  link: string,
+): Promise<Note> {
   const note = await readNote(noteOf(spoolDir, mediumId));
-  if (note === null || note.link !== link) return blankNote(link);
-  if (note.file === null) return note;
-  const stat = await lstat(fileOf(spoolDir, mediumId)).catch(nullWhereMissing);
-  // Without its final name it is proven once more.
-  return stat?.isFile() && stat.size === note.file.bytes ? note : { ...note, file: null };
+  const path = fileOf(spoolDir, mediumId);
+  const found = await lstat(path).catch(nullWhereMissing);
+  const whole = found?.isFile() ? found.size : null;
+  if (note !== null && note.link === link) {
+    // Without its final name it is proven once more.
+    return whole !== null && whole === note.file?.bytes ? note : { ...note, file: null };
+  }
+  // The spool was not there when the file's upload came, and is now. A video's link never changes; it is proven once more.
+  if (whole === null || kind !== "video") return blankNote(link);
+  await rename(path, partOf(spoolDir, mediumId));
+  return { ...blankNote(link), total: whole, synced: whole };
 }
 
 /** Opens the part that `start` speaks of, cut to the bytes that are sure, or else a new one. */

@@ -1,10 +1,10 @@
-import { createHash } from "node:crypto";
 import type { Readable } from "node:stream";
 import type { Config } from "../config.ts";
 import type { Copy, DownloadJob, Ports, SpooledFile } from "../domain.ts";
+import { openHasher } from "../platform/hashing.ts";
 import type { Outbound } from "../platform/net.ts";
 import { writeBody } from "./arrive.ts";
-import { hashFile } from "./digest.ts";
+import { type Sum, startSum } from "./digest.ts";
 import { makeFolder } from "./durable.ts";
 import { fetchMedia } from "./fetch.ts";
 import { markOf } from "./note.ts";
@@ -18,6 +18,9 @@ import { verifyMedia } from "./verify.ts";
 
 /** A target that does not say within this whether it has a former copy, cannot say it; milliseconds. */
 const PATIENCE = 3_000;
+
+/** One for all downloads. It rests, and holds nothing, until a large file comes. */
+const hasher = openHasher();
 
 export type Preparation = {
   config: Pick<Config["mirror"], "maxSize">;
@@ -51,7 +54,7 @@ export type Prepared = { is: "spooled"; file: SpooledFile } | { is: "unchanged";
 export async function prepareFile(given: Preparation): Promise<Prepared> {
   const { job, spoolDir, room } = given;
   await ours("spool", () => makeFolder(spoolDir));
-  const start = await ours("spool", () => readStart(spoolDir, job.mediumId, markOf(job.url)));
+  const start = await ours("spool", () => readStart(spoolDir, job, markOf(job.url)));
   if (start.file !== null) return { is: "spooled", file: start.file };
 
   const stop = new AbortController();
@@ -60,15 +63,16 @@ export async function prepareFile(given: Preparation): Promise<Prepared> {
   if (given.signal.aborted) onAbort();
   let reservation: Reservation | null = null;
   let part: Part | null = null;
+  const sum = startSum(hasher, partOf(spoolDir, job.mediumId), stop.signal);
   try {
     const left = start.total === null ? start.atLeast || null : start.total - start.synced;
     reservation = await room.reserve({ left, giveUp: (reason) => stop.abort(reason) });
     part = await ours("spool", () => openPart(spoolDir, job.mediumId, start));
     const isWhole = part.note.synced > 0 && part.note.synced === part.note.total;
-    const received = isWhole ? { is: "whole" as const, sha256: null } : await receive(given, part, reservation, stop);
-    if (received.is === "unchanged") return received;
+    const unchanged = isWhole ? null : await receive(given, part, sum, reservation, stop);
+    if (unchanged !== null) return unchanged;
     given.onWhole();
-    const file = await prove(given, part, received.sha256, stop.signal);
+    const file = await prove(given, part, sum, stop.signal);
     await ours("spool", () => part!.finish(file));
     return { is: "spooled", file };
   } catch (error) {
@@ -81,6 +85,7 @@ export async function prepareFile(given: Preparation): Promise<Prepared> {
     }
     throw cause;
   } finally {
+    sum.drop();
     await part?.close().catch(() => {});
     reservation?.release();
     given.signal.removeEventListener("abort", onAbort);
@@ -93,13 +98,14 @@ const hasRoom = (room: Room) =>
     () => false,
   );
 
-/** Asks for the file, or for the rest of it, and writes it. The sha256 is null where some of it came in an earlier attempt. */
+/** Asks for the file, or for the rest of it, and writes it; null once it is whole. */
 async function receive(
   given: Preparation,
   part: Part,
+  sum: Sum,
   reservation: Reservation,
   stop: AbortController,
-): Promise<{ is: "whole"; sha256: string | null } | { is: "unchanged"; copy: Copy }> {
+): Promise<Extract<Prepared, { is: "unchanged" }> | null> {
   const { config, job, limits } = given;
   const { synced, total, validator } = part.note;
   const previous = synced === 0 ? await stillHeld(given) : null;
@@ -136,20 +142,19 @@ async function receive(
     if ((answer.total ?? 0) > config.maxSize)
       throw new NeverMedia(`it is larger than mirror.maxSize: ${answer.total} of ${config.maxSize} bytes`);
     await reservation.ask(left());
-    const hash = from === 0 ? createHash("sha256") : null;
     length = await writeBody(body, {
       file: part.file,
       from,
       maxSize: config.maxSize,
-      hash,
       onBytes(sofar) {
         length = sofar;
         reservation.left(left());
       },
+      onWritten: sum.written,
       onDurable: (sofar) => part.keep(sofar),
       checkRoom: () => reservation.check(),
     });
-    return { is: "whole", sha256: hash?.digest("hex") ?? null };
+    return null;
   } catch (error) {
     // Whatever failed, a body that was not read to its end would keep its connection.
     body?.destroy();
@@ -173,19 +178,20 @@ async function stillHeld({ job, heldCopy, ports }: Preparation): Promise<Copy | 
 }
 
 /** Judges what is there by its content, and sums it up. Throws NotMediaYet where it is not the media. */
-async function prove(given: Preparation, part: Part, sha256: string | null, signal: AbortSignal): Promise<SpooledFile> {
+async function prove(given: Preparation, part: Part, sum: Sum, signal: AbortSignal): Promise<SpooledFile> {
   const { job, spoolDir } = given;
   const { synced: bytes, total: announced, etag, lastModified } = part.note;
   const path = partOf(spoolDir, job.mediumId);
   const { kind, duration } = job;
+  const isLast = given.ports.clock.now() >= job.deadline;
   const verdict = await ours("spool", () =>
-    verifyMedia({ path, kind, bytes, announced, duration }).catch((error) => {
+    verifyMedia({ path, kind, bytes, announced, duration, isLast }).catch((error) => {
       if (error instanceof NotMediaYet) return error;
       throw error;
     }),
   );
   if (verdict instanceof NotMediaYet) throw verdict;
   signal.throwIfAborted();
-  const sum = sha256 ?? (await ours("spool", () => hashFile(part.file, bytes, signal)));
-  return { bytes, sha256: sum, ...verdict, etag, lastModified };
+  const sha256 = await ours("spool", () => sum.end(part.file, bytes));
+  return { bytes, sha256, ...verdict, etag, lastModified };
 }

@@ -2,23 +2,40 @@ import type { DeletionJob, DeletionOutcome, Ports } from "../domain.ts";
 import { errorLine, RelayError } from "../errors.ts";
 import type { Queue } from "../jobs/worker.ts";
 import type { Store } from "../store/store.ts";
+import type { CopyName } from "./copy-names.ts";
+import { createRests, type Rest, waitAfter } from "./rests.ts";
 import { clearSpool } from "./spool.ts";
 import type { Targets } from "./targets.ts";
 import { type Turns, turnOf } from "./turns.ts";
 
-/** Waits between tries, in milliseconds: from the first, doubled each time, up to the longest. There is no last try. */
-const FIRST_WAIT = 10_000;
-const LONGEST_WAIT = 300_000;
+/** Milliseconds. A target that has not answered by then has failed, and others get the turn. */
+const PATIENCE = 30_000;
+
+/** Milliseconds until it is asked again whether a copy that may be somebody else's by another name still is. */
+const LOOK_AGAIN = 3_600_000;
 
 const AT_ONCE = 2;
 
+type StoredCopy = NonNullable<DeletionJob["copy"]>;
+
+/** What became of a copy: `none`: the job has none; `other`: its place holds a file of somebody else's. */
+type Removal = "none" | "removed" | "shared" | "other" | "in doubt" | Rest;
+
+/** What is said of it in the log. */
+const FACTS = {
+  none: "spool cleared",
+  removed: "media deleted",
+  shared: "media not deleted: the copy is shared",
+  other: "media not deleted: its place holds another file",
+};
+
 /**
- * The queue of deletions: a copy that no media row refers to any longer leaves its target, the present one or a former one,
- * and what the spool still holds of its medium goes, too.
+ * The queue of deletions: a copy that no media row refers to any longer, by whatever name, leaves its target, the present one
+ * or a former one, and what the spool still holds of its medium goes, too. There is no last try.
  */
 export function createDeletions(options: {
   store: Pick<Store, "claimDeletions" | "settleDeletion" | "isCopyWanted" | "isSpooled">;
-  targets: Pick<Targets, "at" | "namesOf">;
+  targets: Pick<Targets, "at" | "namesOf" | "presentId">;
   ports: Pick<Ports, "clock" | "log">;
   spoolDir: string;
   /** Shared with the uploads: what is deleted here is not being put there. */
@@ -26,60 +43,121 @@ export function createDeletions(options: {
 }): Queue<DeletionJob> {
   const { store, targets, spoolDir, inTurn } = options;
   const { clock, log } = options.ports;
+  const rests = createRests(clock);
 
-  async function isWanted({ target, key }: NonNullable<DeletionJob["copy"]>): Promise<boolean> {
-    for (const name of await targets.namesOf(target)) {
-      if (await store.isCopyWanted({ target: name, key })) return true;
-    }
-    return false;
-  }
-
-  /** Removes the copy; false: somebody wants it again, or shares it. */
-  async function removeCopy(copy: NonNullable<DeletionJob["copy"]>): Promise<boolean> {
-    if (await isWanted(copy)) return false;
-    const target = await targets.at(copy.target);
-    if (target === null) throw new RelayError("target_unavailable", `nothing is known of a target ${copy.target}`);
-    await target.delete(copy.key);
-    return true;
-  }
-
-  async function remove(job: DeletionJob): Promise<DeletionOutcome & { removed?: boolean }> {
+  async function within<Result>(signal: AbortSignal, work: (signal: AbortSignal) => Promise<Result>): Promise<Result> {
+    const stop = new AbortController();
+    let cancel = () => {};
+    const late = new Promise<never>((_, reject) => {
+      cancel = clock.after(PATIENCE, () => {
+        const error = new Error(`no answer within ${PATIENCE / 1000} s`);
+        stop.abort(error);
+        reject(error);
+      });
+    });
     try {
-      const removed = job.copy !== null && (await removeCopy(job.copy));
-      if (!(await store.isSpooled(job.mediumId))) await clearSpool(spoolDir, job.mediumId);
-      return { is: "deleted", removed };
-    } catch (error) {
-      const wait = Math.min(FIRST_WAIT * 2 ** Math.min(job.attempts, 30), LONGEST_WAIT);
-      return { is: "retry", error: errorLine(error).slice(0, 500), at: clock.now() + wait };
+      return await Promise.race([work(AbortSignal.any([signal, stop.signal])), late]);
+    } finally {
+      cancel();
     }
   }
 
-  function report(job: DeletionJob, outcome: Awaited<ReturnType<typeof remove>>): void {
-    const fields = { medium: job.mediumId, video: job.videoId, ...(job.copy && { key: job.copy.key }) };
-    if (outcome.is === "retry") {
-      const nextAt = new Date(outcome.at).toISOString();
-      const failure = { ...fields, error: outcome.error, attempt: job.attempts + 1, nextAt };
-      if (job.attempts === 0) log.warn("media not deleted yet", failure);
-      else log.debug("media not deleted yet", failure);
-    } else if (job.copy === null) log.debug("spool cleared", fields);
-    else if (outcome.removed) log.info("media deleted", fields);
-    else log.info("media not deleted: the copy is shared", fields);
+  async function clear({ mediumId }: DeletionJob): Promise<void> {
+    if (!(await store.isSpooled(mediumId))) await clearSpool(spoolDir, mediumId);
+  }
+
+  async function whoWants(names: CopyName[]): Promise<"shared" | "in doubt" | null> {
+    let isDoubtful = false;
+    for (const { isCertain, target, key } of names) {
+      if (!(await store.isCopyWanted({ target, key }))) continue;
+      if (isCertain) return "shared";
+      isDoubtful = true;
+    }
+    return isDoubtful ? "in doubt" : null;
+  }
+
+  async function removeAt({ target: id, key, bytes }: StoredCopy, signal: AbortSignal): Promise<Removal> {
+    const target = await targets.at(id);
+    if (target === null) throw new RelayError("target_unavailable", `nothing is known of a target ${id}`);
+    const held = bytes === null ? null : await target.head(key);
+    if (held !== null && held.bytes !== bytes) return "other";
+    signal.throwIfAborted();
+    // Also where nothing is: an upload may have left pieces that nobody sees.
+    await target.delete(key, signal);
+    return "removed";
+  }
+
+  async function askTarget(copy: StoredCopy, names: CopyName[], signal: AbortSignal): Promise<Removal> {
+    signal.throwIfAborted();
+    const wanted = await whoWants(names);
+    if (wanted !== null) return wanted;
+    const rest = rests.begin(copy.target);
+    if (rest !== null) return rest;
+    try {
+      const removal = await within(signal, (signal) => removeAt(copy, signal));
+      rests.worked(copy.target);
+      return removal;
+    } catch (error) {
+      rests.failed(copy.target, errorLine(error));
+      throw error;
+    }
+  }
+
+  async function removeCopy({ copy, videoId }: DeletionJob, signal: AbortSignal): Promise<Removal> {
+    if (copy === null) return "none";
+    const rest = rests.restOf(copy.target);
+    if (rest !== null) return rest;
+    const names = await within(signal, () => targets.namesOf(copy));
+    const work = () => askTarget(copy, names, signal);
+    // Uploads go to the present target only, and must not wait for a former one that may be dead.
+    if (!names.some(({ target }) => target === targets.presentId)) return work();
+    // A job does not say which of the two its copy is; uploads have one of these turns only, so nobody waits in a circle.
+    return inTurn(turnOf(videoId, "video"), () => inTurn(turnOf(videoId, "thumbnail"), work));
+  }
+
+  function settle(job: DeletionJob, outcome: DeletionOutcome): Promise<boolean> {
+    return store.settleDeletion(job, outcome, clock.now()).then(({ settled }) => settled);
+  }
+
+  async function retry(job: DeletionJob, error: string, wait: number): Promise<Record<string, unknown> | null> {
+    const outcome: DeletionOutcome = { is: "retry", error: error.slice(0, 500), at: clock.now() + wait };
+    if (!(await settle(job, outcome))) return null;
+    return { error: outcome.error, attempt: job.attempts + 1, nextAt: new Date(outcome.at).toISOString() };
   }
 
   async function run(job: DeletionJob, signal: AbortSignal): Promise<void> {
-    if (signal.aborted) return;
-    const outcome = await remove(job);
-    const { removed: _, ...settling } = outcome;
-    const { settled } = await store.settleDeletion(job, settling, clock.now());
-    if (settled) report(job, outcome);
+    const fields = { medium: job.mediumId, video: job.videoId, ...(job.copy && { key: job.copy.key }) };
+    const tell = (level: "info" | "warn", fact: string, more: Record<string, unknown> | null) => {
+      if (more !== null) log[job.attempts === 0 ? level : "debug"](fact, { ...fields, ...more });
+    };
+    const ownWait = waitAfter(job.attempts);
+    let removal: Removal;
+    try {
+      const [spool, copy] = await Promise.allSettled([clear(job), removeCopy(job, signal)]);
+      for (const part of [copy, spool]) if (part.status === "rejected") throw part.reason;
+      removal = (copy as PromiseFulfilledResult<Removal>).value;
+    } catch (error) {
+      // At a stop the lease ends by itself.
+      if (signal.aborted) return;
+      return tell("warn", "media not deleted yet", await retry(job, errorLine(error), ownWait));
+    }
+    if (removal === "in doubt") {
+      const why = "a copy of this name in a bucket of this name is in use";
+      return tell("info", "media kept for now", await retry(job, why, LOOK_AGAIN));
+    }
+    if (typeof removal === "object") {
+      const more = await retry(job, removal.line, Math.max(removal.ms, ownWait));
+      if (more !== null) log.debug("media not deleted yet", { ...fields, ...more });
+      return;
+    }
+    if (!(await settle(job, { is: "deleted" }))) return;
+    log[removal === "none" ? "debug" : "info"](FACTS[removal], fields);
   }
 
   return {
     name: "delete",
     concurrency: AT_ONCE,
     claim: (limit, now, leaseUntil) => store.claimDeletions({ limit, now, leaseUntil }),
-    // A job does not say which of the two its copy is; uploads have one of these turns only, so nobody waits in a circle.
-    run: (job, { signal }) =>
-      inTurn(turnOf(job.videoId, "video"), () => inTurn(turnOf(job.videoId, "thumbnail"), () => run(job, signal))),
+    run: async (job, { signal }) => (signal.aborted ? undefined : run(job, signal)),
   };
 }

@@ -18,8 +18,15 @@ import { createTurns } from "./turns.ts";
 /** Bytes of files in memory, all uploads together. */
 const MEMORY = 8 * PART_SIZE;
 
-/** Seconds for which a link straight to the store is good. */
-const LINK_LIFE = 300;
+/**
+ * Seconds for which a link straight to the store is good. A browser goes on using it for later ranges, so it must outlive the
+ * longest sitting with a film; it gives away no more than the relay's own link, which never ends. Temporary credentials that
+ * end earlier take it along.
+ */
+const LINK_LIFE = 6 * 3600;
+
+/** What browsers and proxies are told of a copy of which the config says nothing: as the relay does of its own files. */
+const CACHE_CONTROL = "private, max-age=3600";
 
 /** Milliseconds before an object that was just put, and is not as it should be, is looked at again. */
 const LOOK_AGAIN = [200, 1_000];
@@ -133,21 +140,23 @@ export async function openS3Target(
       return held ? { bytes: held.bytes } : askWhy(name, null);
     },
 
-    async delete(key) {
+    async delete(key, signal) {
       const name = objectName(config.prefix, key);
       await inTurn(name, async () => {
-        await ask("DeleteObject", client.send(new DeleteObjectCommand({ Bucket: bucket, Key: name }), timeout())).catch(
-          (error) => {
-            if (!(error instanceof S3Trouble && isMissing(error))) throw error;
-          },
-        );
-        await leftovers.clearName(name);
+        signal?.throwIfAborted();
+        const command = new DeleteObjectCommand({ Bucket: bucket, Key: name });
+        const answer = client.send(command, { ...timeout(), ...(signal && { abortSignal: signal }) });
+        await ask("DeleteObject", answer, signal).catch((error) => {
+          if (!(error instanceof S3Trouble && isMissing(error))) throw error;
+        });
+        await leftovers.clearName(name, signal);
       });
     },
 
     async open(key, method) {
       const at = { Bucket: bucket, Key: objectName(config.prefix, key) };
-      const command = method === "HEAD" ? new HeadObjectCommand(at) : new GetObjectCommand(at);
+      const shown = config.cacheControl === null ? { ResponseCacheControl: CACHE_CONTROL } : {};
+      const command = method === "HEAD" ? new HeadObjectCommand(at) : new GetObjectCommand({ ...at, ...shown });
       const url = await ask("GetObject", getSignedUrl(client, command as GetObjectCommand, { expiresIn: LINK_LIFE }));
       return { is: "elsewhere", url };
     },

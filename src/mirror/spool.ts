@@ -49,6 +49,15 @@ export async function probeSpool(spoolDir: string, thoroughly: boolean): Promise
   });
 }
 
+/** The media (their ids) of which the spool has a file, whole and proven. */
+export async function spooledFiles(spoolDir: string): Promise<string[]> {
+  const names = await readdir(spoolDir).catch(nullWhereMissing);
+  return (names ?? []).flatMap((name) => {
+    const { id, is } = OURS.exec(name)?.groups ?? {};
+    return id !== undefined && is === "file" ? decodeURIComponent(id) : [];
+  });
+}
+
 const OURS = /^(?<id>.+)\.(?<is>part|part\.json|file)$/;
 
 /**
@@ -75,8 +84,8 @@ export async function sweepSpool(spoolDir: string, keep: { mediumId: string; upl
 async function isNeeded(spoolDir: string, id: string, is: string, uploads: boolean | undefined): Promise<boolean> {
   if (uploads === undefined) return false;
   if (uploads) return is === "file";
+  if (is === "file") return true;
   const note = await readNote(join(spoolDir, `${id}.part.json`)).catch(() => null);
   if (note === null) return false;
-  if (is === "file") return note.file !== null;
   return is !== "part" || note.validator !== null || note.file !== null;
 }

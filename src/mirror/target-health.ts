@@ -15,9 +15,6 @@ const PATIENCE = 60_000;
 /** How long one whose copy could not be kept waits to hear whether that is the target's trouble, or only his. */
 const VERDICT_WITHIN = 3_000;
 
-/** A copy that could not be kept, though the target answers, is spoken of for this long. */
-const FORGOTTEN = 600_000;
-
 /** No template and no id makes such a key (`keys.ts`). */
 const PROBE = "~probe";
 
@@ -33,7 +30,7 @@ const ABOUT: About = {
 };
 
 export type TargetHealth = {
-  /** Why copies cannot be kept, as far as is known; null: nothing is wrong. */
+  /** Why the target keeps nothing, as far as is known; null: it answers, though it may not take every file. */
   trouble(): string | null;
   /** Since when (milliseconds since 1970) the target keeps nothing; null: it answers. */
   downSince(): number | null;
@@ -48,7 +45,8 @@ export type TargetHealth = {
   worked(): void;
 };
 
-type Trouble = { line: string; since: number; isDown: boolean };
+/** `begun`: of the clock that only goes forward. */
+type Trouble = { line: string; since: number; begun: number; isDown: boolean };
 
 /**
  * Knows whether the target can be asked to keep something, so that what waits for it neither wears it out nor waits longer
@@ -63,7 +61,6 @@ export function createTargetHealth(options: {
   const { target, spoolDir, every = PROBE_EVERY } = options;
   const { clock, log } = options.ports;
   let trouble: Trouble | null = null;
-  let lastFailure: { line: string; at: number } | null = null;
   let begunAt = Number.NEGATIVE_INFINITY;
   let probes = 0;
   const verdict: (() => void)[] = [];
@@ -98,8 +95,9 @@ export function createTargetHealth(options: {
   return {
     trouble() {
       look();
-      if (trouble !== null) return trouble.line;
-      return lastFailure !== null && clock.elapsed() - lastFailure.at < FORGOTTEN ? lastFailure.line : null;
+      if (trouble === null) return null;
+      // One file that failed says nothing of the others before the target had its time to answer.
+      return trouble.isDown || clock.elapsed() - trouble.begun >= VERDICT_WITHIN ? trouble.line : null;
     },
 
     downSince: () => (trouble?.isDown ? trouble.since : null),
@@ -111,10 +109,9 @@ export function createTargetHealth(options: {
 
     async failed(error) {
       const line = errorLine(error);
-      lastFailure = { line, at: clock.elapsed() };
       if (trouble?.isDown) return true;
       if (trouble === null) {
-        trouble = { line, since: clock.now(), isDown: false };
+        trouble = { line, since: clock.now(), begun: clock.elapsed(), isDown: false };
         probe();
       }
       let cancel = () => {};
@@ -126,10 +123,7 @@ export function createTargetHealth(options: {
       return trouble !== null;
     },
 
-    worked() {
-      lastFailure = null;
-      isUp();
-    },
+    worked: isUp,
   };
 }
 

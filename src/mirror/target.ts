@@ -1,5 +1,5 @@
-import type { Config, LocalTarget, S3Target } from "../config.ts";
-import type { Clock, Log, TargetPlace } from "../domain.ts";
+import type { Config } from "../config.ts";
+import type { Clock, Log } from "../domain.ts";
 import { openLocalTarget } from "./local.ts";
 
 /** What became of a `put`. */
@@ -19,7 +19,7 @@ export type Opened =
       read(start: number, end: number): ReadableStream<Uint8Array>;
       close(): Promise<void>;
     }
-  /** Somewhere else: an address that is good for a few minutes. */
+  /** Somewhere else: an address that is good for some hours. */
   | { is: "elsewhere"; url: string };
 
 /** What a target is told of a file that it shall keep. */
@@ -30,7 +30,10 @@ export type About = {
   eventId: string;
   videoId: string;
   replace: boolean;
-  /** An earlier attempt may have been killed in the middle: what it left under this very key is cleared first. */
+  /**
+   * An earlier attempt may have been killed in the middle, or the file has waited for long: what was left under this very key
+   * is cleared first, and the file is proven anew.
+   */
   again: boolean;
 };
 
@@ -43,12 +46,13 @@ export type MirrorTarget = {
    * Keeps a copy of a local file, whole or not at all, and durably once it resolves. With `replace` what is there is
    * replaced at once for all readers; without, nothing that is there is ever touched: the answer tells whether its
    * sha256 (hex) is the same. The file stays as it is, and is not written to while the target may share it by a hard link.
+   * Throws SpoolChanged where it is found not to be what `about` says.
    */
   put(key: string, file: string, about: About, signal: AbortSignal): Promise<Placed>;
   /** The size of what the key holds; null: nothing. */
   head(key: string): Promise<{ bytes: number } | null>;
-  /** Removes what the key holds; nothing being there is fine. */
-  delete(key: string): Promise<void>;
+  /** Removes what the key holds; nothing being there is fine. Once the signal is aborted, nothing is begun any longer. */
+  delete(key: string, signal?: AbortSignal): Promise<void>;
   /** Opens what the key holds for a reader who asks by `method`. A copy that is replaced or deleted meanwhile is still read whole. */
   open(key: string, method: "GET" | "HEAD"): Promise<Opened | null>;
   /** All bytes of what the key holds; null: nothing. Whoever asked reads to the end, or ends the iteration. */
@@ -61,8 +65,8 @@ type TargetConfig = Config["mirror"]["target"];
 
 /**
  * What an adapter may do to its target when it opens it: `own`: it is this relay's, made where it is missing, and what a
- * crash left on its way is cleared; `shared`: another process may be at work in it, so nothing is cleared; `former`: it was
- * this relay's once, so nothing is made anew either.
+ * crash left on its way is cleared; `shared`: another process may be at work in it, so nothing is made or cleared; `former`:
+ * it was this relay's once, and the same holds.
  */
 export type Access = "own" | "shared" | "former";
 
@@ -87,11 +91,4 @@ export function openTarget<Type extends TargetConfig["type"]>(
   opening: Opening = {},
 ): Promise<MirrorTarget> {
   return openers[config.type as Type](config, opening);
-}
-
-/** What is remembered of a target, so that its copies are found later, whatever the config says by then. */
-export function placeOfTarget(config: LocalTarget | S3Target): TargetPlace {
-  if (config.type === "local") return { type: "local", dir: config.dir };
-  const { type, bucket, region, endpoint, prefix, pathStyle } = config;
-  return { type, bucket, region, endpoint, prefix, pathStyle };
 }

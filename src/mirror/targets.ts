@@ -1,10 +1,12 @@
-import { realpath } from "node:fs/promises";
 import { join } from "node:path";
 import type { Config, LocalTarget, S3Target } from "../config.ts";
 import type { Clock, Log, TargetPlace } from "../domain.ts";
 import { errorLine, RelayError } from "../errors.ts";
 import type { Store } from "../store/store.ts";
-import { type Access, type MirrorTarget, type Opening, openTarget, placeOfTarget } from "./target.ts";
+import { placeOfTarget, plainEndpoint } from "../target-places.ts";
+import { type CopyName, namesOfCopy } from "./copy-names.ts";
+import type { S3Trouble } from "./s3/trouble.ts";
+import { type MirrorTarget, type Opening, openTarget } from "./target.ts";
 
 /** The target that the config names, and those that it named before and that hold copies still. */
 export type Targets = {
@@ -16,10 +18,16 @@ export type Targets = {
    * RelayError("target_unavailable") where it cannot be opened now.
    */
   at(id: string): Promise<MirrorTarget | null>;
-  /** All ids of the place that this id stands for: a folder may be reached by several paths. */
-  namesOf(id: string): Promise<string[]>;
+  /** All names that media rows may have for this copy, its own first: places may be reached in several ways. */
+  namesOf(copy: { target: string; key: string }): Promise<CopyName[]>;
   close(): Promise<void>;
 };
+
+/** No template and no id makes such a key (`keys.ts`). */
+const PROBE = "~probe";
+
+/** By these words a store says that keys are not its own. */
+const FOREIGN = new Set(["InvalidAccessKeyId", "SignatureDoesNotMatch"]);
 
 type Open = (config: LocalTarget | S3Target, opening: Opening) => Promise<MirrorTarget>;
 
@@ -46,17 +54,37 @@ export async function openTargets(options: {
   const presentId = await store.targetId(placeOfTarget(config), before);
   const opened = new Map<string, Promise<MirrorTarget>>();
 
-  function openOnce(id: string, config: LocalTarget | S3Target, access: Access): Promise<MirrorTarget> {
+  function openOnce(id: string, openIt: () => Promise<MirrorTarget>): Promise<MirrorTarget> {
     const known = opened.get(id);
     if (known !== undefined) return known;
-    const opening = open(config, { access, clock, log });
+    const opening = openIt();
     opened.set(id, opening);
     // What cannot be opened now may be later.
     opening.catch(() => opened.delete(id));
     return opening;
   }
 
-  const openPresent = () => openOnce(presentId, config, beside ? "shared" : "own");
+  async function openFormer(place: TargetPlace): Promise<MirrorTarget> {
+    const opening = { access: "former", clock, log } as const;
+    if (place.type === "local") return open(place, opening);
+    if (config.type !== "s3" || config.credentials === null) return open(formerBucket(place, null), opening);
+    if (plainEndpoint(config.endpoint) === plainEndpoint(place.endpoint))
+      return open(formerBucket(place, config), opening);
+    if (config.bucket !== place.bucket || config.prefix !== place.prefix)
+      return open(formerBucket(place, null), opening);
+    // The same store by another address, most likely: whether it is, it says itself.
+    const target = await open(formerBucket(place, config), opening);
+    const error = await target.head(PROBE).then(
+      () => null,
+      (error) => error as Partial<S3Trouble>,
+    );
+    if (error === null || (error.status != null && !FOREIGN.has(error.what ?? ""))) return target;
+    await target.close();
+    if (error.status == null) throw error;
+    return open(formerBucket(place, null), opening);
+  }
+
+  const openPresent = () => openOnce(presentId, () => open(config, { access: beside ? "shared" : "own", clock, log }));
   await openPresent().catch((error) => log?.error("mirror target cannot be used yet", { error: errorLine(error) }));
   const present = whenOpen(openPresent);
 
@@ -69,7 +97,7 @@ export async function openTargets(options: {
       const former = (await store.targets()).find((target) => target.id === id);
       if (former === undefined) return null;
       try {
-        return await openOnce(id, formerConfig(former.place, config), "former");
+        return await openOnce(id, () => openFormer(former.place));
       } catch (error) {
         if (error instanceof RelayError) throw error;
         const message = `${nameOf(former.place)}, where copies were kept before, cannot be used: ${errorLine(error)}`;
@@ -77,13 +105,7 @@ export async function openTargets(options: {
       }
     },
 
-    async namesOf(id) {
-      const all = await store.targets();
-      const dirs = await Promise.all(all.map(({ place }) => dirOf(place)));
-      const mine = dirs[all.findIndex((target) => target.id === id)];
-      const same = all.filter((target, at) => target.id !== id && mine && dirs[at] === mine);
-      return [id, ...same.map((target) => target.id)];
-    },
+    namesOf: async (copy) => namesOfCopy(copy, await store.targets()),
 
     async close() {
       const all = await Promise.allSettled(opened.values());
@@ -105,14 +127,12 @@ function whenOpen(open: () => Promise<MirrorTarget>): MirrorTarget {
   };
 }
 
-/** How to get to a place that the config named before: with its present keys where they are for the same endpoint. */
-function formerConfig(place: TargetPlace, present: LocalTarget | S3Target): LocalTarget | S3Target {
-  if (place.type === "local") return place;
-  const isSame = present.type === "s3" && present.endpoint === place.endpoint;
+/** How to get to a bucket that the config named before, with the present one's keys or those that the client finds. */
+function formerBucket(place: Extract<TargetPlace, { type: "s3" }>, present: S3Target | null): S3Target {
   return {
     ...place,
-    credentials: isSame ? present.credentials : null,
-    ca: isSame ? present.ca : null,
+    credentials: present?.credentials ?? null,
+    ca: present?.ca ?? null,
     storageClass: null,
     serverSideEncryption: null,
     kmsKeyId: null,
@@ -122,9 +142,4 @@ function formerConfig(place: TargetPlace, present: LocalTarget | S3Target): Loca
 
 function nameOf(place: TargetPlace): string {
   return place.type === "local" ? place.dir : `the bucket ${place.bucket}`;
-}
-
-/** The folder itself, by whatever path it is reached; null: none, or gone. */
-async function dirOf(place: TargetPlace): Promise<string | null> {
-  return place.type === "local" ? realpath(place.dir).catch(() => null) : null;
 }

@@ -1,4 +1,4 @@
-import { rm, stat } from "node:fs/promises";
+import { lstat, rm, stat } from "node:fs/promises";
 import type { Config } from "../config.ts";
 import type { Ports, UploadJob, UploadOutcome } from "../domain.ts";
 import { errorLine } from "../errors.ts";
@@ -22,12 +22,15 @@ export type UploadLimits = {
 
 const LIMITS: UploadLimits = { firstWait: 10_000, longestWait: 300_000 };
 
+/** A file that was proven so long ago (milliseconds) may have rotted on its disk: it is proven again on its way. */
+const FRESH = 10 * 60_000;
+
 /** Even where downloads come one at a time, a large file holds up no small one. */
 const LEAST_AT_ONCE = 2;
 
 export type UploadOptions = {
   config: Pick<Config["mirror"], "key" | "concurrency">;
-  store: Pick<Store, "claimUploads" | "settleUpload" | "renew" | "isCopyWanted">;
+  store: Pick<Store, "claimUploads" | "refreshUpload" | "placeUpload" | "settleUpload">;
   target: MirrorTarget;
   /** The store's id of the target's place. */
   targetId: string;
@@ -49,10 +52,22 @@ export function createUploads(options: UploadOptions): Queue<UploadJob> {
   const { firstWait, longestWait } = { ...LIMITS, ...options.limits };
 
   async function keep(job: UploadJob, signal: AbortSignal): Promise<UploadOutcome> {
+    const place = async (key: string) => {
+      if (!(await store.placeUpload(job, { target: targetId, key }))) throw new Unwanted("the claim was lost");
+    };
     const file = fileOf(spoolDir, job.mediumId);
     const kept = { target, targetId, template: config.key, job, signal };
-    const damage = await damageOf(file, job.file.bytes);
-    if (damage === null) return { is: "mirrored", target: targetId, key: await keepCopy(kept, file) };
+    // Where the folder itself is gone, its files may come back with it.
+    if (!(await lstat(spoolDir).catch(nullWhereMissing))?.isDirectory()) {
+      return { is: "retry", error: `spool: ${spoolDir} is not there, or no folder`, at: clock.now() + firstWait };
+    }
+    const found = await stat(file).catch(nullWhereMissing);
+    const damage = damageOf(found?.size ?? null, job.file.bytes);
+    if (damage === null) {
+      const isOld = clock.now() - (found?.mtimeMs ?? 0) >= FRESH;
+      const again = job.claim > 1 || isOld;
+      return { is: "mirrored", target: targetId, key: await keepCopy(kept, { file, again, place }) };
+    }
     // The target may have got it before a crash kept us from writing that down.
     const key = await findCopy(kept);
     return key === null ? { is: "lost", error: damage } : { is: "mirrored", target: targetId, key };
@@ -77,17 +92,6 @@ export function createUploads(options: UploadOptions): Queue<UploadJob> {
     return outcome;
   }
 
-  /** The row was superseded or deleted while its file was on its way: nobody would ever find that copy. */
-  async function takeBack(job: UploadJob, key: string): Promise<void> {
-    try {
-      if (await store.isCopyWanted({ target: targetId, key })) return;
-      await target.delete(key);
-      log.info("copy taken back: nobody wants it any longer", { ...fieldsOf(job), key });
-    } catch (error) {
-      log.warn("copy not taken back", { ...fieldsOf(job), key, error: errorLine(error) });
-    }
-  }
-
   async function finish(job: UploadJob, key: string, started: number): Promise<void> {
     const { bytes, sha256, contentType, suspect } = job.file;
     const ms = Math.round(clock.elapsed() - started);
@@ -98,18 +102,27 @@ export function createUploads(options: UploadOptions): Queue<UploadJob> {
     );
   }
 
-  async function run(job: UploadJob, signal: AbortSignal): Promise<void> {
-    // A file whose claim is lost may have been overtaken: a thumbnail must not be put over the newer one.
-    if (signal.aborted || !(await store.renew(job, clock.now() + LEASE))) return;
+  async function run(claimed: UploadJob, signal: AbortSignal): Promise<void> {
+    if (signal.aborted) return;
+    // While it waited for its turn its claim may have been lost: a thumbnail must not be put over a newer one.
+    const fresh = await store.refreshUpload(claimed, clock.now() + LEASE);
+    if (fresh === null) return;
+    // The very object, because the worker writes a new claim of it into it.
+    const job = Object.assign(claimed, fresh);
     const started = clock.elapsed();
-    const outcome = await keep(job, signal).catch((error) => (signal.aborted ? null : judge(error, job)));
+    const outcome = await keep(job, signal).catch((error) =>
+      signal.aborted || error instanceof Unwanted ? null : judge(error, job),
+    );
     if (outcome === null) return;
     if (outcome.is === "mirrored") targetHealth.worked();
     else if (signal.aborted) return;
-    // What is kept is written down, also at a stop; a claim that was lost is found out here.
+    // What has rotted must not be taken for the file by the download that follows.
+    if (outcome.is === "lost") await rm(fileOf(spoolDir, job.mediumId), { force: true });
+    // What is kept is written down, also at a stop. Where the claim was lost meanwhile, a deletion knows the place.
     const { settled } = await store.settleUpload(job, outcome, clock.now());
-    if (outcome.is === "mirrored") await (settled ? finish(job, outcome.key, started) : takeBack(job, outcome.key));
-    else if (outcome.is === "lost" && settled) {
+    if (!settled) return;
+    if (outcome.is === "mirrored") await finish(job, outcome.key, started);
+    else if (outcome.is === "lost") {
       log.warn("spooled media lost, to be downloaded again", { ...fieldsOf(job), error: outcome.error });
     }
   }
@@ -126,11 +139,15 @@ export function createUploads(options: UploadOptions): Queue<UploadJob> {
   };
 }
 
-/** What is wrong with a file of the spool; null: nothing. */
-async function damageOf(file: string, bytes: number): Promise<string | null> {
-  const found = await stat(file).catch(nullWhereMissing);
+/** What is wrong with a file of the spool, which has `found` bytes, or is not there (null); null: nothing. */
+function damageOf(found: number | null, bytes: number): string | null {
   if (found === null) return "its file is gone from the spool";
-  return found.size === bytes ? null : `its file in the spool has ${found.size} bytes, not ${bytes}`;
+  return found === bytes ? null : `its file in the spool has ${found} bytes, not ${bytes}`;
+}
+
+/** Nobody wants the file in the target any longer, or somebody else is about to put it. */
+class Unwanted extends Error {
+  override readonly name = "Unwanted";
 }
 
 function fieldsOf({ mediumId, videoId, eventId, kind }: UploadJob) {

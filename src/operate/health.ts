@@ -43,12 +43,12 @@ export function healthRoutes(options: {
     if (store.trouble() !== null)
       return c.json({ status: "unavailable", reasons: ["events cannot be committed"] }, 503);
     const reasons: string[] = [];
-    if (config.mirror.enabled) {
-      const space = await diskTrouble(config);
-      if (space !== null) reasons.push(space);
-      if (targetTrouble() !== null) reasons.push("the mirror target is down: copies cannot be kept");
-      if (spoolTrouble() !== null) reasons.push("the spool cannot be used: media are not downloaded");
-    }
+    const { enabled } = config.mirror;
+    const space = enabled ? await diskTrouble(config) : null;
+    if (space !== null) reasons.push(space);
+    // With mirroring off, too: what was downloaded before still goes to its target.
+    if (targetTrouble() !== null) reasons.push("the mirror target is down: copies cannot be kept");
+    if (enabled && spoolTrouble() !== null) reasons.push("the spool cannot be used: media are not downloaded");
     return c.json(reasons.length === 0 ? { status: "ready" } : { status: "ready", degraded: true, reasons });
   });
   return app;

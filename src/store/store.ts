@@ -89,6 +89,13 @@ export type Store = {
   settleDownload(job: DownloadJob, outcome: DownloadOutcome, now: number): Promise<{ settled: boolean }>;
   /** Uploads that are due, the oldest first. */
   claimUploads(wish: ClaimWish): Promise<UploadJob[]>;
+  /** The upload as it is now, with its lease moved; null: the claim is no longer ours. */
+  refreshUpload(job: UploadJob, leaseUntil: number): Promise<UploadJob | null>;
+  /**
+   * Writes down where the file is about to be put, so that it can be removed from there whatever happens to the upload.
+   * False: the claim is no longer ours, put nothing.
+   */
+  placeUpload(job: UploadJob, copy: { target: string; key: string }): Promise<boolean>;
   /**
    * Ends or reschedules a claimed upload and writes what follows: released deliveries, notices, a superseded thumbnail, the
    * deletion of copies that no row refers to any longer. False when the claim was lost.
@@ -101,6 +108,11 @@ export type Store = {
   isCopyWanted(copy: { target: string; key: string }): Promise<boolean>;
   /** Media (their ids) whose file the spool must keep: a download that goes on, or an upload that is due. */
   spooledMedia(): Promise<{ mediumId: string; uploads: boolean }[]>;
+  /**
+   * Of these media, whose file is in the spool, those that came to nothing for want of it are downloaded again, which takes
+   * that file: a spool that was not there for a while loses nothing.
+   */
+  reviveSpooled(mediumIds: string[], now: number): Promise<void>;
   /** Whether this medium is one of them. */
   isSpooled(mediumId: string): Promise<boolean>;
   /** Tells of media whose link has used up half of its life, 75 % and 90 %, each once; returns them, for the log. */

@@ -93,6 +93,22 @@ test("a prefix is a clean path", () => {
   }
 });
 
+test("a bucket has a name that can be one; what a store may make of it is the store's to say", () => {
+  const access = "arn:aws:s3:eu-central-1:123456789012:accesspoint";
+  const names = ["abc", "media.example.com", "Old_Bucket-1", "tenant:media", ":media", "a".repeat(255)];
+  for (const bucket of [...names, `${access}/media`, `${access}:media`]) {
+    assert.equal(targetOf({ bucket }).bucket, bucket);
+  }
+  const paths = [".", "..", "...", "tenant:..", "/", "media/sub", "/media", "media/", "media\\sub", `${access}/..`];
+  const characters = ["a b", " media", "media\n", "me\0dia", "me\tdia", "médias", "media?x", "media#x", "me%2fdia"];
+  for (const bucket of [...paths, ...characters, "ab", "a".repeat(256), "tenant:", "tenant:ab", "a:b:media"]) {
+    assert.deepEqual(problems({ bucket }), [
+      'mirror.target.bucket: must be the name of a bucket: 3 to 255 of A-Z a-z 0-9 . _ -, or such a name after "tenant:"',
+    ]);
+  }
+  assert.deepEqual(problems({ bucket: "" }), ["mirror.target.bucket: must not be empty"]);
+});
+
 test("keys come in pairs, a token with them, a key of a KMS with its kind of encryption", () => {
   assert.match(problems({ accessKeyId: "a" }).join(), /^mirror\.target\.secretAccessKey: is missing/);
   assert.match(problems({ secretAccessKey: "a" }).join(), /^mirror\.target\.accessKeyId: is missing/);
@@ -103,8 +119,6 @@ test("keys come in pairs, a token with them, a key of a KMS with its kind of enc
 
 test("what no store could be asked with is refused", () => {
   for (const [option, value] of [
-    ["bucket", "media/sub"],
-    ["bucket", "a b"],
     ["endpoint", "ceph.internal"],
     ["endpoint", "https://ceph.internal/?x"],
     ["endpoint", "https://key:hunter2@ceph.internal"],

@@ -23,4 +23,15 @@ test("an authority for certificates is of no use where there are none", () => {
     load({ mirror: { target: { type: "s3", bucket: "media", endpoint, ca: "ca.pem" } } }).warnings.join("\n");
   assert.match(warningsOf("http://ceph.internal:7480"), /^mirror\.target\.ca: has no effect/m);
   assert.doesNotMatch(warningsOf("https://ceph.internal"), /mirror\.target/);
+  const former = ["https://a.internal", "http://b.internal"].map((endpoint) => ({
+    type: "s3",
+    bucket: "old",
+    endpoint,
+    ca: "ca.pem",
+  }));
+  const { warnings } = load({ mirror: { formerTargets: former } });
+  assert.deepEqual(
+    warnings.filter((line) => line.startsWith("mirror")),
+    ["mirror.formerTargets[1].ca: has no effect: mirror.formerTargets[1].endpoint begins with http://"],
+  );
 });

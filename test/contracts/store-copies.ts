@@ -132,6 +132,78 @@ export function storeCopiesContract(engine: string, openStore: OpenStore): void 
   );
 
   check(
+    "an older thumbnail that waits for its upload never comes over a newer one, also where it has a copy already",
+    async ({ post, download, settle, spool, upload, store, clock }) => {
+      const thumb = (name: string) => post(draft("v1", { thumbnailUrl: `https://h/${name}.jpg` }));
+      await thumb("a");
+      await settle((await download())[0]!, "v1/thumbnail.jpg", { etag: '"a"' });
+      await thumb("a");
+      await spool((await download())[0]!, { sha256: "a2" });
+      const [older] = await upload();
+      await store.settleUpload(older!, { is: "retry", error: "down", at: clock.now() + MINUTE }, clock.now());
+      await thumb("b");
+      await settle((await download())[0]!, "v1/thumbnail.jpg", { sha256: "b" });
+      await clock.advance(HOUR);
+      assert.deepEqual(await upload(), []);
+      assert.equal((await store.mediumByKey("v1/thumbnail.jpg"))?.sha256, "b");
+    },
+  );
+
+  check(
+    "a thumbnail that is unchanged ends the upload of the one in between; where that may have been put, it is fetched again",
+    async ({ post, download, settle, spool, upload, store, clock }) => {
+      for (const isPut of [false, true]) {
+        const id = `v${isPut}`;
+        const thumb = (name: string) => post(draft(id, { thumbnailUrl: `https://h/${id}${name}.jpg` }));
+        await thumb("a");
+        await settle((await download())[0]!, `${id}/thumbnail.jpg`, { etag: '"a"' });
+        await thumb("b");
+        await spool((await download())[0]!, { sha256: "b" });
+        const [between] = await upload();
+        const target = await store.targetId({ type: "local", dir: "/media" });
+        if (isPut) await store.placeUpload(between!, { target, key: `${id}/thumbnail.jpg` });
+        await thumb("a");
+        const [again] = await download();
+        assert.equal(again?.previous?.etag, '"a"');
+        await store.settleDownload(again!, { is: "unchanged", copy: again!.previous! }, clock.now());
+        assert.equal(await store.renew(between!, clock.now() + 1), false);
+        const [repair] = await download();
+        assert.deepEqual(
+          [repair?.mediumId, repair?.previous],
+          isPut ? [again?.mediumId, null] : [undefined, undefined],
+        );
+      }
+    },
+  );
+
+  check(
+    "who was sent a thumbnail as pending that a newer one overtakes hears how that one ends",
+    async ({ post, download, settle, claim, store, clock }) => {
+      await post(draft("v1", { thumbnailUrl: "https://h/a.jpg" }));
+      await settle((await download())[0]!, "v1/thumbnail.jpg", { etag: '"a"' });
+      for (const delivery of await claim()) {
+        await store.settleDelivery(delivery, { is: "delivered", attempt: attempt(clock, 200) }, clock.now());
+      }
+      await post(draft("v1", { thumbnailUrl: "https://h/a.jpg" }));
+      const [running] = await download();
+      await clock.advance(31_000);
+      const [delivery] = await claim();
+      const pending = [running!.mediumId];
+      await store.settleDelivery(delivery!, { is: "delivered", attempt: attempt(clock, 200), pending }, clock.now());
+      await post(draft("v1", { thumbnailUrl: "https://h/b.jpg" }));
+      assert.deepEqual(await download(), [], "it has been overtaken");
+      const [newer] = await download();
+      await store.settleDownload(newer!, { is: "failed", error: "too large" }, clock.now());
+      const told = (await claim()).filter(({ event }) => event.dialect === "notice");
+      assert.deepEqual(
+        told.map(({ event }) => event.type),
+        ["relay.media.failed"],
+      );
+    },
+    { endpoints: [endpoint("cms", { order: "none" })] },
+  );
+
+  check(
     "each copy remembers its target, whatever is said of how to get there",
     async ({ post, download, settle, store }) => {
       const bucket = { type: "s3", bucket: "b", endpoint: "https://s3.test", prefix: "p", region: null } as const;
@@ -238,6 +310,38 @@ export function storeCopiesContract(engine: string, openStore: OpenStore): void 
       await clock.advance(2 * HOUR);
       assert.deepEqual(await deletions(), []);
       assert.equal((await store.mediumByKey("v1/video.mp4"))?.state, "mirrored");
+    },
+    DELETES,
+  );
+
+  check(
+    "a failure that names the link of a deleted video does not bring it back",
+    async ({ post, download, settle, deletions, clock }) => {
+      await post(video("v1", link("a.mp4", 20)));
+      await settle((await download())[0]!, "v1/video.mp4");
+      await post(remove("v1"));
+      await post(video("v1", link("a.mp4", 20), { errorMessage: "no" }));
+      await clock.advance(HOUR);
+      assert.deepEqual(
+        (await deletions()).map((job) => job.copy?.key),
+        ["v1/video.mp4"],
+      );
+    },
+    DELETES,
+  );
+
+  check(
+    "a draft's thumbnail that was superseded before its erasure still leads to the one that took its place",
+    async ({ post, download, settle, deletions, store, clock }) => {
+      await post(draft("v1", { thumbnailUrl: "https://h/t.jpg" }));
+      await settle((await download())[0]!, "v1/thumbnail.jpg");
+      await post(JSON.stringify({ type: "draft.delete", wochitVideoId: "v1" }));
+      await post(ready("v1", { videoUrl: undefined }));
+      await settle((await download())[0]!, "v1/thumbnail.png");
+      for (const job of await deletions()) await store.settleDeletion(job, { is: "deleted" }, clock.now());
+      await clock.advance(2 * HOUR);
+      await deletions();
+      assert.equal((await store.mediumByKey("v1/thumbnail.jpg"))?.key, "v1/thumbnail.png");
     },
     DELETES,
   );
@@ -373,6 +477,9 @@ export function storeCopiesContract(engine: string, openStore: OpenStore): void 
       for (const job of await download()) await settle(job, `v1/${job.kind}`);
       await post(draft("v1", { thumbnailUrl: "https://h/next.jpg" }));
       await claim();
+      const refused = { receivedAt: clock.now(), sourceAddress: "192.0.2.1", reason: "size" } as const;
+      await store.quarantine({ ...refused, body: Buffer.from(ready("v1", { title: "too large" })) });
+      const other = await store.quarantine({ ...refused, body: Buffer.from(ready("v10")) });
       assert.deepEqual(await store.forgetVideo("v1", clock.now()), { events: 2, media: 3 });
       assert.deepEqual((await deletions()).flatMap((job) => job.copy?.key ?? []).sort(), ["v1/thumbnail", "v1/video"]);
       await assert.rejects(store.eventBody(id), { code: "body_expired" });
@@ -386,6 +493,10 @@ export function storeCopiesContract(engine: string, openStore: OpenStore): void 
       );
       assert.deepEqual([...new Set((await store.deliveries({ limit: 9 })).map((each) => each.state))], ["canceled"]);
       assert.deepEqual(await download(), []);
+      assert.deepEqual(
+        (await store.quarantined({ limit: 9 })).map((each) => each.id),
+        [other.id],
+      );
       await assert.rejects(store.forgetVideo("nobody", clock.now()), { code: "not_found" });
     },
   );

@@ -1,14 +1,14 @@
 import assert from "node:assert/strict";
-import { createHash } from "node:crypto";
-import { existsSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { mkdtemp, open, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Readable } from "node:stream";
 import test, { type TestContext } from "node:test";
 import { writeBody } from "../../src/mirror/arrive.ts";
-import { hashFile } from "../../src/mirror/digest.ts";
+import { hashFile, startSum } from "../../src/mirror/digest.ts";
 import { NeverMedia, OwnTrouble } from "../../src/mirror/trouble.ts";
+import { openHasher } from "../../src/platform/hashing.ts";
 import { noise, sha256 } from "./downloads.ts";
 
 type Chunks = Iterable<Uint8Array> | AsyncIterable<Uint8Array>;
@@ -21,12 +21,13 @@ async function openPlace(t: TestContext) {
   async function write(chunks: Chunks, more: Partial<Parameters<typeof writeBody>[1]> = {}) {
     const file = await open(path, more.from ? "r+" : "w");
     const marks: number[] = [];
-    const hash = createHash("sha256");
+    const written: number[] = [];
+    const onWritten = (length: number) => void written.push(length);
     const onDurable = async (length: number) => void marks.push(length);
-    const given = { file, from: 0, maxSize: 2 ** 40, hash, onBytes() {}, onDurable, async checkRoom() {}, ...more };
+    const base = { file, from: 0, maxSize: 2 ** 40, onBytes() {}, onWritten, onDurable, async checkRoom() {} };
     try {
-      const length = await writeBody(Readable.from(chunks), given);
-      return { length, sha256: hash.digest("hex"), marks };
+      const length = await writeBody(Readable.from(chunks), { ...base, ...more });
+      return { length, written, marks };
     } catch (error) {
       throw Object.assign(error as Error, { marks });
     } finally {
@@ -43,8 +44,9 @@ test("chunks of every size arrive in order, each in memory of its own", async (t
     const chunks = Array.from({ length: Math.ceil(content.length / size) }, (_, i) =>
       content.slice(i * size, (i + 1) * size),
     );
-    const { length, sha256: sum, marks } = await write(chunks);
-    assert.deepEqual([length, sum, marks], [content.length, sha256(content), [content.length]], String(size));
+    const { length, written, marks } = await write(chunks);
+    assert.deepEqual([length, marks], [content.length, [content.length]], String(size));
+    assert.deepEqual([written.toSorted((a, b) => a - b), written.at(-1)], [written, length], String(size));
     assert.equal(sha256(await readFile(path)), sha256(content), String(size));
   }
 });
@@ -59,7 +61,7 @@ test("chunks that share their memory with their neighbours arrive whole", async 
       for (let from = 0; from < memory.length; from += 33_333 + read) yield memory.subarray(from, from + 33_333 + read);
     }
   }
-  assert.equal((await write(slices())).sha256, sha256(content));
+  await write(slices());
   assert.equal(sha256(await readFile(path)), sha256(content));
 });
 
@@ -68,14 +70,26 @@ test("chunks from Node's own pool do no harm to others that live there", async (
   const neighbour = Buffer.from("a neighbour in the pool");
   const words = Array.from({ length: 200_000 }, (_, index) => Buffer.from(`${index} `));
   const expected = sha256(Buffer.concat(words));
-  assert.equal((await write(words)).sha256, expected);
+  await write(words);
   assert.equal(sha256(await readFile(path)), expected);
   assert.equal(neighbour.toString(), "a neighbour in the pool");
 });
 
+test("what is said to be written can be read back at once", async (t) => {
+  const { path, write } = await openPlace(t);
+  const content = new Uint8Array(noise(6_000_000));
+  const chunks = Array.from({ length: 600 }, (_, i) => content.slice(i * 10_000, (i + 1) * 10_000));
+  const wrong: number[] = [];
+  const onWritten = (length: number) => {
+    if (!readFileSync(path).subarray(0, length).equals(content.subarray(0, length))) wrong.push(length);
+  };
+  await write(chunks, { onWritten });
+  assert.deepEqual(wrong, []);
+});
+
 test("an empty body is an empty file", async (t) => {
   const { path, write } = await openPlace(t);
-  assert.deepEqual(await write([]), { length: 0, sha256: sha256(Buffer.alloc(0)), marks: [] });
+  assert.deepEqual(await write([]), { length: 0, written: [], marks: [] });
   assert.ok(existsSync(path));
 });
 
@@ -117,8 +131,8 @@ test("a rest goes behind what is there, and lengths count from the start", async
     seen = length;
   };
   const rest = [content.subarray(1_000_000)];
-  const { length, marks } = await write(rest, { from: 1_000_000, hash: null, onBytes });
-  assert.deepEqual([length, seen, marks], [3_000_000, 3_000_000, [3_000_000]]);
+  const { length, written, marks } = await write(rest, { from: 1_000_000, onBytes });
+  assert.deepEqual([length, seen, written.at(-1), marks], [3_000_000, 3_000_000, 3_000_000, [3_000_000]]);
   const file = await open(path);
   t.after(() => file.close());
   assert.equal(await hashFile(file, length, new AbortController().signal), sha256(content));
@@ -128,13 +142,53 @@ test("a rest goes behind what is there, and lengths count from the start", async
   await assert.rejects(write([new Uint8Array(2)], { from: 9, maxSize: 10 }), NeverMedia);
 });
 
+test("a sum is right whoever makes it, and only of a large file another thread does", async (t) => {
+  const { path } = await openPlace(t);
+  const content = noise(4 * 2 ** 20 + 1);
+  await writeFile(path, content);
+  const file = await open(path);
+  t.after(() => file.close());
+  let threads = 0;
+  const hasher = openHasher({ onStart: () => threads++ });
+  t.after(() => hasher.close());
+  const broken = { follow: () => ({ written() {}, sum: async () => null, drop() {} }) };
+  for (const maker of [hasher, broken]) {
+    for (const length of [0, 1, 2 ** 20, 2 ** 20 + 1, 4 * 2 ** 20 - 1, 4 * 2 ** 20, content.length]) {
+      const sum = startSum(maker, path, new AbortController().signal);
+      sum.written(length);
+      assert.equal(await sum.end(file, length), sha256(content.subarray(0, length)), String(length));
+      assert.equal(threads, maker === hasher && length < 4 * 2 ** 20 ? 0 : 1);
+    }
+  }
+});
+
+test("a sum ends with its signal, whatever the thread is at", async (t) => {
+  const { path } = await openPlace(t);
+  await writeFile(path, noise(5_000_000));
+  const file = await open(path);
+  t.after(() => file.close());
+  const asked = Promise.withResolvers<void>();
+  const dropped = Promise.withResolvers<null>();
+  function sum() {
+    asked.resolve();
+    return dropped.promise;
+  }
+  const stuck = { follow: () => ({ written() {}, sum, drop: () => dropped.resolve(null) }) };
+  const stop = new AbortController();
+  const ended = startSum(stuck, path, stop.signal).end(file, 5_000_000);
+  await asked.promise;
+  stop.abort(new Error("the relay stops"));
+  await assert.rejects(ended, /the relay stops/);
+  await assert.rejects(startSum(stuck, path, stop.signal).end(file, 1), /the relay stops/);
+});
+
 test("a body beyond the limit, a body that is gone and a disk that fails are told apart", async (t) => {
   const { write } = await openPlace(t);
   await assert.rejects(write([new Uint8Array(11)], { maxSize: 10 }), NeverMedia);
   const gone = Readable.from([new Uint8Array(1)]);
   gone.on("error", () => {}).destroy(new Error("reset"));
   const closed = await open("/dev/null", "r");
-  const given = { from: 0, maxSize: 99, hash: null, onBytes() {}, async onDurable() {}, async checkRoom() {} };
+  const given = { from: 0, maxSize: 99, onBytes() {}, onWritten() {}, async onDurable() {}, async checkRoom() {} };
   await assert.rejects(writeBody(gone, { ...given, file: closed }), /reset/);
   await assert.rejects(
     writeBody(Readable.from([new Uint8Array(1)]), { ...given, file: closed }),

@@ -99,6 +99,38 @@ test("a former target's directory is not made anew, and nothing in it is cleared
   assert.equal(existsSync(join(dir, ".incoming")), false);
 });
 
+test("a directory that is another process's is not made", async (t) => {
+  const { folder } = await open(t);
+  const dir = join(folder, "unmounted");
+  await assert.rejects(openLocalTarget({ type: "local", dir }, { access: "shared" }), {
+    code: "target_unavailable",
+    message: `${dir}, where copies are kept, is gone; bring it back`,
+  });
+  assert.equal(existsSync(dir), false);
+});
+
+for (const [name, hardLink] of [
+  ["linked", link],
+  ["copied", noLinks],
+] as const) {
+  test(`a file that has waited is proven before it is ${name}: of other bytes nothing is kept`, async (t) => {
+    const { folder, dir } = await open(t);
+    const target = await openLocalTarget({ type: "local", dir }, { hardLink });
+    const file = join(folder, "file");
+    await writeFile(file, "the fi1m");
+    for (const replace of [false, true]) {
+      const about = aboutOf("the film", { again: true, replace });
+      await assert.rejects(target.put("a/video.mp4", file, about, never), {
+        name: "SpoolChanged",
+        message: `${file} is not what was downloaded: its sha256 is another one`,
+      });
+    }
+    assert.deepEqual(await readdir(dir), []);
+    await writeFile(file, "the film");
+    assert.equal(await target.put("a/video.mp4", file, aboutOf("the film", { again: true }), never), "stored");
+  });
+}
+
 test("of a directory that is gone it is not said that it holds nothing", async (t) => {
   const { dir, target } = await open(t);
   await rm(dir, { recursive: true });

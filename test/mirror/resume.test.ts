@@ -305,8 +305,23 @@ test("a crash between the proof and its settling wastes no second download", asy
   store.lost = false;
   await truncate(fileOf(spoolDir, mediumId), 1000);
   expectSpooled(await run(origin.url, { mediumId }));
-  assert.equal(origin.asked.length, 3, "what is not what it was is fetched again");
+  assert.equal(origin.asked.length, 2, "what is not what it was is fetched again");
   assert.equal((await stat(fileOf(spoolDir, mediumId))).size, movie.length);
+});
+
+test("a spool that was not there for a while: a video's file that turns up is taken without a request, proven anew", async (t) => {
+  const origin = await openOrigin(t);
+  const { run, files, spoolDir } = await openDownloads(t);
+  await mkdir(spoolDir, { recursive: true });
+  await writeFile(fileOf(spoolDir, mediumId), movie);
+  expectSpooled(await run(origin.url, { mediumId }));
+  assert.deepEqual([origin.asked.length, await files()], [0, ["med_1.file"]]);
+  await writeFile(fileOf(spoolDir, mediumId), "an error page");
+  assert.equal((await run(origin.url, { mediumId }))?.is, "retry");
+  expectSpooled(await run(origin.url, { mediumId }));
+  await writeFile(fileOf(spoolDir, mediumId), movie);
+  await run(origin.url, { mediumId, kind: "thumbnail" });
+  assert.equal(origin.asked.length, 2, "a thumbnail's link may lead to another file by now");
 });
 
 test("a crash between the proof and the final name wastes none either, whether or not the host told a length", async (t) => {

@@ -156,6 +156,27 @@ test("an upload that is aborted in the middle leaves no object and no part", { s
   assert.equal(await target.put("a/video.mp4", file, aboutOf(FILM), never()), "stored");
 });
 
+test("a delete that is given up ends at once, and does nothing later", { skip }, async (t) => {
+  const { target, bucket } = await open(t);
+  await put(target, folder, "a/video.mp4", "one");
+  server.hang(true);
+  const stop = new AbortController();
+  const deleting = target.delete("a/video.mp4", stop.signal);
+  deleting.catch(() => {});
+  const queued = target.delete("a/video.mp4", stop.signal);
+  queued.catch(() => {});
+  await sleep(100);
+  stop.abort(new Error("given up"));
+  try {
+    await assert.rejects(Promise.race([Promise.all([deleting, queued]), sleep(3_000)]), /given up/);
+    await assert.rejects(queued, /given up/);
+  } finally {
+    server.hang(false);
+  }
+  await put(target, folder, "a/video.mp4", "two", true);
+  assert.deepEqual(await objectsIn(bucket), ["a/video.mp4"]);
+});
+
 test("what a killed attempt left is cleared by the next one of the same key, and nothing else is", {
   skip,
 }, async (t) => {
@@ -198,7 +219,7 @@ test("a file that is not what was downloaded is not stored, small or large", { s
   const refused = (error: Error) => error.name === "SpoolChanged" && /is not what was downloaded/.test(error.message);
   for (const content of [Buffer.from("one"), FILM]) {
     const file = await fileOf("changed", content);
-    const other = { sha256: sha256("other") };
+    const other = { sha256: sha256("other"), again: true };
     await assert.rejects(target.put("a/video.mp4", file, aboutOf(content, other), never()), refused);
     const longer = { bytes: content.length + 1 };
     await assert.rejects(target.put("a/video.mp4", file, aboutOf(content, longer), never()), refused);
@@ -207,7 +228,7 @@ test("a file that is not what was downloaded is not stored, small or large", { s
   assert.deepEqual(await objectsIn(bucket), []);
 });
 
-test("an address leads a browser to the copy: GET, HEAD and ranges, each method its own, for some minutes", {
+test("an address leads a browser to the copy: GET, HEAD and ranges, each method its own, for some hours", {
   skip,
 }, async (t) => {
   const { target } = await open(t, { prefix: "relay" });
@@ -219,13 +240,22 @@ test("an address leads a browser to the copy: GET, HEAD and ranges, each method 
   };
   const url = await urlFor("GET");
   assert.ok(url.startsWith(`${server.endpoint}/`));
-  assert.equal(new URL(url).searchParams.get("X-Amz-Expires"), "300");
+  assert.equal(new URL(url).searchParams.get("X-Amz-Expires"), "21600");
   const whole = await fetch(url);
+  assert.equal(whole.headers.get("cache-control"), "private, max-age=3600");
   assert.equal(whole.headers.get("content-type"), "video/mp4");
   assert.equal(await whole.text(), "0123456789");
   const piece = await fetch(url, { headers: { range: "bytes=2-5" } });
   assert.deepEqual([piece.status, piece.headers.get("content-range")], [206, "bytes 2-5/10"]);
   assert.equal(await piece.text(), "2345");
+  assert.equal(piece.headers.get("cache-control"), "private, max-age=3600");
+  const said = await open(t, { cacheControl: "private, max-age=60" });
+  await put(said.target, folder, "a/video.mp4", "0123456789");
+  const opened = await said.target.open("a/video.mp4", "GET");
+  assert.ok(opened?.is === "elsewhere");
+  const own = await fetch(opened.url);
+  assert.equal(own.headers.get("cache-control"), "private, max-age=60", "the config's own word stands");
+  await own.text();
   const head = await fetch(await urlFor("HEAD"), { method: "HEAD" });
   assert.deepEqual([head.status, head.headers.get("content-length")], [200, "10"]);
   assert.equal((await fetch(url.replace(/Signature=..../, "Signature=0000"))).status, 403);

@@ -3,13 +3,16 @@ import { existsSync } from "node:fs";
 import { mkdir, readFile, rename, rm, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import test, { type TestContext } from "node:test";
+import Database from "better-sqlite3";
 import type { LocalTarget, S3Target } from "../../src/config.ts";
 import { openLocalTarget } from "../../src/mirror/local.ts";
-import { type Access, type MirrorTarget, type Opening, placeOfTarget } from "../../src/mirror/target.ts";
-import { openTargets } from "../../src/mirror/targets.ts";
+import type { Access, MirrorTarget, Opening } from "../../src/mirror/target.ts";
+import { openTargets, type Targets } from "../../src/mirror/targets.ts";
 import { openStore } from "../../src/store/open.ts";
+import { placeOfTarget } from "../../src/target-places.ts";
 import { configIn } from "../support/config.ts";
 import { tempFolder } from "../support/folder.ts";
+import { bindMount, noMounts } from "../support/mounts.ts";
 import { testLog, testPorts } from "../support/ports.ts";
 
 const bucket = (more: Partial<S3Target> = {}): S3Target => ({
@@ -124,7 +127,7 @@ test("a former bucket is reached with the present keys where they are for the sa
   const place = { type, bucket: name, region, endpoint, prefix, pathStyle };
   const { credentials, ca } = bucket();
   assert.deepEqual(opened.at(-1), { config: { ...place, ...plain, credentials, ca }, access: "former" });
-  const other = await start(bucket({ endpoint: "https://other.test" }));
+  const other = await start(bucket({ bucket: "newest", endpoint: "https://other.test" }));
   await other.at(first.presentId);
   assert.deepEqual(opened.at(-1)?.config, { ...place, ...plain, credentials: null, ca: null });
 });
@@ -206,17 +209,153 @@ test("a command beside a running relay clears nothing that is on its way", async
   assert.equal(existsSync(join(media.dir, ".incoming", "piece")), false);
 });
 
+/** The names of a copy, without whether they are certain. */
+async function namesIn(targets: Targets, target: string, key = "v1/video.mp4"): Promise<string[][]> {
+  return (await targets.namesOf({ target, key })).map((name) => [name.target, name.key]);
+}
+
 test("two paths to one folder are two names of one place", async (t) => {
   const { start, media, dir } = await open(t);
   const first = await start(media);
   const moved = join(dir, "moved");
   await rename(media.dir, moved);
   const alone = await start({ type: "local", dir: moved });
-  assert.deepEqual(await alone.namesOf(alone.presentId), [alone.presentId]);
+  const [one, other] = [alone.presentId, first.presentId].map((id) => [id, "v1/video.mp4"]);
+  assert.deepEqual(await namesIn(alone, alone.presentId), [one]);
+  assert.deepEqual(await namesIn(alone, first.presentId), [other], "it is gone");
   await symlink(moved, media.dir);
-  const both = [alone.presentId, first.presentId];
-  assert.deepEqual(await alone.namesOf(alone.presentId), both);
-  assert.deepEqual(await alone.namesOf(first.presentId), both.toReversed());
+  assert.deepEqual(await namesIn(alone, alone.presentId), [one, other]);
+  assert.deepEqual(await namesIn(alone, first.presentId), [other, one]);
   const s3 = await start(bucket());
-  assert.deepEqual(await s3.namesOf(s3.presentId), [s3.presentId]);
+  assert.deepEqual(await namesIn(s3, s3.presentId), [[s3.presentId, "v1/video.mp4"]]);
+  assert.deepEqual(await namesIn(s3, "tgt_none"), [["tgt_none", "v1/video.mp4"]]);
+});
+
+test("a folder that is mounted at two places is one place", { skip: noMounts }, async (t) => {
+  const { start, media, dir } = await open(t);
+  const first = await start(media);
+  const mounted = join(dir, "mounted");
+  const unmount = bindMount(media.dir, mounted);
+  try {
+    const second = await start({ type: "local", dir: mounted });
+    assert.notEqual(second.presentId, first.presentId);
+    const names = await second.namesOf({ target: first.presentId, key: "v1/video.mp4" });
+    assert.deepEqual(names, [
+      { target: first.presentId, key: "v1/video.mp4", isCertain: true },
+      { target: second.presentId, key: "v1/video.mp4", isCertain: true },
+    ]);
+  } finally {
+    unmount();
+  }
+});
+
+test("a folder inside another one has a longer and a shorter name for one copy", async (t) => {
+  const { start, dir } = await open(t);
+  const outer = await start({ type: "local", dir: join(dir, "all") });
+  const inner = await start({ type: "local", dir: join(dir, "all", "films") });
+  const [long, short] = [
+    [outer.presentId, "films/v1/video.mp4"],
+    [inner.presentId, "v1/video.mp4"],
+  ];
+  assert.deepEqual(await namesIn(inner, outer.presentId, "films/v1/video.mp4"), [long, short]);
+  assert.deepEqual(await namesIn(inner, inner.presentId), [short, long]);
+  assert.deepEqual(await namesIn(inner, outer.presentId), [[outer.presentId, "v1/video.mp4"]]);
+});
+
+test("a bucket of the same name may be the same bucket, whatever its endpoint; it is not where the names differ", async (t) => {
+  const { start } = await open(t);
+  const at = async (more: Partial<S3Target>) => (await start(bucket(more))).presentId;
+  const first = await at({});
+  const plain = await at({ endpoint: "http://s3.test" });
+  const amazon = await at({ endpoint: null });
+  const bare = await at({ prefix: "", endpoint: "https://10.0.0.1:8443/" });
+  await at({ bucket: "other" });
+  await at({ prefix: "wochi" });
+  const targets = await start(bucket());
+  const same = (target: string) => ({ target, key: "v1/video.mp4", isCertain: false });
+  assert.deepEqual(await targets.namesOf({ target: first, key: "v1/video.mp4" }), [
+    { ...same(first), isCertain: true },
+    same(plain),
+    same(amazon),
+    { target: bare, key: "wochit/v1/video.mp4", isCertain: false },
+  ]);
+  assert.deepEqual(await namesIn(targets, bare), [[bare, "v1/video.mp4"]]);
+  assert.deepEqual((await namesIn(targets, bare, "wochit/v1/video.mp4")).length, 4);
+  const inner = await at({ prefix: "wochit/one" });
+  const names = await targets.namesOf({ target: first, key: "one/v1/video.mp4" });
+  assert.deepEqual(names.at(-1), { target: inner, key: "v1/video.mp4", isCertain: true });
+});
+
+test("an endpoint has one id, however it is spelled, and its keys", async (t) => {
+  const { start, opened, store } = await open(t);
+  const first = await start(bucket());
+  for (const endpoint of ["https://s3.test/", "https://S3.Test", "https://s3.test:443//"]) {
+    assert.equal((await start(bucket({ endpoint }))).presentId, first.presentId);
+  }
+  assert.equal((await store.targets()).filter(({ place }) => place.type === "s3").length, 1);
+  const newer = await start(bucket({ bucket: "newer", endpoint: "HTTPS://s3.test:443" }));
+  await newer.at(first.presentId);
+  assert.deepEqual((opened.at(-1)!.config as S3Target).credentials, bucket().credentials);
+});
+
+/** The same relay with its data folder elsewhere. */
+async function reopen(t: TestContext, dir: string) {
+  const config = configIn(dir);
+  const store = await openStore(config, testPorts(), { role: "relay" });
+  t.after(() => store.close());
+  const start = (target: LocalTarget | S3Target = config.mirror.target) =>
+    openTargets({ config: { target }, dataDir: config.dataDir, store });
+  return { config, store, start };
+}
+
+test("the data folder is moved: what was kept inside it is where it was, and a folder outside it, too", async (t) => {
+  const { dir, store, start, media } = await open(t);
+  const first = await start(media);
+  await put(dir, first.present, "a/video.mp4");
+  const outside = await start({ type: "local", dir: join(dir, "outside") });
+  await put(dir, outside.present, "b/video.mp4");
+  await store.close();
+  const moved = tempFolder(t);
+  await rename(join(dir, "data"), join(moved, "data"));
+
+  const again = await reopen(t, moved);
+  const targets = await again.start();
+  assert.equal(targets.presentId, first.presentId);
+  assert.equal(await read(targets.present, "a/video.mp4"), "a/video.mp4");
+  assert.equal(await read(await targets.at(outside.presentId), "b/video.mp4"), "b/video.mp4");
+  const former = await again.start({ type: "local", dir: join(dir, "outside") });
+  assert.equal(former.presentId, outside.presentId);
+  assert.equal(await read(await former.at(first.presentId), "a/video.mp4"), "a/video.mp4");
+  assert.deepEqual(
+    (await again.store.targets()).map(({ place }) => place),
+    [
+      { type: "local", dir: join(moved, "data", "media") },
+      { type: "local", dir: join(dir, "outside") },
+    ],
+  );
+});
+
+test("a folder inside the data folder that was written down with its whole path is the same one, and moves from then on", async (t) => {
+  const { dir, dataDir, store, start, media } = await open(t);
+  const first = await start(media);
+  await put(dir, first.present, "a/video.mp4");
+  await store.close();
+  const db = new Database(join(dataDir, "relay.db"));
+  db.prepare("UPDATE targets SET name = ?, place = ?").run(`local ${media.dir}`, JSON.stringify(media));
+  db.close();
+  const again = await reopen(t, dir);
+  assert.equal((await again.start()).presentId, first.presentId);
+  await again.store.close();
+  const moved = tempFolder(t);
+  await rename(dataDir, join(moved, "data"));
+  const targets = await (await reopen(t, moved)).start();
+  assert.equal(targets.presentId, first.presentId);
+  assert.equal(await read(targets.present, "a/video.mp4"), "a/video.mp4");
+});
+
+test("a folder whose name only begins like the way out of the data folder is inside it", async (t) => {
+  const { store, dataDir } = await open(t);
+  const place = { type: "local", dir: join(dataDir, "..media") } as const;
+  await store.targetId(place);
+  assert.deepEqual((await store.targets())[0]?.place, place);
 });

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { readFile, rm, stat, truncate, writeFile } from "node:fs/promises";
+import { mkdir, readFile, rm, stat, truncate, utimes, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import test from "node:test";
 import { openSource } from "../../src/mirror/s3/source.ts";
@@ -188,6 +188,8 @@ test("a file that has rotted in the spool is found out on its way, and downloade
   const at = await openCopies(t);
   const medium = await at.bring("v1", "a film");
   await writeFile(fileOf(at.spoolDir, medium), "a fi1m");
+  // It has waited for long: what is fresh from its proof is not proven again.
+  await utimes(fileOf(at.spoolDir, medium), 0, 0);
   at.state.fault = async (_key, file, about) => {
     const source = await openSource(file, about);
     try {
@@ -221,9 +223,34 @@ test("a video that is forgotten while its file is on its way leaves no copy behi
       return at.real(...given);
     };
     await at.uploads.run(job!, at.lease);
+    while ((await at.work("deletions")) > 0);
     assert.deepEqual(await at.kept(), shared ? ["v1/video.mp4"] : []);
     assert.equal(at.facts("media mirrored").length, shared ? 1 : 0);
   }
+});
+
+test("a video that is forgotten after a crash between put and settle leaves no copy behind, and no other's file goes", async (t) => {
+  for (const foreign of [false, true]) {
+    const at = await openCopies(t);
+    await at.bring("v1", "a film");
+    const [job] = await at.claimUploads();
+    await at.store.placeUpload(job!, { target: at.targetId, key: "v1/video.mp4" });
+    const folder = join(at.config.dataDir, "media", "v1");
+    await mkdir(folder, { recursive: true });
+    await writeFile(join(folder, "video.mp4"), foreign ? "somebody else's" : "a film");
+    await at.store.forgetVideo("v1", at.clock.now());
+    while ((await at.work("deletions")) > 0);
+    assert.deepEqual(await at.kept(), foreign ? ["v1/video.mp4"] : []);
+  }
+});
+
+test("two videos of one id that are uploaded at once are told apart, whatever their containers", async (t) => {
+  const at = await openCopies(t);
+  await at.bring("v1", "one");
+  await at.bring("v1", "two", { ext: ".mov" }, "https://h/other.mov");
+  await at.work("uploads");
+  assert.equal((await at.kept()).filter((key) => /^v1\/video\.[a-z0-9]+$/.test(key)).length, 1);
+  assert.equal((await at.kept()).length, 2);
 });
 
 test("a thumbnail whose claim is lost is not put over a newer one", async (t) => {
@@ -309,7 +336,7 @@ test("a target that is full for large files keeps small ones, and the large one 
     at.clock.set(due);
   }
   assert.deepEqual(waits, [10, 20, 40, 80, 160, 300, 300, 300]);
-  assert.match(at.health.trouble()!, /ENOSPC/);
+  assert.equal(at.health.trouble(), null, "the target keeps others");
   assert.equal(at.health.downSince(), null, "it is not down");
   await at.bring("small", "y");
   await at.work("uploads");

@@ -18,12 +18,13 @@ async function verify(
     kind = "video" as MediaKind,
     announced = undefined as number | null | undefined,
     duration = null as number | null,
+    isLast = false,
   } = {},
 ) {
   const path = join(folder, `${files++}.part`);
   await writeFile(path, content);
   const bytes = Buffer.byteLength(content);
-  return verifyMedia({ path, kind, bytes, announced: announced === undefined ? bytes : announced, duration });
+  return verifyMedia({ path, kind, bytes, announced: announced === undefined ? bytes : announced, duration, isLast });
 }
 
 const notYet = (words: RegExp) => (error: unknown) => error instanceof NotMediaYet && words.test(error.message);
@@ -55,6 +56,25 @@ test("an empty answer, and one of the wrong length, are no media yet", async () 
   await assert.rejects(verify(""), notYet(/empty/));
   await assert.rejects(verify("", { announced: null }), notYet(/empty/));
   await assert.rejects(verify(mp4(), { announced: mp4().length + 1 }), notYet(/\d+ of \d+ bytes/));
+});
+
+test("what follows a whole film is odd, and the film is kept", async () => {
+  for (const tail of [Buffer.alloc(4), Buffer.from("\n"), Buffer.from("twenty bytes of text")]) {
+    for (const film of [mp4(), mp4IndexLast()]) {
+      const { contentType, suspect } = await verify(Buffer.concat([film, tail]));
+      assert.deepEqual([contentType, suspect === null], ["video/mp4", false]);
+    }
+  }
+  const fragments = Buffer.concat([mp4(), box("moof", 50), Buffer.alloc(4)]);
+  await assert.rejects(verify(fragments), notYet(/cut/), "more of the film may be missing");
+});
+
+test("on the last try what is all there by its announced length is kept, however cut it looks", async () => {
+  const half = mp4IndexLast().subarray(0, -108);
+  await assert.rejects(verify(half), notYet(/no index/));
+  await assert.rejects(verify(half, { announced: null, isLast: true }), notYet(/no index/));
+  assert.match((await verify(half, { isLast: true })).suspect!, /cut: it has no index/);
+  await assert.rejects(verify("<html>", { isLast: true }), notYet(/text/));
 });
 
 test("text of any sort is no media yet", async () => {

@@ -31,7 +31,8 @@ test("trouble with copies degrades readyz, and what exactly is wrong stays in th
   assert.deepEqual(await ready({ spoolTrouble: () => "EROFS /var/lib/spool" }), degraded(SPOOL));
   const all = { minFreeDisk: 2 ** 60, targetTrouble: () => "x", spoolTrouble: () => "y" };
   assert.deepEqual(await ready(all), degraded(LOW, TARGET, SPOOL));
-  assert.deepEqual(await ready({ ...all, enabled: false }), { status: "ready" }, "nothing is to be kept");
+  const off = await ready({ ...all, enabled: false });
+  assert.deepEqual(off, degraded(TARGET), "nothing is downloaded, and what was is still to be kept");
 });
 
 test("a disk that tells nothing is a trouble, too", async () => {

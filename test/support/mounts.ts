@@ -41,6 +41,13 @@ export function mountSmallDisk(dir: string, bytes: number): SmallDisk {
   };
 }
 
+/** Mounts a folder at another place as well, which is made where it is missing. The returned function ends that. */
+export function bindMount(from: string, to: string): () => void {
+  mkdirSync(to, { recursive: true });
+  must(["--bind", from, to]);
+  return () => void spawnSync("umount", ["--lazy", to]);
+}
+
 function must(args: string[]): void {
   const failure = mount(args);
   if (failure !== null) throw new Error(`mount ${args.join(" ")}: ${failure}`);

@@ -16,7 +16,7 @@ export type Leftovers = {
   /** Aborts an upload. One that is not there any more is fine. Throws S3Trouble. */
   abort(name: string, id: string): Promise<void>;
   /** Aborts what others than this process left unfinished under this very name. Never throws: it is told to the log. */
-  clearName(name: string): Promise<void>;
+  clearName(name: string, signal?: AbortSignal): Promise<void>;
   /** Aborts what was begun under this prefix before this process began. False: it could not be done now. */
   clearPrefix(prefix: string, signal: AbortSignal): Promise<boolean>;
 };
@@ -92,14 +92,17 @@ export function createLeftovers(options: {
     mine,
     abort,
 
-    async clearName(name) {
+    async clearName(name, signal) {
       if (cannotList) return;
       try {
-        for await (const { page } of list(name)) {
-          for (const upload of page) if (upload.name === name && !mine.has(upload.id)) await abort(name, upload.id);
+        for await (const { page } of list(name, signal)) {
+          for (const upload of page) {
+            signal?.throwIfAborted();
+            if (upload.name === name && !mine.has(upload.id)) await abort(name, upload.id);
+          }
         }
       } catch (error) {
-        tell(error);
+        if (!signal?.aborted) tell(error);
       }
     },
 

@@ -7,6 +7,7 @@ import {
   UploadPartCommand,
 } from "@aws-sdk/client-s3";
 import type { Clock } from "../../domain.ts";
+import { LeaseLost } from "../../jobs/worker.ts";
 import type { Connection } from "./connection.ts";
 import type { Description } from "./describe.ts";
 import type { Leftovers } from "./leftovers.ts";
@@ -62,7 +63,19 @@ export function createUploads(options: {
       await source.fill(lease.buffer);
       source.prove();
       const command = new PutObjectCommand({ Bucket: bucket, Key: name, Body: lease.buffer, ...description });
-      await ask("PutObject", client.send(command, { abortSignal: signal, ...timeout(source.bytes) }), signal);
+      const stop = new AbortController();
+      // Where only the lease is lost the answer is waited for: what the store has taken in may come to light after whatever
+      // is done to this name next, over a newer copy or after a deletion.
+      const heed = () => {
+        if (!(signal.reason instanceof LeaseLost)) stop.abort(signal.reason);
+      };
+      if (signal.aborted) heed();
+      signal.addEventListener("abort", heed, { once: true });
+      try {
+        await ask("PutObject", client.send(command, { abortSignal: stop.signal, ...timeout(source.bytes) }), signal);
+      } finally {
+        signal.removeEventListener("abort", heed);
+      }
     } finally {
       lease.release();
     }

@@ -15,7 +15,8 @@ export function countAll(db: Sql): Counts {
     )
     .all();
   return {
-    events: number("SELECT count(*) AS n FROM events WHERE dialect <> 'notice'"),
+    events:
+      number("SELECT count(*) AS n FROM events") - number("SELECT count(*) AS n FROM events WHERE dialect = 'notice'"),
     videos: number("SELECT count(*) AS n FROM videos"),
     media: Object.fromEntries(media.map(({ state, n }) => [state, n])),
     uploads: number("SELECT count(*) AS n FROM transfers WHERE action = 'upload'"),

@@ -1,4 +1,4 @@
-import { chmodSync, existsSync, mkdirSync, statSync } from "node:fs";
+import { chmodSync, mkdirSync, statSync } from "node:fs";
 import { join } from "node:path";
 import Database from "better-sqlite3";
 import type { Clock } from "../../domain.ts";
@@ -74,12 +74,23 @@ export function lockFolder(dir: string): () => void {
   }
 }
 
+/** Throws one line that says why there is no database for a command. */
+function checkThere(dir: string, path: string): void {
+  try {
+    statSync(path);
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === "ENOENT" || code === "ENOTDIR") {
+      throw new RelayError("not_found", `no database in ${dir}: has the relay run with this config?`);
+    }
+    throw new RelayError("unsupported", `${path} cannot be read: ${errorLine(error)}; run this as the relay's user`);
+  }
+}
+
 /** Opens the database of a data folder: the relay makes and migrates it, an operator's command makes nothing. */
 export function openDatabase(dir: string, role: "relay" | "operator"): Database.Database {
   const path = join(dir, DATABASE_FILE);
-  if (role === "operator" && !existsSync(path)) {
-    throw new RelayError("not_found", `no database in ${dir}: has the relay run with this config?`);
-  }
+  if (role === "operator") checkThere(dir, path);
   let db: Database.Database;
   try {
     db = new Database(path, { timeout: role === "relay" ? 0 : OPERATOR_PATIENCE });

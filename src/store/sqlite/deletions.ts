@@ -26,7 +26,10 @@ export function createDeletions(db: Sql, media: MediaRows, ends: MediaEnds, tran
       videoId: video_id,
       failingSince: row.failing_since,
       mediumId: showId("med", row.medium),
-      copy: row.key === null || row.target === null ? null : { target: showId("tgt", row.target), key: row.key },
+      copy:
+        row.key === null || row.target === null
+          ? null
+          : { target: showId("tgt", row.target), key: row.key, bytes: row.bytes },
     };
   }
 

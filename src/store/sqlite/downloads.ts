@@ -34,7 +34,6 @@ export function createDownloads(db: Sql, media: MediaRows, ends: MediaEnds, tran
   );
   const bringForward = db.prepare("UPDATE media SET due = due - ? WHERE due > 0");
   const scheduled = db.prepare<[], { id: number }>("SELECT id FROM media WHERE due IS NOT NULL");
-  const forgetValidators = db.prepare("UPDATE media SET etag = NULL, last_modified = NULL WHERE id = ?");
   const about = db.prepare<[number, number], { received_at: number; video_id: string }>(
     "SELECT (SELECT received_at FROM events WHERE id = ?) AS received_at, video_id FROM videos WHERE id = ?",
   );
@@ -152,11 +151,15 @@ export function createDownloads(db: Sql, media: MediaRows, ends: MediaEnds, tran
       if (row.host === "") throw new RelayError("conflict", `${id} cannot be downloaded: its link is not kept`);
       if (row.state !== "mirrored")
         throw new RelayError("conflict", `${id} is ${row.state}; only mirrored media are mended`);
-      // What the copy was got with would ask only whether it has changed.
-      forgetValidators.run(row.id);
-      ends.restart(row, "its copy is missing or damaged: it is fetched again", now);
+      ends.mend(row, "its copy is missing or damaged: it is fetched again", now);
     },
 
+    /** A video that came to nothing, whose file has turned up: its download finds it. */
+    revive(id: number, now: number): void {
+      const row = media.byId(id);
+      const isLost = row?.kind === "video" && row.key === null && (row.state === "failed" || row.state === "expired");
+      if (isLost) ends.restart(row, row.last_error, now);
+    },
     /** Whether the spool must keep what it has of a medium. */
     isSpooled(id: number): boolean {
       const row = media.byId(id);

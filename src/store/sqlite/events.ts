@@ -118,7 +118,7 @@ export function createEvents(
       for (const planned of plan.media) {
         const medium = media.file(planned, announcement);
         filed[planned.kind] = medium;
-        if (known) deletions.keep(medium);
+        if (known && !event.failure) deletions.keep(medium);
       }
       insert.run(
         id,

@@ -1,26 +1,34 @@
+import { Buffer } from "node:buffer";
 import { RelayError } from "../../errors.ts";
 import type { DeliveryRow, Lanes } from "./lanes.ts";
 import type { MediumRow } from "./media.ts";
 import type { MediaEnds } from "./media-ends.ts";
 import type { Sql } from "./sql.ts";
 
+/** Superseded media are in no index of their video's; each is in an event that announced it. */
+const MEDIA = `SELECT m.id FROM events e JOIN media m ON m.id IN (e.video_medium, e.thumbnail_medium) WHERE e.video = ?`;
+
 /** Erases what is known of a video, inside a transaction; what stays are ids, types and times. */
 export function createForgetting(db: Sql, ends: MediaEnds, lanes: Lanes) {
   const find = db.prepare<[string], { id: number }>("SELECT id FROM videos WHERE video_id = ?");
-  const media = db.prepare<[number], MediumRow>("SELECT * FROM media WHERE video = ? ORDER BY id");
+  const media = db.prepare<[number], MediumRow>(`SELECT * FROM media WHERE id IN (${MEDIA}) ORDER BY id`);
   const unsettled = db.prepare<[number], DeliveryRow>(
     "SELECT * FROM deliveries WHERE video = ? AND settled_at IS NULL ORDER BY id DESC",
   );
-  const dropOwed = db.prepare("DELETE FROM owed WHERE medium IN (SELECT id FROM media WHERE video = ?)");
-  // What `sql` says of one table each; the video is its only parameter.
+  const dropOwed = db.prepare(`DELETE FROM owed WHERE medium IN (${MEDIA})`);
+  // One table each; the video is the only parameter.
   const erasures = [
     `UPDATE media SET url = '', host = '', key = NULL, target = NULL, bytes = NULL, sha256 = NULL, content_type = NULL,
-       suspect = NULL, etag = NULL, last_modified = NULL, duration = NULL WHERE video = ?`,
+       suspect = NULL, etag = NULL, last_modified = NULL, duration = NULL WHERE id IN (${MEDIA})`,
     "DELETE FROM duplicates WHERE event IN (SELECT id FROM events WHERE video = ?)",
-    `UPDATE attempts SET error = NULL, response = NULL WHERE delivery IN (SELECT id FROM deliveries WHERE event IN
-       (SELECT id FROM events WHERE video = ?))`,
+    `UPDATE attempts SET error = NULL, response = NULL WHERE delivery IN (SELECT d.id FROM events e JOIN deliveries d
+       ON d.id BETWEEN e.id + 1 AND e.id + e.deliveries WHERE e.video = ?)`,
+    `UPDATE attempts SET error = NULL, response = NULL WHERE delivery IN (SELECT d.id FROM events e JOIN deliveries d
+       ON d.event = e.id AND d.replay > 0 WHERE e.video = ?)`,
     "DELETE FROM past_contexts WHERE video = ?",
   ].map((text) => db.prepare(text));
+  // Refused bodies have no video; what names this one goes.
+  const dropQuarantined = db.prepare<[Uint8Array]>("DELETE FROM quarantine WHERE instr(body, ?) > 0");
   const eraseEvents = db.prepare("UPDATE events SET body = NULL, context = NULL WHERE video = ?");
   const eraseVideo = db.prepare(
     `UPDATE videos SET context = NULL, context_since = NULL, state = 'deleted', title = NULL, duration = NULL,
@@ -39,6 +47,7 @@ export function createForgetting(db: Sql, ends: MediaEnds, lanes: Lanes) {
     const rows = media.all(id);
     for (const row of rows) ends.erase(row, "erased on request", now);
     for (const erasure of erasures) erasure.run(id);
+    dropQuarantined.run(Buffer.from(JSON.stringify(videoId)));
     eraseVideo.run(now, id);
     return { events: eraseEvents.run(id).changes, media: rows.length };
   };

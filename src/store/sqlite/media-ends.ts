@@ -4,7 +4,7 @@ import type { Gates } from "./gates.ts";
 import { FIRST_TRY, type MediaRows, type MediumRow } from "./media.ts";
 import type { Notices } from "./notices.ts";
 import type { Sql } from "./sql.ts";
-import type { Transfers } from "./transfers.ts";
+import type { TransferRow, Transfers } from "./transfers.ts";
 
 /** A worker hears within this time that its lease is lost (jobs/worker.ts). */
 const LEASE = 30_000;
@@ -44,15 +44,20 @@ export function createMediaEnds(db: Sql, media: MediaRows, transfers: Transfers,
        AND state = 'pending' AND due IS NULL AND spooled IS NULL AND NOT EXISTS (SELECT 1 FROM media r
          WHERE r.video = media.video AND r.state <> 'superseded' AND r.kind = 'thumbnail' AND r.state = 'running')`,
   );
+  const forgetValidators = db.prepare("UPDATE media SET etag = NULL, last_modified = NULL WHERE id = ?");
 
   function follow(row: MediumRow, now: number): void {
     if (row.kind === "thumbnail") unblock.run(row.video);
     gates.reconsider(row.video, now);
   }
 
-  /** Takes the upload of what the spool holds back; what it holds is removed later. */
-  function dropSpooled(row: MediumRow, now: number): void {
-    if (transfers.cancel("upload", row.id)) transfers.add("delete", row.id, null, now);
+  /** Takes the upload of what the spool holds back: what it holds goes, and what was put but not written down. */
+  function dropSpooled(row: MediumRow, now: number): TransferRow | null {
+    const upload = transfers.cancel("upload", row.id);
+    if (upload === null) return null;
+    const { bytes } = JSON.parse(row.spooled!) as SpooledFile;
+    transfers.add("delete", row.id, upload.key === null ? null : { ...upload, bytes }, now);
+    return upload;
   }
 
   /** What a download has written goes; one that runs ends when it hears that its lease is lost. */
@@ -69,22 +74,49 @@ export function createMediaEnds(db: Sql, media: MediaRows, transfers: Transfers,
     return keyUsed.get(key, target) !== undefined;
   }
 
-  function supersede(row: MediumRow, by: MediumRow, now: number): void {
+  function supersede(row: MediumRow, by: MediumRow, now: number): TransferRow | null {
     ended.run("superseded", row.last_error, row.id);
-    dropSpooled(row, now);
+    transfers.cancel("erase", row.id);
     notices.passOn(row.id, by.id);
+    return dropSpooled(row, now);
   }
 
-  /** Older thumbnails leave: those in a target once the newer one has its copy, those in the spool once it is secured, too. */
-  function supersedeOlder(row: MediumRow, isOver: (older: MediumRow) => boolean, now: number): void {
-    if (row.kind !== "thumbnail") return;
-    const older = media
-      .live(row.video, "thumbnail")
-      .filter((other) => other.id !== row.id && other.sequence <= row.sequence && isOver(other));
-    for (const other of older) {
-      supersede(other, row, now);
-      dropCopy(other, now);
-    }
+  /** The newer thumbnail has overtaken this one: a copy that it has already stays until the newer one has its own. */
+  function letGo(row: MediumRow, by: MediumRow, now: number): void {
+    if (row.key === null) return void supersede(row, by, now);
+    ended.run("mirrored", null, row.id);
+    notices.passOn(row.id, by.id);
+    dropSpooled(row, now);
+  }
+
+  function older(row: MediumRow): MediumRow[] {
+    if (row.kind !== "thumbnail") return [];
+    return media.live(row.video, "thumbnail").filter((other) => other.id !== row.id && other.sequence <= row.sequence);
+  }
+
+  /** Older thumbnails leave, now that a newer one has its copy. Returns the uploads that were taken back. */
+  function supersedeOlder(row: MediumRow, now: number): TransferRow[] {
+    return older(row)
+      .filter((other) => other.state === "mirrored" || other.spooled !== null)
+      .flatMap((other) => {
+        const upload = supersede(other, row, now);
+        dropCopy(other, now);
+        return upload ?? [];
+      });
+  }
+
+  /** Downloads it from the first attempt on, at once: for a fresher link, a lost file, an operator. */
+  function restart(row: MediumRow, error: string | null, now: number): void {
+    const risk = nextRisk({ linkedAt: row.linked_at, deadline: row.deadline, now });
+    dropSpooled(row, now);
+    restarted.run(media.beginning(row), error, row.key === null ? risk : null, row.id);
+    follow(row, now);
+  }
+
+  /** Downloads a medium that has a copy already again, whatever its validators say, to put it in the copy's place. */
+  function mend(row: MediumRow, error: string, now: number): void {
+    forgetValidators.run(row.id);
+    restart(row, error, now);
   }
 
   /** Nothing of it is kept any longer: its copy, what is on its way, what the spool holds. */
@@ -104,7 +136,7 @@ export function createMediaEnds(db: Sql, media: MediaRows, transfers: Transfers,
     spool(row: MediumRow, file: SpooledFile, now: number): void {
       spooled.run(JSON.stringify(file), row.id);
       transfers.add("upload", row.id, null, now);
-      supersedeOlder(row, (older) => older.key === null && older.spooled !== null, now);
+      for (const other of older(row)) if (other.spooled !== null) letGo(other, row, now);
       follow(row, now);
     },
 
@@ -112,9 +144,12 @@ export function createMediaEnds(db: Sql, media: MediaRows, transfers: Transfers,
       const { target, key, bytes, sha256, contentType, suspect, etag, lastModified } = copy;
       mirrored.run(target, key, bytes, sha256, contentType, suspect, etag, lastModified, row.id);
       if (row.key !== key || row.target !== target) dropCopy(row, now);
-      supersedeOlder(row, (older) => older.state === "mirrored", now);
+      const takenBack = supersedeOlder(row, now);
       follow(row, now);
       notices.tellEnd(media.byId(row.id)!, now);
+      // An older thumbnail was about to be put, or has been, over the copy that this one goes on with.
+      const isOverwritten = takenBack.some((upload) => upload.key === key && upload.target === target);
+      if (isOverwritten) mend(media.byId(row.id)!, "an older thumbnail may be in its place: it is fetched again", now);
     },
 
     /** A download is tried again, as attempt number `attempts` + 1. */
@@ -123,26 +158,20 @@ export function createMediaEnds(db: Sql, media: MediaRows, transfers: Transfers,
       follow(row, now);
     },
 
-    /** Downloads it from the first attempt on, at once: for a fresher link, a lost file, an operator. */
-    restart(row: MediumRow, error: string | null, now: number): void {
-      const risk = nextRisk({ linkedAt: row.linked_at, deadline: row.deadline, now });
-      dropSpooled(row, now);
-      restarted.run(media.beginning(row), error, risk, row.id);
-      follow(row, now);
-    },
+    restart,
+    mend,
 
     /** It comes to nothing; a copy that there is already stays. */
     end(row: MediumRow, state: "failed" | "expired" | "skipped", error: string, now: number): void {
       ended.run(row.key === null ? state : "mirrored", error, row.id);
       follow(row, now);
-      notices.tellEnd(media.byId(row.id)!, now);
+      notices.tellEnd(media.byId(row.id)!, now, { state, error });
     },
 
-    /** A newer thumbnail has overtaken its download; a copy that it has already stays until the newer one is there. */
+    /** A newer thumbnail has overtaken its download. */
     giveUp(row: MediumRow, successor: MediumRow, now: number): void {
-      if (row.key === null) supersede(row, successor, now);
-      else ended.run("mirrored", null, row.id);
-      if (row.attempts > 0) dropPart(row, now);
+      letGo(row, successor, now);
+      if (row.claims > 0) dropPart(row, now);
       follow(row, now);
     },
 

@@ -13,7 +13,7 @@ type Shown = MediumRow & { video_id: string };
 const UNSECURED = "m.*, v.video_id FROM media m INDEXED BY media_due JOIN videos v ON v.id = m.video";
 
 /** Media as operators and readers see them, inside a transaction. */
-export function createMediaLists(db: Sql, downloads: ReturnType<typeof createDownloads>) {
+export function createMediaLists(db: Sql, downloads: ReturnType<typeof createDownloads>, isMirroring: boolean) {
   const byId = db.prepare<[number], Shown>(`SELECT ${SHOWN_MEDIUM} WHERE m.id = ?`);
   const byKey = db.prepare<[string], Shown>(
     `SELECT ${SHOWN_MEDIUM} WHERE m.key = ? ORDER BY m.state = 'superseded', m.sequence DESC LIMIT 1`,
@@ -27,6 +27,12 @@ export function createMediaLists(db: Sql, downloads: ReturnType<typeof createDow
     const row = byId.get(readId("med", id));
     if (!row) throw new RelayError("not_found", `no medium "${id}"`);
     return row;
+  }
+
+  /** A row that is to be downloaded, which nobody does while mirroring is off. */
+  function wanted(id: string): Shown {
+    if (isMirroring) return rowOf(id);
+    throw new RelayError("conflict", "mirroring is off: nothing is downloaded before mirror.enabled is true again");
   }
 
   return {
@@ -54,7 +60,7 @@ export function createMediaLists(db: Sql, downloads: ReturnType<typeof createDow
       return list.all().map(toMedium);
     },
 
-    retry: (id: string, now: number) => downloads.retry(rowOf(id), now),
-    mend: (id: string, now: number) => downloads.mend(rowOf(id), now),
+    retry: (id: string, now: number) => downloads.retry(wanted(id), now),
+    mend: (id: string, now: number) => downloads.mend(wanted(id), now),
   };
 }

@@ -96,6 +96,7 @@ export function createMediaRows(db: Sql, ids: Ids) {
     `UPDATE media SET event = ?, sequence = ?, url = ?, host = ?, deadline = ?, changes = ?, state = 'pending', due = ?,
        attempts = 0, etag = ?, last_modified = ?, last_error = NULL, duration = ?, linked_at = ?, risk_at = ? WHERE id = ?`,
   );
+  const takeLink = db.prepare("UPDATE media SET url = ?, deadline = ?, linked_at = ? WHERE id = ?");
   const freshenLink = db.prepare("UPDATE media SET url = ?, deadline = ?, linked_at = ?, risk_at = ? WHERE id = ?");
   const byId = db.prepare<[number], MediumRow>("SELECT * FROM media WHERE id = ?");
 
@@ -148,15 +149,22 @@ export function createMediaRows(db: Sql, ids: Ids) {
       same ? row.last_modified : null,
       planned.duration,
       at.receivedAt,
-      riskAt(planned, at),
+      // Where there is a copy already something is secured.
+      row.key === null ? riskAt(planned, at) : null,
       row.id,
     );
     return row.id;
   }
 
+  /** What is secured needs its link only if it is lost: then the freshest one is the best. */
+  function keepLink(row: MediumRow, planned: PlannedMedium, at: Freshener): number {
+    takeLink.run(planned.url, planned.deadline, at.receivedAt, row.id);
+    return row.id;
+  }
+
   /** A running download goes on; should it fail, its next try uses the fresher link. */
   function freshen(row: MediumRow, planned: PlannedMedium, at: Freshener, rows: MediumRow[]): number {
-    if (row.spooled !== null) return row.id;
+    if (row.spooled !== null) return keepLink(row, planned, at);
     if (row.state !== "running") return renew(row, planned, at, rows);
     freshenLink.run(planned.url, planned.deadline, at.receivedAt, riskAt(planned, at), row.id);
     return row.id;
@@ -168,7 +176,7 @@ export function createMediaRows(db: Sql, ids: Ids) {
     const same = rows.find((row) => identityOf(row.url) === planned.identity);
     if (!same) return add(planned, at, rows);
     const changes = planned.refetch || same.changes === 1;
-    if (!changes && same.state === "mirrored") return same.id;
+    if (!changes && same.state === "mirrored") return keepLink(same, planned, at);
     const isUnderWay = same.state === "running" || same.spooled !== null;
     if (!changes || !isUnderWay) return freshen(same, planned, at, rows);
     return add(planned, at, rows);
@@ -183,7 +191,7 @@ export function createMediaRows(db: Sql, ids: Ids) {
       if (planned.refused !== null) return same?.id ?? add(planned, at, rows);
       if (planned.kind === "thumbnail") return fileThumbnail(planned, at, rows);
       if (same === undefined) return add(planned, at, rows);
-      return same.state === "mirrored" ? same.id : freshen(same, planned, at, rows);
+      return same.state === "mirrored" ? keepLink(same, planned, at) : freshen(same, planned, at, rows);
     },
 
     /** A duplicate brings fresher links: media that are not mirrored yet take them. Nothing new is filed. */
@@ -191,8 +199,10 @@ export function createMediaRows(db: Sql, ids: Ids) {
       if (planned.refused !== null) return;
       const rows = live.all(video, planned.kind);
       const row = rows.find((each) => identityOf(each.url) === planned.identity);
-      if (!row || row.state === "mirrored" || row.state === "deleted") return;
-      freshen(row, planned, { event: row.event, sequence: row.sequence, receivedAt }, rows);
+      if (!row || row.state === "deleted") return;
+      const at = { event: row.event, sequence: row.sequence, receivedAt };
+      if (row.state === "mirrored") keepLink(row, planned, at);
+      else freshen(row, planned, at, rows);
     },
 
     byId: (id: number) => byId.get(id),

@@ -144,16 +144,19 @@ export const migrations: string[] = [
   UPDATE media SET linked_at = coalesce((SELECT received_at FROM events WHERE id = media.event), deadline);
   UPDATE media SET risk_at = (linked_at + deadline) / 2 WHERE due IS NOT NULL AND key IS NULL;
   CREATE INDEX media_risk ON media (risk_at) WHERE risk_at IS NOT NULL;
+  CREATE INDEX duplicates_event ON duplicates (event);
+  CREATE INDEX events_notices ON events (type) WHERE dialect = 'notice';
 
-  -- What is done with copies later, each row a job. upload: a medium's spooled file; delete: of a copy that no medium
-  -- refers to, and of what the spool holds of one; erase: of a deleted video's medium, which makes it a delete. A row that
-  -- is done is gone. 'due' is "not before", or, of one that runs, "lease until".
+  -- What is done with copies later, each row a job. upload: a medium's spooled file, and where it was last to be put;
+  -- delete: of a copy that no medium refers to, and of what the spool holds of one; erase: of a deleted video's medium,
+  -- which makes it a delete. A row that is done is gone. 'due' is "not before", or, of one that runs, "lease until".
   CREATE TABLE transfers (
     id INTEGER PRIMARY KEY,
     action TEXT NOT NULL,
     medium INTEGER NOT NULL,
     target INTEGER,
     key TEXT,
+    bytes INTEGER,                    -- of a delete: only what has this size
     due INTEGER NOT NULL,
     running INTEGER NOT NULL DEFAULT 0,
     attempts INTEGER NOT NULL DEFAULT 0,

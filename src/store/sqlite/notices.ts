@@ -1,5 +1,6 @@
 import { Buffer } from "node:buffer";
 import type { Config } from "../../config.ts";
+import type { MediaState } from "../../domain.ts";
 import { readersOf } from "../../plan.ts";
 import { type Ids, readId, showId } from "./ids.ts";
 import type { DeliveryRow, Lanes } from "./lanes.ts";
@@ -52,7 +53,7 @@ export function createNotices(db: Sql, ids: Ids, lanes: Lanes, endpoints: Config
     }
   }
 
-  /** How a medium that has ended is called, and why it ended so; null: it has not. */
+  /** How a medium that has ended is called, and why it ended so; null: it has not, or goes on. */
   function endOf(row: MediumRow): { type: string; reason: string } | null {
     switch (row.state) {
       case "pending":
@@ -73,12 +74,16 @@ export function createNotices(db: Sql, ids: Ids, lanes: Lanes, endpoints: Config
       tell(type, row, row.event, reason, readersOf(type, endpoints), now);
     },
 
-    /** A medium has ended: whoever asks for it by name is told, and whoever was sent it as pending. */
-    tellEnd(row: MediumRow, now: number): void {
-      const end = endOf(row);
+    /**
+     * A medium has ended: whoever asks for it by name is told, and whoever was sent it as pending. `came` is what became of
+     * its download, where that came to nothing and the row says "mirrored" of the copy that there was.
+     */
+    tellEnd(row: MediumRow, now: number, came?: { state: MediaState; error: string }): void {
+      const end = came ? { type: "relay.media.failed", reason: came.error } : endOf(row);
       if (end === null) return;
       // What was skipped or deleted on purpose has not failed: only who waits for it is told.
-      const asked = ["mirrored", "failed", "expired"].includes(row.state) ? readersOf(end.type, endpoints) : [];
+      const isTold = ["mirrored", "failed", "expired"].includes(came?.state ?? row.state);
+      const asked = isTold ? readersOf(end.type, endpoints) : [];
       const owed = owedOf.all(row.id);
       settleOwed.run(row.id);
       const readers = new Map<number, Map<string, Reader>>([

@@ -68,13 +68,13 @@ export async function openSqliteStore(
     const uploads = createUploads(sql, media, ends, transfers);
     const deletions = createDeletions(sql, media, ends, transfers);
     const risks = createRisks(sql, notices);
-    const targets = createTargets(sql, ids);
+    const targets = createTargets(sql, ids, config.dataDir);
     const videos = createVideos(sql, ids);
     const events = createEvents(sql, ids, videos, media, lanes, gates, deletions);
     const deliveries = createDeliveries(sql, lanes, events, notices);
     const forget = createForgetting(sql, ends, lanes);
     const quarantine = createQuarantine(sql, ids, config.receive.keepRefused);
-    const lists = createMediaLists(sql, downloads);
+    const lists = createMediaLists(sql, downloads, config.mirror.enabled);
 
     const newest = db.prepare<[], { id: number }>(
       `SELECT max(coalesce((SELECT max(id) FROM deliveries), 0), coalesce((SELECT max(id) FROM events), 0),
@@ -125,6 +125,8 @@ export async function openSqliteStore(
       claimDeletions: async (wish) =>
         isDue(transfers.nextDue("delete", "erase"), wish.now) ? write(() => deletions.claim(wish)) : [],
       renew: (job, leaseUntil) => write(() => holderOf(job.queue).renew(job, leaseUntil), FORGETTABLE),
+      refreshUpload: (job, leaseUntil) => write(() => uploads.refresh(job, leaseUntil), FORGETTABLE),
+      placeUpload: (job, copy) => write(() => uploads.place(job, copy)),
       settleUpload: (job, outcome, now) => write(() => uploads.settle(job, outcome, now)),
       settleDeletion: (job, outcome, now) => write(() => deletions.settle(job, outcome, now)),
       isCopyWanted: ({ target, key }) => read(() => ends.isWanted(readId("tgt", target), key)),
@@ -133,6 +135,10 @@ export async function openSqliteStore(
           ...downloads.scheduled().map((id) => ({ mediumId: showId("med", id), uploads: false })),
           ...transfers.uploading().map((id) => ({ mediumId: showId("med", id), uploads: true })),
         ]),
+      reviveSpooled: (mediumIds, now) =>
+        write(() => {
+          for (const id of mediumIds) downloads.revive(readId("med", id), now);
+        }),
       isSpooled: (mediumId) => read(() => downloads.isSpooled(readId("med", mediumId))),
       raiseRisks: (now) => write(() => risks.raise(now)),
       nextRisk: () => read(() => risks.next()),

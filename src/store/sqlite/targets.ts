@@ -1,20 +1,39 @@
+import { isAbsolute, relative, resolve, sep } from "node:path";
 import type { TargetPlace } from "../../domain.ts";
+import { nameOfPlace } from "../../target-places.ts";
 import { type Ids, showId } from "./ids.ts";
 import type { Sql } from "./sql.ts";
 
-/** The targets that hold copies, or have held some, inside a transaction. */
-export function createTargets(db: Sql, ids: Ids) {
+/**
+ * The targets that hold copies, or have held some, inside a transaction. A folder inside the data folder is written down as
+ * seen from there, so that its copies are found wherever the data folder is moved to, or restored.
+ */
+export function createTargets(db: Sql, ids: Ids, dataDir: string) {
   const all = db.prepare<[], { id: number; place: string }>("SELECT id, place FROM targets ORDER BY id");
-  const byName = db.prepare<[string], { id: number }>("SELECT id FROM targets WHERE name = ?");
   const insert = db.prepare("INSERT INTO targets (id, name, place) VALUES (?, ?, ?)");
   const update = db.prepare("UPDATE targets SET place = ? WHERE id = ?");
   const assign = db.prepare("UPDATE media SET target = ? WHERE key IS NOT NULL AND target IS NULL");
 
+  function write(place: TargetPlace): TargetPlace {
+    if (place.type !== "local") return place;
+    const dir = relative(dataDir, place.dir);
+    const isInside = dir !== "" && dir.split(sep)[0] !== ".." && !isAbsolute(dir);
+    return isInside ? { type: "local", dir: dir.split(sep).join("/") } : place;
+  }
+
+  function read(text: string): TargetPlace {
+    const place = JSON.parse(text) as TargetPlace;
+    return place.type === "local" ? { type: "local", dir: resolve(dataDir, place.dir) } : place;
+  }
+
   function idOf(place: TargetPlace): number {
-    const known = byName.get(nameOf(place))?.id;
-    const id = known ?? ids.next();
-    if (known === undefined) insert.run(id, nameOf(place), JSON.stringify(place));
-    else update.run(JSON.stringify(place), id);
+    const name = nameOfPlace(write(place));
+    const text = JSON.stringify(write(place));
+    // By the places, not the written names: what makes a name has changed, and may again.
+    const known = all.all().find((row) => nameOfPlace(write(read(row.place))) === name);
+    const id = known?.id ?? ids.next();
+    if (known === undefined) insert.run(id, name, text);
+    else update.run(text, id);
     return id;
   }
 
@@ -25,13 +44,6 @@ export function createTargets(db: Sql, ids: Ids) {
       return showId("tgt", idOf(place));
     },
 
-    list: () => all.all().map(({ id, place }) => ({ id: showId("tgt", id), place: JSON.parse(place) as TargetPlace })),
+    list: () => all.all().map(({ id, place }) => ({ id: showId("tgt", id), place: read(place) })),
   };
-}
-
-/** What makes two places the same: how to get there may change. */
-function nameOf(place: TargetPlace): string {
-  return place.type === "local"
-    ? `local ${place.dir}`
-    : `s3 ${place.endpoint ?? "amazon"} ${place.bucket} ${place.prefix}`;
 }

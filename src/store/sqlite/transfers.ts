@@ -9,6 +9,7 @@ export type TransferRow = {
   medium: number;
   target: number | null;
   key: string | null;
+  bytes: number | null;
   due: number;
   running: number;
   attempts: number;
@@ -19,7 +20,9 @@ export type TransferRow = {
 
 /** The jobs on copies (uploads, deletions), inside a transaction: when they are due, and who works on them. */
 export function createTransfers(db: Sql, ids: Ids) {
-  const insert = db.prepare("INSERT INTO transfers (id, action, medium, target, key, due) VALUES (?, ?, ?, ?, ?, ?)");
+  const insert = db.prepare(
+    "INSERT INTO transfers (id, action, medium, target, key, bytes, due) VALUES (?, ?, ?, ?, ?, ?, ?)",
+  );
   const byId = db.prepare<[number], TransferRow>("SELECT * FROM transfers WHERE id = ?");
   const due = db.prepare<[string, number, number], TransferRow>(
     "SELECT * FROM transfers WHERE action = ? AND due <= ? ORDER BY due LIMIT ?",
@@ -36,7 +39,8 @@ export function createTransfers(db: Sql, ids: Ids) {
        failing_since = coalesce(failing_since, ?) WHERE id = ?`,
   );
   const remove = db.prepare("DELETE FROM transfers WHERE id = ?");
-  const cancel = db.prepare("DELETE FROM transfers WHERE medium = ? AND action = ?");
+  const ofMedium = db.prepare<[number, string], TransferRow>("SELECT * FROM transfers WHERE medium = ? AND action = ?");
+  const place = db.prepare("UPDATE transfers SET target = ?, key = ? WHERE id = ?");
   const hasten = db.prepare("UPDATE transfers SET due = ? WHERE medium = ? AND action = 'upload' AND running = 0");
   const uploads = db.prepare<[], { medium: number }>("SELECT medium FROM transfers WHERE action = 'upload'");
 
@@ -44,11 +48,16 @@ export function createTransfers(db: Sql, ids: Ids) {
     add: (
       action: TransferRow["action"],
       medium: number,
-      copy: { target: number | null; key: string | null } | null,
+      copy: { target: number | null; key: string | null; bytes?: number | null } | null,
       at: number,
-    ) => void insert.run(ids.next(), action, medium, copy?.target ?? null, copy?.key ?? null, at),
-    /** Takes a medium's jobs of this sort back; true when there was one. */
-    cancel: (action: TransferRow["action"], medium: number) => cancel.run(medium, action).changes > 0,
+    ) => void insert.run(ids.next(), action, medium, copy?.target ?? null, copy?.key ?? null, copy?.bytes ?? null, at),
+    /** Takes a medium's job of this sort back; null: there was none. */
+    cancel(action: TransferRow["action"], medium: number): TransferRow | null {
+      const row = ofMedium.get(medium, action) ?? null;
+      if (row !== null) remove.run(row.id);
+      return row;
+    },
+    place: (row: TransferRow, target: number, key: string) => void place.run(target, key, row.id),
     due: (action: TransferRow["action"], now: number, limit: number) => due.all(action, now, limit),
     claim: (action: TransferRow["action"], wish: ClaimWish): TransferRow[] =>
       due.all(action, wish.now, wish.limit).map((row) => {

@@ -36,6 +36,19 @@ export function createUploads(db: Sql, media: MediaRows, ends: MediaEnds, transf
     claim: (wish: ClaimWish): UploadJob[] =>
       transfers.claim("upload", wish).map((row) => toJob(row, media.byId(row.medium)!)),
 
+    refresh(job: UploadJob, until: number): UploadJob | null {
+      const row = transfers.held(job);
+      if (row === null) return null;
+      transfers.renew(job, until);
+      return toJob(row, media.byId(row.medium)!);
+    },
+
+    place(job: UploadJob, copy: { target: string; key: string }): boolean {
+      const row = transfers.held(job);
+      if (row !== null) transfers.place(row, readId("tgt", copy.target), copy.key);
+      return row !== null;
+    },
+
     settle(job: UploadJob, outcome: UploadOutcome, now: number): { settled: boolean } {
       const row = transfers.held(job);
       if (row === null) return { settled: false };
@@ -46,8 +59,11 @@ export function createUploads(db: Sql, media: MediaRows, ends: MediaEnds, transf
         return { settled: true };
       }
       transfers.done(row);
-      if (outcome.is === "lost") ends.restart(medium, outcome.error, now);
-      else ends.mirror(medium, { ...job.file, target: readId("tgt", outcome.target), key: outcome.key }, now);
+      if (outcome.is === "lost") {
+        // What an earlier attempt may have put goes; the new one is put after it.
+        if (row.key !== null) transfers.add("delete", medium.id, { ...row, bytes: job.file.bytes }, now);
+        ends.restart(medium, outcome.error, now);
+      } else ends.mirror(medium, { ...job.file, target: readId("tgt", outcome.target), key: outcome.key }, now);
       return { settled: true };
     },
   };

@@ -1,0 +1,21 @@
+import type { LocalTarget, S3Target } from "./config.ts";
+import type { TargetPlace } from "./domain.ts";
+
+/** What is remembered of a target, so that its copies are found later, whatever the config says by then. */
+export function placeOfTarget(config: LocalTarget | S3Target): TargetPlace {
+  if (config.type === "local") return { type: "local", dir: config.dir };
+  const { type, bucket, region, endpoint, prefix, pathStyle } = config;
+  return { type, bucket, region, endpoint, prefix, pathStyle };
+}
+
+/** What makes two places the same: how to get there may change, and be spelled in several ways. */
+export function nameOfPlace(place: TargetPlace): string {
+  if (place.type === "local") return `local ${place.dir}`;
+  return `s3 ${plainEndpoint(place.endpoint)} ${place.bucket} ${place.prefix}`;
+}
+
+/** An endpoint as every spelling of it has it: no capitals in its host, no default port, no slash at its end. */
+export function plainEndpoint(endpoint: string | null): string {
+  if (endpoint === null) return "amazon";
+  return (URL.canParse(endpoint) ? new URL(endpoint).href : endpoint).replace(/\/+$/, "");
+}
