@@ -3,7 +3,7 @@ import type { Config, LocalTarget, S3Target } from "../config.ts";
 import type { Clock, Log, TargetPlace } from "../domain.ts";
 import { errorLine, RelayError } from "../errors.ts";
 import type { Store } from "../store/store.ts";
-import { placeOfTarget, plainEndpoint } from "../target-places.ts";
+import { nameOfPlace, placeOfTarget, plainEndpoint } from "../target-places.ts";
 import { type CopyName, namesOfCopy } from "./copy-names.ts";
 import type { S3Trouble } from "./s3/trouble.ts";
 import { type MirrorTarget, type Opening, openTarget } from "./target.ts";
@@ -37,7 +37,7 @@ type Open = (config: LocalTarget | S3Target, opening: Opening) => Promise<Mirror
  * `beside`: another process may be working on it.
  */
 export async function openTargets(options: {
-  config: Pick<Config["mirror"], "target">;
+  config: Pick<Config["mirror"], "target"> & Partial<Pick<Config["mirror"], "formerTargets">>;
   dataDir: string;
   store: Pick<Store, "targetId" | "targets">;
   clock?: Clock;
@@ -46,7 +46,7 @@ export async function openTargets(options: {
   open?: Open;
 }): Promise<Targets> {
   const { dataDir, store, clock, log, beside = false } = options;
-  const { target: config } = options.config;
+  const { target: config, formerTargets = [] } = options.config;
   const open = options.open ?? (openTarget as Open);
   // Before there were several targets, copies were here unless the config said otherwise.
   const before: TargetPlace | undefined =
@@ -66,6 +66,8 @@ export async function openTargets(options: {
 
   async function openFormer(place: TargetPlace): Promise<MirrorTarget> {
     const opening = { access: "former", clock, log } as const;
+    const told = formerTargets.find((one) => nameOfPlace(placeOfTarget(one)) === nameOfPlace(place));
+    if (told !== undefined) return open(told, opening);
     if (place.type === "local") return open(place, opening);
     if (config.type !== "s3" || config.credentials === null) return open(formerBucket(place, null), opening);
     if (plainEndpoint(config.endpoint) === plainEndpoint(place.endpoint))

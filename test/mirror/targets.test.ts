@@ -50,8 +50,8 @@ async function open(t: TestContext) {
     return { ...target, close: async () => void closed.push(folder) };
   };
   const log = testLog();
-  const start = (target: LocalTarget | S3Target, beside = false) =>
-    openTargets({ config: { target }, dataDir, store, log, beside, open: openIt });
+  const start = (target: LocalTarget | S3Target, beside = false, formerTargets: (LocalTarget | S3Target)[] = []) =>
+    openTargets({ config: { target, formerTargets }, dataDir, store, log, beside, open: openIt });
   const media = { type: "local" as const, dir: join(dataDir, "media") };
   return { dir, dataDir, store, opened, closed, log, start, media };
 }
@@ -130,6 +130,16 @@ test("a former bucket is reached with the present keys where they are for the sa
   const other = await start(bucket({ bucket: "newest", endpoint: "https://other.test" }));
   await other.at(first.presentId);
   assert.deepEqual(opened.at(-1)?.config, { ...place, ...plain, credentials: null, ca: null });
+});
+
+test("a former bucket is reached as mirror.formerTargets says, with its own keys", async (t) => {
+  const { start, opened, media } = await open(t);
+  const { presentId } = await start(bucket());
+  const keys = { accessKeyId: "old", secretAccessKey: "old secret", sessionToken: null };
+  const told = bucket({ endpoint: "https://S3.test/", pathStyle: false, credentials: keys });
+  const targets = await start(media, false, [bucket({ bucket: "another" }), told]);
+  await targets.at(presentId);
+  assert.deepEqual(opened.at(-1), { config: told, access: "former" });
 });
 
 test("a former target is opened when it is first asked for, once, and all that was opened is closed", async (t) => {
