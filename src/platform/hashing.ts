@@ -43,11 +43,11 @@ export function openHasher({ idle = IDLE, onStart }: { idle?: number; onStart?(t
 
   function start(): Worker {
     const started = new Worker(CODE, { eval: true, name: "hashing", execArgv: [], resourceLimits: LIMITS });
-    started.unref();
     started.on("message", ({ id, made }: Told) => under.get(id)?.(made));
     started.on("error", () => lose(started)); // Out of memory, or whatever else: it is gone then.
     started.on("exit", () => lose(started));
     onStart?.(started);
+    started.unref(); // Last: to listen to it takes hold of the process again.
     return started;
   }
 
