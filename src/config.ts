@@ -1,4 +1,5 @@
 import * as v from "valibot";
+import type { TargetPlace } from "./domain.ts";
 
 /** Every option of the relay, on one page. The JSON Schema (`wochit-relay schema`) is made from this file. */
 
@@ -255,19 +256,10 @@ export type Endpoint = Omit<ParsedEndpoint, "secret" | "send"> & {
 };
 
 /** A folder of this machine, absolute. */
-export type LocalTarget = { type: "local"; dir: string };
+export type LocalTarget = Extract<TargetPlace, { type: "local" }>;
 
 /** A bucket, with its secrets read and its defaults decided. */
-export type S3Target = {
-  type: "s3";
-  bucket: string;
-  /** Null: what the environment or the shared files say. */
-  region: string | null;
-  /** Null: Amazon's. */
-  endpoint: string | null;
-  /** Empty, or without a slash at either end: keys go below it. */
-  prefix: string;
-  pathStyle: boolean;
+export type S3Target = Extract<TargetPlace, { type: "s3" }> & {
   /** Null: the official client's chain (environment, shared files, web identity, container, instance role). */
   credentials: { accessKeyId: string; secretAccessKey: string; sessionToken: string | null } | null;
   /** Path of a PEM file with certificate authorities to trust as well. */

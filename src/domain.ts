@@ -116,8 +116,11 @@ export type TargetPlace =
   | {
       type: "s3";
       bucket: string;
+      /** Null: what the environment or the shared files say. */
       region: string | null;
+      /** Null: Amazon's. */
       endpoint: string | null;
+      /** Empty, or without a slash at either end: keys go below it. */
       prefix: string;
       pathStyle: boolean;
     };

@@ -1,11 +1,8 @@
 import assert from "node:assert/strict";
-import { test } from "node:test";
 import type { ConfigInput } from "../../src/config.ts";
 import type { DeliveryJob } from "../../src/domain.ts";
-import { configIn, endpoint } from "../support/config.ts";
-import { tempFolder } from "../support/folder.ts";
-import { testClock, testPorts } from "../support/ports.ts";
-import { attempt, type Bench, bench, DEFAULTS, draft, type OpenStore, ready, remove, video } from "./store.ts";
+import { endpoint } from "../support/config.ts";
+import { attempt, checker, DEFAULTS, draft, type OpenStore, ready, remove, video } from "./store.ts";
 
 const MINUTE = 60_000;
 const HOUR = 60 * MINUTE;
@@ -20,16 +17,7 @@ const READER: ConfigInput = { endpoints: [endpoint("ops", { events: ["relay.medi
 
 /** What every store engine must do for copies: spool, uploads, deletions, risks, notices; in the words of CONTRACT. */
 export function storeCopiesContract(engine: string, openStore: OpenStore): void {
-  function check(sentence: string, body: (at: Bench) => Promise<void>, input: ConfigInput = DEFAULTS): void {
-    test(`${engine}: ${sentence}`, async (t) => {
-      const dir = tempFolder(t);
-      const clock = testClock();
-      const config = configIn(dir, input);
-      const store = await openStore(config, testPorts(clock));
-      t.after(() => store.close());
-      await body(bench(store, clock, config, () => openStore(config, testPorts(clock))));
-    });
-  }
+  const check = checker(engine, openStore);
 
   check(
     "a spooled file is secured: pending, off its link, until its upload is confirmed",

@@ -15,9 +15,9 @@ export type OpenStore = (config: Config, ports: Ports) => Promise<Store>;
 const MINUTE = 60_000;
 const HOUR = 60 * MINUTE;
 
-/** What every store engine must do, in the words of DESIGN and CONTRACT. */
-export function storeContract(engine: string, openStore: OpenStore): void {
-  function check(sentence: string, body: (at: Bench) => Promise<void>, input: ConfigInput = DEFAULTS): void {
+/** How the sentences of a contract are checked: each on a store of its own. */
+export function checker(engine: string, openStore: OpenStore) {
+  return (sentence: string, body: (at: Bench) => Promise<void>, input: ConfigInput = DEFAULTS): void => {
     test(`${engine}: ${sentence}`, async (t) => {
       const dir = tempFolder(t);
       const clock = testClock();
@@ -26,7 +26,12 @@ export function storeContract(engine: string, openStore: OpenStore): void {
       t.after(() => store.close());
       await body(bench(store, clock, config, () => openStore(config, testPorts(clock))));
     });
-  }
+  };
+}
+
+/** What every store engine must do, in the words of DESIGN and CONTRACT. */
+export function storeContract(engine: string, openStore: OpenStore): void {
+  const check = checker(engine, openStore);
 
   check(
     "an event is committed with its body, byte for byte, and numbered per video without gaps",

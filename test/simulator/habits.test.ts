@@ -2,21 +2,10 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { request } from "undici";
 import type { Clock } from "../../src/domain.ts";
-import { type MediaRequest, openProvider, type Provider, type ProviderOptions } from "../../src/simulator/provider.ts";
+import type { MediaRequest } from "../../src/simulator/provider.ts";
+import { withProvider } from "../support/provider.ts";
 import { realPorts } from "../support/real-ports.ts";
 import { waitFor } from "../support/wait.ts";
-
-async function withProvider(
-  options: Partial<ProviderOptions>,
-  run: (provider: Provider) => Promise<void>,
-): Promise<void> {
-  const provider = await openProvider({ ...realPorts(), ...options });
-  try {
-    await run(provider);
-  } finally {
-    await provider.close();
-  }
-}
 
 /** What comes before the connection ends or breaks. */
 async function get(url: string, headers: Record<string, string> = {}) {

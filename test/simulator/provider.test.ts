@@ -3,22 +3,11 @@ import { createHash } from "node:crypto";
 import { test } from "node:test";
 import { request } from "undici";
 import type { Clock } from "../../src/domain.ts";
-import { openProvider, type Provider, type ProviderOptions } from "../../src/simulator/provider.ts";
+import { openProvider } from "../../src/simulator/provider.ts";
 import { seededRandom } from "../../src/simulator/random.ts";
+import { withProvider } from "../support/provider.ts";
 import { realPorts } from "../support/real-ports.ts";
 import { waitFor } from "../support/wait.ts";
-
-async function withProvider(
-  options: Partial<ProviderOptions>,
-  run: (provider: Provider) => Promise<void>,
-): Promise<void> {
-  const provider = await openProvider({ ...realPorts(), ...options });
-  try {
-    await run(provider);
-  } finally {
-    await provider.close();
-  }
-}
 
 async function get(url: string, headers: Record<string, string> = {}, method: "GET" | "HEAD" = "GET") {
   const answer = await request(url, {
