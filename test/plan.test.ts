@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { VideoState } from "../src/domain.ts";
-import { gateDue, nextVideoState, planEvent } from "../src/plan.ts";
+import { gateDue, nextRisk, nextVideoState, planEvent, readersOf, riskShare } from "../src/plan.ts";
 import { parseEvent } from "../src/wochit.ts";
 import { configIn, endpoint } from "./support/config.ts";
 import { tempFolder } from "./support/folder.ts";
@@ -86,6 +86,43 @@ test("only deletes that are no failures open gates", (t) => {
     ],
     [true, true, false, false],
   );
+});
+
+test("a delete takes copies along only where the config says so, and fetches nothing; a failure takes nothing", (t) => {
+  const config = configIn(tempFolder(t), { mirror: { onDelete: "delete", deleteAfter: "2h" }, endpoints: [] });
+  const keeps = configIn(tempFolder(t), { endpoints: [] });
+  const plan = (value: Record<string, unknown>, by = config) => {
+    const { deletes, media } = planEvent(parse({ videoUrl: "https://h/v.mp4", ...value }), at, by);
+    return [deletes, media.length];
+  };
+  assert.deepEqual(plan({ type: "video.delete" }), [{ what: "video", at: at + 2 * HOUR }, 0]);
+  assert.deepEqual(plan({ type: "draft.delete" }), [{ what: "draft", at: at + 2 * HOUR }, 0]);
+  assert.deepEqual(plan({ type: "video.delete", errorMessage: "no" }), [null, 1]);
+  assert.deepEqual(plan({ type: "video.ready" }), [null, 1]);
+  assert.deepEqual(plan({ type: "video.delete" }, keeps), [null, 1]);
+});
+
+test("at risk is half of a link's life, three quarters and nine tenths; readers ask by name", (t) => {
+  const life = { linkedAt: 1_000, deadline: 2_000 };
+  assert.deepEqual(
+    [1_000, 1_499, 1_500, 1_750, 1_899, 1_900].map((now) => nextRisk({ ...life, now })),
+    [1_500, 1_500, 1_750, 1_900, 1_900, null],
+  );
+  assert.deepEqual(
+    [1_500, 1_749, 1_800, 1_950, 9_000].map((now) => riskShare({ ...life, now })),
+    [0.5, 0.75, 0.75, 0.9, 0.9],
+  );
+  const { endpoints } = configIn(tempFolder(t), {
+    endpoints: [
+      endpoint("all", { events: ["*"] }),
+      endpoint("media", { events: ["relay.media.*"], order: "none" }),
+      endpoint("failed", { events: ["relay.media.failed"] }),
+    ],
+  });
+  assert.deepEqual(readersOf("relay.media.failed", endpoints), [
+    { endpoint: "media", ordered: false },
+    { endpoint: "failed", ordered: true },
+  ]);
 });
 
 test("a video's state follows its events; drafts never hide a produced video", () => {

@@ -241,6 +241,38 @@ export function storeCopiesContract(engine: string, openStore: OpenStore): void 
   });
 
   check(
+    "a mending asks the freshest link that came since, and one that fails is told as a failure",
+    async ({ post, download, settle, store, clock }) => {
+      await post(video("v1", "https://h/a.mp4?X-Amz-Signature=1", { title: "1" }));
+      const [job] = await download();
+      await settle(job!, "v1/video.mp4");
+      await post(video("v1", "https://h/a.mp4?X-Amz-Signature=2", { title: "2" }));
+      await store.mendMedium(job!.mediumId, clock.now());
+      const [again] = await download();
+      assert.equal(again?.url, "https://h/a.mp4?X-Amz-Signature=2");
+      await store.settleDownload(again!, { is: "expired", error: "HTTP 403" }, clock.now());
+      const told = async (type: string) => (await store.events({ limit: 9, type })).length;
+      assert.deepEqual([await told("relay.media.mirrored"), await told("relay.media.failed")], [1, 1]);
+    },
+    READER,
+  );
+
+  check(
+    "a thumbnail that is fetched anew and gets another key leaves its old copy to be deleted",
+    async ({ post, download, settle, deletions, store }) => {
+      await post(draft("v1", { thumbnailUrl: "https://h/t.jpg" }));
+      await settle((await download())[0]!, "v1/thumbnail.jpg");
+      await post(draft("v1", { thumbnailUrl: "https://h/t.jpg" }));
+      await settle((await download())[0]!, "v1/thumbnail.png");
+      assert.deepEqual(
+        (await deletions()).map((job) => job.copy?.key),
+        ["v1/thumbnail.jpg"],
+      );
+      assert.equal((await store.media({ limit: 9 })).length, 1);
+    },
+  );
+
+  check(
     "a download that made progress is counted from its first attempt again",
     async ({ post, download, store, clock }) => {
       await post(video("v1", link("a.mp4", 20)));
