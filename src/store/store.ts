@@ -1,3 +1,4 @@
+import type { Config } from "../config.ts";
 import type {
   Attempt,
   DeletionJob,
@@ -49,6 +50,15 @@ export type ClaimWish = { now: number; limit: number; leaseUntil: number };
 
 /** Lists are newest first; `before` is the id of the last row seen. Times bound the row's own time, `until` excluded. */
 export type Page = { limit: number; before?: string; since?: number; until?: number };
+
+/** What the config says that concerns the store; a reload may change it. */
+export type StoreSettings = {
+  endpoints: Config["endpoints"];
+  /** Bytes of refused bodies that are kept. */
+  keepRefused: number;
+  /** Whether media are downloaded at all. */
+  isMirroring: boolean;
+};
 
 /** How many rows are in each state, for `status`, `/readyz` and metrics. */
 export type Counts = {
@@ -187,6 +197,8 @@ export type Store = {
   quarantinedBody(id: string): Promise<Quarantined & { body: Uint8Array }>;
   dropQuarantined(id: string): Promise<void>;
 
+  /** From the next write on these hold. */
+  configure(settings: StoreSettings): void;
   counts(): Promise<Counts>;
   /** The secret behind `sig` in media links: made once, kept in the database. */
   mediaSecret(): Promise<Uint8Array>;

@@ -1,8 +1,9 @@
 import { chmodSync, mkdirSync, statSync } from "node:fs";
 import { join } from "node:path";
-import Database from "better-sqlite3";
+import type Database from "better-sqlite3";
 import type { Clock } from "../../domain.ts";
 import { errorLine, RelayError } from "../../errors.ts";
+import { openFile } from "./driver.ts";
 import { checkVersion, migrate } from "./migrations.ts";
 
 /** How long an operator's command waits for its turn to write; the relay itself never blocks (commit.ts tries again). */
@@ -53,7 +54,7 @@ export function makeFolder(dir: string): void {
 export function lockFolder(dir: string): () => void {
   const path = join(dir, "relay.lock");
   try {
-    const lock = new Database(path, { timeout: 0 });
+    const lock = openFile(path, { timeout: 0 });
     try {
       chmodSync(path, 0o600);
       lock.pragma("journal_mode = MEMORY");
@@ -93,7 +94,7 @@ export function openDatabase(dir: string, role: "relay" | "operator"): Database.
   if (role === "operator") checkThere(dir, path);
   let db: Database.Database;
   try {
-    db = new Database(path, { timeout: role === "relay" ? 0 : OPERATOR_PATIENCE });
+    db = openFile(path, { timeout: role === "relay" ? 0 : OPERATOR_PATIENCE });
   } catch (error) {
     throw new RelayError("unsupported", `${path} cannot be opened: ${errorLine(error)}`);
   }

@@ -1,6 +1,6 @@
 import type { Medium } from "../../domain.ts";
 import { RelayError } from "../../errors.ts";
-import type { Store } from "../store.ts";
+import type { Store, StoreSettings } from "../store.ts";
 import type { createDownloads } from "./downloads.ts";
 import { readId } from "./ids.ts";
 import { type MediumRow, SHOWN_MEDIUM, toMedium } from "./media.ts";
@@ -13,7 +13,11 @@ type Shown = MediumRow & { video_id: string };
 const UNSECURED = "m.*, v.video_id FROM media m INDEXED BY media_due JOIN videos v ON v.id = m.video";
 
 /** Media as operators and readers see them, inside a transaction. */
-export function createMediaLists(db: Sql, downloads: ReturnType<typeof createDownloads>, isMirroring: boolean) {
+export function createMediaLists(
+  db: Sql,
+  downloads: ReturnType<typeof createDownloads>,
+  settings: Readonly<Pick<StoreSettings, "isMirroring">>,
+) {
   const byId = db.prepare<[number], Shown>(`SELECT ${SHOWN_MEDIUM} WHERE m.id = ?`);
   const byKey = db.prepare<[string], Shown>(
     `SELECT ${SHOWN_MEDIUM} WHERE m.key = ? ORDER BY m.state = 'superseded', m.sequence DESC LIMIT 1`,
@@ -31,7 +35,7 @@ export function createMediaLists(db: Sql, downloads: ReturnType<typeof createDow
 
   /** A row that is to be downloaded, which nobody does while mirroring is off. */
   function wanted(id: string): Shown {
-    if (isMirroring) return rowOf(id);
+    if (settings.isMirroring) return rowOf(id);
     throw new RelayError("conflict", "mirroring is off: nothing is downloaded before mirror.enabled is true again");
   }
 

@@ -1,7 +1,7 @@
 import { Buffer } from "node:buffer";
-import type { Config } from "../../config.ts";
 import type { MediaState } from "../../domain.ts";
 import { readersOf } from "../../plan.ts";
+import type { StoreSettings } from "../store.ts";
 import { type Ids, readId, showId } from "./ids.ts";
 import type { DeliveryRow, Lanes } from "./lanes.ts";
 import type { MediumRow } from "./media.ts";
@@ -14,7 +14,7 @@ type Owed = { event: number; endpoint: string; ordered: number };
  * What the relay itself has to tell (CONTRACT, "Notices"), inside a transaction: an event of its own in the lane of its
  * video, stored only where somebody gets it. Never about a notice: they have no media, and their deliveries tell nothing.
  */
-export function createNotices(db: Sql, ids: Ids, lanes: Lanes, endpoints: Config["endpoints"]) {
+export function createNotices(db: Sql, ids: Ids, lanes: Lanes, settings: Readonly<Pick<StoreSettings, "endpoints">>) {
   const insert = db.prepare(
     `INSERT INTO events (id, received_at, video, sequence, type, dialect, failure, context, source, video_medium,
        thumbnail_medium, deliveries, body) VALUES (?, ?, ?, ?, ?, 'notice', 0, ?, 'relay', ?, ?, ?, ?)`,
@@ -71,7 +71,7 @@ export function createNotices(db: Sql, ids: Ids, lanes: Lanes, endpoints: Config
     tellRisk(row: MediumRow, share: number, now: number): void {
       const type = "relay.media.at_risk";
       const reason = `${Math.round(share * 100)} % of the link's life is over${row.last_error === null ? "" : `: ${row.last_error}`}`;
-      tell(type, row, row.event, reason, readersOf(type, endpoints), now);
+      tell(type, row, row.event, reason, readersOf(type, settings.endpoints), now);
     },
 
     /**
@@ -83,7 +83,7 @@ export function createNotices(db: Sql, ids: Ids, lanes: Lanes, endpoints: Config
       if (end === null) return;
       // What was skipped or deleted on purpose has not failed: only who waits for it is told.
       const isTold = ["mirrored", "failed", "expired"].includes(came?.state ?? row.state);
-      const asked = isTold ? readersOf(end.type, endpoints) : [];
+      const asked = isTold ? readersOf(end.type, settings.endpoints) : [];
       const owed = owedOf.all(row.id);
       settleOwed.run(row.id);
       const readers = new Map<number, Map<string, Reader>>([

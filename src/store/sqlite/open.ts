@@ -1,6 +1,7 @@
 import type Database from "better-sqlite3";
 import type { Config } from "../../config.ts";
 import type { Ports } from "../../domain.ts";
+import { settingsOf } from "../settings.ts";
 import type { Store } from "../store.ts";
 import { createCommitGroup } from "./commit.ts";
 import { countAll } from "./counts.ts";
@@ -56,13 +57,14 @@ export async function openSqliteStore(
     const reserve = role === "relay" ? openReserve(config.dataDir, clock, log) : null;
     if (reserve) closers.push(reserve.close);
 
+    const settings = settingsOf(config);
     const sql = withStablePlans(db);
     const ids = createIds(clock);
     const lanes = createLanes(sql);
     const gates = createGates(sql, lanes);
     const media = createMediaRows(sql, ids);
     const transfers = createTransfers(sql, ids);
-    const notices = createNotices(sql, ids, lanes, config.endpoints);
+    const notices = createNotices(sql, ids, lanes, settings);
     const ends = createMediaEnds(sql, media, transfers, gates, notices);
     const downloads = createDownloads(sql, media, ends, transfers);
     const uploads = createUploads(sql, media, ends, transfers);
@@ -73,8 +75,8 @@ export async function openSqliteStore(
     const events = createEvents(sql, ids, videos, media, lanes, gates, deletions);
     const deliveries = createDeliveries(sql, lanes, events, notices);
     const forget = createForgetting(sql, ends, lanes);
-    const quarantine = createQuarantine(sql, ids, config.receive.keepRefused);
-    const lists = createMediaLists(sql, downloads, config.mirror.enabled);
+    const quarantine = createQuarantine(sql, ids, settings);
+    const lists = createMediaLists(sql, downloads, settings);
 
     const newest = db.prepare<[], { id: number }>(
       `SELECT max(coalesce((SELECT max(id) FROM deliveries), 0), coalesce((SELECT max(id) FROM events), 0),
@@ -208,6 +210,7 @@ export async function openSqliteStore(
       quarantinedBody: (id) => read(() => quarantine.show(id)),
       dropQuarantined: (id) => write(() => quarantine.drop(id)),
 
+      configure: (changed) => void Object.assign(settings, changed),
       counts: () => read(() => countAll(sql)),
       mediaSecret: async () => readSecret(db) ?? write(() => makeSecret(db, random)),
       trouble: () => group.trouble(),

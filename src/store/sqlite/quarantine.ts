@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import type { Quarantined, RefusalReason } from "../../domain.ts";
 import { RelayError } from "../../errors.ts";
-import type { Refusal, Store } from "../store.ts";
+import type { Refusal, Store, StoreSettings } from "../store.ts";
 import { type Ids, readId, showId } from "./ids.ts";
 import { page } from "./page.ts";
 import type { Sql } from "./sql.ts";
@@ -15,7 +15,7 @@ const ROW_COST = 256;
 type Row = { id: number; received_at: number; source: string; reason: RefusalReason; bytes: number };
 
 /** Refused bodies, in two keeps, each bounded: the oldest leave first. Inside a transaction. */
-export function createQuarantine(db: Sql, ids: Ids, keepRefused: number) {
+export function createQuarantine(db: Sql, ids: Ids, settings: Readonly<Pick<StoreSettings, "keepRefused">>) {
   const insert = db.prepare(
     `INSERT INTO quarantine (id, received_at, source, reason, ring, sha256, bytes, body) VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
   );
@@ -51,7 +51,7 @@ export function createQuarantine(db: Sql, ids: Ids, keepRefused: number) {
       // Equal bytes that are no event are one riddle. In the ring they may be events that were meant twice.
       const kept = ring === 0 ? same.get(sha256, reason) : undefined;
       if (kept) return { id: showId("qrn", kept.id) };
-      const limit = ring === 0 ? KEEP_INVALID : keepRefused;
+      const limit = ring === 0 ? KEEP_INVALID : settings.keepRefused;
       totals ??= [size.get(ROW_COST, 0)!.total, size.get(ROW_COST, 1)!.total];
       let total = totals[ring]! + body.length + ROW_COST;
       for (let old = oldest.get(ring); total > limit && old; old = oldest.get(ring)) {
