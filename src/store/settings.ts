@@ -1,0 +1,14 @@
+import type { Config } from "../config.ts";
+import type { StoreSettings } from "./store.ts";
+
+/** What of a config concerns the store. */
+export function settingsOf({
+  endpoints,
+  receive,
+  mirror,
+}: Pick<Config, "endpoints"> & {
+  receive: Pick<Config["receive"], "keepRefused">;
+  mirror: Pick<Config["mirror"], "enabled">;
+}): StoreSettings {
+  return { endpoints, keepRefused: receive.keepRefused, isMirroring: mirror.enabled };
+}
