@@ -95,6 +95,20 @@ export async function askTerminal(question: string): Promise<string | null> {
   });
 }
 
+/**
+ * How this very program is started again, as a process of its own: the packed binary by itself, from source its runtime and
+ * its main file. The command's own arguments come after `args`. Deno tells nobody the rights it was given: whoever may run
+ * Deno has all of them anyway.
+ */
+export function selfCommand(): { command: string; args: string[] } {
+  const main = process.argv[1]!;
+  // nodejs.org/api/single-executable-applications.html
+  const isPacked = process.getBuiltinModule?.("node:sea")?.isSea?.() === true;
+  if (isPacked) return { command: process.execPath, args: [] };
+  const own = process.versions.deno === undefined ? process.execArgv : ["run", "-A"];
+  return { command: process.execPath, args: [...own, main] };
+}
+
 export type Signal = "SIGINT" | "SIGTERM" | "SIGHUP";
 
 /** Calls back at each of these signals in place of what they would do; the returned function ends that. */
