@@ -1,30 +1,23 @@
-import { Hono } from "hono";
 import pkg from "../package.json" with { type: "json" };
 import { type Config, parseListen } from "./config.ts";
-import type { Job, Medium, Ports } from "./domain.ts";
-import { errorLine } from "./errors.ts";
-import { createDeliveries } from "./forward/deliver.ts";
+import type { Medium, Ports } from "./domain.ts";
 import { createWake } from "./jobs/wake.ts";
-import { type Lease, type Queue, startWorker, type Worker } from "./jobs/worker.ts";
 import { mediaLink } from "./media-links.ts";
-import { openMirror } from "./mirror/open.ts";
 import { mediaRoute } from "./mirror/serve.ts";
 import { healthRoutes } from "./operate/health.ts";
-import { openOutbound } from "./platform/net.ts";
 import { environment } from "./platform/runtime.ts";
-import { errorAnswer, type Listener, listen } from "./platform/server.ts";
+import { type Listener, listen, readTls } from "./platform/server.ts";
 import { receiveRoute } from "./receive/route.ts";
+import { publicApp } from "./relay/app.ts";
+import { compareConfigs } from "./relay/changes.ts";
+import { createEndpointWorkers } from "./relay/endpoints.ts";
+import { type Mirroring, openMirroring } from "./relay/mirroring.ts";
+import { watch } from "./relay/watch.ts";
 import { openStore } from "./store/open.ts";
-import type { Store } from "./store/store.ts";
+import { settingsOf } from "./store/settings.ts";
 
 /** Connecting to a media host or an endpoint takes no longer than this. */
 const CONNECT_TIMEOUT = 10_000;
-
-/** How often other processes' commits are looked for: they are noticed within a second. */
-const WATCH_EVERY = 500;
-
-/** A clock that is set back by less than this is being disciplined, not moved. */
-const WORTH_MOVING = 1_000;
 
 /** At a stop: for answers under way, then for jobs; together well below the ten seconds that are promised. */
 const ANSWER_GRACE = 3_000;
@@ -34,19 +27,36 @@ export type Relay = {
   /** Where the webhook is received, as seen from this machine. */
   url: string;
   port: number;
+  /**
+   * Takes another config while it runs: whole, or, where something of it cannot be used (it throws then), nothing of it.
+   * Says what it takes, and what it cannot take before the next start, by their names in the file.
+   */
+  reload(config: Config): Promise<{ changed: string[]; needsRestart: string[] }>;
+  /** Resolves once the store has answered, with success or with its trouble; a relay that hangs leaves it open. */
+  answers(): Promise<true>;
+  /** One line for an operator: what it does, and what is wrong. */
+  describe(): string;
   /** Takes nothing new, lets running work finish or leaves it to its lease, closes the store. */
   close(): Promise<void>;
 };
 
+/** `workers: false` receives and stores, but downloads and delivers nothing. `socket`: a file descriptor that listens already. */
+export type RelayOptions = { workers?: boolean; socket?: number };
+
 /**
  * Opens everything the picture in the README shows, and ties it together. What was opened is closed in reverse, also
- * when a later step fails. `workers: false` receives and stores, but downloads and delivers nothing.
+ * when a later step fails.
  */
-export async function openRelay(config: Config, ports: Ports, options: { workers?: boolean } = {}): Promise<Relay> {
+export async function openRelay(given: Config, ports: Ports, options: RelayOptions = {}): Promise<Relay> {
   const { clock, log } = ports;
-  const closers: (() => Promise<void> | void)[] = [];
+  const { workers = true } = options;
+  let config = given;
+  let events = 0;
   let listener: Listener | null = null;
+  let reloading: Promise<unknown> = Promise.resolve();
+  const closers: (() => Promise<void> | void)[] = [];
   const close = async () => {
+    await reloading;
     await listener?.close(ANSWER_GRACE);
     for (const closer of closers.splice(0).reverse()) await closer();
   };
@@ -56,124 +66,126 @@ export async function openRelay(config: Config, ports: Ports, options: { workers
     const freed = await store.freeLeases(clock.now());
     const secret = await store.mediaSecret();
 
-    const workers: Worker[] = [];
     const wake = createWake(() => {
-      for (const worker of workers) worker.wake();
+      mirroring.wake();
+      endpoints.wake();
     });
+    const onAccepted = () => {
+      events++;
+      wake();
+    };
+    const openMirrorOf = (config: Config) =>
+      openMirroring({ config, store, ports, connectTimeout: CONNECT_TIMEOUT, onSettled: wake });
+    const appOf = (config: Config, { targets, targetTrouble, spoolTrouble }: Mirroring) =>
+      publicApp(
+        {
+          receive: receiveRoute({ store, config, ports, onAccepted }),
+          media: mediaRoute({ store, targets, config: config.mirror, secret, log }),
+          health: healthRoutes({ store, config, clock, targetTrouble, spoolTrouble }),
+        },
+        log,
+      );
 
-    const outbound = openOutbound({
-      allowPrivateAddresses: config.mirror.allowPrivateAddresses,
-      connectTimeout: CONNECT_TIMEOUT,
-    });
-    closers.push(() => outbound.close());
-    const mirror = await openMirror({ config, store, outbound, ports });
-    closers.push(() => mirror.close());
-    const { targets, targetTrouble, spoolTrouble } = mirror;
-    const media = mediaRoute({ store, targets, config: config.mirror, secret, log });
-    const app = new Hono({ strict: false });
-    app.route("/", receiveRoute({ store, config, ports, onAccepted: wake }));
-    app.get("/media/*", media);
-    app.route("/", healthRoutes({ store, config, clock, targetTrouble, spoolTrouble }));
-    for (const path of ["/media/*", "/healthz", "/readyz"]) {
-      app.all(path, () => errorAnswer("method_not_allowed", "this is only for reading", {}, { allow: "GET, HEAD" }));
-    }
-    app.notFound(() => errorAnswer("not_found", "nothing is here"));
-    app.onError((error) => {
-      log.error("request broke", { error: errorLine(error) });
-      return errorAnswer("store_unavailable", "the relay could not answer; send it again");
-    });
+    let mirroring = await openMirrorOf(config);
+    closers.push(() => mirroring.close());
 
-    const at = parseListen(config.server.listen)!;
-    listener = await listen(app, { ...at, tls: config.server.tls }, clock);
-    const scheme = config.server.tls ? "https" : "http";
-    const publicUrl = config.server.publicUrl ?? `${scheme}://${environment().hostname}:${listener.port}`;
-    const place = { ...config.mirror, publicUrl, secret };
-    const link = ({ key, target, sourceUrl }: Medium) =>
-      key === null ? sourceUrl : mediaLink(place, key, { isFormer: target !== targets.presentId });
+    const { tls } = config.server;
+    const socket = options.socket === undefined ? parseListen(config.server.listen)! : { fd: options.socket };
+    listener = await listen(appOf(config, mirroring), { ...socket, tls }, clock);
+    const { host, port, serve, renewTls } = listener;
+    const origin = (host: string) => `${tls ? "https" : "http"}://${host.includes(":") ? `[${host}]` : host}:${port}`;
+    const publicUrl = () => config.server.publicUrl ?? origin(environment().hostname);
+
+    const link = ({ key, target, sourceUrl }: Medium) => {
+      if (key === null) return sourceUrl;
+      const place = { ...config.mirror, publicUrl: publicUrl(), secret };
+      return mediaLink(place, key, { isFormer: target !== mirroring.targets.presentId });
+    };
+    const userAgent = `wochit-relay/${pkg.version}`;
+    const endpoints = createEndpointWorkers({ store, ports, link, userAgent, connectTimeout: CONNECT_TIMEOUT });
 
     if (!config.mirror.enabled) await store.skipMedia(clock.now());
-    if (options.workers !== false) {
-      // A medium that is settled may have opened gates, and one step of it leads to the next.
-      const queues = mirror.queues.map((queue) => ({
-        ...queue,
-        run: (job: Job & never, lease: Lease) => queue.run(job, lease).finally(wake),
-      }));
-      for (const endpoint of config.endpoints) {
-        const { allowPrivateAddresses, concurrency } = endpoint;
-        const outbound = openOutbound({
-          allowPrivateAddresses,
-          connectTimeout: CONNECT_TIMEOUT,
-          connections: concurrency,
-        });
-        closers.push(() => outbound.close());
-        const userAgent = `wochit-relay/${pkg.version}`;
-        queues.push(
-          createDeliveries({ endpoint, store, outbound, ports, userAgent, link }) as unknown as Queue<Job & never>,
-        );
-      }
-      for (const queue of queues) workers.push(startWorker(queue, store, ports));
+    if (workers) {
+      mirroring.start();
+      endpoints.apply(config.endpoints);
       closers.push(async () => {
-        await Promise.all(workers.map((worker) => worker.stop(JOB_GRACE)));
+        await Promise.all([mirroring.stop(JOB_GRACE), endpoints.stop(JOB_GRACE)]);
       });
     }
     closers.push(await watch(store, wake, ports));
     wake();
 
+    /** The mirror of another config, once the old one's jobs have ended; the old one goes on where that one cannot be opened. */
+    async function replaceMirror(config: Config): Promise<Mirroring> {
+      await mirroring.stop(JOB_GRACE);
+      return openMirrorOf(config).catch((error) => {
+        mirroring.start();
+        throw error;
+      });
+    }
+
+    async function reload(next: Config) {
+      const { config: wanted, changed, needsRestart, mirrorWork } = compareConfigs(config, next);
+      // What can fail comes first: then all of the old config holds.
+      const pair = wanted.server.tls && readTls(wanted.server.tls);
+      const former = mirroring;
+      const opened = mirrorWork && workers ? await replaceMirror(wanted) : former;
+      const app = appOf(wanted, opened);
+
+      const wasMirroring = config.mirror.enabled;
+      config = wanted;
+      mirroring = opened;
+      store.configure(settingsOf(wanted));
+      if (pair) renewTls(pair);
+      serve(app);
+      if (opened !== former) {
+        opened.start();
+        await former.close();
+      }
+      if (workers) endpoints.apply(wanted.endpoints);
+      if (wasMirroring && !wanted.mirror.enabled) await store.skipMedia(clock.now());
+      wake();
+      return { changed, needsRestart };
+    }
+
+    const url = origin(host) + config.receive.path;
     for (const warning of config.warnings) log.warn(warning);
-    const url = `${scheme}://${listener.host.includes(":") ? `[${listener.host}]` : listener.host}:${listener.port}`;
     log.info("listening", {
       version: pkg.version,
-      url,
+      url: origin(host),
       receive: config.receive.path,
-      publicUrl,
+      publicUrl: publicUrl(),
       dataDir: config.dataDir,
       freed,
     });
-    return { url: url + config.receive.path, port: listener.port, close };
+    return {
+      url,
+      port,
+      close,
+      reload(next) {
+        // One after the other: what one has not taken the next compares with.
+        const turn = reloading.then(() => reload(next));
+        reloading = turn.catch(() => {});
+        return turn;
+      },
+      answers: () =>
+        store.probe().then(
+          () => true,
+          () => true,
+        ),
+      describe() {
+        const troubles = [
+          store.trouble() && `events cannot be committed: ${store.trouble()}`,
+          mirroring.targetTrouble() && "the mirror target is down",
+          mirroring.spoolTrouble() && "the spool cannot be used",
+        ].filter((trouble) => trouble !== null && trouble !== "");
+        const { length: apps } = config.endpoints;
+        const doing = `Receiving on ${origin(host)}, ${apps} endpoint${apps === 1 ? "" : "s"}, ${events} events since the start`;
+        return troubles.length === 0 ? doing : `${doing}; TROUBLE: ${troubles.join("; ")}`;
+      },
+    };
   } catch (error) {
     await close();
     throw error;
   }
-}
-
-/**
- * Looks twice a second for what other processes (the operator's commands) have committed, for links that die while nothing
- * is secured, and at the clock: where it was set back, what is to come is moved along, so that a retry in a second is not
- * one in an hour.
- */
-async function watch(store: Store, wake: () => void, { clock, log }: Ports): Promise<() => void> {
-  let mark = await store.changeMark();
-  let offset = clock.now() - clock.elapsed();
-  let cancel = clock.after(WATCH_EVERY, look);
-
-  async function heedClock(): Promise<void> {
-    const now = clock.now() - clock.elapsed();
-    const back = offset - now;
-    offset = now;
-    if (back < WORTH_MOVING) return;
-    log.warn("the clock was set back", { ms: Math.round(back) });
-    await store.bringForward(Math.round(back));
-  }
-
-  async function heedRisks(): Promise<void> {
-    const at = await store.nextRisk();
-    if (at === null || at > clock.now()) return;
-    const risks = await store.raiseRisks(clock.now());
-    for (const { mediumId: medium, videoId: video, kind, share } of risks) {
-      log.warn("media at risk", { medium, video, kind, lifeOver: `${share * 100} %` });
-    }
-    wake();
-  }
-
-  async function heedOthers(): Promise<void> {
-    const now = await store.changeMark();
-    if (now !== mark) wake();
-    mark = now;
-  }
-
-  function look(): void {
-    cancel = clock.after(WATCH_EVERY, look);
-    Promise.all([heedClock(), heedOthers(), heedRisks()]).catch(() => {}); // The store is in trouble, and says so itself.
-  }
-  return () => cancel();
 }

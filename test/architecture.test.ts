@@ -8,12 +8,13 @@ const MAY_IMPORT: Record<string, string[]> = {
   platform: [],
   simulator: ["platform"],
   config: ["platform"],
-  store: [],
+  store: ["platform"],
   jobs: ["store"],
   receive: ["platform", "store"],
   mirror: ["platform", "store", "jobs"],
   forward: ["platform", "store", "jobs"],
   operate: ["platform", "store"],
+  relay: ["platform", "store", "jobs", "receive", "mirror", "forward", "operate"],
   cli: ["platform", "store", "jobs", "receive", "mirror", "forward", "operate", "simulator", "config"],
 };
 

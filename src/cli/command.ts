@@ -1,5 +1,5 @@
 import type { Config } from "../config.ts";
-import type { SecretsWanted } from "../config-file.ts";
+import type { Inspection, SecretsWanted } from "../config-file.ts";
 import type { Log, Ports } from "../domain.ts";
 import type { Store } from "../store/store.ts";
 
@@ -41,6 +41,7 @@ export type Context = {
   env: Record<string, string | undefined>;
   cwd: string;
   hostname: string;
+  pid: number;
   version: string;
   stdout: Output;
   stderr: Output;
@@ -56,8 +57,11 @@ export type Context = {
    * "target": they run where the service's other secrets are not.
    */
   loadConfig(options?: { secrets?: SecretsWanted }): Promise<Config>;
-  /** The same, judged only: every problem and warning, and the file (null: the defaults). Never throws for a wrong config. */
-  inspectConfig(): Promise<{ path: string | null; problems: string[]; warnings: string[] }>;
+  /**
+   * The same, judged only: every problem and warning, and the file (null: the defaults), which is `path` where that is
+   * given; `config` is null when there is a problem. Never throws for a wrong config.
+   */
+  inspectConfig(path?: string | null): Promise<Inspection & { path: string | null }>;
   /** The database of a config, beside a relay that may be running. The program closes it when the command ends. */
   openStore(config: Config): Promise<Store>;
   /** Resolves with the signal's name at the first SIGINT or SIGTERM; a second one ends the program at once. */

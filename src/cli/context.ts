@@ -18,7 +18,7 @@ export type Held = { context: Context; close(): Promise<void> };
 
 /** Ties a command to the machine it runs on. */
 export function openContext({ environment, streams, version, crash }: Surroundings, args: Args): Held {
-  const { env, cwd, hostname } = environment;
+  const { env, cwd, hostname, pid } = environment;
   const ports: Ports = { clock: systemClock(), random: systemRandom(), log: stderrLog(streams.stderr) };
   const closers: (() => Promise<void> | void)[] = [];
   // Loaded when they are used: `--version` and `secret generate` need neither a schema nor a database.
@@ -30,11 +30,13 @@ export function openContext({ environment, streams, version, crash }: Surroundin
     env,
     cwd,
     hostname,
+    pid,
     version,
     ...streams,
     ports,
-    async inspectConfig() {
-      const { inspectConfig, path } = await configFile();
+    async inspectConfig(given) {
+      const { inspectConfig, path: found } = await configFile();
+      const path = given === undefined ? found : given;
       return { path, ...inspectConfig(path, { env, cwd }) };
     },
     async loadConfig({ secrets = true } = {}) {

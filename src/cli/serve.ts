@@ -1,33 +1,125 @@
+import type { Config } from "../config.ts";
 import type { Ports } from "../domain.ts";
-import { errorLine } from "../errors.ts";
-import { openLog } from "../platform/log.ts";
-import { type Command, configOption } from "./command.ts";
+import { errorLine, RelayError } from "../errors.ts";
+import { type OpenLog, openLog } from "../platform/log.ts";
+import { inheritedSockets, openNotifier } from "../platform/systemd.ts";
+import type { Relay } from "../relay.ts";
+import { type Command, type Context, configOption } from "./command.ts";
 
 /** A stop takes no longer than this, in milliseconds: what is still running then is left to its lease. */
 const LONGEST_STOP = 9_000;
+
+/** How often `systemctl status` is told how things are. */
+const STATUS_EVERY = 60_000;
 
 export const command: Command = {
   name: "serve",
   summary: "runs the relay until SIGTERM or SIGINT",
   options: { ...configOption },
+  help: `SIGHUP reads the config again: it is taken whole, or refused whole with its problems in the log. Under systemd the relay
+listens on the socket that is handed to it, says how it is, and feeds the watchdog (scripts/wochit-relay.service).`,
   async run(context) {
-    const config = await context.loadConfig();
+    const { path, config, problems } = await context.inspectConfig();
+    if (config === null) throw new RelayError("config", problems.map((line) => placed(path, line)).join("\n"));
     const log = await openLog(config.log, context.stdout.isTTY, 1);
     const ports: Ports = { ...context.ports, log };
     const stopped = context.untilStopped();
     context.reportCrashesTo(log);
-    // Without a listener a SIGHUP would end the relay.
-    context.onHangup(() => log.warn("the config is not read again in this version: restart the relay"));
+    // Without a listener a SIGHUP would end the relay; one that comes early is heeded when there is one to reload.
+    let reload = () => {
+      early = true;
+    };
+    let early = false;
+    context.onHangup(() => reload());
 
+    const notifier = openNotifier(context.env, ports);
+    const [socket, ...others] = inheritedSockets(context.env, context.pid);
+    if (others.length > 0)
+      log.warn("only the first socket that systemd handed over is listened on", { others: others.length });
     const { openRelay } = await import("../relay.ts");
-    const relay = await openRelay(config, ports);
+    const relay = await openRelay(config, ports, socket && { socket: socket.fd });
+    const unwatch = notifier.watch(relay.answers);
+    reload = reloader({ context, path, log, relay, config, notifier });
+    if (early) reload();
+    await notifier.ready(relay.describe());
+    const quiet = keepTelling(relay, notifier, ports);
+
     log.info("stopping", { signal: await stopped });
+    quiet();
+    unwatch();
+    await notifier.stopping();
     await closeInTime(relay, ports);
     return 0;
   },
 };
 
-async function closeInTime(relay: { close(): Promise<void> }, { clock, log }: Ports): Promise<void> {
+type Parts = {
+  context: Pick<Context, "inspectConfig">;
+  path: string | null;
+  log: OpenLog;
+  relay: Relay;
+  config: Config;
+  notifier: ReturnType<typeof openNotifier>;
+};
+
+/**
+ * What a SIGHUP does: the file that the relay was started with is read again, and taken whole or not at all. One comes
+ * after the other; what is signalled while one waits is served by that one.
+ */
+function reloader({ context, path, log, relay, notifier }: Parts): () => void {
+  let last: Promise<void> = Promise.resolve();
+  let waiting = false;
+
+  async function reload(): Promise<void> {
+    waiting = false;
+    await notifier.reloading();
+    try {
+      await take();
+    } catch (error) {
+      log.error("config refused: the old one holds", { error: errorLine(error) });
+    }
+    await notifier.ready(relay.describe());
+  }
+
+  async function take(): Promise<void> {
+    const { path: file, config, problems, warnings } = await context.inspectConfig(path ?? undefined);
+    if (config === null) {
+      for (const line of problems) log.error("config problem", { problem: placed(file, line) });
+      log.error("config refused: the old one holds", { config: file, problems: problems.length });
+      return;
+    }
+    const { changed, needsRestart } = await relay.reload(config);
+    log.setLevel(config.log.level);
+    for (const warning of warnings) log.warn(warning);
+    log.info("config taken", { config: file, changed });
+    if (needsRestart.length > 0) log.warn("these options change at the next start", { options: needsRestart });
+  }
+
+  return () => {
+    if (waiting) return;
+    waiting = true;
+    last = last.then(reload);
+  };
+}
+
+function placed(path: string | null, line: string): string {
+  return path === null ? line : `${path}: ${line}`;
+}
+
+/** Tells systemd how things are, when that has changed. Returns the end of it. */
+function keepTelling(relay: Relay, notifier: Parts["notifier"], { clock }: Ports): () => void {
+  let told = relay.describe();
+  let cancel = clock.after(STATUS_EVERY, tell);
+  function tell(): void {
+    cancel = clock.after(STATUS_EVERY, tell);
+    const now = relay.describe();
+    if (now !== told) void notifier.status(now);
+    told = now;
+  }
+  return () => cancel();
+}
+
+async function closeInTime(relay: Relay, { clock, log }: Ports): Promise<void> {
   let cancel = () => {};
   const late = new Promise<string>((resolve) => {
     cancel = clock.after(LONGEST_STOP, () => resolve("some work is left to its lease: it goes on at the next start"));

@@ -53,8 +53,8 @@ export function createDeliveries(parts: DeliveryParts): Queue<DeliveryJob> {
   const pace = createPace(endpoint.ratePerSecond, clock);
 
   async function run(job: DeliveryJob, lease: Lease): Promise<void> {
-    await pace(lease.signal);
-    if (lease.signal.aborted) return;
+    await pace(lease.ending);
+    if (lease.ending.aborted || lease.signal.aborted) return;
     const startedAt = clock.now();
     const begun = clock.elapsed();
     const answer = job.body ? await post(job, job.body, startedAt, lease.signal) : NO_BODY;

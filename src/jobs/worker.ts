@@ -22,6 +22,8 @@ export class LeaseLost extends Error {
 export type Lease = {
   /** Aborted when the lease is lost (its reason is LeaseLost) or the relay stops; work on it must end at once, and settle nothing. */
   signal: AbortSignal;
+  /** Aborted when the worker takes nothing more: what has not really begun then is not begun any longer, and settles nothing. */
+  ending: AbortSignal;
   /** Gives the job's place to the next one while it goes on: for work that is slow through no fault of ours. */
   yieldSlot(): void;
 };
@@ -40,7 +42,10 @@ export type Queue<J extends Job> = {
 export type Worker = {
   /** Something may have come due: look now. */
   wake(): void;
-  /** Claims nothing more; resolves when running jobs ended, or were aborted after `grace` milliseconds. */
+  /**
+   * Claims nothing more; resolves when running jobs ended, or were aborted after `grace` milliseconds. Those that did not
+   * settle are due again at once, for whoever works this queue next.
+   */
   stop(grace: number): Promise<void>;
 };
 
@@ -52,9 +57,11 @@ export function startWorker<J extends Job>(queue: Queue<J>, store: Store, { cloc
   let slots = queue.concurrency;
   let stopped = false;
   let looking = false;
+  let look = Promise.resolve();
   let lookAgain = false;
   let cancelTimer: (() => void) | null = null;
-  let drained: (() => void) | null = null;
+  const drained: (() => void)[] = [];
+  const ending = new AbortController();
 
   const renewals = repeat(LEASE / 3, async () => {
     const leaseUntil = clock.now() + LEASE;
@@ -97,27 +104,33 @@ export function startWorker<J extends Job>(queue: Queue<J>, store: Store, { cloc
     const entry: Running<J> = { abort, job, again: null };
     running.set(job.id, entry);
     queue
-      .run(job, { signal: abort.signal, yieldSlot })
+      .run(job, { signal: abort.signal, ending: ending.signal, yieldSlot })
       .catch((error) => {
         if (!abort.signal.aborted) log.error("job broke", { queue: queue.name, job: job.id, error: errorLine(error) });
       })
-      .then(() => isWantedAgain(entry))
+      .then(() => (stopped ? giveBack(job) : isWantedAgain(entry)))
       .then((again) => {
         running.delete(job.id);
         yieldSlot();
         if (again) start(entry.again!);
-        if (running.size === 0) drained?.();
+        if (running.size === 0) for (const resolve of drained.splice(0)) resolve();
         wake();
       });
   }
 
+  /** Ends the lease of a job that did not settle; where the store is in trouble, it runs out. */
+  async function giveBack(job: J): Promise<false> {
+    await store.renew(job, clock.now()).catch(() => {});
+    return false;
+  }
+
   /** Whether the claim that came while it ran still stands: then it was not this run that settled it. */
   async function isWantedAgain({ again }: Running<J>): Promise<boolean> {
-    if (again === null || stopped) return false;
+    if (again === null) return false;
     return store.renew(again, clock.now() + LEASE).catch(() => false);
   }
 
-  async function look(): Promise<void> {
+  async function lookForJobs(): Promise<void> {
     looking = true;
     try {
       do {
@@ -127,8 +140,11 @@ export function startWorker<J extends Job>(queue: Queue<J>, store: Store, { cloc
         if (stopped || slots <= 0) break;
         const now = clock.now();
         const jobs = await queue.claim(slots, now, now + LEASE);
-        // Nothing more is begun; the next start frees these leases.
-        if (stopped) break;
+        // Nothing more is begun.
+        if (stopped) {
+          await Promise.all(jobs.map(giveBack));
+          break;
+        }
         for (const job of jobs) begin(job);
         if (jobs.length > 0 && slots > 0) lookAgain = true;
         else if (jobs.length === 0 && !lookAgain) {
@@ -154,7 +170,7 @@ export function startWorker<J extends Job>(queue: Queue<J>, store: Store, { cloc
   const wake = createWake(() => {
     if (stopped) return;
     lookAgain = true;
-    if (!looking) void look();
+    if (!looking) look = lookForJobs();
   });
 
   wake();
@@ -163,9 +179,10 @@ export function startWorker<J extends Job>(queue: Queue<J>, store: Store, { cloc
     async stop(grace) {
       stopped = true;
       cancelTimer?.();
+      ending.abort(new Error("the worker is stopping"));
       if (running.size > 0) {
         const done = new Promise<void>((resolve) => {
-          drained = resolve;
+          drained.push(resolve);
         });
         const cancel = clock.after(grace, () => {
           for (const { abort } of running.values()) abort.abort(new Error("the relay is stopping"));
@@ -173,6 +190,7 @@ export function startWorker<J extends Job>(queue: Queue<J>, store: Store, { cloc
         await done;
         cancel();
       }
+      await look;
       renewals();
     },
   };

@@ -8,12 +8,15 @@ export type LogOptions = {
   format: "auto" | "json" | "pretty";
 };
 
+/** A log whose level can be changed while it is written to. */
+export type OpenLog = Log & { setLevel(level: LogOptions["level"]): void };
+
 /**
  * A log on file descriptor `fd`, one line per fact: `{"level":"info","time":"<ISO 8601>","msg":"<the fact>",…fields}`.
  * Each line has left the process when the call returns, so nothing is lost at a crash. An error among the fields becomes
  * one line, and a URL loses its query and its credentials: no signature, no stack.
  */
-export async function openLog({ level, format }: LogOptions, isTTY: boolean, fd: 1 | 2 = 1): Promise<Log> {
+export async function openLog({ level, format }: LogOptions, isTTY: boolean, fd: 1 | 2 = 1): Promise<OpenLog> {
   const { pino } = await import("pino");
   const options = {
     level,
@@ -43,7 +46,15 @@ export async function openLog({ level, format }: LogOptions, isTTY: boolean, fd:
       lost++;
     }
   };
-  return { debug: write("debug"), info: write("info"), warn: write("warn"), error: write("error") };
+  return {
+    debug: write("debug"),
+    info: write("info"),
+    warn: write("warn"),
+    error: write("error"),
+    setLevel(level) {
+      logger.level = level;
+    },
+  };
 }
 
 const PRETTY = { translateTime: "SYS:HH:MM:ss.l", singleLine: true };

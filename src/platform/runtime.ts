@@ -1,7 +1,5 @@
-import { randomBytes } from "node:crypto";
 import { hostname } from "node:os";
 import process from "node:process";
-import { createInterface } from "node:readline";
 import type { Clock, Random } from "../domain.ts";
 import { errorLine, RelayError } from "../errors.ts";
 
@@ -32,7 +30,7 @@ export function systemClock(): Clock {
 
 /** Chance: `float` is for jitter only, `bytes` is fit for keys and ids. */
 export function systemRandom(): Random {
-  return { float: () => Math.random(), bytes: (length) => new Uint8Array(randomBytes(length)) };
+  return { float: () => Math.random(), bytes: (length) => crypto.getRandomValues(new Uint8Array(length)) };
 }
 
 /** What surrounds the process, read once. */
@@ -43,6 +41,7 @@ export type Environment = {
   args: string[];
   hostname: string;
   platform: string;
+  pid: number;
 };
 
 export function environment(): Environment {
@@ -52,6 +51,7 @@ export function environment(): Environment {
     args: process.argv.slice(2),
     hostname: hostname(),
     platform: process.platform,
+    pid: process.pid,
   };
 }
 
@@ -85,6 +85,7 @@ export async function readStdin(): Promise<Uint8Array> {
 /** Asks on the terminal, on stderr, and resolves with the line that is typed; null where nobody can be asked. */
 export async function askTerminal(question: string): Promise<string | null> {
   if (!process.stdin.isTTY || !process.stderr.isTTY) return null;
+  const { createInterface } = await import("node:readline");
   const lines = createInterface({ input: process.stdin, output: process.stderr });
   return new Promise((resolve) => {
     lines.once("close", () => resolve(null)); // Ctrl-D, Ctrl-C
@@ -141,6 +142,13 @@ export function assertRuntime(versions: Record<string, string | undefined> = pro
   // better-sqlite3 13 crashes the process below Node-API 10 instead of throwing: ask before it is loaded.
   const suits = (major > 22 || (major === 22 && minor >= 19)) && Number(versions.napi) >= 10;
   if (versions.deno === undefined ? suits : Number(versions.napi) >= 10) return;
-  const name = versions.deno === undefined ? `Node ${versions.node}` : `Deno ${versions.deno}`;
-  throw new RelayError("unsupported", `this is ${name}: wochit-relay needs Node 22.19 or newer, or Deno 2.9 or newer`);
+  throw new RelayError(
+    "unsupported",
+    `this is ${runtimeName(versions)}: wochit-relay needs Node 22.19 or newer, or Deno 2.9 or newer`,
+  );
+}
+
+/** "Node 24.21.0" or "Deno 2.9.5". */
+export function runtimeName(versions: Record<string, string | undefined> = process.versions): string {
+  return versions.deno === undefined ? `Node ${versions.node}` : `Deno ${versions.deno}`;
 }

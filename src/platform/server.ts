@@ -1,7 +1,8 @@
+import { createPrivateKey, X509Certificate } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { createServer as createHttpServer, type IncomingMessage, type Server } from "node:http";
 import { createServer as createHttpsServer } from "node:https";
-import type { AddressInfo, Socket } from "node:net";
+import { type AddressInfo, Server as NetServer, type Socket } from "node:net";
 import { createAdaptorServer } from "@hono/node-server";
 import type { Hono } from "hono";
 import type { Clock } from "../domain.ts";
@@ -16,15 +17,43 @@ const MAX_HEADERS = 16 * 2 ** 10;
 /** Connections beyond this many are not accepted: each costs memory, and the provider needs a handful. */
 const MAX_CONNECTIONS = 4_096;
 
+/** Connections that may wait in the kernel, while the process is busy or another takes its place; the kernel's own limit holds too. */
+const BACKLOG = 4_096;
+
 /** Seconds after which a refused sender may try again, in a 503. */
 const RETRY_AFTER = "5";
+
+/**
+ * How long a connection that a client keeps open is left open at a stop, in milliseconds: a request that is on its way on it
+ * is still taken, and its answer says that it was the last. One that is closed under a request costs that request.
+ */
+const IDLE_GRACE = 1_000;
+
+// biome-ignore lint/suspicious/noExplicitAny: the app's own bindings do not matter here
+type App = Hono<any>;
+
+/** Paths of PEM files. */
+export type TlsFiles = { cert: string; key: string };
+
+/** Certificate chain and key, read and found to fit together. */
+export type TlsPair = { cert: Buffer; key: Buffer };
 
 export type Listener = {
   host: string;
   port: number;
-  /** Takes no new requests; resolves when those under way are answered, or were cut off after `grace` milliseconds. */
+  /** From now on this app answers; requests under way are answered by the one that took them. */
+  serve(app: App): void;
+  /** Connections to come are made with this certificate; for a listener that speaks TLS. */
+  renewTls(pair: TlsPair): void;
+  /**
+   * Takes no new connections: where the socket is systemd's they wait in the kernel for the next process. Resolves when
+   * what is under way is answered, or was cut off after `grace` milliseconds.
+   */
   close(grace: number): Promise<void>;
 };
+
+/** Where to listen: an address of its own, or the file descriptor of a socket that listens already (sd_listen_fds(3)). */
+export type Place = { host: string; port: number } | { fd: number };
 
 /** An error as every listener says it: `{"error":{"code","message",…}}`, with the status of the one table. */
 export function errorAnswer(
@@ -40,21 +69,21 @@ export function errorAnswer(
   return Response.json({ error: { code, message, ...more } }, { status, headers });
 }
 
-/** Serves an app over HTTP, or HTTPS where certificate and key (PEM files) are given. Port 0 picks one. */
+/** Serves an app over HTTP, or HTTPS where certificate and key are given. Port 0 picks one. */
 export async function listen(
-  // biome-ignore lint/suspicious/noExplicitAny: the app's own bindings do not matter here
-  app: Hono<any>,
-  at: { host: string; port: number; tls: { cert: string; key: string } | null },
+  app: App,
+  at: Place & { tls: TlsFiles | null },
   clock: Clock,
   timeouts = TIMEOUTS,
 ): Promise<Listener> {
+  let current = app;
   const limits = { ...timeouts, maxHeaderSize: MAX_HEADERS, keepAliveTimeout: 65_000 };
   const server = createAdaptorServer({
-    fetch: app.fetch,
+    fetch: (request, env) => current.fetch(request, env),
     ...(at.tls
       ? { createServer: createHttpsServer, serverOptions: { ...limits, ...readTls(at.tls) } }
       : { createServer: createHttpServer, serverOptions: limits }),
-  }) as Server;
+  }) as Server & { setSecureContext?(pair: TlsPair): void };
   server.maxConnections = MAX_CONNECTIONS;
   server.on("clientError", answerClientError);
   // An expectation that nobody knows of is no reason to lose an event (Node would answer 417 by itself).
@@ -63,34 +92,48 @@ export async function listen(
   server.prependListener("request", (_: IncomingMessage, response) => {
     if (closing) response.setHeader("connection", "close");
   });
+  const where = "fd" in at ? "the socket that was handed over" : `${at.host}:${at.port}`;
   await new Promise<void>((resolve, reject) => {
     server.once("error", (error) =>
-      reject(new RelayError("unsupported", `cannot listen on ${at.host}:${at.port}: ${errorLine(error)}`)),
+      reject(new RelayError("unsupported", `cannot listen on ${where}: ${errorLine(error)}`)),
     );
-    server.listen(at.port, at.host, resolve);
+    server.listen({ ...("fd" in at ? { fd: at.fd } : { host: at.host, port: at.port }), backlog: BACKLOG }, resolve);
   });
   const { address, port } = server.address() as AddressInfo;
   return {
     host: address,
     port,
+    serve(next) {
+      current = next;
+    },
+    renewTls: (pair) => server.setSecureContext?.(pair),
     async close(grace) {
       closing = true;
       const closed = new Promise<void>((resolve) => {
-        server.close(() => resolve());
+        // Not the HTTP server's own close: that closes idle connections at once, also those that a request is on its way on.
+        NetServer.prototype.close.call(server, () => resolve());
       });
-      server.closeIdleConnections();
+      const cancelIdle = clock.after(Math.min(IDLE_GRACE, grace), () => server.closeIdleConnections());
       const cancel = clock.after(grace, () => server.closeAllConnections());
       await closed;
+      cancelIdle();
       cancel();
+      server.close(); // Ends its watch over slow requests.
     },
   };
 }
 
-function readTls({ cert, key }: { cert: string; key: string }) {
+/**
+ * Reads certificate and key. RelayError("config") where one cannot be read, is no PEM, or they do not belong together.
+ */
+export function readTls({ cert, key }: TlsFiles): TlsPair {
   try {
-    return { cert: readFileSync(cert), key: readFileSync(key) };
+    const pair = { cert: readFileSync(cert), key: readFileSync(key) };
+    // Asked here: not every runtime finds it out when it takes them.
+    if (new X509Certificate(pair.cert).checkPrivateKey(createPrivateKey(pair.key))) return pair;
+    throw new Error("the key is not that of the certificate");
   } catch (error) {
-    throw new RelayError("config", `server.tls cannot be read: ${errorLine(error)}`);
+    throw new RelayError("config", `server.tls cannot be used (${cert}, ${key}): ${errorLine(error)}`);
   }
 }
 

@@ -113,7 +113,7 @@ async function setUp(t: test.TestContext, answer: Answer, changes: Partial<Endpo
   const link = () => "https://relay.example.com/media/v1/video.mp4";
   const queue = createDeliveries({ endpoint, store, outbound, ports, userAgent: "wochit-relay/1.2.3", link });
   const abort = new AbortController();
-  const run = (job: DeliveryJob) => queue.run(job, { signal: abort.signal, yieldSlot() {} });
+  const run = (job: DeliveryJob) => queue.run(job, { signal: abort.signal, ending: abort.signal, yieldSlot() {} });
   /** Runs one job and gives the one outcome that it settled with. */
   async function settle(changes: Partial<DeliveryJob> = {}): Promise<DeliveryOutcome> {
     const before = settled.length;

@@ -75,7 +75,8 @@ export async function openCopies(t: Pick<TestContext, "after">, mirror: NonNulla
   });
   const accept = createAccept({ store, config });
   const wish = (limit = 100) => ({ now: clock.now(), limit, leaseUntil: clock.now() + 30_000 });
-  const lease = { signal: new AbortController().signal, yieldSlot: () => {} };
+  const { signal } = new AbortController();
+  const lease = { signal, ending: signal, yieldSlot: () => {} };
 
   const post = (event: object) =>
     accept(Buffer.from(JSON.stringify({ type: "video.ready", ...event })), "192.0.2.1", clock.now());

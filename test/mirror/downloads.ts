@@ -129,7 +129,7 @@ export async function openDownloads(
     yieldSlot = () => {},
   ) {
     const mine = job(url, more);
-    await queue.run(mine, { signal, yieldSlot });
+    await queue.run(mine, { signal, ending: signal, yieldSlot });
     return store.settled.find((settled) => settled.job === mine.id)?.outcome ?? null;
   }
 

@@ -170,7 +170,7 @@ test("who gives way past its deadline does not expire by it, and waits its turn"
   const running: Promise<void>[] = [];
   await waitFor(async () => {
     const jobs = await queue.claim(1, 0, 0);
-    running.push(...jobs.map((claimed) => queue.run(claimed, { signal: stop.signal, yieldSlot() {} })));
+    running.push(...jobs.map((claimed) => queue.run(claimed, { signal: stop.signal, ending: stop.signal, yieldSlot() {} })));
     return store.settled.length > 0;
   }, 5_000);
   const { outcome } = store.settled[0]!;
@@ -210,7 +210,7 @@ test("links that are tried again take places from slow ones one by one, first tr
     const running: Promise<void>[] = [];
     const look = async () => {
       for (const claimed of await queue.claim(1, 0, 0))
-        running.push(queue.run(claimed, { signal: stop.signal, yieldSlot() {} }));
+        running.push(queue.run(claimed, { signal: stop.signal, ending: stop.signal, yieldSlot() {} }));
     };
     for (let n = 0; n < 4; n++) await look();
     await sleep(500);
@@ -251,7 +251,7 @@ test("no more than four times the slots are unfinished, whatever gives its slot 
   const running: Promise<void>[] = [];
   for (let round = 0; round < 20; round++) {
     for (const claimed of await queue.claim(2, 0, 0))
-      running.push(queue.run(claimed, { signal: stop.signal, yieldSlot() {} }));
+      running.push(queue.run(claimed, { signal: stop.signal, ending: stop.signal, yieldSlot() {} }));
   }
   assert.equal(running.length, 8);
   stop.abort(new Error("enough"));

@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Config, ConfigInput } from "../../src/config.ts";
 import { loadConfig } from "../../src/config-file.ts";
-import { openRelay } from "../../src/relay.ts";
+import { openRelay, type Relay } from "../../src/relay.ts";
 import { type RealPorts, realPorts } from "./real-ports.ts";
 
 /** The secret of the endpoints that `endpointTo` makes, and its form for the consumers' libraries. */
@@ -24,6 +24,8 @@ export type RelayInFolder = {
   ports: RealPorts;
   /** Closes it and opens it anew over the same folder and port, with other options if given. */
   restart(overrides?: ConfigInput): Promise<void>;
+  /** What SIGHUP does: the running relay takes another config, with these options changed. */
+  reload(overrides: ConfigInput): ReturnType<Relay["reload"]>;
   /** Stops it and removes the folder. */
   close(): Promise<void>;
 };
@@ -37,7 +39,7 @@ export async function startRelay(overrides: ConfigInput = {}, ports: RealPorts =
   const configPath = join(dir, "config.json");
   let given = overrides;
 
-  async function open(port: number) {
+  async function write(port: number) {
     const address = `127.0.0.1:${port}`;
     const input: ConfigInput = {
       dataDir: "data",
@@ -47,7 +49,11 @@ export async function startRelay(overrides: ConfigInput = {}, ports: RealPorts =
       mirror: { allowPrivateAddresses: true, minFreeDisk: 0, ...given.mirror },
     };
     await writeFile(configPath, JSON.stringify(input, null, 2));
-    const config = loadConfig(configPath, { env: {}, cwd: dir });
+    return loadConfig(configPath, { env: {}, cwd: dir });
+  }
+
+  async function open(port: number) {
+    const config = await write(port);
     return { config, relay: await openRelay(config, ports) };
   }
 
@@ -74,6 +80,11 @@ export async function startRelay(overrides: ConfigInput = {}, ports: RealPorts =
         const { port } = relay;
         await relay.close();
         ({ config, relay } = await open(port));
+      },
+      async reload(next) {
+        given = { ...given, ...next };
+        config = await write(relay.port);
+        return relay.reload(config);
       },
       async close() {
         await relay.close();

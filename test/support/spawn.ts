@@ -91,7 +91,7 @@ export async function callCli(
     return answer ?? null;
   };
   const code = await runCommandLine(commands, {
-    environment: { env, cwd, args, hostname: "relay-host", platform: process.platform },
+    environment: { env, cwd, args, hostname: "relay-host", platform: process.platform, pid: process.pid },
     streams: { stdout: stream("stdout"), stderr: stream("stderr"), stdin: async () => Buffer.from(input), ask },
     version: "0.0.0",
     crash: { log: null },

@@ -1,0 +1,48 @@
+import { isDeepStrictEqual } from "node:util";
+import type { Config } from "../config.ts";
+
+/** What a newly read config means for a relay that runs. */
+export type Changes = {
+  /** What holds from now on: the new config, with the old values where a change needs a restart. */
+  config: Config;
+  /** Parts that changed, by their names in the file: "receive", "endpoints". */
+  changed: string[];
+  /** Options whose change is not taken before the next start. */
+  needsRestart: string[];
+  /** Whether the work on media has to begin anew with other settings. */
+  mirrorWork: boolean;
+};
+
+/** What a running relay cannot change: the folder it has locked, the socket it listens on, the form of its log. */
+function holdBack(now: Config, next: Config): { config: Config; needsRestart: string[] } {
+  const needsRestart: string[] = [];
+  const keep = <T>(name: string, old: T, wanted: T): T => {
+    if (!isDeepStrictEqual(old, wanted)) needsRestart.push(name);
+    return old;
+  };
+  const speaksTls = (next.server.tls === null) === (now.server.tls === null);
+  const config: Config = {
+    ...next,
+    dataDir: keep("dataDir", now.dataDir, next.dataDir),
+    server: {
+      ...next.server,
+      listen: keep("server.listen", now.server.listen, next.server.listen),
+      tls: speaksTls ? next.server.tls : keep("server.tls", now.server.tls, next.server.tls),
+    },
+    log: { ...next.log, format: keep("log.format", now.log.format, next.log.format) },
+  };
+  return { config, needsRestart };
+}
+
+/** Compares the config that holds with one that was read anew. */
+export function compareConfigs(now: Config, next: Config): Changes {
+  const { config, needsRestart } = holdBack(now, next);
+  const parts = (Object.keys(config) as (keyof Config)[]).filter((part) => part !== "warnings");
+  const changed = parts.filter((part) => !isDeepStrictEqual(now[part], config[part]));
+  return { config, changed, needsRestart, mirrorWork: !isDeepStrictEqual(workOf(now.mirror), workOf(config.mirror)) };
+}
+
+/** The part of the mirror's options that its jobs use; links are made where they are sent or asked for. */
+function workOf({ links, publicBaseUrl, ...work }: Config["mirror"]) {
+  return work;
+}

@@ -1,0 +1,71 @@
+import { isDeepStrictEqual } from "node:util";
+import type { Endpoint } from "../config.ts";
+import type { Ports } from "../domain.ts";
+import { createDeliveries, type DeliveryParts } from "../forward/deliver.ts";
+import { startWorker, type Worker } from "../jobs/worker.ts";
+import { type Outbound, openOutbound } from "../platform/net.ts";
+import type { Store } from "../store/store.ts";
+
+/** An attempt under way may take its endpoint's timeout, and its settling some commits; none holds on longer than this. Milliseconds. */
+const SETTLING = 1_000;
+const LONGEST_LEAVE = 30_000;
+
+/** One endpoint with all that it has to itself: a worker, its connections, its keys. */
+type Sending = { endpoint: Endpoint; worker: Worker; outbound: Outbound };
+
+export type EndpointWorkers = {
+  /**
+   * From now on these are the endpoints. One that did not change goes on undisturbed; of one that changed or is gone,
+   * attempts under way end as they began, and nothing of it lives on after them.
+   */
+  apply(endpoints: Endpoint[]): void;
+  wake(): void;
+  /** Ends all of them; attempts under way have `grace` milliseconds. */
+  stop(grace: number): Promise<void>;
+};
+
+/** The workers that deliver, one for each endpoint. */
+export function createEndpointWorkers(
+  parts: Pick<DeliveryParts, "link" | "userAgent"> & { store: Store; ports: Ports; connectTimeout: number },
+): EndpointWorkers {
+  const { store, ports, connectTimeout, ...rest } = parts;
+  const sending = new Map<string, Sending>();
+  const leaving = new Map<Promise<void>, Sending>();
+
+  function start(endpoint: Endpoint): Sending {
+    const { allowPrivateAddresses, concurrency: connections } = endpoint;
+    const outbound = openOutbound({ allowPrivateAddresses, connectTimeout, connections });
+    const queue = createDeliveries({ endpoint, store, outbound, ports, ...rest });
+    return { endpoint, outbound, worker: startWorker(queue, store, ports) };
+  }
+
+  async function end({ worker, outbound }: Sending, grace: number): Promise<void> {
+    await worker.stop(grace);
+    await outbound.close();
+  }
+
+  return {
+    apply(endpoints) {
+      const wanted = new Map(endpoints.map((endpoint) => [endpoint.id, endpoint]));
+      for (const [id, one] of sending) {
+        if (isDeepStrictEqual(one.endpoint, wanted.get(id))) continue;
+        sending.delete(id);
+        const left = end(one, Math.min(one.endpoint.timeout + SETTLING, LONGEST_LEAVE)).finally(() =>
+          leaving.delete(left),
+        );
+        leaving.set(left, one);
+      }
+      for (const [id, endpoint] of wanted) if (!sending.has(id)) sending.set(id, start(endpoint));
+    },
+
+    wake() {
+      for (const { worker } of sending.values()) worker.wake();
+    },
+
+    async stop(grace) {
+      const all = [...sending.values(), ...leaving.values()];
+      sending.clear();
+      await Promise.all([...all.map((one) => end(one, grace)), ...leaving.keys()]);
+    },
+  };
+}

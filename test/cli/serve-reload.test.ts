@@ -1,0 +1,94 @@
+import assert from "node:assert/strict";
+import { copyFileSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import process from "node:process";
+import { test } from "node:test";
+import { connect, type TLSSocket } from "node:tls";
+import { SECRET } from "../support/config.ts";
+import { tempFolder } from "../support/folder.ts";
+import { serve, stop } from "../support/serve-here.ts";
+import { waitFor } from "../support/wait.ts";
+
+const hangUp = (relay: { child: { pid?: number } }) => process.kill(relay.child.pid!, "SIGHUP");
+const post = async (url: string) => {
+  const body = JSON.stringify({ type: "draft.delete", wochitVideoId: "v1" });
+  return (await fetch(`${url}/webhooks/wochit`, { method: "POST", body })).status;
+};
+
+test("SIGHUP takes the config anew, or refuses it whole with each of its problems in the log", async (t) => {
+  const relay = await serve(t, tempFolder(t));
+  const given = JSON.parse(readFileSync(relay.config, "utf8"));
+  const rewrite = (changes: object) => writeFileSync(relay.config, JSON.stringify({ ...given, ...changes }));
+  assert.equal(await post(relay.url), 200);
+
+  rewrite({ receive: { allowFrom: ["192.0.2.1"], maxBody: "lots" }, log: { level: "error" }, endpoint: [] });
+  hangUp(relay);
+  await relay.find("config refused: the old one holds");
+  const problems = relay.lines().filter(({ msg }) => msg === "config problem");
+  assert.equal(problems.length, 2);
+  assert.match(String(problems[0]?.problem), /^\S+config\.json: endpoint: unknown key/);
+  assert.match(String(problems[1]?.problem), /^\S+config\.json: receive\.maxBody: must be /);
+  assert.equal(await post(relay.url), 200, "nothing of it holds");
+
+  rewrite({ receive: { allowFrom: ["192.0.2.1"] }, server: { ...given.server, listen: "127.0.0.1:1" } });
+  hangUp(relay);
+  const taken = await relay.find("config taken");
+  assert.deepEqual(taken.changed, ["receive"]);
+  const { options } = await relay.find("these options change at the next start");
+  assert.deepEqual(options, ["server.listen"]);
+  assert.equal(await post(relay.url), 403);
+
+  rmSync(relay.config);
+  const before = relay.lines().length;
+  hangUp(relay);
+  await waitFor(() => relay.lines().length > before);
+  assert.match(String(relay.lines()[before]?.problem), /no such file/);
+  assert.equal(await post(relay.url), 403, "a file that is gone is no config of defaults");
+  assert.equal((await stop(relay.child, "SIGTERM")).code, 0);
+});
+
+test("the log's level changes with a reload, and secrets are read again from their files", async (t) => {
+  const dir = tempFolder(t);
+  const file = join(dir, "app.secret");
+  writeFileSync(file, SECRET);
+  const endpoints = [{ id: "app", url: "http://127.0.0.1:9/", secret: { file } }];
+  const relay = await serve(t, dir, { endpoints });
+  const given = JSON.parse(readFileSync(relay.config, "utf8"));
+  writeFileSync(file, "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oDPHl8C1VyYzE=");
+  hangUp(relay);
+  assert.deepEqual((await relay.find("config taken")).changed, ["endpoints"]);
+  writeFileSync(relay.config, JSON.stringify({ ...given, log: { level: "error" } }));
+  const before = relay.lines().length;
+  hangUp(relay);
+  await new Promise((resolve) => setTimeout(resolve, 500));
+  await post(relay.url);
+  assert.deepEqual(relay.lines().slice(before), []);
+  await stop(relay.child, "SIGTERM");
+});
+
+test("a renewed certificate is shown to connections that come after the reload", async (t) => {
+  const dir = tempFolder(t);
+  const [cert, key] = [join(dir, "cert.pem"), join(dir, "key.pem")];
+  copyFileSync("test/fixtures/tls/cert.pem", cert);
+  copyFileSync("test/fixtures/tls/key.pem", key);
+  const relay = await serve(t, dir, { server: { listen: "127.0.0.1:0", tls: { cert, key } } });
+  const shown = () =>
+    new Promise<string>((resolve, reject) => {
+      const port = Number(new URL(relay.url).port);
+      const socket: TLSSocket = connect({ host: "127.0.0.1", port, rejectUnauthorized: false }, () => {
+        resolve(String(socket.getPeerCertificate().subject.CN));
+        socket.destroy();
+      });
+      socket.on("error", reject);
+    });
+  assert.notEqual(await shown(), "renewed.example.com");
+  copyFileSync("test/fixtures/tls/renewed-cert.pem", cert);
+  hangUp(relay);
+  assert.match(String((await relay.find("config refused: the old one holds")).error), /server\.tls cannot be used/);
+  assert.notEqual(await shown(), "renewed.example.com", "a certificate without its key");
+  copyFileSync("test/fixtures/tls/renewed-key.pem", key);
+  hangUp(relay);
+  await relay.find("config taken");
+  assert.equal(await shown(), "renewed.example.com");
+  await stop(relay.child, "SIGTERM");
+});
