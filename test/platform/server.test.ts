@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
+import { Agent, request } from "node:http";
 import { get } from "node:https";
 import { test } from "node:test";
 import { Hono } from "hono";
@@ -54,4 +55,53 @@ test("closing answers what is under way, takes nothing new, and ends what takes 
   await assert.rejects(send(listener.port, { method: "GET", path: "/slow" }, ""));
   await closed;
   await never;
+});
+
+test("a request that comes on a kept connection while the listener closes is answered, as its last", async () => {
+  const app = new Hono().get("/", (c) => c.text("done"));
+  const listener = await listen(app, at, systemClock());
+  const agent = new Agent({ keepAlive: true, maxSockets: 1 });
+  const ask = () =>
+    new Promise<{ text: string; connection: string | undefined }>((resolve, reject) => {
+      const asked = request({ host: "127.0.0.1", port: listener.port, agent }, async (response) => {
+        const text = Buffer.concat(await response.toArray()).toString();
+        resolve({ text, connection: response.headers.connection });
+      });
+      asked.on("error", reject).end();
+    });
+  assert.equal((await ask()).connection, "keep-alive");
+  const closed = listener.close(3_000);
+  await new Promise((resolve) => setTimeout(resolve, 200));
+  assert.deepEqual(await ask(), { text: "done", connection: "close" });
+  const asked = performance.now();
+  await closed;
+  assert.ok(performance.now() - asked < 500, "and then it is closed at once");
+  agent.destroy();
+});
+
+test("a connection on which nothing comes any more is not waited for long", async () => {
+  const app = new Hono().get("/", (c) => c.text("done"));
+  const listener = await listen(app, at, systemClock());
+  const agent = new Agent({ keepAlive: true });
+  await new Promise((resolve) => {
+    request({ host: "127.0.0.1", port: listener.port, agent }, (response) =>
+      response.resume().on("end", resolve),
+    ).end();
+  });
+  const begun = performance.now();
+  await listener.close(20_000);
+  assert.ok(performance.now() - begun < 2_000);
+  agent.destroy();
+});
+
+test("another app answers from one request to the next", async (t) => {
+  const listener = await listen(
+    new Hono().get("/", (c) => c.text("one")),
+    at,
+    systemClock(),
+  );
+  t.after(() => listener.close(100));
+  assert.equal((await send(listener.port, { method: "GET", path: "/" }, "")).text, "one");
+  listener.serve(new Hono().get("/", (c) => c.text("two")));
+  assert.equal((await send(listener.port, { method: "GET", path: "/" }, "")).text, "two");
 });
