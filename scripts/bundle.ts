@@ -1,68 +1,154 @@
-import process from "node:process";
-import { gzipSync } from "node:zlib";
-import { build, type Plugin } from "esbuild";
+import { execFileSync } from "node:child_process";
+import { createHash } from "node:crypto";
+import { mkdir, readFile, writeFile } from "node:fs/promises";
+import { basename, dirname, join } from "node:path";
+import { constants, zstdCompressSync } from "node:zlib";
+import { build, type Plugin, transform } from "esbuild";
+import { sqliteVersion } from "../src/store/sqlite/driver.ts";
+import { findTarget } from "./build/targets.ts";
+import { ROOT } from "./root.ts";
+
+/** What the program asks for to get the addon's bytes. */
+const ADDON = "packed:addon";
+
+/** `commit` is the checkout's unless told; `banner` is code that runs before all else. */
+export type BundleOptions = { target: string; commit?: string; banner?: string };
 
 /**
- * The program as one CommonJS file. Its SQLite addon is no JavaScript, and stays outside. Whitespace is kept: Node prints the
- * whole line of an error that nobody caught.
+ * The program as one CommonJS file, with SQLite's addon for one target in it. It needs nothing beside it but a Node, names no
+ * folder of this machine, and is the same to the byte for the same sources.
+ *
+ * What the sources import only when it is needed is a part of its own here too, which is unpacked when it is first asked for:
+ * as plain code all four megabytes would be read at every start, 15 ms each. Whitespace is kept, and what is packed is broken
+ * into lines, because Node prints the whole line of an error that nobody caught.
  */
-export async function bundleProgram(outfile: string, options: { banner?: string } = {}): Promise<void> {
-  await build({
+export async function bundleProgram(outfile: string, options: BundleOptions): Promise<void> {
+  const addon = await readFile(
+    join(ROOT, "node_modules/better-sqlite3/prebuilds", `${findTarget(options.target).addon}.node`),
+  );
+  const { outputFiles, metafile } = await build({
+    absWorkingDir: ROOT,
     entryPoints: ["src/main.ts"],
     bundle: true,
+    splitting: true,
     platform: "node",
-    format: "cjs",
-    external: ["better-sqlite3"],
-    plugins: [packAway("@aws-sdk/client-s3", "@aws-sdk/s3-request-presigner")],
-    outfile,
+    format: "esm",
+    external: [ADDON],
+    plugins: [fillIn(addon, options.commit ?? commitOf())],
+    // A linked node_modules is named as if it were none.
+    preserveSymlinks: true,
+    outdir: "parts",
+    metafile: true,
+    write: false,
     logLevel: "silent",
-    ...(options.banner && { banner: { js: options.banner } }),
   });
+  const imports = new Map(
+    Object.entries(metafile.outputs).map(([path, { imports }]) => [
+      basename(path),
+      imports
+        .filter(({ kind, external }) => kind === "import-statement" && !external)
+        .map(({ path }) => basename(path)),
+    ]),
+  );
+  const first = new Set(["main.js"]); // What every start needs; the set grows while it is walked through.
+  for (const name of first) for (const needed of imports.get(name)!) first.add(needed);
+
+  const parts = await Promise.all(
+    outputFiles.map(async ({ path, contents }) => {
+      const name = basename(path);
+      const { entryPoint } = metafile.outputs[`parts/${name}`]!;
+      const isCommon = entryPoint !== undefined && metafile.inputs[entryPoint]?.format === "cjs";
+      const { code: plain } = await transform(contents, {
+        format: "cjs",
+        platform: "node",
+        // In a packed program only Node's own modules are left to import, and they can be required.
+        supported: { "dynamic-import": false },
+      });
+      const code = isCommon ? plain + NAMED : plain;
+      const text = first.has(name)
+        ? `(module, exports, require) {\n${code}}`
+        : pack(Buffer.from(`${code}//# sourceURL=wochit-relay/${name}\n`));
+      return `"./${name}"${text},\n`;
+    }),
+  );
+  parts.push(`"${ADDON}"${pack(addon)},\n`);
+  await mkdir(dirname(outfile), { recursive: true });
+  await writeFile(
+    outfile,
+    `${options.banner ?? ""}"use strict";\nconst parts = {\n${parts.sort().join("")}};\n${START}`,
+  );
 }
 
 /**
- * Packages that few need, as one compressed text that is unpacked when the first of them is asked for. As plain code they
- * would be read at every start: Amazon's client is 1.4 MB, which costs each command 20 ms. They share one text because they
- * share their parts; only Node's own modules are required from within.
+ * What is packed stands in a comment, base64: V8 is past that in a sixth of the time that a string takes. A function's text
+ * is to be had as it was written (tc39.es/ecma262/#sec-function.prototype.tostring).
  */
-function packAway(...names: string[]): Plugin {
+function pack(bytes: Uint8Array): string {
+  const packed = zstdCompressSync(bytes, { params: { [constants.ZSTD_c_compressionLevel]: 9 } }).toString("base64");
+  return `() {/*\n${packed.replace(/.{1,120}/g, "$&\n")}*/}`;
+}
+
+/** Of a CommonJS package esbuild has only the default export in such a part; import() gives its members by name as well. */
+const NAMED = `for (const name of Object.keys(module.exports.default)) {
+  if (name in module.exports) continue;
+  Object.defineProperty(module.exports, name, { enumerable: true, get: () => module.exports.default[name] });
+}
+`;
+
+/** A part is run once, like any module; a packed one first becomes a function. Other names are Node's own modules. */
+const START = `const modules = {};
+function need(name) {
+  if (!Object.hasOwn(parts, name)) return require(name);
+  if (name === "${ADDON}") return unpack(name);
+  if (Object.hasOwn(modules, name)) return modules[name].exports;
+  const module = (modules[name] = { exports: {} });
+  const part = parts[name];
+  const run = part.length > 0 ? part : new Function("module", "exports", "require", unpack(name).toString());
+  run(module, module.exports, need);
+  return module.exports;
+}
+function unpack(name) {
+  const text = parts[name].toString();
+  const packed = text.slice(text.indexOf("/*") + 2, text.lastIndexOf("*/"));
+  return require("node:zlib").zstdDecompressSync(Buffer.from(packed, "base64"));
+}
+try {
+  need("./main.js");
+} catch (error) {
+  process.stderr.write("wochit-relay: " + String(error?.message ?? error).split("\\n", 1)[0] + "\\n");
+  process.exitCode = 1;
+}
+`;
+
+/** Fills src/packed.ts with what this build is of. */
+function fillIn(addon: Uint8Array, commit: string): Plugin {
   return {
-    name: "pack-away",
-    setup({ onResolve, onLoad }) {
-      const filter = new RegExp(`^(${names.join("|")})$`);
-      onResolve({ filter }, ({ path, pluginData }) =>
-        pluginData === "inside" ? undefined : { path, namespace: "packed" },
-      );
-      onLoad({ filter: /./, namespace: "packed" }, ({ path }) => ({
-        contents: `module.exports = require("all of it")[${names.indexOf(path)}];`,
-        resolveDir: process.cwd(),
+    name: "fill-in",
+    setup({ onLoad }) {
+      onLoad({ filter: /[\\/]src[\\/]packed\.ts$/ }, () => ({
+        contents: `
+          export const packed = {
+            commit: ${JSON.stringify(commit)},
+            sqlite: ${JSON.stringify(sqliteVersion())},
+            addon: {
+              sha256: "${createHash("sha256").update(addon).digest("hex")}",
+              unpack: () => require("${ADDON}"),
+            },
+          };
+        `,
       }));
-      onResolve({ filter: /^all of it$/ }, ({ path }) => ({ path, namespace: "unpacking" }));
-      onLoad({ filter: /./, namespace: "unpacking" }, async () => {
-        const { outputFiles } = await build({
-          stdin: {
-            contents: `module.exports = [${names.map((name) => `require(${JSON.stringify(name)})`).join(", ")}];`,
-            resolveDir: process.cwd(),
-          },
-          bundle: true,
-          platform: "node",
-          format: "cjs",
-          supported: { "dynamic-import": false },
-          minifyIdentifiers: true,
-          minifySyntax: true,
-          keepNames: true,
-          write: false,
-          logLevel: "silent",
-        });
-        const packed = gzipSync(outputFiles[0]!.contents, { level: 9 }).toString("base64");
-        return {
-          contents: `
-            const text = require("node:zlib").gunzipSync(Buffer.from("${packed}", "base64")).toString();
-            new Function("module", "exports", "require", text)(module, exports, require);
-          `,
-          resolveDir: process.cwd(),
-        };
-      });
     },
   };
+}
+
+/** The commit of the checkout; "unknown" where there is none. */
+function commitOf(): string {
+  const git = (...args: string[]) =>
+    execFileSync("git", ["-C", ROOT, ...args], { encoding: "utf8", stdio: ["ignore", "pipe", "ignore"] }).trim();
+  try {
+    const isChanged = git("status", "--porcelain", "--untracked-files=no") !== "";
+    return `${git("rev-parse", "--short=7", "HEAD")}${isChanged ? "-dirty" : ""}`;
+  } catch {
+    return "unknown";
+  }
 }

@@ -219,7 +219,7 @@ const admin = v.strictObject({
 });
 const retention = v.strictObject({ bodies: v.optional(duration, "90d"), attempts: v.optional(duration, "30d") });
 const backup = v.strictObject({
-  every: v.optional(duration, "6h"),
+  every: v.optional(positiveDuration, "6h"),
   keep: v.optional(count, 28),
   to: v.optional(v.picklist(["dir", "target"]), "dir"),
   dir: v.optional(text),

@@ -9,6 +9,7 @@ import { environment } from "./platform/runtime.ts";
 import { type Listener, listen, readTls } from "./platform/server.ts";
 import { receiveRoute } from "./receive/route.ts";
 import { publicApp } from "./relay/app.ts";
+import { openBackups } from "./relay/backups.ts";
 import { compareConfigs } from "./relay/changes.ts";
 import { createEndpointWorkers } from "./relay/endpoints.ts";
 import { type Mirroring, openMirroring } from "./relay/mirroring.ts";
@@ -112,6 +113,10 @@ export async function openRelay(given: Config, ports: Ports, options: RelayOptio
         await Promise.all([mirroring.stop(JOB_GRACE), endpoints.stop(JOB_GRACE)]);
       });
     }
+    const backupsOf = (config: Config) =>
+      openBackups(workers ? config : { ...config, backup: null }, { store, targets: mirroring.targets, ports });
+    let backups = backupsOf(config);
+    closers.push(() => backups.stop());
     closers.push(await watch(store, wake, ports));
     wake();
 
@@ -131,6 +136,8 @@ export async function openRelay(given: Config, ports: Ports, options: RelayOptio
       const former = mirroring;
       const opened = mirrorWork && workers ? await replaceMirror(wanted) : former;
       const app = appOf(wanted, opened);
+      const newBackups = opened !== former || changed.includes("backup");
+      if (newBackups) await backups.stop();
 
       const wasMirroring = config.mirror.enabled;
       config = wanted;
@@ -142,6 +149,7 @@ export async function openRelay(given: Config, ports: Ports, options: RelayOptio
         opened.start();
         await former.close();
       }
+      if (newBackups) backups = backupsOf(wanted);
       if (workers) endpoints.apply(wanted.endpoints);
       if (wasMirroring && !wanted.mirror.enabled) await store.skipMedia(clock.now());
       wake();
@@ -150,6 +158,10 @@ export async function openRelay(given: Config, ports: Ports, options: RelayOptio
 
     const url = origin(host) + config.receive.path;
     for (const warning of config.warnings) log.warn(warning);
+    const asked = parseListen(config.server.listen)!.port;
+    if (options.socket !== undefined && asked !== port && asked !== 0) {
+      log.warn("server.listen is not what is listened on: the socket was handed over", { asked, port });
+    }
     log.info("listening", {
       version: pkg.version,
       url: origin(host),
@@ -168,11 +180,11 @@ export async function openRelay(given: Config, ports: Ports, options: RelayOptio
         reloading = turn.catch(() => {});
         return turn;
       },
-      answers: () =>
-        store.probe().then(
-          () => true,
-          () => true,
-        ),
+      async answers() {
+        // In trouble it tries for long; that it knows of it is an answer.
+        if (store.trouble() === null) await store.probe().catch(() => {});
+        return true;
+      },
       describe() {
         const troubles = [
           store.trouble() && `events cannot be committed: ${store.trouble()}`,

@@ -1,38 +1,42 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
-import { readFileSync, symlinkSync, writeFileSync } from "node:fs";
+import { cpSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { join, resolve } from "node:path";
 import process from "node:process";
 import { test } from "node:test";
+import { hostTarget } from "../scripts/build/targets.ts";
 import { bundleProgram } from "../scripts/bundle.ts";
+import { sqliteVersion } from "../src/store/sqlite/driver.ts";
 import { SECRET } from "./support/config.ts";
 import { tempFolder } from "./support/folder.ts";
 import { finish } from "./support/spawn.ts";
 
-/** Tells on stderr when the packed part of the bundle, Amazon's client, is unpacked. */
+/** Tells on stderr when a part of the bundle that few need, Amazon's client, is unpacked. */
 const TELLTALE = `globalThis.Function = new Proxy(Function, {
   construct(plain, given) {
-    if (given[0] === "module") process.stderr.write("unpacked\\n");
+    if (given.at(-1).includes(" S3Client = class ")) process.stderr.write("unpacked\\n");
     return Reflect.construct(plain, given);
   },
-});`;
+});
+`;
+
+const runtime = process.versions.deno === undefined ? [] : ["run", "-A"];
+const { PATH = "", HOME = "", DENO_DIR } = process.env;
+const environment = { PATH, HOME, ...(DENO_DIR && { DENO_DIR }) };
 
 test("the program is one CommonJS file when esbuild has bundled it, and all of it runs from there", async (t) => {
   const folder = tempFolder(t);
   const bundle = join(folder, "relay.cjs");
-  await bundleProgram(bundle, { banner: TELLTALE });
-  symlinkSync(resolve("node_modules"), join(folder, "node_modules"), "junction");
+  await bundleProgram(bundle, { target: hostTarget(), commit: "0123abc", banner: TELLTALE });
   const config = join(folder, "config.json");
   writeFileSync(config, JSON.stringify({ endpoints: [{ id: "app", url: "https://app.example.com", secret: SECRET }] }));
   const broken = join(folder, "broken.json");
   writeFileSync(broken, '{"dataDir": "data",}');
 
-  const runtime = process.versions.deno === undefined ? [] : ["run", "-A"];
-  const { PATH = "", HOME = "", DENO_DIR } = process.env;
   const start = (args: string[], more: Record<string, string> = {}) => {
-    const env = { PATH, HOME, ...(DENO_DIR && { DENO_DIR }), ...more };
+    const env = { ...environment, ...more };
     const child = spawn(process.execPath, [...runtime, bundle, ...args], { cwd: folder, env });
     const timer = setTimeout(() => child.kill("SIGKILL"), 60_000);
     return { child, ended: finish(child).finally(() => clearTimeout(timer)) };
@@ -48,7 +52,9 @@ test("the program is one CommonJS file when esbuild has bundled it, and all of i
     run("demo", "--exit"),
   ]);
   const { version: ours } = JSON.parse(readFileSync("package.json", "utf8"));
-  assert.deepEqual([version.code, version.stdout, version.stderr], [0, `${ours}\n`, ""]);
+  assert.deepEqual([version.code, version.stderr], [0, ""]);
+  const runtimeName = runtime.length === 0 ? `Node ${process.versions.node}` : `Deno ${process.versions.deno}`;
+  assert.equal(version.stdout, `wochit-relay ${ours} (commit 0123abc, ${runtimeName}, SQLite ${sqliteVersion()})\n`);
   assert.deepEqual([help.code, help.stderr], [0, ""]);
   assert.match(check.stdout, /config\.json: valid\n$/);
   assert.match(wrong.stdout, /^is not JSON at 1:20: /);
@@ -78,4 +84,41 @@ test("the program is one CommonJS file when esbuild has bundled it, and all of i
   ended.catch(() => {});
   serve.child.kill("SIGTERM");
   assert.match((await serve.ended).stderr, /^unpacked$/m);
+  assert.deepEqual(readdirSync(join(folder, "s3", ".native")).length, 1, "its addon is beside its data");
+});
+
+test("the same sources make the same bundle, wherever they are and it is made, and no line of it is long", async (t) => {
+  const [here, there] = [tempFolder(t), tempFolder(t)];
+  const [first, second] = [join(here, "first.cjs"), join(here, "second.cjs")];
+  await bundleProgram(first, { target: "linux-arm64", commit: "0123abc" });
+
+  for (const name of ["src", "scripts", "package.json", "package-lock.json"]) {
+    cpSync(name, join(there, name), { recursive: true });
+  }
+  symlinkSync(resolve("node_modules"), join(there, "node_modules"), "junction");
+  const script = join(there, "scripts", "once.ts");
+  const options = JSON.stringify({ target: "linux-arm64", commit: "0123abc" });
+  writeFileSync(
+    script,
+    `import { bundleProgram } from "./bundle.ts"; await bundleProgram(${JSON.stringify(second)}, ${options});`,
+  );
+  const child = spawn(process.execPath, [...runtime, script], { cwd: here, env: environment });
+  const { code, stderr } = await finish(child);
+  assert.equal(code, 0, stderr);
+
+  const text = readFileSync(first, "utf8");
+  assert.ok(text === readFileSync(second, "utf8"), "the bundles differ");
+  for (const place of [resolve("."), here, there]) assert.ok(!text.includes(place), `it names ${place}`);
+  assert.ok(text.split("\n").every((line) => line.length < 1_000));
+});
+
+test("what goes wrong before the program has begun is one line, and not the bundle", async (t) => {
+  const folder = tempFolder(t);
+  const bundle = join(folder, "relay.cjs");
+  const banner = 'process.cwd = () => { throw new Error("the working folder is gone\\nand more"); };\n';
+  await bundleProgram(bundle, { target: hostTarget(), banner });
+  const { code, stdout, stderr } = await finish(
+    spawn(process.execPath, [...runtime, bundle, "--version"], { cwd: folder, env: environment }),
+  );
+  assert.deepEqual([code, stdout, stderr], [1, "", "wochit-relay: the working folder is gone\n"]);
 });

@@ -5,6 +5,8 @@ export type Conditions = {
   rounds: number;
   /** How long each stretch of load lasts. */
   seconds: number;
+  /** How long something is watched that has nothing to do: processor time is told in hundredths of a second. */
+  idleSeconds: number;
   /** A hundredth of the size, where size is what makes it slow: to try the bench, not to measure. */
   small: boolean;
   /** The one part of a bench that is wanted; null: all of it. */

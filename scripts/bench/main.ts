@@ -12,6 +12,7 @@ import { describeMachine } from "./machine.ts";
 import type { Row } from "./measure.ts";
 import { benchMirror } from "./mirror.ts";
 import { killChildren } from "./processes.ts";
+import { benchStart } from "./start.ts";
 import { showJson, showTable } from "./table.ts";
 
 /** `npm run bench [-- NAME…]`: runs baseline and relay in turn and prints one table. */
@@ -22,13 +23,14 @@ const benches: Record<string, Bench> = {
   latency: benchLatency,
   mirror: benchMirror,
   growth: benchGrowth,
+  start: benchStart,
 };
 
 const USAGE = `npm run bench [-- NAME… --rounds N --seconds N --small --only PART --profile DIR --json]
 
   NAME          ${Object.keys(benches).join(", ")}; all of them unless named
   --rounds N    how often baseline and relay take turns (5)
-  --seconds N   how long each stretch of load lasts (5)
+  --seconds N   how long each stretch of load lasts (5); of start: how long the idle ones are watched (60)
   --small       a hundredth of the size where size takes long: to try it, not to measure
   --only PART   of mirror: disk or s3
   --profile DIR mirror leaves a CPU profile of each relay there, and shows what took longest; it slows the relay down
@@ -41,7 +43,7 @@ async function main(): Promise<void> {
     allowPositionals: true,
     options: {
       rounds: { type: "string", default: "5" },
-      seconds: { type: "string", default: "5" },
+      seconds: { type: "string" },
       small: { type: "boolean", default: false },
       only: { type: "string" },
       profile: { type: "string" },
@@ -71,7 +73,8 @@ async function main(): Promise<void> {
   let folders = 0;
   const conditions: Conditions = {
     rounds: readCount("rounds", values.rounds),
-    seconds: readCount("seconds", values.seconds),
+    seconds: readCount("seconds", values.seconds ?? "5"),
+    idleSeconds: readCount("seconds", values.seconds ?? "60"),
     small: values.small,
     only: values.only ?? null,
     profile: values.profile === undefined ? null : resolve(values.profile),

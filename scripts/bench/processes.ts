@@ -133,6 +133,12 @@ export function killChildren(): void {
   for (const child of running) child.kill("SIGKILL");
 }
 
+/** Has killChildren() end this one as well, until the returned function is called. */
+export function killLater(child: ChildProcess): () => void {
+  running.add(child);
+  return () => void running.delete(child);
+}
+
 /** Linux keeps the peak of a process (proc_pid_status(5), VmHWM); elsewhere there is none to be had from outside. */
 function readPeak(pid: number): number | null {
   try {

@@ -4,8 +4,11 @@ import type { CommandTable } from "./run.ts";
 export const commands: CommandTable = {
   serve: () => import("./serve.ts"),
   check: () => import("./check.ts"),
+  doctor: () => import("./doctor.ts"),
   demo: () => import("./demo.ts"),
   simulate: () => import("./simulate.ts"),
+  backup: () => import("./backup.ts"),
+  restore: () => import("./restore.ts"),
   status: () => import("./status.ts"),
   events: () => import("./events.ts"),
   deliveries: () => import("./deliveries.ts"),

@@ -4,6 +4,7 @@ import type { TargetPlace } from "../domain.ts";
 import { errorLine, RelayError } from "../errors.ts";
 import type { Targets } from "../mirror/targets.ts";
 import type { Read } from "../operate/reach.ts";
+import { tellSize } from "../operate/size.ts";
 import { type Finding, type VerifySummary, verifyCopies } from "../operate/verify.ts";
 import { tellWhen } from "../operate/when.ts";
 import type { Store } from "../store/store.ts";
@@ -11,7 +12,7 @@ import { type Args, type Command, type Context, configOption, jsonOption } from 
 import { harmless } from "./harmless.ts";
 import { printJson, rangeOptions, readRange } from "./lists.ts";
 import { describePlace } from "./places.ts";
-import { tellCount, tellSize } from "./show.ts";
+import { tellCount } from "./show.ts";
 
 const KINDS = ["video", "thumbnail"] as const;
 

@@ -1,6 +1,7 @@
 import pkg from "../../package.json" with { type: "json" };
 import { errorLine, errorTable, RelayError } from "../errors.ts";
 import { suggest } from "../nearest.ts";
+import { packed } from "../packed.ts";
 import { withoutQueries } from "../platform/log.ts";
 import {
   askTerminal,
@@ -9,6 +10,7 @@ import {
   exit,
   onUncaught,
   readStdin,
+  runtimeName,
   type Stream,
   standardStream,
 } from "../platform/runtime.ts";
@@ -29,19 +31,14 @@ export function runProgram(table: CommandTable): void {
     stdin: readStdin,
     ask: askTerminal,
   };
-  const surroundings: Surroundings = {
-    environment: environment(),
-    streams,
-    version: pkg.version,
-    crash: { log: null },
-  };
+  const crash: Surroundings["crash"] = { log: null };
   onUncaught((error) => {
-    // In a bundle Node would print the whole line it happened on, which is the whole program.
-    const { log } = surroundings.crash;
-    if (log) log.error("crashed", { error: errorLine(error) });
+    // Node would print a stack, and the whole line it happened on. Before all else: even the working folder may be gone.
+    if (crash.log) crash.log.error("crashed", { error: errorLine(error) });
     else report(error, streams.stderr);
     exit(1);
   });
+  const surroundings: Surroundings = { environment: environment(), streams, version: pkg.version, crash };
   runCommandLine(table, surroundings).then(exit);
 }
 
@@ -63,7 +60,7 @@ async function dispatch(table: CommandTable, surroundings: Surroundings): Promis
     return 0;
   };
   const [first, ...rest] = surroundings.environment.args;
-  if (first === "--version" || first === "-V") return say(`${surroundings.version}\n`);
+  if (first === "--version" || first === "-V") return say(`${await versionLine(surroundings.version)}\n`);
   if (first === "--help" || first === "-h" || (first === "help" && rest.length === 0)) {
     const modules = await Promise.all(Object.values(table).map((load) => load()));
     const all = modules.map(({ command }) => command);
@@ -84,6 +81,13 @@ async function dispatch(table: CommandTable, surroundings: Surroundings): Promis
   const [verb, ...verbArgs] = argv;
   if (verb === "--help" || verb === "-h") return say(groupHelp(command));
   return runCommand(findVerb(command, verb), verbArgs, surroundings);
+}
+
+/** `wochit-relay 0.1.0 (commit 37ee033, Node 24.21.0, SQLite 3.54.1)`, with "from source" in place of a commit there. */
+async function versionLine(version: string): Promise<string> {
+  const origin = packed === null ? "from source" : `commit ${packed.commit}`;
+  const sqlite = packed?.sqlite ?? (await import("../store/sqlite/driver.ts")).sqliteVersion();
+  return `wochit-relay ${version} (${origin}, ${runtimeName()}, SQLite ${sqlite})`;
 }
 
 function findVerb({ name, verbs }: CommandGroup, verb: string | undefined): Command {

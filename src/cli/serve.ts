@@ -1,8 +1,7 @@
-import type { Config } from "../config.ts";
 import type { Ports } from "../domain.ts";
 import { errorLine, RelayError } from "../errors.ts";
 import { type OpenLog, openLog } from "../platform/log.ts";
-import { inheritedSockets, openNotifier } from "../platform/systemd.ts";
+import { inheritedSockets, type Notifier, openNotifier } from "../platform/systemd.ts";
 import type { Relay } from "../relay.ts";
 import { type Command, type Context, configOption } from "./command.ts";
 
@@ -10,7 +9,7 @@ import { type Command, type Context, configOption } from "./command.ts";
 const LONGEST_STOP = 9_000;
 
 /** How often `systemctl status` is told how things are. */
-const STATUS_EVERY = 60_000;
+const STATUS_EVERY = 30_000;
 
 export const command: Command = {
   name: "serve",
@@ -39,10 +38,11 @@ listens on the socket that is handed to it, says how it is, and feeds the watchd
     const { openRelay } = await import("../relay.ts");
     const relay = await openRelay(config, ports, socket && { socket: socket.fd });
     const unwatch = notifier.watch(relay.answers);
-    reload = reloader({ context, path, log, relay, config, notifier });
+    const state = { isRefused: false };
+    reload = reloader({ context, path, log, relay, notifier, state });
     if (early) reload();
-    await notifier.ready(relay.describe());
-    const quiet = keepTelling(relay, notifier, ports);
+    await notifier.ready(describe(relay, state));
+    const quiet = keepTelling(() => describe(relay, state), notifier, ports);
 
     log.info("stopping", { signal: await stopped });
     quiet();
@@ -58,41 +58,50 @@ type Parts = {
   path: string | null;
   log: OpenLog;
   relay: Relay;
-  config: Config;
-  notifier: ReturnType<typeof openNotifier>;
+  notifier: Notifier;
+  state: State;
 };
+
+/** `isRefused`: the config on disk is not the one that holds. */
+type State = { isRefused: boolean };
+
+function describe(relay: Relay, { isRefused }: State): string {
+  return isRefused ? `${relay.describe()}; the config on disk is refused, see the log` : relay.describe();
+}
 
 /**
  * What a SIGHUP does: the file that the relay was started with is read again, and taken whole or not at all. One comes
  * after the other; what is signalled while one waits is served by that one.
  */
-function reloader({ context, path, log, relay, notifier }: Parts): () => void {
+function reloader({ context, path, log, relay, notifier, state }: Parts): () => void {
   let last: Promise<void> = Promise.resolve();
   let waiting = false;
-
   async function reload(): Promise<void> {
     waiting = false;
     await notifier.reloading();
     try {
-      await take();
+      state.isRefused = !(await take());
     } catch (error) {
+      state.isRefused = true;
       log.error("config refused: the old one holds", { error: errorLine(error) });
     }
-    await notifier.ready(relay.describe());
+    await notifier.ready(describe(relay, state));
   }
 
-  async function take(): Promise<void> {
+  /** False: it was refused. */
+  async function take(): Promise<boolean> {
     const { path: file, config, problems, warnings } = await context.inspectConfig(path ?? undefined);
     if (config === null) {
       for (const line of problems) log.error("config problem", { problem: placed(file, line) });
       log.error("config refused: the old one holds", { config: file, problems: problems.length });
-      return;
+      return false;
     }
     const { changed, needsRestart } = await relay.reload(config);
     log.setLevel(config.log.level);
     for (const warning of warnings) log.warn(warning);
     log.info("config taken", { config: file, changed });
     if (needsRestart.length > 0) log.warn("these options change at the next start", { options: needsRestart });
+    return true;
   }
 
   return () => {
@@ -107,12 +116,12 @@ function placed(path: string | null, line: string): string {
 }
 
 /** Tells systemd how things are, when that has changed. Returns the end of it. */
-function keepTelling(relay: Relay, notifier: Parts["notifier"], { clock }: Ports): () => void {
-  let told = relay.describe();
+function keepTelling(describe: () => string, notifier: Notifier, { clock }: Ports): () => void {
+  let told = describe();
   let cancel = clock.after(STATUS_EVERY, tell);
   function tell(): void {
     cancel = clock.after(STATUS_EVERY, tell);
-    const now = relay.describe();
+    const now = describe();
     if (now !== told) void notifier.status(now);
     told = now;
   }

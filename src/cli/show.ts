@@ -36,13 +36,6 @@ export function tellCount(many: number, noun: keyof typeof PLURAL): string {
   return `${many} ${many === 1 ? noun : PLURAL[noun]}`;
 }
 
-/** "18.3 MiB": as much of a size as people read. */
-export function tellSize(bytes: number): string {
-  const units = ["bytes", "KiB", "MiB", "GiB", "TiB"];
-  const at = Math.min(units.length - 1, Math.max(0, Math.floor(Math.log2(Math.max(bytes, 1)) / 10)));
-  return at === 0 ? `${bytes} bytes` : `${(bytes / 1024 ** at).toFixed(1)} ${units[at]}`;
-}
-
 /** States in which the end of the link still matters, or mattered. */
 const HANGS_ON_LINK = new Set(["pending", "running", "failed", "expired"]);
 

@@ -27,6 +27,7 @@ export function checkConfig(look: Look, problems: Problems, places: Places): voi
   checkPrivate(look(["mirror", "allowPrivateAddresses"]), ["mirror", "allowPrivateAddresses"], problems);
   if (places.readsSecrets) checkTls(look, problems, places.folder);
   checkAdmin(look, problems);
+  checkBackup(look, problems);
   const owners = new Map<string, number>();
   for (const at of readEndpoints(look).keys()) checkEndpoint(at, look, problems, owners);
 }
@@ -119,6 +120,18 @@ function checkTls(look: Look, problems: Problems, folder: string): void {
       problems.add(["server", "tls", name], `cannot read ${resolve(folder, file)}: ${reasonOf(error)}`);
     }
   }
+}
+
+/** A backup holds every event, title and secret link. */
+function checkBackup(look: Look, problems: Problems): void {
+  if (look(["backup", "to"]) !== "target") return;
+  if (look(["mirror", "publicBaseUrl"]) != null) {
+    problems.add(
+      ["backup", "to"],
+      'must be "dir": with mirror.publicBaseUrl the target is public, and a backup is not',
+    );
+  }
+  if (look(["backup", "dir"]) !== undefined) problems.add(["backup", "dir"], 'is only for "to": "dir"');
 }
 
 const LOOPBACK = parseNetworks(["127.0.0.0/8", "::1"]);

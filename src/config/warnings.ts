@@ -6,7 +6,6 @@ import { nearest } from "../nearest.ts";
 const WITHOUT_EFFECT: Record<string, string> = {
   admin: "this version has no admin listener yet",
   retention: "this version keeps everything for now",
-  backup: "this version makes no backups yet",
 };
 
 /** The types that the provider documents (its webhook pages); others may come, so a strange one is no error. */

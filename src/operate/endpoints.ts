@@ -27,7 +27,10 @@ export type EndpointJson = {
 };
 
 /** Those of the config in its order, then those that only the store knows. */
-export async function listEndpoints(store: Store, config: Pick<Config, "endpoints">): Promise<EndpointJson[]> {
+export async function listEndpoints(
+  store: Pick<Store, "endpoints" | "counts">,
+  config: Pick<Config, "endpoints">,
+): Promise<EndpointJson[]> {
   const states = new Map((await store.endpoints()).map((state) => [state.endpoint, state]));
   const { deliveries } = await store.counts();
   return describeEndpoints(config, states, deliveries);

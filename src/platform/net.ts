@@ -1,7 +1,7 @@
 import { lookup as systemLookup } from "node:dns/promises";
 import { isIP, type LookupFunction } from "node:net";
 import type { Readable } from "node:stream";
-import { Agent } from "undici";
+import type { Agent } from "undici";
 import { RelayError } from "../errors.ts";
 import { looksLikeNetwork, type Networks, parseNetworks, refusalOf } from "./addresses.ts";
 
@@ -62,17 +62,25 @@ export function openOutbound(options: {
 }): Outbound {
   const allowanceOf = readAllowance(options.allowPrivateAddresses);
   const resolve = options.resolve ?? resolveOnce;
-  const agent = new Agent({
-    allowH2: false,
-    connections: options.connections ?? null,
-    connect: { timeout: options.connectTimeout, lookup: guardedLookup(resolve, allowanceOf) },
-  });
+  // undici is large, and no start waits for a request that goes out.
+  let agent: Agent | null = null;
+  let isClosed = false;
+  const openAgent = async () => {
+    const { Agent } = (await import("undici")).default;
+    if (isClosed) throw new Error("the way out is closed");
+    agent ??= new Agent({
+      allowH2: false,
+      connections: options.connections ?? null,
+      connect: { timeout: options.connectTimeout, lookup: guardedLookup(resolve, allowanceOf) },
+    });
+    return agent;
+  };
   return {
     async request(url, { method, headers, body, signal, headersTimeout, bodyTimeout }) {
       checkUrl(url, allowanceOf);
       try {
         // Origin and path only: a user name and password in a URL are never sent.
-        const response = await agent.request({
+        const response = await (agent ?? (await openAgent())).request({
           origin: url.origin,
           path: `${url.pathname}${url.search}`,
           method,
@@ -90,9 +98,19 @@ export function openOutbound(options: {
       }
     },
     async close() {
-      await agent.destroy();
+      isClosed = true;
+      await agent?.destroy();
     },
   };
+}
+
+/** What the guard says of an address that a host name resolves to: why it is refused, in a few words; null: it is allowed. */
+export type Guard = (hostname: string, address: string) => string | null;
+
+/** The judgement of `openOutbound` alone, for those who explain it. Throws as that does. */
+export function openGuard(allowPrivateAddresses: boolean | string[]): Guard {
+  const allowanceOf = readAllowance(allowPrivateAddresses);
+  return (hostname, address) => refusalOf(address, allowanceOf(hostname));
 }
 
 type Allowance = (hostname: string) => boolean | Networks;

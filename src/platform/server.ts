@@ -25,9 +25,10 @@ const RETRY_AFTER = "5";
 
 /**
  * How long a connection that a client keeps open is left open at a stop, in milliseconds: a request that is on its way on it
- * is still taken, and its answer says that it was the last. One that is closed under a request costs that request.
+ * is still taken, and its answer says that it was the last. One that is closed under a request costs that request. Longer
+ * than messages travel, and no longer: meanwhile new connections wait.
  */
-const IDLE_GRACE = 1_000;
+const IDLE_GRACE = 400;
 
 // biome-ignore lint/suspicious/noExplicitAny: the app's own bindings do not matter here
 type App = Hono<any>;

@@ -60,6 +60,25 @@ export type StoreSettings = {
   isMirroring: boolean;
 };
 
+/** Where a backup is: in the configured folder, in the mirror target, or in a file of an operator's own. */
+export type BackupPlace = "dir" | "target" | "file";
+
+/** A backup that was opened and checked. */
+export type Backup = {
+  id: string;
+  /** When the database was as the backup has it. */
+  at: number;
+  place: BackupPlace;
+  /** An absolute path; in the target its key. */
+  name: string;
+  bytes: number;
+  events: number;
+  /** When the newest event was received; null: there was none. */
+  newest: number | null;
+  /** The relay made it by itself, and removes it when its time has come. */
+  planned: boolean;
+};
+
 /** How many rows are in each state, for `status`, `/readyz` and metrics. */
 export type Counts = {
   events: number;
@@ -196,6 +215,17 @@ export type Store = {
   quarantined(page: Page & { reason?: RefusalReason }): Promise<Quarantined[]>;
   quarantinedBody(id: string): Promise<Quarantined & { body: Uint8Array }>;
   dropQuarantined(id: string): Promise<void>;
+
+  /** Remembers a backup that was opened and checked; one of the same place and name is replaced. */
+  noteBackup(backup: Omit<Backup, "id">): Promise<void>;
+  /** Those that are remembered, the newest first. */
+  backups(): Promise<Backup[]>;
+  /** The newest of them; null: there is none. */
+  lastBackup(): Promise<Backup | null>;
+  /** The backup itself is gone; it need not be remembered. */
+  forgetBackup(id: string): Promise<void>;
+  /** Which life of the store this is: another one after it was restored from a backup, else always the same. */
+  epoch(): Promise<string>;
 
   /** From the next write on these hold. */
   configure(settings: StoreSettings): void;

@@ -15,10 +15,13 @@ after(() => rmSync(folder, { recursive: true, force: true }));
 const COMMANDS =
   "serve check demo simulate status events deliveries endpoints videos contexts media quarantine secret verify-signature schema";
 
-test("--version prints the version and nothing else", async () => {
+test("--version prints one line: the version, and what runs it", async () => {
   const { code, stdout, stderr } = await runCli(["--version"]);
   assert.deepEqual([code, stderr], [0, ""]);
-  assert.match(stdout, /^\d+\.\d+\.\d+\n$/);
+  assert.match(
+    stdout,
+    /^wochit-relay \d+\.\d+\.\d+ \(from source, (Node|Deno) \d+\.\d+\.\d+, SQLite \d+\.\d+\.\d+\)\n$/,
+  );
 });
 
 test("--help lists every command; each group and command has its own", async () => {

@@ -45,3 +45,12 @@ test("copies never lie where an id from the network could reach the relay's own 
   }
   for (const dir of ["data/media", "media", "/srv/media"]) load({ mirror: { target: { type: "local", dir } } });
 });
+
+test("backups go into a folder, or into a target that is not public", () => {
+  const of = (backup: object, mirror = {}) => problemsOf({ backup, mirror });
+  assert.deepEqual(of({ to: "dir", dir: "b" }, { publicBaseUrl: "https://cdn.example.com" }), []);
+  assert.deepEqual(of({ to: "target" }), []);
+  assert.match(of({ to: "target" }, { publicBaseUrl: "https://cdn.example.com" })[0]!, /^backup\.to: .*public/);
+  assert.match(of({ to: "target", dir: "b" })[0]!, /^backup\.dir: is only for "to": "dir"/);
+  assert.match(of({ every: "0s" })[0]!, /^backup\.every: must be longer than 0/);
+});

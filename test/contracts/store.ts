@@ -56,6 +56,45 @@ export function storeContract(engine: string, openStore: OpenStore): void {
     },
   );
 
+  check("verified backups are remembered, the newest first, until they are forgotten", async ({ store, post }) => {
+    assert.equal(await store.lastBackup(), null);
+    const made = { at: 1000, place: "dir", name: "/b/1.db", bytes: 10, events: 2, newest: 900, planned: true } as const;
+    await store.noteBackup(made);
+    await store.noteBackup({ ...made, at: 2000, name: "/b/2.db", place: "file", planned: false });
+    await store.noteBackup({ ...made, at: 3000, name: "~backups/3.db", place: "target", newest: null });
+    assert.deepEqual(
+      (await store.backups()).map(({ at, place, name, planned }) => [at, place, name, planned]),
+      [
+        [3000, "target", "~backups/3.db", true],
+        [2000, "file", "/b/2.db", false],
+        [1000, "dir", "/b/1.db", true],
+      ],
+    );
+    const { id, ...last } = (await store.lastBackup())!;
+    assert.deepEqual(last, { ...made, at: 3000, name: "~backups/3.db", place: "target", newest: null });
+    await store.forgetBackup(id);
+    assert.equal((await store.lastBackup())?.at, 2000);
+    await store.noteBackup({ ...made, at: 4000, bytes: 11 });
+    assert.deepEqual(
+      (await store.backups()).map(({ at }) => at),
+      [4000, 2000],
+      "the same file once more is one backup",
+    );
+    assert.equal((await post(ready("v1"))).status, "accepted");
+  });
+
+  check("an epoch lasts as long as the store does, over every opening", async ({ store, reopen }) => {
+    const epoch = await store.epoch();
+    assert.match(epoch, /^\S{16,}$/);
+    await store.close();
+    const again = await reopen();
+    try {
+      assert.equal(await again.epoch(), epoch);
+    } finally {
+      await again.close();
+    }
+  });
+
   check("two equal requests at one instant make one event, counted on it", async ({ post, store }) => {
     const answers = await Promise.all([post(ready("v1")), post(ready("v1")), post(ready("v1"))]);
     assert.deepEqual(

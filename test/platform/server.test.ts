@@ -71,7 +71,7 @@ test("a request that comes on a kept connection while the listener closes is ans
     });
   assert.equal((await ask()).connection, "keep-alive");
   const closed = listener.close(3_000);
-  await new Promise((resolve) => setTimeout(resolve, 200));
+  await new Promise((resolve) => setTimeout(resolve, 50));
   assert.deepEqual(await ask(), { text: "done", connection: "close" });
   const asked = performance.now();
   await closed;

@@ -26,6 +26,8 @@ export type RelayInFolder = {
   restart(overrides?: ConfigInput): Promise<void>;
   /** What SIGHUP does: the running relay takes another config, with these options changed. */
   reload(overrides: ConfigInput): ReturnType<Relay["reload"]>;
+  /** Stops it; `restart` opens it again. */
+  stop(): Promise<void>;
   /** Stops it and removes the folder. */
   close(): Promise<void>;
 };
@@ -86,6 +88,7 @@ export async function startRelay(overrides: ConfigInput = {}, ports: RealPorts =
         config = await write(relay.port);
         return relay.reload(config);
       },
+      stop: () => relay.close(),
       async close() {
         await relay.close();
         await rm(dir, { recursive: true, force: true });

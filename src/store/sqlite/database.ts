@@ -3,13 +3,12 @@ import { join } from "node:path";
 import type Database from "better-sqlite3";
 import type { Clock } from "../../domain.ts";
 import { errorLine, RelayError } from "../../errors.ts";
+import { databaseOf } from "../backup.ts";
 import { openFile } from "./driver.ts";
 import { checkVersion, migrate } from "./migrations.ts";
 
 /** How long an operator's command waits for its turn to write; the relay itself never blocks (commit.ts tries again). */
 const OPERATOR_PATIENCE = 5_000;
-
-const DATABASE_FILE = "relay.db";
 
 /** How often the database's file is looked for, in milliseconds. */
 const LOOK_EVERY = 1_000;
@@ -65,6 +64,7 @@ export function lockFolder(dir: string): () => void {
     }
     return () => lock.close();
   } catch (error) {
+    if (error instanceof RelayError) throw error;
     if ((error as { code?: string }).code === "SQLITE_BUSY") {
       throw new RelayError(
         "conflict",
@@ -90,12 +90,13 @@ function checkThere(dir: string, path: string): void {
 
 /** Opens the database of a data folder: the relay makes and migrates it, an operator's command makes nothing. */
 export function openDatabase(dir: string, role: "relay" | "operator"): Database.Database {
-  const path = join(dir, DATABASE_FILE);
+  const path = databaseOf(dir);
   if (role === "operator") checkThere(dir, path);
   let db: Database.Database;
   try {
     db = openFile(path, { timeout: role === "relay" ? 0 : OPERATOR_PATIENCE });
   } catch (error) {
+    if (error instanceof RelayError) throw error;
     throw new RelayError("unsupported", `${path} cannot be opened: ${errorLine(error)}`);
   }
   try {

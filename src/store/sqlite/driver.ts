@@ -1,9 +1,32 @@
+import { basename, dirname } from "node:path";
 import Database from "better-sqlite3";
+import { packed } from "../../packed.ts";
+import { loadAddon } from "../../platform/addon.ts";
 
 /** How a file is opened. `timeout`: milliseconds to wait for another process's lock. */
 export type Opening = { timeout: number; readonly?: boolean; fileMustExist?: boolean };
 
-/** Opens a database file with the driver; throws what the driver throws. */
+/** What is at the top of a data folder. Beside it the packed program may keep the driver's native part. */
+const IN_DATA_FOLDER = ["relay.db", "relay.lock"];
+
+/**
+ * Opens a database file with the driver; throws what the driver throws, and RelayError("unsupported") when the packed
+ * program finds no place for the driver's native part.
+ */
 export function openFile(path: string, opening: Opening): Database.Database {
-  return new Database(path, opening);
+  if (packed === null) return new Database(path, opening);
+  const dataDir = IN_DATA_FOLDER.includes(basename(path)) ? dirname(path) : undefined;
+  // The driver takes the addon itself too, which its types do not know.
+  return new Database(path, { ...opening, nativeBinding: loadAddon(packed.addon, dataDir) as never });
+}
+
+/** The version of SQLite that this program carries. */
+export function sqliteVersion(): string {
+  if (packed !== null) return packed.sqlite;
+  const db = openFile(":memory:", { timeout: 0 });
+  try {
+    return db.prepare<[], string>("SELECT sqlite_version()").pluck().get()!;
+  } finally {
+    db.close();
+  }
 }

@@ -5,7 +5,7 @@ import { RelayError } from "../../errors.ts";
 const PER_MS = 1024;
 
 /** Names by which ids leave the store. */
-export type Prefix = "evt" | "med" | "dlv" | "qrn" | "msg" | "job" | "tgt";
+export type Prefix = "evt" | "med" | "dlv" | "qrn" | "msg" | "job" | "tgt" | "bak";
 
 export type Ids = {
   /** A number greater than all before: by time (so a restored database repeats none), by commit order within it. */
@@ -53,4 +53,5 @@ const NOUN: Record<Prefix, string> = {
   msg: "message",
   job: "job",
   tgt: "target",
+  bak: "backup",
 };

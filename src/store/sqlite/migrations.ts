@@ -175,10 +175,21 @@ export const migrations: string[] = [
 
   ALTER TABLE videos ADD COLUMN forgotten_at INTEGER;
   `,
+  `
+  -- Backups that were opened and checked. 'place': dir, target or file (an operator's own); 'name' is a path, or a name in
+  -- the target; 'at': when the database was as the backup has it; 'planned': 1 where the relay made it by itself.
+  CREATE TABLE backups (
+    id INTEGER PRIMARY KEY, at INTEGER NOT NULL, place TEXT NOT NULL, name TEXT NOT NULL, bytes INTEGER NOT NULL,
+    events INTEGER NOT NULL, newest INTEGER, planned INTEGER NOT NULL
+  ) STRICT;
+
+  -- Which life of the database this is: a restored one begins another.
+  INSERT OR IGNORE INTO meta (name, value) VALUES ('epoch', randomblob(16));
+  `,
 ];
 
 /** Marks the file as ours ("wrly"), so that another program's database is refused instead of migrated. */
-const APPLICATION_ID = 0x77726c79;
+export const APPLICATION_ID = 0x77726c79;
 
 /** Brings a database to the newest schema; refuses one that is newer than this program, or not ours. */
 export function migrate(db: Database.Database): void {
@@ -186,8 +197,11 @@ export function migrate(db: Database.Database): void {
   try {
     const version = checkVersion(db);
     for (const [index, step] of migrations.entries()) if (index >= version) db.exec(step);
-    db.pragma(`application_id = ${APPLICATION_ID}`);
-    db.pragma(`user_version = ${migrations.length}`);
+    // Where there is nothing to do nothing is written: a start on a full disk may still succeed.
+    if (version < migrations.length) {
+      db.pragma(`application_id = ${APPLICATION_ID}`);
+      db.pragma(`user_version = ${migrations.length}`);
+    }
     db.exec("COMMIT");
   } catch (error) {
     if (db.inTransaction) db.exec("ROLLBACK");

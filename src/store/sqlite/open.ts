@@ -3,6 +3,7 @@ import type { Config } from "../../config.ts";
 import type { Ports } from "../../domain.ts";
 import { settingsOf } from "../settings.ts";
 import type { Store } from "../store.ts";
+import { createBackups, readEpoch } from "./backups.ts";
 import { createCommitGroup } from "./commit.ts";
 import { countAll } from "./counts.ts";
 import { lockFolder, makeFolder, openDatabase, watchPlace } from "./database.ts";
@@ -24,6 +25,7 @@ import { createRisks } from "./risks.ts";
 import { withStablePlans } from "./sql.ts";
 import { createTargets } from "./targets.ts";
 import { createTransfers } from "./transfers.ts";
+import { backUpBeforeMigration } from "./upgrade.ts";
 import { createUploads } from "./uploads.ts";
 import { createVideos } from "./videos.ts";
 
@@ -51,6 +53,7 @@ export async function openSqliteStore(
     if (role === "relay") {
       makeFolder(config.dataDir);
       closers.push(lockFolder(config.dataDir));
+      await backUpBeforeMigration(config.dataDir, clock, log);
     }
     const db = openDatabase(config.dataDir, role);
     closers.push(() => db.close());
@@ -77,12 +80,14 @@ export async function openSqliteStore(
     const forget = createForgetting(sql, ends, lanes);
     const quarantine = createQuarantine(sql, ids, settings);
     const lists = createMediaLists(sql, downloads, settings);
+    const backups = createBackups(sql, ids);
 
     const newest = db.prepare<[], { id: number }>(
       `SELECT max(coalesce((SELECT max(id) FROM deliveries), 0), coalesce((SELECT max(id) FROM events), 0),
          coalesce((SELECT max(id) FROM media), 0), coalesce((SELECT max(id) FROM videos), 0),
          coalesce((SELECT max(id) FROM duplicates), 0), coalesce((SELECT max(id) FROM past_contexts), 0),
          coalesce((SELECT max(id) FROM transfers), 0), coalesce((SELECT max(id) FROM targets), 0),
+         coalesce((SELECT max(id) FROM backups), 0),
          coalesce((SELECT max(id) FROM quarantine), 0)) AS id`,
     );
     const dataVersion = db.prepare<[], { data_version: number }>("PRAGMA data_version");
@@ -209,6 +214,12 @@ export async function openSqliteStore(
       quarantined: (wish) => read(() => quarantine.list(wish)),
       quarantinedBody: (id) => read(() => quarantine.show(id)),
       dropQuarantined: (id) => write(() => quarantine.drop(id)),
+
+      noteBackup: (backup) => write(() => backups.note(backup)),
+      backups: () => read(() => backups.list()),
+      lastBackup: () => read(() => backups.last()),
+      forgetBackup: (id) => write(() => backups.forget(id)),
+      epoch: () => read(() => readEpoch(sql)),
 
       configure: (changed) => void Object.assign(settings, changed),
       counts: () => read(() => countAll(sql)),

@@ -1,0 +1,22 @@
+import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+
+const ROOT = fileURLToPath(new URL("../", import.meta.url));
+
+/**
+ * The Deno that the lock file brings: the platform package's own binary, because the wrapper in `.bin` leaves Deno running
+ * when it is stopped. Null where there is none.
+ */
+export function findDeno(root = ROOT): string | null {
+  const packages = join(root, "node_modules", "@deno");
+  const found = existsSync(packages) ? readdirSync(packages).map((name) => join(packages, name, "deno")) : [];
+  return found.find((path) => existsSync(path)) ?? null;
+}
+
+/** The rights that the README's command gives to `deno run`, as its arguments. */
+export function readDenoRights(readme = readFileSync(join(ROOT, "README.md"), "utf8")): string[] {
+  const rights = /^deno run (--allow-.+) src\/main\.ts serve$/m.exec(readme)?.[1];
+  if (rights === undefined) throw new Error('README.md has no line "deno run --allow-… src/main.ts serve"');
+  return rights.split(" ");
+}

@@ -1,0 +1,41 @@
+import { tellSize } from "../operate/size.ts";
+import type { CopyProgress } from "../store/backup.ts";
+import type { Context } from "./command.ts";
+
+/** How often progress is told, in milliseconds: on a terminal, and in plain lines. */
+const ON_TERMINAL = 100;
+const IN_LINES = 10_000;
+
+/** Tells how far a copy is: on the last line of a terminal, or in lines now and then; with `asJson` not at all. */
+export function createCopyTeller({ stdout, stderr, ports }: Context, asJson: boolean) {
+  const { clock } = ports;
+  const live = stderr.isTTY && stdout.isTTY && !asJson;
+  let told = clock.elapsed();
+
+  return {
+    tell(what: string, done: number, total: number | null): void {
+      if (asJson || clock.elapsed() - told < (live ? ON_TERMINAL : IN_LINES)) return;
+      told = clock.elapsed();
+      const share =
+        total === null || total === 0 ? "" : ` of ${tellSize(total)} (${Math.floor((100 * done) / total)} %)`;
+      const line = `${what}: ${tellSize(done)}${share}`;
+      if (live) stderr.write(`\r\x1b[K${line}`);
+      else stdout.write(`${line}\n`);
+    },
+    onProgress({ step, done, total }: CopyProgress): void {
+      // A check says nothing before its end.
+      if (step === "copying") this.tell("copied", done, total);
+      else if (live && done === 0) stderr.write(`\r\x1b[Kchecking ${tellSize(total)}`);
+    },
+    clear(): void {
+      if (live) stderr.write("\r\x1b[K");
+    },
+  };
+}
+
+/** An end that the first SIGINT or SIGTERM asks for. */
+export function abortWhenStopped(context: Context): AbortSignal {
+  const abort = new AbortController();
+  void context.untilStopped().then((signal) => abort.abort(new Error(`stopped by ${signal}`)));
+  return abort.signal;
+}

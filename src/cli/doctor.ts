@@ -1,0 +1,207 @@
+import { createHash } from "node:crypto";
+import { opendir, readFile } from "node:fs/promises";
+import type { IncomingMessage } from "node:http";
+import { isIP } from "node:net";
+import { dirname } from "node:path";
+import type { Config } from "../config.ts";
+import type { SecretsWanted } from "../config-file.ts";
+import { RelayError } from "../errors.ts";
+import type { Former } from "../operate/doctor/former.ts";
+import { type Line, runProbes } from "../operate/doctor/run.ts";
+import type { JudgeSender, Request } from "../operate/doctor/senders.ts";
+import type { Given } from "../operate/doctor/table.ts";
+import { withoutQueries } from "../platform/log.ts";
+import { lookAtMachine } from "../platform/machine.ts";
+import type { Store } from "../store/store.ts";
+import { type Args, type Command, type Context, configOption, jsonOption } from "./command.ts";
+import { harmless } from "./harmless.ts";
+import { printJson } from "./lists.ts";
+import { describePlace, findPresent } from "./places.ts";
+
+/** Names of probes line up below each other up to this width. */
+const WIDTH = 24;
+
+const COLORS = { ok: "\x1b[32m", warning: "\x1b[33m", failed: "\x1b[31m" };
+
+export const command: Command = {
+  name: "doctor",
+  summary: "probes the real surroundings, and says what to do about what is wrong",
+  options: {
+    offline: { type: "boolean", help: "ask neither the endpoints nor the bucket" },
+    from: {
+      type: "string",
+      value: "ADDRESS[,ADDRESS...]",
+      help: "tell whom a request would be taken for: the socket's address, then what X-Forwarded-For says",
+    },
+    ...jsonOption,
+    ...configOption,
+  },
+  help: `Looks at the config, the files' rights, the disk, the senders' addresses, the target (with a file of its own that it
+removes again), the endpoints (name, certificate, a HEAD, never a POST), the clock, the database, the relay, what waits and the
+last backup. It works beside a running relay and without one; run it as root or as the relay's user.
+Each line is ok, a warning or failed, and what to do. Exit code 1 when something failed, 2 when the config is wrong.`,
+  async run(context, args) {
+    const request = readRequest(args.text("from"));
+    const judged = await context.inspectConfig();
+    const { config, hasKeys } = await loadWhatGoes(context);
+    const abort = new AbortController();
+    const given = await prepare(context, { judged, config, hasKeys, request, offline: args.flag("offline") });
+    const { stagesOf } = await import("../operate/doctor/table.ts");
+    const printer = createPrinter(context, args);
+    await runProbes(stagesOf(given), { clock: context.ports.clock, signal: abort.signal, ...printer });
+    return printer.end({ isConfigWrong: judged.problems.length > 0, isWhole: config !== null });
+  },
+};
+
+function readRequest(text: string | undefined): Request | null {
+  if (text === undefined) return null;
+  const [socket = "", ...forwarded] = text.split(",").map((address) => address.trim());
+  if (isIP(socket) === 0) {
+    throw new RelayError("usage", `--from begins with the address of a socket, like 10.0.0.7, not "${socket}"`);
+  }
+  return { socket, forwardedFor: forwarded.length === 0 ? undefined : forwarded.join(", ") };
+}
+
+/** The config with as many of its secrets as can be read. */
+async function loadWhatGoes({ loadConfig }: Context): Promise<{ config: Config | null; hasKeys: boolean }> {
+  for (const secrets of [true, "target", false] satisfies SecretsWanted[]) {
+    try {
+      return { config: await loadConfig({ secrets }), hasKeys: secrets !== false };
+    } catch (error) {
+      if (!(error instanceof RelayError && error.code === "config")) throw error;
+    }
+  }
+  return { config: null, hasKeys: false };
+}
+
+async function prepare(
+  context: Context,
+  options: {
+    judged: Awaited<ReturnType<Context["inspectConfig"]>>;
+    config: Config | null;
+    hasKeys: boolean;
+    request: Request | null;
+    offline: boolean;
+  },
+): Promise<Given> {
+  const { judged, config, hasKeys, request, offline } = options;
+  const { path } = judged;
+  const raw =
+    path === null
+      ? null
+      : await readFile(path, "utf8")
+          .then(JSON.parse)
+          .catch(() => null);
+  const folder = path === null ? context.cwd : dirname(path);
+  const isBucket = config?.mirror.target.type === "s3" && !offline;
+  const mark = createHash("sha256").update(`${context.hostname} ${config?.dataDir}`).digest("hex").slice(0, 8);
+  return {
+    judged: { ...judged, raw, folder },
+    config,
+    hasKeys,
+    request,
+    offline,
+    ports: context.ports,
+    machine: lookAtMachine(),
+    userAgent: `wochit-relay/${context.version}`,
+    mark,
+    partSize: isBucket ? (await import("../mirror/s3/upload.ts")).PART_SIZE : 0,
+    judgeSender: await openJudge(config),
+    async openTarget(target) {
+      const { openTarget } = await import("../mirror/target.ts");
+      return openTarget(target, { access: "shared", clock: context.ports.clock });
+    },
+    async inspect(file) {
+      const { inspectDatabase } = await import("../store/sqlite/inspect.ts");
+      return inspectDatabase(file);
+    },
+    async isRunning(dataDir) {
+      const { isRelayRunning } = await import("../store/sqlite/inspect.ts");
+      return isRelayRunning(dataDir);
+    },
+    openStore: () => context.openStore(config!),
+    listFormer: (store) => listFormer(store, config!),
+  };
+}
+
+/** The receiving route's own code, asked without a request; the token is another matter. */
+async function openJudge(config: Config | null): Promise<JudgeSender> {
+  const { createSourceCheck } = await import("../receive/source.ts");
+  const check = config && createSourceCheck(config);
+  return ({ socket, forwardedFor }) => {
+    const headers = forwardedFor === undefined ? {} : { "x-forwarded-for": forwardedFor };
+    const asked = { socket: { remoteAddress: socket }, headers } as unknown as IncomingMessage;
+    const { address, refusal } = check!(asked, undefined);
+    return { address, isAllowed: refusal !== "source" };
+  };
+}
+
+/** The places where copies were kept before. Nothing is written: the present one need not be known to the database yet. */
+async function listFormer(store: Store, { mirror, dataDir }: Config): Promise<Former[]> {
+  const present = await findPresent(store, mirror.target);
+  const former = (await store.targets()).filter(({ id }) => id !== present);
+  if (former.length === 0) return [];
+  const { openTargets } = await import("../mirror/targets.ts");
+  const targetId = async () => present ?? "";
+  return former.map(({ id, place }) => ({
+    name: describePlace(place),
+    async look() {
+      if (place.type === "local") return (await opendir(place.dir)).close();
+      const targets = await openTargets({
+        config: mirror,
+        dataDir,
+        store: { targetId, targets: () => store.targets() },
+        beside: true,
+      });
+      try {
+        // Nothing is there: a store that says so is a store that answers.
+        await (await targets.at(id))?.head("~doctor");
+      } finally {
+        await targets.close();
+      }
+    },
+  }));
+}
+
+/** Prints each line as soon as it is there, with what is under way below it on a terminal. */
+function createPrinter({ stdout, stderr, env }: Context, args: Args) {
+  const asJson = args.flag("json");
+  const isLive = stderr.isTTY && !asJson;
+  const isColored = stdout.isTTY && !env.NO_COLOR;
+  const counts = { ok: 0, warning: 0, failed: 0 };
+  const clear = () => {
+    if (isLive) stderr.write("\r\x1b[K");
+  };
+  const clean = (text: string) => harmless(withoutQueries(text));
+
+  return {
+    found({ probe, state, detail, advice }: Line): void {
+      counts[state]++;
+      if (asJson) {
+        const said = { detail: withoutQueries(detail), advice: advice && withoutQueries(advice) };
+        return printJson(stdout, { probe, state, ...said });
+      }
+      clear();
+      const word = isColored ? `${COLORS[state]}${state.padEnd(7)}\x1b[0m` : state.padEnd(7);
+      const rest = `${probe.padEnd(WIDTH)}  ${detail}${advice === null ? "" : ` → ${advice}`}`;
+      stdout.write(`${word}  ${clean(rest)}\n`);
+    },
+
+    progress(text: string): void {
+      if (!isLive) return;
+      const room = Math.max(0, stderr.columns - 4);
+      stderr.write(`\r\x1b[K${text === "" ? "" : clean(`… ${text}`).slice(0, room)}`);
+    },
+
+    /** Says what came of it; gives the exit code. */
+    end({ isConfigWrong, isWhole }: { isConfigWrong: boolean; isWhole: boolean }): number {
+      clear();
+      const { ok, warning, failed } = counts;
+      if (!asJson) {
+        stdout.write(`\n${ok} ok, ${warning} ${warning === 1 ? "warning" : "warnings"}, ${failed} failed\n`);
+      }
+      if (!isWhole) stderr.write("wochit-relay: nothing else can be looked at before the config is right\n");
+      return isConfigWrong ? 2 : failed > 0 ? 1 : 0;
+    },
+  };
+}

@@ -1,0 +1,99 @@
+import { join, resolve } from "node:path";
+import type { Config } from "../config.ts";
+import { RelayError } from "../errors.ts";
+import { tellSize } from "../operate/size.ts";
+import { type Restored, restoreDatabase } from "../store/backup.ts";
+import { type Args, type Command, type Context, configOption, jsonOption } from "./command.ts";
+import { abortWhenStopped, createCopyTeller } from "./copying.ts";
+import { printJson } from "./lists.ts";
+import { describePlace } from "./places.ts";
+import { shortTime, tellCount } from "./show.ts";
+
+export const command: Command = {
+  name: "restore",
+  summary: "puts a backup into a data folder that has no database",
+  positionals: "[FILE]",
+  options: {
+    "from-target": { type: "boolean", help: "FILE is the name of a backup in the mirror target: ~backups/relay-….db" },
+    ...jsonOption,
+    ...configOption,
+  },
+  help: `The backup is checked before it gets its place. The relay must not run; its next start goes on with what was not done:
+media that are not kept yet are downloaded again, deliveries that were made after the backup are made again, under the same
+webhook-id. The database begins a new epoch.`,
+  async run(context, args) {
+    const fromTarget = args.flag("from-target");
+    const config = await context.loadConfig({ secrets: fromTarget ? "target" : false });
+    const [file] = args.positionals;
+    if (file === undefined) throw new RelayError("usage", fromTarget ? whichOne(config) : "FILE is missing");
+    const signal = abortWhenStopped(context);
+    const restored = fromTarget
+      ? await restoreFromTarget(context, args, config, file, signal)
+      : await restore(context, args, config, resolve(context.cwd, file), signal);
+    report(context, args, config, restored);
+    return 0;
+  },
+};
+
+function whichOne({ mirror: { target } }: Config): string {
+  const where = describePlace(target);
+  const list =
+    target.type === "local"
+      ? `ls ${join(target.dir, "~backups")}`
+      : `aws s3 ls s3://${target.bucket}/${target.prefix === "" ? "" : `${target.prefix}/`}~backups/${target.endpoint === null ? "" : ` --endpoint-url ${target.endpoint}`}`;
+  return `name a backup in ${where}, the newest has the greatest name: ${list}`;
+}
+
+async function restore(context: Context, args: Args, config: Config, file: string, signal: AbortSignal) {
+  const teller = createCopyTeller(context, args.flag("json"));
+  try {
+    return await restoreDatabase(file, config.dataDir, {
+      clock: context.ports.clock,
+      signal,
+      onProgress: (progress) => teller.onProgress(progress),
+    });
+  } finally {
+    teller.clear();
+  }
+}
+
+async function restoreFromTarget(context: Context, args: Args, config: Config, name: string, signal: AbortSignal) {
+  const { backupKey, backupsIn } = await import("../mirror/backups.ts");
+  const { openTarget } = await import("../mirror/target.ts");
+  const { withTempFolder } = await import("./temp-folder.ts");
+  const teller = createCopyTeller(context, args.flag("json"));
+  const target = await openTarget(config.mirror.target, { access: "shared", clock: context.ports.clock });
+  try {
+    return await withTempFolder(config.dataDir, "restore", async (dir) => {
+      const file = join(dir, "fetched.db");
+      await backupsIn(target).fetch(name, file, signal, (done) => teller.tell("fetched", done, null));
+      teller.clear();
+      const restored = await restore(context, args, config, file, signal).catch((error) => {
+        // It speaks of what was asked for.
+        if (!(error instanceof RelayError)) throw error;
+        throw new RelayError(error.code, error.message.replaceAll(file, backupKey(name)));
+      });
+      return restored;
+    });
+  } finally {
+    teller.clear();
+    await target.close();
+  }
+}
+
+function report({ stdout }: Context, args: Args, { dataDir, mirror }: Config, restored: Restored): void {
+  const { file, bytes, schema, newestSchema, events, newest, ms } = restored;
+  const newestEvent = newest === null ? null : new Date(newest).toISOString();
+  if (args.flag("json")) return printJson(stdout, { file, bytes, schema, events, newestEvent, ms });
+  const upTo = newestEvent === null ? "" : `, the newest of ${shortTime(newestEvent)}`;
+  stdout.write(
+    `${file}: ${tellCount(events, "event")}${upTo}, ${tellSize(bytes)}, checked, in ${(ms / 1000).toFixed(1)} s\n`,
+  );
+  if (schema < newestSchema) stdout.write(`its schema is ${schema}: the next start makes it ${newestSchema}\n`);
+  const isLocal = mirror.target.type === "local" && mirror.target.dir.startsWith(dataDir);
+  stdout.write(
+    isLocal
+      ? 'start the relay; copies of media are not in a backup: "media verify --mend" downloads those that are missing\n'
+      : "start the relay: it goes on with what was not done\n",
+  );
+}

@@ -1,0 +1,54 @@
+import { open } from "node:fs/promises";
+import { RelayError } from "../errors.ts";
+import type { MirrorTarget } from "./target.ts";
+
+/** No template and no id makes a key below this (`keys.ts`), and no media row names one: nobody is served from here. */
+const FOLDER = "~backups";
+
+/** What `put` has to know of a backup. */
+export type BackupFile = { file: string; bytes: number; sha256: string };
+
+/** Backups in a mirror target. Names are keys, with the folder; all verbs throw what the target throws. */
+export type BackupsInTarget = {
+  /** Keeps it, confirmed by the target, under a key that it makes of the name. */
+  put(name: string, backup: BackupFile, signal: AbortSignal): Promise<string>;
+  remove(key: string): Promise<void>;
+  /** Writes what the key holds to a new file; RelayError("not_found") where there is nothing. */
+  fetch(key: string, file: string, signal: AbortSignal, onBytes?: (done: number) => void): Promise<void>;
+};
+
+/** `relay-20261122T031427Z.db` or `~backups/relay-…db`: both name the same. */
+export function backupKey(name: string): string {
+  return name.startsWith(`${FOLDER}/`) ? name : `${FOLDER}/${name}`;
+}
+
+export function backupsIn(target: Pick<MirrorTarget, "put" | "delete" | "read">): BackupsInTarget {
+  return {
+    async put(name, { file, bytes, sha256 }, signal) {
+      const key = backupKey(name);
+      const about = { contentType: "application/vnd.sqlite3", bytes, sha256, eventId: "backup", videoId: "backup" };
+      const placed = await target.put(key, file, { ...about, replace: false, again: false }, signal);
+      if (placed !== "exists-different") return key;
+      throw new RelayError("conflict", `the target has another file called ${key} already; try again in a second`);
+    },
+
+    remove: (key) => target.delete(key),
+
+    async fetch(key, file, signal, onBytes) {
+      const bytes = await target.read(backupKey(key), signal);
+      if (bytes === null) throw new RelayError("not_found", `the target has no ${backupKey(key)}`);
+      const handle = await open(file, "wx", 0o600);
+      try {
+        let done = 0;
+        for await (const chunk of bytes) {
+          await handle.writeFile(chunk);
+          done += chunk.length;
+          onBytes?.(done);
+        }
+        await handle.sync();
+      } finally {
+        await handle.close();
+      }
+    },
+  };
+}

@@ -1,0 +1,173 @@
+import { mkdir, rm } from "node:fs/promises";
+import { basename, join } from "node:path";
+import type { Config } from "../config.ts";
+import type { Ports } from "../domain.ts";
+import { errorLine, RelayError } from "../errors.ts";
+import { nameBackup } from "../store/backup.ts";
+import type { Backup, Store } from "../store/store.ts";
+import type { MadeBackup, RunBackup } from "./backup/process.ts";
+
+/** After a failure it is tried again so much later, or at the next turn, if that is sooner. All times are milliseconds. */
+const AGAIN_AFTER = 5 * 60_000;
+
+/** The clock is looked at so often: it may be set, and the machine may have slept. */
+const LOOK_EVERY = 60_000;
+
+/** A backup that takes longer than a turn, and than this, is given up. */
+const LEAST_PATIENCE = 60 * 60_000;
+
+/** The mirror target, as far as backups go. Both throw what it throws. */
+export type BackupTarget = {
+  /** Keeps a file; resolves with the name under which it can be removed. */
+  put(name: string, backup: { file: string; bytes: number; sha256: string }, signal: AbortSignal): Promise<string>;
+  remove(name: string): Promise<void>;
+};
+
+export type BackupParts = {
+  config: NonNullable<Config["backup"]>;
+  dataDir: string;
+  store: Pick<Store, "backups" | "lastBackup" | "noteBackup" | "forgetBackup">;
+  target: BackupTarget;
+  ports: Pick<Ports, "clock" | "log">;
+  run: RunBackup;
+};
+
+/** Where backups are made, and, with `to: "dir"`, kept. */
+export function backupFolder({ dir }: { dir?: string | undefined }, dataDir: string): string {
+  return dir ?? join(dataDir, "backups");
+}
+
+/**
+ * Makes a backup whenever its time has come, which follows from the last one that the relay made by itself, also if that was
+ * before a restart. Whatever goes wrong is an error in the log, and is tried again. `stop` ends what is under way.
+ */
+export function startBackups({ config, dataDir, store, target, ports, run }: BackupParts): { stop(): Promise<void> } {
+  const { every, keep, to } = config;
+  const { clock, log } = ports;
+  const dir = backupFolder(config, dataDir);
+  const stopped = new AbortController();
+  let notBefore = Number.NEGATIVE_INFINITY;
+  let cancel = () => {};
+  let turn = Promise.resolve();
+
+  async function make(): Promise<Backup["name"]> {
+    const began = clock.elapsed();
+    const limit = new AbortController();
+    const patience = Math.max(every, LEAST_PATIENCE);
+    const off = clock.after(patience, () => limit.abort(new Error(`it took longer than ${patience / 60_000} min`)));
+    const signal = AbortSignal.any([stopped.signal, limit.signal]);
+    const name = nameBackup(clock.now());
+    const file = join(dir, name);
+    try {
+      await makeFolder(dir);
+      const made = await run(file, signal);
+      const kept = to === "dir" ? file : await upload(name, file, made, signal);
+      const { bytes, at, events, newest } = made;
+      await note({ at, place: to, name: kept, bytes, events, newest, planned: true });
+      log.info("backup made", { to, name: kept, bytes, events, ms: Math.round(clock.elapsed() - began) });
+      return kept;
+    } finally {
+      off();
+    }
+  }
+
+  /** What nobody knows of would never be removed. */
+  async function note(backup: Omit<Backup, "id">): Promise<void> {
+    try {
+      await store.noteBackup(backup);
+    } catch (error) {
+      await removeBackup(backup).catch(() => {});
+      throw error;
+    }
+  }
+
+  async function upload(name: string, file: string, made: MadeBackup, signal: AbortSignal): Promise<string> {
+    try {
+      return await target.put(name, { file, ...made }, signal);
+    } finally {
+      await rm(file, { force: true });
+    }
+  }
+
+  /** Of those that it made by itself: whatever is beyond `keep`. The newest is never among them. */
+  async function prune(newest: string): Promise<void> {
+    const planned = (await store.backups()).filter((backup) => backup.planned);
+    for (const { id, place, name } of planned.slice(Math.max(keep, 1))) {
+      if (name === newest) continue;
+      try {
+        await removeBackup({ place, name });
+        await store.forgetBackup(id);
+      } catch (error) {
+        log.warn("an old backup was not removed", { name, error: errorLine(error) });
+      }
+    }
+  }
+
+  async function removeBackup({ place, name: path }: Pick<Backup, "place" | "name">): Promise<void> {
+    if (place === "target") return target.remove(path);
+    await rm(path, { force: true });
+    // The data folder may have been moved, and its backups with it.
+    const moved = join(dir, basename(path));
+    if (moved !== path) await rm(moved, { force: true });
+  }
+
+  async function tellAge(): Promise<void> {
+    const last = await store.lastBackup();
+    if (last === null || clock.now() - last.at <= 2 * every) return;
+    const hours = Math.round((clock.now() - last.at) / 360_000) / 10;
+    log.warn("the last backup is old", { madeAt: new Date(last.at).toISOString(), hours, name: last.name });
+  }
+
+  /** When the next is due. Where the clock was set back, nothing is known of the time since the last one: then at once. */
+  async function dueAt(): Promise<number> {
+    const last = (await store.backups()).find(({ planned }) => planned);
+    const now = clock.now();
+    return Math.max(notBefore, last === undefined ? now : last.at > now ? now : last.at + every);
+  }
+
+  async function look(): Promise<void> {
+    const due = await dueAt();
+    if (due > clock.now()) return later(Math.min(due - clock.now(), LOOK_EVERY));
+    try {
+      const name = await make();
+      notBefore = Number.NEGATIVE_INFINITY;
+      await prune(name);
+    } catch (error) {
+      if (stopped.signal.aborted) return;
+      notBefore = clock.now() + Math.min(AGAIN_AFTER, every);
+      const againAt = new Date(notBefore).toISOString();
+      log.error("backup failed", { to, where: to === "dir" ? dir : "mirror.target", error: errorLine(error), againAt });
+      await tellAge();
+    }
+    later(0);
+  }
+
+  function later(ms: number): void {
+    if (stopped.signal.aborted) return;
+    cancel = clock.after(ms, () => {
+      turn = look().catch((error) => {
+        // The store is in trouble, and says so itself.
+        log.debug("backups wait", { error: errorLine(error) });
+        later(LOOK_EVERY);
+      });
+    });
+  }
+
+  turn = tellAge().catch(() => {});
+  later(0);
+  return {
+    async stop() {
+      stopped.abort(new Error("the relay stops"));
+      cancel();
+      await turn;
+    },
+  };
+}
+
+async function makeFolder(dir: string): Promise<void> {
+  try {
+    await mkdir(dir, { recursive: true, mode: 0o700 });
+  } catch (error) {
+    throw new RelayError("unsupported", `${dir} cannot be made: ${errorLine(error)}`);
+  }
+}

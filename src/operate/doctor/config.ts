@@ -1,0 +1,32 @@
+import { type Finding, failed, ok, type Probe, warning } from "./probe.ts";
+
+/** A config as it was judged; `path` is null where no file was found. */
+export type Judged = { path: string | null; problems: string[]; warnings: string[] };
+
+const NOT_HERE = /environment variable \S+ is not set|needs \$CREDENTIALS_DIRECTORY/;
+const AS_SERVICE =
+  "the service may have it: run this in its environment, as with CREDENTIALS_DIRECTORY=/run/credentials/wochit-relay.service";
+
+/** Where the config was found, and everything that is wrong with it: a line each. */
+export function configProbe({ path, problems, warnings }: Judged): Probe {
+  return {
+    name: "config",
+    patience: null,
+    async run() {
+      const findings = [...problems.map(describeProblem), ...warnings.map((line) => warning(line))];
+      if (problems.length > 0) return findings;
+      const found =
+        path === null
+          ? warning(
+              "no config file was found: the defaults are used",
+              "write /etc/wochit-relay/config.json, or name one with --config",
+            )
+          : ok(`${path} is valid`);
+      return [found, ...findings];
+    },
+  };
+}
+
+function describeProblem(line: string): Finding {
+  return failed(line, NOT_HERE.test(line) ? AS_SERVICE : null);
+}

@@ -1,0 +1,18 @@
+/** What the build puts into the bundle beside the program (scripts/bundle.ts). */
+export type Packed = {
+  /** The commit it was built from, 7 hex digits; with "-dirty" where the sources were changed since. */
+  commit: string;
+  /** The version of the SQLite in the addon. */
+  sqlite: string;
+  addon: PackedAddon;
+};
+
+/** SQLite's native addon: a library for one system and processor. */
+export type PackedAddon = {
+  /** Hex, of the unpacked bytes. */
+  sha256: string;
+  unpack(): Uint8Array;
+};
+
+/** Null from source: the addon is found in its package then. The build replaces this file. */
+export const packed = null as Packed | null;

@@ -1,0 +1,68 @@
+import { join } from "node:path";
+import type { Clock } from "../domain.ts";
+
+/** How far a copy is, in bytes. */
+export type CopyProgress = { step: "copying" | "checking"; done: number; total: number };
+
+/** A copy that has been opened and checked. */
+export type Copied = {
+  file: string;
+  bytes: number;
+  /** When what it holds was as it holds it. */
+  at: number;
+  schema: number;
+  /** Events, without the relay's own notices. */
+  events: number;
+  /** When the newest of them was received; null: there is none. */
+  newest: number | null;
+  /** Hexadecimal, of the whole file; null where nobody asked for it. */
+  sha256: string | null;
+  /** Milliseconds that it took. */
+  ms: number;
+};
+
+export type CopyOptions = {
+  clock: Clock;
+  signal?: AbortSignal;
+  onProgress?(progress: CopyProgress): void;
+  withHash?: boolean;
+};
+
+/** What was put in the place of a database that was lost. */
+export type Restored = Pick<Copied, "file" | "bytes" | "schema" | "events" | "newest" | "ms"> & {
+  /** The schema that this program brings it to when it starts. */
+  newestSchema: number;
+};
+
+/** The database of a data folder. */
+export function databaseOf(dataDir: string): string {
+  return join(dataDir, "relay.db");
+}
+
+/** "20261122T031427Z": a time as names of files have it, which sort as their times do. */
+export function stampOf(now: number): string {
+  return new Date(now).toISOString().replace(/[-:]|\.\d+/g, "");
+}
+
+/** What a backup of this time is called where the relay names it. */
+export function nameBackup(now: number): string {
+  return `relay-${stampOf(now)}.db`;
+}
+
+/**
+ * Copies a database to a file while others work on it, proves the copy, and only then gives it the file's name. Nothing but
+ * a former backup is ever replaced. RelayError with one line for whatever keeps it from that; then there is nothing new.
+ */
+export async function copyDatabase(database: string, file: string, options: CopyOptions): Promise<Copied> {
+  const { copyDatabase } = await import("./sqlite/backup.ts");
+  return copyDatabase(database, file, options);
+}
+
+/**
+ * Puts a backup into a data folder that has no database, proven, as a new epoch. RelayError("conflict") where there is one,
+ * where a relay runs, and where the file is newer than this program, damaged, or none of ours.
+ */
+export async function restoreDatabase(file: string, dataDir: string, options: CopyOptions): Promise<Restored> {
+  const { restoreDatabase } = await import("./sqlite/restore.ts");
+  return restoreDatabase(file, dataDir, options);
+}

@@ -1,0 +1,204 @@
+import {
+  chmodSync,
+  chownSync,
+  closeSync,
+  fchmodSync,
+  fsyncSync,
+  lstatSync,
+  openSync,
+  readdirSync,
+  readSync,
+  realpathSync,
+  renameSync,
+  rmSync,
+  statSync,
+} from "node:fs";
+import { basename, dirname, join } from "node:path";
+import { errorLine, RelayError } from "../../errors.ts";
+import { openFile } from "./driver.ts";
+import { APPLICATION_ID } from "./migrations.ts";
+
+/** Files that SQLite keeps beside a database (sqlite.org/tempfiles.html). */
+const COMPANIONS = ["-journal", "-wal", "-shm"];
+
+/** Backups on their way whose names hold a time; older than this (milliseconds), and not locked, nobody is at them. */
+const FORGOTTEN = /^\.relay-.*\.db\.part$/;
+const FORGOTTEN_AFTER = 60_000;
+
+/** A file that is made under another name, and gets its own when it is whole. */
+export type FileToBe = {
+  /** Where it is until then. */
+  temp: string;
+  /** Writes what is there so far to the disk. */
+  sync(): void;
+  /** Makes it durable under its own name. */
+  finish(): void;
+  /** Nothing of it is left. */
+  drop(): void;
+};
+
+/**
+ * Begins a file that only its owner reads. What an earlier run has left on its way is removed, unless that run is still at it:
+ * RelayError("conflict").
+ */
+export function beginFile(file: string): FileToBe {
+  const dir = dirname(file);
+  const temp = join(dir, `.${basename(file)}.part`);
+  clear(temp);
+  // Held open to the end: closing any handle of a file gives up SQLite's locks on it (sqlite.org/howtocorrupt.html, 2.2).
+  const handle = openSync(temp, "wx", 0o600);
+  let isOpen = true;
+  const close = () => {
+    if (isOpen) closeSync(handle);
+    isOpen = false;
+  };
+  const drop = () => {
+    close();
+    removeAll(temp);
+  };
+  try {
+    fchmodSync(handle, 0o600);
+    giveToOwnerOf(dir, temp);
+    clearForgotten(dir, temp);
+  } catch (error) {
+    drop();
+    throw error;
+  }
+  return {
+    temp,
+    sync: () => fsyncSync(handle),
+    finish() {
+      fsyncSync(handle);
+      close();
+      renameSync(temp, file);
+      syncFolder(dir);
+    },
+    drop,
+  };
+}
+
+/** What runs that were killed have left of backups with names of their own, which nobody begins again. */
+function clearForgotten(dir: string, own: string): void {
+  const now = statSync(own).mtimeMs;
+  for (const name of readdirSync(dir)) {
+    const temp = join(dir, name);
+    if (!FORGOTTEN.test(name) || temp === own) continue;
+    if (now - (lstatSync(temp, { throwIfNoEntry: false })?.mtimeMs ?? now) < FORGOTTEN_AFTER) continue;
+    try {
+      clear(temp);
+    } catch {
+      // It is at work, or not ours to remove.
+    }
+  }
+}
+
+function clear(temp: string): void {
+  if (lstatSync(temp, { throwIfNoEntry: false })?.isFile()) {
+    let busy = false;
+    try {
+      const db = openFile(temp, { timeout: 0 });
+      try {
+        db.exec("BEGIN EXCLUSIVE");
+      } finally {
+        db.close();
+      }
+    } catch (error) {
+      busy = (error as { code?: string }).code === "SQLITE_BUSY";
+    }
+    if (busy) throw new RelayError("conflict", `${temp} is being written by another backup; wait for its end`);
+  }
+  removeAll(temp);
+}
+
+function removeAll(temp: string): void {
+  for (const end of ["", ...COMPANIONS]) rmSync(temp + end, { force: true });
+}
+
+/**
+ * Whoever owns the folder owns what is put into it: root's commands leave nothing that the relay cannot use. Others may give
+ * nothing away, and need not.
+ */
+export function giveToOwnerOf(dir: string, file: string): void {
+  const { uid, gid } = statSync(dir);
+  if (statSync(file).uid === uid) return;
+  try {
+    chownSync(file, uid, gid);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== "EPERM") throw error;
+  }
+}
+
+/** Makes the names in a folder durable; where folders cannot be opened (Windows), renames are durable by themselves. */
+export function syncFolder(dir: string): void {
+  let handle: number;
+  try {
+    handle = openSync(dir, "r");
+  } catch {
+    return;
+  }
+  try {
+    fsyncSync(handle);
+  } finally {
+    closeSync(handle);
+  }
+}
+
+/**
+ * The path that a backup may be written to: that of a new file, or of a former backup. RelayError("conflict") for the
+ * database itself (also through a link), its companions, a folder, and what is none of ours.
+ */
+export function checkDestination(file: string, database: string): string {
+  const dir = realFolder(dirname(file));
+  let path = join(dir, basename(file));
+  if (lstatSync(path, { throwIfNoEntry: false })?.isSymbolicLink()) {
+    try {
+      path = realpathSync(path);
+    } catch {
+      throw new RelayError("conflict", `${file} is a link that leads nowhere; name another file`);
+    }
+  }
+  const live = realpathSync(database);
+  const found = statSync(path, { throwIfNoEntry: false });
+  const source = statSync(live);
+  const isLive = found !== undefined && found.dev === source.dev && found.ino === source.ino;
+  if (isLive || COMPANIONS.some((end) => path === live + end)) {
+    throw new RelayError("conflict", `${file} is the database itself; name another file`);
+  }
+  if (found === undefined) return path;
+  if (found.isDirectory()) throw new RelayError("conflict", `${file} is a folder; name a file in it`);
+  if (!found.isFile() || !isOurs(path)) {
+    throw new RelayError(
+      "conflict",
+      `${file} is there, and no backup of a relay: it is left as it is; name another file`,
+    );
+  }
+  return path;
+}
+
+function realFolder(dir: string): string {
+  try {
+    const path = realpathSync(dir);
+    if (statSync(path).isDirectory()) return path;
+  } catch (error) {
+    throw new RelayError("not_found", `the folder ${dir} cannot be used: ${errorLine(error)}`);
+  }
+  throw new RelayError("not_found", `${dir} is no folder`);
+}
+
+/** Whether a file is a relay's database, by its head alone (sqlite.org/fileformat2.html, 1.3: magic, application id). */
+export function isOurs(path: string): boolean {
+  const head = Buffer.alloc(100);
+  const handle = openSync(path, "r");
+  try {
+    if (readSync(handle, head, 0, head.length, 0) < head.length) return false;
+  } finally {
+    closeSync(handle);
+  }
+  return head.toString("latin1", 0, 16) === "SQLite format 3\0" && head.readUInt32BE(68) === APPLICATION_ID;
+}
+
+/** The owner's alone, and the folder's owner's. */
+export function takeIn(dir: string, file: string): void {
+  chmodSync(file, 0o600);
+  giveToOwnerOf(dir, file);
+}

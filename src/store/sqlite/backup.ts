@@ -1,0 +1,157 @@
+import { createHash } from "node:crypto";
+import { createReadStream, statSync } from "node:fs";
+import { dirname } from "node:path";
+import { pipeline } from "node:stream/promises";
+import type Database from "better-sqlite3";
+import { errorLine, RelayError } from "../../errors.ts";
+import type { Copied, CopyOptions } from "../backup.ts";
+import { beginFile, checkDestination, type FileToBe } from "./backup-file.ts";
+import { openFile } from "./driver.ts";
+import { type Contents, checkIntegrity, compareContents, readContents } from "./proof.ts";
+
+/** Milliseconds to wait for whoever checkpoints, or recovers, the log just now. */
+const PATIENCE = 10_000;
+
+/** Pages that are copied in one go: a signal is heeded, and progress told, in between. */
+const STEP = 1024;
+
+/**
+ * So many bytes are written before they are synced. A disk that was left to write a whole copy at once keeps the relay's own
+ * small syncs waiting behind it.
+ */
+const SYNC_EVERY = 16 * 2 ** 20;
+
+/**
+ * SQLite's online backup (sqlite.org/backup.html), from a connection that reads one snapshot for as long as the copy takes:
+ * what others commit meanwhile neither is in it nor makes it begin anew.
+ */
+export async function copyDatabase(database: string, wanted: string, options: CopyOptions): Promise<Copied> {
+  const { clock, signal, withHash = false } = options;
+  const began = clock.elapsed();
+  const at = clock.now();
+  checkSource(database);
+  // Not read-only: the last one to close a database takes its log along, and a reader could not.
+  const source = openFile(database, { timeout: PATIENCE, fileMustExist: true });
+  try {
+    const file = checkDestination(wanted, database);
+    return await oneLine(`the backup ${wanted} was not made`, dirname(file), async () => {
+      const toBe = beginFile(file);
+      try {
+        const contents = await copy(source, toBe, options);
+        signal?.throwIfAborted();
+        prove(toBe.temp, contents, options);
+        const bytes = statSync(toBe.temp).size;
+        const sha256 = withHash ? await hash(toBe.temp, signal) : null;
+        signal?.throwIfAborted();
+        toBe.finish();
+        const { schema, events, newest } = contents;
+        return { file, bytes, at, schema, events, newest, sha256, ms: Math.round(clock.elapsed() - began) };
+      } catch (error) {
+        toBe.drop();
+        throw error;
+      }
+    });
+  } finally {
+    source.close();
+  }
+}
+
+/** Never opens it by itself: closing it again would give up the locks of whoever has it open in this process. */
+function checkSource(database: string): void {
+  try {
+    if (statSync(database).isFile()) return;
+  } catch (error) {
+    const code = (error as NodeJS.ErrnoException).code;
+    if (code === "ENOENT" || code === "ENOTDIR") throw new RelayError("not_found", `there is no database ${database}`);
+    throw new RelayError(
+      "unsupported",
+      `${database} cannot be read: ${errorLine(error)}; run this as the relay's user`,
+    );
+  }
+  throw new RelayError("conflict", `${database} is no file`);
+}
+
+/** Copies it as it is at one moment, and says what it held then. */
+async function copy(db: Database.Database, toBe: FileToBe, { signal, onProgress }: CopyOptions): Promise<Contents> {
+  db.pragma("wal_autocheckpoint = 0");
+  db.exec("BEGIN");
+  const contents = readContents(db);
+  if (contents.schema === 0) throw new RelayError("conflict", `${db.name} holds nothing yet`);
+  const pageSize = Number(db.pragma("page_size", { simple: true }));
+  let unsynced = 0;
+  await db.backup(toBe.temp, {
+    progress({ totalPages, remainingPages }) {
+      signal?.throwIfAborted();
+      unsynced += STEP * pageSize;
+      if (unsynced >= SYNC_EVERY) {
+        toBe.sync();
+        unsynced = 0;
+      }
+      onProgress?.({ step: "copying", done: (totalPages - remainingPages) * pageSize, total: totalPages * pageSize });
+      return STEP;
+    },
+  });
+  settleLog(db);
+  return contents;
+}
+
+/**
+ * Ends the snapshot, during which the log could only grow, and brings what has gathered in it into the database at once:
+ * else the relay's next commit would do all of that, and keep everybody waiting (sqlite.org/wal.html, 2.3).
+ */
+function settleLog(db: Database.Database): void {
+  const end = db.prepare("COMMIT");
+  const checkpoint = db.prepare<[], { log: number; checkpointed: number }>("PRAGMA wal_checkpoint(PASSIVE)");
+  end.run();
+  for (let round = 0; round < 5; round++) {
+    const { log, checkpointed } = checkpoint.get()!;
+    if (log - checkpointed < 1000) return;
+  }
+}
+
+/** Opens the copy anew and looks whether it is whole. */
+function prove(temp: string, contents: Contents, { onProgress }: CopyOptions): void {
+  const total = statSync(temp).size;
+  onProgress?.({ step: "checking", done: 0, total });
+  makePlain(temp);
+  const db = openFile(temp, { timeout: 0, readonly: true, fileMustExist: true });
+  try {
+    // Held to the end, so that no other run takes the file for one that was left behind.
+    db.exec("BEGIN");
+    compareContents(contents, readContents(db));
+    checkIntegrity(db, "the copy");
+  } finally {
+    db.close();
+  }
+  onProgress?.({ step: "checking", done: total, total });
+}
+
+/** One file by itself, which can be read where nothing can be written: a log would be a second one. */
+export function makePlain(path: string): void {
+  const db = openFile(path, { timeout: 0, fileMustExist: true });
+  try {
+    const mode = db.pragma("journal_mode = DELETE", { simple: true });
+    if (mode !== "delete") throw new Error(`its journal mode stays ${mode}`);
+  } finally {
+    db.close();
+  }
+}
+
+async function hash(path: string, signal: AbortSignal | undefined): Promise<string> {
+  const sum = createHash("sha256");
+  await pipeline(createReadStream(path, { highWaterMark: 2 ** 20 }), sum, { signal });
+  return sum.digest("hex");
+}
+
+/** Whatever stopped it, in one line that says what to do. */
+export async function oneLine<T>(what: string, dir: string, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    if (error instanceof RelayError) throw error;
+    const code = String((error as { code?: unknown }).code ?? "");
+    const isFull = ["SQLITE_FULL", "ENOSPC", "EDQUOT"].includes(code);
+    const why = isFull ? `there is no room in ${dir}; make some, or choose another place` : errorLine(error);
+    throw new RelayError("unsupported", `${what}: ${why}`, { cause: error });
+  }
+}

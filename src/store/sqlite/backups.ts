@@ -1,0 +1,57 @@
+import type { Backup, BackupPlace } from "../store.ts";
+import { type Ids, readId, showId } from "./ids.ts";
+import type { Sql } from "./sql.ts";
+
+/** An operator's own backups are theirs: of those only the last ones are remembered. */
+const KEPT = 100;
+
+type Row = {
+  id: number;
+  at: number;
+  place: BackupPlace;
+  name: string;
+  bytes: number;
+  events: number;
+  newest: number | null;
+  planned: number;
+};
+
+/** The backups that were opened and checked, inside a transaction. By their ids, so that a clock that was set back confuses nobody. */
+export function createBackups(db: Sql, ids: Ids) {
+  const all = db.prepare<[], Row>("SELECT * FROM backups ORDER BY id DESC");
+  const last = db.prepare<[], Row>("SELECT * FROM backups ORDER BY id DESC LIMIT 1");
+  const insert = db.prepare(
+    "INSERT INTO backups (id, at, place, name, bytes, events, newest, planned) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+  );
+  // The same file once more holds only the newest.
+  const replaced = db.prepare("DELETE FROM backups WHERE place = ? AND name = ?");
+  const remove = db.prepare("DELETE FROM backups WHERE id = ?");
+  const forgetOld = db.prepare(
+    `DELETE FROM backups WHERE planned = 0 AND id NOT IN
+       (SELECT id FROM backups WHERE planned = 0 ORDER BY id DESC LIMIT ?)`,
+  );
+
+  return {
+    note({ at, place, name, bytes, events, newest, planned }: Omit<Backup, "id">): void {
+      replaced.run(place, name);
+      insert.run(ids.next(), at, place, name, bytes, events, newest, planned ? 1 : 0);
+      forgetOld.run(KEPT);
+    },
+    list: (): Backup[] => all.all().map(toBackup),
+    last(): Backup | null {
+      const row = last.get();
+      return row === undefined ? null : toBackup(row);
+    },
+    forget: (id: string): void => void remove.run(readId("bak", id)),
+  };
+}
+
+function toBackup({ id, planned, ...row }: Row): Backup {
+  return { id: showId("bak", id), ...row, planned: planned === 1 };
+}
+
+/** Which life of the database this is. */
+export function readEpoch(db: Sql): string {
+  const row = db.prepare<[], { value: Uint8Array }>("SELECT value FROM meta WHERE name = 'epoch'").get();
+  return Buffer.from(row!.value).toString("hex");
+}

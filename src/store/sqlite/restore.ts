@@ -1,0 +1,130 @@
+import { chmodSync, closeSync, existsSync, openSync, readSync, statSync, writeSync } from "node:fs";
+import { join } from "node:path";
+import { setImmediate } from "node:timers/promises";
+import { errorLine, RelayError } from "../../errors.ts";
+import { type CopyOptions, databaseOf, type Restored } from "../backup.ts";
+import { makePlain, oneLine } from "./backup.ts";
+import { beginFile, giveToOwnerOf, isOurs } from "./backup-file.ts";
+import { lockFolder, makeFolder } from "./database.ts";
+import { openFile } from "./driver.ts";
+import { migrations } from "./migrations.ts";
+import { checkIntegrity, readContents } from "./proof.ts";
+
+const CHUNK = 4 * 2 ** 20;
+
+/** What tells that a folder has, or had, a database: SQLite would take the log of another one for its own. */
+const TRACES = ["", "-wal", "-shm", "-journal"];
+
+/** See src/store/backup.ts. */
+export async function restoreDatabase(file: string, dataDir: string, options: CopyOptions): Promise<Restored> {
+  const began = options.clock.elapsed();
+  checkBackup(file);
+  makeFolder(dataDir);
+  const path = databaseOf(dataDir);
+  return oneLine(`${file} was not restored`, dataDir, async () => {
+    refuseTraces(path);
+    const unlock = lockFolder(dataDir);
+    try {
+      giveToOwnerOf(dataDir, join(dataDir, "relay.lock"));
+      refuseTraces(path);
+      chmodSync(dataDir, 0o700);
+      const found = await putInPlace(file, path, options);
+      return { ...found, ms: Math.round(options.clock.elapsed() - began) };
+    } finally {
+      unlock();
+    }
+  });
+}
+
+/** A backup is one file. What has a log beside it is a database that is in use, or was not closed. */
+function checkBackup(file: string): void {
+  const found = statSync(file, { throwIfNoEntry: false });
+  if (found === undefined) throw new RelayError("not_found", `there is no file ${file}`);
+  if (!found.isFile()) throw new RelayError("conflict", `${file} is no file`);
+  let ours: boolean;
+  try {
+    ours = isOurs(file);
+  } catch (error) {
+    throw new RelayError("unsupported", `${file} cannot be read: ${errorLine(error)}`);
+  }
+  if (!ours) throw new RelayError("conflict", `${file} is not a database of wochit-relay`);
+  const beside = ["-wal", "-journal"].find((end) => (statSync(file + end, { throwIfNoEntry: false })?.size ?? 0) > 0);
+  if (beside === undefined) return;
+  throw new RelayError(
+    "conflict",
+    `${file + beside} is beside it: make a backup of it first (wochit-relay backup FILE --database ${file})`,
+  );
+}
+
+function refuseTraces(path: string): void {
+  const trace = TRACES.map((end) => path + end).find((one) => existsSync(one));
+  if (trace === undefined) return;
+  throw new RelayError("conflict", `${trace} is there: restore into an empty data folder, or move it away first`);
+}
+
+async function putInPlace(file: string, path: string, options: CopyOptions): Promise<Omit<Restored, "ms">> {
+  const toBe = beginFile(path);
+  try {
+    await copyBytes(file, toBe.temp, options);
+    const bytes = statSync(toBe.temp).size;
+    options.onProgress?.({ step: "checking", done: 0, total: bytes });
+    const { schema, events, newest } = inspect(toBe.temp, file);
+    options.signal?.throwIfAborted();
+    toBe.finish();
+    return { file: path, bytes, schema, events, newest, newestSchema: migrations.length };
+  } catch (error) {
+    toBe.drop();
+    throw error;
+  }
+}
+
+async function copyBytes(from: string, to: string, { signal, onProgress }: CopyOptions): Promise<void> {
+  const chunk = Buffer.allocUnsafe(CHUNK);
+  const source = openSync(from, "r");
+  const goal = openSync(to, "r+");
+  try {
+    const total = statSync(from).size;
+    for (let done = 0; ; ) {
+      signal?.throwIfAborted();
+      const read = readSync(source, chunk, 0, CHUNK, done);
+      if (read === 0) return;
+      for (let written = 0; written < read; ) {
+        written += writeSync(goal, chunk, written, read - written, done + written);
+      }
+      done += read;
+      onProgress?.({ step: "copying", done, total });
+      await setImmediate();
+    }
+  } finally {
+    closeSync(goal);
+    closeSync(source);
+  }
+}
+
+/** Looks whether it is whole, and begins its new life. */
+function inspect(temp: string, file: string) {
+  try {
+    makePlain(temp);
+    const db = openFile(temp, { timeout: 0, fileMustExist: true });
+    try {
+      const contents = readContents(db);
+      checkIntegrity(db, file);
+      db.exec("BEGIN IMMEDIATE");
+      // Its readers' cursors, and what its former life has kept elsewhere, are not this one's.
+      db.exec("INSERT OR REPLACE INTO meta (name, value) VALUES ('epoch', randomblob(16))");
+      if (contents.counts.backups !== undefined) db.exec("DELETE FROM backups");
+      db.exec("COMMIT");
+      return contents;
+    } finally {
+      db.close();
+    }
+  } catch (error) {
+    const code = String((error as { code?: unknown }).code ?? "");
+    if (/^SQLITE_(CORRUPT|NOTADB)/.test(code)) {
+      throw new RelayError("conflict", `${file} is damaged: ${errorLine(error)}`);
+    }
+    // It speaks of the file that was given, not of its copy.
+    if (error instanceof RelayError) throw new RelayError(error.code, error.message.replaceAll(temp, file));
+    throw error;
+  }
+}

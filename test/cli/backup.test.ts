@@ -1,0 +1,317 @@
+import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
+import {
+  chownSync,
+  copyFileSync,
+  existsSync,
+  linkSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
+import { join } from "node:path";
+import process from "node:process";
+import { type TestContext, test } from "node:test";
+import Database from "better-sqlite3";
+import type { Config, ConfigInput } from "../../src/config.ts";
+import { planEvent } from "../../src/plan.ts";
+import { openStore } from "../../src/store/open.ts";
+import type { Store } from "../../src/store/store.ts";
+import { parseEvent } from "../../src/wochit.ts";
+import { configIn } from "../support/config.ts";
+import { tempFolder } from "../support/folder.ts";
+import { mountSmallDisk, noMounts } from "../support/mounts.ts";
+import { realPorts } from "../support/real-ports.ts";
+import { callCli, callJson, finish, runCli, spawnCli } from "../support/spawn.ts";
+import { waitFor } from "../support/wait.ts";
+
+const ports = realPorts();
+
+function post(store: Store, config: Config, videoId: string, more: object = {}) {
+  const body = Buffer.from(JSON.stringify({ type: "draft.new", wochitVideoId: videoId, ...more }));
+  const event = parseEvent(body);
+  const now = ports.clock.now();
+  return store.accept({
+    receivedAt: now,
+    sourceAddress: "192.0.2.1",
+    body,
+    event,
+    plan: planEvent(event, now, config),
+    dedupeWindow: 0,
+  });
+}
+
+/** A data folder with some events, and what the commands are given. */
+async function settle(
+  t: TestContext,
+  { events = 3, padding = 0, ...input }: ConfigInput & { events?: number; padding?: number } = {},
+) {
+  const dir = tempFolder(t);
+  const config = configIn(dir, input);
+  const store = await openStore(config, ports, { role: "relay" });
+  const ids: string[] = [];
+  await Promise.all(
+    Array.from({ length: events }, async (_, n) => {
+      ids.push((await post(store, config, `v${n}`, { title: "x".repeat(padding) })).id);
+    }),
+  );
+  await store.close();
+  const backups = join(dir, "backups");
+  mkdirSync(backups);
+  const flags = ["--config", join(dir, "config.json")];
+  return { dir, config, ids, backups, file: join(backups, "a.db"), flags, database: join(config.dataDir, "relay.db") };
+}
+
+function idsIn(path: string): number {
+  const db = new Database(path, { readonly: true });
+  try {
+    assert.equal(db.pragma("integrity_check", { simple: true }), "ok");
+    return db.prepare<[], { n: number }>("SELECT count(*) AS n FROM events").get()!.n;
+  } finally {
+    db.close();
+  }
+}
+
+test("a backup without a relay is one whole file, the owner's alone, and the database knows of it", async (t) => {
+  const { file, flags, config, backups } = await settle(t);
+  const [made] = await callJson(["backup", file, ...flags]);
+  assert.deepEqual(Object.keys(made), [
+    "place",
+    "name",
+    "bytes",
+    "at",
+    "schema",
+    "events",
+    "newestEvent",
+    "sha256",
+    "ms",
+  ]);
+  assert.deepEqual([made.place, made.name, made.events], ["file", file, 3]);
+  assert.equal(statSync(file).size, made.bytes);
+  assert.equal(statSync(file).mode & 0o777, 0o600);
+  assert.deepEqual(readdirSync(backups), ["a.db"]);
+  assert.equal(idsIn(file), 3);
+  const store = await openStore(config, ports, { role: "operator" });
+  t.after(() => store.close());
+  const last = await store.lastBackup();
+  assert.deepEqual(
+    [last?.place, last?.name, last?.bytes, last?.events, last?.planned],
+    ["file", file, made.bytes, 3, false],
+  );
+  assert.ok(Math.abs(last!.at - ports.clock.now()) < 60_000);
+});
+
+test("a backup beside a relay that writes holds all that was committed before, and is read where nothing can be written", async (t) => {
+  const { file, flags, config, database } = await settle(t);
+  // Another process, whose locks this one's files do not give up.
+  const child = spawnCli(["serve", ...flags], {});
+  const ended = finish(child);
+  t.after(async () => {
+    child.kill("SIGKILL");
+    await ended;
+  });
+  await waitFor(() => existsSync(`${database}-wal`), 10_000);
+  const { code, stdout, stderr } = await runCli(["backup", file, ...flags]);
+  assert.deepEqual([code, stderr], [0, ""]);
+  assert.match(
+    stdout,
+    /^\/.*a\.db: 3 events, the newest of \d{4}-\d\d-\d\d [\d:]+Z, [\d.]+ KiB, checked, in \d+\.\d s\n$/,
+  );
+  assert.equal(readFileSync(file)[18], 1, "no log of its own");
+  assert.equal(idsIn(file), 3);
+  assert.equal(config.backup, null);
+});
+
+test("without a config, by --database, nothing is written to the database", async (t) => {
+  const { file, config, database } = await settle(t);
+  const before = readFileSync(database);
+  const [made] = await callJson(["backup", file, "--database", database]);
+  assert.equal(made.events, 3);
+  assert.deepEqual(readFileSync(database), before);
+  assert.deepEqual(
+    readdirSync(config.dataDir).filter((name) => /-(wal|shm)$/.test(name)),
+    [],
+  );
+});
+
+test("a former backup is replaced; the database itself, links to it, folders and others' files are not", async (t) => {
+  const { dir, file, flags, database, backups, config } = await settle(t);
+  const refused = async (path: string, why: RegExp) => {
+    const before = existsSync(path) && statSync(path).isFile() ? readFileSync(path) : null;
+    const { code, stderr } = await callCli(["backup", path, ...flags]);
+    assert.equal(code, 1, path);
+    assert.match(stderr, why);
+    assert.match(stderr, /^wochit-relay: [^\n]+\n$/);
+    if (before !== null) assert.deepEqual(readFileSync(path), before);
+  };
+  await callJson(["backup", file, ...flags]);
+  const first = statSync(file).ino;
+  await callJson(["backup", file, ...flags]);
+  assert.notEqual(statSync(file).ino, first);
+  symlinkSync(file, join(backups, "newest.db"));
+  await callJson(["backup", join(backups, "newest.db"), ...flags]);
+  assert.equal(idsIn(file), 3);
+
+  await refused(database, /is the database itself/);
+  await refused(`${database}-wal`, /is the database itself/);
+  symlinkSync(database, join(backups, "soft.db"));
+  linkSync(database, join(backups, "hard.db"));
+  symlinkSync(config.dataDir, join(dir, "elsewhere"));
+  await refused(join(backups, "soft.db"), /is the database itself/);
+  await refused(join(backups, "hard.db"), /is the database itself/);
+  await refused(join(dir, "elsewhere", "relay.db"), /is the database itself/);
+  await refused(backups, /is a folder/);
+  await refused(join(dir, "none", "a.db"), /the folder .*none cannot be used/);
+  symlinkSync(join(dir, "nowhere"), join(backups, "dangling.db"));
+  await refused(join(backups, "dangling.db"), /a link that leads nowhere/);
+  writeFileSync(join(backups, "notes.txt"), "mine");
+  await refused(join(backups, "notes.txt"), /no backup of a relay: it is left as it is/);
+  const other = new Database(join(backups, "other.db"));
+  other.exec("CREATE TABLE a (b)");
+  other.close();
+  await refused(join(backups, "other.db"), /no backup of a relay/);
+});
+
+test("wrong uses say what is right", async (t) => {
+  const { file, flags, dir, database } = await settle(t);
+  const says = async (args: string[], why: RegExp, code = 2) => {
+    const said = await callCli(["backup", ...args]);
+    assert.match(said.stderr, why);
+    assert.equal(said.code, code);
+  };
+  await says([...flags], /FILE is missing/);
+  await says([file, "--to-target", ...flags], /not both/);
+  await says(["--to-target", "--database", database], /--to-target needs a config/);
+  await says([file, "--database", join(dir, "none.db")], /there is no database/, 1);
+  writeFileSync(join(dir, "text.db"), "no database ".repeat(99));
+  await says([file, "--database", join(dir, "text.db")], /not a database/, 1);
+  writeFileSync(join(dir, "empty.db"), "");
+  await says([file, "--database", join(dir, "empty.db")], /holds nothing yet/, 1);
+  assert.equal(existsSync(file), false);
+});
+
+test("a damaged database gives no backup, and one line that says so", async (t) => {
+  const { file, flags, database, backups } = await settle(t);
+  const whole = readFileSync(database);
+  const refused = async (why: RegExp) => {
+    const { code, stderr } = await callCli(["backup", file, ...flags]);
+    assert.equal(code, 1);
+    assert.match(stderr, why);
+    assert.match(stderr, /^wochit-relay: [^\n]+\n$/);
+    assert.deepEqual(readdirSync(backups), []);
+  };
+  const db = new Database(database);
+  db.unsafeMode();
+  db.exec("PRAGMA writable_schema = ON; DELETE FROM sqlite_schema WHERE name = 'media_due'");
+  db.close();
+  await refused(/the copy is damaged \(integrity_check: .*never used/);
+  writeFileSync(database, whole.fill(0xff, 5 * 4096, 20 * 4096));
+  await refused(/malformed/);
+});
+
+test("interrupted, it leaves no half file; killed, the next run clears what it left", async (t) => {
+  const { file, flags, backups } = await settle(t, { events: 4000, padding: 20_000 });
+  const halfway = () =>
+    waitFor(() => readdirSync(backups).some((name) => statSync(join(backups, name)).size > 0), 10_000);
+  const interrupted = spawnCli(["backup", file, ...flags]);
+  const ended = finish(interrupted);
+  await halfway();
+  interrupted.kill("SIGINT");
+  const { code, stderr } = await ended;
+  assert.deepEqual(readdirSync(backups), []);
+  // Deno tells of a child that was sent a signal as if it had died of it.
+  if (!("Deno" in globalThis)) assert.equal(code, 1, stderr);
+  assert.match(stderr, /stopped by SIGINT/);
+
+  const killed = spawnCli(["backup", file, ...flags]);
+  const gone = finish(killed);
+  await halfway();
+  killed.kill("SIGKILL");
+  await gone;
+  assert.equal(existsSync(file), false);
+  assert.ok(readdirSync(backups).includes(".a.db.part"));
+  assert.equal((await runCli(["backup", file, ...flags])).code, 0);
+  assert.deepEqual(readdirSync(backups), ["a.db"]);
+  assert.equal(idsIn(file), 4000);
+});
+
+test("two runs do not write to one file", async (t) => {
+  const { file, flags, backups } = await settle(t);
+  const other = new Database(join(backups, ".a.db.part"));
+  other.exec("CREATE TABLE a (b); BEGIN EXCLUSIVE");
+  const { code, stderr } = await runCli(["backup", file, ...flags]);
+  assert.equal(code, 1);
+  assert.match(stderr, /is being written by another backup/);
+  other.close();
+  assert.equal((await runCli(["backup", file, ...flags])).code, 0);
+});
+
+test("a full disk is one line, and nothing is left", { skip: noMounts }, async (t) => {
+  const { dir, flags } = await settle(t, { events: 100, padding: 20_000 });
+  const disk = mountSmallDisk(join(dir, "small"), 2 ** 20);
+  try {
+    const { code, stderr } = await callCli(["backup", join(disk.dir, "a.db"), ...flags]);
+    assert.equal(code, 1);
+    assert.match(stderr, /^wochit-relay: the backup .*a\.db was not made: there is no room in .*small[^\n]*\n$/);
+    assert.deepEqual(readdirSync(disk.dir), []);
+  } finally {
+    disk.unmount();
+  }
+});
+
+const noRoot = process.getuid?.() === 0 ? false : "giving files away takes root's rights";
+
+test("run by root it leaves nothing that the relay's user cannot use", { skip: noRoot }, async (t) => {
+  const { file, flags, config, backups, dir } = await settle(t);
+  const user = 12_345;
+  for (const path of [
+    config.dataDir,
+    backups,
+    ...readdirSync(config.dataDir).map((name) => join(config.dataDir, name)),
+  ])
+    chownSync(path, user, user);
+  // A log that is in use, so that the command meets it, and leaves it to others.
+  const reader = new Database(join(config.dataDir, "relay.db"));
+  reader.exec("INSERT OR REPLACE INTO meta VALUES ('probe', x'01')");
+  assert.equal((await runCli(["backup", file, ...flags])).code, 0);
+  assert.equal((await runCli(["backup", "--to-target", ...flags])).code, 1, "the target's folder is not there yet");
+  mkdirSync(join(config.dataDir, "media"));
+  chownSync(join(config.dataDir, "media"), user, user);
+  assert.equal((await runCli(["backup", "--to-target", ...flags])).code, 0);
+  const foreign = spawnSync("find", [config.dataDir, backups, "!", "-uid", String(user)], { encoding: "utf8" });
+  assert.equal(foreign.stdout, "");
+  reader.close();
+  assert.equal(statSync(dir).uid, 0);
+});
+
+test("into the target, below ~backups, which names the key; not into one that is public", async (t) => {
+  const { dir, flags, config } = await settle(t);
+  const media = join(config.dataDir, "media");
+  mkdirSync(media);
+  const [made] = await callJson(["backup", "--to-target", ...flags]);
+  assert.match(made.name, /^~backups\/relay-\d{8}T\d{6}Z\.db$/);
+  assert.equal(made.place, "target");
+  assert.equal(idsIn(join(media, made.name)), 3);
+  assert.deepEqual(
+    readdirSync(config.dataDir).filter((name) => name.startsWith(".b")),
+    [],
+  );
+  copyFileSync(join(dir, "config.json"), join(dir, "former.json"));
+  writeFileSync(
+    join(dir, "config.json"),
+    JSON.stringify({ dataDir: config.dataDir, mirror: { publicBaseUrl: "https://cdn.example.com" } }),
+  );
+  const { code, stderr } = await callCli(["backup", "--to-target", ...flags]);
+  assert.equal(code, 1);
+  assert.match(stderr, /the mirror target is public .*name a FILE/);
+});
+
+test("on a terminal it shows how far it is, and leaves one line", async (t) => {
+  const { file, flags } = await settle(t);
+  const { code, stdout } = await callCli(["backup", file, ...flags], { width: 80 });
+  assert.equal(code, 0);
+  assert.equal(stdout.split("\n").length, 2);
+});

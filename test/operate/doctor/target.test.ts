@@ -1,0 +1,125 @@
+import assert from "node:assert/strict";
+import { lstatSync, mkdirSync, readdirSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import process from "node:process";
+import { test } from "node:test";
+import { ListMultipartUploadsCommand, ListObjectsV2Command, PutObjectCommand } from "@aws-sdk/client-s3";
+import type { LocalTarget, S3Target } from "../../../src/config.ts";
+import { PART_SIZE } from "../../../src/mirror/s3/upload.ts";
+import { openTarget } from "../../../src/mirror/target.ts";
+import type { Dates } from "../../../src/operate/doctor/clock.ts";
+import { type TargetGiven, targetProbe } from "../../../src/operate/doctor/target.ts";
+import { tempFolder } from "../../support/folder.ts";
+import { realPorts } from "../../support/real-ports.ts";
+import { noS3, s3Target, startS3Server } from "../../support/s3-server.ts";
+import { findingsOf, inWords } from "./findings.ts";
+
+const { clock } = realPorts();
+
+/** Tries a target, opened as the doctor opens it. */
+async function tryTarget(target: LocalTarget | S3Target, more: Partial<TargetGiven> = {}) {
+  const dates: Dates = [];
+  const open = (one: LocalTarget | S3Target) => openTarget(one, { access: "shared", clock });
+  const user = process.geteuid?.() ?? null;
+  const given: TargetGiven = {
+    target,
+    open,
+    partSize: PART_SIZE,
+    mark: "0123abcd",
+    tempDir: tmpdir(),
+    user,
+    clock,
+    dates,
+    ...more,
+  };
+  return { found: await findingsOf([targetProbe(given)]), dates };
+}
+
+test("a folder: put, looked at, read back and deleted, and nothing is left behind", async (t) => {
+  const dir = tempFolder(t);
+  mkdirSync(join(dir, "v1"));
+  const { found } = await tryTarget({ type: "local", dir });
+  assert.match(inWords(found["target.copy"]), /^ok: .*: put \d+ ms, head \d+ ms, get \d+ ms, delete \d+ ms$/);
+  assert.deepEqual(readdirSync(dir), ["v1"]);
+});
+
+test("what a killed doctor left in a folder is found and removed", async (t) => {
+  const dir = tempFolder(t);
+  writeFileSync(join(dir, "~doctor-0123abcd-small"), "left over");
+  writeFileSync(join(dir, ".doctor-0123abcd"), "left over");
+  const { found } = await tryTarget({ type: "local", dir });
+  assert.match(inWords(found["target.copy"]), /^ok: .*, and the probe of a killed doctor removed$/);
+  assert.deepEqual(readdirSync(dir), []);
+});
+
+test("a folder that is not there yet is a warning, and is not made", async (t) => {
+  const dir = join(tempFolder(t), "media");
+  const { found } = await tryTarget({ type: "local", dir });
+  assert.match(inWords(found["target.copy"]), /^warning: .*media is not there yet: the relay makes it$/);
+  assert.equal(lstatSync(dir, { throwIfNoEntry: false }), undefined);
+});
+
+test("the step that fails is named, as is a target that gives back something else", async (t) => {
+  const dir = tempFolder(t);
+  const broken = (verbs: object) =>
+    tryTarget(
+      { type: "local", dir },
+      {
+        open: async (one) => ({ ...(await openTarget(one, { access: "shared" })), ...verbs }),
+      },
+    );
+  const denied = await broken({
+    async put() {
+      throw Object.assign(new Error("permission denied"), { code: "EACCES" });
+    },
+  });
+  const [finding] = denied.found["target.copy"]!;
+  assert.match(finding!.detail, /: put failed: permission denied \(EACCES\)$/);
+  assert.match(finding!.advice!, /must own the folder/);
+  const other = await broken({
+    async read() {
+      return [Buffer.from("something else")];
+    },
+  });
+  assert.match(inWords(other.found["target.copy"]), /^failed: .*what is read is not what was put$/);
+  const blind = await broken({ head: async () => null });
+  assert.match(inWords(blind.found["target.copy"]), /^failed: .*of 1000 bytes that were put a HEAD finds none$/);
+});
+
+test("a bucket: small and in parts, its clock noted, and nothing left behind", { skip: noS3 }, async (t) => {
+  const server = await startS3Server(t);
+  const target = await server.makeTarget({ prefix: "relay" });
+  const left = { Bucket: target.bucket, Key: "relay/~doctor-0123abcd-parts", Body: "left over" };
+  await server.client.send(new PutObjectCommand(left));
+  const { found, dates } = await tryTarget(target);
+  assert.match(inWords(found["target.copy"]), /^ok: bucket bucket-1: put \d+ ms/);
+  assert.match(inWords(found["target.multipart"]), /^ok: .*and the probe of a killed doctor removed$/);
+  assert.deepEqual(
+    dates.map(({ source }) => source),
+    ["the bucket"],
+  );
+  const bucket = { Bucket: target.bucket };
+  assert.equal((await server.client.send(new ListObjectsV2Command(bucket))).KeyCount, 0);
+  assert.equal((await server.client.send(new ListMultipartUploadsCommand(bucket))).Uploads?.length ?? 0, 0);
+
+  const wrong = await tryTarget({
+    ...target,
+    credentials: { ...target.credentials!, secretAccessKey: "hunter2hunter2" },
+  });
+  assert.match(inWords(wrong.found["target.copy"]), /^failed: .*the secret access key is wrong/);
+  assert.doesNotMatch(JSON.stringify(wrong), /hunter2/);
+  server.stopGateway();
+  const down = await tryTarget(target);
+  assert.match(inWords(down.found["target.copy"]), /^failed: .*nothing listens at 127\.0\.0\.1/);
+  assert.equal(down.found["target.multipart"], undefined);
+  assert.deepEqual(down.dates, []);
+});
+
+test("a bucket whose server shows no certificate is told so before anything is put", async () => {
+  const { found } = await tryTarget(s3Target({ endpoint: "https://127.0.0.1:9" }));
+  assert.match(
+    inWords(found["target.certificate"]),
+    /^failed: TLS with 127\.0\.0\.1:9: nothing listens there \(ECONNREFUSED\)$/,
+  );
+});
