@@ -99,7 +99,7 @@ async function measureFirst(way: Way, conditions: Conditions): Promise<Row[]> {
       wanted: isNear ? { of: "ratio", atMost: WANTED.firstRatio } : { of: "ours", atMost: WANTED.first },
       note: `from the start of the process on; wanted: at most ${WANTED.first} ms, or ${WANTED.firstRatio} times the bare server`,
     },
-    row("the same, in an empty folder", bare.first, empty.first),
+    row("first webhook's 200, empty folder", bare.first, empty.first),
   ];
 }
 

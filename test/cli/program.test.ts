@@ -131,14 +131,14 @@ test("check prints every problem with its place and exits with 2, and opens noth
 
 test("check finds the config by $WOCHIT_RELAY_CONFIG and in the current folder, and prints its warnings", async () => {
   const cwd = mkdtempSync(join(folder, "cwd-"));
-  writeFileSync(join(cwd, "config.json"), JSON.stringify({ backup: { every: "1h" } }));
+  writeFileSync(join(cwd, "config.json"), JSON.stringify({ retention: { bodies: "1d" } }));
   writeFileSync(join(cwd, "other.json"), JSON.stringify({ log: { level: "loud" } }));
   const [found, named] = await Promise.all([
     callCli(["check"], { cwd }),
     callCli(["check"], { cwd, env: { WOCHIT_RELAY_CONFIG: "other.json" } }),
   ]);
   assert.equal(found.code, 0);
-  assert.match(found.stdout, /^warning: backup: has no effect/m);
+  assert.match(found.stdout, /^warning: retention: has no effect/m);
   assert.match(found.stdout, /config\.json: valid\n$/);
   assert.equal(named.code, 2);
 });

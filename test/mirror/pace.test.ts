@@ -170,7 +170,9 @@ test("who gives way past its deadline does not expire by it, and waits its turn"
   const running: Promise<void>[] = [];
   await waitFor(async () => {
     const jobs = await queue.claim(1, 0, 0);
-    running.push(...jobs.map((claimed) => queue.run(claimed, { signal: stop.signal, ending: stop.signal, yieldSlot() {} })));
+    running.push(
+      ...jobs.map((claimed) => queue.run(claimed, { signal: stop.signal, ending: stop.signal, yieldSlot() {} })),
+    );
     return store.settled.length > 0;
   }, 5_000);
   const { outcome } = store.settled[0]!;
