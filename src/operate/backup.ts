@@ -1,8 +1,9 @@
-import { mkdir, rm } from "node:fs/promises";
+import { rm } from "node:fs/promises";
 import { basename, join } from "node:path";
 import type { Config } from "../config.ts";
 import type { Ports } from "../domain.ts";
 import { errorLine, RelayError } from "../errors.ts";
+import { makeFolders } from "../platform/folders.ts";
 import { nameBackup } from "../store/backup.ts";
 import type { Backup, Store } from "../store/store.ts";
 import type { MadeBackup, RunBackup } from "./backup/process.ts";
@@ -59,7 +60,7 @@ export function startBackups({ config, dataDir, store, target, ports, run }: Bac
     const name = nameBackup(clock.now());
     const file = join(dir, name);
     try {
-      await makeFolder(dir);
+      makeFolder(dir);
       const made = await run(file, signal);
       const kept = to === "dir" ? file : await upload(name, file, made, signal);
       const { bytes, at, events, newest } = made;
@@ -164,9 +165,9 @@ export function startBackups({ config, dataDir, store, target, ports, run }: Bac
   };
 }
 
-async function makeFolder(dir: string): Promise<void> {
+function makeFolder(dir: string): void {
   try {
-    await mkdir(dir, { recursive: true, mode: 0o700 });
+    makeFolders(dir);
   } catch (error) {
     throw new RelayError("unsupported", `${dir} cannot be made: ${errorLine(error)}`);
   }

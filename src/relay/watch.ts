@@ -2,13 +2,13 @@ import type { Ports } from "../domain.ts";
 import type { Store } from "../store/store.ts";
 
 /** How often other processes' commits are looked for: they are noticed within a second. */
-const WATCH_EVERY = 500;
+const WATCH_EVERY = 900;
 
 /** A clock that is set back by less than this is being disciplined, not moved. */
 const WORTH_MOVING = 1_000;
 
 /**
- * Looks twice a second for what other processes (the operator's commands) have committed, for links that die while nothing
+ * Looks every second for what other processes (the operator's commands) have committed, for links that die while nothing
  * is secured, and at the clock: where it was set back, what is to come is moved along, so that a retry in a second is not
  * one in an hour. Returns the end of it.
  */

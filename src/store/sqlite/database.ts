@@ -1,8 +1,9 @@
-import { chmodSync, mkdirSync, statSync } from "node:fs";
+import { chmodSync, statSync } from "node:fs";
 import { join } from "node:path";
 import type Database from "better-sqlite3";
 import type { Clock } from "../../domain.ts";
 import { errorLine, RelayError } from "../../errors.ts";
+import { makeFolders } from "../../platform/folders.ts";
 import { databaseOf } from "../backup.ts";
 import { openFile } from "./driver.ts";
 import { checkVersion, migrate } from "./migrations.ts";
@@ -40,7 +41,7 @@ export function watchPlace(path: string, clock: Clock): () => void {
 /** Makes the data folder, the owner's alone. */
 export function makeFolder(dir: string): void {
   try {
-    mkdirSync(dir, { recursive: true, mode: 0o700 });
+    makeFolders(dir);
   } catch (error) {
     throw new RelayError("unsupported", `dataDir ${dir} cannot be made: ${errorLine(error)}`);
   }

@@ -26,9 +26,9 @@ export function openReserve(dir: string, clock: Clock, log: Log): { free(): void
       const file = openSync(path, "w", 0o600);
       try {
         // Not zeros, and not equal chunks: a file system that compresses or shares blocks would keep nothing back.
-        const chunk = Buffer.alloc(CHUNK);
+        const chunk = new Uint32Array(CHUNK / 4);
         for (let written = 0; written < SIZE; written += CHUNK) {
-          for (let at = 0; at < CHUNK; at += 4) chunk.writeUInt32LE(Math.imul(written + at + 1, 0x9e3779b1) >>> 0, at);
+          for (let at = 0; at < chunk.length; at++) chunk[at] = Math.imul(written + 4 * at + 1, 0x9e3779b1);
           writeSync(file, chunk);
         }
         fsyncSync(file);
