@@ -1,6 +1,7 @@
 import pkg from "../package.json" with { type: "json" };
 import { type Config, parseListen } from "./config.ts";
 import type { Medium, Ports } from "./domain.ts";
+import { errorLine, RelayError } from "./errors.ts";
 import { createWake } from "./jobs/wake.ts";
 import { mediaLink } from "./media-links.ts";
 import { mediaRoute } from "./mirror/serve.ts";
@@ -55,10 +56,11 @@ export async function openRelay(given: Config, ports: Ports, options: RelayOptio
   let events = 0;
   let listener: Listener | null = null;
   let reloading: Promise<unknown> = Promise.resolve();
+  let closing = false;
   const closers: (() => Promise<void> | void)[] = [];
   const close = async () => {
-    await reloading;
-    await listener?.close(ANSWER_GRACE);
+    closing = true;
+    await Promise.all([reloading, listener?.close(ANSWER_GRACE)]);
     for (const closer of closers.splice(0).reverse()) await closer();
   };
   try {
@@ -109,14 +111,13 @@ export async function openRelay(given: Config, ports: Ports, options: RelayOptio
     if (workers) {
       mirroring.start();
       endpoints.apply(config.endpoints);
-      closers.push(async () => {
-        await Promise.all([mirroring.stop(JOB_GRACE), endpoints.stop(JOB_GRACE)]);
-      });
     }
     const backupsOf = (config: Config) =>
       openBackups(workers ? config : { ...config, backup: null }, { store, targets: mirroring.targets, ports });
     let backups = backupsOf(config);
-    closers.push(() => backups.stop());
+    closers.push(async () => {
+      await Promise.all([mirroring.stop(JOB_GRACE), endpoints.stop(JOB_GRACE), backups.stop()]);
+    });
     closers.push(await watch(store, wake, ports));
     wake();
 
@@ -145,13 +146,17 @@ export async function openRelay(given: Config, ports: Ports, options: RelayOptio
       store.configure(settingsOf(wanted));
       if (pair) renewTls(pair);
       serve(app);
-      if (opened !== former) {
-        opened.start();
-        await former.close();
-      }
       if (newBackups) backups = backupsOf(wanted);
       if (workers) endpoints.apply(wanted.endpoints);
-      if (wasMirroring && !wanted.mirror.enabled) await store.skipMedia(clock.now());
+      // It is taken. What still fails now is trouble of its own.
+      const tell = (what: string) => (error: unknown) => log.error(what, { error: errorLine(error) });
+      if (opened !== former) {
+        opened.start();
+        await former.close().catch(tell("the former target was not closed"));
+      }
+      if (wasMirroring && !wanted.mirror.enabled) {
+        await store.skipMedia(clock.now()).catch(tell("media that are not wanted any longer still wait"));
+      }
       wake();
       return { changed, needsRestart };
     }
@@ -176,7 +181,10 @@ export async function openRelay(given: Config, ports: Ports, options: RelayOptio
       close,
       reload(next) {
         // One after the other: what one has not taken the next compares with.
-        const turn = reloading.then(() => reload(next));
+        const turn = reloading.then(() => {
+          if (closing) throw new RelayError("conflict", "the relay is stopping");
+          return reload(next);
+        });
         reloading = turn.catch(() => {});
         return turn;
       },

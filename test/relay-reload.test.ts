@@ -114,6 +114,46 @@ test("what waited for its turn under the old rate is sent by the new endpoint, w
   );
 });
 
+test("attempts that hang keep to the endpoint's concurrency, however often it is changed", async (t) => {
+  let open = 0;
+  let most = 0;
+  const hanging = createServer((request) => {
+    most = Math.max(most, ++open);
+    request.socket.on("close", () => open--);
+  });
+  await new Promise<void>((listening) => hanging.listen(0, "127.0.0.1", listening));
+  const url = `http://127.0.0.1:${(hanging.address() as AddressInfo).port}`;
+  const endpoint = (laneHold: string) => endpointTo(url, { concurrency: 2, timeout: "2s", laneHold });
+  const relay = await startRelay({ endpoints: [endpoint("1h")] });
+  t.after(async () => {
+    await relay.close();
+    hanging.closeAllConnections();
+    hanging.close();
+  });
+  for (let n = 0; n < 12; n++) await send(relay.port, { method: "POST", path: "/webhooks/wochit" }, remove(`v${n}`));
+  await waitFor(() => open === 2);
+  for (let n = 2; n < 7; n++) {
+    await relay.reload({ endpoints: [endpoint(`${n}h`)] });
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+  assert.equal(most, 2);
+  hanging.removeAllListeners("request");
+  const answered: string[] = [];
+  hanging.on("request", (request, response) => {
+    answered.push(String(request.headers["webhook-id"]));
+    response.end();
+  });
+  await waitFor(() => new Set(answered).size >= 10, 10_000);
+});
+
+test("a config that comes while the relay stops is not taken", async (t) => {
+  const relay = await startRelay();
+  t.after(() => relay.close());
+  const stopped = relay.stop();
+  await assert.rejects(relay.reload({ endpoints: [] }), { message: /the relay is stopping/ });
+  await stopped;
+});
+
 test("who may send, the token, the size and what is kept change with the next request", async (t) => {
   const relay = await startRelay();
   t.after(() => relay.close());

@@ -45,6 +45,7 @@ listens on the socket that is handed to it, says how it is, and feeds the watchd
     const quiet = keepTelling(() => describe(relay, state), notifier, ports);
 
     log.info("stopping", { signal: await stopped });
+    reload = () => {};
     quiet();
     unwatch();
     await notifier.stopping();

@@ -33,6 +33,8 @@ export type Queue<J extends Job> = {
   name: string;
   /** How many jobs may hold a slot at once. */
   concurrency: number;
+  /** How many more may run just now, where others share the limit; asked before each claim. Whoever makes room wakes the worker. */
+  room?(): number;
   /** Claims up to `limit` due jobs, leased until `leaseUntil`. */
   claim(limit: number, now: number, leaseUntil: number): Promise<J[]>;
   /** Does the work and settles the job. A throw leaves the job to its lease, and is logged. */
@@ -137,9 +139,10 @@ export function startWorker<J extends Job>(queue: Queue<J>, store: Store, { cloc
         lookAgain = false;
         cancelTimer?.();
         cancelTimer = null;
-        if (stopped || slots <= 0) break;
+        const limit = Math.min(slots, queue.room?.() ?? slots);
+        if (stopped || limit <= 0) break;
         const now = clock.now();
-        const jobs = await queue.claim(slots, now, now + LEASE);
+        const jobs = await queue.claim(limit, now, now + LEASE);
         // Nothing more is begun.
         if (stopped) {
           await Promise.all(jobs.map(giveBack));

@@ -29,6 +29,7 @@ const RETRY_AFTER = "5";
  * than messages travel, and no longer: meanwhile new connections wait.
  */
 const IDLE_GRACE = 400;
+const IDLE_AGAIN = 50;
 
 // biome-ignore lint/suspicious/noExplicitAny: the app's own bindings do not matter here
 type App = Hono<any>;
@@ -89,6 +90,12 @@ export async function listen(
   server.on("clientError", answerClientError);
   // An expectation that nobody knows of is no reason to lose an event (Node would answer 417 by itself).
   server.on("checkExpectation", (request, response) => server.emit("request", request, response));
+  // Also those that are in their TLS handshake, which the HTTP server does not know of.
+  const sockets = new Set<Socket>();
+  server.on("connection", (socket: Socket) => {
+    sockets.add(socket);
+    socket.once("close", () => sockets.delete(socket));
+  });
   let closing = false;
   server.prependListener("request", (_: IncomingMessage, response) => {
     if (closing) response.setHeader("connection", "close");
@@ -114,8 +121,14 @@ export async function listen(
         // Not the HTTP server's own close: that closes idle connections at once, also those that a request is on its way on.
         NetServer.prototype.close.call(server, () => resolve());
       });
-      const cancelIdle = clock.after(Math.min(IDLE_GRACE, grace), () => server.closeIdleConnections());
-      const cancel = clock.after(grace, () => server.closeAllConnections());
+      let cancelIdle = clock.after(Math.min(IDLE_GRACE, grace), function endIdle() {
+        // Again and again: an answer that began before ends later.
+        server.closeIdleConnections();
+        cancelIdle = clock.after(IDLE_AGAIN, endIdle);
+      });
+      const cancel = clock.after(grace, () => {
+        for (const socket of sockets) socket.destroy();
+      });
       await closed;
       cancelIdle();
       cancel();

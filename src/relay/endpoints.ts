@@ -31,12 +31,27 @@ export function createEndpointWorkers(
   const { store, ports, connectTimeout, ...rest } = parts;
   const sending = new Map<string, Sending>();
   const leaving = new Map<Promise<void>, Sending>();
+  /** Attempts under way by endpoint, under whatever config they began: together they keep to its concurrency. */
+  const underWay = new Map<string, number>();
 
   function start(endpoint: Endpoint): Sending {
     const { allowPrivateAddresses, concurrency: connections } = endpoint;
     const outbound = openOutbound({ allowPrivateAddresses, connectTimeout, connections });
     const queue = createDeliveries({ endpoint, store, outbound, ports, ...rest });
-    return { endpoint, outbound, worker: startWorker(queue, store, ports) };
+    const { id } = endpoint;
+    const count = (more: number) => underWay.set(id, (underWay.get(id) ?? 0) + more);
+    const shared: typeof queue = {
+      ...queue,
+      room: () => queue.concurrency - (underWay.get(id) ?? 0),
+      run(job, lease) {
+        count(1);
+        return queue.run(job, lease).finally(() => {
+          count(-1);
+          sending.get(id)?.worker.wake();
+        });
+      },
+    };
+    return { endpoint, outbound, worker: startWorker(shared, store, ports) };
   }
 
   async function end({ worker, outbound }: Sending, grace: number): Promise<void> {

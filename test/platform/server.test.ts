@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { Agent, request } from "node:http";
 import { get } from "node:https";
+import { connect } from "node:net";
 import { test } from "node:test";
 import { Hono } from "hono";
 import { systemClock } from "../../src/platform/runtime.ts";
@@ -104,4 +105,37 @@ test("another app answers from one request to the next", async (t) => {
   assert.equal((await send(listener.port, { method: "GET", path: "/" }, "")).text, "one");
   listener.serve(new Hono().get("/", (c) => c.text("two")));
   assert.equal((await send(listener.port, { method: "GET", path: "/" }, "")).text, "two");
+});
+
+test("a client that connects and says nothing, not even a TLS greeting, holds up no stop", async () => {
+  const tls = { cert: "test/fixtures/tls/cert.pem", key: "test/fixtures/tls/key.pem" };
+  const listener = await listen(new Hono(), { ...at, tls }, systemClock());
+  const silent = connect(listener.port, "127.0.0.1");
+  await new Promise((resolve) => silent.once("connect", resolve));
+  silent.on("error", () => {});
+  const ended = new Promise((resolve) => silent.once("close", resolve));
+  await new Promise((resolve) => setTimeout(resolve, 50));
+  const begun = performance.now();
+  await listener.close(300);
+  assert.ok(performance.now() - begun < 1_000);
+  await ended;
+});
+
+test("a kept connection whose answer ends after the stop began is not waited for", async () => {
+  const slow = async () => {
+    await new Promise((resolve) => setTimeout(resolve, 700));
+    return new Response("done");
+  };
+  const listener = await listen(new Hono().get("/", slow), at, systemClock());
+  const agent = new Agent({ keepAlive: true });
+  const answered = new Promise<void>((resolve) => {
+    const options = { host: "127.0.0.1", port: listener.port, agent };
+    request(options, (response) => response.resume().on("end", () => resolve())).end();
+  });
+  await new Promise((resolve) => setTimeout(resolve, 100));
+  const begun = performance.now();
+  await listener.close(10_000);
+  assert.ok(performance.now() - begun < 2_000);
+  await answered;
+  agent.destroy();
 });

@@ -34,6 +34,7 @@ export function changesOf(base: ConfigInput, extraUrl: string): (n: number) => C
       config: { ...base, receive: { ...receive, allowFrom: ["127.0.0.0/8"], maxBody: "2MiB" } },
     },
     { name: "another mirror", config: { ...base, mirror: { ...mirror, concurrency: 4, linkLifetime: "23h" } } },
+    { name: "backups", config: { ...base, backup: { every: "1s", keep: 2 } } },
     { name: "other links", config: { ...base, server: { ...server, trustedProxies: ["192.0.2.0/24"] } } },
     {
       name: "a quieter log",
