@@ -1,17 +1,18 @@
 import { statSync } from "node:fs";
 import { dirname, resolve } from "node:path";
 import { safeParse } from "valibot";
-import { checkConfig, type Look, readEndpoints } from "./config/checks.ts";
+import { checkConfig, type Look, type Places, readEndpoints } from "./config/checks.ts";
 import { readJson } from "./config/json.ts";
 import {
   addIssue,
   collectProblems,
   findShapeProblems,
+  formatPath,
   type Path,
   type Problems,
   type Shape,
 } from "./config/problems.ts";
-import { readSecret, type Surroundings } from "./config/secrets.ts";
+import { describeUnseen, type Outside, readSecret, type Surroundings } from "./config/secrets.ts";
 import { checkTargets, readFormerTargets } from "./config/targets.ts";
 import { warnAbout } from "./config/warnings.ts";
 import { type Config, configSchema, type LocalTarget, type S3Target, type SecretInput } from "./config.ts";
@@ -20,8 +21,11 @@ import { decodeSecret } from "./secrets.ts";
 
 type Env = Record<string, string | undefined>;
 
-/** Every finding, one line each; `config` is null when there is a problem. */
-export type Inspection = { config: Config | null; problems: string[]; warnings: string[] };
+/**
+ * Every finding, one line each; `config` is null when there is a problem. `unseen` are the places of secrets and certificates that
+ * could not be looked at from outside of the service, which a warning tells too: in the config these are empty.
+ */
+export type Inspection = { config: Config | null; problems: string[]; warnings: string[]; unseen: string[] };
 
 /**
  * The config file: the one named by the flag, by $WOCHIT_RELAY_CONFIG, ./config.json, /etc/wochit-relay/config.json, or
@@ -49,17 +53,19 @@ function isThere(path: string): boolean {
  */
 export type SecretsWanted = boolean | "target";
 
-/** What a config depends on beside its file. All secrets are read unless told. */
-export type Where = { env: Env; cwd: string; secrets?: SecretsWanted };
+/**
+ * What a config depends on beside its file. All secrets are read unless told. With `outside` a credential of systemd's that cannot be
+ * looked at is a warning, unless $CREDENTIALS_DIRECTORY says where they are.
+ */
+export type Where = { env: Env; cwd: string; secrets?: SecretsWanted; outside?: Outside };
 
 /** Reads and judges a config file (null: the defaults) without opening anything but it and the secrets it names. */
 export function inspectConfig(path: string | null, where: Where): Inspection {
   const problems = collectProblems();
   const raw = path === null ? {} : readJson(path, problems);
-  if (raw === undefined) return { config: null, problems: problems.lines(), warnings: [] };
-  if (typeof raw !== "object" || raw === null || Array.isArray(raw)) {
-    return { config: null, problems: ["the config must be a JSON object"], warnings: [] };
-  }
+  if (raw === undefined) return refuse(problems.lines());
+  if (typeof raw !== "object" || raw === null || Array.isArray(raw))
+    return refuse(["the config must be a JSON object"]);
   findShapeProblems(configSchema as unknown as Shape, raw, [], problems);
   const parsed = safeParse(configSchema, raw);
   for (const issue of parsed.issues ?? []) addIssue(problems, issue);
@@ -68,14 +74,27 @@ export function inspectConfig(path: string | null, where: Where): Inspection {
   const { env, secrets: reads = true } = where;
   const look: Look = (at) => readValue(parsed.output, at, problems);
   const dataDir = resolve(folder, look(["dataDir"]) ?? (env.STATE_DIRECTORY?.split(":")[0] || "data"));
-  const places = { folder, dataDir, readsSecrets: reads === true };
+  const outside = env.CREDENTIALS_DIRECTORY ? null : (where.outside ?? null);
+  const unseen: { place: string; name: string }[] = [];
+  const noteUnseen = (at: Path, name: string) => unseen.push({ place: formatPath(at), name });
+  const places = { folder, dataDir, readsSecrets: reads === true, outside, noteUnseen };
   checkConfig(look, problems, places);
   checkTargets(look, problems, places);
-  const secrets = readSecrets(look, problems, { env, folder }, reads);
+  const secrets = readSecrets(look, problems, { env, folder, outside, noteUnseen }, reads);
   const found = problems.lines();
-  if (found.length > 0 || !parsed.success) return { config: null, problems: found, warnings: [] };
+  if (found.length > 0 || !parsed.success) return refuse(found);
   const warnings = warnAbout(raw, parsed.output);
-  return { config: buildConfig(parsed.output, { folder, dataDir, secrets, warnings }), problems: [], warnings };
+  if (outside !== null && unseen.length > 0) warnings.push(describeUnseen(unseen, outside));
+  return {
+    config: buildConfig(parsed.output, { folder, dataDir, secrets, warnings }),
+    problems: [],
+    warnings,
+    unseen: unseen.map(({ place }) => place),
+  };
+}
+
+function refuse(problems: string[]): Inspection {
+  return { config: null, problems, warnings: [], unseen: [] };
 }
 
 /** The config of a file (null: the defaults). RelayError("config") with every problem, one line each. */
@@ -144,7 +163,12 @@ function buildTarget(
   };
 }
 
-function readSecrets(look: Look, problems: Problems, surroundings: Surroundings, wanted: SecretsWanted): Secrets {
+function readSecrets(
+  look: Look,
+  problems: Problems,
+  { noteUnseen, ...surroundings }: Surroundings & Pick<Places, "noteUnseen">,
+  wanted: SecretsWanted,
+): Secrets {
   const read = <T>(path: Path, decode: (text: string) => T): T[] => {
     if (wanted === false || (wanted === "target" && path[0] !== "mirror")) return [];
     const given = look<SecretInput | SecretInput[]>(path);
@@ -154,7 +178,10 @@ function readSecrets(look: Look, problems: Problems, surroundings: Surroundings,
     return list.flatMap(([secret, place]) => {
       if (secret == null) return [];
       try {
-        return [decode(readSecret(secret, surroundings))];
+        const text = readSecret(secret, surroundings);
+        if (text !== null) return [decode(text)];
+        if (typeof secret === "object" && "credential" in secret) noteUnseen([...place], secret.credential);
+        return [];
       } catch (error) {
         problems.add([...place], errorLine(error));
         return [];

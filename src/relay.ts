@@ -133,18 +133,17 @@ export async function openRelay(given: Config, ports: Ports, options: RelayOptio
     async function reload(next: Config) {
       const { config: wanted, changed, needsRestart, mirrorWork } = compareConfigs(config, next);
       // What can fail comes first: then all of the old config holds.
-      const pair = wanted.server.tls && readTls(wanted.server.tls);
+      if (wanted.server.tls) renewTls(readTls(wanted.server.tls));
       const former = mirroring;
       const opened = mirrorWork && workers ? await replaceMirror(wanted) : former;
       const app = appOf(wanted, opened);
-      const newBackups = opened !== former || changed.includes("backup");
+      const newBackups = opened !== former || changed.some((part) => part === "backup" || part === "mirror");
       if (newBackups) await backups.stop();
 
       const wasMirroring = config.mirror.enabled;
       config = wanted;
       mirroring = opened;
       store.configure(settingsOf(wanted));
-      if (pair) renewTls(pair);
       serve(app);
       if (newBackups) backups = backupsOf(wanted);
       if (workers) endpoints.apply(wanted.endpoints);
@@ -155,6 +154,7 @@ export async function openRelay(given: Config, ports: Ports, options: RelayOptio
         await former.close().catch(tell("the former target was not closed"));
       }
       if (wasMirroring && !wanted.mirror.enabled) {
+        log.warn("mirroring is switched off: what waits is skipped, `media retry` takes it up again");
         await store.skipMedia(clock.now()).catch(tell("media that are not wanted any longer still wait"));
       }
       wake();

@@ -3,7 +3,6 @@ import { chmodSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, s
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { gzipSync } from "node:zlib";
-import pkg from "../../package.json" with { type: "json" };
 import { ROOT } from "../root.ts";
 import { assertKnownLibraries, DEPENDS } from "./libraries.ts";
 import { runTool } from "./run-tool.ts";
@@ -110,11 +109,11 @@ Description: keeps every Wochit webhook and its media, and delivers them
 }
 
 /** deb-changelog(5): one entry, of this version. */
-function debianChangelog({ debian, epoch, maintainer }: Versions): string {
+function debianChangelog({ version, debian, epoch, maintainer }: Versions): string {
   const date = new Date(epoch * 1000).toUTCString().replace("GMT", "+0000");
   return `wochit-relay (${debian}) stable; urgency=medium
 
-  * Version ${pkg.version}: see changelog.gz.
+  * Version ${version}: see changelog.gz.
 
  -- ${maintainer}  ${date}
 `;

@@ -29,30 +29,38 @@ step "the machine"
 run '. /etc/os-release; echo "$PRETTY_NAME, systemd $(systemctl --version | sed -n "1s/systemd //p"), $(dpkg -l | grep -c ^ii) packages"'
 
 step "install; nothing is started"
-must "$apt install ./wochit-relay.deb"
+must "$apt install ./wochit-relay.deb | tee installed; exit \${PIPESTATUS[0]}"
+# What it tells the operator to do next.
+next=$(sed -n 's/^  \(wochit-relay .*\)/\1/p' installed)
 run 'wochit-relay --version; systemctl is-enabled wochit-relay.service wochit-relay.socket; systemctl is-active wochit-relay.service wochit-relay.socket'
 systemctl is-active --quiet wochit-relay.service wochit-relay.socket && fail "it was started"
 
-step "a secret, a config of ten lines, start"
-cat >/etc/wochit-relay/config.json <<'CONFIG'
+step "a secret, a config of eleven lines"
+cat >config.json <<'CONFIG'
 {
   "dataDir": "/var/lib/wochit-relay",
   "server": { "listen": "0.0.0.0:8080", "publicUrl": "http://127.0.0.1:8080" },
   "receive": { "allowFrom": ["127.0.0.1", "::1"] },
   "mirror": { "allowPrivateAddresses": ["127.0.0.1"] },
+  "backup": { "every": "10s", "keep": 3 },
   "endpoints": [
     { "id": "cms", "url": "http://127.0.0.1:9000/hook", "secret": { "credential": "cms-secret" },
       "allowPrivateAddresses": true }
   ]
 }
 CONFIG
+run 'cat config.json; cat config.json >/etc/wochit-relay/config.json'
 must 'wochit-relay secret generate > /etc/wochit-relay/credentials/cms-secret'
 mkdir -p /etc/systemd/system/wochit-relay.service.d
 printf '[Service]\nLoadCredential=cms-secret:/etc/wochit-relay/credentials/cms-secret\n' \
     >/etc/systemd/system/wochit-relay.service.d/override.conf
 systemctl daemon-reload
 perl app.pl &
-must 'systemctl enable --now wochit-relay'
+
+step "the doctor before the first start; then the very line that the package printed"
+must 'wochit-relay doctor'
+must "${next:-echo the package printed no next step; false}"
+must 'systemctl is-active wochit-relay.service wochit-relay.socket'
 
 step "simulate an event; the delivery, and its signature"
 must "wochit-relay simulate video.ready --to $hook"
@@ -66,6 +74,38 @@ step "status"
 must 'systemctl status -n 2 wochit-relay.service wochit-relay.socket | cut -c -160'
 must 'systemd-analyze security wochit-relay.service | tail -1'
 must 'grep -E "^(Uid|CapEff|NoNewPrivs|Seccomp):" /proc/$(systemctl show -P MainPID wochit-relay)/status'
+
+# As root, the secrets of what runs are looked at too.
+must 'wochit-relay check'
+run 'sed -i s/cms-secret/other-secret/ /etc/wochit-relay/config.json; wochit-relay check; cat config.json >/etc/wochit-relay/config.json'
+
+# Nice value of the relay's next backup, which is a child of its own; nothing when none came within 15 s.
+backup_nice() {
+    perl -e '
+        my ($relay, $until, $nice) = (shift, time + 15);
+        while (time < $until) {
+            my @seen;
+            for my $list (glob "/proc/$relay/task/*/children") {
+                open(my $file, "<", $list) or next;
+                for my $child (split " ", <$file> // "") {
+                    open(my $line, "<", "/proc/$child/cmdline") or next;
+                    next unless (<$line> // "") =~ /\0backup\0/;
+                    open(my $stat, "<", "/proc/$child/stat") or next;
+                    push @seen, (split " ", <$stat> // "")[18];
+                }
+            }
+            if (@seen) { $nice = $seen[0] // $nice } elsif (defined $nice) { last }
+            select(undef, undef, undef, 0.005);
+        }
+        print $nice // ""' "$(systemctl show -P MainPID wochit-relay)"
+}
+step "a backup in the sandbox, behind everybody else; the doctor beside the running relay"
+nice=$(backup_nice)
+echo "nice value of the backup: ${nice:-none was seen}"
+[ "$nice" = 10 ] || fail "it has no low priority"
+eventually 'wochit-relay doctor --json | grep -E "\"backup\",\"state\":\"ok"'
+must 'ls -l /var/lib/wochit-relay/backups'
+must 'wochit-relay doctor'
 
 step "reload: a good config, and a wrong one"
 run 'sed -i s,/hook,/hooks, /etc/wochit-relay/config.json; systemctl reload wochit-relay'
@@ -106,7 +146,28 @@ must 'systemctl stop wochit-relay.socket'
 run 'systemctl is-active wochit-relay.service wochit-relay.socket; journalctl -u wochit-relay -o cat | grep -v systemd-notify | tail -3'
 systemctl is-active --quiet wochit-relay.service && fail "the service runs without its socket"
 must "$apt remove wochit-relay; ls /var/lib/wochit-relay"
-must "$apt purge wochit-relay; ! ls -d /var/lib/wochit-relay"
+must "$apt purge wochit-relay; ! ls -d /var/lib/wochit-relay /etc/wochit-relay"
+
+if [ -e previous.deb ]; then
+    step "an earlier version, its config and a secret; then the upgrade to this one under load"
+    must "$apt install ./previous.deb"
+    run 'wochit-relay --version'
+    cat config.json >/etc/wochit-relay/config.json
+    must 'wochit-relay secret generate > /etc/wochit-relay/credentials/cms-secret'
+    must 'systemctl enable --now wochit-relay'
+    echo "nice value of its backup: $(backup_nice)"
+    under_load "sleep 2; $apt install ./wochit-relay.deb"
+    must 'wochit-relay --version; systemctl status -n 0 wochit-relay | sed -n 3p'
+    echo "nice value of the backup: $(backup_nice)"
+    must 'wochit-relay doctor'
+    must 'ls /var/lib/wochit-relay'
+
+    step "a service that cannot be stopped does not keep the package from being removed"
+    printf '#!/bin/sh\nexit 1\n' >/usr/local/sbin/deb-systemd-invoke && chmod 755 /usr/local/sbin/deb-systemd-invoke
+    must "$apt purge wochit-relay"
+    rm /usr/local/sbin/deb-systemd-invoke
+    systemctl stop wochit-relay.socket wochit-relay.service
+fi
 
 step "done: $failures failed"
 exit "$failures"

@@ -1,20 +1,29 @@
 #!/bin/bash
-# scripts/try-deb/run.sh FILE.deb [ROOT.tar]
+# scripts/try-deb/run.sh [--root ROOT.tar] [--previous OLD.deb] FILE.deb
 # Installs the Debian package on a fresh minimal Debian that runs under real systemd, in a container without a network, and
 # tries all that the README promises of it; prints the timed transcript, and exits 0 when every step ended as it should.
-# Takes about two minutes. Needs root, debootstrap and systemd-container. ROOT.tar is a debootstrap tree (--variant=minbase)
-# to begin with instead of a new one.
+# Takes about three minutes. Needs root, debootstrap and systemd-container. ROOT.tar is a debootstrap tree (--variant=minbase)
+# to begin with instead of a new one; with OLD.deb, an earlier version, the upgrade from that is tried as well.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
-deb=$(realpath "${1:?which package? scripts/try-deb/run.sh FILE.deb [ROOT.tar]}")
+base= previous=
+while [ $# -gt 1 ]; do
+    case "$1" in
+    --root) base=$2 ;;
+    --previous) previous=$2 ;;
+    *) echo "unknown option $1" >&2; exit 2 ;;
+    esac
+    shift 2
+done
+deb=$(realpath "${1:?which package? scripts/try-deb/run.sh [--root ROOT.tar] [--previous OLD.deb] FILE.deb}")
 work=$(mktemp -d)
 trap 'rm -rf --one-file-system "$work"' EXIT
 root=$work/root
 
 echo "preparing a minimal Debian"
 mkdir "$root"
-if [ -n "${2:-}" ]; then
-    tar -xf "$2" -C "$root"
+if [ -n "$base" ]; then
+    tar -xf "$base" -C "$root"
 else
     debootstrap --variant=minbase bookworm "$root" >"$work/debootstrap.log" || { tail "$work/debootstrap.log"; exit 1; }
 fi
@@ -34,6 +43,7 @@ echo relay >"$root/etc/hostname"
 mkdir "$root/try"
 cp "$here/guest.sh" "$here/app.pl" "$root/try"
 cp "$deb" "$root/try/wochit-relay.deb"
+[ -z "$previous" ] || cp "$previous" "$root/try/previous.deb"
 cat >"$root/etc/systemd/system/try.service" <<'UNIT'
 [Unit]
 After=multi-user.target

@@ -17,6 +17,7 @@ export const command: Command = {
   options: {
     "to-target": { type: "boolean", help: "put it into the mirror target, below ~backups/, instead of FILE" },
     database: { type: "string", value: "PATH", help: "this database, without a config; nothing is written to it" },
+    "while-stdin": { type: "boolean", help: "stop when standard input ends: for a program that starts this one" },
     ...jsonOption,
     ...configOption,
   },
@@ -29,7 +30,7 @@ whole or not there. A FILE that is there is replaced only where it is a backup. 
     if (toTarget && args.text("database") !== undefined)
       throw new RelayError("usage", "--to-target needs a config, --database has none");
     if (!toTarget && file === undefined) throw new RelayError("usage", "FILE is missing");
-    const signal = abortWhenStopped(context);
+    const signal = abortWhenStopped(context, { withStdin: args.flag("while-stdin") });
     const backup = toTarget
       ? await backUpToTarget(context, args, signal)
       : await backUpToFile(context, args, file!, signal);
@@ -88,8 +89,9 @@ async function backUpToTarget(context: Context, args: Args, signal: AbortSignal)
   const { giveToOwnerOf, withTempFolder } = await import("./temp-folder.ts");
   const { backupsIn } = await import("../mirror/backups.ts");
   const { openTarget } = await import("../mirror/target.ts");
-  const name = nameBackup(context.ports.clock.now());
-  return withTempFolder(config.dataDir, "backup", async (dir) => {
+  const { clock, random } = context.ports;
+  const name = nameBackup(clock.now(), random.bytes(4));
+  return withTempFolder(config.dataDir, "backup", clock, async (dir) => {
     const copied = await copy(context, args, databaseOf(config.dataDir), join(dir, name), signal);
     const target = await openTarget(place, { access: "shared", clock: context.ports.clock });
     try {

@@ -6,9 +6,10 @@ export const command: Command = {
   name: "check",
   summary: "validates the config, opens nothing",
   options: { ...jsonOption, ...configOption },
-  help: "Prints every problem with its place. Exit code 0 when there is none, else 2.",
+  help: `Prints every problem with its place. Exit code 0 when there is none, else 2. Secrets from systemd's credentials are read where they
+can be (as root, while the service runs), and otherwise named in a warning.`,
   async run({ stdout, stderr, ...context }, args) {
-    const { path, problems, warnings } = await context.inspectConfig();
+    const { path, problems, warnings } = await context.inspectConfig(undefined, { isOutside: true });
     const code = problems.length === 0 ? 0 : 2;
     if (args.flag("json")) {
       printJson(stdout, { path, valid: code === 0, problems, warnings });

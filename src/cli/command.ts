@@ -59,9 +59,10 @@ export type Context = {
   loadConfig(options?: { secrets?: SecretsWanted }): Promise<Config>;
   /**
    * The same, judged only: every problem and warning, and the file (null: the defaults), which is `path` where that is
-   * given; `config` is null when there is a problem. Never throws for a wrong config.
+   * given; `config` is null when there is a problem. Never throws for a wrong config. `isOutside`: this is not the service, so what
+   * systemd shows to the service alone is not missed.
    */
-  inspectConfig(path?: string | null): Promise<Inspection & { path: string | null }>;
+  inspectConfig(path?: string | null, options?: { isOutside?: boolean }): Promise<Inspection & { path: string | null }>;
   /** The database of a config, beside a relay that may be running. The program closes it when the command ends. */
   openStore(config: Config): Promise<Store>;
   /** Resolves with the signal's name at the first SIGINT or SIGTERM; a second one ends the program at once. */

@@ -34,10 +34,11 @@ export function openContext({ environment, streams, version, crash }: Surroundin
     version,
     ...streams,
     ports,
-    async inspectConfig(given) {
+    async inspectConfig(given, { isOutside = false } = {}) {
       const { inspectConfig, path: found } = await configFile();
       const path = given === undefined ? found : given;
-      return { path, ...inspectConfig(path, { env, cwd }) };
+      const { OUTSIDE } = await import("../config/secrets.ts");
+      return { path, ...inspectConfig(path, { env, cwd, ...(isOutside && { outside: OUTSIDE }) }) };
     },
     async loadConfig({ secrets = true } = {}) {
       const { loadConfig, path } = await configFile();

@@ -33,9 +33,11 @@ export function createCopyTeller({ stdout, stderr, ports }: Context, asJson: boo
   };
 }
 
-/** An end that the first SIGINT or SIGTERM asks for. */
-export function abortWhenStopped(context: Context): AbortSignal {
+/** An end that the first SIGINT or SIGTERM asks for; `withStdin`: or the end of standard input. */
+export function abortWhenStopped(context: Context, { withStdin = false } = {}): AbortSignal {
   const abort = new AbortController();
+  const ended = () => abort.abort(new Error("whoever started it is gone"));
+  if (withStdin) void context.stdin().then(ended, ended);
   void context.untilStopped().then((signal) => abort.abort(new Error(`stopped by ${signal}`)));
   return abort.signal;
 }

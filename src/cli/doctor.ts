@@ -42,8 +42,10 @@ last backup. It works beside a running relay and without one; run it as root or 
 Each line is ok, a warning or failed, and what to do. Exit code 1 when something failed, 2 when the config is wrong.`,
   async run(context, args) {
     const request = readRequest(args.text("from"));
-    const judged = await context.inspectConfig();
-    const { config, hasKeys } = await loadWhatGoes(context);
+    const judged = await context.inspectConfig(undefined, { isOutside: true });
+    const { config, hasKeys } = judged.config
+      ? withoutUnseen(judged.config, judged.unseen)
+      : await loadWhatGoes(context);
     const abort = new AbortController();
     const given = await prepare(context, { judged, config, hasKeys, request, offline: args.flag("offline") });
     const { stagesOf } = await import("../operate/doctor/table.ts");
@@ -62,9 +64,19 @@ function readRequest(text: string | undefined): Request | null {
   return { socket, forwardedFor: forwarded.length === 0 ? undefined : forwarded.join(", ") };
 }
 
-/** The config with as many of its secrets as can be read. */
+/** The config with what only the service is shown left out: the warning about it has been said, and nothing of it has failed. */
+function withoutUnseen(config: Config, unseen: string[]): { config: Config; hasKeys: boolean } {
+  const { server } = config;
+  const tls = unseen.some((place) => place.startsWith("server.tls.")) ? null : server.tls;
+  return {
+    config: { ...config, server: { ...server, tls } },
+    hasKeys: !unseen.some((place) => place.startsWith("mirror.")),
+  };
+}
+
+/** The wrong config with as many of its secrets as can be read. */
 async function loadWhatGoes({ loadConfig }: Context): Promise<{ config: Config | null; hasKeys: boolean }> {
-  for (const secrets of [true, "target", false] satisfies SecretsWanted[]) {
+  for (const secrets of ["target", false] satisfies SecretsWanted[]) {
     try {
       return { config: await loadConfig({ secrets }), hasKeys: secrets !== false };
     } catch (error) {

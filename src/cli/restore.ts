@@ -1,8 +1,8 @@
-import { join, resolve } from "node:path";
+import { join, resolve, sep } from "node:path";
 import type { Config } from "../config.ts";
 import { RelayError } from "../errors.ts";
 import { tellSize } from "../operate/size.ts";
-import { type Restored, restoreDatabase } from "../store/backup.ts";
+import { type BackupSource, type Restored, restoreDatabase } from "../store/backup.ts";
 import { type Args, type Command, type Context, configOption, jsonOption } from "./command.ts";
 import { abortWhenStopped, createCopyTeller } from "./copying.ts";
 import { printJson } from "./lists.ts";
@@ -44,10 +44,10 @@ function whichOne({ mirror: { target } }: Config): string {
   return `name a backup in ${where}, the newest has the greatest name: ${list}`;
 }
 
-async function restore(context: Context, args: Args, config: Config, file: string, signal: AbortSignal) {
+async function restore(context: Context, args: Args, config: Config, from: BackupSource, signal: AbortSignal) {
   const teller = createCopyTeller(context, args.flag("json"));
   try {
-    return await restoreDatabase(file, config.dataDir, {
+    return await restoreDatabase(from, config.dataDir, {
       clock: context.ports.clock,
       signal,
       onProgress: (progress) => teller.onProgress(progress),
@@ -60,24 +60,24 @@ async function restore(context: Context, args: Args, config: Config, file: strin
 async function restoreFromTarget(context: Context, args: Args, config: Config, name: string, signal: AbortSignal) {
   const { backupKey, backupsIn } = await import("../mirror/backups.ts");
   const { openTarget } = await import("../mirror/target.ts");
-  const { withTempFolder } = await import("./temp-folder.ts");
   const teller = createCopyTeller(context, args.flag("json"));
   const target = await openTarget(config.mirror.target, { access: "shared", clock: context.ports.clock });
+  const read = async () =>
+    told(await backupsIn(target).read(name, signal), (done) => teller.tell("fetched", done, null));
   try {
-    return await withTempFolder(config.dataDir, "restore", async (dir) => {
-      const file = join(dir, "fetched.db");
-      await backupsIn(target).fetch(name, file, signal, (done) => teller.tell("fetched", done, null));
-      teller.clear();
-      const restored = await restore(context, args, config, file, signal).catch((error) => {
-        // It speaks of what was asked for.
-        if (!(error instanceof RelayError)) throw error;
-        throw new RelayError(error.code, error.message.replaceAll(file, backupKey(name)));
-      });
-      return restored;
-    });
+    return await restore(context, args, config, { name: backupKey(name), read }, signal);
   } finally {
     teller.clear();
     await target.close();
+  }
+}
+
+async function* told(bytes: AsyncIterable<Uint8Array>, tell: (done: number) => void): AsyncIterable<Uint8Array> {
+  let done = 0;
+  for await (const chunk of bytes) {
+    yield chunk;
+    done += chunk.length;
+    tell(done);
   }
 }
 
@@ -90,7 +90,10 @@ function report({ stdout }: Context, args: Args, { dataDir, mirror }: Config, re
     `${file}: ${tellCount(events, "event")}${upTo}, ${tellSize(bytes)}, checked, in ${(ms / 1000).toFixed(1)} s\n`,
   );
   if (schema < newestSchema) stdout.write(`its schema is ${schema}: the next start makes it ${newestSchema}\n`);
-  const isLocal = mirror.target.type === "local" && mirror.target.dir.startsWith(dataDir);
+  const isLocal = mirror.target.type === "local" && `${mirror.target.dir}${sep}`.startsWith(`${dataDir}${sep}`);
+  stdout.write(
+    "backups that were made before are not known to it: it removes none of them, whatever backup.keep says\n",
+  );
   stdout.write(
     isLocal
       ? 'start the relay; copies of media are not in a backup: "media verify --mend" downloads those that are missing\n'

@@ -41,14 +41,15 @@ listens on the socket that is handed to it, says how it is, and feeds the watchd
     const state = { isRefused: false };
     reload = reloader({ context, path, log, relay, notifier, state });
     if (early) reload();
-    await notifier.ready(describe(relay, state));
+    // Not waited for, here and below: whoever is told, and does not listen, holds up nothing.
+    void notifier.ready(describe(relay, state));
     const quiet = keepTelling(() => describe(relay, state), notifier, ports);
 
     log.info("stopping", { signal: await stopped });
     reload = () => {};
     quiet();
     unwatch();
-    await notifier.stopping();
+    void notifier.stopping();
     await closeInTime(relay, ports);
     return 0;
   },
@@ -79,14 +80,14 @@ function reloader({ context, path, log, relay, notifier, state }: Parts): () => 
   let waiting = false;
   async function reload(): Promise<void> {
     waiting = false;
-    await notifier.reloading();
+    void notifier.reloading();
     try {
       state.isRefused = !(await take());
     } catch (error) {
       state.isRefused = true;
       log.error("config refused: the old one holds", { error: errorLine(error) });
     }
-    await notifier.ready(describe(relay, state));
+    void notifier.ready(describe(relay, state));
   }
 
   /** False: it was refused. */

@@ -1,30 +1,62 @@
-import { chown, lstat, mkdir, rm, stat } from "node:fs/promises";
+import { lchown, lstat, lutimes, mkdtemp, readdir, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
+import type { Clock } from "../domain.ts";
 import { errorLine, RelayError } from "../errors.ts";
+
+/** A folder whose owner is at work is touched so often; one that was not for so long has lost its owner. Milliseconds. */
+const TOUCH_EVERY = 10 * 60_000;
+const FORGOTTEN_AFTER = 60 * 60_000;
 
 /**
  * Runs `work` with a folder of its own inside the data folder, where there is room for what is large, and where nobody else
- * reads. It has one name for each use, so that the next run removes what a killed one has left.
+ * reads. What killed runs have left of this use is removed.
  */
-export async function withTempFolder<T>(dataDir: string, use: string, work: (dir: string) => Promise<T>): Promise<T> {
-  const dir = join(dataDir, `.${use}`);
+export async function withTempFolder<T>(
+  dataDir: string,
+  use: string,
+  clock: Clock,
+  work: (dir: string) => Promise<T>,
+): Promise<T> {
+  const prefix = `.${use}-`;
+  let dir: string;
   try {
-    const found = await lstat(dir).catch(() => null);
-    if (found !== null && !found.isDirectory()) throw new Error("it is in the way, and no folder");
-    await mkdir(dir, { recursive: true, mode: 0o700 });
+    await clearForgotten(dataDir, prefix, clock);
+    dir = await mkdtemp(join(dataDir, prefix));
     await giveToOwnerOf(dataDir, dir);
   } catch (error) {
-    throw new RelayError("unsupported", `${dir} cannot be made: ${errorLine(error)}; run this as the relay's user`);
+    const message = `no folder can be made in ${dataDir}: ${errorLine(error)}; run this as the relay's user`;
+    throw new RelayError("unsupported", message);
   }
+  const touch = () => {
+    const now = clock.now() / 1000;
+    lutimes(dir, now, now).catch(() => {});
+    cancel = clock.after(TOUCH_EVERY, touch);
+  };
+  let cancel = clock.after(TOUCH_EVERY, touch);
   try {
     return await work(dir);
   } finally {
+    cancel();
     await rm(dir, { recursive: true, force: true });
   }
 }
 
-/** What root's commands make belongs to whoever owns the folder it is in; others may give nothing away, and need not. */
+async function clearForgotten(dataDir: string, prefix: string, clock: Clock): Promise<void> {
+  for (const name of await readdir(dataDir)) {
+    if (!name.startsWith(prefix)) continue;
+    const path = join(dataDir, name);
+    const found = await lstat(path).catch(() => null);
+    if (!found?.isDirectory() || clock.now() - found.mtimeMs < FORGOTTEN_AFTER) continue;
+    // It may be another user's: then it is in nobody's way.
+    await rm(path, { recursive: true, force: true }).catch(() => {});
+  }
+}
+
+/**
+ * What root's commands make belongs to whoever owns the folder it is in; others may give nothing away, and need not. A link
+ * is given itself, and never what it leads to.
+ */
 export async function giveToOwnerOf(dir: string, path: string): Promise<void> {
   const { uid, gid } = await stat(dir);
-  if ((await stat(path)).uid !== uid) await chown(path, uid, gid).catch(() => {});
+  if ((await lstat(path)).uid !== uid) await lchown(path, uid, gid).catch(() => {});
 }

@@ -7,15 +7,24 @@ import { nearest } from "../nearest.ts";
 import { looksLikeNetwork, parseNetworks } from "../platform/addresses.ts";
 import { isReservedHeader } from "../reserved-headers.ts";
 import type { Path, Problems } from "./problems.ts";
-import { reasonOf } from "./secrets.ts";
+import { isOutOfSight, type Outside, reasonOf } from "./secrets.ts";
 
 // What the schema cannot say: values that need a parser of their own, and options that must fit each other.
 
 /** Reads a value of the parsed file; undefined where it is missing, or wrong already. */
 export type Look = <T>(path: Path) => T | undefined;
 
-/** Where relative paths start, the data folder as it will be, and whether the files of secrets are looked at. */
-export type Places = { folder: string; dataDir: string; readsSecrets: boolean };
+/**
+ * Where relative paths start, the data folder as it will be, whether the files of secrets are looked at, and whether that is done
+ * from outside of the service; what then cannot be looked at is told to `noteUnseen`.
+ */
+export type Places = {
+  folder: string;
+  dataDir: string;
+  readsSecrets: boolean;
+  outside: Outside | null;
+  noteUnseen(path: Path, name: string): void;
+};
 
 export function checkConfig(look: Look, problems: Problems, places: Places): void {
   checkNetworks(look(["server", "trustedProxies"]), ["server", "trustedProxies"], problems);
@@ -25,7 +34,7 @@ export function checkConfig(look: Look, problems: Problems, places: Places): voi
     problems.add(["receive", "path"], `${path} is taken: /healthz, /readyz and /media are the relay's own`);
   }
   checkPrivate(look(["mirror", "allowPrivateAddresses"]), ["mirror", "allowPrivateAddresses"], problems);
-  if (places.readsSecrets) checkTls(look, problems, places.folder);
+  if (places.readsSecrets) checkTls(look, problems, places);
   checkAdmin(look, problems);
   checkBackup(look, problems);
   const owners = new Map<string, number>();
@@ -110,14 +119,17 @@ function checkPrivate(list: string[] | boolean | undefined, path: Path, problems
   }
 }
 
-function checkTls(look: Look, problems: Problems, folder: string): void {
+function checkTls(look: Look, problems: Problems, { folder, outside, noteUnseen }: Places): void {
   for (const name of ["cert", "key"]) {
-    const file = look<string>(["server", "tls", name]);
-    if (file === undefined) continue;
+    const path: Path = ["server", "tls", name];
+    const given = look<string>(path);
+    if (given === undefined) continue;
+    const file = resolve(folder, given);
     try {
-      accessSync(resolve(folder, file), constants.R_OK);
+      accessSync(file, constants.R_OK);
     } catch (error) {
-      problems.add(["server", "tls", name], `cannot read ${resolve(folder, file)}: ${reasonOf(error)}`);
+      if (isOutOfSight(file, outside)) noteUnseen(path, file);
+      else problems.add(path, `cannot read ${file}: ${reasonOf(error)}`);
     }
   }
 }

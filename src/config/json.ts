@@ -1,4 +1,4 @@
-import { readFileSync } from "node:fs";
+import { readPlainFile } from "../platform/files.ts";
 import { type Fault, scanJson } from "./json-scan.ts";
 import type { Problems } from "./problems.ts";
 import { reasonOf } from "./secrets.ts";
@@ -10,7 +10,9 @@ import { reasonOf } from "./secrets.ts";
 export function readJson(path: string, problems: Problems): unknown {
   let text: string;
   try {
-    text = readFileSync(path, "utf8").replace(/^\uFEFF/, "");
+    text = readPlainFile(path)
+      .toString("utf8")
+      .replace(/^\uFEFF/, "");
   } catch (error) {
     problems.add([], `cannot be read: ${reasonOf(error)}`);
     return undefined;

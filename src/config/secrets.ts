@@ -1,16 +1,31 @@
-import { readFileSync } from "node:fs";
-import { resolve } from "node:path";
+import { accessSync, constants } from "node:fs";
+import { dirname, resolve, sep } from "node:path";
 import type { SecretInput } from "../config.ts";
 import { errorLine, RelayError } from "../errors.ts";
+import { readPlainFile } from "../platform/files.ts";
 
-/** What a relative path in the config is relative to, and where secrets may come from. */
-export type Surroundings = { env: Record<string, string | undefined>; folder: string };
+/**
+ * That a config is judged by somebody who is not the service. systemd shows a service's credentials to nobody but it and root,
+ * in this folder, while it runs (systemd.exec(5), LoadCredential=): before the first start there is nothing to look at.
+ */
+export type Outside = { credentials: string };
+
+/** As the packaged unit is called. */
+export const OUTSIDE: Outside = { credentials: "/run/credentials/wochit-relay.service" };
+
+/** What a relative path in the config is relative to, and where secrets may come from. `outside` is null in the service. */
+export type Surroundings = {
+  env: Record<string, string | undefined>;
+  folder: string;
+  outside: Outside | null;
+};
 
 /**
  * The value of a secret: itself, an environment variable, a file without its last line break, or a systemd credential
- * (systemd.io/CREDENTIALS). RelayError("config") says which one is missing, never what one holds.
+ * (systemd.io/CREDENTIALS); null for a credential that cannot be looked at from outside of the service. RelayError("config")
+ * says which one is missing, never what one holds.
  */
-export function readSecret(secret: SecretInput, { env, folder }: Surroundings): string {
+export function readSecret(secret: SecretInput, { env, folder, outside }: Surroundings): string | null {
   if (typeof secret === "string") return secret;
   if ("env" in secret) return nonEmpty(readVariable(secret.env, env), `the environment variable ${secret.env}`);
   if ("file" in secret) {
@@ -21,14 +36,38 @@ export function readSecret(secret: SecretInput, { env, folder }: Surroundings): 
   if (!/^[^/\0]+$/.test(name) || name === "." || name === "..") {
     throw new RelayError("config", "the name of a credential is the name of a file, without a folder");
   }
-  const credentials = env.CREDENTIALS_DIRECTORY;
+  const credentials = env.CREDENTIALS_DIRECTORY || outside?.credentials;
   if (!credentials) {
     throw new RelayError(
       "config",
-      `the credential ${name} needs $CREDENTIALS_DIRECTORY, which systemd sets for a service`,
+      `the credential ${name} needs $CREDENTIALS_DIRECTORY, which systemd sets for a service that loads one`,
     );
   }
-  return nonEmpty(readLine(resolve(credentials, name)), `the credential ${name}`);
+  const file = resolve(credentials, name);
+  if (!env.CREDENTIALS_DIRECTORY && !isReadable(file)) return null;
+  return nonEmpty(readLine(file), `the credential ${name}`);
+}
+
+/** Whether a file that cannot be read is a service's credential, which is there for the service alone. */
+export function isOutOfSight(file: string, outside: Outside | null): boolean {
+  return outside !== null && file.startsWith(dirname(outside.credentials) + sep);
+}
+
+/** The warning that lists what could not be looked at: places in the config, each with the name of its credential. */
+export function describeUnseen(unseen: { place: string; name: string }[], { credentials }: Outside): string {
+  const why = isReadable(credentials)
+    ? "the running service was not given these credentials (LoadCredential= in its unit, then restart it)"
+    : "secrets from systemd credentials cannot be looked at outside of the service";
+  return `${why}: ${unseen.map(({ place, name }) => `${place} (${name})`).join(", ")}`;
+}
+
+function isReadable(path: string): boolean {
+  try {
+    accessSync(path, constants.R_OK);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 function readVariable(name: string, env: Record<string, string | undefined>): string {
@@ -39,7 +78,9 @@ function readVariable(name: string, env: Record<string, string | undefined>): st
 
 function readLine(file: string): string {
   try {
-    return readFileSync(file, "utf8").replace(/\r?\n$/, "");
+    return readPlainFile(file)
+      .toString("utf8")
+      .replace(/\r?\n$/, "");
   } catch (error) {
     throw new RelayError("config", `cannot read ${file}: ${reasonOf(error)}`);
   }

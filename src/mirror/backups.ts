@@ -1,4 +1,3 @@
-import { open } from "node:fs/promises";
 import { RelayError } from "../errors.ts";
 import type { MirrorTarget } from "./target.ts";
 
@@ -12,9 +11,13 @@ export type BackupFile = { file: string; bytes: number; sha256: string };
 export type BackupsInTarget = {
   /** Keeps it, confirmed by the target, under a key that it makes of the name. */
   put(name: string, backup: BackupFile, signal: AbortSignal): Promise<string>;
-  remove(key: string): Promise<void>;
-  /** Writes what the key holds to a new file; RelayError("not_found") where there is nothing. */
-  fetch(key: string, file: string, signal: AbortSignal, onBytes?: (done: number) => void): Promise<void>;
+  /** The key that `put` makes of a name. */
+  keyOf(name: string): string;
+  remove(key: string, signal: AbortSignal): Promise<void>;
+  /** What the key holds; RelayError("not_found") where there is nothing. */
+  read(key: string, signal: AbortSignal): Promise<AsyncIterable<Uint8Array>>;
+  /** Whether the key holds anything. */
+  has(key: string): Promise<boolean>;
 };
 
 /** `relay-20261122T031427Z.db` or `~backups/relay-…db`: both name the same. */
@@ -22,7 +25,7 @@ export function backupKey(name: string): string {
   return name.startsWith(`${FOLDER}/`) ? name : `${FOLDER}/${name}`;
 }
 
-export function backupsIn(target: Pick<MirrorTarget, "put" | "delete" | "read">): BackupsInTarget {
+export function backupsIn(target: Pick<MirrorTarget, "put" | "delete" | "read" | "head">): BackupsInTarget {
   return {
     async put(name, { file, bytes, sha256 }, signal) {
       const key = backupKey(name);
@@ -32,23 +35,16 @@ export function backupsIn(target: Pick<MirrorTarget, "put" | "delete" | "read">)
       throw new RelayError("conflict", `the target has another file called ${key} already; try again in a second`);
     },
 
-    remove: (key) => target.delete(key),
+    keyOf: backupKey,
 
-    async fetch(key, file, signal, onBytes) {
+    remove: (key, signal) => target.delete(key, signal),
+
+    async read(key, signal) {
       const bytes = await target.read(backupKey(key), signal);
       if (bytes === null) throw new RelayError("not_found", `the target has no ${backupKey(key)}`);
-      const handle = await open(file, "wx", 0o600);
-      try {
-        let done = 0;
-        for await (const chunk of bytes) {
-          await handle.writeFile(chunk);
-          done += chunk.length;
-          onBytes?.(done);
-        }
-        await handle.sync();
-      } finally {
-        await handle.close();
-      }
+      return bytes;
     },
+
+    has: async (key) => (await target.head(backupKey(key))) !== null,
   };
 }

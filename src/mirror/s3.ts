@@ -62,21 +62,24 @@ export async function openS3Target(
     });
   }
 
-  async function look(name: string): Promise<Held | null> {
-    const answer = client.send(new HeadObjectCommand({ Bucket: bucket, Key: name }), timeout());
-    const found = await ask("HeadObject", answer).catch((error) => {
+  /** Bounds a request in time, and by the signal, where there is one. */
+  const within = (signal?: AbortSignal) => ({ ...timeout(), ...(signal && { abortSignal: signal }) });
+
+  async function look(name: string, signal?: AbortSignal): Promise<Held | null> {
+    const answer = client.send(new HeadObjectCommand({ Bucket: bucket, Key: name }), within(signal));
+    const found = await ask("HeadObject", answer, signal).catch((error) => {
       if (error instanceof S3Trouble && isMissing(error)) return null;
       // A refused HEAD has no body that would say why; a GET has.
-      if (error instanceof S3Trouble && [301, 400, 403].includes(error.status ?? 0)) return askWhy(name, error);
+      if (error instanceof S3Trouble && [301, 400, 403].includes(error.status ?? 0)) return askWhy(name, error, signal);
       throw error;
     });
     return found && { bytes: found.ContentLength ?? 0, sha256: found.Metadata?.sha256 ?? null };
   }
 
   /** Throws what a GET of one byte is told; null where the object is missing and its bucket is there. */
-  async function askWhy(name: string, otherwise: S3Trouble | null): Promise<null> {
+  async function askWhy(name: string, otherwise: S3Trouble | null, signal?: AbortSignal): Promise<null> {
     const command = new GetObjectCommand({ Bucket: bucket, Key: name, Range: "bytes=0-0" });
-    const { Body } = await ask("GetObject", client.send(command, timeout())).catch((error) => {
+    const { Body } = await ask("GetObject", client.send(command, within(signal)), signal).catch((error) => {
       if (error instanceof S3Trouble && isMissing(error)) return { Body: undefined };
       throw error;
     });
@@ -93,9 +96,9 @@ export async function openS3Target(
   }
 
   /** What a HEAD says decides, not what the upload was answered: ETags mean many things, and answers get lost. */
-  async function confirm(name: string, about: About): Promise<void> {
+  async function confirm(name: string, about: About, signal: AbortSignal): Promise<void> {
     for (const wait of [...LOOK_AGAIN, null]) {
-      const held = await look(name);
+      const held = await look(name, signal);
       if (held?.bytes === about.bytes && held.sha256 === about.sha256) return;
       if (wait !== null) await new Promise<void>((resolve) => void clock.after(wait, resolve));
       else {
@@ -111,16 +114,16 @@ export async function openS3Target(
     const source = await openSource(file, about);
     try {
       sweepOnce();
-      if (about.again) await leftovers.clearName(name);
-      const held = about.replace ? null : await look(name);
+      if (about.again) await leftovers.clearName(name, signal);
+      const held = about.replace ? null : await look(name, signal);
       if (held) return await compare(name, held, about, signal);
       const isThere = () =>
-        confirm(name, about).then(
+        confirm(name, about, signal).then(
           () => true,
           () => false,
         );
       await send({ name, source, description: describe(config, about), isThere }, signal);
-      await confirm(name, about);
+      await confirm(name, about, signal);
       return "stored";
     } finally {
       await source.close();
@@ -145,7 +148,7 @@ export async function openS3Target(
       await inTurn(name, async () => {
         signal?.throwIfAborted();
         const command = new DeleteObjectCommand({ Bucket: bucket, Key: name });
-        const answer = client.send(command, { ...timeout(), ...(signal && { abortSignal: signal }) });
+        const answer = client.send(command, within(signal));
         await ask("DeleteObject", answer, signal).catch((error) => {
           if (!(error instanceof S3Trouble && isMissing(error))) throw error;
         });

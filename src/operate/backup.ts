@@ -1,11 +1,11 @@
-import { rm } from "node:fs/promises";
-import { basename, join } from "node:path";
+import { join } from "node:path";
 import type { Config } from "../config.ts";
 import type { Ports } from "../domain.ts";
 import { errorLine, RelayError } from "../errors.ts";
-import { makeFolders } from "../platform/folders.ts";
+import { makeFolders } from "../platform/files.ts";
 import { nameBackup } from "../store/backup.ts";
 import type { Backup, Store } from "../store/store.ts";
+import { type BackupTarget, clearBegun, removeBackup } from "./backup/begun.ts";
 import type { MadeBackup, RunBackup } from "./backup/process.ts";
 
 /** After a failure it is tried again so much later, or at the next turn, if that is sooner. All times are milliseconds. */
@@ -17,19 +17,15 @@ const LOOK_EVERY = 60_000;
 /** A backup that takes longer than a turn, and than this, is given up. */
 const LEAST_PATIENCE = 60 * 60_000;
 
-/** The mirror target, as far as backups go. Both throw what it throws. */
-export type BackupTarget = {
-  /** Keeps a file; resolves with the name under which it can be removed. */
-  put(name: string, backup: { file: string; bytes: number; sha256: string }, signal: AbortSignal): Promise<string>;
-  remove(name: string): Promise<void>;
-};
-
 export type BackupParts = {
   config: NonNullable<Config["backup"]>;
   dataDir: string;
-  store: Pick<Store, "backups" | "lastBackup" | "noteBackup" | "forgetBackup">;
+  store: Pick<
+    Store,
+    "backups" | "lastBackup" | "noteBackup" | "forgetBackup" | "beginBackup" | "begunBackups" | "endBackup"
+  >;
   target: BackupTarget;
-  ports: Pick<Ports, "clock" | "log">;
+  ports: Pick<Ports, "clock" | "log" | "random">;
   run: RunBackup;
 };
 
@@ -44,9 +40,10 @@ export function backupFolder({ dir }: { dir?: string | undefined }, dataDir: str
  */
 export function startBackups({ config, dataDir, store, target, ports, run }: BackupParts): { stop(): Promise<void> } {
   const { every, keep, to } = config;
-  const { clock, log } = ports;
+  const { clock, log, random } = ports;
   const dir = backupFolder(config, dataDir);
   const stopped = new AbortController();
+  const places = { dir, target, signal: stopped.signal };
   let notBefore = Number.NEGATIVE_INFINITY;
   let cancel = () => {};
   let turn = Promise.resolve();
@@ -57,37 +54,28 @@ export function startBackups({ config, dataDir, store, target, ports, run }: Bac
     const patience = Math.max(every, LEAST_PATIENCE);
     const off = clock.after(patience, () => limit.abort(new Error(`it took longer than ${patience / 60_000} min`)));
     const signal = AbortSignal.any([stopped.signal, limit.signal]);
-    const name = nameBackup(clock.now());
+    // In the target it is as secret as the target is.
+    const name = nameBackup(clock.now(), to === "target" ? random.bytes(4) : undefined);
     const file = join(dir, name);
     try {
       makeFolder(dir);
+      // Whatever happens to the relay meanwhile: what nobody knows of would never be removed.
+      await store.beginBackup({ place: "dir", name: file });
       const made = await run(file, signal);
       const kept = to === "dir" ? file : await upload(name, file, made, signal);
       const { bytes, at, events, newest } = made;
-      await note({ at, place: to, name: kept, bytes, events, newest, planned: true });
+      await store.noteBackup({ at, place: to, name: kept, bytes, events, newest, planned: true });
       log.info("backup made", { to, name: kept, bytes, events, ms: Math.round(clock.elapsed() - began) });
       return kept;
     } finally {
       off();
-    }
-  }
-
-  /** What nobody knows of would never be removed. */
-  async function note(backup: Omit<Backup, "id">): Promise<void> {
-    try {
-      await store.noteBackup(backup);
-    } catch (error) {
-      await removeBackup(backup).catch(() => {});
-      throw error;
+      await clearBegun(store, places, log).catch(() => {});
     }
   }
 
   async function upload(name: string, file: string, made: MadeBackup, signal: AbortSignal): Promise<string> {
-    try {
-      return await target.put(name, { file, ...made }, signal);
-    } finally {
-      await rm(file, { force: true });
-    }
+    await store.beginBackup({ place: "target", name: target.keyOf(name) });
+    return target.put(name, { file, ...made }, signal);
   }
 
   /** Of those that it made by itself: whatever is beyond `keep`. The newest is never among them. */
@@ -96,20 +84,13 @@ export function startBackups({ config, dataDir, store, target, ports, run }: Bac
     for (const { id, place, name } of planned.slice(Math.max(keep, 1))) {
       if (name === newest) continue;
       try {
-        await removeBackup({ place, name });
+        await removeBackup({ place, name }, places);
         await store.forgetBackup(id);
       } catch (error) {
+        if (stopped.signal.aborted) return;
         log.warn("an old backup was not removed", { name, error: errorLine(error) });
       }
     }
-  }
-
-  async function removeBackup({ place, name: path }: Pick<Backup, "place" | "name">): Promise<void> {
-    if (place === "target") return target.remove(path);
-    await rm(path, { force: true });
-    // The data folder may have been moved, and its backups with it.
-    const moved = join(dir, basename(path));
-    if (moved !== path) await rm(moved, { force: true });
   }
 
   async function tellAge(): Promise<void> {
@@ -130,6 +111,7 @@ export function startBackups({ config, dataDir, store, target, ports, run }: Bac
     const due = await dueAt();
     if (due > clock.now()) return later(Math.min(due - clock.now(), LOOK_EVERY));
     try {
+      await clearBegun(store, places, log);
       const name = await make();
       notBefore = Number.NEGATIVE_INFINITY;
       await prune(name);
@@ -154,8 +136,10 @@ export function startBackups({ config, dataDir, store, target, ports, run }: Bac
     });
   }
 
-  turn = tellAge().catch(() => {});
-  later(0);
+  turn = tellAge()
+    .then(() => clearBegun(store, places, log))
+    .catch(() => {})
+    .finally(() => later(0));
   return {
     async stop() {
       stopped.abort(new Error("the relay stops"));

@@ -1,12 +1,13 @@
 import { createPrivateKey, X509Certificate } from "node:crypto";
-import { readFileSync } from "node:fs";
 import { createServer as createHttpServer, type IncomingMessage, type Server } from "node:http";
 import { createServer as createHttpsServer } from "node:https";
 import { type AddressInfo, Server as NetServer, type Socket } from "node:net";
+import { createSecureContext } from "node:tls";
 import { createAdaptorServer } from "@hono/node-server";
 import type { Hono } from "hono";
 import type { Clock } from "../domain.ts";
 import { type ErrorCode, errorLine, errorTable, RelayError } from "../errors.ts";
+import { readPlainFile } from "./files.ts";
 
 /** A request must have sent its head within this long, all of itself within that (then 408). Milliseconds. */
 const TIMEOUTS = { headersTimeout: 10_000, requestTimeout: 30_000, connectionsCheckingInterval: 1_000 };
@@ -107,7 +108,12 @@ export async function listen(
     );
     server.listen({ ...("fd" in at ? { fd: at.fd } : { host: at.host, port: at.port }), backlog: BACKLOG }, resolve);
   });
-  const { address, port } = server.address() as AddressInfo;
+  const bound = server.address() as AddressInfo | string | null;
+  if (bound === null || typeof bound === "string") {
+    server.close();
+    throw new RelayError("unsupported", `cannot listen on ${where}: it is no TCP socket that listens`);
+  }
+  const { address, port } = bound;
   return {
     host: address,
     port,
@@ -137,12 +143,17 @@ export async function listen(
   };
 }
 
+const PEM = /-----BEGIN CERTIFICATE-----[^-]*-----END CERTIFICATE-----/g;
+
 /**
  * Reads certificate and key. RelayError("config") where one cannot be read, is no PEM, or they do not belong together.
  */
 export function readTls({ cert, key }: TlsFiles): TlsPair {
   try {
-    const pair = { cert: readFileSync(cert), key: readFileSync(key) };
+    const pair = { cert: readPlainFile(cert), key: readPlainFile(key) };
+    // What setSecureContext would throw later: a chain that is broken further on, keys that are too weak.
+    createSecureContext(pair);
+    for (const [one] of pair.cert.toString("latin1").matchAll(PEM)) new X509Certificate(one);
     // Asked here: not every runtime finds it out when it takes them.
     if (new X509Certificate(pair.cert).checkPrivateKey(createPrivateKey(pair.key))) return pair;
     throw new Error("the key is not that of the certificate");

@@ -64,11 +64,14 @@ export function openNotifier(env: Environment, ports: Pick<Ports, "clock" | "log
   const { clock, log } = ports;
   const send = tell ?? tellBySystemdNotify(socket, PATH ?? "", clock);
   let last: Promise<void> = Promise.resolve();
+  let waiting = 0;
   let told = "";
   let isFailing = false;
 
   function say(...assignments: string[]): Promise<void> {
+    waiting++;
     last = last.then(async () => {
+      waiting--;
       try {
         await send(assignments);
         isFailing = false;
@@ -92,7 +95,8 @@ export function openNotifier(env: Environment, ports: Pick<Ports, "clock" | "log
     reloading: () => say("RELOADING=1", `MONOTONIC_USEC=${monotonic()}`),
     stopping: (text) => (text === undefined ? say("STOPPING=1") : tellStatus(text, "STOPPING=1")),
     status: (text) => (text === told ? Promise.resolve() : tellStatus(text)),
-    watch: (answers) => (limit > 0 ? feed({ limit, answers, food: () => say("WATCHDOG=1") }, ports) : end),
+    watch: (answers) =>
+      limit > 0 ? feed({ limit, answers, food: () => (waiting > 0 ? last : say("WATCHDOG=1")) }, ports) : end,
   };
 }
 

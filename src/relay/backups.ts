@@ -2,20 +2,35 @@ import type { Config } from "../config.ts";
 import type { Ports } from "../domain.ts";
 import { backupsIn } from "../mirror/backups.ts";
 import type { Targets } from "../mirror/targets.ts";
+import { clearBegun } from "../operate/backup/begun.ts";
 import { backupProcess } from "../operate/backup/process.ts";
-import { startBackups } from "../operate/backup.ts";
+import { warnOfPublicBackups } from "../operate/backup/public.ts";
+import { backupFolder, startBackups } from "../operate/backup.ts";
 import { selfCommand } from "../platform/runtime.ts";
 import { databaseOf } from "../store/backup.ts";
 import type { Store } from "../store/store.ts";
 
 export type Backups = { stop(): Promise<void> };
 
-/** The backups that the config asks for; without a wish there are none. */
+/** The backups that the config asks for; without a wish there are none, and only what was cut off before is removed. */
 export function openBackups(
-  { backup, dataDir }: Pick<Config, "backup" | "dataDir">,
+  { backup, dataDir, mirror }: Pick<Config, "backup" | "dataDir" | "mirror">,
   { store, targets, ports }: { store: Store; targets: Targets; ports: Ports },
 ): Backups {
-  if (backup === null) return { async stop() {} };
-  const run = backupProcess(databaseOf(dataDir), selfCommand(), ports.clock.after);
-  return startBackups({ config: backup, dataDir, store, target: backupsIn(targets.present), ports, run });
+  const target = backupsIn(targets.present);
+  // The store, where it is in trouble, says so itself.
+  void warnOfPublicBackups(mirror.publicBaseUrl, store, target.has, ports.log).catch(() => {});
+  if (backup === null) {
+    const stopped = new AbortController();
+    const places = { dir: backupFolder({}, dataDir), target, signal: stopped.signal };
+    const cleared = clearBegun(store, places, ports.log).catch(() => {});
+    return {
+      async stop() {
+        stopped.abort(new Error("the relay stops"));
+        await cleared;
+      },
+    };
+  }
+  const run = backupProcess(databaseOf(dataDir), selfCommand());
+  return startBackups({ config: backup, dataDir, store, target, ports, run });
 }

@@ -1,4 +1,5 @@
-import { join } from "node:path";
+import { rm } from "node:fs/promises";
+import { basename, dirname, join } from "node:path";
 import type { Clock } from "../domain.ts";
 
 /** How far a copy is, in bytes. */
@@ -44,10 +45,26 @@ export function stampOf(now: number): string {
   return new Date(now).toISOString().replace(/[-:]|\.\d+/g, "");
 }
 
-/** What a backup of this time is called where the relay names it. */
-export function nameBackup(now: number): string {
-  return `relay-${stampOf(now)}.db`;
+/** What a backup of this time is called where the relay names it; with `secret` nobody can guess it. */
+export function nameBackup(now: number, secret?: Uint8Array): string {
+  return `relay-${stampOf(now)}${secret === undefined ? "" : `-${Buffer.from(secret).toString("hex")}`}.db`;
 }
+
+/** Files that SQLite keeps beside a database (sqlite.org/tempfiles.html). */
+export const COMPANIONS = ["-journal", "-wal", "-shm"];
+
+/** Where a copy is until it is whole. */
+export function partOf(file: string): string {
+  return join(dirname(file), `.${basename(file)}.part`);
+}
+
+/** Removes what a process that was killed has left of a copy: only after its end. */
+export async function removePart(file: string): Promise<void> {
+  for (const end of ["", ...COMPANIONS]) await rm(partOf(file) + end, { force: true });
+}
+
+/** Where what is restored comes from: a file, or what is read elsewhere, once, and spoken of by this name. */
+export type BackupSource = string | { name: string; read(): Promise<AsyncIterable<Uint8Array>> };
 
 /**
  * Copies a database to a file while others work on it, proves the copy, and only then gives it the file's name. Nothing but
@@ -60,9 +77,10 @@ export async function copyDatabase(database: string, file: string, options: Copy
 
 /**
  * Puts a backup into a data folder that has no database, proven, as a new epoch. RelayError("conflict") where there is one,
- * where a relay runs, and where the file is newer than this program, damaged, or none of ours.
+ * where a relay runs, and where the file is newer than this program, damaged, or none of ours. Nothing is read before it is
+ * known that there is a place for it.
  */
-export async function restoreDatabase(file: string, dataDir: string, options: CopyOptions): Promise<Restored> {
+export async function restoreDatabase(from: BackupSource, dataDir: string, options: CopyOptions): Promise<Restored> {
   const { restoreDatabase } = await import("./sqlite/restore.ts");
-  return restoreDatabase(file, dataDir, options);
+  return restoreDatabase(from, dataDir, options);
 }

@@ -79,6 +79,9 @@ export type Backup = {
   planned: boolean;
 };
 
+/** A backup that is about to be made, and that nobody else would know of if its making were cut off. */
+export type BegunBackup = Pick<Backup, "place" | "name">;
+
 /** How many rows are in each state, for `status`, `/readyz` and metrics. */
 export type Counts = {
   events: number;
@@ -216,7 +219,13 @@ export type Store = {
   quarantinedBody(id: string): Promise<Quarantined & { body: Uint8Array }>;
   dropQuarantined(id: string): Promise<void>;
 
-  /** Remembers a backup that was opened and checked; one of the same place and name is replaced. */
+  /** Remembers where a backup is about to be, until it is noted there, or ended. */
+  beginBackup(begun: BegunBackup): Promise<void>;
+  /** Those that were begun, and neither noted nor ended. */
+  begunBackups(): Promise<BegunBackup[]>;
+  /** Nothing is there, or nothing that has to be removed. */
+  endBackup(begun: BegunBackup): Promise<void>;
+  /** Remembers a backup that was opened and checked; one of the same place and name is replaced, and is begun no longer. */
   noteBackup(backup: Omit<Backup, "id">): Promise<void>;
   /** Those that are remembered, the newest first. */
   backups(): Promise<Backup[]>;

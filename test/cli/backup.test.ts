@@ -10,6 +10,7 @@ import {
   readFileSync,
   statSync,
   symlinkSync,
+  utimesSync,
   writeFileSync,
 } from "node:fs";
 import { join } from "node:path";
@@ -173,6 +174,10 @@ test("a former backup is replaced; the database itself, links to it, folders and
   other.exec("CREATE TABLE a (b)");
   other.close();
   await refused(join(backups, "other.db"), /no backup of a relay/);
+
+  // Another relay's database, whether that runs or not.
+  const neighbour = await settle(t);
+  await refused(neighbour.database, /is the database of another relay/);
 });
 
 test("wrong uses say what is right", async (t) => {
@@ -292,7 +297,7 @@ test("into the target, below ~backups, which names the key; not into one that is
   const media = join(config.dataDir, "media");
   mkdirSync(media);
   const [made] = await callJson(["backup", "--to-target", ...flags]);
-  assert.match(made.name, /^~backups\/relay-\d{8}T\d{6}Z\.db$/);
+  assert.match(made.name, /^~backups\/relay-\d{8}T\d{6}Z-[0-9a-f]{8}\.db$/);
   assert.equal(made.place, "target");
   assert.equal(idsIn(join(media, made.name)), 3);
   assert.deepEqual(
@@ -307,6 +312,28 @@ test("into the target, below ~backups, which names the key; not into one that is
   const { code, stderr } = await callCli(["backup", "--to-target", ...flags]);
   assert.equal(code, 1);
   assert.match(stderr, /the mirror target is public .*name a FILE/);
+});
+
+test("two runs into the target keep out of each other's way; what killed ones left is cleared after an hour", async (t) => {
+  const { flags, config } = await settle(t, { events: 1000, padding: 20_000 });
+  mkdirSync(join(config.dataDir, "media"));
+  const folders = ["old", "new"].map((name) => join(config.dataDir, `.backup-${name}000`));
+  for (const folder of folders) mkdirSync(folder);
+  writeFileSync(join(folders[0]!, "relay.db"), "left");
+  const hours = Date.now() / 1000 - 7_200;
+  utimesSync(folders[0]!, hours, hours);
+  const runs = await Promise.all([1, 2].map(() => runCli(["backup", "--to-target", ...flags])));
+  assert.deepEqual(
+    runs.map(({ code, stderr }) => [code, stderr]),
+    [
+      [0, ""],
+      [0, ""],
+    ],
+  );
+  assert.deepEqual(
+    readdirSync(config.dataDir).filter((name) => name.startsWith(".b")),
+    [".backup-new000"],
+  );
 });
 
 test("on a terminal it shows how far it is, and leaves one line", async (t) => {

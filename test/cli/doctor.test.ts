@@ -148,9 +148,34 @@ test("secrets that are not at hand: the config says so, and the rest goes on wit
   const { code, said, at } = await diagnose(path);
   assert.equal(code, 2);
   assert.match(said("config"), /failed: endpoints\[0\]\.secret: the environment variable NOT_SET is not set/);
-  assert.match(at("config")[0]!.advice!, /CREDENTIALS_DIRECTORY/);
+  assert.match(at("config")[0]!.advice!, /in its environment/);
   assert.match(said("endpoint.cms.answer"), /^ok/);
   assert.match(said("target"), /^warning: it was not tried: its keys cannot be read/);
+});
+
+test("what only the service is shown is a warning, and the rest goes on without it", async (t) => {
+  const app = await openReceiver();
+  t.after(() => app.close());
+  const folder = "/run/credentials/of-nobody.service";
+  const path = writeConfig(t, {
+    server: { listen: "127.0.0.1:0", tls: { cert: `${folder}/tls-cert`, key: `${folder}/tls-key` } },
+    endpoints: [{ ...endpoint("cms", app.url), secret: { credential: "cms-secret" } }],
+    mirror: {
+      target: {
+        type: "s3",
+        bucket: "media",
+        endpoint: app.url,
+        accessKeyId: "id",
+        secretAccessKey: { credential: "s3-key" },
+      },
+    },
+  });
+  const { code, said, at, lines } = await diagnose(path);
+  assert.equal(code, 0, JSON.stringify(lines));
+  assert.match(said("config"), /^warning: .*credentials.*endpoints\[0\]\.secret \(cms-secret\)/m);
+  assert.match(said("endpoint.cms.answer"), /^ok/);
+  assert.match(said("target"), /^warning: it was not tried: its keys cannot be read/);
+  assert.deepEqual([...at("listener.certificate"), ...at("files.secrets")], []);
 });
 
 test("endpoints: refused, stalled, broken, moved and unknown ones are told apart", async (t) => {

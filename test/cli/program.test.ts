@@ -129,6 +129,19 @@ test("check prints every problem with its place and exits with 2, and opens noth
   assert.equal(JSON.parse(json.stdout).problems.length, 2);
 });
 
+test("check takes secrets from systemd's credentials on trust outside of the service, and serve does not", async () => {
+  const config = join(folder, "credential.json");
+  const secret = { credential: "cms-secret" };
+  writeFileSync(config, JSON.stringify({ endpoints: [{ id: "a", url: "https://app.example.com", secret }] }));
+  const { code, stdout } = await callCli(["check", "--config", config]);
+  assert.equal(code, 0);
+  assert.match(stdout, /^warning: .*credentials.*: endpoints\[0\]\.secret \(cms-secret\)$/m);
+  assert.match(stdout, /credential\.json: valid\n$/);
+  const serve = await callCli(["serve", "--config", config]);
+  assert.equal(serve.code, 2);
+  assert.match(serve.stderr, /endpoints\[0\]\.secret: the credential cms-secret needs \$CREDENTIALS_DIRECTORY/);
+});
+
 test("check finds the config by $WOCHIT_RELAY_CONFIG and in the current folder, and prints its warnings", async () => {
   const cwd = mkdtempSync(join(folder, "cwd-"));
   writeFileSync(join(cwd, "config.json"), JSON.stringify({ retention: { bodies: "1d" } }));

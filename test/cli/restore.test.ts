@@ -8,6 +8,7 @@ import {
   readFileSync,
   rmSync,
   statSync,
+  symlinkSync,
   writeFileSync,
 } from "node:fs";
 import { join } from "node:path";
@@ -58,7 +59,7 @@ test("a backup gets the place of a database that is not there: the folder 0700, 
   assert.deepEqual([code, stderr], [0, ""]);
   assert.match(
     stdout,
-    /relay\.db: 0 events, .*checked.*\nstart the relay; copies of media are not in a backup: "media verify --mend"/,
+    /relay\.db: 0 events, .*checked.*\nbackups that were made before are not known to it: .*backup\.keep says\nstart the relay; copies of media are not in a backup: "media verify --mend"/,
   );
   assert.equal(statSync(config.dataDir).mode & 0o777, 0o700);
   assert.equal(statSync(join(config.dataDir, "relay.db")).mode & 0o777, 0o600);
@@ -150,6 +151,32 @@ test("run by root, what it makes belongs to the folder's owner", { skip: noRoot 
   }
 });
 
+test("run by root, it makes nothing through a link that the folder's owner has put in the lock's place", {
+  skip: noRoot,
+}, async (t) => {
+  const { dir, file, flags, config } = await settle(t);
+  mkdirSync(config.dataDir);
+  chownSync(config.dataDir, 12_345, 12_346);
+  const elsewhere = join(dir, "of-root");
+  symlinkSync(elsewhere, join(config.dataDir, "relay.lock"));
+  const { code, stderr } = await callCli(["restore", file, ...flags]);
+  assert.equal(code, 1);
+  assert.match(stderr, /^wochit-relay: .*relay\.lock is a link: nothing is done with it[^\n]*\n$/);
+  assert.equal(existsSync(elsewhere), false);
+  writeFileSync(elsewhere, "", { mode: 0o644 });
+  assert.equal((await callCli(["restore", file, ...flags])).code, 1);
+  assert.deepEqual([statSync(elsewhere).uid, statSync(elsewhere).mode & 0o777], [0, 0o644]);
+});
+
+test("a target is in the data folder only where its path is", async (t) => {
+  const dir = tempFolder(t);
+  const { file } = await settle(t);
+  const config = configIn(dir, { mirror: { target: { type: "local", dir: join(dir, "data2") } } });
+  assert.ok(`${dir}/data2`.startsWith(config.dataDir), "else this says nothing");
+  const { stdout } = await callCli(["restore", file, "--config", join(dir, "config.json")]);
+  assert.match(stdout, /\nstart the relay: it goes on with what was not done\n$/);
+});
+
 test("from the target, by its name; without a name it says where to look", async (t) => {
   const dir = tempFolder(t);
   const media = join(dir, "copies");
@@ -164,6 +191,14 @@ test("from the target, by its name; without a name it says where to look", async
   assert.match(stderr, /name a backup in the folder .*copies.*: ls .*~backups/);
   const wrong = await callCli(["restore", "--from-target", "relay-0.db", ...flags]);
   assert.match(wrong.stderr, /the target has no ~backups\/relay-0\.db/);
+  // Nothing is fetched for a folder that takes nothing.
+  writeFileSync(join(config.dataDir, "relay.db-wal"), "a trace");
+  const taken = await callCli(["restore", "--from-target", "relay-0.db", ...flags]);
+  assert.match(taken.stderr, /relay\.db-wal is there: restore into an empty data folder/);
+  rmSync(join(config.dataDir, "relay.db-wal"));
+  writeFileSync(join(media, "~backups", "notes.db"), "no database ".repeat(99));
+  const strange = await callCli(["restore", "--from-target", "notes.db", ...flags]);
+  assert.match(strange.stderr, /^wochit-relay: ~backups\/notes\.db is not a database of wochit-relay\n$/);
   const [restored] = await callJson(["restore", "--from-target", made.name.replace("~backups/", ""), ...flags]);
   assert.equal(restored.bytes, made.bytes);
   assert.deepEqual(readdirSync(config.dataDir).sort(), ["relay.db", "relay.lock"]);

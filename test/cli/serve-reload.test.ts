@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
-import { copyFileSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { spawnSync } from "node:child_process";
+import { copyFileSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import process from "node:process";
 import { test } from "node:test";
@@ -91,5 +92,43 @@ test("a renewed certificate is shown to connections that come after the reload",
   await relay.find("config taken");
   // A runtime may have one connection begun already.
   await waitFor(async () => (await shown()) === "renewed.example.com");
+  await stop(relay.child, "SIGTERM");
+});
+
+test("a config that is a pipe, a folder or far too large is refused at once, and the relay goes on", async (t) => {
+  const relay = await serve(t, tempFolder(t));
+  const refusals = () => relay.lines().filter(({ msg }) => msg === "config problem");
+  const replaceBy: [RegExp, () => void][] = [
+    [/it is a folder/, () => mkdirSync(relay.config)],
+    [/larger than 1048576 bytes/, () => writeFileSync(relay.config, Buffer.alloc(50_000_000, "["))],
+    [/no regular file/, () => void spawnSync("mkfifo", [relay.config])],
+  ];
+  for (const [index, [words, make]] of replaceBy.entries()) {
+    rmSync(relay.config, { recursive: true });
+    make();
+    hangUp(relay);
+    await waitFor(() => refusals().length === index + 1);
+    assert.match(String(refusals()[index]?.problem), words);
+    assert.equal(await post(relay.url), 200);
+  }
+  await stop(relay.child, "SIGTERM");
+});
+
+test("a chain that is broken behind its first certificate refuses the config, and the mirror goes on", async (t) => {
+  const dir = tempFolder(t);
+  const [cert, key] = [join(dir, "cert.pem"), join(dir, "key.pem")];
+  copyFileSync("test/fixtures/tls/cert.pem", cert);
+  copyFileSync("test/fixtures/tls/key.pem", key);
+  const relay = await serve(t, dir, { server: { listen: "127.0.0.1:0", tls: { cert, key } } });
+  const given = JSON.parse(readFileSync(relay.config, "utf8"));
+  const garbage = "-----BEGIN CERTIFICATE-----\ngarbagegarbage\n-----END CERTIFICATE-----\n";
+  writeFileSync(cert, readFileSync("test/fixtures/tls/cert.pem", "utf8") + garbage);
+  writeFileSync(relay.config, JSON.stringify({ ...given, mirror: { concurrency: 2 } }));
+  hangUp(relay);
+  await relay.find("config refused: the old one holds");
+  copyFileSync("test/fixtures/tls/cert.pem", cert);
+  hangUp(relay);
+  const taken = await relay.find("config taken");
+  assert.deepEqual(taken.changed, ["mirror"], "nothing of the refused one was taken");
   await stop(relay.child, "SIGTERM");
 });

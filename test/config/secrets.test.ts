@@ -2,10 +2,11 @@ import assert from "node:assert/strict";
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
+import { inspectConfig } from "../../src/config-file.ts";
 import { SECRET } from "../support/config.ts";
 import { endpoint, openConfigFiles } from "./files.ts";
 
-const { folder, load, problemsOf } = openConfigFiles();
+const { folder, load, problemsOf, write } = openConfigFiles();
 
 test("a secret is itself, a variable, a file without its line break, or a systemd credential", () => {
   const credentials = join(folder, "credentials");
@@ -55,4 +56,61 @@ test("a secret that is missing or wrong is named by its place, and its value nev
   assert.match(of("admin.token"), /NOPE is not set/);
   assert.equal(problems.length, 11);
   assert.doesNotMatch(problems.join("\n"), /hunter2|aHVudGVyMg/);
+});
+
+test("outside of the service its credentials are a warning that names them, and what can be looked at is judged", () => {
+  const all = join(folder, "run");
+  const credentials = join(all, "relay.service");
+  const path = write({
+    endpoints: [endpoint({ secret: [SECRET, { credential: "cms" }] })],
+    receive: { token: { credential: "token" } },
+    server: { tls: { cert: join(credentials, "tls-cert"), key: join(credentials, "tls-key") } },
+  });
+  const inspect = (env: Record<string, string> = {}) =>
+    inspectConfig(path, { env, cwd: "/", outside: { credentials } });
+  const places = ["server.tls.cert", "server.tls.key", "receive.token", "endpoints[0].secret[1]"];
+
+  const before = inspect();
+  assert.deepEqual([before.problems, before.unseen], [[], places]);
+  assert.match(
+    before.warnings.join("\n"),
+    /^secrets from systemd credentials cannot be looked at outside of the service: .*tls-key\), receive\.token \(token\), endpoints\[0\]\.secret\[1\] \(cms\)$/m,
+  );
+  assert.equal(before.config?.endpoints[0]?.keys.length, 1);
+
+  mkdirSync(credentials, { recursive: true });
+  writeFileSync(join(credentials, "cms"), SECRET);
+  for (const name of ["tls-cert", "tls-key"]) writeFileSync(join(credentials, name), "PEM");
+  const beside = inspect();
+  assert.deepEqual([beside.problems, beside.unseen], [[], ["receive.token"]]);
+  assert.match(
+    beside.warnings.join("\n"),
+    /^the running service was not given .*LoadCredential=.*: receive\.token \(token\)$/m,
+  );
+  assert.equal(beside.config?.endpoints[0]?.keys.length, 2);
+
+  writeFileSync(join(credentials, "token"), "no/token");
+  assert.match(inspect().problems.join(), /^receive\.token: must be fit for a path/);
+  assert.match(
+    inspect({ CREDENTIALS_DIRECTORY: folder }).problems.join("\n"),
+    /^receive\.token: cannot read .*token: no such file$/m,
+  );
+  assert.deepEqual(inspectConfig(path, { env: {}, cwd: "/" }).problems.length, 2);
+});
+
+test("outside of the service too, a credential's name has no folder in it, and other files must be there", () => {
+  const path = write({
+    endpoints: [endpoint({ secret: { credential: "../cms" } })],
+    admin: { token: { file: "/nonexistent/token" } },
+    server: { tls: { cert: "/nonexistent/cert.pem", key: "/nonexistent/key.pem" } },
+  });
+  const { problems } = inspectConfig(path, {
+    env: {},
+    cwd: "/",
+    outside: { credentials: join(folder, "none/service") },
+  });
+  assert.deepEqual(
+    problems.map((line) => line.split(":")[0]),
+    ["server.tls.cert", "server.tls.key", "admin.token", "endpoints[0].secret"],
+  );
 });

@@ -83,6 +83,28 @@ export function storeContract(engine: string, openStore: OpenStore): void {
     assert.equal((await post(ready("v1"))).status, "accepted");
   });
 
+  check(
+    "a backup that is begun stays known until it is noted or ended, over every opening",
+    async ({ store, reopen }) => {
+      const [one, two] = [
+        { place: "dir", name: "/b/1.db" },
+        { place: "target", name: "~backups/1.db" },
+      ] as const;
+      assert.deepEqual(await store.begunBackups(), []);
+      await store.beginBackup(one);
+      await store.beginBackup(two);
+      await store.close();
+      const again = await reopen();
+      assert.deepEqual(await again.begunBackups(), [one, two]);
+      await again.noteBackup({ ...two, at: 1, bytes: 1, events: 0, newest: null, planned: true });
+      assert.deepEqual(await again.begunBackups(), [one]);
+      await again.endBackup(one);
+      assert.deepEqual(await again.begunBackups(), []);
+      await again.endBackup(one);
+      await again.close();
+    },
+  );
+
   check("an epoch lasts as long as the store does, over every opening", async ({ store, reopen }) => {
     const epoch = await store.epoch();
     assert.match(epoch, /^\S{16,}$/);

@@ -1,10 +1,11 @@
 import assert from "node:assert/strict";
-import { execFileSync } from "node:child_process";
-import { existsSync, mkdirSync, readFileSync, renameSync, symlinkSync, writeFileSync } from "node:fs";
+import { execFileSync, spawnSync } from "node:child_process";
+import { chmodSync, existsSync, mkdirSync, readFileSync, renameSync, symlinkSync, writeFileSync } from "node:fs";
 import { userInfo } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
 import { test } from "node:test";
+import { gunzipSync } from "node:zlib";
 import { type DebianParts, makeDebianPackage } from "../../scripts/release/debian.ts";
 import { assertKnownLibraries } from "../../scripts/release/libraries.ts";
 import { runTool } from "../../scripts/release/run-tool.ts";
@@ -75,10 +76,10 @@ test("the Debian package holds each file where it belongs, root's, with its mode
 test("dpkg knows its version, what it needs, its conffile and the sums of the rest", { skip }, async (t) => {
   const folder = tempFolder(t);
   const path = await makeDebianPackage({ ...parts, architecture: "arm64" }, folder);
-  assert.equal(path, join(folder, "wochit-relay_0.1.0-1_arm64.deb"));
+  assert.equal(path, join(folder, "wochit-relay_7.8.9-1_arm64.deb"));
   const field = (name: string) => dpkg("--field", path, name).trim();
   assert.equal(field("Package"), "wochit-relay");
-  assert.equal(field("Version"), "0.1.0-1");
+  assert.equal(field("Version"), "7.8.9-1");
   assert.equal(field("Architecture"), "arm64");
   assert.equal(field("Maintainer"), VERSIONS.maintainer);
   assert.match(field("Depends"), /^adduser, libc6 \(>= 2\.34\), /);
@@ -91,6 +92,8 @@ test("dpkg knows its version, what it needs, its conffile and the sums of the re
   for (const name of ["postinst", "prerm", "postrm"]) {
     execFileSync("sh", ["-n", join(folder, "raw/DEBIAN", name)]);
   }
+  const changelog = gunzipSync(readFileSync(join(folder, "raw/usr/share/doc/wochit-relay/changelog.Debian.gz")));
+  assert.match(changelog.toString(), /^wochit-relay \(7\.8\.9-1\) stable; .*\n\n {2}\* Version 7\.8\.9: see/);
   const copyright = raw("usr/share/doc/wochit-relay/copyright");
   assert.match(copyright, /^License: Expat\n Permission is hereby granted/m);
   assert.match(copyright, /^ \.\n THE SOFTWARE IS PROVIDED/m);
@@ -134,7 +137,7 @@ function purge(root: string): string {
 function rootWith(t: Parameters<typeof tempFolder>[0]): { root: string; data: string } {
   const root = tempFolder(t);
   mkdirSync(join(root, "bin"));
-  for (const tool of ["stat", "rm"]) symlinkSync(`/bin/${tool}`, join(root, "bin", tool));
+  for (const tool of ["stat", "rm", "find"]) symlinkSync(`/usr/bin/${tool}`, join(root, "bin", tool));
   const data = join(root, "var/lib/wochit-relay");
   mkdirSync(join(data, "media"), { recursive: true });
   writeFileSync(join(data, "relay.db"), "events");
@@ -170,4 +173,56 @@ test("a purge keeps a folder that is somebody else's", (t) => {
   const said = execFileSync("/bin/sh", [join(root, "postrm"), "purge"], { encoding: "utf8", env });
   assert.equal(said, `wochit-relay: ${data} belongs to ${userInfo().username}: it is kept\n`);
   assert.equal(readFileSync(join(data, "relay.db"), "utf8"), "events");
+});
+
+test("a purge removes the secrets in the package's folder, says so, and says what else it leaves", (t) => {
+  const { root } = rootWith(t);
+  const etc = join(root, "etc/wochit-relay");
+  const unit = join(root, "etc/systemd/system/wochit-relay.service.d");
+  mkdirSync(join(etc, "credentials/old"), { recursive: true });
+  mkdirSync(unit, { recursive: true });
+  mkdirSync(join(root, "etc/systemd/system/wochit-relay.socket.d"));
+  for (const name of ["cms-secret", "old/cms-secret"]) writeFileSync(join(etc, "credentials", name), "whsec_…");
+  for (const path of [join(etc, "config.json.before"), join(unit, "override.conf")]) writeFileSync(path, "");
+  assert.deepEqual(purge(root).split("\n").slice(1), [
+    `wochit-relay: removing ${etc}/credentials: the secrets in it`,
+    `wochit-relay: ${etc} is kept: it holds what this package did not put there`,
+    `wochit-relay: ${unit} is kept: it holds what this package did not put there`,
+    "",
+  ]);
+  assert.deepEqual([existsSync(join(etc, "credentials")), existsSync(join(etc, "config.json.before"))], [false, true]);
+});
+
+test("a purge removes a link in the credentials' place, and keeps the folder that it leads to", (t) => {
+  const { root } = rootWith(t);
+  const vault = join(root, "vault");
+  const link = join(root, "etc/wochit-relay/credentials");
+  mkdirSync(vault);
+  mkdirSync(join(root, "etc/wochit-relay"), { recursive: true });
+  writeFileSync(join(vault, "cms-secret"), "whsec_…");
+  symlinkSync(vault, link);
+  assert.match(purge(root), /credentials is a link: it is removed, what it leads to is kept\n$/);
+  assert.deepEqual([existsSync(link), existsSync(join(vault, "cms-secret"))], [false, true]);
+});
+
+test("a relay that cannot be stopped is told of, and does not keep the package from being removed", (t) => {
+  const root = tempFolder(t);
+  const script = readFileSync("scripts/release/debian/prerm", "utf8");
+  const own = script.replace("/run/systemd/system", root);
+  assert.notEqual(own, script);
+  writeFileSync(join(root, "prerm"), own);
+  const stop = join(root, "deb-systemd-invoke");
+  const remove = (action: string) => {
+    const env = { PATH: root };
+    const { status, stdout, stderr } = spawnSync("/bin/sh", [join(root, "prerm"), action], { encoding: "utf8", env });
+    return [status, stdout + stderr];
+  };
+  writeFileSync(stop, `#!/bin/sh\necho "$*" >>${root}/asked\nexit 1\n`);
+  chmodSync(stop, 0o755);
+  assert.deepEqual(remove("upgrade"), [0, ""]);
+  assert.equal(existsSync(join(root, "asked")), false);
+  assert.deepEqual(remove("remove"), [0, "wochit-relay: it could not be stopped: see systemctl status wochit-relay\n"]);
+  assert.equal(readFileSync(join(root, "asked"), "utf8"), "stop wochit-relay.socket wochit-relay.service\n");
+  writeFileSync(stop, "#!/bin/sh\nexit 0\n");
+  assert.deepEqual(remove("remove"), [0, ""]);
 });

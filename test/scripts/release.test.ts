@@ -38,12 +38,12 @@ test("a release is the program, a tarball, a Debian package, an SBOM, and sums t
 
   const names = [
     "SHA256SUMS",
-    "wochit-relay-0.1.0-linux-x64",
-    "wochit-relay-0.1.0-linux-x64.tar.gz",
-    "wochit-relay-0.1.0-win-x64.exe",
-    "wochit-relay-0.1.0-win-x64.tar.gz",
-    "wochit-relay-0.1.0.cdx.json",
-    "wochit-relay_0.1.0-1_amd64.deb",
+    "wochit-relay-7.8.9-linux-x64",
+    "wochit-relay-7.8.9-linux-x64.tar.gz",
+    "wochit-relay-7.8.9-win-x64.exe",
+    "wochit-relay-7.8.9-win-x64.tar.gz",
+    "wochit-relay-7.8.9.cdx.json",
+    "wochit-relay_7.8.9-1_amd64.deb",
   ];
   assert.deepEqual(readdirSync(folder).sort(), names);
   assert.deepEqual(said.map((path) => path.slice(folder.length + 1)).sort(), names);
@@ -58,7 +58,7 @@ test("a release is the program, a tarball, a Debian package, an SBOM, and sums t
     names.slice(1).map((name) => `${hash(name)}  ${name}`),
   );
 
-  const top = "wochit-relay-0.1.0-linux-x64";
+  const top = "wochit-relay-7.8.9-linux-x64";
   const list = (name: string) =>
     contents(execFileSync("tar", ["-tvzf", join(folder, name), "--full-time"], { encoding: "utf8" }));
   const plain = "-rw-r--r-- root/root";
@@ -74,11 +74,11 @@ test("a release is the program, a tarball, a Debian package, an SBOM, and sums t
     [`${top}/wochit-relay.service`]: plain,
     [`${top}/wochit-relay.socket`]: plain,
   });
-  const windows = Object.keys(list("wochit-relay-0.1.0-win-x64.tar.gz"));
-  assert.ok(windows.includes("wochit-relay-0.1.0-win-x64/wochit-relay.exe"));
+  const windows = Object.keys(list("wochit-relay-7.8.9-win-x64.tar.gz"));
+  assert.ok(windows.includes("wochit-relay-7.8.9-win-x64/wochit-relay.exe"));
   assert.ok(!windows.some((path) => /service|socket/.test(path)));
 
-  judgeSbom(JSON.parse(readFileSync(join(folder, "wochit-relay-0.1.0.cdx.json"), "utf8")));
+  judgeSbom(JSON.parse(readFileSync(join(folder, "wochit-relay-7.8.9.cdx.json"), "utf8")));
 });
 
 /** Nothing is in it that the lock file does not have at that version, and nothing that the program needs is missing. */
@@ -176,7 +176,7 @@ test("a package without a licence text fails the release, unless its own reposit
 
 test("the man page tells of every command, in roff that hides nothing", async () => {
   const page = await writeManPage(VERSIONS);
-  assert.match(page, /^\.TH WOCHIT\\-RELAY 1 2026-01-31 "wochit\\-relay 0\.1\.0"/);
+  assert.match(page, /^\.TH WOCHIT\\-RELAY 1 2026-01-31 "wochit\\-relay 7\.8\.9"/);
   for (const name of Object.keys(commands))
     assert.match(page, new RegExp(`^\\.SS "${name.replaceAll("-", "\\\\-")}`, "m"));
   assert.match(page, /^\.SS "events replay"$/m);

@@ -1,5 +1,6 @@
 import { spawn } from "node:child_process";
 import { errorLine, RelayError } from "../../errors.ts";
+import { removePart } from "../../store/backup.ts";
 
 /** What a backup's own process says of it. */
 export type MadeBackup = {
@@ -15,27 +16,25 @@ export type MadeBackup = {
 /** Makes a verified backup at a path. Rejects with one line; at the signal it ends, and leaves nothing. */
 export type RunBackup = (file: string, signal: AbortSignal) => Promise<MadeBackup>;
 
-/** A process that is told to end, and does not, is ended after so long, in milliseconds. */
-const GRACE = 3_000;
+/** The option by which it ends with this process. */
+const WHILE_STDIN = "--while-stdin";
 
 /** What is kept of what it says. */
 const LONGEST = 64 * 1024;
 
 /**
  * Backups by a process of their own (`wochit-relay backup FILE --database PATH`): neither the copying nor the checking touches
- * this one's event loop. `self`: how this program is started again.
+ * this one's event loop. `self`: how this program is started again. It is killed at once where it has to end: its check hears
+ * nothing else, and all that it leaves has one name. Where this process ends first, it hears of that by its stdin.
  */
-export function backupProcess(
-  database: string,
-  self: { command: string; args: string[] },
-  after: (ms: number, run: () => void) => () => void,
-): RunBackup {
+export function backupProcess(database: string, self: { command: string; args: string[] }): RunBackup {
   return (file, signal) =>
     new Promise((resolve, reject) => {
       if (signal.aborted) return reject(signal.reason);
-      const child = spawn(self.command, [...self.args, "backup", file, "--database", database, "--json"], {
-        stdio: ["ignore", "pipe", "pipe"],
+      const child = spawn(self.command, [...self.args, "backup", file, "--database", database, "--json", WHILE_STDIN], {
+        stdio: ["pipe", "pipe", "pipe"],
       });
+      child.stdin.on("error", () => {}); // nothing is written to it
       const said = { stdout: "", stderr: "" };
       for (const name of ["stdout", "stderr"] as const) {
         child[name].setEncoding("utf8");
@@ -43,22 +42,16 @@ export function backupProcess(
           if (said[name].length < LONGEST) said[name] += text;
         });
       }
-      let cancel = () => {};
-      const end = () => {
-        child.kill("SIGTERM");
-        cancel = after(GRACE, () => child.kill("SIGKILL"));
-      };
+      const end = () => void child.kill("SIGKILL");
       signal.addEventListener("abort", end, { once: true });
-      const done = () => {
-        cancel();
-        signal.removeEventListener("abort", end);
-      };
+      const done = () => signal.removeEventListener("abort", end);
       child.once("error", (error) => {
         done();
         reject(new RelayError("unsupported", `the backup's process cannot be started: ${errorLine(error)}`));
       });
-      child.once("close", (code, killedBy) => {
+      child.once("close", async (code, killedBy) => {
         done();
+        if (killedBy !== null || signal.aborted) await removePart(file).catch(() => {});
         if (signal.aborted) return reject(signal.reason);
         if (code === 0) return resolve(read(said.stdout));
         const line = said.stderr

@@ -3,9 +3,8 @@ import { type Finding, failed, ok, type Probe, warning } from "./probe.ts";
 /** A config as it was judged; `path` is null where no file was found. */
 export type Judged = { path: string | null; problems: string[]; warnings: string[] };
 
-const NOT_HERE = /environment variable \S+ is not set|needs \$CREDENTIALS_DIRECTORY/;
-const AS_SERVICE =
-  "the service may have it: run this in its environment, as with CREDENTIALS_DIRECTORY=/run/credentials/wochit-relay.service";
+const NOT_SET = /environment variable \S+ is not set/;
+const UNSEEN = /cannot be looked at outside of the service/;
 
 /** Where the config was found, and everything that is wrong with it: a line each. */
 export function configProbe({ path, problems, warnings }: Judged): Probe {
@@ -13,7 +12,7 @@ export function configProbe({ path, problems, warnings }: Judged): Probe {
     name: "config",
     patience: null,
     async run() {
-      const findings = [...problems.map(describeProblem), ...warnings.map((line) => warning(line))];
+      const findings = [...problems.map(describeProblem), ...warnings.map(describeWarning)];
       if (problems.length > 0) return findings;
       const found =
         path === null
@@ -28,5 +27,9 @@ export function configProbe({ path, problems, warnings }: Judged): Probe {
 }
 
 function describeProblem(line: string): Finding {
-  return failed(line, NOT_HERE.test(line) ? AS_SERVICE : null);
+  return failed(line, NOT_SET.test(line) ? "the service may have it: run this in its environment" : null);
+}
+
+function describeWarning(line: string): Finding {
+  return UNSEEN.test(line) ? warning(line, "while it runs, root can: sudo wochit-relay doctor") : warning(line);
 }

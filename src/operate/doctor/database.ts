@@ -81,7 +81,8 @@ function judgeSchema(opened: Inspected, path: string, bytes: number): Finding {
     return failed(`${path} has schema ${schema}, this program knows ${newest}`, "run the newer wochit-relay");
   }
   if (journalMode !== "wal") {
-    return failed(`${path} has journal_mode ${journalMode} instead of wal`, "restart the relay, which sets it");
+    const what = `${path} has journal_mode ${journalMode} instead of wal, as a restored one has`;
+    return warning(what, "start the relay, which sets it");
   }
   if (schema < newest) {
     return warning(`${path} has schema ${schema}, this program needs ${newest}`, "start this version's relay once");

@@ -64,8 +64,8 @@ export function diskProbes(options: {
         );
         if (bytes >= RESERVE) return ok(`${tellSize(bytes)} are kept back for a full disk`);
         return warning(
-          `${path} is ${bytes === 0 ? "gone" : "cut"}: the disk was full, and is too full still to make it again`,
-          "make room: the running relay makes it again within a minute",
+          `${path} is ${bytes === 0 ? "not there" : "cut"}: nothing is kept back for a full disk`,
+          "make room where there is little: a running relay makes it within a minute, others at their start",
         );
       },
     },

@@ -165,7 +165,8 @@ async function roundTrip(
   let target: Tried | null = null;
   let leftover = "";
   try {
-    await writeFile(file, content, { mode: 0o600 });
+    // Never through a link that somebody has put there: the folder is not the doctor's.
+    await writeFile(file, content, { mode: 0o600, flag: "wx" });
     target = await inTime({ clock, ms: limit, outer }, () => open(given.target));
     const { put, head, read, delete: remove } = target;
     if ((await inTime({ clock, ms: limit, outer }, () => head(key))) !== null) {
@@ -200,6 +201,7 @@ const ADVICE: Record<string, string> = {
   EACCES: "run this as root, or as the relay's user, who must own the folder",
   EROFS: "the disk is mounted read-only: see the kernel's log",
   ENOSPC: "the disk is full: make room",
+  EEXIST: "somebody put it there just now: see who, and remove it",
 };
 
 /** The errors of a bucket say by themselves what to do. */

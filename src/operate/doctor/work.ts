@@ -13,7 +13,7 @@ const PATIENCE = 60_000;
 const HOUR = 3_600_000;
 const DAY = 24 * HOUR;
 
-type Reads = Pick<Store, "endpoints" | "counts" | "media" | "quarantined" | "lastBackup">;
+type Reads = Pick<Store, "endpoints" | "counts" | "media" | "quarantined" | "lastBackup" | "backups">;
 
 /** What the database says of work that waits: probes of it are none where it cannot be opened (null), which is said before. */
 export function workProbes(options: {
@@ -40,6 +40,8 @@ export function workProbes(options: {
     probe("media", async (store) => of("deadline", await judgeDeadline(store, now()))),
     probe("backup", async (store) => {
       const last = await store.lastBackup();
+      const exposed = judgePublic(await store.backups(), config.mirror.publicBaseUrl);
+      if (exposed !== null) return exposed;
       // One that an operator made may have been taken elsewhere, which is where it is of use.
       if (last?.place === "dir" && !(await isThere(last))) {
         return failed(`the last that was checked, ${last.name}, is gone`, "wochit-relay backup FILE makes one now");
@@ -101,6 +103,14 @@ async function isThere({ name, bytes }: Backup): Promise<boolean> {
     ({ size }) => size === bytes,
     () => false,
   );
+}
+
+/** Backups were put into the target, and now it is public. */
+export function judgePublic(backups: Pick<Backup, "place" | "name">[], publicBaseUrl: string | null): Finding | null {
+  const there = backups.filter(({ place }) => place === "target");
+  if (publicBaseUrl === null || there.length === 0) return null;
+  const line = `${there.length} were put into the target, the last ${there[0]!.name}, and that is public now (mirror.publicBaseUrl)`;
+  return failed(line, "remove them there; the relay forgets them at its next start");
 }
 
 /** How old the last backup is that was opened and checked, against what the config asks for. */

@@ -1,8 +1,7 @@
 import {
-  chmodSync,
-  chownSync,
   closeSync,
   fchmodSync,
+  fstatSync,
   fsyncSync,
   lstatSync,
   openSync,
@@ -14,21 +13,28 @@ import {
   statSync,
 } from "node:fs";
 import { basename, dirname, join } from "node:path";
+import type { Clock } from "../../domain.ts";
 import { errorLine, RelayError } from "../../errors.ts";
+import { COMPANIONS, partOf } from "../backup.ts";
 import { openFile } from "./driver.ts";
 import { APPLICATION_ID } from "./migrations.ts";
-
-/** Files that SQLite keeps beside a database (sqlite.org/tempfiles.html). */
-const COMPANIONS = ["-journal", "-wal", "-shm"];
+import { giveToOwnerOf } from "./ownership.ts";
 
 /** Backups on their way whose names hold a time; older than this (milliseconds), and not locked, nobody is at them. */
 const FORGOTTEN = /^\.relay-.*\.db\.part$/;
 const FORGOTTEN_AFTER = 60_000;
 
+/** One that has just begun has locked nothing yet: an empty file is looked at once more after so many milliseconds. */
+const JUST_BEGUN = 1_000;
+
 /** A file that is made under another name, and gets its own when it is whole. */
 export type FileToBe = {
   /** Where it is until then. */
   temp: string;
+  /** Of it, open for reading and writing; nobody else closes it. */
+  handle: number;
+  /** Throws RelayError("conflict") where another run has taken its place. */
+  check(): void;
   /** Writes what is there so far to the disk. */
   sync(): void;
   /** Makes it durable under its own name. */
@@ -41,24 +47,35 @@ export type FileToBe = {
  * Begins a file that only its owner reads. What an earlier run has left on its way is removed, unless that run is still at it:
  * RelayError("conflict").
  */
-export function beginFile(file: string): FileToBe {
+export async function beginFile(file: string, clock: Clock): Promise<FileToBe> {
   const dir = dirname(file);
-  const temp = join(dir, `.${basename(file)}.part`);
+  const temp = partOf(file);
+  if (lstatSync(temp, { throwIfNoEntry: false })?.size === 0) {
+    await new Promise<void>((resolve) => clock.after(JUST_BEGUN, resolve));
+  }
   clear(temp);
   // Held open to the end: closing any handle of a file gives up SQLite's locks on it (sqlite.org/howtocorrupt.html, 2.2).
-  const handle = openSync(temp, "wx", 0o600);
+  const handle = openSync(temp, "wx+", 0o600);
+  const { dev, ino } = fstatSync(handle);
   let isOpen = true;
   const close = () => {
     if (isOpen) closeSync(handle);
     isOpen = false;
   };
+  const isOwn = () => {
+    const found = lstatSync(temp, { throwIfNoEntry: false });
+    return found?.dev === dev && found.ino === ino;
+  };
+  const check = () => {
+    if (!isOwn()) throw new RelayError("conflict", `${temp} was removed by another; try again`);
+  };
   const drop = () => {
     close();
-    removeAll(temp);
+    if (isOwn()) removeAll(temp);
   };
   try {
     fchmodSync(handle, 0o600);
-    giveToOwnerOf(dir, temp);
+    giveToOwnerOf(dir, handle);
     clearForgotten(dir, temp);
   } catch (error) {
     drop();
@@ -66,8 +83,11 @@ export function beginFile(file: string): FileToBe {
   }
   return {
     temp,
+    handle,
+    check,
     sync: () => fsyncSync(handle),
     finish() {
+      check();
       fsyncSync(handle);
       close();
       renameSync(temp, file);
@@ -96,7 +116,7 @@ function clear(temp: string): void {
   if (lstatSync(temp, { throwIfNoEntry: false })?.isFile()) {
     let busy = false;
     try {
-      const db = openFile(temp, { timeout: 0 });
+      const db = openFile(temp, { timeout: 0, fileMustExist: true });
       try {
         db.exec("BEGIN EXCLUSIVE");
       } finally {
@@ -112,20 +132,6 @@ function clear(temp: string): void {
 
 function removeAll(temp: string): void {
   for (const end of ["", ...COMPANIONS]) rmSync(temp + end, { force: true });
-}
-
-/**
- * Whoever owns the folder owns what is put into it: root's commands leave nothing that the relay cannot use. Others may give
- * nothing away, and need not.
- */
-export function giveToOwnerOf(dir: string, file: string): void {
-  const { uid, gid } = statSync(dir);
-  if (statSync(file).uid === uid) return;
-  try {
-    chownSync(file, uid, gid);
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== "EPERM") throw error;
-  }
 }
 
 /** Makes the names in a folder durable; where folders cannot be opened (Windows), renames are durable by themselves. */
@@ -166,6 +172,11 @@ export function checkDestination(file: string, database: string): string {
   }
   if (found === undefined) return path;
   if (found.isDirectory()) throw new RelayError("conflict", `${file} is a folder; name a file in it`);
+  // Whatever a relay has opened is in WAL mode from then on; a backup never is.
+  const isInUse = COMPANIONS.some((end) => lstatSync(path + end, { throwIfNoEntry: false }) !== undefined);
+  if (found.isFile() && isOurs(path) && (isInUse || isInWalMode(path))) {
+    throw new RelayError("conflict", `${file} is the database of another relay, and no backup; name another file`);
+  }
   if (!found.isFile() || !isOurs(path)) {
     throw new RelayError(
       "conflict",
@@ -187,18 +198,23 @@ function realFolder(dir: string): string {
 
 /** Whether a file is a relay's database, by its head alone (sqlite.org/fileformat2.html, 1.3: magic, application id). */
 export function isOurs(path: string): boolean {
-  const head = Buffer.alloc(100);
-  const handle = openSync(path, "r");
-  try {
-    if (readSync(handle, head, 0, head.length, 0) < head.length) return false;
-  } finally {
-    closeSync(handle);
-  }
+  const head = readHead(path);
   return head.toString("latin1", 0, 16) === "SQLite format 3\0" && head.readUInt32BE(68) === APPLICATION_ID;
 }
 
-/** The owner's alone, and the folder's owner's. */
-export function takeIn(dir: string, file: string): void {
-  chmodSync(file, 0o600);
-  giveToOwnerOf(dir, file);
+/** Whether its journal is a log beside it (the same, 1.3.3: the version that may write it). */
+function isInWalMode(path: string): boolean {
+  return readHead(path)[18] === 2;
+}
+
+/** A hundred bytes; zeros where there are none. */
+function readHead(path: string): Buffer {
+  const head = Buffer.alloc(100);
+  const handle = openSync(path, "r");
+  try {
+    readSync(handle, head, 0, head.length, 0);
+  } finally {
+    closeSync(handle);
+  }
+  return head;
 }

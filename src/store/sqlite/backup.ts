@@ -1,11 +1,13 @@
 import { createHash } from "node:crypto";
-import { createReadStream, statSync } from "node:fs";
+import { read, statSync } from "node:fs";
 import { dirname } from "node:path";
-import { pipeline } from "node:stream/promises";
+import { setImmediate } from "node:timers/promises";
+import { promisify } from "node:util";
 import type Database from "better-sqlite3";
 import { errorLine, RelayError } from "../../errors.ts";
 import type { Copied, CopyOptions } from "../backup.ts";
 import { beginFile, checkDestination, type FileToBe } from "./backup-file.ts";
+import { FORGET_BEGUN } from "./backups.ts";
 import { openFile } from "./driver.ts";
 import { type Contents, checkIntegrity, compareContents, readContents } from "./proof.ts";
 
@@ -14,6 +16,8 @@ const PATIENCE = 10_000;
 
 /** Pages that are copied in one go: a signal is heeded, and progress told, in between. */
 const STEP = 1024;
+
+const readHandle = promisify(read);
 
 /**
  * So many bytes are written before they are synced. A disk that was left to write a whole copy at once keeps the relay's own
@@ -26,7 +30,7 @@ const SYNC_EVERY = 16 * 2 ** 20;
  * what others commit meanwhile neither is in it nor makes it begin anew.
  */
 export async function copyDatabase(database: string, wanted: string, options: CopyOptions): Promise<Copied> {
-  const { clock, signal, withHash = false } = options;
+  const { clock, signal } = options;
   const began = clock.elapsed();
   const at = clock.now();
   checkSource(database);
@@ -35,14 +39,11 @@ export async function copyDatabase(database: string, wanted: string, options: Co
   try {
     const file = checkDestination(wanted, database);
     return await oneLine(`the backup ${wanted} was not made`, dirname(file), async () => {
-      const toBe = beginFile(file);
+      const toBe = await beginFile(file, clock);
       try {
         const contents = await copy(source, toBe, options);
         signal?.throwIfAborted();
-        prove(toBe.temp, contents, options);
-        const bytes = statSync(toBe.temp).size;
-        const sha256 = withHash ? await hash(toBe.temp, signal) : null;
-        signal?.throwIfAborted();
+        const { bytes, sha256 } = await prove(toBe, contents, options);
         toBe.finish();
         const { schema, events, newest } = contents;
         return { file, bytes, at, schema, events, newest, sha256, ms: Math.round(clock.elapsed() - began) };
@@ -78,6 +79,7 @@ async function copy(db: Database.Database, toBe: FileToBe, { signal, onProgress 
   const contents = readContents(db);
   if (contents.schema === 0) throw new RelayError("conflict", `${db.name} holds nothing yet`);
   const pageSize = Number(db.pragma("page_size", { simple: true }));
+  toBe.check();
   let unsynced = 0;
   await db.backup(toBe.temp, {
     progress({ totalPages, remainingPages }) {
@@ -109,21 +111,41 @@ function settleLog(db: Database.Database): void {
   }
 }
 
-/** Opens the copy anew and looks whether it is whole. */
-function prove(temp: string, contents: Contents, { onProgress }: CopyOptions): void {
+/** Opens the copy anew and looks whether it is whole, and only then at its bytes. */
+async function prove(toBe: FileToBe, contents: Contents, options: CopyOptions) {
+  const { signal, onProgress, withHash = false } = options;
+  const { temp } = toBe;
   const total = statSync(temp).size;
   onProgress?.({ step: "checking", done: 0, total });
   makePlain(temp);
+  forgetBegun(temp);
   const db = openFile(temp, { timeout: 0, readonly: true, fileMustExist: true });
   try {
     // Held to the end, so that no other run takes the file for one that was left behind.
     db.exec("BEGIN");
     compareContents(contents, readContents(db));
     checkIntegrity(db, "the copy");
+    onProgress?.({ step: "checking", done: total, total });
+    const sha256 = withHash ? await hash(toBe.handle, signal) : null;
+    // Whoever told this process to end, or was its parent and is gone, was not heard during the check.
+    await setImmediate();
+    signal?.throwIfAborted();
+    // After this its end takes but an instant.
+    toBe.sync();
+    return { bytes: total, sha256 };
   } finally {
     db.close();
   }
-  onProgress?.({ step: "checking", done: total, total });
+}
+
+/** What its relay was making just then, this copy itself above all, is not for the relay of the copy to remove. */
+function forgetBegun(temp: string): void {
+  const db = openFile(temp, { timeout: 0, fileMustExist: true });
+  try {
+    db.exec(FORGET_BEGUN);
+  } finally {
+    db.close();
+  }
 }
 
 /** One file by itself, which can be read where nothing can be written: a log would be a second one. */
@@ -137,10 +159,17 @@ export function makePlain(path: string): void {
   }
 }
 
-async function hash(path: string, signal: AbortSignal | undefined): Promise<string> {
+/** By the handle that is open: closing another would give up the lock. */
+async function hash(handle: number, signal: AbortSignal | undefined): Promise<string> {
   const sum = createHash("sha256");
-  await pipeline(createReadStream(path, { highWaterMark: 2 ** 20 }), sum, { signal });
-  return sum.digest("hex");
+  const chunk = Buffer.allocUnsafe(2 ** 20);
+  for (let done = 0; ; ) {
+    signal?.throwIfAborted();
+    const { bytesRead } = await readHandle(handle, chunk, 0, chunk.length, done);
+    if (bytesRead === 0) return sum.digest("hex");
+    sum.update(chunk.subarray(0, bytesRead));
+    done += bytesRead;
+  }
 }
 
 /** Whatever stopped it, in one line that says what to do. */

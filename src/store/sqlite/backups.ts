@@ -1,9 +1,16 @@
-import type { Backup, BackupPlace } from "../store.ts";
+import type { Backup, BackupPlace, BegunBackup } from "../store.ts";
 import { type Ids, readId, showId } from "./ids.ts";
 import type { Sql } from "./sql.ts";
 
 /** An operator's own backups are theirs: of those only the last ones are remembered. */
 const KEPT = 100;
+
+/**
+ * The row of what is being made, or may be: JSON. A copy has it as it was, and empties it (backup.ts), so it stays a row
+ * where it is one: the rows are counted.
+ */
+const BEGUN = "backups-begun";
+export const FORGET_BEGUN = `UPDATE meta SET value = CAST('[]' AS BLOB) WHERE name = '${BEGUN}'`;
 
 type Row = {
   id: number;
@@ -30,12 +37,32 @@ export function createBackups(db: Sql, ids: Ids) {
     `DELETE FROM backups WHERE planned = 0 AND id NOT IN
        (SELECT id FROM backups WHERE planned = 0 ORDER BY id DESC LIMIT ?)`,
   );
+  const readBegun = db.prepare<[], { value: Uint8Array }>(`SELECT value FROM meta WHERE name = '${BEGUN}'`);
+  const writeBegun = db.prepare(`INSERT OR REPLACE INTO meta (name, value) VALUES ('${BEGUN}', ?)`);
+
+  function begun(): BegunBackup[] {
+    const row = readBegun.get();
+    return row === undefined ? [] : JSON.parse(Buffer.from(row.value).toString());
+  }
+
+  function end({ place, name }: BegunBackup, list = begun()): void {
+    const others = list.filter((one) => one.place !== place || one.name !== name);
+    if (others.length < list.length) setBegun(others);
+  }
+
+  function setBegun(list: BegunBackup[]): void {
+    writeBegun.run(Buffer.from(JSON.stringify(list)));
+  }
 
   return {
+    begin: ({ place, name }: BegunBackup): void => setBegun([...begun(), { place, name }]),
+    begun,
+    end: (one: BegunBackup): void => end(one),
     note({ at, place, name, bytes, events, newest, planned }: Omit<Backup, "id">): void {
       replaced.run(place, name);
       insert.run(ids.next(), at, place, name, bytes, events, newest, planned ? 1 : 0);
       forgetOld.run(KEPT);
+      end({ place, name });
     },
     list: (): Backup[] => all.all().map(toBackup),
     last(): Backup | null {

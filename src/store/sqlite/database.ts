@@ -3,13 +3,17 @@ import { join } from "node:path";
 import type Database from "better-sqlite3";
 import type { Clock } from "../../domain.ts";
 import { errorLine, RelayError } from "../../errors.ts";
-import { makeFolders } from "../../platform/folders.ts";
+import { makeFolders } from "../../platform/files.ts";
 import { databaseOf } from "../backup.ts";
 import { openFile } from "./driver.ts";
 import { checkVersion, migrate } from "./migrations.ts";
+import { ensureOwnFile } from "./ownership.ts";
 
 /** How long an operator's command waits for its turn to write; the relay itself never blocks (commit.ts tries again). */
 const OPERATOR_PATIENCE = 5_000;
+
+/** `doctor` looks at the folder's lock, and holds it for an instant: that is no other relay. */
+const LOCK_PATIENCE = 300;
 
 /** How often the database's file is looked for, in milliseconds. */
 const LOOK_EVERY = 1_000;
@@ -49,14 +53,14 @@ export function makeFolder(dir: string): void {
 
 /**
  * One relay per data folder: an exclusive lock on a small file of SQLite's, which the kernel drops when the process
- * dies, however it dies.
+ * dies, however it dies. Nothing is done through a link that somebody has put in its place: RelayError("conflict").
  */
 export function lockFolder(dir: string): () => void {
   const path = join(dir, "relay.lock");
   try {
-    const lock = openFile(path, { timeout: 0 });
+    ensureOwnFile(dir, path);
+    const lock = openFile(path, { timeout: LOCK_PATIENCE, fileMustExist: true });
     try {
-      chmodSync(path, 0o600);
       lock.pragma("journal_mode = MEMORY");
       lock.exec("BEGIN EXCLUSIVE");
     } catch (error) {

@@ -215,6 +215,9 @@ export async function openSqliteStore(
       quarantinedBody: (id) => read(() => quarantine.show(id)),
       dropQuarantined: (id) => write(() => quarantine.drop(id)),
 
+      beginBackup: (begun) => write(() => backups.begin(begun)),
+      begunBackups: () => read(() => backups.begun()),
+      endBackup: (begun) => write(() => backups.end(begun)),
       noteBackup: (backup) => write(() => backups.note(backup)),
       backups: () => read(() => backups.list()),
       lastBackup: () => read(() => backups.last()),

@@ -9,7 +9,7 @@ export type Contents = {
   counts: Record<string, number>;
   /** Without the relay's own notices. */
   events: number;
-  /** The newest event's id, and when it was received. */
+  /** The newest row's id, and when the newest event of the provider's was received: the relay's own notices come after. */
   newestId: number | null;
   newest: number | null;
 };
@@ -25,15 +25,18 @@ export function readContents(db: Database.Database): Contents {
   const count = (from: string) => db.prepare<[], { n: number }>(`SELECT count(*) AS n FROM ${from}`).get()!.n;
   const counts = Object.fromEntries(tables.map(({ name }) => [name, count(`"${name}"`)]));
   if (counts.events === undefined) return { schema, counts, events: 0, newestId: null, newest: null };
-  const newest = db
-    .prepare<[], { id: number; received_at: number }>("SELECT id, received_at FROM events ORDER BY id DESC LIMIT 1")
-    .get();
+  const last = (where: string) =>
+    db
+      .prepare<[], { id: number; at: number }>(
+        `SELECT id, received_at AS at FROM events ${where} ORDER BY id DESC LIMIT 1`,
+      )
+      .get();
   return {
     schema,
     counts,
     events: counts.events - count("events WHERE dialect = 'notice'"),
-    newestId: newest?.id ?? null,
-    newest: newest?.received_at ?? null,
+    newestId: last("")?.id ?? null,
+    newest: last("WHERE dialect <> 'notice'")?.at ?? null,
   };
 }
 

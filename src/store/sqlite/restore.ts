@@ -1,10 +1,10 @@
-import { chmodSync, closeSync, existsSync, openSync, readSync, statSync, writeSync } from "node:fs";
-import { join } from "node:path";
+import { chmodSync, closeSync, lstatSync, openSync, readSync, statSync, writeSync } from "node:fs";
 import { setImmediate } from "node:timers/promises";
 import { errorLine, RelayError } from "../../errors.ts";
-import { type CopyOptions, databaseOf, type Restored } from "../backup.ts";
+import { type BackupSource, type CopyOptions, databaseOf, type Restored } from "../backup.ts";
 import { makePlain, oneLine } from "./backup.ts";
-import { beginFile, giveToOwnerOf, isOurs } from "./backup-file.ts";
+import { beginFile, isOurs } from "./backup-file.ts";
+import { FORGET_BEGUN } from "./backups.ts";
 import { lockFolder, makeFolder } from "./database.ts";
 import { openFile } from "./driver.ts";
 import { migrations } from "./migrations.ts";
@@ -16,19 +16,19 @@ const CHUNK = 4 * 2 ** 20;
 const TRACES = ["", "-wal", "-shm", "-journal"];
 
 /** See src/store/backup.ts. */
-export async function restoreDatabase(file: string, dataDir: string, options: CopyOptions): Promise<Restored> {
+export async function restoreDatabase(from: BackupSource, dataDir: string, options: CopyOptions): Promise<Restored> {
   const began = options.clock.elapsed();
-  checkBackup(file);
+  const name = typeof from === "string" ? from : from.name;
+  if (typeof from === "string") checkBackup(from);
   makeFolder(dataDir);
   const path = databaseOf(dataDir);
-  return oneLine(`${file} was not restored`, dataDir, async () => {
+  return oneLine(`${name} was not restored`, dataDir, async () => {
     refuseTraces(path);
     const unlock = lockFolder(dataDir);
     try {
-      giveToOwnerOf(dataDir, join(dataDir, "relay.lock"));
       refuseTraces(path);
       chmodSync(dataDir, 0o700);
-      const found = await putInPlace(file, path, options);
+      const found = await putInPlace(from, name, path, options);
       return { ...found, ms: Math.round(options.clock.elapsed() - began) };
     } finally {
       unlock();
@@ -57,18 +57,20 @@ function checkBackup(file: string): void {
 }
 
 function refuseTraces(path: string): void {
-  const trace = TRACES.map((end) => path + end).find((one) => existsSync(one));
+  const trace = TRACES.map((end) => path + end).find((one) => lstatSync(one, { throwIfNoEntry: false }) !== undefined);
   if (trace === undefined) return;
   throw new RelayError("conflict", `${trace} is there: restore into an empty data folder, or move it away first`);
 }
 
-async function putInPlace(file: string, path: string, options: CopyOptions): Promise<Omit<Restored, "ms">> {
-  const toBe = beginFile(path);
+async function putInPlace(from: BackupSource, name: string, path: string, options: CopyOptions) {
+  const toBe = await beginFile(path, options.clock);
   try {
-    await copyBytes(file, toBe.temp, options);
+    if (typeof from === "string") await copyBytes(from, toBe.handle, options);
+    else await writeBytes(await from.read(), toBe.handle, options);
     const bytes = statSync(toBe.temp).size;
     options.onProgress?.({ step: "checking", done: 0, total: bytes });
-    const { schema, events, newest } = inspect(toBe.temp, file);
+    if (!isOurs(toBe.temp)) throw new RelayError("conflict", `${name} is not a database of wochit-relay`);
+    const { schema, events, newest } = inspect(toBe.temp, name);
     options.signal?.throwIfAborted();
     toBe.finish();
     return { file: path, bytes, schema, events, newest, newestSchema: migrations.length };
@@ -78,26 +80,37 @@ async function putInPlace(file: string, path: string, options: CopyOptions): Pro
   }
 }
 
-async function copyBytes(from: string, to: string, { signal, onProgress }: CopyOptions): Promise<void> {
+async function copyBytes(from: string, goal: number, { signal, onProgress }: CopyOptions): Promise<void> {
   const chunk = Buffer.allocUnsafe(CHUNK);
   const source = openSync(from, "r");
-  const goal = openSync(to, "r+");
   try {
     const total = statSync(from).size;
     for (let done = 0; ; ) {
       signal?.throwIfAborted();
       const read = readSync(source, chunk, 0, CHUNK, done);
       if (read === 0) return;
-      for (let written = 0; written < read; ) {
-        written += writeSync(goal, chunk, written, read - written, done + written);
-      }
+      writeAt(goal, chunk.subarray(0, read), done);
       done += read;
       onProgress?.({ step: "copying", done, total });
       await setImmediate();
     }
   } finally {
-    closeSync(goal);
     closeSync(source);
+  }
+}
+
+async function writeBytes(bytes: AsyncIterable<Uint8Array>, goal: number, { signal }: CopyOptions): Promise<void> {
+  let done = 0;
+  for await (const chunk of bytes) {
+    signal?.throwIfAborted();
+    writeAt(goal, chunk, done);
+    done += chunk.length;
+  }
+}
+
+function writeAt(goal: number, chunk: Uint8Array, at: number): void {
+  for (let written = 0; written < chunk.length; ) {
+    written += writeSync(goal, chunk, written, chunk.length - written, at + written);
   }
 }
 
@@ -113,6 +126,7 @@ function inspect(temp: string, file: string) {
       // Its readers' cursors, and what its former life has kept elsewhere, are not this one's.
       db.exec("INSERT OR REPLACE INTO meta (name, value) VALUES ('epoch', randomblob(16))");
       if (contents.counts.backups !== undefined) db.exec("DELETE FROM backups");
+      db.exec(FORGET_BEGUN);
       db.exec("COMMIT");
       return contents;
     } finally {

@@ -5,7 +5,7 @@ import process from "node:process";
 import { test } from "node:test";
 import { databaseProbe, type Verdict } from "../../../src/operate/doctor/database.ts";
 import { lookAtPlace } from "../../../src/operate/doctor/place.ts";
-import { judgeBackup } from "../../../src/operate/doctor/work.ts";
+import { judgeBackup, judgePublic } from "../../../src/operate/doctor/work.ts";
 import { openFile } from "../../../src/store/sqlite/driver.ts";
 import { inspectDatabase, isRelayRunning } from "../../../src/store/sqlite/inspect.ts";
 import { tempFolder } from "../../support/folder.ts";
@@ -94,7 +94,7 @@ test("a database of somebody else, a newer or older one, and one without its log
   assert.match(await file(), /^failed: .*has schema 999, this program knows \d+$/);
   change("journal_mode = DELETE");
   change("user_version = 1");
-  assert.match(await file(), /^failed: .*journal_mode delete instead of wal$/);
+  assert.match(await file(), /^warning: .*journal_mode delete instead of wal, as a restored one has$/);
   change("application_id = 1");
   assert.match(await file(), /^failed: .*not a database of wochit-relay$/);
 });
@@ -140,6 +140,15 @@ const made = (at: number) => ({
   events: 3,
   newest: null,
   planned: true,
+});
+
+test("backups in a target that has become public are a failure", () => {
+  const there = { place: "target" as const, name: "~backups/relay.db" };
+  assert.equal(judgePublic([there], null), null);
+  assert.equal(judgePublic([made(NOW)], "https://cdn.example.com"), null);
+  const finding = judgePublic([made(NOW), there], "https://cdn.example.com")!;
+  assert.equal(finding.state, "failed");
+  assert.match(finding.detail, /^1 were put into the target, the last ~backups\/relay\.db, and that is public now/);
 });
 
 test("the last backup is judged against what the config asks for", () => {

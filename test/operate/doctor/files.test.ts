@@ -224,7 +224,7 @@ test("real writes are timed, and leave nothing behind, not even those of a kille
     /^(ok|warning): a write of 4 KiB is on the disk after .* ms \(median\), .* ms \(worst of 11\)/,
   );
   assert.deepEqual(readdirSync(dir), ["relay.db"]);
-  assert.match(inWords(found["disk.reserve"]), /^warning: .*reserve is gone/);
+  assert.match(inWords(found["disk.reserve"]), /^warning: .*reserve is not there/);
 });
 
 test("a disk whose usual write takes more than 20 ms is slow; one slow write among many is none", () => {
