@@ -6,11 +6,11 @@ import { createWake } from "./jobs/wake.ts";
 import { mediaLink } from "./media-links.ts";
 import { mediaRoute } from "./mirror/serve.ts";
 import { healthRoutes } from "./operate/health.ts";
-import { environment } from "./platform/runtime.ts";
+import { environment, selfCommand } from "./platform/runtime.ts";
 import { type Listener, listen, readTls } from "./platform/server.ts";
 import { receiveRoute } from "./receive/route.ts";
 import { publicApp } from "./relay/app.ts";
-import { openBackups } from "./relay/backups.ts";
+import { type Command, openBackups } from "./relay/backups.ts";
 import { compareConfigs } from "./relay/changes.ts";
 import { createEndpointWorkers } from "./relay/endpoints.ts";
 import { type Mirroring, openMirroring } from "./relay/mirroring.ts";
@@ -42,8 +42,8 @@ export type Relay = {
   close(): Promise<void>;
 };
 
-/** `workers: false` receives and stores, but downloads and delivers nothing. `socket`: a file descriptor that listens already. */
-export type RelayOptions = { workers?: boolean; socket?: number };
+/** `workers: false` receives and stores, but downloads and delivers nothing. `socket`: a file descriptor that listens already. `self`: how the program is started again, where this process is another. */
+export type RelayOptions = { workers?: boolean; socket?: number; self?: Command };
 
 /**
  * Opens everything the picture in the README shows, and ties it together. What was opened is closed in reverse, also
@@ -51,7 +51,7 @@ export type RelayOptions = { workers?: boolean; socket?: number };
  */
 export async function openRelay(given: Config, ports: Ports, options: RelayOptions = {}): Promise<Relay> {
   const { clock, log } = ports;
-  const { workers = true } = options;
+  const { workers = true, self = selfCommand() } = options;
   let config = given;
   let events = 0;
   let listener: Listener | null = null;
@@ -113,7 +113,7 @@ export async function openRelay(given: Config, ports: Ports, options: RelayOptio
       endpoints.apply(config.endpoints);
     }
     const backupsOf = (config: Config) =>
-      openBackups(workers ? config : { ...config, backup: null }, { store, targets: mirroring.targets, ports });
+      openBackups(workers ? config : { ...config, backup: null }, { store, targets: mirroring.targets, ports, self });
     let backups = backupsOf(config);
     closers.push(async () => {
       await Promise.all([mirroring.stop(JOB_GRACE), endpoints.stop(JOB_GRACE), backups.stop()]);

@@ -36,7 +36,7 @@ run 'wochit-relay --version; systemctl is-enabled wochit-relay.service wochit-re
 systemctl is-active --quiet wochit-relay.service wochit-relay.socket && fail "it was started"
 
 step "a secret, a config of eleven lines"
-cat >config.json <<'CONFIG'
+cat >eleven-lines <<'CONFIG'
 {
   "dataDir": "/var/lib/wochit-relay",
   "server": { "listen": "0.0.0.0:8080", "publicUrl": "http://127.0.0.1:8080" },
@@ -49,7 +49,7 @@ cat >config.json <<'CONFIG'
   ]
 }
 CONFIG
-run 'cat config.json; cat config.json >/etc/wochit-relay/config.json'
+run 'cat eleven-lines; cat eleven-lines >/etc/wochit-relay/config.json'
 must 'wochit-relay secret generate > /etc/wochit-relay/credentials/cms-secret'
 mkdir -p /etc/systemd/system/wochit-relay.service.d
 printf '[Service]\nLoadCredential=cms-secret:/etc/wochit-relay/credentials/cms-secret\n' \
@@ -77,7 +77,8 @@ must 'grep -E "^(Uid|CapEff|NoNewPrivs|Seccomp):" /proc/$(systemctl show -P Main
 
 # As root, the secrets of what runs are looked at too.
 must 'wochit-relay check'
-run 'sed -i s/cms-secret/other-secret/ /etc/wochit-relay/config.json; wochit-relay check; cat config.json >/etc/wochit-relay/config.json'
+run 'sed -i s/cms-secret/other-secret/ /etc/wochit-relay/config.json; wochit-relay check'
+cat eleven-lines >/etc/wochit-relay/config.json
 
 # Nice value of the relay's next backup, which is a child of its own; nothing when none came within 15 s.
 backup_nice() {
@@ -152,21 +153,22 @@ if [ -e previous.deb ]; then
     step "an earlier version, its config and a secret; then the upgrade to this one under load"
     must "$apt install ./previous.deb"
     run 'wochit-relay --version'
-    cat config.json >/etc/wochit-relay/config.json
+    cat eleven-lines >/etc/wochit-relay/config.json
     must 'wochit-relay secret generate > /etc/wochit-relay/credentials/cms-secret'
     must 'systemctl enable --now wochit-relay'
     echo "nice value of its backup: $(backup_nice)"
     under_load "sleep 2; $apt install ./wochit-relay.deb"
-    must 'wochit-relay --version; systemctl status -n 0 wochit-relay | sed -n 3p'
+    must 'wochit-relay --version; systemctl show -P StatusText wochit-relay'
     echo "nice value of the backup: $(backup_nice)"
     must 'wochit-relay doctor'
     must 'ls /var/lib/wochit-relay'
 
     step "a service that cannot be stopped does not keep the package from being removed"
-    printf '#!/bin/sh\nexit 1\n' >/usr/local/sbin/deb-systemd-invoke && chmod 755 /usr/local/sbin/deb-systemd-invoke
-    must "$apt purge wochit-relay"
-    rm /usr/local/sbin/deb-systemd-invoke
-    systemctl stop wochit-relay.socket wochit-relay.service
+    mkdir stub
+    printf '#!/bin/sh\nexit 1\n' >stub/deb-systemd-invoke && chmod 755 stub/deb-systemd-invoke
+    # Not by apt, which has a PATH of its own.
+    must 'PATH=/try/stub:$PATH dpkg --purge wochit-relay'
+    systemctl kill --signal=KILL wochit-relay
 fi
 
 step "done: $failures failed"

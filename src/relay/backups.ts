@@ -6,16 +6,18 @@ import { clearBegun } from "../operate/backup/begun.ts";
 import { backupProcess } from "../operate/backup/process.ts";
 import { warnOfPublicBackups } from "../operate/backup/public.ts";
 import { backupFolder, startBackups } from "../operate/backup.ts";
-import { selfCommand } from "../platform/runtime.ts";
 import { databaseOf } from "../store/backup.ts";
 import type { Store } from "../store/store.ts";
 
 export type Backups = { stop(): Promise<void> };
 
+/** How this program is started again, in a process of its own. */
+export type Command = { command: string; args: string[] };
+
 /** The backups that the config asks for; without a wish there are none, and only what was cut off before is removed. */
 export function openBackups(
   { backup, dataDir, mirror }: Pick<Config, "backup" | "dataDir" | "mirror">,
-  { store, targets, ports }: { store: Store; targets: Targets; ports: Ports },
+  { store, targets, ports, self }: { store: Store; targets: Targets; ports: Ports; self: Command },
 ): Backups {
   const target = backupsIn(targets.present);
   // The store, where it is in trouble, says so itself.
@@ -31,6 +33,6 @@ export function openBackups(
       },
     };
   }
-  const run = backupProcess(databaseOf(dataDir), selfCommand());
+  const run = backupProcess(databaseOf(dataDir), self);
   return startBackups({ config: backup, dataDir, store, target, ports, run });
 }

@@ -2,10 +2,17 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import process from "node:process";
 import type { Config, ConfigInput } from "../../src/config.ts";
 import { loadConfig } from "../../src/config-file.ts";
 import { openRelay, type Relay } from "../../src/relay.ts";
 import { type RealPorts, realPorts } from "./real-ports.ts";
+
+/** The program as a user starts it, under this very runtime: here the process's own main file is a test. */
+const PROGRAM = {
+  command: process.execPath,
+  args: [...("Deno" in globalThis ? ["run", "-A"] : []), join(import.meta.dirname, "../../src/main.ts")],
+};
 
 /** The secret of the endpoints that `endpointTo` makes, and its form for the consumers' libraries. */
 export const SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSwMfKQ9r8GKYo=";
@@ -56,7 +63,7 @@ export async function startRelay(overrides: ConfigInput = {}, ports: RealPorts =
 
   async function open(port: number) {
     const config = await write(port);
-    return { config, relay: await openRelay(config, ports) };
+    return { config, relay: await openRelay(config, ports, { self: PROGRAM }) };
   }
 
   try {
