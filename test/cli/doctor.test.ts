@@ -10,6 +10,7 @@ import { freePort, startRelay } from "../support/relay-in-folder.ts";
 import { openSeeded, ready } from "../support/seeded.ts";
 import { callCli, runCli } from "../support/spawn.ts";
 import { AUTHORITY, openTlsServer, pemFiles } from "../support/tls-server.ts";
+import { waitFor } from "../support/wait.ts";
 
 type Line = { probe: string; state: string; detail: string; advice: string | null };
 type Options = Parameters<typeof callCli>[1];
@@ -74,10 +75,8 @@ test("beside a running relay all of it is looked at, and all is left as it was",
     await app.close();
   });
   chmodSync(relay.configPath, 0o600);
-  const files = () =>
-    readdirSync(join(relay.dir, "data"), { recursive: true })
-      .filter((name) => name !== "backups")
-      .sort();
+  await waitFor(() => relay.ports.log.facts.some(({ fact }) => fact === "backup made"), 20_000);
+  const files = () => readdirSync(join(relay.dir, "data"), { recursive: true, encoding: "utf8" }).sort();
   const before = files();
   const { code, failures, said, stdout, lines } = await diagnose(relay.configPath);
   assert.deepEqual([code, failures()], [0, []], stdout);
