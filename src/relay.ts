@@ -42,7 +42,10 @@ export type Relay = {
   close(): Promise<void>;
 };
 
-/** `workers: false` receives and stores, but downloads and delivers nothing. `socket`: a file descriptor that listens already. `self`: how the program is started again, where this process is another. */
+/**
+ * `workers: false` receives and stores, but downloads and delivers nothing. `socket`: a file descriptor that listens already.
+ * `self`: how the program is started again, where this process is another.
+ */
 export type RelayOptions = { workers?: boolean; socket?: number; self?: Command };
 
 /**
