@@ -12,7 +12,7 @@ import {
   type Problems,
   type Shape,
 } from "./config/problems.ts";
-import { describeUnseen, type Outside, readSecret, type Surroundings } from "./config/secrets.ts";
+import { describeUnseen, hiddenCredential, type Outside, readSecret, type Surroundings } from "./config/secrets.ts";
 import { checkTargets, readFormerTargets } from "./config/targets.ts";
 import { warnAbout } from "./config/warnings.ts";
 import { type Config, configSchema, type LocalTarget, type S3Target, type SecretInput } from "./config.ts";
@@ -54,8 +54,9 @@ function isThere(path: string): boolean {
 export type SecretsWanted = boolean | "target";
 
 /**
- * What a config depends on beside its file. All secrets are read unless told. With `outside` a credential of systemd's that cannot be
- * looked at is a warning, unless $CREDENTIALS_DIRECTORY says where they are.
+ * What a config depends on beside its file. All secrets are read unless told. With `outside` a credential of systemd's is looked for
+ * where the service has it, and one that cannot be looked at is a warning, or with `secrets: "target"` a problem, unless
+ * $CREDENTIALS_DIRECTORY says where they are.
  */
 export type Where = { env: Env; cwd: string; secrets?: SecretsWanted; outside?: Outside };
 
@@ -76,7 +77,11 @@ export function inspectConfig(path: string | null, where: Where): Inspection {
   const dataDir = resolve(folder, look(["dataDir"]) ?? (env.STATE_DIRECTORY?.split(":")[0] || "data"));
   const outside = env.CREDENTIALS_DIRECTORY ? null : (where.outside ?? null);
   const unseen: { place: string; name: string }[] = [];
-  const noteUnseen = (at: Path, name: string) => unseen.push({ place: formatPath(at), name });
+  const noteUnseen = (at: Path, name: string) => {
+    // Whoever looks into a target cannot do without its keys; whoever judges a config can.
+    if (reads === "target") problems.add(at, hiddenCredential(name));
+    else unseen.push({ place: formatPath(at), name });
+  };
   const places = { folder, dataDir, readsSecrets: reads === true, outside, noteUnseen };
   checkConfig(look, problems, places);
   checkTargets(look, problems, places);

@@ -42,7 +42,9 @@ export function openContext({ environment, streams, version, crash }: Surroundin
     },
     async loadConfig({ secrets = true } = {}) {
       const { loadConfig, path } = await configFile();
-      return loadConfig(path, { env, cwd, secrets });
+      // Into a target a person looks; the service itself reads all of its secrets.
+      const outside = secrets === "target" ? (await import("../config/secrets.ts")).OUTSIDE : null;
+      return loadConfig(path, { env, cwd, secrets, ...(outside && { outside }) });
     },
     async openStore(config) {
       const { openStore } = await import("../store/open.ts");

@@ -61,6 +61,11 @@ export function describeUnseen(unseen: { place: string; name: string }[], { cred
   return `${why}: ${unseen.map(({ place, name }) => `${place} (${name})`).join(", ")}`;
 }
 
+/** The problem of a command that needs a credential and is not the service. */
+export function hiddenCredential(name: string): string {
+  return `the credential ${name} can be read by root while the service runs, or where $CREDENTIALS_DIRECTORY is its folder`;
+}
+
 function isReadable(path: string): boolean {
   try {
     accessSync(path, constants.R_OK);

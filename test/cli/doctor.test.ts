@@ -84,7 +84,7 @@ test("beside a running relay all of it is looked at, and all is left as it was",
   assert.match(said("target.copy"), /^ok: .*: put \d+ ms, head \d+ ms, get \d+ ms, delete \d+ ms$/);
   assert.match(said("endpoint.cms.address"), /^ok: 127\.0\.0\.1$/);
   assert.match(said("endpoint.cms.answer"), /^ok: answers a HEAD with 405 after \d+ ms$/);
-  assert.match(said("clock"), /^ok: .*, as endpoint cms have it$/);
+  assert.match(said("clock"), /^ok: .*, as endpoint cms has it$/);
   assert.match(said("database.integrity"), /^ok/);
   assert.match(said("deliveries.cms"), /^ok: nothing waits$/);
   assert.match(said("media.deadline"), /^ok/);

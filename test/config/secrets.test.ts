@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
-import { inspectConfig } from "../../src/config-file.ts";
+import { inspectConfig, loadConfig } from "../../src/config-file.ts";
 import { SECRET } from "../support/config.ts";
 import { endpoint, openConfigFiles } from "./files.ts";
 
@@ -96,6 +96,36 @@ test("outside of the service its credentials are a warning that names them, and 
     /^receive\.token: cannot read .*token: no such file$/m,
   );
   assert.deepEqual(inspectConfig(path, { env: {}, cwd: "/" }).problems.length, 2);
+});
+
+test("a command that looks into the target reads its credentials where the service has them, and cannot do without", () => {
+  const credentials = join(folder, "there/relay.service");
+  const target = {
+    type: "s3",
+    bucket: "media",
+    accessKeyId: { credential: "s3-id" },
+    secretAccessKey: { credential: "s3-key" },
+  };
+  const path = write({ mirror: { target }, endpoints: [endpoint({ secret: { credential: "cms" } })] });
+  const load = () => loadConfig(path, { env: {}, cwd: "/", secrets: "target", outside: { credentials } });
+  assert.throws(load, {
+    message: ["accessKeyId", "secretAccessKey"]
+      .map((option, at) => {
+        const name = ["s3-id", "s3-key"][at];
+        return `${path}: mirror.target.${option}: the credential ${name} can be read by root while the service runs, or where $CREDENTIALS_DIRECTORY is its folder`;
+      })
+      .join("\n"),
+  });
+
+  mkdirSync(credentials, { recursive: true });
+  writeFileSync(join(credentials, "s3-id"), "AKIA\n");
+  writeFileSync(join(credentials, "s3-key"), "key");
+  const found = load().mirror.target;
+  assert.deepEqual(found.type === "s3" && found.credentials, {
+    accessKeyId: "AKIA",
+    secretAccessKey: "key",
+    sessionToken: null,
+  });
 });
 
 test("outside of the service too, a credential's name has no folder in it, and other files must be there", () => {

@@ -108,13 +108,27 @@ test("what is remembered of a bucket is how to find it, and no secret", async (t
 });
 
 test("copies of a database from before there were several targets are in the default folder", async (t) => {
-  const { start, store, media, dir } = await open(t);
+  const { start, store, media, dir, dataDir } = await open(t);
   await mkdir(media.dir, { recursive: true });
   await put(dir, await openLocalTarget(media), "a/video.mp4");
+  const db = new Database(join(dataDir, "relay.db"));
+  db.exec(`
+    INSERT INTO media (id, video, kind, event, sequence, url, host, deadline, changes, state, key)
+      VALUES (3, 1, 'video', 2, 1, 'https://h/v.mp4', 'h', 9000, 0, 'mirrored', 'a/video.mp4')`);
+  db.close();
   const targets = await start(bucket());
   const [before] = await store.targets();
   assert.deepEqual(before?.place, media);
   assert.equal(await read(await targets.at(before!.id), "a/video.mp4"), "a/video.mp4");
+});
+
+test("a database without copies knows of no place but the present one", async (t) => {
+  const { start, store } = await open(t);
+  await start(bucket());
+  assert.deepEqual(
+    (await store.targets()).map(({ place }) => place.type),
+    ["s3"],
+  );
 });
 
 test("a former bucket is reached with the present keys where they are for the same endpoint, else with the client's own", async (t) => {

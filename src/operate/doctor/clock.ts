@@ -40,7 +40,8 @@ export function clockProbe(dates: Dates, clock: Clock): Probe {
       const [worst] = skews;
       if (worst === undefined) return ok(`${now}; nobody's answer to compare it with`);
       const off = skews.filter(({ skew }) => Math.abs(skew) > OFF);
-      if (off.length === 0) return ok(`${now}, as ${skews.map(({ source }) => source).join(", ")} have it`);
+      const sources = skews.map(({ source }) => source).join(", ");
+      if (off.length === 0) return ok(`${now}, as ${sources} ${skews.length === 1 ? "has" : "have"} it`);
       const said = off.map(({ source, skew }) => `${tellSkew(skew)} of ${source}`).join(", ");
       const advice =
         off.length === skews.length

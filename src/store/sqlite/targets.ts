@@ -12,6 +12,7 @@ export function createTargets(db: Sql, ids: Ids, dataDir: string) {
   const all = db.prepare<[], { id: number; place: string }>("SELECT id, place FROM targets ORDER BY id");
   const insert = db.prepare("INSERT INTO targets (id, name, place) VALUES (?, ?, ?)");
   const update = db.prepare("UPDATE targets SET place = ? WHERE id = ?");
+  const placeless = db.prepare("SELECT 1 FROM media WHERE key IS NOT NULL AND target IS NULL LIMIT 1");
   const assign = db.prepare("UPDATE media SET target = ? WHERE key IS NOT NULL AND target IS NULL");
 
   function write(place: TargetPlace): TargetPlace {
@@ -40,7 +41,7 @@ export function createTargets(db: Sql, ids: Ids, dataDir: string) {
   return {
     /** A database from before there were several targets says nothing of where its copies are: they are in `before`. */
     id(place: TargetPlace, before: TargetPlace = place): string {
-      if (all.get() === undefined) assign.run(idOf(before));
+      if (all.get() === undefined && placeless.get() !== undefined) assign.run(idOf(before));
       return showId("tgt", idOf(place));
     },
 

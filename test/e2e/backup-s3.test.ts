@@ -1,0 +1,148 @@
+import assert from "node:assert/strict";
+import { existsSync, readdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { type TestContext, test } from "node:test";
+import { HeadObjectCommand, ListObjectsV2Command } from "@aws-sdk/client-s3";
+import type { ConfigInput } from "../../src/config.ts";
+import { tempFolder } from "../support/folder.ts";
+import { openReceiver } from "../support/receiver.ts";
+import { endpointTo, freePort } from "../support/relay-in-folder.ts";
+import { noS3, type S3Server, startS3Server } from "../support/s3-server.ts";
+import { spawnServe } from "../support/serve-process.ts";
+import { callJson, runCli } from "../support/spawn.ts";
+import { waitFor } from "../support/wait.ts";
+
+const EVENTS = 60;
+/** Of so many events the database is larger than one part of a multipart upload. */
+const TITLE = "x".repeat(200_000);
+
+/** A relay that sends to `app` and keeps its backups in a bucket, as processes: each life of it has a data folder of its own. */
+async function settle(t: TestContext, server: S3Server, app: string) {
+  const dir = tempFolder(t);
+  const bucket = await server.makeBucket();
+  const { client, accessKeyId, secretAccessKey } = server;
+  const keys = { accessKeyId, secretAccessKey: { env: "S3_KEY" } };
+  const target = { type: "s3" as const, bucket, endpoint: server.endpoint, prefix: "relay", pathStyle: true, ...keys };
+  const env = { S3_KEY: secretAccessKey };
+
+  return {
+    async life(name: string, input: ConfigInput = {}) {
+      const port = await freePort();
+      const configPath = join(dir, `${name}.json`);
+      const config: ConfigInput = {
+        dataDir: name,
+        server: { listen: `127.0.0.1:${port}` },
+        receive: { allowFrom: ["127.0.0.1"] },
+        mirror: { target, minFreeDisk: 0 },
+        endpoints: [endpointTo(app, { retry: Array(60).fill("1s") })],
+        log: { format: "json" },
+        ...input,
+      };
+      writeFileSync(configPath, JSON.stringify(config));
+      const made: { name: string; events: number }[] = [];
+      return {
+        url: `http://127.0.0.1:${port}`,
+        dataDir: join(dir, name),
+        made,
+        start() {
+          const onLine = (line: string) => {
+            if (line.includes('"backup made"')) made.push(JSON.parse(line));
+          };
+          const relay = spawnServe({ configPath, port, env, onLine });
+          t.after(() => relay.kill());
+          return relay;
+        },
+        run: (...line: string[]) => runCli([...line, "--config", configPath], { env }),
+        events: () => callJson(["events", "list", "--limit", "1000", "--config", configPath]),
+      };
+    },
+    async backups(): Promise<string[]> {
+      const { Contents = [] } = await client.send(
+        new ListObjectsV2Command({ Bucket: bucket, Prefix: "relay/~backups/" }),
+      );
+      return Contents.map(({ Key }) => Key!.slice("relay/".length));
+    },
+    async isInParts(key: string): Promise<boolean> {
+      const { ETag } = await client.send(new HeadObjectCommand({ Bucket: bucket, Key: `relay/${key}` }));
+      return /-\d+"$/.test(ETag!);
+    },
+  };
+}
+
+test("a relay whose machine is gone goes on from the backup that it made itself in a bucket", {
+  skip: noS3,
+}, async (t) => {
+  const server = await startS3Server(t);
+  const app = await openReceiver(503);
+  t.after(() => app.close());
+  const { life, backups, isInParts } = await settle(t, server, app.url);
+  const first = await life("first", { backup: { every: "1s", keep: 2, to: "target" } });
+  const relay = first.start();
+  await relay.ready();
+  for (let nth = 0; nth < EVENTS; nth++) {
+    const event = { type: "draft.new", wochitVideoId: `v${nth}`, title: TITLE };
+    const answer = await fetch(`${first.url}/webhooks/wochit`, { method: "POST", body: JSON.stringify(event) });
+    assert.equal(answer.status, 200);
+  }
+  const whole = () => first.made.filter(({ events }) => events === EVENTS).length;
+  await waitFor(() => whole() >= 4, 30_000);
+  await waitFor(() => app.requests.length >= EVENTS, 10_000);
+  await relay.kill();
+  const tried = new Set(app.requests.map(({ headers }) => headers["webhook-id"]));
+  const taken = await first.events();
+  assert.equal(taken.length, EVENTS);
+  const kept = await backups();
+  assert.ok(kept.length >= 2 && kept.length <= 4, `keep is 2, one is made, one removed: ${kept}`);
+  const newest = first.made.at(-1)!.name;
+  assert.ok(kept.includes(newest), `${newest} in ${kept}`);
+  assert.ok(await isInParts(newest), "it is larger than one part");
+
+  const second = await life("second");
+  const unnamed = await second.run("restore", "--from-target");
+  assert.match(unnamed.stderr, /name a backup in .*aws s3 ls s3:\/\/bucket-1\/relay\/~backups\/ --endpoint-url http/);
+  const unknown = await second.run("restore", "--from-target", "relay-20000101T000000Z.db");
+  assert.deepEqual([unknown.code, existsSync(join(second.dataDir, "relay.db"))], [1, false]);
+  assert.match(unknown.stderr, /^wochit-relay: the target has no ~backups\/relay-20000101T000000Z\.db\n$/);
+  const restored = await second.run("restore", "--from-target", newest);
+  assert.deepEqual([restored.code, restored.stderr], [0, ""]);
+  assert.match(restored.stdout, /^\S+\/second\/relay\.db: 60 events, .*, checked, in /);
+  assert.deepEqual(await backups(), kept);
+  assert.deepEqual(await second.events(), taken);
+
+  app.requests.length = 0;
+  app.answer(200);
+  await second.start().ready();
+  const arrived = () => new Set(app.requests.map(({ headers }) => headers["webhook-id"]));
+  await waitFor(() => arrived().size >= EVENTS, 20_000);
+  assert.deepEqual(arrived(), tried, "under the ids that the app may have seen already");
+});
+
+test("backup --to-target puts a copy into the bucket; a bucket that is away is one line, and leaves nothing", {
+  skip: noS3,
+}, async (t) => {
+  const server = await startS3Server(t);
+  const { life, backups } = await settle(t, server, "http://127.0.0.1:9");
+  const { start, run, dataDir } = await life("only");
+  const relay = start();
+  await relay.ready();
+  const made = await run("backup", "--to-target");
+  assert.deepEqual([made.code, made.stderr], [0, ""]);
+  const [key] = await backups();
+  assert.equal(made.stdout.split(": ")[0], `${key} in the bucket bucket-1/relay at ${server.endpoint}`);
+  const { stdout } = await run("doctor", "--json");
+  assert.match(
+    stdout,
+    new RegExp(`"probe":"backup",.*made \\d+ s ago: 0 events, .*${key} in the target`),
+    "doctor knows of it",
+  );
+  assert.doesNotMatch(stdout, /formerTargets/, "copies were never kept elsewhere");
+
+  const before = readdirSync(dataDir).sort();
+  server.stopGateway();
+  const failed = await run("backup", "--to-target");
+  assert.deepEqual([failed.code, failed.stdout], [1, ""]);
+  assert.match(failed.stderr, /^wochit-relay: s3 bucket bucket-1: nothing listens at \S+: start the store, .*\n$/);
+  assert.deepEqual(readdirSync(dataDir).sort(), before);
+  await server.startGateway();
+  assert.deepEqual(await backups(), [key]);
+});
