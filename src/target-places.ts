@@ -19,3 +19,18 @@ export function plainEndpoint(endpoint: string | null): string {
   if (endpoint === null) return "amazon";
   return (URL.canParse(endpoint) ? new URL(endpoint).href : endpoint).replace(/\/+$/, "");
 }
+
+/** What a target is told of a file that it shall keep. */
+export type About = {
+  contentType: string;
+  bytes: number;
+  sha256: string;
+  eventId: string;
+  videoId: string;
+  replace: boolean;
+  /**
+   * An earlier attempt may have been killed in the middle, or the file has waited for long: what was left under this very key
+   * is cleared first, and the file is proven anew.
+   */
+  again: boolean;
+};

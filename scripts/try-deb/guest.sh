@@ -164,10 +164,10 @@ if [ -e previous.deb ]; then
     must 'ls /var/lib/wochit-relay'
 
     step "a service that cannot be stopped does not keep the package from being removed"
-    mkdir stub
-    printf '#!/bin/sh\nexit 1\n' >stub/deb-systemd-invoke && chmod 755 stub/deb-systemd-invoke
+    mkdir failing
+    printf '#!/bin/sh\nexit 1\n' >failing/deb-systemd-invoke && chmod 755 failing/deb-systemd-invoke
     # Not by apt, which has a PATH of its own.
-    must 'PATH=/try/stub:$PATH dpkg --purge wochit-relay'
+    must 'PATH=/try/failing:$PATH dpkg --purge wochit-relay'
     systemctl kill --signal=KILL wochit-relay
 fi
 

@@ -1,8 +1,9 @@
 import { createHash } from "node:crypto";
 import type { Config } from "../config.ts";
 import type { UploadJob } from "../domain.ts";
+import type { About } from "../target-places.ts";
 import { keyOf } from "./keys.ts";
-import type { About, MirrorTarget } from "./target.ts";
+import type { MirrorTarget } from "./target.ts";
 
 /** A proven file of the spool, and the target that shall keep it. */
 export type Keeping = {

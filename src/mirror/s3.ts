@@ -3,6 +3,7 @@ import { getSignedUrl } from "@aws-sdk/s3-request-presigner";
 import type { S3Target } from "../config.ts";
 import type { Clock, Log } from "../domain.ts";
 import { systemClock } from "../platform/runtime.ts";
+import type { About } from "../target-places.ts";
 import { connect, PATIENCE, type Patience } from "./s3/connection.ts";
 import { describe } from "./s3/describe.ts";
 import { hashObject, isMissing, readObject } from "./s3/download.ts";
@@ -12,7 +13,7 @@ import { createPool } from "./s3/pool.ts";
 import { openSource } from "./s3/source.ts";
 import { S3Trouble } from "./s3/trouble.ts";
 import { createUploads, PART_SIZE } from "./s3/upload.ts";
-import type { About, Access, MirrorTarget, Placed } from "./target.ts";
+import type { Access, MirrorTarget, Placed } from "./target.ts";
 import { createTurns } from "./turns.ts";
 
 /** Bytes of files in memory, all uploads together. */

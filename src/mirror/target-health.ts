@@ -2,9 +2,10 @@ import { createHash } from "node:crypto";
 import { rm, writeFile } from "node:fs/promises";
 import type { Ports } from "../domain.ts";
 import { errorLine } from "../errors.ts";
+import type { About } from "../target-places.ts";
 import { makeFolder } from "./durable.ts";
 import { partOf } from "./spool.ts";
-import type { About, MirrorTarget } from "./target.ts";
+import type { MirrorTarget } from "./target.ts";
 
 /** How often a target in trouble is asked whether that is over (CONTRACT, "Media"). All times are milliseconds. */
 const PROBE_EVERY = 10_000;

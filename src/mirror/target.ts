@@ -1,5 +1,6 @@
 import type { Config } from "../config.ts";
 import type { Clock, Log } from "../domain.ts";
+import type { About } from "../target-places.ts";
 import { openLocalTarget } from "./local.ts";
 
 /** What became of a `put`. */
@@ -21,21 +22,6 @@ export type Opened =
     }
   /** Somewhere else: an address that is good for some hours. */
   | { is: "elsewhere"; url: string };
-
-/** What a target is told of a file that it shall keep. */
-export type About = {
-  contentType: string;
-  bytes: number;
-  sha256: string;
-  eventId: string;
-  videoId: string;
-  replace: boolean;
-  /**
-   * An earlier attempt may have been killed in the middle, or the file has waited for long: what was left under this very key
-   * is cleared first, and the file is proven anew.
-   */
-  again: boolean;
-};
 
 /**
  * Where copies are kept. Keys are paths of one or more parts (`keys.ts`); one that could lead out of the target throws.

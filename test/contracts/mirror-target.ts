@@ -5,7 +5,8 @@ import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import test, { type TestContext } from "node:test";
-import type { About, MirrorTarget, Opened } from "../../src/mirror/target.ts";
+import type { MirrorTarget, Opened } from "../../src/mirror/target.ts";
+import type { About } from "../../src/target-places.ts";
 
 const never = () => new AbortController().signal;
 

@@ -12,6 +12,7 @@ import { startWorker } from "../../src/jobs/worker.ts";
 import type { Outbound } from "../../src/platform/net.ts";
 import { decodeSecret } from "../../src/secrets.ts";
 import type { Store } from "../../src/store/store.ts";
+import { MEDIUM } from "./medium.ts";
 
 const SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 const OLD_SECRET = "whsec_AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
@@ -607,23 +608,6 @@ test("a worker delivers all that is due, never more at once than the endpoint's 
   assert.deepEqual(new Set(settled.map(({ outcome }) => outcome.is)), new Set(["delivered"]));
   assert.equal(new Set(received.map(({ headers }) => headers["webhook-id"])).size, 60);
 });
-
-const MEDIUM: Medium = {
-  id: "med_1",
-  videoId: "v1",
-  kind: "video",
-  eventId: "evt_1",
-  state: "pending",
-  suspect: null,
-  target: null,
-  key: null,
-  sourceUrl: "https://cdn.example.com/v.mp4",
-  bytes: null,
-  sha256: null,
-  contentType: null,
-  deadline: 0,
-  lastError: null,
-};
 
 test("an attempt that told media as pending settles with them, once it is delivered, and only an enriched one", async (t) => {
   let code = 503;

@@ -3,6 +3,7 @@ import test from "node:test";
 import type { Medium, StoredEvent } from "../../src/domain.ts";
 import { buildBody, type Written } from "../../src/forward/payload.ts";
 import fixture from "../fixtures/enriched.json" with { type: "json" };
+import { MEDIUM } from "./medium.ts";
 
 type Vector = {
   name: string;
@@ -29,23 +30,6 @@ const EVENT: StoredEvent = {
   sourceAddress: "127.0.0.1",
   duplicates: 0,
   status: "waiting",
-};
-
-const MEDIUM: Medium = {
-  id: "med_1",
-  videoId: "v1",
-  kind: "video",
-  eventId: "evt_1",
-  state: "pending",
-  suspect: null,
-  target: null,
-  key: null,
-  sourceUrl: "",
-  bytes: null,
-  sha256: null,
-  contentType: null,
-  deadline: 0,
-  lastError: null,
 };
 
 const link = ({ key }: Medium) => {

@@ -5,6 +5,7 @@ import type { LocalTarget, S3Target } from "../../config.ts";
 import type { Clock } from "../../domain.ts";
 import { readDate } from "../../platform/ask.ts";
 import { readCertificates } from "../../platform/certificates.ts";
+import type { About } from "../../target-places.ts";
 import { judgeShown } from "./certificate.ts";
 import type { Dates } from "./clock.ts";
 import { explain } from "./endpoints.ts";
@@ -16,16 +17,6 @@ const LARGE_STEP = 180_000;
 const CONNECT = 10_000;
 
 const SMALL = 1_000;
-
-type About = {
-  contentType: string;
-  bytes: number;
-  sha256: string;
-  eventId: string;
-  videoId: string;
-  replace: boolean;
-  again: boolean;
-};
 
 /** As much of a mirror target as is tried (mirror/target.ts). */
 export type Tried = {

@@ -1,5 +1,7 @@
+import { statSync } from "node:fs";
 import { basename, dirname } from "node:path";
 import Database from "better-sqlite3";
+import { RelayError } from "../../errors.ts";
 import { packed } from "../../packed.ts";
 import { loadAddon } from "../../platform/addon.ts";
 
@@ -10,10 +12,14 @@ export type Opening = { timeout: number; readonly?: boolean; fileMustExist?: boo
 const IN_DATA_FOLDER = ["relay.db", "relay.lock"];
 
 /**
- * Opens a database file with the driver; throws what the driver throws, and RelayError("unsupported") when the packed
- * program finds no place for the driver's native part.
+ * Opens a database file with the driver; throws what the driver throws, and RelayError("unsupported") for what is no file, and
+ * when the packed program finds no place for the driver's native part.
  */
 export function openFile(path: string, opening: Opening): Database.Database {
+  // SQLite waits for the other end of a pipe, and this whole process with it.
+  if (statSync(path, { throwIfNoEntry: false })?.isFile() === false) {
+    throw new RelayError("unsupported", `${path} is not a file`);
+  }
   if (packed === null) return new Database(path, opening);
   const dataDir = IN_DATA_FOLDER.includes(basename(path)) ? dirname(path) : undefined;
   // The driver takes the addon itself too, which its types do not know.

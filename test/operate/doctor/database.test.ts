@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
 import { openSync, readdirSync, statSync, truncateSync, writeFileSync, writeSync } from "node:fs";
 import { join } from "node:path";
 import process from "node:process";
@@ -77,6 +78,13 @@ test("a file that is cut, or none of SQLite's, is a failure and no crash", async
   const { found, verdict } = await look(dir);
   assert.match(inWords(found["database.file"]), /^failed: .*(damaged: file is not a database|cannot be opened)/);
   assert.equal(verdict.isUsable, false);
+});
+
+test("a pipe in its place is a failure at once, and is not waited for", async (t) => {
+  const dir = tempFolder(t);
+  execFileSync("mkfifo", [join(dir, "relay.db")]);
+  const { found } = await look(dir);
+  assert.match(inWords(found["database.file"]), /^failed: .*relay\.db is not a file$/);
 });
 
 test("a database of somebody else, a newer or older one, and one without its log are named", async (t) => {
