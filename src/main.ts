@@ -1,6 +1,6 @@
-// First, because it has to be in force before anything uses the threads.
-import "./platform/threads.ts";
-import { commands } from "./cli/commands.ts";
-import { runProgram } from "./cli/run.ts";
+// The program from source; what is packed begins with cli/program.ts.
+import { keepCompiled } from "./platform/compiled.ts";
 
-runProgram(commands);
+keepCompiled();
+// Not before: what is loaded from now on may have been compiled already.
+void import("./cli/program.ts");

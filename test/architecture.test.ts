@@ -22,7 +22,7 @@ const MAY_IMPORT: Record<string, string[]> = {
 const ROOTS = new Set(["src/relay.ts", "src/main.ts"]);
 
 /** Where time, chance and the process are touched (DESIGN rule 10). */
-const RUNTIME = ["src/platform/runtime.ts", "src/platform/threads.ts"];
+const RUNTIME = ["runtime", "threads", "compiled"].map((name) => `src/platform/${name}.ts`);
 
 const files = readdirSync("src", { recursive: true, encoding: "utf8" })
   .filter((name) => name.endsWith(".ts"))

@@ -39,7 +39,7 @@ export async function listBundled(): Promise<Bom> {
   try {
     await build({
       absWorkingDir: ROOT,
-      entryPoints: ["src/main.ts"],
+      entryPoints: ["src/cli/program.ts"],
       bundle: true,
       platform: "node",
       format: "cjs",
