@@ -165,6 +165,28 @@ export function storeCopiesContract(engine: string, openStore: OpenStore): void 
   );
 
   check(
+    "nobody is sent a thumbnail that an older one may have been put over, before it is fetched again",
+    async ({ post, download, settle, spool, upload, claim, store, clock, seqs }) => {
+      const thumb = (name: string) => post(draft("v1", { thumbnailUrl: `https://h/${name}.jpg` }));
+      await thumb("a");
+      await settle((await download())[0]!, "v1/thumbnail.jpg", { etag: '"a"' });
+      assert.deepEqual(seqs(await claim()), ["v1#1"]);
+      await thumb("b");
+      await spool((await download())[0]!, { sha256: "b" });
+      const [between] = await upload();
+      const target = await store.targetId({ type: "local", dir: "/media" });
+      await store.placeUpload(between!, { target, key: "v1/thumbnail.jpg" });
+      await thumb("a");
+      const [again] = await download();
+      await store.settleDownload(again!, { is: "unchanged", copy: again!.previous! }, clock.now());
+      assert.deepEqual(seqs(await claim()), ["v1#2"], "what was in between is superseded");
+      await settle((await download())[0]!, "v1/thumbnail.jpg", { etag: '"a"' });
+      assert.deepEqual(seqs(await claim()), ["v1#3"]);
+    },
+    { endpoints: [endpoint("cms", { order: "none" })] },
+  );
+
+  check(
     "who was sent a thumbnail as pending that a newer one overtakes hears how that one ends",
     async ({ post, download, settle, claim, store, clock }) => {
       await post(draft("v1", { thumbnailUrl: "https://h/a.jpg" }));

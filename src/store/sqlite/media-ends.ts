@@ -144,12 +144,12 @@ export function createMediaEnds(db: Sql, media: MediaRows, transfers: Transfers,
       const { target, key, bytes, sha256, contentType, suspect, etag, lastModified } = copy;
       mirrored.run(target, key, bytes, sha256, contentType, suspect, etag, lastModified, row.id);
       if (row.key !== key || row.target !== target) dropCopy(row, now);
-      const takenBack = supersedeOlder(row, now);
-      follow(row, now);
-      notices.tellEnd(media.byId(row.id)!, now);
-      // An older thumbnail was about to be put, or has been, over the copy that this one goes on with.
-      const isOverwritten = takenBack.some((upload) => upload.key === key && upload.target === target);
-      if (isOverwritten) mend(media.byId(row.id)!, "an older thumbnail may be in its place: it is fetched again", now);
+      // An older thumbnail was about to be put, or has been, over the copy that this one goes on with: that is not its end.
+      const isOverwritten = supersedeOlder(row, now).some((upload) => upload.key === key && upload.target === target);
+      const written = media.byId(row.id)!;
+      if (isOverwritten) return mend(written, "an older thumbnail may be in its place: it is fetched again", now);
+      follow(written, now);
+      notices.tellEnd(written, now);
     },
 
     /** A download is tried again, as attempt number `attempts` + 1. */
