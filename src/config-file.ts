@@ -18,6 +18,7 @@ import { warnAbout } from "./config/warnings.ts";
 import { type Config, configSchema, type LocalTarget, type S3Target, type SecretInput } from "./config.ts";
 import { errorLine, RelayError } from "./errors.ts";
 import { decodeSecret } from "./secrets.ts";
+import { defaultMediaFolder } from "./target-places.ts";
 
 type Env = Record<string, string | undefined>;
 
@@ -156,7 +157,10 @@ function buildTarget(
   { folder, dataDir, credentials }: { folder: string; dataDir: string; credentials: Credentials },
 ): LocalTarget | S3Target {
   if (target.type === "local") {
-    return { type: "local", dir: target.dir === undefined ? resolve(dataDir, "media") : resolve(folder, target.dir) };
+    return {
+      type: "local",
+      dir: target.dir === undefined ? defaultMediaFolder(dataDir) : resolve(folder, target.dir),
+    };
   }
   const { accessKeyId, secretAccessKey, sessionToken, pathStyle, ca, ...rest } = target;
   return {

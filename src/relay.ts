@@ -7,7 +7,8 @@ import { mediaLink } from "./media-links.ts";
 import { mediaRoute } from "./mirror/serve.ts";
 import { healthRoutes } from "./operate/health.ts";
 import { environment, selfCommand } from "./platform/runtime.ts";
-import { type Listener, listen, readTls } from "./platform/server.ts";
+import { type Listener, listen } from "./platform/server.ts";
+import { readTls } from "./platform/tls-files.ts";
 import { receiveRoute } from "./receive/route.ts";
 import { publicApp } from "./relay/app.ts";
 import { type Command, openBackups } from "./relay/backups.ts";
@@ -136,7 +137,7 @@ export async function openRelay(given: Config, ports: Ports, options: RelayOptio
     async function reload(next: Config) {
       const { config: wanted, changed, needsRestart, mirrorWork } = compareConfigs(config, next);
       // What can fail comes first: then all of the old config holds.
-      if (wanted.server.tls) renewTls(readTls(wanted.server.tls));
+      const pair = wanted.server.tls && readTls(wanted.server.tls);
       const former = mirroring;
       const opened = mirrorWork && workers ? await replaceMirror(wanted) : former;
       const app = appOf(wanted, opened);
@@ -144,6 +145,8 @@ export async function openRelay(given: Config, ports: Ports, options: RelayOptio
       if (newBackups) await backups.stop();
 
       const wasMirroring = config.mirror.enabled;
+      // Other bytes in the same files are a change too.
+      if (pair && renewTls(pair) && !changed.includes("server")) changed.push("server.tls");
       config = wanted;
       mirroring = opened;
       store.configure(settingsOf(wanted));

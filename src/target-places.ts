@@ -1,5 +1,11 @@
+import { resolve } from "node:path";
 import type { LocalTarget, S3Target } from "./config.ts";
 import type { TargetPlace } from "./domain.ts";
+
+/** Where copies are kept unless the config says otherwise. */
+export function defaultMediaFolder(dataDir: string): string {
+  return resolve(dataDir, "media");
+}
 
 /** What is remembered of a target, so that its copies are found later, whatever the config says by then. */
 export function placeOfTarget(config: LocalTarget | S3Target): TargetPlace {

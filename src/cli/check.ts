@@ -1,6 +1,18 @@
+import { errorLine } from "../errors.ts";
 import { type Command, configOption, jsonOption } from "./command.ts";
 import { harmless } from "./harmless.ts";
 import { printJson } from "./lists.ts";
+
+/** Whether the relay would take these files. */
+async function judgeTls(files: { cert: string; key: string }): Promise<string[]> {
+  const { readTls } = await import("../platform/tls-files.ts");
+  try {
+    readTls(files);
+    return [];
+  } catch (error) {
+    return [errorLine(error)];
+  }
+}
 
 export const command: Command = {
   name: "check",
@@ -9,7 +21,9 @@ export const command: Command = {
   help: `Prints every problem with its place. Exit code 0 when there is none, else 2. Secrets from systemd's credentials are read where they
 can be (as root, while the service runs), and otherwise named in a warning.`,
   async run({ stdout, stderr, ...context }, args) {
-    const { path, problems, warnings } = await context.inspectConfig(undefined, { isOutside: true });
+    const { config, path, problems, warnings, unseen } = await context.inspectConfig(undefined, { isOutside: true });
+    const tls = config?.server.tls;
+    if (tls && !unseen.some((place) => place.startsWith("server.tls"))) problems.push(...(await judgeTls(tls)));
     const code = problems.length === 0 ? 0 : 2;
     if (args.flag("json")) {
       printJson(stdout, { path, valid: code === 0, problems, warnings });

@@ -3,6 +3,7 @@ import type { Config } from "../config.ts";
 import type { Ports } from "../domain.ts";
 import { errorLine, RelayError } from "../errors.ts";
 import { makeFolders } from "../platform/files.ts";
+import { withoutQueries } from "../platform/log.ts";
 import { nameBackup } from "../store/backup.ts";
 import type { Backup, Store } from "../store/store.ts";
 import { type BackupTarget, clearBegun, removeBackup } from "./backup/begun.ts";
@@ -22,7 +23,14 @@ export type BackupParts = {
   dataDir: string;
   store: Pick<
     Store,
-    "backups" | "lastBackup" | "noteBackup" | "forgetBackup" | "beginBackup" | "begunBackups" | "endBackup"
+    | "backups"
+    | "lastBackup"
+    | "noteBackup"
+    | "noteFailedBackup"
+    | "forgetBackup"
+    | "beginBackup"
+    | "begunBackups"
+    | "endBackup"
   >;
   target: BackupTarget;
   ports: Pick<Ports, "clock" | "log" | "random">;
@@ -96,8 +104,8 @@ export function startBackups({ config, dataDir, store, target, ports, run }: Bac
   async function tellAge(): Promise<void> {
     const last = await store.lastBackup();
     if (last === null || clock.now() - last.at <= 2 * every) return;
-    const hours = Math.round((clock.now() - last.at) / 360_000) / 10;
-    log.warn("the last backup is old", { madeAt: new Date(last.at).toISOString(), hours, name: last.name });
+    const minutes = Math.round((clock.now() - last.at) / 60_000);
+    log.warn("the last backup is old", { madeAt: new Date(last.at).toISOString(), minutes, name: last.name });
   }
 
   /** When the next is due. Where the clock was set back, nothing is known of the time since the last one: then at once. */
@@ -117,9 +125,12 @@ export function startBackups({ config, dataDir, store, target, ports, run }: Bac
       await prune(name);
     } catch (error) {
       if (stopped.signal.aborted) return;
-      notBefore = clock.now() + Math.min(AGAIN_AFTER, every);
-      const againAt = new Date(notBefore).toISOString();
-      log.error("backup failed", { to, where: to === "dir" ? dir : "mirror.target", error: errorLine(error), againAt });
+      const at = clock.now();
+      notBefore = at + Math.min(AGAIN_AFTER, every);
+      const where = to === "dir" ? dir : "mirror.target";
+      log.error("backup failed", { to, where, error: errorLine(error), againAt: new Date(notBefore).toISOString() });
+      // For whoever asks the database: doctor does.
+      await store.noteFailedBackup({ at, error: withoutQueries(errorLine(error)), againAt: notBefore }).catch(() => {});
       await tellAge();
     }
     later(0);

@@ -144,7 +144,8 @@ function checkOwner({ uid, mode }: { uid: number; mode: number }): void {
 function openChecked(file: string, { sha256 }: PackedAddon): number | null {
   let fd: number;
   try {
-    fd = openSync(file, constants.O_RDONLY | (constants.O_NOFOLLOW ?? 0));
+    // Not waiting: a pipe in its place is another damaged one.
+    fd = openSync(file, constants.O_RDONLY | (constants.O_NOFOLLOW ?? 0) | (constants.O_NONBLOCK ?? 0));
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
     if (code === "ENOENT" || code === "ELOOP") return null; // A link is replaced by the file.

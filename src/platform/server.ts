@@ -1,13 +1,11 @@
-import { createPrivateKey, X509Certificate } from "node:crypto";
 import { createServer as createHttpServer, type IncomingMessage, type Server } from "node:http";
 import { createServer as createHttpsServer } from "node:https";
 import { type AddressInfo, Server as NetServer, type Socket } from "node:net";
-import { createSecureContext } from "node:tls";
 import { createAdaptorServer } from "@hono/node-server";
 import type { Hono } from "hono";
 import type { Clock } from "../domain.ts";
 import { type ErrorCode, errorLine, errorTable, RelayError } from "../errors.ts";
-import { readPlainFile } from "./files.ts";
+import { readTls, type TlsFiles, type TlsPair } from "./tls-files.ts";
 
 /** A request must have sent its head within this long, all of itself within that (then 408). Milliseconds. */
 const TIMEOUTS = { headersTimeout: 10_000, requestTimeout: 30_000, connectionsCheckingInterval: 1_000 };
@@ -35,19 +33,13 @@ const IDLE_AGAIN = 50;
 // biome-ignore lint/suspicious/noExplicitAny: the app's own bindings do not matter here
 type App = Hono<any>;
 
-/** Paths of PEM files. */
-export type TlsFiles = { cert: string; key: string };
-
-/** Certificate chain and key, read and found to fit together. */
-export type TlsPair = { cert: Buffer; key: Buffer };
-
 export type Listener = {
   host: string;
   port: number;
   /** From now on this app answers; requests under way are answered by the one that took them. */
   serve(app: App): void;
-  /** Connections to come are made with this certificate; for a listener that speaks TLS. */
-  renewTls(pair: TlsPair): void;
+  /** Connections to come are made with this certificate; for a listener that speaks TLS. Tells whether it is another one. */
+  renewTls(pair: TlsPair): boolean;
   /**
    * Takes no new connections: where the socket is systemd's they wait in the kernel for the next process. Resolves when
    * what is under way is answered, or was cut off after `grace` milliseconds.
@@ -80,11 +72,12 @@ export async function listen(
   timeouts = TIMEOUTS,
 ): Promise<Listener> {
   let current = app;
+  let pair = at.tls && readTls(at.tls);
   const limits = { ...timeouts, maxHeaderSize: MAX_HEADERS, keepAliveTimeout: 65_000 };
   const server = createAdaptorServer({
     fetch: (request, env) => current.fetch(request, env),
     ...(at.tls
-      ? { createServer: createHttpsServer, serverOptions: { ...limits, ...readTls(at.tls) } }
+      ? { createServer: createHttpsServer, serverOptions: { ...limits, ...pair } }
       : { createServer: createHttpServer, serverOptions: limits }),
   }) as Server & { setSecureContext?(pair: TlsPair): void };
   server.maxConnections = MAX_CONNECTIONS;
@@ -120,7 +113,12 @@ export async function listen(
     serve(next) {
       current = next;
     },
-    renewTls: (pair) => server.setSecureContext?.(pair),
+    renewTls(next) {
+      const isOther = pair !== null && !(next.cert.equals(pair.cert) && next.key.equals(pair.key));
+      pair = next;
+      server.setSecureContext?.(next);
+      return isOther;
+    },
     async close(grace) {
       closing = true;
       const closed = new Promise<void>((resolve) => {
@@ -141,25 +139,6 @@ export async function listen(
       server.close(); // Ends its watch over slow requests.
     },
   };
-}
-
-const PEM = /-----BEGIN CERTIFICATE-----[^-]*-----END CERTIFICATE-----/g;
-
-/**
- * Reads certificate and key. RelayError("config") where one cannot be read, is no PEM, or they do not belong together.
- */
-export function readTls({ cert, key }: TlsFiles): TlsPair {
-  try {
-    const pair = { cert: readPlainFile(cert), key: readPlainFile(key) };
-    // What setSecureContext would throw later: a chain that is broken further on, keys that are too weak.
-    createSecureContext(pair);
-    for (const [one] of pair.cert.toString("latin1").matchAll(PEM)) new X509Certificate(one);
-    // Asked here: not every runtime finds it out when it takes them.
-    if (new X509Certificate(pair.cert).checkPrivateKey(createPrivateKey(pair.key))) return pair;
-    throw new Error("the key is not that of the certificate");
-  } catch (error) {
-    throw new RelayError("config", `server.tls cannot be used (${cert}, ${key}): ${errorLine(error)}`);
-  }
 }
 
 /** What Node refuses before a request reaches the app, said in our words (nodejs.org/api/http.html#event-clienterror). */

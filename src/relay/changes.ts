@@ -1,5 +1,6 @@
 import { isDeepStrictEqual } from "node:util";
 import type { Config } from "../config.ts";
+import { defaultMediaFolder } from "../target-places.ts";
 
 /** What a newly read config means for a relay that runs. */
 export type Changes = {
@@ -20,10 +21,16 @@ function holdBack(now: Config, next: Config): { config: Config; needsRestart: st
     if (!isDeepStrictEqual(old, wanted)) needsRestart.push(name);
     return old;
   };
+  // It is in the data folder that holds.
+  const stay = <T extends Config["mirror"]["target"]>(target: T): T =>
+    target.type === "local" && target.dir === defaultMediaFolder(next.dataDir)
+      ? { ...target, dir: defaultMediaFolder(now.dataDir) }
+      : target;
   const speaksTls = (next.server.tls === null) === (now.server.tls === null);
   const config: Config = {
     ...next,
     dataDir: keep("dataDir", now.dataDir, next.dataDir),
+    mirror: { ...next.mirror, target: stay(next.mirror.target), formerTargets: next.mirror.formerTargets.map(stay) },
     server: {
       ...next.server,
       listen: keep("server.listen", now.server.listen, next.server.listen),

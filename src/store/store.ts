@@ -82,6 +82,9 @@ export type Backup = {
 /** A backup that is about to be made, and that nobody else would know of if its making were cut off. */
 export type BegunBackup = Pick<Backup, "place" | "name">;
 
+/** That the schedule's last try came to nothing: when, why, and when it is tried again. */
+export type FailedBackup = { at: number; error: string; againAt: number };
+
 /** How many rows are in each state, for `status`, `/readyz` and metrics. */
 export type Counts = {
   events: number;
@@ -231,6 +234,9 @@ export type Store = {
   backups(): Promise<Backup[]>;
   /** The newest of them; null: there is none. */
   lastBackup(): Promise<Backup | null>;
+  /** Remembers that the schedule's last try came to nothing, until one comes to something. */
+  noteFailedBackup(failed: FailedBackup): Promise<void>;
+  failedBackup(): Promise<FailedBackup | null>;
   /** The backup itself is gone; it need not be remembered. */
   forgetBackup(id: string): Promise<void>;
   /** Which life of the store this is: another one after it was restored from a backup, else always the same. */

@@ -129,6 +129,8 @@ test("a failure is an error that says what and where, tried again after five min
   const { level, fields } = facts("backup failed")[0]!;
   assert.equal(level, "error");
   assert.deepEqual([fields.to, fields.where, fields.error], ["dir", dir, "there is no room in /backups"]);
+  const noted = await waitFor(() => store.failedBackup());
+  assert.deepEqual([noted.error, noted.againAt - noted.at], ["there is no room in /backups", 5 * 60_000]);
   assert.equal(readdirSync(dir).length, 1);
   assert.equal(facts("the last backup is old").length, 0);
   await pass(HOUR + 60_000);

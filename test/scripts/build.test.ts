@@ -8,6 +8,7 @@ import {
   readdirSync,
   readFileSync,
   renameSync,
+  rmSync,
   statSync,
   symlinkSync,
   writeFileSync,
@@ -166,6 +167,12 @@ test("a damaged addon is replaced before it is loaded", { skip }, async (t) => {
   writeFileSync(addonIn(native), whole.subarray(0, 1_000_000));
   works(await status());
   assert.ok(readFileSync(addonIn(native)).equals(whole));
+  // What is no file is not waited for.
+  const path = addonIn(native);
+  rmSync(path);
+  spawnSync("mkfifo", ["-m", "600", path]);
+  works(await status());
+  assert.ok(lstatSync(path).isFile());
 });
 
 test("the folders are tried in order, and one line names them all when none will do", { skip }, async (t) => {

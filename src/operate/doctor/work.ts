@@ -1,7 +1,7 @@
 import { stat } from "node:fs/promises";
 import type { Config } from "../../config.ts";
 import { refusalOf } from "../../platform/addresses.ts";
-import type { Backup, Store } from "../../store/store.ts";
+import type { Backup, FailedBackup, Store } from "../../store/store.ts";
 import { type EndpointJson, listEndpoints } from "../endpoints.ts";
 import { tellSize } from "../size.ts";
 import { tellWhen } from "../when.ts";
@@ -10,10 +10,13 @@ import { type Finding, failed, of, ok, type Probe, warning } from "./probe.ts";
 
 const PATIENCE = 60_000;
 
+/** As many refused requests are counted. */
+const AT_MOST = 100;
+
 const HOUR = 3_600_000;
 const DAY = 24 * HOUR;
 
-type Reads = Pick<Store, "endpoints" | "counts" | "media" | "quarantined" | "lastBackup" | "backups">;
+type Reads = Pick<Store, "endpoints" | "counts" | "media" | "quarantined" | "lastBackup" | "failedBackup" | "backups">;
 
 /** What the database says of work that waits: probes of it are none where it cannot be opened (null), which is said before. */
 export function workProbes(options: {
@@ -36,7 +39,11 @@ export function workProbes(options: {
       const endpoints = await listEndpoints(store, config);
       return endpoints.flatMap((endpoint) => judgeEndpoint(endpoint).map((finding) => of(endpoint.id, finding)));
     }),
-    probe("senders", async (store) => of("refused", await judgeRefused(store, now()))),
+    probe("senders", async (store) => {
+      const since = now() - DAY;
+      const senders = of("refused", await judgeRefused(store, since));
+      return [senders, ...(await judgeBadRequests(store, since))];
+    }),
     probe("media", async (store) => of("deadline", await judgeDeadline(store, now()))),
     probe("backup", async (store) => {
       const last = await store.lastBackup();
@@ -46,6 +53,8 @@ export function workProbes(options: {
       if (last?.place === "dir" && !(await isThere(last))) {
         return failed(`the last that was checked, ${last.name}, is gone`, "wochit-relay backup FILE makes one now");
       }
+      const tried = config.backup === null ? null : await store.failedBackup();
+      if (tried !== null) return judgeFailure(tried, last, now());
       return judgeBackup(last, config.backup, await place(), now());
     }),
   ];
@@ -72,18 +81,40 @@ function judgeEndpoint({ id, state, reason, waiting, pending, running, dead }: E
 }
 
 /** A private address among those that were refused is most likely a proxy that nobody told the relay of. */
-async function judgeRefused(store: Reads, now: number): Promise<Finding> {
-  const refused = await store.quarantined({ limit: 100, since: now - DAY, reason: "source" });
+/** What allowed senders sent in vain: theirs are the events, so something is set wrong. */
+const BAD_REQUESTS = [
+  { reason: "token", what: "for the token in their path", advice: "give Wochit the address with receive.token in it" },
+  { reason: "size", what: "for their size", advice: "raise receive.maxBody" },
+] as const;
+
+async function judgeBadRequests(store: Reads, since: number): Promise<Finding[]> {
+  const findings: Finding[] = [];
+  for (const { reason, what, advice } of BAD_REQUESTS) {
+    const refused = await store.quarantined({ limit: AT_MOST, since, reason });
+    if (refused.length === 0) continue;
+    const said = `${tellMany(refused.length, " of allowed senders")} refused within a day ${what}, the last of ${refused[0]!.sourceAddress}`;
+    findings.push(of(reason, warning(said, `${advice}, then wochit-relay quarantine reprocess`)));
+  }
+  return findings;
+}
+
+async function judgeRefused(store: Reads, since: number): Promise<Finding> {
+  const refused = await store.quarantined({ limit: AT_MOST, since, reason: "source" });
   const addresses = [...new Set(refused.map(({ sourceAddress }) => sourceAddress))];
-  if (addresses.length === 0) return ok("no sender was refused within a day");
+  if (addresses.length === 0) return ok("no address was refused within a day");
   const proxies = addresses.filter((address) => refusalOf(address, false) !== null);
   const list = (proxies.length > 0 ? proxies : addresses).slice(0, 3).join(", ");
-  const said = `${refused.length === 100 ? "100 or more" : refused.length} requests were refused within a day, the last of ${list}`;
+  const said = `${tellMany(refused.length)} refused within a day, the last of ${list}`;
   if (proxies.length === 0) return ok(said);
   return warning(
     `${said}: if that is a proxy of yours, the events behind it are lost to your apps`,
     "name it in server.trustedProxies, then wochit-relay quarantine reprocess",
   );
+}
+
+function tellMany(count: number, whose = ""): string {
+  if (count === AT_MOST) return `${AT_MOST} or more requests${whose} were`;
+  return count === 1 ? `1 request${whose} was` : `${count} requests${whose} were`;
 }
 
 async function judgeDeadline(store: Reads, now: number): Promise<Finding> {
@@ -111,6 +142,15 @@ export function judgePublic(backups: Pick<Backup, "place" | "name">[], publicBas
   if (publicBaseUrl === null || there.length === 0) return null;
   const line = `${there.length} were put into the target, the last ${there[0]!.name}, and that is public now (mirror.publicBaseUrl)`;
   return failed(line, "remove them there; the relay forgets them at its next start");
+}
+
+/** The schedule's last try came to nothing. */
+export function judgeFailure({ at, error, againAt }: FailedBackup, last: Backup | null, now: number): Finding {
+  const had = last === null ? "none was ever checked" : `the last that was checked was made ${tellWhen(last.at, now)}`;
+  return failed(
+    `the relay's last try, ${tellWhen(at, now)}, failed: ${error}; ${had}`,
+    `mend that; the relay tries again at ${new Date(againAt).toISOString()}`,
+  );
 }
 
 /** How old the last backup is that was opened and checked, against what the config asks for. */

@@ -1,4 +1,4 @@
-import type { Backup, BackupPlace, BegunBackup } from "../store.ts";
+import type { Backup, BackupPlace, BegunBackup, FailedBackup } from "../store.ts";
 import { type Ids, readId, showId } from "./ids.ts";
 import type { Sql } from "./sql.ts";
 
@@ -11,6 +11,9 @@ const KEPT = 100;
  */
 const BEGUN = "backups-begun";
 export const FORGET_BEGUN = `UPDATE meta SET value = CAST('[]' AS BLOB) WHERE name = '${BEGUN}'`;
+
+/** The row of the schedule's last try, where it failed: JSON. */
+const FAILED = "backup-failed";
 
 type Row = {
   id: number;
@@ -40,6 +43,10 @@ export function createBackups(db: Sql, ids: Ids) {
   const readBegun = db.prepare<[], { value: Uint8Array }>(`SELECT value FROM meta WHERE name = '${BEGUN}'`);
   const writeBegun = db.prepare(`INSERT OR REPLACE INTO meta (name, value) VALUES ('${BEGUN}', ?)`);
 
+  const readFailed = db.prepare<[], { value: Uint8Array }>(`SELECT value FROM meta WHERE name = '${FAILED}'`);
+  const writeFailed = db.prepare(`INSERT OR REPLACE INTO meta (name, value) VALUES ('${FAILED}', ?)`);
+  const succeed = db.prepare(`DELETE FROM meta WHERE name = '${FAILED}'`);
+
   function begun(): BegunBackup[] {
     const row = readBegun.get();
     return row === undefined ? [] : JSON.parse(Buffer.from(row.value).toString());
@@ -62,7 +69,13 @@ export function createBackups(db: Sql, ids: Ids) {
       replaced.run(place, name);
       insert.run(ids.next(), at, place, name, bytes, events, newest, planned ? 1 : 0);
       forgetOld.run(KEPT);
+      if (planned) succeed.run();
       end({ place, name });
+    },
+    fail: (failed: FailedBackup): void => void writeFailed.run(Buffer.from(JSON.stringify(failed))),
+    failed(): FailedBackup | null {
+      const row = readFailed.get();
+      return row === undefined ? null : JSON.parse(Buffer.from(row.value).toString());
     },
     list: (): Backup[] => all.all().map(toBackup),
     last(): Backup | null {

@@ -16,9 +16,11 @@ const IN_DATA_FOLDER = ["relay.db", "relay.lock"];
  * when the packed program finds no place for the driver's native part.
  */
 export function openFile(path: string, opening: Opening): Database.Database {
-  // SQLite waits for the other end of a pipe, and this whole process with it.
-  if (statSync(path, { throwIfNoEntry: false })?.isFile() === false) {
-    throw new RelayError("unsupported", `${path} is not a file`);
+  for (const file of ["", "-journal", "-wal", "-shm"].map((end) => path + end)) {
+    // SQLite waits for the other end of a pipe, and this whole process with it.
+    if (statSync(file, { throwIfNoEntry: false })?.isFile() === false) {
+      throw new RelayError("unsupported", `${file} is not a file: move it away`);
+    }
   }
   if (packed === null) return new Database(path, opening);
   const dataDir = IN_DATA_FOLDER.includes(basename(path)) ? dirname(path) : undefined;

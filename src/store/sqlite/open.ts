@@ -221,6 +221,8 @@ export async function openSqliteStore(
       noteBackup: (backup) => write(() => backups.note(backup)),
       backups: () => read(() => backups.list()),
       lastBackup: () => read(() => backups.last()),
+      noteFailedBackup: (failed) => write(() => backups.fail(failed)),
+      failedBackup: () => read(() => backups.failed()),
       forgetBackup: (id) => write(() => backups.forget(id)),
       epoch: () => read(() => readEpoch(sql)),
 

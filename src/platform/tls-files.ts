@@ -1,0 +1,60 @@
+import { createPrivateKey, X509Certificate } from "node:crypto";
+import { createSecureContext } from "node:tls";
+import { errorLine, RelayError } from "../errors.ts";
+import { readPlainFile } from "./files.ts";
+
+/** Paths of PEM files. */
+export type TlsFiles = { cert: string; key: string };
+
+/** Certificate chain and key, read and found to fit together. */
+export type TlsPair = { cert: Buffer; key: Buffer };
+
+const PEM = /-----BEGIN CERTIFICATE-----[^-]*-----END CERTIFICATE-----/g;
+
+/**
+ * Reads certificate and key. RelayError("config") says which of the files cannot be read or is no PEM, that the key has a
+ * password, or that they do not belong together.
+ */
+export function readTls({ cert, key }: TlsFiles): TlsPair {
+  const pair = { cert: read(cert), key: read(key) };
+  const chain = pair.cert.toString("latin1").match(PEM) ?? [];
+  if (chain.length === 0) throw refused(`${cert} holds no certificate in PEM form`);
+  const [own] = chain.map((one, at) =>
+    parse(() => new X509Certificate(one), `${cert}: certificate ${at + 1} is broken`),
+  );
+  const isLocked = /-----BEGIN ENCRYPTED|^Proc-Type: 4,ENCRYPTED/m.test(pair.key.toString("latin1"));
+  if (isLocked) throw refused(`${key} has a password, which nobody is there to type: openssl pkey takes it off`);
+  const secret = parse(() => createPrivateKey(pair.key), `${key} holds no private key in PEM form`);
+  if (!own!.checkPrivateKey(secret)) {
+    throw refused(`${key} is not the key of ${cert}, whose first certificate must be the server's own`);
+  }
+  try {
+    // What taking them would throw later: keys that are too weak.
+    createSecureContext(pair);
+  } catch (error) {
+    const { reason } = error as { reason?: string };
+    throw refused(`${cert} and ${key} cannot be used: ${reason ?? errorLine(error)}`);
+  }
+  return pair;
+}
+
+function read(path: string): Buffer {
+  try {
+    return readPlainFile(path);
+  } catch (error) {
+    throw refused(`cannot read ${path}: ${errorLine(error)}`);
+  }
+}
+
+/** What the TLS library says of bytes that it cannot make sense of helps nobody. */
+function parse<T>(run: () => T, problem: string): T {
+  try {
+    return run();
+  } catch {
+    throw refused(problem);
+  }
+}
+
+function refused(problem: string): RelayError {
+  return new RelayError("config", `server.tls: ${problem}`);
+}
