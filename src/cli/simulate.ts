@@ -4,15 +4,11 @@ import { suggest } from "../nearest.ts";
 import type { Report } from "../simulator/campaign.ts";
 import type { EventType } from "../simulator/events.ts";
 import type { Fault } from "../simulator/faults.ts";
-import type { Provider } from "../simulator/provider.ts";
 import { type Args, type Command, type Context, configOption, jsonOption } from "./command.ts";
 import { harmless, harmlessJson } from "./harmless.ts";
 
 /** How long the media stay up for a relay that does not fetch them, in seconds. */
 const LINGER = 60;
-
-/** How often we look whether all media were fetched, in milliseconds. */
-const LOOK_EVERY = 100;
 
 /** Videos are of a lifelike size as long as they are few. */
 const FEW = 100;
@@ -57,6 +53,7 @@ async function simulate(context: Context, args: Args): Promise<number> {
   const { EVENT_TYPES } = await import("../simulator/events.ts");
   const { runCampaign } = await import("../simulator/campaign.ts");
   const { openProvider } = await import("../simulator/provider.ts");
+  const { serveMedia } = await import("../simulator/serve-media.ts");
   const types = readTypes(args, EVENT_TYPES);
   const fault = await readFault(args.text("fault"));
   const count = args.count("count", 1);
@@ -84,12 +81,14 @@ async function simulate(context: Context, args: Args): Promise<number> {
       if (isAccepted(report)) told.accepted++;
       else told.failed++;
       stdout.write(`${args.flag("json") ? harmlessJson(describe(report)) : harmless(textLine(report))}\n`);
-      const hint = hintFor(report, new URL(to).host);
+      const hint = hintFor(report, { host: new URL(to).host, isGiven: args.text("to") !== undefined });
       if (hint === null || told.hints.has(hint)) return;
       told.hints.add(hint);
       for (const line of hint.split("\n")) stderr.write(`${harmless(line)}\n`);
     });
-    if (told.accepted > 0 && !stop.signal.aborted) await serveMedia(provider, linger, context, stopped);
+    if (told.accepted > 0 && !stop.signal.aborted) {
+      await serveMedia(provider, { linger, clock: ports.clock, stopped, say: (line) => stderr.write(`${line}\n`) });
+    }
     return told.failed === 0 && told.accepted > 0 ? 0 : 1;
   } finally {
     await provider.close();
@@ -124,33 +123,6 @@ function addressIn({ server, receive }: Config): string {
   return `http${server.tls ? "s" : ""}://${near}:${port}${path}`;
 }
 
-/** Waits until the relay has all media, the time is over, or somebody has had enough. */
-async function serveMedia(
-  provider: Provider,
-  linger: number,
-  { ports, stderr }: Context,
-  stopped: Promise<void>,
-): Promise<void> {
-  const { clock } = ports;
-  const left = () => provider.media().filter((medium) => !medium.isTaken).length;
-  const all = provider.media().length;
-  if (left() > 0) stderr.write(`serving ${all} media until the relay has them (at most ${linger} s, or Ctrl-C)\n`);
-  let isOver = false;
-  void stopped.then(() => {
-    isOver = true;
-  });
-  const until = clock.elapsed() + linger * 1000;
-  while (left() > 0 && !isOver && clock.elapsed() < until) {
-    await new Promise<void>((resolve) => {
-      clock.after(LOOK_EVERY, resolve);
-    });
-  }
-  if (all === 0) return;
-  stderr.write(
-    left() === 0 ? `the relay has fetched all ${all} media\n` : `${left()} of ${all} media were not fetched\n`,
-  );
-}
-
 type Answer = { id?: string; status?: string; error?: { code?: string; message?: string } };
 
 /** Whoever answers at --to need not be a relay. */
@@ -179,16 +151,37 @@ function describe(report: Report): Record<string, unknown> {
 }
 
 /** What to do about an event that was not accepted, one line or more; null where there is nothing to say. */
-function hintFor(report: Report, host: string): string | null {
+function hintFor(report: Report, to: { host: string; isGiven: boolean }): string | null {
+  const start = 'start one ("wochit-relay serve"), or say where it is (--to URL)';
   if ("error" in report) {
-    return `no relay took this at ${host}: start one ("wochit-relay serve"), or say where it is (--to URL)`;
+    const refusal = refusalOf(report.error);
+    return refusal === null ? `no relay took this at ${to.host}: ${start}` : certificateHint(to.host, refusal);
   }
   const { error } = readAnswer(report.sent.json);
   if (error?.code !== "source_not_allowed") return error?.message ?? null;
-  return SOURCE_HINT;
+  return to.isGiven ? `${TOKEN_HINT}\n${SOURCE_HINT}` : SOURCE_HINT;
 }
 
+/** Why a certificate was not trusted, in the word of OpenSSL, or of Deno's library; null: it was not about that. */
+function refusalOf(error: unknown): string | null {
+  const { code, message, cause } = (error ?? {}) as { code?: string; message?: string; cause?: unknown };
+  const word = /invalid peer certificate: (\w+)/.exec(message ?? "")?.[1] ?? code ?? "";
+  if (/SELF_SIGNED|UNABLE_TO_|CERT|UnknownIssuer|CaUsedAsEndEntity|NotValid|Expired/.test(word)) return word;
+  return cause === undefined ? null : refusalOf(cause);
+}
+
+function certificateHint(host: string, refusal: string): string {
+  const about = `the relay's certificate at ${host} is refused (${refusal}): `;
+  if (/ALTNAME|NotValidForName/.test(refusal)) return `${about}say --to with a name that it is made for`;
+  if (/EXPIRED|Expired|NOT_YET/.test(refusal)) return `${about}see its dates, and renew it`;
+  return `${about}set NODE_EXTRA_CA_CERTS to the file of the certificate, or of its authority, for this command`;
+}
+
+const TOKEN_HINT = `\
+Where the relay has a token (receive.tokens), --to ends with it, as in http://127.0.0.1:8080/webhooks/wochit/TOKEN: is it there,
+and right? Without --to, path and token are taken from the config. If they are right, it is the address of this machine.`;
+
 const SOURCE_HINT = `\
-The relay takes webhooks from the provider's addresses only and, where it has a token, with that token in the path.
+The relay takes webhooks from the provider's addresses only.
 To try it from this machine, put this into its config and start it again:
   "receive": {"allowFrom": ["127.0.0.1"]}, "mirror": {"allowPrivateAddresses": ["127.0.0.1"]}`;

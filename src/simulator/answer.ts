@@ -5,25 +5,28 @@ import type { LinkCheck } from "./links.ts";
 import type { ServedMedium } from "./medium.ts";
 import { sendFile } from "./send-file.ts";
 
-/** Answers one request for a medium as cloud storage would, or as its fault says. Never rejects. */
+/** Answers one request for a medium as cloud storage would, or as its fault says; false: it got no file. Never rejects. */
 export async function answerFor(
   medium: ServedMedium,
   given: { fault: Fault | null; link: LinkCheck; request: IncomingMessage; response: ServerResponse; clock: Clock },
-): Promise<void> {
+): Promise<boolean> {
   const { fault, link, request, response } = given;
-  if (fault !== null && answerBadly(fault, medium.contentType, request, response)) return;
+  if (fault !== null && answerBadly(fault, medium.contentType, request, response)) return false;
   if (link.is === "forged") {
-    return sendError(response, 403, "SignatureDoesNotMatch", "The request signature we calculated does not match.");
+    sendError(response, 403, "SignatureDoesNotMatch", "The request signature we calculated does not match.");
+    return false;
   }
   if (link.is === "expired") {
     const extra = `<Expires>${link.expires.toISOString()}</Expires>`;
-    return sendError(response, 403, "AccessDenied", "Request has expired", extra);
+    sendError(response, 403, "AccessDenied", "Request has expired", extra);
+    return false;
   }
   const sent = await sendFile(medium, given);
   if (sent === "unsatisfiable") {
     response.setHeader("content-range", `bytes */${medium.content.length}`);
     sendError(response, 416, "InvalidRange", "The requested range is not satisfiable");
   }
+  return sent === "sent";
 }
 
 /** Answers as a fault says that does not need the file; false where the file is needed. */

@@ -29,10 +29,15 @@ export type ServedMedium = {
     /** Answers under way. */
     open: number;
   };
-  /** The other side has the content as it is now: it came to the file's last byte, or was told that nothing changed. */
+  /**
+   * The other side has the content as it is now: it came to the file's last byte, or was told that nothing changed. Not where
+   * it has asked again since, in vain.
+   */
   readonly isTaken: boolean;
   /** Remembers that the content of this etag was taken. */
   markTaken(etag: string): void;
+  /** Remembers that the other side asked, and did not get what it asked for. */
+  markMissed(): void;
   /** A freshly signed link. All of a file lead to it; no two of AWS's sort, the default, are equal. */
   link(wish?: LinkWish): string;
   /** The same address has another content from now on: what an editor does to a draft's thumbnail. */
@@ -103,11 +108,17 @@ export function serveMedium(
     markTaken(etag) {
       taken = etag;
     },
+    markMissed() {
+      taken = "";
+    },
     link: (wish) => link(given.path, wish),
     replace(next) {
+      // What is put back later is another change: who had it before has to ask again.
+      const before = taken === "" ? "" : etag();
       content = next;
       hash = null;
       tag = null;
+      if (taken !== "" && etag() !== before) taken = "";
       lastModified = wholeSeconds(clock.now());
     },
     setFault(next) {

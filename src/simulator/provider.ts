@@ -21,6 +21,8 @@ export type Provider = {
   /** Any file; one that is there already gets this content. */
   addFile(path: string, content: Uint8Array | Content, contentType: string): ServedMedium;
   media(): ServedMedium[];
+  /** For so many milliseconds nobody has asked for anything; 0 while a request is under way. */
+  quietFor(): number;
   /** Sets this fault for every file, those to come as well. */
   setFault(fault: Fault | null): void;
   /** What every request meets before anything else, asked for each, with the time; null: nothing is wrong. */
@@ -65,6 +67,8 @@ export async function openProvider(options: ProviderOptions): Promise<Provider> 
   let faultForAll = options.fault ?? null;
   let outage: ((now: number) => Fault | null) | null = null;
   let origin = "";
+  let underWay = 0;
+  let lastBusy = clock.elapsed();
   const links = signLinks(() => origin, { lifetime: linkLifetime, scheme: linkScheme }, { clock, random });
 
   function note(request: IncomingMessage, response: ServerResponse, path: string): void {
@@ -77,8 +81,11 @@ export async function openProvider(options: ProviderOptions): Promise<Provider> 
       ifRange: ifRange === undefined ? null : String(ifRange),
       status: null,
     };
+    underWay++;
     response.once("close", () => {
       if (response.headersSent) seen.status = response.statusCode;
+      underWay--;
+      lastBusy = clock.elapsed();
     });
     options.onRequest?.(seen);
   }
@@ -92,7 +99,9 @@ export async function openProvider(options: ProviderOptions): Promise<Provider> 
     const medium = media.get(url.pathname);
     const down = outage?.(clock.now()) ?? null;
     if (down !== null && answerBadly(down, "text/html", request, response)) {
-      if (medium !== undefined) medium.counts.requests++;
+      if (medium === undefined) return;
+      medium.counts.requests++;
+      medium.markMissed();
       return;
     }
     if (medium === undefined || (request.method !== "GET" && request.method !== "HEAD")) {
@@ -116,7 +125,9 @@ export async function openProvider(options: ProviderOptions): Promise<Provider> 
       response.writeHead(302, { location: next, "content-length": 0 }).end();
       return;
     }
-    void answerFor(medium, { fault, link: links.check(url), request, response, clock });
+    void answerFor(medium, { fault, link: links.check(url), request, response, clock }).then((isGiven) => {
+      if (!isGiven) medium.markMissed();
+    });
   }
 
   const server = createServer(answer);
@@ -156,6 +167,7 @@ export async function openProvider(options: ProviderOptions): Promise<Provider> 
       return addFile(`/media/${encodeURIComponent(videoId)}/thumbnail.jpg`, tinyJpeg(seed), "image/jpeg");
     },
     media: () => [...media.values()],
+    quietFor: () => (underWay > 0 ? 0 : clock.elapsed() - lastBusy),
     setOutage(next) {
       outage = next;
     },

@@ -13,7 +13,7 @@ type Given = { fault: Fault | null; request: IncomingMessage; response: ServerRe
 type Span = { start: number; end: number };
 
 /** Sends the file, its range, or word that it is still the same; what cannot be satisfied is left to be answered. */
-export async function sendFile(medium: ServedMedium, given: Given): Promise<"sent" | "unsatisfiable"> {
+export async function sendFile(medium: ServedMedium, given: Given): Promise<"sent" | "cut" | "unsatisfiable"> {
   const { fault, request, response, clock } = given;
   const { content, counts, etag, habits } = medium;
   const told = toldTag(medium);
@@ -45,7 +45,7 @@ export async function sendFile(medium: ServedMedium, given: Given): Promise<"sen
   // A connection that breaks before content-length is reached is how a cut and a length too large look from outside.
   if (sent < declared) {
     response.destroy();
-    return "sent";
+    return "cut";
   }
   if (sent === length && end === content.length) {
     counts.downloads++;

@@ -326,7 +326,7 @@ test("what waits: paused endpoints, dead deliveries, links near their end, refus
   assert.equal(first.at("deliveries.archive")[0]!.advice, "wochit-relay endpoints resume archive");
   assert.match(
     first.said("senders.refused"),
-    /^warning: 1 requests were refused within a day, the last of 10\.0\.0\.7: .*proxy/,
+    /^warning: 1 request was refused within a day, the last of 10\.0\.0\.7: .*proxy/,
   );
   assert.match(first.said("media.deadline"), /^ok: no link/);
   assert.match(first.said("backup"), /^warning: none is configured/);

@@ -5,8 +5,10 @@ import { parse } from "../../src/cli/args.ts";
 import type { Context } from "../../src/cli/command.ts";
 import { command } from "../../src/cli/simulate.ts";
 import type { Config } from "../../src/config.ts";
+import { fastClock } from "../support/fast-clock.ts";
 import { realPorts } from "../support/real-ports.ts";
 import { openReceiver } from "../support/receiver.ts";
+import { openTlsServer } from "../support/tls-server.ts";
 
 /** Runs the command as the program would, and gives what it wrote and its exit code. */
 async function simulate(argv: string[], config?: Partial<Config>) {
@@ -19,7 +21,8 @@ async function simulate(argv: string[], config?: Partial<Config>) {
     columns: Number.POSITIVE_INFINITY,
   });
   const context = {
-    ports: realPorts(),
+    // It is quiet after two seconds, or four tenths of one.
+    ports: { ...realPorts(), clock: fastClock(5) },
     stdout: output("stdout"),
     stderr: output("stderr"),
     untilStopped: () => new Promise(() => {}),
@@ -61,6 +64,64 @@ test("each event is one line, and the media stay up until they were fetched", as
   }
 });
 
+test("a link that is asked for once more, after all were fetched, is still answered", async () => {
+  const asked: (number | string)[] = [];
+  const ask = async (link: string, headers = {}) => {
+    const answer = await request(link, { headers }).catch((error) => ({
+      statusCode: error.code,
+      body: null,
+      headers: {},
+    }));
+    await answer.body?.dump({ limit: 2 ** 30 });
+    asked.push(answer.statusCode);
+    return answer.headers as Record<string, string>;
+  };
+  const app = await openReceiver(({ json }) => {
+    setTimeout(async () => {
+      const { etag } = await ask(json.thumbnailUrl);
+      // A later event announced it again: half the time that it has to be quiet for.
+      setTimeout(() => ask(json.thumbnailUrl, { "if-none-match": etag }), 200);
+    }, 200);
+    return { status: 200, body: '{"id":"evt_1","status":"accepted"}' };
+  });
+  try {
+    const { stderr } = await simulate(["draft.new", "--to", app.url]);
+    assert.deepEqual(asked, [200, 304]);
+    assert.match(stderr, /serving 1 media .*\nthe relay has fetched all 1 media\n$/);
+  } finally {
+    await app.close();
+  }
+});
+
+test("what was asked for once more in vain, or is no longer as it was fetched, was not fetched", async () => {
+  const app = await openReceiver(({ json }) => {
+    if (json.type === "draft.new") void request(json.thumbnailUrl).then(({ body }) => body.dump());
+    if (json.videoUrl !== undefined) void request(`${json.videoUrl}0`).then(({ body }) => body.dump());
+    return new Promise((resolve) =>
+      setTimeout(resolve, 100, { status: 200, body: '{"id":"evt_1","status":"accepted"}' }),
+    );
+  });
+  try {
+    const { stderr } = await simulate(["all", "--video-id", "v", "--linger", "1", "--to", app.url]);
+    assert.match(
+      stderr,
+      /\n2 of 2 media were not fetched: \S+thumbnail\.jpg \(fetched before, not as it is now; 1 request\), \S+video\.mp4 \(never fetched whole; 2 requests\)\n$/,
+    );
+  } finally {
+    await app.close();
+  }
+});
+
+test("a relay whose certificate is not trusted here is said to have one", async (t) => {
+  const server = await openTlsServer(t, "good");
+  const { code, stderr } = await simulate(["draft.new", "--to", server.url]);
+  assert.equal(code, 1);
+  assert.match(
+    stderr,
+    /^the relay's certificate at localhost:\d+ is refused \(\w+\): set NODE_EXTRA_CA_CERTS to [^\n]*\n$/,
+  );
+});
+
 test("with --json each event is an object, and a relay that fetches nothing is waited for no longer than told", async () => {
   const app = await openReceiver({ status: 200, body: '{"id":"evt_2","status":"accepted"}' });
   try {
@@ -100,6 +161,7 @@ test("a relay that refuses the sender gets its user told what to write where, on
     assert.match(lines[2]!, /403 {2}source_not_allowed/);
     assert.equal(stderr.match(/"allowFrom": \["127\.0\.0\.1"\]/g)?.length, 1);
     assert.match(stderr, /"allowPrivateAddresses": \["127\.0\.0\.1"\]/);
+    assert.match(stderr, /^Where the relay has a token \(receive\.tokens\), --to ends with it/m);
   } finally {
     await app.close();
   }

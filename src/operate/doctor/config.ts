@@ -1,9 +1,10 @@
-import { type Finding, failed, ok, type Probe, warning } from "./probe.ts";
+import { AS_SOMEBODY_ELSE, type Finding, failed, ok, type Probe, warning } from "./probe.ts";
 
 /** A config as it was judged; `path` is null where no file was found. */
 export type Judged = { path: string | null; problems: string[]; warnings: string[] };
 
 const NOT_SET = /environment variable \S+ is not set/;
+const DENIED = /permission denied|EACCES/;
 const UNSEEN = /cannot be looked at outside of the service/;
 
 /** Where the config was found, and everything that is wrong with it: a line each. */
@@ -27,7 +28,8 @@ export function configProbe({ path, problems, warnings }: Judged): Probe {
 }
 
 function describeProblem(line: string): Finding {
-  return failed(line, NOT_SET.test(line) ? "the service may have it: run this in its environment" : null);
+  if (NOT_SET.test(line)) return failed(line, "the service may have it: run this in its environment");
+  return failed(line, DENIED.test(line) ? AS_SOMEBODY_ELSE : null);
 }
 
 function describeWarning(line: string): Finding {

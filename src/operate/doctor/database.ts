@@ -1,8 +1,8 @@
-import { stat } from "node:fs/promises";
+import { access, constants, stat } from "node:fs/promises";
 import { errorLine } from "../../errors.ts";
 import { tellSize } from "../size.ts";
 import type { Place } from "./place.ts";
-import { type Finding, failed, of, ok, type Probe, warning } from "./probe.ts";
+import { AS_SOMEBODY_ELSE, type Finding, failed, of, ok, type Probe, warning } from "./probe.ts";
 
 /** Milliseconds. It is looked at between two tables: while SQLite reads one, nothing else runs. */
 const PATIENCE = 30 * 60_000;
@@ -44,6 +44,8 @@ export function databaseProbe(options: {
         ({ size }) => size,
         () => 0,
       );
+      const unread = await judgeUnread(path, log);
+      if (unread !== null) return of("file", unread);
       const found: Finding[] = [];
       let opened: Inspected;
       try {
@@ -71,12 +73,27 @@ export function databaseProbe(options: {
 }
 
 const RESTORE =
-  "stop the relay, keep relay.db and what begins with its name, then wochit-relay restore FILE from the last backup";
+  "stop the relay, move relay.db and what begins with its name away, then wochit-relay restore FILE from the last backup";
+
+/** What can be said without reading it; null: it has to be read. `log`: bytes of its write-ahead log. */
+async function judgeUnread(path: string, log: number): Promise<Finding | null> {
+  const found = await stat(path);
+  if (found.isFile() && found.size === 0) {
+    // SQLite takes the one for a new database, and then removes the other (sqlite.org/walformat.html).
+    if (log > 0) return failed(`${path} is empty, and its write-ahead log is not: the next start would end that`, RESTORE);
+    return warning(`${path} is empty: the relay makes its database of it at its next start`);
+  }
+  const isReadable = await access(path, constants.R_OK).then(
+    () => true,
+    () => false,
+  );
+  return isReadable ? null : failed(`this user may not read ${path}`, AS_SOMEBODY_ELSE);
+}
 
 function judgeSchema(opened: Inspected, path: string, bytes: number): Finding {
   const { isOurs, schema, newest, journalMode } = opened.facts();
   if (!isOurs)
-    return failed(`${path} is not a database of wochit-relay`, "choose another dataDir, or restore a backup");
+    return failed(`${path} is not a database of wochit-relay`, "choose another dataDir, or move it away and restore a backup");
   if (schema > newest) {
     return failed(`${path} has schema ${schema}, this program knows ${newest}`, "run the newer wochit-relay");
   }

@@ -3,7 +3,7 @@ import { dirname, join } from "node:path";
 import type { Ports } from "../../domain.ts";
 import { tellSize } from "../size.ts";
 import type { Place } from "./place.ts";
-import { type Finding, failed, of, ok, type Probe, warning } from "./probe.ts";
+import { AS_SOMEBODY_ELSE, type Finding, failed, of, ok, type Probe, warning } from "./probe.ts";
 
 const PATIENCE = 10_000;
 
@@ -48,7 +48,13 @@ export function diskProbes(options: {
       patience: PATIENCE,
       async run(signal) {
         const { dataDir, folder } = await place();
-        return folder === null ? [] : judgeWrites(await timeWrites(dataDir, ports, signal), dataDir);
+        if (folder === null) return [];
+        try {
+          return judgeWrites(await timeWrites(dataDir, ports, signal), dataDir);
+        } catch (error) {
+          if ((error as NodeJS.ErrnoException).code !== "EACCES") throw error;
+          return failed(`this user may not write to ${dataDir}`, AS_SOMEBODY_ELSE);
+        }
       },
     },
     {
@@ -85,7 +91,9 @@ async function groupByDisk(needed: Needed[]): Promise<Disk[]> {
       known.whats.push(what);
       continue;
     }
-    const { bavail, bsize, files, ffree } = await statfs(there);
+    const { blocks, bavail, bsize, files, ffree } = await statfs(there);
+    // The kernel's own: of a folder there another probe says that it cannot be.
+    if (blocks === 0 && what !== "data") continue;
     disks.push({ device: dev, whats: [what], dir: there, free: bavail * bsize, files, filesFree: ffree });
   }
   return disks;

@@ -6,11 +6,14 @@ import { readCertificates } from "../../platform/certificates.ts";
 import { openGuard, openOutbound } from "../../platform/net.ts";
 import { judgeShown } from "./certificate.ts";
 import type { Dates } from "./clock.ts";
+import { adviseTls, explain } from "./network.ts";
 import { type Finding, failed, inTime, of, ok, type Probe, warning } from "./probe.ts";
 
 /** Milliseconds for the name server, and for connecting. */
 const LOOKUP = 10_000;
 const CONNECT = 10_000;
+
+const REACH = "check that it runs, and the way to it";
 
 type Address = { address: string; family: number };
 type Given = {
@@ -101,7 +104,7 @@ async function judgeCertificate(
     return judgeShown(shown, name, clock.now());
   } catch (error) {
     const first = error instanceof AggregateError ? error.errors[0] : error;
-    return failed(`TLS with ${name}:${port}: ${explain(first)}`, "check that it runs, and the way to it");
+    return failed(`TLS with ${name}:${port}: ${explain(first)}`, adviseTls(first, "the url", REACH));
   }
 }
 
@@ -134,36 +137,26 @@ async function ask(
     const ms = Math.round(clock.elapsed() - begun);
     if (typeof said.date === "string")
       dates.push({ source: `endpoint ${id}`, date: said.date, sent, received: clock.now() });
-    return judgeAnswer(status, ms);
+    return judgeAnswer(status, ms, id);
   } catch (error) {
-    return failed(`${url.host}: ${explain(error)}`, "check that it runs, and the way to it");
+    return failed(`${url.host}: ${explain(error)}`, REACH);
   } finally {
     await outbound.close();
   }
 }
 
 /** Of a HEAD, which most apps have no answer to: that it answers at all is what counts. */
-function judgeAnswer(status: number, ms: number): Finding {
+function judgeAnswer(status: number, ms: number, id: string): Finding {
   const said = `answers a HEAD with ${status} after ${ms} ms`;
   if (status >= 500 && status !== 501) return warning(said, "see the app's own log");
   if (status >= 300 && status < 400) {
     return warning(`${said}: if a POST is redirected too, it fails`, "put the final address into its url");
   }
+  if (status === 401 || status === 403) {
+    return warning(
+      `${said}: rightly, if that is for want of a signature, which a HEAD has none of`,
+      `wochit-relay deliveries list --endpoint ${id} tells what came of those that are signed`,
+    );
+  }
   return ok(said);
-}
-
-const WORDS: Record<string, string> = {
-  ECONNREFUSED: "nothing listens there",
-  ECONNRESET: "the connection was broken off",
-  EHOSTUNREACH: "there is no way to it",
-  ENETUNREACH: "there is no way to it",
-  UND_ERR_CONNECT_TIMEOUT: "it takes no connection in time",
-  UND_ERR_HEADERS_TIMEOUT: "it takes too long",
-};
-
-/** What the network said, in words; the code stays, to search for. */
-export function explain(error: unknown): string {
-  const { code } = error as { code?: string };
-  const words = code === undefined ? undefined : WORDS[code];
-  return words === undefined ? errorLine(error) : `${words} (${code})`;
 }

@@ -2,7 +2,7 @@ import { stat } from "node:fs/promises";
 import { resolve } from "node:path";
 import { type Account, may, tellMode } from "./accounts.ts";
 import type { Place } from "./place.ts";
-import { type Finding, failed, ok, type Probe, warning } from "./probe.ts";
+import { AS_SOMEBODY_ELSE, type Finding, failed, ok, type Probe, warning } from "./probe.ts";
 
 const PATIENCE = 10_000;
 
@@ -76,7 +76,8 @@ async function judgeFile(path: string, given: { isSecret: boolean; account: Acco
   try {
     file = await stat(path);
   } catch (error) {
-    return failed(`${path} cannot be looked at (${(error as NodeJS.ErrnoException).code})`);
+    const { code } = error as NodeJS.ErrnoException;
+    return failed(`${path} cannot be looked at (${code})`, code === "EACCES" ? AS_SOMEBODY_ELSE : null);
   }
   const mode = tellMode(Number(file.mode));
   const rights = { uid: Number(file.uid), gid: Number(file.gid), mode: Number(file.mode) };
@@ -86,7 +87,9 @@ async function judgeFile(path: string, given: { isSecret: boolean; account: Acco
   if (account !== null && !may(account, "read", rights)) {
     return failed(
       `${path} has mode ${mode}: the relay's user ${account.name} cannot read it`,
-      `chgrp ${account.gid} ${path}, and chmod 640 ${path}`,
+      account.gid === null
+        ? `chown ${account.name} ${path}, and chmod 600 ${path}`
+        : `chgrp ${account.gid} ${path}, and chmod 640 ${path}`,
     );
   }
   if (isSecret && (rights.mode & 0o004) !== 0) {

@@ -11,7 +11,10 @@ export type Place = {
   folder: { uid: number; gid: number; mode: number; isFolder: boolean } | null;
   /** Null: there is none yet. */
   database: { path: string; bytes: number; bornAt: number } | null;
-  /** Whom relay.db, or else the folder, belongs to; null: there is neither, or this system has no owners. */
+  /**
+   * Whom the folder belongs to; or relay.db, where the folder is root's, as one that nobody has given away is. Null: there is no
+   * folder, or this system has no owners.
+   */
   account: Account | null;
 };
 
@@ -31,7 +34,7 @@ export function lookAtPlace(
     const folder = await statOrNull(dataDir);
     const path = join(dataDir, "relay.db");
     const database = folder && (await statOrNull(path));
-    const owner = platform === "win32" ? null : (database ?? folder);
+    const owner = platform === "win32" ? null : folder?.uid === 0 && database ? database : folder;
     return {
       dataDir,
       folder: folder && { uid: folder.uid, gid: folder.gid, mode: folder.mode, isFolder: folder.isDirectory() },

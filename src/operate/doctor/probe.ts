@@ -1,4 +1,5 @@
 import type { Clock } from "../../domain.ts";
+import { errorLine } from "../../errors.ts";
 
 export type State = "ok" | "warning" | "failed";
 
@@ -25,6 +26,19 @@ export function warning(detail: string, advice: string | null = null): Finding {
 
 export function failed(detail: string, advice: string | null = null): Finding {
   return { state: "failed", detail, advice };
+}
+
+/** What helps whoever may not look. */
+export const AS_SOMEBODY_ELSE = "run doctor as root, or as the relay's user";
+
+/** Of what a probe threw, in one line. */
+export function failureOf(error: unknown): Finding {
+  const { code, path, message = "" } = (error ?? {}) as NodeJS.ErrnoException;
+  if (code !== "EACCES" && code !== "EPERM") return failed(errorLine(error));
+  const what = path ?? /'([^']+)'/.exec(message)?.[1];
+  return what === undefined
+    ? failed(errorLine(error), AS_SOMEBODY_ELSE)
+    : failed(`this user may not look at ${what} (${code})`, AS_SOMEBODY_ELSE);
 }
 
 /** The same finding, of a part. */

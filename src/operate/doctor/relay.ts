@@ -4,7 +4,7 @@ import type { Clock } from "../../domain.ts";
 import { askRelay } from "../../platform/ask.ts";
 import { readCertificates } from "../../platform/certificates.ts";
 import { judgeServed } from "./certificate.ts";
-import { explain } from "./endpoints.ts";
+import { explain } from "./network.ts";
 import type { Place } from "./place.ts";
 import { type Finding, failed, inTime, ok, type Probe, warning } from "./probe.ts";
 

@@ -1,6 +1,5 @@
 import type { Clock } from "../../domain.ts";
-import { errorLine } from "../../errors.ts";
-import { AlreadySaid, type Finding, failed, inTime, type Probe, type State } from "./probe.ts";
+import { AlreadySaid, type Finding, failureOf, inTime, type Probe, type State } from "./probe.ts";
 
 /** Probes that do not disturb each other, so many of them at once. One stage begins when the one before has ended. */
 export type Stage = { atOnce: number; probes: Probe[] };
@@ -33,7 +32,7 @@ export async function runProbes(
       const given = await (patience === null ? run(signal) : inTime({ clock, ms: patience, outer: signal }, run));
       return Array.isArray(given) ? given : [given];
     } catch (error) {
-      return error instanceof AlreadySaid ? [] : [failed(errorLine(error))];
+      return error instanceof AlreadySaid ? [] : [failureOf(error)];
     } finally {
       under.delete(probe.name);
       tellProgress();

@@ -16,9 +16,11 @@ import { lookAtPlace } from "./place.ts";
 import { AlreadySaid, type Probe, warning } from "./probe.ts";
 import { relayProbe } from "./relay.ts";
 import type { Stage } from "./run.ts";
+import { readSandbox } from "./sandbox.ts";
 import { type JudgeSender, type Request, senderProbe } from "./senders.ts";
 import { type TargetGiven, targetProbe } from "./target.ts";
 import { workProbes } from "./work.ts";
+import { type JudgeWritable, writableJudge, writableProbe } from "./writable.ts";
 
 /** As many names as the system's resolver looks up at once (nodejs.org/api/dns.html#implementation-considerations). */
 const AT_ONCE = 4;
@@ -55,6 +57,8 @@ export function stagesOf(given: Given): Stage[] {
   if (config === null || place === null) return [{ atOnce: AT_ONCE, probes: [configProbe(judged), ...files] }];
 
   const { server, mirror, backup } = config;
+  const judge = writableJudge({ place, user, sandbox: readSandbox });
+  const backupDir = backup && backupFolder(backup, config.dataDir);
   const mediaDir = mirror.target.type === "local" ? mirror.target.dir : null;
   const now = clock.now;
   const dates: Dates = [];
@@ -84,9 +88,12 @@ export function stagesOf(given: Given): Stage[] {
           minFreeDisk: mirror.enabled ? mirror.minFreeDisk : null,
           folders: [
             ...(mediaDir === null ? [] : [{ what: "media", dir: mediaDir }]),
-            ...(backup === null ? [] : [{ what: "backups", dir: backupFolder(backup, config.dataDir) }]),
+            ...(backupDir === null ? [] : [{ what: "backups", dir: backupDir }]),
           ],
         }),
+        ...(backupDir === null
+          ? []
+          : [writableProbe("backup.folder", { dir: backupDir, option: "backup.dir" }, judge)]),
         ...(server.tls === null ? [] : [listenerProbe({ tls: server.tls, host: hostOf(server.publicUrl), now })]),
         senderProbe({ config, addresses: machine.addresses, judge: given.judgeSender, request: given.request }),
       ],
@@ -94,7 +101,7 @@ export function stagesOf(given: Given): Stage[] {
     {
       atOnce: AT_ONCE,
       probes: [
-        ...targetProbes(given, config, dates),
+        ...targetProbes(given, config, dates, judge),
         ...(given.offline
           ? []
           : endpointProbes(config.endpoints, { clock, userAgent: given.userAgent, resolve: machine.resolve, dates })),
@@ -124,7 +131,7 @@ export function stagesOf(given: Given): Stage[] {
   ];
 }
 
-function targetProbes(given: Given, { mirror }: Config, dates: Dates): Probe[] {
+function targetProbes(given: Given, { mirror }: Config, dates: Dates, judge: JudgeWritable): Probe[] {
   const { machine, ports, openTarget: open, partSize, mark, offline, hasKeys } = given;
   const { target, enabled } = mirror;
   if (!enabled || (offline && target.type === "s3")) return [];
@@ -133,7 +140,8 @@ function targetProbes(given: Given, { mirror }: Config, dates: Dates): Probe[] {
     return [{ name: "target", patience: null, run }];
   }
   const { clock } = ports;
-  return [targetProbe({ target, open, partSize, mark, tempDir: machine.tempDir, user: machine.user, clock, dates })];
+  const { tempDir, user } = machine;
+  return [targetProbe({ target, open, partSize, mark, tempDir, user, judge, clock, dates })];
 }
 
 function hostOf(url: string | null): string | null {

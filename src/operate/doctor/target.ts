@@ -8,8 +8,9 @@ import { readCertificates } from "../../platform/certificates.ts";
 import type { About } from "../../target-places.ts";
 import { judgeShown } from "./certificate.ts";
 import type { Dates } from "./clock.ts";
-import { explain } from "./endpoints.ts";
-import { type Finding, failed, inTime, of, ok, type Probe, warning } from "./probe.ts";
+import { adviseTls, explain } from "./network.ts";
+import { type Finding, failed, inTime, of, ok, type Probe, TooLate, warning } from "./probe.ts";
+import type { JudgeWritable } from "./writable.ts";
 
 /** Milliseconds for a step with a small file, and with one that goes in parts. */
 const STEP = 30_000;
@@ -36,6 +37,8 @@ export type TargetGiven = {
   mark: string;
   tempDir: string;
   user: number | null;
+  /** Whether the relay itself can write to a folder. */
+  judge: JudgeWritable;
   clock: Clock;
   dates: Dates;
 };
@@ -55,19 +58,23 @@ export function targetProbe(given: TargetGiven): Probe {
   };
 }
 
-async function tryFolder({ dir }: LocalTarget, given: TargetGiven, outer: AbortSignal): Promise<Finding> {
-  const { clock, mark } = given;
-  const found = await inTime({ clock, ms: STEP, outer }, () => stat(dir).catch(nullWhereMissing));
-  if (found === null) return of("copy", warning(`${dir} is not there yet: the relay makes it`));
+async function tryFolder({ dir }: LocalTarget, given: TargetGiven, outer: AbortSignal): Promise<Finding[]> {
+  const { clock, mark, judge } = given;
+  const wanted = { dir, option: "mirror.target.dir" };
+  const { isThere, ...judged } = await inTime({ clock, ms: STEP, outer }, () => judge(wanted));
+  if (judged.state === "failed") return [of("copy", judged)];
+  if (!isThere) return [of("copy", { ...judged, state: "warning" })];
+  const findings = judged.state === "ok" ? [] : [of("folder", judged)];
+  const { uid, gid } = await stat(dir);
   // On the same disk a copy is made by a link, as the relay makes its own, and nothing else is made there.
   const file = join(dir, `.doctor-${mark}`);
   const incoming = join(dir, ".incoming");
   try {
     await rm(file, { force: true });
-    return of("copy", await roundTrip(file, SMALL, given, { name: dir, limit: STEP, outer }));
+    return [...findings, of("copy", await roundTrip(file, SMALL, given, { name: dir, limit: STEP, outer }))];
   } finally {
     await rm(file, { force: true });
-    if (given.user === 0) await giveBack(incoming, found);
+    if (given.user === 0) await giveBack(incoming, { uid, gid });
   }
 }
 
@@ -119,7 +126,8 @@ async function judgeBucket(url: URL, clock: Clock, outer: AbortSignal): Promise<
     const shown = await inTime({ clock, ms: CONNECT, outer }, (signal) => readCertificates(at, signal));
     return judgeShown(shown, name, clock.now(), { trusts: false });
   } catch (error) {
-    return failed(`TLS with ${url.host}: ${explain(error)}`, "check mirror.target.endpoint");
+    const setting = "mirror.target.endpoint";
+    return failed(`TLS with ${url.host}: ${explain(error)}`, adviseTls(error, setting, `check ${setting}`));
   }
 }
 
@@ -159,6 +167,7 @@ async function roundTrip(
     // Never through a link that somebody has put there: the folder is not the doctor's.
     await writeFile(file, content, { mode: 0o600, flag: "wx" });
     target = await inTime({ clock, ms: limit, outer }, () => open(given.target));
+    step = "head";
     const { put, head, read, delete: remove } = target;
     if ((await inTime({ clock, ms: limit, outer }, () => head(key))) !== null) {
       step = "delete";
@@ -182,7 +191,14 @@ async function roundTrip(
     // As far as it can be: the next doctor tries again.
     if (target !== null && step !== "put")
       await inTime({ clock, ms: limit }, () => target!.delete(key)).catch(() => {});
-    return failed(`${name}: ${step} failed: ${explain(error)}`, adviceFor(error));
+    const line = `${step} failed: ${explain(error)}`;
+    if (!(error instanceof TooLate)) return failed(`${name}: ${line}`, adviceFor(error));
+    return given.target.type === "local"
+      ? failed(`${name}: ${line}`, "see whether its disk answers: a network disk that is gone does not")
+      : failed(
+          `${name} at ${addressOf(given.target).origin}: ${line}`,
+          "see whether the store is up, and mirror.target.endpoint",
+        );
   } finally {
     await target?.close();
   }
