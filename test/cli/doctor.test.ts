@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
-import { chmodSync, mkdirSync, readdirSync, statSync, writeFileSync } from "node:fs";
+import { chmodSync, chownSync, mkdirSync, readdirSync, statSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { join } from "node:path";
+import process from "node:process";
 import { type TestContext, test } from "node:test";
 import { SECRET } from "../support/config.ts";
 import { tempFolder } from "../support/folder.ts";
@@ -181,6 +182,7 @@ test("endpoints: refused, stalled, broken, moved and unknown ones are told apart
   const app = await openReceiver((request) => {
     if (request.path === "/moved")
       return { status: 301, headers: { location: "https://elsewhere.example.com/?key=hush" } };
+    if (request.path === "/closed-door") return 401;
     return request.path === "/stalled" ? "hang" : 502;
   });
   t.after(() => app.close());
@@ -190,6 +192,8 @@ test("endpoints: refused, stalled, broken, moved and unknown ones are told apart
       endpoint("stalled", `${app.url}/stalled`, { timeout: "300ms" }),
       endpoint("broken", `${app.url}/broken`),
       endpoint("moved", `${app.url}/moved`),
+      endpoint("unsigned", `${app.url}/closed-door`),
+      endpoint("plain", app.url.replace("http:", "https:")),
       endpoint("closed", `http://127.0.0.1:${closed}/`),
       endpoint("private", app.url, { allowPrivateAddresses: ["10.0.0.0/8"] }),
       endpoint("metadata", "http://169.254.169.254/", { allowPrivateAddresses: true }),
@@ -204,9 +208,13 @@ test("endpoints: refused, stalled, broken, moved and unknown ones are told apart
   );
   assert.match(said("endpoint.broken.answer"), /^warning: answers a HEAD with 502/);
   assert.match(said("endpoint.moved.answer"), /^warning: .* 301 .*redirected/);
+  assert.match(said("endpoint.unsigned.answer"), /^warning: answers a HEAD with 401 after \d+ ms: rightly, if/);
+  assert.match(at("endpoint.unsigned.answer")[0]!.advice!, /deliveries list --endpoint unsigned/);
+  assert.match(said("endpoint.plain.certificate"), /^failed: TLS with 127\.0\.0\.1:\d+: it does not speak TLS$/);
+  assert.equal(at("endpoint.plain.certificate")[0]!.advice, "is the url meant to be http, not https?");
   assert.match(said("endpoint.closed.answer"), /^failed: .*nothing listens there \(ECONNREFUSED\)$/);
   assert.match(said("endpoint.private.address"), /^failed: 127\.0\.0\.1 is a loopback address: not allowed$/);
-  assert.match(at("endpoint.private.address")[0]!.advice!, /endpoints\[4\]\.allowPrivateAddresses/);
+  assert.match(at("endpoint.private.address")[0]!.advice!, /endpoints\[6\]\.allowPrivateAddresses/);
   assert.equal(said("endpoint.private.answer"), "");
   assert.match(said("endpoint.metadata.address"), /^failed: 169\.254\.169\.254 is a cloud metadata address/);
   assert.match(
@@ -216,7 +224,7 @@ test("endpoints: refused, stalled, broken, moved and unknown ones are told apart
   assert.ok(app.requests.every(({ method }) => method === "HEAD"));
   assert.doesNotMatch(stdout, /hush/);
   const order = lines.map(({ probe }) => probe.split(".")).filter(([first]) => first === "endpoint");
-  const ids = ["stalled", "broken", "moved", "closed", "private", "metadata", "unknown"];
+  const ids = ["stalled", "broken", "moved", "unsigned", "plain", "closed", "private", "metadata", "unknown"];
   assert.deepEqual([...new Set(order.map(([, id]) => id))], ids);
 });
 
@@ -350,6 +358,57 @@ test("former targets that are gone are warnings", async (t) => {
   assert.match(await look(), /^warning: the folder .*old: .*ENOENT/);
   mkdirSync(join(seeded.dir, "old"));
   assert.match(await look(), /^ok: the folder .*old can be reached$/);
+});
+
+test("folders that the relay cannot make are failures, and nothing is made", {
+  skip: process.platform === "linux" ? false : "/proc is Linux's",
+}, async (t) => {
+  const path = writeConfig(t, {
+    backup: { every: "6h", dir: "/proc/nope" },
+    mirror: { target: { type: "local", dir: "/proc/never" } },
+  });
+  const { code, failures, said, at } = await diagnose(path);
+  assert.deepEqual([code, failures()], [1, ["backup.folder", "target.copy"]]);
+  assert.match(said("backup.folder"), /^failed: \/proc\/nope: no file can be made in \/proc/);
+  assert.equal(at("target.copy")[0]!.advice, "choose another mirror.target.dir");
+  assert.deepEqual([said("disk.space.backups"), said("disk.space.media")], ["", ""]);
+  assert.deepEqual(readdirSync(join(path, "..")), ["config.json"]);
+});
+
+test("a relay of another user is judged as that user, also by root", {
+  skip: process.geteuid?.() === 0 ? false : "only root can give folders away",
+}, async (t) => {
+  const dir = tempFolder(t);
+  chmodSync(dir, 0o755);
+  for (const [name, mode] of Object.entries({ data: 0o700, media: 0o755, backups: 0o755 })) {
+    mkdirSync(join(dir, name));
+    chmodSync(join(dir, name), mode);
+  }
+  chownSync(join(dir, "data"), 4712, 0);
+  mkdirSync(join(dir, "data", "lost+found"), { mode: 0o700 });
+  const path = join(dir, "config.json");
+  const config = {
+    dataDir: "data",
+    server: { listen: "127.0.0.1:0" },
+    mirror: { minFreeDisk: 0, target: { type: "local", dir: join(dir, "media") } },
+    backup: { every: "6h", dir: join(dir, "backups") },
+  };
+  writeFileSync(path, JSON.stringify(config));
+  const before = await diagnose(path);
+  assert.deepEqual([before.code, before.failures()], [1, ["backup.folder", "target.copy"]]);
+  assert.match(
+    before.said("target.copy"),
+    /media \(mode 0755, of user 0\): the relay's user 4712 may not write to it$/,
+  );
+  for (const name of ["media", "backups"]) {
+    const advice = before.at(name === "media" ? "target.copy" : "backup.folder")[0]!.advice!;
+    assert.equal(advice, `chown 4712 ${join(dir, name)}`);
+    chownSync(join(dir, name), 4712, 0);
+  }
+  const after = await diagnose(path);
+  assert.deepEqual([after.code, after.failures()], [0, []], after.stdout);
+  assert.match(after.said("target.copy"), /^ok: .*: put \d+ ms/);
+  assert.deepEqual(readdirSync(join(dir, "media")), []);
 });
 
 test("a damaged database, others' rights and a missing certificate at once: each is said, and no stack", async (t) => {

@@ -53,7 +53,7 @@ export function may({ uid, groups }: Account, what: keyof typeof BITS, file: Rig
  * Whether somebody whom the mode does not name may have a right by an access control list: what a list gives is within what the
  * mode says of the group (acl(5)). Or by a group that is not known here.
  */
-export function mayByOthers({ mode }: Rights, what: keyof typeof BITS = "write"): boolean {
+export function mayByOthers({ mode }: Rights, what: keyof typeof BITS): boolean {
   return ((mode >> 3) & BITS[what]) !== 0;
 }
 

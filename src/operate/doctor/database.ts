@@ -77,23 +77,27 @@ const RESTORE =
 
 /** What can be said without reading it; null: it has to be read. `log`: bytes of its write-ahead log. */
 async function judgeUnread(path: string, log: number): Promise<Finding | null> {
-  const found = await stat(path);
-  if (found.isFile() && found.size === 0) {
+  const found = await stat(path).catch(() => null);
+  if (found?.isFile() && found.size === 0) {
     // SQLite takes the one for a new database, and then removes the other (sqlite.org/walformat.html).
-    if (log > 0) return failed(`${path} is empty, and its write-ahead log is not: the next start would end that`, RESTORE);
+    if (log > 0)
+      return failed(`${path} is empty, and its write-ahead log is not: the next start would end that`, RESTORE);
     return warning(`${path} is empty: the relay makes its database of it at its next start`);
   }
-  const isReadable = await access(path, constants.R_OK).then(
-    () => true,
-    () => false,
+  const refusal = await access(path, constants.R_OK).then(
+    () => null,
+    ({ code }: NodeJS.ErrnoException) => code,
   );
-  return isReadable ? null : failed(`this user may not read ${path}`, AS_SOMEBODY_ELSE);
+  return refusal === "EACCES" ? failed(`this user may not read ${path} (EACCES)`, AS_SOMEBODY_ELSE) : null;
 }
 
 function judgeSchema(opened: Inspected, path: string, bytes: number): Finding {
   const { isOurs, schema, newest, journalMode } = opened.facts();
   if (!isOurs)
-    return failed(`${path} is not a database of wochit-relay`, "choose another dataDir, or move it away and restore a backup");
+    return failed(
+      `${path} is not a database of wochit-relay`,
+      "choose another dataDir, or move it away and restore a backup",
+    );
   if (schema > newest) {
     return failed(`${path} has schema ${schema}, this program knows ${newest}`, "run the newer wochit-relay");
   }

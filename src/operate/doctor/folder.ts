@@ -1,14 +1,18 @@
 import { lstat, readdir, statfs } from "node:fs/promises";
 import { join } from "node:path";
 import { errorLine } from "../../errors.ts";
+import { COMPANIONS } from "../../store/backup.ts";
 import { may, ownerName, tellMode } from "./accounts.ts";
 import type { Place } from "./place.ts";
-import { type Finding, failed, ok, type Probe, warning } from "./probe.ts";
+import { AS_SOMEBODY_ELSE, type Finding, failed, ok, type Probe, warning } from "./probe.ts";
 
 const PATIENCE = 10_000;
 
 /** So many files of one folder are looked at; a spool or a media folder may hold millions. */
 const MOST_FILES = 5_000;
+
+/** So many are named for chown(1) to take. */
+const MOST_NAMED = 10;
 
 /** statfs(2): file systems that keep their files elsewhere, and those that keep them nowhere. */
 const REMOTE: Record<number, string> = {
@@ -49,7 +53,7 @@ export function folderProbes({ place, platform, user, mediaDir }: Given): Probe[
       run: () =>
         place().then(
           (found) => judgeFolder(found, user),
-          (error) => failed(errorLine(error)),
+          (error) => failed(errorLine(error), /EACCES/.test(errorLine(error)) ? AS_SOMEBODY_ELSE : null),
         ),
     },
     probe("files", (found) => judgeFiles(found, mediaDir)),
@@ -63,7 +67,7 @@ function judgeFolder({ dataDir, folder, account, database }: Place, user: number
   if (account === null) return ok(dataDir);
   const { uid } = account;
   if (user !== null && user !== 0 && user !== uid) {
-    return failed(`${dataDir} is used by ${account.name}`, `run this as root, or as ${account.name}`);
+    return failed(`${dataDir} is used by ${account.name}`, `run doctor as root, or as ${account.name}`);
   }
   if (folder.uid !== uid && !may(account, "write", folder)) {
     return failed(
@@ -74,7 +78,7 @@ function judgeFolder({ dataDir, folder, account, database }: Place, user: number
   if (folder.uid !== uid) {
     return warning(
       `${dataDir} belongs to user ${folder.uid}, relay.db in it to ${account.name}: was the relay run as somebody else?`,
-      `if ${folder.uid} is the relay's user: chown -R ${folder.uid}:${folder.gid} ${dataDir}`,
+      `if ${account.name} is the relay's user: chown ${ownerName(account)} ${dataDir}`,
     );
   }
   if ((folder.mode & 0o077) !== 0) {
@@ -87,34 +91,52 @@ function judgeFolder({ dataDir, folder, account, database }: Place, user: number
   return ok(`${dataDir}, ${whose}, mode ${tellMode(folder.mode)}`);
 }
 
+/** What the relay has in its folders; others may keep things there too, like the `lost+found` of a disk. */
+const DATABASE = ["relay.db", ...COMPANIONS.map((end) => `relay.db${end}`)];
+const OWN = [...DATABASE, "relay.lock", "reserve", "spool"];
+const SPOOLED = /\.(part|part\.json|file)$/;
+/** A part of a key (mirror/local.ts), or what is on its way to one. */
+const COPIES = /^[\w~-][\w.~-]*$|^\.incoming$/;
+
+/** `to`: what the relay does with it. A copy is only read, and removed by whoever may write to its folder. */
+type Own = { path: string; to: "change" | "read" | "keep" };
+
 /** What root, or anybody else, has left behind there: a restart may find out that the relay cannot use it. */
 async function judgeFiles({ dataDir, account }: Place, mediaDir: string | null): Promise<Finding | Finding[]> {
   if (account === null) return [];
   const wrong: string[] = [];
-  const roots = new Set<string>();
   let count = 0;
-  const folders = [dataDir, join(dataDir, "spool"), ...(mediaDir === null ? [] : [mediaDir])];
-  for (const folder of folders) {
-    for (const name of (await readdir(folder).catch(noneWhereMissing)).slice(0, MOST_FILES)) {
-      const path = join(folder, name);
-      const file = await lstat(path).catch(() => null);
-      if (file === null) continue;
-      count++;
-      // A copy that is there is only read, and removed by whoever may write to its folder.
-      const isCopy = folder === mediaDir && file.isFile();
-      if (file.isSymbolicLink() || (may(account, "read", file) && (isCopy || may(account, "write", file)))) continue;
-      wrong.push(path);
-      roots.add(folder === mediaDir ? mediaDir : dataDir);
-    }
+  async function look({ path, to }: Own): Promise<void> {
+    const file = await lstat(path).catch(nullWhereMissing);
+    if (file === null) return;
+    count++;
+    const isRead = to === "read" || (to === "keep" && file.isFile());
+    if (file.isSymbolicLink() || (may(account!, "read", file) && (isRead || may(account!, "write", file)))) return;
+    wrong.push(path);
+    // Whoever made this folder may have made what is in it.
+    if (to === "keep" && file.isDirectory()) for (const inner of await list(path, COPIES, to)) await look(inner);
   }
-  if (wrong.length > 0) {
-    const more = wrong.length > 3 ? ` and ${wrong.length - 3} more` : "";
-    return failed(
-      `${wrong.slice(0, 3).join(", ")}${more}: the relay's user ${account.name} cannot use ${wrong.length === 1 ? "it" : "them"}`,
-      `chown -R ${ownerName(account)} ${[...roots].join(" ")}`,
-    );
-  }
-  return ok(`${count} files and folders, all of them usable for ${account.name}`);
+  for (const name of OWN) await look({ path: join(dataDir, name), to: "change" });
+  await look({ path: join(dataDir, ".native"), to: "read" });
+  for (const one of await list(join(dataDir, "spool"), SPOOLED, "change")) await look(one);
+  if (mediaDir !== null) for (const one of await list(mediaDir, COPIES, "keep")) await look(one);
+  if (wrong.length === 0) return ok(`${count} files and folders, all of them usable for ${account.name}`);
+  const more = wrong.length > 3 ? ` and ${wrong.length - 3} more` : "";
+  const rest = wrong.length > MOST_NAMED ? ", then run doctor again for the others" : "";
+  return failed(
+    `${wrong.slice(0, 3).join(", ")}${more}: the relay's user ${account.name} cannot use ${wrong.length === 1 ? "it" : "them"}`,
+    `chown ${ownerName(account)} ${wrong.slice(0, MOST_NAMED).join(" ")}${rest}`,
+  );
+}
+
+async function list(folder: string, names: RegExp, to: Own["to"]): Promise<Own[]> {
+  const found = (await readdir(folder).catch(noneWhereMissing)).filter((name) => names.test(name));
+  return found.slice(0, MOST_FILES).map((name) => ({ path: join(folder, name), to }));
+}
+
+function nullWhereMissing(error: NodeJS.ErrnoException): null {
+  if (error.code === "ENOENT" || error.code === "ENOTDIR") return null;
+  throw error;
 }
 
 function noneWhereMissing(error: NodeJS.ErrnoException): string[] {

@@ -45,7 +45,7 @@ export function lookAtPlace(
   return () => {
     looked ??= inTime({ clock, ms: PATIENCE }, look).catch((error) => {
       const { code } = error as { code?: string };
-      const why = code === "EACCES" ? "permission denied: run this as root, or as the relay's user" : error.message;
+      const why = code === "EACCES" ? "this user may not (EACCES)" : error.message;
       throw new AlreadySaid(`${dataDir} cannot be looked at: ${why}`);
     });
     return looked;

@@ -191,7 +191,8 @@ async function roundTrip(
     // As far as it can be: the next doctor tries again.
     if (target !== null && step !== "put")
       await inTime({ clock, ms: limit }, () => target!.delete(key)).catch(() => {});
-    const line = `${step} failed: ${explain(error)}`;
+    const isDenied = (error as { code?: string }).code === "EACCES";
+    const line = `${step} failed: ${isDenied ? "this user may not do that (EACCES)" : explain(error)}`;
     if (!(error instanceof TooLate)) return failed(`${name}: ${line}`, adviceFor(error));
     return given.target.type === "local"
       ? failed(`${name}: ${line}`, "see whether its disk answers: a network disk that is gone does not")
@@ -205,7 +206,7 @@ async function roundTrip(
 }
 
 const ADVICE: Record<string, string> = {
-  EACCES: "run this as root, or as the relay's user, who must own the folder",
+  EACCES: "run doctor as root, or as the relay's user, who must own the folder",
   EROFS: "the disk is mounted read-only: see the kernel's log",
   ENOSPC: "the disk is full: make room",
   EEXIST: "somebody put it there just now: see who, and remove it",

@@ -64,7 +64,7 @@ test("a damaged database is a failure that says what to do, and no store is open
   const [finding] = found["database.integrity"]!;
   assert.equal(finding!.state, "failed");
   assert.match(finding!.detail, /relay\.db is damaged: .*; and \d+ more$/);
-  assert.match(finding!.advice!, /restore/);
+  assert.match(finding!.advice!, /move relay\.db and what begins with its name away, then wochit-relay restore FILE/);
   assert.equal(verdict.isUsable, false);
 });
 
@@ -78,6 +78,17 @@ test("a file that is cut, or none of SQLite's, is a failure and no crash", async
   const { found, verdict } = await look(dir);
   assert.match(inWords(found["database.file"]), /^failed: .*(damaged: file is not a database|cannot be opened)/);
   assert.equal(verdict.isUsable, false);
+});
+
+test("an empty file is no database yet, unless there is a log beside it", async (t) => {
+  const dir = tempFolder(t);
+  writeFileSync(join(dir, "relay.db"), "");
+  const empty = await look(dir);
+  assert.match(inWords(empty.found["database.file"]), /^warning: .*relay\.db is empty: the relay makes its database/);
+  assert.deepEqual([Object.keys(empty.found), empty.verdict.isUsable], [["database.file"], false]);
+  writeFileSync(join(dir, "relay.db-wal"), "events");
+  const lost = await look(dir);
+  assert.match(inWords(lost.found["database.file"]), /^failed: .*is empty, and its write-ahead log is not/);
 });
 
 test("a pipe in its place is a failure at once, and is not waited for", async (t) => {

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { chmodSync, mkdirSync, readdirSync, symlinkSync, writeFileSync } from "node:fs";
+import { chmodSync, chownSync, mkdirSync, readdirSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import process from "node:process";
 import { test } from "node:test";
@@ -60,12 +60,39 @@ test("a folder that others may look into is a warning, with the command that hel
 test("files that the relay's user cannot use are a failure that names them", async (t) => {
   const dir = dataFolder(t);
   mkdirSync(join(dir, "spool"));
-  for (const name of ["a", "b", "c"]) writeFileSync(join(dir, "spool", name), "", { mode: 0o600 });
+  for (const name of ["a", "b", "c"]) writeFileSync(join(dir, "spool", `${name}.file`), "", { mode: 0o600 });
   symlinkSync("/nowhere", join(dir, "link"));
   const [finding] = (await look(dir, { place: usedBy(dir, stranger), user: 0 }))["data.files"]!;
   assert.equal(finding!.state, "failed");
-  assert.match(finding!.detail, /relay\.db, .*spool, .*spool\/a and 2 more: the relay's user relay cannot use them$/);
-  assert.equal(finding!.advice, `chown -R relay:4000000 ${dir}`);
+  assert.match(
+    finding!.detail,
+    /relay\.db, .*spool, .*spool\/a\.file and 2 more: the relay's user relay cannot use them$/,
+  );
+  const names = ["relay.db", "spool", ...["a", "b", "c"].map((name) => `spool/${name}.file`)];
+  assert.equal(finding!.advice, `chown relay:4000000 ${names.map((name) => join(dir, name)).join(" ")}`);
+});
+
+test("what is none of the relay's is nobody's trouble, in none of its folders", async (t) => {
+  const dir = dataFolder(t);
+  for (const folder of ["", "spool", "media"]) {
+    mkdirSync(join(dir, folder), { recursive: true });
+    mkdirSync(join(dir, folder, "lost+found"), { mode: 0o700 });
+    writeFileSync(join(dir, folder, ".notes"), "", { mode: 0o600 });
+  }
+  writeFileSync(join(dir, "dump.sql"), "", { mode: 0o600 });
+  mkdirSync(join(dir, ".native"), { mode: 0o755 });
+  for (const name of ["relay.db", "spool"]) chmodSync(join(dir, name), 0o777);
+  const found = await look(dir, { place: usedBy(dir, stranger), user: 0 });
+  assert.match(inWords(found["data.files"]), /^ok: 3 files and folders, all of them usable for relay$/);
+});
+
+test("of many files as many are named as a command takes, and the rest is for the next time", async (t) => {
+  const dir = dataFolder(t);
+  mkdirSync(join(dir, "spool"));
+  for (let n = 0; n < 20; n++) writeFileSync(join(dir, "spool", `m${n}.part`), "", { mode: 0o600 });
+  const [finding] = (await look(dir, { place: usedBy(dir, { ...stranger, gid: null }), user: 0 }))["data.files"]!;
+  assert.match(finding!.detail, / and 19 more: /);
+  assert.match(finding!.advice!, /^chown relay (\S+ ){9}\S+, then run doctor again for the others$/);
 });
 
 test("a copy that the relay may only read is no trouble, a folder of copies that it cannot write to is", async (t) => {
@@ -82,10 +109,12 @@ test("a copy that the relay may only read is no trouble, a folder of copies that
   };
   assert.equal((await judge()).state, "ok");
   mkdirSync(join(media, "v1"), { mode: 0o755 });
+  writeFileSync(join(media, "v1", "video.mp4"), "", { mode: 0o600 });
+  writeFileSync(join(media, "v1", "thumbnail.jpg"), "", { mode: 0o644 });
   const { state, detail, advice } = await judge();
   assert.equal(state, "failed");
-  assert.match(detail, /media\/v1: the relay's user relay cannot use it$/);
-  assert.equal(advice, `chown -R relay:4000000 ${media}`);
+  assert.match(detail, /media\/v1, .*media\/v1\/video\.mp4: the relay's user relay cannot use them$/);
+  assert.equal(advice, `chown relay:4000000 ${join(media, "v1")} ${join(media, "v1", "video.mp4")}`);
 });
 
 test("whoever is neither root nor the relay's user is told to be", async (t) => {
@@ -108,6 +137,21 @@ test("a disk that does not answer is told once, and nobody waits for it twice", 
     advice: null,
   });
   await assert.rejects(files!.run(signal, () => {}) as Promise<unknown>, AlreadySaid);
+});
+
+test("the relay's user is whom the folder belongs to, whoever has left a database in it", {
+  skip: user === 0 ? false : "only root can give files away",
+}, async (t) => {
+  const owners = async (folder: number, database: number) => {
+    const dir = dataFolder(t);
+    chownSync(dir, folder, folder);
+    chownSync(join(dir, "relay.db"), database, database);
+    return (await placeOf(dir)()).account!.uid;
+  };
+  assert.equal(await owners(4712, 0), 4712);
+  assert.equal(await owners(4712, 4713), 4712);
+  // Root's is one that nobody has given away.
+  assert.equal(await owners(0, 4712), 4712);
 });
 
 test("rights are judged by owner, group and others, in this order", () => {
@@ -134,6 +178,12 @@ test("an account's name and groups come from the system's files, where they are 
   );
   const unknown = await readAccount({ uid: 7, gid: 8 }, { passwd: "/nowhere", group: "/nowhere" });
   assert.deepEqual([unknown.name, [...unknown.groups]], ["7", [8]]);
+  // Root has made the folder, and given it to the user alone: that makes nobody a member of root's group.
+  const given = await readAccount({ uid: 7, gid: 0 }, { passwd: "/nowhere", group: "/nowhere" });
+  assert.deepEqual([[...given.groups], ownerName(given)], [[], "7"]);
+  const known = await readAccount({ uid: 998, gid: 0 }, files);
+  assert.deepEqual([[...known.groups].sort(), ownerName(known)], [[110, 997], "wochit-relay:997"]);
+  assert.deepEqual([...(await readAccount({ uid: 0, gid: 0 }, files)).groups], [0]);
 });
 
 test("secrets are found wherever a config may hold them", () => {
@@ -183,6 +233,19 @@ test("a secret that the relay's user cannot read is a failure, though root can",
     inWords(found["files.secrets"]),
     /^failed: .*key\.pem has mode 0600: the relay's user relay cannot read it$/,
   );
+});
+
+test("the advice for a secret is one that the relay's user gains by", async (t) => {
+  const dir = dataFolder(t);
+  const key = join(dir, "key.pem");
+  writeFileSync(key, "", { mode: 0o600 });
+  const adviceFor = async (gid: number | null) => {
+    const place = usedBy(dir, { ...stranger, gid });
+    const found = await findingsOf(filesProbes({ path: null, folder: dir, raw: {}, tlsKey: key, place, platform }));
+    return found["files.secrets"]![0]!.advice;
+  };
+  assert.equal(await adviceFor(4_000_000), `chgrp 4000000 ${key}, and chmod 640 ${key}`);
+  assert.equal(await adviceFor(null), `chown relay ${key}, and chmod 600 ${key}`);
 });
 
 const disk = (dataDir: string, more: Partial<Parameters<typeof diskProbes>[0]> = {}) =>

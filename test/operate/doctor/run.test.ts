@@ -96,6 +96,36 @@ test("one that throws has failed with one line, and the rest goes on", async () 
   );
 });
 
+test("what this user may not look at is said in words, with who may", async () => {
+  const denied = (given: object, message = "permission denied") => Object.assign(new Error(message), given);
+  const throwing = (error: unknown) =>
+    probe("denied", async () => {
+      throw error;
+    });
+  const { ended, lines } = start([
+    {
+      atOnce: 1,
+      probes: [
+        throwing(
+          denied({ code: "EACCES", syscall: "scandir", path: "/srv/media" }, "EACCES: permission denied, scandir"),
+        ),
+        throwing(denied({ code: "EPERM" }, "EPERM: operation not permitted, open '/etc/key.pem'")),
+        throwing(denied({ code: "EACCES" })),
+      ],
+    },
+  ]);
+  await ended;
+  assert.deepEqual(
+    lines.map(({ detail }) => detail),
+    [
+      "this user may not look at /srv/media (EACCES)",
+      "this user may not look at /etc/key.pem (EPERM)",
+      "permission denied (EACCES)",
+    ],
+  );
+  assert.deepEqual([...new Set(lines.map(({ advice }) => advice))], ["run doctor as root, or as the relay's user"]);
+});
+
 test("a step ends with what is around it, and leaves no timer behind", async () => {
   const clock = testClock();
   const outer = new AbortController();

@@ -1,5 +1,7 @@
 import assert from "node:assert/strict";
 import { lstatSync, mkdirSync, readdirSync, writeFileSync } from "node:fs";
+import { createServer as createHttpServer } from "node:http";
+import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
@@ -9,7 +11,10 @@ import type { LocalTarget, S3Target } from "../../../src/config.ts";
 import { PART_SIZE } from "../../../src/mirror/s3/upload.ts";
 import { openTarget } from "../../../src/mirror/target.ts";
 import type { Dates } from "../../../src/operate/doctor/clock.ts";
+import { lookAtPlace } from "../../../src/operate/doctor/place.ts";
+import { failed, TooLate, warning } from "../../../src/operate/doctor/probe.ts";
 import { type TargetGiven, targetProbe } from "../../../src/operate/doctor/target.ts";
+import { writableJudge } from "../../../src/operate/doctor/writable.ts";
 import { tempFolder } from "../../support/folder.ts";
 import { realPorts } from "../../support/real-ports.ts";
 import { noS3, s3Target, startS3Server } from "../../support/s3-server.ts";
@@ -29,6 +34,11 @@ async function tryTarget(target: LocalTarget | S3Target, more: Partial<TargetGiv
     mark: "0123abcd",
     tempDir: tmpdir(),
     user,
+    judge: writableJudge({
+      place: lookAtPlace("/nowhere", { clock, platform: process.platform }),
+      user,
+      sandbox: async () => null,
+    }),
     clock,
     dates,
     ...more,
@@ -75,7 +85,7 @@ test("the step that fails is named, as is a target that gives back something els
     },
   });
   const [finding] = denied.found["target.copy"]!;
-  assert.match(finding!.detail, /: put failed: permission denied \(EACCES\)$/);
+  assert.match(finding!.detail, /: put failed: this user may not do that \(EACCES\)$/);
   assert.match(finding!.advice!, /must own the folder/);
   const other = await broken({
     async read() {
@@ -85,6 +95,56 @@ test("the step that fails is named, as is a target that gives back something els
   assert.match(inWords(other.found["target.copy"]), /^failed: .*what is read is not what was put$/);
   const blind = await broken({ head: async () => null });
   assert.match(inWords(blind.found["target.copy"]), /^failed: .*of 1000 bytes that were put a HEAD finds none$/);
+});
+
+test("a folder that the relay's user cannot write to is a failure, though root can, and nothing is put there", async (t) => {
+  const dir = tempFolder(t);
+  const refused = { ...failed("the relay's user may not write to it", "chown"), isThere: true };
+  const { found } = await tryTarget({ type: "local", dir }, { judge: async () => refused, open: () => assert.fail() });
+  assert.deepEqual(found["target.copy"], [{ ...failed(refused.detail, "chown"), of: "copy" }]);
+  assert.deepEqual(readdirSync(dir), []);
+  const doubtful = { ...warning("only a list may let him"), isThere: true };
+  const { found: both } = await tryTarget({ type: "local", dir }, { judge: async () => doubtful });
+  assert.match(inWords(both["target.folder"]), /^warning: only a list/);
+  assert.match(inWords(both["target.copy"]), /^ok/);
+});
+
+test("a target that does not answer is named with its address, and with what to do", async (t) => {
+  const open = async () => {
+    throw new TooLate("no answer within 30 s");
+  };
+  const bucket = await tryTarget(s3Target({ endpoint: "http://user:hush@127.0.0.1:9/x?k=hush" }), { open });
+  const [finding] = bucket.found["target.copy"]!;
+  assert.match(finding!.detail, /^bucket \S+ at http:\/\/127\.0\.0\.1:9: open failed: no answer within 30 s$/);
+  assert.match(finding!.advice!, /mirror\.target\.endpoint/);
+  const folder = await tryTarget({ type: "local", dir: tempFolder(t) }, { open });
+  assert.match(folder.found["target.copy"]![0]!.advice!, /whether its disk answers/);
+});
+
+test("a store that hangs on the first question is said to have done so there", async (t) => {
+  const silent = createServer((socket) => void socket.on("error", () => {}));
+  await new Promise<void>((resolve) => silent.listen(0, "127.0.0.1", resolve));
+  t.after(() => void silent.close());
+  const { port } = silent.address() as { port: number };
+  const endpoint = `http://127.0.0.1:${port}`;
+  const quick = { ...clock, after: (ms: number, then: () => void) => clock.after(Math.min(ms, 300), then) };
+  const { found } = await tryTarget(s3Target({ endpoint }), { clock: quick });
+  assert.match(
+    inWords(found["target.copy"]),
+    new RegExp(`^failed: bucket \\S+ at ${endpoint}: head failed: no answer`),
+  );
+});
+
+test("a bucket's server that speaks no TLS is told so, in no words of a library's", async (t) => {
+  const server = createHttpServer((_, response) => response.end());
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  t.after(() => void server.close());
+  const { port } = server.address() as { port: number };
+  const open = () => assert.fail("not before TLS is known") as never;
+  const { found } = await tryTarget(s3Target({ endpoint: `https://127.0.0.1:${port}` }), { open });
+  const [finding] = found["target.certificate"]!;
+  assert.equal(finding!.detail, `TLS with 127.0.0.1:${port}: it does not speak TLS`);
+  assert.match(finding!.advice!, /^is mirror\.target\.endpoint meant to be http, not https\?$/);
 });
 
 test("a bucket: small and in parts, its clock noted, and nothing left behind", { skip: noS3 }, async (t) => {
