@@ -29,7 +29,7 @@ whole or not there. A FILE that is there is replaced only where it is a backup. 
     if (toTarget && file !== undefined) throw new RelayError("usage", "name a FILE or say --to-target, not both");
     if (toTarget && args.text("database") !== undefined)
       throw new RelayError("usage", "--to-target needs a config, --database has none");
-    if (!toTarget && file === undefined) throw new RelayError("usage", "FILE is missing");
+    if (!toTarget && !file) throw new RelayError("usage", "FILE is missing");
     const signal = abortWhenStopped(context, { withStdin: args.flag("while-stdin") });
     const backup = toTarget
       ? await backUpToTarget(context, args, signal)
@@ -39,12 +39,17 @@ whole or not there. A FILE that is there is replaced only where it is a backup. 
   },
 };
 
+/** The use of the folders of backups on their way into a target. */
+const TEMP = "backup";
+
 type Made = Copied & Pick<Backup, "place" | "name"> & { where: string };
 
 async function backUpToFile(context: Context, args: Args, file: string, signal: AbortSignal): Promise<Made> {
   const database = args.text("database");
   const config = database === undefined ? await context.loadConfig({ secrets: false }) : null;
   const source = config === null ? resolve(context.cwd, database!) : databaseOf(config.dataDir);
+  const { clearTempFolders } = await import("./temp-folder.ts");
+  await clearTempFolders(dirname(source), TEMP, context.ports.clock).catch(() => {});
   const copied = await copy(context, args, source, resolve(context.cwd, file), signal);
   const made: Made = { ...copied, place: "file", name: copied.file, where: copied.file };
   if (config !== null) await note(context, config, made);
@@ -91,19 +96,25 @@ async function backUpToTarget(context: Context, args: Args, signal: AbortSignal)
   const { openTarget } = await import("../mirror/target.ts");
   const { clock, random } = context.ports;
   const name = nameBackup(clock.now(), random.bytes(4));
-  return withTempFolder(config.dataDir, "backup", clock, async (dir) => {
+  const began = clock.elapsed();
+  return withTempFolder(config.dataDir, TEMP, clock, async (dir) => {
     const copied = await copy(context, args, databaseOf(config.dataDir), join(dir, name), signal);
-    const target = await openTarget(place, { access: "shared", clock: context.ports.clock });
+    const target = await openTarget(place, { access: "shared", clock });
+    const teller = createCopyTeller(context, args.flag("json"));
     try {
       const { file, bytes, sha256 } = copied;
+      teller.wait(`uploading ${tellSize(bytes)} to ${describePlace(place)}`);
       const key = await backupsIn(target).put(basename(file), { file, bytes, sha256: sha256! }, signal);
+      teller.clear();
       if (place.type === "local") {
         for (const name of [dirname(key), key]) await giveToOwnerOf(place.dir, join(place.dir, name));
       }
-      const made: Made = { ...copied, place: "target", name: key, where: `${key} in ${describePlace(place)}` };
+      const where = `${key} in ${describePlace(place)}`;
+      const made: Made = { ...copied, place: "target", name: key, where, ms: Math.round(clock.elapsed() - began) };
       await note(context, config, made);
       return made;
     } finally {
+      teller.clear();
       await target.close();
     }
   });

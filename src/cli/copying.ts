@@ -6,11 +6,15 @@ import type { Context } from "./command.ts";
 const ON_TERMINAL = 100;
 const IN_LINES = 10_000;
 
+/** What tells nothing of how far it is shows on a terminal that it goes on, every so many milliseconds. */
+const SECOND = 1_000;
+
 /** Tells how far a copy is: on the last line of a terminal, or in lines now and then; with `asJson` not at all. */
 export function createCopyTeller({ stdout, stderr, ports }: Context, asJson: boolean) {
   const { clock } = ports;
   const live = stderr.isTTY && stdout.isTTY && !asJson;
   let told = clock.elapsed();
+  let cancel = () => {};
 
   return {
     tell(what: string, done: number, total: number | null): void {
@@ -27,7 +31,23 @@ export function createCopyTeller({ stdout, stderr, ports }: Context, asJson: boo
       if (step === "copying") this.tell("copied", done, total);
       else if (live && done === 0) stderr.write(`\r\x1b[Kchecking ${tellSize(total)}`);
     },
+    /** Tells that this goes on, and for how long, until `clear`. */
+    wait(what: string): void {
+      if (asJson) return;
+      const began = clock.elapsed();
+      const again = () => {
+        cancel = clock.after(live ? SECOND : IN_LINES, () => {
+          const line = `${what}: ${Math.round((clock.elapsed() - began) / 1000)} s`;
+          if (live) stderr.write(`\r\x1b[K${line}`);
+          else stdout.write(`${line}\n`);
+          again();
+        });
+      };
+      if (live) stderr.write(`\r\x1b[K${what}`);
+      again();
+    },
     clear(): void {
+      cancel();
       if (live) stderr.write("\r\x1b[K");
     },
   };

@@ -1,6 +1,6 @@
-import { join, resolve, sep } from "node:path";
+import { resolve, sep } from "node:path";
 import type { Config } from "../config.ts";
-import { RelayError } from "../errors.ts";
+import { errorLine, RelayError } from "../errors.ts";
 import { tellSize } from "../operate/size.ts";
 import { type BackupSource, type Restored, restoreDatabase } from "../store/backup.ts";
 import { type Args, type Command, type Context, configOption, jsonOption } from "./command.ts";
@@ -8,6 +8,7 @@ import { abortWhenStopped, createCopyTeller } from "./copying.ts";
 import { printJson } from "./lists.ts";
 import { describePlace } from "./places.ts";
 import { shortTime, tellCount } from "./show.ts";
+import { type Column, renderTable } from "./table.ts";
 
 export const command: Command = {
   name: "restore",
@@ -20,13 +21,14 @@ export const command: Command = {
   },
   help: `The backup is checked before it gets its place. The relay must not run; its next start goes on with what was not done:
 media that are not kept yet are downloaded again, deliveries that were made after the backup are made again, under the same
-webhook-id. The database begins a new epoch.`,
+webhook-id. The database begins a new epoch. --from-target without FILE lists the backups that are there.`,
   async run(context, args) {
     const fromTarget = args.flag("from-target");
     const config = await context.loadConfig({ secrets: fromTarget ? "target" : false });
     const [file] = args.positionals;
-    if (file === undefined) throw new RelayError("usage", fromTarget ? whichOne(config) : "FILE is missing");
     const signal = abortWhenStopped(context);
+    if (!file)
+      throw new RelayError("usage", fromTarget ? await whichOne(context, args, config, signal) : "FILE is missing");
     const restored = fromTarget
       ? await restoreFromTarget(context, args, config, file, signal)
       : await restore(context, args, config, resolve(context.cwd, file), signal);
@@ -35,14 +37,35 @@ webhook-id. The database begins a new epoch.`,
   },
 };
 
-function whichOne({ mirror: { target } }: Config): string {
-  const where = describePlace(target);
-  const list =
-    target.type === "local"
-      ? `ls ${join(target.dir, "~backups")}`
-      : `aws s3 ls s3://${target.bucket}/${target.prefix === "" ? "" : `${target.prefix}/`}~backups/${target.endpoint === null ? "" : ` --endpoint-url ${target.endpoint}`}`;
-  return `name a backup in ${where}, the newest has the greatest name: ${list}`;
+/** So many are listed. */
+const LISTED = 20;
+
+/** Shows which there are, and gives the line that asks for one of them. */
+async function whichOne(context: Context, args: Args, config: Config, signal: AbortSignal): Promise<string> {
+  const { listBackups } = await import("../mirror/backups.ts");
+  const { openTarget } = await import("../mirror/target.ts");
+  const { stdout, env, ports } = context;
+  const where = describePlace(config.mirror.target);
+  let found: Awaited<ReturnType<typeof listBackups>>;
+  try {
+    const target = await openTarget(config.mirror.target, { access: "shared", clock: ports.clock });
+    found = await listBackups(target, signal).finally(() => target.close());
+  } catch (error) {
+    return `FILE is missing, and the backups in ${where} cannot be listed: ${errorLine(error)}`;
+  }
+  if (found.length === 0) return `FILE is missing, and there is no backup in ${where}`;
+  const rows = found.slice(0, LISTED).map(({ at, ...row }) => ({ ...row, at: new Date(at).toISOString() }));
+  if (args.flag("json")) for (const row of rows) printJson(stdout, row);
+  else stdout.write(renderTable(COLUMNS, rows, { columns: stdout.columns, bold: stdout.isTTY && !env.NO_COLOR }));
+  const more = found.length > LISTED ? ` (${found.length - LISTED} older ones are not shown)` : "";
+  return `FILE is missing: name one of the backups in ${where}${more}`;
 }
+
+const COLUMNS: Column<{ name: string; bytes: number; at: string }>[] = [
+  { title: "NAME", value: ({ name }) => name, whole: true },
+  { title: "SIZE", value: ({ bytes }) => tellSize(bytes), whole: true },
+  { title: "TIME", value: ({ at }) => shortTime(at), whole: true },
+];
 
 async function restore(context: Context, args: Args, config: Config, from: BackupSource, signal: AbortSignal) {
   const teller = createCopyTeller(context, args.flag("json"));
@@ -58,7 +81,15 @@ async function restore(context: Context, args: Args, config: Config, from: Backu
 }
 
 async function restoreFromTarget(context: Context, args: Args, config: Config, name: string, signal: AbortSignal) {
-  const { backupKey, backupsIn } = await import("../mirror/backups.ts");
+  const { backupKey, backupsIn, isBackupName } = await import("../mirror/backups.ts");
+  if (!isBackupName(name)) {
+    const example = "~backups/relay-20261122T031427Z-0a1b2c3d.db";
+    const list = '"restore --from-target" without a name lists them';
+    throw new RelayError(
+      "usage",
+      `${JSON.stringify(name)} is no name of a backup in the target, like ${example}: ${list}`,
+    );
+  }
   const { openTarget } = await import("../mirror/target.ts");
   const teller = createCopyTeller(context, args.flag("json"));
   const target = await openTarget(config.mirror.target, { access: "shared", clock: context.ports.clock });

@@ -1,15 +1,20 @@
-import { lchown, lstat, lutimes, mkdtemp, readdir, rm, stat } from "node:fs/promises";
+import { lchown, lstat, mkdtemp, readdir, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import type { Clock } from "../domain.ts";
 import { errorLine, RelayError } from "../errors.ts";
 
-/** A folder whose owner is at work is touched so often; one that was not for so long has lost its owner. Milliseconds. */
-const TOUCH_EVERY = 10 * 60_000;
-const FORGOTTEN_AFTER = 60 * 60_000;
+/** Without a lock it was just made, or its maker was killed while it made it. Milliseconds. */
+const UNLOCKED_FOR = 60 * 60_000;
+
+/** With a lock that nobody holds its maker is dead, but for the moment in which it takes it. Milliseconds. */
+const TAKES_LOCK = 10_000;
+
+/** What we put into one. */
+const OURS = /^(\.?relay-.+\.db(\.part)?|relay\.lock)(-journal|-wal|-shm)?$/;
 
 /**
  * Runs `work` with a folder of its own inside the data folder, where there is room for what is large, and where nobody else
- * reads. What killed runs have left of this use is removed.
+ * reads. A lock in it, which the kernel drops when the process dies, says that somebody is at it.
  */
 export async function withTempFolder<T>(
   dataDir: string,
@@ -17,39 +22,47 @@ export async function withTempFolder<T>(
   clock: Clock,
   work: (dir: string) => Promise<T>,
 ): Promise<T> {
-  const prefix = `.${use}-`;
+  const { lockFolder } = await import("../store/sqlite/database.ts");
   let dir: string;
+  let unlock: () => void;
   try {
-    await clearForgotten(dataDir, prefix, clock);
-    dir = await mkdtemp(join(dataDir, prefix));
+    await clearTempFolders(dataDir, use, clock);
+    dir = await mkdtemp(join(dataDir, `.${use}-`));
     await giveToOwnerOf(dataDir, dir);
+    unlock = lockFolder(dir);
   } catch (error) {
     const message = `no folder can be made in ${dataDir}: ${errorLine(error)}; run this as the relay's user`;
     throw new RelayError("unsupported", message);
   }
-  const touch = () => {
-    const now = clock.now() / 1000;
-    lutimes(dir, now, now).catch(() => {});
-    cancel = clock.after(TOUCH_EVERY, touch);
-  };
-  let cancel = clock.after(TOUCH_EVERY, touch);
   try {
     return await work(dir);
   } finally {
-    cancel();
+    unlock();
     await rm(dir, { recursive: true, force: true });
   }
 }
 
-async function clearForgotten(dataDir: string, prefix: string, clock: Clock): Promise<void> {
+/** Removes what killed runs have left of this use: what is certainly theirs, and nobody's now. */
+export async function clearTempFolders(dataDir: string, use: string, clock: Clock): Promise<void> {
+  const named = new RegExp(`^\\.${use}-\\w{6}$`);
   for (const name of await readdir(dataDir)) {
-    if (!name.startsWith(prefix)) continue;
     const path = join(dataDir, name);
-    const found = await lstat(path).catch(() => null);
-    if (!found?.isDirectory() || clock.now() - found.mtimeMs < FORGOTTEN_AFTER) continue;
+    if (!named.test(name) || !(await isForgotten(path, clock).catch(() => false))) continue;
     // It may be another user's: then it is in nobody's way.
     await rm(path, { recursive: true, force: true }).catch(() => {});
   }
+}
+
+async function isForgotten(path: string, clock: Clock): Promise<boolean> {
+  const { isRelayRunning } = await import("../store/sqlite/inspect.ts");
+  const found = await lstat(path);
+  if (!found.isDirectory()) return false;
+  const names = await readdir(path);
+  if (!names.every((name) => OURS.test(name))) return false;
+  const age = clock.now() - found.mtimeMs;
+  if (!names.includes("relay.lock")) return age >= UNLOCKED_FOR;
+  const isFile = (await lstat(join(path, "relay.lock"))).isFile();
+  return isFile && age >= TAKES_LOCK && !isRelayRunning(path);
 }
 
 /**

@@ -20,9 +20,44 @@ export type BackupsInTarget = {
   has(key: string): Promise<boolean>;
 };
 
+/** What any target can hold. */
+const NAME = /^[\w~-][\w.~-]{0,254}$/;
+
 /** `relay-20261122T031427Z.db` or `~backups/relay-…db`: both name the same. */
 export function backupKey(name: string): string {
   return name.startsWith(`${FOLDER}/`) ? name : `${FOLDER}/${name}`;
+}
+
+/** Whether a person's word can be the name of a backup. */
+export function isBackupName(name: string): boolean {
+  return NAME.test(backupKey(name).slice(FOLDER.length + 1));
+}
+
+/** All that lie in a target, those of other relays too, newest first. `at`: when it was made, or else put there. Throws what the target throws. */
+export async function listBackups(
+  target: Pick<MirrorTarget, "list">,
+  signal?: AbortSignal,
+): Promise<{ name: string; bytes: number; at: number }[]> {
+  const found = await target.list(FOLDER, signal);
+  return found
+    .map(({ key, bytes, modifiedAt }) => ({ name: key, bytes, at: timeIn(key) ?? modifiedAt }))
+    .sort((one, other) => other.at - one.at || (one.name < other.name ? 1 : -1));
+}
+
+/** As `nameBackup` of the store puts it there. */
+function timeIn(name: string): number | null {
+  const stamp = /relay-(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)Z/.exec(name);
+  if (stamp === null) return null;
+  const [, year, month, day, hour, minute, second] = stamp.map(Number) as [
+    number,
+    number,
+    number,
+    number,
+    number,
+    number,
+    number,
+  ];
+  return Date.UTC(year, month - 1, day, hour, minute, second);
 }
 
 export function backupsIn(target: Pick<MirrorTarget, "put" | "delete" | "read" | "head">): BackupsInTarget {

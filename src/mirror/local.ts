@@ -7,6 +7,7 @@ import {
   lstat,
   mkdir,
   open,
+  readdir,
   realpath,
   rename,
   rm,
@@ -209,6 +210,21 @@ export async function openLocalTarget(
     async read(key, signal) {
       const handle = await openFile(key);
       return handle && readWhole(handle, signal);
+    },
+
+    async list(folder) {
+      const path = pathOf(folder);
+      const names = await readdir(path).catch(nullWhereMissing);
+      if (names === null) return (await nothing()) ?? [];
+      const found = names
+        .filter((name) => KEY_PART.test(name))
+        .map(async (name) => ({
+          key: `${folder}/${name}`,
+          stat: await lstat(join(path, name)).catch(nullWhereMissing),
+        }));
+      return (await Promise.all(found)).flatMap(({ key, stat }) =>
+        stat?.isFile() ? [{ key, bytes: stat.size, modifiedAt: stat.mtimeMs }] : [],
+      );
     },
 
     async close() {},

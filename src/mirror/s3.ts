@@ -1,4 +1,4 @@
-import { DeleteObjectCommand, GetObjectCommand, HeadObjectCommand } from "@aws-sdk/client-s3";
+import { DeleteObjectCommand, GetObjectCommand, HeadObjectCommand, ListObjectsV2Command } from "@aws-sdk/client-s3";
 import { getSignedUrl } from "@aws-sdk/s3-request-presigner";
 import type { S3Target } from "../config.ts";
 import type { Clock, Log } from "../domain.ts";
@@ -13,7 +13,7 @@ import { createPool } from "./s3/pool.ts";
 import { openSource } from "./s3/source.ts";
 import { S3Trouble } from "./s3/trouble.ts";
 import { createUploads, PART_SIZE } from "./s3/upload.ts";
-import type { Access, MirrorTarget, Placed } from "./target.ts";
+import type { Access, Listed, MirrorTarget, Placed } from "./target.ts";
 import { createTurns } from "./turns.ts";
 
 /** Bytes of files in memory, all uploads together. */
@@ -167,6 +167,22 @@ export async function openS3Target(
 
     async read(key, signal) {
       return readObject(connection, objectName(config.prefix, key), reading(signal));
+    },
+
+    async list(folder, signal) {
+      const prefix = `${objectName(config.prefix, folder)}/`;
+      const found: Listed[] = [];
+      for (let from: string | undefined; ; ) {
+        const command = new ListObjectsV2Command({ Bucket: bucket, Prefix: prefix, ContinuationToken: from });
+        const page = await ask("ListObjectsV2", client.send(command, within(signal)), signal);
+        for (const { Key = "", Size = 0, LastModified } of page.Contents ?? []) {
+          const name = Key.slice(prefix.length);
+          if (!Key.startsWith(prefix) || name === "" || name.includes("/")) continue;
+          found.push({ key: `${folder}/${name}`, bytes: Size, modifiedAt: LastModified?.getTime() ?? 0 });
+        }
+        from = page.NextContinuationToken;
+        if (!page.IsTruncated || from === undefined) return found;
+      }
     },
 
     async close() {

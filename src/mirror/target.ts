@@ -6,6 +6,9 @@ import { openLocalTarget } from "./local.ts";
 /** What became of a `put`. */
 export type Placed = "stored" | "exists-same" | "exists-different";
 
+/** A key and what it holds; `modifiedAt` in milliseconds since 1970. */
+export type Listed = { key: string; bytes: number; modifiedAt: number };
+
 /** What a key holds, for a reader. */
 export type Opened =
   /** A file of this machine. Whoever opened it closes it, or reads a stream of it to the end or cancels it. */
@@ -43,6 +46,8 @@ export type MirrorTarget = {
   open(key: string, method: "GET" | "HEAD"): Promise<Opened | null>;
   /** All bytes of what the key holds; null: nothing. Whoever asked reads to the end, or ends the iteration. */
   read(key: string, signal: AbortSignal): Promise<AsyncIterable<Uint8Array> | null>;
+  /** What lies right below this folder, in no order; nothing where there is no such folder. */
+  list(folder: string, signal?: AbortSignal): Promise<Listed[]>;
   /** Ends its connections; it is not used afterwards. */
   close(): Promise<void>;
 };

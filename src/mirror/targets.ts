@@ -125,6 +125,7 @@ function whenOpen(open: () => Promise<MirrorTarget>): MirrorTarget {
     delete: async (...given) => (await open()).delete(...given),
     open: async (...given) => (await open()).open(...given),
     read: async (...given) => (await open()).read(...given),
+    list: async (...given) => (await open()).list(...given),
     close: async () => (await open()).close(),
   };
 }

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import {
+  chmodSync,
   chownSync,
   copyFileSync,
   existsSync,
@@ -8,12 +9,13 @@ import {
   mkdirSync,
   readdirSync,
   readFileSync,
+  rmSync,
   statSync,
   symlinkSync,
   utimesSync,
   writeFileSync,
 } from "node:fs";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import process from "node:process";
 import { type TestContext, test } from "node:test";
 import Database from "better-sqlite3";
@@ -165,7 +167,11 @@ test("a former backup is replaced; the database itself, links to it, folders and
   await refused(join(backups, "hard.db"), /is the database itself/);
   await refused(join(dir, "elsewhere", "relay.db"), /is the database itself/);
   await refused(backups, /is a folder/);
-  await refused(join(dir, "none", "a.db"), /the folder .*none cannot be used/);
+  await refused(
+    join(dir, "none", "a.db"),
+    /there is no folder .*none for the backup: make it, or name a file elsewhere/,
+  );
+  await refused(join(file, "a.db"), /\/a\.db (is no folder|cannot be one)/);
   symlinkSync(join(dir, "nowhere"), join(backups, "dangling.db"));
   await refused(join(backups, "dangling.db"), /a link that leads nowhere/);
   writeFileSync(join(backups, "notes.txt"), "mine");
@@ -188,6 +194,7 @@ test("wrong uses say what is right", async (t) => {
     assert.equal(said.code, code);
   };
   await says([...flags], /FILE is missing/);
+  await says(["", ...flags], /FILE is missing/);
   await says([file, "--to-target", ...flags], /not both/);
   await says(["--to-target", "--database", database], /--to-target needs a config/);
   await says([file, "--database", join(dir, "none.db")], /there is no database/, 1);
@@ -241,6 +248,96 @@ test("interrupted, it leaves no half file; killed, the next run clears what it l
   assert.equal((await runCli(["backup", file, ...flags])).code, 0);
   assert.deepEqual(readdirSync(backups), ["a.db"]);
   assert.equal(idsIn(file), 4000);
+});
+
+/** As if nobody had touched it for so many seconds. */
+function age(path: string, seconds: number): void {
+  const then = Date.now() / 1000 - seconds;
+  utimesSync(path, then, then);
+}
+
+test("what a killed run left under another name goes with the next backup; what is not ours, or at work, stays", async (t) => {
+  const { file, flags, backups, config } = await settle(t, { events: 4000, padding: 20_000 });
+  mkdirSync(join(config.dataDir, "media"));
+  const part = join(backups, ".a.db.part");
+  const started = async (...args: string[]) => {
+    const child = spawnCli(["backup", ...args, ...flags]);
+    t.after(() => child.kill("SIGKILL"));
+    return { child, ended: finish(child) };
+  };
+  const begun = (path: string) => waitFor(() => existsSync(path) && statSync(path).size > 2 ** 20, 10_000);
+  const next = async (name: string) => assert.equal((await runCli(["backup", join(backups, name), ...flags])).code, 0);
+
+  const killed = await started(file);
+  await begun(part);
+  killed.child.kill("SIGKILL");
+  await killed.ended;
+  age(part, 61);
+  const others = [".notes.part", ".other.part", ".copied.part", "plain.part"].map((name) => join(backups, name));
+  writeFileSync(others[0]!, "mine");
+  const other = new Database(others[1]!);
+  other.exec("CREATE TABLE a (b)");
+  other.close();
+  for (const path of others.slice(2)) copyFileSync(join(config.dataDir, "relay.db"), path);
+  for (const path of others) age(path, 90_000);
+  chmodSync(others[1]!, 0o600);
+  chmodSync(others[2]!, 0o644);
+  await next("b.db");
+  assert.deepEqual(readdirSync(backups).sort(), [...others.map((path) => basename(path)), "b.db"].sort());
+
+  const slow = await started(file);
+  await begun(part);
+  process.kill(slow.child.pid!, "SIGSTOP");
+  age(part, 90_000);
+  await next("b.db");
+  assert.ok(existsSync(part), "it is at work");
+  process.kill(slow.child.pid!, "SIGCONT");
+  assert.equal((await slow.ended).code, 0);
+  assert.equal(idsIn(file), 4000);
+});
+
+test("what a killed run into the target left goes with the next backup of any kind; not while it is at work", async (t) => {
+  const { flags, backups, config } = await settle(t, { events: 4000, padding: 20_000 });
+  mkdirSync(join(config.dataDir, "media"));
+  const folders = () => readdirSync(config.dataDir).filter((name) => name.startsWith(".backup-"));
+  const child = spawnCli(["backup", "--to-target", ...flags]);
+  const ended = finish(child);
+  t.after(() => child.kill("SIGKILL"));
+  const inside = () => folders().flatMap((name) => readdirSync(join(config.dataDir, name)));
+  await waitFor(() => inside().some((name) => name.endsWith(".part-journal")), 10_000);
+  process.kill(child.pid!, "SIGSTOP");
+  const [folder] = folders();
+  const old = () => age(join(config.dataDir, folder!), 90_000);
+  old();
+  const next = async () => assert.equal((await runCli(["backup", join(backups, "b.db"), ...flags])).code, 0);
+  await next();
+  assert.deepEqual(folders(), [folder], "it is at work");
+  child.kill("SIGKILL");
+  await ended;
+  writeFileSync(join(config.dataDir, folder!, "notes.txt"), "mine");
+  old();
+  await next();
+  assert.deepEqual(folders(), [folder], "not all of it is ours");
+  rmSync(join(config.dataDir, folder!, "notes.txt"));
+  age(join(config.dataDir, folder!), 11);
+  await next();
+  assert.deepEqual(folders(), []);
+});
+
+test("a place that is read-only is said in words", { skip: noMounts }, async (t) => {
+  const { dir, flags } = await settle(t);
+  const disk = mountSmallDisk(join(dir, "small"), 2 ** 20);
+  try {
+    disk.readOnly(true);
+    const { code, stderr } = await callCli(["backup", join(disk.dir, "a.db"), ...flags]);
+    assert.equal(code, 1);
+    assert.match(
+      stderr,
+      /^wochit-relay: the backup \S+a\.db was not made: \S+small is on a file system that is read-only; [^\n]*\n$/,
+    );
+  } finally {
+    disk.unmount();
+  }
 });
 
 test("two runs do not write to one file", async (t) => {
@@ -319,7 +416,7 @@ test("two runs into the target keep out of each other's way; what killed ones le
   mkdirSync(join(config.dataDir, "media"));
   const folders = ["old", "new"].map((name) => join(config.dataDir, `.backup-${name}000`));
   for (const folder of folders) mkdirSync(folder);
-  writeFileSync(join(folders[0]!, "relay.db"), "left");
+  writeFileSync(join(folders[0]!, ".relay-20260101T000000Z-00000000.db.part"), "left");
   const hours = Date.now() / 1000 - 7_200;
   utimesSync(folders[0]!, hours, hours);
   const runs = await Promise.all([1, 2].map(() => runCli(["backup", "--to-target", ...flags])));

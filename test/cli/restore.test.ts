@@ -188,7 +188,16 @@ test("from the target, by its name; without a name it says where to look", async
   rmSync(config.dataDir, { recursive: true });
   const { code, stderr } = await callCli(["restore", "--from-target", ...flags]);
   assert.equal(code, 2);
-  assert.match(stderr, /name a backup in the folder .*copies.*: ls .*~backups/);
+  assert.match(stderr, /^wochit-relay: FILE is missing: name one of the backups in the folder \S+copies [^\n]*\n$/);
+  assert.deepEqual((await callCli(["restore", "--from-target", "", ...flags])).stderr, stderr);
+  for (const name of ["../x", "a/b", "~backups/", ".x", "a b"]) {
+    const no = await callCli(["restore", "--from-target", name, ...flags]);
+    assert.equal(no.code, 2);
+    assert.match(
+      no.stderr,
+      /^wochit-relay: ".*" is no name of a backup in the target, like ~backups\/relay-\S+\.db: "restore --from-target" without/,
+    );
+  }
   const wrong = await callCli(["restore", "--from-target", "relay-0.db", ...flags]);
   assert.match(wrong.stderr, /the target has no ~backups\/relay-0\.db/);
   // Nothing is fetched for a folder that takes nothing.
@@ -202,6 +211,49 @@ test("from the target, by its name; without a name it says where to look", async
   const [restored] = await callJson(["restore", "--from-target", made.name.replace("~backups/", ""), ...flags]);
   assert.equal(restored.bytes, made.bytes);
   assert.deepEqual(readdirSync(config.dataDir).sort(), ["relay.db", "relay.lock"]);
+});
+
+test("without a name, the backups in the target are listed, newest first, and no more than twenty", async (t) => {
+  const dir = tempFolder(t);
+  const media = join(dir, "copies");
+  mkdirSync(media);
+  const config = configIn(dir, { mirror: { target: { type: "local", dir: media } } });
+  const flags = ["--config", join(dir, "config.json")];
+  const list = async () => {
+    const { code, stdout, stderr } = await callCli(["restore", "--from-target", ...flags]);
+    assert.equal(code, 2);
+    return { lines: stdout.split("\n").slice(1, -1), stderr };
+  };
+  assert.match((await list()).stderr, /FILE is missing, and there is no backup in the folder/);
+  mkdirSync(join(media, "~backups"));
+  const names = Array.from({ length: 22 }, (_, n) => `relay-202601${String(n + 1).padStart(2, "0")}T030000Z.db`);
+  for (const name of names) writeFileSync(join(media, "~backups", name), "x".repeat(2048));
+  const { lines, stderr } = await list();
+  assert.equal(lines.length, 20);
+  assert.match(lines[0]!, /^~backups\/relay-20260122T030000Z\.db +2\.0 KiB +2026-01-22 03:00:00Z$/);
+  assert.match(lines[19]!, /20260103T030000Z/);
+  assert.match(stderr, /\(2 older ones are not shown\)/);
+  rmSync(media, { recursive: true });
+  assert.match((await list()).stderr, /cannot be listed: .*copies, where copies are kept, is gone/);
+  assert.equal(existsSync(config.dataDir), false);
+});
+
+test("a data folder that can be none is said in words", async (t) => {
+  const { dir, file } = await settle(t);
+  const says = async (name: string, dataDir: string, why: RegExp) => {
+    const path = join(dir, `${name}.json`);
+    writeFileSync(path, JSON.stringify({ dataDir: join(dir, dataDir) }));
+    const { code, stderr } = await callCli(["restore", file, "--config", path]);
+    assert.equal(code, 1);
+    assert.match(stderr, why);
+    assert.match(stderr, /^wochit-relay: dataDir [^\n]+; move it away, or change dataDir in the config\n$/);
+  };
+  writeFileSync(join(dir, "text"), "mine");
+  symlinkSync(join(dir, "nowhere"), join(dir, "dangling"));
+  await says("file", "text", /dataDir \S+text is no folder/);
+  await says("below", "text/a/b", /dataDir \S+text\/a\/b cannot be made: \S+text is no folder/);
+  await says("link", "dangling", /dataDir \S+dangling is a link that leads nowhere/);
+  await says("deep", "dangling/a", /cannot be made: \S+dangling is a link that leads nowhere/);
 });
 
 const TALKS = ["app", "late"];

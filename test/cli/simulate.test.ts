@@ -97,9 +97,7 @@ test("what was asked for once more in vain, or is no longer as it was fetched, w
   const app = await openReceiver(({ json }) => {
     if (json.type === "draft.new") void request(json.thumbnailUrl).then(({ body }) => body.dump());
     if (json.videoUrl !== undefined) void request(`${json.videoUrl}0`).then(({ body }) => body.dump());
-    return new Promise((resolve) =>
-      setTimeout(resolve, 100, { status: 200, body: '{"id":"evt_1","status":"accepted"}' }),
-    );
+    return { status: 200, delay: 100, body: '{"id":"evt_1","status":"accepted"}' };
   });
   try {
     const { stderr } = await simulate(["all", "--video-id", "v", "--linger", "1", "--to", app.url]);

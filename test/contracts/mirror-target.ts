@@ -180,6 +180,19 @@ export function testMirrorTarget(
     assert.equal(await read(await target.open("a/video.mp4", "GET")), "three");
   });
 
+  check("what lies in a folder is listed, with its size and age, and nothing else", async (target, folder) => {
+    assert.deepEqual(await target.list("~backups"), []);
+    const began = Date.now();
+    for (const key of ["~backups/b.db", "~backups/a.db", "~backups/deep/c.db", "~backups-not/d.db", "a/video.mp4"])
+      await put(target, folder, key, key);
+    const listed = await target.list("~backups");
+    assert.deepEqual(listed.map(({ key, bytes }) => [key, bytes]).sort(), [
+      ["~backups/a.db", 13],
+      ["~backups/b.db", 13],
+    ]);
+    for (const { modifiedAt } of listed) assert.ok(Math.abs(modifiedAt - began) < 60_000, String(modifiedAt));
+  });
+
   check("puts and deletes of neighbours at once do not disturb each other", async (target, folder) => {
     for (let round = 0; round < 20; round++) {
       await put(target, folder, "a/thumbnail.jpg", "one", true);
@@ -230,6 +243,7 @@ export function testMirrorTarget(
       await assert.rejects(target.open(key, "GET"), key);
       await assert.rejects(target.delete(key), key);
       await assert.rejects(target.read(key, never()), key);
+      await assert.rejects(target.list(key), key);
     }
   });
 }

@@ -99,7 +99,13 @@ test("a relay whose machine is gone goes on from the backup that it made itself 
 
   const second = await life("second");
   const unnamed = await second.run("restore", "--from-target");
-  assert.match(unnamed.stderr, /name a backup in .*aws s3 ls s3:\/\/bucket-1\/relay\/~backups\/ --endpoint-url http/);
+  assert.equal(unnamed.code, 2);
+  assert.match(unnamed.stderr, /FILE is missing: name one of the backups in the bucket bucket-1\/relay at http/);
+  const listed = unnamed.stdout.split("\n").slice(1, -1);
+  assert.deepEqual(
+    listed.map((line) => line.split(" ")[0]),
+    kept.toSorted().toReversed(),
+  );
   const unknown = await second.run("restore", "--from-target", "relay-20000101T000000Z.db");
   assert.deepEqual([unknown.code, existsSync(join(second.dataDir, "relay.db"))], [1, false]);
   assert.match(unknown.stderr, /^wochit-relay: the target has no ~backups\/relay-20000101T000000Z\.db\n$/);
@@ -137,6 +143,17 @@ test("backup --to-target puts a copy into the bucket; a bucket that is away is o
   );
   assert.doesNotMatch(stdout, /formerTargets/, "copies were never kept elsewhere");
 
+  // A store that takes its time: that is part of how long it took.
+  server.hang(true);
+  const slow = run("backup", "--to-target");
+  await new Promise((resolve) => setTimeout(resolve, 4_000));
+  server.hang(false);
+  const took = /checked, in (\d+\.\d) s/.exec((await slow).stdout)![1];
+  assert.ok(Number(took) > 2, `${took} s`);
+  await run("backup", "--to-target");
+  const all = await backups();
+  assert.equal(all.length, 3);
+
   const before = readdirSync(dataDir).sort();
   server.stopGateway();
   const failed = await run("backup", "--to-target");
@@ -144,5 +161,5 @@ test("backup --to-target puts a copy into the bucket; a bucket that is away is o
   assert.match(failed.stderr, /^wochit-relay: s3 bucket bucket-1: nothing listens at \S+: start the store, .*\n$/);
   assert.deepEqual(readdirSync(dataDir).sort(), before);
   await server.startGateway();
-  assert.deepEqual(await backups(), [key]);
+  assert.deepEqual(await backups(), all);
 });

@@ -106,6 +106,25 @@ test("who has the file already is told so, until it changes behind the same link
     assert.deepEqual(second.body, Buffer.from(thumbnail.bytes));
   }));
 
+test("who asks again in vain does not have it, until it gets it; who looks at a piece, or at its head, still does", () =>
+  withProvider({}, async (provider) => {
+    const video = provider.addVideo("a", { bytes: 10_000 });
+    for (const fault of [{ name: "503" }, { name: "expired" }, { name: "cut", after: 10 }] as const) {
+      await get(video.link());
+      await waitFor(() => video.isTaken);
+      await get(video.link(), { range: "bytes=0-9" });
+      await get(video.link(), {}, "HEAD");
+      assert.equal(video.isTaken, true);
+      video.setFault(fault);
+      await get(video.link()).catch(() => {});
+      await waitFor(() => !video.isTaken);
+      video.setFault(null);
+    }
+    await get(video.link(), { "if-none-match": video.etag });
+    assert.equal(video.isTaken, true);
+    assert.ok(provider.quietFor() < 5_000);
+  }));
+
 test("statuses, pages and nothing at all: faults that answer in full", () =>
   withProvider({}, async (provider) => {
     const video = provider.addVideo("a");

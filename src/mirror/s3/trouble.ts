@@ -37,6 +37,7 @@ const NEEDS: Record<string, string> = {
   CompleteMultipartUpload: "s3:PutObject",
   AbortMultipartUpload: "s3:AbortMultipartUpload",
   ListMultipartUploads: "s3:ListBucketMultipartUploads",
+  ListObjectsV2: "s3:ListBucket",
   HeadObject: "s3:GetObject and s3:ListBucket",
   GetObject: "s3:GetObject and s3:ListBucket",
   DeleteObject: "s3:DeleteObject",

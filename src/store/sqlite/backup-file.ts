@@ -15,14 +15,20 @@ import {
 import { basename, dirname, join } from "node:path";
 import type { Clock } from "../../domain.ts";
 import { errorLine, RelayError } from "../../errors.ts";
-import { COMPANIONS, partOf } from "../backup.ts";
+import { COMPANIONS, databaseOf, partOf } from "../backup.ts";
 import { openFile } from "./driver.ts";
 import { APPLICATION_ID } from "./migrations.ts";
 import { giveToOwnerOf } from "./ownership.ts";
 
-/** Backups on their way whose names hold a time; older than this (milliseconds), and not locked, nobody is at them. */
-const FORGOTTEN = /^\.relay-.*\.db\.part$/;
+/** Copies on their way: the relay's own, and those of other names. Of the latter only what holds a relay's database is ours. */
+const OWN_PART = /^\.relay-.*\.db\.part$/;
+const PART = /^\..+\.part$/;
+
+/** Older than this (milliseconds), and not locked, nobody is at them: only between its steps a run holds no lock. */
 const FORGOTTEN_AFTER = 60_000;
+
+/** Those of this process, as device and inode: a look at one would give up its locks. */
+const underWay = new Set<string>();
 
 /** One that has just begun has locked nothing yet: an empty file is looked at once more after so many milliseconds. */
 const JUST_BEGUN = 1_000;
@@ -35,6 +41,8 @@ export type FileToBe = {
   handle: number;
   /** Throws RelayError("conflict") where another run has taken its place. */
   check(): void;
+  /** Makes it tell whose it is, where it tells nothing until it is whole. */
+  mark(): void;
   /** Writes what is there so far to the disk. */
   sync(): void;
   /** Makes it durable under its own name. */
@@ -57,10 +65,13 @@ export async function beginFile(file: string, clock: Clock): Promise<FileToBe> {
   // Held open to the end: closing any handle of a file gives up SQLite's locks on it (sqlite.org/howtocorrupt.html, 2.2).
   const handle = openSync(temp, "wx+", 0o600);
   const { dev, ino } = fstatSync(handle);
+  underWay.add(`${dev}/${ino}`);
   let isOpen = true;
   const close = () => {
-    if (isOpen) closeSync(handle);
+    if (!isOpen) return;
+    closeSync(handle);
     isOpen = false;
+    underWay.delete(`${dev}/${ino}`);
   };
   const isOwn = () => {
     const found = lstatSync(temp, { throwIfNoEntry: false });
@@ -85,6 +96,16 @@ export async function beginFile(file: string, clock: Clock): Promise<FileToBe> {
     temp,
     handle,
     check,
+    // SQLite writes the first page of a copy last: what was killed would have no head.
+    mark() {
+      const db = openFile(temp, { timeout: 0, fileMustExist: true });
+      try {
+        db.pragma("synchronous = OFF");
+        db.pragma(`application_id = ${APPLICATION_ID}`);
+      } finally {
+        db.close();
+      }
+    },
     sync: () => fsyncSync(handle),
     finish() {
       check();
@@ -97,15 +118,20 @@ export async function beginFile(file: string, clock: Clock): Promise<FileToBe> {
   };
 }
 
-/** What runs that were killed have left of backups with names of their own, which nobody begins again. */
-function clearForgotten(dir: string, own: string): void {
-  const now = statSync(own).mtimeMs;
+/** What runs that were killed have left under names that nobody begins again: those with a time in them. */
+function clearForgotten(dir: string, ownPath: string): void {
+  const own = statSync(ownPath);
   for (const name of readdirSync(dir)) {
     const temp = join(dir, name);
-    if (!FORGOTTEN.test(name) || temp === own) continue;
-    if (now - (lstatSync(temp, { throwIfNoEntry: false })?.mtimeMs ?? now) < FORGOTTEN_AFTER) continue;
+    // A restore holds no lock while it waits for what it reads.
+    if (!PART.test(name) || temp === ownPath || temp === partOf(databaseOf(dir))) continue;
+    const found = lstatSync(temp, { throwIfNoEntry: false });
+    if (found === undefined || underWay.has(`${found.dev}/${found.ino}`)) continue;
+    if (own.mtimeMs - found.mtimeMs < FORGOTTEN_AFTER) continue;
+    // Made as this one is made, too: what others put there is theirs.
+    const isLikeOwn = found.isFile() && found.uid === own.uid && found.mode === own.mode;
     try {
-      clear(temp);
+      if (OWN_PART.test(name) || (isLikeOwn && isOurs(temp))) clear(temp);
     } catch {
       // It is at work, or not ours to remove.
     }
@@ -191,7 +217,16 @@ function realFolder(dir: string): string {
     const path = realpathSync(dir);
     if (statSync(path).isDirectory()) return path;
   } catch (error) {
-    throw new RelayError("not_found", `the folder ${dir} cannot be used: ${errorLine(error)}`);
+    const { code } = error as NodeJS.ErrnoException;
+    const why =
+      code === "ENOENT"
+        ? `there is no folder ${dir} for the backup: make it, or name a file elsewhere`
+        : code === "EACCES"
+          ? `the folder ${dir} may not be entered: run this as a user who may, or name a file elsewhere`
+          : code === "ENOTDIR"
+            ? `the folder ${dir} cannot be one: a part of its path is a file; name a file elsewhere`
+            : `the folder ${dir} cannot be used: ${errorLine(error)}`;
+    throw new RelayError("not_found", why);
   }
   throw new RelayError("not_found", `${dir} is no folder`);
 }

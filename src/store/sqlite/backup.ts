@@ -80,6 +80,7 @@ async function copy(db: Database.Database, toBe: FileToBe, { signal, onProgress 
   if (contents.schema === 0) throw new RelayError("conflict", `${db.name} holds nothing yet`);
   const pageSize = Number(db.pragma("page_size", { simple: true }));
   toBe.check();
+  toBe.mark();
   let unsynced = 0;
   await db.backup(toBe.temp, {
     progress({ totalPages, remainingPages }) {
@@ -179,8 +180,18 @@ export async function oneLine<T>(what: string, dir: string, work: () => Promise<
   } catch (error) {
     if (error instanceof RelayError) throw error;
     const code = String((error as { code?: unknown }).code ?? "");
-    const isFull = ["SQLITE_FULL", "ENOSPC", "EDQUOT"].includes(code);
-    const why = isFull ? `there is no room in ${dir}; make some, or choose another place` : errorLine(error);
-    throw new RelayError("unsupported", `${what}: ${why}`, { cause: error });
+    throw new RelayError("unsupported", `${what}: ${wordsFor(code, dir) ?? errorLine(error)}`, { cause: error });
   }
+}
+
+function wordsFor(code: string, dir: string): string | null {
+  if (["SQLITE_FULL", "ENOSPC", "EDQUOT"].includes(code)) {
+    return `there is no room in ${dir}; make some, or choose another place`;
+  }
+  if (code === "EROFS")
+    return `${dir} is on a file system that is read-only; mount it writable, or choose another place`;
+  if (["EACCES", "EPERM"].includes(code)) {
+    return `no file may be made in ${dir} by this user; run this as one who may, or choose another place`;
+  }
+  return code === "ENAMETOOLONG" ? "its name is too long; choose a shorter one" : null;
 }

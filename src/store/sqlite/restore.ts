@@ -1,4 +1,5 @@
-import { chmodSync, closeSync, lstatSync, openSync, readSync, statSync, writeSync } from "node:fs";
+import { chmodSync, closeSync, existsSync, lstatSync, openSync, readSync, statSync, writeSync } from "node:fs";
+import { dirname } from "node:path";
 import { setImmediate } from "node:timers/promises";
 import { errorLine, RelayError } from "../../errors.ts";
 import { type BackupSource, type CopyOptions, databaseOf, type Restored } from "../backup.ts";
@@ -20,6 +21,7 @@ export async function restoreDatabase(from: BackupSource, dataDir: string, optio
   const began = options.clock.elapsed();
   const name = typeof from === "string" ? from : from.name;
   if (typeof from === "string") checkBackup(from);
+  checkPlace(dataDir);
   makeFolder(dataDir);
   const path = databaseOf(dataDir);
   return oneLine(`${name} was not restored`, dataDir, async () => {
@@ -54,6 +56,31 @@ function checkBackup(file: string): void {
     "conflict",
     `${file + beside} is beside it: make a backup of it first (wochit-relay backup FILE --database ${file})`,
   );
+}
+
+/** A data folder that is to be made needs folders, and no more, above it. */
+function checkPlace(dataDir: string): void {
+  for (let at = dataDir; ; at = dirname(at)) {
+    const found = lookAt(at);
+    if (found === undefined && at !== dirname(at)) continue;
+    if (found === undefined || statSync(at, { throwIfNoEntry: false })?.isDirectory()) return;
+    const what = found.isSymbolicLink() && !existsSync(at) ? "a link that leads nowhere" : "no folder";
+    const subject = at === dataDir ? `dataDir ${at}` : `dataDir ${dataDir} cannot be made: ${at}`;
+    throw new RelayError("conflict", `${subject} is ${what}; move it away, or change dataDir in the config`);
+  }
+}
+
+/** Below a file there is nothing. */
+function lookAt(path: string) {
+  try {
+    return lstatSync(path, { throwIfNoEntry: false });
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "ENOTDIR") return undefined;
+    throw new RelayError(
+      "unsupported",
+      `${path} cannot be looked at: ${errorLine(error)}; run this as the relay's user`,
+    );
+  }
 }
 
 function refuseTraces(path: string): void {

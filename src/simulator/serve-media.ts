@@ -1,0 +1,60 @@
+import type { Clock } from "../domain.ts";
+import type { ServedMedium } from "./medium.ts";
+import type { Provider } from "./provider.ts";
+
+/**
+ * A relay asks again for a link that a later event announces, and nothing tells whether it will: it has what it wants when it has
+ * asked for nothing for so long. Milliseconds.
+ */
+const QUIET = 2_000;
+
+/** How often we look, in milliseconds. */
+const LOOK_EVERY = 100;
+
+/** So many of those that were not fetched are named. */
+const NAMED = 5;
+
+export type Serving = {
+  /** Seconds at most. */
+  linger: number;
+  clock: Clock;
+  /** Somebody has had enough. */
+  stopped: Promise<unknown>;
+  say(line: string): void;
+};
+
+/** After the last event: waits until the relay has all media and asks for nothing more, and says what it has fetched. */
+export async function serveMedia(provider: Provider, { linger, clock, stopped, say }: Serving): Promise<void> {
+  const all = provider.media().length;
+  if (all === 0) return;
+  const missing = () => provider.media().filter(({ isTaken }) => !isTaken);
+  const began = clock.elapsed();
+  const quiet = () => Math.min(provider.quietFor(), clock.elapsed() - began);
+  if (linger > 0) say(`serving ${all} media until the relay has them (at most ${linger} s, or Ctrl-C)`);
+  let isOver = false;
+  void stopped.then(() => {
+    isOver = true;
+  });
+  while (!isOver && clock.elapsed() - began < linger * 1000 && (quiet() < QUIET || missing().length > 0)) {
+    await new Promise<void>((resolve) => {
+      clock.after(LOOK_EVERY, resolve);
+    });
+  }
+  const left = missing();
+  if (left.length > 0) say(`${left.length} of ${all} media were not fetched: ${tellMissing(left)}`);
+  else if (quiet() >= QUIET) say(`the relay has fetched all ${all} media`);
+  else say(`the relay has fetched all ${all} media; if it asks for one again, nobody answers any longer`);
+}
+
+function tellMissing(media: ServedMedium[]): string {
+  const lines = media.slice(0, NAMED).map((medium) => `${medium.path} (${tellWhy(medium)})`);
+  if (media.length > NAMED) lines.push(`and ${media.length - NAMED} more`);
+  return lines.join(", ");
+}
+
+function tellWhy({ counts }: ServedMedium): string {
+  if (counts.requests === 0) return "never asked for";
+  if (counts.open > 0) return "under way";
+  const had = counts.downloads + counts.notModified > 0 ? "fetched before, not as it is now" : "never fetched whole";
+  return `${had}; ${counts.requests} ${counts.requests === 1 ? "request" : "requests"}`;
+}
