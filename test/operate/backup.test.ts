@@ -379,7 +379,7 @@ test("the program's own process makes a whole backup, says why it cannot, and en
   assert.equal(db.pragma("integrity_check", { simple: true }), "ok");
   db.close();
 
-  await assert.rejects(run(join(dir, "none", "a.db"), ended), { message: /^the folder .*none cannot be used/ });
+  await assert.rejects(run(join(dir, "none", "a.db"), ended), { message: /^there is no folder .*none for the backup/ });
   await assert.rejects(backupProcess(database, { command: join(dir, "no-program"), args: [] })(file, ended), {
     message: /the backup's process cannot be started/,
   });
