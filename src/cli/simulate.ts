@@ -178,7 +178,7 @@ function certificateHint(host: string, refusal: string): string {
 }
 
 const TOKEN_HINT = `\
-Where the relay has a token (receive.tokens), --to ends with it, as in http://127.0.0.1:8080/webhooks/wochit/TOKEN: is it there,
+Where the relay has a token (receive.token), --to ends with it, as in http://127.0.0.1:8080/webhooks/wochit/TOKEN: is it there,
 and right? Without --to, path and token are taken from the config. If they are right, it is the address of this machine.`;
 
 const SOURCE_HINT = `\

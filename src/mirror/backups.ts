@@ -46,18 +46,9 @@ export async function listBackups(
 
 /** As `nameBackup` of the store puts it there. */
 function timeIn(name: string): number | null {
-  const stamp = /relay-(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)Z/.exec(name);
-  if (stamp === null) return null;
-  const [, year, month, day, hour, minute, second] = stamp.map(Number) as [
-    number,
-    number,
-    number,
-    number,
-    number,
-    number,
-    number,
-  ];
-  return Date.UTC(year, month - 1, day, hour, minute, second);
+  const [, year, month, day, hour, minute, second] = /relay-(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)Z/.exec(name) ?? [];
+  const time = Date.parse(`${year}-${month}-${day}T${hour}:${minute}:${second}Z`);
+  return Number.isNaN(time) ? null : time;
 }
 
 export function backupsIn(target: Pick<MirrorTarget, "put" | "delete" | "read" | "head">): BackupsInTarget {

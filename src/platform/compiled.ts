@@ -5,7 +5,7 @@ import process from "node:process";
 
 /**
  * Lets Node keep what it makes of the sources (types taken away, compiled) in `node_modules/.cache` for the next start, which
- * then takes a third of the time (nodejs.org/api/module.html#module-compile-cache). An operator's $NODE_COMPILE_CACHE and
+ * then takes two thirds of the time (nodejs.org/api/module.html#module-compile-cache). An operator's $NODE_COMPILE_CACHE and
  * $NODE_DISABLE_COMPILE_CACHE stand. Where nothing can be kept, nothing is said: it is only slower. Deno keeps its own.
  */
 export function keepCompiled(): void {

@@ -159,7 +159,7 @@ test("a relay that refuses the sender gets its user told what to write where, on
     assert.match(lines[2]!, /403 {2}source_not_allowed/);
     assert.equal(stderr.match(/"allowFrom": \["127\.0\.0\.1"\]/g)?.length, 1);
     assert.match(stderr, /"allowPrivateAddresses": \["127\.0\.0\.1"\]/);
-    assert.match(stderr, /^Where the relay has a token \(receive\.tokens\), --to ends with it/m);
+    assert.match(stderr, /^Where the relay has a token \(receive\.token\), --to ends with it/m);
   } finally {
     await app.close();
   }
