@@ -102,7 +102,12 @@ for (const name of RELEASED) {
     });
     const path = place(name, config.dataDir);
     const before = readAll(path);
+    // At the time when the database was made: a retry that it holds for later is still to come, whatever the date is.
+    const made = Math.max(...before.events!.map((row) => Number(row.received_at)));
     const ports = realPorts();
+    const real = ports.clock;
+    const start = real.now();
+    ports.clock = { ...real, now: () => made + (real.now() - start) };
     const relay = await openRelay(config, ports);
     t.after(() => relay.close());
     const answer = await fetch(relay.url, {
