@@ -1,7 +1,6 @@
 import { chmodSync, statSync } from "node:fs";
 import { join } from "node:path";
 import type Database from "better-sqlite3";
-import type { Clock } from "../../domain.ts";
 import { errorLine, RelayError } from "../../errors.ts";
 import { makeFolders } from "../../platform/files.ts";
 import { databaseOf } from "../backup.ts";
@@ -15,40 +14,18 @@ const OPERATOR_PATIENCE = 5_000;
 /** `doctor` looks at the folder's lock, and holds it for an instant: that is no other relay. */
 const LOCK_PATIENCE = 300;
 
-/** How often the database's file is looked for, in milliseconds. */
-const LOOK_EVERY = 1_000;
-
-/**
- * Throws what SQLite has for it when the database's file is no longer where it was: whatever is committed to a file that
- * somebody has deleted or replaced is gone at the next start.
- */
-export function watchPlace(path: string, clock: Clock): () => void {
-  const place = () => {
-    const found = statSync(path, { throwIfNoEntry: false });
-    return found && `${found.dev}/${found.ino}`;
-  };
-  const opened = place();
-  let looked = clock.elapsed();
-  let isThere = true;
-  return () => {
-    if (clock.elapsed() - looked >= LOOK_EVERY || !isThere) {
-      looked = clock.elapsed();
-      isThere = place() === opened;
-    }
-    if (isThere) return;
-    throw Object.assign(new Error(`${path} was deleted or replaced; put it back, or restart the relay`), {
-      code: "SQLITE_READONLY_DBMOVED",
-    });
-  };
-}
-
 /** Makes the data folder, the owner's alone. */
 export function makeFolder(dir: string): void {
   try {
     makeFolders(dir);
   } catch (error) {
-    throw new RelayError("unsupported", `dataDir ${dir} cannot be made: ${errorLine(error)}`);
+    throw new RelayError("unsupported", `dataDir ${dir} cannot be made: ${errorLine(error)}`, { cause: error });
   }
+}
+
+/** The file whose lock says that a relay has the data folder. */
+export function lockOf(dir: string): string {
+  return join(dir, "relay.lock");
 }
 
 /**
@@ -56,7 +33,7 @@ export function makeFolder(dir: string): void {
  * dies, however it dies. Nothing is done through a link that somebody has put in its place: RelayError("conflict").
  */
 export function lockFolder(dir: string): () => void {
-  const path = join(dir, "relay.lock");
+  const path = lockOf(dir);
   try {
     ensureOwnFile(dir, path);
     const lock = openFile(path, { timeout: LOCK_PATIENCE, fileMustExist: true });
@@ -76,7 +53,7 @@ export function lockFolder(dir: string): () => void {
         `another wochit-relay is running with dataDir ${dir}; stop it, or use another folder`,
       );
     }
-    throw new RelayError("unsupported", `dataDir ${dir} cannot be locked: ${errorLine(error)}`);
+    throw new RelayError("unsupported", `dataDir ${dir} cannot be locked: ${errorLine(error)}`, { cause: error });
   }
 }
 
@@ -102,7 +79,7 @@ export function openDatabase(dir: string, role: "relay" | "operator"): Database.
     db = openFile(path, { timeout: role === "relay" ? 0 : OPERATOR_PATIENCE });
   } catch (error) {
     if (error instanceof RelayError) throw error;
-    throw new RelayError("unsupported", `${path} cannot be opened: ${errorLine(error)}`);
+    throw new RelayError("unsupported", `${path} cannot be opened: ${errorLine(error)}`, { cause: error });
   }
   try {
     if (role === "relay") {
@@ -124,6 +101,6 @@ export function openDatabase(dir: string, role: "relay" | "operator"): Database.
   } catch (error) {
     db.close();
     if (error instanceof RelayError) throw error;
-    throw new RelayError("unsupported", `${path} cannot be used: ${errorLine(error)}`);
+    throw new RelayError("unsupported", `${path} cannot be used: ${errorLine(error)}`, { cause: error });
   }
 }

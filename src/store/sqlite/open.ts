@@ -1,12 +1,13 @@
 import type Database from "better-sqlite3";
 import type { Config } from "../../config.ts";
 import type { Ports } from "../../domain.ts";
+import { errorLine } from "../../errors.ts";
 import { settingsOf } from "../settings.ts";
 import type { Store } from "../store.ts";
 import { createBackups, readEpoch } from "./backups.ts";
 import { createCommitGroup } from "./commit.ts";
 import { countAll } from "./counts.ts";
-import { lockFolder, makeFolder, openDatabase, watchPlace } from "./database.ts";
+import { lockFolder, lockOf, makeFolder, openDatabase } from "./database.ts";
 import { createDeletions } from "./deletions.ts";
 import { createDeliveries } from "./deliveries.ts";
 import { createDownloads } from "./downloads.ts";
@@ -19,8 +20,9 @@ import { createMediaRows } from "./media.ts";
 import { createMediaEnds } from "./media-ends.ts";
 import { createMediaLists } from "./media-lists.ts";
 import { createNotices } from "./notices.ts";
+import { watchPlace } from "./place.ts";
 import { createQuarantine } from "./quarantine.ts";
-import { openReserve } from "./reserve.ts";
+import { isDiskFull, openReserve } from "./reserve.ts";
 import { createRisks } from "./risks.ts";
 import { withStablePlans } from "./sql.ts";
 import { createTargets } from "./targets.ts";
@@ -28,13 +30,6 @@ import { createTransfers } from "./transfers.ts";
 import { backUpBeforeMigration } from "./upgrade.ts";
 import { createUploads } from "./uploads.ts";
 import { createVideos } from "./videos.ts";
-
-/**
- * What may be lost with the machine's power, some seconds' worth at most: a claim was a lease that has ended anyway, and
- * an attempt that is forgotten is made again, under the same webhook-id (delivery is at least once). Nothing of it is lost
- * with the process.
- */
-const FORGETTABLE = { isForgettable: true };
 
 /** Names of queues: downloads, uploads, deletions, and deliveries per endpoint. */
 const DOWNLOAD = "download";
@@ -92,12 +87,14 @@ export async function openSqliteStore(
     );
     const dataVersion = db.prepare<[], { data_version: number }>("PRAGMA data_version");
     let seenVersion = -1;
-    const checkPlace = watchPlace(db.name, clock);
+    const place = watchPlace(db.name, role === "relay" ? lockOf(config.dataDir) : null);
+    let gone: ReturnType<typeof place> = null;
 
     const group = createCommitGroup(db, {
       clock,
       begun() {
-        checkPlace();
+        if (gone !== null) gone = place();
+        if (gone !== null) throw Object.assign(new Error(gone.line), { code: "SQLITE_READONLY_DBMOVED" });
         // Ids must be greater than what another process has committed since.
         const version = dataVersion.get()!.data_version;
         if (version === seenVersion) return;
@@ -106,7 +103,15 @@ export async function openSqliteStore(
         quarantine.forget();
       },
       undone: () => quarantine.forget(),
-      onFull: () => reserve?.free(),
+      lost() {
+        gone = place();
+        if (gone?.isLog) saveLog(db, log);
+        return gone?.line ?? null;
+      },
+      probe: (bytes) => probe(db, bytes),
+      onFailure(error) {
+        if (isDiskFull(error, config.dataDir)) reserve?.free();
+      },
       onTrouble(error) {
         if (error !== null) log.error("store in trouble", { error });
         else log.info("store recovered");
@@ -122,17 +127,16 @@ export async function openSqliteStore(
       accept: (acceptance) => write(() => events.accept(acceptance, clock.now()), { bytes: acceptance.body.length }),
       quarantine: (refusal) => write(() => quarantine.keep(refusal), { bytes: refusal.body.length }),
 
-      claimDownloads: async (wish) =>
-        isDue(downloads.nextDue(), wish.now) ? write(() => downloads.claim(wish), FORGETTABLE) : [],
+      claimDownloads: async (wish) => (isDue(downloads.nextDue(), wish.now) ? write(() => downloads.claim(wish)) : []),
       claimDeliveries: async (wish) =>
-        isDue(deliveries.nextDue(wish.endpoint), wish.now) ? write(() => deliveries.claim(wish), FORGETTABLE) : [],
+        isDue(deliveries.nextDue(wish.endpoint), wish.now) ? write(() => deliveries.claim(wish)) : [],
       claimUploads: async (wish) =>
-        isDue(transfers.nextDue("upload"), wish.now) ? write(() => uploads.claim(wish), FORGETTABLE) : [],
+        isDue(transfers.nextDue("upload"), wish.now) ? write(() => uploads.claim(wish)) : [],
       // What becomes of erased media is not forgettable.
       claimDeletions: async (wish) =>
         isDue(transfers.nextDue("delete", "erase"), wish.now) ? write(() => deletions.claim(wish)) : [],
-      renew: (job, leaseUntil) => write(() => holderOf(job.queue).renew(job, leaseUntil), FORGETTABLE),
-      refreshUpload: (job, leaseUntil) => write(() => uploads.refresh(job, leaseUntil), FORGETTABLE),
+      renew: (job, leaseUntil) => write(() => holderOf(job.queue).renew(job, leaseUntil)),
+      refreshUpload: (job, leaseUntil) => write(() => uploads.refresh(job, leaseUntil)),
       placeUpload: (job, copy) => write(() => uploads.place(job, copy)),
       settleUpload: (job, outcome, now) => write(() => uploads.settle(job, outcome, now)),
       settleDeletion: (job, outcome, now) => write(() => deletions.settle(job, outcome, now)),
@@ -152,7 +156,7 @@ export async function openSqliteStore(
       targetId: (place, before) => write(() => targets.id(place, before)),
       targets: () => read(() => targets.list()),
       settleDownload: (job, outcome, now) => write(() => downloads.settle(job, outcome, now)),
-      settleDelivery: (job, outcome, now) => write(() => deliveries.settle(job, outcome, now), FORGETTABLE),
+      settleDelivery: (job, outcome, now) => write(() => deliveries.settle(job, outcome, now)),
       nextDue: (queue) =>
         read(() => {
           if (queue === DOWNLOAD) return downloads.nextDue();
@@ -230,11 +234,11 @@ export async function openSqliteStore(
       counts: () => read(() => countAll(sql)),
       mediaSecret: async () => readSecret(db) ?? write(() => makeSecret(db, random)),
       trouble: () => group.trouble(),
-      probe: () => write(() => probe(db, clock.now())),
+      probe: () => group.probe(),
       async close() {
         if (closed) return;
         closed = true;
-        await group.idle();
+        await group.close();
         for (const close of closers.reverse()) close();
       },
     };
@@ -244,8 +248,20 @@ export async function openSqliteStore(
   }
 }
 
-function probe(db: Database.Database, now: number): void {
-  db.prepare("INSERT OR REPLACE INTO meta (name, value) VALUES ('probe', ?)").run(Buffer.from(String(now)));
+/** Random bytes: a file system that compresses would find room for zeros. */
+function probe(db: Database.Database, bytes: number): void {
+  db.prepare("INSERT OR REPLACE INTO meta (name, value) VALUES ('probe', randomblob(?))").run(Math.max(bytes, 1));
+}
+
+/** The log has lost its name, and lives as long as this process: what it holds goes into the database, where it is safe. */
+function saveLog(db: Database.Database, log: Ports["log"]): void {
+  try {
+    db.pragma("wal_checkpoint(TRUNCATE)");
+  } catch (error) {
+    log.error("what the deleted write-ahead log holds cannot be saved; stop the relay with SIGTERM, not SIGKILL", {
+      error: errorLine(error),
+    });
+  }
 }
 
 function isDue(due: number | null, now: number): boolean {
