@@ -1,15 +1,18 @@
-import { chmodSync, statSync } from "node:fs";
+import { chmodSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import type Database from "better-sqlite3";
 import { errorLine, RelayError } from "../../errors.ts";
 import { makeFolders } from "../../platform/files.ts";
 import { databaseOf } from "../backup.ts";
-import { openFile } from "./driver.ts";
+import { openFile, openInMemory } from "./driver.ts";
 import { checkVersion, migrate } from "./migrations.ts";
 import { ensureOwnFile } from "./ownership.ts";
 
 /** How long an operator's command waits for its turn to write; the relay itself never blocks (commit.ts tries again). */
 const OPERATOR_PATIENCE = 5_000;
+
+/** A database that cannot be opened where it is is read into memory up to this size, in bytes. */
+const LARGEST_IN_MEMORY = 256 * 2 ** 20;
 
 /** `doctor` looks at the folder's lock, and holds it for an instant: that is no other relay. */
 const LOCK_PATIENCE = 300;
@@ -70,20 +73,42 @@ function checkThere(dir: string, path: string): void {
   }
 }
 
+/**
+ * For a command: on a disk that takes no new file SQLite cannot open a database in WAL mode that was closed well, since it
+ * makes the log beside it first (sqlite.org/wal.html#read_only_databases). What is not too large is read into memory then,
+ * and can only be read.
+ */
+function openToRead(path: string): Database.Database {
+  const db = openFile(path, { timeout: OPERATOR_PATIENCE });
+  try {
+    db.prepare("SELECT 1 FROM sqlite_schema").get();
+    return db;
+  } catch (error) {
+    db.close();
+    const { code } = error as { code?: string };
+    const hasLog = (statSync(`${path}-wal`, { throwIfNoEntry: false })?.size ?? 0) > 0;
+    if (!/^SQLITE_(CANTOPEN|IOERR|FULL)/.test(code ?? "") || hasLog || statSync(path).size > LARGEST_IN_MEMORY)
+      throw error;
+    const copy = openInMemory(readFileSync(path));
+    copy.pragma("query_only = ON");
+    return copy;
+  }
+}
+
 /** Opens the database of a data folder: the relay makes and migrates it, an operator's command makes nothing. */
 export function openDatabase(dir: string, role: "relay" | "operator"): Database.Database {
   const path = databaseOf(dir);
   if (role === "operator") checkThere(dir, path);
   let db: Database.Database;
   try {
-    db = openFile(path, { timeout: role === "relay" ? 0 : OPERATOR_PATIENCE });
+    db = role === "relay" ? openFile(path, { timeout: 0 }) : openToRead(path);
   } catch (error) {
     if (error instanceof RelayError) throw error;
     throw new RelayError("unsupported", `${path} cannot be opened: ${errorLine(error)}`, { cause: error });
   }
   try {
     if (role === "relay") {
-      chmodSync(path, 0o600);
+      if ((statSync(path).mode & 0o777) !== 0o600) chmodSync(path, 0o600);
       checkVersion(db);
       db.pragma("journal_mode = WAL");
     }

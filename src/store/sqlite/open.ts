@@ -2,6 +2,7 @@ import type Database from "better-sqlite3";
 import type { Config } from "../../config.ts";
 import type { Ports } from "../../domain.ts";
 import { errorLine } from "../../errors.ts";
+import type { StoreOptions } from "../open.ts";
 import { settingsOf } from "../settings.ts";
 import type { Store } from "../store.ts";
 import { createBackups, readEpoch } from "./backups.ts";
@@ -41,7 +42,7 @@ const DELIVER = "deliver/";
 export async function openSqliteStore(
   config: Config,
   { clock, random, log }: Ports,
-  { role }: { role: "relay" | "operator" },
+  { role, onLost }: StoreOptions,
 ): Promise<Store> {
   const closers: (() => void)[] = [];
   try {
@@ -106,6 +107,7 @@ export async function openSqliteStore(
       lost() {
         gone = place();
         if (gone?.isLog) saveLog(db, log);
+        if (gone?.canReopen) onLost?.();
         return gone?.line ?? null;
       },
       probe: (bytes) => probe(db, bytes),
@@ -153,7 +155,7 @@ export async function openSqliteStore(
       isSpooled: (mediumId) => read(() => downloads.isSpooled(readId("med", mediumId))),
       raiseRisks: (now) => write(() => risks.raise(now)),
       nextRisk: () => read(() => risks.next()),
-      targetId: (place, before) => write(() => targets.id(place, before)),
+      targetId: async (place, before) => targets.known(place) ?? write(() => targets.id(place, before)),
       targets: () => read(() => targets.list()),
       settleDownload: (job, outcome, now) => write(() => downloads.settle(job, outcome, now)),
       settleDelivery: (job, outcome, now) => write(() => deliveries.settle(job, outcome, now)),
