@@ -35,7 +35,7 @@ export type Relay = {
 
 /**
  * `workers: false` receives and stores, but downloads and delivers nothing. `socket`: a file descriptor that listens already.
- * `self`: how the program is started again, where this process is another.
+ * `self`: how the program is started again; with it the database is checked now and then, by a process of its own.
  */
 export type RelayOptions = { workers?: boolean; socket?: number; self?: Command };
 
@@ -71,7 +71,15 @@ export async function openRelay(given: Config, ports: Ports, options: RelayOptio
     return `${config.server.tls ? "https" : "http"}://${host.includes(":") ? `[${host}]` : host}:${port}`;
   };
   const publicUrl = () => config.server.publicUrl ?? origin(environment().hostname);
-  const open = () => openCore(config, { ports, workers, self, publicUrl, onLost: () => void inTurn(openAnew) });
+  const open = () =>
+    openCore(config, {
+      ports,
+      workers,
+      self,
+      checks: options.self !== undefined,
+      publicUrl,
+      onLost: () => void inTurn(openAnew),
+    });
 
   function failed(line: string): void {
     if (line !== trouble) log.error("the store cannot be used: events are refused until it can", { error: line });

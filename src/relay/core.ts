@@ -6,8 +6,10 @@ import { createWake } from "../jobs/wake.ts";
 import { mediaLink } from "../media-links.ts";
 import { mediaRoute } from "../mirror/serve.ts";
 import { healthRoutes } from "../operate/health.ts";
+import { checkProcess, type Integrity, startIntegrityChecks } from "../operate/integrity.ts";
 import type { App } from "../platform/server.ts";
 import { receiveRoute } from "../receive/route.ts";
+import { databaseOf } from "../store/backup.ts";
 import { openStore } from "../store/open.ts";
 import { settingsOf } from "../store/settings.ts";
 import { publicApp } from "./app.ts";
@@ -51,6 +53,8 @@ export type CoreOptions = {
   workers: boolean;
   /** How the program is started again. */
   self: Command;
+  /** The database is checked now and then, by a process of its own. */
+  checks: boolean;
   /** How apps reach the public listener, as far as it listens. */
   publicUrl(): string;
   /** The store has lost a file that it can be opened anew without; until then nothing is taken. */
@@ -73,6 +77,9 @@ export async function openCore(given: Config, options: CoreOptions): Promise<Cor
     const freed = await store.freeLeases(clock.now());
     const secret = await store.mediaSecret();
 
+    let integrity: Integrity | null = null;
+    const damage = () => integrity?.damage() ?? store.damage();
+
     const wake = createWake(() => {
       mirroring.wake();
       endpoints.wake();
@@ -88,7 +95,7 @@ export async function openCore(given: Config, options: CoreOptions): Promise<Cor
         {
           receive: receiveRoute({ store, config, ports, onAccepted }),
           media: mediaRoute({ store, targets, config: config.mirror, secret, log }),
-          health: healthRoutes({ store, config, clock, targetTrouble, spoolTrouble }),
+          health: healthRoutes({ store, config, clock, targetTrouble, spoolTrouble, damage }),
         },
         log,
       );
@@ -127,8 +134,11 @@ export async function openCore(given: Config, options: CoreOptions): Promise<Cor
           endpoints.apply(config.endpoints);
         }
         backups = backupsOf(config);
+        const database = databaseOf(config.dataDir);
+        if (options.checks)
+          integrity = startIntegrityChecks({ store, database, ports, check: checkProcess(database, self) });
         closers.push(async () => {
-          await Promise.all([mirroring.stop(JOB_GRACE), endpoints.stop(JOB_GRACE), backups?.stop()]);
+          await Promise.all([mirroring.stop(JOB_GRACE), endpoints.stop(JOB_GRACE), backups?.stop(), integrity?.stop()]);
         });
         closers.push(await watch(store, wake, ports));
         wake();
@@ -169,6 +179,7 @@ export async function openCore(given: Config, options: CoreOptions): Promise<Cor
       troubles: () =>
         [
           store.trouble() && `events cannot be committed: ${store.trouble()}`,
+          damage() && "the database is damaged, see the log",
           mirroring.targetTrouble() && "the mirror target is down",
           mirroring.spoolTrouble() && "the spool cannot be used",
         ].filter((trouble): trouble is string => trouble !== null && trouble !== ""),

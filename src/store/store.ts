@@ -85,6 +85,9 @@ export type BegunBackup = Pick<Backup, "place" | "name">;
 /** That the schedule's last try came to nothing: when, why, and when it is tried again. */
 export type FailedBackup = { at: number; error: string; againAt: number };
 
+/** What a check of the whole database found; nothing wrong: it is whole. */
+export type IntegrityCheck = { at: number; wrong: string[] };
+
 /** How many rows are in each state, for `status`, `/readyz` and metrics. */
 export type Counts = {
   events: number;
@@ -249,6 +252,13 @@ export type Store = {
   mediaSecret(): Promise<Uint8Array>;
   /** Whether an event could be committed right now (null), or why not. */
   trouble(): string | null;
+  /** What SQLite said when it met damage in the database since it was opened; null: it met none. */
+  damage(): string | null;
+  /** Whether the process before this one ended without closing the database. */
+  wasUnclean(): boolean;
+  /** The last check of the whole database; null: there was none. */
+  lastCheck(): Promise<IntegrityCheck | null>;
+  noteCheck(check: IntegrityCheck): Promise<void>;
   /** Commits next to nothing, to find out whether it can; rejects like any write. */
   probe(): Promise<void>;
   /** Waits for what was begun, then closes; a second call does nothing. */

@@ -1,5 +1,5 @@
 import { chmodSync, readFileSync, statSync } from "node:fs";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import type Database from "better-sqlite3";
 import { errorLine, RelayError } from "../../errors.ts";
 import { makeFolders } from "../../platform/files.ts";
@@ -16,6 +16,11 @@ const LARGEST_IN_MEMORY = 256 * 2 ** 20;
 
 /** `doctor` looks at the folder's lock, and holds it for an instant: that is no other relay. */
 const LOCK_PATIENCE = 300;
+
+/** Whether there is a write-ahead log with something in it: whoever closes the database well removes it. */
+export function hasLog(dir: string): boolean {
+  return (statSync(`${databaseOf(dir)}-wal`, { throwIfNoEntry: false })?.size ?? 0) > 0;
+}
 
 /** Makes the data folder, the owner's alone. */
 export function makeFolder(dir: string): void {
@@ -86,8 +91,11 @@ function openToRead(path: string): Database.Database {
   } catch (error) {
     db.close();
     const { code } = error as { code?: string };
-    const hasLog = (statSync(`${path}-wal`, { throwIfNoEntry: false })?.size ?? 0) > 0;
-    if (!/^SQLITE_(CANTOPEN|IOERR|FULL)/.test(code ?? "") || hasLog || statSync(path).size > LARGEST_IN_MEMORY)
+    if (
+      !/^SQLITE_(CANTOPEN|IOERR|FULL)/.test(code ?? "") ||
+      hasLog(dirname(path)) ||
+      statSync(path).size > LARGEST_IN_MEMORY
+    )
       throw error;
     const copy = openInMemory(readFileSync(path));
     copy.pragma("query_only = ON");

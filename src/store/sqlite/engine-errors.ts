@@ -7,6 +7,11 @@ export function isEngineTrouble(error: unknown): boolean {
   );
 }
 
+/** The database file itself is damaged. */
+export function isDamage(error: unknown): boolean {
+  return /^SQLITE_(CORRUPT|NOTADB)/.test(codeOf(error));
+}
+
 /** Another process has the lock, or the disk is full and room may be made: over in a moment, as a rule. */
 export function mayPass(error: unknown): boolean {
   return /^SQLITE_(FULL|BUSY|LOCKED)/.test(codeOf(error));

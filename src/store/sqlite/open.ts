@@ -8,7 +8,8 @@ import type { Store } from "../store.ts";
 import { createBackups, readEpoch } from "./backups.ts";
 import { createCommitGroup } from "./commit.ts";
 import { countAll } from "./counts.ts";
-import { lockFolder, lockOf, makeFolder, openDatabase } from "./database.ts";
+import { createDamage } from "./damage.ts";
+import { hasLog, lockFolder, lockOf, makeFolder, openDatabase } from "./database.ts";
 import { createDeletions } from "./deletions.ts";
 import { createDeliveries } from "./deliveries.ts";
 import { createDownloads } from "./downloads.ts";
@@ -20,6 +21,7 @@ import { createLanes } from "./lanes.ts";
 import { createMediaRows } from "./media.ts";
 import { createMediaEnds } from "./media-ends.ts";
 import { createMediaLists } from "./media-lists.ts";
+import { makeSecret, probe, readCheck, readSecret, writeCheck } from "./meta.ts";
 import { createNotices } from "./notices.ts";
 import { watchPlace } from "./place.ts";
 import { createQuarantine } from "./quarantine.ts";
@@ -51,6 +53,7 @@ export async function openSqliteStore(
       closers.push(lockFolder(config.dataDir));
       await backUpBeforeMigration(config.dataDir, clock, log);
     }
+    const unclean = hasLog(config.dataDir);
     const db = openDatabase(config.dataDir, role);
     closers.push(() => db.close());
     const reserve = role === "relay" ? openReserve(config.dataDir, clock, log) : null;
@@ -88,6 +91,7 @@ export async function openSqliteStore(
     );
     const dataVersion = db.prepare<[], { data_version: number }>("PRAGMA data_version");
     let seenVersion = -1;
+    const damage = createDamage(log);
     const place = watchPlace(db.name, role === "relay" ? lockOf(config.dataDir) : null);
     let gone: ReturnType<typeof place> = null;
 
@@ -113,6 +117,7 @@ export async function openSqliteStore(
       probe: (bytes) => probe(db, bytes),
       onFailure(error) {
         if (isDiskFull(error, config.dataDir)) reserve?.free();
+        damage.note(error);
       },
       onTrouble(error) {
         if (error !== null) log.error("store in trouble", { error });
@@ -120,7 +125,7 @@ export async function openSqliteStore(
       },
     });
     const { write } = group;
-    const read = async <T>(work: () => T): Promise<T> => work();
+    const read = async <T>(work: () => T): Promise<T> => damage.heed(work);
     const holderOf = (queue: string) =>
       queue === DOWNLOAD ? downloads : queue === UPLOAD || queue === DELETE ? transfers : deliveries;
     let closed = false;
@@ -236,6 +241,10 @@ export async function openSqliteStore(
       counts: () => read(() => countAll(sql)),
       mediaSecret: async () => readSecret(db) ?? write(() => makeSecret(db, random)),
       trouble: () => group.trouble(),
+      damage: damage.seen,
+      wasUnclean: () => unclean,
+      lastCheck: () => read(() => readCheck(db)),
+      noteCheck: (check) => write(() => writeCheck(db, check)),
       probe: () => group.probe(),
       async close() {
         if (closed) return;
@@ -248,11 +257,6 @@ export async function openSqliteStore(
     for (const close of closers.reverse()) close();
     throw error;
   }
-}
-
-/** Random bytes: a file system that compresses would find room for zeros. */
-function probe(db: Database.Database, bytes: number): void {
-  db.prepare("INSERT OR REPLACE INTO meta (name, value) VALUES ('probe', randomblob(?))").run(Math.max(bytes, 1));
 }
 
 /** The log has lost its name, and lives as long as this process: what it holds goes into the database, where it is safe. */
@@ -268,13 +272,4 @@ function saveLog(db: Database.Database, log: Ports["log"]): void {
 
 function isDue(due: number | null, now: number): boolean {
   return due !== null && due <= now;
-}
-
-function readSecret(db: Database.Database): Uint8Array | undefined {
-  return db.prepare<[], { value: Uint8Array }>("SELECT value FROM meta WHERE name = 'media-secret'").get()?.value;
-}
-
-function makeSecret(db: Database.Database, random: Ports["random"]): Uint8Array {
-  db.prepare("INSERT OR IGNORE INTO meta (name, value) VALUES ('media-secret', ?)").run(random.bytes(32));
-  return readSecret(db)!;
 }
