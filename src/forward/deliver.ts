@@ -5,6 +5,7 @@ import type { Attempt, Clock, DeliveryJob, DeliveryOutcome, Ports } from "../dom
 import { errorLine } from "../errors.ts";
 import { deliveryRetry, parseRetryAfter } from "../jobs/backoff.ts";
 import type { Lease, Queue } from "../jobs/worker.ts";
+import { UntrustedCertificate } from "../platform/net/trust.ts";
 import type { Outbound } from "../platform/net.ts";
 import { isReservedHeader } from "../reserved-headers.ts";
 import type { Store } from "../store/store.ts";
@@ -107,7 +108,8 @@ export function createDeliveries(parts: DeliveryParts): Queue<DeliveryJob> {
       return { status, response, error: `HTTP ${status}`, retryAt, pending };
     } catch (error) {
       const why = abort.signal.aborted ? abort.signal.reason : error;
-      return { status: null, response: null, error: errorLine(why), retryAt: null, pending: [] };
+      const advice = why instanceof UntrustedCertificate ? ", or name its file in this endpoint's tls.ca" : "";
+      return { status: null, response: null, error: errorLine(why) + advice, retryAt: null, pending: [] };
     } finally {
       cancelTimeout();
       stop.removeEventListener("abort", follow);
@@ -134,6 +136,8 @@ export function createDeliveries(parts: DeliveryParts): Queue<DeliveryJob> {
     const { status, duration: ms, error } = outcome.attempt;
     const about = {
       event: job.eventId,
+      type: job.event.type,
+      video: job.videoId,
       delivery: job.id,
       endpoint: endpoint.id,
       attempt: job.attempts + 1,

@@ -35,8 +35,8 @@ export function createEndpointWorkers(
   const underWay = new Map<string, number>();
 
   function start(endpoint: Endpoint): Sending {
-    const { allowPrivateAddresses, concurrency: connections } = endpoint;
-    const outbound = openOutbound({ allowPrivateAddresses, connectTimeout, connections });
+    const { allowPrivateAddresses, concurrency: connections, tls } = endpoint;
+    const outbound = openOutbound({ allowPrivateAddresses, connectTimeout, connections, tls });
     const queue = createDeliveries({ endpoint, store, outbound, ports, ...rest });
     const { id } = endpoint;
     const count = (more: number) => underWay.set(id, (underWay.get(id) ?? 0) + more);

@@ -103,6 +103,7 @@ async function setUp(t: test.TestContext, answer: Answer, changes: Partial<Endpo
     maxWait: HOUR,
     order: "video",
     laneHold: 6 * HOUR,
+    tls: null,
     headers: {},
     timeout: 5_000,
     concurrency: 8,
@@ -330,6 +331,8 @@ test("when the schedule is spent the delivery is dead", async (t) => {
     level: "error",
     fact: "delivery dead",
     event: "evt_1",
+    type: "video.ready",
+    video: "v1",
     delivery: "del_1",
     endpoint: "cms",
     attempt: 3,
@@ -504,7 +507,8 @@ test("the log tells what became of each attempt", async (t) => {
   const outcome = await settle();
   assertRetry(outcome);
   assert.equal(settled.length, 1);
-  const about = { event: "evt_1", delivery: "del_1", endpoint: "cms", attempt: 1, status: 410 };
+  const job = { event: "evt_1", type: "video.ready", video: "v1", delivery: "del_1" };
+  const about = { ...job, endpoint: "cms", attempt: 1, status: 410 };
   assert.deepEqual(
     lines.map(({ ms, ...line }) => line),
     [
