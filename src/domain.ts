@@ -169,15 +169,15 @@ export type DeletionJob = Job & {
 
 export type DeletionOutcome = { is: "deleted" } | { is: "retry"; error: string; at: number };
 
-/** A claimed delivery: the job and everything its body is built from, as of now. */
+/** A claimed delivery: the job and what its body is built from, as of now; the received bytes are the store's `eventBody`. */
 export type DeliveryJob = Job & {
   endpoint: string;
   replay: boolean;
   /** The Standard Webhooks message id: the event's id, or a new one for a replay that asked for it. */
   messageId: string;
   event: StoredEvent;
-  /** The received bytes; null once retention has taken them. */
-  body: Uint8Array | null;
+  /** The length of the received body; null once retention has taken it. */
+  bytes: number | null;
   media: Medium[];
 };
 

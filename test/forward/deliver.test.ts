@@ -7,6 +7,8 @@ import { Webhook as SvixWebhook } from "svix";
 import { Agent, request } from "undici";
 import type { Endpoint } from "../../src/config.ts";
 import type { DeliveryJob, DeliveryOutcome, Job, Medium, Ports } from "../../src/domain.ts";
+import { RelayError } from "../../src/errors.ts";
+import { createByteBudget } from "../../src/forward/budget.ts";
 import { createDeliveries } from "../../src/forward/deliver.ts";
 import { startWorker } from "../../src/jobs/worker.ts";
 import type { Outbound } from "../../src/platform/net.ts";
@@ -81,7 +83,12 @@ async function setUp(t: test.TestContext, answer: Answer, changes: Partial<Endpo
   const answers = { settled: true, paused: false };
   const waiting: DeliveryJob[] = [];
   const claims: unknown[] = [];
-  const store: Pick<Store, "claimDeliveries" | "settleDelivery" | "nextDue" | "renew"> = {
+  let body: Uint8Array | null = Buffer.from(BODY);
+  const store: Pick<Store, "claimDeliveries" | "settleDelivery" | "eventBody" | "nextDue" | "renew"> = {
+    async eventBody() {
+      if (body === null) throw new RelayError("body_expired", "the body has been pruned");
+      return body;
+    },
     async claimDeliveries(wish) {
       claims.push(wish);
       return waiting.splice(0, wish.limit);
@@ -112,14 +119,19 @@ async function setUp(t: test.TestContext, answer: Answer, changes: Partial<Endpo
     allowPrivateAddresses: true,
     ...changes,
   };
+  const budget = createByteBudget();
   const link = () => "https://relay.example.com/media/v1/video.mp4";
-  const queue = createDeliveries({ endpoint, store, outbound, ports, userAgent: "wochit-relay/1.2.3", link });
+  const queue = createDeliveries({ endpoint, store, outbound, budget, ports, userAgent: "wochit-relay/1.2.3", link });
   const abort = new AbortController();
   const run = (job: DeliveryJob) => queue.run(job, { signal: abort.signal, ending: abort.signal, yieldSlot() {} });
   /** Runs one job and gives the one outcome that it settled with. */
-  async function settle(changes: Partial<DeliveryJob> = {}): Promise<DeliveryOutcome> {
+  async function settle({
+    body: received = Buffer.from(BODY),
+    ...changes
+  }: Partial<DeliveryJob> & { body?: Uint8Array | null } = {}): Promise<DeliveryOutcome> {
+    body = received;
     const before = settled.length;
-    await run(makeJob(changes));
+    await run(makeJob({ bytes: body?.length ?? null, ...changes }));
     assert.equal(settled.length, before + 1, "a job settles once");
     return settled.at(-1)!.outcome;
   }
@@ -167,7 +179,7 @@ function makeJob(changes: Partial<DeliveryJob> = {}): DeliveryJob {
       duplicates: 0,
       status: "waiting",
     },
-    body: Buffer.from(BODY),
+    bytes: BODY.length,
     media: [],
     ...changes,
   };

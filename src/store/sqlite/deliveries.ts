@@ -55,7 +55,7 @@ export function createDeliveries(db: Sql, lanes: Lanes, events: Events, notices:
   );
 
   function toJob(row: DeliveryRow, endpoint: string): DeliveryJob {
-    const { event, body, media } = events.message(row.event);
+    const { event, bytes, media } = events.message(row.event);
     return {
       id: showId("dlv", row.id),
       queue: `deliver/${endpoint}`,
@@ -68,7 +68,7 @@ export function createDeliveries(db: Sql, lanes: Lanes, events: Events, notices:
       replay: row.replay > 0,
       messageId: row.replay === 2 ? showId("msg", row.id) : event.id,
       event,
-      body,
+      bytes,
       media,
     };
   }
