@@ -55,7 +55,10 @@ function createPool(limit: number): ByteBudget["take"] {
     };
   }
 
-  /** Who has nothing under way is next, then who waits longest. None overtakes the next one, or a large body never fits. */
+  /**
+   * The next one is the first whose endpoint has nothing under way, else the first of all. Nothing overtakes it: a large
+   * body would never fit.
+   */
   function letGo(): void {
     for (;;) {
       const next = waiting.find(({ endpoint }) => !underWay.has(endpoint)) ?? waiting[0];
