@@ -33,8 +33,8 @@ export type Integrity = {
 };
 
 /**
- * Looks once a day, after a start that no clean end came before, and after one that followed a bad check, whether the database
- * is whole. A verified backup that is younger is as good a proof: its copy was read whole. Damage is an error in the log, with
+ * Looks once a day, after a start that no clean end came before, after one that followed a bad check, and where the store has
+ * met damage, whether the database is whole. A verified backup that is younger is as good a proof: its copy was read whole. Damage is an error in the log, with
  * the way out; events are taken all the same.
  */
 export function startIntegrityChecks(options: {
@@ -48,12 +48,15 @@ export function startIntegrityChecks(options: {
   const stopped = new AbortController();
   let last: IntegrityCheck | null = null;
   let isFirst = true;
+  /** What the store had met when the last check began: one that found nothing disproves it, as of a disk that failed for a while. */
+  let checked: string | null = null;
   let turn = Promise.resolve();
   let cancel = clock.after(FIRST_AFTER, look);
 
   async function isDue(): Promise<boolean> {
     const now = clock.now();
     last ??= await store.lastCheck();
+    if (store.damage() !== checked) return true;
     if (isFirst && (store.wasUnclean() || (last !== null && last.wrong.length > 0))) return true;
     const backup = await store.lastBackup();
     const proven = Math.max(last?.at ?? 0, backup?.at ?? 0);
@@ -65,10 +68,12 @@ export function startIntegrityChecks(options: {
     if (!(await isDue()) || isLogLong(database)) return;
     isFirst = false;
     const began = clock.elapsed();
+    const met = store.damage();
     const wrong = await check(stopped.signal);
     const ms = Math.round(clock.elapsed() - began);
     if (wrong.length === 0) log.info("database checked, it is whole", { database, ms });
     else log.error("the database is damaged", { database, wrong: wrong.slice(0, 3), ms, do: RESTORE });
+    checked = met;
     last = { at: clock.now(), wrong: wrong.slice(0, 10) };
     await store.noteCheck(last);
   }
@@ -84,7 +89,7 @@ export function startIntegrityChecks(options: {
   }
 
   return {
-    damage: () => store.damage() ?? last?.wrong[0] ?? null,
+    damage: () => (store.damage() === checked ? null : store.damage()) ?? last?.wrong[0] ?? null,
     async stop() {
       stopped.abort(new Error("the relay stops"));
       cancel();

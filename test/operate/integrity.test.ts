@@ -10,6 +10,7 @@ function start(options: { unclean?: boolean; last?: IntegrityCheck; backupAt?: n
   const clock = testClock();
   const log = testLog();
   const state = {
+    met: null as string | null,
     wrong: options.wrong ?? [],
     checks: 0,
     last: options.last ?? null,
@@ -17,7 +18,7 @@ function start(options: { unclean?: boolean; last?: IntegrityCheck; backupAt?: n
   };
   const integrity = startIntegrityChecks({
     store: {
-      damage: () => null,
+      damage: () => state.met,
       wasUnclean: () => options.unclean ?? false,
       lastCheck: async () => state.last,
       async noteCheck(check) {
@@ -76,5 +77,17 @@ test("damage is an error in the log with the way out, until a check finds none",
   state.wrong = [];
   await clock.advance(DAY + 20 * 60_000);
   assert.equal(integrity.damage(), null);
+  await integrity.stop();
+});
+
+test("what the store meets is damage until a check disproves it: a disk may have failed for a while", async () => {
+  const { clock, state, integrity } = start({ last: { at: START - 1000, wrong: [] } });
+  await clock.advance(120_000);
+  state.met = "database disk image is malformed";
+  assert.equal(integrity.damage(), state.met);
+  await clock.advance(20 * 60_000);
+  assert.deepEqual([state.checks, integrity.damage()], [1, null]);
+  await clock.advance(60 * 60_000);
+  assert.equal(state.checks, 1);
   await integrity.stop();
 });
