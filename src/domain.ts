@@ -76,8 +76,6 @@ export type Job = {
   claim: number;
   eventId: string;
   videoId: string;
-  /** When the first attempt in this budget failed; null while none has. */
-  failingSince: number | null;
 };
 
 /** A claimed download: the job and the medium it fetches. */
@@ -194,7 +192,8 @@ export type Attempt = {
 export type DeliveryOutcome =
   /** `pending`: media (their ids) of which the body said that they are pending; the endpoint is told how they end. */
   | { is: "delivered"; attempt: Attempt; pending?: string[] }
-  | { is: "retry"; attempt: Attempt; at: number; asideAt: number }
+  /** `heldLong`: the waits of its schedule that it has been through are `laneHold` or more. */
+  | { is: "retry"; attempt: Attempt; at: number; heldLong: boolean }
   | { is: "dead"; attempt: Attempt };
 
 export type StoredEvent = {

@@ -3,7 +3,7 @@ import type { Readable } from "node:stream";
 import type { Endpoint } from "../config.ts";
 import type { Attempt, Clock, DeliveryJob, DeliveryOutcome, Ports } from "../domain.ts";
 import { errorLine, RelayError } from "../errors.ts";
-import { deliveryRetry, parseRetryAfter } from "../jobs/backoff.ts";
+import { deliveryRetry, parseRetryAfter, waitsBefore } from "../jobs/backoff.ts";
 import type { Lease, Queue } from "../jobs/worker.ts";
 import { UntrustedCertificate } from "../platform/net/trust.ts";
 import type { Outbound } from "../platform/net.ts";
@@ -155,7 +155,7 @@ export function createDeliveries(parts: DeliveryParts): Queue<DeliveryJob> {
       random: ports.random,
     });
     if (at === null) return { is: "dead", attempt };
-    return { is: "retry", attempt, at, asideAt: (job.failingSince ?? now) + endpoint.laneHold };
+    return { is: "retry", attempt, at, heldLong: waitsBefore(endpoint.retry, job.attempts + 1) >= endpoint.laneHold };
   }
 
   function tell(job: DeliveryJob, outcome: DeliveryOutcome, settled: boolean): void {

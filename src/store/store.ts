@@ -115,7 +115,7 @@ export type Store = {
   claimDownloads(wish: ClaimWish & { busyHosts: string[] }): Promise<DownloadJob[]>;
   /**
    * Deliveries to one endpoint that are due, heads of their lanes only; none while the endpoint is paused. Here gates open
-   * and failing heads step aside whose time has come.
+   * whose time has come.
    */
   claimDeliveries(wish: ClaimWish & { endpoint: string }): Promise<DeliveryJob[]>;
   /** Moves a lease. False: the claim is no longer ours, stop working on it. */
@@ -195,7 +195,7 @@ export type Store = {
 
   endpoints(): Promise<EndpointState[]>;
   pauseEndpoint(endpoint: string, reason: string, now: number): Promise<void>;
-  resumeEndpoint(endpoint: string, now: number): Promise<void>;
+  resumeEndpoint(endpoint: string): Promise<void>;
 
   video(videoId: string): Promise<Video>;
   videos(page: Page & { state?: VideoState; context?: string }): Promise<Video[]>;

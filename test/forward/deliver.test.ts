@@ -14,6 +14,8 @@ import { startWorker } from "../../src/jobs/worker.ts";
 import type { Outbound } from "../../src/platform/net.ts";
 import { decodeSecret } from "../../src/secrets.ts";
 import type { Store } from "../../src/store/store.ts";
+import { configIn, endpoint as endpointWith } from "../support/config.ts";
+import { tempFolder } from "../support/folder.ts";
 import { MEDIUM } from "./medium.ts";
 
 const SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
@@ -161,7 +163,6 @@ function makeJob(changes: Partial<DeliveryJob> = {}): DeliveryJob {
     claim: 1,
     eventId: "evt_1",
     videoId: "v1",
-    failingSince: null,
     endpoint: "cms",
     replay: false,
     messageId: "evt_1",
@@ -314,15 +315,18 @@ test("a redirect is a failure and is not followed", async (t) => {
   assert.equal(received.length, 1);
 });
 
-test("a failing delivery steps aside laneHold after its first failure", async (t) => {
-  const { settle, settled } = await setUp(t, status(500));
-  const first = await settle();
-  assertRetry(first);
-  assert.equal(first.asideAt, settled[0]!.now + 6 * HOUR);
-  const since = Date.now() - 5 * HOUR;
-  const later = await settle({ attempts: 1, failingSince: since });
-  assertRetry(later);
-  assert.equal(later.asideAt, since + 6 * HOUR);
+test("a failing delivery has held its lane long when the waits that its schedule has had are laneHold", async (t) => {
+  // The default: after 5 s, 30 s, 2, 10 and 30 min, 1, 2 and 4 h, the last of which ends after 7 h 42 min.
+  const { retry, laneHold } = configIn(tempFolder(t), { endpoints: [endpointWith("cms")] }).endpoints[0]!;
+  const { settle } = await setUp(t, status(500, { "retry-after": "3600" }), { retry, laneHold });
+  const held: boolean[] = [];
+  for (let attempts = 0; attempts < retry.length; attempts++) {
+    const outcome = await settle({ attempts });
+    assertRetry(outcome);
+    held.push(outcome.heldLong);
+  }
+  assert.equal(held.indexOf(true), 8);
+  assert.ok(held.slice(8).every((one) => one));
 });
 
 test("Retry-After postpones the next attempt, on any failure", async (t) => {

@@ -80,7 +80,6 @@ export function createDownloads(db: Sql, media: MediaRows, ends: MediaEnds, tran
       claim: row.claims + 1,
       eventId: showId("evt", row.event),
       videoId: video_id,
-      failingSince: null,
       mediumId: showId("med", row.id),
       kind: row.kind,
       url: row.url,

@@ -195,7 +195,7 @@ export async function openSqliteStore(
 
       endpoints: () => read(() => deliveries.endpoints()),
       pauseEndpoint: (id, reason, now) => write(() => void deliveries.pause(id, reason, now)),
-      resumeEndpoint: (id, now) => write(() => deliveries.resume(id, now)),
+      resumeEndpoint: (id) => write(() => deliveries.resume(id)),
 
       video: (id) => read(() => videos.show(id)),
       videos: (wish) => read(() => videos.list(wish)),
