@@ -9,6 +9,7 @@ import type { Command } from "./relay/backups.ts";
 import { compareConfigs } from "./relay/changes.ts";
 import { type Core, openCore } from "./relay/core.ts";
 import { openStandby, type Standby, sicknessOf } from "./relay/standby.ts";
+import { steadyClock } from "./relay/steady-clock.ts";
 
 /** At a stop, for answers under way, in milliseconds; jobs come after them. */
 const ANSWER_GRACE = 3_000;
@@ -44,8 +45,14 @@ export type RelayOptions = { workers?: boolean; socket?: number; self?: Command 
  * when a later step fails. On a disk that is read-only, full or broken it stands by: it listens, answers 503, and begins to
  * work by itself once the store can be opened.
  */
-export async function openRelay(given: Config, ports: Ports, options: RelayOptions = {}): Promise<Relay> {
-  const { clock, log } = ports;
+export async function openRelay(
+  given: Config,
+  { clock: machine, ...others }: Ports,
+  options: RelayOptions = {},
+): Promise<Relay> {
+  const { log } = others;
+  const clock = steadyClock(machine, log);
+  const ports = { ...others, clock };
   const { workers = true, self = selfCommand() } = options;
   let config = given;
   let core: Core | null = null;

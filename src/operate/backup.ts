@@ -112,7 +112,9 @@ export function startBackups({ config, dataDir, store, target, ports, run }: Bac
   async function dueAt(): Promise<number> {
     const last = (await store.backups()).find(({ planned }) => planned);
     const now = clock.now();
-    return Math.max(notBefore, last === undefined ? now : last.at > now ? now : last.at + every);
+    // A failure while the clock was ahead holds nothing up.
+    const earliest = Math.min(notBefore, now + Math.min(AGAIN_AFTER, every));
+    return Math.max(earliest, last === undefined ? now : last.at > now ? now : last.at + every);
   }
 
   async function look(): Promise<void> {

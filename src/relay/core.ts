@@ -17,6 +17,7 @@ import { type Command, openBackups } from "./backups.ts";
 import type { Changes } from "./changes.ts";
 import { createEndpointWorkers } from "./endpoints.ts";
 import { type Mirroring, openMirroring } from "./mirroring.ts";
+import type { SteadyClock } from "./steady-clock.ts";
 import { watch } from "./watch.ts";
 
 /** Connecting to a media host or an endpoint takes no longer than this. */
@@ -48,7 +49,7 @@ export type Core = {
 };
 
 export type CoreOptions = {
-  ports: Ports;
+  ports: Omit<Ports, "clock"> & { clock: SteadyClock };
   /** False: it receives and stores, but downloads and delivers nothing. */
   workers: boolean;
   /** How the program is started again. */
@@ -140,7 +141,7 @@ export async function openCore(given: Config, options: CoreOptions): Promise<Cor
         closers.push(async () => {
           await Promise.all([mirroring.stop(JOB_GRACE), endpoints.stop(JOB_GRACE), backups?.stop(), integrity?.stop()]);
         });
-        closers.push(await watch(store, wake, ports));
+        closers.push(await watch(store, wake, { clock, log }));
         wake();
       },
 

@@ -164,8 +164,13 @@ export type Store = {
   settleDelivery(job: Job, outcome: DeliveryOutcome, now: number): Promise<{ settled: boolean; paused: boolean }>;
   /** Mirroring is off: unsettled media are skipped, and what waited for them is released. */
   skipMedia(now: number): Promise<void>;
-  /** The clock went back by `by` milliseconds: due times that it set before are moved along. */
-  bringForward(by: number): Promise<void>;
+  /**
+   * The clock went back by `by` milliseconds, to `now`: due times that were set before are moved along, and so is the life
+   * of links that came while it was ahead.
+   */
+  bringForward(by: number, now: number): Promise<void>;
+  /** Remembers that a relay runs at `now`; resolves with how far the time remembered before is ahead of it (0: it is not). */
+  seenAt(now: number): Promise<number>;
   /** When a claim may next give something of a queue ("download", "upload", "delete", "deliver/<endpoint>"); null: never. */
   nextDue(queue: string): Promise<number | null>;
   /** Frees every lease: for the one relay of a data folder, at its start. */

@@ -14,6 +14,7 @@ export type OpenStore = (config: Config, ports: Ports) => Promise<Store>;
 
 const MINUTE = 60_000;
 const HOUR = 60 * MINUTE;
+const DAY = 24 * HOUR;
 
 /** How the sentences of a contract are checked: each on a store of its own. */
 export function checker(engine: string, openStore: OpenStore) {
@@ -647,12 +648,44 @@ export function storeContract(engine: string, openStore: OpenStore): void {
       const [job] = await claim();
       await fail(job!, { at: clock.now() + 1_000 });
       clock.set(clock.now() - HOUR);
-      await store.bringForward(HOUR);
+      await store.bringForward(HOUR, clock.now());
       assert.equal(await store.nextDue("deliver/cms"), clock.now() + 1_000);
       await clock.advance(1_000);
       assert.deepEqual(seqs(await claim()), ["v1#1"]);
     },
     plain(),
+  );
+
+  check(
+    "when the clock is set back, gates and links that came while it was ahead live no longer than others",
+    async (at) => {
+      const { post, claim, download, clock, store, seqs } = at;
+      await post(video("v1", "https://h/before.mp4"));
+      clock.set(clock.now() + 300 * DAY);
+      await post(video("v2", "https://h/ahead.mp4"));
+      clock.set(clock.now() - 300 * DAY);
+      await store.bringForward(300 * DAY, clock.now());
+      const [before, ahead] = await download();
+      assert.equal(before!.deadline, ahead!.deadline);
+      assert.ok((await store.nextRisk())! < clock.now() + DAY);
+      // The gate's time is judged anew when the download is tried again.
+      await store.settleDownload(ahead!, { is: "retry", error: "HTTP 500", at: clock.now() + DAY }, clock.now());
+      await clock.advance(HOUR);
+      assert.deepEqual(seqs(await claim()).includes("v2#1"), true);
+    },
+  );
+
+  check(
+    "the time at which a relay last ran is remembered, and told to one whose clock is behind it",
+    async ({ store, clock }) => {
+      assert.equal(await store.seenAt(clock.now()), 0);
+      assert.equal(await store.seenAt(clock.now() + HOUR), 0);
+      assert.equal(await store.seenAt(clock.now()), HOUR);
+      assert.equal(await store.seenAt(clock.now()), 0);
+      await store.seenAt(clock.now() + HOUR);
+      await store.bringForward(HOUR, clock.now());
+      assert.equal(await store.seenAt(clock.now()), 0);
+    },
   );
 
   check("refused bodies that are equal may be events meant twice: the ring keeps each", async ({ store, clock }) => {

@@ -33,6 +33,11 @@ export function createDownloads(db: Sql, media: MediaRows, ends: MediaEnds, tran
     "SELECT * FROM media WHERE (state = 'pending' OR state = 'running') AND spooled IS NULL",
   );
   const bringForward = db.prepare("UPDATE media SET due = due - ? WHERE due > 0");
+  // Links that came while the clock was ahead would live until then.
+  const ageLinks = db.prepare(
+    `UPDATE media SET linked_at = linked_at - ?, deadline = deadline - ?, risk_at = risk_at - ?
+     WHERE due IS NOT NULL AND linked_at > ?`,
+  );
   const scheduled = db.prepare<[], { id: number }>("SELECT id FROM media WHERE due IS NOT NULL");
   const about = db.prepare<[number, number], { received_at: number; video_id: string }>(
     "SELECT (SELECT received_at FROM events WHERE id = ?) AS received_at, video_id FROM videos WHERE id = ?",
@@ -173,7 +178,10 @@ export function createDownloads(db: Sql, media: MediaRows, ends: MediaEnds, tran
       for (const row of running) giveUp({ ...row, state: "pending" }, now);
       return running.length;
     },
-    bringForward: (by: number) => void bringForward.run(by),
+    bringForward(by: number, now: number): void {
+      bringForward.run(by);
+      ageLinks.run(by, by, by, now);
+    },
 
     /** Mirroring is off: what was to be downloaded is skipped, and holds no delivery. */
     skipAll(now: number): void {

@@ -16,7 +16,7 @@ import { createDownloads } from "./downloads.ts";
 import { createEvents } from "./events.ts";
 import { createForgetting } from "./forget.ts";
 import { createGates } from "./gates.ts";
-import { createIds, readId, showId } from "./ids.ts";
+import { createIds, newestId, readId, showId } from "./ids.ts";
 import { createLanes } from "./lanes.ts";
 import { createMediaRows } from "./media.ts";
 import { createMediaEnds } from "./media-ends.ts";
@@ -27,6 +27,7 @@ import { watchPlace } from "./place.ts";
 import { createQuarantine } from "./quarantine.ts";
 import { isDiskFull, openReserve } from "./reserve.ts";
 import { createRisks } from "./risks.ts";
+import { createSeenTime } from "./seen-time.ts";
 import { withStablePlans } from "./sql.ts";
 import { createTargets } from "./targets.ts";
 import { createTransfers } from "./transfers.ts";
@@ -80,15 +81,9 @@ export async function openSqliteStore(
     const quarantine = createQuarantine(sql, ids, settings);
     const lists = createMediaLists(sql, downloads, settings);
     const backups = createBackups(sql, ids);
+    const seenTime = createSeenTime(sql);
 
-    const newest = db.prepare<[], { id: number }>(
-      `SELECT max(coalesce((SELECT max(id) FROM deliveries), 0), coalesce((SELECT max(id) FROM events), 0),
-         coalesce((SELECT max(id) FROM media), 0), coalesce((SELECT max(id) FROM videos), 0),
-         coalesce((SELECT max(id) FROM duplicates), 0), coalesce((SELECT max(id) FROM past_contexts), 0),
-         coalesce((SELECT max(id) FROM transfers), 0), coalesce((SELECT max(id) FROM targets), 0),
-         coalesce((SELECT max(id) FROM backups), 0),
-         coalesce((SELECT max(id) FROM quarantine), 0)) AS id`,
-    );
+    const newest = newestId(sql);
     const dataVersion = db.prepare<[], { data_version: number }>("PRAGMA data_version");
     let seenVersion = -1;
     const damage = createDamage(log);
@@ -104,7 +99,7 @@ export async function openSqliteStore(
         const version = dataVersion.get()!.data_version;
         if (version === seenVersion) return;
         seenVersion = version;
-        ids.taken(newest.get()!.id);
+        ids.taken(newest());
         quarantine.forget();
       },
       undone: () => quarantine.forget(),
@@ -174,9 +169,11 @@ export async function openSqliteStore(
       freeLeases: (now) =>
         write(() => downloads.freeLeases(now) + transfers.freeLeases(now) + deliveries.freeLeases(now)),
       skipMedia: (now) => write(() => downloads.skipAll(now)),
-      bringForward: (by) =>
+      seenAt: (now) => write(() => seenTime.replace(now)),
+      bringForward: (by, now) =>
         write(() => {
-          downloads.bringForward(by);
+          seenTime.set(now);
+          downloads.bringForward(by, now);
           transfers.bringForward(by);
           deliveries.bringForward(by);
         }),

@@ -1,11 +1,11 @@
 import type { Page } from "../store.ts";
-import { type Prefix, readId } from "./ids.ts";
+import { PER_MS, type Prefix, readId } from "./ids.ts";
 import type { Sql } from "./sql.ts";
 
-/** Ids grow with time, 1024 to the millisecond (ids.ts): a time bound on a row's making is a bound on its id. */
-const PER_MS = 1024;
-
-/** A list, newest first unless told otherwise, whose conditions are added one by one. `select` is what stands between SELECT and WHERE. */
+/**
+ * A list, newest first unless told otherwise, whose conditions are added one by one. `select` is what stands between SELECT
+ * and WHERE. Ids grow with time (ids.ts): a time bound on a row's making is a bound on its id.
+ */
 export function page<Row>(db: Sql, select: string, id: string, prefix: Prefix, wish: Page, order = `${id} DESC`) {
   const conditions: string[] = ["1"];
   const values: unknown[] = [];
