@@ -5,8 +5,6 @@ import { removePart } from "../../store/backup.ts";
 /** What a backup's own process says of it. */
 export type MadeBackup = {
   bytes: number;
-  /** Milliseconds since 1970: when the database was as the backup has it. */
-  at: number;
   events: number;
   newest: number | null;
   /** Hexadecimal. */
@@ -36,6 +34,6 @@ export function backupProcess(database: string, self: { command: string; args: s
 }
 
 function read(text: string): MadeBackup {
-  const { bytes, at, events, newestEvent, sha256 } = JSON.parse(text);
-  return { bytes, at: Date.parse(at), events, newest: newestEvent === null ? null : Date.parse(newestEvent), sha256 };
+  const { bytes, events, newestEvent, sha256 } = JSON.parse(text);
+  return { bytes, events, newest: newestEvent === null ? null : Date.parse(newestEvent), sha256 };
 }
