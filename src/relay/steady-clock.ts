@@ -11,7 +11,10 @@ const WORTH_TELLING = 1_000;
 const LASTS = 10 * 60_000;
 
 export type SteadyClock = Clock & {
-  /** Calls back, from within `now`, at every jump that is followed, with its milliseconds (negative: back); once for those before. */
+  /**
+   * Calls back, from within `now`, at every jump that is followed, with its milliseconds (negative: back), and when a mistake
+   * is over; at once for those before.
+   */
   onJump(heed: (ms: number) => void): void;
 };
 
@@ -44,10 +47,12 @@ export function steadyClock(clock: Clock, log: Pick<Log, "error">): SteadyClock 
       doubtedSince ??= elapsed;
       if (!isPlausibleTime(said) || elapsed - doubtedSince < LASTS) return expected;
     }
+    // A mistake that is over may have been one for other processes, too.
+    const wasDoubted = doubtedSince !== null;
     doubtedSince = null;
     time = said;
     at = elapsed;
-    if (Math.abs(said - expected) >= WORTH_TELLING) heed(said - expected);
+    if (wasDoubted || Math.abs(said - expected) >= WORTH_TELLING) heed(said - expected);
     return said;
   }
 

@@ -6,7 +6,7 @@ import type { SteadyClock } from "./steady-clock.ts";
 /** How often other processes' commits and the clock are looked at, in milliseconds: they are noticed within a second. */
 const WATCH_EVERY = 900;
 
-/** A shorter distance between two relays' clocks, in milliseconds, moves nothing. */
+/** What the clock is moved by less than this, in milliseconds, moves nothing. */
 const WORTH_MOVING = 1_000;
 
 /** How often the database is given the time, in milliseconds, so that a later start finds a clock that was set back. */
@@ -29,7 +29,8 @@ export async function watch(
   let cancel = () => {};
 
   clock.onJump((ms) => {
-    log.warn(`the clock was set ${ms < 0 ? "back" : "forward"}`, { ms: Math.abs(ms) });
+    if (Math.abs(ms) < WORTH_MOVING) log.info("the machine's clock is right again");
+    else log.warn(`the clock was set ${ms < 0 ? "back" : "forward"}`, { ms: Math.abs(ms) });
     back += Math.max(0, -ms);
     rememberedAt = Number.NEGATIVE_INFINITY;
     heedClock().catch(() => {}); // It is done at the next look.

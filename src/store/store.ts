@@ -169,7 +169,10 @@ export type Store = {
    * of links that came while it was ahead.
    */
   bringForward(by: number, now: number): Promise<void>;
-  /** Remembers that a relay runs at `now`; resolves with how far the time remembered before is ahead of it (0: it is not). */
+  /**
+   * Remembers that a relay runs at `now`; resolves with how far the time remembered before is ahead of it (0: it is not).
+   * What is due at a time that cannot be (a command ran while the machine's clock was wrong) is due now.
+   */
   seenAt(now: number): Promise<number>;
   /** When a claim may next give something of a queue ("download", "upload", "delete", "deliver/<endpoint>"); null: never. */
   nextDue(queue: string): Promise<number | null>;

@@ -676,6 +676,23 @@ export function storeContract(engine: string, openStore: OpenStore): void {
   );
 
   check(
+    "what is due at a time that cannot be is due when a relay next says what time it is",
+    async ({ post, claim, fail, download, clock, store, seqs }) => {
+      const never = Date.UTC(2500, 0, 1);
+      await post(draft("v1"));
+      await fail((await claim())[0]!, { at: never });
+      await post(video("v2", "https://h/a.mp4"));
+      const [job] = await download();
+      await store.settleDownload(job!, { is: "retry", error: "HTTP 500", at: never }, clock.now());
+      assert.deepEqual(await download(), []);
+      await store.seenAt(clock.now());
+      assert.deepEqual(seqs(await claim()).includes("v1#1"), true);
+      assert.equal((await download()).length, 1);
+    },
+    plain(),
+  );
+
+  check(
     "the time at which a relay last ran is remembered, and told to one whose clock is behind it",
     async ({ store, clock }) => {
       assert.equal(await store.seenAt(clock.now()), 0);

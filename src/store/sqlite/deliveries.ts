@@ -1,5 +1,6 @@
 import type { Attempt, Delivery, DeliveryJob, DeliveryOutcome, Job } from "../../domain.ts";
 import { RelayError } from "../../errors.ts";
+import { LATEST_TIME } from "../../plausible-time.ts";
 import type { ClaimWish, Store } from "../store.ts";
 import type { Events } from "./events.ts";
 import { readId, showId } from "./ids.ts";
@@ -39,6 +40,9 @@ export function createDeliveries(db: Sql, lanes: Lanes, events: Events, notices:
   );
   const bringForward = db.prepare(
     "UPDATE deliveries SET due = due - ?, gate_until = gate_until - ? WHERE due IS NOT NULL AND settled_at IS NULL",
+  );
+  const neverDue = db.prepare(
+    `UPDATE deliveries SET due = ?, gate_until = min(gate_until, ?) WHERE due >= ${LATEST_TIME} AND settled_at IS NULL`,
   );
   const logAttempt = db.prepare(
     "INSERT INTO attempts (delivery, n, started_at, duration, status, error, response) VALUES (?, ?, ?, ?, ?, ?, ?)",
@@ -131,6 +135,9 @@ export function createDeliveries(db: Sql, lanes: Lanes, events: Events, notices:
 
     /** The clock went back by so much: what was to come stays as far away as it was. */
     bringForward: (by: number) => void bringForward.run(by, by),
+
+    /** What a clock that was wrong put off for ever is due now. */
+    mendDue: (now: number) => void neverDue.run(now, now),
 
     /** When a delivery to this endpoint comes due; null also while it is paused. */
     nextDue(endpoint: string): number | null {

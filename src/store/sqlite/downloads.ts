@@ -1,5 +1,6 @@
 import type { DownloadJob, DownloadOutcome, Job } from "../../domain.ts";
 import { RelayError } from "../../errors.ts";
+import { LATEST_TIME } from "../../plausible-time.ts";
 import type { ClaimWish } from "../store.ts";
 import { readId, showId } from "./ids.ts";
 import { copyOf, type MediaRows, type MediumRow } from "./media.ts";
@@ -38,6 +39,7 @@ export function createDownloads(db: Sql, media: MediaRows, ends: MediaEnds, tran
     `UPDATE media SET linked_at = linked_at - ?, deadline = deadline - ?, risk_at = risk_at - ?
      WHERE due IS NOT NULL AND linked_at > ?`,
   );
+  const neverDue = db.prepare(`UPDATE media SET due = ? WHERE due >= ${LATEST_TIME}`);
   const scheduled = db.prepare<[], { id: number }>("SELECT id FROM media WHERE due IS NOT NULL");
   const about = db.prepare<[number, number], { received_at: number; video_id: string }>(
     "SELECT (SELECT received_at FROM events WHERE id = ?) AS received_at, video_id FROM videos WHERE id = ?",
@@ -178,6 +180,7 @@ export function createDownloads(db: Sql, media: MediaRows, ends: MediaEnds, tran
       for (const row of running) giveUp({ ...row, state: "pending" }, now);
       return running.length;
     },
+    mendDue: (now: number) => void neverDue.run(now),
     bringForward(by: number, now: number): void {
       bringForward.run(by);
       ageLinks.run(by, by, by, now);

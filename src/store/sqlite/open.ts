@@ -169,7 +169,11 @@ export async function openSqliteStore(
       freeLeases: (now) =>
         write(() => downloads.freeLeases(now) + transfers.freeLeases(now) + deliveries.freeLeases(now)),
       skipMedia: (now) => write(() => downloads.skipAll(now)),
-      seenAt: (now) => write(() => seenTime.replace(now)),
+      seenAt: (now) =>
+        write(() => {
+          for (const holder of [downloads, transfers, deliveries]) holder.mendDue(now);
+          return seenTime.replace(now);
+        }),
       bringForward: (by, now) =>
         write(() => {
           seenTime.set(now);
