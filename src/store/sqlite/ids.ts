@@ -7,8 +7,8 @@ import type { Sql } from "./sql.ts";
 export const PER_MS = 1024;
 
 /**
- * Ids beyond this are not counted as taken. Up to here a number is exact (2^53 is the year 2248), and so many are left that
- * counting up from an id of any time before never reaches it. Databases of version 0.2.0 may hold ids beyond it, of a clock
+ * Ids beyond this are not counted as taken. Up to here a number is exact (2^53 is the year 2248), and counting up
+ * from an id of any plausible time never reaches it. Databases of version 0.2.0 may hold ids beyond it, of a clock
  * that was wrong; new ones go on below those.
  */
 const LIMIT = Number.MAX_SAFE_INTEGER - 2 ** 40;
@@ -19,7 +19,7 @@ export type Prefix = "evt" | "med" | "dlv" | "qrn" | "msg" | "job" | "tgt" | "ba
 export type Ids = {
   /** A number greater than all before (up to LIMIT): by time (so a restored database repeats none), by commit order within it. */
   next(): number;
-  /** The first of so many numbers without a gap. */
+  /** The first of `size` numbers without a gap. */
   block(size: number): number;
   /** Ids up to here are taken (by another process, or before this one began). */
   taken(id: number): void;
