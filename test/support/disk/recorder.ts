@@ -23,23 +23,27 @@ export const ERRNO = { EIO: 5, EROFS: 30, EMFILE: 24 };
 
 let library: string | undefined;
 
+function build(): string {
+  if (library !== undefined) return library;
+  const path = join(mkdtempSync(join(tmpdir(), "wochit-relay-recorder-")), "recorder.so");
+  const args = ["-O2", "-Wall", "-Wextra", "-Werror", "-shared", "-fPIC", "-o", path, SOURCE, "-ldl", "-lpthread"];
+  const { status, stderr, error } = spawnSync("gcc", args, { encoding: "utf8" });
+  if (status !== 0) throw new Error(String(error?.message ?? stderr).trim());
+  library = path;
+  return path;
+}
+
 /** Why the library cannot be had here, for `skip`; false: it can. */
 export const noRecorder: string | false = whyNot();
 
 function whyNot(): string | false {
   if (process.platform !== "linux") return "disks are recorded by a library for Linux";
-  const { status, error } = spawnSync("gcc", ["--version"]);
-  return status === 0 ? false : `gcc cannot be run here: ${error?.message ?? `it ended with ${status}`}`;
-}
-
-function build(): string {
-  if (library !== undefined) return library;
-  const path = join(mkdtempSync(join(tmpdir(), "wochit-relay-recorder-")), "recorder.so");
-  const args = ["-O2", "-Wall", "-Wextra", "-Werror", "-shared", "-fPIC", "-o", path, SOURCE, "-ldl", "-lpthread"];
-  const { status, stderr } = spawnSync("gcc", args, { encoding: "utf8" });
-  if (status !== 0) throw new Error(`recorder.c cannot be built: ${stderr}`);
-  library = path;
-  return path;
+  try {
+    build();
+    return false;
+  } catch (error) {
+    return `recorder.c cannot be built here: ${(error as Error).message}`;
+  }
 }
 
 /**
