@@ -83,6 +83,7 @@ export async function callCli(
   const output: Record<"stdout" | "stderr", Buffer[]> = { stdout: [], stderr: [] };
   const stream = (name: "stdout" | "stderr") => ({
     write: (data: string | Uint8Array) => void output[name].push(Buffer.from(data)),
+    drained: async () => true,
     isTTY: width !== undefined,
     columns: width ?? Number.POSITIVE_INFINITY,
   });
