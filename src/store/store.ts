@@ -214,7 +214,9 @@ export type Store = {
   mendMedium(id: string, now: number): Promise<void>;
   /**
    * Erases a person's video: bodies, titles, contexts, links, what endpoints answered; deliveries under way are canceled,
-   * copies are deletions that are due. What stays: ids, types and times, and that it was erased.
+   * copies are deletions that are due. What stays: ids, types and times, and that it was erased. It is done in pieces that
+   * hold no other writer up: nothing of the video is sent from the first of them on, and a call that was cut off is gone on
+   * with by the next.
    */
   forgetVideo(videoId: string, now: number): Promise<{ events: number; media: number }>;
 

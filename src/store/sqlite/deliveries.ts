@@ -1,7 +1,9 @@
 import type { Attempt, Delivery, DeliveryJob, DeliveryOutcome, Job } from "../../domain.ts";
 import { RelayError } from "../../errors.ts";
 import type { ClaimWish, Store } from "../store.ts";
+import { createErasures } from "./erasures.ts";
 import type { Events } from "./events.ts";
+import { ERASED } from "./forget.ts";
 import { readId, showId } from "./ids.ts";
 import type { DeliveryRow, Lanes } from "./lanes.ts";
 import type { Notices } from "./notices.ts";
@@ -54,6 +56,8 @@ export function createDeliveries(db: Sql, lanes: Lanes, events: Events, notices:
      ON CONFLICT (id) DO UPDATE SET paused_at = excluded.paused_at, reason = excluded.reason, gone = 0`,
   );
 
+  const erasures = createErasures(db);
+
   function toJob(row: DeliveryRow, endpoint: string): DeliveryJob {
     const { event, body, media } = events.message(row.event);
     return {
@@ -99,6 +103,10 @@ export function createDeliveries(db: Sql, lanes: Lanes, events: Events, notices:
         const rows = due.all(endpoint, now, wish.limit - jobs.length);
         if (rows.length === 0) break;
         for (const row of rows) {
+          if (erasures.covers(row)) {
+            lanes.settle({ ...row, state: "pending" }, "canceled", ERASED, now);
+            continue;
+          }
           // A gate that nothing opened in time opens now; the lane may still have to wait.
           if (row.state === "waiting" && !lanes.setGate(row, null, now)) continue;
           lease.run(wish.leaseUntil, row.id);
@@ -124,7 +132,8 @@ export function createDeliveries(db: Sql, lanes: Lanes, events: Events, notices:
       );
       if (outcome.is === "retry") lanes.retry(row, outcome.at, outcome.asideAt, attempt.error ?? "failed", now);
       else lanes.settle(row, outcome.is, attempt.error, now);
-      if (outcome.is === "delivered" && outcome.pending) notices.owe(row, outcome.pending, now);
+      if (outcome.is === "delivered" && outcome.pending && !erasures.covers(row))
+        notices.owe(row, outcome.pending, now);
       return { settled: true, paused: countGone(row.endpoint, attempt.status, now) };
     },
 
