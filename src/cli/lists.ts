@@ -18,6 +18,11 @@ export const limitOption = {
   help: "at most this many, newest first (default 50)",
 } satisfies Option;
 
+/** What is shown with one thing is limited too. */
+export const shownOption = {
+  limit: { ...limitOption, help: "of each of its lists at most this many, the newest (default 50)" },
+} satisfies Record<string, Option>;
+
 /** What every list of things that came at a time takes. */
 export const listOptions = {
   limit: limitOption,
@@ -36,8 +41,17 @@ export function readRange(args: Args, { clock }: Ports): { since?: number; until
   return { since: moment("since"), until: moment("until") };
 }
 
+export function readLimit(args: Args): number {
+  return args.count("limit", 50);
+}
+
+/** On stderr, so that output which is data stays that. */
+export function sayMore({ stderr }: Context, args: Args, what: string, otherwise = ""): void {
+  stderr.write(`wochit-relay: there are more ${what}: --limit ${readLimit(args) * 10} shows more${otherwise}\n`);
+}
+
 export function readPage(args: Args, ports: Ports): Page {
-  return { limit: args.count("limit", 50), before: args.text("before"), ...readRange(args, ports) };
+  return { limit: readLimit(args), before: args.text("before"), ...readRange(args, ports) };
 }
 
 /** Rows of a table that are held at once, and decide how wide its columns are. */

@@ -182,7 +182,8 @@ export type Store = {
     now: number,
   ): Promise<{ id: string }>;
 
-  delivery(id: string): Promise<Delivery & { attemptLog: Attempt[] }>;
+  /** With the newest `limit` of its attempts, all of them unless told, the first one first. */
+  delivery(id: string, limit?: number): Promise<Delivery & { attemptLog: Attempt[] }>;
   deliveries(
     page: Page & { endpoint?: string; state?: JobState; eventId?: string; videoId?: string },
   ): Promise<Delivery[]>;
@@ -194,10 +195,12 @@ export type Store = {
   pauseEndpoint(endpoint: string, reason: string, now: number): Promise<void>;
   resumeEndpoint(endpoint: string, now: number): Promise<void>;
 
-  video(videoId: string): Promise<Video>;
+  /** With the newest `limit` of its contexts and of its media, all of them unless told. */
+  video(videoId: string, limit?: number): Promise<Video>;
+  /** Each with the newest fifty of its contexts and of its media. `before` is a `videoId`. */
   videos(page: Page & { state?: VideoState; context?: string }): Promise<Video[]>;
-  /** Every video that has, or once had, this context; the newest first. */
-  videosOfContext(context: string): Promise<Video[]>;
+  /** The videos that have, or once had, this context, in the same way. */
+  videosOfContext(context: string, page: Pick<Page, "limit" | "before">): Promise<Video[]>;
   /** Writes mappings that were made elsewhere; a context that is already the newest changes nothing. */
   importContexts(rows: { videoId: string; context: string }[], now: number): Promise<{ imported: number }>;
 

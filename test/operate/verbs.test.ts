@@ -124,12 +124,13 @@ test("an event is shown with its media and deliveries, a delivery with its attem
   const seeded = await openSeeded(t);
   const id = await seeded.take(ready("v1", { videoUrl: "https://cdn.example.com/v.mp4?sig=secret" }));
   await seeded.deliver("app", "retry", 503);
-  const event = await showEvent(seeded.store, id, ({ key }) => key);
+  const { event, more } = await showEvent(seeded.store, id, ({ key }) => key, 2);
+  assert.equal(more, false);
   assert.equal(event.media[0]?.state, "skipped");
   assert.equal(event.media[0]?.sourceUrl, "https://cdn.example.com/v.mp4");
   assert.deepEqual(event.deliveries.map(({ endpoint }) => endpoint).sort(), ["app", "archive"]);
   const own = event.deliveries.find(({ endpoint }) => endpoint === "app")!;
-  const delivery = await showDelivery(seeded.store, own.id);
+  const { delivery } = await showDelivery(seeded.store, own.id, 1);
   assert.equal(delivery.attempts, 1);
   assert.equal(delivery.attemptLog[0]?.status, 503);
   assert.equal(delivery.attemptLog[0]?.response, "\x1b[31mno");

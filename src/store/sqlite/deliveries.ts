@@ -7,7 +7,7 @@ import { ERASED } from "./forget.ts";
 import { readId, showId } from "./ids.ts";
 import type { DeliveryRow, Lanes } from "./lanes.ts";
 import type { Notices } from "./notices.ts";
-import { page } from "./page.ts";
+import { ALL, page } from "./page.ts";
 import type { Sql } from "./sql.ts";
 
 /** This many 410s in a row pause an endpoint: it says itself that it is gone. */
@@ -45,7 +45,9 @@ export function createDeliveries(db: Sql, lanes: Lanes, events: Events, notices:
   const logAttempt = db.prepare(
     "INSERT INTO attempts (delivery, n, started_at, duration, status, error, response) VALUES (?, ?, ?, ?, ?, ?, ?)",
   );
-  const attemptsOf = db.prepare<[number], AttemptRow>("SELECT * FROM attempts WHERE delivery = ? ORDER BY n");
+  const attemptsOf = db.prepare<[number, number], AttemptRow>(
+    "SELECT * FROM attempts WHERE delivery = ? ORDER BY n DESC LIMIT ?",
+  );
   const endpointRow = db.prepare<[string], EndpointRow>("SELECT * FROM endpoints WHERE id = ?");
   const allEndpoints = db.prepare<[], EndpointRow>("SELECT * FROM endpoints ORDER BY id");
   const setGone = db.prepare(
@@ -150,9 +152,10 @@ export function createDeliveries(db: Sql, lanes: Lanes, events: Events, notices:
         : earliest(firstDue.get(endpoint)?.due, lanes.nextAside(endpoint));
     },
 
-    show(id: string): Delivery & { attemptLog: Attempt[] } {
+    show(id: string, limit = ALL): Delivery & { attemptLog: Attempt[] } {
       const row = rowOf(id);
-      const attemptLog = attemptsOf.all(row.id).map((attempt) => ({
+      const attempts = attemptsOf.all(row.id, limit).reverse();
+      const attemptLog = attempts.map((attempt) => ({
         startedAt: attempt.started_at,
         duration: attempt.duration,
         status: attempt.status,

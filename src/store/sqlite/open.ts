@@ -188,7 +188,7 @@ export async function openSqliteStore(
       events: (wish) => read(() => events.list(wish)),
       replay: (id, to, now) => write(() => events.replay(id, to, now)),
 
-      delivery: (id) => read(() => deliveries.show(id)),
+      delivery: (id, limit) => read(() => deliveries.show(id, limit)),
       deliveries: (wish) => read(() => deliveries.list(wish)),
       retryDelivery: (id, now) => write(() => deliveries.retry(id, now)),
       cancelDelivery: (id, now) => write(() => deliveries.cancel(id, now)),
@@ -197,9 +197,9 @@ export async function openSqliteStore(
       pauseEndpoint: (id, reason, now) => write(() => void deliveries.pause(id, reason, now)),
       resumeEndpoint: (id, now) => write(() => deliveries.resume(id, now)),
 
-      video: (id) => read(() => videos.show(id)),
+      video: (id, limit) => read(() => videos.show(id, limit)),
       videos: (wish) => read(() => videos.list(wish)),
-      videosOfContext: (context) => read(() => videos.ofContext(context)),
+      videosOfContext: (context, page) => read(() => videos.ofContext(context, page)),
       importContexts: (rows, now) => write(() => ({ imported: videos.import(rows, now) })),
 
       medium: (id) => read(() => lists.show(id)),

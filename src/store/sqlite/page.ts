@@ -5,6 +5,9 @@ import type { Sql } from "./sql.ts";
 /** Ids grow with time, 1024 to the millisecond (ids.ts): a time bound on a row's making is a bound on its id. */
 const PER_MS = 1024;
 
+/** A limit that is none (sqlite.org/lang_select.html#the_limit_clause). */
+export const ALL = -1;
+
 /** A list, newest first unless told otherwise, whose conditions are added one by one. `select` is what stands between SELECT and WHERE. */
 export function page<Row>(db: Sql, select: string, id: string, prefix: Prefix, wish: Page, order = `${id} DESC`) {
   const conditions: string[] = ["1"];
