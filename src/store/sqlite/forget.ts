@@ -1,4 +1,5 @@
 import { Buffer } from "node:buffer";
+import type { Clock } from "../../domain.ts";
 import { RelayError } from "../../errors.ts";
 import { createErasures, type Erasure } from "./erasures.ts";
 import type { DeliveryRow, Lanes } from "./lanes.ts";
@@ -7,11 +8,15 @@ import type { MediaEnds } from "./media-ends.ts";
 import type { Sql } from "./sql.ts";
 
 /** At most this many rows of a table, and bytes of bodies, are erased in one transaction: some milliseconds. */
-const PER_PIECE = 500;
+const PER_PIECE = 250;
 const BYTES_PER_PIECE = 4 * 2 ** 20;
 
-/** Milliseconds between two transactions, in which the relay, whose writes try again after a few, gets its turn. */
-const PAUSE = 25;
+/**
+ * Between two transactions is a pause of at least so many milliseconds, and of so many times what the one before took: a
+ * relay beside it, whose writes try again after longer and longer pauses, mostly finds the database free.
+ */
+const PAUSE = 20;
+const PAUSE_PER_WORK = 3;
 
 /** What is said of deliveries that end so. */
 export const ERASED = "the video was erased on request";
@@ -183,7 +188,7 @@ export function createForgetting(db: Sql, ends: MediaEnds, lanes: Lanes) {
 type Engine = {
   /** One transaction. */
   write<T>(work: () => T): Promise<T>;
-  pause(ms: number): Promise<void>;
+  clock: Clock;
 };
 
 /**
@@ -192,13 +197,18 @@ type Engine = {
  */
 export async function forgetInPieces(
   forgetting: ReturnType<typeof createForgetting>,
-  { write, pause }: Engine,
+  { write, clock }: Engine,
   videoId: string,
   now: number,
 ): Promise<{ events: number; media: number }> {
   const video = forgetting.find(videoId);
   const whole = async (piece: (video: number, now: number) => boolean) => {
-    while (await write(() => piece(video, now))) await pause(PAUSE);
+    for (;;) {
+      const begun = clock.elapsed();
+      if (!(await write(() => piece(video, now)))) return;
+      const pause = Math.max(PAUSE, PAUSE_PER_WORK * (clock.elapsed() - begun));
+      await new Promise<void>((resolve) => void clock.after(pause, resolve));
+    }
   };
   await whole(forgetting.begin);
   await whole(forgetting.cancel);

@@ -124,7 +124,6 @@ export async function openSqliteStore(
           db.pragma("secure_delete = OFF");
         }
       });
-    const pause = (ms: number) => new Promise<void>((resolve) => void clock.after(ms, resolve));
     const holderOf = (queue: string) =>
       queue === DOWNLOAD ? downloads : queue === UPLOAD || queue === DELETE ? transfers : deliveries;
     let closed = false;
@@ -208,7 +207,7 @@ export async function openSqliteStore(
       retryMedium: (id, now) => write(() => lists.retry(id, now)),
       mendMedium: (id, now) => write(() => lists.mend(id, now)),
       async forgetVideo(videoId, now) {
-        const erased = await forgetInPieces(forgetting, { write: writeErasing, pause }, videoId, now);
+        const erased = await forgetInPieces(forgetting, { write: writeErasing, clock }, videoId, now);
         // The log still holds the pages as they were; where somebody is reading, the next checkpoint takes them. The first
         // of the two holds no writer up, and leaves next to nothing to the second, which does.
         db.pragma("wal_checkpoint(PASSIVE)");
