@@ -187,7 +187,9 @@ export function createDeliveries(db: Sql, lanes: Lanes, events: Events, notices:
         );
       }
       if (wish.videoId !== undefined) list.where("v.video_id = ?", wish.videoId);
-      return list.all().map(toDelivery);
+      const isFiltered = wish.endpoint !== undefined || wish.state !== undefined;
+      const isOfOne = wish.eventId !== undefined || wish.videoId !== undefined;
+      return (isFiltered && !isOfOne ? list.scan("deliveries") : list.all()).map(toDelivery);
     },
 
     retry(id: string, now: number): void {

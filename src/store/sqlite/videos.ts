@@ -142,7 +142,8 @@ export function createVideos(db: Sql, ids: Ids) {
       if (before !== undefined) list.where("v.id < (SELECT id FROM videos WHERE video_id = ?)", before);
       if (wish.state !== undefined) list.where("v.state = ?", wish.state);
       if (wish.context !== undefined) list.where("v.context = ?", wish.context);
-      return list.all().map((row) => toVideo(row, EACH));
+      const isFiltered = wish.state !== undefined && wish.context === undefined;
+      return (isFiltered ? list.scan("videos") : list.all()).map((row) => toVideo(row, EACH));
     },
 
     ofContext(context: string, { limit, before }: Pick<Page, "limit" | "before">): Video[] {
