@@ -2,6 +2,7 @@ import { statSync } from "node:fs";
 import { dirname, resolve } from "node:path";
 import { safeParse } from "valibot";
 import { checkConfig, type Look, type Places, readEndpoints } from "./config/checks.ts";
+import { readEndpointTls } from "./config/endpoint-tls.ts";
 import { readJson } from "./config/json.ts";
 import {
   addIssue,
@@ -15,7 +16,14 @@ import {
 import { describeUnseen, hiddenCredential, type Outside, readSecret, type Surroundings } from "./config/secrets.ts";
 import { checkTargets, readFormerTargets } from "./config/targets.ts";
 import { warnAbout } from "./config/warnings.ts";
-import { type Config, configSchema, type LocalTarget, type S3Target, type SecretInput } from "./config.ts";
+import {
+  type Config,
+  configSchema,
+  type Endpoint,
+  type LocalTarget,
+  type S3Target,
+  type SecretInput,
+} from "./config.ts";
 import { errorLine, RelayError } from "./errors.ts";
 import { decodeSecret } from "./secrets.ts";
 import { defaultMediaFolder } from "./target-places.ts";
@@ -87,12 +95,13 @@ export function inspectConfig(path: string | null, where: Where): Inspection {
   checkConfig(look, problems, places);
   checkTargets(look, problems, places);
   const secrets = readSecrets(look, problems, { env, folder, outside, noteUnseen }, reads);
+  const tls = readEndpoints(look).map((_, at) => readEndpointTls(["endpoints", at], look, problems, places));
   const found = problems.lines();
   if (found.length > 0 || !parsed.success) return refuse(found);
   const warnings = warnAbout(raw, parsed.output);
   if (outside !== null && unseen.length > 0) warnings.push(describeUnseen(unseen, outside));
   return {
-    config: buildConfig(parsed.output, { folder, dataDir, secrets, warnings }),
+    config: buildConfig(parsed.output, { folder, dataDir, secrets, tls, warnings }),
     problems: [],
     warnings,
     unseen: unseen.map(({ place }) => place),
@@ -123,8 +132,9 @@ type Parsed = Extract<ReturnType<typeof safeParse<typeof configSchema>>, { succe
 
 function buildConfig(
   parsed: Parsed,
-  { folder, dataDir, secrets, warnings }: { folder: string; dataDir: string; secrets: Secrets; warnings: string[] },
+  given: { folder: string; dataDir: string; secrets: Secrets; tls: Endpoint["tls"][]; warnings: string[] },
 ): Config {
+  const { folder, dataDir, secrets, warnings } = given;
   const { $schema, server, receive, mirror, endpoints, admin, backup, ...rest } = parsed;
   const { token, ...receiveRest } = receive;
   const tls = server.tls && { cert: resolve(folder, server.tls.cert), key: resolve(folder, server.tls.key) };
@@ -143,6 +153,7 @@ function buildConfig(
     endpoints: endpoints.map(({ secret, send, ...endpoint }, at) => ({
       ...endpoint,
       keys: secrets.keys[at] ?? [],
+      tls: given.tls[at] ?? null,
       // Verbatim bytes gain nothing from waiting for the media: nothing in them is filled in.
       send: send ?? (endpoint.body === "verbatim" ? "immediately" : "after-mirror"),
     })),

@@ -1,5 +1,6 @@
 import * as v from "valibot";
 import type { TargetPlace } from "./domain.ts";
+import type { TlsOptions } from "./platform/net/trust.ts";
 
 /** Every option of the relay, on one page. The JSON Schema (`wochit-relay schema`) is made from this file. */
 
@@ -192,6 +193,13 @@ const mirror = v.strictObject({
 
 const RETRY = ["5s", "30s", "2m", "10m", "30m", "1h", "2h", "4h", "8h", "12h", "24h", "24h"];
 
+/** Paths of PEM files. */
+const endpointTls = v.strictObject({
+  ca: v.optional(v.nullable(text), null),
+  cert: v.optional(v.nullable(text), null),
+  key: v.optional(v.nullable(text), null),
+});
+
 const endpoint = v.strictObject({
   id: v.pipe(
     v.string(),
@@ -205,6 +213,7 @@ const endpoint = v.strictObject({
   maxWait: v.optional(duration, "1h"),
   order: v.optional(v.picklist(["video", "none"]), "video"),
   laneHold: v.optional(duration, "6h"),
+  tls: v.optional(v.nullable(endpointTls), null),
   headers: v.optional(v.record(v.string(), v.string()), {}),
   timeout: v.optional(positiveDuration, "15s"),
   concurrency: v.optional(count, 8),
@@ -248,11 +257,13 @@ export type ConfigInput = v.InferInput<typeof configSchema>;
 type Parsed = v.InferOutput<typeof configSchema>;
 type ParsedEndpoint = Parsed["endpoints"][number];
 
-/** An endpoint with its secrets read and its defaults decided. */
-export type Endpoint = Omit<ParsedEndpoint, "secret" | "send"> & {
+/** An endpoint with its secrets and certificates read and its defaults decided. */
+export type Endpoint = Omit<ParsedEndpoint, "secret" | "send" | "tls"> & {
   /** Standard Webhooks keys, decoded; the first signs first. */
   keys: Uint8Array[];
   send: "after-mirror" | "immediately";
+  /** What the files hold, so that other bytes in them are a change. */
+  tls: TlsOptions | null;
 };
 
 /** A folder of this machine, absolute. */

@@ -76,8 +76,6 @@ export type Job = {
   claim: number;
   eventId: string;
   videoId: string;
-  /** When the first attempt in this budget failed; null while none has. */
-  failingSince: number | null;
 };
 
 /** A claimed download: the job and the medium it fetches. */
@@ -169,15 +167,15 @@ export type DeletionJob = Job & {
 
 export type DeletionOutcome = { is: "deleted" } | { is: "retry"; error: string; at: number };
 
-/** A claimed delivery: the job and everything its body is built from, as of now. */
+/** A claimed delivery: the job and what its body is built from, as of now; the received bytes are the store's `eventBody`. */
 export type DeliveryJob = Job & {
   endpoint: string;
   replay: boolean;
   /** The Standard Webhooks message id: the event's id, or a new one for a replay that asked for it. */
   messageId: string;
   event: StoredEvent;
-  /** The received bytes; null once retention has taken them. */
-  body: Uint8Array | null;
+  /** The length of the received body; null once retention has taken it. */
+  bytes: number | null;
   media: Medium[];
 };
 
@@ -194,7 +192,8 @@ export type Attempt = {
 export type DeliveryOutcome =
   /** `pending`: media (their ids) of which the body said that they are pending; the endpoint is told how they end. */
   | { is: "delivered"; attempt: Attempt; pending?: string[] }
-  | { is: "retry"; attempt: Attempt; at: number; asideAt: number }
+  /** `heldLong`: the waits of its schedule that it has been through are `laneHold` or more. */
+  | { is: "retry"; attempt: Attempt; at: number; heldLong: boolean }
   | { is: "dead"; attempt: Attempt };
 
 export type StoredEvent = {

@@ -1,30 +1,21 @@
 import pkg from "../package.json" with { type: "json" };
 import { type Config, parseListen } from "./config.ts";
-import type { Medium, Ports } from "./domain.ts";
+import type { Ports } from "./domain.ts";
 import { errorLine, RelayError } from "./errors.ts";
-import { createWake } from "./jobs/wake.ts";
-import { mediaLink } from "./media-links.ts";
-import { mediaRoute } from "./mirror/serve.ts";
-import { healthRoutes } from "./operate/health.ts";
 import { environment, selfCommand } from "./platform/runtime.ts";
-import { type Listener, listen } from "./platform/server.ts";
+import { type App, type Listener, listen } from "./platform/server.ts";
 import { readTls } from "./platform/tls-files.ts";
-import { receiveRoute } from "./receive/route.ts";
-import { publicApp } from "./relay/app.ts";
-import { type Command, openBackups } from "./relay/backups.ts";
+import type { Command } from "./relay/backups.ts";
 import { compareConfigs } from "./relay/changes.ts";
-import { createEndpointWorkers } from "./relay/endpoints.ts";
-import { type Mirroring, openMirroring } from "./relay/mirroring.ts";
-import { watch } from "./relay/watch.ts";
-import { openStore } from "./store/open.ts";
-import { settingsOf } from "./store/settings.ts";
+import { type Core, openCore } from "./relay/core.ts";
+import { openStandby, type Standby, sicknessOf } from "./relay/standby.ts";
+import { steadyClock } from "./relay/steady-clock.ts";
 
-/** Connecting to a media host or an endpoint takes no longer than this. */
-const CONNECT_TIMEOUT = 10_000;
-
-/** At a stop: for answers under way, then for jobs; together well below the ten seconds that are promised. */
+/** At a stop, for answers under way, in milliseconds; jobs come after them. */
 const ANSWER_GRACE = 3_000;
-const JOB_GRACE = 4_000;
+
+/** How often a store that could not be opened is tried again, in milliseconds. */
+const OPEN_AGAIN = 1_000;
 
 export type Relay = {
   /** Where the webhook is received, as seen from this machine. */
@@ -45,125 +36,137 @@ export type Relay = {
 
 /**
  * `workers: false` receives and stores, but downloads and delivers nothing. `socket`: a file descriptor that listens already.
- * `self`: how the program is started again, where this process is another.
+ * `self`: how the program is started again; with it the database is checked now and then, by a process of its own.
  */
 export type RelayOptions = { workers?: boolean; socket?: number; self?: Command };
 
 /**
  * Opens everything the picture in the README shows, and ties it together. What was opened is closed in reverse, also
- * when a later step fails.
+ * when a later step fails. On a disk that is read-only, full or broken it stands by: it listens, answers 503, and begins to
+ * work by itself once the store can be opened.
  */
-export async function openRelay(given: Config, ports: Ports, options: RelayOptions = {}): Promise<Relay> {
-  const { clock, log } = ports;
+export async function openRelay(
+  given: Config,
+  { clock: machine, ...others }: Ports,
+  options: RelayOptions = {},
+): Promise<Relay> {
+  const { log } = others;
+  const clock = steadyClock(machine, log);
+  const ports = { ...others, clock };
   const { workers = true, self = selfCommand() } = options;
   let config = given;
-  let events = 0;
+  let core: Core | null = null;
+  let standby: Standby | null = null;
+  let trouble = "";
   let listener: Listener | null = null;
-  let reloading: Promise<unknown> = Promise.resolve();
   let closing = false;
-  const closers: (() => Promise<void> | void)[] = [];
-  const close = async () => {
-    closing = true;
-    await Promise.all([reloading, listener?.close(ANSWER_GRACE)]);
-    for (const closer of closers.splice(0).reverse()) await closer();
-  };
-  try {
-    const store = await openStore(config, ports, { role: "relay" });
-    closers.push(() => store.close());
-    const freed = await store.freeLeases(clock.now());
-    const secret = await store.mediaSecret();
+  /** What changes the relay as a whole comes one after the other. */
+  let turns: Promise<unknown> = Promise.resolve();
+  let cancelOpening = () => {};
 
-    const wake = createWake(() => {
-      mirroring.wake();
-      endpoints.wake();
+  function inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const turn = turns.then(() => {
+      if (closing) throw new RelayError("conflict", "the relay is stopping");
+      return work();
     });
-    const onAccepted = () => {
-      events++;
-      wake();
-    };
-    const openMirrorOf = (config: Config) =>
-      openMirroring({ config, store, ports, connectTimeout: CONNECT_TIMEOUT, onSettled: wake });
-    const appOf = (config: Config, { targets, targetTrouble, spoolTrouble }: Mirroring) =>
-      publicApp(
-        {
-          receive: receiveRoute({ store, config, ports, onAccepted }),
-          media: mediaRoute({ store, targets, config: config.mirror, secret, log }),
-          health: healthRoutes({ store, config, clock, targetTrouble, spoolTrouble }),
-        },
-        log,
-      );
+    turns = turn.catch(() => {});
+    return turn;
+  }
 
-    let mirroring = await openMirrorOf(config);
-    closers.push(() => mirroring.close());
+  const origin = (host: string) => {
+    const { port = 0 } = listener ?? {};
+    return `${config.server.tls ? "https" : "http"}://${host.includes(":") ? `[${host}]` : host}:${port}`;
+  };
+  const publicUrl = () => config.server.publicUrl ?? origin(environment().hostname);
+  const open = () =>
+    openCore(config, {
+      ports,
+      workers,
+      self,
+      checks: options.self !== undefined,
+      publicUrl,
+      onLost: () => void inTurn(openAnew),
+    });
 
+  function failed(line: string): void {
+    if (line !== trouble) log.error("the store cannot be used: events are refused until it can", { error: line });
+    trouble = line;
+  }
+
+  /** Tried again and again, until it is open: then the work begins. */
+  async function tryToOpen(): Promise<void> {
+    try {
+      core = await open();
+    } catch (error) {
+      failed(sicknessOf(error, config.dataDir) ?? errorLine(error));
+      openLater();
+      return;
+    }
+    listener?.serve(core.app);
+    await standby?.close();
+    standby = null;
+    trouble = "";
+    log.info("the store can be used: events are taken", { freed: core.freed });
+    await core.start();
+  }
+
+  function openLater(): void {
+    cancelOpening = clock.after(OPEN_AGAIN, () => void inTurn(tryToOpen).catch(() => {}));
+  }
+
+  /** The store has lost a file: all that works on it ends, and begins with a store that is opened anew. */
+  async function openAnew(): Promise<void> {
+    if (core === null) return;
+    const lost = core;
+    core = null;
+    trouble = "the store is opened anew";
+    standby = await openStandby(config, ports, { trouble: () => trouble, readsStore: false });
+    listener?.serve(standby.app);
+    await lost.close();
+    await tryToOpen();
+  }
+
+  async function close(): Promise<void> {
+    closing = true;
+    cancelOpening();
+    await Promise.all([turns, listener?.close(ANSWER_GRACE)]);
+    await core?.close();
+    await standby?.close();
+  }
+
+  try {
+    try {
+      core = await open();
+    } catch (error) {
+      const sickness = sicknessOf(error, config.dataDir);
+      if (sickness === null) throw error;
+      failed(sickness);
+      standby = await openStandby(config, ports, { trouble: () => trouble });
+    }
     const { tls } = config.server;
     const socket = options.socket === undefined ? parseListen(config.server.listen)! : { fd: options.socket };
-    listener = await listen(appOf(config, mirroring), { ...socket, tls }, clock);
+    listener = await listen((core ?? standby!).app, { ...socket, tls }, clock);
     const { host, port, serve, renewTls } = listener;
-    const origin = (host: string) => `${tls ? "https" : "http"}://${host.includes(":") ? `[${host}]` : host}:${port}`;
-    const publicUrl = () => config.server.publicUrl ?? origin(environment().hostname);
-
-    const link = ({ key, target, sourceUrl }: Medium) => {
-      if (key === null) return sourceUrl;
-      const place = { ...config.mirror, publicUrl: publicUrl(), secret };
-      return mediaLink(place, key, { isFormer: target !== mirroring.targets.presentId });
-    };
-    const userAgent = `wochit-relay/${pkg.version}`;
-    const endpoints = createEndpointWorkers({ store, ports, link, userAgent, connectTimeout: CONNECT_TIMEOUT });
-
-    if (!config.mirror.enabled) await store.skipMedia(clock.now());
-    if (workers) {
-      mirroring.start();
-      endpoints.apply(config.endpoints);
-    }
-    const backupsOf = (config: Config) =>
-      openBackups(workers ? config : { ...config, backup: null }, { store, targets: mirroring.targets, ports, self });
-    let backups = backupsOf(config);
-    closers.push(async () => {
-      await Promise.all([mirroring.stop(JOB_GRACE), endpoints.stop(JOB_GRACE), backups.stop()]);
-    });
-    closers.push(await watch(store, wake, ports));
-    wake();
-
-    /** The mirror of another config, once the old one's jobs have ended; the old one goes on where that one cannot be opened. */
-    async function replaceMirror(config: Config): Promise<Mirroring> {
-      await mirroring.stop(JOB_GRACE);
-      return openMirrorOf(config).catch((error) => {
-        mirroring.start();
-        throw error;
-      });
-    }
+    await core?.start();
+    if (core === null) openLater();
 
     async function reload(next: Config) {
       const { config: wanted, changed, needsRestart, mirrorWork } = compareConfigs(config, next);
       // What can fail comes first: then all of the old config holds.
       const pair = wanted.server.tls && readTls(wanted.server.tls);
-      const former = mirroring;
-      const opened = mirrorWork && workers ? await replaceMirror(wanted) : former;
-      const app = appOf(wanted, opened);
-      const newBackups = opened !== former || changed.some((part) => part === "backup" || part === "mirror");
-      if (newBackups) await backups.stop();
-
-      const wasMirroring = config.mirror.enabled;
-      // Other bytes in the same files are a change too.
-      if (pair && renewTls(pair) && !changed.includes("server")) changed.push("server.tls");
-      config = wanted;
-      mirroring = opened;
-      store.configure(settingsOf(wanted));
-      serve(app);
-      if (newBackups) backups = backupsOf(wanted);
-      if (workers) endpoints.apply(wanted.endpoints);
-      // It is taken. What still fails now is trouble of its own.
-      const tell = (what: string) => (error: unknown) => log.error(what, { error: errorLine(error) });
-      if (opened !== former) {
-        opened.start();
-        await former.close().catch(tell("the former target was not closed"));
+      const onTaken = (app: App) => {
+        // Other bytes in the same files are a change too.
+        if (pair && renewTls(pair) && !changed.includes("server")) changed.push("server.tls");
+        config = wanted;
+        serve(app);
+      };
+      if (core !== null) await core.reload({ config: wanted, changed, mirrorWork }, onTaken);
+      else {
+        const former = standby;
+        standby = await openStandby(wanted, ports, { trouble: () => trouble });
+        onTaken(standby.app);
+        await former?.close();
       }
-      if (wasMirroring && !wanted.mirror.enabled) {
-        log.warn("mirroring is switched off: what waits is skipped, `media retry` takes it up again");
-        await store.skipMedia(clock.now()).catch(tell("media that are not wanted any longer still wait"));
-      }
-      wake();
       return { changed, needsRestart };
     }
 
@@ -179,34 +182,21 @@ export async function openRelay(given: Config, ports: Ports, options: RelayOptio
       receive: config.receive.path,
       publicUrl: publicUrl(),
       dataDir: config.dataDir,
-      freed,
+      ...(core && { freed: core.freed }),
     });
     return {
       url,
       port,
       close,
-      reload(next) {
-        // One after the other: what one has not taken the next compares with.
-        const turn = reloading.then(() => {
-          if (closing) throw new RelayError("conflict", "the relay is stopping");
-          return reload(next);
-        });
-        reloading = turn.catch(() => {});
-        return turn;
-      },
+      reload: (next) => inTurn(() => reload(next)),
       async answers() {
-        // In trouble it tries for long; that it knows of it is an answer.
-        if (store.trouble() === null) await store.probe().catch(() => {});
+        await core?.answers();
         return true;
       },
       describe() {
-        const troubles = [
-          store.trouble() && `events cannot be committed: ${store.trouble()}`,
-          mirroring.targetTrouble() && "the mirror target is down",
-          mirroring.spoolTrouble() && "the spool cannot be used",
-        ].filter((trouble) => trouble !== null && trouble !== "");
+        const troubles = core?.troubles() ?? [`events cannot be committed: ${trouble}`];
         const { length: apps } = config.endpoints;
-        const doing = `Receiving on ${origin(host)}, ${apps} endpoint${apps === 1 ? "" : "s"}, ${events} events since the start`;
+        const doing = `Receiving on ${origin(host)}, ${apps} endpoint${apps === 1 ? "" : "s"}, ${core?.events() ?? 0} events since the start`;
         return troubles.length === 0 ? doing : `${doing}; TROUBLE: ${troubles.join("; ")}`;
       },
     };

@@ -34,7 +34,10 @@ test("the example at the top level loads, and shows every option of the schema",
   assert.ok(options.length > 50);
   // A target has one type at a time, a file without TLS no certificate, and an example no schema of its own.
   const rest = options.filter(
-    (option) => !/^(mirror\.(target|formerTargets)|server\.tls)\.|^\$schema$|\.(env|file|credential)$/.test(option),
+    (option) =>
+      !/^(mirror\.(target|formerTargets)|server\.tls|endpoints\.tls)\.|^\$schema$|\.(env|file|credential)$/.test(
+        option,
+      ),
   );
   assert.deepEqual(
     rest.filter((option) => !shown.has(option)),

@@ -8,6 +8,7 @@ import { fileURLToPath } from "node:url";
 import { Webhook } from "standardwebhooks";
 import { findDeno, readDenoRights } from "../scripts/deno.ts";
 import { SECRET } from "./support/config.ts";
+import { bareEnvironment } from "./support/environment.ts";
 import { tempFolder } from "./support/folder.ts";
 import { openReceiver } from "./support/receiver.ts";
 import { lastingPort } from "./support/serve-process.ts";
@@ -22,10 +23,9 @@ const rights = readDenoRights();
 
 /** Starts the program with these rights, and none that could be asked for. */
 function start(args: string[], options: { cwd: string; rights?: string[] }) {
-  const { PATH = "", HOME = "", DENO_DIR } = process.env;
   const child = spawn(deno!, ["run", "--no-prompt", ...(options.rights ?? rights), main, ...args], {
     cwd: options.cwd,
-    env: { PATH, HOME, ...(DENO_DIR && { DENO_DIR }) },
+    env: bareEnvironment(),
   });
   const timer = setTimeout(() => child.kill("SIGKILL"), 20_000);
   return { child, ended: finish(child).finally(() => clearTimeout(timer)) };

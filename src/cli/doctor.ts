@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import { opendir, readFile } from "node:fs/promises";
 import type { IncomingMessage } from "node:http";
 import { isIP } from "node:net";
-import { dirname } from "node:path";
+import { dirname, resolve } from "node:path";
 import type { Config } from "../config.ts";
 import type { SecretsWanted } from "../config-file.ts";
 import { RelayError } from "../errors.ts";
@@ -12,8 +12,10 @@ import type { JudgeSender, Request } from "../operate/doctor/senders.ts";
 import type { Given } from "../operate/doctor/table.ts";
 import { withoutQueries } from "../platform/log.ts";
 import { lookAtMachine } from "../platform/machine.ts";
+import { yieldToOthers } from "../platform/priority.ts";
 import type { Store } from "../store/store.ts";
 import { type Args, type Command, type Context, configOption, jsonOption } from "./command.ts";
+import { abortWhenStopped } from "./copying.ts";
 import { harmless } from "./harmless.ts";
 import { printJson } from "./lists.ts";
 import { describePlace, findPresent } from "./places.ts";
@@ -28,6 +30,12 @@ export const command: Command = {
   summary: "probes the real surroundings, and says what to do about what is wrong",
   options: {
     offline: { type: "boolean", help: "ask neither the endpoints nor the bucket" },
+    database: {
+      type: "string",
+      value: "PATH",
+      help: "only whether this database is whole, a table at a time; no config",
+    },
+    "while-stdin": { type: "boolean", help: "with --database: stop when standard input ends" },
     from: {
       type: "string",
       value: "ADDRESS[,ADDRESS...]",
@@ -41,6 +49,8 @@ removes again), the endpoints (name, certificate, a HEAD, never a POST), the clo
 last backup. It works beside a running relay and without one; run it as root or as the relay's user.
 Each line is ok, a warning or failed, and what to do. Exit code 1 when something failed, 2 when the config is wrong.`,
   async run(context, args) {
+    const database = args.text("database");
+    if (database !== undefined) return checkDatabase(context, args, resolve(context.cwd, database));
     const request = readRequest(args.text("from"));
     const judged = await context.inspectConfig(undefined, { isOutside: true });
     const { config, hasKeys } = judged.config
@@ -54,6 +64,18 @@ Each line is ok, a warning or failed, and what to do. Exit code 1 when something
     return printer.end({ isConfigWrong: judged.problems.length > 0, isWhole: config !== null });
   },
 };
+
+/** Its tables one after the other, in no hurry: others may need the disk. Exit code 1 where something is wrong. */
+async function checkDatabase(context: Context, args: Args, path: string): Promise<number> {
+  const signal = abortWhenStopped(context, { withStdin: args.flag("while-stdin") });
+  yieldToOthers();
+  const { inspectDatabase } = await import("../store/sqlite/inspect.ts");
+  const { checkTables } = await import("../operate/doctor/database.ts");
+  const wrong = await checkTables(() => inspectDatabase(path), signal);
+  if (args.flag("json")) printJson(context.stdout, { database: path, wrong });
+  else context.stdout.write(wrong.length === 0 ? `${path} is whole\n` : `${wrong.join("\n")}\n`);
+  return wrong.length === 0 ? 0 : 1;
+}
 
 function readRequest(text: string | undefined): Request | null {
   if (text === undefined) return null;

@@ -62,7 +62,7 @@ const resume: Command = {
   options: { ...jsonOption, ...configOption },
   async run(context, args) {
     const target = await openEndpoint(context, args);
-    return print(context, args, await resumeEndpoint(target, context.ports.clock.now()));
+    return print(context, args, await resumeEndpoint(target));
   },
 };
 

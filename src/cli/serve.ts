@@ -1,6 +1,7 @@
 import type { Ports } from "../domain.ts";
 import { errorLine, RelayError } from "../errors.ts";
 import { type OpenLog, openLog } from "../platform/log.ts";
+import { selfCommand } from "../platform/runtime.ts";
 import { inheritedSockets, type Notifier, openNotifier } from "../platform/systemd.ts";
 import type { Relay } from "../relay.ts";
 import { type Command, type Context, configOption } from "./command.ts";
@@ -36,7 +37,7 @@ listens on the socket that is handed to it, says how it is, and feeds the watchd
     if (others.length > 0)
       log.warn("only the first socket that systemd handed over is listened on", { others: others.length });
     const { openRelay } = await import("../relay.ts");
-    const relay = await openRelay(config, ports, socket && { socket: socket.fd });
+    const relay = await openRelay(config, ports, { self: selfCommand(), ...(socket && { socket: socket.fd }) });
     const unwatch = notifier.watch(relay.answers);
     const state = { isRefused: false };
     reload = reloader({ context, path, log, relay, notifier, state });

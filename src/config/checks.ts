@@ -6,6 +6,7 @@ import { errorLine } from "../errors.ts";
 import { nearest } from "../nearest.ts";
 import { looksLikeNetwork, parseNetworks } from "../platform/addresses.ts";
 import { isReservedHeader } from "../reserved-headers.ts";
+import { isOwnWebhook } from "./own-webhook.ts";
 import type { Path, Problems } from "./problems.ts";
 import { isOutOfSight, type Outside, reasonOf } from "./secrets.ts";
 
@@ -60,6 +61,10 @@ function checkEndpoint(at: number, look: Look, problems: Problems, owners: Map<s
   for (const [name, value] of Object.entries(look<Record<string, string>>([...path, "headers"]) ?? {})) {
     const why = headerProblem(name, value);
     if (why) problems.add([...path, "headers", name], why);
+  }
+  const url = look<string>([...path, "url"]);
+  if (url !== undefined && isOwnWebhook(url, look)) {
+    problems.add([...path, "url"], "is this relay's own webhook: each event would come back as a new one, for ever");
   }
   const privates: Path = [...path, "allowPrivateAddresses"];
   checkPrivate(look(privates), privates, problems);

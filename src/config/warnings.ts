@@ -31,7 +31,10 @@ export function warnAbout(raw: object, parsed: InferOutput<typeof configSchema>)
     warnings.push("receive.allowFrom: anybody who reaches the relay can send it events: set receive.token");
   }
   if (endpoints.length === 0) warnings.push("endpoints: there is none: events are kept, and sent to nobody");
-  for (const [at, { events }] of endpoints.entries()) {
+  for (const [at, { events, url, tls }] of endpoints.entries()) {
+    if (tls !== null && new URL(url).protocol === "http:") {
+      warnings.push(`endpoints[${at}].tls: has no effect: endpoints[${at}].url begins with http://`);
+    }
     for (const [index, pattern] of events.entries()) {
       const meant = /[*]|^relay\./.test(pattern) || DOCUMENTED.includes(pattern) ? null : nearest(pattern, DOCUMENTED);
       if (meant)

@@ -2,15 +2,17 @@ import { createSecretKey } from "node:crypto";
 import type { Readable } from "node:stream";
 import type { Endpoint } from "../config.ts";
 import type { Attempt, Clock, DeliveryJob, DeliveryOutcome, Ports } from "../domain.ts";
-import { errorLine } from "../errors.ts";
-import { deliveryRetry, parseRetryAfter } from "../jobs/backoff.ts";
+import { errorLine, RelayError } from "../errors.ts";
+import { deliveryRetry, parseRetryAfter, waitsBefore } from "../jobs/backoff.ts";
 import type { Lease, Queue } from "../jobs/worker.ts";
+import { UntrustedCertificate } from "../platform/net/trust.ts";
 import type { Outbound } from "../platform/net.ts";
 import { isReservedHeader } from "../reserved-headers.ts";
 import type { Store } from "../store/store.ts";
+import type { ByteBudget } from "./budget.ts";
 import type { MediumLink } from "./media-reports.ts";
 import { createPace, limitSlots } from "./pace.ts";
-import { buildBody } from "./payload.ts";
+import { buildBody, type Written } from "./payload.ts";
 import { sign } from "./signature.ts";
 
 /** How much of an answer is kept with its attempt, in bytes. */
@@ -22,8 +24,10 @@ const READ_FOR = 1_000;
 
 export type DeliveryParts = {
   endpoint: Endpoint;
-  store: Pick<Store, "claimDeliveries" | "settleDelivery">;
+  store: Pick<Store, "claimDeliveries" | "settleDelivery" | "eventBody">;
   outbound: Outbound;
+  /** Shared by all endpoints. */
+  budget: ByteBudget;
   ports: Ports;
   /** "wochit-relay/<version>". */
   userAgent: string;
@@ -53,17 +57,27 @@ export function createDeliveries(parts: DeliveryParts): Queue<DeliveryJob> {
   const pace = createPace(endpoint.ratePerSecond, clock);
 
   async function run(job: DeliveryJob, lease: Lease): Promise<void> {
-    await pace(lease.ending);
-    if (lease.ending.aborted || lease.signal.aborted) return;
+    const giveBack = await parts.budget.take(endpoint.id, job.bytes ?? 0, lease.ending);
+    if (giveBack === null) return;
+    try {
+      await pace(lease.ending);
+      if (!lease.ending.aborted && !lease.signal.aborted) await attempt(job, lease);
+    } finally {
+      giveBack();
+    }
+  }
+
+  async function attempt(job: DeliveryJob, lease: Lease): Promise<void> {
     const startedAt = clock.now();
     const begun = clock.elapsed();
-    const answer = job.body ? await post(job, job.body, startedAt, lease.signal) : NO_BODY;
+    const written = await write(job);
+    const answer = "body" in written ? await post(job, written, startedAt, lease.signal) : written;
     if (lease.signal.aborted) return;
 
     const { status, response, error } = answer;
-    const attempt = { startedAt, duration: Math.round(clock.elapsed() - begun), status, response, error };
+    const made = { startedAt, duration: Math.round(clock.elapsed() - begun), status, response, error };
     const now = clock.now();
-    const outcome = decide(job, attempt, answer, now);
+    const outcome = decide(job, made, answer, now);
     const { settled, paused } = await store.settleDelivery(job, outcome, now);
     tell(job, outcome, settled);
     if (paused) {
@@ -75,7 +89,22 @@ export function createDeliveries(parts: DeliveryParts): Queue<DeliveryJob> {
     }
   }
 
-  async function post(job: DeliveryJob, received: Uint8Array, startedAt: number, stop: AbortSignal): Promise<Answer> {
+  /** What is sent now. Only that is held while the answer is awaited, not the received bytes as well. */
+  async function write({ event, media, replay }: DeliveryJob): Promise<Written | Answer> {
+    const body = await store.eventBody(event.id).catch((error) => {
+      if (error instanceof RelayError && error.code === "body_expired") return null;
+      throw error;
+    });
+    if (body === null) return NO_BODY;
+    try {
+      return buildBody({ event, body, media, link, replay, mode: endpoint.body });
+    } catch (error) {
+      return failure(errorLine(error));
+    }
+  }
+
+  async function post(job: DeliveryJob, sent: Written, startedAt: number, stop: AbortSignal): Promise<Answer> {
+    const { body, pending } = sent;
     const abort = new AbortController();
     const follow = () => abort.abort(stop.reason);
     stop.addEventListener("abort", follow);
@@ -83,8 +112,6 @@ export function createDeliveries(parts: DeliveryParts): Queue<DeliveryJob> {
       abort.abort(new Error(describeTimeout(endpoint.timeout))),
     );
     try {
-      const { event, media, replay } = job;
-      const { body, pending } = buildBody({ event, body: received, media, link, replay, mode: endpoint.body });
       const timestamp = Math.floor(startedAt / 1000);
       const answer = await parts.outbound.request(url, {
         method: "POST",
@@ -107,7 +134,8 @@ export function createDeliveries(parts: DeliveryParts): Queue<DeliveryJob> {
       return { status, response, error: `HTTP ${status}`, retryAt, pending };
     } catch (error) {
       const why = abort.signal.aborted ? abort.signal.reason : error;
-      return { status: null, response: null, error: errorLine(why), retryAt: null, pending: [] };
+      const advice = why instanceof UntrustedCertificate ? ", or name its file in this endpoint's tls.ca" : "";
+      return failure(errorLine(why) + advice);
     } finally {
       cancelTimeout();
       stop.removeEventListener("abort", follow);
@@ -127,13 +155,15 @@ export function createDeliveries(parts: DeliveryParts): Queue<DeliveryJob> {
       random: ports.random,
     });
     if (at === null) return { is: "dead", attempt };
-    return { is: "retry", attempt, at, asideAt: (job.failingSince ?? now) + endpoint.laneHold };
+    return { is: "retry", attempt, at, heldLong: waitsBefore(endpoint.retry, job.attempts + 1) >= endpoint.laneHold };
   }
 
   function tell(job: DeliveryJob, outcome: DeliveryOutcome, settled: boolean): void {
     const { status, duration: ms, error } = outcome.attempt;
     const about = {
       event: job.eventId,
+      type: job.event.type,
+      video: job.videoId,
       delivery: job.id,
       endpoint: endpoint.id,
       attempt: job.attempts + 1,
@@ -154,8 +184,13 @@ export function createDeliveries(parts: DeliveryParts): Queue<DeliveryJob> {
   };
 }
 
+/** No answer came. */
+function failure(error: string): Answer {
+  return { status: null, response: null, error, retryAt: null, pending: [] };
+}
+
 /** Retention has taken the body: there is nothing to send, today or later. */
-const NO_BODY: Answer = { status: null, response: null, error: "body_expired", retryAt: null, pending: [] };
+const NO_BODY = failure("body_expired");
 
 function isSuccess(status: number): boolean {
   return status >= 200 && status <= 299;

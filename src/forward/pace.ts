@@ -21,6 +21,7 @@ export function createPace(
   if (ratePerSecond === null) return () => undefined;
   let nextStart = 0;
   return (signal) => {
+    if (signal.aborted) return undefined;
     const now = clock.elapsed();
     const start = Math.max(now, nextStart);
     nextStart = start + 1000 / ratePerSecond;

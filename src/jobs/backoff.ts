@@ -54,6 +54,14 @@ export function deliveryRetry(failed: {
   return Math.max(scheduled, Math.min(retryAfter, now + wait + HINT_LIMIT));
 }
 
+/**
+ * The waits of its schedule that a delivery has been through when its attempt number `attempt` (from 1) fails. Longer ones
+ * that something else imposed (a `Retry-After`, a pause, a relay that was down) count as the schedule has them.
+ */
+export function waitsBefore(schedule: number[], attempt: number): number {
+  return schedule.slice(0, attempt - 1).reduce((sum, wait) => sum + wait, 0);
+}
+
 const MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
 const CLOCK_TIME = "(?<hour>[01]\\d|2[0-3]):(?<minute>[0-5]\\d):(?<second>[0-5]\\d|60)";
 const MONTH = `(?<month>${MONTHS.join("|")})`;

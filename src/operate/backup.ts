@@ -69,9 +69,11 @@ export function startBackups({ config, dataDir, store, target, ports, run }: Bac
       makeFolder(dir);
       // Whatever happens to the relay meanwhile: what nobody knows of would never be removed.
       await store.beginBackup({ place: "dir", name: file });
+      // By this clock, which the turns go by: the backup's own process may be under one that is wrong for a moment.
+      const at = clock.now();
       const made = await run(file, signal);
       const kept = to === "dir" ? file : await upload(name, file, made, signal);
-      const { bytes, at, events, newest } = made;
+      const { bytes, events, newest } = made;
       await store.noteBackup({ at, place: to, name: kept, bytes, events, newest, planned: true });
       log.info("backup made", { to, name: kept, bytes, events, ms: Math.round(clock.elapsed() - began) });
       return kept;
@@ -112,6 +114,8 @@ export function startBackups({ config, dataDir, store, target, ports, run }: Bac
   async function dueAt(): Promise<number> {
     const last = (await store.backups()).find(({ planned }) => planned);
     const now = clock.now();
+    // A failure while the clock was ahead holds nothing up.
+    notBefore = Math.min(notBefore, now + Math.min(AGAIN_AFTER, every));
     return Math.max(notBefore, last === undefined ? now : last.at > now ? now : last.at + every);
   }
 

@@ -79,9 +79,9 @@ export async function pauseEndpoint(target: Target, reason: string, now: number)
   return find(target);
 }
 
-export async function resumeEndpoint(target: Target, now: number): Promise<EndpointJson> {
+export async function resumeEndpoint(target: Target): Promise<EndpointJson> {
   await find(target);
-  await target.store.resumeEndpoint(target.id, now);
+  await target.store.resumeEndpoint(target.id);
   return find(target);
 }
 

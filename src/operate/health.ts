@@ -20,10 +20,13 @@ export function healthRoutes(options: {
   clock: Clock;
   targetTrouble?: () => string | null;
   spoolTrouble?: () => string | null;
+  /** What is wrong with the database; events are taken all the same. */
+  damage?: () => string | null;
 }): Hono {
   const { store, config, clock } = options;
   const targetTrouble = options.targetTrouble ?? (() => null);
   const spoolTrouble = options.spoolTrouble ?? (() => null);
+  const damage = options.damage ?? (() => null);
   const app = new Hono();
   app.get("/healthz", (c) => c.json({ status: "ok" }));
   app.get("/readyz", async (c) => {
@@ -43,6 +46,7 @@ export function healthRoutes(options: {
     if (store.trouble() !== null)
       return c.json({ status: "unavailable", reasons: ["events cannot be committed"] }, 503);
     const reasons: string[] = [];
+    if (damage() !== null) reasons.push("the database is damaged: doctor says what to do");
     const { enabled } = config.mirror;
     const space = enabled ? await diskTrouble(config) : null;
     if (space !== null) reasons.push(space);

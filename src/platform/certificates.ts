@@ -1,6 +1,7 @@
 import { createPrivateKey, X509Certificate } from "node:crypto";
 import { isIP } from "node:net";
 import { connect, type DetailedPeerCertificate, type TLSSocket } from "node:tls";
+import { secureContextOf, type TlsOptions } from "./net/trust.ts";
 
 /** A certificate, as far as people judge it. Times are milliseconds since 1970. */
 export type Certificate = { subject: string; issuer: string; from: number; until: number; fingerprint: string };
@@ -22,11 +23,11 @@ export type Shown = {
  * sent to it. Rejects with the network's error, or the signal's reason.
  */
 export function readCertificates(
-  at: { address: string; port: number; name: string },
+  at: { address: string; port: number; name: string; tls?: TlsOptions | null },
   signal: AbortSignal,
 ): Promise<Shown> {
   return new Promise((resolve, reject) => {
-    const { address, port, name } = at;
+    const { address, port, name, tls } = at;
     signal.throwIfAborted();
     const stop = () => {
       socket.destroy();
@@ -37,6 +38,7 @@ export function readCertificates(
       port,
       // An address is no name to ask for (RFC 6066, section 3).
       ...(isIP(name) === 0 ? { servername: name } : {}),
+      secureContext: secureContextOf(tls ?? { ca: null, cert: null, key: null }),
       // It is to be looked at, whatever it is: the judgement is read from `authorizationError`, and the connection ends here.
       rejectUnauthorized: false,
     });

@@ -1,15 +1,21 @@
-import { lookup as systemLookup } from "node:dns/promises";
 import { isIP, type LookupFunction } from "node:net";
 import type { Readable } from "node:stream";
 import type { Agent } from "undici";
 import { RelayError } from "../errors.ts";
 import { looksLikeNetwork, type Networks, parseNetworks, refusalOf } from "./addresses.ts";
+import { brokeOnReuse, watchConnections } from "./net/connector.ts";
+import { type Resolve, resolveName } from "./net/names.ts";
+import { explainTrust, secureContextOf, type TlsOptions } from "./net/trust.ts";
+
+export type { Resolve } from "./net/names.ts";
 
 /** Outbound HTTP, guarded: the only way out of the program. */
 export type Outbound = {
   /**
    * One request, no redirect followed. Rejects with RefusedAddress when the host is, or resolves to, an address that
-   * is not allowed, with any other error when the network fails. The caller must consume or destroy `body`.
+   * is not allowed, with any other error when the network fails. The caller must consume or destroy `body`. A request that
+   * breaks on a reused connection before any byte of an answer is made once more, on a connection of its own: what the
+   * server had closed meanwhile is no answer (RFC 9110 §9.2.2, RFC 9112 §9.3.1).
    */
   request(
     url: URL,
@@ -31,56 +37,53 @@ export class RefusedAddress extends Error {
   override readonly name = "RefusedAddress";
 }
 
-/** All addresses of a host name, as `dns.lookup` with `all` gives them. */
-export type Resolve = (hostname: string) => Promise<{ address: string; family: number }[]>;
-
-/** Lookups under way, by name: they run on few threads of the process, and a dead name server holds each for seconds. */
-const lookups = new Map<string, ReturnType<Resolve>>();
-
-/** The system's resolver, asked once at a time for each name, whoever wants to know it. */
-function resolveOnce(hostname: string): ReturnType<Resolve> {
-  const known = lookups.get(hostname);
-  if (known) return known;
-  const asked = systemLookup(hostname, { all: true }).finally(() => lookups.delete(hostname));
-  lookups.set(hostname, asked);
-  return asked;
-}
-
 /**
  * Opens the way out. `allowPrivateAddresses`: false, true, or a list of addresses, CIDRs and host names; a host name in
  * it may resolve to any private address. Metadata addresses are refused whatever it says. Every address is checked where
  * it is connected to, so a name that resolves differently the second time gains nothing (DNS rebinding).
- * Times are milliseconds; `connections` bounds the sockets per origin. No error tells a URL's query.
+ * Interim responses are ignored, and the system's certificate store is trusted. Times are milliseconds; `connections`
+ * bounds the sockets per origin. No error tells a URL's query.
  * Throws RelayError "config" for a list entry that is neither an address, a CIDR nor a host name.
  */
 export function openOutbound(options: {
   allowPrivateAddresses: boolean | string[];
   connectTimeout: number;
   connections?: number;
+  /** For this way out only: authorities to trust on top, a client certificate. */
+  tls?: TlsOptions | null;
   /** For tests: answers instead of the system's resolver. */
   resolve?: Resolve;
 }): Outbound {
   const allowanceOf = readAllowance(options.allowPrivateAddresses);
-  const resolve = options.resolve ?? resolveOnce;
-  // undici is large, and no start waits for a request that goes out.
-  let agent: Agent | null = null;
+  const resolve = options.resolve ?? resolveName;
   let isClosed = false;
-  const openAgent = async () => {
-    const { Agent } = (await import("undici")).default;
+  const agents: Partial<Record<"kept" | "fresh", Agent>> = {};
+  /** "kept" keeps its connections for the next request, "fresh" has one for each. */
+  const agentOf = async (kind: "kept" | "fresh") => {
+    // undici is large, and no start waits for a request that goes out.
+    const { Agent, buildConnector } = (await import("undici")).default;
     if (isClosed) throw new Error("the way out is closed");
-    agent ??= new Agent({
+    agents[kind] ??= new Agent({
       allowH2: false,
       connections: options.connections ?? null,
-      connect: { timeout: options.connectTimeout, lookup: guardedLookup(resolve, allowanceOf) },
+      pipelining: kind === "kept" ? 1 : 0,
+      connect: watchConnections(
+        buildConnector({
+          allowH2: false,
+          timeout: options.connectTimeout,
+          lookup: guardedLookup(resolve, allowanceOf),
+          ...(options.tls && { secureContext: secureContextOf(options.tls) }),
+        }),
+      ),
     });
-    return agent;
+    return agents[kind];
   };
   return {
     async request(url, { method, headers, body, signal, headersTimeout, bodyTimeout }) {
       checkUrl(url, allowanceOf);
-      try {
+      const send = (agent: Agent) =>
         // Origin and path only: a user name and password in a URL are never sent.
-        const response = await (agent ?? (await openAgent())).request({
+        agent.request({
           origin: url.origin,
           path: `${url.pathname}${url.search}`,
           method,
@@ -90,16 +93,21 @@ export function openOutbound(options: {
           headersTimeout,
           bodyTimeout,
         });
+      try {
+        const response = await send(agents.kept ?? (await agentOf("kept"))).catch(async (error) => {
+          if (!brokeOnReuse(error) || signal.aborted) throw error;
+          return send(await agentOf("fresh"));
+        });
         // A body that fails while nobody reads it must not end the process; whoever reads it still sees the error.
         response.body.on("error", () => {});
         return { status: response.statusCode, headers: response.headers, body: response.body };
       } catch (error) {
-        throw withoutSecrets(error, url);
+        throw withoutSecrets(explainTrust(error), url);
       }
     },
     async close() {
       isClosed = true;
-      await agent?.destroy();
+      await Promise.all([agents.kept?.destroy(), agents.fresh?.destroy()]);
     },
   };
 }

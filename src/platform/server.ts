@@ -31,7 +31,7 @@ const IDLE_GRACE = 400;
 const IDLE_AGAIN = 50;
 
 // biome-ignore lint/suspicious/noExplicitAny: the app's own bindings do not matter here
-type App = Hono<any>;
+export type App = Hono<any>;
 
 export type Listener = {
   host: string;

@@ -3,7 +3,7 @@ import { createSecureContext } from "node:tls";
 import { errorLine, RelayError } from "../errors.ts";
 import { readPlainFile } from "./files.ts";
 
-/** Paths of PEM files. */
+/** Paths of PEM files: a certificate with its chain, and its key. */
 export type TlsFiles = { cert: string; key: string };
 
 /** Certificate chain and key, read and found to fit together. */
@@ -11,22 +11,27 @@ export type TlsPair = { cert: Buffer; key: Buffer };
 
 const PEM = /-----BEGIN CERTIFICATE-----[^-]*-----END CERTIFICATE-----/g;
 
+/** Reads the listener's certificate and key. RelayError("config") as of `readPair`, with the option before it. */
+export function readTls(files: TlsFiles): TlsPair {
+  try {
+    return readPair(files);
+  } catch (error) {
+    throw refused(`server.tls: ${errorLine(error)}`);
+  }
+}
+
 /**
  * Reads certificate and key. RelayError("config") says which of the files cannot be read or is no PEM, that the key has a
  * password, or that they do not belong together.
  */
-export function readTls({ cert, key }: TlsFiles): TlsPair {
+export function readPair({ cert, key }: TlsFiles): TlsPair {
   const pair = { cert: read(cert), key: read(key) };
-  const chain = pair.cert.toString("latin1").match(PEM) ?? [];
-  if (chain.length === 0) throw refused(`${cert} holds no certificate in PEM form`);
-  const [own] = chain.map((one, at) =>
-    parse(() => new X509Certificate(one), `${cert}: certificate ${at + 1} is broken`),
-  );
+  const own = checkCertificates(cert, pair.cert);
   const isLocked = /-----BEGIN ENCRYPTED|^Proc-Type: 4,ENCRYPTED/m.test(pair.key.toString("latin1"));
   if (isLocked) throw refused(`${key} has a password, which nobody is there to type: openssl pkey takes it off`);
   const secret = parse(() => createPrivateKey(pair.key), `${key} holds no private key in PEM form`);
-  if (!own!.checkPrivateKey(secret)) {
-    throw refused(`${key} is not the key of ${cert}, whose first certificate must be the server's own`);
+  if (!own.checkPrivateKey(secret)) {
+    throw refused(`${key} is not the key of ${cert}, whose first certificate must be the one of this side`);
   }
   try {
     // What taking them would throw later: keys that are too weak.
@@ -36,6 +41,23 @@ export function readTls({ cert, key }: TlsFiles): TlsPair {
     throw refused(`${cert} and ${key} cannot be used: ${reason ?? errorLine(error)}`);
   }
   return pair;
+}
+
+/** Reads certificates of authorities. RelayError("config") where the file cannot be read, or one of them is broken. */
+export function readAuthorities(path: string): string {
+  const text = read(path);
+  checkCertificates(path, text);
+  return text.toString("latin1");
+}
+
+/** The first of the certificates in a file, all of which are whole. */
+function checkCertificates(path: string, text: Buffer): X509Certificate {
+  const all = text.toString("latin1").match(PEM) ?? [];
+  const [first] = all.map((one, at) =>
+    parse(() => new X509Certificate(one), `${path}: certificate ${at + 1} is broken`),
+  );
+  if (first === undefined) throw refused(`${path} holds no certificate in PEM form`);
+  return first;
 }
 
 function read(path: string): Buffer {
@@ -56,5 +78,5 @@ function parse<T>(run: () => T, problem: string): T {
 }
 
 function refused(problem: string): RelayError {
-  return new RelayError("config", `server.tls: ${problem}`);
+  return new RelayError("config", problem);
 }

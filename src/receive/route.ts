@@ -1,3 +1,4 @@
+import type { IncomingHttpHeaders } from "node:http";
 import type { HttpBindings } from "@hono/node-server";
 import { type Context, Hono } from "hono";
 import type { Config } from "../config.ts";
@@ -7,6 +8,7 @@ import { errorAnswer } from "../platform/server.ts";
 import type { Store } from "../store/store.ts";
 import { createAccept } from "./accept.ts";
 import { createRoom, readBody } from "./body.ts";
+import { findReturned } from "./loop.ts";
 import { createSourceCheck, type Source } from "./source.ts";
 
 /** Bytes of bodies being read at once: of ordinary ones, and of those that are only kept because they were refused. */
@@ -63,15 +65,22 @@ export function receiveRoute(options: { store: Store; config: Config; ports: Por
     }
     // Held until the commit: while the store is in trouble the waiting bodies are bounded as those under way are.
     if (!room.take(read.body.length)) return errorAnswer("store_unavailable", "too many unfinished requests");
-    return take(facts, read.body, receivedAt).finally(() => room.give(read.body.length));
+    return take(facts, incoming.headers, read.body, receivedAt).finally(() => room.give(read.body.length));
   }
 
   async function take(
     facts: { request: string; from: string },
+    headers: IncomingHttpHeaders,
     body: Uint8Array,
     receivedAt: number,
   ): Promise<Response> {
     try {
+      const returned = await findReturned(headers, body, store);
+      if (returned !== null) {
+        const { id, videoId } = returned;
+        log.warn("loop stopped: an endpoint leads back to this relay", { ...facts, event: id, video: videoId });
+        return new Response(JSON.stringify({ id, status: "duplicate" }), JSON_ANSWER);
+      }
       const { id, status, event } = await accept(body, facts.from, receivedAt);
       const { type, videoId } = event;
       log.info(status === "accepted" ? "event accepted" : "event repeated", {

@@ -1,6 +1,7 @@
 import { isDeepStrictEqual } from "node:util";
 import type { Endpoint } from "../config.ts";
 import type { Ports } from "../domain.ts";
+import { createByteBudget } from "../forward/budget.ts";
 import { createDeliveries, type DeliveryParts } from "../forward/deliver.ts";
 import { startWorker, type Worker } from "../jobs/worker.ts";
 import { type Outbound, openOutbound } from "../platform/net.ts";
@@ -29,15 +30,16 @@ export function createEndpointWorkers(
   parts: Pick<DeliveryParts, "link" | "userAgent"> & { store: Store; ports: Ports; connectTimeout: number },
 ): EndpointWorkers {
   const { store, ports, connectTimeout, ...rest } = parts;
+  const budget = createByteBudget();
   const sending = new Map<string, Sending>();
   const leaving = new Map<Promise<void>, Sending>();
   /** Attempts under way by endpoint, under whatever config they began: together they keep to its concurrency. */
   const underWay = new Map<string, number>();
 
   function start(endpoint: Endpoint): Sending {
-    const { allowPrivateAddresses, concurrency: connections } = endpoint;
-    const outbound = openOutbound({ allowPrivateAddresses, connectTimeout, connections });
-    const queue = createDeliveries({ endpoint, store, outbound, ports, ...rest });
+    const { allowPrivateAddresses, concurrency: connections, tls } = endpoint;
+    const outbound = openOutbound({ allowPrivateAddresses, connectTimeout, connections, tls });
+    const queue = createDeliveries({ endpoint, store, outbound, budget, ports, ...rest });
     const { id } = endpoint;
     const count = (more: number) => underWay.set(id, (underWay.get(id) ?? 0) + more);
     const shared: typeof queue = {

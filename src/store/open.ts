@@ -5,7 +5,10 @@ import type { Store } from "./store.ts";
 /** The relay owns the data folder, alone; an operator's command works beside it, on a database that must exist. */
 export type StoreRole = "relay" | "operator";
 
-type OpenEngine = (config: Config, ports: Ports, options: { role: StoreRole }) => Promise<Store>;
+/** `onLost`: the store has lost a file; it takes nothing until it is closed and opened anew. */
+export type StoreOptions = { role: StoreRole; onLost?(): void };
+
+type OpenEngine = (config: Config, ports: Ports, options: StoreOptions) => Promise<Store>;
 
 /** One line per store engine; each is loaded only when it is used. */
 const engines: Record<"sqlite", () => Promise<OpenEngine>> = {
@@ -16,7 +19,7 @@ const engines: Record<"sqlite", () => Promise<OpenEngine>> = {
  * Opens the store of a config. RelayError("conflict") when another relay has the data folder, or the database is not
  * ours or newer than this program; RelayError("not_found") when an operator's command finds none.
  */
-export async function openStore(config: Config, ports: Ports, options: { role: StoreRole }): Promise<Store> {
+export async function openStore(config: Config, ports: Ports, options: StoreOptions): Promise<Store> {
   const open = await engines.sqlite();
   return open(config, ports, options);
 }

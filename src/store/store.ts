@@ -85,6 +85,9 @@ export type BegunBackup = Pick<Backup, "place" | "name">;
 /** That the schedule's last try came to nothing: when, why, and when it is tried again. */
 export type FailedBackup = { at: number; error: string; againAt: number };
 
+/** What a check of the whole database found; nothing wrong: it is whole. */
+export type IntegrityCheck = { at: number; wrong: string[] };
+
 /** How many rows are in each state, for `status`, `/readyz` and metrics. */
 export type Counts = {
   events: number;
@@ -112,7 +115,7 @@ export type Store = {
   claimDownloads(wish: ClaimWish & { busyHosts: string[] }): Promise<DownloadJob[]>;
   /**
    * Deliveries to one endpoint that are due, heads of their lanes only; none while the endpoint is paused. Here gates open
-   * and failing heads step aside whose time has come.
+   * whose time has come.
    */
   claimDeliveries(wish: ClaimWish & { endpoint: string }): Promise<DeliveryJob[]>;
   /** Moves a lease. False: the claim is no longer ours, stop working on it. */
@@ -161,8 +164,16 @@ export type Store = {
   settleDelivery(job: Job, outcome: DeliveryOutcome, now: number): Promise<{ settled: boolean; paused: boolean }>;
   /** Mirroring is off: unsettled media are skipped, and what waited for them is released. */
   skipMedia(now: number): Promise<void>;
-  /** The clock went back by `by` milliseconds: due times that it set before are moved along. */
-  bringForward(by: number): Promise<void>;
+  /**
+   * The clock went back by `by` milliseconds, to `now`: due times that were set before are moved along, and so is the life
+   * of links that came while it was ahead.
+   */
+  bringForward(by: number, now: number): Promise<void>;
+  /**
+   * Remembers that a relay runs at `now`; resolves with how far the time remembered before is ahead of it (0: it is not).
+   * What is due at a time that cannot be (a command ran while the machine's clock was wrong) is due now.
+   */
+  seenAt(now: number): Promise<number>;
   /** When a claim may next give something of a queue ("download", "upload", "delete", "deliver/<endpoint>"); null: never. */
   nextDue(queue: string): Promise<number | null>;
   /** Frees every lease: for the one relay of a data folder, at its start. */
@@ -193,7 +204,7 @@ export type Store = {
 
   endpoints(): Promise<EndpointState[]>;
   pauseEndpoint(endpoint: string, reason: string, now: number): Promise<void>;
-  resumeEndpoint(endpoint: string, now: number): Promise<void>;
+  resumeEndpoint(endpoint: string): Promise<void>;
 
   /** With the newest `limit` of its contexts and of its media, all of them unless told. */
   video(videoId: string, limit?: number): Promise<Video>;
@@ -254,6 +265,13 @@ export type Store = {
   mediaSecret(): Promise<Uint8Array>;
   /** Whether an event could be committed right now (null), or why not. */
   trouble(): string | null;
+  /** What SQLite said when it met damage in the database since it was opened; null: it met none. */
+  damage(): string | null;
+  /** Whether the process before this one ended without closing the database. */
+  wasUnclean(): boolean;
+  /** The last check of the whole database; null: there was none. */
+  lastCheck(): Promise<IntegrityCheck | null>;
+  noteCheck(check: IntegrityCheck): Promise<void>;
   /** Commits next to nothing, to find out whether it can; rejects like any write. */
   probe(): Promise<void>;
   /** Waits for what was begun, then closes; a second call does nothing. */

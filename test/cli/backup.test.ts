@@ -15,7 +15,7 @@ import {
   utimesSync,
   writeFileSync,
 } from "node:fs";
-import { basename, join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import process from "node:process";
 import { type TestContext, test } from "node:test";
 import Database from "better-sqlite3";
@@ -25,7 +25,7 @@ import { openStore } from "../../src/store/open.ts";
 import type { Store } from "../../src/store/store.ts";
 import { parseEvent } from "../../src/wochit.ts";
 import { configIn } from "../support/config.ts";
-import { tempFolder } from "../support/folder.ts";
+import { tempFolder, timeOfFiles } from "../support/folder.ts";
 import { mountSmallDisk, noMounts } from "../support/mounts.ts";
 import { realPorts } from "../support/real-ports.ts";
 import { callCli, callJson, finish, runCli, spawnCli } from "../support/spawn.ts";
@@ -252,7 +252,7 @@ test("interrupted, it leaves no half file; killed, the next run clears what it l
 
 /** As if nobody had touched it for so many seconds. */
 function age(path: string, seconds: number): void {
-  const then = Date.now() / 1000 - seconds;
+  const then = timeOfFiles(dirname(path)) / 1000 - seconds;
   utimesSync(path, then, then);
 }
 
@@ -417,8 +417,10 @@ test("two runs into the target keep out of each other's way; what killed ones le
   const folders = ["old", "new"].map((name) => join(config.dataDir, `.backup-${name}000`));
   for (const folder of folders) mkdirSync(folder);
   writeFileSync(join(folders[0]!, ".relay-20260101T000000Z-00000000.db.part"), "left");
-  const hours = Date.now() / 1000 - 7_200;
-  utimesSync(folders[0]!, hours, hours);
+  for (const [index, hours] of [2, 0].entries()) {
+    const then = Date.now() / 1000 - hours * 3_600;
+    utimesSync(folders[index]!, then, then);
+  }
   const runs = await Promise.all([1, 2].map(() => runCli(["backup", "--to-target", ...flags])));
   assert.deepEqual(
     runs.map(({ code, stderr }) => [code, stderr]),

@@ -1,11 +1,23 @@
 import assert from "node:assert/strict";
-import { chmodSync, chownSync, mkdirSync, readdirSync, statSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  chownSync,
+  closeSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  statSync,
+  writeFileSync,
+  writeSync,
+} from "node:fs";
 import { createServer } from "node:net";
 import { join } from "node:path";
 import process from "node:process";
 import { type TestContext, test } from "node:test";
-import { SECRET } from "../support/config.ts";
+import { openStore } from "../../src/store/open.ts";
+import { configIn, SECRET } from "../support/config.ts";
 import { tempFolder } from "../support/folder.ts";
+import { testPorts } from "../support/ports.ts";
 import { openReceiver } from "../support/receiver.ts";
 import { freePort, startRelay } from "../support/relay-in-folder.ts";
 import { openSeeded, ready } from "../support/seeded.ts";
@@ -426,6 +438,24 @@ test("a damaged database, others' rights and a missing certificate at once: each
   assert.match(said("database.file"), /^failed: .*not a database/);
   assert.doesNotMatch(stdout, /hush|\bat .*:\d+:\d+/);
   assert.equal(statSync(join(dir, "data", "relay.db")).size, 20_000);
+});
+
+test("--database looks at one database only, a table at a time, without a config", async (t) => {
+  const dir = tempFolder(t);
+  const config = configIn(dir);
+  await (await openStore(config, testPorts(), { role: "relay" })).close();
+  const database = join(dir, "data", "relay.db");
+  const whole = await callCli(["doctor", "--database", database, "--json"]);
+  assert.deepEqual([whole.code, JSON.parse(whole.stdout)], [0, { database, wrong: [] }]);
+  // The root page of a table: its type is no type of a page.
+  const file = openSync(database, "r+");
+  writeSync(file, Buffer.alloc(64, 0x5a), 0, 64, 4096);
+  closeSync(file);
+  const damaged = await callCli(["doctor", "--database", database, "--json"]);
+  assert.equal(damaged.code, 1);
+  assert.ok(JSON.parse(damaged.stdout).wrong.length > 0);
+  const gone = await callCli(["doctor", "--database", join(dir, "nowhere.db")]);
+  assert.equal(gone.code, 1);
 });
 
 test("for people: a line each with what to do, colors and what is under way on a terminal only, a count at the end", async (t) => {

@@ -28,8 +28,8 @@ test("a folder whose run takes long is not cleared, one that was left for an hou
   const left = join(dataDir, ".backup-abcdef");
   mkdirSync(left);
   symlinkSync(elsewhere, join(dataDir, ".backup-link"));
+  utimesSync(left, clock.now() / 1000, clock.now() / 1000);
   await withTempFolder(dataDir, "backup", clock, async (first) => {
-    utimesSync(left, clock.now() / 1000, clock.now() / 1000);
     for (let n = 0; n < 12; n++) {
       await clock.advance(10 * 60_000);
       // The disk takes its own time.

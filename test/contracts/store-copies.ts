@@ -1,6 +1,5 @@
 import assert from "node:assert/strict";
 import type { ConfigInput } from "../../src/config.ts";
-import type { DeliveryJob } from "../../src/domain.ts";
 import { endpoint } from "../support/config.ts";
 import { attempt, checker, DEFAULTS, draft, type OpenStore, ready, remove, video } from "./store.ts";
 
@@ -462,7 +461,7 @@ export function storeCopiesContract(engine: string, openStore: OpenStore): void 
       await settle(again!, "v1/video.mp4");
       const [notice] = await claim();
       assert.deepEqual([notice?.event.type, notice?.event.dialect], ["relay.media.mirrored", "notice"]);
-      assert.equal(aboutOf(notice!), id);
+      assert.equal(JSON.parse(Buffer.from(await store.eventBody(notice!.event.id)).toString()).relay.aboutEventId, id);
       assert.deepEqual(
         notice?.media.map(({ state, key }) => [state, key]),
         [["mirrored", "v1/video.mp4"]],
@@ -504,7 +503,10 @@ export function storeCopiesContract(engine: string, openStore: OpenStore): void 
       const wish = { endpoint: "ops", now: clock.now(), limit: 9, leaseUntil: clock.now() + 1 };
       const [first] = await store.claimDeliveries(wish);
       assert.equal(first?.event.type, "relay.media.mirrored");
-      assert.equal(JSON.parse(Buffer.from(first!.body!).toString()).relay.reason, "too short");
+      assert.equal(
+        JSON.parse(Buffer.from(await store.eventBody(first!.event.id)).toString()).relay.reason,
+        "too short",
+      );
       await store.settleDelivery(first!, { is: "delivered", attempt: attempt(clock, 200) }, clock.now());
       const [second, ...none] = await store.claimDeliveries(wish);
       assert.deepEqual([second?.event.type, none], ["relay.media.failed", []]);
@@ -545,7 +547,3 @@ export function storeCopiesContract(engine: string, openStore: OpenStore): void 
 }
 
 const DELETES: ConfigInput = { ...DEFAULTS, mirror: { onDelete: "delete", deleteAfter: "1h" } };
-
-function aboutOf({ body }: DeliveryJob): string {
-  return JSON.parse(Buffer.from(body!).toString()).relay.aboutEventId;
-}

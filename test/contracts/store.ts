@@ -14,6 +14,7 @@ export type OpenStore = (config: Config, ports: Ports) => Promise<Store>;
 
 const MINUTE = 60_000;
 const HOUR = 60 * MINUTE;
+const DAY = 24 * HOUR;
 
 /** How the sentences of a contract are checked: each on a store of its own. */
 export function checker(engine: string, openStore: OpenStore) {
@@ -249,21 +250,70 @@ export function storeContract(engine: string, openStore: OpenStore): void {
   );
 
   check(
-    "a head that fails longer than laneHold steps aside, also between two attempts, and keeps trying",
+    "a head that has held its lane long steps aside when it fails, and keeps trying by its own schedule",
     async ({ post, claim, fail, clock, store, seqs }) => {
       await Promise.all([post(remove("v1")), post(draft("v1"))]);
       const [head] = await claim();
-      await fail(head!, { at: clock.now() + 24 * HOUR, asideAt: clock.now() + 6 * HOUR });
-      await clock.advance(6 * HOUR - 1);
+      await fail(head!, { at: clock.now() + 24 * HOUR });
+      await clock.advance(24 * HOUR - 1);
       assert.equal(await store.nextDue("deliver/cms"), clock.now() + 1);
       assert.deepEqual(seqs(await claim()), []);
       await clock.advance(1);
+      const [again, ...others] = await claim();
+      assert.deepEqual([seqs([again!]), others], [["v1#1"], []]);
+      await fail(again!, { at: clock.now() + HOUR, heldLong: true });
       assert.deepEqual(seqs(await claim()), ["v1#2"]);
-      await clock.advance(18 * HOUR);
+      await clock.advance(HOUR);
       assert.deepEqual(
         seqs(await claim()).filter((each) => each === "v1#1"),
         ["v1#1"],
       );
+    },
+    plain(),
+  );
+
+  check(
+    "once one has stepped aside, the next of its lane that fails does so at once, until the lane delivers one",
+    async ({ post, claim, fail, deliver, clock, seqs }) => {
+      for (let n = 0; n < 5; n++) await post(draft("v1", { title: `T${n}` }));
+      await post(draft("v2"));
+      const later = { at: clock.now() + HOUR };
+      const [first, other] = await claim();
+      await fail(other!, later); // Another video's lane is its own.
+      await fail(first!, { ...later, heldLong: true });
+      const [second] = await claim();
+      await fail(second!, later);
+      const [third] = await claim();
+      assert.deepEqual(seqs([first!, second!, third!]), ["v1#1", "v1#2", "v1#3"]);
+      await deliver(third!);
+      const [fourth] = await claim();
+      await fail(fourth!, later);
+      assert.deepEqual(seqs(await claim()), []);
+      await clock.advance(HOUR);
+      assert.deepEqual(seqs(await claim()), ["v1#1", "v1#2", "v1#4", "v2#1"]);
+    },
+    plain(),
+  );
+
+  check(
+    "also one that stepped aside and is delivered ends that, and one that is retried after it was dead begins nothing",
+    async ({ post, claim, fail, deliver, store, clock, seqs }) => {
+      for (let n = 0; n < 4; n++) await post(draft("v1", { title: `T${n}` }));
+      const later = { at: clock.now() + HOUR };
+      const [first] = await claim();
+      await fail(first!, { at: clock.now(), heldLong: true });
+      const [again, second] = await claim();
+      assert.equal(again?.id, first?.id);
+      await deliver(again!);
+      await fail(second!, later);
+      assert.deepEqual(seqs(await claim()), []);
+      await store.retryDelivery(second!.id, clock.now());
+      const [retried] = await claim();
+      await store.settleDelivery(retried!, { is: "dead", attempt: attempt(clock, 500) }, clock.now());
+      await store.retryDelivery(second!.id, clock.now());
+      const [third] = (await claim()).filter(({ id }) => id !== second!.id);
+      await fail(third!, later);
+      assert.deepEqual(seqs(await claim()), []);
     },
     plain(),
   );
@@ -322,7 +372,7 @@ export function storeContract(engine: string, openStore: OpenStore): void {
     async ({ post, claim, fail, clock, store }) => {
       await Promise.all([post(remove("v1")), post(remove("v2")), post(remove("v3"))]);
       const [a, b, c] = await claim();
-      const gone = { at: clock.now(), asideAt: clock.now() + HOUR, status: 410 };
+      const gone = { at: clock.now(), status: 410 };
       assert.equal((await fail(a!, gone)).paused, false);
       assert.equal((await fail(b!, { ...gone, status: 500 })).paused, false);
       assert.equal((await fail(c!, gone)).paused, false);
@@ -331,7 +381,7 @@ export function storeContract(engine: string, openStore: OpenStore): void {
       assert.deepEqual(await claim(), []);
       assert.equal(await store.nextDue("deliver/cms"), null);
       assert.equal((await store.endpoints())[0]?.pausedAt, clock.now());
-      await store.resumeEndpoint("cms", clock.now());
+      await store.resumeEndpoint("cms");
       assert.equal((await claim()).length, 1);
     },
     plain(),
@@ -562,17 +612,17 @@ export function storeContract(engine: string, openStore: OpenStore): void {
   );
 
   check(
-    "a pause is no time of failing: it lets nothing step aside",
+    "no time that passes lets a head step aside: not a pause, and not one in which nothing was tried",
     async ({ post, claim, fail, clock, store, seqs }) => {
       await Promise.all([post(remove("v1")), post(draft("v1"))]);
       const [head] = await claim();
-      await fail(head!, { at: clock.now() + 1_000, asideAt: clock.now() + HOUR });
+      await fail(head!, { at: clock.now() + 1_000 });
       await store.pauseEndpoint("cms", "lunch", clock.now());
       await clock.advance(7 * HOUR);
-      await store.resumeEndpoint("cms", clock.now());
+      await store.resumeEndpoint("cms");
+      await clock.advance(365 * 24 * HOUR);
       assert.deepEqual(seqs(await claim()), ["v1#1"]);
-      await clock.advance(HOUR);
-      assert.deepEqual(seqs(await claim()).includes("v1#2"), true);
+      assert.deepEqual(seqs(await claim()), []);
     },
     plain(),
   );
@@ -596,14 +646,63 @@ export function storeContract(engine: string, openStore: OpenStore): void {
     async ({ post, claim, fail, clock, store, seqs }) => {
       await post(remove("v1"));
       const [job] = await claim();
-      await fail(job!, { at: clock.now() + 1_000, asideAt: clock.now() + HOUR });
+      await fail(job!, { at: clock.now() + 1_000 });
       clock.set(clock.now() - HOUR);
-      await store.bringForward(HOUR);
+      await store.bringForward(HOUR, clock.now());
       assert.equal(await store.nextDue("deliver/cms"), clock.now() + 1_000);
       await clock.advance(1_000);
       assert.deepEqual(seqs(await claim()), ["v1#1"]);
     },
     plain(),
+  );
+
+  check(
+    "when the clock is set back, gates and links that came while it was ahead live no longer than others",
+    async (at) => {
+      const { post, claim, download, clock, store, seqs } = at;
+      await post(video("v1", "https://h/before.mp4"));
+      clock.set(clock.now() + 300 * DAY);
+      await post(video("v2", "https://h/ahead.mp4"));
+      clock.set(clock.now() - 300 * DAY);
+      await store.bringForward(300 * DAY, clock.now());
+      const [before, ahead] = await download();
+      assert.equal(before!.deadline, ahead!.deadline);
+      assert.ok((await store.nextRisk())! < clock.now() + DAY);
+      // The gate's time is judged anew when the download is tried again.
+      await store.settleDownload(ahead!, { is: "retry", error: "HTTP 500", at: clock.now() + DAY }, clock.now());
+      await clock.advance(HOUR);
+      assert.deepEqual(seqs(await claim()).includes("v2#1"), true);
+    },
+  );
+
+  check(
+    "what is due at a time that cannot be is due when a relay next says what time it is",
+    async ({ post, claim, fail, download, clock, store, seqs }) => {
+      const never = Date.UTC(2500, 0, 1);
+      await post(draft("v1"));
+      await fail((await claim())[0]!, { at: never });
+      await post(video("v2", "https://h/a.mp4"));
+      const [job] = await download();
+      await store.settleDownload(job!, { is: "retry", error: "HTTP 500", at: never }, clock.now());
+      assert.deepEqual(await download(), []);
+      await store.seenAt(clock.now());
+      assert.deepEqual(seqs(await claim()).includes("v1#1"), true);
+      assert.equal((await download()).length, 1);
+    },
+    plain(),
+  );
+
+  check(
+    "the time at which a relay last ran is remembered, and told to one whose clock is behind it",
+    async ({ store, clock }) => {
+      assert.equal(await store.seenAt(clock.now()), 0);
+      assert.equal(await store.seenAt(clock.now() + HOUR), 0);
+      assert.equal(await store.seenAt(clock.now()), HOUR);
+      assert.equal(await store.seenAt(clock.now()), 0);
+      await store.seenAt(clock.now() + HOUR);
+      await store.bringForward(HOUR, clock.now());
+      assert.equal(await store.seenAt(clock.now()), 0);
+    },
   );
 
   check("refused bodies that are equal may be events meant twice: the ring keeps each", async ({ store, clock }) => {
@@ -720,8 +819,10 @@ export function bench(store: Store, clock: TestClock, config: Config, reopen: ()
       store.claimDeliveries({ endpoint: "cms", now: clock.now(), limit: 99, leaseUntil: clock.now() + lease }),
     deliver: (job: DeliveryJob) =>
       store.settleDelivery(job, { is: "delivered", attempt: attempt(clock, 200) }, clock.now()),
-    fail: (job: DeliveryJob, { status = 500, ...when }: { at: number; asideAt: number; status?: number }) =>
-      store.settleDelivery(job, { is: "retry", attempt: attempt(clock, status), ...when }, clock.now()),
+    fail: (job: DeliveryJob, how: { at: number; heldLong?: boolean; status?: number }) => {
+      const { at, heldLong = false, status = 500 } = how;
+      return store.settleDelivery(job, { is: "retry", attempt: attempt(clock, status), at, heldLong }, clock.now());
+    },
     download: (limit = 99) =>
       store.claimDownloads({ now: clock.now(), limit, leaseUntil: clock.now() + 30_000, busyHosts: [] }),
     upload: (limit = 99) => store.claimUploads({ now: clock.now(), limit, leaseUntil: clock.now() + 30_000 }),

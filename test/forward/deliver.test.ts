@@ -7,11 +7,15 @@ import { Webhook as SvixWebhook } from "svix";
 import { Agent, request } from "undici";
 import type { Endpoint } from "../../src/config.ts";
 import type { DeliveryJob, DeliveryOutcome, Job, Medium, Ports } from "../../src/domain.ts";
+import { RelayError } from "../../src/errors.ts";
+import { createByteBudget } from "../../src/forward/budget.ts";
 import { createDeliveries } from "../../src/forward/deliver.ts";
 import { startWorker } from "../../src/jobs/worker.ts";
 import type { Outbound } from "../../src/platform/net.ts";
 import { decodeSecret } from "../../src/secrets.ts";
 import type { Store } from "../../src/store/store.ts";
+import { configIn, endpoint as endpointWith } from "../support/config.ts";
+import { tempFolder } from "../support/folder.ts";
 import { MEDIUM } from "./medium.ts";
 
 const SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
@@ -81,7 +85,12 @@ async function setUp(t: test.TestContext, answer: Answer, changes: Partial<Endpo
   const answers = { settled: true, paused: false };
   const waiting: DeliveryJob[] = [];
   const claims: unknown[] = [];
-  const store: Pick<Store, "claimDeliveries" | "settleDelivery" | "nextDue" | "renew"> = {
+  let body: Uint8Array | null = Buffer.from(BODY);
+  const store: Pick<Store, "claimDeliveries" | "settleDelivery" | "eventBody" | "nextDue" | "renew"> = {
+    async eventBody() {
+      if (body === null) throw new RelayError("body_expired", "the body has been pruned");
+      return body;
+    },
     async claimDeliveries(wish) {
       claims.push(wish);
       return waiting.splice(0, wish.limit);
@@ -103,6 +112,7 @@ async function setUp(t: test.TestContext, answer: Answer, changes: Partial<Endpo
     maxWait: HOUR,
     order: "video",
     laneHold: 6 * HOUR,
+    tls: null,
     headers: {},
     timeout: 5_000,
     concurrency: 8,
@@ -111,14 +121,19 @@ async function setUp(t: test.TestContext, answer: Answer, changes: Partial<Endpo
     allowPrivateAddresses: true,
     ...changes,
   };
+  const budget = createByteBudget();
   const link = () => "https://relay.example.com/media/v1/video.mp4";
-  const queue = createDeliveries({ endpoint, store, outbound, ports, userAgent: "wochit-relay/1.2.3", link });
+  const queue = createDeliveries({ endpoint, store, outbound, budget, ports, userAgent: "wochit-relay/1.2.3", link });
   const abort = new AbortController();
   const run = (job: DeliveryJob) => queue.run(job, { signal: abort.signal, ending: abort.signal, yieldSlot() {} });
   /** Runs one job and gives the one outcome that it settled with. */
-  async function settle(changes: Partial<DeliveryJob> = {}): Promise<DeliveryOutcome> {
+  async function settle({
+    body: received = Buffer.from(BODY),
+    ...changes
+  }: Partial<DeliveryJob> & { body?: Uint8Array | null } = {}): Promise<DeliveryOutcome> {
+    body = received;
     const before = settled.length;
-    await run(makeJob(changes));
+    await run(makeJob({ bytes: body?.length ?? null, ...changes }));
     assert.equal(settled.length, before + 1, "a job settles once");
     return settled.at(-1)!.outcome;
   }
@@ -148,7 +163,6 @@ function makeJob(changes: Partial<DeliveryJob> = {}): DeliveryJob {
     claim: 1,
     eventId: "evt_1",
     videoId: "v1",
-    failingSince: null,
     endpoint: "cms",
     replay: false,
     messageId: "evt_1",
@@ -166,7 +180,7 @@ function makeJob(changes: Partial<DeliveryJob> = {}): DeliveryJob {
       duplicates: 0,
       status: "waiting",
     },
-    body: Buffer.from(BODY),
+    bytes: BODY.length,
     media: [],
     ...changes,
   };
@@ -301,15 +315,18 @@ test("a redirect is a failure and is not followed", async (t) => {
   assert.equal(received.length, 1);
 });
 
-test("a failing delivery steps aside laneHold after its first failure", async (t) => {
-  const { settle, settled } = await setUp(t, status(500));
-  const first = await settle();
-  assertRetry(first);
-  assert.equal(first.asideAt, settled[0]!.now + 6 * HOUR);
-  const since = Date.now() - 5 * HOUR;
-  const later = await settle({ attempts: 1, failingSince: since });
-  assertRetry(later);
-  assert.equal(later.asideAt, since + 6 * HOUR);
+test("a failing delivery has held its lane long when the waits that its schedule has had are laneHold", async (t) => {
+  // The default: after 5 s, 30 s, 2, 10 and 30 min, 1, 2 and 4 h, the last of which ends after 7 h 42 min.
+  const { retry, laneHold } = configIn(tempFolder(t), { endpoints: [endpointWith("cms")] }).endpoints[0]!;
+  const { settle } = await setUp(t, status(500, { "retry-after": "3600" }), { retry, laneHold });
+  const held: boolean[] = [];
+  for (let attempts = 0; attempts < retry.length; attempts++) {
+    const outcome = await settle({ attempts });
+    assertRetry(outcome);
+    held.push(outcome.heldLong);
+  }
+  assert.equal(held.indexOf(true), 8);
+  assert.ok(held.slice(8).every((one) => one));
 });
 
 test("Retry-After postpones the next attempt, on any failure", async (t) => {
@@ -330,6 +347,8 @@ test("when the schedule is spent the delivery is dead", async (t) => {
     level: "error",
     fact: "delivery dead",
     event: "evt_1",
+    type: "video.ready",
+    video: "v1",
     delivery: "del_1",
     endpoint: "cms",
     attempt: 3,
@@ -504,7 +523,8 @@ test("the log tells what became of each attempt", async (t) => {
   const outcome = await settle();
   assertRetry(outcome);
   assert.equal(settled.length, 1);
-  const about = { event: "evt_1", delivery: "del_1", endpoint: "cms", attempt: 1, status: 410 };
+  const job = { event: "evt_1", type: "video.ready", video: "v1", delivery: "del_1" };
+  const about = { ...job, endpoint: "cms", attempt: 1, status: 410 };
   assert.deepEqual(
     lines.map(({ ms, ...line }) => line),
     [

@@ -108,7 +108,6 @@ export async function openDownloads(
       claim: 1,
       eventId: "evt_1",
       videoId: "v1",
-      failingSince: null,
       mediumId: `med_${jobs}`,
       kind: "video",
       url,

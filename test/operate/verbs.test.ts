@@ -168,8 +168,8 @@ test("endpoints are those of the config, with what waits, and those that left it
 
   assert.equal((await pauseEndpoint({ store, config, id: "app" }, "maintenance", Date.now())).state, "paused");
   assert.equal((await listEndpoints(store, config))[0]?.reason, "maintenance");
-  assert.equal((await resumeEndpoint({ store, config, id: "app" }, Date.now())).state, "active");
-  await assert.rejects(resumeEndpoint({ store, config, id: "ap" }, Date.now()), /did you mean "app"/);
+  assert.equal((await resumeEndpoint({ store, config, id: "app" })).state, "active");
+  await assert.rejects(resumeEndpoint({ store, config, id: "ap" }), /did you mean "app"/);
 
   const status = await readStatus(store, config);
   assert.equal(status.events, 2);

@@ -48,7 +48,7 @@ test("what is wrong with certificate and key is said of the file that it is wron
   );
   assert.equal(
     said({ key: join(FOLDER, "renewed-key.pem") }),
-    "server.tls: renewed-key.pem is not the key of cert.pem, whose first certificate must be the server's own",
+    "server.tls: renewed-key.pem is not the key of cert.pem, whose first certificate must be the one of this side",
   );
 });
 

@@ -6,7 +6,9 @@ import { createCommitGroup } from "../../src/store/sqlite/commit.ts";
 import { tempFolder } from "../support/folder.ts";
 import { testClock } from "../support/ports.ts";
 
-function open(dir: string, options: { onFull?(db: Database.Database): void } = {}) {
+type Options = { onFailure?(db: Database.Database): void; lost?(): string | null };
+
+function open(dir: string, options: Options = {}) {
   const db = new Database(join(dir, "x.db"), { timeout: 0 });
   db.pragma("journal_mode = WAL");
   db.exec("CREATE TABLE rows (id INTEGER PRIMARY KEY, body BLOB) STRICT");
@@ -17,7 +19,9 @@ function open(dir: string, options: { onFull?(db: Database.Database): void } = {
     clock,
     begun: () => commits.push(1),
     undone: () => {},
-    onFull: () => options.onFull?.(db),
+    lost: options.lost,
+    probe: (bytes) => void db.prepare("INSERT OR REPLACE INTO rows VALUES (0, randomblob(?))").run(bytes),
+    onFailure: () => options.onFailure?.(db),
     onTrouble: (error) => troubles.push(error),
   });
   const insert = db.prepare("INSERT INTO rows (id, body) VALUES (?, ?)");
@@ -28,7 +32,8 @@ function open(dir: string, options: { onFull?(db: Database.Database): void } = {
     group,
     troubles,
     commits,
-    write: (id: number, body = Buffer.alloc(10)) => group.write(() => insert.run(id, body).changes),
+    write: (id: number, body = Buffer.alloc(10)) =>
+      group.write(() => insert.run(id, body).changes, { bytes: body.length }),
     count: () => count.get()!.n,
   };
 }
@@ -55,21 +60,10 @@ test("a row that breaks is undone alone, with what it had done before it broke",
   db.close();
 });
 
-test("commits wait for the disk, but for those that hold nothing worth it", async (t) => {
-  const { db, group, write } = open(tempFolder(t));
-  db.pragma("synchronous = FULL");
-  const sync = () => db.pragma("synchronous", { simple: true });
-  await group.write(() => 1, { isForgettable: true });
-  assert.equal(sync(), 1);
-  await Promise.all([write(1), group.write(() => 1, { isForgettable: true })]);
-  assert.equal(sync(), 2);
-  db.close();
-});
-
 test("on a full disk room is made, and the same writes are tried again", async (t) => {
   let freed = 0;
   const { db, clock, write, troubles, count } = open(tempFolder(t), {
-    onFull(full) {
+    onFailure(full) {
       freed++;
       if (freed === 2) full.pragma("max_page_count = 100000");
     },
@@ -107,7 +101,70 @@ test("while the disk stays full, each write waits ten seconds of its own, then i
   await clock.advance(6_000);
   await late;
   db.pragma("max_page_count = 100000");
-  assert.equal(await write(3), 1);
+  const third = write(3, Buffer.alloc(500_000));
+  await clock.advance(1_000);
+  assert.equal(await third, 1);
   assert.equal(group.trouble(), null);
+  db.close();
+});
+
+test("the trouble of a large write is over when one as large goes through, not before", async (t) => {
+  const { db, clock, write, group, troubles } = open(tempFolder(t));
+  db.pragma("max_page_count = 20");
+  const large = assert.rejects(write(1, Buffer.alloc(500_000)), { code: "store_unavailable" });
+  await clock.advance(11_000);
+  await large;
+  const another = assert.rejects(write(2, Buffer.alloc(500_000)), { code: "store_unavailable" });
+  const small = write(3);
+  await clock.advance(1_000);
+  assert.equal(await small, 1, "there is room for a small one, which waits for no large one");
+  assert.match(group.trouble() ?? "", /full/);
+  const probed = assert.rejects(group.probe(), { code: "store_unavailable" });
+  await clock.advance(1_000);
+  await probed;
+  await clock.advance(11_000);
+  await another;
+  db.pragma("max_page_count = 100000");
+  const good = group.probe();
+  await clock.advance(1_000);
+  await good;
+  assert.equal(group.trouble(), null);
+  assert.deepEqual(troubles.at(-1), null);
+  await group.close();
+  db.close();
+});
+
+test("that trouble is over is found out without any write", async (t) => {
+  const { db, clock, write, group } = open(tempFolder(t));
+  db.pragma("max_page_count = 20");
+  const large = assert.rejects(write(1, Buffer.alloc(500_000)), { code: "store_unavailable" });
+  await clock.advance(11_000);
+  await large;
+  db.pragma("max_page_count = 100000");
+  await clock.advance(30_000);
+  assert.equal(group.trouble(), null);
+  await group.close();
+  db.close();
+});
+
+test("what was committed to a file that is gone fails at once, and is not done again", async (t) => {
+  let lost: string | null = "x.db was deleted";
+  const { db, write, group, troubles, count } = open(tempFolder(t), { lost: () => lost });
+  await assert.rejects(write(1), { code: "store_unavailable", message: "x.db was deleted" });
+  assert.equal(group.trouble(), "x.db was deleted");
+  lost = null;
+  assert.equal(await write(2), 1);
+  assert.equal(count(), 2);
+  assert.deepEqual(troubles, ["x.db was deleted", null]);
+  await group.close();
+  db.close();
+});
+
+test("closing waits for no disk: what fails then fails at once", async (t) => {
+  const { db, write, group } = open(tempFolder(t));
+  db.pragma("max_page_count = 20");
+  const waiting = assert.rejects(write(1, Buffer.alloc(500_000)), { code: "store_unavailable", message: /full/ });
+  await group.close();
+  await waiting;
   db.close();
 });

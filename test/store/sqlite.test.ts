@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { existsSync, mkdirSync, renameSync, statSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, renameSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import Database from "better-sqlite3";
@@ -172,4 +172,26 @@ test("ids stay unique and ordered beside another process that writes, and when t
   }
   assert.deepEqual([...ids].sort(), ids);
   assert.equal(new Set(ids).size, 10);
+});
+
+test("damage that a read meets is remembered, and said once", async (t) => {
+  const config = configIn(tempFolder(t));
+  const clock = testClock();
+  const relay = await openStore(config, testPorts(clock), { role: "relay" });
+  for (let n = 0; n < 50; n++) await post(relay, config, `v${n}`, clock.now());
+  await relay.close();
+  const path = join(config.dataDir, "relay.db");
+  const bytes = readFileSync(path);
+  const db = new Database(path, { readonly: true });
+  const root = Number(db.prepare("SELECT rootpage FROM sqlite_schema WHERE name = 'events'").pluck().get());
+  db.close();
+  bytes.fill(0x5a, (root - 1) * 4096, (root - 1) * 4096 + 64);
+  writeFileSync(path, bytes);
+  const ports = testPorts(clock);
+  const store = await openStore(config, ports, { role: "operator" });
+  t.after(() => store.close());
+  assert.equal(store.damage(), null);
+  for (let n = 0; n < 2; n++) await assert.rejects(store.events({ limit: 9 }), { code: "SQLITE_CORRUPT" });
+  assert.match(store.damage() ?? "", /malformed/);
+  assert.equal(ports.log.facts.filter(({ fact }) => /damaged/.test(fact)).length, 1);
 });

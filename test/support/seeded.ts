@@ -73,7 +73,7 @@ export async function openSeeded(t: Pick<TestContext, "after">, input: ConfigInp
         const error = is === "delivered" ? null : `answered ${status}`;
         const attempt = { startedAt: Date.now(), duration: 12, status, response: Buffer.from("\x1b[31mno"), error };
         const at = Date.now() + 60_000;
-        await store.settleDelivery(job, { is, attempt, at, asideAt: at } as DeliveryOutcome, Date.now());
+        await store.settleDelivery(job, { is, attempt, at, heldLong: false } as DeliveryOutcome, Date.now());
       }
       return jobs.length;
     },

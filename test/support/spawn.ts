@@ -4,11 +4,12 @@ import process from "node:process";
 import { fileURLToPath } from "node:url";
 import { commands } from "../../src/cli/commands.ts";
 import { runCommandLine } from "../../src/cli/run.ts";
+import { bareEnvironment } from "./environment.ts";
 
 const MAIN = fileURLToPath(new URL("../../src/main.ts", import.meta.url));
 
 export type SpawnOptions = {
-  /** Beside PATH and HOME, nothing of the test's own environment is passed on. */
+  /** Beside what runs a program at all (bareEnvironment), nothing of the test's own environment is passed on. */
   env?: Record<string, string>;
   /** A folder without a config.json unless told. */
   cwd?: string;
@@ -20,12 +21,10 @@ export type Finished = { code: number | null; signal: NodeJS.Signals | null; std
 
 /** Starts the program as a user would, under the runtime that this test runs under. */
 export function spawnCli(args: string[], { env = {}, cwd = tmpdir(), stdout }: SpawnOptions = {}): ChildProcess {
-  const { PATH = "", HOME = "", DENO_DIR } = process.env;
-  const own = { PATH, HOME, ...(DENO_DIR && { DENO_DIR }) };
   const runtime = process.versions.deno === undefined ? [] : ["run", "-A"];
   return spawn(process.execPath, [...runtime, MAIN, ...args], {
     cwd,
-    env: { ...own, ...env },
+    env: { ...bareEnvironment(), ...env },
     stdio: ["pipe", stdout ?? "pipe", "pipe"],
   });
 }

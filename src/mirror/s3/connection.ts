@@ -1,10 +1,11 @@
 import { readFileSync } from "node:fs";
 import { Agent as HttpAgent } from "node:http";
 import { Agent as HttpsAgent } from "node:https";
-import { getCACertificates, rootCertificates } from "node:tls";
+import { getCACertificates } from "node:tls";
 import { S3Client } from "@aws-sdk/client-s3";
 import type { S3Target } from "../../config.ts";
 import { errorLine, RelayError } from "../../errors.ts";
+import { trustSystemStore } from "../../platform/net/trust.ts";
 import { explain } from "./trouble.ts";
 
 /** Milliseconds: to connect; for a connection on which nothing moves; and how often a request is made at most. */
@@ -35,7 +36,8 @@ export type Connection = {
  */
 export function connect(config: S3Target, patience: Patience = PATIENCE): Connection {
   const { endpoint, credentials, bucket } = config;
-  const ca = config.ca === null ? undefined : [...knownAuthorities(), readAuthorities(config.ca)];
+  trustSystemStore();
+  const ca = config.ca === null ? undefined : [...getCACertificates("default"), readAuthorities(config.ca)];
   const timeout = (bytes = 0) => ({ requestTimeout: patience.silence * 2 + bytes / SLOWEST });
   const client = new S3Client({
     ...(endpoint === null ? {} : { endpoint }),
@@ -82,15 +84,6 @@ function foundRegion(otherwise: string): () => Promise<string> {
     found ??= new S3Client({}).config.region().catch(() => otherwise);
     return found;
   };
-}
-
-/** What this runtime trusts anyway: a private authority comes on top of these. */
-function knownAuthorities(): readonly string[] {
-  try {
-    return getCACertificates("default");
-  } catch {
-    return rootCertificates; // before Node 22.15, and on Deno
-  }
 }
 
 function readAuthorities(file: string): string {

@@ -1,5 +1,6 @@
 import { readFile } from "node:fs/promises";
 import { type Certificate, isKeyOf, parseCertificate, type Shown } from "../../platform/certificates.ts";
+import { TRUST_ADVICE } from "../../platform/net/trust.ts";
 import { type Finding, failed, of, ok, type Probe, warning } from "./probe.ts";
 
 const DAY = 86_400_000;
@@ -17,8 +18,16 @@ const REFUSALS: Record<string, string> = {
   CERT_REVOKED: "it was revoked",
 };
 
-/** The finding about what a server showed to somebody who wanted to talk to `name`. `trusts`: whether that matters here. */
-export function judgeShown(shown: Shown, name: string, now: number, { trusts = true } = {}): Finding {
+/**
+ * The finding about what a server showed to somebody who wanted to talk to `name`. `trusts`: whether that matters here;
+ * `setting`: the option that can name an authority for it.
+ */
+export function judgeShown(
+  shown: Shown,
+  name: string,
+  now: number,
+  { trusts = true, setting = null }: { trusts?: boolean; setting?: string | null } = {},
+): Finding {
   const { chain, isForName, names, refusal } = shown;
   const leaf = chain[0]!;
   // A root is trusted for what it is; what stands between it and the server's own may well run out.
@@ -34,7 +43,8 @@ export function judgeShown(shown: Shown, name: string, now: number, { trusts = t
   if (trusts && refusal !== null && !isOver && !(wrong.length > 0 && /EXPIRED|ALTNAME/.test(refusal))) {
     wrong.push(`${REFUSALS[refusal] ?? "it is not trusted"} (${refusal})`);
   }
-  if (wrong.length > 0) return failed(`the certificate of ${name} is refused: ${wrong.join("; ")}`, adviceFor(wrong));
+  if (wrong.length > 0)
+    return failed(`the certificate of ${name} is refused: ${wrong.join("; ")}`, adviceFor(wrong, setting));
   if (dates !== null) return warning(`the certificate of ${name}: ${dates.line}`, "renew it");
   const next = [leaf, ...between].toSorted((one, other) => one.until - other.until)[0]!;
   const days = daysUntil(next, now);
@@ -42,10 +52,9 @@ export function judgeShown(shown: Shown, name: string, now: number, { trusts = t
   return ok(`the certificate of ${name} is good for ${days} days`);
 }
 
-function adviceFor(wrong: string[]): string {
-  return /signed by itself|not known here|not trusted/.test(wrong.join())
-    ? "let a known authority sign it, or name its authority's file in $NODE_EXTRA_CA_CERTS of the relay"
-    : "renew it";
+function adviceFor(wrong: string[], setting: string | null): string {
+  if (!/signed by itself|not known here|not trusted/.test(wrong.join())) return "renew it";
+  return setting === null ? TRUST_ADVICE : `${TRUST_ADVICE}, or name its file in ${setting}`;
 }
 
 function judgeDates(certificate: Certificate, now: number): { line: string; isWarning: boolean } | null {

@@ -72,7 +72,8 @@ export function databaseProbe(options: {
   };
 }
 
-const RESTORE =
+/** The way out of a damaged database. */
+export const RESTORE =
   "stop the relay, move relay.db and what begins with its name away, then wochit-relay restore FILE from the last backup";
 
 /** What can be said without reading it; null: it has to be read. `log`: bytes of its write-ahead log. */
@@ -117,7 +118,10 @@ async function check(
   signal: AbortSignal,
   tell: (how: string) => void,
 ): Promise<string[]> {
-  if (bytes <= LARGE) return opened.checkAll();
+  return bytes <= LARGE ? opened.checkAll() : checkEach(opened, signal, tell);
+}
+
+async function checkEach(opened: Inspected, signal: AbortSignal, tell: (how: string) => void): Promise<string[]> {
   const tables = opened.tables();
   const wrong: string[] = [];
   for (const [at, table] of tables.entries()) {
@@ -127,6 +131,20 @@ async function check(
     wrong.push(...opened.checkTable(table));
   }
   return wrong;
+}
+
+/** What is wrong with a database; nothing: it is whole. One that cannot be read is as wrong. */
+export async function checkTables(inspect: () => Inspected, signal: AbortSignal): Promise<string[]> {
+  let opened: Inspected | null = null;
+  try {
+    opened = inspect();
+    return await checkEach(opened, signal, () => {});
+  } catch (error) {
+    signal.throwIfAborted();
+    return [errorLine(error)];
+  } finally {
+    opened?.close();
+  }
 }
 
 function damaged(path: string, wrong: string[]): Finding {

@@ -40,7 +40,7 @@ export function endpointProbes(endpoints: Endpoint[], given: Given): Probe[] {
       if (addresses.length === 0) return findings;
       if (url.protocol === "https:") {
         tell("certificate");
-        const judged = await judgeCertificate(url, addresses, given, signal);
+        const judged = await judgeCertificate(endpoint, at, url, addresses, given, signal);
         findings.push(of("certificate", judged));
         // It would fail for the same reason.
         if (judged.state === "failed") return findings;
@@ -90,6 +90,8 @@ async function lookUp(
 
 /** Of whichever address is the first to show it: a machine without IPv6 has no way to half of them. */
 async function judgeCertificate(
+  { tls }: Endpoint,
+  at: number,
   url: URL,
   addresses: Address[],
   { clock }: Given,
@@ -99,9 +101,9 @@ async function judgeCertificate(
   const port = url.port === "" ? 443 : Number(url.port);
   try {
     const shown = await inTime({ clock, ms: CONNECT, outer }, (signal) =>
-      Promise.any(addresses.map(({ address }) => readCertificates({ address, port, name }, signal))),
+      Promise.any(addresses.map(({ address }) => readCertificates({ address, port, name, tls }, signal))),
     );
-    return judgeShown(shown, name, clock.now());
+    return judgeShown(shown, name, clock.now(), { setting: `endpoints[${at}].tls.ca` });
   } catch (error) {
     const first = error instanceof AggregateError ? error.errors[0] : error;
     return failed(`TLS with ${name}:${port}: ${explain(first)}`, adviseTls(first, "the url", REACH));
@@ -109,7 +111,7 @@ async function judgeCertificate(
 }
 
 async function ask(
-  { headers, timeout, id }: Endpoint,
+  { headers, timeout, id, tls }: Endpoint,
   url: URL,
   addresses: Address[],
   { clock, userAgent, dates }: Given,
@@ -119,6 +121,7 @@ async function ask(
   const outbound = openOutbound({
     allowPrivateAddresses: addresses.map(({ address }) => address),
     connectTimeout: Math.min(CONNECT, timeout),
+    tls,
     resolve: async () => addresses,
   });
   const sent = clock.now();

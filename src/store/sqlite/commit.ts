@@ -2,6 +2,7 @@ import { setImmediate } from "node:timers";
 import type Database from "better-sqlite3";
 import type { Clock } from "../../domain.ts";
 import { errorLine, RelayError } from "../../errors.ts";
+import { codeOf, isEngineTrouble, mayPass } from "./engine-errors.ts";
 
 /** How long a commit that fails is tried again before its callers are told (CONTRACT, 503). */
 const PATIENCE = 10_000;
@@ -10,8 +11,12 @@ const PATIENCE = 10_000;
 const PER_COMMIT = 256;
 const BYTES_PER_COMMIT = 4 * 2 ** 20;
 
-/** Shorter trouble (another process's commit) is waited out without a word. */
+/** Shorter trouble of a healthy disk (another process's commit, room that the reserve makes) is waited out without a word. */
 const WORTH_TELLING = 1_000;
+
+/** While there is trouble a probe writes at least about as much as a large event, in bytes; one is made this often. */
+const PROBE = 64 * 2 ** 10;
+const PROBE_EVERY = 5_000;
 
 /** Writes that may wait for a store in trouble; more are refused at once, so that waiting holds no memory. */
 const MAX_WAITING = 10_000;
@@ -21,18 +26,22 @@ const PAUSES = [2, 5, 10, 25, 50, 100, 250];
 export type CommitGroup = {
   /**
    * Runs `work` inside the next commit and resolves with its result once that commit is on disk. `work` may run more than
-   * once, each time on a clean slate. With `forgettable` the commit itself may be lost with the machine's power, never
-   * with the process, and costs no fsync: for what a restart does anyway, like freeing a lease. `bytes`: about how many it
-   * writes, where that is much.
+   * once, each time on a clean slate. `bytes`: about how many it writes, where that is much.
    */
   write<T>(work: () => T, how?: How): Promise<T>;
-  /** What is wrong while commits fail; null when the last one went through. */
+  /**
+   * What is wrong while commits fail; null when the last one went through, and was as large as those that had failed: on a
+   * disk that is nearly full small commits still succeed.
+   */
   trouble(): string | null;
-  /** Resolves when nothing is waiting any more. */
-  idle(): Promise<void>;
+  /** Commits a probe, to find out whether it can; while there is trouble one as large as what failed. */
+  probe(): Promise<void>;
+  /** Resolves when nothing is waiting any more. From now on what fails is not tried again. */
+  close(): Promise<void>;
 };
 
-type How = { isForgettable?: boolean; bytes?: number };
+/** `once`: it fails with the first commit that fails. */
+type How = { bytes?: number; once?: boolean };
 
 type Write = {
   work: () => unknown;
@@ -45,12 +54,28 @@ type Result = { value: unknown } | { error: unknown };
 
 /**
  * Gathers the writes of an event loop tick into one transaction: hundreds of requests share one fsync, and one bad row
- * takes no neighbour along. A commit that fails is tried again without blocking the
- * loop; `onFull` may free space when the disk is full.
+ * takes no neighbour along. A commit that fails is tried again without blocking the loop.
+ *
+ * Every commit is synced. A commit without a sync would be cheaper for what a restart repeats anyway (a lease, a logged
+ * attempt), but after a failed fsync the kernel forgets the pages that it could not write (lwn.net/Articles/752063): frames
+ * of an unsynced commit could be missing from the log below a later, acknowledged one, and SQLite's recovery stops at the
+ * first frame that is missing.
  */
 export function createCommitGroup(
   db: Database.Database,
-  options: { clock: Clock; begun(): void; undone(): void; onFull(): void; onTrouble(error: string | null): void },
+  options: {
+    clock: Clock;
+    begun(): void;
+    undone(): void;
+    /** After a commit: why what it holds is not safe all the same; null: it is. Its callers fail, and it is not repeated. */
+    lost?(): string | null;
+    /** Writes about this many bytes; 0: next to nothing. */
+    probe(bytes: number): void;
+    /** At each commit that fails; it may make room. */
+    onFailure(error: unknown): void;
+    /** Trouble begins, or has another cause; null: it is over. */
+    onTrouble(error: string | null): void;
+  },
 ): CommitGroup {
   const { clock } = options;
   const begin = db.prepare("BEGIN IMMEDIATE");
@@ -60,31 +85,42 @@ export function createCommitGroup(
   const release = db.prepare("RELEASE one");
   const undo = db.prepare("ROLLBACK TO one");
 
-  let isSynced = true;
   let waiting: Write[] = [];
   let scheduled = false;
   let failures = 0;
   let failingSince: number | null = null;
   let trouble: string | null = null;
+  /** The largest write of those that failed since the trouble began, in bytes. */
+  let needed = 0;
+  /** On a full disk a large write fails, and takes no small one along: each is a commit of its own, and who fails comes last. */
+  let isAlone = false;
   let idlers: (() => void)[] = [];
+  let closing = false;
+  let cancelProbe = () => {};
+  let cancelRetry = () => {};
 
   function flush(): void {
     scheduled = false;
+    if (waiting.length === 0) return next();
     const batch = waiting.slice(0, batchSize());
     let results: Result[];
     try {
       results = commitAll(batch);
     } catch (error) {
-      failed(error);
+      failed(error, batch);
       return;
     }
     waiting = waiting.slice(batch.length);
+    const lost = options.lost?.() ?? null;
+    if (lost !== null) {
+      say(lost);
+      for (const { reject } of batch) reject(new RelayError("store_unavailable", lost));
+      next();
+      return;
+    }
     failures = 0;
     failingSince = null;
-    if (trouble !== null) {
-      trouble = null;
-      options.onTrouble(null);
-    }
+    if (largest(batch) >= needed) recovered();
     for (const [index, { resolve, reject }] of batch.entries()) {
       const result = results[index]!;
       if ("error" in result) reject(result.error);
@@ -94,6 +130,7 @@ export function createCommitGroup(
   }
 
   function batchSize(): number {
+    if (isAlone) return 1;
     let bytes = 0;
     let size = 0;
     while (size < waiting.length && size < PER_COMMIT && (size === 0 || bytes < BYTES_PER_COMMIT)) {
@@ -102,9 +139,37 @@ export function createCommitGroup(
     return size;
   }
 
+  function recovered(): void {
+    needed = 0;
+    isAlone = false;
+    cancelProbe();
+    if (trouble === null) return;
+    trouble = null;
+    options.onTrouble(null);
+  }
+
+  function say(line: string): void {
+    if (trouble === line) return;
+    trouble = line;
+    options.onTrouble(line);
+    probeLater();
+  }
+
+  /** With no event and no job on its way, nothing else would find out that the trouble is over. */
+  function probeLater(): void {
+    cancelProbe();
+    if (closing) return;
+    cancelProbe = clock.after(PROBE_EVERY, () => {
+      probe()
+        .catch(() => {})
+        .finally(() => trouble !== null && probeLater());
+    });
+  }
+
   function next(): void {
     if (waiting.length > 0) schedule();
     else {
+      isAlone = false;
       for (const idler of idlers) idler();
       idlers = [];
     }
@@ -122,19 +187,12 @@ export function createCommitGroup(
    * again with one for each.
    */
   function commitAll(batch: Write[]): Result[] {
-    syncCommits(batch.some((write) => !write.how.isForgettable));
     try {
       return inTransaction(() => batch.map(({ work }) => ({ value: work() })));
     } catch (error) {
       if (isEngineTrouble(error)) throw error;
       return inTransaction(() => batch.map(inSavepoint));
     }
-  }
-
-  /** In WAL mode NORMAL leaves the fsync to the next FULL commit, or to the checkpoint (sqlite.org/pragma.html#pragma_synchronous). */
-  function syncCommits(synced: boolean): void {
-    if (synced !== isSynced) db.pragma(`synchronous = ${synced ? "FULL" : "NORMAL"}`);
-    isSynced = synced;
   }
 
   function inTransaction(run: () => Result[]): Result[] {
@@ -166,18 +224,18 @@ export function createCommitGroup(
     }
   }
 
-  function failed(error: unknown): void {
+  function failed(error: unknown, batch: Write[]): void {
     const line = errorLine(error);
     const now = clock.elapsed();
     failingSince ??= now;
-    if (trouble !== line && now - failingSince >= WORTH_TELLING) {
-      trouble = line;
-      options.onTrouble(line);
-    }
-    if (isFull(error)) options.onFull();
-    const isLate = ({ since }: Write) => now - since >= PATIENCE || now < since;
+    needed = Math.max(needed, largest(batch));
+    if (isAlone) waiting = [...waiting.slice(1), ...waiting.slice(0, 1)];
+    isAlone = codeOf(error) === "SQLITE_FULL";
+    if (!mayPass(error) || now - failingSince >= WORTH_TELLING) say(line);
+    options.onFailure(error);
+    const isLate = ({ since, how }: Write) => how.once || closing || now - since >= PATIENCE || now < since;
     for (const write of waiting.filter(isLate)) {
-      write.reject(new RelayError("store_unavailable", `could not commit for ${PATIENCE / 1000} s: ${line}`));
+      write.reject(new RelayError("store_unavailable", `could not commit: ${line}`));
     }
     waiting = waiting.filter((write) => !isLate(write));
     if (waiting.length === 0) {
@@ -185,42 +243,43 @@ export function createCommitGroup(
       return;
     }
     scheduled = true;
-    clock.after(PAUSES[Math.min(failures++, PAUSES.length - 1)]!, flush);
+    cancelRetry = clock.after(PAUSES[Math.min(failures++, PAUSES.length - 1)]!, flush);
+  }
+
+  function write<T>(work: () => T, how: How = {}): Promise<T> {
+    return new Promise<T>((resolve, reject) => {
+      if (waiting.length >= MAX_WAITING) {
+        reject(new RelayError("store_unavailable", `too many writes are waiting: ${trouble ?? "the store is busy"}`));
+        return;
+      }
+      waiting.push({ work, how, since: clock.elapsed(), resolve: resolve as (value: never) => void, reject });
+      schedule();
+    });
+  }
+
+  function probe(): Promise<void> {
+    const bytes = trouble === null ? 0 : Math.max(needed, PROBE);
+    return write(() => options.probe(bytes), { bytes, once: true });
   }
 
   return {
-    write<T>(work: () => T, how: How = {}): Promise<T> {
-      return new Promise<T>((resolve, reject) => {
-        if (waiting.length >= MAX_WAITING) {
-          reject(new RelayError("store_unavailable", `too many writes are waiting: ${trouble ?? "the store is busy"}`));
-          return;
-        }
-        waiting.push({ work, how, since: clock.elapsed(), resolve: resolve as (value: never) => void, reject });
-        schedule();
-      });
-    },
+    write,
+    probe,
     trouble: () => trouble,
-    idle: () =>
-      waiting.length === 0
-        ? Promise.resolve()
-        : new Promise((resolve) => {
-            idlers.push(resolve);
-          }),
+    async close() {
+      closing = true;
+      cancelProbe();
+      if (waiting.length === 0) return;
+      const idle = new Promise<void>((resolve) => {
+        idlers.push(resolve);
+      });
+      cancelRetry();
+      setImmediate(flush);
+      await idle;
+    },
   };
 }
 
-/** Trouble of the engine or the disk, as opposed to one bad row: SQLITE_FULL, IOERR, BUSY and their kin. */
-function isEngineTrouble(error: unknown): boolean {
-  return /^SQLITE_(FULL|IOERR|BUSY|LOCKED|READONLY|CANTOPEN|NOMEM|CORRUPT|NOTADB|PROTOCOL|PERM|AUTH|INTERRUPT)/.test(
-    codeOf(error),
-  );
-}
-
-function isFull(error: unknown): boolean {
-  return /^SQLITE_(FULL|IOERR)/.test(codeOf(error));
-}
-
-function codeOf(error: unknown): string {
-  const code = (error as { code?: unknown } | null)?.code;
-  return typeof code === "string" ? code : "";
+function largest(batch: Write[]): number {
+  return Math.max(...batch.map(({ how }) => how.bytes ?? 0));
 }

@@ -1,45 +1,25 @@
-import { chmodSync, statSync } from "node:fs";
-import { join } from "node:path";
+import { chmodSync, readFileSync, statSync } from "node:fs";
+import { dirname, join } from "node:path";
 import type Database from "better-sqlite3";
-import type { Clock } from "../../domain.ts";
 import { errorLine, RelayError } from "../../errors.ts";
 import { makeFolders } from "../../platform/files.ts";
 import { databaseOf } from "../backup.ts";
-import { openFile } from "./driver.ts";
+import { openFile, openInMemory } from "./driver.ts";
 import { checkVersion, migrate } from "./migrations.ts";
 import { ensureOwnFile } from "./ownership.ts";
 
 /** How long an operator's command waits for its turn to write; the relay itself never blocks (commit.ts tries again). */
 const OPERATOR_PATIENCE = 5_000;
 
+/** A database that cannot be opened where it is is read into memory up to this size, in bytes. */
+const LARGEST_IN_MEMORY = 256 * 2 ** 20;
+
 /** `doctor` looks at the folder's lock, and holds it for an instant: that is no other relay. */
 const LOCK_PATIENCE = 300;
 
-/** How often the database's file is looked for, in milliseconds. */
-const LOOK_EVERY = 1_000;
-
-/**
- * Throws what SQLite has for it when the database's file is no longer where it was: whatever is committed to a file that
- * somebody has deleted or replaced is gone at the next start.
- */
-export function watchPlace(path: string, clock: Clock): () => void {
-  const place = () => {
-    const found = statSync(path, { throwIfNoEntry: false });
-    return found && `${found.dev}/${found.ino}`;
-  };
-  const opened = place();
-  let looked = clock.elapsed();
-  let isThere = true;
-  return () => {
-    if (clock.elapsed() - looked >= LOOK_EVERY || !isThere) {
-      looked = clock.elapsed();
-      isThere = place() === opened;
-    }
-    if (isThere) return;
-    throw Object.assign(new Error(`${path} was deleted or replaced; put it back, or restart the relay`), {
-      code: "SQLITE_READONLY_DBMOVED",
-    });
-  };
+/** Whether there is a write-ahead log with something in it: whoever closes the database well removes it. */
+export function hasLog(dir: string): boolean {
+  return (statSync(`${databaseOf(dir)}-wal`, { throwIfNoEntry: false })?.size ?? 0) > 0;
 }
 
 /** Makes the data folder, the owner's alone. */
@@ -47,8 +27,13 @@ export function makeFolder(dir: string): void {
   try {
     makeFolders(dir);
   } catch (error) {
-    throw new RelayError("unsupported", `dataDir ${dir} cannot be made: ${errorLine(error)}`);
+    throw new RelayError("unsupported", `dataDir ${dir} cannot be made: ${errorLine(error)}`, { cause: error });
   }
+}
+
+/** The file whose lock says that a relay has the data folder. */
+export function lockOf(dir: string): string {
+  return join(dir, "relay.lock");
 }
 
 /**
@@ -56,7 +41,7 @@ export function makeFolder(dir: string): void {
  * dies, however it dies. Nothing is done through a link that somebody has put in its place: RelayError("conflict").
  */
 export function lockFolder(dir: string): () => void {
-  const path = join(dir, "relay.lock");
+  const path = lockOf(dir);
   try {
     ensureOwnFile(dir, path);
     const lock = openFile(path, { timeout: LOCK_PATIENCE, fileMustExist: true });
@@ -76,7 +61,7 @@ export function lockFolder(dir: string): () => void {
         `another wochit-relay is running with dataDir ${dir}; stop it, or use another folder`,
       );
     }
-    throw new RelayError("unsupported", `dataDir ${dir} cannot be locked: ${errorLine(error)}`);
+    throw new RelayError("unsupported", `dataDir ${dir} cannot be locked: ${errorLine(error)}`, { cause: error });
   }
 }
 
@@ -93,20 +78,45 @@ function checkThere(dir: string, path: string): void {
   }
 }
 
+/**
+ * For a command: on a disk that takes no new file SQLite cannot open a database in WAL mode that was closed well, since it
+ * makes the log beside it first (sqlite.org/wal.html#read_only_databases). What is not too large is read into memory then,
+ * and can only be read.
+ */
+function openToRead(path: string): Database.Database {
+  const db = openFile(path, { timeout: OPERATOR_PATIENCE });
+  try {
+    db.prepare("SELECT 1 FROM sqlite_schema").get();
+    return db;
+  } catch (error) {
+    db.close();
+    const { code } = error as { code?: string };
+    if (
+      !/^SQLITE_(CANTOPEN|IOERR|FULL)/.test(code ?? "") ||
+      hasLog(dirname(path)) ||
+      statSync(path).size > LARGEST_IN_MEMORY
+    )
+      throw error;
+    const copy = openInMemory(readFileSync(path));
+    copy.pragma("query_only = ON");
+    return copy;
+  }
+}
+
 /** Opens the database of a data folder: the relay makes and migrates it, an operator's command makes nothing. */
 export function openDatabase(dir: string, role: "relay" | "operator"): Database.Database {
   const path = databaseOf(dir);
   if (role === "operator") checkThere(dir, path);
   let db: Database.Database;
   try {
-    db = openFile(path, { timeout: role === "relay" ? 0 : OPERATOR_PATIENCE });
+    db = role === "relay" ? openFile(path, { timeout: 0 }) : openToRead(path);
   } catch (error) {
     if (error instanceof RelayError) throw error;
-    throw new RelayError("unsupported", `${path} cannot be opened: ${errorLine(error)}`);
+    throw new RelayError("unsupported", `${path} cannot be opened: ${errorLine(error)}`, { cause: error });
   }
   try {
     if (role === "relay") {
-      chmodSync(path, 0o600);
+      if ((statSync(path).mode & 0o777) !== 0o600) chmodSync(path, 0o600);
       checkVersion(db);
       db.pragma("journal_mode = WAL");
     }
@@ -124,6 +134,6 @@ export function openDatabase(dir: string, role: "relay" | "operator"): Database.
   } catch (error) {
     db.close();
     if (error instanceof RelayError) throw error;
-    throw new RelayError("unsupported", `${path} cannot be used: ${errorLine(error)}`);
+    throw new RelayError("unsupported", `${path} cannot be used: ${errorLine(error)}`, { cause: error });
   }
 }

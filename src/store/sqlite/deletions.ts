@@ -24,7 +24,6 @@ export function createDeletions(db: Sql, media: MediaRows, ends: MediaEnds, tran
       claim: row.claims,
       eventId: showId("evt", event),
       videoId: video_id,
-      failingSince: row.failing_since,
       mediumId: showId("med", row.medium),
       copy:
         row.key === null || row.target === null

@@ -1,5 +1,6 @@
 import type { Attempt, Delivery, DeliveryJob, DeliveryOutcome, Job } from "../../domain.ts";
 import { RelayError } from "../../errors.ts";
+import { LATEST_TIME } from "../../plausible-time.ts";
 import type { ClaimWish, Store } from "../store.ts";
 import { createErasures } from "./erasures.ts";
 import type { Events } from "./events.ts";
@@ -40,7 +41,10 @@ export function createDeliveries(db: Sql, lanes: Lanes, events: Events, notices:
     "UPDATE deliveries SET state = 'pending', due = ? WHERE due IS NOT NULL AND state = 'running'",
   );
   const bringForward = db.prepare(
-    "UPDATE deliveries SET due = due - ?, aside_at = aside_at - ? WHERE due IS NOT NULL AND settled_at IS NULL",
+    "UPDATE deliveries SET due = due - ?, gate_until = gate_until - ? WHERE due IS NOT NULL AND settled_at IS NULL",
+  );
+  const neverDue = db.prepare(
+    `UPDATE deliveries SET due = ?, gate_until = min(gate_until, ?) WHERE due >= ${LATEST_TIME} AND settled_at IS NULL`,
   );
   const logAttempt = db.prepare(
     "INSERT INTO attempts (delivery, n, started_at, duration, status, error, response) VALUES (?, ?, ?, ?, ?, ?, ?)",
@@ -61,7 +65,7 @@ export function createDeliveries(db: Sql, lanes: Lanes, events: Events, notices:
   const erasures = createErasures(db);
 
   function toJob(row: DeliveryRow, endpoint: string): DeliveryJob {
-    const { event, body, media } = events.message(row.event);
+    const { event, bytes, media } = events.message(row.event);
     return {
       id: showId("dlv", row.id),
       queue: `deliver/${endpoint}`,
@@ -69,12 +73,11 @@ export function createDeliveries(db: Sql, lanes: Lanes, events: Events, notices:
       claim: row.claims,
       eventId: event.id,
       videoId: event.videoId,
-      failingSince: row.failing_since,
       endpoint,
       replay: row.replay > 0,
       messageId: row.replay === 2 ? showId("msg", row.id) : event.id,
       event,
-      body,
+      bytes,
       media,
     };
   }
@@ -99,7 +102,6 @@ export function createDeliveries(db: Sql, lanes: Lanes, events: Events, notices:
     claim(wish: ClaimWish & { endpoint: string }): DeliveryJob[] {
       const { endpoint, now } = wish;
       if (endpointRow.get(endpoint)?.paused_at != null) return [];
-      lanes.stepAside(endpoint, now);
       const jobs: DeliveryJob[] = [];
       for (let looks = 0; jobs.length < wish.limit && looks < MAX_LOOKS; looks++) {
         const rows = due.all(endpoint, now, wish.limit - jobs.length);
@@ -132,7 +134,7 @@ export function createDeliveries(db: Sql, lanes: Lanes, events: Events, notices:
         attempt.error,
         attempt.response,
       );
-      if (outcome.is === "retry") lanes.retry(row, outcome.at, outcome.asideAt, attempt.error ?? "failed", now);
+      if (outcome.is === "retry") lanes.retry(row, outcome.at, outcome.heldLong, attempt.error ?? "failed", now);
       else lanes.settle(row, outcome.is, attempt.error, now);
       if (outcome.is === "delivered" && outcome.pending && !erasures.covers(row))
         notices.owe(row, outcome.pending, now);
@@ -145,11 +147,12 @@ export function createDeliveries(db: Sql, lanes: Lanes, events: Events, notices:
     /** The clock went back by so much: what was to come stays as far away as it was. */
     bringForward: (by: number) => void bringForward.run(by, by),
 
+    /** What a clock that was wrong put off for ever is due now. */
+    mendDue: (now: number) => void neverDue.run(now, now),
+
     /** When a delivery to this endpoint comes due; null also while it is paused. */
     nextDue(endpoint: string): number | null {
-      return endpointRow.get(endpoint)?.paused_at != null
-        ? null
-        : earliest(firstDue.get(endpoint)?.due, lanes.nextAside(endpoint));
+      return endpointRow.get(endpoint)?.paused_at != null ? null : (firstDue.get(endpoint)?.due ?? null);
     },
 
     show(id: string, limit = ALL): Delivery & { attemptLog: Attempt[] } {
@@ -212,17 +215,8 @@ export function createDeliveries(db: Sql, lanes: Lanes, events: Events, notices:
     endpoints: () =>
       allEndpoints.all().map((row) => ({ endpoint: row.id, pausedAt: row.paused_at, reason: row.reason })),
     pause: (endpoint: string, reason: string, now: number) => setPaused.run(endpoint, now, reason),
-    resume(endpoint: string, now: number): void {
-      const since = endpointRow.get(endpoint)?.paused_at;
-      setPaused.run(endpoint, null, null);
-      if (since != null) lanes.postponeAside(endpoint, Math.max(0, now - since));
-    },
+    resume: (endpoint: string) => void setPaused.run(endpoint, null, null),
   };
-}
-
-function earliest(...times: (number | null | undefined)[]): number | null {
-  const known = times.filter((time) => time != null);
-  return known.length === 0 ? null : Math.min(...known);
 }
 
 function toDelivery(row: DeliveryRow & { video_id: string }): Delivery {

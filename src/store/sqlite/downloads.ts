@@ -1,5 +1,6 @@
 import type { DownloadJob, DownloadOutcome, Job } from "../../domain.ts";
 import { RelayError } from "../../errors.ts";
+import { LATEST_TIME } from "../../plausible-time.ts";
 import type { ClaimWish } from "../store.ts";
 import { readId, showId } from "./ids.ts";
 import { copyOf, type MediaRows, type MediumRow } from "./media.ts";
@@ -33,6 +34,12 @@ export function createDownloads(db: Sql, media: MediaRows, ends: MediaEnds, tran
     "SELECT * FROM media WHERE (state = 'pending' OR state = 'running') AND spooled IS NULL",
   );
   const bringForward = db.prepare("UPDATE media SET due = due - ? WHERE due > 0");
+  // Links that came while the clock was ahead would live until then.
+  const ageLinks = db.prepare(
+    `UPDATE media SET linked_at = linked_at - ?, deadline = deadline - ?, risk_at = risk_at - ?
+     WHERE due IS NOT NULL AND linked_at > ?`,
+  );
+  const neverDue = db.prepare(`UPDATE media SET due = ? WHERE due >= ${LATEST_TIME}`);
   const scheduled = db.prepare<[], { id: number }>("SELECT id FROM media WHERE due IS NOT NULL");
   const about = db.prepare<[number, number], { received_at: number; video_id: string }>(
     "SELECT (SELECT received_at FROM events WHERE id = ?) AS received_at, video_id FROM videos WHERE id = ?",
@@ -80,7 +87,6 @@ export function createDownloads(db: Sql, media: MediaRows, ends: MediaEnds, tran
       claim: row.claims + 1,
       eventId: showId("evt", row.event),
       videoId: video_id,
-      failingSince: null,
       mediumId: showId("med", row.id),
       kind: row.kind,
       url: row.url,
@@ -174,7 +180,11 @@ export function createDownloads(db: Sql, media: MediaRows, ends: MediaEnds, tran
       for (const row of running) giveUp({ ...row, state: "pending" }, now);
       return running.length;
     },
-    bringForward: (by: number) => void bringForward.run(by),
+    mendDue: (now: number) => void neverDue.run(now),
+    bringForward(by: number, now: number): void {
+      bringForward.run(by);
+      ageLinks.run(by, by, by, now);
+    },
 
     /** Mirroring is off: what was to be downloaded is skipped, and holds no delivery. */
     skipAll(now: number): void {

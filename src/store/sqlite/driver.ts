@@ -22,10 +22,22 @@ export function openFile(path: string, opening: Opening): Database.Database {
       throw new RelayError("unsupported", `${file} is not a file: move it away`);
     }
   }
-  if (packed === null) return new Database(path, opening);
   const dataDir = IN_DATA_FOLDER.includes(basename(path)) ? dirname(path) : undefined;
-  // The driver takes the addon itself too, which its types do not know.
-  return new Database(path, { ...opening, nativeBinding: loadAddon(packed.addon, dataDir) as never });
+  return new Database(path, { ...opening, ...addonOf(dataDir) });
+}
+
+/** The packed program brings the driver's native part along. The driver takes the addon itself too, which its types do not know. */
+function addonOf(dataDir: string | undefined): Database.Options {
+  return packed === null ? {} : { nativeBinding: loadAddon(packed.addon, dataDir) as never };
+}
+
+/**
+ * Opens the bytes of a database file, in memory. Its header says that it is in WAL mode, which memory has not: the two bytes
+ * of it are set back to a rollback journal (sqlite.org/fileformat.html, "File format version numbers").
+ */
+export function openInMemory(bytes: Buffer): Database.Database {
+  bytes.fill(1, 18, 20);
+  return new Database(bytes, addonOf(undefined));
 }
 
 /** The version of SQLite that this program carries. */

@@ -65,8 +65,8 @@ export function createEvents(
   const byId = db.prepare<[number], EventRow & { status: StoredEvent["status"] }>(
     `SELECT ${COLUMNS}, ${STATUS} ${FROM} WHERE e.id = ?`,
   );
-  const withBody = db.prepare<[number], EventRow & { body: Uint8Array | null }>(
-    `SELECT ${COLUMNS}, e.body ${FROM} WHERE e.id = ?`,
+  const withLength = db.prepare<[number], EventRow & { bytes: number | null }>(
+    `SELECT ${COLUMNS}, length(e.body) AS bytes ${FROM} WHERE e.id = ?`,
   );
   const bodyOf = db.prepare<[number], { body: Uint8Array | null }>("SELECT body FROM events WHERE id = ?");
   const medium = db.prepare<[number], MediumRow & { video_id: string }>(`SELECT ${SHOWN_MEDIUM} WHERE m.id = ?`);
@@ -156,18 +156,19 @@ export function createEvents(
       return { id: showId("dlv", id) };
     },
 
-    /** What a delivery is made from. */
-    message(id: number): { event: StoredEvent; body: Uint8Array | null; media: Medium[] } {
-      const row = withBody.get(id);
+    /** What a delivery is made from, but for the body, which may be large. */
+    message(id: number): { event: StoredEvent; bytes: number | null; media: Medium[] } {
+      const row = withLength.get(id);
       if (!row) throw new RelayError("not_found", `no event ${showId("evt", id)}`);
-      return { event: toEvent({ ...row, status: "waiting" }), body: row.body, media: mediaOf(row) };
+      return { event: toEvent({ ...row, status: "waiting" }), bytes: row.bytes, media: mediaOf(row) };
     },
 
     show: (id: string) => toEvent(rowOf(id)),
     media: (id: string) => mediaOf(rowOf(id)),
     body(id: string): Uint8Array {
-      const body = bodyOf.get(rowOf(id).id)?.body;
-      if (!body) throw new RelayError("body_expired", `the body of ${id} has been pruned`);
+      const body = bodyOf.get(readId("evt", id))?.body ?? null;
+      if (body === null)
+        throw new RelayError("body_expired", `the body of ${showId("evt", rowOf(id).id)} has been pruned`);
       return body;
     },
 

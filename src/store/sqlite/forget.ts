@@ -186,6 +186,7 @@ export function createForgetting(db: Sql, ends: MediaEnds, lanes: Lanes) {
 }
 
 type Engine = {
+  read<T>(work: () => T): Promise<T>;
   /** One transaction. */
   write<T>(work: () => T): Promise<T>;
   clock: Clock;
@@ -197,11 +198,11 @@ type Engine = {
  */
 export async function forgetInPieces(
   forgetting: ReturnType<typeof createForgetting>,
-  { write, clock }: Engine,
+  { read, write, clock }: Engine,
   videoId: string,
   now: number,
 ): Promise<{ events: number; media: number }> {
-  const video = forgetting.find(videoId);
+  const video = await read(() => forgetting.find(videoId));
   const whole = async (piece: (video: number, now: number) => boolean) => {
     for (;;) {
       const begun = clock.elapsed();
@@ -214,7 +215,8 @@ export async function forgetInPieces(
   await whole(forgetting.cancel);
   await whole(forgetting.erase);
   for (let at = 0; ; ) {
-    const found = forgetting.findRefused(videoId, at);
+    const after = at;
+    const found = await read(() => forgetting.findRefused(videoId, after));
     if (found === null) break;
     at = found.last;
     if (found.ids.length > 0) await write(() => forgetting.dropRefused(found.ids));

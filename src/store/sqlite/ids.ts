@@ -1,16 +1,25 @@
 import type { Clock } from "../../domain.ts";
 import { RelayError } from "../../errors.ts";
+import { LATEST_TIME } from "../../plausible-time.ts";
+import type { Sql } from "./sql.ts";
 
 /** Ids made in one millisecond; more than that run ahead of the clock, which harms nothing. */
-const PER_MS = 1024;
+export const PER_MS = 1024;
+
+/**
+ * Ids beyond this are not counted as taken. Up to here a number is exact (2^53 is the year 2248), and counting up
+ * from an id of any plausible time never reaches it. Databases of version 0.2.0 may hold ids beyond it, of a clock
+ * that was wrong; new ones go on below those.
+ */
+const LIMIT = Number.MAX_SAFE_INTEGER - 2 ** 40;
 
 /** Names by which ids leave the store. */
 export type Prefix = "evt" | "med" | "dlv" | "qrn" | "msg" | "job" | "tgt" | "bak";
 
 export type Ids = {
-  /** A number greater than all before: by time (so a restored database repeats none), by commit order within it. */
+  /** A number greater than all before (up to LIMIT): by time (so a restored database repeats none), by commit order within it. */
   next(): number;
-  /** The first of so many numbers without a gap. */
+  /** The first of `size` numbers without a gap. */
   block(size: number): number;
   /** Ids up to here are taken (by another process, or before this one began). */
   taken(id: number): void;
@@ -19,7 +28,8 @@ export type Ids = {
 export function createIds(clock: Clock): Ids {
   let last = 0;
   function block(size: number): number {
-    const first = Math.max(last + 1, Math.floor(clock.now()) * PER_MS);
+    const now = clock.now();
+    const first = Math.max(last + 1, now < LATEST_TIME ? Math.floor(now) * PER_MS : 0);
     last = first + size - 1;
     return first;
   }
@@ -30,6 +40,26 @@ export function createIds(clock: Clock): Ids {
       if (id > last) last = id;
     },
   };
+}
+
+const TABLES = [
+  "deliveries",
+  "events",
+  "media",
+  "videos",
+  "duplicates",
+  "past_contexts",
+  "transfers",
+  "targets",
+  "backups",
+  "quarantine",
+];
+
+/** Returns a read of the newest id of all tables, up to LIMIT; 0: there is none. */
+export function newestId(db: Sql): () => number {
+  const each = TABLES.map((table) => `coalesce((SELECT max(id) FROM ${table} WHERE id <= ${LIMIT}), 0)`);
+  const newest = db.prepare<[], { id: number }>(`SELECT max(${each.join(", ")}) AS id`);
+  return () => newest.get()!.id;
 }
 
 /** `evt_` and eleven base-32 digits; texts sort as their numbers do. */

@@ -1,7 +1,7 @@
 import type { JobState } from "../../domain.ts";
 import type { Sql } from "./sql.ts";
 
-/** A delivery row, as SQLite gives it. */
+/** A delivery row, as SQLite gives it. Two columns are no longer used: `aside_at` and `failing_since`. */
 export type DeliveryRow = {
   id: number;
   endpoint: string;
@@ -11,15 +11,19 @@ export type DeliveryRow = {
   state: JobState;
   due: number | null;
   gate_until: number | null;
-  aside: number;
-  aside_at: number | null;
+  aside: 0 | typeof STEPPED_ASIDE | typeof ASIDE;
   replay: number;
   attempts: number;
   claims: number;
-  failing_since: number | null;
   last_error: string | null;
   settled_at: number | null;
 };
+
+/** It failed for longer than `laneHold`, and its lane has delivered none since: the next that fails follows it at once. */
+const STEPPED_ASIDE = 1;
+
+/** It holds its lane no longer: the lane has delivered one since it stepped aside, or it had settled and was retried. */
+const ASIDE = 2;
 
 type Lane = Pick<DeliveryRow, "id" | "video" | "endpoint" | "ordered">;
 
@@ -37,26 +41,23 @@ export function createLanes(db: Sql) {
   );
   const setDue = db.prepare("UPDATE deliveries SET state = ?, due = ? WHERE id = ?");
   const settle = db.prepare(
-    `UPDATE deliveries SET state = ?, settled_at = ?, due = NULL, aside_at = NULL, last_error = ?, attempts = attempts + ? WHERE id = ?`,
+    `UPDATE deliveries SET state = ?, settled_at = ?, due = NULL, last_error = ?, attempts = attempts + ? WHERE id = ?`,
   );
   const reschedule = db.prepare(
-    `UPDATE deliveries SET state = 'pending', attempts = attempts + 1, due = ?, aside_at = ?, last_error = ?,
-       failing_since = coalesce(failing_since, ?) WHERE id = ?`,
+    `UPDATE deliveries SET state = 'pending', attempts = attempts + 1, due = ?, aside = ?, last_error = ? WHERE id = ?`,
   );
   const restart = db.prepare(
-    `UPDATE deliveries SET state = 'pending', attempts = 0, failing_since = NULL, settled_at = NULL, due = ?,
-       aside_at = NULL, aside = ? WHERE id = ?`,
+    `UPDATE deliveries SET state = 'pending', attempts = 0, settled_at = NULL, due = ?, aside = ? WHERE id = ?`,
   );
-  const failing = db.prepare<[string, number], DeliveryRow>(
-    "SELECT * FROM deliveries WHERE endpoint = ? AND aside_at <= ? ORDER BY aside_at LIMIT 1000",
+  // All that stand before a lane's head are aside: only those are looked at, however long the lane is.
+  const steppedAside = db.prepare<[number, string, number]>(
+    `SELECT 1 FROM deliveries WHERE video = ? AND endpoint = ? AND settled_at IS NULL AND id < ?
+       AND aside = ${STEPPED_ASIDE} LIMIT 1`,
   );
-  const nextAside = db.prepare<[string], { at: number | null }>(
-    "SELECT min(aside_at) AS at FROM deliveries WHERE endpoint = ? AND aside_at IS NOT NULL",
+  const hasDelivered = db.prepare(
+    `UPDATE deliveries SET aside = ${ASIDE} WHERE video = ? AND endpoint = ? AND settled_at IS NULL AND id < ?
+       AND aside = ${STEPPED_ASIDE}`,
   );
-  const postponeAside = db.prepare(
-    "UPDATE deliveries SET aside_at = aside_at + ? WHERE endpoint = ? AND aside_at IS NOT NULL",
-  );
-  const stepAside = db.prepare("UPDATE deliveries SET aside = 1, aside_at = NULL WHERE id = ?");
 
   function leads(row: Lane): boolean {
     if (row.ordered === 0) return true;
@@ -65,10 +66,17 @@ export function createLanes(db: Sql) {
   }
 
   /** After a lane's head has gone: the next one's turn comes. */
-  function moveOn({ ordered, video, endpoint }: Lane, now: number): void {
-    if (ordered === 0) return;
+  function moveOn({ ordered, video, endpoint }: Lane, now: number): DeliveryRow | undefined {
+    if (ordered === 0) return undefined;
     const first = head.get(video, endpoint);
     if (first?.state === "pending" && first.due === null) setDue.run("pending", now, first.id);
+    return first;
+  }
+
+  /** Whether a delivery that has failed holds its lane no longer (CONTRACT, "Order"). */
+  function stepsAside(row: DeliveryRow, heldLong: boolean): boolean {
+    if (row.ordered === 0 || row.aside !== 0) return false;
+    return heldLong || steppedAside.get(row.video, row.endpoint, row.id) !== undefined;
   }
 
   return {
@@ -89,7 +97,7 @@ export function createLanes(db: Sql) {
       insert.run(lane.id, lane.endpoint, lane.video, lane.event, lane.ordered, state, due, lane.gateUntil, lane.replay);
     },
 
-    leads: (row: DeliveryRow) => row.aside === 1 || leads(row),
+    leads: (row: DeliveryRow) => row.aside !== 0 || leads(row),
 
     /** Shuts the gate until `gate`, or opens it (null). True when the delivery may go now. */
     setGate(row: DeliveryRow, gate: number | null, now: number): boolean {
@@ -101,28 +109,22 @@ export function createLanes(db: Sql) {
     /** Ends a delivery and lets its lane go on. */
     settle(row: DeliveryRow, state: "delivered" | "dead" | "canceled", error: string | null, now: number): void {
       settle.run(state, now, error, row.state === "running" ? 1 : 0, row.id);
-      moveOn(row, now);
+      const next = moveOn(row, now);
+      if (state !== "delivered" || row.ordered === 0) return;
+      hasDelivered.run(row.video, row.endpoint, next?.id ?? Number.MAX_SAFE_INTEGER);
     },
 
-    retry(row: DeliveryRow, at: number, asideAt: number, error: string, now: number): void {
-      reschedule.run(at, row.ordered === 0 || row.aside === 1 ? null : asideAt, error, now, row.id);
+    /** After a failed attempt. `heldLong`: it has been through as many waits of its schedule as `laneHold` allows. */
+    retry(row: DeliveryRow, at: number, heldLong: boolean, error: string, now: number): void {
+      const aside = stepsAside(row, heldLong);
+      reschedule.run(at, aside ? STEPPED_ASIDE : row.aside, error, row.id);
+      if (aside) moveOn(row, now);
     },
 
     /** From attempt 0, now. One that has been settled no longer holds its lane, which has gone on without it. */
     restart(row: DeliveryRow, now: number): void {
-      restart.run(now, row.settled_at !== null || row.aside === 1 ? 1 : 0, row.id);
+      restart.run(now, row.settled_at === null ? row.aside : ASIDE, row.id);
     },
-
-    /** Heads that have failed for too long step aside. */
-    stepAside(endpoint: string, now: number): void {
-      for (const row of failing.all(endpoint, now)) {
-        stepAside.run(row.id);
-        moveOn(row, now);
-      }
-    },
-    nextAside: (endpoint: string) => nextAside.get(endpoint)?.at ?? null,
-    /** Time in which nothing was tried is no time of failing. */
-    postponeAside: (endpoint: string, by: number) => void postponeAside.run(by, endpoint),
   };
 }
 

@@ -1,40 +1,39 @@
 import type Database from "better-sqlite3";
 import type { Config } from "../../config.ts";
 import type { Ports } from "../../domain.ts";
+import { errorLine } from "../../errors.ts";
+import type { StoreOptions } from "../open.ts";
 import { settingsOf } from "../settings.ts";
 import type { Store } from "../store.ts";
 import { createBackups, readEpoch } from "./backups.ts";
 import { createCommitGroup } from "./commit.ts";
 import { countAll } from "./counts.ts";
-import { lockFolder, makeFolder, openDatabase, watchPlace } from "./database.ts";
+import { createDamage } from "./damage.ts";
+import { hasLog, lockFolder, lockOf, makeFolder, openDatabase } from "./database.ts";
 import { createDeletions } from "./deletions.ts";
 import { createDeliveries } from "./deliveries.ts";
 import { createDownloads } from "./downloads.ts";
 import { createEvents } from "./events.ts";
 import { createForgetting, forgetInPieces } from "./forget.ts";
 import { createGates } from "./gates.ts";
-import { createIds, readId, showId } from "./ids.ts";
+import { createIds, newestId, readId, showId } from "./ids.ts";
 import { createLanes } from "./lanes.ts";
 import { createMediaRows } from "./media.ts";
 import { createMediaEnds } from "./media-ends.ts";
 import { createMediaLists } from "./media-lists.ts";
+import { makeSecret, probe, readCheck, readSecret, writeCheck } from "./meta.ts";
 import { createNotices } from "./notices.ts";
+import { watchPlace } from "./place.ts";
 import { createQuarantine } from "./quarantine.ts";
-import { openReserve } from "./reserve.ts";
+import { isDiskFull, openReserve } from "./reserve.ts";
 import { createRisks } from "./risks.ts";
+import { createSeenTime } from "./seen-time.ts";
 import { withStablePlans } from "./sql.ts";
 import { createTargets } from "./targets.ts";
 import { createTransfers } from "./transfers.ts";
 import { backUpBeforeMigration } from "./upgrade.ts";
 import { createUploads } from "./uploads.ts";
 import { createVideos } from "./videos.ts";
-
-/**
- * What may be lost with the machine's power, some seconds' worth at most: a claim was a lease that has ended anyway, and
- * an attempt that is forgotten is made again, under the same webhook-id (delivery is at least once). Nothing of it is lost
- * with the process.
- */
-const FORGETTABLE = { isForgettable: true };
 
 /** Names of queues: downloads, uploads, deletions, and deliveries per endpoint. */
 const DOWNLOAD = "download";
@@ -46,7 +45,7 @@ const DELIVER = "deliver/";
 export async function openSqliteStore(
   config: Config,
   { clock, random, log }: Ports,
-  { role }: { role: "relay" | "operator" },
+  { role, onLost }: StoreOptions,
 ): Promise<Store> {
   const closers: (() => void)[] = [];
   try {
@@ -55,6 +54,7 @@ export async function openSqliteStore(
       closers.push(lockFolder(config.dataDir));
       await backUpBeforeMigration(config.dataDir, clock, log);
     }
+    const unclean = hasLog(config.dataDir);
     const db = openDatabase(config.dataDir, role);
     closers.push(() => db.close());
     const reserve = role === "relay" ? openReserve(config.dataDir, clock, log) : null;
@@ -81,39 +81,46 @@ export async function openSqliteStore(
     const quarantine = createQuarantine(sql, ids, settings);
     const lists = createMediaLists(sql, downloads, settings);
     const backups = createBackups(sql, ids);
+    const seenTime = createSeenTime(sql);
 
-    const newest = db.prepare<[], { id: number }>(
-      `SELECT max(coalesce((SELECT max(id) FROM deliveries), 0), coalesce((SELECT max(id) FROM events), 0),
-         coalesce((SELECT max(id) FROM media), 0), coalesce((SELECT max(id) FROM videos), 0),
-         coalesce((SELECT max(id) FROM duplicates), 0), coalesce((SELECT max(id) FROM past_contexts), 0),
-         coalesce((SELECT max(id) FROM transfers), 0), coalesce((SELECT max(id) FROM targets), 0),
-         coalesce((SELECT max(id) FROM backups), 0),
-         coalesce((SELECT max(id) FROM quarantine), 0)) AS id`,
-    );
+    const newest = newestId(sql);
     const dataVersion = db.prepare<[], { data_version: number }>("PRAGMA data_version");
     let seenVersion = -1;
-    const checkPlace = watchPlace(db.name, clock);
+    const damage = createDamage(log);
+    const place = watchPlace(db.name, role === "relay" ? lockOf(config.dataDir) : null);
+    let gone: ReturnType<typeof place> = null;
 
     const group = createCommitGroup(db, {
       clock,
       begun() {
-        checkPlace();
+        if (gone !== null) gone = place();
+        if (gone !== null) throw Object.assign(new Error(gone.line), { code: "SQLITE_READONLY_DBMOVED" });
         // Ids must be greater than what another process has committed since.
         const version = dataVersion.get()!.data_version;
         if (version === seenVersion) return;
         seenVersion = version;
-        ids.taken(newest.get()!.id);
+        ids.taken(newest());
         quarantine.forget();
       },
       undone: () => quarantine.forget(),
-      onFull: () => reserve?.free(),
+      lost() {
+        gone = place();
+        if (gone?.isLog) saveLog(db, log);
+        if (gone?.canReopen) onLost?.();
+        return gone?.line ?? null;
+      },
+      probe: (bytes) => probe(db, bytes),
+      onFailure(error) {
+        if (isDiskFull(error, config.dataDir)) reserve?.free();
+        damage.note(error);
+      },
       onTrouble(error) {
         if (error !== null) log.error("store in trouble", { error });
         else log.info("store recovered");
       },
     });
     const { write } = group;
-    const read = async <T>(work: () => T): Promise<T> => work();
+    const read = async <T>(work: () => T): Promise<T> => damage.heed(work);
     /** What is erased is overwritten, and not only unlinked (sqlite.org/pragma.html#pragma_secure_delete). */
     const writeErasing = <T>(work: () => T): Promise<T> =>
       write(() => {
@@ -132,17 +139,16 @@ export async function openSqliteStore(
       accept: (acceptance) => write(() => events.accept(acceptance, clock.now()), { bytes: acceptance.body.length }),
       quarantine: (refusal) => write(() => quarantine.keep(refusal), { bytes: refusal.body.length }),
 
-      claimDownloads: async (wish) =>
-        isDue(downloads.nextDue(), wish.now) ? write(() => downloads.claim(wish), FORGETTABLE) : [],
+      claimDownloads: async (wish) => (isDue(downloads.nextDue(), wish.now) ? write(() => downloads.claim(wish)) : []),
       claimDeliveries: async (wish) =>
-        isDue(deliveries.nextDue(wish.endpoint), wish.now) ? write(() => deliveries.claim(wish), FORGETTABLE) : [],
+        isDue(deliveries.nextDue(wish.endpoint), wish.now) ? write(() => deliveries.claim(wish)) : [],
       claimUploads: async (wish) =>
-        isDue(transfers.nextDue("upload"), wish.now) ? write(() => uploads.claim(wish), FORGETTABLE) : [],
+        isDue(transfers.nextDue("upload"), wish.now) ? write(() => uploads.claim(wish)) : [],
       // What becomes of erased media is not forgettable.
       claimDeletions: async (wish) =>
         isDue(transfers.nextDue("delete", "erase"), wish.now) ? write(() => deletions.claim(wish)) : [],
-      renew: (job, leaseUntil) => write(() => holderOf(job.queue).renew(job, leaseUntil), FORGETTABLE),
-      refreshUpload: (job, leaseUntil) => write(() => uploads.refresh(job, leaseUntil), FORGETTABLE),
+      renew: (job, leaseUntil) => write(() => holderOf(job.queue).renew(job, leaseUntil)),
+      refreshUpload: (job, leaseUntil) => write(() => uploads.refresh(job, leaseUntil)),
       placeUpload: (job, copy) => write(() => uploads.place(job, copy)),
       settleUpload: (job, outcome, now) => write(() => uploads.settle(job, outcome, now)),
       settleDeletion: (job, outcome, now) => write(() => deletions.settle(job, outcome, now)),
@@ -159,10 +165,10 @@ export async function openSqliteStore(
       isSpooled: (mediumId) => read(() => downloads.isSpooled(readId("med", mediumId))),
       raiseRisks: (now) => write(() => risks.raise(now)),
       nextRisk: () => read(() => risks.next()),
-      targetId: (place, before) => write(() => targets.id(place, before)),
+      targetId: async (place, before) => targets.known(place) ?? write(() => targets.id(place, before)),
       targets: () => read(() => targets.list()),
       settleDownload: (job, outcome, now) => write(() => downloads.settle(job, outcome, now)),
-      settleDelivery: (job, outcome, now) => write(() => deliveries.settle(job, outcome, now), FORGETTABLE),
+      settleDelivery: (job, outcome, now) => write(() => deliveries.settle(job, outcome, now)),
       nextDue: (queue) =>
         read(() => {
           if (queue === DOWNLOAD) return downloads.nextDue();
@@ -173,9 +179,15 @@ export async function openSqliteStore(
       freeLeases: (now) =>
         write(() => downloads.freeLeases(now) + transfers.freeLeases(now) + deliveries.freeLeases(now)),
       skipMedia: (now) => write(() => downloads.skipAll(now)),
-      bringForward: (by) =>
+      seenAt: (now) =>
         write(() => {
-          downloads.bringForward(by);
+          for (const holder of [downloads, transfers, deliveries]) holder.mendDue(now);
+          return seenTime.replace(now);
+        }),
+      bringForward: (by, now) =>
+        write(() => {
+          seenTime.set(now);
+          downloads.bringForward(by, now);
           transfers.bringForward(by);
           deliveries.bringForward(by);
         }),
@@ -194,7 +206,7 @@ export async function openSqliteStore(
 
       endpoints: () => read(() => deliveries.endpoints()),
       pauseEndpoint: (id, reason, now) => write(() => void deliveries.pause(id, reason, now)),
-      resumeEndpoint: (id, now) => write(() => deliveries.resume(id, now)),
+      resumeEndpoint: (id) => write(() => deliveries.resume(id)),
 
       video: (id, limit) => read(() => videos.show(id, limit)),
       videos: (wish) => read(() => videos.list(wish)),
@@ -207,7 +219,7 @@ export async function openSqliteStore(
       retryMedium: (id, now) => write(() => lists.retry(id, now)),
       mendMedium: (id, now) => write(() => lists.mend(id, now)),
       async forgetVideo(videoId, now) {
-        const erased = await forgetInPieces(forgetting, { write: writeErasing, clock }, videoId, now);
+        const erased = await forgetInPieces(forgetting, { read, write: writeErasing, clock }, videoId, now);
         // The log still holds the pages as they were; where somebody is reading, the next checkpoint takes them. The first
         // of the two holds no writer up, and leaves next to nothing to the second, which does.
         db.pragma("wal_checkpoint(PASSIVE)");
@@ -234,11 +246,15 @@ export async function openSqliteStore(
       counts: () => read(() => countAll(sql)),
       mediaSecret: async () => readSecret(db) ?? write(() => makeSecret(db, random)),
       trouble: () => group.trouble(),
-      probe: () => write(() => probe(db, clock.now())),
+      damage: damage.seen,
+      wasUnclean: () => unclean,
+      lastCheck: () => read(() => readCheck(db)),
+      noteCheck: (check) => write(() => writeCheck(db, check)),
+      probe: () => group.probe(),
       async close() {
         if (closed) return;
         closed = true;
-        await group.idle();
+        await group.close();
         for (const close of closers.reverse()) close();
       },
     };
@@ -248,19 +264,17 @@ export async function openSqliteStore(
   }
 }
 
-function probe(db: Database.Database, now: number): void {
-  db.prepare("INSERT OR REPLACE INTO meta (name, value) VALUES ('probe', ?)").run(Buffer.from(String(now)));
+/** The log has lost its name, and lives as long as this process: what it holds goes into the database, where it is safe. */
+function saveLog(db: Database.Database, log: Ports["log"]): void {
+  try {
+    db.pragma("wal_checkpoint(TRUNCATE)");
+  } catch (error) {
+    log.error("what the deleted write-ahead log holds cannot be saved; stop the relay with SIGTERM, not SIGKILL", {
+      error: errorLine(error),
+    });
+  }
 }
 
 function isDue(due: number | null, now: number): boolean {
   return due !== null && due <= now;
-}
-
-function readSecret(db: Database.Database): Uint8Array | undefined {
-  return db.prepare<[], { value: Uint8Array }>("SELECT value FROM meta WHERE name = 'media-secret'").get()?.value;
-}
-
-function makeSecret(db: Database.Database, random: Ports["random"]): Uint8Array {
-  db.prepare("INSERT OR IGNORE INTO meta (name, value) VALUES ('media-secret', ?)").run(random.bytes(32));
-  return readSecret(db)!;
 }

@@ -1,9 +1,6 @@
 import type { Page } from "../store.ts";
-import { type Prefix, readId } from "./ids.ts";
+import { PER_MS, type Prefix, readId } from "./ids.ts";
 import type { Sql } from "./sql.ts";
-
-/** Ids grow with time, 1024 to the millisecond (ids.ts): a time bound on a row's making is a bound on its id. */
-const PER_MS = 1024;
 
 /** A limit that is none (sqlite.org/lang_select.html#the_limit_clause). */
 export const ALL = -1;
@@ -12,7 +9,10 @@ export const ALL = -1;
 const FIRST_WINDOW = 2_000;
 const WINDOW = 128_000;
 
-/** A list, newest first unless told otherwise, whose conditions are added one by one. `select` is what stands between SELECT and WHERE. */
+/**
+ * A list, newest first unless told otherwise, whose conditions are added one by one. `select` is what stands between SELECT
+ * and WHERE. Ids grow with time (ids.ts): a time bound on a row's making is a bound on its id.
+ */
 export function page<Row>(db: Sql, select: string, id: string, prefix: Prefix, wish: Page, order = `${id} DESC`) {
   const conditions: string[] = ["1"];
   const values: unknown[] = [];

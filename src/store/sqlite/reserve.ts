@@ -2,6 +2,7 @@ import { closeSync, existsSync, fsyncSync, openSync, rmSync, statfsSync, writeSy
 import { join } from "node:path";
 import type { Clock, Log } from "../../domain.ts";
 import { errorLine } from "../../errors.ts";
+import { codeOf } from "./engine-errors.ts";
 
 /** Room kept back for the hour when the disk is full: enough for some ten thousand events. */
 const SIZE = 16 * 2 ** 20;
@@ -11,6 +12,25 @@ const CHUNK = 2 ** 20;
 const COMFORT = 4 * SIZE;
 const LOOK_EVERY = 60_000;
 
+/** A disk with less room than this is full, whatever SQLite calls it, in bytes. */
+const NO_ROOM = 2 ** 20;
+
+/**
+ * Whether a failed commit says that the disk is full: SQLITE_FULL, or an I/O error where there is no room (the file of shared
+ * memory that cannot grow is SQLITE_IOERR_SHMSIZE). A disk that fails otherwise is not helped by room.
+ */
+export function isDiskFull(error: unknown, dir: string): boolean {
+  const code = codeOf(error);
+  if (code === "SQLITE_FULL") return true;
+  if (!code.startsWith("SQLITE_IOERR")) return false;
+  try {
+    const { bavail, bsize } = statfsSync(dir);
+    return bavail * bsize < NO_ROOM;
+  } catch {
+    return false;
+  }
+}
+
 /**
  * A file of real bytes that can be deleted when a commit fails on a full disk, so that events can still be taken while
  * somebody is called to clear the disk.
@@ -18,6 +38,7 @@ const LOOK_EVERY = 60_000;
 export function openReserve(dir: string, clock: Clock, log: Log): { free(): void; close(): void } {
   const path = join(dir, "reserve");
   let cancel: () => void = () => {};
+  let isStuck = false;
 
   function make(): void {
     try {
@@ -37,7 +58,11 @@ export function openReserve(dir: string, clock: Clock, log: Log): { free(): void
       }
     } catch (error) {
       log.warn("reserve not made", { path, error: errorLine(error) });
-      rmSync(path, { force: true });
+      try {
+        rmSync(path, { force: true });
+      } catch {
+        // The disk takes no change at all.
+      }
       later();
     }
   }
@@ -51,7 +76,15 @@ export function openReserve(dir: string, clock: Clock, log: Log): { free(): void
   return {
     free() {
       if (!existsSync(path)) return;
-      rmSync(path, { force: true });
+      try {
+        rmSync(path, { force: true });
+      } catch (error) {
+        if (!isStuck)
+          log.error("disk full, and the reserve cannot be freed; make room now", { path, error: errorLine(error) });
+        isStuck = true;
+        return;
+      }
+      isStuck = false;
       log.error("disk full: the reserve was freed; make room now", { path, bytes: SIZE });
       later();
     },

@@ -27,11 +27,16 @@ export function createTargets(db: Sql, ids: Ids, dataDir: string) {
     return place.type === "local" ? { type: "local", dir: resolve(dataDir, place.dir) } : place;
   }
 
+  /** By the places, not the written names: what makes a name has changed, and may again. */
+  function find(place: TargetPlace) {
+    const name = nameOfPlace(write(place));
+    return all.all().find((row) => nameOfPlace(write(read(row.place))) === name);
+  }
+
   function idOf(place: TargetPlace): number {
     const name = nameOfPlace(write(place));
     const text = JSON.stringify(write(place));
-    // By the places, not the written names: what makes a name has changed, and may again.
-    const known = all.all().find((row) => nameOfPlace(write(read(row.place))) === name);
+    const known = find(place);
     const id = known?.id ?? ids.next();
     if (known === undefined) insert.run(id, name, text);
     else update.run(text, id);
@@ -39,6 +44,12 @@ export function createTargets(db: Sql, ids: Ids, dataDir: string) {
   }
 
   return {
+    /** The id of a place that is written down just so: nothing has to be written for it. */
+    known(place: TargetPlace): string | null {
+      const row = find(place);
+      return row?.place === JSON.stringify(write(place)) ? showId("tgt", row.id) : null;
+    },
+
     /** A database from before there were several targets says nothing of where its copies are: they are in `before`. */
     id(place: TargetPlace, before: TargetPlace = place): string {
       if (all.get() === undefined && placeless.get() !== undefined) assign.run(idOf(before));

@@ -1,4 +1,5 @@
 import type { Job } from "../../domain.ts";
+import { LATEST_TIME } from "../../plausible-time.ts";
 import type { ClaimWish } from "../store.ts";
 import { type Ids, readId } from "./ids.ts";
 import type { Sql } from "./sql.ts";
@@ -34,6 +35,8 @@ export function createTransfers(db: Sql, ids: Ids) {
   const renew = db.prepare("UPDATE transfers SET due = ? WHERE id = ? AND claims = ? AND running = 1");
   const free = db.prepare("UPDATE transfers SET running = 0, due = ? WHERE running = 1");
   const bringForward = db.prepare("UPDATE transfers SET due = due - ?");
+  // The copies of a deleted video may be meant to stay that long.
+  const neverDue = db.prepare(`UPDATE transfers SET due = ? WHERE due >= ${LATEST_TIME} AND action <> 'erase'`);
   const retry = db.prepare(
     `UPDATE transfers SET running = 0, due = ?, attempts = attempts + 1, last_error = ?,
        failing_since = coalesce(failing_since, ?) WHERE id = ?`,
@@ -76,6 +79,7 @@ export function createTransfers(db: Sql, ids: Ids) {
     uploading: () => uploads.all().map(({ medium }) => medium),
 
     freeLeases: (now: number) => free.run(now).changes,
+    mendDue: (now: number) => void neverDue.run(now),
     bringForward: (by: number) => void bringForward.run(by),
     nextDue: (...actions: TransferRow["action"][]): number | null => {
       const times = actions.flatMap((action) => firstDue.get(action)?.due ?? []);

@@ -51,7 +51,7 @@ function olderSchema(database: string): number | null {
     }
   } catch (error) {
     if (error instanceof RelayError) throw error;
-    throw new RelayError("unsupported", `${database} cannot be opened: ${errorLine(error)}`);
+    throw new RelayError("unsupported", `${database} cannot be opened: ${errorLine(error)}`, { cause: error });
   }
   return schema > 0 && schema < migrations.length ? schema : null;
 }

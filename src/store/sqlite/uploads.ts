@@ -23,7 +23,6 @@ export function createUploads(db: Sql, media: MediaRows, ends: MediaEnds, transf
       claim: row.claims,
       eventId: showId("evt", medium.event),
       videoId: videoId.get(medium.video)!.video_id,
-      failingSince: row.failing_since,
       mediumId: showId("med", medium.id),
       kind: medium.kind,
       file: JSON.parse(medium.spooled!) as SpooledFile,

@@ -26,7 +26,9 @@ test("a server's certificate is read as it is, and what is wrong with it is name
   const untrusted = judgeShown(good, "localhost", NOW);
   assert.equal(untrusted.state, "failed");
   assert.match(untrusted.detail, /issuer is not known here.*\(UNABLE_TO_VERIFY_LEAF_SIGNATURE\)$/);
-  assert.match(untrusted.advice!, /NODE_EXTRA_CA_CERTS/);
+  assert.equal(untrusted.advice, "install its authority in this machine's certificate store and restart the relay");
+  const { advice } = judgeShown(good, "localhost", NOW, { setting: "endpoints[0].tls.ca" });
+  assert.match(advice!, /, or name its file in endpoints\[0\]\.tls\.ca$/);
 
   const expired = judgeShown(await show(t, "expired"), "localhost", NOW);
   assert.deepEqual(

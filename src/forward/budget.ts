@@ -1,0 +1,92 @@
+import { setImmediate } from "node:timers";
+
+/**
+ * Bodies under way to all endpoints together, in bytes: slots are counted for each endpoint, and a thousand endpoints that
+ * hang on large events would otherwise hold a copy for every slot. A delivery takes its share before its body is read from
+ * the store and gives it back when the attempt has ended.
+ */
+export type ByteBudget = {
+  /**
+   * Takes room for a body, waiting for it where there is none; calling what it gives returns the room. Null: `ending`
+   * was aborted first. One body always goes, however large it is. Of large ones one goes in a turn of the event loop: what
+   * is made of it takes milliseconds, and a webhook that comes meanwhile must not wait for all of them.
+   */
+  take(endpoint: string, bytes: number, ending: AbortSignal): Promise<(() => void) | null> | (() => void);
+};
+
+/** For all bodies. A quarter is for ordinary ones alone, which large ones at endpoints that hang must not hold up. */
+const LIMIT = 64 * 2 ** 20;
+const ORDINARY = 64 * 2 ** 10;
+
+export function createByteBudget(limit = LIMIT): ByteBudget {
+  const ordinary = createPool(limit / 4);
+  const large = createPool((limit * 3) / 4);
+  return { take: (endpoint, bytes, ending) => (bytes <= ORDINARY ? ordinary : large)(endpoint, bytes, ending) };
+}
+
+type Waiting = { endpoint: string; bytes: number; go(): void };
+
+function createPool(limit: number): ByteBudget["take"] {
+  let used = 0;
+  /** Bodies under way, by endpoint. */
+  const underWay = new Map<string, number>();
+  const waiting: Waiting[] = [];
+
+  let isTurnTaken = false;
+
+  const fits = (bytes: number) => !isTurnTaken && (used === 0 || used + bytes <= limit);
+
+  function hold(endpoint: string, bytes: number): () => void {
+    used += bytes;
+    underWay.set(endpoint, (underWay.get(endpoint) ?? 0) + 1);
+    if (bytes > ORDINARY) {
+      isTurnTaken = true;
+      setImmediate(() => {
+        isTurnTaken = false;
+        letGo();
+      });
+    }
+    return () => {
+      used -= bytes;
+      const left = underWay.get(endpoint)! - 1;
+      if (left > 0) underWay.set(endpoint, left);
+      else underWay.delete(endpoint);
+      letGo();
+    };
+  }
+
+  /**
+   * The next one is the first whose endpoint has nothing under way, else the first of all. Nothing overtakes it: a large
+   * body would never fit.
+   */
+  function letGo(): void {
+    for (;;) {
+      const next = waiting.find(({ endpoint }) => !underWay.has(endpoint)) ?? waiting[0];
+      if (next === undefined || !fits(next.bytes)) return;
+      waiting.splice(waiting.indexOf(next), 1);
+      next.go();
+    }
+  }
+
+  return (endpoint, bytes, ending) => {
+    if (ending.aborted) return Promise.resolve(null);
+    if (waiting.length === 0 && fits(bytes)) return hold(endpoint, bytes);
+    return new Promise((resolve) => {
+      const entry: Waiting = {
+        endpoint,
+        bytes,
+        go() {
+          ending.removeEventListener("abort", leave);
+          resolve(hold(endpoint, bytes));
+        },
+      };
+      const leave = () => {
+        waiting.splice(waiting.indexOf(entry), 1);
+        resolve(null);
+        letGo();
+      };
+      waiting.push(entry);
+      ending.addEventListener("abort", leave, { once: true });
+    });
+  };
+}

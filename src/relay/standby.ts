@@ -1,0 +1,87 @@
+import { accessSync, constants } from "node:fs";
+import type { Config } from "../config.ts";
+import type { Ports } from "../domain.ts";
+import { errorLine } from "../errors.ts";
+import { mediaRoute } from "../mirror/serve.ts";
+import { openTargets } from "../mirror/targets.ts";
+import { healthRoutes } from "../operate/health.ts";
+import type { App } from "../platform/server.ts";
+import { receiveRoute } from "../receive/route.ts";
+import { openStore } from "../store/open.ts";
+import { refusingStore } from "../store/refusing.ts";
+import { publicApp } from "./app.ts";
+
+/** What a sick disk answers: it is full, read-only or broken, or this process has no file descriptor left. */
+const SICK = /^(E(IO|ROFS|NOSPC|DQUOT|MFILE|NFILE)|SQLITE_(FULL|IOERR|READONLY|CORRUPT|NOTADB|NOMEM)\w*)$/;
+
+/**
+ * What is wrong with the disk, or the database file, when the store could not be opened: one line. It may pass, or somebody
+ * mends it while the relay answers 503. Null: it is a mistake in the config, or of who may write where; that ends the program.
+ */
+export function sicknessOf(error: unknown, dataDir: string): string | null {
+  for (let at = error; at instanceof Error; at = at.cause) {
+    const { code } = at as { code?: unknown };
+    const isReadOnlyDisk =
+      (code === "SQLITE_READONLY" || code === "SQLITE_CANTOPEN" || code === "EROFS") && isReadOnly(dataDir);
+    if (isReadOnlyDisk) return `the disk of dataDir ${dataDir} is read-only; make it writable: ${errorLine(error)}`;
+    if (typeof code === "string" && code !== "SQLITE_READONLY" && SICK.test(code)) return errorLine(error);
+  }
+  return null;
+}
+
+function isReadOnly(dir: string): boolean {
+  try {
+    accessSync(dir, constants.W_OK);
+    return false;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === "EROFS";
+  }
+}
+
+export type Standby = { app: App; close(): Promise<void> };
+
+/**
+ * What the public listener answers while the store cannot be opened for writing: 503 to events (with `Retry-After`) and on
+ * `/readyz`; copies are served as far as the database can be read. `trouble`: why; `readsStore` false: copies neither.
+ */
+export async function openStandby(
+  config: Config,
+  ports: Ports,
+  { trouble, readsStore = true }: { trouble: () => string; readsStore?: boolean },
+): Promise<Standby> {
+  const { clock, log } = ports;
+  const closers: (() => Promise<void>)[] = [];
+  const store = refusingStore(trouble);
+
+  async function openMedia() {
+    const reader = await openStore(config, ports, { role: "operator" });
+    closers.push(() => reader.close());
+    const secret = await reader.mediaSecret();
+    const targets = await openTargets({ config: config.mirror, dataDir: config.dataDir, store: reader, beside: true });
+    closers.push(() => targets.close());
+    return mediaRoute({ store: reader, targets, config: config.mirror, secret, log });
+  }
+
+  const none = mediaRoute({
+    store,
+    targets: { at: async () => null },
+    config: { links: "open" },
+    secret: new Uint8Array(),
+    log,
+  });
+  const media = readsStore ? await openMedia().catch(() => none) : none;
+  const app = publicApp(
+    {
+      receive: receiveRoute({ store, config, ports, onAccepted() {} }),
+      media,
+      health: healthRoutes({ store, config, clock }),
+    },
+    log,
+  );
+  return {
+    app,
+    async close() {
+      for (const close of closers.reverse()) await close().catch(() => {});
+    },
+  };
+}

@@ -1,0 +1,119 @@
+import assert from "node:assert/strict";
+import { existsSync, mkdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { suite, type TestContext, test } from "node:test";
+import { ERRNO, noRecorder, recordDisk } from "../support/disk/recorder.ts";
+import { tempFolder } from "../support/folder.ts";
+import { lastingPort, spawnServe } from "../support/serve-process.ts";
+import { callJson } from "../support/spawn.ts";
+import { waitFor } from "../support/wait.ts";
+
+/** A relay as a process of its own, whose disk fails when it is told to. */
+async function serveOnFaultyDisk(t: TestContext) {
+  const dir = tempFolder(t);
+  const root = join(dir, "disk");
+  mkdirSync(root);
+  const { env, faults } = recordDisk({ root, faultsFile: join(dir, "faults") });
+  t.after(() => faults.close());
+  const port = await lastingPort();
+  const configPath = join(dir, "config.json");
+  const config = {
+    dataDir: join(root, "data"),
+    server: { listen: `127.0.0.1:${port}`, publicUrl: `http://127.0.0.1:${port}` },
+    receive: { allowFrom: ["127.0.0.1"] },
+    mirror: { enabled: false },
+  };
+  writeFileSync(configPath, JSON.stringify(config));
+  const lines: string[] = [];
+  const relay = spawnServe({ configPath, port, env, onLine: (line) => lines.push(line) });
+  t.after(() => relay.kill());
+  await relay.ready();
+  const url = `http://127.0.0.1:${port}`;
+  let n = 0;
+  return {
+    relay,
+    faults,
+    reserve: join(root, "data/reserve"),
+    /** What it has logged as errors, without what is new to it again and again. */
+    errors: () => lines.map(readLine).filter(({ level }) => level === "error"),
+    async post() {
+      const body = JSON.stringify({ type: "draft.update", wochitVideoId: `v${n++}` });
+      const answer = await fetch(`${url}/webhooks/wochit`, { method: "POST", body });
+      const { id } = (await answer.json()) as { id?: string };
+      return { status: answer.status, retryAfter: answer.headers.get("retry-after"), id };
+    },
+    async status(path: string) {
+      const answer = await fetch(url + path);
+      await answer.arrayBuffer();
+      return answer.status;
+    },
+    async storedIds() {
+      const rows = await callJson(["events", "list", "--limit", "1000", "--config", configPath]);
+      return new Set(rows.map(({ id }) => id as string));
+    },
+  };
+}
+
+function readLine(line: string): { level?: string; msg?: string; error?: string } {
+  try {
+    return JSON.parse(line);
+  } catch {
+    return { level: "error", msg: line };
+  }
+}
+
+suite("a disk that fails under a running relay", { concurrency: true, skip: noRecorder }, () => {
+  for (const [what, errno, words] of [
+    ["turns read-only", ERRNO.EROFS, /readonly|I\/O error|unable to open/],
+    ["fails every change", ERRNO.EIO, /I\/O error/],
+    ["gives no file descriptor", ERRNO.EMFILE, /I\/O error|unable to open/],
+  ] as const) {
+    test(`one that ${what}: 503, the process lives, and it goes on by itself`, async (t) => {
+      const disk = await serveOnFaultyDisk(t);
+      const before = await disk.post();
+      assert.equal(before.status, 200);
+      disk.faults.set("changeErrno", errno);
+      const answers = await Promise.all([disk.post(), disk.post()]);
+      for (const { status, retryAfter } of answers) assert.deepEqual([status, retryAfter !== null], [503, true]);
+      assert.equal(await disk.status("/healthz"), 200);
+      assert.equal(await disk.status("/readyz"), 503);
+      assert.ok(existsSync(disk.reserve), "room is not what is missing");
+      const said = disk.errors().find(({ msg }) => msg === "store in trouble");
+      assert.match(said?.error ?? "", words);
+      assert.deepEqual(
+        disk.errors().filter(({ msg }) => /disk full|crashed/.test(msg ?? "")),
+        [],
+      );
+
+      disk.faults.set("changeErrno", 0);
+      const after = await waitFor(async () => {
+        const answer = await disk.post();
+        return answer.status === 200 && answer;
+      }, 20_000);
+      await waitFor(async () => (await disk.status("/readyz")) === 200, 10_000);
+      const ids = await disk.storedIds();
+      assert.ok(ids.has(before.id!) && ids.has(after.id!));
+      assert.deepEqual((await disk.relay.stop()).code, 0);
+    });
+  }
+
+  test("one that fails while the relay is stopped: it ends in time", async (t) => {
+    const disk = await serveOnFaultyDisk(t);
+    assert.equal((await disk.post()).status, 200);
+    disk.faults.set("changeErrno", ERRNO.EIO);
+    const refused = disk.post().catch(() => null);
+    const { code, signal } = await disk.relay.stop();
+    assert.deepEqual([code, signal], [0, null]);
+    await refused;
+  });
+
+  test("one whose syncs fail: each is said, nothing acknowledged stands on it", async (t) => {
+    const disk = await serveOnFaultyDisk(t);
+    disk.faults.set("syncsToFail", 3);
+    const answer = await disk.post();
+    assert.equal(answer.status, 200, "it is tried again");
+    assert.equal(disk.faults.get("failed"), 3);
+    assert.match(disk.errors().find(({ msg }) => msg === "store in trouble")?.error ?? "", /SQLITE_IOERR_FSYNC/);
+    assert.ok((await disk.storedIds()).has(answer.id!));
+  });
+});

@@ -1,0 +1,75 @@
+import { spawnSync } from "node:child_process";
+import { closeSync, ftruncateSync, mkdtempSync, openSync, readSync, writeSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import process from "node:process";
+
+// The library beside this file, recorder.c, built for this machine, and the numbers that it shares with who makes faults.
+
+const SOURCE = join(import.meta.dirname, "recorder.c");
+
+/** In the order of `enum fault`. */
+const FIELDS = ["syncDelayUs", "syncsToPass", "syncsToFail", "changeErrno", "failed"] as const;
+
+/** `syncsToFail` syncs fail with EIO after `syncsToPass` more; with `changeErrno` every change fails; `failed` counts. */
+export type Faults = {
+  set(field: (typeof FIELDS)[number], value: number): void;
+  get(field: (typeof FIELDS)[number]): number;
+  close(): void;
+};
+
+/** Errors of a disk, by their numbers on Linux. */
+export const ERRNO = { EIO: 5, EROFS: 30, EMFILE: 24 };
+
+let library: string | undefined;
+
+/** Why the library cannot be had here, for `skip`; false: it can. */
+export const noRecorder: string | false = whyNot();
+
+function whyNot(): string | false {
+  if (process.platform !== "linux") return "disks are recorded by a library for Linux";
+  const { status, error } = spawnSync("gcc", ["--version"]);
+  return status === 0 ? false : `gcc cannot be run here: ${error?.message ?? `it ended with ${status}`}`;
+}
+
+function build(): string {
+  if (library !== undefined) return library;
+  const path = join(mkdtempSync(join(tmpdir(), "wochit-relay-recorder-")), "recorder.so");
+  const args = ["-O2", "-Wall", "-Wextra", "-Werror", "-shared", "-fPIC", "-o", path, SOURCE, "-ldl", "-lpthread"];
+  const { status, stderr } = spawnSync("gcc", args, { encoding: "utf8" });
+  if (status !== 0) throw new Error(`recorder.c cannot be built: ${stderr}`);
+  library = path;
+  return path;
+}
+
+/**
+ * The environment of a process whose files below `root` are watched, and its faults. With `journal` all that happens to them
+ * is written there, and no sync reaches a real disk.
+ */
+export function recordDisk(options: { root: string; journal?: string; faultsFile: string }): {
+  env: Record<string, string>;
+  faults: Faults;
+} {
+  const file = openSync(options.faultsFile, "w+");
+  ftruncateSync(file, 4096);
+  const number = Buffer.alloc(8);
+  return {
+    env: {
+      LD_PRELOAD: build(),
+      DISK_ROOT: options.root,
+      DISK_FAULTS: options.faultsFile,
+      ...(options.journal !== undefined && { DISK_JOURNAL: options.journal }),
+    },
+    faults: {
+      set(field, value) {
+        number.writeBigInt64LE(BigInt(value));
+        writeSync(file, number, 0, 8, 8 * FIELDS.indexOf(field));
+      },
+      get(field) {
+        readSync(file, number, 0, 8, 8 * FIELDS.indexOf(field));
+        return Number(number.readBigInt64LE());
+      },
+      close: () => closeSync(file),
+    },
+  };
+}
