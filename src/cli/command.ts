@@ -75,7 +75,7 @@ export type Context = {
   untilStopped(): Promise<string>;
   /** Calls back at every SIGHUP, which otherwise ends the program. */
   onHangup(run: () => void): void;
-  /** From now on an error that nobody caught is a line of this log, not of stderr. The log is flushed when the command ends. */
+  /** From now on an error that is caught nowhere is a line of this log, not of stderr. The log is flushed when the command ends. */
   reportCrashesTo(log: OpenLog): void;
 };
 

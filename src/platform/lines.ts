@@ -10,7 +10,7 @@ const MAX_WAITING = 2 ** 20;
 /** Bytes that are taken from the queue at once: what a pipe of Linux holds (pipe(7)). */
 const PER_BATCH = 2 ** 16;
 
-/** Bytes of one write: so many, PIPE_BUF, a pipe takes whole or not at all (pipe(7)). */
+/** Bytes of one write. A pipe takes PIPE_BUF bytes whole or not at all (pipe(7)). */
 const PER_WRITE = 4096;
 
 /** Milliseconds between two writes while the reader does not keep up; doubled, up to the second, while it reads nothing. */

@@ -193,7 +193,7 @@ export type Store = {
     now: number,
   ): Promise<{ id: string }>;
 
-  /** With the newest `limit` of its attempts, all of them unless told, the first one first. */
+  /** With the newest `limit` of its attempts (default: all), the first one first. */
   delivery(id: string, limit?: number): Promise<Delivery & { attemptLog: Attempt[] }>;
   deliveries(
     page: Page & { endpoint?: string; state?: JobState; eventId?: string; videoId?: string },
@@ -206,7 +206,7 @@ export type Store = {
   pauseEndpoint(endpoint: string, reason: string, now: number): Promise<void>;
   resumeEndpoint(endpoint: string): Promise<void>;
 
-  /** With the newest `limit` of its contexts and of its media, all of them unless told. */
+  /** With the newest `limit` of its contexts and of its media (default: all). */
   video(videoId: string, limit?: number): Promise<Video>;
   /** Each with the newest fifty of its contexts and of its media. `before` is a `videoId`. */
   videos(page: Page & { state?: VideoState; context?: string }): Promise<Video[]>;

@@ -12,8 +12,8 @@ const PER_PIECE = 250;
 const BYTES_PER_PIECE = 4 * 2 ** 20;
 
 /**
- * Between two transactions is a pause of at least so many milliseconds, and of so many times what the one before took: a
- * relay beside it, whose writes try again after longer and longer pauses, mostly finds the database free.
+ * The shortest pause between two transactions, in milliseconds, and the pause as a multiple of what the transaction before
+ * took: a relay beside it, which tries its writes again after growing pauses, mostly finds the database free.
  */
 const PAUSE = 20;
 const PAUSE_PER_WORK = 3;

@@ -119,7 +119,7 @@ export function createMediaEnds(db: Sql, media: MediaRows, transfers: Transfers,
     restart(row, error, now);
   }
 
-  /** Nothing of it is kept any longer: its copy, what is on its way, what the spool holds. What waits for it is not told. */
+  /** Nothing of it is kept any longer: its copy, what is on its way, what the spool holds. No gate is looked at, and no notice made. */
   function discard(row: MediumRow, reason: string, now: number): void {
     deleted.run(reason, row.id);
     dropSpooled(row, now);

@@ -23,7 +23,7 @@ export type VideoRow = {
   forgotten_at: number | null;
 };
 
-/** A list shows so many contexts and media of each video, the newest. */
+/** The number of contexts and of media that a list shows of each video, the newest ones. */
 const EACH = 50;
 
 /** What is known of each video: its context and earlier ones, its state, the last sequence. Inside a transaction. */
