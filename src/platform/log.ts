@@ -21,7 +21,7 @@ const LONGEST_FLUSH = 500;
 
 /**
  * A log on file descriptor `fd`, one line per fact: `{"level":"info","time":"<ISO 8601>","msg":"<the fact>",…fields}`.
- * Each line has left the process when the call returns (on Deno: into a file or a pipe, soon after into anything else), so
+ * Each line has left the process when the call returns (on Deno: into a file, with all rights into a pipe, soon after elsewhere), so
  * nothing is lost at a crash. A reader that stalls holds nothing up:
  * 1 MiB of lines waits for it, what comes then is dropped, and the next line that is taken says how many in `linesLost`. An
  * error among the fields becomes one line, and a URL loses its query and its credentials: no signature, no stack.
