@@ -1,6 +1,7 @@
 import type { Config } from "../config.ts";
 import type { Inspection, SecretsWanted } from "../config-file.ts";
-import type { Log, Ports } from "../domain.ts";
+import type { Ports } from "../domain.ts";
+import type { OpenLog } from "../platform/log.ts";
 import type { Store } from "../store/store.ts";
 
 /** One option of a command: what `node:util` parseArgs needs, and what `--help` prints. */
@@ -31,6 +32,11 @@ export type Args = {
 /** Where a command writes. `write` never throws on a reader that has gone away. */
 export type Output = {
   write(data: string | Uint8Array): void;
+  /**
+   * Waited for between the parts of a long output, so that no more of it is held than the reader keeps up with. False: the
+   * reader is gone, what is only shown need not go on.
+   */
+  drained(): Promise<boolean>;
   isTTY: boolean;
   /** Width of the terminal in cells; Infinity when it is none. */
   columns: number;
@@ -69,8 +75,8 @@ export type Context = {
   untilStopped(): Promise<string>;
   /** Calls back at every SIGHUP, which otherwise ends the program. */
   onHangup(run: () => void): void;
-  /** From now on an error that nobody caught is a line of this log, not of stderr. */
-  reportCrashesTo(log: Log): void;
+  /** From now on an error that is caught nowhere is a line of this log, not of stderr. The log is flushed when the command ends. */
+  reportCrashesTo(log: OpenLog): void;
 };
 
 /** Something that runs. `run` returns the exit code; nothing means 0. */

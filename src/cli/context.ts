@@ -1,5 +1,5 @@
 import type { Log, Ports } from "../domain.ts";
-import { withoutQueries } from "../platform/log.ts";
+import { type OpenLog, withoutQueries } from "../platform/log.ts";
 import { type Environment, exit, onSignals, type Stream, systemClock, systemRandom } from "../platform/runtime.ts";
 import type { Args, Context } from "./command.ts";
 import { harmless } from "./harmless.ts";
@@ -10,7 +10,7 @@ export type Surroundings = {
   streams: { stdout: Stream; stderr: Stream; stdin(): Promise<Uint8Array>; ask: Context["ask"] };
   version: string;
   /** Where an error that nobody caught is written: into this log, or on stderr. */
-  crash: { log: Log | null };
+  crash: { log: OpenLog | null };
 };
 
 /** What the program holds for a command, and takes back when the command has ended. */
@@ -56,7 +56,7 @@ export function openContext({ environment, streams, version, crash }: Surroundin
       new Promise((resolve) => {
         let first = true;
         const off = onSignals(["SIGINT", "SIGTERM"], (signal) => {
-          if (!first) exit(1);
+          if (!first) exit(1, { patience: 0 });
           first = false;
           resolve(signal);
         });
@@ -67,6 +67,7 @@ export function openContext({ environment, streams, version, crash }: Surroundin
     },
     reportCrashesTo(log) {
       crash.log = log;
+      closers.push(log.flush);
     },
   };
   return {

@@ -3,7 +3,8 @@ import { resolve } from "node:path";
 import { errorLine, RelayError } from "../errors.ts";
 import { importContexts, showContext } from "../operate/videos.ts";
 import { type Command, type CommandGroup, configOption, jsonOption } from "./command.ts";
-import { printJson, printList } from "./lists.ts";
+import { harmless } from "./harmless.ts";
+import { limitOption, printJson, printList, readLimit, sayMore } from "./lists.ts";
 import { readMappings } from "./mappings.ts";
 import { openLink } from "./show.ts";
 import { videoColumns } from "./videos.ts";
@@ -12,12 +13,23 @@ const show: Command = {
   name: "contexts show",
   summary: "the videos that have, or once had, a videoContext",
   positionals: "CONTEXT",
-  options: { ...jsonOption, ...configOption },
+  options: {
+    limit: limitOption,
+    before: { type: "string", value: "ID", help: "go on after this video of an earlier list" },
+    ...jsonOption,
+    ...configOption,
+  },
   async run(context, args) {
     const config = await context.loadConfig({ secrets: false });
     const store = await context.openStore(config);
-    const videos = await showContext(store, args.positionals[0]!, await openLink(store, config, context));
+    const link = await openLink(store, config, context);
+    const page = { limit: readLimit(args), before: args.text("before") };
+    let next: string | null = null;
+    const videos = showContext(store, args.positionals[0]!, link, page, ({ videoId }) => {
+      next = videoId;
+    });
     await printList(context, args, videos, videoColumns);
+    if (next !== null) sayMore(context, args, "videos of this context", `, --before ${harmless(next)} goes on`);
     return 0;
   },
 };

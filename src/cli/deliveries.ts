@@ -8,7 +8,18 @@ import {
   showDelivery,
 } from "../operate/deliveries.ts";
 import { type Args, type Command, type CommandGroup, type Context, configOption, jsonOption } from "./command.ts";
-import { listOptions, printJson, printList, printMany, rangeOptions, readPage, readRange } from "./lists.ts";
+import {
+  listOptions,
+  printJson,
+  printList,
+  printMany,
+  rangeOptions,
+  readLimit,
+  readPage,
+  readRange,
+  sayMore,
+  shownOption,
+} from "./lists.ts";
 import { attemptColumns, deliveryColumns, section } from "./show.ts";
 import { renderFields } from "./table.ts";
 
@@ -46,10 +57,11 @@ const show: Command = {
   name: "deliveries show",
   summary: "one delivery with its attempts",
   positionals: "ID",
-  options: { ...jsonOption, ...configOption },
+  options: { ...shownOption, ...jsonOption, ...configOption },
   async run(context, args) {
     const store = await context.openStore(await context.loadConfig({ secrets: false }));
-    const delivery = await showDelivery(store, args.positionals[0]!);
+    const { delivery, more } = await showDelivery(store, args.positionals[0]!, readLimit(args));
+    if (more) sayMore(context, args, "attempts");
     if (args.flag("json")) {
       printJson(context.stdout, delivery);
       return 0;

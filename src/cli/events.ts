@@ -1,7 +1,18 @@
 import { RelayError } from "../errors.ts";
 import { listEvents, replayEvents, showEvent } from "../operate/events.ts";
 import { type Command, type CommandGroup, configOption, jsonOption } from "./command.ts";
-import { listOptions, printJson, printList, printMany, rangeOptions, readPage, readRange } from "./lists.ts";
+import {
+  listOptions,
+  printJson,
+  printList,
+  printMany,
+  rangeOptions,
+  readLimit,
+  readPage,
+  readRange,
+  sayMore,
+  shownOption,
+} from "./lists.ts";
 import { deliveryColumns, mediumColumns, openLink, section, shortTime } from "./show.ts";
 import { renderFields } from "./table.ts";
 
@@ -42,6 +53,7 @@ const show: Command = {
   positionals: "ID",
   options: {
     body: { type: "boolean", help: "write the body instead, byte for byte as it was received" },
+    ...shownOption,
     ...jsonOption,
     ...configOption,
   },
@@ -53,7 +65,8 @@ const show: Command = {
       context.stdout.write(await store.eventBody(id));
       return 0;
     }
-    const event = await showEvent(store, id, await openLink(store, config, context));
+    const { event, more } = await showEvent(store, id, await openLink(store, config, context), readLimit(args));
+    if (more) sayMore(context, args, "deliveries");
     if (args.flag("json")) {
       printJson(context.stdout, event);
       return 0;

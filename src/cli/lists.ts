@@ -3,7 +3,7 @@ import { parseWhen } from "../operate/when.ts";
 import type { Page } from "../store/store.ts";
 import { type Args, type Context, configOption, jsonOption, type Option } from "./command.ts";
 import { harmlessJson } from "./harmless.ts";
-import { type Column, renderTable } from "./table.ts";
+import { type Column, createTable } from "./table.ts";
 
 /** Which rows, for lists and for what is done to many. */
 export const rangeOptions = {
@@ -17,6 +17,11 @@ export const limitOption = {
   value: "N",
   help: "at most this many, newest first (default 50)",
 } satisfies Option;
+
+/** What is shown with one thing is limited too. */
+export const shownOption = {
+  limit: { ...limitOption, help: "of each of its lists at most this many, the newest (default 50)" },
+} satisfies Record<string, Option>;
 
 /** What every list of things that came at a time takes. */
 export const listOptions = {
@@ -36,11 +41,26 @@ export function readRange(args: Args, { clock }: Ports): { since?: number; until
   return { since: moment("since"), until: moment("until") };
 }
 
-export function readPage(args: Args, ports: Ports): Page {
-  return { limit: args.count("limit", 50), before: args.text("before"), ...readRange(args, ports) };
+export function readLimit(args: Args): number {
+  return args.count("limit", 50);
 }
 
-/** Rows as a table, or with `--json` as one object a line, each as soon as it is there. */
+/** On stderr, so that output which is data stays that. */
+export function sayMore({ stderr }: Context, args: Args, what: string, otherwise = ""): void {
+  stderr.write(`wochit-relay: there are more ${what}: --limit ${readLimit(args) * 10} shows more${otherwise}\n`);
+}
+
+export function readPage(args: Args, ports: Ports): Page {
+  return { limit: readLimit(args), before: args.text("before"), ...readRange(args, ports) };
+}
+
+/** Rows of a table that are held at once, and decide how wide its columns are. */
+const BLOCK = 1_000;
+
+/**
+ * Rows as a table, or with `--json` as one object a line, each as soon as it is there. A slow reader is waited for between
+ * the rows, so that however many there are, few are held; one that has gone ends the list.
+ */
 export async function printList<Row>(
   { stdout, stderr, env }: Context,
   args: Args,
@@ -48,13 +68,24 @@ export async function printList<Row>(
   columns: Column<Row>[],
 ): Promise<void> {
   if (args.flag("json")) {
-    for await (const row of rows) printJson(stdout, row);
+    for await (const row of rows) {
+      printJson(stdout, row);
+      if (!(await stdout.drained())) return;
+    }
     return;
   }
-  const all: Row[] = [];
-  for await (const row of rows) all.push(row);
-  if (all.length === 0 && stdout.isTTY) stderr.write("nothing found\n");
-  else stdout.write(renderTable(columns, all, { columns: stdout.columns, bold: stdout.isTTY && !env.NO_COLOR }));
+  const table = createTable(columns, { columns: stdout.columns, bold: stdout.isTTY && !env.NO_COLOR });
+  let block: Row[] = [];
+  let isEmpty = true;
+  for await (const row of rows) {
+    isEmpty = false;
+    if (block.push(row) < BLOCK) continue;
+    stdout.write(table.render(block));
+    block = [];
+    if (!(await stdout.drained())) return;
+  }
+  if (isEmpty && stdout.isTTY) stderr.write("nothing found\n");
+  else if (isEmpty || block.length > 0) stdout.write(table.render(block));
 }
 
 export function printJson(stdout: Context["stdout"], value: unknown): void {
@@ -63,7 +94,7 @@ export function printJson(stdout: Context["stdout"], value: unknown): void {
 
 /**
  * Tells what became of each of many: with `--json` an object a line, else a line of its own for what failed, and a count
- * at the end. The exit code is 1 when something failed.
+ * at the end. The exit code is 1 when something failed. A reader that has gone ends nothing: all that is meant is done.
  */
 export async function printMany<Row>(
   { stdout, stderr }: Context,
@@ -80,6 +111,7 @@ export async function printMany<Row>(
     if (args.flag("json")) printJson(stdout, row);
     else if (error !== null) stderr.write(`${words.describe(row)}: ${error}\n`);
     else if (stdout.isTTY) stderr.write(`\r${done} ${words.done}`);
+    await Promise.all([stdout.drained(), stderr.drained()]);
   }
   if (!args.flag("json")) {
     if (stdout.isTTY && done > 0) stderr.write("\r");

@@ -120,10 +120,11 @@ function createPrinter(context: Context, args: Args, places: Map<string, TargetP
   };
 
   return {
-    found(finding: Finding): void {
-      if (asJson) return printJson(stdout, finding);
+    async found(finding: Finding): Promise<void> {
       clear();
-      stdout.write(`${describeFinding(finding, clock.now())}\n`);
+      if (asJson) printJson(stdout, finding);
+      else stdout.write(`${describeFinding(finding, clock.now())}\n`);
+      await stdout.drained();
     },
 
     lost(target: string, why: string): void {

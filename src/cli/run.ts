@@ -23,6 +23,9 @@ import { commandHelp, groupHelp, isGroup, programHelp } from "./help.ts";
 /** Each command's file, loaded only when it is asked for. */
 export type CommandTable = Record<string, () => Promise<CommandModule>>;
 
+/** A service ends in time whatever becomes of its output, and so does what has crashed; milliseconds. */
+const PATIENCE = 500;
+
 /** Runs the command line of this process and ends the process with its exit code. */
 export function runProgram(table: CommandTable): void {
   const streams = {
@@ -34,12 +37,13 @@ export function runProgram(table: CommandTable): void {
   const crash: Surroundings["crash"] = { log: null };
   onUncaught((error) => {
     // Node would print a stack, and the whole line it happened on. Before all else: even the working folder may be gone.
-    if (crash.log) crash.log.error("crashed", { error: errorLine(error) });
+    const { log } = crash;
+    if (log) log.error("crashed", { error: errorLine(error) });
     else report(error, streams.stderr);
-    exit(1);
+    void Promise.resolve(log?.flush()).then(() => exit(1, { patience: PATIENCE }));
   });
   const surroundings: Surroundings = { environment: environment(), streams, version: pkg.version, crash };
-  runCommandLine(table, surroundings).then(exit);
+  runCommandLine(table, surroundings).then((code) => exit(code, crash.log ? { patience: PATIENCE } : {}));
 }
 
 /** Runs one command line and resolves with its exit code; an error has been said on stderr then. Never rejects. */

@@ -23,21 +23,40 @@ const NARROWEST = 8;
 
 /** Lines of text, one per row below a line of titles; as wide as the terminal at most. What a cell holds cannot do harm. */
 export function renderTable<Row>(columns: Column<Row>[], rows: Row[], style: TableStyle): string {
-  const cells = rows.map((row) => columns.map(({ value }) => harmless(String(value(row) ?? "-"))));
-  const widths = fit(
-    columns.map(({ title, whole, least = NARROWEST }, at) => ({
-      width: Math.max(stringWidth(title), ...cells.map((row) => stringWidth(row[at]!))),
-      least: whole ? Number.POSITIVE_INFINITY : least,
-    })),
-    style.columns,
-  );
+  return createTable(columns, style).render(rows);
+}
+
+/**
+ * A table that is rendered in blocks of rows. The first block decides how wide the columns are: a later cell that is wider
+ * is cut on a terminal, where its column may be, and else stands out.
+ */
+export function createTable<Row>(columns: Column<Row>[], style: TableStyle) {
+  let widths: number[] | null = null;
+  const isCut = columns.map(({ whole }) => !whole && style.columns !== Number.POSITIVE_INFINITY);
   const line = (texts: string[]) =>
     texts
-      .map((text, at) => pad(text, widths[at]!))
+      .map((text, at) => pad(isCut[at] ? cut(text, widths![at]!) : text, widths![at]!))
       .join(GAP)
       .trimEnd();
-  const titles = line(columns.map(({ title }) => title));
-  return [style.bold ? `\x1b[1m${titles}\x1b[0m` : titles, ...cells.map(line)].map((text) => `${text}\n`).join("");
+
+  return {
+    /** The lines of these rows, below the titles where they are the first. */
+    render(rows: Row[]): string {
+      const cells = rows.map((row) => columns.map(({ value }) => harmless(String(value(row) ?? "-"))));
+      const isFirst = widths === null;
+      widths ??= fit(
+        columns.map(({ title, whole, least = NARROWEST }, at) => ({
+          width: Math.max(stringWidth(title), ...cells.map((row) => stringWidth(row[at]!))),
+          least: whole ? Number.POSITIVE_INFINITY : least,
+        })),
+        style.columns,
+      );
+      const titles = isFirst ? [line(columns.map(({ title }) => title))] : [];
+      return [...titles.map((text) => (style.bold ? `\x1b[1m${text}\x1b[0m` : text)), ...cells.map(line)]
+        .map((text) => `${text}\n`)
+        .join("");
+    },
+  };
 }
 
 /** Lines of "name  value", for one thing and what is known of it. Nothing is cut. */
@@ -63,8 +82,7 @@ function fit(columns: { width: number; least: number }[], room: number): number[
 }
 
 function pad(text: string, width: number): string {
-  const short = cut(text, width);
-  return short + " ".repeat(Math.max(0, width - stringWidth(short)));
+  return text + " ".repeat(Math.max(0, width - stringWidth(text)));
 }
 
 const graphemes = new Intl.Segmenter(undefined, { granularity: "grapheme" });

@@ -4,7 +4,7 @@ import { forgetVideo, hasCopy, listVideos, showVideo } from "../operate/videos.t
 import type { Store } from "../store/store.ts";
 import { type Command, type CommandGroup, configOption, jsonOption } from "./command.ts";
 import { harmless } from "./harmless.ts";
-import { listOptions, printJson, printList, readPage } from "./lists.ts";
+import { listOptions, printJson, printList, readLimit, readPage, sayMore, shownOption } from "./lists.ts";
 import { mediumColumns, openLink, section, shortTime, tellCount } from "./show.ts";
 import { type Column, renderFields } from "./table.ts";
 
@@ -31,6 +31,7 @@ const list: Command = {
     context: { type: "string", value: "TEXT", help: "only those that have this videoContext now" },
     ...listOptions,
   },
+  help: `With --json each has the newest fifty of its contexts and of its media; "videos show" has the others.`,
   async run(context, args) {
     const wish = {
       ...readPage(args, context.ports),
@@ -49,11 +50,13 @@ const show: Command = {
   name: "videos show",
   summary: "one video: its contexts, its media",
   positionals: "ID",
-  options: { ...jsonOption, ...configOption },
+  options: { ...shownOption, ...jsonOption, ...configOption },
   async run(context, args) {
     const config = await context.loadConfig({ secrets: false });
     const store = await context.openStore(config);
-    const video = await showVideo(store, args.positionals[0]!, await openLink(store, config, context));
+    const link = await openLink(store, config, context);
+    const { video, more } = await showVideo(store, args.positionals[0]!, link, readLimit(args));
+    if (more) sayMore(context, args, "contexts or media");
     if (args.flag("json")) {
       printJson(context.stdout, video);
       return 0;
@@ -75,8 +78,9 @@ const forget: Command = {
     ...jsonOption,
     ...configOption,
   },
-  help: `What cannot be undone: bodies, titles, contexts, links and answers of endpoints are gone from the database at once, and
-deliveries under way are canceled. The copies are removed by the running relay, or at its next start.
+  help: `What cannot be undone: bodies, titles, contexts, links and answers of endpoints are gone from the database when the
+command ends, and deliveries are canceled. A video of many events is erased in pieces, so that the relay goes on meanwhile:
+nothing of it is sent any longer, and where the command was cut off, the same one goes on with it. The copies are removed by the running relay, or at its next start.
 What stays: the ids of the video, its events and media, their types and times, and that they were erased. Backups made
 before, and what your apps have received, are not the relay's to erase.`,
   async run(context, args) {

@@ -15,22 +15,26 @@ export async function* listDeliveries(store: Store, wish: DeliveryWish): AsyncGe
   }
 }
 
-/** One delivery with its attempts, the first one first. */
-export async function showDelivery(store: Store, id: string) {
-  const delivery = await store.delivery(id);
+/** One delivery with its newest `limit` attempts, the first one first; `more`: there were further ones before. */
+export async function showDelivery(store: Store, id: string, limit: number) {
+  const delivery = await store.delivery(id, limit + 1);
   const { videoId, replay, attemptLog } = delivery;
-  return { ...deliveryJson(delivery), videoId, replay, attemptLog: attemptLog.map(attemptJson) };
+  const attempts = attemptLog.slice(-limit).map(attemptJson);
+  return {
+    delivery: { ...deliveryJson(delivery), videoId, replay, attemptLog: attempts },
+    more: attemptLog.length > limit,
+  };
 }
 
 /** The same delivery again, at once, with all of its attempts. */
 export async function retryDelivery(store: Store, id: string, now: number): Promise<DeliveryJson> {
   await store.retryDelivery(id, now);
-  return deliveryJson(await store.delivery(id));
+  return deliveryJson(await store.delivery(id, 0));
 }
 
 export async function cancelDelivery(store: Store, id: string, now: number): Promise<DeliveryJson> {
   await store.cancelDelivery(id, now);
-  return deliveryJson(await store.delivery(id));
+  return deliveryJson(await store.delivery(id, 0));
 }
 
 /** Retries all that are meant (the dead ones, unless told), oldest first; what cannot be retried is told and passed over. */

@@ -13,13 +13,14 @@ export async function* listEvents(store: Store, wish: EventWish): AsyncGenerator
   for await (const event of walk((page) => store.events({ ...wish, ...page }), idOf, wish)) yield eventJson(event);
 }
 
-/** One event with its media and its deliveries, newest first. */
-export async function showEvent(store: Store, id: string, link: Link) {
+/** One event with its media and its newest `limit` deliveries, newest first; `more`: there are further ones. */
+export async function showEvent(store: Store, id: string, link: Link, limit: number) {
   const event = await store.event(id);
-  const deliveries = [];
+  const found = [];
   const ofEvent = (page: Page) => store.deliveries({ ...page, eventId: id });
-  for await (const delivery of walk(ofEvent, idOf, ALL)) deliveries.push(deliveryJson(delivery));
-  return { ...eventJson(event), media: (await store.eventMedia(id)).map((one) => mediumJson(one, link)), deliveries };
+  for await (const delivery of walk(ofEvent, idOf, { limit: limit + 1 })) found.push(deliveryJson(delivery));
+  const media = (await store.eventMedia(id)).map((one) => mediumJson(one, link));
+  return { event: { ...eventJson(event), media, deliveries: found.slice(0, limit) }, more: found.length > limit };
 }
 
 /** Which events are sent again, and to whom. Without `id` the range needs its `since`. */

@@ -47,8 +47,8 @@ export type VerifyParts = {
   rate: number | null;
   /** Downloads again what is missing or damaged. */
   mend: boolean;
-  /** Called with each finding, as soon as it is certain. */
-  found(finding: Finding): void;
+  /** Called with each finding, as soon as it is certain; reading goes on when it has been taken. */
+  found(finding: Finding): Promise<void> | void;
   /** Called once for each target that cannot be read. */
   lost(target: string, why: string): void;
   /** Called after each copy. */
@@ -78,7 +78,7 @@ export async function verifyCopies(parts: VerifyParts): Promise<VerifySummary> {
     summary.copies++;
     summary[wrong.fault]++;
     if (mend?.queued) summary.mended++;
-    parts.found({ id, videoId, kind, key, ...wrong, bytes, sha256, deadline: isoTime(medium.deadline), mend });
+    await parts.found({ id, videoId, kind, key, ...wrong, bytes, sha256, deadline: isoTime(medium.deadline), mend });
   }
 
   /** Reads one copy, to its end or beyond what its row knows of; null: it is what was kept. */

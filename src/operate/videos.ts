@@ -11,8 +11,27 @@ export async function* listVideos(store: Store, wish: VideoWish, link: Link): As
   for await (const video of walk(list, ({ videoId }) => videoId, wish)) yield videoJson(video, link);
 }
 
-export async function showVideo(store: Store, videoId: string, link: Link): Promise<VideoJson> {
-  return videoJson(await store.video(videoId), link);
+/** One video with the newest `limit` of its contexts and of its media; `more`: there are further ones. */
+export async function showVideo(
+  store: Store,
+  videoId: string,
+  link: Link,
+  limit: number,
+): Promise<{ video: VideoJson; more: boolean }> {
+  const { media, contextHistory, ...video } = await store.video(videoId, limit + 1);
+  const more = media.length > limit || contextHistory.length > limit;
+  const newest = [...media].sort(byId).slice(-limit);
+  return {
+    video: videoJson(
+      { ...video, contextHistory: contextHistory.slice(-limit), media: media.filter((each) => newest.includes(each)) },
+      link,
+    ),
+    more,
+  };
+}
+
+function byId(a: Medium, b: Medium): number {
+  return a.id < b.id ? -1 : 1;
 }
 
 /** What an erasure takes, and what it does not undo. */
@@ -46,11 +65,26 @@ export function hasCopy({ state, key }: Pick<Medium, "state" | "key">): boolean 
   return key !== null && state !== "superseded" && state !== "deleted";
 }
 
-/** Every video that has, or once had, this context; the newest first. RelayError("not_found") when there is none. */
-export async function showContext(store: Store, context: string, link: Link): Promise<VideoJson[]> {
-  const videos = await store.videosOfContext(context);
-  if (videos.length === 0) throw new RelayError("not_found", "no video has, or had, this context");
-  return videos.map((video) => videoJson(video, link));
+/**
+ * The videos that have, or once had, this context, the newest first; calls `onMore` at the end where there are further ones.
+ * RelayError("not_found") when there is none.
+ */
+export async function* showContext(
+  store: Store,
+  context: string,
+  link: Link,
+  { limit, before }: Pick<Page, "limit" | "before">,
+  onMore: (last: VideoJson) => void,
+): AsyncGenerator<VideoJson> {
+  const list = (page: Page) => store.videosOfContext(context, page);
+  let last: VideoJson | null = null;
+  let rest = limit;
+  for await (const video of walk(list, ({ videoId }) => videoId, { limit: limit + 1, before })) {
+    if (rest-- === 0) return onMore(last!);
+    last = videoJson(video, link);
+    yield last;
+  }
+  if (last === null && before === undefined) throw new RelayError("not_found", "no video has, or had, this context");
 }
 
 export type Mapping = { videoId: string; context: string };

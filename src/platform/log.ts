@@ -1,5 +1,6 @@
 import type { Log } from "../domain.ts";
 import { errorLine } from "../errors.ts";
+import { openLines } from "./lines.ts";
 
 /** What a log is opened with: the `log` part of the config. */
 export type LogOptions = {
@@ -9,12 +10,21 @@ export type LogOptions = {
 };
 
 /** A log whose level can be changed while it is written to. */
-export type OpenLog = Log & { setLevel(level: LogOptions["level"]): void };
+export type OpenLog = Log & {
+  setLevel(level: LogOptions["level"]): void;
+  /** Resolves when the reader has got every line, or has not within a moment: called before the process ends. */
+  flush(): Promise<void>;
+};
+
+/** How long the end of the process waits for who reads the log, in milliseconds. */
+const LONGEST_FLUSH = 500;
 
 /**
  * A log on file descriptor `fd`, one line per fact: `{"level":"info","time":"<ISO 8601>","msg":"<the fact>",…fields}`.
- * Each line has left the process when the call returns, so nothing is lost at a crash. An error among the fields becomes
- * one line, and a URL loses its query and its credentials: no signature, no stack.
+ * Each line has left the process when the call returns (on Deno: into a file, with all rights into a pipe, soon after elsewhere), so
+ * nothing is lost at a crash. A reader that stalls holds nothing up:
+ * 1 MiB of lines waits for it, what comes then is dropped, and the next line that is taken says how many in `linesLost`. An
+ * error among the fields becomes one line, and a URL loses its query and its credentials: no signature, no stack.
  */
 export async function openLog({ level, format }: LogOptions, isTTY: boolean, fd: 1 | 2 = 1): Promise<OpenLog> {
   const { pino } = await import("pino");
@@ -25,26 +35,19 @@ export async function openLog({ level, format }: LogOptions, isTTY: boolean, fd:
     formatters: { level: (label: string) => ({ level: label }) },
   };
   // No pino transport: it starts a worker from a file of its own, which a bundle does not have.
-  const pretty = format === "pretty" || (format === "auto" && isTTY);
-  const destination = pretty
-    ? (await import("pino-pretty")).default({ destination: fd, sync: true, colorize: isTTY, ...PRETTY })
-    : pino.destination({ dest: fd, sync: true });
-  let lost = 0;
-  destination.on("error", () => lost++);
-  const logger = pino(options, destination);
-  // A full disk under the log must not fail what the line speaks of; how many lines it cost is said when it takes one again.
+  const isPretty = format === "pretty" || (format === "auto" && isTTY);
+  const prettify = isPretty ? (await import("pino-pretty")).prettyFactory({ colorize: isTTY, ...PRETTY }) : null;
+  const lines = openLines(fd);
+  let worth = 1;
+  const logger = pino(options, { write: (line) => lines.write(prettify?.(line) ?? line, worth) });
   const write = (at: LogOptions["level"]) => (fact: string, fields?: Record<string, unknown>) => {
     if (!logger.isLevelEnabled(at)) return;
-    const missing = lost;
-    try {
-      logger[at](
-        { ...(fields && harmlessFields(fields)), ...(missing > 0 && { linesLost: missing }) },
-        withoutQueries(fact),
-      );
-      lost -= missing;
-    } catch {
-      lost++;
-    }
+    const missing = lines.takeLost();
+    worth = 1 + missing;
+    logger[at](
+      { ...(fields && harmlessFields(fields)), ...(missing > 0 && { linesLost: missing }) },
+      withoutQueries(fact),
+    );
   };
   return {
     debug: write("debug"),
@@ -54,6 +57,7 @@ export async function openLog({ level, format }: LogOptions, isTTY: boolean, fd:
     setLevel(level) {
       logger.level = level;
     },
+    flush: () => lines.flush(LONGEST_FLUSH),
   };
 }
 

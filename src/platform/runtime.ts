@@ -56,20 +56,42 @@ export function environment(): Environment {
 }
 
 /** A standard stream to write to; what is written after its reader went away is dropped without a word. */
-export type Stream = { write(data: string | Uint8Array): void; isTTY: boolean; columns: number };
+export type Stream = {
+  write(data: string | Uint8Array): void;
+  /**
+   * Resolves with true when the reader has taken so much of what was written that more may follow, which a slow one may
+   * put off for as long as it lives; with false when it is gone, or the disk behind `>` is full: nothing more can be written.
+   */
+  drained(): Promise<boolean>;
+  isTTY: boolean;
+  columns: number;
+};
 
 export function standardStream(name: "stdout" | "stderr"): Stream {
   const stream = process[name];
-  let gone = false;
+  let isGone = false;
+  let waiting: ((hasReader: boolean) => void)[] = [];
+  function wake(): void {
+    for (const resolve of waiting) resolve(!isGone);
+    waiting = [];
+  }
+  stream.on("drain", wake);
   // `events list | head` closes the pipe early: that is no failure of ours. A full disk behind `>` is one.
   stream.on("error", (error: NodeJS.ErrnoException) => {
-    gone = true;
+    isGone = true;
+    wake();
     if (error.code === "EPIPE") return;
     process.exitCode = 1;
     if (name === "stdout") process.stderr.write(`wochit-relay: the output cannot be written: ${errorLine(error)}\n`);
   });
   return {
-    write: (data) => void (gone || stream.write(data)),
+    write: (data) => void (isGone || stream.write(data)),
+    drained: async () =>
+      isGone || !stream.writableNeedDrain
+        ? !isGone
+        : new Promise((resolve) => {
+            waiting.push(resolve);
+          }),
     isTTY: stream.isTTY === true,
     columns: stream.isTTY === true ? stream.columns || 80 : Number.POSITIVE_INFINITY,
   };
@@ -127,13 +149,16 @@ export function onUncaught(run: (error: unknown) => void): void {
   process.on("unhandledRejection", run);
 }
 
-/** Ends the process once what was written to stdout has left it, or was found not to, whatever else is still open. */
-export function exit(code: number): void {
+/**
+ * Ends the process once what was written to stdout and stderr has left it, or was found not to, whatever else is still open.
+ * A slow reader is waited for as long as it lives, or for `patience` milliseconds.
+ */
+export function exit(code: number, { patience }: { patience?: number } = {}): void {
   process.exitCode = process.exitCode || code;
   // The error of the last write comes a turn after it.
   const end = () => setImmediate(() => process.exit());
-  setTimeout(end, 2_000).unref();
-  process.stdout.write("", end);
+  if (patience !== undefined) setTimeout(end, patience).unref();
+  process.stdout.write("", () => process.stderr.write("", end));
 }
 
 /** RelayError("unsupported") when this Node or Deno is too old for the relay, or for its database driver. */

@@ -193,7 +193,8 @@ export type Store = {
     now: number,
   ): Promise<{ id: string }>;
 
-  delivery(id: string): Promise<Delivery & { attemptLog: Attempt[] }>;
+  /** With the newest `limit` of its attempts (default: all), the first one first. */
+  delivery(id: string, limit?: number): Promise<Delivery & { attemptLog: Attempt[] }>;
   deliveries(
     page: Page & { endpoint?: string; state?: JobState; eventId?: string; videoId?: string },
   ): Promise<Delivery[]>;
@@ -205,10 +206,12 @@ export type Store = {
   pauseEndpoint(endpoint: string, reason: string, now: number): Promise<void>;
   resumeEndpoint(endpoint: string): Promise<void>;
 
-  video(videoId: string): Promise<Video>;
+  /** With the newest `limit` of its contexts and of its media (default: all). */
+  video(videoId: string, limit?: number): Promise<Video>;
+  /** Each with the newest fifty of its contexts and of its media. `before` is a `videoId`. */
   videos(page: Page & { state?: VideoState; context?: string }): Promise<Video[]>;
-  /** Every video that has, or once had, this context; the newest first. */
-  videosOfContext(context: string): Promise<Video[]>;
+  /** The videos that have, or once had, this context, in the same way. */
+  videosOfContext(context: string, page: Pick<Page, "limit" | "before">): Promise<Video[]>;
   /** Writes mappings that were made elsewhere; a context that is already the newest changes nothing. */
   importContexts(rows: { videoId: string; context: string }[], now: number): Promise<{ imported: number }>;
 
@@ -225,7 +228,9 @@ export type Store = {
   mendMedium(id: string, now: number): Promise<void>;
   /**
    * Erases a person's video: bodies, titles, contexts, links, what endpoints answered; deliveries under way are canceled,
-   * copies are deletions that are due. What stays: ids, types and times, and that it was erased.
+   * copies are deletions that are due. What stays: ids, types and times, and that it was erased. It is done in pieces that
+   * hold no other writer up: nothing of the video is sent from the first of them on, and a call that was cut off is gone on
+   * with by the next.
    */
   forgetVideo(videoId: string, now: number): Promise<{ events: number; media: number }>;
 

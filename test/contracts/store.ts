@@ -201,11 +201,11 @@ export function storeContract(engine: string, openStore: OpenStore): void {
       );
       for (const context of ["page 1", "page 2"]) {
         assert.deepEqual(
-          (await store.videosOfContext(context)).map((each) => each.videoId),
+          (await store.videosOfContext(context, { limit: 9 })).map((each) => each.videoId),
           ["v1"],
         );
       }
-      assert.deepEqual(await store.videosOfContext("page 3"), []);
+      assert.deepEqual(await store.videosOfContext("page 3", { limit: 9 }), []);
     },
   );
 

@@ -120,16 +120,36 @@ test("lists are walked beyond one page, newest first", async (t) => {
   assert.deepEqual(listed, ids.reverse().slice(0, 1050));
 });
 
+test("what few rows of a long table match is found, whole and in order, whatever it is narrowed to", async (t) => {
+  const { store, take } = await openSeeded(t, { endpoints: [] });
+  const draft = (wochitVideoId: string) => ({ type: "draft.new", wochitVideoId });
+  const ids: string[] = [];
+  for (let part = 0; part < 4; part++) {
+    await Promise.all(Array.from({ length: 1100 }, (_, at) => take(ready(`v${part}-${at}`))));
+    ids.unshift(await take(draft(`d${part}`)));
+  }
+  await Promise.all(Array.from({ length: 1100 }, (_, at) => take(ready(`w${at}`))));
+  const list = async (wish: object) =>
+    (await all(listEvents(store, { limit: 1000, type: "draft.new", ...wish }))).map(({ id }) => id);
+  assert.deepEqual(await list({}), ids);
+  assert.deepEqual(await list({ limit: 3 }), ids.slice(0, 3));
+  assert.deepEqual(await list({ before: ids[1] }), ids.slice(2));
+  assert.deepEqual(await list({ since: Date.now() }), []);
+  assert.deepEqual(await list({ until: Date.now() + 60_000 }), ids);
+  assert.deepEqual(await list({ type: "draft.delete" }), []);
+});
+
 test("an event is shown with its media and deliveries, a delivery with its attempts", async (t) => {
   const seeded = await openSeeded(t);
   const id = await seeded.take(ready("v1", { videoUrl: "https://cdn.example.com/v.mp4?sig=secret" }));
   await seeded.deliver("app", "retry", 503);
-  const event = await showEvent(seeded.store, id, ({ key }) => key);
+  const { event, more } = await showEvent(seeded.store, id, ({ key }) => key, 2);
+  assert.equal(more, false);
   assert.equal(event.media[0]?.state, "skipped");
   assert.equal(event.media[0]?.sourceUrl, "https://cdn.example.com/v.mp4");
   assert.deepEqual(event.deliveries.map(({ endpoint }) => endpoint).sort(), ["app", "archive"]);
   const own = event.deliveries.find(({ endpoint }) => endpoint === "app")!;
-  const delivery = await showDelivery(seeded.store, own.id);
+  const { delivery } = await showDelivery(seeded.store, own.id, 1);
   assert.equal(delivery.attempts, 1);
   assert.equal(delivery.attemptLog[0]?.status, 503);
   assert.equal(delivery.attemptLog[0]?.response, "\x1b[31mno");

@@ -65,23 +65,28 @@ export async function callJson<Row = any>(args: string[], options?: Parameters<t
     .map((line) => JSON.parse(line) as Row);
 }
 
-/**
- * Runs one command in this process: the same command line, a tenth of the time. `width` makes its stdout a terminal,
- * `answer` is what somebody at one types when asked.
- */
+type CallOptions = SpawnOptions & {
+  input?: string | Uint8Array;
+  /** Makes stdout a terminal of so many cells. */
+  width?: number;
+  /** What somebody at a terminal types when asked. */
+  answer?: string;
+  /** The reader of an output, which has so far been given so many bytes. */
+  drained?(name: "stdout" | "stderr", given: number): Promise<boolean>;
+};
+
+/** Runs one command in this process: the same command line, a tenth of the time. */
 export async function callCli(
   args: string[],
-  {
-    env = {},
-    cwd = tmpdir(),
-    input = "",
-    width,
-    answer,
-  }: SpawnOptions & { input?: string | Uint8Array; width?: number; answer?: string } = {},
+  { env = {}, cwd = tmpdir(), input = "", width, answer, drained = async () => true }: CallOptions = {},
 ): Promise<Pick<Finished, "code" | "stdout" | "stderr"> & { bytes: Buffer }> {
   const output: Record<"stdout" | "stderr", Buffer[]> = { stdout: [], stderr: [] };
+  const given = { stdout: 0, stderr: 0 };
   const stream = (name: "stdout" | "stderr") => ({
-    write: (data: string | Uint8Array) => void output[name].push(Buffer.from(data)),
+    write(data: string | Uint8Array) {
+      given[name] += output[name][output[name].push(Buffer.from(data)) - 1]!.length;
+    },
+    drained: () => drained(name, given[name]),
     isTTY: width !== undefined,
     columns: width ?? Number.POSITIVE_INFINITY,
   });

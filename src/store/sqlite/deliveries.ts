@@ -2,11 +2,13 @@ import type { Attempt, Delivery, DeliveryJob, DeliveryOutcome, Job } from "../..
 import { RelayError } from "../../errors.ts";
 import { LATEST_TIME } from "../../plausible-time.ts";
 import type { ClaimWish, Store } from "../store.ts";
+import { createErasures } from "./erasures.ts";
 import type { Events } from "./events.ts";
+import { ERASED } from "./forget.ts";
 import { readId, showId } from "./ids.ts";
 import type { DeliveryRow, Lanes } from "./lanes.ts";
 import type { Notices } from "./notices.ts";
-import { page } from "./page.ts";
+import { ALL, page } from "./page.ts";
 import type { Sql } from "./sql.ts";
 
 /** This many 410s in a row pause an endpoint: it says itself that it is gone. */
@@ -47,7 +49,9 @@ export function createDeliveries(db: Sql, lanes: Lanes, events: Events, notices:
   const logAttempt = db.prepare(
     "INSERT INTO attempts (delivery, n, started_at, duration, status, error, response) VALUES (?, ?, ?, ?, ?, ?, ?)",
   );
-  const attemptsOf = db.prepare<[number], AttemptRow>("SELECT * FROM attempts WHERE delivery = ? ORDER BY n");
+  const attemptsOf = db.prepare<[number, number], AttemptRow>(
+    "SELECT * FROM attempts WHERE delivery = ? ORDER BY n DESC LIMIT ?",
+  );
   const endpointRow = db.prepare<[string], EndpointRow>("SELECT * FROM endpoints WHERE id = ?");
   const allEndpoints = db.prepare<[], EndpointRow>("SELECT * FROM endpoints ORDER BY id");
   const setGone = db.prepare(
@@ -57,6 +61,8 @@ export function createDeliveries(db: Sql, lanes: Lanes, events: Events, notices:
     `INSERT INTO endpoints (id, paused_at, reason) VALUES (?, ?, ?)
      ON CONFLICT (id) DO UPDATE SET paused_at = excluded.paused_at, reason = excluded.reason, gone = 0`,
   );
+
+  const erasures = createErasures(db);
 
   function toJob(row: DeliveryRow, endpoint: string): DeliveryJob {
     const { event, bytes, media } = events.message(row.event);
@@ -101,6 +107,10 @@ export function createDeliveries(db: Sql, lanes: Lanes, events: Events, notices:
         const rows = due.all(endpoint, now, wish.limit - jobs.length);
         if (rows.length === 0) break;
         for (const row of rows) {
+          if (erasures.covers(row)) {
+            lanes.settle({ ...row, state: "pending" }, "canceled", ERASED, now);
+            continue;
+          }
           // A gate that nothing opened in time opens now; the lane may still have to wait.
           if (row.state === "waiting" && !lanes.setGate(row, null, now)) continue;
           lease.run(wish.leaseUntil, row.id);
@@ -126,7 +136,8 @@ export function createDeliveries(db: Sql, lanes: Lanes, events: Events, notices:
       );
       if (outcome.is === "retry") lanes.retry(row, outcome.at, outcome.heldLong, attempt.error ?? "failed", now);
       else lanes.settle(row, outcome.is, attempt.error, now);
-      if (outcome.is === "delivered" && outcome.pending) notices.owe(row, outcome.pending, now);
+      if (outcome.is === "delivered" && outcome.pending && !erasures.covers(row))
+        notices.owe(row, outcome.pending, now);
       return { settled: true, paused: countGone(row.endpoint, attempt.status, now) };
     },
 
@@ -144,9 +155,10 @@ export function createDeliveries(db: Sql, lanes: Lanes, events: Events, notices:
       return endpointRow.get(endpoint)?.paused_at != null ? null : (firstDue.get(endpoint)?.due ?? null);
     },
 
-    show(id: string): Delivery & { attemptLog: Attempt[] } {
+    show(id: string, limit = ALL): Delivery & { attemptLog: Attempt[] } {
       const row = rowOf(id);
-      const attemptLog = attemptsOf.all(row.id).map((attempt) => ({
+      const attempts = attemptsOf.all(row.id, limit).reverse();
+      const attemptLog = attempts.map((attempt) => ({
         startedAt: attempt.started_at,
         duration: attempt.duration,
         status: attempt.status,
@@ -178,7 +190,9 @@ export function createDeliveries(db: Sql, lanes: Lanes, events: Events, notices:
         );
       }
       if (wish.videoId !== undefined) list.where("v.video_id = ?", wish.videoId);
-      return list.all().map(toDelivery);
+      const isFiltered = wish.endpoint !== undefined || wish.state !== undefined;
+      const isOfOne = wish.eventId !== undefined || wish.videoId !== undefined;
+      return (isFiltered && !isOfOne ? list.scan("deliveries") : list.all()).map(toDelivery);
     },
 
     retry(id: string, now: number): void {

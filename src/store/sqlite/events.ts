@@ -184,7 +184,8 @@ export function createEvents(
       else list.where("e.dialect <> 'notice'");
       if (wish.videoId !== undefined) list.where("v.video_id = ?", wish.videoId);
       if (wish.context !== undefined) list.where("coalesce(e.context, v.context) = ?", wish.context);
-      return list.all().map(toEvent);
+      const isFiltered = wish.type !== undefined || wish.context !== undefined;
+      return (isFiltered && wish.videoId === undefined ? list.scan("events") : list.all()).map(toEvent);
     },
 
     videoIdOf: (video: number) => videos.idOf(video),

@@ -1,54 +1,238 @@
 import { Buffer } from "node:buffer";
+import type { Clock } from "../../domain.ts";
 import { RelayError } from "../../errors.ts";
+import { createErasures, type Erasure } from "./erasures.ts";
 import type { DeliveryRow, Lanes } from "./lanes.ts";
 import type { MediumRow } from "./media.ts";
 import type { MediaEnds } from "./media-ends.ts";
 import type { Sql } from "./sql.ts";
 
-/** Superseded media are in no index of their video's; each is in an event that announced it. */
-const MEDIA = `SELECT m.id FROM events e JOIN media m ON m.id IN (e.video_medium, e.thumbnail_medium) WHERE e.video = ?`;
+/** At most this many rows of a table, and bytes of bodies, are erased in one transaction: some milliseconds. */
+const PER_PIECE = 250;
+const BYTES_PER_PIECE = 4 * 2 ** 20;
 
-/** Erases what is known of a video, inside a transaction; what stays are ids, types and times. */
+/**
+ * The shortest pause between two transactions, in milliseconds, and the pause as a multiple of what the transaction before
+ * took: a relay beside it, which tries its writes again after growing pauses, mostly finds the database free.
+ */
+const PAUSE = 20;
+const PAUSE_PER_WORK = 3;
+
+/** What is said of deliveries that end so. */
+export const ERASED = "the video was erased on request";
+
+type Sized = { id: number; bytes: number | null };
+type EventRow = Sized & {
+  sequence: number;
+  deliveries: number;
+  video_medium: number | null;
+  thumbnail_medium: number | null;
+};
+
+/**
+ * Erases what is known of a video; what stays are ids, types and times. Each function is one piece of that, inside a
+ * transaction, and returns whether there is more of it to do. Each can be done again: what was cut off is gone on with.
+ */
 export function createForgetting(db: Sql, ends: MediaEnds, lanes: Lanes) {
+  const erasures = createErasures(db);
   const find = db.prepare<[string], { id: number }>("SELECT id FROM videos WHERE video_id = ?");
-  const media = db.prepare<[number], MediumRow>(`SELECT * FROM media WHERE id IN (${MEDIA}) ORDER BY id`);
-  const unsettled = db.prepare<[number], DeliveryRow>(
-    "SELECT * FROM deliveries WHERE video = ? AND settled_at IS NULL ORDER BY id DESC",
+  const liveMedia = db.prepare<[number, number], MediumRow>(
+    "SELECT * FROM media WHERE video = ? AND state <> 'superseded' AND url <> '' ORDER BY id LIMIT ?",
   );
-  const dropOwed = db.prepare(`DELETE FROM owed WHERE medium IN (${MEDIA})`);
-  // One table each; the video is the only parameter.
-  const erasures = [
+  const medium = db.prepare<[number], MediumRow>("SELECT * FROM media WHERE id = ? AND url <> ''");
+  const dropOwed = db.prepare("DELETE FROM owed WHERE medium = ?");
+  const eraseMedium = db.prepare(
     `UPDATE media SET url = '', host = '', key = NULL, target = NULL, bytes = NULL, sha256 = NULL, content_type = NULL,
-       suspect = NULL, etag = NULL, last_modified = NULL, duration = NULL WHERE id IN (${MEDIA})`,
-    "DELETE FROM duplicates WHERE event IN (SELECT id FROM events WHERE video = ?)",
-    `UPDATE attempts SET error = NULL, response = NULL WHERE delivery IN (SELECT d.id FROM events e JOIN deliveries d
-       ON d.id BETWEEN e.id + 1 AND e.id + e.deliveries WHERE e.video = ?)`,
-    `UPDATE attempts SET error = NULL, response = NULL WHERE delivery IN (SELECT d.id FROM events e JOIN deliveries d
-       ON d.event = e.id AND d.replay > 0 WHERE e.video = ?)`,
-    "DELETE FROM past_contexts WHERE video = ?",
-  ].map((text) => db.prepare(text));
-  // Refused bodies have no video; what names this one goes.
-  const dropQuarantined = db.prepare<[Uint8Array]>("DELETE FROM quarantine WHERE instr(body, ?) > 0");
-  const eraseEvents = db.prepare("UPDATE events SET body = NULL, context = NULL WHERE video = ?");
+       suspect = NULL, etag = NULL, last_modified = NULL, duration = NULL WHERE id = ?`,
+  );
+  const dropContexts = db.prepare(
+    "DELETE FROM past_contexts WHERE id IN (SELECT id FROM past_contexts WHERE video = ? LIMIT ?)",
+  );
+  const lastEvent = db.prepare<[number], { id: number | null }>("SELECT max(id) AS id FROM events WHERE video = ?");
   const eraseVideo = db.prepare(
     `UPDATE videos SET context = NULL, context_since = NULL, state = 'deleted', title = NULL, duration = NULL,
-       last_event = NULL, last_fingerprint = NULL, forgotten_at = ? WHERE id = ?`,
+       last_event = NULL, last_fingerprint = NULL WHERE id = ?`,
   );
+  const endpoints = db.prepare<[number], { endpoint: string }>(
+    "SELECT DISTINCT endpoint FROM deliveries WHERE video = ? AND settled_at IS NULL",
+  );
+  const unsettled = db.prepare<[number, string, number, number], DeliveryRow>(
+    `SELECT * FROM deliveries WHERE video = ? AND endpoint = ? AND settled_at IS NULL AND event <= ?
+     ORDER BY id DESC LIMIT ?`,
+  );
+  const events = db.prepare<[number, number, number, number], EventRow>(
+    `SELECT id, sequence, deliveries, video_medium, thumbnail_medium, length(body) AS bytes FROM events
+     WHERE video = ? AND sequence > ? AND id <= ? ORDER BY sequence LIMIT ?`,
+  );
+  const countEvents = db.prepare<[number, number], { count: number }>(
+    "SELECT count(*) AS count FROM events WHERE video = ? AND id <= ?",
+  );
+  const duplicates = db.prepare<[number, number], Sized>(
+    "SELECT id, length(body) AS bytes FROM duplicates WHERE event = ? LIMIT ?",
+  );
+  const dropDuplicate = db.prepare("DELETE FROM duplicates WHERE id = ?");
+  const eraseAttempts = db.prepare("UPDATE attempts SET error = NULL, response = NULL WHERE delivery BETWEEN ? AND ?");
+  const eraseReplayed = db.prepare(
+    `UPDATE attempts SET error = NULL, response = NULL
+     WHERE delivery IN (SELECT id FROM deliveries WHERE event = ? AND replay > 0)`,
+  );
+  const eraseEvent = db.prepare("UPDATE events SET body = NULL, context = NULL WHERE id = ?");
+  const refused = db.prepare<[number, number], Sized>(
+    "SELECT id, bytes FROM quarantine WHERE id > ? ORDER BY id LIMIT ?",
+  );
+  const refusedWith = db.prepare<[number, number, Uint8Array], { id: number }>(
+    "SELECT id FROM quarantine WHERE id BETWEEN ? AND ? AND instr(body, ?) > 0",
+  );
+  const dropRefused = db.prepare("DELETE FROM quarantine WHERE id = ?");
+  const setForgotten = db.prepare("UPDATE videos SET forgotten_at = ? WHERE id = ?");
 
-  return (videoId: string, now: number): { events: number; media: number } => {
-    const id = find.get(videoId)?.id;
-    if (id === undefined) throw new RelayError("not_found", `no video ${JSON.stringify(videoId.slice(0, 80))}`);
-    // The newest first, so that none begins because an earlier one of its lane has ended.
-    for (const row of unsettled.all(id)) {
-      lanes.settle({ ...row, state: "pending" }, "canceled", "the video was erased on request", now);
-    }
-    // Nobody is told: a notice would name what is to be forgotten.
-    dropOwed.run(id);
-    const rows = media.all(id);
-    for (const row of rows) ends.erase(row, "erased on request", now);
-    for (const erasure of erasures) erasure.run(id);
-    dropQuarantined.run(Buffer.from(JSON.stringify(videoId)));
-    eraseVideo.run(now, id);
-    return { events: eraseEvents.run(id).changes, media: rows.length };
+  function discard(row: MediumRow, now: number): void {
+    // No endpoint gets a notice: it would name what is to be forgotten.
+    dropOwed.run(row.id);
+    ends.discard(row, "erased on request", now);
+    eraseMedium.run(row.id);
+  }
+
+  /** Erases duplicates of an event; `areAll`: there are no more of them. */
+  function dropDuplicates(event: number): { dropped: Sized[]; areAll: boolean } {
+    const found = duplicates.all(event, PER_PIECE);
+    const dropped = takeSome(found);
+    for (const { id } of dropped) dropDuplicate.run(id);
+    return { dropped, areAll: dropped.length === found.length && found.length < PER_PIECE };
+  }
+
+  return {
+    find(videoId: string): number {
+      const id = find.get(videoId)?.id;
+      if (id === undefined) throw new RelayError("not_found", `no video ${JSON.stringify(videoId.slice(0, 80))}`);
+      return id;
+    },
+
+    /**
+     * Media that a new event could take up, and earlier contexts; with the last of them the video itself. From then on none
+     * of its events is sent, and what comes belongs to another video of the same id, which stays.
+     */
+    begin(video: number, now: number): boolean {
+      const rows = liveMedia.all(video, PER_PIECE);
+      for (const row of rows) discard(row, now);
+      const contexts = dropContexts.run(video, PER_PIECE).changes;
+      const media = (erasures.of(video)?.media ?? 0) + rows.length;
+      erasures.save(video, { upTo: lastEvent.get(video)?.id ?? 0, after: null, media });
+      if (rows.length === PER_PIECE || contexts === PER_PIECE) return true;
+      eraseVideo.run(video);
+      return false;
+    },
+
+    /** Deliveries, the newest first, so that none begins because an earlier one of its lane has ended. */
+    cancel(video: number, now: number): boolean {
+      const { upTo } = erasures.of(video)!;
+      let rest = PER_PIECE;
+      for (const { endpoint } of endpoints.all(video)) {
+        const rows = unsettled.all(video, endpoint, upTo, rest);
+        for (const row of rows) lanes.settle({ ...row, state: "pending" }, "canceled", ERASED, now);
+        rest -= rows.length;
+        if (rest === 0) return true;
+      }
+      return false;
+    },
+
+    /** Events with their duplicates, the answers to their deliveries, and media that newer ones have superseded. */
+    erase(video: number, now: number): boolean {
+      const erasure: Erasure = { ...erasures.of(video)! };
+      const found = events.all(video, erasure.after ?? Number.MIN_SAFE_INTEGER, erasure.upTo, PER_PIECE);
+      let rows = 0;
+      let bytes = 0;
+      for (const event of takeSome(found)) {
+        const { dropped, areAll } = dropDuplicates(event.id);
+        rows += dropped.length;
+        bytes += bytesOf(dropped);
+        if (!areAll || rows > PER_PIECE || bytes > BYTES_PER_PIECE) break;
+        for (const id of [event.video_medium, event.thumbnail_medium]) {
+          const row = id === null ? undefined : medium.get(id);
+          if (row === undefined) continue;
+          discard(row, now);
+          erasure.media++;
+        }
+        if (event.deliveries > 0) eraseAttempts.run(event.id + 1, event.id + event.deliveries);
+        eraseReplayed.run(event.id);
+        eraseEvent.run(event.id);
+        erasure.after = event.sequence;
+      }
+      erasures.save(video, erasure);
+      return found.length === PER_PIECE || (found.length > 0 && found.at(-1)!.sequence !== erasure.after);
+    },
+
+    /** The refused bodies after this one that are looked through next, and those of them that name the video. */
+    findRefused(videoId: string, after: number): { last: number; ids: number[] } | null {
+      const some = takeSome(refused.all(after, PER_PIECE));
+      if (some.length === 0) return null;
+      const last = some.at(-1)!.id;
+      // Refused bodies have no video; what names this one goes.
+      const found = refusedWith.all(some[0]!.id, last, Buffer.from(JSON.stringify(videoId)));
+      return { last, ids: found.map(({ id }) => id) };
+    },
+
+    dropRefused(ids: number[]): void {
+      for (const id of ids) dropRefused.run(id);
+    },
+
+    end(video: number, now: number): { events: number; media: number } {
+      const { upTo, media } = erasures.of(video)!;
+      setForgotten.run(now, video);
+      erasures.end(video);
+      return { events: countEvents.get(video, upTo)!.count, media };
+    },
   };
+}
+
+type Engine = {
+  read<T>(work: () => T): Promise<T>;
+  /** One transaction. */
+  write<T>(work: () => T): Promise<T>;
+  clock: Clock;
+};
+
+/**
+ * Erases a video in transactions that hold no other writer up. Cut off at any moment, the same call goes on with it, and
+ * meanwhile nothing of it is sent.
+ */
+export async function forgetInPieces(
+  forgetting: ReturnType<typeof createForgetting>,
+  { read, write, clock }: Engine,
+  videoId: string,
+  now: number,
+): Promise<{ events: number; media: number }> {
+  const video = await read(() => forgetting.find(videoId));
+  const whole = async (piece: (video: number, now: number) => boolean) => {
+    for (;;) {
+      const begun = clock.elapsed();
+      if (!(await write(() => piece(video, now)))) return;
+      const pause = Math.max(PAUSE, PAUSE_PER_WORK * (clock.elapsed() - begun));
+      await new Promise<void>((resolve) => void clock.after(pause, resolve));
+    }
+  };
+  await whole(forgetting.begin);
+  await whole(forgetting.cancel);
+  await whole(forgetting.erase);
+  for (let at = 0; ; ) {
+    const after = at;
+    const found = await read(() => forgetting.findRefused(videoId, after));
+    if (found === null) break;
+    at = found.last;
+    if (found.ids.length > 0) await write(() => forgetting.dropRefused(found.ids));
+  }
+  return write(() => forgetting.end(video, now));
+}
+
+/** The first of these whose bodies go into one piece; one at least. */
+function takeSome<Row extends Sized>(rows: Row[]): Row[] {
+  let bytes = 0;
+  return rows.filter((row, at) => {
+    bytes += row.bytes ?? 0;
+    return at === 0 || bytes <= BYTES_PER_PIECE;
+  });
+}
+
+function bytesOf(rows: Sized[]): number {
+  return rows.reduce((sum, { bytes }) => sum + (bytes ?? 0), 0);
 }

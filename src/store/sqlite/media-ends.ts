@@ -119,14 +119,13 @@ export function createMediaEnds(db: Sql, media: MediaRows, transfers: Transfers,
     restart(row, error, now);
   }
 
-  /** Nothing of it is kept any longer: its copy, what is on its way, what the spool holds. */
-  function erase(row: MediumRow, reason: string, now: number): void {
+  /** Nothing of it is kept any longer: its copy, what is on its way, what the spool holds. No gate is looked at, and no notice made. */
+  function discard(row: MediumRow, reason: string, now: number): void {
     deleted.run(reason, row.id);
     dropSpooled(row, now);
     if (row.due !== null) dropPart(row, now);
     transfers.cancel("erase", row.id);
     if (row.state !== "superseded") dropCopy(row, now);
-    follow(row, now);
   }
 
   return {
@@ -177,11 +176,12 @@ export function createMediaEnds(db: Sql, media: MediaRows, transfers: Transfers,
 
     /** Nothing of it is kept any longer; whoever was sent it as pending is told. */
     delete(row: MediumRow, reason: string, now: number): void {
-      erase(row, reason, now);
+      discard(row, reason, now);
+      follow(row, now);
       notices.tellEnd(media.byId(row.id)!, now);
     },
 
-    erase,
+    discard,
   };
 }
 

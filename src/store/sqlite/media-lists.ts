@@ -61,7 +61,9 @@ export function createMediaLists(
       if (wish.state !== undefined) list.where("m.state = ?", wish.state);
       if (wish.videoId !== undefined) list.where("v.video_id = ?", wish.videoId);
       if (wish.kind !== undefined) list.where("m.kind = ?", wish.kind);
-      return list.all().map(toMedium);
+      const isFiltered = wish.withCopy === true || wish.state !== undefined || wish.kind !== undefined;
+      const isScanned = isFiltered && !wish.byDeadline && wish.videoId === undefined;
+      return (isScanned ? list.scan("media") : list.all()).map(toMedium);
     },
 
     retry: (id: string, now: number) => downloads.retry(wanted(id), now),

@@ -14,7 +14,7 @@ import { createDeletions } from "./deletions.ts";
 import { createDeliveries } from "./deliveries.ts";
 import { createDownloads } from "./downloads.ts";
 import { createEvents } from "./events.ts";
-import { createForgetting } from "./forget.ts";
+import { createForgetting, forgetInPieces } from "./forget.ts";
 import { createGates } from "./gates.ts";
 import { createIds, newestId, readId, showId } from "./ids.ts";
 import { createLanes } from "./lanes.ts";
@@ -77,7 +77,7 @@ export async function openSqliteStore(
     const videos = createVideos(sql, ids);
     const events = createEvents(sql, ids, videos, media, lanes, gates, deletions);
     const deliveries = createDeliveries(sql, lanes, events, notices);
-    const forget = createForgetting(sql, ends, lanes);
+    const forgetting = createForgetting(sql, ends, lanes);
     const quarantine = createQuarantine(sql, ids, settings);
     const lists = createMediaLists(sql, downloads, settings);
     const backups = createBackups(sql, ids);
@@ -121,6 +121,16 @@ export async function openSqliteStore(
     });
     const { write } = group;
     const read = async <T>(work: () => T): Promise<T> => damage.heed(work);
+    /** What is erased is overwritten, and not only unlinked (sqlite.org/pragma.html#pragma_secure_delete). */
+    const writeErasing = <T>(work: () => T): Promise<T> =>
+      write(() => {
+        db.pragma("secure_delete = ON");
+        try {
+          return work();
+        } finally {
+          db.pragma("secure_delete = OFF");
+        }
+      });
     const holderOf = (queue: string) =>
       queue === DOWNLOAD ? downloads : queue === UPLOAD || queue === DELETE ? transfers : deliveries;
     let closed = false;
@@ -189,7 +199,7 @@ export async function openSqliteStore(
       events: (wish) => read(() => events.list(wish)),
       replay: (id, to, now) => write(() => events.replay(id, to, now)),
 
-      delivery: (id) => read(() => deliveries.show(id)),
+      delivery: (id, limit) => read(() => deliveries.show(id, limit)),
       deliveries: (wish) => read(() => deliveries.list(wish)),
       retryDelivery: (id, now) => write(() => deliveries.retry(id, now)),
       cancelDelivery: (id, now) => write(() => deliveries.cancel(id, now)),
@@ -198,9 +208,9 @@ export async function openSqliteStore(
       pauseEndpoint: (id, reason, now) => write(() => void deliveries.pause(id, reason, now)),
       resumeEndpoint: (id) => write(() => deliveries.resume(id)),
 
-      video: (id) => read(() => videos.show(id)),
+      video: (id, limit) => read(() => videos.show(id, limit)),
       videos: (wish) => read(() => videos.list(wish)),
-      videosOfContext: (context) => read(() => videos.ofContext(context)),
+      videosOfContext: (context, page) => read(() => videos.ofContext(context, page)),
       importContexts: (rows, now) => write(() => ({ imported: videos.import(rows, now) })),
 
       medium: (id) => read(() => lists.show(id)),
@@ -209,16 +219,10 @@ export async function openSqliteStore(
       retryMedium: (id, now) => write(() => lists.retry(id, now)),
       mendMedium: (id, now) => write(() => lists.mend(id, now)),
       async forgetVideo(videoId, now) {
-        const erased = await write(() => {
-          // What is erased is overwritten, and not only unlinked (sqlite.org/pragma.html#pragma_secure_delete).
-          db.pragma("secure_delete = ON");
-          try {
-            return forget(videoId, now);
-          } finally {
-            db.pragma("secure_delete = OFF");
-          }
-        });
-        // The log still holds the pages as they were; where somebody is reading, the next checkpoint takes them.
+        const erased = await forgetInPieces(forgetting, { read, write: writeErasing, clock }, videoId, now);
+        // The log still holds the pages as they were; where somebody is reading, the next checkpoint takes them. The first
+        // of the two holds no writer up, and leaves next to nothing to the second, which does.
+        db.pragma("wal_checkpoint(PASSIVE)");
         db.pragma("wal_checkpoint(TRUNCATE)");
         return erased;
       },

@@ -1,10 +1,10 @@
 import type { Video, VideoState } from "../../domain.ts";
 import { RelayError } from "../../errors.ts";
 import { nextVideoState } from "../../plan.ts";
-import type { Acceptance, Store } from "../store.ts";
+import type { Acceptance, Page, Store } from "../store.ts";
 import type { Ids } from "./ids.ts";
 import { type MediumRow, SHOWN_MEDIUM, toMedium } from "./media.ts";
-import { page } from "./page.ts";
+import { ALL, page } from "./page.ts";
 import type { Sql } from "./sql.ts";
 
 export type VideoRow = {
@@ -23,6 +23,9 @@ export type VideoRow = {
   forgotten_at: number | null;
 };
 
+/** The number of contexts and of media that a list shows of each video, the newest ones. */
+const EACH = 50;
+
 /** What is known of each video: its context and earlier ones, its state, the last sequence. Inside a transaction. */
 export function createVideos(db: Sql, ids: Ids) {
   const byVideoId = db.prepare<[string], VideoRow>("SELECT * FROM videos WHERE video_id = ?");
@@ -36,14 +39,11 @@ export function createVideos(db: Sql, ids: Ids) {
   );
   const setContext = db.prepare("UPDATE videos SET context = ?, context_since = ? WHERE id = ?");
   const keepContext = db.prepare("INSERT INTO past_contexts (id, video, context, since) VALUES (?, ?, ?, ?)");
-  const pastContexts = db.prepare<[number], { context: string; since: number }>(
-    "SELECT context, since FROM past_contexts WHERE video = ? ORDER BY id",
+  const pastContexts = db.prepare<[number, number], { context: string; since: number }>(
+    "SELECT context, since FROM past_contexts WHERE video = ? ORDER BY id DESC LIMIT ?",
   );
-  const media = db.prepare<[number], MediumRow & { video_id: string }>(
-    `SELECT ${SHOWN_MEDIUM} WHERE m.video = ? AND m.state <> 'superseded' ORDER BY m.kind DESC, m.id`,
-  );
-  const ofContext = db.prepare<[string, string], VideoRow>(
-    `SELECT * FROM videos WHERE context = ? OR id IN (SELECT video FROM past_contexts WHERE context = ?) ORDER BY id DESC`,
+  const media = db.prepare<[number, number], MediumRow & { video_id: string }>(
+    `SELECT ${SHOWN_MEDIUM} WHERE m.video = ? AND m.state <> 'superseded' ORDER BY m.id DESC LIMIT ?`,
   );
 
   /** The newest context wins; the one before it is remembered. */
@@ -54,16 +54,18 @@ export function createVideos(db: Sql, ids: Ids) {
     return true;
   }
 
-  function toVideo(row: VideoRow): Video {
+  function toVideo(row: VideoRow, limit: number): Video {
     const present = row.context === null ? [] : [{ context: row.context, since: row.context_since ?? row.first_seen }];
+    const past = pastContexts.all(row.id, limit === ALL ? ALL : Math.max(0, limit - present.length)).reverse();
+    const found = media.all(row.id, limit).reverse();
     return {
       videoId: row.video_id,
       context: row.context,
-      contextHistory: [...pastContexts.all(row.id), ...present],
+      contextHistory: [...past, ...present],
       state: row.state,
       title: row.title,
       duration: row.duration,
-      media: media.all(row.id).map(toMedium),
+      media: ["video", "thumbnail"].flatMap((kind) => found.filter((each) => each.kind === kind)).map(toMedium),
       firstSeenAt: row.first_seen,
       lastEventAt: row.last_event_at,
       forgottenAt: row.forgotten_at,
@@ -128,10 +130,10 @@ export function createVideos(db: Sql, ids: Ids) {
       return imported;
     },
 
-    show(videoId: string): Video {
+    show(videoId: string, limit = ALL): Video {
       const row = byVideoId.get(videoId);
       if (!row) throw new RelayError("not_found", `no video ${JSON.stringify(videoId.slice(0, 80))}`);
-      return toVideo(row);
+      return toVideo(row, limit);
     },
 
     list(wish: Parameters<Store["videos"]>[0]): Video[] {
@@ -140,10 +142,16 @@ export function createVideos(db: Sql, ids: Ids) {
       if (before !== undefined) list.where("v.id < (SELECT id FROM videos WHERE video_id = ?)", before);
       if (wish.state !== undefined) list.where("v.state = ?", wish.state);
       if (wish.context !== undefined) list.where("v.context = ?", wish.context);
-      return list.all().map(toVideo);
+      const isFiltered = wish.state !== undefined && wish.context === undefined;
+      return (isFiltered ? list.scan("videos") : list.all()).map((row) => toVideo(row, EACH));
     },
 
-    ofContext: (context: string) => ofContext.all(context, context).map(toVideo),
+    ofContext(context: string, { limit, before }: Pick<Page, "limit" | "before">): Video[] {
+      const list = page<VideoRow>(db, "v.* FROM videos v", "v.id", "evt", { limit });
+      list.where("(v.context = ? OR v.id IN (SELECT video FROM past_contexts WHERE context = ?))", context, context);
+      if (before !== undefined) list.where("v.id < (SELECT id FROM videos WHERE video_id = ?)", before);
+      return list.all().map((row) => toVideo(row, EACH));
+    },
   };
 }
 
