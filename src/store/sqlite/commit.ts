@@ -2,7 +2,7 @@ import { setImmediate } from "node:timers";
 import type Database from "better-sqlite3";
 import type { Clock } from "../../domain.ts";
 import { errorLine, RelayError } from "../../errors.ts";
-import { codeOf, isEngineTrouble, mayPass } from "./engine-errors.ts";
+import { codeOf, isEngineTrouble, isLocked, mayPass } from "./engine-errors.ts";
 
 /** How long a commit that fails is tried again before its callers are told (CONTRACT, 503). */
 const PATIENCE = 10_000;
@@ -21,7 +21,9 @@ const PROBE_EVERY = 5_000;
 /** Writes that may wait for a store in trouble; more are refused at once, so that waiting holds no memory. */
 const MAX_WAITING = 10_000;
 
+/** Before a commit is tried again, in milliseconds; another process's lock is over sooner than a disk's trouble. */
 const PAUSES = [2, 5, 10, 25, 50, 100, 250];
+const LONGEST_FOR_LOCK = 25;
 
 export type CommitGroup = {
   /**
@@ -243,7 +245,8 @@ export function createCommitGroup(
       return;
     }
     scheduled = true;
-    cancelRetry = clock.after(PAUSES[Math.min(failures++, PAUSES.length - 1)]!, flush);
+    const pause = PAUSES[Math.min(failures++, PAUSES.length - 1)]!;
+    cancelRetry = clock.after(isLocked(error) ? Math.min(pause, LONGEST_FOR_LOCK) : pause, flush);
   }
 
   function write<T>(work: () => T, how: How = {}): Promise<T> {

@@ -12,9 +12,14 @@ export function isDamage(error: unknown): boolean {
   return /^SQLITE_(CORRUPT|NOTADB)/.test(codeOf(error));
 }
 
-/** Another process has the lock, or the disk is full and room may be made: over in a moment, as a rule. */
+/** Another process has the lock. */
+export function isLocked(error: unknown): boolean {
+  return /^SQLITE_(BUSY|LOCKED)/.test(codeOf(error));
+}
+
+/** Over in a moment, as a rule: a lock, or a full disk on which room may be made. */
 export function mayPass(error: unknown): boolean {
-  return /^SQLITE_(FULL|BUSY|LOCKED)/.test(codeOf(error));
+  return isLocked(error) || codeOf(error) === "SQLITE_FULL";
 }
 
 /** The code of an error of the driver or the system; "" where it has none. */
