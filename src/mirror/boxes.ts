@@ -1,8 +1,14 @@
-import { Buffer } from "node:buffer";
 import type { FileHandle } from "node:fs/promises";
+import { openWindow, type ReadAt, readAt } from "./window.ts";
 
-/** More boxes than any real film has at one level; a file of tiny ones must not keep us busy. */
-const MAX_BOXES = 50_000;
+/** More boxes at one level than any real film has (an hour of one-frame fragments has half a million). */
+const MAX_BOXES = 4_000_000;
+
+/** Tracks of an index that are looked into. */
+const MAX_TRACKS = 64;
+
+/** Bytes of the largest `sidx`: 65,535 references of 12 bytes (ISO/IEC 14496-12, 8.16.3). */
+const MAX_SIDX = 2 ** 20;
 
 /** A box (ISO/IEC 14496-12, 4.2): its type, and where its content begins and ends in the file. */
 type Box = { type: string; from: number; to: number };
@@ -10,16 +16,20 @@ type Box = { type: string; from: number; to: number };
 /** What stopped a walk before the end: a cut, or what makes no sense; null: nothing. */
 type Stop = { cut: string } | { odd: string } | null;
 
-/** Calls `each` for every box between two places of a file, in order. At most MAX_BOXES headers are read. */
-async function walk(file: FileHandle, from: number, to: number, each: (box: Box) => void): Promise<Stop> {
-  const header = Buffer.alloc(16);
+/** Calls `each` for every box between two places of a file, in order. At most `most` headers are read. */
+async function walk(
+  read: ReadAt,
+  [from, to]: [number, number],
+  each: (box: Box) => void,
+  most = MAX_BOXES,
+): Promise<Stop> {
   for (let at = from, count = 0; at < to; count++) {
-    if (count === MAX_BOXES) return { odd: `it has more than ${MAX_BOXES} boxes` };
-    const { bytesRead } = await file.read(header, 0, Math.min(16, to - at), at);
-    if (bytesRead < 8) return { cut: `it ends inside the header of a box, at ${at}` };
+    if (count === most) return { odd: `it has more than ${most} boxes` };
+    const header = await read(at, Math.min(16, to - at));
+    if (header.length < 8) return { cut: `it ends inside the header of a box, at ${at}` };
     const short = header.readUInt32BE(0);
     // 1: the size follows in 64 bits; 0: the box goes on to the end of the file.
-    if (short === 1 && bytesRead < 16) return { cut: `it ends inside the header of a box, at ${at}` };
+    if (short === 1 && header.length < 16) return { cut: `it ends inside the header of a box, at ${at}` };
     const size = short === 1 ? Number(header.readBigUInt64BE(8)) : short === 0 ? to - at : short;
     const head = short === 1 ? 16 : 8;
     if (size < head) return { odd: `there is no box at ${at}` };
@@ -31,51 +41,81 @@ async function walk(file: FileHandle, from: number, to: number, each: (box: Box)
 }
 
 /**
- * What an MP4 or QuickTime file tells: whether it is cut, or all there but odd (both are null for a good one), and how many
- * seconds it says that it plays (null: it does not say).
+ * What an MP4 or QuickTime file says of itself: whether it is cut, or all there but odd (both are null for a good one),
+ * where it ends by its own index of segments (null: it has none), and how many seconds it plays (null: it does not say).
  */
-export type BoxReport = { cut: string | null; odd: string | null; seconds: number | null };
+export type BoxReport = { cut: string | null; odd: string | null; end: number | null; seconds: number | null };
+
+const NOTHING_ODD: BoxReport = { cut: null, odd: null, end: null, seconds: null };
 
 /**
- * Walks the top-level boxes of a file of `bytes` bytes. It is cut where a box runs past the end or the index (`moov`) is
- * missing: encoders write it last, so what lacks it is not finished.
+ * Walks the top-level boxes of a file of `bytes` bytes whose first box begins at `start`. It is cut where a box runs past
+ * the end, or the index (`moov`) is missing or empty: encoders write it last, so what lacks it is not finished.
  */
-export async function readBoxes(file: FileHandle, bytes: number): Promise<BoxReport> {
+export async function readBoxes(file: FileHandle, start: number, bytes: number): Promise<BoxReport> {
   const found = new Map<string, Box>();
-  const stop = await walk(file, 0, bytes, (box) => {
+  let last: Box | null = null;
+  let lastSegments: Box | null = null;
+  const read = openWindow(file);
+  const stop = await walk(read, [start, bytes], (box) => {
     if (!found.has(box.type)) found.set(box.type, box);
+    if (box.type === "sidx") lastSegments = box;
+    last = box;
   });
   const index = found.get("moov");
-  // Where index and media are whole, what follows is no part of the film; in fragments more of the film may be missing.
-  const isWhole = index !== undefined && found.has("mdat") && !found.has("moof");
+  const about = index === undefined ? null : await readIndex(read, index);
+  const cut = (line: string) => ({ ...NOTHING_ODD, cut: line });
   if (stop !== null && "cut" in stop) {
-    if (!isWhole) return { cut: stop.cut, odd: null, seconds: null };
-    return { cut: null, odd: `something follows the film: ${stop.cut}`, seconds: await readDuration(file, index) };
+    // Where index and media are whole, what follows is no part of the film; in fragments more of the film may be missing.
+    const isWhole = about !== null && !about.isEmpty && found.has("mdat") && !found.has("moof");
+    if (!isWhole) return cut(stop.cut);
+    return { ...NOTHING_ODD, odd: `something follows the film: ${stop.cut}`, seconds: about.seconds };
   }
-  if (index === undefined) {
-    return stop === null
-      ? { cut: "it has no index (moov)", odd: null, seconds: null }
-      : { cut: null, ...stop, seconds: null };
-  }
+  const odd = stop?.odd ?? null;
+  if (about === null) return odd === null ? cut("it has no index (moov)") : { ...NOTHING_ODD, odd };
+  if (about.isEmpty) return cut("its index (moov) is empty");
+  if (odd === null && (last as Box | null)?.type === "moof") return cut("it ends behind the head of a fragment (moof)");
   const missing = found.has("mdat") ? null : "it has an index, but no media data (mdat)";
-  return { cut: null, odd: stop?.odd ?? missing, seconds: await readDuration(file, index) };
+  const ends = await Promise.all(
+    [found.get("sidx"), lastSegments].map((box) => (box ? readSegments(file, box) : null)),
+  );
+  const end = ends.reduce((one, other) => (one === null || (other !== null && other > one) ? other : one), null);
+  return { cut: null, odd: odd ?? missing, end, seconds: about.seconds };
 }
 
 /**
- * The duration in the index: of the movie (mvhd, 8.2.2), or where it comes in fragments of the movie with all of them
- * (mehd, 8.8.2). Zero and all ones mean that it is not known.
+ * What the index holds. It is empty without the movie's header or without a track of media (8.2.1, 8.3.1); a compressed
+ * one (`cmov`), and one that leads to other films (`rmra`), are QuickTime's. The duration is that of the movie (mvhd, 8.2.2), or
+ * where it comes in fragments of the movie with all of them (mehd, 8.8.2).
  */
-async function readDuration(file: FileHandle, index: Box): Promise<number | null> {
+async function readIndex(read: ReadAt, index: Box): Promise<{ isEmpty: boolean; seconds: number | null }> {
   const found = new Map<string, Box>();
-  await walk(file, index.from, index.to, (box) => found.set(box.type, box));
+  const tracks: Box[] = [];
+  await walk(read, [index.from, index.to], (box) => {
+    found.set(box.type, box);
+    if (box.type === "trak" && tracks.length < MAX_TRACKS) tracks.push(box);
+  });
+  if (found.has("cmov") || found.has("rmra")) return { isEmpty: false, seconds: null };
   const header = found.get("mvhd");
-  if (header === undefined) return null;
-  const movie = await readTimes(file, header, { 0: [12, 16], 1: [20, 24] });
-  const extended = found.get("mvex");
+  let hasMedia = false;
+  for (const track of tracks) {
+    await walk(read, [track.from, track.to], ({ type }) => {
+      if (type === "mdia") hasMedia = true;
+    });
+  }
+  if (header === undefined || !hasMedia) return { isEmpty: true, seconds: null };
+  return { isEmpty: false, seconds: await readDuration(read, header, found.get("mvex")) };
+}
+
+/** Zero and all ones mean that the duration is not known. */
+async function readDuration(read: ReadAt, header: Box, extended: Box | undefined): Promise<number | null> {
+  const movie = await readTimes(read, header, { 0: [12, 16], 1: [20, 24] });
   if (movie === null || extended === undefined) return movie && toSeconds(movie.duration, movie.timescale);
-  await walk(file, extended.from, extended.to, (box) => found.set(box.type, box));
-  const fragments = found.get("mehd");
-  const whole = fragments && (await readTimes(file, fragments, { 0: [null, 4], 1: [null, 4] }));
+  let fragments: Box | undefined;
+  await walk(read, [extended.from, extended.to], (box) => {
+    if (box.type === "mehd") fragments = box;
+  });
+  const whole = fragments && (await readTimes(read, fragments, { 0: [null, 4], 1: [null, 4] }));
   return whole ? toSeconds(whole.duration, movie.timescale) : null;
 }
 
@@ -83,12 +123,11 @@ type Times = { timescale: number; duration: number | null };
 
 /** Reads a box by its version: where its timescale (32 bits) stands, and its duration (32 bits in version 0, 64 in 1). */
 async function readTimes(
-  file: FileHandle,
+  read: ReadAt,
   box: Box,
   places: Record<0 | 1, [timescale: number | null, duration: number]>,
 ): Promise<Times | null> {
-  const content = Buffer.alloc(Math.min(32, box.to - box.from));
-  await file.read(content, 0, content.length, box.from);
+  const content = await read(box.from, Math.min(32, box.to - box.from));
   const version = content[0];
   if (version !== 0 && version !== 1) return null;
   const [scaleAt, durationAt] = places[version];
@@ -103,4 +142,17 @@ async function readTimes(
 
 function toSeconds(duration: number | null, timescale: number): number | null {
   return duration === null || timescale === 0 ? null : duration / timescale;
+}
+
+/** Where the segments of a `sidx` end in the file: they lie behind it, one after the other (8.16.3). Null: it cannot be read. */
+async function readSegments(file: FileHandle, box: Box): Promise<number | null> {
+  const content = await readAt(file, box.from, Math.min(MAX_SIDX, box.to - box.from));
+  const references = content[0] === 0 ? 24 : 32;
+  if (content.length < references) return null;
+  const offset = content[0] === 0 ? content.readUInt32BE(16) : Number(content.readBigUInt64BE(20));
+  const count = content.readUInt16BE(references - 2);
+  if (content.length < references + 12 * count) return null;
+  let end = box.to + offset;
+  for (let nth = 0; nth < count; nth++) end += content.readUInt32BE(references + 12 * nth) & 0x7fffffff;
+  return end;
 }

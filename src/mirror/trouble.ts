@@ -35,6 +35,12 @@ export class NotServed extends Error {
 /** What came is not the media (yet): an error page, half a file, nothing. Worth another try, from the start. */
 export class NotMediaYet extends Error {
   override readonly name = "NotMediaYet";
+  /** It is media, though not whole: better than nothing where nothing better comes. */
+  readonly isRemainder: boolean;
+  constructor(message: string, { isRemainder = false } = {}) {
+    super(message);
+    this.isRemainder = isRemainder;
+  }
 }
 
 /** Marks what fails in here as trouble of our own. */

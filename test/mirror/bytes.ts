@@ -20,9 +20,19 @@ export function mvhd(seconds: number): Buffer {
   return box("mvhd", content);
 }
 
+/** An index (8.2.1) of a film of so many seconds with one track; nothing of it can be played. */
+export function moov(seconds = 0): Buffer {
+  return box("moov", Buffer.concat([mvhd(seconds), trak()]));
+}
+
+/** A track that has media (8.3.1, 8.4.1). */
+export function trak(): Buffer {
+  return box("trak", box("mdia", 40));
+}
+
 /** ftyp, moov, mdat: a film of `bytes` bytes of media data that differs by `seed`. */
 export function mp4({ bytes = 100, seed = 0, brand = "isom", seconds = 0 } = {}): Buffer {
-  return film(box("moov", mvhd(seconds)), Buffer.alloc(bytes, seed & 0xff), brand);
+  return film(moov(seconds), Buffer.alloc(bytes, seed & 0xff), brand);
 }
 
 /** A film with this index and media data. */
@@ -32,7 +42,7 @@ export function film(index: Uint8Array, data: Uint8Array, brand = "isom"): Buffe
 
 /** The index comes last, as encoders that do not think of the web write it. */
 export function mp4IndexLast(bytes = 100): Buffer {
-  return Buffer.concat([ftyp("isom"), box("mdat", bytes), box("moov", 100)]);
+  return Buffer.concat([ftyp("isom"), box("mdat", bytes), moov()]);
 }
 
 export function jpeg(seed = 0): Buffer {

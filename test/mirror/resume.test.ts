@@ -6,12 +6,12 @@ import type { DownloadOutcome } from "../../src/domain.ts";
 import { readNote, writeNote } from "../../src/mirror/note.ts";
 import { fileOf, noteOf, partOf, sweepSpool } from "../../src/mirror/spool.ts";
 import { waitFor } from "../support/wait.ts";
-import { box, film, mvhd } from "./bytes.ts";
+import { film, moov } from "./bytes.ts";
 import { noise, openDownloads, serve, sha256 } from "./downloads.ts";
 
 const MIB = 2 ** 20;
-const movie = film(box("moov", mvhd(0)), noise(5 * MIB));
-const other = film(box("moov", mvhd(0)), Buffer.alloc(5 * MIB, 7));
+const movie = film(moov(), noise(5 * MIB));
+const other = film(moov(), Buffer.alloc(5 * MIB, 7));
 const mediumId = "med_1";
 
 type Told = { range: string | undefined; ifRange: string | undefined };
