@@ -27,8 +27,16 @@ export type Outbound = {
       /** Milliseconds until the response's head, and between two chunks of its body. */
       headersTimeout: number;
       bodyTimeout: number;
+      /** A GET whose answer is read leniently (lenient-http.ts): of media hosts, never of endpoints. */
+      lenient?: boolean;
     },
-  ): Promise<{ status: number; headers: Record<string, string | string[] | undefined>; body: Readable }>;
+  ): Promise<{
+    status: number;
+    headers: Record<string, string | string[] | undefined>;
+    body: Readable;
+    /** Of a lenient request: what a strict parser refuses in the head. */
+    oddities?: string[];
+  }>;
   close(): Promise<void>;
 };
 
@@ -57,6 +65,11 @@ export function openOutbound(options: {
   const allowanceOf = readAllowance(options.allowPrivateAddresses);
   const resolve = options.resolve ?? resolveName;
   let isClosed = false;
+  const connect = {
+    timeout: options.connectTimeout,
+    lookup: guardedLookup(resolve, allowanceOf),
+    ...(options.tls && { secureContext: secureContextOf(options.tls) }),
+  };
   const agents: Partial<Record<"kept" | "fresh", Agent>> = {};
   /** "kept" keeps its connections for the next request, "fresh" has one for each. */
   const agentOf = async (kind: "kept" | "fresh") => {
@@ -67,19 +80,12 @@ export function openOutbound(options: {
       allowH2: false,
       connections: options.connections ?? null,
       pipelining: kind === "kept" ? 1 : 0,
-      connect: watchConnections(
-        buildConnector({
-          allowH2: false,
-          timeout: options.connectTimeout,
-          lookup: guardedLookup(resolve, allowanceOf),
-          ...(options.tls && { secureContext: secureContextOf(options.tls) }),
-        }),
-      ),
+      connect: watchConnections(buildConnector({ allowH2: false, ...connect })),
     });
     return agents[kind];
   };
   return {
-    async request(url, { method, headers, body, signal, headersTimeout, bodyTimeout }) {
+    async request(url, { method, headers, body, signal, headersTimeout, bodyTimeout, lenient }) {
       checkUrl(url, allowanceOf);
       const send = (agent: Agent) =>
         // Origin and path only: a user name and password in a URL are never sent.
@@ -94,6 +100,10 @@ export function openOutbound(options: {
           bodyTimeout,
         });
       try {
+        if (lenient) {
+          const { getLeniently } = await import("./lenient-http.ts");
+          return await getLeniently(url, { headers, signal, socketTimeout: bodyTimeout, connect });
+        }
         const response = await send(agents.kept ?? (await agentOf("kept"))).catch(async (error) => {
           if (!brokeOnReuse(error) || signal.aborted) throw error;
           return send(await agentOf("fresh"));
