@@ -14,6 +14,8 @@ export type Sum = {
   written(length: number): void;
   /** The sum (hex) of the first `length` bytes of `file`. Throws the signal's reason, and where the file ends too early. */
   end(file: FileHandle, length: number): Promise<string>;
+  /** Another file has taken its place, of which nothing is written yet. */
+  restart(): void;
   /** Gives up what is under way. */
   drop(): void;
 };
@@ -38,6 +40,10 @@ export function startSum(hasher: Pick<Hasher, "follow">, path: string, signal: A
       } finally {
         signal.removeEventListener("abort", drop);
       }
+    },
+    restart() {
+      drop();
+      following = null;
     },
     drop,
   };

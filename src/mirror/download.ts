@@ -8,8 +8,10 @@ import { createAlarm, kindOf } from "./alarm.ts";
 import { judgeFailure, reportOutcome } from "./judge.ts";
 import { LIMITS, type Limits } from "./pace.ts";
 import { prepareFile } from "./prepare.ts";
+import { keepRemainder } from "./remainder.ts";
 import { createRoom } from "./room.ts";
-import { clearSpool, clearStart, probeSpool } from "./spool.ts";
+import { clearSpool, clearStart, dropLargestRemainder, probeSpool } from "./spool.ts";
+import { NeverMedia } from "./trouble.ts";
 import { createUnfinished, type SlowDownload } from "./unfinished.ts";
 
 /** Unfinished downloads in all, in slots of `concurrency`: the slow ones that have given their slot away count too. */
@@ -67,6 +69,7 @@ export function createDownloads(options: DownloadOptions): Downloads {
       return true;
     } catch (error) {
       alarm.raise(kindOf(error), EVERYBODY, errorLine(error));
+      if (kindOf(error) === "room") await tidy(dropLargestRemainder(spoolDir));
       return false;
     }
   }
@@ -102,9 +105,17 @@ export function createDownloads(options: DownloadOptions): Downloads {
       onProgress() {
         progressed = true;
       },
-    }).catch((error: unknown) => {
+    }).catch(async (error: unknown) => {
       if (signal.aborted) return null;
-      return judgeFailure(error, { job, now: clock.now(), requestedAt, progressed, limits, alarm });
+      const judge = (cause: unknown) =>
+        judgeFailure(cause, { job, now: clock.now(), requestedAt, progressed, limits, alarm });
+      const failure = judge(error);
+      if (failure.is === "retry" || error instanceof NeverMedia) return failure;
+      // No better one will come: what came before is kept.
+      return keepRemainder({ spoolDir, job, room, maxSize: config.maxSize, signal }).then(
+        (file) => (file === null ? failure : ({ is: "spooled", file } as const)),
+        (trouble) => (signal.aborted ? null : judge(trouble)),
+      );
     });
     if (outcome?.is !== "retry" || !outcome.own) alarm.clear(job.mediumId);
     const isOurs = outcome !== null && !signal.aborted;

@@ -11,10 +11,12 @@ const text = v.nullable(v.string());
 const noteSchema = v.strictObject({
   /** `markOf` the link: the link itself may tell what a person wants forgotten. */
   link: v.string(),
-  /** What an If-Range may say of it; null: it cannot be gone on from. */
+  /** What tells it from another file, as `fetch.ts` has it; null: it cannot be gone on from. */
   validator: text,
   etag: text,
   lastModified: text,
+  /** The codings that it came packed in; null: none. */
+  coding: v.optional(text, null),
   /** The length of the whole; null: nobody told. */
   total: v.nullable(count),
   /** It is at least that long. */
@@ -23,6 +25,8 @@ const noteSchema = v.strictObject({
   synced: count,
   /** So much of it once was: what does not come further makes no progress. */
   furthest: count,
+  /** The largest remainder of earlier attempts, in a file of its own, how it is packed, and why it is none but a remainder. */
+  best: v.optional(v.nullable(v.strictObject({ bytes: count, coding: text, why: v.string() })), null),
   /** The whole, proven, and about to be settled. */
   file: v.nullable(
     v.strictObject({
@@ -52,7 +56,9 @@ export function markOf(url: string): string {
 
 /** A note of a download that has not begun. */
 export function blankNote(link: string): Note {
-  const nothing = { validator: null, etag: null, lastModified: null, total: null, file: null };
+  const nothing = {
+    ...{ validator: null, etag: null, lastModified: null, coding: null, total: null, best: null, file: null },
+  };
   return { link, ...nothing, atLeast: 0, synced: 0, furthest: 0 };
 }
 

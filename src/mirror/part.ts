@@ -1,16 +1,23 @@
 import { constants, type FileHandle, lstat, open, rename, rm } from "node:fs/promises";
 import type { DownloadJob, SpooledFile } from "../domain.ts";
+import { errorLine } from "../errors.ts";
 import { nullWhereMissing, syncFolder } from "./durable.ts";
-import type { MediaAnswer } from "./fetch.ts";
+import { isWeakTag, type MediaAnswer } from "./fetch.ts";
 import { blankNote, type Note, readNote, writeNote } from "./note.ts";
-import { fileOf, noteOf, partOf } from "./spool.ts";
-import { isNoSpace, NotMediaYet, OwnTrouble } from "./trouble.ts";
+import { OVERLAP } from "./overlap.ts";
+import { bestOf, fileOf, noteOf, partOf } from "./spool.ts";
+import { isNoSpace, NeverMedia, NotMediaYet, OwnTrouble } from "./trouble.ts";
+import { nameRemainder } from "./verify.ts";
+import { readAt } from "./window.ts";
 
 /** So many bytes further than ever before are progress: enough to be worth a request. */
 const PROGRESS = 2 ** 20;
 
 /** A smaller file is downloaded again after a crash between its proof and its settling: that costs less than to note it. */
 const WORTH_NOTING = 2 ** 20;
+
+/** Characters of the reason that is noted. */
+const MAX_WHY = 300;
 
 const NO_FOLLOW = constants.O_NOFOLLOW ?? 0;
 
@@ -25,9 +32,16 @@ export type Part = {
   begin(answer: Extract<MediaAnswer, { is: "media" }>): Promise<void>;
   /** So much of it is on the disk for good: remembered where it can be gone on from. */
   keep(length: number): Promise<void>;
+  /** The last bytes of what is there, where only their being the same shows that a rest fits; else null. */
+  tail(): Promise<Uint8Array | null>;
+  /** It came packed, and is unpacked into this file of so many bytes, which takes its place. */
+  replaceBy(path: string, bytes: number): Promise<void>;
   /** It is whole, proven and durable: it gets its final name. */
   finish(file: SpooledFile): Promise<void>;
-  /** The attempt failed: leaves what the next one can go on from, and nothing else. `isLow`: there is no room to leave anything. */
+  /**
+   * The attempt failed: leaves what the next one can go on from, and the largest remainder of media that any has brought.
+   * `isLow`: there is no room to leave anything.
+   */
   leave(cause: unknown, isLow: boolean): Promise<void>;
   close(): Promise<void>;
 };
@@ -53,7 +67,11 @@ export async function readStart(
 }
 
 /** Opens the part that `start` speaks of, cut to the bytes that are sure, or else a new one. */
-export async function openPart(spoolDir: string, mediumId: string, start: Note): Promise<Part> {
+export async function openPart(
+  spoolDir: string,
+  { mediumId, kind }: Pick<DownloadJob, "mediumId" | "kind">,
+  start: Note,
+): Promise<Part> {
   const path = partOf(spoolDir, mediumId);
   const notePath = noteOf(spoolDir, mediumId);
   const isKept = start.synced > 0 && (start.validator !== null || start.synced === start.total);
@@ -63,6 +81,14 @@ export async function openPart(spoolDir: string, mediumId: string, start: Note):
   const before = start.furthest;
 
   const goesOn = () => note.validator !== null && note.synced > 0;
+
+  /** Whether what came is more of the media than any attempt before has brought. */
+  async function isBest(cause: unknown): Promise<boolean> {
+    if (note.synced <= (note.best?.bytes ?? 0)) return false;
+    if (cause instanceof NotMediaYet) return cause.isRemainder;
+    if (cause instanceof NeverMedia || cause instanceof OwnTrouble) return false;
+    return (await nameRemainder({ path, kind, bytes: note.synced })) !== null;
+  }
 
   return {
     get file() {
@@ -75,7 +101,7 @@ export async function openPart(spoolDir: string, mediumId: string, start: Note):
       return goesOn() && note.synced - before >= PROGRESS;
     },
 
-    async begin({ from, total, etag, lastModified, validator }) {
+    async begin({ from, total, etag, lastModified, validator, coding }) {
       if (from > 0) {
         note = { ...note, total };
         return;
@@ -84,12 +110,28 @@ export async function openPart(spoolDir: string, mediumId: string, start: Note):
         await file.close();
         file = await create(path);
       }
-      note = { ...note, total, etag, lastModified, validator, synced: 0 };
+      note = { ...note, total, etag, lastModified, validator, coding, synced: 0 };
+    },
+
+    async tail() {
+      if (note.validator === null || !isWeakTag(note.validator)) return null;
+      const length = Math.min(OVERLAP, note.synced);
+      return readAt(file, note.synced - length, length);
     },
 
     async keep(length) {
       note = { ...note, synced: length, furthest: Math.max(note.furthest, length) };
       if (goesOn() && length !== note.total) await writeNote(notePath, note);
+    },
+
+    async replaceBy(unpacked, bytes) {
+      // Of either file alone nothing is known.
+      note = { ...note, coding: null, validator: null, total: null, synced: 0 };
+      await writeNote(notePath, note);
+      await file.close();
+      await rename(unpacked, path);
+      file = await open(path, constants.O_RDWR | NO_FOLLOW);
+      note = { ...note, total: bytes, synced: bytes };
     },
 
     async finish(whole) {
@@ -106,10 +148,19 @@ export async function openPart(spoolDir: string, mediumId: string, start: Note):
       const waits = cause instanceof OwnTrouble && (isFull || cause.doing === "room");
       if (isFull || cause instanceof NotMediaYet || !goesOn()) {
         const atLeast = Math.max(note.atLeast, note.synced);
-        note = { ...note, atLeast, validator: null, synced: 0 };
+        const { synced: bytes, coding } = note;
+        const best = bestOf(spoolDir, mediumId);
+        if (isFull) {
+          await rm(best, { force: true });
+          note = { ...note, best: null };
+        } else if (await isBest(cause)) {
+          await rename(path, best);
+          note = { ...note, best: { bytes, coding, why: errorLine(cause).slice(0, MAX_WHY) } };
+        }
+        note = { ...note, atLeast, coding: null, validator: null, synced: 0 };
         await rm(path, { force: true });
       }
-      if (goesOn() || waits || wasNone) await writeNote(notePath, note);
+      if (goesOn() || waits || wasNone || note.best !== null) await writeNote(notePath, note);
       else await rm(notePath, { force: true });
     },
 
@@ -124,7 +175,7 @@ async function create(path: string): Promise<FileHandle> {
 }
 
 /** Null where there are not that many bytes, or it is no file of its own. */
-async function reopen(path: string, synced: number): Promise<FileHandle | null> {
+export async function reopen(path: string, synced: number): Promise<FileHandle | null> {
   const file = await open(path, constants.O_RDWR | NO_FOLLOW).catch(nullWhereMissing);
   if (file === null) return null;
   try {

@@ -1,3 +1,4 @@
+import { rm } from "node:fs/promises";
 import type { Readable } from "node:stream";
 import type { Config } from "../config.ts";
 import type { Copy, DownloadJob, Ports, SpooledFile } from "../domain.ts";
@@ -6,15 +7,17 @@ import type { Outbound } from "../platform/net.ts";
 import { writeBody } from "./arrive.ts";
 import { type Sum, startSum } from "./digest.ts";
 import { makeFolder } from "./durable.ts";
-import { fetchMedia } from "./fetch.ts";
+import { fetchMedia, type Resume } from "./fetch.ts";
 import { markOf } from "./note.ts";
 import { type Limits, watchPace } from "./pace.ts";
 import { openPart, type Part, readStart } from "./part.ts";
+import { nameBodyError, refusesBody } from "./protocol.ts";
 import type { Reservation, Room } from "./room.ts";
-import { partOf } from "./spool.ts";
+import { partOf, unpackedOf } from "./spool.ts";
 import { NeverMedia, NotMediaYet, OwnTrouble, ours } from "./trouble.ts";
 import type { SlowDownload } from "./unfinished.ts";
-import { verifyMedia } from "./verify.ts";
+import { unpack } from "./unpack.ts";
+import { type Proof, verifyMedia } from "./verify.ts";
 
 /** A target that does not say within this whether it has a former copy, cannot say it; milliseconds. */
 const PATIENCE = 3_000;
@@ -67,12 +70,13 @@ export async function prepareFile(given: Preparation): Promise<Prepared> {
   try {
     const left = start.total === null ? start.atLeast || null : start.total - start.synced;
     reservation = await room.reserve({ left, giveUp: (reason) => stop.abort(reason) });
-    part = await ours("spool", () => openPart(spoolDir, job.mediumId, start));
+    part = await ours("spool", () => openPart(spoolDir, job, start));
     const isWhole = part.note.synced > 0 && part.note.synced === part.note.total;
-    const unchanged = isWhole ? null : await receive(given, part, sum, reservation, stop);
-    if (unchanged !== null) return unchanged;
+    const attempt = { given, part, sum, reservation, stop };
+    const received = isWhole ? { isFramed: true } : await receive(attempt);
+    if ("is" in received) return received;
     given.onWhole();
-    const file = await prove(given, part, sum, stop.signal);
+    const file = await prove(attempt, received.isFramed);
     await ours("spool", () => part!.finish(file));
     return { is: "spooled", file };
   } catch (error) {
@@ -98,16 +102,26 @@ const hasRoom = (room: Room) =>
     () => false,
   );
 
-/** Asks for the file, or for the rest of it, and writes it; null once it is whole. */
-async function receive(
-  given: Preparation,
-  part: Part,
-  sum: Sum,
-  reservation: Reservation,
-  stop: AbortController,
-): Promise<Extract<Prepared, { is: "unchanged" }> | null> {
+/** What one attempt works with. */
+type Attempt = { given: Preparation; part: Part; sum: Sum; reservation: Reservation; stop: AbortController };
+
+/** `isFramed`: all of it came by HTTP's own account. */
+type Received = { isFramed: boolean } | Extract<Prepared, { is: "unchanged" }>;
+
+/** Receives the file; on a later try a body that only a strict parser refuses once more, leniently. */
+async function receive(attempt: Attempt): Promise<Received> {
+  try {
+    return await receiveOnce(attempt, false);
+  } catch (error) {
+    if (attempt.given.job.attempts === 0 || !refusesBody(error)) throw error;
+    return receiveOnce(attempt, true);
+  }
+}
+
+/** Asks for the file, or for the rest of it, and writes it. */
+async function receiveOnce({ given, part, sum, reservation, stop }: Attempt, lenient: boolean): Promise<Received> {
   const { config, job, limits } = given;
-  const { synced, total, validator } = part.note;
+  const { synced } = part.note;
   const previous = synced === 0 ? await stillHeld(given) : null;
   let from = synced;
   let length = from;
@@ -130,7 +144,9 @@ async function receive(
       outbound: given.outbound,
       url: job.url,
       previous,
-      resume: from === 0 || validator === null ? null : { from, total, validator },
+      resume: await resumeOf(part),
+      isLater: job.attempts > 0,
+      lenient,
       signal: stop.signal,
       headersTimeout: limits.headers,
       idleTimeout: limits.idle,
@@ -139,6 +155,7 @@ async function receive(
     body = answer.body;
     await ours("spool", () => part.begin(answer));
     from = length = answer.from;
+    if (from === 0) sum.restart();
     if ((answer.total ?? 0) > config.maxSize)
       throw new NeverMedia(`it is larger than mirror.maxSize: ${answer.total} of ${config.maxSize} bytes`);
     await reservation.ask(left());
@@ -154,14 +171,20 @@ async function receive(
       onDurable: (sofar) => part.keep(sofar),
       checkRoom: () => reservation.check(),
     });
-    return null;
+    return { isFramed: answer.isFramed };
   } catch (error) {
     // Whatever failed, a body that was not read to its end would keep its connection.
     body?.destroy();
-    throw error;
+    throw body === null ? error : nameBodyError(error, { length, total: part.note.total });
   } finally {
     stopWatching();
   }
+}
+
+async function resumeOf(part: Part): Promise<Resume | null> {
+  const { synced: from, total, validator, lastModified } = part.note;
+  if (from === 0 || validator === null) return null;
+  return { from, total, validator, lastModified, tail: await ours("spool", () => part.tail()) };
 }
 
 /** The copy that a conditional request may speak of: only one that its target still holds, as far as that can be said. */
@@ -178,20 +201,57 @@ async function stillHeld({ job, heldCopy, ports }: Preparation): Promise<Copy | 
 }
 
 /** Judges what is there by its content, and sums it up. Throws NotMediaYet where it is not the media. */
-async function prove(given: Preparation, part: Part, sum: Sum, signal: AbortSignal): Promise<SpooledFile> {
-  const { job, spoolDir } = given;
-  const { synced: bytes, total: announced, etag, lastModified } = part.note;
-  const path = partOf(spoolDir, job.mediumId);
-  const { kind, duration } = job;
+async function prove(attempt: Attempt, isFramed: boolean): Promise<SpooledFile> {
+  const { part, sum, stop } = attempt;
+  let verdict = await judge(attempt, { announced: part.note.total, isFramed });
+  const isProven = !(verdict instanceof NotMediaYet) && verdict.suspect === null;
+  // What is media as it came was only called packed.
+  if (part.note.coding !== null && !isProven) verdict = await proveUnpacked(attempt, verdict);
+  if (verdict instanceof NotMediaYet) throw verdict;
+  stop.signal.throwIfAborted();
+  const { synced: bytes, etag, lastModified } = part.note;
+  const sha256 = await ours("spool", () => sum.end(part.file, bytes));
+  return { bytes, sha256, ...verdict, etag, lastModified };
+}
 
-  const verdict = await ours("spool", () =>
-    verifyMedia({ path, kind, bytes, announced, duration }).catch((error) => {
+type Verdict = Proof | NotMediaYet;
+
+async function judge(
+  { given, part }: Attempt,
+  told: { announced: number | null; isFramed: boolean },
+): Promise<Verdict> {
+  const { kind, duration, mediumId } = given.job;
+  const file = { path: partOf(given.spoolDir, mediumId), bytes: part.note.synced };
+  return ours("spool", () =>
+    verifyMedia({ ...file, ...told, kind, duration }).catch((error) => {
       if (error instanceof NotMediaYet) return error;
       throw error;
     }),
   );
-  if (verdict instanceof NotMediaYet) throw verdict;
-  signal.throwIfAborted();
-  const sha256 = await ours("spool", () => sum.end(part.file, bytes));
-  return { bytes, sha256, ...verdict, etag, lastModified };
 }
+
+/** Unpacks what came packed, and judges that; `packed` is the verdict on what came. */
+async function proveUnpacked(attempt: Attempt, packed: Verdict): Promise<Verdict> {
+  const { given, part, sum, reservation, stop } = attempt;
+  const { spoolDir, job } = given;
+  const coding = part.note.coding!;
+  const to = unpackedOf(spoolDir, job.mediumId);
+  const { bytes, why } = await unpack({
+    from: partOf(spoolDir, job.mediumId),
+    to,
+    coding,
+    maxSize: given.config.maxSize,
+    checkRoom: () => reservation.check(),
+    signal: stop.signal,
+  });
+  if (why === null) {
+    await ours("spool", () => part.replaceBy(to, bytes));
+    sum.restart();
+    return judge(attempt, { announced: bytes, isFramed: true });
+  }
+  await ours("spool", () => rm(to, { force: true }));
+  const isMedia = packed instanceof NotMediaYet || packed.contentType.startsWith(KINDS[job.kind]);
+  return isMedia ? packed : new NotMediaYet(`it does not unpack (${coding}): ${why}`, { isRemainder: true });
+}
+
+const KINDS = { video: "video/", thumbnail: "image/" } as const;

@@ -4,7 +4,7 @@ import { makeFolder, nullWhereMissing } from "./durable.ts";
 import { readNote } from "./note.ts";
 import { ours } from "./trouble.ts";
 
-/** The folder where downloads arrive, and wait for their upload: up to three files for a medium, named by its id. */
+/** The folder where downloads arrive, and wait for their upload: a few files for a medium, named by its id. */
 
 /** Where a download is written until it is whole and known to be good. */
 export function partOf(spoolDir: string, mediumId: string): string {
@@ -16,6 +16,16 @@ export function noteOf(spoolDir: string, mediumId: string): string {
   return `${partOf(spoolDir, mediumId)}.json`;
 }
 
+/** The largest remainder of media that earlier attempts brought: kept where nothing better comes. */
+export function bestOf(spoolDir: string, mediumId: string): string {
+  return join(spoolDir, `${encodeURIComponent(mediumId)}.best`);
+}
+
+/** Where a part is unpacked that came packed. */
+export function unpackedOf(spoolDir: string, mediumId: string): string {
+  return join(spoolDir, `${encodeURIComponent(mediumId)}.unpacked`);
+}
+
 /** The file of a medium once it is whole, proven and durable: what its upload takes. */
 export function fileOf(spoolDir: string, mediumId: string): string {
   return join(spoolDir, `${encodeURIComponent(mediumId)}.file`);
@@ -23,12 +33,13 @@ export function fileOf(spoolDir: string, mediumId: string): string {
 
 /** Removes what a download went on from, once its file is settled. */
 export async function clearStart(spoolDir: string, mediumId: string): Promise<void> {
-  for (const path of [partOf, noteOf]) await rm(path(spoolDir, mediumId), { force: true });
+  for (const path of [partOf, noteOf, bestOf, unpackedOf]) await rm(path(spoolDir, mediumId), { force: true });
 }
 
 /** Removes all that the spool holds of a medium. */
 export async function clearSpool(spoolDir: string, mediumId: string): Promise<void> {
-  for (const path of [partOf, noteOf, fileOf]) await rm(path(spoolDir, mediumId), { force: true });
+  await clearStart(spoolDir, mediumId);
+  await rm(fileOf(spoolDir, mediumId), { force: true });
 }
 
 /** Throws where the spool is not there and cannot be made; and, `thoroughly`, where nothing can be written to it. */
@@ -58,7 +69,19 @@ export async function spooledFiles(spoolDir: string): Promise<string[]> {
   });
 }
 
-const OURS = /^(?<id>.+)\.(?<is>part|part\.json|file)$/;
+/** Removes the largest remainder that the spool holds: room for what may come whole. */
+export async function dropLargestRemainder(spoolDir: string): Promise<void> {
+  let largest = { path: "", size: -1 };
+  for (const name of (await readdir(spoolDir).catch(nullWhereMissing)) ?? []) {
+    if (OURS.exec(name)?.groups?.is !== "best") continue;
+    const path = join(spoolDir, name);
+    const size = (await lstat(path).catch(nullWhereMissing))?.size ?? -1;
+    if (size > largest.size) largest = { path, size };
+  }
+  if (largest.size >= 0) await rm(largest.path, { force: true });
+}
+
+const OURS = /^(?<id>.+)\.(?<is>part|part\.json|best|unpacked|file)$/;
 
 /**
  * Removes what an earlier run has left and nobody needs; returns how many files that were. `keep` names the media that the
@@ -86,6 +109,7 @@ async function isNeeded(spoolDir: string, id: string, is: string, uploads: boole
   if (uploads) return is === "file";
   if (is === "file") return true;
   const note = await readNote(join(spoolDir, `${id}.part.json`)).catch(() => null);
-  if (note === null) return false;
+  if (note === null || is === "unpacked") return false;
+  if (is === "best") return note.best !== null;
   return is !== "part" || note.validator !== null || note.file !== null;
 }

@@ -81,6 +81,11 @@ test("answers that are not the media yet are tried again", async (t) => {
     ["500", (_, response) => void response.writeHead(500).end(), /answered 500/],
     ["204", (_, response) => void response.writeHead(204).end(), /answered 204/],
     ["206", (_, response) => void response.writeHead(206).end(film), /answered 206/],
+    [
+      "206, half of it",
+      (_, response) => void response.writeHead(206, { "content-range": "bytes 0-99/200" }).end(film.subarray(0, 100)),
+      /answered 206/,
+    ],
     ["304 unasked", (_, response) => void response.writeHead(304).end(), /answered 304/],
     ["HTML", give(Buffer.from("<!doctype html><p>Please wait")), /text/],
     ["XML", give(Buffer.from('<?xml version="1.0"?><Error><Code>AccessDenied</Code></Error>')), /text/],
@@ -136,9 +141,21 @@ test("answers that are not the media yet are tried again", async (t) => {
     assert.ok(wait > 500 && wait <= 1_000, `${name}: the first retry is after a second, not ${wait} ms`);
     assert.ok(!JSON.stringify(outcome).includes("secret"), name);
   }
-  assert.deepEqual(await files(), []);
+  const cut = cases.flatMap(([name], index) => (name.startsWith("cut") ? [`med_${index + 1}`] : []));
+  const kept = cut.flatMap((medium) => [`${medium}.best`, `${medium}.part.json`]);
+  assert.deepEqual(await files(), kept, "what is part of a film is kept, in case that nothing better comes");
   assert.ok(log.facts.every(({ fact }) => fact === "media not mirrored yet"));
   assert.ok(!JSON.stringify(log.facts).includes("secret"));
+});
+
+test("a whole file that a proxy has changed (203), or that comes as the range of all of its bytes (206), is a whole file", async (t) => {
+  const range = { "content-range": `bytes 0-${film.length - 1}/${film.length}` };
+  const origin = await serve(t, (request, response) => {
+    const status = Number(request.url!.slice(1));
+    response.writeHead(status, status === 206 ? range : {}).end(film);
+  });
+  const { run } = await openDownloads(t);
+  for (const status of [203, 206]) assert.equal(spooled(await run(`${origin}/${status}`)).sha256, sha256(film));
 });
 
 test("an answer that says it is not packed is taken", async (t) => {
