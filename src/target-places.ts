@@ -39,4 +39,6 @@ export type About = {
    * is cleared first, and the file is proven anew.
    */
   again: boolean;
+  /** For the relay alone, whoever may read the other copies. */
+  isPrivate?: boolean;
 };

@@ -56,7 +56,8 @@ export function backupsIn(target: Pick<MirrorTarget, "put" | "delete" | "read" |
     async put(name, { file, bytes, sha256 }, signal) {
       const key = backupKey(name);
       const about = { contentType: "application/vnd.sqlite3", bytes, sha256, eventId: "backup", videoId: "backup" };
-      const placed = await target.put(key, file, { ...about, replace: false, again: false }, signal);
+      const how = { replace: false, again: false, isPrivate: true };
+      const placed = await target.put(key, file, { ...about, ...how }, signal);
       if (placed !== "exists-different") return key;
       throw new RelayError("conflict", `the target has another file called ${key} already; try again in a second`);
     },

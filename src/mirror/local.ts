@@ -2,6 +2,7 @@ import { createHash } from "node:crypto";
 import { constants, createReadStream, createWriteStream } from "node:fs";
 import {
   access,
+  chmod,
   type FileHandle,
   link,
   lstat,
@@ -16,8 +17,10 @@ import {
 } from "node:fs/promises";
 import { dirname, join, sep } from "node:path";
 import { pipeline } from "node:stream/promises";
+import type { Log } from "../domain.ts";
 import { RelayError } from "../errors.ts";
 import { codeOf, makeFolder, nullWhereMissing, syncFile, syncFolder } from "./durable.ts";
+import { type FolderRights, giveRights, passesGroupOn, readRights } from "./folder-rights.ts";
 import { readRange, readWhole } from "./read-range.ts";
 import type { Access, MirrorTarget, Placed } from "./target.ts";
 import { SpoolChanged } from "./trouble.ts";
@@ -38,14 +41,16 @@ const TRIES = 3;
 /**
  * Copies in a directory, which is created where it is missing and this relay's own. Names appear by link(2) or
  * rename(2), so that a reader never sees half a file, and only after file and folders are on the disk. A file on the same
- * file system is linked, not copied. Symbolic links inside the directory are not followed by writes. Throws the system's
- * errors; RelayError("target_unavailable") where another's directory is gone. `hardLink` is link(2), for tests that
- * do without it.
+ * file system is linked, not copied. Symbolic links inside the directory are not followed by writes, and the directory
+ * itself may be one only when it is opened. Copies may be read by whom the directory lets read, backups by the relay alone.
+ * Throws the system's errors; RelayError("target_unavailable") where the directory is gone, or leads elsewhere by now.
+ * `hardLink` is link(2), for tests that do without it.
  */
 export async function openLocalTarget(
   { dir }: { type: "local"; dir: string },
-  { access: kind = "own", hardLink = link }: { access?: Access; hardLink?: typeof link } = {},
+  options: { access?: Access; log?: Pick<Log, "warn">; hardLink?: typeof link } = {},
 ): Promise<MirrorTarget> {
+  const { access: kind = "own", log, hardLink = link } = options;
   if (kind === "own") await mkdir(dir, { recursive: true, mode: 0o700 });
   const root = await realpath(dir).catch(nullWhereMissing);
   if (root === null) {
@@ -55,6 +60,24 @@ export async function openLocalTarget(
   // What a crash left on its way: the one relay of this directory begins now, so nobody is writing there.
   if (kind === "own") await rm(join(root, INCOMING), { recursive: true, force: true });
   const inTurn = createTurns();
+  let oddity: string | null = null;
+
+  /** Throws where the directory leads elsewhere by now: somebody has put a symbolic link in its place. */
+  async function checkPlace(): Promise<void> {
+    const now = await realpath(root!).catch(nullWhereMissing);
+    if (now === root) return;
+    if (now === null) throw gone();
+    const line = `${root}, where copies are kept, leads to ${now} by a symbolic link now`;
+    throw new RelayError("target_unavailable", `${line}: bring it back, or restart the relay to use that one`);
+  }
+
+  const gone = () => new RelayError("target_unavailable", `${root}, where copies are kept, is gone; bring it back`);
+
+  function cannotShare({ gid }: FolderRights): void {
+    if (oddity !== null) return;
+    oddity = `copies in ${root} do not get its group (${gid}), so that it may not read them: add the relay's user to that group, or chmod g+s ${root}`;
+    log?.warn("copies cannot be read by their folder's group", { error: oddity });
+  }
 
   function pathOf(key: string): string {
     const parts = key.split("/");
@@ -63,12 +86,13 @@ export async function openLocalTarget(
     throw new RelayError("internal", `${JSON.stringify(key)} is no key of a mirrored file`);
   }
 
-  async function makeFolders(key: string): Promise<void> {
+  async function makeFolders(key: string, rights: FolderRights | null): Promise<void> {
     let folder = root!;
     for (const part of key.split("/").slice(0, -1)) {
       const parent = folder;
       folder = join(folder, part);
       if (await makeFolder(folder)) await syncFolder(parent);
+      if (rights !== null && !(await giveRights(folder, rights))) cannotShare(rights);
     }
   }
 
@@ -88,26 +112,32 @@ export async function openLocalTarget(
    * The file once more, or else a copy of it, on the target's file system. Its name depends on what it is, so that a crash
    * leaves at most one behind.
    */
-  async function bringOver(file: string, key: string, sha256: string, signal: AbortSignal): Promise<string> {
+  async function bringOver(
+    { file, key, rights, isPrivate, mayLink }: Put,
+    sha256: string,
+    signal: AbortSignal,
+  ): Promise<string> {
     const folder = join(root!, INCOMING);
     await makeFolder(folder);
     const copy = join(folder, createHash("sha256").update(`${key} ${sha256}`).digest("hex").slice(0, 32));
     // Never written over: after a crash it may be the very file that got the key's name by a link.
     await rm(copy, { force: true });
-    if ((await tryLink(file, copy)) === "linked") return copy;
+    if (mayLink && (await tryLink(file, copy)) === "linked") return copy;
     const read = createReadStream(file, { highWaterMark: 2 ** 20 });
-    const write = createWriteStream(copy, { highWaterMark: 2 ** 20, flags: "wx", mode: 0o640, flush: true });
+    const mode = isPrivate ? 0o600 : 0o640;
+    const write = createWriteStream(copy, { highWaterMark: 2 ** 20, flags: "wx", mode, flush: true });
     await pipeline(read, write, { signal }).catch(async (error) => {
       await rm(copy, { force: true });
       throw error;
     });
+    if (rights !== null && !(await giveRights(copy, rights))) cannotShare(rights);
     return copy;
   }
 
   /** Gives the file its name. False: there is something of that name already, and it was not to be replaced. */
-  async function place(file: string, path: string, replace: boolean, bring: () => Promise<string>): Promise<boolean> {
+  async function place(put: Put, path: string, replace: boolean, bring: () => Promise<string>): Promise<boolean> {
     if (!replace) {
-      const linked = await tryLink(file, path);
+      const linked = put.mayLink ? await tryLink(put.file, path) : "impossible";
       if (linked !== "impossible") return linked === "linked";
       if (await isTaken(path)) return false;
       await access(dirname(path), constants.W_OK); // A copy takes long: not for a folder that cannot take it.
@@ -126,7 +156,20 @@ export async function openLocalTarget(
   /** A key that holds nothing; throws where the whole directory is gone, of which nothing can be said. */
   async function nothing(): Promise<null> {
     if ((await lstat(root!).catch(nullWhereMissing)) !== null) return null;
-    throw new RelayError("target_unavailable", `${root}, where copies are kept, is gone; bring it back`);
+    throw gone();
+  }
+
+  /** Who may read the copy. What cannot be given to the directory's group has it where it is made in there. */
+  async function prepare(key: string, file: string, isPrivate: boolean): Promise<Put> {
+    await checkPlace();
+    if (isPrivate) {
+      await chmod(file, 0o600);
+      return { file, key, rights: null, isPrivate, mayLink: true };
+    }
+    const rights = await readRights(root!);
+    const hasRights = rights === null || (await giveRights(file, rights));
+    if (!hasRights && !passesGroupOn(rights)) cannotShare(rights);
+    return { file, key, rights, isPrivate, mayLink: hasRights || !passesGroupOn(rights) };
   }
 
   async function openFile(key: string): Promise<FileHandle | null> {
@@ -138,25 +181,26 @@ export async function openLocalTarget(
   }
 
   return {
-    put: (key, file, { sha256, replace, again }, signal) =>
+    put: (key, file, { sha256, replace, again, isPrivate = false }, signal) =>
       inTurn(key, async () => {
         const path = pathOf(key);
         signal.throwIfAborted();
         if (again && (await hashFile(file, signal)) !== sha256) {
           throw new SpoolChanged(`${file} is not what was downloaded: its sha256 is another one`);
         }
+        const put = await prepare(key, file, isPrivate);
         await syncFile(file);
         let copy: string | null = null;
         const bring = async () => {
-          copy ??= await bringOver(file, key, sha256, signal);
+          copy ??= await bringOver(put, sha256, signal);
           return copy;
         };
         try {
           for (let attempt = 1; ; ) {
             signal.throwIfAborted();
-            await makeFolders(key);
+            await makeFolders(key, put.rights);
             try {
-              const placed = await place(file, path, replace, bring);
+              const placed = await place(put, path, replace, bring);
               await syncFolder(dirname(path));
               return placed ? "stored" : await compare(path, sha256, signal);
             } catch (error) {
@@ -179,6 +223,7 @@ export async function openLocalTarget(
       inTurn(key, async () => {
         signal?.throwIfAborted();
         const path = pathOf(key);
+        await checkPlace();
         if ((await unlink(path).catch(nullWhereMissing)) === null) await nothing();
         let folder = dirname(path);
         while (
@@ -227,9 +272,14 @@ export async function openLocalTarget(
       );
     },
 
+    oddities: async () => (oddity === null ? [] : [oddity]),
+
     async close() {},
   };
 }
+
+/** A file on its way to a key. `rights`: to be given to it; null: none. `mayLink`: not where only a copy would get them. */
+type Put = { file: string; key: string; rights: FolderRights | null; isPrivate: boolean; mayLink: boolean };
 
 async function isTaken(path: string): Promise<boolean> {
   return (await lstat(path).catch(nullWhereMissing)) !== null;

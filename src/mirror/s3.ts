@@ -32,7 +32,10 @@ const CACHE_CONTROL = "private, max-age=3600";
 /** Milliseconds before an object that was just put, and is not as it should be, is looked at again. */
 const LOOK_AGAIN = [200, 1_000];
 
-type Held = { bytes: number; sha256: string | null };
+/** `sha256`: of the metadata that it was put with; null: there are none. */
+type Held = { bytes: number; sha256: string | null; etag: string | null };
+
+const FORGETS = "this store forgets metadata (x-amz-meta-*): copies are proven by their ETag, or by reading them back";
 
 /**
  * Copies in a bucket of any S3-compatible store. It connects to nothing before it is asked to, so that a store that is down
@@ -52,6 +55,13 @@ export async function openS3Target(
   const inTurn = createTurns();
   const closing = new AbortController();
   const reading = (signal: AbortSignal) => ({ clock, silence: patience.silence, signal });
+
+  /** An object that was just put came back without its metadata. */
+  let forgets = false;
+  function seesForgetting(): void {
+    if (!forgets) log?.warn(FORGETS, { bucket });
+    forgets = true;
+  }
 
   let sweep: Promise<void> | null = null;
   let swept = access !== "own" || config.prefix === "";
@@ -74,7 +84,9 @@ export async function openS3Target(
       if (error instanceof S3Trouble && [301, 400, 403].includes(error.status ?? 0)) return askWhy(name, error, signal);
       throw error;
     });
-    return found && { bytes: found.ContentLength ?? 0, sha256: found.Metadata?.sha256 ?? null };
+    if (found === null) return null;
+    const { ContentLength: bytes = 0, Metadata, ETag } = found;
+    return { bytes, sha256: Metadata?.sha256 ?? null, etag: ETag?.replaceAll('"', "").toLowerCase() ?? null };
   }
 
   /** Throws what a GET of one byte is told; null where the object is missing and its bucket is there. */
@@ -96,14 +108,23 @@ export async function openS3Target(
     return sha256 === about.sha256 ? "exists-same" : "exists-different";
   }
 
-  /** What a HEAD says decides, not what the upload was answered: ETags mean many things, and answers get lost. */
-  async function confirm(name: string, about: About, signal: AbortSignal): Promise<void> {
+  /**
+   * What a HEAD says decides, not what the upload was answered: ETags mean many things, and answers get lost. Where it brings
+   * no metadata, the ETag that the object should have proves it (`tag`), or else its bytes.
+   */
+  async function confirm(name: string, about: About, tag: string | null, signal: AbortSignal): Promise<void> {
     for (const wait of [...LOOK_AGAIN, null]) {
       const held = await look(name, signal);
-      if (held?.bytes === about.bytes && held.sha256 === about.sha256) return;
+      let sha256 = held?.sha256 ?? null;
+      if (held?.bytes === about.bytes && sha256 === null) {
+        seesForgetting();
+        const isSame = tag !== null && held.etag === tag;
+        sha256 = isSame ? about.sha256 : await hashObject(connection, name, reading(signal));
+      }
+      if (held?.bytes === about.bytes && sha256 === about.sha256) return;
       if (wait !== null) await new Promise<void>((resolve) => void clock.after(wait, resolve));
       else {
-        const found = held ? `${held.bytes} bytes, sha256 ${held.sha256 ?? "unknown"}` : "nothing";
+        const found = held ? `${held.bytes} bytes, sha256 ${sha256 ?? "unknown"}` : "nothing";
         const line = `s3 bucket ${bucket}: ${name} was uploaded, and the store has ${found} there`;
         throw new S3Trouble(line, { what: "NotConfirmed", status: 200, passing: false });
       }
@@ -119,12 +140,13 @@ export async function openS3Target(
       const held = about.replace ? null : await look(name, signal);
       if (held) return await compare(name, held, about, signal);
       const isThere = () =>
-        confirm(name, about, signal).then(
+        confirm(name, about, null, signal).then(
           () => true,
           () => false,
         );
-      await send({ name, source, description: describe(config, about), isThere }, signal);
-      await confirm(name, about, signal);
+      const description = describe(config, about);
+      const tag = await send({ name, source, description, isThere, wantsTag: forgets }, signal);
+      await confirm(name, about, tag, signal);
       return "stored";
     } finally {
       await source.close();
@@ -184,6 +206,8 @@ export async function openS3Target(
         if (!page.IsTruncated || from === undefined) return found;
       }
     },
+
+    oddities: async () => (forgets ? [FORGETS] : []),
 
     async close() {
       closing.abort(new Error("the target is being closed"));

@@ -48,6 +48,8 @@ export type MirrorTarget = {
   read(key: string, signal: AbortSignal): Promise<AsyncIterable<Uint8Array> | null>;
   /** What lies right below this folder, in no order; nothing where there is no such folder. */
   list(folder: string, signal?: AbortSignal): Promise<Listed[]>;
+  /** What its work so far has shown that an operator should know, one line each. */
+  oddities(): Promise<string[]>;
   /** Ends its connections; it is not used afterwards. */
   close(): Promise<void>;
 };
@@ -71,7 +73,7 @@ const openers: {
     opening: Opening,
   ) => Promise<MirrorTarget>;
 } = {
-  local: (config, { access }) => openLocalTarget(config, { access }),
+  local: (config, { access, log }) => openLocalTarget(config, { access, log }),
   // Its client costs a hundred milliseconds and thirty megabytes: only whoever has a bucket pays them.
   s3: async (config, opening) => (await import("./s3.ts")).openS3Target(config, opening),
 };

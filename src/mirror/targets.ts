@@ -126,6 +126,7 @@ function whenOpen(open: () => Promise<MirrorTarget>): MirrorTarget {
     open: async (...given) => (await open()).open(...given),
     read: async (...given) => (await open()).read(...given),
     list: async (...given) => (await open()).list(...given),
+    oddities: async () => (await open()).oddities(),
     close: async () => (await open()).close(),
   };
 }

@@ -1,4 +1,5 @@
-import type { Buffer } from "node:buffer";
+import { Buffer } from "node:buffer";
+import { createHash } from "node:crypto";
 import {
   type CompletedPart,
   CompleteMultipartUploadCommand,
@@ -40,24 +41,31 @@ export type Upload = {
   description: Description;
   /** Whether the object is there, just as it should be: asked where an answer that decides was lost. */
   isThere(): Promise<boolean>;
+  /** The ETag that the object should have is worked out: it costs a sum more. */
+  wantsTag: boolean;
 };
+
+/** An ETag as most stores make it: the MD5 of the object, or of the MD5s of its parts, and their number. */
+const md5 = (bytes: Uint8Array) => createHash("md5").update(bytes).digest();
+const tagOfParts = (sums: Buffer[]) => `${md5(Buffer.concat(sums)).toString("hex")}-${sums.length}`;
 
 /**
  * How files get into the bucket: small ones in one piece, others in parts. Bodies are buffers, never streams: what was read
  * is what was hashed, what was signed and what is sent again. Nothing is visible before all of it is there and is what was
  * proven; where that fails, or the signal says so, no part stays behind as far as the store can be reached.
- * Throws S3Trouble, SpoolChanged, or the signal's reason.
+ * Gives the ETag that the object should have, where that is wanted. Throws S3Trouble, SpoolChanged, or the signal's reason.
  */
 export function createUploads(options: {
   connection: Connection;
   leftovers: Leftovers;
   pool: Pool;
   clock: Clock;
-}): (upload: Upload, signal: AbortSignal) => Promise<void> {
+}): (upload: Upload, signal: AbortSignal) => Promise<string | null> {
   const { connection, leftovers, pool, clock } = options;
   const { client, bucket, ask, timeout } = connection;
 
-  async function putWhole({ name, source, description }: Upload, signal: AbortSignal): Promise<void> {
+  async function putWhole(upload: Upload, signal: AbortSignal): Promise<string | null> {
+    const { name, source, description, wantsTag } = upload;
     const lease = await pool.take(source.bytes, signal);
     try {
       await source.fill(lease.buffer);
@@ -73,6 +81,7 @@ export function createUploads(options: {
       signal.addEventListener("abort", heed, { once: true });
       try {
         await ask("PutObject", client.send(command, { abortSignal: stop.signal, ...timeout(source.bytes) }), signal);
+        return wantsTag ? md5(lease.buffer).toString("hex") : null;
       } finally {
         signal.removeEventListener("abort", heed);
       }
@@ -111,7 +120,13 @@ export function createUploads(options: {
     }
   }
 
-  async function sendParts(id: string, { name, source }: Upload, signal: AbortSignal): Promise<CompletedPart[]> {
+  /** Tells each part's MD5 to `sums`, where the object's ETag is wanted. */
+  async function sendParts(
+    id: string,
+    { name, source, wantsTag }: Upload,
+    sums: Buffer[],
+    signal: AbortSignal,
+  ): Promise<CompletedPart[]> {
     const parts: CompletedPart[] = [];
     const running = new Set<Promise<void>>();
     const stop = new AbortController();
@@ -124,6 +139,7 @@ export function createUploads(options: {
           lease.release();
           throw error;
         });
+        if (wantsTag) sums.push(md5(lease.buffer));
         const part = sendPart(id, name, at / size + 1, lease.buffer, either)
           .then(
             (sent) => void parts.push(sent),
@@ -165,10 +181,12 @@ export function createUploads(options: {
     signal.throwIfAborted();
     const id = await begin(upload);
     try {
-      const parts = await sendParts(id, upload, signal);
+      const sums: Buffer[] = [];
+      const parts = await sendParts(id, upload, sums, signal);
       await complete(id, upload, parts);
       // The answer to a first "begin" may have been lost, and the request made again, by whoever: then there were two.
       await leftovers.clearName(upload.name);
+      return upload.wantsTag ? tagOfParts(sums) : null;
     } catch (error) {
       // What cannot be aborted now is swept by the next try; the first error is the one to tell.
       await leftovers.abort(upload.name, id).catch(() => {});

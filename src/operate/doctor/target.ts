@@ -10,6 +10,7 @@ import { judgeShown } from "./certificate.ts";
 import type { Dates } from "./clock.ts";
 import { adviseTls, explain } from "./network.ts";
 import { type Finding, failed, inTime, of, ok, type Probe, TooLate, warning } from "./probe.ts";
+import { judgeReadable } from "./readable.ts";
 import type { JudgeWritable } from "./writable.ts";
 
 /** Milliseconds for a step with a small file, and with one that goes in parts. */
@@ -25,6 +26,7 @@ export type Tried = {
   head(key: string): Promise<{ bytes: number } | null>;
   read(key: string, signal: AbortSignal): Promise<AsyncIterable<Uint8Array> | null>;
   delete(key: string, signal?: AbortSignal): Promise<void>;
+  oddities(): Promise<string[]>;
   close(): Promise<void>;
 };
 
@@ -65,6 +67,8 @@ async function tryFolder({ dir }: LocalTarget, given: TargetGiven, outer: AbortS
   if (judged.state === "failed") return [of("copy", judged)];
   if (!isThere) return [of("copy", { ...judged, state: "warning" })];
   const findings = judged.state === "ok" ? [] : [of("folder", judged)];
+  const unread = await inTime({ clock, ms: STEP, outer }, () => judgeReadable(dir));
+  if (unread !== null) findings.push(of("rights", unread));
   const { uid, gid } = await stat(dir);
   // On the same disk a copy is made by a link, as the relay makes its own, and nothing else is made there.
   const file = join(dir, `.doctor-${mark}`);
@@ -186,7 +190,9 @@ async function roundTrip(
     const rest = await inTime({ clock, ms: limit, outer }, () => head(key));
     if (rest !== null)
       return warning(`${name}: the probe ${key} is there still after it was deleted`, "remove it by hand");
-    return ok(`${name}: ${times.join(", ")}${leftover}`);
+    const odd = await target.oddities();
+    const line = [`${name}: ${times.join(", ")}${leftover}`, ...odd].join("; ");
+    return given.target.type === "local" && odd.length > 0 ? warning(line) : ok(line);
   } catch (error) {
     // As far as it can be: the next doctor tries again.
     if (target !== null && step !== "put")

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { lstatSync, mkdirSync, readdirSync, writeFileSync } from "node:fs";
+import { chmodSync, lstatSync, mkdirSync, readdirSync, writeFileSync } from "node:fs";
 import { createServer as createHttpServer } from "node:http";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
@@ -16,6 +16,7 @@ import { failed, TooLate, warning } from "../../../src/operate/doctor/probe.ts";
 import { type TargetGiven, targetProbe } from "../../../src/operate/doctor/target.ts";
 import { writableJudge } from "../../../src/operate/doctor/writable.ts";
 import { tempFolder } from "../../support/folder.ts";
+import { openForgetfulStore } from "../../support/forgetful-store.ts";
 import { realPorts } from "../../support/real-ports.ts";
 import { noS3, s3Target, startS3Server } from "../../support/s3-server.ts";
 import { findingsOf, inWords } from "./findings.ts";
@@ -52,6 +53,41 @@ test("a folder: put, looked at, read back and deleted, and nothing is left behin
   const { found } = await tryTarget({ type: "local", dir });
   assert.match(inWords(found["target.copy"]), /^ok: .*: put \d+ ms, head \d+ ms, get \d+ ms, delete \d+ ms$/);
   assert.deepEqual(readdirSync(dir), ["v1"]);
+});
+
+test("copies that may not be read by whom the folder lets look in are named, with what to do", async (t) => {
+  const dir = tempFolder(t);
+  mkdirSync(join(dir, "v1"));
+  mkdirSync(join(dir, "~backups"));
+  const copy = join(dir, "v1/video.mp4");
+  for (const path of [copy, join(dir, "~backups/relay-1.db")]) writeFileSync(path, "", { mode: 0o600 });
+  const rights = async (mode: number) => {
+    chmodSync(dir, mode);
+    const { found } = await tryTarget({ type: "local", dir });
+    const [rights] = found["target.rights"] ?? [];
+    return rights === undefined ? null : `${rights.state}: ${rights.detail} | ${rights.advice}`;
+  };
+  chmodSync(join(dir, "v1"), 0o700);
+  assert.equal(await rights(0o700), null);
+  assert.match(
+    (await rights(0o2750))!,
+    /^warning: .* is open to group \d+, 2 of 2 files and folders in it are not, .*\/v1 for one: a web server .*chgrp -R \d+ .*, and chmod -R g\+rX /,
+  );
+  chmodSync(join(dir, "v1"), 0o755);
+  assert.match((await rights(0o755))!, /is open to others, 1 of 2 .*video\.mp4 for one.*chmod -R a\+rX/);
+  chmodSync(copy, 0o640);
+  assert.equal(await rights(0o2750), null);
+  assert.match((await rights(0o755))!, /1 of 2/);
+  chmodSync(copy, 0o644);
+  assert.equal(await rights(0o755), null);
+});
+
+test("a bucket whose store forgets metadata is good, and is said to be so", async (t) => {
+  const { config } = await openForgetfulStore(t);
+  const { found } = await tryTarget(config);
+  for (const part of ["copy", "multipart"]) {
+    assert.match(inWords(found[`target.${part}`]), /^ok: bucket media: .*; this store forgets metadata/);
+  }
 });
 
 test("what a killed doctor left in a folder is found and removed", async (t) => {

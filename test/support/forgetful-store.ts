@@ -1,0 +1,77 @@
+import { createHash } from "node:crypto";
+import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
+import type { AddressInfo } from "node:net";
+import type { TestContext } from "node:test";
+import type { S3Target } from "../../src/config.ts";
+import { s3Target } from "./s3-server.ts";
+
+const md5 = (bytes: Uint8Array) => createHash("md5").update(bytes).digest();
+
+export type ForgetfulStore = {
+  objects: Map<string, { bytes: Buffer; etag: string }>;
+  /** The ETag that it gives in place of the MD5; null: the MD5. */
+  etag: string | null;
+  /** What it makes of bytes that it is given. */
+  keep(bytes: Buffer): Buffer;
+  /** "GET v1/video.mp4" */
+  asked: string[];
+};
+
+/** A store that takes `x-amz-meta-*` and never gives it back; as much of S3 as a target asks for. */
+export async function openForgetfulStore(
+  t: Pick<TestContext, "after">,
+): Promise<{ store: ForgetfulStore; config: S3Target }> {
+  const store: ForgetfulStore = { objects: new Map(), etag: null, keep: (bytes) => bytes, asked: [] };
+  const parts = new Map<number, Buffer>();
+
+  function answer(request: IncomingMessage, response: ServerResponse, body: Buffer): void {
+    const url = new URL(request.url!, "http://store");
+    const name = url.pathname.replace(/^\/media\/?/, "");
+    const query = url.searchParams;
+    store.asked.push(`${request.method} ${name}`);
+    const keep = (bytes: Buffer, tag: string) =>
+      store.objects.set(name, { bytes: store.keep(bytes), etag: store.etag ?? tag });
+    if (request.method === "PUT" && query.has("partNumber")) {
+      parts.set(Number(query.get("partNumber")), body);
+      return void response.writeHead(200, { etag: `"${md5(body).toString("hex")}"` }).end();
+    }
+    if (request.method === "PUT") {
+      keep(body, md5(body).toString("hex"));
+      return void response.writeHead(200).end();
+    }
+    if (request.method === "POST" && query.has("uploads")) {
+      const id = "<InitiateMultipartUploadResult><UploadId>one</UploadId></InitiateMultipartUploadResult>";
+      return void response.writeHead(200).end(id);
+    }
+    if (request.method === "POST") {
+      const all = [...parts].sort(([one], [other]) => one - other).map(([, bytes]) => bytes);
+      keep(Buffer.concat(all), `${md5(Buffer.concat(all.map(md5))).toString("hex")}-${all.length}`);
+      parts.clear();
+      return void response.writeHead(200).end("<CompleteMultipartUploadResult></CompleteMultipartUploadResult>");
+    }
+    if (query.has("uploads")) {
+      const none = "<ListMultipartUploadsResult><IsTruncated>false</IsTruncated></ListMultipartUploadsResult>";
+      return void response.writeHead(200).end(none);
+    }
+    if (request.method === "DELETE") {
+      store.objects.delete(name);
+      return void response.writeHead(204).end();
+    }
+    const found = store.objects.get(name);
+    if (found === undefined) return void response.writeHead(404).end();
+    response.writeHead(200, { "content-length": found.bytes.length, etag: `"${found.etag}"` });
+    response.end(request.method === "HEAD" ? undefined : found.bytes);
+  }
+
+  const server = createServer((request, response) => {
+    const chunks: Buffer[] = [];
+    request.on("data", (chunk) => chunks.push(chunk)).on("end", () => answer(request, response, Buffer.concat(chunks)));
+  });
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  t.after(() => {
+    server.closeAllConnections();
+    server.close();
+  });
+  const endpoint = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  return { store, config: s3Target({ endpoint, region: "us-east-1", prefix: "" }) };
+}
