@@ -90,7 +90,12 @@ export type DownloadJob = Job & {
   duration: number | null;
   /** The mirrored copy of the very same link that this download would replace, if there is one. */
   previous: Copy | null;
+  /** The medium has a copy already, whatever it is worth. */
+  hasCopy: boolean;
 };
+
+/** How `suspect` begins of a copy that is only part of its file. */
+export const NOT_WHOLE = "not whole";
 
 /** A file that was downloaded, proven and made durable in the spool, and what is known of it. */
 export type SpooledFile = {
@@ -146,7 +151,7 @@ export type UploadJob = Job & {
   /** A video of this id is kept already, under another link: this one is a different second one, or the same again. */
   isSecond: boolean;
   /** The copy that this medium has already: of a thumbnail the one to be replaced, of a video one that is to be mended. */
-  own: { target: string; key: string; sha256: string } | null;
+  own: { target: string; key: string; sha256: string; isWhole: boolean } | null;
 };
 
 export type UploadOutcome =

@@ -27,7 +27,7 @@ type Place = {
 /**
  * Puts a file into the target and returns its key. Nothing ever overwrites a video: a different second one of the same id
  * goes to a key of its own (CONTRACT, "Media"), named by the hash of its bytes. A thumbnail replaces the one before; a
- * video's own copy is mended in its place. Throws what the target throws, and what `place` does.
+ * video's own copy is mended in its place, and what is only part of it gives its place to the whole. Throws what the target throws, and what `place` does.
  */
 export async function keepCopy(kept: Keeping, { file, again, place }: Putting): Promise<string> {
   const { target, job, signal } = kept;
@@ -71,10 +71,11 @@ function placesFor({ template, targetId, job }: Keeping): Place[] {
   const { videoId, kind, own, file } = job;
   const key = (variant?: string) => keyOf(template, videoId, kind, file.ext, variant);
   if (kind === "thumbnail") return [{ key: key(), replace: "always" }];
-  if (own !== null && own.target === targetId && own.sha256 === file.sha256) {
-    return [{ key: own.key, replace: "always" }];
-  }
+  const isOwn = own !== null && own.target === targetId;
+  if (isOwn && own.sha256 === file.sha256) return [{ key: own.key, replace: "always" }];
   return [
+    // What was kept of it takes nobody's place: links that lead there get the whole.
+    ...(isOwn && !own.isWhole && own.key.endsWith(file.ext) ? [{ key: own.key, replace: "always" as const }] : []),
     { key: key(), replace: "never" },
     { key: key(file.sha256.slice(0, 8)), replace: "never" },
     { key: key(file.sha256), replace: "damaged" },

@@ -1,5 +1,5 @@
 import { rename, rm } from "node:fs/promises";
-import type { DownloadJob, SpooledFile } from "../domain.ts";
+import { type DownloadJob, NOT_WHOLE, type SpooledFile } from "../domain.ts";
 import { hashFile } from "./digest.ts";
 import { syncFile, syncFolder } from "./durable.ts";
 import { markOf, type Note, readNote, writeNote } from "./note.ts";
@@ -27,7 +27,7 @@ type Given = {
  */
 export async function keepRemainder(given: Given): Promise<SpooledFile | null> {
   const { spoolDir, job } = given;
-  if (job.previous !== null) return null;
+  if (job.hasCopy || job.previous !== null) return null;
   return ours("spool", async () => {
     const note = await readNote(noteOf(spoolDir, job.mediumId));
     if (note === null || note.link !== markOf(job.url)) return null;
@@ -73,7 +73,7 @@ async function prepare(
     }
     const proof = await nameRemainder({ path, kind: job.kind, bytes });
     if (proof === null) return null;
-    const suspect = [`not whole: ${remainder.why}`, proof.suspect].filter((line) => line !== null).join("; ");
+    const suspect = [`${NOT_WHOLE}: ${remainder.why}`, proof.suspect].filter((line) => line !== null).join("; ");
     return { path, bytes, sha256: await hashFile(file, bytes, signal), proof: { ...proof, suspect } };
   } finally {
     await file.close();

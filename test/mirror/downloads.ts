@@ -140,6 +140,7 @@ export async function openDownloads(
       receivedAt: now - 3_600_000,
       duration: null,
       previous: null,
+      hasCopy: false,
       ...more,
     };
   }

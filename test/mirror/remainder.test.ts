@@ -4,6 +4,7 @@ import test, { type TestContext } from "node:test";
 import type { DownloadOutcome } from "../../src/domain.ts";
 import { bestOf, fileOf, sweepSpool } from "../../src/mirror/spool.ts";
 import { box, film, jpeg, moov, mp4 } from "./bytes.ts";
+import { openCopies } from "./copies.ts";
 import { type Handler, noise, openDownloads, serve, sha256 } from "./downloads.ts";
 
 const MIB = 2 ** 20;
@@ -167,4 +168,45 @@ test("where the disk is low the largest remainder makes room first", async (t) =
       left,
     );
   }
+});
+
+test("a medium of which only part was kept is fetched again by a fresher link, and the whole takes the part's place", async (t) => {
+  const at = await openCopies(t);
+  const part = { suspect: "not whole: 4 of 8 bytes came" };
+  const id = await at.bring("v1", "half", part, "https://h/v1.mp4?X-Amz-Signature=1");
+  await at.work("uploads");
+  assert.deepEqual([(await at.medium("v1")).state, (await at.medium("v1")).key], ["mirrored", "v1/video.mp4"]);
+  assert.deepEqual(await at.downloads(), []);
+
+  // A duplicate; an event of its own; an operator.
+  const again = [
+    () => at.post({ wochitVideoId: "v1", videoUrl: "https://h/v1.mp4?X-Amz-Signature=2" }),
+    () => at.post({ wochitVideoId: "v1", videoUrl: "https://h/v1.mp4?X-Amz-Signature=3", videoTitle: "new" }),
+    () => at.store.retryMedium(id, at.clock.now()),
+  ];
+  for (const [nth, ask] of again.entries()) {
+    await ask();
+    const [job] = await at.downloads();
+    assert.deepEqual([job?.mediumId, job?.hasCopy, (await at.kept()).length], [id, true, 1], String(nth));
+    await at.store.settleDownload(job!, { is: "expired", error: "403" }, at.clock.now());
+    const { state, suspect } = await at.medium("v1");
+    assert.deepEqual([state, suspect], ["mirrored", part.suspect], "what was kept stays");
+  }
+  await at.post({ wochitVideoId: "v1", videoUrl: "https://h/v1.mp4?X-Amz-Signature=4", videoTitle: "newer" });
+  await at.spool((await at.downloads())[0]!, "the film");
+  await at.work("uploads");
+  const { state, suspect, key } = await at.medium("v1");
+  assert.deepEqual([state, suspect, key], ["mirrored", null, "v1/video.mp4"]);
+  assert.deepEqual(await at.kept(), ["v1/video.mp4"]);
+  assert.equal(await readFile(`${at.dir}/data/media/v1/video.mp4`, "utf8"), "the film");
+  await at.post({ wochitVideoId: "v1", videoUrl: "https://h/v1.mp4?X-Amz-Signature=5", videoTitle: "newest" });
+  assert.deepEqual(await at.downloads(), [], "the whole is fetched once");
+  await assert.rejects(at.store.retryMedium(id, at.clock.now()), { code: "conflict" });
+});
+
+test("a copy that is there already is not given up for what came of its file", async (t) => {
+  const { attempt, last, files } = await open(t);
+  await attempt(cutAfter(2 * MIB), { hasCopy: true });
+  assert.equal((await last(refuse, { hasCopy: true }))?.is, "expired");
+  assert.deepEqual(await files(), []);
 });

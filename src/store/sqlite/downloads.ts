@@ -1,9 +1,9 @@
-import type { DownloadJob, DownloadOutcome, Job } from "../../domain.ts";
+import { type DownloadJob, type DownloadOutcome, type Job, NOT_WHOLE } from "../../domain.ts";
 import { RelayError } from "../../errors.ts";
 import { LATEST_TIME } from "../../plausible-time.ts";
 import type { ClaimWish } from "../store.ts";
 import { readId, showId } from "./ids.ts";
-import { copyOf, type MediaRows, type MediumRow } from "./media.ts";
+import { copyOf, isPartOnly, type MediaRows, type MediumRow } from "./media.ts";
 import type { MediaEnds } from "./media-ends.ts";
 import type { Sql } from "./sql.ts";
 import type { Transfers } from "./transfers.ts";
@@ -95,6 +95,7 @@ export function createDownloads(db: Sql, media: MediaRows, ends: MediaEnds, tran
       receivedAt: received_at,
       duration: row.duration,
       previous: previous?.target == null ? null : copyOf(previous),
+      hasCopy: row.key !== null,
     };
   }
 
@@ -133,14 +134,14 @@ export function createDownloads(db: Sql, media: MediaRows, ends: MediaEnds, tran
       return times.length === 0 ? null : Math.max(0, Math.min(...times));
     },
 
-    /** Downloads a medium again, from attempt 0, at once; RelayError("conflict") where that makes no sense. */
+    /** Downloads a medium again, from attempt 0, at once, also one of which only part was kept; RelayError("conflict") where that makes no sense. */
     retry(row: MediumRow, now: number): void {
       const id = showId("med", row.id);
       if (row.host === "") throw new RelayError("conflict", `${id} cannot be downloaded: ${row.last_error}`);
-      if (!["pending", "failed", "expired", "skipped"].includes(row.state)) {
+      if (!["pending", "failed", "expired", "skipped"].includes(row.state) && !isPartOnly(row)) {
         throw new RelayError(
           "conflict",
-          `${id} is ${row.state}; only pending, failed, expired and skipped media are retried`,
+          `${id} is ${row.state}; only pending, failed, expired and skipped media are retried, and those that are ${NOT_WHOLE}`,
         );
       }
       if (row.spooled !== null) return transfers.hasten(row.id, now);

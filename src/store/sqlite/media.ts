@@ -1,4 +1,11 @@
-import type { Copy, MediaKind, MediaState, Medium, PlannedMedium } from "../../domain.ts";
+import {
+  type Copy,
+  type MediaKind,
+  type MediaState,
+  type Medium,
+  NOT_WHOLE,
+  type PlannedMedium,
+} from "../../domain.ts";
 import { identityOf } from "../../links.ts";
 import { nextRisk } from "../../plan.ts";
 import { type Ids, showId } from "./ids.ts";
@@ -68,6 +75,11 @@ export function copyOf(row: MediumRow): Copy {
     etag: row.etag,
     lastModified: row.last_modified,
   };
+}
+
+/** Its copy is all that came of a file before its link died: a fresher link is asked for the whole. */
+export function isPartOnly({ suspect }: Pick<MediumRow, "suspect">): boolean {
+  return suspect?.startsWith(NOT_WHOLE) ?? false;
 }
 
 /** A first download's due time is its deadline moved by this much: always due, by deadline, before any repeated one. */
@@ -176,7 +188,7 @@ export function createMediaRows(db: Sql, ids: Ids) {
     const same = rows.find((row) => identityOf(row.url) === planned.identity);
     if (!same) return add(planned, at, rows);
     const changes = planned.refetch || same.changes === 1;
-    if (!changes && same.state === "mirrored") return keepLink(same, planned, at);
+    if (!changes && isDone(same)) return keepLink(same, planned, at);
     const isUnderWay = same.state === "running" || same.spooled !== null;
     if (!changes || !isUnderWay) return freshen(same, planned, at, rows);
     return add(planned, at, rows);
@@ -191,7 +203,7 @@ export function createMediaRows(db: Sql, ids: Ids) {
       if (planned.refused !== null) return same?.id ?? add(planned, at, rows);
       if (planned.kind === "thumbnail") return fileThumbnail(planned, at, rows);
       if (same === undefined) return add(planned, at, rows);
-      return same.state === "mirrored" ? keepLink(same, planned, at) : freshen(same, planned, at, rows);
+      return isDone(same) ? keepLink(same, planned, at) : freshen(same, planned, at, rows);
     },
 
     /** A duplicate brings fresher links: media that are not mirrored yet take them. Nothing new is filed. */
@@ -201,7 +213,7 @@ export function createMediaRows(db: Sql, ids: Ids) {
       const row = rows.find((each) => identityOf(each.url) === planned.identity);
       if (!row || row.state === "deleted") return;
       const at = { event: row.event, sequence: row.sequence, receivedAt };
-      if (row.state === "mirrored") keepLink(row, planned, at);
+      if (isDone(row)) keepLink(row, planned, at);
       else freshen(row, planned, at, rows);
     },
 
@@ -227,6 +239,9 @@ export function createMediaRows(db: Sql, ids: Ids) {
     },
   };
 }
+
+/** Mirrored, and whole. */
+const isDone = (row: MediumRow) => row.state === "mirrored" && !isPartOnly(row);
 
 /** What a fresher link comes with. */
 type Freshener = Pick<Announcement, "event" | "sequence" | "receivedAt">;

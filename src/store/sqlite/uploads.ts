@@ -1,7 +1,7 @@
 import type { SpooledFile, UploadJob, UploadOutcome } from "../../domain.ts";
 import type { ClaimWish } from "../store.ts";
 import { readId, showId } from "./ids.ts";
-import type { MediaRows, MediumRow } from "./media.ts";
+import { isPartOnly, type MediaRows, type MediumRow } from "./media.ts";
 import type { MediaEnds } from "./media-ends.ts";
 import type { Sql } from "./sql.ts";
 import type { TransferRow, Transfers } from "./transfers.ts";
@@ -27,7 +27,10 @@ export function createUploads(db: Sql, media: MediaRows, ends: MediaEnds, transf
       kind: medium.kind,
       file: JSON.parse(medium.spooled!) as SpooledFile,
       isSecond: medium.kind === "video" && otherCopy.get(medium.video, medium.id) !== undefined,
-      own: key === null || target === null ? null : { target: showId("tgt", target), key, sha256: sha256! },
+      own:
+        key === null || target === null
+          ? null
+          : { target: showId("tgt", target), key, sha256: sha256!, isWhole: !isPartOnly(medium) },
     };
   }
 
