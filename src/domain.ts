@@ -90,12 +90,8 @@ export type DownloadJob = Job & {
   duration: number | null;
   /** The mirrored copy of the very same link that this download would replace, if there is one. */
   previous: Copy | null;
-  /** The medium has a copy already, whatever it is worth. */
   hasCopy: boolean;
 };
-
-/** How `suspect` begins of a copy that is only part of its file. */
-export const NOT_WHOLE = "not whole";
 
 /** A file that was downloaded, proven and made durable in the spool, and what is known of it. */
 export type SpooledFile = {

@@ -2,7 +2,6 @@ import { createHash } from "node:crypto";
 import { constants, createReadStream, createWriteStream } from "node:fs";
 import {
   access,
-  chmod,
   type FileHandle,
   link,
   lstat,
@@ -20,7 +19,7 @@ import { pipeline } from "node:stream/promises";
 import type { Log } from "../domain.ts";
 import { RelayError } from "../errors.ts";
 import { codeOf, makeFolder, nullWhereMissing, syncFile, syncFolder } from "./durable.ts";
-import { type FolderRights, giveRights, passesGroupOn, readRights } from "./folder-rights.ts";
+import { createSharing, type FolderRights, type Shared } from "./folder-rights.ts";
 import { readRange, readWhole } from "./read-range.ts";
 import type { Access, MirrorTarget, Placed } from "./target.ts";
 import { SpoolChanged } from "./trouble.ts";
@@ -60,7 +59,7 @@ export async function openLocalTarget(
   // What a crash left on its way: the one relay of this directory begins now, so nobody is writing there.
   if (kind === "own") await rm(join(root, INCOMING), { recursive: true, force: true });
   const inTurn = createTurns();
-  let oddity: string | null = null;
+  const sharing = createSharing(root, log);
 
   /** Throws where the directory leads elsewhere by now: somebody has put a symbolic link in its place. */
   async function checkPlace(): Promise<void> {
@@ -73,12 +72,6 @@ export async function openLocalTarget(
 
   const gone = () => new RelayError("target_unavailable", `${root}, where copies are kept, is gone; bring it back`);
 
-  function cannotShare({ gid }: FolderRights): void {
-    if (oddity !== null) return;
-    oddity = `copies in ${root} do not get its group (${gid}), so that it may not read them: add the relay's user to that group, or chmod g+s ${root}`;
-    log?.warn("copies cannot be read by their folder's group", { error: oddity });
-  }
-
   function pathOf(key: string): string {
     const parts = key.split("/");
     const path = join(root!, ...parts);
@@ -87,13 +80,16 @@ export async function openLocalTarget(
   }
 
   async function makeFolders(key: string, rights: FolderRights | null): Promise<void> {
-    let folder = root!;
+    const folders: string[] = [];
     for (const part of key.split("/").slice(0, -1)) {
-      const parent = folder;
-      folder = join(folder, part);
+      const parent = folders.at(-1) ?? root!;
+      const folder = join(parent, part);
       if (await makeFolder(folder)) await syncFolder(parent);
-      if (rights !== null && !(await giveRights(folder, rights))) cannotShare(rights);
+      folders.push(folder);
     }
+    if (rights === null) return;
+    // Only now: a folder whose rights were changed may pass its group on no longer.
+    for (const folder of folders) await sharing.give(folder, rights);
   }
 
   async function tryLink(file: string, path: string): Promise<"linked" | "exists" | "impossible"> {
@@ -130,7 +126,7 @@ export async function openLocalTarget(
       await rm(copy, { force: true });
       throw error;
     });
-    if (rights !== null && !(await giveRights(copy, rights))) cannotShare(rights);
+    if (rights !== null) await sharing.give(copy, rights);
     return copy;
   }
 
@@ -159,19 +155,6 @@ export async function openLocalTarget(
     throw gone();
   }
 
-  /** Who may read the copy. What cannot be given to the directory's group has it where it is made in there. */
-  async function prepare(key: string, file: string, isPrivate: boolean): Promise<Put> {
-    await checkPlace();
-    if (isPrivate) {
-      await chmod(file, 0o600);
-      return { file, key, rights: null, isPrivate, mayLink: true };
-    }
-    const rights = await readRights(root!);
-    const hasRights = rights === null || (await giveRights(file, rights));
-    if (!hasRights && !passesGroupOn(rights)) cannotShare(rights);
-    return { file, key, rights, isPrivate, mayLink: hasRights || !passesGroupOn(rights) };
-  }
-
   async function openFile(key: string): Promise<FileHandle | null> {
     const handle = await open(pathOf(key), constants.O_RDONLY | (constants.O_NOFOLLOW ?? 0)).catch(nullWhereMissing);
     if (handle === null) return nothing();
@@ -188,7 +171,8 @@ export async function openLocalTarget(
         if (again && (await hashFile(file, signal)) !== sha256) {
           throw new SpoolChanged(`${file} is not what was downloaded: its sha256 is another one`);
         }
-        const put = await prepare(key, file, isPrivate);
+        await checkPlace();
+        const put = { file, key, ...(await sharing.prepare(file, isPrivate)) };
         await syncFile(file);
         let copy: string | null = null;
         const bring = async () => {
@@ -272,14 +256,14 @@ export async function openLocalTarget(
       );
     },
 
-    oddities: async () => (oddity === null ? [] : [oddity]),
+    oddities: async () => [sharing.oddity()].filter((line) => line !== null),
 
     async close() {},
   };
 }
 
-/** A file on its way to a key. `rights`: to be given to it; null: none. `mayLink`: not where only a copy would get them. */
-type Put = { file: string; key: string; rights: FolderRights | null; isPrivate: boolean; mayLink: boolean };
+/** A file on its way to a key. */
+type Put = { file: string; key: string } & Shared;
 
 async function isTaken(path: string): Promise<boolean> {
   return (await lstat(path).catch(nullWhereMissing)) !== null;

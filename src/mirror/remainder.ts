@@ -1,5 +1,6 @@
 import { rename, rm } from "node:fs/promises";
-import { type DownloadJob, NOT_WHOLE, type SpooledFile } from "../domain.ts";
+import type { DownloadJob, SpooledFile } from "../domain.ts";
+import { NOT_WHOLE } from "../part-only.ts";
 import { hashFile } from "./digest.ts";
 import { syncFile, syncFolder } from "./durable.ts";
 import { markOf, type Note, readNote, writeNote } from "./note.ts";

@@ -3,8 +3,12 @@ import { createHash } from "node:crypto";
 import { readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { test } from "node:test";
+import { gzipSync } from "node:zlib";
 import { request } from "undici";
 import { faultsByName, type Habits } from "../../src/simulator/faults.ts";
+import { box, mp4 } from "../mirror/bytes.ts";
+import { serve, serveRaw } from "../mirror/downloads.ts";
+import { ODD_HEADS } from "../mirror/odd-heads.ts";
 import { endpointTo } from "../support/relay-in-folder.ts";
 import { waitFor } from "../support/wait.ts";
 import { withStage } from "./stage.ts";
@@ -119,3 +123,41 @@ test("a file larger than the limit is never stored, whatever its length says", (
       assert.equal(json.videoUrl.split("?")[0], provider.url + video.path);
     },
   ));
+
+test("what other clients can fetch reaches the app whole on a later try; of what never comes whole it gets the largest part, marked", async (t) => {
+  const film = mp4({ bytes: 300_000 });
+  const origin = await serve(t, (request, response) => {
+    if (request.url === "/packed.mp4") {
+      const packed = gzipSync(film);
+      return void response.writeHead(200, { "content-encoding": "gzip", "content-length": packed.length }).end(packed);
+    }
+    response.writeHead(200, { "content-length": film.length });
+    if (request.url === "/cut.mp4") {
+      return void response.write(film.subarray(0, 200_000), () => setTimeout(() => response.destroy(), 20));
+    }
+    response.end(Buffer.concat([film.subarray(0, 20), box("mdat", film.length - 28)]));
+  });
+  const raw = await serveRaw(t, (_, socket) => ODD_HEADS.twice!.answer(film, socket));
+  await withStage({ mirror: { linkLifetime: "4s" } }, async ({ send, delivery, relay }) => {
+    const links: [string, string, RegExp | null][] = [
+      ["packed", `${origin}/packed.mp4`, null],
+      ["head", `${raw.origin}/head.mp4`, null],
+      ["cut", `${origin}/cut.mp4`, /^not whole: the connection broke: 200000 of 3\d+ bytes came/],
+      ["unfinished", `${origin}/unfinished.mp4`, /^not whole: the mp4 file is cut: it has no index/],
+    ];
+    await Promise.all(
+      links.map(async ([videoId, videoUrl, suspect]) => {
+        const { json } = await delivery((await send("video.ready", { videoId, videoUrl, thumbnailUrl: "" })).id);
+        const { video } = json.relay.media;
+        assert.equal(video.status, "mirrored", videoId);
+        if (suspect === null) assert.equal(video.suspect, null, videoId);
+        else assert.match(video.suspect, suspect, videoId);
+        const copy = await request(json.videoUrl);
+        const bytes = Buffer.from(await copy.body.arrayBuffer());
+        assert.equal(createHash("sha256").update(bytes).digest("hex"), video.sha256, videoId);
+        if (suspect === null) assert.deepEqual(bytes, film);
+      }),
+    );
+    await waitFor(async () => (await readdir(join(relay.config.dataDir, "spool"))).length === 0);
+  });
+});

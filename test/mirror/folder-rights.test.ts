@@ -10,11 +10,12 @@ import {
   statSync,
   symlinkSync,
 } from "node:fs";
-import { link, readFile, writeFile } from "node:fs/promises";
+import { chmod, link, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import process from "node:process";
 import test, { type TestContext } from "node:test";
 import { backupsIn } from "../../src/mirror/backups.ts";
+import { giveRights } from "../../src/mirror/folder-rights.ts";
 import { openLocalTarget } from "../../src/mirror/local.ts";
 import { aboutOf, put, sha256 } from "../contracts/mirror-target.ts";
 import { tempFolder } from "../support/folder.ts";
@@ -130,6 +131,21 @@ test("who is not in the folder's group has copies of it made where the folder pa
     }
     assert.deepEqual(readdirSync(join(dir, ".incoming")), []);
   }
+});
+
+test("where a service may set no set-group-ID bit the rights are given all the same", { skip: noGroup }, async (t) => {
+  const { dir } = makeFolder(t, 0o2750, other!);
+  const folder = join(dir, "v1");
+  mkdirSync(folder);
+  assert.equal(modeOf(folder), "2700");
+  const restricted: typeof chmod = async (path, mode) => {
+    if ((Number(mode) & 0o6000) !== 0) throw Object.assign(new Error("not permitted"), { code: "EPERM" });
+    return chmod(path, mode);
+  };
+  assert.equal(await giveRights(folder, { gid: other!, mode: 0o2750 }, restricted), true);
+  assert.deepEqual([modeOf(folder), statSync(folder).gid], ["750", other]);
+  const readOnly: typeof chmod = () => Promise.reject(Object.assign(new Error("read-only"), { code: "EROFS" }));
+  assert.equal(await giveRights(dir, { gid: other!, mode: 0o2755 }, readOnly), false);
 });
 
 test("a folder in whose place a symbolic link was put is not written through, nor deleted from", async (t) => {

@@ -1,9 +1,10 @@
-import { type DownloadJob, type DownloadOutcome, type Job, NOT_WHOLE } from "../../domain.ts";
+import type { DownloadJob, DownloadOutcome, Job } from "../../domain.ts";
 import { RelayError } from "../../errors.ts";
 import { LATEST_TIME } from "../../plausible-time.ts";
+import { isPartOnly, NOT_WHOLE } from "../../part-only.ts";
 import type { ClaimWish } from "../store.ts";
 import { readId, showId } from "./ids.ts";
-import { copyOf, isPartOnly, type MediaRows, type MediumRow } from "./media.ts";
+import { copyOf, type MediaRows, type MediumRow } from "./media.ts";
 import type { MediaEnds } from "./media-ends.ts";
 import type { Sql } from "./sql.ts";
 import type { Transfers } from "./transfers.ts";

@@ -1,12 +1,6 @@
-import {
-  type Copy,
-  type MediaKind,
-  type MediaState,
-  type Medium,
-  NOT_WHOLE,
-  type PlannedMedium,
-} from "../../domain.ts";
+import type { Copy, MediaKind, MediaState, Medium, PlannedMedium } from "../../domain.ts";
 import { identityOf } from "../../links.ts";
+import { isPartOnly } from "../../part-only.ts";
 import { nextRisk } from "../../plan.ts";
 import { type Ids, showId } from "./ids.ts";
 import type { Sql } from "./sql.ts";
@@ -75,11 +69,6 @@ export function copyOf(row: MediumRow): Copy {
     etag: row.etag,
     lastModified: row.last_modified,
   };
-}
-
-/** Its copy is all that came of a file before its link died: a fresher link is asked for the whole. */
-export function isPartOnly({ suspect }: Pick<MediumRow, "suspect">): boolean {
-  return suspect?.startsWith(NOT_WHOLE) ?? false;
 }
 
 /** A first download's due time is its deadline moved by this much: always due, by deadline, before any repeated one. */

@@ -1,7 +1,8 @@
 import type { SpooledFile, UploadJob, UploadOutcome } from "../../domain.ts";
+import { isPartOnly } from "../../part-only.ts";
 import type { ClaimWish } from "../store.ts";
 import { readId, showId } from "./ids.ts";
-import { isPartOnly, type MediaRows, type MediumRow } from "./media.ts";
+import type { MediaRows, MediumRow } from "./media.ts";
 import type { MediaEnds } from "./media-ends.ts";
 import type { Sql } from "./sql.ts";
 import type { TransferRow, Transfers } from "./transfers.ts";
