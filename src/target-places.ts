@@ -39,6 +39,6 @@ export type About = {
    * is cleared first, and the file is proven anew.
    */
   again: boolean;
-  /** For the relay alone, whoever may read the other copies. */
+  /** Readable by the relay's user only. */
   isPrivate?: boolean;
 };

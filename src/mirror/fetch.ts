@@ -5,7 +5,7 @@ import { type Outbound, RefusedAddress } from "../platform/net.ts";
 import { beginsWith } from "./overlap.ts";
 import { refusesHead } from "./protocol.ts";
 import { NotServed } from "./trouble.ts";
-import { isPacked } from "./unpack.ts";
+import { codingsIn } from "./unpack.ts";
 
 /** Redirects that are followed; more are a loop, or nobody's idea of a file. */
 const MAX_REDIRECTS = 5;
@@ -134,18 +134,19 @@ async function toMedia(
   const isWhole = status === 200 || status === 203;
   const range = status === 206 ? wholeRange(header("content-range")) : null;
   if (!isWhole && range === null && (status !== 206 || resume === null)) return null;
-  const said = header("content-encoding");
-  const coding = said !== null && isPacked(said) ? said : null;
+  const transfer = header("transfer-encoding") ?? "";
+  const isChunked = /(?:^|,)\s*chunked\s*$/i.test(transfer);
+  // What packs the message (RFC 9112 §7.2) was applied last.
+  const said = [header("content-encoding") ?? "", transfer].join(",");
+  const coding = codingsIn(said).join(", ") || null;
   const tags = { etag: validator(header("etag")), lastModified: validator(header("last-modified")) };
-  const isChunked = /(?:^|,)\s*chunked\s*$/i.test(header("transfer-encoding") ?? "");
   if (isWhole || range !== null) {
     if (coding !== null && !isLater) {
       body.destroy();
-      const named = /^[\w, -]{1,40}$/.test(coding) ? ` ${coding}` : "";
-      throw new Error(`${url.host} answered with content-encoding${named} though identity was asked`);
+      throw new Error(`${url.host} answered with content-encoding ${coding} though identity was asked`);
     }
-    const told = header("content-length");
-    const total = range ?? (told !== null && /^\d{1,16}$/.test(told) ? Number(told) : null);
+    const length = header("content-length");
+    const total = range ?? (length !== null && /^\d{1,16}$/.test(length) ? Number(length) : null);
     const isFixed = coding !== null || header("accept-ranges")?.trim().toLowerCase() === "none";
     const forRest = isFixed ? null : forRange(tags, header("date"));
     const isFramed = isChunked || total !== null;

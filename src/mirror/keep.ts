@@ -74,7 +74,7 @@ function placesFor({ template, targetId, job }: Keeping): Place[] {
   const isOwn = own !== null && own.target === targetId;
   if (isOwn && own.sha256 === file.sha256) return [{ key: own.key, replace: "always" }];
   return [
-    // What was kept of it takes nobody's place: links that lead there get the whole.
+    // The whole replaces the part under its key: links to it stay good.
     ...(isOwn && !own.isWhole && own.key.endsWith(file.ext) ? [{ key: own.key, replace: "always" as const }] : []),
     { key: key(), replace: "never" },
     { key: key(file.sha256.slice(0, 8)), replace: "never" },

@@ -61,7 +61,7 @@ export async function openLocalTarget(
   const inTurn = createTurns();
   const sharing = createSharing(root, log);
 
-  /** Throws where the directory leads elsewhere by now: somebody has put a symbolic link in its place. */
+  /** Throws where the directory is gone, or a symbolic link stands in its place, or above it, by now. */
   async function checkPlace(): Promise<void> {
     const now = await realpath(root!).catch(nullWhereMissing);
     if (now === root) return;

@@ -4,7 +4,7 @@ import type { Readable } from "node:stream";
 /** Bytes that are asked for again where only their being the same shows that a rest fits. */
 export const OVERLAP = 64 * 1024;
 
-/** Takes so many bytes from the start of a body as there are in `expected`, and tells whether they are the same. Throws what the body throws. */
+/** Reads `expected.length` bytes from the start of a body: whether they are the same. Throws what the body throws. */
 export async function beginsWith(body: Readable, expected: Uint8Array): Promise<boolean> {
   const chunks: Buffer[] = [];
   let length = 0;
@@ -17,7 +17,7 @@ export async function beginsWith(body: Readable, expected: Uint8Array): Promise<
   }
   await iterator.return?.();
   const start = Buffer.concat(chunks);
-  // A copy: whoever reads the body takes its memory over.
+  // A copy: what writes the body releases the memory of its chunks.
   if (length > expected.length) body.unshift(Buffer.from(start.subarray(expected.length)));
   return start.subarray(0, expected.length).equals(expected);
 }

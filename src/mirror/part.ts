@@ -34,7 +34,7 @@ export type Part = {
   keep(length: number): Promise<void>;
   /** The last bytes of what is there, where only their being the same shows that a rest fits; else null. */
   tail(): Promise<Uint8Array | null>;
-  /** It came packed, and is unpacked into this file of so many bytes, which takes its place. */
+  /** Puts the file that a packed part was unpacked into, of `bytes` bytes, in its place. */
   replaceBy(path: string, bytes: number): Promise<void>;
   /** It is whole, proven and durable: it gets its final name. */
   finish(file: SpooledFile): Promise<void>;

@@ -218,12 +218,12 @@ type Verdict = Proof | NotMediaYet;
 
 async function judge(
   { given, part }: Attempt,
-  told: { announced: number | null; isFramed: boolean },
+  framing: { announced: number | null; isFramed: boolean },
 ): Promise<Verdict> {
   const { kind, duration, mediumId } = given.job;
   const file = { path: partOf(given.spoolDir, mediumId), bytes: part.note.synced };
   return ours("spool", () =>
-    verifyMedia({ ...file, ...told, kind, duration }).catch((error) => {
+    verifyMedia({ ...file, ...framing, kind, duration }).catch((error) => {
       if (error instanceof NotMediaYet) return error;
       throw error;
     }),

@@ -83,7 +83,7 @@ async function prepare(
 
 async function settle({ spoolDir, job }: Given, note: Note, prepared: Prepared): Promise<SpooledFile> {
   const { path, bytes, sha256, proof } = prepared;
-  // Without validators: nobody is to be answered that this is still the file.
+  // Without validators: a conditional request must not find it unchanged.
   const file = { bytes, sha256, ...proof, etag: null, lastModified: null };
   // A crash from here on finds the file under its note.
   await writeNote(noteOf(spoolDir, job.mediumId), { ...note, total: bytes, file });

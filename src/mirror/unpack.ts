@@ -24,15 +24,10 @@ const DECODERS: Record<string, () => Transform> = {
 const PACKED = new Set([...Object.keys(DECODERS), "compress", "x-compress", "dcb", "dcz"]);
 
 /**
- * Whether the bytes are packed. Labels that pack nothing, like the `aws-chunked` and `utf-8` that some tools leave on an
- * object, lose no video.
+ * The codings that pack among those that a header names, lower case, in the order in which they were applied. Labels that
+ * pack nothing, like the `aws-chunked` and `utf-8` that some tools leave on an object, lose no video.
  */
-export function isPacked(coding: string): boolean {
-  return codingsIn(coding).length > 0;
-}
-
-/** In the order in which they were applied. */
-function codingsIn(coding: string): string[] {
+export function codingsIn(coding: string): string[] {
   return coding
     .split(",")
     .map((each) => each.trim().toLowerCase())
@@ -92,7 +87,8 @@ async function run(
   let why: string | null = null;
   for (const decoder of decoders) {
     decoder.on("error", (error) => {
-      why ??= errorLine(error);
+      // A stream that fails destroys its neighbours with its own error: those of the disk name their system call.
+      if (!("syscall" in error)) why ??= errorLine(error);
     });
   }
   await ours("spool", () => rm(to, { force: true }));
@@ -102,9 +98,12 @@ async function run(
     await pipeline([read, ...decoders, meter, write], { signal });
     return { bytes: length, why: null };
   } catch (error) {
-    signal.throwIfAborted();
-    if (error instanceof NeverMedia || error instanceof OwnTrouble) throw error;
-    if (why === null) throw new OwnTrouble(`spool: ${errorLine(error)}`, { doing: "spool", cause: error });
+    const isOther = error instanceof NeverMedia || error instanceof OwnTrouble;
+    if (signal.aborted || isOther || why === null) {
+      await rm(to, { force: true }).catch(() => {}); // The next start removes it.
+      signal.throwIfAborted();
+      throw isOther ? error : new OwnTrouble(`spool: ${errorLine(error)}`, { doing: "spool", cause: error });
+    }
     return { bytes: await ours("spool", async () => (await stat(to).catch(() => null))?.size ?? 0), why };
   }
 }

@@ -3,7 +3,7 @@ import { type FileHandle, open } from "node:fs/promises";
 import type { MediaKind } from "../domain.ts";
 import { readBoxes } from "./boxes.ts";
 import { type FileKind, fileKindOf } from "./file-kind.ts";
-import { lacksEnd, toldLength } from "./told-length.ts";
+import { lacksEnd, statedLength } from "./stated-length.ts";
 import { NotMediaYet } from "./trouble.ts";
 import { readAt } from "./window.ts";
 
@@ -30,8 +30,8 @@ const OF_KIND = { video: /^video\//, thumbnail: /^image\// } as const;
 type Download = { path: string; kind: MediaKind; bytes: number };
 
 /**
- * Judges a downloaded file by its content. `announced` is the length that the server told, `duration` the seconds that the
- * event told; null: it did not. `isFramed`: HTTP proved otherwise that all of it came (a last chunk, the end of what was packed).
+ * Judges a downloaded file by its content. `announced` is the length that the server named, `duration` the seconds that the
+ * event named; null: unknown. `isFramed`: the whole came by another proof (a last chunk, the end of what was packed).
  * Text of any sort (HTML, XML, JSON), an empty, short or cut file throw NotMediaYet. Anything else is kept: what is not
  * known for a video or a picture, plays longer or shorter than was announced, or is shorter than it says though HTTP
  * proved that all of it came, is marked suspect, never thrown away. How much is read does not depend on the size of the file,
@@ -88,7 +88,7 @@ function proofOf({ ext, mime }: FileKind, kind: MediaKind, odd: string | null): 
   return { contentType: mime, ext: /^[a-z0-9]{1,8}$/.test(ext) ? `.${ext}` : ".bin", suspect };
 }
 
-/** Looks for a cut, and for what is all there but strange. Where HTTP proved the whole, what a format tells of its length marks only. */
+/** Looks for a cut, and for what is all there but strange. Where HTTP proved the whole, the length that a format states marks only. */
 async function findOddity(
   file: FileHandle,
   head: Buffer,
@@ -97,8 +97,8 @@ async function findOddity(
 ): Promise<{ cut: string | null; odd: string | null }> {
   const boxes = boxesFrom === null ? null : await readBoxes(file, boxesFrom, bytes);
   if (boxes?.cut != null) return { cut: boxes.cut, odd: null };
-  const told = boxes === null ? await toldLength(file, head, bytes) : boxes.end;
-  const short = told === null || told <= bytes ? null : `it has ${bytes} bytes, and tells at least ${told}`;
+  const stated = boxes === null ? await statedLength(file, head, bytes) : boxes.end;
+  const short = stated === null || stated <= bytes ? null : `it has ${bytes} bytes, and states at least ${stated}`;
   if (short !== null && !isWhole) return { cut: short, odd: null };
   if (!isWhole && (await lacksEnd(file, ext, bytes))) return { cut: "its end is missing", odd: null };
   const before = boxesFrom ? `${boxesFrom} bytes stand before the film` : null;

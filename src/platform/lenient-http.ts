@@ -24,7 +24,7 @@ export type LenientAnswer = {
 
 /**
  * One GET over a connection of its own, whose answer is read as browsers, curl and wget read it: lines that end without CR,
- * control characters, lines without a colon, folded lines, long heads, equal lengths told twice, a length beside chunks
+ * control characters, lines without a colon, folded lines, long heads, equal lengths twice, a length beside chunks
  * (RFC 9112 §2.2, §5.2, §6.3 have what recipients may do). Only for an answer that is a file and nothing else: nothing is sent
  * behind it on this connection. Node's own lenient parser (`insecureHTTPParser`) refuses half of these. `socketTimeout`:
  * milliseconds in which nothing comes, also while connecting. Rejects with what the lookup, the network or TLS throws.
@@ -39,10 +39,10 @@ export async function getLeniently(
   const abort = () => socket.destroy(signal.reason instanceof Error ? signal.reason : new Error("aborted"));
   signal.addEventListener("abort", abort, { once: true });
   socket.on("close", () => signal.removeEventListener("abort", abort));
-  // It is also said to whoever waits for the next chunk.
+  // The reader throws it as well.
   socket.on("error", () => {});
   const reader = openReader(socket);
-  // A reader that lets the answer wait makes no server late.
+  // Silence counts only while the next bytes are waited for.
   socket.on("timeout", () => {
     if (reader.isWaiting()) socket.destroy(new Error(`nothing came for ${socketTimeout / 1000} s`));
   });
@@ -53,7 +53,7 @@ export async function getLeniently(
   try {
     const head = await readHead(reader);
     const body = Readable.from(readBody(reader, head), { objectMode: false });
-    // Also of a body that nobody has begun to read.
+    // Also where the body is destroyed before its first read.
     body.on("close", () => socket.destroy());
     body.on("error", () => {});
     return { status: head.status, headers: head.headers, body, oddities: [...head.oddities] };
@@ -74,7 +74,7 @@ function openSocket(url: URL, options: ConnectOptions): Socket {
 type Reader = {
   /** The next line without its end, one character a byte; null: the stream ended before one did. Throws beyond `most` bytes. */
   line(most: number): Promise<string | null>;
-  /** At most so many bytes of what comes next; null: the stream has ended. */
+  /** At most `most` bytes of what comes next; null: the stream has ended. */
   some(most: number): Promise<Buffer | null>;
   isWaiting(): boolean;
 };
@@ -121,7 +121,7 @@ function openReader(socket: Socket): Reader {
 type Head = {
   status: number;
   headers: Record<string, string>;
-  /** How the body ends: behind its last chunk, after so many bytes, or with the connection (null). */
+  /** How the body ends: behind its last chunk, after a number of bytes, or with the connection (null). */
   framing: "chunked" | number | null;
   oddities: Set<string>;
 };

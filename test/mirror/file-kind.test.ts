@@ -234,16 +234,16 @@ test("a file that tells its length is compared with it, where HTTP told none; wh
     const kind = name === "WebP" || /GIF|BMP|AVIF/.test(name) ? "thumbnail" : "video";
     const good = await judge(whole, { kind, ...open });
     assert.match(good, type, name);
-    assert.doesNotMatch(good, /tells at least/, name);
+    assert.doesNotMatch(good, /states at least/, name);
     const cut = whole.subarray(0, -lacks);
     const isBox = name.startsWith("fragments");
     if (!isBox)
-      assert.match(await judge(cut, { kind, ...open }), /file is cut: it has \d+ bytes, and tells at least \d+/, name);
+      assert.match(await judge(cut, { kind, ...open }), /file is cut: it has \d+ bytes, and states at least \d+/, name);
     else assert.match(await judge(cut, open), /file is cut/, name);
     if (name === "WAV" || isBox) continue;
     const marked = await judge(cut, { kind });
     assert.match(marked, type, name);
-    assert.match(marked, /it has \d+ bytes, and tells at least \d+/, name);
+    assert.match(marked, /it has \d+ bytes, and states at least \d+/, name);
     assert.equal(await judge(cut, { kind, ...open, isFramed: true }), marked, name);
     assert.doesNotMatch(
       await judge(Buffer.concat([whole, Buffer.alloc(50)]), { kind, ...open }),
@@ -264,8 +264,8 @@ test("fragments that end where one ends are cut by their index of segments, or b
     box("mdat", 192),
   ];
   const half = Buffer.concat(whole.slice(0, 5));
-  assert.match(await judge(half, open), /the mp4 file is cut: it has \d+ bytes, and tells at least \d+/);
-  assert.match(await judge(half), /video\/mp4 .mp4, it has \d+ bytes, and tells at least/);
+  assert.match(await judge(half, open), /the mp4 file is cut: it has \d+ bytes, and states at least \d+/);
+  assert.match(await judge(half), /video\/mp4 .mp4, it has \d+ bytes, and states at least/);
   assert.match(await judge(Buffer.concat(whole.slice(0, 6)), open), /cut: it ends behind the head of a fragment/);
 });
 

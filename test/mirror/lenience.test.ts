@@ -1,9 +1,13 @@
 import assert from "node:assert/strict";
-import { readFile } from "node:fs/promises";
+import { readdir, readFile, writeFile } from "node:fs/promises";
+import { join } from "node:path";
 import test from "node:test";
 import { brotliCompressSync, deflateRawSync, deflateSync, gzipSync, zstdCompressSync } from "node:zlib";
 import type { DownloadOutcome } from "../../src/domain.ts";
 import { fileOf } from "../../src/mirror/spool.ts";
+import { OwnTrouble } from "../../src/mirror/trouble.ts";
+import { unpack } from "../../src/mirror/unpack.ts";
+import { tempFolder } from "../support/folder.ts";
 import { film, jpeg, moov, mp4 } from "./bytes.ts";
 import { noise, openDownloads, serve, serveRaw, sha256 } from "./downloads.ts";
 import { ODD_HEADS } from "./odd-heads.ts";
@@ -117,6 +121,33 @@ test("a file that is only called packed is kept as it came", async (t) => {
   const longer = spooled(await run(`${origin}/gzip`, { ...later, duration: 60 }));
   assert.equal(longer.suspect, null, "this film tells no duration");
   assert.ok((await files()).every((name) => name.endsWith(".file")));
+});
+
+test("what was packed for the way (Transfer-Encoding) is unpacked, too", async (t) => {
+  const packed = gzipSync(movie);
+  const { origin } = await serveRaw(t, (_, socket) => {
+    socket.write(`HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, chunked\r\n\r\n${packed.length.toString(16)}\r\n`);
+    socket.write(packed);
+    socket.end("\r\n0\r\n\r\n");
+  });
+  const { run } = await openDownloads(t);
+  retried(await run(origin), /content-encoding gzip though/);
+  assert.equal(spooled(await run(origin, later)).sha256, sha256(movie));
+});
+
+test("what cannot be unpacked for want of room, size, a disk or time leaves nothing behind", async (t) => {
+  const folder = tempFolder(t);
+  const [from, to] = [join(folder, "packed"), join(folder, "unpacked")];
+  await writeFile(from, gzipSync(Buffer.alloc(40_000_000)));
+  const stop = new AbortController();
+  const given = { from, to, coding: "gzip", maxSize: 2 ** 30, checkRoom: async () => {}, signal: stop.signal };
+  const noRoom = () => Promise.reject(new OwnTrouble("too little room", { doing: "room" }));
+  await assert.rejects(unpack({ ...given, checkRoom: noRoom }), { name: "OwnTrouble", doing: "room" });
+  await assert.rejects(unpack({ ...given, maxSize: 1_000_000 }), { name: "NeverMedia" });
+  await assert.rejects(unpack({ ...given, from: join(folder, "none") }), { name: "OwnTrouble", doing: "spool" });
+  const stopping = async () => stop.abort(new Error("the relay stops"));
+  await assert.rejects(unpack({ ...given, checkRoom: stopping }), /the relay stops/);
+  assert.deepEqual(await readdir(folder), ["packed"]);
 });
 
 test("a large film is unpacked whole, and its sum is of what is kept", async (t) => {

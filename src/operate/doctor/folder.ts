@@ -94,7 +94,7 @@ function judgeFolder({ dataDir, folder, account, database }: Place, user: number
 /** What the relay has in its folders; others may keep things there too, like the `lost+found` of a disk. */
 const DATABASE = ["relay.db", ...COMPANIONS.map((end) => `relay.db${end}`)];
 const OWN = [...DATABASE, "relay.lock", "reserve", "spool"];
-const SPOOLED = /\.(part|part\.json|file)$/;
+const SPOOLED = /\.(part|part\.json|best|unpacked|file)$/;
 /** A part of a key (mirror/local.ts), or what is on its way to one. */
 const COPIES = /^[\w~-][\w.~-]*$|^\.incoming$/;
 

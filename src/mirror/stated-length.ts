@@ -2,18 +2,18 @@ import type { Buffer } from "node:buffer";
 import type { FileHandle } from "node:fs/promises";
 import { openWindow, type ReadAt, readAt } from "./window.ts";
 
-/** Parts of a file that are looked at before it is taken for one that does not tell its length. */
+/** Parts of a file that are looked at before its length counts as unknown. */
 const MAX_PARTS = 4_000_000;
 
 /** Where the end marker of a picture may stand, counted from the end: some tools append a little. */
 const TAIL = 64 * 1024;
 
 /**
- * The least number of bytes that a whole file has by what it says of itself; null: it does not say. `head` is its start,
+ * The least number of bytes of the whole file, as the file itself states it; null: it does not. `head` is its start,
  * `bytes` how many there are. The formats: RIFF (WebP, AVI, WAV), AIFF, BMP, ASF, Matroska and WebM (RFC 8794, RFC 9559),
  * GIF (GIF89a, 15 to 27), FLV (Annex E), and pictures made of boxes (HEIC, AVIF: ISO/IEC 14496-12, 4.2).
  */
-export async function toldLength(file: FileHandle, head: Buffer, bytes: number): Promise<number | null> {
+export async function statedLength(file: FileHandle, head: Buffer, bytes: number): Promise<number | null> {
   const mark = head.toString("latin1", 0, 4);
   const read = openWindow(file);
   if (mark === "RIFF") return riffLength(read, bytes);
