@@ -1,7 +1,7 @@
 import type { DownloadJob, DownloadOutcome, Job } from "../../domain.ts";
 import { RelayError } from "../../errors.ts";
-import { LATEST_TIME } from "../../plausible-time.ts";
 import { isPartOnly, NOT_WHOLE } from "../../part-only.ts";
+import { LATEST_TIME } from "../../plausible-time.ts";
 import type { ClaimWish } from "../store.ts";
 import { readId, showId } from "./ids.ts";
 import { copyOf, type MediaRows, type MediumRow } from "./media.ts";
