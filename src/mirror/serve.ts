@@ -25,9 +25,26 @@ const SHOWN_SAFETY = {
 };
 
 /**
+ * Players and pages of any origin fetch copies: the link is the permission. CORS (fetch.spec.whatwg.org): they may read the
+ * headers below, and ask beforehand whether they may send a range or a condition.
+ */
+const ANY_ORIGIN = {
+  "access-control-allow-origin": "*",
+  "access-control-expose-headers": "Accept-Ranges, Content-Length, Content-Range, ETag, Last-Modified",
+};
+const PREFLIGHT = {
+  ...ANY_ORIGIN,
+  "access-control-allow-methods": "GET, HEAD",
+  "access-control-allow-headers": "Range, If-Range, If-None-Match, If-Modified-Since",
+  "access-control-max-age": "86400",
+  allow: "GET, HEAD, OPTIONS",
+};
+
+/**
  * `GET` and `HEAD /media/<key>`: a mirrored copy, whole or a single range of it (RFC 9110 §13, §14), or a redirect to where
  * its target, the present one or a former one, has it. Only keys of mirrored media; without a valid `sig`, unless links are
- * open, the answer is the same 404 as for a file that is not there. A target that cannot be reached is a 503.
+ * open, the answer is the same 404 as for a file that is not there. A target that cannot be reached is a 503, and so is a copy
+ * of another size than was kept. `OPTIONS` answers a preflight.
  */
 export function mediaRoute(options: {
   store: Pick<Store, "mediumByKey">;
@@ -35,10 +52,11 @@ export function mediaRoute(options: {
   config: Pick<Config["mirror"], "links">;
   /** The store's media secret. */
   secret: Uint8Array;
-  log?: Pick<Log, "warn">;
+  log?: Pick<Log, "warn" | "error">;
 }): (context: Context) => Promise<Response> {
   const { store, targets, config, secret, log } = options;
   return async ({ req, env }) => {
+    if (req.method === "OPTIONS") return new Response(null, { status: 204, headers: PREFLIGHT });
     const url = new URL(req.url);
     const key = keyIn(url.pathname);
     const sig = url.searchParams.get("sig") ?? "";
@@ -58,8 +76,14 @@ export function mediaRoute(options: {
     if (opened.is === "elsewhere") {
       return new Response(null, {
         status: 307,
-        headers: { location: opened.url, "cache-control": "private, no-store" },
+        headers: { ...ANY_ORIGIN, location: opened.url, "cache-control": "private, no-store" },
       });
+    }
+    if (medium.bytes !== null && opened.bytes !== medium.bytes) {
+      await opened.close();
+      const error = `the copy has ${opened.bytes} bytes, ${medium.bytes} were kept: run \`media verify --mend\``;
+      log?.error("copy not served", { medium: medium.id, key, error });
+      return refusal("target_unavailable", "the file is damaged here and is not served; ask again later");
     }
     const { status, headers, range } = choose(
       req.method,
@@ -128,6 +152,7 @@ function keyIn(path: string): string | null {
 
 function headersOf(medium: Medium, file: File): Headers {
   return {
+    ...ANY_ORIGIN,
     ...(isShown(medium.contentType)
       ? { ...SHOWN_SAFETY, "content-type": medium.contentType! }
       : { ...SAFETY, "content-type": "application/octet-stream", "content-disposition": "attachment" }),
@@ -145,7 +170,11 @@ function choose(method: string, header: (name: string) => string | undefined, fi
   if (isUnchanged(header, file)) return { status: 304, headers, range: null };
   const range = method === "GET" ? rangeIn(header("range"), header("if-range"), file) : null;
   if (range === "unsatisfiable") {
-    return { status: 416, headers: { ...SAFETY, "content-range": `bytes */${file.bytes}` }, range: null };
+    return {
+      status: 416,
+      headers: { ...ANY_ORIGIN, ...SAFETY, "content-range": `bytes */${file.bytes}` },
+      range: null,
+    };
   }
   const { start, end } = range ?? { start: 0, end: file.bytes - 1 };
   const sent = { ...headers, "content-length": String(end - start + 1) };
@@ -201,5 +230,5 @@ function notFound(): Response {
 }
 
 function refusal(code: ErrorCode, message: string): Response {
-  return errorAnswer(code, message, {}, { ...SAFETY, "cache-control": "private, no-store" });
+  return errorAnswer(code, message, {}, { ...ANY_ORIGIN, ...SAFETY, "cache-control": "private, no-store" });
 }

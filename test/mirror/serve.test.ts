@@ -21,7 +21,7 @@ const text = "0123456789abcdefghij";
 
 /** A mirrored medium's row. */
 function row(key: string, more: Partial<Medium> = {}): Medium {
-  const about = { id: "med_1", kind: "video", state: "mirrored", contentType: "video/mp4" } as const;
+  const about = { id: "med_1", kind: "video", state: "mirrored", contentType: "video/mp4", bytes: null } as const;
   return { ...about, key, target: "tgt_1", ...more } as Medium;
 }
 
@@ -36,14 +36,18 @@ async function open(
   const rows = new Map<string, Medium>();
   const keep = async (key: string, content: string | Uint8Array, more: Partial<Medium> = {}) => {
     await put(target, folder, key, content, true);
-    rows.set(key, row(key, more));
+    rows.set(key, row(key, { bytes: Buffer.byteLength(content), ...more }));
   };
   const log = testLog();
   const store = { mediumByKey: async (key: string) => rows.get(key) ?? null };
   const app = new Hono();
   const present = (options.target ?? target) as MirrorTarget;
   const targets = { at: options.at ?? (async (id: string) => (id === "tgt_1" ? present : null)) };
-  app.get("/media/*", mediaRoute({ store, targets, config: { links: options.links ?? "signed" }, secret, log }));
+  app.on(
+    ["GET", "OPTIONS"],
+    "/media/*",
+    mediaRoute({ store, targets, config: { links: options.links ?? "signed" }, secret, log }),
+  );
   const server = createAdaptorServer({ fetch: app.fetch });
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   t.after(() => new Promise((resolve) => server.close(resolve)));
@@ -256,6 +260,7 @@ test("a copy that the target has elsewhere is redirected to, for the method that
     const { status, headers, body } = await ask(signed("a/video.mp4"), { range: "bytes=0-1" }, method);
     assert.deepEqual([status, body], [307, ""]);
     assert.equal(headers.location, `https://bucket.test/a/video.mp4?for=${method}`);
+    assert.equal(headers["access-control-allow-origin"], "*");
     assert.equal(headers["cache-control"], "private, no-store");
   }
   assert.equal((await ask("a/video.mp4")).status, 404);
@@ -288,6 +293,57 @@ test("a target that cannot be reached is said to be so, without a word of why", 
     assert.equal((await ask(signed("a/video.mp4"), {}, "HEAD")).status, 503);
     const fields = { medium: "med_1", key: "a/video.mp4", error: "connect ECONNREFUSED bucket.internal" };
     assert.deepEqual(log.facts[0], { level: "warn", fact: "copy not served", fields });
+  }
+});
+
+test("a copy of another size than was kept is never served: the log says what to do", async (t) => {
+  const { ask, keep, signed, rows, log, dir } = await open(t);
+  for (const bytes of [text.length + 1, text.length - 1, 0]) {
+    await keep("a/video.mp4", text, { bytes });
+    log.facts.length = 0;
+    for (const method of ["GET", "HEAD"]) {
+      const { status, headers, body } = await ask(signed("a/video.mp4"), { range: "bytes=0-1" }, method);
+      assert.deepEqual([status, headers["retry-after"], headers.etag], [503, "5", undefined], `${method} ${bytes}`);
+      if (method === "GET") assert.equal(JSON.parse(body).error.code, "target_unavailable");
+    }
+    const error = `the copy has ${text.length} bytes, ${bytes} were kept: run \`media verify --mend\``;
+    const line = { level: "error", fact: "copy not served", fields: { medium: "med_1", key: "a/video.mp4", error } };
+    assert.deepEqual(log.facts, [line, line]);
+  }
+  rows.set("a/video.mp4", row("a/video.mp4", { bytes: text.length }));
+  assert.equal((await ask(signed("a/video.mp4"))).status, 200);
+  if (noProc === false) assert.equal(await openFiles(dir), 0, "a file that is not served is closed");
+});
+
+test("pages of any origin may read copies, and what is said of them; a preflight is answered", async (t) => {
+  const { ask, keep, signed } = await open(t);
+  await keep("a/video.mp4", text);
+  await keep("b/video.mp4", text, { bytes: 1 });
+  const origin = "https://player.test";
+  const whole = signed("a/video.mp4");
+  const { headers } = await ask(whole);
+  const asked: [number, string, Record<string, string>][] = [
+    [200, whole, {}],
+    [206, whole, { range: "bytes=0-1" }],
+    [304, whole, { "if-none-match": String(headers.etag) }],
+    [404, "a/video.mp4", {}],
+    [416, whole, { range: "bytes=99-" }],
+    [503, signed("b/video.mp4"), {}],
+  ];
+  for (const [status, path, more] of asked) {
+    const answer = await ask(path, { origin, ...more });
+    assert.equal(answer.status, status);
+    assert.equal(answer.headers["access-control-allow-origin"], "*", String(status));
+    for (const name of ["Content-Range", "Content-Length", "ETag", "Accept-Ranges"])
+      assert.ok(String(answer.headers["access-control-expose-headers"]).includes(name), `${status} ${name}`);
+  }
+  const preflight = { origin, "access-control-request-method": "GET", "access-control-request-headers": "range" };
+  for (const path of [whole, "a/video.mp4"]) {
+    const answer = await ask(path, preflight, "OPTIONS");
+    assert.deepEqual([answer.status, answer.body], [204, ""]);
+    assert.equal(answer.headers["access-control-allow-origin"], "*");
+    assert.match(String(answer.headers["access-control-allow-headers"]), /\bRange\b/);
+    assert.match(String(answer.headers["access-control-allow-methods"]), /\bGET\b/);
   }
 });
 
