@@ -20,7 +20,7 @@ import type { Log } from "../domain.ts";
 import { RelayError } from "../errors.ts";
 import { codeOf, makeFolder, nullWhereMissing, syncFile, syncFolder } from "./durable.ts";
 import { createSharing, type FolderRights, type Shared } from "./folder-rights.ts";
-import { readRange, readWhole } from "./read-range.ts";
+import { createSlots, readRange, readWhole } from "./read-range.ts";
 import type { Access, MirrorTarget, Placed } from "./target.ts";
 import { SpoolChanged } from "./trouble.ts";
 import { createTurns } from "./turns.ts";
@@ -33,6 +33,12 @@ const INCOMING = ".incoming";
 
 /** Errors by which link(2) says that a file has to be copied: no hard links here, no more for this file, another file system. */
 const NO_LINKS = new Set(["EXDEV", "EPERM", "ENOTSUP", "EOPNOTSUPP", "ENOSYS", "EMLINK", "EACCES", "EINVAL"]);
+
+/**
+ * Pieces of copies that are read for readers at once. What is read is written to the reader in the same turn of the event loop,
+ * and one connection is accepted a turn: with hundreds of readers at work, turns must stay short.
+ */
+const READS = 4;
 
 /** How often a folder that a delete has just removed is made again. */
 const TRIES = 3;
@@ -71,6 +77,7 @@ export async function openLocalTarget(
   }
 
   const gone = () => new RelayError("target_unavailable", `${root}, where copies are kept, is gone; bring it back`);
+  const slots = createSlots(READS);
 
   function pathOf(key: string): string {
     const parts = key.split("/");
@@ -231,7 +238,7 @@ export async function openLocalTarget(
         bytes: Number(stat.size),
         modifiedAt: Number(stat.mtimeMs),
         tag: [stat.size, stat.mtimeNs, stat.ino].map((part) => part.toString(36)).join("-"),
-        read: (start, end) => readRange(handle, start, end),
+        read: (start, end) => readRange(handle, start, end, slots),
         close: () => handle.close(),
       };
     },

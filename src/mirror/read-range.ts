@@ -3,18 +3,37 @@ import type { FileHandle } from "node:fs/promises";
 
 const CHUNK = 256 * 1024;
 
+/** Lets some pieces of work be under way at once; the others wait for their turn. */
+export type Slots = <T>(work: () => Promise<T>) => Promise<T>;
+
+export function createSlots(count: number): Slots {
+  let free = count;
+  const waiting: (() => void)[] = [];
+  return async (work) => {
+    if (free > 0) free--;
+    else await new Promise<void>((resolve) => waiting.push(resolve));
+    try {
+      return await work();
+    } finally {
+      const next = waiting.shift();
+      if (next === undefined) free++;
+      else next();
+    }
+  };
+}
+
 /**
  * Streams bytes `start` to `end` (included) of an open file, as fast as they are taken, and closes it at the end, on an
  * error, and when the reader goes away.
  */
-export function readRange(file: FileHandle, start: number, end: number): ReadableStream<Uint8Array> {
+export function readRange(file: FileHandle, start: number, end: number, slots: Slots): ReadableStream<Uint8Array> {
   let at = start;
   return new ReadableStream<Uint8Array>(
     {
       async pull(controller) {
         try {
           const chunk = Buffer.allocUnsafe(Math.min(CHUNK, end - at + 1));
-          const { bytesRead } = await file.read(chunk, 0, chunk.length, at);
+          const { bytesRead } = await slots(() => file.read(chunk, 0, chunk.length, at));
           if (bytesRead === 0) throw new Error("the file is shorter than it was when it was opened");
           at += bytesRead;
           controller.enqueue(chunk.subarray(0, bytesRead));

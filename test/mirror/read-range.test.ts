@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import type { FileHandle } from "node:fs/promises";
 import test from "node:test";
-import { readRange } from "../../src/mirror/read-range.ts";
+import { createSlots, readRange } from "../../src/mirror/read-range.ts";
 
 /** A file of `size` bytes that counts what is done to it. */
 function fakeFile(size: number) {
@@ -20,11 +20,13 @@ function fakeFile(size: number) {
   return { done, file: file as unknown as FileHandle };
 }
 
+const slots = createSlots(2);
+
 const breathe = () => new Promise((resolve) => setTimeout(resolve, 20));
 
 test("nothing is read before it is asked for, and no more than that", async () => {
   const { done, file } = fakeFile(10_000_000);
-  const reader = readRange(file, 0, 9_999_999).getReader();
+  const reader = readRange(file, 0, 9_999_999, slots).getReader();
   await breathe();
   assert.equal(done.reads, 0);
   await reader.read();
@@ -36,15 +38,32 @@ test("nothing is read before it is asked for, and no more than that", async () =
 
 test("the file is closed at the end, and after a stream that nobody read", async () => {
   const whole = fakeFile(1_000_000);
-  assert.equal((await new Response(readRange(whole.file, 10, 999_999)).arrayBuffer()).byteLength, 999_990);
+  assert.equal((await new Response(readRange(whole.file, 10, 999_999, slots)).arrayBuffer()).byteLength, 999_990);
   assert.equal(whole.done.closes, 1);
   const unread = fakeFile(1_000_000);
-  await readRange(unread.file, 0, 999_999).cancel();
+  await readRange(unread.file, 0, 999_999, slots).cancel();
   assert.deepEqual(unread.done, { reads: 0, closes: 1 });
 });
 
 test("a file that is shorter than promised is an error, and closed", async () => {
   const { done, file } = fakeFile(300_000);
-  await assert.rejects(new Response(readRange(file, 0, 999_999)).arrayBuffer(), /shorter/);
+  await assert.rejects(new Response(readRange(file, 0, 999_999, slots)).arrayBuffer(), /shorter/);
   assert.equal(done.closes, 1);
+});
+
+test("of many readers only some have a piece read at once, and each gets its turn, also after errors", async () => {
+  let running = 0;
+  let most = 0;
+  const read = async (fails: boolean) => {
+    most = Math.max(most, ++running);
+    await breathe();
+    running--;
+    if (fails) throw new Error("i/o error");
+  };
+  const ended = await Promise.allSettled([0, 1, 2, 3, 4, 5].map((n) => slots(() => read(n % 2 === 0))));
+  assert.deepEqual(
+    ended.map(({ status }) => status),
+    ["rejected", "fulfilled", "rejected", "fulfilled", "rejected", "fulfilled"],
+  );
+  assert.equal(most, 2);
 });
