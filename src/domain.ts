@@ -258,7 +258,8 @@ export type Video = {
   forgottenAt: number | null;
 };
 
-export type RefusalReason = "invalid_json" | "invalid_event" | "source" | "token" | "size";
+type InVain = "path" | "method" | "broken" | "request"; // from an allowed sender: cut short, or sent to no avail
+export type RefusalReason = "invalid_json" | "invalid_event" | "source" | "token" | "size" | InVain;
 
 export type Quarantined = {
   id: string;

@@ -43,6 +43,8 @@ export type Refusal = {
   sourceAddress: string;
   reason: RefusalReason;
   body: Uint8Array;
+  /** Whether the body reads as an event; absent, it counts as one. */
+  isEvent?: boolean;
 };
 
 /** Which jobs a worker wants: `limit` of them, leased until `leaseUntil`. */
@@ -108,7 +110,10 @@ export type Counts = {
 export type Store = {
   /** Stores an event, its mapping, media and jobs in one transaction, or counts it on the event it repeats. */
   accept(acceptance: Acceptance): Promise<Accepted>;
-  /** Keeps the bytes of a refused request, equal ones once; the oldest leave when the keep is full. */
+  /**
+   * Keeps the bytes of a refused request; of what is no event equal ones once. A full ring gives up what does not read as an
+   * event, then the oldest of the address that holds most.
+   */
   quarantine(refusal: Refusal): Promise<{ id: string }>;
 
   /** Downloads that are due: first tries by deadline, then repeated ones. `busyHosts` are left out. */

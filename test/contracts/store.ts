@@ -582,6 +582,48 @@ export function storeContract(engine: string, openStore: OpenStore): void {
   );
 
   check(
+    "a full ring gives up what is no event, then the oldest of the address that holds most; each ring by itself",
+    async ({ store, clock }) => {
+      const keep = (
+        sourceAddress: string,
+        text: string,
+        more: { reason?: "source" | "path"; isEvent?: boolean } = {},
+      ) =>
+        store.quarantine({
+          ...{ receivedAt: clock.now(), sourceAddress, reason: "source" },
+          ...{ body: Buffer.from(text.padEnd(244, ".")), ...more },
+        });
+      const kept = async () => {
+        const ids = (await store.quarantined({ limit: 99 })).map(({ id }) => id);
+        const bodies = await Promise.all(ids.map((id) => store.quarantinedBody(id)));
+        return bodies.map(({ body }) => Buffer.from(body).toString().replaceAll(".", "")).reverse();
+      };
+      // A row counts 500 bytes here, the ring has room for six.
+      await keep("sender", "event 1");
+      await keep("stranger", "junk 1", { isEvent: false });
+      for (let n = 1; n <= 4; n++) await keep("stranger", `fake ${n}`);
+      await keep("stranger", "fake 5");
+      assert.deepEqual(await kept(), ["event 1", "fake 1", "fake 2", "fake 3", "fake 4", "fake 5"]);
+      for (let n = 6; n <= 9; n++) await keep("stranger", `fake ${n}`);
+      await keep("sender", "event 2");
+      assert.deepEqual(await kept(), ["event 1", "fake 6", "fake 7", "fake 8", "fake 9", "event 2"]);
+      // What is no event takes the place of nothing but its like.
+      for (let n = 2; n <= 4; n++) await keep("third", `junk ${n}`, { isEvent: false });
+      assert.deepEqual(await kept(), ["event 1", "fake 6", "fake 7", "fake 8", "fake 9", "event 2", "junk 4"]);
+      for (let n = 1; n <= 6; n++) await keep("sender", `in vain ${n}`, { reason: "path" });
+      await keep("sender", "in vain 7", { reason: "path" });
+      assert.equal((await kept()).length, 13);
+      assert.equal((await store.quarantined({ limit: 99, reason: "path" })).length, 6);
+      // What was taken in makes room.
+      for (const { id } of await store.quarantined({ limit: 2, reason: "source" })) await store.dropQuarantined(id);
+      await keep("sender", "event 3");
+      const left = (await kept()).filter((text) => !text.startsWith("in vain"));
+      assert.deepEqual(left, ["event 1", "fake 6", "fake 7", "fake 8", "fake 9", "event 3"]);
+    },
+    { receive: { keepRefused: 3000 } },
+  );
+
+  check(
     "a failure of the older link does not end a medium that has a fresher one",
     async ({ post, download, store, clock }) => {
       await post(video("v1", "https://h/a.mp4?X-Amz-Signature=1"));

@@ -4,17 +4,28 @@ import { RelayError } from "../../errors.ts";
 import type { Refusal, Store, StoreSettings } from "../store.ts";
 import { type Ids, readId, showId } from "./ids.ts";
 import { page } from "./page.ts";
+import { createFairRing, createPlainRing } from "./rings.ts";
 import type { Sql } from "./sql.ts";
 
 /** Bodies of allowed senders that are no events are kept up to this many bytes (CONTRACT, 400). */
 const KEEP_INVALID = 256 * 2 ** 20;
 
-/** What a row costs beside its body, so that a flood of empty bodies is bounded too. */
-const ROW_COST = 256;
-
 type Row = { id: number; received_at: number; source: string; reason: RefusalReason; bytes: number };
 
-/** Refused bodies, in two keeps, each bounded: the oldest leave first. Inside a transaction. */
+/** Which ring a refusal belongs to: what is no event, what was refused, and what an allowed sender sent in vain. */
+const RING_OF: Record<RefusalReason, "invalid" | "refused" | "inVain"> = {
+  invalid_json: "invalid",
+  invalid_event: "invalid",
+  source: "refused",
+  token: "refused",
+  size: "refused",
+  path: "inVain",
+  method: "inVain",
+  broken: "inVain",
+  request: "inVain",
+};
+
+/** Refused bodies, in three rings, each bounded. Inside a transaction. */
 export function createQuarantine(db: Sql, ids: Ids, settings: Readonly<Pick<StoreSettings, "keepRefused">>) {
   const insert = db.prepare(
     `INSERT INTO quarantine (id, received_at, source, reason, ring, sha256, bytes, body) VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
@@ -22,17 +33,13 @@ export function createQuarantine(db: Sql, ids: Ids, settings: Readonly<Pick<Stor
   const same = db.prepare<[Buffer, string], { id: number }>(
     "SELECT id FROM quarantine WHERE sha256 = ? AND reason = ? AND ring = 0",
   );
-  const size = db.prepare<[number, number], { total: number }>(
-    "SELECT coalesce(sum(bytes + ?), 0) AS total FROM quarantine WHERE ring = ?",
-  );
-  const oldest = db.prepare<[number], { id: number; bytes: number }>(
-    "SELECT id, bytes FROM quarantine WHERE ring = ? ORDER BY id LIMIT 1",
-  );
   const drop = db.prepare("DELETE FROM quarantine WHERE id = ?");
   const byId = db.prepare<[number], Row & { body: Uint8Array }>("SELECT * FROM quarantine WHERE id = ?");
-
-  // The sums are kept here, per ring, and read again whenever another process has written.
-  let totals: [number, number] | null = null;
+  const rings = {
+    invalid: createPlainRing(db, 0, () => KEEP_INVALID),
+    refused: createFairRing(db, { events: 1, others: 3 }, () => settings.keepRefused),
+    inVain: createFairRing(db, { events: 2, others: 4 }, () => settings.keepRefused),
+  };
 
   function rowOf(id: string) {
     const row = byId.get(readId("qrn", id));
@@ -41,25 +48,19 @@ export function createQuarantine(db: Sql, ids: Ids, settings: Readonly<Pick<Stor
   }
 
   return {
+    /** What the rings hold may have been changed by others, or by a transaction that was undone. */
     forget() {
-      totals = null;
+      for (const ring of Object.values(rings)) ring.forget();
     },
 
-    keep({ receivedAt, sourceAddress, reason, body }: Refusal): { id: string } {
+    keep({ receivedAt, sourceAddress, reason, body, isEvent = true }: Refusal): { id: string } {
       const sha256 = createHash("sha256").update(body).digest();
-      const ring = reason === "invalid_json" || reason === "invalid_event" ? 0 : 1;
-      // Equal bytes that are no event are one riddle. In the ring they may be events that were meant twice.
-      const kept = ring === 0 ? same.get(sha256, reason) : undefined;
+      const name = RING_OF[reason];
+      // Equal bytes that are no event are kept once. In the other rings they may be events that were meant twice.
+      const kept = name === "invalid" ? same.get(sha256, reason) : undefined;
       if (kept) return { id: showId("qrn", kept.id) };
-      const limit = ring === 0 ? KEEP_INVALID : settings.keepRefused;
-      totals ??= [size.get(ROW_COST, 0)!.total, size.get(ROW_COST, 1)!.total];
-      let total = totals[ring]! + body.length + ROW_COST;
-      for (let old = oldest.get(ring); total > limit && old; old = oldest.get(ring)) {
-        drop.run(old.id);
-        total -= old.bytes + ROW_COST;
-      }
-      totals[ring] = total;
       const id = ids.next();
+      const ring = rings[name].add({ id, source: sourceAddress, bytes: body.length, isEvent });
       insert.run(id, receivedAt, sourceAddress, reason, ring, sha256, body.length, body);
       return { id: showId("qrn", id) };
     },
@@ -70,7 +71,7 @@ export function createQuarantine(db: Sql, ids: Ids, settings: Readonly<Pick<Stor
     },
     drop(id: string): void {
       drop.run(rowOf(id).id);
-      totals = null;
+      this.forget();
     },
     list(wish: Parameters<Store["quarantined"]>[0]): Quarantined[] {
       const list = page<Row>(
