@@ -3,8 +3,9 @@ import { type Config, parseListen } from "./config.ts";
 import type { Ports } from "./domain.ts";
 import { errorLine, RelayError } from "./errors.ts";
 import { environment, selfCommand } from "./platform/runtime.ts";
-import { type App, type Listener, listen } from "./platform/server.ts";
+import { type Listener, listen } from "./platform/server.ts";
 import { readTls } from "./platform/tls-files.ts";
+import type { Door } from "./relay/app.ts";
 import type { Command } from "./relay/backups.ts";
 import { compareConfigs } from "./relay/changes.ts";
 import { type Core, openCore } from "./relay/core.ts";
@@ -85,7 +86,7 @@ export async function openRelay(
       self,
       checks: options.self !== undefined,
       publicUrl,
-      onLost: () => void inTurn(openAnew),
+      onLost: () => void inTurn(openAnew).catch(() => {}),
     });
 
   function failed(line: string): void {
@@ -93,21 +94,26 @@ export async function openRelay(
     trouble = line;
   }
 
+  const serve = ({ app, gate }: Door) => listener?.serve(app, gate);
+
   /** Tried again and again, until it is open: then the work begins. */
   async function tryToOpen(): Promise<void> {
+    let opened: Core | null = null;
     try {
-      core = await open();
+      opened = await open();
+      await opened.start();
     } catch (error) {
+      await opened?.close();
       failed(sicknessOf(error, config.dataDir) ?? errorLine(error));
       openLater();
       return;
     }
-    listener?.serve(core.app);
+    core = opened;
+    serve(core.door);
     await standby?.close();
     standby = null;
     trouble = "";
     log.info("the store can be used: events are taken", { freed: core.freed });
-    await core.start();
   }
 
   function openLater(): void {
@@ -121,7 +127,7 @@ export async function openRelay(
     core = null;
     trouble = "the store is opened anew";
     standby = await openStandby(config, ports, { trouble: () => trouble, readsStore: false });
-    listener?.serve(standby.app);
+    serve(standby.door);
     await lost.close();
     await tryToOpen();
   }
@@ -145,8 +151,9 @@ export async function openRelay(
     }
     const { tls } = config.server;
     const socket = options.socket === undefined ? parseListen(config.server.listen)! : { fd: options.socket };
-    listener = await listen((core ?? standby!).app, { ...socket, tls }, clock);
-    const { host, port, serve, renewTls } = listener;
+    const { app, gate } = (core ?? standby!).door;
+    listener = await listen(app, { ...socket, tls }, clock, { gate, log });
+    const { host, port, renewTls } = listener;
     await core?.start();
     if (core === null) openLater();
 
@@ -154,17 +161,17 @@ export async function openRelay(
       const { config: wanted, changed, needsRestart, mirrorWork } = compareConfigs(config, next);
       // What can fail comes first: then all of the old config holds.
       const pair = wanted.server.tls && readTls(wanted.server.tls);
-      const onTaken = (app: App) => {
+      const onTaken = (door: Door) => {
         // Other bytes in the same files are a change too.
         if (pair && renewTls(pair) && !changed.includes("server")) changed.push("server.tls");
         config = wanted;
-        serve(app);
+        serve(door);
       };
       if (core !== null) await core.reload({ config: wanted, changed, mirrorWork }, onTaken);
       else {
         const former = standby;
         standby = await openStandby(wanted, ports, { trouble: () => trouble });
-        onTaken(standby.app);
+        onTaken(standby.door);
         await former?.close();
       }
       return { changed, needsRestart };

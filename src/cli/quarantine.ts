@@ -1,13 +1,24 @@
+import type { RefusalReason } from "../domain.ts";
 import { RelayError } from "../errors.ts";
 import { listQuarantine, reprocess, reprocessAll, showQuarantined } from "../operate/quarantine.ts";
-import { createAccept } from "../receive/accept.ts";
+import { createAcceptKept } from "../receive/accept.ts";
 import { type Command, type CommandGroup, configOption, jsonOption } from "./command.ts";
 import { harmless } from "./harmless.ts";
 import { listOptions, printJson, printList, printMany, rangeOptions, readPage, readRange } from "./lists.ts";
 import { shortTime } from "./show.ts";
 import { renderFields } from "./table.ts";
 
-const REASONS = ["invalid_json", "invalid_event", "source", "token", "size"] as const;
+const REASONS = [
+  "invalid_json",
+  "invalid_event",
+  "source",
+  "token",
+  "size",
+  "path",
+  "method",
+  "broken",
+  "request",
+] as const satisfies RefusalReason[];
 
 const reasonOption = {
   reason: { type: "string", value: "REASON", help: `only refused for this reason: ${REASONS.join(", ")}` },
@@ -79,7 +90,7 @@ const again: Command = {
     }
     const config = await context.loadConfig({ secrets: false });
     const store = await context.openStore(config);
-    const accept = createAccept({ store, config });
+    const accept = createAcceptKept({ store, config });
     if (id === undefined) {
       return printMany(context, args, reprocessAll(store, accept, filter), {
         done: "taken in",

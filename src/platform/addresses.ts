@@ -58,6 +58,13 @@ function parseAddress(text: string): Address | null {
   return address instanceof ipaddr.IPv6 && address.isIPv4MappedAddress() ? address.toIPv4Address() : address;
 }
 
+/** Whose an address is: an IPv6 host has all of its network of 64 bits (RFC 6177), so that all of it is one holder. */
+export function holderOf(text: string): string {
+  const address = parseAddress(text);
+  if (address instanceof ipaddr.IPv6) return `${address.toByteArray().slice(0, 8).join(".")}/64`;
+  return address?.toString() ?? text;
+}
+
 /** ipaddr.js takes `::1.2.3.4` for `::ffff:1.2.3.4`; in hexadecimal it is not mistaken. */
 function readAddress(text: string): Address {
   const dotted = /^(.*:)(\d+)\.(\d+)\.(\d+)\.(\d+)$/.exec(text);

@@ -1,20 +1,39 @@
-import { createServer as createHttpServer, type IncomingMessage, type Server } from "node:http";
+import { createServer as createHttpServer, type IncomingMessage, type Server, STATUS_CODES } from "node:http";
 import { createServer as createHttpsServer } from "node:https";
 import { type AddressInfo, Server as NetServer, type Socket } from "node:net";
 import { createAdaptorServer } from "@hono/node-server";
 import type { Hono } from "hono";
-import type { Clock } from "../domain.ts";
+import type { Clock, Log } from "../domain.ts";
 import { type ErrorCode, errorLine, errorTable, RelayError } from "../errors.ts";
+import { type ConnectionLimits, createConnections, type Trust } from "./connections.ts";
+import { openFilesLimit } from "./open-files.ts";
 import { readTls, type TlsFiles, type TlsPair } from "./tls-files.ts";
+import { type ClientError, describeClientError, describeLate, type Unread } from "./unread.ts";
 
-/** A request must have sent its head within this long, all of itself within that (then 408). Milliseconds. */
-const TIMEOUTS = { headersTimeout: 10_000, requestTimeout: 30_000, connectionsCheckingInterval: 1_000 };
+/** How long the connection of a sender is kept for its next request, and how often connections are looked at. Milliseconds. */
+const TIMES = { keepAlive: 65_000, connectionsCheckingInterval: 1_000 };
 
 /** Larger heads are answered 431. */
 const MAX_HEADERS = 16 * 2 ** 10;
 
-/** Connections beyond this many are not accepted: each costs memory, and the provider needs a handful. */
-const MAX_CONNECTIONS = 4_096;
+/** Each connection costs memory, and the provider needs a handful: the last eighth is kept for those who may send. */
+const CONNECTIONS: ConnectionLimits = {
+  headersTimeout: 10_000,
+  requestTimeout: 30_000,
+  atMost: 4_096,
+  forStrangers: 3_584,
+  share: 256,
+  openShare: 1_024,
+  strangerIdle: 5_000,
+  giveWay: 2_000,
+  stall: 30_000,
+  stalledReaders: 256,
+};
+
+/** Open files that connections leave to everything else; and a connection may be that of a reader, who has a file open. */
+const OTHER_FILES = 128;
+const FILES_OF_A_READER = 2;
+const FEWEST_STRANGERS = 16;
 
 /** Connections that may wait in the kernel, while the process is busy or another takes its place; the kernel's own limit holds too. */
 const BACKLOG = 4_096;
@@ -33,11 +52,19 @@ const IDLE_AGAIN = 50;
 // biome-ignore lint/suspicious/noExplicitAny: the app's own bindings do not matter here
 export type App = Hono<any>;
 
+/** Whom a listener serves first, and where requests are reported that never reach its app. */
+export type Gate = Trust & { unread(unread: Unread): void };
+
+/** No address before another, and no report. */
+const NO_GATE: Gate = { isTrusted: () => false, isOpen: true, unread() {} };
+
+export type ListenOptions = Partial<typeof TIMES & ConnectionLimits> & { gate?: Gate; log?: Pick<Log, "warn"> };
+
 export type Listener = {
   host: string;
   port: number;
   /** From now on this app answers; requests under way are answered by the one that took them. */
-  serve(app: App): void;
+  serve(app: App, gate?: Gate): void;
   /** Connections to come are made with this certificate; for a listener that speaks TLS. Tells whether it is another one. */
   renewTls(pair: TlsPair): boolean;
   /**
@@ -64,45 +91,91 @@ export function errorAnswer(
   return Response.json({ error: { code, message, ...more } }, { status, headers });
 }
 
+/** Why a request broke off while its body was received, where that is known. */
+const breaks = new WeakMap<IncomingMessage, string>();
+export function whyBroken(request: IncomingMessage): string {
+  return breaks.get(request) ?? "the connection ended before the body was complete";
+}
+
 /** Serves an app over HTTP, or HTTPS where certificate and key are given. Port 0 picks one. */
 export async function listen(
   app: App,
   at: Place & { tls: TlsFiles | null },
   clock: Clock,
-  timeouts = TIMEOUTS,
+  { gate = NO_GATE, log = { warn() {} }, ...given }: ListenOptions = {},
 ): Promise<Listener> {
   let current = app;
   let pair = at.tls && readTls(at.tls);
-  const limits = { ...timeouts, maxHeaderSize: MAX_HEADERS, keepAliveTimeout: 65_000 };
+  const options = { ...TIMES, ...limitsHere(log), ...given };
+  const limits = {
+    // Requests that are late are found by the connections' own count.
+    ...{ headersTimeout: 0, requestTimeout: 0, keepAliveTimeout: options.keepAlive },
+    // The routes need the path only.
+    ...{ maxHeaderSize: MAX_HEADERS, requireHostHeader: false },
+  };
   const server = createAdaptorServer({
     fetch: (request, env) => current.fetch(request, env),
     ...(at.tls
-      ? { createServer: createHttpsServer, serverOptions: { ...limits, ...pair } }
+      ? {
+          createServer: createHttpsServer,
+          serverOptions: { ...limits, ...pair },
+        }
       : { createServer: createHttpServer, serverOptions: limits }),
   }) as Server & { setSecureContext?(pair: TlsPair): void };
-  server.maxConnections = MAX_CONNECTIONS;
-  server.on("clientError", answerClientError);
-  // An expectation that nobody knows of is no reason to lose an event (Node would answer 417 by itself).
-  server.on("checkExpectation", (request, response) => server.emit("request", request, response));
-  // Also those that are in their TLS handshake, which the HTTP server does not know of.
-  const sockets = new Set<Socket>();
-  server.on("connection", (socket: Socket) => {
-    sockets.add(socket);
-    socket.once("close", () => sockets.delete(socket));
+  server.maxConnections = options.atMost;
+  const connections = createConnections({
+    ...{ limits: options, every: options.connectionsCheckingInterval, trust: gate, isTls: at.tls !== null, clock, log },
+    onLate: (socket) => refuse(socket, describeLate(options), connections.hasBegun(socket)),
   });
+  server.on("drop", (dropped) => connections.dropped(dropped?.remoteAddress ?? "unknown"));
+  // Also those that are in their TLS handshake, which the HTTP server does not know of.
+  server.on("connection", (socket: Socket) => connections.add(socket));
+  server.on("secureConnection", (socket: Socket) => connections.secured(socket));
+
+  const refused = new WeakSet<Socket>();
+  /** Answers what no route has seen, and reports it: once, since what follows on that connection is the end of the same. */
+  function refuse(socket: Socket, refusal: Omit<Unread, "address">, isReported = true): void {
+    const receiving = connections.receiving(socket);
+    if (!refused.has(socket)) {
+      if (receiving !== null) breaks.set(receiving, refusal.why);
+      else if (isReported) gate.unread({ ...refusal, address: connections.addressOf(socket) });
+    }
+    refused.add(socket);
+    answerUnread(socket, refusal);
+  }
+  server.on("clientError", (error: ClientError, socket: Socket) => {
+    // A connection that ends between two requests is no request that was refused.
+    const isReported = /^(HPE|ERR_SSL)_/.test(error.code ?? "") || connections.hasBegun(socket);
+    refuse(socket, describeClientError(error, MAX_HEADERS), isReported);
+  });
+  // An idle connection is closed only when nothing has come on it, which after a block is known once sockets were read.
+  server.on("timeout", (socket: Socket) => {
+    const read = socket.bytesRead;
+    setImmediate(() => socket.bytesRead === read && socket.destroy());
+  });
+  server.on("connect", (_, socket) => {
+    const message = "CONNECT is not taken here: this is no proxy";
+    refuse(socket as Socket, { code: "bad_request", message, why: message, body: null });
+  });
+  // An expectation that no route knows of is no reason to lose an event (Node would answer 417 by itself).
+  server.on("checkExpectation", (request, response) => server.emit("request", request, response));
   let closing = false;
-  server.prependListener("request", (_: IncomingMessage, response) => {
+  server.prependListener("request", (request: IncomingMessage, response) => {
+    normaliseTarget(request);
+    connections.begun(request, response);
     if (closing) response.setHeader("connection", "close");
   });
   const where = "fd" in at ? "the socket that was handed over" : `${at.host}:${at.port}`;
   await new Promise<void>((resolve, reject) => {
-    server.once("error", (error) =>
-      reject(new RelayError("unsupported", `cannot listen on ${where}: ${errorLine(error)}`)),
-    );
+    server.once("error", (error) => {
+      connections.stop();
+      reject(new RelayError("unsupported", `cannot listen on ${where}: ${errorLine(error)}`));
+    });
     server.listen({ ...("fd" in at ? { fd: at.fd } : { host: at.host, port: at.port }), backlog: BACKLOG }, resolve);
   });
   const bound = server.address() as AddressInfo | string | null;
   if (bound === null || typeof bound === "string") {
+    connections.stop();
     server.close();
     throw new RelayError("unsupported", `cannot listen on ${where}: it is no TCP socket that listens`);
   }
@@ -110,8 +183,10 @@ export async function listen(
   return {
     host: address,
     port,
-    serve(next) {
+    serve(next, nextGate = gate) {
       current = next;
+      gate = nextGate;
+      connections.setTrust(gate);
     },
     renewTls(next) {
       const isOther = pair !== null && !(next.cert.equals(pair.cert) && next.key.equals(pair.key));
@@ -130,35 +205,45 @@ export async function listen(
         server.closeIdleConnections();
         cancelIdle = clock.after(IDLE_AGAIN, endIdle);
       });
-      const cancel = clock.after(grace, () => {
-        for (const socket of sockets) socket.destroy();
-      });
+      const cancel = clock.after(grace, () => connections.closeAll());
       await closed;
       cancelIdle();
       cancel();
-      server.close(); // Ends its watch over slow requests.
+      connections.stop();
+      server.close();
     },
   };
 }
 
-/** What Node refuses before a request reaches the app, said in our words (nodejs.org/api/http.html#event-clienterror). */
-function answerClientError(error: NodeJS.ErrnoException, socket: Socket): void {
+/** The limits of connections, below the limit of open files. */
+function limitsHere(log: Pick<Log, "warn">): ConnectionLimits {
+  const files = openFilesLimit() ?? Number.POSITIVE_INFINITY;
+  const most = Math.floor((files - OTHER_FILES) / FILES_OF_A_READER);
+  if (most >= CONNECTIONS.forStrangers) return CONNECTIONS;
+  const forStrangers = Math.max(FEWEST_STRANGERS, most);
+  const advice = "raise it (LimitNOFILE= of the unit, ulimit -n)";
+  log.warn("few files may be open at once, so fewer connections are taken", { limit: files, forStrangers, advice });
+  return { ...CONNECTIONS, forStrangers };
+}
+
+/** Any Host is as good as none, and a target in absolute form or with characters that no URL has is one all the same. */
+function normaliseTarget(request: IncomingMessage): void {
+  request.headers.host = "relay";
+  const target = (request.url ?? "").replace(/^[a-z][a-z\d+.-]*:\/\/[^/?#]*/i, "").replaceAll("\\", "%5C");
+  request.url = target.startsWith("/") ? target : `/${target}`;
+}
+
+/** An answer in our words, where Node would use its own (nodejs.org/api/http.html#event-clienterror). */
+function answerUnread(socket: Socket, { code, message }: Pick<Unread, "code" | "message">): void {
   // As Node's own handler does: never write into the middle of an answer that has begun.
   const answering = (socket as Socket & { _httpMessage?: { headersSent: boolean } })._httpMessage?.headersSent;
   if (!socket.writable || answering) {
     socket.destroy();
     return;
   }
-  const [code, message]: [ErrorCode, string] =
-    error.code === "ERR_HTTP_REQUEST_TIMEOUT"
-      ? ["request_timeout", "the request took too long"]
-      : error.code === "HPE_HEADER_OVERFLOW"
-        ? ["headers_too_large", `the headers are larger than ${MAX_HEADERS} bytes`]
-        : ["bad_request", "this is not HTTP/1.1"];
   const body = JSON.stringify({ error: { code, message } });
   const { status } = errorTable[code];
-  const reason = { 408: "Request Timeout", 431: "Request Header Fields Too Large" }[status] ?? "Bad Request";
   socket.end(
-    `HTTP/1.1 ${status} ${reason}\r\ncontent-type: application/json\r\nconnection: close\r\ncontent-length: ${Buffer.byteLength(body)}\r\n\r\n${body}`,
+    `HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\ncontent-type: application/json\r\nconnection: close\r\ncontent-length: ${Buffer.byteLength(body)}\r\n\r\n${body}`,
   );
 }

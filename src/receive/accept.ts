@@ -1,14 +1,20 @@
 import type { Config } from "../config.ts";
 import type { ProviderEvent } from "../domain.ts";
+import { RelayError } from "../errors.ts";
 import { planEvent } from "../plan.ts";
 import type { Accepted, Store } from "../store/store.ts";
 import { parseEvent } from "../wochit.ts";
+import { decodeByLook } from "./decode.ts";
 
 export type Accept = (
   body: Uint8Array,
   sourceAddress: string,
   receivedAt: number,
 ) => Promise<Accepted & { event: ProviderEvent }>;
+
+/** A kept body is unpacked up to this size, and through no more layers than this. */
+const MAX_UNPACKED = 16 * 2 ** 20;
+const MAX_LAYERS = 3;
 
 /**
  * The way in, for the route and for what is reprocessed: reads the bytes, plans what follows, commits all of it.
@@ -21,5 +27,26 @@ export function createAccept({ store, config }: { store: Store; config: Config }
     const { dedupeWindow } = config.receive;
     const accepted = await store.accept({ receivedAt, sourceAddress, body, event, plan, dedupeWindow });
     return { ...accepted, event };
+  };
+}
+
+/**
+ * The same for bodies from quarantine, which are kept without their headers: one that is no JSON as it is may be packed, or
+ * be written in UTF-16.
+ */
+export function createAcceptKept(options: { store: Store; config: Config }): Accept {
+  const accept = createAccept(options);
+  return async (body, sourceAddress, receivedAt) => {
+    let bytes = body;
+    for (let layer = 0; ; layer++) {
+      try {
+        return await accept(bytes, sourceAddress, receivedAt);
+      } catch (error) {
+        const isNoJson = error instanceof RelayError && error.code === "invalid_json";
+        const decoded = isNoJson && layer < MAX_LAYERS ? await decodeByLook(bytes, MAX_UNPACKED) : null;
+        if (decoded === null) throw error;
+        bytes = decoded;
+      }
+    }
   };
 }

@@ -1,10 +1,10 @@
 import type { IncomingMessage } from "node:http";
 
-/** What became of reading a body. `tooLarge` holds the bytes when there was room to keep them. */
+/** What became of reading a body. `tooLarge` holds the bytes when there was room to keep them, `broken` what had come. */
 export type BodyRead =
   | { is: "whole"; body: Uint8Array }
   | { is: "tooLarge"; body: Uint8Array | null }
-  | { is: "broken" }
+  | { is: "broken"; body: Uint8Array }
   | { is: "busy" };
 
 /** Bytes of unfinished requests that may be in memory at once: so many slow senders cannot use it up. */
@@ -58,12 +58,12 @@ export function readBody(
       }
       chunks.push(chunk);
     }
+    const taken = () => (chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks));
     function whole(): void {
-      const body = chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks);
-      end(size > limit ? { is: "tooLarge", body } : { is: "whole", body });
+      end({ is: size > limit ? "tooLarge" : "whole", body: taken() });
     }
     function broken(): void {
-      end({ is: "broken" });
+      end({ is: "broken", body: taken() });
     }
     request.on("data", take).on("end", whole).on("close", broken).on("error", broken);
   });

@@ -4,10 +4,14 @@ import { type Context, Hono } from "hono";
 import type { Config } from "../config.ts";
 import type { Ports, RefusalReason } from "../domain.ts";
 import { errorLine, RelayError } from "../errors.ts";
-import { errorAnswer } from "../platform/server.ts";
+import { createLimitedLog } from "../platform/limited-log.ts";
+import { errorAnswer, whyBroken } from "../platform/server.ts";
 import type { Store } from "../store/store.ts";
 import { createAccept } from "./accept.ts";
 import { createRoom, readBody } from "./body.ts";
+import { decodeBody, type Writing, writingOf } from "./decode.ts";
+import { createInVain, type InVain } from "./in-vain.ts";
+import { createKeep } from "./keep.ts";
 import { findReturned } from "./loop.ts";
 import { createSourceCheck, type Source } from "./source.ts";
 
@@ -22,8 +26,20 @@ const JSON_ANSWER = { headers: { "content-type": "application/json" } };
 
 type Env = { Bindings: HttpBindings };
 
-/** `POST <receive.path>[/<token>]`: source → size → parse → commit → answer (CONTRACT, "Public listener"). */
-export function receiveRoute(options: { store: Store; config: Config; ports: Ports; onAccepted(): void }): Hono<Env> {
+/** One request as the log and the quarantine have it. */
+type Given = {
+  facts: { request: string; from: string };
+  source: Source;
+  /** How the body is written, where it is not plain UTF-8. */
+  writing: Writing | null;
+  receivedAt: number;
+};
+
+/** `routes`: `POST <receive.path>[/<token>]`; `inVain`: for requests to other paths, and for what no route sees. */
+export type Receive = { routes: Hono<Env>; inVain: InVain };
+
+/** The webhook: source → size → parse → commit → answer (CONTRACT, "Public listener"). */
+export function openReceive(options: { store: Store; config: Config; ports: Ports; onAccepted(): void }): Receive {
   const { store, config, ports } = options;
   const { clock, log } = ports;
   const { receive } = config;
@@ -31,19 +47,22 @@ export function receiveRoute(options: { store: Store; config: Config; ports: Por
   const accept = createAccept(options);
   const room = createRoom(ROOM);
   const spare = createRoom(SPARE_ROOM);
+  const keep = createKeep({ store, config, log, spare });
+  const inVain = createInVain({ config, ports, judge, keep, spare });
+  const warnOfProxy = createLimitedLog(log, clock);
   const keepOversize = Math.min(KEEP_OVERSIZE, Math.floor(receive.keepRefused / 4));
   const requestPrefix = Buffer.from(ports.random.bytes(4)).toString("hex");
   let requests = 0;
-  let lastKept: Promise<void> = Promise.resolve();
 
   async function handle(c: Context<Env>): Promise<Response> {
     const receivedAt = clock.now();
-    const request = `${requestPrefix}-${(++requests).toString(36)}`;
     const { incoming } = c.env;
     const source = judge(incoming, c.req.param("token"));
+    const facts = { request: `${requestPrefix}-${(++requests).toString(36)}`, from: source.address };
+    const given = { facts, source, writing: writingOf(incoming.headers), receivedAt };
     const refused = source.refusal !== null && receive.mode === "enforce";
-    if (source.refusal !== null && !refused)
-      log.warn("would refuse", { request, from: source.address, why: source.refusal });
+    if (source.doubt !== null) warnOfProxy("a trusted proxy does not name its client", { ...facts, why: source.doubt });
+    if (source.refusal !== null && !refused) log.warn("would refuse", { ...facts, why: source.refusal });
 
     const read = await readBody(incoming, {
       limit: receive.maxBody,
@@ -51,29 +70,38 @@ export function receiveRoute(options: { store: Store; config: Config; ports: Por
       room: refused ? spare : room,
       spare,
     });
-    const facts = { request, from: source.address };
-    if (refused) return refuse(c, facts, source, read.is === "whole" ? read.body : null, receivedAt);
+    if (refused) return refuse(c, given, read.is === "whole" ? read.body : null);
     if (read.is === "broken") {
-      log.warn("request broke off", facts);
+      const quarantineId = await keep(facts, { ...given, reason: "broken", body: read.body });
+      log.warn("request broke off", { ...facts, why: whyBroken(incoming), quarantineId });
       return errorAnswer("request_timeout", "the request ended before its body was complete");
     }
-    if (read.is === "busy") return errorAnswer("store_unavailable", "too many unfinished requests");
-    if (read.is === "tooLarge") {
-      const quarantineId = await keep(facts, "size", read.body, receivedAt);
-      log.warn("request refused", { ...facts, why: "size", limit: receive.maxBody, quarantineId });
-      return errorAnswer("body_too_large", `the body is larger than ${receive.maxBody} bytes (receive.maxBody)`);
-    }
+    if (read.is === "busy") return busy(facts);
+    if (read.is === "tooLarge") return refuseSize(given, read.body);
     // Held until the commit: while the store is in trouble the waiting bodies are bounded as those under way are.
-    if (!room.take(read.body.length)) return errorAnswer("store_unavailable", "too many unfinished requests");
-    return take(facts, incoming.headers, read.body, receivedAt).finally(() => room.give(read.body.length));
+    const { length } = read.body;
+    if (!room.take(length)) return busy(facts);
+    return take(given, incoming.headers, read.body).finally(() => room.give(length));
   }
 
-  async function take(
-    facts: { request: string; from: string },
-    headers: IncomingHttpHeaders,
-    body: Uint8Array,
-    receivedAt: number,
+  function busy(facts: Given["facts"]): Response {
+    log.error("request not taken", { ...facts, error: "too many unfinished requests" });
+    return errorAnswer("store_unavailable", "too many unfinished requests");
+  }
+
+  async function refuseSize(
+    { facts, receivedAt }: Given,
+    body: Uint8Array | null,
+    message = `the body is larger than ${receive.maxBody} bytes (receive.maxBody)`,
   ): Promise<Response> {
+    const quarantineId = await keep(facts, { reason: "size", body, writing: null, receivedAt });
+    log.warn("request refused", { ...facts, why: "size", limit: receive.maxBody, quarantineId });
+    return errorAnswer("body_too_large", message);
+  }
+
+  /** What reads as an event as it is, is one whatever its headers say; else it is read as they say. */
+  async function take(given: Given, headers: IncomingHttpHeaders, body: Uint8Array): Promise<Response> {
+    const { facts, writing, receivedAt } = given;
     try {
       const returned = await findReturned(headers, body, store);
       if (returned !== null) {
@@ -93,10 +121,23 @@ export function receiveRoute(options: { store: Store; config: Config; ports: Por
       // Not Response.json: the server writes a response made of text and plain headers at once.
       return new Response(JSON.stringify({ id, status }), JSON_ANSWER);
     } catch (error) {
-      if (error instanceof RelayError && (error.code === "invalid_json" || error.code === "invalid_event")) {
-        return quarantine(facts, error, body, receivedAt);
-      }
-      return unavailable(facts, error);
+      if (!isNoEvent(error)) return unavailable(facts, error);
+      return writing === null ? quarantine(facts, error, body, receivedAt) : takeDecoded(given, body, writing);
+    }
+  }
+
+  async function takeDecoded(given: Given, body: Uint8Array, writing: Writing): Promise<Response> {
+    const { facts, receivedAt } = given;
+    const { maxBody } = receive;
+    if (!room.take(maxBody)) return busy(facts);
+    try {
+      return await take({ ...given, writing: null }, await decodeBody(body, writing, maxBody));
+    } catch (error) {
+      if (!(error instanceof RelayError)) throw error;
+      if (error.code === "body_too_large") return refuseSize(given, body, error.message);
+      return quarantine(facts, error, body, receivedAt);
+    } finally {
+      room.give(maxBody);
     }
   }
 
@@ -121,53 +162,28 @@ export function receiveRoute(options: { store: Store; config: Config; ports: Por
     return errorAnswer("store_unavailable", "the relay cannot store events right now; send it again");
   }
 
-  async function refuse(
-    c: Context<Env>,
-    facts: { request: string; from: string },
-    source: Source,
-    body: Uint8Array | null,
-    receivedAt: number,
-  ): Promise<Response> {
+  async function refuse(c: Context<Env>, given: Given, body: Uint8Array | null): Promise<Response> {
+    const { facts, source } = given;
     const reason = source.refusal ?? "source";
-    const quarantineId = await keep(facts, reason, body, receivedAt);
+    const quarantineId = await keep(facts, { ...given, reason, body });
     log.warn("request refused", { ...facts, socket: c.env.incoming.socket.remoteAddress, why: reason, quarantineId });
     const message =
       reason === "token" ? "the token in the path is missing or wrong" : `${source.address} is not an allowed sender`;
     return errorAnswer("source_not_allowed", message);
   }
 
-  /**
-   * Keeps what was refused in the ring; that is a kindness, so its failing changes no answer. One at a time, and no more
-   * than fits in the spare room: strangers must not hold up the commits of those who may send.
-   */
-  async function keep(
-    facts: { request: string; from: string },
-    reason: RefusalReason,
-    body: Uint8Array | null,
-    receivedAt: number,
-  ): Promise<string | null> {
-    if (body === null || body.length === 0 || receive.keepRefused === 0) return null;
-    if (!spare.take(body.length)) return null;
-    const kept = lastKept.then(() => store.quarantine({ receivedAt, sourceAddress: facts.from, reason, body }));
-    lastKept = kept.then(
-      () => {},
-      () => {},
-    );
-    try {
-      return (await kept).id;
-    } catch (error) {
-      log.warn("refused body not kept", { ...facts, error: errorLine(error) });
-      return null;
-    } finally {
-      spare.give(body.length);
-    }
-  }
-
-  const app = new Hono<Env>();
+  const routes = new Hono<Env>();
   const path = receive.tokens.length > 0 ? [receive.path, `${receive.path}/:token`] : [receive.path];
   for (const each of path) {
-    app.post(each, handle);
-    app.all(each, () => errorAnswer("method_not_allowed", "only POST is taken here", {}, { allow: "POST" }));
+    routes.post(each, handle);
+    routes.all(each, async (c) => {
+      await inVain.report(c.env.incoming, "method");
+      return errorAnswer("method_not_allowed", "only POST is taken here", {}, { allow: "POST" });
+    });
   }
-  return app;
+  return { routes, inVain };
+}
+
+function isNoEvent(error: unknown): error is RelayError {
+  return error instanceof RelayError && (error.code === "invalid_json" || error.code === "invalid_event");
 }

@@ -2,37 +2,60 @@ import { createHash, timingSafeEqual } from "node:crypto";
 import type { IncomingMessage } from "node:http";
 import type { Config } from "../config.ts";
 import { clientAddress, parseNetworks } from "../platform/addresses.ts";
+import type { Trust } from "../platform/connections.ts";
 
-/** Who sent a request, and why it would be refused (null: it would not). */
-export type Source = { address: string; refusal: "source" | "token" | null };
+/**
+ * Who sent a request, and why it would be refused (null: it would not). `doubt` says, for the log, what is odd about how a
+ * trusted proxy names its client.
+ */
+export type Source = { address: string; refusal: "source" | "token" | null; doubt: string | null };
+
+type Place = Pick<Config, "server" | "receive">;
 
 /**
  * Judges the sender of a request: by its address, read behind trusted proxies, and by the token in the path where one is
  * configured. A forwarded header that cannot be read refuses. `token` is undefined when the path had none.
  */
-export function createSourceCheck({ server, receive }: Pick<Config, "server" | "receive">) {
+export function createSourceCheck({ server, receive }: Place) {
   const trusted = parseNetworks(server.trustedProxies);
   const allowed = receive.allowFrom === "any" ? null : parseNetworks(receive.allowFrom);
   const tokens = receive.tokens.map(digest);
 
-  function judgeAddress(socket: string | undefined, forwarded: string | string[] | undefined): Source {
+  function judgeAddress(socket: string | undefined, forwarded: string | string[] | undefined, other: string): Source {
     const address = clientAddress(socket, forwarded, trusted);
-    if (address === null) return { address: socket ?? "unknown", refusal: "source" };
-    return { address, refusal: allowed === null || allowed.contains(address) ? null : "source" };
+    if (address === null) {
+      const doubt = "its X-Forwarded-For cannot be read";
+      return { address: socket ?? "unknown", refusal: "source", doubt: socket === undefined ? null : doubt };
+    }
+    const isUnnamed = other !== "" && !forwarded?.length && trusted.contains(address);
+    const doubt = isUnnamed
+      ? `it names its client in ${other} only, which is not read: have it set X-Forwarded-For`
+      : null;
+    return { address, refusal: allowed === null || allowed.contains(address) ? null : "source", doubt };
   }
 
   // A sender keeps its connection: the last answer serves its next requests.
-  let last: { socket: string | undefined; forwarded: string | string[] | undefined; source: Source } | null = null;
+  let last: { socket?: string; forwarded?: string | string[]; other: string; source: Source } | null = null;
 
-  return function judge(request: IncomingMessage, token: string | undefined): Source {
-    const socket = request.socket.remoteAddress;
-    const forwarded = request.headers["x-forwarded-for"];
-    if (last === null || last.socket !== socket || last.forwarded !== forwarded) {
-      last = { socket, forwarded, source: judgeAddress(socket, forwarded) };
+  return function judge({ socket: { remoteAddress: socket }, headers }: IncomingMessage, token?: string): Source {
+    const forwarded = headers["x-forwarded-for"];
+    const other = headers.forwarded !== undefined ? "Forwarded" : headers["x-real-ip"] !== undefined ? "X-Real-IP" : "";
+    if (last === null || last.socket !== socket || last.forwarded !== forwarded || last.other !== other) {
+      last = { socket, forwarded, other, source: judgeAddress(socket, forwarded, other) };
     }
     const { source } = last;
     if (source.refusal !== null || tokens.length === 0 || isOneOf(token ?? "", tokens)) return source;
     return { ...source, refusal: "token" };
+  };
+}
+
+/** Whom the listener serves first: by the socket's address alone, since nothing of a request is read yet. */
+export function trustOf({ server, receive }: Place): Trust {
+  const named = receive.allowFrom === "any" ? [] : receive.allowFrom;
+  const networks = parseNetworks([...server.trustedProxies, ...named]);
+  return {
+    isTrusted: (address) => networks.contains(address),
+    isOpen: receive.allowFrom === "any" || receive.mode === "observe",
   };
 }
 

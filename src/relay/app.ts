@@ -1,22 +1,38 @@
 import type { HttpBindings } from "@hono/node-server";
-import { type Handler, Hono } from "hono";
+import { type Context, type Handler, Hono } from "hono";
 import type { Log } from "../domain.ts";
 import { errorLine } from "../errors.ts";
-import { errorAnswer } from "../platform/server.ts";
+import { type App, errorAnswer, type Gate } from "../platform/server.ts";
+import type { Receive } from "../receive/route.ts";
+
+type Env = { Bindings: HttpBindings };
+
+/** What the public listener serves: the app, and who may send, which it asks before a request can be read. */
+export type Door = { app: App; gate: Gate };
+
+export function openDoor(parts: { receive: Receive; media: Handler; health: Hono }, log: Log): Door {
+  return { app: publicApp(parts, log), gate: parts.receive.inVain.gate };
+}
 
 /** Everything the public listener answers. */
 export function publicApp(
-  routes: { receive: Hono<{ Bindings: HttpBindings }>; media: Handler; health: Hono },
+  { receive, media, health }: { receive: Receive; media: Handler; health: Hono },
   log: Log,
-): Hono {
-  const app = new Hono({ strict: false });
-  app.route("/", routes.receive);
-  app.get("/media/*", routes.media);
-  app.route("/", routes.health);
+): Hono<Env> {
+  const app = new Hono<Env>({ strict: false });
+  app.route("/", receive.routes);
+  app.on(["GET", "OPTIONS"], "/media/*", media);
+  app.route("/", health);
   for (const path of ["/media/*", "/healthz", "/readyz"]) {
-    app.all(path, () => errorAnswer("method_not_allowed", "this is only for reading", {}, { allow: "GET, HEAD" }));
+    app.all(path, async (c: Context<Env>) => {
+      await receive.inVain.report(c.env.incoming, "method");
+      return errorAnswer("method_not_allowed", "this is only for reading", {}, { allow: "GET, HEAD" });
+    });
   }
-  app.notFound(() => errorAnswer("not_found", "nothing is here"));
+  app.notFound(async (c) => {
+    await receive.inVain.report(c.env.incoming, "path");
+    return errorAnswer("not_found", "nothing is here");
+  });
   app.onError((error) => {
     log.error("request broke", { error: errorLine(error) });
     return errorAnswer("store_unavailable", "the relay could not answer; send it again");

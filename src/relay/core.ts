@@ -7,12 +7,11 @@ import { mediaLink } from "../media-links.ts";
 import { mediaRoute } from "../mirror/serve.ts";
 import { healthRoutes } from "../operate/health.ts";
 import { checkProcess, type Integrity, startIntegrityChecks } from "../operate/integrity.ts";
-import type { App } from "../platform/server.ts";
-import { receiveRoute } from "../receive/route.ts";
+import { openReceive } from "../receive/route.ts";
 import { databaseOf } from "../store/backup.ts";
 import { openStore } from "../store/open.ts";
 import { settingsOf } from "../store/settings.ts";
-import { publicApp } from "./app.ts";
+import { type Door, openDoor } from "./app.ts";
 import { type Command, openBackups } from "./backups.ts";
 import type { Changes } from "./changes.ts";
 import { createEndpointWorkers } from "./endpoints.ts";
@@ -28,16 +27,16 @@ const JOB_GRACE = 4_000;
 
 /** All that works on the store: what the public listener answers, and the work on media and deliveries. */
 export type Core = {
-  app: App;
+  door: Door;
   /** Leases of an earlier process that were freed. */
   freed: number;
   /** Begins the work. Before it, events are taken and kept. */
   start(): Promise<void>;
   /**
    * Takes another config. What can fail comes first: then all of the old config holds, and it throws. `onTaken` is called
-   * when nothing can fail any longer, with the app to serve from now on.
+   * when nothing can fail any longer, with what to serve from now on.
    */
-  reload(change: Pick<Changes, "config" | "changed" | "mirrorWork">, onTaken: (app: App) => void): Promise<void>;
+  reload(change: Pick<Changes, "config" | "changed" | "mirrorWork">, onTaken: (door: Door) => void): Promise<void>;
   /** Resolves once the store has answered, with success or with its trouble. */
   answers(): Promise<void>;
   /** What is wrong, in a few words each. */
@@ -91,10 +90,10 @@ export async function openCore(given: Config, options: CoreOptions): Promise<Cor
     };
     const openMirrorOf = (config: Config) =>
       openMirroring({ config, store, ports, connectTimeout: CONNECT_TIMEOUT, onSettled: wake });
-    const appOf = (config: Config, { targets, targetTrouble, spoolTrouble }: Mirroring) =>
-      publicApp(
+    const doorOf = (config: Config, { targets, targetTrouble, spoolTrouble }: Mirroring) =>
+      openDoor(
         {
-          receive: receiveRoute({ store, config, ports, onAccepted }),
+          receive: openReceive({ store, config, ports, onAccepted }),
           media: mediaRoute({ store, targets, config: config.mirror, secret, log }),
           health: healthRoutes({ store, config, clock, targetTrouble, spoolTrouble, damage }),
         },
@@ -125,7 +124,7 @@ export async function openCore(given: Config, options: CoreOptions): Promise<Cor
     }
 
     return {
-      app: appOf(config, mirroring),
+      door: doorOf(config, mirroring),
       freed,
 
       async start() {
@@ -148,7 +147,7 @@ export async function openCore(given: Config, options: CoreOptions): Promise<Cor
       async reload({ config: wanted, changed, mirrorWork }, onTaken) {
         const former = mirroring;
         const opened = mirrorWork && workers ? await replaceMirror(wanted) : former;
-        const app = appOf(wanted, opened);
+        const door = doorOf(wanted, opened);
         const newBackups = opened !== former || changed.some((part) => part === "backup" || part === "mirror");
         if (newBackups) await backups?.stop();
 
@@ -156,7 +155,7 @@ export async function openCore(given: Config, options: CoreOptions): Promise<Cor
         config = wanted;
         mirroring = opened;
         store.configure(settingsOf(wanted));
-        onTaken(app);
+        onTaken(door);
         if (newBackups) backups = backupsOf(wanted);
         if (workers) endpoints.apply(wanted.endpoints);
         // It is taken. What still fails now is trouble of its own.

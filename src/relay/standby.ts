@@ -5,11 +5,10 @@ import { errorLine } from "../errors.ts";
 import { mediaRoute } from "../mirror/serve.ts";
 import { openTargets } from "../mirror/targets.ts";
 import { healthRoutes } from "../operate/health.ts";
-import type { App } from "../platform/server.ts";
-import { receiveRoute } from "../receive/route.ts";
+import { openReceive } from "../receive/route.ts";
 import { openStore } from "../store/open.ts";
 import { refusingStore } from "../store/refusing.ts";
-import { publicApp } from "./app.ts";
+import { type Door, openDoor } from "./app.ts";
 
 /** What a sick disk answers: it is full, read-only or broken, or this process has no file descriptor left. */
 const SICK = /^(E(IO|ROFS|NOSPC|DQUOT|MFILE|NFILE)|SQLITE_(FULL|IOERR|READONLY|CORRUPT|NOTADB|NOMEM)\w*)$/;
@@ -38,7 +37,7 @@ function isReadOnly(dir: string): boolean {
   }
 }
 
-export type Standby = { app: App; close(): Promise<void> };
+export type Standby = { door: Door; close(): Promise<void> };
 
 /**
  * What the public listener answers while the store cannot be opened for writing: 503 to events (with `Retry-After`) and on
@@ -70,16 +69,16 @@ export async function openStandby(
     log,
   });
   const media = readsStore ? await openMedia().catch(() => none) : none;
-  const app = publicApp(
+  const door = openDoor(
     {
-      receive: receiveRoute({ store, config, ports, onAccepted() {} }),
+      receive: openReceive({ store, config, ports, onAccepted() {} }),
       media,
       health: healthRoutes({ store, config, clock }),
     },
     log,
   );
   return {
-    app,
+    door,
     async close() {
       for (const close of closers.reverse()) await close().catch(() => {});
     },

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
+import { gzipSync } from "node:zlib";
 import stringWidth from "string-width";
 import { signKey } from "../../src/media-links.ts";
 import { endpoint } from "../support/config.ts";
@@ -223,6 +224,24 @@ test("quarantine: listed, shown harmlessly or byte for byte, and taken in after 
   assert.equal((await json("quarantine list")).length, 1);
   assert.equal((await json("events list --video-id v1")).length, 1);
   assert.equal((await run("quarantine reprocess")).code, 2);
+});
+
+test("quarantine: what an allowed sender sent in vain, packed too, is taken in", async (t) => {
+  const seeded = await openSeeded(t);
+  const { run, json } = on(seeded);
+  const keep = (reason: "path" | "method" | "broken" | "request", body: Uint8Array) =>
+    seeded.store.quarantine({ receivedAt: 1, sourceAddress: "54.81.68.237", reason, body });
+  const text = (videoId: string) => JSON.stringify(ready(videoId));
+  await keep("path", Buffer.from(text("v1")));
+  await keep("method", gzipSync(text("v2")));
+  await keep("request", Buffer.from(text("v3"), "utf16le"));
+  const broken = await keep("broken", Buffer.from(text("v4").slice(0, -1)));
+  for (const reason of ["path", "method", "request"]) {
+    assert.equal((await json(`quarantine list --reason ${reason}`))[0]?.reason, reason);
+    assert.match((await run(`quarantine reprocess --reason ${reason}`)).stdout, /^1 taken in\n$/);
+  }
+  assert.match((await run(`quarantine reprocess ${broken.id}`)).stderr, /^wochit-relay: .*\n$/);
+  assert.deepEqual((await json("events list")).map(({ videoId }) => videoId).sort(), ["v1", "v2", "v3"]);
 });
 
 test("status tells in numbers what there is and what waits", async (t) => {

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import { RelayError } from "../../src/errors.ts";
-import { clientAddress, parseNetworks, refusalOf } from "../../src/platform/addresses.ts";
+import { clientAddress, holderOf, parseNetworks, refusalOf } from "../../src/platform/addresses.ts";
 
 test("networks contain their addresses, in either family and in mapped form", () => {
   const networks = parseNetworks(["54.81.68.237", "10.1.2.3/8", "2001:DB8::/32", "::ffff:192.0.2.0/120", "fd00::1"]);
@@ -216,4 +216,12 @@ test("what is no address is refused", () => {
   for (const text of ["", "localhost", "127.1", "0x7f000001", "2130706433", "1.2.3.4.5"]) {
     assert.equal(refusalOf(text, true), "not an IP address", text);
   }
+});
+
+test("an IPv6 host holds its network of 64 bits, an IPv4 host its address, however it is written", () => {
+  assert.equal(holderOf("2001:db8:1:2::7"), holderOf("2001:db8:1:2:ffff::1%eth0"));
+  assert.notEqual(holderOf("2001:db8:1:2::7"), holderOf("2001:db8:1:3::7"));
+  assert.equal(holderOf("::ffff:192.0.2.7"), holderOf("192.0.2.7"));
+  assert.notEqual(holderOf("192.0.2.7"), holderOf("192.0.2.8"));
+  assert.equal(holderOf("unknown"), "unknown");
 });

@@ -8,6 +8,7 @@ import { Hono } from "hono";
 import { systemClock } from "../../src/platform/runtime.ts";
 import { listen } from "../../src/platform/server.ts";
 import { send } from "../support/front-door.ts";
+import { waitFor } from "../support/wait.ts";
 
 const at = { host: "127.0.0.1", port: 0, tls: null };
 
@@ -138,4 +139,83 @@ test("a kept connection whose answer ends after the stop began is not waited for
   assert.ok(performance.now() - begun < 2_000);
   await answered;
   agent.destroy();
+});
+
+/** Keeps the event loop from turning, as a commit does on a slow disk, and does `first` before: timers come next, then sockets. */
+function block(ms: number, first = () => {}): Promise<void> {
+  return new Promise((resolve) => {
+    setImmediate(() => {
+      first();
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms);
+      resolve();
+    });
+  });
+}
+
+/** A connection that has sent the first bytes, and those that it sends later; `text` is what came back. */
+async function dial(port: number, first: string) {
+  const socket = Object.assign(connect(port, "127.0.0.1"), { text: "" });
+  socket.on("error", () => {});
+  socket.on("data", (chunk) => {
+    socket.text += chunk.toString("latin1");
+  });
+  await new Promise((resolve) => socket.once("connect", resolve));
+  socket.write(first);
+  // The server has accepted it, and read this much.
+  await new Promise((resolve) => setTimeout(resolve, 100));
+  return socket;
+}
+
+const POST = (length: number) => `POST / HTTP/1.1\r\nhost: x\r\ncontent-length: ${length}\r\n\r\n`;
+
+test("a request that waited while the loop was blocked is answered, and never 408", async (t) => {
+  const timeouts = { headersTimeout: 500, requestTimeout: 700, connectionsCheckingInterval: 50 };
+  const app = new Hono().post("/", async (c) => c.text(`took ${(await c.req.text()).length}`));
+  const listener = await listen(app, at, systemClock(), timeouts);
+  t.after(() => listener.close(100));
+  const silent = await dial(listener.port, "");
+  const head = await dial(listener.port, "POST / HT");
+  const body = await dial(listener.port, `${POST(10)}01234`);
+  await block(2_000, () => {
+    silent.write(`${POST(2)}{}`);
+    head.write(`TP/1.1\r\n${POST(2).slice(17)}{}`);
+    body.write("56789");
+  });
+  await waitFor(() => [silent, head, body].every(({ text }) => text.includes("\r\n\r\n")));
+  for (const [{ text }, took] of [
+    [silent, "took 2"],
+    [head, "took 2"],
+    [body, "took 10"],
+  ] as const) {
+    assert.match(text, /^HTTP\/1.1 200 /);
+    assert.ok(text.endsWith(took), text);
+  }
+});
+
+test("a TLS handshake that waited while the loop was blocked goes on", async (t) => {
+  const tls = { cert: "test/fixtures/tls/cert.pem", key: "test/fixtures/tls/key.pem" };
+  const timeouts = { headersTimeout: 500, connectionsCheckingInterval: 50 };
+  const app = new Hono().get("/", (c) => c.text("hello"));
+  const listener = await listen(app, { ...at, tls }, systemClock(), timeouts);
+  t.after(() => listener.close(100));
+  const asked = new Promise<string>((resolve, reject) => {
+    const options = { host: "localhost", port: listener.port, ca: readFileSync(tls.cert), agent: false };
+    get(options, (response) => response.on("data", (chunk) => resolve(String(chunk)))).on("error", reject);
+  });
+  await block(2_000);
+  assert.equal(await asked, "hello");
+  const silent = await dial(listener.port, "");
+  await waitFor(() => silent.closed);
+});
+
+test("an idle connection on which a request came while the loop was blocked is not closed", async (t) => {
+  const app = new Hono().post("/", (c) => c.text("took"));
+  const listener = await listen(app, at, systemClock(), { keepAlive: 500 });
+  t.after(() => listener.close(100));
+  const socket = await dial(listener.port, `${POST(2)}{}`);
+  await waitFor(() => socket.text.includes("took"));
+  socket.text = "";
+  await block(2_000, () => void socket.write(`${POST(2)}{}`));
+  await waitFor(() => socket.text.includes("took"));
+  await waitFor(() => socket.closed);
 });

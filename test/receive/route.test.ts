@@ -197,12 +197,63 @@ test("an expectation that nobody knows of loses no event", async (t) => {
   assert.equal((await store.events({ limit: 9 })).length, 1);
 });
 
-test("a sender who goes away in the middle of a body leaves nothing behind", async (t) => {
-  const { raw, post, store } = await openFrontDoor(t);
+test("of a body that broke off no event is made: what had come is kept, and the log says so", async (t) => {
+  const { raw, post, store, ports } = await openFrontDoor(t);
   await raw('POST /webhooks/wochit HTTP/1.1\r\nhost: x\r\ncontent-length: 100\r\n\r\n{"wochitVideoId":"v1"}', {
     end: true,
   });
   assert.equal((await post(READY)).status, 200);
   assert.equal((await store.events({ limit: 9 })).length, 1);
-  assert.deepEqual(await store.quarantined({ limit: 9 }), []);
+  const [kept] = await store.quarantined({ limit: 9 });
+  assert.deepEqual([kept?.reason, kept?.bytes], ["broken", 22]);
+  const line = ports.log.facts.find(({ fact }) => fact === "request broke off");
+  assert.deepEqual([line?.fields.from, line?.fields.quarantineId], ["127.0.0.1", kept?.id]);
+  assert.match(String(line?.fields.why), /ended before/);
+});
+
+/** Heads of requests whose Host no URL can be made of, or that have none. */
+const HOSTS = [
+  "HTTP/1.0\r\n",
+  "HTTP/1.1\r\n",
+  ...["", "a, a", "relay.example.com:", "[fe80::1%25eth0]:80", "\xe9", "a b", "/", "x\r\nhost: y", "]", "a@b", "%"].map(
+    (host) => `HTTP/1.1\r\nhost: ${host}\r\n`,
+  ),
+];
+
+test("no request needs a Host, nor one that can be understood", async (t) => {
+  const { raw, store } = await openFrontDoor(t);
+  for (const [n, host] of HOSTS.entries()) {
+    const body = JSON.stringify({ type: "draft.update", wochitVideoId: `v${n}` });
+    const rest = `connection: close\r\ncontent-length: ${body.length}\r\n\r\n${body}`;
+    const answer = await raw(Buffer.from(`POST /webhooks/wochit ${host}${rest}`, "latin1"));
+    assert.match(answer, /^HTTP\/1.1 200 [\s\S]*"accepted"/, host);
+  }
+  const absolute = ["http://relay.example.com", "https://a,a", "http://[x", "http://"];
+  for (const [n, origin] of absolute.entries()) {
+    const body = JSON.stringify({ type: "draft.update", wochitVideoId: `w${n}` });
+    const answer = await raw(
+      `POST ${origin}/webhooks/wochit?x=1 HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: ${body.length}\r\n\r\n${body}`,
+    );
+    // Node's own parser refuses what is no URL at all; that is logged, and answered in our words.
+    assert.match(answer, n === 0 ? /^HTTP\/1.1 200 / : /^HTTP\/1.1 (200 |400 [\s\S]*"bad_request")/, origin);
+  }
+  assert.ok((await store.events({ limit: 99 })).length > HOSTS.length);
+});
+
+test("a proxy that names its client in a way that is not read is named in the log, once a minute", async (t) => {
+  const { post, ports } = await openFrontDoor(t, { server: { trustedProxies: ["127.0.0.1"] } });
+  const lines = () => ports.log.facts.filter(({ fact }) => fact === "a trusted proxy does not name its client");
+  await post(READY, { headers: { "x-forwarded-for": "127.0.0.1" } });
+  assert.equal(lines().length, 0);
+  await post(READY, { headers: { "x-real-ip": "54.81.68.237" } });
+  await post(READY, { headers: { "x-forwarded-for": "unknown" } });
+  assert.equal(lines().length, 1);
+  assert.match(String(lines()[0]?.fields.why), /X-Real-IP.*X-Forwarded-For/);
+  const unread = await openFrontDoor(t, { server: { trustedProxies: ["127.0.0.1"] } });
+  assert.equal((await unread.post(READY, { headers: { "x-forwarded-for": "_hidden, for=x" } })).status, 403);
+  const [line] = unread.ports.log.facts.filter(({ level }) => level === "warn");
+  assert.match(String(line?.fields.why), /X-Forwarded-For cannot be read/);
+  const forwarded = await openFrontDoor(t, { server: { trustedProxies: ["127.0.0.1"] } });
+  await forwarded.post(READY, { headers: { forwarded: "for=54.81.68.237" } });
+  assert.match(String(forwarded.ports.log.facts[0]?.fields.why), /in Forwarded only/);
 });

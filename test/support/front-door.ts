@@ -1,10 +1,12 @@
 import { request as httpRequest, type IncomingHttpHeaders } from "node:http";
 import { connect } from "node:net";
 import type { TestContext } from "node:test";
+import { Hono } from "hono";
 import type { ConfigInput } from "../../src/config.ts";
 import { systemClock } from "../../src/platform/runtime.ts";
-import { listen } from "../../src/platform/server.ts";
-import { receiveRoute } from "../../src/receive/route.ts";
+import { type ListenOptions, listen } from "../../src/platform/server.ts";
+import { openReceive } from "../../src/receive/route.ts";
+import { publicApp } from "../../src/relay/app.ts";
 import { openStore } from "../../src/store/open.ts";
 import { configIn } from "./config.ts";
 import { tempFolder } from "./folder.ts";
@@ -17,13 +19,19 @@ export type Answer = {
   json: ReturnType<typeof JSON.parse>;
 };
 
-/** The webhook's listener with a real store behind it, and nothing else: no downloads, no deliveries. */
-export async function openFrontDoor(t: TestContext, input: ConfigInput = {}, timeouts?: Parameters<typeof listen>[3]) {
+/** The public listener with a real store behind it, and nothing else: no media, no downloads, no deliveries. */
+export async function openFrontDoor(t: TestContext, input: ConfigInput = {}, limits: ListenOptions = {}) {
   const config = configIn(tempFolder(t), { ...input, receive: { allowFrom: ["127.0.0.1"], ...input.receive } });
   const ports = testPorts(systemClock());
   const store = await openStore(config, ports, { role: "relay" });
-  const app = receiveRoute({ store, config, ports, onAccepted() {} });
-  const listener = await listen(app, { host: "127.0.0.1", port: 0, tls: null }, ports.clock, timeouts);
+  const receive = openReceive({ store, config, ports, onAccepted() {} });
+  const media = () => new Response(null, { status: 404 });
+  const health = new Hono().get("/healthz", (c) => c.text("ok"));
+  const app = publicApp({ receive, media, health }, ports.log);
+  const { gate } = receive.inVain;
+  const { tls } = config.server;
+  const at = { host: "127.0.0.1", port: 0, tls };
+  const listener = await listen(app, at, ports.clock, { gate, log: ports.log, ...limits });
   t.after(async () => {
     await listener.close(100);
     await store.close();

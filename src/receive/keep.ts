@@ -1,0 +1,64 @@
+import type { Config } from "../config.ts";
+import type { Log, RefusalReason } from "../domain.ts";
+import { errorLine } from "../errors.ts";
+import type { Store } from "../store/store.ts";
+import { parseEvent } from "../wochit.ts";
+import type { Room } from "./body.ts";
+import { decodeBody, type Writing } from "./decode.ts";
+
+/** What the log says of a request beside what became of it. */
+export type Facts = { from: string; request?: string };
+
+export type Keep = (
+  facts: Facts,
+  refused: { reason: RefusalReason; body: Uint8Array | null; writing: Writing | null; receivedAt: number },
+) => Promise<string | null>;
+
+/**
+ * Keeps refused bodies in their ring; resolves with the id, or null where there is nothing to keep or it cannot be kept,
+ * which changes no answer. One at a time, and no more at once than fit in `spare`: what strangers send must not delay the
+ * commits of events. A packed body is kept unpacked, where it can be.
+ */
+export function createKeep({
+  store,
+  config: { receive },
+  log,
+  spare,
+}: {
+  store: Pick<Store, "quarantine">;
+  config: Pick<Config, "receive">;
+  log: Pick<Log, "warn">;
+  spare: Room;
+}): Keep {
+  let lastKept: Promise<unknown> = Promise.resolve();
+
+  return async (facts, { reason, body, writing, receivedAt }) => {
+    if (body === null || body.length === 0 || receive.keepRefused === 0) return null;
+    const size = Math.max(body.length, writing === null ? 0 : receive.maxBody);
+    if (!spare.take(size)) return null;
+    const kept = lastKept.then(async () => {
+      const bytes = writing === null ? body : await decodeBody(body, writing, receive.maxBody).catch(() => body);
+      // What is over the limit comes from an allowed sender, and is not parsed here: that could take long.
+      const isEvent = bytes.length > receive.maxBody || readsAsEvent(bytes);
+      return store.quarantine({ receivedAt, sourceAddress: facts.from, reason, body: bytes, isEvent });
+    });
+    lastKept = kept.catch(() => {});
+    try {
+      return (await kept).id;
+    } catch (error) {
+      log.warn("refused body not kept", { ...facts, error: errorLine(error) });
+      return null;
+    } finally {
+      spare.give(size);
+    }
+  };
+}
+
+function readsAsEvent(body: Uint8Array): boolean {
+  try {
+    parseEvent(body);
+    return true;
+  } catch {
+    return false;
+  }
+}
