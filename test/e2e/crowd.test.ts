@@ -1,0 +1,14 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { runCrowdTest } from "../support/crowd.ts";
+
+// The short form of `npm run test:crowd`.
+
+test("among idle connections and readers that do not read, a sender's events are all taken, and soon", {
+  timeout: 120_000,
+  skip: process.platform !== "linux" && "strangers come from 127.0.0.2 and so on, which only Linux has by itself",
+}, async (t) => {
+  const { summary, problems } = await runCrowdTest({ idle: 400, silent: 300, readers: 100, seconds: 4 });
+  t.diagnostic(summary);
+  assert.deepEqual(problems, [], summary);
+});
