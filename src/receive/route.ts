@@ -122,16 +122,21 @@ export function openReceive(options: { store: Store; config: Config; ports: Port
       return new Response(JSON.stringify({ id, status }), JSON_ANSWER);
     } catch (error) {
       if (!isNoEvent(error)) return unavailable(facts, error);
-      return writing === null ? quarantine(facts, error, body, receivedAt) : takeDecoded(given, body, writing);
+      return writing === null ? quarantine(facts, error, body, receivedAt) : takeDecoded(given, headers, body, writing);
     }
   }
 
-  async function takeDecoded(given: Given, body: Uint8Array, writing: Writing): Promise<Response> {
+  async function takeDecoded(
+    given: Given,
+    headers: IncomingHttpHeaders,
+    body: Uint8Array,
+    writing: Writing,
+  ): Promise<Response> {
     const { facts, receivedAt } = given;
     const { maxBody } = receive;
     if (!room.take(maxBody)) return busy(facts);
     try {
-      return await take({ ...given, writing: null }, await decodeBody(body, writing, maxBody));
+      return await take({ ...given, writing: null }, headers, await decodeBody(body, writing, maxBody));
     } catch (error) {
       if (!(error instanceof RelayError)) throw error;
       if (error.code === "body_too_large") return refuseSize(given, body, error.message);

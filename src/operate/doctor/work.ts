@@ -85,6 +85,9 @@ function judgeEndpoint({ id, state, reason, waiting, pending, running, dead }: E
 const BAD_REQUESTS = [
   { reason: "token", what: "for the token in their path", advice: "give Wochit the address with receive.token in it" },
   { reason: "size", what: "for their size", advice: "raise receive.maxBody" },
+  { reason: "path", what: "for their path", advice: "give Wochit the address with receive.path" },
+  { reason: "method", what: "for their method", advice: "look for a redirect on the way: events come by POST" },
+  { reason: "request", what: "since they cannot be read", advice: "see the log for why (request refused)" },
 ] as const;
 
 async function judgeBadRequests(store: Reads, since: number): Promise<Finding[]> {

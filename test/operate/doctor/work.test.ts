@@ -12,16 +12,16 @@ async function diagnose(configPath: string) {
   return (probe: string) => lines.find((line) => line.probe === probe);
 }
 
-test("events of allowed senders that the token or the size kept out are a warning with what to do", async (t) => {
+test("events of allowed senders that the token, the size, the path or the way of sending kept out are a warning with what to do", async (t) => {
   const { store, configPath } = await openSeeded(t, { mirror: { enabled: true, minFreeDisk: 0 } });
   const receivedAt = Date.now();
-  const refuse = (reason: "token" | "size", body: string) =>
+  const refuse = (reason: "token" | "size" | "path" | "method" | "request", body: string) =>
     store.quarantine({ receivedAt, sourceAddress: "54.81.68.237", reason, body: Buffer.from(body) });
   const before = await diagnose(configPath);
   assert.equal(before("senders.token"), undefined);
   await refuse("token", "{}");
   await refuse("token", "[]");
-  await refuse("size", "{}");
+  for (const reason of ["size", "path", "method", "request"] as const) await refuse(reason, "{}");
   const said = await diagnose(configPath);
   const { state, detail, advice } = said("senders.token");
   assert.deepEqual(
@@ -33,6 +33,9 @@ test("events of allowed senders that the token or the size kept out are a warnin
   );
   assert.match(advice, /receive\.token.*quarantine reprocess/);
   assert.match(said("senders.size").advice, /receive\.maxBody/);
+  assert.match(said("senders.path").advice, /receive\.path.*quarantine reprocess/);
+  assert.match(said("senders.method").advice, /redirect/);
+  assert.match(said("senders.request").advice, /log/);
 });
 
 test("a backup that the relay tried in vain is a failure, until one comes to something", async (t) => {
