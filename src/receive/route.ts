@@ -29,6 +29,7 @@ type Env = { Bindings: HttpBindings };
 /** One request as the log and the quarantine have it. */
 type Given = {
   facts: { request: string; from: string };
+  headers: IncomingHttpHeaders;
   source: Source;
   /** How the body is written, where it is not plain UTF-8. */
   writing: Writing | null;
@@ -59,7 +60,7 @@ export function openReceive(options: { store: Store; config: Config; ports: Port
     const { incoming } = c.env;
     const source = judge(incoming, c.req.param("token"));
     const facts = { request: `${requestPrefix}-${(++requests).toString(36)}`, from: source.address };
-    const given = { facts, source, writing: writingOf(incoming.headers), receivedAt };
+    const given = { facts, headers: incoming.headers, source, writing: writingOf(incoming.headers), receivedAt };
     const refused = source.refusal !== null && receive.mode === "enforce";
     if (source.doubt !== null) warnOfProxy("a trusted proxy does not name its client", { ...facts, why: source.doubt });
     if (source.refusal !== null && !refused) log.warn("would refuse", { ...facts, why: source.refusal });
@@ -81,7 +82,7 @@ export function openReceive(options: { store: Store; config: Config; ports: Port
     // Held until the commit: while the store is in trouble the waiting bodies are bounded as those under way are.
     const { length } = read.body;
     if (!room.take(length)) return busy(facts);
-    return take(given, incoming.headers, read.body).finally(() => room.give(length));
+    return receiveBody(given, read.body).finally(() => room.give(length));
   }
 
   function busy(facts: Given["facts"]): Response {
@@ -99,9 +100,20 @@ export function openReceive(options: { store: Store; config: Config; ports: Port
     return errorAnswer("body_too_large", message);
   }
 
-  /** What reads as an event as it is, is one whatever its headers say; else it is read as they say. */
-  async function take(given: Given, headers: IncomingHttpHeaders, body: Uint8Array): Promise<Response> {
+  /** What is JSON as it is, is taken for that whatever its headers say; else it is read as they say. */
+  async function receiveBody(given: Given, body: Uint8Array): Promise<Response> {
     const { facts, writing, receivedAt } = given;
+    try {
+      return await take(given, body);
+    } catch (error) {
+      if (!(error instanceof RelayError)) throw error;
+      const isPacked = writing !== null && error.code === "invalid_json";
+      return isPacked ? takeDecoded(given, body, writing) : quarantine(facts, error, body, receivedAt);
+    }
+  }
+
+  /** Rejects with RelayError "invalid_json" or "invalid_event" where the body is no event. */
+  async function take({ facts, headers, receivedAt }: Given, body: Uint8Array): Promise<Response> {
     try {
       const returned = await findReturned(headers, body, store);
       if (returned !== null) {
@@ -121,22 +133,18 @@ export function openReceive(options: { store: Store; config: Config; ports: Port
       // Not Response.json: the server writes a response made of text and plain headers at once.
       return new Response(JSON.stringify({ id, status }), JSON_ANSWER);
     } catch (error) {
-      if (!isNoEvent(error)) return unavailable(facts, error);
-      return writing === null ? quarantine(facts, error, body, receivedAt) : takeDecoded(given, headers, body, writing);
+      if (isNoEvent(error)) throw error;
+      return unavailable(facts, error);
     }
   }
 
-  async function takeDecoded(
-    given: Given,
-    headers: IncomingHttpHeaders,
-    body: Uint8Array,
-    writing: Writing,
-  ): Promise<Response> {
+  /** What is no event, decoded too, is kept as it came. */
+  async function takeDecoded(given: Given, body: Uint8Array, writing: Writing): Promise<Response> {
     const { facts, receivedAt } = given;
     const { maxBody } = receive;
     if (!room.take(maxBody)) return busy(facts);
     try {
-      return await take({ ...given, writing: null }, headers, await decodeBody(body, writing, maxBody));
+      return await take(given, await decodeBody(body, writing, maxBody));
     } catch (error) {
       if (!(error instanceof RelayError)) throw error;
       if (error.code === "body_too_large") return refuseSize(given, body, error.message);

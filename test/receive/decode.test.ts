@@ -64,9 +64,11 @@ test("what cannot be decoded is 400 and kept as it came; a bomb is 413, and cost
     const kept = await store.quarantinedBody(json.error.quarantineId);
     assert.deepEqual(Buffer.from(kept.body), Buffer.from(body));
   }
-  const noEvent = await post(gzipSync('{"a":1}'), { headers: { "content-encoding": "gzip" } });
+  const packed = gzipSync('{"a":1}');
+  const noEvent = await post(packed, { headers: { "content-encoding": "gzip" } });
   assert.equal(noEvent.json.error.code, "invalid_event");
-  assert.equal(Buffer.from((await store.quarantinedBody(noEvent.json.error.quarantineId)).body).toString(), '{"a":1}');
+  const kept = await store.quarantinedBody(noEvent.json.error.quarantineId);
+  assert.deepEqual(Buffer.from(kept.body), packed);
 
   const zeros = Buffer.alloc(300 * 2 ** 20);
   const bombs = [gzipSync(zeros), brotliCompressSync(gzipSync(zeros))];

@@ -37,14 +37,6 @@ const CODES: Record<number, string[]> = {
   431: ["headers_too_large"],
 };
 
-/**
- * Whether an answer is the bare 400 or 417 of the HTTP parser, or of the adapter that makes the URL: to what is no proper
- * request it is as good as one in JSON.
- */
-export function isBare({ status, body }: Reply): boolean {
-  return (status === 400 || status === 417) && body.length === 0;
-}
-
 export type Reply = { status: number; headers: Map<string, string>; body: Buffer };
 
 /** Why an answer is not as documented, whatever was asked; null: it is. */
@@ -53,6 +45,8 @@ export function judgeReply(reply: Reply, method: string): string | null {
   if (status >= 500) return `a ${status}: ${body.toString().slice(0, 200)}`;
   const type = headers.get("content-type") ?? "";
   if (status === 200) return null;
+  // A preflight, which only /media has (CORS).
+  if (status === 204 && method === "OPTIONS") return body.length === 0 ? null : "a body in a 204";
   const codes = CODES[status];
   if (codes === undefined) return `a status that is not documented: ${status}`;
   if (status === 405 && headers.get("allow") === undefined) return "a 405 without Allow";

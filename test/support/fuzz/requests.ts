@@ -27,10 +27,22 @@ function webhookPost(random: Random, { about, bytes: body }: Body): Case {
     about: `${about}${isChunked ? ", in chunks" : ""}, sender ${sender}`,
     method: "POST",
     bytes: request(`POST ${WEBHOOK} HTTP/1.1`, head, isChunked ? inChunks(random, body) : body),
-    body,
+    body: meantBy(head, body),
     expects: { is: "webhook", sender },
     alone,
   };
+}
+
+/** What a body is taken for: text in the character set that its head names, where that makes it JSON, else its bytes. */
+function meantBy(head: Head, body: Uint8Array): Uint8Array {
+  if (!head.some(([name, value]) => name === "Content-Type" && value.includes("utf-16"))) return body;
+  try {
+    const read = new TextDecoder("utf-16le", { fatal: true }).decode(body);
+    JSON.parse(read);
+    return Buffer.from(read);
+  } catch {
+    return body;
+  }
 }
 
 function tooLarge(random: Random): Case {
@@ -77,6 +89,7 @@ function otherRequest(random: Random, ground: Ground): Case {
   const head: Head = [...randomHeaders(random).filter(([name]) => name !== "Expect"), ["Host", "relay.test"]];
   if (body) head.push(["Content-Length", String(body.length)]);
   const isPlain = method === "GET" || method === "HEAD";
+  const isPreflight = method === "OPTIONS" && path.startsWith("/media");
   return {
     about: `${method} ${path.slice(0, 200)}`,
     method,
@@ -85,7 +98,12 @@ function otherRequest(random: Random, ground: Ground): Case {
     expects:
       isWebhook || statuses === null
         ? { is: "documented" }
-        : { is: "one of", statuses: isPlain ? statuses : [404, 405, ...(statuses.includes(400) ? [400] : [])] },
+        : {
+            is: "one of",
+            statuses: isPlain
+              ? statuses
+              : [404, 405, ...(statuses.includes(400) ? [400] : []), ...(isPreflight ? [204] : [])],
+          },
     alone: null,
   };
 }
