@@ -23,7 +23,7 @@ export type InVain = {
 
 /**
  * What senders send in vain: every request of an allowed one leaves a line in the log, and its body in a ring, so that a wrong
- * address in the provider's panel loses nothing. Of all others one line a minute says how many there were.
+ * address in the provider's panel loses nothing. Of all others one line a minute and kind says how many there were.
  */
 export function createInVain(options: {
   config: Config;
@@ -37,7 +37,8 @@ export function createInVain(options: {
   const { clock, log } = ports;
   const trust = trustOf(config);
   const warn = createLimitedLog(log, clock, { burst: LINES });
-  const warnOfStrangers = createLimitedLog(log, clock);
+  const warnOfStrays = createLimitedLog(log, clock);
+  const warnOfUnread = createLimitedLog(log, clock);
 
   return {
     async report(request, reason) {
@@ -47,7 +48,7 @@ export function createInVain(options: {
       const takes = `events are taken at POST ${receive.path}${receive.tokens.length > 0 ? "/<token>" : ""}`;
       const isRead = method === "GET" || method === "HEAD";
       if (refusal === "source" && receive.mode === "enforce") {
-        if (!isRead) warnOfStrangers("request refused", line);
+        if (!isRead) warnOfStrays("request refused", line);
         return;
       }
       // Where all may send, readers of other pages are no senders.
@@ -64,7 +65,7 @@ export function createInVain(options: {
       ...trust,
       async unread({ address: from, why, body }) {
         if (!trust.isTrusted(from) && !trust.isOpen) {
-          warnOfStrangers("request refused", { from, why });
+          warnOfUnread("request refused", { from, why });
           return;
         }
         const quarantineId = await keep({ from }, { reason: "request", body, writing: null, receivedAt: clock.now() });
