@@ -29,7 +29,7 @@ const QUERY = { timeout: 1_500, tries: 2 };
 /**
  * Looks names up so that none holds up another. Each name is asked for once at a time and has five seconds. The system's
  * lookup is the first to be asked, because it alone knows all that the machine is set up to know (nsswitch.conf, search domains,
- * mDNS). While it hangs for this name, or for so many others that no thread is left, the hosts file and then the name
+ * mDNS). While it hangs for this name, or for enough others to take all threads, the hosts file and then the name
  * servers themselves are asked, which takes no thread: by that way search domains and other sources of nsswitch.conf are not known.
  * Rejects with the lookup's error, or with one of code "ETIMEOUT".
  */

@@ -17,7 +17,7 @@ const LARGEST_IN_MEMORY = 256 * 2 ** 20;
 /** `doctor` looks at the folder's lock, and holds it for an instant: that is no other relay. */
 const LOCK_PATIENCE = 300;
 
-/** Whether there is a write-ahead log with something in it: whoever closes the database well removes it. */
+/** Whether there is a write-ahead log with something in it. The last connection removes it when it is closed well. */
 export function hasLog(dir: string): boolean {
   return (statSync(`${databaseOf(dir)}-wal`, { throwIfNoEntry: false })?.size ?? 0) > 0;
 }
