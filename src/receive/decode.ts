@@ -113,7 +113,9 @@ export async function decodeByLook(body: Uint8Array, limit: number): Promise<Uin
   const isZlib = (first & 0x0f) === 8 && (first * 256 + second) % 31 === 0;
   // Brotli has no mark of its own.
   const decode = isGzip ? gzip : isZlib ? deflate : br;
-  return decode(body, limit).catch(() => null);
+  const decoded = await decode(body, limit).catch(() => null);
+  // Deno gives nothing for what is no Brotli, where Node throws.
+  return decoded?.length === 0 ? null : decoded;
 }
 
 /** Text whose first two characters are ASCII, as those of JSON are, with a mark before them or without. */
