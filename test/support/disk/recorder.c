@@ -164,6 +164,27 @@ int close(int fd) {
   return NEXT(close)(fd);
 }
 
+/* A second descriptor of an open file. Rust's File::try_clone, and so Deno, works with such ones. */
+static int doubled(int fd, int second) {
+  if (fd >= 0 && fd < MOST_FDS && second >= 0 && second < MOST_FDS) fds[second] = fds[fd];
+  return second;
+}
+int dup(int fd) { return doubled(fd, NEXT(dup)(fd)); }
+int dup2(int fd, int second) { return doubled(fd, NEXT(dup2)(fd, second)); }
+int dup3(int fd, int second, int flags) { return doubled(fd, NEXT(dup3)(fd, second, flags)); }
+
+#define DEFINE_FCNTL(name)                                                              \
+  int name(int fd, int command, ...) {                                                  \
+    va_list rest;                                                                       \
+    va_start(rest, command);                                                            \
+    void *argument = va_arg(rest, void *);                                              \
+    va_end(rest);                                                                       \
+    int answer = NEXT(name)(fd, command, argument);                                     \
+    return command == F_DUPFD || command == F_DUPFD_CLOEXEC ? doubled(fd, answer) : answer; \
+  }
+DEFINE_FCNTL(fcntl)
+DEFINE_FCNTL(fcntl64)
+
 static void wrote(int fd, off_t at, const void *bytes, ssize_t length) {
   if (length > 0) record('w', number_of(fd), at, NULL, 0, bytes, (size_t)length);
 }
@@ -307,6 +328,15 @@ int fdatasync(int fd) { return synced(fd, NEXT(fdatasync)); }
   }
 DEFINE_NAMES(rename, 'r')
 DEFINE_NAMES(link, 'l')
+
+/* Rust links by linkat(2). Paths are absolute here, so the folders do not matter. */
+int linkat(int from_folder, const char *from, int to_folder, const char *to, int flags) {
+  int ours = is_below(from) || is_below(to);
+  if (ours && is_refused()) return -1;
+  int failed = NEXT(linkat)(from_folder, from, to_folder, to, flags);
+  if (failed == 0 && ours) record('l', 0, 0, from, strlen(from), to, strlen(to));
+  return failed;
+}
 
 #define DEFINE_NAME(name, kind, parameters, arguments)     \
   int name parameters {                                    \
