@@ -122,6 +122,8 @@ export async function listen(
         }
       : { createServer: createHttpServer, serverOptions: limits }),
   }) as Server & { setSecureContext?(pair: TlsPair): void };
+  // The head is bounded in bytes. Beyond a count its last headers would be left out, among them the proxy's word on the sender.
+  server.maxHeadersCount = 0;
   server.maxConnections = options.atMost;
   const connections = createConnections({
     ...{ limits: options, every: options.connectionsCheckingInterval, trust: gate, isTls: at.tls !== null, clock, log },

@@ -1,4 +1,5 @@
-import { accessSync, constants } from "node:fs";
+import { mkdtempSync, rmdirSync } from "node:fs";
+import { join } from "node:path";
 import type { Config } from "../config.ts";
 import type { Ports } from "../domain.ts";
 import { errorLine } from "../errors.ts";
@@ -28,9 +29,10 @@ export function sicknessOf(error: unknown, dataDir: string): string | null {
   return null;
 }
 
+/** By making something there: what the rights say means nothing to root, and nothing on a disk that takes no change. */
 function isReadOnly(dir: string): boolean {
   try {
-    accessSync(dir, constants.W_OK);
+    rmdirSync(mkdtempSync(join(dir, ".probe-")));
     return false;
   } catch (error) {
     return (error as NodeJS.ErrnoException).code === "EROFS";
