@@ -28,13 +28,12 @@ const noLinks = () => Promise.reject(Object.assign(new Error("no links"), { code
 const other = process.getuid?.() === 0 ? 54_321 : process.getgroups?.().find((gid) => gid !== process.getgid?.());
 const noGroup = other === undefined ? "this user is in one group only, and may give files to no other" : false;
 
-// As the unit of the package has it; this file is a process of its own.
-process.umask(0o077);
-
 const modeOf = (path: string) => (statSync(path).mode & 0o7777).toString(8);
 
-/** A folder of this mode and group. */
+/** A folder of this mode and group, in a process of the umask that the package's unit has. */
 function makeFolder(t: TestContext, mode: number, gid: number) {
+  const umask = process.umask(0o077);
+  t.after(() => process.umask(umask));
   const folder = tempFolder(t);
   const dir = join(folder, "copies");
   mkdirSync(dir);
