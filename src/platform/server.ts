@@ -156,6 +156,8 @@ export async function listen(
     setImmediate(() => socket.bytesRead === read && socket.destroy());
   });
   server.on("connect", (_, socket) => {
+    // Node has taken its own listener off: without one a client that resets the connection would end the process.
+    socket.on("error", () => {});
     const message = "CONNECT is not taken here: this is no proxy";
     refuse(socket as Socket, { code: "bad_request", message, why: message, body: null });
   });

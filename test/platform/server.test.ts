@@ -219,3 +219,18 @@ test("an idle connection on which a request came while the loop was blocked is n
   await waitFor(() => socket.text.includes("took"));
   await waitFor(() => socket.closed);
 });
+
+test("a client that resets its connection after a CONNECT ends nothing but that connection", async (t) => {
+  const app = new Hono().get("/", (c) => c.text("hello"));
+  const listener = await listen(app, at, systemClock());
+  t.after(() => listener.close(100));
+  // An error event that has no listener would end the process, and here the test.
+  for (let nth = 0; nth < 5; nth++) {
+    const socket = connect(listener.port, "127.0.0.1");
+    socket.on("error", () => {});
+    socket.write("CONNECT a:1 HTTP/1.1\r\n\r\n", () => socket.resetAndDestroy());
+    await waitFor(() => socket.closed);
+    const answer = await fetch(`http://127.0.0.1:${listener.port}/`, { headers: { connection: "close" } });
+    assert.equal(await answer.text(), "hello");
+  }
+});
