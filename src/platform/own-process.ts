@@ -8,8 +8,8 @@ export type Ended = { code: number | null; killedBy: NodeJS.Signals | null; stdo
 
 /**
  * Runs a command of this program in a process of its own: what takes long there touches no event loop of this one. It is killed
- * at the signal, and hears by its standard input when this process ends first (`--while-stdin`). Rejects only where it cannot be
- * started. `lastLine`: of its stderr, without the program's name.
+ * at the signal, and hears by its standard input when this process ends first (`--while-stdin`). Rejects only where it is not
+ * started: it cannot be, or the signal was aborted before. `lastLine`: of its stderr, without the program's name.
  */
 export function runOwnProcess(
   self: { command: string; args: string[] },
@@ -17,9 +17,13 @@ export function runOwnProcess(
   signal: AbortSignal,
 ): Promise<Ended> {
   return new Promise((resolve, reject) => {
+    signal.throwIfAborted();
     const child = spawn(self.command, [...self.args, ...args, "--json", "--while-stdin"], {
       stdio: ["pipe", "pipe", "pipe"],
     });
+    child.on("error", reject);
+    // Where no file descriptor is left it has no streams, and the error comes a turn later.
+    if ((child.stdin as typeof child.stdin | undefined) === undefined) return;
     child.stdin.on("error", () => {}); // nothing is written to it
     const said = { stdout: "", stderr: "" };
     for (const name of ["stdout", "stderr"] as const) {
@@ -31,10 +35,7 @@ export function runOwnProcess(
     const end = () => void child.kill("SIGKILL");
     signal.addEventListener("abort", end, { once: true });
     const done = () => signal.removeEventListener("abort", end);
-    child.once("error", (error) => {
-      done();
-      reject(error);
-    });
+    child.on("error", done);
     child.once("close", (code, killedBy) => {
       done();
       const lastLine = said.stderr.trim().split("\n").at(-1) ?? "";
