@@ -23,15 +23,19 @@ const DECODERS: Record<string, () => Transform> = {
 /** Codings that pack (RFC 9110 §8.4.1); of some there is no decoder here. */
 const PACKED = new Set([...Object.keys(DECODERS), "compress", "x-compress", "dcb", "dcz"]);
 
+/** More codings than this, one over the other, are no file: each takes memory, and a head has room for tens of thousands. */
+const MAX_CODINGS = 5;
+
 /**
- * The codings that pack among those that a header names, lower case, in the order in which they were applied. Labels that
- * pack nothing, like the `aws-chunked` and `utf-8` that some tools leave on an object, lose no video.
+ * The codings that pack among those that a header names, lower case, in the order in which they were applied; the last
+ * few of too many. Labels that pack nothing, like the `aws-chunked` and `utf-8` that some tools leave on an object, lose no video.
  */
 export function codingsIn(coding: string): string[] {
   return coding
     .split(",")
     .map((each) => each.trim().toLowerCase())
-    .filter((each) => PACKED.has(each));
+    .filter((each) => PACKED.has(each))
+    .slice(-MAX_CODINGS - 1);
 }
 
 /** How much came out, on the disk for good; and why not all of it did, null: all did. */
@@ -51,6 +55,7 @@ export async function unpack(options: {
 }): Promise<Unpacked> {
   const { to, coding, signal } = options;
   const codings = codingsIn(coding).reverse();
+  if (codings.length > MAX_CODINGS) return { bytes: 0, why: "it is packed more often than any file is" };
   const unknown = codings.find((each) => DECODERS[each] === undefined);
   if (unknown !== undefined) return { bytes: 0, why: `there is no decoder for ${unknown}` };
   // Some send deflate without the header of zlib (RFC 9110 §8.4.1.2).
