@@ -132,6 +132,26 @@ export async function openRelay(
     await tryToOpen();
   }
 
+  async function standBy(sickness: string): Promise<void> {
+    failed(sickness);
+    standby = await openStandby(config, ports, { trouble: () => trouble });
+    serve(standby.door);
+  }
+
+  /** Begins the work; on a disk that fails only now, later. */
+  async function begin(): Promise<void> {
+    try {
+      await core?.start();
+    } catch (error) {
+      const sickness = sicknessOf(error, config.dataDir);
+      if (sickness === null) throw error;
+      await core?.close();
+      core = null;
+      await standBy(sickness);
+    }
+    if (core === null) openLater();
+  }
+
   async function close(): Promise<void> {
     closing = true;
     cancelOpening();
@@ -146,16 +166,14 @@ export async function openRelay(
     } catch (error) {
       const sickness = sicknessOf(error, config.dataDir);
       if (sickness === null) throw error;
-      failed(sickness);
-      standby = await openStandby(config, ports, { trouble: () => trouble });
+      await standBy(sickness);
     }
     const { tls } = config.server;
     const socket = options.socket === undefined ? parseListen(config.server.listen)! : { fd: options.socket };
     const { app, gate } = (core ?? standby!).door;
     listener = await listen(app, { ...socket, tls }, clock, { gate, log });
     const { host, port, renewTls } = listener;
-    await core?.start();
-    if (core === null) openLater();
+    await begin();
 
     async function reload(next: Config) {
       const { config: wanted, changed, needsRestart, mirrorWork } = compareConfigs(config, next);

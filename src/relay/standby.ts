@@ -2,7 +2,7 @@ import { mkdtempSync, rmdirSync } from "node:fs";
 import { join } from "node:path";
 import type { Config } from "../config.ts";
 import type { Ports } from "../domain.ts";
-import { errorLine } from "../errors.ts";
+import { errorLine, RelayError } from "../errors.ts";
 import { mediaRoute } from "../mirror/serve.ts";
 import { openTargets } from "../mirror/targets.ts";
 import { healthRoutes } from "../operate/health.ts";
@@ -15,10 +15,12 @@ import { type Door, openDoor } from "./app.ts";
 const SICK = /^(E(IO|ROFS|NOSPC|DQUOT|MFILE|NFILE)|SQLITE_(FULL|IOERR|READONLY|CORRUPT|NOTADB|NOMEM)\w*)$/;
 
 /**
- * What is wrong with the disk, or the database file, when the store could not be opened: one line. It may pass, or somebody
+ * What is wrong with the disk, or the database file, when the store could not be opened, or not begun with: one line. It may pass, or somebody
  * mends it while the relay answers 503. Null: it is a mistake in the config, or of who may write where; that ends the program.
  */
 export function sicknessOf(error: unknown, dataDir: string): string | null {
+  // It was opened, and then its first commits failed.
+  if (error instanceof RelayError && error.code === "store_unavailable") return errorLine(error);
   for (let at = error; at instanceof Error; at = at.cause) {
     const { code } = at as { code?: unknown };
     const isReadOnlyDisk =

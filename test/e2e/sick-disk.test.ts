@@ -1,12 +1,15 @@
 import assert from "node:assert/strict";
-import { mkdtempSync, readdirSync, rmSync, statfsSync, unlinkSync, writeFileSync } from "node:fs";
+import { once } from "node:events";
+import { mkdtempSync, readdirSync, readFileSync, rmSync, statfsSync, unlinkSync, writeFileSync } from "node:fs";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type TestContext, test } from "node:test";
 import type { ConfigInput } from "../../src/config.ts";
 import { mountSmallDisk, noMounts, type SmallDisk } from "../support/mounts.ts";
 import { withProvider } from "../support/provider.ts";
-import { type RelayInFolder, startRelay } from "../support/relay-in-folder.ts";
+import { endpointTo, type RelayInFolder, startRelay } from "../support/relay-in-folder.ts";
 import { callCli, callJson } from "../support/spawn.ts";
 import { waitFor } from "../support/wait.ts";
 
@@ -120,6 +123,38 @@ test(
       assert.deepEqual((await storedIds(relay)).sort(), [id, late.id].sort());
     }),
 );
+
+test("a start after a crash on a full disk, which has leases to end, answers 503, and takes events once there is room", {
+  skip: noMounts,
+}, async (t) => {
+  const app = createServer();
+  const asked = once(app, "request");
+  await new Promise<void>((resolve) => app.listen(0, "127.0.0.1", resolve));
+  t.after(() => {
+    app.closeAllConnections();
+    app.close();
+  });
+  const { port } = app.address() as AddressInfo;
+  await onSmallDisk(12 * MIB, { endpoints: [endpointTo(`http://127.0.0.1:${port}`)] }, async (relay, { dir }) => {
+    const { id } = await post(relay, "before");
+    await asked;
+    // What a crash would leave: the delivery is leased.
+    const files = ["relay.db", "relay.db-wal", "relay.db-shm"].map((name) => join(dir, "data", name));
+    const left = files.map((file) => readFileSync(file));
+    await relay.stop();
+    for (const [at, file] of files.entries()) writeFileSync(file, left[at]!);
+    fill(dir);
+    await relay.restart();
+    assert.ok(isRefused(await post(relay, "early")));
+    assert.equal(await status(`${relay.url}/readyz`), 503);
+    rmSync(join(dir, "filler"));
+    const late = await waitFor(async () => {
+      const answer = await post(relay, "late");
+      return answer.status === 200 && answer;
+    });
+    assert.deepEqual((await storedIds(relay)).sort(), [id, late.id].sort());
+  });
+});
 
 /** Not a byte is left. */
 function fill(dir: string): void {

@@ -42,8 +42,8 @@ export type CommitGroup = {
   close(): Promise<void>;
 };
 
-/** `once`: it fails with the first commit that fails. */
-type How = { bytes?: number; once?: boolean };
+/** `patience`: how long it is tried, in milliseconds; 0: it fails with the first commit that fails. */
+type How = { bytes?: number; patience?: number };
 
 type Write = {
   work: () => unknown;
@@ -235,7 +235,8 @@ export function createCommitGroup(
     isAlone = codeOf(error) === "SQLITE_FULL";
     if (!mayPass(error) || now - failingSince >= WORTH_TELLING) say(line);
     options.onFailure(error);
-    const isLate = ({ since, how }: Write) => how.once || closing || now - since >= PATIENCE || now < since;
+    const isLate = ({ since, how: { patience = PATIENCE } }: Write) =>
+      closing || now - since >= patience || now < since;
     for (const write of waiting.filter(isLate)) {
       write.reject(new RelayError("store_unavailable", `could not commit: ${line}`));
     }
@@ -262,7 +263,7 @@ export function createCommitGroup(
 
   function probe(): Promise<void> {
     const bytes = trouble === null ? 0 : Math.max(needed, PROBE);
-    return write(() => options.probe(bytes), { bytes, once: true });
+    return write(() => options.probe(bytes), { bytes, patience: 0 });
   }
 
   return {

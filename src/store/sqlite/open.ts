@@ -41,6 +41,9 @@ const UPLOAD = "upload";
 const DELETE = "delete";
 const DELIVER = "deliver/";
 
+/** How long a start tries its first writes, in milliseconds: a relay that waited longer would not even answer 503. */
+const START_PATIENCE = 700;
+
 /** Opens `<dataDir>/relay.db`. The relay makes the folder and the database; an operator's command makes nothing. */
 export async function openSqliteStore(
   config: Config,
@@ -177,7 +180,9 @@ export async function openSqliteStore(
           return deliveries.nextDue(queue.slice(DELIVER.length));
         }),
       freeLeases: (now) =>
-        write(() => downloads.freeLeases(now) + transfers.freeLeases(now) + deliveries.freeLeases(now)),
+        write(() => downloads.freeLeases(now) + transfers.freeLeases(now) + deliveries.freeLeases(now), {
+          patience: START_PATIENCE,
+        }),
       skipMedia: (now) => write(() => downloads.skipAll(now)),
       seenAt: (now) =>
         write(() => {
@@ -244,7 +249,7 @@ export async function openSqliteStore(
 
       configure: (changed) => void Object.assign(settings, changed),
       counts: () => read(() => countAll(sql)),
-      mediaSecret: async () => readSecret(db) ?? write(() => makeSecret(db, random)),
+      mediaSecret: async () => readSecret(db) ?? write(() => makeSecret(db, random), { patience: START_PATIENCE }),
       trouble: () => group.trouble(),
       damage: damage.seen,
       wasUnclean: () => unclean,
