@@ -45,6 +45,8 @@ export async function getLeniently(
   // Silence counts only while the next bytes are waited for.
   socket.on("timeout", () => {
     if (reader.isWaiting()) socket.destroy(new Error(`nothing came for ${socketTimeout / 1000} s`));
+    // It fires once: what is read on later may wait for bytes that never come.
+    else socket.setTimeout(socketTimeout);
   });
   const lines = Object.entries({ host: url.host, ...headers, connection: "close" });
   socket.write(

@@ -161,3 +161,16 @@ test("a reader that takes its time is no silence of the host", async (t) => {
   }
   assert.equal(bytes, large.length);
 });
+
+test("a host that falls silent while what it sent is still being written is given up all the same", async (t) => {
+  let sentAt = 0;
+  const { origin } = await serveRaw(t, (_, socket) => {
+    socket.write("HTTP/1.1 200 OK\nContent-Length: 100000\n\n");
+    socket.write(content);
+    sentAt = performance.now();
+  });
+  const { body } = await open(t)(origin, { bodyTimeout: 200, signal: AbortSignal.timeout(10_000) });
+  // The disk is slower than that: meanwhile nothing is waited for.
+  await waitFor(() => performance.now() - sentAt > 500);
+  await assert.rejects(readAll(body), /nothing came for 0.2 s/);
+});
