@@ -38,7 +38,7 @@ export type Integrity = {
  * the way out; events are taken all the same.
  */
 export function startIntegrityChecks(options: {
-  store: Pick<Store, "damage" | "wasUnclean" | "lastCheck" | "noteCheck" | "lastBackup">;
+  store: Pick<Store, "damage" | "disproveDamage" | "wasUnclean" | "lastCheck" | "noteCheck" | "lastBackup">;
   database: string;
   ports: Pick<Ports, "clock" | "log">;
   check: CheckDatabase;
@@ -48,7 +48,7 @@ export function startIntegrityChecks(options: {
   const stopped = new AbortController();
   let last: IntegrityCheck | null = null;
   let isFirst = true;
-  /** What the store had met when the last check began: one that found nothing disproves it, as of a disk that failed for a while. */
+  /** What the store had met when the last check began, which found damage too: that needs no other check. */
   let checked: string | null = null;
   let turn = Promise.resolve();
   let cancel = clock.after(FIRST_AFTER, look);
@@ -73,7 +73,9 @@ export function startIntegrityChecks(options: {
     const ms = Math.round(clock.elapsed() - began);
     if (wrong.length === 0) log.info("database checked, it is whole", { database, ms });
     else log.error("the database is damaged", { database, wrong: wrong.slice(0, 3), ms, do: RESTORE });
-    checked = met;
+    checked = wrong.length === 0 ? null : met;
+    // As of a disk that failed for a while.
+    if (wrong.length === 0 && store.damage() === met) store.disproveDamage();
     last = { at: clock.now(), wrong: wrong.slice(0, 10) };
     await store.noteCheck(last);
   }
@@ -89,7 +91,7 @@ export function startIntegrityChecks(options: {
   }
 
   return {
-    damage: () => (store.damage() === checked ? null : store.damage()) ?? last?.wrong[0] ?? null,
+    damage: () => store.damage() ?? last?.wrong[0] ?? null,
     async stop() {
       stopped.abort(new Error("the relay stops"));
       cancel();

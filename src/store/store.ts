@@ -272,6 +272,8 @@ export type Store = {
   trouble(): string | null;
   /** What SQLite said when it met damage in the database since it was opened; null: it met none. */
   damage(): string | null;
+  /** A check has found the database whole since: `damage` is null until SQLite meets some again. */
+  disproveDamage(): void;
   /** Whether the process before this one ended without closing the database. */
   wasUnclean(): boolean;
   /** The last check of the whole database; null: there was none. */

@@ -19,6 +19,9 @@ function start(options: { unclean?: boolean; last?: IntegrityCheck; backupAt?: n
   const integrity = startIntegrityChecks({
     store: {
       damage: () => state.met,
+      disproveDamage() {
+        state.met = null;
+      },
       wasUnclean: () => options.unclean ?? false,
       lastCheck: async () => state.last,
       async noteCheck(check) {
@@ -89,5 +92,22 @@ test("what the store meets is damage until a check disproves it: a disk may have
   assert.deepEqual([state.checks, integrity.damage()], [1, null]);
   await clock.advance(60 * 60_000);
   assert.equal(state.checks, 1);
+  await integrity.stop();
+});
+
+test("damage that the store meets after a check has disproved an earlier one is damage again", async () => {
+  const { clock, state, integrity } = start({ last: { at: START - 1000, wrong: [] } });
+  const met = "database disk image is malformed";
+  state.met = met;
+  await clock.advance(20 * 60_000);
+  assert.deepEqual([state.checks, integrity.damage()], [1, null]);
+  state.met = met;
+  assert.equal(integrity.damage(), met);
+  state.wrong = ["Tree 4 page 9"];
+  await clock.advance(20 * 60_000);
+  assert.equal(state.checks, 2);
+  assert.notEqual(integrity.damage(), null);
+  await clock.advance(60 * 60_000);
+  assert.equal(state.checks, 2, "what is known needs no other check");
   await integrity.stop();
 });

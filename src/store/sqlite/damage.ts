@@ -2,7 +2,7 @@ import type { Log } from "../../domain.ts";
 import { errorLine } from "../../errors.ts";
 import { isDamage } from "./engine-errors.ts";
 
-/** Remembers, and logs once, that SQLite met damage in the database. */
+/** Remembers, and logs once until it is disproved, that SQLite met damage in the database. */
 export function createDamage(log: Pick<Log, "error">) {
   let line: string | null = null;
   function note(error: unknown): void {
@@ -13,6 +13,10 @@ export function createDamage(log: Pick<Log, "error">) {
   return {
     note,
     seen: () => line,
+    /** A check has found the database whole: what is met from now on is damage anew. */
+    disprove(): void {
+      line = null;
+    },
     /** Runs a read, whose error passes through. */
     heed<T>(work: () => T): T {
       try {

@@ -252,6 +252,7 @@ export async function openSqliteStore(
       mediaSecret: async () => readSecret(db) ?? write(() => makeSecret(db, random), { patience: START_PATIENCE }),
       trouble: () => group.trouble(),
       damage: damage.seen,
+      disproveDamage: damage.disprove,
       wasUnclean: () => unclean,
       lastCheck: () => read(() => readCheck(db)),
       noteCheck: (check) => write(() => writeCheck(db, check)),
