@@ -1,6 +1,15 @@
 import assert from "node:assert/strict";
 import { once } from "node:events";
-import { mkdtempSync, readdirSync, readFileSync, rmSync, statfsSync, unlinkSync, writeFileSync } from "node:fs";
+import {
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statfsSync,
+  unlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
@@ -213,4 +222,18 @@ test("with relay.db deleted nothing is acknowledged, also within the first secon
   assert.equal(await status(`${relay.url}/readyz`), 503);
   const [said] = relay.ports.log.facts.filter(({ fact }) => fact === "store in trouble");
   assert.match(String(said?.fields.error), /relay\.db was deleted or replaced; put it back, or restart the relay$/);
+});
+
+test("with relay.db and its log moved away, and relay.db alone put back, the store is opened anew", async (t) => {
+  const relay = await open(t, { mirror: { enabled: false } });
+  const database = join(relay.dir, "data/relay.db");
+  const { id } = await post(relay, "before");
+  for (const end of ["", "-wal"]) renameSync(database + end, join(relay.dir, `away${end}`));
+  assert.ok(isRefused(await post(relay, "meanwhile")));
+  renameSync(join(relay.dir, "away"), database);
+  const late = await waitFor(async () => {
+    const answer = await post(relay, "late");
+    return answer.status === 200 && answer;
+  });
+  assert.deepEqual((await storedIds(relay)).filter((each) => [id, late.id].includes(each)).length, 2);
 });

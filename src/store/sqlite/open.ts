@@ -92,11 +92,20 @@ export async function openSqliteStore(
     const damage = createDamage(log);
     const place = watchPlace(db.name, role === "relay" ? lockOf(config.dataDir) : null);
     let gone: ReturnType<typeof place> = null;
+    let isLost = false;
+
+    function lookAtPlace(): void {
+      gone = place();
+      if (!gone?.canReopen || isLost) return;
+      isLost = true;
+      onLost?.();
+    }
 
     const group = createCommitGroup(db, {
       clock,
       begun() {
-        if (gone !== null) gone = place();
+        // What was put back may leave another file that is not where it was.
+        if (gone !== null) lookAtPlace();
         if (gone !== null) throw Object.assign(new Error(gone.line), { code: "SQLITE_READONLY_DBMOVED" });
         // Ids must be greater than what another process has committed since.
         const version = dataVersion.get()!.data_version;
@@ -107,9 +116,8 @@ export async function openSqliteStore(
       },
       undone: () => quarantine.forget(),
       lost() {
-        gone = place();
+        lookAtPlace();
         if (gone?.isLog) saveLog(db, log);
-        if (gone?.canReopen) onLost?.();
         return gone?.line ?? null;
       },
       probe: (bytes) => probe(db, bytes),
