@@ -128,7 +128,7 @@ export async function openRelay(
     trouble = "the store is opened anew";
     standby = await openStandby(config, ports, { trouble: () => trouble, readsStore: false });
     serve(standby.door);
-    await lost.close();
+    await lost.close({ isLost: true });
     await tryToOpen();
   }
 

@@ -43,8 +43,11 @@ export type Core = {
   troubles(): string[];
   /** Events since it was opened. */
   events(): number;
-  /** Takes nothing new, lets running work finish or leaves it to its lease, closes the store. */
-  close(): Promise<void>;
+  /**
+   * Takes nothing new, lets running work finish or leaves it to its lease, closes the store. `isLost`: the store is; nothing
+   * can be settled, and no work is waited for.
+   */
+  close(how?: { isLost: boolean }): Promise<void>;
 };
 
 export type CoreOptions = {
@@ -68,7 +71,9 @@ export async function openCore(given: Config, options: CoreOptions): Promise<Cor
   let config = given;
   let events = 0;
   const closers: (() => Promise<void> | void)[] = [];
-  const close = async () => {
+  let grace = JOB_GRACE;
+  const close = async ({ isLost } = { isLost: false }) => {
+    if (isLost) grace = 0;
     for (const closer of closers.splice(0).reverse()) await closer();
   };
   try {
@@ -138,7 +143,7 @@ export async function openCore(given: Config, options: CoreOptions): Promise<Cor
         if (options.checks)
           integrity = startIntegrityChecks({ store, database, ports, check: checkProcess(database, self) });
         closers.push(async () => {
-          await Promise.all([mirroring.stop(JOB_GRACE), endpoints.stop(JOB_GRACE), backups?.stop(), integrity?.stop()]);
+          await Promise.all([mirroring.stop(grace), endpoints.stop(grace), backups?.stop(), integrity?.stop()]);
         });
         closers.push(await watch(store, wake, { clock, log }));
         wake();

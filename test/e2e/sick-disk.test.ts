@@ -214,6 +214,26 @@ for (const lost of ["relay.db-wal", "relay.lock"]) {
   });
 }
 
+test("a store that is opened anew waits for no delivery under way, and delivers it again", async (t) => {
+  const app = createServer();
+  let requests = 0;
+  app.on("request", () => requests++);
+  await new Promise<void>((resolve) => app.listen(0, "127.0.0.1", resolve));
+  t.after(() => {
+    app.closeAllConnections();
+    app.close();
+  });
+  const { port } = app.address() as AddressInfo;
+  const relay = await open(t, { endpoints: [endpointTo(`http://127.0.0.1:${port}`)], mirror: { enabled: false } });
+  await post(relay, "before");
+  await waitFor(() => requests === 1);
+  unlinkSync(join(relay.dir, "data/relay.db-wal"));
+  const lostAt = performance.now();
+  await waitFor(async () => (await post(relay, "after")).status === 200);
+  assert.ok(performance.now() - lostAt < 3_500);
+  await waitFor(() => requests > 1);
+});
+
 test("with relay.db deleted nothing is acknowledged, also within the first second", async (t) => {
   const relay = await open(t, { mirror: { enabled: false } });
   assert.equal((await post(relay, "before")).status, 200);

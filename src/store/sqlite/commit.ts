@@ -38,7 +38,9 @@ export type CommitGroup = {
   trouble(): string | null;
   /** Commits a probe, to find out whether it can; while there is trouble one as large as what failed. */
   probe(): Promise<void>;
-  /** Resolves when nothing is waiting any more. From now on what fails is not tried again. */
+  /** From now on what fails is not tried again: only a store that is opened anew can help. */
+  giveUp(): void;
+  /** Gives up, and resolves when nothing is waiting any more. */
   close(): Promise<void>;
 };
 
@@ -97,7 +99,7 @@ export function createCommitGroup(
   /** On a full disk a large write fails, and takes no small one along: each is a commit of its own, and who fails comes last. */
   let isAlone = false;
   let idlers: (() => void)[] = [];
-  let closing = false;
+  let givenUp = false;
   let cancelProbe = () => {};
   let cancelRetry = () => {};
 
@@ -160,7 +162,7 @@ export function createCommitGroup(
   /** With no event and no job on its way, nothing else would find out that the trouble is over. */
   function probeLater(): void {
     cancelProbe();
-    if (closing) return;
+    if (givenUp) return;
     cancelProbe = clock.after(PROBE_EVERY, () => {
       probe()
         .catch(() => {})
@@ -236,7 +238,7 @@ export function createCommitGroup(
     if (!mayPass(error) || now - failingSince >= WORTH_TELLING) say(line);
     options.onFailure(error);
     const isLate = ({ since, how: { patience = PATIENCE } }: Write) =>
-      closing || now - since >= patience || now < since;
+      givenUp || now - since >= patience || now < since;
     for (const write of waiting.filter(isLate)) {
       write.reject(new RelayError("store_unavailable", `could not commit: ${line}`));
     }
@@ -266,13 +268,18 @@ export function createCommitGroup(
     return write(() => options.probe(bytes), { bytes, patience: 0 });
   }
 
+  function giveUp(): void {
+    givenUp = true;
+    cancelProbe();
+  }
+
   return {
     write,
     probe,
     trouble: () => trouble,
+    giveUp,
     async close() {
-      closing = true;
-      cancelProbe();
+      giveUp();
       if (waiting.length === 0) return;
       const idle = new Promise<void>((resolve) => {
         idlers.push(resolve);

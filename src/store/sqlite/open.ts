@@ -98,7 +98,9 @@ export async function openSqliteStore(
       gone = place();
       if (!gone?.canReopen || isLost) return;
       isLost = true;
-      onLost?.();
+      if (onLost === undefined) return;
+      group.giveUp();
+      onLost();
     }
 
     const group = createCommitGroup(db, {
