@@ -15,8 +15,9 @@ import { steadyClock } from "./relay/steady-clock.ts";
 /** At a stop, for answers under way, in milliseconds; jobs come after them. */
 const ANSWER_GRACE = 3_000;
 
-/** How often a store that could not be opened is tried again, in milliseconds. */
+/** After how long a store that could not be opened is tried again, in milliseconds: doubled from try to try, up to the second. */
 const OPEN_AGAIN = 1_000;
+const LONGEST_OPEN_AGAIN = 8_000;
 
 export type Relay = {
   /** Where the webhook is received, as seen from this machine. */
@@ -64,6 +65,7 @@ export async function openRelay(
   /** What changes the relay as a whole comes one after the other. */
   let turns: Promise<unknown> = Promise.resolve();
   let cancelOpening = () => {};
+  let openAgain = OPEN_AGAIN;
 
   function inTurn<T>(work: () => Promise<T>): Promise<T> {
     const turn = turns.then(() => {
@@ -113,11 +115,13 @@ export async function openRelay(
     await standby?.close();
     standby = null;
     trouble = "";
+    openAgain = OPEN_AGAIN;
     log.info("the store can be used: events are taken", { freed: core.freed });
   }
 
   function openLater(): void {
-    cancelOpening = clock.after(OPEN_AGAIN, () => void inTurn(tryToOpen).catch(() => {}));
+    cancelOpening = clock.after(openAgain, () => void inTurn(tryToOpen).catch(() => {}));
+    openAgain = Math.min(2 * openAgain, LONGEST_OPEN_AGAIN);
   }
 
   /** The store has lost a file: all that works on it ends, and begins with a store that is opened anew. */

@@ -74,7 +74,14 @@ export async function openCore(given: Config, options: CoreOptions): Promise<Cor
   let grace = JOB_GRACE;
   const close = async ({ isLost } = { isLost: false }) => {
     if (isLost) grace = 0;
-    for (const closer of closers.splice(0).reverse()) await closer();
+    for (const closer of closers.splice(0).reverse()) {
+      try {
+        await closer();
+      } catch (error) {
+        // What comes after it, the folder's lock among it, is given up all the same.
+        log.error("a part was not closed", { error: errorLine(error) });
+      }
+    }
   };
   try {
     const store = await openStore(config, ports, { role: "relay", onLost: options.onLost });
