@@ -534,17 +534,19 @@ export function storeMediaContract(engine: string, openStore: OpenStore): void {
   check(
     "of thumbnails that are due at once one is downloaded, also of one that is mended",
     async ({ post, download, settle, store, clock }) => {
-      await post(picture("old"));
+      const living = (name: string, hours: number) =>
+        `https://h/${name}.jpg?X-Amz-Date=20260101T000000Z&X-Amz-Expires=${hours * 3600}&X-Amz-Signature=1`;
+      await post(draft("v1", { thumbnailUrl: living("old", 30) }));
       const [old] = await download();
       await settle(old!, "v1/thumbnail.jpg");
-      await post(picture("new"));
+      await post(draft("v1", { thumbnailUrl: living("new", 2) }));
       await store.mendMedium(old!.mediumId, clock.now());
       const jobs = await download();
       assert.equal(jobs.length, 1);
       assert.deepEqual(await download(), []);
       await settle(jobs[0]!, "v1/thumbnail.jpg", { sha256: jobs[0]!.url });
       for (const job of await download()) await settle(job, "v1/thumbnail.jpg", { sha256: job.url });
-      assert.equal((await store.mediumByKey("v1/thumbnail.jpg"))?.sha256, "https://h/new.jpg");
+      assert.equal((await store.mediumByKey("v1/thumbnail.jpg"))?.sha256, living("new", 2));
       assert.equal((await store.medium(old!.mediumId)).state, "superseded");
     },
   );
