@@ -9,7 +9,7 @@ import type { Door } from "./relay/app.ts";
 import type { Command } from "./relay/backups.ts";
 import { compareConfigs } from "./relay/changes.ts";
 import { type Core, openCore } from "./relay/core.ts";
-import { openStandby, type Standby, sicknessOf } from "./relay/standby.ts";
+import { openStandby, type Standby, sicknessOf, whyUnwritable } from "./relay/standby.ts";
 import { steadyClock } from "./relay/steady-clock.ts";
 
 /** At a stop, for answers under way, in milliseconds; jobs come after them. */
@@ -100,19 +100,22 @@ export async function openRelay(
 
   /** Tried again and again, until it is open: then the work begins. */
   async function tryToOpen(): Promise<void> {
+    // It is read from meanwhile.
+    if (standby !== null && whyUnwritable(config.dataDir) === "EROFS") return openLater();
+    // SQLite shares the log's index among the connections of a process: one that opened it to read keeps the others from writing.
+    await standby?.close();
     let opened: Core | null = null;
     try {
       opened = await open();
       await opened.start();
     } catch (error) {
       await opened?.close();
-      failed(sicknessOf(error, config.dataDir) ?? errorLine(error));
+      await standBy(sicknessOf(error, config.dataDir) ?? errorLine(error));
       openLater();
       return;
     }
     core = opened;
     serve(core.door);
-    await standby?.close();
     standby = null;
     trouble = "";
     openAgain = OPEN_AGAIN;

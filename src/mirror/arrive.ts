@@ -1,6 +1,7 @@
 import { Buffer } from "node:buffer";
 import type { FileHandle } from "node:fs/promises";
 import type { Readable } from "node:stream";
+import { createChunks } from "../platform/chunks.ts";
 import { NeverMedia, ours } from "./trouble.ts";
 
 /** Chunks of the network are small; written together they cost a quarter of the time. */
@@ -86,7 +87,7 @@ function readAll(body: Readable, take: (chunk: Uint8Array) => Promise<unknown> |
   });
 }
 
-/** Collects chunks, and writes them in order, a batch at a time, without copying them. */
+/** Collects chunks, and writes them in order, a batch at a time, without copying those that are not small. */
 function createWrites({
   file,
   from,
@@ -98,7 +99,7 @@ function createWrites({
   onWritten(length: number): void;
   onDurable(length: number): Promise<void>;
 }) {
-  let chunks: Uint8Array[] = [];
+  const chunks = createChunks();
   let size = 0;
   let position = from;
   let durable = from;
@@ -107,8 +108,7 @@ function createWrites({
   let syncing: Promise<void> | null = null;
 
   function write(): void {
-    const [batch, at, length] = [chunks, position, size];
-    chunks = [];
+    const [batch, at, length] = [chunks.take(), position, size];
     position += size;
     size = 0;
     // One after the other: two writes to one file at once spin on its lock, and cost a second core.
@@ -133,7 +133,7 @@ function createWrites({
   return {
     /** Where it is not null, nothing more is to be added until it resolves. */
     add(chunk: Uint8Array): Promise<void> | null {
-      chunks.push(chunk);
+      chunks.add(chunk);
       size += chunk.length;
       if (size < BATCH) return null;
       write();

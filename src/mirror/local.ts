@@ -40,6 +40,9 @@ const NO_LINKS = new Set(["EXDEV", "EPERM", "ENOTSUP", "EOPNOTSUPP", "ENOSYS", "
  */
 const READS = 4;
 
+/** No link is followed, and no pipe in place of a copy is waited for. */
+const OPEN_FLAGS = constants.O_RDONLY | (constants.O_NOFOLLOW ?? 0) | (constants.O_NONBLOCK ?? 0);
+
 /** How often a folder that a delete has just removed is made again. */
 const TRIES = 3;
 
@@ -163,7 +166,7 @@ export async function openLocalTarget(
   }
 
   async function openFile(key: string): Promise<FileHandle | null> {
-    const handle = await open(pathOf(key), constants.O_RDONLY | (constants.O_NOFOLLOW ?? 0)).catch(nullWhereMissing);
+    const handle = await open(pathOf(key), OPEN_FLAGS).catch(nullWhereMissing);
     if (handle === null) return nothing();
     if ((await handle.stat()).isFile()) return handle;
     await handle.close();

@@ -2,34 +2,7 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Socket } from "node:net";
 import type { Clock, Log } from "../domain.ts";
 import { holderOf } from "./addresses.ts";
-
-export type ConnectionLimits = {
-  /** A request must have sent its head within this long, all of itself within that; milliseconds. */
-  headersTimeout: number;
-  requestTimeout: number;
-  /** Connections at most. The last of them are for trusted addresses: others are taken only up to `forStrangers`. */
-  atMost: number;
-  forStrangers: number;
-  /** What one address that is not trusted may hold, an IPv6 network of 64 bits counting as one; and where all may send. */
-  share: number;
-  openShare: number;
-  /** How long the connection of an address that may not send may be idle, in milliseconds. */
-  strangerIdle: number;
-  /** A stranger's connection without progress may be closed for another after this many milliseconds. */
-  giveWay: number;
-  /** A connection whose client takes nothing of what is sent to it is closed after this many milliseconds. */
-  stall: number;
-  /** How many clients that have stopped reading are held until then. */
-  stalledReaders: number;
-};
-
-/** Whom a listener serves first. */
-export type Trust = {
-  /** True for addresses that may send events, and for proxies that are believed: theirs are never closed for others. */
-  isTrusted(address: string): boolean;
-  /** All addresses may send: then an idle connection is closed only for want of room. */
-  isOpen: boolean;
-};
+import type { ConnectionLimits, Trust } from "./connection-limits.ts";
 
 type Connection = {
   /** Read from and written to: the TLS socket, once there is one. */
@@ -55,6 +28,9 @@ type Connection = {
 
 /** A connection that has had no request is not idle before it was silent for this long, in milliseconds. */
 const SILENT = 1_000;
+
+/** Requests of a connection that is not trusted which may wait for their answers at once. */
+const PIPELINED = 4;
 
 /** How many are looked at for one that can be closed: a flood of new connections must not make each of them expensive. */
 const LOOKED_AT = 256;
@@ -236,9 +212,18 @@ export function createConnections(options: {
       bySocket.set(socket, connection);
     },
 
-    begun(request: IncomingMessage, response: ServerResponse): void {
-      const connection = connectionOf(request.socket);
-      if (connection === undefined) return;
+    /**
+     * A request has begun. False: it is not to be served, since its connection is closed: one that is not trusted may not have
+     * many requests without an answer (no client pipelines, and each turn would be spent on them).
+     */
+    begun(request: IncomingMessage, response: ServerResponse): boolean {
+      const { socket } = request;
+      const connection = connectionOf(socket);
+      if (connection === undefined) return true;
+      if (!connection.isTrusted && (socket.destroyed || connection.unanswered >= PIPELINED)) {
+        close(connection);
+        return false;
+      }
       connection.requests++;
       connection.request = request;
       connection.unanswered++;
@@ -250,6 +235,7 @@ export function createConnections(options: {
       response.once("close", () => {
         if (--connection.unanswered === 0) setIdle(connection);
       });
+      return true;
     },
 
     /** The server closed a connection at once, because there are `atMost` already. */

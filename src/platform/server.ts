@@ -5,7 +5,8 @@ import { createAdaptorServer } from "@hono/node-server";
 import type { Hono } from "hono";
 import type { Clock, Log } from "../domain.ts";
 import { type ErrorCode, errorLine, errorTable, RelayError } from "../errors.ts";
-import { type ConnectionLimits, createConnections, type Trust } from "./connections.ts";
+import type { ConnectionLimits, Trust } from "./connection-limits.ts";
+import { createConnections } from "./connections.ts";
 import { openFilesLimit } from "./open-files.ts";
 import { readTls, type TlsFiles, type TlsPair } from "./tls-files.ts";
 import { type ClientError, describeClientError, describeLate, type Unread } from "./unread.ts";
@@ -164,10 +165,13 @@ export async function listen(
   // An expectation that no route knows of is no reason to lose an event (Node would answer 417 by itself).
   server.on("checkExpectation", (request, response) => server.emit("request", request, response));
   let closing = false;
-  server.prependListener("request", (request: IncomingMessage, response) => {
+  const [answer] = server.listeners("request");
+  server.removeAllListeners("request");
+  server.on("request", (request: IncomingMessage, response) => {
     normaliseTarget(request);
-    connections.begun(request, response);
+    if (!connections.begun(request, response)) return;
     if (closing) response.setHeader("connection", "close");
+    answer!.call(server, request, response);
   });
   const where = "fd" in at ? "the socket that was handed over" : `${at.host}:${at.port}`;
   await new Promise<void>((resolve, reject) => {

@@ -1,4 +1,5 @@
 import type { IncomingMessage } from "node:http";
+import { createChunks } from "../platform/chunks.ts";
 
 /** What became of reading a body. `tooLarge` holds the bytes when there was room to keep them, `broken` what had come. */
 export type BodyRead =
@@ -35,7 +36,7 @@ export function readBody(
   const length = Number(request.headers["content-length"] ?? 0);
   if (length > Math.max(limit, keep)) return Promise.resolve({ is: "tooLarge", body: null });
   return new Promise((resolve) => {
-    const chunks: Uint8Array[] = [];
+    const chunks = createChunks();
     let size = 0;
     let inRoom = 0;
     let inSpare = 0;
@@ -56,9 +57,12 @@ export function readBody(
         if (!room.take(chunk.length)) return end({ is: "busy" });
         inRoom += chunk.length;
       }
-      chunks.push(chunk);
+      chunks.add(chunk);
     }
-    const taken = () => (chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks));
+    const taken = () => {
+      const all = chunks.take();
+      return all.length === 1 ? all[0]! : Buffer.concat(all);
+    };
     function whole(): void {
       end({ is: size > limit ? "tooLarge" : "whole", body: taken() });
     }

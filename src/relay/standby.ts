@@ -23,21 +23,26 @@ export function sicknessOf(error: unknown, dataDir: string): string | null {
   if (error instanceof RelayError && error.code === "store_unavailable") return errorLine(error);
   for (let at = error; at instanceof Error; at = at.cause) {
     const { code } = at as { code?: unknown };
-    const isReadOnlyDisk =
-      (code === "SQLITE_READONLY" || code === "SQLITE_CANTOPEN" || code === "EROFS") && isReadOnly(dataDir);
-    if (isReadOnlyDisk) return `the disk of dataDir ${dataDir} is read-only; make it writable: ${errorLine(error)}`;
+    if (code === "SQLITE_READONLY" || code === "SQLITE_CANTOPEN" || code === "EROFS") {
+      const why = whyUnwritable(dataDir);
+      if (why === "EROFS") return `the disk of dataDir ${dataDir} is read-only; make it writable: ${errorLine(error)}`;
+      if (why !== null && SICK.test(why)) return errorLine(error);
+    }
     if (typeof code === "string" && code !== "SQLITE_READONLY" && SICK.test(code)) return errorLine(error);
   }
   return null;
 }
 
-/** By making something there: what the rights say means nothing to root, and nothing on a disk that takes no change. */
-function isReadOnly(dir: string): boolean {
+/**
+ * The system's error for making something in a folder; null: it can be made. Tried, because what the rights say means nothing
+ * to root, and nothing on a disk that takes no change.
+ */
+export function whyUnwritable(dir: string): string | null {
   try {
     rmdirSync(mkdtempSync(join(dir, ".probe-")));
-    return false;
+    return null;
   } catch (error) {
-    return (error as NodeJS.ErrnoException).code === "EROFS";
+    return (error as NodeJS.ErrnoException).code ?? "unknown";
   }
 }
 

@@ -7,6 +7,11 @@ export function isEngineTrouble(error: unknown): boolean {
   );
 }
 
+/** The database is no longer where it was: asking again soon does not help. */
+export function isMoved(error: unknown): boolean {
+  return codeOf(error) === "SQLITE_READONLY_DBMOVED";
+}
+
 /** The database file itself is damaged. */
 export function isDamage(error: unknown): boolean {
   return /^SQLITE_(CORRUPT|NOTADB)/.test(codeOf(error));

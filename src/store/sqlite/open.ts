@@ -108,8 +108,8 @@ export async function openSqliteStore(
     const group = createCommitGroup(db, {
       clock,
       begun() {
-        // What was put back may leave another file that is not where it was.
-        if (gone !== null) lookAtPlace();
+        // Before it, too: another process may have begun to write with an index of its own.
+        lookAtPlace();
         if (gone !== null) throw Object.assign(new Error(gone.line), { code: "SQLITE_READONLY_DBMOVED" });
         // Ids must be greater than what another process has committed since.
         const version = dataVersion.get()!.data_version;

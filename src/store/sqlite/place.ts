@@ -20,6 +20,8 @@ export function watchPlace(database: string, lock: string | null): () => Gone | 
     { file: database, what: "put it back, or restart the relay", isLog: false, canReopen: false },
     // SQLite makes it at the first transaction, and removes it when the last connection closes.
     { file: `${database}-wal`, what: "the relay opens the store anew", isLog: true, canReopen: true },
+    // The index of the log: a process that finds none makes another, and the two write over each other.
+    { file: `${database}-shm`, what: "the relay opens the store anew", isLog: false, canReopen: true },
     ...(lock === null ? [] : [{ file: lock, what: "the relay opens the store anew", isLog: false, canReopen: true }]),
   ].map((each) => ({ ...each, identity: identityOf(each.file) }));
   return () => {
