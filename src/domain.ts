@@ -190,9 +190,12 @@ export type Attempt = {
   error: string | null;
 };
 
+/** What an endpoint was told of a medium other than that it is mirrored. */
+export type SaidOfMedium = { mediumId: string; status: "pending" | "failed" | "expired" | "skipped" };
+
 export type DeliveryOutcome =
-  /** `pending`: media (their ids) of which the body said that they are pending; the endpoint is told how they end. */
-  | { is: "delivered"; attempt: Attempt; pending?: string[] }
+  /** `pending`: what the body said of media that are not mirrored; the endpoint is told how they end. */
+  | { is: "delivered"; attempt: Attempt; pending?: SaidOfMedium[] }
   /** `heldLong`: the waits of its schedule that it has been through are `laneHold` or more. */
   | { is: "retry"; attempt: Attempt; at: number; heldLong: boolean }
   | { is: "dead"; attempt: Attempt };

@@ -6,6 +6,12 @@ import { topicMatches } from "./patterns.ts";
 /** A thumbnail that is all a delivery waits for holds it at most this long (CONTRACT, "The gate"). */
 const THUMBNAIL_HOLD = 30_000;
 
+/** Why media are skipped that are downloaded once mirroring is on again. */
+export const MIRRORING_OFF = "mirroring is off";
+
+/** Why a medium has failed whose link leads nowhere. */
+export const NO_HOST = "the link is not an http(s) address";
+
 /** Which media and deliveries an event needs. Pure: the store commits what comes out together with the event. */
 export function planEvent(
   event: ProviderEvent,
@@ -51,9 +57,9 @@ function planMedium(
     duration: link.kind === "video" ? event.duration : null,
     refetch: event.type?.startsWith("draft.") ?? false,
     refused: !mirror.enabled
-      ? { state: "skipped", reason: "mirroring is off" }
+      ? { state: "skipped", reason: MIRRORING_OFF }
       : host === ""
-        ? { state: "failed", reason: "the link is not an http(s) address" }
+        ? { state: "failed", reason: NO_HOST }
         : null,
   };
 }

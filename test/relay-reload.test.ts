@@ -184,18 +184,25 @@ test("a download under way goes on, from where it was, under the new settings of
     assert.ok(video.counts.bytes < bytes * 1.5, "what was there was not fetched again");
   }));
 
-test("with mirroring switched off and on again, what waits is told, and what comes is copied", () =>
-  withStage({}, async ({ provider, send, delivery, relay }) => {
+test("with mirroring switched off and on again, what waited is told, then copied with what came, and the app is told that, too", () =>
+  withStage({}, async ({ provider, send, delivery, relay, app }) => {
     const video = provider.addVideo("v1");
     video.setFault({ name: "never" });
     const first = await send("video.ready", { videoId: "v1", videoUrl: video.link(), thumbnailUrl: "" });
     await waitFor(() => video.counts.requests > 0);
     await relay.reload({ mirror: { enabled: false } });
     assert.equal((await delivery(first.id)).json.relay.media.video.status, "skipped");
+    const link = provider.addVideo("v2").link();
+    const second = await send("video.ready", { videoId: "v2", videoUrl: link, thumbnailUrl: "" });
+    assert.equal((await delivery(second.id)).json.relay.media.video.status, "skipped");
+    video.setFault(null);
     await relay.reload({ mirror: { enabled: true } });
-    const second = provider.addVideo("v2");
-    const { id } = await send("video.ready", { videoId: "v2", videoUrl: second.link(), thumbnailUrl: "" });
-    assert.equal((await delivery(id)).json.relay.media.video.status, "mirrored");
+    for (const { id } of [first, second]) {
+      const isMeant = ({ json }: Received) =>
+        json.type === "relay.media.mirrored" && json.relay.aboutEventId === id && json.relay.media.video.url;
+      const { json } = await waitFor(() => app.requests.find(isMeant), 10_000);
+      assert.equal((await fetch(json.relay.media.video.url)).status, 200);
+    }
   }));
 
 test("links follow publicUrl and publicBaseUrl from the reload on, without a stop of the downloads", () =>

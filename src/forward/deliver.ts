@@ -1,7 +1,7 @@
 import { createSecretKey } from "node:crypto";
 import type { Readable } from "node:stream";
 import type { Endpoint } from "../config.ts";
-import type { Attempt, Clock, DeliveryJob, DeliveryOutcome, Ports } from "../domain.ts";
+import type { Attempt, Clock, DeliveryJob, DeliveryOutcome, Ports, SaidOfMedium } from "../domain.ts";
 import { errorLine, RelayError } from "../errors.ts";
 import { deliveryRetry, parseRetryAfter, waitsBefore } from "../jobs/backoff.ts";
 import type { Lease, Queue } from "../jobs/worker.ts";
@@ -40,8 +40,8 @@ type Answer = {
   response: Uint8Array | null;
   error: string | null;
   retryAt: number | null;
-  /** Media of which the body that was sent says that they are pending. */
-  pending: string[];
+  /** What the body that was sent says of media that are not mirrored. */
+  pending: SaidOfMedium[];
 };
 
 /**

@@ -1,4 +1,4 @@
-import type { MediaKind, Medium } from "../domain.ts";
+import type { MediaKind, Medium, SaidOfMedium } from "../domain.ts";
 
 /** What a consumer is told of an event's media (CONTRACT, "Enriched body", `relay.media`), as of now. */
 
@@ -23,8 +23,8 @@ export type MediumLink = (medium: Medium) => string;
 
 export type MediaReports = {
   media: Partial<Record<MediaKind, MediumReport>>;
-  /** The ids of those that are told to be pending: their outcome is owed to whoever is told so. */
-  pending: string[];
+  /** Of those that are not mirrored: how they end is owed to the endpoint that is told so. */
+  pending: SaidOfMedium[];
 };
 
 /** The reports on an event's media, the video first; `eventId` is the event that announced them. */
@@ -35,7 +35,8 @@ export function reportMedia(rows: Medium[], eventId: string, link: MediumLink): 
     if (!medium) continue;
     const report = reportMedium(medium, eventId, link);
     reports.media[kind] = report;
-    if (report.status === "pending") reports.pending.push(medium.id);
+    const { status } = report;
+    if (status !== "mirrored") reports.pending.push({ mediumId: medium.id, status });
   }
   return reports;
 }

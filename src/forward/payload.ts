@@ -1,4 +1,4 @@
-import type { MediaKind, Medium, StoredEvent } from "../domain.ts";
+import type { MediaKind, Medium, SaidOfMedium, StoredEvent } from "../domain.ts";
 import { readMembers } from "../json-members.ts";
 import { LINK_MEMBER } from "../wochit.ts";
 import { type MediumLink, type MediumReport, reportMedia } from "./media-reports.ts";
@@ -21,8 +21,8 @@ export type Letter = {
   mode: "enriched" | "verbatim";
 };
 
-/** The bytes for the wire, and the ids of the media of which an enriched body says that they are pending. */
-export type Written = { body: Uint8Array; pending: string[] };
+/** The bytes for the wire, and what an enriched body says of media that are not mirrored. */
+export type Written = { body: Uint8Array; pending: SaidOfMedium[] };
 
 /** Writes what a delivery sends now. Verbatim: the very bytes received, which promise nothing of ours. */
 export function buildBody(letter: Letter): Written {

@@ -15,13 +15,18 @@ export type Keeping = {
   signal: AbortSignal;
 };
 
-/** How a file is put: `again` as for the target (target.ts). `place` is told each key before the target is. */
-export type Putting = { file: string; again: boolean; place(key: string): Promise<void> };
+/**
+ * How a file is put: `again` as for the target (target.ts). `place` gets each key before the target does, with the keys
+ * that were found to hold another file.
+ */
+export type Putting = { file: string; again: boolean; place(key: string, passed: string[]): Promise<void> };
 
 type Place = {
   key: string;
   /** What is there may be replaced: `always`, or only where it is `damaged`, because nothing else can have this name. */
   replace: "always" | "damaged" | "never";
+  /** It is any video's of this id: a second one is told apart, also where the place is free. */
+  isShared?: boolean;
 };
 
 /**
@@ -34,20 +39,21 @@ export async function keepCopy(kept: Keeping, { file, again, place }: Putting): 
   const { contentType, bytes, sha256 } = job.file;
   const { eventId, videoId } = job;
   const about: Omit<About, "replace"> = { contentType, bytes, sha256, eventId, videoId, again };
+  const passed: string[] = [];
   const put = async (key: string, replace: boolean) => {
-    await place(key);
+    await place(key, passed);
     return target.put(key, file, { ...about, replace }, signal);
   };
-  const places = placesFor(kept);
-  for (const [at, { key, replace }] of places.entries()) {
-    const isBest = at === 0 && replace === "never";
+  for (const { key, replace, isShared } of placesFor(kept)) {
+    if (passed.includes(key)) continue;
     // A second video may be of another container, for which the first one's place would be free: it is told apart all the same.
-    if (isBest && job.isSecond && (await target.head(key)) === null) continue;
+    if (isShared && job.isSecond && (await target.head(key)) === null) continue;
     if ((await put(key, replace === "always")) !== "exists-different") return key;
     if (replace === "damaged") {
       await put(key, true);
       return key;
     }
+    passed.push(key);
   }
   throw new Error("the target replaces nothing, although it was told to");
 }
@@ -66,17 +72,25 @@ export async function findCopy(kept: Keeping): Promise<string | null> {
   return null;
 }
 
+/**
+ * Where the medium's copy has been: links to it stay good. In its own target the same file is mended there, and the whole
+ * replaces the part; in another target the place may be somebody else's.
+ */
+function ownPlace(own: UploadJob["own"], targetId: string, file: UploadJob["file"]): Place[] {
+  if (own === null) return [];
+  const isSame = own.sha256 === file.sha256;
+  if (own.target !== targetId) return isSame || own.key.endsWith(file.ext) ? [{ key: own.key, replace: "never" }] : [];
+  return isSame || (!own.isWhole && own.key.endsWith(file.ext)) ? [{ key: own.key, replace: "always" }] : [];
+}
+
 /** Where a file may be kept, the best place first. */
 function placesFor({ template, targetId, job }: Keeping): Place[] {
   const { videoId, kind, own, file } = job;
   const key = (variant?: string) => keyOf(template, videoId, kind, file.ext, variant);
   if (kind === "thumbnail") return [{ key: key(), replace: "always" }];
-  const isOwn = own !== null && own.target === targetId;
-  if (isOwn && own.sha256 === file.sha256) return [{ key: own.key, replace: "always" }];
   return [
-    // The whole replaces the part under its key: links to it stay good.
-    ...(isOwn && !own.isWhole && own.key.endsWith(file.ext) ? [{ key: own.key, replace: "always" as const }] : []),
-    { key: key(), replace: "never" },
+    ...ownPlace(own, targetId, file),
+    { key: key(), replace: "never", isShared: true },
     { key: key(file.sha256.slice(0, 8)), replace: "never" },
     { key: key(file.sha256), replace: "damaged" },
   ];

@@ -52,8 +52,8 @@ export function createUploads(options: UploadOptions): Queue<UploadJob> {
   const { firstWait, longestWait } = { ...LIMITS, ...options.limits };
 
   async function keep(job: UploadJob, signal: AbortSignal): Promise<UploadOutcome> {
-    const place = async (key: string) => {
-      if (!(await store.placeUpload(job, { target: targetId, key }))) throw new Unwanted("the claim was lost");
+    const place = async (key: string, passed: string[]) => {
+      if (!(await store.placeUpload(job, { target: targetId, key, passed }))) throw new Unwanted("the claim was lost");
     };
     const file = fileOf(spoolDir, job.mediumId);
     const kept = { target, targetId, template: config.key, job, signal };

@@ -177,7 +177,7 @@ export async function openCore(given: Config, options: CoreOptions): Promise<Cor
           await former.close().catch(tell("the former target was not closed"));
         }
         if (wasMirroring && !wanted.mirror.enabled) {
-          log.warn("mirroring is switched off: what waits is skipped, `media retry` takes it up again");
+          log.warn("mirroring is switched off: what waits is skipped until it is on again");
           await store.skipMedia(clock.now()).catch(tell("media that are not wanted any longer still wait"));
         }
         wake();

@@ -8,7 +8,8 @@ export function settingsOf({
   mirror,
 }: Pick<Config, "endpoints"> & {
   receive: Pick<Config["receive"], "keepRefused">;
-  mirror: Pick<Config["mirror"], "enabled">;
+  mirror: Pick<Config["mirror"], "enabled" | "onDelete">;
 }): StoreSettings {
-  return { endpoints, keepRefused: receive.keepRefused, isMirroring: mirror.enabled };
+  const { keepRefused } = receive;
+  return { endpoints, keepRefused, isMirroring: mirror.enabled, keepsDeleted: mirror.onDelete === "keep" };
 }

@@ -60,6 +60,8 @@ export type StoreSettings = {
   keepRefused: number;
   /** Whether media are downloaded at all. */
   isMirroring: boolean;
+  /** Whether the copies of a deleted video stay. */
+  keepsDeleted: boolean;
 };
 
 /** Where a backup is: in the configured folder, in the mirror target, or in a file of an operator's own. */
@@ -135,10 +137,11 @@ export type Store = {
   /** The upload as it is now, with its lease moved; null: the claim is no longer ours. */
   refreshUpload(job: UploadJob, leaseUntil: number): Promise<UploadJob | null>;
   /**
-   * Writes down where the file is about to be put, so that it can be removed from there whatever happens to the upload.
+   * Writes down where the file is about to be put, so that it can be removed from there whatever happens to the upload, and
+   * whichever target it ends up in. `passed`: keys of this target, written down before, that hold another file.
    * False: the claim is no longer ours, put nothing.
    */
-  placeUpload(job: UploadJob, copy: { target: string; key: string }): Promise<boolean>;
+  placeUpload(job: UploadJob, copy: { target: string; key: string; passed?: string[] }): Promise<boolean>;
   /**
    * Ends or reschedules a claimed upload and writes what follows: released deliveries, notices, a superseded thumbnail, the
    * deletion of copies that no row refers to any longer. False when the claim was lost.

@@ -197,17 +197,22 @@ export function storeCopiesContract(engine: string, openStore: OpenStore): void 
       const [running] = await download();
       await clock.advance(31_000);
       const [delivery] = await claim();
-      const pending = [running!.mediumId];
+      const pending = [{ mediumId: running!.mediumId, status: "pending" as const }];
       await store.settleDelivery(delivery!, { is: "delivered", attempt: attempt(clock, 200), pending }, clock.now());
+      const { id } = delivery!.event;
+      const [again] = await download();
+      await store.settleDownload(again!, { is: "retry", error: "HTTP 404", at: clock.now() + HOUR }, clock.now());
       await post(draft("v1", { thumbnailUrl: "https://h/b.jpg" }));
+      await settle((await download())[0]!, "v1/thumbnail.jpg", { sha256: "b" });
+      await clock.advance(HOUR);
       assert.deepEqual(await download(), [], "it has been overtaken");
-      const [newer] = await download();
-      await store.settleDownload(newer!, { is: "failed", error: "too large" }, clock.now());
       const told = (await claim()).filter(({ event }) => event.dialect === "notice");
       assert.deepEqual(
-        told.map(({ event }) => event.type),
-        ["relay.media.failed"],
+        told.map(({ event, media }) => [event.type, media[0]?.sha256]),
+        [["relay.media.mirrored", "b"]],
       );
+      const notice = JSON.parse(Buffer.from(await store.eventBody(told[0]!.event.id)).toString());
+      assert.equal(notice.relay.aboutEventId, id);
     },
     { endpoints: [endpoint("cms", { order: "none" })] },
   );
@@ -306,21 +311,22 @@ export function storeCopiesContract(engine: string, openStore: OpenStore): void 
   );
 
   check(
-    "onDelete delete: copies go when the time has come, a download under way ends now, and nothing resurrects",
+    "onDelete delete: copies go when the time has come, with what is on its way, and nothing resurrects",
     async ({ post, download, settle, deletions, store, clock }) => {
       const first = await post(video("v1", link("a.mp4", 20)));
       await settle((await download())[0]!, "v1/video.mp4");
       await post(video("v1", link("b.mp4", 20), { title: "b" }));
       const [running] = await download();
       await post(remove("v1"));
-      assert.equal(await store.renew(running!, clock.now() + 1), false);
-      assert.equal((await store.medium(running!.mediumId)).state, "deleted");
+      assert.equal(await store.renew(running!, clock.now() + HOUR), true, "it may come back within that time");
       assert.equal((await store.mediumByKey("v1/video.mp4"))?.state, "mirrored");
       await clock.advance(HOUR - 1);
-      assert.equal((await deletions()).filter((job) => job.copy !== null).length, 0);
+      assert.deepEqual(await deletions(), []);
       await clock.advance(1);
-      const [job] = await deletions();
-      assert.equal(job?.copy?.key, "v1/video.mp4");
+      const [job, ...others] = await deletions();
+      assert.deepEqual([job?.copy?.key, others], ["v1/video.mp4", []]);
+      assert.equal(await store.renew(running!, clock.now() + 1), false);
+      assert.equal((await store.medium(running!.mediumId)).state, "deleted");
       assert.equal(await store.mediumByKey("v1/video.mp4"), null);
       await store.settleDeletion(job!, { is: "retry", error: "down", at: clock.now() + MINUTE }, clock.now());
       await clock.advance(MINUTE);
@@ -390,7 +396,7 @@ export function storeCopiesContract(engine: string, openStore: OpenStore): void 
   check(
     "a deleted draft takes only its thumbnail along",
     async ({ post, download, settle, deletions, clock }) => {
-      await post(video("v1", link("a.mp4", 20)));
+      await post(JSON.stringify({ type: "draft.new", wochitVideoId: "v1", videoUrl: link("a.mp4", 20) }));
       await settle((await download())[0]!, "v1/video.mp4");
       await post(draft("v1", { thumbnailUrl: "https://h/t.jpg" }));
       await settle((await download())[0]!, "v1/thumbnail.jpg");
@@ -451,7 +457,7 @@ export function storeCopiesContract(engine: string, openStore: OpenStore): void 
       const [delivery] = await claim();
       await store.settleDelivery(
         delivery!,
-        { is: "delivered", attempt: attempt(clock, 200), pending: [job!.mediumId] },
+        { is: "delivered", attempt: attempt(clock, 200), pending: [{ mediumId: job!.mediumId, status: "pending" }] },
         clock.now(),
       );
       assert.deepEqual(await claim(), []);
@@ -482,7 +488,7 @@ export function storeCopiesContract(engine: string, openStore: OpenStore): void 
       await store.settleDownload(again!, { is: "expired", error: "HTTP 403" }, clock.now());
       await store.settleDelivery(
         delivery!,
-        { is: "delivered", attempt: attempt(clock, 200), pending: [job!.mediumId] },
+        { is: "delivered", attempt: attempt(clock, 200), pending: [{ mediumId: job!.mediumId, status: "pending" }] },
         clock.now(),
       );
       assert.deepEqual(

@@ -512,18 +512,20 @@ export function storeContract(engine: string, openStore: OpenStore): void {
   );
 
   check(
-    "a pending thumbnail takes the newer link over; the newer copy supersedes the older, never the other way round",
+    "the thumbnails of a video come one after the other; the newer copy supersedes the older, never the other way round",
     async ({ post, download, deletions, settle, store }) => {
       const thumb = (url: string) => post(draft("v1", { thumbnailUrl: url }));
       await thumb("https://h/1.jpg");
       await thumb("https://h/2.jpg");
-      const [two, ...none] = await download();
-      assert.deepEqual([two?.url, none], ["https://h/2.jpg", []]);
+      const [one, ...none] = await download();
+      assert.deepEqual([one?.url, none], ["https://h/1.jpg", []]);
       await thumb("https://h/3.jpg");
       assert.deepEqual(await download(), [], "one download per video and kind at a time");
-      await settle(two!, "v1/thumbnail.jpg");
+      await settle(one!, "v1/thumbnail.jpg");
+      const [two] = await download();
+      assert.equal(two?.url, "https://h/2.jpg");
+      await store.settleDownload(two!, { is: "failed", error: "too large" }, 0);
       const [three] = await download();
-      assert.equal(three?.url, "https://h/3.jpg");
       await settle(three!, "v1/thumbnail.png");
       assert.deepEqual(
         (await deletions()).map((job) => job.copy?.key),
@@ -532,7 +534,8 @@ export function storeContract(engine: string, openStore: OpenStore): void {
       const states = (await store.media({ limit: 9 })).map((each) => [each.sourceUrl, each.state]);
       assert.deepEqual(states, [
         ["https://h/3.jpg", "mirrored"],
-        ["https://h/2.jpg", "superseded"],
+        ["https://h/2.jpg", "failed"],
+        ["https://h/1.jpg", "superseded"],
       ]);
       assert.equal((await store.mediumByKey("v1/thumbnail.png"))?.state, "mirrored");
       const replaced = await store.mediumByKey("v1/thumbnail.jpg");
@@ -540,14 +543,28 @@ export function storeContract(engine: string, openStore: OpenStore): void {
     },
   );
 
-  check("a failing older thumbnail makes way for a newer one", async ({ post, download, store, clock }) => {
-    await post(draft("v1", { thumbnailUrl: "https://h/1.jpg" }));
-    const [one] = await download();
-    await post(draft("v1", { thumbnailUrl: "https://h/2.jpg" }));
-    await store.settleDownload(one!, { is: "retry", error: "HTTP 404", at: clock.now() + HOUR }, clock.now());
-    assert.equal((await download())[0]?.url, "https://h/2.jpg");
-    assert.equal((await store.medium(one!.mediumId)).state, "superseded");
-  });
+  check(
+    "a thumbnail that fails gives way to a newer one once that is in the spool, not before",
+    async ({ post, download, spool, store, clock }) => {
+      await post(draft("v1", { thumbnailUrl: "https://h/1.jpg" }));
+      const failsAt = (at: number) => ({ is: "retry", error: "HTTP 404", at }) as const;
+      const urls = async () => (await download()).map(({ url }) => url);
+      const [one] = await download();
+      await post(draft("v1", { thumbnailUrl: "https://h/2.jpg" }));
+      await store.settleDownload(one!, failsAt(clock.now() + HOUR), clock.now());
+      const [two] = await download();
+      await store.settleDownload(two!, failsAt(clock.now() + 2 * HOUR), clock.now());
+      await clock.advance(HOUR);
+      const [again] = await download();
+      assert.equal(again?.url, "https://h/1.jpg", "it may be the one that comes");
+      await store.settleDownload(again!, failsAt(clock.now() + 2 * HOUR), clock.now());
+      await clock.advance(HOUR);
+      await spool((await download())[0]!);
+      await clock.advance(HOUR);
+      assert.deepEqual(await urls(), []);
+      assert.equal((await store.medium(one!.mediumId)).state, "superseded");
+    },
+  );
 
   check(
     "a draft's thumbnail announced again is fetched again, with the copy to compare; a failure keeps the copy",
@@ -843,10 +860,9 @@ export function bench(store: Store, clock: TestClock, config: Config, reopen: ()
     clock,
     config,
     reopen,
-    post(text: string) {
+    post(text: string, receivedAt = clock.now()) {
       const body = Buffer.from(text);
       const event = parseEvent(body);
-      const receivedAt = clock.now();
       const { dedupeWindow } = config.receive;
       return store.accept({
         receivedAt,

@@ -638,7 +638,7 @@ test("an attempt that told media as pending settles with them, once it is delive
   assert.ok(!("pending" in failed));
   code = 200;
   const told = await enriched.settle({ media: [MEDIUM], attempts: 1 });
-  assert.deepEqual(told.is === "delivered" && told.pending, ["med_1"]);
+  assert.deepEqual(told.is === "delivered" && told.pending, [{ mediumId: "med_1", status: "pending" }]);
   const mirrored = await enriched.settle({ media: [{ ...MEDIUM, state: "mirrored", target: "tgt_1", key: "k" }] });
   assert.ok(mirrored.is === "delivered" && mirrored.pending === undefined);
   const verbatim = await setUp(t, ok, { body: "verbatim" });

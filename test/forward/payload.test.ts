@@ -91,15 +91,26 @@ const pending: Partial<Medium> = {
 const running: Partial<Medium> = { ...pending, id: "med_t", kind: "thumbnail", state: "running" };
 const mirrored: Partial<Medium> = { ...pending, state: "mirrored", target: "tgt_1", key: "v1/video.mp4" };
 
-test("an enriched body that speaks of pending media says which; one that does not, and a verbatim one, none", () => {
-  assert.deepEqual(write("{}", { media: [pending, running] }).pending, ["med_v", "med_t"]);
-  assert.deepEqual(write("{}", { media: [mirrored, running] }).pending, ["med_t"]);
-  assert.deepEqual(write("{}", { media: [mirrored, { ...running, state: "expired" }] }).pending, []);
-  assert.deepEqual(write("{}", { media: [pending, running], mode: "verbatim" }).pending, []);
+test("an enriched body says of each medium that is not mirrored how it called it; a verbatim one says nothing", () => {
+  const said = (...given: Parameters<typeof write>) =>
+    write(...given).pending.map(({ mediumId, status }) => `${mediumId} ${status}`);
+  assert.deepEqual(said("{}", { media: [pending, running] }), ["med_v pending", "med_t pending"]);
+  assert.deepEqual(said("{}", { media: [mirrored, running] }), ["med_t pending"]);
+  const calls: [Medium["state"], string][] = [
+    ["expired", "expired"],
+    ["failed", "failed"],
+    ["skipped", "skipped"],
+    ["superseded", "skipped"],
+    ["deleted", "skipped"],
+  ];
+  for (const [state, status] of calls) {
+    assert.deepEqual(said("{}", { media: [mirrored, { ...running, state }] }), [`med_t ${status}`]);
+  }
+  assert.deepEqual(said("{}", { media: [pending, running], mode: "verbatim" }), []);
   // It is fetched anew for a later event: this event's consumers are told of the copy that there is.
   const refetched = { ...running, target: "tgt_1", key: "v1/thumbnail.jpg" };
-  assert.deepEqual(write("{}", { media: [{ ...refetched, eventId: "evt_2" }] }).pending, []);
-  assert.deepEqual(write("{}", { media: [refetched] }).pending, ["med_t"]);
+  assert.deepEqual(said("{}", { media: [{ ...refetched, eventId: "evt_2" }] }), []);
+  assert.deepEqual(said("{}", { media: [refetched] }), ["med_t pending"]);
 });
 
 const NOTICE: Partial<StoredEvent> = {

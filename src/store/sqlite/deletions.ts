@@ -1,7 +1,9 @@
 import type { DeletionJob, DeletionOutcome, Plan } from "../../domain.ts";
-import type { ClaimWish } from "../store.ts";
+import { MIRRORING_OFF } from "../../plan.ts";
+import type { ClaimWish, StoreSettings } from "../store.ts";
+import { wasAnnouncedSince } from "./announcements.ts";
 import { showId } from "./ids.ts";
-import type { MediaRows } from "./media.ts";
+import { isOnItsWay, type MediaRows, type MediumRow } from "./media.ts";
 import type { MediaEnds } from "./media-ends.ts";
 import type { Sql } from "./sql.ts";
 import type { TransferRow, Transfers } from "./transfers.ts";
@@ -9,8 +11,17 @@ import type { TransferRow, Transfers } from "./transfers.ts";
 /** At most this many media of deleted videos become deletions in one claim. */
 const AT_ONCE = 100;
 
+/** `receivedAt`: when the deletion was received; `isReady`: the video was produced, and nothing has deleted it since. */
+type PlannedDeletion = NonNullable<Plan["deletes"]> & { receivedAt: number; isReady: boolean };
+
 /** Plans, claims and settles deletions, inside a transaction. */
-export function createDeletions(db: Sql, media: MediaRows, ends: MediaEnds, transfers: Transfers) {
+export function createDeletions(
+  db: Sql,
+  media: MediaRows,
+  ends: MediaEnds,
+  transfers: Transfers,
+  settings: Readonly<Pick<StoreSettings, "keepsDeleted">>,
+) {
   const about = db.prepare<[number], { event: number; video_id: string }>(
     "SELECT m.event, v.video_id FROM media m JOIN videos v ON v.id = m.video WHERE m.id = ?",
   );
@@ -34,22 +45,19 @@ export function createDeletions(db: Sql, media: MediaRows, ends: MediaEnds, tran
 
   return {
     /**
-     * A video, or its draft, was deleted: downloads under way end now, copies go when the time has come. An event that
-     * announces a medium again takes that back (`keep`).
+     * A video, or its draft, was deleted: when the time has come its copies go, and what is on its way. An event that
+     * announces a medium again takes that back (`keep`); what an event has announced that was received later stays.
      */
-    plan(video: number, { what, at }: NonNullable<Plan["deletes"]>, now: number): void {
+    plan(video: number, deletion: PlannedDeletion, now: number): void {
+      const { what, at, isReady } = deletion;
+      if (what === "draft" && isReady) return;
       const rows = (["video", "thumbnail"] as const)
         .flatMap((kind) => media.live(video, kind))
-        .filter((row) => what === "video" || (row.kind === "thumbnail" && row.changes === 1));
+        .filter((row) => what === "video" || (row.kind === "thumbnail" && row.changes === 1))
+        .filter((row) => comesOrIsKept(row) && !wasAnnouncedSince(row, { ...deletion, now }));
       for (const row of rows) {
-        const isSecured = row.key !== null || row.spooled !== null;
-        if (!isSecured && (row.state === "pending" || row.state === "running")) {
-          ends.delete(row, "the video was deleted before its copy was made", now);
-          continue;
-        }
-        if (!isSecured) continue;
         // A thumbnail that is fetched anew keeps the copy that it has till then.
-        if (row.due !== null) ends.end(row, "skipped", "the video was deleted", now);
+        if (row.key !== null && row.due !== null) ends.end(row, "skipped", "the video was deleted", now);
         transfers.cancel("erase", row.id);
         transfers.add("erase", row.id, null, at);
       }
@@ -59,7 +67,8 @@ export function createDeletions(db: Sql, media: MediaRows, ends: MediaEnds, tran
 
     claim(wish: ClaimWish): DeletionJob[] {
       for (const { medium } of transfers.due("erase", wish.now, AT_ONCE)) {
-        ends.delete(media.byId(medium)!, "deleted after the video was", wish.now);
+        if (settings.keepsDeleted) transfers.cancel("erase", medium);
+        else ends.delete(media.byId(medium)!, "deleted after the video was", wish.now);
       }
       return transfers.claim("delete", wish).map(toJob);
     },
@@ -72,6 +81,12 @@ export function createDeletions(db: Sql, media: MediaRows, ends: MediaEnds, tran
       return { settled: true };
     },
   };
+}
+
+/** There is a copy of it, or there will be. */
+function comesOrIsKept(row: MediumRow): boolean {
+  const waits = row.state === "skipped" && row.last_error === MIRRORING_OFF;
+  return row.key !== null || isOnItsWay(row) || waits;
 }
 
 export type Deletions = ReturnType<typeof createDeletions>;

@@ -1,8 +1,9 @@
 import type { DownloadJob, DownloadOutcome, Job } from "../../domain.ts";
 import { RelayError } from "../../errors.ts";
 import { isPartOnly, NOT_WHOLE } from "../../part-only.ts";
+import { MIRRORING_OFF, NO_HOST } from "../../plan.ts";
 import { LATEST_TIME } from "../../plausible-time.ts";
-import type { ClaimWish } from "../store.ts";
+import type { ClaimWish, StoreSettings } from "../store.ts";
 import { readId, showId } from "./ids.ts";
 import { copyOf, type MediaRows, type MediumRow } from "./media.ts";
 import type { MediaEnds } from "./media-ends.ts";
@@ -12,8 +13,17 @@ import type { Transfers } from "./transfers.ts";
 /** A scan over hosts stops here, so that a flood of made-up ones cannot make a claim slow. */
 const MAX_HOSTS = 200;
 
+/** At most this many media that were skipped while mirroring was off are taken up in one claim. */
+const TAKEN_UP_AT_ONCE = 100;
+
 /** Claims and settles downloads, inside a transaction. */
-export function createDownloads(db: Sql, media: MediaRows, ends: MediaEnds, transfers: Transfers) {
+export function createDownloads(
+  db: Sql,
+  media: MediaRows,
+  ends: MediaEnds,
+  transfers: Transfers,
+  settings: Readonly<Pick<StoreSettings, "isMirroring">>,
+) {
   const firstTries = db.prepare<[string, number], MediumRow>(
     "SELECT * FROM media WHERE host = ? AND due <= 0 ORDER BY due LIMIT ?",
   );
@@ -34,6 +44,10 @@ export function createDownloads(db: Sql, media: MediaRows, ends: MediaEnds, tran
   const unsettled = db.prepare<[], MediumRow>(
     "SELECT * FROM media WHERE (state = 'pending' OR state = 'running') AND spooled IS NULL",
   );
+  const skippedWhileOff = db.prepare<[number], MediumRow>(
+    `SELECT * FROM media INDEXED BY media_off WHERE state = 'skipped' AND last_error = '${MIRRORING_OFF}' ORDER BY id LIMIT ?`,
+  );
+  const wait = db.prepare("UPDATE media SET due = NULL WHERE id = ?");
   const bringForward = db.prepare("UPDATE media SET due = due - ? WHERE due > 0");
   // Links that came while the clock was ahead would live until then.
   const ageLinks = db.prepare(
@@ -71,11 +85,12 @@ export function createDownloads(db: Sql, media: MediaRows, ends: MediaEnds, tran
     return [...first, ...later].slice(0, wish.limit);
   }
 
-  /** True when a newer thumbnail has overtaken this one. */
-  function giveUp(row: MediumRow, now: number): boolean {
-    const successor = media.successor(row);
-    if (successor !== null) ends.giveUp(row, successor, now);
-    return successor !== null;
+  /** Mirroring is on again: what was skipped because it was off is downloaded. */
+  function takeUp(now: number): void {
+    for (const row of skippedWhileOff.all(TAKEN_UP_AT_ONCE)) {
+      if (row.host === "") ends.end(row, "failed", NO_HOST, now);
+      else ends.restart(row, null, now);
+    }
   }
 
   function toJob(row: MediumRow): DownloadJob {
@@ -101,15 +116,20 @@ export function createDownloads(db: Sql, media: MediaRows, ends: MediaEnds, tran
   }
 
   function retry(row: MediumRow, outcome: Extract<DownloadOutcome, { is: "retry" }>, now: number): void {
-    if (giveUp({ ...row, state: "pending" }, now)) return;
+    if (ends.giveWay({ ...row, state: "pending" }, now)) return;
     const attempts = outcome.own ? row.attempts : outcome.progressed ? 1 : row.attempts + 1;
     ends.retry(row, outcome.at, attempts, outcome.error, now);
   }
 
   return {
     claim(wish: ClaimWish & { busyHosts: string[] }): DownloadJob[] {
+      if (settings.isMirroring) takeUp(wish.now);
       return candidates(wish).flatMap((row) => {
-        if (giveUp(row, wish.now)) return [];
+        if (ends.giveWay(row, wish.now)) return [];
+        if (media.isBlocked(row)) {
+          wait.run(row.id);
+          return [];
+        }
         lease.run(wish.leaseUntil, row.id);
         return [toJob(row)];
       });
@@ -119,8 +139,9 @@ export function createDownloads(db: Sql, media: MediaRows, ends: MediaEnds, tran
     settle(job: DownloadJob, outcome: DownloadOutcome, now: number): { settled: boolean } {
       const row = media.byId(readId("med", job.id));
       if (row?.state !== "running" || row.claims !== job.claim) return { settled: false };
-      if (outcome.is === "spooled") ends.spool(row, outcome.file, now);
-      else if (outcome.is === "unchanged")
+      if (outcome.is === "spooled") {
+        if (!ends.giveWay({ ...row, state: "pending" }, now)) ends.spool(row, outcome.file, now);
+      } else if (outcome.is === "unchanged")
         ends.mirror(row, { ...outcome.copy, target: readId("tgt", outcome.copy.target) }, now);
       // A failure says nothing of a fresher link that has come meanwhile: that one is tried at once, from attempt 0.
       else if (row.url !== job.url) ends.restart({ ...row, state: "pending" }, outcome.error, now);
@@ -131,6 +152,7 @@ export function createDownloads(db: Sql, media: MediaRows, ends: MediaEnds, tran
 
     /** When a download comes due: now (0), where a first try waits. */
     nextDue(): number | null {
+      if (settings.isMirroring && skippedWhileOff.get(1) !== undefined) return 0;
       const times = hosts().flatMap((host) => firstDue.get(host)?.due ?? []);
       return times.length === 0 ? null : Math.max(0, Math.min(...times));
     },
@@ -179,7 +201,7 @@ export function createDownloads(db: Sql, media: MediaRows, ends: MediaEnds, tran
     freeLeases(now: number): number {
       const running = leased.all();
       free.run(now);
-      for (const row of running) giveUp({ ...row, state: "pending" }, now);
+      for (const row of running) ends.giveWay({ ...row, state: "pending" }, now);
       return running.length;
     },
     mendDue: (now: number) => void neverDue.run(now),
@@ -190,7 +212,7 @@ export function createDownloads(db: Sql, media: MediaRows, ends: MediaEnds, tran
 
     /** Mirroring is off: what was to be downloaded is skipped, and holds no delivery. */
     skipAll(now: number): void {
-      for (const row of unsettled.all()) ends.end(row, "skipped", "mirroring is off", now);
+      for (const row of unsettled.all()) ends.end(row, "skipped", MIRRORING_OFF, now);
     },
   };
 }

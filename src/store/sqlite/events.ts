@@ -2,11 +2,12 @@ import type { Dialect, MediaKind, Medium, StoredEvent } from "../../domain.ts";
 import { RelayError } from "../../errors.ts";
 import { isAutosave } from "../../plan.ts";
 import type { Acceptance, Accepted, Store } from "../store.ts";
+import type { Announcements } from "./announcements.ts";
 import type { Deletions } from "./deletions.ts";
 import type { Gates } from "./gates.ts";
 import { type Ids, readId, showId } from "./ids.ts";
 import type { Lanes } from "./lanes.ts";
-import { type MediaRows, type MediumRow, SHOWN_MEDIUM, toMedium } from "./media.ts";
+import { type MediaRows, toMedium } from "./media.ts";
 import { page } from "./page.ts";
 import type { Sql } from "./sql.ts";
 import type { Videos } from "./videos.ts";
@@ -49,6 +50,7 @@ export function createEvents(
   ids: Ids,
   videos: Videos,
   media: MediaRows,
+  announcements: Announcements,
   lanes: Lanes,
   gates: Gates,
   deletions: Pick<Deletions, "plan" | "keep">,
@@ -69,10 +71,6 @@ export function createEvents(
     `SELECT ${COLUMNS}, length(e.body) AS bytes ${FROM} WHERE e.id = ?`,
   );
   const bodyOf = db.prepare<[number], { body: Uint8Array | null }>("SELECT body FROM events WHERE id = ?");
-  const medium = db.prepare<[number], MediumRow & { video_id: string }>(`SELECT ${SHOWN_MEDIUM} WHERE m.id = ?`);
-  const liveThumbnail = db.prepare<[number], MediumRow & { video_id: string }>(
-    `SELECT ${SHOWN_MEDIUM} WHERE m.video = ? AND m.kind = 'thumbnail' AND m.state <> 'superseded' AND m.state = 'mirrored' ORDER BY m.sequence DESC LIMIT 1`,
-  );
 
   /** The first of two equal events with nothing of their video in between, if it is recent enough. */
   function repeated(
@@ -85,12 +83,11 @@ export function createEvents(
     return first && Math.abs(now - first.received_at) <= dedupeWindow ? video.last_event : null;
   }
 
-  function mediaOf(row: Pick<EventRow, "video_medium" | "thumbnail_medium">): Medium[] {
-    return [row.video_medium, row.thumbnail_medium].flatMap((id) => {
-      const found = id === null ? undefined : medium.get(id);
-      if (!found) return [];
+  function mediaOf({ video_medium, thumbnail_medium, video_id }: EventRow): Medium[] {
+    return [video_medium, thumbnail_medium].flatMap((id) => {
+      const found = id === null ? undefined : media.byId(id);
       // A thumbnail that a newer one replaced is that newer one by now: the address lives on, its file has changed.
-      return [toMedium(found.state === "superseded" ? (liveThumbnail.get(found.video) ?? found) : found)];
+      return found ? [toMedium({ ...media.speaker(found), video_id })] : [];
     });
   }
 
@@ -108,15 +105,15 @@ export function createEvents(
       if (known && first !== null) {
         countDuplicate.run(first);
         insertDuplicate.run(ids.next(), first, at, sourceAddress, body);
-        for (const planned of plan.media) media.freshen(planned, known.id, at);
+        for (const planned of plan.media) announcements.freshen(planned, known.id, { receivedAt: at, now });
         return { id: showId("evt", first), status: "duplicate" };
       }
       const id = ids.block(1 + plan.deliveries.length);
       const { video, sequence } = videos.record(known, acceptance, isAutosave(event.type) ? null : id);
-      const announcement = { event: id, video, videoIsNew: known === undefined, sequence, receivedAt: at };
+      const announcement = { event: id, video, videoIsNew: known === undefined, sequence, receivedAt: at, now };
       const filed: Record<MediaKind, number | null> = { video: null, thumbnail: null };
       for (const planned of plan.media) {
-        const medium = media.file(planned, announcement);
+        const medium = announcements.file(planned, announcement);
         filed[planned.kind] = medium;
         if (known && !event.failure) deletions.keep(medium);
       }
@@ -136,7 +133,10 @@ export function createEvents(
         body,
       );
       if (plan.opensGates && known) gates.openAll(video, now);
-      if (plan.deletes && known) deletions.plan(video, plan.deletes, now);
+      if (plan.deletes && known) {
+        const isReady = known.state === "ready";
+        deletions.plan(video, { ...plan.deletes, receivedAt: at, isReady }, now);
+      }
       for (const [index, { endpoint, ordered, gateUntil }] of plan.deliveries.entries()) {
         const gate = gateUntil === null ? null : gates.of({ receivedAt: at, gateUntil, ...filed }, now);
         const lane = { id: id + 1 + index, video, endpoint, ordered: ordered ? 1 : 0 };

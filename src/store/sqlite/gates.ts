@@ -1,21 +1,23 @@
 import type { MediaState } from "../../domain.ts";
 import { gateDue } from "../../plan.ts";
 import type { DeliveryRow, Lanes } from "./lanes.ts";
+import { isOnItsWay, type MediaRows } from "./media.ts";
 import type { Sql } from "./sql.ts";
 
 type Waiting = DeliveryRow & {
   received_at: number;
+  thumbnail_medium: number | null;
   video_state: MediaState | null;
   thumbnail_state: MediaState | null;
 };
 
 const STATES = `
-  e.received_at,
+  e.received_at, e.thumbnail_medium,
   (SELECT state FROM media WHERE id = e.video_medium) AS video_state,
   (SELECT state FROM media WHERE id = e.thumbnail_medium) AS thumbnail_state`;
 
 /** The gates of deliveries that wait for media (CONTRACT, "The gate"), inside a transaction. */
-export function createGates(db: Sql, lanes: Lanes) {
+export function createGates(db: Sql, lanes: Lanes, media: MediaRows) {
   const waiting = db.prepare<[number], Waiting>(
     `SELECT d.*, ${STATES} FROM deliveries d JOIN events e ON e.id = d.event
      WHERE d.video = ? AND d.settled_at IS NULL AND d.state = 'waiting' ORDER BY d.id`,
@@ -23,13 +25,21 @@ export function createGates(db: Sql, lanes: Lanes) {
   const stateOf = db.prepare<[number], { state: MediaState }>("SELECT state FROM media WHERE id = ?");
   const state = (medium: number | null) => (medium === null ? null : (stateOf.get(medium)?.state ?? null));
 
+  /** A thumbnail that was superseded is as unsettled as the one that takes its place, while that has no copy. */
+  function stateOfThumbnail(medium: number | null, own: MediaState | null): MediaState | null {
+    if (medium === null || own !== "superseded") return own;
+    const speaker = media.speaker(media.byId(medium)!);
+    return isOnItsWay(speaker) && speaker.key === null ? speaker.state : own;
+  }
+
   return {
     /** When the gate of an event, with these media, opens by itself; null: it is open now. */
     of(
       event: { receivedAt: number; gateUntil: number; video: number | null; thumbnail: number | null },
       now: number,
     ): number | null {
-      return gateDue({ ...event, video: state(event.video), thumbnail: state(event.thumbnail), now });
+      const thumbnail = stateOfThumbnail(event.thumbnail, state(event.thumbnail));
+      return gateDue({ ...event, video: state(event.video), thumbnail, now });
     },
 
     /** Media of this video have changed: gates that may open now do, others get their new time. */
@@ -39,7 +49,7 @@ export function createGates(db: Sql, lanes: Lanes) {
           receivedAt: row.received_at,
           gateUntil: row.gate_until ?? now,
           video: row.video_state,
-          thumbnail: row.thumbnail_state,
+          thumbnail: stateOfThumbnail(row.thumbnail_medium, row.thumbnail_state),
           now,
         });
         if (gate !== row.due) lanes.setGate(row, gate, now);

@@ -4,7 +4,7 @@ import type { Gates } from "./gates.ts";
 import { FIRST_TRY, type MediaRows, type MediumRow } from "./media.ts";
 import type { Notices } from "./notices.ts";
 import type { Sql } from "./sql.ts";
-import type { TransferRow, Transfers } from "./transfers.ts";
+import type { Place, Transfers } from "./transfers.ts";
 
 /** A worker hears within this time that its lease is lost (jobs/worker.ts). */
 const LEASE = 30_000;
@@ -44,6 +44,11 @@ export function createMediaEnds(db: Sql, media: MediaRows, transfers: Transfers,
        AND state = 'pending' AND due IS NULL AND spooled IS NULL AND NOT EXISTS (SELECT 1 FROM media r
          WHERE r.video = media.video AND r.state <> 'superseded' AND r.kind = 'thumbnail' AND r.state = 'running')`,
   );
+  const keepKey = db.prepare("INSERT OR IGNORE INTO former_keys (key, medium) VALUES (?, ?)");
+  const dropKeys = db.prepare("DELETE FROM former_keys WHERE medium = ?");
+  const dropCopyOf = db.prepare(
+    "UPDATE media SET target = NULL, key = NULL, etag = NULL, last_modified = NULL WHERE id = ?",
+  );
   const forgetValidators = db.prepare("UPDATE media SET etag = NULL, last_modified = NULL WHERE id = ?");
 
   function follow(row: MediumRow, now: number): void {
@@ -51,13 +56,14 @@ export function createMediaEnds(db: Sql, media: MediaRows, transfers: Transfers,
     gates.reconsider(row.video, now);
   }
 
-  /** Takes the upload of what the spool holds back: what it holds goes, and what was put but not written down. */
-  function dropSpooled(row: MediumRow, now: number): TransferRow | null {
-    const upload = transfers.cancel("upload", row.id);
-    if (upload === null) return null;
+  /** Takes the upload of what the spool holds back: what it holds goes, and whatever was put but not written down. */
+  function dropSpooled(row: MediumRow, now: number): Place[] {
+    if (transfers.cancel("upload", row.id) === null) return [];
     const { bytes } = JSON.parse(row.spooled!) as SpooledFile;
-    transfers.add("delete", row.id, upload.key === null ? null : { ...upload, bytes }, now);
-    return upload;
+    const places = transfers.takePlaces(row.id);
+    if (places.length === 0) transfers.add("delete", row.id, null, now);
+    for (const place of places) transfers.add("delete", row.id, { ...place, bytes }, now);
+    return places;
   }
 
   /** What a download has written goes; one that runs ends when it hears that its lease is lost. */
@@ -74,35 +80,47 @@ export function createMediaEnds(db: Sql, media: MediaRows, transfers: Transfers,
     return keyUsed.get(key, target) !== undefined;
   }
 
-  function supersede(row: MediumRow, by: MediumRow, now: number): TransferRow | null {
+  function supersede(row: MediumRow, by: MediumRow, now: number): Place[] {
     ended.run("superseded", row.last_error, row.id);
     transfers.cancel("erase", row.id);
+    notices.passOn(row.id, by.id);
+    const places = dropSpooled(row, now);
+    dropCopy(row, now);
+    return places;
+  }
+
+  /** A newer thumbnail has overtaken this one: a copy that it has already stays until the newer one has its own. */
+  function letGo(row: MediumRow, by: MediumRow, now: number): Place[] {
+    if (row.key === null || by.key !== null) return supersede(row, by, now);
+    ended.run("mirrored", null, row.id);
     notices.passOn(row.id, by.id);
     return dropSpooled(row, now);
   }
 
-  /** The newer thumbnail has overtaken this one: a copy that it has already stays until the newer one has its own. */
-  function letGo(row: MediumRow, by: MediumRow, now: number): void {
-    if (row.key === null) return void supersede(row, by, now);
-    ended.run("mirrored", null, row.id);
-    notices.passOn(row.id, by.id);
-    dropSpooled(row, now);
+  function others(row: MediumRow): MediumRow[] {
+    if (row.kind !== "thumbnail") return [];
+    return media.live(row.video, "thumbnail").filter((other) => other.id !== row.id);
   }
 
   function older(row: MediumRow): MediumRow[] {
-    if (row.kind !== "thumbnail") return [];
-    return media.live(row.video, "thumbnail").filter((other) => other.id !== row.id && other.sequence <= row.sequence);
+    return others(row).filter((other) => other.sequence <= row.sequence);
   }
 
-  /** Older thumbnails leave, now that a newer one has its copy. Returns the uploads that were taken back. */
-  function supersedeOlder(row: MediumRow, now: number): TransferRow[] {
+  /** Older thumbnails leave, now that a newer one has its copy. Returns where uploads that were taken back may have been put. */
+  function supersedeOlder(row: MediumRow, now: number): Place[] {
     return older(row)
       .filter((other) => other.state === "mirrored" || other.spooled !== null)
-      .flatMap((other) => {
-        const upload = supersede(other, row, now);
-        dropCopy(other, now);
-        return upload ?? [];
-      });
+      .flatMap((other) => supersede(other, row, now));
+  }
+
+  /** What was put in the place of other thumbnails has left them without a copy: they are downloaded again. */
+  function replaceAt(row: MediumRow, { target, key, sha256 }: CopyFacts, now: number): void {
+    for (const other of others(row)) {
+      if (other.key !== key || other.target !== target || other.sha256 === sha256) continue;
+      keepKey.run(key, other.id);
+      dropCopyOf.run(other.id);
+      if (other.state === "mirrored") restart(media.byId(other.id)!, "another thumbnail was put in its place", now);
+    }
   }
 
   /** Downloads it from the first attempt on, at once: for a fresher link, a lost file, an operator. */
@@ -122,6 +140,7 @@ export function createMediaEnds(db: Sql, media: MediaRows, transfers: Transfers,
   /** Nothing of it is kept any longer: its copy, what is on its way, what the spool holds. No gate is looked at, and no notice made. */
   function discard(row: MediumRow, reason: string, now: number): void {
     deleted.run(reason, row.id);
+    dropKeys.run(row.id);
     dropSpooled(row, now);
     if (row.due !== null) dropPart(row, now);
     transfers.cancel("erase", row.id);
@@ -142,9 +161,11 @@ export function createMediaEnds(db: Sql, media: MediaRows, transfers: Transfers,
     mirror(row: MediumRow, copy: CopyFacts, now: number): void {
       const { target, key, bytes, sha256, contentType, suspect, etag, lastModified } = copy;
       mirrored.run(target, key, bytes, sha256, contentType, suspect, etag, lastModified, row.id);
+      if (row.key !== null && row.key !== key) keepKey.run(row.key, row.id);
       if (row.key !== key || row.target !== target) dropCopy(row, now);
       // An older thumbnail was about to be put, or has been, over the copy that this one goes on with: that is not its end.
-      const isOverwritten = supersedeOlder(row, now).some((upload) => upload.key === key && upload.target === target);
+      const isOverwritten = supersedeOlder(row, now).some((place) => place.key === key && place.target === target);
+      replaceAt(row, copy, now);
       const written = media.byId(row.id)!;
       if (isOverwritten) return mend(written, "an older thumbnail may be in its place: it is fetched again", now);
       follow(written, now);
@@ -167,11 +188,21 @@ export function createMediaEnds(db: Sql, media: MediaRows, transfers: Transfers,
       notices.tellEnd(media.byId(row.id)!, now, { state, error });
     },
 
-    /** A newer thumbnail has overtaken its download. */
-    giveUp(row: MediumRow, successor: MediumRow, now: number): void {
-      letGo(row, successor, now);
-      if (row.claims > 0) dropPart(row, now);
+    /**
+     * True when a newer thumbnail has overtaken this one: it gives way. Where it may have been put over the newer one's copy,
+     * that one is fetched again.
+     */
+    giveWay(row: MediumRow, now: number): boolean {
+      const by = media.successor(row);
+      if (by === null) return false;
+      const places = letGo(row, by, now);
+      if (row.spooled === null && row.claims > 0) dropPart(row, now);
       follow(row, now);
+      const isOverwritten = places.some(({ target, key }) => target === by.target && key === by.key);
+      if (isOverwritten && by.spooled === null) {
+        mend(by, "an older thumbnail may be in its place: it is fetched again", now);
+      } else if (by.state === "mirrored") notices.tellOwed(by, now);
+      return true;
     },
 
     /** Nothing of it is kept any longer; whoever was sent it as pending is told. */

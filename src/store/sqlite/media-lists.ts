@@ -22,6 +22,10 @@ export function createMediaLists(
   const byKey = db.prepare<[string], Shown>(
     `SELECT ${SHOWN_MEDIUM} WHERE m.key = ? ORDER BY m.state = 'superseded', m.sequence DESC LIMIT 1`,
   );
+  const byFormerKey = db.prepare<[string], Shown>(
+    `SELECT ${SHOWN_MEDIUM} JOIN former_keys k ON k.medium = m.id WHERE k.key = ?
+     ORDER BY m.state = 'superseded', m.sequence DESC LIMIT 1`,
+  );
   const liveThumbnail = db.prepare<[number], Shown>(
     `SELECT ${SHOWN_MEDIUM} WHERE m.video = ? AND m.state <> 'superseded' AND m.kind = 'thumbnail' AND m.key IS NOT NULL
      ORDER BY m.sequence DESC LIMIT 1`,
@@ -42,8 +46,11 @@ export function createMediaLists(
   return {
     show: (id: string): Medium => toMedium(rowOf(id)),
     byKey(key: string): Medium | null {
-      const row = byKey.get(key);
-      const medium = row?.state === "superseded" ? liveThumbnail.get(row.video) : row;
+      const present = byKey.get(key);
+      if (present && present.state !== "superseded") return toMedium(present);
+      // Every key that a medium once had leads to its present copy, a thumbnail's to the one that took its place.
+      const row = present ?? byFormerKey.get(key);
+      const medium = row?.kind === "thumbnail" ? liveThumbnail.get(row.video) : row;
       return medium ? toMedium(medium) : null;
     },
 

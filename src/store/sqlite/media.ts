@@ -1,8 +1,6 @@
-import type { Copy, MediaKind, MediaState, Medium, PlannedMedium } from "../../domain.ts";
+import type { Copy, MediaKind, MediaState, Medium } from "../../domain.ts";
 import { identityOf } from "../../links.ts";
-import { isPartOnly } from "../../part-only.ts";
-import { nextRisk } from "../../plan.ts";
-import { type Ids, showId } from "./ids.ts";
+import { showId } from "./ids.ts";
 import type { Sql } from "./sql.ts";
 
 /** A media row, as SQLite gives it. */
@@ -33,6 +31,7 @@ export type MediumRow = {
   spooled: string | null;
   linked_at: number;
   risk_at: number | null;
+  announced_at: number;
 };
 
 /** What stands between SELECT and WHERE for a medium that is shown. */
@@ -74,35 +73,20 @@ export function copyOf(row: MediumRow): Copy {
 /** A first download's due time is its deadline moved by this much: always due, by deadline, before any repeated one. */
 export const FIRST_TRY = -100_000_000_000_000;
 
-/** The event whose links are being filed. */
-type Announcement = { event: number; video: number; videoIsNew: boolean; sequence: number; receivedAt: number };
-
 /**
- * Media rows inside a transaction: which row a link belongs to, and when its download may begin.
+ * Media rows inside a transaction: which there are, and when their downloads may begin.
  *
- * A video link is a row for ever: announced again, it is the same file. A thumbnail is a place whose file changes: a
- * pending download takes the newer link over, a mirrored one is fetched again, and the newer copy supersedes the older.
- * One thumbnail of a video is downloaded at a time; a newer one waits for the older to end, however it ends. What is in
- * the spool is secured, and asks nothing more of its link.
+ * One thumbnail of a video is downloaded at a time; the others wait for it to end, however it ends. What is in the spool is
+ * secured, and asks nothing more of its link.
  */
-export function createMediaRows(db: Sql, ids: Ids) {
+export function createMediaRows(db: Sql) {
   const live = db.prepare<[number, string], MediumRow>(
     "SELECT * FROM media WHERE video = ? AND kind = ? AND state <> 'superseded' ORDER BY sequence DESC, id DESC",
   );
-  const insert = db.prepare(
-    `INSERT INTO media (id, video, kind, event, sequence, url, host, deadline, changes, state, due, last_error, duration,
-       linked_at, risk_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-  );
-  const restart = db.prepare(
-    `UPDATE media SET event = ?, sequence = ?, url = ?, host = ?, deadline = ?, changes = ?, state = 'pending', due = ?,
-       attempts = 0, etag = ?, last_modified = ?, last_error = NULL, duration = ?, linked_at = ?, risk_at = ? WHERE id = ?`,
-  );
-  const takeLink = db.prepare("UPDATE media SET url = ?, deadline = ?, linked_at = ? WHERE id = ?");
-  const freshenLink = db.prepare("UPDATE media SET url = ?, deadline = ?, linked_at = ?, risk_at = ? WHERE id = ?");
   const byId = db.prepare<[number], MediumRow>("SELECT * FROM media WHERE id = ?");
 
   /** When a download may begin: at once, by its deadline, but never beside another one of its video's thumbnail. */
-  function beginning(
+  function firstDue(
     { video, kind, deadline }: Pick<MediumRow, "video" | "kind" | "deadline">,
     rows: MediumRow[],
   ): number | null {
@@ -110,112 +94,31 @@ export function createMediaRows(db: Sql, ids: Ids) {
     return blocked ? null : FIRST_TRY + deadline;
   }
 
-  function add(planned: PlannedMedium, at: Announcement, rows: MediumRow[]): number {
-    const id = ids.next();
-    const { refused } = planned;
-    const due = refused === null ? beginning({ ...planned, video: at.video }, rows) : null;
-    insert.run(
-      id,
-      at.video,
-      planned.kind,
-      at.event,
-      at.sequence,
-      planned.url,
-      planned.host,
-      planned.deadline,
-      planned.refetch ? 1 : 0,
-      refused?.state ?? "pending",
-      due,
-      refused?.reason ?? null,
-      planned.duration,
-      at.receivedAt,
-      refused === null ? riskAt(planned, at) : null,
-    );
-    return id;
-  }
-
-  /** Gives a row the newer link; its download starts over with a fresh budget of tries. */
-  function renew(row: MediumRow, planned: PlannedMedium, at: Freshener, rows: MediumRow[]): number {
-    // Validators speak of one link's file; they say nothing about another's.
-    const same = identityOf(row.url) === planned.identity;
-    restart.run(
-      at.event,
-      at.sequence,
-      planned.url,
-      planned.host,
-      planned.deadline,
-      planned.refetch ? 1 : 0,
-      beginning({ ...planned, video: row.video }, rows),
-      same ? row.etag : null,
-      same ? row.last_modified : null,
-      planned.duration,
-      at.receivedAt,
-      // Where there is a copy already something is secured.
-      row.key === null ? riskAt(planned, at) : null,
-      row.id,
-    );
-    return row.id;
-  }
-
-  /** What is secured needs its link only if it is lost: then the freshest one is the best. */
-  function keepLink(row: MediumRow, planned: PlannedMedium, at: Freshener): number {
-    takeLink.run(planned.url, planned.deadline, at.receivedAt, row.id);
-    return row.id;
-  }
-
-  /** A running download goes on; should it fail, its next try uses the fresher link. */
-  function freshen(row: MediumRow, planned: PlannedMedium, at: Freshener, rows: MediumRow[]): number {
-    if (row.spooled !== null) return keepLink(row, planned, at);
-    if (row.state !== "running") return renew(row, planned, at, rows);
-    freshenLink.run(planned.url, planned.deadline, at.receivedAt, riskAt(planned, at), row.id);
-    return row.id;
-  }
-
-  function fileThumbnail(planned: PlannedMedium, at: Announcement, rows: MediumRow[]): number {
-    const pending = rows.find((row) => row.state === "pending" && row.spooled === null);
-    if (pending) return renew(pending, planned, at, rows);
-    const same = rows.find((row) => identityOf(row.url) === planned.identity);
-    if (!same) return add(planned, at, rows);
-    const changes = planned.refetch || same.changes === 1;
-    if (!changes && isDone(same)) return keepLink(same, planned, at);
-    const isUnderWay = same.state === "running" || same.spooled !== null;
-    if (!changes || !isUnderWay) return freshen(same, planned, at, rows);
-    return add(planned, at, rows);
-  }
-
   return {
-    /** The media row for a link of an event: an existing one, freshened, or a new one. */
-    file(planned: PlannedMedium, at: Announcement): number {
-      const rows = at.videoIsNew ? [] : live.all(at.video, planned.kind);
-      if (rows.length === 0) return add(planned, at, rows);
-      const same = rows.find((row) => identityOf(row.url) === planned.identity);
-      if (planned.refused !== null) return same?.id ?? add(planned, at, rows);
-      if (planned.kind === "thumbnail") return fileThumbnail(planned, at, rows);
-      if (same === undefined) return add(planned, at, rows);
-      return isDone(same) ? keepLink(same, planned, at) : freshen(same, planned, at, rows);
-    },
-
-    /** A duplicate brings fresher links: media that are not mirrored yet take them. Nothing new is filed. */
-    freshen(planned: PlannedMedium, video: number, receivedAt: number): void {
-      if (planned.refused !== null) return;
-      const rows = live.all(video, planned.kind);
-      const row = rows.find((each) => identityOf(each.url) === planned.identity);
-      if (!row || row.state === "deleted") return;
-      const at = { event: row.event, sequence: row.sequence, receivedAt };
-      if (isDone(row)) keepLink(row, planned, at);
-      else freshen(row, planned, at, rows);
-    },
-
     byId: (id: number) => byId.get(id),
+    /** Of a video and kind, those that are not superseded, the newest first. */
     live: (video: number, kind: MediaKind) => live.all(video, kind),
-    beginning: (row: MediumRow) => beginning(row, live.all(row.video, row.kind)),
+    firstDue,
+    beginning: (row: MediumRow) => firstDue(row, live.all(row.video, row.kind)),
 
-    /** The newer thumbnail that is mirrored, or on its way: there is no use for this one any longer. Null: there is none. */
+    /** Whether another thumbnail of the video is being downloaded. */
+    isBlocked: (row: MediumRow) =>
+      row.kind === "thumbnail" &&
+      live.all(row.video, row.kind).some((other) => other.id !== row.id && other.state === "running"),
+
+    /** The newer thumbnail that has a copy, or is in the spool: there is no use for this one any longer. Null: there is none. */
     successor(row: MediumRow): MediumRow | null {
       if (row.kind !== "thumbnail") return null;
       const isNewer = (other: MediumRow) =>
-        other.sequence > row.sequence && (other.state === "mirrored" || other.state === "pending");
+        other.sequence > row.sequence && (other.key !== null || other.spooled !== null);
       return live.all(row.video, "thumbnail").find(isNewer) ?? null;
+    },
+
+    /** What speaks for a medium: of a superseded thumbnail the one that took its place, or is about to; else itself. */
+    speaker(row: MediumRow): MediumRow {
+      if (row.state !== "superseded") return row;
+      const others = live.all(row.video, row.kind);
+      return others.find(({ state }) => state === "mirrored") ?? others.find(isOnItsWay) ?? others[0] ?? row;
     },
 
     /** The mirrored copy of the very same link, for a conditional request. */
@@ -229,14 +132,8 @@ export function createMediaRows(db: Sql, ids: Ids) {
   };
 }
 
-/** Mirrored, and whole. */
-const isDone = (row: MediumRow) => row.state === "mirrored" && !isPartOnly(row);
-
-/** What a fresher link comes with. */
-type Freshener = Pick<Announcement, "event" | "sequence" | "receivedAt">;
-
-function riskAt({ deadline }: PlannedMedium, { receivedAt }: Freshener): number | null {
-  return nextRisk({ linkedAt: receivedAt, deadline, now: receivedAt });
+export function isOnItsWay({ state }: Pick<MediumRow, "state">): boolean {
+  return state === "pending" || state === "running";
 }
 
 export type MediaRows = ReturnType<typeof createMediaRows>;

@@ -1,20 +1,30 @@
 import { Buffer } from "node:buffer";
-import type { MediaState } from "../../domain.ts";
+import type { MediaState, SaidOfMedium } from "../../domain.ts";
 import { readersOf } from "../../plan.ts";
 import type { StoreSettings } from "../store.ts";
 import { type Ids, readId, showId } from "./ids.ts";
 import type { DeliveryRow, Lanes } from "./lanes.ts";
-import type { MediumRow } from "./media.ts";
+import type { MediaRows, MediumRow } from "./media.ts";
 import type { Sql } from "./sql.ts";
 
 type Reader = { endpoint: string; ordered: boolean };
-type Owed = { event: number; endpoint: string; ordered: number };
+/** `waits`: 1: the endpoint was last told "pending"; 0: that there is no copy. */
+type Owed = { event: number; endpoint: string; ordered: number; waits: number };
+
+const MIRRORED = "relay.media.mirrored";
+const FAILED = "relay.media.failed";
 
 /**
  * What the relay itself has to tell (CONTRACT, "Notices"), inside a transaction: an event of its own in the lane of its
  * video, stored only where somebody gets it. Never about a notice: they have no media, and their deliveries tell nothing.
  */
-export function createNotices(db: Sql, ids: Ids, lanes: Lanes, settings: Readonly<Pick<StoreSettings, "endpoints">>) {
+export function createNotices(
+  db: Sql,
+  ids: Ids,
+  lanes: Lanes,
+  media: MediaRows,
+  settings: Readonly<Pick<StoreSettings, "endpoints">>,
+) {
   const insert = db.prepare(
     `INSERT INTO events (id, received_at, video, sequence, type, dialect, failure, context, source, video_medium,
        thumbnail_medium, deliveries, body) VALUES (?, ?, ?, ?, ?, 'notice', 0, ?, 'relay', ?, ?, ?, ?)`,
@@ -22,13 +32,12 @@ export function createNotices(db: Sql, ids: Ids, lanes: Lanes, settings: Readonl
   const video = db.prepare<[number], { video_id: string; context: string | null }>(
     "SELECT video_id, context FROM videos WHERE id = ?",
   );
-  const medium = db.prepare<[number], MediumRow>("SELECT * FROM media WHERE id = ?");
-  const liveThumbnail = db.prepare<[number], MediumRow>(
-    "SELECT * FROM media WHERE video = ? AND kind = 'thumbnail' AND state <> 'superseded' ORDER BY sequence DESC LIMIT 1",
+  const owe = db.prepare(
+    `INSERT INTO owed (medium, event, endpoint, ordered, waits) VALUES (?, ?, ?, ?, ?)
+     ON CONFLICT DO UPDATE SET waits = excluded.waits`,
   );
-  const owe = db.prepare("INSERT OR IGNORE INTO owed (medium, event, endpoint, ordered) VALUES (?, ?, ?, ?)");
   const owedOf = db.prepare<[number], Owed>(
-    "SELECT event, endpoint, ordered FROM owed WHERE medium = ? ORDER BY event",
+    "SELECT event, endpoint, ordered, waits FROM owed WHERE medium = ? ORDER BY event",
   );
   const settleOwed = db.prepare("DELETE FROM owed WHERE medium = ?");
   const passOn = db.prepare("UPDATE OR IGNORE owed SET medium = ? WHERE medium = ?");
@@ -60,10 +69,29 @@ export function createNotices(db: Sql, ids: Ids, lanes: Lanes, settings: Readonl
       case "running":
         return null;
       case "mirrored":
-        return { type: "relay.media.mirrored", reason: row.suspect ?? "the copy is kept" };
+        return { type: MIRRORED, reason: row.suspect ?? "the copy is kept" };
       default:
-        return { type: "relay.media.failed", reason: row.last_error ?? row.state };
+        return { type: FAILED, reason: row.last_error ?? row.state };
     }
+  }
+
+  /** Those that are owed this end are told it, with those that ask for it by name; who is told of no copy is owed one still. */
+  function tellThem(row: MediumRow, end: { type: string; reason: string }, asked: Reader[], now: number): void {
+    const isCopy = end.type === MIRRORED;
+    const owed = owedOf.all(row.id);
+    if (owed.length > 0) settleOwed.run(row.id);
+    const readers = new Map<number, Map<string, Reader>>([
+      [row.event, new Map(asked.map((reader) => [reader.endpoint, reader]))],
+    ]);
+    for (const { event, endpoint, ordered, waits } of owed) {
+      if (event !== row.event && asked.some((reader) => reader.endpoint === endpoint)) continue;
+      if (!isCopy) owe.run(row.id, event, endpoint, ordered, 0);
+      if (!isCopy && waits === 0) continue;
+      const ofEvent = readers.get(event) ?? new Map<string, Reader>();
+      readers.set(event, ofEvent.set(endpoint, { endpoint, ordered: ordered === 1 }));
+    }
+    if (!isCopy) for (const { endpoint, ordered } of asked) owe.run(row.id, row.event, endpoint, ordered ? 1 : 0, 0);
+    for (const [event, of] of readers) tell(end.type, row, event, end.reason, [...of.values()], now);
   }
 
   return {
@@ -71,42 +99,43 @@ export function createNotices(db: Sql, ids: Ids, lanes: Lanes, settings: Readonl
     tellRisk(row: MediumRow, share: number, now: number): void {
       const type = "relay.media.at_risk";
       const reason = `${Math.round(share * 100)} % of the link's life is over${row.last_error === null ? "" : `: ${row.last_error}`}`;
-      tell(type, row, row.event, reason, readersOf(type, settings.endpoints), now);
+      const readers = readersOf(type, settings.endpoints);
+      tell(type, row, row.event, reason, readers, now);
+      for (const { endpoint, ordered } of readers) owe.run(row.id, row.event, endpoint, ordered ? 1 : 0, 1);
     },
 
     /**
-     * A medium has ended: whoever asks for it by name is told, and whoever was sent it as pending. `came` is what became of
-     * its download, where that came to nothing and the row says "mirrored" of the copy that there was.
+     * A medium has ended: told to those that ask for it by name, to those that were last told that it is pending, and, where
+     * there is a copy, to all that were told anything else. `came` is what became of its download, where that came to nothing
+     * and the row says "mirrored" of the copy that there was.
      */
     tellEnd(row: MediumRow, now: number, came?: { state: MediaState; error: string }): void {
-      const end = came ? { type: "relay.media.failed", reason: came.error } : endOf(row);
+      const end = came ? { type: FAILED, reason: came.error } : endOf(row);
       if (end === null) return;
-      // What was skipped or deleted on purpose has not failed: only who waits for it is told.
+      // What was skipped or deleted on purpose has not failed: only those that wait for it are told.
       const isTold = ["mirrored", "failed", "expired"].includes(came?.state ?? row.state);
-      const asked = isTold ? readersOf(end.type, settings.endpoints) : [];
-      const owed = owedOf.all(row.id);
-      settleOwed.run(row.id);
-      const readers = new Map<number, Map<string, Reader>>([
-        [row.event, new Map(asked.map((reader) => [reader.endpoint, reader]))],
-      ]);
-      for (const { event, endpoint, ordered } of owed) {
-        if (event !== row.event && asked.some((reader) => reader.endpoint === endpoint)) continue;
-        const ofEvent = readers.get(event) ?? new Map<string, Reader>();
-        readers.set(event, ofEvent.set(endpoint, { endpoint, ordered: ordered === 1 }));
-      }
-      for (const [event, of] of readers) tell(end.type, row, event, end.reason, [...of.values()], now);
+      tellThem(row, end, isTold ? readersOf(end.type, settings.endpoints) : [], now);
     },
 
-    /** An endpoint was sent these media as pending: it is told how they end; at once, where they have ended meanwhile. */
-    owe(delivery: DeliveryRow, mediumIds: string[], now: number): void {
-      for (const id of mediumIds) {
-        const sent = medium.get(readId("med", id));
-        const row = sent?.state === "superseded" ? (liveThumbnail.get(sent.video) ?? sent) : sent;
-        if (!row) continue;
+    /** Others' places have become this medium's, which has ended before: those that they owed its end are told it. */
+    tellOwed(row: MediumRow, now: number): void {
+      const end = endOf(row);
+      if (end !== null) tellThem(row, end, [], now);
+    },
+
+    /** What an endpoint was told of media that were not mirrored: it is told how they end; at once, where they have meanwhile. */
+    owe(delivery: DeliveryRow, said: SaidOfMedium[], now: number): void {
+      for (const { mediumId, status } of said) {
+        const sent = media.byId(readId("med", mediumId));
+        if (!sent) continue;
+        const row = media.speaker(sent);
         const end = endOf(row);
+        const isWaiting = status === "pending";
+        const isNews = end !== null && (isWaiting || end.type === MIRRORED);
         const reader = { endpoint: delivery.endpoint, ordered: delivery.ordered === 1 };
-        if (end === null) owe.run(row.id, delivery.event, reader.endpoint, delivery.ordered);
-        else tell(end.type, row, delivery.event, end.reason, [reader], now);
+        if (isNews) tell(end.type, row, delivery.event, end.reason, [reader], now);
+        if (end?.type === MIRRORED) continue;
+        owe.run(row.id, delivery.event, reader.endpoint, delivery.ordered, end === null && isWaiting ? 1 : 0);
       }
     },
 

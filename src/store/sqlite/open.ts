@@ -5,6 +5,7 @@ import { errorLine } from "../../errors.ts";
 import type { StoreOptions } from "../open.ts";
 import { settingsOf } from "../settings.ts";
 import type { Store } from "../store.ts";
+import { createAnnouncements } from "./announcements.ts";
 import { createBackups, readEpoch } from "./backups.ts";
 import { createCommitGroup } from "./commit.ts";
 import { countAll } from "./counts.ts";
@@ -67,18 +68,19 @@ export async function openSqliteStore(
     const sql = withStablePlans(db);
     const ids = createIds(clock);
     const lanes = createLanes(sql);
-    const gates = createGates(sql, lanes);
-    const media = createMediaRows(sql, ids);
+    const media = createMediaRows(sql);
+    const gates = createGates(sql, lanes, media);
     const transfers = createTransfers(sql, ids);
-    const notices = createNotices(sql, ids, lanes, settings);
+    const notices = createNotices(sql, ids, lanes, media, settings);
     const ends = createMediaEnds(sql, media, transfers, gates, notices);
-    const downloads = createDownloads(sql, media, ends, transfers);
+    const downloads = createDownloads(sql, media, ends, transfers, settings);
     const uploads = createUploads(sql, media, ends, transfers);
-    const deletions = createDeletions(sql, media, ends, transfers);
+    const deletions = createDeletions(sql, media, ends, transfers, settings);
     const risks = createRisks(sql, notices);
     const targets = createTargets(sql, ids, config.dataDir);
     const videos = createVideos(sql, ids);
-    const events = createEvents(sql, ids, videos, media, lanes, gates, deletions);
+    const announcements = createAnnouncements(sql, ids, media);
+    const events = createEvents(sql, ids, videos, media, announcements, lanes, gates, deletions);
     const deliveries = createDeliveries(sql, lanes, events, notices);
     const forgetting = createForgetting(sql, ends, lanes);
     const quarantine = createQuarantine(sql, ids, settings);
@@ -161,7 +163,7 @@ export async function openSqliteStore(
       claimDeletions: async (wish) =>
         isDue(transfers.nextDue("delete", "erase"), wish.now) ? write(() => deletions.claim(wish)) : [],
       renew: (job, leaseUntil) => write(() => holderOf(job.queue).renew(job, leaseUntil)),
-      refreshUpload: (job, leaseUntil) => write(() => uploads.refresh(job, leaseUntil)),
+      refreshUpload: (job, leaseUntil) => write(() => uploads.refresh(job, leaseUntil, clock.now())),
       placeUpload: (job, copy) => write(() => uploads.place(job, copy)),
       settleUpload: (job, outcome, now) => write(() => uploads.settle(job, outcome, now)),
       settleDeletion: (job, outcome, now) => write(() => deletions.settle(job, outcome, now)),

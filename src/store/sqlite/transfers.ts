@@ -19,6 +19,9 @@ export type TransferRow = {
   last_error: string | null;
 };
 
+/** Where in which target (its row's id) a file is, or may be. */
+export type Place = { target: number; key: string };
+
 /** The jobs on copies (uploads, deletions), inside a transaction: when they are due, and who works on them. */
 export function createTransfers(db: Sql, ids: Ids) {
   const insert = db.prepare(
@@ -43,7 +46,10 @@ export function createTransfers(db: Sql, ids: Ids) {
   );
   const remove = db.prepare("DELETE FROM transfers WHERE id = ?");
   const ofMedium = db.prepare<[number, string], TransferRow>("SELECT * FROM transfers WHERE medium = ? AND action = ?");
-  const place = db.prepare("UPDATE transfers SET target = ?, key = ? WHERE id = ?");
+  const addPlace = db.prepare("INSERT OR IGNORE INTO places (medium, target, key) VALUES (?, ?, ?)");
+  const dropPlace = db.prepare("DELETE FROM places WHERE medium = ? AND target = ? AND key = ?");
+  const places = db.prepare<[number], Place>("SELECT target, key FROM places WHERE medium = ?");
+  const dropPlaces = db.prepare("DELETE FROM places WHERE medium = ?");
   const hasten = db.prepare("UPDATE transfers SET due = ? WHERE medium = ? AND action = 'upload' AND running = 0");
   const uploads = db.prepare<[], { medium: number }>("SELECT medium FROM transfers WHERE action = 'upload'");
 
@@ -60,7 +66,17 @@ export function createTransfers(db: Sql, ids: Ids) {
       if (row !== null) remove.run(row.id);
       return row;
     },
-    place: (row: TransferRow, target: number, key: string) => void place.run(target, key, row.id),
+    /** An upload is about to be put there. `passed`: keys of this target that were found to hold another file. */
+    place({ medium }: TransferRow, { target, key }: Place, passed: string[]): void {
+      for (const other of passed) dropPlace.run(medium, target, other);
+      addPlace.run(medium, target, key);
+    },
+    /** Every place where an upload of this medium was to be put, and may have been; from now on it is the caller's to know. */
+    takePlaces(medium: number): Place[] {
+      const taken = places.all(medium);
+      if (taken.length > 0) dropPlaces.run(medium);
+      return taken;
+    },
     due: (action: TransferRow["action"], now: number, limit: number) => due.all(action, now, limit),
     claim: (action: TransferRow["action"], wish: ClaimWish): TransferRow[] =>
       due.all(action, wish.now, wish.limit).map((row) => {

@@ -1,6 +1,6 @@
 import type { SpooledFile, UploadJob, UploadOutcome } from "../../domain.ts";
 import { isPartOnly } from "../../part-only.ts";
-import type { ClaimWish } from "../store.ts";
+import type { ClaimWish, Store } from "../store.ts";
 import { readId, showId } from "./ids.ts";
 import type { MediaRows, MediumRow } from "./media.ts";
 import type { MediaEnds } from "./media-ends.ts";
@@ -35,20 +35,26 @@ export function createUploads(db: Sql, media: MediaRows, ends: MediaEnds, transf
     };
   }
 
+  /** Null: a newer thumbnail has overtaken it. */
+  function jobOf(row: TransferRow, now: number): UploadJob | null {
+    const medium = media.byId(row.medium)!;
+    return ends.giveWay(medium, now) ? null : toJob(row, medium);
+  }
+
   return {
     claim: (wish: ClaimWish): UploadJob[] =>
-      transfers.claim("upload", wish).map((row) => toJob(row, media.byId(row.medium)!)),
+      transfers.claim("upload", wish).flatMap((row) => jobOf(row, wish.now) ?? []),
 
-    refresh(job: UploadJob, until: number): UploadJob | null {
+    refresh(job: UploadJob, until: number, now: number): UploadJob | null {
       const row = transfers.held(job);
       if (row === null) return null;
       transfers.renew(job, until);
-      return toJob(row, media.byId(row.medium)!);
+      return jobOf(row, now);
     },
 
-    place(job: UploadJob, copy: { target: string; key: string }): boolean {
+    place(job: UploadJob, { target, key, passed = [] }: Parameters<Store["placeUpload"]>[1]): boolean {
       const row = transfers.held(job);
-      if (row !== null) transfers.place(row, readId("tgt", copy.target), copy.key);
+      if (row !== null) transfers.place(row, { target: readId("tgt", target), key }, passed);
       return row !== null;
     },
 
@@ -62,11 +68,14 @@ export function createUploads(db: Sql, media: MediaRows, ends: MediaEnds, transf
         return { settled: true };
       }
       transfers.done(row);
-      if (outcome.is === "lost") {
-        // What an earlier attempt may have put goes; the new one is put after it.
-        if (row.key !== null) transfers.add("delete", medium.id, { ...row, bytes: job.file.bytes }, now);
-        ends.restart(medium, outcome.error, now);
-      } else ends.mirror(medium, { ...job.file, target: readId("tgt", outcome.target), key: outcome.key }, now);
+      const copy = outcome.is === "lost" ? null : { target: readId("tgt", outcome.target), key: outcome.key };
+      // What earlier attempts may have put elsewhere goes; of a lost file, all of it: the new one is put after that.
+      for (const place of transfers.takePlaces(medium.id)) {
+        if (place.target === copy?.target && place.key === copy.key) continue;
+        transfers.add("delete", medium.id, { ...place, bytes: job.file.bytes }, now);
+      }
+      if (outcome.is === "lost") ends.restart(medium, outcome.error, now);
+      else ends.mirror(medium, { ...job.file, ...copy! }, now);
       return { settled: true };
     },
   };
