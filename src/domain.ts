@@ -203,8 +203,11 @@ export type StoredEvent = {
   dialect: Dialect;
   failure: boolean;
   videoId: string;
+  /** Its own; else the one that its video had when it was accepted; else the first that became known of its video. */
   context: string | null;
   contextFrom: "event" | "mapping" | null;
+  /** It was taken in from quarantine, after events that were received later. */
+  late: boolean;
   /** Null for a notice, which has no place among the provider's events. */
   sequence: number | null;
   sourceAddress: string;

@@ -34,6 +34,8 @@ export type Acceptance = {
   plan: Plan;
   /** Milliseconds; 0 turns the recognition of duplicates off. */
   dedupeWindow: number;
+  /** It was received before, and kept in quarantine: what it says of its video counts as of then (CONTRACT, "Late"). */
+  late?: boolean;
 };
 
 export type Accepted = { id: string; status: "accepted" | "duplicate" };
@@ -185,7 +187,10 @@ export type Store = {
   /** The bytes as received; RelayError("body_expired") once they have been pruned. */
   eventBody(id: string): Promise<Uint8Array>;
   eventMedia(id: string): Promise<Medium[]>;
-  events(page: Page & { type?: string; videoId?: string; context?: string }): Promise<StoredEvent[]>;
+  /** `contextMissing`: only those that an endpoint has got without the context that became known of them afterwards. */
+  events(
+    page: Page & { type?: string; videoId?: string; context?: string; contextMissing?: boolean },
+  ): Promise<StoredEvent[]>;
   /** A new delivery of a stored event at the end of its lane. */
   replay(
     eventId: string,
@@ -209,8 +214,15 @@ export type Store = {
   videos(page: Page & { state?: VideoState; context?: string }): Promise<Video[]>;
   /** Every video that has, or once had, this context; the newest first. */
   videosOfContext(context: string): Promise<Video[]>;
-  /** Writes mappings that were made elsewhere; a context that is already the newest changes nothing. */
-  importContexts(rows: { videoId: string; context: string }[], now: number): Promise<{ imported: number }>;
+  /**
+   * Writes mappings that were made elsewhere. They count as older than all that events said, or, by `override`, as the
+   * newest. `imported`: how many changed the context of their video.
+   */
+  importContexts(
+    rows: { videoId: string; context: string }[],
+    how: { override: boolean },
+    now: number,
+  ): Promise<{ imported: number }>;
 
   medium(id: string): Promise<Medium>;
   /** `byDeadline`: only media that are not secured yet, the nearest deadline first. `withCopy`: only those that have one. */
@@ -225,9 +237,10 @@ export type Store = {
   mendMedium(id: string, now: number): Promise<void>;
   /**
    * Erases a person's video: bodies, titles, contexts, links, what endpoints answered; deliveries under way are canceled,
-   * copies are deletions that are due. What stays: ids, types and times, and that it was erased.
+   * copies are deletions that are due. What stays: ids, types and times, and that it was erased. `refused`: bodies in
+   * quarantine that were of it, and are gone. RelayError("conflict") where it was erased and nothing came since.
    */
-  forgetVideo(videoId: string, now: number): Promise<{ events: number; media: number }>;
+  forgetVideo(videoId: string, now: number): Promise<{ events: number; media: number; refused: number }>;
 
   quarantined(page: Page & { reason?: RefusalReason }): Promise<Quarantined[]>;
   quarantinedBody(id: string): Promise<Quarantined & { body: Uint8Array }>;

@@ -26,6 +26,7 @@ const EVENT: StoredEvent = {
   videoId: "v1",
   context: "page-1",
   contextFrom: "event",
+  late: false,
   sequence: 7,
   sourceAddress: "127.0.0.1",
   duplicates: 0,

@@ -5,7 +5,7 @@ import { errorLine } from "../../errors.ts";
 import type { StoreOptions } from "../open.ts";
 import { settingsOf } from "../settings.ts";
 import type { Store } from "../store.ts";
-import { createBackups, readEpoch } from "./backups.ts";
+import { createBackups, readEpoch, readEpochNumber } from "./backups.ts";
 import { createCommitGroup } from "./commit.ts";
 import { countAll } from "./counts.ts";
 import { createDamage } from "./damage.ts";
@@ -16,6 +16,7 @@ import { createDownloads } from "./downloads.ts";
 import { createEvents } from "./events.ts";
 import { createForgetting } from "./forget.ts";
 import { createGates } from "./gates.ts";
+import { createHistory } from "./history.ts";
 import { createIds, newestId, readId, showId } from "./ids.ts";
 import { createLanes } from "./lanes.ts";
 import { createMediaRows } from "./media.ts";
@@ -74,11 +75,12 @@ export async function openSqliteStore(
     const deletions = createDeletions(sql, media, ends, transfers);
     const risks = createRisks(sql, notices);
     const targets = createTargets(sql, ids, config.dataDir);
-    const videos = createVideos(sql, ids);
+    const history = createHistory(sql, ids);
+    const videos = createVideos(sql, ids, history, readEpochNumber(sql));
     const events = createEvents(sql, ids, videos, media, lanes, gates, deletions);
     const deliveries = createDeliveries(sql, lanes, events, notices);
-    const forget = createForgetting(sql, ends, lanes);
     const quarantine = createQuarantine(sql, ids, settings);
+    const forget = createForgetting(sql, ends, lanes, quarantine);
     const lists = createMediaLists(sql, downloads, settings);
     const backups = createBackups(sql, ids);
     const seenTime = createSeenTime(sql);
@@ -201,7 +203,7 @@ export async function openSqliteStore(
       video: (id) => read(() => videos.show(id)),
       videos: (wish) => read(() => videos.list(wish)),
       videosOfContext: (context) => read(() => videos.ofContext(context)),
-      importContexts: (rows, now) => write(() => ({ imported: videos.import(rows, now) })),
+      importContexts: (rows, how, now) => write(() => ({ imported: videos.import(rows, how.override, now) })),
 
       medium: (id) => read(() => lists.show(id)),
       media: (wish) => read(() => lists.list(wish)),

@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import type { Quarantined, RefusalReason } from "../../domain.ts";
 import { RelayError } from "../../errors.ts";
+import { videoIdIn } from "../../wochit.ts";
 import type { Refusal, Store, StoreSettings } from "../store.ts";
 import { type Ids, readId, showId } from "./ids.ts";
 import { page } from "./page.ts";
@@ -29,6 +30,11 @@ export function createQuarantine(db: Sql, ids: Ids, settings: Readonly<Pick<Stor
     "SELECT id, bytes FROM quarantine WHERE ring = ? ORDER BY id LIMIT 1",
   );
   const drop = db.prepare("DELETE FROM quarantine WHERE id = ?");
+  // Bodies in which the id may stand: as JSON writes it, or with characters of it escaped (RFC 8259 §7).
+  const mayName = db.prepare<[Buffer, string], { id: number; body: Uint8Array }>(
+    `SELECT id, body FROM quarantine WHERE instr(body, ?) > 0 OR instr(body, CAST('\\u' AS BLOB)) > 0
+       OR instr(body, CAST(? AS BLOB)) > 0 ORDER BY id`,
+  );
   const byId = db.prepare<[number], Row & { body: Uint8Array }>("SELECT * FROM quarantine WHERE id = ?");
 
   // The sums are kept here, per ring, and read again whenever another process has written.
@@ -72,6 +78,17 @@ export function createQuarantine(db: Sql, ids: Ids, settings: Readonly<Pick<Stor
       drop.run(rowOf(id).id);
       totals = null;
     },
+    /** Drops the bodies that are of this video; how many these were. */
+    dropOf(videoId: string): number {
+      const named = Buffer.from(JSON.stringify(videoId));
+      const ids: number[] = [];
+      for (const { id, body } of mayName.iterate(named, videoId.includes("/") ? "\\/" : named.toString())) {
+        if (videoIdIn(body) === videoId) ids.push(id);
+      }
+      for (const id of ids) drop.run(id);
+      if (ids.length > 0) totals = null;
+      return ids.length;
+    },
     list(wish: Parameters<Store["quarantined"]>[0]): Quarantined[] {
       const list = page<Row>(
         db,
@@ -85,6 +102,8 @@ export function createQuarantine(db: Sql, ids: Ids, settings: Readonly<Pick<Stor
     },
   };
 }
+
+export type Quarantine = ReturnType<typeof createQuarantine>;
 
 function toQuarantined(row: Row): Quarantined {
   return {
