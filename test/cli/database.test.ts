@@ -147,6 +147,30 @@ test("endpoints: listed with what waits, paused and resumed, also when the servi
   assert.match((await run("endpoints pause ap")).stderr, /no endpoint "ap": did you mean "app"\?/);
 });
 
+test("contexts import says how many events were sent without what is known now, and events list finds them", async (t) => {
+  const seeded = await openSeeded(t, { endpoints: [endpoint("app")] });
+  const { run, json } = on(seeded);
+  const sent = await seeded.take({ type: "draft.delete", wochitVideoId: "v1" });
+  await seeded.take({ type: "draft.delete", wochitVideoId: "v2" });
+  await seeded.deliver("app", "delivered");
+  const input = '{"videoId":"v1","context":"page 1"}';
+  assert.equal(
+    (await run("contexts import", { input })).stdout,
+    `1 imported, 0 known already
+1 event had been sent without the context that is known now: events list --context-missing
+`,
+  );
+  const listed = await json("events list --context-missing");
+  assert.deepEqual(
+    listed.map(({ id, context, contextFrom }) => [id, context, contextFrom]),
+    [[sent, "page 1", "mapping"]],
+  );
+  assert.equal((await json("events list")).length, 2);
+  await run(`events replay ${sent} --endpoint app`);
+  await seeded.deliver("app", "delivered");
+  assert.deepEqual(await json("events list --context-missing"), []);
+});
+
 test("videos and contexts: found both ways, and imported from JSON lines, JSON and CSV", async (t) => {
   const seeded = await openSeeded(t);
   const { run, json } = on(seeded);
