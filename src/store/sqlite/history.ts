@@ -36,7 +36,7 @@ export function createHistory(db: Sql, ids: Ids) {
   );
   const giveAll = db.prepare(
     `INSERT INTO annotations (event, context, context_at)
-       SELECT id, ?, ? FROM events WHERE video = ? AND sequence > ? AND context IS NULL
+       SELECT id, ?, iif(id = ?, NULL, ?) FROM events WHERE video = ? AND sequence > ? AND context IS NULL
      ON CONFLICT (event) DO UPDATE SET context = excluded.context, context_at = excluded.context_at WHERE annotations.context IS NULL`,
   );
   const pastContexts = db.prepare<[number], { context: string; since: number }>(
@@ -55,7 +55,7 @@ export function createHistory(db: Sql, ids: Ids) {
 
     /** The first context that becomes known of a video is that of all its events that had none, from then on. */
     fill(video: Pick<VideoRow, "id" | "forgotten_through">, context: string, now: number): void {
-      giveAll.run(context, now, video.id, video.forgotten_through);
+      giveAll.run(context, null, now, video.id, video.forgotten_through);
     },
 
     /**
@@ -83,7 +83,7 @@ export function createHistory(db: Sql, ids: Ids) {
       const current = contexts.pop() ?? null;
       dropPast.run(video.id);
       for (const { context, since } of contexts) keep(video.id, context, since);
-      if (current !== null) giveAll.run(current.context, now, video.id, video.forgotten_through);
+      if (current !== null) giveAll.run(current.context, newest, now, video.id, video.forgotten_through);
       return {
         state: condition.state,
         has_file: condition.hasFile ? 1 : 0,

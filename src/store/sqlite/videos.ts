@@ -38,14 +38,15 @@ export function createVideos(db: Sql, ids: Ids, history: History, epoch: number)
   const byId = db.prepare<[number], VideoRow>("SELECT * FROM videos WHERE id = ?");
   const insert = db.prepare(
     `INSERT INTO videos (state, has_file, title, title_at, duration, duration_at, first_seen, last_event_at, sequence,
-       ordered_at, context, context_since, last_event, last_fingerprint, id, video_id)
+       ordered_at, last_event, last_fingerprint, id, video_id, context, context_since)
      VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
   );
   const update = db.prepare(
     `UPDATE videos SET state = ?, has_file = ?, title = ?, title_at = ?, duration = ?, duration_at = ?, first_seen = ?,
-       last_event_at = ?, sequence = ?, ordered_at = ?, context = ?, context_since = ?, last_event = ?, last_fingerprint = ?
-     WHERE id = ?`,
+       last_event_at = ?, sequence = ?, ordered_at = ?, last_event = ?, last_fingerprint = ? WHERE id = ?`,
   );
+  // Apart, because it costs an entry of the index each time, changed or not.
+  const setContext = db.prepare("UPDATE videos SET context = ?, context_since = ? WHERE id = ?");
   const placeOf = db.prepare<[number], { place: number }>(
     `SELECT coalesce(a.ordered_at, e.received_at) AS place FROM events e LEFT JOIN annotations a ON a.event = e.id
      WHERE e.id = ?`,
@@ -61,7 +62,8 @@ export function createVideos(db: Sql, ids: Ids, history: History, epoch: number)
     `SELECT * FROM videos WHERE context = ? OR id IN (SELECT video FROM past_contexts WHERE context = ?) ORDER BY id DESC`,
   );
 
-  function write(row: VideoRow, isNew: boolean): void {
+  /** `before`: the row as it is in the database; undefined: it is not there. */
+  function write(row: VideoRow, before: VideoRow | undefined): void {
     const values = [
       row.state,
       row.has_file,
@@ -73,14 +75,19 @@ export function createVideos(db: Sql, ids: Ids, history: History, epoch: number)
       row.last_event_at,
       row.sequence,
       row.ordered_at,
-      row.context,
-      row.context_since,
       row.last_event,
       row.last_fingerprint,
       row.id,
     ];
-    if (isNew) insert.run(...values, row.video_id);
-    else update.run(...values);
+    const { context, context_since } = row;
+    if (before === undefined) {
+      insert.run(...values, row.video_id, context, context_since);
+      return;
+    }
+    update.run(...values);
+    if (context !== before.context || context_since !== before.context_since) {
+      setContext.run(context, context_since, row.id);
+    }
   }
 
   /**
@@ -94,7 +101,7 @@ export function createVideos(db: Sql, ids: Ids, history: History, epoch: number)
     id: number,
   ): Pick<VideoRow, "last_event" | "last_fingerprint"> {
     const { last_event, last_fingerprint, sequence } = before;
-    if (late && last_event !== null && placeOf.get(last_event)!.place > receivedAt)
+    if (late && last_event !== null && (placeOf.get(last_event)?.place ?? 0) > receivedAt)
       return { last_event, last_fingerprint };
     if (isAutosave(event.type)) {
       const isChanged =
@@ -161,14 +168,14 @@ export function createVideos(db: Sql, ids: Ids, history: History, epoch: number)
         if (context !== null && context !== before.context) remap(after, context, receivedAt, now, known === undefined);
         Object.assign(after, landmark(before, after, acceptance, id));
       }
-      write(after, known === undefined);
+      write(after, known);
       return { video: after.id, sequence: after.sequence, orderedAt, isLast };
     },
 
     /** The video as it is with an event that stands before others of it. */
     retell(before: VideoRow, acceptance: Acceptance, id: number, now: number): void {
       const after = { ...byId.get(before.id)!, ...history.retell(before, id, now) };
-      write({ ...after, ...landmark(before, after, acceptance, id) }, false);
+      write({ ...after, ...landmark(before, after, acceptance, id) }, before);
     },
 
     /** How many of these mappings changed the context of their video. `override`: each is the newest, whatever events said. */
@@ -182,7 +189,7 @@ export function createVideos(db: Sql, ids: Ids, history: History, epoch: number)
           addImport.run(ids.next(), video.id, context, now, override ? orderedAt : null);
         }
         const { context: present, context_since } = history.retell(video, null, now);
-        write({ ...video, ordered_at: orderedAt, context: present, context_since }, known === undefined);
+        write({ ...video, ordered_at: orderedAt, context: present, context_since }, known);
         if (present !== video.context) imported++;
       }
       return imported;
