@@ -284,8 +284,7 @@ export type Clock = {
 };
 
 export type Random = {
-  /** In [0, 1). */
-  float(): number;
+  float(): number; // in [0, 1)
   bytes(length: number): Uint8Array;
 };
 
