@@ -106,10 +106,7 @@ export type SpooledFile = {
   lastModified: string | null;
 };
 
-/**
- * Where copies are kept: what is remembered of a target, so that its copies are found when the config names another one.
- * Never a secret.
- */
+/** Where copies are kept, remembered so that they are found when the config names another target. Never a secret. */
 export type TargetPlace =
   | { type: "local"; dir: string }
   | {
@@ -207,8 +204,10 @@ export type StoredEvent = {
   dialect: Dialect;
   failure: boolean;
   videoId: string;
+  /** Its own; else the one that its video had when it was accepted; else the first that became known of its video. */
   context: string | null;
   contextFrom: "event" | "mapping" | null;
+  late: boolean; // taken in from quarantine, after events that were received later
   /** Null for a notice, which has no place among the provider's events. */
   sequence: number | null;
   sourceAddress: string;

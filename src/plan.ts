@@ -64,26 +64,41 @@ function planMedium(
   };
 }
 
-/** The state of a video after an event. A produced video stays `ready` whatever becomes of drafts under its id. */
-export function nextVideoState(before: VideoState | null, event: Pick<ProviderEvent, "type" | "failure">): VideoState {
-  if (event.failure) return "failed";
+/** What its events have made of a video. `hasFile`: it was ready, and nothing has deleted it since. */
+export type VideoCondition = { state: VideoState; hasFile: boolean };
+
+const UNKNOWN: VideoCondition = { state: "unknown", hasFile: false };
+
+/**
+ * A video after an event (CONTRACT, "State"). A produced video stays `ready` whatever becomes of drafts under its id, also
+ * while it is `failed`; a straggling autosave revives no deleted draft.
+ */
+export function nextVideoState(
+  { state, hasFile }: VideoCondition = UNKNOWN,
+  event: Pick<ProviderEvent, "type" | "failure">,
+): VideoCondition {
+  if (event.failure) return { state: "failed", hasFile };
   switch (event.type) {
     case "video.ready":
-      return "ready";
+      return { state: "ready", hasFile: true };
     case "video.delete":
-      return "deleted";
+      return { state: "deleted", hasFile: false };
     case "draft.delete":
-      return before === "ready" ? "ready" : "deleted";
+      return { state: hasFile ? "ready" : "deleted", hasFile };
     case "draft.new":
+      return { state: hasFile ? "ready" : "draft", hasFile };
     case "draft.update":
     case "draft.exit":
-      return before === "ready" ? "ready" : "draft";
+      return { state: hasFile ? "ready" : state === "deleted" ? "deleted" : "draft", hasFile };
     default:
-      return before ?? "unknown";
+      return { state, hasFile };
   }
 }
 
-/** Autosaves repeat by nature: never a duplicate, and never "another event in between" (CONTRACT, "Duplicate"). */
+/**
+ * Autosaves repeat by nature: never a duplicate, and "another event in between" only where one changed the state, context
+ * or title of its video (CONTRACT, "Duplicate").
+ */
 export function isAutosave(type: string | null): boolean {
   return type === "draft.update";
 }

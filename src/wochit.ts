@@ -6,7 +6,7 @@ import { identityOf } from "./links.ts";
 
 /** The provider: both dialects of its webhook become one event; what it does not know stays as it is. */
 
-/** Types whose repetition is a duplicate; all others are meant when they come again (CONTRACT, "Duplicate"). */
+/** Types whose repetition is a duplicate, as is that of a body without a type; all others are meant when they come again. */
 const DEDUPED = new Set(["video.ready", "video.delete", "draft.new", "draft.delete"]);
 
 /** The members that carry links, by the kind of medium behind them. */
@@ -46,7 +46,7 @@ export function parseEvent(body: Uint8Array): ProviderEvent {
     duration: typeof duration === "number" && Number.isFinite(duration) ? duration : null,
     failure,
     links,
-    fingerprint: type !== null && DEDUPED.has(type) ? fingerprintOf(members, links) : null,
+    fingerprint: !typed || (type !== null && DEDUPED.has(type)) ? fingerprintOf(members, links) : null,
   };
 }
 
@@ -87,6 +87,24 @@ function readObject(text: string): Map<string, Member> {
   }
   return readMembers(text);
 }
+
+/**
+ * The id of the video that a body says to be of, also one that is no event; null where it says none. A body that is no JSON
+ * (cut off, say) is searched for it.
+ */
+export function videoIdIn(body: Uint8Array): string | null {
+  const text = new TextDecoder().decode(body);
+  try {
+    JSON.parse(text);
+    return nonEmpty(readValue(readMembers(text).get("wochitVideoId")));
+  } catch {
+    const written = [...text.matchAll(WRITTEN_ID)].at(-1)?.[1];
+    return written === undefined ? null : nonEmpty(JSON.parse(written));
+  }
+}
+
+/** The member as it stands in text that is no JSON as a whole; its value is (RFC 8259 §7). */
+const WRITTEN_ID = /"wochitVideoId"\s*:\s*("(?:[^"\\\u0000-\u001f]|\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4}))*")/g;
 
 /** The value of a member we know; undefined when it is missing, null for objects and lists, which mean nothing to us. */
 function readValue(member: Member | undefined): unknown {

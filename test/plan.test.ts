@@ -1,7 +1,14 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { VideoState } from "../src/domain.ts";
-import { gateDue, nextRisk, nextVideoState, planEvent, readersOf, riskShare } from "../src/plan.ts";
+import {
+  gateDue,
+  nextRisk,
+  nextVideoState,
+  planEvent,
+  readersOf,
+  riskShare,
+  type VideoCondition,
+} from "../src/plan.ts";
 import { parseEvent } from "../src/wochit.ts";
 import { configIn, endpoint } from "./support/config.ts";
 import { tempFolder } from "./support/folder.ts";
@@ -127,7 +134,10 @@ test("at risk is half of a link's life, three quarters and nine tenths; readers 
 
 test("a video's state follows its events; drafts never hide a produced video", () => {
   const follow = (...types: (string | null)[]) =>
-    types.reduce<VideoState | null>((state, type) => nextVideoState(state, { type, failure: type === "failed" }), null);
+    types.reduce<VideoCondition | undefined>(
+      (before, type) => nextVideoState(before, { type, failure: type === "failed" }),
+      undefined,
+    )?.state;
   assert.equal(follow("draft.new"), "draft");
   assert.equal(follow("draft.new", "draft.delete"), "deleted");
   assert.equal(follow("draft.new", "video.ready", "draft.update", "draft.delete"), "ready");
@@ -136,6 +146,31 @@ test("a video's state follows its events; drafts never hide a produced video", (
   assert.equal(follow("failed", "video.ready"), "ready");
   assert.equal(follow(null), "unknown");
   assert.equal(follow("video.ready", "something.new"), "ready");
+});
+
+test("a failure leaves a video that was ready as ready for what drafts do; a delete ends that", () => {
+  const follow = (...types: string[]) =>
+    types.reduce<VideoCondition | undefined>(
+      (before, type) => nextVideoState(before, { type, failure: type === "failed" }),
+      undefined,
+    )?.state;
+  for (const type of ["draft.new", "draft.update", "draft.exit", "draft.delete"]) {
+    assert.equal(follow("video.ready", "failed", type), "ready", type);
+  }
+  assert.equal(follow("video.ready", "video.delete", "failed", "draft.new"), "draft");
+  assert.equal(follow("draft.new", "failed", "draft.delete"), "deleted");
+});
+
+test("after a delete a straggling draft.update or draft.exit changes no state", () => {
+  const follow = (...types: string[]) =>
+    types.reduce<VideoCondition | undefined>(
+      (before, type) => nextVideoState(before, { type, failure: false }),
+      undefined,
+    )?.state;
+  for (const remove of ["video.delete", "draft.delete"]) {
+    assert.equal(follow("draft.new", remove, "draft.update", "draft.exit"), "deleted");
+    assert.equal(follow("draft.new", remove, "draft.new"), "draft");
+  }
 });
 
 test("a gate waits for the video until maxWait, for a thumbnail alone 30 seconds", () => {

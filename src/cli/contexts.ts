@@ -1,12 +1,12 @@
 import { readFile } from "node:fs/promises";
 import { resolve } from "node:path";
 import { errorLine, RelayError } from "../errors.ts";
-import { importContexts, showContext } from "../operate/videos.ts";
+import { countContextMissing, importContexts, showContext } from "../operate/videos.ts";
 import { type Command, type CommandGroup, configOption, jsonOption } from "./command.ts";
 import { harmless } from "./harmless.ts";
 import { limitOption, printJson, printList, readLimit, sayMore } from "./lists.ts";
 import { readMappings } from "./mappings.ts";
-import { openLink } from "./show.ts";
+import { openLink, tellCount } from "./show.ts";
 import { videoColumns } from "./videos.ts";
 
 const show: Command = {
@@ -38,11 +38,16 @@ const load: Command = {
   name: "contexts import",
   summary: "takes in which video belongs to which videoContext",
   positionals: "[FILE]",
-  options: { ...jsonOption, ...configOption },
+  options: {
+    override: { type: "boolean", help: "the newest, whatever the provider's events said" },
+    ...jsonOption,
+    ...configOption,
+  },
   help: `FILE (or standard input) holds JSON, one object a line or all in one list, or CSV with a line of names:
   {"videoId": "5f3e…", "context": "page-1"}
   videoId,context
-The names of the provider (wochitVideoId, videoContext) do as well. A mapping is the newest from then on.`,
+The names of the provider (wochitVideoId, videoContext) do as well. A mapping counts as older than what events said: it fills
+what is unknown, and is else remembered as an earlier context.`,
   async run(context, args) {
     const [file] = args.positionals;
     const config = await context.loadConfig({ secrets: false });
@@ -50,9 +55,22 @@ The names of the provider (wochitVideoId, videoContext) do as well. A mapping is
       file === undefined || file === "-" ? await context.stdin() : await readBytes(resolve(context.cwd, file)),
     );
     const store = await context.openStore(config);
-    const result = await importContexts(store, rows, context.ports.clock.now);
-    if (args.flag("json")) printJson(context.stdout, { rows: rows.length, ...result });
-    else context.stdout.write(`${result.imported} imported, ${rows.length - result.imported} known already\n`);
+    const { imported } = await importContexts(store, rows, context.ports.clock.now, {
+      override: args.flag("override"),
+    });
+    const contextMissing = await countContextMissing(store);
+    if (args.flag("json")) printJson(context.stdout, { rows: rows.length, imported, contextMissing });
+    else {
+      const rest = rows.length - imported;
+      context.stdout.write(
+        `${imported} imported, ${rest} known already${rest > 0 ? ", or named otherwise by an event" : ""}\n`,
+      );
+      if (contextMissing > 0) {
+        context.stdout.write(
+          `${tellCount(contextMissing, "event")} had been sent without the context that is known now: events list --context-missing\n`,
+        );
+      }
+    }
     return 0;
   },
 };

@@ -23,6 +23,10 @@ const list: Command = {
     type: { type: "string", value: "TYPE", help: "only of this type, like video.ready" },
     "video-id": { type: "string", value: "ID", help: "only of this video" },
     context: { type: "string", value: "TEXT", help: "only of this videoContext" },
+    "context-missing": {
+      type: "boolean",
+      help: "only what an app has got without the videoContext that is known of it now",
+    },
     ...listOptions,
   },
   async run(context, args) {
@@ -31,6 +35,7 @@ const list: Command = {
       type: args.text("type"),
       videoId: args.text("video-id"),
       context: args.text("context"),
+      contextMissing: args.flag("context-missing"),
     };
     const store = await context.openStore(await context.loadConfig({ secrets: false }));
     await printList(context, args, listEvents(store, wish), [

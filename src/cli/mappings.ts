@@ -1,5 +1,5 @@
 import { RelayError } from "../errors.ts";
-import type { Mapping } from "../operate/videos.ts";
+import type { Mapping } from "../store/store.ts";
 import { idProblem } from "../wochit.ts";
 
 /**

@@ -29,7 +29,7 @@ export function shortTime(iso: string | null): string | null {
   return iso === null ? null : iso.replace("T", " ").replace(/\.\d+Z$/, "Z");
 }
 
-const PLURAL = { event: "events", medium: "media", copy: "copies" };
+const PLURAL = { event: "events", medium: "media", copy: "copies", "refused body": "refused bodies" };
 
 /** "1 copy", "2 copies". */
 export function tellCount(many: number, noun: keyof typeof PLURAL): string {

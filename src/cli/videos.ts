@@ -1,6 +1,6 @@
 import { RelayError } from "../errors.ts";
 import type { VideoJson } from "../operate/json.ts";
-import { forgetVideo, hasCopy, listVideos, showVideo } from "../operate/videos.ts";
+import { forgetVideo, hasCopy, knownVideo, listVideos, showVideo } from "../operate/videos.ts";
 import type { Store } from "../store/store.ts";
 import { type Command, type CommandGroup, configOption, jsonOption } from "./command.ts";
 import { harmless } from "./harmless.ts";
@@ -100,8 +100,9 @@ before, and what your apps have received, are not the relay's to erase.`,
       printJson(stdout, done);
       return 0;
     }
-    const { events, media, copies } = done;
-    stdout.write(`erased: bodies, titles, contexts and links of ${tellCount(events, "event")} and ${tellCount(media, "medium")}
+    const { events, media, copies, refused } = done;
+    const alsoRefused = refused === 0 ? "" : `, and ${tellCount(refused, "refused body")}`;
+    stdout.write(`erased: bodies, titles, contexts and links of ${tellCount(events, "event")} and ${tellCount(media, "medium")}${alsoRefused}
 ${copies === 0 ? "there was no copy" : `${tellCount(copies, "copy")} to be removed: by the running relay, or at its next start`}
 kept: ids, types and times, and that this was erased at ${shortTime(done.forgottenAt)}
 `);
@@ -110,8 +111,9 @@ kept: ids, types and times, and that this was erased at ${shortTime(done.forgott
 };
 
 async function describeForgetting(store: Store, videoId: string): Promise<string> {
-  const { title, media } = await store.video(videoId);
-  const name = harmless(title === null ? videoId : `${videoId} "${title}"`);
+  const video = await knownVideo(store, videoId);
+  const name = harmless(video?.title == null ? videoId : `${videoId} "${video.title}"`);
+  const media = video?.media ?? [];
   return `Erase ${name} with ${tellCount(media.filter(hasCopy).length, "copy")}? This cannot be undone. [y/N] `;
 }
 

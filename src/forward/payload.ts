@@ -63,6 +63,7 @@ function enrich({ event, body, replay }: Letter, media: Partial<Record<MediaKind
     dialect: event.dialect,
     contextFrom: event.contextFrom,
     ...(replay ? { replay: true } : {}),
+    ...(event.late ? { late: true } : {}),
     media,
   });
 

@@ -7,7 +7,7 @@ import { topicOf } from "../wochit.ts";
 import { deliveryJson, type EventJson, eventJson, type Link, mediumJson } from "./json.ts";
 import { collectIds, idOf, walk } from "./pages.ts";
 
-export type EventWish = Page & { type?: string; videoId?: string; context?: string };
+export type EventWish = Page & { type?: string; videoId?: string; context?: string; contextMissing?: boolean };
 
 export async function* listEvents(store: Store, wish: EventWish): AsyncGenerator<EventJson> {
   for await (const event of walk((page) => store.events({ ...wish, ...page }), idOf, wish)) yield eventJson(event);

@@ -31,6 +31,7 @@ export type AcceptBytes = (
   bytes: Uint8Array,
   sourceAddress: string,
   receivedAt: number,
+  how: { late: boolean },
 ) => Promise<{ id: string; status: "accepted" | "duplicate" }>;
 
 export type Reprocessed = { quarantineId: string; id: string; status: "accepted" | "duplicate" };
@@ -41,7 +42,7 @@ export type Reprocessed = { quarantineId: string; id: string; status: "accepted"
  */
 export async function reprocess(store: Store, accept: AcceptBytes, quarantineId: string): Promise<Reprocessed> {
   const { body, sourceAddress, receivedAt } = await store.quarantinedBody(quarantineId);
-  const { id, status } = await accept(body, sourceAddress, receivedAt);
+  const { id, status } = await accept(body, sourceAddress, receivedAt, { late: true });
   await store.dropQuarantined(quarantineId);
   return { quarantineId, id, status };
 }

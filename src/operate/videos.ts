@@ -1,8 +1,8 @@
-import type { Medium, VideoState } from "../domain.ts";
+import type { Medium, Video, VideoState } from "../domain.ts";
 import { RelayError } from "../errors.ts";
-import type { Page, Store } from "../store/store.ts";
+import type { Mapping, Page, Store } from "../store/store.ts";
 import { isoTime, type Link, type VideoJson, videoJson } from "./json.ts";
-import { walk } from "./pages.ts";
+import { collectIds, walk } from "./pages.ts";
 
 export type VideoWish = Page & { state?: VideoState; context?: string };
 
@@ -43,6 +43,8 @@ export type Forgotten = {
   /** Media whose links are gone; copies that they had are removed by the relay. */
   media: number;
   copies: number;
+  /** Bodies in quarantine that were of it, and are gone. */
+  refused: number;
 };
 
 /**
@@ -51,13 +53,18 @@ export type Forgotten = {
  * when there is nothing left of it to erase.
  */
 export async function forgetVideo(store: Store, videoId: string, now: number): Promise<Forgotten> {
-  const before = await store.video(videoId);
-  if (before.forgottenAt !== null && before.lastEventAt <= before.forgottenAt) {
-    throw new RelayError("conflict", `the video was erased already, at ${isoTime(before.forgottenAt)}`);
-  }
-  const { events, media } = await store.forgetVideo(videoId, now);
-  const forgottenAt = isoTime((await store.video(videoId)).forgottenAt ?? now);
-  return { videoId, forgottenAt, events, media, copies: before.media.filter(hasCopy).length };
+  const before = await knownVideo(store, videoId);
+  const { events, media, refused } = await store.forgetVideo(videoId, now);
+  const copies = before?.media.filter(hasCopy).length ?? 0;
+  return { videoId, forgottenAt: isoTime(now), events, media, copies, refused };
+}
+
+/** Null: no event and no import named it, though a refused body may. */
+export async function knownVideo(store: Store, videoId: string): Promise<Video | null> {
+  return store.video(videoId).catch((error) => {
+    if (error instanceof RelayError && error.code === "not_found") return null;
+    throw error;
+  });
 }
 
 /** A superseded row keeps its key, but the copy under it is another one's. */
@@ -87,16 +94,28 @@ export async function* showContext(
   if (last === null && before === undefined) throw new RelayError("not_found", "no video has, or had, this context");
 }
 
-export type Mapping = { videoId: string; context: string };
-
 /** Rows of one transaction: a large import must not keep the relay from committing. */
 const BATCH = 500;
 
-/** Writes mappings that were made elsewhere, in their order; tells how many changed something. */
-export async function importContexts(store: Store, rows: Mapping[], now: () => number): Promise<{ imported: number }> {
+/** How many events an endpoint has got without the context that is known of them now. */
+export async function countContextMissing(store: Store): Promise<number> {
+  const list = (page: Page) => store.events({ ...page, contextMissing: true });
+  return (await collectIds(list, {})).length;
+}
+
+/**
+ * Writes mappings that were made elsewhere, in their order, as older than what events said, or (`override`) as the newest;
+ * tells how many changed the context of their video.
+ */
+export async function importContexts(
+  store: Store,
+  rows: Mapping[],
+  now: () => number,
+  how: { override: boolean } = { override: false },
+): Promise<{ imported: number }> {
   let imported = 0;
   for (let at = 0; at < rows.length; at += BATCH) {
-    imported += (await store.importContexts(rows.slice(at, at + BATCH), now())).imported;
+    imported += (await store.importContexts(rows.slice(at, at + BATCH), how, now())).imported;
   }
   return { imported };
 }

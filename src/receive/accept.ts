@@ -10,6 +10,8 @@ export type Accept = (
   body: Uint8Array,
   sourceAddress: string,
   receivedAt: number,
+  /** `late`: the bytes were received before, and kept in quarantine. */
+  how?: { late: boolean },
 ) => Promise<Accepted & { event: ProviderEvent }>;
 
 /** A kept body is unpacked up to this size, and through no more layers than this. */
@@ -21,11 +23,11 @@ const MAX_LAYERS = 3;
  * Rejects with RelayError "invalid_json" or "invalid_event" (nothing was stored) or "store_unavailable".
  */
 export function createAccept({ store, config }: { store: Store; config: Config }): Accept {
-  return async (body, sourceAddress, receivedAt) => {
+  return async (body, sourceAddress, receivedAt, { late } = { late: false }) => {
     const event = parseEvent(body);
     const plan = planEvent(event, receivedAt, config);
     const { dedupeWindow } = config.receive;
-    const accepted = await store.accept({ receivedAt, sourceAddress, body, event, plan, dedupeWindow });
+    const accepted = await store.accept({ receivedAt, sourceAddress, body, event, plan, dedupeWindow, late });
     return { ...accepted, event };
   };
 }

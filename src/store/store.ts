@@ -34,7 +34,11 @@ export type Acceptance = {
   plan: Plan;
   /** Milliseconds; 0 turns the recognition of duplicates off. */
   dedupeWindow: number;
+  /** It was received before, and kept in quarantine: what it says of its video counts as of then (CONTRACT, "Late"). */
+  late?: boolean;
 };
+
+export type Mapping = { videoId: string; context: string };
 
 export type Accepted = { id: string; status: "accepted" | "duplicate" };
 
@@ -193,7 +197,10 @@ export type Store = {
   /** The bytes as received; RelayError("body_expired") once they have been pruned. */
   eventBody(id: string): Promise<Uint8Array>;
   eventMedia(id: string): Promise<Medium[]>;
-  events(page: Page & { type?: string; videoId?: string; context?: string }): Promise<StoredEvent[]>;
+  /** `contextMissing`: only those that an endpoint has got without the context that became known of them afterwards. */
+  events(
+    page: Page & { type?: string; videoId?: string; context?: string; contextMissing?: boolean },
+  ): Promise<StoredEvent[]>;
   /** A new delivery of a stored event at the end of its lane. */
   replay(
     eventId: string,
@@ -220,8 +227,11 @@ export type Store = {
   videos(page: Page & { state?: VideoState; context?: string }): Promise<Video[]>;
   /** The videos that have, or once had, this context, in the same way. */
   videosOfContext(context: string, page: Pick<Page, "limit" | "before">): Promise<Video[]>;
-  /** Writes mappings that were made elsewhere; a context that is already the newest changes nothing. */
-  importContexts(rows: { videoId: string; context: string }[], now: number): Promise<{ imported: number }>;
+  /**
+   * Writes mappings that were made elsewhere. They count as older than all that events said, or, by `override`, as the
+   * newest. `imported`: how many changed the context of their video.
+   */
+  importContexts(rows: Mapping[], how: { override: boolean }, now: number): Promise<{ imported: number }>;
 
   medium(id: string): Promise<Medium>;
   /** `byDeadline`: only media that are not secured yet, the nearest deadline first. `withCopy`: only those that have one. */
@@ -236,11 +246,11 @@ export type Store = {
   mendMedium(id: string, now: number): Promise<void>;
   /**
    * Erases a person's video: bodies, titles, contexts, links, what endpoints answered; deliveries under way are canceled,
-   * copies are deletions that are due. What stays: ids, types and times, and that it was erased. It is done in pieces that
-   * hold no other writer up: nothing of the video is sent from the first of them on, and a call that was cut off is gone on
-   * with by the next.
+   * copies are deletions that are due. What stays: ids, types and times, and that it was erased. `refused`: bodies in
+   * quarantine that were of it, and are gone. RelayError("conflict") where it was erased and nothing came since. It is done
+   * in pieces that hold no other writer up: after the first nothing of it is sent; the next call goes on after a cut-off.
    */
-  forgetVideo(videoId: string, now: number): Promise<{ events: number; media: number }>;
+  forgetVideo(videoId: string, now: number): Promise<{ events: number; media: number; refused: number }>;
 
   quarantined(page: Page & { reason?: RefusalReason }): Promise<Quarantined[]>;
   quarantinedBody(id: string): Promise<Quarantined & { body: Uint8Array }>;

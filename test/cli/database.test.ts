@@ -148,6 +148,30 @@ test("endpoints: listed with what waits, paused and resumed, also when the servi
   assert.match((await run("endpoints pause ap")).stderr, /no endpoint "ap": did you mean "app"\?/);
 });
 
+test("contexts import says how many events were sent without what is known now, and events list finds them", async (t) => {
+  const seeded = await openSeeded(t, { endpoints: [endpoint("app")] });
+  const { run, json } = on(seeded);
+  const sent = await seeded.take({ type: "draft.delete", wochitVideoId: "v1" });
+  await seeded.take({ type: "draft.delete", wochitVideoId: "v2" });
+  await seeded.deliver("app", "delivered");
+  const input = '{"videoId":"v1","context":"page 1"}';
+  assert.equal(
+    (await run("contexts import", { input })).stdout,
+    `1 imported, 0 known already
+1 event had been sent without the context that is known now: events list --context-missing
+`,
+  );
+  const listed = await json("events list --context-missing");
+  assert.deepEqual(
+    listed.map(({ id, context, contextFrom }) => [id, context, contextFrom]),
+    [[sent, "page 1", "mapping"]],
+  );
+  assert.equal((await json("events list")).length, 2);
+  await run(`events replay ${sent} --endpoint app`);
+  await seeded.deliver("app", "delivered");
+  assert.deepEqual(await json("events list --context-missing"), []);
+});
+
 test("videos and contexts: found both ways, and imported from JSON lines, JSON and CSV", async (t) => {
   const seeded = await openSeeded(t);
   const { run, json } = on(seeded);
@@ -165,14 +189,20 @@ test("videos and contexts: found both ways, and imported from JSON lines, JSON a
   assert.equal((await json("videos list --state deleted")).length, 0);
 
   const lines = `{"videoId":"v1","context":"old"}\n\n{"wochitVideoId":"v7","videoContext":"{\\"page\\": 1}"}\n`;
-  assert.equal((await run("contexts import", { input: lines })).stdout, "2 imported, 0 known already\n");
+  assert.equal(
+    (await run("contexts import", { input: lines })).stdout,
+    "1 imported, 1 known already, or named otherwise by an event\n",
+  );
   assert.equal((await json("videos show v7"))[0]?.context, '{"page": 1}');
   const csv = 'context,videoId\r\n"a ""quoted"", one",v8\r\nplain,v9\r\n';
   assert.match((await run("contexts import -", { input: csv })).stdout, /^2 imported/);
   assert.equal((await json("videos show v8"))[0]?.context, 'a "quoted", one');
   const file = join(seeded.dir, "list.json");
   writeFileSync(file, JSON.stringify([{ videoId: "v9", context: "plain" }]));
-  assert.deepEqual(await json(`contexts import ${file}`), [{ rows: 1, imported: 0 }]);
+  assert.deepEqual(await json(`contexts import ${file}`), [{ rows: 1, imported: 0, contextMissing: 0 }]);
+  assert.equal((await json("videos show v1"))[0]?.context, "new");
+  assert.match((await run("contexts import --override", { input: lines })).stdout, /^1 imported, 1 known already/);
+  assert.equal((await json("videos show v1"))[0]?.context, "old");
   for (const [input, expected] of [
     ['{"videoId":"v1"}', /line 1 has no context/],
     ['{"videoId":"","context":"x"}', /line 1 has no usable videoId: it is empty/],

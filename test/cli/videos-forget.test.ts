@@ -77,6 +77,19 @@ test("videos forget --json: one object", async (t) => {
   const { json } = await openTwo(t);
   const [done] = await json("videos forget v1 --yes");
   const { forgottenAt, ...counts } = done;
-  assert.deepEqual(counts, { videoId: "v1", events: 1, media: 1, copies: 1 });
+  assert.deepEqual(counts, { videoId: "v1", events: 1, media: 1, copies: 1, refused: 0 });
   assert.match(forgottenAt, /^\d{4}-/);
+});
+
+test("videos forget: an id that only refused bodies name is erased, too", async (t) => {
+  const { run, store } = await openTwo(t);
+  const refused = { receivedAt: Date.now(), sourceAddress: "192.0.2.1", reason: "source" } as const;
+  await store.quarantine({ ...refused, body: Buffer.from('{"wochitVideoId":"\\u00769"}') });
+  assert.equal((await run("videos forget v2 --yes")).code, 0);
+  assert.equal((await store.quarantined({ limit: 9 })).length, 1);
+  const { code, stdout } = await run("videos forget v9", { answer: "y" });
+  assert.equal(code, 0);
+  assert.match(stdout, /^erased: .* of 0 events and 0 media, and 1 refused body\n/);
+  assert.equal((await store.quarantined({ limit: 9 })).length, 0);
+  assert.equal((await run("videos forget v9 --yes")).code, 1);
 });

@@ -203,7 +203,7 @@ export function storeMediaContract(engine: string, openStore: OpenStore): void {
   );
 
   check(
-    "draft.delete takes no thumbnail of a video that is ready, also where an autosave has named it again",
+    "draft.delete takes no thumbnail of a video that was ready, also where an autosave has named it again or one has failed",
     async (at) => {
       const { post, download, settle, deletions, store, clock } = at;
       await post(video("v1", "https://h/a.mp4", { thumbnailUrl: "https://h/t.jpg" }));
@@ -211,6 +211,8 @@ export function storeMediaContract(engine: string, openStore: OpenStore): void {
       await post(picture("t"));
       await settle((await download())[0]!, "v1/thumbnail");
       await post(JSON.stringify({ type: "draft.delete", wochitVideoId: "v1" }));
+      await post(JSON.stringify({ type: "video.ready", wochitVideoId: "v1", errorMessage: "it went wrong" }));
+      await post(JSON.stringify({ type: "draft.delete", wochitVideoId: "v1", title: "another" }));
       await clock.advance(30 * DAY);
       assert.deepEqual(await deletions(), []);
       assert.equal((await store.mediumByKey("v1/thumbnail"))?.state, "mirrored");

@@ -159,22 +159,30 @@ export function storeContract(engine: string, openStore: OpenStore): void {
     assert.equal((await post(ready("v1"))).status, "duplicate");
   });
 
-  check("autosaves, a second draft.exit, failures and unknown types are never duplicates", async ({ post }) => {
-    for (const type of ["draft.update", "draft.exit", "something.new"]) {
-      const body = JSON.stringify({ type, wochitVideoId: "v1" });
-      assert.equal((await post(body)).status, "accepted");
-      assert.equal((await post(body)).status, "accepted", type);
-    }
-    const failure = JSON.stringify({ wochitVideoId: "v2", errorMessage: "no" });
-    await post(failure);
-    assert.equal((await post(failure)).status, "accepted");
-  });
+  check(
+    "autosaves, a second draft.exit and unknown types, also as failures, are never duplicates",
+    async ({ post }) => {
+      for (const type of ["draft.update", "draft.exit", "something.new"]) {
+        for (const more of [{}, { errorMessage: "no" }]) {
+          const body = JSON.stringify({ type, wochitVideoId: "v1", ...more });
+          assert.equal((await post(body)).status, "accepted");
+          assert.equal((await post(body)).status, "accepted", type);
+        }
+      }
+    },
+  );
 
   check("legacy events repeat like typed ones, and never each other", async ({ post }) => {
     const legacy = { wochitVideoId: "v1", title: "t" };
     await post(JSON.stringify(legacy));
     assert.equal((await post(JSON.stringify(legacy))).status, "duplicate");
     assert.equal((await post(JSON.stringify({ type: "video.ready", ...legacy }))).status, "accepted");
+    const failure = JSON.stringify({ wochitVideoId: "v2", errorMessage: "no" });
+    assert.deepEqual(
+      (await Promise.all([post(failure), post(failure)])).map(({ status }) => status),
+      ["accepted", "duplicate"],
+      "failures, too",
+    );
   });
 
   check("outside the dedupe window the same event is a new one", async ({ post, clock }) => {

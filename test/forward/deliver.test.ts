@@ -175,6 +175,7 @@ function makeJob(changes: Partial<DeliveryJob> = {}): DeliveryJob {
       videoId: "v1",
       context: "page-1",
       contextFrom: "event",
+      late: false,
       sequence: 1,
       sourceAddress: "127.0.0.1",
       duplicates: 0,

@@ -26,6 +26,7 @@ const EVENT: StoredEvent = {
   videoId: "v1",
   context: "page-1",
   contextFrom: "event",
+  late: false,
   sequence: 7,
   sourceAddress: "127.0.0.1",
   duplicates: 0,
@@ -148,6 +149,13 @@ test("a notice is what was stored and its media as of now, the same for every en
     },
   });
   assert.deepEqual(write(JSON.stringify(STORED), { ...vector, mode: "verbatim" }), sent);
+});
+
+test("an event that was taken in late says so, also in a replay", () => {
+  const relayOf = (vector: Partial<Vector>) => JSON.parse(Buffer.from(build("{}", vector)).toString()).relay;
+  assert.deepEqual([relayOf({}).late, relayOf({ event: { late: true } }).late], [undefined, true]);
+  const both = relayOf({ event: { late: true }, replay: true });
+  assert.deepEqual([both.replay, both.late], [true, true]);
 });
 
 test("a notice that is replayed says so, and never owes anybody an outcome", () => {

@@ -33,6 +33,7 @@ test("what is shown has the names of the contract, no more and no fewer", () => 
     videoId: "v1",
     context: null,
     contextFrom: null,
+    late: false,
     sequence: 1,
     sourceAddress: "192.0.2.1",
     duplicates: 0,

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { Buffer } from "node:buffer";
 import { type TestContext, test } from "node:test";
 import { forgetVideo } from "../../src/operate/videos.ts";
 import { openStore } from "../../src/store/open.ts";
@@ -88,4 +89,45 @@ test("an erasure that was killed stops all of the video's deliveries, and the sa
   assert.equal((await store.video("v1")).forgottenAt, Date.parse(forgottenAt));
   assert.deepEqual([await bodies(), (await waiting()).length], [0, 0]);
   await assert.rejects(forgetVideo(operator, "v1", Date.now()), { code: "conflict" });
+});
+
+test("an erasure of what came since an earlier one that was cut off is gone on with", async (t) => {
+  const { store, config, take } = await openSeeded(t);
+  await take(ready("v1"));
+  await forgetVideo(store, "v1", Date.now());
+  const events = Array.from({ length: 600 }, (_, n) => ({ type: "draft.update", wochitVideoId: "v1", title: `t${n}` }));
+  await Promise.all(events.map((event) => take(event)));
+  const real = realPorts();
+  let isCut = false;
+  // It never comes to its second piece of deliveries.
+  const clock = {
+    ...real.clock,
+    after() {
+      isCut = true;
+      return () => {};
+    },
+  };
+  const cut = await openStore(config, { ...real, clock }, { role: "operator" });
+  t.after(() => cut.close());
+  void forgetVideo(cut, "v1", Date.now());
+  await waitFor(() => isCut, 20_000);
+  const begun = await store.video("v1");
+  assert.deepEqual([begun.title, begun.state, begun.forgottenAt !== null], [null, "deleted", true]);
+
+  assert.equal((await forgetVideo(store, "v1", Date.now())).events, 601);
+  assert.equal((await store.deliveries({ limit: 1, videoId: "v1", state: "pending" })).length, 0);
+  const left = await store.events({ limit: 700, videoId: "v1" });
+  const bodies = await Promise.allSettled(left.map(({ id }) => store.eventBody(id)));
+  assert.deepEqual([...new Set(bodies.map(({ status }) => status))], ["rejected"]);
+  await assert.rejects(forgetVideo(store, "v1", Date.now()), { code: "conflict" });
+});
+
+test("refused bodies of a video are found among more than are looked through at once", async (t) => {
+  const { store } = await openSeeded(t);
+  const refuse = (body: string) =>
+    store.quarantine({ receivedAt: Date.now(), sourceAddress: "192.0.2.1", reason: "source", body: Buffer.from(body) });
+  for (let n = 0; n < 300; n++) await refuse(JSON.stringify({ wochitVideoId: n % 100 === 99 ? "v1" : "v2", n }));
+  assert.equal((await forgetVideo(store, "v1", Date.now())).refused, 3);
+  assert.equal((await store.quarantined({ limit: 400 })).length, 297);
+  await assert.rejects(forgetVideo(store, "v1", Date.now()), { code: "not_found" });
 });

@@ -1,6 +1,5 @@
 import type { Dialect, MediaKind, Medium, StoredEvent } from "../../domain.ts";
 import { RelayError } from "../../errors.ts";
-import { isAutosave } from "../../plan.ts";
 import type { Acceptance, Accepted, Store } from "../store.ts";
 import type { Announcements } from "./announcements.ts";
 import type { Deletions } from "./deletions.ts";
@@ -26,13 +25,15 @@ type EventRow = {
   video_medium: number | null;
   thumbnail_medium: number | null;
   video_id: string;
-  mapped: string | null;
+  /** Of one that came without a context: the one that it was given. */
+  given: string | null;
+  late: number | null;
 };
 
 /** Everything but the body, which may be large. */
 const COLUMNS = `e.id, e.received_at, e.video, e.sequence, e.type, e.dialect, e.failure, e.context, e.source, e.duplicates,
-  e.video_medium, e.thumbnail_medium, e.deliveries, v.video_id, v.context AS mapped`;
-const FROM = "FROM events e JOIN videos v ON v.id = e.video";
+  e.video_medium, e.thumbnail_medium, e.deliveries, v.video_id, a.context AS given, a.late`;
+const FROM = "FROM events e JOIN videos v ON v.id = e.video LEFT JOIN annotations a ON a.event = e.id";
 
 /** The deliveries of an event: its own, whose ids follow the event's, and its replays. */
 const DELIVERIES =
@@ -43,6 +44,11 @@ const STATUS = `CASE
     OR e.dialect <> 'notice' AND EXISTS (SELECT 1 FROM media m WHERE m.id IN (e.video_medium, e.thumbnail_medium) AND m.state IN ('pending', 'running'))
   THEN 'waiting'
   ELSE 'settled' END AS status`;
+
+/** The newest attempt that an endpoint has answered with 2xx began before the context was known. */
+const CONTEXT_MISSING = `a.context_at IS NOT NULL AND EXISTS (
+  SELECT 1 FROM deliveries d JOIN attempts t ON t.delivery = d.id WHERE (${DELIVERIES}) AND d.state = 'delivered'
+  GROUP BY d.endpoint HAVING max(t.started_at) <= a.context_at)`;
 
 /** Takes events in and gives them out, inside a transaction. */
 export function createEvents(
@@ -59,8 +65,11 @@ export function createEvents(
     `INSERT INTO events (id, received_at, video, sequence, type, dialect, failure, context, source, video_medium, thumbnail_medium, deliveries, body)
      VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
   );
+  const annotate = db.prepare("INSERT INTO annotations (event, context, late, ordered_at) VALUES (?, ?, ?, ?)");
+  // What repeats an event that was erased brings its body back no more than the event does.
   const insertDuplicate = db.prepare(
-    "INSERT INTO duplicates (id, event, received_at, source, body) VALUES (?, ?, ?, ?, ?)",
+    `INSERT INTO duplicates (id, event, received_at, source, body)
+       SELECT ?, id, ?, ?, iif(body IS NULL, NULL, ?) FROM events WHERE id = ?`,
   );
   const countDuplicate = db.prepare("UPDATE events SET duplicates = duplicates + 1 WHERE id = ?");
   const receivedAt = db.prepare<[number], { received_at: number }>("SELECT received_at FROM events WHERE id = ?");
@@ -99,17 +108,17 @@ export function createEvents(
 
   return {
     accept(acceptance: Acceptance, now: number): Accepted {
-      const { event, plan, body, receivedAt: at, sourceAddress } = acceptance;
+      const { event, plan, body, receivedAt: at, sourceAddress, late = false } = acceptance;
       const known = videos.find(event.videoId);
       const first = known ? repeated(acceptance, known) : null;
       if (known && first !== null) {
         countDuplicate.run(first);
-        insertDuplicate.run(ids.next(), first, at, sourceAddress, body);
+        insertDuplicate.run(ids.next(), at, sourceAddress, body, first);
         for (const planned of plan.media) announcements.freshen(planned, known.id, { receivedAt: at, now });
         return { id: showId("evt", first), status: "duplicate" };
       }
       const id = ids.block(1 + plan.deliveries.length);
-      const { video, sequence } = videos.record(known, acceptance, isAutosave(event.type) ? null : id);
+      const { video, sequence, orderedAt, isLast } = videos.record(known, acceptance, id, now);
       const announcement = { event: id, video, videoIsNew: known === undefined, sequence, receivedAt: at, now };
       const filed: Record<MediaKind, number | null> = { video: null, thumbnail: null };
       for (const planned of plan.media) {
@@ -132,9 +141,14 @@ export function createEvents(
         plan.deliveries.length,
         body,
       );
-      if (plan.opensGates && known) gates.openAll(video, now);
+      const given = event.context === null && isLast ? (known?.context ?? null) : null;
+      if (given !== null || late || orderedAt !== at) {
+        annotate.run(id, given, late ? 1 : 0, orderedAt === at ? null : orderedAt);
+      }
+      if (!isLast) videos.retell(known!, acceptance, id, now);
+      if (plan.opensGates && known && !late) gates.openAll(video, now);
       if (plan.deletes && known) {
-        const isReady = known.state === "ready";
+        const isReady = known.has_file === 1;
         deletions.plan(video, { ...plan.deletes, receivedAt: at, isReady }, now);
       }
       for (const [index, { endpoint, ordered, gateUntil }] of plan.deliveries.entries()) {
@@ -183,8 +197,9 @@ export function createEvents(
       if (wish.type !== undefined) list.where("e.type = ?", wish.type);
       else list.where("e.dialect <> 'notice'");
       if (wish.videoId !== undefined) list.where("v.video_id = ?", wish.videoId);
-      if (wish.context !== undefined) list.where("coalesce(e.context, v.context) = ?", wish.context);
-      const isFiltered = wish.type !== undefined || wish.context !== undefined;
+      if (wish.context !== undefined) list.where("coalesce(e.context, a.context) = ?", wish.context);
+      if (wish.contextMissing) list.where(CONTEXT_MISSING);
+      const isFiltered = wish.type !== undefined || wish.context !== undefined || wish.contextMissing === true;
       return (isFiltered && wish.videoId === undefined ? list.scan("events") : list.all()).map(toEvent);
     },
 
@@ -202,8 +217,9 @@ function toEvent(row: EventRow & { status: StoredEvent["status"] }): StoredEvent
     dialect: row.dialect,
     failure: row.failure === 1,
     videoId: row.video_id,
-    context: row.context ?? row.mapped,
-    contextFrom: row.context !== null ? "event" : row.mapped !== null ? "mapping" : null,
+    context: row.context ?? row.given,
+    contextFrom: row.context !== null ? "event" : row.given !== null ? "mapping" : null,
+    late: row.late === 1,
     sequence: row.dialect === "notice" ? null : row.sequence,
     sourceAddress: row.source,
     duplicates: row.duplicates,

@@ -1,15 +1,12 @@
-import { Buffer } from "node:buffer";
 import type { Clock } from "../../domain.ts";
 import { RelayError } from "../../errors.ts";
 import { createErasures, type Erasure } from "./erasures.ts";
 import type { DeliveryRow, Lanes } from "./lanes.ts";
 import type { MediumRow } from "./media.ts";
 import type { MediaEnds } from "./media-ends.ts";
+import { BYTES_PER_PIECE, bytesOf, PER_PIECE, type Sized, takeSome } from "./pieces.ts";
+import type { Quarantine } from "./quarantine.ts";
 import type { Sql } from "./sql.ts";
-
-/** At most this many rows of a table, and bytes of bodies, are erased in one transaction: some milliseconds. */
-const PER_PIECE = 250;
-const BYTES_PER_PIECE = 4 * 2 ** 20;
 
 /**
  * The shortest pause between two transactions, in milliseconds, and the pause as a multiple of what the transaction before
@@ -21,7 +18,6 @@ const PAUSE_PER_WORK = 3;
 /** What is said of deliveries that end so. */
 export const ERASED = "the video was erased on request";
 
-type Sized = { id: number; bytes: number | null };
 type EventRow = Sized & {
   sequence: number;
   deliveries: number;
@@ -33,9 +29,18 @@ type EventRow = Sized & {
  * Erases what is known of a video; what stays are ids, types and times. Each function is one piece of that, inside a
  * transaction, and returns whether there is more of it to do. Each can be done again: what was cut off is gone on with.
  */
-export function createForgetting(db: Sql, ends: MediaEnds, lanes: Lanes) {
+export function createForgetting(
+  db: Sql,
+  ends: MediaEnds,
+  lanes: Lanes,
+  quarantine: Pick<Quarantine, "findOf" | "dropAll">,
+) {
   const erasures = createErasures(db);
-  const find = db.prepare<[string], { id: number }>("SELECT id FROM videos WHERE video_id = ?");
+  /** `hasMore`: something came since it was erased. */
+  const find = db.prepare<[string], { id: number; forgotten_at: number | null; hasMore: number }>(
+    `SELECT id, forgotten_at, sequence > forgotten_through OR EXISTS (SELECT 1 FROM imports WHERE video = v.id) AS hasMore
+     FROM videos v WHERE video_id = ?`,
+  );
   const liveMedia = db.prepare<[number, number], MediumRow>(
     "SELECT * FROM media WHERE video = ? AND state <> 'superseded' AND url <> '' ORDER BY id LIMIT ?",
   );
@@ -48,10 +53,12 @@ export function createForgetting(db: Sql, ends: MediaEnds, lanes: Lanes) {
   const dropContexts = db.prepare(
     "DELETE FROM past_contexts WHERE id IN (SELECT id FROM past_contexts WHERE video = ? LIMIT ?)",
   );
+  const dropImports = db.prepare("DELETE FROM imports WHERE id IN (SELECT id FROM imports WHERE video = ? LIMIT ?)");
   const lastEvent = db.prepare<[number], { id: number | null }>("SELECT max(id) AS id FROM events WHERE video = ?");
   const eraseVideo = db.prepare(
-    `UPDATE videos SET context = NULL, context_since = NULL, state = 'deleted', title = NULL, duration = NULL,
-       last_event = NULL, last_fingerprint = NULL WHERE id = ?`,
+    // What its next event may be a duplicate of stays: the provider's repetition brings nothing back.
+    `UPDATE videos SET context = NULL, context_since = NULL, state = 'deleted', has_file = 0, title = NULL, title_at = NULL,
+       duration = NULL, duration_at = NULL, forgotten_through = sequence WHERE id = ?`,
   );
   const endpoints = db.prepare<[number], { endpoint: string }>(
     "SELECT DISTINCT endpoint FROM deliveries WHERE video = ? AND settled_at IS NULL",
@@ -76,14 +83,8 @@ export function createForgetting(db: Sql, ends: MediaEnds, lanes: Lanes) {
     `UPDATE attempts SET error = NULL, response = NULL
      WHERE delivery IN (SELECT id FROM deliveries WHERE event = ? AND replay > 0)`,
   );
+  const eraseAnnotation = db.prepare("UPDATE annotations SET context = NULL, context_at = NULL WHERE event = ?");
   const eraseEvent = db.prepare("UPDATE events SET body = NULL, context = NULL WHERE id = ?");
-  const refused = db.prepare<[number, number], Sized>(
-    "SELECT id, bytes FROM quarantine WHERE id > ? ORDER BY id LIMIT ?",
-  );
-  const refusedWith = db.prepare<[number, number, Uint8Array], { id: number }>(
-    "SELECT id FROM quarantine WHERE id BETWEEN ? AND ? AND instr(body, ?) > 0",
-  );
-  const dropRefused = db.prepare("DELETE FROM quarantine WHERE id = ?");
   const setForgotten = db.prepare("UPDATE videos SET forgotten_at = ? WHERE id = ?");
 
   function discard(row: MediumRow, now: number): void {
@@ -102,23 +103,26 @@ export function createForgetting(db: Sql, ends: MediaEnds, lanes: Lanes) {
   }
 
   return {
-    find(videoId: string): number {
-      const id = find.get(videoId)?.id;
-      if (id === undefined) throw new RelayError("not_found", `no video ${JSON.stringify(videoId.slice(0, 80))}`);
-      return id;
+    /** `erasedAt`: when it was erased, where nothing of it is left to erase. Null: no event and no import named it. */
+    find(videoId: string): { video: number; erasedAt: number | null } | null {
+      const row = find.get(videoId);
+      if (row === undefined) return null;
+      const isDone = row.hasMore === 0 && erasures.of(row.id) === null;
+      return { video: row.id, erasedAt: isDone ? row.forgotten_at : null };
     },
 
     /**
-     * Media that a new event could take up, and earlier contexts; with the last of them the video itself. From then on none
-     * of its events is sent, and what comes belongs to another video of the same id, which stays.
+     * Media that a new event could take up, earlier contexts and imports; with the last of them the video itself. From then
+     * on none of its events is sent, and what comes belongs to another video of the same id, which stays.
      */
     begin(video: number, now: number): boolean {
       const rows = liveMedia.all(video, PER_PIECE);
       for (const row of rows) discard(row, now);
       const contexts = dropContexts.run(video, PER_PIECE).changes;
+      const imports = dropImports.run(video, PER_PIECE).changes;
       const media = (erasures.of(video)?.media ?? 0) + rows.length;
       erasures.save(video, { upTo: lastEvent.get(video)?.id ?? 0, after: null, media });
-      if (rows.length === PER_PIECE || contexts === PER_PIECE) return true;
+      if ([rows.length, contexts, imports].includes(PER_PIECE)) return true;
       eraseVideo.run(video);
       return false;
     },
@@ -155,6 +159,7 @@ export function createForgetting(db: Sql, ends: MediaEnds, lanes: Lanes) {
         }
         if (event.deliveries > 0) eraseAttempts.run(event.id + 1, event.id + event.deliveries);
         eraseReplayed.run(event.id);
+        eraseAnnotation.run(event.id);
         eraseEvent.run(event.id);
         erasure.after = event.sequence;
       }
@@ -162,19 +167,8 @@ export function createForgetting(db: Sql, ends: MediaEnds, lanes: Lanes) {
       return found.length === PER_PIECE || (found.length > 0 && found.at(-1)!.sequence !== erasure.after);
     },
 
-    /** The refused bodies after this one that are looked through next, and those of them that name the video. */
-    findRefused(videoId: string, after: number): { last: number; ids: number[] } | null {
-      const some = takeSome(refused.all(after, PER_PIECE));
-      if (some.length === 0) return null;
-      const last = some.at(-1)!.id;
-      // Refused bodies have no video; what names this one goes.
-      const found = refusedWith.all(some[0]!.id, last, Buffer.from(JSON.stringify(videoId)));
-      return { last, ids: found.map(({ id }) => id) };
-    },
-
-    dropRefused(ids: number[]): void {
-      for (const id of ids) dropRefused.run(id);
-    },
+    findRefused: quarantine.findOf,
+    dropRefused: (ids: number[]) => quarantine.dropAll(ids),
 
     end(video: number, now: number): { events: number; media: number } {
       const { upTo, media } = erasures.of(video)!;
@@ -194,45 +188,50 @@ type Engine = {
 
 /**
  * Erases a video in transactions that hold no other writer up. Cut off at any moment, the same call goes on with it, and
- * meanwhile nothing of it is sent.
+ * meanwhile nothing of it is sent. RelayError("not_found") and "conflict" where there is nothing of it to erase.
  */
 export async function forgetInPieces(
   forgetting: ReturnType<typeof createForgetting>,
   { read, write, clock }: Engine,
   videoId: string,
   now: number,
-): Promise<{ events: number; media: number }> {
-  const video = await read(() => forgetting.find(videoId));
-  const whole = async (piece: (video: number, now: number) => boolean) => {
+): Promise<{ events: number; media: number; refused: number }> {
+  const known = await read(() => forgetting.find(videoId));
+  let refused = 0;
+  if (known === null || known.erasedAt !== null) {
+    refused = await dropRefused();
+    if (refused === 0) throw nothingLeft(videoId, known?.erasedAt ?? null);
+    if (known === null) return { events: 0, media: 0, refused };
+  }
+  await whole(forgetting.begin, known.video);
+  await whole(forgetting.cancel, known.video);
+  await whole(forgetting.erase, known.video);
+  refused += await dropRefused();
+  return { ...(await write(() => forgetting.end(known.video, now))), refused };
+
+  async function whole(piece: (video: number, now: number) => boolean, video: number): Promise<void> {
     for (;;) {
       const begun = clock.elapsed();
       if (!(await write(() => piece(video, now)))) return;
       const pause = Math.max(PAUSE, PAUSE_PER_WORK * (clock.elapsed() - begun));
       await new Promise<void>((resolve) => void clock.after(pause, resolve));
     }
-  };
-  await whole(forgetting.begin);
-  await whole(forgetting.cancel);
-  await whole(forgetting.erase);
-  for (let at = 0; ; ) {
-    const after = at;
-    const found = await read(() => forgetting.findRefused(videoId, after));
-    if (found === null) break;
-    at = found.last;
-    if (found.ids.length > 0) await write(() => forgetting.dropRefused(found.ids));
   }
-  return write(() => forgetting.end(video, now));
+
+  /** Refused bodies belong to no video: all of them are looked through. How many were of this one. */
+  async function dropRefused(): Promise<number> {
+    let dropped = 0;
+    for (let at = 0; ; ) {
+      const after = at;
+      const found = await read(() => forgetting.findRefused(videoId, after));
+      if (found === null) return dropped;
+      at = found.last;
+      if (found.ids.length > 0) dropped += await write(() => forgetting.dropRefused(found.ids));
+    }
+  }
 }
 
-/** The first of these whose bodies go into one piece; one at least. */
-function takeSome<Row extends Sized>(rows: Row[]): Row[] {
-  let bytes = 0;
-  return rows.filter((row, at) => {
-    bytes += row.bytes ?? 0;
-    return at === 0 || bytes <= BYTES_PER_PIECE;
-  });
-}
-
-function bytesOf(rows: Sized[]): number {
-  return rows.reduce((sum, { bytes }) => sum + (bytes ?? 0), 0);
+function nothingLeft(videoId: string, erasedAt: number | null): RelayError {
+  if (erasedAt === null) return new RelayError("not_found", `no video ${JSON.stringify(videoId.slice(0, 80))}`);
+  return new RelayError("conflict", `the video was erased already, at ${new Date(erasedAt).toISOString()}`);
 }

@@ -49,6 +49,7 @@ const TABLES = [
   "videos",
   "duplicates",
   "past_contexts",
+  "imports",
   "transfers",
   "targets",
   "backups",

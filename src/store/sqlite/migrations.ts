@@ -1,6 +1,7 @@
 import type Database from "better-sqlite3";
 import { RelayError } from "../../errors.ts";
 import { MEDIA_4 } from "./media-4.ts";
+import { SAID_OF_VIDEOS } from "./schema-4.ts";
 
 /**
  * The schema, as numbered steps that are only ever appended to. `user_version` counts the steps a database has taken.
@@ -187,7 +188,7 @@ export const migrations: string[] = [
   -- Which life of the database this is: a restored one begins another.
   INSERT OR IGNORE INTO meta (name, value) VALUES ('epoch', randomblob(16));
   `,
-  MEDIA_4,
+  MEDIA_4 + SAID_OF_VIDEOS,
 ];
 
 /** Marks the file as ours ("wrly"), so that another program's database is refused instead of migrated. */

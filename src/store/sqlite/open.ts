@@ -6,7 +6,7 @@ import type { StoreOptions } from "../open.ts";
 import { settingsOf } from "../settings.ts";
 import type { Store } from "../store.ts";
 import { createAnnouncements } from "./announcements.ts";
-import { createBackups, readEpoch } from "./backups.ts";
+import { createBackups, readEpoch, readEpochNumber } from "./backups.ts";
 import { createCommitGroup } from "./commit.ts";
 import { countAll } from "./counts.ts";
 import { createDamage } from "./damage.ts";
@@ -17,6 +17,7 @@ import { createDownloads } from "./downloads.ts";
 import { createEvents } from "./events.ts";
 import { createForgetting, forgetInPieces } from "./forget.ts";
 import { createGates } from "./gates.ts";
+import { createHistory } from "./history.ts";
 import { createIds, newestId, readId, showId } from "./ids.ts";
 import { createLanes } from "./lanes.ts";
 import { createMediaRows } from "./media.ts";
@@ -78,12 +79,12 @@ export async function openSqliteStore(
     const deletions = createDeletions(sql, media, ends, transfers, settings);
     const risks = createRisks(sql, notices);
     const targets = createTargets(sql, ids, config.dataDir);
-    const videos = createVideos(sql, ids);
+    const videos = createVideos(sql, ids, createHistory(sql, ids), readEpochNumber(sql));
     const announcements = createAnnouncements(sql, ids, media);
     const events = createEvents(sql, ids, videos, media, announcements, lanes, gates, deletions);
     const deliveries = createDeliveries(sql, lanes, events, notices);
-    const forgetting = createForgetting(sql, ends, lanes);
     const quarantine = createQuarantine(sql, ids, settings);
+    const forgetting = createForgetting(sql, ends, lanes, quarantine);
     const lists = createMediaLists(sql, downloads, settings);
     const backups = createBackups(sql, ids);
     const seenTime = createSeenTime(sql);
@@ -228,7 +229,7 @@ export async function openSqliteStore(
       video: (id, limit) => read(() => videos.show(id, limit)),
       videos: (wish) => read(() => videos.list(wish)),
       videosOfContext: (context, page) => read(() => videos.ofContext(context, page)),
-      importContexts: (rows, now) => write(() => ({ imported: videos.import(rows, now) })),
+      importContexts: (rows, how, now) => write(() => ({ imported: videos.import(rows, how.override, now) })),
 
       medium: (id) => read(() => lists.show(id)),
       media: (wish) => read(() => lists.list(wish)),

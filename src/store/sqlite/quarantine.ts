@@ -1,9 +1,11 @@
 import { createHash } from "node:crypto";
 import type { Quarantined, RefusalReason } from "../../domain.ts";
 import { RelayError } from "../../errors.ts";
+import { videoIdIn } from "../../wochit.ts";
 import type { Refusal, Store, StoreSettings } from "../store.ts";
 import { type Ids, readId, showId } from "./ids.ts";
 import { page } from "./page.ts";
+import { PER_PIECE, takeSome } from "./pieces.ts";
 import { createFairRing, createPlainRing } from "./rings.ts";
 import type { Sql } from "./sql.ts";
 
@@ -34,6 +36,14 @@ export function createQuarantine(db: Sql, ids: Ids, settings: Readonly<Pick<Stor
     "SELECT id FROM quarantine WHERE sha256 = ? AND reason = ? AND ring = 0",
   );
   const drop = db.prepare("DELETE FROM quarantine WHERE id = ?");
+  const sizes = db.prepare<[number, number], { id: number; bytes: number }>(
+    "SELECT id, bytes FROM quarantine WHERE id > ? ORDER BY id LIMIT ?",
+  );
+  // Bodies in which the id may stand: as JSON writes it, or with characters of it escaped (RFC 8259 §7).
+  const mayName = db.prepare<[number, number, Buffer, string], { id: number; body: Uint8Array }>(
+    `SELECT id, body FROM quarantine WHERE id BETWEEN ? AND ? AND (instr(body, ?) > 0
+       OR instr(body, CAST('\\u' AS BLOB)) > 0 OR instr(body, CAST(? AS BLOB)) > 0)`,
+  );
   const byId = db.prepare<[number], Row & { body: Uint8Array }>("SELECT * FROM quarantine WHERE id = ?");
   const rings = {
     invalid: createPlainRing(db, 0, () => KEEP_INVALID),
@@ -73,6 +83,20 @@ export function createQuarantine(db: Sql, ids: Ids, settings: Readonly<Pick<Stor
       drop.run(rowOf(id).id);
       this.forget();
     },
+    /** The bodies after this one that are looked through next, and those of them that are of the video. */
+    findOf(videoId: string, after: number): { last: number; ids: number[] } | null {
+      const some = takeSome(sizes.all(after, PER_PIECE));
+      if (some.length === 0) return null;
+      const last = some.at(-1)!.id;
+      const named = JSON.stringify(videoId);
+      const found = mayName.all(some[0]!.id, last, Buffer.from(named), videoId.includes("/") ? "\\/" : named);
+      return { last, ids: found.filter(({ body }) => videoIdIn(body) === videoId).map(({ id }) => id) };
+    },
+    /** How many of these were there. */
+    dropAll(ids: number[]): number {
+      this.forget();
+      return ids.reduce((count, id) => count + drop.run(id).changes, 0);
+    },
     list(wish: Parameters<Store["quarantined"]>[0]): Quarantined[] {
       const list = page<Row>(
         db,
@@ -86,6 +110,8 @@ export function createQuarantine(db: Sql, ids: Ids, settings: Readonly<Pick<Stor
     },
   };
 }
+
+export type Quarantine = ReturnType<typeof createQuarantine>;
 
 function toQuarantined(row: Row): Quarantined {
   return {

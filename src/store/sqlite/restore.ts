@@ -5,7 +5,7 @@ import { errorLine, RelayError } from "../../errors.ts";
 import { type BackupSource, type CopyOptions, databaseOf, type Restored } from "../backup.ts";
 import { makePlain, oneLine } from "./backup.ts";
 import { beginFile, isOurs } from "./backup-file.ts";
-import { FORGET_BEGUN } from "./backups.ts";
+import { beginEpoch, FORGET_BEGUN } from "./backups.ts";
 import { lockFolder, makeFolder } from "./database.ts";
 import { openFile } from "./driver.ts";
 import { migrations } from "./migrations.ts";
@@ -97,7 +97,7 @@ async function putInPlace(from: BackupSource, name: string, path: string, option
     const bytes = statSync(toBe.temp).size;
     options.onProgress?.({ step: "checking", done: 0, total: bytes });
     if (!isOurs(toBe.temp)) throw new RelayError("conflict", `${name} is not a database of wochit-relay`);
-    const { schema, events, newest } = inspect(toBe.temp, name);
+    const { schema, events, newest } = inspect(toBe.temp, name, options.clock.now());
     options.signal?.throwIfAborted();
     toBe.finish();
     return { file: path, bytes, schema, events, newest, newestSchema: migrations.length };
@@ -142,7 +142,7 @@ function writeAt(goal: number, chunk: Uint8Array, at: number): void {
 }
 
 /** Looks whether it is whole, and begins its new life. */
-function inspect(temp: string, file: string) {
+function inspect(temp: string, file: string, now: number) {
   try {
     makePlain(temp);
     const db = openFile(temp, { timeout: 0, fileMustExist: true });
@@ -150,8 +150,8 @@ function inspect(temp: string, file: string) {
       const contents = readContents(db);
       checkIntegrity(db, file);
       db.exec("BEGIN IMMEDIATE");
-      // Its readers' cursors, and what its former life has kept elsewhere, are not this one's.
-      db.exec("INSERT OR REPLACE INTO meta (name, value) VALUES ('epoch', randomblob(16))");
+      if (contents.schema > 0) beginEpoch(db, now);
+      // What its former life has kept elsewhere is not this one's.
       if (contents.counts.backups !== undefined) db.exec("DELETE FROM backups");
       db.exec(FORGET_BEGUN);
       db.exec("COMMIT");

@@ -1,0 +1,18 @@
+/** At most this many rows of a table, and bytes of bodies, are erased in one transaction: some milliseconds. */
+export const PER_PIECE = 250;
+export const BYTES_PER_PIECE = 4 * 2 ** 20;
+
+export type Sized = { id: number; bytes: number | null };
+
+/** The first of these whose bodies go into one piece; one at least. */
+export function takeSome<Row extends Sized>(rows: Row[]): Row[] {
+  let bytes = 0;
+  return rows.filter((row, at) => {
+    bytes += row.bytes ?? 0;
+    return at === 0 || bytes <= BYTES_PER_PIECE;
+  });
+}
+
+export function bytesOf(rows: Sized[]): number {
+  return rows.reduce((sum, { bytes }) => sum + (bytes ?? 0), 0);
+}

@@ -1,0 +1,138 @@
+import type { Config, ConfigInput } from "../../../src/config.ts";
+import type { Ports } from "../../../src/domain.ts";
+import { RelayError } from "../../../src/errors.ts";
+import { buildBody } from "../../../src/forward/payload.ts";
+import { reprocess } from "../../../src/operate/quarantine.ts";
+import { forgetVideo, importContexts } from "../../../src/operate/videos.ts";
+import { type Accept, createAccept } from "../../../src/receive/accept.ts";
+import type { Store } from "../../../src/store/store.ts";
+import { configIn, endpoint } from "../../support/config.ts";
+import { testClock, testPorts } from "../../support/ports.ts";
+import type { Answer, SeenVideo } from "./model.ts";
+import type { Post } from "./read.ts";
+
+export type OpenStore = (config: Config, ports: Ports) => Promise<Store>;
+
+export const START = Date.UTC(2026, 0, 1);
+
+/** A store in `dir`, and the ways in and out of it, behind the verbs of the model (`Intake`). Times are now unless said. */
+export async function openSystem(openStore: OpenStore, dir: string, input: ConfigInput = {}) {
+  const clock = testClock(START);
+  const config = configIn(dir, {
+    endpoints: [endpoint("cms", { order: "none", send: "immediately" })],
+    mirror: { enabled: false },
+    ...input,
+  });
+  const open = () => openStore(config, testPorts(clock));
+  let store = await open();
+  let accept: Accept = createAccept({ store, config });
+  const events: string[] = [];
+  const kept: string[] = [];
+
+  function named({ id, status }: { id: string; status: "accepted" | "duplicate" }): Answer {
+    if (!events.includes(id)) events.push(id);
+    return { is: status, event: events.indexOf(id) };
+  }
+
+  /** A replay of the event, as the endpoint gets it. */
+  async function replayed(id: string): Promise<Uint8Array | null> {
+    await store.replay(id, { endpoint: "cms", ordered: false, newId: false }, clock.now());
+    const now = clock.now() + 1e9;
+    let body: Uint8Array | null = null;
+    for (const job of await store.claimDeliveries({ endpoint: "cms", now, limit: 9999, leaseUntil: now + 1e9 })) {
+      if (job.replay && job.eventId === id) {
+        const { event, media, replay } = job;
+        body = buildBody({ event, media, replay, body: await store.eventBody(id), link, mode: "enriched" }).body;
+      }
+      const attempt = { startedAt: clock.now(), duration: 1, status: 200, response: null, error: null };
+      await store.settleDelivery(job, { is: "delivered", attempt }, clock.now());
+    }
+    return body;
+  }
+
+  return {
+    clock,
+    config,
+    events,
+    kept,
+    /** It is another one after a restart. */
+    store: () => store,
+    close: () => store.close(),
+    async restart() {
+      await store.close();
+      store = await open();
+      accept = createAccept({ store, config });
+    },
+
+    pass: (now: number) => clock.set(now),
+    count: () => events.length,
+
+    post: (body: string, at = clock.now()): Promise<Answer> =>
+      accept(Buffer.from(body), "192.0.2.1", at).then(named).catch(refusal),
+    burst: async (bodies: string[], at = clock.now()): Promise<Answer[]> =>
+      (await Promise.all(bodies.map((body) => accept(Buffer.from(body), "192.0.2.1", at)))).map(named),
+    import: (rows: { videoId: string; context: string }[], override = false, now = clock.now()) =>
+      importContexts(store, rows, () => now, { override }),
+    async forget(videoId: string, now = clock.now()) {
+      try {
+        const { events, refused } = await forgetVideo(store, videoId, now);
+        return { events, refused };
+      } catch (error) {
+        const code = codeOf(error);
+        if (code === "conflict" || code === "not_found") return code;
+        throw error;
+      }
+    },
+    async refuse(body: string, at = clock.now()): Promise<number> {
+      const refusal = { receivedAt: at, sourceAddress: "198.51.100.9", reason: "source" } as const;
+      return kept.push((await store.quarantine({ ...refusal, body: Buffer.from(body) })).id) - 1;
+    },
+    reprocess: async (index: number): Promise<Answer> =>
+      kept[index] === undefined
+        ? { is: "not_found" }
+        : reprocess(store, accept, kept[index]).then(named).catch(refusal),
+
+    async video(videoId: string): Promise<SeenVideo | null> {
+      const video = await store.video(videoId).catch(nullWhere("not_found"));
+      if (video === null) return null;
+      const { state, context, contextHistory, title, duration, firstSeenAt, lastEventAt, forgottenAt } = video;
+      return { state, context, contextHistory, title, duration, firstSeenAt, lastEventAt, forgottenAt };
+    },
+    async body(index: number, { replay = false } = {}): Promise<Post | null> {
+      const id = events[index]!;
+      const body = await store.eventBody(id).catch(nullWhere("body_expired"));
+      if (body === null) return null;
+      const [event, media] = await Promise.all([store.event(id), store.eventMedia(id)]);
+      const bytes = replay
+        ? await replayed(id)
+        : buildBody({ event, media, body, link, replay, mode: "enriched" }).body;
+      const object = JSON.parse(Buffer.from(bytes!).toString());
+      delete object.relay.media;
+      delete object.relay.eventId;
+      return object;
+    },
+    duplicates: async (index: number): Promise<number> => (await store.event(events[index]!)).duplicates,
+  };
+}
+
+export type System = Awaited<ReturnType<typeof openSystem>>;
+
+const link = () => "";
+
+function codeOf(error: unknown): string | null {
+  return error instanceof RelayError ? error.code : null;
+}
+
+function nullWhere(code: string) {
+  return (error: unknown): null => {
+    if (codeOf(error) === code) return null;
+    throw error;
+  };
+}
+
+function refusal(error: unknown): Answer {
+  const code = codeOf(error);
+  if (code === "not_found") return { is: "not_found" };
+  if (code === "invalid_json" || code === "invalid_event") return { is: "invalid" };
+  throw error;
+}
