@@ -118,7 +118,8 @@ export function createMediaRows(db: Sql) {
     speaker(row: MediumRow): MediumRow {
       if (row.state !== "superseded") return row;
       const others = live.all(row.video, row.kind);
-      return others.find(({ state }) => state === "mirrored") ?? others.find(isOnItsWay) ?? others[0] ?? row;
+      const inTurn = [others.find(isMirrored), others.find(isSpooled), others.find(isOnItsWay), others[0], row];
+      return inTurn.find((each) => each !== undefined)!;
     },
 
     /** The mirrored copy of the very same link, for a conditional request. */
@@ -131,6 +132,9 @@ export function createMediaRows(db: Sql) {
     },
   };
 }
+
+const isMirrored = ({ state }: MediumRow) => state === "mirrored";
+const isSpooled = ({ spooled }: MediumRow) => spooled !== null;
 
 export function isOnItsWay({ state }: Pick<MediumRow, "state">): boolean {
   return state === "pending" || state === "running";

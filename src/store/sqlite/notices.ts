@@ -4,7 +4,7 @@ import { readersOf } from "../../plan.ts";
 import type { StoreSettings } from "../store.ts";
 import { type Ids, readId, showId } from "./ids.ts";
 import type { DeliveryRow, Lanes } from "./lanes.ts";
-import type { MediaRows, MediumRow } from "./media.ts";
+import { isOnItsWay, type MediaRows, type MediumRow } from "./media.ts";
 import type { Sql } from "./sql.ts";
 
 type Reader = { endpoint: string; ordered: boolean };
@@ -38,6 +38,9 @@ export function createNotices(
   );
   const owedOf = db.prepare<[number], Owed>(
     "SELECT event, endpoint, ordered, waits FROM owed WHERE medium = ? ORDER BY event",
+  );
+  const announced = db.prepare<[number], { thumbnail_medium: number | null }>(
+    "SELECT thumbnail_medium FROM events WHERE id = ?",
   );
   const settleOwed = db.prepare("DELETE FROM owed WHERE medium = ?");
   const passOn = db.prepare("UPDATE OR IGNORE owed SET medium = ? WHERE medium = ?");
@@ -75,6 +78,23 @@ export function createNotices(
     }
   }
 
+  /**
+   * The medium that now speaks for the one that an event announced: where that was superseded by one that comes to nothing,
+   * another may have a copy, or be on its way.
+   */
+  function speakerFor(event: number, row: MediumRow): MediumRow {
+    const own = row.kind === "video" ? row.id : announced.get(event)?.thumbnail_medium;
+    const medium = own == null || own === row.id ? undefined : media.byId(own);
+    const speaker = medium === undefined ? row : media.speaker(medium);
+    return speaker.state === "mirrored" || isOnItsWay(speaker) ? speaker : row;
+  }
+
+  function passTo(speaker: MediumRow, { event, endpoint, ordered, waits }: Owed, now: number): void {
+    const end = endOf(speaker);
+    if (end === null) owe.run(speaker.id, event, endpoint, ordered, waits);
+    else tell(end.type, speaker, event, end.reason, [{ endpoint, ordered: ordered === 1 }], now);
+  }
+
   /** Those that are owed this end are told it, with those that ask for it by name; who is told of no copy is owed one still. */
   function tellThem(row: MediumRow, end: { type: string; reason: string }, asked: Reader[], now: number): void {
     const isCopy = end.type === MIRRORED;
@@ -83,7 +103,13 @@ export function createNotices(
     const readers = new Map<number, Map<string, Reader>>([
       [row.event, new Map(asked.map((reader) => [reader.endpoint, reader]))],
     ]);
-    for (const { event, endpoint, ordered, waits } of owed) {
+    for (const one of owed) {
+      const { event, endpoint, ordered, waits } = one;
+      const speaker = isCopy ? row : speakerFor(event, row);
+      if (speaker.id !== row.id) {
+        passTo(speaker, one, now);
+        continue;
+      }
       if (event !== row.event && asked.some((reader) => reader.endpoint === endpoint)) continue;
       if (!isCopy) owe.run(row.id, event, endpoint, ordered, 0);
       if (!isCopy && waits === 0) continue;

@@ -1,0 +1,373 @@
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import type { Config } from "../../../src/config.ts";
+import type { DeletionJob, DownloadJob, Medium, Ports, SpooledFile, UploadJob } from "../../../src/domain.ts";
+import { RelayError } from "../../../src/errors.ts";
+import { reportMedia } from "../../../src/forward/media-reports.ts";
+import { identityOf } from "../../../src/links.ts";
+import { planEvent } from "../../../src/plan.ts";
+import { settingsOf } from "../../../src/store/settings.ts";
+import type { Store } from "../../../src/store/store.ts";
+import { parseEvent } from "../../../src/wochit.ts";
+import { configIn, endpoint } from "../../support/config.ts";
+import { type TestClock, testClock, testPorts } from "../../support/ports.ts";
+import {
+  type Copy,
+  DEDUPE_WINDOW,
+  DELETE_AFTER,
+  type Deletion,
+  type DownloadOutcome,
+  type File,
+  type Kind,
+  type Link,
+  MediaModel,
+  type Mistake,
+  type Options,
+  type Place,
+  type Post,
+  type TaggedCopy,
+  type UploadOutcome,
+} from "./model.ts";
+
+export type Download = { at: number; name: string; deadline: number; previous: TaggedCopy | null; job: unknown };
+export type Upload = { at: number; job: unknown };
+export type Removal = { at: number; copy: (Place & { bytes: number | null }) | null; job: unknown };
+export type UploadNow = File & { videoId: string; kind: Kind; isSecond: boolean; own: Copy | null };
+
+export type SeenMedium = {
+  videoId: string;
+  kind: Kind;
+  event: string;
+  /** Empty once it is erased. */
+  name: string;
+  state: string;
+  copy: Copy | null;
+  deadline: number;
+  reason: string | null;
+};
+export type SeenEvent = {
+  id: string;
+  videoId: string;
+  sequence: number;
+  /** What a body that is built now says of its media. */
+  said: Partial<Record<Kind, { status: string; key: string | null; sha: string | null }>>;
+};
+export type View = { media: SeenMedium[]; events: SeenEvent[]; notices: string[] };
+
+/** What the world works with. Media are named by the order in which they were made; events like `v#3`. */
+export type MediaSystem = {
+  now(): number;
+  pass(to: number): void;
+  accept(post: Post): Promise<"accepted" | "duplicate">;
+  claimDownloads(): Promise<Download[]>;
+  settleDownload(download: Download, outcome: DownloadOutcome): Promise<boolean>;
+  claimUploads(): Promise<Upload[]>;
+  uploadOf(upload: Upload): Promise<UploadNow | null>;
+  place(upload: Upload, place: Place): Promise<boolean>;
+  settleUpload(upload: Upload, outcome: UploadOutcome): Promise<boolean>;
+  claimDeletions(): Promise<Removal[]>;
+  settleDeletion(removal: Removal, isDone: boolean): Promise<void>;
+  isWanted(place: Place): Promise<boolean>;
+  isSpooled(at: number): Promise<boolean>;
+  /** False: that makes no sense now. */
+  retry(at: number): Promise<boolean>;
+  mend(at: number): Promise<boolean>;
+  forget(videoId: string): Promise<boolean>;
+  configure(change: Partial<Options>): Promise<void>;
+  restart(): Promise<void>;
+  revive(at: number): Promise<void>;
+  raiseRisks(): Promise<{ at: number; share: number }[]>;
+  /** The events that were sent. */
+  deliver(): Promise<string[]>;
+  nextWake(): Promise<number | null>;
+  linked(key: string): Promise<Copy | null>;
+  view(): Promise<View>;
+  close(): Promise<void>;
+};
+
+export type OpenSystem = () => Promise<MediaSystem>;
+
+export async function openModel(mistake: Mistake | null = null): Promise<MediaSystem> {
+  const model = new MediaModel(mistake);
+  const at = (id: number) => model.rows.findIndex((row) => row.id === id);
+  const idAt = (index: number) => model.rows[index]!.id;
+  const named = (id: number) => `${model.event(id).videoId}#${model.event(id).sequence}`;
+  type Claim = { id: number; claim: number };
+  type Claimed = Claim & { link: Link };
+
+  return {
+    now: () => model.now,
+    pass(to) {
+      model.now = Math.max(model.now, to);
+    },
+    accept: async (post) => model.accept(post).is,
+    claimDownloads: async () =>
+      model.claimDownloads().map((job) => {
+        const { id, link, deadline, previous } = job;
+        return { at: at(id), name: link.name, deadline, previous, job };
+      }),
+    settleDownload: async ({ job }, outcome) => model.settleDownload(job as Claimed, outcome),
+    claimUploads: async () => model.claimUploads().map((job) => ({ at: at(job.id), job })),
+    uploadOf: async ({ job }) => model.uploadOf(job as Claim),
+    place: async ({ job }, place) => model.place(job as Claim, place),
+    settleUpload: async ({ job }, outcome) => model.settleUpload(job as Claim, outcome),
+    claimDeletions: async () => model.claimDeletions().map((job) => ({ at: at(job.medium), copy: job.copy, job })),
+    async settleDeletion({ job }, isDone) {
+      if (isDone) model.deleted((job as Deletion).id);
+    },
+    isWanted: async (place) => model.isWanted(place),
+    async isSpooled(index) {
+      const { due, spooled } = model.rows[index]!;
+      return due !== null || spooled !== null;
+    },
+    retry: async (index) => model.retry(idAt(index)),
+    mend: async (index) => model.mend(idAt(index)),
+    forget: async (videoId) => model.forget(videoId),
+    configure: async (change) => model.configure(change),
+    restart: async () => model.freeLeases(),
+    revive: async (index) => model.revive(idAt(index)),
+    raiseRisks: async () => model.raiseRisks().map(({ id, share }) => ({ at: at(id), share })),
+    deliver: async () => model.deliver().map(({ id }) => named(id)),
+    nextWake: async () => model.nextWake(),
+    linked: async (key) => model.linked(key),
+    view: async () => ({
+      media: model.rows.map(({ videoId, kind, event, link, state, copy, deadline, error }) => ({
+        ...{
+          videoId,
+          kind,
+          event: named(event),
+          name: error === "erased on request" ? "" : link.name,
+          state,
+          deadline,
+        },
+        ...{ copy: state === "superseded" ? null : copy, reason: error },
+      })),
+      events: model.events.map((event) => {
+        const said: SeenEvent["said"] = {};
+        for (const [kind, { status, key, sha }] of Object.entries(model.report(event))) {
+          said[kind as Kind] = { status, key, sha };
+        }
+        return { id: named(event.id), videoId: event.videoId, sequence: event.sequence, said };
+      }),
+      notices: model.notices.map(({ type, event, medium }) => `${type} ${named(event)} ${model.row(medium).kind}`),
+    }),
+    close: async () => {},
+  };
+}
+
+export type OpenStore = (config: Config, ports: Ports) => Promise<Store>;
+
+const START = Date.UTC(2026, 0, 1);
+const EVERYTHING = 999;
+
+/** The link as a URL: its name is the file, its signature and expiry are a presigned one's. */
+function urlOf({ kind, name, sig, expires }: Link): string {
+  const ext = kind === "video" ? "mp4" : name.endsWith("z") ? "png" : "jpg";
+  const file = `https://media.example/${name}.${ext}`;
+  if (expires === null) return `${file}?X-Amz-Signature=${sig}`;
+  const life = Math.floor(expires / 1000);
+  return `${file}?X-Amz-Date=20260101T000000Z&X-Amz-Expires=${life}&X-Amz-Signature=${sig}`;
+}
+
+function nameIn(url: string): string {
+  return url === "" ? "" : identityOf(url).split("/").at(-1)!.split(".")[0]!;
+}
+
+function spooledFile({ bytes, sha, ext }: File): SpooledFile {
+  return { bytes, sha256: sha, contentType: "x/y", ext, suspect: null, etag: sha, lastModified: null };
+}
+
+/** A store in a folder of its own, which is gone when it is closed. */
+export async function openStoreSystem(openStore: OpenStore): Promise<MediaSystem> {
+  const dir = mkdtempSync(join(tmpdir(), "wochit-relay-media-"));
+  const clock: TestClock = testClock(START);
+  let config = configIn(dir, { endpoints: [endpoint("cms", { order: "none" })] });
+  const open = () => openStore(config, testPorts(clock));
+  let store = await open();
+  const targets: Record<string, string> = {};
+  for (const name of ["t1", "t2"]) targets[name] = await store.targetId({ type: "local", dir: `/${name}` });
+
+  const real = (ms: number) => START + ms;
+  const targetOf = (id: string) => Object.keys(targets).find((name) => targets[name] === id)!;
+  const rows = async (): Promise<Medium[]> => (await store.media({ limit: EVERYTHING })).reverse();
+  const indexOf = async (id: string) => (await rows()).findIndex((row) => row.id === id);
+  const idAt = async (at: number) => (await rows())[at]!.id;
+  const wish = () => ({ now: clock.now(), limit: EVERYTHING, leaseUntil: clock.now() + 30_000 });
+  const copyOf = ({ target, key, sha256 }: { target: string; key: string; sha256: string }): Copy => ({
+    target: targetOf(target),
+    key,
+    sha: sha256,
+  });
+
+  /** False where the store refuses it. */
+  async function makesSense(work: Promise<unknown>): Promise<boolean> {
+    try {
+      await work;
+      return true;
+    } catch (error) {
+      if (error instanceof RelayError && ["conflict", "not_found"].includes(error.code)) return false;
+      throw error;
+    }
+  }
+
+  async function notices(named: Map<string, string>): Promise<string[]> {
+    const found: { id: string; text: string }[] = [];
+    for (const type of ["mirrored", "failed"]) {
+      for (const { id } of await store.events({ limit: EVERYTHING, type: `relay.media.${type}` })) {
+        const body = await store.eventBody(id).catch(() => null);
+        if (body === null) continue;
+        const { relay } = JSON.parse(Buffer.from(body).toString());
+        const [medium] = await store.eventMedia(id);
+        found.push({ id, text: `${type} ${named.get(relay.aboutEventId)} ${medium?.kind}` });
+      }
+    }
+    return found.sort((a, b) => (a.id < b.id ? -1 : 1)).map(({ text }) => text);
+  }
+
+  return {
+    now: () => clock.now() - START,
+    pass: (to) => clock.set(Math.max(clock.now(), real(to))),
+    async accept({ type, videoId, links, failure, receivedAt }) {
+      const body = Buffer.from(
+        JSON.stringify({
+          ...(type !== "legacy" && { type }),
+          wochitVideoId: videoId,
+          ...(links.video && { videoUrl: urlOf(links.video) }),
+          ...(links.thumbnail && { thumbnailUrl: urlOf(links.thumbnail) }),
+          ...(failure && { errorMessage: "no" }),
+        }),
+      );
+      const event = parseEvent(body);
+      const at = { receivedAt: real(receivedAt), sourceAddress: "192.0.2.1", dedupeWindow: DEDUPE_WINDOW };
+      const plan = planEvent(event, at.receivedAt, config);
+      return (await store.accept({ ...at, body, event, plan })).status;
+    },
+    async claimDownloads() {
+      if (!config.mirror.enabled) return [];
+      const jobs = await store.claimDownloads({ ...wish(), busyHosts: [] });
+      return Promise.all(
+        jobs.map(async (job) => {
+          const { mediumId, url, deadline, previous } = job;
+          const tagged = previous && { ...copyOf(previous), tag: previous.etag };
+          return { at: await indexOf(mediumId), name: nameIn(url), deadline: deadline - START, previous: tagged, job };
+        }),
+      );
+    },
+    async settleDownload({ job: claimed }, outcome) {
+      const job = claimed as DownloadJob;
+      const now = clock.now();
+      const settle = (real: Parameters<Store["settleDownload"]>[1]) => store.settleDownload(job, real, now);
+      if (outcome.is === "spooled") return (await settle({ ...outcome, file: spooledFile(outcome.file) })).settled;
+      if (outcome.is === "unchanged") return (await settle({ is: "unchanged", copy: job.previous! })).settled;
+      return (await settle(outcome.is === "retry" ? { ...outcome, at: real(outcome.at) } : outcome)).settled;
+    },
+    async claimUploads() {
+      const jobs = await store.claimUploads(wish());
+      return Promise.all(jobs.map(async (job) => ({ at: await indexOf(job.mediumId), job })));
+    },
+    async uploadOf({ job: claimed }) {
+      const job = await store.refreshUpload(claimed as UploadJob, clock.now() + 30_000);
+      if (job === null) return null;
+      const { videoId, kind, isSecond, own, file } = job;
+      const { sha256: sha, bytes, ext } = file;
+      return { sha, bytes, ext, videoId, kind, isSecond, own: own && copyOf(own) };
+    },
+    place: ({ job }, { target, key }) => store.placeUpload(job as UploadJob, { target: targets[target]!, key }),
+    async settleUpload({ job }, outcome) {
+      const settle = (real: Parameters<Store["settleUpload"]>[1]) =>
+        store.settleUpload(job as UploadJob, real, clock.now());
+      if (outcome.is === "mirrored") return (await settle({ ...outcome, target: targets[outcome.target]! })).settled;
+      return (await settle(outcome.is === "retry" ? { ...outcome, at: real(outcome.at) } : outcome)).settled;
+    },
+    async claimDeletions() {
+      const jobs = await store.claimDeletions(wish());
+      return Promise.all(
+        jobs.map(async (job) => {
+          const copy = job.copy && { ...job.copy, target: targetOf(job.copy.target) };
+          return { at: await indexOf(job.mediumId), copy, job };
+        }),
+      );
+    },
+    async settleDeletion({ job }, isDone) {
+      const outcome = isDone
+        ? ({ is: "deleted" } as const)
+        : ({ is: "retry", error: "down", at: clock.now() } as const);
+      await store.settleDeletion(job as DeletionJob, outcome, clock.now());
+    },
+    isWanted: ({ target, key }) => store.isCopyWanted({ target: targets[target]!, key }),
+    isSpooled: async (at) => store.isSpooled(await idAt(at)),
+    retry: async (at) => makesSense(store.retryMedium(await idAt(at), clock.now())),
+    mend: async (at) => makesSense(store.mendMedium(await idAt(at), clock.now())),
+    forget: (videoId) => makesSense(store.forgetVideo(videoId, clock.now())),
+    async configure({ mirror, onDelete }) {
+      const enabled = mirror ?? config.mirror.enabled;
+      const policy = onDelete ?? config.mirror.onDelete;
+      config = { ...config, mirror: { ...config.mirror, enabled, onDelete: policy, deleteAfter: DELETE_AFTER } };
+      store.configure(settingsOf(config));
+      if (mirror === false) await store.skipMedia(clock.now());
+    },
+    async restart() {
+      await store.close();
+      store = await open();
+      await store.freeLeases(clock.now());
+    },
+    revive: async (at) => store.reviveSpooled([await idAt(at)], clock.now()),
+    async raiseRisks() {
+      const risks = await store.raiseRisks(clock.now());
+      return Promise.all(risks.map(async ({ mediumId, share }) => ({ at: await indexOf(mediumId), share })));
+    },
+    async deliver() {
+      const sent: string[] = [];
+      for (const job of await store.claimDeliveries({ ...wish(), endpoint: "cms" })) {
+        const isNotice = job.event.dialect === "notice";
+        const pending = isNotice ? [] : reportMedia(job.media, job.event.id, () => "").pending;
+        const attempt = { startedAt: clock.now(), duration: 1, status: 200, response: null, error: null };
+        await store.settleDelivery(job, { is: "delivered", attempt, pending }, clock.now());
+        if (!isNotice) sent.push(`${job.event.videoId}#${job.event.sequence}`);
+      }
+      return sent.sort();
+    },
+    async nextWake() {
+      const queues = ["upload", "delete", "deliver/cms", ...(config.mirror.enabled ? ["download"] : [])];
+      const due = await Promise.all([...queues.map((queue) => store.nextDue(queue)), store.nextRisk()]);
+      const times = due.filter((time) => time !== null);
+      return times.length === 0 ? null : Math.max(clock.now(), Math.min(...times)) - START;
+    },
+    async linked(key) {
+      const medium = await store.mediumByKey(key);
+      if (medium === null || medium.target === null) return null;
+      return copyOf({ target: medium.target, key: medium.key!, sha256: medium.sha256! });
+    },
+    async view() {
+      const events = (await store.events({ limit: EVERYTHING })).reverse();
+      const named = new Map(events.map(({ id, videoId, sequence }) => [id, `${videoId}#${sequence}`]));
+      const media = (await rows()).map((row) => {
+        const { videoId, kind, state, target, key, sha256 } = row;
+        const isKept = state !== "superseded" && target !== null && key !== null;
+        const copy = isKept ? copyOf({ target, key, sha256: sha256! }) : null;
+        const [event, name] = [named.get(row.eventId)!, nameIn(row.sourceUrl)];
+        return { videoId, kind, event, name, state, copy, deadline: row.deadline - START, reason: row.lastError };
+      });
+      const seen = await Promise.all(
+        events.map(async ({ id, videoId, sequence }) => {
+          const isKept = await store.eventBody(id).then(
+            () => true,
+            () => false,
+          );
+          const reports = reportMedia(isKept ? await store.eventMedia(id) : [], id, ({ key }) => key!).media;
+          const said: SeenEvent["said"] = {};
+          for (const [kind, { status, url, sha256 }] of Object.entries(reports)) {
+            said[kind as Kind] = { status, key: url, sha: sha256 };
+          }
+          return { id: named.get(id)!, videoId, sequence: sequence!, said };
+        }),
+      );
+      return { media, events: seen, notices: await notices(named) };
+    },
+    async close() {
+      await store.close();
+      rmSync(dir, { recursive: true, force: true });
+    },
+  };
+}
