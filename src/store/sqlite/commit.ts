@@ -238,7 +238,7 @@ export function createCommitGroup(
     if (!mayPass(error) || now - failingSince >= WORTH_TELLING) say(line);
     options.onFailure(error);
     const isLate = ({ since, how: { patience = PATIENCE } }: Write) =>
-      givenUp || now - since >= patience || now < since;
+      givenUp || isMoved(error) || now - since >= patience || now < since;
     for (const write of waiting.filter(isLate)) {
       write.reject(new RelayError("store_unavailable", `could not commit: ${line}`));
     }
