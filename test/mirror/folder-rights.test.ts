@@ -33,7 +33,7 @@ const modeOf = (path: string) => (statSync(path).mode & 0o7777).toString(8);
 /** A folder of this mode and group, in a process of the umask that the package's unit has. */
 function makeFolder(t: TestContext, mode: number, gid: number) {
   const umask = process.umask(0o077);
-  t.after(() => process.umask(umask));
+  if (umask !== 0o077) t.after(() => process.umask(umask));
   const folder = tempFolder(t);
   const dir = join(folder, "copies");
   mkdirSync(dir);

@@ -97,14 +97,14 @@ export async function openSqliteStore(
     let gone: ReturnType<typeof place> = null;
     let isLost = false;
 
-    function lookAtPlace(): void {
+    const lookAtPlace = (): void => {
       gone = place();
       if (!gone?.canReopen || isLost) return;
       isLost = true;
       if (onLost === undefined) return;
       group.giveUp();
       onLost();
-    }
+    };
 
     const group = createCommitGroup(db, {
       clock,
