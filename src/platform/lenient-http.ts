@@ -41,12 +41,13 @@ export async function getLeniently(
   socket.on("close", () => signal.removeEventListener("abort", abort));
   // The reader throws it as well.
   socket.on("error", () => {});
-  const reader = openReader(socket);
-  // Silence counts only while the next bytes are waited for.
+  const reader = openReader(socket, socketTimeout);
   socket.on("timeout", () => {
-    if (reader.isWaiting()) socket.destroy(new Error(`nothing came for ${socketTimeout / 1000} s`));
-    // It fires once: what is read on later may wait for bytes that never come.
-    else socket.setTimeout(socketTimeout);
+    // After a stall of this process the timer is served before the bytes that came meanwhile.
+    const seen = socket.bytesRead;
+    setImmediate(() => {
+      if (socket.bytesRead === seen) socket.destroy(new Error(`nothing came for ${socketTimeout / 1000} s`));
+    });
   });
   const lines = Object.entries({ host: url.host, ...headers, connection: "close" });
   socket.write(
@@ -78,18 +79,17 @@ type Reader = {
   line(most: number): Promise<string | null>;
   /** At most `most` bytes of what comes next; null: the stream has ended. */
   some(most: number): Promise<Buffer | null>;
-  isWaiting(): boolean;
 };
 
-function openReader(socket: Socket): Reader {
+function openReader(socket: Socket, socketTimeout: number): Reader {
   const chunks = socket[Symbol.asyncIterator]() as AsyncIterator<Buffer>;
   let held: Buffer = Buffer.alloc(0);
-  let waits = false;
 
   async function more(): Promise<boolean> {
-    waits = true;
+    // Silence counts only while the next bytes are waited for, and from then on.
+    socket.setTimeout(socketTimeout);
     const { done, value } = await chunks.next();
-    waits = false;
+    socket.setTimeout(0);
     if (done) return false;
     held = held.length === 0 ? value : Buffer.concat([held, value]);
     return true;
@@ -116,7 +116,6 @@ function openReader(socket: Socket): Reader {
       if (held.length === 0 && !(await more())) return null;
       return take(most);
     },
-    isWaiting: () => waits,
   };
 }
 

@@ -153,10 +153,10 @@ test("a reader that takes its time is no silence of the host", async (t) => {
     write(socket);
     socket.end(large);
   });
-  const { body } = await open(t)(origin, { bodyTimeout: 100 });
+  const { body } = await open(t)(origin, { bodyTimeout: 400 });
   let bytes = 0;
   for await (const chunk of body as AsyncIterable<Buffer>) {
-    if (bytes === 0) await new Promise((resolve) => setTimeout(resolve, 400));
+    if (bytes === 0) await new Promise((resolve) => setTimeout(resolve, 1_000));
     bytes += chunk.length;
   }
   assert.equal(bytes, large.length);
