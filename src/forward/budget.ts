@@ -1,9 +1,9 @@
 import { setImmediate } from "node:timers";
 
 /**
- * Bodies under way to all endpoints together, in bytes: slots are counted for each endpoint, and a thousand endpoints that
- * hang on large events would otherwise hold a copy for every slot. A delivery takes its share before its body is read from
- * the store and gives it back when the attempt has ended.
+ * Bodies under way to all endpoints together, in bytes and in number: slots are counted for each endpoint, and a thousand
+ * endpoints that hang on large events would otherwise hold a copy for every slot, and a socket. A delivery takes its share
+ * before its body is read from the store and gives it back when the attempt has ended.
  */
 export type ByteBudget = {
   /**
@@ -14,30 +14,32 @@ export type ByteBudget = {
   take(endpoint: string, bytes: number, ending: AbortSignal): Promise<(() => void) | null> | (() => void);
 };
 
-/** For all bodies. A quarter is for ordinary ones alone, which large ones at endpoints that hang must not hold up. */
+/** For all bodies. A quarter of bytes, and half of the number, is for ordinary ones alone, which large ones at endpoints that hang must not hold up. */
 const LIMIT = 64 * 2 ** 20;
 const ORDINARY = 64 * 2 ** 10;
 
-export function createByteBudget(limit = LIMIT): ByteBudget {
-  const ordinary = createPool(limit / 4);
-  const large = createPool((limit * 3) / 4);
+export function createByteBudget({ bytes = LIMIT, count = Number.POSITIVE_INFINITY } = {}): ByteBudget {
+  const ordinary = createPool(bytes / 4, Math.ceil(count / 2));
+  const large = createPool((bytes * 3) / 4, Math.floor(count / 2));
   return { take: (endpoint, bytes, ending) => (bytes <= ORDINARY ? ordinary : large)(endpoint, bytes, ending) };
 }
 
 type Waiting = { endpoint: string; bytes: number; go(): void };
 
-function createPool(limit: number): ByteBudget["take"] {
+function createPool(limit: number, mostUnderWay: number): ByteBudget["take"] {
   let used = 0;
+  let count = 0;
   /** Bodies under way, by endpoint. */
   const underWay = new Map<string, number>();
   const waiting: Waiting[] = [];
 
   let isTurnTaken = false;
 
-  const fits = (bytes: number) => !isTurnTaken && (used === 0 || used + bytes <= limit);
+  const fits = (bytes: number) => !isTurnTaken && count < mostUnderWay && (count === 0 || used + bytes <= limit);
 
   function hold(endpoint: string, bytes: number): () => void {
     used += bytes;
+    count++;
     underWay.set(endpoint, (underWay.get(endpoint) ?? 0) + 1);
     if (bytes > ORDINARY) {
       isTurnTaken = true;
@@ -48,6 +50,7 @@ function createPool(limit: number): ByteBudget["take"] {
     }
     return () => {
       used -= bytes;
+      count--;
       const left = underWay.get(endpoint)! - 1;
       if (left > 0) underWay.set(endpoint, left);
       else underWay.delete(endpoint);

@@ -38,6 +38,17 @@ const LOOKED_AT = 256;
 /** At most one line about connections that were turned away or closed, in milliseconds. */
 const LOG_EVERY = 60_000;
 
+/** What Node's parser is to do after a head: the connection speaks another protocol from here on (nodejs/node, lib/_http_server.js). */
+const UPGRADE = 2;
+
+/**
+ * What was read at once may hold thousands of requests, and Node's parser makes each of them an event, also when its socket is
+ * closed. It ends at the next head. A runtime without this parser goes on, which costs time only.
+ */
+function stopParser(socket: Socket & { parser?: { onIncoming?: unknown } | null }): void {
+  if (socket.parser?.onIncoming) socket.parser.onIncoming = () => UPGRADE;
+}
+
 /**
  * The connections of a listener. Trusted addresses are served whatever others do: each other address has a share, and when
  * connections become few, those of others are closed that are idle for longest, then those that make no progress.
@@ -222,6 +233,7 @@ export function createConnections(options: {
       if (connection === undefined) return true;
       if (!connection.isTrusted && (socket.destroyed || connection.unanswered >= PIPELINED)) {
         close(connection);
+        stopParser(socket);
         return false;
       }
       connection.requests++;

@@ -6,8 +6,12 @@ import { looksLikeNetwork, type Networks, parseNetworks, refusalOf } from "./add
 import { brokeOnReuse, watchConnections } from "./net/connector.ts";
 import { type Resolve, resolveName } from "./net/names.ts";
 import { explainTrust, secureContextOf, type TlsOptions } from "./net/trust.ts";
+import { openFilesLimit } from "./open-files.ts";
 
 export type { Resolve } from "./net/names.ts";
+
+/** With fewer open files than this undici is loaded at once. */
+const FEW_FILES = 1_024;
 
 /** Outbound HTTP, guarded: the only way out of the program. */
 export type Outbound = {
@@ -84,6 +88,8 @@ export function openOutbound(options: {
     });
     return agents[kind];
   };
+  // Once files are few there may be none left to load it from.
+  if ((openFilesLimit() ?? Number.POSITIVE_INFINITY) < FEW_FILES) agentOf("kept").catch(() => {});
   return {
     async request(url, { method, headers, body, signal, headersTimeout, bodyTimeout, lenient }) {
       checkUrl(url, allowanceOf);

@@ -7,7 +7,7 @@ import type { Clock, Log } from "../domain.ts";
 import { type ErrorCode, errorLine, errorTable, RelayError } from "../errors.ts";
 import type { ConnectionLimits, Trust } from "./connection-limits.ts";
 import { createConnections } from "./connections.ts";
-import { openFilesLimit } from "./open-files.ts";
+import { openFilesLimit, shareOpenFiles } from "./open-files.ts";
 import { readTls, type TlsFiles, type TlsPair } from "./tls-files.ts";
 import { type ClientError, describeClientError, describeLate, type Unread } from "./unread.ts";
 
@@ -30,11 +30,6 @@ const CONNECTIONS: ConnectionLimits = {
   stall: 30_000,
   stalledReaders: 256,
 };
-
-/** Open files that connections leave to everything else; and a connection may be that of a reader, who has a file open. */
-const OTHER_FILES = 128;
-const FILES_OF_A_READER = 2;
-const FEWEST_STRANGERS = 16;
 
 /** Connections that may wait in the kernel, while the process is busy or another takes its place; the kernel's own limit holds too. */
 const BACKLOG = 4_096;
@@ -168,8 +163,8 @@ export async function listen(
   const [answer] = server.listeners("request");
   server.removeAllListeners("request");
   server.on("request", (request: IncomingMessage, response) => {
-    normaliseTarget(request);
     if (!connections.begun(request, response)) return;
+    normaliseTarget(request);
     if (closing) response.setHeader("connection", "close");
     answer!.call(server, request, response);
   });
@@ -225,12 +220,12 @@ export async function listen(
 
 /** The limits of connections, below the limit of open files. */
 function limitsHere(log: Pick<Log, "warn">): ConnectionLimits {
-  const files = openFilesLimit() ?? Number.POSITIVE_INFINITY;
-  const most = Math.floor((files - OTHER_FILES) / FILES_OF_A_READER);
-  if (most >= CONNECTIONS.forStrangers) return CONNECTIONS;
-  const forStrangers = Math.max(FEWEST_STRANGERS, most);
+  const { strangers: forStrangers, deliveries } = shareOpenFiles();
+  if (forStrangers >= CONNECTIONS.forStrangers) return CONNECTIONS;
   const advice = "raise it (LimitNOFILE= of the unit, ulimit -n)";
-  log.warn("few files may be open at once, so fewer connections are taken", { limit: files, forStrangers, advice });
+  log.warn("few files may be open at once, so fewer connections are taken and made", {
+    ...{ limit: openFilesLimit(), forStrangers, deliveries, advice },
+  });
   return { ...CONNECTIONS, forStrangers };
 }
 

@@ -5,6 +5,7 @@ import { createByteBudget } from "../forward/budget.ts";
 import { createDeliveries, type DeliveryParts } from "../forward/deliver.ts";
 import { startWorker, type Worker } from "../jobs/worker.ts";
 import { type Outbound, openOutbound } from "../platform/net.ts";
+import { shareOpenFiles } from "../platform/open-files.ts";
 import type { Store } from "../store/store.ts";
 
 /** An attempt under way may take its endpoint's timeout, and its settling some commits; none holds on longer than this. Milliseconds. */
@@ -30,7 +31,7 @@ export function createEndpointWorkers(
   parts: Pick<DeliveryParts, "link" | "userAgent"> & { store: Store; ports: Ports; connectTimeout: number },
 ): EndpointWorkers {
   const { store, ports, connectTimeout, ...rest } = parts;
-  const budget = createByteBudget();
+  const budget = createByteBudget({ count: shareOpenFiles().deliveries });
   const sending = new Map<string, Sending>();
   const leaving = new Map<Promise<void>, Sending>();
   /** Attempts under way by endpoint, under whatever config they began: together they keep to its concurrency. */

@@ -6,8 +6,8 @@ const KIB = 1024;
 const MIB = 1024 * KIB;
 
 /** A budget of 64 MiB, and in which order what was asked for went. */
-function setUp() {
-  const budget = createByteBudget(64 * MIB);
+function setUp(count?: number) {
+  const budget = createByteBudget({ bytes: 64 * MIB, ...(count !== undefined && { count }) });
   const ending = new AbortController();
   const went: string[] = [];
   const giveBack = new Map<string, () => void>();
@@ -33,6 +33,17 @@ test("large bodies are bounded over all endpoints, and ordinary ones do not wait
   end("hangs0/1");
   await settled();
   assert.equal(went.length, 50);
+});
+
+test("bodies are bounded in number over all endpoints, of either size", async () => {
+  const { take, went, end, settled } = setUp(5);
+  for (let at = 0; at < 9; at++) void take(`small${at}/1`, KIB);
+  for (let at = 0; at < 9; at++) void take(`large${at}/1`, MIB);
+  await settled();
+  assert.deepEqual(went, ["small0/1", "small1/1", "small2/1", "large0/1", "large1/1"]);
+  end("small1/1");
+  await settled();
+  assert.deepEqual(went.slice(5), ["small3/1"]);
 });
 
 test("an endpoint with nothing under way is next, then who waits longest", async () => {

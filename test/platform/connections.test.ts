@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { subscribe, unsubscribe } from "node:diagnostics_channel";
 import { Agent, type IncomingHttpHeaders, request } from "node:http";
 import { connect, type Socket } from "node:net";
 import { type TestContext, test } from "node:test";
@@ -201,4 +202,19 @@ test("strangers who hold all they can, idle, stalled or slow, keep no event wait
     times.push(performance.now() - begun);
   }
   assert.ok(times.sort((a, b) => a - b)[98]! < 1_000, `p99 ${times[98]} ms`);
+});
+
+test("a stranger's requests without an answer are few, however many come at once; a sender may pipeline", async (t) => {
+  const { dial, answers, lines } = await open(t);
+  let parsed = 0;
+  // Node publishes each request that its parser has made (nodejs.org/api/diagnostics_channel.html#http); Deno has no such parser.
+  const count = () => void parsed++;
+  subscribe("http.server.request.start", count);
+  t.after(() => unsubscribe("http.server.request.start", count));
+  const stranger = await dial(STRANGER, get("/slow").repeat(1_000));
+  await waitFor(() => stranger.closed);
+  assert.ok(answers.length <= 4 && parsed <= 5, `${answers.length} served, ${parsed} parsed`);
+  const sender = await dial("127.0.0.1", get().repeat(1_000));
+  await waitFor(() => sender.text.split("HTTP/1.1 200").length === 1_001);
+  assert.deepEqual(lines(), []);
 });
