@@ -67,13 +67,13 @@ export type Plan = {
   deletes: { what: "video" | "draft"; at: number } | null;
 };
 
-/** What a claimed job says of itself; `claim` fences its settling. */
+/** What a claimed job says of itself; `claim`, which with the id is never given twice, fences its settling. */
 export type Job = {
   id: string;
   queue: string;
   /** Attempts begun before this one. */
   attempts: number;
-  claim: number;
+  claim: string;
   eventId: string;
   videoId: string;
 };
@@ -141,6 +141,7 @@ export type UploadJob = Job & {
   mediumId: string;
   kind: MediaKind;
   file: SpooledFile;
+  isRepeated: boolean; // claimed before: the target may have the file
   /** A video of this id is kept already, under another link: this one is a different second one, or the same again. */
   isSecond: boolean;
   /** The copy that this medium has already: of a thumbnail the one to be replaced, of a video one that is to be mended. */

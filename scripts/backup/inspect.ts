@@ -16,7 +16,7 @@ const count = db.prepare<[number], { n: number }>("SELECT count(*) AS n FROM eve
 const inspected: Inspected = {
   trouble: said === "ok" ? null : `integrity_check: ${said}`,
   events: count.get(Number.MAX_SAFE_INTEGER)!.n,
-  upTo: count.get(newest === "" ? 0 : Number.parseInt(newest.slice(4), 32))!.n,
+  upTo: count.get(newest === "" ? 0 : Number.parseInt(newest.slice(4, 15), 32))!.n,
 };
 db.close();
 console.log(JSON.stringify(inspected));

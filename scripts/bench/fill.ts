@@ -10,7 +10,7 @@ const DAY = 24 * HOUR;
 /** Over how long the past is spread. */
 const PAST = 90 * DAY;
 
-/** Ids are milliseconds and ten bits more (src/store/sqlite/ids.ts). */
+/** Ids are milliseconds and ten bits more (src/store/sqlite/numbers.ts). */
 const PER_MS = 1024;
 
 const HOST = "media.wochit.example";

@@ -98,7 +98,7 @@ const replay: Command = {
     ...configOption,
   },
   help: `Either one event, or every event since a time:
-  wochit-relay events replay evt_0123456789a
+  wochit-relay events replay evt_1k800hr143c5p2qa0
   wochit-relay events replay --since 2h --endpoint cms --only-dead`,
   async run(context, args) {
     const config = await context.loadConfig({ secrets: false });

@@ -62,7 +62,7 @@ export const deliveryColumns: Column<DeliveryJson>[] = [
   { title: "EVENT", value: ({ eventId }) => eventId, whole: true },
   { title: "ENDPOINT", value: ({ endpoint }) => endpoint },
   { title: "STATE", value: ({ state }) => state, whole: true },
-  { title: "ATTEMPTS", value: ({ attempts }) => attempts, whole: true },
+  { title: "TRIES", value: ({ attempts }) => attempts, whole: true },
   { title: "NEXT", value: ({ nextAttemptAt }) => shortTime(nextAttemptAt), whole: true },
   { title: "ERROR", value: ({ lastError }) => lastError },
 ];

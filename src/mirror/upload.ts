@@ -65,7 +65,7 @@ export function createUploads(options: UploadOptions): Queue<UploadJob> {
     const damage = damageOf(found?.size ?? null, job.file.bytes);
     if (damage === null) {
       const isOld = clock.now() - (found?.mtimeMs ?? 0) >= FRESH;
-      const again = job.claim > 1 || isOld;
+      const again = job.isRepeated || isOld;
       return { is: "mirrored", target: targetId, key: await keepCopy(kept, { file, again, place }) };
     }
     // The target may have got it before a crash kept us from writing that down.

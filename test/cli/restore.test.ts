@@ -321,6 +321,10 @@ test("after the machine has burned, all that was acknowledged before the backup 
     assert.ok(await delivery(first.id, "/late"));
     const fourth = await send("video.delete", { videoId: "v3" });
     assert.ok(fourth.id > third.id, "ids repeat none that was given before");
+    const [before, after] = [third, fourth].map(({ id }) => id.slice(15));
+    assert.notEqual(before, after, "an event of the same millisecond has another id");
+    const { code, stderr } = await callCli(["events", "show", third.id, "--config", relay.configPath]);
+    assert.deepEqual([code, stderr], [1, `wochit-relay: no event "${third.id}"\n`]);
     await delivery(fourth.id, "/app");
   });
 });

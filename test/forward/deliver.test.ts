@@ -160,7 +160,7 @@ function makeJob(changes: Partial<DeliveryJob> = {}): DeliveryJob {
     id: "del_1",
     queue: "deliver/cms",
     attempts: 0,
-    claim: 1,
+    claim: "1",
     eventId: "evt_1",
     videoId: "v1",
     endpoint: "cms",

@@ -31,7 +31,7 @@ function bench(concurrency = 2) {
       const ready = due.filter(({ at }) => at <= now).slice(0, limit);
       for (const each of ready) due.splice(due.indexOf(each), 1);
       return ready.map(({ id }) => {
-        const job = { id, claim: ++claim } as Job;
+        const job = { id, claim: String(++claim) } as Job;
         jobs.push(job);
         return job;
       });
@@ -135,7 +135,7 @@ test("a job whose lease ran out while it ran goes on under the new claim, once",
   assert.equal(running.size, 1);
   assert.deepEqual(
     jobs.map(({ claim }) => claim),
-    [2, 2],
+    ["2", "2"],
     "the running job knows of its newest claim",
   );
   loseLeases(); // this run settles it: the claim stands no longer

@@ -129,7 +129,7 @@ export async function openDownloads(
       id,
       queue: "download",
       attempts: 0,
-      claim: 1,
+      claim: "1",
       eventId: "evt_1",
       videoId: "v1",
       mediumId: `med_${jobs}`,

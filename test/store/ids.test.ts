@@ -4,7 +4,7 @@ import { test } from "node:test";
 import Database from "better-sqlite3";
 import { planEvent } from "../../src/plan.ts";
 import { openStore } from "../../src/store/open.ts";
-import { createIds } from "../../src/store/sqlite/ids.ts";
+import { createNumbers } from "../../src/store/sqlite/numbers.ts";
 import type { Store } from "../../src/store/store.ts";
 import { parseEvent } from "../../src/wochit.ts";
 import { configIn, endpoint } from "../support/config.ts";
@@ -15,7 +15,7 @@ const YEAR_2500 = Date.UTC(2500, 0, 1);
 
 test("ids grow with time and within it, and are counted up where the clock is behind them or cannot be right", () => {
   const clock = testClock();
-  const ids = createIds(clock);
+  const ids = createNumbers(clock);
   const first = ids.next();
   assert.equal(first, clock.now() * 1024);
   assert.equal(ids.block(3), first + 1);

@@ -123,6 +123,7 @@ for (const name of RELEASED) {
     const operator = await openStore(config, ports, { role: "operator" });
     ends.push(operator.close);
     // The context of before, from the mapping.
+    assert.match(id, /^evt_[0-9a-v]{17}$/);
     const got = await waitFor(() =>
       app.requests.find(({ headers, path }) => headers["webhook-id"] === id && path === "/app"),
     );
@@ -134,6 +135,7 @@ for (const name of RELEASED) {
     assert.ok(waiting.length > 0);
     for (const { id } of waiting) await operator.retryDelivery(id, ports.clock.now());
     const events = new Set(waiting.map(({ eventId }) => eventId));
+    for (const event of events) assert.match(event, /^evt_[0-9a-v]{11}$/, "the very id that it was given then");
     await waitFor(() => [...events].every((event) => app.requests.some((one) => one.headers["webhook-id"] === event)));
     assert.equal((await operator.endpoints()).length, before.endpoints!.length);
     assert.equal((await operator.counts()).events, before.events!.length + 1);

@@ -10,6 +10,7 @@ import type { Store } from "../../src/store/store.ts";
 import { parseEvent } from "../../src/wochit.ts";
 import { storeContract } from "../contracts/store.ts";
 import { storeCopiesContract } from "../contracts/store-copies.ts";
+import { storeIdsContract } from "../contracts/store-ids.ts";
 import { storeIntakeContract } from "../contracts/store-intake.ts";
 import { storeMediaContract } from "../contracts/store-media.ts";
 import { configIn } from "../support/config.ts";
@@ -18,6 +19,7 @@ import { testClock, testPorts } from "../support/ports.ts";
 
 storeCopiesContract("sqlite", (config, ports) => openStore(config, ports, { role: "relay" }));
 storeMediaContract("sqlite", (config, ports) => openStore(config, ports, { role: "relay" }));
+storeIdsContract("sqlite", (config, ports) => openStore(config, ports, { role: "relay" }));
 storeIntakeContract("sqlite", (config, ports) => openStore(config, ports, { role: "relay" }));
 storeContract("sqlite", (config, ports) => openStore(config, ports, { role: "relay" }));
 

@@ -1,5 +1,5 @@
 import type { Backup, BackupPlace, BegunBackup, FailedBackup } from "../store.ts";
-import { type Ids, readId, showId } from "./ids.ts";
+import type { Ids } from "./ids.ts";
 import type { Sql } from "./sql.ts";
 
 /** An operator's own backups are theirs: of those only the last ones are remembered. */
@@ -77,48 +77,15 @@ export function createBackups(db: Sql, ids: Ids) {
       const row = readFailed.get();
       return row === undefined ? null : JSON.parse(Buffer.from(row.value).toString());
     },
-    list: (): Backup[] => all.all().map(toBackup),
+    list: (): Backup[] => all.all().map((row) => toBackup(ids, row)),
     last(): Backup | null {
       const row = last.get();
-      return row === undefined ? null : toBackup(row);
+      return row === undefined ? null : toBackup(ids, row);
     },
-    forget: (id: string): void => void remove.run(readId("bak", id)),
+    forget: (id: string): void => void remove.run(ids.read("bak", id)),
   };
 }
 
-function toBackup({ id, planned, ...row }: Row): Backup {
-  return { id: showId("bak", id), ...row, planned: planned === 1 };
-}
-
-/** Which life of the database this is. */
-export function readEpoch(db: Sql): string {
-  const row = db.prepare<[], { value: Uint8Array }>("SELECT value FROM meta WHERE name = 'epoch'").get();
-  return Buffer.from(row!.value).toString("hex");
-}
-
-/** The row of this life's number: text. */
-const EPOCH_NUMBER = "epoch-number";
-
-/** The least of numbers between two epochs: more events than a video gets between a backup and its restore. */
-const EPOCH_STEP = 2 ** 20;
-
-/** This life's number, which the sequences of its events are greater than; 0 for a database that was never restored. */
-export function readEpochNumber(db: Sql): number {
-  const row = db.prepare<[], { value: Uint8Array }>(`SELECT value FROM meta WHERE name = '${EPOCH_NUMBER}'`).get();
-  return row === undefined ? 0 : Number(Buffer.from(row.value).toString());
-}
-
-/**
- * Another life begins at `now` (CONTRACT, "Ids"): its sequences are greater than any of before, also those that were given
- * after the backup was made, and its readers' cursors are no longer valid.
- */
-export function beginEpoch(db: Sql, now: number): void {
-  const { sequence } = db
-    .prepare<[], { sequence: number | null }>("SELECT max(sequence) AS sequence FROM videos")
-    .get()!;
-  const last = Math.max(readEpochNumber(db), sequence ?? 0);
-  const number = now > last ? Math.floor(now) : last + EPOCH_STEP;
-  const set = db.prepare("INSERT OR REPLACE INTO meta (name, value) VALUES (?, ?)");
-  set.run(EPOCH_NUMBER, Buffer.from(String(number)));
-  db.prepare("INSERT OR REPLACE INTO meta (name, value) VALUES ('epoch', randomblob(16))").run();
+function toBackup(ids: Ids, { id, planned, ...row }: Row): Backup {
+  return { id: ids.show("bak", id), ...row, planned: planned === 1 };
 }

@@ -2,7 +2,7 @@ import type { DeletionJob, DeletionOutcome, Plan } from "../../domain.ts";
 import { MIRRORING_OFF } from "../../plan.ts";
 import type { ClaimWish, StoreSettings } from "../store.ts";
 import { wasAnnouncedSince } from "./announcements.ts";
-import { showId } from "./ids.ts";
+import type { Ids } from "./ids.ts";
 import { isOnItsWay, type MediaRows, type MediumRow } from "./media.ts";
 import type { MediaEnds } from "./media-ends.ts";
 import type { Sql } from "./sql.ts";
@@ -17,6 +17,7 @@ type PlannedDeletion = NonNullable<Plan["deletes"]> & { receivedAt: number; isRe
 /** Plans, claims and settles deletions, inside a transaction. */
 export function createDeletions(
   db: Sql,
+  ids: Ids,
   media: MediaRows,
   ends: MediaEnds,
   transfers: Transfers,
@@ -29,17 +30,17 @@ export function createDeletions(
   function toJob(row: TransferRow): DeletionJob {
     const { event, video_id } = about.get(row.medium)!;
     return {
-      id: showId("job", row.id),
+      id: ids.show("job", row.id),
       queue: "delete",
       attempts: row.attempts,
-      claim: row.claims,
-      eventId: showId("evt", event),
+      claim: ids.claim(row.claims),
+      eventId: ids.show("evt", event),
       videoId: video_id,
-      mediumId: showId("med", row.medium),
+      mediumId: ids.show("med", row.medium),
       copy:
         row.key === null || row.target === null
           ? null
-          : { target: showId("tgt", row.target), key: row.key, bytes: row.bytes },
+          : { target: ids.show("tgt", row.target), key: row.key, bytes: row.bytes },
     };
   }
 

@@ -5,7 +5,7 @@ import type { ClaimWish, Store } from "../store.ts";
 import { createErasures } from "./erasures.ts";
 import type { Events } from "./events.ts";
 import { ERASED } from "./forget.ts";
-import { readId, showId } from "./ids.ts";
+import type { Ids } from "./ids.ts";
 import type { DeliveryRow, Lanes } from "./lanes.ts";
 import type { Notices } from "./notices.ts";
 import { ALL, page } from "./page.ts";
@@ -27,7 +27,7 @@ type AttemptRow = {
 };
 
 /** Claims, settles and lists deliveries, inside a transaction; the state of endpoints. */
-export function createDeliveries(db: Sql, lanes: Lanes, events: Events, notices: Pick<Notices, "owe">) {
+export function createDeliveries(db: Sql, ids: Ids, lanes: Lanes, events: Events, notices: Pick<Notices, "owe">) {
   const due = db.prepare<[string, number, number], DeliveryRow>(
     "SELECT * FROM deliveries WHERE endpoint = ? AND due <= ? ORDER BY due LIMIT ?",
   );
@@ -67,15 +67,15 @@ export function createDeliveries(db: Sql, lanes: Lanes, events: Events, notices:
   function toJob(row: DeliveryRow, endpoint: string): DeliveryJob {
     const { event, bytes, media } = events.message(row.event);
     return {
-      id: showId("dlv", row.id),
+      id: ids.show("dlv", row.id),
       queue: `deliver/${endpoint}`,
       attempts: row.attempts,
-      claim: row.claims,
+      claim: ids.claim(row.claims),
       eventId: event.id,
       videoId: event.videoId,
       endpoint,
       replay: row.replay > 0,
-      messageId: row.replay === 2 ? showId("msg", row.id) : event.id,
+      messageId: row.replay === 2 ? ids.show("msg", row.id) : event.id,
       event,
       bytes,
       media,
@@ -93,7 +93,7 @@ export function createDeliveries(db: Sql, lanes: Lanes, events: Events, notices:
   }
 
   function rowOf(id: string): DeliveryRow {
-    const row = byId.get(readId("dlv", id));
+    const row = byId.get(ids.read("dlv", id));
     if (!row) throw new RelayError("not_found", `no delivery "${id}"`);
     return row;
   }
@@ -121,9 +121,9 @@ export function createDeliveries(db: Sql, lanes: Lanes, events: Events, notices:
     },
 
     settle(job: Job, outcome: DeliveryOutcome, now: number): { settled: boolean; paused: boolean } {
-      const row = byId.get(readId("dlv", job.id));
+      const row = byId.get(ids.find("dlv", job.id));
       // A late worker, whose lease went to another claim, settles nothing.
-      if (row?.state !== "running" || row.claims !== job.claim) return { settled: false, paused: false };
+      if (row?.state !== "running" || row.claims !== ids.claimed(job.claim)) return { settled: false, paused: false };
       const { attempt } = outcome;
       logAttempt.run(
         row.id,
@@ -141,7 +141,7 @@ export function createDeliveries(db: Sql, lanes: Lanes, events: Events, notices:
       return { settled: true, paused: countGone(row.endpoint, attempt.status, now) };
     },
 
-    renew: (job: Job, until: number) => renew.run(until, readId("dlv", job.id), job.claim).changes === 1,
+    renew: (job: Job, until: number) => renew.run(until, ids.find("dlv", job.id), ids.claimed(job.claim)).changes === 1,
     freeLeases: (now: number) => free.run(now).changes,
 
     /** The clock went back by so much: what was to come stays as far away as it was. */
@@ -165,12 +165,13 @@ export function createDeliveries(db: Sql, lanes: Lanes, events: Events, notices:
         error: attempt.error,
         response: attempt.response,
       }));
-      return { ...toDelivery({ ...row, video_id: events.videoIdOf(row.video) }), attemptLog };
+      return { ...toDelivery(ids, { ...row, video_id: events.videoIdOf(row.video) }), attemptLog };
     },
 
     list(wish: Parameters<Store["deliveries"]>[0]): Delivery[] {
       const list = page<DeliveryRow & { video_id: string }>(
         db,
+        ids,
         "d.*, v.video_id FROM deliveries d JOIN videos v ON v.id = d.video",
         "d.id",
         "dlv",
@@ -179,7 +180,7 @@ export function createDeliveries(db: Sql, lanes: Lanes, events: Events, notices:
       if (wish.endpoint !== undefined) list.where("d.endpoint = ?", wish.endpoint);
       if (wish.state !== undefined) list.where("d.state = ?", wish.state);
       if (wish.eventId !== undefined) {
-        const event = readId("evt", wish.eventId);
+        const event = ids.read("evt", wish.eventId);
         const own = "d.id BETWEEN ? + 1 AND ? + (SELECT deliveries FROM events WHERE id = ?)";
         list.where(
           `(${own} OR d.id IN (SELECT id FROM deliveries WHERE event = ? AND replay > 0))`,
@@ -192,7 +193,7 @@ export function createDeliveries(db: Sql, lanes: Lanes, events: Events, notices:
       if (wish.videoId !== undefined) list.where("v.video_id = ?", wish.videoId);
       const isFiltered = wish.endpoint !== undefined || wish.state !== undefined;
       const isOfOne = wish.eventId !== undefined || wish.videoId !== undefined;
-      return (isFiltered && !isOfOne ? list.scan("deliveries") : list.all()).map(toDelivery);
+      return (isFiltered && !isOfOne ? list.scan("deliveries") : list.all()).map((row) => toDelivery(ids, row));
     },
 
     retry(id: string, now: number): void {
@@ -219,11 +220,11 @@ export function createDeliveries(db: Sql, lanes: Lanes, events: Events, notices:
   };
 }
 
-function toDelivery(row: DeliveryRow & { video_id: string }): Delivery {
+function toDelivery(ids: Ids, row: DeliveryRow & { video_id: string }): Delivery {
   const nextAttemptAt = row.state === "pending" || row.state === "waiting" ? row.due : null;
   return {
-    id: showId("dlv", row.id),
-    eventId: showId("evt", row.event),
+    id: ids.show("dlv", row.id),
+    eventId: ids.show("evt", row.event),
     videoId: row.video_id,
     endpoint: row.endpoint,
     state: row.state,

@@ -4,7 +4,7 @@ import { isPartOnly, NOT_WHOLE } from "../../part-only.ts";
 import { MIRRORING_OFF, NO_HOST } from "../../plan.ts";
 import { LATEST_TIME } from "../../plausible-time.ts";
 import type { ClaimWish, StoreSettings } from "../store.ts";
-import { readId, showId } from "./ids.ts";
+import type { Ids } from "./ids.ts";
 import { copyOf, type MediaRows, type MediumRow } from "./media.ts";
 import type { MediaEnds } from "./media-ends.ts";
 import type { Sql } from "./sql.ts";
@@ -19,6 +19,7 @@ const TAKEN_UP_AT_ONCE = 100;
 /** Claims and settles downloads, inside a transaction. */
 export function createDownloads(
   db: Sql,
+  ids: Ids,
   media: MediaRows,
   ends: MediaEnds,
   transfers: Transfers,
@@ -97,20 +98,20 @@ export function createDownloads(
     const previous = media.previous(row);
     const { received_at, video_id } = about.get(row.event, row.video)!;
     return {
-      id: showId("med", row.id),
+      id: ids.show("med", row.id),
       queue: "download",
       attempts: row.attempts,
-      claim: row.claims + 1,
-      eventId: showId("evt", row.event),
+      claim: ids.claim(row.claims + 1),
+      eventId: ids.show("evt", row.event),
       videoId: video_id,
-      mediumId: showId("med", row.id),
+      mediumId: ids.show("med", row.id),
       kind: row.kind,
       url: row.url,
       host: row.host,
       deadline: row.deadline,
       receivedAt: received_at,
       duration: row.duration,
-      previous: previous?.target == null ? null : copyOf(previous),
+      previous: previous?.target == null ? null : copyOf(ids, previous),
       hasCopy: row.key !== null,
     };
   }
@@ -134,15 +135,15 @@ export function createDownloads(
         return [toJob(row)];
       });
     },
-    renew: (job: Job, until: number) => renew.run(until, readId("med", job.id), job.claim).changes === 1,
+    renew: (job: Job, until: number) => renew.run(until, ids.find("med", job.id), ids.claimed(job.claim)).changes === 1,
 
     settle(job: DownloadJob, outcome: DownloadOutcome, now: number): { settled: boolean } {
-      const row = media.byId(readId("med", job.id));
-      if (row?.state !== "running" || row.claims !== job.claim) return { settled: false };
+      const row = media.byId(ids.find("med", job.id));
+      if (row?.state !== "running" || row.claims !== ids.claimed(job.claim)) return { settled: false };
       if (outcome.is === "spooled") {
         if (!ends.giveWay({ ...row, state: "pending" }, now)) ends.spool(row, outcome.file, now);
       } else if (outcome.is === "unchanged")
-        ends.mirror(row, { ...outcome.copy, target: readId("tgt", outcome.copy.target) }, now);
+        ends.mirror(row, { ...outcome.copy, target: ids.read("tgt", outcome.copy.target) }, now);
       // A failure says nothing of a fresher link that has come meanwhile: that one is tried at once, from attempt 0.
       else if (row.url !== job.url) ends.restart({ ...row, state: "pending" }, outcome.error, now);
       else if (outcome.is === "retry") retry(row, outcome, now);
@@ -159,7 +160,7 @@ export function createDownloads(
 
     /** Downloads a medium again, from attempt 0, at once, also one of which only part was kept; RelayError("conflict") where that makes no sense. */
     retry(row: MediumRow, now: number): void {
-      const id = showId("med", row.id);
+      const id = ids.show("med", row.id);
       if (row.host === "") throw new RelayError("conflict", `${id} cannot be downloaded: ${row.last_error}`);
       if (!["pending", "failed", "expired", "skipped"].includes(row.state) && !isPartOnly(row)) {
         throw new RelayError(
@@ -177,7 +178,7 @@ export function createDownloads(
 
     /** Downloads a mirrored medium again, to put what it gets in the place of a copy that is missing or rotten. */
     mend(row: MediumRow, now: number): void {
-      const id = showId("med", row.id);
+      const id = ids.show("med", row.id);
       if (row.host === "") throw new RelayError("conflict", `${id} cannot be downloaded: its link is not kept`);
       if (row.state !== "mirrored")
         throw new RelayError("conflict", `${id} is ${row.state}; only mirrored media are mended`);

@@ -4,7 +4,7 @@ import type { Acceptance, Accepted, Store } from "../store.ts";
 import type { Announcements } from "./announcements.ts";
 import type { Deletions } from "./deletions.ts";
 import type { Gates } from "./gates.ts";
-import { type Ids, readId, showId } from "./ids.ts";
+import type { Ids } from "./ids.ts";
 import type { Lanes } from "./lanes.ts";
 import { type MediaRows, toMedium } from "./media.ts";
 import { page } from "./page.ts";
@@ -96,12 +96,12 @@ export function createEvents(
     return [video_medium, thumbnail_medium].flatMap((id) => {
       const found = id === null ? undefined : media.byId(id);
       // A thumbnail that a newer one replaced is that newer one by now: the address lives on, its file has changed.
-      return found ? [toMedium({ ...media.speaker(found), video_id })] : [];
+      return found ? [toMedium(ids, { ...media.speaker(found), video_id })] : [];
     });
   }
 
   function rowOf(id: string) {
-    const row = byId.get(readId("evt", id));
+    const row = byId.get(ids.read("evt", id));
     if (!row) throw new RelayError("not_found", `no event "${id}"`);
     return row;
   }
@@ -115,7 +115,7 @@ export function createEvents(
         countDuplicate.run(first);
         insertDuplicate.run(ids.next(), at, sourceAddress, body, first);
         for (const planned of plan.media) announcements.freshen(planned, known.id, { receivedAt: at, now });
-        return { id: showId("evt", first), status: "duplicate" };
+        return { id: ids.show("evt", first), status: "duplicate" };
       }
       const id = ids.block(1 + plan.deliveries.length);
       const { video, sequence, orderedAt, isLast } = videos.record(known, acceptance, id, now);
@@ -156,7 +156,7 @@ export function createEvents(
         const lane = { id: id + 1 + index, video, endpoint, ordered: ordered ? 1 : 0 };
         lanes.add({ ...lane, event: id, videoIsNew: known === undefined, gateUntil, gate, replay: 0 }, now);
       }
-      return { id: showId("evt", id), status: "accepted" };
+      return { id: ids.show("evt", id), status: "accepted" };
     },
 
     replay(eventId: string, to: { endpoint: string; ordered: boolean; newId: boolean }, now: number): { id: string } {
@@ -167,28 +167,29 @@ export function createEvents(
       const lane = { id, video: row.video, endpoint: to.endpoint, ordered: to.ordered ? 1 : 0 };
       const replay = to.newId ? 2 : 1;
       lanes.add({ ...lane, event: row.id, videoIsNew: false, gateUntil: null, gate: null, replay }, now);
-      return { id: showId("dlv", id) };
+      return { id: ids.show("dlv", id) };
     },
 
     /** What a delivery is made from, but for the body, which may be large. */
     message(id: number): { event: StoredEvent; bytes: number | null; media: Medium[] } {
       const row = withLength.get(id);
-      if (!row) throw new RelayError("not_found", `no event ${showId("evt", id)}`);
-      return { event: toEvent({ ...row, status: "waiting" }), bytes: row.bytes, media: mediaOf(row) };
+      if (!row) throw new RelayError("not_found", `no event ${ids.show("evt", id)}`);
+      return { event: toEvent(ids, { ...row, status: "waiting" }), bytes: row.bytes, media: mediaOf(row) };
     },
 
-    show: (id: string) => toEvent(rowOf(id)),
+    show: (id: string) => toEvent(ids, rowOf(id)),
     media: (id: string) => mediaOf(rowOf(id)),
     body(id: string): Uint8Array {
-      const body = bodyOf.get(readId("evt", id))?.body ?? null;
+      const body = bodyOf.get(ids.read("evt", id))?.body ?? null;
       if (body === null)
-        throw new RelayError("body_expired", `the body of ${showId("evt", rowOf(id).id)} has been pruned`);
+        throw new RelayError("body_expired", `the body of ${ids.show("evt", rowOf(id).id)} has been pruned`);
       return body;
     },
 
     list(wish: Parameters<Store["events"]>[0]): StoredEvent[] {
       const list = page<EventRow & { status: StoredEvent["status"] }>(
         db,
+        ids,
         `${COLUMNS}, ${STATUS} ${FROM}`,
         "e.id",
         "evt",
@@ -200,7 +201,9 @@ export function createEvents(
       if (wish.context !== undefined) list.where("coalesce(e.context, a.context) = ?", wish.context);
       if (wish.contextMissing) list.where(CONTEXT_MISSING);
       const isFiltered = wish.type !== undefined || wish.context !== undefined || wish.contextMissing === true;
-      return (isFiltered && wish.videoId === undefined ? list.scan("events") : list.all()).map(toEvent);
+      return (isFiltered && wish.videoId === undefined ? list.scan("events") : list.all()).map((row) =>
+        toEvent(ids, row),
+      );
     },
 
     videoIdOf: (video: number) => videos.idOf(video),
@@ -209,9 +212,9 @@ export function createEvents(
 
 export type Events = ReturnType<typeof createEvents>;
 
-function toEvent(row: EventRow & { status: StoredEvent["status"] }): StoredEvent {
+function toEvent(ids: Ids, row: EventRow & { status: StoredEvent["status"] }): StoredEvent {
   return {
-    id: showId("evt", row.id),
+    id: ids.show("evt", row.id),
     receivedAt: row.received_at,
     type: row.type,
     dialect: row.dialect,

@@ -1,79 +1,83 @@
 import type { Clock } from "../../domain.ts";
 import { RelayError } from "../../errors.ts";
-import { LATEST_TIME } from "../../plausible-time.ts";
+import { type Epoch, readEpochs } from "./epochs.ts";
+import { createNumbers, LIMIT, type Numbers, newestNumber } from "./numbers.ts";
 import type { Sql } from "./sql.ts";
-
-/** Ids made in one millisecond; more than that run ahead of the clock, which harms nothing. */
-export const PER_MS = 1024;
-
-/**
- * Ids beyond this are not counted as taken. Up to here a number is exact (2^53 is the year 2248), and counting up
- * from an id of any plausible time never reaches it. Databases of version 0.2.0 may hold ids beyond it, of a clock
- * that was wrong; new ones go on below those.
- */
-const LIMIT = Number.MAX_SAFE_INTEGER - 2 ** 40;
 
 /** Names by which ids leave the store. */
 export type Prefix = "evt" | "med" | "dlv" | "qrn" | "msg" | "job" | "tgt" | "bak";
 
-export type Ids = {
-  /** A number greater than all before (up to LIMIT): by time (so a restored database repeats none), by commit order within it. */
-  next(): number;
-  /** The first of `size` numbers without a gap. */
-  block(size: number): number;
-  /** Ids up to here are taken (by another process, or before this one began). */
-  taken(id: number): void;
+/**
+ * What a number, or a claim, is called outside of the store. Two databases give the same number whenever they make an id in
+ * the same millisecond, so a name ends with a tag of random bits, which each epoch of each database draws anew.
+ */
+export type Names = {
+  /**
+   * `evt_`, eleven base-32 digits, and the tag of the epoch in which the id was made; ids of before there were tags have
+   * none. Texts sort as their numbers do.
+   */
+  show(prefix: Prefix, id: number): string;
+  /** The number behind a shown id; RelayError("not_found") for anything that is none, and for an id of another database. */
+  read(prefix: Prefix, text: string): number;
+  /** The same; 0, which no row has, where `read` throws. */
+  find(prefix: Prefix, text: string): number;
+  /** The token of a job's claim, made from how many claims of the job there were; with the job's id it is never given twice. */
+  claim(claims: number): string;
+  /** How many claims there were at the one with this token; 0 for a token of another epoch. */
+  claimed(token: string): number;
 };
 
-export function createIds(clock: Clock): Ids {
-  let last = 0;
-  function block(size: number): number {
-    const now = clock.now();
-    const first = Math.max(last + 1, now < LATEST_TIME ? Math.floor(now) * PER_MS : 0);
-    last = first + size - 1;
-    return first;
+export type Ids = Numbers & Names;
+
+/** Base-32 digits of a number: milliseconds since 1970 and ten bits more, for a thousand years. */
+const DIGITS = 11;
+
+/**
+ * Base-32 digits of a tag, of 30 bits. Equal tags are one in 2^30 for each pair of epochs whose ids meet: with a hundred
+ * epochs (relays, restores) that send to one app, one in 200,000 that any two of them may give the same id.
+ */
+const TAG_DIGITS = 6;
+
+const FORM = new RegExp(`^([0-9a-v]{${DIGITS}})([0-9a-v]{${TAG_DIGITS}})?$`);
+
+/** `epochs`: the newest first. */
+export function createNames(epochs: readonly Epoch[]): Names {
+  const tags = epochs.map(({ first, tag }) => ({ first, tag: tag.toString(32).padStart(TAG_DIGITS, "0") }));
+  const present = tags[0]?.tag ?? "";
+
+  function tagOf(id: number): string {
+    if (id > LIMIT) return "";
+    for (const { first, tag } of tags) if (id >= first) return tag;
+    return "";
   }
+
+  function find(prefix: Prefix, text: string): number {
+    const [, digits = "", tag = ""] = text.startsWith(`${prefix}_`) ? (FORM.exec(text.slice(4)) ?? []) : [];
+    const id = Number.parseInt(digits, 32);
+    return digits !== "" && tag === tagOf(id) ? id : 0;
+  }
+
   return {
-    next: () => block(1),
-    block,
-    taken(id) {
-      if (id > last) last = id;
+    show: (prefix, id) => `${prefix}_${id.toString(32).padStart(DIGITS, "0")}${tagOf(id)}`,
+    find,
+    read(prefix, text) {
+      const id = find(prefix, text);
+      if (id === 0) throw new RelayError("not_found", `no ${NOUN[prefix]} ${JSON.stringify(text.slice(0, 80))}`);
+      return id;
+    },
+    claim: (claims) => `${claims}_${present}`,
+    claimed(token) {
+      const [claims, tag] = token.split("_");
+      return tag === present ? Number(claims) : 0;
     },
   };
 }
 
-const TABLES = [
-  "deliveries",
-  "events",
-  "media",
-  "videos",
-  "duplicates",
-  "past_contexts",
-  "imports",
-  "transfers",
-  "targets",
-  "backups",
-  "quarantine",
-];
-
-/** Returns a read of the newest id of all tables, up to LIMIT; 0: there is none. */
-export function newestId(db: Sql): () => number {
-  const each = TABLES.map((table) => `coalesce((SELECT max(id) FROM ${table} WHERE id <= ${LIMIT}), 0)`);
-  const newest = db.prepare<[], { id: number }>(`SELECT max(${each.join(", ")}) AS id`);
-  return () => newest.get()!.id;
-}
-
-/** `evt_` and eleven base-32 digits; texts sort as their numbers do. */
-export function showId(prefix: Prefix, id: number): string {
-  return `${prefix}_${id.toString(32).padStart(11, "0")}`;
-}
-
-/** The number behind a shown id; RelayError("not_found") for anything that is none. */
-export function readId(prefix: Prefix, text: string): number {
-  if (text.length !== 15 || !text.startsWith(`${prefix}_`) || !/^[0-9a-v]{11}$/.test(text.slice(4))) {
-    throw new RelayError("not_found", `no ${NOUN[prefix]} ${JSON.stringify(text.slice(0, 80))}`);
-  }
-  return Number.parseInt(text.slice(4), 32);
+/** The ids of an open database. `catchUp` counts as taken what it has given so far, also to other processes. */
+export function openIds(db: Sql, clock: Clock): Ids & { catchUp(): void } {
+  const numbers = createNumbers(clock);
+  const newest = newestNumber(db);
+  return { ...numbers, ...createNames(readEpochs(db)), catchUp: () => numbers.taken(newest()) };
 }
 
 const NOUN: Record<Prefix, string> = {

@@ -2,7 +2,7 @@ import type { Medium } from "../../domain.ts";
 import { RelayError } from "../../errors.ts";
 import type { Store, StoreSettings } from "../store.ts";
 import type { createDownloads } from "./downloads.ts";
-import { readId } from "./ids.ts";
+import type { Ids } from "./ids.ts";
 import { type MediumRow, SHOWN_MEDIUM, toMedium } from "./media.ts";
 import { page } from "./page.ts";
 import type { Sql } from "./sql.ts";
@@ -15,6 +15,7 @@ const UNSECURED = "m.*, v.video_id FROM media m INDEXED BY media_due JOIN videos
 /** Media as operators and readers see them, inside a transaction. */
 export function createMediaLists(
   db: Sql,
+  ids: Ids,
   downloads: ReturnType<typeof createDownloads>,
   settings: Readonly<Pick<StoreSettings, "isMirroring">>,
 ) {
@@ -32,7 +33,7 @@ export function createMediaLists(
   );
 
   function rowOf(id: string): Shown {
-    const row = byId.get(readId("med", id));
+    const row = byId.get(ids.read("med", id));
     if (!row) throw new RelayError("not_found", `no medium "${id}"`);
     return row;
   }
@@ -44,24 +45,24 @@ export function createMediaLists(
   }
 
   return {
-    show: (id: string): Medium => toMedium(rowOf(id)),
+    show: (id: string): Medium => toMedium(ids, rowOf(id)),
     byKey(key: string): Medium | null {
       const present = byKey.get(key);
-      if (present && present.state !== "superseded") return toMedium(present);
+      if (present && present.state !== "superseded") return toMedium(ids, present);
       // Every key that a medium once had leads to its present copy, a thumbnail's to the one that took its place.
       const row = present ?? byFormerKey.get(key);
       const medium = row?.kind === "thumbnail" ? liveThumbnail.get(row.video) : row;
-      return medium ? toMedium(medium) : null;
+      return medium ? toMedium(ids, medium) : null;
     },
 
     list(wish: Parameters<Store["media"]>[0]): Medium[] {
       const { before } = wish;
       const list = wish.byDeadline
-        ? page<Shown>(db, UNSECURED, "m.id", "med", { ...wish, before: undefined }, "m.deadline, m.id")
-        : page<Shown>(db, SHOWN_MEDIUM, "m.id", "med", wish);
+        ? page<Shown>(db, ids, UNSECURED, "m.id", "med", { ...wish, before: undefined }, "m.deadline, m.id")
+        : page<Shown>(db, ids, SHOWN_MEDIUM, "m.id", "med", wish);
       if (wish.byDeadline) {
         list.where("m.due IS NOT NULL AND m.key IS NULL");
-        const last = before === undefined ? null : readId("med", before);
+        const last = before === undefined ? null : ids.read("med", before);
         if (last !== null) list.where("(m.deadline, m.id) > (SELECT deadline, id FROM media WHERE id = ?)", last);
       }
       if (wish.withCopy) list.where("m.key IS NOT NULL AND m.state <> 'superseded'");
@@ -70,7 +71,7 @@ export function createMediaLists(
       if (wish.kind !== undefined) list.where("m.kind = ?", wish.kind);
       const isFiltered = wish.withCopy === true || wish.state !== undefined || wish.kind !== undefined;
       const isScanned = isFiltered && !wish.byDeadline && wish.videoId === undefined;
-      return (isScanned ? list.scan("media") : list.all()).map(toMedium);
+      return (isScanned ? list.scan("media") : list.all()).map((row) => toMedium(ids, row));
     },
 
     retry: (id: string, now: number) => downloads.retry(wanted(id), now),

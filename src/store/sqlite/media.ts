@@ -1,6 +1,6 @@
 import type { Copy, MediaKind, MediaState, Medium } from "../../domain.ts";
 import { identityOf } from "../../links.ts";
-import { showId } from "./ids.ts";
+import type { Ids } from "./ids.ts";
 import type { Sql } from "./sql.ts";
 
 /** A media row, as SQLite gives it. */
@@ -37,15 +37,15 @@ export type MediumRow = {
 /** What stands between SELECT and WHERE for a medium that is shown. */
 export const SHOWN_MEDIUM = "m.*, v.video_id FROM media m JOIN videos v ON v.id = m.video";
 
-export function toMedium(row: MediumRow & { video_id: string }): Medium {
+export function toMedium(ids: Ids, row: MediumRow & { video_id: string }): Medium {
   return {
-    id: showId("med", row.id),
+    id: ids.show("med", row.id),
     videoId: row.video_id,
     kind: row.kind,
-    eventId: showId("evt", row.event),
+    eventId: ids.show("evt", row.event),
     state: row.state,
     suspect: row.suspect,
-    target: row.target === null ? null : showId("tgt", row.target),
+    target: row.target === null ? null : ids.show("tgt", row.target),
     key: row.key,
     sourceUrl: row.url,
     bytes: row.bytes,
@@ -57,9 +57,9 @@ export function toMedium(row: MediumRow & { video_id: string }): Medium {
 }
 
 /** The copy of a row that has one. */
-export function copyOf(row: MediumRow): Copy {
+export function copyOf(ids: Ids, row: MediumRow): Copy {
   return {
-    target: showId("tgt", row.target!),
+    target: ids.show("tgt", row.target!),
     key: row.key!,
     bytes: row.bytes!,
     sha256: row.sha256!,

@@ -2,11 +2,12 @@ import type Database from "better-sqlite3";
 import { RelayError } from "../../errors.ts";
 import { MEDIA_4 } from "./media-4.ts";
 import { SAID_OF_VIDEOS } from "./schema-4.ts";
+import { TAGS_4 } from "./tags-4.ts";
 
 /**
  * The schema, as numbered steps that are only ever appended to. `user_version` counts the steps a database has taken.
  *
- * Ids are made by ids.ts: numbers that grow with time and commit order, shared by all tables, so that rows are appended
+ * Ids are made by numbers.ts: numbers that grow with time and commit order, shared by all tables, so that rows are appended
  * at the right edge of their trees and an id says when its row was made. Times are milliseconds since 1970.
  */
 export const migrations: string[] = [
@@ -188,7 +189,7 @@ export const migrations: string[] = [
   -- Which life of the database this is: a restored one begins another.
   INSERT OR IGNORE INTO meta (name, value) VALUES ('epoch', randomblob(16));
   `,
-  MEDIA_4 + SAID_OF_VIDEOS,
+  MEDIA_4 + SAID_OF_VIDEOS + TAGS_4,
 ];
 
 /** Marks the file as ours ("wrly"), so that another program's database is refused instead of migrated. */

@@ -2,7 +2,7 @@ import { Buffer } from "node:buffer";
 import type { MediaState, SaidOfMedium } from "../../domain.ts";
 import { readersOf } from "../../plan.ts";
 import type { StoreSettings } from "../store.ts";
-import { type Ids, readId, showId } from "./ids.ts";
+import type { Ids } from "./ids.ts";
 import type { DeliveryRow, Lanes } from "./lanes.ts";
 import { isOnItsWay, type MediaRows, type MediumRow } from "./media.ts";
 import type { Sql } from "./sql.ts";
@@ -53,7 +53,7 @@ export function createNotices(
       type,
       wochitVideoId: video_id,
       videoContext: context,
-      relay: { aboutEventId: showId("evt", about), at: new Date(now).toISOString(), reason },
+      relay: { aboutEventId: ids.show("evt", about), at: new Date(now).toISOString(), reason },
     };
     const [ofVideo, ofThumbnail] = row.kind === "video" ? [row.id, null] : [null, row.id];
     // No sequence: a number that no event of the provider's has keeps the row apart.
@@ -152,7 +152,7 @@ export function createNotices(
     /** What an endpoint was told of media that were not mirrored: it is told how they end; at once, where they have meanwhile. */
     owe(delivery: DeliveryRow, said: SaidOfMedium[], now: number): void {
       for (const { mediumId, status } of said) {
-        const sent = media.byId(readId("med", mediumId));
+        const sent = media.byId(ids.read("med", mediumId));
         if (!sent) continue;
         const row = media.speaker(sent);
         const end = endOf(row);

@@ -6,7 +6,7 @@ import type { StoreOptions } from "../open.ts";
 import { settingsOf } from "../settings.ts";
 import type { Store } from "../store.ts";
 import { createAnnouncements } from "./announcements.ts";
-import { createBackups, readEpoch, readEpochNumber } from "./backups.ts";
+import { createBackups } from "./backups.ts";
 import { createCommitGroup } from "./commit.ts";
 import { countAll } from "./counts.ts";
 import { createDamage } from "./damage.ts";
@@ -14,11 +14,12 @@ import { hasLog, lockFolder, lockOf, makeFolder, openDatabase } from "./database
 import { createDeletions } from "./deletions.ts";
 import { createDeliveries } from "./deliveries.ts";
 import { createDownloads } from "./downloads.ts";
+import { readEpoch, readEpochNumber } from "./epochs.ts";
 import { createEvents } from "./events.ts";
 import { createForgetting, forgetInPieces } from "./forget.ts";
 import { createGates } from "./gates.ts";
 import { createHistory } from "./history.ts";
-import { createIds, newestId, readId, showId } from "./ids.ts";
+import { openIds } from "./ids.ts";
 import { createLanes } from "./lanes.ts";
 import { createMediaRows } from "./media.ts";
 import { createMediaEnds } from "./media-ends.ts";
@@ -67,29 +68,28 @@ export async function openSqliteStore(
 
     const settings = settingsOf(config);
     const sql = withStablePlans(db);
-    const ids = createIds(clock);
+    const ids = openIds(sql, clock);
     const lanes = createLanes(sql);
     const media = createMediaRows(sql);
     const gates = createGates(sql, lanes, media);
     const transfers = createTransfers(sql, ids);
     const notices = createNotices(sql, ids, lanes, media, settings);
     const ends = createMediaEnds(sql, media, transfers, gates, notices);
-    const downloads = createDownloads(sql, media, ends, transfers, settings);
-    const uploads = createUploads(sql, media, ends, transfers);
-    const deletions = createDeletions(sql, media, ends, transfers, settings);
-    const risks = createRisks(sql, notices);
+    const downloads = createDownloads(sql, ids, media, ends, transfers, settings);
+    const uploads = createUploads(sql, ids, media, ends, transfers);
+    const deletions = createDeletions(sql, ids, media, ends, transfers, settings);
+    const risks = createRisks(sql, ids, notices);
     const targets = createTargets(sql, ids, config.dataDir);
     const videos = createVideos(sql, ids, createHistory(sql, ids), readEpochNumber(sql));
     const announcements = createAnnouncements(sql, ids, media);
     const events = createEvents(sql, ids, videos, media, announcements, lanes, gates, deletions);
-    const deliveries = createDeliveries(sql, lanes, events, notices);
+    const deliveries = createDeliveries(sql, ids, lanes, events, notices);
     const quarantine = createQuarantine(sql, ids, settings);
     const forgetting = createForgetting(sql, ends, lanes, quarantine);
-    const lists = createMediaLists(sql, downloads, settings);
+    const lists = createMediaLists(sql, ids, downloads, settings);
     const backups = createBackups(sql, ids);
     const seenTime = createSeenTime(sql);
 
-    const newest = newestId(sql);
     const dataVersion = db.prepare<[], { data_version: number }>("PRAGMA data_version");
     let seenVersion = -1;
     const damage = createDamage(log);
@@ -116,7 +116,7 @@ export async function openSqliteStore(
         const version = dataVersion.get()!.data_version;
         if (version === seenVersion) return;
         seenVersion = version;
-        ids.taken(newest());
+        ids.catchUp();
         quarantine.forget();
       },
       undone: () => quarantine.forget(),
@@ -168,17 +168,17 @@ export async function openSqliteStore(
       placeUpload: (job, copy) => write(() => uploads.place(job, copy)),
       settleUpload: (job, outcome, now) => write(() => uploads.settle(job, outcome, now)),
       settleDeletion: (job, outcome, now) => write(() => deletions.settle(job, outcome, now)),
-      isCopyWanted: ({ target, key }) => read(() => ends.isWanted(readId("tgt", target), key)),
+      isCopyWanted: ({ target, key }) => read(() => ends.isWanted(ids.read("tgt", target), key)),
       spooledMedia: () =>
         read(() => [
-          ...downloads.scheduled().map((id) => ({ mediumId: showId("med", id), uploads: false })),
-          ...transfers.uploading().map((id) => ({ mediumId: showId("med", id), uploads: true })),
+          ...downloads.scheduled().map((id) => ({ mediumId: ids.show("med", id), uploads: false })),
+          ...transfers.uploading().map((id) => ({ mediumId: ids.show("med", id), uploads: true })),
         ]),
       reviveSpooled: (mediumIds, now) =>
         write(() => {
-          for (const id of mediumIds) downloads.revive(readId("med", id), now);
+          for (const id of mediumIds) downloads.revive(ids.find("med", id), now);
         }),
-      isSpooled: (mediumId) => read(() => downloads.isSpooled(readId("med", mediumId))),
+      isSpooled: (mediumId) => read(() => downloads.isSpooled(ids.find("med", mediumId))),
       raiseRisks: (now) => write(() => risks.raise(now)),
       nextRisk: () => read(() => risks.next()),
       targetId: async (place, before) => targets.known(place) ?? write(() => targets.id(place, before)),

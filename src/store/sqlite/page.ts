@@ -1,5 +1,6 @@
 import type { Page } from "../store.ts";
-import { PER_MS, type Prefix, readId } from "./ids.ts";
+import type { Ids, Prefix } from "./ids.ts";
+import { PER_MS } from "./numbers.ts";
 import type { Sql } from "./sql.ts";
 
 /** A limit that is none (sqlite.org/lang_select.html#the_limit_clause). */
@@ -11,16 +12,24 @@ const WINDOW = 128_000;
 
 /**
  * A list, newest first unless told otherwise, whose conditions are added one by one. `select` is what stands between SELECT
- * and WHERE. Ids grow with time (ids.ts): a time bound on a row's making is a bound on its id.
+ * and WHERE. Ids grow with time (numbers.ts): a time bound on a row's making is a bound on its id.
  */
-export function page<Row>(db: Sql, select: string, id: string, prefix: Prefix, wish: Page, order = `${id} DESC`) {
+export function page<Row>(
+  db: Sql,
+  ids: Ids,
+  select: string,
+  id: string,
+  prefix: Prefix,
+  wish: Page,
+  order = `${id} DESC`,
+) {
   const conditions: string[] = ["1"];
   const values: unknown[] = [];
   const where = (condition: string, ...given: unknown[]): void => {
     conditions.push(condition);
     values.push(...given);
   };
-  if (wish.before !== undefined) where(`${id} < ?`, readId(prefix, wish.before));
+  if (wish.before !== undefined) where(`${id} < ?`, ids.read(prefix, wish.before));
   if (wish.since !== undefined) where(`${id} >= ?`, Math.floor(wish.since) * PER_MS);
   if (wish.until !== undefined) where(`${id} < ?`, Math.floor(wish.until) * PER_MS);
   const find = (limit: number): Row[] =>
@@ -43,7 +52,7 @@ export function page<Row>(db: Sql, select: string, id: string, prefix: Prefix, w
       const lowest = wish.since === undefined ? 0 : Math.floor(wish.since) * PER_MS;
       const rows: Row[] = [];
       where(`${id} < ? AND ${id} >= ?`, 0, 0);
-      let high = wish.before === undefined ? Number.MAX_SAFE_INTEGER : readId(prefix, wish.before);
+      let high = wish.before === undefined ? Number.MAX_SAFE_INTEGER : ids.read(prefix, wish.before);
       if (wish.until !== undefined) high = Math.min(high, Math.floor(wish.until) * PER_MS);
       for (
         let window = FIRST_WINDOW;

@@ -3,7 +3,7 @@ import type { Quarantined, RefusalReason } from "../../domain.ts";
 import { RelayError } from "../../errors.ts";
 import { videoIdIn } from "../../wochit.ts";
 import type { Refusal, Store, StoreSettings } from "../store.ts";
-import { type Ids, readId, showId } from "./ids.ts";
+import type { Ids } from "./ids.ts";
 import { page } from "./page.ts";
 import { PER_PIECE, takeSome } from "./pieces.ts";
 import { createFairRing, createPlainRing } from "./rings.ts";
@@ -52,7 +52,7 @@ export function createQuarantine(db: Sql, ids: Ids, settings: Readonly<Pick<Stor
   };
 
   function rowOf(id: string) {
-    const row = byId.get(readId("qrn", id));
+    const row = byId.get(ids.read("qrn", id));
     if (!row) throw new RelayError("not_found", `no quarantined body "${id}"`);
     return row;
   }
@@ -68,16 +68,16 @@ export function createQuarantine(db: Sql, ids: Ids, settings: Readonly<Pick<Stor
       const name = RING_OF[reason];
       // Equal bytes that are no event are kept once. In the other rings they may be events that were meant twice.
       const kept = name === "invalid" ? same.get(sha256, reason) : undefined;
-      if (kept) return { id: showId("qrn", kept.id) };
+      if (kept) return { id: ids.show("qrn", kept.id) };
       const id = ids.next();
       const ring = rings[name].add({ id, source: sourceAddress, bytes: body.length, isEvent });
       insert.run(id, receivedAt, sourceAddress, reason, ring, sha256, body.length, body);
-      return { id: showId("qrn", id) };
+      return { id: ids.show("qrn", id) };
     },
 
     show(id: string): Quarantined & { body: Uint8Array } {
       const row = rowOf(id);
-      return { ...toQuarantined(row), body: row.body };
+      return { ...toQuarantined(ids, row), body: row.body };
     },
     drop(id: string): void {
       drop.run(rowOf(id).id);
@@ -100,22 +100,23 @@ export function createQuarantine(db: Sql, ids: Ids, settings: Readonly<Pick<Stor
     list(wish: Parameters<Store["quarantined"]>[0]): Quarantined[] {
       const list = page<Row>(
         db,
+        ids,
         "q.id, q.received_at, q.source, q.reason, q.bytes FROM quarantine q",
         "q.id",
         "qrn",
         wish,
       );
       if (wish.reason !== undefined) list.where("q.reason = ?", wish.reason);
-      return list.all().map(toQuarantined);
+      return list.all().map((row) => toQuarantined(ids, row));
     },
   };
 }
 
 export type Quarantine = ReturnType<typeof createQuarantine>;
 
-function toQuarantined(row: Row): Quarantined {
+function toQuarantined(ids: Ids, row: Row): Quarantined {
   return {
-    id: showId("qrn", row.id),
+    id: ids.show("qrn", row.id),
     receivedAt: row.received_at,
     sourceAddress: row.source,
     reason: row.reason,

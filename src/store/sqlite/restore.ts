@@ -5,9 +5,10 @@ import { errorLine, RelayError } from "../../errors.ts";
 import { type BackupSource, type CopyOptions, databaseOf, type Restored } from "../backup.ts";
 import { makePlain, oneLine } from "./backup.ts";
 import { beginFile, isOurs } from "./backup-file.ts";
-import { beginEpoch, FORGET_BEGUN } from "./backups.ts";
+import { FORGET_BEGUN } from "./backups.ts";
 import { lockFolder, makeFolder } from "./database.ts";
 import { openFile } from "./driver.ts";
+import { beginEpoch } from "./epochs.ts";
 import { migrations } from "./migrations.ts";
 import { checkIntegrity, readContents } from "./proof.ts";
 
@@ -150,7 +151,7 @@ function inspect(temp: string, file: string, now: number) {
       const contents = readContents(db);
       checkIntegrity(db, file);
       db.exec("BEGIN IMMEDIATE");
-      if (contents.schema > 0) beginEpoch(db, now);
+      if (contents.schema > 0) beginEpoch(db, contents.schema, now);
       // What its former life has kept elsewhere is not this one's.
       if (contents.counts.backups !== undefined) db.exec("DELETE FROM backups");
       db.exec(FORGET_BEGUN);

@@ -1,5 +1,5 @@
 import { nextRisk, riskShare } from "../../plan.ts";
-import { showId } from "./ids.ts";
+import type { Ids } from "./ids.ts";
 import { type MediumRow, SHOWN_MEDIUM } from "./media.ts";
 import type { Notices } from "./notices.ts";
 import type { Sql } from "./sql.ts";
@@ -8,7 +8,7 @@ import type { Sql } from "./sql.ts";
 const AT_ONCE = 500;
 
 /** Media that are not secured while their link dies, inside a transaction. */
-export function createRisks(db: Sql, notices: Notices) {
+export function createRisks(db: Sql, ids: Ids, notices: Notices) {
   const due = db.prepare<[number, number], MediumRow & { video_id: string }>(
     `SELECT ${SHOWN_MEDIUM} WHERE m.risk_at <= ? ORDER BY m.risk_at LIMIT ?`,
   );
@@ -25,7 +25,7 @@ export function createRisks(db: Sql, notices: Notices) {
         const share = riskShare(life);
         move.run(nextRisk(life), row.id);
         notices.tellRisk(row, share, now);
-        return { mediumId: showId("med", row.id), videoId: row.video_id, kind: row.kind, share };
+        return { mediumId: ids.show("med", row.id), videoId: row.video_id, kind: row.kind, share };
       });
     },
   };

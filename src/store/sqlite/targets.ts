@@ -1,7 +1,7 @@
 import { isAbsolute, relative, resolve, sep } from "node:path";
 import type { TargetPlace } from "../../domain.ts";
 import { nameOfPlace } from "../../target-places.ts";
-import { type Ids, showId } from "./ids.ts";
+import type { Ids } from "./ids.ts";
 import type { Sql } from "./sql.ts";
 
 /**
@@ -47,15 +47,15 @@ export function createTargets(db: Sql, ids: Ids, dataDir: string) {
     /** The id of a place that is written down just so: nothing has to be written for it. */
     known(place: TargetPlace): string | null {
       const row = find(place);
-      return row?.place === JSON.stringify(write(place)) ? showId("tgt", row.id) : null;
+      return row?.place === JSON.stringify(write(place)) ? ids.show("tgt", row.id) : null;
     },
 
     /** A database from before there were several targets says nothing of where its copies are: they are in `before`. */
     id(place: TargetPlace, before: TargetPlace = place): string {
       if (all.get() === undefined && placeless.get() !== undefined) assign.run(idOf(before));
-      return showId("tgt", idOf(place));
+      return ids.show("tgt", idOf(place));
     },
 
-    list: () => all.all().map(({ id, place }) => ({ id: showId("tgt", id), place: read(place) })),
+    list: () => all.all().map(({ id, place }) => ({ id: ids.show("tgt", id), place: read(place) })),
   };
 }

@@ -1,7 +1,7 @@
 import type { Job } from "../../domain.ts";
 import { LATEST_TIME } from "../../plausible-time.ts";
 import type { ClaimWish } from "../store.ts";
-import { type Ids, readId } from "./ids.ts";
+import type { Ids } from "./ids.ts";
 import type { Sql } from "./sql.ts";
 
 export type TransferRow = {
@@ -85,10 +85,10 @@ export function createTransfers(db: Sql, ids: Ids) {
       }),
     /** The job's row while the claim is still its own. */
     held(job: Job): TransferRow | null {
-      const row = byId.get(readId("job", job.id));
-      return row?.running === 1 && row.claims === job.claim ? row : null;
+      const row = byId.get(ids.find("job", job.id));
+      return row?.running === 1 && row.claims === ids.claimed(job.claim) ? row : null;
     },
-    renew: (job: Job, until: number) => renew.run(until, readId("job", job.id), job.claim).changes === 1,
+    renew: (job: Job, until: number) => renew.run(until, ids.find("job", job.id), ids.claimed(job.claim)).changes === 1,
     retry: (row: TransferRow, at: number, error: string, now: number) => void retry.run(at, error, now, row.id),
     done: (row: TransferRow) => void remove.run(row.id),
     hasten: (medium: number, now: number) => void hasten.run(now, medium),

@@ -1,14 +1,14 @@
 import type { SpooledFile, UploadJob, UploadOutcome } from "../../domain.ts";
 import { isPartOnly } from "../../part-only.ts";
 import type { ClaimWish, Store } from "../store.ts";
-import { readId, showId } from "./ids.ts";
+import type { Ids } from "./ids.ts";
 import type { MediaRows, MediumRow } from "./media.ts";
 import type { MediaEnds } from "./media-ends.ts";
 import type { Sql } from "./sql.ts";
 import type { TransferRow, Transfers } from "./transfers.ts";
 
 /** Claims and settles uploads, inside a transaction. */
-export function createUploads(db: Sql, media: MediaRows, ends: MediaEnds, transfers: Transfers) {
+export function createUploads(db: Sql, ids: Ids, media: MediaRows, ends: MediaEnds, transfers: Transfers) {
   const otherCopy = db.prepare(
     "SELECT 1 FROM media WHERE video = ? AND state <> 'superseded' AND kind = 'video' AND key IS NOT NULL AND id <> ? LIMIT 1",
   );
@@ -18,20 +18,21 @@ export function createUploads(db: Sql, media: MediaRows, ends: MediaEnds, transf
   function toJob(row: TransferRow, medium: MediumRow): UploadJob {
     const { key, target, sha256 } = medium;
     return {
-      id: showId("job", row.id),
+      id: ids.show("job", row.id),
       queue: "upload",
       attempts: row.attempts,
-      claim: row.claims,
-      eventId: showId("evt", medium.event),
+      claim: ids.claim(row.claims),
+      eventId: ids.show("evt", medium.event),
       videoId: videoId.get(medium.video)!.video_id,
-      mediumId: showId("med", medium.id),
+      mediumId: ids.show("med", medium.id),
       kind: medium.kind,
       file: JSON.parse(medium.spooled!) as SpooledFile,
+      isRepeated: row.claims > 1,
       isSecond: medium.kind === "video" && otherCopy.get(medium.video, medium.id) !== undefined,
       own:
         key === null || target === null
           ? null
-          : { target: showId("tgt", target), key, sha256: sha256!, isWhole: !isPartOnly(medium) },
+          : { target: ids.show("tgt", target), key, sha256: sha256!, isWhole: !isPartOnly(medium) },
     };
   }
 
@@ -54,7 +55,7 @@ export function createUploads(db: Sql, media: MediaRows, ends: MediaEnds, transf
 
     place(job: UploadJob, { target, key, passed = [] }: Parameters<Store["placeUpload"]>[1]): boolean {
       const row = transfers.held(job);
-      if (row !== null) transfers.place(row, { target: readId("tgt", target), key }, passed);
+      if (row !== null) transfers.place(row, { target: ids.read("tgt", target), key }, passed);
       return row !== null;
     },
 
@@ -68,7 +69,7 @@ export function createUploads(db: Sql, media: MediaRows, ends: MediaEnds, transf
         return { settled: true };
       }
       transfers.done(row);
-      const copy = outcome.is === "lost" ? null : { target: readId("tgt", outcome.target), key: outcome.key };
+      const copy = outcome.is === "lost" ? null : { target: ids.read("tgt", outcome.target), key: outcome.key };
       // What earlier attempts may have put elsewhere goes; of a lost file, all of it: the new one is put after that.
       for (const place of transfers.takePlaces(medium.id)) {
         if (place.target === copy?.target && place.key === copy.key) continue;

@@ -130,7 +130,9 @@ export function createVideos(db: Sql, ids: Ids, history: History, epoch: number)
       state: row.state,
       title: row.title,
       duration: row.duration,
-      media: ["video", "thumbnail"].flatMap((kind) => found.filter((each) => each.kind === kind)).map(toMedium),
+      media: ["video", "thumbnail"]
+        .flatMap((kind) => found.filter((each) => each.kind === kind))
+        .map((row) => toMedium(ids, row)),
       firstSeenAt: row.first_seen,
       lastEventAt: row.last_event_at,
       forgottenAt: row.forgotten_at,
@@ -205,7 +207,7 @@ export function createVideos(db: Sql, ids: Ids, history: History, epoch: number)
 
     list(wish: Parameters<Store["videos"]>[0]): Video[] {
       const { before, ...rest } = wish;
-      const list = page<VideoRow>(db, "v.* FROM videos v", "v.id", "evt", rest);
+      const list = page<VideoRow>(db, ids, "v.* FROM videos v", "v.id", "evt", rest);
       if (before !== undefined) list.where("v.id < (SELECT id FROM videos WHERE video_id = ?)", before);
       if (wish.state !== undefined) list.where("v.state = ?", wish.state);
       if (wish.context !== undefined) list.where("v.context = ?", wish.context);
@@ -214,7 +216,7 @@ export function createVideos(db: Sql, ids: Ids, history: History, epoch: number)
     },
 
     ofContext(context: string, { limit, before }: Pick<Page, "limit" | "before">): Video[] {
-      const list = page<VideoRow>(db, "v.* FROM videos v", "v.id", "evt", { limit });
+      const list = page<VideoRow>(db, ids, "v.* FROM videos v", "v.id", "evt", { limit });
       list.where("(v.context = ? OR v.id IN (SELECT video FROM past_contexts WHERE context = ?))", context, context);
       if (before !== undefined) list.where("v.id < (SELECT id FROM videos WHERE video_id = ?)", before);
       return list.all().map((row) => toVideo(row, EACH));

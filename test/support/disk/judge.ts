@@ -4,7 +4,8 @@ import { join } from "node:path";
 import Database from "better-sqlite3";
 import type { SpooledFile } from "../../../src/domain.ts";
 import { fileOf } from "../../../src/mirror/spool.ts";
-import { readId, showId } from "../../../src/store/sqlite/ids.ts";
+import { readEpochs } from "../../../src/store/sqlite/epochs.ts";
+import { createNames } from "../../../src/store/sqlite/ids.ts";
 
 type MediumRow = {
   id: number;
@@ -29,8 +30,9 @@ export function judgeImage(dir: string, acknowledged: Iterable<string>): string[
     if (integrity !== "ok") return [`the database is damaged: ${integrity.split("\n").at(-1)}`];
     const isMade = db.prepare("SELECT 1 FROM sqlite_schema WHERE name = 'events'").get() !== undefined;
     if (!isMade) return ids.length > 0 ? ["LOST: the database is empty"] : [];
+    const names = createNames(readEpochs(db));
     const known = db.prepare("SELECT 1 FROM events WHERE id = ?");
-    const lost = ids.filter((id) => known.get(readId("evt", id)) === undefined);
+    const lost = ids.filter((id) => known.get(names.read("evt", id)) === undefined);
     const problems = lost.length > 0 ? [`LOST: ${lost.length} of ${ids.length} acknowledged events`] : [];
     const rows = db
       .prepare<[], MediumRow>(
@@ -38,7 +40,7 @@ export function judgeImage(dir: string, acknowledged: Iterable<string>): string[
       )
       .all();
     for (const row of rows) {
-      const name = showId("med", row.id);
+      const name = names.show("med", row.id);
       if (row.spooled !== null) {
         const file = JSON.parse(row.spooled) as SpooledFile;
         problems.push(...compare(`the spooled file of ${name}`, fileOf(join(dir, "data/spool"), name), file));
