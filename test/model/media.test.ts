@@ -72,6 +72,7 @@ const LISTS: Partial<Record<Mistake, Command[]>> = {
   "former places are forgotten": [
     ...[READY, ...MIRRORED.slice(0, 3), { do: "put", pick: 0, dies: true } as Command],
     ...([{ do: "config", target: "t2" }, { do: "claim uploads" }, { do: "put", pick: 0 }] as Command[]),
+    { do: "delete" },
   ],
 };
 

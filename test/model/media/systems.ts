@@ -85,7 +85,10 @@ export type MediaSystem = {
   mend(at: number): Promise<boolean>;
   forget(videoId: string): Promise<boolean>;
   configure(change: Partial<Options>): Promise<void>;
+  /** The process is another one. */
   restart(): Promise<void>;
+  /** What was leased is free: who had it is gone. */
+  freeLeases(): Promise<void>;
   revive(at: number): Promise<void>;
   raiseRisks(): Promise<{ at: number; share: number }[]>;
   /** The events that were sent. */
@@ -141,7 +144,8 @@ export async function openModel(mistake?: Mistake): Promise<MediaSystem> {
     mend: async (index) => model.mend(idAt(index)),
     forget: async (videoId) => model.forget(videoId),
     configure: async (change) => model.configure(change),
-    restart: async () => model.freeLeases(),
+    restart: async () => {},
+    freeLeases: async () => model.freeLeases(),
     revive: async (index) => model.revive(idAt(index)),
     raiseRisks: async () => model.raiseRisks().map(({ id, share }) => ({ at: at(id), share })),
     deliver: async () => model.deliver().map(({ id }) => named(id)),
@@ -327,6 +331,8 @@ export async function openStoreSystem(openStore: OpenStore): Promise<MediaSystem
     async restart() {
       await store.close();
       store = await open();
+    },
+    async freeLeases() {
       await store.freeLeases(clock.now());
     },
     revive: async (at) => store.reviveSpooled([await idAt(at)], clock.now()),

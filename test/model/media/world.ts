@@ -363,9 +363,15 @@ export class World {
   }
 
   private async crash(): Promise<void> {
+    await this.system.restart();
+    await this.begin();
+  }
+
+  /** The mirror begins anew: what it worked on is free, and it looks at what the spool holds. */
+  private async begin(): Promise<void> {
     this.downloads = [];
     this.uploads = [];
-    await this.system.restart();
+    await this.system.freeLeases();
     for (const at of this.spool.keys()) await this.system.revive(at);
     for (const at of this.spool.keys()) if (!(await this.system.isSpooled(at))) this.spool.delete(at);
   }
@@ -374,7 +380,7 @@ export class World {
   private async reconfigure({ do: _, ...change }: { do: string } & Partial<Options>): Promise<boolean> {
     const names = Object.keys(change) as (keyof Options)[];
     if (names.every((name) => this.config[name] === change[name])) return false;
-    await this.crash();
+    await this.begin();
     this.config = { ...this.config, ...change };
     await this.system.configure(change);
     return true;
