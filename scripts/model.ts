@@ -25,7 +25,19 @@ const { values } = parseArgs({
     mistakes: { type: "boolean", default: false },
   },
 });
-const [walks, first, window] = [values.walks, values.seed, values.window].map(Number) as [number, number, number];
+const [walks, first, window] = [number("walks"), number("seed"), number("window")];
+
+function number(name: "walks" | "seed" | "window" | "length"): number {
+  const value = Number(values[name]);
+  return Number.isSafeInteger(value) && value >= 0
+    ? value
+    : refuse(`--${name} ${values[name]}: it takes a whole number`);
+}
+
+function refuse(why: string): never {
+  console.error(why);
+  process.exit(2);
+}
 
 const open: OpenStore = (config, ports) => openStore(config, ports, { role: "relay" });
 
@@ -33,7 +45,7 @@ const open: OpenStore = (config, ports) => openStore(config, ports, { role: "rel
 async function play<Command, Mistake>(name: string, model: Model<Command, Mistake>): Promise<boolean> {
   const { steps, alone, besideStore } = model;
   const began = performance.now();
-  const length = values.length === undefined ? steps.length : Number(values.length);
+  const length = values.length === undefined ? steps.length : number("length");
   let next = first;
   let broken = 0;
 
@@ -66,18 +78,15 @@ async function find<Command, Mistake>(name: string, model: Model<Command, Mistak
   return missed === 0;
 }
 
-const models: Record<string, () => Promise<boolean>> = {
-  intake: () => (values.mistakes ? find("intake", intake({ window })) : play("intake", intake({ window }))),
-  media: () => (values.mistakes ? find("media", media) : play("media", media)),
+const task = values.mistakes ? find : play;
+const models = {
+  intake: () => task("intake", intake({ window })),
+  media: () => task("media", media),
 };
 
 let isWell = true;
 for (const name of values.model) {
-  const run = models[name];
-  if (run === undefined) {
-    console.error(`--model ${name}: there is none; ${Object.keys(models).join(" and ")} are known`);
-    process.exit(2);
-  }
-  isWell = (await run()) && isWell;
+  if (name !== "intake" && name !== "media") refuse(`--model ${name}: it takes intake or media`);
+  isWell = (await models[name]()) && isWell;
 }
 process.exit(isWell ? 0 : 1);
