@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { createAccept } from "../../src/receive/accept.ts";
-import { type OpenStore, openSystem, type System } from "../model/intake/system.ts";
+import { openSystem, type System } from "../model/intake/system.ts";
+import type { OpenStore } from "../model/walk.ts";
 import { tempFolder } from "../support/folder.ts";
 
 const MINUTE = 60_000;

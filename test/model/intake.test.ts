@@ -1,9 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { openStore } from "../../src/store/open.ts";
-import { MISTAKES } from "./intake/model.ts";
-import type { OpenStore } from "./intake/system.ts";
-import { compareModel, compareStore, type Found, walk } from "./intake/walk.ts";
+import { intake } from "./intake/walk.ts";
+import { findMistake, type OpenStore, walk } from "./walk.ts";
 
 // A short form of `npm run test:model`, with the same seeds at each run.
 
@@ -11,44 +10,43 @@ const ENGINES: Record<string, OpenStore> = {
   sqlite: (config, ports) => openStore(config, ports, { role: "relay" }),
 };
 
+const model = intake();
+const { steps, alone, besideItself, besideStore } = model;
+
 test("intake: the rules keep what apps and operators rely on", async () => {
-  for (let seed = 1; seed <= 300; seed++) assert.equal(await walk(seed, (list) => compareModel(list)), null);
+  for (let seed = 1; seed <= 300; seed++) assert.equal(await walk(steps, seed, alone), null);
 });
 
 for (const [engine, open] of Object.entries(ENGINES)) {
   test(`intake: ${engine} does as the model does`, async () => {
-    for (let seed = 1; seed <= 16; seed++) assert.equal(await walk(seed, (list) => compareStore(list, open)), null);
+    for (let seed = 1; seed <= 16; seed++) {
+      assert.equal(await walk(steps, seed, (list) => besideStore(list, open)), null);
+    }
   });
 
   test(`intake: ${engine} does so with the recognition of duplicates off`, async () => {
-    const rules = { window: 0 };
+    const withoutWindow = intake({ window: 0 });
     for (let seed = 101; seed <= 104; seed++) {
-      assert.equal(await walk(seed, (list) => compareStore(list, open, rules)), null);
+      assert.equal(await walk(steps, seed, (list) => withoutWindow.besideStore(list, open)), null);
     }
   });
 }
 
-for (const mistake of MISTAKES) {
+for (const mistake of model.mistakes) {
   test(`intake: with a mistake in the model ("${mistake}") it differs from the store`, async () => {
     // Beside itself it differs soon where it does at all; the list that comes of it is then played with a store.
-    const { list } = await firstFound((seed) => walk(seed, (list) => compareModel(list, { mistake })));
-    assert.notEqual(await compareStore(list, ENGINES.sqlite!, { mistake }), null);
-    assert.equal(await compareStore(list, ENGINES.sqlite!), null);
+    const { list } = (await findMistake(model, mistake, 2_000))!;
+    assert.notEqual(await besideStore(list, ENGINES.sqlite!, mistake), null);
+    assert.equal(await besideStore(list, ENGINES.sqlite!), null);
   });
 }
 
-test("intake: a walk that fails says seed, promise and a list from which no command can be left out", async () => {
-  const rules = { mistake: "a straggling autosave revives a deleted draft" } as const;
-  const { said, list } = await firstFound((seed) => walk(seed, (list) => compareModel(list, rules)));
+test("a walk that fails says seed, promise and a list from which no command can be left out", async () => {
+  const mistake = "a straggling autosave revives a deleted draft";
+  const play = (list: Parameters<typeof alone>[0]) => besideItself(list, mistake);
+  const { walks } = (await findMistake(model, mistake, 2_000))!;
+  const { said, list } = (await walk(steps, walks, play))!;
   assert.match(said, /^seed \d+: a video's state: not kept\n {2}step \d+, \{"do":.+\n(?: {2}.+\n)+ {2}\{"do":/);
-  assert.equal((await compareModel(list, rules))?.promise, "a video's state");
-  for (const index of list.keys()) assert.equal(await compareModel(list.toSpliced(index, 1), rules), null);
+  assert.equal((await play(list))?.promise, "a video's state");
+  for (const index of list.keys()) assert.equal(await play(list.toSpliced(index, 1)), null);
 });
-
-async function firstFound(find: (seed: number) => Promise<Found | null>): Promise<Found> {
-  for (let seed = 1; seed < 2_000; seed++) {
-    const found = await find(seed);
-    if (found) return found;
-  }
-  throw new Error("no walk differs");
-}

@@ -95,9 +95,9 @@ export class IntakeModel implements Intake {
   readonly #kept: ({ body: string; at: number } | null)[] = [];
   #said = 0;
   readonly #window: number;
-  readonly #mistake: Mistake | null;
+  readonly #mistake: Mistake | undefined;
 
-  constructor({ window = 600_000, mistake = null }: { window?: number; mistake?: Mistake | null } = {}) {
+  constructor({ window = 600_000, mistake }: { window?: number; mistake?: Mistake } = {}) {
     this.#window = window;
     this.#mistake = mistake;
   }
@@ -200,6 +200,17 @@ export class IntakeModel implements Intake {
     return { state, context, contextHistory: history, title, duration, firstSeenAt, lastEventAt, forgottenAt };
   }
 
+  /** Whether a video was ready, and nothing has deleted it since. */
+  hasFile(videoId: string): boolean {
+    const video = this.#videos.get(videoId);
+    return video !== undefined && this.#tell(video).hasFile;
+  }
+
+  /** Of its newest event; 0: it has none. */
+  sequence(videoId: string): number {
+    return this.#videos.get(videoId)?.sequence ?? 0;
+  }
+
   body(index: number, { replay = false } = {}): Post | null {
     const event = this.#events[index]!;
     if (event.isErased) return null;
@@ -278,8 +289,8 @@ export class IntakeModel implements Intake {
       history: [],
       title: null,
       duration: null,
+      hasFile: false,
     };
-    let wasReady = false;
     for (const said of inOrder(video)) {
       if (said.context !== null && said.context !== told.context) {
         if (this.#mistake === "the history of contexts is not kept") told.history.pop();
@@ -289,9 +300,9 @@ export class IntakeModel implements Intake {
       if ("at" in said) continue;
       told.title = said.title ?? told.title;
       told.duration = said.duration ?? told.duration;
-      told.state = this.#nextState(told.state, wasReady, said);
-      if (!said.failure && said.type === "video.ready") wasReady = true;
-      if (!said.failure && said.type === "video.delete") wasReady = false;
+      told.state = this.#nextState(told.state, told.hasFile, said);
+      if (!said.failure && said.type === "video.ready") told.hasFile = true;
+      if (!said.failure && said.type === "video.delete") told.hasFile = false;
     }
     return told;
   }
@@ -315,6 +326,7 @@ type Told = {
   history: { context: string; since: number }[];
   title: string | null;
   duration: number | null;
+  hasFile: boolean;
 };
 
 const NEW = { duplicates: 0, given: null, isErased: false };

@@ -1,15 +1,13 @@
+import type { Failure } from "../walk.ts";
 import { type Command, VIDEOS, type Written } from "./commands.ts";
 import type { Answer, IntakeModel } from "./model.ts";
-
-/** What is not kept, in words that stay the same while the list is shortened, and where it was seen. */
-export type Broken = { promise: string; detail: string };
 
 /** What an app and an operator rely on, judged by what the model lets see: the rules themselves may be wrong. */
 export function judge(model: IntakeModel) {
   const contexts = new Map<number, unknown>();
 
   /** A message says one context, however often it is tried; one that said none may say the first that becomes known. */
-  function oneContext(): Broken | null {
+  function oneContext(): Failure | null {
     for (let index = 0; index < model.count(); index++) {
       const body = model.body(index);
       if (body === null) continue;
@@ -27,7 +25,7 @@ export function judge(model: IntakeModel) {
     { v, type, failure, context, spell }: Written,
     { is }: Answer,
     { isOverridden }: { isOverridden: boolean },
-  ): Broken | null {
+  ): Failure | null {
     const video = model.video(v);
     if (video === null || failure) return null;
     const detail = `${type} is ${is}: ${JSON.stringify(video)}`;
@@ -46,7 +44,7 @@ export function judge(model: IntakeModel) {
   }
 
   /** Where nothing is left to erase, nothing is to be seen. */
-  function afterForget(v: string, answer: unknown): Broken | null {
+  function afterForget(v: string, answer: unknown): Failure | null {
     if (answer === "not_found") return null;
     const { context, contextHistory, title, duration } = model.video(v) ?? { contextHistory: [] };
     if (contextHistory.length === 0 && (context ?? title ?? duration ?? null) === null) return null;
@@ -54,7 +52,7 @@ export function judge(model: IntakeModel) {
   }
 
   /** Within a video sequences are without gaps, in order of commit. */
-  function sequences(): Broken | null {
+  function sequences(): Failure | null {
     const last = new Map<string, number>();
     for (let index = 0; index < model.count(); index++) {
       const body = model.body(index);
@@ -73,7 +71,7 @@ export function judge(model: IntakeModel) {
     command: Command,
     walk: { posts: Written[]; isBack: boolean; isOverridden: boolean },
     answer: unknown,
-  ): Broken | null => {
+  ): Failure | null => {
     const isPost = (command.do === "post" || command.do === "again") && answer !== undefined;
     // An event that comes while the clock is behind may stand before one from quarantine.
     const post = isPost && !walk.isBack ? walk.posts.at(-1) : undefined;

@@ -1,5 +1,4 @@
-import type { Config, ConfigInput } from "../../../src/config.ts";
-import type { Ports } from "../../../src/domain.ts";
+import type { ConfigInput } from "../../../src/config.ts";
 import { RelayError } from "../../../src/errors.ts";
 import { buildBody } from "../../../src/forward/payload.ts";
 import { reprocess } from "../../../src/operate/quarantine.ts";
@@ -8,10 +7,9 @@ import { type Accept, createAccept } from "../../../src/receive/accept.ts";
 import type { Store } from "../../../src/store/store.ts";
 import { configIn, endpoint } from "../../support/config.ts";
 import { testClock, testPorts } from "../../support/ports.ts";
+import type { OpenStore } from "../walk.ts";
 import type { Answer, SeenVideo } from "./model.ts";
 import type { Post } from "./read.ts";
-
-export type OpenStore = (config: Config, ports: Ports) => Promise<Store>;
 
 export const START = Date.UTC(2026, 0, 1);
 
@@ -92,25 +90,9 @@ export async function openSystem(openStore: OpenStore, dir: string, input: Confi
         ? { is: "not_found" }
         : reprocess(store, accept, kept[index]).then(named).catch(refusal),
 
-    async video(videoId: string): Promise<SeenVideo | null> {
-      const video = await store.video(videoId).catch(nullWhere("not_found"));
-      if (video === null) return null;
-      const { state, context, contextHistory, title, duration, firstSeenAt, lastEventAt, forgottenAt } = video;
-      return { state, context, contextHistory, title, duration, firstSeenAt, lastEventAt, forgottenAt };
-    },
-    async body(index: number, { replay = false } = {}): Promise<Post | null> {
-      const id = events[index]!;
-      const body = await store.eventBody(id).catch(nullWhere("body_expired"));
-      if (body === null) return null;
-      const [event, media] = await Promise.all([store.event(id), store.eventMedia(id)]);
-      const bytes = replay
-        ? await replayed(id)
-        : buildBody({ event, media, body, link, replay, mode: "enriched" }).body;
-      const object = JSON.parse(Buffer.from(bytes!).toString());
-      delete object.relay.media;
-      delete object.relay.eventId;
-      return object;
-    },
+    video: (videoId: string) => seenVideo(store, videoId),
+    body: (index: number, { replay = false } = {}) =>
+      seenBody(store, events[index]!, replay ? () => replayed(events[index]!) : undefined),
     duplicates: async (index: number): Promise<number> => (await store.event(events[index]!)).duplicates,
   };
 }
@@ -118,6 +100,29 @@ export async function openSystem(openStore: OpenStore, dir: string, input: Confi
 export type System = Awaited<ReturnType<typeof openSystem>>;
 
 const link = () => "";
+
+export async function seenVideo(store: Store, videoId: string): Promise<SeenVideo | null> {
+  const video = await store.video(videoId).catch(nullWhere("not_found"));
+  if (video === null) return null;
+  const { state, context, contextHistory, title, duration, firstSeenAt, lastEventAt, forgottenAt } = video;
+  return { state, context, contextHistory, title, duration, firstSeenAt, lastEventAt, forgottenAt };
+}
+
+/** What the enriched body of an event says, but for its id and its media; `build` makes it otherwise. Null: it is erased. */
+export async function seenBody(
+  store: Store,
+  id: string,
+  build?: () => Promise<Uint8Array | null>,
+): Promise<Post | null> {
+  const body = await store.eventBody(id).catch(nullWhere("body_expired"));
+  if (body === null) return null;
+  const [event, media] = await Promise.all([store.event(id), store.eventMedia(id)]);
+  const built = build ? await build() : buildBody({ event, media, body, link, replay: false, mode: "enriched" }).body;
+  const object = JSON.parse(Buffer.from(built!).toString());
+  delete object.relay.media;
+  delete object.relay.eventId;
+  return object;
+}
 
 function codeOf(error: unknown): string | null {
   return error instanceof RelayError ? error.code : null;

@@ -1,23 +1,32 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { shrink } from "../shrink.ts";
+import { type Failure, type Model, type OpenStore, shown } from "../walk.ts";
 import { type Command, commandsOf, plainer, VIDEOS, type Written, write } from "./commands.ts";
-import { type Intake, IntakeModel, type Mistake } from "./model.ts";
-import { type Broken, judge } from "./promises.ts";
-import { type OpenStore, openSystem, START } from "./system.ts";
+import { type Intake, IntakeModel, MISTAKES, type Mistake } from "./model.ts";
+import { judge } from "./promises.ts";
+import { openSystem, START } from "./system.ts";
 
-/** `window`: milliseconds. */
-export type Rules = { window?: number; mistake?: Mistake | null };
+type Rules = { window: number; mistake?: Mistake };
 
-const LENGTH = 30;
-const WINDOW = 600_000;
+/** `window`: of duplicates, in milliseconds. */
+export function intake({ window = 600_000 } = {}): Model<Command, Mistake> {
+  const besideItself = (list: Command[], mistake?: Mistake) =>
+    compare(list, new IntakeModel({ window }), { window, mistake });
+  return {
+    steps: { length: 30, commandsOf, plainer },
+    mistakes: MISTAKES,
+    alone: (list) => besideItself(list),
+    besideItself,
+    besideStore: (list, open, mistake) => compareStore(list, open, { window, mistake }),
+  };
+}
 
 /**
  * Gives commands to the model and to another that should do the same, and compares whatever can be seen of both after each;
  * the promises of intake are judged by what the model lets see. Null: all is well.
  */
-export async function compare(list: Command[], other: Intake, rules: Rules = {}): Promise<Broken | null> {
+async function compare(list: Command[], other: Intake, rules: Rules): Promise<Failure | null> {
   const model = new IntakeModel(rules);
   const walk: Walk = { now: START, posts: [], refused: 0, isBack: false, isOverridden: false };
   const promises = judge(model);
@@ -29,9 +38,9 @@ export async function compare(list: Command[], other: Intake, rules: Rules = {})
 }
 
 /** The same with a store of its own, in a folder that is gone afterwards. */
-export async function compareStore(list: Command[], openStore: OpenStore, rules: Rules = {}): Promise<Broken | null> {
+async function compareStore(list: Command[], openStore: OpenStore, rules: Rules): Promise<Failure | null> {
   const dir = mkdtempSync(join(tmpdir(), "wochit-relay-intake-"));
-  const system = await openSystem(openStore, dir, { receive: { dedupeWindow: `${rules.window ?? WINDOW}ms` } });
+  const system = await openSystem(openStore, dir, { receive: { dedupeWindow: `${rules.window}ms` } });
   try {
     return await compare(list, system, rules);
   } finally {
@@ -39,29 +48,6 @@ export async function compareStore(list: Command[], openStore: OpenStore, rules:
     rmSync(dir, { recursive: true, force: true });
   }
 }
-
-/** The model beside itself, without the mistake: finds a mistake, or a promise that the rules do not keep, in no time. */
-export function compareModel(list: Command[], rules: Rules = {}): Promise<Broken | null> {
-  return compare(list, new IntakeModel({ ...rules, mistake: null }), rules);
-}
-
-/** The walk of a seed: null, or what is broken in words, with a list from which no command can be left out. */
-export async function walk(
-  seed: number,
-  play: (list: Command[]) => Promise<Broken | null>,
-  length = LENGTH,
-): Promise<Found | null> {
-  const list = commandsOf(seed, length);
-  const first = await play(list);
-  if (first === null) return null;
-  const isSame = async (shorter: Command[]) => (await play(shorter))?.promise === first.promise;
-  const short = await shrink(list, isSame, plainer);
-  const { promise, detail } = (await play(short))!;
-  const said = [`seed ${seed}: ${promise}: not kept`, detail, ...short.map((one) => JSON.stringify(one))].join("\n  ");
-  return { said, list: short };
-}
-
-export type Found = { said: string; list: Command[] };
 
 /** `refused`: how many bodies were; `isBack`: the clock was set back at some time; `isOverridden`: an import was to be the newest. */
 type Walk = { now: number; posts: Written[]; refused: number; isBack: boolean; isOverridden: boolean };
@@ -72,7 +58,7 @@ async function step(
   other: Intake,
   walk: Walk,
   promises: ReturnType<typeof judge>,
-): Promise<Broken | null> {
+): Promise<Failure | null> {
   try {
     const [said, done] = await both(command, walk, model, other);
     const broken = differs(`the answer to ${command.do}`, said, done) ?? (await seen(model, other));
@@ -132,7 +118,7 @@ async function both(command: Command, walk: Walk, ...sides: Intake[]): Promise<u
 }
 
 /** All that can be seen of videos and events. */
-async function seen(model: Intake, other: Intake): Promise<Broken | null> {
+async function seen(model: Intake, other: Intake): Promise<Failure | null> {
   for (const v of VIDEOS) {
     const [expected, real] = [await model.video(v), await other.video(v)];
     const broken = differs("whether a video is known", expected !== null, real !== null);
@@ -151,16 +137,7 @@ async function seen(model: Intake, other: Intake): Promise<Broken | null> {
   return null;
 }
 
-function differs(promise: string, expected: unknown, real: unknown): Broken | null {
+function differs(promise: string, expected: unknown, real: unknown): Failure | null {
   const [a, b] = [shown(expected), shown(real)];
   return a === b ? null : { promise, detail: `the model says ${a}\n  the other says ${b}` };
-}
-
-/** One text for equal values, whatever the order of their members. */
-function shown(value: unknown): string {
-  return JSON.stringify(value, (_, part) =>
-    part !== null && typeof part === "object" && !Array.isArray(part)
-      ? Object.fromEntries(Object.entries(part).sort(([a], [b]) => (a < b ? -1 : 1)))
-      : part,
-  );
 }

@@ -1,6 +1,9 @@
+import { type Answer, IntakeModel } from "../intake/model.ts";
+
 /**
- * The rules of CONTRACT, "Media", of the gate and of the notices about media, as a program. Times are milliseconds from the
- * walk's beginning, and arguments. Hosts, targets and the spool are the world's (world.ts).
+ * The rules of CONTRACT, "Media", of the gate and of the notices about media, as a program. What comes in is first judged by
+ * the rules of intake (duplicates, order, whether a video is ready, what forget finds). Times are milliseconds from the walk's
+ * beginning, and arguments. Hosts, targets and the spool are the world's (world.ts).
  */
 
 export const SECOND = 1_000;
@@ -12,15 +15,16 @@ const LEASE = 30 * SECOND;
 const THUMBNAIL_HOLD = 30 * SECOND;
 const THUMBNAILS_UNDER_WAY = 3;
 const RISKS = [0.5, 0.75, 0.9];
-const DEDUPED = ["video.ready", "video.delete", "draft.new", "draft.delete", "legacy"];
 const OFF = "mirroring is off";
 const ERASED = "erased on request";
 
 export type Options = { mirror: boolean; target: string; onDelete: "keep" | "delete" };
 export const OPTIONS: Options = { mirror: true, target: "t1", onDelete: "keep" };
+/** When a walk begins, in milliseconds since 1970: the times of intake count from there. */
+export const START = Date.UTC(2026, 0, 1);
 export const DELETE_AFTER = 7 * DAY;
 const LINK_LIFETIME = DAY;
-export const DEDUPE_WINDOW = 10 * MINUTE;
+const DEDUPE_WINDOW = 10 * MINUTE;
 const MAX_WAIT = HOUR;
 
 export type Kind = "video" | "thumbnail";
@@ -29,7 +33,17 @@ export const KINDS: Kind[] = ["video", "thumbnail"];
 /** `name` is the file: the link without its signature. `expires`: as the link tells; null: it does not. */
 export type Link = { kind: Kind; name: string; sig: number; expires: number | null };
 export type Links = Partial<Record<Kind, Link>>;
-export type Post = { type: string; videoId: string; links: Links; failure: boolean; receivedAt: number };
+/** `type` "legacy": none. `isLate`: it was kept in quarantine, or comes from a failover. */
+export type Post = {
+  type: string;
+  videoId: string;
+  links: Links;
+  failure: boolean;
+  context?: string;
+  title?: string;
+  receivedAt: number;
+  isLate: boolean;
+};
 export type File = { sha: string; bytes: number; ext: string };
 export type Place = { target: string; key: string };
 export type Copy = Place & { sha: string };
@@ -110,13 +124,6 @@ type Event = {
   isForgotten: boolean;
 };
 
-type Video = {
-  sequence: number;
-  last: { print: string | null; id: number; receivedAt: number } | null;
-  newest: number;
-  isReady: boolean;
-};
-
 /** `waits`: it was told "pending"; else that there is no copy. */
 type Owed = { medium: number; event: number; waits: boolean };
 export type Deletion = { id: number; medium: number; copy: (Place & { bytes: number | null }) | null };
@@ -140,13 +147,14 @@ export class MediaModel {
   readonly rows: Row[] = [];
   readonly events: Event[] = [];
   readonly notices: { type: string; event: number; medium: number }[] = [];
-  private readonly mistake: Mistake | null;
-  private readonly videos = new Map<string, Video>();
+  private readonly mistake: Mistake | undefined;
+  readonly intake = new IntakeModel({ window: DEDUPE_WINDOW });
   private deletions: Deletion[] = [];
   private owed: Owed[] = [];
+  private readonly refused: Post[] = [];
   private last = 0;
 
-  constructor(mistake: Mistake | null = null) {
+  constructor(mistake?: Mistake) {
     this.mistake = mistake;
   }
 
@@ -171,29 +179,34 @@ export class MediaModel {
 
   // What comes in
 
-  accept({ type, videoId, links, failure, receivedAt }: Post): { is: "accepted" | "duplicate" } {
-    const known = this.videos.get(videoId);
-    const video: Video = known ?? { sequence: 0, last: null, newest: Number.NEGATIVE_INFINITY, isReady: false };
-    this.videos.set(videoId, video);
-    const canRepeat = DEDUPED.includes(type) && !(type === "legacy" && failure);
-    const print = canRepeat ? JSON.stringify([type, failure, links.video?.name, links.thumbnail?.name]) : null;
-    const { last } = video;
-    const isRecent = last !== null && Math.abs(receivedAt - last.receivedAt) <= DEDUPE_WINDOW;
-    if (print !== null && isRecent && last.print === print) {
+  accept(post: Post): "accepted" | "duplicate" {
+    return this.takeIn(post, this.intake.post(write(post), START + post.receivedAt, post.isLate));
+  }
+
+  /** Keeps an event in quarantine; its number there. */
+  refuse(post: Post): number {
+    this.refused.push(post);
+    return this.intake.refuse(write(post), START + post.receivedAt);
+  }
+
+  /** Null: it is not kept any longer. */
+  reprocess(index: number): "accepted" | "duplicate" | null {
+    const answer = this.intake.reprocess(index);
+    const isTaken = answer.is === "accepted" || answer.is === "duplicate";
+    return isTaken ? this.takeIn({ ...this.refused[index]!, isLate: true }, answer) : null;
+  }
+
+  private takeIn(post: Post, answer: Answer): "accepted" | "duplicate" {
+    const { type, videoId, links, failure, receivedAt, isLate } = post;
+    if (answer.is === "duplicate") {
       for (const link of announced(links)) this.repeat(type, videoId, link, receivedAt);
-      return { is: "duplicate" };
+      return "duplicate";
     }
-    const isLate = receivedAt < video.newest;
-    video.newest = Math.max(video.newest, receivedAt);
     const event: Event = {
-      ...{ id: ++this.last, videoId, sequence: ++video.sequence, receivedAt },
+      ...{ id: ++this.last, videoId, sequence: this.intake.sequence(videoId), receivedAt },
       ...{ media: {}, gateUntil: null, isOpen: true, isDelivered: false, isForgotten: false },
     };
-    if (type !== "draft.update") video.last = { print, id: event.id, receivedAt };
     const what = failure ? null : type === "video.delete" ? "video" : type === "draft.delete" ? "draft" : null;
-    const wasReady = video.isReady;
-    if (!failure && !isLate && ["video.ready", "legacy"].includes(type)) video.isReady = true;
-    if (!failure && !isLate && what === "video") video.isReady = false;
     const deletes = what !== null && this.config.onDelete === "delete";
     for (const link of deletes ? [] : announced(links)) {
       const row = this.file(link, { ...event, event: event.id, changes: type.startsWith("draft.") }, videoId);
@@ -207,8 +220,8 @@ export class MediaModel {
       event.isOpen = this.gateOf(event) === null;
     }
     if (what !== null && !isLate) this.openAll(videoId);
-    if (known && deletes) this.planDeletion(videoId, what, receivedAt, wasReady);
-    return { is: "accepted" };
+    if (deletes) this.planDeletion(videoId, what, receivedAt);
+    return "accepted";
   }
 
   private openAll(videoId: string): void {
@@ -575,8 +588,9 @@ export class MediaModel {
     if (!this.isWanted({ target, key })) this.remove(row, { target, key, bytes: null });
   }
 
-  private planDeletion(videoId: string, what: "video" | "draft", receivedAt: number, wasReady: boolean): void {
-    if (what === "draft" && wasReady && !this.is("draft.delete deletes a ready video's thumbnail")) return;
+  private planDeletion(videoId: string, what: "video" | "draft", receivedAt: number): void {
+    const isKept = this.intake.hasFile(videoId) && !this.is("draft.delete deletes a ready video's thumbnail");
+    if (what === "draft" && isKept) return;
     for (const row of KINDS.flatMap((kind) => this.live(videoId, kind))) {
       const isMeant = what === "video" || (row.kind === "thumbnail" && row.changes);
       const isNewer = row.announcedAt > receivedAt && !this.is("a late deletion deletes what came after it");
@@ -618,15 +632,13 @@ export class MediaModel {
   }
 
   forget(videoId: string): boolean {
-    const video = this.videos.get(videoId);
-    if (!video) return false;
+    if (typeof this.intake.forget(videoId, START + this.now) === "string") return false;
     const mine = this.rows.filter((row) => row.videoId === videoId);
     this.owed = this.owed.filter(({ medium }) => this.row(medium).videoId !== videoId);
     for (const row of mine) {
       if (row.state === "superseded") row.copy = null;
       this.discard(row, ERASED);
     }
-    video.last = null;
     for (const event of this.events) {
       if (event.videoId === videoId) Object.assign(event, { isOpen: true, isForgotten: true });
     }
@@ -800,4 +812,26 @@ export class MediaModel {
 
 function announced(links: Links): Link[] {
   return KINDS.flatMap((kind) => links[kind] ?? []);
+}
+
+/** The link as a URL: its name is the file, its signature and expiry are a presigned one's. */
+export function urlOf({ kind, name, sig, expires }: Link): string {
+  const ext = kind === "video" ? "mp4" : name.endsWith("z") ? "png" : "jpg";
+  const file = `https://media.example/${name}.${ext}`;
+  if (expires === null) return `${file}?X-Amz-Signature=${sig}`;
+  const life = Math.floor(expires / 1000);
+  return `${file}?X-Amz-Date=20260101T000000Z&X-Amz-Expires=${life}&X-Amz-Signature=${sig}`;
+}
+
+/** The text of a post. */
+export function write({ type, videoId, links, failure, context, title }: Post): string {
+  return JSON.stringify({
+    ...(type !== "legacy" && { type }),
+    wochitVideoId: videoId,
+    ...(context !== undefined && { videoContext: context }),
+    ...(title !== undefined && { title }),
+    ...(links.video && { videoUrl: urlOf(links.video) }),
+    ...(links.thumbnail && { thumbnailUrl: urlOf(links.thumbnail) }),
+    ...(failure && { errorMessage: "no" }),
+  });
 }

@@ -1,20 +1,21 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import type { Config } from "../../../src/config.ts";
-import type { DeletionJob, DownloadJob, Medium, Ports, SpooledFile, UploadJob } from "../../../src/domain.ts";
+import type { DeletionJob, DownloadJob, Medium, SpooledFile, UploadJob } from "../../../src/domain.ts";
 import { RelayError } from "../../../src/errors.ts";
 import { reportMedia } from "../../../src/forward/media-reports.ts";
 import { identityOf } from "../../../src/links.ts";
-import { planEvent } from "../../../src/plan.ts";
+import { reprocess } from "../../../src/operate/quarantine.ts";
+import { forgetVideo, importContexts } from "../../../src/operate/videos.ts";
+import { type Accept, createAccept } from "../../../src/receive/accept.ts";
 import { settingsOf } from "../../../src/store/settings.ts";
 import type { Store } from "../../../src/store/store.ts";
-import { parseEvent } from "../../../src/wochit.ts";
 import { configIn, endpoint } from "../../support/config.ts";
 import { type TestClock, testClock, testPorts } from "../../support/ports.ts";
+import { seenBody, seenVideo } from "../intake/system.ts";
+import { type OpenStore, shown } from "../walk.ts";
 import {
   type Copy,
-  DEDUPE_WINDOW,
   DELETE_AFTER,
   type Deletion,
   type DownloadOutcome,
@@ -26,8 +27,10 @@ import {
   type Options,
   type Place,
   type Post,
+  START,
   type TaggedCopy,
   type UploadOutcome,
+  write,
 } from "./model.ts";
 
 export type Download = { at: number; name: string; deadline: number; previous: TaggedCopy | null; job: unknown };
@@ -54,12 +57,19 @@ export type SeenEvent = {
   said: Partial<Record<Kind, { status: string; key: string | null; sha: string | null }>>;
 };
 export type View = { media: SeenMedium[]; events: SeenEvent[]; notices: string[] };
+/** What is known of each of these videos, and what the body of each event says but for its media: one text each. */
+export type Said = { videos: string[]; bodies: string[] };
 
 /** What the world works with. Media are named by the order in which they were made; events like `v#3`. */
 export type MediaSystem = {
   now(): number;
   pass(to: number): void;
   accept(post: Post): Promise<"accepted" | "duplicate">;
+  /** Keeps it in quarantine; its number there. */
+  refuse(post: Post): Promise<number>;
+  /** Null: it is not kept any longer. */
+  reprocess(index: number): Promise<"accepted" | "duplicate" | null>;
+  import(videoId: string, context: string): Promise<void>;
   claimDownloads(): Promise<Download[]>;
   settleDownload(download: Download, outcome: DownloadOutcome): Promise<boolean>;
   claimUploads(): Promise<Upload[]>;
@@ -75,7 +85,10 @@ export type MediaSystem = {
   mend(at: number): Promise<boolean>;
   forget(videoId: string): Promise<boolean>;
   configure(change: Partial<Options>): Promise<void>;
+  /** The process is another one. */
   restart(): Promise<void>;
+  /** What was leased is free: who had it is gone. */
+  freeLeases(): Promise<void>;
   revive(at: number): Promise<void>;
   raiseRisks(): Promise<{ at: number; share: number }[]>;
   /** The events that were sent. */
@@ -83,12 +96,13 @@ export type MediaSystem = {
   nextWake(): Promise<number | null>;
   linked(key: string): Promise<Copy | null>;
   view(): Promise<View>;
+  said(videos: string[]): Promise<Said>;
   close(): Promise<void>;
 };
 
 export type OpenSystem = () => Promise<MediaSystem>;
 
-export async function openModel(mistake: Mistake | null = null): Promise<MediaSystem> {
+export async function openModel(mistake?: Mistake): Promise<MediaSystem> {
   const model = new MediaModel(mistake);
   const at = (id: number) => model.rows.findIndex((row) => row.id === id);
   const idAt = (index: number) => model.rows[index]!.id;
@@ -101,7 +115,12 @@ export async function openModel(mistake: Mistake | null = null): Promise<MediaSy
     pass(to) {
       model.now = Math.max(model.now, to);
     },
-    accept: async (post) => model.accept(post).is,
+    accept: async (post) => model.accept(post),
+    refuse: async (post) => model.refuse(post),
+    reprocess: async (index) => model.reprocess(index),
+    async import(videoId, context) {
+      model.intake.import([{ videoId, context }], false, START + model.now);
+    },
     claimDownloads: async () =>
       model.claimDownloads().map((job) => {
         const { id, link, deadline, previous } = job;
@@ -125,7 +144,8 @@ export async function openModel(mistake: Mistake | null = null): Promise<MediaSy
     mend: async (index) => model.mend(idAt(index)),
     forget: async (videoId) => model.forget(videoId),
     configure: async (change) => model.configure(change),
-    restart: async () => model.freeLeases(),
+    restart: async () => {},
+    freeLeases: async () => model.freeLeases(),
     revive: async (index) => model.revive(idAt(index)),
     raiseRisks: async () => model.raiseRisks().map(({ id, share }) => ({ at: at(id), share })),
     deliver: async () => model.deliver().map(({ id }) => named(id)),
@@ -152,22 +172,23 @@ export async function openModel(mistake: Mistake | null = null): Promise<MediaSy
       }),
       notices: model.notices.map(({ type, event, medium }) => `${type} ${named(event)} ${model.row(medium).kind}`),
     }),
+    said: async (videos) => ({
+      videos: videos.map((videoId) => shown(model.intake.video(videoId))),
+      bodies: model.events.map((_, index) => withoutLinks(model.intake.body(index))),
+    }),
     close: async () => {},
   };
 }
 
-export type OpenStore = (config: Config, ports: Ports) => Promise<Store>;
-
-const START = Date.UTC(2026, 0, 1);
 const EVERYTHING = 999;
+const SENDER = "192.0.2.1";
 
-/** The link as a URL: its name is the file, its signature and expiry are a presigned one's. */
-function urlOf({ kind, name, sig, expires }: Link): string {
-  const ext = kind === "video" ? "mp4" : name.endsWith("z") ? "png" : "jpg";
-  const file = `https://media.example/${name}.${ext}`;
-  if (expires === null) return `${file}?X-Amz-Signature=${sig}`;
-  const life = Math.floor(expires / 1000);
-  return `${file}?X-Amz-Date=20260101T000000Z&X-Amz-Expires=${life}&X-Amz-Signature=${sig}`;
+const bytesOf = (post: Post) => Buffer.from(write(post));
+
+/** A body without its links, which become those of the copies. */
+function withoutLinks(body: Record<string, unknown> | null): string {
+  const { videoUrl: _, thumbnailUrl: __, ...rest } = body ?? {};
+  return shown(rest);
 }
 
 function nameIn(url: string): string {
@@ -188,6 +209,8 @@ export async function openStoreSystem(openStore: OpenStore): Promise<MediaSystem
   const targets: Record<string, string> = {};
   for (const name of ["t1", "t2"]) targets[name] = await store.targetId({ type: "local", dir: `/${name}` });
 
+  const kept: string[] = [];
+  const accept: Accept = (...said) => createAccept({ store, config })(...said);
   const real = (ms: number) => START + ms;
   const targetOf = (id: string) => Object.keys(targets).find((name) => targets[name] === id)!;
   const rows = async (): Promise<Medium[]> => (await store.media({ limit: EVERYTHING })).reverse();
@@ -228,20 +251,18 @@ export async function openStoreSystem(openStore: OpenStore): Promise<MediaSystem
   return {
     now: () => clock.now() - START,
     pass: (to) => clock.set(Math.max(clock.now(), real(to))),
-    async accept({ type, videoId, links, failure, receivedAt }) {
-      const body = Buffer.from(
-        JSON.stringify({
-          ...(type !== "legacy" && { type }),
-          wochitVideoId: videoId,
-          ...(links.video && { videoUrl: urlOf(links.video) }),
-          ...(links.thumbnail && { thumbnailUrl: urlOf(links.thumbnail) }),
-          ...(failure && { errorMessage: "no" }),
-        }),
-      );
-      const event = parseEvent(body);
-      const at = { receivedAt: real(receivedAt), sourceAddress: "192.0.2.1", dedupeWindow: DEDUPE_WINDOW };
-      const plan = planEvent(event, at.receivedAt, config);
-      return (await store.accept({ ...at, body, event, plan })).status;
+    accept: async (post) => (await accept(bytesOf(post), SENDER, real(post.receivedAt), { late: post.isLate })).status,
+    async refuse(post) {
+      const refusal = { receivedAt: real(post.receivedAt), sourceAddress: SENDER, reason: "source" } as const;
+      return kept.push((await store.quarantine({ ...refusal, body: bytesOf(post) })).id) - 1;
+    },
+    async reprocess(index) {
+      let status: "accepted" | "duplicate" | null = null;
+      const isKept = await makesSense(reprocess(store, accept, kept[index]!).then((answer) => ({ status } = answer)));
+      return isKept ? status : null;
+    },
+    async import(videoId, context) {
+      await importContexts(store, [{ videoId, context }], () => clock.now());
     },
     async claimDownloads() {
       if (!config.mirror.enabled) return [];
@@ -299,7 +320,7 @@ export async function openStoreSystem(openStore: OpenStore): Promise<MediaSystem
     isSpooled: async (at) => store.isSpooled(await idAt(at)),
     retry: async (at) => makesSense(store.retryMedium(await idAt(at), clock.now())),
     mend: async (at) => makesSense(store.mendMedium(await idAt(at), clock.now())),
-    forget: (videoId) => makesSense(store.forgetVideo(videoId, clock.now())),
+    forget: (videoId) => makesSense(forgetVideo(store, videoId, clock.now())),
     async configure({ mirror, onDelete }) {
       const enabled = mirror ?? config.mirror.enabled;
       const policy = onDelete ?? config.mirror.onDelete;
@@ -310,6 +331,8 @@ export async function openStoreSystem(openStore: OpenStore): Promise<MediaSystem
     async restart() {
       await store.close();
       store = await open();
+    },
+    async freeLeases() {
       await store.freeLeases(clock.now());
     },
     revive: async (at) => store.reviveSpooled([await idAt(at)], clock.now()),
@@ -364,6 +387,14 @@ export async function openStoreSystem(openStore: OpenStore): Promise<MediaSystem
         }),
       );
       return { media, events: seen, notices: await notices(named) };
+    },
+    async said(videos) {
+      const events = (await store.events({ limit: EVERYTHING })).reverse();
+      const [known, bodies] = await Promise.all([
+        Promise.all(videos.map((videoId) => seenVideo(store, videoId))),
+        Promise.all(events.map(({ id }) => seenBody(store, id))),
+      ]);
+      return { videos: known.map(shown), bodies: bodies.map(withoutLinks) };
     },
     async close() {
       await store.close();

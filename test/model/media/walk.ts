@@ -1,14 +1,8 @@
-import { shrink } from "../shrink.ts";
-import { type Command, commandsOf } from "./commands.ts";
-import type { Mistake } from "./model.ts";
-import { type OpenStore, type OpenSystem, openModel, openStoreSystem } from "./systems.ts";
+import type { Failure, Model } from "../walk.ts";
+import { type Command, commandsOf, VIDEOS } from "./commands.ts";
+import { MISTAKES, type Mistake } from "./model.ts";
+import { type OpenSystem, openModel, openStoreSystem } from "./systems.ts";
 import { Broken, World } from "./world.ts";
-
-const LENGTH = 40;
-
-export type Failure = { promise: string; detail: string };
-export type Found = { said: string; list: Command[] };
-export type Play = (list: Command[]) => Promise<Failure | null>;
 
 /** Whether a system keeps the promises of media, while and after these commands come to it. Null: all is well. */
 export async function keepsPromises(list: Command[], open: OpenSystem): Promise<Failure | null> {
@@ -25,39 +19,32 @@ export async function keepsPromises(list: Command[], open: OpenSystem): Promise<
   }
 }
 
-/** The model alone. */
-export function playModel(list: Command[], mistake: Mistake | null = null): Promise<Failure | null> {
-  return keepsPromises(list, () => openModel(mistake));
-}
+export const media: Model<Command, Mistake> = {
+  steps: { length: 40, commandsOf },
+  mistakes: MISTAKES,
+  alone: (list) => keepsPromises(list, () => openModel()),
+  besideItself: (list, mistake) =>
+    compareSystems(
+      list,
+      () => openModel(mistake),
+      () => openModel(),
+    ),
+  besideStore: (list, open, mistake) =>
+    compareSystems(
+      list,
+      () => openModel(mistake),
+      () => openStoreSystem(open),
+    ),
+};
 
 /**
- * Gives the commands to the model and to a store, each in a world of its own, and compares all that can be seen of both after
- * each: media, what a body would say of each event, notices, what each link answers that was sent. Null: no difference.
+ * Gives the commands to the model and to another system, each in a world of its own, and compares all that can be seen of both
+ * after each: media, what a body would say of each event, notices, what each link answers that was sent, what lies in the targets, what is known of each
+ * video.
  */
-export function compareStore(
-  list: Command[],
-  openStore: OpenStore,
-  mistake: Mistake | null = null,
-): Promise<Failure | null> {
-  return compareSystems(
-    list,
-    () => openModel(mistake),
-    () => openStoreSystem(openStore),
-  );
-}
-
-/** The model with a mistake beside the model: finds in no time what a store would be found by. */
-export function compareModel(list: Command[], mistake: Mistake): Promise<Failure | null> {
-  return compareSystems(
-    list,
-    () => openModel(mistake),
-    () => openModel(),
-  );
-}
-
 async function compareSystems(list: Command[], open: OpenSystem, openOther: OpenSystem): Promise<Failure | null> {
   const model = new World(await open());
-  const store = new World(await openOther());
+  const store = new World(await openOther(), { isJudged: false });
   try {
     for (const [nth, command] of list.entries()) {
       const failure = await compare(command, model, store);
@@ -79,7 +66,7 @@ async function compare(command: Command, model: World, store: World): Promise<Fa
   const [expected, real] = [await outcome(command, model), await outcome(command, store)];
   if (expected !== real) return { promise: `what comes of "${command.do}"`, detail: said(expected, real) };
   const [a, b] = [await seen(model), await seen(store)];
-  for (const part of ["media", "events", "notices", "links"] as const) {
+  for (const part of ["media", "events", "notices", "links", "copies", "videos", "bodies"] as const) {
     const at = a[part].findIndex((one, index) => one !== b[part][index]);
     if (at < 0 && a[part].length === b[part].length) continue;
     const index = at < 0 ? a[part].length : at;
@@ -96,13 +83,15 @@ async function outcome(command: Command, world: World): Promise<string> {
 }
 
 /** One text for each thing that can be seen. */
-async function seen({ system, told, forgotten }: World) {
+async function seen({ system, told, forgotten, copies }: World) {
   const { media, events, notices } = await system.view();
   const links = await Promise.all(
-    Object.keys(told).map(async (key) => {
-      const copy = await system.linked(key);
-      return `${key}: ${copy && `${copy.target} ${copy.key} ${copy.sha}`}`;
-    }),
+    Object.keys(told)
+      .sort()
+      .map(async (key) => {
+        const copy = await system.linked(key);
+        return `${key}: ${copy && `${copy.target} ${copy.key} ${copy.sha}`}`;
+      }),
   );
   return {
     // Reasons are words.
@@ -112,20 +101,11 @@ async function seen({ system, told, forgotten }: World) {
     events: events.map(({ id, said }) => JSON.stringify({ id, said })),
     notices: notices.filter((notice) => !forgotten.has(notice.split(" ")[1]!.split("#")[0]!)).sort(),
     links,
+    copies,
+    ...(await system.said(VIDEOS)),
   };
 }
 
 function said(expected: unknown, real: unknown): string {
   return `the model says ${expected}\n  the other says ${real}`;
-}
-
-/** The walk of a seed: null, or what is not kept in words, with a list from which no command can be left out. */
-export async function walk(seed: number, play: Play, length = LENGTH): Promise<Found | null> {
-  const list = commandsOf(seed, length);
-  const first = await play(list);
-  if (first === null) return null;
-  const short = await shrink(list, async (shorter) => (await play(shorter))?.promise === first.promise);
-  const { promise, detail } = (await play(short))!;
-  const text = [`seed ${seed}: ${promise}: not kept`, detail, ...short.map((one) => JSON.stringify(one))].join("\n  ");
-  return { said: text, list: short };
 }

@@ -12,6 +12,7 @@ import {
   MINUTE,
   OPTIONS,
   type Options,
+  type Post,
   SECOND,
 } from "./model.ts";
 import type { Download, MediaSystem, Removal, SeenMedium, Upload, UploadNow, View } from "./systems.ts";
@@ -62,10 +63,12 @@ export class World {
   private readonly isDown: Record<string, boolean> = {};
   private readonly rotten = new Set<string>();
   private readonly spool = new Map<number, Stored>();
+  private readonly isJudged: boolean;
   private isFull = false;
 
   private signatures = 0;
   private posts: Posted[] = [];
+  private readonly kept: Post[] = [];
   private announced: Announced[] = [];
   private deletes: Deleted[] = [];
   private readonly refusedAt: Record<string, number> = {};
@@ -78,15 +81,24 @@ export class World {
   private readonly last = new Map<string, Partial<Record<Kind, string>>>();
   private toldPending: { v: string; id: string; kind: Kind }[] = [];
 
-  constructor(system: MediaSystem) {
+  /** `isJudged`: false where it is compared with one that is. */
+  constructor(system: MediaSystem, { isJudged = true } = {}) {
     this.system = system;
+    this.isJudged = isJudged;
   }
 
   /** False: there was nothing for it to do. */
   async apply(command: Command): Promise<boolean> {
     const isDone = await this.run(command);
-    if (isDone) this.judge(await this.system.view());
+    if (isDone && this.isJudged) this.judge(await this.system.view());
     return isDone;
+  }
+
+  /** What lies in the targets. */
+  get copies(): string[] {
+    return Object.entries(this.targets)
+      .flatMap(([target, objects]) => Object.entries(objects).map(([key, { sha }]) => `${target} ${key} ${sha}`))
+      .sort();
   }
 
   private async run(command: Command): Promise<boolean> {
@@ -99,6 +111,19 @@ export class World {
         const post = this.posts.at(-1 - (pick % Math.max(1, Math.min(3, this.posts.length))));
         return post === undefined ? false : this.post({ ...post, life, late: 0 });
       }
+      case "refuse":
+        this.kept.push(this.posted(command));
+        await system.refuse(this.kept.at(-1)!);
+        return true;
+      case "reprocess": {
+        const index = this.kept.length - 1 - (command.pick % Math.max(1, this.kept.length));
+        const is = index < 0 ? null : await system.reprocess(index);
+        if (is !== null) await this.remember({ ...this.kept[index]!, isLate: true }, is);
+        return is !== null;
+      }
+      case "import":
+        await system.import(command.v, command.context);
+        return true;
       case "pass":
         system.pass(system.now() + command.ms);
         return true;
@@ -135,6 +160,8 @@ export class World {
       }
       case "put":
         return this.put(command.pick, command.dies ?? false);
+      case "mirror":
+        return this.mirror();
       case "delete":
         for (const removal of await system.claimDeletions()) await this.remove(removal);
         return true;
@@ -162,6 +189,15 @@ export class World {
     }
   }
 
+  private async mirror(): Promise<boolean> {
+    if (!this.isFull) this.downloads.push(...(await this.system.claimDownloads()));
+    let isDone = false;
+    while (this.downloads.length > 0) isDone = await this.settle(0, false);
+    this.uploads.push(...(await this.system.claimUploads()));
+    while (this.uploads.length > 0) isDone = await this.put(0, false);
+    return isDone;
+  }
+
   private version(name: string): number {
     return this.versions[name] ?? 0;
   }
@@ -177,8 +213,7 @@ export class World {
     };
   }
 
-  private async post(post: Posted): Promise<boolean> {
-    const { type, v, video, thumb, life = null, failure = false, late = 0 } = post;
+  private posted({ type, v, video, thumb, life = null, failure = false, late = 0, context, title }: Posted): Post {
     const now = this.system.now();
     const link = (kind: Kind, name: string): Link => {
       return { kind, name: `${v}${name}`, sig: ++this.signatures, expires: life === null ? null : now + life };
@@ -187,9 +222,19 @@ export class World {
       ...(video !== undefined && { video: link("video", video) }),
       ...(thumb !== undefined && { thumbnail: link("thumbnail", thumb) }),
     };
-    const receivedAt = now - late;
+    return { type, videoId: v, links, failure, context, title, receivedAt: now - late, isLate: late > 0 };
+  }
+
+  private async post(post: Posted): Promise<boolean> {
     this.posts.push(post);
-    const is = await this.system.accept({ type, videoId: v, links, failure, receivedAt });
+    const posted = this.posted(post);
+    await this.remember(posted, await this.system.accept(posted));
+    return true;
+  }
+
+  /** What was said to have come, and whether it was a duplicate. */
+  private async remember({ type, videoId: v, links, failure, receivedAt, isLate }: Post, is: string): Promise<void> {
+    const isDuplicate = is === "duplicate";
     const { events } = await this.system.view();
     const mine = events.filter(({ videoId }) => videoId === v);
     const sequence = Math.max(0, ...mine.map(({ sequence }) => sequence));
@@ -198,12 +243,12 @@ export class World {
     for (const kind of KINDS) {
       const one = links[kind];
       if (!one) continue;
+      // A repetition of what was erased brings nothing back.
+      if (isDuplicate && !this.announced.some((known) => known.v === v && known.name === one.name)) continue;
       const deadline = deadlineOf(one, receivedAt);
-      const isDuplicate = is === "duplicate";
-      this.announced.push({ ...one, ...common, at: now, isLate: late > 0, failure, deadline, isDuplicate });
+      this.announced.push({ ...one, ...common, at: this.system.now(), isLate, failure, deadline, isDuplicate });
     }
-    if (type.endsWith(".delete") && !failure && is === "accepted") this.deletes.push(common);
-    return true;
+    if (type.endsWith(".delete") && !failure && !isDuplicate) this.deletes.push(common);
   }
 
   private async settle(pick: number, isCut: boolean): Promise<boolean> {
@@ -318,9 +363,15 @@ export class World {
   }
 
   private async crash(): Promise<void> {
+    await this.system.restart();
+    await this.begin();
+  }
+
+  /** The mirror begins anew: what it worked on is free, and it looks at what the spool holds. */
+  private async begin(): Promise<void> {
     this.downloads = [];
     this.uploads = [];
-    await this.system.restart();
+    await this.system.freeLeases();
     for (const at of this.spool.keys()) await this.system.revive(at);
     for (const at of this.spool.keys()) if (!(await this.system.isSpooled(at))) this.spool.delete(at);
   }
@@ -329,7 +380,7 @@ export class World {
   private async reconfigure({ do: _, ...change }: { do: string } & Partial<Options>): Promise<boolean> {
     const names = Object.keys(change) as (keyof Options)[];
     if (names.every((name) => this.config[name] === change[name])) return false;
-    await this.crash();
+    await this.begin();
     this.config = { ...this.config, ...change };
     await this.system.configure(change);
     return true;
@@ -406,13 +457,13 @@ export class World {
     }
   }
 
-  /** A video's copy goes by a policy, by forget, or where the same file is elsewhere. */
+  /** A video's copy goes by a policy, by forget, or where the same file is elsewhere, as it is by now. */
   private judgeRemoval({ target, key }: { target: string; key: string }, object: Stored, media: SeenMedium[]): void {
     const place = `${target} ${key}`;
     const v = key.split("/")[0]!;
     if (!key.includes("/video") || this.forgotten.has(v) || this.rotten.has(place)) return;
     const isElsewhere = media.some(
-      ({ copy }) => copy?.sha === object.sha && (copy.target !== target || copy.key !== key),
+      ({ copy }) => copy && nameOf(copy) === nameOf(object) && (copy.target !== target || copy.key !== key),
     );
     if (isElsewhere) return;
     const name = nameOf(object);
