@@ -66,6 +66,8 @@ test("bodies end behind their length, their last chunk, or with the connection, 
     headers: { "content-length": "5" },
   });
   assert.equal((await answered(t, `${ok}\r\n`, "hel", "lo")).body, "hello");
+  const unsure = await answered(t, `${ok}Content-Length: 5\r\nContent-Length: 9\r\n\r\nhello all`);
+  assert.deepEqual(unsure, { body: "hello all", headers: {} });
   const chunked = `${ok}Transfer-Encoding: gzip, Chunked\r\n\r\n`;
   assert.equal((await answered(t, chunked, "3\r\nhel\r", "\n 2 ;a=b\r\nlo\r\n0\r\n", "A: b\r\n\r\n")).body, "hello");
   assert.equal((await answered(t, chunked, "5\nhello\n0\n\n")).body, "hello");
@@ -74,6 +76,17 @@ test("bodies end behind their length, their last chunk, or with the connection, 
   assert.equal((await answered(t, "ICY 200 OK\r\n\r\nhello")).body, "hello");
   const twice = await answered(t, `${ok}ETag: "a"\r\nEtag: "b"\r\n__proto__: x\r\n\r\n`);
   assert.deepEqual(twice.headers, { etag: '"a"', ["__proto__"]: "x" });
+});
+
+test("an answer that has no body by its status ends with its head, whatever its head says", async (t) => {
+  for (const status of [204, 304]) {
+    const { origin } = await serveRaw(
+      t,
+      (_, socket) => void socket.write(`HTTP/1.1 ${status} X\r\nContent-Length: 9\r\n\r\n`),
+    );
+    const { status: got, body } = await open(t)(origin);
+    assert.deepEqual([got, (await readAll(body)).length], [status, 0]);
+  }
 });
 
 test("what ends early, or is no HTTP, is an error that says so", async (t) => {
