@@ -65,5 +65,6 @@ test("a hostile link costs no time", () => {
     identityOf(`https://cdn.test/v.mp4?${tail}`);
     expiryOf(`https://cdn.test/v.mp4?${tail}`);
   }
-  assert.ok(performance.now() - started < 2_000);
+  // Some 200 ms alone; a square of its length would take minutes.
+  assert.ok(performance.now() - started < 15_000);
 });

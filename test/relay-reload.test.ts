@@ -107,7 +107,7 @@ test("what waited for its turn under the old rate is sent by the new endpoint, w
   }
   await waitFor(() => app.requests.length === 1);
   await relay.reload({ endpoints: [endpointTo(app.url, { secret: OTHER_SECRET })] });
-  await waitFor(() => app.requests.length === 4, 4_000);
+  await waitFor(() => app.requests.length === 4);
   assert.deepEqual(
     app.requests.map((request) => isSignedBy(OTHER_SECRET, request)),
     [false, true, true, true],
@@ -123,7 +123,7 @@ test("attempts that hang keep to the endpoint's concurrency, however often it is
   });
   await new Promise<void>((listening) => hanging.listen(0, "127.0.0.1", listening));
   const url = `http://127.0.0.1:${(hanging.address() as AddressInfo).port}`;
-  const endpoint = (laneHold: string) => endpointTo(url, { concurrency: 2, timeout: "2s", laneHold });
+  const endpoint = (laneHold: string) => endpointTo(url, { concurrency: 2, timeout: "5s", laneHold });
   const relay = await startRelay({ endpoints: [endpoint("1h")] });
   t.after(async () => {
     await relay.close();
@@ -143,7 +143,7 @@ test("attempts that hang keep to the endpoint's concurrency, however often it is
     answered.push(String(request.headers["webhook-id"]));
     response.end();
   });
-  await waitFor(() => new Set(answered).size >= 10, 10_000);
+  await waitFor(() => new Set(answered).size >= 10);
 });
 
 test("a config that comes while the relay stops is not taken", async (t) => {
@@ -173,14 +173,14 @@ test("a download under way goes on, from where it was, under the new settings of
   withStage({}, async ({ provider, send, delivery, relay }) => {
     const bytes = 4_000_000;
     const video = provider.addVideo("v1", { bytes });
-    video.setFault({ name: "slow", bytesPerSecond: 150_000, times: 1 });
+    video.setFault({ name: "slow", bytesPerSecond: 50_000, times: 1 });
     const { id } = await send("video.ready", { videoId: "v1", videoUrl: video.link(), thumbnailUrl: "" });
     await waitFor(() => video.counts.bytes > 100_000);
     const { mirror } = await relay.reload({ mirror: { concurrency: 1, maxSize: "1GiB" } }).then(() => relay.config);
     assert.equal(mirror.concurrency, 1);
     const reloaded = performance.now();
     assert.equal((await delivery(id)).json.relay.media.video.status, "mirrored");
-    assert.ok(performance.now() - reloaded < 8_000, "its lease was given back");
+    assert.ok(performance.now() - reloaded < 25_000, "its lease was given back");
     assert.ok(video.counts.bytes < bytes * 1.5, "what was there was not fetched again");
   }));
 
@@ -200,7 +200,7 @@ test("with mirroring switched off and on again, what waited is told, then copied
     for (const { id } of [first, second]) {
       const isMeant = ({ json }: Received) =>
         json.type === "relay.media.mirrored" && json.relay.aboutEventId === id && json.relay.media.video.url;
-      const { json } = await waitFor(() => app.requests.find(isMeant), 10_000);
+      const { json } = await waitFor(() => app.requests.find(isMeant));
       assert.equal((await fetch(json.relay.media.video.url)).status, 200);
     }
   }));

@@ -112,7 +112,7 @@ test("the system's certificate store is trusted for endpoints, media and buckets
   await relay.ready();
   await send(port, { method: "POST", path: "/webhooks/wochit" }, event("v1", { thumbnailUrl: `${media.url}/a.png` }));
   for (const [name, { seen }] of Object.entries({ app, media, bucket })) {
-    await waitFor(() => seen.length > 0, 15_000).catch(() => assert.fail(`nothing came to the ${name}`));
+    await waitFor(() => seen.length > 0).catch(() => assert.fail(`nothing came to the ${name}`));
   }
   const [delivery] = await waitFor(async () => {
     const rows = await callJson(["deliveries", "list", "--config", configPath]);

@@ -47,7 +47,8 @@ export type Note = v.InferOutput<typeof noteSchema>;
 /** Every note is filled up to this length, so that none leaves anything of the one before; the longest has 6 KiB. */
 const LENGTH = 8192;
 
-const NO_FOLLOW = constants.O_NOFOLLOW ?? 0;
+/** No link is followed, and no pipe is waited for. */
+const AS_IT_IS = (constants.O_NOFOLLOW ?? 0) | (constants.O_NONBLOCK ?? 0);
 
 /** Equal for links that lead to the same file. */
 export function markOf(url: string): string {
@@ -64,10 +65,10 @@ export function blankNote(link: string): Note {
 
 /** The note in a file; null where there is none, or none that can be read: a power cut may leave it damaged. */
 export async function readNote(path: string): Promise<Note | null> {
-  const file = await open(path, constants.O_RDONLY | NO_FOLLOW).catch(nullWhereMissing);
+  const file = await open(path, constants.O_RDONLY | AS_IT_IS).catch(nullWhereMissing);
   if (file === null) return null;
   try {
-    const { bytesRead, buffer } = await file.read(Buffer.alloc(LENGTH), 0, LENGTH, 0);
+    const { bytesRead, buffer } = await file.read(Buffer.alloc(LENGTH), 0, LENGTH, null);
     const parsed = v.safeParse(noteSchema, JSON.parse(buffer.toString("utf8", 0, bytesRead)));
     return parsed.success ? parsed.output : null;
   } catch (error) {
@@ -85,7 +86,7 @@ export async function readNote(path: string): Promise<Note | null> {
 export async function writeNote(path: string, note: Note): Promise<void> {
   const padded = Buffer.alloc(LENGTH, " ");
   padded.write(JSON.stringify(note));
-  const file = await open(path, constants.O_WRONLY | constants.O_CREAT | NO_FOLLOW, 0o640);
+  const file = await open(path, constants.O_WRONLY | constants.O_CREAT | AS_IT_IS, 0o640);
   try {
     await file.write(padded, 0, LENGTH, 0);
   } finally {

@@ -55,9 +55,20 @@ export async function getLeniently(
   );
   try {
     const head = await readHead(reader);
-    const body = Readable.from(readBody(reader, head), { objectMode: false });
-    // Also where the body is destroyed before its first read.
-    body.on("close", () => socket.destroy());
+    const chunks = readBody(reader, head);
+    // Not Readable.from: a reader that leaves while nothing comes would wait with the connection until something does.
+    const body = new Readable({
+      read() {
+        chunks.next().then(
+          ({ value, done }) => this.push(done ? null : value),
+          (error) => this.destroy(error),
+        );
+      },
+      destroy(error, done) {
+        socket.destroy();
+        done(error);
+      },
+    });
     body.on("error", () => {});
     return { status: head.status, headers: head.headers, body, oddities: [...head.oddities] };
   } catch (error) {

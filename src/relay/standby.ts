@@ -20,17 +20,17 @@ const SICK = /^(E(IO|ROFS|NOSPC|DQUOT|MFILE|NFILE)|SQLITE_(FULL|IOERR|READONLY|C
  */
 export function sicknessOf(error: unknown, dataDir: string): string | null {
   // It was opened, and then its first commits failed.
-  if (error instanceof RelayError && error.code === "store_unavailable") return errorLine(error);
+  const couldNotCommit = error instanceof RelayError && error.code === "store_unavailable";
   for (let at = error; at instanceof Error; at = at.cause) {
     const { code } = at as { code?: unknown };
-    if (code === "SQLITE_READONLY" || code === "SQLITE_CANTOPEN" || code === "EROFS") {
+    if (couldNotCommit || code === "SQLITE_READONLY" || code === "SQLITE_CANTOPEN" || code === "EROFS") {
       const why = whyUnwritable(dataDir);
       if (why === "EROFS") return `the disk of dataDir ${dataDir} is read-only; make it writable: ${errorLine(error)}`;
       if (why !== null && SICK.test(why)) return errorLine(error);
     }
     if (typeof code === "string" && code !== "SQLITE_READONLY" && SICK.test(code)) return errorLine(error);
   }
-  return null;
+  return couldNotCommit ? errorLine(error) : null;
 }
 
 /**

@@ -116,7 +116,7 @@ test("a backup beside a relay that writes holds all that was committed before, a
     child.kill("SIGKILL");
     await ended;
   });
-  await waitFor(() => existsSync(`${database}-wal`), 10_000);
+  await waitFor(() => existsSync(`${database}-wal`));
   const { code, stdout, stderr } = await runCli(["backup", file, ...flags]);
   assert.deepEqual([code, stderr], [0, ""]);
   assert.match(
@@ -226,8 +226,7 @@ test("a damaged database gives no backup, and one line that says so", async (t) 
 
 test("interrupted, it leaves no half file; killed, the next run clears what it left", async (t) => {
   const { file, flags, backups } = await settle(t, { events: 4000, padding: 20_000 });
-  const halfway = () =>
-    waitFor(() => readdirSync(backups).some((name) => statSync(join(backups, name)).size > 0), 10_000);
+  const halfway = () => waitFor(() => readdirSync(backups).some((name) => statSync(join(backups, name)).size > 0));
   const interrupted = spawnCli(["backup", file, ...flags]);
   const ended = finish(interrupted);
   await halfway();
@@ -265,7 +264,7 @@ test("what a killed run left under another name goes with the next backup; what 
     t.after(() => child.kill("SIGKILL"));
     return { child, ended: finish(child) };
   };
-  const begun = (path: string) => waitFor(() => existsSync(path) && statSync(path).size > 2 ** 20, 10_000);
+  const begun = (path: string) => waitFor(() => existsSync(path) && statSync(path).size > 2 ** 20);
   const next = async (name: string) => assert.equal((await runCli(["backup", join(backups, name), ...flags])).code, 0);
 
   const killed = await started(file);
@@ -304,7 +303,7 @@ test("what a killed run into the target left goes with the next backup of any ki
   const ended = finish(child);
   t.after(() => child.kill("SIGKILL"));
   const inside = () => folders().flatMap((name) => readdirSync(join(config.dataDir, name)));
-  await waitFor(() => inside().some((name) => name.endsWith(".part-journal")), 10_000);
+  await waitFor(() => inside().some((name) => name.endsWith(".part-journal")));
   process.kill(child.pid!, "SIGSTOP");
   const [folder] = folders();
   const old = () => age(join(config.dataDir, folder!), 90_000);

@@ -35,7 +35,7 @@ test("copies that are missing and cut are mended by the running relay, and are w
     const after = await waitFor(async () => {
       const verified = await run("media verify");
       return verified.code === 0 && verified;
-    }, 15_000);
+    });
     assert.equal(after.stdout, before.stdout);
     assert.deepEqual(
       (await callJson(["media", "list", "--config", relay.configPath])).map(({ sha256 }) => sha256),

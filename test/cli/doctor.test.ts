@@ -88,7 +88,7 @@ test("beside a running relay all of it is looked at, and all is left as it was",
     await app.close();
   });
   chmodSync(relay.configPath, 0o600);
-  await waitFor(() => relay.ports.log.facts.some(({ fact }) => fact === "backup made"), 20_000);
+  await waitFor(() => relay.ports.log.facts.some(({ fact }) => fact === "backup made"));
   const files = () => readdirSync(join(relay.dir, "data"), { recursive: true, encoding: "utf8" }).sort();
   const before = files();
   const { code, failures, said, stdout, lines } = await diagnose(relay.configPath);
@@ -280,16 +280,20 @@ test("--offline asks neither endpoint nor bucket", async (t) => {
 });
 
 test("an address that hangs costs its own time only, and others are told all the same", async (t) => {
-  const silent = createServer((socket) => void socket.on("error", () => {}));
+  let open = 0;
+  let most = 0;
+  const silent = createServer((socket) => {
+    most = Math.max(most, ++open);
+    socket.on("error", () => {}).on("close", () => open--);
+  });
   await new Promise<void>((resolve) => silent.listen(0, "127.0.0.1", resolve));
   t.after(() => void silent.close());
   const { port } = silent.address() as { port: number };
   const endpoints = Array.from({ length: 4 }, (_, at) =>
     endpoint(`e${at}`, `http://127.0.0.1:${port}/`, { timeout: "700ms" }),
   );
-  const begun = performance.now();
   const { said } = await diagnose(writeConfig(t, { endpoints }));
-  assert.ok(performance.now() - begun < 2_500);
+  assert.equal(most, endpoints.length, "all of them are waited for at once");
   for (const { id } of endpoints)
     assert.match(said(`endpoint.${id}.answer`), /^failed: .*(no answer within 700 ms|too long)/);
 });

@@ -33,7 +33,7 @@ test("npm start: SIGTERM to npm ends the relay, and npm with it", async (t) => {
       ({ ok }) => ok,
       () => false,
     );
-  await waitFor(answers, 30_000);
+  await waitFor(answers);
   process.kill(npm.pid!, "SIGTERM");
   assert.equal(await ended, 0);
   assert.equal(await answers(), false);

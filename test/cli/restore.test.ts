@@ -276,7 +276,7 @@ test("after the machine has burned, all that was acknowledged before the backup 
     rmSync(media, { recursive: true });
     writeFileSync(media, "in the way of every copy");
     const second = await send("video.ready", { videoId: "v2", ...linksOf("v2") });
-    await waitFor(async () => (await run("status"))[0].uploads === 2, 10_000);
+    await waitFor(async () => (await run("status"))[0].uploads === 2);
     // Another process: the one that has the database open in this one must not lose its locks.
     const made = await runCli(["backup", file, "--json", "--config", relay.configPath]);
     assert.equal(made.code, 0, made.stderr);
@@ -313,7 +313,7 @@ test("after the machine has burned, all that was acknowledged before the backup 
     // The first one's copy burned with the folder; that is said, and mended.
     const verified = await callCli(["media", "verify", "--mend", "--config", relay.configPath]);
     assert.match(verified.stdout, /2 good, 2 missing\n2 queued/);
-    await waitFor(async () => (await callCli(["media", "verify", "--config", relay.configPath])).code === 0, 10_000);
+    await waitFor(async () => (await callCli(["media", "verify", "--config", relay.configPath])).code === 0);
     // What was on its way to an app that was down goes on, too.
     const [late] = await run("deliveries", "list", "--endpoint", "late", "--state", "pending");
     assert.equal(late.eventId, first.id);

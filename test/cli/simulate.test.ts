@@ -79,9 +79,9 @@ test("a link that is asked for once more, after all were fetched, is still answe
   const app = await openReceiver(({ json }) => {
     setTimeout(async () => {
       const { etag } = await ask(json.thumbnailUrl);
-      // A later event announced it again: half the time that it has to be quiet for.
-      setTimeout(() => ask(json.thumbnailUrl, { "if-none-match": etag }), 200);
-    }, 200);
+      // A later event announced it again, long before it has been quiet for long enough.
+      setTimeout(() => ask(json.thumbnailUrl, { "if-none-match": etag }), 100);
+    }, 100);
     return { status: 200, body: '{"id":"evt_1","status":"accepted"}' };
   });
   try {

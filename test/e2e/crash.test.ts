@@ -5,7 +5,7 @@ import { runCrashTest } from "../support/crash/run.ts";
 // The short form of `npm run test:crash`. Another seed every time: what a run has not met, the next one may.
 const seed = process.env.CRASH_SEED ?? Date.now().toString(36);
 
-test("killed ten times under load, it loses nothing that it acknowledged", { timeout: 120_000 }, async (t) => {
+test("killed ten times under load, it loses nothing that it acknowledged", { timeout: 600_000 }, async (t) => {
   const { summary, problems, folder } = await runCrashTest({ rounds: 10, seed });
   t.diagnostic(summary);
   assert.deepEqual(problems.slice(0, 20), [], `${summary}\nwhat it left behind is in ${folder}`);

@@ -25,13 +25,19 @@ async function serveOnFaultyDisk(t: TestContext) {
   };
   writeFileSync(configPath, JSON.stringify(config));
   const lines: string[] = [];
-  const relay = spawnServe({ configPath, port, env, onLine: (line) => lines.push(line) });
-  t.after(() => relay.kill());
-  await relay.ready();
+  const start = async () => {
+    const started = spawnServe({ configPath, port, env, onLine: (line) => lines.push(line) });
+    t.after(() => started.kill());
+    await started.ready();
+    return started;
+  };
+  const relay = await start();
   const url = `http://127.0.0.1:${port}`;
   let n = 0;
   return {
     relay,
+    /** Once it has ended: on the same disk, port and config. */
+    start,
     faults,
     reserve: join(root, "data/reserve"),
     /** What it has logged as errors, without what is new to it again and again. */
@@ -89,11 +95,40 @@ suite("a disk that fails under a running relay", { concurrency: true, skip: noRe
       const after = await waitFor(async () => {
         const answer = await disk.post();
         return answer.status === 200 && answer;
-      }, 20_000);
-      await waitFor(async () => (await disk.status("/readyz")) === 200, 10_000);
+      });
+      await waitFor(async () => (await disk.status("/readyz")) === 200);
       const ids = await disk.storedIds();
       assert.ok(ids.has(before.id!) && ids.has(after.id!));
       assert.deepEqual((await disk.relay.stop()).code, 0);
+    });
+  }
+
+  for (const [what, errors] of [
+    ["answers no read", { readErrno: ERRNO.EIO }],
+    ["answers neither reads nor writes", { readErrno: ERRNO.EIO, changeErrno: ERRNO.EIO }],
+  ] as const) {
+    test(`one that ${what} when the relay starts: 503, the process lives, and it begins by itself`, async (t) => {
+      const disk = await serveOnFaultyDisk(t);
+      const before = await disk.post();
+      assert.equal(before.status, 200);
+      await disk.relay.kill();
+      for (const [field, errno] of Object.entries(errors)) disk.faults.set(field as keyof typeof errors, errno);
+      const relay = await disk.start();
+      const { status, retryAfter } = await disk.post();
+      assert.deepEqual([status, retryAfter !== null], [503, true]);
+      assert.equal(await disk.status("/readyz"), 503);
+      const [said, refused, ...more] = disk.errors();
+      assert.match(`${said?.msg}: ${said?.error}`, /^the store cannot be used: .*: dataDir .* I\/O error/);
+      assert.deepEqual([refused?.msg, refused?.error, more], ["request not taken", said?.error, []]);
+
+      for (const field of Object.keys(errors)) disk.faults.set(field as keyof typeof errors, 0);
+      const after = await waitFor(async () => {
+        const answer = await disk.post();
+        return answer.status === 200 && answer;
+      });
+      const ids = await disk.storedIds();
+      assert.ok(ids.has(before.id!) && ids.has(after.id!));
+      assert.deepEqual((await relay.stop()).code, 0);
     });
   }
 

@@ -53,9 +53,9 @@ test("a hundred endpoints that hang on large events cost bounded memory, and no 
   };
   const pad = "é".repeat(500_000);
   for (let at = 0; at < EVENTS; at++) await post({ type: "draft.update", wochitVideoId: `big${at}`, pad });
-  await waitFor(() => hanging >= 48, 60_000);
+  await waitFor(() => hanging >= 48);
   await post({ type: "draft.new", wochitVideoId: "small" });
-  await waitFor(() => app.requests.length === 1, 10_000);
+  await waitFor(() => app.requests.length === 1);
   const peak = Number(/VmHWM:\s+(\d+) kB/.exec(readFileSync(`/proc/${relay.pid}/status`, "utf8"))![1]) / 1024;
   assert.ok(peak < 400, `${Math.round(peak)} MB`);
   await relay.stop();

@@ -13,7 +13,7 @@ for (const [disk, failEvery] of [
 ] as const) {
   test(`a power cut on ${disk} loses nothing that was acknowledged`, {
     skip: noRecorder,
-    timeout: 120_000,
+    timeout: 600_000,
   }, async (t) => {
     const { summary, problems } = await runPowerCut({ events: 80, moments: 12, seed, failEvery });
     t.diagnostic(`seed ${seed}: ${summary}`);

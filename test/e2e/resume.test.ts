@@ -7,7 +7,7 @@ import { runResumeTest } from "../support/resume.ts";
 const MIB = 2 ** 20;
 
 test("a file over a connection that breaks, and through a SIGKILL, is fetched once", {
-  timeout: 120_000,
+  timeout: 600_000,
 }, async (t) => {
   const { summary, problems, requests } = await runResumeTest({
     size: 24 * MIB,

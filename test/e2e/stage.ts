@@ -59,7 +59,7 @@ export async function withStage(
       },
       delivery(id, path = "/", nth = 0) {
         const isMeant = (one: Received) => one.headers["webhook-id"] === id && one.path === path;
-        return waitFor(() => app.requests.filter(isMeant)[nth], 10_000);
+        return waitFor(() => app.requests.filter(isMeant)[nth]);
       },
     });
   } finally {

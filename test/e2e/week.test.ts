@@ -69,7 +69,7 @@ async function mediaOf({ configPath }: Week): Promise<Map<string, Medium>> {
 }
 
 test("in a week with a provider that is down most of the time and a target that is down for three days, no link dies that could be saved", {
-  timeout: 120_000,
+  timeout: 600_000,
 }, async (t) => {
   const week = await openWeek(t, START, (app) => ({
     mirror: { allowPrivateAddresses: true, minFreeDisk: 0, concurrency: 1 },

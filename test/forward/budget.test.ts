@@ -64,6 +64,7 @@ test("an endpoint with nothing under way is next, then who waits longest", async
 test("one body always goes, however large, and nothing overtakes it for ever", async () => {
   const { take, went, end, settled } = setUp();
   void take("a/1", MIB);
+  await settled();
   void take("big/1", 500 * MIB);
   void take("b/1", MIB);
   await settled();

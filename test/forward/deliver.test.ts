@@ -375,7 +375,7 @@ test("no answer within the timeout is a failure that says so", async (t) => {
   assert.equal(outcome.attempt.error, "no answer within 150 ms");
   assert.equal(outcome.attempt.status, null);
   assert.equal(outcome.attempt.response, null);
-  assert.ok(took > 140 && took < 4000, `${took} ms`);
+  assert.ok(took > 140 && took < 30_000, `${took} ms`);
 });
 
 test("the timeout is total: a head that drips does not stretch it", async (t) => {
@@ -391,7 +391,7 @@ test("the timeout is total: a head that drips does not stretch it", async (t) =>
   const begun = performance.now();
   const outcome = await settle();
   assert.equal(outcome.attempt.error, "no answer within 200 ms");
-  assert.ok(performance.now() - begun < 4000);
+  assert.ok(performance.now() - begun < 30_000);
 });
 
 test("a body that drips for ever holds its slot for a second, and the status counts", async (t) => {
@@ -399,7 +399,7 @@ test("a body that drips for ever holds its slot for a second, and the status cou
     const { settle } = await setUp(
       t,
       (_, response) => {
-        response.writeHead(code);
+        response.writeHead(code).write("drop ");
         const drip = setInterval(() => response.write("drop "), 20);
         response.on("close", () => clearInterval(drip));
       },
@@ -411,7 +411,7 @@ test("a body that drips for ever holds its slot for a second, and the status cou
     assert.equal(outcome.is, code === 200 ? "delivered" : "retry");
     assert.equal(outcome.attempt.error, code === 200 ? null : "HTTP 500");
     assert.match(String(outcome.attempt.response), /^(drop )+$/);
-    assert.ok(took > 800 && took < 10_000, `${took} ms`);
+    assert.ok(took > 800 && took < 30_000, `${took} ms`);
   }
 });
 
@@ -445,7 +445,7 @@ test("an answer of up to 64 KiB is read to its end, so that the connection serve
     sockets.add(incoming.socket);
     let parts = 0;
     const write = () =>
-      ++parts < 6 ? response.write("x".repeat(10 * 1024)) && setTimeout(write, 10) : response.end("x");
+      ++parts < 6 ? response.write("x".repeat(10 * 1024)) && setImmediate(write) : response.end("x");
     write();
   });
   for (let n = 0; n < 3; n++) {
@@ -480,7 +480,7 @@ test("when a body cannot be built it is a failed attempt, not a broken job", asy
 
 test("an attempt that its lease aborts ends at once and settles nothing", async (t) => {
   let arrived = () => {};
-  const { run, abort, settled, lines } = await setUp(t, () => arrived());
+  const { run, abort, settled, lines } = await setUp(t, () => arrived(), { timeout: 60_000 });
   const there = new Promise<void>((resolve) => {
     arrived = resolve;
   });
@@ -489,7 +489,7 @@ test("an attempt that its lease aborts ends at once and settles nothing", async 
   const begun = performance.now();
   abort.abort(new Error("the relay is stopping"));
   await running;
-  assert.ok(performance.now() - begun < 4000);
+  assert.ok(performance.now() - begun < 30_000);
   assert.deepEqual(settled, []);
   assert.deepEqual(lines, []);
 });
@@ -581,13 +581,15 @@ test("the queue claims the deliveries of its endpoint", async (t) => {
 
 test("ratePerSecond spreads the starts evenly, in the order of the claims", async (t) => {
   const { run, received } = await setUp(t, ok, { ratePerSecond: 20 });
+  const begun = performance.now();
   await Promise.all(Array.from({ length: 6 }, (_, n) => run(makeJob({ id: `del_${n}`, messageId: `evt_${n}` }))));
   assert.deepEqual(
     received.map(({ headers }) => headers["webhook-id"]),
     ["evt_0", "evt_1", "evt_2", "evt_3", "evt_4", "evt_5"],
   );
-  const span = received.at(-1)!.at - received[0]!.at;
-  assert.ok(span > 200 && span < 4000, `${span} ms`);
+  // The nth start is n * 50 ms after the first, or later.
+  for (const [n, { at }] of received.entries()) assert.ok(at - begun > n * 50 - 5, `${n} after ${at - begun} ms`);
+  assert.ok(received.at(-1)!.at - begun < 20_000);
 });
 
 test("an abort ends a wait for one's turn, and nothing is sent", async (t) => {

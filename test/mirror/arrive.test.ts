@@ -65,6 +65,22 @@ test("chunks that share their memory with their neighbours arrive whole", async 
   assert.equal(sha256(await readFile(path)), sha256(content));
 });
 
+test("of chunks of a byte each byte is kept, and not what its socket read with it", async (t) => {
+  const { path, write } = await openPlace(t);
+  const content = new Uint8Array(noise(3_000));
+  async function* bytes() {
+    for (const [n, byte] of content.entries()) {
+      const socketRead = new Uint8Array(64 * 1024).fill(byte);
+      yield socketRead.subarray(0, 1);
+      // By now it was taken. What is kept of it would change with it; the first one of all is kept as it came.
+      if (n > 0) setImmediate(() => socketRead.fill(0));
+    }
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+  await write(bytes());
+  assert.equal(sha256(await readFile(path)), sha256(content));
+});
+
 test("chunks from Node's own pool do no harm to others that live there", async (t) => {
   const { path, write } = await openPlace(t);
   const neighbour = Buffer.from("a neighbour in the pool");

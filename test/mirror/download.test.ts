@@ -244,9 +244,9 @@ test("retries follow the schedule, leave one try at the deadline, and only a req
 });
 
 test("a request that started before the deadline does not expire, however late it fails", async (t) => {
-  const origin = await serve(t, (_, response) => void setTimeout(() => response.writeHead(403).end(), 100));
+  const origin = await serve(t, (_, response) => void setTimeout(() => response.writeHead(403).end(), 3_000));
   const { run, ports } = await openDownloads(t);
-  const outcome = await run(origin, { attempts: 20, deadline: ports.clock.now() + 50 });
+  const outcome = await run(origin, { attempts: 20, deadline: ports.clock.now() + 2_000 });
   errorOf(outcome, "retry", /403/);
   assert.ok((outcome as { at: number }).at > ports.clock.now());
 });
@@ -317,7 +317,7 @@ test("an abort stops the download at once and settles nothing", async (t) => {
   setTimeout(() => stop.abort(new Error("the relay is stopping")), 100);
   assert.equal(await run(origin, {}, stop.signal), null);
   assert.equal(await run(origin, {}, AbortSignal.abort()), null);
-  assert.ok(performance.now() - started < 5_000, "at once, not at the end of some limit");
+  assert.ok(performance.now() - started < 20_000, "at once, not at the end of some limit");
   assert.deepEqual([store.settled, await files(), log.facts, queue.spoolTrouble()], [[], [], [], null]);
 });
 

@@ -113,7 +113,7 @@ export async function openDownloads(
     ...v.parse(configSchema, { mirror: { minFreeDisk: 0, allowPrivateAddresses: ["127.0.0.1"] } }).mirror,
     ...options.config,
   };
-  const outbound = openOutbound({ allowPrivateAddresses: config.allowPrivateAddresses, connectTimeout: 1_000 });
+  const outbound = openOutbound({ allowPrivateAddresses: config.allowPrivateAddresses, connectTimeout: 10_000 });
   t.after(() => outbound.close());
   const log = testLog();
   const ports = { clock: options.clock ?? systemClock(), log };

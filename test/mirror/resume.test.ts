@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { statSync } from "node:fs";
 import { link, mkdir, readFile, rename, stat, truncate, writeFile } from "node:fs/promises";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import test, { type TestContext } from "node:test";
@@ -310,12 +311,12 @@ test("a stop of the relay keeps what came; the next start goes on", async (t) =>
     response.writeHead(200, { ...origin.headers, "content-length": movie.length });
     response.write(movie.subarray(0, 2 * MIB));
   };
-  const { run, store, files } = await openDownloads(t);
+  const { run, store, files, spoolDir } = await openDownloads(t);
   store.spooled = [{ mediumId, uploads: false }];
   const stop = new AbortController();
   const running = run(origin.url, { mediumId }, stop.signal);
-  await waitFor(() => origin.asked.length === 1);
-  setTimeout(() => stop.abort(new Error("the relay is stopping")), 200);
+  await waitFor(() => (statSync(partOf(spoolDir, mediumId), { throwIfNoEntry: false })?.size ?? 0) > MIB);
+  stop.abort(new Error("the relay is stopping"));
   assert.equal(await running, null);
   assert.deepEqual(await files(), ["med_1.part", "med_1.part.json"]);
   origin.instead = null;
@@ -329,7 +330,7 @@ test("a slow download that gave way, or was too slow to go on, keeps its bytes",
     response.writeHead(200, { ...origin.headers, "content-length": movie.length });
     response.write(movie.subarray(0, 2 * MIB));
   };
-  const { run } = await openDownloads(t, { limits: { yieldAfter: 50, slowAfter: 400, slowRate: 2 ** 40 } });
+  const { run } = await openDownloads(t, { limits: { yieldAfter: 50, slowAfter: 2_000, slowRate: 2 ** 40 } });
   const outcome = await run(origin.url, { mediumId });
   assert.match((outcome as { error: string }).error, /too slow/);
   expectRetry(outcome, true);

@@ -13,6 +13,7 @@ import { mediaRoute } from "../../src/mirror/serve.ts";
 import { type MirrorTarget, openTarget } from "../../src/mirror/target.ts";
 import type { Targets } from "../../src/mirror/targets.ts";
 import { put } from "../contracts/mirror-target.ts";
+import { makePipe } from "../support/pipe.ts";
 import { testLog } from "../support/ports.ts";
 import { waitFor } from "../support/wait.ts";
 
@@ -90,6 +91,20 @@ test("a copy is served with its type, its size, a tag, and headers that keep it 
   assert.match(String(headers["last-modified"]), / GMT$/);
   assert.match(String(headers["cache-control"]), /^private/);
   assert.equal(headers["content-disposition"], undefined);
+});
+
+test("a pipe in place of a copy is nothing, is not waited for, and holds up no other copy", async (t) => {
+  const { ask, keep, signed, dir, target } = await open(t);
+  for (const key of ["a/video.mp4", "b/video.mp4"]) await keep(key, text);
+  const pipe = makePipe(t, join(dir, "a/video.mp4"));
+  // More than there are threads for files: an open that waits for a writer would take each of them for good.
+  const asked = Array.from({ length: 64 }, () => ask(signed("a/video.mp4")));
+  const { status, body } = await ask(signed("b/video.mp4"));
+  assert.deepEqual([status, body], [200, text]);
+  assert.deepEqual(new Set((await Promise.all(asked)).map((answer) => answer.status)), new Set([404]));
+  assert.ok(!pipe.hadWriter(), "nothing waited for one");
+  assert.equal(await target.read("a/video.mp4", new AbortController().signal), null);
+  assert.equal(await target.head("a/video.mp4"), null);
 });
 
 test("HEAD tells the same, without the bytes", async (t) => {

@@ -6,6 +6,7 @@ import { blankNote, type Note, readNote, writeNote } from "../../src/mirror/note
 import { clearSpool, fileOf, noteOf, partOf, probeSpool, sweepSpool } from "../../src/mirror/spool.ts";
 import { OwnTrouble } from "../../src/mirror/trouble.ts";
 import { tempFolder } from "../support/folder.ts";
+import { makePipe } from "../support/pipe.ts";
 
 const begun: Note = { ...blankNote("x"), validator: '"1"', etag: '"1"', total: 99, atLeast: 0, synced: 4, furthest: 4 };
 const proven: Note = {
@@ -51,6 +52,18 @@ test("a sweep keeps what a download goes on from and what waits for its upload, 
     "waits%20for%20room.part.json",
   ]);
   assert.equal(await sweepSpool(spool, keep), 0);
+});
+
+test("a pipe in place of a note or a file is none, and is not waited for", async (t) => {
+  const spool = join(tempFolder(t), "spool");
+  assert.equal(await sweepSpool(spool, []), 0);
+  await fill(spool, "med_1", begun);
+  const pipes = [noteOf, partOf].map((nameOf) => makePipe(t, nameOf(spool, "med_1")));
+  assert.equal(await readNote(noteOf(spool, "med_1")), null);
+  await assert.rejects(writeNote(noteOf(spool, "med_1"), begun), { code: "ENXIO" });
+  assert.equal(await sweepSpool(spool, [{ mediumId: "med_1", uploads: false }]), 2);
+  assert.deepEqual(await readdir(spool), ["med_1.file"]);
+  assert.ok(!pipes.some((pipe) => pipe.hadWriter()));
 });
 
 test("links are not followed out of the spool: not by a sweep, not by a note", async (t) => {

@@ -55,9 +55,9 @@ test("a bucket that is down while 50 events come gets every file once it is back
     await store.settleDownload(job, { is: "spooled", file: { ...about, bytes: content.length, sha256 } }, clock.now());
   }
   wake();
-  await waitFor(() => targetHealth.downSince() !== null, 20_000);
+  await waitFor(() => targetHealth.downSince() !== null);
   await server.startGateway();
-  await waitFor(async () => (await store.counts()).media.mirrored === 50, 30_000);
+  await waitFor(async () => (await store.counts()).media.mirrored === 50);
   assert.deepEqual(await readdir(spoolDir), []);
   const lines = log.facts.filter(({ level, fact }) => fact.startsWith("media can") && level !== "debug");
   assert.deepEqual(

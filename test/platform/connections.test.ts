@@ -176,7 +176,7 @@ for (const tls of [undefined, { cert: "test/fixtures/tls/cert.pem", key: "test/f
 test("of clients that have stopped reading only some are held, and they make room for others", async (t) => {
   const limits = { stall: 60_000, giveWay: 300, stalledReaders: 4, forStrangers: 6 };
   const { dial, listener, streams, answers } = await open(t, limits);
-  for (let n = 0; n < 6; n++) await dial(`127.0.0.${n + 2}`, get("/endless"), false);
+  await Promise.all(Array.from({ length: 6 }, (_, n) => dial(`127.0.0.${n + 2}`, get("/endless"), false)));
   await waitFor(() => streams() === 6);
   await waitFor(() => streams() === 4);
   const more = [await dial("127.0.0.20", get("/slow")), await dial("127.0.0.20", get("/slow"))];
@@ -201,7 +201,8 @@ test("strangers who hold all they can, idle, stalled or slow, keep no event wait
     assert.equal((await ask(listener.port, "127.0.0.1")).status, 200);
     times.push(performance.now() - begun);
   }
-  assert.ok(times.sort((a, b) => a - b)[98]! < 1_000, `p99 ${times[98]} ms`);
+  // A post that had to wait for a stranger's connection would wait for its 30 s.
+  assert.ok(times.sort((a, b) => a - b)[98]! < 5_000, `p99 ${times[98]} ms`);
 });
 
 test("a stranger's requests without an answer are few, however many come at once; a sender may pipeline", async (t) => {

@@ -26,15 +26,15 @@ async function listen(
 }
 
 function open(t: TestContext, options: Options) {
-  const outbound = openOutbound({ allowPrivateAddresses: false, connectTimeout: 1_000, ...options });
+  const outbound = openOutbound({ allowPrivateAddresses: false, connectTimeout: 10_000, ...options });
   t.after(() => outbound.close());
   const get = (url: string, more: { headersTimeout?: number; bodyTimeout?: number; signal?: AbortSignal } = {}) =>
     outbound.request(new URL(url), {
       method: "GET",
       headers: { "user-agent": "test" },
       signal: new AbortController().signal,
-      headersTimeout: 1_000,
-      bodyTimeout: 1_000,
+      headersTimeout: 10_000,
+      bodyTimeout: 10_000,
       ...more,
     });
   return { ...outbound, get };
@@ -69,8 +69,8 @@ test("a body is posted as it is", async (t) => {
     headers: { "content-type": "application/json" },
     body: Buffer.from('{"a":1.00}'),
     signal: new AbortController().signal,
-    headersTimeout: 1_000,
-    bodyTimeout: 1_000,
+    headersTimeout: 10_000,
+    bodyTimeout: 10_000,
   });
   assert.equal(await text(response), '{"a":1.00}');
 });

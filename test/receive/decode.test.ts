@@ -70,15 +70,25 @@ test("what cannot be decoded is 400 and kept as it came; a bomb is 413, and cost
   const kept = await store.quarantinedBody(noEvent.json.error.quarantineId);
   assert.deepEqual(Buffer.from(kept.body), packed);
 
-  const zeros = Buffer.alloc(300 * 2 ** 20);
-  const bombs = [gzipSync(zeros), brotliCompressSync(gzipSync(zeros))];
+  const zeros = Buffer.alloc(150 * 2 ** 20);
+  const packedZeros = gzipSync(zeros, { level: 1 });
+  const bombs: [string, Uint8Array][] = [
+    ["gzip", packedZeros],
+    ["gzip, br", brotliCompressSync(packedZeros)],
+    ["deflate", deflateSync(zeros, { level: 1 })],
+    ["deflate", deflateRawSync(zeros, { level: 1 })],
+  ];
   const before = process.memoryUsage().rss;
-  for (const [n, bomb] of bombs.entries()) {
-    const { status, json } = await post(bomb, { headers: { "content-encoding": n === 0 ? "gzip" : "gzip, br" } });
+  for (const [coding, bomb] of bombs) {
+    const { status, json } = await post(bomb, { headers: { "content-encoding": coding } });
     assert.deepEqual([status, json.error.code], [413, "body_too_large"]);
     assert.match(json.error.message, /receive\.maxBody/);
   }
   assert.ok(process.memoryUsage().rss - before < 100_000_000);
+  // Two bytes of each of its characters become three.
+  const wide = Buffer.from(JSON.stringify({ wochitVideoId: "v", title: "東".repeat(450_000) }), "utf16le");
+  const { status, json } = await post(wide, { headers: { "content-type": "application/json; charset=utf-16le" } });
+  assert.deepEqual([status, json.error.code], [413, "body_too_large"]);
 });
 
 test("a packed body that was refused for its sender is kept unpacked", async (t) => {

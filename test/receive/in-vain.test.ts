@@ -3,6 +3,7 @@ import { connect } from "node:net";
 import { resolve } from "node:path";
 import { test } from "node:test";
 import { connect as connectTls } from "node:tls";
+import { gzipSync } from "node:zlib";
 import { createAcceptKept } from "../../src/receive/accept.ts";
 import { shownPath } from "../../src/receive/in-vain.ts";
 import { openFrontDoor } from "../support/front-door.ts";
@@ -71,6 +72,30 @@ test("what an allowed sender sends to another path, or by another method, is log
       ["OPTIONS", "path", null],
     ],
   );
+});
+
+test("what is kept of it is unpacked; where it broke off, the log says so; and a flood of it is counted", async (t) => {
+  const door = await openFrontDoor(t);
+  const text = event("v1");
+  const packed = { path: "/elsewhere", headers: { "content-encoding": "gzip" } };
+  assert.equal((await door.post(gzipSync(text), packed)).status, 404);
+  const kept = await door.store.quarantinedBody(String(refusals(door)[0]!.quarantineId));
+  assert.equal(Buffer.from(kept.body).toString(), text);
+
+  await door.raw(`POST /elsewhere HTTP/1.1\r\nhost: x\r\ncontent-length: 999\r\n\r\n${text}`, { end: true });
+  const [, broken] = await waitFor(() => (refusals(door).length === 2 ? refusals(door) : null));
+  assert.match(String(broken!.broken), /ended before the request was complete/);
+  assert.equal(Buffer.from((await door.store.quarantinedBody(String(broken!.quarantineId))).body).toString(), text);
+
+  for (let n = 0; n < 40; n++) await door.post(event(`flood${n}`), { path: "/elsewhere" });
+  assert.equal(refusals(door).length, 30, "thirty lines a minute");
+  assert.equal((await door.store.quarantined({ limit: 99 })).length, 42, "and all of it is kept");
+});
+
+test("in observe mode what a stranger sends in vain is kept, too", async (t) => {
+  const door = await openFrontDoor(t, { receive: { allowFrom: ["192.0.2.1"], mode: "observe" } });
+  assert.equal((await door.post(event("v1"), { path: "/elsewhere" })).status, 404);
+  assert.equal(typeof refusals(door)[0]!.quarantineId, "string");
 });
 
 test("the log shows no query, and nothing of a path that may be a token", async (t) => {

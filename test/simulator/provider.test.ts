@@ -184,7 +184,7 @@ test("slow is as slow as it was told, and never answers never", () =>
     const from = performance.now();
     assert.equal((await get(video.link())).body.length, 4_000);
     const took = performance.now() - from;
-    assert.ok(took > 300 && took < 5_000, `${took} ms for 4,000 bytes at 10,000 a second`);
+    assert.ok(took > 300 && took < 30_000, `${took} ms for 4,000 bytes at 10,000 a second`);
     video.setFault({ name: "never" });
     await assert.rejects(request(video.link(), { signal: AbortSignal.timeout(200) }), { name: "TimeoutError" });
   }));

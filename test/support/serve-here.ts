@@ -26,7 +26,7 @@ export async function serve(t: TestContext, dir: string, options: object = {}) {
       .split("\n")
       .slice(0, -1)
       .map((line) => JSON.parse(line));
-  const find = (msg: string) => waitFor(() => lines().find((line) => line.msg === msg), 20_000);
+  const find = (msg: string) => waitFor(() => lines().find((line) => line.msg === msg));
   const first = await Promise.race([find("listening"), ended.then(({ stderr }) => Promise.reject(new Error(stderr)))]);
   return { child, ended, lines, find, url: String(first.url), config };
 }
@@ -36,6 +36,6 @@ export async function stop(child: ChildProcess, signal: NodeJS.Signals) {
   const begun = performance.now();
   const ended = finish(child);
   process.kill(child.pid!, signal);
-  const late = setTimeout(() => child.kill("SIGKILL"), 15_000);
+  const late = setTimeout(() => child.kill("SIGKILL"), 60_000);
   return { ...(await ended.finally(() => clearTimeout(late))), ms: performance.now() - begun };
 }

@@ -83,7 +83,7 @@ export function spawnServe(options: {
     ended,
     hasEnded: () => ending !== null,
     lastLines: () => [...lines],
-    async ready(ms = 30_000) {
+    async ready(ms = 60_000) {
       const until = Date.now() + ms;
       for (;;) {
         if (ending !== null) throw new Error(`the relay ended before it was ready:\n${lines.slice(-8).join("\n")}`);
@@ -97,7 +97,7 @@ export function spawnServe(options: {
       send("SIGKILL");
       return ended;
     },
-    async stop(ms = 10_000) {
+    async stop(ms = 60_000) {
       const from = performance.now();
       send("SIGTERM");
       const late = setTimeout(() => send("SIGKILL"), ms);
@@ -125,7 +125,7 @@ function readLines(stream: NonNullable<ChildProcess["stdout"]>, take: (line: str
 /** Whether a relay answers on this port. */
 function answers(port: number): Promise<boolean> {
   return new Promise((resolve) => {
-    const asked = request({ port, host: "127.0.0.1", path: "/healthz", agent: false, timeout: 2_000 }, (response) => {
+    const asked = request({ port, host: "127.0.0.1", path: "/healthz", agent: false, timeout: 10_000 }, (response) => {
       response.resume();
       resolve(response.statusCode === 200);
     });

@@ -29,13 +29,13 @@ export function spawnCli(args: string[], { env = {}, cwd = tmpdir(), stdout }: S
   });
 }
 
-/** Runs one command to its end. Kills it when that takes longer than 20 seconds. */
+/** Runs one command to its end. Kills it when that takes longer than a minute. */
 export async function runCli(
   args: string[],
   { input = "", ...options }: SpawnOptions & { input?: string | Uint8Array } = {},
 ): Promise<Finished> {
   const child = spawnCli(args, options);
-  const timer = setTimeout(() => child.kill("SIGKILL"), 20_000);
+  const timer = setTimeout(() => child.kill("SIGKILL"), 60_000);
   const ended = finish(child);
   child.stdin?.on("error", () => {}); // it may end without reading its input
   child.stdin?.end(input);

@@ -66,7 +66,7 @@ export async function runUpgrades(options: {
     const [fresh, kept, slow] = await running;
     const acknowledged = [fresh, kept, slow].flatMap(({ ids }) => ids);
     const delivered = () => new Set(app.requests.map(({ headers }) => headers["webhook-id"] as string));
-    await waitFor(() => delivered().size >= acknowledged.length, 60_000).catch(() => {});
+    await waitFor(() => delivered().size >= acknowledged.length).catch(() => {});
     codes.push((await supervisor.stop()).code);
     const listed = await listEvents(command, config);
     return {
@@ -100,7 +100,7 @@ async function answers(port: number): Promise<void> {
       asked.on("error", () => resolve(false));
       asked.end();
     });
-  await waitFor(isThere, 10_000);
+  await waitFor(isThere);
 }
 
 async function listEvents(command: string[], config: string): Promise<Set<string>> {

@@ -1,11 +1,11 @@
 import { setTimeout as sleep } from "node:timers/promises";
 
 /**
- * Asks again and again until the answer is neither undefined, null nor false, and gives it. After `ms` (5 s unless told)
- * it throws, with the last error that asking threw, if it threw.
+ * Asks again and again until the answer is neither undefined, null nor false, and gives it. After `ms` it throws, with the
+ * last error that asking threw, if it threw. The default is for what never comes: on a busy machine all else may take long.
  */
-export async function waitFor<T>(ask: () => T | Promise<T>, ms = 5_000): Promise<NonNullable<Exclude<T, false>>> {
-  const until = Date.now() + ms;
+export async function waitFor<T>(ask: () => T | Promise<T>, ms = 60_000): Promise<NonNullable<Exclude<T, false>>> {
+  const until = performance.now() + ms;
   let last: unknown;
   for (let pause = 2; ; pause = Math.min(pause * 2, 50)) {
     try {
@@ -15,7 +15,7 @@ export async function waitFor<T>(ask: () => T | Promise<T>, ms = 5_000): Promise
     } catch (error) {
       last = error;
     }
-    if (Date.now() > until) throw new Error(`waited ${ms} ms in vain for: ${ask}`, { cause: last });
+    if (performance.now() > until) throw new Error(`waited ${ms} ms in vain for: ${ask}`, { cause: last });
     await sleep(pause);
   }
 }

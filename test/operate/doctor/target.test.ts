@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { chmodSync, lstatSync, mkdirSync, readdirSync, writeFileSync } from "node:fs";
+import { chmodSync, chownSync, lstatSync, mkdirSync, readdirSync, statSync, writeFileSync } from "node:fs";
 import { createServer as createHttpServer } from "node:http";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
@@ -77,6 +77,13 @@ test("copies that may not be read by whom the folder lets look in are named, wit
   assert.match((await rights(0o755))!, /is open to others, 1 of 2 .*video\.mp4 for one.*chmod -R a\+rX/);
   chmodSync(copy, 0o640);
   assert.equal(await rights(0o2750), null);
+  // Only root gives a file to a group that it is no member of.
+  if (process.geteuid?.() === 0) {
+    const { gid } = statSync(dir);
+    chownSync(copy, 0, gid + 1);
+    assert.match((await rights(0o2750))!, /is open to group \d+, 1 of 2 .*video\.mp4 for one/, "another group's");
+    chownSync(copy, 0, gid);
+  }
   assert.match((await rights(0o755))!, /1 of 2/);
   chmodSync(copy, 0o644);
   assert.equal(await rights(0o755), null);

@@ -27,7 +27,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum fault { SYNC_DELAY_US, SYNCS_TO_PASS, SYNCS_TO_FAIL, CHANGE_ERRNO, FAILED, FAULTS = 8 };
+enum fault { SYNC_DELAY_US, SYNCS_TO_PASS, SYNCS_TO_FAIL, CHANGE_ERRNO, FAILED, READ_ERRNO, FAULTS = 8 };
 
 static volatile int64_t no_faults[FAULTS];
 static volatile int64_t *faults = no_faults;
@@ -93,13 +93,15 @@ static int is_below(const char *path) {
          (path[root_length] == '/' || path[root_length] == '\0');
 }
 
-/* Whether a change fails by order. */
-static int is_refused(void) {
-  if (faults[CHANGE_ERRNO] == 0) return 0;
+static int fails(enum fault number) {
+  if (faults[number] == 0) return 0;
   __sync_add_and_fetch(&faults[FAILED], 1);
-  errno = (int)faults[CHANGE_ERRNO];
+  errno = (int)faults[number];
   return 1;
 }
+
+/* Whether a change fails by order. */
+static int is_refused(void) { return fails(CHANGE_ERRNO); }
 
 static uint64_t number_of(int fd) {
   struct stat found;
@@ -214,6 +216,32 @@ static void answered_parts(int fd, const struct iovec *parts, size_t count) {
   }
   answered(fd, text, length);
 }
+
+ssize_t read(int fd, void *bytes, size_t length) {
+  if (is_file(fd) && fails(READ_ERRNO)) return -1;
+  return NEXT(read)(fd, bytes, length);
+}
+
+ssize_t readv(int fd, const struct iovec *parts, int count) {
+  if (is_file(fd) && fails(READ_ERRNO)) return -1;
+  return NEXT(readv)(fd, parts, count);
+}
+
+#define DEFINE_PREAD(name, offset)                              \
+  ssize_t name(int fd, void *bytes, size_t length, offset at) { \
+    if (is_file(fd) && fails(READ_ERRNO)) return -1;            \
+    return NEXT(name)(fd, bytes, length, at);                   \
+  }
+DEFINE_PREAD(pread, off_t)
+DEFINE_PREAD(pread64, off64_t)
+
+#define DEFINE_PREADV(name, offset)                                      \
+  ssize_t name(int fd, const struct iovec *parts, int count, offset at) { \
+    if (is_file(fd) && fails(READ_ERRNO)) return -1;                     \
+    return NEXT(name)(fd, parts, count, at);                             \
+  }
+DEFINE_PREADV(preadv, off_t)
+DEFINE_PREADV(preadv64, off64_t)
 
 ssize_t write(int fd, const void *bytes, size_t length) {
   if (!is_file(fd)) {

@@ -9,9 +9,10 @@ import process from "node:process";
 const SOURCE = join(import.meta.dirname, "recorder.c");
 
 /** In the order of `enum fault`. */
-const FIELDS = ["syncDelayUs", "syncsToPass", "syncsToFail", "changeErrno", "failed"] as const;
+const FIELDS = ["syncDelayUs", "syncsToPass", "syncsToFail", "changeErrno", "failed", "readErrno"] as const;
 
-/** `syncsToFail` syncs fail with EIO after `syncsToPass` more; with `changeErrno` every change fails; `failed` counts. */
+/** `syncsToFail` syncs fail with EIO after `syncsToPass` more; with `changeErrno` every change fails, with
+ * `readErrno` every read; `failed` counts. */
 export type Faults = {
   set(field: (typeof FIELDS)[number], value: number): void;
   get(field: (typeof FIELDS)[number]): number;

@@ -131,7 +131,7 @@ export async function runReloadTest({ reloads, seed, onReload }: ReloadOptions):
     const before = { ...counts };
     await write(next);
     process.kill(relay.pid, "SIGHUP");
-    await waitFor(() => counts.taken + counts.refused > before.taken + before.refused || relay.hasEnded(), 20_000);
+    await waitFor(() => counts.taken + counts.refused > before.taken + before.refused || relay.hasEnded());
     if (relay.hasEnded()) throw new Error(`it ended by itself after ${next.name}`);
     if (counts.refused - before.refused !== (next.isRefused ? 1 : 0)) problems.push(`${next.name}: the wrong answer`);
     if (!next.isRefused) shown = next.shown;
@@ -157,7 +157,7 @@ export async function runReloadTest({ reloads, seed, onReload }: ReloadOptions):
   let timings = { warming: 0, reloading: 0 };
   let figures = { stored: 0, files: 0, checks: 0 };
   try {
-    await waitFor(() => relay.hasEnded() || load.acknowledged() > 0, 30_000);
+    await waitFor(() => relay.hasEnded() || load.acknowledged() > 0);
     if (relay.hasEnded()) throw new Error("it ended before it was ready");
     const begun = performance.now();
     if (reloads >= ENOUGH) {
