@@ -32,8 +32,10 @@ export type Copy = { status: number; sha256: string; bytes: number };
 
 /** One life of the pipeline, from its start to its end or its death. All that goes in and out is JSON. */
 export type Life = {
-  /** `accepted` or `duplicate`; an event that was received before goes through quarantine. */
-  post(body: string, receivedAt: number, isLate: boolean): Promise<string>;
+  /** An event comes; one that was received before goes through quarantine. */
+  post(body: string, receivedAt: number, isLate: boolean): Promise<void>;
+  /** How many events there are of a video. */
+  events(v: string): Promise<number>;
   /** Takes in what is in quarantine. */
   reprocess(): Promise<void>;
   /** Claims jobs and begins them; how many. */
@@ -213,11 +215,11 @@ export async function openLife(options: LifeOptions): Promise<LocalLife> {
     async post(body, receivedAt, isLate) {
       const bytes = Buffer.from(body);
       const sourceAddress = "192.0.2.1";
-      if (!isLate) return (await accept()(bytes, sourceAddress, receivedAt)).status;
+      if (!isLate) return void (await accept()(bytes, sourceAddress, receivedAt));
       await store.quarantine({ receivedAt, sourceAddress, reason: "source", body: bytes });
       await life.reprocess();
-      return "late";
     },
+    events: async (videoId) => (await store.events({ videoId, limit: 999 })).length,
     async reprocess() {
       for await (const taken of reprocessAll(store, accept(), {})) {
         if ("error" in taken) throw isDead ? new Killed("reprocess") : new Error(taken.error);
