@@ -21,6 +21,8 @@ export type Weather =
   /** A page of text with 200; a length of less than the file, and no more. */
   | "text"
   | "short"
+  /** Breaks off; then the file is another one, of which it gives the rest, carelessly. */
+  | "replaced"
   /** Gives the rest of whatever it has now, whatever If-Range says. */
   | "careless";
 
@@ -106,7 +108,7 @@ export function commandsOf(seed: number, length: number): Made {
     const name = isOneIn(4) ? thumb : film;
     const is = one([
       ...(["missing", "denied", "broken", "reset", "cut", "cut", "cut", "stalls", "stalls"] as const),
-      ...(["text", "short", "careless"] as const),
+      ...(["text", "short", "careless", "replaced", "replaced"] as const),
     ]);
     const by = one(["reload", "restart"] as const);
     const how = { by, ...(by === "restart" && isOneIn(3) && { dies: below(8) }) };

@@ -28,7 +28,8 @@ const DAY = 24 * 3_600_000;
 /** What is cut within the first bytes can be seen to be cut; behind a film's end there is only noise. */
 const SHORT = 1_000;
 
-const LONG_AGO = "Thu, 01 Jan 2015 00:00:00 GMT";
+/** When versions of a file were made, a day apart. */
+const LONG_AGO = Date.UTC(2015, 0, 1);
 
 /** `onPiece`: a piece of an answer is about to be sent. */
 export async function openHost(now: () => number, onPiece: () => void): Promise<Host> {
@@ -55,15 +56,25 @@ export async function openHost(now: () => number, onPiece: () => void): Promise<
     const status = { missing: 404, denied: 403, broken: 503 }[mood.is as string];
     if (status !== undefined) return void response.writeHead(status).end();
     if (mood.is === "text") return void response.writeHead(200).end("<html>it will be there soon</html>");
-    give(request, response, fileOf(name, versions.get(name) ?? 0), mood);
+    const version = versions.get(name) ?? 0;
+    give(request, response, { bytes: fileOf(name, version), madeAt: LONG_AGO + version * DAY }, mood);
+    // Pictures that have changed are announced.
+    if (mood.is !== "replaced" || !name.endsWith(".mp4")) return;
+    versions.set(name, version + 1);
+    moods.set(name, { ...mood, is: "careless", times: 2 });
   }
 
-  function give(request: IncomingMessage, response: ServerResponse, file: Buffer, { is, part, tags }: Mood): void {
+  function give(
+    request: IncomingMessage,
+    response: ServerResponse,
+    { bytes: file, madeAt }: { bytes: Buffer; madeAt: number },
+    { is, part, tags }: Mood,
+  ): void {
     const tag = `${tags === "weak" ? "W/" : ""}"${sha256(file).slice(0, 16)}"`;
     const headers: Record<string, string> = {
       ...{ "accept-ranges": "bytes", date: new Date(now()).toUTCString() },
       ...((tags === "strong" || tags === "weak") && { etag: tag }),
-      ...((tags === "date" || tags === "weak") && { "last-modified": LONG_AGO }),
+      ...((tags === "date" || tags === "weak") && { "last-modified": new Date(madeAt).toUTCString() }),
     };
     if (request.headers["if-none-match"] === headers.etag && headers.etag !== undefined) {
       return void response.writeHead(304, headers).end();
@@ -77,11 +88,11 @@ export async function openHost(now: () => number, onPiece: () => void): Promise<
       ...(from !== null && { "content-range": `bytes ${from}-${from + body.length - 1}/${length}` }),
     });
     onPiece();
-    if (is !== "cut" && is !== "stalls") return void response.end(body);
+    if (is !== "cut" && is !== "stalls" && is !== "replaced") return void response.end(body);
     const at = Math.floor(body.length * part);
     response.write(body.subarray(0, at), () => {
       onPiece();
-      if (is === "cut") return request.socket.destroy();
+      if (is !== "stalls") return request.socket.destroy();
       held.set(response, () => response.end(body.subarray(at)));
       response.on("close", () => held.delete(response));
     });

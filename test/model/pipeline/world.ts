@@ -29,6 +29,9 @@ const START = Date.UTC(2026, 0, 1);
 /** What runs is waited for at most so long, in real milliseconds: what hangs for ever is a fault. */
 const PATIENCE = 20_000;
 
+/** What is due one after the other, within a few hours. */
+const MOST_ROUNDS = 1_000;
+
 type Announced = {
   kind: "video" | "thumbnail";
   v: string;
@@ -198,10 +201,10 @@ export class World {
     });
     const isDuplicate = after === before;
     const nth = ++this.nth;
-    // An event that is known only by its fingerprint was erased: nothing is fetched for it.
-    if (isDuplicate && !this.announced.some((a) => a.v === v)) return;
     for (const [kind, url] of Object.entries(links) as [Announced["kind"], string][]) {
       const [name, deadline] = [nameIn(url), deadlineOf(url, receivedAt, DAY)];
+      // What is repeated was erased, but for its fingerprint: nothing is fetched for it.
+      if (isDuplicate && !this.announced.some((a) => a.name === name)) continue;
       const version = this.host.versions(name).at(-1)!;
       this.announced.push({ kind, v, name, version, nth, deadline, isLate: late > 0, isDuplicate });
     }
@@ -221,8 +224,9 @@ export class World {
 
   /** What is due is done, and time goes by until what is due next. */
   private async live(until: number): Promise<void> {
-    for (;;) {
+    for (let rounds = 0; ; ) {
       for (let claimed = 1; claimed > 0; ) {
+        if (rounds++ > MOST_ROUNDS) fail("work comes to an end", `after ${MOST_ROUNDS} rounds there is more`);
         claimed = 0;
         for (const queue of ["download", "upload", "delete"]) claimed += await this.life.work(queue, 9);
         await this.rest();
