@@ -29,8 +29,8 @@ const START = Date.UTC(2026, 0, 1);
 /** What runs is waited for at most so long, in real milliseconds: what hangs for ever is a fault. */
 const PATIENCE = 20_000;
 
-/** What is due one after the other, within a few hours. */
-const MOST_ROUNDS = 1_000;
+/** What is due one after the other at one instant. */
+const MOST_ROUNDS = 100;
 
 type Announced = {
   kind: "video" | "thumbnail";
@@ -224,8 +224,8 @@ export class World {
 
   /** What is due is done, and time goes by until what is due next. */
   private async live(until: number): Promise<void> {
-    for (let rounds = 0; ; ) {
-      for (let claimed = 1; claimed > 0; ) {
+    for (;;) {
+      for (let [claimed, rounds] = [1, 0]; claimed > 0; ) {
         if (rounds++ > MOST_ROUNDS) fail("work comes to an end", `after ${MOST_ROUNDS} rounds there is more`);
         claimed = 0;
         for (const queue of ["download", "upload", "delete"]) claimed += await this.life.work(queue, 9);
