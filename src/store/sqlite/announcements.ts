@@ -46,7 +46,10 @@ export function createAnnouncements(db: Sql, ids: Ids, media: MediaRows) {
     `UPDATE media SET url = ?, deadline = ?, linked_at = ?, risk_at = ?, announced_at = max(announced_at, ?) WHERE id = ?`,
   );
   const setEvent = db.prepare("UPDATE media SET event = ?, sequence = ? WHERE id = ?");
-  const skip = db.prepare(`UPDATE media SET state = 'skipped', last_error = '${MIRRORING_OFF}' WHERE id = ?`);
+  const skip = db.prepare(
+    `UPDATE media SET state = iif(state = 'mirrored', state, 'skipped'), last_error = '${MIRRORING_OFF}' WHERE id = ?`,
+  );
+  const setChanges = db.prepare("UPDATE media SET changes = 1 WHERE id = ?");
 
   function add(
     planned: PlannedMedium,
@@ -121,10 +124,20 @@ export function createAnnouncements(db: Sql, ids: Ids, media: MediaRows) {
     return goesOn ? keepLink(row, planned, by) : renew(row, planned, by, rows);
   }
 
-  /** A link that comes while mirroring is off: it is downloaded when mirroring is on again. */
+  /** A link that comes while mirroring is off: what would be downloaded by it is when mirroring is on again. */
   function remember(row: MediumRow, planned: PlannedMedium, by: Bringer): void {
     keepLink(row, planned, by);
-    if (["failed", "expired", "deleted"].includes(row.state)) skip.run(row.id);
+    if (["failed", "expired", "deleted"].includes(row.state) || isMirroredInPart(row)) skip.run(row.id);
+  }
+
+  /** The same for a link that announces the file. A picture that changes in place is fetched anew, also where it has a copy. */
+  function announceOff(planned: PlannedMedium, at: Announcement, same: MediumRow): number {
+    const changes = planned.kind === "thumbnail" && (planned.refetch || same.changes === 1);
+    if (changes && same.spooled !== null) return add(planned, at, []);
+    remember(same, planned, announcing(at));
+    if (changes) setChanges.run(same.id);
+    if (changes && same.state === "mirrored") skip.run(same.id);
+    return makeNewest(same.id, announcing(at));
   }
 
   /** Announced again, it is the newest of its video again, whatever came in between. */
@@ -173,8 +186,7 @@ export function createAnnouncements(db: Sql, ids: Ids, media: MediaRows) {
       if (planned.refused !== null) {
         if (same === undefined) return add(planned, at, rows);
         if (planned.refused.state === "failed") return same.id;
-        remember(same, planned, announcing(at));
-        return makeNewest(same.id, announcing(at));
+        return announceOff(planned, at, same);
       }
       if (isThumbnail) return fileThumbnail(planned, at, rows, same);
       return same === undefined ? add(planned, at, rows) : freshen(same, planned, announcing(at), rows);
@@ -216,6 +228,10 @@ function riskOf(row: MediumRow, link: Link, { receivedAt, now }: Bringer): numbe
 /** Mirrored, and whole. */
 function isDone(row: MediumRow): boolean {
   return row.state === "mirrored" && !isPartOnly(row);
+}
+
+function isMirroredInPart(row: MediumRow): boolean {
+  return row.state === "mirrored" && isPartOnly(row);
 }
 
 export type Announcements = ReturnType<typeof createAnnouncements>;

@@ -1,9 +1,8 @@
 import type { DeletionJob, DeletionOutcome, Plan } from "../../domain.ts";
-import { MIRRORING_OFF } from "../../plan.ts";
 import type { ClaimWish, StoreSettings } from "../store.ts";
 import { wasAnnouncedSince } from "./announcements.ts";
 import type { Ids } from "./ids.ts";
-import { isOnItsWay, type MediaRows, type MediumRow } from "./media.ts";
+import { isOnItsWay, type MediaRows, type MediumRow, waitsForMirroring } from "./media.ts";
 import type { MediaEnds } from "./media-ends.ts";
 import type { Sql } from "./sql.ts";
 import type { TransferRow, Transfers } from "./transfers.ts";
@@ -58,7 +57,8 @@ export function createDeletions(
         .filter((row) => comesOrIsKept(row) && !wasAnnouncedSince(row, { ...deletion, now }));
       for (const row of rows) {
         // A thumbnail that is fetched anew keeps the copy that it has till then.
-        if (row.key !== null && row.due !== null) ends.end(row, "skipped", "the video was deleted", now);
+        const isRefetched = row.due !== null || waitsForMirroring(row);
+        if (row.key !== null && isRefetched) ends.end(row, "skipped", "the video was deleted", now);
         transfers.cancel("erase", row.id);
         transfers.add("erase", row.id, null, at);
       }
@@ -86,8 +86,7 @@ export function createDeletions(
 
 /** There is a copy of it, or there will be. */
 function comesOrIsKept(row: MediumRow): boolean {
-  const waits = row.state === "skipped" && row.last_error === MIRRORING_OFF;
-  return row.key !== null || isOnItsWay(row) || waits;
+  return row.key !== null || isOnItsWay(row) || waitsForMirroring(row);
 }
 
 export type Deletions = ReturnType<typeof createDeletions>;

@@ -46,7 +46,8 @@ export function createDownloads(
     "SELECT * FROM media WHERE (state = 'pending' OR state = 'running') AND spooled IS NULL",
   );
   const skippedWhileOff = db.prepare<[number], MediumRow>(
-    `SELECT * FROM media INDEXED BY media_off WHERE state = 'skipped' AND last_error = '${MIRRORING_OFF}' ORDER BY id LIMIT ?`,
+    `SELECT * FROM media INDEXED BY media_off
+     WHERE state IN ('skipped', 'mirrored') AND last_error = '${MIRRORING_OFF}' ORDER BY id LIMIT ?`,
   );
   const wait = db.prepare("UPDATE media SET due = NULL WHERE id = ?");
   const bringForward = db.prepare("UPDATE media SET due = due - ? WHERE due > 0");

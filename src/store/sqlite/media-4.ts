@@ -3,7 +3,7 @@ export const MEDIA_4 = `
   ALTER TABLE media ADD COLUMN announced_at INTEGER; -- when the newest of the events that announced it was received
   UPDATE media SET announced_at = max(coalesce(linked_at, 0), coalesce((SELECT received_at FROM events WHERE id = media.event), 0));
   -- What is downloaded when mirroring is on again.
-  CREATE INDEX media_off ON media (id) WHERE state = 'skipped' AND last_error = 'mirroring is off';
+  CREATE INDEX media_off ON media (id) WHERE state IN ('skipped', 'mirrored') AND last_error = 'mirroring is off';
 
   -- Keys that a medium had before its present one: they were sent, and lead to its present copy.
   CREATE TABLE former_keys (

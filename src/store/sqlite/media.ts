@@ -1,5 +1,6 @@
 import type { Copy, MediaKind, MediaState, Medium } from "../../domain.ts";
 import { identityOf } from "../../links.ts";
+import { MIRRORING_OFF } from "../../plan.ts";
 import type { Ids } from "./ids.ts";
 import type { Sql } from "./sql.ts";
 
@@ -138,6 +139,11 @@ const isSpooled = ({ spooled }: MediumRow) => spooled !== null;
 
 export function isOnItsWay({ state }: Pick<MediumRow, "state">): boolean {
   return state === "pending" || state === "running";
+}
+
+/** Its download was skipped because mirroring is off; a copy that it has stays meanwhile. */
+export function waitsForMirroring({ state, last_error }: Pick<MediumRow, "state" | "last_error">): boolean {
+  return (state === "skipped" || state === "mirrored") && last_error === MIRRORING_OFF;
 }
 
 export type MediaRows = ReturnType<typeof createMediaRows>;

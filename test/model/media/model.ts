@@ -288,11 +288,12 @@ export class MediaModel {
     return row;
   }
 
-  /** Mirroring is off: the link is remembered, for when it is on again. */
-  private remember(row: Row, link: Link, receivedAt: number): void {
+  /** Mirroring is off: the link is remembered, for when it is on again. `again`: so is that a copy is to be fetched anew. */
+  private remember(row: Row, link: Link, receivedAt: number, again = false): void {
     if (this.is("links that come while mirroring is off are dropped")) return;
     this.takeLink(row, link, receivedAt);
     if (["failed", "expired", "deleted"].includes(row.state)) Object.assign(row, { state: "skipped", error: OFF });
+    if (again && row.state === "mirrored") row.error = OFF;
   }
 
   private makeNewest(row: Row, { event, sequence, receivedAt }: Bringer): Row {
@@ -321,7 +322,10 @@ export class MediaModel {
     }
     if (off !== null) {
       if (same === undefined) return this.add(link, by, videoId, off);
-      this.remember(same, link, by.receivedAt);
+      const changes = isThumbnail && (by.changes || same.changes);
+      if (changes && same.spooled !== null) return this.add(link, by, videoId, off);
+      same.changes = changes;
+      this.remember(same, link, by.receivedAt, changes);
       return this.makeNewest(same, by);
     }
     if (!isThumbnail) return same ? this.freshen(same, link, by) : this.add(link, by, videoId, null);
@@ -383,7 +387,7 @@ export class MediaModel {
 
   private takeUp(): void {
     if (!this.config.mirror || this.is("what was skipped stays skipped")) return;
-    for (const row of this.rows) if (row.state === "skipped" && row.error === OFF) this.restart(row, null);
+    for (const row of this.rows) if (waitsForMirroring(row)) this.restart(row, null);
   }
 
   /** Leases all that are due: first tries by their deadlines, then repeated ones. */
@@ -594,13 +598,15 @@ export class MediaModel {
     for (const row of KINDS.flatMap((kind) => this.live(videoId, kind))) {
       const isMeant = what === "video" || (row.kind === "thumbnail" && row.changes);
       const isNewer = row.announcedAt > receivedAt && !this.is("a late deletion deletes what came after it");
-      const comes = isSecured(row) || isOnItsWay(row) || (row.state === "skipped" && row.error === OFF);
+      const comes = isSecured(row) || isOnItsWay(row) || waitsForMirroring(row);
       if (!isMeant || isNewer || !comes) continue;
       if (!isSecured(row) && this.is("a deletion ends downloads")) {
         this.discard(row, "the video was deleted before its copy was made");
         continue;
       }
-      if (row.copy !== null && row.due !== null) this.end(row, "skipped", "the video was deleted");
+      if (row.copy !== null && (row.due !== null || waitsForMirroring(row))) {
+        this.end(row, "skipped", "the video was deleted");
+      }
       row.eraseAt = receivedAt + DELETE_AFTER;
     }
   }
@@ -793,13 +799,12 @@ export class MediaModel {
   }
 
   nextWake(): number | null {
-    const isOff = (row: Row) => row.state === "skipped" && row.error === OFF;
     const times: (number | null)[] = this.rows.flatMap((row) => [
       row.due === "first" ? this.now : row.due,
       row.upload?.due ?? null,
       row.eraseAt,
       row.riskAt,
-      this.config.mirror && isOff(row) ? this.now : null,
+      this.config.mirror && waitsForMirroring(row) ? this.now : null,
     ]);
     if (this.deletions.length > 0) times.push(this.now);
     for (const event of this.events) {
@@ -808,6 +813,11 @@ export class MediaModel {
     const real = times.filter((time) => time !== null);
     return real.length === 0 ? null : Math.max(this.now, Math.min(...real));
   }
+}
+
+/** Its download was skipped because mirroring is off. A copy that it has stays meanwhile. */
+function waitsForMirroring({ state, error }: Row): boolean {
+  return (state === "skipped" || state === "mirrored") && error === OFF;
 }
 
 function announced(links: Links): Link[] {
