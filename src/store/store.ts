@@ -172,7 +172,7 @@ export type Store = {
   /** The id of a target's place, the same at each call; copies of a database without targets are taken to be in `before`. */
   targetId(place: TargetPlace, before?: TargetPlace): Promise<string>;
   targets(): Promise<{ id: string; place: TargetPlace }[]>;
-  /** Ends or reschedules a claimed delivery, logs the attempt, moves its lane on. Two 410s in a row pause the endpoint. */
+  /** Ends or reschedules a claimed delivery, logs the attempt, moves its lane on. 410s for two videos in a row pause the endpoint. */
   settleDelivery(job: Job, outcome: DeliveryOutcome, now: number): Promise<{ settled: boolean; paused: boolean }>;
   /** Mirroring is off: unsettled media are skipped, and what waited for them is released. */
   skipMedia(now: number): Promise<void>;
@@ -213,8 +213,9 @@ export type Store = {
   deliveries(
     page: Page & { endpoint?: string; state?: JobState; eventId?: string; videoId?: string },
   ): Promise<Delivery[]>;
-  /** The same delivery, due now, with its attempts from 0. Conflict when it is delivered or running. */
+  /** The same delivery, due now, with its attempts from 0; lane and gate hold it still. Conflict when delivered or running. */
   retryDelivery(id: string, now: number): Promise<void>;
+  /** One that runs is canceled when its attempt ends, unless that succeeds. Conflict when it has ended. */
   cancelDelivery(id: string, now: number): Promise<void>;
 
   endpoints(): Promise<EndpointState[]>;
