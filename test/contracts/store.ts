@@ -372,6 +372,25 @@ export function storeContract(engine: string, openStore: OpenStore): void {
   );
 
   check(
+    "of several that are retried while another one runs, each waits until that has ended, whatever becomes of the others",
+    async ({ post, claim, deliver, store, clock, seqs }) => {
+      for (let n = 0; n < 4; n++) await post(draft("v1", { title: `T${n}` }));
+      const [, third, second, first] = await store.deliveries({ limit: 9 });
+      for (const { id } of [first!, second!, third!]) await store.cancelDelivery(id, clock.now());
+      const [fourth] = await claim();
+      for (const { id } of [third!, second!, first!]) await store.retryDelivery(id, clock.now());
+      await store.cancelDelivery(first!.id, clock.now());
+      assert.deepEqual(seqs([fourth!, ...(await claim())]), ["v1#4"]);
+      await deliver(fourth!);
+      const [next, ...others] = await claim();
+      assert.deepEqual([next?.id, others], [second!.id, []]);
+      await deliver(next!);
+      assert.deepEqual(seqs(await claim()), ["v1#3"]);
+    },
+    plain(),
+  );
+
+  check(
     "also one that had stepped aside, or waits for an earlier one; each with all of its attempts",
     async ({ post, claim, fail, deliver, store, clock, seqs }) => {
       for (let n = 0; n < 3; n++) await post(draft("v1", { title: `T${n}` }));

@@ -50,7 +50,8 @@ export function commandsOf(seed: number, length: number): Command[] {
   const endpoints = one([["a"], ["c"], ["c"], ["a", "b"], ["a", "b", "c"]]);
   const hasMedia = isOneIn(3);
   const isPlain = isOneIn(3);
-  const leftOut = Array.from({ length: 20 }, (_, index) => (isPlain ? index > 0 : isOneIn(2)));
+  const isMended = isOneIn(2);
+  const leftOut = Array.from({ length: 20 }, (_, index) => (isPlain ? index > (isMended ? 1 : 0) : isOneIn(2)));
   const posts = one([2, 4, 10]);
   /** What an endpoint answers lasts for a while: so lanes come to their ends. */
   const mood = one([[200], [500], [500, 500, 500, 200], [410, 410, 500], STATUSES, STATUSES]);
