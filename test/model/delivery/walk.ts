@@ -30,8 +30,7 @@ class Walk {
   /** Claims that were given, the newest last. */
   #held: Held[] = [];
   /** What each message is called by the other, and which message a name is of. */
-  #names = new Map<string, string>();
-  #kept = new Map<string, string>();
+  readonly #names = new Map<string, string>();
   /** The latest time that there was. */
   #latest = START;
 
@@ -115,7 +114,6 @@ class Walk {
         return other.restart();
       case "backup":
         model.backup();
-        this.#kept = new Map(this.#names);
         return other.backup();
       case "restore": {
         // What is lost has taken numbers of its time, of which the backup knows nothing: a right clock is beyond them.
@@ -124,7 +122,6 @@ class Walk {
         same("whether there is a backup", isDone, await other.restore());
         if (!isDone) return;
         this.#held = [];
-        this.#names = new Map(this.#kept);
         return this.#judge.restored(viewOf(model));
       }
     }
@@ -176,7 +173,7 @@ class Walk {
     return claims;
   }
 
-  /** One message has one name for ever, and no other has it. */
+  /** One message has one name for ever, and no other has it, also after a restore. */
   #name(message: string, name: string): void {
     const [known, used] = [this.#names.get(message) ?? name, this.#names.get(`name ${name}`) ?? message];
     if (known !== name || used !== message) {
