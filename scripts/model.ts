@@ -1,6 +1,7 @@
 import process from "node:process";
 import { parseArgs } from "node:util";
 import { openStore } from "../src/store/open.ts";
+import { delivery } from "../test/model/delivery/walk.ts";
 import { intake } from "../test/model/intake/walk.ts";
 import { media } from "../test/model/media/walk.ts";
 import { findMistake, type Model, type OpenStore, walk } from "../test/model/walk.ts";
@@ -8,13 +9,13 @@ import { findMistake, type Model, type OpenStore, walk } from "../test/model/wal
 /**
  * Walks of the reference models (docs/MODELS.md), each beside a store of its own: `npm run test:model -- --walks 5000 --seed 1`.
  * A walk whose store does otherwise than the model, or whose model breaks a promise, is shortened and printed; then the exit
- * code is 1. `--model intake` or `media` plays that one only. `--alone` plays a model without a store, which is a hundred times as
+ * code is 1. `--model intake`, `media` or `delivery` plays that one only. `--alone` plays a model without a store, which is a hundred times as
  * fast. `--mistakes` puts each known mistake into the model, and says after how many walks it is found.
  */
 
 const { values } = parseArgs({
   options: {
-    model: { type: "string", multiple: true, default: ["intake", "media"] },
+    model: { type: "string", multiple: true, default: ["intake", "media", "delivery"] },
     walks: { type: "string", default: "500" },
     seed: { type: "string", default: "1" },
     /** Commands of a walk; the model's own number unless it is said. */
@@ -82,11 +83,14 @@ const task = values.mistakes ? find : play;
 const models = {
   intake: () => task("intake", intake({ window })),
   media: () => task("media", media),
+  delivery: () => task("delivery", delivery),
 };
 
 let isWell = true;
 for (const name of values.model) {
-  if (name !== "intake" && name !== "media") refuse(`--model ${name}: it takes intake or media`);
+  if (name !== "intake" && name !== "media" && name !== "delivery") {
+    refuse(`--model ${name}: it takes intake, media or delivery`);
+  }
   isWell = (await models[name]()) && isWell;
 }
 process.exit(isWell ? 0 : 1);

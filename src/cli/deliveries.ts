@@ -78,7 +78,8 @@ const retry: Command = {
   summary: "attempts a delivery at once, with all of its attempts before it",
   positionals: "[ID]",
   options: { ...filterOptions, ...rangeOptions, ...jsonOption, ...configOption },
-  help: `Either one delivery, or all of an endpoint, an event or a video (the dead ones, unless --state says otherwise):
+  help: `Either one delivery, or all of an endpoint, an event or a video (the dead ones, unless --state says otherwise). It is
+sent in its place, before later ones of its video that still wait:
   wochit-relay deliveries retry --endpoint cms --state dead`,
   run: (context, args) => doIt(context, args, { one: retryDelivery, many: retryDeliveries, done: "retried" }),
 };
@@ -89,9 +90,12 @@ const cancel: Command = {
   positionals: "[ID]",
   options: { ...filterOptions, ...rangeOptions, ...jsonOption, ...configOption },
   help: `Either one delivery, or all of an endpoint, an event or a video (waiting and pending ones, unless --state says
-otherwise). An endpoint that has left the config keeps its deliveries until they are canceled.`,
+otherwise). One that is being attempted is canceled when the attempt ends, unless that succeeds. An endpoint that has left the
+config keeps its deliveries until they are canceled.`,
   run: (context, args) => doIt(context, args, { one: cancelDelivery, many: cancelDeliveries, done: "canceled" }),
 };
+
+const WHEN_ENDED = " as soon as its attempt ends, unless that succeeds";
 
 type Deed = { one: typeof retryDelivery; many: typeof retryDeliveries; done: string };
 
@@ -112,7 +116,7 @@ async function doIt(context: Context, args: Args, { one, many, done }: Deed): Pr
   }
   const delivery = await one(store, id, clock.now());
   if (args.flag("json")) printJson(context.stdout, delivery);
-  else context.stdout.write(`${id} ${done}\n`);
+  else context.stdout.write(`${id} ${done}${delivery.state === "running" ? WHEN_ENDED : ""}\n`);
   return 0;
 }
 

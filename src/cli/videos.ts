@@ -79,7 +79,7 @@ const forget: Command = {
     ...configOption,
   },
   help: `What cannot be undone: bodies, titles, contexts, links and answers of endpoints are gone from the database when the
-command ends, and deliveries are canceled. A video of many events is erased in pieces, so that the relay goes on meanwhile:
+command ends, and deliveries are canceled (an attempt under way ends first). A video of many events is erased in pieces, so that the relay goes on meanwhile:
 nothing of it is sent any longer, and where the command was cut off, the same one goes on with it. The copies are removed by the running relay, or at its next start.
 What stays: the ids of the video, its events and media, their types and times, and that they were erased. Backups made
 before, and what your apps have received, are not the relay's to erase.`,

@@ -84,7 +84,7 @@ export function createDeliveries(parts: DeliveryParts): Queue<DeliveryJob> {
       log.error("endpoint paused", {
         event: job.eventId,
         endpoint: endpoint.id,
-        reason: "two answers 410 Gone in a row",
+        reason: "answered 410 Gone for two videos in a row",
       });
     }
   }

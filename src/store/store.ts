@@ -172,7 +172,7 @@ export type Store = {
   /** The id of a target's place, the same at each call; copies of a database without targets are taken to be in `before`. */
   targetId(place: TargetPlace, before?: TargetPlace): Promise<string>;
   targets(): Promise<{ id: string; place: TargetPlace }[]>;
-  /** Ends or reschedules a claimed delivery, logs the attempt, moves its lane on. Two 410s in a row pause the endpoint. */
+  /** Ends or reschedules a delivery, logs the attempt, moves its lane on. 410s for two videos in a row pause the endpoint. */
   settleDelivery(job: Job, outcome: DeliveryOutcome, now: number): Promise<{ settled: boolean; paused: boolean }>;
   /** Mirroring is off: unsettled media are skipped, and what waited for them is released. */
   skipMedia(now: number): Promise<void>;
@@ -213,9 +213,9 @@ export type Store = {
   deliveries(
     page: Page & { endpoint?: string; state?: JobState; eventId?: string; videoId?: string },
   ): Promise<Delivery[]>;
-  /** The same delivery, due now, with its attempts from 0. Conflict when it is delivered or running. */
+  /** The same delivery, due now, from attempt 0; lane and gate hold it. Conflict when delivered or running. */
   retryDelivery(id: string, now: number): Promise<void>;
-  cancelDelivery(id: string, now: number): Promise<void>;
+  cancelDelivery(id: string, now: number): Promise<void>; // What runs: when its attempt ends, unless that succeeds.
 
   endpoints(): Promise<EndpointState[]>;
   pauseEndpoint(endpoint: string, reason: string, now: number): Promise<void>;
@@ -245,10 +245,10 @@ export type Store = {
   /** Downloads a mirrored medium again, whose copy is missing or rotten; the new one takes its place. */
   mendMedium(id: string, now: number): Promise<void>;
   /**
-   * Erases a person's video: bodies, titles, contexts, links, what endpoints answered; deliveries under way are canceled,
-   * copies are deletions that are due. What stays: ids, types and times, and that it was erased. `refused`: bodies in
-   * quarantine that were of it, and are gone. RelayError("conflict") where it was erased and nothing came since. It is done
-   * in pieces that hold no other writer up: after the first nothing of it is sent; the next call goes on after a cut-off.
+   * Erases a person's video: bodies, titles, contexts, links, what endpoints answered. Its deliveries are canceled, copies are
+   * deletions that are due; ids, types and times stay, and that it was erased. `refused`: bodies in quarantine that were of
+   * it. RelayError("conflict") where nothing came since it was erased. It is done in pieces that hold no other writer up: after
+   * the first nothing of it is sent; the next call goes on after a cut-off.
    */
   forgetVideo(videoId: string, now: number): Promise<{ events: number; media: number; refused: number }>;
 

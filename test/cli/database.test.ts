@@ -124,6 +124,11 @@ test("deliveries: listed by state, shown with attempts, retried, canceled", asyn
   assert.equal(again.code, 1);
   assert.match(again.stderr, /canceled already/);
   assert.equal((await run("deliveries retry")).code, 2);
+
+  const wish = { endpoint: "app", now: Date.now(), limit: 1, leaseUntil: Date.now() + 60_000 };
+  const [running] = await seeded.store.claimDeliveries(wish);
+  const { stdout } = await run(`deliveries cancel ${running!.id}`);
+  assert.equal(stdout, `${running!.id} canceled as soon as its attempt ends, unless that succeeds\n`);
 });
 
 test("endpoints: listed with what waits, paused and resumed, also when the service's secrets are not at hand", async (t) => {

@@ -522,11 +522,11 @@ export function storeCopiesContract(engine: string, openStore: OpenStore): void 
 
   check(
     "a video that is forgotten leaves ids, types and times",
-    async ({ post, download, settle, deletions, claim, store, clock }) => {
+    async ({ post, download, settle, deletions, claim, fail, store, clock }) => {
       const { id } = await post(ready("v1", { title: "Ada's holidays", videoContext: "ada" }));
       for (const job of await download()) await settle(job, `v1/${job.kind}`);
       await post(draft("v1", { thumbnailUrl: "https://h/next.jpg" }));
-      await claim();
+      const [running] = await claim();
       const refused = { receivedAt: clock.now(), sourceAddress: "192.0.2.1", reason: "size" } as const;
       await store.quarantine({ ...refused, body: Buffer.from(ready("v1", { title: "too large" })) });
       const other = await store.quarantine({ ...refused, body: Buffer.from(ready("v10")) });
@@ -541,6 +541,8 @@ export function storeCopiesContract(engine: string, openStore: OpenStore): void 
         (await store.media({ limit: 9 })).map((each) => [each.state, each.sourceUrl, each.key]),
         Array(3).fill(["deleted", "", null]),
       );
+      assert.equal((await store.delivery(running!.id)).state, "running");
+      await fail(running!, { at: clock.now() });
       assert.deepEqual([...new Set((await store.deliveries({ limit: 9 })).map((each) => each.state))], ["canceled"]);
       assert.deepEqual(await download(), []);
       assert.deepEqual(

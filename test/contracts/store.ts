@@ -304,22 +304,19 @@ export function storeContract(engine: string, openStore: OpenStore): void {
   );
 
   check(
-    "also one that stepped aside and is delivered ends that, and one that is retried after it was dead begins nothing",
+    "that lasts also when the one that stepped aside is dead, and ends when it is delivered itself",
     async ({ post, claim, fail, deliver, store, clock, seqs }) => {
-      for (let n = 0; n < 4; n++) await post(draft("v1", { title: `T${n}` }));
+      for (let n = 0; n < 5; n++) await post(draft("v1", { title: `T${n}` }));
       const later = { at: clock.now() + HOUR };
       const [first] = await claim();
       await fail(first!, { at: clock.now(), heldLong: true });
       const [again, second] = await claim();
       assert.equal(again?.id, first?.id);
-      await deliver(again!);
-      await fail(second!, later);
-      assert.deepEqual(seqs(await claim()), []);
-      await store.retryDelivery(second!.id, clock.now());
-      const [retried] = await claim();
-      await store.settleDelivery(retried!, { is: "dead", attempt: attempt(clock, 500) }, clock.now());
-      await store.retryDelivery(second!.id, clock.now());
-      const [third] = (await claim()).filter(({ id }) => id !== second!.id);
+      await store.settleDelivery(again!, { is: "dead", attempt: attempt(clock, 500) }, clock.now());
+      await fail(second!, { at: clock.now() });
+      const [secondAgain, third] = await claim();
+      assert.deepEqual(seqs([secondAgain!, third!]), ["v1#2", "v1#3"]);
+      await deliver(secondAgain!);
       await fail(third!, later);
       assert.deepEqual(seqs(await claim()), []);
     },
@@ -329,15 +326,167 @@ export function storeContract(engine: string, openStore: OpenStore): void {
   check(
     "a dead delivery lets its lane go on, stays, and can be retried from attempt 0",
     async ({ post, claim, store, clock, seqs }) => {
-      await Promise.all([post(remove("v1")), post(draft("v1"))]);
+      await Promise.all([post(remove("v1")), post(draft("v2"))]);
       const [head] = await claim();
+      await post(draft("v1"));
       await store.settleDelivery(head!, { is: "dead", attempt: attempt(clock, 500) }, clock.now());
       assert.deepEqual(seqs(await claim()), ["v1#2"]);
       assert.equal((await store.event(head!.eventId)).status, "dead");
       await store.retryDelivery(head!.id, clock.now());
-      const [again] = await claim();
-      assert.deepEqual([again?.id, again?.attempts], [head!.id, 0]);
+      await clock.advance(30_000);
+      const again = (await claim()).find(({ id }) => id === head!.id);
+      assert.equal(again?.attempts, 0);
       assert.equal((await store.delivery(head!.id)).attemptLog.length, 1);
+    },
+    plain(),
+  );
+
+  check(
+    "one that is retried stands at its place: after what runs, before later ones that wait",
+    async ({ post, claim, fail, deliver, store, clock, seqs }) => {
+      for (let n = 0; n < 4; n++) await post(draft("v1", { title: `T${n}` }));
+      const [first] = await claim();
+      await store.settleDelivery(first!, { is: "dead", attempt: attempt(clock, 500) }, clock.now());
+      const [second] = await claim();
+      await store.retryDelivery(first!.id, clock.now());
+      assert.deepEqual(seqs(await claim()), [], "one attempt at a time");
+      await fail(second!, { at: clock.now() + 1_000 });
+      const [again] = await claim();
+      assert.equal(again?.id, first!.id);
+      await clock.advance(2_000);
+      assert.deepEqual(seqs(await claim()), [], "its time has come, but not its turn");
+      await deliver(again!);
+      const [secondAgain] = await claim();
+      assert.equal(secondAgain?.id, second!.id);
+      await deliver(secondAgain!);
+      // Also one that has never been sent.
+      const third = (await store.deliveries({ limit: 9, state: "pending" })).at(-1)!;
+      await store.cancelDelivery(third.id, clock.now());
+      const [fourth] = await claim();
+      await store.retryDelivery(third.id, clock.now());
+      assert.deepEqual(seqs([fourth!, ...(await claim())]), ["v1#4"]);
+      await deliver(fourth!);
+      assert.deepEqual(seqs(await claim()), ["v1#3"]);
+    },
+    plain(),
+  );
+
+  check(
+    "of several that are retried while another one runs, each waits until that has ended, whatever becomes of the others",
+    async ({ post, claim, deliver, store, clock, seqs }) => {
+      for (let n = 0; n < 4; n++) await post(draft("v1", { title: `T${n}` }));
+      const [, third, second, first] = await store.deliveries({ limit: 9 });
+      for (const { id } of [first!, second!, third!]) await store.cancelDelivery(id, clock.now());
+      const [fourth] = await claim();
+      for (const { id } of [third!, second!, first!]) await store.retryDelivery(id, clock.now());
+      await store.cancelDelivery(first!.id, clock.now());
+      assert.deepEqual(seqs([fourth!, ...(await claim())]), ["v1#4"]);
+      await deliver(fourth!);
+      const [next, ...others] = await claim();
+      assert.deepEqual([next?.id, others], [second!.id, []]);
+      await deliver(next!);
+      assert.deepEqual(seqs(await claim()), ["v1#3"]);
+    },
+    plain(),
+  );
+
+  check(
+    "also one that had stepped aside, or waits for an earlier one; each with all of its attempts",
+    async ({ post, claim, fail, deliver, store, clock, seqs }) => {
+      for (let n = 0; n < 3; n++) await post(draft("v1", { title: `T${n}` }));
+      const [first] = await claim();
+      await fail(first!, { at: clock.now() + HOUR, heldLong: true });
+      const [second] = await claim();
+      await fail(second!, { at: clock.now() + 2 * HOUR });
+      await store.retryDelivery(first!.id, clock.now());
+      const [again] = await claim();
+      assert.deepEqual([again?.id, again?.attempts], [first!.id, 0]);
+      assert.deepEqual(seqs(await claim()), [], "the second is aside, but passes nobody");
+      const third = (await store.deliveries({ limit: 1 }))[0]!;
+      await store.retryDelivery(third.id, clock.now());
+      assert.deepEqual(seqs(await claim()), []);
+      await clock.advance(3 * HOUR);
+      const [still] = await claim();
+      assert.equal(still?.id, first!.id);
+      await deliver(still!);
+      assert.deepEqual(seqs(await claim()), ["v1#2", "v1#3"]);
+    },
+    plain(),
+  );
+
+  check("one that is retried waits for its gate; one that has opened stays open", async (at) => {
+    const { post, claim, store, clock, seqs } = at;
+    await post(ready("v1"));
+    await post(ready("v2"));
+    const [second, first] = await store.deliveries({ limit: 9 });
+    await store.retryDelivery(first!.id, clock.now());
+    await store.cancelDelivery(second!.id, clock.now());
+    await store.retryDelivery(second!.id, clock.now());
+    assert.deepEqual(seqs(await claim()), []);
+    await post(remove("v2"));
+    await store.cancelDelivery(second!.id, clock.now());
+    await store.retryDelivery(second!.id, clock.now());
+    assert.deepEqual(seqs(await claim()), ["v2#1"]);
+    await clock.advance(HOUR);
+    assert.deepEqual(seqs(await claim()), ["v2#1", "v1#1"], "a lease has run out meanwhile");
+  });
+
+  check(
+    "what runs is canceled when its attempt ends, unless that succeeds; only then its lane goes on",
+    async ({ post, claim, deliver, fail, store, clock, seqs }) => {
+      for (let n = 0; n < 4; n++) await post(draft("v1", { title: `T${n}` }));
+      const state = async (id: string) => (await store.delivery(id)).state;
+      const [first] = await claim();
+      await store.cancelDelivery(first!.id, clock.now());
+      await store.cancelDelivery(first!.id, clock.now());
+      assert.equal(await state(first!.id), "running");
+      assert.equal((await store.deliveries({ limit: 9, state: "running" }))[0]?.id, first!.id);
+      assert.deepEqual((await store.counts()).deliveries.map((each) => each.state).sort(), ["pending", "running"]);
+      await assert.rejects(store.retryDelivery(first!.id, clock.now()), { code: "conflict" });
+      assert.equal(await store.renew(first!, clock.now() + 30_000), true);
+      assert.deepEqual(seqs(await claim()), []);
+      assert.deepEqual(await deliver(first!), { settled: true, paused: false });
+      assert.equal(await state(first!.id), "delivered");
+
+      const [second] = await claim();
+      await store.cancelDelivery(second!.id, clock.now());
+      await fail(second!, { at: clock.now() });
+      const { state: ended, attemptLog, lastError } = await store.delivery(second!.id);
+      assert.deepEqual([ended, attemptLog.length, lastError], ["canceled", 1, "canceled by the operator"]);
+
+      const [third] = await claim(1_000);
+      await store.cancelDelivery(third!.id, clock.now());
+      await clock.advance(1_000);
+      const [fourth] = await claim();
+      assert.equal(await state(third!.id), "canceled", "its attempt died with its lease");
+      await store.cancelDelivery(fourth!.id, clock.now());
+      assert.equal(await store.freeLeases(clock.now()), 1);
+      assert.equal(await state(fourth!.id), "canceled", "or with its process");
+      assert.deepEqual(await deliver(fourth!), { settled: false, paused: false });
+    },
+    plain(),
+  );
+
+  check(
+    "of a video that is erased nothing is sent any more; what runs ends with its attempt, whose answer is not kept",
+    async ({ post, claim, deliver, fail, store, clock, seqs }) => {
+      await post(draft("v1", { title: "Ada" }));
+      await post(draft("v2", { title: "Bo" }));
+      const [first, second] = await claim();
+      for (const v of ["v1", "v2"]) await store.forgetVideo(v, clock.now());
+      await post(draft("v1", { title: "new" }));
+      assert.deepEqual(seqs(await claim()), []);
+      await deliver(first!);
+      await fail(second!, { at: clock.now() });
+      assert.deepEqual(seqs(await claim()), ["v1#2"]);
+      const ends = await Promise.all([first!, second!].map(({ id }) => store.delivery(id)));
+      assert.deepEqual(
+        ends.map(({ state, attemptLog: [one] }) => [state, one?.status, one?.error, one?.response]),
+        [
+          ["delivered", 200, null, null],
+          ["canceled", 500, null, null],
+        ],
+      );
     },
     plain(),
   );
@@ -376,7 +525,7 @@ export function storeContract(engine: string, openStore: OpenStore): void {
   );
 
   check(
-    "two 410s in a row pause an endpoint until it is resumed",
+    "two 410s in a row, of two videos, pause an endpoint until it is resumed",
     async ({ post, claim, fail, clock, store }) => {
       await Promise.all([post(remove("v1")), post(remove("v2")), post(remove("v3"))]);
       const [a, b, c] = await claim();
@@ -391,6 +540,21 @@ export function storeContract(engine: string, openStore: OpenStore): void {
       assert.equal((await store.endpoints())[0]?.pausedAt, clock.now());
       await store.resumeEndpoint("cms");
       assert.equal((await claim()).length, 1);
+    },
+    plain(),
+  );
+
+  check(
+    "410s for one video pause no endpoint; for another one, after them, they do",
+    async ({ post, claim, fail, clock }) => {
+      await post(remove("v1"));
+      await post(remove("v2"));
+      const [one, two] = await claim();
+      const gone = { at: clock.now(), status: 410 };
+      assert.equal((await fail(one!, gone)).paused, false);
+      const [again] = await claim();
+      assert.equal((await fail(again!, gone)).paused, false);
+      assert.equal((await fail(two!, gone)).paused, true);
     },
     plain(),
   );

@@ -541,7 +541,7 @@ test("the log tells what became of each attempt", async (t) => {
         fact: "endpoint paused",
         event: "evt_1",
         endpoint: "cms",
-        reason: "two answers 410 Gone in a row",
+        reason: "answered 410 Gone for two videos in a row",
       },
     ],
   );

@@ -9,9 +9,10 @@ export function countAll(db: Sql): Counts {
     .prepare<[], { state: MediaState; n: number }>("SELECT state, count(*) AS n FROM media GROUP BY state")
     .all();
   const deliveries = db
-    .prepare<[], { endpoint: string; state: JobState; n: number; oldest: number }>(
-      `SELECT d.endpoint, d.state, count(*) AS n, min(e.received_at) AS oldest FROM deliveries d JOIN events e ON e.id = d.event
-       WHERE d.settled_at IS NULL OR d.state = 'dead' GROUP BY d.endpoint, d.state`,
+    .prepare<[], { endpoint: string; shown: JobState; n: number; oldest: number }>(
+      `SELECT d.endpoint, iif(d.state = 'canceling', 'running', d.state) AS shown, count(*) AS n, min(e.received_at) AS oldest
+       FROM deliveries d JOIN events e ON e.id = d.event
+       WHERE d.settled_at IS NULL OR d.state = 'dead' GROUP BY d.endpoint, shown`,
     )
     .all();
   return {
@@ -21,9 +22,9 @@ export function countAll(db: Sql): Counts {
     media: Object.fromEntries(media.map(({ state, n }) => [state, n])),
     uploads: number("SELECT count(*) AS n FROM transfers WHERE action = 'upload'"),
     deletions: number("SELECT count(*) AS n FROM transfers WHERE action = 'delete'"),
-    deliveries: deliveries.map(({ endpoint, state, n, oldest }) => ({
+    deliveries: deliveries.map(({ endpoint, shown, n, oldest }) => ({
       endpoint,
-      state,
+      state: shown,
       count: n,
       oldest,
     })),

@@ -5,18 +5,20 @@ import type { ClaimWish, Store } from "../store.ts";
 import { createErasures } from "./erasures.ts";
 import type { Events } from "./events.ts";
 import { ERASED } from "./forget.ts";
+import type { Gates } from "./gates.ts";
 import type { Ids } from "./ids.ts";
 import type { DeliveryRow, Lanes } from "./lanes.ts";
 import type { Notices } from "./notices.ts";
 import { ALL, page } from "./page.ts";
 import type { Sql } from "./sql.ts";
 
-/** This many 410s in a row pause an endpoint: it says itself that it is gone. */
-const GONE = 2;
+/** Why an endpoint is paused that says itself that it is gone. */
+const GONE = "answered 410 Gone for two videos in a row";
 
 /** A claim looks this often for jobs among gates whose time has come, so that none takes long. */
 const MAX_LOOKS = 100;
 
+/** `gone`: the video for which it last answered 410; 0: its last answer was another one. */
 type EndpointRow = { id: string; paused_at: number | null; reason: string | null; gone: number };
 type AttemptRow = {
   started_at: number;
@@ -27,7 +29,14 @@ type AttemptRow = {
 };
 
 /** Claims, settles and lists deliveries, inside a transaction; the state of endpoints. */
-export function createDeliveries(db: Sql, ids: Ids, lanes: Lanes, events: Events, notices: Pick<Notices, "owe">) {
+export function createDeliveries(
+  db: Sql,
+  ids: Ids,
+  lanes: Lanes,
+  gates: Pick<Gates, "shutUntil">,
+  events: Events,
+  notices: Pick<Notices, "owe">,
+) {
   const due = db.prepare<[string, number, number], DeliveryRow>(
     "SELECT * FROM deliveries WHERE endpoint = ? AND due <= ? ORDER BY due LIMIT ?",
   );
@@ -36,7 +45,12 @@ export function createDeliveries(db: Sql, ids: Ids, lanes: Lanes, events: Events
     "SELECT min(due) AS due FROM deliveries WHERE endpoint = ? AND due IS NOT NULL",
   );
   const lease = db.prepare("UPDATE deliveries SET state = 'running', due = ?, claims = claims + 1 WHERE id = ?");
-  const renew = db.prepare("UPDATE deliveries SET due = ? WHERE id = ? AND claims = ? AND state = 'running'");
+  const renew = db.prepare(
+    "UPDATE deliveries SET due = ? WHERE id = ? AND claims = ? AND state IN ('running', 'canceling')",
+  );
+  const canceling = db.prepare<[], DeliveryRow>(
+    "SELECT * FROM deliveries WHERE due IS NOT NULL AND state = 'canceling' ORDER BY id",
+  );
   const free = db.prepare(
     "UPDATE deliveries SET state = 'pending', due = ? WHERE due IS NOT NULL AND state = 'running'",
   );
@@ -62,6 +76,8 @@ export function createDeliveries(db: Sql, ids: Ids, lanes: Lanes, events: Events
      ON CONFLICT (id) DO UPDATE SET paused_at = excluded.paused_at, reason = excluded.reason, gone = 0`,
   );
 
+  const isBodiless = db.prepare<[number], unknown>("SELECT 1 FROM events WHERE id = ? AND body IS NULL");
+
   const erasures = createErasures(db);
 
   function toJob(row: DeliveryRow, endpoint: string): DeliveryJob {
@@ -82,14 +98,19 @@ export function createDeliveries(db: Sql, ids: Ids, lanes: Lanes, events: Events
     };
   }
 
-  /** Counts 410s; true when this one pauses the endpoint. */
-  function countGone(endpoint: string, status: number | null, now: number): boolean {
+  /** Two 410s in a row, of two videos, pause an endpoint. True when this one does. */
+  function countGone({ endpoint, video }: DeliveryRow, status: number | null, now: number): boolean {
     const before = endpointRow.get(endpoint)?.gone ?? 0;
-    const gone = status === 410 ? before + 1 : 0;
+    const gone = status !== 410 ? 0 : before === 0 ? video : before;
     if (gone !== before) setGone.run(endpoint, gone);
-    if (gone < GONE) return false;
-    setPaused.run(endpoint, now, `answered 410 Gone ${GONE} times in a row`);
+    if (gone === 0 || gone === video) return false;
+    setPaused.run(endpoint, now, GONE);
     return true;
+  }
+
+  /** Of a video that was erased while it ran: what the endpoint answered is not kept. */
+  function isErased({ event, state }: DeliveryRow): boolean {
+    return state === "canceling" && isBodiless.get(event) !== undefined;
   }
 
   function rowOf(id: string): DeliveryRow {
@@ -107,12 +128,22 @@ export function createDeliveries(db: Sql, ids: Ids, lanes: Lanes, events: Events
         const rows = due.all(endpoint, now, wish.limit - jobs.length);
         if (rows.length === 0) break;
         for (const row of rows) {
-          if (erasures.covers(row)) {
-            lanes.settle({ ...row, state: "pending" }, "canceled", ERASED, now);
+          // What the attempt of a lease that ran out has come to is not known, and counts for nothing.
+          if (row.state === "canceling" || erasures.covers(row)) {
+            lanes.settle(
+              { ...row, state: "pending" },
+              "canceled",
+              row.state === "canceling" ? row.last_error : ERASED,
+              now,
+            );
             continue;
           }
           // A gate that nothing opened in time opens now; the lane may still have to wait.
           if (row.state === "waiting" && !lanes.setGate(row, null, now)) continue;
+          if (row.state !== "waiting" && !lanes.leads(row)) {
+            lanes.fallBack(row, now);
+            continue;
+          }
           lease.run(wish.leaseUntil, row.id);
           jobs.push(toJob({ ...row, claims: row.claims + 1 }, endpoint));
         }
@@ -123,26 +154,26 @@ export function createDeliveries(db: Sql, ids: Ids, lanes: Lanes, events: Events
     settle(job: Job, outcome: DeliveryOutcome, now: number): { settled: boolean; paused: boolean } {
       const row = byId.get(ids.find("dlv", job.id));
       // A late worker, whose lease went to another claim, settles nothing.
-      if (row?.state !== "running" || row.claims !== ids.claimed(job.claim)) return { settled: false, paused: false };
-      const { attempt } = outcome;
-      logAttempt.run(
-        row.id,
-        row.claims,
-        attempt.startedAt,
-        attempt.duration,
-        attempt.status,
-        attempt.error,
-        attempt.response,
-      );
-      if (outcome.is === "retry") lanes.retry(row, outcome.at, outcome.heldLong, attempt.error ?? "failed", now);
-      else lanes.settle(row, outcome.is, attempt.error, now);
-      if (outcome.is === "delivered" && outcome.pending && !erasures.covers(row))
+      const isOurs = row !== undefined && isUnderWay(row) && row.claims === ids.claimed(job.claim);
+      if (!isOurs) return { settled: false, paused: false };
+      const { startedAt, duration, status, error, response } = outcome.attempt;
+      const kept = isErased(row) ? { error: null, response: null } : { error, response };
+      logAttempt.run(row.id, row.claims, startedAt, duration, status, kept.error, kept.response);
+      if (outcome.is === "delivered") lanes.settle(row, "delivered", error, now);
+      else if (row.state === "canceling") lanes.settle(row, "canceled", row.last_error, now);
+      else if (outcome.is === "dead") lanes.settle(row, "dead", error, now);
+      else lanes.retry(row, outcome.at, outcome.heldLong, error ?? "failed", now);
+      if (outcome.is === "delivered" && outcome.pending && !erasures.covers(row) && !isErased(row))
         notices.owe(row, outcome.pending, now);
-      return { settled: true, paused: countGone(row.endpoint, attempt.status, now) };
+      return { settled: true, paused: countGone(row, status, now) };
     },
 
     renew: (job: Job, until: number) => renew.run(until, ids.find("dlv", job.id), ids.claimed(job.claim)).changes === 1,
-    freeLeases: (now: number) => free.run(now).changes,
+    freeLeases(now: number): number {
+      const ending = canceling.all();
+      for (const row of ending) lanes.settle({ ...row, state: "pending" }, "canceled", row.last_error, now);
+      return ending.length + free.run(now).changes;
+    },
 
     /** The clock went back by so much: what was to come stays as far away as it was. */
     bringForward: (by: number) => void bringForward.run(by, by),
@@ -178,7 +209,8 @@ export function createDeliveries(db: Sql, ids: Ids, lanes: Lanes, events: Events
         wish,
       );
       if (wish.endpoint !== undefined) list.where("d.endpoint = ?", wish.endpoint);
-      if (wish.state !== undefined) list.where("d.state = ?", wish.state);
+      if (wish.state === "running") list.where("d.state IN ('running', 'canceling')");
+      else if (wish.state !== undefined) list.where("d.state = ?", wish.state);
       if (wish.eventId !== undefined) {
         const event = ids.read("evt", wish.eventId);
         const own = "d.id BETWEEN ? + 1 AND ? + (SELECT deliveries FROM events WHERE id = ?)";
@@ -200,17 +232,14 @@ export function createDeliveries(db: Sql, ids: Ids, lanes: Lanes, events: Events
       const row = rowOf(id);
       if (row.state === "delivered")
         throw new RelayError("conflict", `${id} is delivered; "events replay" sends it again`);
-      if (row.state === "running") throw new RelayError("conflict", `${id} is being attempted right now`);
-      if (row.settled_at === null && !lanes.leads(row)) {
-        throw new RelayError("conflict", `${id} waits for an earlier delivery of its video; retry or cancel that one`);
-      }
-      lanes.restart(row, now);
+      if (isUnderWay(row)) throw new RelayError("conflict", `${id} is being attempted right now`);
+      lanes.restart(row, gates.shutUntil(row, now), now);
     },
 
     cancel(id: string, now: number): void {
       const row = rowOf(id);
       if (row.settled_at !== null) throw new RelayError("conflict", `${id} is ${row.state} already`);
-      lanes.settle({ ...row, state: "pending" }, "canceled", "canceled by the operator", now);
+      lanes.cancel(row, "canceled by the operator", now);
     },
 
     endpoints: () =>
@@ -220,6 +249,10 @@ export function createDeliveries(db: Sql, ids: Ids, lanes: Lanes, events: Events
   };
 }
 
+function isUnderWay({ state }: DeliveryRow): boolean {
+  return state === "running" || state === "canceling";
+}
+
 function toDelivery(ids: Ids, row: DeliveryRow & { video_id: string }): Delivery {
   const nextAttemptAt = row.state === "pending" || row.state === "waiting" ? row.due : null;
   return {
@@ -227,7 +260,7 @@ function toDelivery(ids: Ids, row: DeliveryRow & { video_id: string }): Delivery
     eventId: ids.show("evt", row.event),
     videoId: row.video_id,
     endpoint: row.endpoint,
-    state: row.state,
+    state: row.state === "canceling" ? "running" : row.state,
     attempts: row.attempts,
     nextAttemptAt,
     lastError: row.last_error,

@@ -64,7 +64,7 @@ export function createForgetting(
     "SELECT DISTINCT endpoint FROM deliveries WHERE video = ? AND settled_at IS NULL",
   );
   const unsettled = db.prepare<[number, string, number, number], DeliveryRow>(
-    `SELECT * FROM deliveries WHERE video = ? AND endpoint = ? AND settled_at IS NULL AND event <= ?
+    `SELECT * FROM deliveries WHERE video = ? AND endpoint = ? AND settled_at IS NULL AND state <> 'canceling' AND event <= ?
      ORDER BY id DESC LIMIT ?`,
   );
   const events = db.prepare<[number, number, number, number], EventRow>(
@@ -127,13 +127,16 @@ export function createForgetting(
       return false;
     },
 
-    /** Deliveries, the newest first, so that none begins because an earlier one of its lane has ended. */
+    /**
+     * Deliveries, the newest first, so that none begins because an earlier one of its lane has ended. One that runs ends with
+     * its attempt.
+     */
     cancel(video: number, now: number): boolean {
       const { upTo } = erasures.of(video)!;
       let rest = PER_PIECE;
       for (const { endpoint } of endpoints.all(video)) {
         const rows = unsettled.all(video, endpoint, upTo, rest);
-        for (const row of rows) lanes.settle({ ...row, state: "pending" }, "canceled", ERASED, now);
+        for (const row of rows) lanes.cancel(row, ERASED, now);
         rest -= rows.length;
         if (rest === 0) return true;
       }

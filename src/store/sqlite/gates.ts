@@ -11,6 +11,8 @@ type Waiting = DeliveryRow & {
   thumbnail_state: MediaState | null;
 };
 
+type EventMedia = { received_at: number; video_medium: number | null; thumbnail_medium: number | null };
+
 const STATES = `
   e.received_at, e.thumbnail_medium,
   (SELECT state FROM media WHERE id = e.video_medium) AS video_state,
@@ -23,6 +25,9 @@ export function createGates(db: Sql, lanes: Lanes, media: MediaRows) {
      WHERE d.video = ? AND d.settled_at IS NULL AND d.state = 'waiting' ORDER BY d.id`,
   );
   const stateOf = db.prepare<[number], { state: MediaState }>("SELECT state FROM media WHERE id = ?");
+  const eventOf = db.prepare<[number], EventMedia>(
+    "SELECT received_at, video_medium, thumbnail_medium FROM events WHERE id = ?",
+  );
   const state = (medium: number | null) => (medium === null ? null : (stateOf.get(medium)?.state ?? null));
 
   /** A thumbnail that was superseded is as unsettled as the one that takes its place, while that has no copy. */
@@ -32,14 +37,25 @@ export function createGates(db: Sql, lanes: Lanes, media: MediaRows) {
     return isOnItsWay(speaker) && speaker.key === null ? speaker.state : own;
   }
 
+  /** When the gate of an event, with these media, opens by itself; null: it is open now. */
+  function of(
+    event: { receivedAt: number; gateUntil: number; video: number | null; thumbnail: number | null },
+    now: number,
+  ): number | null {
+    const thumbnail = stateOfThumbnail(event.thumbnail, state(event.thumbnail));
+    return gateDue({ ...event, video: state(event.video), thumbnail, now });
+  }
+
   return {
-    /** When the gate of an event, with these media, opens by itself; null: it is open now. */
-    of(
-      event: { receivedAt: number; gateUntil: number; video: number | null; thumbnail: number | null },
-      now: number,
-    ): number | null {
-      const thumbnail = stateOfThumbnail(event.thumbnail, state(event.thumbnail));
-      return gateDue({ ...event, video: state(event.video), thumbnail, now });
+    of,
+
+    /** When the gate of a delivery opens, which may have ended before it did; null: it has opened, and stays open. */
+    shutUntil(row: DeliveryRow, now: number): number | null {
+      if (row.state === "waiting") return row.due;
+      if (row.gate_until === null) return null;
+      const { received_at, video_medium, thumbnail_medium } = eventOf.get(row.event)!;
+      const media = { video: video_medium, thumbnail: thumbnail_medium };
+      return of({ receivedAt: received_at, gateUntil: row.gate_until, ...media }, now);
     },
 
     /** Media of this video have changed: gates that may open now do, others get their new time. */

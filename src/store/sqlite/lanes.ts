@@ -1,17 +1,21 @@
 import type { JobState } from "../../domain.ts";
 import type { Sql } from "./sql.ts";
 
-/** A delivery row, as SQLite gives it. Two columns are no longer used: `aside_at` and `failing_since`. */
+/**
+ * A delivery row, as SQLite gives it. Two columns are no longer used: `aside_at` and `failing_since`. "canceling": it runs,
+ * and is canceled when its attempt ends, unless that is answered with success.
+ */
 export type DeliveryRow = {
   id: number;
   endpoint: string;
   video: number;
   event: number;
   ordered: number;
-  state: JobState;
+  state: JobState | "canceling";
   due: number | null;
   gate_until: number | null;
-  aside: 0 | typeof STEPPED_ASIDE | typeof ASIDE;
+  /** Not 0: it holds its lane no longer. */
+  aside: number;
   replay: number;
   attempts: number;
   claims: number;
@@ -19,17 +23,12 @@ export type DeliveryRow = {
   settled_at: number | null;
 };
 
-/** It failed for longer than `laneHold`, and its lane has delivered none since: the next that fails follows it at once. */
-const STEPPED_ASIDE = 1;
-
-/** It holds its lane no longer: the lane has delivered one since it stepped aside, or it had settled and was retried. */
-const ASIDE = 2;
-
 type Lane = Pick<DeliveryRow, "id" | "video" | "endpoint" | "ordered">;
 
 /**
  * The rules of a lane (one endpoint and one video; CONTRACT, "Order"), inside a transaction: its deliveries go one after
- * the other by id, which is commit order. Only the head has a due time; who follows gets one when its turn comes.
+ * the other by id, which is commit order. Only the head has a due time; the next one gets its due time when its turn comes.
+ * A delivery that was retried stands before later ones that have a due time already: theirs is taken from them when it comes.
  */
 export function createLanes(db: Sql) {
   const insert = db.prepare(
@@ -39,44 +38,67 @@ export function createLanes(db: Sql) {
     `SELECT * FROM deliveries WHERE video = ? AND endpoint = ? AND settled_at IS NULL AND ordered = 1 AND aside = 0
      ORDER BY id LIMIT 1`,
   );
+  // Those behind the one that runs have never been claimed: however long the lane is, they are not looked at.
+  const busy = db.prepare<[number, string], Pick<DeliveryRow, "state">>(
+    `SELECT state FROM deliveries WHERE video = ? AND endpoint = ? AND settled_at IS NULL AND ordered = 1 AND aside = 0
+       AND (state IN ('running', 'canceling') OR claims = 0) ORDER BY id LIMIT 1`,
+  );
   const setDue = db.prepare("UPDATE deliveries SET state = ?, due = ? WHERE id = ?");
+  const openGate = db.prepare("UPDATE deliveries SET state = 'pending', due = ?, gate_until = NULL WHERE id = ?");
   const settle = db.prepare(
     `UPDATE deliveries SET state = ?, settled_at = ?, due = NULL, last_error = ?, attempts = attempts + ? WHERE id = ?`,
   );
   const reschedule = db.prepare(
     `UPDATE deliveries SET state = 'pending', attempts = attempts + 1, due = ?, aside = ?, last_error = ? WHERE id = ?`,
   );
+  // It counts as claimed: it stands among those before the one that runs.
   const restart = db.prepare(
-    `UPDATE deliveries SET state = 'pending', attempts = 0, settled_at = NULL, due = ?, aside = ? WHERE id = ?`,
+    `UPDATE deliveries SET state = ?, due = ?, attempts = 0, claims = claims + 1, aside = 0, settled_at = NULL WHERE id = ?`,
   );
-  // All that stand before a lane's head are aside: only those are looked at, however long the lane is.
-  const steppedAside = db.prepare<[number, string, number]>(
-    `SELECT 1 FROM deliveries WHERE video = ? AND endpoint = ? AND settled_at IS NULL AND id < ?
-       AND aside = ${STEPPED_ASIDE} LIMIT 1`,
+  const cancelLater = db.prepare("UPDATE deliveries SET state = 'canceling', last_error = ? WHERE id = ?");
+  // All that stand before a lane's head are aside: only those are looked at.
+  const asideIsNext = db.prepare(
+    `UPDATE deliveries SET due = ? WHERE video = ? AND endpoint = ? AND settled_at IS NULL AND ordered = 1 AND id < ?
+       AND state = 'pending' AND due IS NULL`,
   );
-  const hasDelivered = db.prepare(
-    `UPDATE deliveries SET aside = ${ASIDE} WHERE video = ? AND endpoint = ? AND settled_at IS NULL AND id < ?
-       AND aside = ${STEPPED_ASIDE}`,
-  );
+  const isHasty = db.prepare<[string]>("SELECT 1 FROM meta WHERE name = ?");
+  const setHasty = db.prepare("INSERT OR IGNORE INTO meta (name, value) VALUES (?, x'')");
+  const dropHasty = db.prepare("DELETE FROM meta WHERE name = ?");
 
+  /**
+   * The row of a lane of which one has stepped aside, and none was delivered since: the next of it that fails steps aside at
+   * once.
+   */
+  const hasteOf = ({ video, endpoint }: Lane) => `hasty/${video}/${endpoint}`;
+
+  /** Whether nothing stands before it. One aside holds nobody, and passes nobody. */
   function leads(row: Lane): boolean {
     if (row.ordered === 0) return true;
     const first = head.get(row.video, row.endpoint);
     return first === undefined || first.id >= row.id;
   }
 
-  /** After a lane's head has gone: the next one's turn comes. */
-  function moveOn({ ordered, video, endpoint }: Lane, now: number): DeliveryRow | undefined {
-    if (ordered === 0) return undefined;
-    const first = head.get(video, endpoint);
-    if (first?.state === "pending" && first.due === null) setDue.run("pending", now, first.id);
-    return first;
+  /** Whether one of the lane is under way, which is not interrupted. */
+  function isBusy({ video, endpoint, ordered }: Lane): boolean {
+    const first = ordered === 0 ? undefined : busy.get(video, endpoint)?.state;
+    return first === "running" || first === "canceling";
   }
 
-  /** Whether a delivery that has failed holds its lane no longer (CONTRACT, "Order"). */
-  function stepsAside(row: DeliveryRow, heldLong: boolean): boolean {
-    if (row.ordered === 0 || row.aside !== 0) return false;
-    return heldLong || steppedAside.get(row.video, row.endpoint, row.id) !== undefined;
+  /** After one of a lane has ended, failed or lost its place: the turn of the next one comes. */
+  function moveOn(lane: Lane, now: number): void {
+    if (lane.ordered === 0) return;
+    const { video, endpoint } = lane;
+    const first = head.get(video, endpoint);
+    if (first?.state === "pending" && first.due === null && !isBusy(first)) setDue.run("pending", now, first.id);
+    asideIsNext.run(now, video, endpoint, first?.id ?? Number.MAX_SAFE_INTEGER);
+  }
+
+  /** Ends a delivery and lets its lane go on. */
+  function end(row: DeliveryRow, state: "delivered" | "dead" | "canceled", error: string | null, now: number): void {
+    const isAttempted = row.state === "running" || row.state === "canceling";
+    settle.run(state, now, error, isAttempted ? 1 : 0, row.id);
+    if (state === "delivered" && row.ordered === 1) dropHasty.run(hasteOf(row));
+    moveOn(row, now);
   }
 
   return {
@@ -94,36 +116,50 @@ export function createLanes(db: Sql) {
       const { gate } = lane;
       const due = gate ?? (lane.videoIsNew || leads(lane) ? now : null);
       const state = gate === null ? "pending" : "waiting";
-      insert.run(lane.id, lane.endpoint, lane.video, lane.event, lane.ordered, state, due, lane.gateUntil, lane.replay);
+      const until = gate === null ? null : lane.gateUntil;
+      insert.run(lane.id, lane.endpoint, lane.video, lane.event, lane.ordered, state, due, until, lane.replay);
     },
 
-    leads: (row: DeliveryRow) => row.aside !== 0 || leads(row),
+    leads,
 
-    /** Shuts the gate until `gate`, or opens it (null). True when the delivery may go now. */
+    /** Takes its due time from one that something stands before: its turn comes again. */
+    fallBack(row: DeliveryRow, now: number): void {
+      setDue.run("pending", null, row.id);
+      moveOn(row, now);
+    },
+
+    /** Shuts the gate until `gate`, or opens it for good (null). True when the delivery may go now. */
     setGate(row: DeliveryRow, gate: number | null, now: number): boolean {
-      const goes = gate === null && leads(row);
-      setDue.run(gate === null ? "pending" : "waiting", gate ?? (goes ? now : null), row.id);
+      if (gate !== null) {
+        setDue.run("waiting", gate, row.id);
+        return false;
+      }
+      const goes = leads(row) && !isBusy(row);
+      openGate.run(goes ? now : null, row.id);
       return goes;
     },
 
-    /** Ends a delivery and lets its lane go on. */
-    settle(row: DeliveryRow, state: "delivered" | "dead" | "canceled", error: string | null, now: number): void {
-      settle.run(state, now, error, row.state === "running" ? 1 : 0, row.id);
-      const next = moveOn(row, now);
-      if (state !== "delivered" || row.ordered === 0) return;
-      hasDelivered.run(row.video, row.endpoint, next?.id ?? Number.MAX_SAFE_INTEGER);
+    settle: end,
+
+    /** Ends a delivery that is wanted no longer: one that runs, when its attempt ends. */
+    cancel(row: DeliveryRow, why: string, now: number): void {
+      if (row.state === "running") cancelLater.run(why, row.id);
+      else if (row.state !== "canceling") end(row, "canceled", why, now);
     },
 
     /** After a failed attempt. `heldLong`: it has been through as many waits of its schedule as `laneHold` allows. */
     retry(row: DeliveryRow, at: number, heldLong: boolean, error: string, now: number): void {
-      const aside = stepsAside(row, heldLong);
-      reschedule.run(at, aside ? STEPPED_ASIDE : row.aside, error, row.id);
-      if (aside) moveOn(row, now);
+      const holds = row.ordered === 1 && row.aside === 0;
+      const stepsAside = holds && (heldLong || isHasty.get(hasteOf(row)) !== undefined);
+      if (stepsAside) setHasty.run(hasteOf(row));
+      reschedule.run(at, stepsAside ? 1 : row.aside, error, row.id);
+      moveOn(row, now);
     },
 
-    /** From attempt 0, now. One that has been settled no longer holds its lane, which has gone on without it. */
-    restart(row: DeliveryRow, now: number): void {
-      restart.run(now, row.settled_at === null ? row.aside : ASIDE, row.id);
+    /** From attempt 0, at its place in its lane. `gate`: when its gate opens; null: it is open. */
+    restart(row: DeliveryRow, gate: number | null, now: number): void {
+      const goes = gate === null && leads(row) && !isBusy(row);
+      restart.run(gate === null ? "pending" : "waiting", gate ?? (goes ? now : null), row.id);
     },
   };
 }

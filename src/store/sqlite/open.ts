@@ -83,7 +83,7 @@ export async function openSqliteStore(
     const videos = createVideos(sql, ids, createHistory(sql, ids), readEpochNumber(sql));
     const announcements = createAnnouncements(sql, ids, media);
     const events = createEvents(sql, ids, videos, media, announcements, lanes, gates, deletions);
-    const deliveries = createDeliveries(sql, ids, lanes, events, notices);
+    const deliveries = createDeliveries(sql, ids, lanes, gates, events, notices);
     const quarantine = createQuarantine(sql, ids, settings);
     const forgetting = createForgetting(sql, ends, lanes, quarantine);
     const lists = createMediaLists(sql, ids, downloads, settings);

@@ -1,0 +1,68 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { openStore } from "../../src/store/open.ts";
+import type { Command } from "./delivery/commands.ts";
+import { MINUTE, type Mistake, SECOND } from "./delivery/model.ts";
+import { delivery } from "./delivery/walk.ts";
+import { findMistake, type OpenStore, walk } from "./walk.ts";
+
+// A short form of `npm run test:model`, with the same seeds at each run.
+
+const ENGINES: Record<string, OpenStore> = {
+  sqlite: (config, ports) => openStore(config, ports, { role: "relay" }),
+};
+
+const { steps, mistakes, alone, besideItself, besideStore } = delivery;
+
+test("delivery: the rules keep what apps and operators rely on", async () => {
+  for (let seed = 1; seed <= 100; seed++) assert.equal((await walk(steps, seed, alone))?.said, undefined);
+});
+
+for (const [engine, open] of Object.entries(ENGINES)) {
+  test(`delivery: ${engine} does as the model does`, async () => {
+    const play = (list: Command[]) => besideStore(list, open);
+    const seeds = Array.from({ length: 8 }, (_, index) => index + 1);
+    // Most of a walk is waiting for the disk.
+    const found = await Promise.all(seeds.map((seed) => walk(steps, seed, play)));
+    assert.equal(found.find((one) => one !== null)?.said, undefined);
+  });
+}
+
+const POST: Command = { do: "post", type: "video.ready", v: "v" };
+const CLAIM: Command = { do: "claim", e: "c" };
+const FAILS: Command[] = [CLAIM, { do: "settle", pick: 0, status: 500 }];
+const later = (ms: number): Command => ({ do: "pass", ms });
+
+/** Lists for mistakes that a random walk seldom meets. */
+const LISTS: Partial<Record<Mistake, Command[]>> = {
+  "one that is dead ends the haste of its lane": [
+    ...[POST, ...FAILS, later(5 * SECOND), ...FAILS, later(30 * SECOND), ...FAILS, later(2 * MINUTE), ...FAILS],
+    ...[POST, POST, ...FAILS, CLAIM],
+  ],
+  "one that is aside passes those before it": [
+    ...[POST, POST, ...FAILS, later(5 * SECOND), ...FAILS, ...FAILS],
+    ...[{ do: "retry", pick: 3 } as Command, CLAIM, later(5 * SECOND), CLAIM],
+  ],
+};
+
+for (const mistake of mistakes) {
+  test(`delivery: with a mistake in the model ("${mistake}") it differs from the store`, async () => {
+    // Beside itself it differs soon where it does at all; the list that comes of it is then played with a store.
+    const list = LISTS[mistake] ?? (await findMistake(delivery, mistake, 2_000))!.list;
+    const [wrong, right] = await Promise.all(
+      [mistake, undefined].map((one) => besideStore(list, ENGINES.sqlite!, one)),
+    );
+    assert.notEqual(wrong, null);
+    assert.equal(right, null);
+  });
+}
+
+test("delivery: a walk that fails says seed, promise and a list from which no command can be left out", async () => {
+  const mistake = "canceled while it runs, it ends at once";
+  const play = (list: Command[]) => besideItself(list, mistake);
+  const { walks: seed } = (await findMistake(delivery, mistake, 2_000))!;
+  const { said, list } = (await walk(steps, seed, play))!;
+  assert.match(said, /^seed \d+: [^\n]+: not kept\n {2}[^\n]+\n(?: {2}.+\n)+ {2}\{"do":/);
+  const { promise } = (await play(list))!;
+  for (const index of list.keys()) assert.notEqual((await play(list.toSpliced(index, 1)))?.promise, promise);
+});

@@ -1,0 +1,237 @@
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import type { Attempt, DeliveryJob, DeliveryOutcome } from "../../../src/domain.ts";
+import { RelayError } from "../../../src/errors.ts";
+import { deliveryRetry, waitsBefore } from "../../../src/jobs/backoff.ts";
+import { planEvent } from "../../../src/plan.ts";
+import { copyDatabase, databaseOf, restoreDatabase } from "../../../src/store/backup.ts";
+import { settingsOf } from "../../../src/store/settings.ts";
+import { parseEvent } from "../../../src/wochit.ts";
+import { configIn, endpoint } from "../../support/config.ts";
+import { testClock, testPorts } from "../../support/ports.ts";
+import type { OpenStore } from "../walk.ts";
+import { ENDPOINTS } from "./commands.ts";
+import { type Answer, DeliveryModel, LEASE, type Mistake, type Post, type SeenDelivery, START } from "./model.ts";
+
+/** `message` is the same for one message, and for no other. */
+export type Job = { delivery: number; message: string; job: unknown };
+
+export type View = {
+  sequences: { v: string; sequence: number }[];
+  deliveries: SeenDelivery[];
+  /** When the next attempt of each is due; past ones are now, null: none is. */
+  dueTimes: (number | null)[];
+  paused: string[];
+};
+
+/** What a walk works with. Events and deliveries go by number, in order of their making. False: that makes no sense now. */
+export type DeliverySystem = {
+  pass(to: number): void;
+  setBack(by: number): Promise<void>;
+  configure(endpoint: string, isConfigured: boolean): void;
+  pause(endpoint: string): Promise<void>;
+  resume(endpoint: string): Promise<void>;
+  accept(post: Post): Promise<void>;
+  replay(event: number, endpoint: string, withNewId: boolean): Promise<boolean>;
+  claim(endpoint: string, limit: number): Promise<Job[]>;
+  renew(job: Job): Promise<boolean>;
+  settle(job: Job, answer: Answer): Promise<{ settled: boolean; paused: boolean }>;
+  retry(delivery: number): Promise<boolean>;
+  cancel(delivery: number): Promise<boolean>;
+  forget(v: string): Promise<boolean>;
+  restart(): Promise<void>;
+  backup(): Promise<void>;
+  restore(): Promise<boolean>;
+  nextDue(endpoint: string): Promise<number | null>;
+  view(): Promise<View>;
+  close(): Promise<void>;
+};
+
+const EVERYTHING = 9_999;
+
+/** The model as a system, to be played beside one with a mistake in it. */
+export function openModel(mistake: Mistake | null = null): DeliverySystem {
+  const model = new DeliveryModel(ENDPOINTS, mistake);
+  return {
+    pass: (to) => model.pass(to),
+    setBack: async (by) => model.setBack(by),
+    configure: (id, isConfigured) => model.configure(id, isConfigured),
+    pause: async (id) => model.pause(id),
+    resume: async (id) => model.resume(id),
+    accept: async (post) => void model.accept(post),
+    replay: async (event, id, withNewId) => model.replay(event, id, withNewId),
+    claim: async (id, limit) =>
+      model
+        .claimable(id)
+        .sort((a, b) => a.from - b.from)
+        .slice(0, limit)
+        .map(({ delivery }) => ({ delivery, message: model.message(delivery), job: model.claim(delivery) })),
+    renew: async ({ job }) => model.renew(job as Parameters<typeof model.renew>[0]),
+    settle: async ({ job }, answer) => model.settle(job as Parameters<typeof model.settle>[0], answer),
+    retry: async (delivery) => model.retry(delivery),
+    cancel: async (delivery) => model.cancel(delivery),
+    forget: async (v) => model.forget(v),
+    restart: async () => model.restart(),
+    backup: async () => model.backup(),
+    restore: async () => model.restore(),
+    nextDue: async (id) => model.nextClaim(id),
+    view: async () => ({ ...viewOf(model), dueTimes: model.dueTimes({ ofAll: true }) }),
+    close: async () => {},
+  };
+}
+
+export function viewOf(model: DeliveryModel): View {
+  const paused = Object.keys(ENDPOINTS).filter((id) => model.isPaused(id));
+  return { sequences: model.sequences(), deliveries: model.deliveries(), dueTimes: model.dueTimes(), paused };
+}
+
+/** A store in a folder of its own, which is gone when it is closed. */
+export async function openStoreSystem(openStore: OpenStore): Promise<DeliverySystem> {
+  const dir = mkdtempSync(join(tmpdir(), "wochit-relay-delivery-"));
+  const clock = testClock(START);
+  const options = Object.entries(ENDPOINTS).map(([id, { order, maxWait, retry, laneHold }]) => {
+    const gate = maxWait === null ? { send: "immediately" } : { maxWait: `${maxWait}ms` };
+    return endpoint(id, { order, ...gate, retry: retry.map((ms) => `${ms}ms`), laneHold: `${laneHold}ms` });
+  });
+  const whole = configIn(dir, { endpoints: options, receive: { dedupeWindow: "0s" } });
+  const present = new Set(Object.keys(ENDPOINTS));
+  let config = whole;
+  let store = await openStore(config, testPorts(clock));
+  let backups = 0;
+  let lives = 0;
+  let posts = 0;
+
+  const rows = async () => (await store.deliveries({ limit: EVERYTHING })).reverse();
+  const events = async () => (await store.events({ limit: EVERYTHING })).reverse();
+  const idAt = async (delivery: number) => (await rows())[delivery]!.id;
+  const optionsOf = (id: string) => whole.endpoints.find((one) => one.id === id)!;
+
+  /** False where the store refuses it. */
+  async function makesSense(work: Promise<unknown>): Promise<boolean> {
+    try {
+      await work;
+      return true;
+    } catch (error) {
+      if (error instanceof RelayError && ["conflict", "not_found", "body_expired"].includes(error.code)) return false;
+      throw error;
+    }
+  }
+
+  /** What the forwarder makes of an answer. */
+  function outcomeOf(job: DeliveryJob, { status, retryAfter }: Answer): DeliveryOutcome {
+    const { retry, laneHold } = optionsOf(job.endpoint);
+    const now = clock.now();
+    const isSuccess = status !== null && status >= 200 && status <= 299;
+    const error = isSuccess ? null : status === null ? "no answer" : `HTTP ${status}`;
+    const attempt: Attempt = { startedAt: now, duration: 1, status, response: Buffer.from("ok"), error };
+    if (isSuccess) return { is: "delivered", attempt };
+    const tried = job.attempts + 1;
+    const asked = retryAfter === null ? null : now + retryAfter;
+    const random = { ...testPorts().random, float: () => 0.5 };
+    const at = deliveryRetry({ schedule: retry, attempt: tried, now, retryAfter: asked, random });
+    return at === null
+      ? { is: "dead", attempt }
+      : { is: "retry", attempt, at, heldLong: waitsBefore(retry, tried) >= laneHold };
+  }
+
+  async function open(): Promise<void> {
+    store = await openStore(config, testPorts(clock));
+    store.configure(settingsOf(config));
+    await store.freeLeases(clock.now());
+  }
+
+  return {
+    pass: (to) => clock.set(to),
+    async setBack(by) {
+      clock.set(clock.now() - by);
+      await store.bringForward(by, clock.now());
+    },
+    configure(id, isConfigured) {
+      if (isConfigured) present.add(id);
+      else present.delete(id);
+      config = { ...config, endpoints: whole.endpoints.filter((one) => present.has(one.id)) };
+      store.configure(settingsOf(config));
+    },
+    pause: (id) => store.pauseEndpoint(id, "paused by an operator", clock.now()),
+    resume: (id) => store.resumeEndpoint(id),
+    async accept({ type, v, media, receivedAt, late }) {
+      const link = (ext: string) => `https://media.example/${v}.${ext}`;
+      const links = {
+        ...(media === "video" && { videoUrl: link("mp4") }),
+        ...(media !== "none" && { thumbnailUrl: link("jpg") }),
+      };
+      const body = Buffer.from(JSON.stringify({ type, wochitVideoId: v, title: `t${posts++}`, ...links }));
+      const event = parseEvent(body);
+      const plan = planEvent(event, receivedAt, config);
+      await store.accept({ receivedAt, sourceAddress: "192.0.2.1", body, event, plan, dedupeWindow: 0, late });
+    },
+    async replay(event, id, newId) {
+      const { id: eventId } = (await events())[event]!;
+      const ordered = optionsOf(id).order === "video";
+      return makesSense(store.replay(eventId, { endpoint: id, ordered, newId }, clock.now()));
+    },
+    async claim(id, limit) {
+      if (!present.has(id)) return [];
+      const now = clock.now();
+      const jobs = await store.claimDeliveries({ endpoint: id, now, limit, leaseUntil: now + LEASE });
+      const ids = (await rows()).map((row) => row.id);
+      return jobs.map((job) => ({ delivery: ids.indexOf(job.id), message: job.messageId, job }));
+    },
+    renew: ({ job }) => store.renew(job as DeliveryJob, clock.now() + LEASE),
+    async settle({ job: claimed }, answer) {
+      const job = claimed as DeliveryJob;
+      // The body of an erased event cannot be had: there is nothing to send.
+      const error = "body_expired";
+      const attempt: Attempt = { startedAt: clock.now(), duration: 1, status: null, response: null, error };
+      return store.settleDelivery(
+        job,
+        job.bytes === null ? { is: "dead", attempt } : outcomeOf(job, answer),
+        clock.now(),
+      );
+    },
+    retry: async (delivery) => makesSense(store.retryDelivery(await idAt(delivery), clock.now())),
+    cancel: async (delivery) => makesSense(store.cancelDelivery(await idAt(delivery), clock.now())),
+    forget: (v) => makesSense(store.forgetVideo(v, clock.now())),
+    async restart() {
+      await store.close();
+      await open();
+    },
+    async backup() {
+      await copyDatabase(databaseOf(config.dataDir), join(dir, `backup-${++backups}.db`), { clock });
+    },
+    async restore() {
+      if (backups === 0) return false;
+      await store.close();
+      config = { ...config, dataDir: join(dir, `data-${++lives}`) };
+      await restoreDatabase(join(dir, `backup-${backups}.db`), config.dataDir, { clock });
+      await open();
+      return true;
+    },
+    nextDue: async (id) => (present.has(id) ? store.nextDue(`deliver/${id}`) : null),
+    async view() {
+      const found = await events();
+      const ids = found.map(({ id }) => id);
+      const all = await Promise.all((await rows()).map(({ id }) => store.delivery(id)));
+      const now = clock.now();
+      return {
+        sequences: found.map(({ videoId, sequence }) => ({ v: videoId, sequence: sequence! })),
+        deliveries: all.map(({ eventId, endpoint, state, attempts, nextAttemptAt, replay, attemptLog }) => ({
+          event: ids.indexOf(eventId),
+          endpoint,
+          // A gate whose time has come is opened by the next claim.
+          state: state === "waiting" && nextAttemptAt! <= now ? "pending" : state,
+          attempts,
+          replay,
+          log: attemptLog.map(({ status }) => status),
+        })),
+        dueTimes: all.map(({ nextAttemptAt }) => nextAttemptAt && Math.max(now, nextAttemptAt)),
+        paused: (await store.endpoints()).filter(({ pausedAt }) => pausedAt !== null).map((one) => one.endpoint),
+      };
+    },
+    async close() {
+      await store.close();
+      rmSync(dir, { recursive: true, force: true });
+    },
+  };
+}
