@@ -57,6 +57,9 @@ export async function readStart(
   const found = await lstat(path).catch(nullWhereMissing);
   const whole = found?.isFile() ? found.size : null;
   if (note !== null && note.link === link) {
+    // A picture may have changed since, under the same link: all of it is asked for again.
+    const isAll = note.file !== null || note.synced === note.total;
+    if (kind === "thumbnail" && isAll) return { ...blankNote(link), best: note.best };
     // Without its final name it is proven once more.
     return whole !== null && whole === note.file?.bytes ? note : { ...note, file: null };
   }

@@ -4,8 +4,9 @@ import { link, mkdir, readFile, rename, stat, truncate, writeFile } from "node:f
 import type { IncomingMessage, ServerResponse } from "node:http";
 import test, { type TestContext } from "node:test";
 import type { DownloadOutcome } from "../../src/domain.ts";
-import { readNote, writeNote } from "../../src/mirror/note.ts";
+import { blankNote, markOf, readNote, writeNote } from "../../src/mirror/note.ts";
 import { fileOf, noteOf, partOf, sweepSpool } from "../../src/mirror/spool.ts";
+import { tinyJpeg } from "../../src/simulator/media.ts";
 import { waitFor } from "../support/wait.ts";
 import { film, moov } from "./bytes.ts";
 import { noise, openDownloads, serve, sha256 } from "./downloads.ts";
@@ -408,4 +409,21 @@ test("a part that others share by a link is not written over", async (t) => {
   expectSpooled(await again());
   assert.equal(origin.asked[0]?.range, undefined);
   assert.deepEqual(await readFile(copy), before);
+});
+
+test("a picture of which all is there, but not settled, is asked for again: it may be another one under the same link", async (t) => {
+  const [before, now] = [tinyJpeg("before"), tinyJpeg("now")].map((picture) => Buffer.from(picture)) as [
+    Buffer,
+    Buffer,
+  ];
+  const origin = await openOrigin(t, { content: now, headers: { etag: '"two"' } });
+  const { run, spoolDir } = await openDownloads(t);
+  await mkdir(spoolDir);
+  await writeFile(partOf(spoolDir, mediumId), before);
+  const { length } = before;
+  const all = { etag: '"one"', validator: '"one"', total: length, synced: length, furthest: length };
+  await writeNote(noteOf(spoolDir, mediumId), { ...blankNote(markOf(origin.url)), ...all });
+  const outcome = await run(origin.url, { kind: "thumbnail" });
+  assert.equal(outcome?.is === "spooled" && outcome.file.sha256, sha256(now));
+  assert.deepEqual(origin.asked, [{ range: undefined, ifRange: undefined }]);
 });

@@ -79,6 +79,9 @@ export function commandsOf(seed: number, length: number): Made {
   ] as const);
   const settings: Settings = { enabled: true, target: "one", onDelete: one(["keep", "keep", "delete"]) };
   const comesLate = isOneIn(3);
+  // Links that die soon, hours that go by, and mirroring that is off meanwhile.
+  const isHasty = isOneIn(5);
+  const lives = isHasty ? [2 * HOUR, 2 * HOUR, 30 * HOUR] : [null, null, null, 2 * HOUR, 30 * HOUR];
   const leftOut = Array.from({ length: 12 }, () => isOneIn(3));
 
   function post(): Posted {
@@ -93,7 +96,7 @@ export function commandsOf(seed: number, length: number): Made {
     const edit = type.startsWith("draft.") && isOneIn(2);
     const late = comesLate && isOneIn(5);
     return {
-      ...{ type, v: one(videos), life: one([null, null, null, 2 * HOUR, 30 * HOUR]) },
+      ...{ type, v: one(videos), life: one(lives) },
       ...(hasFilm && { video: one(films) }),
       ...(hasThumb && { thumb: one(thumbs), edit: edit && !late }),
       ...(late && { late: one([10 * MINUTE, HOUR, 26 * HOUR, 8 * DAY]) }),
@@ -144,6 +147,9 @@ export function commandsOf(seed: number, length: number): Made {
       [10, { do: "kill", at: "verb", after: below(12) }],
       [5, { do: "kill", at: "turn", after: below(60) }],
       [3, { do: "kill", at: "piece", after: below(3) }],
+      [isHasty ? 6 : 0, { do: "pass", ms: 90 * MINUTE, renews: true }],
+      [isHasty ? 4 : 0, { do: "config", ...how, change: { enabled: false } }],
+      [isHasty ? 6 : 0, { do: "again", pick: below(3), life: 30 * HOUR }],
       ...rare.filter((_, index) => !leftOut[index]),
     ];
     let at = float() * table.reduce((sum, [weight]) => sum + weight, 0);
