@@ -49,6 +49,11 @@ export class RelayError extends Error {
   }
 }
 
+/** Why work on a job ends: the job went to another claim, or is wanted no longer. */
+export class LeaseLost extends Error {
+  override readonly name = "LeaseLost";
+}
+
 /** One line for any thrown value: the message and, for system errors, the code. Never a stack. */
 export function errorLine(error: unknown): string {
   if (error instanceof AggregateError && error.errors.length > 0) return errorLine(error.errors[0]);

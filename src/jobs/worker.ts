@@ -1,5 +1,5 @@
 import type { Job, Ports } from "../domain.ts";
-import { errorLine } from "../errors.ts";
+import { errorLine, LeaseLost } from "../errors.ts";
 import type { Store } from "../store/store.ts";
 import { createWake } from "./wake.ts";
 
@@ -12,11 +12,6 @@ const CLAIM_AGAIN = 1_000;
 /** A due time is looked at again at least this often, should the machine's clock have jumped meanwhile. */
 const LONGEST_WAIT = 30_000;
 const SHORTEST_WAIT = 50;
-
-/** Why work on a job ends: the job went to another claim, or is wanted no longer. */
-export class LeaseLost extends Error {
-  override readonly name = "LeaseLost";
-}
 
 /** What a running job may ask of its worker. */
 export type Lease = {

@@ -8,7 +8,7 @@ import {
   UploadPartCommand,
 } from "@aws-sdk/client-s3";
 import type { Clock } from "../../domain.ts";
-import { LeaseLost } from "../../jobs/worker.ts";
+import { LeaseLost } from "../../errors.ts";
 import type { Connection } from "./connection.ts";
 import type { Description } from "./describe.ts";
 import type { Leftovers } from "./leftovers.ts";
