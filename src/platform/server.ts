@@ -1,4 +1,10 @@
-import { createServer as createHttpServer, type IncomingMessage, type Server, STATUS_CODES } from "node:http";
+import {
+  createServer as createHttpServer,
+  type IncomingMessage,
+  type Server,
+  type ServerResponse,
+  STATUS_CODES,
+} from "node:http";
 import { createServer as createHttpsServer } from "node:https";
 import { type AddressInfo, Server as NetServer, type Socket } from "node:net";
 import { createAdaptorServer } from "@hono/node-server";
@@ -237,10 +243,18 @@ function normaliseTarget(request: IncomingMessage): void {
 }
 
 /** An answer in our words, where Node would use its own (nodejs.org/api/http.html#event-clienterror). */
-function answerUnread(socket: Socket, { code, message }: Pick<Unread, "code" | "message">): void {
+function answerUnread(
+  socket: Socket & { _httpMessage?: ServerResponse | null },
+  { code, message }: Pick<Unread, "code" | "message">,
+): void {
+  const answering = socket._httpMessage;
+  // A whole request came before: its answer is still to come, and is the last.
+  if (answering?.req.complete && !answering.headersSent) {
+    answering.shouldKeepAlive = false;
+    return;
+  }
   // As Node's own handler does: never write into the middle of an answer that has begun.
-  const answering = (socket as Socket & { _httpMessage?: { headersSent: boolean } })._httpMessage?.headersSent;
-  if (!socket.writable || answering) {
+  if (!socket.writable || answering?.headersSent) {
     socket.destroy();
     return;
   }

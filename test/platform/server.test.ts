@@ -227,6 +227,32 @@ test("an idle connection on which a request came while the loop was blocked is n
   await waitFor(() => socket.closed);
 });
 
+test("what follows a whole request and is none takes nothing from that request's answer", async (t) => {
+  let answer = () => {};
+  const app = new Hono().post("/", () => {
+    return new Promise<Response>((resolve) => {
+      answer = () => resolve(new Response("taken"));
+    });
+  });
+  const listener = await listen(app, { host: "127.0.0.1", port: 0, tls: null }, systemClock());
+  t.after(() => listener.close(0));
+  const socket = connect(listener.port, "127.0.0.1");
+  t.after(() => socket.destroy());
+  let text = "";
+  socket.on("data", (chunk) => {
+    text += chunk;
+  });
+  const ended = new Promise((resolve) => socket.once("close", resolve));
+  socket.write("POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 2\r\n\r\n{}\u0001 no request\r\n\r\n");
+  const before = answer;
+  await waitFor(() => answer !== before);
+  await new Promise((resolve) => setTimeout(resolve, 50));
+  answer();
+  await ended;
+  assert.match(text, /^HTTP\/1\.1 200 OK\r\n[\s\S]*\r\n\r\n.*taken/);
+  assert.doesNotMatch(text, /HTTP\/1\.1 400/);
+});
+
 test("a client that resets its connection after a CONNECT ends nothing but that connection", async (t) => {
   const app = new Hono().get("/", (c) => c.text("hello"));
   const listener = await listen(app, at, systemClock());
