@@ -39,18 +39,23 @@ export async function cancelDelivery(store: Store, id: string, now: number): Pro
 
 /** Retries all that are meant (the dead ones, unless told), oldest first; what cannot be retried is told and passed over. */
 export function retryDeliveries(store: Store, filter: DeliveryFilter, now: () => number): AsyncGenerator<Done> {
-  return doToAll(store, [filter.state ?? "dead"], filter, (id) => store.retryDelivery(id, now()));
+  return doToAll(store, { states: [filter.state ?? "dead"], newestFirst: false }, filter, (id) =>
+    store.retryDelivery(id, now()),
+  );
 }
 
-/** Cancels all that are meant (the waiting and pending ones, unless told), oldest first. */
+/**
+ * Cancels all that are meant (the waiting and pending ones, unless told), newest first: canceling the first of a lane releases
+ * the next, which must not go out on the way.
+ */
 export function cancelDeliveries(store: Store, filter: DeliveryFilter, now: () => number): AsyncGenerator<Done> {
   const states: JobState[] = filter.state === undefined ? ["waiting", "pending"] : [filter.state];
-  return doToAll(store, states, filter, (id) => store.cancelDelivery(id, now()));
+  return doToAll(store, { states, newestFirst: true }, filter, (id) => store.cancelDelivery(id, now()));
 }
 
 async function* doToAll(
   store: Store,
-  states: JobState[],
+  { states, newestFirst }: { states: JobState[]; newestFirst: boolean },
   filter: DeliveryFilter,
   act: (id: string) => Promise<void>,
 ): AsyncGenerator<Done> {
@@ -62,6 +67,8 @@ async function* doToAll(
     const list = (page: Page) => store.deliveries({ ...page, ...filter, state });
     ids.push(...(await collectIds(list, filter)));
   }
+  // Ids sort by the time they were given.
+  if (newestFirst) ids.sort().reverse();
   for (const id of ids) {
     try {
       await act(id);

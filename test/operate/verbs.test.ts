@@ -109,7 +109,14 @@ test("the dead deliveries of an endpoint are retried, oldest first; without a fi
   const states = async () =>
     (await all(listDeliveries(seeded.store, { limit: 10, endpoint: "app" }))).map(({ state }) => state);
   assert.deepEqual(await states(), ["pending", "pending", "pending"]);
-  assert.equal((await all(cancelDeliveries(seeded.store, { endpoint: "app" }, Date.now))).length, 3);
+  const canceled = await all(cancelDeliveries(seeded.store, { endpoint: "app" }, Date.now));
+  assert.equal(canceled.length, 3);
+  const newestFirst = (await all(listDeliveries(seeded.store, { limit: 10, endpoint: "app" }))).map(({ id }) => id);
+  assert.deepEqual(
+    canceled.map(({ id }) => id),
+    newestFirst,
+    "the newest first: the next of a lane is not released on the way",
+  );
   assert.deepEqual(await states(), ["canceled", "canceled", "canceled"]);
 });
 
