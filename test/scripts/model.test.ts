@@ -7,7 +7,7 @@ const SCRIPT = [...("Deno" in globalThis ? ["run", "-A"] : []), "scripts/model.t
 
 const run = (...args: string[]) => spawnSync(process.execPath, [...SCRIPT, ...args], { encoding: "utf8" });
 
-test("test:model plays the walks of both models, or of one", () => {
+test("test:model plays the walks of all models, or of one", () => {
   const { status, stdout } = run("--alone", "--walks", "5");
   const line = (name: string) => `${name}: 5 walks from seed 1, 0 not as the model has it; `;
   assert.deepEqual(
@@ -15,7 +15,7 @@ test("test:model plays the walks of both models, or of one", () => {
       .trim()
       .split("\n")
       .map((text) => text.replace(/[\d.]+ s$/, "")),
-    [line("intake"), line("media")],
+    ["intake", "media", "delivery"].map(line),
   );
   assert.equal(status, 0);
   assert.match(
@@ -33,7 +33,7 @@ test("test:model says which mistakes no walk has found", () => {
 
 test("test:model refuses a model that there is not, and a number that is none", () => {
   for (const [args, why] of [
-    [["--model", "other"], /^--model other: it takes intake or media\n$/],
+    [["--model", "other"], /^--model other: it takes intake, media or delivery\n$/],
     [["--walks", "many"], /^--walks many: it takes a whole number\n$/],
   ] as [string[], RegExp][]) {
     const { status, stderr } = run(...args);
