@@ -214,9 +214,16 @@ export async function forgetInPieces(
 
   async function whole(piece: (video: number, now: number) => boolean, video: number): Promise<void> {
     for (;;) {
-      const begun = clock.elapsed();
-      if (!(await write(() => piece(video, now)))) return;
-      const pause = Math.max(PAUSE, PAUSE_PER_WORK * (clock.elapsed() - begun));
+      // Only what it holds the database for counts: waiting for a busy relay is pause enough.
+      let held = 0;
+      const hold = () => {
+        const begun = clock.elapsed();
+        const hasMore = piece(video, now);
+        held = clock.elapsed() - begun;
+        return hasMore;
+      };
+      if (!(await write(hold))) return;
+      const pause = Math.max(PAUSE, PAUSE_PER_WORK * held);
       await new Promise<void>((resolve) => void clock.after(pause, resolve));
     }
   }
