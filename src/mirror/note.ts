@@ -25,8 +25,11 @@ const noteSchema = v.strictObject({
   synced: count,
   /** So much of it once was: what does not come further makes no progress. */
   furthest: count,
-  /** The largest remainder of earlier attempts, in a file of its own, how it is packed, and why it is none but a remainder. */
-  best: v.optional(v.nullable(v.strictObject({ bytes: count, coding: text, why: v.string() })), null),
+  /**
+   * The best of what earlier attempts brought, in a file of its own, and how it is packed: the largest remainder, and why it
+   * is none but a remainder; or a picture that is asked for again though all of it came, `why` is null.
+   */
+  best: v.optional(v.nullable(v.strictObject({ bytes: count, coding: text, why: text })), null),
   /** The whole, proven, and about to be settled. */
   file: v.nullable(
     v.strictObject({
@@ -63,6 +66,11 @@ export function blankNote(link: string): Note {
   return { link, ...nothing, atLeast: 0, synced: 0, furthest: 0 };
 }
 
+/** Whether it is a whole picture, which gives way to no remainder; of what came packed that is not known. */
+export function isWhole(best: Note["best"]): boolean {
+  return best !== null && best.why === null && best.coding === null;
+}
+
 /** The note in a file; null where there is none, or none that can be read: a power cut may leave it damaged. */
 export async function readNote(path: string): Promise<Note | null> {
   const file = await open(path, constants.O_RDONLY | AS_IT_IS).catch(nullWhereMissing);
@@ -81,7 +89,7 @@ export async function readNote(path: string): Promise<Note | null> {
 
 /**
  * Writes a note over the one before, in one call: whoever is killed meanwhile leaves the old one or the new one. It is not
- * synced, and need not be, because what it says was true before it was written.
+ * synced, and need not be where what it says was true before it was written, and bytes without it are of use, too.
  */
 export async function writeNote(path: string, note: Note): Promise<void> {
   const padded = Buffer.alloc(LENGTH, " ");

@@ -1,9 +1,11 @@
 import { constants, type FileHandle, lstat, open, rename, rm } from "node:fs/promises";
 import type { DownloadJob, SpooledFile } from "../domain.ts";
 import { errorLine } from "../errors.ts";
-import { nullWhereMissing, syncFolder } from "./durable.ts";
+import { isPartOnly } from "../part-only.ts";
+import { hashFile } from "./digest.ts";
+import { nullWhereMissing, syncFile, syncFolder } from "./durable.ts";
 import { isWeakTag, type MediaAnswer } from "./fetch.ts";
-import { blankNote, type Note, readNote, writeNote } from "./note.ts";
+import { blankNote, isWhole, type Note, readNote, writeNote } from "./note.ts";
 import { OVERLAP } from "./overlap.ts";
 import { bestOf, fileOf, noteOf, partOf } from "./spool.ts";
 import { isNoSpace, NeverMedia, NotMediaYet, OwnTrouble } from "./trouble.ts";
@@ -12,9 +14,6 @@ import { readAt } from "./window.ts";
 
 /** So many bytes further than ever before are progress: enough to be worth a request. */
 const PROGRESS = 2 ** 20;
-
-/** A smaller file is downloaded again after a crash between its proof and its settling: that costs less than to note it. */
-const WORTH_NOTING = 2 ** 20;
 
 /** Characters of the reason that is noted. */
 const MAX_WHY = 300;
@@ -46,20 +45,23 @@ export type Part = {
   close(): Promise<void>;
 };
 
-/** What is known of a medium from earlier attempts, as far as it still fits to its link and to what is there. */
+/**
+ * What is known of a medium from earlier attempts, as far as it still fits to its link and to what is there. Throws the
+ * system's errors, and the signal's reason.
+ */
 export async function readStart(
   spoolDir: string,
   { mediumId, kind }: Pick<DownloadJob, "mediumId" | "kind">,
   link: string,
+  signal: AbortSignal,
 ): Promise<Note> {
   const note = await readNote(noteOf(spoolDir, mediumId));
   const path = fileOf(spoolDir, mediumId);
   const found = await lstat(path).catch(nullWhereMissing);
   const whole = found?.isFile() ? found.size : null;
   if (note !== null && note.link === link) {
-    // A picture may have changed since, under the same link: all of it is asked for again.
-    const isAll = note.file !== null || note.synced === note.total;
-    if (kind === "thumbnail" && isAll) return { ...blankNote(link), best: note.best };
+    const isAll = note.file === null ? note.synced === note.total : !isPartOnly(note.file);
+    if (kind === "thumbnail" && isAll) return setAside({ spoolDir, mediumId, note, signal });
     // Without its final name it is proven once more.
     return whole !== null && whole === note.file?.bytes ? note : { ...note, file: null };
   }
@@ -67,6 +69,50 @@ export async function readStart(
   if (whole === null || kind !== "video") return blankNote(link);
   await rename(path, partOf(spoolDir, mediumId));
   return { ...blankNote(link), total: whole, synced: whole };
+}
+
+/**
+ * A picture of which all is there may have changed since, under the same link: it is asked for again, and what is there is
+ * kept as the best of what came, for a link that gives nothing. Returns the note of a download that has not begun.
+ */
+async function setAside(given: { spoolDir: string; mediumId: string; note: Note; signal: AbortSignal }): Promise<Note> {
+  const { spoolDir, mediumId, note, signal } = given;
+  const { file, synced, coding } = note;
+  const best = file === null ? { bytes: synced, coding, why: null } : { bytes: file.bytes, coding: null, why: null };
+  const [notePath, part] = [noteOf(spoolDir, mediumId), partOf(spoolDir, mediumId)];
+  for (const path of file === null ? [part] : [fileOf(spoolDir, mediumId), part]) {
+    if (!(await (file === null ? isBetter(path, note) : holds(path, file, signal)))) continue;
+    // A crash from here on finds it under its old name, or as the best.
+    await writeNote(notePath, { ...note, best });
+    await syncFile(notePath);
+    await rename(path, bestOf(spoolDir, mediumId));
+    await syncFolder(spoolDir);
+    const blank = { ...blankNote(note.link), best };
+    await writeNote(notePath, blank);
+    await syncFile(notePath);
+    return blank;
+  }
+  return { ...blankNote(note.link), best: note.best };
+}
+
+/** Whether all that came, unproven, is more of a picture than what came before. */
+async function isBetter(path: string, { synced: bytes, best }: Note): Promise<boolean> {
+  // A crash has left its note, and not its name.
+  const isNoted = best !== null && best.why === null && best.bytes === bytes;
+  if (!isNoted && (isWhole(best) || bytes <= (best?.bytes ?? 0))) return false;
+  const file = await reopen(path, bytes);
+  await file?.close();
+  return file !== null && (await nameRemainder({ path, kind: "thumbnail", bytes })) !== null;
+}
+
+async function holds(path: string, { bytes, sha256 }: SpooledFile, signal: AbortSignal): Promise<boolean> {
+  const file = await reopen(path, bytes);
+  if (file === null) return false;
+  try {
+    return (await hashFile(file, bytes, signal)) === sha256;
+  } finally {
+    await file.close();
+  }
 }
 
 /** Opens the part that `start` speaks of, cut to the bytes that are sure, or else a new one. */
@@ -87,7 +133,7 @@ export async function openPart(
 
   /** Whether what came is more of the media than any attempt before has brought. */
   async function isBest(cause: unknown): Promise<boolean> {
-    if (note.synced <= (note.best?.bytes ?? 0)) return false;
+    if (isWhole(note.best) || note.synced <= (note.best?.bytes ?? 0)) return false;
     if (cause instanceof NotMediaYet) return cause.isRemainder;
     if (cause instanceof NeverMedia || cause instanceof OwnTrouble) return false;
     return (await nameRemainder({ path, kind, bytes: note.synced })) !== null;
@@ -138,7 +184,9 @@ export async function openPart(
     },
 
     async finish(whole) {
-      if (whole.bytes >= WORTH_NOTING) await writeNote(notePath, { ...note, total: whole.bytes, file: whole });
+      await writeNote(notePath, { ...note, total: whole.bytes, file: whole });
+      // Without its note a picture could be another link's; a video's link never changes.
+      if (kind === "thumbnail") await syncFile(notePath);
       await file.close();
       await rename(path, fileOf(spoolDir, mediumId));
       await syncFolder(spoolDir);
@@ -153,10 +201,10 @@ export async function openPart(
         const atLeast = Math.max(note.atLeast, note.synced);
         const { synced: bytes, coding } = note;
         const best = bestOf(spoolDir, mediumId);
-        if (isFull) {
+        if (isFull && !isWhole(note.best)) {
           await rm(best, { force: true });
           note = { ...note, best: null };
-        } else if (await isBest(cause)) {
+        } else if (!isFull && (await isBest(cause))) {
           await rename(path, best);
           note = { ...note, best: { bytes, coding, why: errorLine(cause).slice(0, MAX_WHY) } };
         }

@@ -50,14 +50,15 @@ export type Prepared = { is: "spooled"; file: SpooledFile } | { is: "unchanged";
 
 /**
  * Fetches the file of a job into the spool, proves it, and makes it durable under its final name; goes on from what an
- * earlier attempt has left, without a request where that is all of it. Throws NeverMedia and RefusedAddress (asking again is
+ * earlier attempt has left. Where that is all of it, a video is asked for no more; a picture, which may have changed, is,
+ * and what is there waits for the case that the link gives nothing. Throws NeverMedia and RefusedAddress (asking again is
  * useless), OwnTrouble (not the link's fault), and anything else where asking again may help. After a throw the spool holds
  * what the next attempt can go on from, and nothing else of this medium.
  */
 export async function prepareFile(given: Preparation): Promise<Prepared> {
   const { job, spoolDir, room } = given;
   await ours("spool", () => makeFolder(spoolDir));
-  const start = await ours("spool", () => readStart(spoolDir, job, markOf(job.url)));
+  const start = await ours("spool", () => readStart(spoolDir, job, markOf(job.url), given.signal));
   if (start.file !== null) return { is: "spooled", file: start.file };
 
   const stop = new AbortController();

@@ -1,17 +1,18 @@
 import { rename, rm } from "node:fs/promises";
 import type { DownloadJob, SpooledFile } from "../domain.ts";
-import { NOT_WHOLE } from "../part-only.ts";
+import { isPartOnly, NOT_WHOLE } from "../part-only.ts";
 import { hashFile } from "./digest.ts";
 import { syncFile, syncFolder } from "./durable.ts";
-import { markOf, type Note, readNote, writeNote } from "./note.ts";
+import { isWhole, markOf, type Note, readNote, writeNote } from "./note.ts";
 import { reopen } from "./part.ts";
 import type { Room } from "./room.ts";
 import { bestOf, fileOf, noteOf, partOf, unpackedOf } from "./spool.ts";
-import { ours } from "./trouble.ts";
+import { NotMediaYet, ours } from "./trouble.ts";
 import { unpack } from "./unpack.ts";
-import { nameRemainder, type Proof } from "./verify.ts";
+import { nameRemainder, type Proof, verifyMedia } from "./verify.ts";
 
-type Remainder = { path: string; bytes: number; coding: string | null; why: string };
+/** `why` it is none but a remainder; null: all of it came. */
+type Remainder = { path: string; bytes: number; coding: string | null; why: string | null };
 
 type Given = {
   spoolDir: string;
@@ -22,32 +23,35 @@ type Given = {
 };
 
 /**
- * The largest remainder of media that the attempts have left in the spool, made the medium's file, and suspect with the reason;
- * null where there is none. For a link that gives nothing any longer: part of a film is better than none. Never over a
- * copy that is there. Throws OwnTrouble, and the signal's reason.
+ * The best that the attempts have left in the spool, made the medium's file; null where there is none. For a link that gives
+ * nothing any longer. A picture of which all came before a stop is better than any remainder, and newer than a copy that is
+ * there. The largest remainder of media is suspect with the reason: part of a film is better than none, but not than a copy
+ * that is there. Throws OwnTrouble, and the signal's reason.
  */
 export async function keepRemainder(given: Given): Promise<SpooledFile | null> {
   const { spoolDir, job } = given;
-  if (job.hasCopy || job.previous !== null) return null;
+  const hasCopy = job.hasCopy || job.previous !== null;
   return ours("spool", async () => {
     const note = await readNote(noteOf(spoolDir, job.mediumId));
     if (note === null || note.link !== markOf(job.url)) return null;
-    const left = remaindersOf(spoolDir, job, note).sort((one, other) => other.bytes - one.bytes);
-    for (const remainder of left) {
-      const proof = await prepare(remainder, given);
-      if (proof !== null) return settle(given, note, proof);
+    for (const remainder of remaindersOf(spoolDir, job, note)) {
+      if (hasCopy && remainder.why !== null) continue;
+      const prepared = await prepare(remainder, given);
+      if (prepared !== null && !(hasCopy && isPartOnly(prepared.proof))) return settle(given, note, prepared);
     }
     return null;
   });
 }
 
+/** The best first. */
 function remaindersOf(spoolDir: string, { mediumId }: DownloadJob, note: Note): Remainder[] {
   const { synced: bytes, total, coding, best } = note;
   const of = total === null ? "" : ` of ${total}`;
   const part = { path: partOf(spoolDir, mediumId), bytes, coding, why: `${bytes}${of} bytes came` };
-  return [part, ...(best === null ? [] : [{ path: bestOf(spoolDir, mediumId), ...best }])].filter(
-    (remainder) => remainder.bytes > 0,
-  );
+  const left = [part, ...(best === null ? [] : [{ path: bestOf(spoolDir, mediumId), ...best }])];
+  return left
+    .filter((remainder) => remainder.bytes > 0)
+    .sort((one, other) => Number(isWhole(other)) - Number(isWhole(one)) || other.bytes - one.bytes);
 }
 
 type Prepared = { path: string; bytes: number; sha256: string; proof: Proof };
@@ -57,7 +61,7 @@ async function prepare(
   remainder: Remainder,
   { spoolDir, job, room, maxSize, signal }: Given,
 ): Promise<Prepared | null> {
-  let { path, bytes } = remainder;
+  let { path, bytes, why } = remainder;
   let file = await reopen(path, bytes);
   if (file === null) return null;
   try {
@@ -69,16 +73,34 @@ async function prepare(
         await syncFile(to);
         await file.close();
         ({ path, bytes } = { path: to, bytes: unpacked.bytes });
+        if (unpacked.why !== null) why ??= `it does not unpack (${coding}): ${unpacked.why}`;
         file = (await reopen(path, bytes))!;
       }
     }
-    const proof = await nameRemainder({ path, kind: job.kind, bytes });
-    if (proof === null) return null;
-    const suspect = [`${NOT_WHOLE}: ${remainder.why}`, proof.suspect].filter((line) => line !== null).join("; ");
-    return { path, bytes, sha256: await hashFile(file, bytes, signal), proof: { ...proof, suspect } };
+    const proof = await judge({ path, bytes, why }, job);
+    return proof && { path, bytes, sha256: await hashFile(file, bytes, signal), proof };
   } finally {
     await file.close();
   }
+}
+
+/** What it is, and why a person should look at it; null: it is text. */
+async function judge(
+  { path, bytes, why }: Omit<Remainder, "coding">,
+  { kind, duration }: DownloadJob,
+): Promise<Proof | null> {
+  if (why === null) {
+    try {
+      return await verifyMedia({ path, kind, bytes, duration, announced: null, isFramed: true });
+    } catch (error) {
+      if (!(error instanceof NotMediaYet)) throw error;
+      why = error.message;
+    }
+  }
+  const proof = await nameRemainder({ path, kind, bytes });
+  if (proof === null) return null;
+  const suspect = [`${NOT_WHOLE}: ${why}`, proof.suspect].filter((line) => line !== null).join("; ");
+  return { ...proof, suspect };
 }
 
 async function settle({ spoolDir, job }: Given, note: Note, prepared: Prepared): Promise<SpooledFile> {
@@ -86,7 +108,8 @@ async function settle({ spoolDir, job }: Given, note: Note, prepared: Prepared):
   // Without validators: a conditional request must not find it unchanged.
   const file = { bytes, sha256, ...proof, etag: null, lastModified: null };
   // A crash from here on finds the file under its note.
-  await writeNote(noteOf(spoolDir, job.mediumId), { ...note, total: bytes, file });
+  await writeNote(noteOf(spoolDir, job.mediumId), { ...note, file });
+  await syncFile(noteOf(spoolDir, job.mediumId));
   await rm(fileOf(spoolDir, job.mediumId), { force: true });
   await rename(path, fileOf(spoolDir, job.mediumId));
   await syncFolder(spoolDir);

@@ -1,7 +1,7 @@
 import { lstat, mkdir, open, readdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { makeFolder, nullWhereMissing } from "./durable.ts";
-import { readNote } from "./note.ts";
+import { isWhole, readNote } from "./note.ts";
 import { ours } from "./trouble.ts";
 
 /** The folder where downloads arrive, and wait for their upload: a few files for a medium, named by its id. */
@@ -16,7 +16,7 @@ export function noteOf(spoolDir: string, mediumId: string): string {
   return `${partOf(spoolDir, mediumId)}.json`;
 }
 
-/** The largest remainder of media that earlier attempts brought: kept where nothing better comes. */
+/** The best of what earlier attempts brought, the largest remainder or a whole picture: kept where nothing better comes. */
 export function bestOf(spoolDir: string, mediumId: string): string {
   return join(spoolDir, `${encodeURIComponent(mediumId)}.best`);
 }
@@ -69,11 +69,14 @@ export async function spooledFiles(spoolDir: string): Promise<string[]> {
   });
 }
 
-/** Removes the largest remainder that the spool holds: room for what may come whole. */
+/** Removes the largest remainder that the spool holds: room for what may come whole. A whole picture stays. */
 export async function dropLargestRemainder(spoolDir: string): Promise<void> {
   let largest = { path: "", size: -1 };
   for (const name of (await readdir(spoolDir).catch(nullWhereMissing)) ?? []) {
-    if (OURS.exec(name)?.groups?.is !== "best") continue;
+    const { id, is } = OURS.exec(name)?.groups ?? {};
+    if (is !== "best") continue;
+    const note = await readNote(join(spoolDir, `${id}.part.json`)).catch(() => null);
+    if (isWhole(note?.best ?? null)) continue;
     const path = join(spoolDir, name);
     const size = (await lstat(path).catch(nullWhereMissing))?.size ?? -1;
     if (size > largest.size) largest = { path, size };

@@ -327,7 +327,7 @@ test("a claim that was lost settles nothing, and leaves only what the store stil
   store.lost = true;
   store.spooled = [{ mediumId: "med_2", uploads: false }];
   for (let round = 1; round <= 2; round++) assert.equal(await run(origin, { kind: "thumbnail" }), null);
-  assert.deepEqual(await files(), ["med_2.file"]);
+  assert.deepEqual(await files(), ["med_2.file", "med_2.part.json"]);
 });
 
 test("trouble of our own is tried again in ten seconds, is no failure, uses up no attempt and never expires", async (t) => {

@@ -1,8 +1,10 @@
 import assert from "node:assert/strict";
 import { readFile, rename, writeFile } from "node:fs/promises";
 import test, { type TestContext } from "node:test";
+import { gzipSync } from "node:zlib";
 import type { DownloadOutcome } from "../../src/domain.ts";
-import { bestOf, fileOf, sweepSpool } from "../../src/mirror/spool.ts";
+import { blankNote, readNote, writeNote } from "../../src/mirror/note.ts";
+import { bestOf, fileOf, noteOf, partOf, sweepSpool } from "../../src/mirror/spool.ts";
 import { box, film, jpeg, moov, mp4 } from "./bytes.ts";
 import { openCopies } from "./copies.ts";
 import { type Handler, noise, openDownloads, serve, sha256 } from "./downloads.ts";
@@ -10,6 +12,7 @@ import { type Handler, noise, openDownloads, serve, sha256 } from "./downloads.t
 const MIB = 2 ** 20;
 const movie = film(moov(), noise(3 * MIB));
 const mediumId = "med_1";
+const kind = "thumbnail";
 
 /** Gives so many bytes of the film, and breaks. */
 const cutAfter =
@@ -135,7 +138,6 @@ test("it outlives a restart, and a crash between its keeping and its settling", 
 
 test("another link's remainder is not this one's, and none takes the place of a copy that is there", async (t) => {
   const { attempt, last } = await open(t);
-  const kind = "thumbnail";
   await attempt(cutAfter(MIB), { kind });
   const previous = { target: "1", key: "k", bytes: 1, sha256: "0", contentType: "image/jpeg" };
   const copy = { ...previous, suspect: null, etag: null, lastModified: null };
@@ -150,10 +152,10 @@ test("a link that leads where it must not is refused, and what it gave before is
   const { attempt } = await open(t);
   await attempt(cutAfter(MIB));
   assert.equal(spooled(await attempt(hidden)).bytes, MIB);
-  const small = await open(t, { config: { maxSize: 2 * MIB } });
-  await small.attempt(give(film(box("moov", 0), noise(MIB))));
-  assert.equal((await small.attempt(cutAfter(MIB)))?.is, "failed");
-  assert.deepEqual(await small.files(), []);
+  const limited = await open(t, { config: { maxSize: 2 * MIB } });
+  await limited.attempt(give(film(box("moov", 0), noise(MIB))));
+  assert.equal((await limited.attempt(cutAfter(MIB)))?.is, "failed");
+  assert.deepEqual(await limited.files(), []);
 });
 
 test("where the disk is low the largest remainder makes room first", async (t) => {
@@ -209,4 +211,181 @@ test("a copy that is there already is not given up for what came of its file", a
   await attempt(cutAfter(2 * MIB), { hasCopy: true });
   assert.equal((await last(refuse, { hasCopy: true }))?.is, "expired");
   assert.deepEqual(await files(), []);
+});
+
+const small = jpeg(1);
+const large = Buffer.concat([small.subarray(0, -2), noise(2 * MIB), small.subarray(-2)]);
+const newer = Buffer.concat([jpeg(2).subarray(0, -2), noise(3 * MIB), small.subarray(-2)]);
+
+/** All of a picture came, and its relay crashed before that was settled; the next start has swept the spool. */
+async function crashed(t: TestContext, picture: Buffer, job = {}) {
+  const at = await open(t);
+  at.store.spooled = [{ mediumId, uploads: false }];
+  at.store.lost = true;
+  assert.equal(await at.attempt(give(picture), { kind, ...job }), null);
+  at.store.lost = false;
+  const start = async () => assert.equal(await sweepSpool(at.spoolDir, at.store.spooled), 0);
+  return { ...at, start };
+}
+
+/** Where a crash may leave the file of a medium: how the spool is then. */
+const crashes: [string, (spoolDir: string) => Promise<unknown>][] = [
+  ["before its settling", async () => {}],
+  ["before its final name", (spoolDir) => rename(fileOf(spoolDir, mediumId), partOf(spoolDir, mediumId))],
+  ["before it is put aside", (spoolDir) => noteBest(spoolDir)],
+  [
+    "once it is put aside",
+    async (spoolDir) => {
+      await noteBest(spoolDir);
+      await rename(fileOf(spoolDir, mediumId), bestOf(spoolDir, mediumId));
+    },
+  ],
+];
+
+async function noteBest(spoolDir: string): Promise<void> {
+  const note = (await readNote(noteOf(spoolDir, mediumId)))!;
+  await writeNote(noteOf(spoolDir, mediumId), { ...note, best: { bytes: note.file!.bytes, coding: null, why: null } });
+}
+
+test("a whole picture outlives a crash before its settling: it is asked for again, and kept where the link is dead", async (t) => {
+  for (const picture of [small, large]) {
+    for (const [when, crash] of crashes) {
+      const { attempt, last, files, start, spoolDir } = await crashed(t, picture);
+      await crash(spoolDir);
+      await start();
+      assert.equal((await attempt(refuse, { kind }))?.is, "retry", when);
+      assert.deepEqual(await files(), ["med_1.best", "med_1.part.json"], when);
+      await start();
+      const file = spooled(await last(refuse, { kind }));
+      assert.deepEqual([file.sha256, file.suspect, file.ext], [sha256(picture), null, ".jpg"], when);
+      assert.deepEqual(await readFile(fileOf(spoolDir, mediumId)), picture);
+      assert.deepEqual(await files(), ["med_1.file"], when);
+    }
+  }
+});
+
+test("a whole picture that is kept outlives a crash before that is settled, too", async (t) => {
+  const { last, store, start, files } = await crashed(t, small);
+  store.lost = true;
+  for (let round = 1; round <= 2; round++) {
+    assert.equal(await last(refuse, { kind }), null);
+    await start();
+  }
+  store.lost = false;
+  const file = spooled(await last(refuse, { kind }));
+  assert.deepEqual([file.sha256, file.suspect], [sha256(small), null]);
+  assert.deepEqual(await files(), ["med_1.file"]);
+});
+
+test("a new picture takes the place of the one before the crash; part of one, a page and a changed file do not", async (t) => {
+  for (const [when, crash] of crashes) {
+    const { attempt, files, start, spoolDir } = await crashed(t, large);
+    await crash(spoolDir);
+    await start();
+    assert.equal(spooled(await attempt(give(newer), { kind })).sha256, sha256(newer), when);
+    assert.deepEqual(await files(), ["med_1.file"], when);
+  }
+  const { attempt, last } = await crashed(t, small);
+  const cut: Handler = (_, response) => {
+    response.writeHead(200, { "content-length": newer.length });
+    response.write(newer.subarray(0, 2 * MIB), () => setTimeout(() => response.destroy(), 20));
+  };
+  for (const handler of [cut, give("<html>")]) assert.equal((await attempt(handler, { kind }))?.is, "retry");
+  const file = spooled(await last(cut, { kind }));
+  assert.deepEqual([file.sha256, file.suspect], [sha256(small), null]);
+
+  const changed = await crashed(t, small);
+  await writeFile(fileOf(changed.spoolDir, mediumId), jpeg(3));
+  assert.equal((await changed.last(refuse, { kind }))?.is, "expired", "what is not what it was is not kept");
+});
+
+test("what is odd about a whole picture is said of the kept one, and it takes the place of an older copy", async (t) => {
+  const odd = await crashed(t, movie);
+  assert.equal(
+    spooled(await odd.last(refuse, { kind })).suspect,
+    "announced as a thumbnail, but the content is video/mp4",
+  );
+  const copy = { target: "1", key: "k", bytes: 1, sha256: "0", contentType: "image/jpeg" };
+  const previous = { ...copy, suspect: null, etag: null, lastModified: null };
+  const { last } = await crashed(t, small, { previous, hasCopy: true });
+  assert.equal(spooled(await last(refuse, { kind, previous, hasCopy: true })).sha256, sha256(small));
+});
+
+test("a picture of which all came before a stop, unproven, is kept where the link is dead; marked where it is cut", async (t) => {
+  const cutFilm = Buffer.concat([mp4().subarray(0, 20), box("mdat", 900)]);
+  const packed = gzipSync(large);
+  const cases: [Buffer, string | null, Buffer, RegExp | null][] = [
+    [small, null, small, null],
+    [packed, "gzip", large, null],
+    [packed.subarray(0, -9), "gzip", large, /^not whole: it does not unpack \(gzip\)/],
+    [cutFilm, null, cutFilm, /^not whole: the mp4 file is cut: .*; announced as a thumbnail/],
+  ];
+  for (const [nth, [came, coding, kept, suspect]] of [...cases, ...cases].entries()) {
+    const { attempt, last, spoolDir, files } = await crashed(t, small);
+    const { link } = (await readNote(noteOf(spoolDir, mediumId)))!;
+    await rename(fileOf(spoolDir, mediumId), partOf(spoolDir, mediumId));
+    await writeFile(partOf(spoolDir, mediumId), came);
+    const all = { validator: '"one"', etag: '"one"', total: came.length, synced: came.length, furthest: came.length };
+    // The second time a crash comes while it is put aside.
+    const best = nth < cases.length ? null : { bytes: came.length, coding, why: null };
+    await writeNote(noteOf(spoolDir, mediumId), { ...blankNote(link), ...all, coding, best });
+    assert.equal((await attempt(refuse, { kind }))?.is, "retry");
+    const file = spooled(await last(refuse, { kind }));
+    if (suspect === null) assert.deepEqual([file.sha256, file.suspect], [sha256(kept), null]);
+    else assert.match(file.suspect!, suspect);
+    assert.deepEqual(await readFile(fileOf(spoolDir, mediumId)), kept.subarray(0, file.bytes));
+    assert.deepEqual(await files(), ["med_1.file"]);
+  }
+});
+
+test("a page of which all came before a stop takes no remainder's place", async (t) => {
+  const page = Buffer.from(`<html>${"<p>Please wait".repeat(200_000)}`);
+  for (const [came, coding] of [[page, null] as const, [gzipSync(page), "gzip"] as const]) {
+    const { attempt, last, spoolDir } = await open(t);
+    await attempt(cutAfter(MIB), { kind });
+    const note = (await readNote(noteOf(spoolDir, mediumId)))!;
+    await writeFile(partOf(spoolDir, mediumId), came);
+    const all = { validator: '"one"', etag: '"one"', total: came.length, synced: came.length, furthest: came.length };
+    await writeNote(noteOf(spoolDir, mediumId), { ...note, ...all, coding });
+    assert.equal(spooled(await last(refuse, { kind })).bytes, MIB);
+  }
+});
+
+test("a kept remainder stays marked after a crash before its settling: of a picture, and before its final name", async (t) => {
+  const etag = { etag: '"one"' };
+  for (const job of [{ kind }, {}]) {
+    const { attempt, last, store, spoolDir } = await open(t);
+    await attempt(cutAfter(2 * MIB, etag), job);
+    store.spooled = [{ mediumId, uploads: false }];
+    store.lost = true;
+    assert.equal(await last(refuse, job), null);
+    store.lost = false;
+    if (!("kind" in job)) await rename(fileOf(spoolDir, mediumId), partOf(spoolDir, mediumId));
+    assert.equal(await sweepSpool(spoolDir, store.spooled), 0);
+    const { bytes, suspect } = spooled(await last(refuse, job));
+    assert.ok(bytes > MIB && bytes <= 2 * MIB, String(bytes));
+    const odd = "kind" in job ? "; announced as a thumbnail, but the content is video/mp4" : "";
+    assert.equal(suspect, `not whole: ${bytes} of ${movie.length} bytes came${odd}`);
+  }
+});
+
+test("a whole picture makes no room where the disk is low", async (t) => {
+  const { attempt, files, spoolDir } = await crashed(t, large);
+  await attempt(refuse, { kind });
+  const low = await openDownloads(t, { config: { minFreeDisk: 2 ** 60 }, spoolDir });
+  assert.deepEqual(await low.queue.claim(1, Date.now(), Date.now()), []);
+  assert.deepEqual(await files(), ["med_1.best", "med_1.part.json"]);
+});
+
+test("a small video outlives a crash before its settling, also where an earlier attempt has left a note", async (t) => {
+  const { attempt, last, store, spoolDir } = await open(t);
+  const whole = mp4();
+  await attempt(give(whole.subarray(0, -1)));
+  store.spooled = [{ mediumId, uploads: false }];
+  store.lost = true;
+  assert.equal(await attempt(give(whole)), null);
+  store.lost = false;
+  assert.equal(await sweepSpool(spoolDir, store.spooled), 0);
+  const file = spooled(await last(refuse));
+  assert.deepEqual([file.sha256, file.suspect], [sha256(whole), null]);
 });
