@@ -129,7 +129,10 @@ export type Store = {
    * whose time has come.
    */
   claimDeliveries(wish: ClaimWish & { endpoint: string }): Promise<DeliveryJob[]>;
-  /** Moves a lease. False: the claim is no longer ours, stop working on it. */
+  /**
+   * Moves a lease. False: the claim is no longer ours, stop working on it. Until now: the job is given back; a delivery is
+   * pending again, or canceled where that was asked for.
+   */
   renew(job: Job, leaseUntil: number): Promise<boolean>;
   /**
    * Ends or reschedules a claimed download and writes what follows: the upload of what was spooled, released deliveries,

@@ -43,6 +43,14 @@ const LISTS: Partial<Record<Mistake, Command[]>> = {
     ...[POST, POST, ...FAILS, later(5 * SECOND), ...FAILS, ...FAILS],
     ...[{ do: "retry", pick: 3 } as Command, CLAIM, later(5 * SECOND), CLAIM],
   ],
+  "a lease that runs out lets others of its lane pass": [
+    ...[POST, POST, { do: "cancel", pick: 3 } as Command, CLAIM, { do: "retry", pick: 3 } as Command],
+    ...[later(31 * SECOND), CLAIM],
+  ],
+  "a late 410 pauses anew": [
+    ...[POST, { do: "post", type: "video.ready", v: "w" } as Command, CLAIM, { do: "pause", e: "c" } as Command],
+    ...[{ do: "settle", pick: 0, status: 410 } as Command, { do: "settle", pick: 0, status: 410 } as Command],
+  ],
 };
 
 for (const mistake of mistakes) {

@@ -12,12 +12,14 @@ import { storeContract } from "../contracts/store.ts";
 import { storeCopiesContract } from "../contracts/store-copies.ts";
 import { storeIdsContract } from "../contracts/store-ids.ts";
 import { storeIntakeContract } from "../contracts/store-intake.ts";
+import { storeLanesContract } from "../contracts/store-lanes.ts";
 import { storeMediaContract } from "../contracts/store-media.ts";
 import { configIn } from "../support/config.ts";
 import { tempFolder } from "../support/folder.ts";
 import { testClock, testPorts } from "../support/ports.ts";
 
 storeCopiesContract("sqlite", (config, ports) => openStore(config, ports, { role: "relay" }));
+storeLanesContract("sqlite", (config, ports) => openStore(config, ports, { role: "relay" }));
 storeMediaContract("sqlite", (config, ports) => openStore(config, ports, { role: "relay" }));
 storeIdsContract("sqlite", (config, ports) => openStore(config, ports, { role: "relay" }));
 storeIntakeContract("sqlite", (config, ports) => openStore(config, ports, { role: "relay" }));

@@ -7,7 +7,7 @@ import type { Events } from "./events.ts";
 import { ERASED } from "./forget.ts";
 import type { Gates } from "./gates.ts";
 import type { Ids } from "./ids.ts";
-import type { DeliveryRow, Lanes } from "./lanes.ts";
+import { type DeliveryRow, isUnderWay, type Lanes } from "./lanes.ts";
 import type { Notices } from "./notices.ts";
 import { ALL, page } from "./page.ts";
 import type { Sql } from "./sql.ts";
@@ -48,12 +48,8 @@ export function createDeliveries(
   const renew = db.prepare(
     "UPDATE deliveries SET due = ? WHERE id = ? AND claims = ? AND state IN ('running', 'canceling')",
   );
-  const canceling = db.prepare<[], DeliveryRow>(
-    "SELECT * FROM deliveries WHERE due IS NOT NULL AND state = 'canceling' ORDER BY id",
-  );
-  const free = db.prepare(
-    "UPDATE deliveries SET state = 'pending', due = ? WHERE due IS NOT NULL AND state = 'running'",
-  );
+  // In no order, so that the index of only these is used.
+  const underWay = db.prepare<[], DeliveryRow>("SELECT * FROM deliveries WHERE state IN ('running', 'canceling')");
   const bringForward = db.prepare(
     "UPDATE deliveries SET due = due - ?, gate_until = gate_until - ? WHERE due IS NOT NULL AND settled_at IS NULL",
   );
@@ -100,7 +96,9 @@ export function createDeliveries(
 
   /** Two 410s in a row, of two videos, pause an endpoint. True when this one does. */
   function countGone({ endpoint, video }: DeliveryRow, status: number | null, now: number): boolean {
-    const before = endpointRow.get(endpoint)?.gone ?? 0;
+    const { gone: before, paused_at } = endpointRow.get(endpoint) ?? { gone: 0, paused_at: null };
+    // Attempts that were under way when it was paused: their answers leave the pause as it is.
+    if (paused_at !== null) return false;
     const gone = status !== 410 ? 0 : before === 0 ? video : before;
     if (gone !== before) setGone.run(endpoint, gone);
     if (gone === 0 || gone === video) return false;
@@ -128,19 +126,14 @@ export function createDeliveries(
         const rows = due.all(endpoint, now, wish.limit - jobs.length);
         if (rows.length === 0) break;
         for (const row of rows) {
-          // What the attempt of a lease that ran out has come to is not known, and counts for nothing.
           if (row.state === "canceling" || erasures.covers(row)) {
-            lanes.settle(
-              { ...row, state: "pending" },
-              "canceled",
-              row.state === "canceling" ? row.last_error : ERASED,
-              now,
-            );
+            lanes.drop(row, ERASED, now);
             continue;
           }
           // A gate that nothing opened in time opens now; the lane may still have to wait.
           if (row.state === "waiting" && !lanes.setGate(row, null, now)) continue;
-          if (row.state !== "waiting" && !lanes.leads(row)) {
+          // One whose lease ran out goes on, whatever stands before it now: its attempt may still be under way.
+          if (row.state === "pending" && !lanes.leads(row)) {
             lanes.fallBack(row, now);
             continue;
           }
@@ -168,11 +161,18 @@ export function createDeliveries(
       return { settled: true, paused: countGone(row, status, now) };
     },
 
-    renew: (job: Job, until: number) => renew.run(until, ids.find("dlv", job.id), ids.claimed(job.claim)).changes === 1,
+    /** A lease that ends now is given back: no attempt is under way any longer. */
+    renew(job: Job, until: number, now: number): boolean {
+      const id = ids.find("dlv", job.id);
+      const isOurs = renew.run(until, id, ids.claimed(job.claim)).changes === 1;
+      if (isOurs && until <= now) lanes.free(byId.get(id)!, now);
+      return isOurs;
+    },
+
     freeLeases(now: number): number {
-      const ending = canceling.all();
-      for (const row of ending) lanes.settle({ ...row, state: "pending" }, "canceled", row.last_error, now);
-      return ending.length + free.run(now).changes;
+      const rows = underWay.all().sort((a, b) => a.id - b.id);
+      for (const row of rows) lanes.free(row, now);
+      return rows.length;
     },
 
     /** The clock went back by so much: what was to come stays as far away as it was. */
@@ -247,10 +247,6 @@ export function createDeliveries(
     pause: (endpoint: string, reason: string, now: number) => setPaused.run(endpoint, now, reason),
     resume: (endpoint: string) => void setPaused.run(endpoint, null, null),
   };
-}
-
-function isUnderWay({ state }: DeliveryRow): boolean {
-  return state === "running" || state === "canceling";
 }
 
 function toDelivery(ids: Ids, row: DeliveryRow & { video_id: string }): Delivery {

@@ -63,9 +63,9 @@ export function createForgetting(
   const endpoints = db.prepare<[number], { endpoint: string }>(
     "SELECT DISTINCT endpoint FROM deliveries WHERE video = ? AND settled_at IS NULL",
   );
-  const unsettled = db.prepare<[number, string, number, number], DeliveryRow>(
-    `SELECT * FROM deliveries WHERE video = ? AND endpoint = ? AND settled_at IS NULL AND state <> 'canceling' AND event <= ?
-     ORDER BY id DESC LIMIT ?`,
+  const unsettled = db.prepare<[number, string, number, number, number], DeliveryRow>(
+    `SELECT * FROM deliveries WHERE video = ? AND endpoint = ? AND settled_at IS NULL
+       AND (state <> 'canceling' OR due <= ?) AND event <= ? ORDER BY id DESC LIMIT ?`,
   );
   const events = db.prepare<[number, number, number, number], EventRow>(
     `SELECT id, sequence, deliveries, video_medium, thumbnail_medium, length(body) AS bytes FROM events
@@ -135,7 +135,7 @@ export function createForgetting(
       const { upTo } = erasures.of(video)!;
       let rest = PER_PIECE;
       for (const { endpoint } of endpoints.all(video)) {
-        const rows = unsettled.all(video, endpoint, upTo, rest);
+        const rows = unsettled.all(video, endpoint, now, upTo, rest);
         for (const row of rows) lanes.cancel(row, ERASED, now);
         rest -= rows.length;
         if (rest === 0) return true;

@@ -14,7 +14,7 @@ export type DeliveryRow = {
   state: JobState | "canceling";
   due: number | null;
   gate_until: number | null;
-  /** Not 0: it holds its lane no longer. */
+  /** 1: it holds its lane no longer. */
   aside: number;
   replay: number;
   attempts: number;
@@ -38,10 +38,9 @@ export function createLanes(db: Sql) {
     `SELECT * FROM deliveries WHERE video = ? AND endpoint = ? AND settled_at IS NULL AND ordered = 1 AND aside = 0
      ORDER BY id LIMIT 1`,
   );
-  // Those behind the one that runs have never been claimed: however long the lane is, they are not looked at.
-  const busy = db.prepare<[number, string], Pick<DeliveryRow, "state">>(
-    `SELECT state FROM deliveries WHERE video = ? AND endpoint = ? AND settled_at IS NULL AND ordered = 1 AND aside = 0
-       AND (state IN ('running', 'canceling') OR claims = 0) ORDER BY id LIMIT 1`,
+  const busy = db.prepare<[number, string], unknown>(
+    `SELECT 1 FROM deliveries WHERE video = ? AND endpoint = ? AND state IN ('running', 'canceling') AND ordered = 1
+       AND aside = 0 LIMIT 1`,
   );
   const setDue = db.prepare("UPDATE deliveries SET state = ?, due = ? WHERE id = ?");
   const openGate = db.prepare("UPDATE deliveries SET state = 'pending', due = ?, gate_until = NULL WHERE id = ?");
@@ -51,15 +50,14 @@ export function createLanes(db: Sql) {
   const reschedule = db.prepare(
     `UPDATE deliveries SET state = 'pending', attempts = attempts + 1, due = ?, aside = ?, last_error = ? WHERE id = ?`,
   );
-  // It counts as claimed: it stands among those before the one that runs.
   const restart = db.prepare(
-    `UPDATE deliveries SET state = ?, due = ?, attempts = 0, claims = claims + 1, aside = 0, settled_at = NULL WHERE id = ?`,
+    `UPDATE deliveries SET state = ?, due = ?, attempts = 0, aside = 0, settled_at = NULL WHERE id = ?`,
   );
   const cancelLater = db.prepare("UPDATE deliveries SET state = 'canceling', last_error = ? WHERE id = ?");
-  // All that stand before a lane's head are aside: only those are looked at.
+  // All that stand before a lane's head are aside: only those of them are looked at that have no due time.
   const asideIsNext = db.prepare(
     `UPDATE deliveries SET due = ? WHERE video = ? AND endpoint = ? AND settled_at IS NULL AND ordered = 1 AND id < ?
-       AND state = 'pending' AND due IS NULL`,
+       AND state = 'pending' AND due IS NULL AND aside = 1`,
   );
   const isHasty = db.prepare<[string]>("SELECT 1 FROM meta WHERE name = ?");
   const setHasty = db.prepare("INSERT OR IGNORE INTO meta (name, value) VALUES (?, x'')");
@@ -80,8 +78,7 @@ export function createLanes(db: Sql) {
 
   /** Whether one of the lane is under way, which is not interrupted. */
   function isBusy({ video, endpoint, ordered }: Lane): boolean {
-    const first = ordered === 0 ? undefined : busy.get(video, endpoint)?.state;
-    return first === "running" || first === "canceling";
+    return ordered === 1 && busy.get(video, endpoint) !== undefined;
   }
 
   /** After one of a lane has ended, failed or lost its place: the turn of the next one comes. */
@@ -93,10 +90,14 @@ export function createLanes(db: Sql) {
     asideIsNext.run(now, video, endpoint, first?.id ?? Number.MAX_SAFE_INTEGER);
   }
 
+  /** Ends a delivery of which no attempt is known to be under way: what an unfinished one came to counts for nothing. */
+  function drop(row: DeliveryRow, why: string | null, now: number): void {
+    end({ ...row, state: "pending" }, "canceled", row.state === "canceling" ? row.last_error : why, now);
+  }
+
   /** Ends a delivery and lets its lane go on. */
   function end(row: DeliveryRow, state: "delivered" | "dead" | "canceled", error: string | null, now: number): void {
-    const isAttempted = row.state === "running" || row.state === "canceling";
-    settle.run(state, now, error, isAttempted ? 1 : 0, row.id);
+    settle.run(state, now, error, isUnderWay(row) ? 1 : 0, row.id);
     if (state === "delivered" && row.ordered === 1) dropHasty.run(hasteOf(row));
     moveOn(row, now);
   }
@@ -141,10 +142,20 @@ export function createLanes(db: Sql) {
 
     settle: end,
 
-    /** Ends a delivery that is wanted no longer: one that runs, when its attempt ends. */
+    drop,
+
+    /** Ends a delivery that is wanted no longer: one that runs, when its attempt or its lease ends. */
     cancel(row: DeliveryRow, why: string, now: number): void {
-      if (row.state === "running") cancelLater.run(why, row.id);
-      else if (row.state !== "canceling") end(row, "canceled", why, now);
+      const isLeased = isUnderWay(row) && row.due! > now;
+      if (!isLeased) drop(row, why, now);
+      else if (row.state === "running") cancelLater.run(why, row.id);
+    },
+
+    /** Ends the lease of one whose attempt is under way no longer: it waits again, or is canceled where that was asked for. */
+    free(row: DeliveryRow, now: number): void {
+      if (row.state === "canceling") return drop(row, row.last_error, now);
+      setDue.run("pending", now, row.id);
+      moveOn(row, now);
     },
 
     /** After a failed attempt. `heldLong`: it has been through as many waits of its schedule as `laneHold` allows. */
@@ -162,6 +173,10 @@ export function createLanes(db: Sql) {
       restart.run(gate === null ? "pending" : "waiting", gate ?? (goes ? now : null), row.id);
     },
   };
+}
+
+export function isUnderWay({ state }: Pick<DeliveryRow, "state">): boolean {
+  return state === "running" || state === "canceling";
 }
 
 export type Lanes = ReturnType<typeof createLanes>;

@@ -163,7 +163,7 @@ export async function openSqliteStore(
       // What becomes of erased media is not forgettable.
       claimDeletions: async (wish) =>
         isDue(transfers.nextDue("delete", "erase"), wish.now) ? write(() => deletions.claim(wish)) : [],
-      renew: (job, leaseUntil) => write(() => holderOf(job.queue).renew(job, leaseUntil)),
+      renew: (job, leaseUntil) => write(() => holderOf(job.queue).renew(job, leaseUntil, clock.now())),
       refreshUpload: (job, leaseUntil) => write(() => uploads.refresh(job, leaseUntil, clock.now())),
       placeUpload: (job, copy) => write(() => uploads.place(job, copy)),
       settleUpload: (job, outcome, now) => write(() => uploads.settle(job, outcome, now)),

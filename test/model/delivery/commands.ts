@@ -10,7 +10,7 @@ export type Command =
   | { do: "claim"; e: string; limit?: number }
   | { do: "settle"; pick: number; status: number | null; retryAfter?: number }
   | { do: "late settle"; pick: number; status: number | null }
-  | { do: "renew"; pick: number }
+  | { do: "renew" | "give back"; pick: number }
   | { do: "pause" | "resume" | "remove" | "return"; e: string }
   | { do: "retry" | "cancel" | "cancel running"; pick: number }
   | { do: "replay"; pick: number; e: string; newId?: true }
@@ -82,6 +82,7 @@ export function commandsOf(seed: number, length: number): Command[] {
       [1.5, { do: "back", ms: one([SECOND, MINUTE, 2 * HOUR]) }],
       [1, { do: "backup" }],
       [3, { do: "pass", ms: one([SECOND, 31 * SECOND, 5 * MINUTE, 2 * HOUR, 2 * DAY]) }],
+      [2, { do: "give back", pick }],
     ];
     const table: [number, Command][] = [
       [posts, post()],

@@ -39,12 +39,16 @@ export const MISTAKES = [
   "one that is retried passes its gate",
   "canceled while it runs, it ends at once",
   "canceled while it runs, it is delivered no longer",
+  "canceled after its lease ran out, it counts as running",
+  "a lease that runs out lets others of its lane pass",
+  "what is given back counts as running",
   "a deletion opens no gate",
   "a Retry-After hastens",
   "laneHold counts the wait that is to come",
   "one that is dead ends the haste of its lane",
   "one that is aside passes those before it",
   "two 410s of one video pause",
+  "a late 410 pauses anew",
   "a lost claim settles",
   "an attempt that died with the process is spent",
   "a restore goes on with the old sequences",
@@ -196,7 +200,7 @@ export class DeliveryModel {
   claimable(endpoint: string): { delivery: number; from: number; to: number }[] {
     this.#loseLeases(endpoint);
     return this.#mayGo(endpoint).map((d) => {
-      const from = Math.max(d.due, d.gateAt ?? d.due);
+      const from = d.state === "running" ? d.leaseUntil : Math.max(d.due, d.gateAt ?? d.due);
       return { delivery: this.#kept.deliveries.indexOf(d), from, to: Math.max(from, d.leadsSince ?? from) };
     });
   }
@@ -213,6 +217,16 @@ export class DeliveryModel {
     const d = this.#kept.deliveries[delivery];
     if (d?.state !== "running" || d.claim !== claim) return false;
     d.leaseUntil = this.now + LEASE;
+    return true;
+  }
+
+  /** Its worker takes nothing more and has not settled it. False: the claim was lost. */
+  giveBack({ delivery, claim }: Claim): boolean {
+    const d = this.#kept.deliveries[delivery];
+    if (d?.state !== "running" || d.claim !== claim) return false;
+    if (this.#mistake === "what is given back counts as running") d.leaseUntil = this.now;
+    else this.#free(d, this.now);
+    this.#turns();
     return true;
   }
 
@@ -256,6 +270,7 @@ export class DeliveryModel {
 
   #countGone(d: Delivery, status: number | null): boolean {
     const endpoint = this.#endpoint(d.endpoint);
+    if (endpoint.isPaused && this.#mistake !== "a late 410 pauses anew") return false;
     const before = endpoint.gone;
     const video = this.#videoOf(d);
     endpoint.gone = status === 410 ? (before ?? video) : null;
@@ -287,9 +302,13 @@ export class DeliveryModel {
     return true;
   }
 
-  /** What runs is canceled when its attempt ends. */
+  /** What runs is canceled when its attempt ends; where the lease has run out, no attempt is known of that could end. */
   #giveUp(d: Delivery): void {
-    if (d.state === "running" && this.#mistake !== "canceled while it runs, it ends at once") d.isCanceled = true;
+    const { state, leaseUntil } = d;
+    const isLeased =
+      leaseUntil > this.now || this.#mistake === "canceled after its lease ran out, it counts as running";
+    const runs = state === "running" && isLeased;
+    if (runs && this.#mistake !== "canceled while it runs, it ends at once") d.isCanceled = true;
     else this.#end(d, "canceled");
   }
 
@@ -403,17 +422,23 @@ export class DeliveryModel {
   #mayGo(endpoint: string): Delivery[] {
     const { isPaused, isConfigured } = this.#endpoint(endpoint);
     if (isPaused || !isConfigured) return [];
-    return this.#of(endpoint).filter(
-      (d) => d.state === "pending" && d.due <= this.now && (d.gateAt ?? 0) <= this.now && this.#leads(d),
-    );
+    return this.#of(endpoint).filter((d) => {
+      if (d.state === "running") return d.leaseUntil <= this.now;
+      return d.due <= this.now && (d.gateAt ?? 0) <= this.now && this.#leads(d);
+    });
   }
 
-  /** A claim finds leases that have run out: what was canceled meanwhile ends, the rest is due again. */
+  /**
+   * A claim finds leases that have run out: what was canceled meanwhile ends. The rest is claimed anew, and before what else
+   * stands in its lane: the attempt may still be under way.
+   */
   #loseLeases(endpoint: string): void {
     const { isPaused, isConfigured } = this.#endpoint(endpoint);
     if (isPaused || !isConfigured) return;
-    for (const d of this.#of(endpoint))
-      if (d.state === "running" && d.leaseUntil <= this.now) this.#free(d, d.leaseUntil);
+    const freesAll = this.#mistake === "a lease that runs out lets others of its lane pass";
+    for (const d of this.#of(endpoint)) {
+      if (d.state === "running" && d.leaseUntil <= this.now && (d.isCanceled || freesAll)) this.#free(d, d.leaseUntil);
+    }
     this.#turns();
   }
 

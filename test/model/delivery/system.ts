@@ -36,6 +36,7 @@ export type DeliverySystem = {
   replay(event: number, endpoint: string, withNewId: boolean): Promise<boolean>;
   claim(endpoint: string, limit: number): Promise<Job[]>;
   renew(job: Job): Promise<boolean>;
+  giveBack(job: Job): Promise<boolean>;
   settle(job: Job, answer: Answer): Promise<{ settled: boolean; paused: boolean }>;
   retry(delivery: number): Promise<boolean>;
   cancel(delivery: number): Promise<boolean>;
@@ -68,6 +69,7 @@ export function openModel(mistake: Mistake | null = null): DeliverySystem {
         .slice(0, limit)
         .map(({ delivery }) => ({ delivery, message: model.message(delivery), job: model.claim(delivery) })),
     renew: async ({ job }) => model.renew(job as Parameters<typeof model.renew>[0]),
+    giveBack: async ({ job }) => model.giveBack(job as Parameters<typeof model.giveBack>[0]),
     settle: async ({ job }, answer) => model.settle(job as Parameters<typeof model.settle>[0], answer),
     retry: async (delivery) => model.retry(delivery),
     cancel: async (delivery) => model.cancel(delivery),
@@ -179,6 +181,7 @@ export async function openStoreSystem(openStore: OpenStore): Promise<DeliverySys
       return jobs.map((job) => ({ delivery: ids.indexOf(job.id), message: job.messageId, job }));
     },
     renew: ({ job }) => store.renew(job as DeliveryJob, clock.now() + LEASE),
+    giveBack: ({ job }) => store.renew(job as DeliveryJob, clock.now()),
     async settle({ job: claimed }, answer) {
       const job = claimed as DeliveryJob;
       // The body of an erased event cannot be had: there is nothing to send.

@@ -76,6 +76,11 @@ class Walk {
         if (picked) same("whether a lease is moved", model.renew(picked.mine), await other.renew(picked.theirs));
         return;
       }
+      case "give back": {
+        const picked = this.#held.at(-1 - (command.pick % Math.max(1, this.#held.length)));
+        if (picked) same("what is given back", model.giveBack(picked.mine), await other.giveBack(picked.theirs));
+        return;
+      }
       case "pause":
         model.pause(command.e);
         return other.pause(command.e);

@@ -1,0 +1,137 @@
+import assert from "node:assert/strict";
+import { attempt, checker, draft, type OpenStore, plain, remove } from "./store.ts";
+
+const LEASE = 30_000;
+
+/** What every store engine must do with claims that nobody works on any longer, in the words of CONTRACT ("Order", "cancel"). */
+export function storeLanesContract(engine: string, openStore: OpenStore): void {
+  const check = checker(engine, openStore);
+
+  check(
+    "what a worker gives back waits again, and is lost to it",
+    async ({ post, claim, deliver, store, clock, seqs }) => {
+      await post(remove("v1"));
+      await post(draft("v1"));
+      const [job] = await claim();
+      assert.equal(await store.renew(job!, clock.now()), true);
+      const { state, nextAttemptAt, attempts } = await store.delivery(job!.id);
+      assert.deepEqual([state, nextAttemptAt, attempts], ["pending", clock.now(), 0]);
+      assert.equal((await deliver(job!)).settled, false);
+      assert.deepEqual(seqs(await claim()), ["v1#1"]);
+    },
+    plain(),
+  );
+
+  check(
+    "what is given back after it was canceled ends, and its lane goes on",
+    async ({ post, claim, store, clock, seqs }) => {
+      await post(remove("v1"));
+      await post(draft("v1"));
+      const [job] = await claim();
+      await store.cancelDelivery(job!.id, clock.now());
+      assert.equal((await store.delivery(job!.id)).state, "running");
+      assert.equal(await store.renew(job!, clock.now()), true);
+      const { state, attempts, lastError } = await store.delivery(job!.id);
+      assert.deepEqual([state, attempts, lastError], ["canceled", 0, "canceled by the operator"]);
+      assert.deepEqual(seqs(await claim()), ["v1#2"]);
+    },
+    plain(),
+  );
+
+  check(
+    "one whose lease has run out is canceled at once, and its lane goes on",
+    async ({ post, claim, deliver, store, clock, seqs }) => {
+      await post(remove("v1"));
+      await post(draft("v1"));
+      const [job] = await claim();
+      await clock.advance(LEASE);
+      await store.cancelDelivery(job!.id, clock.now());
+      assert.equal((await store.delivery(job!.id)).state, "canceled");
+      assert.equal((await deliver(job!)).settled, false);
+      assert.deepEqual(seqs(await claim()), ["v1#2"]);
+    },
+    plain(),
+  );
+
+  check(
+    "one that was canceled while it ran, and whose lease has run out since, is canceled at once",
+    async ({ post, claim, store, clock }) => {
+      await post(remove("v1"));
+      const [job] = await claim();
+      await store.cancelDelivery(job!.id, clock.now());
+      await clock.advance(LEASE - 1);
+      await store.cancelDelivery(job!.id, clock.now());
+      assert.equal((await store.delivery(job!.id)).state, "running");
+      await clock.advance(1);
+      await store.cancelDelivery(job!.id, clock.now());
+      assert.equal((await store.delivery(job!.id)).state, "canceled");
+    },
+    plain(),
+  );
+
+  check(
+    "forget ends what nobody works on, whether it was canceled before or not",
+    async ({ post, claim, store, clock }) => {
+      await post(remove("v1"));
+      await post(remove("v2"));
+      const [one] = await claim();
+      await store.cancelDelivery(one!.id, clock.now());
+      await clock.advance(LEASE);
+      await store.forgetVideo("v1", clock.now());
+      await store.forgetVideo("v2", clock.now());
+      const states = (await store.deliveries({ limit: 9 })).map(({ state }) => state);
+      assert.deepEqual(states, ["canceled", "canceled"]);
+    },
+    plain(),
+  );
+
+  check(
+    "one whose lease has run out is claimed anew before what was put ahead of it: its attempt may still be under way",
+    async ({ post, claim, deliver, store, clock, seqs }) => {
+      await post(remove("v1"));
+      await post(draft("v1"));
+      const [first] = await claim();
+      await store.settleDelivery(first!, { is: "dead", attempt: attempt(clock, 500) }, clock.now());
+      assert.deepEqual(seqs(await claim()), ["v1#2"]);
+      await store.retryDelivery(first!.id, clock.now());
+      await clock.advance(LEASE);
+      const again = await claim();
+      assert.deepEqual(seqs(again), ["v1#2"]);
+      await deliver(again[0]!);
+      assert.deepEqual(seqs(await claim()), ["v1#1"]);
+    },
+    plain(),
+  );
+
+  check(
+    "what was put ahead of one that was under way is due at once after a start",
+    async ({ post, claim, store, clock, seqs }) => {
+      await post(remove("v1"));
+      await post(draft("v1"));
+      const [first] = await claim();
+      await store.settleDelivery(first!, { is: "dead", attempt: attempt(clock, 500) }, clock.now());
+      assert.deepEqual(seqs(await claim()), ["v1#2"]);
+      await store.retryDelivery(first!.id, clock.now());
+      assert.equal(await store.freeLeases(clock.now()), 1);
+      assert.equal((await store.delivery(first!.id)).nextAttemptAt, clock.now());
+      assert.deepEqual(seqs(await claim()), ["v1#1"]);
+    },
+    plain(),
+  );
+
+  check(
+    "410s of attempts that were under way when an operator paused the endpoint leave the pause as it is",
+    async ({ post, claim, fail, store, clock }) => {
+      await post(remove("v1"));
+      await post(remove("v2"));
+      const [one, two] = await claim();
+      await store.pauseEndpoint("cms", "lunch", clock.now());
+      const pausedAt = clock.now();
+      await clock.advance(1_000);
+      const gone = { at: clock.now(), status: 410 };
+      for (const job of [one!, two!]) assert.equal((await fail(job, gone)).paused, false);
+      assert.deepEqual(await store.endpoints(), [{ endpoint: "cms", pausedAt, reason: "lunch" }]);
+    },
+    plain(),
+  );
+}
