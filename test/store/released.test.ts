@@ -34,6 +34,12 @@ function readAll(path: string): Record<string, Row[]> {
   }
 }
 
+/** The columns of a row in which schema 4 says the same otherwise: a gate that has opened, an endpoint's last 410. */
+function meansNow(table: string, { state }: Row): Row {
+  if (table === "endpoints") return { gone: 0 };
+  return table === "deliveries" && (state === "pending" || state === "dead") ? { gate_until: null } : {};
+}
+
 function place(name: string, dataDir: string): string {
   const path = join(dataDir, "relay.db");
   mkdirSync(dataDir, { recursive: true, mode: 0o700 });
@@ -70,7 +76,7 @@ for (const name of RELEASED) {
       );
       const added = table === "meta" ? after[table]!.length - rows.length : 0;
       assert.equal(kept.length - added, rows.length, table);
-      for (const row of rows) {
+      for (const row of rows.map((one) => ({ ...one, ...meansNow(table, one) }))) {
         assert.ok(
           kept.some((one) => JSON.stringify(one) === JSON.stringify(row)),
           `${table}: ${JSON.stringify(row)}`,

@@ -1,5 +1,6 @@
 import type Database from "better-sqlite3";
 import { RelayError } from "../../errors.ts";
+import { DELIVERIES_4 } from "./deliveries-4.ts";
 import { MEDIA_4 } from "./media-4.ts";
 import { SAID_OF_VIDEOS } from "./schema-4.ts";
 import { TAGS_4 } from "./tags-4.ts";
@@ -189,7 +190,7 @@ export const migrations: string[] = [
   -- Which life of the database this is: a restored one begins another.
   INSERT OR IGNORE INTO meta (name, value) VALUES ('epoch', randomblob(16));
   `,
-  MEDIA_4 + SAID_OF_VIDEOS + TAGS_4,
+  MEDIA_4 + SAID_OF_VIDEOS + TAGS_4 + DELIVERIES_4,
 ];
 
 /** Marks the file as ours ("wrly"), so that another program's database is refused instead of migrated. */
