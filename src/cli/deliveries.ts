@@ -89,7 +89,7 @@ const cancel: Command = {
   summary: "gives a delivery up",
   positionals: "[ID]",
   options: { ...filterOptions, ...rangeOptions, ...jsonOption, ...configOption },
-  help: `Either one delivery, or all of an endpoint, an event or a video (waiting and pending ones, unless --state says
+  help: `Either one delivery, or all of an endpoint, an event or a video (all that have not ended, unless --state says
 otherwise). One that is being attempted is canceled when the attempt ends, unless that succeeds. An endpoint that has left the
 config keeps its deliveries until they are canceled.`,
   run: (context, args) => doIt(context, args, { one: cancelDelivery, many: cancelDeliveries, done: "canceled" }),

@@ -45,11 +45,11 @@ export function retryDeliveries(store: Store, filter: DeliveryFilter, now: () =>
 }
 
 /**
- * Cancels all that are meant (the waiting and pending ones, unless told), newest first: canceling the first of a lane releases
+ * Cancels all that are meant (all that have not ended, unless told), newest first: canceling the first of a lane releases
  * the next, which must not go out on the way.
  */
 export function cancelDeliveries(store: Store, filter: DeliveryFilter, now: () => number): AsyncGenerator<Done> {
-  const states: JobState[] = filter.state === undefined ? ["waiting", "pending"] : [filter.state];
+  const states: JobState[] = filter.state === undefined ? ["waiting", "pending", "running"] : [filter.state];
   return doToAll(store, { states, newestFirst: true }, filter, (id) => store.cancelDelivery(id, now()));
 }
 

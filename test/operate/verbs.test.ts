@@ -120,6 +120,24 @@ test("the dead deliveries of an endpoint are retried, oldest first; without a fi
   assert.deepEqual(await states(), ["canceled", "canceled", "canceled"]);
 });
 
+test("all of an endpoint are canceled: what waits, what nobody works on any longer, and what runs when it has ended", async (t) => {
+  const { store, take } = await openSeeded(t);
+  for (const video of ["v1", "v2", "v3"]) await take(ready(video));
+  const claim = (leaseUntil: number) =>
+    store.claimDeliveries({ endpoint: "app", now: Date.now(), limit: 1, leaseUntil });
+  const [[running], [lapsed]] = [await claim(Date.now() + 60_000), await claim(Date.now())];
+  const done = await all(cancelDeliveries(store, { endpoint: "app" }, Date.now));
+  assert.deepEqual(
+    done.map(({ error }) => error),
+    [null, null, null],
+  );
+  const stateOf = async (id: string) => (await store.delivery(id)).state;
+  assert.deepEqual([await stateOf(running!.id), await stateOf(lapsed!.id)], ["running", "canceled"]);
+  await store.renew(running!, Date.now());
+  const states = (await all(listDeliveries(store, { limit: 10, endpoint: "app" }))).map(({ state }) => state);
+  assert.deepEqual(states, ["canceled", "canceled", "canceled"]);
+});
+
 test("lists are walked beyond one page, newest first", async (t) => {
   const seeded = await openSeeded(t, { endpoints: [] });
   const ids = await Promise.all(Array.from({ length: 1100 }, (_, at) => seeded.take(ready(`v${at}`))));
