@@ -5,8 +5,11 @@ import type { AddressInfo } from "node:net";
 import { resolve } from "node:path";
 import { test } from "node:test";
 import { Webhook } from "standardwebhooks";
+import { cancelDeliveries } from "../src/actions/deliveries.ts";
+import { openStore } from "../src/store/open.ts";
 import { withStage } from "./e2e/stage.ts";
 import { send } from "./support/front-door.ts";
+import { realPorts } from "./support/real-ports.ts";
 import { openReceiver, type Received } from "./support/receiver.ts";
 import { endpointTo, SECRET, startRelay } from "./support/relay-in-folder.ts";
 import { waitFor } from "./support/wait.ts";
@@ -112,6 +115,28 @@ test("what waited for its turn under the old rate is sent by the new endpoint, w
     app.requests.map((request) => isSignedBy(OTHER_SECRET, request)),
     [false, true, true, true],
   );
+});
+
+test("what was claimed for an endpoint that is taken away can be canceled, all of it", async (t) => {
+  const app = await openReceiver();
+  const relay = await startRelay({ endpoints: [endpointTo(app.url, { ratePerSecond: 0.2, timeout: "30s" })] });
+  const store = await openStore(relay.config, realPorts(), { role: "operator" });
+  t.after(async () => {
+    await store.close();
+    await Promise.all([relay.close(), app.close()]);
+  });
+  for (const id of ["a", "b", "c"]) {
+    await send(relay.port, { method: "POST", path: "/webhooks/wochit" }, remove(id));
+  }
+  await waitFor(() => app.requests.length === 1);
+  const states = async () => (await store.deliveries({ limit: 9 })).map(({ state }) => state).join();
+  await waitFor(async () => (await states()) === "running,running,delivered");
+  await relay.reload({ endpoints: [] });
+  await waitFor(async () => (await states()) === "pending,pending,delivered");
+  const canceled: unknown[] = [];
+  for await (const { error } of cancelDeliveries(store, { endpoint: "app" }, Date.now)) canceled.push(error);
+  assert.deepEqual(canceled, [null, null]);
+  assert.equal(await states(), "canceled,canceled,delivered");
 });
 
 test("attempts that hang keep to the endpoint's concurrency, however often it is changed", async (t) => {

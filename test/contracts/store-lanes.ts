@@ -3,7 +3,7 @@ import { attempt, checker, draft, type OpenStore, plain, remove } from "./store.
 
 const LEASE = 30_000;
 
-/** What every store engine must do with claims that nobody works on any longer, in the words of CONTRACT ("Order", "cancel"). */
+/** What every store engine must do with claims that nobody works on any longer, in the words of CONTRACT ("Retry, replay, cancel"). */
 export function storeLanesContract(engine: string, openStore: OpenStore): void {
   const check = checker(engine, openStore);
 
