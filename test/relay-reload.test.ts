@@ -5,7 +5,7 @@ import type { AddressInfo } from "node:net";
 import { resolve } from "node:path";
 import { test } from "node:test";
 import { Webhook } from "standardwebhooks";
-import { cancelDeliveries } from "../src/actions/deliveries.ts";
+import { cancelDeliveries } from "../src/operate/deliveries.ts";
 import { openStore } from "../src/store/open.ts";
 import { withStage } from "./e2e/stage.ts";
 import { send } from "./support/front-door.ts";
