@@ -33,9 +33,13 @@ function webhookPost(random: Random, { about, bytes: body }: Body): Case {
   };
 }
 
-/** What a body is taken for: text in the character set that its head names, where that makes it JSON, else its bytes. */
+/**
+ * What a body is taken for: text in the character set that its head names, where that makes it JSON, else its bytes. A head that
+ * names a content coding lies here, so that what is no JSON as it is cannot be read.
+ */
 function meantBy(head: Head, body: Uint8Array): Uint8Array {
   if (!head.some(([name, value]) => name === "Content-Type" && value.includes("utf-16"))) return body;
+  if (head.some(([name, value]) => name === "Content-Encoding" && value !== "identity")) return body;
   try {
     const read = new TextDecoder("utf-16le", { fatal: true }).decode(body);
     JSON.parse(read);
