@@ -129,10 +129,7 @@ export type Store = {
    * whose time has come.
    */
   claimDeliveries(wish: ClaimWish & { endpoint: string }): Promise<DeliveryJob[]>;
-  /**
-   * Moves a lease. False: the claim is no longer ours, stop working on it. Until now: the job is given back; a delivery is
-   * pending again, or canceled where that was asked for.
-   */
+  /** Moves a lease; to now: it is given back (a delivery may end as canceled). False: the claim is lost, stop working on it. */
   renew(job: Job, leaseUntil: number): Promise<boolean>;
   /**
    * Ends or reschedules a claimed download and writes what follows: the upload of what was spooled, released deliveries,

@@ -41,6 +41,16 @@ const FOUND: Record<string, Command[]> = {
       { do: "pass", ms: 2 * HOUR, renews: true },
     ] as Command[]),
   ],
+  "a fresher link that comes while part of a film is on its way into the target is asked for the whole": [
+    { do: "host", name: "v/c.mp4", is: "cut", times: 1, part: 0.7, tags: "date" },
+    ...([
+      { do: "post", type: "video.ready", v: "v", life: null, video: "c" },
+      { do: "work", queue: "download", limit: 1, waits: true },
+      { do: "pass", ms: 25 * HOUR, renews: true },
+      { do: "work", queue: "download", limit: 9, waits: true },
+      { do: "post", type: "video.ready", v: "v", life: null, video: "c" },
+    ] as Command[]),
+  ],
 };
 
 for (const [promise, list] of Object.entries(FOUND)) {

@@ -42,6 +42,7 @@ export function createAnnouncements(db: Sql, ids: Ids, media: MediaRows) {
        attempts = 0, etag = ?, last_modified = ?, last_error = NULL, duration = ?, linked_at = ?, risk_at = ?,
        announced_at = max(announced_at, ?) WHERE id = ?`,
   );
+  const noteFresher = db.prepare("UPDATE media SET spooled = json_set(spooled, '$.fresherLink', 1) WHERE id = ?");
   const setLink = db.prepare(
     `UPDATE media SET url = ?, deadline = ?, linked_at = ?, risk_at = ?, announced_at = max(announced_at, ?) WHERE id = ?`,
   );
@@ -108,6 +109,7 @@ export function createAnnouncements(db: Sql, ids: Ids, media: MediaRows) {
   function keepLink(row: MediumRow, planned: PlannedMedium, by: Bringer): number {
     const link = linkOf(row, planned, by);
     const isUnderWay = row.state === "running" && row.spooled === null;
+    if (link.isLater && row.spooled !== null && isPartOnly(JSON.parse(row.spooled))) noteFresher.run(row.id);
     setLink.run(
       link.url,
       link.deadline,
@@ -223,6 +225,11 @@ function linkOf(row: MediumRow, planned: PlannedMedium, { receivedAt }: Bringer)
 function riskOf(row: MediumRow, link: Link, { receivedAt, now }: Bringer): number | null {
   if (row.key !== null) return null;
   return nextRisk({ linkedAt: link.linked_at, deadline: link.deadline, now: link.isLater ? receivedAt : now });
+}
+
+/** Whether a link came while part of the file, all that the one before gave, was on its way into the target. */
+export function hasFresherLink({ spooled }: Pick<MediumRow, "spooled">): boolean {
+  return (JSON.parse(spooled ?? "{}") as { fresherLink?: 1 }).fresherLink === 1;
 }
 
 /** Mirrored, and whole. */

@@ -76,7 +76,7 @@ export async function openSqliteStore(
     const notices = createNotices(sql, ids, lanes, media, settings);
     const ends = createMediaEnds(sql, media, transfers, gates, notices);
     const downloads = createDownloads(sql, ids, media, ends, transfers, settings);
-    const uploads = createUploads(sql, ids, media, ends, transfers);
+    const uploads = createUploads(sql, ids, media, ends, transfers, settings);
     const deletions = createDeletions(sql, ids, media, ends, transfers, settings);
     const risks = createRisks(sql, ids, notices);
     const targets = createTargets(sql, ids, config.dataDir);

@@ -1,6 +1,7 @@
 import type { SpooledFile, UploadJob, UploadOutcome } from "../../domain.ts";
 import { isPartOnly } from "../../part-only.ts";
-import type { ClaimWish, Store } from "../store.ts";
+import type { ClaimWish, Store, StoreSettings } from "../store.ts";
+import { hasFresherLink } from "./announcements.ts";
 import type { Ids } from "./ids.ts";
 import type { MediaRows, MediumRow } from "./media.ts";
 import type { MediaEnds } from "./media-ends.ts";
@@ -8,7 +9,14 @@ import type { Sql } from "./sql.ts";
 import type { TransferRow, Transfers } from "./transfers.ts";
 
 /** Claims and settles uploads, inside a transaction. */
-export function createUploads(db: Sql, ids: Ids, media: MediaRows, ends: MediaEnds, transfers: Transfers) {
+export function createUploads(
+  db: Sql,
+  ids: Ids,
+  media: MediaRows,
+  ends: MediaEnds,
+  transfers: Transfers,
+  settings: Readonly<Pick<StoreSettings, "isMirroring">>,
+) {
   const otherCopy = db.prepare(
     "SELECT 1 FROM media WHERE video = ? AND state <> 'superseded' AND kind = 'video' AND key IS NOT NULL AND id <> ? LIMIT 1",
   );
@@ -76,7 +84,10 @@ export function createUploads(db: Sql, ids: Ids, media: MediaRows, ends: MediaEn
         transfers.add("delete", medium.id, { ...place, bytes: job.file.bytes }, now);
       }
       if (outcome.is === "lost") ends.restart(medium, outcome.error, now);
-      else ends.mirror(medium, { ...job.file, ...copy! }, now);
+      else {
+        ends.mirror(medium, { ...job.file, ...copy! }, now);
+        if (hasFresherLink(medium) && settings.isMirroring) ends.restart(media.byId(medium.id)!, null, now);
+      }
       return { settled: true };
     },
   };
