@@ -23,6 +23,8 @@ export async function sendEvent(url: string, body: Uint8Array, options: SendOpti
     headersTimeout: timeout,
     bodyTimeout: timeout,
     signal,
+    // A connection of its own: a kept one may have been closed under the request, which no provider would send again.
+    reset: true,
   });
   const text = await answer.body.text();
   return { status: answer.statusCode, json: readJson(text), ms: clock.elapsed() - from };
