@@ -120,7 +120,7 @@ try {
 }
 `;
 
-/** Fills src/packed.ts with what this build is of. */
+/** Fills src/platform/packed.ts with what this build is of. */
 function fillIn(addon: Uint8Array, commit: string): Plugin {
   return {
     name: "fill-in",

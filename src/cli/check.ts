@@ -5,7 +5,7 @@ import { printJson } from "./lists.ts";
 
 /** Whether the relay would take these files. */
 async function judgeTls(files: { cert: string; key: string }): Promise<string[]> {
-  const { readTls } = await import("../platform/tls-files.ts");
+  const { readTls } = await import("../platform/http/tls-files.ts");
   try {
     readTls(files);
     return [];

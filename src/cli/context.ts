@@ -1,5 +1,5 @@
 import type { Log, Ports } from "../domain.ts";
-import { type OpenLog, withoutQueries } from "../platform/log.ts";
+import { type OpenLog, withoutQueries } from "../platform/log/log.ts";
 import { type Environment, exit, onSignals, type Stream, systemClock, systemRandom } from "../platform/runtime.ts";
 import type { Args, Context } from "./command.ts";
 import { harmless } from "./harmless.ts";

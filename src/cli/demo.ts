@@ -25,7 +25,7 @@ export const command: Command = {
   },
   help: "A simulated provider with real media, a relay, and an application that verifies signatures; all on 127.0.0.1.",
   async run(context, args) {
-    const { openLog } = await import("../platform/log.ts");
+    const { openLog } = await import("../platform/log/log.ts");
     const { stdout, stderr, ports } = context;
     const isOwn = args.text("config") === undefined;
     const worked = await runDemo({

@@ -10,7 +10,7 @@ import type { Former } from "../operate/doctor/former.ts";
 import { type Line, runProbes } from "../operate/doctor/run.ts";
 import type { JudgeSender, Request } from "../operate/doctor/senders.ts";
 import type { Given } from "../operate/doctor/table.ts";
-import { withoutQueries } from "../platform/log.ts";
+import { withoutQueries } from "../platform/log/log.ts";
 import { lookAtMachine } from "../platform/machine.ts";
 import { yieldToOthers } from "../platform/priority.ts";
 import type { Store } from "../store/store.ts";

@@ -1,8 +1,8 @@
 import pkg from "../../package.json" with { type: "json" };
 import { errorLine, errorTable, RelayError } from "../errors.ts";
 import { suggest } from "../nearest.ts";
-import { packed } from "../packed.ts";
-import { withoutQueries } from "../platform/log.ts";
+import { withoutQueries } from "../platform/log/log.ts";
+import { packed } from "../platform/packed.ts";
 import {
   askTerminal,
   assertRuntime,

@@ -1,6 +1,6 @@
 import type { Ports } from "../domain.ts";
 import { errorLine, RelayError } from "../errors.ts";
-import { type OpenLog, openLog } from "../platform/log.ts";
+import { type OpenLog, openLog } from "../platform/log/log.ts";
 import { selfCommand } from "../platform/runtime.ts";
 import { inheritedSockets, type Notifier, openNotifier } from "../platform/systemd.ts";
 import type { Relay } from "../relay.ts";

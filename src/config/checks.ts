@@ -4,7 +4,7 @@ import { resolve } from "node:path";
 import { parseListen } from "../config.ts";
 import { errorLine } from "../errors.ts";
 import { nearest } from "../nearest.ts";
-import { looksLikeNetwork, parseNetworks } from "../platform/addresses.ts";
+import { looksLikeNetwork, parseNetworks } from "../platform/net/addresses.ts";
 import { isReservedHeader } from "../reserved-headers.ts";
 import { isOwnWebhook } from "./own-webhook.ts";
 import type { Path, Problems } from "./problems.ts";

@@ -1,4 +1,4 @@
-import { readPlainFile } from "../platform/files.ts";
+import { readPlainFile } from "../platform/files/plain-file.ts";
 import { type Fault, scanJson } from "./json-scan.ts";
 import type { Problems } from "./problems.ts";
 import { reasonOf } from "./secrets.ts";

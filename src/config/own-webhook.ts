@@ -1,7 +1,7 @@
 import { hostname } from "node:os";
 import { parseListen } from "../config.ts";
-import { parseNetworks } from "../platform/addresses.ts";
 import { lookAtMachine } from "../platform/machine.ts";
+import { parseNetworks } from "../platform/net/addresses.ts";
 import type { Look } from "./checks.ts";
 
 const LOOPBACK = parseNetworks(["127.0.0.0/8", "::1"]);

@@ -5,8 +5,8 @@ import type { Attempt, Clock, DeliveryJob, DeliveryOutcome, Ports, SaidOfMedium 
 import { errorLine, RelayError } from "../errors.ts";
 import { deliveryRetry, parseRetryAfter, waitsBefore } from "../jobs/backoff.ts";
 import type { Lease, Queue } from "../jobs/worker.ts";
+import type { Outbound } from "../platform/net/outbound.ts";
 import { UntrustedCertificate } from "../platform/net/trust.ts";
-import type { Outbound } from "../platform/net.ts";
 import { isReservedHeader } from "../reserved-headers.ts";
 import type { Store } from "../store/store.ts";
 import type { ByteBudget } from "./budget.ts";

@@ -2,7 +2,7 @@ import type { Config } from "../config.ts";
 import type { Copy, DownloadJob, Ports } from "../domain.ts";
 import { errorLine } from "../errors.ts";
 import type { Lease, Queue } from "../jobs/worker.ts";
-import type { Outbound } from "../platform/net.ts";
+import type { Outbound } from "../platform/net/outbound.ts";
 import type { Store } from "../store/store.ts";
 import { createAlarm, kindOf } from "./alarm.ts";
 import { judgeFailure, reportOutcome } from "./judge.ts";

@@ -1,7 +1,7 @@
 import { Buffer } from "node:buffer";
 import type { Readable } from "node:stream";
 import type { Copy } from "../domain.ts";
-import { type Outbound, RefusedAddress } from "../platform/net.ts";
+import { type Outbound, RefusedAddress } from "../platform/net/outbound.ts";
 import { beginsWith } from "./overlap.ts";
 import { refusesHead } from "./protocol.ts";
 import { NotServed } from "./trouble.ts";

@@ -18,12 +18,12 @@ import { dirname, join, sep } from "node:path";
 import { pipeline } from "node:stream/promises";
 import type { Log } from "../domain.ts";
 import { RelayError } from "../errors.ts";
-import { codeOf, makeFolder, nullWhereMissing, syncFile, syncFolder } from "./durable.ts";
+import { codeOf, makeFolder, nullWhereMissing, syncFile, syncFolder } from "../platform/files/durable.ts";
+import { createTurns } from "../platform/keyed-mutex.ts";
 import { createSharing, type FolderRights, type Shared } from "./folder-rights.ts";
 import { createSlots, readRange, readWhole } from "./read-range.ts";
 import type { Access, MirrorTarget, Placed } from "./target.ts";
 import { SpoolChanged } from "./trouble.ts";
-import { createTurns } from "./turns.ts";
 
 /** The parts of a key: what `keyOf` makes, and nothing that a file system could take for anything but a name. */
 const KEY_PART = /^[\w~-][\w.~-]{0,254}$/;

@@ -3,14 +3,14 @@ import type { Config } from "../config.ts";
 import type { Copy, Job, Ports } from "../domain.ts";
 import { errorLine } from "../errors.ts";
 import type { Queue } from "../jobs/worker.ts";
-import type { Outbound } from "../platform/net.ts";
+import { createTurns } from "../platform/keyed-mutex.ts";
+import type { Outbound } from "../platform/net/outbound.ts";
 import type { Store } from "../store/store.ts";
 import { createDownloads } from "./download.ts";
 import { createDeletions } from "./remove.ts";
 import { spooledFiles, sweepSpool } from "./spool.ts";
 import { createTargetHealth } from "./target-health.ts";
 import { openTargets, type Targets } from "./targets.ts";
-import { createTurns } from "./turns.ts";
 import { createUploads } from "./upload.ts";
 
 /** The whole mirror: where copies are, and the work on them. */

@@ -2,8 +2,8 @@ import { constants, type FileHandle, lstat, open, rename, rm } from "node:fs/pro
 import type { DownloadJob, SpooledFile } from "../domain.ts";
 import { errorLine } from "../errors.ts";
 import { isPartOnly } from "../part-only.ts";
+import { nullWhereMissing, syncFile, syncFolder } from "../platform/files/durable.ts";
 import { hashFile } from "./digest.ts";
-import { nullWhereMissing, syncFile, syncFolder } from "./durable.ts";
 import { isWeakTag, type MediaAnswer } from "./fetch.ts";
 import { blankNote, isWhole, type Note, readNote, writeNote } from "./note.ts";
 import { OVERLAP } from "./overlap.ts";

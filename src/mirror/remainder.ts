@@ -1,8 +1,8 @@
 import { rename, rm } from "node:fs/promises";
 import type { DownloadJob, SpooledFile } from "../domain.ts";
 import { isPartOnly, NOT_WHOLE } from "../part-only.ts";
+import { syncFile, syncFolder } from "../platform/files/durable.ts";
 import { hashFile } from "./digest.ts";
-import { syncFile, syncFolder } from "./durable.ts";
 import { isWhole, markOf, type Note, readNote, writeNote } from "./note.ts";
 import { reopen } from "./part.ts";
 import type { Room } from "./room.ts";

@@ -1,12 +1,12 @@
 import type { DeletionJob, DeletionOutcome, Ports } from "../domain.ts";
 import { errorLine, RelayError } from "../errors.ts";
 import type { Queue } from "../jobs/worker.ts";
+import { type Turns, turnOf } from "../platform/keyed-mutex.ts";
 import type { Store } from "../store/store.ts";
 import type { CopyName } from "./copy-names.ts";
 import { createRests, type Rest, waitAfter } from "./rests.ts";
 import { clearSpool } from "./spool.ts";
 import type { Targets } from "./targets.ts";
-import { type Turns, turnOf } from "./turns.ts";
 
 /** Milliseconds. A target that has not answered by then has failed, and others get the turn. */
 const PATIENCE = 30_000;

@@ -2,6 +2,7 @@ import { DeleteObjectCommand, GetObjectCommand, HeadObjectCommand, ListObjectsV2
 import { getSignedUrl } from "@aws-sdk/s3-request-presigner";
 import type { S3Target } from "../config.ts";
 import type { Clock, Log } from "../domain.ts";
+import { createTurns } from "../platform/keyed-mutex.ts";
 import { systemClock } from "../platform/runtime.ts";
 import type { About } from "../target-places.ts";
 import { connect, PATIENCE, type Patience } from "./s3/connection.ts";
@@ -14,7 +15,6 @@ import { openSource } from "./s3/source.ts";
 import { S3Trouble } from "./s3/trouble.ts";
 import { createUploads, PART_SIZE } from "./s3/upload.ts";
 import type { Access, Listed, MirrorTarget, Placed } from "./target.ts";
-import { createTurns } from "./turns.ts";
 
 /** Bytes of files in memory, all uploads together. */
 const MEMORY = 8 * PART_SIZE;

@@ -4,7 +4,7 @@ import type { Config } from "../config.ts";
 import type { Log, Medium } from "../domain.ts";
 import { type ErrorCode, errorLine } from "../errors.ts";
 import { isSignatureOf } from "../media-links.ts";
-import { errorAnswer } from "../platform/server.ts";
+import { errorAnswer } from "../platform/http/server.ts";
 import type { Store } from "../store/store.ts";
 import { isShown } from "./shown.ts";
 import type { Opened } from "./target.ts";

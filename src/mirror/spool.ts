@@ -1,6 +1,6 @@
 import { lstat, mkdir, open, readdir, rm } from "node:fs/promises";
 import { join } from "node:path";
-import { makeFolder, nullWhereMissing } from "./durable.ts";
+import { makeFolder, nullWhereMissing } from "../platform/files/durable.ts";
 import { isWhole, readNote } from "./note.ts";
 import { ours } from "./trouble.ts";
 

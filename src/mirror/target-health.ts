@@ -2,8 +2,8 @@ import { createHash } from "node:crypto";
 import { rm, writeFile } from "node:fs/promises";
 import type { Ports } from "../domain.ts";
 import { errorLine } from "../errors.ts";
+import { makeFolder } from "../platform/files/durable.ts";
 import type { About } from "../target-places.ts";
-import { makeFolder } from "./durable.ts";
 import { partOf } from "./spool.ts";
 import type { MirrorTarget } from "./target.ts";
 

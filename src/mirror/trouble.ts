@@ -1,5 +1,5 @@
 import { errorLine } from "../errors.ts";
-import { codeOf } from "./durable.ts";
+import { codeOf } from "../platform/files/durable.ts";
 
 /** What will not get better by asking again: the medium has failed. */
 export class NeverMedia extends Error {

@@ -3,14 +3,14 @@ import type { Config } from "../config.ts";
 import type { Ports, UploadJob, UploadOutcome } from "../domain.ts";
 import { errorLine } from "../errors.ts";
 import { LEASE, type Queue } from "../jobs/worker.ts";
+import { nullWhereMissing } from "../platform/files/durable.ts";
+import { type Turns, turnOf } from "../platform/keyed-mutex.ts";
 import type { Store } from "../store/store.ts";
-import { nullWhereMissing } from "./durable.ts";
 import { findCopy, keepCopy } from "./keep.ts";
 import { fileOf } from "./spool.ts";
 import type { MirrorTarget } from "./target.ts";
 import type { TargetHealth } from "./target-health.ts";
 import { SpoolChanged } from "./trouble.ts";
-import { type Turns, turnOf } from "./turns.ts";
 
 /** Milliseconds. */
 export type UploadLimits = {

@@ -2,7 +2,7 @@ import type { HttpBindings } from "@hono/node-server";
 import { type Context, type Handler, Hono } from "hono";
 import type { Log } from "../domain.ts";
 import { errorLine } from "../errors.ts";
-import { type App, errorAnswer, type Gate } from "../platform/server.ts";
+import { type App, errorAnswer, type Gate } from "../platform/http/server.ts";
 import type { Receive } from "../receive/route.ts";
 
 type Env = { Bindings: HttpBindings };

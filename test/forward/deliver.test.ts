@@ -11,7 +11,7 @@ import { RelayError } from "../../src/errors.ts";
 import { createByteBudget } from "../../src/forward/budget.ts";
 import { createDeliveries } from "../../src/forward/deliver.ts";
 import { startWorker } from "../../src/jobs/worker.ts";
-import type { Outbound } from "../../src/platform/net.ts";
+import type { Outbound } from "../../src/platform/net/outbound.ts";
 import { decodeSecret } from "../../src/secrets.ts";
 import type { Store } from "../../src/store/store.ts";
 import { configIn, endpoint as endpointWith } from "../support/config.ts";

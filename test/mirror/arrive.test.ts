@@ -8,7 +8,7 @@ import test, { type TestContext } from "node:test";
 import { writeBody } from "../../src/mirror/arrive.ts";
 import { hashFile, startSum } from "../../src/mirror/digest.ts";
 import { NeverMedia, OwnTrouble } from "../../src/mirror/trouble.ts";
-import { openHasher } from "../../src/platform/hashing.ts";
+import { openHasher } from "../../src/platform/files/hashing.ts";
 import { noise, sha256 } from "./downloads.ts";
 
 type Chunks = Iterable<Uint8Array> | AsyncIterable<Uint8Array>;

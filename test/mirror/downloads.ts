@@ -10,7 +10,7 @@ import { type Config, configSchema } from "../../src/config.ts";
 import type { Clock, Copy, DownloadJob, DownloadOutcome } from "../../src/domain.ts";
 import { createDownloads } from "../../src/mirror/download.ts";
 import type { Limits } from "../../src/mirror/pace.ts";
-import { openOutbound } from "../../src/platform/net.ts";
+import { openOutbound } from "../../src/platform/net/outbound.ts";
 import { systemClock } from "../../src/platform/runtime.ts";
 import { testLog } from "../support/ports.ts";
 

@@ -10,7 +10,7 @@ import { prepareFile } from "../../src/mirror/prepare.ts";
 import { createRoom } from "../../src/mirror/room.ts";
 import { noteOf, partOf, sweepSpool } from "../../src/mirror/spool.ts";
 import { OwnTrouble } from "../../src/mirror/trouble.ts";
-import { openOutbound } from "../../src/platform/net.ts";
+import { openOutbound } from "../../src/platform/net/outbound.ts";
 import { testClock, testLog } from "../support/ports.ts";
 import { mp4 } from "./bytes.ts";
 import { openDownloads, serve } from "./downloads.ts";

@@ -1,5 +1,5 @@
 import { readFile } from "node:fs/promises";
-import { type Certificate, isKeyOf, parseCertificate, type Shown } from "../../platform/certificates.ts";
+import { type Certificate, isKeyOf, parseCertificate, type Shown } from "../../platform/net/certificates.ts";
 import { TRUST_ADVICE } from "../../platform/net/trust.ts";
 import { type Finding, failed, of, ok, type Probe, warning } from "./probe.ts";
 

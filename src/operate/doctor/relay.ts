@@ -1,8 +1,8 @@
 import { isIP } from "node:net";
 import { type Config, parseListen } from "../../config.ts";
 import type { Clock } from "../../domain.ts";
-import { askRelay } from "../../platform/ask.ts";
-import { readCertificates } from "../../platform/certificates.ts";
+import { askRelay } from "../../platform/net/ask-relay.ts";
+import { readCertificates } from "../../platform/net/certificates.ts";
 import { judgeServed } from "./certificate.ts";
 import { explain } from "./network.ts";
 import type { Place } from "./place.ts";

@@ -1,6 +1,6 @@
 import { isIP } from "node:net";
 import { type Config, PROVIDER_ADDRESSES, parseListen } from "../../config.ts";
-import { clientAddress, parseNetworks, refusalOf } from "../../platform/addresses.ts";
+import { clientAddress, parseNetworks, refusalOf } from "../../platform/net/addresses.ts";
 import { type Finding, of, ok, type Probe, warning } from "./probe.ts";
 
 /** The receiving route's own judgement of a request. */

@@ -1,6 +1,6 @@
 import { stat } from "node:fs/promises";
 import type { Config } from "../../config.ts";
-import { refusalOf } from "../../platform/addresses.ts";
+import { refusalOf } from "../../platform/net/addresses.ts";
 import type { Backup, FailedBackup, Store } from "../../store/store.ts";
 import { type EndpointJson, listEndpoints } from "../endpoints.ts";
 import { tellSize } from "../size.ts";

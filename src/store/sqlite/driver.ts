@@ -2,8 +2,8 @@ import { statSync } from "node:fs";
 import { basename, dirname } from "node:path";
 import Database from "better-sqlite3";
 import { RelayError } from "../../errors.ts";
-import { packed } from "../../packed.ts";
 import { loadAddon } from "../../platform/addon.ts";
+import { packed } from "../../platform/packed.ts";
 
 /** How a file is opened. `timeout`: milliseconds to wait for another process's lock. */
 export type Opening = { timeout: number; readonly?: boolean; fileMustExist?: boolean };

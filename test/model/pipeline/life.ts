@@ -11,7 +11,7 @@ import { openMirror } from "../../../src/mirror/open.ts";
 import { mediaRoute } from "../../../src/mirror/serve.ts";
 import { reprocessAll } from "../../../src/operate/quarantine.ts";
 import { verifyCopies } from "../../../src/operate/verify.ts";
-import { openOutbound } from "../../../src/platform/net.ts";
+import { openOutbound } from "../../../src/platform/net/outbound.ts";
 import { createAccept } from "../../../src/receive/accept.ts";
 import { openStore } from "../../../src/store/open.ts";
 import { settingsOf } from "../../../src/store/settings.ts";

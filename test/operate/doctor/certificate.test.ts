@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { judgeServed, judgeShown, listenerProbe } from "../../../src/operate/doctor/certificate.ts";
 import type { Finding } from "../../../src/operate/doctor/probe.ts";
-import { readCertificates, type Shown } from "../../../src/platform/certificates.ts";
+import { readCertificates, type Shown } from "../../../src/platform/net/certificates.ts";
 import { tempFolder } from "../../support/folder.ts";
 import { openTlsServer, pemFiles } from "../../support/tls-server.ts";
 

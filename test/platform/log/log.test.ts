@@ -2,9 +2,9 @@ import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import process from "node:process";
 import { test } from "node:test";
-import { withoutQueries } from "../../src/platform/log.ts";
+import { withoutQueries } from "../../../src/platform/log/log.ts";
 
-const LOG = new URL("../../src/platform/log.ts", import.meta.url).href;
+const LOG = new URL("../../../src/platform/log/log.ts", import.meta.url).href;
 
 /** What a program that logs these lines of code writes, and how it ends. */
 function run(body: string, options = '{ level: "info", format: "json" }', stream = "false, 1") {

@@ -9,11 +9,11 @@ import { createServer as createHttpsServer } from "node:https";
 import { type AddressInfo, Server as NetServer, type Socket } from "node:net";
 import { createAdaptorServer } from "@hono/node-server";
 import type { Hono } from "hono";
-import type { Clock, Log } from "../domain.ts";
-import { type ErrorCode, errorLine, errorTable, RelayError } from "../errors.ts";
+import type { Clock, Log } from "../../domain.ts";
+import { type ErrorCode, errorLine, errorTable, RelayError } from "../../errors.ts";
+import { openFilesLimit, shareOpenFiles } from "../files/open-files.ts";
 import type { ConnectionLimits, Trust } from "./connection-limits.ts";
 import { createConnections } from "./connections.ts";
-import { openFilesLimit, shareOpenFiles } from "./open-files.ts";
 import { readTls, type TlsFiles, type TlsPair } from "./tls-files.ts";
 import { type ClientError, describeClientError, describeLate, type Unread } from "./unread.ts";
 

@@ -5,10 +5,10 @@ import { join } from "node:path";
 import process from "node:process";
 import type { Readable } from "node:stream";
 import { type TestContext, test } from "node:test";
-import { tempFolder } from "../support/folder.ts";
-import { waitFor } from "../support/wait.ts";
+import { tempFolder } from "../../support/folder.ts";
+import { waitFor } from "../../support/wait.ts";
 
-const LOG = new URL("../../src/platform/log.ts", import.meta.url).href;
+const LOG = new URL("../../../src/platform/log/log.ts", import.meta.url).href;
 const FACTS = 20_000;
 
 /** Logs more than any reader's buffer holds, says so in the file "written", and logs one more fact when "go" is there. */

@@ -1,6 +1,6 @@
 import { isIP } from "node:net";
 import ipaddr from "ipaddr.js";
-import { RelayError } from "../errors.ts";
+import { RelayError } from "../../errors.ts";
 
 type Address = ipaddr.IPv4 | ipaddr.IPv6;
 

@@ -1,14 +1,14 @@
 import { isIP, type LookupFunction } from "node:net";
 import type { Readable } from "node:stream";
 import type { Agent } from "undici";
-import { RelayError } from "../errors.ts";
+import { RelayError } from "../../errors.ts";
+import { openFilesLimit } from "../files/open-files.ts";
 import { looksLikeNetwork, type Networks, parseNetworks, refusalOf } from "./addresses.ts";
-import { brokeOnReuse, watchConnections } from "./net/connector.ts";
-import { type Resolve, resolveName } from "./net/names.ts";
-import { explainTrust, secureContextOf, type TlsOptions } from "./net/trust.ts";
-import { openFilesLimit } from "./open-files.ts";
+import { brokeOnReuse, watchConnections } from "./connector.ts";
+import { type Resolve, resolveName } from "./names.ts";
+import { explainTrust, secureContextOf, type TlsOptions } from "./trust.ts";
 
-export type { Resolve } from "./net/names.ts";
+export type { Resolve } from "./names.ts";
 
 /** With fewer open files than this undici is loaded at once. */
 const FEW_FILES = 1_024;

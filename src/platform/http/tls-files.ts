@@ -1,7 +1,7 @@
 import { createPrivateKey, X509Certificate } from "node:crypto";
 import { createSecureContext } from "node:tls";
-import { errorLine, RelayError } from "../errors.ts";
-import { readPlainFile } from "./files.ts";
+import { errorLine, RelayError } from "../../errors.ts";
+import { readPlainFile } from "../files/plain-file.ts";
 
 /** Paths of PEM files: a certificate with its chain, and its key. */
 export type TlsFiles = { cert: string; key: string };

@@ -2,11 +2,11 @@ import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import type { Socket } from "node:net";
 import test, { type TestContext } from "node:test";
-import { openOutbound, RefusedAddress } from "../../src/platform/net.ts";
-import { serveRaw } from "../mirror/downloads.ts";
-import { ODD_HEADS } from "../mirror/odd-heads.ts";
-import { openTlsServer } from "../support/tls-server.ts";
-import { waitFor } from "../support/wait.ts";
+import { openOutbound, RefusedAddress } from "../../../src/platform/net/outbound.ts";
+import { serveRaw } from "../../mirror/downloads.ts";
+import { ODD_HEADS } from "../../mirror/odd-heads.ts";
+import { openTlsServer } from "../../support/tls-server.ts";
+import { waitFor } from "../../support/wait.ts";
 
 const content = Buffer.from(Array.from({ length: 70_000 }, (_, at) => at % 251));
 

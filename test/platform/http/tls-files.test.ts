@@ -4,12 +4,12 @@ import { createPrivateKey } from "node:crypto";
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
-import { readTls } from "../../src/platform/tls-files.ts";
-import { configIn } from "../support/config.ts";
-import { tempFolder } from "../support/folder.ts";
-import { callCli } from "../support/spawn.ts";
+import { readTls } from "../../../src/platform/http/tls-files.ts";
+import { configIn } from "../../support/config.ts";
+import { tempFolder } from "../../support/folder.ts";
+import { callCli } from "../../support/spawn.ts";
 
-const FOLDER = join(import.meta.dirname, "../fixtures/tls");
+const FOLDER = join(import.meta.dirname, "../../fixtures/tls");
 const good = { cert: join(FOLDER, "cert.pem"), key: join(FOLDER, "key.pem") };
 
 test("what is wrong with certificate and key is said of the file that it is wrong with", (t) => {

@@ -1,7 +1,7 @@
 import { createPrivateKey, X509Certificate } from "node:crypto";
 import { isIP } from "node:net";
 import { connect, type DetailedPeerCertificate, type TLSSocket } from "node:tls";
-import { secureContextOf, type TlsOptions } from "./net/trust.ts";
+import { secureContextOf, type TlsOptions } from "./trust.ts";
 
 /** A certificate, as far as people judge it. Times are milliseconds since 1970. */
 export type Certificate = { subject: string; issuer: string; from: number; until: number; fingerprint: string };

@@ -1,5 +1,5 @@
 import { lstat, mkdir, open } from "node:fs/promises";
-import { RelayError } from "../errors.ts";
+import { RelayError } from "../../errors.ts";
 
 /** True when it made the folder; throws where something else has its name, a symbolic link too. */
 export async function makeFolder(folder: string): Promise<boolean> {

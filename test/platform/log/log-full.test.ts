@@ -7,7 +7,7 @@ import { test } from "node:test";
 // /dev/full is a disk that is always full; only Linux has it, and the relay's log is the same code everywhere.
 if (existsSync("/dev/full")) {
   test("a log that cannot be written fails nothing that it speaks of", () => {
-    const log = new URL("../../src/platform/log.ts", import.meta.url).href;
+    const log = new URL("../../../src/platform/log/log.ts", import.meta.url).href;
     const script = `const { openLog } = await import(${JSON.stringify(log)});
       for (const format of ["json", "pretty"]) {
         const log = await openLog({ level: "info", format }, false, 1);

@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Socket } from "node:net";
-import type { Clock, Log } from "../domain.ts";
-import { holderOf } from "./addresses.ts";
+import type { Clock, Log } from "../../domain.ts";
+import { holderOf } from "../net/addresses.ts";
 import type { ConnectionLimits, Trust } from "./connection-limits.ts";
 
 type Connection = {

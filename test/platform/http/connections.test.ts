@@ -5,10 +5,10 @@ import { connect, type Socket } from "node:net";
 import { type TestContext, test } from "node:test";
 import { connect as connectTls } from "node:tls";
 import { Hono } from "hono";
-import { systemClock } from "../../src/platform/runtime.ts";
-import { type Gate, type ListenOptions, listen } from "../../src/platform/server.ts";
-import { testLog } from "../support/ports.ts";
-import { waitFor } from "../support/wait.ts";
+import { type Gate, type ListenOptions, listen } from "../../../src/platform/http/server.ts";
+import { systemClock } from "../../../src/platform/runtime.ts";
+import { testLog } from "../../support/ports.ts";
+import { waitFor } from "../../support/wait.ts";
 
 /** 127.0.0.1 may send, other addresses of this machine are strangers. */
 const GATE: Gate = { isTrusted: (address) => address.endsWith("127.0.0.1"), isOpen: false, unread() {} };

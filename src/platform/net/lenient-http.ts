@@ -2,7 +2,7 @@ import { Buffer } from "node:buffer";
 import { connect as connectPlain, type LookupFunction, type Socket } from "node:net";
 import { Readable } from "node:stream";
 import { connect as connectTls } from "node:tls";
-import { trustSystemStore } from "./net/trust.ts";
+import { trustSystemStore } from "./trust.ts";
 
 /** Bytes of the head of an answer, interim answers included. */
 const MAX_HEAD = 256 * 1024;

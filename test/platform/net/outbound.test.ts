@@ -2,8 +2,8 @@ import assert from "node:assert/strict";
 import { createServer, type RequestListener, type Server } from "node:http";
 import { type AddressInfo, createServer as createSocketServer } from "node:net";
 import test, { type TestContext } from "node:test";
-import { RelayError } from "../../src/errors.ts";
-import { openOutbound, RefusedAddress, type Resolve } from "../../src/platform/net.ts";
+import { RelayError } from "../../../src/errors.ts";
+import { openOutbound, RefusedAddress, type Resolve } from "../../../src/platform/net/outbound.ts";
 
 type Options = Partial<Parameters<typeof openOutbound>[0]>;
 

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
-import { RelayError } from "../../src/errors.ts";
-import { clientAddress, holderOf, parseNetworks, refusalOf } from "../../src/platform/addresses.ts";
+import { RelayError } from "../../../src/errors.ts";
+import { clientAddress, holderOf, parseNetworks, refusalOf } from "../../../src/platform/net/addresses.ts";
 
 test("networks contain their addresses, in either family and in mapped form", () => {
   const networks = parseNetworks(["54.81.68.237", "10.1.2.3/8", "2001:DB8::/32", "::ffff:192.0.2.0/120", "fd00::1"]);

@@ -5,11 +5,11 @@ import { get } from "node:https";
 import { connect } from "node:net";
 import { test } from "node:test";
 import { Hono } from "hono";
-import { systemClock } from "../../src/platform/runtime.ts";
-import { listen } from "../../src/platform/server.ts";
-import { send } from "../support/front-door.ts";
-import { testClock } from "../support/ports.ts";
-import { waitFor } from "../support/wait.ts";
+import { listen } from "../../../src/platform/http/server.ts";
+import { systemClock } from "../../../src/platform/runtime.ts";
+import { send } from "../../support/front-door.ts";
+import { testClock } from "../../support/ports.ts";
+import { waitFor } from "../../support/wait.ts";
 
 const at = { host: "127.0.0.1", port: 0, tls: null };
 
