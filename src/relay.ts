@@ -1,7 +1,7 @@
 import pkg from "../package.json" with { type: "json" };
-import { type Config, parseListen } from "./config.ts";
-import type { Ports } from "./domain.ts";
+import { type Config, parseListen } from "./config/schema.ts";
 import { errorLine, RelayError } from "./errors.ts";
+import type { Ports } from "./model/domain.ts";
 import { type Listener, listen } from "./platform/http/server.ts";
 import { readTls } from "./platform/http/tls-files.ts";
 import { environment, selfCommand } from "./platform/runtime.ts";

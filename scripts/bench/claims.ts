@@ -1,5 +1,5 @@
-import type { ConfigInput } from "../../src/config.ts";
-import type { Attempt, Job, SpooledFile } from "../../src/domain.ts";
+import type { ConfigInput } from "../../src/config/schema.ts";
+import type { Attempt, Job, SpooledFile } from "../../src/model/domain.ts";
 import type { Store } from "../../src/store/store.ts";
 import { readSettings, reportReady } from "./child.ts";
 import { acceptEvents, openBenchStore } from "./seed.ts";

@@ -1,6 +1,6 @@
-import type { Config } from "../config.ts";
-import type { Inspection, SecretsWanted } from "../config-file.ts";
-import type { Ports } from "../domain.ts";
+import type { Inspection, SecretsWanted } from "../config/load.ts";
+import type { Config } from "../config/schema.ts";
+import type { Ports } from "../model/domain.ts";
 import type { OpenLog } from "../platform/log/log.ts";
 import type { Store } from "../store/store.ts";
 

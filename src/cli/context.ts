@@ -1,4 +1,4 @@
-import type { Log, Ports } from "../domain.ts";
+import type { Log, Ports } from "../model/domain.ts";
 import { type OpenLog, withoutQueries } from "../platform/log/log.ts";
 import { type Environment, exit, onSignals, type Stream, systemClock, systemRandom } from "../platform/runtime.ts";
 import type { Args, Context } from "./command.ts";
@@ -23,7 +23,7 @@ export function openContext({ environment, streams, version, crash }: Surroundin
   const closers: (() => Promise<void> | void)[] = [];
   // Loaded when they are used: `--version` and `secret generate` need neither a schema nor a database.
   const configFile = async () => {
-    const { inspectConfig, loadConfig, locateConfig } = await import("../config-file.ts");
+    const { inspectConfig, loadConfig, locateConfig } = await import("../config/load.ts");
     return { inspectConfig, loadConfig, path: locateConfig(args.text("config"), env, cwd) };
   };
   const context: Context = {

@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import { request } from "undici";
-import type { MediaKind, Ports } from "../domain.ts";
+import type { MediaKind, Ports } from "../model/domain.ts";
 import { type EventType, type EventWish, inventVideoId, makeEvent, type SimulatedEvent } from "../simulator/events.ts";
 import type { ServedMedium } from "../simulator/medium.ts";
 import type { Provider } from "../simulator/provider.ts";

@@ -2,9 +2,9 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import type { Config, ConfigInput } from "../config.ts";
-import type { Log, Ports } from "../domain.ts";
+import type { Config, ConfigInput } from "../config/schema.ts";
 import { errorLine } from "../errors.ts";
+import type { Log, Ports } from "../model/domain.ts";
 import type { Command } from "./command.ts";
 import type { DemoApp } from "./demo-app.ts";
 import { harmless } from "./harmless.ts";
@@ -60,9 +60,9 @@ export type DemoOptions = {
  */
 export async function runDemo({ ports, target, log, say, complain, stay, stopped }: DemoOptions): Promise<boolean> {
   // Loaded here so that the other commands start without them.
-  const { loadConfig } = await import("../config-file.ts");
+  const { loadConfig } = await import("../config/load.ts");
   const { openRelay } = await import("../relay.ts");
-  const { decodeSecret, generateSecret } = await import("../secrets.ts");
+  const { decodeSecret, generateSecret } = await import("../config/webhook-secret.ts");
   const { openProvider } = await import("../simulator/provider.ts");
   const { openDemoApp } = await import("./demo-app.ts");
   const { playStory } = await import("./demo-story.ts");

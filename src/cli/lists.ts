@@ -1,4 +1,4 @@
-import type { Ports } from "../domain.ts";
+import type { Ports } from "../model/domain.ts";
 import { parseWhen } from "../operate/when.ts";
 import type { Page } from "../store/store.ts";
 import { type Args, type Context, configOption, jsonOption, type Option } from "./command.ts";

@@ -1,6 +1,6 @@
 import { RelayError } from "../errors.ts";
 import type { Mapping } from "../store/store.ts";
-import { idProblem } from "../wochit.ts";
+import { idProblem } from "../wochit/event.ts";
 
 /**
  * Reads video ids and contexts from JSON (one object a line, or one list of objects) or CSV (RFC 4180, first line: names).

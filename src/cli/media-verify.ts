@@ -1,8 +1,8 @@
 import { opendir } from "node:fs/promises";
-import { parseSize } from "../config.ts";
-import type { TargetPlace } from "../domain.ts";
+import { parseSize } from "../config/schema.ts";
 import { errorLine, RelayError } from "../errors.ts";
 import type { Targets } from "../mirror/targets.ts";
+import type { TargetPlace } from "../model/domain.ts";
 import type { Read } from "../operate/reach.ts";
 import { tellSize } from "../operate/size.ts";
 import { type Finding, type VerifySummary, verifyCopies } from "../operate/verify.ts";

@@ -1,5 +1,5 @@
-import type { Config } from "../config.ts";
-import type { TargetPlace } from "../domain.ts";
+import type { Config } from "../config/schema.ts";
+import type { TargetPlace } from "../model/domain.ts";
 import type { Store } from "../store/store.ts";
 import { nameOfPlace, placeOfTarget } from "../target-places.ts";
 

@@ -1,5 +1,5 @@
-import type { RefusalReason } from "../domain.ts";
 import { RelayError } from "../errors.ts";
+import type { RefusalReason } from "../model/domain.ts";
 import { listQuarantine, reprocess, reprocessAll, showQuarantined } from "../operate/quarantine.ts";
 import { createAcceptKept } from "../receive/accept.ts";
 import { type Command, type CommandGroup, configOption, jsonOption } from "./command.ts";

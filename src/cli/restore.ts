@@ -1,5 +1,5 @@
 import { resolve, sep } from "node:path";
-import type { Config } from "../config.ts";
+import type { Config } from "../config/schema.ts";
 import { errorLine, RelayError } from "../errors.ts";
 import { tellSize } from "../operate/size.ts";
 import { type BackupSource, type Restored, restoreDatabase } from "../store/backup.ts";

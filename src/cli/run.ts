@@ -1,6 +1,5 @@
 import pkg from "../../package.json" with { type: "json" };
 import { errorLine, errorTable, RelayError } from "../errors.ts";
-import { suggest } from "../nearest.ts";
 import { withoutQueries } from "../platform/log/log.ts";
 import { packed } from "../platform/packed.ts";
 import {
@@ -14,6 +13,7 @@ import {
   type Stream,
   standardStream,
 } from "../platform/runtime.ts";
+import { suggest } from "../rules/nearest.ts";
 import { parse } from "./args.ts";
 import type { Command, CommandGroup, CommandModule } from "./command.ts";
 import { openContext, type Surroundings } from "./context.ts";

@@ -1,4 +1,4 @@
-import { generateSecret } from "../secrets.ts";
+import { generateSecret } from "../config/webhook-secret.ts";
 import { type Command, type CommandGroup, jsonOption } from "./command.ts";
 import { printJson } from "./lists.ts";
 

@@ -1,5 +1,5 @@
-import type { Ports } from "../domain.ts";
 import { errorLine, RelayError } from "../errors.ts";
+import type { Ports } from "../model/domain.ts";
 import { type OpenLog, openLog } from "../platform/log/log.ts";
 import { selfCommand } from "../platform/runtime.ts";
 import { inheritedSockets, type Notifier, openNotifier } from "../platform/systemd.ts";

@@ -1,6 +1,6 @@
-import type { Config } from "../config.ts";
-import { parseListen } from "../config.ts";
-import { mediaLink } from "../media-links.ts";
+import type { Config } from "../config/schema.ts";
+import { parseListen } from "../config/schema.ts";
+import { mediaLink } from "../links/durable-link.ts";
 import type { AttemptJson, DeliveryJson, Link, MediumJson } from "../operate/json.ts";
 import { tellWhen } from "../operate/when.ts";
 import type { Store } from "../store/store.ts";

@@ -1,6 +1,6 @@
-import { type Config, parseListen } from "../config.ts";
+import { type Config, parseListen } from "../config/schema.ts";
 import { errorLine, RelayError } from "../errors.ts";
-import { suggest } from "../nearest.ts";
+import { suggest } from "../rules/nearest.ts";
 import type { Report } from "../simulator/campaign.ts";
 import type { EventType } from "../simulator/events.ts";
 import type { Fault } from "../simulator/faults.ts";

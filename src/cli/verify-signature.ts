@@ -1,9 +1,9 @@
 import { readFile } from "node:fs/promises";
 import { resolve } from "node:path";
-import { parseDuration } from "../config.ts";
+import { parseDuration } from "../config/schema.ts";
+import { decodeSecret } from "../config/webhook-secret.ts";
 import { errorLine, RelayError } from "../errors.ts";
 import { TOLERANCE, verify } from "../forward/signature.ts";
-import { decodeSecret } from "../secrets.ts";
 import { type Args, type Command, type Context, jsonOption } from "./command.ts";
 import { printJson } from "./lists.ts";
 

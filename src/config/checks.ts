@@ -1,13 +1,13 @@
 import { accessSync, constants } from "node:fs";
 import { isIP } from "node:net";
 import { resolve } from "node:path";
-import { parseListen } from "../config.ts";
 import { errorLine } from "../errors.ts";
-import { nearest } from "../nearest.ts";
 import { looksLikeNetwork, parseNetworks } from "../platform/net/addresses.ts";
-import { isReservedHeader } from "../reserved-headers.ts";
+import { nearest } from "../rules/nearest.ts";
+import { isReservedHeader } from "../rules/reserved-headers.ts";
 import { isOwnWebhook } from "./own-webhook.ts";
 import type { Path, Problems } from "./problems.ts";
+import { parseListen } from "./schema.ts";
 import { isOutOfSight, type Outside, reasonOf } from "./secrets.ts";
 
 // What the schema cannot say: values that need a parser of their own, and options that must fit each other.

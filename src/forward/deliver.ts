@@ -1,13 +1,13 @@
 import { createSecretKey } from "node:crypto";
 import type { Readable } from "node:stream";
-import type { Endpoint } from "../config.ts";
-import type { Attempt, Clock, DeliveryJob, DeliveryOutcome, Ports, SaidOfMedium } from "../domain.ts";
+import type { Endpoint } from "../config/schema.ts";
 import { errorLine, RelayError } from "../errors.ts";
-import { deliveryRetry, parseRetryAfter, waitsBefore } from "../jobs/backoff.ts";
 import type { Lease, Queue } from "../jobs/worker.ts";
+import type { Attempt, Clock, DeliveryJob, DeliveryOutcome, Ports, SaidOfMedium } from "../model/domain.ts";
 import type { Outbound } from "../platform/net/outbound.ts";
 import { UntrustedCertificate } from "../platform/net/trust.ts";
-import { isReservedHeader } from "../reserved-headers.ts";
+import { isReservedHeader } from "../rules/reserved-headers.ts";
+import { deliveryRetry, parseRetryAfter, waitsBefore } from "../rules/schedule.ts";
 import type { Store } from "../store/store.ts";
 import type { ByteBudget } from "./budget.ts";
 import type { MediumLink } from "./media-reports.ts";

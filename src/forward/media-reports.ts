@@ -1,4 +1,4 @@
-import type { MediaKind, Medium, SaidOfMedium } from "../domain.ts";
+import type { MediaKind, Medium, SaidOfMedium } from "../model/domain.ts";
 
 /** What a consumer is told of an event's media (CONTRACT, "Enriched body", `relay.media`), as of now. */
 

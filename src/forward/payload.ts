@@ -1,6 +1,6 @@
-import type { MediaKind, Medium, SaidOfMedium, StoredEvent } from "../domain.ts";
-import { readMembers } from "../json-members.ts";
-import { LINK_MEMBER } from "../wochit.ts";
+import type { MediaKind, Medium, SaidOfMedium, StoredEvent } from "../model/domain.ts";
+import { LINK_MEMBER } from "../wochit/event.ts";
+import { readMembers } from "../wochit/json-members.ts";
 import { type MediumLink, type MediumReport, reportMedia } from "./media-reports.ts";
 import { buildNotice, readNotice } from "./notice.ts";
 

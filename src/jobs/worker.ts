@@ -1,5 +1,5 @@
-import type { Job, Ports } from "../domain.ts";
 import { errorLine, LeaseLost } from "../errors.ts";
+import type { Job, Ports } from "../model/domain.ts";
 import type { Store } from "../store/store.ts";
 import { createWake } from "./wake.ts";
 

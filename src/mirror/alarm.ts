@@ -1,4 +1,4 @@
-import type { Ports } from "../domain.ts";
+import type { Ports } from "../model/domain.ts";
 import { isNoSpace, OwnTrouble } from "./trouble.ts";
 
 /** Nobody has come back to this trouble for so long (milliseconds): what met it is wanted no longer. */

@@ -1,6 +1,6 @@
 import { realpath, stat } from "node:fs/promises";
 import { dirname, join, relative, sep } from "node:path";
-import type { TargetPlace } from "../domain.ts";
+import type { TargetPlace } from "../model/domain.ts";
 import { plainEndpoint } from "../target-places.ts";
 
 /** What a media row may call a copy. */

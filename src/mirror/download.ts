@@ -1,7 +1,7 @@
-import type { Config } from "../config.ts";
-import type { Copy, DownloadJob, Ports } from "../domain.ts";
+import type { Config } from "../config/schema.ts";
 import { errorLine } from "../errors.ts";
 import type { Lease, Queue } from "../jobs/worker.ts";
+import type { Copy, DownloadJob, Ports } from "../model/domain.ts";
 import type { Outbound } from "../platform/net/outbound.ts";
 import type { Store } from "../store/store.ts";
 import { createAlarm, kindOf } from "./alarm.ts";

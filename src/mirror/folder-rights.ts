@@ -1,5 +1,5 @@
 import { chmod, lchown, lstat, stat } from "node:fs/promises";
-import type { Log } from "../domain.ts";
+import type { Log } from "../model/domain.ts";
 import { codeOf } from "../platform/files/durable.ts";
 
 /** What a folder lets its group and others do. */

@@ -1,7 +1,7 @@
-import type { DownloadJob, DownloadOutcome, Log } from "../domain.ts";
 import { errorLine } from "../errors.ts";
-import { mediaBackoff, mediaRetry } from "../jobs/backoff.ts";
+import type { DownloadJob, DownloadOutcome, Log } from "../model/domain.ts";
 import { RefusedAddress } from "../platform/net/outbound.ts";
+import { mediaBackoff, mediaRetry } from "../rules/schedule.ts";
 import { type Alarm, kindOf } from "./alarm.ts";
 import type { Limits } from "./pace.ts";
 import { GaveWay, NeverMedia, NotServed, OwnTrouble } from "./trouble.ts";

@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
-import type { Config } from "../config.ts";
-import type { UploadJob } from "../domain.ts";
+import type { Config } from "../config/schema.ts";
+import type { UploadJob } from "../model/domain.ts";
 import type { About } from "../target-places.ts";
 import { keyOf } from "./keys.ts";
 import type { MirrorTarget } from "./target.ts";

@@ -16,8 +16,8 @@ import {
 } from "node:fs/promises";
 import { dirname, join, sep } from "node:path";
 import { pipeline } from "node:stream/promises";
-import type { Log } from "../domain.ts";
 import { RelayError } from "../errors.ts";
+import type { Log } from "../model/domain.ts";
 import { codeOf, makeFolder, nullWhereMissing, syncFile, syncFolder } from "../platform/files/durable.ts";
 import { createTurns } from "../platform/keyed-mutex.ts";
 import { createSharing, type FolderRights, type Shared } from "./folder-rights.ts";

@@ -2,8 +2,8 @@ import { Buffer } from "node:buffer";
 import { createHash } from "node:crypto";
 import { constants, open } from "node:fs/promises";
 import * as v from "valibot";
-import { identityOf } from "../links.ts";
 import { nullWhereMissing } from "../platform/files/durable.ts";
+import { identityOf } from "../wochit/link.ts";
 
 const count = v.pipe(v.number(), v.safeInteger(), v.minValue(0));
 const text = v.nullable(v.string());

@@ -1,8 +1,8 @@
 import { join } from "node:path";
-import type { Config } from "../config.ts";
-import type { Copy, Job, Ports } from "../domain.ts";
+import type { Config } from "../config/schema.ts";
 import { errorLine } from "../errors.ts";
 import type { Queue } from "../jobs/worker.ts";
+import type { Copy, Job, Ports } from "../model/domain.ts";
 import { createTurns } from "../platform/keyed-mutex.ts";
 import type { Outbound } from "../platform/net/outbound.ts";
 import type { Store } from "../store/store.ts";

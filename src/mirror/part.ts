@@ -1,8 +1,8 @@
 import { constants, type FileHandle, lstat, open, rename, rm } from "node:fs/promises";
-import type { DownloadJob, SpooledFile } from "../domain.ts";
 import { errorLine } from "../errors.ts";
-import { isPartOnly } from "../part-only.ts";
+import type { DownloadJob, SpooledFile } from "../model/domain.ts";
 import { nullWhereMissing, syncFile, syncFolder } from "../platform/files/durable.ts";
+import { isPartOnly } from "../rules/part-only.ts";
 import { hashFile } from "./digest.ts";
 import { isWeakTag, type MediaAnswer } from "./fetch.ts";
 import { blankNote, isWhole, type Note, readNote, writeNote } from "./note.ts";

@@ -1,7 +1,7 @@
 import { rm } from "node:fs/promises";
 import type { Readable } from "node:stream";
-import type { Config } from "../config.ts";
-import type { Copy, DownloadJob, Ports, SpooledFile } from "../domain.ts";
+import type { Config } from "../config/schema.ts";
+import type { Copy, DownloadJob, Ports, SpooledFile } from "../model/domain.ts";
 import { makeFolder } from "../platform/files/durable.ts";
 import { openHasher } from "../platform/files/hashing.ts";
 import type { Outbound } from "../platform/net/outbound.ts";

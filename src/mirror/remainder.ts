@@ -1,7 +1,7 @@
 import { rename, rm } from "node:fs/promises";
-import type { DownloadJob, SpooledFile } from "../domain.ts";
-import { isPartOnly, NOT_WHOLE } from "../part-only.ts";
+import type { DownloadJob, SpooledFile } from "../model/domain.ts";
 import { syncFile, syncFolder } from "../platform/files/durable.ts";
+import { isPartOnly, NOT_WHOLE } from "../rules/part-only.ts";
 import { hashFile } from "./digest.ts";
 import { isWhole, markOf, type Note, readNote, writeNote } from "./note.ts";
 import { reopen } from "./part.ts";

@@ -1,6 +1,6 @@
-import type { DeletionJob, DeletionOutcome, Ports } from "../domain.ts";
 import { errorLine, RelayError } from "../errors.ts";
 import type { Queue } from "../jobs/worker.ts";
+import type { DeletionJob, DeletionOutcome, Ports } from "../model/domain.ts";
 import { type Turns, turnOf } from "../platform/keyed-mutex.ts";
 import type { Store } from "../store/store.ts";
 import type { CopyName } from "./copy-names.ts";

@@ -1,7 +1,7 @@
 import { DeleteObjectCommand, GetObjectCommand, HeadObjectCommand, ListObjectsV2Command } from "@aws-sdk/client-s3";
 import { getSignedUrl } from "@aws-sdk/s3-request-presigner";
-import type { S3Target } from "../config.ts";
-import type { Clock, Log } from "../domain.ts";
+import type { S3Target } from "../config/schema.ts";
+import type { Clock, Log } from "../model/domain.ts";
 import { createTurns } from "../platform/keyed-mutex.ts";
 import { systemClock } from "../platform/runtime.ts";
 import type { About } from "../target-places.ts";

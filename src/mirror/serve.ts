@@ -1,12 +1,12 @@
 import type { Context } from "hono";
 import parseRange from "range-parser";
-import type { Config } from "../config.ts";
-import type { Log, Medium } from "../domain.ts";
+import type { Config } from "../config/schema.ts";
 import { type ErrorCode, errorLine } from "../errors.ts";
-import { isSignatureOf } from "../media-links.ts";
+import { isSignatureOf } from "../links/durable-link.ts";
+import type { Log, Medium } from "../model/domain.ts";
 import { errorAnswer } from "../platform/http/server.ts";
+import { isShown } from "../rules/inline-types.ts";
 import type { Store } from "../store/store.ts";
-import { isShown } from "./shown.ts";
 import type { Opened } from "./target.ts";
 import type { Targets } from "./targets.ts";
 

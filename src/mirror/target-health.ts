@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { rm, writeFile } from "node:fs/promises";
-import type { Ports } from "../domain.ts";
 import { errorLine } from "../errors.ts";
+import type { Ports } from "../model/domain.ts";
 import { makeFolder } from "../platform/files/durable.ts";
 import type { About } from "../target-places.ts";
 import { partOf } from "./spool.ts";

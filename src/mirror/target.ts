@@ -1,5 +1,5 @@
-import type { Config } from "../config.ts";
-import type { Clock, Log } from "../domain.ts";
+import type { Config } from "../config/schema.ts";
+import type { Clock, Log } from "../model/domain.ts";
 import type { About } from "../target-places.ts";
 import { openLocalTarget } from "./local.ts";
 

@@ -1,7 +1,7 @@
 import { join } from "node:path";
-import type { Config, LocalTarget, S3Target } from "../config.ts";
-import type { Clock, Log, TargetPlace } from "../domain.ts";
+import type { Config, LocalTarget, S3Target } from "../config/schema.ts";
 import { errorLine, RelayError } from "../errors.ts";
+import type { Clock, Log, TargetPlace } from "../model/domain.ts";
 import type { Store } from "../store/store.ts";
 import { nameOfPlace, placeOfTarget, plainEndpoint } from "../target-places.ts";
 import { type CopyName, namesOfCopy } from "./copy-names.ts";

@@ -1,4 +1,4 @@
-import type { DownloadJob } from "../domain.ts";
+import type { DownloadJob } from "../model/domain.ts";
 import { GaveWay } from "./trouble.ts";
 
 /** A download that is too slow to hold a slot, as of its last look. */

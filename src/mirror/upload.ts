@@ -1,8 +1,8 @@
 import { lstat, rm, stat } from "node:fs/promises";
-import type { Config } from "../config.ts";
-import type { Ports, UploadJob, UploadOutcome } from "../domain.ts";
+import type { Config } from "../config/schema.ts";
 import { errorLine } from "../errors.ts";
 import { LEASE, type Queue } from "../jobs/worker.ts";
+import type { Ports, UploadJob, UploadOutcome } from "../model/domain.ts";
 import { nullWhereMissing } from "../platform/files/durable.ts";
 import { type Turns, turnOf } from "../platform/keyed-mutex.ts";
 import type { Store } from "../store/store.ts";

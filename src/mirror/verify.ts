@@ -1,6 +1,6 @@
 import type { Buffer } from "node:buffer";
 import { type FileHandle, open } from "node:fs/promises";
-import type { MediaKind } from "../domain.ts";
+import type { MediaKind } from "../model/domain.ts";
 import { readBoxes } from "./boxes.ts";
 import { type FileKind, fileKindOf } from "./file-kind.ts";
 import { lacksEnd, statedLength } from "./stated-length.ts";

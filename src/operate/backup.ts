@@ -1,7 +1,7 @@
 import { join } from "node:path";
-import type { Config } from "../config.ts";
-import type { Ports } from "../domain.ts";
+import type { Config } from "../config/schema.ts";
 import { errorLine, RelayError } from "../errors.ts";
+import type { Ports } from "../model/domain.ts";
 import { makeFolders } from "../platform/files/plain-file.ts";
 import { withoutQueries } from "../platform/log/log.ts";
 import { nameBackup } from "../store/backup.ts";

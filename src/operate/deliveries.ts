@@ -1,5 +1,5 @@
-import type { JobState } from "../domain.ts";
 import { errorLine, RelayError } from "../errors.ts";
+import type { JobState } from "../model/domain.ts";
 import type { Page, Store } from "../store/store.ts";
 import { attemptJson, type DeliveryJson, deliveryJson } from "./json.ts";
 import { collectIds, type Done, idOf, walk } from "./pages.ts";

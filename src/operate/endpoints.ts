@@ -1,9 +1,9 @@
-import type { Config, Endpoint } from "../config.ts";
-import type { EndpointState } from "../domain.ts";
+import type { Config, Endpoint } from "../config/schema.ts";
 import { RelayError } from "../errors.ts";
-import { withoutQuery } from "../links.ts";
-import { suggest } from "../nearest.ts";
+import type { EndpointState } from "../model/domain.ts";
+import { suggest } from "../rules/nearest.ts";
 import type { Counts, Store } from "../store/store.ts";
+import { withoutQuery } from "../wochit/link.ts";
 import { isoTime } from "./json.ts";
 
 /** `removed`: no longer in the config; its deliveries are held until it returns or they are canceled. */

@@ -1,9 +1,9 @@
-import type { Config, Endpoint } from "../config.ts";
-import type { StoredEvent } from "../domain.ts";
+import type { Config, Endpoint } from "../config/schema.ts";
 import { errorLine, RelayError } from "../errors.ts";
-import { topicMatches } from "../patterns.ts";
+import type { StoredEvent } from "../model/domain.ts";
+import { topicMatches } from "../rules/topics.ts";
 import type { Page, Store } from "../store/store.ts";
-import { topicOf } from "../wochit.ts";
+import { topicOf } from "../wochit/event.ts";
 import { deliveryJson, type EventJson, eventJson, type Link, mediumJson } from "./json.ts";
 import { collectIds, idOf, walk } from "./pages.ts";
 

@@ -1,6 +1,6 @@
 import { statSync } from "node:fs";
-import type { Ports } from "../domain.ts";
 import { errorLine } from "../errors.ts";
+import type { Ports } from "../model/domain.ts";
 import { runOwnProcess } from "../platform/own-process.ts";
 import type { IntegrityCheck, Store } from "../store/store.ts";
 import { RESTORE } from "./doctor/database.ts";

@@ -1,5 +1,5 @@
-import type { Attempt, Delivery, Medium, Quarantined, StoredEvent, Video } from "../domain.ts";
-import { withoutQuery } from "../links.ts";
+import type { Attempt, Delivery, Medium, Quarantined, StoredEvent, Video } from "../model/domain.ts";
+import { withoutQuery } from "../wochit/link.ts";
 
 // What the CLI, the API and the pages show, with the member names of CONTRACT.md ("Admin listener"). Times are ISO 8601.
 

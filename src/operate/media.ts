@@ -1,5 +1,5 @@
-import type { MediaKind, MediaState } from "../domain.ts";
 import { errorLine, RelayError } from "../errors.ts";
+import type { MediaKind, MediaState } from "../model/domain.ts";
 import type { Page, Store } from "../store/store.ts";
 import { type Link, type MediumJson, mediumJson } from "./json.ts";
 import { collectIds, type Done, idOf, walk } from "./pages.ts";

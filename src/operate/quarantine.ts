@@ -1,5 +1,5 @@
-import type { RefusalReason } from "../domain.ts";
 import { errorLine } from "../errors.ts";
+import type { RefusalReason } from "../model/domain.ts";
 import type { Page, Store } from "../store/store.ts";
 import { type QuarantinedJson, quarantinedJson } from "./json.ts";
 import { collectIds, idOf, walk } from "./pages.ts";

@@ -1,4 +1,4 @@
-import type { Config } from "../config.ts";
+import type { Config } from "../config/schema.ts";
 import type { Store } from "../store/store.ts";
 import { describeEndpoints } from "./endpoints.ts";
 import { isoTime } from "./json.ts";

@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
-import type { Clock, Medium } from "../domain.ts";
 import { errorLine } from "../errors.ts";
+import type { Clock, Medium } from "../model/domain.ts";
 import type { Store } from "../store/store.ts";
 import { isoTime } from "./json.ts";
 import type { MediaWish } from "./media.ts";

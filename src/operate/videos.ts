@@ -1,5 +1,5 @@
-import type { Medium, Video, VideoState } from "../domain.ts";
 import { RelayError } from "../errors.ts";
+import type { Medium, Video, VideoState } from "../model/domain.ts";
 import type { Mapping, Page, Store } from "../store/store.ts";
 import { isoTime, type Link, type VideoJson, videoJson } from "./json.ts";
 import { collectIds, walk } from "./pages.ts";

@@ -1,6 +1,6 @@
 import type { IncomingMessage } from "node:http";
-import type { Config } from "../config.ts";
-import type { Ports } from "../domain.ts";
+import type { Config } from "../config/schema.ts";
+import type { Ports } from "../model/domain.ts";
 import { type Gate, whyBroken } from "../platform/http/server.ts";
 import { createLimitedLog } from "../platform/log/limited-log.ts";
 import { type Room, readBody } from "./body.ts";

@@ -1,9 +1,9 @@
 import type { IncomingHttpHeaders } from "node:http";
 import type { HttpBindings } from "@hono/node-server";
 import { type Context, Hono } from "hono";
-import type { Config } from "../config.ts";
-import type { Ports, RefusalReason } from "../domain.ts";
+import type { Config } from "../config/schema.ts";
 import { errorLine, RelayError } from "../errors.ts";
+import type { Ports, RefusalReason } from "../model/domain.ts";
 import { errorAnswer, whyBroken } from "../platform/http/server.ts";
 import { createLimitedLog } from "../platform/log/limited-log.ts";
 import type { Store } from "../store/store.ts";

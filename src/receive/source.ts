@@ -1,6 +1,6 @@
 import { createHash, timingSafeEqual } from "node:crypto";
 import type { IncomingMessage } from "node:http";
-import type { Config } from "../config.ts";
+import type { Config } from "../config/schema.ts";
 import type { Trust } from "../platform/http/connection-limits.ts";
 import { clientAddress, parseNetworks } from "../platform/net/addresses.ts";
 

@@ -1,7 +1,7 @@
 import type { HttpBindings } from "@hono/node-server";
 import { type Context, type Handler, Hono } from "hono";
-import type { Log } from "../domain.ts";
 import { errorLine } from "../errors.ts";
+import type { Log } from "../model/domain.ts";
 import { type App, errorAnswer, type Gate } from "../platform/http/server.ts";
 import type { Receive } from "../receive/route.ts";
 

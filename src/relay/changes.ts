@@ -1,5 +1,5 @@
 import { isDeepStrictEqual } from "node:util";
-import type { Config } from "../config.ts";
+import type { Config } from "../config/schema.ts";
 import { defaultMediaFolder } from "../target-places.ts";
 
 /** What a newly read config means for a relay that runs. */

@@ -1,10 +1,10 @@
 import pkg from "../../package.json" with { type: "json" };
-import type { Config } from "../config.ts";
-import type { Medium, Ports } from "../domain.ts";
+import type { Config } from "../config/schema.ts";
 import { errorLine } from "../errors.ts";
 import { createWake } from "../jobs/wake.ts";
-import { mediaLink } from "../media-links.ts";
+import { mediaLink } from "../links/durable-link.ts";
 import { mediaRoute } from "../mirror/serve.ts";
+import type { Medium, Ports } from "../model/domain.ts";
 import { healthRoutes } from "../operate/health.ts";
 import { checkProcess, type Integrity, startIntegrityChecks } from "../operate/integrity.ts";
 import { openReceive } from "../receive/route.ts";

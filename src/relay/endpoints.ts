@@ -1,9 +1,9 @@
 import { isDeepStrictEqual } from "node:util";
-import type { Endpoint } from "../config.ts";
-import type { Ports } from "../domain.ts";
+import type { Endpoint } from "../config/schema.ts";
 import { createByteBudget } from "../forward/budget.ts";
 import { createDeliveries, type DeliveryParts } from "../forward/deliver.ts";
 import { startWorker, type Worker } from "../jobs/worker.ts";
+import type { Ports } from "../model/domain.ts";
 import { shareOpenFiles } from "../platform/files/open-files.ts";
 import { type Outbound, openOutbound } from "../platform/net/outbound.ts";
 import type { Store } from "../store/store.ts";

@@ -1,7 +1,7 @@
-import type { Config } from "../config.ts";
-import type { Job, Ports } from "../domain.ts";
+import type { Config } from "../config/schema.ts";
 import { type Lease, startWorker, type Worker } from "../jobs/worker.ts";
 import { type Mirror, openMirror } from "../mirror/open.ts";
+import type { Job, Ports } from "../model/domain.ts";
 import { openOutbound } from "../platform/net/outbound.ts";
 import type { Store } from "../store/store.ts";
 

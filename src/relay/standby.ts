@@ -1,10 +1,10 @@
 import { mkdtempSync, rmdirSync } from "node:fs";
 import { join } from "node:path";
-import type { Config } from "../config.ts";
-import type { Ports } from "../domain.ts";
+import type { Config } from "../config/schema.ts";
 import { errorLine, RelayError } from "../errors.ts";
 import { mediaRoute } from "../mirror/serve.ts";
 import { openTargets } from "../mirror/targets.ts";
+import type { Ports } from "../model/domain.ts";
 import { healthRoutes } from "../operate/health.ts";
 import { openReceive } from "../receive/route.ts";
 import { openStore } from "../store/open.ts";

@@ -1,5 +1,5 @@
-import type { Clock, Log } from "../domain.ts";
-import { isPlausibleTime } from "../plausible-time.ts";
+import type { Clock, Log } from "../model/domain.ts";
+import { isPlausibleTime } from "../rules/plausible-time.ts";
 
 /** A jump beyond this is taken for a mistake of the machine's clock, in milliseconds; one of a machine that slept is shorter. */
 const JUMP = 365 * 24 * 3_600_000;

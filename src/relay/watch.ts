@@ -1,5 +1,5 @@
-import type { Log } from "../domain.ts";
-import { isPlausibleTime } from "../plausible-time.ts";
+import type { Log } from "../model/domain.ts";
+import { isPlausibleTime } from "../rules/plausible-time.ts";
 import type { Store } from "../store/store.ts";
 import type { SteadyClock } from "./steady-clock.ts";
 

@@ -1,4 +1,4 @@
-import type { Config } from "../config.ts";
+import type { Config } from "../config/schema.ts";
 import type {
   Attempt,
   DeletionJob,
@@ -23,7 +23,7 @@ import type {
   UploadOutcome,
   Video,
   VideoState,
-} from "../domain.ts";
+} from "../model/domain.ts";
 
 /** An event on its way in. */
 export type Acceptance = {

@@ -4,7 +4,7 @@ import { request } from "undici";
 import { parse } from "../../src/cli/args.ts";
 import type { Context } from "../../src/cli/command.ts";
 import { command } from "../../src/cli/simulate.ts";
-import type { Config } from "../../src/config.ts";
+import type { Config } from "../../src/config/schema.ts";
 import { fastClock } from "../support/fast-clock.ts";
 import { realPorts } from "../support/real-ports.ts";
 import { openReceiver } from "../support/receiver.ts";

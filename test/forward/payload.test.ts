@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
-import type { Medium, StoredEvent } from "../../src/domain.ts";
 import { buildBody, type Written } from "../../src/forward/payload.ts";
+import type { Medium, StoredEvent } from "../../src/model/domain.ts";
 import fixture from "../fixtures/enriched.json" with { type: "json" };
 import { MEDIUM } from "./medium.ts";
 

@@ -4,9 +4,9 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import test, { after } from "node:test";
-import type { MediaKind } from "../../src/domain.ts";
 import { NotMediaYet } from "../../src/mirror/trouble.ts";
 import { verifyMedia } from "../../src/mirror/verify.ts";
+import type { MediaKind } from "../../src/model/domain.ts";
 import { box, film, jpeg, moov, mp4, mvhd, png, trak } from "./bytes.ts";
 
 const folder = await mkdtemp(join(tmpdir(), "relay-kind-"));

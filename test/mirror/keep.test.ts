@@ -2,9 +2,9 @@ import assert from "node:assert/strict";
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { type TestContext, test } from "node:test";
-import type { UploadJob } from "../../src/domain.ts";
 import { keepCopy } from "../../src/mirror/keep.ts";
 import { openTarget } from "../../src/mirror/target.ts";
+import type { UploadJob } from "../../src/model/domain.ts";
 import { tempFolder } from "../support/folder.ts";
 import { sha256 } from "./copies.ts";
 

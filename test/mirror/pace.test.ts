@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
 import test, { type TestContext } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
-import type { DownloadJob } from "../../src/domain.ts";
 import { startWorker } from "../../src/jobs/worker.ts";
 import { LIMITS, type Limits, watchPace } from "../../src/mirror/pace.ts";
 import { createUnfinished } from "../../src/mirror/unfinished.ts";
+import type { DownloadJob } from "../../src/model/domain.ts";
 import type { Store } from "../../src/store/store.ts";
 import { testClock, testRandom } from "../support/ports.ts";
 import { waitFor } from "../support/wait.ts";

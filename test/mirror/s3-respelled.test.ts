@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import test, { type TestContext } from "node:test";
-import type { S3Target } from "../../src/config.ts";
+import type { S3Target } from "../../src/config/schema.ts";
 import { createDeletions } from "../../src/mirror/remove.ts";
 import { openTargets } from "../../src/mirror/targets.ts";
 import { createUploads } from "../../src/mirror/upload.ts";

@@ -5,7 +5,7 @@ import { createServer as createTlsServer } from "node:https";
 import { type AddressInfo, createServer as createTcpServer, type Server } from "node:net";
 import process from "node:process";
 import { type TestContext, test } from "node:test";
-import type { S3Target } from "../../src/config.ts";
+import type { S3Target } from "../../src/config/schema.ts";
 import { errorLine } from "../../src/errors.ts";
 import { openS3Target } from "../../src/mirror/s3.ts";
 import { aboutOf, put } from "../contracts/mirror-target.ts";

@@ -18,7 +18,7 @@ import {
   PutObjectCommand,
   UploadPartCommand,
 } from "@aws-sdk/client-s3";
-import type { S3Target } from "../../src/config.ts";
+import type { S3Target } from "../../src/config/schema.ts";
 import type { Patience } from "../../src/mirror/s3/connection.ts";
 import { openS3Target } from "../../src/mirror/s3.ts";
 import { aboutOf, put, readAll, sha256 } from "../contracts/mirror-target.ts";

@@ -4,7 +4,7 @@ import { mkdir, readFile, rename, rm, symlink, writeFile } from "node:fs/promise
 import { join } from "node:path";
 import test, { type TestContext } from "node:test";
 import Database from "better-sqlite3";
-import type { LocalTarget, S3Target } from "../../src/config.ts";
+import type { LocalTarget, S3Target } from "../../src/config/schema.ts";
 import { openLocalTarget } from "../../src/mirror/local.ts";
 import type { Access, MirrorTarget, Opening } from "../../src/mirror/target.ts";
 import { openTargets, type Targets } from "../../src/mirror/targets.ts";

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { Medium } from "../../src/domain.ts";
+import type { Medium } from "../../src/model/domain.ts";
 import { deliveryJson, eventJson, mediumJson, quarantinedJson, videoJson } from "../../src/operate/json.ts";
 import { parseWhen, tellWhen } from "../../src/operate/when.ts";
 

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { type TestContext, test } from "node:test";
-import type { ConfigInput } from "../../src/config.ts";
+import type { ConfigInput } from "../../src/config/schema.ts";
 import { openStore } from "../../src/store/open.ts";
 import { send } from "../support/front-door.ts";
 import { realPorts } from "../support/real-ports.ts";

@@ -194,7 +194,7 @@ test("the config of a fresh install is valid, lets only the provider in, and sen
   const { code, stdout, stderr } = await callCli(["check", "--config", join(process.cwd(), path)]);
   assert.equal(code, 0, stdout + stderr);
   const config = JSON.parse(readFileSync(path, "utf8"));
-  const { PROVIDER_ADDRESSES } = await import("../../src/config.ts");
+  const { PROVIDER_ADDRESSES } = await import("../../src/config/schema.ts");
   assert.deepEqual(config.receive.allowFrom, PROVIDER_ADDRESSES);
   assert.equal(config.receive.mode, "enforce");
   assert.deepEqual(config.endpoints, []);

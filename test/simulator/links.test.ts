@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { request } from "undici";
-import type { Clock } from "../../src/domain.ts";
-import { expiryOf, identityOf } from "../../src/links.ts";
+import type { Clock } from "../../src/model/domain.ts";
 import { openProvider } from "../../src/simulator/provider.ts";
+import { expiryOf, identityOf } from "../../src/wochit/link.ts";
 import { realPorts } from "../support/real-ports.ts";
 
 const START = Date.UTC(2026, 0, 31, 23, 59, 57);

@@ -3,11 +3,11 @@ import { existsSync, mkdirSync, readFileSync, renameSync, statSync, writeFileSyn
 import { join } from "node:path";
 import { test } from "node:test";
 import Database from "better-sqlite3";
-import { planEvent } from "../../src/plan.ts";
+import { planEvent } from "../../src/rules/plan.ts";
 import { openStore } from "../../src/store/open.ts";
 import { migrations } from "../../src/store/sqlite/migrations.ts";
 import type { Store } from "../../src/store/store.ts";
-import { parseEvent } from "../../src/wochit.ts";
+import { parseEvent } from "../../src/wochit/event.ts";
 import { storeContract } from "../contracts/store.ts";
 import { storeCopiesContract } from "../contracts/store-copies.ts";
 import { storeIdsContract } from "../contracts/store-ids.ts";

@@ -3,7 +3,7 @@ import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { type TestContext, test } from "node:test";
 import { gunzipSync } from "node:zlib";
-import type { Config } from "../../src/config.ts";
+import type { Config } from "../../src/config/schema.ts";
 import { copyDatabase, restoreDatabase } from "../../src/store/backup.ts";
 import { openStore, type StoreRole } from "../../src/store/open.ts";
 import { createNames } from "../../src/store/sqlite/ids.ts";

@@ -1,4 +1,4 @@
-import type { Clock } from "../../src/domain.ts";
+import type { Clock } from "../../src/model/domain.ts";
 import { systemClock } from "../../src/platform/runtime.ts";
 
 /** Real time, so many times as fast, from now on: waits of half a minute in a second or two. */

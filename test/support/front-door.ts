@@ -2,7 +2,7 @@ import { request as httpRequest, type IncomingHttpHeaders } from "node:http";
 import { connect } from "node:net";
 import type { TestContext } from "node:test";
 import { Hono } from "hono";
-import type { ConfigInput } from "../../src/config.ts";
+import type { ConfigInput } from "../../src/config/schema.ts";
 import { type ListenOptions, listen } from "../../src/platform/http/server.ts";
 import { systemClock } from "../../src/platform/runtime.ts";
 import { openReceive } from "../../src/receive/route.ts";

@@ -1,4 +1,4 @@
-import type { Ports } from "../../src/domain.ts";
+import type { Ports } from "../../src/model/domain.ts";
 import { systemClock } from "../../src/platform/runtime.ts";
 import { seededRandom } from "../../src/simulator/random.ts";
 import { testLog } from "./ports.ts";

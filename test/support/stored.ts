@@ -1,8 +1,8 @@
 import { dirname, join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import Database from "better-sqlite3";
-import { loadConfig } from "../../src/config-file.ts";
-import type { Delivery, Medium, Quarantined, StoredEvent } from "../../src/domain.ts";
+import { loadConfig } from "../../src/config/load.ts";
+import type { Delivery, Medium, Quarantined, StoredEvent } from "../../src/model/domain.ts";
 import { openStore } from "../../src/store/open.ts";
 import { realPorts } from "./real-ports.ts";
 

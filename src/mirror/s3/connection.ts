@@ -3,7 +3,7 @@ import { Agent as HttpAgent } from "node:http";
 import { Agent as HttpsAgent } from "node:https";
 import { getCACertificates } from "node:tls";
 import { S3Client } from "@aws-sdk/client-s3";
-import type { S3Target } from "../../config.ts";
+import type { S3Target } from "../../config/schema.ts";
 import { errorLine, RelayError } from "../../errors.ts";
 import { trustSystemStore } from "../../platform/net/trust.ts";
 import { explain } from "./trouble.ts";

@@ -1,4 +1,4 @@
-import type { S3Target } from "../../config.ts";
+import type { S3Target } from "../../config/schema.ts";
 import { errorLine, RelayError } from "../../errors.ts";
 
 /** What a store answered, or why it did not, in one line that says what to do. */

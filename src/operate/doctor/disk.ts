@@ -1,6 +1,6 @@
 import { open, readdir, rm, stat, statfs } from "node:fs/promises";
 import { dirname, join } from "node:path";
-import type { Ports } from "../../domain.ts";
+import type { Ports } from "../../model/domain.ts";
 import { tellSize } from "../size.ts";
 import type { Place } from "./place.ts";
 import { AS_SOMEBODY_ELSE, type Finding, failed, of, ok, type Probe, warning } from "./probe.ts";

@@ -1,7 +1,7 @@
 import { isIP } from "node:net";
-import type { Endpoint } from "../../config.ts";
-import type { Clock } from "../../domain.ts";
+import type { Endpoint } from "../../config/schema.ts";
 import { errorLine } from "../../errors.ts";
+import type { Clock } from "../../model/domain.ts";
 import { readCertificates } from "../../platform/net/certificates.ts";
 import { openGuard, openOutbound } from "../../platform/net/outbound.ts";
 import { judgeShown } from "./certificate.ts";

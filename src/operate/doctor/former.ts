@@ -1,5 +1,5 @@
-import type { Clock } from "../../domain.ts";
 import { errorLine } from "../../errors.ts";
+import type { Clock } from "../../model/domain.ts";
 import { inTime, of, ok, type Probe, warning } from "./probe.ts";
 
 const PATIENCE = 30_000;

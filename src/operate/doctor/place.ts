@@ -1,6 +1,6 @@
 import { stat } from "node:fs/promises";
 import { join } from "node:path";
-import type { Clock } from "../../domain.ts";
+import type { Clock } from "../../model/domain.ts";
 import { type Account, readAccount } from "./accounts.ts";
 import { AlreadySaid, inTime } from "./probe.ts";
 

@@ -1,5 +1,5 @@
-import type { Clock } from "../../domain.ts";
 import { errorLine } from "../../errors.ts";
+import type { Clock } from "../../model/domain.ts";
 
 export type State = "ok" | "warning" | "failed";
 

@@ -1,6 +1,6 @@
 import { isIP } from "node:net";
-import { type Config, parseListen } from "../../config.ts";
-import type { Clock } from "../../domain.ts";
+import { type Config, parseListen } from "../../config/schema.ts";
+import type { Clock } from "../../model/domain.ts";
 import { askRelay } from "../../platform/net/ask-relay.ts";
 import { readCertificates } from "../../platform/net/certificates.ts";
 import { judgeServed } from "./certificate.ts";

@@ -1,5 +1,5 @@
 import { isIP } from "node:net";
-import { type Config, PROVIDER_ADDRESSES, parseListen } from "../../config.ts";
+import { type Config, PROVIDER_ADDRESSES, parseListen } from "../../config/schema.ts";
 import { clientAddress, parseNetworks, refusalOf } from "../../platform/net/addresses.ts";
 import { type Finding, of, ok, type Probe, warning } from "./probe.ts";
 

@@ -1,5 +1,5 @@
-import type { Config } from "../../config.ts";
-import type { Ports } from "../../domain.ts";
+import type { Config } from "../../config/schema.ts";
+import type { Ports } from "../../model/domain.ts";
 import type { Machine } from "../../platform/machine.ts";
 import type { Store } from "../../store/store.ts";
 import { backupFolder } from "../backup.ts";

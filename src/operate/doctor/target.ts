@@ -1,8 +1,8 @@
 import { createHash } from "node:crypto";
 import { lchown, lstat, mkdtemp, rm, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import type { LocalTarget, S3Target } from "../../config.ts";
-import type { Clock } from "../../domain.ts";
+import type { LocalTarget, S3Target } from "../../config/schema.ts";
+import type { Clock } from "../../model/domain.ts";
 import { readDate } from "../../platform/net/ask-relay.ts";
 import { readCertificates } from "../../platform/net/certificates.ts";
 import type { About } from "../../target-places.ts";

@@ -1,5 +1,5 @@
 import { stat } from "node:fs/promises";
-import type { Config } from "../../config.ts";
+import type { Config } from "../../config/schema.ts";
 import { refusalOf } from "../../platform/net/addresses.ts";
 import type { Backup, FailedBackup, Store } from "../../store/store.ts";
 import { type EndpointJson, listEndpoints } from "../endpoints.ts";

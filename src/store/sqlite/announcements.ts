@@ -1,7 +1,7 @@
-import type { MediaState, PlannedMedium } from "../../domain.ts";
-import { identityOf } from "../../links.ts";
-import { isPartOnly } from "../../part-only.ts";
-import { MIRRORING_OFF, nextRisk } from "../../plan.ts";
+import type { MediaState, PlannedMedium } from "../../model/domain.ts";
+import { isPartOnly } from "../../rules/part-only.ts";
+import { MIRRORING_OFF, nextRisk } from "../../rules/plan.ts";
+import { identityOf } from "../../wochit/link.ts";
 import type { Ids } from "./ids.ts";
 import { isOnItsWay, type MediaRows, type MediumRow } from "./media.ts";
 import type { Sql } from "./sql.ts";

@@ -13,8 +13,8 @@ import {
   statSync,
 } from "node:fs";
 import { basename, dirname, join } from "node:path";
-import type { Clock } from "../../domain.ts";
 import { errorLine, RelayError } from "../../errors.ts";
+import type { Clock } from "../../model/domain.ts";
 import { COMPANIONS, databaseOf, partOf } from "../backup.ts";
 import { openFile } from "./driver.ts";
 import { APPLICATION_ID } from "./migrations.ts";

@@ -1,4 +1,4 @@
-import type { JobState, MediaState } from "../../domain.ts";
+import type { JobState, MediaState } from "../../model/domain.ts";
 import type { Counts } from "../store.ts";
 import type { Sql } from "./sql.ts";
 

@@ -1,5 +1,5 @@
-import type { Log } from "../../domain.ts";
 import { errorLine } from "../../errors.ts";
+import type { Log } from "../../model/domain.ts";
 import { isDamage } from "./engine-errors.ts";
 
 /** Remembers, and logs once until it is disproved, that SQLite met damage in the database. */

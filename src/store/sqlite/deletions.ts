@@ -1,4 +1,4 @@
-import type { DeletionJob, DeletionOutcome, Plan } from "../../domain.ts";
+import type { DeletionJob, DeletionOutcome, Plan } from "../../model/domain.ts";
 import type { ClaimWish, StoreSettings } from "../store.ts";
 import { wasAnnouncedSince } from "./announcements.ts";
 import type { Ids } from "./ids.ts";

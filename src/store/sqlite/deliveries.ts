@@ -1,6 +1,6 @@
-import type { Attempt, Delivery, DeliveryJob, DeliveryOutcome, Job } from "../../domain.ts";
 import { RelayError } from "../../errors.ts";
-import { LATEST_TIME } from "../../plausible-time.ts";
+import type { Attempt, Delivery, DeliveryJob, DeliveryOutcome, Job } from "../../model/domain.ts";
+import { LATEST_TIME } from "../../rules/plausible-time.ts";
 import type { ClaimWish, Store } from "../store.ts";
 import { createErasures } from "./erasures.ts";
 import type { Events } from "./events.ts";

@@ -1,8 +1,8 @@
-import type { DownloadJob, DownloadOutcome, Job } from "../../domain.ts";
 import { RelayError } from "../../errors.ts";
-import { isPartOnly, NOT_WHOLE } from "../../part-only.ts";
-import { MIRRORING_OFF, NO_HOST } from "../../plan.ts";
-import { LATEST_TIME } from "../../plausible-time.ts";
+import type { DownloadJob, DownloadOutcome, Job } from "../../model/domain.ts";
+import { isPartOnly, NOT_WHOLE } from "../../rules/part-only.ts";
+import { MIRRORING_OFF, NO_HOST } from "../../rules/plan.ts";
+import { LATEST_TIME } from "../../rules/plausible-time.ts";
 import type { ClaimWish, StoreSettings } from "../store.ts";
 import type { Ids } from "./ids.ts";
 import { copyOf, type MediaRows, type MediumRow } from "./media.ts";

@@ -1,5 +1,5 @@
-import type { Dialect, MediaKind, Medium, StoredEvent } from "../../domain.ts";
 import { RelayError } from "../../errors.ts";
+import type { Dialect, MediaKind, Medium, StoredEvent } from "../../model/domain.ts";
 import type { Acceptance, Accepted, Store } from "../store.ts";
 import type { Announcements } from "./announcements.ts";
 import type { Deletions } from "./deletions.ts";

@@ -1,5 +1,5 @@
-import type { Clock } from "../../domain.ts";
 import { RelayError } from "../../errors.ts";
+import type { Clock } from "../../model/domain.ts";
 import { createErasures, type Erasure } from "./erasures.ts";
 import type { DeliveryRow, Lanes } from "./lanes.ts";
 import type { MediumRow } from "./media.ts";

@@ -1,5 +1,5 @@
-import type { MediaState } from "../../domain.ts";
-import { gateDue } from "../../plan.ts";
+import type { MediaState } from "../../model/domain.ts";
+import { gateDue } from "../../rules/plan.ts";
 import type { DeliveryRow, Lanes } from "./lanes.ts";
 import { isOnItsWay, type MediaRows } from "./media.ts";
 import type { Sql } from "./sql.ts";

@@ -1,4 +1,4 @@
-import { nextVideoState, type VideoCondition } from "../../plan.ts";
+import { nextVideoState, type VideoCondition } from "../../rules/plan.ts";
 import type { Ids } from "./ids.ts";
 import type { Sql } from "./sql.ts";
 import type { VideoRow } from "./videos.ts";

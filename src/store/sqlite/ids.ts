@@ -1,5 +1,5 @@
-import type { Clock } from "../../domain.ts";
 import { RelayError } from "../../errors.ts";
+import type { Clock } from "../../model/domain.ts";
 import { type Epoch, readEpochs } from "./epochs.ts";
 import { createNumbers, LIMIT, type Numbers, newestNumber } from "./numbers.ts";
 import type { Sql } from "./sql.ts";

@@ -1,4 +1,4 @@
-import type { JobState } from "../../domain.ts";
+import type { JobState } from "../../model/domain.ts";
 import type { Sql } from "./sql.ts";
 
 /**

@@ -1,5 +1,5 @@
-import type { SpooledFile } from "../../domain.ts";
-import { nextRisk } from "../../plan.ts";
+import type { SpooledFile } from "../../model/domain.ts";
+import { nextRisk } from "../../rules/plan.ts";
 import type { Gates } from "./gates.ts";
 import { FIRST_TRY, type MediaRows, type MediumRow } from "./media.ts";
 import type { Notices } from "./notices.ts";

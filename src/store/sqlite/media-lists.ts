@@ -1,5 +1,5 @@
-import type { Medium } from "../../domain.ts";
 import { RelayError } from "../../errors.ts";
+import type { Medium } from "../../model/domain.ts";
 import type { Store, StoreSettings } from "../store.ts";
 import type { createDownloads } from "./downloads.ts";
 import type { Ids } from "./ids.ts";

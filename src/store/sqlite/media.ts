@@ -1,6 +1,6 @@
-import type { Copy, MediaKind, MediaState, Medium } from "../../domain.ts";
-import { identityOf } from "../../links.ts";
-import { MIRRORING_OFF } from "../../plan.ts";
+import type { Copy, MediaKind, MediaState, Medium } from "../../model/domain.ts";
+import { MIRRORING_OFF } from "../../rules/plan.ts";
+import { identityOf } from "../../wochit/link.ts";
 import type { Ids } from "./ids.ts";
 import type { Sql } from "./sql.ts";
 

@@ -1,6 +1,6 @@
 import { Buffer } from "node:buffer";
-import type { MediaState, SaidOfMedium } from "../../domain.ts";
-import { readersOf } from "../../plan.ts";
+import type { MediaState, SaidOfMedium } from "../../model/domain.ts";
+import { readersOf } from "../../rules/plan.ts";
 import type { StoreSettings } from "../store.ts";
 import type { Ids } from "./ids.ts";
 import type { DeliveryRow, Lanes } from "./lanes.ts";

@@ -1,5 +1,5 @@
-import type { Clock } from "../../domain.ts";
-import { LATEST_TIME } from "../../plausible-time.ts";
+import type { Clock } from "../../model/domain.ts";
+import { LATEST_TIME } from "../../rules/plausible-time.ts";
 import type { Sql } from "./sql.ts";
 
 /** Numbers made in one millisecond; more than that run ahead of the clock, which harms nothing. */

@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
-import type { Quarantined, RefusalReason } from "../../domain.ts";
 import { RelayError } from "../../errors.ts";
-import { videoIdIn } from "../../wochit.ts";
+import type { Quarantined, RefusalReason } from "../../model/domain.ts";
+import { videoIdIn } from "../../wochit/event.ts";
 import type { Refusal, Store, StoreSettings } from "../store.ts";
 import type { Ids } from "./ids.ts";
 import { page } from "./page.ts";

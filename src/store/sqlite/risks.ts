@@ -1,4 +1,4 @@
-import { nextRisk, riskShare } from "../../plan.ts";
+import { nextRisk, riskShare } from "../../rules/plan.ts";
 import type { Ids } from "./ids.ts";
 import { type MediumRow, SHOWN_MEDIUM } from "./media.ts";
 import type { Notices } from "./notices.ts";

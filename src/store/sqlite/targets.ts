@@ -1,5 +1,5 @@
 import { isAbsolute, relative, resolve, sep } from "node:path";
-import type { TargetPlace } from "../../domain.ts";
+import type { TargetPlace } from "../../model/domain.ts";
 import { nameOfPlace } from "../../target-places.ts";
 import type { Ids } from "./ids.ts";
 import type { Sql } from "./sql.ts";

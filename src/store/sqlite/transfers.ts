@@ -1,5 +1,5 @@
-import type { Job } from "../../domain.ts";
-import { LATEST_TIME } from "../../plausible-time.ts";
+import type { Job } from "../../model/domain.ts";
+import { LATEST_TIME } from "../../rules/plausible-time.ts";
 import type { ClaimWish } from "../store.ts";
 import type { Ids } from "./ids.ts";
 import type { Sql } from "./sql.ts";

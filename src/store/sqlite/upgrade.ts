@@ -1,7 +1,7 @@
 import { readdirSync, rmSync, statSync } from "node:fs";
 import { join } from "node:path";
-import type { Clock, Log } from "../../domain.ts";
 import { errorLine, RelayError } from "../../errors.ts";
+import type { Clock, Log } from "../../model/domain.ts";
 import { databaseOf, stampOf } from "../backup.ts";
 import { copyDatabase } from "./backup.ts";
 import { openFile } from "./driver.ts";

@@ -1,5 +1,5 @@
-import type { SpooledFile, UploadJob, UploadOutcome } from "../../domain.ts";
-import { isPartOnly } from "../../part-only.ts";
+import type { SpooledFile, UploadJob, UploadOutcome } from "../../model/domain.ts";
+import { isPartOnly } from "../../rules/part-only.ts";
 import type { ClaimWish, Store, StoreSettings } from "../store.ts";
 import { hasFresherLink } from "./announcements.ts";
 import type { Ids } from "./ids.ts";

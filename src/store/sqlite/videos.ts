@@ -1,6 +1,6 @@
-import type { Video, VideoState } from "../../domain.ts";
 import { RelayError } from "../../errors.ts";
-import { isAutosave, nextVideoState } from "../../plan.ts";
+import type { Video, VideoState } from "../../model/domain.ts";
+import { isAutosave, nextVideoState } from "../../rules/plan.ts";
 import type { Acceptance, Page, Store } from "../store.ts";
 import type { History } from "./history.ts";
 import type { Ids } from "./ids.ts";

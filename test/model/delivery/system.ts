@@ -1,13 +1,13 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import type { Attempt, DeliveryJob, DeliveryOutcome } from "../../../src/domain.ts";
 import { RelayError } from "../../../src/errors.ts";
-import { deliveryRetry, waitsBefore } from "../../../src/jobs/backoff.ts";
-import { planEvent } from "../../../src/plan.ts";
+import type { Attempt, DeliveryJob, DeliveryOutcome } from "../../../src/model/domain.ts";
+import { planEvent } from "../../../src/rules/plan.ts";
+import { deliveryRetry, waitsBefore } from "../../../src/rules/schedule.ts";
 import { copyDatabase, databaseOf, restoreDatabase } from "../../../src/store/backup.ts";
 import { settingsOf } from "../../../src/store/settings.ts";
-import { parseEvent } from "../../../src/wochit.ts";
+import { parseEvent } from "../../../src/wochit/event.ts";
 import { configIn, endpoint } from "../../support/config.ts";
 import { testClock, testPorts } from "../../support/ports.ts";
 import type { OpenStore } from "../walk.ts";

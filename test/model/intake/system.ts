@@ -1,4 +1,4 @@
-import type { ConfigInput } from "../../../src/config.ts";
+import type { ConfigInput } from "../../../src/config/schema.ts";
 import { RelayError } from "../../../src/errors.ts";
 import { buildBody } from "../../../src/forward/payload.ts";
 import { reprocess } from "../../../src/operate/quarantine.ts";

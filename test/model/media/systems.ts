@@ -1,15 +1,15 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import type { DeletionJob, DownloadJob, Medium, SpooledFile, UploadJob } from "../../../src/domain.ts";
 import { RelayError } from "../../../src/errors.ts";
 import { reportMedia } from "../../../src/forward/media-reports.ts";
-import { identityOf } from "../../../src/links.ts";
+import type { DeletionJob, DownloadJob, Medium, SpooledFile, UploadJob } from "../../../src/model/domain.ts";
 import { reprocess } from "../../../src/operate/quarantine.ts";
 import { forgetVideo, importContexts } from "../../../src/operate/videos.ts";
 import { type Accept, createAccept } from "../../../src/receive/accept.ts";
 import { settingsOf } from "../../../src/store/settings.ts";
 import type { Store } from "../../../src/store/store.ts";
+import { identityOf } from "../../../src/wochit/link.ts";
 import { configIn, endpoint } from "../../support/config.ts";
 import { type TestClock, testClock, testPorts } from "../../support/ports.ts";
 import { seenBody, seenVideo } from "../intake/system.ts";

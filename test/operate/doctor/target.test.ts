@@ -7,7 +7,7 @@ import { join } from "node:path";
 import process from "node:process";
 import { test } from "node:test";
 import { ListMultipartUploadsCommand, ListObjectsV2Command, PutObjectCommand } from "@aws-sdk/client-s3";
-import type { LocalTarget, S3Target } from "../../../src/config.ts";
+import type { LocalTarget, S3Target } from "../../../src/config/schema.ts";
 import { PART_SIZE } from "../../../src/mirror/s3/upload.ts";
 import { openTarget } from "../../../src/mirror/target.ts";
 import type { Dates } from "../../../src/operate/doctor/clock.ts";

@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { request } from "undici";
-import type { Random } from "../../../src/domain.ts";
+import type { Random } from "../../../src/model/domain.ts";
 import { systemClock } from "../../../src/platform/runtime.ts";
 import { openProvider } from "../../../src/simulator/provider.ts";
 import { seededRandom } from "../../../src/simulator/random.ts";

@@ -6,7 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
 import { setTimeout as sleep } from "node:timers/promises";
-import type { ConfigInput } from "../../../src/config.ts";
+import type { ConfigInput } from "../../../src/config/schema.ts";
 import { systemClock } from "../../../src/platform/runtime.ts";
 import { openProvider } from "../../../src/simulator/provider.ts";
 import { seededRandom } from "../../../src/simulator/random.ts";

@@ -3,12 +3,12 @@ import { mkdtempSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { test } from "node:test";
 import { toJsonSchema } from "@valibot/to-json-schema";
-import { configSchema } from "../src/config.ts";
-import { inspectConfig, loadConfig, locateConfig } from "../src/config-file.ts";
-import { RelayError } from "../src/errors.ts";
-import { endpoint, openConfigFiles } from "./config/files.ts";
-import { configIn, SECRET } from "./support/config.ts";
-import { tempFolder } from "./support/folder.ts";
+import { inspectConfig, loadConfig, locateConfig } from "../../src/config/load.ts";
+import { configSchema } from "../../src/config/schema.ts";
+import { RelayError } from "../../src/errors.ts";
+import { configIn, SECRET } from "../support/config.ts";
+import { tempFolder } from "../support/folder.ts";
+import { endpoint, openConfigFiles } from "./files.ts";
 
 const { folder, load, write } = openConfigFiles();
 

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { createHmac } from "node:crypto";
 import test from "node:test";
-import { isSignatureOf, type MediaPlace, mediaLink, signKey } from "../src/media-links.ts";
+import { isSignatureOf, type MediaPlace, mediaLink, signKey } from "../../src/links/durable-link.ts";
 
 const secret = Buffer.from("a secret of the store");
 const place: MediaPlace = { publicUrl: "https://relay.test/", publicBaseUrl: null, links: "signed", secret };

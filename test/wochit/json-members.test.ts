@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import test from "node:test";
-import { compactValue, readMembers } from "../src/json-members.ts";
+import { compactValue, readMembers } from "../../src/wochit/json-members.ts";
 
 function rows(text: string): [string, string, string][] {
   JSON.parse(text); // the promise that callers give

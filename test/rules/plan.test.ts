@@ -8,10 +8,10 @@ import {
   readersOf,
   riskShare,
   type VideoCondition,
-} from "../src/plan.ts";
-import { parseEvent } from "../src/wochit.ts";
-import { configIn, endpoint } from "./support/config.ts";
-import { tempFolder } from "./support/folder.ts";
+} from "../../src/rules/plan.ts";
+import { parseEvent } from "../../src/wochit/event.ts";
+import { configIn, endpoint } from "../support/config.ts";
+import { tempFolder } from "../support/folder.ts";
 
 const HOUR = 3_600_000;
 const at = Date.UTC(2026, 0, 1);

@@ -1,9 +1,10 @@
 import { statSync } from "node:fs";
 import { dirname, resolve } from "node:path";
 import { safeParse } from "valibot";
-import { checkConfig, type Look, type Places, readEndpoints } from "./config/checks.ts";
-import { readEndpointTls } from "./config/endpoint-tls.ts";
-import { readJson } from "./config/json.ts";
+import { errorLine, RelayError } from "../errors.ts";
+import { defaultMediaFolder } from "../target-places.ts";
+import { checkConfig, type Look, type Places, readEndpoints } from "./checks.ts";
+import { readEndpointTls } from "./endpoint-tls.ts";
 import {
   addIssue,
   collectProblems,
@@ -12,10 +13,8 @@ import {
   type Path,
   type Problems,
   type Shape,
-} from "./config/problems.ts";
-import { describeUnseen, hiddenCredential, type Outside, readSecret, type Surroundings } from "./config/secrets.ts";
-import { checkTargets, readFormerTargets } from "./config/targets.ts";
-import { warnAbout } from "./config/warnings.ts";
+} from "./problems.ts";
+import { readJson } from "./read-json.ts";
 import {
   type Config,
   configSchema,
@@ -23,10 +22,11 @@ import {
   type LocalTarget,
   type S3Target,
   type SecretInput,
-} from "./config.ts";
-import { errorLine, RelayError } from "./errors.ts";
-import { decodeSecret } from "./secrets.ts";
-import { defaultMediaFolder } from "./target-places.ts";
+} from "./schema.ts";
+import { describeUnseen, hiddenCredential, type Outside, readSecret, type Surroundings } from "./secrets.ts";
+import { checkTargets, readFormerTargets } from "./targets.ts";
+import { warnAbout } from "./warnings.ts";
+import { decodeSecret } from "./webhook-secret.ts";
 
 type Env = Record<string, string | undefined>;
 

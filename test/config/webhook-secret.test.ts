@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
-import { RelayError } from "../src/errors.ts";
-import { decodeSecret, generateSecret } from "../src/secrets.ts";
+import { decodeSecret, generateSecret } from "../../src/config/webhook-secret.ts";
+import { RelayError } from "../../src/errors.ts";
 
 test("a generated secret is whsec_ and the base64 of 32 bytes", () => {
   const secret = generateSecret({ float: () => 0, bytes: (length) => new Uint8Array(length).fill(length) });

@@ -1,8 +1,8 @@
 import { hash } from "node:crypto";
-import type { AnnouncedLink, MediaKind, ProviderEvent } from "./domain.ts";
-import { RelayError } from "./errors.ts";
+import { RelayError } from "../errors.ts";
+import type { AnnouncedLink, MediaKind, ProviderEvent } from "../model/domain.ts";
 import { compactValue, type Member, readMembers } from "./json-members.ts";
-import { identityOf } from "./links.ts";
+import { identityOf } from "./link.ts";
 
 /** The provider: both dialects of its webhook become one event; what it does not know stays as it is. */
 

@@ -1,7 +1,7 @@
-import type { Config } from "./config.ts";
-import type { MediaState, Plan, PlannedMedium, ProviderEvent, VideoState } from "./domain.ts";
-import { deadlineOf, hostOf } from "./links.ts";
-import { topicMatches } from "./patterns.ts";
+import type { Config } from "../config/schema.ts";
+import type { MediaState, Plan, PlannedMedium, ProviderEvent, VideoState } from "../model/domain.ts";
+import { deadlineOf, hostOf } from "../wochit/link.ts";
+import { topicMatches } from "./topics.ts";
 
 /** A thumbnail that is all a delivery waits for holds it at most this long (CONTRACT, "The gate"). */
 const THUMBNAIL_HOLD = 30_000;

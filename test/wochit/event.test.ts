@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
-import { idProblem, parseEvent } from "../src/wochit.ts";
+import { idProblem, parseEvent } from "../../src/wochit/event.ts";
 
 const parse = (value: unknown) => parseEvent(Buffer.from(typeof value === "string" ? value : JSON.stringify(value)));
 

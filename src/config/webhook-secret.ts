@@ -1,5 +1,5 @@
-import type { Random } from "./domain.ts";
-import { RelayError } from "./errors.ts";
+import { RelayError } from "../errors.ts";
+import type { Random } from "../model/domain.ts";
 
 const PREFIX = "whsec_";
 

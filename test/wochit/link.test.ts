@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
-import { deadlineOf, expiryOf, hostOf, identityOf, withoutQuery } from "../src/links.ts";
-import given from "./fixtures/links.json" with { type: "json" };
+import { deadlineOf, expiryOf, hostOf, identityOf, withoutQuery } from "../../src/wochit/link.ts";
+import given from "../fixtures/links.json" with { type: "json" };
 
 type Vector = { name: string; url: string; identity: string; expiry: number | null };
 const vectors: Vector[] = given;

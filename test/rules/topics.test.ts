@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import test from "node:test";
-import { topicMatches } from "../src/patterns.ts";
+import { topicMatches } from "../../src/rules/topics.ts";
 
 test("an exact name takes that topic and no other", () => {
   assert.equal(topicMatches(["video.ready"], "video.ready"), true);

@@ -1,6 +1,6 @@
 import * as v from "valibot";
-import type { TargetPlace } from "./domain.ts";
-import type { TlsOptions } from "./platform/net/trust.ts";
+import type { TargetPlace } from "../model/domain.ts";
+import type { TlsOptions } from "../platform/net/trust.ts";
 
 /** Every option of the relay, on one page. The JSON Schema (`wochit-relay schema`) is made from this file. */
 
