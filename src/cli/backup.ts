@@ -93,7 +93,7 @@ async function backUpToTarget(context: Context, args: Args, signal: AbortSignal)
   }
   const { giveToOwnerOf, withTempFolder } = await import("./temp-folder.ts");
   const { backupsIn } = await import("../mirror/backups.ts");
-  const { openTarget } = await import("../mirror/target.ts");
+  const { openTarget } = await import("../targets/target.ts");
   const { clock, random } = context.ports;
   const name = nameBackup(clock.now(), random.bytes(4));
   const began = clock.elapsed();

@@ -139,10 +139,10 @@ async function prepare(
     machine: lookAtMachine(),
     userAgent: `wochit-relay/${context.version}`,
     mark,
-    partSize: isBucket ? (await import("../mirror/s3/upload.ts")).PART_SIZE : 0,
+    partSize: isBucket ? (await import("../targets/s3/upload.ts")).PART_SIZE : 0,
     judgeSender: await openJudge(config),
     async openTarget(target) {
-      const { openTarget } = await import("../mirror/target.ts");
+      const { openTarget } = await import("../targets/target.ts");
       return openTarget(target, { access: "shared", clock: context.ports.clock });
     },
     async inspect(file) {

@@ -43,7 +43,7 @@ const LISTED = 20;
 /** Shows which there are, and gives the line that asks for one of them. */
 async function whichOne(context: Context, args: Args, config: Config, signal: AbortSignal): Promise<string> {
   const { listBackups } = await import("../mirror/backups.ts");
-  const { openTarget } = await import("../mirror/target.ts");
+  const { openTarget } = await import("../targets/target.ts");
   const { stdout, env, ports } = context;
   const where = describePlace(config.mirror.target);
   let found: Awaited<ReturnType<typeof listBackups>>;
@@ -90,7 +90,7 @@ async function restoreFromTarget(context: Context, args: Args, config: Config, n
       `${JSON.stringify(name)} is no name of a backup in the target, like ${example}: ${list}`,
     );
   }
-  const { openTarget } = await import("../mirror/target.ts");
+  const { openTarget } = await import("../targets/target.ts");
   const teller = createCopyTeller(context, args.flag("json"));
   const target = await openTarget(config.mirror.target, { access: "shared", clock: context.ports.clock });
   const read = async () =>

@@ -2,7 +2,7 @@ import { statSync } from "node:fs";
 import { dirname, resolve } from "node:path";
 import { safeParse } from "valibot";
 import { errorLine, RelayError } from "../errors.ts";
-import { defaultMediaFolder } from "../target-places.ts";
+import { defaultMediaFolder } from "../targets/place.ts";
 import { checkConfig, type Look, type Places, readEndpoints } from "./checks.ts";
 import { readEndpointTls } from "./endpoint-tls.ts";
 import {

@@ -1,5 +1,5 @@
 import { RelayError } from "../errors.ts";
-import type { MirrorTarget } from "./target.ts";
+import type { MirrorTarget } from "../targets/target.ts";
 
 /** No template and no id makes a key below this (`keys.ts`), and no media row names one: nobody is served from here. */
 const FOLDER = "~backups";

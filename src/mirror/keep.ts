@@ -1,9 +1,9 @@
 import { createHash } from "node:crypto";
 import type { Config } from "../config/schema.ts";
 import type { UploadJob } from "../model/domain.ts";
-import type { About } from "../target-places.ts";
+import type { About } from "../targets/place.ts";
+import type { MirrorTarget } from "../targets/target.ts";
 import { keyOf } from "./keys.ts";
-import type { MirrorTarget } from "./target.ts";
 
 /** A proven file of the spool, and the target that shall keep it. */
 export type Keeping = {

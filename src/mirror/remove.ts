@@ -3,7 +3,7 @@ import type { Queue } from "../jobs/worker.ts";
 import type { DeletionJob, DeletionOutcome, Ports } from "../model/domain.ts";
 import { type Turns, turnOf } from "../platform/keyed-mutex.ts";
 import type { Store } from "../store/store.ts";
-import type { CopyName } from "./copy-names.ts";
+import type { CopyName } from "../targets/copy-names.ts";
 import { createRests, type Rest, waitAfter } from "./rests.ts";
 import { clearSpool } from "./spool.ts";
 import type { Targets } from "./targets.ts";

@@ -7,7 +7,7 @@ import type { Log, Medium } from "../model/domain.ts";
 import { errorAnswer } from "../platform/http/server.ts";
 import { isShown } from "../rules/inline-types.ts";
 import type { Store } from "../store/store.ts";
-import type { Opened } from "./target.ts";
+import type { Opened } from "../targets/target.ts";
 import type { Targets } from "./targets.ts";
 
 const PREFIX = "/media/";

@@ -3,9 +3,9 @@ import { rm, writeFile } from "node:fs/promises";
 import { errorLine } from "../errors.ts";
 import type { Ports } from "../model/domain.ts";
 import { makeFolder } from "../platform/files/durable.ts";
-import type { About } from "../target-places.ts";
+import type { About } from "../targets/place.ts";
+import type { MirrorTarget } from "../targets/target.ts";
 import { partOf } from "./spool.ts";
-import type { MirrorTarget } from "./target.ts";
 
 /** How often a target in trouble is asked whether that is over (CONTRACT, "Media"). All times are milliseconds. */
 const PROBE_EVERY = 10_000;

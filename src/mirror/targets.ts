@@ -3,10 +3,10 @@ import type { Config, LocalTarget, S3Target } from "../config/schema.ts";
 import { errorLine, RelayError } from "../errors.ts";
 import type { Clock, Log, TargetPlace } from "../model/domain.ts";
 import type { Store } from "../store/store.ts";
-import { nameOfPlace, placeOfTarget, plainEndpoint } from "../target-places.ts";
-import { type CopyName, namesOfCopy } from "./copy-names.ts";
-import type { S3Trouble } from "./s3/trouble.ts";
-import { type MirrorTarget, type Opening, openTarget } from "./target.ts";
+import { type CopyName, namesOfCopy } from "../targets/copy-names.ts";
+import { nameOfPlace, placeOfTarget, plainEndpoint } from "../targets/place.ts";
+import type { S3Trouble } from "../targets/s3/trouble.ts";
+import { type MirrorTarget, type Opening, openTarget } from "../targets/target.ts";
 
 /** The target that the config names, and those that it named before and that hold copies still. */
 export type Targets = {

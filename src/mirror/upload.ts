@@ -6,9 +6,9 @@ import type { Ports, UploadJob, UploadOutcome } from "../model/domain.ts";
 import { nullWhereMissing } from "../platform/files/durable.ts";
 import { type Turns, turnOf } from "../platform/keyed-mutex.ts";
 import type { Store } from "../store/store.ts";
+import type { MirrorTarget } from "../targets/target.ts";
 import { findCopy, keepCopy } from "./keep.ts";
 import { fileOf } from "./spool.ts";
-import type { MirrorTarget } from "./target.ts";
 import type { TargetHealth } from "./target-health.ts";
 import { SpoolChanged } from "./trouble.ts";
 

@@ -7,7 +7,6 @@ import type { ConfigInput } from "../../src/config/schema.ts";
 import { startWorker } from "../../src/jobs/worker.ts";
 import { createDeletions } from "../../src/mirror/remove.ts";
 import { fileOf } from "../../src/mirror/spool.ts";
-import type { MirrorTarget } from "../../src/mirror/target.ts";
 import { createTargetHealth } from "../../src/mirror/target-health.ts";
 import { openTargets } from "../../src/mirror/targets.ts";
 import { createUploads } from "../../src/mirror/upload.ts";
@@ -15,6 +14,7 @@ import type { DownloadJob, SpooledFile, UploadJob } from "../../src/model/domain
 import { createTurns } from "../../src/platform/keyed-mutex.ts";
 import { createAccept } from "../../src/receive/accept.ts";
 import { openStore } from "../../src/store/open.ts";
+import type { MirrorTarget } from "../../src/targets/target.ts";
 import { configIn } from "../support/config.ts";
 import { tempFolder } from "../support/folder.ts";
 import { testClock, testPorts } from "../support/ports.ts";

@@ -3,8 +3,8 @@ import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { type TestContext, test } from "node:test";
 import { keepCopy } from "../../src/mirror/keep.ts";
-import { openTarget } from "../../src/mirror/target.ts";
 import type { UploadJob } from "../../src/model/domain.ts";
+import { openTarget } from "../../src/targets/target.ts";
 import { tempFolder } from "../support/folder.ts";
 import { sha256 } from "./copies.ts";
 

@@ -5,8 +5,8 @@ import test, { type TestContext } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { createDeletions } from "../../src/mirror/remove.ts";
 import { fileOf, partOf } from "../../src/mirror/spool.ts";
-import type { MirrorTarget } from "../../src/mirror/target.ts";
 import { openTargets, type Targets } from "../../src/mirror/targets.ts";
+import type { MirrorTarget } from "../../src/targets/target.ts";
 import { waitFor } from "../support/wait.ts";
 import { DAY, openCopies } from "./copies.ts";
 

@@ -5,7 +5,7 @@ import type { LocalTarget, S3Target } from "../../config/schema.ts";
 import type { Clock } from "../../model/domain.ts";
 import { readDate } from "../../platform/net/ask-relay.ts";
 import { readCertificates } from "../../platform/net/certificates.ts";
-import type { About } from "../../target-places.ts";
+import type { About } from "../../targets/place.ts";
 import { judgeShown } from "./certificate.ts";
 import type { Dates } from "./clock.ts";
 import { adviseTls, explain } from "./network.ts";

@@ -1,6 +1,6 @@
 import { isAbsolute, relative, resolve, sep } from "node:path";
 import type { TargetPlace } from "../../model/domain.ts";
-import { nameOfPlace } from "../../target-places.ts";
+import { nameOfPlace } from "../../targets/place.ts";
 import type { Ids } from "./ids.ts";
 import type { Sql } from "./sql.ts";
 

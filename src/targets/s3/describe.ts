@@ -2,7 +2,7 @@ import { Buffer } from "node:buffer";
 import type { PutObjectCommandInput } from "@aws-sdk/client-s3";
 import type { S3Target } from "../../config/schema.ts";
 import { isShown } from "../../rules/inline-types.ts";
-import type { About } from "../../target-places.ts";
+import type { About } from "../place.ts";
 
 /** What an object is told beside its bytes; the same for one upload in one piece and in many. */
 export type Description = Pick<

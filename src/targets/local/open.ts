@@ -16,14 +16,14 @@ import {
 } from "node:fs/promises";
 import { dirname, join, sep } from "node:path";
 import { pipeline } from "node:stream/promises";
-import { RelayError } from "../errors.ts";
-import type { Log } from "../model/domain.ts";
-import { codeOf, makeFolder, nullWhereMissing, syncFile, syncFolder } from "../platform/files/durable.ts";
-import { createTurns } from "../platform/keyed-mutex.ts";
+import { RelayError } from "../../errors.ts";
+import { SpoolChanged } from "../../mirror/trouble.ts";
+import type { Log } from "../../model/domain.ts";
+import { codeOf, makeFolder, nullWhereMissing, syncFile, syncFolder } from "../../platform/files/durable.ts";
+import { createTurns } from "../../platform/keyed-mutex.ts";
+import type { Access, MirrorTarget, Placed } from "../target.ts";
 import { createSharing, type FolderRights, type Shared } from "./folder-rights.ts";
 import { createSlots, readRange, readWhole } from "./read-range.ts";
-import type { Access, MirrorTarget, Placed } from "./target.ts";
-import { SpoolChanged } from "./trouble.ts";
 
 /** The parts of a key: what `keyOf` makes, and nothing that a file system could take for anything but a name. */
 const KEY_PART = /^[\w~-][\w.~-]{0,254}$/;

@@ -4,9 +4,9 @@ import { link, mkdir, mkdtemp, readdir, readFile, readlink, rm, stat, symlink, w
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import test, { type TestContext } from "node:test";
-import { openLocalTarget } from "../../src/mirror/local.ts";
-import { openTarget } from "../../src/mirror/target.ts";
-import { aboutOf, put, read, testMirrorTarget } from "../contracts/mirror-target.ts";
+import { openLocalTarget } from "../../../src/targets/local/open.ts";
+import { openTarget } from "../../../src/targets/target.ts";
+import { aboutOf, put, read, testMirrorTarget } from "../../contracts/mirror-target.ts";
 
 async function open(t: TestContext) {
   const folder = await mkdtemp(join(tmpdir(), "relay-local-"));

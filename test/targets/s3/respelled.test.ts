@@ -1,11 +1,11 @@
 import assert from "node:assert/strict";
 import test, { type TestContext } from "node:test";
-import type { S3Target } from "../../src/config/schema.ts";
-import { createDeletions } from "../../src/mirror/remove.ts";
-import { openTargets } from "../../src/mirror/targets.ts";
-import { createUploads } from "../../src/mirror/upload.ts";
-import { noS3, startS3Server } from "../support/s3-server.ts";
-import { openCopies } from "./copies.ts";
+import type { S3Target } from "../../../src/config/schema.ts";
+import { createDeletions } from "../../../src/mirror/remove.ts";
+import { openTargets } from "../../../src/mirror/targets.ts";
+import { createUploads } from "../../../src/mirror/upload.ts";
+import { openCopies } from "../../mirror/copies.ts";
+import { noS3, startS3Server } from "../../support/s3-server.ts";
 
 /** A relay's queues over a bucket that its config names by one address, and then by another. */
 async function open(t: TestContext) {

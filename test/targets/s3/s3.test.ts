@@ -18,14 +18,14 @@ import {
   PutObjectCommand,
   UploadPartCommand,
 } from "@aws-sdk/client-s3";
-import type { S3Target } from "../../src/config/schema.ts";
-import type { Patience } from "../../src/mirror/s3/connection.ts";
-import { openS3Target } from "../../src/mirror/s3.ts";
-import { aboutOf, put, readAll, sha256 } from "../contracts/mirror-target.ts";
-import { testLog } from "../support/ports.ts";
-import { noS3, type S3Server, startS3Server } from "../support/s3-server.ts";
-import { waitFor } from "../support/wait.ts";
-import { faultyProxy } from "./s3-proxy.ts";
+import type { S3Target } from "../../../src/config/schema.ts";
+import type { Patience } from "../../../src/targets/s3/connection.ts";
+import { openS3Target } from "../../../src/targets/s3/open.ts";
+import { aboutOf, put, readAll, sha256 } from "../../contracts/mirror-target.ts";
+import { testLog } from "../../support/ports.ts";
+import { noS3, type S3Server, startS3Server } from "../../support/s3-server.ts";
+import { waitFor } from "../../support/wait.ts";
+import { faultyProxy } from "./proxy.ts";
 
 const MIB = 2 ** 20;
 const QUICK = { connect: 500, silence: 1_000, attempts: 2 };

@@ -1,7 +1,7 @@
 import type { Config } from "../config/schema.ts";
 import type { Clock, Log } from "../model/domain.ts";
-import type { About } from "../target-places.ts";
-import { openLocalTarget } from "./local.ts";
+import { openLocalTarget } from "./local/open.ts";
+import type { About } from "./place.ts";
 
 /** What became of a `put`. */
 export type Placed = "stored" | "exists-same" | "exists-different";
@@ -75,7 +75,7 @@ const openers: {
 } = {
   local: (config, { access, log }) => openLocalTarget(config, { access, log }),
   // Its client costs a hundred milliseconds and thirty megabytes: only whoever has a bucket pays them.
-  s3: async (config, opening) => (await import("./s3.ts")).openS3Target(config, opening),
+  s3: async (config, opening) => (await import("./s3/open.ts")).openS3Target(config, opening),
 };
 
 /** Opens a target. Throws what its adapter throws where it cannot be used. */

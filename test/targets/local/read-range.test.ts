@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import type { FileHandle } from "node:fs/promises";
 import test from "node:test";
-import { createSlots, readRange } from "../../src/mirror/read-range.ts";
+import { createSlots, readRange } from "../../../src/targets/local/read-range.ts";
 
 /** A file of `size` bytes that counts what is done to it. */
 function fakeFile(size: number) {

@@ -14,13 +14,13 @@ import { chmod, link, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import process from "node:process";
 import test, { type TestContext } from "node:test";
-import { backupsIn } from "../../src/mirror/backups.ts";
-import { giveRights } from "../../src/mirror/folder-rights.ts";
-import { openLocalTarget } from "../../src/mirror/local.ts";
-import { aboutOf, put, sha256 } from "../contracts/mirror-target.ts";
-import { tempFolder } from "../support/folder.ts";
-import { testLog } from "../support/ports.ts";
-import { openCopies } from "./copies.ts";
+import { backupsIn } from "../../../src/mirror/backups.ts";
+import { giveRights } from "../../../src/targets/local/folder-rights.ts";
+import { openLocalTarget } from "../../../src/targets/local/open.ts";
+import { aboutOf, put, sha256 } from "../../contracts/mirror-target.ts";
+import { openCopies } from "../../mirror/copies.ts";
+import { tempFolder } from "../../support/folder.ts";
+import { testLog } from "../../support/ports.ts";
 
 const noLinks = () => Promise.reject(Object.assign(new Error("no links"), { code: "EPERM" }));
 

@@ -1,7 +1,7 @@
 import { realpath, stat } from "node:fs/promises";
 import { dirname, join, relative, sep } from "node:path";
 import type { TargetPlace } from "../model/domain.ts";
-import { plainEndpoint } from "../target-places.ts";
+import { plainEndpoint } from "./place.ts";
 
 /** What a media row may call a copy. */
 export type CopyName = {

@@ -5,12 +5,12 @@ import { createServer as createTlsServer } from "node:https";
 import { type AddressInfo, createServer as createTcpServer, type Server } from "node:net";
 import process from "node:process";
 import { type TestContext, test } from "node:test";
-import type { S3Target } from "../../src/config/schema.ts";
-import { errorLine } from "../../src/errors.ts";
-import { openS3Target } from "../../src/mirror/s3.ts";
-import { aboutOf, put } from "../contracts/mirror-target.ts";
-import { tempFolder } from "../support/folder.ts";
-import { s3Target } from "../support/s3-server.ts";
+import type { S3Target } from "../../../src/config/schema.ts";
+import { errorLine } from "../../../src/errors.ts";
+import { openS3Target } from "../../../src/targets/s3/open.ts";
+import { aboutOf, put } from "../../contracts/mirror-target.ts";
+import { tempFolder } from "../../support/folder.ts";
+import { s3Target } from "../../support/s3-server.ts";
 
 // What a store may answer, played by a server of a few lines: whether the operator is told what to do.
 

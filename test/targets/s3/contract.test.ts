@@ -1,7 +1,7 @@
 import { after } from "node:test";
-import { openS3Target } from "../../src/mirror/s3.ts";
-import { testMirrorTarget } from "../contracts/mirror-target.ts";
-import { noS3, type S3Server, startS3Server } from "../support/s3-server.ts";
+import { openS3Target } from "../../../src/targets/s3/open.ts";
+import { testMirrorTarget } from "../../contracts/mirror-target.ts";
+import { noS3, type S3Server, startS3Server } from "../../support/s3-server.ts";
 
 let server: Promise<S3Server> | undefined;
 after(async () => (await server)?.stop());
