@@ -5,7 +5,7 @@ import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { type TestContext, test } from "node:test";
 import type { TLSSocket } from "node:tls";
-import { png } from "./mirror/bytes.ts";
+import { png } from "./mirror/validate/bytes.ts";
 import { tempFolder } from "./support/folder.ts";
 import { send } from "./support/front-door.ts";
 import { endpointTo, startRelay } from "./support/relay-in-folder.ts";

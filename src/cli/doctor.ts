@@ -175,7 +175,7 @@ async function listFormer(store: Store, { mirror, dataDir }: Config): Promise<Fo
   const present = await findPresent(store, mirror.target);
   const former = (await store.targets()).filter(({ id }) => id !== present);
   if (former.length === 0) return [];
-  const { openTargets } = await import("../mirror/targets.ts");
+  const { openTargets } = await import("../mirror/open-targets.ts");
   const targetId = async () => present ?? "";
   return former.map(({ id, place }) => ({
     name: describePlace(place),

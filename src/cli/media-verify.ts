@@ -1,7 +1,7 @@
 import { opendir } from "node:fs/promises";
 import { parseSize } from "../config/schema.ts";
 import { errorLine, RelayError } from "../errors.ts";
-import type { Targets } from "../mirror/targets.ts";
+import type { Targets } from "../mirror/open-targets.ts";
 import type { TargetPlace } from "../model/domain.ts";
 import type { Read } from "../operate/reach.ts";
 import { tellSize } from "../operate/size.ts";
@@ -70,7 +70,7 @@ function readRate(args: Args): number | null {
 }
 
 async function open(context: Context): Promise<{ store: Store; places: Map<string, TargetPlace>; targets: Targets }> {
-  const { openTargets } = await import("../mirror/targets.ts");
+  const { openTargets } = await import("../mirror/open-targets.ts");
   const config = await context.loadConfig({ secrets: "target" });
   const store = await context.openStore(config);
   const { target } = config.mirror;

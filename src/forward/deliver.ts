@@ -9,10 +9,10 @@ import { UntrustedCertificate } from "../platform/net/trust.ts";
 import { isReservedHeader } from "../rules/reserved-headers.ts";
 import { deliveryRetry, parseRetryAfter, waitsBefore } from "../rules/schedule.ts";
 import type { Store } from "../store/store.ts";
-import type { ByteBudget } from "./budget.ts";
+import { buildBody, type Written } from "./body.ts";
+import type { ByteBudget } from "./byte-budget.ts";
 import type { MediumLink } from "./media-reports.ts";
-import { createPace, limitSlots } from "./pace.ts";
-import { buildBody, type Written } from "./payload.ts";
+import { createPace, limitSlots } from "./rate-limit.ts";
 import { sign } from "./signature.ts";
 
 /** How much of an answer is kept with its attempt, in bytes. */

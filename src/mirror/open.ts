@@ -6,12 +6,12 @@ import type { Copy, Job, Ports } from "../model/domain.ts";
 import { createTurns } from "../platform/keyed-mutex.ts";
 import type { Outbound } from "../platform/net/outbound.ts";
 import type { Store } from "../store/store.ts";
-import { createDownloads } from "./download.ts";
-import { createDeletions } from "./remove.ts";
-import { spooledFiles, sweepSpool } from "./spool.ts";
-import { createTargetHealth } from "./target-health.ts";
-import { openTargets, type Targets } from "./targets.ts";
-import { createUploads } from "./upload.ts";
+import { createDeletions } from "./delete/queue.ts";
+import { createDownloads } from "./download/queue.ts";
+import { openTargets, type Targets } from "./open-targets.ts";
+import { spooledFiles, sweepSpool } from "./spool/spool.ts";
+import { createUploads } from "./upload/queue.ts";
+import { createTargetHealth } from "./upload/target-health.ts";
 
 /** The whole mirror: where copies are, and the work on them. */
 export type Mirror = {

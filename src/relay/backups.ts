@@ -1,6 +1,6 @@
 import type { Config } from "../config/schema.ts";
 import { backupsIn } from "../mirror/backups.ts";
-import type { Targets } from "../mirror/targets.ts";
+import type { Targets } from "../mirror/open-targets.ts";
 import type { Ports } from "../model/domain.ts";
 import { clearBegun } from "../operate/backup/begun.ts";
 import { backupProcess } from "../operate/backup/process.ts";

@@ -3,7 +3,7 @@ import type { Config } from "../config/schema.ts";
 import { errorLine } from "../errors.ts";
 import { createWake } from "../jobs/wake.ts";
 import { mediaLink } from "../links/durable-link.ts";
-import { mediaRoute } from "../mirror/serve.ts";
+import { mediaRoute } from "../mirror/serve/route.ts";
 import type { Medium, Ports } from "../model/domain.ts";
 import { healthRoutes } from "../operate/health.ts";
 import { checkProcess, type Integrity, startIntegrityChecks } from "../operate/integrity.ts";

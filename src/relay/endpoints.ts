@@ -1,6 +1,6 @@
 import { isDeepStrictEqual } from "node:util";
 import type { Endpoint } from "../config/schema.ts";
-import { createByteBudget } from "../forward/budget.ts";
+import { createByteBudget } from "../forward/byte-budget.ts";
 import { createDeliveries, type DeliveryParts } from "../forward/deliver.ts";
 import { startWorker, type Worker } from "../jobs/worker.ts";
 import type { Ports } from "../model/domain.ts";

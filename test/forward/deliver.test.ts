@@ -8,7 +8,7 @@ import { Agent, request } from "undici";
 import type { Endpoint } from "../../src/config/schema.ts";
 import { decodeSecret } from "../../src/config/webhook-secret.ts";
 import { RelayError } from "../../src/errors.ts";
-import { createByteBudget } from "../../src/forward/budget.ts";
+import { createByteBudget } from "../../src/forward/byte-budget.ts";
 import { createDeliveries } from "../../src/forward/deliver.ts";
 import { startWorker } from "../../src/jobs/worker.ts";
 import type { DeliveryJob, DeliveryOutcome, Job, Medium, Ports } from "../../src/model/domain.ts";

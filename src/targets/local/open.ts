@@ -17,7 +17,7 @@ import {
 import { dirname, join, sep } from "node:path";
 import { pipeline } from "node:stream/promises";
 import { RelayError } from "../../errors.ts";
-import { SpoolChanged } from "../../mirror/trouble.ts";
+import { SpoolChanged } from "../../mirror/errors.ts";
 import type { Log } from "../../model/domain.ts";
 import { codeOf, makeFolder, nullWhereMissing, syncFile, syncFolder } from "../../platform/files/durable.ts";
 import { createTurns } from "../../platform/keyed-mutex.ts";

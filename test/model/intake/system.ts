@@ -1,6 +1,6 @@
 import type { ConfigInput } from "../../../src/config/schema.ts";
 import { RelayError } from "../../../src/errors.ts";
-import { buildBody } from "../../../src/forward/payload.ts";
+import { buildBody } from "../../../src/forward/body.ts";
 import { reprocess } from "../../../src/operate/quarantine.ts";
 import { forgetVideo, importContexts } from "../../../src/operate/videos.ts";
 import { type Accept, createAccept } from "../../../src/receive/accept.ts";

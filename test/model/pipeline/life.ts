@@ -7,7 +7,7 @@ import { RelayError } from "../../../src/errors.ts";
 import { reportMedia } from "../../../src/forward/media-reports.ts";
 import { LEASE, type Lease, type Queue } from "../../../src/jobs/worker.ts";
 import { openMirror } from "../../../src/mirror/open.ts";
-import { mediaRoute } from "../../../src/mirror/serve.ts";
+import { mediaRoute } from "../../../src/mirror/serve/route.ts";
 import type { DeliveryJob, Job, Medium } from "../../../src/model/domain.ts";
 import { reprocessAll } from "../../../src/operate/quarantine.ts";
 import { verifyCopies } from "../../../src/operate/verify.ts";

@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import Database from "better-sqlite3";
-import { fileOf } from "../../../src/mirror/spool.ts";
+import { fileOf } from "../../../src/mirror/spool/spool.ts";
 import type { SpooledFile } from "../../../src/model/domain.ts";
 import { readEpochs } from "../../../src/store/sqlite/epochs.ts";
 import { createNames } from "../../../src/store/sqlite/ids.ts";
