@@ -4,7 +4,7 @@ import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { constants, zstdCompressSync } from "node:zlib";
 import { build, type Plugin, transform } from "esbuild";
-import { sqliteVersion } from "../src/store/sqlite/driver.ts";
+import { sqliteVersion } from "../src/store/sqlite/files/driver.ts";
 import { findTarget } from "./build/targets.ts";
 import { ROOT } from "./root.ts";
 

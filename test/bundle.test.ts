@@ -8,7 +8,7 @@ import process from "node:process";
 import { test } from "node:test";
 import { hostTarget } from "../scripts/build/targets.ts";
 import { bundleProgram } from "../scripts/bundle.ts";
-import { sqliteVersion } from "../src/store/sqlite/driver.ts";
+import { sqliteVersion } from "../src/store/sqlite/files/driver.ts";
 import { SECRET } from "./support/config.ts";
 import { tempFolder } from "./support/folder.ts";
 import { finish } from "./support/spawn.ts";

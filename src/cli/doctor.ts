@@ -69,7 +69,7 @@ Each line is ok, a warning or failed, and what to do. Exit code 1 when something
 async function checkDatabase(context: Context, args: Args, path: string): Promise<number> {
   const signal = abortWhenStopped(context, { withStdin: args.flag("while-stdin") });
   yieldToOthers();
-  const { inspectDatabase } = await import("../store/sqlite/inspect.ts");
+  const { inspectDatabase } = await import("../store/sqlite/files/inspect.ts");
   const { checkTables } = await import("../operate/doctor/database.ts");
   const wrong = await checkTables(() => inspectDatabase(path), signal);
   if (args.flag("json")) printJson(context.stdout, { database: path, wrong });
@@ -146,11 +146,11 @@ async function prepare(
       return openTarget(target, { access: "shared", clock: context.ports.clock });
     },
     async inspect(file) {
-      const { inspectDatabase } = await import("../store/sqlite/inspect.ts");
+      const { inspectDatabase } = await import("../store/sqlite/files/inspect.ts");
       return inspectDatabase(file);
     },
     async isRunning(dataDir) {
-      const { isRelayRunning } = await import("../store/sqlite/inspect.ts");
+      const { isRelayRunning } = await import("../store/sqlite/files/inspect.ts");
       return isRelayRunning(dataDir);
     },
     openStore: () => context.openStore(config!),

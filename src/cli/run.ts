@@ -90,7 +90,7 @@ async function dispatch(table: CommandTable, surroundings: Surroundings): Promis
 /** `wochit-relay 0.2.0 (commit 37ee033, Node 24.21.0, SQLite 3.54.1)`, with "from source" in place of a commit there. */
 async function versionLine(version: string): Promise<string> {
   const origin = packed === null ? "from source" : `commit ${packed.commit}`;
-  const sqlite = packed?.sqlite ?? (await import("../store/sqlite/driver.ts")).sqliteVersion();
+  const sqlite = packed?.sqlite ?? (await import("../store/sqlite/files/driver.ts")).sqliteVersion();
   return `wochit-relay ${version} (${origin}, ${runtimeName()}, SQLite ${sqlite})`;
 }
 

@@ -8,8 +8,8 @@ import type { Ports } from "../model/domain.ts";
 import { healthRoutes } from "../operate/health.ts";
 import { openReceive } from "../receive/route.ts";
 import { openStore } from "../store/open.ts";
-import { refusingStore } from "../store/refusing.ts";
 import { type Door, openDoor } from "./app.ts";
+import { refusingStore } from "./refusing-store.ts";
 
 /** What a sick disk answers: it is full, read-only or broken, or this process has no file descriptor left. */
 const SICK = /^(E(IO|ROFS|NOSPC|DQUOT|MFILE|NFILE)|SQLITE_(FULL|IOERR|READONLY|CORRUPT|NOTADB|NOMEM)\w*)$/;

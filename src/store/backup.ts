@@ -71,7 +71,7 @@ export type BackupSource = string | { name: string; read(): Promise<AsyncIterabl
  * a former backup is ever replaced. RelayError with one line for whatever keeps it from that; then there is nothing new.
  */
 export async function copyDatabase(database: string, file: string, options: CopyOptions): Promise<Copied> {
-  const { copyDatabase } = await import("./sqlite/backup.ts");
+  const { copyDatabase } = await import("./sqlite/backup/copy.ts");
   return copyDatabase(database, file, options);
 }
 
@@ -81,6 +81,6 @@ export async function copyDatabase(database: string, file: string, options: Copy
  * known that there is a place for it.
  */
 export async function restoreDatabase(from: BackupSource, dataDir: string, options: CopyOptions): Promise<Restored> {
-  const { restoreDatabase } = await import("./sqlite/restore.ts");
+  const { restoreDatabase } = await import("./sqlite/backup/restore.ts");
   return restoreDatabase(from, dataDir, options);
 }
