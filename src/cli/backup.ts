@@ -1,6 +1,6 @@
 import { basename, dirname, join, resolve } from "node:path";
+import { tellSize } from "../actions/format-size.ts";
 import { RelayError } from "../errors.ts";
-import { tellSize } from "../operate/size.ts";
 import { yieldToOthers } from "../platform/priority.ts";
 import { type Copied, copyDatabase, databaseOf, nameBackup } from "../store/backup.ts";
 import type { Backup } from "../store/store.ts";
@@ -92,7 +92,7 @@ async function backUpToTarget(context: Context, args: Args, signal: AbortSignal)
     );
   }
   const { giveToOwnerOf, withTempFolder } = await import("./temp-folder.ts");
-  const { backupsIn } = await import("../mirror/backups.ts");
+  const { backupsIn } = await import("../backup/in-target.ts");
   const { openTarget } = await import("../targets/target.ts");
   const { clock, random } = context.ports;
   const name = nameBackup(clock.now(), random.bytes(4));

@@ -1,7 +1,7 @@
 import { readFile } from "node:fs/promises";
 import { resolve } from "node:path";
+import { countContextMissing, importContexts, showContext } from "../actions/videos.ts";
 import { errorLine, RelayError } from "../errors.ts";
-import { countContextMissing, importContexts, showContext } from "../operate/videos.ts";
 import { type Command, type CommandGroup, configOption, jsonOption } from "./command.ts";
 import { harmless } from "./harmless.ts";
 import { limitOption, printJson, printList, readLimit, sayMore } from "./lists.ts";

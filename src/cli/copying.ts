@@ -1,4 +1,4 @@
-import { tellSize } from "../operate/size.ts";
+import { tellSize } from "../actions/format-size.ts";
 import type { CopyProgress } from "../store/backup.ts";
 import type { Context } from "./command.ts";
 

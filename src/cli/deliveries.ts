@@ -1,4 +1,3 @@
-import { RelayError } from "../errors.ts";
 import {
   cancelDeliveries,
   cancelDelivery,
@@ -6,7 +5,8 @@ import {
   retryDeliveries,
   retryDelivery,
   showDelivery,
-} from "../operate/deliveries.ts";
+} from "../actions/deliveries.ts";
+import { RelayError } from "../errors.ts";
 import { type Args, type Command, type CommandGroup, type Context, configOption, jsonOption } from "./command.ts";
 import {
   listOptions,

@@ -1,4 +1,4 @@
-import { type EndpointJson, listEndpoints, pauseEndpoint, resumeEndpoint } from "../operate/endpoints.ts";
+import { type EndpointJson, listEndpoints, pauseEndpoint, resumeEndpoint } from "../actions/endpoints.ts";
 import { type Args, type Command, type CommandGroup, type Context, configOption, jsonOption } from "./command.ts";
 import { harmless } from "./harmless.ts";
 import { limitOption, printJson, printList } from "./lists.ts";

@@ -1,5 +1,5 @@
+import { listEvents, replayEvents, showEvent } from "../actions/events.ts";
 import { RelayError } from "../errors.ts";
-import { listEvents, replayEvents, showEvent } from "../operate/events.ts";
 import { type Command, type CommandGroup, configOption, jsonOption } from "./command.ts";
 import {
   listOptions,

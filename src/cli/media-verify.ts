@@ -1,12 +1,12 @@
 import { opendir } from "node:fs/promises";
+import { tellSize } from "../actions/format-size.ts";
+import type { Read } from "../actions/read-copy.ts";
+import { tellWhen } from "../actions/times.ts";
+import { type Finding, type VerifySummary, verifyCopies } from "../actions/verify-copies.ts";
 import { parseSize } from "../config/schema.ts";
 import { errorLine, RelayError } from "../errors.ts";
 import type { Targets } from "../mirror/open-targets.ts";
 import type { TargetPlace } from "../model/domain.ts";
-import type { Read } from "../operate/reach.ts";
-import { tellSize } from "../operate/size.ts";
-import { type Finding, type VerifySummary, verifyCopies } from "../operate/verify.ts";
-import { tellWhen } from "../operate/when.ts";
 import type { Store } from "../store/store.ts";
 import { type Args, type Command, type Context, configOption, jsonOption } from "./command.ts";
 import { harmless } from "./harmless.ts";

@@ -1,5 +1,5 @@
+import { listMedia, retryMedia, retryMedium } from "../actions/media.ts";
 import { RelayError } from "../errors.ts";
-import { listMedia, retryMedia, retryMedium } from "../operate/media.ts";
 import { type Command, type CommandGroup, configOption, jsonOption } from "./command.ts";
 import { listOptions, printJson, printList, printMany, rangeOptions, readPage, readRange } from "./lists.ts";
 import { verify } from "./media-verify.ts";

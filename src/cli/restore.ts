@@ -1,7 +1,7 @@
 import { resolve, sep } from "node:path";
+import { tellSize } from "../actions/format-size.ts";
 import type { Config } from "../config/schema.ts";
 import { errorLine, RelayError } from "../errors.ts";
-import { tellSize } from "../operate/size.ts";
 import { type BackupSource, type Restored, restoreDatabase } from "../store/backup.ts";
 import { type Args, type Command, type Context, configOption, jsonOption } from "./command.ts";
 import { abortWhenStopped, createCopyTeller } from "./copying.ts";
@@ -42,7 +42,7 @@ const LISTED = 20;
 
 /** Shows which there are, and gives the line that asks for one of them. */
 async function whichOne(context: Context, args: Args, config: Config, signal: AbortSignal): Promise<string> {
-  const { listBackups } = await import("../mirror/backups.ts");
+  const { listBackups } = await import("../backup/in-target.ts");
   const { openTarget } = await import("../targets/target.ts");
   const { stdout, env, ports } = context;
   const where = describePlace(config.mirror.target);
@@ -81,7 +81,7 @@ async function restore(context: Context, args: Args, config: Config, from: Backu
 }
 
 async function restoreFromTarget(context: Context, args: Args, config: Config, name: string, signal: AbortSignal) {
-  const { backupKey, backupsIn, isBackupName } = await import("../mirror/backups.ts");
+  const { backupKey, backupsIn, isBackupName } = await import("../backup/in-target.ts");
   if (!isBackupName(name)) {
     const example = "~backups/relay-20261122T031427Z-0a1b2c3d.db";
     const list = '"restore --from-target" without a name lists them';

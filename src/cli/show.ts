@@ -1,8 +1,8 @@
+import type { AttemptJson, DeliveryJson, Link, MediumJson } from "../actions/json.ts";
+import { tellWhen } from "../actions/times.ts";
 import type { Config } from "../config/schema.ts";
 import { parseListen } from "../config/schema.ts";
 import { mediaLink } from "../links/durable-link.ts";
-import type { AttemptJson, DeliveryJson, Link, MediumJson } from "../operate/json.ts";
-import { tellWhen } from "../operate/when.ts";
 import type { Store } from "../store/store.ts";
 import type { Context } from "./command.ts";
 import { findPresent } from "./places.ts";

@@ -1,5 +1,5 @@
-import { readStatus } from "../operate/status.ts";
-import { tellWhen } from "../operate/when.ts";
+import { readStatus } from "../actions/status.ts";
+import { tellWhen } from "../actions/times.ts";
 import { type Command, configOption, jsonOption } from "./command.ts";
 import { endpointColumns } from "./endpoints.ts";
 import { printJson } from "./lists.ts";

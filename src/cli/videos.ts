@@ -1,6 +1,6 @@
+import type { VideoJson } from "../actions/json.ts";
+import { forgetVideo, hasCopy, knownVideo, listVideos, showVideo } from "../actions/videos.ts";
 import { RelayError } from "../errors.ts";
-import type { VideoJson } from "../operate/json.ts";
-import { forgetVideo, hasCopy, knownVideo, listVideos, showVideo } from "../operate/videos.ts";
 import type { Store } from "../store/store.ts";
 import { type Command, type CommandGroup, configOption, jsonOption } from "./command.ts";
 import { harmless } from "./harmless.ts";

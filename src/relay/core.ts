@@ -1,23 +1,23 @@
 import pkg from "../../package.json" with { type: "json" };
+import { type Command, openBackups } from "../backup/open.ts";
 import type { Config } from "../config/schema.ts";
 import { errorLine } from "../errors.ts";
 import { createWake } from "../jobs/wake.ts";
 import { mediaLink } from "../links/durable-link.ts";
 import { mediaRoute } from "../mirror/serve/route.ts";
 import type { Medium, Ports } from "../model/domain.ts";
-import { healthRoutes } from "../operate/health.ts";
-import { checkProcess, type Integrity, startIntegrityChecks } from "../operate/integrity.ts";
 import { openReceive } from "../receive/route.ts";
 import { databaseOf } from "../store/backup.ts";
 import { openStore } from "../store/open.ts";
 import { settingsOf } from "../store/settings.ts";
-import { type Door, openDoor } from "./app.ts";
-import { type Command, openBackups } from "./backups.ts";
+import { checkProcess, type Integrity, startIntegrityChecks } from "../upkeep/integrity.ts";
+import type { SteadyClock } from "../upkeep/steady-clock.ts";
+import { watch } from "../upkeep/watch.ts";
 import type { Changes } from "./changes.ts";
 import { createEndpointWorkers } from "./endpoints.ts";
+import { healthRoutes } from "./health.ts";
 import { type Mirroring, openMirroring } from "./mirroring.ts";
-import type { SteadyClock } from "./steady-clock.ts";
-import { watch } from "./watch.ts";
+import { type Door, openDoor } from "./public-app.ts";
 
 /** Connecting to a media host or an endpoint takes no longer than this. */
 const CONNECT_TIMEOUT = 10_000;

@@ -5,10 +5,10 @@ import { errorLine, RelayError } from "../errors.ts";
 import { openTargets } from "../mirror/open-targets.ts";
 import { mediaRoute } from "../mirror/serve/route.ts";
 import type { Ports } from "../model/domain.ts";
-import { healthRoutes } from "../operate/health.ts";
 import { openReceive } from "../receive/route.ts";
 import { openStore } from "../store/open.ts";
-import { type Door, openDoor } from "./app.ts";
+import { healthRoutes } from "./health.ts";
+import { type Door, openDoor } from "./public-app.ts";
 import { refusingStore } from "./refusing-store.ts";
 
 /** What a sick disk answers: it is full, read-only or broken, or this process has no file descriptor left. */

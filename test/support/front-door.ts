@@ -6,7 +6,7 @@ import type { ConfigInput } from "../../src/config/schema.ts";
 import { type ListenOptions, listen } from "../../src/platform/http/server.ts";
 import { systemClock } from "../../src/platform/runtime.ts";
 import { openReceive } from "../../src/receive/route.ts";
-import { publicApp } from "../../src/relay/app.ts";
+import { publicApp } from "../../src/relay/public-app.ts";
 import { openStore } from "../../src/store/open.ts";
 import { configIn } from "./config.ts";
 import { tempFolder } from "./folder.ts";

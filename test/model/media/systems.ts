@@ -1,11 +1,11 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { reprocess } from "../../../src/actions/quarantine.ts";
+import { forgetVideo, importContexts } from "../../../src/actions/videos.ts";
 import { RelayError } from "../../../src/errors.ts";
 import { reportMedia } from "../../../src/forward/media-reports.ts";
 import type { DeletionJob, DownloadJob, Medium, SpooledFile, UploadJob } from "../../../src/model/domain.ts";
-import { reprocess } from "../../../src/operate/quarantine.ts";
-import { forgetVideo, importContexts } from "../../../src/operate/videos.ts";
 import { type Accept, createAccept } from "../../../src/receive/accept.ts";
 import { settingsOf } from "../../../src/store/settings.ts";
 import type { Store } from "../../../src/store/store.ts";

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import { type TestContext, test } from "node:test";
-import { forgetVideo } from "../../../src/operate/videos.ts";
+import { forgetVideo } from "../../../src/actions/videos.ts";
 import { openStore } from "../../../src/store/open.ts";
 import { realPorts } from "../../support/real-ports.ts";
 import { openSeeded, ready } from "../../support/seeded.ts";

@@ -14,7 +14,7 @@ import { chmod, link, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import process from "node:process";
 import test, { type TestContext } from "node:test";
-import { backupsIn } from "../../../src/mirror/backups.ts";
+import { backupsIn } from "../../../src/backup/in-target.ts";
 import { giveRights } from "../../../src/targets/local/folder-rights.ts";
 import { openLocalTarget } from "../../../src/targets/local/open.ts";
 import { aboutOf, put, sha256 } from "../../contracts/mirror-target.ts";
