@@ -16,9 +16,9 @@ import {
 import { suggest } from "../rules/nearest.ts";
 import { parse } from "./args.ts";
 import type { Command, CommandGroup, CommandModule } from "./command.ts";
-import { openContext, type Surroundings } from "./context.ts";
-import { harmless } from "./harmless.ts";
-import { commandHelp, groupHelp, isGroup, programHelp } from "./help.ts";
+import { openContext, type Surroundings } from "./open-context.ts";
+import { commandHelp, groupHelp, isGroup, programHelp } from "./output/help.ts";
+import { harmless } from "./output/terminal-text.ts";
 
 /** Each command's file, loaded only when it is asked for. */
 export type CommandTable = Record<string, () => Promise<CommandModule>>;

@@ -3,7 +3,7 @@ import { test } from "node:test";
 import { request } from "undici";
 import { parse } from "../../src/cli/args.ts";
 import type { Context } from "../../src/cli/command.ts";
-import { command } from "../../src/cli/simulate.ts";
+import { command } from "../../src/cli/commands/simulate.ts";
 import type { Config } from "../../src/config/schema.ts";
 import { fastClock } from "../support/fast-clock.ts";
 import { realPorts } from "../support/real-ports.ts";

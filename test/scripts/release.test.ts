@@ -10,7 +10,7 @@ import { makeRelease } from "../../scripts/release/make.ts";
 import { writeManPage } from "../../scripts/release/man-page.ts";
 import { makeTarball } from "../../scripts/release/tarball.ts";
 import { findVersions } from "../../scripts/release/versions.ts";
-import { commands } from "../../src/cli/commands.ts";
+import { commands } from "../../src/cli/commands/table.ts";
 import { tempFolder } from "../support/folder.ts";
 import { callCli } from "../support/spawn.ts";
 import { STAND_IN, VERSIONS, whyNoDebianTools } from "./release-parts.ts";
