@@ -1,5 +1,5 @@
 import { errorLine, RelayError } from "../errors.ts";
-import type { JobState } from "../model/domain.ts";
+import type { JobState } from "../model/job.ts";
 import type { Page, Store } from "../store/store.ts";
 import { attemptJson, type DeliveryJson, deliveryJson } from "./json.ts";
 import { collectIds, type Done, idOf, walk } from "./paging.ts";

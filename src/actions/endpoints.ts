@@ -1,6 +1,6 @@
 import type { Config, Endpoint } from "../config/schema.ts";
 import { RelayError } from "../errors.ts";
-import type { EndpointState } from "../model/domain.ts";
+import type { EndpointState } from "../model/delivery.ts";
 import { suggest } from "../rules/nearest.ts";
 import type { Counts, Store } from "../store/store.ts";
 import { withoutQuery } from "../wochit/link.ts";

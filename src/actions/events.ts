@@ -1,6 +1,6 @@
 import type { Config, Endpoint } from "../config/schema.ts";
 import { errorLine, RelayError } from "../errors.ts";
-import type { StoredEvent } from "../model/domain.ts";
+import type { StoredEvent } from "../model/event.ts";
 import { topicMatches } from "../rules/topics.ts";
 import type { Page, Store } from "../store/store.ts";
 import { topicOf } from "../wochit/event.ts";

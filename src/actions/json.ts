@@ -1,4 +1,7 @@
-import type { Attempt, Delivery, Medium, Quarantined, StoredEvent, Video } from "../model/domain.ts";
+import type { Attempt, Delivery } from "../model/delivery.ts";
+import type { Quarantined, StoredEvent } from "../model/event.ts";
+import type { Medium } from "../model/medium.ts";
+import type { Video } from "../model/video.ts";
 import { withoutQuery } from "../wochit/link.ts";
 
 // What the CLI, the API and the pages show, with the member names of CONTRACT.md ("Admin listener"). Times are ISO 8601.

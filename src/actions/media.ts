@@ -1,5 +1,5 @@
 import { errorLine, RelayError } from "../errors.ts";
-import type { MediaKind, MediaState } from "../model/domain.ts";
+import type { MediaKind, MediaState } from "../model/medium.ts";
 import type { Page, Store } from "../store/store.ts";
 import { type Link, type MediumJson, mediumJson } from "./json.ts";
 import { collectIds, type Done, idOf, walk } from "./paging.ts";

@@ -1,5 +1,5 @@
 import { errorLine } from "../errors.ts";
-import type { RefusalReason } from "../model/domain.ts";
+import type { RefusalReason } from "../model/event.ts";
 import type { Page, Store } from "../store/store.ts";
 import { type QuarantinedJson, quarantinedJson } from "./json.ts";
 import { collectIds, idOf, walk } from "./paging.ts";

@@ -1,5 +1,5 @@
 import { errorLine } from "../errors.ts";
-import type { Medium } from "../model/domain.ts";
+import type { Medium } from "../model/medium.ts";
 
 /** A medium that has a copy of its own. */
 export type Kept = Medium & { target: string; key: string };

@@ -1,4 +1,4 @@
-import type { Clock } from "../model/domain.ts";
+import type { Clock } from "../ports.ts";
 
 /** Shorter waits than this are added up, in milliseconds: a timer for every small file would cost more than it holds back. */
 const WORTH_WAITING = 20;

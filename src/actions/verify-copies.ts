@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import { errorLine } from "../errors.ts";
-import type { Clock, Medium } from "../model/domain.ts";
+import type { Medium } from "../model/medium.ts";
+import type { Clock } from "../ports.ts";
 import type { Store } from "../store/store.ts";
 import { isoTime } from "./json.ts";
 import type { MediaWish } from "./media.ts";

@@ -1,5 +1,6 @@
 import { RelayError } from "../errors.ts";
-import type { Medium, Video, VideoState } from "../model/domain.ts";
+import type { Medium } from "../model/medium.ts";
+import type { Video, VideoState } from "../model/video.ts";
 import type { Mapping, Page, Store } from "../store/store.ts";
 import { isoTime, type Link, type VideoJson, videoJson } from "./json.ts";
 import { collectIds, walk } from "./paging.ts";

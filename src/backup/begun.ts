@@ -1,7 +1,7 @@
 import { rm } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { errorLine } from "../errors.ts";
-import type { Log } from "../model/domain.ts";
+import type { Log } from "../ports.ts";
 import { removePart } from "../store/backup.ts";
 import type { Backup, Store } from "../store/store.ts";
 

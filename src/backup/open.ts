@@ -1,6 +1,6 @@
 import type { Config } from "../config/schema.ts";
 import type { Targets } from "../mirror/open-targets.ts";
-import type { Ports } from "../model/domain.ts";
+import type { Ports } from "../ports.ts";
 import { databaseOf } from "../store/backup.ts";
 import type { Store } from "../store/store.ts";
 import { clearBegun } from "./begun.ts";

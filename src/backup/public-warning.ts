@@ -1,4 +1,4 @@
-import type { Log } from "../model/domain.ts";
+import type { Log } from "../ports.ts";
 import type { Store } from "../store/store.ts";
 
 /**

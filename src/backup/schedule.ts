@@ -1,9 +1,9 @@
 import { join } from "node:path";
 import type { Config } from "../config/schema.ts";
 import { errorLine, RelayError } from "../errors.ts";
-import type { Ports } from "../model/domain.ts";
 import { makeFolders } from "../platform/files/plain-file.ts";
 import { withoutQueries } from "../platform/log/log.ts";
+import type { Ports } from "../ports.ts";
 import { nameBackup } from "../store/backup.ts";
 import type { Backup, Store } from "../store/store.ts";
 import { type BackupTarget, clearBegun, removeBackup } from "./begun.ts";

@@ -1,6 +1,6 @@
-import type { Log, Ports } from "../model/domain.ts";
 import { type OpenLog, withoutQueries } from "../platform/log/log.ts";
 import { type Environment, exit, onSignals, type Stream, systemClock, systemRandom } from "../platform/runtime.ts";
+import type { Log, Ports } from "../ports.ts";
 import type { Args, Context } from "./command.ts";
 import { harmless } from "./output/terminal-text.ts";
 

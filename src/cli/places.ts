@@ -1,5 +1,5 @@
 import type { Config } from "../config/schema.ts";
-import type { TargetPlace } from "../model/domain.ts";
+import type { TargetPlace } from "../model/medium.ts";
 import type { Store } from "../store/store.ts";
 import { nameOfPlace, placeOfTarget } from "../targets/place.ts";
 

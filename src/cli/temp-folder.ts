@@ -1,7 +1,7 @@
 import { lchown, lstat, mkdtemp, readdir, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { errorLine, RelayError } from "../errors.ts";
-import type { Clock } from "../model/domain.ts";
+import type { Clock } from "../ports.ts";
 
 /** Without a lock it was just made, or its maker was killed while it made it. Milliseconds. */
 const UNLOCKED_FOR = 60 * 60_000;

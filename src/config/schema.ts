@@ -1,5 +1,5 @@
 import * as v from "valibot";
-import type { TargetPlace } from "../model/domain.ts";
+import type { TargetPlace } from "../model/medium.ts";
 import type { TlsOptions } from "../platform/net/trust.ts";
 
 /** Every option of the relay, on one page. The JSON Schema (`wochit-relay schema`) is made from this file. */

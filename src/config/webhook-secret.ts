@@ -1,5 +1,5 @@
 import { RelayError } from "../errors.ts";
-import type { Random } from "../model/domain.ts";
+import type { Random } from "../ports.ts";
 
 const PREFIX = "whsec_";
 

@@ -1,5 +1,5 @@
 import { errorLine } from "../errors.ts";
-import type { Clock } from "../model/domain.ts";
+import type { Clock } from "../ports.ts";
 
 export type State = "ok" | "warning" | "failed";
 

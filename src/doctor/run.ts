@@ -1,4 +1,4 @@
-import type { Clock } from "../model/domain.ts";
+import type { Clock } from "../ports.ts";
 import { AlreadySaid, type Finding, failureOf, inTime, type Probe, type State } from "./probe.ts";
 
 /** Probes that do not disturb each other, so many of them at once. One stage begins when the one before has ended. */

@@ -1,7 +1,7 @@
 import { backupFolder } from "../backup/schedule.ts";
 import type { Config } from "../config/schema.ts";
-import type { Ports } from "../model/domain.ts";
 import type { Machine } from "../platform/machine.ts";
+import type { Ports } from "../ports.ts";
 import type { Store } from "../store/store.ts";
 import { configProbe, type Judged } from "./config.ts";
 import { databaseProbe, type Inspected, type Verdict } from "./database.ts";

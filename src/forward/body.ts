@@ -1,4 +1,6 @@
-import type { MediaKind, Medium, SaidOfMedium, StoredEvent } from "../model/domain.ts";
+import type { SaidOfMedium } from "../model/delivery.ts";
+import type { StoredEvent } from "../model/event.ts";
+import type { MediaKind, Medium } from "../model/medium.ts";
 import { LINK_MEMBER } from "../wochit/event.ts";
 import { readMembers } from "../wochit/json-members.ts";
 import { type MediumLink, type MediumReport, reportMedia } from "./media-reports.ts";

@@ -1,4 +1,4 @@
-import type { MediaKind } from "../model/domain.ts";
+import type { MediaKind } from "../model/medium.ts";
 import type { MediumReport } from "./media-reports.ts";
 
 /** A notice as the store keeps it (CONTRACT, "Notices"): all but what is only known when it is sent. */

@@ -1,5 +1,5 @@
 import type { Endpoint } from "../config/schema.ts";
-import type { Clock } from "../model/domain.ts";
+import type { Clock } from "../ports.ts";
 
 /** Keeping to an endpoint's `ratePerSecond`: attempts are begun evenly spread, first come first served. */
 

@@ -1,7 +1,8 @@
 import { join } from "node:path";
 import type { Config, LocalTarget, S3Target } from "../config/schema.ts";
 import { errorLine, RelayError } from "../errors.ts";
-import type { Clock, Log, TargetPlace } from "../model/domain.ts";
+import type { TargetPlace } from "../model/medium.ts";
+import type { Clock, Log } from "../ports.ts";
 import type { Store } from "../store/store.ts";
 import { type CopyName, namesOfCopy } from "../targets/copy-names.ts";
 import { nameOfPlace, placeOfTarget, plainEndpoint } from "../targets/place.ts";

@@ -1,6 +1,6 @@
 import type { Config } from "../config/schema.ts";
 import { RelayError } from "../errors.ts";
-import type { ProviderEvent } from "../model/domain.ts";
+import type { ProviderEvent } from "../model/event.ts";
 import { planEvent } from "../rules/plan.ts";
 import type { Accepted, Store } from "../store/store.ts";
 import { parseEvent } from "../wochit/event.ts";

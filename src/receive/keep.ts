@@ -1,6 +1,7 @@
 import type { Config } from "../config/schema.ts";
 import { errorLine } from "../errors.ts";
-import type { Log, RefusalReason } from "../model/domain.ts";
+import type { RefusalReason } from "../model/event.ts";
+import type { Log } from "../ports.ts";
 import type { Store } from "../store/store.ts";
 import { parseEvent } from "../wochit/event.ts";
 import type { Room } from "./body.ts";

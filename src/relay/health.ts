@@ -1,7 +1,7 @@
 import { statfs } from "node:fs/promises";
 import { Hono } from "hono";
 import type { Config } from "../config/schema.ts";
-import type { Clock } from "../model/domain.ts";
+import type { Clock } from "../ports.ts";
 import type { Store } from "../store/store.ts";
 
 /** A health check must answer soon, whatever the disk does. */

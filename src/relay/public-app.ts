@@ -1,8 +1,8 @@
 import type { HttpBindings } from "@hono/node-server";
 import { type Context, type Handler, Hono } from "hono";
 import { errorLine } from "../errors.ts";
-import type { Log } from "../model/domain.ts";
 import { type App, errorAnswer, type Gate } from "../platform/http/server.ts";
+import type { Log } from "../ports.ts";
 import type { Receive } from "../receive/route.ts";
 
 type Env = { Bindings: HttpBindings };

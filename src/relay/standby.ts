@@ -4,7 +4,7 @@ import type { Config } from "../config/schema.ts";
 import { errorLine, RelayError } from "../errors.ts";
 import { openTargets } from "../mirror/open-targets.ts";
 import { mediaRoute } from "../mirror/serve/route.ts";
-import type { Ports } from "../model/domain.ts";
+import type { Ports } from "../ports.ts";
 import { openReceive } from "../receive/route.ts";
 import { openStore } from "../store/open.ts";
 import { healthRoutes } from "./health.ts";

@@ -1,5 +1,8 @@
 import type { Config } from "../config/schema.ts";
-import type { MediaState, Plan, PlannedMedium, ProviderEvent, VideoState } from "../model/domain.ts";
+import type { ProviderEvent } from "../model/event.ts";
+import type { MediaState, PlannedMedium } from "../model/medium.ts";
+import type { Plan } from "../model/plan.ts";
+import type { VideoState } from "../model/video.ts";
 import { deadlineOf, hostOf } from "../wochit/link.ts";
 import { topicMatches } from "./topics.ts";
 

@@ -1,4 +1,4 @@
-import type { Random } from "../model/domain.ts";
+import type { Random } from "../ports.ts";
 
 /** How long to wait after a failed attempt. Pure: the time and the dice are arguments. All times are milliseconds. */
 

@@ -1,6 +1,6 @@
 import { rm } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
-import type { Clock } from "../model/domain.ts";
+import type { Clock } from "../ports.ts";
 
 /** How far a copy is, in bytes. */
 export type CopyProgress = { step: "copying" | "checking"; done: number; total: number };

@@ -1,5 +1,5 @@
 import type { Config } from "../config/schema.ts";
-import type { Ports } from "../model/domain.ts";
+import type { Ports } from "../ports.ts";
 import type { Store } from "./store.ts";
 
 /** The relay owns the data folder, alone; an operator's command works beside it, on a database that must exist. */

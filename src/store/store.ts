@@ -1,29 +1,19 @@
 import type { Config } from "../config/schema.ts";
+import type { Attempt, Delivery, DeliveryJob, DeliveryOutcome, EndpointState } from "../model/delivery.ts";
+import type { ProviderEvent, Quarantined, RefusalReason, StoredEvent } from "../model/event.ts";
 import type {
-  Attempt,
   DeletionJob,
   DeletionOutcome,
-  Delivery,
-  DeliveryJob,
-  DeliveryOutcome,
   DownloadJob,
   DownloadOutcome,
-  EndpointState,
   Job,
   JobState,
-  MediaState,
-  Medium,
-  Plan,
-  ProviderEvent,
-  Quarantined,
-  RefusalReason,
-  StoredEvent,
-  TargetPlace,
   UploadJob,
   UploadOutcome,
-  Video,
-  VideoState,
-} from "../model/domain.ts";
+} from "../model/job.ts";
+import type { MediaState, Medium, TargetPlace } from "../model/medium.ts";
+import type { Plan } from "../model/plan.ts";
+import type { Video, VideoState } from "../model/video.ts";
 
 /** An event on its way in. */
 export type Acceptance = {

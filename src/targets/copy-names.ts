@@ -1,6 +1,6 @@
 import { realpath, stat } from "node:fs/promises";
 import { dirname, join, relative, sep } from "node:path";
-import type { TargetPlace } from "../model/domain.ts";
+import type { TargetPlace } from "../model/medium.ts";
 import { plainEndpoint } from "./place.ts";
 
 /** What a media row may call a copy. */

@@ -1,6 +1,6 @@
 import { resolve } from "node:path";
 import type { LocalTarget, S3Target } from "../config/schema.ts";
-import type { TargetPlace } from "../model/domain.ts";
+import type { TargetPlace } from "../model/medium.ts";
 
 /** Where copies are kept unless the config says otherwise. */
 export function defaultMediaFolder(dataDir: string): string {

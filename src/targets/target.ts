@@ -1,5 +1,5 @@
 import type { Config } from "../config/schema.ts";
-import type { Clock, Log } from "../model/domain.ts";
+import type { Clock, Log } from "../ports.ts";
 import { openLocalTarget } from "./local/open.ts";
 import type { About } from "./place.ts";
 

@@ -1,4 +1,4 @@
-import type { Clock, Log } from "../model/domain.ts";
+import type { Clock, Log } from "../ports.ts";
 import { isPlausibleTime } from "../rules/plausible-time.ts";
 
 /** A jump beyond this is taken for a mistake of the machine's clock, in milliseconds; one of a machine that slept is shorter. */

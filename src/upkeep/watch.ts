@@ -1,4 +1,4 @@
-import type { Log } from "../model/domain.ts";
+import type { Log } from "../ports.ts";
 import { isPlausibleTime } from "../rules/plausible-time.ts";
 import type { Store } from "../store/store.ts";
 import type { SteadyClock } from "./steady-clock.ts";

@@ -1,6 +1,7 @@
 import { hash } from "node:crypto";
 import { RelayError } from "../errors.ts";
-import type { AnnouncedLink, MediaKind, ProviderEvent } from "../model/domain.ts";
+import type { AnnouncedLink, ProviderEvent } from "../model/event.ts";
+import type { MediaKind } from "../model/medium.ts";
 import { compactValue, type Member, readMembers } from "./json-members.ts";
 import { identityOf } from "./link.ts";
 

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { deliveryJson, eventJson, mediumJson, quarantinedJson, videoJson } from "../../src/actions/json.ts";
 import { parseWhen, tellWhen } from "../../src/actions/times.ts";
-import type { Medium } from "../../src/model/domain.ts";
+import type { Medium } from "../../src/model/medium.ts";
 
 const NOON = Date.UTC(2026, 0, 31, 12);
 

@@ -3,7 +3,7 @@ import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
-import type { Medium } from "../../src/model/domain.ts";
+import type { Medium } from "../../src/model/medium.ts";
 import type { LinkScheme } from "../../src/simulator/link-schemes.ts";
 import { deadlineOf } from "../../src/wochit/link.ts";
 import { endpoint } from "../support/config.ts";

@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import { buildBody, type Written } from "../../src/forward/body.ts";
-import type { Medium, StoredEvent } from "../../src/model/domain.ts";
+import type { StoredEvent } from "../../src/model/event.ts";
+import type { Medium } from "../../src/model/medium.ts";
 import fixture from "../fixtures/enriched.json" with { type: "json" };
 import { MEDIUM } from "./medium.ts";
 

@@ -2,7 +2,9 @@ import { dirname, join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import Database from "better-sqlite3";
 import { loadConfig } from "../../src/config/load.ts";
-import type { Delivery, Medium, Quarantined, StoredEvent } from "../../src/model/domain.ts";
+import type { Delivery } from "../../src/model/delivery.ts";
+import type { Quarantined, StoredEvent } from "../../src/model/event.ts";
+import type { Medium } from "../../src/model/medium.ts";
 import { openStore } from "../../src/store/open.ts";
 import { realPorts } from "./real-ports.ts";
 

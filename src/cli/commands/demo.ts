@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Config, ConfigInput } from "../../config/schema.ts";
 import { errorLine } from "../../errors.ts";
-import type { Log, Ports } from "../../model/domain.ts";
+import type { Log, Ports } from "../../ports.ts";
 import type { Command } from "../command.ts";
 import type { DemoApp } from "../demo/app.ts";
 import { harmless } from "../output/terminal-text.ts";

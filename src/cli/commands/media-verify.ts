@@ -6,7 +6,7 @@ import { type Finding, type VerifySummary, verifyCopies } from "../../actions/ve
 import { parseSize } from "../../config/schema.ts";
 import { errorLine, RelayError } from "../../errors.ts";
 import type { Targets } from "../../mirror/open-targets.ts";
-import type { TargetPlace } from "../../model/domain.ts";
+import type { TargetPlace } from "../../model/medium.ts";
 import type { Store } from "../../store/store.ts";
 import { type Args, type Command, type Context, configOption, jsonOption } from "../command.ts";
 import { tellCount } from "../output/columns.ts";

@@ -1,6 +1,6 @@
 import { listQuarantine, reprocess, reprocessAll, showQuarantined } from "../../actions/quarantine.ts";
 import { RelayError } from "../../errors.ts";
-import type { RefusalReason } from "../../model/domain.ts";
+import type { RefusalReason } from "../../model/event.ts";
 import { createAcceptKept } from "../../receive/accept.ts";
 import { type Command, type CommandGroup, configOption, jsonOption } from "../command.ts";
 import { shortTime } from "../output/columns.ts";

@@ -1,8 +1,8 @@
 import { errorLine, RelayError } from "../../errors.ts";
-import type { Ports } from "../../model/domain.ts";
 import { type OpenLog, openLog } from "../../platform/log/log.ts";
 import { selfCommand } from "../../platform/runtime.ts";
 import { inheritedSockets, type Notifier, openNotifier } from "../../platform/systemd.ts";
+import type { Ports } from "../../ports.ts";
 import type { Relay } from "../../relay.ts";
 import { type Command, type Context, configOption } from "../command.ts";
 

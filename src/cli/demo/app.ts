@@ -1,7 +1,7 @@
 import { createServer, type IncomingMessage } from "node:http";
 import type { AddressInfo } from "node:net";
 import { type Verdict, verify } from "../../forward/signature.ts";
-import type { Clock } from "../../model/domain.ts";
+import type { Clock } from "../../ports.ts";
 
 /** What the demo's application got, read and judged. */
 export type Delivered = {

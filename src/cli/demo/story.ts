@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import { request } from "undici";
-import type { MediaKind, Ports } from "../../model/domain.ts";
+import type { MediaKind } from "../../model/medium.ts";
+import type { Ports } from "../../ports.ts";
 import {
   type EventType,
   type EventWish,

@@ -1,5 +1,5 @@
 import { parseWhen } from "../../actions/times.ts";
-import type { Ports } from "../../model/domain.ts";
+import type { Ports } from "../../ports.ts";
 import type { Page } from "../../store/store.ts";
 import { type Args, type Context, configOption, jsonOption, type Option } from "../command.ts";
 import { type Column, createTable } from "./table.ts";

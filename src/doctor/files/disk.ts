@@ -1,7 +1,7 @@
 import { open, readdir, rm, stat, statfs } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { tellSize } from "../../actions/format-size.ts";
-import type { Ports } from "../../model/domain.ts";
+import type { Ports } from "../../ports.ts";
 import { AS_SOMEBODY_ELSE, type Finding, failed, of, ok, type Probe, warning } from "../probe.ts";
 import type { Place } from "./place.ts";
 

@@ -1,6 +1,6 @@
 import { stat } from "node:fs/promises";
 import { join } from "node:path";
-import type { Clock } from "../../model/domain.ts";
+import type { Clock } from "../../ports.ts";
 import { AlreadySaid, inTime } from "../probe.ts";
 import { type Account, readAccount } from "./accounts.ts";
 

@@ -1,4 +1,4 @@
-import type { Clock } from "../../model/domain.ts";
+import type { Clock } from "../../ports.ts";
 import { failed, ok, type Probe, warning } from "../probe.ts";
 
 /** `Date` headers of answers, and when on this machine each was asked for and came. */

@@ -1,9 +1,9 @@
 import { isIP } from "node:net";
 import type { Endpoint } from "../../config/schema.ts";
 import { errorLine } from "../../errors.ts";
-import type { Clock } from "../../model/domain.ts";
 import { readCertificates } from "../../platform/net/certificates.ts";
 import { openGuard, openOutbound } from "../../platform/net/outbound.ts";
+import type { Clock } from "../../ports.ts";
 import { type Finding, failed, inTime, of, ok, type Probe, warning } from "../probe.ts";
 import { judgeShown } from "./certificate.ts";
 import type { Dates } from "./clock.ts";

@@ -1,8 +1,8 @@
 import { isIP } from "node:net";
 import { type Config, parseListen } from "../../config/schema.ts";
-import type { Clock } from "../../model/domain.ts";
 import { askRelay } from "../../platform/net/ask-relay.ts";
 import { readCertificates } from "../../platform/net/certificates.ts";
+import type { Clock } from "../../ports.ts";
 import type { Place } from "../files/place.ts";
 import { type Finding, failed, inTime, ok, type Probe, warning } from "../probe.ts";
 import { judgeServed } from "./certificate.ts";

@@ -1,5 +1,5 @@
 import { errorLine } from "../../errors.ts";
-import type { Clock } from "../../model/domain.ts";
+import type { Clock } from "../../ports.ts";
 import { inTime, of, ok, type Probe, warning } from "../probe.ts";
 
 const PATIENCE = 30_000;

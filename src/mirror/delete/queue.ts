@@ -1,7 +1,8 @@
 import { errorLine, RelayError } from "../../errors.ts";
 import type { Queue } from "../../jobs/worker.ts";
-import type { DeletionJob, DeletionOutcome, Ports } from "../../model/domain.ts";
+import type { DeletionJob, DeletionOutcome } from "../../model/job.ts";
 import { type Turns, turnOf } from "../../platform/keyed-mutex.ts";
+import type { Ports } from "../../ports.ts";
 import type { Store } from "../../store/store.ts";
 import type { CopyName } from "../../targets/copy-names.ts";
 import type { Targets } from "../open-targets.ts";

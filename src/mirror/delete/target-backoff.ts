@@ -1,4 +1,4 @@
-import type { Clock } from "../../model/domain.ts";
+import type { Clock } from "../../ports.ts";
 
 /** Milliseconds: after a first failure; doubled with each one that follows, up to the longest. */
 const FIRST = 10_000;

@@ -1,10 +1,12 @@
 import { rm } from "node:fs/promises";
 import type { Readable } from "node:stream";
 import type { Config } from "../../config/schema.ts";
-import type { Copy, DownloadJob, Ports, SpooledFile } from "../../model/domain.ts";
+import type { DownloadJob } from "../../model/job.ts";
+import type { Copy, SpooledFile } from "../../model/medium.ts";
 import { makeFolder } from "../../platform/files/durable.ts";
 import { openHasher } from "../../platform/files/hashing.ts";
 import type { Outbound } from "../../platform/net/outbound.ts";
+import type { Ports } from "../../ports.ts";
 import { NeverMedia, NotMediaYet, OwnTrouble, ours } from "../errors.ts";
 import { type Sum, startSum } from "../spool/checksum.ts";
 import type { Reservation, Room } from "../spool/disk-space.ts";

@@ -1,6 +1,7 @@
 import { errorLine } from "../../errors.ts";
-import type { DownloadJob, DownloadOutcome, Log } from "../../model/domain.ts";
+import type { DownloadJob, DownloadOutcome } from "../../model/job.ts";
 import { RefusedAddress } from "../../platform/net/outbound.ts";
+import type { Log } from "../../ports.ts";
 import { mediaBackoff, mediaRetry } from "../../rules/schedule.ts";
 import { GaveWay, NeverMedia, NotServed, OwnTrouble } from "../errors.ts";
 import { type Alarm, kindOf } from "./own-trouble.ts";

@@ -1,6 +1,6 @@
 import { Buffer } from "node:buffer";
 import type { Readable } from "node:stream";
-import type { Copy } from "../../model/domain.ts";
+import type { Copy } from "../../model/medium.ts";
 import { type Outbound, RefusedAddress } from "../../platform/net/outbound.ts";
 import { NotServed } from "../errors.ts";
 import { codingsIn } from "./content-coding.ts";

@@ -1,4 +1,4 @@
-import type { Ports } from "../../model/domain.ts";
+import type { Ports } from "../../ports.ts";
 import { isNoSpace, OwnTrouble } from "../errors.ts";
 
 /** Nobody has come back to this trouble for so long (milliseconds): what met it is wanted no longer. */

@@ -1,8 +1,10 @@
 import type { Config } from "../../config/schema.ts";
 import { errorLine } from "../../errors.ts";
 import type { Lease, Queue } from "../../jobs/worker.ts";
-import type { Copy, DownloadJob, Ports } from "../../model/domain.ts";
+import type { DownloadJob } from "../../model/job.ts";
+import type { Copy } from "../../model/medium.ts";
 import type { Outbound } from "../../platform/net/outbound.ts";
+import type { Ports } from "../../ports.ts";
 import type { Store } from "../../store/store.ts";
 import { NeverMedia } from "../errors.ts";
 import { createRoom } from "../spool/disk-space.ts";

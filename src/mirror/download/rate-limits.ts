@@ -1,4 +1,4 @@
-import type { Clock } from "../../model/domain.ts";
+import type { Clock } from "../../ports.ts";
 
 /** How long a download may take for what. Milliseconds, and bytes per second. */
 export type Limits = {

@@ -1,5 +1,6 @@
 import { rename, rm } from "node:fs/promises";
-import type { DownloadJob, SpooledFile } from "../../model/domain.ts";
+import type { DownloadJob } from "../../model/job.ts";
+import type { SpooledFile } from "../../model/medium.ts";
 import { syncFile, syncFolder } from "../../platform/files/durable.ts";
 import { isPartOnly, NOT_WHOLE } from "../../rules/part-only.ts";
 import { NotMediaYet, ours } from "../errors.ts";

@@ -1,4 +1,4 @@
-import type { DownloadJob } from "../../model/domain.ts";
+import type { DownloadJob } from "../../model/job.ts";
 import { GaveWay } from "../errors.ts";
 
 /** A download that is too slow to hold a slot, as of its last look. */

@@ -1,6 +1,7 @@
 import { constants, type FileHandle, lstat, open, rename, rm } from "node:fs/promises";
 import { errorLine } from "../../errors.ts";
-import type { DownloadJob, SpooledFile } from "../../model/domain.ts";
+import type { DownloadJob } from "../../model/job.ts";
+import type { SpooledFile } from "../../model/medium.ts";
 import { nullWhereMissing, syncFile, syncFolder } from "../../platform/files/durable.ts";
 import { isPartOnly } from "../../rules/part-only.ts";
 import { isWeakTag, type MediaAnswer } from "../download/fetch.ts";

@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import type { MediaKind } from "../../model/domain.ts";
+import type { MediaKind } from "../../model/medium.ts";
 
 /** Ids that are safe as they are: one case, one Unicode form, no dots, no slashes, short. */
 const SAFE_ID = /^[a-z0-9_-]{1,64}$/;

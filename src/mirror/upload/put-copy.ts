@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import type { Config } from "../../config/schema.ts";
-import type { UploadJob } from "../../model/domain.ts";
+import type { UploadJob } from "../../model/job.ts";
 import type { About } from "../../targets/place.ts";
 import type { MirrorTarget } from "../../targets/target.ts";
 import { keyOf } from "./object-keys.ts";

@@ -1,8 +1,8 @@
 import { createHash } from "node:crypto";
 import { rm, writeFile } from "node:fs/promises";
 import { errorLine } from "../../errors.ts";
-import type { Ports } from "../../model/domain.ts";
 import { makeFolder } from "../../platform/files/durable.ts";
+import type { Ports } from "../../ports.ts";
 import type { About } from "../../targets/place.ts";
 import type { MirrorTarget } from "../../targets/target.ts";
 import { partOf } from "../spool/spool.ts";

@@ -1,6 +1,6 @@
 import type { Buffer } from "node:buffer";
 import { type FileHandle, open } from "node:fs/promises";
-import type { MediaKind } from "../../model/domain.ts";
+import type { MediaKind } from "../../model/medium.ts";
 import { NotMediaYet } from "../errors.ts";
 import { type FileKind, fileKindOf } from "./file-kind.ts";
 import { readBoxes } from "./isobmff.ts";

@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Socket } from "node:net";
-import type { Clock, Log } from "../../model/domain.ts";
+import type { Clock, Log } from "../../ports.ts";
 import { holderOf } from "../net/addresses.ts";
 import type { ConnectionLimits, Trust } from "./connection-limits.ts";
 

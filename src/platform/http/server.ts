@@ -10,7 +10,7 @@ import { type AddressInfo, Server as NetServer, type Socket } from "node:net";
 import { createAdaptorServer } from "@hono/node-server";
 import type { Hono } from "hono";
 import { type ErrorCode, errorLine, errorTable, RelayError } from "../../errors.ts";
-import type { Clock, Log } from "../../model/domain.ts";
+import type { Clock, Log } from "../../ports.ts";
 import { openFilesLimit, shareOpenFiles } from "../files/open-files.ts";
 import type { ConnectionLimits, Trust } from "./connection-limits.ts";
 import { createConnections } from "./connections.ts";

@@ -1,4 +1,4 @@
-import type { Clock, Log } from "../../model/domain.ts";
+import type { Clock, Log } from "../../ports.ts";
 
 /**
  * Writes warnings of one kind, at most `burst` of them within `every` milliseconds. The first line after that carries

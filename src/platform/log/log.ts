@@ -1,5 +1,5 @@
 import { errorLine } from "../../errors.ts";
-import type { Log } from "../../model/domain.ts";
+import type { Log } from "../../ports.ts";
 import { openLines } from "./lines.ts";
 
 /** What a log is opened with: the `log` part of the config. */

@@ -1,7 +1,7 @@
 import type Database from "better-sqlite3";
 import type { Config } from "../../config/schema.ts";
 import { errorLine } from "../../errors.ts";
-import type { Ports } from "../../model/domain.ts";
+import type { Ports } from "../../ports.ts";
 import type { StoreOptions } from "../open.ts";
 import { settingsOf } from "../settings.ts";
 import type { Store } from "../store.ts";

@@ -1,6 +1,6 @@
 import { chmod, lchown, lstat, stat } from "node:fs/promises";
-import type { Log } from "../../model/domain.ts";
 import { codeOf } from "../../platform/files/durable.ts";
+import type { Log } from "../../ports.ts";
 
 /** What a folder lets its group and others do. */
 export type FolderRights = { gid: number; mode: number };

@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import type { Readable } from "node:stream";
 import { GetObjectCommand } from "@aws-sdk/client-s3";
-import type { Clock } from "../../model/domain.ts";
+import type { Clock } from "../../ports.ts";
 import type { Connection } from "./connection.ts";
 import { S3Trouble } from "./trouble.ts";
 

@@ -1,6 +1,6 @@
 import { AbortMultipartUploadCommand, ListMultipartUploadsCommand } from "@aws-sdk/client-s3";
 import { errorLine } from "../../errors.ts";
-import type { Clock, Log } from "../../model/domain.ts";
+import type { Clock, Log } from "../../ports.ts";
 import type { Connection } from "./connection.ts";
 import { S3Trouble } from "./trouble.ts";
 

@@ -1,9 +1,9 @@
 import { DeleteObjectCommand, GetObjectCommand, HeadObjectCommand, ListObjectsV2Command } from "@aws-sdk/client-s3";
 import { getSignedUrl } from "@aws-sdk/s3-request-presigner";
 import type { S3Target } from "../../config/schema.ts";
-import type { Clock, Log } from "../../model/domain.ts";
 import { createTurns } from "../../platform/keyed-mutex.ts";
 import { systemClock } from "../../platform/runtime.ts";
+import type { Clock, Log } from "../../ports.ts";
 import type { About } from "../place.ts";
 import type { Access, Listed, MirrorTarget, Placed } from "../target.ts";
 import { connect, PATIENCE, type Patience } from "./connection.ts";

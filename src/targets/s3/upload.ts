@@ -8,7 +8,7 @@ import {
   UploadPartCommand,
 } from "@aws-sdk/client-s3";
 import { LeaseLost } from "../../errors.ts";
-import type { Clock } from "../../model/domain.ts";
+import type { Clock } from "../../ports.ts";
 import type { Connection } from "./connection.ts";
 import type { Description } from "./describe.ts";
 import type { Leftovers } from "./leftovers.ts";

@@ -9,9 +9,11 @@ import * as v from "valibot";
 import { type Config, configSchema } from "../../../src/config/schema.ts";
 import { createDownloads } from "../../../src/mirror/download/queue.ts";
 import type { Limits } from "../../../src/mirror/download/rate-limits.ts";
-import type { Clock, Copy, DownloadJob, DownloadOutcome } from "../../../src/model/domain.ts";
+import type { DownloadJob, DownloadOutcome } from "../../../src/model/job.ts";
+import type { Copy } from "../../../src/model/medium.ts";
 import { openOutbound } from "../../../src/platform/net/outbound.ts";
 import { systemClock } from "../../../src/platform/runtime.ts";
+import type { Clock } from "../../../src/ports.ts";
 import { testLog } from "../../support/ports.ts";
 
 export type Handler = (request: IncomingMessage, response: ServerResponse) => void;

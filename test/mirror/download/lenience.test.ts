@@ -6,7 +6,7 @@ import { brotliCompressSync, deflateRawSync, deflateSync, gzipSync, zstdCompress
 import { unpack } from "../../../src/mirror/download/content-coding.ts";
 import { OwnTrouble } from "../../../src/mirror/errors.ts";
 import { fileOf } from "../../../src/mirror/spool/spool.ts";
-import type { DownloadOutcome } from "../../../src/model/domain.ts";
+import type { DownloadOutcome } from "../../../src/model/job.ts";
 import { tempFolder } from "../../support/folder.ts";
 import { film, jpeg, moov, mp4 } from "../validate/bytes.ts";
 import { noise, openDownloads, serve, serveRaw, sha256 } from "./downloads.ts";

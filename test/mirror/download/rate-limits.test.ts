@@ -4,7 +4,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { startWorker } from "../../../src/jobs/worker.ts";
 import { LIMITS, type Limits, watchPace } from "../../../src/mirror/download/rate-limits.ts";
 import { createUnfinished } from "../../../src/mirror/spool/in-progress.ts";
-import type { DownloadJob } from "../../../src/model/domain.ts";
+import type { DownloadJob } from "../../../src/model/job.ts";
 import type { Store } from "../../../src/store/store.ts";
 import { testClock, testRandom } from "../../support/ports.ts";
 import { waitFor } from "../../support/wait.ts";

@@ -4,7 +4,7 @@ import test, { type TestContext } from "node:test";
 import { gzipSync } from "node:zlib";
 import { blankNote, readNote, writeNote } from "../../../src/mirror/spool/resume-state.ts";
 import { bestOf, fileOf, noteOf, partOf, sweepSpool } from "../../../src/mirror/spool/spool.ts";
-import type { DownloadOutcome } from "../../../src/model/domain.ts";
+import type { DownloadOutcome } from "../../../src/model/job.ts";
 import { openCopies } from "../copies.ts";
 import { box, film, jpeg, moov, mp4 } from "../validate/bytes.ts";
 import { type Handler, noise, openDownloads, serve, sha256 } from "./downloads.ts";

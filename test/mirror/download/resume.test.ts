@@ -5,7 +5,7 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import test, { type TestContext } from "node:test";
 import { blankNote, markOf, readNote, writeNote } from "../../../src/mirror/spool/resume-state.ts";
 import { fileOf, noteOf, partOf, sweepSpool } from "../../../src/mirror/spool/spool.ts";
-import type { DownloadOutcome } from "../../../src/model/domain.ts";
+import type { DownloadOutcome } from "../../../src/model/job.ts";
 import { tinyJpeg } from "../../../src/simulator/media.ts";
 import { waitFor } from "../../support/wait.ts";
 import { film, moov } from "../validate/bytes.ts";

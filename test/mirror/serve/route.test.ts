@@ -10,7 +10,7 @@ import { Hono } from "hono";
 import { signKey } from "../../../src/links/durable-link.ts";
 import type { Targets } from "../../../src/mirror/open-targets.ts";
 import { mediaRoute } from "../../../src/mirror/serve/route.ts";
-import type { Medium } from "../../../src/model/domain.ts";
+import type { Medium } from "../../../src/model/medium.ts";
 import { type MirrorTarget, openTarget } from "../../../src/targets/target.ts";
 import { put } from "../../contracts/mirror-target.ts";
 import { makePipe } from "../../support/pipe.ts";

@@ -9,7 +9,7 @@ import { OwnTrouble } from "../../../src/mirror/errors.ts";
 import { createRoom } from "../../../src/mirror/spool/disk-space.ts";
 import { readNote } from "../../../src/mirror/spool/resume-state.ts";
 import { noteOf, partOf, sweepSpool } from "../../../src/mirror/spool/spool.ts";
-import type { DownloadOutcome } from "../../../src/model/domain.ts";
+import type { DownloadOutcome } from "../../../src/model/job.ts";
 import { openOutbound } from "../../../src/platform/net/outbound.ts";
 import { testClock, testLog } from "../../support/ports.ts";
 import { openDownloads, serve } from "../download/downloads.ts";

@@ -3,7 +3,7 @@ import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { type TestContext, test } from "node:test";
 import { keepCopy } from "../../../src/mirror/upload/put-copy.ts";
-import type { UploadJob } from "../../../src/model/domain.ts";
+import type { UploadJob } from "../../../src/model/job.ts";
 import { openTarget } from "../../../src/targets/target.ts";
 import { tempFolder } from "../../support/folder.ts";
 import { sha256 } from "../copies.ts";

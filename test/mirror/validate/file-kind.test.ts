@@ -6,7 +6,7 @@ import { join } from "node:path";
 import test, { after } from "node:test";
 import { NotMediaYet } from "../../../src/mirror/errors.ts";
 import { verifyMedia } from "../../../src/mirror/validate/validate.ts";
-import type { MediaKind } from "../../../src/model/domain.ts";
+import type { MediaKind } from "../../../src/model/medium.ts";
 import { box, film, jpeg, moov, mp4, mvhd, png, trak } from "./bytes.ts";
 
 const folder = await mkdtemp(join(tmpdir(), "relay-kind-"));

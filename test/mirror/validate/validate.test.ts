@@ -5,7 +5,7 @@ import { join } from "node:path";
 import test, { after } from "node:test";
 import { NotMediaYet } from "../../../src/mirror/errors.ts";
 import { nameRemainder, verifyMedia } from "../../../src/mirror/validate/validate.ts";
-import type { MediaKind } from "../../../src/model/domain.ts";
+import type { MediaKind } from "../../../src/model/medium.ts";
 import { box, film, jpeg, moov, mp4, mp4IndexLast, mvhd, png, trak } from "./bytes.ts";
 
 const folder = await mkdtemp(join(tmpdir(), "relay-verify-"));

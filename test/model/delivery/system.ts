@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { RelayError } from "../../../src/errors.ts";
-import type { Attempt, DeliveryJob, DeliveryOutcome } from "../../../src/model/domain.ts";
+import type { Attempt, DeliveryJob, DeliveryOutcome } from "../../../src/model/delivery.ts";
 import { planEvent } from "../../../src/rules/plan.ts";
 import { deliveryRetry, waitsBefore } from "../../../src/rules/schedule.ts";
 import { copyDatabase, databaseOf, restoreDatabase } from "../../../src/store/backup.ts";

@@ -2,7 +2,7 @@ import { existsSync, readdirSync, renameSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { S3Target } from "../../../src/config/schema.ts";
-import type { Medium } from "../../../src/model/domain.ts";
+import type { Medium } from "../../../src/model/medium.ts";
 import { deadlineOf } from "../../../src/wochit/link.ts";
 import { type Body, filesOf, type OpenBody, StillBorn } from "./bodies.ts";
 import { type Command, DAY, HOUR, type Posted, SECOND } from "./commands.ts";

@@ -1,4 +1,4 @@
-import type { StoredEvent } from "../../../src/model/domain.ts";
+import type { StoredEvent } from "../../../src/model/event.ts";
 import { topicMatches } from "../../../src/rules/topics.ts";
 import type { Stored } from "../stored.ts";
 import type { App, Arrival } from "./app.ts";

@@ -3,7 +3,7 @@ import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import Database from "better-sqlite3";
 import { fileOf } from "../../../src/mirror/spool/spool.ts";
-import type { SpooledFile } from "../../../src/model/domain.ts";
+import type { SpooledFile } from "../../../src/model/medium.ts";
 import { readEpochs } from "../../../src/store/sqlite/rows/epochs.ts";
 import { createNames } from "../../../src/store/sqlite/rows/ids.ts";
 

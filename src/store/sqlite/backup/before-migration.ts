@@ -1,7 +1,7 @@
 import { readdirSync, rmSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { errorLine, RelayError } from "../../../errors.ts";
-import type { Clock, Log } from "../../../model/domain.ts";
+import type { Clock, Log } from "../../../ports.ts";
 import { databaseOf, stampOf } from "../../backup.ts";
 import { openFile } from "../files/driver.ts";
 import { checkVersion, migrations } from "../schema/migrations.ts";

@@ -14,7 +14,7 @@ import {
 } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { errorLine, RelayError } from "../../../errors.ts";
-import type { Clock } from "../../../model/domain.ts";
+import type { Clock } from "../../../ports.ts";
 import { COMPANIONS, databaseOf, partOf } from "../../backup.ts";
 import { openFile } from "../files/driver.ts";
 import { giveToOwnerOf } from "../files/ownership.ts";

@@ -1,5 +1,5 @@
 import { errorLine } from "../../../errors.ts";
-import type { Log } from "../../../model/domain.ts";
+import type { Log } from "../../../ports.ts";
 import { isDamage } from "./engine-errors.ts";
 
 /** Remembers, and logs once until it is disproved, that SQLite met damage in the database. */

@@ -1,7 +1,7 @@
 import { setImmediate } from "node:timers";
 import type Database from "better-sqlite3";
 import { errorLine, RelayError } from "../../../errors.ts";
-import type { Clock } from "../../../model/domain.ts";
+import type { Clock } from "../../../ports.ts";
 import { codeOf, isEngineTrouble, isLocked, isMoved, mayPass } from "./engine-errors.ts";
 
 /** How long a commit that fails is tried again before its callers are told (CONTRACT, 503). */

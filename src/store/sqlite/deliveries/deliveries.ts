@@ -1,5 +1,6 @@
 import { RelayError } from "../../../errors.ts";
-import type { Attempt, Delivery, DeliveryJob, DeliveryOutcome, Job } from "../../../model/domain.ts";
+import type { Attempt, Delivery, DeliveryJob, DeliveryOutcome } from "../../../model/delivery.ts";
+import type { Job } from "../../../model/job.ts";
 import { LATEST_TIME } from "../../../rules/plausible-time.ts";
 import type { ClaimWish, Store } from "../../store.ts";
 import { createErasures } from "../events/erasures.ts";

@@ -1,4 +1,4 @@
-import type { MediaState } from "../../../model/domain.ts";
+import type { MediaState } from "../../../model/medium.ts";
 import { gateDue } from "../../../rules/plan.ts";
 import { isOnItsWay, type MediaRows } from "../media/rows.ts";
 import type { Sql } from "../rows/sql.ts";

@@ -1,4 +1,4 @@
-import type { JobState } from "../../../model/domain.ts";
+import type { JobState } from "../../../model/job.ts";
 import type { Sql } from "../rows/sql.ts";
 
 /**

@@ -1,5 +1,6 @@
 import { Buffer } from "node:buffer";
-import type { MediaState, SaidOfMedium } from "../../../model/domain.ts";
+import type { SaidOfMedium } from "../../../model/delivery.ts";
+import type { MediaState } from "../../../model/medium.ts";
 import { readersOf } from "../../../rules/plan.ts";
 import type { StoreSettings } from "../../store.ts";
 import { isOnItsWay, type MediaRows, type MediumRow } from "../media/rows.ts";

@@ -1,4 +1,4 @@
-import type { MediaState, PlannedMedium } from "../../../model/domain.ts";
+import type { MediaState, PlannedMedium } from "../../../model/medium.ts";
 import { isPartOnly } from "../../../rules/part-only.ts";
 import { MIRRORING_OFF, nextRisk } from "../../../rules/plan.ts";
 import { identityOf } from "../../../wochit/link.ts";

@@ -1,5 +1,6 @@
 import { RelayError } from "../../../errors.ts";
-import type { Dialect, MediaKind, Medium, StoredEvent } from "../../../model/domain.ts";
+import type { Dialect, StoredEvent } from "../../../model/event.ts";
+import type { MediaKind, Medium } from "../../../model/medium.ts";
 import type { Acceptance, Accepted, Store } from "../../store.ts";
 import type { Gates } from "../deliveries/gates.ts";
 import type { Lanes } from "../deliveries/lanes.ts";

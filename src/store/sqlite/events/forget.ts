@@ -1,5 +1,5 @@
 import { RelayError } from "../../../errors.ts";
-import type { Clock } from "../../../model/domain.ts";
+import type { Clock } from "../../../ports.ts";
 import type { DeliveryRow, Lanes } from "../deliveries/lanes.ts";
 import type { MediumRow } from "../media/rows.ts";
 import type { MediaEnds } from "../media/settle.ts";

@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import { RelayError } from "../../../errors.ts";
-import type { Quarantined, RefusalReason } from "../../../model/domain.ts";
+import type { Quarantined, RefusalReason } from "../../../model/event.ts";
 import { videoIdIn } from "../../../wochit/event.ts";
 import type { Refusal, Store, StoreSettings } from "../../store.ts";
 import type { Ids } from "../rows/ids.ts";

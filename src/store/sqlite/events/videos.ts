@@ -1,5 +1,5 @@
 import { RelayError } from "../../../errors.ts";
-import type { Video, VideoState } from "../../../model/domain.ts";
+import type { Video, VideoState } from "../../../model/video.ts";
 import { isAutosave, nextVideoState } from "../../../rules/plan.ts";
 import type { Acceptance, Page, Store } from "../../store.ts";
 import { type MediumRow, SHOWN_MEDIUM, toMedium } from "../media/rows.ts";

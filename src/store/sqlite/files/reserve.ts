@@ -1,7 +1,7 @@
 import { closeSync, existsSync, fsyncSync, openSync, rmSync, statfsSync, writeSync } from "node:fs";
 import { join } from "node:path";
 import { errorLine } from "../../../errors.ts";
-import type { Clock, Log } from "../../../model/domain.ts";
+import type { Clock, Log } from "../../../ports.ts";
 import { codeOf } from "../commit/engine-errors.ts";
 
 /** Room kept back for the hour when the disk is full: enough for some ten thousand events. */

@@ -1,4 +1,5 @@
-import type { DeletionJob, DeletionOutcome, Plan } from "../../../model/domain.ts";
+import type { DeletionJob, DeletionOutcome } from "../../../model/job.ts";
+import type { Plan } from "../../../model/plan.ts";
 import type { ClaimWish, StoreSettings } from "../../store.ts";
 import { wasAnnouncedSince } from "../events/announcements.ts";
 import type { Ids } from "../rows/ids.ts";

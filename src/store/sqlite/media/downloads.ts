@@ -1,5 +1,5 @@
 import { RelayError } from "../../../errors.ts";
-import type { DownloadJob, DownloadOutcome, Job } from "../../../model/domain.ts";
+import type { DownloadJob, DownloadOutcome, Job } from "../../../model/job.ts";
 import { isPartOnly, NOT_WHOLE } from "../../../rules/part-only.ts";
 import { MIRRORING_OFF, NO_HOST } from "../../../rules/plan.ts";
 import { LATEST_TIME } from "../../../rules/plausible-time.ts";

@@ -1,5 +1,5 @@
 import { RelayError } from "../../../errors.ts";
-import type { Medium } from "../../../model/domain.ts";
+import type { Medium } from "../../../model/medium.ts";
 import type { Store, StoreSettings } from "../../store.ts";
 import type { Ids } from "../rows/ids.ts";
 import { page } from "../rows/paging.ts";

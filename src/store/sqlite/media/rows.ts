@@ -1,4 +1,4 @@
-import type { Copy, MediaKind, MediaState, Medium } from "../../../model/domain.ts";
+import type { Copy, MediaKind, MediaState, Medium } from "../../../model/medium.ts";
 import { MIRRORING_OFF } from "../../../rules/plan.ts";
 import { identityOf } from "../../../wochit/link.ts";
 import type { Ids } from "../rows/ids.ts";

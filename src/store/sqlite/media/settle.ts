@@ -1,4 +1,4 @@
-import type { SpooledFile } from "../../../model/domain.ts";
+import type { SpooledFile } from "../../../model/medium.ts";
 import { nextRisk } from "../../../rules/plan.ts";
 import type { Gates } from "../deliveries/gates.ts";
 import type { Notices } from "../deliveries/notices.ts";

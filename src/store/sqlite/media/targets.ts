@@ -1,5 +1,5 @@
 import { isAbsolute, relative, resolve, sep } from "node:path";
-import type { TargetPlace } from "../../../model/domain.ts";
+import type { TargetPlace } from "../../../model/medium.ts";
 import { nameOfPlace } from "../../../targets/place.ts";
 import type { Ids } from "../rows/ids.ts";
 import type { Sql } from "../rows/sql.ts";

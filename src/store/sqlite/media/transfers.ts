@@ -1,4 +1,4 @@
-import type { Job } from "../../../model/domain.ts";
+import type { Job } from "../../../model/job.ts";
 import { LATEST_TIME } from "../../../rules/plausible-time.ts";
 import type { ClaimWish } from "../../store.ts";
 import type { Ids } from "../rows/ids.ts";

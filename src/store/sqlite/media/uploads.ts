@@ -1,4 +1,5 @@
-import type { SpooledFile, UploadJob, UploadOutcome } from "../../../model/domain.ts";
+import type { UploadJob, UploadOutcome } from "../../../model/job.ts";
+import type { SpooledFile } from "../../../model/medium.ts";
 import { isPartOnly } from "../../../rules/part-only.ts";
 import type { ClaimWish, Store, StoreSettings } from "../../store.ts";
 import { hasFresherLink } from "../events/announcements.ts";

@@ -1,4 +1,5 @@
-import type { JobState, MediaState } from "../../../model/domain.ts";
+import type { JobState } from "../../../model/job.ts";
+import type { MediaState } from "../../../model/medium.ts";
 import type { Counts } from "../../store.ts";
 import type { Sql } from "./sql.ts";
 

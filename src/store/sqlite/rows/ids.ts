@@ -1,5 +1,5 @@
 import { RelayError } from "../../../errors.ts";
-import type { Clock } from "../../../model/domain.ts";
+import type { Clock } from "../../../ports.ts";
 import { type Epoch, readEpochs } from "./epochs.ts";
 import { createNumbers, LIMIT, type Numbers, newestNumber } from "./numbers.ts";
 import type { Sql } from "./sql.ts";

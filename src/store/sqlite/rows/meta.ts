@@ -1,5 +1,5 @@
 import type Database from "better-sqlite3";
-import type { Ports } from "../../../model/domain.ts";
+import type { Ports } from "../../../ports.ts";
 import type { IntegrityCheck } from "../../store.ts";
 
 // Facts about the database itself, by name: what is no row of anything else.

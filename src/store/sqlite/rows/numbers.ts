@@ -1,4 +1,4 @@
-import type { Clock } from "../../../model/domain.ts";
+import type { Clock } from "../../../ports.ts";
 import { LATEST_TIME } from "../../../rules/plausible-time.ts";
 import type { Sql } from "./sql.ts";
 
