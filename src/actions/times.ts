@@ -1,4 +1,4 @@
-import { parseDuration } from "../config/schema.ts";
+import { parseDuration } from "../config/units.ts";
 import { RelayError } from "../errors.ts";
 
 /** A date, or a date and a time of day with or without seconds and zone; without a zone it is UTC. */

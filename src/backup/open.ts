@@ -1,8 +1,8 @@
 import type { Config } from "../config/schema.ts";
-import type { Targets } from "../mirror/open-targets.ts";
 import type { Ports } from "../ports.ts";
 import { databaseOf } from "../store/backup.ts";
 import type { Store } from "../store/store.ts";
+import type { MirrorTarget } from "../targets/target.ts";
 import { clearBegun } from "./begun.ts";
 import { backupsIn } from "./in-target.ts";
 import { backupProcess } from "./process.ts";
@@ -17,9 +17,9 @@ export type Command = { command: string; args: string[] };
 /** The backups that the config asks for; without a wish there are none, and only what was cut off before is removed. */
 export function openBackups(
   { backup, dataDir, mirror }: Pick<Config, "backup" | "dataDir" | "mirror">,
-  { store, targets, ports, self }: { store: Store; targets: Targets; ports: Ports; self: Command },
+  { store, mirrorTarget, ports, self }: { store: Store; mirrorTarget: MirrorTarget; ports: Ports; self: Command },
 ): Backups {
-  const target = backupsIn(targets.present);
+  const target = backupsIn(mirrorTarget);
   // The store, where it is in trouble, says so itself.
   void warnOfPublicBackups(mirror.publicBaseUrl, store, target.has, ports.log).catch(() => {});
   if (backup === null) {

@@ -3,8 +3,9 @@ import { dirname, resolve } from "node:path";
 import { safeParse } from "valibot";
 import { errorLine, RelayError } from "../errors.ts";
 import { defaultMediaFolder } from "../targets/place.ts";
-import { checkConfig, type Look, type Places, readEndpoints } from "./checks.ts";
+import { checkConfig } from "./checks.ts";
 import { readEndpointTls } from "./endpoint-tls.ts";
+import { type Look, type Places, readEndpoints } from "./look.ts";
 import {
   addIssue,
   collectProblems,

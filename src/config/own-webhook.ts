@@ -1,7 +1,7 @@
 import { hostname } from "node:os";
 import { lookAtMachine } from "../platform/machine.ts";
 import { parseNetworks } from "../platform/net/addresses.ts";
-import type { Look } from "./checks.ts";
+import type { Look } from "./look.ts";
 import { parseListen } from "./schema.ts";
 
 const LOOPBACK = parseNetworks(["127.0.0.0/8", "::1"]);

@@ -1,21 +1,9 @@
 import * as v from "valibot";
 import type { TargetPlace } from "../model/medium.ts";
 import type { TlsOptions } from "../platform/net/trust.ts";
+import { DURATION, parseDuration, parseSize, SIZE } from "./units.ts";
 
 /** Every option of the relay, on one page. The JSON Schema (`wochit-relay schema`) is made from this file. */
-
-const DURATION = /^(0|[1-9]\d*)(ms|s|m|h|d)$/;
-const SIZE = /^(0|[1-9]\d*)(B|KiB|MiB|GiB|TiB)?$/;
-const UNIT = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 } as const;
-const SIZE_UNIT = { B: 1, KiB: 2 ** 10, MiB: 2 ** 20, GiB: 2 ** 30, TiB: 2 ** 40 } as const;
-
-/** Milliseconds of a duration like "500ms", "15s", "5m", "24h" or "90d"; null for anything else, also for one beyond counting. */
-export function parseDuration(text: string): number | null {
-  const [, count, unit] = DURATION.exec(text) ?? [];
-  if (count === undefined) return null;
-  const ms = Number(count) * UNIT[unit as keyof typeof UNIT];
-  return Number.isSafeInteger(ms) ? ms : null;
-}
 
 const A_DURATION = 'must be a duration like "500ms", "15s", "5m", "24h" or "90d"';
 const duration = v.pipe(
@@ -25,14 +13,6 @@ const duration = v.pipe(
   v.transform((text) => parseDuration(text)!),
 );
 const positiveDuration = v.pipe(duration, v.minValue(1, "must be longer than 0"));
-
-/** Bytes of a size: a number, or a string like "256KiB", "5MiB", "10GiB"; null for anything else. */
-export function parseSize(given: number | string): number | null {
-  const [, count, unit] = SIZE.exec(String(given)) ?? [];
-  if (count === undefined) return null;
-  const bytes = Number(count) * SIZE_UNIT[(unit ?? "B") as keyof typeof SIZE_UNIT];
-  return Number.isSafeInteger(bytes) ? bytes : null;
-}
 
 const A_SIZE = 'must be a number of bytes or a string like "256KiB", "5MiB" or "10GiB"';
 const size = v.pipe(
@@ -46,7 +26,7 @@ const size = v.pipe(
 const positiveSize = v.pipe(size, v.minValue(1, "must be more than 0"));
 
 const A_SECRET = 'must be a string, {"env": "NAME"}, {"file": "PATH"} or {"credential": "NAME"}';
-const text = v.pipe(v.string(), v.nonEmpty("must not be empty"));
+export const text = v.pipe(v.string(), v.nonEmpty("must not be empty"));
 const secret = v.union(
   [text, v.strictObject({ env: text }), v.strictObject({ file: text }), v.strictObject({ credential: text })],
   A_SECRET,
@@ -58,7 +38,7 @@ const secrets = v.union(
 /** A secret as the file says it; config-file.ts reads the value. */
 export type SecretInput = v.InferOutput<typeof secret>;
 
-const count = v.pipe(v.number(), v.integer(), v.minValue(1));
+export const count = v.pipe(v.number(), v.integer(), v.minValue(1));
 const privateAddresses = v.union(
   [v.boolean(), v.array(text)],
   "must be true, false, or a list of CIDRs and host names",

@@ -1,6 +1,7 @@
 import { access, constants, stat } from "node:fs/promises";
 import { tellSize } from "../actions/format-size.ts";
 import { errorLine } from "../errors.ts";
+import { checkEach, type Inspected, RESTORE } from "../store/check-tables.ts";
 import type { Place } from "./files/place.ts";
 import { AS_SOMEBODY_ELSE, type Finding, failed, of, ok, type Probe, warning } from "./probe.ts";
 
@@ -12,15 +13,6 @@ const LARGE = 256 * 2 ** 20;
 
 /** The relay's log is cut to 64 MiB whenever it has been taken over; much more is a log that cannot be. */
 const LONG_LOG = 256 * 2 ** 20;
-
-/** A database that is only looked at (store/sqlite/inspect.ts). */
-export type Inspected = {
-  facts(): { isOurs: boolean; schema: number; newest: number; journalMode: string };
-  tables(): string[];
-  checkAll(): string[];
-  checkTable(name: string): string[];
-  close(): void;
-};
 
 /** What became of looking at it: whether a store can be opened on it. */
 export type Verdict = { isUsable: boolean };
@@ -72,10 +64,6 @@ export function databaseProbe(options: {
   };
 }
 
-/** The way out of a damaged database. */
-export const RESTORE =
-  "stop the relay, move relay.db and what begins with its name away, then wochit-relay restore FILE from the last backup";
-
 /** What can be said without reading it; null: it has to be read. `log`: bytes of its write-ahead log. */
 async function judgeUnread(path: string, log: number): Promise<Finding | null> {
   const found = await stat(path).catch(() => null);
@@ -119,32 +107,6 @@ async function check(
   tell: (how: string) => void,
 ): Promise<string[]> {
   return bytes <= LARGE ? opened.checkAll() : checkEach(opened, signal, tell);
-}
-
-async function checkEach(opened: Inspected, signal: AbortSignal, tell: (how: string) => void): Promise<string[]> {
-  const tables = opened.tables();
-  const wrong: string[] = [];
-  for (const [at, table] of tables.entries()) {
-    tell(`table ${at + 1} of ${tables.length}, ${table}`);
-    await new Promise((resolve) => setImmediate(resolve));
-    signal.throwIfAborted();
-    wrong.push(...opened.checkTable(table));
-  }
-  return wrong;
-}
-
-/** What is wrong with a database; nothing: it is whole. One that cannot be read is as wrong. */
-export async function checkTables(inspect: () => Inspected, signal: AbortSignal): Promise<string[]> {
-  let opened: Inspected | null = null;
-  try {
-    opened = inspect();
-    return await checkEach(opened, signal, () => {});
-  } catch (error) {
-    signal.throwIfAborted();
-    return [errorLine(error)];
-  } finally {
-    opened?.close();
-  }
 }
 
 function damaged(path: string, wrong: string[]): Finding {

@@ -8,12 +8,13 @@ import type { Outbound } from "../platform/net/outbound.ts";
 import { UntrustedCertificate } from "../platform/net/trust.ts";
 import type { Clock, Ports } from "../ports.ts";
 import { isReservedHeader } from "../rules/reserved-headers.ts";
-import { deliveryRetry, parseRetryAfter, waitsBefore } from "../rules/schedule.ts";
+import { deliveryRetry, waitsBefore } from "../rules/schedule.ts";
 import type { Store } from "../store/store.ts";
 import { buildBody, type Written } from "./body.ts";
 import type { ByteBudget } from "./byte-budget.ts";
 import type { MediumLink } from "./media-reports.ts";
 import { createPace, limitSlots } from "./rate-limit.ts";
+import { parseRetryAfter } from "./retry-after.ts";
 import { sign } from "./signature.ts";
 
 /** How much of an answer is kept with its attempt, in bytes. */

@@ -58,8 +58,3 @@ export async function ours<Result>(doing: string, work: () => Promise<Result>): 
 export function isNoSpace(error: unknown): boolean {
   return error instanceof OwnTrouble && ["ENOSPC", "EDQUOT"].includes(codeOf(error.cause));
 }
-
-/** A spooled file is not what it was when it was proven: it has to be downloaded again. */
-export class SpoolChanged extends Error {
-  override readonly name = "SpoolChanged";
-}

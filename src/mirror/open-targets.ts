@@ -7,7 +7,8 @@ import type { Store } from "../store/store.ts";
 import { type CopyName, namesOfCopy } from "../targets/copy-names.ts";
 import { nameOfPlace, placeOfTarget, plainEndpoint } from "../targets/place.ts";
 import type { S3Trouble } from "../targets/s3/trouble.ts";
-import { type MirrorTarget, type Opening, openTarget } from "../targets/target.ts";
+import { openTarget } from "../targets/table.ts";
+import type { MirrorTarget, Opening } from "../targets/target.ts";
 
 /** The target that the config names, and those that it named before and that hold copies still. */
 export type Targets = {

@@ -1,12 +1,9 @@
-import type { MediaKind } from "./medium.ts";
+import type { AnnouncedLink } from "./medium.ts";
 
 /** Events, as received and as stored. Times are milliseconds since 1970. */
 
 /** `notice`: an event of the relay's own, like `relay.media.failed`; the other two are the provider's. */
 export type Dialect = "typed" | "legacy" | "notice";
-
-/** A link in an event; `identity` is the link without its signature parameters: what makes two links the same file. */
-export type AnnouncedLink = { kind: MediaKind; url: string; identity: string };
 
 /** One webhook of the provider, read but not changed (wochit.ts makes it from the bytes). */
 export type ProviderEvent = {

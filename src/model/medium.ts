@@ -1,5 +1,3 @@
-import type { AnnouncedLink } from "./event.ts";
-
 /** Media: the links of events, and the copies that are made of them. Sizes are bytes. */
 
 export type MediaKind = "video" | "thumbnail";
@@ -75,3 +73,6 @@ export type Medium = {
   deadline: number;
   lastError: string | null;
 };
+
+/** A link in an event; `identity` is the link without its signature parameters: what makes two links the same file. */
+export type AnnouncedLink = { kind: MediaKind; url: string; identity: string };

@@ -1,10 +1,3 @@
-import type { MediaKind } from "../model/medium.ts";
-
-/** Whose turn it is: work on the copies of a video, or of its thumbnails, is done one after the other. */
-export function turnOf(videoId: string, kind: MediaKind): string {
-  return `${kind}/${videoId}`;
-}
-
 /** Lets work on one key happen one after the other, work on different keys at once. A failure stops nobody behind it. */
 export function createTurns() {
   const last = new Map<string, Promise<unknown>>();

@@ -124,7 +124,12 @@ export async function openCore(given: Config, options: CoreOptions): Promise<Cor
     const userAgent = `wochit-relay/${pkg.version}`;
     const endpoints = createEndpointWorkers({ store, ports, link, userAgent, connectTimeout: CONNECT_TIMEOUT });
     const backupsOf = (config: Config) =>
-      openBackups(workers ? config : { ...config, backup: null }, { store, targets: mirroring.targets, ports, self });
+      openBackups(workers ? config : { ...config, backup: null }, {
+        store,
+        mirrorTarget: mirroring.targets.present,
+        ports,
+        self,
+      });
     let backups: ReturnType<typeof openBackups> | null = null;
 
     /** The mirror of another config, once the old one's jobs have ended; the old one goes on where that one cannot be opened. */

@@ -1,5 +1,8 @@
 /** Which events an endpoint asked for. */
 
+/** An endpoint, as far as its choice of events goes. */
+export type Reader = { id: string; events: string[]; order: "video" | "none" };
+
 /** What the relay itself has to tell is asked for by name: `*` does not mean it (CONTRACT, "Notices"). */
 const NOTICES = "relay.";
 
@@ -14,4 +17,11 @@ export function topicMatches(patterns: string[], topic: string): boolean {
     if (pattern === "*") return !topic.startsWith(NOTICES);
     return pattern.endsWith(".*") && topic.startsWith(pattern.slice(0, -1));
   });
+}
+
+/** The endpoints that are told of this topic, which the relay itself has to tell. */
+export function readersOf(topic: string, endpoints: Reader[]): { endpoint: string; ordered: boolean }[] {
+  return endpoints
+    .filter(({ events }) => topicMatches(events, topic))
+    .map(({ id, order }) => ({ endpoint: id, ordered: order === "video" }));
 }

@@ -287,3 +287,9 @@ export type Store = {
   /** Waits for what was begun, then closes; a second call does nothing. */
   close(): Promise<void>;
 };
+
+/** The relay owns the data folder, alone; an operator's command works beside it, on a database that must exist. */
+export type StoreRole = "relay" | "operator";
+
+/** `onLost`: the store has lost a file; it takes nothing until it is closed and opened anew. */
+export type StoreOptions = { role: StoreRole; onLost?(): void };

@@ -1,6 +1,4 @@
-import type { Config } from "../config/schema.ts";
 import type { Clock, Log } from "../ports.ts";
-import { openLocalTarget } from "./local/open.ts";
 import type { About } from "./place.ts";
 
 /** What became of a `put`. */
@@ -54,8 +52,6 @@ export type MirrorTarget = {
   close(): Promise<void>;
 };
 
-type TargetConfig = Config["mirror"]["target"];
-
 /**
  * What an adapter may do to its target when it opens it: `own`: it is this relay's, made where it is missing, and what a
  * crash left on its way is cleared; `shared`: another process may be at work in it, so nothing is made or cleared; `former`:
@@ -66,22 +62,7 @@ export type Access = "own" | "shared" | "former";
 /** What an adapter is handed. Access is `own` unless told. */
 export type Opening = { access?: Access; clock?: Clock; log?: Pick<Log, "info" | "warn"> };
 
-/** One adapter for each target that a config can name: an option without its adapter does not compile. */
-const openers: {
-  [Type in TargetConfig["type"]]: (
-    config: Extract<TargetConfig, { type: Type }>,
-    opening: Opening,
-  ) => Promise<MirrorTarget>;
-} = {
-  local: (config, { access, log }) => openLocalTarget(config, { access, log }),
-  // Its client costs a hundred milliseconds and thirty megabytes: only whoever has a bucket pays them.
-  s3: async (config, opening) => (await import("./s3/open.ts")).openS3Target(config, opening),
-};
-
-/** Opens a target. Throws what its adapter throws where it cannot be used. */
-export function openTarget<Type extends TargetConfig["type"]>(
-  config: Extract<TargetConfig, { type: Type }>,
-  opening: Opening = {},
-): Promise<MirrorTarget> {
-  return openers[config.type as Type](config, opening);
+/** A spooled file is not what it was when it was proven: it has to be downloaded again. */
+export class SpoolChanged extends Error {
+  override readonly name = "SpoolChanged";
 }

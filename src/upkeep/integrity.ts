@@ -1,8 +1,8 @@
 import { statSync } from "node:fs";
-import { RESTORE } from "../doctor/database.ts";
 import { errorLine } from "../errors.ts";
 import { runOwnProcess } from "../platform/own-process.ts";
 import type { Ports } from "../ports.ts";
+import { RESTORE } from "../store/check-tables.ts";
 import type { IntegrityCheck, Store } from "../store/store.ts";
 
 /** Milliseconds: how old the last proof may become, how soon after a start, and how often it is looked whether one is due. */

@@ -1,9 +1,10 @@
 import { hash } from "node:crypto";
 import { RelayError } from "../errors.ts";
-import type { AnnouncedLink, ProviderEvent } from "../model/event.ts";
-import type { MediaKind } from "../model/medium.ts";
+import type { ProviderEvent } from "../model/event.ts";
+import type { AnnouncedLink, MediaKind } from "../model/medium.ts";
+
 import { compactValue, type Member, readMembers } from "./json-members.ts";
-import { identityOf } from "./link.ts";
+import { identityOf } from "./link-identity.ts";
 
 /** The provider: both dialects of its webhook become one event; what it does not know stays as it is. */
 

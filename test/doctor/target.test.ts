@@ -14,7 +14,7 @@ import type { Dates } from "../../src/doctor/network/clock.ts";
 import { failed, TooLate, warning } from "../../src/doctor/probe.ts";
 import { type TargetGiven, targetProbe } from "../../src/doctor/target/target.ts";
 import { PART_SIZE } from "../../src/targets/s3/upload.ts";
-import { openTarget } from "../../src/targets/target.ts";
+import { openTarget } from "../../src/targets/table.ts";
 import { tempFolder } from "../support/folder.ts";
 import { openForgetfulStore } from "../support/forgetful-store.ts";
 import { realPorts } from "../support/real-ports.ts";

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { test } from "node:test";
 import type { Medium } from "../../src/model/medium.ts";
 import type { LinkScheme } from "../../src/simulator/link-schemes.ts";
-import { deadlineOf } from "../../src/wochit/link.ts";
+import { deadlineOf } from "../../src/wochit/link-expiry.ts";
 import { endpoint } from "../support/config.ts";
 import { openStored } from "../support/stored.ts";
 import { openWeek, type Posted, STEP, type Week } from "./week-stage.ts";

@@ -1,14 +1,10 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import {
-  gateDue,
-  nextRisk,
-  nextVideoState,
-  planEvent,
-  readersOf,
-  riskShare,
-  type VideoCondition,
-} from "../../src/rules/plan.ts";
+import { nextRisk, riskShare } from "../../src/rules/at-risk.ts";
+import { gateDue } from "../../src/rules/gate.ts";
+import { planEvent } from "../../src/rules/plan.ts";
+import { readersOf } from "../../src/rules/topics.ts";
+import { nextVideoState, type VideoCondition } from "../../src/rules/video-state.ts";
 import { parseEvent } from "../../src/wochit/event.ts";
 import { configIn, endpoint } from "../support/config.ts";
 import { tempFolder } from "../support/folder.ts";

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
-import { deliveryRetry, mediaBackoff, mediaRetry, parseRetryAfter } from "../../src/rules/schedule.ts";
+import { parseRetryAfter } from "../../src/forward/retry-after.ts";
+import { deliveryRetry, mediaBackoff, mediaRetry } from "../../src/rules/schedule.ts";
 
 const NOW = Date.UTC(2026, 10, 21, 12, 0, 0);
 const SCHEDULE = [5_000, 30_000, 7_200_000];

@@ -1,6 +1,8 @@
 import assert from "node:assert/strict";
 import test from "node:test";
-import { deadlineOf, expiryOf, hostOf, identityOf, withoutQuery } from "../../src/wochit/link.ts";
+import { hostOf, withoutQuery } from "../../src/wochit/link.ts";
+import { deadlineOf, expiryOf } from "../../src/wochit/link-expiry.ts";
+import { identityOf } from "../../src/wochit/link-identity.ts";
 import given from "../fixtures/links.json" with { type: "json" };
 
 type Vector = { name: string; url: string; identity: string; expiry: number | null };

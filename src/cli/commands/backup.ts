@@ -2,7 +2,8 @@ import { basename, dirname, join, resolve } from "node:path";
 import { tellSize } from "../../actions/format-size.ts";
 import { RelayError } from "../../errors.ts";
 import { yieldToOthers } from "../../platform/priority.ts";
-import { type Copied, copyDatabase, databaseOf, nameBackup } from "../../store/backup.ts";
+import { type Copied, databaseOf, nameBackup } from "../../store/backup.ts";
+import { copyDatabase } from "../../store/copy-database.ts";
 import type { Backup } from "../../store/store.ts";
 import { type Args, type Command, type Context, configOption, jsonOption } from "../command.ts";
 import { shortTime, tellCount } from "../output/columns.ts";
@@ -93,7 +94,7 @@ async function backUpToTarget(context: Context, args: Args, signal: AbortSignal)
   }
   const { giveToOwnerOf, withTempFolder } = await import("../temp-folder.ts");
   const { backupsIn } = await import("../../backup/in-target.ts");
-  const { openTarget } = await import("../../targets/target.ts");
+  const { openTarget } = await import("../../targets/table.ts");
   const { clock, random } = context.ports;
   const name = nameBackup(clock.now(), random.bytes(4));
   const began = clock.elapsed();

@@ -70,7 +70,7 @@ async function checkDatabase(context: Context, args: Args, path: string): Promis
   const signal = abortWhenStopped(context, { withStdin: args.flag("while-stdin") });
   yieldToOthers();
   const { inspectDatabase } = await import("../../store/sqlite/files/inspect.ts");
-  const { checkTables } = await import("../../doctor/database.ts");
+  const { checkTables } = await import("../../store/check-tables.ts");
   const wrong = await checkTables(() => inspectDatabase(path), signal);
   if (args.flag("json")) printJson(context.stdout, { database: path, wrong });
   else context.stdout.write(wrong.length === 0 ? `${path} is whole\n` : `${wrong.join("\n")}\n`);
@@ -142,7 +142,7 @@ async function prepare(
     partSize: isBucket ? (await import("../../targets/s3/upload.ts")).PART_SIZE : 0,
     judgeSender: await openJudge(config),
     async openTarget(target) {
-      const { openTarget } = await import("../../targets/target.ts");
+      const { openTarget } = await import("../../targets/table.ts");
       return openTarget(target, { access: "shared", clock: context.ports.clock });
     },
     async inspect(file) {

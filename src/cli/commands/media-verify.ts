@@ -3,7 +3,7 @@ import { tellSize } from "../../actions/format-size.ts";
 import type { Read } from "../../actions/read-copy.ts";
 import { tellWhen } from "../../actions/times.ts";
 import { type Finding, type VerifySummary, verifyCopies } from "../../actions/verify-copies.ts";
-import { parseSize } from "../../config/schema.ts";
+import { parseSize } from "../../config/units.ts";
 import { errorLine, RelayError } from "../../errors.ts";
 import type { Targets } from "../../mirror/open-targets.ts";
 import type { TargetPlace } from "../../model/medium.ts";

@@ -2,7 +2,8 @@ import { resolve, sep } from "node:path";
 import { tellSize } from "../../actions/format-size.ts";
 import type { Config } from "../../config/schema.ts";
 import { errorLine, RelayError } from "../../errors.ts";
-import { type BackupSource, type Restored, restoreDatabase } from "../../store/backup.ts";
+import type { BackupSource, Restored } from "../../store/backup.ts";
+import { restoreDatabase } from "../../store/copy-database.ts";
 import { type Args, type Command, type Context, configOption, jsonOption } from "../command.ts";
 import { shortTime, tellCount } from "../output/columns.ts";
 import { abortWhenStopped, createCopyTeller } from "../output/copy-progress.ts";
@@ -43,7 +44,7 @@ const LISTED = 20;
 /** Shows which there are, and gives the line that asks for one of them. */
 async function whichOne(context: Context, args: Args, config: Config, signal: AbortSignal): Promise<string> {
   const { listBackups } = await import("../../backup/in-target.ts");
-  const { openTarget } = await import("../../targets/target.ts");
+  const { openTarget } = await import("../../targets/table.ts");
   const { stdout, env, ports } = context;
   const where = describePlace(config.mirror.target);
   let found: Awaited<ReturnType<typeof listBackups>>;
@@ -90,7 +91,7 @@ async function restoreFromTarget(context: Context, args: Args, config: Config, n
       `${JSON.stringify(name)} is no name of a backup in the target, like ${example}: ${list}`,
     );
   }
-  const { openTarget } = await import("../../targets/target.ts");
+  const { openTarget } = await import("../../targets/table.ts");
   const teller = createCopyTeller(context, args.flag("json"));
   const target = await openTarget(config.mirror.target, { access: "shared", clock: context.ports.clock });
   const read = async () =>

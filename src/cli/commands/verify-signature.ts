@@ -1,6 +1,6 @@
 import { readFile } from "node:fs/promises";
 import { resolve } from "node:path";
-import { parseDuration } from "../../config/schema.ts";
+import { parseDuration } from "../../config/units.ts";
 import { decodeSecret } from "../../config/webhook-secret.ts";
 import { errorLine, RelayError } from "../../errors.ts";
 import { TOLERANCE, verify } from "../../forward/signature.ts";

@@ -1,12 +1,13 @@
 import { errorLine, RelayError } from "../../errors.ts";
 import type { Queue } from "../../jobs/worker.ts";
 import type { DeletionJob, DeletionOutcome } from "../../model/job.ts";
-import { type Turns, turnOf } from "../../platform/keyed-mutex.ts";
+import type { Turns } from "../../platform/keyed-mutex.ts";
 import type { Ports } from "../../ports.ts";
 import type { Store } from "../../store/store.ts";
 import type { CopyName } from "../../targets/copy-names.ts";
 import type { Targets } from "../open-targets.ts";
 import { clearSpool } from "../spool/spool.ts";
+import { turnOf } from "../turn.ts";
 import { createRests, type Rest, waitAfter } from "./target-backoff.ts";
 
 /** Milliseconds. A target that has not answered by then has failed, and others get the turn. */

@@ -6,11 +6,11 @@ import { isPartOnly, NOT_WHOLE } from "../../rules/part-only.ts";
 import { NotMediaYet, ours } from "../errors.ts";
 import { hashFile } from "../spool/checksum.ts";
 import type { Room } from "../spool/disk-space.ts";
-import { reopen } from "../spool/partial-file.ts";
 import { isWhole, markOf, type Note, readNote, writeNote } from "../spool/resume-state.ts";
 import { bestOf, fileOf, noteOf, partOf, unpackedOf } from "../spool/spool.ts";
 import { nameRemainder, type Proof, verifyMedia } from "../validate/validate.ts";
 import { unpack } from "./content-coding.ts";
+import { reopen } from "./partial-file.ts";
 
 /** `why` it is none but a remainder; null: all of it came. */
 type Remainder = { path: string; bytes: number; coding: string | null; why: string | null };

@@ -3,7 +3,7 @@ import { createHash } from "node:crypto";
 import { constants, open } from "node:fs/promises";
 import * as v from "valibot";
 import { nullWhereMissing } from "../../platform/files/durable.ts";
-import { identityOf } from "../../wochit/link.ts";
+import { identityOf } from "../../wochit/link-identity.ts";
 
 const count = v.pipe(v.number(), v.safeInteger(), v.minValue(0));
 const text = v.nullable(v.string());

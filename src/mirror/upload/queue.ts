@@ -4,12 +4,12 @@ import { errorLine } from "../../errors.ts";
 import { LEASE, type Queue } from "../../jobs/worker.ts";
 import type { UploadJob, UploadOutcome } from "../../model/job.ts";
 import { nullWhereMissing } from "../../platform/files/durable.ts";
-import { type Turns, turnOf } from "../../platform/keyed-mutex.ts";
+import type { Turns } from "../../platform/keyed-mutex.ts";
 import type { Ports } from "../../ports.ts";
 import type { Store } from "../../store/store.ts";
-import type { MirrorTarget } from "../../targets/target.ts";
-import { SpoolChanged } from "../errors.ts";
+import { type MirrorTarget, SpoolChanged } from "../../targets/target.ts";
 import { fileOf } from "../spool/spool.ts";
+import { turnOf } from "../turn.ts";
 import { findCopy, keepCopy } from "./put-copy.ts";
 import type { TargetHealth } from "./target-health.ts";
 

@@ -2,9 +2,9 @@ import type Database from "better-sqlite3";
 import type { Config } from "../../config/schema.ts";
 import { errorLine } from "../../errors.ts";
 import type { Ports } from "../../ports.ts";
-import type { StoreOptions } from "../open.ts";
 import { settingsOf } from "../settings.ts";
-import type { Store } from "../store.ts";
+import type { Store, StoreOptions } from "../store.ts";
+
 import { backUpBeforeMigration } from "./backup/before-migration.ts";
 import { createBackups } from "./backup/records.ts";
 import { createDamage } from "./commit/damage.ts";

@@ -17,11 +17,11 @@ import {
 import { dirname, join, sep } from "node:path";
 import { pipeline } from "node:stream/promises";
 import { RelayError } from "../../errors.ts";
-import { SpoolChanged } from "../../mirror/errors.ts";
 import { codeOf, makeFolder, nullWhereMissing, syncFile, syncFolder } from "../../platform/files/durable.ts";
 import { createTurns } from "../../platform/keyed-mutex.ts";
 import type { Log } from "../../ports.ts";
-import type { Access, MirrorTarget, Placed } from "../target.ts";
+import { type Access, type MirrorTarget, type Placed, SpoolChanged } from "../target.ts";
+
 import { createSharing, type FolderRights, type Shared } from "./folder-rights.ts";
 import { createSlots, readRange, readWhole } from "./read-range.ts";
 

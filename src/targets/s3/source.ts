@@ -1,7 +1,7 @@
 import type { Buffer } from "node:buffer";
 import { createHash } from "node:crypto";
 import { type FileHandle, open } from "node:fs/promises";
-import { SpoolChanged } from "../../mirror/errors.ts";
+import { SpoolChanged } from "../target.ts";
 
 /** A file on its way into a target, read once from its beginning to its end. */
 export type Source = {

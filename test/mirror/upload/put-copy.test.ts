@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { type TestContext, test } from "node:test";
 import { keepCopy } from "../../../src/mirror/upload/put-copy.ts";
 import type { UploadJob } from "../../../src/model/job.ts";
-import { openTarget } from "../../../src/targets/target.ts";
+import { openTarget } from "../../../src/targets/table.ts";
 import { tempFolder } from "../../support/folder.ts";
 import { sha256 } from "../copies.ts";
 

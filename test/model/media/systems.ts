@@ -10,7 +10,7 @@ import type { Medium, SpooledFile } from "../../../src/model/medium.ts";
 import { type Accept, createAccept } from "../../../src/receive/accept.ts";
 import { settingsOf } from "../../../src/store/settings.ts";
 import type { Store } from "../../../src/store/store.ts";
-import { identityOf } from "../../../src/wochit/link.ts";
+import { identityOf } from "../../../src/wochit/link-identity.ts";
 import { configIn, endpoint } from "../../support/config.ts";
 import { type TestClock, testClock, testPorts } from "../../support/ports.ts";
 import { seenBody, seenVideo } from "../intake/system.ts";

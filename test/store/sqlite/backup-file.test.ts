@@ -3,7 +3,8 @@ import { existsSync, readdirSync, statSync, utimesSync, writeFileSync } from "no
 import { join } from "node:path";
 import { test } from "node:test";
 import Database from "better-sqlite3";
-import { copyDatabase, partOf } from "../../../src/store/backup.ts";
+import { partOf } from "../../../src/store/backup.ts";
+import { copyDatabase } from "../../../src/store/copy-database.ts";
 import { openStore } from "../../../src/store/open.ts";
 import { beginFile } from "../../../src/store/sqlite/backup/file.ts";
 import { configIn } from "../../support/config.ts";

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { type TestContext, test } from "node:test";
-import { copyDatabase, restoreDatabase } from "../../../src/store/backup.ts";
+import { copyDatabase, restoreDatabase } from "../../../src/store/copy-database.ts";
 import { openStore } from "../../../src/store/open.ts";
 import { openSystem, START } from "../../model/intake/system.ts";
 import { tempFolder } from "../../support/folder.ts";

@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import test, { type TestContext } from "node:test";
 import { openLocalTarget } from "../../../src/targets/local/open.ts";
-import { openTarget } from "../../../src/targets/target.ts";
+import { openTarget } from "../../../src/targets/table.ts";
 import { aboutOf, put, read, testMirrorTarget } from "../../contracts/mirror-target.ts";
 
 async function open(t: TestContext) {

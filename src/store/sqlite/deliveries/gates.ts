@@ -1,5 +1,5 @@
 import type { MediaState } from "../../../model/medium.ts";
-import { gateDue } from "../../../rules/plan.ts";
+import { gateDue } from "../../../rules/gate.ts";
 import { isOnItsWay, type MediaRows } from "../media/rows.ts";
 import type { Sql } from "../rows/sql.ts";
 import type { DeliveryRow, Lanes } from "./lanes.ts";

@@ -1,7 +1,7 @@
 import { Buffer } from "node:buffer";
 import type { SaidOfMedium } from "../../../model/delivery.ts";
 import type { MediaState } from "../../../model/medium.ts";
-import { readersOf } from "../../../rules/plan.ts";
+import { readersOf } from "../../../rules/topics.ts";
 import type { StoreSettings } from "../../store.ts";
 import { isOnItsWay, type MediaRows, type MediumRow } from "../media/rows.ts";
 import type { Ids } from "../rows/ids.ts";

@@ -1,7 +1,8 @@
 import type { MediaState, PlannedMedium } from "../../../model/medium.ts";
+import { nextRisk } from "../../../rules/at-risk.ts";
 import { isPartOnly } from "../../../rules/part-only.ts";
-import { MIRRORING_OFF, nextRisk } from "../../../rules/plan.ts";
-import { identityOf } from "../../../wochit/link.ts";
+import { MIRRORING_OFF } from "../../../rules/plan.ts";
+import { identityOf } from "../../../wochit/link-identity.ts";
 import { isOnItsWay, type MediaRows, type MediumRow } from "../media/rows.ts";
 import type { Ids } from "../rows/ids.ts";
 import type { Sql } from "../rows/sql.ts";

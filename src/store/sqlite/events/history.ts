@@ -1,7 +1,7 @@
-import { nextVideoState, type VideoCondition } from "../../../rules/plan.ts";
+import { nextVideoState, type VideoCondition } from "../../../rules/video-state.ts";
 import type { Ids } from "../rows/ids.ts";
 import type { Sql } from "../rows/sql.ts";
-import type { VideoRow } from "./videos.ts";
+import type { VideoRow } from "./video-row.ts";
 
 /** What an event said of its video, or an import (`imported`, which says a context only). */
 type Said = {

@@ -1,33 +1,14 @@
 import { RelayError } from "../../../errors.ts";
-import type { Video, VideoState } from "../../../model/video.ts";
-import { isAutosave, nextVideoState } from "../../../rules/plan.ts";
+import type { Video } from "../../../model/video.ts";
+import { isAutosave } from "../../../rules/duplicate.ts";
+import { nextVideoState } from "../../../rules/video-state.ts";
 import type { Acceptance, Page, Store } from "../../store.ts";
 import { type MediumRow, SHOWN_MEDIUM, toMedium } from "../media/rows.ts";
 import type { Ids } from "../rows/ids.ts";
 import { ALL, page } from "../rows/paging.ts";
 import type { Sql } from "../rows/sql.ts";
 import type { History } from "./history.ts";
-
-export type VideoRow = {
-  id: number;
-  video_id: string;
-  context: string | null;
-  context_since: number | null;
-  state: VideoState;
-  title: string | null;
-  duration: number | null;
-  first_seen: number;
-  last_event_at: number;
-  sequence: number;
-  last_event: number | null;
-  last_fingerprint: string | null;
-  forgotten_at: number | null;
-  has_file: 0 | 1;
-  ordered_at: number;
-  title_at: number | null;
-  duration_at: number | null;
-  forgotten_through: number;
-};
+import type { VideoRow } from "./video-row.ts";
 
 /** The number of contexts and of media that a list shows of each video, the newest ones. */
 const EACH = 50;

@@ -1,4 +1,4 @@
-import { nextRisk, riskShare } from "../../../rules/plan.ts";
+import { nextRisk, riskShare } from "../../../rules/at-risk.ts";
 import type { Notices } from "../deliveries/notices.ts";
 import type { Ids } from "../rows/ids.ts";
 import type { Sql } from "../rows/sql.ts";

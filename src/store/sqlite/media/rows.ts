@@ -1,6 +1,6 @@
 import type { Copy, MediaKind, MediaState, Medium } from "../../../model/medium.ts";
 import { MIRRORING_OFF } from "../../../rules/plan.ts";
-import { identityOf } from "../../../wochit/link.ts";
+import { identityOf } from "../../../wochit/link-identity.ts";
 import type { Ids } from "../rows/ids.ts";
 import type { Sql } from "../rows/sql.ts";
 

@@ -1,5 +1,5 @@
 import type { SpooledFile } from "../../../model/medium.ts";
-import { nextRisk } from "../../../rules/plan.ts";
+import { nextRisk } from "../../../rules/at-risk.ts";
 import type { Gates } from "../deliveries/gates.ts";
 import type { Notices } from "../deliveries/notices.ts";
 import type { Sql } from "../rows/sql.ts";

@@ -4,14 +4,14 @@ import type { DownloadJob } from "../../model/job.ts";
 import type { SpooledFile } from "../../model/medium.ts";
 import { nullWhereMissing, syncFile, syncFolder } from "../../platform/files/durable.ts";
 import { isPartOnly } from "../../rules/part-only.ts";
-import { isWeakTag, type MediaAnswer } from "../download/fetch.ts";
-import { OVERLAP } from "../download/overlap.ts";
 import { isNoSpace, NeverMedia, NotMediaYet, OwnTrouble } from "../errors.ts";
+import { hashFile } from "../spool/checksum.ts";
+import { blankNote, isWhole, type Note, readNote, writeNote } from "../spool/resume-state.ts";
+import { bestOf, fileOf, noteOf, partOf } from "../spool/spool.ts";
 import { readAt } from "../validate/read-window.ts";
 import { nameRemainder } from "../validate/validate.ts";
-import { hashFile } from "./checksum.ts";
-import { blankNote, isWhole, type Note, readNote, writeNote } from "./resume-state.ts";
-import { bestOf, fileOf, noteOf, partOf } from "./spool.ts";
+import { isWeakTag, type MediaAnswer } from "./fetch.ts";
+import { OVERLAP } from "./overlap.ts";
 
 /** So many bytes further than ever before are progress: enough to be worth a request. */
 const PROGRESS = 2 ** 20;
