@@ -164,7 +164,7 @@ async function stayUp(stage: {
   say(`  send an event    curl -d '${example}' ${webhooks}`);
   say(`  or many          wochit-relay simulate all --to ${webhooks}`);
   say(`  look inside      wochit-relay events list --config ${configPath}`);
-  say('  for real         docs/INSTALL.md');
+  say("  for real         docs/INSTALL.md");
   say('  (from source, "npm start --" stands for "wochit-relay")');
   say();
   await stopped;
