@@ -3,7 +3,7 @@ import { readdirSync, readFileSync } from "node:fs";
 import { dirname, join, normalize } from "node:path";
 import { test } from "node:test";
 
-/** What a folder of src may import besides itself and the files at the root (README, "How it is built"). */
+/** What a folder of src may import besides itself and the files at the root (ARCHITECTURE, "What may import what"). */
 const MAY_IMPORT: Record<string, string[]> = {
   platform: [],
   simulator: ["platform"],
@@ -21,7 +21,7 @@ const MAY_IMPORT: Record<string, string[]> = {
 /** Root files that tie everything together; nobody imports them but the command line. */
 const ROOTS = new Set(["src/relay.ts", "src/main.ts"]);
 
-/** Where time, chance and the process are touched (DESIGN rule 10). */
+/** Where time, chance and the process are touched (ARCHITECTURE rule 10). */
 const RUNTIME = ["runtime", "threads", "compiled"].map((name) => `src/platform/${name}.ts`);
 
 const files = readdirSync("src", { recursive: true, encoding: "utf8" })
