@@ -4,7 +4,7 @@ import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { constants, zstdCompressSync } from "node:zlib";
 import { build, type Plugin, transform } from "esbuild";
-import { sqliteVersion } from "../src/store/sqlite/driver.ts";
+import { sqliteVersion } from "../src/store/sqlite/files/driver.ts";
 import { findTarget } from "./build/targets.ts";
 import { ROOT } from "./root.ts";
 
@@ -120,7 +120,7 @@ try {
 }
 `;
 
-/** Fills src/packed.ts with what this build is of. */
+/** Fills src/platform/packed.ts with what this build is of. */
 function fillIn(addon: Uint8Array, commit: string): Plugin {
   return {
     name: "fill-in",

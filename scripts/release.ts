@@ -2,7 +2,7 @@ import { join, relative } from "node:path";
 import process from "node:process";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
-import { sqliteVersion } from "../src/store/sqlite/driver.ts";
+import { sqliteVersion } from "../src/store/sqlite/files/driver.ts";
 import { lockedNode } from "./build/base-node.ts";
 import { findTarget } from "./build/targets.ts";
 import { buildBinary } from "./build.ts";

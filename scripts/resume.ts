@@ -1,6 +1,6 @@
 import process from "node:process";
 import { parseArgs } from "node:util";
-import { parseSize } from "../src/config.ts";
+import { parseSize } from "../src/config/units.ts";
 import { runResumeTest } from "../test/support/resume.ts";
 
 // npm run test:resume -- [--size 2GiB] [--break 100MiB] [--kills 1]

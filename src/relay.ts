@@ -1,16 +1,16 @@
 import pkg from "../package.json" with { type: "json" };
-import { type Config, parseListen } from "./config.ts";
-import type { Ports } from "./domain.ts";
+import type { Command } from "./backup/open.ts";
+import { type Config, parseListen } from "./config/schema.ts";
 import { errorLine, RelayError } from "./errors.ts";
+import { type Listener, listen } from "./platform/http/server.ts";
+import { readTls } from "./platform/http/tls-files.ts";
 import { environment, selfCommand } from "./platform/runtime.ts";
-import { type Listener, listen } from "./platform/server.ts";
-import { readTls } from "./platform/tls-files.ts";
-import type { Door } from "./relay/app.ts";
-import type { Command } from "./relay/backups.ts";
+import type { Ports } from "./ports.ts";
 import { compareConfigs } from "./relay/changes.ts";
 import { type Core, openCore } from "./relay/core.ts";
+import type { Door } from "./relay/public-app.ts";
 import { openStandby, type Standby, sicknessOf, whyUnwritable } from "./relay/standby.ts";
-import { steadyClock } from "./relay/steady-clock.ts";
+import { steadyClock } from "./upkeep/steady-clock.ts";
 
 /** At a stop, for answers under way, in milliseconds; jobs come after them. */
 const ANSWER_GRACE = 3_000;

@@ -3,31 +3,58 @@ import { readdirSync, readFileSync } from "node:fs";
 import { dirname, join, normalize } from "node:path";
 import { test } from "node:test";
 
-/** What a folder of src may import besides itself and the files at the root (ARCHITECTURE, "What may import what"). */
+/**
+ * What a folder of src may import besides itself, `ports.ts` and `errors.ts` (ARCHITECTURE, "What may import what"). A
+ * folder comes after all that it imports, so that data flows one way; receive, mirror, forward and backup never import
+ * each other.
+ */
 const MAY_IMPORT: Record<string, string[]> = {
+  model: [],
   platform: [],
-  simulator: ["platform"],
-  config: ["platform"],
-  store: ["platform"],
-  jobs: ["store"],
-  receive: ["platform", "store"],
-  mirror: ["platform", "store", "jobs"],
-  forward: ["platform", "store", "jobs"],
-  operate: ["platform", "store"],
-  relay: ["platform", "store", "jobs", "receive", "mirror", "forward", "operate"],
-  cli: ["platform", "store", "jobs", "receive", "mirror", "forward", "operate", "simulator", "config"],
+  simulator: [],
+  wochit: ["model"],
+  rules: ["model", "wochit"],
+  links: [],
+  targets: ["model", "rules", "platform", "config"],
+  config: ["model", "rules", "platform", "targets"],
+  store: ["model", "rules", "wochit", "platform", "targets", "config"],
+  jobs: ["model", "store"],
+  receive: ["model", "rules", "wochit", "platform", "config", "store"],
+  mirror: ["model", "rules", "wochit", "links", "platform", "targets", "config", "store", "jobs"],
+  forward: ["model", "rules", "wochit", "platform", "config", "store", "jobs"],
+  backup: ["platform", "targets", "config", "store"],
+  actions: ["model", "rules", "wochit", "config", "store"],
+  doctor: ["platform", "targets", "config", "store", "backup", "actions"],
+  upkeep: ["rules", "platform", "store"],
+  relay: [
+    ...["model", "links", "platform", "targets", "config", "store", "jobs"],
+    ...["receive", "mirror", "forward", "backup", "upkeep"],
+  ],
+  cli: [
+    ...["model", "rules", "wochit", "links", "platform", "targets", "config", "store", "receive", "mirror", "forward"],
+    ...["backup", "actions", "doctor", "simulator"],
+  ],
 };
 
-/** Root files that tie everything together; nobody imports them but the command line. */
+/** Files at the root that tie everything together; only the command line imports them. */
 const ROOTS = new Set(["src/relay.ts", "src/main.ts"]);
 
 /** Where time, chance and the process are touched (ARCHITECTURE rule 10). */
 const RUNTIME = ["runtime", "threads", "compiled"].map((name) => `src/platform/${name}.ts`);
 
+/** A folder is read at a glance. */
+const MOST_FILES = 16;
+
+/** Commands are found by their names, one file each. */
+const MOST_COMMANDS = 24;
+
 const files = readdirSync("src", { recursive: true, encoding: "utf8" })
   .filter((name) => name.endsWith(".ts"))
   .map((name) => join("src", name));
 
+const imports = new Map(files.map((file) => [file, importsOf(file)]));
+
+/** Types and modules that are loaded later, too. */
 function importsOf(file: string): string[] {
   const text = readFileSync(file, "utf8");
   return [...text.matchAll(/(?:from|import\()\s*"(\.[^"]+)"/g)].map(([, path]) =>
@@ -40,12 +67,12 @@ function folderOf(file: string): string | null {
   return parts.length > 2 ? parts[1]! : null;
 }
 
-test("folders import only what the map allows, and receive, mirror, forward and operate never each other", () => {
+test("folders import only what the map allows, and receive, mirror, forward and backup never each other", () => {
   const wrong = files.flatMap((file) => {
     const folder = folderOf(file);
     if (folder === null) return [];
     assert.ok(MAY_IMPORT[folder], `${file}: a new folder needs a line in this test`);
-    return importsOf(file).flatMap((target) => {
+    return imports.get(file)!.flatMap((target) => {
       const to = folderOf(target);
       if (to === null) return ROOTS.has(target) && folder !== "cli" ? [`${file} imports ${target}`] : [];
       return to === folder || MAY_IMPORT[folder]!.includes(to) ? [] : [`${file} imports ${target}`];
@@ -54,7 +81,34 @@ test("folders import only what the map allows, and receive, mirror, forward and 
   assert.deepEqual(wrong, []);
 });
 
-test("only the store's engine knows SQL, and only the SQLite folder its driver", () => {
+test("no file imports itself by way of others", () => {
+  const state = new Map<string, "open" | "done">();
+  const circles: string[] = [];
+  const visit = (file: string, path: string[]) => {
+    if (state.get(file) === "done") return;
+    if (state.get(file) === "open") {
+      circles.push([...path.slice(path.indexOf(file)), file].join(" → "));
+      return;
+    }
+    state.set(file, "open");
+    for (const target of imports.get(file) ?? []) visit(target, [...path, file]);
+    state.set(file, "done");
+  };
+  for (const file of files) visit(file, []);
+  assert.deepEqual(circles, []);
+});
+
+test("a folder is read at a glance", () => {
+  const counts = new Map<string, number>();
+  for (const file of files) counts.set(dirname(file), (counts.get(dirname(file)) ?? 0) + 1);
+  const most = (folder: string) => (folder === "src/cli/commands" ? MOST_COMMANDS : MOST_FILES);
+  assert.deepEqual(
+    [...counts].filter(([folder, count]) => count > most(folder)),
+    [],
+  );
+});
+
+test("only the SQLite folder knows its driver", () => {
   const driver = files.filter((file) => /from "better-sqlite3"/.test(readFileSync(file, "utf8")));
   assert.deepEqual(
     driver.filter((file) => !file.startsWith("src/store/sqlite/")),

@@ -1,8 +1,8 @@
 import { join } from "node:path";
 import Database from "better-sqlite3";
 import { Hono } from "hono";
+import { listen } from "../../src/platform/http/server.ts";
 import { systemClock } from "../../src/platform/runtime.ts";
-import { listen } from "../../src/platform/server.ts";
 import { readSettings, reportReady } from "./child.ts";
 
 /**

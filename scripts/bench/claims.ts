@@ -1,5 +1,7 @@
-import type { ConfigInput } from "../../src/config.ts";
-import type { Attempt, Job, SpooledFile } from "../../src/domain.ts";
+import type { ConfigInput } from "../../src/config/schema.ts";
+import type { Attempt } from "../../src/model/delivery.ts";
+import type { Job } from "../../src/model/job.ts";
+import type { SpooledFile } from "../../src/model/medium.ts";
 import type { Store } from "../../src/store/store.ts";
 import { readSettings, reportReady } from "./child.ts";
 import { acceptEvents, openBenchStore } from "./seed.ts";

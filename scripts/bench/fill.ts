@@ -1,7 +1,7 @@
 import { mkdirSync } from "node:fs";
 import { dirname } from "node:path";
 import Database from "better-sqlite3";
-import { migrate } from "../../src/store/sqlite/migrations.ts";
+import { migrate } from "../../src/store/sqlite/schema/migrations.ts";
 import { bodyTemplate, fillBody, spreadId } from "./bodies.ts";
 
 const HOUR = 3_600_000;
@@ -10,7 +10,7 @@ const DAY = 24 * HOUR;
 /** Over how long the past is spread. */
 const PAST = 90 * DAY;
 
-/** Ids are milliseconds and ten bits more (src/store/sqlite/numbers.ts). */
+/** Ids are milliseconds and ten bits more (src/store/sqlite/rows/numbers.ts). */
 const PER_MS = 1024;
 
 const HOST = "media.wochit.example";

@@ -2,7 +2,7 @@ import { execFileSync } from "node:child_process";
 import { rmSync } from "node:fs";
 import { join } from "node:path";
 import Database from "better-sqlite3";
-import type { ConfigInput } from "../../src/config.ts";
+import type { ConfigInput } from "../../src/config/schema.ts";
 import type { Bench, Conditions } from "./bench.ts";
 import { writeTemplate } from "./bodies.ts";
 import { type Load, needWrk, postEvents } from "./load.ts";

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import Database from "better-sqlite3";
 import { request } from "undici";
-import type { ConfigInput } from "../../src/config.ts";
+import type { ConfigInput } from "../../src/config/schema.ts";
 import { bodyTemplate, fillBody, spreadId } from "./bodies.ts";
 import type { Child } from "./processes.ts";
 import { benchConfig, databaseOf, startRelay } from "./start-relay.ts";

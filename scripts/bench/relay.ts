@@ -2,9 +2,9 @@
 import "../../src/platform/threads.ts";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
-import type { ConfigInput } from "../../src/config.ts";
-import { loadConfig } from "../../src/config-file.ts";
-import { openLog } from "../../src/platform/log.ts";
+import { loadConfig } from "../../src/config/load.ts";
+import type { ConfigInput } from "../../src/config/schema.ts";
+import { openLog } from "../../src/platform/log/log.ts";
 import { systemClock, systemRandom } from "../../src/platform/runtime.ts";
 import { openRelay } from "../../src/relay.ts";
 import { readSettings, reportReady } from "./child.ts";

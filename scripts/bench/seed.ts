@@ -1,9 +1,9 @@
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
-import type { Config, ConfigInput } from "../../src/config.ts";
-import { loadConfig } from "../../src/config-file.ts";
-import type { Ports } from "../../src/domain.ts";
+import { loadConfig } from "../../src/config/load.ts";
+import type { Config, ConfigInput } from "../../src/config/schema.ts";
 import { systemClock, systemRandom } from "../../src/platform/runtime.ts";
+import type { Ports } from "../../src/ports.ts";
 import { createAccept } from "../../src/receive/accept.ts";
 import { openStore } from "../../src/store/open.ts";
 import type { Store } from "../../src/store/store.ts";

@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import type { ConfigInput } from "../../src/config.ts";
+import type { ConfigInput } from "../../src/config/schema.ts";
 import { type Child, startChild } from "./processes.ts";
 import type { RelaySettings } from "./relay.ts";
 

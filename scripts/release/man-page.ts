@@ -1,6 +1,6 @@
 import type { Command, CommandGroup } from "../../src/cli/command.ts";
-import { commands } from "../../src/cli/commands.ts";
-import { commandHelp, isGroup, programHelp } from "../../src/cli/help.ts";
+import { commands } from "../../src/cli/commands/table.ts";
+import { commandHelp, isGroup, programHelp } from "../../src/cli/output/help.ts";
 
 /**
  * wochit-relay(1) in man(7), made of what the program says to --help, so that it cannot fall behind it. `version` and `epoch`

@@ -1,6 +1,6 @@
 import { parseArgs } from "node:util";
 import { RelayError } from "../errors.ts";
-import { nearest } from "../nearest.ts";
+import { nearest } from "../rules/nearest.ts";
 import type { Args, Command, Option } from "./command.ts";
 
 /** Every command has it; `help.ts` answers it. */

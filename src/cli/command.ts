@@ -1,7 +1,7 @@
-import type { Config } from "../config.ts";
-import type { Inspection, SecretsWanted } from "../config-file.ts";
-import type { Ports } from "../domain.ts";
-import type { OpenLog } from "../platform/log.ts";
+import type { Inspection, SecretsWanted } from "../config/load.ts";
+import type { Config } from "../config/schema.ts";
+import type { OpenLog } from "../platform/log/log.ts";
+import type { Ports } from "../ports.ts";
 import type { Store } from "../store/store.ts";
 
 /** One option of a command: what `node:util` parseArgs needs, and what `--help` prints. */

@@ -1,7 +1,7 @@
-import type { Config } from "../config.ts";
-import type { TargetPlace } from "../domain.ts";
+import type { Config } from "../config/schema.ts";
+import type { TargetPlace } from "../model/medium.ts";
 import type { Store } from "../store/store.ts";
-import { nameOfPlace, placeOfTarget } from "../target-places.ts";
+import { nameOfPlace, placeOfTarget } from "../targets/place.ts";
 
 /** The id of the target that the config names; null: no copy was ever kept there. Asks, and writes nothing. */
 export async function findPresent(

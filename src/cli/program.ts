@@ -1,6 +1,6 @@
 // First, because it has to be in force before anything uses the threads.
 import "../platform/threads.ts";
-import { commands } from "./commands.ts";
+import { commands } from "./commands/table.ts";
 import { runProgram } from "./run.ts";
 
 runProgram(commands);

@@ -1,8 +1,7 @@
 import pkg from "../../package.json" with { type: "json" };
 import { errorLine, errorTable, RelayError } from "../errors.ts";
-import { suggest } from "../nearest.ts";
-import { packed } from "../packed.ts";
-import { withoutQueries } from "../platform/log.ts";
+import { withoutQueries } from "../platform/log/log.ts";
+import { packed } from "../platform/packed.ts";
 import {
   askTerminal,
   assertRuntime,
@@ -14,11 +13,12 @@ import {
   type Stream,
   standardStream,
 } from "../platform/runtime.ts";
+import { suggest } from "../rules/nearest.ts";
 import { parse } from "./args.ts";
 import type { Command, CommandGroup, CommandModule } from "./command.ts";
-import { openContext, type Surroundings } from "./context.ts";
-import { harmless } from "./harmless.ts";
-import { commandHelp, groupHelp, isGroup, programHelp } from "./help.ts";
+import { openContext, type Surroundings } from "./open-context.ts";
+import { commandHelp, groupHelp, isGroup, programHelp } from "./output/help.ts";
+import { harmless } from "./output/terminal-text.ts";
 
 /** Each command's file, loaded only when it is asked for. */
 export type CommandTable = Record<string, () => Promise<CommandModule>>;
@@ -90,7 +90,7 @@ async function dispatch(table: CommandTable, surroundings: Surroundings): Promis
 /** `wochit-relay 0.2.0 (commit 37ee033, Node 24.21.0, SQLite 3.54.1)`, with "from source" in place of a commit there. */
 async function versionLine(version: string): Promise<string> {
   const origin = packed === null ? "from source" : `commit ${packed.commit}`;
-  const sqlite = packed?.sqlite ?? (await import("../store/sqlite/driver.ts")).sqliteVersion();
+  const sqlite = packed?.sqlite ?? (await import("../store/sqlite/files/driver.ts")).sqliteVersion();
   return `wochit-relay ${version} (${origin}, ${runtimeName()}, SQLite ${sqlite})`;
 }
 

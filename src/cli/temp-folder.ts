@@ -1,7 +1,7 @@
 import { lchown, lstat, mkdtemp, readdir, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
-import type { Clock } from "../domain.ts";
 import { errorLine, RelayError } from "../errors.ts";
+import type { Clock } from "../ports.ts";
 
 /** Without a lock it was just made, or its maker was killed while it made it. Milliseconds. */
 const UNLOCKED_FOR = 60 * 60_000;
@@ -22,7 +22,7 @@ export async function withTempFolder<T>(
   clock: Clock,
   work: (dir: string) => Promise<T>,
 ): Promise<T> {
-  const { lockFolder } = await import("../store/sqlite/database.ts");
+  const { lockFolder } = await import("../store/sqlite/files/database.ts");
   let dir: string;
   let unlock: () => void;
   try {
@@ -54,7 +54,7 @@ export async function clearTempFolders(dataDir: string, use: string, clock: Cloc
 }
 
 async function isForgotten(path: string, clock: Clock): Promise<boolean> {
-  const { isRelayRunning } = await import("../store/sqlite/inspect.ts");
+  const { isRelayRunning } = await import("../store/sqlite/files/inspect.ts");
   const found = await lstat(path);
   if (!found.isDirectory()) return false;
   const names = await readdir(path);

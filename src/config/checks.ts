@@ -1,31 +1,17 @@
 import { accessSync, constants } from "node:fs";
 import { isIP } from "node:net";
 import { resolve } from "node:path";
-import { parseListen } from "../config.ts";
 import { errorLine } from "../errors.ts";
-import { nearest } from "../nearest.ts";
-import { looksLikeNetwork, parseNetworks } from "../platform/addresses.ts";
-import { isReservedHeader } from "../reserved-headers.ts";
+import { looksLikeNetwork, parseNetworks } from "../platform/net/addresses.ts";
+import { nearest } from "../rules/nearest.ts";
+import { isReservedHeader } from "../rules/reserved-headers.ts";
+import { type Look, type Places, readEndpoints } from "./look.ts";
 import { isOwnWebhook } from "./own-webhook.ts";
 import type { Path, Problems } from "./problems.ts";
-import { isOutOfSight, type Outside, reasonOf } from "./secrets.ts";
+import { parseListen } from "./schema.ts";
+import { isOutOfSight, reasonOf } from "./secrets.ts";
 
 // What the schema cannot say: values that need a parser of their own, and options that must fit each other.
-
-/** Reads a value of the parsed file; undefined where it is missing, or wrong already. */
-export type Look = <T>(path: Path) => T | undefined;
-
-/**
- * Where relative paths start, the data folder as it will be, whether the files of secrets are looked at, and whether that is done
- * from outside of the service; what then cannot be looked at is told to `noteUnseen`.
- */
-export type Places = {
-  folder: string;
-  dataDir: string;
-  readsSecrets: boolean;
-  outside: Outside | null;
-  noteUnseen(path: Path, name: string): void;
-};
 
 export function checkConfig(look: Look, problems: Problems, places: Places): void {
   checkNetworks(look(["server", "trustedProxies"]), ["server", "trustedProxies"], problems);
@@ -40,12 +26,6 @@ export function checkConfig(look: Look, problems: Problems, places: Places): voi
   checkBackup(look, problems);
   const owners = new Map<string, number>();
   for (const at of readEndpoints(look).keys()) checkEndpoint(at, look, problems, owners);
-}
-
-/** The list of endpoints also when something inside it is wrong: the others deserve their checks all the same. */
-export function readEndpoints(look: Look): unknown[] {
-  const endpoints = look<{ endpoints?: unknown }>([])?.endpoints;
-  return Array.isArray(endpoints) ? endpoints : [];
 }
 
 function checkEndpoint(at: number, look: Look, problems: Problems, owners: Map<string, number>): void {

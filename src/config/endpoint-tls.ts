@@ -1,8 +1,8 @@
 import { resolve } from "node:path";
 import { errorLine } from "../errors.ts";
+import { readAuthorities, readPair } from "../platform/http/tls-files.ts";
 import type { TlsOptions } from "../platform/net/trust.ts";
-import { readAuthorities, readPair } from "../platform/tls-files.ts";
-import type { Look, Places } from "./checks.ts";
+import type { Look, Places } from "./look.ts";
 import type { Path, Problems } from "./problems.ts";
 import { isOutOfSight } from "./secrets.ts";
 

@@ -1,8 +1,8 @@
 import { hostname } from "node:os";
-import { parseListen } from "../config.ts";
-import { parseNetworks } from "../platform/addresses.ts";
 import { lookAtMachine } from "../platform/machine.ts";
-import type { Look } from "./checks.ts";
+import { parseNetworks } from "../platform/net/addresses.ts";
+import type { Look } from "./look.ts";
+import { parseListen } from "./schema.ts";
 
 const LOOPBACK = parseNetworks(["127.0.0.0/8", "::1"]);
 const ANY = new Set(["0.0.0.0", "::"]);

@@ -1,5 +1,5 @@
 import type { BaseIssue } from "valibot";
-import { suggest } from "../nearest.ts";
+import { suggest } from "../rules/nearest.ts";
 
 /** Where in the file something is: keys and list positions. */
 export type Path = (string | number)[];

@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import { resolve, sep } from "node:path";
-import type { Look, Places } from "./checks.ts";
+import type { Look, Places } from "./look.ts";
 import type { Path, Problems } from "./problems.ts";
 import { reasonOf } from "./secrets.ts";
 

@@ -1,6 +1,6 @@
 import type { InferOutput } from "valibot";
-import type { configSchema } from "../config.ts";
-import { nearest } from "../nearest.ts";
+import { nearest } from "../rules/nearest.ts";
+import type { configSchema } from "./schema.ts";
 
 /** Options of later versions: what they ask for does not happen yet, and harms nobody by not happening. */
 const WITHOUT_EFFECT: Record<string, string> = {

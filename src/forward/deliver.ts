@@ -1,18 +1,20 @@
 import { createSecretKey } from "node:crypto";
 import type { Readable } from "node:stream";
-import type { Endpoint } from "../config.ts";
-import type { Attempt, Clock, DeliveryJob, DeliveryOutcome, Ports, SaidOfMedium } from "../domain.ts";
+import type { Endpoint } from "../config/schema.ts";
 import { errorLine, RelayError } from "../errors.ts";
-import { deliveryRetry, parseRetryAfter, waitsBefore } from "../jobs/backoff.ts";
 import type { Lease, Queue } from "../jobs/worker.ts";
+import type { Attempt, DeliveryJob, DeliveryOutcome, SaidOfMedium } from "../model/delivery.ts";
+import type { Outbound } from "../platform/net/outbound.ts";
 import { UntrustedCertificate } from "../platform/net/trust.ts";
-import type { Outbound } from "../platform/net.ts";
-import { isReservedHeader } from "../reserved-headers.ts";
+import type { Clock, Ports } from "../ports.ts";
+import { isReservedHeader } from "../rules/reserved-headers.ts";
+import { deliveryRetry, waitsBefore } from "../rules/schedule.ts";
 import type { Store } from "../store/store.ts";
-import type { ByteBudget } from "./budget.ts";
+import { buildBody, type Written } from "./body.ts";
+import type { ByteBudget } from "./byte-budget.ts";
 import type { MediumLink } from "./media-reports.ts";
-import { createPace, limitSlots } from "./pace.ts";
-import { buildBody, type Written } from "./payload.ts";
+import { createPace, limitSlots } from "./rate-limit.ts";
+import { parseRetryAfter } from "./retry-after.ts";
 import { sign } from "./signature.ts";
 
 /** How much of an answer is kept with its attempt, in bytes. */

@@ -1,4 +1,5 @@
-import type { MediaKind, Medium, SaidOfMedium } from "../domain.ts";
+import type { SaidOfMedium } from "../model/delivery.ts";
+import type { MediaKind, Medium } from "../model/medium.ts";
 
 /** What a consumer is told of an event's media (CONTRACT, "Enriched body", `relay.media`), as of now. */
 

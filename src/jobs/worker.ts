@@ -1,5 +1,6 @@
-import type { Job, Ports } from "../domain.ts";
 import { errorLine, LeaseLost } from "../errors.ts";
+import type { Job } from "../model/job.ts";
+import type { Ports } from "../ports.ts";
 import type { Store } from "../store/store.ts";
 import { createWake } from "./wake.ts";
 

@@ -1,17 +1,19 @@
 import { join } from "node:path";
-import type { Config } from "../config.ts";
-import type { Copy, Job, Ports } from "../domain.ts";
+import type { Config } from "../config/schema.ts";
 import { errorLine } from "../errors.ts";
 import type { Queue } from "../jobs/worker.ts";
-import type { Outbound } from "../platform/net.ts";
+import type { Job } from "../model/job.ts";
+import type { Copy } from "../model/medium.ts";
+import { createTurns } from "../platform/keyed-mutex.ts";
+import type { Outbound } from "../platform/net/outbound.ts";
+import type { Ports } from "../ports.ts";
 import type { Store } from "../store/store.ts";
-import { createDownloads } from "./download.ts";
-import { createDeletions } from "./remove.ts";
-import { spooledFiles, sweepSpool } from "./spool.ts";
-import { createTargetHealth } from "./target-health.ts";
-import { openTargets, type Targets } from "./targets.ts";
-import { createTurns } from "./turns.ts";
-import { createUploads } from "./upload.ts";
+import { createDeletions } from "./delete/queue.ts";
+import { createDownloads } from "./download/queue.ts";
+import { openTargets, type Targets } from "./open-targets.ts";
+import { spooledFiles, sweepSpool } from "./spool/spool.ts";
+import { createUploads } from "./upload/queue.ts";
+import { createTargetHealth } from "./upload/target-health.ts";
 
 /** The whole mirror: where copies are, and the work on them. */
 export type Mirror = {

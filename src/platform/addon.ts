@@ -18,7 +18,7 @@ import { homedir, tmpdir } from "node:os";
 import { basename, dirname, isAbsolute, join, resolve } from "node:path";
 import process from "node:process";
 import { errorLine, RelayError } from "../errors.ts";
-import type { PackedAddon } from "../packed.ts";
+import type { PackedAddon } from "./packed.ts";
 import { environment, systemClock } from "./runtime.ts";
 
 /** Nobody but the owner may write to what is loaded. */

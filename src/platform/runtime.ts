@@ -1,7 +1,7 @@
 import { hostname } from "node:os";
 import process from "node:process";
-import type { Clock, Random } from "../domain.ts";
 import { errorLine, RelayError } from "../errors.ts";
+import type { Clock, Random } from "../ports.ts";
 
 // The one place that touches time, chance, signals and the process. It serves Node and Deno alike: `node:process` is the
 // same in both. Everything else is handed what it needs from here (ARCHITECTURE rule 10).

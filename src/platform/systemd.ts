@@ -3,8 +3,8 @@ import { accessSync, constants } from "node:fs";
 import { uptime } from "node:os";
 import { isAbsolute, join } from "node:path";
 import process from "node:process";
-import type { Clock, Ports } from "../domain.ts";
 import { errorLine, RelayError } from "../errors.ts";
+import type { Clock, Ports } from "../ports.ts";
 
 /** The first file descriptor that is handed over (SD_LISTEN_FDS_START, sd_listen_fds(3)). */
 const FIRST_FD = 3;

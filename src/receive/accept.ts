@@ -1,9 +1,9 @@
-import type { Config } from "../config.ts";
-import type { ProviderEvent } from "../domain.ts";
+import type { Config } from "../config/schema.ts";
 import { RelayError } from "../errors.ts";
-import { planEvent } from "../plan.ts";
+import type { ProviderEvent } from "../model/event.ts";
+import { planEvent } from "../rules/plan.ts";
 import type { Accepted, Store } from "../store/store.ts";
-import { parseEvent } from "../wochit.ts";
+import { parseEvent } from "../wochit/event.ts";
 import { decodeByLook } from "./decode.ts";
 
 export type Accept = (

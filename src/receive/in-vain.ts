@@ -1,8 +1,8 @@
 import type { IncomingMessage } from "node:http";
-import type { Config } from "../config.ts";
-import type { Ports } from "../domain.ts";
-import { createLimitedLog } from "../platform/limited-log.ts";
-import { type Gate, whyBroken } from "../platform/server.ts";
+import type { Config } from "../config/schema.ts";
+import { type Gate, whyBroken } from "../platform/http/server.ts";
+import { createLimitedLog } from "../platform/log/limited-log.ts";
+import type { Ports } from "../ports.ts";
 import { type Room, readBody } from "./body.ts";
 import { writingOf } from "./decode.ts";
 import type { Keep } from "./keep.ts";

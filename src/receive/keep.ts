@@ -1,8 +1,9 @@
-import type { Config } from "../config.ts";
-import type { Log, RefusalReason } from "../domain.ts";
+import type { Config } from "../config/schema.ts";
 import { errorLine } from "../errors.ts";
+import type { RefusalReason } from "../model/event.ts";
+import type { Log } from "../ports.ts";
 import type { Store } from "../store/store.ts";
-import { parseEvent } from "../wochit.ts";
+import { parseEvent } from "../wochit/event.ts";
 import type { Room } from "./body.ts";
 import { decodeBody, type Writing } from "./decode.ts";
 

@@ -1,6 +1,6 @@
 import type { IncomingHttpHeaders } from "node:http";
-import type { StoredEvent } from "../domain.ts";
 import { RelayError } from "../errors.ts";
+import type { StoredEvent } from "../model/event.ts";
 import type { Store } from "../store/store.ts";
 
 /** The user-agent of deliveries (CONTRACT, "What an endpoint receives"). */

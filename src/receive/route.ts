@@ -1,11 +1,12 @@
 import type { IncomingHttpHeaders } from "node:http";
 import type { HttpBindings } from "@hono/node-server";
 import { type Context, Hono } from "hono";
-import type { Config } from "../config.ts";
-import type { Ports, RefusalReason } from "../domain.ts";
+import type { Config } from "../config/schema.ts";
 import { errorLine, RelayError } from "../errors.ts";
-import { createLimitedLog } from "../platform/limited-log.ts";
-import { errorAnswer, whyBroken } from "../platform/server.ts";
+import type { RefusalReason } from "../model/event.ts";
+import { errorAnswer, whyBroken } from "../platform/http/server.ts";
+import { createLimitedLog } from "../platform/log/limited-log.ts";
+import type { Ports } from "../ports.ts";
 import type { Store } from "../store/store.ts";
 import { createAccept } from "./accept.ts";
 import { createRoom, readBody } from "./body.ts";

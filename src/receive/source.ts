@@ -1,8 +1,8 @@
 import { createHash, timingSafeEqual } from "node:crypto";
 import type { IncomingMessage } from "node:http";
-import type { Config } from "../config.ts";
-import { clientAddress, parseNetworks } from "../platform/addresses.ts";
-import type { Trust } from "../platform/connection-limits.ts";
+import type { Config } from "../config/schema.ts";
+import type { Trust } from "../platform/http/connection-limits.ts";
+import { clientAddress, parseNetworks } from "../platform/net/addresses.ts";
 
 /**
  * Who sent a request, and why it would be refused (null: it would not). `doubt` says, for the log, what is odd about how a

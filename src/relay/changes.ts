@@ -1,6 +1,6 @@
 import { isDeepStrictEqual } from "node:util";
-import type { Config } from "../config.ts";
-import { defaultMediaFolder } from "../target-places.ts";
+import type { Config } from "../config/schema.ts";
+import { defaultMediaFolder } from "../targets/place.ts";
 
 /** What a newly read config means for a relay that runs. */
 export type Changes = {

@@ -1,23 +1,24 @@
 import pkg from "../../package.json" with { type: "json" };
-import type { Config } from "../config.ts";
-import type { Medium, Ports } from "../domain.ts";
+import { type Command, openBackups } from "../backup/open.ts";
+import type { Config } from "../config/schema.ts";
 import { errorLine } from "../errors.ts";
 import { createWake } from "../jobs/wake.ts";
-import { mediaLink } from "../media-links.ts";
-import { mediaRoute } from "../mirror/serve.ts";
-import { healthRoutes } from "../operate/health.ts";
-import { checkProcess, type Integrity, startIntegrityChecks } from "../operate/integrity.ts";
+import { mediaLink } from "../links/durable-link.ts";
+import { mediaRoute } from "../mirror/serve/route.ts";
+import type { Medium } from "../model/medium.ts";
+import type { Ports } from "../ports.ts";
 import { openReceive } from "../receive/route.ts";
 import { databaseOf } from "../store/backup.ts";
 import { openStore } from "../store/open.ts";
 import { settingsOf } from "../store/settings.ts";
-import { type Door, openDoor } from "./app.ts";
-import { type Command, openBackups } from "./backups.ts";
+import { checkProcess, type Integrity, startIntegrityChecks } from "../upkeep/integrity.ts";
+import type { SteadyClock } from "../upkeep/steady-clock.ts";
+import { watch } from "../upkeep/watch.ts";
 import type { Changes } from "./changes.ts";
 import { createEndpointWorkers } from "./endpoints.ts";
+import { healthRoutes } from "./health.ts";
 import { type Mirroring, openMirroring } from "./mirroring.ts";
-import type { SteadyClock } from "./steady-clock.ts";
-import { watch } from "./watch.ts";
+import { type Door, openDoor } from "./public-app.ts";
 
 /** Connecting to a media host or an endpoint takes no longer than this. */
 const CONNECT_TIMEOUT = 10_000;
@@ -123,7 +124,12 @@ export async function openCore(given: Config, options: CoreOptions): Promise<Cor
     const userAgent = `wochit-relay/${pkg.version}`;
     const endpoints = createEndpointWorkers({ store, ports, link, userAgent, connectTimeout: CONNECT_TIMEOUT });
     const backupsOf = (config: Config) =>
-      openBackups(workers ? config : { ...config, backup: null }, { store, targets: mirroring.targets, ports, self });
+      openBackups(workers ? config : { ...config, backup: null }, {
+        store,
+        mirrorTarget: mirroring.targets.present,
+        ports,
+        self,
+      });
     let backups: ReturnType<typeof openBackups> | null = null;
 
     /** The mirror of another config, once the old one's jobs have ended; the old one goes on where that one cannot be opened. */

@@ -1,11 +1,11 @@
 import { isDeepStrictEqual } from "node:util";
-import type { Endpoint } from "../config.ts";
-import type { Ports } from "../domain.ts";
-import { createByteBudget } from "../forward/budget.ts";
+import type { Endpoint } from "../config/schema.ts";
+import { createByteBudget } from "../forward/byte-budget.ts";
 import { createDeliveries, type DeliveryParts } from "../forward/deliver.ts";
 import { startWorker, type Worker } from "../jobs/worker.ts";
-import { type Outbound, openOutbound } from "../platform/net.ts";
-import { shareOpenFiles } from "../platform/open-files.ts";
+import { shareOpenFiles } from "../platform/files/open-files.ts";
+import { type Outbound, openOutbound } from "../platform/net/outbound.ts";
+import type { Ports } from "../ports.ts";
 import type { Store } from "../store/store.ts";
 
 /** An attempt under way may take its endpoint's timeout, and its settling some commits; none holds on longer than this. Milliseconds. */

@@ -1,8 +1,9 @@
-import type { Config } from "../config.ts";
-import type { Job, Ports } from "../domain.ts";
+import type { Config } from "../config/schema.ts";
 import { type Lease, startWorker, type Worker } from "../jobs/worker.ts";
 import { type Mirror, openMirror } from "../mirror/open.ts";
-import { openOutbound } from "../platform/net.ts";
+import type { Job } from "../model/job.ts";
+import { openOutbound } from "../platform/net/outbound.ts";
+import type { Ports } from "../ports.ts";
 import type { Store } from "../store/store.ts";
 
 /** The mirror with its workers and its way out. */

@@ -1,15 +1,15 @@
 import { mkdtempSync, rmdirSync } from "node:fs";
 import { join } from "node:path";
-import type { Config } from "../config.ts";
-import type { Ports } from "../domain.ts";
+import type { Config } from "../config/schema.ts";
 import { errorLine, RelayError } from "../errors.ts";
-import { mediaRoute } from "../mirror/serve.ts";
-import { openTargets } from "../mirror/targets.ts";
-import { healthRoutes } from "../operate/health.ts";
+import { openTargets } from "../mirror/open-targets.ts";
+import { mediaRoute } from "../mirror/serve/route.ts";
+import type { Ports } from "../ports.ts";
 import { openReceive } from "../receive/route.ts";
 import { openStore } from "../store/open.ts";
-import { refusingStore } from "../store/refusing.ts";
-import { type Door, openDoor } from "./app.ts";
+import { healthRoutes } from "./health.ts";
+import { type Door, openDoor } from "./public-app.ts";
+import { refusingStore } from "./refusing-store.ts";
 
 /** What a sick disk answers: it is full, read-only or broken, or this process has no file descriptor left. */
 const SICK = /^(E(IO|ROFS|NOSPC|DQUOT|MFILE|NFILE)|SQLITE_(FULL|IOERR|READONLY|CORRUPT|NOTADB|NOMEM)\w*)$/;

@@ -1,5 +1,5 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
-import type { Clock } from "../domain.ts";
+import type { Clock } from "../ports.ts";
 import type { Fault } from "./faults.ts";
 import type { LinkCheck } from "./links.ts";
 import type { ServedMedium } from "./medium.ts";

@@ -1,4 +1,4 @@
-import type { Clock, Random } from "../domain.ts";
+import type { Clock, Random } from "../ports.ts";
 import { ANNOUNCED_MEDIA, type EventType, inventVideoId, makeEvent } from "./events.ts";
 import type { Provider } from "./provider.ts";
 import { type Sent, sendEvent } from "./send.ts";

@@ -1,5 +1,5 @@
 import { Buffer } from "node:buffer";
-import type { Random } from "../domain.ts";
+import type { Random } from "../ports.ts";
 import { FILM_SECONDS } from "./media.ts";
 import { pick } from "./random.ts";
 

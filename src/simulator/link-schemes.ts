@@ -1,5 +1,5 @@
 import { Buffer } from "node:buffer";
-import type { Random } from "../domain.ts";
+import type { Random } from "../ports.ts";
 
 /** Whose presigned links a link looks like; "plain" has no query at all and does not tell when it dies. */
 export type LinkScheme = keyof typeof SCHEMES | "plain";

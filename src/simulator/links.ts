@@ -1,6 +1,6 @@
 import { Buffer } from "node:buffer";
 import { createHmac, timingSafeEqual } from "node:crypto";
-import type { Clock, Random } from "../domain.ts";
+import type { Clock, Random } from "../ports.ts";
 import { type LinkScheme, SCHEMES, type SchemeShape } from "./link-schemes.ts";
 
 /** How a link is made; what is not told is as the provider was opened with. */

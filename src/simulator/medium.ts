@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import type { Clock } from "../domain.ts";
+import type { Clock } from "../ports.ts";
 import { type Content, piecesOf, sha256Of } from "./content.ts";
 import type { Fault, Habits } from "./faults.ts";
 import type { LinkWish } from "./links.ts";

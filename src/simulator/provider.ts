@@ -1,6 +1,6 @@
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
-import type { Clock, Random } from "../domain.ts";
+import type { Clock, Random } from "../ports.ts";
 import { answerBadly, answerFor } from "./answer.ts";
 import { type Content, heldContent } from "./content.ts";
 import type { Fault } from "./faults.ts";

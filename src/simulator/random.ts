@@ -1,4 +1,4 @@
-import type { Random } from "../domain.ts";
+import type { Random } from "../ports.ts";
 
 /**
  * A Random that replays: equal seeds give equal values, on Node and Deno alike. Not for secrets.

@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import parseRange from "range-parser";
-import type { Clock } from "../domain.ts";
+import type { Clock } from "../ports.ts";
 import { type Content, piecesOf } from "./content.ts";
 import type { Fault } from "./faults.ts";
 import type { ServedMedium } from "./medium.ts";

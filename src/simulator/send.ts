@@ -1,5 +1,5 @@
 import { request } from "undici";
-import type { Clock } from "../domain.ts";
+import type { Clock } from "../ports.ts";
 
 export type Sent = {
   status: number;

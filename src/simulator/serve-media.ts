@@ -1,4 +1,4 @@
-import type { Clock } from "../domain.ts";
+import type { Clock } from "../ports.ts";
 import type { ServedMedium } from "./medium.ts";
 import type { Provider } from "./provider.ts";
 

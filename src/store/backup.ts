@@ -1,6 +1,6 @@
 import { rm } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
-import type { Clock } from "../domain.ts";
+import type { Clock } from "../ports.ts";
 
 /** How far a copy is, in bytes. */
 export type CopyProgress = { step: "copying" | "checking"; done: number; total: number };
@@ -65,22 +65,3 @@ export async function removePart(file: string): Promise<void> {
 
 /** Where what is restored comes from: a file, or what is read elsewhere, once, and spoken of by this name. */
 export type BackupSource = string | { name: string; read(): Promise<AsyncIterable<Uint8Array>> };
-
-/**
- * Copies a database to a file while others work on it, proves the copy, and only then gives it the file's name. Nothing but
- * a former backup is ever replaced. RelayError with one line for whatever keeps it from that; then there is nothing new.
- */
-export async function copyDatabase(database: string, file: string, options: CopyOptions): Promise<Copied> {
-  const { copyDatabase } = await import("./sqlite/backup.ts");
-  return copyDatabase(database, file, options);
-}
-
-/**
- * Puts a backup into a data folder that has no database, proven, as a new epoch. RelayError("conflict") where there is one,
- * where a relay runs, and where the file is newer than this program, damaged, or none of ours. Nothing is read before it is
- * known that there is a place for it.
- */
-export async function restoreDatabase(from: BackupSource, dataDir: string, options: CopyOptions): Promise<Restored> {
-  const { restoreDatabase } = await import("./sqlite/restore.ts");
-  return restoreDatabase(from, dataDir, options);
-}

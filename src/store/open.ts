@@ -1,12 +1,6 @@
-import type { Config } from "../config.ts";
-import type { Ports } from "../domain.ts";
-import type { Store } from "./store.ts";
-
-/** The relay owns the data folder, alone; an operator's command works beside it, on a database that must exist. */
-export type StoreRole = "relay" | "operator";
-
-/** `onLost`: the store has lost a file; it takes nothing until it is closed and opened anew. */
-export type StoreOptions = { role: StoreRole; onLost?(): void };
+import type { Config } from "../config/schema.ts";
+import type { Ports } from "../ports.ts";
+import type { Store, StoreOptions } from "./store.ts";
 
 type OpenEngine = (config: Config, ports: Ports, options: StoreOptions) => Promise<Store>;
 

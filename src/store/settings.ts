@@ -1,4 +1,4 @@
-import type { Config } from "../config.ts";
+import type { Config } from "../config/schema.ts";
 import type { StoreSettings } from "./store.ts";
 
 /** What of a config concerns the store. */

@@ -1,29 +1,19 @@
-import type { Config } from "../config.ts";
+import type { Config } from "../config/schema.ts";
+import type { Attempt, Delivery, DeliveryJob, DeliveryOutcome, EndpointState } from "../model/delivery.ts";
+import type { ProviderEvent, Quarantined, RefusalReason, StoredEvent } from "../model/event.ts";
 import type {
-  Attempt,
   DeletionJob,
   DeletionOutcome,
-  Delivery,
-  DeliveryJob,
-  DeliveryOutcome,
   DownloadJob,
   DownloadOutcome,
-  EndpointState,
   Job,
   JobState,
-  MediaState,
-  Medium,
-  Plan,
-  ProviderEvent,
-  Quarantined,
-  RefusalReason,
-  StoredEvent,
-  TargetPlace,
   UploadJob,
   UploadOutcome,
-  Video,
-  VideoState,
-} from "../domain.ts";
+} from "../model/job.ts";
+import type { MediaState, Medium, TargetPlace } from "../model/medium.ts";
+import type { Plan } from "../model/plan.ts";
+import type { Video, VideoState } from "../model/video.ts";
 
 /** An event on its way in. */
 export type Acceptance = {
@@ -297,3 +287,9 @@ export type Store = {
   /** Waits for what was begun, then closes; a second call does nothing. */
   close(): Promise<void>;
 };
+
+/** The relay owns the data folder, alone; an operator's command works beside it, on a database that must exist. */
+export type StoreRole = "relay" | "operator";
+
+/** `onLost`: the store has lost a file; it takes nothing until it is closed and opened anew. */
+export type StoreOptions = { role: StoreRole; onLost?(): void };

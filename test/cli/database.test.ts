@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { gzipSync } from "node:zlib";
 import stringWidth from "string-width";
-import { signKey } from "../../src/media-links.ts";
+import { signKey } from "../../src/links/durable-link.ts";
 import { endpoint } from "../support/config.ts";
 import { openSeeded, ready, type Seeded } from "../support/seeded.ts";
 import { callCli, callJson, runCli } from "../support/spawn.ts";

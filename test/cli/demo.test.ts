@@ -3,7 +3,7 @@ import { readdirSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { test } from "node:test";
 import { request } from "undici";
-import { runDemo } from "../../src/cli/demo.ts";
+import { runDemo } from "../../src/cli/commands/demo.ts";
 import { realPorts } from "../support/real-ports.ts";
 import { waitFor } from "../support/wait.ts";
 

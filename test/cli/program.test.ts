@@ -6,7 +6,7 @@ import { join } from "node:path";
 import process from "node:process";
 import { after, test } from "node:test";
 import { fileURLToPath } from "node:url";
-import { commands } from "../../src/cli/commands.ts";
+import { commands } from "../../src/cli/commands/table.ts";
 import { callCli, callJson, finish, runCli, spawnCli } from "../support/spawn.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "wochit-relay-cli-"));

@@ -16,7 +16,7 @@ import process from "node:process";
 import { type TestContext, test } from "node:test";
 import { gunzipSync } from "node:zlib";
 import Database from "better-sqlite3";
-import type { ConfigInput } from "../../src/config.ts";
+import type { ConfigInput } from "../../src/config/schema.ts";
 import { openStore } from "../../src/store/open.ts";
 import { VIDEO, withStage } from "../e2e/stage.ts";
 import { configIn } from "../support/config.ts";

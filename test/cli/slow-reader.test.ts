@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { type TestContext, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { databaseOf } from "../../src/store/backup.ts";
-import { openFile } from "../../src/store/sqlite/driver.ts";
+import { openFile } from "../../src/store/sqlite/files/driver.ts";
 import { openSeeded, ready } from "../support/seeded.ts";
 import { callCli, finish, spawnCli } from "../support/spawn.ts";
 import { waitFor } from "../support/wait.ts";

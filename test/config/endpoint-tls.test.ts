@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { copyFileSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
-import { inspectConfig } from "../../src/config-file.ts";
+import { inspectConfig } from "../../src/config/load.ts";
 import { AUTHORITY, pemFiles } from "../support/tls-server.ts";
 import { endpoint, openConfigFiles } from "./files.ts";
 

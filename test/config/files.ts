@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after } from "node:test";
-import { inspectConfig, loadConfig } from "../../src/config-file.ts";
+import { inspectConfig, loadConfig } from "../../src/config/load.ts";
 import { SECRET } from "../support/config.ts";
 
 type Env = Record<string, string>;

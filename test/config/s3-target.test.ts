@@ -2,8 +2,8 @@ import assert from "node:assert/strict";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
-import type { S3Target } from "../../src/config.ts";
-import { inspectConfig } from "../../src/config-file.ts";
+import { inspectConfig } from "../../src/config/load.ts";
+import type { S3Target } from "../../src/config/schema.ts";
 import { openConfigFiles } from "./files.ts";
 
 const { folder, load, problemsOf, write } = openConfigFiles();

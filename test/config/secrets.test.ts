@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
-import { inspectConfig, loadConfig } from "../../src/config-file.ts";
+import { inspectConfig, loadConfig } from "../../src/config/load.ts";
 import { SECRET } from "../support/config.ts";
 import { endpoint, openConfigFiles } from "./files.ts";
 

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import type { ConfigInput } from "../../src/config.ts";
+import type { ConfigInput } from "../../src/config/schema.ts";
 import { settingsOf } from "../../src/store/settings.ts";
 import { endpoint } from "../support/config.ts";
 import { attempt, type Bench, checker, DEFAULTS, draft, type OpenStore, remove, video } from "./store.ts";

@@ -1,11 +1,14 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { Config, ConfigInput } from "../../src/config.ts";
-import type { Attempt, DeliveryJob, DownloadJob, Ports, SpooledFile } from "../../src/domain.ts";
+import type { Config, ConfigInput } from "../../src/config/schema.ts";
 import { RelayError } from "../../src/errors.ts";
-import { planEvent } from "../../src/plan.ts";
+import type { Attempt, DeliveryJob } from "../../src/model/delivery.ts";
+import type { DownloadJob } from "../../src/model/job.ts";
+import type { SpooledFile } from "../../src/model/medium.ts";
+import type { Ports } from "../../src/ports.ts";
+import { planEvent } from "../../src/rules/plan.ts";
 import type { Store } from "../../src/store/store.ts";
-import { parseEvent } from "../../src/wochit.ts";
+import { parseEvent } from "../../src/wochit/event.ts";
 import { configIn, endpoint } from "../support/config.ts";
 import { tempFolder } from "../support/folder.ts";
 import { type TestClock, testClock, testPorts } from "../support/ports.ts";

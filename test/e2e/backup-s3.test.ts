@@ -3,7 +3,7 @@ import { existsSync, readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { type TestContext, test } from "node:test";
 import { HeadObjectCommand, ListObjectsV2Command } from "@aws-sdk/client-s3";
-import type { ConfigInput } from "../../src/config.ts";
+import type { ConfigInput } from "../../src/config/schema.ts";
 import { tempFolder } from "../support/folder.ts";
 import { openReceiver } from "../support/receiver.ts";
 import { endpointTo, freePort } from "../support/relay-in-folder.ts";

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { request } from "undici";
-import type { Medium } from "../../src/domain.ts";
+import type { Medium } from "../../src/model/medium.ts";
 import { fastClock } from "../support/fast-clock.ts";
 import { realPorts } from "../support/real-ports.ts";
 import type { RelayInFolder } from "../support/relay-in-folder.ts";

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { CreateBucketCommand, GetObjectCommand } from "@aws-sdk/client-s3";
 import { request } from "undici";
-import type { ConfigInput, S3Target } from "../../src/config.ts";
+import type { ConfigInput, S3Target } from "../../src/config/schema.ts";
 import type { ServedMedium } from "../../src/simulator/medium.ts";
 import { fastClock } from "../support/fast-clock.ts";
 import { mountSmallDisk, noMounts } from "../support/mounts.ts";

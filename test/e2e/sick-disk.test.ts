@@ -16,7 +16,7 @@ import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type TestContext, test } from "node:test";
-import type { ConfigInput } from "../../src/config.ts";
+import type { ConfigInput } from "../../src/config/schema.ts";
 import { mountSmallDisk, noMounts, type SmallDisk } from "../support/mounts.ts";
 import { testClock } from "../support/ports.ts";
 import { withProvider } from "../support/provider.ts";

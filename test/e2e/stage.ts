@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import type { ConfigInput } from "../../src/config.ts";
+import type { ConfigInput } from "../../src/config/schema.ts";
 import { type EventType, type EventWish, makeEvent } from "../../src/simulator/events.ts";
 import { openProvider, type Provider } from "../../src/simulator/provider.ts";
 import { sendEvent } from "../../src/simulator/send.ts";

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import type { TestContext } from "node:test";
 import { setImmediate as breathe } from "node:timers/promises";
 import Database from "better-sqlite3";
-import type { ConfigInput } from "../../src/config.ts";
+import type { ConfigInput } from "../../src/config/schema.ts";
 import { openRelay, type Relay } from "../../src/relay.ts";
 import { makeEvent } from "../../src/simulator/events.ts";
 import type { LinkWish } from "../../src/simulator/links.ts";

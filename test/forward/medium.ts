@@ -1,4 +1,4 @@
-import type { Medium } from "../../src/domain.ts";
+import type { Medium } from "../../src/model/medium.ts";
 
 /** A video's file that is not kept yet. */
 export const MEDIUM: Medium = {

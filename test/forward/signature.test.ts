@@ -3,8 +3,8 @@ import { createSecretKey, randomBytes } from "node:crypto";
 import test from "node:test";
 import { Webhook } from "standardwebhooks";
 import { Webhook as SvixWebhook } from "svix";
+import { decodeSecret, generateSecret } from "../../src/config/webhook-secret.ts";
 import { sign, verify } from "../../src/forward/signature.ts";
-import { decodeSecret, generateSecret } from "../../src/secrets.ts";
 import fixture from "../fixtures/signatures.json" with { type: "json" };
 
 type SignVector = { name: string; secrets: string[]; id: string; timestamp: number; body: string; signature: string };

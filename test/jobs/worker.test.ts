@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { Job } from "../../src/domain.ts";
 import { LEASE, type Lease, type Queue, startWorker } from "../../src/jobs/worker.ts";
+import type { Job } from "../../src/model/job.ts";
 import type { Store } from "../../src/store/store.ts";
 import { testClock, testPorts } from "../support/ports.ts";
 

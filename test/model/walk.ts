@@ -1,5 +1,5 @@
-import type { Config } from "../../src/config.ts";
-import type { Ports } from "../../src/domain.ts";
+import type { Config } from "../../src/config/schema.ts";
+import type { Ports } from "../../src/ports.ts";
 import type { Store } from "../../src/store/store.ts";
 import { shrink } from "./shrink.ts";
 

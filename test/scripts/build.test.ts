@@ -57,7 +57,7 @@ async function place(t: TestContext, uid?: number) {
   const data = join(dir, "data");
   const config = join(dir, "config.json");
   writeFileSync(config, JSON.stringify({ dataDir: data }));
-  const sqlite = await import("../../src/store/sqlite/database.ts");
+  const sqlite = await import("../../src/store/sqlite/files/database.ts");
   sqlite.makeFolder(data);
   sqlite.openDatabase(data, "relay").close();
   const cache = join(dir, "cache");

@@ -10,7 +10,7 @@ import { makeRelease } from "../../scripts/release/make.ts";
 import { writeManPage } from "../../scripts/release/man-page.ts";
 import { makeTarball } from "../../scripts/release/tarball.ts";
 import { findVersions } from "../../scripts/release/versions.ts";
-import { commands } from "../../src/cli/commands.ts";
+import { commands } from "../../src/cli/commands/table.ts";
 import { tempFolder } from "../support/folder.ts";
 import { callCli } from "../support/spawn.ts";
 import { STAND_IN, VERSIONS, whyNoDebianTools } from "./release-parts.ts";
@@ -194,7 +194,7 @@ test("the config of a fresh install is valid, lets only the provider in, and sen
   const { code, stdout, stderr } = await callCli(["check", "--config", join(process.cwd(), path)]);
   assert.equal(code, 0, stdout + stderr);
   const config = JSON.parse(readFileSync(path, "utf8"));
-  const { PROVIDER_ADDRESSES } = await import("../../src/config.ts");
+  const { PROVIDER_ADDRESSES } = await import("../../src/config/schema.ts");
   assert.deepEqual(config.receive.allowFrom, PROVIDER_ADDRESSES);
   assert.equal(config.receive.mode, "enforce");
   assert.deepEqual(config.endpoints, []);

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import process from "node:process";
 import { test } from "node:test";
 import { request } from "undici";
-import { verifyMedia } from "../../src/mirror/verify.ts";
+import { verifyMedia } from "../../src/mirror/validate/validate.ts";
 import { type Content, piecesOf, sha256Of } from "../../src/simulator/content.ts";
 import { filmContent, tinyMp4 } from "../../src/simulator/media.ts";
 import { openProvider } from "../../src/simulator/provider.ts";

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { request } from "undici";
-import type { Clock } from "../../src/domain.ts";
+import type { Clock } from "../../src/ports.ts";
 import type { MediaRequest } from "../../src/simulator/provider.ts";
 import { withProvider } from "../support/provider.ts";
 import { realPorts } from "../support/real-ports.ts";

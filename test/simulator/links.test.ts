@@ -1,9 +1,10 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { request } from "undici";
-import type { Clock } from "../../src/domain.ts";
-import { expiryOf, identityOf } from "../../src/links.ts";
+import type { Clock } from "../../src/ports.ts";
 import { openProvider } from "../../src/simulator/provider.ts";
+import { expiryOf } from "../../src/wochit/link-expiry.ts";
+import { identityOf } from "../../src/wochit/link-identity.ts";
 import { realPorts } from "../support/real-ports.ts";
 
 const START = Date.UTC(2026, 0, 31, 23, 59, 57);

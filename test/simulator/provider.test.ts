@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { test } from "node:test";
 import { request } from "undici";
-import type { Clock } from "../../src/domain.ts";
+import type { Clock } from "../../src/ports.ts";
 import { openProvider } from "../../src/simulator/provider.ts";
 import { seededRandom } from "../../src/simulator/random.ts";
 import { withProvider } from "../support/provider.ts";

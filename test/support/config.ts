@@ -1,7 +1,7 @@
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
-import type { Config, ConfigInput } from "../../src/config.ts";
-import { loadConfig } from "../../src/config-file.ts";
+import { loadConfig } from "../../src/config/load.ts";
+import type { Config, ConfigInput } from "../../src/config/schema.ts";
 
 /** A secret for endpoints in tests. */
 export const SECRET = `whsec_${Buffer.from("a secret of thirty-two bytes....").toString("base64")}`;

@@ -4,7 +4,7 @@ import { connect, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import type { ConfigInput } from "../../src/config.ts";
+import type { ConfigInput } from "../../src/config/schema.ts";
 import { makeEvent } from "../../src/simulator/events.ts";
 import { openProvider } from "../../src/simulator/provider.ts";
 import { sendEvent } from "../../src/simulator/send.ts";

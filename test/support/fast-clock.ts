@@ -1,5 +1,5 @@
-import type { Clock } from "../../src/domain.ts";
 import { systemClock } from "../../src/platform/runtime.ts";
+import type { Clock } from "../../src/ports.ts";
 
 /** Real time, so many times as fast, from now on: waits of half a minute in a second or two. */
 export function fastClock(times: number): Clock {

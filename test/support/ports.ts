@@ -1,5 +1,5 @@
 import { randomBytes } from "node:crypto";
-import type { Clock, Log, Ports, Random } from "../../src/domain.ts";
+import type { Clock, Log, Ports, Random } from "../../src/ports.ts";
 
 /** A clock that a test moves by hand; timers fire, in order, when it passes them. */
 export type TestClock = Clock & { advance(ms: number): Promise<void>; set(now: number): void };

@@ -1,5 +1,5 @@
-import type { Ports } from "../../src/domain.ts";
 import { systemClock } from "../../src/platform/runtime.ts";
+import type { Ports } from "../../src/ports.ts";
 import { seededRandom } from "../../src/simulator/random.ts";
 import { testLog } from "./ports.ts";
 

@@ -3,8 +3,8 @@ import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
-import type { Config, ConfigInput } from "../../src/config.ts";
-import { loadConfig } from "../../src/config-file.ts";
+import { loadConfig } from "../../src/config/load.ts";
+import type { Config, ConfigInput } from "../../src/config/schema.ts";
 import { openRelay, type Relay } from "../../src/relay.ts";
 import { type RealPorts, realPorts } from "./real-ports.ts";
 

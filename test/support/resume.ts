@@ -3,7 +3,7 @@ import { createReadStream } from "node:fs";
 import { mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import type { ConfigInput } from "../../src/config.ts";
+import type { ConfigInput } from "../../src/config/schema.ts";
 import { makeEvent } from "../../src/simulator/events.ts";
 import type { ServedMedium } from "../../src/simulator/medium.ts";
 import { type MediaRequest, openProvider } from "../../src/simulator/provider.ts";

@@ -1,4 +1,4 @@
-import type { Clock } from "../../src/domain.ts";
+import type { Clock } from "../../src/ports.ts";
 
 /** A clock that is set to another time while it runs: what has elapsed is not changed by it. */
 export type SetClock = Clock & {

@@ -2,7 +2,7 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { tmpdir } from "node:os";
 import process from "node:process";
 import { fileURLToPath } from "node:url";
-import { commands } from "../../src/cli/commands.ts";
+import { commands } from "../../src/cli/commands/table.ts";
 import { runCommandLine } from "../../src/cli/run.ts";
 import { bareEnvironment } from "./environment.ts";
 

@@ -1,8 +1,10 @@
 import { dirname, join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import Database from "better-sqlite3";
-import { loadConfig } from "../../src/config-file.ts";
-import type { Delivery, Medium, Quarantined, StoredEvent } from "../../src/domain.ts";
+import { loadConfig } from "../../src/config/load.ts";
+import type { Delivery } from "../../src/model/delivery.ts";
+import type { Quarantined, StoredEvent } from "../../src/model/event.ts";
+import type { Medium } from "../../src/model/medium.ts";
 import { openStore } from "../../src/store/open.ts";
 import { realPorts } from "./real-ports.ts";
 

@@ -1,7 +1,7 @@
 import { Resolver, lookup as systemLookup } from "node:dns/promises";
 import { readFile } from "node:fs/promises";
 import { isIP } from "node:net";
-import type { Clock } from "../../domain.ts";
+import type { Clock } from "../../ports.ts";
 import { systemClock } from "../runtime.ts";
 
 /** All addresses of a host name, as `dns.lookup` with `all` gives them. */

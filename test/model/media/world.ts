@@ -287,7 +287,7 @@ export class World {
     return { is: "spooled", file };
   }
 
-  /** Puts a file as the mirror does (src/mirror/keep.ts); `dies`: the process does, after the put. */
+  /** Puts a file as the mirror does (src/mirror/upload/put-copy.ts); `dies`: the process does, after the put. */
   private async put(pick: number, dies: boolean): Promise<boolean> {
     if (this.uploads.length === 0) return false;
     const [upload] = this.uploads.splice(pick % this.uploads.length, 1) as [Upload];

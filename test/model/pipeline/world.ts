@@ -1,9 +1,9 @@
 import { existsSync, readdirSync, renameSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import type { S3Target } from "../../../src/config.ts";
-import type { Medium } from "../../../src/domain.ts";
-import { deadlineOf } from "../../../src/links.ts";
+import type { S3Target } from "../../../src/config/schema.ts";
+import type { Medium } from "../../../src/model/medium.ts";
+import { deadlineOf } from "../../../src/wochit/link-expiry.ts";
 import { type Body, filesOf, type OpenBody, StillBorn } from "./bodies.ts";
 import { type Command, DAY, HOUR, type Posted, SECOND } from "./commands.ts";
 import { fileOf, sha256 } from "./files.ts";

@@ -3,7 +3,7 @@ import { readFileSync } from "node:fs";
 import { type AddressInfo, createServer, type Server, type Socket } from "node:net";
 import test, { type TestContext } from "node:test";
 import { createServer as createTlsServer } from "node:tls";
-import { openOutbound } from "../../../src/platform/net.ts";
+import { openOutbound } from "../../../src/platform/net/outbound.ts";
 import { AUTHORITY, pemFiles } from "../../support/tls-server.ts";
 import { waitFor } from "../../support/wait.ts";
 

@@ -1,4 +1,4 @@
-import type { ConfigInput } from "../../../src/config.ts";
+import type { ConfigInput } from "../../../src/config/schema.ts";
 
 export const SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSwMfKQ9r8GKYo=";
 

@@ -1,4 +1,4 @@
-import type { StoredEvent } from "../../../src/domain.ts";
+import type { StoredEvent } from "../../../src/model/event.ts";
 import type { Stored } from "../stored.ts";
 import type { App } from "./app.ts";
 import type { Check } from "./judge.ts";

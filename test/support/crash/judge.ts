@@ -1,5 +1,5 @@
-import type { StoredEvent } from "../../../src/domain.ts";
-import { topicMatches } from "../../../src/patterns.ts";
+import type { StoredEvent } from "../../../src/model/event.ts";
+import { topicMatches } from "../../../src/rules/topics.ts";
 import type { Stored } from "../stored.ts";
 import type { App, Arrival } from "./app.ts";
 import { deletedVideos, judgeMedia } from "./judge-media.ts";

@@ -7,7 +7,7 @@ import {
   ListObjectsV2Command,
   UploadPartCommand,
 } from "@aws-sdk/client-s3";
-import type { ConfigInput } from "../../../src/config.ts";
+import type { ConfigInput } from "../../../src/config/schema.ts";
 import { type S3Server, startS3Server } from "../s3-server.ts";
 
 /** Where a crash test keeps its copies, and how it looks at them without the relay. */

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { Agent } from "undici";
-import type { Random } from "../../../src/domain.ts";
+import type { Random } from "../../../src/ports.ts";
 import type { Posted, Story, World } from "./world.ts";
 
 /** Connections that the events go over, and how many videos are told at once. */

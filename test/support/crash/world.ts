@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import type { Random } from "../../../src/domain.ts";
+import type { Random } from "../../../src/ports.ts";
 import { type EventType, inventVideoId, makeEvent } from "../../../src/simulator/events.ts";
 import type { Fault } from "../../../src/simulator/faults.ts";
 import type { Provider } from "../../../src/simulator/provider.ts";

@@ -1,6 +1,6 @@
 import { mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
-import type { Random } from "../../../src/domain.ts";
+import type { Random } from "../../../src/ports.ts";
 import type { Step } from "./journal.ts";
 
 /** Disks write sectors whole (512 bytes): a write that is cut off ends at one. */

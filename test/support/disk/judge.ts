@@ -2,10 +2,10 @@ import { createHash } from "node:crypto";
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import Database from "better-sqlite3";
-import type { SpooledFile } from "../../../src/domain.ts";
-import { fileOf } from "../../../src/mirror/spool.ts";
-import { readEpochs } from "../../../src/store/sqlite/epochs.ts";
-import { createNames } from "../../../src/store/sqlite/ids.ts";
+import { fileOf } from "../../../src/mirror/spool/spool.ts";
+import type { SpooledFile } from "../../../src/model/medium.ts";
+import { readEpochs } from "../../../src/store/sqlite/rows/epochs.ts";
+import { createNames } from "../../../src/store/sqlite/rows/ids.ts";
 
 type MediumRow = {
   id: number;

@@ -1,4 +1,4 @@
-import type { Random } from "../../../src/domain.ts";
+import type { Random } from "../../../src/ports.ts";
 import { pick } from "../../../src/simulator/random.ts";
 import { type Case, type Head, request, WEBHOOK } from "./case.ts";
 import { mutate } from "./mutate.ts";

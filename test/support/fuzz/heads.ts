@@ -1,4 +1,4 @@
-import type { Random } from "../../../src/domain.ts";
+import type { Random } from "../../../src/ports.ts";
 import { pick } from "../../../src/simulator/random.ts";
 import type { Head } from "./case.ts";
 import { mutate } from "./mutate.ts";

@@ -1,4 +1,4 @@
-import type { Random } from "../../../src/domain.ts";
+import type { Random } from "../../../src/ports.ts";
 import { pick } from "../../../src/simulator/random.ts";
 
 /** Hosts behind which there is this machine, and nothing else: all that a fuzzed link may name. No name is ever looked up elsewhere. */

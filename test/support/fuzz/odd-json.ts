@@ -1,4 +1,4 @@
-import type { Random } from "../../../src/domain.ts";
+import type { Random } from "../../../src/ports.ts";
 import { pick } from "../../../src/simulator/random.ts";
 import { type Ground, MIB, text } from "./ground.ts";
 import { anyId } from "./ids.ts";

@@ -1,4 +1,4 @@
-import type { Random } from "../../../src/domain.ts";
+import type { Random } from "../../../src/ports.ts";
 import { pick } from "../../../src/simulator/random.ts";
 import { type Body, makeBody } from "./bodies.ts";
 import { brokenRequest } from "./broken.ts";

@@ -1,4 +1,4 @@
-import type { ConfigInput } from "../../../src/config.ts";
+import type { ConfigInput } from "../../../src/config/schema.ts";
 import type { Certificates } from "./certificates.ts";
 
 /** What a reload may bring. */

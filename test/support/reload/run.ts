@@ -6,7 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
 import { setTimeout as sleep } from "node:timers/promises";
-import type { ConfigInput } from "../../../src/config.ts";
+import type { ConfigInput } from "../../../src/config/schema.ts";
 import { systemClock } from "../../../src/platform/runtime.ts";
 import { openProvider } from "../../../src/simulator/provider.ts";
 import { seededRandom } from "../../../src/simulator/random.ts";
@@ -42,7 +42,7 @@ const MORE_MEMORY = 16;
 /** So few reloads are judged by what was lost only. */
 const ENOUGH = 100;
 
-/** SQLite keeps so many bytes of the database in memory (src/store/sqlite/database.ts, "cache_size"). */
+/** SQLite keeps so many bytes of the database in memory (src/store/sqlite/files/database.ts, "cache_size"). */
 const PAGE_CACHE = 32 * 2 ** 20;
 
 /** Until the database is so many times as large, memory grows with every event: that is the page cache, and no leak. */

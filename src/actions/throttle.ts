@@ -1,0 +1,35 @@
+import type { Clock } from "../ports.ts";
+
+/** Shorter waits than this are added up, in milliseconds: a timer for every small file would cost more than it holds back. */
+const WORTH_WAITING = 20;
+
+/**
+ * Keeps several readers together to so many bytes per second (null: no limit). The returned function is told of bytes that
+ * were read, and resolves when the next ones may be; at once when the signal aborts.
+ */
+export function createThrottle(
+  bytesPerSecond: number | null,
+  clock: Clock,
+): (bytes: number, signal: AbortSignal) => Promise<void> | undefined {
+  if (bytesPerSecond === null) return () => undefined;
+  let due = 0;
+  return (bytes, signal) => {
+    const now = clock.elapsed();
+    due = Math.max(due, now) + (bytes / bytesPerSecond) * 1000;
+    if (due - now < WORTH_WAITING || signal.aborted) return undefined;
+    return sleep(due - now, clock, signal);
+  };
+}
+
+/** Resolves after so many milliseconds, or when the signal aborts. */
+export function sleep(ms: number, clock: Clock, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    const done = () => {
+      cancel();
+      signal.removeEventListener("abort", done);
+      resolve();
+    };
+    const cancel = clock.after(ms, done);
+    signal.addEventListener("abort", done);
+  });
+}

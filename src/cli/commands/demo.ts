@@ -1,0 +1,194 @@
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import type { Config, ConfigInput } from "../../config/schema.ts";
+import { errorLine } from "../../errors.ts";
+import type { Log, Ports } from "../../ports.ts";
+import type { Command } from "../command.ts";
+import type { DemoApp } from "../demo/app.ts";
+import { harmless } from "../output/terminal-text.ts";
+
+/** The whole story must be told in this time, in milliseconds; it takes about three seconds. */
+const DEADLINE = 30_000;
+
+/** How many of the relay's last complaints are shown when something went wrong. */
+const COMPLAINTS = 5;
+
+export const command: Command = {
+  name: "demo",
+  summary: "the whole loop on this machine, in a throw-away folder",
+  options: {
+    config: { type: "string", value: "FILE", help: "keep the copies in this config's mirror.target, where they stay" },
+    exit: { type: "boolean", help: "end when all is shown; exit code 0 only when all of it worked" },
+    verbose: { type: "boolean", help: "show the relay's log as well, on stderr" },
+  },
+  help: "A simulated provider with real media, a relay, and an application that verifies signatures; all on 127.0.0.1.",
+  async run(context, args) {
+    const { openLog } = await import("../../platform/log/log.ts");
+    const { stdout, stderr, ports } = context;
+    const isOwn = args.text("config") === undefined;
+    const worked = await runDemo({
+      ports,
+      target: isOwn ? null : (await context.loadConfig({ secrets: "target" })).mirror.target,
+      log: args.flag("verbose") ? await openLog({ level: "debug", format: "auto" }, stderr.isTTY, 2) : null,
+      say: (line = "") => stdout.write(`${line}\n`),
+      complain: (line) => stderr.write(`${line}\n`),
+      stay: !args.flag("exit"),
+      stopped: context.untilStopped(),
+    });
+    return worked ? 0 : 1;
+  },
+};
+
+export type DemoOptions = {
+  ports: Ports;
+  /** Where the copies are kept; null: in the folder that is thrown away. */
+  target: Config["mirror"]["target"] | null;
+  /** Where the relay logs to; null keeps its log off the screen. */
+  log: Log | null;
+  say(line?: string): void;
+  complain(line: string): void;
+  /** Stay up when all is shown, until `stopped` resolves. */
+  stay: boolean;
+  stopped: Promise<unknown>;
+};
+
+/**
+ * Shows the main job from end to end. True when all of it worked; else what failed has been said through `complain`.
+ * Leaves nothing behind but the copies in a `target`.
+ */
+export async function runDemo({ ports, target, log, say, complain, stay, stopped }: DemoOptions): Promise<boolean> {
+  // Loaded here so that the other commands start without them.
+  const { loadConfig } = await import("../../config/load.ts");
+  const { openRelay } = await import("../../relay.ts");
+  const { decodeSecret, generateSecret } = await import("../../config/webhook-secret.ts");
+  const { openProvider } = await import("../../simulator/provider.ts");
+  const { openDemoApp } = await import("../demo/app.ts");
+  const { playStory } = await import("../demo/story.ts");
+
+  const opened: (() => Promise<unknown>)[] = [];
+  const complaints: string[] = [];
+  try {
+    const folder = await mkdtemp(join(tmpdir(), "wochit-relay-demo-"));
+    opened.push(() => rm(folder, { recursive: true, force: true }));
+    const secret = generateSecret(ports.random);
+    const app = await openDemoApp([decodeSecret(secret)], ports.clock);
+    opened.push(app.close);
+    const provider = await openProvider(ports);
+    opened.push(provider.close);
+
+    const configPath = join(folder, "config.json");
+    const input = configFor({ port: await freePort(), app: app.url, secret });
+    await writeFile(configPath, JSON.stringify(input, null, 2));
+    const config = loadConfig(configPath, { env: {}, cwd: folder });
+    if (target !== null) config.mirror.target = target;
+    const relay = await openRelay(config, { ...ports, log: log ?? keepComplaints(complaints) });
+    opened.push(relay.close);
+
+    const webhooks = `${input.server!.publicUrl}${config.receive.path}`;
+    say("wochit-relay demo: everything on this machine, in a folder that is thrown away");
+    say();
+    say(`  the provider  ${provider.url}  simulated; its media are real, its links are signed and die`);
+    say(`  the relay     ${input.server!.publicUrl}  keeps its data in ${folder}`);
+    if (target !== null) say(`  the copies    ${nameOf(target)}  where they stay`);
+    say(`  your app      ${app.url}  verifies every signature`);
+
+    const story = playStory({ provider, webhooks, app, ports, say });
+    story.catch(() => {}); // when the race below is over, nobody listens to it any longer
+    const late = new Promise<"late">((resolve) => {
+      const cancel = ports.clock.after(DEADLINE, () => resolve("late"));
+      opened.push(async () => cancel());
+    });
+    const ended = await Promise.race([story, stopped.then(() => "stopped"), late]);
+    if (ended === "stopped") return false;
+    if (ended === "late") throw new Error(`this step did not end; the demo was given ${DEADLINE / 1000} seconds`);
+    summarize(say, provider.media(), app);
+    if (stay) {
+      await stayUp({ say, app, webhooks, configPath, stopped });
+    } else {
+      say();
+      say('Without "--exit" the demo stays up for you to try. How to run it for real: README.md, "Configuration".');
+    }
+    return true;
+  } catch (error) {
+    complain(`   ✗ ${errorLine(error)}`);
+    for (const line of complaints.slice(-COMPLAINTS)) complain(`     the relay's log: ${line}`);
+    return false;
+  } finally {
+    for (const close of opened.reverse()) await close().catch(() => {});
+  }
+}
+
+function nameOf(target: Config["mirror"]["target"]): string {
+  return target.type === "local" ? target.dir : `bucket ${target.bucket}`;
+}
+
+function configFor({ port, app, secret }: { port: number; app: string; secret: string }): ConfigInput {
+  const address = `127.0.0.1:${port}`;
+  return {
+    dataDir: "data",
+    server: { listen: address, publicUrl: `http://${address}` },
+    receive: { allowFrom: ["127.0.0.1"] },
+    // The simulated provider's links lead to this machine, where a relay does not go unless it is told to.
+    mirror: { allowPrivateAddresses: ["127.0.0.1"], minFreeDisk: "16MiB" },
+    endpoints: [{ id: "your-app", url: app, secret, retry: ["1s", "2s", "5s"] }],
+  };
+}
+
+function summarize(say: DemoOptions["say"], media: { bytes: Uint8Array }[], app: DemoApp): void {
+  const events = app.delivered.length;
+  const bytes = media.reduce((sum, medium) => sum + medium.bytes.length, 0).toLocaleString("en");
+  say();
+  say("What you saw");
+  say(`  ${events} webhooks     each on disk before the provider got its 200`);
+  say(`  ${media.length} media        ${bytes} bytes, copied before their links die, checked by length and sha256`);
+  say(`  ${events} deliveries   signed, verified, in order, with links that last`);
+}
+
+async function stayUp(stage: {
+  say: DemoOptions["say"];
+  app: DemoApp;
+  webhooks: string;
+  configPath: string;
+  stopped: Promise<unknown>;
+}): Promise<void> {
+  const { say, app, webhooks, configPath, stopped } = stage;
+  const example = `{"type":"video.ready","wochitVideoId":"my-first","videoContext":"page-1","title":"Hello"}`;
+  app.onDelivery(({ body, verdict }) => {
+    const what = harmless(`${body.type ?? "an event"} of ${body.wochitVideoId}`);
+    say(`your app got ${what}: signature ${verdict.valid ? "valid" : "NOT valid"}`);
+  });
+  say();
+  say("Go on: it all stays up until Ctrl-C, and then the folder is removed");
+  say(`  send an event    curl -d '${example}' ${webhooks}`);
+  say(`  or many          wochit-relay simulate all --to ${webhooks}`);
+  say(`  look inside      wochit-relay events list --config ${configPath}`);
+  say('  for real         README.md, "Configuration"');
+  say('  (from source, "npm start --" stands for "wochit-relay")');
+  say();
+  await stopped;
+}
+
+/** Nobody wants the log of a demo, except when it fails. */
+function keepComplaints(complaints: string[]): Log {
+  const keep = (fact: string, fields: Record<string, unknown> = {}) => {
+    const details = ["host", "status", "error"].flatMap((name) =>
+      fields[name] === undefined ? [] : [String(fields[name])],
+    );
+    complaints.push([fact, ...details].join(": "));
+  };
+  return { debug() {}, info() {}, warn: keep, error: keep };
+}
+
+/** The relay must know its port before it starts: the addresses of the copies hold it. */
+async function freePort(): Promise<number> {
+  const server = createServer();
+  await new Promise<void>((resolve, reject) => {
+    server.once("error", reject);
+    server.listen(0, "127.0.0.1", resolve);
+  });
+  const { port } = server.address() as { port: number };
+  await new Promise((resolve) => server.close(resolve));
+  return port;
+}

@@ -1,0 +1,187 @@
+import { type Config, parseListen } from "../../config/schema.ts";
+import { errorLine, RelayError } from "../../errors.ts";
+import { suggest } from "../../rules/nearest.ts";
+import type { Report } from "../../simulator/campaign.ts";
+import type { EventType } from "../../simulator/events.ts";
+import type { Fault } from "../../simulator/faults.ts";
+import { type Args, type Command, type Context, configOption, jsonOption } from "../command.ts";
+import { harmless, harmlessJson } from "../output/terminal-text.ts";
+
+/** How long the media stay up for a relay that does not fetch them, in seconds. */
+const LINGER = 60;
+
+/** Videos are of a lifelike size as long as they are few. */
+const FEW = 100;
+const LIFELIKE = 500_000;
+
+export const command: Command = {
+  name: "simulate",
+  summary: "sends the provider's events to a relay, with media links that really answer",
+  positionals: "TYPE|all",
+  options: {
+    to: { type: "string", value: "URL", help: "where the relay takes webhooks (default: as in its config)" },
+    count: { type: "string", value: "N", help: "of how many videos (default 1)" },
+    rate: { type: "string", value: "N", help: "at most N events a second" },
+    legacy: { type: "boolean", help: 'send "video.ready" in the older dialect, without a type' },
+    context: { type: "string", value: "TEXT", help: "the videoContext (default: an invented one)" },
+    "video-id": { type: "string", value: "ID", help: "all about this video (default: a new one each)" },
+    fault: { type: "string", value: "NAME", help: "what is wrong with the media: see below" },
+    linger: {
+      type: "string",
+      value: "SECONDS",
+      help: `how long to wait until the media are fetched (default ${LINGER})`,
+    },
+    ...configOption,
+    ...jsonOption,
+  },
+  help: [
+    "TYPE: draft.new draft.update draft.exit video.ready legacy video.failed video.delete draft.delete.",
+    '"all" sends each of them, in the order in which a video lives.',
+    "",
+    "The media are served from 127.0.0.1 until the relay has them, so the relay needs",
+    '  "receive": {"allowFrom": ["127.0.0.1"]}, "mirror": {"allowPrivateAddresses": ["127.0.0.1"]}',
+    "",
+    "Faults: slow cut break 403 403-then-there 404 404-then-there 503 html-200 empty redirect redirect-loop",
+    "wrong-length expired never outage.",
+    "",
+    "Exit code 0 when every event was accepted.",
+  ].join("\n"),
+  run: simulate,
+};
+
+async function simulate(context: Context, args: Args): Promise<number> {
+  const { EVENT_TYPES } = await import("../../simulator/events.ts");
+  const { runCampaign } = await import("../../simulator/campaign.ts");
+  const { openProvider } = await import("../../simulator/provider.ts");
+  const { serveMedia } = await import("../../simulator/serve-media.ts");
+  const types = readTypes(args, EVENT_TYPES);
+  const fault = await readFault(args.text("fault"));
+  const count = args.count("count", 1);
+  const linger = args.count("linger", LINGER, 0);
+  const to = args.text("to") ?? addressIn(await context.loadConfig());
+  if (!URL.canParse(to)) throw new RelayError("usage", `--to must be a URL like http://127.0.0.1:8080/webhooks/wochit`);
+
+  const { stdout, stderr, ports } = context;
+  const stop = new AbortController();
+  const stopped = context.untilStopped().then(() => stop.abort());
+  const provider = await openProvider({ ...ports, fault });
+  try {
+    const told = { accepted: 0, failed: 0, hints: new Set<string>() };
+    const campaign = {
+      to,
+      types,
+      count,
+      rate: args.rate("rate"),
+      videoId: args.text("video-id"),
+      context: args.text("context"),
+      videoBytes: count <= FEW ? LIFELIKE : undefined,
+      signal: stop.signal,
+    };
+    await runCampaign(campaign, { ...ports, provider }, (report) => {
+      if (isAccepted(report)) told.accepted++;
+      else told.failed++;
+      stdout.write(`${args.flag("json") ? harmlessJson(describe(report)) : harmless(textLine(report))}\n`);
+      const hint = hintFor(report, { host: new URL(to).host, isGiven: args.text("to") !== undefined });
+      if (hint === null || told.hints.has(hint)) return;
+      told.hints.add(hint);
+      for (const line of hint.split("\n")) stderr.write(`${harmless(line)}\n`);
+    });
+    if (told.accepted > 0 && !stop.signal.aborted) {
+      await serveMedia(provider, { linger, clock: ports.clock, stopped, say: (line) => stderr.write(`${line}\n`) });
+    }
+    return told.failed === 0 && told.accepted > 0 ? 0 : 1;
+  } finally {
+    await provider.close();
+  }
+}
+
+function readTypes(args: Args, all: readonly EventType[]): readonly EventType[] {
+  const word = args.positionals[0]!;
+  const legacy = args.flag("legacy");
+  if (word === "all") return legacy ? all.filter((type) => type !== "video.ready") : all;
+  const type = all.find((one) => one === word);
+  if (type === undefined)
+    throw new RelayError("usage", `the provider sends no "${word}"${suggest(word, [...all, "all"])}`);
+  if (!legacy) return [type];
+  if (type === "video.ready" || type === "legacy") return ["legacy"];
+  throw new RelayError("usage", 'the older dialect knows "video.ready" only');
+}
+
+async function readFault(word: string | undefined): Promise<Fault | null> {
+  if (word === undefined) return null;
+  const { faultsByName, isFaultName } = await import("../../simulator/faults.ts");
+  if (isFaultName(word)) return faultsByName[word];
+  throw new RelayError("usage", `there is no fault "${word}"${suggest(word, Object.keys(faultsByName))}`);
+}
+
+/** Where a relay with this config takes webhooks, seen from the machine that it runs on. */
+function addressIn({ server, receive }: Config): string {
+  const { host, port } = parseListen(server.listen)!;
+  if (port === 0) throw new RelayError("usage", "the config leaves the port open (server.listen): say --to URL");
+  const near = host === "0.0.0.0" ? "127.0.0.1" : host === "::" ? "[::1]" : host.includes(":") ? `[${host}]` : host;
+  const path = [receive.path, ...receive.tokens.slice(0, 1)].join("/");
+  return `http${server.tls ? "s" : ""}://${near}:${port}${path}`;
+}
+
+type Answer = { id?: string; status?: string; error?: { code?: string; message?: string } };
+
+/** Whoever answers at --to need not be a relay. */
+function readAnswer(json: unknown): Answer {
+  return typeof json === "object" && json !== null ? json : {};
+}
+
+function isAccepted(report: Report): boolean {
+  return "sent" in report && report.sent.status >= 200 && report.sent.status < 300;
+}
+
+function textLine(report: Report): string {
+  const head = `${report.type.padEnd(12)}  ${report.videoId}  `;
+  if ("error" in report) return `${head}not sent: ${errorLine(report.error)}`;
+  const { status, ms, json } = report.sent;
+  const { error, status: said = "", id = "" } = readAnswer(json);
+  return `${head}${status}  ${error === undefined ? `${said}  ${id}` : error.code}  ${ms.toFixed(1)} ms`;
+}
+
+function describe(report: Report): Record<string, unknown> {
+  const { type, videoId } = report;
+  if ("error" in report) return { type, videoId, error: errorLine(report.error) };
+  const { status: httpStatus, ms, json } = report.sent;
+  const { id, status, error } = readAnswer(json);
+  return { type, videoId, httpStatus, id, status, error: error?.code, ms: Math.round(ms * 10) / 10 };
+}
+
+/** What to do about an event that was not accepted, one line or more; null where there is nothing to say. */
+function hintFor(report: Report, to: { host: string; isGiven: boolean }): string | null {
+  const start = 'start one ("wochit-relay serve"), or say where it is (--to URL)';
+  if ("error" in report) {
+    const refusal = refusalOf(report.error);
+    return refusal === null ? `no relay took this at ${to.host}: ${start}` : certificateHint(to.host, refusal);
+  }
+  const { error } = readAnswer(report.sent.json);
+  if (error?.code !== "source_not_allowed") return error?.message ?? null;
+  return to.isGiven ? `${TOKEN_HINT}\n${SOURCE_HINT}` : SOURCE_HINT;
+}
+
+/** Why a certificate was not trusted, in the word of OpenSSL, or of Deno's library; null: it was not about that. */
+function refusalOf(error: unknown): string | null {
+  const { code, message, cause } = (error ?? {}) as { code?: string; message?: string; cause?: unknown };
+  const word = /invalid peer certificate: (\w+)/.exec(message ?? "")?.[1] ?? code ?? "";
+  if (/SELF_SIGNED|UNABLE_TO_|CERT|UnknownIssuer|CaUsedAsEndEntity|NotValid|Expired/.test(word)) return word;
+  return cause === undefined ? null : refusalOf(cause);
+}
+
+function certificateHint(host: string, refusal: string): string {
+  const about = `the relay's certificate at ${host} is refused (${refusal}): `;
+  if (/ALTNAME|NotValidForName/.test(refusal)) return `${about}say --to with a name that it is made for`;
+  if (/EXPIRED|Expired|NOT_YET/.test(refusal)) return `${about}see its dates, and renew it`;
+  return `${about}set NODE_EXTRA_CA_CERTS to the file of the certificate, or of its authority, for this command`;
+}
+
+const TOKEN_HINT = `\
+Where the relay has a token (receive.token), --to ends with it, as in http://127.0.0.1:8080/webhooks/wochit/TOKEN: is it there,
+and right? Without --to, path and token are taken from the config. If they are right, it is the address of this machine.`;
+
+const SOURCE_HINT = `\
+The relay takes webhooks from the provider's addresses only.
+To try it from this machine, put this into its config and start it again:
+  "receive": {"allowFrom": ["127.0.0.1"]}, "mirror": {"allowPrivateAddresses": ["127.0.0.1"]}`;

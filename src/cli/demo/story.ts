@@ -1,0 +1,159 @@
+import { createHash } from "node:crypto";
+import { request } from "undici";
+import type { MediaKind } from "../../model/medium.ts";
+import type { Ports } from "../../ports.ts";
+import {
+  type EventType,
+  type EventWish,
+  inventVideoId,
+  makeEvent,
+  type SimulatedEvent,
+} from "../../simulator/events.ts";
+import type { ServedMedium } from "../../simulator/medium.ts";
+import type { Provider } from "../../simulator/provider.ts";
+import { sendEvent } from "../../simulator/send.ts";
+import type { Delivered, DemoApp } from "./app.ts";
+
+/** Who plays in the demo. */
+export type Stage = {
+  provider: Provider;
+  /** Where the relay takes webhooks. */
+  webhooks: string;
+  app: DemoApp;
+  ports: Ports;
+  say(line?: string): void;
+};
+
+const CONTEXT = "page-4711";
+
+/**
+ * Plays the life of two videos and checks each step as their user would. Throws an Error of one line at the first thing
+ * that is not as it should be.
+ */
+export async function playStory(stage: Stage): Promise<void> {
+  const { provider, say, ports } = stage;
+  const first = inventVideoId(ports.random);
+  const second = inventVideoId(ports.random);
+  let step = 0;
+  const play = (type: EventType, what: string, wish: Omit<EventWish, "random">) => {
+    say();
+    say(`${++step}. ${type === "legacy" ? "(no type)" : type}: ${what}`);
+    return playEvent(stage, makeEvent(type, { context: CONTEXT, ...wish, random: ports.random }));
+  };
+
+  const thumbnail = provider.addThumbnail(first, "first look");
+  const draft = { videoId: first, title: "Breaking news" };
+  let got = await play("draft.new", "somebody starts a video", { ...draft, thumbnailUrl: thumbnail.link() });
+  checkMirrored(say, got, "thumbnail", thumbnail);
+
+  provider.addThumbnail(first, "after an autosave");
+  got = await play("draft.update", "an autosave; the same link leads to another picture now", {
+    ...draft,
+    thumbnailUrl: thumbnail.link(),
+  });
+  checkMirrored(say, got, "thumbnail", thumbnail);
+
+  const video = provider.addVideo(first, { seconds: 35.9, bytes: 2_400_000 });
+  video.setFault({ name: "404", lasts: 1_000 });
+  got = await play("video.ready", "produced, but for a second its link answers 404: not there yet", {
+    ...draft,
+    thumbnailUrl: thumbnail.link(),
+    videoUrl: video.link(),
+  });
+  const durable = checkMirrored(say, got, "video", video);
+  await checkReadable(say, durable, video);
+
+  const oldVideo = provider.addVideo(second, { seconds: 12, bytes: 900_000 });
+  got = await play("legacy", "another video, told in the provider's older dialect", {
+    videoId: second,
+    videoUrl: oldVideo.link(),
+    thumbnailUrl: provider.addThumbnail(second).link(),
+  });
+  checkMirrored(say, got, "video", oldVideo);
+  check(say, got.body.type === "video.ready", 'your app was told "video.ready"', `its type became ${got.body.type}`);
+
+  got = await play("video.delete", "the provider deletes the first video; your copy stays", { videoId: first });
+  await checkReadable(say, durable, video);
+
+  got = await play("draft.delete", "the provider sends an id and nothing else", { videoId: first });
+  const { videoContext, relay } = got.body;
+  check(
+    say,
+    videoContext === CONTEXT && relay?.contextFrom === "mapping",
+    `videoContext "${CONTEXT}" was filled in from what the relay remembers`,
+    `videoContext came as ${JSON.stringify(videoContext)}`,
+  );
+  check(say, relay?.sequence === 5, "event 5 of its video, all in order", `its sequence is ${relay?.sequence}, not 5`);
+}
+
+/** Sends the event and waits until the application has it. */
+async function playEvent(stage: Stage, event: SimulatedEvent): Promise<Delivered> {
+  const { webhooks, app, ports, say } = stage;
+  const { type, ...members } = event.json;
+  say(`   came in: ${Object.entries(members).map(describeMember).join(", ")}`);
+  const sent = await sendEvent(webhooks, event.body, { clock: ports.clock });
+  const answer = sent.json as { id?: string; status?: string; error?: { message?: string } };
+  const id = answer?.id ?? "";
+  const committed = sent.status === 200 && answer.status === "accepted";
+  check(say, committed, `committed to disk as ${id} in ${sent.ms.toFixed(0)} ms`, `the relay answered ${sent.status}`);
+  const got = await app.delivery(id);
+  check(say, got.verdict.valid, "delivered, signature valid", got.verdict.valid ? "" : got.verdict.why);
+  if (got.body.wochitVideoId !== event.videoId) throw new Error(`it speaks of video ${got.body.wochitVideoId}`);
+  return got;
+}
+
+/** Links are long, and keys to a file: their names are enough. */
+function describeMember([name, value]: [string, unknown]): string {
+  return name.endsWith("Url") ? name : `${name} ${JSON.stringify(value)}`;
+}
+
+/** The copy that a delivery speaks of is the very file; gives its durable address. */
+function checkMirrored(say: Stage["say"], { body }: Delivered, kind: MediaKind, medium: ServedMedium): string {
+  const told = body.relay?.media?.[kind];
+  const url = kind === "video" ? body.videoUrl : body.thumbnailUrl;
+  const right = told?.status === "mirrored" && told.sha256 === medium.sha256 && told.bytes === medium.bytes.length;
+  const asked = medium.counts.requests;
+  const tries = asked > 1 && kind === "video" ? `, after ${asked} tries` : "";
+  check(
+    say,
+    right && url !== undefined && url === told.url,
+    `${kind} mirrored: ${medium.bytes.length.toLocaleString("en")} bytes, sha256 ${medium.sha256.slice(0, 16)}…${tries}`,
+    `the ${kind} is ${told?.status ?? "not spoken of"}, sha256 ${told?.sha256 ?? "unknown"}`,
+  );
+  say(`     ${kind === "video" ? "videoUrl" : "thumbnailUrl"} is now ${url}`);
+  return url!;
+}
+
+/** The copy can be had from the relay, whole and in pieces. */
+async function checkReadable(say: Stage["say"], url: string, medium: ServedMedium): Promise<void> {
+  const whole = await read(url);
+  check(
+    say,
+    whole.status === 200 && createHash("sha256").update(whole.body).digest("hex") === medium.sha256,
+    "fetched back from the relay: the same sha256",
+    `fetching it back gave ${whole.status} and ${whole.body.length} bytes`,
+  );
+  const piece = await read(url, { range: "bytes=1000-1999" });
+  check(
+    say,
+    piece.status === 206 && piece.body.equals(medium.bytes.subarray(1000, 2000)),
+    "and a piece of it (Range: bytes=1000-1999): 206, the same bytes",
+    `a piece of it gave ${piece.status} and ${piece.body.length} bytes`,
+  );
+}
+
+async function read(url: string, headers: Record<string, string> = {}): Promise<{ status: number; body: Buffer }> {
+  const answer = await request(url, { headers });
+  // What the relay keeps in a bucket is had from there.
+  const elsewhere = answer.statusCode === 307 ? answer.headers.location : undefined;
+  if (typeof elsewhere === "string") {
+    await answer.body.dump();
+    return read(elsewhere, headers);
+  }
+  return { status: answer.statusCode, body: Buffer.from(await answer.body.arrayBuffer()) };
+}
+
+function check(say: Stage["say"], right: boolean, yes: string, no: string): void {
+  if (!right) throw new Error(no);
+  say(`   ✓ ${yes}`);
+}

@@ -1,0 +1,249 @@
+import { statSync } from "node:fs";
+import { dirname, resolve } from "node:path";
+import { safeParse } from "valibot";
+import { errorLine, RelayError } from "../errors.ts";
+import { defaultMediaFolder } from "../targets/place.ts";
+import { checkConfig } from "./checks.ts";
+import { readEndpointTls } from "./endpoint-tls.ts";
+import { type Look, type Places, readEndpoints } from "./look.ts";
+import {
+  addIssue,
+  collectProblems,
+  findShapeProblems,
+  formatPath,
+  type Path,
+  type Problems,
+  type Shape,
+} from "./problems.ts";
+import { readJson } from "./read-json.ts";
+import {
+  type Config,
+  configSchema,
+  type Endpoint,
+  type LocalTarget,
+  type S3Target,
+  type SecretInput,
+} from "./schema.ts";
+import { describeUnseen, hiddenCredential, type Outside, readSecret, type Surroundings } from "./secrets.ts";
+import { checkTargets, readFormerTargets } from "./targets.ts";
+import { warnAbout } from "./warnings.ts";
+import { decodeSecret } from "./webhook-secret.ts";
+
+type Env = Record<string, string | undefined>;
+
+/**
+ * Every finding, one line each; `config` is null when there is a problem. `unseen` are the places of secrets and certificates that
+ * could not be looked at from outside of the service, which a warning tells too: in the config these are empty.
+ */
+export type Inspection = { config: Config | null; problems: string[]; warnings: string[]; unseen: string[] };
+
+/**
+ * The config file: the one named by the flag, by $WOCHIT_RELAY_CONFIG, ./config.json, /etc/wochit-relay/config.json, or
+ * null: the defaults. A file that is there but cannot be read is found all the same, so that nobody gets the defaults
+ * for want of a permission.
+ */
+export function locateConfig(flag: string | undefined, env: Env, cwd: string): string | null {
+  if (flag !== undefined) return resolve(cwd, flag);
+  if (env.WOCHIT_RELAY_CONFIG) return resolve(cwd, env.WOCHIT_RELAY_CONFIG);
+  return [resolve(cwd, "config.json"), "/etc/wochit-relay/config.json"].find(isThere) ?? null;
+}
+
+function isThere(path: string): boolean {
+  try {
+    statSync(path);
+    return true;
+  } catch (error) {
+    return !["ENOENT", "ENOTDIR"].includes((error as NodeJS.ErrnoException).code ?? "");
+  }
+}
+
+/**
+ * Which secrets are read; the others are empty in the config. `false`: none, for commands that only look into the database,
+ * where the service's environment is not at hand; "target": those of the mirror's targets, for commands that look into them.
+ */
+export type SecretsWanted = boolean | "target";
+
+/**
+ * What a config depends on beside its file. All secrets are read unless told. With `outside` a credential of systemd's is looked for
+ * where the service has it, and one that cannot be looked at is a warning, or with `secrets: "target"` a problem, unless
+ * $CREDENTIALS_DIRECTORY says where they are.
+ */
+export type Where = { env: Env; cwd: string; secrets?: SecretsWanted; outside?: Outside };
+
+/** Reads and judges a config file (null: the defaults) without opening anything but it and the secrets it names. */
+export function inspectConfig(path: string | null, where: Where): Inspection {
+  const problems = collectProblems();
+  const raw = path === null ? {} : readJson(path, problems);
+  if (raw === undefined) return refuse(problems.lines());
+  if (typeof raw !== "object" || raw === null || Array.isArray(raw))
+    return refuse(["the config must be a JSON object"]);
+  findShapeProblems(configSchema as unknown as Shape, raw, [], problems);
+  const parsed = safeParse(configSchema, raw);
+  for (const issue of parsed.issues ?? []) addIssue(problems, issue);
+
+  const folder = path === null ? where.cwd : dirname(path);
+  const { env, secrets: reads = true } = where;
+  const look: Look = (at) => readValue(parsed.output, at, problems);
+  const dataDir = resolve(folder, look(["dataDir"]) ?? (env.STATE_DIRECTORY?.split(":")[0] || "data"));
+  const outside = env.CREDENTIALS_DIRECTORY ? null : (where.outside ?? null);
+  const unseen: { place: string; name: string }[] = [];
+  const noteUnseen = (at: Path, name: string) => {
+    // Whoever looks into a target cannot do without its keys; whoever judges a config can.
+    if (reads === "target") problems.add(at, hiddenCredential(name));
+    else unseen.push({ place: formatPath(at), name });
+  };
+  const places = { folder, dataDir, readsSecrets: reads === true, outside, noteUnseen };
+  checkConfig(look, problems, places);
+  checkTargets(look, problems, places);
+  const secrets = readSecrets(look, problems, { env, folder, outside, noteUnseen }, reads);
+  const tls = readEndpoints(look).map((_, at) => readEndpointTls(["endpoints", at], look, problems, places));
+  const found = problems.lines();
+  if (found.length > 0 || !parsed.success) return refuse(found);
+  const warnings = warnAbout(raw, parsed.output);
+  if (outside !== null && unseen.length > 0) warnings.push(describeUnseen(unseen, outside));
+  return {
+    config: buildConfig(parsed.output, { folder, dataDir, secrets, tls, warnings }),
+    problems: [],
+    warnings,
+    unseen: unseen.map(({ place }) => place),
+  };
+}
+
+function refuse(problems: string[]): Inspection {
+  return { config: null, problems, warnings: [], unseen: [] };
+}
+
+/** The config of a file (null: the defaults). RelayError("config") with every problem, one line each. */
+export function loadConfig(path: string | null, where: Where): Config {
+  const { config, problems } = inspectConfig(path, where);
+  if (config) return config;
+  throw new RelayError("config", problems.map((line) => (path === null ? line : `${path}: ${line}`)).join("\n"));
+}
+
+type Secrets = {
+  tokens: string[];
+  adminToken: string | null;
+  keys: Uint8Array[][];
+  /** Those of `mirror.target`, and of each of `mirror.formerTargets`. */
+  credentials: Credentials;
+  formerCredentials: Credentials[];
+};
+type Credentials = S3Target["credentials"];
+type Parsed = Extract<ReturnType<typeof safeParse<typeof configSchema>>, { success: true }>["output"];
+
+function buildConfig(
+  parsed: Parsed,
+  given: { folder: string; dataDir: string; secrets: Secrets; tls: Endpoint["tls"][]; warnings: string[] },
+): Config {
+  const { folder, dataDir, secrets, warnings } = given;
+  const { $schema, server, receive, mirror, endpoints, admin, backup, ...rest } = parsed;
+  const { token, ...receiveRest } = receive;
+  const tls = server.tls && { cert: resolve(folder, server.tls.cert), key: resolve(folder, server.tls.key) };
+  return {
+    ...rest,
+    dataDir,
+    server: { ...server, tls },
+    receive: { ...receiveRest, tokens: secrets.tokens },
+    mirror: {
+      ...mirror,
+      target: buildTarget(mirror.target, { folder, dataDir, credentials: secrets.credentials }),
+      formerTargets: mirror.formerTargets.map((target, at) =>
+        buildTarget(target, { folder, dataDir, credentials: secrets.formerCredentials[at] ?? null }),
+      ),
+    },
+    endpoints: endpoints.map(({ secret, send, ...endpoint }, at) => ({
+      ...endpoint,
+      keys: secrets.keys[at] ?? [],
+      tls: given.tls[at] ?? null,
+      // Verbatim bytes gain nothing from waiting for the media: nothing in them is filled in.
+      send: send ?? (endpoint.body === "verbatim" ? "immediately" : "after-mirror"),
+    })),
+    admin: { ...admin, token: secrets.adminToken },
+    backup: backup?.dir === undefined ? backup : { ...backup, dir: resolve(folder, backup.dir) },
+    warnings,
+  };
+}
+
+function buildTarget(
+  target: Parsed["mirror"]["target"],
+  { folder, dataDir, credentials }: { folder: string; dataDir: string; credentials: Credentials },
+): LocalTarget | S3Target {
+  if (target.type === "local") {
+    return {
+      type: "local",
+      dir: target.dir === undefined ? defaultMediaFolder(dataDir) : resolve(folder, target.dir),
+    };
+  }
+  const { accessKeyId, secretAccessKey, sessionToken, pathStyle, ca, ...rest } = target;
+  return {
+    ...rest,
+    // Amazon wants the bucket in the host's name; most other stores have no names for that.
+    pathStyle: pathStyle ?? rest.endpoint !== null,
+    credentials,
+    ca: ca === null ? null : resolve(folder, ca),
+  };
+}
+
+function readSecrets(
+  look: Look,
+  problems: Problems,
+  { noteUnseen, ...surroundings }: Surroundings & Pick<Places, "noteUnseen">,
+  wanted: SecretsWanted,
+): Secrets {
+  const read = <T>(path: Path, decode: (text: string) => T): T[] => {
+    if (wanted === false || (wanted === "target" && path[0] !== "mirror")) return [];
+    const given = look<SecretInput | SecretInput[]>(path);
+    const list = Array.isArray(given)
+      ? given.map((one, at) => [one, [...path, at]] as const)
+      : [[given, path] as const];
+    return list.flatMap(([secret, place]) => {
+      if (secret == null) return [];
+      try {
+        const text = readSecret(secret, surroundings);
+        if (text !== null) return [decode(text)];
+        if (typeof secret === "object" && "credential" in secret) noteUnseen([...place], secret.credential);
+        return [];
+      } catch (error) {
+        problems.add([...place], errorLine(error));
+        return [];
+      }
+    });
+  };
+  const one = (path: Path, decode: (text: string) => string) => read(path, decode)[0] ?? null;
+  const readCredentials = (target: Path): Credentials => {
+    const [accessKeyId, secretAccessKey, sessionToken = null] = (
+      ["accessKeyId", "secretAccessKey", "sessionToken"] as const
+    ).map((option) => one([...target, option], checkCredential));
+    return accessKeyId && secretAccessKey ? { accessKeyId, secretAccessKey, sessionToken } : null;
+  };
+  return {
+    tokens: read(["receive", "token"], checkToken),
+    adminToken: one(["admin", "token"], (text) => text),
+    keys: readEndpoints(look).map((_, at) => read(["endpoints", at, "secret"], decodeSecret)),
+    credentials: readCredentials(["mirror", "target"]),
+    formerCredentials: readFormerTargets(look).map((_, at) => readCredentials(["mirror", "formerTargets", at])),
+  };
+}
+
+/** The token is a segment of the path that the provider is told: it must survive that. */
+function checkToken(token: string): string {
+  if (/^[\x21-\x7e]+$/.test(token) && !/[/?#%\\]/.test(token) && !/^\.{1,2}$/.test(token)) return token;
+  throw new RelayError("config", "must be fit for a path: printable ASCII without spaces and / ? # % \\");
+}
+
+/** Keys travel in headers; one with a line break or a space at its end was copied badly. */
+function checkCredential(text: string): string {
+  if (/^[\x21-\x7e]+$/.test(text)) return text;
+  throw new RelayError("config", "must be printable ASCII without spaces");
+}
+
+/** The value at a place of the parsed file, also when other parts are wrong; undefined where this part is. */
+function readValue<T>(root: unknown, path: Path, problems: Problems): T | undefined {
+  if (path.length > 0 && problems.has(path)) return undefined;
+  let value = root;
+  for (const key of path) {
+    if (typeof value !== "object" || value === null || !Object.hasOwn(value, key)) return undefined;
+    value = (value as Record<string | number, unknown>)[key];
+  }
+  return value as T;
+}

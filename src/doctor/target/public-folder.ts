@@ -1,0 +1,53 @@
+import type { Stats } from "node:fs";
+import { lstat, opendir, stat } from "node:fs/promises";
+import { join } from "node:path";
+import { type Finding, warning } from "../probe.ts";
+
+/** Files and folders that are looked at: enough to see a habit. */
+const MOST = 2_000;
+
+/** Parts of keys (mirror/local.ts); backups and probes begin with `~`, and are for the relay alone. */
+const COPIES = /^\w[\w.~-]*$/;
+
+/**
+ * Whether whom a folder lets look in, a web server in its group for example, may read the copies in it, too. Null: so it is, or the folder is its
+ * owner's alone, or nothing is in it.
+ */
+export async function judgeReadable(dir: string): Promise<Finding | null> {
+  const folder = await stat(dir);
+  const isOpenToGroup = (folder.mode & 0o050) === 0o050;
+  const isOpenToOthers = (folder.mode & 0o005) === 0o005;
+  if (!isOpenToGroup && !isOpenToOthers) return null;
+  const mayRead = (found: Stats) => {
+    const [group, others] = found.isDirectory() ? [0o050, 0o005] : [0o040, 0o004];
+    const byOthers = (found.mode & others) === others;
+    if (isOpenToOthers) return byOthers;
+    return byOthers || (found.gid === folder.gid && (found.mode & group) === group);
+  };
+  let seen = 0;
+  let wrong = 0;
+  let first = "";
+  async function look(within: string, depth: number): Promise<void> {
+    for await (const { name } of await opendir(within)) {
+      if (seen >= MOST) return;
+      if (!COPIES.test(name)) continue;
+      const path = join(within, name);
+      const found = await lstat(path);
+      if (!found.isFile() && !found.isDirectory()) continue;
+      seen++;
+      if (!mayRead(found)) {
+        wrong++;
+        first ||= path;
+      }
+      if (found.isDirectory() && depth > 0) await look(path, depth - 1);
+    }
+  }
+  await look(dir, 4);
+  if (wrong === 0) return null;
+  const whom = isOpenToOthers ? "others" : `group ${folder.gid}`;
+  const rights = isOpenToOthers ? "" : `chgrp -R ${folder.gid} ${dir}, and `;
+  return warning(
+    `${dir} is open to ${whom}, ${wrong} of ${seen} files and folders in it are not, ${first} for one: a web server that serves the folder cannot read them`,
+    `${rights}chmod -R ${isOpenToOthers ? "a" : "g"}+rX ${dir}; new copies get the group where the relay's user is in it, or after chmod g+s ${dir}`,
+  );
+}

@@ -1,0 +1,68 @@
+import { Buffer } from "node:buffer";
+import { createHash } from "node:crypto";
+import type { FileHandle } from "node:fs/promises";
+import type { Following, Hasher } from "../../platform/files/hashing.ts";
+
+const PIECE = 2 ** 20;
+
+/** A smaller file is read and hashed here, at its end: that costs less than to have another thread do it. */
+const WORTH_A_THREAD = 4 * 2 ** 20;
+
+/** The sha256 of a file that is on its way into the spool. */
+export type Sum = {
+  /** The first `length` bytes of the file are written. */
+  written(length: number): void;
+  /** The sum (hex) of the first `length` bytes of `file`. Throws the signal's reason, and where the file ends too early. */
+  end(file: FileHandle, length: number): Promise<string>;
+  /** Another file has taken its place, of which nothing is written yet. */
+  restart(): void;
+  /** Gives up what is under way. */
+  drop(): void;
+};
+
+/** Has the sum of the file at `path` made beside its download where it is large, and here where that did not succeed. */
+export function startSum(hasher: Pick<Hasher, "follow">, path: string, signal: AbortSignal): Sum {
+  let following: Following | null = null;
+
+  function follow(length: number): Following | null {
+    if (length >= WORTH_A_THREAD) following ??= hasher.follow(path);
+    return following;
+  }
+
+  const drop = () => following?.drop();
+  return {
+    written: (length) => follow(length)?.written(length),
+    async end(file, length) {
+      signal.throwIfAborted();
+      signal.addEventListener("abort", drop, { once: true });
+      try {
+        return (await follow(length)?.sum(file, length)) ?? (await hashFile(file, length, signal));
+      } finally {
+        signal.removeEventListener("abort", drop);
+      }
+    },
+    restart() {
+      drop();
+      following = null;
+    },
+    drop,
+  };
+}
+
+/** The sha256 (hex) of the first `length` bytes of a file, read once, in order; the next piece is read while one is hashed. */
+export async function hashFile(file: FileHandle, length: number, signal: AbortSignal): Promise<string> {
+  const hash = createHash("sha256");
+  const size = Math.min(PIECE, length);
+  const pieces = [Buffer.alloc(size), Buffer.alloc(length > size ? size : 0)];
+  const read = (at: number, turn: number) => file.read(pieces[turn % 2]!, 0, Math.min(size, length - at), at);
+  let next = read(0, 0);
+  for (let at = 0, turn = 0; at < length; turn++) {
+    const { bytesRead, buffer } = await next;
+    signal.throwIfAborted();
+    if (bytesRead === 0) throw new Error(`the file ends at ${at}, ${length - at} bytes early`);
+    at += bytesRead;
+    if (at < length) next = read(at, turn + 1);
+    hash.update(buffer.subarray(0, bytesRead));
+  }
+  return hash.digest("hex");
+}

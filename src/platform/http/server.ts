@@ -1,0 +1,266 @@
+import {
+  createServer as createHttpServer,
+  type IncomingMessage,
+  type Server,
+  type ServerResponse,
+  STATUS_CODES,
+} from "node:http";
+import { createServer as createHttpsServer } from "node:https";
+import { type AddressInfo, Server as NetServer, type Socket } from "node:net";
+import { createAdaptorServer } from "@hono/node-server";
+import type { Hono } from "hono";
+import { type ErrorCode, errorLine, errorTable, RelayError } from "../../errors.ts";
+import type { Clock, Log } from "../../ports.ts";
+import { openFilesLimit, shareOpenFiles } from "../files/open-files.ts";
+import type { ConnectionLimits, Trust } from "./connection-limits.ts";
+import { createConnections } from "./connections.ts";
+import { readTls, type TlsFiles, type TlsPair } from "./tls-files.ts";
+import { type ClientError, describeClientError, describeLate, type Unread } from "./unread.ts";
+
+/** How long the connection of a sender is kept for its next request, and how often connections are looked at. Milliseconds. */
+const TIMES = { keepAlive: 65_000, connectionsCheckingInterval: 1_000 };
+
+/** Larger heads are answered 431. */
+const MAX_HEADERS = 16 * 2 ** 10;
+
+/** Each connection costs memory, and the provider needs a handful: the last eighth is kept for those who may send. */
+const CONNECTIONS: ConnectionLimits = {
+  headersTimeout: 10_000,
+  requestTimeout: 30_000,
+  atMost: 4_096,
+  forStrangers: 3_584,
+  share: 256,
+  openShare: 1_024,
+  strangerIdle: 5_000,
+  giveWay: 2_000,
+  stall: 30_000,
+  stalledReaders: 256,
+};
+
+/** Connections that may wait in the kernel, while the process is busy or another takes its place; the kernel's own limit holds too. */
+const BACKLOG = 4_096;
+
+/** Seconds after which a refused sender may try again, in a 503. */
+const RETRY_AFTER = "5";
+
+/**
+ * How long a connection that a client keeps open is left open at a stop, in milliseconds: a request that is on its way on it
+ * is still taken, and its answer says that it was the last. One that is closed under a request costs that request. Longer
+ * than messages travel, and no longer: meanwhile new connections wait.
+ */
+const IDLE_GRACE = 400;
+const IDLE_AGAIN = 50;
+
+// biome-ignore lint/suspicious/noExplicitAny: the app's own bindings do not matter here
+export type App = Hono<any>;
+
+/** Whom a listener serves first, and where requests are reported that never reach its app. */
+export type Gate = Trust & { unread(unread: Unread): void };
+
+/** No address before another, and no report. */
+const NO_GATE: Gate = { isTrusted: () => false, isOpen: true, unread() {} };
+
+export type ListenOptions = Partial<typeof TIMES & ConnectionLimits> & { gate?: Gate; log?: Pick<Log, "warn"> };
+
+export type Listener = {
+  host: string;
+  port: number;
+  /** From now on this app answers; requests under way are answered by the one that took them. */
+  serve(app: App, gate?: Gate): void;
+  /** Connections to come are made with this certificate; for a listener that speaks TLS. Tells whether it is another one. */
+  renewTls(pair: TlsPair): boolean;
+  /**
+   * Takes no new connections: where the socket is systemd's they wait in the kernel for the next process. Resolves when
+   * what is under way is answered, or was cut off after `grace` milliseconds.
+   */
+  close(grace: number): Promise<void>;
+};
+
+/** Where to listen: an address of its own, or the file descriptor of a socket that listens already (sd_listen_fds(3)). */
+export type Place = { host: string; port: number } | { fd: number };
+
+/** An error as every listener says it: `{"error":{"code","message",…}}`, with the status of the one table. */
+export function errorAnswer(
+  code: ErrorCode,
+  message: string,
+  more: Record<string, unknown> = {},
+  headers: Record<string, string> = {},
+): Response {
+  const { status } = errorTable[code];
+  if (status === 503) headers["retry-after"] = RETRY_AFTER;
+  // What is left of a body that was not read must not be taken for the next request; a stranger need not stay.
+  if (status === 413 || status === 408 || status === 403) headers.connection = "close";
+  return Response.json({ error: { code, message, ...more } }, { status, headers });
+}
+
+/** Why a request broke off while its body was received, where that is known. */
+const breaks = new WeakMap<IncomingMessage, string>();
+export function whyBroken(request: IncomingMessage): string {
+  return breaks.get(request) ?? "the connection ended before the body was complete";
+}
+
+/** Serves an app over HTTP, or HTTPS where certificate and key are given. Port 0 picks one. */
+export async function listen(
+  app: App,
+  at: Place & { tls: TlsFiles | null },
+  clock: Clock,
+  { gate = NO_GATE, log = { warn() {} }, ...given }: ListenOptions = {},
+): Promise<Listener> {
+  let current = app;
+  let pair = at.tls && readTls(at.tls);
+  const options = { ...TIMES, ...limitsHere(log), ...given };
+  const limits = {
+    // Requests that are late are found by the connections' own count.
+    ...{ headersTimeout: 0, requestTimeout: 0, keepAliveTimeout: options.keepAlive },
+    // The routes need the path only.
+    ...{ maxHeaderSize: MAX_HEADERS, requireHostHeader: false },
+  };
+  const server = createAdaptorServer({
+    fetch: (request, env) => current.fetch(request, env),
+    ...(at.tls
+      ? {
+          createServer: createHttpsServer,
+          serverOptions: { ...limits, ...pair },
+        }
+      : { createServer: createHttpServer, serverOptions: limits }),
+  }) as Server & { setSecureContext?(pair: TlsPair): void };
+  // The head is bounded in bytes. Beyond a count its last headers would be left out, among them the proxy's word on the sender.
+  server.maxHeadersCount = 0;
+  server.maxConnections = options.atMost;
+  const connections = createConnections({
+    ...{ limits: options, every: options.connectionsCheckingInterval, trust: gate, isTls: at.tls !== null, clock, log },
+    onLate: (socket) => refuse(socket, describeLate(options), connections.hasBegun(socket)),
+  });
+  server.on("drop", (dropped) => connections.dropped(dropped?.remoteAddress ?? "unknown"));
+  // Also those that are in their TLS handshake, which the HTTP server does not know of.
+  server.on("connection", (socket: Socket) => connections.add(socket));
+  server.on("secureConnection", (socket: Socket) => connections.secured(socket));
+
+  const refused = new WeakSet<Socket>();
+  /** Answers what no route has seen, and reports it: once, since what follows on that connection is the end of the same. */
+  function refuse(socket: Socket, refusal: Omit<Unread, "address">, isReported = true): void {
+    const receiving = connections.receiving(socket);
+    if (!refused.has(socket)) {
+      if (receiving !== null) breaks.set(receiving, refusal.why);
+      else if (isReported) gate.unread({ ...refusal, address: connections.addressOf(socket) });
+    }
+    refused.add(socket);
+    answerUnread(socket, refusal);
+  }
+  server.on("clientError", (error: ClientError, socket: Socket) => {
+    // A connection that ends between two requests is no request that was refused.
+    const isReported = /^(HPE|ERR_SSL)_/.test(error.code ?? "") || connections.hasBegun(socket);
+    refuse(socket, describeClientError(error, MAX_HEADERS), isReported);
+  });
+  // An idle connection is closed only when nothing has come on it, which after a block is known once sockets were read.
+  server.on("timeout", (socket: Socket) => {
+    const read = socket.bytesRead;
+    setImmediate(() => socket.bytesRead === read && socket.destroy());
+  });
+  server.on("connect", (_, socket) => {
+    // Node has taken its own listener off: without one a client that resets the connection would end the process.
+    socket.on("error", () => {});
+    const message = "CONNECT is not taken here: this is no proxy";
+    refuse(socket as Socket, { code: "bad_request", message, why: message, body: null });
+  });
+  // An expectation that no route knows of is no reason to lose an event (Node would answer 417 by itself).
+  server.on("checkExpectation", (request, response) => server.emit("request", request, response));
+  let closing = false;
+  const [answer] = server.listeners("request");
+  server.removeAllListeners("request");
+  server.on("request", (request: IncomingMessage, response) => {
+    if (!connections.begun(request, response)) return;
+    normaliseTarget(request);
+    if (closing) response.setHeader("connection", "close");
+    answer!.call(server, request, response);
+  });
+  const where = "fd" in at ? "the socket that was handed over" : `${at.host}:${at.port}`;
+  await new Promise<void>((resolve, reject) => {
+    server.once("error", (error) => {
+      connections.stop();
+      reject(new RelayError("unsupported", `cannot listen on ${where}: ${errorLine(error)}`));
+    });
+    server.listen({ ...("fd" in at ? { fd: at.fd } : { host: at.host, port: at.port }), backlog: BACKLOG }, resolve);
+  });
+  const bound = server.address() as AddressInfo | string | null;
+  if (bound === null || typeof bound === "string") {
+    connections.stop();
+    server.close();
+    throw new RelayError("unsupported", `cannot listen on ${where}: it is no TCP socket that listens`);
+  }
+  const { address, port } = bound;
+  return {
+    host: address,
+    port,
+    serve(next, nextGate = gate) {
+      current = next;
+      gate = nextGate;
+      connections.setTrust(gate);
+    },
+    renewTls(next) {
+      const isOther = pair !== null && !(next.cert.equals(pair.cert) && next.key.equals(pair.key));
+      pair = next;
+      server.setSecureContext?.(next);
+      return isOther;
+    },
+    async close(grace) {
+      closing = true;
+      const closed = new Promise<void>((resolve) => {
+        // Not the HTTP server's own close: that closes idle connections at once, also those that a request is on its way on.
+        NetServer.prototype.close.call(server, () => resolve());
+      });
+      let cancelIdle = clock.after(Math.min(IDLE_GRACE, grace), function endIdle() {
+        // Again and again: an answer that began before ends later.
+        server.closeIdleConnections();
+        cancelIdle = clock.after(IDLE_AGAIN, endIdle);
+      });
+      const cancel = clock.after(grace, () => connections.closeAll());
+      await closed;
+      cancelIdle();
+      cancel();
+      connections.stop();
+      server.close();
+    },
+  };
+}
+
+/** The limits of connections, below the limit of open files. */
+function limitsHere(log: Pick<Log, "warn">): ConnectionLimits {
+  const { strangers: forStrangers, deliveries } = shareOpenFiles();
+  if (forStrangers >= CONNECTIONS.forStrangers) return CONNECTIONS;
+  const advice = "raise it (LimitNOFILE= of the unit, ulimit -n)";
+  log.warn("few files may be open at once, so fewer connections are taken and made", {
+    ...{ limit: openFilesLimit(), forStrangers, deliveries, advice },
+  });
+  return { ...CONNECTIONS, forStrangers };
+}
+
+/** Any Host is as good as none, and a target in absolute form or with characters that no URL has is one all the same. */
+function normaliseTarget(request: IncomingMessage): void {
+  request.headers.host = "relay";
+  const target = (request.url ?? "").replace(/^[a-z][a-z\d+.-]*:\/\/[^/?#]*/i, "").replaceAll("\\", "%5C");
+  request.url = target.startsWith("/") ? target : `/${target}`;
+}
+
+/** An answer in our words, where Node would use its own (nodejs.org/api/http.html#event-clienterror). */
+function answerUnread(
+  socket: Socket & { _httpMessage?: ServerResponse | null },
+  { code, message }: Pick<Unread, "code" | "message">,
+): void {
+  const answering = socket._httpMessage;
+  // A whole request came before: its answer is still to come, and is the last.
+  if (answering?.req.complete && !answering.headersSent) {
+    answering.shouldKeepAlive = false;
+    return;
+  }
+  // As Node's own handler does: never write into the middle of an answer that has begun.
+  if (!socket.writable || answering?.headersSent) {
+    socket.destroy();
+    return;
+  }
+  const body = JSON.stringify({ error: { code, message } });
+  const { status } = errorTable[code];
+  socket.end(
+    `HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\ncontent-type: application/json\r\nconnection: close\r\ncontent-length: ${Buffer.byteLength(body)}\r\n\r\n${body}`,
+  );
+}

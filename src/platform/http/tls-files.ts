@@ -1,0 +1,82 @@
+import { createPrivateKey, X509Certificate } from "node:crypto";
+import { createSecureContext } from "node:tls";
+import { errorLine, RelayError } from "../../errors.ts";
+import { readPlainFile } from "../files/plain-file.ts";
+
+/** Paths of PEM files: a certificate with its chain, and its key. */
+export type TlsFiles = { cert: string; key: string };
+
+/** Certificate chain and key, read and found to fit together. */
+export type TlsPair = { cert: Buffer; key: Buffer };
+
+const PEM = /-----BEGIN CERTIFICATE-----[^-]*-----END CERTIFICATE-----/g;
+
+/** Reads the listener's certificate and key. RelayError("config") as of `readPair`, with the option before it. */
+export function readTls(files: TlsFiles): TlsPair {
+  try {
+    return readPair(files);
+  } catch (error) {
+    throw refused(`server.tls: ${errorLine(error)}`);
+  }
+}
+
+/**
+ * Reads certificate and key. RelayError("config") says which of the files cannot be read or is no PEM, that the key has a
+ * password, or that they do not belong together.
+ */
+export function readPair({ cert, key }: TlsFiles): TlsPair {
+  const pair = { cert: read(cert), key: read(key) };
+  const own = checkCertificates(cert, pair.cert);
+  const isLocked = /-----BEGIN ENCRYPTED|^Proc-Type: 4,ENCRYPTED/m.test(pair.key.toString("latin1"));
+  if (isLocked) throw refused(`${key} has a password, which nobody is there to type: openssl pkey takes it off`);
+  const secret = parse(() => createPrivateKey(pair.key), `${key} holds no private key in PEM form`);
+  if (!own.checkPrivateKey(secret)) {
+    throw refused(`${key} is not the key of ${cert}, whose first certificate must be the one of this side`);
+  }
+  try {
+    // What taking them would throw later: keys that are too weak.
+    createSecureContext(pair);
+  } catch (error) {
+    const { reason } = error as { reason?: string };
+    throw refused(`${cert} and ${key} cannot be used: ${reason ?? errorLine(error)}`);
+  }
+  return pair;
+}
+
+/** Reads certificates of authorities. RelayError("config") where the file cannot be read, or one of them is broken. */
+export function readAuthorities(path: string): string {
+  const text = read(path);
+  checkCertificates(path, text);
+  return text.toString("latin1");
+}
+
+/** The first of the certificates in a file, all of which are whole. */
+function checkCertificates(path: string, text: Buffer): X509Certificate {
+  const all = text.toString("latin1").match(PEM) ?? [];
+  const [first] = all.map((one, at) =>
+    parse(() => new X509Certificate(one), `${path}: certificate ${at + 1} is broken`),
+  );
+  if (first === undefined) throw refused(`${path} holds no certificate in PEM form`);
+  return first;
+}
+
+function read(path: string): Buffer {
+  try {
+    return readPlainFile(path);
+  } catch (error) {
+    throw refused(`cannot read ${path}: ${errorLine(error)}`);
+  }
+}
+
+/** What the TLS library says of bytes that it cannot make sense of helps nobody. */
+function parse<T>(run: () => T, problem: string): T {
+  try {
+    return run();
+  } catch {
+    throw refused(problem);
+  }
+}
+
+function refused(problem: string): RelayError {
+  return new RelayError("config", problem);
+}

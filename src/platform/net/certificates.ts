@@ -1,0 +1,113 @@
+import { createPrivateKey, X509Certificate } from "node:crypto";
+import { isIP } from "node:net";
+import { connect, type DetailedPeerCertificate, type TLSSocket } from "node:tls";
+import { secureContextOf, type TlsOptions } from "./trust.ts";
+
+/** A certificate, as far as people judge it. Times are milliseconds since 1970. */
+export type Certificate = { subject: string; issuer: string; from: number; until: number; fingerprint: string };
+
+/** What a server showed in a handshake. */
+export type Shown = {
+  /** The server's own first, then those of its issuers that came along or are known. */
+  chain: Certificate[];
+  /** Whether it is for the name that was asked for. */
+  isForName: boolean;
+  /** The names that it is for. */
+  names: string;
+  /** The word of the TLS library for why it does not trust the chain; null: it does, for this name. */
+  refusal: string | null;
+};
+
+/**
+ * The certificates that a server shows at an address, judged as this runtime judges those of its own requests; nothing is
+ * sent to it. Rejects with the network's error, or the signal's reason.
+ */
+export function readCertificates(
+  at: { address: string; port: number; name: string; tls?: TlsOptions | null },
+  signal: AbortSignal,
+): Promise<Shown> {
+  return new Promise((resolve, reject) => {
+    const { address, port, name, tls } = at;
+    signal.throwIfAborted();
+    const stop = () => {
+      socket.destroy();
+      reject(signal.reason);
+    };
+    const socket = connect({
+      host: address,
+      port,
+      // An address is no name to ask for (RFC 6066, section 3).
+      ...(isIP(name) === 0 ? { servername: name } : {}),
+      secureContext: secureContextOf(tls ?? { ca: null, cert: null, key: null }),
+      // It is to be looked at, whatever it is: the judgement is read from `authorizationError`, and the connection ends here.
+      rejectUnauthorized: false,
+    });
+    socket.once("error", reject);
+    socket.once("close", () => {
+      signal.removeEventListener("abort", stop);
+      reject(new Error("the connection was closed during the TLS handshake"));
+    });
+    signal.addEventListener("abort", stop, { once: true });
+    socket.once("secureConnect", () => {
+      try {
+        resolve(describe(socket, name));
+      } catch (error) {
+        reject(error);
+      }
+      socket.destroy();
+    });
+  });
+}
+
+function describe(socket: TLSSocket, name: string): Shown {
+  const chain = chainOf(socket.getPeerCertificate(true));
+  const [leaf] = chain;
+  if (leaf === undefined) throw new Error("the server shows no certificate");
+  // Node has the code here, its types an Error.
+  const error = socket.authorizationError as { code?: string } | string | null | undefined;
+  const refusal = error == null ? null : typeof error === "string" ? error : (error.code ?? String(error));
+  return {
+    chain: chain.map(readCertificate),
+    isForName: isFor(leaf, name),
+    names: leaf.subjectAltName ?? leaf.subject.replaceAll("\n", ", "),
+    refusal,
+  };
+}
+
+/** Each certificate points to its issuer's, and a root to itself. */
+function chainOf(leaf: DetailedPeerCertificate): X509Certificate[] {
+  const chain: X509Certificate[] = [];
+  const seen = new Set<string>();
+  for (let at: DetailedPeerCertificate | undefined = leaf; at?.raw !== undefined; at = at.issuerCertificate) {
+    const certificate = new X509Certificate(at.raw);
+    if (seen.has(certificate.fingerprint256)) break;
+    seen.add(certificate.fingerprint256);
+    chain.push(certificate);
+  }
+  return chain;
+}
+
+/** A certificate in PEM or DER form. Throws where it is none. */
+export function parseCertificate(text: Uint8Array | string): Certificate & { isFor(name: string): boolean } {
+  const certificate = new X509Certificate(text);
+  return { ...readCertificate(certificate), isFor: (name) => isFor(certificate, name) };
+}
+
+/** Whether a private key (PEM) is the one of a certificate (PEM or DER). Throws where one of them cannot be read. */
+export function isKeyOf(certificate: Uint8Array | string, key: Uint8Array | string): boolean {
+  return new X509Certificate(certificate).checkPrivateKey(createPrivateKey(Buffer.from(key)));
+}
+
+function readCertificate(certificate: X509Certificate): Certificate {
+  return {
+    subject: certificate.subject.replaceAll("\n", ", "),
+    issuer: certificate.issuer.replaceAll("\n", ", "),
+    from: Date.parse(certificate.validFrom),
+    until: Date.parse(certificate.validTo),
+    fingerprint: certificate.fingerprint256,
+  };
+}
+
+function isFor(certificate: X509Certificate, name: string): boolean {
+  return (isIP(name) === 0 ? certificate.checkHost(name) : certificate.checkIP(name)) !== undefined;
+}

@@ -1,0 +1,202 @@
+import { isIP, type LookupFunction } from "node:net";
+import type { Readable } from "node:stream";
+import type { Agent } from "undici";
+import { RelayError } from "../../errors.ts";
+import { openFilesLimit } from "../files/open-files.ts";
+import { looksLikeNetwork, type Networks, parseNetworks, refusalOf } from "./addresses.ts";
+import { brokeOnReuse, watchConnections } from "./connector.ts";
+import { type Resolve, resolveName } from "./names.ts";
+import { explainTrust, secureContextOf, type TlsOptions } from "./trust.ts";
+
+export type { Resolve } from "./names.ts";
+
+/** With fewer open files than this undici is loaded at once. */
+const FEW_FILES = 1_024;
+
+/** Outbound HTTP, guarded: the only way out of the program. */
+export type Outbound = {
+  /**
+   * One request, no redirect followed. Rejects with RefusedAddress when the host is, or resolves to, an address that
+   * is not allowed, with any other error when the network fails. The caller must consume or destroy `body`. A request that
+   * breaks on a reused connection before any byte of an answer is made once more, on a connection of its own: what the
+   * server had closed meanwhile is no answer (RFC 9110 §9.2.2, RFC 9112 §9.3.1).
+   */
+  request(
+    url: URL,
+    options: {
+      method: "GET" | "HEAD" | "POST";
+      headers: Record<string, string>;
+      body?: Uint8Array;
+      signal: AbortSignal;
+      /** Milliseconds until the response's head, and between two chunks of its body. */
+      headersTimeout: number;
+      bodyTimeout: number;
+      /** A GET whose answer is read leniently (lenient-http.ts): of media hosts, never of endpoints. */
+      lenient?: boolean;
+    },
+  ): Promise<{
+    status: number;
+    headers: Record<string, string | string[] | undefined>;
+    body: Readable;
+    /** Of a lenient request: what a strict parser refuses in the head. */
+    oddities?: string[];
+  }>;
+  close(): Promise<void>;
+};
+
+/** The address, or the scheme, is one that this program does not talk to. Asking again does not help. */
+export class RefusedAddress extends Error {
+  override readonly name = "RefusedAddress";
+}
+
+/**
+ * Opens the way out. `allowPrivateAddresses`: false, true, or a list of addresses, CIDRs and host names; a host name in
+ * it may resolve to any private address. Metadata addresses are refused whatever it says. Every address is checked where
+ * it is connected to, so a name that resolves differently the second time gains nothing (DNS rebinding).
+ * Interim responses are ignored, and the system's certificate store is trusted. Times are milliseconds; `connections`
+ * bounds the sockets per origin. No error tells a URL's query.
+ * Throws RelayError "config" for a list entry that is neither an address, a CIDR nor a host name.
+ */
+export function openOutbound(options: {
+  allowPrivateAddresses: boolean | string[];
+  connectTimeout: number;
+  connections?: number;
+  /** For this way out only: authorities to trust on top, a client certificate. */
+  tls?: TlsOptions | null;
+  /** For tests: answers instead of the system's resolver. */
+  resolve?: Resolve;
+}): Outbound {
+  const allowanceOf = readAllowance(options.allowPrivateAddresses);
+  const resolve = options.resolve ?? resolveName;
+  let isClosed = false;
+  const connect = {
+    timeout: options.connectTimeout,
+    lookup: guardedLookup(resolve, allowanceOf),
+    ...(options.tls && { secureContext: secureContextOf(options.tls) }),
+  };
+  const agents: Partial<Record<"kept" | "fresh", Agent>> = {};
+  /** "kept" keeps its connections for the next request, "fresh" has one for each. */
+  const agentOf = async (kind: "kept" | "fresh") => {
+    // undici is large, and no start waits for a request that goes out.
+    const { Agent, buildConnector } = (await import("undici")).default;
+    if (isClosed) throw new Error("the way out is closed");
+    agents[kind] ??= new Agent({
+      allowH2: false,
+      connections: options.connections ?? null,
+      pipelining: kind === "kept" ? 1 : 0,
+      connect: watchConnections(buildConnector({ allowH2: false, ...connect })),
+    });
+    return agents[kind];
+  };
+  // Once files are few there may be none left to load it from.
+  if ((openFilesLimit() ?? Number.POSITIVE_INFINITY) < FEW_FILES) agentOf("kept").catch(() => {});
+  return {
+    async request(url, { method, headers, body, signal, headersTimeout, bodyTimeout, lenient }) {
+      checkUrl(url, allowanceOf);
+      const send = (agent: Agent) =>
+        // Origin and path only: a user name and password in a URL are never sent.
+        agent.request({
+          origin: url.origin,
+          path: `${url.pathname}${url.search}`,
+          method,
+          headers,
+          body: body ?? null,
+          signal,
+          headersTimeout,
+          bodyTimeout,
+        });
+      try {
+        if (lenient) {
+          const { getLeniently } = await import("./lenient-http.ts");
+          return await getLeniently(url, { headers, signal, socketTimeout: bodyTimeout, connect });
+        }
+        const response = await send(agents.kept ?? (await agentOf("kept"))).catch(async (error) => {
+          if (!brokeOnReuse(error) || signal.aborted) throw error;
+          return send(await agentOf("fresh"));
+        });
+        // A body that fails while nobody reads it must not end the process; whoever reads it still sees the error.
+        response.body.on("error", () => {});
+        return { status: response.statusCode, headers: response.headers, body: response.body };
+      } catch (error) {
+        throw withoutSecrets(explainTrust(error), url);
+      }
+    },
+    async close() {
+      isClosed = true;
+      await Promise.all([agents.kept?.destroy(), agents.fresh?.destroy()]);
+    },
+  };
+}
+
+/** What the guard says of an address that a host name resolves to: why it is refused, in a few words; null: it is allowed. */
+export type Guard = (hostname: string, address: string) => string | null;
+
+/** The judgement of `openOutbound` alone, for those who explain it. Throws as that does. */
+export function openGuard(allowPrivateAddresses: boolean | string[]): Guard {
+  const allowanceOf = readAllowance(allowPrivateAddresses);
+  return (hostname, address) => refusalOf(address, allowanceOf(hostname));
+}
+
+type Allowance = (hostname: string) => boolean | Networks;
+
+function readAllowance(given: boolean | string[]): Allowance {
+  if (typeof given === "boolean") return () => given;
+  const networks = parseNetworks(given.filter(looksLikeNetwork));
+  const names = new Set(given.filter((entry) => !looksLikeNetwork(entry)).map(parseHostName));
+  return (hostname) => names.has(plainName(hostname)) || networks;
+}
+
+const HOST_NAME = /^(?:[a-z0-9_](?:[a-z0-9_-]*[a-z0-9_])?\.)*[a-z0-9_](?:[a-z0-9_-]*[a-z0-9_])?$/;
+
+/** The name as a URL would hold it: lower case, Punycode. */
+function parseHostName(entry: string): string {
+  const name = URL.canParse(`http://${entry}/`) ? plainName(new URL(`http://${entry}/`).hostname) : "";
+  if (HOST_NAME.test(name) && isIP(name) === 0 && !/[/?#@:\\\s]/.test(entry)) return name;
+  throw new RelayError(
+    "config",
+    `"${entry}" is neither an address, a CIDR nor a host name; write it like 10.0.0.0/8 or cdn.internal`,
+  );
+}
+
+function plainName(hostname: string): string {
+  return hostname.toLowerCase().replace(/\.$/, "");
+}
+
+/** The scheme, and the address where the URL names one: those never reach the lookup. */
+function checkUrl(url: URL, allowanceOf: Allowance): void {
+  if (url.protocol !== "http:" && url.protocol !== "https:") {
+    throw new RefusedAddress(`only http: and https: are spoken, not ${url.protocol}`);
+  }
+  // WHATWG URLs have turned 127.1, 0x7f.1 and 2130706433 into 127.0.0.1, and put IPv6 into brackets.
+  const address = url.hostname.replace(/^\[|\]$/g, "");
+  const refusal = isIP(address) === 0 ? null : refusalOf(address, allowanceOf(address));
+  if (refusal !== null) throw new RefusedAddress(`${address} is ${refusal}, which is not allowed`);
+}
+
+/** The lookup of every connect: only addresses that passed the check are connected to. */
+function guardedLookup(resolve: Resolve, allowanceOf: Allowance): LookupFunction {
+  return (hostname, { all }, callback) => {
+    resolve(hostname).then(
+      (found) => {
+        const allowance = allowanceOf(hostname);
+        const passed = found.filter(({ address }) => refusalOf(address, allowance) === null);
+        const first = passed[0];
+        if (first === undefined) {
+          const refused = found[0];
+          const why = refused && `${refused.address}, ${refusalOf(refused.address, allowance)}, which is not allowed`;
+          callback(new RefusedAddress(`${hostname} resolves to ${why ?? "no address"}`), "", 0);
+        } else if (all) callback(null, passed);
+        else callback(null, first.address, first.family);
+      },
+      (error) => callback(error, "", 0),
+    );
+  };
+}
+
+/** undici's own errors name hosts at most; should one ever quote the path, the query is taken out. */
+function withoutSecrets(error: unknown, url: URL): unknown {
+  if (error instanceof Error && url.search.length > 1 && error.message.includes(url.search)) {
+    error.message = error.message.replaceAll(url.search, "?…");
+  }
+  return error;
+}

@@ -1,0 +1,68 @@
+import { statfs } from "node:fs/promises";
+import { Hono } from "hono";
+import type { Config } from "../config/schema.ts";
+import type { Clock } from "../ports.ts";
+import type { Store } from "../store/store.ts";
+
+/** A health check must answer soon, whatever the disk does. */
+const PROBE_PATIENCE = 500;
+
+type Watched = { dataDir: string; mirror: Pick<Config["mirror"], "enabled" | "minFreeDisk"> };
+
+/**
+ * `GET /healthz` and `GET /readyz` (CONTRACT, "Public listener"): no login, nothing told that an attacker could use.
+ * `targetTrouble` tells why copies cannot be kept, `spoolTrouble` why nothing can be downloaded, null while it can; the log
+ * has their words, the answer has not.
+ */
+export function healthRoutes(options: {
+  store: Pick<Store, "trouble" | "probe">;
+  config: Watched;
+  clock: Clock;
+  targetTrouble?: () => string | null;
+  spoolTrouble?: () => string | null;
+  /** What is wrong with the database; events are taken all the same. */
+  damage?: () => string | null;
+}): Hono {
+  const { store, config, clock } = options;
+  const targetTrouble = options.targetTrouble ?? (() => null);
+  const spoolTrouble = options.spoolTrouble ?? (() => null);
+  const damage = options.damage ?? (() => null);
+  const app = new Hono();
+  app.get("/healthz", (c) => c.json({ status: "ok" }));
+  app.get("/readyz", async (c) => {
+    if (store.trouble() !== null) {
+      // Nobody may be sending while this says 503: so it is this request that finds out whether the trouble is over.
+      await new Promise<void>((resolve) => {
+        const cancel = clock.after(PROBE_PATIENCE, resolve);
+        store
+          .probe()
+          .catch(() => {})
+          .finally(() => {
+            cancel();
+            resolve();
+          });
+      });
+    }
+    if (store.trouble() !== null)
+      return c.json({ status: "unavailable", reasons: ["events cannot be committed"] }, 503);
+    const reasons: string[] = [];
+    if (damage() !== null) reasons.push("the database is damaged: doctor says what to do");
+    const { enabled } = config.mirror;
+    const space = enabled ? await diskTrouble(config) : null;
+    if (space !== null) reasons.push(space);
+    // With mirroring off, too: what was downloaded before still goes to its target.
+    if (targetTrouble() !== null) reasons.push("the mirror target is down: copies cannot be kept");
+    if (enabled && spoolTrouble() !== null) reasons.push("the spool cannot be used: media are not downloaded");
+    return c.json(reasons.length === 0 ? { status: "ready" } : { status: "ready", degraded: true, reasons });
+  });
+  return app;
+}
+
+async function diskTrouble({ dataDir, mirror }: Watched): Promise<string | null> {
+  try {
+    const { bavail, bsize } = await statfs(dataDir);
+    return bavail * bsize < mirror.minFreeDisk ? "free disk space is below mirror.minFreeDisk" : null;
+  } catch {
+    return "free disk space cannot be read";
+  }
+}

@@ -1,0 +1,70 @@
+import type { ProviderEvent } from "../model/event.ts";
+import type { PlannedMedium } from "../model/medium.ts";
+import type { Plan } from "../model/plan.ts";
+import { hostOf } from "../wochit/link.ts";
+import { deadlineOf } from "../wochit/link-expiry.ts";
+import { type Reader, topicMatches } from "./topics.ts";
+
+/** What an endpoint's options say of what it receives; `maxWait` in milliseconds. */
+export type EndpointChoice = Reader & { send: "after-mirror" | "immediately"; maxWait: number };
+
+/** What the mirror's options say of an event's media; `deleteAfter` and `linkLifetime` in milliseconds. */
+export type MirrorChoice = { enabled: boolean; onDelete: "keep" | "delete"; deleteAfter: number; linkLifetime: number };
+
+/** Why media are skipped that are downloaded once mirroring is on again. */
+export const MIRRORING_OFF = "mirroring is off";
+
+/** Why a medium has failed whose link leads nowhere. */
+export const NO_HOST = "the link is not an http(s) address";
+
+/** Which media and deliveries an event needs. Pure: the store commits what comes out together with the event. */
+export function planEvent(
+  event: ProviderEvent,
+  receivedAt: number,
+  config: { mirror: MirrorChoice; endpoints: EndpointChoice[] },
+): Plan {
+  const deletes = planDeletion(event, receivedAt, config.mirror);
+  // What is to be deleted is not fetched.
+  const media = deletes ? [] : event.links.map((link) => planMedium(link, event, receivedAt, config.mirror));
+  const waits = media.some((medium) => medium.refused === null);
+  const deliveries = config.endpoints
+    .filter((endpoint) => topicMatches(endpoint.events, event.topic))
+    .map((endpoint) => ({
+      endpoint: endpoint.id,
+      ordered: endpoint.order === "video",
+      gateUntil: waits && endpoint.send === "after-mirror" ? receivedAt + endpoint.maxWait : null,
+    }));
+  return { media, deliveries, opensGates: deletedPart(event) !== null, deletes };
+}
+
+/** What an event deletes; a failure deletes nothing, whatever its type (CONTRACT, "Public listener"). */
+function deletedPart({ type, failure }: ProviderEvent): "video" | "draft" | null {
+  if (failure) return null;
+  return type === "video.delete" ? "video" : type === "draft.delete" ? "draft" : null;
+}
+
+function planDeletion(event: ProviderEvent, receivedAt: number, mirror: MirrorChoice): Plan["deletes"] {
+  const what = deletedPart(event);
+  return what === null || mirror.onDelete === "keep" ? null : { what, at: receivedAt + mirror.deleteAfter };
+}
+
+function planMedium(
+  link: ProviderEvent["links"][number],
+  event: ProviderEvent,
+  receivedAt: number,
+  mirror: MirrorChoice,
+): PlannedMedium {
+  const host = hostOf(link.url);
+  return {
+    ...link,
+    host,
+    deadline: deadlineOf(link.url, receivedAt, mirror.linkLifetime),
+    duration: link.kind === "video" ? event.duration : null,
+    refetch: event.type?.startsWith("draft.") ?? false,
+    refused: !mirror.enabled
+      ? { state: "skipped", reason: MIRRORING_OFF }
+      : host === ""
+        ? { state: "failed", reason: NO_HOST }
+        : null,
+  };
+}

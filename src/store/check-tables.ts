@@ -1,0 +1,45 @@
+import { errorLine } from "../errors.ts";
+
+/** Checks one table after the other; `tell` is called before each. */
+export async function checkEach(
+  opened: Inspected,
+  signal: AbortSignal,
+  tell: (how: string) => void,
+): Promise<string[]> {
+  const tables = opened.tables();
+  const wrong: string[] = [];
+  for (const [at, table] of tables.entries()) {
+    tell(`table ${at + 1} of ${tables.length}, ${table}`);
+    await new Promise((resolve) => setImmediate(resolve));
+    signal.throwIfAborted();
+    wrong.push(...opened.checkTable(table));
+  }
+  return wrong;
+}
+
+/** What is wrong with a database; nothing: it is whole. One that cannot be read is as wrong. */
+export async function checkTables(inspect: () => Inspected, signal: AbortSignal): Promise<string[]> {
+  let opened: Inspected | null = null;
+  try {
+    opened = inspect();
+    return await checkEach(opened, signal, () => {});
+  } catch (error) {
+    signal.throwIfAborted();
+    return [errorLine(error)];
+  } finally {
+    opened?.close();
+  }
+}
+
+/** A database that is only looked at (sqlite/files/inspect.ts). */
+export type Inspected = {
+  facts(): { isOurs: boolean; schema: number; newest: number; journalMode: string };
+  tables(): string[];
+  checkAll(): string[];
+  checkTable(name: string): string[];
+  close(): void;
+};
+
+/** The way out of a damaged database. */
+export const RESTORE =
+  "stop the relay, move relay.db and what begins with its name away, then wochit-relay restore FILE from the last backup";

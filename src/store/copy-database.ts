@@ -1,0 +1,20 @@
+import type { BackupSource, Copied, CopyOptions, Restored } from "./backup.ts";
+
+/**
+ * Copies a database to a file while others work on it, proves the copy, and only then gives it the file's name. Nothing but
+ * a former backup is ever replaced. RelayError with one line for whatever keeps it from that; then there is nothing new.
+ */
+export async function copyDatabase(database: string, file: string, options: CopyOptions): Promise<Copied> {
+  const { copyDatabase } = await import("./sqlite/backup/copy.ts");
+  return copyDatabase(database, file, options);
+}
+
+/**
+ * Puts a backup into a data folder that has no database, proven, as a new epoch. RelayError("conflict") where there is one,
+ * where a relay runs, and where the file is newer than this program, damaged, or none of ours. Nothing is read before it is
+ * known that there is a place for it.
+ */
+export async function restoreDatabase(from: BackupSource, dataDir: string, options: CopyOptions): Promise<Restored> {
+  const { restoreDatabase } = await import("./sqlite/backup/restore.ts");
+  return restoreDatabase(from, dataDir, options);
+}

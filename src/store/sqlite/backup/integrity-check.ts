@@ -1,0 +1,66 @@
+import type Database from "better-sqlite3";
+import { RelayError } from "../../../errors.ts";
+import { checkVersion } from "../schema/migrations.ts";
+
+/** What two databases must have in common for one to be a whole copy of the other. */
+export type Contents = {
+  schema: number;
+  /** Rows of each table. */
+  counts: Record<string, number>;
+  /** Without the relay's own notices. */
+  events: number;
+  /** The newest row's id, and when the newest event of the provider's was received: the relay's own notices come after. */
+  newestId: number | null;
+  newest: number | null;
+};
+
+/** Looks at everything that a copy is compared by; of another connection's snapshot when one is being read. */
+export function readContents(db: Database.Database): Contents {
+  const schema = checkVersion(db);
+  const tables = db
+    .prepare<[], { name: string }>(
+      "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\'",
+    )
+    .all();
+  const count = (from: string) => db.prepare<[], { n: number }>(`SELECT count(*) AS n FROM ${from}`).get()!.n;
+  const counts = Object.fromEntries(tables.map(({ name }) => [name, count(`"${name}"`)]));
+  if (counts.events === undefined) return { schema, counts, events: 0, newestId: null, newest: null };
+  const last = (where: string) =>
+    db
+      .prepare<[], { id: number; at: number }>(
+        `SELECT id, received_at AS at FROM events ${where} ORDER BY id DESC LIMIT 1`,
+      )
+      .get();
+  return {
+    schema,
+    counts,
+    events: counts.events - count("events WHERE dialect = 'notice'"),
+    newestId: last("")?.id ?? null,
+    newest: last("WHERE dialect <> 'notice'")?.at ?? null,
+  };
+}
+
+/** Throws RelayError("conflict") where SQLite finds anything wrong with the file (sqlite.org/pragma.html#pragma_integrity_check). */
+export function checkIntegrity(db: Database.Database, what: string): void {
+  const [first] = db.pragma("integrity_check(1)") as { integrity_check: string }[];
+  if (first?.integrity_check === "ok") return;
+  const said = String(first?.integrity_check)
+    .split("\n")
+    .filter((line) => !line.startsWith("***"))[0];
+  throw new RelayError("conflict", `${what} is damaged (integrity_check: ${said})`);
+}
+
+/** Throws RelayError("conflict") where the copy does not hold what its source held. */
+export function compareContents(source: Contents, copy: Contents): void {
+  const names = new Set([...Object.keys(source.counts), ...Object.keys(copy.counts)]);
+  for (const name of names) {
+    if (source.counts[name] === copy.counts[name]) continue;
+    const [is, was] = [copy, source].map(({ counts }) => counts[name] ?? "no");
+    throw new RelayError("conflict", `the copy has ${is} rows of ${name}, the database ${was}: it is dropped`);
+  }
+  if (source.schema === copy.schema && source.newestId === copy.newestId) return;
+  throw new RelayError(
+    "conflict",
+    "the copy's newest event is another than the database's, or its schema: it is dropped",
+  );
+}

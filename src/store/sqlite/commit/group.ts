@@ -1,0 +1,296 @@
+import { setImmediate } from "node:timers";
+import type Database from "better-sqlite3";
+import { errorLine, RelayError } from "../../../errors.ts";
+import type { Clock } from "../../../ports.ts";
+import { codeOf, isEngineTrouble, isLocked, isMoved, mayPass } from "./engine-errors.ts";
+
+/** How long a commit that fails is tried again before its callers are told (CONTRACT, "Public listener"). */
+const PATIENCE = 10_000;
+
+/** At most this many writes share one transaction, so that one commit never holds the event loop for long. */
+const PER_COMMIT = 256;
+const BYTES_PER_COMMIT = 4 * 2 ** 20;
+
+/** Shorter trouble of a healthy disk (another process's commit, room that the reserve makes) is waited out without a word. */
+const WORTH_TELLING = 1_000;
+
+/** While there is trouble a probe writes at least about as much as a large event, in bytes; one is made this often. */
+const PROBE = 64 * 2 ** 10;
+const PROBE_EVERY = 5_000;
+
+/** Writes that may wait for a store in trouble; more are refused at once, so that waiting holds no memory. */
+const MAX_WAITING = 10_000;
+
+/** Before a commit is tried again, in milliseconds; another process's lock is over sooner than a disk's trouble. */
+const PAUSES = [2, 5, 10, 25, 50, 100, 250];
+const LONGEST_FOR_LOCK = 25;
+
+export type CommitGroup = {
+  /**
+   * Runs `work` inside the next commit and resolves with its result once that commit is on disk. `work` may run more than
+   * once, each time on a clean slate. `bytes`: about how many it writes, where that is much.
+   */
+  write<T>(work: () => T, how?: How): Promise<T>;
+  /**
+   * What is wrong while commits fail; null when the last one went through, and was as large as those that had failed: on a
+   * disk that is nearly full small commits still succeed.
+   */
+  trouble(): string | null;
+  /** Commits a probe, to find out whether it can; while there is trouble one as large as what failed. */
+  probe(): Promise<void>;
+  /** From now on what fails is not tried again: only a store that is opened anew can help. */
+  giveUp(): void;
+  /** Gives up, and resolves when nothing is waiting any more. */
+  close(): Promise<void>;
+};
+
+/** `patience`: how long it is tried, in milliseconds; 0: it fails with the first commit that fails. */
+type How = { bytes?: number; patience?: number };
+
+type Write = {
+  work: () => unknown;
+  how: How;
+  since: number;
+  resolve: (value: never) => void;
+  reject: (error: unknown) => void;
+};
+type Result = { value: unknown } | { error: unknown };
+
+/**
+ * Gathers the writes of an event loop tick into one transaction: hundreds of requests share one fsync, and one bad row
+ * takes no neighbour along. A commit that fails is tried again without blocking the loop.
+ *
+ * Every commit is synced. A commit without a sync would be cheaper for what a restart repeats anyway (a lease, a logged
+ * attempt), but after a failed fsync the kernel forgets the pages that it could not write (lwn.net/Articles/752063): frames
+ * of an unsynced commit could be missing from the log below a later, acknowledged one, and SQLite's recovery stops at the
+ * first frame that is missing.
+ */
+export function createCommitGroup(
+  db: Database.Database,
+  options: {
+    clock: Clock;
+    begun(): void;
+    undone(): void;
+    /** After a commit: why what it holds is not safe all the same; null: it is. Its callers fail, and it is not repeated. */
+    lost?(): string | null;
+    /** Writes about this many bytes; 0: next to nothing. */
+    probe(bytes: number): void;
+    /** At each commit that fails; it may make room. */
+    onFailure(error: unknown): void;
+    /** Trouble begins, or has another cause; null: it is over. */
+    onTrouble(error: string | null): void;
+  },
+): CommitGroup {
+  const { clock } = options;
+  const begin = db.prepare("BEGIN IMMEDIATE");
+  const commit = db.prepare("COMMIT");
+  const rollback = db.prepare("ROLLBACK");
+  const savepoint = db.prepare("SAVEPOINT one");
+  const release = db.prepare("RELEASE one");
+  const undo = db.prepare("ROLLBACK TO one");
+
+  let waiting: Write[] = [];
+  let scheduled = false;
+  let failures = 0;
+  let failingSince: number | null = null;
+  let trouble: string | null = null;
+  /** The largest write of those that failed since the trouble began, in bytes. */
+  let needed = 0;
+  /** On a full disk a large write fails, and takes no small one along: each is a commit of its own, and who fails comes last. */
+  let isAlone = false;
+  let idlers: (() => void)[] = [];
+  let givenUp = false;
+  let cancelProbe = () => {};
+  let cancelRetry = () => {};
+
+  function flush(): void {
+    scheduled = false;
+    if (waiting.length === 0) return next();
+    const batch = waiting.slice(0, batchSize());
+    let results: Result[];
+    try {
+      results = commitAll(batch);
+    } catch (error) {
+      failed(error, batch);
+      return;
+    }
+    waiting = waiting.slice(batch.length);
+    const lost = options.lost?.() ?? null;
+    if (lost !== null) {
+      say(lost);
+      for (const { reject } of batch) reject(new RelayError("store_unavailable", lost));
+      next();
+      return;
+    }
+    failures = 0;
+    failingSince = null;
+    if (largest(batch) >= needed) recovered();
+    for (const [index, { resolve, reject }] of batch.entries()) {
+      const result = results[index]!;
+      if ("error" in result) reject(result.error);
+      else resolve(result.value as never);
+    }
+    next();
+  }
+
+  function batchSize(): number {
+    if (isAlone) return 1;
+    let bytes = 0;
+    let size = 0;
+    while (size < waiting.length && size < PER_COMMIT && (size === 0 || bytes < BYTES_PER_COMMIT)) {
+      bytes += waiting[size++]!.how.bytes ?? 0;
+    }
+    return size;
+  }
+
+  function recovered(): void {
+    needed = 0;
+    isAlone = false;
+    cancelProbe();
+    if (trouble === null) return;
+    trouble = null;
+    options.onTrouble(null);
+  }
+
+  function say(line: string): void {
+    if (trouble === line) return;
+    trouble = line;
+    options.onTrouble(line);
+    probeLater();
+  }
+
+  /** With no event and no job on its way, nothing else would find out that the trouble is over. */
+  function probeLater(): void {
+    cancelProbe();
+    if (givenUp) return;
+    cancelProbe = clock.after(PROBE_EVERY, () => {
+      probe()
+        .catch(() => {})
+        .finally(() => trouble !== null && probeLater());
+    });
+  }
+
+  function next(): void {
+    if (waiting.length > 0) schedule();
+    else {
+      isAlone = false;
+      for (const idler of idlers) idler();
+      idlers = [];
+    }
+  }
+
+  function schedule(): void {
+    if (scheduled) return;
+    scheduled = true;
+    setImmediate(flush);
+  }
+
+  /**
+   * One transaction; throws, with everything rolled back, when the engine itself is in trouble. A savepoint copies every
+   * page that it is the first to touch: there are none until a row turns out to be bad, and then the whole batch is done
+   * again with one for each.
+   */
+  function commitAll(batch: Write[]): Result[] {
+    try {
+      return inTransaction(() => batch.map(({ work }) => ({ value: work() })));
+    } catch (error) {
+      if (isEngineTrouble(error)) throw error;
+      return inTransaction(() => batch.map(inSavepoint));
+    }
+  }
+
+  function inTransaction(run: () => Result[]): Result[] {
+    begin.run();
+    try {
+      options.begun();
+      const results = run();
+      commit.run();
+      return results;
+    } catch (error) {
+      if (db.inTransaction) rollback.run();
+      options.undone();
+      throw error;
+    }
+  }
+
+  function inSavepoint({ work }: Write): Result {
+    savepoint.run();
+    try {
+      const value = work();
+      release.run();
+      return { value };
+    } catch (error) {
+      if (isEngineTrouble(error)) throw error;
+      undo.run();
+      release.run();
+      options.undone();
+      return { error };
+    }
+  }
+
+  function failed(error: unknown, batch: Write[]): void {
+    const line = errorLine(error);
+    const now = clock.elapsed();
+    failingSince ??= now;
+    needed = Math.max(needed, largest(batch));
+    if (isAlone) waiting = [...waiting.slice(1), ...waiting.slice(0, 1)];
+    isAlone = codeOf(error) === "SQLITE_FULL";
+    if (!mayPass(error) || now - failingSince >= WORTH_TELLING) say(line);
+    options.onFailure(error);
+    const isLate = ({ since, how: { patience = PATIENCE } }: Write) =>
+      givenUp || isMoved(error) || now - since >= patience || now < since;
+    for (const write of waiting.filter(isLate)) {
+      write.reject(new RelayError("store_unavailable", `could not commit: ${line}`));
+    }
+    waiting = waiting.filter((write) => !isLate(write));
+    if (waiting.length === 0) {
+      next();
+      return;
+    }
+    scheduled = true;
+    const pause = PAUSES[Math.min(failures++, PAUSES.length - 1)]!;
+    cancelRetry = clock.after(isLocked(error) ? Math.min(pause, LONGEST_FOR_LOCK) : pause, flush);
+  }
+
+  function write<T>(work: () => T, how: How = {}): Promise<T> {
+    return new Promise<T>((resolve, reject) => {
+      if (waiting.length >= MAX_WAITING) {
+        reject(new RelayError("store_unavailable", `too many writes are waiting: ${trouble ?? "the store is busy"}`));
+        return;
+      }
+      waiting.push({ work, how, since: clock.elapsed(), resolve: resolve as (value: never) => void, reject });
+      schedule();
+    });
+  }
+
+  function probe(): Promise<void> {
+    const bytes = trouble === null ? 0 : Math.max(needed, PROBE);
+    return write(() => options.probe(bytes), { bytes, patience: 0 });
+  }
+
+  function giveUp(): void {
+    givenUp = true;
+    cancelProbe();
+  }
+
+  return {
+    write,
+    probe,
+    trouble: () => trouble,
+    giveUp,
+    async close() {
+      giveUp();
+      if (waiting.length === 0) return;
+      const idle = new Promise<void>((resolve) => {
+        idlers.push(resolve);
+      });
+      cancelRetry();
+      setImmediate(flush);
+      await idle;
+    },
+  };
+}
+
+function largest(batch: Write[]): number {
+  return Math.max(...batch.map(({ how }) => how.bytes ?? 0));
+}

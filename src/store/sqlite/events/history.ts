@@ -1,0 +1,100 @@
+import { nextVideoState, type VideoCondition } from "../../../rules/video-state.ts";
+import type { Ids } from "../rows/ids.ts";
+import type { Sql } from "../rows/sql.ts";
+import type { VideoRow } from "./video-row.ts";
+
+/** What an event said of its video, or an import (`imported`, which says a context only). */
+type Said = {
+  id: number;
+  imported: 0 | 1;
+  received_at: number;
+  type: string | null;
+  failure: number;
+  context: string | null;
+  /** The context that it was given because it had none of its own. */
+  given: string | null;
+};
+
+/** A video as its history leaves it, in columns of its row. */
+export type Retold = Pick<VideoRow, "state" | "has_file" | "context" | "context_since">;
+
+/**
+ * The order in which a video's events count (CONTRACT, "Late", "Mapping"), inside a transaction: an event that came in time
+ * by its commit, one from quarantine by its receipt, an import before all of them unless it was to be the newest.
+ */
+export function createHistory(db: Sql, ids: Ids) {
+  const inOrder = db.prepare<[number, number, number], Said>(
+    `SELECT e.id, 0 AS imported, e.received_at, e.type, e.failure, e.context, a.context AS given,
+       coalesce(a.ordered_at, e.received_at) AS place
+       FROM events e LEFT JOIN annotations a ON a.event = e.id WHERE e.video = ? AND e.sequence > ?
+     UNION ALL SELECT id, 1, at, NULL, 0, context, NULL, ordered_at FROM imports WHERE video = ?
+     ORDER BY place, id`,
+  );
+  const give = db.prepare(
+    `INSERT INTO annotations (event, context, context_at) VALUES (?, ?, ?)
+     ON CONFLICT (event) DO UPDATE SET context = excluded.context, context_at = excluded.context_at`,
+  );
+  const giveAll = db.prepare(
+    `INSERT INTO annotations (event, context, context_at)
+       SELECT id, ?, iif(id = ?, NULL, ?) FROM events WHERE video = ? AND sequence > ? AND context IS NULL
+     ON CONFLICT (event) DO UPDATE SET context = excluded.context, context_at = excluded.context_at WHERE annotations.context IS NULL`,
+  );
+  const pastContexts = db.prepare<[number, number], { context: string; since: number }>(
+    "SELECT context, since FROM past_contexts WHERE video = ? ORDER BY id DESC LIMIT ?",
+  );
+  const dropPast = db.prepare("DELETE FROM past_contexts WHERE video = ?");
+  const keepPast = db.prepare("INSERT INTO past_contexts (id, video, context, since) VALUES (?, ?, ?, ?)");
+
+  function keep(video: number, context: string, since: number): void {
+    keepPast.run(ids.next(), video, context, since);
+  }
+
+  return {
+    /** The newest `limit` of its earlier contexts, the first one first. */
+    past: (video: number, limit: number) => pastContexts.all(video, limit).reverse(),
+    keep,
+
+    /** The first context that becomes known of a video is that of all its events that had none, from then on. */
+    fill(video: Pick<VideoRow, "id" | "forgotten_through">, context: string, now: number): void {
+      giveAll.run(context, null, now, video.id, video.forgotten_through);
+    },
+
+    /**
+     * Goes through all that was said of a video, in order: writes its earlier contexts, and gives events without a context
+     * the one of their place, where they have none yet. `newest`: the event that is just being accepted.
+     */
+    retell(
+      video: Pick<VideoRow, "id" | "forgotten_through" | "forgotten_at">,
+      newest: number | null,
+      now: number,
+    ): Retold {
+      // Of an erasure that is under way only `forgotten_through` is written yet.
+      const isErased = video.forgotten_at !== null || video.forgotten_through > 0;
+      let condition: VideoCondition = { state: isErased ? "deleted" : "unknown", hasFile: false };
+      const contexts: { context: string; since: number }[] = [];
+      for (const said of inOrder.all(video.id, video.forgotten_through, video.id)) {
+        const present = contexts.at(-1)?.context ?? null;
+        if (said.context !== null && said.context !== present) {
+          contexts.push({ context: said.context, since: said.received_at });
+        }
+        if (said.imported === 1) continue;
+        condition = nextVideoState(condition, { type: said.type, failure: said.failure === 1 });
+        if (said.context === null && said.given === null && present !== null) {
+          give.run(said.id, present, said.id === newest ? null : now);
+        }
+      }
+      const current = contexts.pop() ?? null;
+      dropPast.run(video.id);
+      for (const { context, since } of contexts) keep(video.id, context, since);
+      if (current !== null) giveAll.run(current.context, newest, now, video.id, video.forgotten_through);
+      return {
+        state: condition.state,
+        has_file: condition.hasFile ? 1 : 0,
+        context: current?.context ?? null,
+        context_since: current?.since ?? null,
+      };
+    },
+  };
+}
+
+export type History = ReturnType<typeof createHistory>;

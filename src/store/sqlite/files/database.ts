@@ -1,0 +1,139 @@
+import { chmodSync, readFileSync, statSync } from "node:fs";
+import { dirname, join } from "node:path";
+import type Database from "better-sqlite3";
+import { errorLine, RelayError } from "../../../errors.ts";
+import { makeFolders } from "../../../platform/files/plain-file.ts";
+import { databaseOf } from "../../backup.ts";
+import { checkVersion, migrate } from "../schema/migrations.ts";
+import { openFile, openInMemory } from "./driver.ts";
+import { ensureOwnFile } from "./ownership.ts";
+
+/** How long an operator's command waits for its turn to write; the relay itself never blocks (commit.ts tries again). */
+const OPERATOR_PATIENCE = 5_000;
+
+/** A database that cannot be opened where it is is read into memory up to this size, in bytes. */
+const LARGEST_IN_MEMORY = 256 * 2 ** 20;
+
+/** `doctor` looks at the folder's lock, and holds it for an instant: that is no other relay. */
+const LOCK_PATIENCE = 300;
+
+/** Whether there is a write-ahead log with something in it. The last connection removes it when it is closed well. */
+export function hasLog(dir: string): boolean {
+  return (statSync(`${databaseOf(dir)}-wal`, { throwIfNoEntry: false })?.size ?? 0) > 0;
+}
+
+/** Makes the data folder, the owner's alone. */
+export function makeFolder(dir: string): void {
+  try {
+    makeFolders(dir);
+  } catch (error) {
+    throw new RelayError("unsupported", `dataDir ${dir} cannot be made: ${errorLine(error)}`, { cause: error });
+  }
+}
+
+/** The file whose lock says that a relay has the data folder. */
+export function lockOf(dir: string): string {
+  return join(dir, "relay.lock");
+}
+
+/**
+ * One relay per data folder: an exclusive lock on a small file of SQLite's, which the kernel drops when the process
+ * dies, however it dies. Nothing is done through a link that somebody has put in its place: RelayError("conflict").
+ */
+export function lockFolder(dir: string): () => void {
+  const path = lockOf(dir);
+  try {
+    ensureOwnFile(dir, path);
+    const lock = openFile(path, { timeout: LOCK_PATIENCE, fileMustExist: true });
+    try {
+      lock.pragma("journal_mode = MEMORY");
+      lock.exec("BEGIN EXCLUSIVE");
+    } catch (error) {
+      lock.close();
+      throw error;
+    }
+    return () => lock.close();
+  } catch (error) {
+    if (error instanceof RelayError) throw error;
+    if ((error as { code?: string }).code === "SQLITE_BUSY") {
+      throw new RelayError(
+        "conflict",
+        `another wochit-relay is running with dataDir ${dir}; stop it, or use another folder`,
+      );
+    }
+    throw new RelayError("unsupported", `dataDir ${dir} cannot be locked: ${errorLine(error)}`, { cause: error });
+  }
+}
+
+/** Throws one line that says why there is no database for a command. */
+function checkThere(dir: string, path: string): void {
+  try {
+    statSync(path);
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === "ENOENT" || code === "ENOTDIR") {
+      throw new RelayError("not_found", `no database in ${dir}: has the relay run with this config?`);
+    }
+    throw new RelayError("unsupported", `${path} cannot be read: ${errorLine(error)}; run this as the relay's user`);
+  }
+}
+
+/**
+ * For a command: on a disk that takes no new file SQLite cannot open a database in WAL mode that was closed well, since it
+ * makes the log beside it first (sqlite.org/wal.html#read_only_databases). What is not too large is read into memory then,
+ * and can only be read.
+ */
+function openToRead(path: string): Database.Database {
+  const db = openFile(path, { timeout: OPERATOR_PATIENCE });
+  try {
+    db.prepare("SELECT 1 FROM sqlite_schema").get();
+    return db;
+  } catch (error) {
+    db.close();
+    const { code } = error as { code?: string };
+    if (
+      !/^SQLITE_(CANTOPEN|IOERR|FULL)/.test(code ?? "") ||
+      hasLog(dirname(path)) ||
+      statSync(path).size > LARGEST_IN_MEMORY
+    )
+      throw error;
+    const copy = openInMemory(readFileSync(path));
+    copy.pragma("query_only = ON");
+    return copy;
+  }
+}
+
+/** Opens the database of a data folder: the relay makes and migrates it, an operator's command makes nothing. */
+export function openDatabase(dir: string, role: "relay" | "operator"): Database.Database {
+  const path = databaseOf(dir);
+  if (role === "operator") checkThere(dir, path);
+  let db: Database.Database;
+  try {
+    db = role === "relay" ? openFile(path, { timeout: 0 }) : openToRead(path);
+  } catch (error) {
+    if (error instanceof RelayError) throw error;
+    throw new RelayError("unsupported", `${path} cannot be opened: ${errorLine(error)}`, { cause: error });
+  }
+  try {
+    if (role === "relay") {
+      if ((statSync(path).mode & 0o777) !== 0o600) chmodSync(path, 0o600);
+      checkVersion(db);
+      db.pragma("journal_mode = WAL");
+    }
+    // A 2xx means committed to disk: better-sqlite3's default in WAL mode is NORMAL, which is not (ARCHITECTURE rule 1).
+    db.pragma("synchronous = FULL");
+    db.pragma("wal_autocheckpoint = 1000");
+    db.pragma("journal_size_limit = 67108864");
+    db.pragma("cache_size = -32768");
+    // A savepoint copies each page it is the first to touch into a temporary file; in memory that costs next to nothing.
+    db.pragma("temp_store = MEMORY");
+    db.pragma("foreign_keys = OFF");
+    if (role === "relay") migrate(db);
+    else checkVersion(db, { isMigrated: true });
+    return db;
+  } catch (error) {
+    db.close();
+    if (error instanceof RelayError) throw error;
+    throw new RelayError("unsupported", `${path} cannot be used: ${errorLine(error)}`, { cause: error });
+  }
+}

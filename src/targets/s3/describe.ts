@@ -1,0 +1,52 @@
+import { Buffer } from "node:buffer";
+import type { PutObjectCommandInput } from "@aws-sdk/client-s3";
+import type { S3Target } from "../../config/schema.ts";
+import { isShown } from "../../rules/inline-types.ts";
+import type { About } from "../place.ts";
+
+/** What an object is told beside its bytes; the same for one upload in one piece and in many. */
+export type Description = Pick<
+  PutObjectCommandInput,
+  | "ContentType"
+  | "ContentDisposition"
+  | "CacheControl"
+  | "StorageClass"
+  | "ServerSideEncryption"
+  | "SSEKMSKeyId"
+  | "Metadata"
+>;
+
+/**
+ * The headers and metadata of an object. What browsers would run is for saving only, because readers get it straight from
+ * the store, without the relay's own headers.
+ */
+export function describe(config: S3Target, about: About): Description {
+  const { cacheControl, storageClass, serverSideEncryption, kmsKeyId } = config;
+  return {
+    ContentType: /^[\x20-\x7e]+$/.test(about.contentType) ? about.contentType : "application/octet-stream",
+    ...(isShown(about.contentType) ? {} : { ContentDisposition: "attachment" }),
+    ...(cacheControl === null ? {} : { CacheControl: cacheControl }),
+    // Free words: other stores have classes and kinds of encryption of their own.
+    ...(storageClass === null ? {} : { StorageClass: storageClass as Description["StorageClass"] }),
+    ...(serverSideEncryption === null
+      ? {}
+      : { ServerSideEncryption: serverSideEncryption as Description["ServerSideEncryption"] }),
+    ...(kmsKeyId === null ? {} : { SSEKMSKeyId: kmsKeyId }),
+    Metadata: {
+      "event-id": encodeValue(about.eventId),
+      "video-id": encodeValue(about.videoId),
+      sha256: about.sha256,
+    },
+  };
+}
+
+/**
+ * Metadata are header values, so ASCII without spaces that a signature would fold (SigV4, "canonical headers"). Ids may
+ * hold anything: all but printable ASCII, and the percent sign, is percent-encoded, so that decodeURIComponent gives back
+ * any id; those that the provider makes stay as they are.
+ */
+function encodeValue(id: string): string {
+  return id.replace(/[^\x21-\x24\x26-\x7e]+/gu, (some) =>
+    [...Buffer.from(some)].map((byte) => `%${byte.toString(16).toUpperCase().padStart(2, "0")}`).join(""),
+  );
+}

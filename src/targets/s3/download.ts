@@ -1,0 +1,84 @@
+import { createHash } from "node:crypto";
+import type { Readable } from "node:stream";
+import { GetObjectCommand } from "@aws-sdk/client-s3";
+import type { Clock } from "../../ports.ts";
+import type { Connection } from "./connection.ts";
+import { S3Trouble } from "./trouble.ts";
+
+/**
+ * All bytes of an object, or null where there is none. It throws S3Trouble rather than end early, and where nothing comes
+ * for `silence` milliseconds; the signal's reason once that is aborted.
+ */
+export async function readObject(
+  { client, bucket, ask, timeout }: Connection,
+  name: string,
+  { clock, silence, signal }: { clock: Clock; silence: number; signal: AbortSignal },
+): Promise<AsyncIterable<Uint8Array> | null> {
+  const command = new GetObjectCommand({ Bucket: bucket, Key: name });
+  const answer = ask("GetObject", client.send(command, { abortSignal: signal, ...timeout() }), signal);
+  const found = await answer.catch((error) => {
+    if (error instanceof S3Trouble && isMissing(error)) return null;
+    throw error;
+  });
+  if (found === null) return null;
+  const body = found.Body as Readable;
+  // One that breaks while nobody reads must not end the process; whoever reads sees the error.
+  body.on("error", () => {});
+  return readBody(body, found.ContentLength ?? null, { what: `s3 bucket ${bucket}: ${name}`, clock, silence, signal });
+}
+
+/** The object is missing; not: its bucket is. */
+export function isMissing({ status, what }: S3Trouble): boolean {
+  return status === 404 && what !== "NoSuchBucket";
+}
+
+async function* readBody(
+  body: Readable,
+  length: number | null,
+  { what, clock, silence, signal }: { what: string; clock: Clock; silence: number; signal: AbortSignal },
+): AsyncGenerator<Uint8Array> {
+  const broken = (line: string) => new S3Trouble(`${what}: ${line}`, { what: "Broken", status: 200, passing: true });
+  const stop = () => body.destroy(signal.reason);
+  if (signal.aborted) stop();
+  signal.addEventListener("abort", stop, { once: true });
+  const late = () => broken(`nothing came for ${silence / 1000} s`);
+  let cancel = () => {};
+  const watch = () => {
+    cancel = clock.after(silence, () => body.destroy(late()));
+  };
+  let bytes = 0;
+  try {
+    watch();
+    for await (const chunk of body) {
+      // How long the reader takes is its own affair.
+      cancel();
+      bytes += chunk.length;
+      yield chunk;
+      watch();
+    }
+  } catch (error) {
+    signal.throwIfAborted();
+    if (error instanceof S3Trouble) throw error;
+    // The client's own watch over its sockets was quicker.
+    if ((error as Error).name === "TimeoutError" && !(error as { code?: string }).code) throw late();
+    throw broken(`the connection broke after ${bytes} bytes (${(error as { code?: string }).code ?? "error"})`);
+  } finally {
+    cancel();
+    signal.removeEventListener("abort", stop);
+    body.destroy();
+  }
+  if (length !== null && bytes !== length) throw broken(`it ended after ${bytes} of ${length} bytes`);
+}
+
+/** The sha256 (hex) of an object's bytes; null: there is none. */
+export async function hashObject(
+  connection: Connection,
+  name: string,
+  options: Parameters<typeof readObject>[2],
+): Promise<string | null> {
+  const bytes = await readObject(connection, name, options);
+  if (bytes === null) return null;
+  const hash = createHash("sha256");
+  for await (const chunk of bytes) hash.update(chunk);
+  return hash.digest("hex");
+}

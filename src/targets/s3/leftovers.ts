@@ -1,0 +1,129 @@
+import { AbortMultipartUploadCommand, ListMultipartUploadsCommand } from "@aws-sdk/client-s3";
+import { errorLine } from "../../errors.ts";
+import type { Clock, Log } from "../../ports.ts";
+import type { Connection } from "./connection.ts";
+import { S3Trouble } from "./trouble.ts";
+
+/** Milliseconds. `Date` headers have whole seconds, and stores of several machines have several clocks. */
+const MARGIN = 2_000;
+
+/** An upload in pieces that was begun, and neither ended nor aborted. */
+type Unfinished = { name: string; id: string; begun: number };
+
+export type Leftovers = {
+  /** Uploads that this process has under way, which are not left over. */
+  mine: Set<string>;
+  /** Aborts an upload. One that is not there any more is fine. Throws S3Trouble. */
+  abort(name: string, id: string): Promise<void>;
+  /** Aborts what others than this process left unfinished under this very name. Never throws: it is told to the log. */
+  clearName(name: string, signal?: AbortSignal): Promise<void>;
+  /** Aborts what was begun under this prefix before this process began. False: it could not be done now. */
+  clearPrefix(prefix: string, signal: AbortSignal): Promise<boolean>;
+};
+
+/**
+ * Pieces of uploads whose process was killed: nobody sees them, everybody pays for them. Stores that cannot list them, or
+ * may not, are left alone.
+ */
+export function createLeftovers(options: {
+  connection: Connection;
+  clock: Clock;
+  log?: Pick<Log, "info" | "warn"> | undefined;
+}): Leftovers {
+  const { connection, clock, log } = options;
+  const { client, bucket, ask, timeout } = connection;
+  const openedAt = clock.elapsed();
+  const mine = new Set<string>();
+  let cannotList = false;
+
+  async function* list(prefix: string, signal?: AbortSignal): AsyncGenerator<{ page: Unfinished[]; now: number }> {
+    let after: { KeyMarker?: string | undefined; UploadIdMarker?: string | undefined } = {};
+    for (;;) {
+      const command = new ListMultipartUploadsCommand({ Bucket: bucket, Prefix: prefix, ...after });
+      let date = "";
+      // The store's own clock: ours may be wrong, and an upload that is being made must not be taken for an old one.
+      command.middlewareStack.add(
+        (next) => async (args) => {
+          const result = await next(args);
+          date = (result.response as { headers?: Record<string, string> }).headers?.date ?? "";
+          return result;
+        },
+        { step: "deserialize", name: "readDate" },
+      );
+      const answer = client.send(command, { ...timeout(), ...(signal && { abortSignal: signal }) });
+      const {
+        Uploads = [],
+        IsTruncated,
+        NextKeyMarker,
+        NextUploadIdMarker,
+      } = await ask("ListMultipartUploads", answer, signal);
+      const page = Uploads.flatMap(({ Key, UploadId, Initiated }) =>
+        Key === undefined || UploadId === undefined
+          ? []
+          : [{ name: Key, id: UploadId, begun: Initiated?.getTime() ?? Number.POSITIVE_INFINITY }],
+      );
+      yield { page, now: Date.parse(date) || clock.now() };
+      const isSame = NextKeyMarker === after.KeyMarker && NextUploadIdMarker === after.UploadIdMarker;
+      if (!IsTruncated || !NextKeyMarker || isSame) return;
+      after = { KeyMarker: NextKeyMarker, UploadIdMarker: NextUploadIdMarker };
+    }
+  }
+
+  async function abort(name: string, id: string): Promise<void> {
+    const command = new AbortMultipartUploadCommand({ Bucket: bucket, Key: name, UploadId: id });
+    await ask("AbortMultipartUpload", client.send(command, timeout())).catch((error) => {
+      if (!(error instanceof S3Trouble && error.status === 404 && error.what !== "NoSuchBucket")) throw error;
+    });
+  }
+
+  /** True where there is nothing that another try could mend. */
+  function tell(error: unknown): boolean {
+    const never = error instanceof S3Trouble && [403, 405, 501].includes(error.status ?? 0);
+    if (never && cannotList) return true;
+    cannotList ||= never;
+    // Stores without this verb have nothing to be told about; a missing right is the operator's to give.
+    if (!(error instanceof S3Trouble && error.status !== 403 && never)) {
+      log?.warn("unfinished uploads not cleared", { error: errorLine(error) });
+    }
+    return never;
+  }
+
+  return {
+    mine,
+    abort,
+
+    async clearName(name, signal) {
+      if (cannotList) return;
+      try {
+        for await (const { page } of list(name, signal)) {
+          for (const upload of page) {
+            signal?.throwIfAborted();
+            if (upload.name === name && !mine.has(upload.id)) await abort(name, upload.id);
+          }
+        }
+      } catch (error) {
+        if (!signal?.aborted) tell(error);
+      }
+    },
+
+    async clearPrefix(prefix, signal) {
+      let cleared = 0;
+      try {
+        for await (const { page, now } of list(`${prefix}/`, signal)) {
+          const start = now - (clock.elapsed() - openedAt) - MARGIN;
+          for (const { name, id, begun } of page) {
+            signal.throwIfAborted();
+            if (!name.startsWith(`${prefix}/`) || mine.has(id) || begun >= start) continue;
+            await abort(name, id);
+            cleared++;
+          }
+        }
+      } catch (error) {
+        return signal.aborted || tell(error);
+      } finally {
+        if (cleared > 0) log?.info("unfinished uploads of an earlier run cleared", { count: cleared });
+      }
+      return true;
+    },
+  };
+}

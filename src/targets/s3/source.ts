@@ -1,0 +1,56 @@
+import type { Buffer } from "node:buffer";
+import { createHash } from "node:crypto";
+import { type FileHandle, open } from "node:fs/promises";
+import { SpoolChanged } from "../target.ts";
+
+/** A file on its way into a target, read once from its beginning to its end. */
+export type Source = {
+  bytes: number;
+  /** Fills the buffer with what comes next. Throws SpoolChanged where the file ends too early. */
+  fill(buffer: Buffer): Promise<void>;
+  /** Throws SpoolChanged unless what was read, all of it, is what was proven. */
+  prove(): void;
+  close(): Promise<void>;
+};
+
+/** Opens a file of which size and sha256 (hex) are known; the sha256 is looked at `again` only (target.ts). Throws the system's errors, and SpoolChanged for another size. */
+export async function openSource(
+  file: string,
+  known: { bytes: number; sha256: string; again: boolean },
+): Promise<Source> {
+  const handle = await open(file, "r");
+  const changed = (how: string) => new SpoolChanged(`${file} is not what was downloaded: ${how}`);
+  const size = await sizeOf(handle);
+  if (size !== known.bytes) {
+    await handle.close();
+    throw changed(`it has ${size} bytes and not ${known.bytes}`);
+  }
+  // Fresh from its proof it is as it was a moment ago; the sum of a gigabyte costs most of a second of a processor.
+  const hash = known.again ? createHash("sha256") : null;
+  let at = 0;
+  return {
+    bytes: size,
+    async fill(buffer) {
+      for (let filled = 0; filled < buffer.length; ) {
+        const { bytesRead } = await handle.read(buffer, filled, buffer.length - filled, at + filled);
+        if (bytesRead === 0) throw changed(`it ends after ${at + filled} of ${known.bytes} bytes`);
+        filled += bytesRead;
+      }
+      at += buffer.length;
+      hash?.update(buffer);
+    },
+    prove() {
+      if (hash !== null && hash.digest("hex") !== known.sha256) throw changed("its sha256 is another one");
+    },
+    close: () => handle.close(),
+  };
+}
+
+async function sizeOf(handle: FileHandle): Promise<number> {
+  try {
+    return (await handle.stat()).size;
+  } catch (error) {
+    await handle.close();
+    throw error;
+  }
+}

@@ -1,0 +1,116 @@
+import { Buffer } from "node:buffer";
+import { nameOf } from "./link-identity.ts";
+
+/** Until when a media link can be used. Pure, and quick: it runs for every link received. */
+
+const HOUR = 3_600_000;
+
+const DAY = 24 * HOUR;
+
+/** What other CDNs and home-made signatures call the end of a link; what only these tell is never taken for a signature. */
+const END_NAMES = ["expires", "expiry", "expire", "expires_at", "expiresat", "expiration", "exp", "e"];
+
+/** Akamai's tokens: `exp=…~acl=…~hmac=…`. */
+const TOKEN_NAMES = ["hdnts", "hdnea", "hdntl", "__token__"];
+
+const TIME_NAMES = new Set([
+  ...END_NAMES,
+  ...TOKEN_NAMES,
+  ..."x-amz-date x-amz-expires x-goog-date x-goog-expires sig se key-pair-id policy".split(" "),
+]);
+
+const TELLS_TIME = new RegExp(
+  `[?&](?:x-(?:amz|goog)-expires|se|policy|${[...END_NAMES, ...TOKEN_NAMES].join("|")})=`,
+  "i",
+);
+
+/**
+ * When the link itself says that it dies; the earliest time where it says several; null where it says none.
+ * A hint only: clocks lie, links lie.
+ */
+export function expiryOf(url: string): number | null {
+  const query = url.indexOf("?");
+  if (query === -1 || !TELLS_TIME.test(url) || !URL.canParse(url)) return null;
+  const values = new Map<string, string>();
+  for (const parameter of url
+    .slice(query + 1)
+    .split("#", 1)[0]!
+    .split("&")) {
+    const name = nameOf(parameter);
+    if (TIME_NAMES.has(name)) values.set(name, decoded(parameter.slice(name.length + 1)));
+  }
+  const times = [
+    after(values.get("x-amz-date"), values.get("x-amz-expires")),
+    after(values.get("x-goog-date"), values.get("x-goog-expires")),
+    values.has("sig") ? isoTime(values.get("se")) : null,
+    values.has("key-pair-id") ? policyEnd(values.get("policy")) : null,
+    ...END_NAMES.map((name) => plainTime(values.get(name))),
+    ...TOKEN_NAMES.map((name) => epoch(/(?:^|~)exp=(\d+)(?:~|$)/.exec(values.get(name) ?? "")?.[1])),
+  ].filter((time) => time !== null);
+  return times.length === 0 ? null : Math.min(...times);
+}
+
+function decoded(value: string): string {
+  try {
+    return decodeURIComponent(value);
+  } catch {
+    return value;
+  }
+}
+
+/** A start like 20260131T235959Z, and seconds from then. */
+function after(start: string | undefined, seconds: string | undefined): number | null {
+  const [, ...parts] = /^(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)Z$/.exec(start ?? "") ?? [];
+  if (parts.length === 0 || !/^\d{1,9}$/.test(seconds ?? "")) return null;
+  const [year, month, day, hour, minute, second] = parts.map(Number) as [
+    number,
+    number,
+    number,
+    number,
+    number,
+    number,
+  ];
+  return Date.UTC(year, month - 1, day, hour, minute, second) + Number(seconds) * 1000;
+}
+
+/** Seconds since 1970, as ten digits: fewer would be before 2001, and mean something else. */
+function epoch(seconds: string | undefined): number | null {
+  return /^[1-9]\d{9}$/.test(seconds ?? "") ? Number(seconds) * 1000 : null;
+}
+
+/** Seconds or milliseconds since 1970, or a date and time with its zone: other forms could mean several things. */
+function plainTime(text: string | undefined): number | null {
+  if (text === undefined) return null;
+  if (/^1\d{12}$/.test(text)) return Number(text);
+  return epoch(text) ?? (/T.*(?:Z|[+-]\d\d:\d\d)$/.test(text) ? isoTime(text) : null);
+}
+
+/** The forms of ISO 8601 that Azure takes: a date, or a date and time in UTC or with an offset. */
+function isoTime(text: string | undefined): number | null {
+  if (!/^\d{4}-\d\d-\d\d(?:T\d\d:\d\d(?::\d\d(?:\.\d+)?)?(?:Z|[+-]\d\d:\d\d))?$/.test(text ?? "")) return null;
+  const time = Date.parse(text!);
+  return Number.isNaN(time) ? null : time;
+}
+
+/** A CloudFront custom policy: JSON in base64 with `-_~` for `+=/`, which ends where its DateLessThan says. */
+function policyEnd(policy: string | undefined): number | null {
+  if (policy === undefined || policy.length > 4096) return null;
+  const base64 = policy.replace(/[-_~]/g, (sign) => ({ "-": "+", _: "=", "~": "/" })[sign]!);
+  try {
+    const { Statement } = JSON.parse(Buffer.from(base64, "base64").toString());
+    const seconds = Statement[0].Condition.DateLessThan["AWS:EpochTime"];
+    return epoch(String(seconds));
+  } catch {
+    return null;
+  }
+}
+
+/**
+ * Until when a link is worth trying: its own expiry, clamped to 1 h … 7 d after it was received, because clocks differ
+ * and links lie; where it tells none, `linkLifetime` (ms) after it was received.
+ */
+export function deadlineOf(url: string, receivedAt: number, linkLifetime: number): number {
+  const expiry = expiryOf(url);
+  if (expiry === null) return receivedAt + linkLifetime;
+  return Math.min(Math.max(expiry, receivedAt + HOUR), receivedAt + 7 * DAY);
+}

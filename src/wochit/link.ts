@@ -1,0 +1,15 @@
+/** What a media link tells: which file it leads to, and until when. Pure, and quick: it runs for every link received. */
+
+/** The link as it may be shown and logged: without query, fragment, user name and password; also where it is no URL. */
+export function withoutQuery(url: string): string {
+  if (!URL.canParse(url)) return url.split(/[?#]/, 1)[0]!.replace(/^([^/]*\/\/)[^/]*@/, "$1");
+  const link = new URL(url);
+  link.search = link.hash = link.username = link.password = "";
+  return link.href;
+}
+
+/** Host and port of an http(s) link, lower case; "" for any other text. */
+export function hostOf(url: string): string {
+  const link = URL.canParse(url) ? new URL(url) : null;
+  return link && /^https?:$/.test(link.protocol) ? link.host : "";
+}

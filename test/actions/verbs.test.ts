@@ -1,0 +1,235 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { cancelDeliveries, listDeliveries, retryDeliveries, showDelivery } from "../../src/actions/deliveries.ts";
+import { listEndpoints, pauseEndpoint, resumeEndpoint } from "../../src/actions/endpoints.ts";
+import { listEvents, type ReplayWish, replayEvents, showEvent } from "../../src/actions/events.ts";
+import { reprocess, reprocessAll, showQuarantined } from "../../src/actions/quarantine.ts";
+import { readStatus } from "../../src/actions/status.ts";
+import { importContexts } from "../../src/actions/videos.ts";
+import { createAccept } from "../../src/receive/accept.ts";
+import { openSeeded, ready, type Seeded } from "../support/seeded.ts";
+
+const HOUR = 3_600_000;
+
+async function all<Row>(rows: AsyncIterable<Row>): Promise<Row[]> {
+  const list: Row[] = [];
+  for await (const row of rows) list.push(row);
+  return list;
+}
+
+function replay({ store, config }: Seeded, wish: ReplayWish) {
+  return all(replayEvents(store, config, wish, Date.now));
+}
+
+test("one event is replayed to every endpoint that asks for it, or to the one that is named", async (t) => {
+  const seeded = await openSeeded(t);
+  const id = await seeded.take({ type: "draft.new", wochitVideoId: "v1" });
+  assert.deepEqual(
+    (await replay(seeded, { id })).map(({ eventId, endpoint }) => [eventId, endpoint]),
+    [[id, "app"]],
+  );
+  assert.deepEqual(
+    (await replay(seeded, { id, endpoint: "archive" })).map(({ endpoint }) => endpoint),
+    ["archive"],
+    "named, it gets what it did not ask for",
+  );
+  await assert.rejects(replay(seeded, { id, endpoint: "nobody" }), { code: "not_found" });
+  await assert.rejects(replay(seeded, { id: "evt_nothing" }), { code: "not_found" });
+  await assert.rejects(replay(seeded, { id, onlyDead: true }), { code: "conflict" });
+});
+
+test("a range is replayed oldest first, by time, type and endpoint, and needs a beginning", async (t) => {
+  const seeded = await openSeeded(t);
+  const now = Date.now();
+  const ids: string[] = [];
+  for (const [at, type] of ["video.ready", "draft.new", "draft.update", "video.delete"].entries()) {
+    ids.push(await seeded.take({ type, wochitVideoId: "v1" }, now - (4 - at) * HOUR));
+  }
+  await assert.rejects(replay(seeded, {}), { code: "usage" });
+  const replayed = async (wish: ReplayWish) =>
+    (await replay(seeded, { endpoint: "app", ...wish })).map(({ eventId }) => ids.indexOf(eventId));
+  assert.deepEqual(await replayed({ since: 0 }), [0, 1, 2, 3]);
+  // The time of an event is when it was committed; these all were just now.
+  assert.deepEqual(await replayed({ since: now + HOUR, until: now + 2 * HOUR }), []);
+  assert.deepEqual(await replayed({ since: 0, types: ["draft.*"] }), [1, 2]);
+  assert.deepEqual(await replayed({ since: 0, types: ["video.ready", "video.delete"] }), [0, 3]);
+  assert.deepEqual(await replayed({ since: 0, types: ["video.delete"] }), [3]);
+  const everywhere = await replay(seeded, { since: 0 });
+  assert.equal(everywhere.filter(({ endpoint }) => endpoint === "archive").length, 2);
+});
+
+test("only what is dead, and was not delivered since, is replayed when asked so", async (t) => {
+  const seeded = await openSeeded(t);
+  const first = await seeded.take(ready("v1"));
+  const second = await seeded.take(ready("v2"));
+  await seeded.deliver("app", "dead");
+  await seeded.deliver("archive", "delivered");
+  const third = await seeded.take(ready("v3"));
+  await seeded.deliver("app", "delivered");
+  const dead = { since: 0, onlyDead: true };
+  assert.deepEqual(
+    (await replay(seeded, dead)).map(({ eventId, endpoint }) => [eventId, endpoint]),
+    [
+      [first, "app"],
+      [second, "app"],
+    ],
+  );
+  await seeded.deliver("app", "delivered");
+  assert.deepEqual(await replay(seeded, dead), []);
+  assert.ok(third);
+});
+
+test("a replay is a new delivery of the same message", async (t) => {
+  const seeded = await openSeeded(t);
+  const id = await seeded.take(ready("v1"));
+  await seeded.deliver("app", "delivered");
+  const [same] = await replay(seeded, { id, endpoint: "app" });
+  const [job] = await seeded.store.claimDeliveries({
+    now: Date.now(),
+    limit: 1,
+    leaseUntil: Date.now() + HOUR,
+    endpoint: "app",
+  });
+  assert.equal(job?.id, same?.deliveryId);
+  assert.equal(job?.messageId, id);
+  assert.equal(job?.replay, true);
+});
+
+test("the dead deliveries of an endpoint are retried, oldest first; without a filter nothing is", async (t) => {
+  const seeded = await openSeeded(t);
+  for (const video of ["v1", "v2", "v3"]) await seeded.take(ready(video));
+  await seeded.deliver("app", "dead");
+  await assert.rejects(all(retryDeliveries(seeded.store, {}, Date.now)), { code: "usage" });
+  const done = await all(retryDeliveries(seeded.store, { endpoint: "app" }, Date.now));
+  assert.equal(done.length, 3);
+  assert.deepEqual(
+    [...done].sort((a, b) => a.id.localeCompare(b.id)),
+    done,
+  );
+  const states = async () =>
+    (await all(listDeliveries(seeded.store, { limit: 10, endpoint: "app" }))).map(({ state }) => state);
+  assert.deepEqual(await states(), ["pending", "pending", "pending"]);
+  const canceled = await all(cancelDeliveries(seeded.store, { endpoint: "app" }, Date.now));
+  assert.equal(canceled.length, 3);
+  const newestFirst = (await all(listDeliveries(seeded.store, { limit: 10, endpoint: "app" }))).map(({ id }) => id);
+  assert.deepEqual(
+    canceled.map(({ id }) => id),
+    newestFirst,
+    "the newest first: the next of a lane is not released on the way",
+  );
+  assert.deepEqual(await states(), ["canceled", "canceled", "canceled"]);
+});
+
+test("all of an endpoint are canceled: what waits, what nobody works on any longer, and what runs when it has ended", async (t) => {
+  const { store, take } = await openSeeded(t);
+  for (const video of ["v1", "v2", "v3"]) await take(ready(video));
+  const claim = (leaseUntil: number) =>
+    store.claimDeliveries({ endpoint: "app", now: Date.now(), limit: 1, leaseUntil });
+  const [[running], [lapsed]] = [await claim(Date.now() + 60_000), await claim(Date.now())];
+  const done = await all(cancelDeliveries(store, { endpoint: "app" }, Date.now));
+  assert.deepEqual(
+    done.map(({ error }) => error),
+    [null, null, null],
+  );
+  const stateOf = async (id: string) => (await store.delivery(id)).state;
+  assert.deepEqual([await stateOf(running!.id), await stateOf(lapsed!.id)], ["running", "canceled"]);
+  await store.renew(running!, Date.now());
+  const states = (await all(listDeliveries(store, { limit: 10, endpoint: "app" }))).map(({ state }) => state);
+  assert.deepEqual(states, ["canceled", "canceled", "canceled"]);
+});
+
+test("lists are walked beyond one page, newest first", async (t) => {
+  const seeded = await openSeeded(t, { endpoints: [] });
+  const ids = await Promise.all(Array.from({ length: 1100 }, (_, at) => seeded.take(ready(`v${at}`))));
+  const listed = (await all(listEvents(seeded.store, { limit: 1050 }))).map(({ id }) => id);
+  assert.deepEqual(listed, ids.reverse().slice(0, 1050));
+});
+
+test("what few rows of a long table match is found, whole and in order, whatever it is narrowed to", async (t) => {
+  const { store, take } = await openSeeded(t, { endpoints: [] });
+  const draft = (wochitVideoId: string) => ({ type: "draft.new", wochitVideoId });
+  const ids: string[] = [];
+  for (let part = 0; part < 4; part++) {
+    await Promise.all(Array.from({ length: 1100 }, (_, at) => take(ready(`v${part}-${at}`))));
+    ids.unshift(await take(draft(`d${part}`)));
+  }
+  await Promise.all(Array.from({ length: 1100 }, (_, at) => take(ready(`w${at}`))));
+  const list = async (wish: object) =>
+    (await all(listEvents(store, { limit: 1000, type: "draft.new", ...wish }))).map(({ id }) => id);
+  assert.deepEqual(await list({}), ids);
+  assert.deepEqual(await list({ limit: 3 }), ids.slice(0, 3));
+  assert.deepEqual(await list({ before: ids[1] }), ids.slice(2));
+  assert.deepEqual(await list({ since: Date.now() }), []);
+  assert.deepEqual(await list({ until: Date.now() + 60_000 }), ids);
+  assert.deepEqual(await list({ type: "draft.delete" }), []);
+});
+
+test("an event is shown with its media and deliveries, a delivery with its attempts", async (t) => {
+  const seeded = await openSeeded(t);
+  const id = await seeded.take(ready("v1", { videoUrl: "https://cdn.example.com/v.mp4?sig=secret" }));
+  await seeded.deliver("app", "retry", 503);
+  const { event, more } = await showEvent(seeded.store, id, ({ key }) => key, 2);
+  assert.equal(more, false);
+  assert.equal(event.media[0]?.state, "skipped");
+  assert.equal(event.media[0]?.sourceUrl, "https://cdn.example.com/v.mp4");
+  assert.deepEqual(event.deliveries.map(({ endpoint }) => endpoint).sort(), ["app", "archive"]);
+  const own = event.deliveries.find(({ endpoint }) => endpoint === "app")!;
+  const { delivery } = await showDelivery(seeded.store, own.id, 1);
+  assert.equal(delivery.attempts, 1);
+  assert.equal(delivery.attemptLog[0]?.status, 503);
+  assert.equal(delivery.attemptLog[0]?.response, "\x1b[31mno");
+});
+
+test("endpoints are those of the config, with what waits, and those that left it", async (t) => {
+  const seeded = await openSeeded(t);
+  const { store, config } = seeded;
+  await seeded.take(ready("v1"));
+  await seeded.take(ready("v2"));
+  await seeded.deliver("app", "dead");
+  const without = { ...config, endpoints: config.endpoints.slice(0, 1) };
+  const [app, archive] = await listEndpoints(store, without);
+  assert.deepEqual([app?.state, app?.dead, app?.pending, app?.oldest], ["active", 2, 0, null]);
+  assert.deepEqual([archive?.id, archive?.state, archive?.pending], ["archive", "removed", 2]);
+
+  assert.equal((await pauseEndpoint({ store, config, id: "app" }, "maintenance", Date.now())).state, "paused");
+  assert.equal((await listEndpoints(store, config))[0]?.reason, "maintenance");
+  assert.equal((await resumeEndpoint({ store, config, id: "app" })).state, "active");
+  await assert.rejects(resumeEndpoint({ store, config, id: "ap" }), /did you mean "app"/);
+
+  const status = await readStatus(store, config);
+  assert.equal(status.events, 2);
+  assert.deepEqual(status.deliveries, { waiting: 0, pending: 2, running: 0, dead: 2 });
+});
+
+test("a refused body becomes an event and leaves the quarantine; one that is none stays", async (t) => {
+  const { store, config } = await openSeeded(t);
+  const accept = createAccept({ store, config });
+  const keep = (body: string, reason: "source" | "invalid_json" = "source") =>
+    store.quarantine({ receivedAt: 1_000, sourceAddress: "203.0.113.9", reason, body: Buffer.from(body) });
+  const fine = await keep(JSON.stringify(ready("v1")));
+  const broken = await keep("{");
+  const odd = await keep("\u0000", "invalid_json");
+  assert.equal((await showQuarantined(store, fine.id)).body, JSON.stringify(ready("v1")));
+
+  const { id, status } = await reprocess(store, accept, fine.id);
+  assert.equal(status, "accepted");
+  const event = await store.event(id);
+  assert.deepEqual([event.videoId, event.receivedAt, event.sourceAddress], ["v1", 1_000, "203.0.113.9"]);
+  await assert.rejects(reprocess(store, accept, broken.id), { code: "invalid_json" });
+
+  const results = await all(reprocessAll(store, accept, { reason: "source" }));
+  assert.equal(results.length, 1);
+  assert.ok("error" in results[0]!);
+  assert.deepEqual(
+    (await store.quarantined({ limit: 10 })).map((kept) => kept.id),
+    [odd.id, broken.id],
+  );
+});
+
+test("contexts made elsewhere are imported, known ones change nothing", async (t) => {
+  const { store } = await openSeeded(t);
+  const rows = Array.from({ length: 1200 }, (_, at) => ({ videoId: `v${at}`, context: `c${at}` }));
+  assert.deepEqual(await importContexts(store, rows, Date.now), { imported: 1200 });
+  assert.deepEqual(await importContexts(store, rows, Date.now), { imported: 0 });
+  assert.equal((await store.video("v7")).context, "c7");
+});

@@ -1,0 +1,155 @@
+import assert from "node:assert/strict";
+import { mkdtempSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
+import { join, resolve } from "node:path";
+import { test } from "node:test";
+import { toJsonSchema } from "@valibot/to-json-schema";
+import { inspectConfig, loadConfig, locateConfig } from "../../src/config/load.ts";
+import { configSchema } from "../../src/config/schema.ts";
+import { RelayError } from "../../src/errors.ts";
+import { configIn, SECRET } from "../support/config.ts";
+import { tempFolder } from "../support/folder.ts";
+import { endpoint, openConfigFiles } from "./files.ts";
+
+const { folder, load, write } = openConfigFiles();
+
+test("the example at the top level loads, and shows every option of the schema", () => {
+  const path = resolve("config.example.json");
+  const env = Object.fromEntries(["CMS_SECRET", "CMS_OLD_SECRET", "ARCHIVE_SECRET"].map((name) => [name, SECRET]));
+  const { config, problems, warnings } = inspectConfig(path, {
+    env: { ...env, RELAY_TOKEN: "token", ADMIN_TOKEN: "admin" },
+    cwd: "/",
+  });
+  assert.deepEqual(problems, []);
+  assert.deepEqual(
+    warnings.map((line) => line.split(":")[0]),
+    ["admin", "retention"],
+  );
+  assert.equal(config?.dataDir, resolve("data"));
+  assert.equal(config?.endpoints[0]?.keys.length, 2);
+  assert.deepEqual(config?.receive.tokens, ["token"]);
+  assert.equal(config?.admin.token, "admin");
+
+  const options = optionsOf(toJsonSchema(configSchema, { typeMode: "input", errorMode: "ignore" }));
+  const shown = new Set(keysOf(JSON.parse(readFileSync(path, "utf8"))));
+  assert.ok(options.length > 50);
+  // A target has one type at a time, a file without TLS no certificate, and an example no schema of its own.
+  const rest = options.filter(
+    (option) =>
+      !/^(mirror\.(target|formerTargets)|server\.tls|endpoints\.tls)\.|^\$schema$|\.(env|file|credential)$/.test(
+        option,
+      ),
+  );
+  assert.deepEqual(
+    rest.filter((option) => !shown.has(option)),
+    [],
+  );
+});
+
+type JsonSchema = { properties?: Record<string, unknown>; items?: unknown; anyOf?: unknown[]; oneOf?: unknown[] };
+
+function optionsOf(schema: unknown, path = ""): string[] {
+  const { properties = {}, items, anyOf = [], oneOf = [] } = schema as JsonSchema;
+  const own = Object.entries(properties).flatMap(([key, part]) => [path + key, ...optionsOf(part, `${path}${key}.`)]);
+  return [...own, ...[...(items ? [items] : []), ...anyOf, ...oneOf].flatMap((part) => optionsOf(part, path))];
+}
+
+function keysOf(value: unknown, path = ""): string[] {
+  if (Array.isArray(value)) return value.flatMap((item) => keysOf(item, path));
+  if (typeof value !== "object" || value === null) return [];
+  return Object.entries(value).flatMap(([key, part]) => [path + key, ...keysOf(part, `${path}${key}.`)]);
+}
+
+test("without a file there are the defaults of the contract", () => {
+  const config = loadConfig(null, { env: {}, cwd: folder });
+  assert.equal(config.dataDir, join(folder, "data"));
+  assert.deepEqual(config.mirror.target, { type: "local", dir: join(folder, "data", "media") });
+  assert.deepEqual(config.mirror.formerTargets, []);
+  assert.equal(config.server.listen, "0.0.0.0:8080");
+  assert.equal(config.server.publicUrl, null);
+  assert.equal(config.receive.path, "/webhooks/wochit");
+  assert.equal(config.receive.allowFrom.length, 5);
+  assert.equal(config.receive.maxBody, 2 ** 20);
+  assert.equal(config.receive.dedupeWindow, 600_000);
+  assert.equal(config.mirror.linkLifetime, 86_400_000);
+  assert.equal(config.mirror.maxSize, 20 * 2 ** 30);
+  assert.deepEqual(config.endpoints, []);
+  assert.match(config.warnings.join("\n"), /^server\.publicUrl: is not set/m);
+});
+
+test("the data folder is $STATE_DIRECTORY when the file names none", () => {
+  assert.equal(load({}, { STATE_DIRECTORY: "/var/lib/one:/var/lib/two" }).dataDir, "/var/lib/one");
+  assert.equal(load({ dataDir: "here" }, { STATE_DIRECTORY: "/var/lib/one" }).dataDir, join(folder, "here"));
+});
+
+test("a config is looked for where the contract says, in that order", () => {
+  const cwd = mkdtempSync(join(folder, "cwd-"));
+  assert.equal(locateConfig("x.json", { WOCHIT_RELAY_CONFIG: "/y.json" }, cwd), join(cwd, "x.json"));
+  assert.equal(locateConfig(undefined, { WOCHIT_RELAY_CONFIG: "y.json" }, cwd), join(cwd, "y.json"));
+  assert.notEqual(locateConfig(undefined, {}, cwd), join(cwd, "config.json"));
+  writeFileSync(join(cwd, "config.json"), "{}");
+  assert.equal(locateConfig(undefined, {}, cwd), join(cwd, "config.json"));
+});
+
+test("a config that is there but cannot be read is a problem, not the defaults", () => {
+  const cwd = mkdtempSync(join(folder, "cwd-"));
+  symlinkSync("config.json", join(cwd, "config.json"));
+  const path = locateConfig(undefined, {}, cwd);
+  assert.equal(path, join(cwd, "config.json"));
+  assert.match(inspectConfig(path, { env: {}, cwd }).problems.join("\n"), /^cannot be read: [^\n]+$/);
+});
+
+test("a config that is not there is a problem, not the defaults", () => {
+  const { problems } = inspectConfig(join(folder, "nope.json"), { env: {}, cwd: "/" });
+  assert.deepEqual(problems, ["cannot be read: no such file"]);
+});
+
+test("durations, sizes, paths and the defaults of an endpoint come out as the program uses them", () => {
+  const config = load({
+    dataDir: "/srv/relay",
+    mirror: { maxSize: "5MiB", minFreeDisk: 7, target: { type: "local", dir: "kept" } },
+    server: { publicUrl: "https://relay.example.com/base/" },
+    endpoints: [
+      endpoint({ maxWait: "500ms", retry: ["90d"] }),
+      endpoint({ id: "two", body: "verbatim" }),
+      endpoint({ id: "three", body: "verbatim", send: "after-mirror" }),
+    ],
+  });
+  assert.equal(config.mirror.maxSize, 5 * 2 ** 20);
+  assert.equal(config.mirror.minFreeDisk, 7);
+  assert.deepEqual(config.mirror.target, { type: "local", dir: join(folder, "kept") });
+  assert.equal(config.server.publicUrl, "https://relay.example.com/base");
+  assert.equal(config.endpoints[0]?.maxWait, 500);
+  assert.deepEqual(config.endpoints[0]?.retry, [90 * 86_400_000]);
+  assert.deepEqual(
+    config.endpoints.map(({ send }) => send),
+    ["after-mirror", "immediately", "after-mirror"],
+  );
+  assert.deepEqual(config.endpoints[0]?.events, ["*"]);
+});
+
+test("$schema is allowed, and nothing comes of it", () => {
+  assert.ok(!("$schema" in load({ $schema: "./config.schema.json" })));
+});
+
+test("loading a wrong config throws one line per problem, each with the file", () => {
+  const path = write({ recieve: {}, log: { level: "loud" } });
+  assert.throws(
+    () => loadConfig(path, { env: {}, cwd: "/" }),
+    (error: unknown) => {
+      assert.ok(error instanceof RelayError && error.code === "config");
+      assert.deepEqual(error.message.split("\n"), [
+        `${path}: recieve: unknown key "recieve": did you mean "receive"?`,
+        `${path}: log.level: must be "debug" or "info" or "warn" or "error", not "loud"`,
+      ]);
+      return true;
+    },
+  );
+});
+
+test("the webhook's path must leave the relay's own alone", (t) => {
+  const dir = tempFolder(t);
+  for (const path of ["/healthz", "/readyz", "/media", "/media/x"]) {
+    assert.throws(() => configIn(dir, { receive: { path } }), { message: /receive\.path.*taken/ }, path);
+  }
+  assert.equal(configIn(dir, { receive: { path: "/mediathek" } }).receive.path, "/mediathek");
+});

@@ -1,0 +1,140 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { failed, inTime, of, ok, type Probe, warning } from "../../src/doctor/probe.ts";
+import { type Line, runProbes, type Stage } from "../../src/doctor/run.ts";
+import { testClock } from "../support/ports.ts";
+
+/** Runs stages over a clock that is moved by hand; `lines` grows as they are told. */
+function start(stages: Stage[]) {
+  const clock = testClock();
+  const lines: Line[] = [];
+  const told: string[] = [];
+  const found = (line: Line) => void lines.push(line);
+  const progress = (text: string) => void told.push(text);
+  const ended = runProbes(stages, { clock, signal: new AbortController().signal, found, progress });
+  return { clock, lines, told, ended, names: () => lines.map(({ probe }) => probe) };
+}
+
+const probe = (name: string, run: Probe["run"], patience: number | null = 1_000): Probe => ({ name, patience, run });
+
+test("probes run side by side, and their lines keep the order of the table", async () => {
+  const slow = Promise.withResolvers<void>();
+  let begun = 0;
+  const { ended, names, told } = start([
+    {
+      atOnce: 2,
+      probes: [
+        probe("slow", async () => {
+          begun++;
+          await slow.promise;
+          return ok("at last");
+        }),
+        probe("quick", async () => {
+          begun++;
+          return [ok("one"), of("part", warning("two", "do something"))];
+        }),
+        probe("none", async () => []),
+      ],
+    },
+    { atOnce: 1, probes: [probe("next", async () => failed("no"))] },
+  ]);
+  await new Promise((resolve) => setImmediate(resolve));
+  assert.equal(begun, 2);
+  assert.deepEqual(names(), []);
+  slow.resolve();
+  await ended;
+  assert.deepEqual(names(), ["slow", "quick", "quick.part", "next"]);
+  assert.ok(told.includes("slow, quick"), told.join("; "));
+});
+
+test("one that hangs has failed when its time is over, its signal says so, and the others are told after it", async () => {
+  let reason: unknown;
+  const { clock, ended, lines } = start([
+    {
+      atOnce: 2,
+      probes: [
+        probe("hung", (signal) => {
+          signal.addEventListener("abort", () => {
+            reason = signal.reason;
+          });
+          return new Promise(() => {});
+        }),
+        probe("fine", async () => ok("yes")),
+      ],
+    },
+  ]);
+  await clock.advance(999);
+  assert.deepEqual(lines, []);
+  await clock.advance(1);
+  await ended;
+  assert.deepEqual(lines, [
+    { probe: "hung", state: "failed", detail: "no answer within 1 s", advice: null },
+    { probe: "fine", state: "ok", detail: "yes", advice: null },
+  ]);
+  assert.equal((reason as Error).name, "TooLate");
+});
+
+test("one that throws has failed with one line, and the rest goes on", async () => {
+  const { ended, lines } = start([
+    {
+      atOnce: 1,
+      probes: [
+        probe("broken", async () => {
+          throw Object.assign(new Error("no such device\n    at somewhere"), { code: "ENXIO" });
+        }),
+        probe("fine", async () => ok("yes")),
+      ],
+    },
+  ]);
+  await ended;
+  assert.deepEqual(
+    lines.map(({ state, detail }) => [state, detail]),
+    [
+      ["failed", "no such device (ENXIO)"],
+      ["ok", "yes"],
+    ],
+  );
+});
+
+test("what this user may not look at is said in words, with who may", async () => {
+  const denied = (given: object, message = "permission denied") => Object.assign(new Error(message), given);
+  const throwing = (error: unknown) =>
+    probe("denied", async () => {
+      throw error;
+    });
+  const { ended, lines } = start([
+    {
+      atOnce: 1,
+      probes: [
+        throwing(
+          denied({ code: "EACCES", syscall: "scandir", path: "/srv/media" }, "EACCES: permission denied, scandir"),
+        ),
+        throwing(denied({ code: "EPERM" }, "EPERM: operation not permitted, open '/etc/key.pem'")),
+        throwing(denied({ code: "EACCES" })),
+      ],
+    },
+  ]);
+  await ended;
+  assert.deepEqual(
+    lines.map(({ detail }) => detail),
+    [
+      "this user may not look at /srv/media (EACCES)",
+      "this user may not look at /etc/key.pem (EPERM)",
+      "permission denied (EACCES)",
+    ],
+  );
+  assert.deepEqual([...new Set(lines.map(({ advice }) => advice))], ["run doctor as root, or as the relay's user"]);
+});
+
+test("a step ends with what is around it, and leaves no timer behind", async () => {
+  const clock = testClock();
+  const outer = new AbortController();
+  const step = inTime({ clock, ms: 5_000, outer: outer.signal }, () => new Promise(() => {}));
+  outer.abort(new Error("stopped"));
+  await assert.rejects(step, /stopped/);
+  await assert.rejects(
+    inTime({ clock, ms: 5_000, outer: outer.signal }, async () => 1),
+    /stopped/,
+  );
+  assert.equal(await inTime({ clock, ms: 5_000 }, async () => 2), 2);
+});

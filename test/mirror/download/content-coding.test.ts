@@ -1,0 +1,36 @@
+import assert from "node:assert/strict";
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import process from "node:process";
+import { test } from "node:test";
+import { gzipSync } from "node:zlib";
+import { codingsIn, unpack } from "../../../src/mirror/download/content-coding.ts";
+import { tempFolder } from "../../support/folder.ts";
+
+/** Unpacks bytes by a Content-Encoding. */
+async function unpackBytes(dir: string, bytes: Uint8Array, coding: string) {
+  const [from, to] = [join(dir, "packed"), join(dir, "unpacked")];
+  writeFileSync(from, bytes);
+  const { signal } = new AbortController();
+  const result = await unpack({ from, to, coding, maxSize: 2 ** 20, checkRoom: async () => {}, signal });
+  return { ...result, to };
+}
+
+test("a head that names more codings than any file has makes no decoder for each", async (t) => {
+  const dir = tempFolder(t);
+  const coding = "br,".repeat(80_000);
+  assert.ok(codingsIn(coding).length < 10);
+  const before = process.memoryUsage.rss();
+  const { bytes, why, to } = await unpackBytes(dir, new Uint8Array(1000), coding);
+  assert.equal(bytes, 0);
+  assert.match(why!, /packed more often/);
+  assert.equal(existsSync(to), false);
+  assert.ok(process.memoryUsage.rss() - before < 100 * 2 ** 20);
+});
+
+test("what is packed twice is unpacked twice", async (t) => {
+  const film = Buffer.from("film");
+  const { why, to } = await unpackBytes(tempFolder(t), gzipSync(gzipSync(film)), "gzip, gzip");
+  assert.equal(why, null);
+  assert.deepEqual(readFileSync(to), film);
+});

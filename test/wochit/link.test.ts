@@ -1,0 +1,72 @@
+import assert from "node:assert/strict";
+import test from "node:test";
+import { hostOf, withoutQuery } from "../../src/wochit/link.ts";
+import { deadlineOf, expiryOf } from "../../src/wochit/link-expiry.ts";
+import { identityOf } from "../../src/wochit/link-identity.ts";
+import given from "../fixtures/links.json" with { type: "json" };
+
+type Vector = { name: string; url: string; identity: string; expiry: number | null };
+const vectors: Vector[] = given;
+
+const HOUR = 3_600_000;
+const DAY = 24 * HOUR;
+
+for (const { name, url, identity, expiry } of vectors) {
+  test(`identity and expiry of a link: ${name}`, () => {
+    assert.equal(identityOf(url), identity);
+    assert.equal(expiryOf(url), expiry);
+    assert.equal(identityOf(identity), identity, "an identity is its own identity");
+  });
+}
+
+test("links that differ in their signature only are one, others are not", () => {
+  const signed = (path: string, mark: string) =>
+    `https://b.test/${path}?v=1&X-Amz-Date=${mark}&X-Amz-Signature=${mark}`;
+  assert.equal(identityOf(signed("a", "1")), identityOf(signed("a", "2")));
+  assert.notEqual(identityOf(signed("a", "1")), identityOf(signed("b", "1")));
+  assert.notEqual(identityOf("https://b.test/a?v=1&sig=1&se=1"), identityOf("https://b.test/a?v=2&sig=1&se=1"));
+});
+
+test("a deadline is the link's own expiry within one hour and seven days, or the configured life", () => {
+  const at = Date.UTC(2026, 0, 1);
+  const link = (time: number) => `https://cdn.test/v.mp4?Expires=${time / 1000}`;
+  assert.equal(deadlineOf(link(at + 2 * HOUR), at, DAY), at + 2 * HOUR);
+  assert.equal(deadlineOf(link(at - DAY), at, DAY), at + HOUR);
+  assert.equal(deadlineOf(link(at + 60_000), at, DAY), at + HOUR);
+  assert.equal(deadlineOf(link(at + 8 * DAY), at, DAY), at + 7 * DAY);
+  assert.equal(deadlineOf("https://cdn.test/v.mp4", at, 5 * HOUR), at + 5 * HOUR);
+  assert.equal(deadlineOf("rubbish", at, DAY), at + DAY);
+});
+
+test("a link is shown without query, fragment and credentials", () => {
+  assert.equal(
+    withoutQuery("https://user:pass@cdn.test:8443/a%20b/v.mp4?sig=1#x"),
+    "https://cdn.test:8443/a%20b/v.mp4",
+  );
+  assert.equal(withoutQuery("https://cdn.test/v.mp4"), "https://cdn.test/v.mp4");
+  assert.equal(withoutQuery("https://user:p@ss@cdn.test/v.mp4"), "https://cdn.test/v.mp4");
+  assert.equal(withoutQuery("rubbish?sig=1"), "rubbish");
+  assert.equal(withoutQuery("https://user:p@ss@no host/v@1.mp4?sig=1"), "https://no host/v@1.mp4");
+});
+
+test("the host of a link is lower case with its port, and empty where there is no http(s) link", () => {
+  assert.equal(hostOf("https://CDN.Test:8443/v.mp4"), "cdn.test:8443");
+  assert.equal(hostOf("http://cdn.test:80/"), "cdn.test");
+  for (const url of ["", "rubbish", "ftp://cdn.test/v.mp4", "file:///etc/passwd", "//cdn.test/x", "http://"])
+    assert.equal(hostOf(url), "", url);
+});
+
+test("a hostile link costs no time", () => {
+  const started = performance.now();
+  for (const tail of [
+    "&".repeat(500_000),
+    "a=1&".repeat(100_000),
+    "X-Amz-Date=1&".repeat(50_000),
+    "?".repeat(500_000),
+  ]) {
+    identityOf(`https://cdn.test/v.mp4?${tail}`);
+    expiryOf(`https://cdn.test/v.mp4?${tail}`);
+  }
+  // Some 200 ms alone; a square of its length would take minutes.
+  assert.ok(performance.now() - started < 15_000);
+});
