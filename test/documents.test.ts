@@ -92,6 +92,19 @@ test("every document that the source names exists", () => {
   assert.deepEqual(wrong, []);
 });
 
+/** Pages that say what was: files that they name may be gone. README is the user's: it names what a user has. */
+const NAMES_FILES = PAGES.filter((path) => !["CHANGELOG.md", "README.md"].includes(path));
+
+test("every file and folder that a document names exists", () => {
+  const wrong = NAMES_FILES.flatMap((page) =>
+    pages.get(page)!.codes.flatMap(({ line, target }) => {
+      const path = /^(?:\.\.?\/)*((?:src|test|scripts|docs)\/[\w/.-]*)(?=$|\s)/.exec(target)?.[1];
+      return path === undefined || existsSync(path) ? [] : [`${page}:${line}: ${path}`];
+    }),
+  );
+  assert.deepEqual(wrong, []);
+});
+
 test("a page is read without its code, with GitHub's anchors", () => {
   const page = readPage(
     [
