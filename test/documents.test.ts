@@ -53,6 +53,11 @@ test("every link between documents, and to a file, resolves", () => {
   assert.ok([...pages.values()].some(({ links }) => links.length > 3));
 });
 
+test("the documents that comments cite by name are there", () => {
+  const missing = ["ARCHITECTURE", "CONTRACT", "PROVIDER", "MODELS", "README"].filter((name) => !CITED.has(name));
+  assert.deepEqual(missing, []);
+});
+
 test("every heading that a comment cites is in its document", () => {
   const names = [...CITED.keys()].join("|");
   const citation = new RegExp(`\\b(${names})(?:\\.md)?(?:'s|,|:)? \\(?("[^"]+"(?:(?:,| and|, and) "[^"]+")*)`, "g");
