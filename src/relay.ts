@@ -64,7 +64,7 @@ async function openPipeline(given: Config, options: PipelineOptions): Promise<Pi
       try {
         await closer();
       } catch (error) {
-        // What comes after it, the folder's lock among it, is given up all the same.
+        // The others, the lock of the data folder among them, are closed nevertheless.
         log.error("a part was not closed", { error: errorLine(error) });
       }
     }
@@ -170,14 +170,14 @@ async function openPipeline(given: Config, options: PipelineOptions): Promise<Pi
         if (wasMirroring && !wanted.mirror.enabled) {
           log.warn("mirroring is off: media that wait are skipped until it is on again");
           await store.skipMedia(clock.now()).catch((error) => {
-            log.error("media that are not wanted any longer still wait", { error: errorLine(error) });
+            log.error("media could not be skipped; the next start skips them", { error: errorLine(error) });
           });
         }
         wake();
       },
 
       async answers() {
-        // In trouble it tries for long; that it knows of it is an answer.
+        // A store in trouble retries for long; the trouble itself is an answer.
         if (store.trouble() === null) await store.probe().catch(() => {});
       },
 

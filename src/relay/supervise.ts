@@ -11,58 +11,58 @@ import { compareConfigs } from "./changes.ts";
 import type { Door } from "./public-app.ts";
 import { openStandby, type Standby, sicknessOf, whyUnwritable } from "./standby.ts";
 
-/** At a stop, for answers under way, in milliseconds; jobs come after them. */
+/** At a stop, time for answers under way, in milliseconds; jobs come after them. */
 const ANSWER_GRACE = 3_000;
 
-/** After how long a store that could not be opened is tried again, in milliseconds: doubled from try to try, up to the second. */
+/** Delay before a store that could not be opened is tried again, in milliseconds: doubled each time, up to the longest. */
 const OPEN_AGAIN = 1_000;
 const LONGEST_OPEN_AGAIN = 8_000;
 
 export type Relay = {
-  /** Where the webhook is received, as seen from this machine. */
+  /** The address of the webhook route on this machine. */
   url: string;
   port: number;
   /**
-   * Takes another config while it runs: whole, or, where something of it cannot be used (it throws then), nothing of it.
-   * Says what it takes, and what it cannot take before the next start, by their names in the file.
+   * Applies another config while it runs: all of it, or nothing where a part cannot be used (then it throws). Answers the
+   * names of the options that changed, and of those that wait for the next start.
    */
   reload(config: Config): Promise<{ changed: string[]; needsRestart: string[] }>;
-  /** Resolves once the store has answered, with success or with its trouble; a relay that hangs leaves it open. */
+  /** Resolves once the store has answered, with success or with its error; stays pending while the relay hangs. */
   answers(): Promise<true>;
   /** One line for an operator: what it does, and what is wrong. */
   describe(): string;
-  /** Takes nothing new, lets running work finish or leaves it to its lease, closes the store. */
+  /** Accepts nothing new, lets running work finish or leaves it to its lease, closes the store. */
   close(): Promise<void>;
 };
 
 /**
  * `workers: false` receives and stores, but downloads and delivers nothing. `socket`: a file descriptor that listens already.
- * `self`: how the program is started again; with it the database is checked now and then, by a process of its own.
+ * `self`: how to start this program again; with it the database is checked once a day in a process of its own.
  */
 export type RelayOptions = { workers?: boolean; socket?: number; self?: Command };
 
-/** All that works on the store: what the public listener answers, and the work on media and deliveries. */
+/** Everything that works on the store: the answers of the public listener, and the work on media and deliveries. */
 export type Pipeline = {
-  /** What to serve now. */
+  /** The app to serve now. */
   door(): Door;
-  /** Leases of an earlier process that were freed. */
+  /** Number of leases of an earlier process that were freed. */
   freed: number;
-  /** Begins the work. Before it, events are taken and kept. */
+  /** Starts the workers. Before it, events are accepted and stored. */
   start(): Promise<void>;
   /**
-   * Takes another config. What can fail comes first: then all of the old config holds, and it throws. `onTaken` is called
-   * when nothing can fail any longer.
+   * Applies another config. What can fail comes first: then it throws, and the old config holds. `onTaken` is called when
+   * nothing can fail any longer.
    */
   reload(config: Config, onTaken: () => void): Promise<void>;
-  /** Resolves once the store has answered, with success or with its trouble. */
+  /** Resolves once the store has answered, with success or with its error. */
   answers(): Promise<void>;
   /** What is wrong, in a few words each. */
   troubles(): string[];
   /** Events since it was opened. */
   events(): number;
   /**
-   * Takes nothing new, lets running work finish or leaves it to its lease, closes the store. `isLost`: the store is; nothing
-   * can be settled, and no work is waited for.
+   * Accepts nothing new, lets running work finish or leaves it to its lease, closes the store. `isLost`: the store is lost, so
+   * nothing can be settled, and no work is waited for.
    */
   close(how?: { isLost: boolean }): Promise<void>;
 };
@@ -71,21 +71,21 @@ export type PipelineOptions = {
   ports: Omit<Ports, "clock"> & { clock: SteadyClock };
   /** False: it receives and stores, but downloads and delivers nothing. */
   workers: boolean;
-  /** How the program is started again. */
+  /** How to start this program again. */
   self: Command;
-  /** The database is checked now and then, by a process of its own. */
+  /** The database is checked once a day in a process of its own. */
   checks: boolean;
-  /** How apps reach the public listener, as far as it listens. */
+  /** How apps reach the public listener; valid once it listens. */
   publicUrl(): string;
-  /** The store has lost a file that it can be opened anew without; until then nothing is taken. */
+  /** The store lost a file. It has to be closed and opened again; until then it refuses events. */
   onLost(): void;
 };
 
 type OpenPipeline = (config: Config, options: PipelineOptions) => Promise<Pipeline>;
 
 /**
- * Keeps the listener up, whatever becomes of the store behind it. With a store it serves the pipeline. Without one it stands
- * by: it answers 503, and opens the pipeline again and again until that works.
+ * Keeps the listener open while the store behind it fails and comes back. With a store it serves the pipeline. Without one it
+ * is on standby: it answers 503, and tries to open the pipeline until that works.
  */
 export async function supervise(
   given: Config,
@@ -102,7 +102,7 @@ export async function supervise(
   let trouble = "";
   let listener: Listener | null = null;
   let closing = false;
-  /** What changes the relay as a whole comes one after the other. */
+  /** Reloads and reopenings run one after the other. */
   let turns: Promise<unknown> = Promise.resolve();
   let cancelOpening = () => {};
   let openAgain = OPEN_AGAIN;
@@ -138,11 +138,11 @@ export async function supervise(
 
   const serve = ({ app, gate }: Door) => listener?.serve(app, gate);
 
-  /** Tried again and again, until it is open: then the work begins. */
+  /** Opens the pipeline and starts it; where that fails, tries again later. */
   async function tryToOpen(): Promise<void> {
-    // It is read from meanwhile.
+    // The standby reads from the database meanwhile.
     if (standby !== null && whyUnwritable(config.dataDir) === "EROFS") return openLater();
-    // SQLite shares the log's index among the connections of a process: one that opened it to read keeps the others from writing.
+    // Connections of a process share the index of SQLite's log: one that opened it read-only keeps the others from writing.
     await standby?.close();
     let opened: Pipeline | null = null;
     try {
@@ -167,12 +167,12 @@ export async function supervise(
     openAgain = Math.min(2 * openAgain, LONGEST_OPEN_AGAIN);
   }
 
-  /** The store has lost a file: all that works on it ends, and begins with a store that is opened anew. */
+  /** The store lost a file: the pipeline is closed, and opened again with a new store. */
   async function openAnew(): Promise<void> {
     if (pipeline === null) return;
     const lost = pipeline;
     pipeline = null;
-    trouble = "the store is opened anew";
+    trouble = "the store is being opened again";
     standby = await openStandby(config, ports, { trouble: () => trouble, readsStore: false });
     serve(standby.door);
     await lost.close({ isLost: true });
@@ -185,7 +185,7 @@ export async function supervise(
     serve(standby.door);
   }
 
-  /** Begins the work; on a disk that fails only now, later. */
+  /** Starts the pipeline; on a disk that fails only now, later. */
   async function begin(): Promise<void> {
     try {
       await pipeline?.start();
@@ -227,7 +227,7 @@ export async function supervise(
       // What can fail comes first: then all of the old config holds.
       const pair = wanted.server.tls && readTls(wanted.server.tls);
       const onTaken = (door: Door) => {
-        // Other bytes in the same files are a change too.
+        // Other bytes in the same certificate files are a change too.
         if (pair && renewTls(pair) && !changed.includes("server")) changed.push("server.tls");
         config = wanted;
         serve(door);
