@@ -225,7 +225,7 @@ test("a damaged database gives no backup, and one line that says so", async (t) 
 });
 
 test("interrupted, it leaves no half file; killed, the next run clears what it left", async (t) => {
-  const { file, flags, backups } = await settle(t, { events: 4000, padding: 20_000 });
+  const { file, flags, backups } = await settle(t, { events: 1500, padding: 20_000 });
   const halfway = () => waitFor(() => readdirSync(backups).some((name) => statSync(join(backups, name)).size > 0));
   const interrupted = spawnCli(["backup", file, ...flags]);
   const ended = finish(interrupted);
@@ -246,7 +246,7 @@ test("interrupted, it leaves no half file; killed, the next run clears what it l
   assert.ok(readdirSync(backups).includes(".a.db.part"));
   assert.equal((await runCli(["backup", file, ...flags])).code, 0);
   assert.deepEqual(readdirSync(backups), ["a.db"]);
-  assert.equal(idsIn(file), 4000);
+  assert.equal(idsIn(file), 1500);
 });
 
 /** As if nobody had touched it for so many seconds. */
@@ -256,7 +256,7 @@ function age(path: string, seconds: number): void {
 }
 
 test("what a killed run left under another name goes with the next backup; what is not ours, or at work, stays", async (t) => {
-  const { file, flags, backups, config } = await settle(t, { events: 4000, padding: 20_000 });
+  const { file, flags, backups, config } = await settle(t, { events: 1500, padding: 20_000 });
   mkdirSync(join(config.dataDir, "media"));
   const part = join(backups, ".a.db.part");
   const started = async (...args: string[]) => {
@@ -292,11 +292,11 @@ test("what a killed run left under another name goes with the next backup; what 
   assert.ok(existsSync(part), "it is at work");
   process.kill(slow.child.pid!, "SIGCONT");
   assert.equal((await slow.ended).code, 0);
-  assert.equal(idsIn(file), 4000);
+  assert.equal(idsIn(file), 1500);
 });
 
 test("what a killed run into the target left goes with the next backup of any kind; not while it is at work", async (t) => {
-  const { flags, backups, config } = await settle(t, { events: 4000, padding: 20_000 });
+  const { flags, backups, config } = await settle(t, { events: 1500, padding: 20_000 });
   mkdirSync(join(config.dataDir, "media"));
   const folders = () => readdirSync(config.dataDir).filter((name) => name.startsWith(".backup-"));
   const child = spawnCli(["backup", "--to-target", ...flags]);
