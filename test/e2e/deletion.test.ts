@@ -46,6 +46,11 @@ async function statesOf(relay: RelayInFolder): Promise<string[]> {
   return (await mediaOf(relay)).map(({ kind, state }) => `${kind} ${state}`).reverse();
 }
 
+/** A thumbnail alone holds an event for 30 s only, which are half a second of these clocks: the event may come first. */
+async function isMirrored(relay: RelayInFolder, kind: "video" | "thumbnail"): Promise<void> {
+  await waitFor(async () => (await statesOf(relay)).includes(`${kind} mirrored`));
+}
+
 async function statusOf(url: string): Promise<number> {
   const answer = await request(url);
   await answer.body.dump();
@@ -53,13 +58,14 @@ async function statusOf(url: string): Promise<number> {
 }
 
 /** A produced video whose copies the application was told of. */
-async function produce({ provider, send, delivery }: Stage) {
+async function produce({ provider, relay, send, delivery }: Stage) {
   const video = provider.addVideo(VIDEO, { bytes: 50_000 });
   const thumbnail = provider.addThumbnail(VIDEO);
   const links = () => ({ videoUrl: video.link(), thumbnailUrl: thumbnail.link() });
   const event = await send("video.ready", links());
   const { json } = await delivery(event.id);
   assert.equal(json.relay.media.video.status, "mirrored");
+  await isMirrored(relay, "thumbnail");
   return { video, thumbnail, links, event, json };
 }
 
@@ -145,6 +151,7 @@ test("draft.delete removes the thumbnail of a draft that was never produced", ()
     async ({ provider, relay, send, delivery }) => {
       const thumbnail = provider.addThumbnail(VIDEO);
       await delivery((await send("draft.new", { thumbnailUrl: thumbnail.link() })).id);
+      await isMirrored(relay, "thumbnail");
       await send("draft.delete");
       await waitFor(() => !existsSync(copyOf(relay, "thumbnail.jpg")));
       assert.deepEqual(await statesOf(relay), ["thumbnail deleted"]);
