@@ -1,7 +1,8 @@
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
+import { sha256Of } from "../../support/sha256.ts";
 import type { Tags, Weather } from "./commands.ts";
-import { fileOf, sha256 } from "./files.ts";
+import { fileOf } from "./files.ts";
 
 type Mood = { is: Weather; times: number; part: number; tags: Tags };
 
@@ -70,7 +71,7 @@ export async function openHost(now: () => number, onPiece: () => void): Promise<
     { bytes: file, madeAt }: { bytes: Buffer; madeAt: number },
     { is, part, tags }: Mood,
   ): void {
-    const tag = `${tags === "weak" ? "W/" : ""}"${sha256(file).slice(0, 16)}"`;
+    const tag = `${tags === "weak" ? "W/" : ""}"${sha256Of(file).slice(0, 16)}"`;
     const headers: Record<string, string> = {
       ...{ "accept-ranges": "bytes", date: new Date(now()).toUTCString() },
       ...((tags === "strong" || tags === "weak") && { etag: tag }),

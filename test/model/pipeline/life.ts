@@ -1,4 +1,3 @@
-import { createHash } from "node:crypto";
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { Hono } from "hono";
@@ -20,6 +19,7 @@ import { settingsOf } from "../../../src/store/settings.ts";
 import type { Store } from "../../../src/store/store.ts";
 import { configIn, endpoint } from "../../support/config.ts";
 import { testClock, testPorts } from "../../support/ports.ts";
+import { sha256Of } from "../../support/sha256.ts";
 
 /** What of the config changes in a walk. */
 export type Settings = { enabled: boolean; target: "one" | "two" | "bucket"; onDelete: "keep" | "delete" };
@@ -294,7 +294,7 @@ export async function openLife(options: LifeOptions): Promise<LocalLife> {
       const elsewhere = answer.headers.get("location");
       const bytes = Buffer.from(await (elsewhere === null ? answer : await fetch(elsewhere)).arrayBuffer());
       const status = elsewhere === null ? answer.status : 200;
-      return { status, sha256: createHash("sha256").update(bytes).digest("hex"), bytes: bytes.length };
+      return { status, sha256: sha256Of(bytes), bytes: bytes.length };
     },
     async verify() {
       const { targets } = mirror!;
