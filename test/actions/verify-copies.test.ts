@@ -1,5 +1,4 @@
 import assert from "node:assert/strict";
-import { createHash } from "node:crypto";
 import { readFileSync, rmSync, truncateSync, writeFileSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
@@ -9,6 +8,7 @@ import { type Finding, type VerifyParts, verifyCopies } from "../../src/actions/
 import { testClock } from "../support/ports.ts";
 import { realPorts } from "../support/real-ports.ts";
 import { openSeeded, ready } from "../support/seeded.ts";
+import { sha256Of } from "../support/sha256.ts";
 
 /** A database with mirrored videos, their files, and a verification of them as the command does it. */
 async function openMirrored(t: Pick<TestContext, "after">, count: number) {
@@ -205,7 +205,7 @@ test("a thumbnail that is replaced while it is read is judged by its new row", a
 test("a copy whose row has changed by the time it was read is judged by the new one", async (t) => {
   const { verify, found, store } = await openMirrored(t, 1);
   const content = Buffer.from("what took its place");
-  const now = { bytes: content.length, sha256: createHash("sha256").update(content).digest("hex") };
+  const now = { bytes: content.length, sha256: sha256Of(content) };
   const summary = await verify({
     store: { ...store, medium: async (id) => ({ ...(await store.medium(id)), ...now }) },
     read: async () => chunksOf(content),

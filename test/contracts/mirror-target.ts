@@ -1,6 +1,5 @@
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
-import { createHash } from "node:crypto";
 import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -8,12 +7,9 @@ import test, { type TestContext } from "node:test";
 import type { About } from "../../src/targets/place.ts";
 import type { MirrorTarget, Opened } from "../../src/targets/target.ts";
 import { timeOfFiles } from "../support/folder.ts";
+import { sha256Of as sha256 } from "../support/sha256.ts";
 
 const never = () => new AbortController().signal;
-
-export function sha256(content: string | Uint8Array): string {
-  return createHash("sha256").update(content).digest("hex");
-}
 
 /** What a target is told of these bytes; with these members changed. */
 export function aboutOf(content: string | Uint8Array, members: Partial<About> = {}): About {

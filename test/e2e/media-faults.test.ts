@@ -1,5 +1,4 @@
 import assert from "node:assert/strict";
-import { createHash } from "node:crypto";
 import { readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { test } from "node:test";
@@ -10,6 +9,7 @@ import { serve, serveRaw } from "../mirror/download/downloads.ts";
 import { ODD_HEADS } from "../mirror/download/odd-heads.ts";
 import { box, mp4 } from "../mirror/validate/bytes.ts";
 import { endpointTo } from "../support/relay-in-folder.ts";
+import { sha256Of } from "../support/sha256.ts";
 import { waitFor } from "../support/wait.ts";
 import { withStage } from "./stage.ts";
 
@@ -27,7 +27,7 @@ test("media that are not there yet, cut, empty, or an error page are fetched aga
         assert.equal(json.relay.media.video.sha256, video.sha256, name);
         const copy = await request(json.videoUrl);
         const bytes = Buffer.from(await copy.body.arrayBuffer());
-        assert.equal(createHash("sha256").update(bytes).digest("hex"), video.sha256, name);
+        assert.equal(sha256Of(bytes), video.sha256, name);
         assert.equal(video.counts.downloads, 1, name);
         // The first hop, two more, and the file; a rest that was announced by mistake, and then the whole.
         const requests = { redirect: 4, "wrong-length": 3 }[name as string] ?? 2;
@@ -154,7 +154,7 @@ test("what other clients can fetch reaches the app whole on a later try; of what
         else assert.match(video.suspect, suspect, videoId);
         const copy = await request(json.videoUrl);
         const bytes = Buffer.from(await copy.body.arrayBuffer());
-        assert.equal(createHash("sha256").update(bytes).digest("hex"), video.sha256, videoId);
+        assert.equal(sha256Of(bytes), video.sha256, videoId);
         if (suspect === null) assert.deepEqual(bytes, film);
       }),
     );

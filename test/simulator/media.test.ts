@@ -1,10 +1,8 @@
 import assert from "node:assert/strict";
-import { createHash } from "node:crypto";
 import { test } from "node:test";
 import { fileTypeFromBuffer } from "file-type";
 import { tinyJpeg, tinyMp4 } from "../../src/simulator/media.ts";
-
-const sha256 = (bytes: Uint8Array) => createHash("sha256").update(bytes).digest("hex");
+import { sha256Of as sha256 } from "../support/sha256.ts";
 
 /** The boxes of one level: type, and where the content begins and ends. Throws when they do not fill the space exactly. */
 function boxes(file: Buffer, from = 0, to = file.length): { type: string; start: number; end: number }[] {

@@ -1,5 +1,4 @@
 import assert from "node:assert/strict";
-import { createHash } from "node:crypto";
 import { test } from "node:test";
 import { request } from "undici";
 import type { Clock } from "../../src/ports.ts";
@@ -7,6 +6,7 @@ import { openProvider } from "../../src/simulator/provider.ts";
 import { seededRandom } from "../../src/simulator/random.ts";
 import { withProvider } from "../support/provider.ts";
 import { realPorts } from "../support/real-ports.ts";
+import { sha256Of } from "../support/sha256.ts";
 import { waitFor } from "../support/wait.ts";
 
 async function get(url: string, headers: Record<string, string> = {}, method: "GET" | "HEAD" = "GET") {
@@ -28,7 +28,7 @@ test("a medium is served whole, with its type, length and hash, and what was ask
     assert.equal(got.status, 200);
     assert.equal(got.headers["content-type"], "video/mp4");
     assert.equal(got.headers["content-length"], "700000");
-    assert.equal(createHash("sha256").update(got.body).digest("hex"), video.sha256);
+    assert.equal(sha256Of(got.body), video.sha256);
     const head = await get(video.link(), {}, "HEAD");
     assert.deepEqual([head.status, head.headers["content-length"], head.body.length], [200, "700000", 0]);
     await waitFor(() => video.counts.open === 0);

@@ -1,4 +1,4 @@
-import { createCipheriv, createHash } from "node:crypto";
+import { createCipheriv } from "node:crypto";
 import { mkdtemp, readdir, rm } from "node:fs/promises";
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import { type AddressInfo, createServer as createTcpServer, type Socket } from "node:net";
@@ -57,10 +57,6 @@ export async function serveRaw(t: Pick<TestContext, "after">, answer: (request: 
 /** Bytes that are different everywhere. */
 export function noise(length: number): Buffer {
   return createCipheriv("aes-128-ctr", Buffer.alloc(16), Buffer.alloc(16)).update(Buffer.alloc(length));
-}
-
-export function sha256(content: Uint8Array): string {
-  return createHash("sha256").update(content).digest("hex");
 }
 
 /** The part of a store that downloads need, in memory: due jobs in, outcomes out. */

@@ -8,8 +8,9 @@ import { OwnTrouble } from "../../../src/mirror/errors.ts";
 import { fileOf } from "../../../src/mirror/spool/spool.ts";
 import type { DownloadOutcome } from "../../../src/model/job.ts";
 import { tempFolder } from "../../support/folder.ts";
+import { sha256Of as sha256 } from "../../support/sha256.ts";
 import { film, jpeg, moov, mp4 } from "../validate/bytes.ts";
-import { noise, openDownloads, serve, serveRaw, sha256 } from "./downloads.ts";
+import { noise, openDownloads, serve, serveRaw } from "./downloads.ts";
 import { ODD_HEADS } from "./odd-heads.ts";
 
 const movie = film(moov(), noise(300_000));

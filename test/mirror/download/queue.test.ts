@@ -7,8 +7,9 @@ import { fileOf, partOf } from "../../../src/mirror/spool/spool.ts";
 import type { DownloadOutcome } from "../../../src/model/job.ts";
 import type { Copy, SpooledFile } from "../../../src/model/medium.ts";
 import { testClock } from "../../support/ports.ts";
+import { sha256Of as sha256 } from "../../support/sha256.ts";
 import { jpeg, mp4 } from "../validate/bytes.ts";
-import { type Handler, openDownloads, serve, sha256 } from "./downloads.ts";
+import { type Handler, openDownloads, serve } from "./downloads.ts";
 
 const film = mp4({ bytes: 300_000, seed: 1 });
 

@@ -5,9 +5,10 @@ import { gzipSync } from "node:zlib";
 import { blankNote, readNote, writeNote } from "../../../src/mirror/spool/resume-state.ts";
 import { bestOf, fileOf, noteOf, partOf, sweepSpool } from "../../../src/mirror/spool/spool.ts";
 import type { DownloadOutcome } from "../../../src/model/job.ts";
+import { sha256Of as sha256 } from "../../support/sha256.ts";
 import { openCopies } from "../copies.ts";
 import { box, film, jpeg, moov, mp4 } from "../validate/bytes.ts";
-import { type Handler, noise, openDownloads, serve, sha256 } from "./downloads.ts";
+import { type Handler, noise, openDownloads, serve } from "./downloads.ts";
 
 const MIB = 2 ** 20;
 const movie = film(moov(), noise(3 * MIB));

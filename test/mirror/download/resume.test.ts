@@ -7,9 +7,10 @@ import { blankNote, markOf, readNote, writeNote } from "../../../src/mirror/spoo
 import { fileOf, noteOf, partOf, sweepSpool } from "../../../src/mirror/spool/spool.ts";
 import type { DownloadOutcome } from "../../../src/model/job.ts";
 import { tinyJpeg } from "../../../src/simulator/media.ts";
+import { sha256Of as sha256 } from "../../support/sha256.ts";
 import { waitFor } from "../../support/wait.ts";
 import { film, moov } from "../validate/bytes.ts";
-import { noise, openDownloads, serve, sha256 } from "./downloads.ts";
+import { noise, openDownloads, serve } from "./downloads.ts";
 
 const MIB = 2 ** 20;
 const movie = film(moov(), noise(5 * MIB));

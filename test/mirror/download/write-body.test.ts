@@ -9,7 +9,8 @@ import { writeBody } from "../../../src/mirror/download/write-body.ts";
 import { NeverMedia, OwnTrouble } from "../../../src/mirror/errors.ts";
 import { hashFile, startSum } from "../../../src/mirror/spool/checksum.ts";
 import { openHasher } from "../../../src/platform/files/hashing.ts";
-import { noise, sha256 } from "./downloads.ts";
+import { sha256Of as sha256 } from "../../support/sha256.ts";
+import { noise } from "./downloads.ts";
 
 type Chunks = Iterable<Uint8Array> | AsyncIterable<Uint8Array>;
 

@@ -13,6 +13,7 @@ import { createTurns } from "../../../src/platform/keyed-mutex.ts";
 import { realPorts } from "../../support/real-ports.ts";
 import { noS3, startS3Server } from "../../support/s3-server.ts";
 import { openSeeded, ready } from "../../support/seeded.ts";
+import { sha256Of } from "../../support/sha256.ts";
 import { waitFor } from "../../support/wait.ts";
 
 test("a bucket that is down while 50 events come gets every file once it is back; forgotten ones leave it again", {
@@ -50,7 +51,7 @@ test("a bucket that is down while 50 events come gets every file once it is back
   for (const job of jobs) {
     const content = `film ${job.videoId}`;
     await writeFile(fileOf(spoolDir, job.mediumId), content);
-    const sha256 = createHash("sha256").update(content).digest("hex");
+    const sha256 = sha256Of(content);
     const about = { contentType: "video/mp4", ext: ".mp4", suspect: null, etag: null, lastModified: null };
     await store.settleDownload(job, { is: "spooled", file: { ...about, bytes: content.length, sha256 } }, clock.now());
   }

@@ -6,7 +6,7 @@ import { keepCopy } from "../../../src/mirror/upload/put-copy.ts";
 import type { UploadJob } from "../../../src/model/job.ts";
 import { openTarget } from "../../../src/targets/table.ts";
 import { tempFolder } from "../../support/folder.ts";
-import { sha256 } from "../copies.ts";
+import { sha256Of as sha256 } from "../../support/sha256.ts";
 
 /** Keeps films of the video "v1" in a real folder, as files of the spool; `placed`: what it wrote down before each put. */
 async function openKeeping(t: TestContext) {

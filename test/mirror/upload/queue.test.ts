@@ -6,8 +6,9 @@ import { fileOf } from "../../../src/mirror/spool/spool.ts";
 import { createUploads } from "../../../src/mirror/upload/queue.ts";
 import { openSource } from "../../../src/targets/s3/source.ts";
 import { makePipe } from "../../support/pipe.ts";
+import { sha256Of as sha256 } from "../../support/sha256.ts";
 import { waitFor } from "../../support/wait.ts";
-import { DAY, openCopies, sha256 } from "../copies.ts";
+import { DAY, openCopies } from "../copies.ts";
 
 const text = (path: string) => readFile(path, "utf8");
 

@@ -8,6 +8,7 @@ import type { Random } from "../../../src/ports.ts";
 import { openProvider } from "../../../src/simulator/provider.ts";
 import { seededRandom } from "../../../src/simulator/random.ts";
 import { type Ending, lastingPort, type ServeProcess, spawnServe } from "../serve-process.ts";
+import { sha256Of } from "../sha256.ts";
 import { openStored } from "../stored.ts";
 import { type App, openApp } from "./app.ts";
 import { crashConfig, ENDPOINTS, SECRET } from "./config.ts";
@@ -15,7 +16,7 @@ import { type Judgement, judge } from "./judge.ts";
 import { type Kept, keptInBucket, keptInFolder } from "./kept.ts";
 import { startLoad } from "./load.ts";
 import { watchMedia } from "./watch.ts";
-import { createWorld, sha256Of, type World } from "./world.ts";
+import { createWorld, type World } from "./world.ts";
 
 export type CrashOptions = {
   rounds: number;

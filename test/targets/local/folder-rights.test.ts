@@ -17,10 +17,11 @@ import test, { type TestContext } from "node:test";
 import { backupsIn } from "../../../src/backup/in-target.ts";
 import { giveRights } from "../../../src/targets/local/folder-rights.ts";
 import { openLocalTarget } from "../../../src/targets/local/open.ts";
-import { aboutOf, put, sha256 } from "../../contracts/mirror-target.ts";
+import { aboutOf, put } from "../../contracts/mirror-target.ts";
 import { openCopies } from "../../mirror/copies.ts";
 import { tempFolder } from "../../support/folder.ts";
 import { testLog } from "../../support/ports.ts";
+import { sha256Of as sha256 } from "../../support/sha256.ts";
 
 const noLinks = () => Promise.reject(Object.assign(new Error("no links"), { code: "EPERM" }));
 

@@ -21,9 +21,10 @@ import {
 import type { S3Target } from "../../../src/config/schema.ts";
 import type { Patience } from "../../../src/targets/s3/connection.ts";
 import { openS3Target } from "../../../src/targets/s3/open.ts";
-import { aboutOf, put, readAll, sha256 } from "../../contracts/mirror-target.ts";
+import { aboutOf, put, readAll } from "../../contracts/mirror-target.ts";
 import { testLog } from "../../support/ports.ts";
 import { noS3, type S3Server, startS3Server } from "../../support/s3-server.ts";
+import { sha256Of as sha256 } from "../../support/sha256.ts";
 import { waitFor } from "../../support/wait.ts";
 import { faultyProxy } from "./proxy.ts";
 
