@@ -70,7 +70,7 @@ test("a link that answers 403 or 404 at first is not ready yet, and is fetched w
     await Promise.all(
       (["403", "404"] as const).map(async (name) => {
         const video = provider.addVideo(name);
-        video.setFault({ name, lasts: 1_500 });
+        video.setFault({ name, times: 2 });
         const { id } = await send("video.ready", { videoId: name, videoUrl: video.link(), thumbnailUrl: "" });
         assert.equal((await delivery(id)).json.relay.media.video.status, "mirrored", name);
         assert.ok(video.counts.requests >= 3, "it was asked for at once, and again");
