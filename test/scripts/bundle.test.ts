@@ -2,7 +2,6 @@ import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { cpSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { createServer } from "node:http";
-import type { AddressInfo } from "node:net";
 import { join, resolve } from "node:path";
 import process from "node:process";
 import { test } from "node:test";
@@ -11,6 +10,7 @@ import { bundleProgram } from "../../scripts/bundle.ts";
 import { sqliteVersion } from "../../src/store/sqlite/files/driver.ts";
 import { SECRET } from "../support/config.ts";
 import { tempFolder } from "../support/folder.ts";
+import { listen } from "../support/listen.ts";
 import { finish } from "../support/spawn.ts";
 
 /** Tells on stderr when a part of the bundle that few need, Amazon's client, is unpacked. */
@@ -68,12 +68,7 @@ test("the program is one CommonJS file when esbuild has bundled it, and all of i
     asked.resolve(request.headers.authorization ?? "");
     response.end("<ListMultipartUploadsResult></ListMultipartUploadsResult>");
   });
-  await new Promise<void>((listening) => store.listen(0, "127.0.0.1", listening));
-  t.after(() => {
-    store.closeAllConnections();
-    store.close();
-  });
-  const endpoint = `http://127.0.0.1:${(store.address() as AddressInfo).port}`;
+  const { url: endpoint } = await listen(t, store);
   const target = { type: "s3", bucket: "media", prefix: "relay", endpoint };
   const server = { listen: "127.0.0.1:0" };
   writeFileSync(config, JSON.stringify({ dataDir: "s3", server, mirror: { target } }));

@@ -1,7 +1,7 @@
 import { createCipheriv } from "node:crypto";
 import { mkdtemp, readdir, rm } from "node:fs/promises";
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
-import { type AddressInfo, createServer as createTcpServer, type Socket } from "node:net";
+import { createServer as createTcpServer, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { TestContext } from "node:test";
@@ -14,20 +14,14 @@ import type { Copy } from "../../../src/model/medium.ts";
 import { openOutbound } from "../../../src/platform/net/outbound.ts";
 import { systemClock } from "../../../src/platform/runtime.ts";
 import type { Clock } from "../../../src/ports.ts";
+import { listen } from "../../support/listen.ts";
 import { testLog } from "../../support/ports.ts";
 
 export type Handler = (request: IncomingMessage, response: ServerResponse) => void;
 
 /** A server of media with whatever faults `handler` has; gone after the test. */
 export async function serve(t: TestContext, handler: Handler) {
-  const server = createServer(handler);
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  t.after(() => {
-    const closed = new Promise((resolve) => server.close(resolve));
-    server.closeAllConnections();
-    return closed;
-  });
-  return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  return (await listen(t, createServer(handler))).url;
 }
 
 /** A server that answers each request, given as text, with the bytes that `answer` writes; `asked` are the requests. */
@@ -46,12 +40,7 @@ export async function serveRaw(t: Pick<TestContext, "after">, answer: (request: 
       text = "";
     });
   });
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  t.after(() => {
-    for (const socket of sockets) socket.destroy();
-    server.close();
-  });
-  return { origin: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, asked, sockets };
+  return { origin: (await listen(t, server)).url, asked, sockets };
 }
 
 /** Bytes that are different everywhere. */

@@ -1,5 +1,5 @@
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
-import type { AddressInfo } from "node:net";
+import { listen } from "../../support/listen.ts";
 import { sha256Of } from "../../support/sha256.ts";
 import type { Tags, Weather } from "./commands.ts";
 import { fileOf } from "./files.ts";
@@ -100,8 +100,7 @@ export async function openHost(now: () => number, onPiece: () => void): Promise<
   }
 
   const server = createServer({ keepAlive: true }, answer);
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  const base = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  const { url: base, close } = await listen(null, server);
 
   function resume(): void {
     for (const [response, go] of held) {
@@ -130,11 +129,7 @@ export async function openHost(now: () => number, onPiece: () => void): Promise<
       const date = new Date(from).toISOString().replace(/[-:]|\.\d+/g, "");
       return `${base}/${name}?X-Amz-Date=${date}&X-Amz-Expires=${life / 1000}&X-Amz-Signature=${signature}`;
     },
-    close: () =>
-      new Promise<void>((resolve) => {
-        server.close(() => resolve());
-        server.closeAllConnections();
-      }),
+    close,
   };
 }
 
