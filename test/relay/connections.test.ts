@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { createServer, type Socket } from "node:net";
+import { createServer } from "node:net";
 import { test } from "node:test";
 import { send } from "../support/front-door.ts";
 import { listen } from "../support/listen.ts";
