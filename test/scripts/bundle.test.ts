@@ -11,7 +11,7 @@ import { sqliteVersion } from "../../src/store/sqlite/files/driver.ts";
 import { SECRET } from "../support/config.ts";
 import { tempFolder } from "../support/folder.ts";
 import { listen } from "../support/listen.ts";
-import { finish } from "../support/spawn.ts";
+import { finishInTime } from "../support/spawn.ts";
 
 /** Tells on stderr when a part of the bundle that few need, Amazon's client, is unpacked. */
 const TELLTALE = `globalThis.Function = new Proxy(Function, {
@@ -38,8 +38,7 @@ test("the program is one CommonJS file when esbuild has bundled it, and all of i
   const start = (args: string[], more: Record<string, string> = {}) => {
     const env = { ...environment, ...more };
     const child = spawn(process.execPath, [...runtime, bundle, ...args], { cwd: folder, env });
-    const timer = setTimeout(() => child.kill("SIGKILL"), 60_000);
-    return { child, ended: finish(child).finally(() => clearTimeout(timer)) };
+    return { child, ended: finishInTime(child) };
   };
   const run = (...args: string[]) => start(args).ended;
   const [version, help, check, wrong, schema, status, demo] = await Promise.all([
@@ -98,7 +97,7 @@ test("the same sources make the same bundle, wherever they are and it is made, a
     `import { bundleProgram } from "./bundle.ts"; await bundleProgram(${JSON.stringify(second)}, ${options});`,
   );
   const child = spawn(process.execPath, [...runtime, script], { cwd: here, env: environment });
-  const { code, stderr } = await finish(child);
+  const { code, stderr } = await finishInTime(child);
   assert.equal(code, 0, stderr);
 
   const text = readFileSync(first, "utf8");
@@ -112,7 +111,7 @@ test("what goes wrong before the program has begun is one line, and not the bund
   const bundle = join(folder, "relay.cjs");
   const banner = 'process.cwd = () => { throw new Error("the working folder is gone\\nand more"); };\n';
   await bundleProgram(bundle, { target: hostTarget(), banner });
-  const { code, stdout, stderr } = await finish(
+  const { code, stdout, stderr } = await finishInTime(
     spawn(process.execPath, [...runtime, bundle, "--version"], { cwd: folder, env: environment }),
   );
   assert.deepEqual([code, stdout, stderr], [1, "", "wochit-relay: the working folder is gone\n"]);

@@ -5,25 +5,12 @@ import type { S3Target } from "../../../src/config/schema.ts";
 import type { Medium } from "../../../src/model/medium.ts";
 import { deadlineOf } from "../../../src/wochit/link-expiry.ts";
 import { sha256Of } from "../../support/sha256.ts";
+import { Broken, fail } from "../broken.ts";
 import { type Body, filesOf, type OpenBody, StillBorn } from "./bodies.ts";
 import { type Command, DAY, HOUR, type Posted, SECOND } from "./commands.ts";
 import { fileOf } from "./files.ts";
 import type { Host } from "./host.ts";
 import { type Copy, DELETE_AFTER, Killed, type Life, nameIn, type Settings } from "./life.ts";
-
-/** A promise that is not kept. */
-export class Broken extends Error {
-  override readonly name = "Broken";
-  readonly promise: string;
-  constructor(promise: string, detail: string) {
-    super(detail);
-    this.promise = promise;
-  }
-}
-
-function fail(promise: string, detail: string): never {
-  throw new Broken(promise, detail);
-}
 
 const START = Date.UTC(2026, 0, 1);
 
