@@ -22,6 +22,7 @@ import { openCopies } from "../../mirror/copies.ts";
 import { tempFolder } from "../../support/folder.ts";
 import { testLog } from "../../support/ports.ts";
 import { sha256Of as sha256 } from "../../support/sha256.ts";
+import { waitFor } from "../../support/wait.ts";
 
 const noLinks = () => Promise.reject(Object.assign(new Error("no links"), { code: "EPERM" }));
 
@@ -211,12 +212,11 @@ test("a target that leads elsewhere counts as down, and what waits goes on when 
   assert.deepEqual(readdirSync(elsewhere), []);
   rmSync(dir);
   renameSync(`${dir}.away`, dir);
-  for (let round = 1; round <= 3; round++) {
+  await waitFor(async () => {
     await at.clock.advance(10_000);
     at.health.mayTry();
-    await new Promise((resolve) => setTimeout(resolve, 50));
     await work();
-  }
+    return (await at.store.media({ limit: 9 }))[0]?.state === "mirrored";
+  });
   assert.equal(at.health.trouble(), null);
-  assert.equal((await at.store.media({ limit: 9 }))[0]?.state, "mirrored");
 });
