@@ -3,9 +3,9 @@ import { chmodSync, chownSync, mkdirSync, readdirSync, symlinkSync, writeFileSyn
 import { join } from "node:path";
 import process from "node:process";
 import { test } from "node:test";
-import { type Account, may, ownerName, readAccount } from "../../src/doctor/files/accounts.ts";
 import { folderProbes } from "../../src/doctor/files/data-folder.ts";
 import { diskProbes, judgeWrites } from "../../src/doctor/files/disk.ts";
+import { type Account, may, ownerName, readAccount } from "../../src/doctor/files/permissions.ts";
 import { lookAtPlace, type Place } from "../../src/doctor/files/place.ts";
 import { filesProbes, findSecrets } from "../../src/doctor/files/secrets.ts";
 import { AlreadySaid } from "../../src/doctor/probe.ts";

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { errorLine } from "../../errors.ts";
 import { COMPANIONS } from "../../store/backup.ts";
 import { AS_SOMEBODY_ELSE, type Finding, failed, ok, type Probe, warning } from "../probe.ts";
-import { may, ownerName, tellMode } from "./accounts.ts";
+import { may, ownerName, tellMode } from "./permissions.ts";
 import type { Place } from "./place.ts";
 
 const PATIENCE = 10_000;

@@ -2,7 +2,7 @@ import { stat } from "node:fs/promises";
 import { join } from "node:path";
 import type { Clock } from "../../ports.ts";
 import { AlreadySaid, inTime } from "../probe.ts";
-import { type Account, readAccount } from "./accounts.ts";
+import { type Account, readAccount } from "./permissions.ts";
 
 /** The data folder, as far as everybody who looks into it has to know it. */
 export type Place = {

@@ -1,7 +1,7 @@
 import { stat } from "node:fs/promises";
 import { resolve } from "node:path";
 import { AS_SOMEBODY_ELSE, type Finding, failed, ok, type Probe, warning } from "../probe.ts";
-import { type Account, may, tellMode } from "./accounts.ts";
+import { type Account, may, tellMode } from "./permissions.ts";
 import type { Place } from "./place.ts";
 
 const PATIENCE = 10_000;

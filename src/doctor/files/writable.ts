@@ -1,9 +1,9 @@
 import { access, constants, realpath, stat, statfs } from "node:fs/promises";
 import { dirname } from "node:path";
 import { type Finding, failed, ok, type Probe, warning } from "../probe.ts";
-import { type Account, may, mayByOthers, ownerName, tellMode } from "./accounts.ts";
+import { type Mounts, readMounts } from "./mounts.ts";
+import { type Account, may, mayByOthers, ownerName, tellMode } from "./permissions.ts";
 import type { Place } from "./place.ts";
-import { type Mounts, readMounts } from "./sandbox.ts";
 
 const PATIENCE = 10_000;
 

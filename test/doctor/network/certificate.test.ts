@@ -2,11 +2,11 @@ import assert from "node:assert/strict";
 import { copyFileSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
-import { judgeServed, judgeShown, listenerProbe } from "../../src/doctor/network/certificate.ts";
-import type { Finding } from "../../src/doctor/probe.ts";
-import { readCertificates, type Shown } from "../../src/platform/net/certificates.ts";
-import { tempFolder } from "../support/folder.ts";
-import { openTlsServer, pemFiles } from "../support/tls-server.ts";
+import { judgeServed, judgeShown, listenerProbe } from "../../../src/doctor/network/certificate.ts";
+import type { Finding } from "../../../src/doctor/probe.ts";
+import { readCertificates, type Shown } from "../../../src/platform/net/certificates.ts";
+import { tempFolder } from "../../support/folder.ts";
+import { openTlsServer, pemFiles } from "../../support/tls-server.ts";
 
 const DAY = 86_400_000;
 const NOW = Date.UTC(2026, 5, 1);

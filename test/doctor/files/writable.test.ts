@@ -3,12 +3,12 @@ import { chmodSync, mkdirSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import process from "node:process";
 import { type TestContext, test } from "node:test";
-import type { Account } from "../../src/doctor/files/accounts.ts";
-import { type Mounts, readSandbox } from "../../src/doctor/files/sandbox.ts";
-import { writableJudge } from "../../src/doctor/files/writable.ts";
-import { AlreadySaid } from "../../src/doctor/probe.ts";
-import { tempFolder } from "../support/folder.ts";
-import { mountSmallDisk, noMounts } from "../support/mounts.ts";
+import { type Mounts, readSandbox } from "../../../src/doctor/files/mounts.ts";
+import type { Account } from "../../../src/doctor/files/permissions.ts";
+import { writableJudge } from "../../../src/doctor/files/writable.ts";
+import { AlreadySaid } from "../../../src/doctor/probe.ts";
+import { tempFolder } from "../../support/folder.ts";
+import { mountSmallDisk, noMounts } from "../../support/mounts.ts";
 
 const user = process.geteuid?.() ?? null;
 const stranger: Account = { uid: 4_000_000, gid: 4_000_000, name: "relay", groups: new Set([4_000_000]) };

@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { clockProbe, type Dates, skewOf } from "../../src/doctor/network/clock.ts";
-import type { Finding } from "../../src/doctor/probe.ts";
-import { testClock } from "../support/ports.ts";
+import { clockProbe, type Dates, skewOf } from "../../../src/doctor/network/clock.ts";
+import type { Finding } from "../../../src/doctor/probe.ts";
+import { testClock } from "../../support/ports.ts";
 
 const NOON = Date.UTC(2026, 0, 1, 12);
 const at = (ms: number) => new Date(NOON + ms).toUTCString();
