@@ -2,16 +2,13 @@ import { statSync } from "node:fs";
 import { errorLine } from "../errors.ts";
 import { runOwnProcess } from "../platform/own-process.ts";
 import type { Ports } from "../ports.ts";
-import { RESTORE } from "../store/check-tables.ts";
+import { LONG_LOG, RESTORE } from "../store/check-tables.ts";
 import type { IntegrityCheck, Store } from "../store/store.ts";
 
 /** Milliseconds: how old the last proof may become, how soon after a start, and how often it is looked whether one is due. */
 const EVERY = 24 * 60 * 60_000;
 const FIRST_AFTER = 60_000;
 const LOOK_EVERY = 15 * 60_000;
-
-/** A check reads a snapshot of a table, and the log grows meanwhile: not where it is this long already, in bytes. */
-const LONG_LOG = 256 * 2 ** 20;
 
 /** Checks a database: what is wrong with it; rejects where that could not be found out. */
 export type CheckDatabase = (signal: AbortSignal) => Promise<string[]>;

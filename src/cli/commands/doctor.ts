@@ -1,17 +1,14 @@
 import { createHash } from "node:crypto";
 import { opendir, readFile } from "node:fs/promises";
-import type { IncomingMessage } from "node:http";
 import { isIP } from "node:net";
 import { dirname, resolve } from "node:path";
 import type { SecretsWanted } from "../../config/load.ts";
 import type { Config } from "../../config/schema.ts";
-import type { JudgeSender, Request } from "../../doctor/network/senders.ts";
+import type { Request } from "../../doctor/network/senders.ts";
 import { type Line, runProbes } from "../../doctor/run.ts";
-import type { Given } from "../../doctor/table.ts";
 import type { Former } from "../../doctor/target/former.ts";
 import { RelayError } from "../../errors.ts";
 import { withoutQueries } from "../../platform/log/log.ts";
-import { lookAtMachine } from "../../platform/machine.ts";
 import { yieldToOthers } from "../../platform/priority.ts";
 import type { Store } from "../../store/store.ts";
 import { type Args, type Command, type Context, configOption, jsonOption } from "../command.ts";
@@ -53,14 +50,27 @@ Each line is ok, a warning or failed, and what to do. Exit code 1 when something
     if (database !== undefined) return checkDatabase(context, args, resolve(context.cwd, database));
     const request = readRequest(args.text("from"));
     const judged = await context.inspectConfig(undefined, { isOutside: true });
+    const { path } = judged;
     const { config, hasKeys } = judged.config
       ? withoutUnseen(judged.config, judged.unseen)
-      : await loadWhatGoes(context);
-    const abort = new AbortController();
-    const given = await prepare(context, { judged, config, hasKeys, request, offline: args.flag("offline") });
+      : await loadReadable(context);
     const { stagesOf } = await import("../../doctor/table.ts");
     const printer = createPrinter(context, args);
-    await runProbes(stagesOf(given), { clock: context.ports.clock, signal: abort.signal, ...printer });
+    printer.progress("data.folder");
+    const { hostname, ports, version } = context;
+    const stages = await stagesOf({
+      judged: { ...judged, raw: await readRaw(path), folder: path === null ? context.cwd : dirname(path) },
+      config,
+      hasKeys,
+      ports,
+      userAgent: `wochit-relay/${version}`,
+      mark: createHash("sha256").update(`${hostname} ${config?.dataDir}`).digest("hex").slice(0, 8),
+      offline: args.flag("offline"),
+      request,
+      openStore: () => context.openStore(config!),
+      listFormer: (store) => listFormer(store, config!),
+    });
+    await runProbes(stages, { clock: ports.clock, ...printer });
     return printer.end({ isConfigWrong: judged.problems.length > 0, isWhole: config !== null });
   },
 };
@@ -97,7 +107,7 @@ function withoutUnseen(config: Config, unseen: string[]): { config: Config; hasK
 }
 
 /** The wrong config with as many of its secrets as can be read. */
-async function loadWhatGoes({ loadConfig }: Context): Promise<{ config: Config | null; hasKeys: boolean }> {
+async function loadReadable({ loadConfig }: Context): Promise<{ config: Config | null; hasKeys: boolean }> {
   for (const secrets of ["target", false] satisfies SecretsWanted[]) {
     try {
       return { config: await loadConfig({ secrets }), hasKeys: secrets !== false };
@@ -108,66 +118,11 @@ async function loadWhatGoes({ loadConfig }: Context): Promise<{ config: Config |
   return { config: null, hasKeys: false };
 }
 
-async function prepare(
-  context: Context,
-  options: {
-    judged: Awaited<ReturnType<Context["inspectConfig"]>>;
-    config: Config | null;
-    hasKeys: boolean;
-    request: Request | null;
-    offline: boolean;
-  },
-): Promise<Given> {
-  const { judged, config, hasKeys, request, offline } = options;
-  const { path } = judged;
-  const raw =
-    path === null
-      ? null
-      : await readFile(path, "utf8")
-          .then(JSON.parse)
-          .catch(() => null);
-  const folder = path === null ? context.cwd : dirname(path);
-  const isBucket = config?.mirror.target.type === "s3" && !offline;
-  const mark = createHash("sha256").update(`${context.hostname} ${config?.dataDir}`).digest("hex").slice(0, 8);
-  return {
-    judged: { ...judged, raw, folder },
-    config,
-    hasKeys,
-    request,
-    offline,
-    ports: context.ports,
-    machine: lookAtMachine(),
-    userAgent: `wochit-relay/${context.version}`,
-    mark,
-    partSize: isBucket ? (await import("../../targets/s3/upload.ts")).PART_SIZE : 0,
-    judgeSender: await openJudge(config),
-    async openTarget(target) {
-      const { openTarget } = await import("../../targets/table.ts");
-      return openTarget(target, { access: "shared", clock: context.ports.clock });
-    },
-    async inspect(file) {
-      const { inspectDatabase } = await import("../../store/sqlite/files/inspect.ts");
-      return inspectDatabase(file);
-    },
-    async isRunning(dataDir) {
-      const { isRelayRunning } = await import("../../store/sqlite/files/inspect.ts");
-      return isRelayRunning(dataDir);
-    },
-    openStore: () => context.openStore(config!),
-    listFormer: (store) => listFormer(store, config!),
-  };
-}
-
-/** The receiving route's own code, asked without a request; the token is another matter. */
-async function openJudge(config: Config | null): Promise<JudgeSender> {
-  const { createSourceCheck } = await import("../../receive/source.ts");
-  const check = config && createSourceCheck(config);
-  return ({ socket, forwardedFor }) => {
-    const headers = forwardedFor === undefined ? {} : { "x-forwarded-for": forwardedFor };
-    const asked = { socket: { remoteAddress: socket }, headers } as unknown as IncomingMessage;
-    const { address, refusal } = check!(asked, undefined);
-    return { address, isAllowed: refusal !== "source" };
-  };
+async function readRaw(path: string | null): Promise<unknown> {
+  if (path === null) return null;
+  return readFile(path, "utf8")
+    .then(JSON.parse)
+    .catch(() => null);
 }
 
 /** The places where copies were kept before. Nothing is written: the present one need not be known to the database yet. */
