@@ -1,9 +1,8 @@
-import { stat } from "node:fs/promises";
 import { tellSize } from "../actions/format-size.ts";
 import { tellSpan, tellWhen } from "../actions/times.ts";
 import type { Config } from "../config/schema.ts";
 import type { Backup, FailedBackup, Store } from "../store/store.ts";
-import type { DataFolder } from "./files/data-folder.ts";
+import { type DataFolder, sizeOf } from "./files/data-folder.ts";
 import { type Finding, failed, ok, warning } from "./probe.ts";
 
 type Settings = Pick<Config, "backup" | "mirror">;
@@ -20,18 +19,11 @@ export async function judgeBackups(
   const exposed = judgePublic(await store.backups(), mirror.publicBaseUrl);
   if (exposed !== null) return exposed;
   // One that an operator made may have been moved elsewhere, as it should be.
-  if (last?.place === "dir" && !(await isThere(last))) {
+  if (last?.place === "dir" && (await sizeOf(last.name)) !== last.bytes) {
     return failed(`the last that was checked, ${last.name}, is gone`, "wochit-relay backup FILE makes one now");
   }
   const failure = backup === null ? null : await store.failedBackup();
   return failure === null ? judgeAge(last, backup, data, now) : judgeFailure(failure, last, now);
-}
-
-async function isThere({ name, bytes }: Backup): Promise<boolean> {
-  return stat(name).then(
-    ({ size }) => size === bytes,
-    () => false,
-  );
 }
 
 /** A failure where backups are in a target that has become public; null: none are. */

@@ -3,7 +3,7 @@ import { tellSize } from "../actions/format-size.ts";
 import { errorLine } from "../errors.ts";
 import { codeOf } from "../platform/files/durable.ts";
 import { checkEach, type Inspected, LONG_LOG, RESTORE } from "../store/check-tables.ts";
-import type { DataFolder } from "./files/data-folder.ts";
+import { type DataFolder, sizeOf } from "./files/data-folder.ts";
 import { type Finding, failed, of, ok, type Probe, USE_ANOTHER_USER, warning } from "./probe.ts";
 
 /** Milliseconds. The limit takes effect between two tables: while SQLite reads one, nothing else runs. */
@@ -30,20 +30,13 @@ export function databaseProbe(options: {
         return of("file", warning(`none in ${data.path} yet: the relay makes it at its first start`));
       }
       const { path, bytes } = data.database;
-      const log = await stat(`${path}-wal`).then(
-        ({ size }) => size,
-        () => 0,
-      );
+      const log = await sizeOf(`${path}-wal`);
       const unread = await judgeUnread(path, log);
       if (unread !== null) return of("file", unread);
-      let opened: Inspected;
+      const found: Finding[] = [];
+      let opened: Inspected | null = null;
       try {
         opened = await inspect(path);
-      } catch (error) {
-        return of("file", failed(`${path} cannot be opened: ${errorLine(error)}`, RESTORE));
-      }
-      const found: Finding[] = [];
-      try {
         const schema = judgeSchema(opened, path, bytes);
         found.push(of("file", schema));
         if (schema.state === "failed") return found;
@@ -53,9 +46,11 @@ export function databaseProbe(options: {
         verdict.isUsable = wrong.length === 0 && schema.state === "ok";
         found.push(of("integrity", wrong.length === 0 ? ok(`${how} finds nothing wrong`) : damaged(path, wrong)));
       } catch (error) {
-        found.push(of(found.length === 0 ? "file" : "integrity", damaged(path, [errorLine(error)])));
+        const line = errorLine(error);
+        if (opened === null) return of("file", failed(`${path} cannot be opened: ${line}`, RESTORE));
+        found.push(of(found.length === 0 ? "file" : "integrity", damaged(path, [line])));
       } finally {
-        opened.close();
+        opened?.close();
       }
       return [...found, of("log", judgeLog(path, log))];
     },

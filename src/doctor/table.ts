@@ -13,7 +13,8 @@ import { diskProbes } from "./files/disk.ts";
 import { fileSystemProbe } from "./files/file-system.ts";
 import { readSandbox } from "./files/mounts.ts";
 import { ownershipProbe } from "./files/ownership.ts";
-import { secretsProbes } from "./files/secrets.ts";
+import type { Account } from "./files/permissions.ts";
+import { secretsProbe } from "./files/secrets.ts";
 import { writableJudge } from "./files/writable.ts";
 import { listenerProbe } from "./network/certificate.ts";
 import { clockProbe, type Dates } from "./network/clock.ts";
@@ -35,7 +36,7 @@ const READS = 60_000;
 const DAY = 86_400_000;
 
 export type Given = {
-  judged: Judged & { raw: unknown; folder: string };
+  judged: Judged;
   /** Null: it is too wrong to find out what else to examine. */
   config: Config | null;
   /** Whether the target's own secrets could be read. */
@@ -57,9 +58,9 @@ export async function stagesOf(given: Given): Promise<Stage[]> {
   const { now } = clock;
   const machine = lookAtMachine();
   const { platform, user, tempDir, resolve } = machine;
-  if (config === null) {
-    return [stage(AT_ONCE, configProbe(judged), secretsProbes({ ...judged, tlsKey: null, account: null, platform }))];
-  }
+  const secrets = (tlsKey: string | null, account: Account | null) =>
+    platform !== "win32" && secretsProbe({ path: judged.path, tlsKey, account });
+  if (config === null) return [stage(AT_ONCE, configProbe(judged), secrets(null, null))];
   const { server, mirror, backup, endpoints } = config;
   const { tls, publicUrl } = server;
   const { target } = mirror;
@@ -102,7 +103,7 @@ export async function stagesOf(given: Given): Promise<Stage[]> {
     stage(
       AT_ONCE,
       configProbe(judged),
-      secretsProbes({ ...judged, tlsKey: tls?.key ?? null, account: data?.account ?? null, platform }),
+      secrets(tls?.key ?? null, data?.account ?? null),
       { name: "data.folder", run: async () => finding },
       data?.folder != null && ownershipProbe(data, mediaDir),
       data?.folder != null && platform === "linux" && fileSystemProbe(data.path),
@@ -117,7 +118,7 @@ export async function stagesOf(given: Given): Promise<Stage[]> {
           ].flatMap(({ what, dir }) => (dir === null ? [] : [{ what, dir }])),
         }),
       backupDir !== null && { name: "backup.folder", run: () => judge({ dir: backupDir, option: "backup.dir" }) },
-      tls !== null && listenerProbe({ tls, host: publicUrl === null ? null : hostOf(publicUrl), now: now() }),
+      tls !== null && listenerProbe(tls, publicUrl && hostOf(publicUrl), now()),
       senderProbe(config, machine.addresses, given.request),
     ),
     stage(

@@ -20,7 +20,7 @@ test("a disk that does not answer is one line, and no other probe touches it", a
     },
   };
   const stages = await stagesOf({
-    judged: { path: null, problems: [], warnings: [], raw: null, folder: dir },
+    judged: { path: null, problems: [], warnings: [] },
     config: configIn(dir, { backup: { every: "6h", dir: join(dir, "backups") } }),
     hasKeys: true,
     ports: { ...ports, clock },
@@ -34,9 +34,9 @@ test("a disk that does not answer is one line, and no other probe touches it", a
   const probes = stages.flatMap((stage) => stage.probes);
   assert.deepEqual(
     probes.map(({ name }) => name),
-    ["config", "data.folder", "backup.folder", "senders", "target"],
+    ["config", "files", "data.folder", "backup.folder", "senders", "target"],
   );
-  const found = await findingsOf(probes.slice(0, 3));
+  const found = await findingsOf(probes.slice(0, 4));
   const late = `failed: ${join(dir, "data")} cannot be looked at: no answer within 5 s`;
   assert.equal(inWords(found["data.folder"]), late);
   // The folders elsewhere are examined all the same.

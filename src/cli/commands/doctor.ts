@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
-import { opendir, readFile } from "node:fs/promises";
+import { opendir } from "node:fs/promises";
 import { isIP } from "node:net";
-import { dirname, resolve } from "node:path";
+import { resolve } from "node:path";
 import type { SecretsWanted } from "../../config/load.ts";
 import type { Config } from "../../config/schema.ts";
 import type { Request } from "../../doctor/network/senders.ts";
@@ -50,7 +50,6 @@ Each line is ok, a warning or failed, and what to do. Exit code 1 when something
     if (database !== undefined) return checkDatabase(context, args, resolve(context.cwd, database));
     const request = readRequest(args.text("from"));
     const judged = await context.inspectConfig(undefined, { isOutside: true });
-    const { path } = judged;
     const { config, hasKeys } = judged.config
       ? withoutUnseen(judged.config, judged.unseen)
       : await loadReadable(context);
@@ -59,7 +58,7 @@ Each line is ok, a warning or failed, and what to do. Exit code 1 when something
     printer.progress("data.folder");
     const { hostname, ports, version } = context;
     const stages = await stagesOf({
-      judged: { ...judged, raw: await readRaw(path), folder: path === null ? context.cwd : dirname(path) },
+      judged,
       config,
       hasKeys,
       ports,
@@ -116,13 +115,6 @@ async function loadReadable({ loadConfig }: Context): Promise<{ config: Config |
     }
   }
   return { config: null, hasKeys: false };
-}
-
-async function readRaw(path: string | null): Promise<unknown> {
-  if (path === null) return null;
-  return readFile(path, "utf8")
-    .then(JSON.parse)
-    .catch(() => null);
 }
 
 /** The places where copies were kept before. Nothing is written: the present one need not be known to the database yet. */

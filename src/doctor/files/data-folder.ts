@@ -53,6 +53,11 @@ export async function readDataFolder(
   }
 }
 
+/** Bytes of a file; 0 where it is missing. */
+export async function sizeOf(path: string): Promise<number> {
+  return (await stat(path).catch(() => null))?.size ?? 0;
+}
+
 async function statOrNull(path: string) {
   return stat(path).catch((error) => {
     if (["ENOENT", "ENOTDIR"].includes(codeOf(error))) return null;

@@ -4,7 +4,7 @@ import { tellSize } from "../../actions/format-size.ts";
 import type { Ports } from "../../ports.ts";
 import { SIZE as RESERVE } from "../../store/sqlite/files/reserve.ts";
 import { type Finding, failed, isDenied, of, ok, type Probe, USE_ANOTHER_USER, warning } from "../probe.ts";
-import type { DataFolder } from "./data-folder.ts";
+import { type DataFolder, sizeOf } from "./data-folder.ts";
 import { nearestFolder } from "./writable.ts";
 
 /** The writes that are timed: enough for a median, and done in a quarter of a second on a slow disk. */
@@ -57,10 +57,7 @@ export function diskProbes(options: {
       async run() {
         if (database === null) return [];
         const path = join(dataDir, "reserve");
-        const bytes = await stat(path).then(
-          ({ size }) => size,
-          () => 0,
-        );
+        const bytes = await sizeOf(path);
         if (bytes >= RESERVE) return ok(`${tellSize(bytes)} are kept back for a full disk`);
         return warning(
           `${path} is ${bytes === 0 ? "not there" : "cut"}: nothing is kept back for a full disk`,

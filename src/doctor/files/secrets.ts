@@ -1,65 +1,62 @@
-import { stat } from "node:fs/promises";
-import { resolve } from "node:path";
+import { readFile, stat } from "node:fs/promises";
+import { dirname, resolve } from "node:path";
 import { codeOf } from "../../platform/files/durable.ts";
-import { type Finding, failed, isDenied, ok, type Probe, USE_ANOTHER_USER, warning } from "../probe.ts";
+import { type Finding, failed, isDenied, of, ok, type Probe, USE_ANOTHER_USER, warning } from "../probe.ts";
 import { type Account, formatMode, may } from "./permissions.ts";
 
 /** The options of a config that hold secrets (config/schema.ts); the id of a key is none. */
 const SECRETS = new Set(["token", "secret", "secretAccessKey", "sessionToken"]);
 
 /** Headers that hold a secret: the credentials for a gateway before an app. */
-const SECRET_HEADER = /^authorization$|key$|token$/i;
+const SECRET_HEADER = /^authorization$|(key|token|secret)$/i;
 
 /** The secrets of a parsed config file: whether the file holds one itself, and the files that it names for the others. */
 export function findSecrets(config: unknown): { inline: boolean; files: string[] } {
-  const found = { inline: false, files: [] as string[] };
-  const take = (given: unknown): void => {
-    if (Array.isArray(given)) for (const one of given) take(one);
-    else if (typeof given === "string") found.inline = true;
-    else if (typeof (given as { file?: unknown } | null)?.file === "string") {
-      found.files.push((given as { file: string }).file);
-    }
+  const secrets = [...secretsIn(config)];
+  return {
+    inline: secrets.some((secret) => typeof secret === "string"),
+    files: secrets.map((secret) => (secret as { file?: unknown }).file).filter((file) => typeof file === "string"),
   };
-  const walk = (value: unknown): void => {
-    if (typeof value !== "object" || value === null) return;
-    for (const [key, member] of Object.entries(value)) {
-      if (SECRETS.has(key)) take(member);
-      else if (key === "headers" && Object.keys(member ?? {}).some((name) => SECRET_HEADER.test(name))) {
-        found.inline = true;
-      } else walk(member);
-    }
-  };
-  walk(config);
-  return found;
 }
 
-/** Who may read the config and the files of its secrets. `raw` is the parsed file, null where it cannot be read. */
-export function secretsProbes(options: {
-  path: string | null;
-  folder: string;
-  raw: unknown;
-  tlsKey: string | null;
-  account: Account | null;
-  platform: string;
-}): Probe[] {
-  const { path, folder, raw, tlsKey, account, platform } = options;
-  if (platform === "win32") return [];
-  const { inline, files } = findSecrets(raw);
-  const secrets = new Set([...files.map((file) => resolve(folder, file)), ...(tlsKey === null ? [] : [tlsKey])]);
-  const probes: Probe[] = [];
-  // A config that cannot be read is a line of the config's own probe.
-  if (path !== null && raw !== null) {
-    probes.push({ name: "files.config", run: () => judgeFile(path, account, { isSecret: inline }) });
+/** Each as it is written: itself, or an object with its source. */
+function* secretsIn(value: unknown): Generator<unknown> {
+  if (typeof value !== "object" || value === null) return;
+  for (const [key, member] of Object.entries(value)) {
+    if (SECRETS.has(key)) yield* [member].flat().filter((secret) => secret != null);
+    else if (key === "headers") yield* Object.keys(member ?? {}).filter((name) => SECRET_HEADER.test(name));
+    else yield* secretsIn(member);
   }
-  if (secrets.size > 0) {
-    const run = async () => {
-      const judged = await Promise.all([...secrets].map((file) => judgeFile(file, account, { isSecret: true })));
-      const wrong = judged.filter(({ state }) => state !== "ok");
-      return wrong.length > 0 ? wrong : ok(`${secrets.size} of them, none of them readable by others`);
-    };
-    probes.push({ name: "files.secrets", run });
-  }
-  return probes;
+}
+
+/** Who may read the config, the files of its secrets and the key of the listener. `account`: the relay's, where it is known. */
+export function secretsProbe(options: { path: string | null; tlsKey: string | null; account: Account | null }): Probe {
+  const { path, tlsKey, account } = options;
+  return {
+    name: "files",
+    async run() {
+      const findings: Finding[] = [];
+      const paths = new Set<string>();
+      const config =
+        path &&
+        (await readFile(path, "utf8")
+          .then(JSON.parse)
+          .catch(() => null));
+      // A config that cannot be read is a line of the config's own probe.
+      if (path !== null && config !== null) {
+        const { inline, files } = findSecrets(config);
+        findings.push(of("config", await judgeFile(path, account, { isSecret: inline })));
+        for (const file of files) paths.add(resolve(dirname(path), file));
+      }
+      if (tlsKey !== null) paths.add(tlsKey);
+      const secrets = await Promise.all([...paths].map((file) => judgeFile(file, account, { isSecret: true })));
+      const wrong = secrets.filter(({ state }) => state !== "ok");
+      if (paths.size > 0 && wrong.length === 0) {
+        wrong.push(ok(`${paths.size} of them, none of them readable by others`));
+      }
+      return [...findings, ...wrong.map((finding) => of("secrets", finding))];
+    },
+  };
 }
 
 async function judgeFile(path: string, account: Account | null, { isSecret }: { isSecret: boolean }): Promise<Finding> {
@@ -67,18 +64,17 @@ async function judgeFile(path: string, account: Account | null, { isSecret }: { 
   if (file instanceof Error) {
     return failed(`${path} cannot be looked at (${codeOf(file)})`, isDenied(file) ? USE_ANOTHER_USER : null);
   }
-  const said = `${path} has mode ${formatMode(file.mode)}`;
-  if ((file.mode & 0o002) !== 0)
-    return failed(`${said}: every user of this machine can change it`, `chmod o-w ${path}`);
+  const mode = `mode ${formatMode(file.mode)}`;
+  const said = `${path} has ${mode}`;
+  if (file.mode & 0o002) return failed(`${said}: every user of this machine can change it`, `chmod o-w ${path}`);
   if (account !== null && !may(account, "read", file)) {
     const { name, gid } = account;
-    return failed(
-      `${said}: the relay's user ${name} cannot read it`,
-      gid === null ? `chown ${name} ${path}, and chmod 600 ${path}` : `chgrp ${gid} ${path}, and chmod 640 ${path}`,
-    );
+    const advice =
+      gid === null ? `chown ${name} ${path}, and chmod 600 ${path}` : `chgrp ${gid} ${path}, and chmod 640 ${path}`;
+    return failed(`${said}: the relay's user ${name} cannot read it`, advice);
   }
-  if (isSecret && (file.mode & 0o004) !== 0) {
+  if (isSecret && file.mode & 0o004) {
     return warning(`${said}: every user of this machine can read the secrets in it`, `chmod o-r ${path}`);
   }
-  return ok(`${path}, mode ${formatMode(file.mode)}${isSecret ? "" : ", holds no secret itself"}`);
+  return ok(`${path}, ${mode}${isSecret ? "" : ", holds no secret itself"}`);
 }

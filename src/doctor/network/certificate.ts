@@ -54,7 +54,7 @@ export function judgeShown(
   return ok(`the certificate of ${name} is good for ${days} days`);
 }
 
-/** Null: it is valid now, and for long enough. */
+/** What is wrong with its dates; null: it is valid now, and for long enough. */
 function judgeDates({ from, until }: Certificate, now: number): { state: State; line: string } | null {
   if (until <= now) return { state: "failed", line: `it expired ${new Date(until).toISOString().slice(0, 10)}` };
   if (from > now) {
@@ -68,14 +68,8 @@ function daysUntil(until: number, now: number): number {
   return Math.floor((until - now) / DAY);
 }
 
-/** Certificate and key of the relay's own listener, as they are in their files. */
-export function listenerProbe(options: {
-  tls: { cert: string; key: string };
-  /** The public host name of the relay; null: none is configured. */
-  host: string | null;
-  now: number;
-}): Probe {
-  const { tls, host, now } = options;
+/** Certificate and key of the relay's own listener, as they are in their files. `host`: of server.publicUrl. */
+export function listenerProbe(tls: { cert: string; key: string }, host: string | null, now: number): Probe {
   return {
     name: "listener.certificate",
     async run() {
@@ -92,8 +86,7 @@ export function listenerProbe(options: {
       }
       const dates = judgeDates(certificate, now);
       if (dates !== null) {
-        const advice = dates.state === "warning" ? "renew it, then reload the relay" : "renew it";
-        return { state: dates.state, detail: `${tls.cert}: ${dates.line}`, advice };
+        return { state: dates.state, detail: `${tls.cert}: ${dates.line}`, advice: "renew it, then reload the relay" };
       }
       if (host !== null && !certificate.isFor(host)) {
         return warning(`${tls.cert} is not for ${host}, the host of server.publicUrl`, "get one for that name");

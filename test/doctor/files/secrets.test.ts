@@ -1,14 +1,11 @@
 import assert from "node:assert/strict";
 import { chmodSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import process from "node:process";
 import { test } from "node:test";
 import { type Account, may, ownerName, readAccount } from "../../../src/doctor/files/permissions.ts";
-import { findSecrets, secretsProbes } from "../../../src/doctor/files/secrets.ts";
+import { findSecrets, secretsProbe } from "../../../src/doctor/files/secrets.ts";
 import { dataUsedBy, findingsOf, inWords, makeDataFolder, stranger } from "../../support/doctor.ts";
 import { tempFolder } from "../../support/folder.ts";
-
-const { platform } = process;
 
 test("rights are judged by owner, group and others, in this order", () => {
   const account: Account = { uid: 100, gid: 200, name: "relay", groups: new Set([200, 300]) };
@@ -61,12 +58,12 @@ test("secrets are found wherever a config may hold them", () => {
 test("who else may read the config and the secrets is told, and who may change them", async (t) => {
   const folder = tempFolder(t);
   const path = join(folder, "config.json");
-  writeFileSync(path, "{}");
   writeFileSync(join(folder, "key"), "hush");
   const judge = async (mode: number, raw: object, keyMode = 0o600) => {
+    writeFileSync(path, JSON.stringify(raw));
     chmodSync(path, mode);
     chmodSync(join(folder, "key"), keyMode);
-    return findingsOf(secretsProbes({ path, folder, raw, tlsKey: null, account: null, platform }));
+    return findingsOf([secretsProbe({ path, tlsKey: null, account: null })]);
   };
   const withFile = { admin: { token: { file: "key" } } };
   const inline = { admin: { token: "hush" } };
@@ -84,7 +81,7 @@ test("a secret that the relay's user cannot read is a failure, though root can",
   const key = join(dir, "key.pem");
   writeFileSync(key, "", { mode: 0o600 });
   const { account } = await dataUsedBy(dir, stranger);
-  const found = await findingsOf(secretsProbes({ path: null, folder: dir, raw: {}, tlsKey: key, account, platform }));
+  const found = await findingsOf([secretsProbe({ path: null, tlsKey: key, account })]);
   assert.match(
     inWords(found["files.secrets"]),
     /^failed: .*key\.pem has mode 0600: the relay's user relay cannot read it$/,
@@ -97,7 +94,7 @@ test("the advice for a secret is one that the relay's user gains by", async (t) 
   writeFileSync(key, "", { mode: 0o600 });
   const adviceFor = async (gid: number | null) => {
     const { account } = await dataUsedBy(dir, { ...stranger, gid });
-    const found = await findingsOf(secretsProbes({ path: null, folder: dir, raw: {}, tlsKey: key, account, platform }));
+    const found = await findingsOf([secretsProbe({ path: null, tlsKey: key, account })]);
     return found["files.secrets"]![0]!.advice;
   };
   assert.equal(await adviceFor(4_000_000), `chgrp 4000000 ${key}, and chmod 640 ${key}`);

@@ -105,7 +105,7 @@ test("a server that speaks no TLS, or says nothing at all, is an error and no ha
 });
 
 async function judgeFiles(cert: string, key: string, host: string | null = "localhost", now = NOW): Promise<Finding> {
-  const probe = listenerProbe({ tls: { cert, key }, host, now });
+  const probe = listenerProbe({ cert, key }, host, now);
   return (await probe.run(signal(), () => {})) as Finding;
 }
 
