@@ -4,8 +4,9 @@ import { dirname, join, normalize } from "node:path";
 import { test } from "node:test";
 
 /**
- * What a folder of src may import besides itself, `ports.ts` and `errors.ts` (docs/ARCHITECTURE.md). A folder comes after
- * all that it imports, so that data flows one way; receive, mirror, forward and backup never import each other.
+ * What a folder of src may import besides itself, `ports.ts` and `errors.ts` (ARCHITECTURE, "What may import what"). A
+ * folder comes after all that it imports, so that data flows one way; receive, mirror, forward and backup never import
+ * each other.
  */
 const MAY_IMPORT: Record<string, string[]> = {
   model: [],

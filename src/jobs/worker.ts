@@ -4,7 +4,7 @@ import type { Ports } from "../ports.ts";
 import type { Store } from "../store/store.ts";
 import { createWake } from "./wake.ts";
 
-/** While it runs, a job is leased this long; the lease is renewed three times in that span (DESIGN rule 3). */
+/** While it runs, a job is leased this long; the lease is renewed three times in that span (ARCHITECTURE rule 3). */
 export const LEASE = 30_000;
 
 /** How soon a queue is asked again that gave nothing, for its limits or for trouble of the store. */

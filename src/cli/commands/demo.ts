@@ -108,7 +108,7 @@ export async function runDemo({ ports, target, log, say, complain, stay, stopped
       await stayUp({ say, app, webhooks, configPath, stopped });
     } else {
       say();
-      say('Without "--exit" the demo stays up for you to try. How to run it for real: README.md, "Configuration".');
+      say('Without "--exit" the demo stays up for you to try. How to run it for real: docs/INSTALL.md.');
     }
     return true;
   } catch (error) {
@@ -164,7 +164,7 @@ async function stayUp(stage: {
   say(`  send an event    curl -d '${example}' ${webhooks}`);
   say(`  or many          wochit-relay simulate all --to ${webhooks}`);
   say(`  look inside      wochit-relay events list --config ${configPath}`);
-  say('  for real         README.md, "Configuration"');
+  say("  for real         docs/INSTALL.md");
   say('  (from source, "npm start --" stands for "wochit-relay")');
   say();
   await stopped;

@@ -120,7 +120,7 @@ export function openDatabase(dir: string, role: "relay" | "operator"): Database.
       checkVersion(db);
       db.pragma("journal_mode = WAL");
     }
-    // A 2xx means committed to disk: better-sqlite3's own default in WAL mode is NORMAL, which is not (toolchain.md).
+    // A 2xx means committed to disk: better-sqlite3's default in WAL mode is NORMAL, which is not (ARCHITECTURE rule 1).
     db.pragma("synchronous = FULL");
     db.pragma("wal_autocheckpoint = 1000");
     db.pragma("journal_size_limit = 67108864");
