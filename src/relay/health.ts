@@ -1,6 +1,6 @@
-import { statfs } from "node:fs/promises";
 import { Hono } from "hono";
 import type { Config } from "../config/schema.ts";
+import { freeBytes } from "../platform/files/disk-space.ts";
 import type { Clock } from "../ports.ts";
 import type { Store } from "../store/store.ts";
 
@@ -60,8 +60,7 @@ export function healthRoutes(options: {
 
 async function diskTrouble({ dataDir, mirror }: Watched): Promise<string | null> {
   try {
-    const { bavail, bsize } = await statfs(dataDir);
-    return bavail * bsize < mirror.minFreeDisk ? "free disk space is below mirror.minFreeDisk" : null;
+    return (await freeBytes(dataDir)) < mirror.minFreeDisk ? "free disk space is below mirror.minFreeDisk" : null;
   } catch {
     return "free disk space cannot be read";
   }

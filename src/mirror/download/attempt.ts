@@ -3,7 +3,7 @@ import type { Readable } from "node:stream";
 import type { Config } from "../../config/schema.ts";
 import type { DownloadJob } from "../../model/job.ts";
 import type { Copy, SpooledFile } from "../../model/medium.ts";
-import { makeFolder } from "../../platform/files/durable.ts";
+import { makeFolder } from "../../platform/files/file-system.ts";
 import { openHasher } from "../../platform/files/hashing.ts";
 import type { Outbound } from "../../platform/net/outbound.ts";
 import type { Ports } from "../../ports.ts";

@@ -14,6 +14,7 @@ import {
 } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { errorLine, RelayError } from "../../../errors.ts";
+import { syncFolderSync } from "../../../platform/files/file-system.ts";
 import type { Clock } from "../../../ports.ts";
 import { COMPANIONS, databaseOf, partOf } from "../../backup.ts";
 import { openFile } from "../files/driver.ts";
@@ -112,7 +113,7 @@ export async function beginFile(file: string, clock: Clock): Promise<FileToBe> {
       fsyncSync(handle);
       close();
       renameSync(temp, file);
-      syncFolder(dir);
+      syncFolderSync(dir);
     },
     drop,
   };
@@ -158,21 +159,6 @@ function clear(temp: string): void {
 
 function removeAll(temp: string): void {
   for (const end of ["", ...COMPANIONS]) rmSync(temp + end, { force: true });
-}
-
-/** Makes the names in a folder durable; where folders cannot be opened (Windows), renames are durable by themselves. */
-export function syncFolder(dir: string): void {
-  let handle: number;
-  try {
-    handle = openSync(dir, "r");
-  } catch {
-    return;
-  }
-  try {
-    fsyncSync(handle);
-  } finally {
-    closeSync(handle);
-  }
 }
 
 /**
