@@ -15,6 +15,7 @@ import {
 import { basename, dirname, join } from "node:path";
 import { errorLine, RelayError } from "../../../errors.ts";
 import { syncFolderSync } from "../../../platform/files/file-system.ts";
+import { sleep } from "../../../platform/timing.ts";
 import type { Clock } from "../../../ports.ts";
 import { COMPANIONS, databaseOf, partOf } from "../../backup.ts";
 import { openFile } from "../files/driver.ts";
@@ -60,7 +61,7 @@ export async function beginFile(file: string, clock: Clock): Promise<FileToBe> {
   const dir = dirname(file);
   const temp = partOf(file);
   if (lstatSync(temp, { throwIfNoEntry: false })?.size === 0) {
-    await new Promise<void>((resolve) => clock.after(JUST_BEGUN, resolve));
+    await sleep(JUST_BEGUN, clock);
   }
   clear(temp);
   // Held open to the end: closing any handle of a file gives up SQLite's locks on it (sqlite.org/howtocorrupt.html, 2.2).
