@@ -2,6 +2,7 @@ import { createHash } from "node:crypto";
 import { lchown, lstat, mkdtemp, rm, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { LocalTarget, S3Target } from "../../config/schema.ts";
+import { nullWhereMissing } from "../../platform/files/file-system.ts";
 import { sha256Of } from "../../platform/files/sha256.ts";
 import { readDate } from "../../platform/net/ask-relay.ts";
 import { readCertificates } from "../../platform/net/certificates.ts";
@@ -238,9 +239,4 @@ function fill(bytes: number): Buffer {
     content[at] = state >>> 24;
   }
   return content;
-}
-
-function nullWhereMissing(error: NodeJS.ErrnoException): null {
-  if (error.code === "ENOENT") return null;
-  throw error;
 }
