@@ -23,7 +23,7 @@ type Limit = {
 
 /**
  * Runs `work` under a signal that is aborted after `ms` milliseconds, and waits until the work itself has ended. For work
- * that follows its signal: a request, a child process.
+ * that follows its signal: a request, a child process. Work that fails then rejects with the signal's reason.
  */
 export async function abortAfter<T>(
   ms: number,
@@ -38,6 +38,9 @@ export async function abortAfter<T>(
   signal?.addEventListener("abort", follow);
   try {
     return await work(limit.signal);
+  } catch (error) {
+    limit.signal.throwIfAborted();
+    throw error;
   } finally {
     cancel();
     signal?.removeEventListener("abort", follow);

@@ -84,6 +84,10 @@ test("work that is waited for to its end may still succeed after its signal", as
   assert.ok(await isPending(waited));
   resolve("closed");
   assert.equal(await waited, "closed");
+
+  const stop = AbortSignal.abort(new Error("stopped"));
+  const fails = async () => Promise.reject(new Error("broke"));
+  await assert.rejects(abortAfter(1_000, clock, fails, { signal: stop }), /^Error: stopped$/);
 });
 
 test("a repeated run waits for the end of the one before, and can be ended, also from within", async () => {
