@@ -54,6 +54,12 @@ export class LeaseLost extends Error {
   override readonly name = "LeaseLost";
 }
 
+/** The code of an error of the system or the database's driver; "" where it has none. */
+export function codeOf(error: unknown): string {
+  const code = (error as { code?: unknown } | null)?.code;
+  return typeof code === "string" ? code : "";
+}
+
 /** One line for any thrown value: the message and, for system errors, the code. Never a stack. */
 export function errorLine(error: unknown): string {
   if (error instanceof AggregateError && error.errors.length > 0) return errorLine(error.errors[0]);

@@ -1,7 +1,6 @@
 import { access, constants, stat } from "node:fs/promises";
 import { tellSize } from "../actions/format-size.ts";
-import { errorLine } from "../errors.ts";
-import { codeOf } from "../platform/files/durable.ts";
+import { codeOf, errorLine } from "../errors.ts";
 import { checkEach, type Inspected, LONG_LOG, RESTORE } from "../store/check-tables.ts";
 import { type DataFolder, sizeOf } from "./files/data-folder.ts";
 import { type Finding, failed, of, ok, type Probe, USE_ANOTHER_USER, warning } from "./probe.ts";

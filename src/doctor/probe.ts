@@ -1,6 +1,6 @@
 import { tellSpan } from "../actions/times.ts";
-import { errorLine } from "../errors.ts";
-import { codeOf } from "../platform/files/durable.ts";
+import { codeOf, errorLine } from "../errors.ts";
+import { within } from "../platform/timing.ts";
 import type { Clock } from "../ports.ts";
 
 export type State = "ok" | "warning" | "failed";
@@ -55,30 +55,13 @@ export class TooLate extends Error {
 }
 
 /**
- * The result of `work` within a time limit in milliseconds. When the time is over, or `outer` is aborted, the signal of `work`
- * is aborted and this rejects; the work itself is not awaited any longer.
+ * The result of `work` within a time limit in milliseconds. When the time is over, or `outer` is aborted, this rejects at once, and
+ * the signal of `work` is aborted.
  */
-export async function inTime<Result>(
+export function inTime<Result>(
   { clock, ms, outer }: { clock: Clock; ms: number; outer?: AbortSignal },
   work: (signal: AbortSignal) => Promise<Result>,
 ): Promise<Result> {
-  outer?.throwIfAborted();
-  const stop = new AbortController();
-  const { promise: ended, reject } = Promise.withResolvers<never>();
-  const end = (reason: unknown) => {
-    reject(reason);
-    stop.abort(reason);
-  };
-  const follow = () => end(outer?.reason);
-  const cancel = clock.after(ms, () => end(new TooLate(`no answer within ${tellSpan(ms)}`)));
-  outer?.addEventListener("abort", follow, { once: true });
-  try {
-    const result = work(stop.signal);
-    // A rejection after the time limit must not end the program.
-    result.catch(() => {});
-    return await Promise.race([result, ended]);
-  } finally {
-    cancel();
-    outer?.removeEventListener("abort", follow);
-  }
+  const late = () => new TooLate(`no answer within ${tellSpan(ms)}`);
+  return within(ms, clock, work, { late, signal: outer });
 }

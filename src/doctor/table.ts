@@ -108,15 +108,7 @@ export async function stagesOf(given: Given): Promise<Stage[]> {
       data?.folder != null && ownershipProbe(data, mediaDir),
       data?.folder != null && platform === "linux" && fileSystemProbe(data.path),
       data !== null &&
-        diskProbes({
-          data,
-          ports,
-          minFreeDisk: mirror.enabled ? mirror.minFreeDisk : null,
-          folders: [
-            { what: "media" as const, dir: mediaDir },
-            { what: "backups" as const, dir: backupDir },
-          ].flatMap(({ what, dir }) => (dir === null ? [] : [{ what, dir }])),
-        }),
+        diskProbes({ data, ports, minFreeDisk: mirror.enabled ? mirror.minFreeDisk : null, mediaDir, backupDir }),
       backupDir !== null && { name: "backup.folder", run: () => judge({ dir: backupDir, option: "backup.dir" }) },
       tls !== null && listenerProbe(tls, publicUrl && hostOf(publicUrl), now()),
       senderProbe(config, machine.addresses, given.request),

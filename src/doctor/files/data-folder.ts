@@ -1,6 +1,5 @@
 import { stat } from "node:fs/promises";
-import { errorLine } from "../../errors.ts";
-import { codeOf } from "../../platform/files/durable.ts";
+import { codeOf, errorLine } from "../../errors.ts";
 import type { Clock } from "../../ports.ts";
 import { databaseOf } from "../../store/backup.ts";
 import { type Finding, failed, inTime, ok, USE_ANOTHER_USER, warning } from "../probe.ts";

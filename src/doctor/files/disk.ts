@@ -1,6 +1,7 @@
-import { open, readdir, rm, stat, statfs } from "node:fs/promises";
+import { open, readdir, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { tellSize } from "../../actions/format-size.ts";
+import { type DiskSpace, diskSpace } from "../../platform/files/disk-space.ts";
 import type { Ports } from "../../ports.ts";
 import { SIZE as RESERVE } from "../../store/sqlite/files/reserve.ts";
 import { type Finding, failed, isDenied, of, ok, type Probe, USE_ANOTHER_USER, warning } from "../probe.ts";
@@ -18,24 +19,21 @@ const SLOW = 20;
 const FEW_INODES = 0.05;
 const NO_INODES = 1_000;
 
-/** A folder that needs room, and what it holds. */
-type Needed = { what: "data" | "media" | "backups"; dir: string };
-
 export function diskProbes(options: {
   data: DataFolder;
   ports: Pick<Ports, "clock" | "random">;
   /** Bytes; null: no medium is downloaded. */
   minFreeDisk: number | null;
-  /** Beside the data folder: the local target, and the folder of the backups. */
-  folders: Needed[];
+  mediaDir: string | null;
+  backupDir: string | null;
 }): Probe[] {
-  const { data, ports, minFreeDisk, folders } = options;
+  const { data, ports, minFreeDisk, mediaDir, backupDir } = options;
   const { path: dataDir, folder, database } = data;
   return [
     {
       name: "disk.space",
       async run() {
-        const disks = await groupByDisk([{ what: "data", dir: dataDir }, ...folders]);
+        const disks = await groupByDisk({ data: dataDir, media: mediaDir, backups: backupDir });
         const needs = { minFreeDisk, database: database?.bytes ?? 0 };
         return disks.map((disk) => of(disk.holds[0]!, judgeSpace(disk, needs)));
       },
@@ -68,25 +66,22 @@ export function diskProbes(options: {
   ];
 }
 
-type Disk = { device: number; holds: Needed["what"][]; dir: string; free: number; files: number; filesFree: number };
+type Disk = { holds: string[]; dir: string } & DiskSpace;
 
 /** Each disk once, with all that is on it; a missing folder counts for the disk of the nearest one above it. */
-async function groupByDisk(needed: Needed[]): Promise<Disk[]> {
-  const disks: Disk[] = [];
-  for (const { what, dir } of needed) {
-    const { there } = await nearestFolder(dir);
-    const { dev } = await stat(there);
-    const known = disks.find(({ device }) => device === dev);
-    if (known) {
-      known.holds.push(what);
-      continue;
-    }
-    const { blocks, bavail, bsize, files, ffree } = await statfs(there);
-    // A file system of the kernel has no blocks; the probe that writes to the folder reports it.
-    if (blocks === 0 && what !== "data") continue;
-    disks.push({ device: dev, holds: [what], dir: there, free: bavail * bsize, files, filesFree: ffree });
+async function groupByDisk(folders: Record<string, string | null>): Promise<Disk[]> {
+  const disks = new Map<number, Disk>();
+  for (const [what, folder] of Object.entries(folders)) {
+    if (folder === null) continue;
+    const { there: dir } = await nearestFolder(folder);
+    const { dev } = await stat(dir);
+    const known = disks.get(dev);
+    const space = await diskSpace(dir);
+    if (known) known.holds.push(what);
+    // A file system of the kernel has no size; the probe that writes to the folder reports it.
+    else if (space.size > 0 || what === "data") disks.set(dev, { holds: [what], dir, ...space });
   }
-  return disks;
+  return [...disks.values()];
 }
 
 function judgeSpace(disk: Disk, { minFreeDisk, database }: { minFreeDisk: number | null; database: number }): Finding {

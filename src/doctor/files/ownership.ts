@@ -1,6 +1,6 @@
 import { lstat, readdir } from "node:fs/promises";
 import { join } from "node:path";
-import { nullWhereMissing } from "../../platform/files/durable.ts";
+import { nullWhereMissing } from "../../platform/files/file-system.ts";
 import { COMPANIONS } from "../../store/backup.ts";
 import { failed, ok, type Probe } from "../probe.ts";
 import type { DataFolder } from "./data-folder.ts";

@@ -1,6 +1,6 @@
 import { readFile, stat } from "node:fs/promises";
 import { dirname, resolve } from "node:path";
-import { codeOf } from "../../platform/files/durable.ts";
+import { codeOf } from "../../errors.ts";
 import { type Finding, failed, isDenied, of, ok, type Probe, USE_ANOTHER_USER, warning } from "../probe.ts";
 import { type Account, formatMode, may } from "./permissions.ts";
 

@@ -1,6 +1,6 @@
 import { access, constants, realpath, stat } from "node:fs/promises";
 import { dirname } from "node:path";
-import { codeOf } from "../../platform/files/durable.ts";
+import { codeOf } from "../../errors.ts";
 import { type Finding, failed, isDenied, ok, warning } from "../probe.ts";
 import type { DataFolder } from "./data-folder.ts";
 import { fileSystemOf } from "./file-system.ts";

@@ -11,12 +11,14 @@ import { realPorts } from "../../support/real-ports.ts";
 const ports = realPorts();
 
 const disk = async (dataDir: string, more: Partial<Parameters<typeof diskProbes>[0]> = {}) =>
-  findingsOf(diskProbes({ data: await dataIn(dataDir), ports, minFreeDisk: 0, folders: [], ...more }));
+  findingsOf(
+    diskProbes({ data: await dataIn(dataDir), ports, minFreeDisk: 0, mediaDir: null, backupDir: null, ...more }),
+  );
 
 test("free space is measured once for each disk, against what downloads and copies need", async (t) => {
   const dir = makeDataFolder(t);
   writeFileSync(join(dir, "reserve"), Buffer.alloc(16 * 2 ** 20));
-  const found = await disk(dir, { folders: [{ what: "media", dir: join(dir, "not", "yet") }] });
+  const found = await disk(dir, { mediaDir: join(dir, "not", "yet") });
   assert.match(inWords(found["disk.space.data"]), /^ok: .* free for data, media \(/);
   assert.match(inWords(found["disk.reserve"]), /^ok: 16\.0 MiB/);
   assert.match(inWords((await disk(dir, { minFreeDisk: 2 ** 60 }))["disk.space.data"]), /^failed: .*minFreeDisk/);
@@ -30,7 +32,7 @@ test("media on a disk of their own are told apart, and what is kept in memory is
   const dir = makeDataFolder(t);
   const small = mountSmallDisk(join(dir, "media"), 2 ** 20);
   try {
-    const found = await disk(dir, { folders: [{ what: "media", dir: small.dir }] });
+    const found = await disk(dir, { mediaDir: small.dir });
     const names = Object.keys(found).filter((name) => name.startsWith("disk.space"));
     assert.deepEqual(names, ["disk.space.data", "disk.space.media"]);
     assert.match(inWords(found["disk.space.media"]), / free for media /);

@@ -1,8 +1,8 @@
 import { setImmediate } from "node:timers";
 import type Database from "better-sqlite3";
-import { errorLine, RelayError } from "../../../errors.ts";
+import { codeOf, errorLine, RelayError } from "../../../errors.ts";
 import type { Clock } from "../../../ports.ts";
-import { codeOf, isEngineTrouble, isLocked, isMoved, mayPass } from "./engine-errors.ts";
+import { isEngineTrouble, isLocked, isMoved, mayPass } from "./engine-errors.ts";
 
 /** How long a commit that fails is tried again before its callers are told (CONTRACT, "Public listener"). */
 const PATIENCE = 10_000;

@@ -2,7 +2,7 @@ import { chmodSync, readFileSync, statSync } from "node:fs";
 import { dirname, join } from "node:path";
 import type Database from "better-sqlite3";
 import { errorLine, RelayError } from "../../../errors.ts";
-import { makeFolders } from "../../../platform/files/plain-file.ts";
+import { makeFolders } from "../../../platform/files/file-system.ts";
 import { databaseOf } from "../../backup.ts";
 import { checkVersion, migrate } from "../schema/migrations.ts";
 import { openFile, openInMemory } from "./driver.ts";
