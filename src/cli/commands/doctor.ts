@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import { opendir } from "node:fs/promises";
 import { isIP } from "node:net";
 import { resolve } from "node:path";
-import type { SecretsWanted } from "../../config/load.ts";
+import type { Inspection, SecretsWanted } from "../../config/load.ts";
 import type { Config } from "../../config/schema.ts";
 import type { Request } from "../../doctor/network/senders.ts";
 import { type Line, runProbes } from "../../doctor/run.ts";
@@ -50,9 +50,7 @@ Each line is ok, a warning or failed, and what to do. Exit code 1 when something
     if (database !== undefined) return checkDatabase(context, args, resolve(context.cwd, database));
     const request = readRequest(args.text("from"));
     const judged = await context.inspectConfig(undefined, { isOutside: true });
-    const { config, hasKeys } = judged.config
-      ? withoutUnseen(judged.config, judged.unseen)
-      : await loadReadable(context);
+    const { config, hasKeys } = await readUsable(context, judged);
     const { stagesOf } = await import("../../doctor/table.ts");
     const printer = createPrinter(context, args);
     printer.progress("data.folder");
@@ -74,7 +72,7 @@ Each line is ok, a warning or failed, and what to do. Exit code 1 when something
   },
 };
 
-/** Its tables one after the other, in no hurry: others may need the disk. Exit code 1 where something is wrong. */
+/** Checks one table after the other, at a low priority: others may need the disk. Exit code 1 where something is wrong. */
 async function checkDatabase(context: Context, args: Args, path: string): Promise<number> {
   const signal = abortWhenStopped(context, { withStdin: args.flag("while-stdin") });
   yieldToOthers();
@@ -95,18 +93,17 @@ function readRequest(text: string | undefined): Request | null {
   return { socket, forwardedFor: forwarded.length === 0 ? undefined : forwarded.join(", ") };
 }
 
-/** The config with what only the service is shown left out: the warning about it has been said, and nothing of it has failed. */
-function withoutUnseen(config: Config, unseen: string[]): { config: Config; hasKeys: boolean } {
-  const { server } = config;
-  const tls = unseen.some((place) => place.startsWith("server.tls.")) ? null : server.tls;
-  return {
-    config: { ...config, server: { ...server, tls } },
-    hasKeys: !unseen.some((place) => place.startsWith("mirror.")),
-  };
-}
-
-/** The wrong config with as many of its secrets as can be read. */
-async function loadReadable({ loadConfig }: Context): Promise<{ config: Config | null; hasKeys: boolean }> {
+/** As much of the config as can be used, and whether the keys of its target are in it. */
+async function readUsable(
+  { loadConfig }: Context,
+  { config, unseen }: Inspection,
+): Promise<{ config: Config | null; hasKeys: boolean }> {
+  const isUnseen = (option: string) => unseen.some((place) => place.startsWith(option));
+  if (config !== null) {
+    // A warning says already what only the service can read.
+    const tls = isUnseen("server.tls.") ? null : config.server.tls;
+    return { config: { ...config, server: { ...config.server, tls } }, hasKeys: !isUnseen("mirror.") };
+  }
   for (const secrets of ["target", false] satisfies SecretsWanted[]) {
     try {
       return { config: await loadConfig({ secrets }), hasKeys: secrets !== false };
@@ -117,25 +114,20 @@ async function loadReadable({ loadConfig }: Context): Promise<{ config: Config |
   return { config: null, hasKeys: false };
 }
 
-/** The places where copies were kept before. Nothing is written: the present one need not be known to the database yet. */
+/** The places where copies were kept before. Nothing is written: the present place may be missing in the database. */
 async function listFormer(store: Store, { mirror, dataDir }: Config): Promise<Former[]> {
   const present = await findPresent(store, mirror.target);
   const former = (await store.targets()).filter(({ id }) => id !== present);
   if (former.length === 0) return [];
   const { openTargets } = await import("../../mirror/open-targets.ts");
-  const targetId = async () => present ?? "";
+  const targetIds = { targetId: async () => present ?? "", targets: () => store.targets() };
   return former.map(({ id, place }) => ({
     name: describePlace(place),
     async look() {
       if (place.type === "local") return (await opendir(place.dir)).close();
-      const targets = await openTargets({
-        config: mirror,
-        dataDir,
-        store: { targetId, targets: () => store.targets() },
-        beside: true,
-      });
+      const targets = await openTargets({ config: mirror, dataDir, store: targetIds, beside: true });
       try {
-        // Nothing is there: a store that says so is a store that answers.
+        // There is no such object: a store that says so is reached.
         await (await targets.at(id))?.head("~doctor");
       } finally {
         await targets.close();
@@ -144,43 +136,39 @@ async function listFormer(store: Store, { mirror, dataDir }: Config): Promise<Fo
   }));
 }
 
-/** Prints each line as soon as it is there, with what is under way below it on a terminal. */
+/** Prints each line as it comes, and on a terminal what is under way below it. */
 function createPrinter({ stdout, stderr, env }: Context, args: Args) {
   const asJson = args.flag("json");
   const isLive = stderr.isTTY && !asJson;
   const isColored = stdout.isTTY && !env.NO_COLOR;
   const counts = { ok: 0, warning: 0, failed: 0 };
-  const clear = () => {
-    if (isLive) stderr.write("\r\x1b[K");
-  };
   const clean = (text: string) => harmless(withoutQueries(text));
+  const progress = (text: string) => {
+    const room = Math.max(0, stderr.columns - 4);
+    if (isLive) stderr.write(`\r\x1b[K${text === "" ? "" : clean(`… ${text}`).slice(0, room)}`);
+  };
 
   return {
+    progress,
+
     found({ probe, state, detail, advice }: Line): void {
       counts[state]++;
       if (asJson) {
-        const said = { detail: withoutQueries(detail), advice: advice && withoutQueries(advice) };
-        return printJson(stdout, { probe, state, ...said });
+        const words = { detail: withoutQueries(detail), advice: advice && withoutQueries(advice) };
+        return printJson(stdout, { probe, state, ...words });
       }
-      clear();
+      progress("");
       const word = isColored ? `${COLORS[state]}${state.padEnd(7)}\x1b[0m` : state.padEnd(7);
       const rest = `${probe.padEnd(WIDTH)}  ${detail}${advice === null ? "" : ` → ${advice}`}`;
       stdout.write(`${word}  ${clean(rest)}\n`);
     },
 
-    progress(text: string): void {
-      if (!isLive) return;
-      const room = Math.max(0, stderr.columns - 4);
-      stderr.write(`\r\x1b[K${text === "" ? "" : clean(`… ${text}`).slice(0, room)}`);
-    },
-
-    /** Says what came of it; gives the exit code. */
+    /** Prints the totals; returns the exit code. */
     end({ isConfigWrong, isWhole }: { isConfigWrong: boolean; isWhole: boolean }): number {
-      clear();
+      progress("");
       const { ok, warning, failed } = counts;
-      if (!asJson) {
-        stdout.write(`\n${ok} ok, ${warning} ${warning === 1 ? "warning" : "warnings"}, ${failed} failed\n`);
-      }
+      const warnings = warning === 1 ? "1 warning" : `${warning} warnings`;
+      if (!asJson) stdout.write(`\n${ok} ok, ${warnings}, ${failed} failed\n`);
       if (!isWhole) stderr.write("wochit-relay: nothing else can be looked at before the config is right\n");
       return isConfigWrong ? 2 : failed > 0 ? 1 : 0;
     },

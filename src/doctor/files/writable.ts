@@ -34,7 +34,8 @@ export function writableJudge({ data, user, sandbox }: Given): JudgeWritable {
     }
     const folder = await stat(there);
     if (!folder.isDirectory()) return failed(`${there} is no folder`, `choose another ${option}, or move it away`);
-    if ((await fileSystemOf(there))[0] === "kernel") {
+    const [fileSystem] = await fileSystemOf(there);
+    if (fileSystem === "kernel") {
       return failed(`${dir}: no file can be made in ${there}, a file system of the kernel`, `choose another ${option}`);
     }
     const real = await realpath(there);
@@ -45,10 +46,8 @@ export function writableJudge({ data, user, sandbox }: Given): JudgeWritable {
     const isMissing = ok(`${dir} is not there yet: the relay makes it`);
     // The user that the relay will run as is not known yet.
     if (account === null) return isThere ? ok(dir) : isMissing;
-    if (!isSelf) {
-      const barrier = await findBarrier(real, account);
-      if (barrier !== null) return blockedBy(barrier);
-    }
+    const barrier = isSelf ? null : await findBarrier(real, account);
+    if (barrier !== null) return blockedBy(barrier);
     const isAllowed = may(account, "write", folder) && may(account, "search", folder);
     if (!isAllowed && !(isSelf && refusal === null)) {
       return refused(dir, there, folder, { isSure: isSelf || !mayByList(folder, "write") });
@@ -86,7 +85,7 @@ export function writableJudge({ data, user, sandbox }: Given): JudgeWritable {
 
 type Nearest = { there: string; trouble: unknown };
 
-/** The folder itself, or the nearest one above it that exists and is visible; `trouble`: the first error other than a missing folder. */
+/** The folder itself, or the nearest visible one above it; `trouble`: the first error other than that of a missing folder. */
 export async function nearestFolder(dir: string): Promise<Nearest> {
   let trouble: unknown = null;
   for (let at = dir; ; at = dirname(at)) {

@@ -1,8 +1,8 @@
 import { isIP } from "node:net";
 import type { Endpoint } from "../../config/schema.ts";
-import { errorLine } from "../../errors.ts";
+import { codeOf, errorLine } from "../../errors.ts";
 import { readCertificates } from "../../platform/net/certificates.ts";
-import { openGuard, openOutbound } from "../../platform/net/outbound.ts";
+import { openGuard, openOutbound, type Resolve } from "../../platform/net/outbound.ts";
 import type { Clock } from "../../ports.ts";
 import { type Finding, failed, inTime, of, ok, type Probe, warning } from "../probe.ts";
 import { judgeShown } from "./certificate.ts";
@@ -15,13 +15,8 @@ const CONNECT = 10_000;
 
 const REACH = "check that it runs, and the way to it";
 
-type Address = { address: string; family: number };
-type Given = {
-  clock: Clock;
-  userAgent: string;
-  resolve(hostname: string): Promise<Address[]>;
-  dates: Dates;
-};
+type Addresses = Awaited<ReturnType<Resolve>>;
+type Given = { clock: Clock; userAgent: string; resolve: Resolve; dates: Dates };
 
 /** The host of a URL, an IPv6 address without its brackets. */
 export function hostOf(url: string): string {
@@ -38,14 +33,14 @@ export function endpointProbe(endpoint: Endpoint, option: string, given: Given):
   const url = new URL(endpoint.url);
   const host = hostOf(endpoint.url);
 
-  async function findAddresses(): Promise<{ finding: Finding; addresses: Address[] }> {
+  async function findAddresses(): Promise<{ finding: Finding; addresses: Addresses }> {
     const none = (detail: string, advice: string) => ({ finding: failed(detail, advice), addresses: [] });
     const family = isIP(host);
-    let found: Address[];
+    let found: Addresses;
     try {
       found = family ? [{ address: host, family }] : await inTime({ clock, ms: LOOKUP }, () => resolve(host));
     } catch (error) {
-      const isUnknown = (error as { code?: string }).code === "ENOTFOUND";
+      const isUnknown = codeOf(error) === "ENOTFOUND";
       const line = isUnknown ? `the name ${host} does not exist` : `${host} cannot be looked up: ${errorLine(error)}`;
       return none(line, `check the url of endpoint ${id}, and this machine's name server`);
     }
@@ -63,7 +58,7 @@ export function endpointProbe(endpoint: Endpoint, option: string, given: Given):
   }
 
   /** Of the address that is the first to show it: a machine without IPv6 cannot reach all of them. */
-  async function judgeCertificate(addresses: Address[]): Promise<Finding> {
+  async function judgeCertificate(addresses: Addresses): Promise<Finding> {
     const port = url.port === "" ? 443 : Number(url.port);
     try {
       const shown = await inTime({ clock, ms: CONNECT }, (signal) =>
@@ -76,7 +71,7 @@ export function endpointProbe(endpoint: Endpoint, option: string, given: Given):
     }
   }
 
-  async function judgeAnswer(addresses: Address[]): Promise<Finding> {
+  async function judgeAnswer(addresses: Addresses): Promise<Finding> {
     // Only the addresses that this endpoint's options allow; they are checked again at the connection.
     const outbound = openOutbound({
       allowPrivateAddresses: addresses.map(({ address }) => address),
@@ -87,19 +82,15 @@ export function endpointProbe(endpoint: Endpoint, option: string, given: Given):
     const sent = clock.now();
     const begun = clock.elapsed();
     try {
-      const answer = await inTime({ clock, ms: timeout }, (signal) =>
-        outbound.request(url, {
-          method: "HEAD",
-          headers: { ...headers, "user-agent": userAgent },
-          signal,
-          headersTimeout: timeout,
-          bodyTimeout: timeout,
-        }),
-      );
-      answer.body.destroy();
-      const { date } = answer.headers;
+      const { status, date } = await inTime({ clock, ms: timeout }, async (signal) => {
+        const limits = { signal, headersTimeout: timeout, bodyTimeout: timeout };
+        const sentHeaders = { ...headers, "user-agent": userAgent };
+        const { body, ...answer } = await outbound.request(url, { method: "HEAD", headers: sentHeaders, ...limits });
+        body.destroy();
+        return { status: answer.status, date: answer.headers.date };
+      });
       if (typeof date === "string") dates.push({ source: `endpoint ${id}`, date, sent, received: clock.now() });
-      return judgeStatus(answer.status, Math.round(clock.elapsed() - begun), id);
+      return judgeStatus(status, Math.round(clock.elapsed() - begun), id);
     } catch (error) {
       return failed(`${url.host}: ${explain(error)}`, REACH);
     } finally {

@@ -65,15 +65,14 @@ function ownAddress({ server }: Pick<Config, "server">) {
   return { url, address, port, name };
 }
 
-function judgeReady({ status, body }: { status: number; body: string }, url: URL): Finding {
+function judgeReady({ status, body }: { status: number; body: string }, { origin }: URL): Finding {
   const answer = readAnswer(body);
-  if (answer === null) {
-    return failed(`something answers at ${url.origin} with ${status}, but no relay`, "see server.listen");
-  }
+  if (answer === null)
+    return failed(`something answers at ${origin} with ${status}, but no relay`, "see server.listen");
   const reasons = answer.reasons.join("; ");
   if (status !== 200) return failed(`it answers ${status}: ${reasons || "not ready"}`, "see its log");
   if (answer.degraded) return warning(`it is ready, but degraded: ${reasons}`, "see the other lines, and its log");
-  return ok(`one is running, and ready at ${url.origin}`);
+  return ok(`one is running, and ready at ${origin}`);
 }
 
 function readAnswer(body: string): { degraded: boolean; reasons: string[] } | null {
