@@ -24,7 +24,7 @@ export function databaseProbe(options: {
   return {
     name: "database",
     patience: PATIENCE,
-    async run(signal, tell) {
+    async run(signal, progress) {
       if (data.database === null) {
         return of("file", warning(`none in ${data.path} yet: the relay makes it at its first start`));
       }
@@ -40,7 +40,7 @@ export function databaseProbe(options: {
         found.push(of("file", schema));
         if (schema.state === "failed") return found;
         const isSmall = bytes <= LARGE;
-        const wrong = isSmall ? opened.checkAll() : await checkEach(opened, signal, tell);
+        const wrong = isSmall ? opened.checkAll() : await checkEach(opened, signal, progress);
         const how = isSmall ? "integrity_check" : "quick_check of each table";
         verdict.isUsable = wrong.length === 0 && schema.state === "ok";
         found.push(of("integrity", wrong.length === 0 ? ok(`${how} finds nothing wrong`) : damaged(path, wrong)));

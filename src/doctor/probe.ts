@@ -14,8 +14,8 @@ export type Probe = {
   name: string;
   /** Time limit in milliseconds, 10 s by default; null: each step of the probe has its own limit. */
   patience?: number | null;
-  /** An empty list: there was nothing to examine. `tell` shows the progress, in a few words. */
-  run(signal: AbortSignal, tell: (progress: string) => void): Promise<Finding | Finding[]>;
+  /** An empty list: there was nothing to examine. `progress` shows how far it is, in a few words. */
+  run(signal: AbortSignal, progress: (how: string) => void): Promise<Finding | Finding[]>;
 };
 
 export const ok = (detail: string): Finding => ({ state: "ok", detail, advice: null });

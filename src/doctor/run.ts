@@ -24,13 +24,13 @@ export async function runProbes(
 
   async function runOne(probe: Probe): Promise<Finding[]> {
     const { name, patience = PATIENCE } = probe;
-    const tell = (how: string) => {
+    const showProgress = (how: string) => {
       running.set(name, how);
       show();
     };
-    tell("");
+    showProgress("");
     try {
-      const run = (signal: AbortSignal) => probe.run(signal, tell);
+      const run = (signal: AbortSignal) => probe.run(signal, showProgress);
       return [
         await (patience === null ? run(new AbortController().signal) : inTime({ clock, ms: patience }, run)),
       ].flat();

@@ -91,7 +91,7 @@ export async function stagesOf(given: Given): Promise<Stage[]> {
 
   async function tryTarget(): Promise<Probe> {
     if (!hasKeys && target.type === "s3") {
-      const finding = warning("it was not tried: its keys cannot be read, as the lines of the config say");
+      const finding = warning("it was not tried: its keys cannot be read, see the lines of the config");
       return { name: "target", run: async () => finding };
     }
     const partSize = target.type === "s3" ? (await import("../targets/s3/upload.ts")).PART_SIZE : 0;

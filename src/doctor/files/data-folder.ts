@@ -81,7 +81,7 @@ export function judgeDataFolder({ path, folder, account, database }: DataFolder,
   }
   const mode = formatMode(folder.mode);
   if ((folder.mode & 0o077) !== 0) {
-    return warning(`${path} has mode ${mode}: others on this machine may look into it`, `chmod 700 ${path}`);
+    return warning(`${path} has mode ${mode}: other users of this machine may look into it`, `chmod 700 ${path}`);
   }
   return ok(`${path}, ${database === null ? "belongs to" : "the relay runs as"} ${name}, mode ${mode}`);
 }

@@ -59,7 +59,7 @@ export function diskProbes(options: {
         if (bytes >= RESERVE) return ok(`${tellSize(bytes)} are kept back for a full disk`);
         return warning(
           `${path} is ${bytes === 0 ? "not there" : "cut"}: nothing is kept back for a full disk`,
-          "make room where there is little: a running relay makes it within a minute, others at their start",
+          "free some space: a running relay makes it within a minute, others at their start",
         );
       },
     },

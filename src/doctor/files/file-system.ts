@@ -40,7 +40,7 @@ export function fileSystemProbe(dataDir: string): Probe {
         return warning(`${where}: ${why}`, "move dataDir to a disk of this machine");
       }
       if (kind !== "memory") return ok("a local disk");
-      return warning(`${where}: all of it is gone with the machine's power`, "move dataDir to a disk");
+      return warning(`${where}: all of it is lost when the machine restarts`, "move dataDir to a disk");
     },
   };
 }

@@ -58,7 +58,7 @@ export function judgeShown(
 function judgeDates({ from, until }: Certificate, now: number): { state: State; line: string } | null {
   if (until <= now) return { state: "failed", line: `it expired ${new Date(until).toISOString().slice(0, 10)}` };
   if (from > now) {
-    return { state: "failed", line: `it is good from ${new Date(from).toISOString()} on, which is to come` };
+    return { state: "failed", line: `it is not valid before ${new Date(from).toISOString()}` };
   }
   const days = daysUntil(until, now);
   return days < SOON ? { state: "warning", line: `it expires in ${days} ${days === 1 ? "day" : "days"}` } : null;

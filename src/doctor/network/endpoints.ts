@@ -101,19 +101,19 @@ export function endpointProbe(endpoint: Endpoint, option: string, given: Given):
   return {
     name: `endpoint.${id}`,
     patience: null,
-    async run(_, tell) {
-      tell("address");
+    async run(_, progress) {
+      progress("address");
       const { finding, addresses } = await findAddresses();
       const findings = [of("address", finding)];
       if (addresses.length === 0) return findings;
       if (url.protocol === "https:") {
-        tell("certificate");
+        progress("certificate");
         const judged = await judgeCertificate(addresses);
         findings.push(of("certificate", judged));
         // The request would fail for the same reason.
         if (judged.state === "failed") return findings;
       }
-      tell("answer");
+      progress("answer");
       return [...findings, of("answer", await judgeAnswer(addresses))];
     },
   };
@@ -128,7 +128,7 @@ function judgeStatus(status: number, ms: number, id: string): Finding {
   }
   if (status !== 401 && status !== 403) return ok(said);
   return warning(
-    `${said}: rightly, if that is for want of a signature, which a HEAD has none of`,
-    `wochit-relay deliveries list --endpoint ${id} shows how those that are signed are answered`,
+    `${said}: expected where the app wants a signature, which a HEAD does not have`,
+    `wochit-relay deliveries list --endpoint ${id} shows the answers to signed requests`,
   );
 }

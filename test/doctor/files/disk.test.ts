@@ -38,7 +38,7 @@ test("media on a disk of their own are told apart, and what is kept in memory is
     assert.match(inWords(found["disk.space.media"]), / free for media /);
     assert.match(
       inWords((await findingsOf([fileSystemProbe(small.dir)]))["data.disk"]),
-      /^warning: .* is on tmpfs: all of it is gone/,
+      /^warning: .* is on tmpfs: all of it is lost/,
     );
   } finally {
     small.unmount();
