@@ -6,7 +6,7 @@ import { type DataFolder, sizeOf } from "./files/data-folder.ts";
 import { type Finding, failed, of, ok, type Probe, USE_ANOTHER_USER, warning } from "./probe.ts";
 
 /** Milliseconds. The limit takes effect between two tables: while SQLite reads one, nothing else runs. */
-const PATIENCE = 30 * 60_000;
+const TIMEOUT = 30 * 60_000;
 
 /** Bytes. A larger database is checked without its indexes, a table at a time, so that the relay's log can be cut in between. */
 const LARGE = 256 * 2 ** 20;
@@ -23,7 +23,7 @@ export function databaseProbe(options: {
   const { data, inspect, verdict } = options;
   return {
     name: "database",
-    patience: PATIENCE,
+    timeout: TIMEOUT,
     async run(signal, progress) {
       if (data.database === null) {
         return of("file", warning(`none in ${data.path} yet: the relay makes it at its first start`));

@@ -13,7 +13,7 @@ export type Probe = {
   /** Words of a-z and digits with dots between them; ids of endpoints may be among them. */
   name: string;
   /** Time limit in milliseconds, 10 s by default; null: each step of the probe has its own limit. */
-  patience?: number | null;
+  timeout?: number | null;
   /** An empty list: there was nothing to examine. `progress` shows how far it is, in a few words. */
   run(signal: AbortSignal, progress: (how: string) => void): Promise<Finding | Finding[]>;
 };

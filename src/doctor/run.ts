@@ -8,7 +8,7 @@ export type Stage = { atOnce: number; probes: Probe[] };
 export type Line = { probe: string; state: State; detail: string; advice: string | null };
 
 /** The default time limit of a probe, in milliseconds. */
-const PATIENCE = 10_000;
+const TIMEOUT = 10_000;
 
 /**
  * Runs all probes and reports each line as soon as those before it are reported: the order is that of the stages, however long
@@ -23,7 +23,7 @@ export async function runProbes(
   const show = () => progress([...running].map(([name, how]) => (how === "" ? name : `${name} (${how})`)).join(", "));
 
   async function runOne(probe: Probe): Promise<Finding[]> {
-    const { name, patience = PATIENCE } = probe;
+    const { name, timeout = TIMEOUT } = probe;
     const showProgress = (how: string) => {
       running.set(name, how);
       show();
@@ -32,7 +32,7 @@ export async function runProbes(
     try {
       const run = (signal: AbortSignal) => probe.run(signal, showProgress);
       return [
-        await (patience === null ? run(new AbortController().signal) : inTime({ clock, ms: patience }, run)),
+        await (timeout === null ? run(new AbortController().signal) : inTime({ clock, ms: timeout }, run)),
       ].flat();
     } catch (error) {
       return [failureOf(error)];

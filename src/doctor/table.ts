@@ -82,7 +82,7 @@ export async function stagesOf(given: Given): Promise<Stage[]> {
   }
   const reading = (name: string, look: (store: Store) => Promise<Finding | Finding[]>): Probe => ({
     name,
-    patience: READS,
+    timeout: READS,
     async run() {
       const store = await openStore();
       return store === null ? [] : look(store);

@@ -100,7 +100,7 @@ export function endpointProbe(endpoint: Endpoint, option: string, given: Given):
 
   return {
     name: `endpoint.${id}`,
-    patience: null,
+    timeout: null,
     async run(_, progress) {
       progress("address");
       const { finding, addresses } = await findAddresses();

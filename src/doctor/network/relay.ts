@@ -9,7 +9,7 @@ import { judgeServed } from "./certificate.ts";
 import { explain } from "./errors.ts";
 
 /** Milliseconds. `/readyz` answers within one second. */
-const PATIENCE = 5_000;
+const TIMEOUT = 5_000;
 
 /** Whether a relay runs on the data folder, and what it answers about itself. */
 export function relayProbe(options: {
@@ -22,7 +22,7 @@ export function relayProbe(options: {
   const { tls } = config.server;
   return {
     name: "relay",
-    patience: null,
+    timeout: null,
     async run() {
       const runs = data.folder !== null && (await isRunning(data.path));
       const at = ownAddress(config);
@@ -33,14 +33,14 @@ export function relayProbe(options: {
         return runs ? ok(`one is running; ${line}`) : warning(none, start);
       }
       try {
-        const answer = await inTime({ clock, ms: PATIENCE }, (signal) => askRelay(at.url, signal));
+        const answer = await inTime({ clock, ms: TIMEOUT }, (signal) => askRelay(at.url, signal));
         if (!runs) {
           const line = `${none}, but something answers ${answer.status} at ${at.url.origin}`;
           return warning(line, "is that another relay, or another dataDir? Two cannot have one address");
         }
         const ready = judgeReady(answer, at.url);
         if (tls === null) return ready;
-        const shown = await inTime({ clock, ms: PATIENCE }, (signal) => readCertificates(at, signal));
+        const shown = await inTime({ clock, ms: TIMEOUT }, (signal) => readCertificates(at, signal));
         return [ready, await judgeServed(shown, tls.cert)];
       } catch (error) {
         if (!runs) return warning(none, start);
