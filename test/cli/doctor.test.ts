@@ -53,7 +53,7 @@ async function diagnose(configPath: string, args: string[] = [], options: Option
   };
 }
 
-/** A config file of the test's own, that nobody else may read. */
+/** A config file of the test's own, which only its owner may read. */
 function writeConfig(t: TestContext, config: object): string {
   const path = join(tempFolder(t), "config.json");
   writeFileSync(path, JSON.stringify({ dataDir: "data", server: { listen: "127.0.0.1:0" }, ...config }), {
@@ -152,7 +152,7 @@ test("a wrong config: its problems are lines, the exit code is 2, and what can s
   assert.deepEqual([gone.code, gone.said("config"), gone.lines.length], [2, "failed: cannot be read: no such file", 1]);
 });
 
-test("secrets that are not at hand: the config says so, and the rest goes on without them", async (t) => {
+test("secrets that cannot be read: the config's lines say so, and the other probes run without them", async (t) => {
   const app = await openReceiver();
   t.after(() => app.close());
   const path = writeConfig(t, {
@@ -169,7 +169,7 @@ test("secrets that are not at hand: the config says so, and the rest goes on wit
   assert.match(said("target"), /^warning: it was not tried: its keys cannot be read/);
 });
 
-test("what only the service is shown is a warning, and the rest goes on without it", async (t) => {
+test("what only the service can read is a warning, and the other probes run without it", async (t) => {
   const app = await openReceiver();
   t.after(() => app.close());
   const folder = "/run/credentials/of-nobody.service";
@@ -194,7 +194,7 @@ test("what only the service is shown is a warning, and the rest goes on without 
   assert.deepEqual([...at("listener.certificate"), ...at("files.secrets")], []);
 });
 
-test("endpoints: refused, stalled, broken, moved and unknown ones are told apart", async (t) => {
+test("endpoints: refused, stalled, broken, moved and unknown ones have different lines", async (t) => {
   const app = await openReceiver((request) => {
     if (request.path === "/moved")
       return { status: 301, headers: { location: "https://elsewhere.example.com/?key=hush" } };
@@ -283,7 +283,7 @@ test("--offline asks neither endpoint nor bucket", async (t) => {
   assert.ok(lines.every(({ probe }) => !/^(endpoint|target|clock)/.test(probe)));
 });
 
-test("an address that hangs costs its own time only, and others are told all the same", async (t) => {
+test("an address that hangs costs its own time only, and the others are reported", async (t) => {
   let open = 0;
   let most = 0;
   const silent = createServer((socket) => {
@@ -302,7 +302,7 @@ test("an address that hangs costs its own time only, and others are told all the
     assert.match(said(`endpoint.${id}.answer`), /^failed: .*(no answer within 700 ms|too long)/);
 });
 
-test("--from tells whom a request would be taken for, by the relay's own rules", async (t) => {
+test("--from shows the sender of a request, by the relay's own rules", async (t) => {
   const path = writeConfig(t, {
     server: { listen: "127.0.0.1:0", trustedProxies: ["10.0.0.0/8"] },
     receive: { allowFrom: ["54.81.68.237"] },
@@ -324,7 +324,7 @@ test("--from tells whom a request would be taken for, by the relay's own rules",
   assert.match(stderr, /--from begins with the address of a socket/);
 });
 
-test("whom the relay would take senders for behind a proxy that it was not told of", async (t) => {
+test("a proxy that is missing in server.trustedProxies is suspected where senders would look like it", async (t) => {
   const said = async (server: object, receive: object = {}) =>
     (await diagnose(writeConfig(t, { server, receive }))).said("senders.proxies");
   assert.match(

@@ -25,7 +25,7 @@ async function closedDatabase(t: Parameters<typeof openSeeded>[0], events = 20):
   return config.dataDir;
 }
 
-test("a sound database is told so, beside the relay that writes to it and without one", async (t) => {
+test("a whole database is reported as such, beside the relay that writes to it and without one", async (t) => {
   const { store, config, take } = await openSeeded(t);
   await take(ready("v1"));
   for (const beside of [true, false]) {
@@ -92,7 +92,7 @@ test("a pipe in its place is a failure at once, and is not waited for", async (t
   assert.match(inWords(found["database.file"]), /^failed: .*relay\.db is not a file/);
 });
 
-test("a database of somebody else, a newer or older one, and one without its log are named", async (t) => {
+test("a database of another program, a newer or older one, and one without its log are named", async (t) => {
   const dir = await closedDatabase(t, 1);
   const path = join(dir, "relay.db");
   const change = (pragma: string) => {
@@ -112,9 +112,9 @@ test("a database of somebody else, a newer or older one, and one without its log
   assert.match(await file(), /^failed: .*not a database of wochit-relay$/);
 });
 
-test("of a large database each table is checked by itself, and progress told", async () => {
+test("of a large database each table is checked by itself, and progress is shown", async () => {
   const checked: string[] = [];
-  const told: string[] = [];
+  const shown: string[] = [];
   const inspected = {
     facts: () => ({ isOurs: true, schema: 3, newest: 3, journalMode: "wal" }),
     tables: () => ["events", "media"],
@@ -129,8 +129,8 @@ test("of a large database each table is checked by itself, and progress told", a
   const data = { path: "/data", folder: null, database, account: null };
   const verdict = { isUsable: false };
   const probe = databaseProbe({ data, inspect: async () => inspected, verdict });
-  const findings = await probe.run(new AbortController().signal, (how) => void told.push(how));
+  const findings = await probe.run(new AbortController().signal, (how) => void shown.push(how));
   assert.deepEqual(checked, ["events", "media"]);
-  assert.deepEqual(told, ["table 1 of 2, events", "table 2 of 2, media"]);
+  assert.deepEqual(shown, ["table 1 of 2, events", "table 2 of 2, media"]);
   assert.match(inWords(findings as never), /failed: \/data\/relay\.db is damaged: row 3 missing from index/);
 });

@@ -26,7 +26,7 @@ test("free space is measured once for each disk, against what downloads and copi
   assert.match(inWords((await disk(dir, { data: large }))["disk.space.data"]), /^warning: .*cannot be copied/);
 });
 
-test("media on a disk of their own are told apart, and what is kept in memory is no disk", {
+test("media on a disk of their own have a line of their own, and a file system in memory is no disk", {
   skip: noMounts,
 }, async (t) => {
   const dir = makeDataFolder(t);
@@ -45,7 +45,7 @@ test("media on a disk of their own are told apart, and what is kept in memory is
   }
 });
 
-test("real writes are timed, and leave nothing behind, not even those of a killed doctor", async (t) => {
+test("real writes are timed, and leave nothing behind, not even the files of a killed doctor", async (t) => {
   const dir = makeDataFolder(t);
   writeFileSync(join(dir, ".doctor-0123456789abcdef"), "");
   const found = await disk(dir);

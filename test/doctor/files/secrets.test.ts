@@ -31,7 +31,7 @@ test("an account's name and groups come from the system's files, where they are 
   );
   const unknown = await readAccount({ uid: 7, gid: 8 }, { passwd: "/nowhere", group: "/nowhere" });
   assert.deepEqual([unknown.name, [...unknown.groups]], ["7", [8]]);
-  // Root has made the folder, and given it to the user alone: that makes nobody a member of root's group.
+  // Root has made the folder, and given it to the user alone: that makes the user no member of root's group.
   const given = await readAccount({ uid: 7, gid: 0 }, { passwd: "/nowhere", group: "/nowhere" });
   assert.deepEqual([[...given.groups], ownerName(given)], [[], "7"]);
   const known = await readAccount({ uid: 998, gid: 0 }, files);
@@ -55,7 +55,7 @@ test("secrets are found wherever a config may hold them", () => {
   assert.equal(findSecrets(null).inline, false);
 });
 
-test("who else may read the config and the secrets is told, and who may change them", async (t) => {
+test("that other users may read the config and the secrets, or change them, is reported", async (t) => {
   const folder = tempFolder(t);
   const path = join(folder, "config.json");
   writeFileSync(join(folder, "key"), "hush");

@@ -57,7 +57,7 @@ test("days are counted: three weeks before its end it is a warning", async (t) =
   assert.match(at(Date.UTC(2019, 0, 1)).detail, /not valid before 2020-01-01/);
 });
 
-test("an issuer's certificate that runs out is told, a root's is not", () => {
+test("an issuer's certificate that expires is reported, a root's is not", () => {
   const certificate = (subject: string, issuer: string, days: number) => ({
     subject,
     issuer,
@@ -131,7 +131,7 @@ test("the listener's own files: they must be a pair, in date, and for the public
   }
 });
 
-test("a relay that still shows the certificate of before is told to reload", async (t) => {
+test("for a relay that still shows an older certificate the advice is to reload it", async (t) => {
   const shown = await show(t, "good");
   const file = join(tempFolder(t), "cert.pem");
   copyFileSync(pemFiles("good").cert, file);
