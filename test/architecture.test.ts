@@ -23,7 +23,7 @@ const MAY_IMPORT: Record<string, string[]> = {
   mirror: ["model", "rules", "wochit", "links", "platform", "targets", "config", "store", "jobs"],
   forward: ["model", "rules", "wochit", "platform", "config", "store", "jobs"],
   backup: ["platform", "targets", "config", "store"],
-  actions: ["model", "rules", "wochit", "platform", "config", "store"],
+  actions: ["model", "rules", "wochit", "links", "platform", "config", "store"],
   doctor: ["platform", "targets", "config", "store", "backup", "actions"],
   upkeep: ["rules", "platform", "store"],
   relay: [
