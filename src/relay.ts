@@ -134,8 +134,8 @@ async function openPipeline(given: Config, options: PipelineOptions): Promise<Pi
 
     const link = ({ key, target, sourceUrl }: Medium) => {
       if (key === null) return sourceUrl;
-      const place = { ...config.mirror, publicUrl: publicUrl(), secret };
-      return mediaLink(place, key, { isFormer: target !== parts.now.mirror.targets.presentId });
+      const presentTarget = parts.now.mirror.targets.presentId;
+      return mediaLink({ ...config.mirror, publicUrl: publicUrl(), secret, presentTarget }, { target, key });
     };
     const userAgent = `wochit-relay/${pkg.version}`;
     const endpoints = createEndpointWorkers({ store, ports, link, userAgent, connectTimeout: CONNECT_TIMEOUT });

@@ -23,7 +23,7 @@ const MAY_IMPORT: Record<string, string[]> = {
   mirror: ["model", "rules", "wochit", "links", "platform", "targets", "config", "store", "jobs"],
   forward: ["model", "rules", "wochit", "platform", "config", "store", "jobs"],
   backup: ["platform", "targets", "config", "store"],
-  actions: ["model", "rules", "wochit", "platform", "config", "store"],
+  actions: ["model", "rules", "wochit", "links", "platform", "config", "store"],
   doctor: ["platform", "targets", "config", "store", "backup", "actions"],
   upkeep: ["rules", "platform", "store"],
   relay: [
@@ -40,7 +40,7 @@ const MAY_IMPORT: Record<string, string[]> = {
 const ROOTS = new Set(["src/relay.ts", "src/main.ts"]);
 
 /** Where time, chance and the process are touched (ARCHITECTURE rule 10). */
-const RUNTIME = ["runtime", "threads", "compiled"].map((name) => `src/platform/${name}.ts`);
+const RUNTIME = ["runtime", "thread-pool", "compile-cache"].map((name) => `src/platform/${name}.ts`);
 
 /** A folder is read at a glance. */
 const MOST_FILES = 16;

@@ -2,6 +2,7 @@ import pkg from "../../package.json" with { type: "json" };
 import type { Command } from "../backup/open.ts";
 import { type Config, parseListen } from "../config/schema.ts";
 import { errorLine, RelayError } from "../errors.ts";
+import { originOf } from "../links/durable-link.ts";
 import { type Listener, listen } from "../platform/http/server.ts";
 import { readTls } from "../platform/http/tls-files.ts";
 import { environment, selfCommand } from "../platform/runtime.ts";
@@ -116,10 +117,7 @@ export async function supervise(
     return turn;
   }
 
-  const origin = (host: string) => {
-    const { port = 0 } = listener ?? {};
-    return `${config.server.tls ? "https" : "http"}://${host.includes(":") ? `[${host}]` : host}:${port}`;
-  };
+  const origin = (host: string) => originOf(config.server, host, listener?.port ?? 0);
   const publicUrl = () => config.server.publicUrl ?? origin(environment().hostname);
   const open = () =>
     options.openPipeline(config, {

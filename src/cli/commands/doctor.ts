@@ -9,7 +9,7 @@ import { type Line, runProbes } from "../../doctor/run.ts";
 import type { Former } from "../../doctor/target/former.ts";
 import { RelayError } from "../../errors.ts";
 import { withoutQueries } from "../../platform/log/log.ts";
-import { yieldToOthers } from "../../platform/priority.ts";
+import { lowerPriority } from "../../platform/process-priority.ts";
 import type { Store } from "../../store/store.ts";
 import { type Args, type Command, type Context, configOption, jsonOption } from "../command.ts";
 import { abortWhenStopped } from "../output/copy-progress.ts";
@@ -75,7 +75,7 @@ Each line is ok, a warning or failed, and says what to do. Exit code 1 when some
 /** Checks one table after the other, at a low priority: others may need the disk. Exit code 1 where something is wrong. */
 async function checkDatabase(context: Context, args: Args, path: string): Promise<number> {
   const signal = abortWhenStopped(context, { withStdin: args.flag("while-stdin") });
-  yieldToOthers();
+  lowerPriority();
   const { inspectDatabase } = await import("../../store/sqlite/files/inspect.ts");
   const { checkTables } = await import("../../store/check-tables.ts");
   const wrong = await checkTables(() => inspectDatabase(path), signal);

@@ -4,7 +4,7 @@ import type { Config } from "../../config/schema.ts";
 import type { DownloadJob } from "../../model/job.ts";
 import type { Copy, SpooledFile } from "../../model/medium.ts";
 import { makeFolder } from "../../platform/files/file-system.ts";
-import { openHasher } from "../../platform/files/hashing.ts";
+import { openHasher } from "../../platform/files/hash-thread.ts";
 import type { Outbound } from "../../platform/net/outbound.ts";
 import { within } from "../../platform/timing.ts";
 import type { Ports } from "../../ports.ts";

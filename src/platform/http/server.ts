@@ -13,10 +13,10 @@ import { type ErrorCode, errorLine, errorTable, RelayError } from "../../errors.
 import type { Clock, Log } from "../../ports.ts";
 import { openFilesLimit, shareOpenFiles } from "../files/open-files.ts";
 import { every } from "../timing.ts";
+import { type ClientError, describeClientError, describeLate, type Unread } from "./client-errors.ts";
 import type { ConnectionLimits, Trust } from "./connection-limits.ts";
 import { createConnections } from "./connections.ts";
 import { readTls, type TlsFiles, type TlsPair } from "./tls-files.ts";
-import { type ClientError, describeClientError, describeLate, type Unread } from "./unread.ts";
 
 /** How long the connection of a sender is kept for its next request, and how often connections are looked at. Milliseconds. */
 const TIMES = { keepAlive: 65_000, connectionsCheckingInterval: 1_000 };

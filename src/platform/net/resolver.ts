@@ -16,7 +16,7 @@ const DEADLINE = 5_000;
 /**
  * Lookups of the system that may be under way at once, and how many of these may be of names that have not answered before.
  * The system's lookup (getaddrinfo) holds a thread until it returns, a minute where a name server is silent, and Node lets
- * half of its threads (32, threads.ts) do so: nodejs.org/api/dns.html#implementation-considerations.
+ * half of its threads (32, thread-pool.ts) do so: nodejs.org/api/dns.html#implementation-considerations.
  */
 const AT_ONCE = 12;
 const STRANGERS_AT_ONCE = 8;
