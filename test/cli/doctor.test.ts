@@ -98,6 +98,7 @@ test("beside a running relay all of it is looked at, and all is left as it was",
   const { code, failures, said, stdout, lines } = await diagnose(relay.configPath);
   assert.deepEqual([code, failures()], [0, []], stdout);
   assert.match(said("relay"), /^ok: one is running, and ready at http:\/\/127/);
+  assert.equal(said("data.disk") !== "", process.platform === "linux");
   assert.match(said("target.copy"), /^ok: .*: put \d+ ms, head \d+ ms, get \d+ ms, delete \d+ ms$/);
   assert.match(said("endpoint.cms.address"), /^ok: 127\.0\.0\.1$/);
   assert.match(said("endpoint.cms.answer"), /^ok: answers a HEAD with 405 after \d+ ms$/);

@@ -1,7 +1,7 @@
 import { isIP } from "node:net";
 import { type Config, PROVIDER_ADDRESSES, parseListen } from "../../config/schema.ts";
 import { clientAddress, parseNetworks, refusalOf } from "../../platform/net/addresses.ts";
-import { type Finding, of, ok, type Probe, warning } from "../probe.ts";
+import { type Finding, of, ok, warning } from "../probe.ts";
 
 /** A request to judge: the socket's address, and its X-Forwarded-For. */
 export type Request = { socket: string; forwardedFor: string | undefined };
@@ -9,15 +9,12 @@ export type Request = { socket: string; forwardedFor: string | undefined };
 type Settings = Pick<Config, "server" | "receive">;
 
 /** Which address the relay takes for a request's sender, and which senders it lets in. `addresses`: those of this machine. */
-export function senderProbe(config: Settings, addresses: string[], request: Request | null): Probe {
-  return {
-    name: "senders",
-    run: async () => [
-      of("proxies", judgeProxies(config, addresses)),
-      of("allowed", judgeAllowed(config)),
-      ...(request === null ? [] : [of("request", judgeRequest(request, config))]),
-    ],
-  };
+export function judgeSenders(config: Settings, addresses: string[], request: Request | null): Finding[] {
+  return [
+    of("proxies", judgeProxies(config, addresses)),
+    of("allowed", judgeAllowed(config)),
+    ...(request === null ? [] : [of("request", judgeRequest(request, config))]),
+  ];
 }
 
 /** Addresses that no operator's own network holds. */

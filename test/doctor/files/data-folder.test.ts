@@ -4,15 +4,15 @@ import { join } from "node:path";
 import process from "node:process";
 import { test } from "node:test";
 import { type DataFolder, judgeDataFolder } from "../../../src/doctor/files/data-folder.ts";
-import { fileSystemProbe } from "../../../src/doctor/files/file-system.ts";
-import { ownershipProbe } from "../../../src/doctor/files/ownership.ts";
-import { dataIn, dataUsedBy, findingsOf, inWords, makeDataFolder, stranger, user } from "../../support/doctor.ts";
+import { judgeFileSystem } from "../../../src/doctor/files/file-system.ts";
+import { judgeOwnership } from "../../../src/doctor/files/ownership.ts";
+import type { Finding } from "../../../src/doctor/probe.ts";
+import { dataIn, dataUsedBy, inWords, makeDataFolder, stranger, user } from "../../support/doctor.ts";
 import { tempFolder } from "../../support/folder.ts";
 
 /** What is found in the data folder's files, with its media in `mediaDir`. */
 async function judgeFiles(data: DataFolder, mediaDir = join(data.path, "media")) {
-  const [finding] = (await findingsOf([ownershipProbe(data, mediaDir)]))["data.files"]!;
-  return finding!;
+  return (await judgeOwnership(data, mediaDir)) as Finding;
 }
 
 test("a data folder of its user alone is well, and so is what is in it", async (t) => {
@@ -20,7 +20,7 @@ test("a data folder of its user alone is well, and so is what is in it", async (
   assert.match(inWords([judgeDataFolder(data, user)]), /^ok: .*\/data, the relay runs as \S+, mode 0700$/);
   assert.match(inWords([await judgeFiles(data)]), /^ok: 1 /);
   if (process.platform !== "linux") return;
-  assert.equal((await findingsOf([fileSystemProbe(data.path)]))["data.disk"]?.length, 1);
+  assert.ok((await judgeFileSystem(data.path)).detail.length > 0);
 });
 
 test("no folder yet is a warning", async (t) => {

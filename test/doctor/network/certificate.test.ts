@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { copyFileSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
-import { judgeServed, judgeShown, listenerProbe } from "../../../src/doctor/network/certificate.ts";
+import { judgeListener, judgeServed, judgeShown } from "../../../src/doctor/network/certificate.ts";
 import type { Finding } from "../../../src/doctor/probe.ts";
 import { readCertificates, type Shown } from "../../../src/platform/net/certificates.ts";
 import { tempFolder } from "../../support/folder.ts";
@@ -104,10 +104,8 @@ test("a server that speaks no TLS, or says nothing at all, is an error and no ha
   await assert.rejects(read, /too late/);
 });
 
-async function judgeFiles(cert: string, key: string, host: string | null = "localhost", now = NOW): Promise<Finding> {
-  const probe = listenerProbe({ cert, key }, host, now);
-  return (await probe.run(signal(), () => {})) as Finding;
-}
+const judgeFiles = (cert: string, key: string, host: string | null = "localhost", now = NOW): Promise<Finding> =>
+  judgeListener({ cert, key }, host, now);
 
 test("the listener's own files: they must be a pair, in date, and for the public name", async (t) => {
   const dir = tempFolder(t);
