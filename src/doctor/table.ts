@@ -31,10 +31,10 @@ import { targetProbe } from "./target/target.ts";
 const AT_ONCE = 4;
 
 /** Milliseconds for the reads of a probe of the store. */
-const READS = 60_000;
+const READ_TIMEOUT = 60_000;
 
 /** Milliseconds for the check of the database. The limit takes effect between two tables: while SQLite reads one, nothing else runs. */
-const DATABASE = 30 * 60_000;
+const CHECK_TIMEOUT = 30 * 60_000;
 
 const DAY = 86_400_000;
 
@@ -90,7 +90,7 @@ export async function stagesOf(given: Given): Promise<Stage[]> {
       const store = await openStore();
       return store === null ? [] : look(store);
     };
-    return probe(name, run, READS);
+    return probe(name, run, READ_TIMEOUT);
   };
 
   async function tryTarget(): Promise<Probe> {
@@ -143,7 +143,7 @@ export async function stagesOf(given: Given): Promise<Stage[]> {
             isWhole = isUsable(findings);
             return findings;
           },
-          DATABASE,
+          CHECK_TIMEOUT,
         ),
         probe(
           "relay",
