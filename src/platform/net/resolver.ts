@@ -15,7 +15,8 @@ const DEADLINE = 5_000;
 
 /**
  * The most concurrent lookups of the system, and of names that have not answered before. The system's lookup (getaddrinfo)
- * holds a thread until it returns, which takes a minute where a name server is silent, and Node lets half of its threads (32, thread-pool.ts) do so: nodejs.org/api/dns.html#implementation-considerations.
+ * holds a thread until it returns, which takes a minute where a name server is silent. Node gives lookups half of its threads
+ * (32, thread-pool.ts; nodejs.org/api/dns.html#implementation-considerations).
  */
 const AT_ONCE = 12;
 const STRANGERS_AT_ONCE = 8;
