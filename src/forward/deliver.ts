@@ -82,7 +82,7 @@ export function createDeliveries(parts: DeliveryParts): Queue<DeliveryJob> {
     const now = clock.now();
     const outcome = decide(job, made, answer, now);
     const { settled, paused } = await store.settleDelivery(job, outcome, now);
-    tell(job, outcome, settled);
+    logOutcome(job, outcome, settled);
     if (paused) {
       log.error("endpoint paused", {
         event: job.eventId,
@@ -108,7 +108,6 @@ export function createDeliveries(parts: DeliveryParts): Queue<DeliveryJob> {
 
   async function post(job: DeliveryJob, sent: Written, startedAt: number, stop: AbortSignal): Promise<Answer> {
     const { body, pending } = sent;
-    const late = () => new Error(describeTimeout(endpoint.timeout));
     const send = async (signal: AbortSignal): Promise<Answer> => {
       const timestamp = Math.floor(startedAt / 1000);
       const answer = await parts.outbound.request(url, {
@@ -132,7 +131,7 @@ export function createDeliveries(parts: DeliveryParts): Queue<DeliveryJob> {
       return { status, response, error: `HTTP ${status}`, retryAt, pending };
     };
     try {
-      return await abortAfter(endpoint.timeout, clock, send, { late, signal: stop });
+      return await abortAfter(endpoint.timeout, clock, send, { signal: stop });
     } catch (error) {
       const advice = error instanceof UntrustedCertificate ? ", or name its file in this endpoint's tls.ca" : "";
       return failure(errorLine(error) + advice);
@@ -155,7 +154,7 @@ export function createDeliveries(parts: DeliveryParts): Queue<DeliveryJob> {
     return { is: "retry", attempt, at, heldLong: waitsBefore(endpoint.retry, job.attempts + 1) >= endpoint.laneHold };
   }
 
-  function tell(job: DeliveryJob, outcome: DeliveryOutcome, settled: boolean): void {
+  function logOutcome(job: DeliveryJob, outcome: DeliveryOutcome, settled: boolean): void {
     const { status, duration: ms, error } = outcome.attempt;
     const about = {
       event: job.eventId,
@@ -167,7 +166,7 @@ export function createDeliveries(parts: DeliveryParts): Queue<DeliveryJob> {
       status,
       ms,
     };
-    if (!settled) log.warn("delivery was no longer ours", { ...about, error });
+    if (!settled) log.warn("delivery not settled: its lease was lost", { ...about, error });
     else if (outcome.is === "delivered") log.info("delivered", about);
     else if (outcome.is === "dead") log.error("delivery dead", { ...about, error });
     else log.warn("delivery failed", { ...about, error, nextAt: new Date(outcome.at).toISOString() });
@@ -191,10 +190,6 @@ const NO_BODY = failure("body_expired");
 
 function isSuccess(status: number): boolean {
   return status >= 200 && status <= 299;
-}
-
-function describeTimeout(ms: number): string {
-  return ms % 1000 === 0 ? `no answer within ${ms / 1000} s` : `no answer within ${ms} ms`;
 }
 
 /** The URL and the headers of every request. Userinfo of the URL becomes Basic authentication. */

@@ -96,7 +96,7 @@ export function startWorker<J extends Job>(queue: Queue<J>, store: Store, { cloc
     queue
       .run(job, { signal: abort.signal, ending: ending.signal, yieldSlot })
       .catch((error) => {
-        if (!abort.signal.aborted) log.error("job broke", { queue: queue.name, job: job.id, error: errorLine(error) });
+        if (!abort.signal.aborted) log.error("job failed", { queue: queue.name, job: job.id, error: errorLine(error) });
       })
       .then(() => (stopped ? giveBack(job) : isWantedAgain(entry)))
       .then((again) => {

@@ -97,7 +97,7 @@ function loadFrom(place: Place, addon: PackedAddon): object {
   if (found !== null) return open(found, file);
   write(file, addon);
   const written = openChecked(file, addon);
-  if (written === null) throw new Error("what was written there is not what is read");
+  if (written === null) throw new Error("the file read back differs from what was written");
   return open(written, file);
 }
 

@@ -112,7 +112,9 @@ function feedWatchdog(
   // One question at a time: nothing helps where its answer does not come.
   async function turn(): Promise<void> {
     const asked = clock.elapsed();
-    cancel = clock.after(limit / 2, () => log.error("the relay does not answer itself: the watchdog is not fed"));
+    cancel = clock.after(limit / 2, () =>
+      log.error("the relay does not answer its own check: the watchdog is not notified"),
+    );
     const answer = await answers().catch(() => true);
     if (isOver) return;
     cancel();

@@ -182,7 +182,7 @@ test("a store that hangs is not fed: the journal says why systemd ends the relay
   await clock.advance(100_000);
   assert.deepEqual(fed, [0, 15]);
   assert.deepEqual(log.facts, [
-    { level: "error", fact: "the relay does not answer itself: the watchdog is not fed", fields: {} },
+    { level: "error", fact: "the relay does not answer its own check: the watchdog is not notified", fields: {} },
   ]);
   hangs = false;
   answer(true);

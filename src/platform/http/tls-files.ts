@@ -28,7 +28,8 @@ export function readPair({ cert, key }: TlsFiles): TlsPair {
   const pair = { cert: read(cert), key: read(key) };
   const own = checkCertificates(cert, pair.cert);
   const isLocked = /-----BEGIN ENCRYPTED|^Proc-Type: 4,ENCRYPTED/m.test(pair.key.toString("latin1"));
-  if (isLocked) throw refused(`${key} has a password, which nobody is there to type: openssl pkey takes it off`);
+  if (isLocked)
+    throw refused(`${key} is encrypted with a password, which the relay cannot enter: remove it with openssl pkey`);
   const secret = parse(() => createPrivateKey(pair.key), `${key} holds no private key in PEM form`);
   if (!own.checkPrivateKey(secret)) {
     throw refused(`${key} is not the key of ${cert}, whose first certificate must be the one of this side`);

@@ -153,7 +153,7 @@ async function readHead(reader: Reader): Promise<Head> {
   for (;;) {
     const first = await nextLine();
     const status = Number(STATUS.exec(first)?.[1]);
-    if (Number.isNaN(status)) throw new Error("what came is no answer of HTTP");
+    if (Number.isNaN(status)) throw new Error("the answer is not HTTP");
     const fields: [string, string][] = [];
     for (let line = await nextLine(); line !== ""; line = await nextLine()) readField(line, fields, oddities);
     // Interim answers are skipped (RFC 9110 §15.2).

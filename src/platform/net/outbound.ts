@@ -78,7 +78,7 @@ export function openOutbound(options: {
   const agentOf = async (kind: "kept" | "fresh") => {
     // undici is large, and is loaded with the first request.
     const { Agent, buildConnector } = (await import("undici")).default;
-    if (isClosed) throw new Error("the way out is closed");
+    if (isClosed) throw new Error("the connections are closed");
     agents[kind] ??= new Agent({
       allowH2: false,
       connections: options.connections ?? null,

@@ -19,7 +19,7 @@ const DEADLINE = 5_000;
  * (32, thread-pool.ts; nodejs.org/api/dns.html#implementation-considerations).
  */
 const AT_ONCE = 12;
-const STRANGERS_AT_ONCE = 8;
+const NEW_AT_ONCE = 8;
 
 /** How many names that have answered are remembered. */
 const REMEMBERED = 1_000;
@@ -47,14 +47,14 @@ export function createResolver(options: {
   const running = new Map<string, { answer: Promise<Addresses>; isLate: boolean }>();
   const direct = new Map<string, Promise<Addresses>>();
   const answered = new Set<string>();
-  let strangers = 0;
+  let newNames = 0;
 
   function askSystem(name: string): Promise<Addresses> {
-    const isStranger = !answered.has(name);
-    if (isStranger) strangers++;
+    const isNew = !answered.has(name);
+    if (isNew) newNames++;
     const asked = system(name).finally(() => {
       running.delete(name);
-      if (isStranger) strangers--;
+      if (isNew) newNames--;
     });
     const entry = { isLate: false, answer: inTime(name, asked, () => (entry.isLate = true)) };
     running.set(name, entry);
@@ -94,7 +94,7 @@ export function createResolver(options: {
     const name = hostname.toLowerCase();
     const asked = running.get(name);
     if (asked && !asked.isLate) return asked.answer;
-    const hasThread = running.size < AT_ONCE && (answered.has(name) || strangers < STRANGERS_AT_ONCE);
+    const hasThread = running.size < AT_ONCE && (answered.has(name) || newNames < NEW_AT_ONCE);
     if (!asked && hasThread) return askSystem(name);
     const known = direct.get(name);
     if (known) return known;
