@@ -1,4 +1,5 @@
-import { createHmac, type KeyObject, timingSafeEqual } from "node:crypto";
+import { createHmac, type KeyObject } from "node:crypto";
+import { isSameSecret } from "../platform/same-secret.ts";
 
 /**
  * Signatures of Standard Webhooks 1.0 (https://github.com/standard-webhooks/standard-webhooks, "Signature scheme"):
@@ -49,8 +50,8 @@ export function verify(message: {
   if (given.length === 0) return refuse('webhook-signature holds no signature that begins with "v1,"');
   // Compared as text, as the libraries do: decoding would accept spellings that they refuse.
   const matches = keys.some((key) => {
-    const expected = Buffer.from(sign([key], id, Number(timestamp), body));
-    return given.some((signature) => isSame(Buffer.from(signature), expected));
+    const expected = sign([key], id, Number(timestamp), body);
+    return given.some((signature) => isSameSecret(signature, expected));
   });
   if (!matches)
     return refuse("no signature matches: another secret, another id or time, or the body was changed on its way");
@@ -64,10 +65,6 @@ export function verify(message: {
 
 function refuse(why: string): Verdict {
   return { valid: false, why };
-}
-
-function isSame(given: Uint8Array, expected: Uint8Array): boolean {
-  return given.length === expected.length && timingSafeEqual(given, expected);
 }
 
 function readHeader(headers: Record<string, string | string[] | undefined>, name: string): string | undefined {
