@@ -5,14 +5,14 @@ import type { TestContext } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { ConfigInput } from "../../src/config/schema.ts";
 import { startWorker } from "../../src/jobs/worker.ts";
-import { createDeletions } from "../../src/mirror/delete/queue.ts";
+import { createCopyLocks } from "../../src/mirror/copy-locks.ts";
+import { deletionQueue } from "../../src/mirror/delete/queue.ts";
 import { openTargets } from "../../src/mirror/open-targets.ts";
 import { fileOf } from "../../src/mirror/spool/spool.ts";
-import { createUploads } from "../../src/mirror/upload/queue.ts";
+import { uploadQueue } from "../../src/mirror/upload/queue.ts";
 import { createTargetHealth } from "../../src/mirror/upload/target-health.ts";
 import type { DownloadJob, UploadJob } from "../../src/model/job.ts";
 import type { SpooledFile } from "../../src/model/medium.ts";
-import { createTurns } from "../../src/platform/keyed-mutex.ts";
 import { createAccept } from "../../src/receive/accept.ts";
 import { openStore } from "../../src/store/open.ts";
 import type { MirrorTarget } from "../../src/targets/target.ts";
@@ -63,16 +63,16 @@ export async function openCopies(t: Pick<TestContext, "after">, mirror: NonNulla
   const health = createTargetHealth({ target, ports, spoolDir });
   const { failed } = health;
   health.failed = (error) => busy(failed(error));
-  const inTurn = createTurns();
+  const locks = createCopyLocks();
   const { presentId: targetId } = targets;
-  const given = { config: config.mirror, store, target, targetId, ports, spoolDir, targetHealth: health, inTurn };
-  const uploads = createUploads(given);
-  const deletions = createDeletions({
+  const given = { config: config.mirror, store, target, targetId, ports, spoolDir, targetHealth: health, locks };
+  const uploads = uploadQueue(given);
+  const deletions = deletionQueue({
     store,
     targets: { ...targets, at: async (id) => (id === targetId ? target : targets.at(id)) },
     ports,
     spoolDir,
-    inTurn,
+    locks,
   });
   const accept = createAccept({ store, config });
   const wish = (limit = 100) => ({ now: clock.now(), limit, leaseUntil: clock.now() + 30_000 });
@@ -111,7 +111,7 @@ export async function openCopies(t: Pick<TestContext, "after">, mirror: NonNulla
       targetId,
       state,
       health,
-      inTurn,
+      locks,
       uploads,
       deletions,
     },

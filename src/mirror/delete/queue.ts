@@ -1,14 +1,12 @@
 import { errorLine, RelayError } from "../../errors.ts";
 import type { Queue } from "../../jobs/worker.ts";
 import type { DeletionJob, DeletionOutcome } from "../../model/job.ts";
-import type { Turns } from "../../platform/keyed-mutex.ts";
-import { within } from "../../platform/timing.ts";
 import type { Ports } from "../../ports.ts";
 import type { Store } from "../../store/store.ts";
 import type { CopyName } from "../../targets/copy-names.ts";
+import type { CopyLocks } from "../copy-locks.ts";
 import type { Targets } from "../open-targets.ts";
 import { clearSpool } from "../spool/spool.ts";
-import { turnOf } from "../turn.ts";
 import { createRests, type Rest, waitAfter } from "./target-backoff.ts";
 
 /** Milliseconds. A target that has not answered by then has failed, and others get the turn. */
@@ -36,20 +34,33 @@ const FACTS = {
  * The queue of deletions: a copy that no media row refers to any longer, by whatever name, leaves its target, the present one
  * or a former one, and what the spool still holds of its medium goes, too. There is no last try.
  */
-export function createDeletions(options: {
+export function deletionQueue(options: {
   store: Pick<Store, "claimDeletions" | "settleDeletion" | "isCopyWanted" | "isSpooled">;
   targets: Pick<Targets, "at" | "namesOf" | "presentId">;
   ports: Pick<Ports, "clock" | "log">;
   spoolDir: string;
   /** Shared with the uploads: what is deleted here is not being put there. */
-  inTurn: Turns;
+  locks: CopyLocks;
 }): Queue<DeletionJob> {
-  const { store, targets, spoolDir, inTurn } = options;
+  const { store, targets, spoolDir, locks } = options;
   const { clock, log } = options.ports;
   const rests = createRests(clock);
 
-  async function inTime<Result>(signal: AbortSignal, work: (signal: AbortSignal) => Promise<Result>): Promise<Result> {
-    return within(PATIENCE, clock, (late) => work(AbortSignal.any([signal, late])));
+  async function within<Result>(signal: AbortSignal, work: (signal: AbortSignal) => Promise<Result>): Promise<Result> {
+    const stop = new AbortController();
+    let cancel = () => {};
+    const late = new Promise<never>((_, reject) => {
+      cancel = clock.after(PATIENCE, () => {
+        const error = new Error(`no answer within ${PATIENCE / 1000} s`);
+        stop.abort(error);
+        reject(error);
+      });
+    });
+    try {
+      return await Promise.race([work(AbortSignal.any([signal, stop.signal])), late]);
+    } finally {
+      cancel();
+    }
   }
 
   async function clear({ mediumId }: DeletionJob): Promise<void> {
@@ -84,7 +95,7 @@ export function createDeletions(options: {
     const rest = rests.begin(copy.target);
     if (rest !== null) return rest;
     try {
-      const removal = await inTime(signal, (signal) => removeAt(copy, signal));
+      const removal = await within(signal, (signal) => removeAt(copy, signal));
       rests.worked(copy.target);
       return removal;
     } catch (error) {
@@ -97,12 +108,12 @@ export function createDeletions(options: {
     if (copy === null) return "none";
     const rest = rests.restOf(copy.target);
     if (rest !== null) return rest;
-    const names = await inTime(signal, () => targets.namesOf(copy));
+    const names = await within(signal, () => targets.namesOf(copy));
     const work = () => askTarget(copy, names, signal);
     // Uploads go to the present target only, and must not wait for a former one that may be dead.
     if (!names.some(({ target }) => target === targets.presentId)) return work();
-    // A job does not say which of the two its copy is; uploads have one of these turns only, so nobody waits in a circle.
-    return inTurn(turnOf(videoId, "video"), () => inTurn(turnOf(videoId, "thumbnail"), work));
+    // The job does not say of which kind its copy is.
+    return locks.withBothLocks(videoId, work);
   }
 
   function settle(job: DeletionJob, outcome: DeletionOutcome): Promise<boolean> {

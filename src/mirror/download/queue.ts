@@ -46,7 +46,7 @@ export type Downloads = Queue<DownloadJob> & {
 };
 
 /** The queue of downloads: each job's file is fetched into the spool, proven, made durable, and its row settled. */
-export function createDownloads(options: DownloadOptions): Downloads {
+export function downloadQueue(options: DownloadOptions): Downloads {
   const { config, store, ports, spoolDir } = options;
   const { clock } = ports;
   const limits = { ...LIMITS, ...options.limits };

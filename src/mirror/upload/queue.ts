@@ -4,12 +4,11 @@ import { errorLine } from "../../errors.ts";
 import { LEASE, type Queue } from "../../jobs/worker.ts";
 import type { UploadJob, UploadOutcome } from "../../model/job.ts";
 import { nullWhereMissing } from "../../platform/files/file-system.ts";
-import type { Turns } from "../../platform/keyed-mutex.ts";
 import type { Ports } from "../../ports.ts";
 import type { Store } from "../../store/store.ts";
 import { type MirrorTarget, SpoolChanged } from "../../targets/target.ts";
+import type { CopyLocks } from "../copy-locks.ts";
 import { fileOf } from "../spool/spool.ts";
-import { turnOf } from "../turn.ts";
 import { findCopy, keepCopy } from "./put-copy.ts";
 import type { TargetHealth } from "./target-health.ts";
 
@@ -39,7 +38,7 @@ export type UploadOptions = {
   spoolDir: string;
   targetHealth: TargetHealth;
   /** Shared with the deletions. */
-  inTurn: Turns;
+  locks: CopyLocks;
   limits?: Partial<UploadLimits>;
 };
 
@@ -47,8 +46,8 @@ export type UploadOptions = {
  * The queue of uploads: each proven file of the spool goes into the target, and leaves the spool once the target has
  * confirmed it. It is never given up: the link may be dead by now, and this may be the only copy there is.
  */
-export function createUploads(options: UploadOptions): Queue<UploadJob> {
-  const { config, store, target, targetId, spoolDir, targetHealth, inTurn } = options;
+export function uploadQueue(options: UploadOptions): Queue<UploadJob> {
+  const { config, store, target, targetId, spoolDir, targetHealth, locks } = options;
   const { clock, log } = options.ports;
   const { firstWait, longestWait } = { ...LIMITS, ...options.limits };
 
@@ -136,7 +135,7 @@ export function createUploads(options: UploadOptions): Queue<UploadJob> {
       return targetHealth.mayTry() ? store.claimUploads({ limit, now, leaseUntil }) : [];
     },
 
-    run: (job, { signal }) => inTurn(turnOf(job.videoId, job.kind), () => run(job, signal)),
+    run: (job, { signal }) => locks.withLock(job.videoId, job.kind, () => run(job, signal)),
   };
 }
 

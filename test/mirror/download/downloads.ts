@@ -7,7 +7,7 @@ import { join } from "node:path";
 import type { TestContext } from "node:test";
 import * as v from "valibot";
 import { type Config, configSchema } from "../../../src/config/schema.ts";
-import { createDownloads } from "../../../src/mirror/download/queue.ts";
+import { downloadQueue } from "../../../src/mirror/download/queue.ts";
 import type { Limits } from "../../../src/mirror/download/rate-limits.ts";
 import type { DownloadJob, DownloadOutcome } from "../../../src/model/job.ts";
 import type { Copy } from "../../../src/model/medium.ts";
@@ -121,7 +121,7 @@ export async function openDownloads(
   const ports = { clock: options.clock ?? systemClock(), log };
   const store = memoryStore();
   const heldCopy = options.heldCopy ?? (async () => true);
-  const queue = createDownloads({ config, store, outbound, heldCopy, ports, spoolDir, limits: options.limits });
+  const queue = downloadQueue({ config, store, outbound, heldCopy, ports, spoolDir, limits: options.limits });
 
   let jobs = 0;
   function job(url: string, more: Partial<DownloadJob> = {}): DownloadJob {

@@ -4,12 +4,12 @@ import { mkdir, readdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import test from "node:test";
 import { startWorker } from "../../../src/jobs/worker.ts";
-import { createDeletions } from "../../../src/mirror/delete/queue.ts";
+import { createCopyLocks } from "../../../src/mirror/copy-locks.ts";
+import { deletionQueue } from "../../../src/mirror/delete/queue.ts";
 import { openTargets } from "../../../src/mirror/open-targets.ts";
 import { fileOf } from "../../../src/mirror/spool/spool.ts";
-import { createUploads } from "../../../src/mirror/upload/queue.ts";
+import { uploadQueue } from "../../../src/mirror/upload/queue.ts";
 import { createTargetHealth } from "../../../src/mirror/upload/target-health.ts";
-import { createTurns } from "../../../src/platform/keyed-mutex.ts";
 import { realPorts } from "../../support/real-ports.ts";
 import { noS3, startS3Server } from "../../support/s3-server.ts";
 import { openSeeded, ready } from "../../support/seeded.ts";
@@ -29,12 +29,12 @@ test("a bucket that is down while 50 events come gets every file once it is back
   t.after(() => targets.close());
   const { present: target, presentId: targetId } = targets;
   const targetHealth = createTargetHealth({ target, ports, spoolDir, every: 200 });
-  const inTurn = createTurns();
+  const locks = createCopyLocks();
   const limits = { firstWait: 200, longestWait: 1_000 };
-  const given = { config: mirror, store, target, targetId, ports, spoolDir, targetHealth, inTurn, limits };
+  const given = { config: mirror, store, target, targetId, ports, spoolDir, targetHealth, locks, limits };
   const workers = [
-    startWorker(createUploads(given), store, ports),
-    startWorker(createDeletions({ store, targets, ports, spoolDir, inTurn }), store, ports),
+    startWorker(uploadQueue(given), store, ports),
+    startWorker(deletionQueue({ store, targets, ports, spoolDir, locks }), store, ports),
   ];
   t.after(() => Promise.all(workers.map((worker) => worker.stop(0))));
   const wake = () => workers.forEach((worker) => void worker.wake());

@@ -3,7 +3,7 @@ import { mkdir, readFile, rm, stat, truncate, utimes, writeFile } from "node:fs/
 import { join } from "node:path";
 import test from "node:test";
 import { fileOf } from "../../../src/mirror/spool/spool.ts";
-import { createUploads } from "../../../src/mirror/upload/queue.ts";
+import { uploadQueue } from "../../../src/mirror/upload/queue.ts";
 import { openSource } from "../../../src/targets/s3/source.ts";
 import { makePipe } from "../../support/pipe.ts";
 import { waitFor } from "../../support/wait.ts";
@@ -374,9 +374,9 @@ test("a spool that takes nothing more does not keep its own files from leaving",
     ports: { clock: at.clock, log: at.log },
     spoolDir: join(at.dir, "config.json", "none"),
   });
-  const { store, config, targetId, target, spoolDir, inTurn } = at;
-  const queue = createUploads({
-    ...{ store, targetId, target, spoolDir, inTurn },
+  const { store, config, targetId, target, spoolDir, locks } = at;
+  const queue = uploadQueue({
+    ...{ store, targetId, target, spoolDir, locks },
     config: config.mirror,
     ports: { clock: at.clock, log: at.log },
     targetHealth: health,
