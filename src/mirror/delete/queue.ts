@@ -1,28 +1,30 @@
 import { errorLine, RelayError } from "../../errors.ts";
 import type { Queue } from "../../jobs/worker.ts";
 import type { DeletionJob, DeletionOutcome } from "../../model/job.ts";
+import { within } from "../../platform/timing.ts";
 import type { Ports } from "../../ports.ts";
+import { doublingWait, LOCAL_WAITS } from "../../rules/schedule.ts";
 import type { Store } from "../../store/store.ts";
 import type { CopyName } from "../../targets/copy-names.ts";
 import type { CopyLocks } from "../copy-locks.ts";
 import type { Targets } from "../open-targets.ts";
 import { clearSpool } from "../spool/spool.ts";
-import { createRests, type Rest, waitAfter } from "./target-backoff.ts";
+import { type Blocked, createTargetBreakers } from "./target-breakers.ts";
 
-/** Milliseconds. A target that has not answered by then has failed, and others get the turn. */
-const PATIENCE = 30_000;
+/** Timeout of a target's answer, in milliseconds; after it the slot is free for another job. */
+const TIMEOUT = 30_000;
 
-/** Milliseconds until it is asked again whether a copy that may be somebody else's by another name still is. */
+/** Milliseconds until a copy is looked at again that another row may name by another address. */
 const LOOK_AGAIN = 3_600_000;
 
 const AT_ONCE = 2;
 
 type StoredCopy = NonNullable<DeletionJob["copy"]>;
 
-/** What became of a copy: `none`: the job has none; `other`: its place holds a file of somebody else's. */
-type Removal = "none" | "removed" | "shared" | "other" | "in doubt" | Rest;
+/** What became of a copy: `none`: the job has none; `other`: its key holds another file. */
+type Removal = "none" | "removed" | "shared" | "other" | "in doubt" | Blocked;
 
-/** What is said of it in the log. */
+/** Log lines of jobs that are done. */
 const FACTS = {
   none: "spool cleared",
   removed: "media deleted",
@@ -31,43 +33,32 @@ const FACTS = {
 };
 
 /**
- * The queue of deletions: a copy that no media row refers to any longer, by whatever name, leaves its target, the present one
- * or a former one, and what the spool still holds of its medium goes, too. There is no last try.
+ * The queue of deletions: a copy that no media row refers to, by any of its names, is deleted from its target, the present or
+ * a former one, and so are the medium's files in the spool. A deletion is retried without end.
  */
 export function deletionQueue(options: {
   store: Pick<Store, "claimDeletions" | "settleDeletion" | "isCopyWanted" | "isSpooled">;
   targets: Pick<Targets, "at" | "namesOf" | "presentId">;
   ports: Pick<Ports, "clock" | "log">;
   spoolDir: string;
-  /** Shared with the uploads: what is deleted here is not being put there. */
+  /** Shared with the uploads: a key is not written and deleted at once. */
   locks: CopyLocks;
 }): Queue<DeletionJob> {
   const { store, targets, spoolDir, locks } = options;
   const { clock, log } = options.ports;
-  const rests = createRests(clock);
+  const breakers = createTargetBreakers(clock);
 
-  async function within<Result>(signal: AbortSignal, work: (signal: AbortSignal) => Promise<Result>): Promise<Result> {
-    const stop = new AbortController();
-    let cancel = () => {};
-    const late = new Promise<never>((_, reject) => {
-      cancel = clock.after(PATIENCE, () => {
-        const error = new Error(`no answer within ${PATIENCE / 1000} s`);
-        stop.abort(error);
-        reject(error);
-      });
-    });
-    try {
-      return await Promise.race([work(AbortSignal.any([signal, stop.signal])), late]);
-    } finally {
-      cancel();
-    }
+  /** Also when `signal` is aborted it waits for the work: the lock must outlast a deletion under way. */
+  function inTime<Result>(signal: AbortSignal, work: (signal: AbortSignal) => Promise<Result>): Promise<Result> {
+    return within(TIMEOUT, clock, (limit) => work(AbortSignal.any([signal, limit])));
   }
 
-  async function clear({ mediumId }: DeletionJob): Promise<void> {
+  async function clearFiles({ mediumId }: DeletionJob): Promise<void> {
     if (!(await store.isSpooled(mediumId))) await clearSpool(spoolDir, mediumId);
   }
 
-  async function whoWants(names: CopyName[]): Promise<"shared" | "in doubt" | null> {
+  /** Whether a media row refers to the copy; null: none does. */
+  async function useOf(names: CopyName[]): Promise<"shared" | "in doubt" | null> {
     let isDoubtful = false;
     for (const { isCertain, target, key } of names) {
       if (!(await store.isCopyWanted({ target, key }))) continue;
@@ -83,34 +74,34 @@ export function deletionQueue(options: {
     const held = bytes === null ? null : await target.head(key);
     if (held !== null && held.bytes !== bytes) return "other";
     signal.throwIfAborted();
-    // Also where nothing is: an upload may have left pieces that nobody sees.
+    // Also where the key holds nothing: an upload may have left parts that are not listed.
     await target.delete(key, signal);
     return "removed";
   }
 
   async function askTarget(copy: StoredCopy, names: CopyName[], signal: AbortSignal): Promise<Removal> {
     signal.throwIfAborted();
-    const wanted = await whoWants(names);
-    if (wanted !== null) return wanted;
-    const rest = rests.begin(copy.target);
-    if (rest !== null) return rest;
+    const use = await useOf(names);
+    if (use !== null) return use;
+    const blocked = breakers.begin(copy.target);
+    if (blocked !== null) return blocked;
     try {
-      const removal = await within(signal, (signal) => removeAt(copy, signal));
-      rests.worked(copy.target);
+      const removal = await inTime(signal, (signal) => removeAt(copy, signal));
+      breakers.succeeded(copy.target);
       return removal;
     } catch (error) {
-      rests.failed(copy.target, errorLine(error));
+      breakers.failed(copy.target, errorLine(error));
       throw error;
     }
   }
 
   async function removeCopy({ copy, videoId }: DeletionJob, signal: AbortSignal): Promise<Removal> {
     if (copy === null) return "none";
-    const rest = rests.restOf(copy.target);
-    if (rest !== null) return rest;
-    const names = await within(signal, () => targets.namesOf(copy));
+    const blocked = breakers.blocked(copy.target);
+    if (blocked !== null) return blocked;
+    const names = await inTime(signal, () => targets.namesOf(copy));
     const work = () => askTarget(copy, names, signal);
-    // Uploads go to the present target only, and must not wait for a former one that may be dead.
+    // Uploads go to the present target only, and must not wait for a former one that hangs.
     if (!names.some(({ target }) => target === targets.presentId)) return work();
     // The job does not say of which kind its copy is.
     return locks.withBothLocks(videoId, work);
@@ -128,26 +119,26 @@ export function deletionQueue(options: {
 
   async function run(job: DeletionJob, signal: AbortSignal): Promise<void> {
     const fields = { medium: job.mediumId, video: job.videoId, ...(job.copy && { key: job.copy.key }) };
-    const tell = (level: "info" | "warn", fact: string, more: Record<string, unknown> | null) => {
+    const report = (level: "info" | "warn", fact: string, more: Record<string, unknown> | null) => {
       if (more !== null) log[job.attempts === 0 ? level : "debug"](fact, { ...fields, ...more });
     };
-    const ownWait = waitAfter(job.attempts);
+    const ownWait = doublingWait(job.attempts + 1, LOCAL_WAITS);
     let removal: Removal;
     try {
-      const [spool, copy] = await Promise.allSettled([clear(job), removeCopy(job, signal)]);
+      const [spool, copy] = await Promise.allSettled([clearFiles(job), removeCopy(job, signal)]);
       for (const part of [copy, spool]) if (part.status === "rejected") throw part.reason;
       removal = (copy as PromiseFulfilledResult<Removal>).value;
     } catch (error) {
-      // At a stop the lease ends by itself.
+      // The lease ends, and the job is due again.
       if (signal.aborted) return;
-      return tell("warn", "media not deleted yet", await retry(job, errorLine(error), ownWait));
+      return report("warn", "media not deleted yet", await retry(job, errorLine(error), ownWait));
     }
     if (removal === "in doubt") {
       const why = "a copy of this name in a bucket of this name is in use";
-      return tell("info", "media kept for now", await retry(job, why, LOOK_AGAIN));
+      return report("info", "media kept for now", await retry(job, why, LOOK_AGAIN));
     }
     if (typeof removal === "object") {
-      const more = await retry(job, removal.line, Math.max(removal.ms, ownWait));
+      const more = await retry(job, removal.error, Math.max(removal.ms, ownWait));
       if (more !== null) log.debug("media not deleted yet", { ...fields, ...more });
       return;
     }

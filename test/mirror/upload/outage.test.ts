@@ -30,8 +30,8 @@ test("a bucket that is down while 50 events come gets every file once it is back
   const { present: target, presentId: targetId } = targets;
   const targetHealth = createTargetHealth({ target, ports, spoolDir, every: 200 });
   const locks = createCopyLocks();
-  const limits = { firstWait: 200, longestWait: 1_000 };
-  const given = { config: mirror, store, target, targetId, ports, spoolDir, targetHealth, locks, limits };
+  const waits = { first: 200, longest: 1_000 };
+  const given = { config: mirror, store, target, targetId, ports, spoolDir, targetHealth, locks, waits };
   const workers = [
     startWorker(uploadQueue(given), store, ports),
     startWorker(deletionQueue({ store, targets, ports, spoolDir, locks }), store, ports),
@@ -55,7 +55,7 @@ test("a bucket that is down while 50 events come gets every file once it is back
     await store.settleDownload(job, { is: "spooled", file: { ...about, bytes: content.length, sha256 } }, clock.now());
   }
   wake();
-  await waitFor(() => targetHealth.downSince() !== null);
+  await waitFor(() => log.facts.some(({ level, fact }) => level === "error" && fact === "media cannot be kept yet"));
   await server.startGateway();
   await waitFor(async () => (await store.counts()).media.mirrored === 50);
   // A file leaves the spool once its upload is settled.

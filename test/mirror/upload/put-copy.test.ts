@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { type TestContext, test } from "node:test";
-import { keepCopy } from "../../../src/mirror/upload/put-copy.ts";
+import { putCopy } from "../../../src/mirror/upload/put-copy.ts";
 import type { UploadJob } from "../../../src/model/job.ts";
 import { openTarget } from "../../../src/targets/table.ts";
 import { tempFolder } from "../../support/folder.ts";
@@ -23,7 +23,7 @@ async function openKeeping(t: TestContext) {
       const file = join(dir, `spooled-${files++}`); // The target may share it by a hard link.
       await writeFile(file, content);
       const facts = { bytes: content.length, sha256: sha256(content), contentType: "video/mp4", ext };
-      return keepCopy(
+      return putCopy(
         {
           target,
           targetId: "tgt_present",
