@@ -8,7 +8,7 @@ import { startWorker } from "../../src/jobs/worker.ts";
 import { createCopyLocks } from "../../src/mirror/copy-locks.ts";
 import { deletionQueue } from "../../src/mirror/delete/queue.ts";
 import { openTargets } from "../../src/mirror/open-targets.ts";
-import { fileOf } from "../../src/mirror/spool/spool.ts";
+import { spoolPaths } from "../../src/mirror/spool/spool.ts";
 import { uploadQueue } from "../../src/mirror/upload/queue.ts";
 import { createTargetHealth } from "../../src/mirror/upload/target-health.ts";
 import type { DownloadJob, UploadJob } from "../../src/model/job.ts";
@@ -85,7 +85,7 @@ export async function openCopies(t: Pick<TestContext, "after">, mirror: NonNulla
 
   /** A download ends: its file is in the spool. */
   async function spool(job: DownloadJob, content: string | Uint8Array, more: Partial<SpooledFile> = {}): Promise<void> {
-    await writeFile(fileOf(spoolDir, job.mediumId), content, { flag: "wx" });
+    await writeFile(spoolPaths(spoolDir, job.mediumId).file, content, { flag: "wx" });
     const ext = job.kind === "video" ? ".mp4" : ".jpg";
     const contentType = job.kind === "video" ? "video/mp4" : "image/jpeg";
     const facts = { bytes: content.length, sha256: sha256(content), suspect: null, etag: null, lastModified: null };

@@ -9,7 +9,7 @@ import { type Doubling, doublingWait, LOCAL_WAITS } from "../../rules/schedule.t
 import type { Store } from "../../store/store.ts";
 import { type MirrorTarget, SpoolChanged } from "../../targets/target.ts";
 import type { CopyLocks } from "../copy-locks.ts";
-import { fileOf } from "../spool/spool.ts";
+import { spoolPaths } from "../spool/spool.ts";
 import { findCopy, putCopy } from "./put-copy.ts";
 import type { TargetHealth } from "./target-health.ts";
 
@@ -46,7 +46,7 @@ export function uploadQueue(options: UploadOptions): Queue<UploadJob> {
     const place = async (key: string, passed: string[]) => {
       if (!(await store.placeUpload(job, { target: targetId, key, passed }))) throw new LeaseLost("the claim was lost");
     };
-    const file = fileOf(spoolDir, job.mediumId);
+    const { file } = spoolPaths(spoolDir, job.mediumId);
     const copy = { target, targetId, template: config.key, job, signal };
     // A folder that is gone, a disk that is not mounted, may come back with its files.
     if (!(await lstat(spoolDir).catch(nullWhereMissing))?.isDirectory()) {
@@ -87,7 +87,7 @@ export function uploadQueue(options: UploadOptions): Queue<UploadJob> {
     const ms = Math.round(clock.elapsed() - started);
     const fields = { ...fieldsOf(job), key, bytes, sha256, contentType, ms };
     log.info("media mirrored", { ...fields, ...(suspect && { suspect }) });
-    await rm(fileOf(spoolDir, job.mediumId), { force: true }).catch((error) =>
+    await rm(spoolPaths(spoolDir, job.mediumId).file, { force: true }).catch((error) =>
       log.warn("spooled file not removed", { ...fieldsOf(job), error: errorLine(error) }),
     );
   }
@@ -107,7 +107,7 @@ export function uploadQueue(options: UploadOptions): Queue<UploadJob> {
     if (outcome.is === "mirrored") targetHealth.worked();
     else if (signal.aborted) return;
     // The download that follows must not resume from a damaged file.
-    if (outcome.is === "lost") await rm(fileOf(spoolDir, job.mediumId), { force: true });
+    if (outcome.is === "lost") await rm(spoolPaths(spoolDir, job.mediumId).file, { force: true });
     // A finished upload is settled also at a stop. If the claim was lost meanwhile, a deletion job has the key.
     const { settled } = await store.settleUpload(job, outcome, clock.now());
     if (!settled) return;

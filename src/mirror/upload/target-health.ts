@@ -8,7 +8,7 @@ import { UNKNOWN_TYPE } from "../../rules/media-types.ts";
 import { LOCAL_WAITS } from "../../rules/schedule.ts";
 import type { About } from "../../targets/place.ts";
 import type { MirrorTarget } from "../../targets/target.ts";
-import { partOf } from "../spool/spool.ts";
+import { spoolPaths } from "../spool/spool.ts";
 
 /** Milliseconds between two probes of a failing target (CONTRACT, "Media"). */
 const PROBE_EVERY = LOCAL_WAITS.first;
@@ -123,7 +123,7 @@ async function putProbe(options: {
   name: string;
 }): Promise<void> {
   const { target, spoolDir, clock, name } = options;
-  const file = partOf(spoolDir, name);
+  const file = spoolPaths(spoolDir, name).part;
   try {
     const isWritten = await makeFolder(spoolDir)
       .then(() => writeFile(file, PROBE))

@@ -5,7 +5,7 @@ import test, { type TestContext } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { deletionQueue } from "../../../src/mirror/delete/queue.ts";
 import { openTargets, type Targets } from "../../../src/mirror/open-targets.ts";
-import { fileOf, partOf } from "../../../src/mirror/spool/spool.ts";
+import { spoolPaths } from "../../../src/mirror/spool/spool.ts";
 import type { MirrorTarget } from "../../../src/targets/target.ts";
 import { waitFor } from "../../support/wait.ts";
 import { DAY, openCopies } from "../copies.ts";
@@ -16,12 +16,12 @@ test("a forgotten video's copies leave the target, and what the spool still held
   await at.bring("v2", "another");
   await at.work("uploads");
   const waiting = await at.bring("v1", "a second film", {}, "https://h/other.mp4");
-  await writeFile(partOf(at.spoolDir, waiting), "a piece");
+  await writeFile(spoolPaths(at.spoolDir, waiting).part, "a piece");
   const other = await at.bring("v3", "a third film");
   await at.store.forgetVideo("v1", at.clock.now());
   assert.equal(await at.work("deletions"), 2);
   assert.deepEqual(await at.kept(), ["v2/video.mp4"]);
-  assert.deepEqual(await at.spooled(), [fileOf("", other)]);
+  assert.deepEqual(await at.spooled(), [spoolPaths("", other).file]);
   const told = at.facts("media deleted");
   assert.deepEqual(
     told.map(({ level, fields }) => [level, fields]),
@@ -56,7 +56,7 @@ test("a deletion leaves the spool what its medium needs for an upload", async (t
     await at.spool((await at.downloads())[0]!, content);
   }
   assert.equal(await at.work("deletions"), 1);
-  assert.deepEqual(await at.spooled(), [fileOf("", medium)]);
+  assert.deepEqual(await at.spooled(), [spoolPaths("", medium).file]);
   await at.work("uploads");
   await at.work("deletions");
   assert.equal((await at.kept()).length, 1);
@@ -145,7 +145,7 @@ test("a copy that is wanted under another name of the same folder is not deleted
   const { store, spoolDir, locks, clock, log } = at;
   await targets.present.put(
     "v1/video.mp4",
-    fileOf(spoolDir, medium),
+    spoolPaths(spoolDir, medium).file,
     { ...job!.file, eventId: "e", videoId: "v1", replace: true, again: false },
     at.lease.signal,
   );

@@ -7,7 +7,7 @@ import { startWorker } from "../../../src/jobs/worker.ts";
 import { createCopyLocks } from "../../../src/mirror/copy-locks.ts";
 import { deletionQueue } from "../../../src/mirror/delete/queue.ts";
 import { openTargets } from "../../../src/mirror/open-targets.ts";
-import { fileOf } from "../../../src/mirror/spool/spool.ts";
+import { spoolPaths } from "../../../src/mirror/spool/spool.ts";
 import { uploadQueue } from "../../../src/mirror/upload/queue.ts";
 import { createTargetHealth } from "../../../src/mirror/upload/target-health.ts";
 import { realPorts } from "../../support/real-ports.ts";
@@ -49,7 +49,7 @@ test("a bucket that is down while 50 events come gets every file once it is back
   });
   for (const job of jobs) {
     const content = `film ${job.videoId}`;
-    await writeFile(fileOf(spoolDir, job.mediumId), content);
+    await writeFile(spoolPaths(spoolDir, job.mediumId).file, content);
     const sha256 = createHash("sha256").update(content).digest("hex");
     const about = { contentType: "video/mp4", ext: ".mp4", suspect: null, etag: null, lastModified: null };
     await store.settleDownload(job, { is: "spooled", file: { ...about, bytes: content.length, sha256 } }, clock.now());

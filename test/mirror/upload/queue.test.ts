@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { mkdir, readFile, rm, stat, truncate, utimes, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import test from "node:test";
-import { fileOf } from "../../../src/mirror/spool/spool.ts";
+import { spoolPaths } from "../../../src/mirror/spool/spool.ts";
 import { uploadQueue } from "../../../src/mirror/upload/queue.ts";
 import { openSource } from "../../../src/targets/s3/source.ts";
 import { makePipe } from "../../support/pipe.ts";
@@ -137,11 +137,11 @@ test("killed between put and settle: it is put again, and there is one copy", as
     const [job] = await at.claimUploads();
     await at.target.put(
       "v1/video.mp4",
-      fileOf(at.spoolDir, medium),
+      spoolPaths(at.spoolDir, medium).file,
       { ...job!.file, eventId: "e", videoId: "v1", replace: false, again: false },
       at.lease.signal,
     );
-    if (spoolLost) await rm(fileOf(at.spoolDir, medium));
+    if (spoolLost) await rm(spoolPaths(at.spoolDir, medium).file);
     await at.store.freeLeases(at.clock.now());
     await at.work("uploads");
     const { state, key } = await at.medium("v1");
@@ -160,8 +160,8 @@ test("a file that the spool has lost, that is cut, or in whose place a pipe is, 
     ["v4", (path: string) => makePipe(t, path)],
   ] as const) {
     const medium = await at.bring(videoId, "a film");
-    await writeFile(fileOf(at.spoolDir, "other"), "");
-    await harm(fileOf(at.spoolDir, medium));
+    await writeFile(spoolPaths(at.spoolDir, "other").file, "");
+    await harm(spoolPaths(at.spoolDir, medium).file);
     await at.work("uploads");
     assert.deepEqual(await at.kept(), []);
     const { state, lastError } = await at.medium(videoId);
@@ -176,12 +176,12 @@ test("a file that the spool has lost, that is cut, or in whose place a pipe is, 
   const { id } = await at.medium("v3");
   await at.target.put(
     "v3/video.mp4",
-    fileOf(at.spoolDir, "other"),
+    spoolPaths(at.spoolDir, "other").file,
     { contentType: "", bytes: 0, sha256: "", eventId: "e", videoId: "v", replace: true, again: false },
     at.lease.signal,
   );
   await writeFile(join(at.config.dataDir, "media", "v3", "video.mp4"), "a fake");
-  await rm(fileOf(at.spoolDir, id));
+  await rm(spoolPaths(at.spoolDir, id).file);
   await at.work("uploads");
   assert.equal((await at.medium("v3")).state, "pending");
 });
@@ -189,9 +189,9 @@ test("a file that the spool has lost, that is cut, or in whose place a pipe is, 
 test("a file that has rotted in the spool is found out on its way, and downloaded again", async (t) => {
   const at = await openCopies(t);
   const medium = await at.bring("v1", "a film");
-  await writeFile(fileOf(at.spoolDir, medium), "a fi1m");
+  await writeFile(spoolPaths(at.spoolDir, medium).file, "a fi1m");
   // It has waited for long: what is fresh from its proof is not proven again.
-  await utimes(fileOf(at.spoolDir, medium), 0, 0);
+  await utimes(spoolPaths(at.spoolDir, medium).file, 0, 0);
   at.state.fault = async (_key, file, about) => {
     const source = await openSource(file, about);
     try {
@@ -262,7 +262,7 @@ test("a thumbnail whose claim is lost is not put over a newer one", async (t) =>
   const [job] = await at.claimUploads();
   at.clock.set(at.clock.now() + 31_000);
   await at.work("uploads");
-  await writeFile(fileOf(at.spoolDir, job!.mediumId), "one");
+  await writeFile(spoolPaths(at.spoolDir, job!.mediumId).file, "one");
   await at.uploads.run(job!, at.lease);
   assert.deepEqual(at.state.puts, ["v1/thumbnail.jpg"]);
 });
@@ -411,7 +411,7 @@ test("a stop in the middle of a put leaves nothing half done and settles nothing
   assert.deepEqual([await at.kept(), (await at.medium("v2")).state], [["v2/video.mp4"], "mirrored"]);
   const { state, lastError, id } = await at.medium("v1");
   assert.deepEqual([state, lastError], ["pending", null]);
-  assert.equal((await stat(fileOf(at.spoolDir, id))).size, 3);
+  assert.equal((await stat(spoolPaths(at.spoolDir, id).file)).size, 3);
   assert.deepEqual(at.facts("media cannot be kept yet"), []);
 });
 

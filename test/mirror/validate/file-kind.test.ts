@@ -4,7 +4,7 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import test, { after } from "node:test";
-import { NotMediaYet } from "../../../src/mirror/errors.ts";
+import { InvalidContent } from "../../../src/mirror/errors.ts";
 import { verifyMedia } from "../../../src/mirror/validate/validate.ts";
 import type { MediaKind } from "../../../src/model/medium.ts";
 import { box, film, jpeg, moov, mp4, mvhd, png, trak } from "./bytes.ts";
@@ -24,7 +24,7 @@ async function judge(content: Uint8Array, { kind = "video", announced, isFramed 
   return verifyMedia(given).then(
     ({ contentType, ext, suspect }) => `${contentType} ${ext}${suspect === null ? "" : `, ${suspect}`}`,
     (error) => {
-      assert.ok(error instanceof NotMediaYet, error);
+      assert.ok(error instanceof InvalidContent, error);
       return error.message;
     },
   );
