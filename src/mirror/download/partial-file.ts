@@ -3,7 +3,7 @@ import { dirname } from "node:path";
 import { errorLine } from "../../errors.ts";
 import type { DownloadJob } from "../../model/job.ts";
 import type { SpooledFile } from "../../model/medium.ts";
-import { nullWhereMissing, syncFile, syncFolder } from "../../platform/files/file-system.ts";
+import { nullWhereMissing, syncFolder } from "../../platform/files/file-system.ts";
 import { isPartOnly } from "../../rules/part-only.ts";
 import { InvalidContent, isNoSpace, LocalFailure, PermanentFailure } from "../errors.ts";
 import { hashFile } from "../spool/checksum.ts";
@@ -84,13 +84,11 @@ async function setAside(paths: SpoolPaths, state: ResumeState, signal: AbortSign
   for (const path of file === null ? [paths.part] : [paths.file, paths.part]) {
     if (!(await (file === null ? isBetter(path, state) : holds(path, file, signal)))) continue;
     // After a crash from here on it is found under its old name or as the best.
-    await writeResumeState(paths.state, { ...state, best });
-    await syncFile(paths.state);
+    await writeResumeState(paths.state, { ...state, best }, { sync: true });
     await rename(path, paths.best);
     await syncFolder(dirname(paths.file));
     const blank = { ...newResumeState(state.link), best };
-    await writeResumeState(paths.state, blank);
-    await syncFile(paths.state);
+    await writeResumeState(paths.state, blank, { sync: true });
     return blank;
   }
   return { ...newResumeState(state.link), best: state.best };
@@ -187,9 +185,9 @@ export async function openPartialFile(
     },
 
     async finish(whole) {
-      await writeResumeState(paths.state, { ...state, total: whole.bytes, file: whole });
       // Without its state a picture could be another link's; a video's link never changes.
-      if (kind === "thumbnail") await syncFile(paths.state);
+      const sync = kind === "thumbnail";
+      await writeResumeState(paths.state, { ...state, total: whole.bytes, file: whole }, { sync });
       await file.close();
       await rename(path, paths.file);
       await syncFolder(dirname(paths.file));

@@ -110,8 +110,7 @@ async function validate(
 
 async function settle(spoolDir: string, paths: SpoolPaths, state: ResumeState, prepared: Prepared): Promise<void> {
   // A crash from here on finds the file by its state.
-  await writeResumeState(paths.state, { ...state, file: prepared.file });
-  await syncFile(paths.state);
+  await writeResumeState(paths.state, { ...state, file: prepared.file }, { sync: true });
   await rm(paths.file, { force: true });
   await rename(prepared.path, paths.file);
   await syncFolder(spoolDir);

@@ -86,15 +86,16 @@ export async function readResumeState(path: string): Promise<ResumeState | null>
 }
 
 /**
- * Overwrites the state in one call, so that a process killed meanwhile leaves the old or the new one. Not synced: a state says
- * only what was durable before it was written, so an older one stays true. Callers that need more sync the file.
+ * Overwrites the state in one call, so that a process killed meanwhile leaves the old or the new one. It is rarely synced: a
+ * state says only what was durable before it was written, so an older one stays true.
  */
-export async function writeResumeState(path: string, state: ResumeState): Promise<void> {
+export async function writeResumeState(path: string, state: ResumeState, { sync = false } = {}): Promise<void> {
   const padded = Buffer.alloc(LENGTH, " ");
   padded.write(JSON.stringify(state));
   const file = await open(path, constants.O_WRONLY | constants.O_CREAT | AS_IT_IS, 0o640);
   try {
     await file.write(padded, 0, LENGTH, 0);
+    if (sync) await file.sync();
   } finally {
     await file.close();
   }

@@ -14,21 +14,24 @@ const MAX_SIDX = 2 ** 20;
 type Box = { type: string; from: number; to: number };
 
 /** Why a walk ended early: the file is cut, or is no sequence of boxes; null: it did not. */
-type Stop = { cut: string } | { odd: string } | null;
+type Stop = { cut: string; atLeast: number } | { odd: string } | null;
 
 /** Calls `each` for every box between two positions of a file, in order. */
 async function walk(read: ReadAt, [from, to]: [number, number], each: (box: Box) => void): Promise<Stop> {
   for (let at = from, count = 0; at < to; count++) {
     if (count === MAX_BOXES) return { odd: `it has more than ${MAX_BOXES} boxes` };
     const header = await read(at, Math.min(16, to - at));
-    if (header.length < 8) return { cut: `it ends inside the header of a box, at ${at}` };
-    const short = header.readUInt32BE(0);
+    const short = header.length < 8 ? null : header.readUInt32BE(0);
     // 1: the size follows in 64 bits; 0: the box goes on to the end of the file.
-    if (short === 1 && header.length < 16) return { cut: `it ends inside the header of a box, at ${at}` };
-    const size = short === 1 ? Number(header.readBigUInt64BE(8)) : short === 0 ? to - at : short;
     const head = short === 1 ? 16 : 8;
+    if (short === null || header.length < head) {
+      return { cut: `it ends inside the header of a box, at ${at}`, atLeast: at + head };
+    }
+    const size = short === 1 ? Number(header.readBigUInt64BE(8)) : short === 0 ? to - at : short;
     if (size < head) return { odd: `there is no box at ${at}` };
-    if (size > to - at) return { cut: `a box of ${size} bytes at ${at} runs past its end, at ${to}` };
+    if (size > to - at) {
+      return { cut: `a box of ${size} bytes at ${at} runs past its end, at ${to}`, atLeast: at + size };
+    }
     each({ type: header.toString("latin1", 4, 8), from: at + head, to: at + size });
     at += size;
   }
@@ -76,6 +79,13 @@ export async function readBoxes(file: FileHandle, start: number, bytes: number):
   );
   const end = ends.reduce((one, other) => (one === null || (other !== null && other > one) ? other : one), null);
   return { cut: null, odd: odd ?? missing, end, seconds: about.seconds };
+}
+
+/** The least length of a file of boxes, as the sizes of its boxes state it; null: they do not. */
+export async function boxesLength(read: ReadAt, bytes: number): Promise<number | null> {
+  const stop = await walk(read, [0, bytes], () => {});
+  if (stop === null) return bytes;
+  return "atLeast" in stop ? stop.atLeast : null;
 }
 
 /**

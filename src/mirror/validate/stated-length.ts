@@ -1,5 +1,6 @@
 import type { Buffer } from "node:buffer";
 import type { FileHandle } from "node:fs/promises";
+import { boxesLength } from "./isobmff.ts";
 import { openWindow, type ReadAt, readAt } from "./read-window.ts";
 
 /** The most parts of a file that are read before its length counts as unknown. */
@@ -110,18 +111,6 @@ async function flvLength(read: ReadAt, head: Buffer, bytes: number): Promise<num
     if (tag.length < 11) return at + 11;
     end = at + 11 + tag.readUIntBE(1, 3);
     at = end + 4;
-  }
-  return end;
-}
-
-async function boxesLength(read: ReadAt, bytes: number): Promise<number | null> {
-  let end = 0;
-  for (let count = 0; end < bytes && count < MAX_PARTS; count++) {
-    const header = await read(end, 16);
-    if (header.length < 8) return end + 8;
-    const size = header.readUInt32BE(0);
-    if (size < 8) return size === 1 && header.length === 16 ? end + Number(header.readBigUInt64BE(8)) : null;
-    end += size;
   }
   return end;
 }
