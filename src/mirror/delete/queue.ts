@@ -82,17 +82,7 @@ export function deletionQueue(options: {
   async function askTarget(copy: StoredCopy, names: CopyName[], signal: AbortSignal): Promise<Removal> {
     signal.throwIfAborted();
     const use = await useOf(names);
-    if (use !== null) return use;
-    const blocked = breakers.begin(copy.target);
-    if (blocked !== null) return blocked;
-    try {
-      const removal = await inTime(signal, (signal) => removeAt(copy, signal));
-      breakers.succeeded(copy.target);
-      return removal;
-    } catch (error) {
-      breakers.failed(copy.target, errorLine(error));
-      throw error;
-    }
+    return use ?? breakers.run(copy.target, () => inTime(signal, (signal) => removeAt(copy, signal)));
   }
 
   async function removeCopy({ copy, videoId }: DeletionJob, signal: AbortSignal): Promise<Removal> {
@@ -111,16 +101,13 @@ export function deletionQueue(options: {
     return store.settleDeletion(job, outcome, clock.now()).then(({ settled }) => settled);
   }
 
-  async function retry(job: DeletionJob, error: string, wait: number): Promise<Record<string, unknown> | null> {
-    const outcome: DeletionOutcome = { is: "retry", error: error.slice(0, 500), at: clock.now() + wait };
-    if (!(await settle(job, outcome))) return null;
-    return { error: outcome.error, attempt: job.attempts + 1, nextAt: new Date(outcome.at).toISOString() };
-  }
-
   async function run(job: DeletionJob, signal: AbortSignal): Promise<void> {
     const fields = { medium: job.mediumId, video: job.videoId, ...(job.copy && { key: job.copy.key }) };
-    const report = (level: "info" | "warn", fact: string, more: Record<string, unknown> | null) => {
-      if (more !== null) log[job.attempts === 0 ? level : "debug"](fact, { ...fields, ...more });
+    const retry = async (level: "debug" | "info" | "warn", fact: string, line: string, wait: number) => {
+      const [error, at] = [line.slice(0, 500), clock.now() + wait];
+      if (!(await settle(job, { is: "retry", error, at }))) return;
+      const more = { error, attempt: job.attempts + 1, nextAt: new Date(at).toISOString() };
+      log[job.attempts === 0 ? level : "debug"](fact, { ...fields, ...more });
     };
     const ownWait = doublingWait(job.attempts + 1, LOCAL_WAITS);
     let removal: Removal;
@@ -131,16 +118,14 @@ export function deletionQueue(options: {
     } catch (error) {
       // The lease ends, and the job is due again.
       if (signal.aborted) return;
-      return report("warn", "media not deleted yet", await retry(job, errorLine(error), ownWait));
+      return retry("warn", "media not deleted yet", errorLine(error), ownWait);
     }
     if (removal === "in doubt") {
       const why = "a copy of this name in a bucket of this name is in use";
-      return report("info", "media kept for now", await retry(job, why, LOOK_AGAIN));
+      return retry("info", "media kept for now", why, LOOK_AGAIN);
     }
     if (typeof removal === "object") {
-      const more = await retry(job, removal.error, Math.max(removal.ms, ownWait));
-      if (more !== null) log.debug("media not deleted yet", { ...fields, ...more });
-      return;
+      return retry("debug", "media not deleted yet", removal.error, Math.max(removal.ms, ownWait));
     }
     if (!(await settle(job, { is: "deleted" }))) return;
     log[removal === "none" ? "debug" : "info"](FACTS[removal], fields);

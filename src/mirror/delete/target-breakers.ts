@@ -1,3 +1,4 @@
+import { errorLine } from "../../errors.ts";
 import type { Clock } from "../../ports.ts";
 import { doublingWait, LOCAL_WAITS } from "../../rules/schedule.ts";
 
@@ -6,8 +7,8 @@ export type Blocked = { error: string; ms: number };
 
 /**
  * One circuit breaker per target, the present one and former ones: after a failure the target is left alone for a doubling
- * wait, then one job at a time tries it. So a target that does not answer takes no slot from jobs of other targets. The
- * present target's uploads have a stronger breaker (`upload/target-health.ts`), which probes: a former target is not written to.
+ * wait, then one job at a time tries it. So a target that does not answer takes no slot from jobs of other targets. Uploads
+ * to the present target have a breaker that probes (`upload/target-health.ts`); a former target must not be written to.
  */
 export function createTargetBreakers(clock: Pick<Clock, "elapsed">) {
   const open = new Map<string, { error: string; failures: number; until: number; isTried: boolean }>();
@@ -23,22 +24,22 @@ export function createTargetBreakers(clock: Pick<Clock, "elapsed">) {
   return {
     blocked,
 
-    /** Call before asking the target; where null comes back, call `succeeded` or `failed` afterwards. */
-    begin(target: string): Blocked | null {
+    /** Does work on a target, unless it is blocked, and notes whether it failed. Throws what the work throws. */
+    async run<Result>(target: string, work: () => Promise<Result>): Promise<Result | Blocked> {
       const why = blocked(target);
+      if (why !== null) return why;
       const breaker = open.get(target);
-      if (why === null && breaker !== undefined) breaker.isTried = true;
-      return why;
-    },
-
-    succeeded(target: string): void {
-      open.delete(target);
-    },
-
-    failed(target: string, error: string): void {
-      const failures = (open.get(target)?.failures ?? 0) + 1;
-      const until = clock.elapsed() + doublingWait(failures, LOCAL_WAITS);
-      open.set(target, { error, failures, until, isTried: false });
+      if (breaker !== undefined) breaker.isTried = true;
+      try {
+        const result = await work();
+        open.delete(target);
+        return result;
+      } catch (error) {
+        const failures = (open.get(target)?.failures ?? 0) + 1;
+        const until = clock.elapsed() + doublingWait(failures, LOCAL_WAITS);
+        open.set(target, { error: errorLine(error), failures, until, isTried: false });
+        throw error;
+      }
     },
   };
 }

@@ -16,7 +16,7 @@ import type { DiskBudget, Reservation } from "../spool/disk-budget.ts";
 import type { InProgress } from "../spool/in-progress.ts";
 import { linkHash } from "../spool/resume-state.ts";
 import { type SpoolPaths, spoolPaths } from "../spool/spool.ts";
-import { type Proof, verifyMedia } from "../validate/validate.ts";
+import { type Verdict, verifyMedia } from "../validate/validate.ts";
 import { unpack } from "./content-coding.ts";
 import { judgeFailure } from "./failure.ts";
 import { fetchMedia, type Resume } from "./fetch.ts";
@@ -249,8 +249,6 @@ async function validate(attempt: Attempt, transfer: Transfer, isFramed: boolean)
   return { bytes, sha256, ...verdict, etag, lastModified };
 }
 
-type Verdict = Proof | InvalidContent;
-
 function verdictOn(
   { job, paths }: Attempt,
   part: PartialFile,
@@ -258,12 +256,7 @@ function verdictOn(
 ): Promise<Verdict> {
   const { kind, duration } = job;
   const file = { path: paths.part, bytes: part.state.synced };
-  return asLocalFailure("spool", () =>
-    verifyMedia({ ...file, ...framing, kind, duration }).catch((error) => {
-      if (error instanceof InvalidContent) return error;
-      throw error;
-    }),
-  );
+  return asLocalFailure("spool", () => verifyMedia({ ...file, ...framing, kind, duration }));
 }
 
 /** Decodes an encoded body and validates that; `packed` is the verdict on the body as it came. */

@@ -95,12 +95,9 @@ async function validate(
   { kind, duration }: DownloadJob,
 ): Promise<Proof | null> {
   if (why === null) {
-    try {
-      return await verifyMedia({ path, kind, bytes, duration, announced: null, isFramed: true });
-    } catch (error) {
-      if (!(error instanceof InvalidContent)) throw error;
-      why = error.message;
-    }
+    const verdict = await verifyMedia({ path, kind, bytes, duration, announced: null, isFramed: true });
+    if (!(verdict instanceof InvalidContent)) return verdict;
+    why = verdict.message;
   }
   const proof = await nameRemainder({ path, kind, bytes });
   if (proof === null) return null;

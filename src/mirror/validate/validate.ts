@@ -16,6 +16,9 @@ export type Proof = {
   suspect: string | null;
 };
 
+/** An error where the file cannot be the medium: a value, because callers go on with it. */
+export type Verdict = Proof | InvalidContent;
+
 /** Bytes of the head: enough for every signature that file-type knows. */
 const HEAD = 64 * 1024;
 
@@ -31,49 +34,44 @@ type Download = { path: string; kind: MediaKind; bytes: number };
 /**
  * Validates a downloaded file: bytes → kind of file → is it whole? `announced` is the length from the server, `duration` the
  * seconds from the event; null: unknown. `isFramed`: something else proves that all of it came (a last chunk, the end of the
- * decoded body). Text (HTML, XML, JSON), and an empty, short or cut file throw InvalidContent. Anything else is kept, and
+ * decoded body). Text (HTML, XML, JSON), and an empty, short or cut file are InvalidContent. Anything else is kept, and
  * marked suspect where its type is not the announced kind's, its duration differs, or it is shorter than it states although
  * HTTP proved that all of it came. The bytes read depend on the number of the file's parts, not on its size.
  */
 export async function verifyMedia(
   given: Download & { announced: number | null; duration: number | null; isFramed?: boolean },
-): Promise<Proof> {
+): Promise<Verdict> {
   const { path, kind, bytes, announced, duration, isFramed = false } = given;
   return withKind(path, bytes, async (file, head, found) => {
     const partial = { isPartial: true };
     if (announced !== null && announced !== bytes) {
-      throw new InvalidContent(`${bytes} of ${announced} bytes came`, partial);
+      return new InvalidContent(`${bytes} of ${announced} bytes came`, partial);
     }
-    const { cut, odd } = await findOddity(file, head, found, {
-      bytes,
-      duration,
-      isWhole: isFramed || announced !== null,
-    });
-    if (cut !== null) throw new InvalidContent(`the ${found.ext} file is cut: ${cut}`, partial);
+    const isWhole = isFramed || announced !== null;
+    const { cut, odd } = await findOddity(file, head, found, { bytes, duration, isWhole });
+    if (cut !== null) return new InvalidContent(`the ${found.ext} file is cut: ${cut}`, partial);
     return proofOf(found, kind, odd);
   });
 }
 
 /** The type of a file that is known not to be whole; null: it is empty or text. */
 export async function nameRemainder({ path, kind, bytes }: Download): Promise<Proof | null> {
-  return withKind(path, bytes, async (_file, _head, found) => proofOf(found, kind, null)).catch((error) => {
-    if (error instanceof InvalidContent) return null;
-    throw error;
-  });
+  const verdict = await withKind(path, bytes, async (_file, _head, found) => proofOf(found, kind, null));
+  return verdict instanceof InvalidContent ? null : verdict;
 }
 
-async function withKind<Result>(
+async function withKind(
   path: string,
   bytes: number,
-  work: (file: FileHandle, head: Buffer, found: FileKind) => Promise<Result>,
-): Promise<Result> {
-  if (bytes === 0) throw new InvalidContent("the answer is empty");
+  work: (file: FileHandle, head: Buffer, found: FileKind) => Promise<Verdict>,
+): Promise<Verdict> {
+  if (bytes === 0) return new InvalidContent("the answer is empty");
   const file = await open(path, "r");
   try {
     const head = await readAt(file, 0, Math.min(HEAD, bytes));
-    if (isText(head.subarray(0, TEXT_HEAD))) throw new InvalidContent("the answer is text, not media");
+    if (isText(head.subarray(0, TEXT_HEAD))) return new InvalidContent("the answer is text, not media");
     const found = await fileKindOf(head);
-    if (/^text\/|[/+]xml$/.test(found.mime)) throw new InvalidContent(`the answer is ${found.mime}, not media`);
+    if (/^text\/|[/+]xml$/.test(found.mime)) return new InvalidContent(`the answer is ${found.mime}, not media`);
     return await work(file, head, found);
   } finally {
     await file.close();

@@ -21,13 +21,10 @@ async function judge(content: Uint8Array, { kind = "video", announced, isFramed 
   await writeFile(path, content);
   const told = announced === undefined ? content.length : announced;
   const given = { path, kind, bytes: content.length, announced: told, duration: null, isFramed };
-  return verifyMedia(given).then(
-    ({ contentType, ext, suspect }) => `${contentType} ${ext}${suspect === null ? "" : `, ${suspect}`}`,
-    (error) => {
-      assert.ok(error instanceof InvalidContent, error);
-      return error.message;
-    },
-  );
+  const verdict = await verifyMedia(given);
+  if (verdict instanceof InvalidContent) return verdict.message;
+  const { contentType, ext, suspect } = verdict;
+  return `${contentType} ${ext}${suspect === null ? "" : `, ${suspect}`}`;
 }
 
 /** Sent without a length, until the connection closes. */

@@ -24,7 +24,10 @@ async function verify(
   const path = join(folder, `${files++}.part`);
   await writeFile(path, content);
   const bytes = Buffer.byteLength(content);
-  return verifyMedia({ path, kind, bytes, announced: announced === undefined ? bytes : announced, duration, isFramed });
+  const told = announced === undefined ? bytes : announced;
+  const verdict = await verifyMedia({ path, kind, bytes, announced: told, duration, isFramed });
+  if (verdict instanceof InvalidContent) throw verdict;
+  return verdict;
 }
 
 const notYet = (words: RegExp) => (error: unknown) => error instanceof InvalidContent && words.test(error.message);
