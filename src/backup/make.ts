@@ -60,7 +60,7 @@ export async function makeBackup(
 ): Promise<Backup["name"]> {
   const { clock, log, random } = ports;
   const began = clock.elapsed();
-  // In the target nobody who reads copies may guess its name.
+  // In the target the name cannot be guessed by readers of copies.
   const name = nameBackup(clock.now(), to === "target" ? random.bytes(4) : undefined);
   const file = join(dir, name);
   try {

@@ -7,15 +7,14 @@ import { backupsIn } from "./in-target.ts";
 import { backupProcess, removeUnfinished } from "./make.ts";
 import { backupFolder, startBackups } from "./schedule.ts";
 
+/** Backups: due → a process makes and verifies one → folder or target → recorded → older ones are removed. */
+
 export type Backups = { stop(): Promise<void> };
 
 /** How this program is started again, in a process of its own. */
 export type Command = { command: string; args: string[] };
 
-/**
- * Starts the backups of the config: due → a process makes and verifies one → folder or target → recorded → older ones are
- * removed. Without `backup` only what unfinished ones left is removed.
- */
+/** Starts the backups of the config. Without `backup` only what unfinished ones left is removed. */
 export function openBackups(
   { backup, dataDir, mirror }: Pick<Config, "backup" | "dataDir" | "mirror">,
   { store, mirrorTarget, ports, self }: { store: Store; mirrorTarget: MirrorTarget; ports: Ports; self: Command },

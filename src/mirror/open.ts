@@ -16,6 +16,7 @@ import { uploadQueue } from "./upload/queue.ts";
 import { createTargetHealth } from "./upload/target-health.ts";
 
 /** The mirror: link → download into the spool → upload to the target, from where the copy is served → deletion. */
+
 export type Mirror = {
   targets: Targets;
   /** In the order of the pipeline; without the downloads where mirroring is off. */

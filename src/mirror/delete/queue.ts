@@ -11,6 +11,8 @@ import type { Targets } from "../open-targets.ts";
 import { clearSpool } from "../spool/spool.ts";
 import { type Blocked, createTargetBreakers } from "./target-breakers.ts";
 
+/** Deletions: copy that no media row refers to, by any of its names → removed from its target and from the spool. */
+
 /** Timeout of a target's answer, in milliseconds; after it the slot is free for another job. */
 const TIMEOUT = 30_000;
 
@@ -32,10 +34,7 @@ const FACTS = {
   other: "media not deleted: its place holds another file",
 };
 
-/**
- * The queue of deletions: a copy that no media row refers to, by any of its names, is deleted from its target, the present or
- * a former one, and so are the medium's files in the spool. A deletion is retried without end.
- */
+/** A deletion, from the present target or a former one, is retried without end. */
 export function deletionQueue(options: {
   store: Pick<Store, "claimDeletions" | "settleDeletion" | "isCopyWanted" | "isSpooled">;
   targets: Pick<Targets, "at" | "namesOf" | "presentId">;

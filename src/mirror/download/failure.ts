@@ -65,7 +65,7 @@ export function reportOutcome(log: Log, job: DownloadJob, outcome: DownloadOutco
   if (outcome.is !== "retry") return log.warn("media not mirrored", { ...failure, state: outcome.is });
   const retry = { ...failure, nextAt: new Date(outcome.at).toISOString() };
   // Local failures are logged once for all downloads that meet them.
-  if (outcome.own) log.debug("media cannot be kept", retry);
+  if (outcome.own) log.debug("media not mirrored yet", retry);
   else if (outcome.error.endsWith(NOT_READY)) log.info("media not ready yet", retry);
   else log.warn("media not mirrored yet", retry);
 }

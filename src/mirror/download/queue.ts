@@ -13,6 +13,8 @@ import { reportOutcome } from "./failure.ts";
 import { createLocalFailures } from "./local-failures.ts";
 import { LIMITS, type Limits } from "./rate-limits.ts";
 
+/** Downloads: link → fetch → write to the spool → validate → durable file, whose upload is the next job. */
+
 /** Downloads under way, in multiples of `concurrency`, counting the slow ones without a slot. */
 const MOST_IN_PROGRESS = 4;
 
@@ -39,7 +41,6 @@ export type Downloads = Queue<DownloadJob> & {
   spoolTrouble(): string | null;
 };
 
-/** The queue of downloads: link → fetch → write to the spool → validate → durable file, whose upload is the next job. */
 export function downloadQueue(options: DownloadOptions): Downloads {
   const { config, store, ports, spoolDir } = options;
   const { clock } = ports;
@@ -73,7 +74,7 @@ export function downloadQueue(options: DownloadOptions): Downloads {
 
   /** What is left over is removed at the next start. */
   async function tidy(work: Promise<void>): Promise<void> {
-    await work.catch((error) => ports.log.warn("spool not tidied", { error: errorLine(error) }));
+    await work.catch((error) => ports.log.warn("spooled files not removed", { error: errorLine(error) }));
   }
 
   /** Removes the files of a lost claim where the medium is no longer wanted. */

@@ -118,7 +118,7 @@ function createWrites({
         release(batch);
         onWritten(at + length);
       });
-    last.catch(() => {}); // The one who awaits `last` gets the error.
+    last.catch(() => {}); // It is thrown where `last` is awaited.
     flying.push(last);
   }
 

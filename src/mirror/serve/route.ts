@@ -11,6 +11,8 @@ import type { Opened } from "../../targets/target.ts";
 import type { Targets } from "../open-targets.ts";
 import { chooseRange } from "./range.ts";
 
+/** Serving: request → signature → media row → target → the copy, or a redirect to it. */
+
 const PREFIX = "/media/";
 
 /** Copies are untrusted content: browsers must not guess their type, run them, or load what they refer to. */
@@ -39,10 +41,9 @@ const PREFLIGHT = {
 };
 
 /**
- * `GET` and `HEAD /media/<key>`: request → signature → media row → target → the copy, whole or one range of it (RFC 9110 §13,
- * §14), or a redirect to it. Only keys of media rows are served. A missing or invalid `sig`, unless links are open, gets the
- * same 404 as a file that does not exist; a target that fails, and a copy whose size differs from the row, get a 503.
- * `OPTIONS` answers a preflight.
+ * `GET` and `HEAD /media/<key>`, whole or one range (RFC 9110 §13, §14). Only keys of media rows are served. A missing or
+ * invalid `sig`, unless links are open, gets the same 404 as a file that does not exist; a target that fails, and a copy whose
+ * size differs from the row, get a 503. `OPTIONS` answers a preflight.
  */
 export function mediaRoute(options: {
   store: Pick<Store, "mediumByKey">;

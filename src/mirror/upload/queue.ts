@@ -13,6 +13,8 @@ import { spoolPaths } from "../spool/spool.ts";
 import { findCopy, putCopy } from "./put-copy.ts";
 import type { TargetHealth } from "./target-health.ts";
 
+/** Uploads: validated file of the spool → key → put into the target → medium mirrored → file removed from the spool. */
+
 /** Milliseconds after which a validated file may have rotted on its disk: its hash is checked again during the upload. */
 const FRESH = 10 * 60_000;
 
@@ -33,10 +35,7 @@ export type UploadOptions = {
   waits?: Doubling;
 };
 
-/**
- * The queue of uploads: each validated file of the spool is put into the target, and removed from the spool once the target
- * has confirmed it. An upload is retried without end: the link may be dead, and the file the only copy.
- */
+/** An upload is retried without end: the link may be dead, and the file the only copy. */
 export function uploadQueue(options: UploadOptions): Queue<UploadJob> {
   const { config, store, target, targetId, spoolDir, targetHealth, locks } = options;
   const { clock, log } = options.ports;
@@ -78,7 +77,7 @@ export function uploadQueue(options: UploadOptions): Queue<UploadJob> {
     const nextAt = new Date(outcome.at).toISOString();
     const fields = { ...fieldsOf(job), error: outcome.error, attempt: job.attempts + 1, nextAt };
     // A target that is down is logged once, by its health.
-    log[isDown ? "debug" : "warn"]("media cannot be kept yet", fields);
+    log[isDown ? "debug" : "warn"]("media not uploaded yet", fields);
     return outcome;
   }
 

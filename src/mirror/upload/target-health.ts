@@ -64,7 +64,7 @@ export function createTargetHealth(options: {
   let probes = 0;
 
   function isUp(): void {
-    if (trouble?.isDown) log.info("media can be kept again", { ms: Math.round(clock.now() - trouble.since) });
+    if (trouble?.isDown) log.info("the mirror target works again", { ms: Math.round(clock.now() - trouble.since) });
     trouble?.verdict.abort();
     trouble = null;
   }
@@ -72,7 +72,7 @@ export function createTargetHealth(options: {
   function isDown(line: string): void {
     // An upload or another probe succeeded meanwhile.
     if (trouble === null) return;
-    if (!trouble.isDown) log.error("media cannot be kept yet", { error: line });
+    if (!trouble.isDown) log.error("the mirror target is down: uploads wait", { error: line });
     trouble = { ...trouble, line, isDown: true };
     trouble.verdict.abort();
   }

@@ -8,6 +8,8 @@ import { readBoxes } from "./isobmff.ts";
 import { readAt } from "./read-window.ts";
 import { lacksEnd, statedLength } from "./stated-length.ts";
 
+/** Validation: bytes → kind of file (`file-kind.ts`) → is it whole? (`isobmff.ts`, `stated-length.ts`) → proof or reason. */
+
 export type Proof = {
   contentType: string;
   /** With its dot; from the content alone, never from the link. */
@@ -32,7 +34,7 @@ const TOLERANCE = { seconds: 2, share: 0.05 };
 type Download = { path: string; kind: MediaKind; bytes: number };
 
 /**
- * Validates a downloaded file: bytes → kind of file → is it whole? `announced` is the length from the server, `duration` the
+ * Validates a downloaded file. `announced` is the length from the server, `duration` the
  * seconds from the event; null: unknown. `isFramed`: something else proves that all of it came (a last chunk, the end of the
  * decoded body). Text (HTML, XML, JSON), and an empty, short or cut file are InvalidContent. Anything else is kept, and
  * marked suspect where its type is not the announced kind's, its duration differs, or it is shorter than it states although

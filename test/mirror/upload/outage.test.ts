@@ -55,15 +55,17 @@ test("a bucket that is down while 50 events come gets every file once it is back
     await store.settleDownload(job, { is: "spooled", file: { ...about, bytes: content.length, sha256 } }, clock.now());
   }
   wake();
-  await waitFor(() => log.facts.some(({ level, fact }) => level === "error" && fact === "media cannot be kept yet"));
+  await waitFor(() =>
+    log.facts.some(({ level, fact }) => level === "error" && fact === "the mirror target is down: uploads wait"),
+  );
   await server.startGateway();
   await waitFor(async () => (await store.counts()).media.mirrored === 50);
   // A file leaves the spool once its upload is settled.
   await waitFor(async () => (await readdir(spoolDir)).length === 0);
-  const lines = log.facts.filter(({ level, fact }) => fact.startsWith("media can") && level !== "debug");
+  const lines = log.facts.filter(({ level, fact }) => /mirror target|not uploaded/.test(fact) && level !== "debug");
   assert.deepEqual(
     lines.map(({ level, fact }) => `${level}: ${fact}`),
-    ["error: media cannot be kept yet", "info: media can be kept again"],
+    ["error: the mirror target is down: uploads wait", "info: the mirror target works again"],
   );
   for (const medium of await store.media({ limit: 100 })) {
     const hash = createHash("sha256");

@@ -63,7 +63,7 @@ test("a target in trouble is probed every ten seconds, however many ask, until i
   assert.equal(health.mayTry(), false);
   await waitFor(() => health.mayTry());
   assert.equal(health.trouble(), null);
-  assert.deepEqual(lines(), ["error: media cannot be kept yet", "info: media can be kept again"]);
+  assert.deepEqual(lines(), ["error: the mirror target is down: uploads wait", "info: the mirror target works again"]);
   assert.equal(facts()[1]?.fields.ms, clock.now() - since);
   await waitFor(async () => (await left()).length === 0);
 });
@@ -74,7 +74,7 @@ test("a copy that kept it is all the proof that is needed", async (t) => {
   await health.failed(new Error("reset"));
   health.worked();
   assert.deepEqual([health.mayTry(), health.trouble()], [true, null]);
-  assert.deepEqual(lines(), ["error: media cannot be kept yet", "info: media can be kept again"]);
+  assert.deepEqual(lines(), ["error: the mirror target is down: uploads wait", "info: the mirror target works again"]);
 });
 
 test("a copy that cannot be kept by a target that works holds nobody up, and nobody says that the target is down", async (t) => {
