@@ -7,10 +7,12 @@ import { unpack } from "../../../src/mirror/download/content-coding.ts";
 import { LocalFailure } from "../../../src/mirror/errors.ts";
 import { spoolPaths } from "../../../src/mirror/spool/spool.ts";
 import type { DownloadOutcome } from "../../../src/model/job.ts";
+import { noise, sha256 } from "../../support/bytes.ts";
 import { tempFolder } from "../../support/folder.ts";
-import { film, jpeg, moov, mp4 } from "../validate/bytes.ts";
-import { noise, openDownloads, serve, serveRaw, sha256 } from "./downloads.ts";
-import { ODD_HEADS } from "./odd-heads.ts";
+import { film, jpeg, moov, mp4 } from "../../support/media-bytes.ts";
+import { serve, serveRaw } from "../../support/media-server.ts";
+import { ODD_HEADS } from "../../support/odd-heads.ts";
+import { openDownloads } from "./downloads.ts";
 
 const movie = film(moov(), noise(300_000));
 const later = { attempts: 1 };

@@ -6,9 +6,11 @@ import { gzipSync } from "node:zlib";
 import { spoolPaths } from "../../../src/mirror/spool/spool.ts";
 import type { DownloadOutcome } from "../../../src/model/job.ts";
 import type { Copy, SpooledFile } from "../../../src/model/medium.ts";
+import { sha256 } from "../../support/bytes.ts";
+import { jpeg, mp4 } from "../../support/media-bytes.ts";
+import { type Handler, serve } from "../../support/media-server.ts";
 import { testClock } from "../../support/ports.ts";
-import { jpeg, mp4 } from "../validate/bytes.ts";
-import { type Handler, openDownloads, serve, sha256 } from "./downloads.ts";
+import { openDownloads } from "./downloads.ts";
 
 const film = mp4({ bytes: 300_000, seed: 1 });
 

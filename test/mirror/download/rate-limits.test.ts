@@ -6,10 +6,11 @@ import { LIMITS, type Limits, watchRate } from "../../../src/mirror/download/rat
 import { createInProgress } from "../../../src/mirror/spool/in-progress.ts";
 import type { DownloadJob } from "../../../src/model/job.ts";
 import type { Store } from "../../../src/store/store.ts";
+import { mp4 } from "../../support/media-bytes.ts";
+import { serve } from "../../support/media-server.ts";
 import { testClock, testRandom } from "../../support/ports.ts";
 import { waitFor } from "../../support/wait.ts";
-import { mp4 } from "../validate/bytes.ts";
-import { openDownloads, serve } from "./downloads.ts";
+import { openDownloads } from "./downloads.ts";
 
 const KIB = 1024;
 

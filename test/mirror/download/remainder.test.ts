@@ -5,9 +5,11 @@ import { gzipSync } from "node:zlib";
 import { newResumeState, readResumeState, writeResumeState } from "../../../src/mirror/spool/resume-state.ts";
 import { spoolPaths, sweepSpool } from "../../../src/mirror/spool/spool.ts";
 import type { DownloadOutcome } from "../../../src/model/job.ts";
+import { noise, sha256 } from "../../support/bytes.ts";
+import { box, film, jpeg, moov, mp4 } from "../../support/media-bytes.ts";
+import { type Handler, serve } from "../../support/media-server.ts";
 import { openCopies } from "../copies.ts";
-import { box, film, jpeg, moov, mp4 } from "../validate/bytes.ts";
-import { type Handler, noise, openDownloads, serve, sha256 } from "./downloads.ts";
+import { openDownloads } from "./downloads.ts";
 
 const MIB = 2 ** 20;
 const movie = film(moov(), noise(3 * MIB));

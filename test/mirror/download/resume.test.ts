@@ -7,9 +7,11 @@ import { linkHash, newResumeState, readResumeState, writeResumeState } from "../
 import { spoolPaths, sweepSpool } from "../../../src/mirror/spool/spool.ts";
 import type { DownloadOutcome } from "../../../src/model/job.ts";
 import { tinyJpeg } from "../../../src/simulator/media.ts";
+import { noise, sha256 } from "../../support/bytes.ts";
+import { film, moov } from "../../support/media-bytes.ts";
+import { serve } from "../../support/media-server.ts";
 import { waitFor } from "../../support/wait.ts";
-import { film, moov } from "../validate/bytes.ts";
-import { noise, openDownloads, serve, sha256 } from "./downloads.ts";
+import { openDownloads } from "./downloads.ts";
 
 const MIB = 2 ** 20;
 const movie = film(moov(), noise(5 * MIB));

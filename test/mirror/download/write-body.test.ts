@@ -9,7 +9,7 @@ import { writeBody } from "../../../src/mirror/download/write-body.ts";
 import { LocalFailure, PermanentFailure } from "../../../src/mirror/errors.ts";
 import { hashFile, startChecksum } from "../../../src/mirror/spool/checksum.ts";
 import { openHasher } from "../../../src/platform/files/hash-thread.ts";
-import { noise, sha256 } from "./downloads.ts";
+import { noise, sha256 } from "../../support/bytes.ts";
 
 type Chunks = Iterable<Uint8Array> | AsyncIterable<Uint8Array>;
 

@@ -12,9 +12,10 @@ import { readResumeState } from "../../../src/mirror/spool/resume-state.ts";
 import { spoolPaths, sweepSpool } from "../../../src/mirror/spool/spool.ts";
 import type { DownloadOutcome } from "../../../src/model/job.ts";
 import { openOutbound } from "../../../src/platform/net/outbound.ts";
+import { mp4 } from "../../support/media-bytes.ts";
+import { serve } from "../../support/media-server.ts";
 import { testClock, testLog } from "../../support/ports.ts";
-import { openDownloads, serve } from "../download/downloads.ts";
-import { mp4 } from "../validate/bytes.ts";
+import { openDownloads } from "../download/downloads.ts";
 
 const isRoom = (error: unknown) => error instanceof LocalFailure && error.resource === "disk space";
 

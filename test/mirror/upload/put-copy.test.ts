@@ -5,8 +5,8 @@ import { type TestContext, test } from "node:test";
 import { putCopy } from "../../../src/mirror/upload/put-copy.ts";
 import type { UploadJob } from "../../../src/model/job.ts";
 import { openTarget } from "../../../src/targets/table.ts";
+import { sha256 } from "../../support/bytes.ts";
 import { tempFolder } from "../../support/folder.ts";
-import { sha256 } from "../copies.ts";
 
 /** Keeps films of the video "v1" in a real folder, as files of the spool; `placed`: what it wrote down before each put. */
 async function openKeeping(t: TestContext) {

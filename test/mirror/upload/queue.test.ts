@@ -5,9 +5,10 @@ import test from "node:test";
 import { spoolPaths } from "../../../src/mirror/spool/spool.ts";
 import { uploadQueue } from "../../../src/mirror/upload/queue.ts";
 import { openSource } from "../../../src/targets/s3/source.ts";
+import { sha256 } from "../../support/bytes.ts";
 import { makePipe } from "../../support/pipe.ts";
 import { waitFor } from "../../support/wait.ts";
-import { DAY, openCopies, sha256 } from "../copies.ts";
+import { DAY, openCopies } from "../copies.ts";
 
 const text = (path: string) => readFile(path, "utf8");
 

@@ -7,7 +7,7 @@ import test, { after } from "node:test";
 import { InvalidContent } from "../../../src/mirror/errors.ts";
 import { verifyMedia } from "../../../src/mirror/validate/validate.ts";
 import type { MediaKind } from "../../../src/model/medium.ts";
-import { box, film, jpeg, moov, mp4, mvhd, png, trak } from "./bytes.ts";
+import { box, film, jpeg, moov, mp4, mvhd, png, trak } from "../../support/media-bytes.ts";
 
 const folder = await mkdtemp(join(tmpdir(), "relay-kind-"));
 after(() => rm(folder, { recursive: true, force: true }));

@@ -6,7 +6,7 @@ import test, { after } from "node:test";
 import { InvalidContent } from "../../../src/mirror/errors.ts";
 import { nameRemainder, verifyMedia } from "../../../src/mirror/validate/validate.ts";
 import type { MediaKind } from "../../../src/model/medium.ts";
-import { box, film, jpeg, moov, mp4, mp4IndexLast, mvhd, png, trak } from "./bytes.ts";
+import { box, film, jpeg, moov, mp4, mp4IndexLast, mvhd, png, trak } from "../../support/media-bytes.ts";
 
 const folder = await mkdtemp(join(tmpdir(), "relay-verify-"));
 after(() => rm(folder, { recursive: true, force: true }));
