@@ -21,7 +21,7 @@ type Candidate = {
   key: string;
   /** Whether the file at this key may be replaced. `damaged`: what differs is damaged, because the key has the whole hash. */
   replace: "always" | "damaged" | "never";
-  /** The first video of the id has this key; a second one never does, even where the key is free. */
+  /** The first video of the id gets this key; a different second one never does, even where the key is free. */
   isShared?: boolean;
 };
 
