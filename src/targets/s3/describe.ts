@@ -1,7 +1,7 @@
 import { Buffer } from "node:buffer";
 import type { PutObjectCommandInput } from "@aws-sdk/client-s3";
 import type { S3Target } from "../../config/schema.ts";
-import { isShown } from "../../rules/inline-types.ts";
+import { isInline } from "../../rules/media-types.ts";
 import type { About } from "../place.ts";
 
 /** What an object is told beside its bytes; the same for one upload in one piece and in many. */
@@ -24,7 +24,7 @@ export function describe(config: S3Target, about: About): Description {
   const { cacheControl, storageClass, serverSideEncryption, kmsKeyId } = config;
   return {
     ContentType: /^[\x20-\x7e]+$/.test(about.contentType) ? about.contentType : "application/octet-stream",
-    ...(isShown(about.contentType) ? {} : { ContentDisposition: "attachment" }),
+    ...(isInline(about.contentType) ? {} : { ContentDisposition: "attachment" }),
     ...(cacheControl === null ? {} : { CacheControl: cacheControl }),
     // Free words: other stores have classes and kinds of encryption of their own.
     ...(storageClass === null ? {} : { StorageClass: storageClass as Description["StorageClass"] }),
