@@ -2,7 +2,8 @@ import { statSync } from "node:fs";
 import { dirname, resolve } from "node:path";
 import { safeParse } from "valibot";
 import { errorLine, RelayError } from "../errors.ts";
-import { defaultMediaFolder } from "../targets/place.ts";
+import type { SecretInput } from "../option-values.ts";
+import { typeOf } from "../targets/table.ts";
 import { checkConfig } from "./checks.ts";
 import { readEndpointTls } from "./endpoint-tls.ts";
 import { type Look, type Places, readEndpoints } from "./look.ts";
@@ -16,16 +17,9 @@ import {
   type Shape,
 } from "./problems.ts";
 import { readJson } from "./read-json.ts";
-import {
-  type Config,
-  configSchema,
-  type Endpoint,
-  type LocalTarget,
-  type S3Target,
-  type SecretInput,
-} from "./schema.ts";
+import { type Config, configSchema, type Endpoint } from "./schema.ts";
 import { describeUnseen, hiddenCredential, type Outside, readSecret, type Surroundings } from "./secrets.ts";
-import { checkTargets, readFormerTargets } from "./targets.ts";
+import { checkTargets, readTargetSecrets } from "./targets.ts";
 import { warnAbout } from "./warnings.ts";
 import { decodeSecret } from "./webhook-secret.ts";
 
@@ -124,11 +118,9 @@ type Secrets = {
   tokens: string[];
   adminToken: string | null;
   keys: Uint8Array[][];
-  /** Those of `mirror.target`, and of each of `mirror.formerTargets`. */
-  credentials: Credentials;
-  formerCredentials: Credentials[];
+  /** Those of `mirror.target`, then those of each of `mirror.formerTargets`. */
+  targets: ReturnType<typeof readTargetSecrets>;
 };
-type Credentials = S3Target["credentials"];
 type Parsed = Extract<ReturnType<typeof safeParse<typeof configSchema>>, { success: true }>["output"];
 
 function buildConfig(
@@ -139,18 +131,15 @@ function buildConfig(
   const { $schema, server, receive, mirror, endpoints, admin, backup, ...rest } = parsed;
   const { token, ...receiveRest } = receive;
   const tls = server.tls && { cert: resolve(folder, server.tls.cert), key: resolve(folder, server.tls.key) };
+  const [target, ...formerTargets] = [mirror.target, ...mirror.formerTargets].map((options, at) =>
+    typeOf(options).resolve(options, { folder, dataDir, secrets: secrets.targets[at] ?? {} }),
+  );
   return {
     ...rest,
     dataDir,
     server: { ...server, tls },
     receive: { ...receiveRest, tokens: secrets.tokens },
-    mirror: {
-      ...mirror,
-      target: buildTarget(mirror.target, { folder, dataDir, credentials: secrets.credentials }),
-      formerTargets: mirror.formerTargets.map((target, at) =>
-        buildTarget(target, { folder, dataDir, credentials: secrets.formerCredentials[at] ?? null }),
-      ),
-    },
+    mirror: { ...mirror, target: target!, formerTargets },
     endpoints: endpoints.map(({ secret, send, ...endpoint }, at) => ({
       ...endpoint,
       keys: secrets.keys[at] ?? [],
@@ -161,26 +150,6 @@ function buildConfig(
     admin: { ...admin, token: secrets.adminToken },
     backup: backup?.dir === undefined ? backup : { ...backup, dir: resolve(folder, backup.dir) },
     warnings,
-  };
-}
-
-function buildTarget(
-  target: Parsed["mirror"]["target"],
-  { folder, dataDir, credentials }: { folder: string; dataDir: string; credentials: Credentials },
-): LocalTarget | S3Target {
-  if (target.type === "local") {
-    return {
-      type: "local",
-      dir: target.dir === undefined ? defaultMediaFolder(dataDir) : resolve(folder, target.dir),
-    };
-  }
-  const { accessKeyId, secretAccessKey, sessionToken, pathStyle, ca, ...rest } = target;
-  return {
-    ...rest,
-    // Amazon wants the bucket in the host's name; most other stores have no names for that.
-    pathStyle: pathStyle ?? rest.endpoint !== null,
-    credentials,
-    ca: ca === null ? null : resolve(folder, ca),
   };
 }
 
@@ -210,18 +179,11 @@ function readSecrets(
     });
   };
   const one = (path: Path, decode: (text: string) => string) => read(path, decode)[0] ?? null;
-  const readCredentials = (target: Path): Credentials => {
-    const [accessKeyId, secretAccessKey, sessionToken = null] = (
-      ["accessKeyId", "secretAccessKey", "sessionToken"] as const
-    ).map((option) => one([...target, option], checkCredential));
-    return accessKeyId && secretAccessKey ? { accessKeyId, secretAccessKey, sessionToken } : null;
-  };
   return {
     tokens: read(["receive", "token"], checkToken),
     adminToken: one(["admin", "token"], (text) => text),
     keys: readEndpoints(look).map((_, at) => read(["endpoints", at, "secret"], decodeSecret)),
-    credentials: readCredentials(["mirror", "target"]),
-    formerCredentials: readFormerTargets(look).map((_, at) => readCredentials(["mirror", "formerTargets", at])),
+    targets: readTargetSecrets(look, one),
   };
 }
 
@@ -229,12 +191,6 @@ function readSecrets(
 function checkToken(token: string): string {
   if (/^[\x21-\x7e]+$/.test(token) && !/[/?#%\\]/.test(token) && !/^\.{1,2}$/.test(token)) return token;
   throw new RelayError("config", "must be fit for a path: printable ASCII without spaces and / ? # % \\");
-}
-
-/** Keys travel in headers; one with a line break or a space at its end was copied badly. */
-function checkCredential(text: string): string {
-  if (/^[\x21-\x7e]+$/.test(text)) return text;
-  throw new RelayError("config", "must be printable ASCII without spaces");
 }
 
 /** The value at a place of the parsed file, also when other parts are wrong; undefined where this part is. */

@@ -1,8 +1,8 @@
 import { accessSync, constants } from "node:fs";
 import { dirname, resolve, sep } from "node:path";
 import { errorLine, RelayError } from "../errors.ts";
+import type { SecretInput } from "../option-values.ts";
 import { readPlainFile } from "../platform/files/plain-file.ts";
-import type { SecretInput } from "./schema.ts";
 
 /**
  * That a config is judged by somebody who is not the service. systemd shows a service's credentials to nobody but it and root,

@@ -1,5 +1,6 @@
 import type { InferOutput } from "valibot";
 import { nearest } from "../rules/nearest.ts";
+import { typeOf } from "../targets/table.ts";
 import type { configSchema } from "./schema.ts";
 
 /** Options of later versions: what they ask for does not happen yet, and harms nobody by not happening. */
@@ -20,9 +21,7 @@ export function warnAbout(raw: object, parsed: InferOutput<typeof configSchema>)
   const { server, receive, mirror, endpoints } = parsed;
   const formerTargets = mirror.formerTargets.map((target, at) => [`mirror.formerTargets[${at}]`, target] as const);
   for (const [place, target] of [["mirror.target", mirror.target] as const, ...formerTargets]) {
-    if (target.type === "s3" && target.ca !== null && target.endpoint?.startsWith("http:")) {
-      warnings.push(`${place}.ca: has no effect: ${place}.endpoint begins with http://`);
-    }
+    warnings.push(...typeOf(target).warn(target, place));
   }
   if (mirror.enabled && server.publicUrl === null && mirror.publicBaseUrl === null) {
     warnings.push("server.publicUrl: is not set: links to media will be http://<hostname>:<port>");

@@ -4,6 +4,7 @@ import type { Machine } from "../platform/machine.ts";
 import type { Ports } from "../ports.ts";
 import type { Inspected } from "../store/check-tables.ts";
 import type { Store } from "../store/store.ts";
+import { typeOf } from "../targets/table.ts";
 import { configProbe, type Judged } from "./config.ts";
 import { databaseProbe, type Verdict } from "./database.ts";
 import { folderProbes } from "./files/data-folder.ts";
@@ -40,7 +41,6 @@ export type Given = {
   request: Request | null;
   judgeSender: JudgeSender;
   openTarget: TargetGiven["open"];
-  partSize: number;
   mark: string;
   inspect(path: string): Promise<Inspected>;
   isRunning(dataDir: string): Promise<boolean>;
@@ -60,7 +60,7 @@ export function stagesOf(given: Given): Stage[] {
   const { server, mirror, backup } = config;
   const judge = writableJudge({ place, user, sandbox: readSandbox });
   const backupDir = backup && backupFolder(backup, config.dataDir);
-  const mediaDir = mirror.target.type === "local" ? mirror.target.dir : null;
+  const mediaDir = typeOf(mirror.target).folderOf(mirror.target);
   const now = clock.now;
   const dates: Dates = [];
   const verdict: Verdict = { isUsable: false };
@@ -133,16 +133,17 @@ export function stagesOf(given: Given): Stage[] {
 }
 
 function targetProbes(given: Given, { mirror }: Config, dates: Dates, judge: JudgeWritable): Probe[] {
-  const { machine, ports, openTarget: open, partSize, mark, offline, hasKeys } = given;
+  const { machine, ports, openTarget: open, mark, offline, hasKeys } = given;
   const { target, enabled } = mirror;
-  if (!enabled || (offline && target.type === "s3")) return [];
-  if (!hasKeys && target.type === "s3") {
+  const { folderOf, secrets } = typeOf(target);
+  if (!enabled || (offline && folderOf(target) === null)) return [];
+  if (!hasKeys && Object.keys(secrets).length > 0) {
     const run = async () => warning("it was not tried: its keys cannot be read, as the lines of the config say");
     return [{ name: "target", patience: null, run }];
   }
   const { clock } = ports;
   const { tempDir, user } = machine;
-  return [targetProbe({ target, open, partSize, mark, tempDir, user, judge, clock, dates })];
+  return [targetProbe({ target, open, mark, tempDir, user, judge, clock, dates })];
 }
 
 function hostOf(url: string | null): string | null {

@@ -37,21 +37,6 @@ export type SpooledFile = {
   lastModified: string | null;
 };
 
-/** Where copies are kept, remembered so that they are found when the config names another target. Never a secret. */
-export type TargetPlace =
-  | { type: "local"; dir: string }
-  | {
-      type: "s3";
-      bucket: string;
-      /** Null: what the environment or the shared files say. */
-      region: string | null;
-      /** Null: Amazon's. */
-      endpoint: string | null;
-      /** Empty, or without a slash at either end: keys go below it. */
-      prefix: string;
-      pathStyle: boolean;
-    };
-
 /** A file in a target, and what is known of it. `target` is the id that the store gave to the target's place. */
 export type Copy = Omit<SpooledFile, "ext"> & { target: string; key: string };
 

@@ -1,5 +1,30 @@
+import { RelayError } from "../errors.ts";
 import type { Clock, Log } from "../ports.ts";
-import type { About } from "./place.ts";
+
+/** What a target is given to know of a file. */
+export type About = {
+  contentType: string;
+  bytes: number;
+  sha256: string;
+  eventId: string;
+  videoId: string;
+  replace: boolean;
+  /**
+   * An earlier attempt may have been killed in the middle, or the file has waited for long: what was left under this very key
+   * is cleared first, and the file is proven anew.
+   */
+  again: boolean;
+  /** Readable by the relay's user only. */
+  isPrivate?: boolean;
+};
+
+/** What a media row may call a copy. */
+export type CopyName = {
+  target: string;
+  key: string;
+  /** It is the very same file or object; false: that cannot be ruled out. */
+  isCertain: boolean;
+};
 
 /** What became of a `put`. */
 export type Placed = "stored" | "exists-same" | "exists-different";
@@ -59,10 +84,22 @@ export type MirrorTarget = {
  */
 export type Access = "own" | "shared" | "former";
 
-/** What an adapter is handed. Access is `own` unless told. */
+/** What an adapter is given. Access is `own` by default. */
 export type Opening = { access?: Access; clock?: Clock; log?: Pick<Log, "info" | "warn"> };
 
 /** A spooled file is not what it was when it was proven: it has to be downloaded again. */
 export class SpoolChanged extends Error {
   override readonly name = "SpoolChanged";
+}
+
+/** The parts of a key: what `object-keys.ts` makes, and nothing that a file system or a store takes for anything but a name. */
+const KEY_PART = /^[\w~-][\w.~-]{0,254}$/;
+
+export const isKeyPart = (part: string) => KEY_PART.test(part);
+
+/** Throws for a key that could lead out of a target: no id from the network does. */
+export function partsOfKey(key: string): string[] {
+  const parts = key.split("/");
+  if (parts.every(isKeyPart)) return parts;
+  throw new RelayError("internal", `${JSON.stringify(key)} is no key of a mirrored file`);
 }

@@ -3,7 +3,7 @@ import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import { inspectConfig } from "../../src/config/load.ts";
-import type { S3Target } from "../../src/config/schema.ts";
+import type { S3Target } from "../../src/targets/s3/options.ts";
 import { openConfigFiles } from "./files.ts";
 
 const { folder, load, problemsOf, write } = openConfigFiles();

@@ -18,7 +18,7 @@ import { type Args, type Command, type Context, configOption, jsonOption } from 
 import { abortWhenStopped } from "../output/copy-progress.ts";
 import { printJson } from "../output/lists.ts";
 import { harmless } from "../output/terminal-text.ts";
-import { describePlace, findPresent } from "../places.ts";
+import { describePlace, findPresent, folderOfPlace } from "../places.ts";
 
 /** Names of probes line up below each other up to this width. */
 const WIDTH = 24;
@@ -127,7 +127,6 @@ async function prepare(
           .then(JSON.parse)
           .catch(() => null);
   const folder = path === null ? context.cwd : dirname(path);
-  const isBucket = config?.mirror.target.type === "s3" && !offline;
   const mark = createHash("sha256").update(`${context.hostname} ${config?.dataDir}`).digest("hex").slice(0, 8);
   return {
     judged: { ...judged, raw, folder },
@@ -139,7 +138,6 @@ async function prepare(
     machine: lookAtMachine(),
     userAgent: `wochit-relay/${context.version}`,
     mark,
-    partSize: isBucket ? (await import("../../targets/s3/upload.ts")).PART_SIZE : 0,
     judgeSender: await openJudge(config),
     async openTarget(target) {
       const { openTarget } = await import("../../targets/table.ts");
@@ -180,7 +178,8 @@ async function listFormer(store: Store, { mirror, dataDir }: Config): Promise<Fo
   return former.map(({ id, place }) => ({
     name: describePlace(place),
     async look() {
-      if (place.type === "local") return (await opendir(place.dir)).close();
+      const folder = folderOfPlace(place);
+      if (folder !== null) return (await opendir(folder)).close();
       const targets = await openTargets({
         config: mirror,
         dataDir,

@@ -4,7 +4,7 @@ import type { DeletionJob, DeletionOutcome } from "../../model/job.ts";
 import type { Turns } from "../../platform/keyed-mutex.ts";
 import type { Ports } from "../../ports.ts";
 import type { Store } from "../../store/store.ts";
-import type { CopyName } from "../../targets/copy-names.ts";
+import type { CopyName } from "../../targets/target.ts";
 import type { Targets } from "../open-targets.ts";
 import { clearSpool } from "../spool/spool.ts";
 import { turnOf } from "../turn.ts";

@@ -1,8 +1,7 @@
 import { createHash } from "node:crypto";
 import type { Config } from "../../config/schema.ts";
 import type { UploadJob } from "../../model/job.ts";
-import type { About } from "../../targets/place.ts";
-import type { MirrorTarget } from "../../targets/target.ts";
+import type { About, MirrorTarget } from "../../targets/target.ts";
 import { keyOf } from "./object-keys.ts";
 
 /** A proven file of the spool, and the target that shall keep it. */

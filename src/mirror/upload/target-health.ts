@@ -3,8 +3,7 @@ import { rm, writeFile } from "node:fs/promises";
 import { errorLine } from "../../errors.ts";
 import { makeFolder } from "../../platform/files/durable.ts";
 import type { Ports } from "../../ports.ts";
-import type { About } from "../../targets/place.ts";
-import type { MirrorTarget } from "../../targets/target.ts";
+import type { About, MirrorTarget } from "../../targets/target.ts";
 import { partOf } from "../spool/spool.ts";
 
 /** How often a target in trouble is asked whether that is over (CONTRACT, "Media"). All times are milliseconds. */

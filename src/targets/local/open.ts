@@ -14,22 +14,16 @@ import {
   rmdir,
   unlink,
 } from "node:fs/promises";
-import { dirname, join, sep } from "node:path";
+import { dirname, join } from "node:path";
 import { pipeline } from "node:stream/promises";
 import { RelayError } from "../../errors.ts";
 import { codeOf, makeFolder, nullWhereMissing, syncFile, syncFolder } from "../../platform/files/durable.ts";
 import { createTurns } from "../../platform/keyed-mutex.ts";
 import type { Log } from "../../ports.ts";
-import { type Access, type MirrorTarget, type Placed, SpoolChanged } from "../target.ts";
-
+import { type Access, isKeyPart, type MirrorTarget, type Placed, partsOfKey, SpoolChanged } from "../target.ts";
 import { createSharing, type FolderRights, type Shared } from "./folder-rights.ts";
+import { INCOMING, type LocalTarget } from "./place.ts";
 import { createSlots, readRange, readWhole } from "./read-range.ts";
-
-/** The parts of a key: what `keyOf` makes, and nothing that a file system could take for anything but a name. */
-const KEY_PART = /^[\w~-][\w.~-]{0,254}$/;
-
-/** Where files are until they get their name, when that takes more than a link; no key begins with a dot. */
-const INCOMING = ".incoming";
 
 /** Errors by which link(2) says that a file has to be copied: no hard links here, no more for this file, another file system. */
 const NO_LINKS = new Set(["EXDEV", "EPERM", "ENOTSUP", "EOPNOTSUPP", "ENOSYS", "EMLINK", "EACCES", "EINVAL"]);
@@ -55,7 +49,7 @@ const TRIES = 3;
  * `hardLink` is link(2), for tests that do without it.
  */
 export async function openLocalTarget(
-  { dir }: { type: "local"; dir: string },
+  { dir }: LocalTarget,
   options: { access?: Access; log?: Pick<Log, "warn">; hardLink?: typeof link } = {},
 ): Promise<MirrorTarget> {
   const { access: kind = "own", log, hardLink = link } = options;
@@ -83,10 +77,7 @@ export async function openLocalTarget(
   const slots = createSlots(READS);
 
   function pathOf(key: string): string {
-    const parts = key.split("/");
-    const path = join(root!, ...parts);
-    if (parts.every((part) => KEY_PART.test(part)) && path.startsWith(root + sep)) return path;
-    throw new RelayError("internal", `${JSON.stringify(key)} is no key of a mirrored file`);
+    return join(root!, ...partsOfKey(key));
   }
 
   async function makeFolders(key: string, rights: FolderRights | null): Promise<void> {
@@ -255,12 +246,10 @@ export async function openLocalTarget(
       const path = pathOf(folder);
       const names = await readdir(path).catch(nullWhereMissing);
       if (names === null) return (await nothing()) ?? [];
-      const found = names
-        .filter((name) => KEY_PART.test(name))
-        .map(async (name) => ({
-          key: `${folder}/${name}`,
-          stat: await lstat(join(path, name)).catch(nullWhereMissing),
-        }));
+      const found = names.filter(isKeyPart).map(async (name) => ({
+        key: `${folder}/${name}`,
+        stat: await lstat(join(path, name)).catch(nullWhereMissing),
+      }));
       return (await Promise.all(found)).flatMap(({ key, stat }) =>
         stat?.isFile() ? [{ key, bytes: stat.size, modifiedAt: stat.mtimeMs }] : [],
       );

@@ -3,9 +3,9 @@ import { Agent as HttpAgent } from "node:http";
 import { Agent as HttpsAgent } from "node:https";
 import { getCACertificates } from "node:tls";
 import { S3Client } from "@aws-sdk/client-s3";
-import type { S3Target } from "../../config/schema.ts";
 import { errorLine, RelayError } from "../../errors.ts";
 import { trustSystemStore } from "../../platform/net/trust.ts";
+import type { S3Target } from "./options.ts";
 import { explain } from "./trouble.ts";
 
 /** Milliseconds: to connect; for a connection on which nothing moves; and how often a request is made at most. */

@@ -1,8 +1,8 @@
 import { Buffer } from "node:buffer";
 import type { PutObjectCommandInput } from "@aws-sdk/client-s3";
-import type { S3Target } from "../../config/schema.ts";
 import { isShown } from "../../rules/inline-types.ts";
-import type { About } from "../place.ts";
+import type { About } from "../target.ts";
+import type { S3Target } from "./options.ts";
 
 /** What an object is told beside its bytes; the same for one upload in one piece and in many. */
 export type Description = Pick<

@@ -1,20 +1,20 @@
 import { DeleteObjectCommand, GetObjectCommand, HeadObjectCommand, ListObjectsV2Command } from "@aws-sdk/client-s3";
 import { getSignedUrl } from "@aws-sdk/s3-request-presigner";
-import type { S3Target } from "../../config/schema.ts";
 import { createTurns } from "../../platform/keyed-mutex.ts";
 import { systemClock } from "../../platform/runtime.ts";
 import type { Clock, Log } from "../../ports.ts";
-import type { About } from "../place.ts";
-import type { Access, Listed, MirrorTarget, Placed } from "../target.ts";
+import type { About, Access, Listed, MirrorTarget, Placed } from "../target.ts";
 import { connect, PATIENCE, type Patience } from "./connection.ts";
 import { describe } from "./describe.ts";
 import { hashObject, isMissing, readObject } from "./download.ts";
 import { createLeftovers } from "./leftovers.ts";
-import { objectName } from "./names.ts";
+import type { S3Target } from "./options.ts";
+import { PART_SIZE } from "./part-size.ts";
+import { objectName } from "./place.ts";
 import { createPool } from "./pool.ts";
 import { openSource } from "./source.ts";
 import { S3Trouble } from "./trouble.ts";
-import { createUploads, PART_SIZE } from "./upload.ts";
+import { createUploads } from "./upload.ts";
 
 /** Bytes of files in memory, all uploads together. */
 const MEMORY = 8 * PART_SIZE;

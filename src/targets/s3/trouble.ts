@@ -1,5 +1,5 @@
-import type { S3Target } from "../../config/schema.ts";
 import { errorLine, RelayError } from "../../errors.ts";
+import type { S3Target } from "./options.ts";
 
 /** What a store answered, or why it did not, in one line that says what to do. */
 export class S3Trouble extends RelayError {

@@ -12,28 +12,16 @@ import type { Clock } from "../../ports.ts";
 import type { Connection } from "./connection.ts";
 import type { Description } from "./describe.ts";
 import type { Leftovers } from "./leftovers.ts";
+import { PART_SIZE, partSizeOf } from "./part-size.ts";
 import type { Pool } from "./pool.ts";
 import type { Source } from "./source.ts";
 import { S3Trouble } from "./trouble.ts";
-
-const MIB = 2 ** 20;
-
-/** Bytes. Larger files go in parts of this size. */
-export const PART_SIZE = 8 * MIB;
-
-/** Stores take 10,000 parts (AWS, "Multipart upload limits"); some room is left. */
-const MOST_PARTS = 9_000;
 
 /** A part is tried this often, beside what the client itself repeats, before hours of upload are given up. */
 const PART_TRIES = 4;
 
 /** Milliseconds before the second try of a part; then twice as long each time. */
 const PART_WAIT = 500;
-
-/** Bytes of a part of a file of this length. All parts but the last are equal: some stores insist. */
-export function partSizeOf(length: number): number {
-  return Math.max(PART_SIZE, Math.ceil(length / MOST_PARTS / MIB) * MIB);
-}
 
 export type Upload = {
   name: string;

@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { setImmediate as turn } from "node:timers/promises";
+import { partSizeOf } from "../../../src/targets/s3/part-size.ts";
 import { createPool, type Lease } from "../../../src/targets/s3/pool.ts";
-import { partSizeOf } from "../../../src/targets/s3/upload.ts";
 
 const MIB = 2 ** 20;
 const never = () => new AbortController().signal;

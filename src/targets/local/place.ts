@@ -1,0 +1,57 @@
+import { realpath, stat } from "node:fs/promises";
+import { dirname, isAbsolute, join, relative, resolve, sep } from "node:path";
+import type { CopyName } from "../target.ts";
+
+/** A folder of this machine, absolute. It is all that is known of a local target, and all that is remembered of it. */
+export type LocalTarget = { type: "local"; dir: string };
+
+/** In the folder: files on their way to their names, where that takes more than a link. No key begins with a dot. */
+export const INCOMING = ".incoming";
+
+/** Where copies are kept unless the config says otherwise; and always before there were several targets. */
+export function defaultPlace(dataDir: string): LocalTarget {
+  return { type: "local", dir: resolve(dataDir, "media") };
+}
+
+/** A folder inside the data folder is written down as seen from there: it moves with the data folder, also into a restored one. */
+export function toStored(place: LocalTarget, dataDir: string): LocalTarget {
+  const dir = relative(dataDir, place.dir);
+  const isInside = dir !== "" && dir.split(sep)[0] !== ".." && !isAbsolute(dir);
+  return isInside ? { type: "local", dir: dir.split(sep).join("/") } : place;
+}
+
+export function fromStored({ dir }: LocalTarget, dataDir: string): LocalTarget {
+  return { type: "local", dir: resolve(dataDir, dir) };
+}
+
+/** A folder may be reached by several paths, by mounts too, and one target's may be inside another's. */
+export async function otherNames(
+  { place, key }: { place: LocalTarget; key: string },
+  others: { id: string; place: LocalTarget }[],
+): Promise<CopyName[]> {
+  const root = await realpath(place.dir).catch(() => null);
+  if (root === null) return [];
+  const file = join(root, key);
+  const above = new Map<string, string>();
+  for (let folder = dirname(file); ; folder = dirname(folder)) {
+    const rest = relative(folder, file).split(sep).join("/");
+    for (const mark of await marksOf(folder)) if (!above.has(mark)) above.set(mark, rest);
+    if (folder === dirname(folder)) break;
+  }
+  const names: CopyName[] = [];
+  for (const { id, place: other } of others) {
+    const mark = (await marksOf(other.dir)).find((mark) => above.has(mark));
+    if (mark !== undefined) names.push({ target: id, key: above.get(mark)!, isCertain: true });
+  }
+  return names;
+}
+
+/** What identifies a folder: its path without links, and its inode, which is the same under every mount. A missing one has none. */
+async function marksOf(folder: string): Promise<string[]> {
+  try {
+    const { dev, ino } = await stat(folder, { bigint: true });
+    return [await realpath(folder), ...(ino > 0n ? [`${dev} ${ino}`] : [])];
+  } catch {
+    return [];
+  }
+}

@@ -1,0 +1,52 @@
+import { type CopyName, partsOfKey } from "../target.ts";
+
+/** A bucket, as it is remembered. */
+export type S3Place = {
+  type: "s3";
+  bucket: string;
+  /** Null: what the environment or the shared files say. */
+  region: string | null;
+  /** Null: Amazon's. */
+  endpoint: string | null;
+  /** Empty, or without a slash at either end: keys go below it. */
+  prefix: string;
+  pathStyle: boolean;
+};
+
+export function placeOf({ type, bucket, region, endpoint, prefix, pathStyle }: S3Place): S3Place {
+  return { type, bucket, region, endpoint, prefix, pathStyle };
+}
+
+export function nameOf({ endpoint, bucket, prefix }: S3Place): string {
+  return `s3 ${plainEndpoint(endpoint)} ${bucket} ${prefix}`;
+}
+
+export function describe({ bucket, prefix, endpoint }: S3Place): string {
+  return `the bucket ${bucket}${prefix === "" ? "" : `/${prefix}`}${endpoint === null ? "" : ` at ${endpoint}`}`;
+}
+
+/** An endpoint in one spelling: no capitals in its host, no default port, no slash at its end. */
+export function plainEndpoint(endpoint: string | null): string {
+  if (endpoint === null) return "amazon";
+  return (URL.canParse(endpoint) ? new URL(endpoint).href : endpoint).replace(/\/+$/, "");
+}
+
+/** The name of the object that holds a key. Throws for a key that could lead out of the prefix. */
+export function objectName(prefix: string, key: string): string {
+  const name = partsOfKey(key).join("/");
+  return prefix === "" ? name : `${prefix}/${name}`;
+}
+
+/** A store may have many addresses: a bucket of the same name, wherever it is, may be the same one. */
+export async function otherNames(
+  { place, key }: { place: S3Place; key: string },
+  others: { id: string; place: S3Place }[],
+): Promise<CopyName[]> {
+  const object = place.prefix === "" ? key : `${place.prefix}/${key}`;
+  return others.flatMap(({ id, place: other }) => {
+    const start = other.prefix === "" ? "" : `${other.prefix}/`;
+    if (other.bucket !== place.bucket || !object.startsWith(start)) return [];
+    const isCertain = plainEndpoint(other.endpoint) === plainEndpoint(place.endpoint);
+    return [{ target: id, key: object.slice(start.length), isCertain }];
+  });
+}
