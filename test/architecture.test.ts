@@ -116,6 +116,30 @@ test("only the SQLite folder knows its driver", () => {
   assert.ok(driver.length > 0);
 });
 
+test("a type of target is known in its folder and in the table alone, and a bucket's client is loaded with its target", () => {
+  const inside = (file: string) => file.startsWith("src/targets/");
+  const asks = files.filter(
+    (file) => !inside(file) && /\btype\b\)? [!=]== "(local|s3)"/.test(readFileSync(file, "utf8")),
+  );
+  assert.deepEqual(asks, []);
+  const reachers = files.filter(
+    (file) => !inside(file) && imports.get(file)!.some((target) => /^src\/targets\/\w+\//.test(target)),
+  );
+  assert.deepEqual(reachers, []);
+  const loaded = new Set<string>();
+  const load = (file: string) => {
+    if (loaded.has(file)) return;
+    loaded.add(file);
+    for (const [, path] of readFileSync(file, "utf8").matchAll(/^(?:import (?!type )|\} from ).*"(\.[^"]+)"/gm))
+      load(normalize(join(dirname(file), path!)));
+  };
+  load("src/targets/table.ts");
+  assert.deepEqual(
+    [...loaded].filter((file) => /from "@aws-sdk/.test(readFileSync(file, "utf8"))),
+    [],
+  );
+});
+
 test("time, chance and the process are touched in one place", () => {
   const touch =
     /\bDate\.now\(|\bMath\.random\(|\bnew Date\(\)|(?<!socket\.)\bset(Timeout|Interval)\(|\bprocess\.(env|argv|exit|on)\b/;

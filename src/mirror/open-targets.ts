@@ -2,8 +2,8 @@ import type { Config } from "../config/schema.ts";
 import { errorLine, RelayError } from "../errors.ts";
 import type { Clock, Log } from "../ports.ts";
 import type { Store } from "../store/store.ts";
-import { defaultPlace } from "../targets/local/place.ts";
 import {
+  defaultTarget,
   nameOfPlace,
   namesOfCopy,
   openTarget,
@@ -50,7 +50,7 @@ export async function openTargets(options: {
   const { open = openTarget } = options;
   const place = placeOfTarget(config);
   // Before there were several targets, copies were in the folder that the config named, or else in the default one.
-  const before = defaultPlace(dataDir);
+  const before = placeOfTarget(defaultTarget(dataDir));
   const presentId = await store.targetId(place, place.type === before.type ? place : before);
   const opened = new Map<string, Promise<MirrorTarget>>();
 

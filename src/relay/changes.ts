@@ -1,7 +1,6 @@
 import { isDeepStrictEqual } from "node:util";
 import type { Config } from "../config/schema.ts";
-import { defaultPlace } from "../targets/local/place.ts";
-import { placeOfTarget, type Target } from "../targets/table.ts";
+import { defaultTarget, type Target } from "../targets/table.ts";
 
 /** What a newly read config means for a relay that runs. */
 export type Changes = {
@@ -24,7 +23,7 @@ function holdBack(now: Config, next: Config): { config: Config; needsRestart: st
   };
   // It is in the data folder that holds.
   const stay = (target: Target): Target =>
-    isDeepStrictEqual(placeOfTarget(target), defaultPlace(next.dataDir)) ? defaultPlace(now.dataDir) : target;
+    isDeepStrictEqual(target, defaultTarget(next.dataDir)) ? defaultTarget(now.dataDir) : target;
   const speaksTls = (next.server.tls === null) === (now.server.tls === null);
   const config: Config = {
     ...next,

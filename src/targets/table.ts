@@ -26,6 +26,11 @@ export function typeOf({ type }: { type: string }): AnyType {
   );
 }
 
+/** The target of a config that names none. */
+export function defaultTarget(dataDir: string): Target {
+  return local.resolve({ type: "local" }, { folder: dataDir, dataDir, secrets: {} });
+}
+
 /** Opens a target. Throws what its type throws where it cannot be used. */
 export function openTarget(target: Target, opening: Opening = {}): Promise<MirrorTarget> {
   return typeOf(target).open(target, opening);

@@ -2,7 +2,7 @@ import { resolve, sep } from "node:path";
 import * as v from "valibot";
 import { text } from "../../option-values.ts";
 import type { CheckedOptions, ResolveContext } from "../type.ts";
-import { defaultPlace, type LocalTarget } from "./place.ts";
+import type { LocalTarget } from "./place.ts";
 
 export const localOptions = v.strictObject({ type: v.literal("local"), dir: v.optional(text) });
 
@@ -22,7 +22,7 @@ export function resolveLocal(
   { dir }: v.InferOutput<typeof localOptions>,
   { folder, dataDir }: ResolveContext,
 ): LocalTarget {
-  return dir === undefined ? defaultPlace(dataDir) : { type: "local", dir: resolve(folder, dir) };
+  return { type: "local", dir: dir === undefined ? resolve(dataDir, "media") : resolve(folder, dir) };
 }
 
 function isWithin(path: string, folder: string): boolean {

@@ -8,11 +8,6 @@ export type LocalTarget = { type: "local"; dir: string };
 /** In the folder: files on their way to their names, where that takes more than a link. No key begins with a dot. */
 export const INCOMING = ".incoming";
 
-/** Where copies are kept unless the config says otherwise; and always before there were several targets. */
-export function defaultPlace(dataDir: string): LocalTarget {
-  return { type: "local", dir: resolve(dataDir, "media") };
-}
-
 /** A folder inside the data folder is written down as seen from there: it moves with the data folder, also into a restored one. */
 export function toStored(place: LocalTarget, dataDir: string): LocalTarget {
   const dir = relative(dataDir, place.dir);
