@@ -1,6 +1,7 @@
 import type { Config, Endpoint } from "../config/schema.ts";
 import { errorLine, RelayError } from "../errors.ts";
 import type { StoredEvent } from "../model/event.ts";
+import { NOTICES } from "../model/notice.ts";
 import { topicMatches } from "../rules/topics.ts";
 import type { Page, Store } from "../store/store.ts";
 import { topicOf } from "../wochit/event.ts";
@@ -83,10 +84,7 @@ export async function* replayEvents(
   }
 }
 
-/** What lists leave out unless it is asked for by its type (CONTRACT, "Notices"). */
-const NOTICES = ["relay.media.mirrored", "relay.media.failed", "relay.media.at_risk"];
-
-/** The ids of events that may be of these types, oldest first. One exact type is the store's own filter. */
+/** The ids of events that may be of these types, oldest first. One exact type is the store's own filter; notices need one. */
 async function collectMeant(store: Store, types: string[], range: { since: number; until: number }): Promise<string[]> {
   const exact = types.length === 1 && !types[0]!.includes("*") ? types : [undefined];
   const notices = NOTICES.filter((type) => !types.includes(type) || types.length > 1).filter((type) =>

@@ -37,7 +37,7 @@ export type ProviderOptions = {
   host?: string;
   /** 0, the default, picks one. */
   port?: number;
-  /** How long a link is good for, in seconds; 24 hours unless told (provider.md: "Links live 24 hours"). */
+  /** How long a link is good for, in seconds; 24 hours unless told (PROVIDER, "Links live 24 hours"). */
   linkLifetime?: number;
   /** Whose links they look like; AWS's unless told. */
   linkScheme?: LinkScheme;

@@ -94,7 +94,7 @@ test("a notification that fails harms nobody: one warning, and one more after it
   await notifier.ready("a");
   await notifier.status("b");
   assert.deepEqual(log.facts, [
-    { level: "warn", fact: "systemd cannot be told how the relay is", fields: { error: "no such socket" } },
+    { level: "warn", fact: "systemd cannot be notified", fields: { error: "no such socket" } },
   ]);
   fails = false;
   await notifier.status("c");

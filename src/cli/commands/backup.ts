@@ -1,7 +1,7 @@
 import { basename, dirname, join, resolve } from "node:path";
 import { tellSize } from "../../actions/format-size.ts";
 import { RelayError } from "../../errors.ts";
-import { yieldToOthers } from "../../platform/priority.ts";
+import { lowerPriority } from "../../platform/process-priority.ts";
 import { type Copied, databaseOf, nameBackup } from "../../store/backup.ts";
 import { copyDatabase } from "../../store/copy-database.ts";
 import type { Backup } from "../../store/store.ts";
@@ -74,7 +74,7 @@ async function copy(
       withHash,
       onProgress(progress) {
         // While it is copied the relay's log only grows, so that is over soon; the check, the longer part, is in no hurry.
-        if (progress.step === "checking") yieldToOthers();
+        if (progress.step === "checking") lowerPriority();
         teller.onProgress(progress);
       },
     });

@@ -2,7 +2,7 @@ import type { AttemptJson, DeliveryJson, Link, MediumJson } from "../../actions/
 import { tellWhen } from "../../actions/times.ts";
 import type { Config } from "../../config/schema.ts";
 import { parseListen } from "../../config/schema.ts";
-import { mediaLink } from "../../links/durable-link.ts";
+import { mediaLink, originOf } from "../../links/durable-link.ts";
 import type { Store } from "../../store/store.ts";
 import type { Context } from "../command.ts";
 import { findPresent } from "../places.ts";
@@ -13,15 +13,10 @@ import { type Column, renderTable } from "./table.ts";
 /** Durable addresses of copies as the relay gives them; null where its port is only known to itself. */
 export async function openLink(store: Store, { server, mirror }: Config, { hostname }: Context): Promise<Link> {
   const { port } = parseListen(server.listen)!;
-  const publicUrl = server.publicUrl ?? (port === 0 ? null : `http${server.tls ? "s" : ""}://${hostname}:${port}`);
+  const publicUrl = server.publicUrl ?? (port === 0 ? null : originOf(server, hostname, port));
   const secret = await store.mediaSecret();
-  const { publicBaseUrl } = mirror;
-  const present = publicBaseUrl === null ? null : await findPresent(store, mirror.target);
-  return ({ target, key }) => {
-    const isFormer = publicBaseUrl !== null && target !== null && target !== present;
-    if (publicUrl === null && (publicBaseUrl === null || isFormer)) return null;
-    return mediaLink({ ...mirror, publicUrl: publicUrl ?? "", secret }, key, { isFormer });
-  };
+  const presentTarget = mirror.publicBaseUrl === null ? null : await findPresent(store, mirror.target);
+  return (copy) => mediaLink({ ...mirror, publicUrl, secret, presentTarget }, copy);
 }
 
 /** `2026-11-21 21:15:03Z`: as much of a time as people read. */

@@ -1,4 +1,5 @@
 import { tellSize } from "../../actions/format-size.ts";
+import { every } from "../../platform/timing.ts";
 import type { CopyProgress } from "../../store/backup.ts";
 import type { Context } from "../command.ts";
 
@@ -35,16 +36,12 @@ export function createCopyTeller({ stdout, stderr, ports }: Context, asJson: boo
     wait(what: string): void {
       if (asJson) return;
       const began = clock.elapsed();
-      const again = () => {
-        cancel = clock.after(live ? SECOND : IN_LINES, () => {
-          const line = `${what}: ${Math.round((clock.elapsed() - began) / 1000)} s`;
-          if (live) stderr.write(`\r\x1b[K${line}`);
-          else stdout.write(`${line}\n`);
-          again();
-        });
-      };
       if (live) stderr.write(`\r\x1b[K${what}`);
-      again();
+      cancel = every(live ? SECOND : IN_LINES, clock, () => {
+        const line = `${what}: ${Math.round((clock.elapsed() - began) / 1000)} s`;
+        if (live) stderr.write(`\r\x1b[K${line}`);
+        else stdout.write(`${line}\n`);
+      });
     },
     clear(): void {
       cancel();

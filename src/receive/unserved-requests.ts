@@ -1,0 +1,92 @@
+import type { IncomingMessage } from "node:http";
+import type { Config } from "../config/schema.ts";
+import { type Gate, whyBroken } from "../platform/http/server.ts";
+import { createLimitedLog } from "../platform/log/limited-log.ts";
+import type { Ports } from "../ports.ts";
+import { type Room, readBody } from "./body.ts";
+import { writingOf } from "./decode.ts";
+import type { Keep } from "./keep-refused.ts";
+import { type Source, trustOf } from "./source.ts";
+
+/** Lines a minute about requests of allowed senders that were not taken. */
+const LINES = 30;
+
+/** The longest path that the log shows. */
+const MAX_PATH = 200;
+
+export type Unserved = {
+  /** A request to a path, or by a method, that takes no event: logged, and what an allowed sender sent is kept. */
+  report(request: IncomingMessage, reason: "path" | "method"): Promise<void>;
+  /** What the listener asks, and reports to. */
+  gate: Gate;
+};
+
+/**
+ * What senders send in vain: every request of an allowed one leaves a line in the log, and its body in a ring, so that a wrong
+ * address in the provider's panel loses nothing. Of all others one line a minute and kind says how many there were.
+ */
+export function createUnserved(options: {
+  config: Config;
+  ports: Pick<Ports, "clock" | "log">;
+  judge: (request: IncomingMessage) => Source;
+  keep: Keep;
+  spare: Room;
+}): Unserved {
+  const { config, ports, judge, keep, spare } = options;
+  const { receive } = config;
+  const { clock, log } = ports;
+  const trust = trustOf(config);
+  const warn = createLimitedLog(log, clock, { burst: LINES });
+  const warnOfStrays = createLimitedLog(log, clock);
+  const warnOfUnread = createLimitedLog(log, clock);
+
+  return {
+    async report(request, reason) {
+      const { address: from, refusal } = judge(request);
+      const { method, url } = request;
+      const line = { from, method, path: shownPath(url ?? "", receive), why: reason };
+      const takes = `events are taken at POST ${receive.path}${receive.tokens.length > 0 ? "/<token>" : ""}`;
+      const isRead = method === "GET" || method === "HEAD";
+      if (refusal === "source" && receive.mode === "enforce") {
+        if (!isRead) warnOfStrays("request refused", line);
+        return;
+      }
+      // Where all may send, readers of other pages are no senders.
+      if (isRead && reason === "path" && trust.isOpen) return;
+      const receivedAt = clock.now();
+      const read = await readBody(request, { limit: receive.maxBody, keep: 0, room: spare, spare });
+      const body = read.is === "whole" || read.is === "broken" ? read.body : null;
+      const quarantineId = await keep({ from }, { reason, body, writing: writingOf(request.headers), receivedAt });
+      const broken = read.is === "broken" ? { broken: whyBroken(request) } : {};
+      warn("request refused", { ...line, takes, ...broken, quarantineId });
+    },
+
+    gate: {
+      ...trust,
+      async unread({ address: from, why, body }) {
+        if (!trust.isTrusted(from) && !trust.isOpen) {
+          warnOfUnread("request refused", { from, why });
+          return;
+        }
+        const quarantineId = await keep({ from }, { reason: "request", body, writing: null, receivedAt: clock.now() });
+        warn("request refused", { from, why, quarantineId });
+      },
+    },
+  };
+}
+
+/** A path for the log: without its query, and without what may be a token, right or wrong. */
+export function shownPath(url: string, { path, tokens }: Pick<Config["receive"], "path" | "tokens">): string {
+  const own = path.toLowerCase().split("/").filter(Boolean);
+  const [given = ""] = url.split(/[?#]/, 1);
+  let matched = 0;
+  const shown = given.split("/").map((part) => {
+    if (part === "") return part;
+    const isOwn = own.includes(part.toLowerCase());
+    // What stands behind the whole path is where a token stands; where one is configured it may have been put anywhere.
+    const isSecret = matched >= own.length || (tokens.length > 0 && !isOwn);
+    if (isOwn) matched++;
+    return isSecret ? "…" : part;
+  });
+  return shown.join("/").slice(0, MAX_PATH);
+}
