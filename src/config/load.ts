@@ -4,9 +4,9 @@ import { safeParse } from "valibot";
 import { errorLine, RelayError } from "../errors.ts";
 import type { SecretInput } from "../option-values.ts";
 import { typeOf } from "../targets/table.ts";
+import { type CheckContext, readEndpoints } from "./check-context.ts";
 import { checkConfig } from "./checks.ts";
 import { readEndpointTls } from "./endpoint-tls.ts";
-import { type Look, type Places, readEndpoints } from "./look.ts";
 import {
   addIssue,
   collectProblems,
@@ -18,7 +18,7 @@ import {
 } from "./problems.ts";
 import { readJson } from "./read-json.ts";
 import { type Config, configSchema, type Endpoint } from "./schema.ts";
-import { describeUnseen, hiddenCredential, type Outside, readSecret, type Surroundings } from "./secrets.ts";
+import { describeUnseen, hiddenCredential, type Outside, readSecret } from "./secrets.ts";
 import { checkTargets, readTargetSecrets } from "./targets.ts";
 import { warnAbout } from "./warnings.ts";
 import { decodeSecret } from "./webhook-secret.ts";
@@ -77,8 +77,8 @@ export function inspectConfig(path: string | null, where: Where): Inspection {
 
   const folder = path === null ? where.cwd : dirname(path);
   const { env, secrets: reads = true } = where;
-  const look: Look = (at) => readValue(parsed.output, at, problems);
-  const dataDir = resolve(folder, look(["dataDir"]) ?? (env.STATE_DIRECTORY?.split(":")[0] || "data"));
+  const valueAt = <Value>(at: Path) => readValue<Value>(parsed.output, at, problems);
+  const dataDir = resolve(folder, valueAt(["dataDir"]) ?? (env.STATE_DIRECTORY?.split(":")[0] || "data"));
   const outside = env.CREDENTIALS_DIRECTORY ? null : (where.outside ?? null);
   const unseen: { place: string; name: string }[] = [];
   const noteUnseen = (at: Path, name: string) => {
@@ -86,11 +86,11 @@ export function inspectConfig(path: string | null, where: Where): Inspection {
     if (reads === "target") problems.add(at, hiddenCredential(name));
     else unseen.push({ place: formatPath(at), name });
   };
-  const places = { folder, dataDir, readsSecrets: reads === true, outside, noteUnseen };
-  checkConfig(look, problems, places);
-  checkTargets(look, problems, places);
-  const secrets = readSecrets(look, problems, { env, folder, outside, noteUnseen }, reads);
-  const tls = readEndpoints(look).map((_, at) => readEndpointTls(["endpoints", at], look, problems, places));
+  const context = { valueAt, problems, folder, dataDir, readsSecrets: reads === true, outside, noteUnseen };
+  checkConfig(context);
+  checkTargets(context);
+  const secrets = readSecrets(context, env, reads);
+  const tls = readEndpoints(context).map((_, at) => readEndpointTls(["endpoints", at], context));
   const found = problems.lines();
   if (found.length > 0 || !parsed.success) return refuse(found);
   const warnings = warnAbout(raw, parsed.output);
@@ -153,22 +153,18 @@ function buildConfig(
   };
 }
 
-function readSecrets(
-  look: Look,
-  problems: Problems,
-  { noteUnseen, ...surroundings }: Surroundings & Pick<Places, "noteUnseen">,
-  wanted: SecretsWanted,
-): Secrets {
+function readSecrets(context: CheckContext, env: Env, wanted: SecretsWanted): Secrets {
+  const { valueAt, problems, folder, outside, noteUnseen } = context;
   const read = <T>(path: Path, decode: (text: string) => T): T[] => {
     if (wanted === false || (wanted === "target" && path[0] !== "mirror")) return [];
-    const given = look<SecretInput | SecretInput[]>(path);
+    const given = valueAt<SecretInput | SecretInput[]>(path);
     const list = Array.isArray(given)
       ? given.map((one, at) => [one, [...path, at]] as const)
       : [[given, path] as const];
     return list.flatMap(([secret, place]) => {
       if (secret == null) return [];
       try {
-        const text = readSecret(secret, surroundings);
+        const text = readSecret(secret, { env, folder, outside });
         if (text !== null) return [decode(text)];
         if (typeof secret === "object" && "credential" in secret) noteUnseen([...place], secret.credential);
         return [];
@@ -182,8 +178,8 @@ function readSecrets(
   return {
     tokens: read(["receive", "token"], checkToken),
     adminToken: one(["admin", "token"], (text) => text),
-    keys: readEndpoints(look).map((_, at) => read(["endpoints", at, "secret"], decodeSecret)),
-    targets: readTargetSecrets(look, one),
+    keys: readEndpoints(context).map((_, at) => read(["endpoints", at, "secret"], decodeSecret)),
+    targets: readTargetSecrets(context, one),
   };
 }
 

@@ -2,30 +2,33 @@ import { readFileSync } from "node:fs";
 import { resolve } from "node:path";
 import { typeOf } from "../targets/table.ts";
 import type { CheckedOptions } from "../targets/type.ts";
-import type { Look, Places } from "./look.ts";
-import type { Path, Problems } from "./problems.ts";
+import type { CheckContext } from "./check-context.ts";
+import type { Path } from "./problems.ts";
 import { reasonOf } from "./secrets.ts";
 
 // `mirror.target` and `mirror.formerTargets`. What is particular to a type of target stands in targets/<type>/options.ts.
 
 /** Where the present target and each of the former ones stand, also when something in them is wrong. */
-function pathsOfTargets(look: Look): Path[] {
-  const former = look<{ mirror?: { formerTargets?: unknown } | null }>([])?.mirror?.formerTargets;
+function pathsOfTargets({ valueAt }: CheckContext): Path[] {
+  const former = valueAt<{ mirror?: { formerTargets?: unknown } | null }>([])?.mirror?.formerTargets;
   const list = Array.isArray(former) ? former : [];
   return [["mirror", "target"], ...list.map((_, at): Path => ["mirror", "formerTargets", at])];
 }
 
 /** Adds what the schema cannot say. */
-export function checkTargets(look: Look, problems: Problems, places: Places): void {
-  for (const path of pathsOfTargets(look)) {
-    const type = look<string>([...path, "type"]);
-    if (type !== undefined) typeOf({ type }).check(optionsAt(path, look, problems, places));
-  }
+export function checkTargets(context: CheckContext): void {
+  for (const path of pathsOfTargets(context)) typeAt(path, context)?.check(optionsAt(path, context));
 }
 
-function optionsAt(path: Path, look: Look, problems: Problems, places: Places): CheckedOptions {
-  const { folder, dataDir, readsSecrets } = places;
-  const get = <Value>(option: string) => look<Value>([...path, option]);
+/** Null where the type is missing or wrong. */
+function typeAt(path: Path, { valueAt }: CheckContext) {
+  const type = valueAt<string>([...path, "type"]);
+  return type === undefined ? null : typeOf({ type });
+}
+
+function optionsAt(path: Path, context: CheckContext): CheckedOptions {
+  const { valueAt, problems, folder, dataDir, readsSecrets } = context;
+  const get = <Value>(option: string) => valueAt<Value>([...path, option]);
   const isWrong = (option: string) => problems.has([...path, option]);
   const add = (option: string, problem: string) => problems.add([...path, option], problem);
   return {
@@ -51,12 +54,11 @@ function optionsAt(path: Path, look: Look, problems: Problems, places: Places): 
 
 /** The secrets of each target by their options, the present one's first. `read` gives null for one that is not set, or wrong. */
 export function readTargetSecrets(
-  look: Look,
+  context: CheckContext,
   read: (path: Path, decode: (text: string) => string) => string | null,
 ): Record<string, string | null>[] {
-  return pathsOfTargets(look).map((path) => {
-    const type = look<string>([...path, "type"]);
-    const secrets = type === undefined ? [] : Object.entries(typeOf({ type }).secrets);
+  return pathsOfTargets(context).map((path) => {
+    const secrets = Object.entries(typeAt(path, context)?.secrets ?? {});
     return Object.fromEntries(secrets.map(([option, decode]) => [option, read([...path, option], decode)]));
   });
 }

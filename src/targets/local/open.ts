@@ -24,7 +24,7 @@ import type { Log } from "../../ports.ts";
 import { type Access, isKeyPart, type MirrorTarget, type Placed, partsOfKey, SpoolChanged } from "../target.ts";
 import { createSharing, type FolderRights, type Shared } from "./folder-rights.ts";
 import { INCOMING, type LocalTarget } from "./place.ts";
-import { createSlots, readRange, readWhole } from "./read-range.ts";
+import { createLimiter, readRange, readWhole } from "./read-range.ts";
 
 /** Errors by which link(2) says that a file has to be copied: no hard links here, no more for this file, another file system. */
 const NO_LINKS = new Set(["EXDEV", "EPERM", "ENOTSUP", "EOPNOTSUPP", "ENOSYS", "EMLINK", "EACCES", "EINVAL"]);
@@ -75,7 +75,7 @@ export async function openLocalTarget(
   }
 
   const gone = () => new RelayError("target_unavailable", `${root}, where copies are kept, is gone; bring it back`);
-  const slots = createSlots(READS);
+  const slots = createLimiter(READS);
 
   function pathOf(key: string): string {
     return join(root!, ...partsOfKey(key));

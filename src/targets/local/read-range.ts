@@ -4,9 +4,9 @@ import type { FileHandle } from "node:fs/promises";
 const CHUNK = 256 * 1024;
 
 /** Lets some pieces of work be under way at once; the others wait for their turn. */
-export type Slots = <T>(work: () => Promise<T>) => Promise<T>;
+export type Limiter = <T>(work: () => Promise<T>) => Promise<T>;
 
-export function createSlots(count: number): Slots {
+export function createLimiter(count: number): Limiter {
   let free = count;
   const waiting: (() => void)[] = [];
   return async (work) => {
@@ -26,7 +26,7 @@ export function createSlots(count: number): Slots {
  * Streams bytes `start` to `end` (included) of an open file, as fast as they are taken, and closes it at the end, on an
  * error, and when the reader goes away.
  */
-export function readRange(file: FileHandle, start: number, end: number, slots: Slots): ReadableStream<Uint8Array> {
+export function readRange(file: FileHandle, start: number, end: number, slots: Limiter): ReadableStream<Uint8Array> {
   let at = start;
   return new ReadableStream<Uint8Array>(
     {

@@ -5,8 +5,8 @@ import { getCACertificates } from "node:tls";
 import { S3Client } from "@aws-sdk/client-s3";
 import { errorLine, RelayError } from "../../errors.ts";
 import { trustSystemStore } from "../../platform/net/trust.ts";
+import { explain } from "./errors.ts";
 import type { S3Target } from "./options.ts";
-import { explain } from "./trouble.ts";
 
 /** Milliseconds: to connect; for a connection on which nothing moves; and how often a request is made at most. */
 export type Patience = { connect: number; silence: number; attempts: number };
@@ -24,7 +24,7 @@ export type Connection = {
   bucket: string;
   /** How long a request with a body of so many bytes may take, for `send`. Milliseconds. */
   timeout(bytes?: number): { requestTimeout: number };
-  /** Waits for an answer of the client. Rejects with the signal's reason once that is aborted, else with S3Trouble. */
+  /** Waits for an answer of the client. Rejects with the signal's reason once that is aborted, else with S3Error. */
   ask<Answer>(command: string, answer: Promise<Answer>, signal?: AbortSignal): Promise<Answer>;
   close(): void;
 };

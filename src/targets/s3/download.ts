@@ -3,10 +3,10 @@ import { GetObjectCommand } from "@aws-sdk/client-s3";
 import { sha256Of } from "../../platform/files/sha256.ts";
 import type { Clock } from "../../ports.ts";
 import type { Connection } from "./connection.ts";
-import { S3Trouble } from "./trouble.ts";
+import { S3Error } from "./errors.ts";
 
 /**
- * All bytes of an object, or null where there is none. It throws S3Trouble rather than end early, and where nothing comes
+ * All bytes of an object, or null where there is none. It throws S3Error rather than end early, and where nothing comes
  * for `silence` milliseconds; the signal's reason once that is aborted.
  */
 export async function readObject(
@@ -17,7 +17,7 @@ export async function readObject(
   const command = new GetObjectCommand({ Bucket: bucket, Key: name });
   const answer = ask("GetObject", client.send(command, { abortSignal: signal, ...timeout() }), signal);
   const found = await answer.catch((error) => {
-    if (error instanceof S3Trouble && isMissing(error)) return null;
+    if (error instanceof S3Error && isMissing(error)) return null;
     throw error;
   });
   if (found === null) return null;
@@ -28,7 +28,7 @@ export async function readObject(
 }
 
 /** The object is missing; not: its bucket is. */
-export function isMissing({ status, what }: S3Trouble): boolean {
+export function isMissing({ status, what }: S3Error): boolean {
   return status === 404 && what !== "NoSuchBucket";
 }
 
@@ -37,7 +37,7 @@ async function* readBody(
   length: number | null,
   { what, clock, silence, signal }: { what: string; clock: Clock; silence: number; signal: AbortSignal },
 ): AsyncGenerator<Uint8Array> {
-  const broken = (line: string) => new S3Trouble(`${what}: ${line}`, { what: "Broken", status: 200, passing: true });
+  const broken = (line: string) => new S3Error(`${what}: ${line}`, { what: "Broken", status: 200, passing: true });
   const stop = () => body.destroy(signal.reason);
   if (signal.aborted) stop();
   signal.addEventListener("abort", stop, { once: true });
@@ -58,7 +58,7 @@ async function* readBody(
     }
   } catch (error) {
     signal.throwIfAborted();
-    if (error instanceof S3Trouble) throw error;
+    if (error instanceof S3Error) throw error;
     // The client's own watch over its sockets was quicker.
     if ((error as Error).name === "TimeoutError" && !(error as { code?: string }).code) throw late();
     throw broken(`the connection broke after ${bytes} bytes (${(error as { code?: string }).code ?? "error"})`);

@@ -1,7 +1,7 @@
 import type { MirrorTarget } from "../target.ts";
-import type { S3Target } from "./options.ts";
-import { plainEndpoint, type S3Place } from "./place.ts";
-import type { S3Trouble } from "./trouble.ts";
+import type { S3Error } from "./errors.ts";
+import type { S3Place, S3Target } from "./options.ts";
+import { plainEndpoint } from "./place.ts";
 
 /** No template and no id makes such a key (`object-keys.ts`). */
 const PROBE = "~probe";
@@ -28,7 +28,7 @@ export async function openFormerBucket(
   if (isSameEndpoint) return target;
   const error = await target.head(PROBE).then(
     () => null,
-    (error) => error as Partial<S3Trouble>,
+    (error) => error as Partial<S3Error>,
   );
   if (error === null || (error.status != null && !FOREIGN.has(error.what ?? ""))) return target;
   await target.close();

@@ -5,17 +5,17 @@ import { systemClock } from "../../platform/runtime.ts";
 import { sleep } from "../../platform/timing.ts";
 import type { Clock, Log } from "../../ports.ts";
 import type { About, Access, Listed, MirrorTarget, Placed } from "../target.ts";
+import { createBufferPool } from "./buffer-pool.ts";
 import { connect, PATIENCE, type Patience } from "./connection.ts";
-import { describe } from "./describe.ts";
 import { hashObject, isMissing, readObject } from "./download.ts";
-import { createLeftovers } from "./leftovers.ts";
+import { S3Error } from "./errors.ts";
+import { objectHeaders } from "./object-headers.ts";
 import type { S3Target } from "./options.ts";
 import { PART_SIZE } from "./part-size.ts";
 import { objectName } from "./place.ts";
-import { createPool } from "./pool.ts";
 import { openSource } from "./source.ts";
-import { S3Trouble } from "./trouble.ts";
-import { createUploads } from "./upload.ts";
+import { createUnfinishedUploads } from "./unfinished-uploads.ts";
+import { createUploader } from "./upload.ts";
 
 /** Bytes of files in memory, all uploads together. */
 const MEMORY = 8 * PART_SIZE;
@@ -42,7 +42,7 @@ const FORGETS = "this store forgets metadata (x-amz-meta-*): copies are proven b
  * Copies in a bucket of any S3-compatible store. It connects to nothing before it is asked to, so that a store that is down
  * keeps nobody from starting; only where it is the relay's `own`, what earlier runs left unfinished under its prefix is
  * cleared in the background. Keys go below `config.prefix`, which must be this relay's alone.
- * What the store refuses, or does not answer, throws S3Trouble: one line that says what to do.
+ * What the store refuses, or does not answer, throws S3Error: one line that says what to do.
  */
 export async function openS3Target(
   config: S3Target,
@@ -51,8 +51,8 @@ export async function openS3Target(
   const { access = "own", clock = systemClock(), log, patience = PATIENCE } = options;
   const connection = connect(config, patience);
   const { client, bucket, ask, timeout } = connection;
-  const leftovers = createLeftovers({ connection, clock, log });
-  const send = createUploads({ connection, leftovers, pool: createPool(MEMORY, PART_SIZE), clock });
+  const unfinished = createUnfinishedUploads({ connection, clock, log });
+  const send = createUploader({ connection, unfinished, pool: createBufferPool(MEMORY, PART_SIZE), clock });
   const inTurn = createTurns();
   const closing = new AbortController();
   const reading = (signal: AbortSignal) => ({ clock, silence: patience.silence, signal });
@@ -68,7 +68,7 @@ export async function openS3Target(
   let swept = access !== "own" || config.prefix === "";
   function sweepOnce(): void {
     if (swept || closing.signal.aborted) return;
-    sweep ??= leftovers.clearPrefix(config.prefix, closing.signal).then((done) => {
+    sweep ??= unfinished.clearPrefix(config.prefix, closing.signal).then((done) => {
       swept = done;
       sweep = null;
     });
@@ -80,9 +80,9 @@ export async function openS3Target(
   async function look(name: string, signal?: AbortSignal): Promise<Held | null> {
     const answer = client.send(new HeadObjectCommand({ Bucket: bucket, Key: name }), within(signal));
     const found = await ask("HeadObject", answer, signal).catch((error) => {
-      if (error instanceof S3Trouble && isMissing(error)) return null;
+      if (error instanceof S3Error && isMissing(error)) return null;
       // A refused HEAD has no body that would say why; a GET has.
-      if (error instanceof S3Trouble && [301, 400, 403].includes(error.status ?? 0)) return askWhy(name, error, signal);
+      if (error instanceof S3Error && [301, 400, 403].includes(error.status ?? 0)) return askWhy(name, error, signal);
       throw error;
     });
     if (found === null) return null;
@@ -91,10 +91,10 @@ export async function openS3Target(
   }
 
   /** Throws what a GET of one byte is told; null where the object is missing and its bucket is there. */
-  async function askWhy(name: string, otherwise: S3Trouble | null, signal?: AbortSignal): Promise<null> {
+  async function askWhy(name: string, otherwise: S3Error | null, signal?: AbortSignal): Promise<null> {
     const command = new GetObjectCommand({ Bucket: bucket, Key: name, Range: "bytes=0-0" });
     const { Body } = await ask("GetObject", client.send(command, within(signal)), signal).catch((error) => {
-      if (error instanceof S3Trouble && isMissing(error)) return { Body: undefined };
+      if (error instanceof S3Error && isMissing(error)) return { Body: undefined };
       throw error;
     });
     (Body as { destroy?(): void } | undefined)?.destroy?.();
@@ -127,7 +127,7 @@ export async function openS3Target(
       else {
         const found = held ? `${held.bytes} bytes, sha256 ${sha256 ?? "unknown"}` : "nothing";
         const line = `s3 bucket ${bucket}: ${name} was uploaded, and the store has ${found} there`;
-        throw new S3Trouble(line, { what: "NotConfirmed", status: 200, passing: false });
+        throw new S3Error(line, { what: "NotConfirmed", status: 200, passing: false });
       }
     }
   }
@@ -137,7 +137,7 @@ export async function openS3Target(
     const source = await openSource(file, about);
     try {
       sweepOnce();
-      if (about.again) await leftovers.clearName(name, signal);
+      if (about.again) await unfinished.clearName(name, signal);
       const held = about.replace ? null : await look(name, signal);
       if (held) return await compare(name, held, about, signal);
       const isThere = () =>
@@ -145,7 +145,7 @@ export async function openS3Target(
           () => true,
           () => false,
         );
-      const description = describe(config, about);
+      const description = objectHeaders(config, about);
       const tag = await send({ name, source, description, isThere, wantsTag: forgets }, signal);
       await confirm(name, about, tag, signal);
       return "stored";
@@ -174,9 +174,9 @@ export async function openS3Target(
         const command = new DeleteObjectCommand({ Bucket: bucket, Key: name });
         const answer = client.send(command, within(signal));
         await ask("DeleteObject", answer, signal).catch((error) => {
-          if (!(error instanceof S3Trouble && isMissing(error))) throw error;
+          if (!(error instanceof S3Error && isMissing(error))) throw error;
         });
-        await leftovers.clearName(name, signal);
+        await unfinished.clearName(name, signal);
       });
     },
 

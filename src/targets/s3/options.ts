@@ -3,7 +3,6 @@ import * as v from "valibot";
 import { RelayError } from "../../errors.ts";
 import { baseUrl, secret, text } from "../../option-values.ts";
 import type { CheckedOptions, ResolveContext } from "../type.ts";
-import type { S3Place } from "./place.ts";
 
 /** What goes into a header of a request. */
 const headerText = v.pipe(text, v.regex(/^[\x21-\x7e]([\x20-\x7e]*[\x21-\x7e])?$/, "must be printable ASCII"));
@@ -31,13 +30,17 @@ const A_BUCKET = 'must be the name of a bucket: 3 to 255 of A-Z a-z 0-9 . _ -, o
 export const s3Options = v.strictObject({
   type: v.literal("s3"),
   bucket: v.pipe(text, v.regex(BUCKET, A_BUCKET)),
+  /** Null: the region that the environment or the shared files name. */
   region: v.optional(v.nullable(headerText), null),
+  /** Null: Amazon's. */
   endpoint: v.optional(v.nullable(storeUrl), null),
+  /** Keys go below it; without a slash at either end. */
   prefix: v.optional(prefix, ""),
   pathStyle: v.optional(v.nullable(v.boolean()), null),
   accessKeyId: v.optional(v.nullable(secret), null),
   secretAccessKey: v.optional(v.nullable(secret), null),
   sessionToken: v.optional(v.nullable(secret), null),
+  /** A PEM file with certificate authorities to trust as well. */
   ca: v.optional(v.nullable(text), null),
   storageClass: v.optional(v.nullable(headerText), null),
   serverSideEncryption: v.optional(v.nullable(headerText), null),
@@ -47,17 +50,15 @@ export const s3Options = v.strictObject({
 
 type S3Options = v.InferOutput<typeof s3Options>;
 
-/** A bucket, with its secrets read and its defaults decided. */
-export type S3Target = S3Place & {
-  /** Null: the official client's chain (environment, shared files, web identity, container, instance role). */
-  credentials: { accessKeyId: string; secretAccessKey: string; sessionToken: string | null } | null;
-  /** Path of a PEM file with certificate authorities to trust as well. */
-  ca: string | null;
-  storageClass: string | null;
-  serverSideEncryption: string | null;
-  kmsKeyId: string | null;
-  cacheControl: string | null;
-};
+/** What is remembered of a bucket: how to find it. */
+export type S3Place = Pick<S3Options, "type" | "bucket" | "region" | "endpoint" | "prefix"> & { pathStyle: boolean };
+
+/** A bucket, with its secrets read and its defaults decided. `ca` is an absolute path. */
+export type S3Target = S3Place &
+  Pick<S3Options, "ca" | "storageClass" | "serverSideEncryption" | "kmsKeyId" | "cacheControl"> & {
+    /** Null: the official client's chain (environment, shared files, web identity, container, instance role). */
+    credentials: { accessKeyId: string; secretAccessKey: string; sessionToken: string | null } | null;
+  };
 
 /** Keys travel in headers; one with a line break or a space at its end was copied badly. */
 function checkKey(text: string): string {

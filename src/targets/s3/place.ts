@@ -1,17 +1,5 @@
 import { type CopyName, partsOfKey } from "../target.ts";
-
-/** A bucket, as it is remembered. */
-export type S3Place = {
-  type: "s3";
-  bucket: string;
-  /** Null: what the environment or the shared files say. */
-  region: string | null;
-  /** Null: Amazon's. */
-  endpoint: string | null;
-  /** Empty, or without a slash at either end: keys go below it. */
-  prefix: string;
-  pathStyle: boolean;
-};
+import type { S3Place } from "./options.ts";
 
 export function placeOf({ type, bucket, region, endpoint, prefix, pathStyle }: S3Place): S3Place {
   return { type, bucket, region, endpoint, prefix, pathStyle };

@@ -10,13 +10,13 @@ import {
 import { LeaseLost } from "../../errors.ts";
 import { sleep } from "../../platform/timing.ts";
 import type { Clock } from "../../ports.ts";
+import type { BufferPool } from "./buffer-pool.ts";
 import type { Connection } from "./connection.ts";
-import type { Description } from "./describe.ts";
-import type { Leftovers } from "./leftovers.ts";
+import { S3Error } from "./errors.ts";
+import type { ObjectHeaders } from "./object-headers.ts";
 import { PART_SIZE, partSizeOf } from "./part-size.ts";
-import type { Pool } from "./pool.ts";
 import type { Source } from "./source.ts";
-import { S3Trouble } from "./trouble.ts";
+import type { UnfinishedUploads } from "./unfinished-uploads.ts";
 
 /** A part is tried this often, beside what the client itself repeats, before hours of upload are given up. */
 const PART_TRIES = 4;
@@ -27,7 +27,7 @@ const PART_WAIT = 500;
 export type Upload = {
   name: string;
   source: Source;
-  description: Description;
+  description: ObjectHeaders;
   /** Whether the object is there, just as it should be: asked where an answer that decides was lost. */
   isThere(): Promise<boolean>;
   /** The ETag that the object should have is worked out: it costs a sum more. */
@@ -42,15 +42,15 @@ const tagOfParts = (sums: Buffer[]) => `${md5(Buffer.concat(sums)).toString("hex
  * How files get into the bucket: small ones in one piece, others in parts. Bodies are buffers, never streams: what was read
  * is what was hashed, what was signed and what is sent again. Nothing is visible before all of it is there and is what was
  * proven; where that fails, or the signal says so, no part stays behind as far as the store can be reached.
- * Gives the ETag that the object should have, where that is wanted. Throws S3Trouble, SpoolChanged, or the signal's reason.
+ * Gives the ETag that the object should have, where that is wanted. Throws S3Error, SpoolChanged, or the signal's reason.
  */
-export function createUploads(options: {
+export function createUploader(options: {
   connection: Connection;
-  leftovers: Leftovers;
-  pool: Pool;
+  unfinished: UnfinishedUploads;
+  pool: BufferPool;
   clock: Clock;
 }): (upload: Upload, signal: AbortSignal) => Promise<string | null> {
-  const { connection, leftovers, pool, clock } = options;
+  const { connection, unfinished, pool, clock } = options;
   const { client, bucket, ask, timeout } = connection;
 
   async function putWhole(upload: Upload, signal: AbortSignal): Promise<string | null> {
@@ -84,7 +84,7 @@ export function createUploads(options: {
     const command = new CreateMultipartUploadCommand({ Bucket: bucket, Key: name, ...description });
     const { UploadId } = await ask("CreateMultipartUpload", client.send(command, timeout()));
     if (!UploadId) throw strange("it began an upload without an id");
-    leftovers.mine.add(UploadId);
+    unfinished.mine.add(UploadId);
     return UploadId;
   }
 
@@ -103,7 +103,7 @@ export function createUploads(options: {
         if (!ETag) throw strange("it took a part without giving its tag");
         return { PartNumber: number, ETag };
       } catch (error) {
-        if (tries === PART_TRIES || !(error instanceof S3Trouble && error.passing)) throw error;
+        if (tries === PART_TRIES || !(error instanceof S3Error && error.passing)) throw error;
         await sleep(PART_WAIT * 2 ** (tries - 1), clock, signal);
         signal.throwIfAborted();
       }
@@ -175,20 +175,20 @@ export function createUploads(options: {
       const parts = await sendParts(id, upload, sums, signal);
       await complete(id, upload, parts);
       // The answer to a first "begin" may have been lost, and the request made again, by whoever: then there were two.
-      await leftovers.clearName(upload.name);
+      await unfinished.clearName(upload.name);
       return upload.wantsTag ? tagOfParts(sums) : null;
     } catch (error) {
       // What cannot be aborted now is swept by the next try; the first error is the one to tell.
-      await leftovers.abort(upload.name, id).catch(() => {});
+      await unfinished.abort(upload.name, id).catch(() => {});
       throw error;
     } finally {
-      leftovers.mine.delete(id);
+      unfinished.mine.delete(id);
     }
   };
 }
 
-function strange(line: string): S3Trouble {
-  return new S3Trouble(`the store is none that can be relied on: ${line}`, {
+function strange(line: string): S3Error {
+  return new S3Error(`the store is none that can be relied on: ${line}`, {
     what: "Strange",
     status: 200,
     passing: false,

@@ -2,7 +2,7 @@ import { AbortMultipartUploadCommand, ListMultipartUploadsCommand } from "@aws-s
 import { errorLine } from "../../errors.ts";
 import type { Clock, Log } from "../../ports.ts";
 import type { Connection } from "./connection.ts";
-import { S3Trouble } from "./trouble.ts";
+import { S3Error } from "./errors.ts";
 
 /** Milliseconds. `Date` headers have whole seconds, and stores of several machines have several clocks. */
 const MARGIN = 2_000;
@@ -10,10 +10,10 @@ const MARGIN = 2_000;
 /** An upload in pieces that was begun, and neither ended nor aborted. */
 type Unfinished = { name: string; id: string; begun: number };
 
-export type Leftovers = {
+export type UnfinishedUploads = {
   /** Uploads that this process has under way, which are not left over. */
   mine: Set<string>;
-  /** Aborts an upload. One that is not there any more is fine. Throws S3Trouble. */
+  /** Aborts an upload. One that is not there any more is fine. Throws S3Error. */
   abort(name: string, id: string): Promise<void>;
   /** Aborts what others than this process left unfinished under this very name. Never throws: it is told to the log. */
   clearName(name: string, signal?: AbortSignal): Promise<void>;
@@ -25,11 +25,11 @@ export type Leftovers = {
  * Pieces of uploads whose process was killed: nobody sees them, everybody pays for them. Stores that cannot list them, or
  * may not, are left alone.
  */
-export function createLeftovers(options: {
+export function createUnfinishedUploads(options: {
   connection: Connection;
   clock: Clock;
   log?: Pick<Log, "info" | "warn"> | undefined;
-}): Leftovers {
+}): UnfinishedUploads {
   const { connection, clock, log } = options;
   const { client, bucket, ask, timeout } = connection;
   const openedAt = clock.elapsed();
@@ -72,17 +72,17 @@ export function createLeftovers(options: {
   async function abort(name: string, id: string): Promise<void> {
     const command = new AbortMultipartUploadCommand({ Bucket: bucket, Key: name, UploadId: id });
     await ask("AbortMultipartUpload", client.send(command, timeout())).catch((error) => {
-      if (!(error instanceof S3Trouble && error.status === 404 && error.what !== "NoSuchBucket")) throw error;
+      if (!(error instanceof S3Error && error.status === 404 && error.what !== "NoSuchBucket")) throw error;
     });
   }
 
   /** True where there is nothing that another try could mend. */
   function tell(error: unknown): boolean {
-    const never = error instanceof S3Trouble && [403, 405, 501].includes(error.status ?? 0);
+    const never = error instanceof S3Error && [403, 405, 501].includes(error.status ?? 0);
     if (never && cannotList) return true;
     cannotList ||= never;
     // Stores without this verb have nothing to be told about; a missing right is the operator's to give.
-    if (!(error instanceof S3Trouble && error.status !== 403 && never)) {
+    if (!(error instanceof S3Error && error.status !== 403 && never)) {
       log?.warn("unfinished uploads not cleared", { error: errorLine(error) });
     }
     return never;

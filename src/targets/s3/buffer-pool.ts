@@ -1,11 +1,11 @@
 import { Buffer } from "node:buffer";
 
 /** A piece of memory that is ours until it is released; a second release does nothing. */
-export type Lease = { buffer: Buffer; release(): void };
+export type PooledBuffer = { buffer: Buffer; release(): void };
 
-export type Pool = {
+export type BufferPool = {
   /** Waits for its turn. Rejects with the signal's reason when that comes first. */
-  take(bytes: number, signal: AbortSignal): Promise<Lease>;
+  take(bytes: number, signal: AbortSignal): Promise<PooledBuffer>;
 };
 
 /**
@@ -13,7 +13,7 @@ export type Pool = {
  * uploads that ask for one part after the other get their parts in turn. What is larger than the budget is given when
  * nothing else is out. Buffers of `partSize` are used again; the garbage collector may have those that are not in use.
  */
-export function createPool(budget: number, partSize: number): Pool {
+export function createBufferPool(budget: number, partSize: number): BufferPool {
   const waiting: { bytes: number; give: () => void }[] = [];
   const idle: WeakRef<Buffer>[] = [];
   let out = 0;
@@ -28,7 +28,7 @@ export function createPool(budget: number, partSize: number): Pool {
     return undefined;
   }
 
-  function lease(bytes: number): Lease {
+  function lease(bytes: number): PooledBuffer {
     out += bytes;
     const buffer = (bytes === partSize ? usedBefore() : undefined) ?? Buffer.allocUnsafeSlow(bytes);
     let isOut = true;

@@ -2,7 +2,7 @@ import { errorLine, RelayError } from "../../errors.ts";
 import type { S3Target } from "./options.ts";
 
 /** What a store answered, or why it did not, in one line that says what to do. */
-export class S3Trouble extends RelayError {
+export class S3Error extends RelayError {
   /** The store's own word ("NoSuchKey"), or the system's ("ECONNREFUSED"). */
   readonly what: string;
   /** Of HTTP; null: there was no answer. */
@@ -11,7 +11,7 @@ export class S3Trouble extends RelayError {
   readonly passing: boolean;
   constructor(line: string, { what, status, passing }: { what: string; status: number | null; passing: boolean }) {
     super("target_unavailable", line);
-    this.name = "S3Trouble";
+    this.name = "S3Error";
     this.what = what;
     this.status = status;
     this.passing = passing;
@@ -91,15 +91,15 @@ const UNTRUSTED = /SELF_SIGNED|UNABLE_TO_|CERT_UNTRUSTED|UnknownIssuer|CaUsedAsE
  * Says what the official client threw in one line: what is wrong, of which bucket, what to do. Never a secret or a query,
  * and never the client's own words where they could hold one. `command` is what was asked, like "PutObject".
  */
-export function explain(thrown: unknown, command: string, config: S3Target): S3Trouble {
-  if (thrown instanceof S3Trouble) return thrown;
+export function explain(thrown: unknown, command: string, config: S3Target): S3Error {
+  if (thrown instanceof S3Error) return thrown;
   const error = (thrown ?? {}) as Thrown;
   const status = error.$metadata?.httpStatusCode ?? error.$response?.statusCode ?? null;
   const said = error.name ?? "Error";
   const code = networkCode(error);
   const host = config.endpoint === null ? `Amazon S3 (bucket ${config.bucket})` : new URL(config.endpoint).host;
   const line = (text: string, what: string, passing = false) =>
-    new S3Trouble(`s3 bucket ${config.bucket}: ${text}`, { what, status, passing });
+    new S3Error(`s3 bucket ${config.bucket}: ${text}`, { what, status, passing });
 
   if (status === null) {
     if (UNTRUSTED.test(`${code} ${error.message}`)) {

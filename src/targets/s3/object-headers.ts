@@ -5,7 +5,7 @@ import type { About } from "../target.ts";
 import type { S3Target } from "./options.ts";
 
 /** What an object is told beside its bytes; the same for one upload in one piece and in many. */
-export type Description = Pick<
+export type ObjectHeaders = Pick<
   PutObjectCommandInput,
   | "ContentType"
   | "ContentDisposition"
@@ -20,17 +20,17 @@ export type Description = Pick<
  * The headers and metadata of an object. What browsers would run is for saving only, because readers get it straight from
  * the store, without the relay's own headers.
  */
-export function describe(config: S3Target, about: About): Description {
+export function objectHeaders(config: S3Target, about: About): ObjectHeaders {
   const { cacheControl, storageClass, serverSideEncryption, kmsKeyId } = config;
   return {
     ContentType: /^[\x20-\x7e]+$/.test(about.contentType) ? about.contentType : "application/octet-stream",
     ...(isShown(about.contentType) ? {} : { ContentDisposition: "attachment" }),
     ...(cacheControl === null ? {} : { CacheControl: cacheControl }),
     // Free words: other stores have classes and kinds of encryption of their own.
-    ...(storageClass === null ? {} : { StorageClass: storageClass as Description["StorageClass"] }),
+    ...(storageClass === null ? {} : { StorageClass: storageClass as ObjectHeaders["StorageClass"] }),
     ...(serverSideEncryption === null
       ? {}
-      : { ServerSideEncryption: serverSideEncryption as Description["ServerSideEncryption"] }),
+      : { ServerSideEncryption: serverSideEncryption as ObjectHeaders["ServerSideEncryption"] }),
     ...(kmsKeyId === null ? {} : { SSEKMSKeyId: kmsKeyId }),
     Metadata: {
       "event-id": encodeValue(about.eventId),
