@@ -1,7 +1,7 @@
 import type { Store } from "../store/store.ts";
 import { nameOfPlace, placeOfTarget, type Target, type TargetPlace, typeOf } from "../targets/table.ts";
 
-/** The id of the target that the config names; null: no copy was ever kept there. Asks, and writes nothing. */
+/** The id of the target that the config names; null: it has never held a copy. Writes nothing. */
 export async function findPresent(store: Pick<Store, "targets">, target: Target): Promise<string | null> {
   const name = nameOfPlace(placeOfTarget(target));
   return (await store.targets()).find(({ place }) => nameOfPlace(place) === name)?.id ?? null;

@@ -53,14 +53,14 @@ function checkEndpoint(at: number, context: CheckContext, owners: Map<string, nu
   checkPrivate(valueAt(privates), privates, problems);
 }
 
-/** A pattern is an exact name, `*`, or a prefix with `.*` (patterns.ts matches them). */
+/** A pattern is an exact name, `*`, or a prefix with `.*` (rules/topics.ts matches them). */
 function patternProblem(pattern: string): string | null {
   if (/[\s\p{Cc}]/u.test(pattern)) return "must be without spaces and control characters";
   if (pattern === "*") return null;
   if (pattern.replace(/\.\*$/, "").includes("*") || pattern === ".*") {
     return 'must be an event type, "*", or a prefix like "video.*"';
   }
-  // The provider may send types that nobody has heard of; the relay's own are all known.
+  // The provider may send unknown types; the relay's own types are all known.
   if (!pattern.startsWith(NOTICE_PREFIX) || NOTICES.some((notice) => notice === pattern)) return null;
   if (pattern.endsWith(".*") && NOTICES.some((notice) => notice.startsWith(pattern.slice(0, -1)))) return null;
   const meant = nearest(pattern, NOTICES);
@@ -112,7 +112,7 @@ function checkTls({ valueAt, problems, folder, outside, noteUnseen }: CheckConte
   }
 }
 
-/** A backup holds every event, title and secret link. */
+/** Refuses a backup where the public can read it: it holds every event, title and secret link. */
 function checkBackup({ valueAt, problems }: CheckContext): void {
   if (valueAt(["backup", "to"]) !== "target") return;
   if (valueAt(["mirror", "publicBaseUrl"]) != null) {

@@ -9,8 +9,8 @@ import { isOutOfSight } from "./secrets.ts";
 type Files = { ca: string | null; cert: string | null; key: string | null };
 
 /**
- * Reads the files of an endpoint's `tls`; null where there is none, and where secrets are not read. What is wrong with a
- * file is a problem; a systemd credential that cannot be looked at from here is noted, and counts as none.
+ * Reads the files of an endpoint's `tls`; null where there is none, and where secrets are not read. A wrong file is a
+ * problem. A systemd credential that is readable only for the service is noted, and counts as none.
  */
 export function readEndpointTls(endpoint: Path, context: CheckContext): TlsOptions | null {
   const { valueAt, problems, folder, outside } = context;

@@ -26,15 +26,15 @@ import { decodeSecret } from "./webhook-secret.ts";
 type Env = Record<string, string | undefined>;
 
 /**
- * Every finding, one line each; `config` is null when there is a problem. `unseen` are the places of secrets and certificates that
- * could not be looked at from outside of the service, which a warning tells too: in the config these are empty.
+ * All findings, one line each; `config` is null when there is a problem. `unseen`: the places of secrets and
+ * certificates that only the service can read. A warning lists them, and the config holds nothing for them.
  */
 export type Inspection = { config: Config | null; problems: string[]; warnings: string[]; unseen: string[] };
 
 /**
  * The config file: the one named by the flag, by $WOCHIT_RELAY_CONFIG, ./config.json, /etc/wochit-relay/config.json, or
- * null: the defaults. A file that is there but cannot be read is found all the same, so that nobody gets the defaults
- * for want of a permission.
+ * null: the defaults. A file that exists but cannot be read counts as found: a missing permission must not lead to the
+ * defaults.
  */
 export function locateConfig(flag: string | undefined, env: Env, cwd: string): string | null {
   if (flag !== undefined) return resolve(cwd, flag);
@@ -52,19 +52,19 @@ function isThere(path: string): boolean {
 }
 
 /**
- * Which secrets are read; the others are empty in the config. `false`: none, for commands that only look into the database,
- * where the service's environment is not at hand; "target": those of the mirror's targets, for commands that look into them.
+ * Which secrets are read; the others are empty in the config. `false`: none, for commands that only read the database,
+ * where the service's environment is missing; "target": those of the mirror's targets, for commands that open them.
  */
 export type SecretsWanted = boolean | "target";
 
 /**
- * What a config depends on beside its file. All secrets are read unless told. With `outside` a credential of systemd's is looked for
- * where the service has it, and one that cannot be looked at is a warning, or with `secrets: "target"` a problem, unless
- * $CREDENTIALS_DIRECTORY says where they are.
+ * What a config depends on beside its file. All secrets are read by default. With `outside`, a systemd credential is
+ * read from the running service's folder. One that cannot be read there is a warning, with `secrets: "target"` a
+ * problem, unless $CREDENTIALS_DIRECTORY names the folder.
  */
 export type Where = { env: Env; cwd: string; secrets?: SecretsWanted; outside?: Outside };
 
-/** Reads and judges a config file (null: the defaults) without opening anything but it and the secrets it names. */
+/** Reads and checks a config file (null: the defaults). Opens nothing but it and the secrets that it names. */
 export function inspectConfig(path: string | null, where: Where): Inspection {
   const problems = collectProblems();
   const raw = path === null ? {} : readJson(path, problems);
@@ -82,7 +82,7 @@ export function inspectConfig(path: string | null, where: Where): Inspection {
   const outside = env.CREDENTIALS_DIRECTORY ? null : (where.outside ?? null);
   const unseen: { place: string; name: string }[] = [];
   const noteUnseen = (at: Path, name: string) => {
-    // Whoever looks into a target cannot do without its keys; whoever judges a config can.
+    // A command that opens a target needs its keys; a check of the config does not.
     if (reads === "target") problems.add(at, hiddenCredential(name));
     else unseen.push({ place: formatPath(at), name });
   };
@@ -144,7 +144,7 @@ function buildConfig(
       ...endpoint,
       keys: secrets.keys[at] ?? [],
       tls: given.tls[at] ?? null,
-      // Verbatim bytes gain nothing from waiting for the media: nothing in them is filled in.
+      // Waiting for media changes nothing in verbatim bytes.
       send: send ?? (endpoint.body === "verbatim" ? "immediately" : "after-mirror"),
     })),
     admin: { ...admin, token: secrets.adminToken },
@@ -183,13 +183,13 @@ function readSecrets(context: CheckContext, env: Env, wanted: SecretsWanted): Se
   };
 }
 
-/** The token is a segment of the path that the provider is told: it must survive that. */
+/** The token is a segment of the webhook's path: it must need no escaping there. */
 function checkToken(token: string): string {
   if (/^[\x21-\x7e]+$/.test(token) && !/[/?#%\\]/.test(token) && !/^\.{1,2}$/.test(token)) return token;
   throw new RelayError("config", "must be fit for a path: printable ASCII without spaces and / ? # % \\");
 }
 
-/** The value at a place of the parsed file, also when other parts are wrong; undefined where this part is. */
+/** The value at a place of the parsed file, also when other parts are wrong; undefined where it is wrong itself. */
 function readValue<T>(root: unknown, path: Path, problems: Problems): T | undefined {
   if (path.length > 0 && problems.has(path)) return undefined;
   let value = root;

@@ -8,8 +8,8 @@ const LOOPBACK = parseNetworks(["127.0.0.0/8", "::1"]);
 const ANY = new Set(["0.0.0.0", "::"]);
 
 /**
- * Whether a URL leads to the webhook of the relay whose config this is, as far as can be seen without a lookup: by
- * `server.publicUrl`, or by the address that it listens on. An endpoint there would get each event back as a new one.
+ * Whether a URL leads to this relay's own webhook, judged without a lookup: by `server.publicUrl`, and by the address
+ * that the relay listens on. An endpoint there would get each event back as a new one.
  */
 export function isOwnWebhook(given: string, { valueAt }: Pick<CheckContext, "valueAt">): boolean {
   const url = new URL(given);
@@ -17,13 +17,13 @@ export function isOwnWebhook(given: string, { valueAt }: Pick<CheckContext, "val
   if (receive === undefined) return false;
   const isWebhookBelow = (base: string) => {
     const path = url.pathname.replace(/\/+$/, "");
-    // Behind the path there may be a token.
+    // A token may follow the path.
     return path === base + receive || path.startsWith(`${base}${receive}/`);
   };
   const publicUrl = valueAt<string | null>(["server", "publicUrl"]);
   if (publicUrl) {
     const own = new URL(publicUrl);
-    // The scheme is not compared: a proxy may take both.
+    // The scheme is not compared: a proxy may accept both.
     if (hostOf(url) === hostOf(own) && url.port === own.port) return isWebhookBelow(own.pathname.replace(/\/+$/, ""));
   }
   const listen = parseListen(valueAt<string>(["server", "listen"]) ?? "");

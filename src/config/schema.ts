@@ -13,7 +13,10 @@ import {
   size,
 } from "./values.ts";
 
-/** Every option of the relay, on one page. The JSON Schema (`wochit-relay schema`) is made from this file. */
+/**
+ * Every option of the relay, on one page; `values.ts` has the kinds of values. The JSON Schema (`wochit-relay schema`)
+ * is made from this file.
+ */
 
 const LISTEN = /^(?:\[([0-9A-Fa-f:.]+)\]|([^\s:[\]/]+)):(\d{1,5})$/;
 
@@ -153,14 +156,16 @@ export type Endpoint = Omit<ParsedEndpoint, "secret" | "send" | "tls"> & {
   /** Standard Webhooks keys, decoded; the first signs first. */
   keys: Uint8Array[];
   send: "after-mirror" | "immediately";
-  /** What the files hold, so that other bytes in them are a change. */
+  /** The files' content: changed content is a changed config. */
   tls: TlsOptions | null;
 };
 
 /** The whole configuration as the program uses it: secrets read, paths absolute, durations in ms, sizes in bytes. */
 export type Config = Omit<Parsed, "$schema" | "dataDir" | "receive" | "endpoints" | "mirror" | "server" | "admin"> & {
   dataDir: string;
-  /** `tls` are the files' paths: they are read when the listener opens. `publicUrl` is null where it follows from the port. */
+  /**
+   * `tls` holds paths: the listener reads the files when it opens. `publicUrl` is null where it follows from the port.
+   */
   server: Parsed["server"];
   receive: Omit<Parsed["receive"], "token"> & { tokens: string[] };
   mirror: Omit<Parsed["mirror"], "target" | "formerTargets"> & {

@@ -6,9 +6,9 @@ import type { CheckContext } from "./check-context.ts";
 import type { Path } from "./problems.ts";
 import { reasonOf } from "./secrets.ts";
 
-// `mirror.target` and `mirror.formerTargets`. What is particular to a type of target stands in targets/<type>/options.ts.
+// `mirror.target` and `mirror.formerTargets`; targets/<type>/options.ts has what is particular to a type.
 
-/** Where the present target and each of the former ones stand, also when something in them is wrong. */
+/** The paths of the present target and of each former one, also where something in them is wrong. */
 function pathsOfTargets({ valueAt }: CheckContext): Path[] {
   const former = valueAt<{ mirror?: { formerTargets?: unknown } | null }>([])?.mirror?.formerTargets;
   const list = Array.isArray(former) ? former : [];
@@ -52,7 +52,10 @@ function optionsAt(path: Path, context: CheckContext): CheckedOptions {
   };
 }
 
-/** The secrets of each target by their options, the present one's first. `read` gives null for one that is not set, or wrong. */
+/**
+ * The secrets of each target by their options, the present target first. `read` gives null for a secret that is missing
+ * or wrong.
+ */
 export function readTargetSecrets(
   context: CheckContext,
   read: (path: Path, decode: (text: string) => string) => string | null,

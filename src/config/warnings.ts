@@ -3,16 +3,16 @@ import { nearest } from "../rules/nearest.ts";
 import { typeOf } from "../targets/table.ts";
 import type { configSchema } from "./schema.ts";
 
-/** Options of later versions: what they ask for does not happen yet, and harms nobody by not happening. */
+/** Options of later versions: they are accepted and do nothing yet. */
 const WITHOUT_EFFECT: Record<string, string> = {
   admin: "this version has no admin listener yet",
   retention: "this version keeps everything for now",
 };
 
-/** The types that the provider documents (its webhook pages); others may come, so a strange one is no error. */
+/** The types that the provider documents. Others may follow, so an unknown one is a warning. */
 const DOCUMENTED = ["video.ready", "video.delete", "draft.new", "draft.update", "draft.exit", "draft.delete"];
 
-/** What a valid config does not do, or what its writer may not have meant; one line each, with its place. */
+/** Parts of a valid config that have no effect, or are probably mistakes; one line each, with their place. */
 export function warnAbout(raw: object, parsed: InferOutput<typeof configSchema>): string[] {
   const warnings: string[] = [];
   for (const [option, why] of Object.entries(WITHOUT_EFFECT)) {

@@ -14,17 +14,17 @@ import {
 } from "../targets/table.ts";
 import type { CopyName, MirrorTarget, Opening } from "../targets/target.ts";
 
-/** The target that the config names, and those that it named before and that hold copies still. */
+/** The target of the config, and the former targets that hold copies. */
 export type Targets = {
   present: MirrorTarget;
-  /** What media rows say of copies in the present one. */
+  /** The id of the present target in media rows. */
   presentId: string;
   /**
-   * The target with this id; null: there never was one. A former one is opened when it is first asked for. Throws
+   * The target with this id; null: the id is unknown. A former target is opened at its first use. Throws
    * RelayError("target_unavailable") where it cannot be opened now.
    */
   at(id: string): Promise<MirrorTarget | null>;
-  /** All names that media rows may have for this copy, its own first: places may be reached in several ways. */
+  /** All names that media rows may have for this copy, its own first: one place may have several paths or addresses. */
   namesOf(copy: { target: string; key: string }): Promise<CopyName[]>;
   close(): Promise<void>;
 };
@@ -32,9 +32,9 @@ export type Targets = {
 type Open = (config: Target, opening: Opening) => Promise<MirrorTarget>;
 
 /**
- * Opens the targets of a data folder. A present one that cannot be opened now is opened when it is next asked for, and
- * throws until then: a relay without its target still takes events and saves what the links lead to.
- * `beside`: another process may be working on it.
+ * Opens the targets of a data folder. A present target that cannot be opened now throws on use, and is opened by the
+ * first use that succeeds: without its target a relay still takes events and downloads media. `beside`: another process
+ * may use the target.
  */
 export async function openTargets(options: {
   config: Pick<Config["mirror"], "target"> & Partial<Pick<Config["mirror"], "formerTargets">>;
@@ -59,7 +59,7 @@ export async function openTargets(options: {
     if (known !== undefined) return known;
     const opening = openIt();
     opened.set(id, opening);
-    // What cannot be opened now may be later.
+    // The next use tries again.
     opening.catch(() => opened.delete(id));
     return opening;
   }
@@ -102,7 +102,7 @@ export async function openTargets(options: {
   };
 }
 
-/** A target whose every verb first sees to it that it is open. */
+/** A target that opens itself before each verb. */
 function whenOpen(open: () => Promise<MirrorTarget>): MirrorTarget {
   return {
     put: async (...given) => (await open()).put(...given),

@@ -4,12 +4,12 @@ import { s3 } from "./s3/type.ts";
 import type { CopyName, MirrorTarget, Opening } from "./target.ts";
 import type { TargetType } from "./type.ts";
 
-/** The types of targets: each is a folder here and a line in this table. */
+/** The types of targets: each is a folder beside this file, and a name in this table. */
 export const targetTypes = { local, s3 };
 
 type Types = typeof targetTypes;
 
-/** A target of any type, as the config gives it: paths absolute, secrets read. */
+/** A target of any type as the config gives it: paths absolute, secrets read. */
 export type Target = ReturnType<Types[keyof Types]["resolve"]>;
 
 /** What the store remembers of a target of any type. */
@@ -17,13 +17,11 @@ export type TargetPlace = ReturnType<Types[keyof Types]["placeOf"]>;
 
 type AnyType = TargetType<Types[keyof Types]["options"], TargetPlace, Target>;
 
-/** The entry of a target or of a place. RelayError("conflict") for a type that a later version has written down. */
+/** The entry for a target or a place. RelayError("conflict") for a type that only a later version has. */
 export function typeOf({ type }: { type: string }): AnyType {
   if (Object.hasOwn(targetTypes, type)) return (targetTypes as unknown as Record<string, AnyType>)[type]!;
-  throw new RelayError(
-    "conflict",
-    `copies are in a target of type ${JSON.stringify(type)}, which this version has not`,
-  );
+  const line = `copies are in a target of type ${JSON.stringify(type)}, which this version does not support`;
+  throw new RelayError("conflict", line);
 }
 
 /** The target of a config that names none. */
@@ -31,7 +29,7 @@ export function defaultTarget(dataDir: string): Target {
   return local.resolve({ type: "local" }, { folder: dataDir, dataDir, secrets: {} });
 }
 
-/** Opens a target. Throws what its type throws where it cannot be used. */
+/** Opens a target. Throws where it cannot be used now. */
 export function openTarget(target: Target, opening: Opening = {}): Promise<MirrorTarget> {
   return typeOf(target).open(target, opening);
 }
@@ -44,7 +42,7 @@ export function nameOfPlace(place: TargetPlace): string {
   return typeOf(place).nameOf(place);
 }
 
-/** All names of a copy, its own first. Places of different types never hold the same copy. */
+/** All names of a copy, its own first. Places of different types never share a copy. */
 export async function namesOfCopy(
   copy: { target: string; key: string },
   targets: { id: string; place: TargetPlace }[],

@@ -15,14 +15,14 @@ import type { Dates } from "../network/clock.ts";
 import { adviseTls, explain } from "../network/errors.ts";
 import { type Finding, failed, inTime, of, ok, type Probe, TooLate, warning } from "../probe.ts";
 
-/** Milliseconds for a step with a small file, and with one that goes in parts. */
+/** Milliseconds for a step with a small file, and with a file in parts. */
 const STEP = 30_000;
 const LARGE_STEP = 180_000;
 const CONNECT = 10_000;
 
 const SMALL = 1_000;
 
-/** As much of a mirror target as is tried. */
+/** The verbs of a target that the probe uses. */
 export type Tried = Pick<MirrorTarget, "head" | "read" | "delete" | "oddities" | "close"> & {
   put(...given: Parameters<MirrorTarget["put"]>): Promise<unknown>;
 };
@@ -30,7 +30,9 @@ export type Tried = Pick<MirrorTarget, "head" | "read" | "delete" | "oddities" |
 export type TargetGiven = {
   target: Target;
   open(target: Target): Promise<Tried>;
-  /** The same for each doctor of this data folder, and for no other: what a killed one left is found and removed by the next. */
+  /**
+   * The same for every doctor of this data folder, and for no other: the next doctor removes what a killed one left.
+   */
   mark: string;
   tempDir: string;
   user: number | null;
@@ -43,8 +45,8 @@ export type TargetGiven = {
 type Server = NonNullable<ProbeFacts["server"]>;
 
 /**
- * Puts a file into the target, looks at it, reads it back and removes it, under a key that no medium can have: keys begin with
- * an id, and no id becomes a name with `~` at its start. A second file is large enough to go in parts, where some do.
+ * Puts a file into the target, looks it up, reads it back and removes it. No medium can have its key: no id yields a
+ * name that begins with `~`. A second file goes in parts, where the target has parts.
  */
 export function targetProbe(given: TargetGiven): Probe {
   const { clock, judge, target, dates } = given;
@@ -53,7 +55,7 @@ export function targetProbe(given: TargetGiven): Probe {
   return {
     name: "target",
     timeout: null,
-    async run(outer, tell) {
+    async run(outer, progress) {
       const findings: Finding[] = [];
       if (folder !== null) {
         const { isThere, ...judged } = await inTime({ clock, ms: STEP, outer }, () => judge(folder));
@@ -64,7 +66,7 @@ export function targetProbe(given: TargetGiven): Probe {
       const unreadable = await inTime({ clock, ms: STEP, outer }, facts.unreadable);
       if (unreadable !== null) findings.push(of("rights", warning(unreadable.detail, unreadable.advice)));
       if (server !== null) {
-        tell("connecting");
+        progress("connecting");
         if (server.url.protocol === "https:") findings.push(of("certificate", await judgeServer(server, clock, outer)));
         const sent = clock.now();
         const date = await inTime({ clock, ms: CONNECT, outer }, (signal) => readDate(server.url, signal)).catch(
@@ -73,11 +75,11 @@ export function targetProbe(given: TargetGiven): Probe {
         if (date !== null) dates.push({ source: server.name, date, sent, received: clock.now() });
       }
       await withProbeFile(given, facts, async (file) => {
-        tell("a small file");
+        progress("a small file");
         const small = await roundTrip(file, SMALL, given, { facts, limit: STEP, outer });
         findings.push(of("copy", small));
         if (small.state === "failed" || partSize === null) return;
-        tell("a file in parts");
+        progress("a file in parts");
         const large = await roundTrip(file, partSize + SMALL, given, { facts, limit: LARGE_STEP, outer });
         findings.push(of("multipart", large));
       });
@@ -97,7 +99,7 @@ async function withProbeFile(
     return run(join(temp, "file")).finally(() => rm(temp, { recursive: true, force: true }));
   }
   const { uid, gid } = await stat(folder.dir);
-  // On the same disk a copy is made by a link, as the relay makes its own.
+  // On the same disk a copy is a hard link, as the relay makes it.
   const file = join(folder.dir, `.doctor-${mark}`);
   try {
     await run(file);
@@ -106,13 +108,13 @@ async function withProbeFile(
   }
 }
 
-/** What root made there would be of no use to the relay. */
+/** The relay could not use what root made in its folder. */
 async function giveBack(path: string, { uid, gid }: { uid: number; gid: number }): Promise<void> {
   const made = await lstat(path).catch(nullWhereMissing);
   if (made !== null && made.uid !== uid) await lchown(path, uid, gid).catch(() => {});
 }
 
-/** How long its certificate is good for: whether it is trusted, the target's own client says with the first file. */
+/** How long the certificate is valid. Whether it is trusted shows when the target's own client sends the first file. */
 async function judgeServer({ url, option }: Server, clock: Clock, outer: AbortSignal): Promise<Finding> {
   const name = url.hostname.replace(/^\[|\]$/g, "");
   const at = { address: name, port: url.port === "" ? 443 : Number(url.port), name };
@@ -124,7 +126,7 @@ async function judgeServer({ url, option }: Server, clock: Clock, outer: AbortSi
   }
 }
 
-/** All steps with one file of so many bytes, which is made for it and removed, and what came of them. */
+/** Makes a file of `bytes`, takes it through all steps, and removes it. */
 async function roundTrip(
   file: string,
   bytes: number,
@@ -159,7 +161,7 @@ async function roundTrip(
   let target: Tried | null = null;
   let leftover = "";
   try {
-    // Never through a link that stands there: the folder is not the doctor's.
+    // Never through a symbolic link: others may write to this folder.
     await rm(file, { force: true });
     await writeFile(file, content, { mode: 0o600, flag: "wx" });
     target = await inTime({ clock, ms: limit, outer }, () => open(given.target));
@@ -186,7 +188,7 @@ async function roundTrip(
     const line = [`${name}: ${times.join(", ")}${leftover}`, ...odd].join("; ");
     return odd.length > 0 && facts.oddities === "warning" ? warning(line) : ok(line);
   } catch (error) {
-    // As far as it can be: the next doctor tries again.
+    // Best effort: the next doctor tries again.
     if (target !== null && step !== "put")
       await inTime({ clock, ms: limit }, () => target!.delete(key)).catch(() => {});
     const isDenied = (error as { code?: string }).code === "EACCES";
@@ -203,10 +205,10 @@ const ADVICE: Record<string, string> = {
   EACCES: "run doctor as root, or as the relay's user, who must own the folder",
   EROFS: "the disk is mounted read-only: see the kernel's log",
   ENOSPC: "the disk is full: make room",
-  EEXIST: "somebody put it there just now: see who, and remove it",
+  EEXIST: "another process made it just now: find out which, and remove it",
 };
 
-/** The errors of a bucket say by themselves what to do. */
+/** Advice for errors of the system; the errors of a bucket contain theirs. */
 function adviceFor(error: unknown): string | null {
   return ADVICE[(error as { code?: string }).code ?? ""] ?? null;
 }

@@ -6,7 +6,7 @@ import type { LocalTarget } from "./place.ts";
 
 export const localOptions = v.strictObject({ type: v.literal("local"), dir: v.optional(text) });
 
-/** A key begins with an id from the network: nothing of the relay's own may be within its reach. */
+/** A key begins with an id from the network, so no target may contain the relay's own files. */
 export function checkLocal({ get, add, folder, dataDir }: CheckedOptions): void {
   const dir = get<string>("dir");
   if (dir === undefined) return;

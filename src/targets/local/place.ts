@@ -2,13 +2,13 @@ import { realpath, stat } from "node:fs/promises";
 import { dirname, isAbsolute, join, relative, resolve, sep } from "node:path";
 import type { CopyName } from "../target.ts";
 
-/** A folder of this machine, absolute. It is all that is known of a local target, and all that is remembered of it. */
+/** A folder of this machine, absolute: all that a local target has, and all that is remembered of it. */
 export type LocalTarget = { type: "local"; dir: string };
 
-/** In the folder: files on their way to their names, where that takes more than a link. No key begins with a dot. */
+/** Subfolder for files that have no name yet, where that takes more than a link. No key begins with a dot. */
 export const INCOMING = ".incoming";
 
-/** A folder inside the data folder is written down as seen from there: it moves with the data folder, also into a restored one. */
+/** A folder inside the data folder is stored relative to it: it moves with the data folder, and into a restored one. */
 export function toStored(place: LocalTarget, dataDir: string): LocalTarget {
   const dir = relative(dataDir, place.dir);
   const isInside = dir !== "" && dir.split(sep)[0] !== ".." && !isAbsolute(dir);
@@ -19,7 +19,7 @@ export function fromStored({ dir }: LocalTarget, dataDir: string): LocalTarget {
   return { type: "local", dir: resolve(dataDir, dir) };
 }
 
-/** A folder may be reached by several paths, by mounts too, and one target's may be inside another's. */
+/** A folder may have several paths and mounts, and may lie inside another target's folder. */
 export async function otherNames(
   { place, key }: { place: LocalTarget; key: string },
   others: { id: string; place: LocalTarget }[],

@@ -2,15 +2,15 @@ import type { Stats } from "node:fs";
 import { lstat, opendir, stat } from "node:fs/promises";
 import { join } from "node:path";
 
-/** Files and folders that are looked at, at most. */
+/** The most files and folders that are examined. */
 const MOST = 2_000;
 
 /** Parts of keys; backups and probes begin with `~`, and are for the relay alone. */
 const COPIES = /^\w[\w.~-]*$/;
 
 /**
- * Copies that cannot be read by those whom their folder admits, a web server in its group for example, and what to do about
- * it. Null: there are none, or the folder is its owner's alone.
+ * Copies that are unreadable for readers whom their folder admits, a web server in its group for example, and what to
+ * do. Null: there are none, or the folder is its owner's alone.
  */
 export async function findUnreadable(dir: string): Promise<{ detail: string; advice: string } | null> {
   const folder = await stat(dir);

@@ -6,8 +6,8 @@ import type { Connection } from "./connection.ts";
 import { S3Error } from "./errors.ts";
 
 /**
- * All bytes of an object, or null where there is none. It throws S3Error rather than end early, and where nothing comes
- * for `silence` milliseconds; the signal's reason once that is aborted.
+ * All bytes of an object; null: there is none. Throws S3Error where the body ends early, or `silence` milliseconds pass
+ * without data; the signal's reason when it is aborted.
  */
 export async function readObject(
   { client, bucket, ask, timeout }: Connection,
@@ -22,12 +22,12 @@ export async function readObject(
   });
   if (found === null) return null;
   const body = found.Body as Readable;
-  // One that breaks while nobody reads must not end the process; whoever reads sees the error.
+  // Without a listener an error between two reads would end the process. The reader gets the error from the iteration.
   body.on("error", () => {});
   return readBody(body, found.ContentLength ?? null, { what: `s3 bucket ${bucket}: ${name}`, clock, silence, signal });
 }
 
-/** The object is missing; not: its bucket is. */
+/** The object is missing. False where the bucket is. */
 export function isMissing({ status, what }: S3Error): boolean {
   return status === 404 && what !== "NoSuchBucket";
 }
@@ -50,7 +50,7 @@ async function* readBody(
   try {
     watch();
     for await (const chunk of body) {
-      // How long the reader takes is its own affair.
+      // The limit does not include the reader's time.
       cancel();
       bytes += chunk.length;
       yield chunk;
@@ -59,7 +59,7 @@ async function* readBody(
   } catch (error) {
     signal.throwIfAborted();
     if (error instanceof S3Error) throw error;
-    // The client's own watch over its sockets was quicker.
+    // The client's own time limit was first.
     if ((error as Error).name === "TimeoutError" && !(error as { code?: string }).code) throw late();
     throw broken(`the connection broke after ${bytes} bytes (${(error as { code?: string }).code ?? "error"})`);
   } finally {

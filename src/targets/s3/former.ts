@@ -3,16 +3,16 @@ import type { S3Error } from "./errors.ts";
 import type { S3Place, S3Target } from "./options.ts";
 import { plainEndpoint } from "./place.ts";
 
-/** No template and no id makes such a key (`object-keys.ts`). */
+/** No key template and no id makes such a key. */
 const PROBE = "~probe";
 
-/** A store's words for keys that are not its own. */
+/** Error codes of a store that does not know the keys. */
 const FOREIGN = new Set(["InvalidAccessKeyId", "SignatureDoesNotMatch"]);
 
 /**
- * Opens a bucket that the config named before: with the present bucket's keys where both have one endpoint, else with those
- * that the client finds. A bucket of the same name under another address is most likely the same one: its store decides
- * whether it takes the present keys.
+ * Opens a former bucket: with the present bucket's keys where the endpoint is the same, else with the keys that the
+ * client finds. A bucket of the same name at another address is most likely the same one: the present keys are tried,
+ * and its store accepts or refuses them.
  */
 export async function openFormerBucket(
   place: S3Place,

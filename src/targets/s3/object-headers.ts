@@ -4,7 +4,7 @@ import { isShown } from "../../rules/inline-types.ts";
 import type { About } from "../target.ts";
 import type { S3Target } from "./options.ts";
 
-/** What an object is told beside its bytes; the same for one upload in one piece and in many. */
+/** An object's headers and metadata, the same for an upload in one piece and in parts. */
 export type ObjectHeaders = Pick<
   PutObjectCommandInput,
   | "ContentType"
@@ -17,8 +17,8 @@ export type ObjectHeaders = Pick<
 >;
 
 /**
- * The headers and metadata of an object. What browsers would run is for saving only, because readers get it straight from
- * the store, without the relay's own headers.
+ * The headers and metadata of an object. Types that browsers run are marked for download, because readers get them
+ * straight from the store, without the relay's own headers.
  */
 export function objectHeaders(config: S3Target, about: About): ObjectHeaders {
   const { cacheControl, storageClass, serverSideEncryption, kmsKeyId } = config;
@@ -26,7 +26,7 @@ export function objectHeaders(config: S3Target, about: About): ObjectHeaders {
     ContentType: /^[\x20-\x7e]+$/.test(about.contentType) ? about.contentType : "application/octet-stream",
     ...(isShown(about.contentType) ? {} : { ContentDisposition: "attachment" }),
     ...(cacheControl === null ? {} : { CacheControl: cacheControl }),
-    // Free words: other stores have classes and kinds of encryption of their own.
+    // Any text: other stores have classes and kinds of encryption of their own.
     ...(storageClass === null ? {} : { StorageClass: storageClass as ObjectHeaders["StorageClass"] }),
     ...(serverSideEncryption === null
       ? {}
@@ -41,9 +41,9 @@ export function objectHeaders(config: S3Target, about: About): ObjectHeaders {
 }
 
 /**
- * Metadata are header values, so ASCII without spaces that a signature would fold (SigV4, "canonical headers"). Ids may
- * hold anything: all but printable ASCII, and the percent sign, is percent-encoded, so that decodeURIComponent gives back
- * any id; those that the provider makes stay as they are.
+ * Metadata are header values: ASCII without the spaces that a signature folds (SigV4, "canonical headers"). Ids may
+ * hold anything: all but printable ASCII, and the percent sign, is percent-encoded, so decodeURIComponent restores any
+ * id. The provider's ids stay as they are.
  */
 function encodeValue(id: string): string {
   return id.replace(/[^\x21-\x24\x26-\x7e]+/gu, (some) =>

@@ -17,32 +17,32 @@ import { openSource } from "./source.ts";
 import { createUnfinishedUploads } from "./unfinished-uploads.ts";
 import { createUploader } from "./upload.ts";
 
-/** Bytes of files in memory, all uploads together. */
+/** Bytes in memory for all uploads together. */
 const MEMORY = 8 * PART_SIZE;
 
 /**
- * Seconds for which a link straight to the store is good. A browser goes on using it for later ranges, so it must outlive the
- * longest sitting with a film; it gives away no more than the relay's own link, which never ends. Temporary credentials that
- * end earlier take it along.
+ * Lifetime of a link to the store, in seconds. A browser uses it for later ranges too, so it must outlive the longest
+ * viewing of a film. It reveals no more than the relay's own link, which never expires. Temporary credentials that
+ * expire earlier end it.
  */
 const LINK_LIFE = 6 * 3600;
 
-/** What browsers and proxies are told of a copy of which the config says nothing: as the relay does of its own files. */
+/** The cache header of a copy where the config sets none: the same as for the relay's own files. */
 const CACHE_CONTROL = "private, max-age=3600";
 
-/** Milliseconds before an object that was just put, and is not as it should be, is looked at again. */
+/** Delays before a new object that does not look right is looked up again, in milliseconds. */
 const LOOK_AGAIN = [200, 1_000];
 
-/** `sha256`: of the metadata that it was put with; null: there are none. */
+/** `sha256`: from the metadata of its upload; null: there are none. */
 type Held = { bytes: number; sha256: string | null; etag: string | null };
 
 const FORGETS = "this store forgets metadata (x-amz-meta-*): copies are proven by their ETag, or by reading them back";
 
 /**
- * Copies in a bucket of any S3-compatible store. It connects to nothing before it is asked to, so that a store that is down
- * keeps nobody from starting; only where it is the relay's `own`, what earlier runs left unfinished under its prefix is
- * cleared in the background. Keys go below `config.prefix`, which must be this relay's alone.
- * What the store refuses, or does not answer, throws S3Error: one line that says what to do.
+ * Copies in a bucket of any S3-compatible store. Connects at the first use, so that a relay starts while its store is
+ * down. Only an `own` target starts at once, in the background, to abort unfinished uploads of earlier runs under its
+ * prefix. Keys go below `config.prefix`, which must be this relay's alone. Throws S3Error where the store refuses or
+ * does not answer: one line that says what to do.
  */
 export async function openS3Target(
   config: S3Target,
@@ -57,7 +57,7 @@ export async function openS3Target(
   const closing = new AbortController();
   const reading = (signal: AbortSignal) => ({ clock, silence: patience.silence, signal });
 
-  /** An object that was just put came back without its metadata. */
+  /** The store returned a new object without its metadata. */
   let forgets = false;
   function seesForgetting(): void {
     if (!forgets) log?.warn(FORGETS, { bucket });
@@ -74,14 +74,14 @@ export async function openS3Target(
     });
   }
 
-  /** Bounds a request in time, and by the signal, where there is one. */
+  /** Limits a request in time, and by the signal, where there is one. */
   const within = (signal?: AbortSignal) => ({ ...timeout(), ...(signal && { abortSignal: signal }) });
 
   async function look(name: string, signal?: AbortSignal): Promise<Held | null> {
     const answer = client.send(new HeadObjectCommand({ Bucket: bucket, Key: name }), within(signal));
     const found = await ask("HeadObject", answer, signal).catch((error) => {
       if (error instanceof S3Error && isMissing(error)) return null;
-      // A refused HEAD has no body that would say why; a GET has.
+      // A refused HEAD has no body with the reason; a GET has.
       if (error instanceof S3Error && [301, 400, 403].includes(error.status ?? 0)) return askWhy(name, error, signal);
       throw error;
     });
@@ -90,7 +90,7 @@ export async function openS3Target(
     return { bytes, sha256: Metadata?.sha256 ?? null, etag: ETag?.replaceAll('"', "").toLowerCase() ?? null };
   }
 
-  /** Throws what a GET of one byte is told; null where the object is missing and its bucket is there. */
+  /** Throws the error of a GET of one byte; null where the object is missing and its bucket exists. */
   async function askWhy(name: string, otherwise: S3Error | null, signal?: AbortSignal): Promise<null> {
     const command = new GetObjectCommand({ Bucket: bucket, Key: name, Range: "bytes=0-0" });
     const { Body } = await ask("GetObject", client.send(command, within(signal)), signal).catch((error) => {
@@ -104,14 +104,14 @@ export async function openS3Target(
 
   async function compare(name: string, held: Held, about: About, signal: AbortSignal): Promise<Placed> {
     if (held.bytes !== about.bytes) return "exists-different";
-    // Somebody else may have put it there, without our metadata.
+    // An object from elsewhere has no metadata of the relay.
     const sha256 = held.sha256 ?? (await hashObject(connection, name, reading(signal)));
     return sha256 === about.sha256 ? "exists-same" : "exists-different";
   }
 
   /**
-   * What a HEAD says decides, not what the upload was answered: ETags mean many things, and answers get lost. Where it brings
-   * no metadata, the ETag that the object should have proves it (`tag`), or else its bytes.
+   * A HEAD decides, not the answer to the upload: ETags have many meanings, and answers get lost. Without metadata the
+   * expected ETag (`tag`) proves the object, else its bytes do.
    */
   async function confirm(name: string, about: About, tag: string | null, signal: AbortSignal): Promise<void> {
     for (const wait of [...LOOK_AGAIN, null]) {

@@ -4,7 +4,7 @@ import { RelayError } from "../../errors.ts";
 import { baseUrl, secret, text } from "../../option-values.ts";
 import type { CheckedOptions, ResolveContext } from "../type.ts";
 
-/** What goes into a header of a request. */
+/** The value of a request header. */
 const headerText = v.pipe(text, v.regex(/^[\x21-\x7e]([\x20-\x7e]*[\x21-\x7e])?$/, "must be printable ASCII"));
 
 const storeUrl = v.pipe(
@@ -22,7 +22,10 @@ const prefix = v.pipe(
   ),
 );
 
-/** Amazon's first rules, which other stores keep to; Ceph takes the name of a tenant before it, Amazon an access point's ARN. */
+/**
+ * Amazon's first rules, which other stores follow. Ceph accepts a tenant's name before the bucket, Amazon an access
+ * point's ARN.
+ */
 const BUCKET =
   /^(?:(?:[\w.-]{0,255}:)?(?!\.+$)[\w.-]{3,255}|arn:[\w-]+:[\w-]+:[\w-]*:\d*(?:[:/](?!\.+(?:[:/]|$))[\w.-]+)+)$/;
 const A_BUCKET = 'must be the name of a bucket: 3 to 255 of A-Z a-z 0-9 . _ -, or such a name after "tenant:"';
@@ -60,7 +63,7 @@ export type S3Target = S3Place &
     credentials: { accessKeyId: string; secretAccessKey: string; sessionToken: string | null } | null;
   };
 
-/** Keys travel in headers; one with a line break or a space at its end was copied badly. */
+/** Keys are sent in headers. A line break or a space is a mistake of copying. */
 function checkKey(text: string): string {
   if (/^[\x21-\x7e]+$/.test(text)) return text;
   throw new RelayError("config", "must be printable ASCII without spaces");
@@ -98,7 +101,7 @@ export function resolveS3(options: S3Options, { folder, secrets }: ResolveContex
   const { accessKeyId, secretAccessKey, sessionToken = null } = secrets;
   return {
     ...rest,
-    // Amazon wants the bucket in the host's name; most other stores have no names for that.
+    // Amazon expects the bucket in the host name; most other stores have no such host names.
     pathStyle: pathStyle ?? rest.endpoint !== null,
     credentials: accessKeyId && secretAccessKey ? { accessKeyId, secretAccessKey, sessionToken } : null,
     ca: ca === null ? null : resolve(folder, ca),

@@ -13,7 +13,7 @@ export function describe({ bucket, prefix, endpoint }: S3Place): string {
   return `the bucket ${bucket}${prefix === "" ? "" : `/${prefix}`}${endpoint === null ? "" : ` at ${endpoint}`}`;
 }
 
-/** An endpoint in one spelling: no capitals in its host, no default port, no slash at its end. */
+/** One spelling for each endpoint: no capitals in the host, no default port, no slash at the end. */
 export function plainEndpoint(endpoint: string | null): string {
   if (endpoint === null) return "amazon";
   return (URL.canParse(endpoint) ? new URL(endpoint).href : endpoint).replace(/\/+$/, "");
@@ -25,7 +25,7 @@ export function objectName(prefix: string, key: string): string {
   return prefix === "" ? name : `${prefix}/${name}`;
 }
 
-/** A store may have many addresses: a bucket of the same name, wherever it is, may be the same one. */
+/** A store may have several addresses: a bucket of the same name at any of them may be the same one. */
 export async function otherNames(
   { place, key }: { place: S3Place; key: string },
   others: { id: string; place: S3Place }[],
