@@ -9,7 +9,7 @@ import { type Args, type Command, type Context, configOption, jsonOption } from 
 import { shortTime, tellCount } from "../output/columns.ts";
 import { abortWhenStopped, createCopyTeller } from "../output/copy-progress.ts";
 import { printJson } from "../output/lists.ts";
-import { describePlace } from "../places.ts";
+import { describePlace, folderOfPlace } from "../places.ts";
 
 export const command: Command = {
   name: "backup",
@@ -107,8 +107,9 @@ async function backUpToTarget(context: Context, args: Args, signal: AbortSignal)
       teller.wait(`uploading ${tellSize(bytes)} to ${describePlace(place)}`);
       const key = await backupsIn(target).put(basename(file), { file, bytes, sha256: sha256! }, signal);
       teller.clear();
-      if (place.type === "local") {
-        for (const name of [dirname(key), key]) await giveToOwnerOf(place.dir, join(place.dir, name));
+      const folder = folderOfPlace(place);
+      if (folder !== null) {
+        for (const name of [dirname(key), key]) await giveToOwnerOf(folder, join(folder, name));
       }
       const where = `${key} in ${describePlace(place)}`;
       const made: Made = { ...copied, place: "target", name: key, where, ms: Math.round(clock.elapsed() - began) };

@@ -9,6 +9,7 @@ import type { Log, Ports } from "../../ports.ts";
 import type { Command } from "../command.ts";
 import type { DemoApp } from "../demo/app.ts";
 import { harmless } from "../output/terminal-text.ts";
+import { describePlace } from "../places.ts";
 
 /** The whole story must be told in this time, in milliseconds; it takes about three seconds. */
 const DEADLINE = 30_000;
@@ -92,7 +93,7 @@ export async function runDemo({ ports, target, log, say, complain, stay, stopped
     say();
     say(`  the provider  ${provider.url}  simulated; its media are real, its links are signed and die`);
     say(`  the relay     ${input.server!.publicUrl}  keeps its data in ${folder}`);
-    if (target !== null) say(`  the copies    ${nameOf(target)}  where they stay`);
+    if (target !== null) say(`  the copies    ${describePlace(target)}  where they stay`);
     say(`  your app      ${app.url}  verifies every signature`);
 
     const story = playStory({ provider, webhooks, app, ports, say });
@@ -114,10 +115,6 @@ export async function runDemo({ ports, target, log, say, complain, stay, stopped
   } finally {
     for (const close of opened.reverse()) await close().catch(() => {});
   }
-}
-
-function nameOf(target: Config["mirror"]["target"]): string {
-  return target.type === "local" ? target.dir : `bucket ${target.bucket}`;
 }
 
 function configFor({ port, app, secret }: { port: number; app: string; secret: string }): ConfigInput {

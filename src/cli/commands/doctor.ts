@@ -15,7 +15,7 @@ import { type Args, type Command, type Context, configOption, jsonOption } from 
 import { abortWhenStopped } from "../output/copy-progress.ts";
 import { printJson } from "../output/lists.ts";
 import { harmless } from "../output/terminal-text.ts";
-import { describePlace, findPresent } from "../places.ts";
+import { describePlace, findPresent, folderOfPlace } from "../places.ts";
 
 /** Names of probes line up below each other up to this width. */
 const WIDTH = 24;
@@ -124,7 +124,8 @@ async function listFormer(store: Store, { mirror, dataDir }: Config): Promise<Fo
   return former.map(({ id, place }) => ({
     name: describePlace(place),
     async look() {
-      if (place.type === "local") return (await opendir(place.dir)).close();
+      const folder = folderOfPlace(place);
+      if (folder !== null) return (await opendir(folder)).close();
       const targets = await openTargets({ config: mirror, dataDir, store: targetIds, beside: true });
       try {
         // There is no such object: a store that says so is reached.

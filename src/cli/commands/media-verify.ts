@@ -6,13 +6,13 @@ import { type Finding, type VerifySummary, verifyCopies } from "../../actions/ve
 import { parseSize } from "../../config/units.ts";
 import { errorLine, RelayError } from "../../errors.ts";
 import type { Targets } from "../../mirror/open-targets.ts";
-import type { TargetPlace } from "../../model/medium.ts";
 import type { Store } from "../../store/store.ts";
+import type { TargetPlace } from "../../targets/table.ts";
 import { type Args, type Command, type Context, configOption, jsonOption } from "../command.ts";
 import { tellCount } from "../output/columns.ts";
 import { printJson, rangeOptions, readRange } from "../output/lists.ts";
 import { harmless } from "../output/terminal-text.ts";
-import { describePlace } from "../places.ts";
+import { describePlace, folderOfPlace } from "../places.ts";
 
 const KINDS = ["video", "thumbnail"] as const;
 
@@ -73,9 +73,8 @@ async function open(context: Context): Promise<{ store: Store; places: Map<strin
   const { openTargets } = await import("../../mirror/open-targets.ts");
   const config = await context.loadConfig({ secrets: "target" });
   const store = await context.openStore(config);
-  const { target } = config.mirror;
   // Opening it would make it, as whoever runs this command, where it may only not be mounted.
-  const missing = target.type === "local" ? await lookIntoPlace(target, { mayBeEmpty: true }) : null;
+  const missing = await lookIntoPlace(config.mirror.target, { mayBeEmpty: true });
   if (missing !== null) throw new RelayError("not_found", `the media folder ${missing}`);
   const targets = await openTargets({ config: config.mirror, dataDir: config.dataDir, store, beside: true });
   const places = new Map((await store.targets()).map(({ id, place }) => [id, place]));
@@ -91,15 +90,13 @@ function readFrom(targets: Targets): Read {
 }
 
 /** Whether there is anything in a place: null when there is, else what is wrong. A bucket says itself when it is gone. */
-async function lookIntoPlace(
-  place: TargetPlace | { type: "local"; dir: string } | undefined,
-  { mayBeEmpty = false } = {},
-): Promise<string | null> {
-  if (place?.type !== "local") return null;
+async function lookIntoPlace(place: TargetPlace | undefined, { mayBeEmpty = false } = {}): Promise<string | null> {
+  const folder = place ? folderOfPlace(place) : null;
+  if (folder === null) return null;
   try {
-    for await (const { name } of await opendir(place.dir)) if (!name.startsWith(".")) return null;
+    for await (const { name } of await opendir(folder)) if (!name.startsWith(".")) return null;
   } catch (error) {
-    return `${place.dir} cannot be read: ${errorLine(error)}`;
+    return `${folder} cannot be read: ${errorLine(error)}`;
   }
   if (mayBeEmpty) return null;
   return "it holds nothing at all: is its disk mounted? Where all copies are really lost, put any file into it";

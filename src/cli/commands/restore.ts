@@ -9,7 +9,7 @@ import { shortTime, tellCount } from "../output/columns.ts";
 import { abortWhenStopped, createCopyTeller } from "../output/copy-progress.ts";
 import { printJson } from "../output/lists.ts";
 import { type Column, renderTable } from "../output/table.ts";
-import { describePlace } from "../places.ts";
+import { describePlace, folderOfPlace } from "../places.ts";
 
 export const command: Command = {
   name: "restore",
@@ -122,12 +122,12 @@ function report({ stdout }: Context, args: Args, { dataDir, mirror }: Config, re
     `${file}: ${tellCount(events, "event")}${upTo}, ${tellSize(bytes)}, checked, in ${(ms / 1000).toFixed(1)} s\n`,
   );
   if (schema < newestSchema) stdout.write(`its schema is ${schema}: the next start makes it ${newestSchema}\n`);
-  const isLocal = mirror.target.type === "local" && `${mirror.target.dir}${sep}`.startsWith(`${dataDir}${sep}`);
+  const isInside = `${folderOfPlace(mirror.target) ?? ""}${sep}`.startsWith(`${dataDir}${sep}`);
   stdout.write(
     "backups that were made before are not known to it: it removes none of them, whatever backup.keep says\n",
   );
   stdout.write(
-    isLocal
+    isInside
       ? 'start the relay; copies of media are not in a backup: "media verify --mend" downloads those that are missing\n'
       : "start the relay: it goes on with what was not done\n",
   );

@@ -5,7 +5,7 @@ import { within } from "../../platform/timing.ts";
 import type { Ports } from "../../ports.ts";
 import { doublingWait, LOCAL_WAITS } from "../../rules/schedule.ts";
 import type { Store } from "../../store/store.ts";
-import type { CopyName } from "../../targets/copy-names.ts";
+import type { CopyName } from "../../targets/target.ts";
 import type { CopyLocks } from "../copy-locks.ts";
 import type { Targets } from "../open-targets.ts";
 import { clearSpool } from "../spool/spool.ts";

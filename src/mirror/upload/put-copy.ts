@@ -1,8 +1,7 @@
 import type { Config } from "../../config/schema.ts";
 import type { UploadJob } from "../../model/job.ts";
 import { sha256Of } from "../../platform/files/sha256.ts";
-import type { About } from "../../targets/place.ts";
-import type { MirrorTarget } from "../../targets/target.ts";
+import type { About, MirrorTarget } from "../../targets/target.ts";
 import { keyOf } from "./object-keys.ts";
 
 /** A validated file of the spool, and the target to put it into. */

@@ -6,8 +6,7 @@ import { sleep, within } from "../../platform/timing.ts";
 import type { Ports } from "../../ports.ts";
 import { UNKNOWN_TYPE } from "../../rules/media-types.ts";
 import { LOCAL_WAITS } from "../../rules/schedule.ts";
-import type { About } from "../../targets/place.ts";
-import type { MirrorTarget } from "../../targets/target.ts";
+import type { About, MirrorTarget } from "../../targets/target.ts";
 import { spoolPaths } from "../spool/spool.ts";
 
 /** Milliseconds between two probes of a failing target (CONTRACT, "Media"). */

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { Hono } from "hono";
 import { reprocessAll } from "../../../src/actions/quarantine.ts";
 import { verifyCopies } from "../../../src/actions/verify-copies.ts";
-import type { Config, S3Target } from "../../../src/config/schema.ts";
+import type { Config } from "../../../src/config/schema.ts";
 import { RelayError } from "../../../src/errors.ts";
 import { reportMedia } from "../../../src/forward/media-reports.ts";
 import { LEASE, type Lease, type Queue } from "../../../src/jobs/worker.ts";
@@ -17,6 +17,7 @@ import { createAccept } from "../../../src/receive/accept.ts";
 import { openStore } from "../../../src/store/open.ts";
 import { settingsOf } from "../../../src/store/settings.ts";
 import type { Store } from "../../../src/store/store.ts";
+import type { S3Target } from "../../../src/targets/s3/options.ts";
 import { configIn, endpoint } from "../../support/config.ts";
 import { testClock, testPorts } from "../../support/ports.ts";
 

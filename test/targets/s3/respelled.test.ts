@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import test, { type TestContext } from "node:test";
-import type { S3Target } from "../../../src/config/schema.ts";
 import { deletionQueue } from "../../../src/mirror/delete/queue.ts";
 import { openTargets } from "../../../src/mirror/open-targets.ts";
 import { uploadQueue } from "../../../src/mirror/upload/queue.ts";
+import type { S3Target } from "../../../src/targets/s3/options.ts";
 import { openCopies } from "../../mirror/copies.ts";
 import { noS3, startS3Server } from "../../support/s3-server.ts";
 

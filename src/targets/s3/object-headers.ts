@@ -1,11 +1,11 @@
 import { Buffer } from "node:buffer";
 import type { PutObjectCommandInput } from "@aws-sdk/client-s3";
-import type { S3Target } from "../../config/schema.ts";
 import { isInline } from "../../rules/media-types.ts";
-import type { About } from "../place.ts";
+import type { About } from "../target.ts";
+import type { S3Target } from "./options.ts";
 
-/** What an object is told beside its bytes; the same for one upload in one piece and in many. */
-export type Description = Pick<
+/** An object's headers and metadata, the same for an upload in one piece and in parts. */
+export type ObjectHeaders = Pick<
   PutObjectCommandInput,
   | "ContentType"
   | "ContentDisposition"
@@ -17,20 +17,20 @@ export type Description = Pick<
 >;
 
 /**
- * The headers and metadata of an object. What browsers would run is for saving only, because readers get it straight from
- * the store, without the relay's own headers.
+ * The headers and metadata of an object. Types that browsers run are marked for download, because readers get them
+ * straight from the store, without the relay's own headers.
  */
-export function describe(config: S3Target, about: About): Description {
+export function objectHeaders(config: S3Target, about: About): ObjectHeaders {
   const { cacheControl, storageClass, serverSideEncryption, kmsKeyId } = config;
   return {
     ContentType: /^[\x20-\x7e]+$/.test(about.contentType) ? about.contentType : "application/octet-stream",
     ...(isInline(about.contentType) ? {} : { ContentDisposition: "attachment" }),
     ...(cacheControl === null ? {} : { CacheControl: cacheControl }),
-    // Free words: other stores have classes and kinds of encryption of their own.
-    ...(storageClass === null ? {} : { StorageClass: storageClass as Description["StorageClass"] }),
+    // Any text: other stores have classes and kinds of encryption of their own.
+    ...(storageClass === null ? {} : { StorageClass: storageClass as ObjectHeaders["StorageClass"] }),
     ...(serverSideEncryption === null
       ? {}
-      : { ServerSideEncryption: serverSideEncryption as Description["ServerSideEncryption"] }),
+      : { ServerSideEncryption: serverSideEncryption as ObjectHeaders["ServerSideEncryption"] }),
     ...(kmsKeyId === null ? {} : { SSEKMSKeyId: kmsKeyId }),
     Metadata: {
       "event-id": encodeValue(about.eventId),
@@ -41,9 +41,9 @@ export function describe(config: S3Target, about: About): Description {
 }
 
 /**
- * Metadata are header values, so ASCII without spaces that a signature would fold (SigV4, "canonical headers"). Ids may
- * hold anything: all but printable ASCII, and the percent sign, is percent-encoded, so that decodeURIComponent gives back
- * any id; those that the provider makes stay as they are.
+ * Metadata are header values: ASCII without the spaces that a signature folds (SigV4, "canonical headers"). Ids may
+ * hold anything: all but printable ASCII, and the percent sign, is percent-encoded, so decodeURIComponent restores any
+ * id. The provider's ids stay as they are.
  */
 function encodeValue(id: string): string {
   return id.replace(/[^\x21-\x24\x26-\x7e]+/gu, (some) =>
