@@ -4,6 +4,12 @@ import type { Medium } from "../model/medium.ts";
 /** A medium that has a copy of its own. */
 export type Kept = Medium & { target: string; key: string };
 
+/** A superseded row keeps its key, but the copy under it belongs to another row. */
+export function hasCopy(medium: Medium): medium is Kept {
+  const { state, target, key } = medium;
+  return state !== "superseded" && state !== "deleted" && target !== null && key !== null;
+}
+
 /** What is wrong with a copy. `unreadable`: the target has it, and does not give it. In words: "is cut: 5 of 7 bytes". */
 export type Wrong = { fault: "missing" | "damaged" | "unreadable"; detail: string };
 

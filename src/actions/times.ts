@@ -35,3 +35,8 @@ export function parseWhen(text: string, now: number): number {
   }
   return moment;
 }
+
+/** `2026-11-21 21:15:03Z`: an ISO time as it is shown to people. */
+export function shortTime(iso: string | null): string | null {
+  return iso === null ? null : iso.replace("T", " ").replace(/\.\d+Z$/, "Z");
+}

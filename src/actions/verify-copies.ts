@@ -4,9 +4,9 @@ import type { Medium } from "../model/medium.ts";
 import type { Clock } from "../ports.ts";
 import type { Store } from "../store/store.ts";
 import { isoTime } from "./json.ts";
-import type { MediaWish } from "./media.ts";
-import { idOf, walk } from "./paging.ts";
-import { createReach, type Kept, type Read, type Wrong } from "./read-copy.ts";
+import { walk } from "./list.ts";
+import type { MediaFilter } from "./media.ts";
+import { createReach, hasCopy, type Kept, type Read, type Wrong } from "./read-copy.ts";
 import { createThrottle, sleep } from "./throttle.ts";
 
 /** How many copies are read at once: many are small, and a target that is far away answers slowly. */
@@ -43,7 +43,7 @@ export type VerifyParts = {
   read: Read;
   /** Whether a target holds anything at all: null when it does, else what is wrong with it. */
   lookInto(target: string): Promise<string | null>;
-  wish: Pick<MediaWish, "videoId" | "kind" | "since" | "until">;
+  wish: Pick<MediaFilter, "videoId" | "kind" | "since" | "until">;
   /** Bytes per second; null: as fast as it goes. */
   rate: number | null;
   /** Downloads again what is missing or damaged. */
@@ -106,7 +106,7 @@ export async function verifyCopies(parts: VerifyParts): Promise<VerifySummary> {
       const wrong = await examine(medium);
       if (wrong === null) return { medium, wrong };
       const now = await store.medium(medium.id);
-      if (!isKept(now)) return null;
+      if (!hasCopy(now)) return null;
       const changed = now.target !== medium.target || now.key !== medium.key || now.sha256 !== medium.sha256;
       medium = now;
       if (changed) continue;
@@ -139,25 +139,18 @@ export async function verifyCopies(parts: VerifyParts): Promise<VerifySummary> {
     }
   }
 
-  const list = (page: Parameters<typeof store.media>[0]) => store.media({ ...wish, ...page, withCopy: true });
-  const rows = walk(list, idOf, { ...wish, limit: Number.POSITIVE_INFINITY });
+  const rows = walk((page) => store.media(page), { ...wish, withCopy: true, limit: Number.POSITIVE_INFINITY });
   const readOn = async () => {
     while (!signal.aborted) {
       const { done, value } = await rows.next();
       if (done) return;
-      if (isKept(value)) await verify(value);
+      if (hasCopy(value)) await verify(value);
       parts.progress(summary);
     }
   };
   await Promise.all(Array.from({ length: READERS }, readOn));
   await reach.settle();
   return summary;
-}
-
-/** A superseded row keeps its key, but the copy under it is another one's. */
-function isKept(medium: Medium): medium is Kept {
-  const { state, target, key } = medium;
-  return state !== "superseded" && state !== "deleted" && target !== null && key !== null;
 }
 
 /** What sets the bytes that were read apart from those that were kept; null: nothing. */

@@ -1,38 +1,54 @@
 import { RelayError } from "../errors.ts";
-import type { Medium } from "../model/medium.ts";
-import type { Video, VideoState } from "../model/video.ts";
+import type { Video } from "../model/video.ts";
 import type { Mapping, Page, Store } from "../store/store.ts";
 import { isoTime, type Link, type VideoJson, videoJson } from "./json.ts";
-import { collectIds, walk } from "./paging.ts";
+import { type Column, collectIds, list, map, walk } from "./list.ts";
+import { hasCopy } from "./read-copy.ts";
+import { shortTime } from "./times.ts";
 
-export type VideoWish = Page & { state?: VideoState; context?: string };
+export const videoColumns: Column<VideoJson>[] = [
+  { title: "VIDEO", value: ({ videoId }) => videoId, least: 24 },
+  {
+    title: "STATE",
+    value: ({ state, forgottenAt }) => (state === "deleted" && forgottenAt ? "forgotten" : state),
+    whole: true,
+  },
+  { title: "CONTEXT", value: ({ context }) => context },
+  { title: "TITLE", value: ({ title }) => title },
+  { title: "MEDIA", value: ({ media }) => media.map(({ kind, state }) => `${kind} ${state}`).join(", ") || null },
+  { title: "LAST EVENT", value: ({ lastEventAt }) => shortTime(lastEventAt), whole: true },
+];
 
-export async function* listVideos(store: Store, wish: VideoWish, link: Link): AsyncGenerator<VideoJson> {
-  const list = (page: Page) => store.videos({ ...wish, ...page });
-  for await (const video of walk(list, ({ videoId }) => videoId, wish)) yield videoJson(video, link);
-}
+const keyOf = ({ videoId }: { videoId: string }) => videoId;
+
+export const videos = list({
+  filters: {
+    state: { words: ["draft", "ready", "deleted", "failed", "unknown"], help: "only in this state" },
+    context: { help: "only those that have this videoContext now" },
+  },
+  async *rows({ store, openLink }, wish) {
+    const link = await openLink();
+    yield* map(
+      walk((page) => store.videos(page), wish, keyOf),
+      (video) => videoJson(video, link),
+    );
+  },
+  columns: videoColumns,
+});
 
 /** One video with the newest `limit` of its contexts and of its media; `more`: there are further ones. */
-export async function showVideo(
-  store: Store,
-  videoId: string,
-  link: Link,
-  limit: number,
-): Promise<{ video: VideoJson; more: boolean }> {
-  const { media, contextHistory, ...video } = await store.video(videoId, limit + 1);
-  const more = media.length > limit || contextHistory.length > limit;
-  const newest = [...media].sort(byId).slice(-limit);
-  return {
-    video: videoJson(
-      { ...video, contextHistory: contextHistory.slice(-limit), media: media.filter((each) => newest.includes(each)) },
-      link,
-    ),
-    more,
-  };
-}
-
-function byId(a: Medium, b: Medium): number {
-  return a.id < b.id ? -1 : 1;
+export async function showVideo(store: Store, videoId: string, link: Link, limit: number) {
+  const video = await store.video(videoId, limit + 1);
+  const more = video.media.length > limit || video.contextHistory.length > limit;
+  // Ids sort by the time they were given.
+  const newest = new Set(
+    video.media
+      .map(({ id }) => id)
+      .sort()
+      .slice(-limit),
+  );
+  const media = video.media.filter(({ id }) => newest.has(id));
+  return { video: videoJson({ ...video, contextHistory: video.contextHistory.slice(-limit), media }, link), more };
 }
 
 /** What an erasure takes, and what it does not undo. */
@@ -68,14 +84,9 @@ export async function knownVideo(store: Store, videoId: string): Promise<Video |
   });
 }
 
-/** A superseded row keeps its key, but the copy under it is another one's. */
-export function hasCopy({ state, key }: Pick<Medium, "state" | "key">): boolean {
-  return key !== null && state !== "superseded" && state !== "deleted";
-}
-
 /**
- * The videos that have, or once had, this context, the newest first; calls `onMore` at the end where there are further ones.
- * RelayError("not_found") when there is none.
+ * The videos that have, or once had, this context, the newest first, and `limit` of them at most; `onMore` is called with
+ * the last one where there are further ones. RelayError("not_found") when there is none.
  */
 export async function* showContext(
   store: Store,
@@ -84,10 +95,9 @@ export async function* showContext(
   { limit, before }: Pick<Page, "limit" | "before">,
   onMore: (last: VideoJson) => void,
 ): AsyncGenerator<VideoJson> {
-  const list = (page: Page) => store.videosOfContext(context, page);
   let last: VideoJson | null = null;
   let rest = limit;
-  for await (const video of walk(list, ({ videoId }) => videoId, { limit: limit + 1, before })) {
+  for await (const video of walk((page) => store.videosOfContext(context, page), { limit: limit + 1, before }, keyOf)) {
     if (rest-- === 0) return onMore(last!);
     last = videoJson(video, link);
     yield last;
@@ -98,10 +108,9 @@ export async function* showContext(
 /** Rows of one transaction: a large import must not keep the relay from committing. */
 const BATCH = 500;
 
-/** How many events an endpoint has got without the context that is known of them now. */
+/** How many events were sent without the context that is known of them now. */
 export async function countContextMissing(store: Store): Promise<number> {
-  const list = (page: Page) => store.events({ ...page, contextMissing: true });
-  return (await collectIds(list, {})).length;
+  return (await collectIds((page) => store.events(page), { contextMissing: true })).length;
 }
 
 /**

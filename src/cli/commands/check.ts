@@ -1,6 +1,6 @@
 import { errorLine } from "../../errors.ts";
 import { type Command, configOption, jsonOption } from "../command.ts";
-import { printJson } from "../output/lists.ts";
+import { printJson } from "../output/print.ts";
 import { harmless } from "../output/terminal-text.ts";
 
 /** Whether the relay would take these files. */
@@ -20,8 +20,8 @@ export const command: Command = {
   options: { ...jsonOption, ...configOption },
   help: `Prints every problem with its place. Exit code 0 when there is none, else 2. Secrets from systemd's credentials are read where they
 can be (as root, while the service runs), and otherwise named in a warning.`,
-  async run({ stdout, stderr, ...context }, args) {
-    const { config, path, problems, warnings, unseen } = await context.inspectConfig(undefined, { isOutside: true });
+  async run({ stdout, stderr, ...program }, args) {
+    const { config, path, problems, warnings, unseen } = await program.inspectConfig(undefined, { isOutside: true });
     const tls = config?.server.tls;
     if (tls && !unseen.some((place) => place.startsWith("server.tls"))) problems.push(...(await judgeTls(tls)));
     const code = problems.length === 0 ? 0 : 2;

@@ -24,18 +24,18 @@ export const command: Command = {
     verbose: { type: "boolean", help: "show the relay's log as well, on stderr" },
   },
   help: "A simulated provider with real media, a relay, and an application that verifies signatures; all on 127.0.0.1.",
-  async run(context, args) {
+  async run(program, args) {
     const { openLog } = await import("../../platform/log/log.ts");
-    const { stdout, stderr, ports } = context;
+    const { stdout, stderr, ports } = program;
     const isOwn = args.text("config") === undefined;
     const worked = await runDemo({
       ports,
-      target: isOwn ? null : (await context.loadConfig({ secrets: "target" })).mirror.target,
+      target: isOwn ? null : (await program.loadConfig({ secrets: "target" })).mirror.target,
       log: args.flag("verbose") ? await openLog({ level: "debug", format: "auto" }, stderr.isTTY, 2) : null,
       say: (line = "") => stdout.write(`${line}\n`),
       complain: (line) => stderr.write(`${line}\n`),
       stay: !args.flag("exit"),
-      stopped: context.untilStopped(),
+      stopped: program.untilStopped(),
     });
     return worked ? 0 : 1;
   },

@@ -14,11 +14,12 @@ import { withoutQueries } from "../../platform/log/log.ts";
 import { lookAtMachine } from "../../platform/machine.ts";
 import { yieldToOthers } from "../../platform/priority.ts";
 import type { Store } from "../../store/store.ts";
-import { type Args, type Command, type Context, configOption, jsonOption } from "../command.ts";
-import { abortWhenStopped } from "../output/copy-progress.ts";
-import { printJson } from "../output/lists.ts";
+import type { Args } from "../args.ts";
+import { type Command, configOption, jsonOption } from "../command.ts";
+import { printJson } from "../output/print.ts";
 import { harmless } from "../output/terminal-text.ts";
 import { describePlace, findPresent } from "../places.ts";
+import { abortWhenStopped, type Program as Context } from "../program.ts";
 
 /** Names of probes line up below each other up to this width. */
 const WIDTH = 24;

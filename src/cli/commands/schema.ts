@@ -1,6 +1,6 @@
 import { configSchema } from "../../config/schema.ts";
 import { type Command, jsonOption } from "../command.ts";
-import { printJson } from "../output/lists.ts";
+import { printJson } from "../output/print.ts";
 
 export const command: Command = {
   name: "schema",

@@ -1,6 +1,6 @@
 import { generateSecret } from "../../config/webhook-secret.ts";
 import { type Command, type CommandGroup, jsonOption } from "../command.ts";
-import { printJson } from "../output/lists.ts";
+import { printJson } from "../output/print.ts";
 
 const generate: Command = {
   name: "secret generate",

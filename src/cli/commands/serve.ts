@@ -4,7 +4,8 @@ import { selfCommand } from "../../platform/runtime.ts";
 import { inheritedSockets, type Notifier, openNotifier } from "../../platform/systemd.ts";
 import type { Ports } from "../../ports.ts";
 import type { Relay } from "../../relay.ts";
-import { type Command, type Context, configOption } from "../command.ts";
+import { type Command, configOption } from "../command.ts";
+import type { Program } from "../program.ts";
 
 /** A stop takes no longer than this, in milliseconds: what is still running then is left to its lease. */
 const LONGEST_STOP = 9_000;
@@ -18,29 +19,29 @@ export const command: Command = {
   options: { ...configOption },
   help: `SIGHUP reads the config again: it is taken whole, or refused whole with its problems in the log. Under systemd the relay
 listens on the socket that is handed to it, says how it is, and feeds the watchdog (scripts/wochit-relay.service).`,
-  async run(context) {
-    const { path, config, problems } = await context.inspectConfig();
+  async run(program) {
+    const { path, config, problems } = await program.inspectConfig();
     if (config === null) throw new RelayError("config", problems.map((line) => placed(path, line)).join("\n"));
-    const log = await openLog(config.log, context.stdout.isTTY, 1);
-    const ports: Ports = { ...context.ports, log };
-    const stopped = context.untilStopped();
-    context.reportCrashesTo(log);
+    const log = await openLog(config.log, program.stdout.isTTY, 1);
+    const ports: Ports = { ...program.ports, log };
+    const stopped = program.untilStopped();
+    program.reportCrashesTo(log);
     // Without a listener a SIGHUP would end the relay; one that comes early is heeded when there is one to reload.
     let reload = () => {
       early = true;
     };
     let early = false;
-    context.onHangup(() => reload());
+    program.onHangup(() => reload());
 
-    const notifier = openNotifier(context.env, ports);
-    const [socket, ...others] = inheritedSockets(context.env, context.pid);
+    const notifier = openNotifier(program.env, ports);
+    const [socket, ...others] = inheritedSockets(program.env, program.pid);
     if (others.length > 0)
       log.warn("only the first socket that systemd handed over is listened on", { others: others.length });
     const { openRelay } = await import("../../relay.ts");
     const relay = await openRelay(config, ports, { self: selfCommand(), ...(socket && { socket: socket.fd }) });
     const unwatch = notifier.watch(relay.answers);
     const state = { isRefused: false };
-    reload = reloader({ context, path, log, relay, notifier, state });
+    reload = reloader({ program, path, log, relay, notifier, state });
     if (early) reload();
     // Not waited for, here and below: whoever is told, and does not listen, holds up nothing.
     void notifier.ready(describe(relay, state));
@@ -57,7 +58,7 @@ listens on the socket that is handed to it, says how it is, and feeds the watchd
 };
 
 type Parts = {
-  context: Pick<Context, "inspectConfig">;
+  program: Pick<Program, "inspectConfig">;
   path: string | null;
   log: OpenLog;
   relay: Relay;
@@ -76,7 +77,7 @@ function describe(relay: Relay, { isRefused }: State): string {
  * What a SIGHUP does: the file that the relay was started with is read again, and taken whole or not at all. One comes
  * after the other; what is signalled while one waits is served by that one.
  */
-function reloader({ context, path, log, relay, notifier, state }: Parts): () => void {
+function reloader({ program, path, log, relay, notifier, state }: Parts): () => void {
   let last: Promise<void> = Promise.resolve();
   let waiting = false;
   async function reload(): Promise<void> {
@@ -93,7 +94,7 @@ function reloader({ context, path, log, relay, notifier, state }: Parts): () => 
 
   /** False: it was refused. */
   async function take(): Promise<boolean> {
-    const { path: file, config, problems, warnings } = await context.inspectConfig(path ?? undefined);
+    const { path: file, config, problems, warnings } = await program.inspectConfig(path ?? undefined);
     if (config === null) {
       for (const line of problems) log.error("config problem", { problem: placed(file, line) });
       log.error("config refused: the old one holds", { config: file, problems: problems.length });

@@ -4,8 +4,10 @@ import { suggest } from "../../rules/nearest.ts";
 import type { Report } from "../../simulator/campaign.ts";
 import type { EventType } from "../../simulator/events.ts";
 import type { Fault } from "../../simulator/faults.ts";
-import { type Args, type Command, type Context, configOption, jsonOption } from "../command.ts";
+import type { Args } from "../args.ts";
+import { type Command, configOption, jsonOption } from "../command.ts";
 import { harmless, harmlessJson } from "../output/terminal-text.ts";
+import type { Program } from "../program.ts";
 
 /** How long the media stay up for a relay that does not fetch them, in seconds. */
 const LINGER = 60;
@@ -49,7 +51,7 @@ export const command: Command = {
   run: simulate,
 };
 
-async function simulate(context: Context, args: Args): Promise<number> {
+async function simulate(program: Program, args: Args): Promise<number> {
   const { EVENT_TYPES } = await import("../../simulator/events.ts");
   const { runCampaign } = await import("../../simulator/campaign.ts");
   const { openProvider } = await import("../../simulator/provider.ts");
@@ -58,12 +60,12 @@ async function simulate(context: Context, args: Args): Promise<number> {
   const fault = await readFault(args.text("fault"));
   const count = args.count("count", 1);
   const linger = args.count("linger", LINGER, 0);
-  const to = args.text("to") ?? addressIn(await context.loadConfig());
+  const to = args.text("to") ?? addressIn(await program.loadConfig());
   if (!URL.canParse(to)) throw new RelayError("usage", `--to must be a URL like http://127.0.0.1:8080/webhooks/wochit`);
 
-  const { stdout, stderr, ports } = context;
+  const { stdout, stderr, ports } = program;
   const stop = new AbortController();
-  const stopped = context.untilStopped().then(() => stop.abort());
+  const stopped = program.untilStopped().then(() => stop.abort());
   const provider = await openProvider({ ...ports, fault });
   try {
     const told = { accepted: 0, failed: 0, hints: new Set<string>() };
