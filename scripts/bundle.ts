@@ -125,7 +125,7 @@ function fillIn(addon: Uint8Array, commit: string): Plugin {
   return {
     name: "fill-in",
     setup({ onLoad }) {
-      onLoad({ filter: /[\\/]src[\\/]packed\.ts$/ }, () => ({
+      onLoad({ filter: /[\\/]src[\\/]platform[\\/]packed\.ts$/ }, () => ({
         contents: `
           export const packed = {
             commit: ${JSON.stringify(commit)},

@@ -1,6 +1,6 @@
 // The program from source; the packed one begins with cli/entry.ts.
-import { keepCompiled } from "./platform/compiled.ts";
+import { enableCompileCache } from "./platform/compile-cache.ts";
 
-keepCompiled();
-// Imported only now: modules that are loaded after keepCompiled() come from the cache.
+enableCompileCache();
+// Imported only now: modules that are loaded after this come from the cache.
 void import("./cli/entry.ts");

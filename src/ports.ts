@@ -4,7 +4,7 @@ export type Clock = {
   now(): number;
   /** Monotonic milliseconds, for measuring how long a thing took. */
   elapsed(): number;
-  /** Calls back once after `ms`, however long that is; the returned function calls it off. */
+  /** Calls `run` once after `ms`, of any length; the returned function cancels it. */
   after(ms: number, run: () => void): () => void;
 };
 

@@ -2,7 +2,7 @@ import { RelayError } from "../errors.ts";
 import type { JobState } from "../model/job.ts";
 import type { Page, Store } from "../store/store.ts";
 import { attemptJson, type DeliveryJson, deliveryJson } from "./json.ts";
-import { collectIds, type Done, doToAll, list, map, type Wish, walk } from "./list.ts";
+import { collectIds, type Done, doToAll, list, type Wish, walkAs } from "./list.ts";
 import { shortTime } from "./times.ts";
 
 export const deliveries = list({
@@ -15,11 +15,7 @@ export const deliveries = list({
     eventId: { value: "ID", option: "event", help: "only of this event" },
     videoId: { value: "ID", help: "only of this video" },
   },
-  rows: ({ store }, wish) =>
-    map(
-      walk((page) => store.deliveries(page), wish),
-      deliveryJson,
-    ),
+  rows: ({ store }, wish) => walkAs((page) => store.deliveries(page), wish, deliveryJson),
   columns: [
     { title: "ID", value: ({ id }) => id, whole: true },
     { title: "EVENT", value: ({ eventId }) => eventId, whole: true },

@@ -1,11 +1,12 @@
 import type { Config, Endpoint } from "../config/schema.ts";
 import { errorLine, RelayError } from "../errors.ts";
 import type { StoredEvent } from "../model/event.ts";
+import { NOTICES } from "../model/notice.ts";
 import { topicMatches } from "../rules/topics.ts";
 import type { Store } from "../store/store.ts";
 import { topicOf } from "../wochit/event.ts";
 import { deliveryJson, eventJson, type Link, mediumJson } from "./json.ts";
-import { collect, collectIds, list, map, walk } from "./list.ts";
+import { collect, collectIds, list, walk, walkAs } from "./list.ts";
 import { shortTime } from "./times.ts";
 
 export const events = list({
@@ -18,11 +19,7 @@ export const events = list({
       help: "only what was sent to an app without the videoContext that is known of it now",
     },
   },
-  rows: ({ store }, wish) =>
-    map(
-      walk((page) => store.events(page), wish),
-      eventJson,
-    ),
+  rows: ({ store }, wish) => walkAs((page) => store.events(page), wish, eventJson),
   columns: [
     { title: "ID", value: ({ id }) => id, whole: true },
     { title: "RECEIVED", value: ({ receivedAt }) => shortTime(receivedAt), whole: true },
@@ -106,10 +103,7 @@ export async function* replayEvents(
   }
 }
 
-/** What lists leave out unless it is asked for by its type (CONTRACT, "Notices"). */
-const NOTICES = ["relay.media.mirrored", "relay.media.failed", "relay.media.at_risk"];
-
-/** The ids of events that may be of these types, oldest first. One exact type is the store's own filter. */
+/** The ids of events that may be of these types, oldest first. One exact type is the store's own filter; notices need one. */
 async function collectMatching(
   store: Store,
   types: string[],

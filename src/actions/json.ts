@@ -1,3 +1,4 @@
+import type { CopyPlace } from "../links/durable-link.ts";
 import type { Attempt, Delivery } from "../model/delivery.ts";
 import type { Quarantined, StoredEvent } from "../model/event.ts";
 import type { Medium } from "../model/medium.ts";
@@ -7,7 +8,7 @@ import { withoutQuery } from "../wochit/link.ts";
 // What the CLI, the API and the pages show, with the member names of CONTRACT.md ("Admin listener"). Times are ISO 8601.
 
 /** The durable address of a copy; null where the relay's own address is not known here. */
-export type Link = (copy: { target: string | null; key: string }) => string | null;
+export type Link = (copy: CopyPlace) => string | null;
 
 type Words<Text extends string> = Text extends `${infer Word} ${infer Rest}` ? Word | Words<Rest> : Text;
 

@@ -73,8 +73,14 @@ export async function* walk<Row, Asked extends Page>(
   }
 }
 
-export async function* map<From, To>(rows: AsyncIterable<From>, toRow: (row: From) => To): AsyncGenerator<To> {
-  for await (const row of rows) yield toRow(row);
+/** The same, each row as it is shown. */
+export async function* walkAs<From, To, Asked extends Page>(
+  query: (page: Asked) => Promise<From[]>,
+  wish: Asked,
+  toRow: (row: From) => To,
+  keyOf?: (row: From) => string,
+): AsyncGenerator<To> {
+  for await (const row of walk(query, wish, keyOf)) yield toRow(row);
 }
 
 export async function collect<Row>(rows: AsyncIterable<Row>): Promise<Row[]> {
@@ -89,7 +95,7 @@ export async function collectIds<Asked extends object>(
   filter: Asked,
 ): Promise<string[]> {
   const all = { ...filter, limit: Number.POSITIVE_INFINITY };
-  return (await collect(map(walk(query, all), ({ id }) => id))).reverse();
+  return (await collect(walkAs(query, all, ({ id }) => id))).reverse();
 }
 
 /** What became of one of many: an `error` in words, or null when it was done. */

@@ -2,7 +2,7 @@ import { RelayError } from "../errors.ts";
 import type { MediaState } from "../model/medium.ts";
 import type { Page, Store } from "../store/store.ts";
 import { type Link, type MediumJson, mediumJson } from "./json.ts";
-import { type Column, collectIds, type Done, doToAll, list, map, type Wish, walk } from "./list.ts";
+import { type Column, collectIds, type Done, doToAll, list, type Wish, walkAs } from "./list.ts";
 import { tellWhen } from "./times.ts";
 
 /** States in which the end of the link still matters, or mattered. */
@@ -41,8 +41,9 @@ export const media = list({
   async *rows({ store, openLink }, { by, ...wish }) {
     const link = await openLink();
     const asked = { ...wish, byDeadline: by === "deadline" };
-    yield* map(
-      walk((page) => store.media(page), asked),
+    yield* walkAs(
+      (page) => store.media(page),
+      asked,
       (medium) => mediumJson(medium, link),
     );
   },

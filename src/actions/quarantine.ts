@@ -1,7 +1,7 @@
 import { errorLine } from "../errors.ts";
 import type { Page, Store } from "../store/store.ts";
 import { quarantinedJson } from "./json.ts";
-import { collectIds, list, map, type Wish, walk } from "./list.ts";
+import { collectIds, list, type Wish, walkAs } from "./list.ts";
 import { shortTime } from "./times.ts";
 
 export const quarantine = list({
@@ -11,11 +11,7 @@ export const quarantine = list({
       help: "only refused for this reason",
     },
   },
-  rows: ({ store }, wish) =>
-    map(
-      walk((page) => store.quarantined(page), wish),
-      quarantinedJson,
-    ),
+  rows: ({ store }, wish) => walkAs((page) => store.quarantined(page), wish, quarantinedJson),
   columns: [
     { title: "ID", value: ({ id }) => id, whole: true },
     { title: "RECEIVED", value: ({ receivedAt }) => shortTime(receivedAt), whole: true },

@@ -1,3 +1,4 @@
+import { sleep } from "../platform/timing.ts";
 import type { Clock } from "../ports.ts";
 
 /** Shorter waits than this are added up, in milliseconds: a timer for every small file would cost more than it holds back. */
@@ -19,17 +20,4 @@ export function createThrottle(
     if (due - now < WORTH_WAITING || signal.aborted) return undefined;
     return sleep(due - now, clock, signal);
   };
-}
-
-/** Resolves after so many milliseconds, or when the signal aborts. */
-export function sleep(ms: number, clock: Clock, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    const done = () => {
-      cancel();
-      signal.removeEventListener("abort", done);
-      resolve();
-    };
-    const cancel = clock.after(ms, done);
-    signal.addEventListener("abort", done);
-  });
 }

@@ -1,13 +1,14 @@
 import { createHash } from "node:crypto";
 import { errorLine } from "../errors.ts";
 import type { Medium } from "../model/medium.ts";
+import { sleep } from "../platform/timing.ts";
 import type { Clock } from "../ports.ts";
 import type { Store } from "../store/store.ts";
 import { isoTime } from "./json.ts";
 import { walk } from "./list.ts";
 import type { MediaFilter } from "./media.ts";
 import { createReach, hasCopy, type Kept, type Read, type Wrong } from "./read-copy.ts";
-import { createThrottle, sleep } from "./throttle.ts";
+import { createThrottle } from "./throttle.ts";
 
 /** How many copies are read at once: many are small, and a target that is far away answers slowly. */
 const READERS = 8;

@@ -2,7 +2,7 @@ import { RelayError } from "../errors.ts";
 import type { Video } from "../model/video.ts";
 import type { Mapping, Page, Store } from "../store/store.ts";
 import { isoTime, type Link, type VideoJson, videoJson } from "./json.ts";
-import { type Column, collectIds, list, map, walk } from "./list.ts";
+import { type Column, collectIds, list, walk, walkAs } from "./list.ts";
 import { hasCopy } from "./read-copy.ts";
 import { shortTime } from "./times.ts";
 
@@ -28,9 +28,11 @@ export const videos = list({
   },
   async *rows({ store, openLink }, wish) {
     const link = await openLink();
-    yield* map(
-      walk((page) => store.videos(page), wish, keyOf),
+    yield* walkAs(
+      (page) => store.videos(page),
+      wish,
       (video) => videoJson(video, link),
+      keyOf,
     );
   },
   columns: videoColumns,

@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import type { Config } from "../config/schema.ts";
 import { errorLine, RelayError } from "../errors.ts";
-import { makeFolders } from "../platform/files/plain-file.ts";
+import { makeFolders } from "../platform/files/file-system.ts";
 import { withoutQueries } from "../platform/log/log.ts";
 import type { Ports } from "../ports.ts";
 import { nameBackup } from "../store/backup.ts";

@@ -23,7 +23,7 @@ export type CommandModule = { command: Command | CommandGroup };
 
 /** Shared by every command that reads the configuration. */
 export const configOption = {
-  config: { type: "string", short: "c", value: "FILE", help: "the config file (default: see README, Configuration)" },
+  config: { type: "string", short: "c", value: "FILE", help: "the config file (default: see docs/CONFIGURE.md)" },
 } satisfies Options;
 
 /** Shared by every command whose output is data. */

@@ -1,5 +1,5 @@
 // First: it sets the size of the thread pool, which must not have been used yet.
-import "../platform/threads.ts";
+import "../platform/thread-pool.ts";
 import { commands } from "./commands/table.ts";
 import { runProgram } from "./run.ts";
 

@@ -1,6 +1,7 @@
+import type { Link } from "../actions/json.ts";
 import type { Sources } from "../actions/list.ts";
 import { type Config, parseListen } from "../config/schema.ts";
-import { mediaLink } from "../links/durable-link.ts";
+import { mediaLink, originOf } from "../links/durable-link.ts";
 import type { Store } from "../store/store.ts";
 import type { MirrorTarget } from "../targets/target.ts";
 import { findPresent } from "./places.ts";
@@ -14,17 +15,12 @@ export async function openSources(program: Program): Promise<Sources> {
 }
 
 /** Durable addresses of copies as the relay gives them; null where its port is only known to itself. */
-async function openLink(store: Store, { server, mirror }: Config, { hostname }: Program) {
+async function openLink(store: Store, { server, mirror }: Config, { hostname }: Program): Promise<Link> {
   const { port } = parseListen(server.listen)!;
-  const publicUrl = server.publicUrl ?? (port === 0 ? null : `http${server.tls ? "s" : ""}://${hostname}:${port}`);
+  const publicUrl = server.publicUrl ?? (port === 0 ? null : originOf(server, hostname, port));
   const secret = await store.mediaSecret();
-  const { publicBaseUrl } = mirror;
-  const present = publicBaseUrl === null ? null : await findPresent(store, mirror.target);
-  return ({ target, key }: { target: string | null; key: string }) => {
-    const isFormer = publicBaseUrl !== null && target !== null && target !== present;
-    if (publicUrl === null && (publicBaseUrl === null || isFormer)) return null;
-    return mediaLink({ ...mirror, publicUrl: publicUrl ?? "", secret }, key, { isFormer });
-  };
+  const presentTarget = mirror.publicBaseUrl === null ? null : await findPresent(store, mirror.target);
+  return (copy) => mediaLink({ ...mirror, publicUrl, secret, presentTarget }, copy);
 }
 
 /** Runs `work` with the mirror target of a config, beside a relay that may be running. */

@@ -2,6 +2,7 @@ import { accessSync, constants } from "node:fs";
 import { isIP } from "node:net";
 import { resolve } from "node:path";
 import { errorLine } from "../errors.ts";
+import { NOTICE_PREFIX, NOTICES } from "../model/notice.ts";
 import { looksLikeNetwork, parseNetworks } from "../platform/net/addresses.ts";
 import { nearest } from "../rules/nearest.ts";
 import { isReservedHeader } from "../rules/reserved-headers.ts";
@@ -50,16 +51,6 @@ function checkEndpoint(at: number, look: Look, problems: Problems, owners: Map<s
   checkPrivate(look(privates), privates, problems);
 }
 
-/** What the relay itself has to tell (CONTRACT, "Notices"). */
-const NOTICES = [
-  "relay.media.mirrored",
-  "relay.media.failed",
-  "relay.media.at_risk",
-  "relay.delivery.dead",
-  "relay.endpoint.paused",
-  "relay.endpoint.resumed",
-];
-
 /** A pattern is an exact name, `*`, or a prefix with `.*` (patterns.ts matches them). */
 function patternProblem(pattern: string): string | null {
   if (/[\s\p{Cc}]/u.test(pattern)) return "must be without spaces and control characters";
@@ -68,7 +59,7 @@ function patternProblem(pattern: string): string | null {
     return 'must be an event type, "*", or a prefix like "video.*"';
   }
   // The provider may send types that nobody has heard of; the relay's own are all known.
-  if (!pattern.startsWith("relay.") || NOTICES.includes(pattern)) return null;
+  if (!pattern.startsWith(NOTICE_PREFIX) || NOTICES.some((notice) => notice === pattern)) return null;
   if (pattern.endsWith(".*") && NOTICES.some((notice) => notice.startsWith(pattern.slice(0, -1)))) return null;
   const meant = nearest(pattern, NOTICES);
   return `the relay has no such notice${meant ? `: did you mean "${meant}"?` : `: it has ${NOTICES.join(", ")}`}`;

@@ -77,7 +77,7 @@ const server = v.strictObject({
   trustedProxies: v.optional(v.array(text), []),
 });
 
-/** The provider's published senders (provider.md, "Facts that shape the design"). */
+/** The provider's published senders (PROVIDER, "The sender is known by its address"). */
 export const PROVIDER_ADDRESSES = ["54.81.68.237", "54.147.58.230", "52.1.193.159", "18.204.107.61", "100.25.120.71"];
 
 const receive = v.strictObject({

@@ -1,4 +1,5 @@
 import { errorLine } from "../errors.ts";
+import { within } from "../platform/timing.ts";
 import type { Clock } from "../ports.ts";
 
 export type State = "ok" | "warning" | "failed";
@@ -64,25 +65,8 @@ export async function inTime<Result>(
   { clock, ms, outer }: { clock: Clock; ms: number; outer?: AbortSignal },
   work: (signal: AbortSignal) => Promise<Result>,
 ): Promise<Result> {
-  const stop = new AbortController();
-  const { promise: ended, reject } = Promise.withResolvers<never>();
-  const end = (reason: unknown) => {
-    reject(reason);
-    stop.abort(reason);
-  };
-  const follow = () => end(outer?.reason);
-  const cancel = clock.after(ms, () => end(new TooLate(`no answer within ${tellSpan(ms)}`)));
-  outer?.addEventListener("abort", follow, { once: true });
-  try {
-    outer?.throwIfAborted();
-    const result = work(stop.signal);
-    // Whoever is not waited for any longer must not end the program.
-    result.catch(() => {});
-    return await Promise.race([result, ended]);
-  } finally {
-    cancel();
-    outer?.removeEventListener("abort", follow);
-  }
+  const late = () => new TooLate(`no answer within ${tellSpan(ms)}`);
+  return within(ms, clock, work, { late, signal: outer });
 }
 
 function tellSpan(ms: number): string {

@@ -6,6 +6,7 @@ import type { Lease, Queue } from "../jobs/worker.ts";
 import type { Attempt, DeliveryJob, DeliveryOutcome, SaidOfMedium } from "../model/delivery.ts";
 import type { Outbound } from "../platform/net/outbound.ts";
 import { UntrustedCertificate } from "../platform/net/trust.ts";
+import { abortAfter } from "../platform/timing.ts";
 import type { Clock, Ports } from "../ports.ts";
 import { isReservedHeader } from "../rules/reserved-headers.ts";
 import { deliveryRetry, waitsBefore } from "../rules/schedule.ts";
@@ -107,13 +108,8 @@ export function createDeliveries(parts: DeliveryParts): Queue<DeliveryJob> {
 
   async function post(job: DeliveryJob, sent: Written, startedAt: number, stop: AbortSignal): Promise<Answer> {
     const { body, pending } = sent;
-    const abort = new AbortController();
-    const follow = () => abort.abort(stop.reason);
-    stop.addEventListener("abort", follow);
-    const cancelTimeout = clock.after(endpoint.timeout, () =>
-      abort.abort(new Error(describeTimeout(endpoint.timeout))),
-    );
-    try {
+    const late = () => new Error(describeTimeout(endpoint.timeout));
+    const send = async (signal: AbortSignal): Promise<Answer> => {
       const timestamp = Math.floor(startedAt / 1000);
       const answer = await parts.outbound.request(url, {
         method: "POST",
@@ -125,7 +121,7 @@ export function createDeliveries(parts: DeliveryParts): Queue<DeliveryJob> {
           "webhook-attempt": String(job.attempts + 1),
         },
         body,
-        signal: abort.signal,
+        signal,
         headersTimeout: endpoint.timeout,
         bodyTimeout: endpoint.timeout,
       });
@@ -134,13 +130,12 @@ export function createDeliveries(parts: DeliveryParts): Queue<DeliveryJob> {
       if (isSuccess(status)) return { status, response, error: null, retryAt: null, pending };
       const retryAt = parseRetryAfter(answer.headers["retry-after"], clock.now());
       return { status, response, error: `HTTP ${status}`, retryAt, pending };
+    };
+    try {
+      return await abortAfter(endpoint.timeout, clock, send, { late, signal: stop });
     } catch (error) {
-      const why = abort.signal.aborted ? abort.signal.reason : error;
-      const advice = why instanceof UntrustedCertificate ? ", or name its file in this endpoint's tls.ca" : "";
-      return failure(errorLine(why) + advice);
-    } finally {
-      cancelTimeout();
-      stop.removeEventListener("abort", follow);
+      const advice = error instanceof UntrustedCertificate ? ", or name its file in this endpoint's tls.ca" : "";
+      return failure(errorLine(error) + advice);
     }
   }
 

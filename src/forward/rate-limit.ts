@@ -1,4 +1,5 @@
 import type { Endpoint } from "../config/schema.ts";
+import { sleep } from "../platform/timing.ts";
 import type { Clock } from "../ports.ts";
 
 /** Keeping to an endpoint's `ratePerSecond`: attempts are begun evenly spread, first come first served. */
@@ -26,14 +27,6 @@ export function createPace(
     const start = Math.max(now, nextStart);
     nextStart = start + 1000 / ratePerSecond;
     if (start === now) return undefined;
-    return new Promise((resolve) => {
-      const done = () => {
-        cancel();
-        signal.removeEventListener("abort", done);
-        resolve();
-      };
-      const cancel = clock.after(start - now, done);
-      signal.addEventListener("abort", done);
-    });
+    return sleep(start - now, clock, signal);
   };
 }

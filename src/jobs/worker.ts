@@ -1,10 +1,11 @@
 import { errorLine, LeaseLost } from "../errors.ts";
 import type { Job } from "../model/job.ts";
+import { every } from "../platform/timing.ts";
 import type { Ports } from "../ports.ts";
 import type { Store } from "../store/store.ts";
 import { createWake } from "./wake.ts";
 
-/** While it runs, a job is leased this long; the lease is renewed three times in that span (DESIGN rule 3). */
+/** While it runs, a job is leased this long; the lease is renewed three times in that span (ARCHITECTURE rule 3). */
 export const LEASE = 30_000;
 
 /** How soon a queue is asked again that gave nothing, for its limits or for trouble of the store. */
@@ -61,22 +62,13 @@ export function startWorker<J extends Job>(queue: Queue<J>, store: Store, { cloc
   const drained: (() => void)[] = [];
   const ending = new AbortController();
 
-  const renewals = repeat(LEASE / 3, async () => {
+  const endRenewals = every(LEASE / 3, clock, async () => {
     const leaseUntil = clock.now() + LEASE;
     for (const { job, abort } of [...running.values()]) {
       const ours = await store.renew(job, leaseUntil).catch(() => true);
       if (!ours) abort.abort(new LeaseLost("the lease was lost"));
     }
   });
-
-  function repeat(every: number, run: () => Promise<void>): () => void {
-    let cancel = clock.after(every, function tick() {
-      void run().finally(() => {
-        if (!stopped || running.size > 0) cancel = clock.after(every, tick);
-      });
-    });
-    return () => cancel();
-  }
 
   /**
    * A job may be claimed anew while it still runs: its lease ran out when the clock jumped, and the work goes on under the
@@ -190,7 +182,7 @@ export function startWorker<J extends Job>(queue: Queue<J>, store: Store, { cloc
         cancel();
       }
       await look;
-      renewals();
+      endRenewals();
     },
   };
 }

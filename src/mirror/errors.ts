@@ -1,5 +1,4 @@
-import { errorLine } from "../errors.ts";
-import { codeOf } from "../platform/files/durable.ts";
+import { codeOf, errorLine } from "../errors.ts";
 
 /** What will not get better by asking again: the medium has failed. */
 export class NeverMedia extends Error {

@@ -4,7 +4,7 @@ import { errorLine, RelayError } from "../errors.ts";
 import type { Clock, Random } from "../ports.ts";
 
 // The one place that touches time, chance, signals and the process. It serves Node and Deno alike: `node:process` is the
-// same in both. Everything else is handed what it needs from here (DESIGN rule 10).
+// same in both. Everything else is handed what it needs from here (ARCHITECTURE rule 10).
 
 /** The longest timer that Node keeps; a longer one would fire at once (nodejs.org/api/timers.html#settimeoutcallback-delay-args). */
 const LONGEST_TIMER = 2 ** 31 - 1;

@@ -1,5 +1,5 @@
 import type { IncomingMessage } from "node:http";
-import { createChunks } from "../platform/files/chunks.ts";
+import { createChunks } from "../platform/chunks.ts";
 
 /** What became of reading a body. `tooLarge` holds the bytes when there was room to keep them, `broken` what had come. */
 export type BodyRead =

@@ -11,10 +11,10 @@ import type { Store } from "../store/store.ts";
 import { createAccept } from "./accept.ts";
 import { createRoom, readBody } from "./body.ts";
 import { decodeBody, type Writing, writingOf } from "./decode.ts";
-import { createInVain, type InVain } from "./in-vain.ts";
-import { createKeep } from "./keep.ts";
-import { findReturned } from "./loop.ts";
+import { createKeep } from "./keep-refused.ts";
+import { findReturned } from "./loop-check.ts";
 import { createSourceCheck, type Source } from "./source.ts";
+import { createUnserved, type Unserved } from "./unserved-requests.ts";
 
 /** Bytes of bodies being read at once: of ordinary ones, and of those that are only kept because they were refused. */
 const ROOM = 128 * 2 ** 20;
@@ -37,8 +37,8 @@ type Given = {
   receivedAt: number;
 };
 
-/** `routes`: `POST <receive.path>[/<token>]`; `inVain`: for requests to other paths, and for what no route sees. */
-export type Receive = { routes: Hono<Env>; inVain: InVain };
+/** `routes`: `POST <receive.path>[/<token>]`; `unserved`: for requests to other paths, and for what no route sees. */
+export type Receive = { routes: Hono<Env>; unserved: Unserved };
 
 /** The webhook: source → size → parse → commit → answer (CONTRACT, "Public listener"). */
 export function openReceive(options: { store: Store; config: Config; ports: Ports; onAccepted(): void }): Receive {
@@ -50,7 +50,7 @@ export function openReceive(options: { store: Store; config: Config; ports: Port
   const room = createRoom(ROOM);
   const spare = createRoom(SPARE_ROOM);
   const keep = createKeep({ store, config, log, spare });
-  const inVain = createInVain({ config, ports, judge, keep, spare });
+  const unserved = createUnserved({ config, ports, judge, keep, spare });
   const warnOfProxy = createLimitedLog(log, clock);
   const keepOversize = Math.min(KEEP_OVERSIZE, Math.floor(receive.keepRefused / 4));
   const requestPrefix = Buffer.from(ports.random.bytes(4)).toString("hex");
@@ -191,11 +191,11 @@ export function openReceive(options: { store: Store; config: Config; ports: Port
   for (const each of path) {
     routes.post(each, handle);
     routes.all(each, async (c) => {
-      await inVain.report(c.env.incoming, "method");
+      await unserved.report(c.env.incoming, "method");
       return errorAnswer("method_not_allowed", "only POST is taken here", {}, { allow: "POST" });
     });
   }
-  return { routes, inVain };
+  return { routes, unserved };
 }
 
 function isNoEvent(error: unknown): error is RelayError {

@@ -10,8 +10,6 @@ export type Changes = {
   changed: string[];
   /** Options whose change is not taken before the next start. */
   needsRestart: string[];
-  /** Whether the work on media has to begin anew with other settings. */
-  mirrorWork: boolean;
 };
 
 /** What a running relay cannot change: the folder it has locked, the socket it listens on, the form of its log. */
@@ -46,10 +44,5 @@ export function compareConfigs(now: Config, next: Config): Changes {
   const { config, needsRestart } = holdBack(now, next);
   const parts = (Object.keys(config) as (keyof Config)[]).filter((part) => part !== "warnings");
   const changed = parts.filter((part) => !isDeepStrictEqual(now[part], config[part]));
-  return { config, changed, needsRestart, mirrorWork: !isDeepStrictEqual(workOf(now.mirror), workOf(config.mirror)) };
-}
-
-/** The part of the mirror's options that its jobs use; links are made where they are sent or asked for. */
-function workOf({ links, publicBaseUrl, ...work }: Config["mirror"]) {
-  return work;
+  return { config, changed, needsRestart };
 }

@@ -1,7 +1,7 @@
 import { RelayError } from "../errors.ts";
 import type { Store } from "../store/store.ts";
 
-/** A store of which nothing can be had: every verb rejects with RelayError("store_unavailable"). `trouble`: why. */
+/** A store in which every verb rejects with RelayError("store_unavailable"). `trouble`: why. */
 export function refusingStore(trouble: () => string): Store {
   const refuse = () => Promise.reject(new RelayError("store_unavailable", trouble()));
   const own: Partial<Store> = { trouble, damage: () => null, configure() {}, close: async () => {} };

@@ -1,3 +1,4 @@
+import { sleep } from "../platform/timing.ts";
 import type { Clock, Random } from "../ports.ts";
 import { ANNOUNCED_MEDIA, type EventType, inventVideoId, makeEvent } from "./events.ts";
 import type { Provider } from "./provider.ts";
@@ -38,7 +39,8 @@ export async function runCampaign(
   let next = 0;
 
   async function sendOne(type: EventType, videoId: string): Promise<void> {
-    if (rate !== undefined) await wait(clock, (started++ / rate) * 1000 - (clock.elapsed() - from), signal);
+    const early = rate === undefined ? 0 : (started++ / rate) * 1000 - (clock.elapsed() - from);
+    if (early > 0) await sleep(early, clock, signal);
     if (signal?.aborted) return;
     const { body } = makeEvent(type, { random, videoId, context, ...announce(type, videoId) });
     try {
@@ -69,15 +71,4 @@ export async function runCampaign(
 
   const lanes = rate === undefined || campaign.videoId !== undefined ? 1 : Math.min(LANES, count);
   await Promise.all(Array.from({ length: lanes }, lane));
-}
-
-function wait(clock: Clock, ms: number, signal?: AbortSignal): Promise<void> {
-  if (ms <= 0 || signal?.aborted) return Promise.resolve();
-  return new Promise((resolve) => {
-    const cancel = clock.after(ms, resolve);
-    signal?.addEventListener("abort", () => {
-      cancel();
-      resolve();
-    });
-  });
 }

@@ -4,7 +4,7 @@ import { FILM_SECONDS } from "./media.ts";
 import { pick } from "./random.ts";
 
 /**
- * What the simulator can send (provider.md, "Events"), in the order in which a video lives. "legacy" is a ready video in
+ * What the simulator can send (PROVIDER, "Events"), in the order in which a video lives. "legacy" is a ready video in
  * the older dialect, without `type`. The provider announces failed productions in prose only; "video.failed" is our guess
  * at its type, with the one member that an early page of its documentation shows, `errorMessage`.
  */

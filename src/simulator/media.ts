@@ -3,7 +3,7 @@ import type { Content } from "./content.ts";
 import { createNoise } from "./noise.ts";
 import { SAMPLE_JPEG, SAMPLE_MP4 } from "./samples.ts";
 
-/** How long a film plays unless told: as long as the events say that it does (provider.md, "videoDuration"). */
+/** How long a film plays unless told: as long as the events say that it does (PROVIDER, "Events"). */
 export const FILM_SECONDS = 35.9;
 
 export type VideoWish = {

@@ -17,7 +17,7 @@ export type ProviderOptions = {
   host?: string;
   /** 0, the default, picks one. */
   port?: number;
-  /** How long a link is good for, in seconds; 24 hours unless given (provider.md: "Links live 24 hours"). */
+  /** How long a link is good for, in seconds; 24 hours unless given (PROVIDER, "Links live 24 hours"). */
   linkLifetime?: number;
   /** Whose links they look like; AWS's unless given. */
   linkScheme?: LinkScheme;

@@ -1,5 +1,6 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import parseRange from "range-parser";
+import { sleep } from "../platform/timing.ts";
 import type { Clock } from "../ports.ts";
 import { type Content, piecesOf } from "./content.ts";
 import type { Fault } from "./faults.ts";
@@ -76,7 +77,7 @@ async function write(
     sent += piece.length;
     counts.bytes += piece.length;
     if (speed !== null && start + sent < end) {
-      await new Promise<void>((resolve) => clock.after((piece.length / speed) * 1000, resolve));
+      await sleep((piece.length / speed) * 1000, clock);
     }
   }
   return sent;

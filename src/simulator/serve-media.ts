@@ -1,3 +1,4 @@
+import { sleep } from "../platform/timing.ts";
 import type { Clock } from "../ports.ts";
 import type { ServedMedium } from "./medium.ts";
 import type { Provider } from "./provider.ts";
@@ -36,9 +37,7 @@ export async function serveMedia(provider: Provider, { linger, clock, stopped, s
     isOver = true;
   });
   while (!isOver && clock.elapsed() - began < linger * 1000 && (quiet() < QUIET || missing().length > 0)) {
-    await new Promise<void>((resolve) => {
-      clock.after(LOOK_EVERY, resolve);
-    });
+    await sleep(LOOK_EVERY, clock);
   }
   const left = missing();
   if (left.length > 0) say(`${left.length} of ${all} media were not fetched: ${tellMissing(left)}`);

@@ -1,6 +1,7 @@
 import { statSync } from "node:fs";
 import { errorLine } from "../errors.ts";
 import { runOwnProcess } from "../platform/own-process.ts";
+import { every } from "../platform/timing.ts";
 import type { Ports } from "../ports.ts";
 import { RESTORE } from "../store/check-tables.ts";
 import type { IntegrityCheck, Store } from "../store/store.ts";
@@ -51,7 +52,7 @@ export function startIntegrityChecks(options: {
   /** What the store had met when the last check began, which found damage too: that needs no other check. */
   let checked: string | null = null;
   let turn = Promise.resolve();
-  let cancel = clock.after(FIRST_AFTER, look);
+  const cancel = every(LOOK_EVERY, clock, look, { first: FIRST_AFTER });
 
   async function isDue(): Promise<boolean> {
     const now = clock.now();
@@ -80,14 +81,11 @@ export function startIntegrityChecks(options: {
     await store.noteCheck(last);
   }
 
-  function look(): void {
-    turn = run()
-      .catch((error) => {
-        if (!stopped.signal.aborted) log.warn("the database could not be checked", { error: errorLine(error) });
-      })
-      .then(() => {
-        if (!stopped.signal.aborted) cancel = clock.after(LOOK_EVERY, look);
-      });
+  function look(): Promise<void> {
+    turn = run().catch((error) => {
+      if (!stopped.signal.aborted) log.warn("the database could not be checked", { error: errorLine(error) });
+    });
+    return turn;
   }
 
   return {

@@ -1,3 +1,4 @@
+import { every } from "../platform/timing.ts";
 import type { Log } from "../ports.ts";
 import { isPlausibleTime } from "../rules/plausible-time.ts";
 import type { Store } from "../store/store.ts";
@@ -26,7 +27,6 @@ export async function watch(
   let back = 0;
   let rememberedAt = Number.NEGATIVE_INFINITY;
   let isHeeding = false;
-  let cancel = () => {};
 
   clock.onJump((ms) => {
     if (Math.abs(ms) < WORTH_MOVING) log.info("the machine's clock is right again");
@@ -82,9 +82,8 @@ export async function watch(
   }
 
   function look(): void {
-    cancel = clock.after(WATCH_EVERY, look);
     Promise.all([heedClock(), heedOthers(), heedRisks()]).catch(() => {}); // The store is in trouble, and says so itself.
   }
   look();
-  return () => cancel();
+  return every(WATCH_EVERY, clock, look);
 }

@@ -2,7 +2,7 @@ import { basename, dirname, join, resolve } from "node:path";
 import { tellSize } from "../../actions/format-size.ts";
 import { isoTime } from "../../actions/json.ts";
 import { RelayError } from "../../errors.ts";
-import { yieldToOthers } from "../../platform/priority.ts";
+import { lowerPriority } from "../../platform/process-priority.ts";
 import { type Copied, databaseOf, nameBackup } from "../../store/backup.ts";
 import { copyDatabase } from "../../store/copy-database.ts";
 import type { Backup } from "../../store/store.ts";
@@ -84,7 +84,7 @@ async function copy(
       withHash: args.flag("json") || args.flag("to-target"),
       onProgress(now) {
         // The relay's log grows while the copy is made, so that runs at full speed; the longer check runs at low priority.
-        if (now.step === "checking") yieldToOthers();
+        if (now.step === "checking") lowerPriority();
         progress.ofCopy(now);
       },
     });

@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Config, ConfigInput } from "../../config/schema.ts";
 import { errorLine } from "../../errors.ts";
+import { within } from "../../platform/timing.ts";
 import type { Log, Ports } from "../../ports.ts";
 import type { Command } from "../command.ts";
 import type { DemoApp } from "../demo/app.ts";
@@ -95,20 +96,15 @@ export async function runDemo({ ports, target, log, say, complain, stay, stopped
     say(`  your app      ${app.url}  verifies every signature`);
 
     const story = playStory({ provider, webhooks, app, ports, say });
-    story.catch(() => {}); // when the race below is over, nobody listens to it any longer
-    const late = new Promise<"late">((resolve) => {
-      const cancel = ports.clock.after(DEADLINE, () => resolve("late"));
-      opened.push(async () => cancel());
-    });
-    const ended = await Promise.race([story, stopped.then(() => "stopped"), late]);
-    if (ended === "stopped") return false;
-    if (ended === "late") throw new Error(`this step did not end; the demo was given ${DEADLINE / 1000} seconds`);
+    const late = () => new Error(`this step did not end; the demo was given ${DEADLINE / 1000} seconds`);
+    const either = () => Promise.race([story, stopped.then(() => "stopped")]);
+    if ((await within(DEADLINE, ports.clock, either, { late })) === "stopped") return false;
     summarize(say, provider.media(), app);
     if (stay) {
       await stayUp({ say, app, webhooks, configPath, stopped });
     } else {
       say();
-      say('Without "--exit" the demo stays up for you to try. How to run it for real: README.md, "Configuration".');
+      say('Without "--exit" the demo stays up for you to try. How to run it for real: docs/INSTALL.md.');
     }
     return true;
   } catch (error) {
@@ -164,7 +160,7 @@ async function stayUp(stage: {
   say(`  send an event    curl -d '${example}' ${webhooks}`);
   say(`  or many          wochit-relay simulate all --to ${webhooks}`);
   say(`  look inside      wochit-relay events list --config ${configPath}`);
-  say('  for real         README.md, "Configuration"');
+  say("  for real         docs/INSTALL.md");
   say('  (from source, "npm start --" stands for "wochit-relay")');
   say();
   await stopped;

@@ -12,7 +12,7 @@ import type { Former } from "../../doctor/target/former.ts";
 import { RelayError } from "../../errors.ts";
 import { withoutQueries } from "../../platform/log/log.ts";
 import { lookAtMachine } from "../../platform/machine.ts";
-import { yieldToOthers } from "../../platform/priority.ts";
+import { lowerPriority } from "../../platform/process-priority.ts";
 import type { Store } from "../../store/store.ts";
 import type { Args } from "../args.ts";
 import { type Command, configOption, jsonOption } from "../command.ts";
@@ -69,7 +69,7 @@ Each line is ok, a warning or failed, and what to do. Exit code 1 when something
 /** Its tables one after the other, in no hurry: others may need the disk. Exit code 1 where something is wrong. */
 async function checkDatabase(context: Context, args: Args, path: string): Promise<number> {
   const signal = abortWhenStopped(context, { withStdin: args.flag("while-stdin") });
-  yieldToOthers();
+  lowerPriority();
   const { inspectDatabase } = await import("../../store/sqlite/files/inspect.ts");
   const { checkTables } = await import("../../store/check-tables.ts");
   const wrong = await checkTables(() => inspectDatabase(path), signal);

@@ -2,6 +2,7 @@ import { errorLine, RelayError } from "../../errors.ts";
 import { type OpenLog, openLog } from "../../platform/log/log.ts";
 import { selfCommand } from "../../platform/runtime.ts";
 import { inheritedSockets, type Notifier, openNotifier } from "../../platform/systemd.ts";
+import { every, within } from "../../platform/timing.ts";
 import type { Ports } from "../../ports.ts";
 import type { Relay } from "../../relay.ts";
 import { type Command, configOption } from "../command.ts";
@@ -122,23 +123,16 @@ function placed(path: string | null, line: string): string {
 /** Tells systemd how things are, when that has changed. Returns the end of it. */
 function keepTelling(describe: () => string, notifier: Notifier, { clock }: Ports): () => void {
   let told = describe();
-  let cancel = clock.after(STATUS_EVERY, tell);
-  function tell(): void {
-    cancel = clock.after(STATUS_EVERY, tell);
+  return every(STATUS_EVERY, clock, () => {
     const now = describe();
     if (now !== told) void notifier.status(now);
     told = now;
-  }
-  return () => cancel();
+  });
 }
 
 async function closeInTime(relay: Relay, { clock, log }: Ports): Promise<void> {
-  let cancel = () => {};
-  const late = new Promise<string>((resolve) => {
-    cancel = clock.after(LONGEST_STOP, () => resolve("some work is left to its lease: it goes on at the next start"));
-  });
-  const trouble = await Promise.race([relay.close().then(() => null, errorLine), late]);
-  cancel();
+  const late = () => new Error("some work is left to its lease: it goes on at the next start");
+  const trouble = await within(LONGEST_STOP, clock, () => relay.close(), { late }).then(() => null, errorLine);
   if (trouble === null) log.info("stopped");
   else log.warn("stopped", { trouble });
 }

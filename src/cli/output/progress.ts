@@ -1,4 +1,5 @@
 import { tellSize } from "../../actions/format-size.ts";
+import { every } from "../../platform/timing.ts";
 import type { CopyProgress } from "../../store/backup.ts";
 import type { Program } from "../program.ts";
 
@@ -41,14 +42,10 @@ export function createProgress(
     wait(step: string): void {
       if (asJson) return;
       const began = clock.elapsed();
-      const again = () => {
-        cancel = clock.after(live ? SECOND : everyLine, () => {
-          write(`${step}: ${Math.round((clock.elapsed() - began) / 1000)} s`);
-          again();
-        });
-      };
       if (live) write(step);
-      again();
+      cancel = every(live ? SECOND : everyLine, clock, () => {
+        write(`${step}: ${Math.round((clock.elapsed() - began) / 1000)} s`);
+      });
     },
     /** Removes the line from the terminal. */
     clear(): void {

@@ -1,6 +1,7 @@
 import { lstat, readdir, statfs } from "node:fs/promises";
 import { join } from "node:path";
 import { errorLine } from "../../errors.ts";
+import { nullWhereMissing } from "../../platform/files/file-system.ts";
 import { COMPANIONS } from "../../store/backup.ts";
 import { AS_SOMEBODY_ELSE, type Finding, failed, ok, type Probe, warning } from "../probe.ts";
 import { may, ownerName, tellMode } from "./accounts.ts";
@@ -132,11 +133,6 @@ async function judgeFiles({ dataDir, account }: Place, mediaDir: string | null):
 async function list(folder: string, names: RegExp, to: Own["to"]): Promise<Own[]> {
   const found = (await readdir(folder).catch(noneWhereMissing)).filter((name) => names.test(name));
   return found.slice(0, MOST_FILES).map((name) => ({ path: join(folder, name), to }));
-}
-
-function nullWhereMissing(error: NodeJS.ErrnoException): null {
-  if (error.code === "ENOENT" || error.code === "ENOTDIR") return null;
-  throw error;
 }
 
 function noneWhereMissing(error: NodeJS.ErrnoException): string[] {

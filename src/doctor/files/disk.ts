@@ -1,6 +1,7 @@
-import { open, readdir, rm, stat, statfs } from "node:fs/promises";
+import { open, readdir, rm, stat } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { tellSize } from "../../actions/format-size.ts";
+import { type DiskSpace, diskSpace } from "../../platform/files/disk-space.ts";
 import type { Ports } from "../../ports.ts";
 import { AS_SOMEBODY_ELSE, type Finding, failed, of, ok, type Probe, warning } from "../probe.ts";
 import type { Place } from "./place.ts";
@@ -78,7 +79,7 @@ export function diskProbes(options: {
   ];
 }
 
-type Disk = { device: number; whats: string[]; dir: string; free: number; files: number; filesFree: number };
+type Disk = { device: number; whats: string[]; dir: string } & DiskSpace;
 
 /** Each disk once, with all that is on it; a folder that is not there yet will be on the disk of the one above it. */
 async function groupByDisk(needed: Needed[]): Promise<Disk[]> {
@@ -91,10 +92,10 @@ async function groupByDisk(needed: Needed[]): Promise<Disk[]> {
       known.whats.push(what);
       continue;
     }
-    const { blocks, bavail, bsize, files, ffree } = await statfs(there);
+    const space = await diskSpace(there);
     // The kernel's own: of a folder there another probe says that it cannot be.
-    if (blocks === 0 && what !== "data") continue;
-    disks.push({ device: dev, whats: [what], dir: there, free: bavail * bsize, files, filesFree: ffree });
+    if (space.size === 0 && what !== "data") continue;
+    disks.push({ device: dev, whats: [what], dir: there, ...space });
   }
   return disks;
 }

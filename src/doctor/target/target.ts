@@ -2,6 +2,8 @@ import { createHash } from "node:crypto";
 import { lchown, lstat, mkdtemp, rm, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { LocalTarget, S3Target } from "../../config/schema.ts";
+import { nullWhereMissing } from "../../platform/files/file-system.ts";
+import { sha256Of } from "../../platform/files/sha256.ts";
 import { readDate } from "../../platform/net/ask-relay.ts";
 import { readCertificates } from "../../platform/net/certificates.ts";
 import type { Clock } from "../../ports.ts";
@@ -225,10 +227,7 @@ function adviceFor(error: unknown): string | null {
 
 async function hashAll(bytes: Promise<AsyncIterable<Uint8Array> | null>): Promise<string | null> {
   const stream = await bytes;
-  if (stream === null) return null;
-  const hash = createHash("sha256");
-  for await (const chunk of stream) hash.update(chunk);
-  return hash.digest("hex");
+  return stream === null ? null : sha256Of(stream);
 }
 
 /** Bytes that no store can make smaller, and that are the same each time. */
@@ -240,9 +239,4 @@ function fill(bytes: number): Buffer {
     content[at] = state >>> 24;
   }
   return content;
-}
-
-function nullWhereMissing(error: NodeJS.ErrnoException): null {
-  if (error.code === "ENOENT") return null;
-  throw error;
 }

@@ -2,6 +2,7 @@ import { errorLine, RelayError } from "../../errors.ts";
 import type { Queue } from "../../jobs/worker.ts";
 import type { DeletionJob, DeletionOutcome } from "../../model/job.ts";
 import type { Turns } from "../../platform/keyed-mutex.ts";
+import { within } from "../../platform/timing.ts";
 import type { Ports } from "../../ports.ts";
 import type { Store } from "../../store/store.ts";
 import type { CopyName } from "../../targets/copy-names.ts";
@@ -47,21 +48,8 @@ export function createDeletions(options: {
   const { clock, log } = options.ports;
   const rests = createRests(clock);
 
-  async function within<Result>(signal: AbortSignal, work: (signal: AbortSignal) => Promise<Result>): Promise<Result> {
-    const stop = new AbortController();
-    let cancel = () => {};
-    const late = new Promise<never>((_, reject) => {
-      cancel = clock.after(PATIENCE, () => {
-        const error = new Error(`no answer within ${PATIENCE / 1000} s`);
-        stop.abort(error);
-        reject(error);
-      });
-    });
-    try {
-      return await Promise.race([work(AbortSignal.any([signal, stop.signal])), late]);
-    } finally {
-      cancel();
-    }
+  async function inTime<Result>(signal: AbortSignal, work: (signal: AbortSignal) => Promise<Result>): Promise<Result> {
+    return within(PATIENCE, clock, (late) => work(AbortSignal.any([signal, late])));
   }
 
   async function clear({ mediumId }: DeletionJob): Promise<void> {
@@ -96,7 +84,7 @@ export function createDeletions(options: {
     const rest = rests.begin(copy.target);
     if (rest !== null) return rest;
     try {
-      const removal = await within(signal, (signal) => removeAt(copy, signal));
+      const removal = await inTime(signal, (signal) => removeAt(copy, signal));
       rests.worked(copy.target);
       return removal;
     } catch (error) {
@@ -109,7 +97,7 @@ export function createDeletions(options: {
     if (copy === null) return "none";
     const rest = rests.restOf(copy.target);
     if (rest !== null) return rest;
-    const names = await within(signal, () => targets.namesOf(copy));
+    const names = await inTime(signal, () => targets.namesOf(copy));
     const work = () => askTarget(copy, names, signal);
     // Uploads go to the present target only, and must not wait for a former one that may be dead.
     if (!names.some(({ target }) => target === targets.presentId)) return work();

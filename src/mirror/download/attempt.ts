@@ -3,9 +3,10 @@ import type { Readable } from "node:stream";
 import type { Config } from "../../config/schema.ts";
 import type { DownloadJob } from "../../model/job.ts";
 import type { Copy, SpooledFile } from "../../model/medium.ts";
-import { makeFolder } from "../../platform/files/durable.ts";
-import { openHasher } from "../../platform/files/hashing.ts";
+import { makeFolder } from "../../platform/files/file-system.ts";
+import { openHasher } from "../../platform/files/hash-thread.ts";
 import type { Outbound } from "../../platform/net/outbound.ts";
+import { within } from "../../platform/timing.ts";
 import type { Ports } from "../../ports.ts";
 import { NeverMedia, NotMediaYet, OwnTrouble, ours } from "../errors.ts";
 import { type Sum, startSum } from "../spool/checksum.ts";
@@ -194,12 +195,7 @@ async function resumeOf(part: Part): Promise<Resume | null> {
 async function stillHeld({ job, heldCopy, ports }: Preparation): Promise<Copy | null> {
   const { previous } = job;
   if (previous === null) return null;
-  let cancel = () => {};
-  const late = new Promise<null>((resolve) => {
-    cancel = ports.clock.after(PATIENCE, () => resolve(null));
-  });
-  const isHeld = await Promise.race([heldCopy(previous).catch(() => null), late]);
-  cancel();
+  const isHeld = await within(PATIENCE, ports.clock, () => heldCopy(previous)).catch(() => null);
   return isHeld === true ? previous : null;
 }
 

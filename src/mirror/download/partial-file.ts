@@ -2,7 +2,7 @@ import { constants, type FileHandle, lstat, open, rename, rm } from "node:fs/pro
 import { errorLine } from "../../errors.ts";
 import type { DownloadJob } from "../../model/job.ts";
 import type { SpooledFile } from "../../model/medium.ts";
-import { nullWhereMissing, syncFile, syncFolder } from "../../platform/files/durable.ts";
+import { nullWhereMissing, syncFile, syncFolder } from "../../platform/files/file-system.ts";
 import { isPartOnly } from "../../rules/part-only.ts";
 import { isNoSpace, NeverMedia, NotMediaYet, OwnTrouble } from "../errors.ts";
 import { hashFile } from "../spool/checksum.ts";

@@ -1,3 +1,4 @@
+import { every } from "../../platform/timing.ts";
 import type { Clock } from "../../ports.ts";
 
 /** How long a download may take for what. Milliseconds, and bytes per second. */
@@ -40,10 +41,7 @@ export function watchPace(
   watched: { bytes(): number; onSlow(rate: number): void; onHopeless(reason: string): void },
 ): () => void {
   const started = clock.elapsed();
-  // Timers may fire a fraction of a millisecond early.
-  let cancel = clock.after(Math.min(LOOK_EVERY, limits.yieldAfter + 1), look);
   function look(): void {
-    cancel = clock.after(LOOK_EVERY, look);
     const elapsed = clock.elapsed() - started;
     const rate = watched.bytes() / (elapsed / 1000);
     if (elapsed >= limits.yieldAfter && rate < limits.yieldRate) watched.onSlow(rate);
@@ -52,5 +50,6 @@ export function watchPace(
       watched.onHopeless(`too slow: ${Math.round(rate)} bytes/s after ${Math.round(elapsed / 1000)} s`);
     }
   }
-  return () => cancel();
+  // Timers may fire a fraction of a millisecond early.
+  return every(LOOK_EVERY, clock, look, { first: Math.min(LOOK_EVERY, limits.yieldAfter + 1) });
 }

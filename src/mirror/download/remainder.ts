@@ -1,7 +1,7 @@
 import { rename, rm } from "node:fs/promises";
 import type { DownloadJob } from "../../model/job.ts";
 import type { SpooledFile } from "../../model/medium.ts";
-import { syncFile, syncFolder } from "../../platform/files/durable.ts";
+import { syncFile, syncFolder } from "../../platform/files/file-system.ts";
 import { isPartOnly, NOT_WHOLE } from "../../rules/part-only.ts";
 import { NotMediaYet, ours } from "../errors.ts";
 import { hashFile } from "../spool/checksum.ts";

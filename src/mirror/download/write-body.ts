@@ -1,7 +1,7 @@
 import { Buffer } from "node:buffer";
 import type { FileHandle } from "node:fs/promises";
 import type { Readable } from "node:stream";
-import { createChunks } from "../../platform/files/chunks.ts";
+import { createChunks } from "../../platform/chunks.ts";
 import { NeverMedia, ours } from "../errors.ts";
 
 /** Chunks of the network are small; written together they cost a quarter of the time. */

@@ -1,7 +1,7 @@
 import { Buffer } from "node:buffer";
 import { createHash } from "node:crypto";
 import type { FileHandle } from "node:fs/promises";
-import type { Following, Hasher } from "../../platform/files/hashing.ts";
+import type { Following, Hasher } from "../../platform/files/hash-thread.ts";
 
 const PIECE = 2 ** 20;
 

@@ -1,4 +1,4 @@
-import { statfs } from "node:fs/promises";
+import { freeBytes } from "../../platform/files/disk-space.ts";
 import { OwnTrouble, ours } from "../errors.ts";
 
 /** A download that is under way, as the room sees it. */
@@ -94,9 +94,4 @@ export function createRoom(
 
 function need({ left }: Guest): number {
   return left ?? Number.POSITIVE_INFINITY;
-}
-
-async function freeBytes(folder: string): Promise<number> {
-  const { bavail, bsize } = await statfs(folder);
-  return bavail * bsize;
 }

@@ -2,7 +2,7 @@ import { Buffer } from "node:buffer";
 import { createHash } from "node:crypto";
 import { constants, open } from "node:fs/promises";
 import * as v from "valibot";
-import { nullWhereMissing } from "../../platform/files/durable.ts";
+import { nullWhereMissing } from "../../platform/files/file-system.ts";
 import { identityOf } from "../../wochit/link-identity.ts";
 
 const count = v.pipe(v.number(), v.safeInteger(), v.minValue(0));

@@ -1,6 +1,6 @@
 import { lstat, mkdir, open, readdir, rm } from "node:fs/promises";
 import { join } from "node:path";
-import { makeFolder, nullWhereMissing } from "../../platform/files/durable.ts";
+import { makeFolder, nullWhereMissing } from "../../platform/files/file-system.ts";
 import { ours } from "../errors.ts";
 import { isWhole, readNote } from "./resume-state.ts";
 

@@ -1,6 +1,6 @@
-import { createHash } from "node:crypto";
 import type { Config } from "../../config/schema.ts";
 import type { UploadJob } from "../../model/job.ts";
+import { sha256Of } from "../../platform/files/sha256.ts";
 import type { About } from "../../targets/place.ts";
 import type { MirrorTarget } from "../../targets/target.ts";
 import { keyOf } from "./object-keys.ts";
@@ -64,10 +64,7 @@ export async function findCopy(kept: Keeping): Promise<string | null> {
   for (const { key } of placesFor(kept)) {
     if ((await target.head(key))?.bytes !== job.file.bytes) continue;
     const bytes = await target.read(key, signal);
-    if (bytes === null) continue;
-    const hash = createHash("sha256");
-    for await (const chunk of bytes) hash.update(chunk);
-    if (hash.digest("hex") === job.file.sha256) return key;
+    if (bytes !== null && (await sha256Of(bytes)) === job.file.sha256) return key;
   }
   return null;
 }

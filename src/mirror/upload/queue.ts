@@ -3,7 +3,7 @@ import type { Config } from "../../config/schema.ts";
 import { errorLine } from "../../errors.ts";
 import { LEASE, type Queue } from "../../jobs/worker.ts";
 import type { UploadJob, UploadOutcome } from "../../model/job.ts";
-import { nullWhereMissing } from "../../platform/files/durable.ts";
+import { nullWhereMissing } from "../../platform/files/file-system.ts";
 import type { Turns } from "../../platform/keyed-mutex.ts";
 import type { Ports } from "../../ports.ts";
 import type { Store } from "../../store/store.ts";

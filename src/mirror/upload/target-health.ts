@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { rm, writeFile } from "node:fs/promises";
 import { errorLine } from "../../errors.ts";
-import { makeFolder } from "../../platform/files/durable.ts";
+import { makeFolder } from "../../platform/files/file-system.ts";
 import type { Ports } from "../../ports.ts";
 import type { About } from "../../targets/place.ts";
 import type { MirrorTarget } from "../../targets/target.ts";

@@ -2,6 +2,7 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Socket } from "node:net";
 import type { Clock, Log } from "../../ports.ts";
 import { holderOf } from "../net/addresses.ts";
+import { every as repeat } from "../timing.ts";
 import type { ConnectionLimits, Trust } from "./connection-limits.ts";
 
 type Connection = {
@@ -79,7 +80,7 @@ export function createConnections(options: {
   let closed = 0;
   let last = "";
   let logged = Number.NEGATIVE_INFINITY;
-  let cancel = clock.after(every, look);
+  const stop = repeat(every, clock, look);
 
   /** A TLS socket is another than the one that was accepted, which Node and Deno call its parent. */
   function connectionOf(socket: Socket & { _parent?: Socket }): Connection | undefined {
@@ -176,7 +177,6 @@ export function createConnections(options: {
     stalled.push(...readers.filter(({ isTrusted }) => !isTrusted));
     stalled.sort((a, b) => b.quiet - a.quiet);
     logTurnedAway();
-    cancel = clock.after(every, look);
   }
 
   function logTurnedAway(): void {
@@ -290,6 +290,6 @@ export function createConnections(options: {
       for (const connection of [...all]) close(connection);
     },
 
-    stop: () => cancel(),
+    stop,
   };
 }

@@ -12,10 +12,11 @@ import type { Hono } from "hono";
 import { type ErrorCode, errorLine, errorTable, RelayError } from "../../errors.ts";
 import type { Clock, Log } from "../../ports.ts";
 import { openFilesLimit, shareOpenFiles } from "../files/open-files.ts";
+import { every } from "../timing.ts";
+import { type ClientError, describeClientError, describeLate, type Unread } from "./client-errors.ts";
 import type { ConnectionLimits, Trust } from "./connection-limits.ts";
 import { createConnections } from "./connections.ts";
 import { readTls, type TlsFiles, type TlsPair } from "./tls-files.ts";
-import { type ClientError, describeClientError, describeLate, type Unread } from "./unread.ts";
 
 /** How long the connection of a sender is kept for its next request, and how often connections are looked at. Milliseconds. */
 const TIMES = { keepAlive: 65_000, connectionsCheckingInterval: 1_000 };
@@ -209,11 +210,9 @@ export async function listen(
         // Not the HTTP server's own close: that closes idle connections at once, also those that a request is on its way on.
         NetServer.prototype.close.call(server, () => resolve());
       });
-      let cancelIdle = clock.after(Math.min(IDLE_GRACE, grace), function endIdle() {
-        // Again and again: an answer that began before ends later.
-        server.closeIdleConnections();
-        cancelIdle = clock.after(IDLE_AGAIN, endIdle);
-      });
+      // Again and again: an answer that began before ends later.
+      const endIdle = () => server.closeIdleConnections();
+      const cancelIdle = every(IDLE_AGAIN, clock, endIdle, { first: Math.min(IDLE_GRACE, grace) });
       const cancel = clock.after(grace, () => connections.closeAll());
       await closed;
       cancelIdle();

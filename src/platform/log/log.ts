@@ -1,6 +1,6 @@
 import { errorLine } from "../../errors.ts";
 import type { Log } from "../../ports.ts";
-import { openLines } from "./lines.ts";
+import { openLines } from "./line-writer.ts";
 
 /** What a log is opened with: the `log` part of the config. */
 export type LogOptions = {

@@ -1,6 +1,6 @@
 import type { Socket } from "node:net";
 import type { buildConnector } from "undici";
-import { createInterimFilter } from "./interim.ts";
+import { createInterimFilter } from "./interim-responses.ts";
 import { trustSystemStore } from "./trust.ts";
 
 type Connect = buildConnector.connector;

@@ -5,10 +5,10 @@ import { RelayError } from "../../errors.ts";
 import { openFilesLimit } from "../files/open-files.ts";
 import { looksLikeNetwork, type Networks, parseNetworks, refusalOf } from "./addresses.ts";
 import { brokeOnReuse, watchConnections } from "./connector.ts";
-import { type Resolve, resolveName } from "./names.ts";
+import { type Resolve, resolveName } from "./resolver.ts";
 import { explainTrust, secureContextOf, type TlsOptions } from "./trust.ts";
 
-export type { Resolve } from "./names.ts";
+export type { Resolve } from "./resolver.ts";
 
 /** With fewer open files than this undici is loaded at once. */
 const FEW_FILES = 1_024;

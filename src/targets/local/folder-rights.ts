@@ -1,5 +1,5 @@
 import { chmod, lchown, lstat, stat } from "node:fs/promises";
-import { codeOf } from "../../platform/files/durable.ts";
+import { codeOf } from "../../errors.ts";
 import type { Log } from "../../ports.ts";
 
 /** What a folder lets its group and others do. */

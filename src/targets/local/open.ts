@@ -16,8 +16,9 @@ import {
 } from "node:fs/promises";
 import { dirname, join, sep } from "node:path";
 import { pipeline } from "node:stream/promises";
-import { RelayError } from "../../errors.ts";
-import { codeOf, makeFolder, nullWhereMissing, syncFile, syncFolder } from "../../platform/files/durable.ts";
+import { codeOf, RelayError } from "../../errors.ts";
+import { makeFolder, nullWhereMissing, syncFile, syncFolder } from "../../platform/files/file-system.ts";
+import { sha256OfFile } from "../../platform/files/sha256.ts";
 import { createTurns } from "../../platform/keyed-mutex.ts";
 import type { Log } from "../../ports.ts";
 import { type Access, type MirrorTarget, type Placed, SpoolChanged } from "../target.ts";
@@ -178,7 +179,7 @@ export async function openLocalTarget(
       inTurn(key, async () => {
         const path = pathOf(key);
         signal.throwIfAborted();
-        if (again && (await hashFile(file, signal)) !== sha256) {
+        if (again && (await sha256OfFile(file, signal)) !== sha256) {
           throw new SpoolChanged(`${file} is not what was downloaded: its sha256 is another one`);
         }
         await checkPlace();
@@ -281,11 +282,5 @@ async function isTaken(path: string): Promise<boolean> {
 
 async function compare(path: string, sha256: string, signal: AbortSignal): Promise<Placed> {
   if (!(await lstat(path)).isFile()) return "exists-different";
-  return (await hashFile(path, signal)) === sha256 ? "exists-same" : "exists-different";
-}
-
-async function hashFile(path: string, signal: AbortSignal): Promise<string> {
-  const hash = createHash("sha256");
-  await pipeline(createReadStream(path, { highWaterMark: 2 ** 20 }), hash, { signal });
-  return hash.digest("hex");
+  return (await sha256OfFile(path, signal)) === sha256 ? "exists-same" : "exists-different";
 }

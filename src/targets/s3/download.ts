@@ -1,6 +1,6 @@
-import { createHash } from "node:crypto";
 import type { Readable } from "node:stream";
 import { GetObjectCommand } from "@aws-sdk/client-s3";
+import { sha256Of } from "../../platform/files/sha256.ts";
 import type { Clock } from "../../ports.ts";
 import type { Connection } from "./connection.ts";
 import { S3Trouble } from "./trouble.ts";
@@ -77,8 +77,5 @@ export async function hashObject(
   options: Parameters<typeof readObject>[2],
 ): Promise<string | null> {
   const bytes = await readObject(connection, name, options);
-  if (bytes === null) return null;
-  const hash = createHash("sha256");
-  for await (const chunk of bytes) hash.update(chunk);
-  return hash.digest("hex");
+  return bytes === null ? null : sha256Of(bytes);
 }

@@ -3,6 +3,7 @@ import { getSignedUrl } from "@aws-sdk/s3-request-presigner";
 import type { S3Target } from "../../config/schema.ts";
 import { createTurns } from "../../platform/keyed-mutex.ts";
 import { systemClock } from "../../platform/runtime.ts";
+import { sleep } from "../../platform/timing.ts";
 import type { Clock, Log } from "../../ports.ts";
 import type { About } from "../place.ts";
 import type { Access, Listed, MirrorTarget, Placed } from "../target.ts";
@@ -122,7 +123,7 @@ export async function openS3Target(
         sha256 = isSame ? about.sha256 : await hashObject(connection, name, reading(signal));
       }
       if (held?.bytes === about.bytes && sha256 === about.sha256) return;
-      if (wait !== null) await new Promise<void>((resolve) => void clock.after(wait, resolve));
+      if (wait !== null) await sleep(wait, clock);
       else {
         const found = held ? `${held.bytes} bytes, sha256 ${sha256 ?? "unknown"}` : "nothing";
         const line = `s3 bucket ${bucket}: ${name} was uploaded, and the store has ${found} there`;

@@ -8,6 +8,7 @@ import {
   UploadPartCommand,
 } from "@aws-sdk/client-s3";
 import { LeaseLost } from "../../errors.ts";
+import { sleep } from "../../platform/timing.ts";
 import type { Clock } from "../../ports.ts";
 import type { Connection } from "./connection.ts";
 import type { Description } from "./describe.ts";
@@ -115,7 +116,8 @@ export function createUploads(options: {
         return { PartNumber: number, ETag };
       } catch (error) {
         if (tries === PART_TRIES || !(error instanceof S3Trouble && error.passing)) throw error;
-        await pause(clock, PART_WAIT * 2 ** (tries - 1), signal);
+        await sleep(PART_WAIT * 2 ** (tries - 1), clock, signal);
+        signal.throwIfAborted();
       }
     }
   }
@@ -202,20 +204,5 @@ function strange(line: string): S3Trouble {
     what: "Strange",
     status: 200,
     passing: false,
-  });
-}
-
-function pause(clock: Clock, ms: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve, reject) => {
-    if (signal.aborted) return reject(signal.reason);
-    const leave = () => {
-      cancel();
-      reject(signal.reason);
-    };
-    const cancel = clock.after(ms, () => {
-      signal.removeEventListener("abort", leave);
-      resolve();
-    });
-    signal.addEventListener("abort", leave, { once: true });
   });
 }

@@ -8,7 +8,7 @@ import test, { type TestContext } from "node:test";
 import { writeBody } from "../../../src/mirror/download/write-body.ts";
 import { NeverMedia, OwnTrouble } from "../../../src/mirror/errors.ts";
 import { hashFile, startSum } from "../../../src/mirror/spool/checksum.ts";
-import { openHasher } from "../../../src/platform/files/hashing.ts";
+import { openHasher } from "../../../src/platform/files/hash-thread.ts";
 import { noise, sha256 } from "./downloads.ts";
 
 type Chunks = Iterable<Uint8Array> | AsyncIterable<Uint8Array>;

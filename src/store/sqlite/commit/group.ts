@@ -1,10 +1,10 @@
 import { setImmediate } from "node:timers";
 import type Database from "better-sqlite3";
-import { errorLine, RelayError } from "../../../errors.ts";
+import { codeOf, errorLine, RelayError } from "../../../errors.ts";
 import type { Clock } from "../../../ports.ts";
-import { codeOf, isEngineTrouble, isLocked, isMoved, mayPass } from "./engine-errors.ts";
+import { isEngineTrouble, isLocked, isMoved, mayPass } from "./engine-errors.ts";
 
-/** How long a commit that fails is tried again before its callers are told (CONTRACT, 503). */
+/** How long a commit that fails is tried again before its callers are told (CONTRACT, "Public listener"). */
 const PATIENCE = 10_000;
 
 /** At most this many writes share one transaction, so that one commit never holds the event loop for long. */

@@ -1,6 +1,7 @@
 import { Buffer } from "node:buffer";
 import type { SaidOfMedium } from "../../../model/delivery.ts";
 import type { MediaState } from "../../../model/medium.ts";
+import type { NoticeType } from "../../../model/notice.ts";
 import { readersOf } from "../../../rules/topics.ts";
 import type { StoreSettings } from "../../store.ts";
 import { isOnItsWay, type MediaRows, type MediumRow } from "../media/rows.ts";
@@ -12,8 +13,8 @@ type Reader = { endpoint: string; ordered: boolean };
 /** `waits`: 1: the endpoint was last told "pending"; 0: that there is no copy. */
 type Owed = { event: number; endpoint: string; ordered: number; waits: number };
 
-const MIRRORED = "relay.media.mirrored";
-const FAILED = "relay.media.failed";
+const MIRRORED: NoticeType = "relay.media.mirrored";
+const FAILED: NoticeType = "relay.media.failed";
 
 /**
  * What the relay itself has to tell (CONTRACT, "Notices"), inside a transaction: an event of its own in the lane of its
@@ -48,7 +49,7 @@ export function createNotices(
   const settleOwed = db.prepare("DELETE FROM owed WHERE medium = ?");
   const passOn = db.prepare("UPDATE OR IGNORE owed SET medium = ? WHERE medium = ?");
 
-  function tell(type: string, row: MediumRow, about: number, reason: string, readers: Reader[], now: number): void {
+  function tell(type: NoticeType, row: MediumRow, about: number, reason: string, readers: Reader[], now: number): void {
     if (readers.length === 0) return;
     const { video_id, context } = video.get(row.video)!;
     const id = ids.block(1 + readers.length);
@@ -69,7 +70,7 @@ export function createNotices(
   }
 
   /** How a medium that has ended is called, and why it ended so; null: it has not, or goes on. */
-  function endOf(row: MediumRow): { type: string; reason: string } | null {
+  function endOf(row: MediumRow): { type: NoticeType; reason: string } | null {
     switch (row.state) {
       case "pending":
       case "running":
@@ -99,7 +100,7 @@ export function createNotices(
   }
 
   /** Those that are owed this end are told it, with those that ask for it by name; who is told of no copy is owed one still. */
-  function tellThem(row: MediumRow, end: { type: string; reason: string }, asked: Reader[], now: number): void {
+  function tellThem(row: MediumRow, end: { type: NoticeType; reason: string }, asked: Reader[], now: number): void {
     const isCopy = end.type === MIRRORED;
     const owed = owedOf.all(row.id);
     if (owed.length > 0) settleOwed.run(row.id);
@@ -126,7 +127,7 @@ export function createNotices(
   return {
     /** A medium is at risk: nothing of it is secured, and so much of its link's life is over. */
     tellRisk(row: MediumRow, share: number, now: number): void {
-      const type = "relay.media.at_risk";
+      const type: NoticeType = "relay.media.at_risk";
       const reason = `${Math.round(share * 100)} % of the link's life is over${row.last_error === null ? "" : `: ${row.last_error}`}`;
       const readers = readersOf(type, settings.endpoints);
       tell(type, row, row.event, reason, readers, now);

@@ -1,4 +1,5 @@
 import { RelayError } from "../../../errors.ts";
+import { sleep } from "../../../platform/timing.ts";
 import type { Clock } from "../../../ports.ts";
 import type { DeliveryRow, Lanes } from "../deliveries/lanes.ts";
 import type { MediumRow } from "../media/rows.ts";
@@ -224,7 +225,7 @@ export async function forgetInPieces(
       };
       if (!(await write(hold))) return;
       const pause = Math.max(PAUSE, PAUSE_PER_WORK * held);
-      await new Promise<void>((resolve) => void clock.after(pause, resolve));
+      await sleep(pause, clock);
     }
   }
 

@@ -9,7 +9,7 @@ import { PER_PIECE, takeSome } from "../rows/pieces.ts";
 import type { Sql } from "../rows/sql.ts";
 import { createFairRing, createPlainRing } from "./rings.ts";
 
-/** Bodies of allowed senders that are no events are kept up to this many bytes (CONTRACT, 400). */
+/** Bodies of allowed senders that are no events are kept up to this many bytes (CONTRACT, "Public listener"). */
 const KEEP_INVALID = 256 * 2 ** 20;
 
 type Row = { id: number; received_at: number; source: string; reason: RefusalReason; bytes: number };

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { createChunks } from "../../../src/platform/files/chunks.ts";
+import { createChunks } from "../../src/platform/chunks.ts";
 
 test("chunks keep their bytes and their order, small ones in memory of about their size", () => {
   const chunks = createChunks();

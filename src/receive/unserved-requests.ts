@@ -5,7 +5,7 @@ import { createLimitedLog } from "../platform/log/limited-log.ts";
 import type { Ports } from "../ports.ts";
 import { type Room, readBody } from "./body.ts";
 import { writingOf } from "./decode.ts";
-import type { Keep } from "./keep.ts";
+import type { Keep } from "./keep-refused.ts";
 import { type Source, trustOf } from "./source.ts";
 
 /** Lines a minute about requests of allowed senders that were not taken. */
@@ -14,7 +14,7 @@ const LINES = 30;
 /** The longest path that the log shows. */
 const MAX_PATH = 200;
 
-export type InVain = {
+export type Unserved = {
   /** A request to a path, or by a method, that takes no event: logged, and what an allowed sender sent is kept. */
   report(request: IncomingMessage, reason: "path" | "method"): Promise<void>;
   /** What the listener asks, and reports to. */
@@ -25,13 +25,13 @@ export type InVain = {
  * What senders send in vain: every request of an allowed one leaves a line in the log, and its body in a ring, so that a wrong
  * address in the provider's panel loses nothing. Of all others one line a minute and kind says how many there were.
  */
-export function createInVain(options: {
+export function createUnserved(options: {
   config: Config;
   ports: Pick<Ports, "clock" | "log">;
   judge: (request: IncomingMessage) => Source;
   keep: Keep;
   spare: Room;
-}): InVain {
+}): Unserved {
   const { config, ports, judge, keep, spare } = options;
   const { receive } = config;
   const { clock, log } = ports;

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import test from "node:test";
-import { createInterimFilter } from "../../../src/platform/net/interim.ts";
+import { createInterimFilter } from "../../../src/platform/net/interim-responses.ts";
 
 const FINAL = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
 

@@ -5,7 +5,7 @@ import { test } from "node:test";
 import { connect as connectTls } from "node:tls";
 import { gzipSync } from "node:zlib";
 import { createAcceptKept } from "../../src/receive/accept.ts";
-import { shownPath } from "../../src/receive/in-vain.ts";
+import { shownPath } from "../../src/receive/unserved-requests.ts";
 import { openFrontDoor } from "../support/front-door.ts";
 import { waitFor } from "../support/wait.ts";
 

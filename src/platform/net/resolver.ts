@@ -3,6 +3,7 @@ import { readFile } from "node:fs/promises";
 import { isIP } from "node:net";
 import type { Clock } from "../../ports.ts";
 import { systemClock } from "../runtime.ts";
+import { within } from "../timing.ts";
 
 /** All addresses of a host name, as `dns.lookup` with `all` gives them. */
 export type Resolve = (hostname: string) => Promise<{ address: string; family: number }[]>;
@@ -15,7 +16,7 @@ const DEADLINE = 5_000;
 /**
  * Lookups of the system that may be under way at once, and how many of these may be of names that have not answered before.
  * The system's lookup (getaddrinfo) holds a thread until it returns, a minute where a name server is silent, and Node lets
- * half of its threads (32, threads.ts) do so: nodejs.org/api/dns.html#implementation-considerations.
+ * half of its threads (32, thread-pool.ts) do so: nodejs.org/api/dns.html#implementation-considerations.
  */
 const AT_ONCE = 12;
 const STRANGERS_AT_ONCE = 8;
@@ -55,7 +56,7 @@ export function createResolver(options: {
       running.delete(name);
       if (isStranger) strangers--;
     });
-    const entry = { isLate: false, answer: within(name, asked, () => (entry.isLate = true)) };
+    const entry = { isLate: false, answer: inTime(name, asked, () => (entry.isLate = true)) };
     running.set(name, entry);
     asked.then(() => remember(name)).catch(() => {});
     return entry.answer;
@@ -74,21 +75,19 @@ export function createResolver(options: {
     const resolver = new Resolver(QUERY);
     if (servers) resolver.setServers(servers);
     const queries = Promise.allSettled([resolver.resolve4(name), resolver.resolve6(name)]);
-    const [v4, v6] = await within(name, queries, () => resolver.cancel());
+    const [v4, v6] = await inTime(name, queries, () => resolver.cancel());
     const found = [...addressesOf(v4, 4), ...addressesOf(v6, 6)];
     if (found.length === 0 && v4.status === "rejected") throw v4.reason;
     return found;
   }
 
-  function within<T>(name: string, asked: Promise<T>, onLate: () => void): Promise<T> {
-    return new Promise((resolve, reject) => {
-      const cancel = clock.after(DEADLINE, () => {
-        onLate();
-        const message = `${name} cannot be looked up: no answer within ${DEADLINE / 1000} s`;
-        reject(Object.assign(new Error(message), { code: "ETIMEOUT" }));
-      });
-      asked.then(resolve, reject).finally(cancel);
-    });
+  function inTime<T>(name: string, asked: Promise<T>, onLate: () => void): Promise<T> {
+    const late = () => {
+      onLate();
+      const message = `${name} cannot be looked up: no answer within ${DEADLINE / 1000} s`;
+      return Object.assign(new Error(message), { code: "ETIMEOUT" });
+    };
+    return within(DEADLINE, clock, () => asked, { late });
   }
 
   return (hostname) => {

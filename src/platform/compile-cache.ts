@@ -8,7 +8,7 @@ import process from "node:process";
  * then takes two thirds of the time (nodejs.org/api/module.html#module-compile-cache). An operator's $NODE_COMPILE_CACHE and
  * $NODE_DISABLE_COMPILE_CACHE stand. Where nothing can be kept, nothing is said: it is only slower. Deno keeps its own.
  */
-export function keepCompiled(): void {
+export function enableCompileCache(): void {
   const { argv, versions, env, getuid } = process;
   if (versions.deno !== undefined || env.NODE_COMPILE_CACHE !== undefined) return;
   const packages = join(dirname(realpathSync(argv[1]!)), "../node_modules");

@@ -9,7 +9,7 @@ import { type TestContext, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Worker } from "node:worker_threads";
 import { build } from "esbuild";
-import { openHasher } from "../../../src/platform/files/hashing.ts";
+import { openHasher } from "../../../src/platform/files/hash-thread.ts";
 import { tempFolder } from "../../support/folder.ts";
 import { finish } from "../../support/spawn.ts";
 import { waitFor } from "../../support/wait.ts";
@@ -173,7 +173,7 @@ test("a process waits for a sum that it asked for, and for nothing else of the t
   const bundle = join(folder, "program.cjs");
   writeFileSync(
     program,
-    `import { openHasher } from ${JSON.stringify(resolve("src/platform/files/hashing.ts"))};
+    `import { openHasher } from ${JSON.stringify(resolve("src/platform/files/hash-thread.ts"))};
     import { open } from "node:fs/promises";
     import process from "node:process";
     async function main() {

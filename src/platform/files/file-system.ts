@@ -1,5 +1,7 @@
+import { closeSync, existsSync, fsyncSync, mkdirSync, openSync } from "node:fs";
 import { lstat, mkdir, open } from "node:fs/promises";
-import { RelayError } from "../../errors.ts";
+import { dirname, resolve } from "node:path";
+import { codeOf, RelayError } from "../../errors.ts";
 
 /** True when it made the folder; throws where something else has its name, a symbolic link too. */
 export async function makeFolder(folder: string): Promise<boolean> {
@@ -11,6 +13,24 @@ export async function makeFolder(folder: string): Promise<boolean> {
     if (!(await lstat(folder)).isDirectory())
       throw new RelayError("conflict", `${folder} is in the way: it is no folder`);
     return false;
+  }
+}
+
+/**
+ * Makes a folder and those above it that are missing, the owner's alone; one that is there is left as it is. Throws the
+ * system's error. One by one: Node's own `recursive` never ends below a folder that lets nobody make one, as in /proc
+ * (seen with Node 22 to 26).
+ */
+export function makeFolders(dir: string): void {
+  const missing: string[] = [];
+  for (let at = resolve(dir); !existsSync(at); at = dirname(at)) missing.unshift(at);
+  for (const each of missing) {
+    try {
+      mkdirSync(each, { mode: 0o700 });
+    } catch (error) {
+      // Another process was quicker.
+      if (codeOf(error) !== "EEXIST" || !existsSync(each)) throw error;
+    }
   }
 }
 
@@ -30,10 +50,7 @@ export async function syncFile(file: string): Promise<void> {
 
 /** Makes the names in a folder durable; where folders cannot be opened (Windows), renames are durable by themselves. */
 export async function syncFolder(folder: string): Promise<void> {
-  const handle = await open(folder, "r").catch((error) => {
-    if (["EPERM", "EISDIR", "EACCES"].includes(codeOf(error))) return null;
-    throw error;
-  });
+  const handle = await open(folder, "r").catch(nullWhereClosed);
   try {
     await handle?.sync();
   } finally {
@@ -41,13 +58,30 @@ export async function syncFolder(folder: string): Promise<void> {
   }
 }
 
+/** As `syncFolder`, for work that must not wait. */
+export function syncFolderSync(folder: string): void {
+  let handle: number;
+  try {
+    handle = openSync(folder, "r");
+  } catch (error) {
+    nullWhereClosed(error);
+    return;
+  }
+  try {
+    fsyncSync(handle);
+  } finally {
+    closeSync(handle);
+  }
+}
+
+/** For `catch`: null where folders cannot be opened. */
+function nullWhereClosed(error: unknown): null {
+  if (["EPERM", "EISDIR", "EACCES"].includes(codeOf(error))) return null;
+  throw error;
+}
+
 /** For `catch`: null where a name does not exist, or is a symbolic link that was not to be followed. */
 export function nullWhereMissing(error: unknown): null {
   if (["ENOENT", "ENOTDIR", "ELOOP"].includes(codeOf(error))) return null;
   throw error;
-}
-
-/** A system error's code, or "". */
-export function codeOf(error: unknown): string {
-  return String((error as { code?: unknown } | null)?.code ?? "");
 }

@@ -4,7 +4,7 @@ import { writeFile } from "node:fs/promises";
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import test, { type TestContext } from "node:test";
-import { createResolver, type Resolve } from "../../../src/platform/net/names.ts";
+import { createResolver, type Resolve } from "../../../src/platform/net/resolver.ts";
 import { systemClock } from "../../../src/platform/runtime.ts";
 import { tempFolder } from "../../support/folder.ts";
 import { testClock } from "../../support/ports.ts";

@@ -7,7 +7,7 @@ import { test } from "node:test";
 import { pathToFileURL } from "node:url";
 import { tempFolder } from "../support/folder.ts";
 
-const COMPILED = pathToFileURL(join(import.meta.dirname, "../../src/platform/compiled.ts")).href;
+const COMPILED = pathToFileURL(join(import.meta.dirname, "../../src/platform/compile-cache.ts")).href;
 const isDeno = "Deno" in globalThis;
 
 /** A checkout whose program only tells where its compiled sources are kept. */
@@ -19,8 +19,8 @@ function checkout(t: Parameters<typeof tempFolder>[0]) {
   writeFileSync(
     main,
     `import module from "node:module";
-     import { keepCompiled } from "${COMPILED}";
-     keepCompiled();
+     import { enableCompileCache } from "${COMPILED}";
+     enableCompileCache();
      console.log(module.getCompileCacheDir?.() ?? "none");`,
   );
   const run = (path = main, more: Record<string, string> = {}) => {
