@@ -24,6 +24,12 @@ export function tellWhen(moment: number, now: number): string {
   return moment > now ? `in ${words}` : `${words} ago`;
 }
 
+/** A length of time in the largest unit that divides it: "6 h", "90 s", "1500 ms". */
+export function tellSpan(ms: number): string {
+  const unit = UNITS.find((one) => ms > 0 && ms % one.ms === 0) ?? { name: "ms", ms: 1 };
+  return `${ms / unit.ms} ${unit.name}`;
+}
+
 /** The moment that `--since` or `--until` means: ISO 8601, or how long ago ("2h", "7d"). RelayError("usage") for anything else. */
 export function parseWhen(text: string, now: number): number {
   const ago = parseDuration(text);

@@ -1,94 +1,81 @@
 import { access, constants, stat } from "node:fs/promises";
 import { tellSize } from "../actions/format-size.ts";
-import { errorLine } from "../errors.ts";
-import { checkEach, type Inspected, RESTORE } from "../store/check-tables.ts";
-import type { Place } from "./files/place.ts";
-import { AS_SOMEBODY_ELSE, type Finding, failed, of, ok, type Probe, warning } from "./probe.ts";
+import { codeOf, errorLine } from "../errors.ts";
+import { checkEach, type Inspected, LONG_LOG, RESTORE } from "../store/check-tables.ts";
+import { type DataFolder, sizeOf } from "./files/data-folder.ts";
+import { type Finding, failed, of, ok, type Probe, USE_ANOTHER_USER, warning } from "./probe.ts";
 
-/** Milliseconds. It is looked at between two tables: while SQLite reads one, nothing else runs. */
+/** Milliseconds. The limit takes effect between two tables: while SQLite reads one, nothing else runs. */
 const PATIENCE = 30 * 60_000;
 
-/** Bytes. A larger one is checked without its indexes, a table at a time, so that the relay's log can be taken in between. */
+/** Bytes. A larger database is checked without its indexes, a table at a time, so that the relay's log can be cut in between. */
 const LARGE = 256 * 2 ** 20;
 
-/** The relay's log is cut to 64 MiB whenever it has been taken over; much more is a log that cannot be. */
-const LONG_LOG = 256 * 2 ** 20;
-
-/** What became of looking at it: whether a store can be opened on it. */
+/** Whether a store can be opened on the database. */
 export type Verdict = { isUsable: boolean };
 
-/** The database: whose it is, whether it is whole, and how long its log is. Says in `verdict` whether more can be asked of it. */
+/** The database: whose it is, whether it is whole, and how long its write-ahead log is. Sets `verdict`. */
 export function databaseProbe(options: {
-  place: () => Promise<Place>;
+  data: DataFolder;
   inspect(path: string): Promise<Inspected>;
   verdict: Verdict;
 }): Probe {
-  const { place, inspect, verdict } = options;
+  const { data, inspect, verdict } = options;
   return {
     name: "database",
     patience: PATIENCE,
     async run(signal, tell) {
-      const { dataDir, database } = await place();
-      if (database === null)
-        return of("file", warning(`none in ${dataDir} yet: the relay makes it at its first start`));
-      const { path, bytes } = database;
-      const log = await stat(`${path}-wal`).then(
-        ({ size }) => size,
-        () => 0,
-      );
+      if (data.database === null) {
+        return of("file", warning(`none in ${data.path} yet: the relay makes it at its first start`));
+      }
+      const { path, bytes } = data.database;
+      const log = await sizeOf(`${path}-wal`);
       const unread = await judgeUnread(path, log);
       if (unread !== null) return of("file", unread);
       const found: Finding[] = [];
-      let opened: Inspected;
+      let opened: Inspected | null = null;
       try {
         opened = await inspect(path);
-      } catch (error) {
-        return of("file", failed(`${path} cannot be opened: ${errorLine(error)}`, RESTORE));
-      }
-      try {
         const schema = judgeSchema(opened, path, bytes);
         found.push(of("file", schema));
         if (schema.state === "failed") return found;
-        const wrong = await check(opened, bytes, signal, tell);
-        const how = bytes <= LARGE ? "integrity_check" : "quick_check of each table";
+        const isSmall = bytes <= LARGE;
+        const wrong = isSmall ? opened.checkAll() : await checkEach(opened, signal, tell);
+        const how = isSmall ? "integrity_check" : "quick_check of each table";
         verdict.isUsable = wrong.length === 0 && schema.state === "ok";
         found.push(of("integrity", wrong.length === 0 ? ok(`${how} finds nothing wrong`) : damaged(path, wrong)));
       } catch (error) {
-        found.push(of(found.length === 0 ? "file" : "integrity", damaged(path, [errorLine(error)])));
+        const line = errorLine(error);
+        if (opened === null) return of("file", failed(`${path} cannot be opened: ${line}`, RESTORE));
+        found.push(of(found.length === 0 ? "file" : "integrity", damaged(path, [line])));
       } finally {
-        opened.close();
+        opened?.close();
       }
-      found.push(of("log", judgeLog(path, log)));
-      return found;
+      return [...found, of("log", judgeLog(path, log))];
     },
   };
 }
 
-/** What can be said without reading it; null: it has to be read. `log`: bytes of its write-ahead log. */
+/** What is known without reading the database; null: it has to be read. `log`: bytes of its write-ahead log. */
 async function judgeUnread(path: string, log: number): Promise<Finding | null> {
   const found = await stat(path).catch(() => null);
   if (found?.isFile() && found.size === 0) {
-    // SQLite takes the one for a new database, and then removes the other (sqlite.org/walformat.html).
-    if (log > 0)
-      return failed(`${path} is empty, and its write-ahead log is not: the next start would end that`, RESTORE);
-    return warning(`${path} is empty: the relay makes its database of it at its next start`);
+    if (log === 0) return warning(`${path} is empty: the relay makes its database of it at its next start`);
+    // SQLite takes the empty file for a new database, and removes the log (sqlite.org/walformat.html).
+    return failed(`${path} is empty, and its write-ahead log is not: the next start would remove that`, RESTORE);
   }
-  const refusal = await access(path, constants.R_OK).then(
-    () => null,
-    ({ code }: NodeJS.ErrnoException) => code,
-  );
-  return refusal === "EACCES" ? failed(`this user may not read ${path} (EACCES)`, AS_SOMEBODY_ELSE) : null;
+  const refusal = await access(path, constants.R_OK).then(() => null, codeOf);
+  return refusal === "EACCES" ? failed(`this user may not read ${path} (EACCES)`, USE_ANOTHER_USER) : null;
 }
 
 function judgeSchema(opened: Inspected, path: string, bytes: number): Finding {
   const { isOurs, schema, newest, journalMode } = opened.facts();
-  if (!isOurs)
-    return failed(
-      `${path} is not a database of wochit-relay`,
-      "choose another dataDir, or move it away and restore a backup",
-    );
+  if (!isOurs) {
+    const advice = "choose another dataDir, or move it away and restore a backup";
+    return failed(`${path} is not a database of wochit-relay`, advice);
+  }
   if (schema > newest) {
-    return failed(`${path} has schema ${schema}, this program knows ${newest}`, "run the newer wochit-relay");
+    return failed(`${path} has schema ${schema}, this program supports ${newest}`, "run the newer wochit-relay");
   }
   if (journalMode !== "wal") {
     const what = `${path} has journal_mode ${journalMode} instead of wal, as a restored one has`;
@@ -100,15 +87,6 @@ function judgeSchema(opened: Inspected, path: string, bytes: number): Finding {
   return ok(`${path}, ${tellSize(bytes)}, schema ${schema}, write-ahead log`);
 }
 
-async function check(
-  opened: Inspected,
-  bytes: number,
-  signal: AbortSignal,
-  tell: (how: string) => void,
-): Promise<string[]> {
-  return bytes <= LARGE ? opened.checkAll() : checkEach(opened, signal, tell);
-}
-
 function damaged(path: string, wrong: string[]): Finding {
   const more = wrong.length > 2 ? `; and ${wrong.length - 2} more` : "";
   return failed(`${path} is damaged: ${wrong.slice(0, 2).join("; ")}${more}`, RESTORE);
@@ -117,7 +95,7 @@ function damaged(path: string, wrong: string[]): Finding {
 function judgeLog(path: string, bytes: number): Finding {
   if (bytes <= LONG_LOG) return ok(`the write-ahead log has ${tellSize(bytes)}`);
   return warning(
-    `${path}-wal has ${tellSize(bytes)}: something reads the database without an end, so that it cannot be taken over`,
-    "end what else has relay.db open (lsof tells), or restart the relay",
+    `${path}-wal has ${tellSize(bytes)}: a reader of the database that does not end keeps it from being cut`,
+    "end what else has relay.db open (see lsof), or restart the relay",
   );
 }

@@ -66,10 +66,14 @@ const endpoint = (id: string, url: string, more: object = {}) => ({ id, url, sec
 
 test("a fresh machine: warnings and no failure, and nothing is made", async (t) => {
   const path = writeConfig(t, {});
-  const { code, failures, said, at } = await diagnose(path);
+  const { code, failures, said, at, lines } = await diagnose(path);
   assert.deepEqual([code, failures()], [0, []]);
   assert.match(said("config"), /^ok: .*config\.json is valid\n/);
   assert.match(said("data.folder"), /^warning: .*not there yet/);
+  assert.deepEqual(
+    lines.map(({ probe }) => probe).filter((probe) => /^(data|disk)\./.test(probe)),
+    ["data.folder", "disk.space.data"],
+  );
   assert.match(said("database.file"), /^warning: none in .* yet/);
   assert.match(said("relay"), /^warning: none is running/);
   assert.match(at("relay")[0]!.advice!, /systemctl start/);
@@ -231,7 +235,7 @@ test("endpoints: refused, stalled, broken, moved and unknown ones are told apart
   assert.match(said("endpoint.metadata.address"), /^failed: 169\.254\.169\.254 is a cloud metadata address/);
   assert.match(
     said("endpoint.unknown.address"),
-    /^failed: (nobody knows the name|nobody\.invalid cannot be looked up)/,
+    /^failed: (the name nobody\.invalid does not exist|nobody\.invalid cannot be looked up)/,
   );
   assert.ok(app.requests.every(({ method }) => method === "HEAD"));
   assert.doesNotMatch(stdout, /hush/);

@@ -2,24 +2,18 @@ import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { openSync, readdirSync, statSync, truncateSync, writeFileSync, writeSync } from "node:fs";
 import { join } from "node:path";
-import process from "node:process";
 import { test } from "node:test";
 import { databaseProbe, type Verdict } from "../../src/doctor/database.ts";
-import { lookAtPlace } from "../../src/doctor/files/place.ts";
-import { judgeBackup, judgePublic } from "../../src/doctor/work.ts";
 import { openFile } from "../../src/store/sqlite/files/driver.ts";
 import { inspectDatabase, isRelayRunning } from "../../src/store/sqlite/files/inspect.ts";
+import { dataIn, findingsOf, inWords } from "../support/doctor.ts";
 import { tempFolder } from "../support/folder.ts";
-import { realPorts } from "../support/real-ports.ts";
 import { openSeeded, ready } from "../support/seeded.ts";
-import { findingsOf, inWords } from "./findings.ts";
-
-const { clock } = realPorts();
 
 async function look(dataDir: string) {
   const verdict: Verdict = { isUsable: false };
-  const place = lookAtPlace(dataDir, { clock, platform: process.platform });
-  const found = await findingsOf([databaseProbe({ place, inspect: async (path) => inspectDatabase(path), verdict })]);
+  const data = await dataIn(dataDir);
+  const found = await findingsOf([databaseProbe({ data, inspect: async (path) => inspectDatabase(path), verdict })]);
   return { found, verdict };
 }
 
@@ -110,7 +104,7 @@ test("a database of somebody else, a newer or older one, and one without its log
   change("user_version = 1");
   assert.match(await file(), /^warning: .*has schema 1, this program needs \d+$/);
   change("user_version = 999");
-  assert.match(await file(), /^failed: .*has schema 999, this program knows \d+$/);
+  assert.match(await file(), /^failed: .*has schema 999, this program supports \d+$/);
   change("journal_mode = DELETE");
   change("user_version = 1");
   assert.match(await file(), /^warning: .*journal_mode delete instead of wal, as a restored one has$/);
@@ -131,53 +125,12 @@ test("of a large database each table is checked by itself, and progress told", a
     },
     close() {},
   };
-  const place = async () => ({
-    dataDir: "/data",
-    folder: null,
-    database: { path: "/data/relay.db", bytes: 2 ** 33, bornAt: 0 },
-    account: null,
-  });
+  const database = { path: "/data/relay.db", bytes: 2 ** 33, bornAt: 0 };
+  const data = { path: "/data", folder: null, database, account: null };
   const verdict = { isUsable: false };
-  const probe = databaseProbe({ place, inspect: async () => inspected, verdict });
+  const probe = databaseProbe({ data, inspect: async () => inspected, verdict });
   const findings = await probe.run(new AbortController().signal, (how) => void told.push(how));
   assert.deepEqual(checked, ["events", "media"]);
   assert.deepEqual(told, ["table 1 of 2, events", "table 2 of 2, media"]);
   assert.match(inWords(findings as never), /failed: \/data\/relay\.db is damaged: row 3 missing from index/);
-});
-
-const NOW = Date.UTC(2026, 0, 10);
-const HOUR = 3_600_000;
-const every = { every: 6 * HOUR, keep: 28, to: "dir" as const };
-const young = { database: { path: "", bytes: 1, bornAt: NOW - HOUR } };
-const old = { database: { path: "", bytes: 1, bornAt: NOW - 100 * HOUR } };
-const made = (at: number) => ({
-  id: "bak_1",
-  at,
-  place: "dir" as const,
-  name: "/backups/relay.db",
-  bytes: 2_000,
-  events: 3,
-  newest: null,
-  planned: true,
-});
-
-test("backups in a target that has become public are a failure", () => {
-  const there = { place: "target" as const, name: "~backups/relay.db" };
-  assert.equal(judgePublic([there], null), null);
-  assert.equal(judgePublic([made(NOW)], "https://cdn.example.com"), null);
-  const finding = judgePublic([made(NOW), there], "https://cdn.example.com")!;
-  assert.equal(finding.state, "failed");
-  assert.match(finding.detail, /^1 were put into the target, the last ~backups\/relay\.db, and that is public now/);
-});
-
-test("the last backup is judged against what the config asks for", () => {
-  const state = (...given: Parameters<typeof judgeBackup>) => judgeBackup(...given).state;
-  assert.equal(state(null, null, young, NOW), "warning");
-  assert.equal(state(null, every, young, NOW), "warning");
-  assert.equal(state(null, every, old, NOW), "failed");
-  assert.equal(state(made(NOW - HOUR), null, old, NOW), "warning");
-  assert.equal(state(made(NOW - 11 * HOUR), every, old, NOW), "ok");
-  assert.equal(state(made(NOW - 13 * HOUR), every, old, NOW), "failed");
-  const { detail } = judgeBackup(made(NOW - 13 * HOUR), every, old, NOW);
-  assert.match(detail, /made 13 h ago: 3 events, 2\.0 KiB, \/backups\/relay\.db; backup\.every is 6 h$/);
 });

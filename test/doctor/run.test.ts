@@ -11,7 +11,7 @@ function start(stages: Stage[]) {
   const told: string[] = [];
   const found = (line: Line) => void lines.push(line);
   const progress = (text: string) => void told.push(text);
-  const ended = runProbes(stages, { clock, signal: new AbortController().signal, found, progress });
+  const ended = runProbes(stages, { clock, found, progress });
   return { clock, lines, told, ended, names: () => lines.map(({ probe }) => probe) };
 }
 

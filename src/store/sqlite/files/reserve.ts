@@ -5,7 +5,7 @@ import { freeBytesSync } from "../../../platform/files/disk-space.ts";
 import type { Clock, Log } from "../../../ports.ts";
 
 /** Room kept back for the hour when the disk is full: enough for some ten thousand events. */
-const SIZE = 16 * 2 ** 20;
+export const SIZE = 16 * 2 ** 20;
 const CHUNK = 2 ** 20;
 
 /** A reserve that was freed is made again when this much more than itself is free, looked at once a minute. */

@@ -3,12 +3,11 @@ import { chmodSync, mkdirSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import process from "node:process";
 import { type TestContext, test } from "node:test";
-import type { Account } from "../../src/doctor/files/accounts.ts";
-import { type Mounts, readSandbox } from "../../src/doctor/files/sandbox.ts";
-import { writableJudge } from "../../src/doctor/files/writable.ts";
-import { AlreadySaid } from "../../src/doctor/probe.ts";
-import { tempFolder } from "../support/folder.ts";
-import { mountSmallDisk, noMounts } from "../support/mounts.ts";
+import { type Mounts, readSandbox } from "../../../src/doctor/files/mounts.ts";
+import type { Account } from "../../../src/doctor/files/permissions.ts";
+import { writableJudge } from "../../../src/doctor/files/writable.ts";
+import { tempFolder } from "../../support/folder.ts";
+import { mountSmallDisk, noMounts } from "../../support/mounts.ts";
 
 const user = process.geteuid?.() ?? null;
 const stranger: Account = { uid: 4_000_000, gid: 4_000_000, name: "relay", groups: new Set([4_000_000]) };
@@ -22,8 +21,8 @@ function openFolder(t: TestContext): string {
 
 function judge(dir: string, more: { account?: Account | null; sandbox?: Mounts; user?: number | null } = {}) {
   const { account = stranger, sandbox = null, user = 0 } = more;
-  const place = async () => ({ dataDir: "/data", folder: null, database: null, account });
-  return writableJudge({ place, user, sandbox: async () => sandbox })({ dir, option: "backup.dir" });
+  const data = { path: "/data", folder: null, database: null, account };
+  return writableJudge({ data, user, sandbox: async () => sandbox })({ dir, option: "backup.dir" });
 }
 
 test("root's own folder is none that the relay's user can write to, and the command that helps is told", async (t) => {
@@ -79,7 +78,7 @@ test("where an access control list may give what the mode does not tell, it is a
   chmodSync(dir, 0o775);
   const { state, detail, advice } = await judge(dir);
   assert.deepEqual([state, advice], ["warning", `if none does: chown relay:4000000 ${dir}`]);
-  assert.match(detail, /unless an access control list lets him$/);
+  assert.match(detail, /unless an access control list permits it$/);
 });
 
 test("as the relay's own user the system's word counts", async (t) => {
@@ -100,7 +99,7 @@ test("what can be no folder for files is told, whoever asks", async (t) => {
   const kernels = await judge("/proc/nope", { account: { ...stranger, uid: 0 } });
   assert.deepEqual(
     [kernels.state, kernels.detail, kernels.advice],
-    ["failed", "/proc/nope: no file can be made in /proc, which is the kernel's", "choose another backup.dir"],
+    ["failed", "/proc/nope: no file can be made in /proc, a file system of the kernel", "choose another backup.dir"],
   );
 });
 
@@ -116,10 +115,7 @@ test("a disk that is mounted read-only is told", { skip: noMounts }, async (t) =
 
 test("a data folder that cannot be looked at keeps nobody from looking at another", async (t) => {
   const dir = openFolder(t);
-  const place = async () => {
-    throw new AlreadySaid("/data cannot be looked at");
-  };
-  const finding = await writableJudge({ place, user, sandbox: async () => null })({ dir, option: "backup.dir" });
+  const finding = await writableJudge({ data: null, user, sandbox: async () => null })({ dir, option: "backup.dir" });
   assert.equal(finding.state, "ok");
 });
 

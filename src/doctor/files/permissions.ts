@@ -1,23 +1,23 @@
 import { readFile } from "node:fs/promises";
 
-/** Whom the relay runs as: a user, and the groups that are known of him. */
+/** The user that the relay runs as, with the groups that are known of it. */
 export type Account = {
   uid: number;
-  /** Of what he makes; null: not known. */
+  /** The group of the files that the relay makes; null: not known. */
   gid: number | null;
-  /** "wochit-relay", or "998" where the user has no name here. */
+  /** "wochit-relay", or "998" where passwd(5) has no name for the user. */
   name: string;
   groups: Set<number>;
 };
 
-/** What `chown` takes. */
+/** An argument of chown(1). */
 export function ownerName({ name, gid }: Account): string {
   return gid === null ? name : `${name}:${gid}`;
 }
 
 /**
- * The account that a file belongs to, with what passwd(5) and group(5) say of it; a user of a directory service has no more than
- * his ids. The group of what he has made is one of his, except root's: that one is left over from who made the folder.
+ * The account that owns a file, with its name and groups from passwd(5) and group(5); of a user of a directory service only the
+ * ids are known. The file's group is taken as one of the owner's, except root's, which is left from the maker of the folder.
  */
 export async function readAccount(
   { uid, gid }: { uid: number; gid: number },
@@ -38,11 +38,11 @@ async function readTable(file: string): Promise<string[][]> {
   return text.split("\n").map((line) => line.split(":"));
 }
 
-type Rights = { uid: number; gid: number; mode: number };
+export type Rights = { uid: number; gid: number; mode: number };
 
 const BITS = { read: 4, write: 2, search: 1 } as const;
 
-/** Whether the mode of a file lets an account do this; access control lists are not looked at. */
+/** Whether a file's mode permits this to an account; access control lists are not read. */
 export function may({ uid, groups }: Account, what: keyof typeof BITS, file: Rights): boolean {
   if (uid === 0) return true;
   const shift = file.uid === uid ? 6 : groups.has(file.gid) ? 3 : 0;
@@ -50,14 +50,14 @@ export function may({ uid, groups }: Account, what: keyof typeof BITS, file: Rig
 }
 
 /**
- * Whether somebody whom the mode does not name may have a right by an access control list: what a list gives is within what the
- * mode says of the group (acl(5)). Or by a group that is not known here.
+ * Whether an access control list may permit what the mode does not, or a group that is not known here: a list grants at most what the
+ * mode grants the group (acl(5)).
  */
-export function mayByOthers({ mode }: Rights, what: keyof typeof BITS): boolean {
+export function mayByList({ mode }: Rights, what: keyof typeof BITS): boolean {
   return ((mode >> 3) & BITS[what]) !== 0;
 }
 
 /** "0644" */
-export function tellMode(mode: number): string {
+export function formatMode(mode: number): string {
   return (mode & 0o7777).toString(8).padStart(4, "0");
 }

@@ -2,11 +2,11 @@ import assert from "node:assert/strict";
 import { copyFileSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
-import { judgeServed, judgeShown, listenerProbe } from "../../src/doctor/network/certificate.ts";
-import type { Finding } from "../../src/doctor/probe.ts";
-import { readCertificates, type Shown } from "../../src/platform/net/certificates.ts";
-import { tempFolder } from "../support/folder.ts";
-import { openTlsServer, pemFiles } from "../support/tls-server.ts";
+import { judgeServed, judgeShown, listenerProbe } from "../../../src/doctor/network/certificate.ts";
+import type { Finding } from "../../../src/doctor/probe.ts";
+import { readCertificates, type Shown } from "../../../src/platform/net/certificates.ts";
+import { tempFolder } from "../../support/folder.ts";
+import { openTlsServer, pemFiles } from "../../support/tls-server.ts";
 
 const DAY = 86_400_000;
 const NOW = Date.UTC(2026, 5, 1);
@@ -105,7 +105,7 @@ test("a server that speaks no TLS, or says nothing at all, is an error and no ha
 });
 
 async function judgeFiles(cert: string, key: string, host: string | null = "localhost", now = NOW): Promise<Finding> {
-  const probe = listenerProbe({ tls: { cert, key }, host, now: () => now });
+  const probe = listenerProbe({ cert, key }, host, now);
   return (await probe.run(signal(), () => {})) as Finding;
 }
 
