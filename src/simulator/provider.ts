@@ -1,3 +1,4 @@
+import { once } from "node:events";
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import type { Clock, Random } from "../ports.ts";
@@ -108,11 +109,8 @@ export async function openProvider(options: ProviderOptions) {
     });
   }
 
-  const server = createServer(answer);
-  await new Promise<void>((resolve, reject) => {
-    server.once("error", reject);
-    server.listen(port, host, resolve);
-  });
+  const server = createServer(answer).listen(port, host);
+  await once(server, "listening");
   const bound = (server.address() as AddressInfo).port;
   origin = `http://${host.includes(":") ? `[${host}]` : host}:${bound}`;
 

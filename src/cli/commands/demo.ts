@@ -1,5 +1,6 @@
+import { once } from "node:events";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
-import { createServer } from "node:net";
+import { type AddressInfo, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Config, ConfigInput } from "../../config/schema.ts";
@@ -10,11 +11,11 @@ import type { Command } from "../command.ts";
 import type { DemoApp } from "../demo/app.ts";
 import { harmless } from "../output/terminal-text.ts";
 
-/** The whole story must be told in this time, in milliseconds; it takes about three seconds. */
+/** The story must end within this time, in milliseconds; it takes about three seconds. */
 const DEADLINE = 30_000;
 
-/** How many of the relay's last complaints are shown when something went wrong. */
-const COMPLAINTS = 5;
+/** How many of the relay's last warnings are shown when something went wrong. */
+const WARNINGS = 5;
 
 export const command: Command = {
   name: "demo",
@@ -24,7 +25,7 @@ export const command: Command = {
     exit: { type: "boolean", help: "end when all is shown; exit code 0 only when all of it worked" },
     verbose: { type: "boolean", help: "show the relay's log as well, on stderr" },
   },
-  help: "A simulated provider with real media, a relay, and an application that verifies signatures; all on 127.0.0.1.",
+  help: "A simulated provider with real media, a relay, and an application that verifies signatures, all on 127.0.0.1.",
   async run(program, args) {
     const { openLog } = await import("../../platform/log/log.ts");
     const { stdout, stderr, ports } = program;
@@ -56,7 +57,7 @@ export type DemoOptions = {
 };
 
 /**
- * Shows the main job from end to end. True when all of it worked; else what failed has been said through `complain`.
+ * Shows the main job from end to end. Resolves with true when all of it worked; else `complain` was called with what failed.
  * Leaves nothing behind but the copies in a `target`.
  */
 export async function runDemo({ ports, target, log, say, complain, stay, stopped }: DemoOptions): Promise<boolean> {
@@ -69,7 +70,7 @@ export async function runDemo({ ports, target, log, say, complain, stay, stopped
   const { playStory } = await import("../demo/story.ts");
 
   const opened: (() => Promise<unknown>)[] = [];
-  const complaints: string[] = [];
+  const warnings: string[] = [];
   try {
     const folder = await mkdtemp(join(tmpdir(), "wochit-relay-demo-"));
     opened.push(() => rm(folder, { recursive: true, force: true }));
@@ -84,7 +85,7 @@ export async function runDemo({ ports, target, log, say, complain, stay, stopped
     await writeFile(configPath, JSON.stringify(input, null, 2));
     const config = loadConfig(configPath, { env: {}, cwd: folder });
     if (target !== null) config.mirror.target = target;
-    const relay = await openRelay(config, { ...ports, log: log ?? keepComplaints(complaints) });
+    const relay = await openRelay(config, { ...ports, log: log ?? keepWarnings(warnings) });
     opened.push(relay.close);
 
     const webhooks = `${input.server!.publicUrl}${config.receive.path}`;
@@ -109,7 +110,7 @@ export async function runDemo({ ports, target, log, say, complain, stay, stopped
     return true;
   } catch (error) {
     complain(`   ✗ ${errorLine(error)}`);
-    for (const line of complaints.slice(-COMPLAINTS)) complain(`     the relay's log: ${line}`);
+    for (const line of warnings.slice(-WARNINGS)) complain(`     the relay's log: ${line}`);
     return false;
   } finally {
     for (const close of opened.reverse()) await close().catch(() => {});
@@ -126,7 +127,7 @@ function configFor({ port, app, secret }: { port: number; app: string; secret: s
     dataDir: "data",
     server: { listen: address, publicUrl: `http://${address}` },
     receive: { allowFrom: ["127.0.0.1"] },
-    // The simulated provider's links lead to this machine, where a relay does not go unless it is told to.
+    // The simulated provider's links lead to this machine, which a relay refuses by default.
     mirror: { allowPrivateAddresses: ["127.0.0.1"], minFreeDisk: "16MiB" },
     endpoints: [{ id: "your-app", url: app, secret, retry: ["1s", "2s", "5s"] }],
   };
@@ -166,25 +167,20 @@ async function stayUp(stage: {
   await stopped;
 }
 
-/** Nobody wants the log of a demo, except when it fails. */
-function keepComplaints(complaints: string[]): Log {
+/** A log that is read only when the demo fails. */
+function keepWarnings(warnings: string[]): Log {
   const keep = (fact: string, fields: Record<string, unknown> = {}) => {
-    const details = ["host", "status", "error"].flatMap((name) =>
-      fields[name] === undefined ? [] : [String(fields[name])],
-    );
-    complaints.push([fact, ...details].join(": "));
+    const details = ["host", "status", "error"].map((name) => fields[name]).filter((value) => value !== undefined);
+    warnings.push([fact, ...details].join(": "));
   };
   return { debug() {}, info() {}, warn: keep, error: keep };
 }
 
-/** The relay must know its port before it starts: the addresses of the copies hold it. */
+/** A port for the relay, which must be known before it starts: the addresses of the copies contain it. */
 async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve, reject) => {
-    server.once("error", reject);
-    server.listen(0, "127.0.0.1", resolve);
-  });
-  const { port } = server.address() as { port: number };
-  await new Promise((resolve) => server.close(resolve));
+  const server = createServer().listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const { port } = server.address() as AddressInfo;
+  await once(server.close(), "close");
   return port;
 }
