@@ -31,7 +31,7 @@ test("media verify: of many copies exactly those are found that are damaged, in 
   for (const [at, id] of damaged.entries()) DAMAGE[at % 5]!(join(seeded.config.dataDir, "media", id, "video.bin"));
 
   const begun = performance.now();
-  const { code, stdout } = await runCli(["media", "verify", "--json", "--config", seeded.configPath]);
+  const { code, stdout } = await callCli(["media", "verify", "--json", "--config", seeded.configPath]);
   t.diagnostic(`${MANY} copies in ${Math.round(performance.now() - begun)} ms`);
   assert.equal(code, 1);
   const rows = stdout
