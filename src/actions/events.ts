@@ -66,7 +66,8 @@ export type Replayed = {
 
 /**
  * Makes new deliveries of stored events, oldest event first. RelayError("usage") for a range without a beginning,
- * "not_found" for an event or endpoint that is not there; a failure within a range is a row with its error, and the next one follows.
+ * "not_found" for an event or endpoint that is not there. A failure within a range is a row with its error, and the next
+ * one follows.
  */
 export async function* replayEvents(
   store: Store,
@@ -87,7 +88,7 @@ export async function* replayEvents(
     throw new RelayError("usage", "name an event, or the time since when events are replayed");
   }
   const { types = [] } = wish;
-  // The end is fixed now (`until` itself is excluded): what comes in meanwhile is not replayed.
+  // The end is fixed now (`until` itself is excluded): events that come in meanwhile are not replayed.
   const range = { since: wish.since, until: wish.until ?? now() + 1 };
   for (const id of await collectMatching(store, types, range)) {
     const event = await store.event(id);

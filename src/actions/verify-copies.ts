@@ -13,7 +13,7 @@ import { createThrottle } from "./throttle.ts";
 /** How many copies are read at once: many are small, and a target that is far away answers slowly. */
 const READERS = 8;
 
-/** A thumbnail that is being replaced right now is looked at so often, so many milliseconds apart. */
+/** How often a thumbnail that is being replaced is read, and how far apart in milliseconds. */
 const LOOKS = 5;
 const LOOK_AGAIN = 500;
 
@@ -25,13 +25,13 @@ export type Finding = Wrong & {
   key: string;
   bytes: number | null;
   sha256: string | null;
-  /** Until when its link may give the file again. */
+  /** When its link expires. */
   deadline: string;
-  /** Whether it is downloaded again, and what there is to say about it; null: that was not asked for. */
+  /** Whether it is downloaded again, with a note; null without `mend`. */
   mend: { queued: boolean; note: string | null } | null;
 };
 
-/** Counts of copies, but for `bytes`, which were read. `mended`: queued for download again. `unreached`: not judged. */
+/** Counts of copies; `bytes` is the number of bytes read. `mended`: queued for download again. `unreached`: not judged. */
 export type VerifySummary = Record<
   "copies" | "bytes" | "good" | "missing" | "damaged" | "unreadable" | "mended" | "unreached",
   number
@@ -45,11 +45,11 @@ export type VerifyParts = {
   /** Whether a target holds anything at all: null when it does, else what is wrong with it. */
   lookInto(target: string): Promise<string | null>;
   wish: Pick<MediaFilter, "videoId" | "kind" | "since" | "until">;
-  /** Bytes per second; null: as fast as it goes. */
+  /** Bytes per second; null: no limit. */
   rate: number | null;
   /** Downloads again what is missing or damaged. */
   mend: boolean;
-  /** Called with each finding, as soon as it is certain; reading goes on when it has been taken. */
+  /** Called with each finding, as soon as it is certain, and awaited. */
   found(finding: Finding): Promise<void> | void;
   /** Called once for each target that cannot be read. */
   lost(target: string, why: string): void;
@@ -83,7 +83,7 @@ export async function verifyCopies(parts: VerifyParts): Promise<VerifySummary> {
     await parts.found({ id, videoId, kind, key, ...wrong, bytes, sha256, deadline: isoTime(medium.deadline), mend });
   }
 
-  /** Reads one copy, to its end or beyond what its row knows of; null: it is what was kept. */
+  /** Reads one copy, to its end or just beyond the size in its row; null: it is what was kept. */
   async function examine(medium: Kept): Promise<Wrong | null> {
     const stream = await parts.read(medium, signal);
     if (stream === null) return { fault: "missing", detail: "is missing" };
@@ -101,7 +101,7 @@ export async function verifyCopies(parts: VerifyParts): Promise<VerifySummary> {
     return detail === null ? null : { fault: "damaged", detail };
   }
 
-  /** Judges a copy by what its row says when it has been read; null: it has no copy any longer. */
+  /** Judges a copy by its row as it is after the read; null: the row has no copy any longer. */
   async function judge(listed: Kept): Promise<{ medium: Kept; wrong: Wrong | null } | null> {
     for (let medium = listed, look = 1; ; look++) {
       const wrong = await examine(medium);
@@ -111,7 +111,7 @@ export async function verifyCopies(parts: VerifyParts): Promise<VerifySummary> {
       const changed = now.target !== medium.target || now.key !== medium.key || now.sha256 !== medium.sha256;
       medium = now;
       if (changed) continue;
-      // A newer file takes its place a moment before a row can say so.
+      // A newer file takes its place a moment before the row is updated.
       if (look >= LOOKS || !(await isBeingReplaced(store, medium))) return { medium, wrong };
       await sleep(LOOK_AGAIN, clock, signal);
     }
@@ -154,14 +154,14 @@ export async function verifyCopies(parts: VerifyParts): Promise<VerifySummary> {
   return summary;
 }
 
-/** What sets the bytes that were read apart from those that were kept; null: nothing. */
+/** How the bytes that were read differ from those that were kept; null: they do not. */
 function describeDamage({ bytes: kept, sha256 }: Medium, bytes: number, hash: () => string): string | null {
   if (kept !== null && bytes < kept) return bytes === 0 ? "is empty" : `is cut: ${bytes} of ${kept} bytes`;
   if (kept !== null && bytes > kept) return `is another file: longer than the ${kept} bytes that were kept`;
   return sha256 !== null && sha256 !== hash() ? "is not what was kept: as long, with another sha256" : null;
 }
 
-/** A newer thumbnail of the video is on its way, into the same place. */
+/** Whether a newer thumbnail of the video is on its way to the same key. */
 async function isBeingReplaced(store: Pick<Store, "media">, { videoId, kind }: Medium): Promise<boolean> {
   if (kind !== "thumbnail") return false;
   const rows = await store.media({ videoId, kind, limit: 50 });

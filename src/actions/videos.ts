@@ -53,16 +53,16 @@ export async function showVideo(store: Store, videoId: string, link: Link, limit
   return { video: videoJson({ ...video, contextHistory: video.contextHistory.slice(-limit), media }, link), more };
 }
 
-/** What an erasure takes, and what it does not undo. */
+/** What was erased. */
 export type Forgotten = {
   videoId: string;
   forgottenAt: string;
-  /** Events and notices whose bodies are gone; their ids, types and times stay. */
+  /** Events and notices that lost their bodies; ids, types and times stay. */
   events: number;
-  /** Media whose links are gone; copies that they had are removed by the relay. */
+  /** Media that lost their links; their copies are removed by the relay. */
   media: number;
   copies: number;
-  /** Bodies in quarantine that were of it, and are gone. */
+  /** Bodies in quarantine that were of this video. */
   refused: number;
 };
 
@@ -78,7 +78,7 @@ export async function forgetVideo(store: Store, videoId: string, now: number): P
   return { videoId, forgottenAt: isoTime(now), events, media, copies, refused };
 }
 
-/** Null: no event and no import named it, though a refused body may. */
+/** Null: no event and no import named it; a refused body may. */
 export async function knownVideo(store: Store, videoId: string): Promise<Video | null> {
   return store.video(videoId).catch((error) => {
     if (error instanceof RelayError && error.code === "not_found") return null;
@@ -116,8 +116,8 @@ export async function countContextMissing(store: Store): Promise<number> {
 }
 
 /**
- * Writes mappings that were made elsewhere, in their order, as older than what events said, or (`override`) as the newest;
- * tells how many changed the context of their video.
+ * Writes mappings that were made elsewhere, in their order, as older than those of events, or (`override`) as the newest.
+ * `imported`: how many changed the context of their video.
  */
 export async function importContexts(
   store: Store,

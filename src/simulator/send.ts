@@ -10,7 +10,7 @@ export type Sent = {
 };
 
 /**
- * Posts a webhook as the provider does. Rejects with the network's error, or when `timeout` ms (30 s unless told) pass
+ * Posts a webhook as the provider does. Rejects with the network's error, or when `timeout` ms (30 s unless given) pass
  * without a byte of the answer; the signal ends it early.
  */
 export async function sendEvent(url: string, body: Uint8Array, options: SendOptions): Promise<Sent> {

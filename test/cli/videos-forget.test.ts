@@ -24,7 +24,7 @@ test("videos forget: without --yes and without a terminal nothing is erased", as
   const { run, json } = await openTwo(t);
   const { code, stdout, stderr } = await run("videos forget v1");
   assert.deepEqual([code, stdout], [2, ""]);
-  assert.match(stderr, /^wochit-relay: this cannot be undone, and nobody can be asked: say --yes/);
+  assert.match(stderr, /^wochit-relay: this cannot be undone, and there is no terminal to ask: say --yes/);
   assert.equal((await json("videos show v1"))[0]?.title, "Ada's birthday");
 });
 

@@ -57,7 +57,8 @@ and what your apps have received, are not erased.`,
     const { store } = await openSources(program);
     if (!args.flag("yes")) {
       const answer = await program.ask(await describeForgetting(store, videoId));
-      if (answer === null) throw new RelayError("usage", "this cannot be undone, and nobody can be asked: say --yes");
+      if (answer === null)
+        throw new RelayError("usage", "this cannot be undone, and there is no terminal to ask: say --yes");
       if (!/^y(es)?$/i.test(answer.trim())) {
         program.stderr.write("nothing was erased\n");
         return 1;
