@@ -8,7 +8,6 @@ import { errorLine } from "../../errors.ts";
 import { within } from "../../platform/timing.ts";
 import type { Log, Ports } from "../../ports.ts";
 import type { Command } from "../command.ts";
-import type { DemoApp } from "../demo/app.ts";
 import { harmless } from "../output/terminal-text.ts";
 
 /** The story must end within this time, in milliseconds; it takes about three seconds. */
@@ -88,25 +87,29 @@ export async function runDemo({ ports, target, log, say, complain, stay, stopped
     const relay = await openRelay(config, { ...ports, log: log ?? keepWarnings(warnings) });
     opened.push(relay.close);
 
-    const webhooks = `${input.server!.publicUrl}${config.receive.path}`;
-    say("wochit-relay demo: everything on this machine, in a folder that is thrown away");
-    say();
-    say(`  the provider  ${provider.url}  simulated; its media are real, its links are signed and die`);
-    say(`  the relay     ${input.server!.publicUrl}  keeps its data in ${folder}`);
-    if (target !== null) say(`  the copies    ${nameOf(target)}  where they stay`);
-    say(`  your app      ${app.url}  verifies every signature`);
+    const relayUrl = input.server!.publicUrl;
+    const webhooks = `${relayUrl}${config.receive.path}`;
+    say(`wochit-relay demo: everything on this machine, in a folder that is thrown away
+
+  the provider  ${provider.url}  simulated; its media are real, its links are signed and die
+  the relay     ${relayUrl}  keeps its data in ${folder}
+${target === null ? "" : `  the copies    ${nameOf(target)}  where they stay\n`}  your app      ${app.url}  verifies every signature`);
 
     const story = playStory({ provider, webhooks, app, ports, say });
     const late = () => new Error(`this step did not end; the demo was given ${DEADLINE / 1000} seconds`);
     const either = () => Promise.race([story, stopped.then(() => "stopped")]);
     if ((await within(DEADLINE, ports.clock, either, { late })) === "stopped") return false;
-    summarize(say, provider.media(), app);
-    if (stay) {
-      await stayUp({ say, app, webhooks, configPath, stopped });
-    } else {
-      say();
-      say('Without "--exit" the demo stays up for you to try. How to run it for real: docs/INSTALL.md.');
+    say(summarize(provider.media(), app.delivered.length));
+    if (!stay) {
+      say('\nWithout "--exit" the demo stays up for you to try. How to run it for real: docs/INSTALL.md.');
+      return true;
     }
+    app.onDelivery(({ body, verdict }) => {
+      const what = harmless(`${body.type ?? "an event"} of ${body.wochitVideoId}`);
+      say(`your app got ${what}: signature ${verdict.valid ? "valid" : "NOT valid"}`);
+    });
+    say(whatToTry(webhooks, configPath));
+    await stopped;
     return true;
   } catch (error) {
     complain(`   ✗ ${errorLine(error)}`);
@@ -133,38 +136,25 @@ function configFor({ port, app, secret }: { port: number; app: string; secret: s
   };
 }
 
-function summarize(say: DemoOptions["say"], media: { bytes: Uint8Array }[], app: DemoApp): void {
-  const events = app.delivered.length;
+function summarize(media: { bytes: Uint8Array }[], events: number): string {
   const bytes = media.reduce((sum, medium) => sum + medium.bytes.length, 0).toLocaleString("en");
-  say();
-  say("What you saw");
-  say(`  ${events} webhooks     each on disk before the provider got its 200`);
-  say(`  ${media.length} media        ${bytes} bytes, copied before their links die, checked by length and sha256`);
-  say(`  ${events} deliveries   signed, verified, in order, with links that last`);
+  return `
+What you saw
+  ${events} webhooks     each on disk before the provider got its 200
+  ${media.length} media        ${bytes} bytes, copied before their links die, checked by length and sha256
+  ${events} deliveries   signed, verified, in order, with links that last`;
 }
 
-async function stayUp(stage: {
-  say: DemoOptions["say"];
-  app: DemoApp;
-  webhooks: string;
-  configPath: string;
-  stopped: Promise<unknown>;
-}): Promise<void> {
-  const { say, app, webhooks, configPath, stopped } = stage;
+function whatToTry(webhooks: string, configPath: string): string {
   const example = `{"type":"video.ready","wochitVideoId":"my-first","videoContext":"page-1","title":"Hello"}`;
-  app.onDelivery(({ body, verdict }) => {
-    const what = harmless(`${body.type ?? "an event"} of ${body.wochitVideoId}`);
-    say(`your app got ${what}: signature ${verdict.valid ? "valid" : "NOT valid"}`);
-  });
-  say();
-  say("Go on: it all stays up until Ctrl-C, and then the folder is removed");
-  say(`  send an event    curl -d '${example}' ${webhooks}`);
-  say(`  or many          wochit-relay simulate all --to ${webhooks}`);
-  say(`  look inside      wochit-relay events list --config ${configPath}`);
-  say("  for real         docs/INSTALL.md");
-  say('  (from source, "npm start --" stands for "wochit-relay")');
-  say();
-  await stopped;
+  return `
+Go on: it all stays up until Ctrl-C, and then the folder is removed
+  send an event    curl -d '${example}' ${webhooks}
+  or many          wochit-relay simulate all --to ${webhooks}
+  look inside      wochit-relay events list --config ${configPath}
+  for real         docs/INSTALL.md
+  (from source, "npm start --" stands for "wochit-relay")
+`;
 }
 
 /** A log that is read only when the demo fails. */

@@ -1,5 +1,6 @@
 import { type Config, parseListen } from "../../config/schema.ts";
 import { errorLine, RelayError } from "../../errors.ts";
+import { originOf } from "../../links/durable-link.ts";
 import { suggest } from "../../rules/nearest.ts";
 import type { Report } from "../../simulator/campaign.ts";
 import type { EventType } from "../../simulator/events.ts";
@@ -117,9 +118,8 @@ async function readFault(word: string | undefined): Promise<Fault | null> {
 function addressIn({ server, receive }: Config): string {
   const { host, port } = parseListen(server.listen)!;
   if (port === 0) throw new RelayError("usage", "the config leaves the port open (server.listen): say --to URL");
-  const near = host === "0.0.0.0" ? "127.0.0.1" : host === "::" ? "[::1]" : host.includes(":") ? `[${host}]` : host;
-  const path = [receive.path, ...receive.tokens.slice(0, 1)].join("/");
-  return `http${server.tls ? "s" : ""}://${near}:${port}${path}`;
+  const near = host === "0.0.0.0" ? "127.0.0.1" : host === "::" ? "::1" : host;
+  return [originOf(server, near, port) + receive.path, ...receive.tokens.slice(0, 1)].join("/");
 }
 
 type Answer = { id?: string; status?: string; error?: { code?: string; message?: string } };
