@@ -25,7 +25,6 @@ const EVENT = "id receivedAt type dialect videoId context contextFrom sequence s
 export function eventJson(event: StoredEvent) {
   return { ...pick(event, EVENT), receivedAt: isoTime(event.receivedAt) };
 }
-export type EventJson = ReturnType<typeof eventJson>;
 
 export function deliveryJson(delivery: Delivery) {
   return {
@@ -74,7 +73,6 @@ export type VideoJson = ReturnType<typeof videoJson>;
 export function quarantinedJson(refused: Quarantined) {
   return { ...pick(refused, "id receivedAt sourceAddress reason bytes"), receivedAt: isoTime(refused.receivedAt) };
 }
-export type QuarantinedJson = ReturnType<typeof quarantinedJson>;
 
 /** A time beyond what a Date can hold (a link may claim any expiry) is written as the last one that it can. */
 export function isoTime<Time extends number | null>(ms: Time): Time extends null ? null : string;

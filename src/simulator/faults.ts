@@ -63,9 +63,6 @@ export const faultsByName = {
   outage: { name: "reset", lasts: 30_000 },
 } satisfies Record<string, Fault>;
 
-export type FaultName = keyof typeof faultsByName;
-
-/** Whether a person's word names a fault. */
-export function isFaultName(word: string): word is FaultName {
+export function isFaultName(word: string): word is keyof typeof faultsByName {
   return Object.hasOwn(faultsByName, word);
 }
