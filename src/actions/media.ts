@@ -1,5 +1,5 @@
 import { RelayError } from "../errors.ts";
-import type { MediaState } from "../model/medium.ts";
+import type { MediaState, Medium } from "../model/medium.ts";
 import type { Page, Store } from "../store/store.ts";
 import { type Link, type MediumJson, mediumJson } from "./json.ts";
 import { type Column, collectIds, type Done, doToAll, list, type Wish, walkAs } from "./list.ts";
@@ -23,6 +23,15 @@ export const mediumColumns: Column<MediumJson>[] = [
   { title: "ERROR", value: ({ lastError, suspect }) => lastError ?? suspect },
 ];
 
+/** A medium that has a copy of its own. */
+export type Kept = Medium & { target: string; key: string };
+
+/** A superseded row keeps its key, but the copy under it belongs to another row. */
+export function hasCopy(medium: Medium): medium is Kept {
+  const { state, target, key } = medium;
+  return state !== "superseded" && state !== "deleted" && target !== null && key !== null;
+}
+
 /** What `media verify` and `media retry` take, too. */
 export const copyFilters = {
   videoId: { value: "ID", help: "only of this video" },
@@ -36,7 +45,7 @@ export const media = list({
       help: "only in this state",
     },
     ...copyFilters,
-    by: { words: ["deadline"], value: "ORDER", help: "the nearest deadline first, and only what is not secured yet" },
+    by: { words: ["deadline"], value: "ORDER", help: "only what is not secured yet, in this order" },
   },
   async *rows({ store, openLink }, { by, ...wish }) {
     const link = await openLink();

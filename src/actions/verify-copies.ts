@@ -6,8 +6,8 @@ import type { Clock } from "../ports.ts";
 import type { Store } from "../store/store.ts";
 import { isoTime } from "./json.ts";
 import { walk } from "./list.ts";
-import type { MediaFilter } from "./media.ts";
-import { createReach, hasCopy, type Kept, type Read, type Wrong } from "./read-copy.ts";
+import { type Read, type Wrong, watchTargets } from "./lost-targets.ts";
+import { hasCopy, type Kept, type MediaFilter } from "./media.ts";
 import { createThrottle } from "./throttle.ts";
 
 /** How many copies are read at once: many are small, and a target that is far away answers slowly. */
@@ -66,7 +66,7 @@ export async function verifyCopies(parts: VerifyParts): Promise<VerifySummary> {
   const summary = { copies: 0, bytes: 0, good: 0, missing: 0, damaged: 0, unreadable: 0, mended: 0, unreached: 0 };
   const throttle = createThrottle(parts.rate, clock);
 
-  const reach = createReach({
+  const targets = watchTargets({
     ...parts,
     report,
     unreached(copies) {
@@ -118,25 +118,25 @@ export async function verifyCopies(parts: VerifyParts): Promise<VerifySummary> {
   }
 
   async function verify(listed: Kept): Promise<void> {
-    if (reach.isLost(listed)) {
+    if (targets.isLost(listed)) {
       summary.unreached++;
       return;
     }
-    const mark = reach.begin(listed);
+    const mark = targets.begin(listed);
     try {
       const judged = await judge(listed);
       if (judged === null) return;
       const { medium, wrong } = judged;
-      if (wrong?.fault === "missing") return await reach.suspect(medium, wrong);
+      if (wrong?.fault === "missing") return await targets.suspect(medium, wrong);
       if (wrong !== null) await report(medium, wrong);
       else {
         summary.copies++;
         summary.good++;
       }
-      await reach.confirm(medium, mark);
+      await targets.confirm(medium, mark);
     } catch (error) {
       if (signal.aborted) return;
-      await reach.suspect(listed, { fault: "unreadable", detail: `cannot be read: ${errorLine(error)}` });
+      await targets.suspect(listed, { fault: "unreadable", detail: `cannot be read: ${errorLine(error)}` });
     }
   }
 
@@ -150,7 +150,7 @@ export async function verifyCopies(parts: VerifyParts): Promise<VerifySummary> {
     }
   };
   await Promise.all(Array.from({ length: READERS }, readOn));
-  await reach.settle();
+  await targets.settle();
   return summary;
 }
 

@@ -3,7 +3,7 @@ import type { Video } from "../model/video.ts";
 import type { Mapping, Page, Store } from "../store/store.ts";
 import { isoTime, type Link, type VideoJson, videoJson } from "./json.ts";
 import { type Column, collectIds, list, walk, walkAs } from "./list.ts";
-import { hasCopy } from "./read-copy.ts";
+import { hasCopy } from "./media.ts";
 import { shortTime } from "./times.ts";
 
 export const videoColumns: Column<VideoJson>[] = [

@@ -53,7 +53,7 @@ function option(name: string, { isFlag, words, value, help }: Filter): Option {
 
 export function readFilters<Of extends Filters>(args: Args, filters: Of): Wish<Of> {
   const read = (option: string, { isFlag, words }: Filter) =>
-    isFlag ? args.flag(option) : words ? args.word(option, words) : args.text(option);
+    isFlag ? args.flag(option) || undefined : words ? args.word(option, words) : args.text(option);
   return Object.fromEntries(
     Object.entries(filters).map(([name, filter]) => [name, read(optionOf(name, filter), filter)]),
   ) as Wish<Of>;

@@ -55,7 +55,7 @@ async function simulate(program: Program, args: Args): Promise<number> {
   const { EVENT_TYPES } = await import("../../simulator/events.ts");
   const { runCampaign } = await import("../../simulator/campaign.ts");
   const { openProvider } = await import("../../simulator/provider.ts");
-  const { serveMedia } = await import("../../simulator/serve-media.ts");
+  const { waitForDownloads } = await import("../../simulator/wait-for-downloads.ts");
   const types = readTypes(args, EVENT_TYPES);
   const fault = await readFault(args.text("fault"));
   const count = args.count("count", 1);
@@ -87,7 +87,12 @@ async function simulate(program: Program, args: Args): Promise<number> {
       for (const line of hint.split("\n")) stderr.write(`${harmless(line)}\n`);
     });
     if (accepted > 0 && !stop.signal.aborted) {
-      await serveMedia(provider, { linger, clock: ports.clock, stopped, say: (line) => stderr.write(`${line}\n`) });
+      await waitForDownloads(provider, {
+        linger,
+        clock: ports.clock,
+        stopped,
+        say: (line) => stderr.write(`${line}\n`),
+      });
     }
     return failed === 0 && accepted > 0 ? 0 : 1;
   } finally {

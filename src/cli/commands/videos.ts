@@ -1,7 +1,6 @@
 import type { VideoJson } from "../../actions/json.ts";
 import type { Column } from "../../actions/list.ts";
-import { mediumColumns } from "../../actions/media.ts";
-import { hasCopy } from "../../actions/read-copy.ts";
+import { hasCopy, mediumColumns } from "../../actions/media.ts";
 import { shortTime } from "../../actions/times.ts";
 import { forgetVideo, knownVideo, showVideo, videos } from "../../actions/videos.ts";
 import { RelayError } from "../../errors.ts";

@@ -15,7 +15,7 @@ const LOOK_EVERY = 100;
 /** How many of the media that were not fetched are named. */
 const NAMED = 5;
 
-export type Serving = {
+type Wait = {
   /** Seconds at most. */
   linger: number;
   clock: Clock;
@@ -25,7 +25,7 @@ export type Serving = {
 };
 
 /** After the last event: waits until the relay has all media and requests nothing more, and says what it has fetched. */
-export async function serveMedia(provider: Provider, { linger, clock, stopped, say }: Serving): Promise<void> {
+export async function waitForDownloads(provider: Provider, { linger, clock, stopped, say }: Wait): Promise<void> {
   const all = provider.media().length;
   if (all === 0) return;
   const missing = () => provider.media().filter(({ isTaken }) => !isTaken);

@@ -1,14 +1,5 @@
 import { errorLine } from "../errors.ts";
-import type { Medium } from "../model/medium.ts";
-
-/** A medium that has a copy of its own. */
-export type Kept = Medium & { target: string; key: string };
-
-/** A superseded row keeps its key, but the copy under it belongs to another row. */
-export function hasCopy(medium: Medium): medium is Kept {
-  const { state, target, key } = medium;
-  return state !== "superseded" && state !== "deleted" && target !== null && key !== null;
-}
+import type { Kept } from "./media.ts";
 
 /** What is wrong with a copy. `unreadable`: reading it fails. `detail` in words: "is cut: 5 of 7 bytes". */
 export type Wrong = { fault: "missing" | "damaged" | "unreadable"; detail: string };
@@ -37,7 +28,7 @@ type Target = {
  * copy of its target can be, or until there are a few of them: then a copy that was read before is read again, or, without
  * one, the target is looked into. Copies of a target that is gone are not judged.
  */
-export function createReach(parts: {
+export function watchTargets(parts: {
   read: Read;
   /** Whether a target holds anything at all: null when it does, else what is wrong with it. */
   lookInto(target: string): Promise<string | null>;
