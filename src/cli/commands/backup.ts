@@ -6,12 +6,11 @@ import { lowerPriority } from "../../platform/process-priority.ts";
 import { type Copied, databaseOf, nameBackup } from "../../store/backup.ts";
 import { copyDatabase } from "../../store/copy-database.ts";
 import type { Backup } from "../../store/store.ts";
-import type { Args } from "../args.ts";
 import type { Command } from "../command.ts";
 import { commonOptions } from "../options.ts";
 import { describeCopy } from "../output/describe.ts";
 import { print } from "../output/print.ts";
-import { createProgress } from "../output/progress.ts";
+import { createProgress, type Progress } from "../output/progress.ts";
 import { describePlace } from "../places.ts";
 import { abortWhenStopped, type Program } from "../program.ts";
 import { withTarget } from "../sources.ts";
@@ -36,10 +35,11 @@ whole or not there. An existing FILE is replaced only if it is a backup. A backu
     if (toTarget && database !== undefined)
       throw new RelayError("usage", "--to-target needs a config, --database has none");
     if (!toTarget && !file) throw new RelayError("usage", "FILE is missing");
+    const progress = createProgress(program, args.flag("json"));
     const signal = abortWhenStopped(program, { withStdin: args.flag("while-stdin") });
-    const { where, newest, place, name, ...made } = toTarget
-      ? await backUpToTarget(program, args, signal)
-      : await backUpToFile(program, args, { file: file!, database }, signal);
+    const run = { program, signal, progress, withHash: toTarget || args.flag("json") };
+    const making = toTarget ? backUpToTarget(run) : backUpToFile(run, file!, database);
+    const { where, newest, place, name, ...made } = await making.finally(progress.clear);
     const { bytes, at, schema, events, sha256, ms } = made;
     const newestEvent = isoTime(newest);
     const json = { place, name, bytes, at: isoTime(at), schema, events, newestEvent, sha256, ms };
@@ -50,50 +50,36 @@ whole or not there. An existing FILE is replaced only if it is a backup. A backu
 /** The use of the temporary folders of backups on their way into a target. */
 const TEMP = "backup";
 
+type Run = { program: Program; signal: AbortSignal; progress: Progress; withHash: boolean };
+
 /** `where`: what it is called in the report. */
 type Made = Copied & Pick<Backup, "place" | "name"> & { where: string };
 
-async function backUpToFile(
-  program: Program,
-  args: Args,
-  { file, database }: { file: string; database: string | undefined },
-  signal: AbortSignal,
-): Promise<Made> {
+async function backUpToFile(run: Run, file: string, database: string | undefined): Promise<Made> {
+  const { program } = run;
   const config = database === undefined ? await program.loadConfig({ secrets: false }) : null;
   const source = config === null ? resolve(program.cwd, database!) : databaseOf(config.dataDir);
   const { clearTempFolders } = await import("../temp-folder.ts");
   await clearTempFolders(dirname(source), TEMP, program.ports.clock).catch(() => {});
-  const copied = await copy(program, args, source, resolve(program.cwd, file), signal);
+  const copied = await copy(run, source, resolve(program.cwd, file));
   const made: Made = { ...copied, place: "file", name: copied.file, where: copied.file };
   if (config !== null) await note(program, config, made);
   return made;
 }
 
-async function copy(
-  program: Program,
-  args: Args,
-  database: string,
-  file: string,
-  signal: AbortSignal,
-): Promise<Copied> {
-  const progress = createProgress(program, args.flag("json"));
-  try {
-    return await copyDatabase(database, file, {
-      clock: program.ports.clock,
-      signal,
-      withHash: args.flag("json") || args.flag("to-target"),
-      onProgress(now) {
-        // The relay's log grows while the copy is made, so that runs at full speed; the longer check runs at low priority.
-        if (now.step === "checking") lowerPriority();
-        progress.ofCopy(now);
-      },
-    });
-  } finally {
-    progress.clear();
-  }
+function copy({ program, signal, progress, withHash }: Run, database: string, file: string): Promise<Copied> {
+  return copyDatabase(database, file, {
+    ...{ clock: program.ports.clock, signal, withHash },
+    onProgress(now) {
+      // The relay's log grows while the copy is made, so that runs at full speed; the longer check runs at low priority.
+      if (now.step === "checking") lowerPriority();
+      progress.ofCopy(now);
+    },
+  });
 }
 
-async function backUpToTarget(program: Program, args: Args, signal: AbortSignal): Promise<Made> {
+async function backUpToTarget(run: Run): Promise<Made> {
+  const { program, signal, progress } = run;
   const config = await program.loadConfig({ secrets: "target" });
   const { publicBaseUrl, target: place } = config.mirror;
   if (publicBaseUrl !== null) {
@@ -108,13 +94,12 @@ async function backUpToTarget(program: Program, args: Args, signal: AbortSignal)
   const name = nameBackup(clock.now(), random.bytes(4));
   const began = clock.elapsed();
   return withTempFolder(config.dataDir, TEMP, clock, async (dir) => {
-    const copied = await copy(program, args, databaseOf(config.dataDir), join(dir, name), signal);
+    const copied = await copy(run, databaseOf(config.dataDir), join(dir, name));
     const { file, bytes, sha256 } = copied;
-    const progress = createProgress(program, args.flag("json"));
     const key = await withTarget(program, config, async (target) => {
       progress.wait(`uploading ${tellSize(bytes)} to ${describePlace(place)}`);
       return backupsIn(target).put(basename(file), { file, bytes, sha256: sha256! }, signal);
-    }).finally(progress.clear);
+    });
     if (place.type === "local") {
       for (const name of [dirname(key), key]) await giveToOwnerOf(place.dir, join(place.dir, name));
     }

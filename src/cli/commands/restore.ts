@@ -7,12 +7,13 @@ import type { Config } from "../../config/schema.ts";
 import { errorLine, RelayError } from "../../errors.ts";
 import type { BackupSource, Restored } from "../../store/backup.ts";
 import { restoreDatabase } from "../../store/copy-database.ts";
+import type { MirrorTarget } from "../../targets/target.ts";
 import type { Args } from "../args.ts";
 import type { Command } from "../command.ts";
 import { commonOptions } from "../options.ts";
 import { describeCopy } from "../output/describe.ts";
 import { print, printJson, styleOf } from "../output/print.ts";
-import { createProgress } from "../output/progress.ts";
+import { createProgress, type Progress } from "../output/progress.ts";
 import { renderTable } from "../output/table.ts";
 import { describePlace } from "../places.ts";
 import { abortWhenStopped, type Program } from "../program.ts";
@@ -36,10 +37,16 @@ under the same webhook-id. The database begins a new epoch. --from-target withou
     const signal = abortWhenStopped(program);
     if (!file)
       throw new RelayError("usage", fromTarget ? await listToChoose(program, args, config, signal) : "FILE is missing");
-    const restored = fromTarget
-      ? await restoreFromTarget(program, args, config, file, signal)
-      : await restore(program, args, config, resolve(program.cwd, file), signal);
-    report(program, args, config, restored);
+    if (fromTarget) await checkName(file);
+    const progress = createProgress(program, args.flag("json"));
+    const restore = (from: BackupSource) => {
+      const options = { clock: program.ports.clock, signal, onProgress: progress.ofCopy };
+      return restoreDatabase(from, config.dataDir, options);
+    };
+    const restoring = fromTarget
+      ? withTarget(program, config, async (target) => restore(await backupIn(target, file, signal, progress)))
+      : restore(resolve(program.cwd, file));
+    report(program, args, config, await restoring.finally(progress.clear));
   },
 };
 
@@ -71,29 +78,22 @@ const COLUMNS: Column<{ name: string; bytes: number; at: string }>[] = [
   { title: "TIME", value: ({ at }) => shortTime(at), whole: true },
 ];
 
-async function restore(program: Program, args: Args, config: Config, from: BackupSource, signal: AbortSignal) {
-  const progress = createProgress(program, args.flag("json"));
-  const { clock } = program.ports;
-  const options = { clock, signal, onProgress: progress.ofCopy };
-  return restoreDatabase(from, config.dataDir, options).finally(progress.clear);
+async function checkName(name: string): Promise<void> {
+  const { isBackupName } = await import("../../backup/in-target.ts");
+  if (isBackupName(name)) return;
+  const example = "~backups/relay-20261122T031427Z-0a1b2c3d.db";
+  const list = '"restore --from-target" without a name lists them';
+  throw new RelayError(
+    "usage",
+    `${JSON.stringify(name)} is no name of a backup in the target, like ${example}: ${list}`,
+  );
 }
 
-async function restoreFromTarget(program: Program, args: Args, config: Config, name: string, signal: AbortSignal) {
-  const { backupKey, backupsIn, isBackupName } = await import("../../backup/in-target.ts");
-  if (!isBackupName(name)) {
-    const example = "~backups/relay-20261122T031427Z-0a1b2c3d.db";
-    const list = '"restore --from-target" without a name lists them';
-    throw new RelayError(
-      "usage",
-      `${JSON.stringify(name)} is no name of a backup in the target, like ${example}: ${list}`,
-    );
-  }
-  const progress = createProgress(program, args.flag("json"));
-  return withTarget(program, config, async (target) => {
-    const fetched = (bytes: number) => progress.show(`fetched: ${tellSize(bytes)}`);
-    const read = async () => counted(await backupsIn(target).read(name, signal), fetched);
-    return restore(program, args, config, { name: backupKey(name), read }, signal);
-  });
+async function backupIn(target: MirrorTarget, name: string, signal: AbortSignal, progress: Progress) {
+  const { backupKey, backupsIn } = await import("../../backup/in-target.ts");
+  const fetched = (bytes: number) => progress.show(`fetched: ${tellSize(bytes)}`);
+  const read = async () => counted(await backupsIn(target).read(name, signal), fetched);
+  return { name: backupKey(name), read };
 }
 
 /** The same bytes; `onRead` is called with how many there have been. */

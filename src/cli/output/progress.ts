@@ -9,6 +9,8 @@ const ON_TERMINAL = 100;
 /** How often a terminal shows how long a step has lasted that reports no progress, in milliseconds. */
 const SECOND = 1_000;
 
+export type Progress = ReturnType<typeof createProgress>;
+
 /**
  * Shows the progress of long work: on the last line of a terminal; elsewhere in a line of its own every `everyLine`
  * milliseconds; with `--json` not at all.
