@@ -14,7 +14,7 @@ const MAY_IMPORT: Record<string, string[]> = {
   simulator: ["platform"],
   wochit: ["model"],
   rules: ["model", "wochit"],
-  links: [],
+  links: ["platform"],
   targets: ["model", "rules", "platform", "config"],
   config: ["model", "rules", "platform", "targets"],
   store: ["model", "rules", "wochit", "platform", "targets", "config"],

@@ -4,7 +4,7 @@ import { resolve } from "node:path";
 import { errorLine } from "../errors.ts";
 import { NOTICE_PREFIX, NOTICES } from "../model/notice.ts";
 import { looksLikeNetwork, parseNetworks } from "../platform/net/addresses.ts";
-import { nearest } from "../rules/nearest.ts";
+import { suggest } from "../rules/nearest.ts";
 import { isReservedHeader } from "../rules/reserved-headers.ts";
 import { type Look, type Places, readEndpoints } from "./look.ts";
 import { isOwnWebhook } from "./own-webhook.ts";
@@ -61,8 +61,7 @@ function patternProblem(pattern: string): string | null {
   // The provider may send types that nobody has heard of; the relay's own are all known.
   if (!pattern.startsWith(NOTICE_PREFIX) || NOTICES.some((notice) => notice === pattern)) return null;
   if (pattern.endsWith(".*") && NOTICES.some((notice) => notice.startsWith(pattern.slice(0, -1)))) return null;
-  const meant = nearest(pattern, NOTICES);
-  return `the relay has no such notice${meant ? `: did you mean "${meant}"?` : `: it has ${NOTICES.join(", ")}`}`;
+  return `the relay has no such notice${suggest(pattern, NOTICES)}`;
 }
 
 function headerProblem(name: string, value: string): string | null {

@@ -12,10 +12,10 @@ export async function judgeDeliveries(
   config: Pick<Config, "endpoints">,
 ): Promise<Finding[]> {
   const endpoints = await listEndpoints(store, config);
-  return endpoints.flatMap((endpoint) => judgeEndpoint(endpoint).map((finding) => of(endpoint.id, finding)));
+  return endpoints.flatMap((endpoint) => judgeWaiting(endpoint).map((finding) => of(endpoint.id, finding)));
 }
 
-function judgeEndpoint({ id, state, reason, waiting, pending, running, dead }: EndpointJson): Finding[] {
+function judgeWaiting({ id, state, reason, waiting, pending, running, dead }: EndpointJson): Finding[] {
   const open = waiting + pending + running;
   const findings: Finding[] = [];
   if (state === "paused") {

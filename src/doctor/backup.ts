@@ -39,7 +39,7 @@ function judgeFailure({ at, error, againAt }: FailedBackup, last: Backup | null,
     last === null ? "none was ever checked" : `the last that was checked was made ${tellWhen(last.at, now)}`;
   return failed(
     `the relay's last try, ${tellWhen(at, now)}, failed: ${error}; ${before}`,
-    `mend that; the relay tries again at ${new Date(againAt).toISOString()}`,
+    `fix that; the relay tries again at ${new Date(againAt).toISOString()}`,
   );
 }
 

@@ -1,4 +1,4 @@
-import { type Finding, failed, ok, type Probe, USE_ANOTHER_USER, warning } from "./probe.ts";
+import { type Finding, failed, ok, USE_ANOTHER_USER, warning } from "./probe.ts";
 
 /** A validated config; `path` is null where no file was found. */
 export type Judged = { path: string | null; problems: string[]; warnings: string[] };
@@ -11,19 +11,14 @@ const ADVICE: [RegExp, string][] = [
 ];
 
 /** Where the config was found, and everything that is wrong with it: a line each. */
-export function configProbe({ path, problems, warnings }: Judged): Probe {
+export function judgeConfig({ path, problems, warnings }: Judged): Finding[] {
   const adviceFor = (line: string) => ADVICE.find(([words]) => words.test(line))?.[1] ?? null;
-  return {
-    name: "config",
-    async run() {
-      const findings: Finding[] = [
-        ...problems.map((line) => failed(line, adviceFor(line))),
-        ...warnings.map((line) => warning(line, adviceFor(line))),
-      ];
-      if (problems.length > 0) return findings;
-      if (path !== null) return [ok(`${path} is valid`), ...findings];
-      const advice = "write /etc/wochit-relay/config.json, or name one with --config";
-      return [warning("no config file was found: the defaults are used", advice), ...findings];
-    },
-  };
+  const findings = [
+    ...problems.map((line) => failed(line, adviceFor(line))),
+    ...warnings.map((line) => warning(line, adviceFor(line))),
+  ];
+  if (problems.length > 0) return findings;
+  if (path !== null) return [ok(`${path} is valid`), ...findings];
+  const advice = "write /etc/wochit-relay/config.json, or name one with --config";
+  return [warning("no config file was found: the defaults are used", advice), ...findings];
 }

@@ -3,57 +3,49 @@ import { tellSize } from "../actions/format-size.ts";
 import { codeOf, errorLine } from "../errors.ts";
 import { checkEach, type Inspected, LONG_LOG, RESTORE } from "../store/check-tables.ts";
 import { type DataFolder, sizeOf } from "./files/data-folder.ts";
-import { type Finding, failed, of, ok, type Probe, USE_ANOTHER_USER, warning } from "./probe.ts";
-
-/** Milliseconds. The limit takes effect between two tables: while SQLite reads one, nothing else runs. */
-const PATIENCE = 30 * 60_000;
+import { type Finding, failed, of, ok, USE_ANOTHER_USER, warning } from "./probe.ts";
 
 /** Bytes. A larger database is checked without its indexes, a table at a time, so that the relay's log can be cut in between. */
 const LARGE = 256 * 2 ** 20;
 
-/** Whether a store can be opened on the database. */
-export type Verdict = { isUsable: boolean };
+/** The database: whose it is, whether it is whole, and how long its write-ahead log is. */
+export async function judgeDatabase(
+  data: DataFolder,
+  inspect: (path: string) => Promise<Inspected>,
+  signal: AbortSignal,
+  progress: (how: string) => void,
+): Promise<Finding[]> {
+  if (data.database === null) {
+    return [of("file", warning(`none in ${data.path} yet: the relay makes it at its first start`))];
+  }
+  const { path, bytes } = data.database;
+  const log = await sizeOf(`${path}-wal`);
+  const unread = await judgeUnread(path, log);
+  if (unread !== null) return [of("file", unread)];
+  const found: Finding[] = [];
+  let opened: Inspected | null = null;
+  try {
+    opened = await inspect(path);
+    const schema = judgeSchema(opened, path, bytes);
+    found.push(of("file", schema));
+    if (schema.state === "failed") return found;
+    const isSmall = bytes <= LARGE;
+    const wrong = isSmall ? opened.checkAll() : await checkEach(opened, signal, progress);
+    const how = isSmall ? "integrity_check" : "quick_check of each table";
+    found.push(of("integrity", wrong.length === 0 ? ok(`${how} finds nothing wrong`) : damaged(path, wrong)));
+  } catch (error) {
+    const line = errorLine(error);
+    if (opened === null) return [of("file", failed(`${path} cannot be opened: ${line}`, RESTORE))];
+    found.push(of(found.length === 0 ? "file" : "integrity", damaged(path, [line])));
+  } finally {
+    opened?.close();
+  }
+  return [...found, of("log", judgeLog(path, log))];
+}
 
-/** The database: whose it is, whether it is whole, and how long its write-ahead log is. Sets `verdict`. */
-export function databaseProbe(options: {
-  data: DataFolder;
-  inspect(path: string): Promise<Inspected>;
-  verdict: Verdict;
-}): Probe {
-  const { data, inspect, verdict } = options;
-  return {
-    name: "database",
-    patience: PATIENCE,
-    async run(signal, tell) {
-      if (data.database === null) {
-        return of("file", warning(`none in ${data.path} yet: the relay makes it at its first start`));
-      }
-      const { path, bytes } = data.database;
-      const log = await sizeOf(`${path}-wal`);
-      const unread = await judgeUnread(path, log);
-      if (unread !== null) return of("file", unread);
-      const found: Finding[] = [];
-      let opened: Inspected | null = null;
-      try {
-        opened = await inspect(path);
-        const schema = judgeSchema(opened, path, bytes);
-        found.push(of("file", schema));
-        if (schema.state === "failed") return found;
-        const isSmall = bytes <= LARGE;
-        const wrong = isSmall ? opened.checkAll() : await checkEach(opened, signal, tell);
-        const how = isSmall ? "integrity_check" : "quick_check of each table";
-        verdict.isUsable = wrong.length === 0 && schema.state === "ok";
-        found.push(of("integrity", wrong.length === 0 ? ok(`${how} finds nothing wrong`) : damaged(path, wrong)));
-      } catch (error) {
-        const line = errorLine(error);
-        if (opened === null) return of("file", failed(`${path} cannot be opened: ${line}`, RESTORE));
-        found.push(of(found.length === 0 ? "file" : "integrity", damaged(path, [line])));
-      } finally {
-        opened?.close();
-      }
-      return [...found, of("log", judgeLog(path, log))];
-    },
-  };
+/** Whether a store can be opened on a database with these findings. */
+export function isUsable(findings: Finding[]): boolean {
+  return ["file", "integrity"].every((part) => findings.some(({ of, state }) => of === part && state === "ok"));
 }
 
 /** What is known without reading the database; null: it has to be read. `log`: bytes of its write-ahead log. */

@@ -8,15 +8,24 @@ export type State = "ok" | "warning" | "failed";
 /** One line of a probe's result, with what to do about it. `of` is appended to the probe's name, for a probe with several lines. */
 export type Finding = { state: State; detail: string; advice: string | null; of?: string };
 
+/** The default time limit of a probe, in milliseconds. */
+const TIMEOUT = 10_000;
+
 /** One thing that is examined. An error that `run` throws becomes a failed finding. */
 export type Probe = {
   /** Words of a-z and digits with dots between them; ids of endpoints may be among them. */
   name: string;
-  /** Time limit in milliseconds, 10 s by default; null: each step of the probe has its own limit. */
-  patience?: number | null;
-  /** An empty list: there was nothing to examine. `tell` shows the progress, in a few words. */
-  run(signal: AbortSignal, tell: (progress: string) => void): Promise<Finding | Finding[]>;
+  /** Milliseconds; null: each step of the probe has its own limit. */
+  timeout: number | null;
+  /** An empty list: there was nothing to examine. `progress` shows how far it is, in a few words. */
+  run(signal: AbortSignal, progress: (how: string) => void): Promise<Finding | Finding[]> | Finding | Finding[];
 };
+
+export const probe = (name: string, run: Probe["run"], timeout: number | null = TIMEOUT): Probe => ({
+  name,
+  timeout,
+  run,
+});
 
 export const ok = (detail: string): Finding => ({ state: "ok", detail, advice: null });
 

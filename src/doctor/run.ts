@@ -7,9 +7,6 @@ export type Stage = { atOnce: number; probes: Probe[] };
 /** A line of the report. */
 export type Line = { probe: string; state: State; detail: string; advice: string | null };
 
-/** The default time limit of a probe, in milliseconds. */
-const PATIENCE = 10_000;
-
 /**
  * Runs all probes and reports each line as soon as those before it are reported: the order is that of the stages, however long
  * each probe takes. Never rejects: a probe that throws, or exceeds its time limit, has failed. `progress` gets what is under way.
@@ -23,16 +20,16 @@ export async function runProbes(
   const show = () => progress([...running].map(([name, how]) => (how === "" ? name : `${name} (${how})`)).join(", "));
 
   async function runOne(probe: Probe): Promise<Finding[]> {
-    const { name, patience = PATIENCE } = probe;
-    const tell = (how: string) => {
+    const { name, timeout } = probe;
+    const showProgress = (how: string) => {
       running.set(name, how);
       show();
     };
-    tell("");
+    showProgress("");
     try {
-      const run = (signal: AbortSignal) => probe.run(signal, tell);
+      const run = async (signal: AbortSignal) => probe.run(signal, showProgress);
       return [
-        await (patience === null ? run(new AbortController().signal) : inTime({ clock, ms: patience }, run)),
+        await (timeout === null ? run(new AbortController().signal) : inTime({ clock, ms: timeout }, run)),
       ].flat();
     } catch (error) {
       return [failureOf(error)];

@@ -6,23 +6,23 @@ import type { Store } from "../store/store.ts";
 import { openTarget } from "../targets/table.ts";
 import { judgeDeadline, judgeDeliveries } from "./backlog.ts";
 import { judgeBackups } from "./backup.ts";
-import { configProbe, type Judged } from "./config.ts";
-import { databaseProbe, type Verdict } from "./database.ts";
+import { type Judged, judgeConfig } from "./config.ts";
+import { isUsable, judgeDatabase } from "./database.ts";
 import { readDataFolder } from "./files/data-folder.ts";
-import { diskProbes } from "./files/disk.ts";
-import { fileSystemProbe } from "./files/file-system.ts";
+import { judgeDisks, judgeReserve, judgeSync } from "./files/disk.ts";
+import { judgeFileSystem } from "./files/file-system.ts";
 import { readSandbox } from "./files/mounts.ts";
-import { ownershipProbe } from "./files/ownership.ts";
+import { judgeOwnership } from "./files/ownership.ts";
 import type { Account } from "./files/permissions.ts";
-import { secretsProbe } from "./files/secrets.ts";
+import { judgeSecrets } from "./files/secrets.ts";
 import { writableJudge } from "./files/writable.ts";
-import { listenerProbe } from "./network/certificate.ts";
-import { clockProbe, type Dates } from "./network/clock.ts";
-import { endpointProbe, hostOf } from "./network/endpoints.ts";
+import { judgeListener } from "./network/certificate.ts";
+import { type Dates, judgeClock } from "./network/clock.ts";
+import { hostOf, judgeEndpoint } from "./network/endpoints.ts";
 import { judgeRefused } from "./network/refused-requests.ts";
-import { relayProbe } from "./network/relay.ts";
-import { type Request, senderProbe } from "./network/senders.ts";
-import { type Finding, of, type Probe, warning } from "./probe.ts";
+import { judgeRelay } from "./network/relay.ts";
+import { judgeSenders, type Request } from "./network/senders.ts";
+import { type Finding, of, type Probe, probe, warning } from "./probe.ts";
 import type { Stage } from "./run.ts";
 import { type Former, formerProbe } from "./target/former.ts";
 import { targetProbe } from "./target/target.ts";
@@ -31,7 +31,10 @@ import { targetProbe } from "./target/target.ts";
 const AT_ONCE = 4;
 
 /** Milliseconds for the reads of a probe of the store. */
-const READS = 60_000;
+const READ_TIMEOUT = 60_000;
+
+/** Milliseconds for the check of the database. The limit takes effect between two tables: while SQLite reads one, nothing else runs. */
+const CHECK_TIMEOUT = 30 * 60_000;
 
 const DAY = 86_400_000;
 
@@ -56,43 +59,43 @@ export async function stagesOf(given: Given): Promise<Stage[]> {
   const { config, judged, ports, offline, hasKeys, mark, userAgent } = given;
   const { clock } = ports;
   const { now } = clock;
-  const machine = lookAtMachine();
-  const { platform, user, tempDir, resolve } = machine;
+  const { platform, user, tempDir, addresses, resolve } = lookAtMachine();
   const secrets = (tlsKey: string | null, account: Account | null) =>
-    platform !== "win32" && secretsProbe({ path: judged.path, tlsKey, account });
-  if (config === null) return [stage(AT_ONCE, configProbe(judged), secrets(null, null))];
+    platform !== "win32" && probe("files", () => judgeSecrets({ path: judged.path, tlsKey, account }));
+  const first = probe("config", () => judgeConfig(judged));
+  if (config === null) return [stage(AT_ONCE, first, secrets(null, null))];
   const { server, mirror, backup, endpoints } = config;
   const { tls, publicUrl } = server;
   const { target } = mirror;
   const { data, finding } = await readDataFolder(config.dataDir, { clock, platform, user });
+  const hasFolder = data?.folder != null;
   const judge = writableJudge({ data, user, sandbox: readSandbox });
-  const mediaDir = target.type === "local" ? target.dir : null;
-  const backupDir = backup && backupFolder(backup, config.dataDir);
+  const media = target.type === "local" ? target.dir : null;
+  const backups = backup && backupFolder(backup, config.dataDir);
+  const minFreeDisk = mirror.enabled ? mirror.minFreeDisk : null;
   const dates: Dates = [];
-  const verdict: Verdict = { isUsable: false };
   const sqlite = () => import("../store/sqlite/files/inspect.ts");
 
+  let isWhole = false;
   let opening: Promise<Store> | null = null;
   /** Null: another probe says why it cannot be opened. */
   async function openStore(): Promise<Store | null> {
-    if (!verdict.isUsable) return null;
+    if (!isWhole) return null;
     if (opening !== null) return opening.catch(() => null);
     opening = given.openStore();
     return opening;
   }
-  const reading = (name: string, look: (store: Store) => Promise<Finding | Finding[]>): Probe => ({
-    name,
-    patience: READS,
-    async run() {
+  const reading = (name: string, look: (store: Store) => Promise<Finding | Finding[]>): Probe => {
+    const run = async () => {
       const store = await openStore();
       return store === null ? [] : look(store);
-    },
-  });
+    };
+    return probe(name, run, READ_TIMEOUT);
+  };
 
   async function tryTarget(): Promise<Probe> {
     if (!hasKeys && target.type === "s3") {
-      const finding = warning("it was not tried: its keys cannot be read, as the lines of the config say");
-      return { name: "target", run: async () => finding };
+      return probe("target", () => warning("it was not tried: its keys cannot be read, see the lines of the config"));
     }
     const partSize = target.type === "s3" ? (await import("../targets/s3/upload.ts")).PART_SIZE : 0;
     const open = (one: typeof target) => openTarget(one, { access: "shared", clock });
@@ -102,30 +105,54 @@ export async function stagesOf(given: Given): Promise<Stage[]> {
   return [
     stage(
       AT_ONCE,
-      configProbe(judged),
+      first,
       secrets(tls?.key ?? null, data?.account ?? null),
-      { name: "data.folder", run: async () => finding },
-      data?.folder != null && ownershipProbe(data, mediaDir),
-      data?.folder != null && platform === "linux" && fileSystemProbe(data.path),
+      probe("data.folder", () => finding),
+      hasFolder && probe("data.files", () => judgeOwnership(data, media)),
+      hasFolder && platform === "linux" && probe("data.disk", () => judgeFileSystem(data.path)),
       data !== null &&
-        diskProbes({ data, ports, minFreeDisk: mirror.enabled ? mirror.minFreeDisk : null, mediaDir, backupDir }),
-      backupDir !== null && { name: "backup.folder", run: () => judge({ dir: backupDir, option: "backup.dir" }) },
-      tls !== null && listenerProbe(tls, publicUrl && hostOf(publicUrl), now()),
-      senderProbe(config, machine.addresses, given.request),
+        probe("disk.space", () =>
+          judgeDisks({ data: data.path, media, backups }, { minFreeDisk, database: data.database?.bytes ?? 0 }),
+        ),
+      hasFolder && probe("disk.sync", (signal) => judgeSync(data.path, ports, signal)),
+      data?.database != null && probe("disk.reserve", () => judgeReserve(data.path)),
+      backups !== null && probe("backup.folder", () => judge({ dir: backups, option: "backup.dir" })),
+      tls !== null && probe("listener.certificate", () => judgeListener(tls, publicUrl && hostOf(publicUrl), now())),
+      probe("senders", () => judgeSenders(config, addresses, given.request)),
     ),
     stage(
       AT_ONCE,
       mirror.enabled && !(offline && target.type === "s3") && (await tryTarget()),
       !offline &&
-        endpoints.map((one, at) => endpointProbe(one, `endpoints[${at}]`, { clock, userAgent, resolve, dates })),
+        endpoints.map((one, at) => {
+          const ways = { clock, userAgent, resolve, dates };
+          const run: Probe["run"] = (_, progress) => judgeEndpoint(one, `endpoints[${at}]`, ways, progress);
+          return probe(`endpoint.${one.id}`, run, null);
+        }),
     ),
     // The clock is compared with the answers to those before it. SQLite lets nothing else run while it reads.
     stage(
       1,
-      !offline && clockProbe(dates, clock),
+      !offline && probe("clock", () => judgeClock(dates, now())),
       data !== null && [
-        databaseProbe({ data, inspect: async (path) => (await sqlite()).inspectDatabase(path), verdict }),
-        relayProbe({ config, data, isRunning: async (dir) => (await sqlite()).isRelayRunning(dir), clock }),
+        probe(
+          "database",
+          async (signal, progress) => {
+            const inspect = async (path: string) => (await sqlite()).inspectDatabase(path);
+            const findings = await judgeDatabase(data, inspect, signal, progress);
+            isWhole = isUsable(findings);
+            return findings;
+          },
+          CHECK_TIMEOUT,
+        ),
+        probe(
+          "relay",
+          async () => {
+            const isRunning = hasFolder && (await sqlite()).isRelayRunning(data.path);
+            return judgeRelay(config, { dataDir: data.path, isRunning }, clock);
+          },
+          null,
+        ),
         reading("deliveries", (store) => judgeDeliveries(store, config)),
         reading("senders", (store) => judgeRefused(store, now() - DAY)),
         reading("media", async (store) => of("deadline", await judgeDeadline(store, now()))),
@@ -134,10 +161,7 @@ export async function stagesOf(given: Given): Promise<Stage[]> {
       !offline &&
         formerProbe({
           clock,
-          async list() {
-            const store = await openStore();
-            return store === null ? [] : given.listFormer(store);
-          },
+          list: async () => (await openStore().then((store) => store && given.listFormer(store))) ?? [],
         }),
     ),
   ];

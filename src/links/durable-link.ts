@@ -1,4 +1,5 @@
-import { createHash, createHmac, timingSafeEqual } from "node:crypto";
+import { createHmac } from "node:crypto";
+import { isSameSecret } from "../platform/same-secret.ts";
 
 /** What the durable links of a relay are made of. */
 export type LinkParts = {
@@ -40,10 +41,9 @@ export function signKey(secret: Uint8Array, key: string): string {
   return createHmac("sha256", secret).update(key).digest("base64url");
 }
 
-/** Whether `sig` is the key's. The comparison takes the same time for every wrong one. */
+/** Whether `sig` is the key's. */
 export function isSignatureOf(secret: Uint8Array, key: string, sig: string): boolean {
-  const digest = (text: string) => createHash("sha256").update(text).digest();
-  return timingSafeEqual(digest(sig), digest(signKey(secret, key)));
+  return isSameSecret(sig, signKey(secret, key));
 }
 
 function withoutSlash(base: string): string {

@@ -10,5 +10,5 @@ export const NOTICES = [
 
 export type NoticeType = (typeof NOTICES)[number];
 
-/** What the type of every notice begins with, and no type of the provider's. */
+/** The beginning of the types of notices, and of no topic of the provider's events. */
 export const NOTICE_PREFIX = "relay.";

@@ -1,15 +1,15 @@
 import { Buffer } from "node:buffer";
 
-/** A smaller chunk is copied, in bytes: as it came it keeps alive what its socket read with it, up to 64 KiB. */
+/** Smaller chunks, in bytes, are copied: each keeps alive the whole buffer that its socket read, up to 64 KiB. */
 const SMALL = 4 * 1024;
 
-/** Room that small chunks are copied into, in bytes. */
+/** The size of the buffers that small chunks are copied into, in bytes. */
 const ROOM = 16 * 1024;
 
-/** Chunks in their order; small ones are copied together, so that what is kept is about as large as what came. */
+/** Chunks in their order; small ones are copied together, so that they take about as much memory as they have bytes. */
 export type Chunks = {
   add(chunk: Uint8Array): void;
-  /** All of them since the last call. */
+  /** The chunks since the last call. */
   take(): Uint8Array[];
 };
 
@@ -17,9 +17,9 @@ export function createChunks(): Chunks {
   let chunks: Uint8Array[] = [];
   let room = Buffer.alloc(0);
   let used = 0;
-  /** Where in `room` that begins which is in no chunk yet. */
+  /** Where the part of `room` begins that is in no chunk yet. */
   let from = 0;
-  /** The first, as it came: mostly it is the only one, and costs no copy. */
+  /** The first chunk is usually the only one, and is not copied then. */
   let first: Uint8Array | null = null;
   let isEmpty = true;
 

@@ -21,29 +21,28 @@ import { errorLine, RelayError } from "../errors.ts";
 import type { PackedAddon } from "./packed.ts";
 import { environment, systemClock } from "./runtime.ts";
 
-/** Nobody but the owner may write to what is loaded. */
+/** Only the owner may write to a library that is loaded. */
 const OTHERS_WRITE = 0o022;
 
-/** Files of other versions, and what a killed start left, are removed once they are so old; milliseconds. */
+/** Files of other versions, and those of a killed start, are removed at this age, in milliseconds. */
 const STALE = 86_400_000;
 
 const NOT_OURS = "it belongs to another user";
 
-/** What shows whose relay a data folder is. */
+/** The owner of this file is the user of the relay whose data folder it is in. */
 const DATABASE = "relay.db";
 
 const NAME = /^sqlite-[0-9a-f]{16}\.node(\.[0-9a-f]+)?$/;
 
-/** A folder that may hold the addon, and what is there already and tells whose it is. */
+/** A folder that may hold the addon. `around`: paths whose owner decides whether this user may write there. */
 type Place = { dir: string; around: string[]; makesParent?: true };
 
 let loaded: object | null = null;
 
 /**
- * SQLite's native addon, out of the packed program. The system loads a library from a file only, so it is unpacked, once,
- * into a private folder: the first of $WOCHIT_RELAY_NATIVE_DIR, `<dataDir>/.native`, systemd's $CACHE_DIRECTORY, the user's
- * cache and the temporary folder that this user can write to and that may hold programs. RelayError("unsupported") names
- * them all when none does.
+ * SQLite's native addon, out of the packed program. The system loads a library from a file only, so it is unpacked once into
+ * a private folder: the first of $WOCHIT_RELAY_NATIVE_DIR, `<dataDir>/.native`, systemd's $CACHE_DIRECTORY, the user's cache
+ * and the temporary folder that is writable and not mounted noexec. RelayError("unsupported") names all when none is.
  */
 export function loadAddon(addon: PackedAddon, dataDir?: string): object {
   if (loaded !== null) return loaded;
@@ -81,7 +80,7 @@ function placesFor(dataDir: string | undefined): Place[] {
   return places;
 }
 
-/** Undefined for a user that the system does not know. */
+/** Undefined for a user without an account. */
 function homeFolder(): string | undefined {
   try {
     return homedir();
@@ -98,13 +97,13 @@ function loadFrom(place: Place, addon: PackedAddon): object {
   if (found !== null) return open(found, file);
   write(file, addon);
   const written = openChecked(file, addon);
-  if (written === null) throw new Error("what was written there is not what is read");
+  if (written === null) throw new Error("the file read back differs from what was written");
   return open(written, file);
 }
 
 /**
- * Root leaves no files in the folders of others, who could not use them; nor does anybody in the data folder of another
- * user's relay.
+ * Refuses the folders of other users for root, whose files they could not use, and the data folder of another user's relay
+ * for any user.
  */
 function refuseStrangers({ around }: Place): void {
   const uid = process.getuid?.();
@@ -115,7 +114,7 @@ function refuseStrangers({ around }: Place): void {
   }
 }
 
-/** The folder itself must not be a link, and nobody else may be able to write to it. */
+/** The folder itself must not be a link, and only its owner may write to it. */
 function makeFolder({ dir, makesParent }: Place): void {
   if (makesParent) make(dirname(dir));
   make(dir);
@@ -135,20 +134,20 @@ function make(dir: string): void {
 
 function checkOwner({ uid, mode }: { uid: number; mode: number }): void {
   const own = process.getuid?.();
-  if (own === undefined) return; // Windows keeps the profile's folders apart by itself.
+  if (own === undefined) return; // On Windows the profile's folders are private.
   if (uid !== own && uid !== 0) throw new Error(NOT_OURS);
   if ((mode & OTHERS_WRITE) !== 0) throw new Error("others may write to it");
 }
 
-/** The open file when it is the addon to the byte, and nobody else's; null when there is none, or a damaged one. */
+/** The open file when its owner and its bytes are right; null when it is missing or damaged. */
 function openChecked(file: string, { sha256 }: PackedAddon): number | null {
   let fd: number;
   try {
-    // Not waiting: a pipe in its place is another damaged one.
+    // Nonblocking: a pipe in its place counts as damaged.
     fd = openSync(file, constants.O_RDONLY | (constants.O_NOFOLLOW ?? 0) | (constants.O_NONBLOCK ?? 0));
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
-    if (code === "ENOENT" || code === "ELOOP") return null; // A link is replaced by the file.
+    if (code === "ENOENT" || code === "ELOOP") return null; // A link is replaced.
     throw error;
   }
   try {
@@ -162,7 +161,7 @@ function openChecked(file: string, { sha256 }: PackedAddon): number | null {
   return null;
 }
 
-/** Whole or not at all: eight processes may start at once. */
+/** Atomically: several processes may start at once. */
 function write(file: string, addon: PackedAddon): void {
   const part = `${file}.${randomBytes(6).toString("hex")}`;
   try {
@@ -184,8 +183,8 @@ function sweep(dir: string): void {
 }
 
 /**
- * Loads the very file that was checked, by its descriptor where the system can (proc(5), /proc/pid/fd): whatever has taken
- * its place by now is not it.
+ * Loads the file that was checked by its descriptor where the system can (proc(5), /proc/pid/fd): another file may have its
+ * path by now.
  */
 function open(fd: number, file: string): object {
   try {
@@ -198,7 +197,7 @@ function open(fd: number, file: string): object {
   }
 }
 
-/** Without the code, the call and the path that Node adds: the folder is named beside it. */
+/** Without the code, the call and the path that Node adds: the message names the folder. */
 function reason(error: unknown): string {
   const line = errorLine(error).replace(/^[A-Z0-9]+: /, "");
   return line.replace(/^\/proc\/self\/fd\/\d+: /, "").replace(/, \w+ '.*$|, \w+$| \(ERR_\w+\)$/, "");

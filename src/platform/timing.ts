@@ -29,7 +29,7 @@ export async function abortAfter<T>(
   ms: number,
   clock: Clock,
   work: (signal: AbortSignal) => Promise<T>,
-  { late = () => new Error(`no answer within ${ms / 1000} s`), signal }: Limit = {},
+  { late = () => new Error(`no answer within ${ms % 1000 === 0 ? `${ms / 1000} s` : `${ms} ms`}`), signal }: Limit = {},
 ): Promise<T> {
   const limit = new AbortController();
   const follow = () => limit.abort(signal?.reason);

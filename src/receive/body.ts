@@ -1,14 +1,14 @@
 import type { IncomingMessage } from "node:http";
 import { createChunks } from "../platform/chunks.ts";
 
-/** What became of reading a body. `tooLarge` holds the bytes when there was room to keep them, `broken` what had come. */
+/** The result of reading a body. `tooLarge` has the bytes where there was room for them, `broken` the bytes so far. */
 export type BodyRead =
   | { is: "whole"; body: Uint8Array }
   | { is: "tooLarge"; body: Uint8Array | null }
   | { is: "broken"; body: Uint8Array }
   | { is: "busy" };
 
-/** Bytes of unfinished requests that may be in memory at once: so many slow senders cannot use it up. */
+/** Limits the memory of unfinished requests, in bytes, so that many slow senders cannot use it up. */
 export type Room = { take(bytes: number): boolean; give(bytes: number): void };
 
 export function createRoom(limit: number): Room {
@@ -26,8 +26,8 @@ export function createRoom(limit: number): Room {
 }
 
 /**
- * Reads a request's body of at most `limit` bytes. A longer one is read on up to `keep` bytes, as long as `spare` has
- * room, so that it can be kept; what is beyond is not read. "broken": the sender went away or was cut off.
+ * Reads a request's body of at most `limit` bytes. A longer one is read up to `keep` bytes, as long as `spare` has room, so
+ * that it can be kept. "broken": the connection ended early.
  */
 export function readBody(
   request: IncomingMessage,

@@ -7,7 +7,7 @@ import { parseEvent } from "../wochit/event.ts";
 import type { Room } from "./body.ts";
 import { decodeBody, type Writing } from "./decode.ts";
 
-/** What the log says of a request beside what became of it. */
+/** The fields of a request in the log. */
 export type Facts = { from: string; request?: string };
 
 export type Keep = (
@@ -16,9 +16,9 @@ export type Keep = (
 ) => Promise<string | null>;
 
 /**
- * Keeps refused bodies in their ring; resolves with the id, or null where there is nothing to keep or it cannot be kept,
- * which changes no answer. One at a time, and no more at once than fit in `spare`: what strangers send must not delay the
- * commits of events. A packed body is kept unpacked, where it can be.
+ * Keeps refused bodies in quarantine; resolves with the id, or null where there is nothing to keep. Best effort: a failure
+ * does not change the response. One at a time, and within `spare`, so that refused senders do not delay the commits of
+ * events. A compressed body is kept decompressed where possible.
  */
 export function createKeep({
   store,
@@ -39,7 +39,7 @@ export function createKeep({
     if (!spare.take(size)) return null;
     const kept = lastKept.then(async () => {
       const bytes = writing === null ? body : await decodeBody(body, writing, receive.maxBody).catch(() => body);
-      // What is over the limit comes from an allowed sender, and is not parsed here: that could take long.
+      // A body over the limit is from an allowed sender. It is not parsed, because that could take long.
       const isEvent = bytes.length > receive.maxBody || readsAsEvent(bytes);
       return store.quarantine({ receivedAt, sourceAddress: facts.from, reason, body: bytes, isEvent });
     });

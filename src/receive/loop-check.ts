@@ -7,9 +7,9 @@ import type { Store } from "../store/store.ts";
 const OWN_AGENT = /^wochit-relay\//;
 
 /**
- * The event of this database that a delivery of this relay brings back to it, because an endpoint leads here, by whatever
- * way; null for everything else. A delivery says by its user-agent that it is one, and which event it is in the body, or
- * where that is verbatim, or a notice, in `webhook-id`. Of another relay, whose database has other ids, it is no loop.
+ * The event of this database that one of its own deliveries brings back, because an endpoint leads to this relay; else null.
+ * Deliveries are recognised by their user-agent; the event's id is in the body, or, where that is verbatim or a notice, in
+ * `webhook-id`. The delivery of another relay, whose database has other ids, is no loop.
  */
 export async function findReturned(
   headers: IncomingHttpHeaders,

@@ -8,22 +8,22 @@ import { writingOf } from "./decode.ts";
 import type { Keep } from "./keep-refused.ts";
 import { type Source, trustOf } from "./source.ts";
 
-/** Lines a minute about requests of allowed senders that were not taken. */
+/** The most log lines a minute about requests of allowed senders. */
 const LINES = 30;
 
-/** The longest path that the log shows. */
+/** The longest path in the log, in characters. */
 const MAX_PATH = 200;
 
 export type Unserved = {
-  /** A request to a path, or by a method, that takes no event: logged, and what an allowed sender sent is kept. */
+  /** Logs a request to a path, or with a method, that takes no event, and keeps the body of an allowed sender. */
   report(request: IncomingMessage, reason: "path" | "method"): Promise<void>;
-  /** What the listener asks, and reports to. */
+  /** For the listener: which addresses are trusted, and where it reports requests that reach no route. */
   gate: Gate;
 };
 
 /**
- * What senders send in vain: every request of an allowed one leaves a line in the log, and its body in a ring, so that a wrong
- * address in the provider's panel loses nothing. Of all others one line a minute and kind says how many there were.
+ * Requests that no route serves. Each one of an allowed sender has a line in the log, and its body is kept, so that a wrong
+ * URL in the provider's panel loses nothing. All others have one line a minute and kind, with their number.
  */
 export function createUnserved(options: {
   config: Config;
@@ -51,7 +51,7 @@ export function createUnserved(options: {
         if (!isRead) warnOfStrays("request refused", line);
         return;
       }
-      // Where all may send, readers of other pages are no senders.
+      // Where all may send, a GET of another page is not from a sender.
       if (isRead && reason === "path" && trust.isOpen) return;
       const receivedAt = clock.now();
       const read = await readBody(request, { limit: receive.maxBody, keep: 0, room: spare, spare });
@@ -75,7 +75,7 @@ export function createUnserved(options: {
   };
 }
 
-/** A path for the log: without its query, and without what may be a token, right or wrong. */
+/** A path for the log: without its query, and without what may be a token. */
 export function shownPath(url: string, { path, tokens }: Pick<Config["receive"], "path" | "tokens">): string {
   const own = path.toLowerCase().split("/").filter(Boolean);
   const [given = ""] = url.split(/[?#]/, 1);
@@ -83,7 +83,7 @@ export function shownPath(url: string, { path, tokens }: Pick<Config["receive"],
   const shown = given.split("/").map((part) => {
     if (part === "") return part;
     const isOwn = own.includes(part.toLowerCase());
-    // What stands behind the whole path is where a token stands; where one is configured it may have been put anywhere.
+    // A token follows the whole path; where one is configured it may have been put anywhere.
     const isSecret = matched >= own.length || (tokens.length > 0 && !isOwn);
     if (isOwn) matched++;
     return isSecret ? "…" : part;

@@ -1,7 +1,7 @@
-/** SVG is a document that runs scripts. */
+/** Without SVG, which may run scripts. */
 const SHOWN = /^(?:video|image)\/(?!svg)[a-z0-9.+-]+$/i;
 
-/** Whether browsers may show a copy of this content type; all others are for saving only. */
+/** Whether browsers may show a copy of this content type inline; others are only downloaded. */
 export function isShown(contentType: string | null): boolean {
   return contentType !== null && SHOWN.test(contentType);
 }

@@ -1,8 +1,6 @@
 import { NOTICE_PREFIX, type NoticeType } from "../model/notice.ts";
 
-/** Which events an endpoint asked for. */
-
-/** An endpoint, as far as its choice of events goes. */
+/** The options of an endpoint that choose its events. */
 export type Reader = { id: string; events: string[]; order: "video" | "none" };
 
 /**

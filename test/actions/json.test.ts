@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { deliveryJson, eventJson, mediumJson, quarantinedJson, videoJson } from "../../src/actions/json.ts";
-import { parseWhen, tellWhen } from "../../src/actions/times.ts";
+import { parseWhen, tellSpan, tellWhen } from "../../src/actions/times.ts";
 import type { Medium } from "../../src/model/medium.ts";
 
 const NOON = Date.UTC(2026, 0, 31, 12);
@@ -132,4 +132,9 @@ test("how far a moment is away is said as people say it", () => {
   ] as const) {
     assert.equal(tellWhen(NOON + away, NOON), words);
   }
+});
+
+test("a length of time is in the largest unit that divides it", () => {
+  const spans = [6 * 3_600_000, 90_000, 1_500, 172_800_000, 0].map(tellSpan);
+  assert.deepEqual(spans, ["6 h", "90 s", "1500 ms", "2 d", "0 ms"]);
 });

@@ -47,14 +47,14 @@ test("work that hangs is left behind when its time is over; its signal has the s
   const late = within(1_500, clock, hang);
   const named = within(1_500, clock, hang, { late: () => new Error("too late") });
   const expected = [
-    assert.rejects(late, /^Error: no answer within 1.5 s$/),
+    assert.rejects(late, /^Error: no answer within 1500 ms$/),
     assert.rejects(named, /^Error: too late$/),
   ];
   await clock.advance(1_500);
   await Promise.all(expected);
   assert.deepEqual(
     signals.map(({ reason }) => reason.message),
-    ["no answer within 1.5 s", "too late"],
+    ["no answer within 1500 ms", "too late"],
   );
 });
 

@@ -21,6 +21,11 @@ export async function findingsOf(probes: Probe[]): Promise<Record<string, Findin
   return found;
 }
 
+/** The same for findings at hand: each under the name of its part, or "". */
+export async function byPart(given: Finding[] | Promise<Finding[]>): Promise<Record<string, Finding[]>> {
+  return Object.groupBy(await given, ({ of = "" }) => of) as Record<string, Finding[]>;
+}
+
 /** "state: detail", for a look at all of it. */
 export function inWords(findings: Finding[] | undefined): string {
   return (findings ?? []).map(({ state, detail }) => `${state}: ${detail}`).join("\n");

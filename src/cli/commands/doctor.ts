@@ -25,27 +25,27 @@ const COLORS = { ok: "\x1b[32m", warning: "\x1b[33m", failed: "\x1b[31m" };
 
 export const command: Command = {
   name: "doctor",
-  summary: "probes the real surroundings, and says what to do about what is wrong",
+  summary: "checks config, files, network, target and database, and says what to do about what is wrong",
   options: {
-    offline: { type: "boolean", help: "ask neither the endpoints nor the bucket" },
+    offline: { type: "boolean", help: "send no request to endpoints or bucket" },
     database: {
       type: "string",
       value: "PATH",
-      help: "only whether this database is whole, a table at a time; no config",
+      help: "check this database only, a table at a time; needs no config",
     },
     "while-stdin": { type: "boolean", help: "with --database: stop when standard input ends" },
     from: {
       type: "string",
       value: "ADDRESS[,ADDRESS...]",
-      help: "tell whom a request would be taken for: the socket's address, then what X-Forwarded-For says",
+      help: "show the sender of a request: the socket's address, then what X-Forwarded-For says",
     },
     ...jsonOption,
     ...configOption,
   },
-  help: `Looks at the config, the files' rights, the disk, the senders' addresses, the target (with a file of its own that it
-removes again), the endpoints (name, certificate, a HEAD, never a POST), the clock, the database, the relay, what waits and the
+  help: `Checks the config, the files' permissions, the disk, the senders' addresses, the target (with a file of its own that
+it removes), the endpoints (name, certificate, a HEAD, never a POST), the clock, the database, the relay, what waits and the
 last backup. It works beside a running relay and without one; run it as root or as the relay's user.
-Each line is ok, a warning or failed, and what to do. Exit code 1 when something failed, 2 when the config is wrong.`,
+Each line is ok, a warning or failed, and says what to do. Exit code 1 when something failed, 2 when the config is wrong.`,
   async run(context, args) {
     const database = args.text("database");
     if (database !== undefined) return checkDatabase(context, args, resolve(context.cwd, database));

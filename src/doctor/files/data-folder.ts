@@ -20,7 +20,7 @@ export type DataFolder = {
 };
 
 /** Milliseconds. A disk that is gone (a dead NFS server) blocks every access without end. */
-const PATIENCE = 5_000;
+const TIMEOUT = 5_000;
 
 /**
  * Reads the data folder once, for all probes, and judges it. `data` is null where it cannot be read in time: no other probe may
@@ -43,7 +43,7 @@ export async function readDataFolder(
     };
   };
   try {
-    const data = await inTime({ clock, ms: PATIENCE }, read);
+    const data = await inTime({ clock, ms: TIMEOUT }, read);
     return { data, finding: judgeDataFolder(data, user) };
   } catch (error) {
     const isDenied = codeOf(error) === "EACCES";
@@ -81,7 +81,7 @@ export function judgeDataFolder({ path, folder, account, database }: DataFolder,
   }
   const mode = formatMode(folder.mode);
   if ((folder.mode & 0o077) !== 0) {
-    return warning(`${path} has mode ${mode}: others on this machine may look into it`, `chmod 700 ${path}`);
+    return warning(`${path} has mode ${mode}: other users of this machine may look into it`, `chmod 700 ${path}`);
   }
   return ok(`${path}, ${database === null ? "belongs to" : "the relay runs as"} ${name}, mode ${mode}`);
 }

@@ -4,8 +4,8 @@ import { tellSize } from "../../actions/format-size.ts";
 import { type DiskSpace, diskSpace } from "../../platform/files/disk-space.ts";
 import type { Ports } from "../../ports.ts";
 import { SIZE as RESERVE } from "../../store/sqlite/files/reserve.ts";
-import { type Finding, failed, isDenied, of, ok, type Probe, USE_ANOTHER_USER, warning } from "../probe.ts";
-import { type DataFolder, sizeOf } from "./data-folder.ts";
+import { type Finding, failed, isDenied, of, ok, USE_ANOTHER_USER, warning } from "../probe.ts";
+import { sizeOf } from "./data-folder.ts";
 import { nearestFolder } from "./writable.ts";
 
 /** The writes that are timed: enough for a median, and done in a quarter of a second on a slow disk. */
@@ -19,51 +19,41 @@ const SLOW = 20;
 const FEW_INODES = 0.05;
 const NO_INODES = 1_000;
 
-export function diskProbes(options: {
-  data: DataFolder;
-  ports: Pick<Ports, "clock" | "random">;
-  /** Bytes; null: no medium is downloaded. */
-  minFreeDisk: number | null;
-  mediaDir: string | null;
-  backupDir: string | null;
-}): Probe[] {
-  const { data, ports, minFreeDisk, mediaDir, backupDir } = options;
-  const { path: dataDir, folder, database } = data;
-  return [
-    {
-      name: "disk.space",
-      async run() {
-        const disks = await groupByDisk({ data: dataDir, media: mediaDir, backups: backupDir });
-        const needs = { minFreeDisk, database: database?.bytes ?? 0 };
-        return disks.map((disk) => of(disk.holds[0]!, judgeSpace(disk, needs)));
-      },
-    },
-    {
-      name: "disk.sync",
-      async run(signal) {
-        if (folder === null) return [];
-        try {
-          return judgeWrites(await timeWrites(dataDir, ports, signal), dataDir);
-        } catch (error) {
-          if (!isDenied(error)) throw error;
-          return failed(`this user may not write to ${dataDir}`, USE_ANOTHER_USER);
-        }
-      },
-    },
-    {
-      name: "disk.reserve",
-      async run() {
-        if (database === null) return [];
-        const path = join(dataDir, "reserve");
-        const bytes = await sizeOf(path);
-        if (bytes >= RESERVE) return ok(`${tellSize(bytes)} are kept back for a full disk`);
-        return warning(
-          `${path} is ${bytes === 0 ? "not there" : "cut"}: nothing is kept back for a full disk`,
-          "make room where there is little: a running relay makes it within a minute, others at their start",
-        );
-      },
-    },
-  ];
+/** The space on each disk that holds one of these folders, against what downloads and copies need. */
+export async function judgeDisks(
+  folders: { data: string; media: string | null; backups: string | null },
+  needs: Needs,
+): Promise<Finding[]> {
+  const disks = await groupByDisk(folders);
+  return disks.map((disk) => of(disk.holds[0]!, judgeSpace(disk, needs)));
+}
+
+/** Bytes. `minFreeDisk` is null where no medium is downloaded; `database`: its size. */
+type Needs = { minFreeDisk: number | null; database: number };
+
+/** The speed of synced writes to the data folder. */
+export async function judgeSync(
+  dataDir: string,
+  ports: Pick<Ports, "clock" | "random">,
+  signal: AbortSignal,
+): Promise<Finding> {
+  try {
+    return judgeWrites(await timeWrites(dataDir, ports, signal), dataDir);
+  } catch (error) {
+    if (!isDenied(error)) throw error;
+    return failed(`this user may not write to ${dataDir}`, USE_ANOTHER_USER);
+  }
+}
+
+/** The reserve that the relay frees when the disk is full. */
+export async function judgeReserve(dataDir: string): Promise<Finding> {
+  const path = join(dataDir, "reserve");
+  const bytes = await sizeOf(path);
+  if (bytes >= RESERVE) return ok(`${tellSize(bytes)} are kept back for a full disk`);
+  return warning(
+    `${path} is ${bytes === 0 ? "not there" : "cut"}: nothing is kept back for a full disk`,
+    "free some space: a running relay makes it within a minute, others at their start",
+  );
 }
 
 type Disk = { holds: string[]; dir: string } & DiskSpace;
@@ -84,7 +74,7 @@ async function groupByDisk(folders: Record<string, string | null>): Promise<Disk
   return [...disks.values()];
 }
 
-function judgeSpace(disk: Disk, { minFreeDisk, database }: { minFreeDisk: number | null; database: number }): Finding {
+function judgeSpace(disk: Disk, { minFreeDisk, database }: Needs): Finding {
   const { holds, dir, free, files, filesFree } = disk;
   const said = `${tellSize(free)} free for ${holds.join(", ")} (${dir})`;
   const room = "make room, or move it to a larger disk";

@@ -1,5 +1,5 @@
 import { statfs } from "node:fs/promises";
-import { ok, type Probe, warning } from "../probe.ts";
+import { type Finding, ok, warning } from "../probe.ts";
 
 type Kind = "disk" | "remote" | "memory" | "kernel";
 
@@ -29,18 +29,13 @@ export async function fileSystemOf(path: string): Promise<[Kind, name: string]> 
 }
 
 /** Whether the data folder is on a disk that SQLite can rely on. */
-export function fileSystemProbe(dataDir: string): Probe {
-  return {
-    name: "data.disk",
-    async run() {
-      const [kind, name] = await fileSystemOf(dataDir);
-      const where = `${dataDir} is on ${name}`;
-      if (kind === "remote") {
-        const why = "SQLite's write-ahead log needs a local disk (sqlite.org/wal.html)";
-        return warning(`${where}: ${why}`, "move dataDir to a disk of this machine");
-      }
-      if (kind !== "memory") return ok("a local disk");
-      return warning(`${where}: all of it is gone with the machine's power`, "move dataDir to a disk");
-    },
-  };
+export async function judgeFileSystem(dataDir: string): Promise<Finding> {
+  const [kind, name] = await fileSystemOf(dataDir);
+  const where = `${dataDir} is on ${name}`;
+  if (kind === "remote") {
+    const why = "SQLite's write-ahead log needs a local disk (sqlite.org/wal.html)";
+    return warning(`${where}: ${why}`, "move dataDir to a disk of this machine");
+  }
+  if (kind !== "memory") return ok("a local disk");
+  return warning(`${where}: all of it is lost when the machine restarts`, "move dataDir to a disk");
 }

@@ -1,7 +1,7 @@
 import { readFile, stat } from "node:fs/promises";
 import { dirname, resolve } from "node:path";
 import { codeOf } from "../../errors.ts";
-import { type Finding, failed, isDenied, of, ok, type Probe, USE_ANOTHER_USER, warning } from "../probe.ts";
+import { type Finding, failed, isDenied, of, ok, USE_ANOTHER_USER, warning } from "../probe.ts";
 import { type Account, formatMode, may } from "./permissions.ts";
 
 /** The options of a config that hold secrets (config/schema.ts); the id of a key is none. */
@@ -30,33 +30,32 @@ function* secretsIn(value: unknown): Generator<unknown> {
 }
 
 /** Who may read the config, the files of its secrets and the key of the listener. `account`: the relay's, where it is known. */
-export function secretsProbe(options: { path: string | null; tlsKey: string | null; account: Account | null }): Probe {
+export async function judgeSecrets(options: {
+  path: string | null;
+  tlsKey: string | null;
+  account: Account | null;
+}): Promise<Finding[]> {
   const { path, tlsKey, account } = options;
-  return {
-    name: "files",
-    async run() {
-      const findings: Finding[] = [];
-      const paths = new Set<string>();
-      const config =
-        path &&
-        (await readFile(path, "utf8")
-          .then(JSON.parse)
-          .catch(() => null));
-      // A config that cannot be read is a line of the config's own probe.
-      if (path !== null && config !== null) {
-        const { inline, files } = findSecrets(config);
-        findings.push(of("config", await judgeFile(path, account, { isSecret: inline })));
-        for (const file of files) paths.add(resolve(dirname(path), file));
-      }
-      if (tlsKey !== null) paths.add(tlsKey);
-      const secrets = await Promise.all([...paths].map((file) => judgeFile(file, account, { isSecret: true })));
-      const wrong = secrets.filter(({ state }) => state !== "ok");
-      if (paths.size > 0 && wrong.length === 0) {
-        wrong.push(ok(`${paths.size} of them, none of them readable by others`));
-      }
-      return [...findings, ...wrong.map((finding) => of("secrets", finding))];
-    },
-  };
+  const findings: Finding[] = [];
+  const paths = new Set<string>();
+  const config =
+    path &&
+    (await readFile(path, "utf8")
+      .then(JSON.parse)
+      .catch(() => null));
+  // A config that cannot be read is a line of the config's own probe.
+  if (path !== null && config !== null) {
+    const { inline, files } = findSecrets(config);
+    findings.push(of("config", await judgeFile(path, account, { isSecret: inline })));
+    for (const file of files) paths.add(resolve(dirname(path), file));
+  }
+  if (tlsKey !== null) paths.add(tlsKey);
+  const secrets = await Promise.all([...paths].map((file) => judgeFile(file, account, { isSecret: true })));
+  const wrong = secrets.filter(({ state }) => state !== "ok");
+  if (paths.size > 0 && wrong.length === 0) {
+    wrong.push(ok(`${paths.size} of them, none of them readable by others`));
+  }
+  return [...findings, ...wrong.map((finding) => of("secrets", finding))];
 }
 
 async function judgeFile(path: string, account: Account | null, { isSecret }: { isSecret: boolean }): Promise<Finding> {

@@ -1,7 +1,7 @@
 import { readFile } from "node:fs/promises";
 import { type Certificate, isKeyOf, parseCertificate, type Shown } from "../../platform/net/certificates.ts";
 import { TRUST_ADVICE } from "../../platform/net/trust.ts";
-import { type Finding, failed, of, ok, type Probe, type State, warning } from "../probe.ts";
+import { type Finding, failed, of, ok, type State, warning } from "../probe.ts";
 
 const DAY = 86_400_000;
 
@@ -58,7 +58,7 @@ export function judgeShown(
 function judgeDates({ from, until }: Certificate, now: number): { state: State; line: string } | null {
   if (until <= now) return { state: "failed", line: `it expired ${new Date(until).toISOString().slice(0, 10)}` };
   if (from > now) {
-    return { state: "failed", line: `it is good from ${new Date(from).toISOString()} on, which is to come` };
+    return { state: "failed", line: `it is not valid before ${new Date(from).toISOString()}` };
   }
   const days = daysUntil(until, now);
   return days < SOON ? { state: "warning", line: `it expires in ${days} ${days === 1 ? "day" : "days"}` } : null;
@@ -69,31 +69,30 @@ function daysUntil(until: number, now: number): number {
 }
 
 /** Certificate and key of the relay's own listener, as they are in their files. `host`: of server.publicUrl. */
-export function listenerProbe(tls: { cert: string; key: string }, host: string | null, now: number): Probe {
-  return {
-    name: "listener.certificate",
-    async run() {
-      const [cert, key] = await Promise.all([readFile(tls.cert), readFile(tls.key)]);
-      const certificate = orNull(() => parseCertificate(cert));
-      if (certificate === null) return failed(`${tls.cert} holds no certificate in PEM form`);
-      const isPair = orNull(() => isKeyOf(cert, key));
-      if (isPair === null) {
-        return failed(`${tls.key} holds no private key in PEM form that can be read without a password`);
-      }
-      if (!isPair) {
-        const advice = "the server's own certificate must come first in it";
-        return failed(`${tls.key} is not the key of ${tls.cert}`, advice);
-      }
-      const dates = judgeDates(certificate, now);
-      if (dates !== null) {
-        return { state: dates.state, detail: `${tls.cert}: ${dates.line}`, advice: "renew it, then reload the relay" };
-      }
-      if (host !== null && !certificate.isFor(host)) {
-        return warning(`${tls.cert} is not for ${host}, the host of server.publicUrl`, "get one for that name");
-      }
-      return ok(`${tls.cert} is good for ${daysUntil(certificate.until, now)} days, and ${tls.key} is its key`);
-    },
-  };
+export async function judgeListener(
+  tls: { cert: string; key: string },
+  host: string | null,
+  now: number,
+): Promise<Finding> {
+  const [cert, key] = await Promise.all([readFile(tls.cert), readFile(tls.key)]);
+  const certificate = orNull(() => parseCertificate(cert));
+  if (certificate === null) return failed(`${tls.cert} holds no certificate in PEM form`);
+  const isPair = orNull(() => isKeyOf(cert, key));
+  if (isPair === null) {
+    return failed(`${tls.key} holds no private key in PEM form that can be read without a password`);
+  }
+  if (!isPair) {
+    const advice = "the server's own certificate must come first in it";
+    return failed(`${tls.key} is not the key of ${tls.cert}`, advice);
+  }
+  const dates = judgeDates(certificate, now);
+  if (dates !== null) {
+    return { state: dates.state, detail: `${tls.cert}: ${dates.line}`, advice: "renew it, then reload the relay" };
+  }
+  if (host !== null && !certificate.isFor(host)) {
+    return warning(`${tls.cert} is not for ${host}, the host of server.publicUrl`, "get one for that name");
+  }
+  return ok(`${tls.cert} is good for ${daysUntil(certificate.until, now)} days, and ${tls.key} is its key`);
 }
 
 function orNull<Result>(read: () => Result): Result | null {

@@ -1,4 +1,4 @@
-import { failed, ok, type Probe, warning } from "../probe.ts";
+import { type Finding, failed, ok, warning } from "../probe.ts";
 
 /** `Date` headers of answers, with this machine's time at the request and at the answer. */
 export type Dates = { source: string; date: string; sent: number; received: number }[];
@@ -21,28 +21,23 @@ export function skewOf({ date, sent, received }: Pick<Dates[number], "date" | "s
 }
 
 /** Compares this machine's clock with those of the machines that answered. */
-export function clockProbe(dates: Dates, clock: { now(): number }): Probe {
-  return {
-    name: "clock",
-    async run() {
-      const now = new Date(clock.now()).toISOString();
-      const skews = dates
-        .map((one) => ({ source: one.source, skew: skewOf(one) }))
-        .filter(({ skew }) => !Number.isNaN(skew))
-        .toSorted((one, other) => Math.abs(other.skew) - Math.abs(one.skew));
-      const [worst] = skews;
-      if (worst === undefined) return ok(`${now}; no answer to compare it with`);
-      const off = skews.filter(({ skew }) => Math.abs(skew) > OFF);
-      const sources = skews.map(({ source }) => source).join(", ");
-      if (off.length === 0) return ok(`${now}, as ${sources} ${skews.length === 1 ? "has" : "have"} it`);
-      const said = off.map(({ source, skew }) => `${formatSkew(skew)} of ${source}`).join(", ");
-      const advice =
-        off.length === skews.length
-          ? "set this machine's clock (timedatectl set-ntp true): signatures that are minutes off are refused"
-          : "other answers agree with this machine: set the clock of that one, which checks signatures by it";
-      return (Math.abs(worst.skew) > FAR_OFF ? failed : warning)(`${now} is ${said}`, advice);
-    },
-  };
+export function judgeClock(dates: Dates, at: number): Finding {
+  const now = new Date(at).toISOString();
+  const skews = dates
+    .map((one) => ({ source: one.source, skew: skewOf(one) }))
+    .filter(({ skew }) => !Number.isNaN(skew))
+    .toSorted((one, other) => Math.abs(other.skew) - Math.abs(one.skew));
+  const [worst] = skews;
+  if (worst === undefined) return ok(`${now}; no answer to compare it with`);
+  const off = skews.filter(({ skew }) => Math.abs(skew) > OFF);
+  const sources = skews.map(({ source }) => source).join(", ");
+  if (off.length === 0) return ok(`${now}, as ${sources} ${skews.length === 1 ? "has" : "have"} it`);
+  const said = off.map(({ source, skew }) => `${formatSkew(skew)} of ${source}`).join(", ");
+  const advice =
+    off.length === skews.length
+      ? "set this machine's clock (timedatectl set-ntp true): signatures that are minutes off are refused"
+      : "other answers agree with this machine: set the clock of that one, which checks signatures by it";
+  return (Math.abs(worst.skew) > FAR_OFF ? failed : warning)(`${now} is ${said}`, advice);
 }
 
 function formatSkew(skew: number): string {

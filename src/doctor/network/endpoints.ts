@@ -4,7 +4,7 @@ import { codeOf, errorLine } from "../../errors.ts";
 import { readCertificates } from "../../platform/net/certificates.ts";
 import { openGuard, openOutbound, type Resolve } from "../../platform/net/outbound.ts";
 import type { Clock } from "../../ports.ts";
-import { type Finding, failed, inTime, of, ok, type Probe, warning } from "../probe.ts";
+import { type Finding, failed, inTime, of, ok, warning } from "../probe.ts";
 import { judgeShown } from "./certificate.ts";
 import type { Dates } from "./clock.ts";
 import { adviseTls, explain } from "./errors.ts";
@@ -27,9 +27,13 @@ export function hostOf(url: string): string {
  * What an endpoint's name resolves to and which of that is allowed, the certificate that it shows there, and its answer to a HEAD.
  * Nothing is sent that it could take for an event. `option`: its place in the config.
  */
-export function endpointProbe(endpoint: Endpoint, option: string, given: Given): Probe {
+export async function judgeEndpoint(
+  endpoint: Endpoint,
+  option: string,
+  { clock, userAgent, resolve, dates }: Given,
+  progress: (how: string) => void,
+): Promise<Finding[]> {
   const { id, headers, timeout, tls, allowPrivateAddresses } = endpoint;
-  const { clock, userAgent, resolve, dates } = given;
   const url = new URL(endpoint.url);
   const host = hostOf(endpoint.url);
 
@@ -98,25 +102,19 @@ export function endpointProbe(endpoint: Endpoint, option: string, given: Given):
     }
   }
 
-  return {
-    name: `endpoint.${id}`,
-    patience: null,
-    async run(_, tell) {
-      tell("address");
-      const { finding, addresses } = await findAddresses();
-      const findings = [of("address", finding)];
-      if (addresses.length === 0) return findings;
-      if (url.protocol === "https:") {
-        tell("certificate");
-        const judged = await judgeCertificate(addresses);
-        findings.push(of("certificate", judged));
-        // The request would fail for the same reason.
-        if (judged.state === "failed") return findings;
-      }
-      tell("answer");
-      return [...findings, of("answer", await judgeAnswer(addresses))];
-    },
-  };
+  progress("address");
+  const { finding, addresses } = await findAddresses();
+  const findings = [of("address", finding)];
+  if (addresses.length === 0) return findings;
+  if (url.protocol === "https:") {
+    progress("certificate");
+    const judged = await judgeCertificate(addresses);
+    findings.push(of("certificate", judged));
+    // The request would fail for the same reason.
+    if (judged.state === "failed") return findings;
+  }
+  progress("answer");
+  return [...findings, of("answer", await judgeAnswer(addresses))];
 }
 
 /** The status of a HEAD, which most apps do not serve: any answer shows that the app is reached. */
@@ -128,7 +126,7 @@ function judgeStatus(status: number, ms: number, id: string): Finding {
   }
   if (status !== 401 && status !== 403) return ok(said);
   return warning(
-    `${said}: rightly, if that is for want of a signature, which a HEAD has none of`,
-    `wochit-relay deliveries list --endpoint ${id} shows how those that are signed are answered`,
+    `${said}: expected where the app wants a signature, which a HEAD does not have`,
+    `wochit-relay deliveries list --endpoint ${id} shows the answers to signed requests`,
   );
 }

@@ -3,58 +3,48 @@ import { type Config, parseListen } from "../../config/schema.ts";
 import { askRelay } from "../../platform/net/ask-relay.ts";
 import { readCertificates } from "../../platform/net/certificates.ts";
 import type { Clock } from "../../ports.ts";
-import type { DataFolder } from "../files/data-folder.ts";
-import { type Finding, failed, inTime, ok, type Probe, warning } from "../probe.ts";
+import { type Finding, failed, inTime, ok, warning } from "../probe.ts";
 import { judgeServed } from "./certificate.ts";
 import { explain } from "./errors.ts";
 
 /** Milliseconds. `/readyz` answers within one second. */
-const PATIENCE = 5_000;
+const TIMEOUT = 5_000;
 
 /** Whether a relay runs on the data folder, and what it answers about itself. */
-export function relayProbe(options: {
-  config: Pick<Config, "server">;
-  data: DataFolder;
-  isRunning(dataDir: string): Promise<boolean>;
-  clock: Clock;
-}): Probe {
-  const { config, data, isRunning, clock } = options;
-  const { tls } = config.server;
-  return {
-    name: "relay",
-    patience: null,
-    async run() {
-      const runs = data.folder !== null && (await isRunning(data.path));
-      const at = ownAddress(config);
-      const none = `none is running with ${data.path}`;
-      const start = "start it: systemctl start wochit-relay";
-      if (at === null) {
-        const line = "server.listen leaves the port to the system, so it cannot be asked";
-        return runs ? ok(`one is running; ${line}`) : warning(none, start);
-      }
-      try {
-        const answer = await inTime({ clock, ms: PATIENCE }, (signal) => askRelay(at.url, signal));
-        if (!runs) {
-          const line = `${none}, but something answers ${answer.status} at ${at.url.origin}`;
-          return warning(line, "is that another relay, or another dataDir? Two cannot have one address");
-        }
-        const ready = judgeReady(answer, at.url);
-        if (tls === null) return ready;
-        const shown = await inTime({ clock, ms: PATIENCE }, (signal) => readCertificates(at, signal));
-        return [ready, await judgeServed(shown, tls.cert)];
-      } catch (error) {
-        if (!runs) return warning(none, start);
-        return failed(
-          `one is running with ${data.path}, but does not answer at ${at.url.origin}: ${explain(error)}`,
-          "is server.listen, or the socket of systemd, the address it was started with? See its log, then restart it",
-        );
-      }
-    },
-  };
+export async function judgeRelay(
+  { server }: Pick<Config, "server">,
+  { dataDir, isRunning }: { dataDir: string; isRunning: boolean },
+  clock: Clock,
+): Promise<Finding | Finding[]> {
+  const at = ownAddress(server);
+  const none = `none is running with ${dataDir}`;
+  const start = "start it: systemctl start wochit-relay";
+  if (at === null) {
+    const line = "server.listen leaves the port to the system, so it cannot be asked";
+    return isRunning ? ok(`one is running; ${line}`) : warning(none, start);
+  }
+  const { origin } = at.url;
+  try {
+    const answer = await inTime({ clock, ms: TIMEOUT }, (signal) => askRelay(at.url, signal));
+    if (!isRunning) {
+      const line = `${none}, but something answers ${answer.status} at ${origin}`;
+      return warning(line, "is that another relay, or another dataDir? Two cannot have one address");
+    }
+    const ready = judgeReady(answer, origin);
+    if (server.tls === null) return ready;
+    const shown = await inTime({ clock, ms: TIMEOUT }, (signal) => readCertificates(at, signal));
+    return [ready, await judgeServed(shown, server.tls.cert)];
+  } catch (error) {
+    if (!isRunning) return warning(none, start);
+    return failed(
+      `one is running with ${dataDir}, but does not answer at ${origin}: ${explain(error)}`,
+      "is server.listen, or the socket of systemd, the address it was started with? See its log, then restart it",
+    );
+  }
 }
 
 /** Where this machine reaches its own relay; null: the system chose the port. */
-function ownAddress({ server }: Pick<Config, "server">) {
+function ownAddress(server: Config["server"]) {
   const { host, port } = parseListen(server.listen)!;
   if (port === 0) return null;
   // Not every system takes a connection to the "any" address for one to itself.
@@ -65,7 +55,7 @@ function ownAddress({ server }: Pick<Config, "server">) {
   return { url, address, port, name };
 }
 
-function judgeReady({ status, body }: { status: number; body: string }, { origin }: URL): Finding {
+function judgeReady({ status, body }: { status: number; body: string }, origin: string): Finding {
   const answer = readAnswer(body);
   if (answer === null)
     return failed(`something answers at ${origin} with ${status}, but no relay`, "see server.listen");

@@ -1,7 +1,7 @@
 import { isIP } from "node:net";
 import { type Config, PROVIDER_ADDRESSES, parseListen } from "../../config/schema.ts";
 import { clientAddress, parseNetworks, refusalOf } from "../../platform/net/addresses.ts";
-import { type Finding, of, ok, type Probe, warning } from "../probe.ts";
+import { type Finding, of, ok, warning } from "../probe.ts";
 
 /** A request to judge: the socket's address, and its X-Forwarded-For. */
 export type Request = { socket: string; forwardedFor: string | undefined };
@@ -9,15 +9,12 @@ export type Request = { socket: string; forwardedFor: string | undefined };
 type Settings = Pick<Config, "server" | "receive">;
 
 /** Which address the relay takes for a request's sender, and which senders it lets in. `addresses`: those of this machine. */
-export function senderProbe(config: Settings, addresses: string[], request: Request | null): Probe {
-  return {
-    name: "senders",
-    run: async () => [
-      of("proxies", judgeProxies(config, addresses)),
-      of("allowed", judgeAllowed(config)),
-      ...(request === null ? [] : [of("request", judgeRequest(request, config))]),
-    ],
-  };
+export function judgeSenders(config: Settings, addresses: string[], request: Request | null): Finding[] {
+  return [
+    of("proxies", judgeProxies(config, addresses)),
+    of("allowed", judgeAllowed(config)),
+    ...(request === null ? [] : [of("request", judgeRequest(request, config))]),
+  ];
 }
 
 /** Addresses that no operator's own network holds. */
@@ -30,11 +27,11 @@ function judgeProxies({ server, receive }: Settings, addresses: string[]): Findi
     const list = trustedProxies.join(", ");
     if (PUBLIC.some((address) => networks.contains(address))) {
       return warning(
-        `server.trustedProxies (${list}) holds strangers: each of them can name any sender in X-Forwarded-For`,
+        `server.trustedProxies (${list}) includes the public internet: every client can name any sender in X-Forwarded-For`,
         "name the addresses of your proxies only",
       );
     }
-    return ok(`X-Forwarded-For is believed of ${list}; of all others the socket's address counts`);
+    return ok(`X-Forwarded-For is trusted from ${list}; from all others the socket's address counts`);
   }
   const said = "no server.trustedProxies: a sender is the socket's address";
   if (receive.allowFrom === "any") return ok(said);
@@ -57,7 +54,7 @@ function judgeProxies({ server, receive }: Settings, addresses: string[]): Findi
 
 function judgeAllowed({ receive }: Settings): Finding {
   const { allowFrom, mode } = receive;
-  const how = mode === "observe" ? " (receive.mode is observe: others are let in too, and logged)" : "";
+  const how = mode === "observe" ? " (receive.mode is observe: others are accepted too, and logged)" : "";
   if (allowFrom === "any") return ok("every address may send events");
   const networks = parseNetworks(allowFrom);
   const missing = PROVIDER_ADDRESSES.filter((address) => !networks.contains(address));
@@ -77,12 +74,12 @@ function judgeRequest({ socket, forwardedFor }: Request, { receive, server }: Se
   if (address === null) {
     return warning(`${from} is refused: its X-Forwarded-For cannot be read`, "see what the proxy writes there");
   }
-  const isBelieved = forwardedFor === undefined || trusted.contains(socket);
-  const said = `${from} is one of ${address}${isBelieved ? "" : ` (${socket} is none of server.trustedProxies)`}`;
+  const isTrusted = forwardedFor === undefined || trusted.contains(socket);
+  const said = `${from} has the sender ${address}${isTrusted ? "" : ` (${socket} is none of server.trustedProxies)`}`;
   if (allowFrom === "any" || parseNetworks(allowFrom).contains(address)) return ok(`${said}: allowed`);
-  const observed = mode === "observe" ? ", and let in all the same: receive.mode is observe" : "";
+  const observed = mode === "observe" ? ", but accepted: receive.mode is observe" : "";
   return warning(
     `${said}: not allowed${observed}`,
-    isBelieved ? "add it to receive.allowFrom if it should be" : "add the proxy to server.trustedProxies if it is one",
+    isTrusted ? "add it to receive.allowFrom if it should be" : "add the proxy to server.trustedProxies if it is one",
   );
 }

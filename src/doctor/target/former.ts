@@ -11,7 +11,7 @@ export type Former = { name: string; look(): Promise<void> };
 export function formerProbe({ list, clock }: { list(): Promise<Former[]>; clock: Clock }): Probe {
   return {
     name: "formerTargets",
-    patience: null,
+    timeout: null,
     async run(outer) {
       const findings = await Promise.all(
         (await list()).map(async ({ name, look }, at) => {

@@ -55,7 +55,7 @@ export function targetProbe(given: TargetGiven): Probe {
   const { target } = given;
   return {
     name: "target",
-    patience: null,
+    timeout: null,
     async run(signal, tell) {
       return target.type === "local" ? tryFolder(target, given, signal) : tryBucket(target, given, signal, tell);
     },

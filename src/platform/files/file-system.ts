@@ -3,7 +3,7 @@ import { lstat, mkdir, open } from "node:fs/promises";
 import { dirname, resolve } from "node:path";
 import { codeOf, RelayError } from "../../errors.ts";
 
-/** True when it made the folder; throws where something else has its name, a symbolic link too. */
+/** True when it made the folder, false when it exists. Throws where anything else, also a symbolic link, has its name. */
 export async function makeFolder(folder: string): Promise<boolean> {
   try {
     await mkdir(folder, { mode: 0o750 });
@@ -17,9 +17,9 @@ export async function makeFolder(folder: string): Promise<boolean> {
 }
 
 /**
- * Makes a folder and those above it that are missing, the owner's alone; one that is there is left as it is. Throws the
- * system's error. One by one: Node's own `recursive` never ends below a folder that lets nobody make one, as in /proc
- * (seen with Node 22 to 26).
+ * Makes a folder and the missing ones above it, for the owner only; an existing one is left as it is. Throws the system's
+ * error. One by one, because Node's `recursive` never ends below a folder in which none can be made, as in /proc (seen with
+ * Node 22 to 26).
  */
 export function makeFolders(dir: string): void {
   const missing: string[] = [];
@@ -28,7 +28,7 @@ export function makeFolders(dir: string): void {
     try {
       mkdirSync(each, { mode: 0o700 });
     } catch (error) {
-      // Another process was quicker.
+      // Another process may have made it.
       if (codeOf(error) !== "EEXIST" || !existsSync(each)) throw error;
     }
   }

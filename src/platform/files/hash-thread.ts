@@ -2,37 +2,37 @@ import type { FileHandle } from "node:fs/promises";
 import { setTimeout as startTimer } from "node:timers";
 import { Worker } from "node:worker_threads";
 
-/** The thread is ended when it had nothing to do for so long; milliseconds. */
+/** The thread ends after it was idle for this long, in milliseconds. */
 const IDLE = 10_000;
 
-/** The sha256 of one file that may still be growing, made by the thread. */
+/** The sha256 of one file, which may still grow, computed by the thread. */
 export type Following = {
-  /** The file's first `length` bytes are written, and stay as they are. `length` never falls. */
+  /** The file's first `length` bytes are written and do not change any more. `length` never falls. */
   written(length: number): void;
   /**
-   * The sha256 (hex) of the first `length` bytes of `file`, all of them written; asked for once. Null where the thread could
-   * not make it, or it was dropped meanwhile: then whoever asks has to make it.
+   * The sha256 (hex) of the first `length` bytes of `file`, all of which are written; to be called once. Null when the thread
+   * failed, or the file was dropped meanwhile: the caller computes it then.
    */
   sum(file: FileHandle, length: number): Promise<string | null>;
-  /** Nobody wants it any more. May be called at any time, and more than once. */
+  /** Gives up. May be called at any time, and more than once. */
   drop(): void;
 };
 
-/** One thread that makes the sums of all files; it is started for the first of them. */
+/** One thread for all files, started with the first. */
 export type Hasher = {
-  /** Begins with the file at this path, which is there and is no symbolic link. Never throws. */
+  /** Begins with the file at this path, which exists and is no symbolic link. Never throws. */
   follow(path: string): Following;
-  /** Ends the thread. Sums that are under way become null; a later `follow` starts another thread. */
+  /** Ends the thread. Unfinished sums become null; a later `follow` starts another thread. */
   close(): Promise<void>;
 };
 
 type Made = { sum: string; dev: bigint; ino: bigint };
-type Told = { id: number; made: Made | null };
+type Message = { id: number; made: Made | null };
 
 /**
- * Makes sums off the main thread, which has the network to serve: at a gigabyte a second, hashing is what bounds several
- * downloads at once. The thread reads what was just written from the system's cache. It keeps the process alive only while
- * somebody waits for a sum. `idle`: milliseconds, for tests; `onStart` gives them the thread.
+ * Hashes files off the main thread, which serves the network: at a gigabyte a second, hashing limits concurrent downloads.
+ * The thread reads what was just written from the system's cache. It keeps the process alive only while a sum is awaited.
+ * `idle` (milliseconds) and `onStart`, which gets the thread, are for tests.
  */
 export function openHasher({ idle = IDLE, onStart }: { idle?: number; onStart?(thread: Worker): void } = {}): Hasher {
   const under = new Map<number, (made: Made | null) => void>();
@@ -43,15 +43,14 @@ export function openHasher({ idle = IDLE, onStart }: { idle?: number; onStart?(t
 
   function start(): Worker {
     const started = new Worker(CODE, { eval: true, name: "hashing", execArgv: [], resourceLimits: LIMITS });
-    started.on("message", ({ id, made }: Told) => under.get(id)?.(made));
-    started.on("error", () => lose(started)); // Out of memory, or whatever else: it is gone then.
+    started.on("message", ({ id, made }: Message) => under.get(id)?.(made));
+    started.on("error", () => lose(started)); // Out of memory, for example.
     started.on("exit", () => lose(started));
     onStart?.(started);
-    started.unref(); // Last: to listen to it takes hold of the process again.
+    started.unref(); // Last, because a listener refs the thread again.
     return started;
   }
 
-  /** What it has not told, it never will. */
   function lose(lost: Worker): void {
     if (thread !== lost) return;
     thread = null;
@@ -118,12 +117,12 @@ export function openHasher({ idle = IDLE, onStart }: { idle?: number; onStart?(t
   };
 }
 
-/** It needs next to nothing; left alone, V8 would let its heap grow as if it were the program's. */
+/** The thread needs little memory; without limits V8 lets its heap grow as large as the program's. */
 const LIMITS = { maxOldGenerationSizeMb: 32, maxYoungGenerationSizeMb: 2 };
 
 /**
- * The thread: CommonJS as text, because the program may be one file. Files take turns, a few steps each, so that a long one
- * holds up nobody, and a drop is heard. Of a file that cannot be read, or ends too early, it tells null.
+ * The thread's program: CommonJS as text, because a build is one file. Files take turns of a few steps, so that a long one
+ * does not delay the others, and a drop is noticed. A file that cannot be read, or ends too early, is answered with null.
  */
 const CODE = `
 const { parentPort } = require("node:worker_threads");

@@ -1,11 +1,11 @@
 import { closeSync, constants, fstatSync, openSync, readFileSync } from "node:fs";
 
-/** Nothing that an operator writes by hand is larger, in bytes. */
+/** The largest file that is read, in bytes: files written by hand are smaller. */
 const LARGEST = 2 ** 20;
 
 /**
- * The bytes of a file of the operator's: a config, a secret, a certificate. What is none (a pipe would be waited for, for ever)
- * or is far too large throws one line; else the system's error.
+ * The bytes of a file that the operator wrote: a config, a secret, a certificate. Throws one line for what is no regular file
+ * (a read from a pipe would never end) or is too large, else the system's error.
  */
 export function readPlainFile(path: string): Buffer {
   const file = openSync(path, constants.O_RDONLY | (constants.O_NONBLOCK ?? 0));

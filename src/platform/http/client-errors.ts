@@ -1,19 +1,19 @@
 import type { ErrorCode } from "../../errors.ts";
 
-/** A request that was refused before any route saw it. */
+/** A request that was refused before it reached a route. */
 export type Unread = {
-  /** The socket's address: what a proxy says of its client is not known yet. */
+  /** The socket's address; the header of a proxy is not read yet. */
   address: string;
-  /** What is answered. */
+  /** The answer. */
   code: ErrorCode;
   message: string;
-  /** What was wrong, and what to do about it, for the log. */
+  /** For the log: what was wrong, and what to do. */
   why: string;
-  /** What followed the head, as far as it had come; null: nothing. */
+  /** What has come after the head, or null. */
   body: Uint8Array | null;
 };
 
-/** Node's error of a request that it could not read (nodejs.org/api/http.html#event-clienterror). */
+/** Node's error for a request that it cannot parse (nodejs.org/api/http.html#event-clienterror). */
 export type ClientError = NodeJS.ErrnoException & { rawPacket?: Uint8Array; reason?: string };
 
 type Described = Omit<Unread, "address" | "body">;
@@ -24,7 +24,7 @@ const PROXY_V2 = Buffer.from("0d0a0d0a000d0a515549540a", "hex");
 const PROXY_ADVICE =
   "turn it off in the load balancer, let it set X-Forwarded-For, and name its address in server.trustedProxies";
 
-/** What came instead of HTTP, by its first bytes. */
+/** Other protocols, by their first bytes. */
 const STARTS: { starts(bytes: Buffer): boolean; what: string; advice: string }[] = [
   {
     starts: (bytes) => bytes.subarray(0, 6).toString("latin1") === "PROXY ",
@@ -48,7 +48,7 @@ const STARTS: { starts(bytes: Buffer): boolean; what: string; advice: string }[]
   },
 ];
 
-/** Says of a client error what was wrong; `maxHead` is the limit of a head, in bytes. */
+/** Describes a client error; `maxHead` is the limit of a head, in bytes. */
 export function describeClientError(error: ClientError, maxHead: number): Omit<Unread, "address"> {
   const bytes = Buffer.from(error.rawPacket ?? []);
   return { ...describe(error, bytes, maxHead), body: bodyIn(bytes) };
@@ -81,12 +81,12 @@ function describe({ code = "", reason }: ClientError, bytes: Buffer, maxHead: nu
     const message = "the connection ended before the request was complete";
     return { code: "bad_request", message, why: message };
   }
-  // Deno gives no reason but this.
+  // The only reason on Deno.
   const detail = reason === undefined || reason === "Parse Error" ? "" : `: ${reason}`;
   return { code: "bad_request", message: "this is not HTTP/1.1", why: `it is not valid HTTP/1.1${detail}` };
 }
 
-/** What follows the first empty line of a packet that holds a head; null: nothing does. */
+/** What follows the first empty line of a packet, or null. */
 function bodyIn(bytes: Buffer): Uint8Array | null {
   const isProxyV2 = bytes.subarray(0, PROXY_V2.length).equals(PROXY_V2);
   const request = isProxyV2 && bytes.length >= 16 ? bytes.subarray(16 + bytes.readUInt16BE(14)) : bytes;

@@ -4,40 +4,40 @@ import { setTimeout as startTimer } from "node:timers";
 import { isatty } from "node:tty";
 import { Worker } from "node:worker_threads";
 
-/** Bytes of lines that wait for their reader at most; further lines are dropped, and counted. */
+/** The most bytes of waiting lines; further lines are dropped and counted. */
 const MAX_WAITING = 2 ** 20;
 
-/** Bytes that are taken from the queue at once: what a pipe of Linux holds (pipe(7)). */
+/** Bytes taken from the queue at once: the capacity of a pipe on Linux (pipe(7)). */
 const PER_BATCH = 2 ** 16;
 
-/** Bytes of one write. A pipe takes PIPE_BUF bytes whole or not at all (pipe(7)). */
+/** Bytes of one write: PIPE_BUF, which a pipe takes atomically (pipe(7)). */
 const PER_WRITE = 4096;
 
-/** Milliseconds between two writes while the reader does not keep up; doubled, up to the second, while it reads nothing. */
+/** Pause between writes while the reader is slow, in milliseconds; doubled up to the second while it reads nothing. */
 const SHORTEST_PAUSE = 5;
 const LONGEST_PAUSE = 200;
 
-/** Writes lines to a file descriptor without ever waiting for who reads them. */
+/** Writes lines to a file descriptor without waiting for their reader. */
 export type Lines = {
   /**
-   * A line has left the process when this returns, as long as the reader keeps up. Else it waits, or is dropped. `worth` is
-   * what is added to `takeLost` when it is dropped. Never throws.
+   * The line is written when this returns, as long as the reader keeps up; else it waits, or is dropped. `worth` is added to
+   * `takeLost` when it is dropped. Never throws.
    */
   write(line: string, worth: number): void;
-  /** What was dropped since the last call. */
+  /** The sum of the dropped lines' `worth` since the last call. */
   takeLost(): number;
-  /** Resolves when nothing waits any more, after `ms` milliseconds at the latest. */
+  /** Resolves when no line waits, after `ms` milliseconds at the latest. */
   flush(ms: number): Promise<void>;
 };
 
-/** Where the lines go. `put` returns how many bytes were taken, fewer while the reader does not read; it throws what a write throws. */
+/** `put` returns the number of bytes taken, which is less while the reader is slow; it throws the error of the write. */
 type Sink = { put(bytes: Uint8Array, worth: number): number; isIdle(): boolean };
 
 type Feedback = { free(): void; lose(worth: number): void };
 
 type Waiting = { bytes: Uint8Array; worth: number };
 
-/** Lines to file descriptor `fd`. It keeps no process alive: who ends one flushes. */
+/** Lines to file descriptor `fd`. It does not keep the process alive: flush before the end. */
 export function openLines(fd: number): Lines {
   let waiting: Waiting[] = [];
   let size = 0;
@@ -50,7 +50,7 @@ export function openLines(fd: number): Lines {
   };
   const sink = openSink(fd, { free: drain, lose });
 
-  /** The number of bytes that were taken; all of them where the write failed, which loses the line. */
+  /** The number of bytes taken; all where the write failed, which loses the line. */
   function put({ bytes, worth }: Waiting): number {
     try {
       return sink.put(bytes, worth);
@@ -60,7 +60,7 @@ export function openLines(fd: number): Lines {
     }
   }
 
-  /** What waits, as far as it goes into one write. */
+  /** The waiting lines of one write. */
   function nextBatch(): { batch: Waiting; lines: number } {
     let lines = 0;
     let bytes = 0;
@@ -134,11 +134,10 @@ export function openLines(fd: number): Lines {
 }
 
 /**
- * How `fd` is written to without waiting. A file takes what it is given. A pipe or a terminal is opened once more, so that
- * O_NONBLOCK is set for this process alone (it belongs to the open file description, which others share; open(2)). What
- * cannot be opened so, like a socket, is written to as it is by Node, which sets O_NONBLOCK on pipes and sockets when it
- * makes `process.stdout` (docs.libuv.org/en/v1.x/pipe.html#c.uv_pipe_open). Deno does not, and does not tell how much of a
- * write was done before the reader stalled: all but a pipe, which tells by itself, has a thread there.
+ * How `fd` is written to without waiting. A file takes all bytes. A pipe or a terminal is opened once more, to set O_NONBLOCK
+ * for this process alone (it belongs to the open file description, which is shared; open(2)). What cannot be reopened, like a
+ * socket, has O_NONBLOCK from Node, once it makes `process.stdout` (docs.libuv.org/en/v1.x/pipe.html#c.uv_pipe_open). Deno
+ * neither sets it nor reports partial writes, so there a thread writes to all but pipes.
  */
 function openSink(fd: number, feedback: Feedback): Sink {
   const stats = fstatSync(fd);
@@ -160,7 +159,7 @@ function reopen(fd: number): number | null {
   }
 }
 
-/** A write to a full disk may take a part of a line: the next line that it takes begins on a line of its own. */
+/** A write to a full disk may be partial: the next line begins with a line break then. */
 function writeWhole(fd: number): Sink {
   let isTorn = false;
   return {
@@ -195,10 +194,10 @@ function writeSome(fd: number): Sink {
   };
 }
 
-/** One write at a time, on a thread that may wait for it. The thread does not keep the process from ending. */
+/** One write at a time, on a thread that may block. It does not keep the process alive. */
 function writeOnThread(fd: number, { free, lose }: Feedback): Sink {
   let isBusy = false;
-  let thread: Worker | null = start(); // Now, because until it runs all lines wait.
+  let thread: Worker | null = start(); // At once, because lines wait until it runs.
 
   function start(): Worker {
     const started = new Worker(THREAD, { eval: true, name: "log", workerData: fd });
@@ -228,7 +227,7 @@ function writeOnThread(fd: number, { free, lose }: Feedback): Sink {
   };
 }
 
-/** CommonJS as text, because the program may be one file. It answers each write with what was lost. */
+/** CommonJS as text, because a build is one file. It answers each write with the `worth` that was lost. */
 const THREAD = `
 const { writeSync } = require("node:fs");
 const { parentPort, workerData: fd } = require("node:worker_threads");

@@ -1,27 +1,27 @@
 import { Buffer } from "node:buffer";
 
 /**
- * Takes interim responses (1xx, RFC 9110 §15.2) out of what a server sends, before undici parses it: undici ends the
- * connection at a `100 Continue` that it did not ask for, while a client must be able to take any number of them.
- * `101 Switching Protocols` passes: that is the end of HTTP on a connection, and a failure.
+ * Removes interim responses (1xx, RFC 9110 §15.2) before undici parses what a server sends: undici ends the connection at an
+ * unexpected `100 Continue`, while a client must accept any number of them. `101 Switching Protocols` passes: it is the end of
+ * HTTP on a connection, and a failure.
  */
 export type InterimFilter = {
-  /** A request is about to be sent: what comes next begins with the head of a response. */
+  /** A request is about to be sent: the next bytes begin with the head of a response. */
   expectHead(): void;
-  /** The part of what came that belongs to final responses; a head that is not complete yet is held back. */
+  /** The bytes that belong to final responses; an incomplete head is held back. */
   pass(chunk: Uint8Array): Uint8Array;
-  /** What is held back when the server ends the connection. */
+  /** The bytes held back, for the end of the connection. */
   flush(): Uint8Array;
   /** Whether the head of a final response has begun since the last request. */
   isAnswered(): boolean;
 };
 
-/** A longer interim head is passed on, for the parser to refuse; bytes. */
+/** A longer interim head is passed on to the parser, which refuses it; bytes. */
 const LONGEST_HEAD = 16 * 1024;
 
 const NOTHING = new Uint8Array(0);
 const PROTOCOL = "HTTP/";
-/** The least that tells an interim response from a final one (RFC 9112 §4). */
+/** The length that distinguishes an interim response from a final one (RFC 9112 §4). */
 const STATUS_LENGTH = "HTTP/1.1 100 ".length;
 const INTERIM = /^HTTP\/1\.\d 1(?!01)\d\d(?!\d)/;
 
@@ -44,7 +44,7 @@ export function createInterimFilter(): InterimFilter {
       if (!isAtHead) return chunk;
       let bytes = held.length === 0 ? chunk : Buffer.concat([held, chunk]);
       for (;;) {
-        // A robust reader skips empty lines before a head (RFC 9112 §2.2).
+        // Empty lines before a head are skipped (RFC 9112 §2.2).
         let start = 0;
         while (bytes[start] === 13 || bytes[start] === 10) start++;
         const begin = Buffer.from(bytes.buffer, bytes.byteOffset + start, bytes.length - start);
@@ -66,7 +66,7 @@ export function createInterimFilter(): InterimFilter {
   };
 }
 
-/** Where the head ends: behind its empty line, whose line breaks may be bare (RFC 9112 §2.2); -1: not yet. */
+/** The position after the head's empty line, whose line breaks may be bare (RFC 9112 §2.2); -1: not complete. */
 function endOfHead(bytes: Buffer): number {
   for (let at = bytes.indexOf(10); at !== -1; at = bytes.indexOf(10, at + 1)) {
     if (bytes[at + 1] === 10) return at + 2;

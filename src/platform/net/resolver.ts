@@ -10,29 +10,29 @@ export type Resolve = (hostname: string) => Promise<{ address: string; family: n
 
 type Addresses = Awaited<ReturnType<Resolve>>;
 
-/** A name that has no answer after this long is given up; milliseconds. */
+/** Timeout of a lookup, in milliseconds. */
 const DEADLINE = 5_000;
 
 /**
- * Lookups of the system that may be under way at once, and how many of these may be of names that have not answered before.
- * The system's lookup (getaddrinfo) holds a thread until it returns, a minute where a name server is silent, and Node lets
- * half of its threads (32, thread-pool.ts) do so: nodejs.org/api/dns.html#implementation-considerations.
+ * The most concurrent lookups of the system, and of names that have not answered before. The system's lookup (getaddrinfo)
+ * holds a thread until it returns, which takes a minute where a name server is silent. Node gives lookups half of its threads
+ * (32, thread-pool.ts; nodejs.org/api/dns.html#implementation-considerations).
  */
 const AT_ONCE = 12;
-const STRANGERS_AT_ONCE = 8;
+const NEW_AT_ONCE = 8;
 
-/** Names that answered are remembered, this many of them. */
+/** How many names that have answered are remembered. */
 const REMEMBERED = 1_000;
 
-/** For each name server, before the next one is asked, and how often; milliseconds. */
+/** Timeout in milliseconds before the next name server is asked, and tries. */
 const QUERY = { timeout: 1_500, tries: 2 };
 
 /**
- * Looks names up so that none holds up another. Each name is asked for once at a time and has five seconds. The system's
- * lookup is the first to be asked, because it alone knows all that the machine is set up to know (nsswitch.conf, search domains,
- * mDNS). While it hangs for this name, or for enough others to take all threads, the hosts file and then the name
- * servers themselves are asked, which takes no thread: by that way search domains and other sources of nsswitch.conf are not known.
- * Rejects with the lookup's error, or with one of code "ETIMEOUT".
+ * Looks names up so that a silent name server does not delay other names. One lookup a name runs at once, for five seconds at
+ * most. The system's lookup comes first, because only it uses all that is configured (nsswitch.conf, search domains, mDNS).
+ * While it hangs for this name, or for enough others to take all threads, the hosts file and then the name servers are asked
+ * directly, which takes no thread, but uses neither search domains nor nsswitch.conf. Rejects with the lookup's error, or with
+ * one of code "ETIMEOUT".
  */
 export function createResolver(options: {
   clock: Clock;
@@ -43,18 +43,18 @@ export function createResolver(options: {
 }): Resolve {
   const { clock, hostsFile = "/etc/hosts", servers } = options;
   const system: Resolve = options.system ?? ((hostname) => systemLookup(hostname, { all: true }));
-  /** The system's lookups that have not returned; those that are late have been given up, and still hold their thread. */
+  /** The system's lookups that have not returned; late ones still hold their thread. */
   const running = new Map<string, { answer: Promise<Addresses>; isLate: boolean }>();
   const direct = new Map<string, Promise<Addresses>>();
   const answered = new Set<string>();
-  let strangers = 0;
+  let newNames = 0;
 
   function askSystem(name: string): Promise<Addresses> {
-    const isStranger = !answered.has(name);
-    if (isStranger) strangers++;
+    const isNew = !answered.has(name);
+    if (isNew) newNames++;
     const asked = system(name).finally(() => {
       running.delete(name);
-      if (isStranger) strangers--;
+      if (isNew) newNames--;
     });
     const entry = { isLate: false, answer: inTime(name, asked, () => (entry.isLate = true)) };
     running.set(name, entry);
@@ -94,7 +94,7 @@ export function createResolver(options: {
     const name = hostname.toLowerCase();
     const asked = running.get(name);
     if (asked && !asked.isLate) return asked.answer;
-    const hasThread = running.size < AT_ONCE && (answered.has(name) || strangers < STRANGERS_AT_ONCE);
+    const hasThread = running.size < AT_ONCE && (answered.has(name) || newNames < NEW_AT_ONCE);
     if (!asked && hasThread) return askSystem(name);
     const known = direct.get(name);
     if (known) return known;
@@ -108,7 +108,7 @@ function addressesOf(answer: PromiseSettledResult<string[]>, family: number): Ad
   return answer.status === "rejected" ? [] : answer.value.map((address) => ({ address, family }));
 }
 
-/** The addresses that a hosts file has for a name (hosts(5)); none where there is no such file. */
+/** The addresses of a name in a hosts file (hosts(5)); none without such a file. */
 async function readHosts(file: string, name: string): Promise<Addresses> {
   const text = await readFile(file, "utf8").catch(() => "");
   return text.split("\n").flatMap((line) => {
@@ -118,5 +118,5 @@ async function readHosts(file: string, name: string): Promise<Addresses> {
   });
 }
 
-/** The process's own: its threads are what there are few of. */
+/** Shared by the process, because its threads are limited. */
 export const resolveName: Resolve = createResolver({ clock: systemClock() });

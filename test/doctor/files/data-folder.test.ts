@@ -4,15 +4,15 @@ import { join } from "node:path";
 import process from "node:process";
 import { test } from "node:test";
 import { type DataFolder, judgeDataFolder } from "../../../src/doctor/files/data-folder.ts";
-import { fileSystemProbe } from "../../../src/doctor/files/file-system.ts";
-import { ownershipProbe } from "../../../src/doctor/files/ownership.ts";
-import { dataIn, dataUsedBy, findingsOf, inWords, makeDataFolder, stranger, user } from "../../support/doctor.ts";
+import { judgeFileSystem } from "../../../src/doctor/files/file-system.ts";
+import { judgeOwnership } from "../../../src/doctor/files/ownership.ts";
+import type { Finding } from "../../../src/doctor/probe.ts";
+import { dataIn, dataUsedBy, inWords, makeDataFolder, stranger, user } from "../../support/doctor.ts";
 import { tempFolder } from "../../support/folder.ts";
 
 /** What is found in the data folder's files, with its media in `mediaDir`. */
 async function judgeFiles(data: DataFolder, mediaDir = join(data.path, "media")) {
-  const [finding] = (await findingsOf([ownershipProbe(data, mediaDir)]))["data.files"]!;
-  return finding!;
+  return (await judgeOwnership(data, mediaDir)) as Finding;
 }
 
 test("a data folder of its user alone is well, and so is what is in it", async (t) => {
@@ -20,7 +20,7 @@ test("a data folder of its user alone is well, and so is what is in it", async (
   assert.match(inWords([judgeDataFolder(data, user)]), /^ok: .*\/data, the relay runs as \S+, mode 0700$/);
   assert.match(inWords([await judgeFiles(data)]), /^ok: 1 /);
   if (process.platform !== "linux") return;
-  assert.equal((await findingsOf([fileSystemProbe(data.path)]))["data.disk"]?.length, 1);
+  assert.ok((await judgeFileSystem(data.path)).detail.length > 0);
 });
 
 test("no folder yet is a warning", async (t) => {
@@ -50,7 +50,7 @@ test("files that the relay's user cannot use are a failure that names them", asy
   assert.equal(finding.advice, `chown relay:4000000 ${names.map((name) => join(dir, name)).join(" ")}`);
 });
 
-test("what is none of the relay's is nobody's trouble, in none of its folders", async (t) => {
+test("files that are not the relay's are ignored, in each of its folders", async (t) => {
   const dir = makeDataFolder(t);
   for (const folder of ["", "spool", "media"]) {
     mkdirSync(join(dir, folder), { recursive: true });
@@ -64,7 +64,7 @@ test("what is none of the relay's is nobody's trouble, in none of its folders", 
   assert.match(inWords([finding]), /^ok: 3 files and folders, all of them usable for relay$/);
 });
 
-test("of many files as many are named as a command takes, and the rest is for the next time", async (t) => {
+test("of many files the advice names as many as a command takes, and to run doctor again", async (t) => {
   const dir = makeDataFolder(t);
   mkdirSync(join(dir, "spool"));
   for (let n = 0; n < 20; n++) writeFileSync(join(dir, "spool", `m${n}.part`), "", { mode: 0o600 });
@@ -73,7 +73,7 @@ test("of many files as many are named as a command takes, and the rest is for th
   assert.match(finding.advice!, /^chown relay (\S+ ){9}\S+, then run doctor again for the others$/);
 });
 
-test("a copy that the relay may only read is no trouble, a folder of copies that it cannot write to is", async (t) => {
+test("a copy that the relay may only read is usable, a folder of copies that it cannot write to is not", async (t) => {
   const dir = makeDataFolder(t);
   const media = join(tempFolder(t), "media");
   mkdirSync(media);
@@ -92,14 +92,14 @@ test("a copy that the relay may only read is no trouble, a folder of copies that
   assert.equal(advice, `chown relay:4000000 ${join(media, "v1")} ${join(media, "v1", "video.mp4")}`);
 });
 
-test("whoever is neither root nor the relay's user is told to be", async (t) => {
+test("a user who is neither root nor the relay's is advised to run it as one of them", async (t) => {
   const dir = makeDataFolder(t);
   const data = await dataUsedBy(dir, stranger);
   assert.match(inWords([judgeDataFolder(data, 1234)]), /^failed: .* is used by relay$/);
   assert.match(inWords([judgeDataFolder(data, 0)]), /^failed: .* belongs to user \d+, relay\.db in it to relay/);
 });
 
-test("the relay's user is whom the folder belongs to, whoever has left a database in it", {
+test("the relay's user is the owner of the folder, whatever the owner of the database in it", {
   skip: user === 0 ? false : "only root can give files away",
 }, async (t) => {
   const owners = async (folder: number, database: number) => {
@@ -110,6 +110,6 @@ test("the relay's user is whom the folder belongs to, whoever has left a databas
   };
   assert.equal(await owners(4712, 0), 4712);
   assert.equal(await owners(4712, 4713), 4712);
-  // Root's is one that nobody has given away.
+  // Root's folder is one before its chown.
   assert.equal(await owners(0, 4712), 4712);
 });

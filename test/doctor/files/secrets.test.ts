@@ -3,8 +3,8 @@ import { chmodSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import { type Account, may, ownerName, readAccount } from "../../../src/doctor/files/permissions.ts";
-import { findSecrets, secretsProbe } from "../../../src/doctor/files/secrets.ts";
-import { dataUsedBy, findingsOf, inWords, makeDataFolder, stranger } from "../../support/doctor.ts";
+import { findSecrets, judgeSecrets } from "../../../src/doctor/files/secrets.ts";
+import { byPart, dataUsedBy, inWords, makeDataFolder, stranger } from "../../support/doctor.ts";
 import { tempFolder } from "../../support/folder.ts";
 
 test("rights are judged by owner, group and others, in this order", () => {
@@ -31,7 +31,7 @@ test("an account's name and groups come from the system's files, where they are 
   );
   const unknown = await readAccount({ uid: 7, gid: 8 }, { passwd: "/nowhere", group: "/nowhere" });
   assert.deepEqual([unknown.name, [...unknown.groups]], ["7", [8]]);
-  // Root has made the folder, and given it to the user alone: that makes nobody a member of root's group.
+  // Root has made the folder, and given it to the user alone: that makes the user no member of root's group.
   const given = await readAccount({ uid: 7, gid: 0 }, { passwd: "/nowhere", group: "/nowhere" });
   assert.deepEqual([[...given.groups], ownerName(given)], [[], "7"]);
   const known = await readAccount({ uid: 998, gid: 0 }, files);
@@ -55,7 +55,7 @@ test("secrets are found wherever a config may hold them", () => {
   assert.equal(findSecrets(null).inline, false);
 });
 
-test("who else may read the config and the secrets is told, and who may change them", async (t) => {
+test("that other users may read the config and the secrets, or change them, is reported", async (t) => {
   const folder = tempFolder(t);
   const path = join(folder, "config.json");
   writeFileSync(join(folder, "key"), "hush");
@@ -63,16 +63,16 @@ test("who else may read the config and the secrets is told, and who may change t
     writeFileSync(path, JSON.stringify(raw));
     chmodSync(path, mode);
     chmodSync(join(folder, "key"), keyMode);
-    return findingsOf([secretsProbe({ path, tlsKey: null, account: null })]);
+    return byPart(judgeSecrets({ path, tlsKey: null, account: null }));
   };
   const withFile = { admin: { token: { file: "key" } } };
   const inline = { admin: { token: "hush" } };
-  assert.match(inWords((await judge(0o644, {}))["files.config"]), /^ok: .*mode 0644, holds no secret itself$/);
-  assert.match(inWords((await judge(0o644, inline))["files.config"]), /^warning: .*can read the secrets in it$/);
-  assert.match(inWords((await judge(0o640, inline))["files.config"]), /^ok/);
-  assert.match(inWords((await judge(0o646, {}))["files.config"]), /^failed: .*can change it$/);
-  assert.match(inWords((await judge(0o600, withFile))["files.secrets"]), /^ok: 1 of them/);
-  const [open] = (await judge(0o600, withFile, 0o644))["files.secrets"]!;
+  assert.match(inWords((await judge(0o644, {})).config), /^ok: .*mode 0644, holds no secret itself$/);
+  assert.match(inWords((await judge(0o644, inline)).config), /^warning: .*can read the secrets in it$/);
+  assert.match(inWords((await judge(0o640, inline)).config), /^ok/);
+  assert.match(inWords((await judge(0o646, {})).config), /^failed: .*can change it$/);
+  assert.match(inWords((await judge(0o600, withFile)).secrets), /^ok: 1 of them/);
+  const [open] = (await judge(0o600, withFile, 0o644)).secrets!;
   assert.deepEqual([open!.state, open!.advice], ["warning", `chmod o-r ${join(folder, "key")}`]);
 });
 
@@ -81,11 +81,8 @@ test("a secret that the relay's user cannot read is a failure, though root can",
   const key = join(dir, "key.pem");
   writeFileSync(key, "", { mode: 0o600 });
   const { account } = await dataUsedBy(dir, stranger);
-  const found = await findingsOf([secretsProbe({ path: null, tlsKey: key, account })]);
-  assert.match(
-    inWords(found["files.secrets"]),
-    /^failed: .*key\.pem has mode 0600: the relay's user relay cannot read it$/,
-  );
+  const found = await byPart(judgeSecrets({ path: null, tlsKey: key, account }));
+  assert.match(inWords(found.secrets), /^failed: .*key\.pem has mode 0600: the relay's user relay cannot read it$/);
 });
 
 test("the advice for a secret is one that the relay's user gains by", async (t) => {
@@ -94,8 +91,8 @@ test("the advice for a secret is one that the relay's user gains by", async (t) 
   writeFileSync(key, "", { mode: 0o600 });
   const adviceFor = async (gid: number | null) => {
     const { account } = await dataUsedBy(dir, { ...stranger, gid });
-    const found = await findingsOf([secretsProbe({ path: null, tlsKey: key, account })]);
-    return found["files.secrets"]![0]!.advice;
+    const found = await byPart(judgeSecrets({ path: null, tlsKey: key, account }));
+    return found.secrets![0]!.advice;
   };
   assert.equal(await adviceFor(4_000_000), `chgrp 4000000 ${key}, and chmod 640 ${key}`);
   assert.equal(await adviceFor(null), `chown relay ${key}, and chmod 600 ${key}`);

@@ -25,7 +25,7 @@ function judge(dir: string, more: { account?: Account | null; sandbox?: Mounts; 
   return writableJudge({ data, user, sandbox: async () => sandbox })({ dir, option: "backup.dir" });
 }
 
-test("root's own folder is none that the relay's user can write to, and the command that helps is told", async (t) => {
+test("root's own folder is not writable for the relay's user, and the advice is the command that helps", async (t) => {
   const dir = openFolder(t);
   const { state, detail, advice, isThere } = await judge(dir);
   const { uid } = statSync(dir);
@@ -35,12 +35,12 @@ test("root's own folder is none that the relay's user can write to, and the comm
   assert.equal((await judge(dir, { account: { ...stranger, uid } })).state, "ok");
   chmodSync(dir, 0o757);
   assert.deepEqual([(await judge(dir)).state, (await judge(dir)).detail], ["ok", `${dir}, writable for relay`]);
-  // Whoever may write and not pass makes nothing there.
+  // Write access without search access is not enough to make a file.
   chmodSync(dir, 0o756);
   assert.equal((await judge(dir)).state, "failed");
 });
 
-test("one that is not there yet is judged by the nearest above it", async (t) => {
+test("a missing folder is judged by the nearest one above it", async (t) => {
   const above = openFolder(t);
   const dir = join(above, "deep", "down");
   const { state, detail, advice, isThere } = await judge(dir);
@@ -54,7 +54,7 @@ test("one that is not there yet is judged by the nearest above it", async (t) =>
   chmodSync(above, 0o757);
   const can = await judge(dir);
   assert.deepEqual([can.state, can.detail, can.isThere], ["ok", `${dir} is not there yet: the relay makes it`, false]);
-  // Nobody knows whom it will run as.
+  // The user that it will run as is not known.
   chmodSync(above, 0o755);
   assert.equal((await judge(dir, { account: null })).state, "ok");
 });
@@ -73,7 +73,7 @@ test("a folder behind one that the relay's user may not pass is out of his reach
   assert.match((await judge(join(above, "private", "open", "new"))).detail, /may not pass \S+private$/);
 });
 
-test("where an access control list may give what the mode does not tell, it is a warning", async (t) => {
+test("where an access control list may permit what the mode does not, it is a warning", async (t) => {
   const dir = openFolder(t);
   chmodSync(dir, 0o775);
   const { state, detail, advice } = await judge(dir);
@@ -90,7 +90,7 @@ test("as the relay's own user the system's word counts", async (t) => {
   assert.equal((await judge(dir, { account, user })).state, "failed");
 });
 
-test("what can be no folder for files is told, whoever asks", async (t) => {
+test("a place where no file can be made is reported, for every user", async (t) => {
   const dir = openFolder(t);
   writeFileSync(join(dir, "file"), "");
   const file = await judge(join(dir, "file", "backups"), { account: null });
@@ -103,7 +103,7 @@ test("what can be no folder for files is told, whoever asks", async (t) => {
   );
 });
 
-test("a disk that is mounted read-only is told", { skip: noMounts }, async (t) => {
+test("a disk that is mounted read-only is reported", { skip: noMounts }, async (t) => {
   const disk = mountSmallDisk(join(openFolder(t), "media"), 2 ** 20);
   try {
     disk.readOnly(true);
@@ -113,7 +113,7 @@ test("a disk that is mounted read-only is told", { skip: noMounts }, async (t) =
   }
 });
 
-test("a data folder that cannot be looked at keeps nobody from looking at another", async (t) => {
+test("a folder is judged although the data folder cannot be read", async (t) => {
   const dir = openFolder(t);
   const finding = await writableJudge({ data: null, user, sandbox: async () => null })({ dir, option: "backup.dir" });
   assert.equal(finding.state, "ok");

@@ -93,8 +93,8 @@ test("what ends early, or is no HTTP, is an error that says so", async (t) => {
   const cases: [string, RegExp][] = [
     ["", /ended before the head/],
     ["HTTP/1.1 200 OK\r\nA: b", /ended before the head/],
-    ["hello\r\n\r\n", /no answer of HTTP/],
-    ["HTTP/1.1 2000 OK\r\n\r\n", /no answer of HTTP/],
+    ["hello\r\n\r\n", /the answer is not HTTP/],
+    ["HTTP/1.1 2000 OK\r\n\r\n", /the answer is not HTTP/],
     ["HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhello", /4 of 9 bytes early/],
     ["HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n9\r\nhello", /before the last chunk/],
     ["HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n", /before the last chunk/],
