@@ -1,4 +1,4 @@
-/** "18.3 MiB": as much of a size as people read. */
+/** "18.3 MiB" */
 export function tellSize(bytes: number): string {
   const units = ["bytes", "KiB", "MiB", "GiB", "TiB"];
   const at = Math.min(units.length - 1, Math.max(0, Math.floor(Math.log2(Math.max(bytes, 1)) / 10)));

@@ -11,7 +11,7 @@ const UNITS = [
   { name: "s", ms: 1_000 },
 ];
 
-/** How far a moment is away, as people say it, in at most two units: "in 3 h 20 min", "2 h ago", "now". */
+/** How far away a moment is, in at most two units: "in 3 h 20 min", "2 h ago", "now". */
 export function tellWhen(moment: number, now: number): string {
   const away = Math.abs(moment - now);
   const at = UNITS.findIndex(({ ms }) => away >= ms);
@@ -19,7 +19,7 @@ export function tellWhen(moment: number, now: number): string {
   const [unit, next] = [UNITS[at]!, UNITS[at + 1]];
   const count = Math.floor(away / unit.ms);
   const rest = next === undefined ? 0 : Math.floor((away % unit.ms) / next.ms);
-  // The smaller unit says little beside a large number, and nothing beside minutes.
+  // The smaller unit is noise beside a large number, and beside minutes.
   const words = `${count} ${unit.name}${rest > 0 && count < 10 && unit.name !== "min" ? ` ${rest} ${next!.name}` : ""}`;
   return moment > now ? `in ${words}` : `${words} ago`;
 }
@@ -40,4 +40,9 @@ export function parseWhen(text: string, now: number): number {
     throw new RelayError("usage", `"${text}" is no time: write one like 2026-01-31T08:00:00Z, or how long ago: 2h, 7d`);
   }
   return moment;
+}
+
+/** `2026-11-21 21:15:03Z`: an ISO time as it is shown to people. */
+export function shortTime(iso: string | null): string | null {
+  return iso === null ? null : iso.replace("T", " ").replace(/\.\d+Z$/, "Z");
 }

@@ -12,19 +12,19 @@ export type Campaign = {
   types: readonly EventType[];
   /** Of how many videos. */
   count: number;
-  /** Events a second at most; without it, one is sent when the one before it has been answered. */
+  /** Events a second at most; without it each is sent when the one before it has been answered. */
   rate?: number;
   /** All of one video instead of one new video each. */
   videoId?: string;
   context?: string;
-  /** The size of each video; as small as it gets unless told. */
+  /** The size of each video; the smallest possible unless given. */
   videoBytes?: number;
   signal?: AbortSignal;
 };
 
 export type Report = { type: EventType; videoId: string } & ({ sent: Sent } | { error: unknown });
 
-/** At a given rate, so many videos have events under way at once; the events of one video always follow one another. */
+/** How many videos have events under way at once at a given rate; the events of one video are sent one after the other. */
 const LANES = 16;
 
 /** Sends the events, and reports each as it is answered. Ends early when the signal is aborted. */
@@ -50,7 +50,7 @@ export async function runCampaign(
     }
   }
 
-  /** Puts the media that an event of this type speaks of behind links that answer. An autosave comes with a new thumbnail. */
+  /** Serves the media that an event of this type announces, and makes links to them. An autosave has a new thumbnail. */
   function announce(type: EventType, videoId: string): { videoUrl?: string; thumbnailUrl?: string } {
     const announced = ANNOUNCED_MEDIA[type];
     const look = type === "draft.update" ? `${videoId} ${random.float()}` : videoId;

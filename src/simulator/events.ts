@@ -4,9 +4,9 @@ import { FILM_SECONDS } from "./media.ts";
 import { pick } from "./random.ts";
 
 /**
- * What the simulator can send (PROVIDER, "Events"), in the order in which a video lives. "legacy" is a ready video in
- * the older dialect, without `type`. The provider announces failed productions in prose only; "video.failed" is our guess
- * at its type, with the one member that an early page of its documentation shows, `errorMessage`.
+ * What the simulator can send (PROVIDER, "Events"), in the order of a video's life. "legacy" is a ready video in
+ * the older dialect, without `type`. The provider documents failed productions in prose only; "video.failed" is a guess at
+ * its type, with the one member that an early page of its documentation shows, `errorMessage`.
  */
 export const EVENT_TYPES = [
   "draft.new",
@@ -34,12 +34,12 @@ export const ANNOUNCED_MEDIA: Record<EventType, { video: boolean; thumbnail: boo
 
 export type EventWish = {
   random: Random;
-  /** A new one unless told. */
+  /** A new one unless given. */
   videoId?: string;
-  /** Null sends `"videoContext": null`; an invented one unless told. */
+  /** Null sends `"videoContext": null`; an invented one unless given. */
   context?: string | null;
   title?: string;
-  /** Seconds; 35.9 unless told. */
+  /** Seconds; 35.9 unless given. */
   duration?: number;
   videoUrl?: string;
   thumbnailUrl?: string;
@@ -78,7 +78,7 @@ export function inventVideoId(random: Random): string {
   return Buffer.from(random.bytes(12)).toString("hex");
 }
 
-/** The pages of the provider indent by four and set a blank before the colon behind these two names. */
+/** As on the provider's pages: indented by four, with a blank before the colon of two members. */
 function spell(json: Record<string, unknown>): string {
   const members = Object.entries(json).map(([name, value]) => {
     const colon = name === "type" || name === "videoDuration" ? " : " : ": ";

@@ -425,7 +425,7 @@ test("the program's own process makes a whole backup, says why it cannot, and en
   assert.deepEqual(readdirSync(dir), ["a.db"]);
 });
 
-test("the process ends, and leaves nothing, when whoever started it is gone", async (t) => {
+test("the process ends, and leaves nothing, when the program that started it has ended", async (t) => {
   const { config, dir, store } = await settle(t);
   await store.close();
   mkdirSync(dir);
@@ -438,7 +438,7 @@ test("the process ends, and leaves nothing, when whoever started it is gone", as
   await waitFor(() => statSync(partOf(file), { throwIfNoEntry: false })?.size);
   child.stdin!.end();
   const { code, stderr } = await ending;
-  assert.match(stderr, /whoever started it is gone/);
+  assert.match(stderr, /the program that started this one has ended/);
   assert.equal(code, 1);
   assert.deepEqual(readdirSync(dir), []);
 });

@@ -11,11 +11,13 @@ import { RelayError } from "../../errors.ts";
 import { withoutQueries } from "../../platform/log/log.ts";
 import { lowerPriority } from "../../platform/process-priority.ts";
 import type { Store } from "../../store/store.ts";
-import { type Args, type Command, type Context, configOption, jsonOption } from "../command.ts";
-import { abortWhenStopped } from "../output/copy-progress.ts";
-import { printJson } from "../output/lists.ts";
+import type { Args } from "../args.ts";
+import { type Command, configOption, jsonOption } from "../command.ts";
+import { printJson } from "../output/print.ts";
 import { harmless } from "../output/terminal-text.ts";
+
 import { describePlace, findPresent, folderOfPlace } from "../places.ts";
+import { abortWhenStopped, type Program } from "../program.ts";
 
 /** Names of probes line up below each other up to this width. */
 const WIDTH = 24;
@@ -45,16 +47,16 @@ export const command: Command = {
 it removes), the endpoints (name, certificate, a HEAD, never a POST), the clock, the database, the relay, what waits and the
 last backup. It works beside a running relay and without one; run it as root or as the relay's user.
 Each line is ok, a warning or failed, and says what to do. Exit code 1 when something failed, 2 when the config is wrong.`,
-  async run(context, args) {
+  async run(program, args) {
     const database = args.text("database");
-    if (database !== undefined) return checkDatabase(context, args, resolve(context.cwd, database));
+    if (database !== undefined) return checkDatabase(program, args, resolve(program.cwd, database));
     const request = readRequest(args.text("from"));
-    const judged = await context.inspectConfig(undefined, { isOutside: true });
-    const { config, hasKeys } = await readUsable(context, judged);
+    const judged = await program.inspectConfig(undefined, { isOutside: true });
+    const { config, hasKeys } = await readUsable(program, judged);
     const { stagesOf } = await import("../../doctor/table.ts");
-    const printer = createPrinter(context, args);
+    const printer = createPrinter(program, args);
     printer.progress("data.folder");
-    const { hostname, ports, version } = context;
+    const { hostname, ports, version } = program;
     const stages = await stagesOf({
       judged,
       config,
@@ -64,7 +66,7 @@ Each line is ok, a warning or failed, and says what to do. Exit code 1 when some
       mark: createHash("sha256").update(`${hostname} ${config?.dataDir}`).digest("hex").slice(0, 8),
       offline: args.flag("offline"),
       request,
-      openStore: () => context.openStore(config!),
+      openStore: () => program.openStore(config!),
       listFormer: (store) => listFormer(store, config!),
     });
     await runProbes(stages, { clock: ports.clock, ...printer });
@@ -73,14 +75,14 @@ Each line is ok, a warning or failed, and says what to do. Exit code 1 when some
 };
 
 /** Checks one table after the other, at a low priority: others may need the disk. Exit code 1 where something is wrong. */
-async function checkDatabase(context: Context, args: Args, path: string): Promise<number> {
-  const signal = abortWhenStopped(context, { withStdin: args.flag("while-stdin") });
+async function checkDatabase(program: Program, args: Args, path: string): Promise<number> {
+  const signal = abortWhenStopped(program, { withStdin: args.flag("while-stdin") });
   lowerPriority();
   const { inspectDatabase } = await import("../../store/sqlite/files/inspect.ts");
   const { checkTables } = await import("../../store/check-tables.ts");
   const wrong = await checkTables(() => inspectDatabase(path), signal);
-  if (args.flag("json")) printJson(context.stdout, { database: path, wrong });
-  else context.stdout.write(wrong.length === 0 ? `${path} is whole\n` : `${wrong.join("\n")}\n`);
+  if (args.flag("json")) printJson(program.stdout, { database: path, wrong });
+  else program.stdout.write(wrong.length === 0 ? `${path} is whole\n` : `${wrong.join("\n")}\n`);
   return wrong.length === 0 ? 0 : 1;
 }
 
@@ -95,7 +97,7 @@ function readRequest(text: string | undefined): Request | null {
 
 /** As much of the config as can be used, and whether the keys of its target are in it. */
 async function readUsable(
-  { loadConfig }: Context,
+  { loadConfig }: Program,
   { config, unseen }: Inspection,
 ): Promise<{ config: Config | null; hasKeys: boolean }> {
   const isUnseen = (option: string) => unseen.some((place) => place.startsWith(option));
@@ -138,7 +140,7 @@ async function listFormer(store: Store, { mirror, dataDir }: Config): Promise<Fo
 }
 
 /** Prints each line as it comes, and on a terminal what is under way below it. */
-function createPrinter({ stdout, stderr, env }: Context, args: Args) {
+function createPrinter({ stdout, stderr, env }: Program, args: Args) {
   const asJson = args.flag("json");
   const isLive = stderr.isTTY && !asJson;
   const isColored = stdout.isTTY && !env.NO_COLOR;

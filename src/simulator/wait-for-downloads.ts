@@ -4,28 +4,28 @@ import type { ServedMedium } from "./medium.ts";
 import type { Provider } from "./provider.ts";
 
 /**
- * A relay asks again for a link that a later event announces, and nothing tells whether it will: it has what it wants when it has
- * asked for nothing for so long. Milliseconds.
+ * A relay requests a link again that a later event announces. It is taken to be done when it has requested nothing for this
+ * long, in milliseconds.
  */
 const QUIET = 2_000;
 
-/** How often we look, in milliseconds. */
+/** How often that is checked, in milliseconds. */
 const LOOK_EVERY = 100;
 
-/** So many of those that were not fetched are named. */
+/** How many of the media that were not fetched are named. */
 const NAMED = 5;
 
-export type Serving = {
+type Wait = {
   /** Seconds at most. */
   linger: number;
   clock: Clock;
-  /** Somebody has had enough. */
+  /** Resolves to end it early. */
   stopped: Promise<unknown>;
   say(line: string): void;
 };
 
-/** After the last event: waits until the relay has all media and asks for nothing more, and says what it has fetched. */
-export async function serveMedia(provider: Provider, { linger, clock, stopped, say }: Serving): Promise<void> {
+/** After the last event: waits until the relay has all media and requests nothing more, and says what it has fetched. */
+export async function waitForDownloads(provider: Provider, { linger, clock, stopped, say }: Wait): Promise<void> {
   const all = provider.media().length;
   if (all === 0) return;
   const missing = () => provider.media().filter(({ isTaken }) => !isTaken);
@@ -40,18 +40,18 @@ export async function serveMedia(provider: Provider, { linger, clock, stopped, s
     await sleep(LOOK_EVERY, clock);
   }
   const left = missing();
-  if (left.length > 0) say(`${left.length} of ${all} media were not fetched: ${tellMissing(left)}`);
+  if (left.length > 0) say(`${left.length} of ${all} media were not fetched: ${describeMissing(left)}`);
   else if (quiet() >= QUIET) say(`the relay has fetched all ${all} media`);
-  else say(`the relay has fetched all ${all} media; if it asks for one again, nobody answers any longer`);
+  else say(`the relay has fetched all ${all} media; they are served no longer`);
 }
 
-function tellMissing(media: ServedMedium[]): string {
-  const lines = media.slice(0, NAMED).map((medium) => `${medium.path} (${tellWhy(medium)})`);
+function describeMissing(media: ServedMedium[]): string {
+  const lines = media.slice(0, NAMED).map((medium) => `${medium.path} (${whyMissing(medium)})`);
   if (media.length > NAMED) lines.push(`and ${media.length - NAMED} more`);
   return lines.join(", ");
 }
 
-function tellWhy({ counts }: ServedMedium): string {
+function whyMissing({ counts }: ServedMedium): string {
   if (counts.requests === 0) return "never asked for";
   if (counts.open > 0) return "under way";
   const had = counts.downloads + counts.notModified > 0 ? "fetched before, not as it is now" : "never fetched whole";

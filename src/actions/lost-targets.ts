@@ -1,10 +1,7 @@
 import { errorLine } from "../errors.ts";
-import type { Medium } from "../model/medium.ts";
+import type { Kept } from "./media.ts";
 
-/** A medium that has a copy of its own. */
-export type Kept = Medium & { target: string; key: string };
-
-/** What is wrong with a copy. `unreadable`: the target has it, and does not give it. In words: "is cut: 5 of 7 bytes". */
+/** What is wrong with a copy. `unreadable`: reading it fails. `detail` in words: "is cut: 5 of 7 bytes". */
 export type Wrong = { fault: "missing" | "damaged" | "unreadable"; detail: string };
 
 /** Opens a copy for reading: null when the target has none there; throws what the target throws. */
@@ -13,11 +10,11 @@ export type Read = (
   signal: AbortSignal,
 ) => Promise<AsyncIterable<Uint8Array> | null>;
 
-/** After so many copies that could not be had it is asked whether their target is there at all. */
+/** After this many copies that could not be read their target itself is checked. */
 const FEW = 5;
 
 type Target = {
-  /** Copies that could not be had, and how many there had been before each. */
+  /** Copies that could not be read, and how many there had been before each. */
   held: { medium: Kept; wrong: Wrong; mark: number }[];
   suspicions: number;
   /** The last copy that could be read. */
@@ -27,20 +24,20 @@ type Target = {
 };
 
 /**
- * Tells copies that are gone from targets that are gone. A copy that could not be had is held back until another one of
- * its target could, or until there are a few of them: then one that was there before is read again, and where none was,
- * the target is looked into. A target that is not there takes its copies out of judgement.
+ * Distinguishes copies that are gone from targets that are gone. A copy that could not be read is held back until another
+ * copy of its target can be, or until there are a few of them: then a copy that was read before is read again, or, without
+ * one, the target is looked into. Copies of a target that is gone are not judged.
  */
-export function createReach(parts: {
+export function watchTargets(parts: {
   read: Read;
   /** Whether a target holds anything at all: null when it does, else what is wrong with it. */
   lookInto(target: string): Promise<string | null>;
   signal: AbortSignal;
-  /** The copy really is as suspected. */
+  /** Called when a suspicion is confirmed. */
   report(medium: Kept, wrong: Wrong): Promise<void>;
-  /** The target cannot be read. Said once. */
+  /** Called once for a target that cannot be read. */
   lost(target: string, why: string): void;
-  /** So many copies more of which nothing is known. */
+  /** Called with a number of further copies that are not judged. */
   unreached(copies: number): void;
 }) {
   const targets = new Map<string, Target>();
@@ -61,7 +58,7 @@ export function createReach(parts: {
     try {
       const stream = await parts.read(seen, parts.signal);
       if (stream === null) return "copies are gone that were there a moment ago";
-      // Its beginning is enough.
+      // Its first bytes are enough.
       for await (const _ of stream) break;
       return null;
     } catch (error) {
@@ -85,10 +82,10 @@ export function createReach(parts: {
   return {
     isLost: (medium: Kept) => of(medium).lost,
 
-    /** A copy is about to be read; what comes back goes with the outcome. */
+    /** A copy is about to be read; the result is passed to `confirm`. */
     begin: (medium: Kept) => of(medium).suspicions,
 
-    /** A copy could be read: what could not be had before this read began stands for itself. */
+    /** A copy was read: what could not be read before this read began is really wrong. */
     async confirm(medium: Kept, mark: number): Promise<void> {
       const target = of(medium);
       target.seen = medium;
@@ -97,7 +94,7 @@ export function createReach(parts: {
       for (const one of released) await parts.report(one.medium, one.wrong);
     },
 
-    /** A copy could not be had. */
+    /** A copy could not be read. */
     async suspect(medium: Kept, wrong: Wrong): Promise<void> {
       const target = of(medium);
       if (target.lost) return parts.unreached(1);
@@ -109,7 +106,7 @@ export function createReach(parts: {
       await target.asking;
     },
 
-    /** The end: what is held back still is decided on. */
+    /** At the end: decides on what is still held back. */
     async settle(): Promise<void> {
       for (const [id, target] of targets) if (target.held.length > 0) await decide(id, target);
     },
