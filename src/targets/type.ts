@@ -2,10 +2,10 @@ import type { GenericSchema, InferOutput } from "valibot";
 import type { CopyName, MirrorTarget, Opening } from "./target.ts";
 
 /** What the store remembers of a target, so that its copies are found when the config names another one. Never a secret. */
-export type AnyPlace = { type: string };
+type AnyPlace = { type: string };
 
 /** The schema of a target's options: an object with its `type`. */
-export type OptionsSchema = GenericSchema<unknown, { type: string }>;
+type OptionsSchema = GenericSchema<unknown, { type: string }>;
 
 /** One target in the config file while it is checked. Options are named without their place in the file. */
 export type CheckedOptions = {

@@ -12,6 +12,7 @@ import type { ProbeFacts } from "../../targets/type.ts";
 import type { JudgeWritable } from "../files/writable.ts";
 import { judgeShown } from "../network/certificate.ts";
 import type { Dates } from "../network/clock.ts";
+import { hostOf } from "../network/endpoints.ts";
 import { adviseTls, explain } from "../network/errors.ts";
 import { type Finding, failed, inTime, of, ok, type Probe, TooLate, warning } from "../probe.ts";
 
@@ -23,7 +24,7 @@ const CONNECT = 10_000;
 const SMALL = 1_000;
 
 /** The verbs of a target that the probe uses. */
-export type Tried = Pick<MirrorTarget, "head" | "read" | "delete" | "oddities" | "close"> & {
+type Tried = Pick<MirrorTarget, "head" | "read" | "delete" | "oddities" | "close"> & {
   put(...given: Parameters<MirrorTarget["put"]>): Promise<unknown>;
 };
 
@@ -116,7 +117,7 @@ async function giveBack(path: string, { uid, gid }: { uid: number; gid: number }
 
 /** How long the certificate is valid. Whether it is trusted shows when the target's own client sends the first file. */
 async function judgeServer({ url, option }: Server, clock: Clock, outer: AbortSignal): Promise<Finding> {
-  const name = url.hostname.replace(/^\[|\]$/g, "");
+  const name = hostOf(url.href);
   const at = { address: name, port: url.port === "" ? 443 : Number(url.port), name };
   try {
     const shown = await inTime({ clock, ms: CONNECT, outer }, (signal) => readCertificates(at, signal));

@@ -4,7 +4,7 @@ import type { FileHandle } from "node:fs/promises";
 const CHUNK = 256 * 1024;
 
 /** Limits how much work runs at once; the rest waits in order. */
-export type Limiter = <T>(work: () => Promise<T>) => Promise<T>;
+type Limiter = <T>(work: () => Promise<T>) => Promise<T>;
 
 export function createLimiter(count: number): Limiter {
   let free = count;
