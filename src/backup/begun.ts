@@ -3,7 +3,8 @@ import { basename, join } from "node:path";
 import { errorLine } from "../errors.ts";
 import type { Log } from "../ports.ts";
 import { removePart } from "../store/backup.ts";
-import type { Backup, Store } from "../store/store.ts";
+import type { Backup } from "../store/backups.ts";
+import type { Store } from "../store/store.ts";
 
 /** The mirror target, as far as backups go. All throw what it throws. */
 export type BackupTarget = {
@@ -37,14 +38,10 @@ export async function removeBackup(
  * Removes whatever is left of backups that were begun and that nobody has noted: the relay, or the backup's own process, was
  * killed. What cannot be removed now stays known.
  */
-export async function clearBegun(
-  store: Pick<Store, "backups" | "begunBackups" | "endBackup">,
-  places: Places,
-  log: Pick<Log, "warn">,
-): Promise<void> {
-  const begun = await store.begunBackups();
+export async function clearBegun(store: Pick<Store, "backups">, places: Places, log: Pick<Log, "warn">): Promise<void> {
+  const begun = await store.backups.begun();
   if (begun.length === 0) return;
-  const noted = await store.backups();
+  const noted = await store.backups.list();
   for (const one of begun) {
     const { place, name } = one;
     try {
@@ -58,6 +55,6 @@ export async function clearBegun(
       }
       continue;
     }
-    await store.endBackup(one);
+    await store.backups.end(one);
   }
 }

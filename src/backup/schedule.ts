@@ -5,7 +5,8 @@ import { makeFolders } from "../platform/files/plain-file.ts";
 import { withoutQueries } from "../platform/log/log.ts";
 import type { Ports } from "../ports.ts";
 import { nameBackup } from "../store/backup.ts";
-import type { Backup, Store } from "../store/store.ts";
+import type { Backup } from "../store/backups.ts";
+import type { Store } from "../store/store.ts";
 import { type BackupTarget, clearBegun, removeBackup } from "./begun.ts";
 import type { MadeBackup, RunBackup } from "./process.ts";
 
@@ -21,17 +22,7 @@ const LEAST_PATIENCE = 60 * 60_000;
 export type BackupParts = {
   config: NonNullable<Config["backup"]>;
   dataDir: string;
-  store: Pick<
-    Store,
-    | "backups"
-    | "lastBackup"
-    | "noteBackup"
-    | "noteFailedBackup"
-    | "forgetBackup"
-    | "beginBackup"
-    | "begunBackups"
-    | "endBackup"
-  >;
+  store: Pick<Store, "backups">;
   target: BackupTarget;
   ports: Pick<Ports, "clock" | "log" | "random">;
   run: RunBackup;
@@ -68,13 +59,13 @@ export function startBackups({ config, dataDir, store, target, ports, run }: Bac
     try {
       makeFolder(dir);
       // Whatever happens to the relay meanwhile: what nobody knows of would never be removed.
-      await store.beginBackup({ place: "dir", name: file });
+      await store.backups.begin({ place: "dir", name: file });
       // By this clock, which the turns go by: the backup's own process may be under one that is wrong for a moment.
       const at = clock.now();
       const made = await run(file, signal);
       const kept = to === "dir" ? file : await upload(name, file, made, signal);
       const { bytes, events, newest } = made;
-      await store.noteBackup({ at, place: to, name: kept, bytes, events, newest, planned: true });
+      await store.backups.note({ at, place: to, name: kept, bytes, events, newest, planned: true });
       log.info("backup made", { to, name: kept, bytes, events, ms: Math.round(clock.elapsed() - began) });
       return kept;
     } finally {
@@ -84,18 +75,18 @@ export function startBackups({ config, dataDir, store, target, ports, run }: Bac
   }
 
   async function upload(name: string, file: string, made: MadeBackup, signal: AbortSignal): Promise<string> {
-    await store.beginBackup({ place: "target", name: target.keyOf(name) });
+    await store.backups.begin({ place: "target", name: target.keyOf(name) });
     return target.put(name, { file, ...made }, signal);
   }
 
   /** Of those that it made by itself: whatever is beyond `keep`. The newest is never among them. */
   async function prune(newest: string): Promise<void> {
-    const planned = (await store.backups()).filter((backup) => backup.planned);
+    const planned = (await store.backups.list()).filter((backup) => backup.planned);
     for (const { id, place, name } of planned.slice(Math.max(keep, 1))) {
       if (name === newest) continue;
       try {
         await removeBackup({ place, name }, places);
-        await store.forgetBackup(id);
+        await store.backups.forget(id);
       } catch (error) {
         if (stopped.signal.aborted) return;
         log.warn("an old backup was not removed", { name, error: errorLine(error) });
@@ -104,7 +95,7 @@ export function startBackups({ config, dataDir, store, target, ports, run }: Bac
   }
 
   async function tellAge(): Promise<void> {
-    const last = await store.lastBackup();
+    const last = await store.backups.last();
     if (last === null || clock.now() - last.at <= 2 * every) return;
     const minutes = Math.round((clock.now() - last.at) / 60_000);
     log.warn("the last backup is old", { madeAt: new Date(last.at).toISOString(), minutes, name: last.name });
@@ -112,7 +103,7 @@ export function startBackups({ config, dataDir, store, target, ports, run }: Bac
 
   /** When the next is due. Where the clock was set back, nothing is known of the time since the last one: then at once. */
   async function dueAt(): Promise<number> {
-    const last = (await store.backups()).find(({ planned }) => planned);
+    const last = (await store.backups.list()).find(({ planned }) => planned);
     const now = clock.now();
     // A failure while the clock was ahead holds nothing up.
     notBefore = Math.min(notBefore, now + Math.min(AGAIN_AFTER, every));
@@ -134,7 +125,9 @@ export function startBackups({ config, dataDir, store, target, ports, run }: Bac
       const where = to === "dir" ? dir : "mirror.target";
       log.error("backup failed", { to, where, error: errorLine(error), againAt: new Date(notBefore).toISOString() });
       // For whoever asks the database: doctor does.
-      await store.noteFailedBackup({ at, error: withoutQueries(errorLine(error)), againAt: notBefore }).catch(() => {});
+      await store.backups
+        .noteFailed({ at, error: withoutQueries(errorLine(error)), againAt: notBefore })
+        .catch(() => {});
       await tellAge();
     }
     later(0);

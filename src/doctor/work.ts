@@ -4,7 +4,8 @@ import { tellSize } from "../actions/format-size.ts";
 import { tellWhen } from "../actions/times.ts";
 import type { Config } from "../config/schema.ts";
 import { refusalOf } from "../platform/net/addresses.ts";
-import type { Backup, FailedBackup, Store } from "../store/store.ts";
+import type { Backup, FailedBackup } from "../store/backups.ts";
+import type { Store } from "../store/store.ts";
 import type { Place } from "./files/place.ts";
 import { type Finding, failed, of, ok, type Probe, warning } from "./probe.ts";
 
@@ -16,7 +17,7 @@ const AT_MOST = 100;
 const HOUR = 3_600_000;
 const DAY = 24 * HOUR;
 
-type Reads = Pick<Store, "endpoints" | "counts" | "media" | "quarantined" | "lastBackup" | "failedBackup" | "backups">;
+type Reads = Pick<Store, "endpoints" | "counts" | "media" | "quarantined" | "backups">;
 
 /** What the database says of work that waits: probes of it are none where it cannot be opened (null), which is said before. */
 export function workProbes(options: {
@@ -46,14 +47,14 @@ export function workProbes(options: {
     }),
     probe("media", async (store) => of("deadline", await judgeDeadline(store, now()))),
     probe("backup", async (store) => {
-      const last = await store.lastBackup();
-      const exposed = judgePublic(await store.backups(), config.mirror.publicBaseUrl);
+      const last = await store.backups.last();
+      const exposed = judgePublic(await store.backups.list(), config.mirror.publicBaseUrl);
       if (exposed !== null) return exposed;
       // One that an operator made may have been taken elsewhere, which is where it is of use.
       if (last?.place === "dir" && !(await isThere(last))) {
         return failed(`the last that was checked, ${last.name}, is gone`, "wochit-relay backup FILE makes one now");
       }
-      const tried = config.backup === null ? null : await store.failedBackup();
+      const tried = config.backup === null ? null : await store.backups.failed();
       if (tried !== null) return judgeFailure(tried, last, now());
       return judgeBackup(last, config.backup, await place(), now());
     }),

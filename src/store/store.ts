@@ -14,6 +14,7 @@ import type {
 import type { MediaState, Medium, TargetPlace } from "../model/medium.ts";
 import type { Plan } from "../model/plan.ts";
 import type { Video, VideoState } from "../model/video.ts";
+import type { Backups } from "./backups.ts";
 
 /** An event on its way in. */
 export type Acceptance = {
@@ -58,31 +59,6 @@ export type StoreSettings = {
   keepsDeleted: boolean;
 };
 
-/** Where a backup is: in the configured folder, in the mirror target, or in a file of an operator's own. */
-export type BackupPlace = "dir" | "target" | "file";
-
-/** A backup that was opened and checked. */
-export type Backup = {
-  id: string;
-  /** When the database was as the backup has it. */
-  at: number;
-  place: BackupPlace;
-  /** An absolute path; in the target its key. */
-  name: string;
-  bytes: number;
-  events: number;
-  /** When the newest event was received; null: there was none. */
-  newest: number | null;
-  /** The relay made it by itself, and removes it when its time has come. */
-  planned: boolean;
-};
-
-/** A backup that is about to be made, and that nobody else would know of if its making were cut off. */
-export type BegunBackup = Pick<Backup, "place" | "name">;
-
-/** That the schedule's last try came to nothing: when, why, and when it is tried again. */
-export type FailedBackup = { at: number; error: string; againAt: number };
-
 /** What a check of the whole database found; nothing wrong: it is whole. */
 export type IntegrityCheck = { at: number; wrong: string[] };
 
@@ -99,11 +75,12 @@ export type Counts = {
 };
 
 /**
- * The store: whole verbs, each one transaction of the engine's own. A promise settles when the engine has committed.
+ * The verbs of the store, each one transaction of the engine's own. A promise settles when the engine has committed.
  * Ids are opaque strings. A verb that names an id which is not there rejects with RelayError("not_found").
  * Verbs that write reject with RelayError("store_unavailable") when the engine could not commit for ten seconds.
+ * `verbs.ts` says of each how it is run.
  */
-export type Store = {
+export type StoreVerbs = {
   /** Stores an event, its mapping, media and jobs in one transaction, or counts it on the event it repeats. */
   accept(acceptance: Acceptance): Promise<Accepted>;
   /**
@@ -246,31 +223,24 @@ export type Store = {
   quarantinedBody(id: string): Promise<Quarantined & { body: Uint8Array }>;
   dropQuarantined(id: string): Promise<void>;
 
-  /** Remembers where a backup is about to be, until it is noted there, or ended. */
-  beginBackup(begun: BegunBackup): Promise<void>;
-  /** Those that were begun, and neither noted nor ended. */
-  begunBackups(): Promise<BegunBackup[]>;
-  /** Nothing is there, or nothing that has to be removed. */
-  endBackup(begun: BegunBackup): Promise<void>;
-  /** Remembers a backup that was opened and checked; one of the same place and name is replaced, and is begun no longer. */
-  noteBackup(backup: Omit<Backup, "id">): Promise<void>;
-  /** Those that are remembered, the newest first. */
-  backups(): Promise<Backup[]>;
-  /** The newest of them; null: there is none. */
-  lastBackup(): Promise<Backup | null>;
-  /** Remembers that the schedule's last try came to nothing, until one comes to something. */
-  noteFailedBackup(failed: FailedBackup): Promise<void>;
-  failedBackup(): Promise<FailedBackup | null>;
-  /** The backup itself is gone; it need not be remembered. */
-  forgetBackup(id: string): Promise<void>;
   /** Which life of the store this is: another one after it was restored from a backup, else always the same. */
   epoch(): Promise<string>;
 
-  /** From the next write on these hold. */
-  configure(settings: StoreSettings): void;
   counts(): Promise<Counts>;
   /** The secret behind `sig` in media links: made once, kept in the database. */
   mediaSecret(): Promise<Uint8Array>;
+  /** The last check of the whole database; null: there was none. */
+  lastCheck(): Promise<IntegrityCheck | null>;
+  noteCheck(check: IntegrityCheck): Promise<void>;
+  /** Commits next to nothing, to find out whether it can; rejects like any write. */
+  probe(): Promise<void>;
+};
+
+/** An open store: its verbs, and what is answered at once, from memory. */
+export type Store = StoreVerbs & {
+  backups: Backups;
+  /** From the next write on these hold. */
+  configure(settings: StoreSettings): void;
   /** Whether an event could be committed right now (null), or why not. */
   trouble(): string | null;
   /** What SQLite said when it met damage in the database since it was opened; null: it met none. */
@@ -279,11 +249,6 @@ export type Store = {
   disproveDamage(): void;
   /** Whether the process before this one ended without closing the database. */
   wasUnclean(): boolean;
-  /** The last check of the whole database; null: there was none. */
-  lastCheck(): Promise<IntegrityCheck | null>;
-  noteCheck(check: IntegrityCheck): Promise<void>;
-  /** Commits next to nothing, to find out whether it can; rejects like any write. */
-  probe(): Promise<void>;
   /** Waits for what was begun, then closes; a second call does nothing. */
   close(): Promise<void>;
 };

@@ -2,6 +2,7 @@ import { statSync } from "node:fs";
 import { errorLine } from "../errors.ts";
 import { runOwnProcess } from "../platform/own-process.ts";
 import type { Ports } from "../ports.ts";
+import type { Backups } from "../store/backups.ts";
 import { RESTORE } from "../store/check-tables.ts";
 import type { IntegrityCheck, Store } from "../store/store.ts";
 
@@ -38,7 +39,9 @@ export type Integrity = {
  * the way out; events are taken all the same.
  */
 export function startIntegrityChecks(options: {
-  store: Pick<Store, "damage" | "disproveDamage" | "wasUnclean" | "lastCheck" | "noteCheck" | "lastBackup">;
+  store: Pick<Store, "damage" | "disproveDamage" | "wasUnclean" | "lastCheck" | "noteCheck"> & {
+    backups: Pick<Backups, "last">;
+  };
   database: string;
   ports: Pick<Ports, "clock" | "log">;
   check: CheckDatabase;
@@ -58,7 +61,7 @@ export function startIntegrityChecks(options: {
     last ??= await store.lastCheck();
     if (store.damage() !== checked) return true;
     if (isFirst && (store.wasUnclean() || (last !== null && last.wrong.length > 0))) return true;
-    const backup = await store.lastBackup();
+    const backup = await store.backups.last();
     const proven = Math.max(last?.at ?? 0, backup?.at ?? 0);
     // A clock that was set back makes no proof of the future.
     return now - proven >= EVERY || proven > now;

@@ -3,8 +3,8 @@ import { tellSize } from "../../actions/format-size.ts";
 import { RelayError } from "../../errors.ts";
 import { yieldToOthers } from "../../platform/priority.ts";
 import { type Copied, databaseOf, nameBackup } from "../../store/backup.ts";
+import type { Backup } from "../../store/backups.ts";
 import { copyDatabase } from "../../store/copy-database.ts";
-import type { Backup } from "../../store/store.ts";
 import { type Args, type Command, type Context, configOption, jsonOption } from "../command.ts";
 import { shortTime, tellCount } from "../output/columns.ts";
 import { abortWhenStopped, createCopyTeller } from "../output/copy-progress.ts";
@@ -126,7 +126,7 @@ async function note(context: Context, config: Parameters<Context["openStore"]>[0
   const { at, place, name, bytes, events, newest } = made;
   try {
     const store = await context.openStore(config);
-    await store.noteBackup({ at, place, name, bytes, events, newest, planned: false });
+    await store.backups.note({ at, place, name, bytes, events, newest, planned: false });
   } catch (error) {
     // Of an older schema: this program's relay has not been there yet.
     if (error instanceof RelayError && error.code === "conflict") return;

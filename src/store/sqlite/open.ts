@@ -2,9 +2,10 @@ import type Database from "better-sqlite3";
 import type { Config } from "../../config/schema.ts";
 import { errorLine } from "../../errors.ts";
 import type { Ports } from "../../ports.ts";
+import type { Backups } from "../backups.ts";
 import { settingsOf } from "../settings.ts";
-import type { Store, StoreOptions } from "../store.ts";
-
+import type { Store, StoreOptions, StoreVerbs } from "../store.ts";
+import { backupVerbs, makeVerbs, storeVerbs, type Works } from "../verbs.ts";
 import { backUpBeforeMigration } from "./backup/before-migration.ts";
 import { createBackups } from "./backup/records.ts";
 import { createDamage } from "./commit/damage.ts";
@@ -38,10 +39,7 @@ import { makeSecret, probe, readCheck, readSecret, writeCheck } from "./rows/met
 import { createSeenTime } from "./rows/seen-time.ts";
 import { withStablePlans } from "./rows/sql.ts";
 
-/** Names of queues: downloads, uploads, deletions, and deliveries per endpoint. */
-const DOWNLOAD = "download";
-const UPLOAD = "upload";
-const DELETE = "delete";
+/** What the name of a queue of deliveries begins with. */
 const DELIVER = "deliver/";
 
 /** How long a start tries its first writes, in milliseconds: a relay that waited longer would not even answer 503. */
@@ -135,6 +133,7 @@ export async function openSqliteStore(
         else log.info("store recovered");
       },
     });
+    let closed = false;
     const { write } = group;
     const read = async <T>(work: () => T): Promise<T> => damage.heed(work);
     /** What is erased is overwritten, and not only unlinked (sqlite.org/pragma.html#pragma_secure_delete). */
@@ -148,94 +147,92 @@ export async function openSqliteStore(
         }
       });
     const holderOf = (queue: string) =>
-      queue === DOWNLOAD ? downloads : queue === UPLOAD || queue === DELETE ? transfers : deliveries;
-    let closed = false;
+      queue === "download" ? downloads : queue === "upload" || queue === "delete" ? transfers : deliveries;
 
-    return {
-      accept: (acceptance) => write(() => events.accept(acceptance, clock.now()), { bytes: acceptance.body.length }),
-      quarantine: (refusal) => write(() => quarantine.keep(refusal), { bytes: refusal.body.length }),
+    const works: Works<StoreVerbs> = {
+      accept: (acceptance) => events.accept(acceptance, clock.now()),
+      quarantine: (refusal) => quarantine.keep(refusal),
 
-      claimDownloads: async (wish) => (isDue(downloads.nextDue(), wish.now) ? write(() => downloads.claim(wish)) : []),
-      claimDeliveries: async (wish) =>
-        isDue(deliveries.nextDue(wish.endpoint), wish.now) ? write(() => deliveries.claim(wish)) : [],
-      claimUploads: async (wish) =>
-        isDue(transfers.nextDue("upload"), wish.now) ? write(() => uploads.claim(wish)) : [],
-      // What becomes of erased media is not forgettable.
-      claimDeletions: async (wish) =>
-        isDue(transfers.nextDue("delete", "erase"), wish.now) ? write(() => deletions.claim(wish)) : [],
-      renew: (job, leaseUntil) => write(() => holderOf(job.queue).renew(job, leaseUntil, clock.now())),
-      refreshUpload: (job, leaseUntil) => write(() => uploads.refresh(job, leaseUntil, clock.now())),
-      placeUpload: (job, copy) => write(() => uploads.place(job, copy)),
-      settleUpload: (job, outcome, now) => write(() => uploads.settle(job, outcome, now)),
-      settleDeletion: (job, outcome, now) => write(() => deletions.settle(job, outcome, now)),
-      isCopyWanted: ({ target, key }) => read(() => ends.isWanted(ids.read("tgt", target), key)),
-      spooledMedia: () =>
-        read(() => [
-          ...downloads.scheduled().map((id) => ({ mediumId: ids.show("med", id), uploads: false })),
-          ...transfers.uploading().map((id) => ({ mediumId: ids.show("med", id), uploads: true })),
-        ]),
-      reviveSpooled: (mediumIds, now) =>
-        write(() => {
-          for (const id of mediumIds) downloads.revive(ids.find("med", id), now);
-        }),
-      isSpooled: (mediumId) => read(() => downloads.isSpooled(ids.find("med", mediumId))),
-      raiseRisks: (now) => write(() => risks.raise(now)),
-      nextRisk: () => read(() => risks.next()),
-      targetId: async (place, before) => targets.known(place) ?? write(() => targets.id(place, before)),
-      targets: () => read(() => targets.list()),
-      settleDownload: (job, outcome, now) => write(() => downloads.settle(job, outcome, now)),
-      settleDelivery: (job, outcome, now) => write(() => deliveries.settle(job, outcome, now)),
-      nextDue: (queue) =>
-        read(() => {
-          if (queue === DOWNLOAD) return downloads.nextDue();
-          if (queue === UPLOAD) return transfers.nextDue("upload");
-          if (queue === DELETE) return transfers.nextDue("delete", "erase");
-          return deliveries.nextDue(queue.slice(DELIVER.length));
-        }),
-      freeLeases: (now) =>
-        write(() => downloads.freeLeases(now) + transfers.freeLeases(now) + deliveries.freeLeases(now), {
-          patience: START_PATIENCE,
-        }),
-      skipMedia: (now) => write(() => downloads.skipAll(now)),
-      seenAt: (now) =>
-        write(() => {
-          for (const holder of [downloads, transfers, deliveries]) holder.mendDue(now);
-          return seenTime.replace(now);
-        }),
-      bringForward: (by, now) =>
-        write(() => {
-          seenTime.set(now);
-          downloads.bringForward(by, now);
-          transfers.bringForward(by);
-          deliveries.bringForward(by);
-        }),
-      changeMark: () => read(() => dataVersion.get()!.data_version),
+      // Nothing is due: no transaction is made for it.
+      claimDownloads: {
+        answer: ({ now }) => (isDue(downloads.nextDue(), now) ? undefined : []),
+        run: (wish) => downloads.claim(wish),
+      },
+      claimDeliveries: {
+        answer: ({ endpoint, now }) => (isDue(deliveries.nextDue(endpoint), now) ? undefined : []),
+        run: (wish) => deliveries.claim(wish),
+      },
+      claimUploads: {
+        answer: ({ now }) => (isDue(transfers.nextDue("upload"), now) ? undefined : []),
+        run: (wish) => uploads.claim(wish),
+      },
+      claimDeletions: {
+        answer: ({ now }) => (isDue(transfers.nextDue("delete", "erase"), now) ? undefined : []),
+        run: (wish) => deletions.claim(wish),
+      },
+      renew: (job, leaseUntil) => holderOf(job.queue).renew(job, leaseUntil, clock.now()),
+      refreshUpload: (job, leaseUntil) => uploads.refresh(job, leaseUntil, clock.now()),
+      placeUpload: uploads.place,
+      settleDownload: downloads.settle,
+      settleUpload: uploads.settle,
+      settleDeletion: deletions.settle,
+      settleDelivery: deliveries.settle,
+      freeLeases: {
+        run: (now) => downloads.freeLeases(now) + transfers.freeLeases(now) + deliveries.freeLeases(now),
+        patience: START_PATIENCE,
+      },
+      nextDue(queue) {
+        if (queue === "download") return downloads.nextDue();
+        if (queue === "upload") return transfers.nextDue("upload");
+        if (queue === "delete") return transfers.nextDue("delete", "erase");
+        return deliveries.nextDue(queue.slice(DELIVER.length));
+      },
 
-      event: (id) => read(() => events.show(id)),
-      eventBody: (id) => read(() => events.body(id)),
-      eventMedia: (id) => read(() => events.media(id)),
-      events: (wish) => read(() => events.list(wish)),
-      replay: (id, to, now) => write(() => events.replay(id, to, now)),
+      isCopyWanted: ({ target, key }) => ends.isWanted(ids.read("tgt", target), key),
+      spooledMedia: () => [
+        ...downloads.scheduled().map((id) => ({ mediumId: ids.show("med", id), uploads: false })),
+        ...transfers.uploading().map((id) => ({ mediumId: ids.show("med", id), uploads: true })),
+      ],
+      reviveSpooled(mediumIds, now) {
+        for (const id of mediumIds) downloads.revive(ids.find("med", id), now);
+      },
+      isSpooled: (mediumId) => downloads.isSpooled(ids.find("med", mediumId)),
+      raiseRisks: risks.raise,
+      nextRisk: risks.next,
+      targetId: { answer: (place) => targets.known(place) ?? undefined, run: targets.id },
+      targets: targets.list,
+      skipMedia: downloads.skipAll,
 
-      delivery: (id, limit) => read(() => deliveries.show(id, limit)),
-      deliveries: (wish) => read(() => deliveries.list(wish)),
-      retryDelivery: (id, now) => write(() => deliveries.retry(id, now)),
-      cancelDelivery: (id, now) => write(() => deliveries.cancel(id, now)),
+      bringForward(by, now) {
+        seenTime.set(now);
+        downloads.bringForward(by, now);
+        transfers.bringForward(by);
+        deliveries.bringForward(by);
+      },
+      seenAt(now) {
+        for (const holder of [downloads, transfers, deliveries]) holder.mendDue(now);
+        return seenTime.replace(now);
+      },
+      changeMark: () => dataVersion.get()!.data_version,
 
-      endpoints: () => read(() => deliveries.endpoints()),
-      pauseEndpoint: (id, reason, now) => write(() => void deliveries.pause(id, reason, now)),
-      resumeEndpoint: (id) => write(() => deliveries.resume(id)),
+      event: events.show,
+      eventBody: events.body,
+      eventMedia: events.media,
+      events: events.list,
+      replay: events.replay,
 
-      video: (id, limit) => read(() => videos.show(id, limit)),
-      videos: (wish) => read(() => videos.list(wish)),
-      videosOfContext: (context, page) => read(() => videos.ofContext(context, page)),
-      importContexts: (rows, how, now) => write(() => ({ imported: videos.import(rows, how.override, now) })),
+      delivery: deliveries.show,
+      deliveries: deliveries.list,
+      retryDelivery: deliveries.retry,
+      cancelDelivery: deliveries.cancel,
+      endpoints: deliveries.endpoints,
+      pauseEndpoint: deliveries.pause,
+      resumeEndpoint: deliveries.resume,
 
-      medium: (id) => read(() => lists.show(id)),
-      media: (wish) => read(() => lists.list(wish)),
-      mediumByKey: (key) => read(() => lists.byKey(key)),
-      retryMedium: (id, now) => write(() => lists.retry(id, now)),
-      mendMedium: (id, now) => write(() => lists.mend(id, now)),
+      video: videos.show,
+      videos: videos.list,
+      videosOfContext: videos.ofContext,
+      importContexts: (rows, how, now) => ({ imported: videos.import(rows, how.override, now) }),
       async forgetVideo(videoId, now) {
         const erased = await forgetInPieces(forgetting, { read, write: writeErasing, clock }, videoId, now);
         // The log still holds the pages as they were; where somebody is reading, the next checkpoint takes them. The first
@@ -245,31 +242,32 @@ export async function openSqliteStore(
         return erased;
       },
 
-      quarantined: (wish) => read(() => quarantine.list(wish)),
-      quarantinedBody: (id) => read(() => quarantine.show(id)),
-      dropQuarantined: (id) => write(() => quarantine.drop(id)),
+      medium: lists.show,
+      media: lists.list,
+      mediumByKey: lists.byKey,
+      retryMedium: lists.retry,
+      mendMedium: lists.mend,
 
-      beginBackup: (begun) => write(() => backups.begin(begun)),
-      begunBackups: () => read(() => backups.begun()),
-      endBackup: (begun) => write(() => backups.end(begun)),
-      noteBackup: (backup) => write(() => backups.note(backup)),
-      backups: () => read(() => backups.list()),
-      lastBackup: () => read(() => backups.last()),
-      noteFailedBackup: (failed) => write(() => backups.fail(failed)),
-      failedBackup: () => read(() => backups.failed()),
-      forgetBackup: (id) => write(() => backups.forget(id)),
-      epoch: () => read(() => readEpoch(sql)),
+      quarantined: quarantine.list,
+      quarantinedBody: quarantine.show,
+      dropQuarantined: (id) => quarantine.drop(id),
 
+      epoch: () => readEpoch(sql),
+      counts: () => countAll(sql),
+      mediaSecret: { answer: () => readSecret(db), run: () => makeSecret(db, random), patience: START_PATIENCE },
+      lastCheck: () => readCheck(db),
+      noteCheck: (check) => writeCheck(db, check),
+      probe: group.probe,
+    };
+
+    return {
+      ...makeVerbs<StoreVerbs>(storeVerbs, works, { read, write }),
+      backups: makeVerbs<Backups>(backupVerbs, backups, { read, write }),
       configure: (changed) => void Object.assign(settings, changed),
-      counts: () => read(() => countAll(sql)),
-      mediaSecret: async () => readSecret(db) ?? write(() => makeSecret(db, random), { patience: START_PATIENCE }),
-      trouble: () => group.trouble(),
+      trouble: group.trouble,
       damage: damage.seen,
       disproveDamage: damage.disprove,
       wasUnclean: () => unclean,
-      lastCheck: () => read(() => readCheck(db)),
-      noteCheck: (check) => write(() => writeCheck(db, check)),
-      probe: () => group.probe(),
       async close() {
         if (closed) return;
         closed = true;

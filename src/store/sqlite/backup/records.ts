@@ -1,4 +1,4 @@
-import type { Backup, BackupPlace, BegunBackup, FailedBackup } from "../../store.ts";
+import type { Backup, BackupPlace, BegunBackup, FailedBackup } from "../../backups.ts";
 import type { Ids } from "../rows/ids.ts";
 import type { Sql } from "../rows/sql.ts";
 
@@ -72,7 +72,7 @@ export function createBackups(db: Sql, ids: Ids) {
       if (planned) succeed.run();
       end({ place, name });
     },
-    fail: (failed: FailedBackup): void => void writeFailed.run(Buffer.from(JSON.stringify(failed))),
+    noteFailed: (failed: FailedBackup): void => void writeFailed.run(Buffer.from(JSON.stringify(failed))),
     failed(): FailedBackup | null {
       const row = readFailed.get();
       return row === undefined ? null : JSON.parse(Buffer.from(row.value).toString());

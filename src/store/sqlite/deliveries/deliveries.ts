@@ -245,7 +245,7 @@ export function createDeliveries(
 
     endpoints: () =>
       allEndpoints.all().map((row) => ({ endpoint: row.id, pausedAt: row.paused_at, reason: row.reason })),
-    pause: (endpoint: string, reason: string, now: number) => setPaused.run(endpoint, now, reason),
+    pause: (endpoint: string, reason: string, now: number) => void setPaused.run(endpoint, now, reason),
     resume: (endpoint: string) => void setPaused.run(endpoint, null, null),
   };
 }
