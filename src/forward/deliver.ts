@@ -181,7 +181,7 @@ export function createDeliveries(parts: DeliveryParts): Queue<DeliveryJob> {
   return {
     name: `deliver/${endpoint.id}`,
     concurrency: limitSlots(endpoint),
-    claim: (limit, now, leaseUntil) => store.claimDeliveries({ endpoint: endpoint.id, limit, now, leaseUntil }),
+    claim: (wish) => store.claimDeliveries({ ...wish, endpoint: endpoint.id }),
     run,
   };
 }

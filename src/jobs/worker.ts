@@ -1,11 +1,8 @@
 import { errorLine, LeaseLost } from "../errors.ts";
-import type { Job } from "../model/job.ts";
+import { type Job, LEASE, type QueueName } from "../model/job.ts";
 import type { Ports } from "../ports.ts";
-import type { Store } from "../store/store.ts";
+import type { Claimed, ClaimWish, Store } from "../store/store.ts";
 import { createWake } from "./wake.ts";
-
-/** While it runs, a job is leased this long; the lease is renewed three times in that span (DESIGN rule 3). */
-export const LEASE = 30_000;
 
 /** How soon a queue is asked again that gave nothing, for its limits or for trouble of the store. */
 const CLAIM_AGAIN = 1_000;
@@ -13,6 +10,9 @@ const CLAIM_AGAIN = 1_000;
 /** A due time is looked at again at least this often, should the machine's clock have jumped meanwhile. */
 const LONGEST_WAIT = 30_000;
 const SHORTEST_WAIT = 50;
+
+/** The claim of a queue that gives nothing just now: it is asked again soon. */
+export const HELD_BACK: Claimed<never> = { jobs: [], nextDue: 0 };
 
 /** What a running job may ask of its worker. */
 export type Lease = {
@@ -26,13 +26,13 @@ export type Lease = {
 
 /** One kind of later work: where its jobs come from, how many run at once, and what is done with each. */
 export type Queue<J extends Job> = {
-  name: string;
+  name: QueueName;
   /** How many jobs may hold a slot at once. */
   concurrency: number;
   /** How many more may run just now, where others share the limit; asked before each claim. Whoever makes room wakes the worker. */
   room?(): number;
-  /** Claims up to `limit` due jobs, leased until `leaseUntil`. */
-  claim(limit: number, now: number, leaseUntil: number): Promise<J[]>;
+  /** Claims due jobs. What is due and not given is held back by the queue's own limits: a job that ends wakes the worker. */
+  claim(wish: ClaimWish): Promise<Claimed<J>>;
   /** Does the work and settles the job. A throw leaves the job to its lease, and is logged. */
   run(job: J, lease: Lease): Promise<void>;
 };
@@ -62,9 +62,8 @@ export function startWorker<J extends Job>(queue: Queue<J>, store: Store, { cloc
   const ending = new AbortController();
 
   const renewals = repeat(LEASE / 3, async () => {
-    const leaseUntil = clock.now() + LEASE;
     for (const { job, abort } of [...running.values()]) {
-      const ours = await store.renew(job, leaseUntil).catch(() => true);
+      const ours = await store.renew(job, LEASE).catch(() => true);
       if (!ours) abort.abort(new LeaseLost("the lease was lost"));
     }
   });
@@ -118,14 +117,14 @@ export function startWorker<J extends Job>(queue: Queue<J>, store: Store, { cloc
 
   /** Ends the lease of a job that did not settle; where the store is in trouble, it runs out. */
   async function giveBack(job: J): Promise<false> {
-    await store.renew(job, clock.now()).catch(() => {});
+    await store.renew(job, 0).catch(() => {});
     return false;
   }
 
   /** Whether the claim that came while it ran still stands: then it was not this run that settled it. */
   async function isWantedAgain({ again }: Running<J>): Promise<boolean> {
     if (again === null) return false;
-    return store.renew(again, clock.now() + LEASE).catch(() => false);
+    return store.renew(again, LEASE).catch(() => false);
   }
 
   async function lookForJobs(): Promise<void> {
@@ -138,19 +137,17 @@ export function startWorker<J extends Job>(queue: Queue<J>, store: Store, { cloc
         const limit = Math.min(slots, queue.room?.() ?? slots);
         if (stopped || limit <= 0) break;
         const now = clock.now();
-        const jobs = await queue.claim(limit, now, now + LEASE);
+        const { jobs, nextDue } = await queue.claim({ limit, now, leaseFor: LEASE });
         // Nothing more is begun.
         if (stopped) {
           await Promise.all(jobs.map(giveBack));
           break;
         }
         for (const job of jobs) begin(job);
-        if (jobs.length > 0 && slots > 0) lookAgain = true;
-        else if (jobs.length === 0 && !lookAgain) {
-          const due = await store.nextDue(queue.name);
-          // What is due and was not given is held back by the queue's own limits: a job that ends will wake it.
-          if (due !== null && !stopped) setTimer(due <= now ? CLAIM_AGAIN : Math.max(due - clock.now(), SHORTEST_WAIT));
-        }
+        const isDue = nextDue !== null && nextDue <= now;
+        if (jobs.length > 0 && slots > 0 && isDue) lookAgain = true;
+        else if (slots > 0 && nextDue !== null)
+          setTimer(isDue ? CLAIM_AGAIN : Math.max(nextDue - clock.now(), SHORTEST_WAIT));
       } while (lookAgain);
     } catch (error) {
       log.warn("claim failed", { queue: queue.name, error: errorLine(error) });

@@ -42,8 +42,11 @@ export type Refusal = {
   isEvent?: boolean;
 };
 
-/** Which jobs a worker wants: `limit` of them, leased until `leaseUntil`. */
-export type ClaimWish = { now: number; limit: number; leaseUntil: number };
+/** Which jobs a worker wants: `limit` of them, each leased for `leaseFor` milliseconds. */
+export type ClaimWish = { now: number; limit: number; leaseFor: number };
+
+/** `nextDue`: when a claim may next give something; null: never, as far as is known now. */
+export type Claimed<J extends Job> = { jobs: J[]; nextDue: number | null };
 
 /** Lists are newest first; `before` is the id of the last row seen. Times bound the row's own time, `until` excluded. */
 export type Page = { limit: number; before?: string; since?: number; until?: number };
@@ -90,23 +93,26 @@ export type StoreVerbs = {
   quarantine(refusal: Refusal): Promise<{ id: string }>;
 
   /** Downloads that are due: first tries by deadline, then repeated ones. `busyHosts` are left out. */
-  claimDownloads(wish: ClaimWish & { busyHosts: string[] }): Promise<DownloadJob[]>;
+  claimDownloads(wish: ClaimWish & { busyHosts: string[] }): Promise<Claimed<DownloadJob>>;
   /**
    * Deliveries to one endpoint that are due, heads of their lanes only; none while the endpoint is paused. Here gates open
    * whose time has come.
    */
-  claimDeliveries(wish: ClaimWish & { endpoint: string }): Promise<DeliveryJob[]>;
-  /** Moves a lease; to now: it is given back (a delivery may end as canceled). False: the claim is lost, stop working on it. */
-  renew(job: Job, leaseUntil: number): Promise<boolean>;
+  claimDeliveries(wish: ClaimWish & { endpoint: string }): Promise<Claimed<DeliveryJob>>;
+  /**
+   * Leases a job for so many milliseconds from now; 0 gives it back (a delivery may end as canceled). False: the claim is
+   * lost, stop working on it.
+   */
+  renew(job: Job, leaseFor: number): Promise<boolean>;
   /**
    * Ends or reschedules a claimed download and writes what follows: the upload of what was spooled, released deliveries,
    * notices. False when the claim was lost.
    */
   settleDownload(job: DownloadJob, outcome: DownloadOutcome, now: number): Promise<{ settled: boolean }>;
   /** Uploads that are due, the oldest first. */
-  claimUploads(wish: ClaimWish): Promise<UploadJob[]>;
-  /** The upload as it is now, with its lease moved; null: the claim is no longer ours. */
-  refreshUpload(job: UploadJob, leaseUntil: number): Promise<UploadJob | null>;
+  claimUploads(wish: ClaimWish): Promise<Claimed<UploadJob>>;
+  /** The upload as it is now, with its lease renewed; null: the claim is no longer ours. */
+  refreshUpload(job: UploadJob, leaseFor: number): Promise<UploadJob | null>;
   /**
    * Writes down where the file is about to be put, so that it can be removed from there whatever happens to the upload, and
    * whichever target it ends up in. `passed`: keys of this target, written down before, that hold another file.
@@ -119,7 +125,7 @@ export type StoreVerbs = {
    */
   settleUpload(job: UploadJob, outcome: UploadOutcome, now: number): Promise<{ settled: boolean }>;
   /** Deletions that are due. Here the copies of deleted videos become deletions, whose time has come. */
-  claimDeletions(wish: ClaimWish): Promise<DeletionJob[]>;
+  claimDeletions(wish: ClaimWish): Promise<Claimed<DeletionJob>>;
   settleDeletion(job: DeletionJob, outcome: DeletionOutcome, now: number): Promise<{ settled: boolean }>;
   /** Whether a media row refers to this copy: then it must not be deleted. */
   isCopyWanted(copy: { target: string; key: string }): Promise<boolean>;
@@ -153,8 +159,6 @@ export type StoreVerbs = {
    * What is due at a time that cannot be (a command ran while the machine's clock was wrong) is due now.
    */
   seenAt(now: number): Promise<number>;
-  /** When a claim may next give something of a queue ("download", "upload", "delete", "deliver/<endpoint>"); null: never. */
-  nextDue(queue: string): Promise<number | null>;
   /** Frees every lease: for the one relay of a data folder, at its start. */
   freeLeases(now: number): Promise<number>;
   /** Changes whenever another process has committed: the cheap question behind "noticed within a second". */

@@ -40,7 +40,6 @@ export const storeVerbs: VerbTable<StoreVerbs> = {
   settleDeletion: write,
   settleDelivery: write,
   freeLeases: lease,
-  nextDue: read,
 
   isCopyWanted: read,
   spooledMedia: read,

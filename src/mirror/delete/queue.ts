@@ -159,7 +159,7 @@ export function createDeletions(options: {
   return {
     name: "delete",
     concurrency: AT_ONCE,
-    claim: (limit, now, leaseUntil) => store.claimDeletions({ limit, now, leaseUntil }),
+    claim: (wish) => store.claimDeletions(wish),
     run: async (job, { signal }) => (signal.aborted ? undefined : run(job, signal)),
   };
 }

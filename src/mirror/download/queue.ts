@@ -1,6 +1,6 @@
 import type { Config } from "../../config/schema.ts";
 import { errorLine } from "../../errors.ts";
-import type { Lease, Queue } from "../../jobs/worker.ts";
+import { HELD_BACK, type Lease, type Queue } from "../../jobs/worker.ts";
 import type { DownloadJob } from "../../model/job.ts";
 import type { Copy } from "../../model/medium.ts";
 import type { Outbound } from "../../platform/net/outbound.ts";
@@ -132,23 +132,24 @@ export function createDownloads(options: DownloadOptions): Downloads {
     concurrency: config.concurrency,
     spoolTrouble: alarm.line,
 
-    async claim(limit, now, leaseUntil) {
-      if (!(await isReady())) return [];
+    async claim(wish) {
+      if (!(await isReady())) return HELD_BACK;
       let places = most - unfinished.count();
       // Links that are tried again take places from slow ones only now and then; first tries as fast as slots allow.
       const mayGiveUp = places <= 0 && unfinished.hasSlow() && clock.elapsed() - gaveUpAt >= limits.yieldAfter;
       if (mayGiveUp) places = 1;
-      if (places <= 0) return [];
+      if (places <= 0) return HELD_BACK;
       // Hosts that have the fewest unfinished downloads come first: a flood of one host's links holds nobody else's up.
       for (let share = config.concurrency; ; share += config.concurrency) {
         const busyHosts = unfinished.hostsWith(share);
-        const jobs = await store.claimDownloads({ now, limit: Math.min(limit, places), leaseUntil, busyHosts });
+        const claimed = await store.claimDownloads({ ...wish, limit: Math.min(wish.limit, places), busyHosts });
+        const { jobs } = claimed;
         if (jobs.length === 0 && busyHosts.length > 0) continue;
         if (jobs[0] !== undefined && unfinished.count() >= most) {
           if (jobs[0].attempts > 0) gaveUpAt = clock.elapsed();
           unfinished.giveUpSlowest();
         }
-        return jobs;
+        return claimed;
       }
     },
 

@@ -1,8 +1,8 @@
 import { lstat, rm, stat } from "node:fs/promises";
 import type { Config } from "../../config/schema.ts";
 import { errorLine } from "../../errors.ts";
-import { LEASE, type Queue } from "../../jobs/worker.ts";
-import type { UploadJob, UploadOutcome } from "../../model/job.ts";
+import { HELD_BACK, type Queue } from "../../jobs/worker.ts";
+import { LEASE, type UploadJob, type UploadOutcome } from "../../model/job.ts";
 import { nullWhereMissing } from "../../platform/files/durable.ts";
 import type { Turns } from "../../platform/keyed-mutex.ts";
 import type { Ports } from "../../ports.ts";
@@ -106,7 +106,7 @@ export function createUploads(options: UploadOptions): Queue<UploadJob> {
   async function run(claimed: UploadJob, signal: AbortSignal): Promise<void> {
     if (signal.aborted) return;
     // While it waited for its turn its claim may have been lost: a thumbnail must not be put over a newer one.
-    const fresh = await store.refreshUpload(claimed, clock.now() + LEASE);
+    const fresh = await store.refreshUpload(claimed, LEASE);
     if (fresh === null) return;
     // The very object, because the worker writes a new claim of it into it.
     const job = Object.assign(claimed, fresh);
@@ -132,9 +132,7 @@ export function createUploads(options: UploadOptions): Queue<UploadJob> {
     name: "upload",
     concurrency: Math.max(LEAST_AT_ONCE, config.concurrency),
 
-    async claim(limit, now, leaseUntil) {
-      return targetHealth.mayTry() ? store.claimUploads({ limit, now, leaseUntil }) : [];
-    },
+    claim: async (wish) => (targetHealth.mayTry() ? store.claimUploads(wish) : HELD_BACK),
 
     run: (job, { signal }) => inTurn(turnOf(job.videoId, job.kind), () => run(job, signal)),
   };

@@ -1,11 +1,12 @@
 import type Database from "better-sqlite3";
 import type { Config } from "../../config/schema.ts";
 import { errorLine } from "../../errors.ts";
+import type { Job, QueueName } from "../../model/job.ts";
 import type { Ports } from "../../ports.ts";
 import type { Backups } from "../backups.ts";
 import { settingsOf } from "../settings.ts";
-import type { Store, StoreOptions, StoreVerbs } from "../store.ts";
-import { backupVerbs, makeVerbs, storeVerbs, type Works } from "../verbs.ts";
+import type { Claimed, ClaimWish, Store, StoreOptions, StoreVerbs } from "../store.ts";
+import { backupVerbs, makeVerbs, storeVerbs, type Work, type Works } from "../verbs.ts";
 import { backUpBeforeMigration } from "./backup/before-migration.ts";
 import { createBackups } from "./backup/records.ts";
 import { createDamage } from "./commit/damage.ts";
@@ -38,9 +39,6 @@ import { openIds } from "./rows/ids.ts";
 import { makeSecret, probe, readCheck, readSecret, writeCheck } from "./rows/meta.ts";
 import { createSeenTime } from "./rows/seen-time.ts";
 import { withStablePlans } from "./rows/sql.ts";
-
-/** What the name of a queue of deliveries begins with. */
-const DELIVER = "deliver/";
 
 /** How long a start tries its first writes, in milliseconds: a relay that waited longer would not even answer 503. */
 const START_PATIENCE = 700;
@@ -146,32 +144,19 @@ export async function openSqliteStore(
           db.pragma("secure_delete = OFF");
         }
       });
-    const holderOf = (queue: string) =>
+    const holderOf = (queue: QueueName) =>
       queue === "download" ? downloads : queue === "upload" || queue === "delete" ? transfers : deliveries;
 
     const works: Works<StoreVerbs> = {
       accept: (acceptance) => events.accept(acceptance, clock.now()),
       quarantine: (refusal) => quarantine.keep(refusal),
 
-      // Nothing is due: no transaction is made for it.
-      claimDownloads: {
-        answer: ({ now }) => (isDue(downloads.nextDue(), now) ? undefined : []),
-        run: (wish) => downloads.claim(wish),
-      },
-      claimDeliveries: {
-        answer: ({ endpoint, now }) => (isDue(deliveries.nextDue(endpoint), now) ? undefined : []),
-        run: (wish) => deliveries.claim(wish),
-      },
-      claimUploads: {
-        answer: ({ now }) => (isDue(transfers.nextDue("upload"), now) ? undefined : []),
-        run: (wish) => uploads.claim(wish),
-      },
-      claimDeletions: {
-        answer: ({ now }) => (isDue(transfers.nextDue("delete", "erase"), now) ? undefined : []),
-        run: (wish) => deletions.claim(wish),
-      },
-      renew: (job, leaseUntil) => holderOf(job.queue).renew(job, leaseUntil, clock.now()),
-      refreshUpload: (job, leaseUntil) => uploads.refresh(job, leaseUntil, clock.now()),
+      claimDownloads: claimWork(downloads.nextDue, downloads.claim),
+      claimDeliveries: claimWork(({ endpoint }) => deliveries.nextDue(endpoint), deliveries.claim),
+      claimUploads: claimWork(() => transfers.nextDue("upload"), uploads.claim),
+      claimDeletions: claimWork(() => transfers.nextDue("delete", "erase"), deletions.claim),
+      renew: (job, leaseFor) => holderOf(job.queue).renew(job, leaseFor, clock.now()),
+      refreshUpload: (job, leaseFor) => uploads.refresh(job, leaseFor, clock.now()),
       placeUpload: uploads.place,
       settleDownload: downloads.settle,
       settleUpload: uploads.settle,
@@ -181,13 +166,6 @@ export async function openSqliteStore(
         run: (now) => downloads.freeLeases(now) + transfers.freeLeases(now) + deliveries.freeLeases(now),
         patience: START_PATIENCE,
       },
-      nextDue(queue) {
-        if (queue === "download") return downloads.nextDue();
-        if (queue === "upload") return transfers.nextDue("upload");
-        if (queue === "delete") return transfers.nextDue("delete", "erase");
-        return deliveries.nextDue(queue.slice(DELIVER.length));
-      },
-
       isCopyWanted: ({ target, key }) => ends.isWanted(ids.read("tgt", target), key),
       spooledMedia: () => [
         ...downloads.scheduled().map((id) => ({ mediumId: ids.show("med", id), uploads: false })),
@@ -292,6 +270,20 @@ function saveLog(db: Database.Database, log: Ports["log"]): void {
   }
 }
 
-function isDue(due: number | null, now: number): boolean {
-  return due !== null && due <= now;
+/** A claim makes a transaction only where something is due. */
+function claimWork<Wish extends ClaimWish, J extends Job>(
+  nextDue: (wish: Wish) => number | null,
+  claim: (wish: Wish) => J[],
+): Work<[Wish], Claimed<J>> {
+  return {
+    answer(wish) {
+      const due = nextDue(wish);
+      return due === null || due > wish.now ? { jobs: [], nextDue: due } : undefined;
+    },
+    run(wish) {
+      const jobs = claim(wish);
+      // There may be more where the limit was reached.
+      return { jobs, nextDue: jobs.length < wish.limit ? nextDue(wish) : wish.now };
+    },
+  };
 }

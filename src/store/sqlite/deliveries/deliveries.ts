@@ -138,7 +138,7 @@ export function createDeliveries(
             lanes.fallBack(row, now);
             continue;
           }
-          lease.run(wish.leaseUntil, row.id);
+          lease.run(now + wish.leaseFor, row.id);
           jobs.push(toJob({ ...row, claims: row.claims + 1 }, endpoint));
         }
       }
@@ -163,10 +163,10 @@ export function createDeliveries(
     },
 
     /** A lease that ends now is given back: no attempt is under way any longer. */
-    renew(job: Job, until: number, now: number): boolean {
+    renew(job: Job, leaseFor: number, now: number): boolean {
       const id = ids.find("dlv", job.id);
-      const isOurs = renew.run(until, id, ids.claimed(job.claim)).changes === 1;
-      if (isOurs && until <= now) lanes.free(byId.get(id)!, now);
+      const isOurs = renew.run(now + leaseFor, id, ids.claimed(job.claim)).changes === 1;
+      if (isOurs && leaseFor <= 0) lanes.free(byId.get(id)!, now);
       return isOurs;
     },
 

@@ -132,11 +132,12 @@ export function createDownloads(
           wait.run(row.id);
           return [];
         }
-        lease.run(wish.leaseUntil, row.id);
+        lease.run(wish.now + wish.leaseFor, row.id);
         return [toJob(row)];
       });
     },
-    renew: (job: Job, until: number) => renew.run(until, ids.find("med", job.id), ids.claimed(job.claim)).changes === 1,
+    renew: (job: Job, leaseFor: number, now: number) =>
+      renew.run(now + leaseFor, ids.find("med", job.id), ids.claimed(job.claim)).changes === 1,
 
     settle(job: DownloadJob, outcome: DownloadOutcome, now: number): { settled: boolean } {
       const row = media.byId(ids.find("med", job.id));

@@ -1,3 +1,4 @@
+import { LEASE } from "../../../model/job.ts";
 import type { SpooledFile } from "../../../model/medium.ts";
 import { nextRisk } from "../../../rules/at-risk.ts";
 import type { Gates } from "../deliveries/gates.ts";
@@ -5,9 +6,6 @@ import type { Notices } from "../deliveries/notices.ts";
 import type { Sql } from "../rows/sql.ts";
 import { FIRST_TRY, type MediaRows, type MediumRow } from "./rows.ts";
 import type { Place, Transfers } from "./transfers.ts";
-
-/** A worker hears within this time that its lease is lost (jobs/worker.ts). */
-const LEASE = 30_000;
 
 /** A copy as it is written into its row. */
 export type CopyFacts = Omit<SpooledFile, "ext"> & { target: number; key: string };

@@ -80,7 +80,7 @@ export function createTransfers(db: Sql, ids: Ids) {
     due: (action: TransferRow["action"], now: number, limit: number) => due.all(action, now, limit),
     claim: (action: TransferRow["action"], wish: ClaimWish): TransferRow[] =>
       due.all(action, wish.now, wish.limit).map((row) => {
-        lease.run(wish.leaseUntil, row.id);
+        lease.run(wish.now + wish.leaseFor, row.id);
         return { ...row, claims: row.claims + 1 };
       }),
     /** The job's row while the claim is still its own. */
@@ -88,7 +88,8 @@ export function createTransfers(db: Sql, ids: Ids) {
       const row = byId.get(ids.find("job", job.id));
       return row?.running === 1 && row.claims === ids.claimed(job.claim) ? row : null;
     },
-    renew: (job: Job, until: number) => renew.run(until, ids.find("job", job.id), ids.claimed(job.claim)).changes === 1,
+    renew: (job: Job, leaseFor: number, now: number) =>
+      renew.run(now + leaseFor, ids.find("job", job.id), ids.claimed(job.claim)).changes === 1,
     retry: (row: TransferRow, at: number, error: string, now: number) => void retry.run(at, error, now, row.id),
     done: (row: TransferRow) => void remove.run(row.id),
     hasten: (medium: number, now: number) => void hasten.run(now, medium),

@@ -55,10 +55,10 @@ export function createUploads(
     claim: (wish: ClaimWish): UploadJob[] =>
       transfers.claim("upload", wish).flatMap((row) => jobOf(row, wish.now) ?? []),
 
-    refresh(job: UploadJob, until: number, now: number): UploadJob | null {
+    refresh(job: UploadJob, leaseFor: number, now: number): UploadJob | null {
       const row = transfers.held(job);
       if (row === null) return null;
-      transfers.renew(job, until);
+      transfers.renew(job, leaseFor, now);
       return jobOf(row, now);
     },
 
