@@ -10,7 +10,7 @@ const DAY = 24 * HOUR;
 /** Over how long the past is spread. */
 const PAST = 90 * DAY;
 
-/** Ids are milliseconds and ten bits more (src/store/sqlite/rows/numbers.ts). */
+/** Ids are milliseconds and ten bits more (src/store/core/rows/numbers.ts). */
 const PER_MS = 1024;
 
 const HOST = "media.wochit.example";

@@ -1,4 +1,5 @@
 import type { Backups } from "./backups.ts";
+import type { Job } from "./core/tx.ts";
 import type { StoreVerbs } from "./store.ts";
 
 /**
@@ -23,7 +24,7 @@ const write = { does: "write", durable: true, bytes: () => 0 } as const;
 const lease = { does: "write", durable: false, bytes: () => 0 } as const;
 const several = { does: "several" } as const;
 
-export const storeVerbs: VerbTable<StoreVerbs> = {
+export const storeVerbs = {
   accept: { ...write, bytes: ({ body }) => body.length },
   quarantine: { ...write, bytes: ({ body }) => body.length },
 
@@ -91,9 +92,9 @@ export const storeVerbs: VerbTable<StoreVerbs> = {
   lastCheck: read,
   noteCheck: write,
   probe: several,
-};
+} as const satisfies VerbTable<StoreVerbs>;
 
-export const backupVerbs: VerbTable<Backups> = {
+export const backupVerbs = {
   begin: write,
   begun: read,
   end: write,
@@ -103,41 +104,44 @@ export const backupVerbs: VerbTable<Backups> = {
   noteFailed: write,
   failed: read,
   forget: write,
-};
+} as const satisfies VerbTable<Backups>;
 
 /**
- * What a verb does in an engine. `answer` gives the result without a transaction, where there is nothing to write; else
- * undefined. `patience`: how long a commit that fails is tried again, in milliseconds.
+ * What a verb does, as jobs of an engine. `answer` resolves with the result without a transaction, where there is nothing
+ * to write; else with undefined. `patience`: how long a commit that fails is tried again, in milliseconds.
  */
 export type Work<Args extends unknown[], Result> =
-  | ((...args: Args) => Result | Promise<Result>)
-  | { answer?(...args: Args): Result | undefined; run(...args: Args): Result | Promise<Result>; patience?: number };
+  | ((...args: Args) => Job<Result>)
+  | { answer?(...args: Args): Job<Result | undefined>; run(...args: Args): Job<Result>; patience?: number };
 
-export type Works<Port extends Verbs<Port>> = {
-  [Verb in keyof Port]: Work<Parameters<Port[Verb]>, Awaited<ReturnType<Port[Verb]>>>;
+/** What each verb of a port does; one of several transactions is a function that makes them. */
+export type Works<Port extends Verbs<Port>, Table extends VerbTable<Port>> = {
+  [Verb in keyof Port]: Table[Verb] extends { does: "several" }
+    ? Port[Verb]
+    : Work<Parameters<Port[Verb]>, Awaited<ReturnType<Port[Verb]>>>;
 };
 
-/** How an engine reads and writes. Each resolves with what `work` returns, a write once that is committed. */
+/** How an engine runs jobs. A write resolves once it is committed; `bytes`: about how many it writes, where that is much. */
 export type Engine = {
-  read<T>(work: () => T): Promise<T>;
-  write<T>(work: () => T, how?: { bytes?: number; patience?: number }): Promise<T>;
+  read<T>(job: Job<T>): Promise<T>;
+  write<T>(job: Job<T>, how?: { bytes?: number; patience?: number }): Promise<T>;
 };
 
 type AnyWork = Exclude<Work<unknown[], unknown>, (...args: never) => unknown>;
 
-/** The verbs of a port, made from its table and what an engine does for each. */
-export function makeVerbs<Port extends Verbs<Port>>(
-  table: VerbTable<Port>,
-  works: Works<Port>,
+/** The verbs of a port, made from its table and from what each does. */
+export function makeVerbs<Port extends Verbs<Port>, Table extends VerbTable<Port>>(
+  table: Table,
+  works: Works<Port, Table>,
   { read, write }: Engine,
 ): Port {
   const make = (line: VerbLine<unknown[]>, { answer, run, patience }: AnyWork) => {
-    if (line.does === "read") return (...args: unknown[]) => read(() => run(...args));
-    if (line.does === "several") return (...args: unknown[]) => run(...args);
+    if (line.does === "read") return (...args: unknown[]) => read(run(...args));
+    if (line.does === "several") return run;
     return async (...args: unknown[]) => {
-      const answered = answer?.(...args);
+      const answered = answer && (await read(answer(...args)));
       if (answered !== undefined) return answered;
-      return write(() => run(...args), { bytes: line.bytes(...args), ...(patience !== undefined && { patience }) });
+      return write(run(...args), { bytes: line.bytes(...args), ...(patience !== undefined && { patience }) });
     };
   };
   const verbs = Object.keys(table).map((name) => {

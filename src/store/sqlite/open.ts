@@ -1,44 +1,27 @@
 import type Database from "better-sqlite3";
 import type { Config } from "../../config/schema.ts";
 import { errorLine } from "../../errors.ts";
-import type { Job, QueueName } from "../../model/job.ts";
 import type { Ports } from "../../ports.ts";
 import type { Backups } from "../backups.ts";
+import { forgetInPieces } from "../core/events/forget.ts";
+import { createMemory, forgetSizes } from "../core/memory.ts";
+import { makeSecret, readSecret } from "../core/rows/meta.ts";
+import { rules } from "../core/rules.ts";
+import { type Job, job } from "../core/tx.ts";
 import { settingsOf } from "../settings.ts";
-import type { Claimed, ClaimWish, Store, StoreOptions, StoreVerbs } from "../store.ts";
-import { backupVerbs, makeVerbs, storeVerbs, type Work, type Works } from "../verbs.ts";
+import type { Store, StoreOptions, StoreVerbs } from "../store.ts";
+import { backupVerbs, type Engine, makeVerbs, storeVerbs, type Works } from "../verbs.ts";
 import { backUpBeforeMigration } from "./backup/before-migration.ts";
-import { createBackups } from "./backup/records.ts";
+import { backupWorks } from "./backup/records.ts";
 import { createDamage } from "./commit/damage.ts";
 import { createCommitGroup } from "./commit/group.ts";
-import { createDeliveries } from "./deliveries/deliveries.ts";
-import { createGates } from "./deliveries/gates.ts";
-import { createLanes } from "./deliveries/lanes.ts";
-import { createNotices } from "./deliveries/notices.ts";
-import { createAnnouncements } from "./events/announcements.ts";
-import { createEvents } from "./events/events.ts";
-import { createForgetting, forgetInPieces } from "./events/forget.ts";
-import { createHistory } from "./events/history.ts";
-import { createQuarantine } from "./events/quarantine.ts";
-import { createVideos } from "./events/videos.ts";
 import { hasLog, lockFolder, lockOf, makeFolder, openDatabase } from "./files/database.ts";
 import { isDiskFull, openReserve } from "./files/reserve.ts";
 import { watchPlace } from "./files/watch.ts";
-import { createRisks } from "./media/at-risk.ts";
-import { createDeletions } from "./media/deletions.ts";
-import { createDownloads } from "./media/downloads.ts";
-import { createMediaLists } from "./media/lists.ts";
-import { createMediaRows } from "./media/rows.ts";
-import { createMediaEnds } from "./media/settle.ts";
-import { createTargets } from "./media/targets.ts";
-import { createTransfers } from "./media/transfers.ts";
-import { createUploads } from "./media/uploads.ts";
-import { countAll } from "./rows/counts.ts";
-import { readEpoch, readEpochNumber } from "./rows/epochs.ts";
+import { readEpochNumber } from "./rows/epochs.ts";
 import { openIds } from "./rows/ids.ts";
-import { makeSecret, probe, readCheck, readSecret, writeCheck } from "./rows/meta.ts";
-import { createSeenTime } from "./rows/seen-time.ts";
 import { withStablePlans } from "./rows/sql.ts";
+import { createRunner } from "./runner.ts";
 
 /** How long a start tries its first writes, in milliseconds: a relay that waited longer would not even answer 503. */
 const START_PATIENCE = 700;
@@ -65,28 +48,11 @@ export async function openSqliteStore(
     const settings = settingsOf(config);
     const sql = withStablePlans(db);
     const ids = openIds(sql, clock);
-    const lanes = createLanes(sql);
-    const media = createMediaRows(sql);
-    const gates = createGates(sql, lanes, media);
-    const transfers = createTransfers(sql, ids);
-    const notices = createNotices(sql, ids, lanes, media, settings);
-    const ends = createMediaEnds(sql, media, transfers, gates, notices);
-    const downloads = createDownloads(sql, ids, media, ends, transfers, settings);
-    const uploads = createUploads(sql, ids, media, ends, transfers, settings);
-    const deletions = createDeletions(sql, ids, media, ends, transfers, settings);
-    const risks = createRisks(sql, ids, notices);
-    const targets = createTargets(sql, ids, config.dataDir);
-    const videos = createVideos(sql, ids, createHistory(sql, ids), readEpochNumber(sql));
-    const announcements = createAnnouncements(sql, ids, media);
-    const events = createEvents(sql, ids, videos, media, announcements, lanes, gates, deletions);
-    const deliveries = createDeliveries(sql, ids, lanes, gates, events, notices);
-    const quarantine = createQuarantine(sql, ids, settings);
-    const forgetting = createForgetting(sql, ends, lanes, quarantine);
-    const lists = createMediaLists(sql, ids, downloads, settings);
-    const backups = createBackups(sql, ids);
-    const seenTime = createSeenTime(sql);
-
+    const memory = createMemory();
+    const epoch = readEpochNumber(sql);
+    const run = createRunner(sql, { ids, settings, epoch, dataDir: config.dataDir, memory, now: clock.now });
     const dataVersion = db.prepare<[], { data_version: number }>("PRAGMA data_version");
+    const fill = db.prepare("INSERT OR REPLACE INTO meta (name, value) VALUES ('probe', randomblob(?))");
     let seenVersion = -1;
     const damage = createDamage(log);
     const place = watchPlace(db.name, role === "relay" ? lockOf(config.dataDir) : null);
@@ -113,15 +79,16 @@ export async function openSqliteStore(
         if (version === seenVersion) return;
         seenVersion = version;
         ids.catchUp();
-        quarantine.forget();
+        forgetSizes(memory.rings);
       },
-      undone: () => quarantine.forget(),
+      undone: () => forgetSizes(memory.rings),
       lost() {
         lookAtPlace();
         if (gone?.isLog) saveLog(db, log);
         return gone?.line ?? null;
       },
-      probe: (bytes) => probe(db, bytes),
+      // Random bytes: a file system that compresses would find room for zeros.
+      probe: (bytes) => void fill.run(Math.max(bytes, 1)),
       onFailure(error) {
         if (isDiskFull(error, config.dataDir)) reserve?.free();
         damage.note(error);
@@ -131,116 +98,43 @@ export async function openSqliteStore(
         else log.info("store recovered");
       },
     });
-    let closed = false;
-    const { write } = group;
-    const read = async <T>(work: () => T): Promise<T> => damage.heed(work);
+    const read: Engine["read"] = (job) => damage.heed(() => group.read(() => run(job)));
+    const write: Engine["write"] = (job, how) => group.write(() => run(job), how);
     /** What is erased is overwritten, and not only unlinked (sqlite.org/pragma.html#pragma_secure_delete). */
-    const writeErasing = <T>(work: () => T): Promise<T> =>
-      write(() => {
+    const writeErasing: Engine["write"] = (job) =>
+      group.write(async () => {
         db.pragma("secure_delete = ON");
         try {
-          return work();
+          return await run(job);
         } finally {
           db.pragma("secure_delete = OFF");
         }
       });
-    const holderOf = (queue: QueueName) =>
-      queue === "download" ? downloads : queue === "upload" || queue === "delete" ? transfers : deliveries;
 
-    const works: Works<StoreVerbs> = {
-      accept: (acceptance) => events.accept(acceptance, clock.now()),
-      quarantine: (refusal) => quarantine.keep(refusal),
-
-      claimDownloads: claimWork(downloads.nextDue, downloads.claim),
-      claimDeliveries: claimWork(({ endpoint }) => deliveries.nextDue(endpoint), deliveries.claim),
-      claimUploads: claimWork(() => transfers.nextDue("upload"), uploads.claim),
-      claimDeletions: claimWork(() => transfers.nextDue("delete", "erase"), deletions.claim),
-      renew: (job, leaseFor) => holderOf(job.queue).renew(job, leaseFor, clock.now()),
-      refreshUpload: (job, leaseFor) => uploads.refresh(job, leaseFor, clock.now()),
-      placeUpload: uploads.place,
-      settleDownload: downloads.settle,
-      settleUpload: uploads.settle,
-      settleDeletion: deletions.settle,
-      settleDelivery: deliveries.settle,
-      freeLeases: {
-        run: (now) => downloads.freeLeases(now) + transfers.freeLeases(now) + deliveries.freeLeases(now),
+    const works: Works<StoreVerbs, typeof storeVerbs> = {
+      ...rules,
+      freeLeases: { run: rules.freeLeases as () => Job<number>, patience: START_PATIENCE },
+      changeMark: () => job(async () => dataVersion.get()!.data_version),
+      mediaSecret: {
+        answer: () => job(async (tx) => (await readSecret(tx)) ?? undefined),
+        run: () => job((tx) => makeSecret(tx, random.bytes(32))),
         patience: START_PATIENCE,
       },
-      isCopyWanted: ({ target, key }) => ends.isWanted(ids.read("tgt", target), key),
-      spooledMedia: () => [
-        ...downloads.scheduled().map((id) => ({ mediumId: ids.show("med", id), uploads: false })),
-        ...transfers.uploading().map((id) => ({ mediumId: ids.show("med", id), uploads: true })),
-      ],
-      reviveSpooled(mediumIds, now) {
-        for (const id of mediumIds) downloads.revive(ids.find("med", id), now);
-      },
-      isSpooled: (mediumId) => downloads.isSpooled(ids.find("med", mediumId)),
-      raiseRisks: risks.raise,
-      nextRisk: risks.next,
-      targetId: { answer: (place) => targets.known(place) ?? undefined, run: targets.id },
-      targets: targets.list,
-      skipMedia: downloads.skipAll,
-
-      bringForward(by, now) {
-        seenTime.set(now);
-        downloads.bringForward(by, now);
-        transfers.bringForward(by);
-        deliveries.bringForward(by);
-      },
-      seenAt(now) {
-        for (const holder of [downloads, transfers, deliveries]) holder.mendDue(now);
-        return seenTime.replace(now);
-      },
-      changeMark: () => dataVersion.get()!.data_version,
-
-      event: events.show,
-      eventBody: events.body,
-      eventMedia: events.media,
-      events: events.list,
-      replay: events.replay,
-
-      delivery: deliveries.show,
-      deliveries: deliveries.list,
-      retryDelivery: deliveries.retry,
-      cancelDelivery: deliveries.cancel,
-      endpoints: deliveries.endpoints,
-      pauseEndpoint: deliveries.pause,
-      resumeEndpoint: deliveries.resume,
-
-      video: videos.show,
-      videos: videos.list,
-      videosOfContext: videos.ofContext,
-      importContexts: (rows, how, now) => ({ imported: videos.import(rows, how.override, now) }),
       async forgetVideo(videoId, now) {
-        const erased = await forgetInPieces(forgetting, { read, write: writeErasing, clock }, videoId, now);
+        const erased = await forgetInPieces({ read, write: writeErasing, clock }, videoId, now);
         // The log still holds the pages as they were; where somebody is reading, the next checkpoint takes them. The first
         // of the two holds no writer up, and leaves next to nothing to the second, which does.
         db.pragma("wal_checkpoint(PASSIVE)");
         db.pragma("wal_checkpoint(TRUNCATE)");
         return erased;
       },
-
-      medium: lists.show,
-      media: lists.list,
-      mediumByKey: lists.byKey,
-      retryMedium: lists.retry,
-      mendMedium: lists.mend,
-
-      quarantined: quarantine.list,
-      quarantinedBody: quarantine.show,
-      dropQuarantined: (id) => quarantine.drop(id),
-
-      epoch: () => readEpoch(sql),
-      counts: () => countAll(sql),
-      mediaSecret: { answer: () => readSecret(db), run: () => makeSecret(db, random), patience: START_PATIENCE },
-      lastCheck: () => readCheck(db),
-      noteCheck: (check) => writeCheck(db, check),
       probe: group.probe,
     };
 
+    let closed = false;
     return {
-      ...makeVerbs<StoreVerbs>(storeVerbs, works, { read, write }),
-      backups: makeVerbs<Backups>(backupVerbs, backups, { read, write }),
+      ...makeVerbs<StoreVerbs, typeof storeVerbs>(storeVerbs, works, { read, write }),
+      backups: makeVerbs<Backups, typeof backupVerbs>(backupVerbs, backupWorks, { read, write }),
       configure: (changed) => void Object.assign(settings, changed),
       trouble: group.trouble,
       damage: damage.seen,
@@ -268,22 +162,4 @@ function saveLog(db: Database.Database, log: Ports["log"]): void {
       error: errorLine(error),
     });
   }
-}
-
-/** A claim makes a transaction only where something is due. */
-function claimWork<Wish extends ClaimWish, J extends Job>(
-  nextDue: (wish: Wish) => number | null,
-  claim: (wish: Wish) => J[],
-): Work<[Wish], Claimed<J>> {
-  return {
-    answer(wish) {
-      const due = nextDue(wish);
-      return due === null || due > wish.now ? { jobs: [], nextDue: due } : undefined;
-    },
-    run(wish) {
-      const jobs = claim(wish);
-      // There may be more where the limit was reached.
-      return { jobs, nextDue: jobs.length < wish.limit ? nextDue(wish) : wish.now };
-    },
-  };
 }

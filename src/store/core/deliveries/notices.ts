@@ -1,0 +1,200 @@
+import { Buffer } from "node:buffer";
+import type { SaidOfMedium } from "../../../model/delivery.ts";
+import type { MediaState } from "../../../model/medium.ts";
+import { readersOf } from "../../../rules/topics.ts";
+import { insertEvent } from "../events/event-row.ts";
+import * as media from "../media/rows.ts";
+import { isOnItsWay, type MediumRow } from "../media/rows.ts";
+import { insert, sql, type Tx } from "../tx.ts";
+import type { DeliveryRow } from "./lanes.ts";
+import * as lanes from "./lanes.ts";
+
+type Reader = { endpoint: string; ordered: boolean };
+/** `waits`: 1: the endpoint was last told "pending"; 0: that there is no copy. */
+type Owed = { event: number; endpoint: string; ordered: number; waits: number };
+
+const MIRRORED = "relay.media.mirrored";
+const FAILED = "relay.media.failed";
+
+/**
+ * What the relay itself has to tell (CONTRACT, "Notices"): an event of its own in the lane of its
+ * video, stored only where somebody gets it. Never about a notice: they have no media, and their deliveries tell nothing.
+ */
+
+const VIDEO = sql<[number], { video_id: string; context: string | null }>(
+  "SELECT video_id, context FROM videos WHERE id = ?",
+);
+// A row stays until its medium has a copy, also while mirroring is off for good: 32 bytes for a medium, event and endpoint,
+// where the event itself takes 700 (an autosave) to 2,500 (a film and its thumbnail).
+const OWED = ["medium", "event", "endpoint", "ordered", "waits"] as const;
+const owes = insert("owed", OWED, "ON CONFLICT (medium, event, endpoint) DO UPDATE SET waits = excluded.waits");
+const OWED_OF = sql<[number], Owed>("SELECT event, endpoint, ordered, waits FROM owed WHERE medium = ? ORDER BY event");
+const ANNOUNCED = sql<[number], { thumbnail_medium: number | null }>(
+  "SELECT thumbnail_medium FROM events WHERE id = ?",
+);
+const SETTLE_OWED = sql<[number]>("DELETE FROM owed WHERE medium = ?");
+const PASS_ON = sql<[number, number]>(
+  `INSERT INTO owed (medium, event, endpoint, ordered, waits)
+     SELECT ?, event, endpoint, ordered, waits FROM owed WHERE medium = ? ON CONFLICT DO NOTHING`,
+);
+
+async function tell(
+  tx: Tx,
+  type: string,
+  row: MediumRow,
+  about: number,
+  reason: string,
+  readers: Reader[],
+  now: number,
+): Promise<void> {
+  if (readers.length === 0) return;
+  const { video_id, context } = (await tx.get(VIDEO, [row.video]))!;
+  const id = tx.ids.block(1 + readers.length);
+  const body = {
+    type,
+    wochitVideoId: video_id,
+    videoContext: context,
+    relay: { aboutEventId: tx.ids.show("evt", about), at: new Date(now).toISOString(), reason },
+  };
+  const isVideo = row.kind === "video";
+  insertEvent(tx, {
+    ...{ id, received_at: now, video: row.video, type, dialect: "notice", failure: 0, context, source: "relay" },
+    // No sequence: a number that no event of the provider's has keeps the row apart.
+    sequence: -id,
+    video_medium: isVideo ? row.id : null,
+    thumbnail_medium: isVideo ? null : row.id,
+    deliveries: readers.length,
+    body: Buffer.from(JSON.stringify(body)),
+  });
+  for (const [index, { endpoint, ordered }] of readers.entries()) {
+    const lane = { id: id + 1 + index, video: row.video, endpoint, ordered: ordered ? 1 : 0, event: id };
+    await lanes.add(tx, { ...lane, videoIsNew: false, gateUntil: null, gate: null, replay: 0 }, now);
+  }
+}
+
+/** How a medium that has ended is called, and why it ended so; null: it has not, or goes on. */
+function endOf(row: MediumRow): { type: string; reason: string } | null {
+  switch (row.state) {
+    case "pending":
+    case "running":
+      return null;
+    case "mirrored":
+      return { type: MIRRORED, reason: row.suspect ?? "the copy is kept" };
+    default:
+      return { type: FAILED, reason: row.last_error ?? row.state };
+  }
+}
+
+/**
+ * The medium that now speaks for the one that an event announced: where that was superseded by one that comes to nothing,
+ * another may have a copy, or be on its way.
+ */
+async function speakerFor(tx: Tx, event: number, row: MediumRow): Promise<MediumRow> {
+  const own = row.kind === "video" ? row.id : (await tx.get(ANNOUNCED, [event]))?.thumbnail_medium;
+  const medium = own == null || own === row.id ? undefined : await media.byId(tx, own);
+  const speaker = medium === undefined ? row : await media.speaker(tx, medium);
+  return speaker.state === "mirrored" || isOnItsWay(speaker) ? speaker : row;
+}
+
+async function passTo(
+  tx: Tx,
+  speaker: MediumRow,
+  { event, endpoint, ordered, waits }: Owed,
+  now: number,
+): Promise<void> {
+  const end = endOf(speaker);
+  if (end === null) owes(tx, { medium: speaker.id, event, endpoint, ordered, waits });
+  else await tell(tx, end.type, speaker, event, end.reason, [{ endpoint, ordered: ordered === 1 }], now);
+}
+
+/** Notes that an endpoint was told of a medium, by the event that announced it last. */
+function oweEnd(tx: Tx, { id, event }: MediumRow, { endpoint, ordered }: Reader, waits: 0 | 1): void {
+  owes(tx, { medium: id, event, endpoint, ordered: ordered ? 1 : 0, waits });
+}
+
+/** Those that are owed this end are told it, with those that ask for it by name; who is told of no copy is owed one still. */
+async function tellThem(
+  tx: Tx,
+  row: MediumRow,
+  end: { type: string; reason: string },
+  asked: Reader[],
+  now: number,
+): Promise<void> {
+  const isCopy = end.type === MIRRORED;
+  const owed = await tx.all(OWED_OF, [row.id]);
+  if (owed.length > 0) tx.write(SETTLE_OWED, [row.id]);
+  const readers = new Map<number, Map<string, Reader>>([
+    [row.event, new Map(asked.map((reader) => [reader.endpoint, reader]))],
+  ]);
+  for (const one of owed) {
+    const { event, endpoint, ordered, waits } = one;
+    const speaker = isCopy ? row : await speakerFor(tx, event, row);
+    if (speaker.id !== row.id) {
+      await passTo(tx, speaker, one, now);
+      continue;
+    }
+    if (event !== row.event && asked.some((reader) => reader.endpoint === endpoint)) continue;
+    if (!isCopy) owes(tx, { medium: row.id, event, endpoint, ordered, waits: 0 });
+    if (!isCopy && waits === 0) continue;
+    const ofEvent = readers.get(event) ?? new Map<string, Reader>();
+    readers.set(event, ofEvent.set(endpoint, { endpoint, ordered: ordered === 1 }));
+  }
+  if (!isCopy) for (const reader of asked) oweEnd(tx, row, reader, 0);
+  for (const [event, of] of readers) await tell(tx, end.type, row, event, end.reason, [...of.values()], now);
+}
+
+/** A medium is at risk: nothing of it is secured, and so much of its link's life is over. */
+export async function tellRisk(tx: Tx, row: MediumRow, share: number, now: number): Promise<void> {
+  const type = "relay.media.at_risk";
+  const reason = `${Math.round(share * 100)} % of the link's life is over${row.last_error === null ? "" : `: ${row.last_error}`}`;
+  const readers = readersOf(type, tx.settings.endpoints);
+  await tell(tx, type, row, row.event, reason, readers, now);
+  for (const reader of readers) oweEnd(tx, row, reader, 1);
+}
+
+/**
+ * A medium has ended: told to those that ask for it by name, to those that were last told that it is pending, and, where
+ * there is a copy, to all that were told anything else. `came` is what became of its download, where that came to nothing
+ * and the row says "mirrored" of the copy that there was.
+ */
+export async function tellEnd(
+  tx: Tx,
+  row: MediumRow,
+  now: number,
+  came?: { state: MediaState; error: string },
+): Promise<void> {
+  const end = came ? { type: FAILED, reason: came.error } : endOf(row);
+  if (end === null) return;
+  // What was skipped or deleted on purpose has not failed: only those that wait for it are told.
+  const isTold = ["mirrored", "failed", "expired"].includes(came?.state ?? row.state);
+  await tellThem(tx, row, end, isTold ? readersOf(end.type, tx.settings.endpoints) : [], now);
+}
+
+/** Others' places have become this medium's, which has ended before: those that they owed its end are told it. */
+export async function tellOwed(tx: Tx, row: MediumRow, now: number): Promise<void> {
+  const end = endOf(row);
+  if (end !== null) await tellThem(tx, row, end, [], now);
+}
+
+/** What an endpoint was told of media that were not mirrored: it is told how they end; at once, where they have meanwhile. */
+export async function owe(tx: Tx, delivery: DeliveryRow, said: SaidOfMedium[], now: number): Promise<void> {
+  for (const { mediumId, status } of said) {
+    const sent = await media.byId(tx, tx.ids.read("med", mediumId));
+    if (!sent) continue;
+    const row = await media.speaker(tx, sent);
+    const end = endOf(row);
+    const isWaiting = status === "pending";
+    const isNews = end !== null && (isWaiting || end.type === MIRRORED);
+    const reader = { endpoint: delivery.endpoint, ordered: delivery.ordered === 1 };
+    if (isNews) await tell(tx, end.type, row, delivery.event, end.reason, [reader], now);
+    if (end?.type === MIRRORED) continue;
+    const { event, endpoint, ordered } = delivery;
+    owes(tx, { medium: row.id, event, endpoint, ordered, waits: end === null && isWaiting ? 1 : 0 });
+  }
+}
+
+/** Who waits for a medium waits for the one that took its place. */
+export function passOn(tx: Tx, from: number, to: number): void {
+  tx.write(PASS_ON, [to, from]);
+  tx.write(SETTLE_OWED, [from]);
+}
