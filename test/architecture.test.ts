@@ -116,6 +116,18 @@ test("only the SQLite folder knows its driver", () => {
   assert.ok(driver.length > 0);
 });
 
+test("the rules of the store know no engine", () => {
+  const wrong = files.flatMap((file) =>
+    file.startsWith("src/store/core/")
+      ? imports
+          .get(file)!
+          .filter((target) => target.startsWith("src/store/sqlite/"))
+          .map((target) => `${file} imports ${target}`)
+      : [],
+  );
+  assert.deepEqual(wrong, []);
+});
+
 test("time, chance and the process are touched in one place", () => {
   const touch =
     /\bDate\.now\(|\bMath\.random\(|\bnew Date\(\)|(?<!socket\.)\bset(Timeout|Interval)\(|\bprocess\.(env|argv|exit|on)\b/;

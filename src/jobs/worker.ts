@@ -100,19 +100,22 @@ export function startWorker<J extends Job>(queue: Queue<J>, store: Store, { cloc
     slots--;
     const entry: Running<J> = { abort, job, again: null };
     running.set(job.id, entry);
-    queue
-      .run(job, { signal: abort.signal, ending: ending.signal, yieldSlot })
-      .catch((error) => {
-        if (!abort.signal.aborted) log.error("job broke", { queue: queue.name, job: job.id, error: errorLine(error) });
-      })
-      .then(() => (stopped ? giveBack(job) : isWantedAgain(entry)))
-      .then((again) => {
-        running.delete(job.id);
-        yieldSlot();
-        if (again) start(entry.again!);
-        if (running.size === 0) for (const resolve of drained.splice(0)) resolve();
-        wake();
-      });
+    void work(entry, { signal: abort.signal, ending: ending.signal, yieldSlot });
+  }
+
+  async function work(entry: Running<J>, lease: Lease): Promise<void> {
+    const { job } = entry;
+    try {
+      await queue.run(job, lease);
+    } catch (error) {
+      if (!lease.signal.aborted) log.error("job broke", { queue: queue.name, job: job.id, error: errorLine(error) });
+    }
+    const again = await (stopped ? giveBack(job) : isWantedAgain(entry));
+    running.delete(job.id);
+    lease.yieldSlot();
+    if (again) start(entry.again!);
+    if (running.size === 0) for (const resolve of drained.splice(0)) resolve();
+    wake();
   }
 
   /** Ends the lease of a job that did not settle; where the store is in trouble, it runs out. */
