@@ -138,11 +138,10 @@ export function makeVerbs<Port extends Verbs<Port>, Table extends VerbTable<Port
   const make = (line: VerbLine<unknown[]>, { answer, run, patience }: AnyWork) => {
     if (line.does === "read") return (...args: unknown[]) => read(run(...args));
     if (line.does === "several") return run;
-    return async (...args: unknown[]) => {
-      const answered = answer && (await read(answer(...args)));
-      if (answered !== undefined) return answered;
-      return write(run(...args), { bytes: line.bytes(...args), ...(patience !== undefined && { patience }) });
-    };
+    const begin = (...args: unknown[]) =>
+      write(run(...args), { bytes: line.bytes(...args), ...(patience !== undefined && { patience }) });
+    if (answer === undefined) return begin;
+    return async (...args: unknown[]) => (await read(answer(...args))) ?? begin(...args);
   };
   const verbs = Object.keys(table).map((name) => {
     const work = works[name as keyof Port] as AnyWork | AnyWork["run"];

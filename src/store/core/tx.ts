@@ -24,18 +24,23 @@ export function sql<Values extends readonly Value[] = Value[], Row = unknown>(te
 export function insert<Column extends string>(table: string, columns: readonly Column[], rest = "") {
   const places = columns.map(() => "?").join(", ");
   const statement = sql(`INSERT INTO ${table} (${columns.join(", ")}) VALUES (${places}) ${rest}`);
-  return (tx: Tx, row: Record<Column, Value>): void =>
-    tx.write(
-      statement,
-      columns.map((column) => row[column]),
-    );
+  return (tx: Tx, row: Record<Column, Value>): void => tx.write(statement, valuesOf(columns, row));
 }
 
 /** The same for the row of an id, of which it sets these columns. */
 export function update<Column extends string>(table: string, columns: readonly Column[]) {
   const statement = sql(`UPDATE ${table} SET ${columns.map((column) => `${column} = ?`).join(", ")} WHERE id = ?`);
-  return (tx: Tx, id: number, row: Record<Column, Value>): void =>
-    tx.write(statement, [...columns.map((column) => row[column]), id]);
+  return (tx: Tx, id: number, row: Record<Column, Value>): void => {
+    const values = valuesOf(columns, row);
+    values.push(id);
+    tx.write(statement, values);
+  };
+}
+
+function valuesOf<Column extends string>(columns: readonly Column[], row: Record<Column, Value>): Value[] {
+  const values: Value[] = [];
+  for (const column of columns) values.push(row[column]);
+  return values;
 }
 
 /**

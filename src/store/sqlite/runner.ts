@@ -59,7 +59,7 @@ export function createRunner(db: Sql, surroundings: Surroundings): <T>(job: Job<
     const tx = new JobTx();
     try {
       // The lock is the transaction itself: nothing else writes meanwhile.
-      const row = job.lock === null ? undefined : await tx.get(job.lock as Statement, [job.key]);
+      const row = job.lock === null ? undefined : prepare(job.lock as Statement).get(job.key);
       return await job.run(tx as unknown as Tx, row as never);
     } finally {
       tx.end();

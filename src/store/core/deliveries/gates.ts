@@ -13,6 +13,8 @@ type Waiting = DeliveryRow & {
   thumbnail_state: MediaState | null;
 };
 
+type States = { video: MediaState | null; thumbnail: MediaState | null };
+
 type EventMedia = { received_at: number; video_medium: number | null; thumbnail_medium: number | null };
 
 const STATES = `
@@ -26,13 +28,12 @@ const WAITING = sql<[number], Waiting>(
   `SELECT d.*, ${STATES} FROM deliveries d JOIN events e ON e.id = d.event
    WHERE d.video = ? AND d.settled_at IS NULL AND d.state = 'waiting' ORDER BY d.id`,
 );
-const STATE_OF = sql<[number], { state: MediaState }>("SELECT state FROM media WHERE id = ?");
+const STATES_OF = sql<[number | null, number | null], States>(
+  `SELECT (SELECT state FROM media WHERE id = ?) AS video, (SELECT state FROM media WHERE id = ?) AS thumbnail`,
+);
 const EVENT_OF = sql<[number], EventMedia>(
   "SELECT received_at, video_medium, thumbnail_medium FROM events WHERE id = ?",
 );
-
-const stateOf = async (tx: Tx, medium: number | null) =>
-  medium === null ? null : ((await tx.get(STATE_OF, [medium]))?.state ?? null);
 
 /** A thumbnail that was superseded is as unsettled as the one that takes its place, while that has no copy. */
 async function stateOfThumbnail(tx: Tx, medium: number | null, own: MediaState | null): Promise<MediaState | null> {
@@ -41,14 +42,16 @@ async function stateOfThumbnail(tx: Tx, medium: number | null, own: MediaState |
   return isOnItsWay(speaker) && speaker.key === null ? speaker.state : own;
 }
 
-/** When the gate of an event, with these media, opens by itself; null: it is open now. */
-export async function of(
+export const NO_MEDIA: States = { video: null, thumbnail: null };
+
+/** The states of an event's media, as far as its gates are concerned. */
+export async function statesOf(
   tx: Tx,
-  event: { receivedAt: number; gateUntil: number; video: number | null; thumbnail: number | null },
-  now: number,
-): Promise<number | null> {
-  const thumbnail = await stateOfThumbnail(tx, event.thumbnail, await stateOf(tx, event.thumbnail));
-  return gateDue({ ...event, video: await stateOf(tx, event.video), thumbnail, now });
+  { video, thumbnail }: { video: number | null; thumbnail: number | null },
+): Promise<States> {
+  const states = (await tx.get(STATES_OF, [video, thumbnail]))!;
+  if (states.thumbnail !== "superseded") return states;
+  return { ...states, thumbnail: await stateOfThumbnail(tx, thumbnail, states.thumbnail) };
 }
 
 /** When the gate of a delivery opens, which may have ended before it did; null: it has opened, and stays open. */
@@ -56,8 +59,8 @@ export async function shutUntil(tx: Tx, row: DeliveryRow, now: number): Promise<
   if (row.state === "waiting") return row.due;
   if (row.gate_until === null) return null;
   const { received_at, video_medium, thumbnail_medium } = (await tx.get(EVENT_OF, [row.event]))!;
-  const gateUntil = row.gate_until;
-  return of(tx, { receivedAt: received_at, gateUntil, video: video_medium, thumbnail: thumbnail_medium }, now);
+  const states = await statesOf(tx, { video: video_medium, thumbnail: thumbnail_medium });
+  return gateDue({ receivedAt: received_at, gateUntil: row.gate_until, ...states, now });
 }
 
 /** Media of this video have changed: gates that may open now do, others get their new time. */

@@ -109,24 +109,18 @@ export async function settle(
   await moveOn(tx, row, now);
 }
 
-/** `gate` is when the gate opens by itself; null: it is open. */
-export async function add(
+/** `gate` is when the gate opens by itself; null: it is open. `goes`: then nothing stands before the delivery. */
+export function add(
   tx: Tx,
-  lane: Lane & {
-    event: number;
-    videoIsNew: boolean;
-    gateUntil: number | null;
-    gate: number | null;
-    replay: 0 | 1 | 2;
-  },
+  delivery: Lane & { event: number; replay: 0 | 1 | 2 },
+  { gateUntil, gate, goes }: { gateUntil: number | null; gate: number | null; goes: boolean },
   now: number,
-): Promise<void> {
-  const { gate } = lane;
-  const due = gate ?? (lane.videoIsNew || (await leads(tx, lane)) ? now : null);
+): void {
+  const { id, endpoint, video, event, ordered, replay } = delivery;
   const state = gate === null ? "pending" : "waiting";
-  const until = gate === null ? null : lane.gateUntil;
-  const { id, endpoint, video, event, ordered, replay } = lane;
-  insertDelivery(tx, { id, endpoint, video, event, ordered, state, due, gate_until: until, replay });
+  const due = gate ?? (goes ? now : null);
+  const gate_until = gate === null ? null : gateUntil;
+  insertDelivery(tx, { id, endpoint, video, event, ordered, state, due, gate_until, replay });
 }
 
 /** Takes its due time from one that something stands before: its turn comes again. */

@@ -67,8 +67,9 @@ async function tell(
     body: Buffer.from(JSON.stringify(body)),
   });
   for (const [index, { endpoint, ordered }] of readers.entries()) {
-    const lane = { id: id + 1 + index, video: row.video, endpoint, ordered: ordered ? 1 : 0, event: id };
-    await lanes.add(tx, { ...lane, videoIsNew: false, gateUntil: null, gate: null, replay: 0 }, now);
+    const at = { id: id + 1 + index, video: row.video, endpoint, ordered: ordered ? 1 : 0 };
+    const lane = { ...at, event: id, replay: 0 as const };
+    lanes.add(tx, lane, { gateUntil: null, gate: null, goes: await lanes.leads(tx, lane) }, now);
   }
 }
 

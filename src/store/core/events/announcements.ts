@@ -14,7 +14,6 @@ const THUMBNAILS_UNDER_WAY = 3;
 type Announcement = {
   event: number;
   video: number;
-  videoIsNew: boolean;
   sequence: number;
   receivedAt: number;
   now: number;
@@ -63,10 +62,19 @@ function add(
   const { kind, url, host, deadline, duration } = planned;
   const { event, video, sequence, receivedAt } = at;
   insertMedium(tx, {
-    ...{ id, video, kind, event, sequence, url, host, deadline, duration, due },
+    id,
+    video,
+    kind,
+    event,
+    sequence,
+    url,
+    host,
+    deadline,
     changes: planned.refetch ? 1 : 0,
     state: end?.state ?? "pending",
+    due,
     last_error: end?.reason ?? null,
+    duration,
     linked_at: receivedAt,
     risk_at: end === null ? nextRisk({ linkedAt: receivedAt, deadline, now: receivedAt }) : null,
     announced_at: receivedAt,
@@ -81,7 +89,13 @@ function renew(tx: Tx, row: MediumRow, planned: PlannedMedium, by: Bringer, rows
   const same = identityOf(row.url) === planned.identity;
   const { url, host, deadline, linked_at } = link;
   restart(tx, row.id, {
-    ...{ event: by.event, sequence: by.sequence, url, host, deadline, linked_at, duration: planned.duration },
+    event: by.event,
+    sequence: by.sequence,
+    url,
+    host,
+    deadline,
+    linked_at,
+    duration: planned.duration,
     changes: planned.refetch ? 1 : 0,
     state: "pending",
     due: media.firstDue({ kind: row.kind, video: row.video, deadline }, rows),
@@ -168,9 +182,8 @@ function bring(tx: Tx, row: MediumRow, planned: PlannedMedium, by: Bringer, rows
   else if (planned.refused.state === "skipped") remember(tx, row, planned, by);
 }
 
-/** The media row for a link of an event: an existing one, with the better link, or a new one. */
-export async function file(tx: Tx, planned: PlannedMedium, at: Announcement): Promise<number> {
-  const rows = at.videoIsNew ? [] : await media.live(tx, at.video, planned.kind);
+/** The media row for a link of an event: one of the video's live ones of its kind (`rows`), with the better link, or a new one. */
+export function file(tx: Tx, planned: PlannedMedium, at: Announcement, rows: MediumRow[]): number {
   const same = rows.find((row) => identityOf(row.url) === planned.identity);
   const isThumbnail = planned.kind === "thumbnail";
   if (isThumbnail && rows.some((row) => wasAnnouncedSince(row, at))) return fileLate(tx, planned, at, rows, same);

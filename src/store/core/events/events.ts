@@ -1,6 +1,7 @@
 import { RelayError } from "../../../errors.ts";
 import type { Dialect, StoredEvent } from "../../../model/event.ts";
 import type { MediaKind, Medium } from "../../../model/medium.ts";
+import { gateDue } from "../../../rules/gate.ts";
 import type { Acceptance, Accepted, Store } from "../../store.ts";
 import * as gates from "../deliveries/gates.ts";
 import * as lanes from "../deliveries/lanes.ts";
@@ -114,33 +115,52 @@ export async function accept(tx: Tx, known: VideoRow | undefined, acceptance: Ac
     return { id: tx.ids.show("evt", first), status: "duplicate" };
   }
   const id = tx.ids.block(1 + plan.deliveries.length);
-  const { video, sequence, orderedAt, isLast } = await videos.record(tx, known, acceptance, id, now);
-  const announcement = { event: id, video, videoIsNew: known === undefined, sequence, receivedAt: at, now };
+  const [place, ...live] = await Promise.all([
+    late && known ? videos.placeOfLast(tx, known) : null,
+    ...(known ? plan.media.map(({ kind }) => media.live(tx, known.id, kind)) : []),
+  ]);
+  const { video, sequence, orderedAt, isLast } = videos.record(tx, known, acceptance, { id, now, place });
+  const announcement = { event: id, video, sequence, receivedAt: at, now };
   const filed: Record<MediaKind, number | null> = { video: null, thumbnail: null };
-  for (const planned of plan.media) {
-    const medium = await announcements.file(tx, planned, announcement);
+  for (const [index, planned] of plan.media.entries()) {
+    const rows = live[index] ?? [];
+    const medium = announcements.file(tx, planned, announcement, rows);
     filed[planned.kind] = medium;
-    if (known && !event.failure) await deletions.keep(tx, medium);
+    const isAgain = rows.some((row) => row.id === medium);
+    if (isAgain && !event.failure) await deletions.keep(tx, medium);
   }
   insertEvent(tx, {
-    ...{ id, received_at: at, video, sequence, source: sourceAddress, body },
-    ...{ type: event.type, dialect: event.dialect, failure: event.failure ? 1 : 0, context: event.context },
-    ...{ video_medium: filed.video, thumbnail_medium: filed.thumbnail, deliveries: plan.deliveries.length },
+    id,
+    received_at: at,
+    video,
+    sequence,
+    type: event.type,
+    dialect: event.dialect,
+    failure: event.failure ? 1 : 0,
+    context: event.context,
+    source: sourceAddress,
+    video_medium: filed.video,
+    thumbnail_medium: filed.thumbnail,
+    deliveries: plan.deliveries.length,
+    body,
   });
   const given = event.context === null && isLast ? (known?.context ?? null) : null;
   if (given !== null || late || orderedAt !== at) {
     annotate(tx, { event: id, context: given, late: late ? 1 : 0, ordered_at: orderedAt === at ? null : orderedAt });
   }
-  if (!isLast) await videos.retell(tx, known!, acceptance, id, now);
+  if (!isLast) await videos.retell(tx, known!, acceptance, { id, now, place });
   if (plan.opensGates && known && !late) await gates.openAll(tx, video, now);
   if (plan.deletes && known) {
     const isReady = known.has_file === 1;
     await deletions.plan(tx, video, { ...plan.deletes, receivedAt: at, isReady }, now);
   }
+  const isGated = plan.deliveries.some(({ gateUntil }) => gateUntil !== null);
+  const states = isGated ? await gates.statesOf(tx, filed) : gates.NO_MEDIA;
   for (const [index, { endpoint, ordered, gateUntil }] of plan.deliveries.entries()) {
-    const gate = gateUntil === null ? null : await gates.of(tx, { receivedAt: at, gateUntil, ...filed }, now);
-    const lane = { id: id + 1 + index, video, endpoint, ordered: ordered ? 1 : 0 };
-    await lanes.add(tx, { ...lane, event: id, videoIsNew: known === undefined, gateUntil, gate, replay: 0 }, now);
+    const gate = gateUntil === null ? null : gateDue({ receivedAt: at, gateUntil, ...states, now });
+    const lane = { id: id + 1 + index, video, endpoint, ordered: ordered ? 1 : 0, event: id, replay: 0 as const };
+    const goes = gate === null && (known === undefined || (await lanes.leads(tx, lane)));
+    lanes.add(tx, lane, { gateUntil, gate, goes }, now);
   }
   return { id: tx.ids.show("evt", id), status: "accepted" };
 }
@@ -155,9 +175,10 @@ export async function replay(
   if ((await tx.get(BODY_OF, [row.id]))?.body == null)
     throw new RelayError("body_expired", `the body of ${eventId} has been pruned`);
   const id = tx.ids.next();
-  const lane = { id, video: row.video, endpoint: to.endpoint, ordered: to.ordered ? 1 : 0 };
-  const replay = to.newId ? 2 : 1;
-  await lanes.add(tx, { ...lane, event: row.id, videoIsNew: false, gateUntil: null, gate: null, replay }, now);
+  const replay = to.newId ? (2 as const) : (1 as const);
+  const { endpoint } = to;
+  const lane = { id, video: row.video, endpoint, ordered: to.ordered ? 1 : 0, event: row.id, replay };
+  lanes.add(tx, lane, { gateUntil: null, gate: null, goes: await lanes.leads(tx, lane) }, now);
   return { id: tx.ids.show("dlv", id) };
 }
 

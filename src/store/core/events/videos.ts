@@ -41,6 +41,14 @@ const MEDIA = sql<[number, number], MediumRow & { video_id: string }>(
   `SELECT ${SHOWN_MEDIUM} WHERE m.video = ? AND m.state <> 'superseded' ORDER BY m.id DESC LIMIT ?`,
 );
 
+/** An event on its way in: its id, and the place in order of the last landmark, where the event is late; null: none. */
+type Standing = { id: number; now: number; place: number | null };
+
+/** The place in order of the event that the next one may be a duplicate of; null: there is none. */
+export async function placeOfLast(tx: Tx, { last_event }: VideoRow): Promise<number | null> {
+  return last_event === null ? null : ((await tx.get(PLACE_OF, [last_event]))?.place ?? 0);
+}
+
 /** `before`: the row as it is in the database; undefined: it is not there. */
 function write(tx: Tx, row: VideoRow, before: VideoRow | undefined): void {
   if (before === undefined) return insertVideo(tx, row);
@@ -52,16 +60,14 @@ function write(tx: Tx, row: VideoRow, before: VideoRow | undefined): void {
  * What the next event of the video may be a duplicate of. An autosave stands between two others only where it changed
  * something. A late event is compared with nothing, but stands between those before and after it.
  */
-async function landmark(
-  tx: Tx,
+function landmark(
   before: VideoRow,
   after: VideoRow,
   { event, receivedAt, late }: Acceptance,
-  id: number,
-): Promise<Pick<VideoRow, "last_event" | "last_fingerprint">> {
+  { id, place }: Pick<Standing, "id" | "place">,
+): Pick<VideoRow, "last_event" | "last_fingerprint"> {
   const { last_event, last_fingerprint, sequence } = before;
-  if (late && last_event !== null && ((await tx.get(PLACE_OF, [last_event]))?.place ?? 0) > receivedAt)
-    return { last_event, last_fingerprint };
+  if (late && place !== null && place > receivedAt) return { last_event, last_fingerprint };
   if (isAutosave(event.type)) {
     const isChanged = after.state !== before.state || after.context !== before.context || after.title !== before.title;
     return isChanged ? NO_LANDMARK : { last_event, last_fingerprint };
@@ -107,13 +113,12 @@ export const idOf = async (tx: Tx, id: number) => (await tx.get(BY_ID, [id]))?.v
  * Writes what an event, under its id, says of its video. Where the event is not the last in order (`isLast`) its state
  * and contexts follow by `retell`, once its row is there.
  */
-export async function record(
+export function record(
   tx: Tx,
   known: VideoRow | undefined,
   acceptance: Acceptance,
-  id: number,
-  now: number,
-): Promise<Place> {
+  { id, now, place }: Standing,
+): Place {
   const { event, receivedAt, late } = acceptance;
   const before = known ?? newVideo(tx.ids.next(), event.videoId, receivedAt);
   const orderedAt = late ? receivedAt : Math.max(before.ordered_at, receivedAt);
@@ -136,16 +141,21 @@ export async function record(
     Object.assign(after, { state, has_file: hasFile ? 1 : 0 });
     const { context } = event;
     if (context !== null && context !== before.context) remap(tx, after, context, receivedAt, now, known === undefined);
-    Object.assign(after, await landmark(tx, before, after, acceptance, id));
+    Object.assign(after, landmark(before, after, acceptance, { id, place }));
   }
   write(tx, after, known);
   return { video: after.id, sequence: after.sequence, orderedAt, isLast };
 }
 
 /** The video as it is with an event that stands before others of it. */
-export async function retell(tx: Tx, before: VideoRow, acceptance: Acceptance, id: number, now: number): Promise<void> {
+export async function retell(
+  tx: Tx,
+  before: VideoRow,
+  acceptance: Acceptance,
+  { id, now, place }: Standing,
+): Promise<void> {
   const after = { ...(await tx.get(BY_ID, [before.id]))!, ...(await history.retell(tx, before, id, now)) };
-  write(tx, { ...after, ...(await landmark(tx, before, after, acceptance, id)) }, before);
+  write(tx, { ...after, ...landmark(before, after, acceptance, { id, place }) }, before);
 }
 
 /** How many of these mappings changed the context of their video. `override`: each is the newest, whatever events said. */

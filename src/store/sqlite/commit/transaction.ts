@@ -21,12 +21,12 @@ export function createTransaction(
   const release = db.prepare("RELEASE one");
   const undo = db.prepare("ROLLBACK TO one");
 
-  async function inTransaction(batch: Work[], run: (work: Work) => Promise<Result>): Promise<Result[]> {
+  async function inTransaction(batch: Work[], isEachAlone: boolean): Promise<Result[]> {
     begin.run();
     try {
       begun();
       const results: Result[] = [];
-      for (const work of batch) results.push(await run(work));
+      for (const work of batch) results.push(isEachAlone ? await alone(work) : { value: await work() });
       commit.run();
       return results;
     } catch (error) {
@@ -53,10 +53,10 @@ export function createTransaction(
 
   return async (batch) => {
     try {
-      return await inTransaction(batch, async (work) => ({ value: await work() }));
+      return await inTransaction(batch, false);
     } catch (error) {
       if (isEngineTrouble(error)) throw error;
-      return inTransaction(batch, alone);
+      return inTransaction(batch, true);
     }
   };
 }
