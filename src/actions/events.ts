@@ -1,7 +1,7 @@
 import type { Config, Endpoint } from "../config/schema.ts";
 import { errorLine, RelayError } from "../errors.ts";
 import type { StoredEvent } from "../model/event.ts";
-import { topicMatches } from "../rules/topics.ts";
+import { MEDIA_NOTICES, topicMatches } from "../rules/topics.ts";
 import type { Page, Store } from "../store/store.ts";
 import { topicOf } from "../wochit/event.ts";
 import { deliveryJson, type EventJson, eventJson, type Link, mediumJson } from "./json.ts";
@@ -83,15 +83,14 @@ export async function* replayEvents(
   }
 }
 
-/** What lists leave out unless it is asked for by its type (CONTRACT, "Notices"). */
-const NOTICES = ["relay.media.mirrored", "relay.media.failed", "relay.media.at_risk"];
-
 /** The ids of events that may be of these types, oldest first. One exact type is the store's own filter. */
 async function collectMeant(store: Store, types: string[], range: { since: number; until: number }): Promise<string[]> {
   const exact = types.length === 1 && !types[0]!.includes("*") ? types : [undefined];
-  const notices = NOTICES.filter((type) => !types.includes(type) || types.length > 1).filter((type) =>
-    topicMatches(types, type),
-  );
+  // Lists leave notices out unless one type of them is asked for (CONTRACT, "Notices").
+  const all = Object.values<string>(MEDIA_NOTICES);
+  const notices = all
+    .filter((type) => !types.includes(type) || types.length > 1)
+    .filter((type) => topicMatches(types, type));
   const ids: string[] = [];
   for (const type of [...exact, ...notices]) {
     ids.push(...(await collectIds((page: Page) => store.events({ ...page, type }), range)));

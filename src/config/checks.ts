@@ -5,6 +5,7 @@ import { errorLine } from "../errors.ts";
 import { looksLikeNetwork, parseNetworks } from "../platform/net/addresses.ts";
 import { nearest } from "../rules/nearest.ts";
 import { isReservedHeader } from "../rules/reserved-headers.ts";
+import { MEDIA_NOTICES } from "../rules/topics.ts";
 import { type Look, type Places, readEndpoints } from "./look.ts";
 import { isOwnWebhook } from "./own-webhook.ts";
 import type { Path, Problems } from "./problems.ts";
@@ -52,9 +53,7 @@ function checkEndpoint(at: number, look: Look, problems: Problems, owners: Map<s
 
 /** What the relay itself has to tell (CONTRACT, "Notices"). */
 const NOTICES = [
-  "relay.media.mirrored",
-  "relay.media.failed",
-  "relay.media.at_risk",
+  ...Object.values<string>(MEDIA_NOTICES),
   "relay.delivery.dead",
   "relay.endpoint.paused",
   "relay.endpoint.resumed",

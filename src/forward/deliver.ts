@@ -7,6 +7,7 @@ import type { Attempt, DeliveryJob, DeliveryOutcome, SaidOfMedium } from "../mod
 import type { Outbound } from "../platform/net/outbound.ts";
 import { UntrustedCertificate } from "../platform/net/trust.ts";
 import type { Clock, Ports } from "../ports.ts";
+import { GONE } from "../rules/gone.ts";
 import { isReservedHeader } from "../rules/reserved-headers.ts";
 import { deliveryRetry, waitsBefore } from "../rules/schedule.ts";
 import type { Store } from "../store/store.ts";
@@ -86,7 +87,7 @@ export function createDeliveries(parts: DeliveryParts): Queue<DeliveryJob> {
       log.error("endpoint paused", {
         event: job.eventId,
         endpoint: endpoint.id,
-        reason: "answered 410 Gone for two videos in a row",
+        reason: GONE,
       });
     }
   }

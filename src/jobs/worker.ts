@@ -29,7 +29,7 @@ export type Queue<J extends Job> = {
   name: QueueName;
   /** How many jobs may hold a slot at once. */
   concurrency: number;
-  /** How many more may run just now, where others share the limit; asked before each claim. Whoever makes room wakes the worker. */
+  /** How many more may run just now, where others share the limit; asked before each claim. What makes room wakes the worker. */
   room?(): number;
   /** Claims due jobs. What is due and not given is held back by the queue's own limits: a job that ends wakes the worker. */
   claim(wish: ClaimWish): Promise<Claimed<J>>;
@@ -42,7 +42,7 @@ export type Worker = {
   wake(): void;
   /**
    * Claims nothing more; resolves when running jobs ended, or were aborted after `grace` milliseconds. Those that did not
-   * settle are due again at once, for whoever works this queue next.
+   * settle are due again at once.
    */
   stop(grace: number): Promise<void>;
 };

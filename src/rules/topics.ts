@@ -3,8 +3,15 @@
 /** An endpoint, as far as its choice of events goes. */
 export type Reader = { id: string; events: string[]; order: "video" | "none" };
 
-/** What the relay itself has to tell is asked for by name: `*` does not mean it (CONTRACT, "Notices"). */
+/** The relay's own notices are asked for by name: `*` does not mean them (CONTRACT, "Notices"). */
 const NOTICES = "relay.";
+
+/** The types of notices about media. */
+export const MEDIA_NOTICES = {
+  mirrored: "relay.media.mirrored",
+  failed: "relay.media.failed",
+  atRisk: "relay.media.at_risk",
+} as const;
 
 /**
  * Whether one of an endpoint's `events` patterns takes this topic. A pattern is an exact name, `*` for all that comes from

@@ -100,7 +100,7 @@ export type StoreVerbs = {
    */
   claimDeliveries(wish: ClaimWish & { endpoint: string }): Promise<Claimed<DeliveryJob>>;
   /**
-   * Leases a job for so many milliseconds from now; 0 gives it back (a delivery may end as canceled). False: the claim is
+   * Leases a job for `leaseFor` milliseconds from now; 0 gives it back (a delivery may end as canceled). False: the claim is
    * lost, stop working on it.
    */
   renew(job: Job, leaseFor: number): Promise<boolean>;

@@ -1,6 +1,7 @@
 import { RelayError } from "../../../errors.ts";
 import type { Attempt, Delivery, DeliveryJob, DeliveryOutcome } from "../../../model/delivery.ts";
 import type { Job } from "../../../model/job.ts";
+import { countGone, GONE } from "../../../rules/gone.ts";
 import { LATEST_TIME } from "../../../rules/plausible-time.ts";
 import type { ClaimWish, Store } from "../../store.ts";
 import * as erasures from "../events/erasures.ts";
@@ -14,9 +15,6 @@ import * as gates from "./gates.ts";
 import * as lanes from "./lanes.ts";
 import { type DeliveryRow, isUnderWay } from "./lanes.ts";
 import * as notices from "./notices.ts";
-
-/** Why an endpoint is paused that says itself that it is gone. */
-const GONE = "answered 410 Gone for two videos in a row";
 
 /** A claim looks this often for jobs among gates whose time has come, so that none takes long. */
 const MAX_LOOKS = 100;
@@ -88,8 +86,8 @@ async function toJob(tx: Tx, row: DeliveryRow, endpoint: string): Promise<Delive
   };
 }
 
-/** Two 410s in a row, of two videos, pause an endpoint. True when this one does. */
-async function countGone(
+/** Pauses an endpoint that is gone (rules/gone.ts). True when this answer does. */
+async function pauseGone(
   tx: Tx,
   { endpoint, video }: DeliveryRow,
   status: number | null,
@@ -98,11 +96,10 @@ async function countGone(
   const { gone: before, paused_at } = (await tx.get(ENDPOINT_ROW, [endpoint])) ?? { gone: 0, paused_at: null };
   // Attempts that were under way when it was paused: their answers leave the pause as it is.
   if (paused_at !== null) return false;
-  const gone = status !== 410 ? 0 : before === 0 ? video : before;
-  if (gone !== before) tx.write(SET_GONE, [endpoint, gone]);
-  if (gone === 0 || gone === video) return false;
-  tx.write(SET_PAUSED, [endpoint, now, GONE]);
-  return true;
+  const { gone, pauses } = countGone(before, video, status);
+  if (pauses) tx.write(SET_PAUSED, [endpoint, now, GONE]);
+  else if (gone !== before) tx.write(SET_GONE, [endpoint, gone]);
+  return pauses;
 }
 
 /** Of a video that was erased while it ran: what the endpoint answered is not kept. */
@@ -161,7 +158,7 @@ export async function settle(
   else await lanes.retry(tx, row, outcome.at, outcome.heldLong, error ?? "failed", now);
   if (outcome.is === "delivered" && outcome.pending && !(await erasures.covers(tx, row)) && !(await isErased(tx, row)))
     await notices.owe(tx, row, outcome.pending, now);
-  return { settled: true, paused: await countGone(tx, row, status, now) };
+  return { settled: true, paused: await pauseGone(tx, row, status, now) };
 }
 
 /** A lease that ends now is given back: no attempt is under way any longer. */

@@ -69,7 +69,7 @@ const ASIDE_IS_NEXT = sql<[number, number, string, number]>(
  */
 const hasteOf = ({ video, endpoint }: Lane) => `hasty/${video}/${endpoint}`;
 
-/** Whether nothing stands before it. One aside holds nobody, and passes nobody. */
+/** Whether nothing stands before it. A delivery that is aside holds up no other one, and overtakes none. */
 export async function leads(tx: Tx, row: Lane): Promise<boolean> {
   if (row.ordered === 0) return true;
   const first = await tx.get(HEAD, [row.video, row.endpoint]);

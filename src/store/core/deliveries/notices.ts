@@ -1,7 +1,7 @@
 import { Buffer } from "node:buffer";
 import type { SaidOfMedium } from "../../../model/delivery.ts";
 import type { MediaState } from "../../../model/medium.ts";
-import { readersOf } from "../../../rules/topics.ts";
+import { MEDIA_NOTICES, readersOf } from "../../../rules/topics.ts";
 import { insertEvent } from "../events/event-row.ts";
 import * as media from "../media/rows.ts";
 import { isOnItsWay, type MediumRow } from "../media/rows.ts";
@@ -10,11 +10,10 @@ import type { DeliveryRow } from "./lanes.ts";
 import * as lanes from "./lanes.ts";
 
 type Reader = { endpoint: string; ordered: boolean };
-/** `waits`: 1: the endpoint was last told "pending"; 0: that there is no copy. */
+/** `waits`: 1: the last body to the endpoint said "pending"; 0: it said that there is no copy. */
 type Owed = { event: number; endpoint: string; ordered: number; waits: number };
 
-const MIRRORED = "relay.media.mirrored";
-const FAILED = "relay.media.failed";
+const { mirrored: MIRRORED, failed: FAILED, atRisk: AT_RISK } = MEDIA_NOTICES;
 
 /**
  * What the relay itself has to tell (CONTRACT, "Notices"): an event of its own in the lane of its
@@ -108,12 +107,12 @@ async function passTo(
   else await tell(tx, end.type, speaker, event, end.reason, [{ endpoint, ordered: ordered === 1 }], now);
 }
 
-/** Notes that an endpoint was told of a medium, by the event that announced it last. */
+/** Notes that the end of a medium is owed to an endpoint, for the event that announced it last. */
 function oweEnd(tx: Tx, { id, event }: MediumRow, { endpoint, ordered }: Reader, waits: 0 | 1): void {
   owes(tx, { medium: id, event, endpoint, ordered: ordered ? 1 : 0, waits });
 }
 
-/** Those that are owed this end are told it, with those that ask for it by name; who is told of no copy is owed one still. */
+/** Notifies the endpoints that are owed this end, and those that ask for it by name. After a failure a copy is still owed. */
 async function tellThem(
   tx: Tx,
   row: MediumRow,
@@ -144,19 +143,18 @@ async function tellThem(
   for (const [event, of] of readers) await tell(tx, end.type, row, event, end.reason, [...of.values()], now);
 }
 
-/** A medium is at risk: nothing of it is secured, and so much of its link's life is over. */
+/** Notifies of a medium that is at risk: nothing of it is secured, and this share of its link's life is over. */
 export async function tellRisk(tx: Tx, row: MediumRow, share: number, now: number): Promise<void> {
-  const type = "relay.media.at_risk";
   const reason = `${Math.round(share * 100)} % of the link's life is over${row.last_error === null ? "" : `: ${row.last_error}`}`;
-  const readers = readersOf(type, tx.settings.endpoints);
-  await tell(tx, type, row, row.event, reason, readers, now);
+  const readers = readersOf(AT_RISK, tx.settings.endpoints);
+  await tell(tx, AT_RISK, row, row.event, reason, readers, now);
   for (const reader of readers) oweEnd(tx, row, reader, 1);
 }
 
 /**
- * A medium has ended: told to those that ask for it by name, to those that were last told that it is pending, and, where
- * there is a copy, to all that were told anything else. `came` is what became of its download, where that came to nothing
- * and the row says "mirrored" of the copy that there was.
+ * Notifies of the end of a medium: the endpoints that ask for it by name, those whose last body said "pending", and, where
+ * there is a copy, all whose last body said anything else. `came` is the end of its download, where that failed and the row
+ * is "mirrored" for the copy of before.
  */
 export async function tellEnd(
   tx: Tx,
@@ -166,18 +164,18 @@ export async function tellEnd(
 ): Promise<void> {
   const end = came ? { type: FAILED, reason: came.error } : endOf(row);
   if (end === null) return;
-  // What was skipped or deleted on purpose has not failed: only those that wait for it are told.
+  // What was skipped or deleted on purpose has not failed: only endpoints that wait for it get a notice.
   const isTold = ["mirrored", "failed", "expired"].includes(came?.state ?? row.state);
   await tellThem(tx, row, end, isTold ? readersOf(end.type, tx.settings.endpoints) : [], now);
 }
 
-/** Others' places have become this medium's, which has ended before: those that they owed its end are told it. */
+/** Notifies the endpoints that are owed the end of media whose place this one, which has ended before, has taken. */
 export async function tellOwed(tx: Tx, row: MediumRow, now: number): Promise<void> {
   const end = endOf(row);
   if (end !== null) await tellThem(tx, row, end, [], now);
 }
 
-/** What an endpoint was told of media that were not mirrored: it is told how they end; at once, where they have meanwhile. */
+/** Notes that the ends of media are owed to an endpoint; those that have ended meanwhile are sent at once. `said`: what its body said of them. */
 export async function owe(tx: Tx, delivery: DeliveryRow, said: SaidOfMedium[], now: number): Promise<void> {
   for (const { mediumId, status } of said) {
     const sent = await media.byId(tx, tx.ids.read("med", mediumId));
@@ -194,7 +192,7 @@ export async function owe(tx: Tx, delivery: DeliveryRow, said: SaidOfMedium[], n
   }
 }
 
-/** Who waits for a medium waits for the one that took its place. */
+/** What is owed of a medium is owed of the one that took its place. */
 export function passOn(tx: Tx, from: number, to: number): void {
   tx.write(PASS_ON, [to, from]);
   tx.write(SETTLE_OWED, [from]);

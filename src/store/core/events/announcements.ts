@@ -7,7 +7,7 @@ import * as media from "../media/rows.ts";
 import { isOnItsWay, type MediumRow } from "../media/rows.ts";
 import { insert, sql, type Tx, update } from "../tx.ts";
 
-/** Thumbnails of one video that are on their way at most: with one more the oldest gives way. */
+/** The most thumbnails of one video that are on their way: with one more the oldest takes the new link. */
 const THUMBNAILS_UNDER_WAY = 3;
 
 /** The event whose links are being filed. */
@@ -85,7 +85,7 @@ function add(
 /** Gives a row the link; its download starts over with a fresh budget of tries. */
 function renew(tx: Tx, row: MediumRow, planned: PlannedMedium, by: Bringer, rows: MediumRow[]): number {
   const link = linkOf(row, planned, by);
-  // Validators speak of one link's file; they say nothing about another's.
+  // Validators hold for the file of one link only.
   const same = identityOf(row.url) === planned.identity;
   const { url, host, deadline, linked_at } = link;
   restart(tx, row.id, {

@@ -7,7 +7,7 @@ const ROW_COST = 256;
 /** Bodies of allowed senders that are no events are kept up to this many bytes (CONTRACT, 400). */
 const KEEP_INVALID = 256 * 2 ** 20;
 
-/** A queue is shortened once so many rows of it have left. */
+/** A queue is shortened once this many rows of it have left. */
 const WORTH_SHORTENING = 1_000;
 
 /** The numbers of the rings, in the column `ring`: the fair ones have one for events and one for what is none. */

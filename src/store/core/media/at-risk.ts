@@ -3,7 +3,7 @@ import * as notices from "../deliveries/notices.ts";
 import { sql, type Tx } from "../tx.ts";
 import { type MediumRow, SHOWN_MEDIUM } from "./rows.ts";
 
-/** At most this many are told in one commit; the rest in the next. */
+/** The most media in one commit; the rest follows in the next. */
 const AT_ONCE = 500;
 
 /** Media that are not secured while their link dies. */
@@ -16,7 +16,7 @@ const MOVE = sql<[number | null, number]>("UPDATE media SET risk_at = ? WHERE id
 
 export const next = async (tx: Tx): Promise<number | null> => (await tx.get(FIRST, []))?.at ?? null;
 
-/** Each share is told once; of several that have passed unnoticed only the greatest. */
+/** Notifies of each share once; of several that have passed meanwhile only of the greatest. */
 export async function raise(
   tx: Tx,
   now: number,

@@ -4,7 +4,7 @@ import type { Store } from "../../store.ts";
 import { page } from "../rows/paging.ts";
 import { sql, type Tx } from "../tx.ts";
 import * as downloads from "./downloads.ts";
-import { type MediumRow, SHOWN_MEDIUM, toMedium } from "./rows.ts";
+import { type MediumRow, presentOf, SHOWN_MEDIUM, toMedium } from "./rows.ts";
 
 type Shown = MediumRow & { video_id: string };
 
@@ -21,9 +21,9 @@ const BY_FORMER_KEY = sql<[string], Shown>(
   `SELECT ${SHOWN_MEDIUM} JOIN former_keys k ON k.medium = m.id WHERE k.key = ?
    ORDER BY m.state = 'superseded', m.sequence DESC LIMIT 1`,
 );
-const LIVE_THUMBNAIL = sql<[number], Shown>(
+const THUMBNAIL_COPIES = sql<[number], Shown>(
   `SELECT ${SHOWN_MEDIUM} WHERE m.video = ? AND m.state <> 'superseded' AND m.kind = 'thumbnail' AND m.key IS NOT NULL
-   ORDER BY m.sequence DESC LIMIT 1`,
+   ORDER BY m.sequence DESC, m.id DESC`,
 );
 
 async function rowOf(tx: Tx, id: string): Promise<Shown> {
@@ -32,7 +32,7 @@ async function rowOf(tx: Tx, id: string): Promise<Shown> {
   return row;
 }
 
-/** A row that is to be downloaded, which nobody does while mirroring is off. */
+/** A row that is to be downloaded: RelayError("conflict") while mirroring is off. */
 async function wanted(tx: Tx, id: string): Promise<Shown> {
   if (tx.settings.isMirroring) return rowOf(tx, id);
   throw new RelayError("conflict", "mirroring is off: nothing is downloaded before mirror.enabled is true again");
@@ -45,7 +45,7 @@ export async function byKey(tx: Tx, key: string): Promise<Medium | null> {
   if (present && present.state !== "superseded") return toMedium(tx.ids, present);
   // Every key that a medium once had leads to its present copy, a thumbnail's to the one that took its place.
   const row = present ?? (await tx.get(BY_FORMER_KEY, [key]));
-  const medium = row?.kind === "thumbnail" ? await tx.get(LIVE_THUMBNAIL, [row.video]) : row;
+  const medium = row?.kind === "thumbnail" ? presentOf(await tx.all(THUMBNAIL_COPIES, [row.video])) : row;
   return medium ? toMedium(tx.ids, medium) : null;
 }
 

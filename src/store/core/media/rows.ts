@@ -114,12 +114,18 @@ export async function successor(tx: Tx, row: MediumRow): Promise<MediumRow | nul
   return (await live(tx, row.video, "thumbnail")).find(isNewer) ?? null;
 }
 
-/** What speaks for a medium: of a superseded thumbnail the one that took its place, or is about to; else itself. */
+/**
+ * The medium that stands for those of its video that were superseded, among live ones, the newest first: one that is
+ * mirrored, else the nearest to it.
+ */
+export function presentOf<Row extends Pick<MediumRow, "state" | "spooled">>(rows: Row[]): Row | undefined {
+  return rows.find(isMirrored) ?? rows.find(isSpooled) ?? rows.find(isOnItsWay) ?? rows[0];
+}
+
+/** The medium that stands for this one: for a superseded thumbnail the one that took its place, or is about to; else itself. */
 export async function speaker(tx: Tx, row: MediumRow): Promise<MediumRow> {
   if (row.state !== "superseded") return row;
-  const others = await live(tx, row.video, row.kind);
-  const inTurn = [others.find(isMirrored), others.find(isSpooled), others.find(isOnItsWay), others[0], row];
-  return inTurn.find((each) => each !== undefined)!;
+  return presentOf(await live(tx, row.video, row.kind)) ?? row;
 }
 
 /** The mirrored copy of the very same link, for a conditional request. */
@@ -131,8 +137,8 @@ export async function previous(tx: Tx, row: MediumRow): Promise<MediumRow | null
   return others.find((other) => other.state === "mirrored" && identityOf(other.url) === identity) ?? null;
 }
 
-const isMirrored = ({ state }: MediumRow) => state === "mirrored";
-const isSpooled = ({ spooled }: MediumRow) => spooled !== null;
+const isMirrored = ({ state }: Pick<MediumRow, "state">) => state === "mirrored";
+const isSpooled = ({ spooled }: Pick<MediumRow, "spooled">) => spooled !== null;
 
 export function isOnItsWay({ state }: Pick<MediumRow, "state">): boolean {
   return state === "pending" || state === "running";

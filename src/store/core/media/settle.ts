@@ -14,7 +14,7 @@ export type CopyFacts = Omit<SpooledFile, "ext"> & { target: number; key: string
 
 /**
  * How the work on a medium goes on or ends: its row, and all that follows in the same commit – the
- * next job, gates that open, a thumbnail that is superseded, copies that nobody refers to any longer, notices.
+ * next job, gates that open, a thumbnail that is superseded, copies without a row, notices.
  */
 
 const SPOOLED = sql<[string, number]>(
@@ -71,7 +71,7 @@ async function dropSpooled(tx: Tx, row: MediumRow, now: number): Promise<Place[]
   return places;
 }
 
-/** What a download has written goes; one that runs ends when it hears that its lease is lost. */
+/** Removes what a download has written; of one that runs once its lease is over, by when it has ended. */
 function dropPart(tx: Tx, row: MediumRow, now: number): void {
   transfers.add(tx, "delete", row.id, null, row.state === "running" ? now + LEASE : now);
 }
@@ -207,8 +207,8 @@ export async function end(
 }
 
 /**
- * True when a newer thumbnail has overtaken this one: it gives way. Where it may have been put over the newer one's copy,
- * that one is fetched again.
+ * Supersedes a thumbnail that a newer one has overtaken; false: none has. Where it may have been put over the newer one's
+ * copy, that one is fetched again.
  */
 export async function giveWay(tx: Tx, row: MediumRow, now: number): Promise<boolean> {
   const by = await media.successor(tx, row);
@@ -223,7 +223,7 @@ export async function giveWay(tx: Tx, row: MediumRow, now: number): Promise<bool
   return true;
 }
 
-/** Nothing of it is kept any longer; whoever was sent it as pending is told. */
+/** Keeps nothing of it any longer, and notifies the endpoints to which it was sent as pending. */
 export async function remove(tx: Tx, row: MediumRow, reason: string, now: number): Promise<void> {
   await discard(tx, row, reason, now);
   await follow(tx, row, now);

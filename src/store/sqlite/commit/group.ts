@@ -5,14 +5,14 @@ import type { Clock } from "../../../ports.ts";
 import { codeOf, isLocked, isMoved, mayPass } from "./engine-errors.ts";
 import { createTransaction, type Result } from "./transaction.ts";
 
-/** How long a commit that fails is tried again before its callers are told (CONTRACT, 503). */
+/** How long a commit that fails is tried again before its callers fail (CONTRACT, 503), in milliseconds. */
 const PATIENCE = 10_000;
 
 /** At most this many writes share one transaction, so that one commit never holds the event loop for long. */
 const PER_COMMIT = 256;
 const BYTES_PER_COMMIT = 4 * 2 ** 20;
 
-/** Shorter trouble of a healthy disk (another process's commit, room that the reserve makes) is waited out without a word. */
+/** Shorter trouble of a healthy disk (another process's commit, room that the reserve makes) is not reported. */
 const WORTH_TELLING = 1_000;
 
 /** While there is trouble a probe writes at least about as much as a large event, in bytes; one is made this often. */
