@@ -141,6 +141,18 @@ test("a type of target is known in its folder and in the table alone, and a buck
   );
 });
 
+test("the rules of the store know no engine", () => {
+  const wrong = files.flatMap((file) =>
+    file.startsWith("src/store/core/")
+      ? imports
+          .get(file)!
+          .filter((target) => target.startsWith("src/store/sqlite/"))
+          .map((target) => `${file} imports ${target}`)
+      : [],
+  );
+  assert.deepEqual(wrong, []);
+});
+
 test("time, chance and the process are touched in one place", () => {
   const touch =
     /\bDate\.now\(|\bMath\.random\(|\bnew Date\(\)|(?<!socket\.)\bset(Timeout|Interval)\(|\bprocess\.(env|argv|exit|on)\b/;

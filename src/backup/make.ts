@@ -5,7 +5,8 @@ import { makeFolders } from "../platform/files/file-system.ts";
 import { runOwnProcess } from "../platform/own-process.ts";
 import type { Ports } from "../ports.ts";
 import { nameBackup, removePart } from "../store/backup.ts";
-import type { Backup, Store } from "../store/store.ts";
+import type { Backup } from "../store/backups.ts";
+import type { Store } from "../store/store.ts";
 import type { BackupsInTarget } from "./in-target.ts";
 
 /** What a backup's own process reports. */
@@ -25,7 +26,7 @@ export type BackupPlaces = {
   /** Where backups are made and, with `to: "dir"`, kept. */
   dir: string;
   target: Pick<BackupsInTarget, "put" | "keyOf" | "remove">;
-  store: Pick<Store, "backups" | "noteBackup" | "beginBackup" | "begunBackups" | "endBackup">;
+  store: Pick<Store, "backups">;
   ports: Pick<Ports, "clock" | "log" | "random">;
 };
 
@@ -69,17 +70,17 @@ export async function makeBackup(
     throw new RelayError("unsupported", `${dir} cannot be made: ${errorLine(error)}`);
   }
   // Recorded first, so that it is removed if the relay is killed meanwhile.
-  await store.beginBackup({ place: "dir", name: file });
+  await store.backups.begin({ place: "dir", name: file });
   // By the relay's clock, which the schedule uses: that of the backup's process may be wrong for a moment.
   const at = clock.now();
   const made = await run(file, signal);
   let kept = file;
   if (to === "target") {
-    await store.beginBackup({ place: "target", name: target.keyOf(name) });
+    await store.backups.begin({ place: "target", name: target.keyOf(name) });
     kept = await target.put(name, { file, ...made }, signal);
   }
   const { bytes, events, newest } = made;
-  await store.noteBackup({ at, place: to, name: kept, bytes, events, newest, planned: true });
+  await store.backups.note({ at, place: to, name: kept, bytes, events, newest, planned: true });
   log.info("backup made", { to, name: kept, bytes, events, ms: Math.round(clock.elapsed() - began) });
   return kept;
 }
@@ -103,9 +104,9 @@ export async function removeBackup(
 /** Removes what is left of backups that were begun and not recorded as made. What cannot be removed now stays begun. */
 export async function removeUnfinished(places: Omit<BackupPlaces, "ports">, log: Ports["log"], signal: AbortSignal) {
   const { store } = places;
-  const begun = await store.begunBackups();
+  const begun = await store.backups.begun();
   if (begun.length === 0) return;
-  const made = await store.backups();
+  const made = await store.backups.list();
   for (const one of begun) {
     const { place, name } = one;
     try {
@@ -119,6 +120,6 @@ export async function removeUnfinished(places: Omit<BackupPlaces, "ports">, log:
       }
       continue;
     }
-    await store.endBackup(one);
+    await store.backups.end(one);
   }
 }

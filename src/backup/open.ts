@@ -43,16 +43,16 @@ export function openBackups(
  */
 export async function warnOfPublicBackups(
   publicBaseUrl: string | null,
-  store: Pick<Store, "backups" | "forgetBackup">,
+  store: Pick<Store, "backups">,
   has: (key: string) => Promise<boolean>,
   log: Pick<Log, "error">,
 ): Promise<void> {
   if (publicBaseUrl === null) return;
   const there: string[] = [];
-  for (const { id, place, name } of await store.backups()) {
+  for (const { id, place, name } of await store.backups.list()) {
     if (place !== "target") continue;
     if (await has(name).catch(() => true)) there.push(name);
-    else await store.forgetBackup(id);
+    else await store.backups.forget(id);
   }
   if (there.length === 0) return;
   log.error("backups lie in a public target: anyone with their names can read every event; remove them", {

@@ -3,7 +3,6 @@ import type { Config } from "../config/schema.ts";
 import { errorLine } from "../errors.ts";
 import { withoutQueries } from "../platform/log/log.ts";
 import { abortAfter } from "../platform/timing.ts";
-import type { Store } from "../store/store.ts";
 import { type BackupPlaces, makeBackup, type RunBackup, removeBackup, removeUnfinished } from "./make.ts";
 
 /** The wait after a failure, unless the next backup is due sooner. All times are milliseconds. */
@@ -15,10 +14,9 @@ const LOOK_EVERY = 60_000;
 /** A backup is stopped when it takes longer than the interval between two, and than this. */
 const LEAST_TIMEOUT = 60 * 60_000;
 
-export type BackupParts = Omit<BackupPlaces, "dir" | "store"> & {
+export type BackupParts = Omit<BackupPlaces, "dir"> & {
   config: NonNullable<Config["backup"]>;
   dataDir: string;
-  store: BackupPlaces["store"] & Pick<Store, "lastBackup" | "noteFailedBackup" | "forgetBackup">;
   run: RunBackup;
 };
 
@@ -52,12 +50,12 @@ export function startBackups({ config, dataDir, run, ...parts }: BackupParts): {
 
   /** Removes the oldest backups that the relay made by itself; never the newest. */
   async function prune(newest: string): Promise<void> {
-    const planned = (await store.backups()).filter((backup) => backup.planned);
+    const planned = (await store.backups.list()).filter((backup) => backup.planned);
     for (const { id, place, name } of planned.slice(Math.max(keep, 1))) {
       if (name === newest) continue;
       try {
         await removeBackup(places, { place, name }, stopped.signal);
-        await store.forgetBackup(id);
+        await store.backups.forget(id);
       } catch (error) {
         if (stopped.signal.aborted) return;
         log.warn("an old backup was not removed", { name, error: errorLine(error) });
@@ -66,14 +64,14 @@ export function startBackups({ config, dataDir, run, ...parts }: BackupParts): {
   }
 
   async function warnOfAge(): Promise<void> {
-    const last = await store.lastBackup();
+    const last = await store.backups.last();
     if (last === null || clock.now() - last.at <= 2 * every) return;
     const minutes = Math.round((clock.now() - last.at) / 60_000);
     log.warn("the last backup is old", { madeAt: new Date(last.at).toISOString(), minutes, name: last.name });
   }
 
   async function dueAt(): Promise<number> {
-    const last = (await store.backups()).find(({ planned }) => planned);
+    const last = (await store.backups.list()).find(({ planned }) => planned);
     const now = clock.now();
     // A failure while the clock was ahead delays nothing.
     notBefore = Math.min(notBefore, now + Math.min(AGAIN_AFTER, every));
@@ -96,7 +94,9 @@ export function startBackups({ config, dataDir, run, ...parts }: BackupParts): {
       const where = to === "dir" ? dir : "mirror.target";
       log.error("backup failed", { to, where, error: errorLine(error), againAt: new Date(notBefore).toISOString() });
       // `doctor` reads it from the database.
-      await store.noteFailedBackup({ at, error: withoutQueries(errorLine(error)), againAt: notBefore }).catch(() => {});
+      await store.backups
+        .noteFailed({ at, error: withoutQueries(errorLine(error)), againAt: notBefore })
+        .catch(() => {});
       await warnOfAge();
     }
     later(0);

@@ -43,7 +43,7 @@ export function runProgram(table: CommandTable): void {
     void Promise.resolve(log?.flush()).then(() => exit(1, { patience: PATIENCE }));
   });
   const surroundings: Surroundings = { environment: environment(), streams, version: pkg.version, crash };
-  runCommandLine(table, surroundings).then((code) => exit(code, crash.log ? { patience: PATIENCE } : {}));
+  void runCommandLine(table, surroundings).then((code) => exit(code, crash.log ? { patience: PATIENCE } : {}));
 }
 
 /** Runs one command line and resolves with its exit code; an error is written to stderr. Never rejects. */

@@ -1,12 +1,13 @@
 import { tellSize } from "../actions/format-size.ts";
 import { tellSpan, tellWhen } from "../actions/times.ts";
 import type { Config } from "../config/schema.ts";
-import type { Backup, FailedBackup, Store } from "../store/store.ts";
+import type { Backup, FailedBackup } from "../store/backups.ts";
+import type { Store } from "../store/store.ts";
 import { type DataFolder, sizeOf } from "./files/data-folder.ts";
 import { type Finding, failed, ok, warning } from "./probe.ts";
 
 type Settings = Pick<Config, "backup" | "mirror">;
-type Reads = Pick<Store, "lastBackup" | "failedBackup" | "backups">;
+type Reads = Pick<Store, "backups">;
 
 /** The last backup that was checked: whether it is still there, private, and as recent as the config asks for. */
 export async function judgeBackups(
@@ -15,14 +16,14 @@ export async function judgeBackups(
   data: DataFolder,
   now: number,
 ): Promise<Finding> {
-  const last = await store.lastBackup();
-  const exposed = judgePublic(await store.backups(), mirror.publicBaseUrl);
+  const last = await store.backups.last();
+  const exposed = judgePublic(await store.backups.list(), mirror.publicBaseUrl);
   if (exposed !== null) return exposed;
   // One that an operator made may have been moved elsewhere, as it should be.
   if (last?.place === "dir" && (await sizeOf(last.name)) !== last.bytes) {
     return failed(`the last that was checked, ${last.name}, is gone`, "wochit-relay backup FILE makes one now");
   }
-  const failure = backup === null ? null : await store.failedBackup();
+  const failure = backup === null ? null : await store.backups.failed();
   return failure === null ? judgeAge(last, backup, data, now) : judgeFailure(failure, last, now);
 }
 

@@ -8,6 +8,7 @@ import type { Outbound } from "../platform/net/outbound.ts";
 import { UntrustedCertificate } from "../platform/net/trust.ts";
 import { abortAfter } from "../platform/timing.ts";
 import type { Clock, Ports } from "../ports.ts";
+import { GONE } from "../rules/gone.ts";
 import { isReservedHeader } from "../rules/reserved-headers.ts";
 import { deliveryRetry, waitsBefore } from "../rules/schedule.ts";
 import type { Store } from "../store/store.ts";
@@ -87,7 +88,7 @@ export function createDeliveries(parts: DeliveryParts): Queue<DeliveryJob> {
       log.error("endpoint paused", {
         event: job.eventId,
         endpoint: endpoint.id,
-        reason: "answered 410 Gone for two videos in a row",
+        reason: GONE,
       });
     }
   }
@@ -175,7 +176,7 @@ export function createDeliveries(parts: DeliveryParts): Queue<DeliveryJob> {
   return {
     name: `deliver/${endpoint.id}`,
     concurrency: limitSlots(endpoint),
-    claim: (limit, now, leaseUntil) => store.claimDeliveries({ endpoint: endpoint.id, limit, now, leaseUntil }),
+    claim: (wish) => store.claimDeliveries({ ...wish, endpoint: endpoint.id }),
     run,
   };
 }

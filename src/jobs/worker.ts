@@ -1,19 +1,19 @@
 import { errorLine, LeaseLost } from "../errors.ts";
-import type { Job } from "../model/job.ts";
+import { type Job, LEASE, type QueueName } from "../model/job.ts";
 import { every } from "../platform/timing.ts";
 import type { Ports } from "../ports.ts";
-import type { Store } from "../store/store.ts";
+import type { Claimed, ClaimWish, Store } from "../store/store.ts";
 import { createWake } from "./wake.ts";
 
-/** While it runs, a job is leased this long; the lease is renewed three times in that span (ARCHITECTURE rule 3). */
-export const LEASE = 30_000;
-
-/** Time until the next claim after one that gave nothing due or failed, in milliseconds. */
+/** How soon a queue is asked again that gave nothing due, or failed, in milliseconds. */
 const CLAIM_AGAIN = 1_000;
 
 /** Limits of the wait for the next due time, in milliseconds; the longest, because the machine's clock may jump. */
 const LONGEST_WAIT = 30_000;
 const SHORTEST_WAIT = 50;
+
+/** The claim of a queue that gives nothing now: it is asked again soon. */
+export const HELD_BACK: Claimed<never> = { jobs: [], nextDue: 0 };
 
 /** What a running job gets from its worker. */
 export type Lease = {
@@ -27,13 +27,13 @@ export type Lease = {
 
 /** One kind of deferred work: where its jobs come from, how many run at once, and how one is run. */
 export type Queue<J extends Job> = {
-  name: string;
+  name: QueueName;
   /** How many jobs may hold a slot at once. */
   concurrency: number;
   /** How many more may run now, where a limit is shared; called before each claim. A caller that frees room wakes the worker. */
   room?(): number;
-  /** Claims up to `limit` due jobs, leased until `leaseUntil`. */
-  claim(limit: number, now: number, leaseUntil: number): Promise<J[]>;
+  /** Claims due jobs. A due job that is not given is held back by the queue's limits; the end of a job wakes the worker. */
+  claim(wish: ClaimWish): Promise<Claimed<J>>;
   /** Does the work and settles the job. After a throw, which is logged, the job is due again when its lease ends. */
   run(job: J, lease: Lease): Promise<void>;
 };
@@ -63,9 +63,8 @@ export function startWorker<J extends Job>(queue: Queue<J>, store: Store, { cloc
   const ending = new AbortController();
 
   const endRenewals = every(LEASE / 3, clock, async () => {
-    const leaseUntil = clock.now() + LEASE;
     for (const { job, abort } of [...running.values()]) {
-      const ours = await store.renew(job, leaseUntil).catch(() => true);
+      const ours = await store.renew(job, LEASE).catch(() => true);
       if (!ours) abort.abort(new LeaseLost("the lease was lost"));
     }
   });
@@ -93,31 +92,34 @@ export function startWorker<J extends Job>(queue: Queue<J>, store: Store, { cloc
     slots--;
     const entry: Running<J> = { abort, job, again: null };
     running.set(job.id, entry);
-    queue
-      .run(job, { signal: abort.signal, ending: ending.signal, yieldSlot })
-      .catch((error) => {
-        if (!abort.signal.aborted) log.error("job failed", { queue: queue.name, job: job.id, error: errorLine(error) });
-      })
-      .then(() => (stopped ? giveBack(job) : isWantedAgain(entry)))
-      .then((again) => {
-        running.delete(job.id);
-        yieldSlot();
-        if (again) start(entry.again!);
-        if (running.size === 0) for (const resolve of drained.splice(0)) resolve();
-        wake();
-      });
+    void work(entry, { signal: abort.signal, ending: ending.signal, yieldSlot });
+  }
+
+  async function work(entry: Running<J>, lease: Lease): Promise<void> {
+    const { job } = entry;
+    try {
+      await queue.run(job, lease);
+    } catch (error) {
+      if (!lease.signal.aborted) log.error("job failed", { queue: queue.name, job: job.id, error: errorLine(error) });
+    }
+    const again = await (stopped ? giveBack(job) : isWantedAgain(entry));
+    running.delete(job.id);
+    lease.yieldSlot();
+    if (again) start(entry.again!);
+    if (running.size === 0) for (const resolve of drained.splice(0)) resolve();
+    wake();
   }
 
   /** Ends the lease of a job that did not settle. If the store fails, the lease runs out. */
   async function giveBack(job: J): Promise<false> {
-    await store.renew(job, clock.now()).catch(() => {});
+    await store.renew(job, 0).catch(() => {});
     return false;
   }
 
   /** Whether the claim that came during the run still holds: then this run did not settle it. */
   async function isWantedAgain({ again }: Running<J>): Promise<boolean> {
     if (again === null) return false;
-    return store.renew(again, clock.now() + LEASE).catch(() => false);
+    return store.renew(again, LEASE).catch(() => false);
   }
 
   async function lookForJobs(): Promise<void> {
@@ -130,18 +132,17 @@ export function startWorker<J extends Job>(queue: Queue<J>, store: Store, { cloc
         const limit = Math.min(slots, queue.room?.() ?? slots);
         if (stopped || limit <= 0) break;
         const now = clock.now();
-        const jobs = await queue.claim(limit, now, now + LEASE);
+        const { jobs, nextDue } = await queue.claim({ limit, now, leaseFor: LEASE });
+        // Nothing more is begun.
         if (stopped) {
           await Promise.all(jobs.map(giveBack));
           break;
         }
         for (const job of jobs) begin(job);
-        if (jobs.length > 0 && slots > 0) lookAgain = true;
-        else if (jobs.length === 0 && !lookAgain) {
-          const due = await store.nextDue(queue.name);
-          // A due job that was not given is held back by the queue's limits; the end of a job wakes the worker.
-          if (due !== null && !stopped) setTimer(due <= now ? CLAIM_AGAIN : Math.max(due - clock.now(), SHORTEST_WAIT));
-        }
+        const isDue = nextDue !== null && nextDue <= now;
+        if (jobs.length > 0 && slots > 0 && isDue) lookAgain = true;
+        else if (slots > 0 && nextDue !== null)
+          setTimer(isDue ? CLAIM_AGAIN : Math.max(nextDue - clock.now(), SHORTEST_WAIT));
       } while (lookAgain);
     } catch (error) {
       log.warn("claim failed", { queue: queue.name, error: errorLine(error) });

@@ -4,10 +4,16 @@ import type { Copy, MediaKind, SpooledFile } from "./medium.ts";
 
 export type JobState = "waiting" | "pending" | "running" | "delivered" | "dead" | "canceled";
 
+/** Names of queues: downloads, uploads, deletions of copies, and the deliveries to each endpoint. */
+export type QueueName = "download" | "upload" | "delete" | `deliver/${string}`;
+
+/** A running job is leased this long, in milliseconds, and its lease is renewed three times in that span. */
+export const LEASE = 30_000;
+
 /** A claimed job. `claim` is never given twice with the same id; it fences the settling. */
 export type Job = {
   id: string;
-  queue: string;
+  queue: QueueName;
   /** Attempts begun before this one. */
   attempts: number;
   claim: string;

@@ -3,6 +3,7 @@ import { errorLine } from "../errors.ts";
 import { runOwnProcess } from "../platform/own-process.ts";
 import { every } from "../platform/timing.ts";
 import type { Ports } from "../ports.ts";
+import type { Backups } from "../store/backups.ts";
 import { LONG_LOG, RESTORE } from "../store/check-tables.ts";
 import type { IntegrityCheck, Store } from "../store/store.ts";
 
@@ -36,7 +37,9 @@ export type Integrity = {
  * with the remedy; the relay keeps taking events.
  */
 export function startIntegrityChecks(options: {
-  store: Pick<Store, "damage" | "disproveDamage" | "wasUnclean" | "lastCheck" | "noteCheck" | "lastBackup">;
+  store: Pick<Store, "damage" | "disproveDamage" | "wasUnclean" | "lastCheck" | "noteCheck"> & {
+    backups: Pick<Backups, "last">;
+  };
   database: string;
   ports: Pick<Ports, "clock" | "log">;
   check: CheckDatabase;
@@ -56,7 +59,7 @@ export function startIntegrityChecks(options: {
     last ??= await store.lastCheck();
     if (store.damage() !== checked) return true;
     if (isFirst && (store.wasUnclean() || (last !== null && last.wrong.length > 0))) return true;
-    const backup = await store.lastBackup();
+    const backup = await store.backups.last();
     const proven = Math.max(last?.at ?? 0, backup?.at ?? 0);
     // A proof in the future comes from before the clock was set back.
     return now - proven >= PROOF_LASTS || proven > now;

@@ -84,12 +84,14 @@ test("a replay is a new delivery of the same message", async (t) => {
   const id = await seeded.take(ready("v1"));
   await seeded.deliver("app", "delivered");
   const [same] = await replay(seeded, { id, endpoint: "app" });
-  const [job] = await seeded.store.claimDeliveries({
-    now: Date.now(),
-    limit: 1,
-    leaseUntil: Date.now() + HOUR,
-    endpoint: "app",
-  });
+  const [job] = (
+    await seeded.store.claimDeliveries({
+      now: Date.now(),
+      limit: 1,
+      leaseFor: HOUR,
+      endpoint: "app",
+    })
+  ).jobs;
   assert.equal(job?.id, same?.deliveryId);
   assert.equal(job?.messageId, id);
   assert.equal(job?.replay, true);
@@ -126,9 +128,9 @@ test("all of an endpoint are canceled: what waits, what nobody works on any long
   const seeded = await openSeeded(t);
   const { store, take } = seeded;
   for (const video of ["v1", "v2", "v3"]) await take(ready(video));
-  const claim = (leaseUntil: number) =>
-    store.claimDeliveries({ endpoint: "app", now: Date.now(), limit: 1, leaseUntil });
-  const [[running], [lapsed]] = [await claim(Date.now() + 60_000), await claim(Date.now())];
+  const claim = (leaseFor: number) =>
+    store.claimDeliveries({ endpoint: "app", now: Date.now(), limit: 1, leaseFor }).then(({ jobs }) => jobs);
+  const [[running], [lapsed]] = [await claim(60_000), await claim(0)];
   const done = await collect(cancelDeliveries(store, { endpoint: "app" }, Date.now));
   assert.deepEqual(
     done.map(({ error }) => error),
@@ -136,7 +138,7 @@ test("all of an endpoint are canceled: what waits, what nobody works on any long
   );
   const stateOf = async (id: string) => (await store.delivery(id)).state;
   assert.deepEqual([await stateOf(running!.id), await stateOf(lapsed!.id)], ["running", "canceled"]);
-  await store.renew(running!, Date.now());
+  await store.renew(running!, 0);
   const states = (await collect(deliveries.rows(sources(seeded), { limit: 10, endpoint: "app" }))).map(
     ({ state }) => state,
   );

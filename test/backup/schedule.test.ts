@@ -94,7 +94,7 @@ test("the first one at once, then one a turn; the turn goes on over a restart", 
 test("what is beyond `keep` goes after a success: only what it made by itself, never an operator's own", async (t) => {
   const { start, pass, count, made, dir, store, clock } = await settle(t);
   const own = { at: clock.now(), place: "file", name: join(dir, "own.db"), bytes: 1, events: 0, newest: null } as const;
-  await store.noteBackup({ ...own, planned: false });
+  await store.backups.note({ ...own, planned: false });
   mkdirSync(dir, { recursive: true });
   writeFileSync(own.name, "own");
   writeFileSync(join(dir, "relay-20200101T000000Z.db"), "another relay's, for all that is known");
@@ -110,7 +110,7 @@ test("what is beyond `keep` goes after a success: only what it made by itself, n
       .sort(),
     [own.name, join(dir, "relay-20200101T000000Z.db"), ...made.slice(-2)].sort(),
   );
-  assert.deepEqual((await store.backups()).map(({ name }) => name).sort(), [own.name, ...made.slice(-2)].sort());
+  assert.deepEqual((await store.backups.list()).map(({ name }) => name).sort(), [own.name, ...made.slice(-2)].sort());
 });
 
 test("a failure is an error that says what and where, tried again after five minutes; old backups stay", async (t) => {
@@ -137,14 +137,14 @@ test("a failure is an error that says what and where, tried again after five min
   const { level, fields } = facts("backup failed")[0]!;
   assert.equal(level, "error");
   assert.deepEqual([fields.to, fields.where, fields.error], ["dir", dir, "there is no room in /backups"]);
-  const noted = await waitFor(() => store.failedBackup());
+  const noted = await waitFor(() => store.backups.failed());
   assert.deepEqual([noted.error, noted.againAt - noted.at], ["there is no room in /backups", 5 * 60_000]);
   assert.equal(readdirSync(dir).length, 1);
   assert.equal(facts("the last backup is old").length, 0);
   await pass(HOUR + 60_000);
   const old = await waitFor(() => facts("the last backup is old")[0]);
   assert.equal(old.level, "warn");
-  assert.equal(old.fields.name, (await store.lastBackup())!.name);
+  assert.equal(old.fields.name, (await store.backups.last())!.name);
 });
 
 test("to the target: the local file goes, what is beyond `keep` is removed there, and a failing upload leaves nothing", async (t) => {
@@ -168,7 +168,7 @@ test("to the target: the local file goes, what is beyond `keep` is removed there
   await pass(HOUR + 60_000);
   await count(2);
   await waitFor(() => kept.size === 1);
-  assert.deepEqual([...kept], [(await store.lastBackup())?.name]);
+  assert.deepEqual([...kept], [(await store.backups.last())?.name]);
   isDown = true;
   await pass(HOUR + 60_000);
   const failed = await waitFor(() => facts("backup failed")[0]);
@@ -236,7 +236,8 @@ test("a stop ends what is under way, and waits for its end", async (t) => {
 
 test("where a backup is about to be is written down before it is begun, and no longer once it is noted", async (t) => {
   const { start, pass, count, dir, store } = await settle(t);
-  const begun = async () => (await store.begunBackups()).map(({ place, name }) => `${place} ${name.split("/").at(-1)}`);
+  const begun = async () =>
+    (await store.backups.begun()).map(({ place, name }) => `${place} ${name.split("/").at(-1)}`);
   const seen: string[][] = [];
   start({
     to: "target",
@@ -256,7 +257,7 @@ test("where a backup is about to be is written down before it is begun, and no l
   await pass(1);
   await count(1);
   await waitFor(async () => (await begun()).length === 0);
-  const name = (await store.lastBackup())!.name.split("/")[1]!;
+  const name = (await store.backups.last())!.name.split("/")[1]!;
   // In the target its name cannot be guessed.
   assert.match(name, /^relay-\d{8}T\d{6}Z-[0-9a-f]{8}\.db$/);
   assert.deepEqual(seen, [[`dir ${name}`], [`dir ${name}`, `target ${name}`]]);
@@ -271,7 +272,7 @@ test("what a killed relay has left of a backup is removed before the next begins
   const noted = join(dir, "relay-20251231T020000Z.db");
   for (const path of [whole, partOf(half), noted]) writeFileSync(path, "left");
   const bucket = new Set(["~backups/left.db", "~backups/good.db"]);
-  await store.noteBackup({
+  await store.backups.note({
     at: clock.now() - 2 * HOUR,
     place: "dir",
     name: noted,
@@ -280,8 +281,8 @@ test("what a killed relay has left of a backup is removed before the next begins
     newest: null,
     planned: true,
   });
-  for (const name of [whole, half, noted]) await store.beginBackup({ place: "dir", name });
-  await store.beginBackup({ place: "target", name: "~backups/left.db" });
+  for (const name of [whole, half, noted]) await store.backups.begin({ place: "dir", name });
+  await store.backups.begin({ place: "target", name: "~backups/left.db" });
   let found: string[] = [];
   let isDown = true;
   const target = {
@@ -302,11 +303,11 @@ test("what a killed relay has left of a backup is removed before the next begins
   await waitFor(() => pass(1).then(() => facts("backup made").length === 1));
   assert.deepEqual(found, [noted.split("/").at(-1)], "one that is noted is none of these");
   assert.equal(facts("what is left of a backup was not removed")[0]?.fields.name, "~backups/left.db");
-  await waitFor(async () => (await store.begunBackups()).length === 1);
+  await waitFor(async () => (await store.backups.begun()).length === 1);
   await backups.stop();
   isDown = false;
   start({ target });
-  await waitFor(async () => (await store.begunBackups()).length === 0);
+  await waitFor(async () => (await store.backups.begun()).length === 0);
   assert.deepEqual([...bucket], ["~backups/good.db"]);
 });
 
@@ -340,7 +341,7 @@ test("backups in a target that has become public are an error, as long as they a
   const { store, clock, ports, facts } = await settle(t);
   const at = clock.now();
   for (const name of ["~backups/gone.db", "~backups/there.db"]) {
-    await store.noteBackup({ at, place: "target", name, bytes: 1, events: 0, newest: null, planned: true });
+    await store.backups.note({ at, place: "target", name, bytes: 1, events: 0, newest: null, planned: true });
   }
   const said = () => facts("backups lie in a public target: anyone with their names can read every event; remove them");
   const has = async (key: string) => key.endsWith("there.db");
@@ -352,7 +353,7 @@ test("backups in a target that has become public are an error, as long as they a
     [["error", 1, "~backups/there.db"]],
   );
   assert.deepEqual(
-    (await store.backups()).map(({ name }) => name),
+    (await store.backups.list()).map(({ name }) => name),
     ["~backups/there.db"],
   );
 });

@@ -114,7 +114,7 @@ test("a backup without a relay is one whole file, the owner's alone, and the dat
   assert.equal(idsIn(file), 3);
   const store = await openStore(config, ports, { role: "operator" });
   t.after(() => store.close());
-  const last = await store.lastBackup();
+  const last = await store.backups.last();
   assert.deepEqual(
     [last?.place, last?.name, last?.bytes, last?.events, last?.planned],
     ["file", file, made.bytes, 3, false],

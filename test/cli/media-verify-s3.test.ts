@@ -26,7 +26,7 @@ async function openInBucket(t: Pick<TestContext, "after">, server: S3Server, cou
     client.send(new PutObjectCommand({ Bucket: bucket, Key: `relay/${videoId}/video.bin`, Body: Buffer.from(body) }));
   for (let at = 0; at < count; at++) await seeded.take(ready(`v${at}`, { videoUrl: `https://cdn.example.com/${at}` }));
   await seeded.download("spooled");
-  for (const job of await store.claimUploads({ now: Date.now(), limit: count, leaseUntil: Date.now() + 30_000 })) {
+  for (const job of (await store.claimUploads({ now: Date.now(), limit: count, leaseFor: 30_000 })).jobs) {
     await put(job.videoId, `video of ${job.videoId}`);
     await store.settleUpload(job, { is: "mirrored", target, key: `${job.videoId}/video.bin` }, Date.now());
   }

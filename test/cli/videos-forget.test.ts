@@ -64,7 +64,7 @@ test("videos forget --yes: says what is gone, what stays and who removes the cop
     ),
   );
   assert.doesNotMatch(all.join(""), /Ada|context of v1|a\.mp4/);
-  assert.equal((await store.claimDeletions({ now: Date.now(), limit: 10, leaseUntil: Date.now() + 1_000 })).length, 1);
+  assert.equal((await store.claimDeletions({ now: Date.now(), limit: 10, leaseFor: 1_000 })).jobs.length, 1);
   assert.equal((await json("videos show v2"))[0]?.context, "context of v2");
 
   const again = await run("videos forget v1 --yes");

@@ -44,15 +44,15 @@ test("the last backup is judged against what the config asks for", () => {
 test("a backup that the relay tried in vain is a failure, until one comes to something", async (t) => {
   const { store, configPath } = await openSeeded(t, { mirror: { enabled: true, minFreeDisk: 0 }, backup: {} });
   const at = Date.now() - 180_000;
-  await store.noteFailedBackup({ at, error: "/srv/b: no room", againAt: at + 300_000 });
+  await store.backups.noteFailed({ at, error: "/srv/b: no room", againAt: at + 300_000 });
   const { state, detail, advice } = (await diagnose(configPath))("backup");
   assert.equal(state, "failed");
   assert.equal(detail, "the relay's last try, 3 min ago, failed: /srv/b: no room; none was ever checked");
   assert.match(advice, /tries again at 20\d\d-.*Z$/);
 
   const made = { at: Date.now(), name: "/srv/b/a.db", bytes: 9, events: 0, newest: null };
-  await store.noteBackup({ ...made, place: "file", planned: false });
+  await store.backups.note({ ...made, place: "file", planned: false });
   assert.match((await diagnose(configPath))("backup").detail, /failed: .*; the last that was checked was made/);
-  await store.noteBackup({ ...made, place: "target", planned: true });
+  await store.backups.note({ ...made, place: "target", planned: true });
   assert.equal((await diagnose(configPath))("backup").state, "ok");
 });

@@ -71,13 +71,13 @@ export async function openCopies(t: Pick<TestContext, "after">, mirror: NonNulla
     locks,
   });
   const accept = createAccept({ store, config });
-  const wish = (limit = 100) => ({ now: clock.now(), limit, leaseUntil: clock.now() + 30_000 });
+  const wish = (limit = 100) => ({ now: clock.now(), limit, leaseFor: 30_000 });
   const { signal } = new AbortController();
   const lease = { signal, ending: signal, yieldSlot: () => {} };
 
   const post = (event: object) =>
     accept(Buffer.from(JSON.stringify({ type: "video.ready", ...event })), "192.0.2.1", clock.now());
-  const downloads = () => store.claimDownloads({ ...wish(), busyHosts: [] });
+  const downloads = () => store.claimDownloads({ ...wish(), busyHosts: [] }).then(({ jobs }) => jobs);
 
   /** A download ends: its file is in the spool. */
   async function spool(job: DownloadJob, content: string | Uint8Array, more: Partial<SpooledFile> = {}): Promise<void> {
@@ -124,11 +124,11 @@ export async function openCopies(t: Pick<TestContext, "after">, mirror: NonNulla
       await spool(job, content, more);
       return job.mediumId;
     },
-    claimUploads: (): Promise<UploadJob[]> => store.claimUploads(wish()),
+    claimUploads: (): Promise<UploadJob[]> => store.claimUploads(wish()).then(({ jobs }) => jobs),
     /** Runs everything of a queue that is due. */
     async work(which: "uploads" | "deletions") {
       const queue = which === "uploads" ? uploads : deletions;
-      const jobs = await (queue as typeof uploads).claim(100, clock.now(), clock.now() + 30_000);
+      const jobs = (await (queue as typeof uploads).claim({ limit: 100, now: clock.now(), leaseFor: 30_000 })).jobs;
       await Promise.all(jobs.map((job) => (queue as typeof uploads).run(job, lease)));
       return jobs.length;
     },

@@ -4,8 +4,8 @@ import { isoTime } from "../../actions/json.ts";
 import { RelayError } from "../../errors.ts";
 import { lowerPriority } from "../../platform/process-priority.ts";
 import { type Copied, databaseOf, nameBackup } from "../../store/backup.ts";
+import type { Backup } from "../../store/backups.ts";
 import { copyDatabase } from "../../store/copy-database.ts";
-import type { Backup } from "../../store/store.ts";
 
 import type { Command } from "../command.ts";
 import { commonOptions } from "../options.ts";
@@ -117,7 +117,7 @@ async function note(program: Program, config: Parameters<Program["openStore"]>[0
   const { at, place, name, bytes, events, newest } = made;
   try {
     const store = await program.openStore(config);
-    await store.noteBackup({ at, place, name, bytes, events, newest, planned: false });
+    await store.backups.note({ at, place, name, bytes, events, newest, planned: false });
   } catch (error) {
     // The database has an older schema: no relay of this version has opened it yet.
     if (error instanceof RelayError && error.code === "conflict") return;

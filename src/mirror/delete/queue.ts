@@ -133,7 +133,7 @@ export function deletionQueue(options: {
   return {
     name: "delete",
     concurrency: AT_ONCE,
-    claim: (limit, now, leaseUntil) => store.claimDeletions({ limit, now, leaseUntil }),
+    claim: (wish) => store.claimDeletions(wish),
     run: async (job, { signal }) => (signal.aborted ? undefined : run(job, signal)),
   };
 }

@@ -1,6 +1,6 @@
 import type { Config } from "../../config/schema.ts";
 import { errorLine } from "../../errors.ts";
-import type { Lease, Queue } from "../../jobs/worker.ts";
+import { HELD_BACK, type Lease, type Queue } from "../../jobs/worker.ts";
 import type { DownloadJob } from "../../model/job.ts";
 import type { Ports } from "../../ports.ts";
 import type { Store } from "../../store/store.ts";
@@ -98,23 +98,24 @@ export function downloadQueue(options: DownloadOptions): Downloads {
     concurrency: config.concurrency,
     spoolTrouble: failures.line,
 
-    async claim(limit, now, leaseUntil) {
-      if (!(await isReady())) return [];
+    async claim(wish) {
+      if (!(await isReady())) return HELD_BACK;
       let places = most - inProgress.count();
       // A retry may take the place of a slow download only now and then, a first try at any time.
       const mayPreempt = places <= 0 && inProgress.hasSlow() && clock.elapsed() - preemptedAt >= limits.yieldAfter;
       if (mayPreempt) places = 1;
-      if (places <= 0) return [];
+      if (places <= 0) return HELD_BACK;
       // Hosts with the fewest downloads under way come first: many links of one host do not hold up the others.
       for (let share = config.concurrency; ; share += config.concurrency) {
         const busyHosts = inProgress.hostsWith(share);
-        const jobs = await store.claimDownloads({ now, limit: Math.min(limit, places), leaseUntil, busyHosts });
+        const claimed = await store.claimDownloads({ ...wish, limit: Math.min(wish.limit, places), busyHosts });
+        const { jobs } = claimed;
         if (jobs.length === 0 && busyHosts.length > 0) continue;
         if (jobs[0] !== undefined && inProgress.count() >= most) {
           if (jobs[0].attempts > 0) preemptedAt = clock.elapsed();
           inProgress.preemptSlowest();
         }
-        return jobs;
+        return claimed;
       }
     },
 

@@ -1,8 +1,8 @@
 import { lstat, rm, stat } from "node:fs/promises";
 import type { Config } from "../../config/schema.ts";
 import { errorLine, LeaseLost } from "../../errors.ts";
-import { LEASE, type Queue } from "../../jobs/worker.ts";
-import type { UploadJob, UploadOutcome } from "../../model/job.ts";
+import { HELD_BACK, type Queue } from "../../jobs/worker.ts";
+import { LEASE, type UploadJob, type UploadOutcome } from "../../model/job.ts";
 import { nullWhereMissing } from "../../platform/files/file-system.ts";
 import type { Ports } from "../../ports.ts";
 import { type Doubling, doublingWait, LOCAL_WAITS } from "../../rules/schedule.ts";
@@ -94,7 +94,7 @@ export function uploadQueue(options: UploadOptions): Queue<UploadJob> {
   async function run(claimed: UploadJob, signal: AbortSignal): Promise<void> {
     if (signal.aborted) return;
     // The claim may have been lost while the job waited for the lock; a thumbnail must not replace a newer one.
-    const fresh = await store.refreshUpload(claimed, clock.now() + LEASE);
+    const fresh = await store.refreshUpload(claimed, LEASE);
     if (fresh === null) return;
     // The same object, because the worker updates its claim in place.
     const job = Object.assign(claimed, fresh);
@@ -120,9 +120,7 @@ export function uploadQueue(options: UploadOptions): Queue<UploadJob> {
     name: "upload",
     concurrency: Math.max(LEAST_SLOTS, config.concurrency),
 
-    async claim(limit, now, leaseUntil) {
-      return targetHealth.mayTry() ? store.claimUploads({ limit, now, leaseUntil }) : [];
-    },
+    claim: async (wish) => (targetHealth.mayTry() ? store.claimUploads(wish) : HELD_BACK),
 
     run: (job, { signal }) => locks.withLock(job.videoId, job.kind, () => run(job, signal)),
   };

@@ -7,6 +7,7 @@ import { deletionQueue } from "../../../src/mirror/delete/queue.ts";
 import { openTargets, type Targets } from "../../../src/mirror/open-targets.ts";
 import { spoolPaths } from "../../../src/mirror/spool/spool.ts";
 import type { MirrorTarget } from "../../../src/targets/target.ts";
+import { nextDue } from "../../support/next-due.ts";
 import { waitFor } from "../../support/wait.ts";
 import { DAY, openCopies } from "../copies.ts";
 
@@ -85,7 +86,7 @@ test("a deletion that fails is tried again for ever, at most every five minutes,
   const waits: number[] = [];
   for (let attempt = 0; attempt < 8; attempt++) {
     assert.equal(await at.work("deletions"), 1);
-    const due = (await at.store.nextDue("delete"))!;
+    const due = (await nextDue(at.store, "delete"))!;
     waits.push((due - at.clock.now()) / 1_000);
     at.clock.set(due);
   }
@@ -115,7 +116,8 @@ test("a copy in a former target is deleted there; while that is gone, it is not 
   const { store, spoolDir, locks, clock, log } = at;
   const queue = deletionQueue({ store, targets, ports: { clock, log }, spoolDir, locks });
   const work = async () => {
-    for (const job of await queue.claim(9, clock.now(), clock.now() + 30_000)) await queue.run(job, at.lease);
+    for (const job of (await queue.claim({ limit: 9, now: clock.now(), leaseFor: 30_000 })).jobs)
+      await queue.run(job, at.lease);
   };
   await work();
   assert.match(
@@ -151,7 +153,7 @@ test("a copy that is wanted under another name of the same folder is not deleted
   );
   await store.settleUpload(job!, { is: "mirrored", target: targets.presentId, key: "v1/video.mp4" }, clock.now());
   const queue = deletionQueue({ store, targets, ports: { clock, log }, spoolDir, locks });
-  const jobs = await queue.claim(9, clock.now(), clock.now() + 30_000);
+  const jobs = (await queue.claim({ limit: 9, now: clock.now(), leaseFor: 30_000 })).jobs;
   assert.equal(jobs.length, 1);
   await queue.run(jobs[0]!, at.lease);
   assert.deepEqual(await at.targets.present.head("v1/video.mp4"), { bytes: 6 });
@@ -168,7 +170,7 @@ async function openFormer(t: TestContext, videos: string[], former: Partial<Mirr
   const targets = { ...real, at: open };
   const { store, spoolDir, locks, clock, log } = at;
   const queue = deletionQueue({ store, targets, ports: { clock, log }, spoolDir, locks });
-  const claim = (limit = 9) => queue.claim(limit, clock.now(), clock.now() + 30_000);
+  const claim = (limit = 9) => queue.claim({ limit, now: clock.now(), leaseFor: 30_000 }).then(({ jobs }) => jobs);
   const work = async () => {
     for (const job of await claim()) await queue.run(job, at.lease);
   };
@@ -255,7 +257,7 @@ test("a copy in the present target is deleted under its video's locks only", asy
           leave = resolve;
         }),
     );
-    const [job] = await at.deletions.claim(1, at.clock.now(), at.clock.now() + 30_000);
+    const [job] = (await at.deletions.claim({ limit: 1, now: at.clock.now(), leaseFor: 30_000 })).jobs;
     const abort = new AbortController();
     const running = at.deletions.run(job!, { ...at.lease, signal: abort.signal });
     await sleep(30);
@@ -273,7 +275,7 @@ test("where an upload may have put its file, only what has its size is deleted; 
   await at.bring("v1", "a film");
   await at.work("uploads");
   await at.store.forgetVideo("v1", at.clock.now());
-  const [job] = await at.deletions.claim(1, at.clock.now(), at.clock.now() + 30_000);
+  const [job] = (await at.deletions.claim({ limit: 1, now: at.clock.now(), leaseFor: 30_000 })).jobs;
   const deleted: string[] = [];
   at.target.delete = async (key) => void deleted.push(key);
   const run = async (key: string, bytes: number) => {
@@ -310,10 +312,11 @@ test("a copy that may be in use by another name is kept until that is over", asy
   };
   const queue = deletionQueue({ store, targets, ports: { clock, log }, spoolDir, locks });
   const work = async () => {
-    for (const job of await queue.claim(9, clock.now(), clock.now() + 30_000)) await queue.run(job, at.lease);
+    for (const job of (await queue.claim({ limit: 9, now: clock.now(), leaseFor: 30_000 })).jobs)
+      await queue.run(job, at.lease);
   };
   await work();
-  assert.equal((await store.nextDue("delete"))! - clock.now(), 3_600_000);
+  assert.equal((await nextDue(store, "delete"))! - clock.now(), 3_600_000);
   assert.deepEqual(
     at.facts("media kept for now").map(({ level }) => level),
     ["info"],

@@ -27,7 +27,7 @@ export function memoryStore() {
       store.claims.push({ limit, busyHosts });
       const fits = due.filter((job) => !busyHosts.includes(job.host)).slice(0, limit);
       for (const job of fits) due.splice(due.indexOf(job), 1);
-      return fits;
+      return { jobs: fits, nextDue: null };
     },
     async renew() {
       return !store.lost;
@@ -39,9 +39,6 @@ export function memoryStore() {
     },
     async isSpooled(mediumId: string) {
       return store.spooled.some((medium) => medium.mediumId === mediumId);
-    },
-    async nextDue() {
-      return null;
     },
   };
   return store;

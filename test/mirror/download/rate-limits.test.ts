@@ -180,7 +180,7 @@ test("who gives way past its deadline does not expire by it, and waits its turn"
   const stop = new AbortController();
   const running: Promise<void>[] = [];
   await waitFor(async () => {
-    const jobs = await queue.claim(1, 0, 0);
+    const jobs = (await queue.claim({ limit: 1, now: 0, leaseFor: 0 })).jobs;
     running.push(
       ...jobs.map((claimed) => queue.run(claimed, { signal: stop.signal, ending: stop.signal, yieldSlot() {} })),
     );
@@ -224,7 +224,7 @@ test("links that are tried again take places from slow ones one by one, first tr
     const stop = new AbortController();
     const running: Promise<void>[] = [];
     const look = async () => {
-      for (const claimed of await queue.claim(1, 0, 0))
+      for (const claimed of (await queue.claim({ limit: 1, now: 0, leaseFor: 0 })).jobs)
         running.push(queue.run(claimed, { signal: stop.signal, ending: stop.signal, yieldSlot() {} }));
     };
     for (let n = 0; n < 4; n++) await look();
@@ -265,11 +265,11 @@ test("no more than four times the slots are unfinished, whatever gives its slot 
   const stop = new AbortController();
   const running: Promise<void>[] = [];
   for (let round = 0; round < 20; round++) {
-    for (const claimed of await queue.claim(2, 0, 0))
+    for (const claimed of (await queue.claim({ limit: 2, now: 0, leaseFor: 0 })).jobs)
       running.push(queue.run(claimed, { signal: stop.signal, ending: stop.signal, yieldSlot() {} }));
   }
   assert.equal(running.length, 8);
   stop.abort(new Error("enough"));
   await Promise.all(running);
-  assert.equal((await queue.claim(2, 0, 0)).length, 2, "finished ones make room");
+  assert.equal((await queue.claim({ limit: 2, now: 0, leaseFor: 0 })).jobs.length, 2, "finished ones make room");
 });

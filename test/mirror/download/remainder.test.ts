@@ -166,7 +166,7 @@ test("where the disk is low the largest remainder makes room first", async (t) =
   await attempt(cutAfter(2 * MIB), { mediumId: "med_2" });
   const low = await openDownloads(t, { config: { minFreeDisk: 2 ** 60 }, spoolDir });
   for (const left of ["med_1.best", undefined]) {
-    assert.deepEqual(await low.queue.claim(1, Date.now(), Date.now()), []);
+    assert.deepEqual((await low.queue.claim({ limit: 1, now: Date.now(), leaseFor: 0 })).jobs, []);
     assert.equal(
       (await files()).find((name) => name.endsWith(".best")),
       left,
@@ -381,7 +381,7 @@ test("a whole picture makes no room where the disk is low", async (t) => {
   const { attempt, files, spoolDir } = await crashed(t, large);
   await attempt(refuse, { kind });
   const low = await openDownloads(t, { config: { minFreeDisk: 2 ** 60 }, spoolDir });
-  assert.deepEqual(await low.queue.claim(1, Date.now(), Date.now()), []);
+  assert.deepEqual((await low.queue.claim({ limit: 1, now: Date.now(), leaseFor: 0 })).jobs, []);
   assert.deepEqual(await files(), ["med_1.best", "med_1.part.json"]);
 });
 

@@ -129,7 +129,8 @@ test("a file that is too large for now waits, without asking again; smaller ones
 test("on a disk that is low nothing is claimed, nothing is asked for, and events lose no attempts", async (t) => {
   const { queue, store, job, log } = await openDownloads(t, { config: { minFreeDisk: 2 ** 60 } });
   store.due.push(job("http://127.0.0.1:1/"));
-  for (let round = 0; round < 3; round++) assert.deepEqual(await queue.claim(4, 0, 0), []);
+  for (let round = 0; round < 3; round++)
+    assert.deepEqual((await queue.claim({ limit: 4, now: 0, leaseFor: 0 })).jobs, []);
   assert.deepEqual([store.claims, store.due.length], [[], 1]);
   assert.match(queue.spoolTrouble() ?? "", /mirror.minFreeDisk keeps/);
   assert.deepEqual(
@@ -149,11 +150,11 @@ test("a spool that cannot be used is tried until it can, and then all goes on wi
   store.due.push(job(origin));
   for (let round = 0; round < 3; round++) {
     await clock.advance(1_000);
-    assert.deepEqual(await queue.claim(4, 0, 0), []);
+    assert.deepEqual((await queue.claim({ limit: 4, now: 0, leaseFor: 0 })).jobs, []);
   }
   await rmdir(join(spoolDir, "~probe.part"));
   await clock.advance(1_000);
-  assert.equal((await queue.claim(4, 0, 0)).length, 1, "the others go on");
+  assert.equal((await queue.claim({ limit: 4, now: 0, leaseFor: 0 })).jobs.length, 1, "the others go on");
   await rmdir(spoolPaths(spoolDir, "med_1").part);
   assert.equal((await run(origin, { mediumId: "med_1" }))?.is, "spooled");
   assert.deepEqual(

@@ -41,12 +41,14 @@ test("a bucket that is down while 50 events come gets every file once it is back
 
   server.stopGateway();
   for (let video = 0; video < 50; video++) await take(ready(`v${video}`, { videoUrl: `https://h/${video}.mp4` }));
-  const jobs = await store.claimDownloads({
-    now: clock.now(),
-    limit: 100,
-    leaseUntil: clock.now() + 30_000,
-    busyHosts: [],
-  });
+  const jobs = (
+    await store.claimDownloads({
+      now: clock.now(),
+      limit: 100,
+      leaseFor: 30_000,
+      busyHosts: [],
+    })
+  ).jobs;
   for (const job of jobs) {
     const content = `film ${job.videoId}`;
     await writeFile(spoolPaths(spoolDir, job.mediumId).file, content);

@@ -6,6 +6,7 @@ import { spoolPaths } from "../../../src/mirror/spool/spool.ts";
 import { uploadQueue } from "../../../src/mirror/upload/queue.ts";
 import { openSource } from "../../../src/targets/s3/source.ts";
 import { sha256 } from "../../support/bytes.ts";
+import { nextDue } from "../../support/next-due.ts";
 import { makePipe } from "../../support/pipe.ts";
 import { waitFor } from "../../support/wait.ts";
 import { DAY, openCopies } from "../copies.ts";
@@ -337,7 +338,7 @@ test("a target that is full for large files keeps small ones, and the large one 
   const waits: number[] = [];
   for (let round = 0; round < 8; round++) {
     assert.equal(await at.work("uploads"), 1);
-    const due = (await at.store.nextDue("upload"))!;
+    const due = (await nextDue(at.store, "upload"))!;
     waits.push((due - at.clock.now()) / 1_000);
     at.clock.set(due);
   }
@@ -389,11 +390,11 @@ test("a spool that takes nothing more does not keep its own files from leaving",
     targetHealth: health,
   });
   at.state.fault = () => Promise.reject(new Error("reset"));
-  const [job] = await queue.claim(1, at.clock.now(), at.clock.now() + 30_000);
+  const [job] = (await queue.claim({ limit: 1, now: at.clock.now(), leaseFor: 30_000 })).jobs;
   await queue.run(job!, at.lease);
   at.state.fault = null;
   await at.clock.advance(10_000);
-  const [again] = await queue.claim(1, at.clock.now(), at.clock.now() + 30_000);
+  const [again] = (await queue.claim({ limit: 1, now: at.clock.now(), leaseFor: 30_000 })).jobs;
   await queue.run(again!, at.lease);
   assert.equal((await at.medium("v1")).state, "mirrored");
 });

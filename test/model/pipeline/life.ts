@@ -7,11 +7,12 @@ import { verifyCopies } from "../../../src/actions/verify-copies.ts";
 import type { Config } from "../../../src/config/schema.ts";
 import { RelayError } from "../../../src/errors.ts";
 import { reportMedia } from "../../../src/forward/media-reports.ts";
-import { LEASE, type Lease, type Queue } from "../../../src/jobs/worker.ts";
+import type { Lease, Queue } from "../../../src/jobs/worker.ts";
 import { type Mirror, openMirror } from "../../../src/mirror/open.ts";
 import { mediaRoute } from "../../../src/mirror/serve/route.ts";
 import type { DeliveryJob } from "../../../src/model/delivery.ts";
 import type { Job } from "../../../src/model/job.ts";
+import { LEASE } from "../../../src/model/job.ts";
 import type { Medium } from "../../../src/model/medium.ts";
 import { createAccept } from "../../../src/receive/accept.ts";
 import { openStore } from "../../../src/store/open.ts";
@@ -19,6 +20,7 @@ import { settingsOf } from "../../../src/store/settings.ts";
 import type { Store } from "../../../src/store/store.ts";
 import type { S3Target } from "../../../src/targets/s3/options.ts";
 import { configIn, endpoint } from "../../support/config.ts";
+import { nextDue } from "../../support/next-due.ts";
 import { testClock, testPorts } from "../../support/ports.ts";
 
 /** What of the config changes in a walk. */
@@ -175,7 +177,7 @@ export async function openLife(options: LifeOptions): Promise<LocalLife> {
       .catch(() => {}) // Left to its lease.
       .then(async () => {
         const { again } = entry;
-        const isWanted = again !== null && (await store.renew(again, clock.now() + LEASE).catch(() => false));
+        const isWanted = again !== null && (await store.renew(again, LEASE).catch(() => false));
         running.delete(job.id);
         if (isWanted) begin(queue, again!);
       });
@@ -187,7 +189,7 @@ export async function openLife(options: LifeOptions): Promise<LocalLife> {
       const jobs = [...running.values()];
       for (const { abort } of jobs) abort.abort(new Error("the relay is stopping"));
       await Promise.all(jobs.map(({ ended }) => ended));
-      for (const { job } of jobs) await store.renew(job, clock.now()).catch(() => {});
+      for (const { job } of jobs) await store.renew(job, 0).catch(() => {});
     }
   }
 
@@ -204,7 +206,7 @@ export async function openLife(options: LifeOptions): Promise<LocalLife> {
     await real.close();
   }
 
-  const wish = () => ({ now: clock.now(), limit: 999, leaseUntil: clock.now() + LEASE });
+  const wish = () => ({ now: clock.now(), limit: 999, leaseFor: LEASE });
   const accept = () => createAccept({ store, config });
   const app = new Hono();
   app.onError((_error, context) => context.body(null, 500));
@@ -228,25 +230,25 @@ export async function openLife(options: LifeOptions): Promise<LocalLife> {
     async work(name, limit) {
       const queue = queues.find((one) => one.name === name);
       if (queue === undefined) return 0;
-      const jobs = await queue.claim(limit, clock.now(), clock.now() + LEASE);
+      const jobs = (await queue.claim({ limit: limit, now: clock.now(), leaseFor: LEASE })).jobs;
       for (const job of jobs) begin(queue, job);
       return jobs.length;
     },
     running: async () => running.size,
     async pass(to, renews) {
-      if (renews) for (const { job } of running.values()) await store.renew(job, to + LEASE);
+      if (renews) for (const { job } of running.values()) await store.renew(job, to + LEASE - clock.now());
       clock.set(Math.max(clock.now(), to));
       await clock.advance(0);
     },
     async nextDue() {
       const due = await Promise.all(
-        [...queues.map(({ name }) => name), "deliver/cms"].map((name) => store.nextDue(name)),
+        [...queues.map(({ name }) => name), "deliver/cms" as const].map((name) => nextDue(store, name)),
       );
       const times = due.filter((time) => time !== null);
       return times.length === 0 ? null : Math.min(...times);
     },
     async deliver() {
-      sending = await store.claimDeliveries({ ...wish(), endpoint: "cms" });
+      sending = (await store.claimDeliveries({ ...wish(), endpoint: "cms" })).jobs;
       return sending.flatMap(({ event, media }) => {
         if (event.dialect === "notice") return [];
         const { media: reports } = reportMedia(media, event.id, (medium) => medium.key!);

@@ -4,8 +4,8 @@ import { join } from "node:path";
 import Database from "better-sqlite3";
 import { spoolPaths } from "../../../src/mirror/spool/spool.ts";
 import type { SpooledFile } from "../../../src/model/medium.ts";
+import { createNames } from "../../../src/store/core/rows/ids.ts";
 import { readEpochs } from "../../../src/store/sqlite/rows/epochs.ts";
-import { createNames } from "../../../src/store/sqlite/rows/ids.ts";
 
 type MediumRow = {
   id: number;

@@ -201,7 +201,7 @@ test("a target that leads elsewhere counts as down, and what waits goes on when 
   mkdirSync(elsewhere);
   symlinkSync(elsewhere, dir);
   const work = async () => {
-    for (const job of await at.uploads.claim(9, at.clock.now(), at.clock.now() + 30_000))
+    for (const job of (await at.uploads.claim({ limit: 9, now: at.clock.now(), leaseFor: 30_000 })).jobs)
       await at.uploads.run(job, at.lease);
   };
   await work();

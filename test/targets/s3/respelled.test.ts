@@ -29,10 +29,10 @@ async function open(t: TestContext) {
     const given = { config: at.config.mirror, store, target: present, targetId, ports, spoolDir, targetHealth, locks };
     const uploads = uploadQueue(given);
     const deletions = deletionQueue({ store, targets, ports, spoolDir, locks });
-    const wish = () => [9, clock.now(), clock.now() + 30_000] as const;
+    const wish = () => ({ limit: 9, now: clock.now(), leaseFor: 30_000 });
     const work = async () => {
-      for (const job of await uploads.claim(...wish())) await uploads.run(job, at.lease);
-      for (const job of await deletions.claim(...wish())) await deletions.run(job, at.lease);
+      for (const job of (await uploads.claim(wish())).jobs) await uploads.run(job, at.lease);
+      for (const job of (await deletions.claim(wish())).jobs) await deletions.run(job, at.lease);
     };
     return { targets, present, targetId, work };
   }

@@ -10,10 +10,10 @@ import { beginFile, checkDestination, type FileToBe } from "./file.ts";
 import { type Contents, checkIntegrity, compareContents, readContents } from "./integrity-check.ts";
 import { FORGET_BEGUN } from "./records.ts";
 
-/** Milliseconds to wait for whoever checkpoints, or recovers, the log just now. */
+/** Milliseconds to wait for another process that checkpoints, or recovers, the log. */
 const PATIENCE = 10_000;
 
-/** Pages that are copied in one go: a signal is heeded, and progress told, in between. */
+/** Pages that are copied in one go: signals and progress are handled in between. */
 const STEP = 1024;
 
 /**
@@ -54,7 +54,7 @@ export async function copyDatabase(database: string, wanted: string, options: Co
   }
 }
 
-/** Never opens it by itself: closing it again would give up the locks of whoever has it open in this process. */
+/** Never opens it by itself: closing it again would give up the locks of what has it open in this process. */
 function checkSource(database: string): void {
   try {
     if (statSync(database).isFile()) return;
@@ -126,7 +126,7 @@ async function prove(toBe: FileToBe, contents: Contents, options: CopyOptions) {
     onProgress?.({ step: "checking", done: total, total });
     // By the handle that is open: closing another would give up the lock.
     const sha256 = withHash ? await sha256OfFile(toBe.handle, signal) : null;
-    // Whoever told this process to end, or was its parent and is gone, was not heard during the check.
+    // A signal to end, and the end of the parent process, are noticed only after the check.
     await setImmediate();
     signal?.throwIfAborted();
     // After this its end takes but an instant.

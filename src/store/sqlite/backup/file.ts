@@ -26,20 +26,20 @@ import { APPLICATION_ID } from "../schema/migrations.ts";
 const OWN_PART = /^\.relay-.*\.db\.part$/;
 const PART = /^\..+\.part$/;
 
-/** Older than this (milliseconds), and not locked, nobody is at them: only between its steps a run holds no lock. */
+/** Older than this (milliseconds), and not locked, they belong to no run: only between its steps a run holds no lock. */
 const FORGOTTEN_AFTER = 60_000;
 
 /** Those of this process, as device and inode: a look at one would give up its locks. */
 const underWay = new Set<string>();
 
-/** One that has just begun has locked nothing yet: an empty file is looked at once more after so many milliseconds. */
+/** One that has just begun has locked nothing yet: an empty file is looked at once more after this many milliseconds. */
 const JUST_BEGUN = 1_000;
 
 /** A file that is made under another name, and gets its own when it is whole. */
 export type FileToBe = {
   /** Where it is until then. */
   temp: string;
-  /** Of it, open for reading and writing; nobody else closes it. */
+  /** Of it, open for reading and writing; nothing else closes it. */
   handle: number;
   /** Throws RelayError("conflict") where another run has taken its place. */
   check(): void;
@@ -120,7 +120,7 @@ export async function beginFile(file: string, clock: Clock): Promise<FileToBe> {
   };
 }
 
-/** What runs that were killed have left under names that nobody begins again: those with a time in them. */
+/** What runs that were killed have left under names that no run uses again: those with a time in them. */
 function clearForgotten(dir: string, ownPath: string): void {
   const own = statSync(ownPath);
   for (const name of readdirSync(dir)) {

@@ -8,7 +8,7 @@ import { checkVersion, migrate } from "../schema/migrations.ts";
 import { openFile, openInMemory } from "./driver.ts";
 import { ensureOwnFile } from "./ownership.ts";
 
-/** How long an operator's command waits for its turn to write; the relay itself never blocks (commit.ts tries again). */
+/** How long an operator's command waits for its turn to write; the relay itself never blocks (commit/group.ts tries again). */
 const OPERATOR_PATIENCE = 5_000;
 
 /** A database that cannot be opened where it is is read into memory up to this size, in bytes. */

@@ -26,7 +26,7 @@ export function giveToOwnerOf(dir: string, handle: number): void {
 }
 
 /**
- * Sees to it that there is such a file in the folder: made by nobody else's link, of the folder's owner, and the owner's alone.
+ * Makes sure that there is such a file in the folder: no link, of the folder's owner, and accessible to the owner alone.
  * One that is there is not opened (closing it would give up SQLite's locks on it, sqlite.org/howtocorrupt.html, 2.2).
  * RelayError("conflict") where a link, or something that is no file, is in its place.
  */
