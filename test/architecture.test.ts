@@ -27,7 +27,7 @@ const MAY_IMPORT: Record<string, string[]> = {
   doctor: ["platform", "targets", "config", "store", "backup", "actions"],
   upkeep: ["rules", "platform", "store"],
   relay: [
-    ...["model", "links", "platform", "targets", "config", "store", "jobs"],
+    ...["model", "rules", "links", "platform", "targets", "config", "store", "jobs"],
     ...["receive", "mirror", "forward", "backup", "upkeep"],
   ],
   cli: [

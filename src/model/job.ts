@@ -70,7 +70,7 @@ export type UploadOutcome =
 export type DeletionJob = Job & {
   mediumId: string;
   /**
-   * `bytes` is null for a former copy. Else an upload may have put so many bytes there: only a file of that size is deleted.
+   * `bytes` is null for a former copy. Else an upload may have put that many bytes there: only a file of that size is deleted.
    */
   copy: { target: string; key: string; bytes: number | null } | null;
 };

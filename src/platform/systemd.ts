@@ -102,7 +102,7 @@ export function openNotifier(env: Environment, ports: Pick<Ports, "clock" | "log
 
 function end(): void {}
 
-/** `limit`: after so many milliseconds without a notification systemd ends the process. */
+/** `limit`: milliseconds without a notification after which systemd ends the process. */
 function feedWatchdog(
   { limit, answers, notify }: { limit: number; answers: () => Promise<boolean>; notify: () => Promise<void> },
   { clock, log }: Pick<Ports, "clock" | "log">,
