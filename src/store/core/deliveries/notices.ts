@@ -19,8 +19,8 @@ const FAILED: NoticeType = "relay.media.failed";
 const AT_RISK: NoticeType = "relay.media.at_risk";
 
 /**
- * What the relay itself has to tell (CONTRACT, "Notices"): an event of its own in the lane of its
- * video, stored only where somebody gets it. Never about a notice: they have no media, and their deliveries tell nothing.
+ * The relay's notices (CONTRACT, "Notices"): each is an event of the relay's own in the lane of its video, stored only where an
+ * endpoint asks for it. Notices have no media, and their deliveries make no notices.
  */
 
 const VIDEO = sql<[number], { video_id: string; context: string | null }>(

@@ -17,8 +17,8 @@ const PATIENCE = 10_000;
 const STEP = 1024;
 
 /**
- * So many bytes are written before they are synced. A disk that was left to write a whole copy at once keeps the relay's own
- * small syncs waiting behind it.
+ * Bytes that are written between two syncs. A disk that writes a whole copy at once makes the relay's own small syncs wait
+ * behind it.
  */
 const SYNC_EVERY = 16 * 2 ** 20;
 

@@ -38,7 +38,7 @@ export function lockOf(dir: string): string {
 
 /**
  * One relay per data folder: an exclusive lock on a small file of SQLite's, which the kernel drops when the process
- * dies, however it dies. Nothing is done through a link that somebody has put in its place: RelayError("conflict").
+ * dies, however it dies. A symbolic link in its place is refused: RelayError("conflict").
  */
 export function lockFolder(dir: string): () => void {
   const path = lockOf(dir);

@@ -31,8 +31,8 @@ export function isDiskFull(error: unknown, dir: string): boolean {
 }
 
 /**
- * A file of real bytes that can be deleted when a commit fails on a full disk, so that events can still be taken while
- * somebody is called to clear the disk.
+ * A file of real bytes that is deleted when a commit fails on a full disk, so that events are accepted until an operator has
+ * made room.
  */
 export function openReserve(dir: string, clock: Clock, log: Log): { free(): void; close(): void } {
   const path = join(dir, "reserve");
