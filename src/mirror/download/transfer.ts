@@ -14,10 +14,11 @@ import type { InProgress } from "../spool/in-progress.ts";
 import type { SpoolPaths } from "../spool/spool.ts";
 import { type Verdict, verifyMedia } from "../validate/validate.ts";
 import { unpack } from "./content-coding.ts";
-import { fetchMedia, type Resume } from "./fetch.ts";
+import { fetchMedia } from "./fetch.ts";
 import type { PartialFile } from "./partial-file.ts";
 import { nameBodyError, refusesBody } from "./protocol-errors.ts";
 import { type Limits, watchRate } from "./rate-limits.ts";
+import type { Resume } from "./resume.ts";
 import { writeBody } from "./write-body.ts";
 
 /** Timeout for looking up an existing copy, in milliseconds. */
