@@ -19,7 +19,7 @@ import { waitFor } from "../support/wait.ts";
 
 const HOUR = 3_600_000;
 const MAIN = join(import.meta.dirname, "../../src/main.ts");
-/** As selfCommand tells it of the program; here the main file is the test's. */
+/** As selfCommand returns it for the program; here the main file is the test's. */
 const SELF = { command: process.execPath, args: [...("Deno" in globalThis ? ["run", "-A"] : []), MAIN] };
 
 type Wish = {
@@ -358,7 +358,7 @@ test("backups in a target that has become public are an error, as long as they a
   );
 });
 
-test("a process that hears nothing is ended at once, and its half file goes", async (t) => {
+test("a process that handles no signal is killed at once, and its half file is removed", async (t) => {
   const { config, dir } = await settle(t);
   mkdirSync(dir, { recursive: true });
   const program = join(config.dataDir, "deaf.mjs");
@@ -397,7 +397,7 @@ function fill(database: string): void {
   db.close();
 }
 
-test("the program's own process makes a whole backup, says why it cannot, and ends when it is told to", async (t) => {
+test("the program's own process makes a whole backup, reports why it cannot, and ends at the signal", async (t) => {
   const { config, dir, store, ended } = await settle(t);
   const database = join(config.dataDir, "relay.db");
   const run = backupProcess(database, SELF);

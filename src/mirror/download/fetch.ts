@@ -4,8 +4,8 @@ import type { Copy } from "../../model/medium.ts";
 import { type Outbound, RefusedAddress } from "../../platform/net/outbound.ts";
 import { HttpStatusError } from "../errors.ts";
 import { codingsIn } from "./content-coding.ts";
-import { beginsWith } from "./overlap.ts";
 import { refusesHead } from "./protocol-errors.ts";
+import { beginsWith, matchRest, type Resume, rangeHeaders, resumeValidator } from "./resume.ts";
 
 /** Redirects that are followed; more are a loop. */
 const MAX_REDIRECTS = 5;
@@ -14,17 +14,6 @@ const REDIRECTS = new Set([301, 302, 303, 307, 308]);
 
 /** Characters of the longest validator that is kept: it is sent back with every later request. */
 const MAX_VALIDATOR = 512;
-
-/** The beginning of a file that is there already, and what must match for the rest to belong to it. */
-export type Resume = {
-  from: number;
-  total: number | null;
-  /** For If-Range; or a weak ETag, which If-Range does not allow (RFC 9110 §13.1.5). */
-  validator: string;
-  lastModified: string | null;
-  /** With a weak ETag: the last bytes of the beginning, which are requested again. */
-  tail: Uint8Array | null;
-};
 
 /** An answer that may be a file. The caller must read or destroy `body`, of which nothing has been read. */
 export type MediaAnswer =
@@ -79,7 +68,7 @@ async function follow(request: MediaRequest): Promise<MediaAnswer | null> {
     accept: "*/*",
     "accept-encoding": "identity",
     "user-agent": "wochit-relay",
-    ...(resume ? rangeOf(resume) : conditions(previous)),
+    ...(resume ? rangeHeaders(resume) : conditions(previous)),
   };
   let url = parseLink(request.url);
   for (let redirects = 0; ; redirects++) {
@@ -146,68 +135,20 @@ async function toMedia(
     const length = header("content-length");
     const total = range ?? (length !== null && /^\d{1,16}$/.test(length) ? Number(length) : null);
     const isFixed = coding !== null || header("accept-ranges")?.trim().toLowerCase() === "none";
-    const forRest = isFixed ? null : forRange(tags, header("date"));
+    const forRest = isFixed ? null : resumeValidator(tags, header("date"));
     const isFramed = isChunked || total !== null;
     return { is: "media", body, from: 0, total, ...tags, validator: forRest, coding, isFramed };
   }
   const { from, tail, validator: same } = resume!;
-  const total = coding === null ? fits(resume!, header("content-range"), tags) : null;
+  const total = coding === null ? matchRest(resume!, header("content-range"), tags) : null;
   if (total === null || (tail !== null && !(await beginsWith(body, tail)))) return null;
   return { is: "media", body, from, total, ...tags, validator: same, coding: null, isFramed: true };
-}
-
-/** A weak ETag cannot be compared by the host: the overlap is requested, and compared here. */
-function rangeOf({ from, tail, validator }: Resume): Record<string, string> {
-  if (tail !== null) return { range: `bytes=${from - tail.length}-` };
-  return { range: `bytes=${from}-`, "if-range": validator };
 }
 
 /** The length of a file whose range is all of it; null: the range is another one. */
 function wholeRange(contentRange: string | null): number | null {
   const [, end, length] = /^bytes 0-(\d{1,16})\/(\d{1,16})$/i.exec(contentRange?.trim() ?? "") ?? [];
   return end !== undefined && Number(end) === Number(length) - 1 ? Number(length) : null;
-}
-
-/**
- * The length of the whole file, where a 206 is the requested rest of the same file; else null (RFC 9110 §14.4, §15.3.7: a
- * server may send another part).
- */
-function fits(resume: Resume, contentRange: string | null, tags: Tags): number | null {
-  const [, start, end, length] = /^bytes (\d{1,16})-(\d{1,16})\/(\d{1,16})$/i.exec(contentRange?.trim() ?? "") ?? [];
-  const total = Number(length);
-  const from = resume.from - (resume.tail?.length ?? 0);
-  if (start === undefined || Number(start) !== from || Number(end) !== total - 1) return null;
-  if (resume.total !== null && total !== resume.total) return null;
-  const { etag, lastModified } = tags;
-  if (resume.tail !== null) {
-    return resume.total !== null && etag === resume.validator && lastModified === resume.lastModified ? total : null;
-  }
-  // A 206 must have the ETag that a 200 would have, but need not repeat the date.
-  const isSame = isTag(resume.validator)
-    ? etag === resume.validator
-    : (lastModified ?? resume.validator) === resume.validator;
-  return isSame ? total : null;
-}
-
-type Tags = { etag: string | null; lastModified: string | null };
-
-const isTag = (given: string) => /^"[^"]*"$/.test(given);
-
-/** An ETag that identifies a file's meaning, not its bytes (RFC 9110 §8.8.1). */
-export const isWeakTag = (given: string) => /^W\/"[^"]*"$/.test(given);
-
-/** How much older than the answer a file must be for its date to identify it, in milliseconds. */
-const SETTLED = 60_000;
-
-/**
- * What identifies this version of the file: a strong ETag, else a Last-Modified clearly older than the answer (RFC 9110
- * §13.1.5, §8.8.2.2). A weak ETag excludes the date from If-Range; with such a date it allows a rest whose overlap is compared.
- */
-function forRange({ etag, lastModified }: Tags, date: string | null): string | null {
-  if (etag !== null && isTag(etag)) return etag;
-  if (etag !== null && !isWeakTag(etag)) return null;
-  if (lastModified === null || date === null) return null;
-  return Date.parse(date) - Date.parse(lastModified) >= SETTLED ? (etag ?? lastModified) : null;
 }
 
 function parseLink(url: string): URL {

@@ -11,8 +11,8 @@ import { isWhole, newResumeState, type ResumeState, readResumeState, writeResume
 import type { SpoolPaths } from "../spool/spool.ts";
 import { readAt } from "../validate/read-window.ts";
 import { nameRemainder } from "../validate/validate.ts";
-import { isWeakTag, type MediaAnswer } from "./fetch.ts";
-import { OVERLAP } from "./overlap.ts";
+import type { MediaAnswer } from "./fetch.ts";
+import { isWeakTag, OVERLAP } from "./resume.ts";
 
 /** Bytes beyond the furthest point of earlier attempts that count as progress: enough to be worth a request. */
 const PROGRESS = 2 ** 20;

@@ -11,7 +11,7 @@ import { nextDue } from "../../support/next-due.ts";
 import { waitFor } from "../../support/wait.ts";
 import { DAY, openCopies } from "../copies.ts";
 
-test("a forgotten video's copies leave the target, and what the spool still held of it; each is told of once", async (t) => {
+test("a forgotten video's copies are removed from target and spool, with one log line each", async (t) => {
   const at = await openCopies(t);
   const medium = await at.bring("v1", "a film");
   await at.bring("v2", "another");
@@ -63,7 +63,7 @@ test("a deletion leaves the spool what its medium needs for an upload", async (t
   assert.equal((await at.kept()).length, 1);
 });
 
-test("a copy that somebody wants again by the time of its deletion stays, and the deletion is done", async (t) => {
+test("a copy that a row refers to again by the time of its deletion stays, and the job is done", async (t) => {
   const at = await openCopies(t);
   await at.bring("v1", "a film");
   await at.work("uploads");
@@ -76,7 +76,7 @@ test("a copy that somebody wants again by the time of its deletion stays, and th
   assert.equal(await at.work("deletions"), 0);
 });
 
-test("a deletion that fails is tried again for ever, at most every five minutes, and the log says so at first", async (t) => {
+test("a deletion that fails is retried without end, every five minutes at last, and logged as a warning at first", async (t) => {
   const at = await openCopies(t);
   await at.bring("v1", "a film");
   await at.work("uploads");

@@ -94,7 +94,7 @@ export async function openDownloads(
     };
   }
 
-  /** Runs one job to its end and tells what was settled; null where nothing was. */
+  /** Runs one job to its end and returns what was settled; null: nothing. */
   async function run(
     url: string,
     more: Partial<DownloadJob> = {},

@@ -121,7 +121,7 @@ test("a file that is only called packed is kept as it came", async (t) => {
     assert.deepEqual([file.sha256, file.suspect], [sha256(movie), null], coding);
   }
   const longer = spooled(await run(`${origin}/gzip`, { ...later, duration: 60 }));
-  assert.equal(longer.suspect, null, "this film tells no duration");
+  assert.equal(longer.suspect, null, "this film has no duration");
   assert.ok((await files()).every((name) => name.endsWith(".file")));
 });
 

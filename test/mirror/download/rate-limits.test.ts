@@ -169,7 +169,7 @@ test("a flood of one host's links lets another host's through before its own", a
   await worker.stop(0);
 });
 
-test("who gives way past its deadline does not expire by it, and waits its turn", async (t) => {
+test("a download preempted past its deadline does not expire, and is retried", async (t) => {
   const { origin } = await slowHost(t);
   const { queue, job, store, ports } = await openDownloads(t, {
     config: { concurrency: 1 },
@@ -194,7 +194,7 @@ test("who gives way past its deadline does not expire by it, and waits its turn"
   await Promise.all(running);
 });
 
-test("what is nearly there goes on, what would take for ever gives way", async (t) => {
+test("a download near its end goes on, one without a foreseeable end is preempted", async (t) => {
   const origin = await serve(t, (request, response) => {
     const isHuge = request.url === "/huge";
     response.writeHead(200, { "content-length": isHuge ? 2 ** 30 : 100_000 });
@@ -238,7 +238,7 @@ test("links that are tried again take places from slow ones one by one, first tr
   }
 });
 
-test("the one furthest from its end gives way, of equal ones the one with the least to lose", () => {
+test("the download furthest from its end is preempted, of equal ones the one with the fewest bytes", () => {
   const unfinished = createInProgress();
   const gaveWay: string[] = [];
   const add = (id: string, secondsLeft: number, bytes: number) => {

@@ -16,7 +16,7 @@ const movie = film(moov(), noise(3 * MIB));
 const mediumId = "med_1";
 const kind = "thumbnail";
 
-/** Gives so many bytes of the film, and breaks. */
+/** Sends a number of bytes of the film, and breaks off. */
 const cutAfter =
   (bytes: number, headers: Record<string, string> = {}): Handler =>
   (_, response) => {

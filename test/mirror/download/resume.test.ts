@@ -22,7 +22,7 @@ type Told = { range: string | undefined; ifRange: string | undefined };
 type Origin = {
   content: Buffer;
   headers: Record<string, string>;
-  /** An answer breaks off after so many bytes of body. */
+  /** An answer breaks off after this many bytes of body. */
   breakAfter: number;
   /** Answers in its place. */
   instead: ((request: IncomingMessage, response: ServerResponse) => void) | null;
@@ -327,7 +327,7 @@ test("a stop of the relay keeps what came; the next start goes on", async (t) =>
   assert.match(origin.asked[1]?.range ?? "", /^bytes=\d{7}-$/);
 });
 
-test("a slow download that gave way, or was too slow to go on, keeps its bytes", async (t) => {
+test("a slow download that was preempted or stopped keeps its bytes", async (t) => {
   const origin = await openOrigin(t);
   origin.instead = (_, response) => {
     response.writeHead(200, { ...origin.headers, "content-length": movie.length });
@@ -387,7 +387,7 @@ test("a spool that was not there for a while: a video's file that turns up is ta
   assert.equal(origin.asked.length, 2, "a thumbnail's link may lead to another file by now");
 });
 
-test("a crash between the proof and the final name wastes none either, whether or not the host told a length", async (t) => {
+test("a crash between validation and final name loses no bytes, with or without a length from the host", async (t) => {
   for (const headers of [{ etag: '"one"' }, {}] as Record<string, string>[]) {
     const origin = await openOrigin(t, { headers });
     const { run, store, spoolDir } = await openDownloads(t);

@@ -125,7 +125,7 @@ test("every 16 MiB what came is made durable, and the free space is looked at", 
   await assert.rejects(write(megabytes(50), { checkSpace }), LocalFailure);
 });
 
-test("what came before a break is durable, and said to be, before the break is told", async (t) => {
+test("what came before a break is durable, and reported so, before the error is thrown", async (t) => {
   const { path, write } = await openPlace(t);
   const content = noise(3_000_000);
   async function* breaking() {
@@ -158,7 +158,7 @@ test("a rest goes behind what is there, and lengths count from the start", async
   await assert.rejects(write([new Uint8Array(2)], { from: 9, maxSize: 10 }), PermanentFailure);
 });
 
-test("a sum is right whoever makes it, and only of a large file another thread does", async (t) => {
+test("a checksum is right on either thread, and only a large file uses the other one", async (t) => {
   const { path } = await openPlace(t);
   const content = noise(4 * 2 ** 20 + 1);
   await writeFile(path, content);
@@ -198,7 +198,7 @@ test("a sum ends with its signal, whatever the thread is at", async (t) => {
   await assert.rejects(startChecksum(stuck, path, stop.signal).end(file, 1), /the relay stops/);
 });
 
-test("a body beyond the limit, a body that is gone and a disk that fails are told apart", async (t) => {
+test("a body beyond the limit, a lost body and a failing disk are distinguished", async (t) => {
   const { write } = await openPlace(t);
   await assert.rejects(write([new Uint8Array(11)], { maxSize: 10 }), PermanentFailure);
   const gone = Readable.from([new Uint8Array(1)]);

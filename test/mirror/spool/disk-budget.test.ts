@@ -60,7 +60,7 @@ test("two that come together are not both promised the last room", async () => {
   assert.deepEqual(outcomes.map(({ status }) => status).sort(), ["fulfilled", "rejected"]);
 });
 
-test("who learns late how much it needs gives nobody up for it", async () => {
+test("a download that learns late how much it needs stops no other", async () => {
   const { reserve, gaveUp } = openRoom(1100);
   await reserve("first", 900);
   const late = await reserve("late", null);
@@ -74,7 +74,7 @@ test("who learns late how much it needs gives nobody up for it", async () => {
   await assert.rejects(reserve("more", 1), isRoom);
 });
 
-test("where the disk fills up meanwhile the one that needs the most gives way, and only one at a time", async () => {
+test("where the disk fills up the download that needs the most is stopped, and only one at a time", async () => {
   const { disk, reserve, gaveUp } = openRoom(1100);
   const [small, large] = [await reserve("small", 100), await reserve("large", 700)];
   const unknown = await reserve("unknown", null);
@@ -143,7 +143,7 @@ test("a spool that cannot be used is tried until it can, and then all goes on wi
   const origin = await serve(t, (_, response) => void response.end(film));
   const clock = testClock(Date.now());
   const { queue, run, store, job, log, spoolDir } = await openDownloads(t, { clock });
-  // Also root meets this, whom no permission keeps out.
+  // Fails for root, too, which permissions do not stop.
   await mkdir(spoolPaths(spoolDir, "med_1").part, { recursive: true });
   await mkdir(join(spoolDir, "~probe.part"));
   assert.match(errorOf(await run(origin)), /^spool: /);

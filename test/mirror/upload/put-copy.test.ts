@@ -69,7 +69,7 @@ test("a copy of another container takes a key with its own extension in a new ta
   assert.equal(await at.keep("a film", own("v1/video.mp4", "other bytes"), ".webm"), "v1/video.webm");
 });
 
-test("a place that holds another film is told to have been passed, before the next is put to", async (t) => {
+test("a key that holds another film is reported as passed before the next put", async (t) => {
   const at = await openKeeping(t);
   await at.keep("another film");
   const key = await at.keep("a film");

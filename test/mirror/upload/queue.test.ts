@@ -29,7 +29,7 @@ test("a proven file goes into the target, its row says where, the spool lets it 
   assert.deepEqual(fields, { medium, video: "v1", kind: "video", key: "v1/video.mp4", ...facts });
 });
 
-test("the target is told all about the file", async (t) => {
+test("the target gets all that is known of the file", async (t) => {
   const at = await openCopies(t);
   await at.bring("v1", "a film");
   const told: unknown[] = [];
@@ -248,7 +248,7 @@ test("a video that is forgotten after a crash between put and settle leaves no c
   }
 });
 
-test("two videos of one id that are uploaded at once are told apart, whatever their containers", async (t) => {
+test("two videos of one id that are uploaded at once get keys of their own, whatever their containers", async (t) => {
   const at = await openCopies(t);
   await at.bring("v1", "one");
   await at.bring("v1", "two", { ext: ".mov" }, "https://h/other.mov");
@@ -326,7 +326,7 @@ test("a target that is down for days: one probe in ten seconds for all, and ever
   assert.deepEqual(await at.downloads(), [], "nothing is downloaded again");
 });
 
-test("a target that is full for large files keeps small ones, and the large one waits longer each time, for ever", async (t) => {
+test("a target that is full for large files takes small ones, and the large one is retried after longer and longer waits", async (t) => {
   const at = await openCopies(t);
   await at.bring("large", "x".repeat(1_000));
   let tries = 0;

@@ -33,7 +33,7 @@ async function open(t: TestContext, { spoolDir }: { spoolDir?: string } = {}) {
 
 const refuse = () => Promise.reject(new Error("no space left"));
 
-test("a target that nobody complained of is not probed", async (t) => {
+test("a target without a failed upload is not probed", async (t) => {
   const { health, clock, state, lines } = await open(t);
   assert.equal(health.mayTry(), true);
   await clock.advance(100_000);
@@ -77,7 +77,7 @@ test("a copy that kept it is all the proof that is needed", async (t) => {
   assert.deepEqual(lines(), ["error: the mirror target is down: uploads wait", "info: the mirror target works again"]);
 });
 
-test("a copy that cannot be kept by a target that works holds nobody up, and nobody says that the target is down", async (t) => {
+test("a single failed upload delays no other, and the target does not count as down", async (t) => {
   const { health, state, real, lines } = await open(t);
   let answer = () => {};
   const asked = new Promise<void>((resolve) => {
@@ -93,7 +93,7 @@ test("a copy that cannot be kept by a target that works holds nobody up, and nob
   assert.deepEqual(lines(), []);
 });
 
-test("a target that does not answer is left alone; whoever failed does not wait long to hear of it", async (t) => {
+test("a target that does not answer is left alone, and its failed upload ends soon", async (t) => {
   const { health, clock, state, real, lines } = await open(t);
   let answer = () => {};
   state.put = (...given) =>

@@ -108,7 +108,7 @@ test("text of any sort is no media yet", async () => {
   }
 });
 
-test("a cut film is no media yet, also when no length was told", async () => {
+test("a cut film is invalid, also without a length from HTTP", async () => {
   const whole = mp4({ bytes: 1_000 });
   for (const length of [whole.length - 1, whole.length - 900, 60, 30, 12]) {
     await assert.rejects(verify(whole.subarray(0, length), { announced: null }), notYet(/cut/), String(length));
@@ -143,7 +143,7 @@ test("a film of millions of boxes is kept, and suspect", { skip: wholeOnly }, as
   assert.match((await verify(many)).suspect ?? "", /more than/);
 });
 
-test("a cut picture is no media yet when no length was told", async () => {
+test("a cut picture is invalid without a length from HTTP", async () => {
   const kind = "thumbnail";
   await assert.rejects(verify(jpeg().subarray(0, 60), { kind, announced: null }), notYet(/cut/));
   await assert.rejects(verify(png().subarray(0, 150_000), { kind, announced: null }), notYet(/cut/));
@@ -165,7 +165,7 @@ test("what is known but not what was announced is kept, and suspect", async () =
   assert.equal(zip.ext, ".zip");
 });
 
-test("what nobody knows is kept as octets, and suspect", async () => {
+test("an unknown format is kept as octets, and suspect", async () => {
   for (const bytes of [Buffer.from([0xde, 0xad, 0xbe, 0xef]), Buffer.alloc(10_000, 1), Buffer.alloc(1)]) {
     assert.deepEqual(await verify(bytes), {
       contentType: "application/octet-stream",
@@ -233,7 +233,7 @@ test("the duration is read from every form of the index, and not guessed where n
   assert.equal(await plays(mvhd(0), fragmented(fullBox("mehd", 0, 0))), null);
 });
 
-test("an index full of tiny boxes, or one that runs out of itself, keeps nobody busy", async () => {
+test("an index full of tiny boxes, or one that runs past its end, takes little time", async () => {
   const started = performance.now();
   const tiny = Buffer.alloc(8 * 300_000, box("free", 0));
   const full = box("moov", Buffer.concat([mvhd(9), trak(), tiny]));
