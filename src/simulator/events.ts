@@ -4,24 +4,11 @@ import { FILM_SECONDS } from "./media.ts";
 import { pick } from "./random.ts";
 
 /**
- * What the simulator can send (PROVIDER, "Events"), in the order of a video's life. "legacy" is a ready video in
- * the older dialect, without `type`. The provider documents failed productions in prose only; "video.failed" is a guess at
- * its type, with the one member that an early page of its documentation shows, `errorMessage`.
+ * What the simulator can send (PROVIDER, "Events"), in the order of a video's life, and which media each announces. "legacy"
+ * is a ready video in the older dialect, without `type`. The provider documents failed productions in prose only;
+ * "video.failed" is a guess at its type, with the one member that an early page of its documentation shows, `errorMessage`.
  */
-export const EVENT_TYPES = [
-  "draft.new",
-  "draft.update",
-  "draft.exit",
-  "video.ready",
-  "legacy",
-  "video.failed",
-  "video.delete",
-  "draft.delete",
-] as const;
-export type EventType = (typeof EVENT_TYPES)[number];
-
-/** Which media an event of this type announces. */
-export const ANNOUNCED_MEDIA: Record<EventType, { video: boolean; thumbnail: boolean }> = {
+export const ANNOUNCED_MEDIA = {
   "draft.new": { video: false, thumbnail: true },
   "draft.update": { video: false, thumbnail: true },
   "draft.exit": { video: false, thumbnail: true },
@@ -31,6 +18,9 @@ export const ANNOUNCED_MEDIA: Record<EventType, { video: boolean; thumbnail: boo
   "video.delete": { video: false, thumbnail: false },
   "draft.delete": { video: false, thumbnail: false },
 };
+
+export type EventType = keyof typeof ANNOUNCED_MEDIA;
+export const EVENT_TYPES = Object.keys(ANNOUNCED_MEDIA) as EventType[];
 
 export type EventWish = {
   random: Random;
