@@ -53,25 +53,13 @@ export async function showVideo(store: Store, videoId: string, link: Link, limit
   return { video: videoJson({ ...video, contextHistory: video.contextHistory.slice(-limit), media }, link), more };
 }
 
-/** What was erased. */
-export type Forgotten = {
-  videoId: string;
-  forgottenAt: string;
-  /** Events and notices that lost their bodies; ids, types and times stay. */
-  events: number;
-  /** Media that lost their links; their copies are removed by the relay. */
-  media: number;
-  copies: number;
-  /** Bodies in quarantine that were of this video. */
-  refused: number;
-};
-
 /**
  * Erases a person's video on request: bodies, titles, contexts, links, what endpoints answered; deliveries under way are
  * canceled. Copies become deletions that the relay makes. RelayError("not_found") when there is no such video, "conflict"
- * when there is nothing left of it to erase.
+ * when there is nothing left of it to erase. Resolves with the numbers of events (and notices) that lost their bodies, media
+ * that lost their links, copies to be deleted, and bodies of it in quarantine (`refused`).
  */
-export async function forgetVideo(store: Store, videoId: string, now: number): Promise<Forgotten> {
+export async function forgetVideo(store: Store, videoId: string, now: number) {
   const before = await knownVideo(store, videoId);
   const { events, media, refused } = await store.forgetVideo(videoId, now);
   const copies = before?.media.filter(hasCopy).length ?? 0;
