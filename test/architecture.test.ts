@@ -4,9 +4,9 @@ import { dirname, join, normalize } from "node:path";
 import { test } from "node:test";
 
 /**
- * What a folder of src may import besides itself, `ports.ts` and `errors.ts` (ARCHITECTURE, "What may import what"). A
- * folder comes after all that it imports, so that data flows one way; receive, mirror, forward and backup never import
- * each other.
+ * What a folder of src may import besides itself, `ports.ts`, `errors.ts` and `option-values.ts` (ARCHITECTURE, "What may
+ * import what"). A folder comes after all that it imports, so that data flows one way; receive, mirror, forward and backup
+ * never import each other.
  */
 const MAY_IMPORT: Record<string, string[]> = {
   model: [],
@@ -15,7 +15,7 @@ const MAY_IMPORT: Record<string, string[]> = {
   wochit: ["model"],
   rules: ["model", "wochit"],
   links: ["platform"],
-  targets: ["model", "rules", "platform", "config"],
+  targets: ["model", "rules", "platform"],
   config: ["model", "rules", "platform", "targets"],
   store: ["model", "rules", "wochit", "platform", "targets", "config"],
   jobs: ["model", "platform", "store"],
@@ -115,6 +115,30 @@ test("only the SQLite folder knows its driver", () => {
     [],
   );
   assert.ok(driver.length > 0);
+});
+
+test("a type of target is known in its folder and in the table alone, and a bucket's client is loaded with its target", () => {
+  const inside = (file: string) => file.startsWith("src/targets/");
+  const asks = files.filter(
+    (file) => !inside(file) && /\btype\b\)? [!=]== "(local|s3)"/.test(readFileSync(file, "utf8")),
+  );
+  assert.deepEqual(asks, []);
+  const reachers = files.filter(
+    (file) => !inside(file) && imports.get(file)!.some((target) => /^src\/targets\/\w+\//.test(target)),
+  );
+  assert.deepEqual(reachers, []);
+  const loaded = new Set<string>();
+  const load = (file: string) => {
+    if (loaded.has(file)) return;
+    loaded.add(file);
+    for (const [, path] of readFileSync(file, "utf8").matchAll(/^(?:import (?!type )|\} from ).*"(\.[^"]+)"/gm))
+      load(normalize(join(dirname(file), path!)));
+  };
+  load("src/targets/table.ts");
+  assert.deepEqual(
+    [...loaded].filter((file) => /from "@aws-sdk/.test(readFileSync(file, "utf8"))),
+    [],
+  );
 });
 
 test("time, chance and the process are touched in one place", () => {

@@ -3,7 +3,7 @@ import type { Config } from "../config/schema.ts";
 import { lookAtMachine } from "../platform/machine.ts";
 import type { Ports } from "../ports.ts";
 import type { Store } from "../store/store.ts";
-import { openTarget } from "../targets/table.ts";
+import { openTarget, typeOf } from "../targets/table.ts";
 import { judgeDeadline, judgeDeliveries } from "./backlog.ts";
 import { judgeBackups } from "./backup.ts";
 import { type Judged, judgeConfig } from "./config.ts";
@@ -70,7 +70,8 @@ export async function stagesOf(given: Given): Promise<Stage[]> {
   const { data, finding } = await readDataFolder(config.dataDir, { clock, platform, user });
   const hasFolder = data?.folder != null;
   const judge = writableJudge({ data, user, sandbox: readSandbox });
-  const media = target.type === "local" ? target.dir : null;
+  const { folderOf, secrets: targetSecrets } = typeOf(target);
+  const media = folderOf(target);
   const backups = backup && backupFolder(backup, config.dataDir);
   const minFreeDisk = mirror.enabled ? mirror.minFreeDisk : null;
   const dates: Dates = [];
@@ -93,13 +94,12 @@ export async function stagesOf(given: Given): Promise<Stage[]> {
     return probe(name, run, READ_TIMEOUT);
   };
 
-  async function tryTarget(): Promise<Probe> {
-    if (!hasKeys && target.type === "s3") {
+  function tryTarget(): Probe {
+    if (!hasKeys && Object.keys(targetSecrets).length > 0) {
       return probe("target", () => warning("it was not tried: its keys cannot be read, see the lines of the config"));
     }
-    const partSize = target.type === "s3" ? (await import("../targets/s3/upload.ts")).PART_SIZE : 0;
     const open = (one: typeof target) => openTarget(one, { access: "shared", clock });
-    return targetProbe({ target, open, partSize, mark, tempDir, user, judge, clock, dates });
+    return targetProbe({ target, open, mark, tempDir, user, judge, clock, dates });
   }
 
   return [
@@ -122,7 +122,7 @@ export async function stagesOf(given: Given): Promise<Stage[]> {
     ),
     stage(
       AT_ONCE,
-      mirror.enabled && !(offline && target.type === "s3") && (await tryTarget()),
+      mirror.enabled && !(offline && media === null) && tryTarget(),
       !offline &&
         endpoints.map((one, at) => {
           const ways = { clock, userAgent, resolve, dates };

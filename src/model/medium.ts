@@ -37,21 +37,6 @@ export type SpooledFile = {
   lastModified: string | null;
 };
 
-/** The place of copies, stored so that they are found when the config names another target. Never a secret. */
-export type TargetPlace =
-  | { type: "local"; dir: string }
-  | {
-      type: "s3";
-      bucket: string;
-      /** Null: from the environment or the shared config files. */
-      region: string | null;
-      /** Null: Amazon's. */
-      endpoint: string | null;
-      /** Empty, or without a slash at either end: keys go below it. */
-      prefix: string;
-      pathStyle: boolean;
-    };
-
 /** A file in a target. `target` is the store's id of its place. */
 export type Copy = Omit<SpooledFile, "ext"> & { target: string; key: string };
 

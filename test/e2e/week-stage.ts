@@ -15,6 +15,7 @@ import { configIn } from "../support/config.ts";
 import { tempFolder } from "../support/folder.ts";
 import { testClock, testLog } from "../support/ports.ts";
 import { openReceiver, type Receiver } from "../support/receiver.ts";
+import { isWhole } from "../support/whole.ts";
 
 /** An event that was sent, and the link in it. */
 export type Posted = { id: string; videoId: string; path: string; at: number; sha256: string; lifetime: number };
@@ -40,7 +41,7 @@ export type Week = {
 };
 
 /** What falls due meanwhile is late by no more than this. */
-export const STEP = 2 * 60_000;
+export const STEP = (isWhole ? 2 : 10) * 60_000;
 
 /** So many looks in a row, at most, find a job that is due and not begun, or under way: then it waits for time to pass. */
 const TICK = 100;

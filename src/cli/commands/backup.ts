@@ -6,12 +6,13 @@ import { lowerPriority } from "../../platform/process-priority.ts";
 import { type Copied, databaseOf, nameBackup } from "../../store/backup.ts";
 import { copyDatabase } from "../../store/copy-database.ts";
 import type { Backup } from "../../store/store.ts";
+
 import type { Command } from "../command.ts";
 import { commonOptions } from "../options.ts";
 import { describeCopy } from "../output/describe.ts";
 import { print } from "../output/print.ts";
 import { createProgress, type Progress } from "../output/progress.ts";
-import { describePlace } from "../places.ts";
+import { describePlace, folderOfPlace } from "../places.ts";
 import { abortWhenStopped, type Program } from "../program.ts";
 import { withTarget } from "../sources.ts";
 
@@ -100,8 +101,9 @@ async function backUpToTarget(run: Run): Promise<Made> {
       progress.wait(`uploading ${tellSize(bytes)} to ${describePlace(place)}`);
       return backupsIn(target).put(basename(file), { file, bytes, sha256: sha256! }, signal);
     });
-    if (place.type === "local") {
-      for (const name of [dirname(key), key]) await giveToOwnerOf(place.dir, join(place.dir, name));
+    const folder = folderOfPlace(place);
+    if (folder !== null) {
+      for (const name of [dirname(key), key]) await giveToOwnerOf(folder, join(folder, name));
     }
     const where = `${key} in ${describePlace(place)}`;
     const made: Made = { ...copied, place: "target", name: key, where, ms: Math.round(clock.elapsed() - began) };

@@ -9,6 +9,7 @@ import { within } from "../../platform/timing.ts";
 import type { Log, Ports } from "../../ports.ts";
 import type { Command } from "../command.ts";
 import { harmless } from "../output/terminal-text.ts";
+import { describePlace } from "../places.ts";
 
 /** The story must end within this time, in milliseconds; it takes about three seconds. */
 const DEADLINE = 30_000;
@@ -93,7 +94,7 @@ export async function runDemo({ ports, target, log, say, complain, stay, stopped
 
   the provider  ${provider.url}  simulated; its media are real, its links are signed and die
   the relay     ${relayUrl}  keeps its data in ${folder}
-${target === null ? "" : `  the copies    ${nameOf(target)}  where they stay\n`}  your app      ${app.url}  verifies every signature`);
+${target === null ? "" : `  the copies    ${describePlace(target)}  where they stay\n`}  your app      ${app.url}  verifies every signature`);
 
     const story = playStory({ provider, webhooks, app, ports, say });
     const late = () => new Error(`this step did not end; the demo was given ${DEADLINE / 1000} seconds`);
@@ -118,10 +119,6 @@ ${target === null ? "" : `  the copies    ${nameOf(target)}  where they stay\n`}
   } finally {
     for (const close of opened.reverse()) await close().catch(() => {});
   }
-}
-
-function nameOf(target: Config["mirror"]["target"]): string {
-  return target.type === "local" ? target.dir : `bucket ${target.bucket}`;
 }
 
 function configFor({ port, app, secret }: { port: number; app: string; secret: string }): ConfigInput {

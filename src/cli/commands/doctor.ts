@@ -15,7 +15,8 @@ import type { Args } from "../args.ts";
 import { type Command, configOption, jsonOption } from "../command.ts";
 import { printJson } from "../output/print.ts";
 import { harmless } from "../output/terminal-text.ts";
-import { describePlace, findPresent } from "../places.ts";
+
+import { describePlace, findPresent, folderOfPlace } from "../places.ts";
 import { abortWhenStopped, type Program } from "../program.ts";
 
 /** Names of probes line up below each other up to this width. */
@@ -125,7 +126,8 @@ async function listFormer(store: Store, { mirror, dataDir }: Config): Promise<Fo
   return former.map(({ id, place }) => ({
     name: describePlace(place),
     async look() {
-      if (place.type === "local") return (await opendir(place.dir)).close();
+      const folder = folderOfPlace(place);
+      if (folder !== null) return (await opendir(folder)).close();
       const targets = await openTargets({ config: mirror, dataDir, store: targetIds, beside: true });
       try {
         // There is no such object: a store that says so is reached.

@@ -5,7 +5,8 @@ import { tellWhen } from "../../actions/times.ts";
 import { type Finding, type VerifySummary, verifyCopies } from "../../actions/verify-copies.ts";
 import { parseSize } from "../../config/units.ts";
 import { errorLine, RelayError } from "../../errors.ts";
-import type { TargetPlace } from "../../model/medium.ts";
+
+import type { TargetPlace } from "../../targets/table.ts";
 import type { Args } from "../args.ts";
 import type { Command } from "../command.ts";
 import { commonOptions, filterOptions, rangeOptions, readFilters, readRange } from "../options.ts";
@@ -13,7 +14,7 @@ import { tellCount } from "../output/describe.ts";
 import { print, printJson } from "../output/print.ts";
 import { createProgress } from "../output/progress.ts";
 import { harmless } from "../output/terminal-text.ts";
-import { describePlace } from "../places.ts";
+import { describePlace, folderOfPlace } from "../places.ts";
 import { abortWhenStopped, type Program } from "../program.ts";
 
 /** How often progress is a plain line, in milliseconds. */
@@ -73,9 +74,8 @@ async function open(program: Program) {
   const config = await program.loadConfig({ secrets: "target" });
   const store = await program.openStore(config);
   const { mirror, dataDir } = config;
-  const { target } = mirror;
   // Opening a local target makes its folder, owned by this command's user, also where a disk is only not mounted.
-  const missing = target.type === "local" ? await lookIntoPlace(target, { mayBeEmpty: true }) : null;
+  const missing = await lookIntoPlace(mirror.target, { mayBeEmpty: true });
   if (missing !== null) throw new RelayError("not_found", `the media folder ${missing}`);
   const targets = await openTargets({ config: mirror, dataDir, store, beside: true });
   const places = new Map((await store.targets()).map(({ id, place }) => [id, place]));
@@ -83,15 +83,13 @@ async function open(program: Program) {
 }
 
 /** Whether there is anything in a place: null when there is, else what is wrong. A bucket says itself when it is gone. */
-async function lookIntoPlace(
-  place: TargetPlace | { type: "local"; dir: string } | undefined,
-  { mayBeEmpty = false } = {},
-): Promise<string | null> {
-  if (place?.type !== "local") return null;
+async function lookIntoPlace(place: TargetPlace | undefined, { mayBeEmpty = false } = {}): Promise<string | null> {
+  const folder = place ? folderOfPlace(place) : null;
+  if (folder === null) return null;
   try {
-    for await (const { name } of await opendir(place.dir)) if (!name.startsWith(".")) return null;
+    for await (const { name } of await opendir(folder)) if (!name.startsWith(".")) return null;
   } catch (error) {
-    return `${place.dir} cannot be read: ${errorLine(error)}`;
+    return `${folder} cannot be read: ${errorLine(error)}`;
   }
   if (mayBeEmpty) return null;
   return "it holds nothing at all: is its disk mounted? Where all copies are really lost, put any file into it";

@@ -7,6 +7,7 @@ import type { Config } from "../../config/schema.ts";
 import { errorLine, RelayError } from "../../errors.ts";
 import type { BackupSource, Restored } from "../../store/backup.ts";
 import { restoreDatabase } from "../../store/copy-database.ts";
+
 import type { MirrorTarget } from "../../targets/target.ts";
 import type { Args } from "../args.ts";
 import type { Command } from "../command.ts";
@@ -15,7 +16,7 @@ import { describeCopy } from "../output/describe.ts";
 import { print, printJson, styleOf } from "../output/print.ts";
 import { createProgress, type Progress } from "../output/progress.ts";
 import { renderTable } from "../output/table.ts";
-import { describePlace } from "../places.ts";
+import { describePlace, folderOfPlace } from "../places.ts";
 import { abortWhenStopped, type Program } from "../program.ts";
 import { withTarget } from "../sources.ts";
 
@@ -109,12 +110,12 @@ async function* counted(bytes: AsyncIterable<Uint8Array>, onRead: (done: number)
 function report(program: Program, args: Args, { dataDir, mirror }: Config, restored: Restored): void {
   const { file, bytes, schema, newestSchema, events, newest, ms } = restored;
   const json = { file, bytes, schema, events, newestEvent: isoTime(newest), ms };
-  const isLocal = mirror.target.type === "local" && `${mirror.target.dir}${sep}`.startsWith(`${dataDir}${sep}`);
+  const isInside = `${folderOfPlace(mirror.target) ?? ""}${sep}`.startsWith(`${dataDir}${sep}`);
   const lines = [
     `${file}: ${describeCopy(json)}`,
     ...(schema < newestSchema ? [`its schema is ${schema}: the next start makes it ${newestSchema}`] : []),
     "backups that were made before are not known to it: it removes none of them, whatever backup.keep says",
-    isLocal
+    isInside
       ? 'start the relay; copies of media are not in a backup: "media verify --mend" downloads those that are missing'
       : "start the relay: it goes on with what was not done",
   ];

@@ -2,14 +2,15 @@ import assert from "node:assert/strict";
 import test, { type TestContext } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { startWorker } from "../../../src/jobs/worker.ts";
-import { LIMITS, type Limits, watchPace } from "../../../src/mirror/download/rate-limits.ts";
-import { createUnfinished } from "../../../src/mirror/spool/in-progress.ts";
+import { LIMITS, type Limits, watchRate } from "../../../src/mirror/download/rate-limits.ts";
+import { createInProgress } from "../../../src/mirror/spool/in-progress.ts";
 import type { DownloadJob } from "../../../src/model/job.ts";
 import type { Store } from "../../../src/store/store.ts";
+import { mp4 } from "../../support/media-bytes.ts";
+import { serve } from "../../support/media-server.ts";
 import { testClock, testRandom } from "../../support/ports.ts";
 import { waitFor } from "../../support/wait.ts";
-import { mp4 } from "../validate/bytes.ts";
-import { openDownloads, serve } from "./downloads.ts";
+import { openDownloads } from "./downloads.ts";
 
 const KIB = 1024;
 
@@ -18,7 +19,7 @@ async function watch(seconds: number, bytesAt: (second: number) => number) {
   const clock = testClock();
   const told: string[] = [];
   const second = () => Math.round(clock.elapsed() / 1000);
-  const stop = watchPace(clock, LIMITS, {
+  const stop = watchRate(clock, LIMITS, {
     bytes: () => bytesAt(second()),
     onSlow: () => told.push(`slow at ${second()}`),
     onHopeless: (reason) => told.push(`${reason} at ${second()}`),
@@ -238,12 +239,12 @@ test("links that are tried again take places from slow ones one by one, first tr
 });
 
 test("the one furthest from its end gives way, of equal ones the one with the least to lose", () => {
-  const unfinished = createUnfinished();
+  const unfinished = createInProgress();
   const gaveWay: string[] = [];
   const add = (id: string, secondsLeft: number, bytes: number) => {
     const job = { id, host: "h" } as DownloadJob;
     unfinished.add(job);
-    unfinished.note(job, { secondsLeft, bytes, giveUp: () => gaveWay.push(id) });
+    unfinished.note(job, { secondsLeft, bytes, stop: () => gaveWay.push(id) });
     return job;
   };
   unfinished.add({ id: "fast", host: "h" } as DownloadJob);
@@ -252,7 +253,7 @@ test("the one furthest from its end gives way, of equal ones the one with the le
   add("unknown, much", Number.POSITIVE_INFINITY, 500);
   add("unknown, little", Number.POSITIVE_INFINITY, 5);
   unfinished.note(add("all there", 2000, 1), null);
-  for (let round = 0; round < 5; round++) unfinished.giveUpSlowest();
+  for (let round = 0; round < 5; round++) unfinished.preemptSlowest();
   assert.deepEqual(gaveWay, ["unknown, little", "unknown, much", "far", "near"]);
   assert.equal(unfinished.count(), 2);
 });

@@ -303,7 +303,7 @@ test("a target that cannot be reached is said to be so, without a word of why", 
     assert.equal(status, 503);
     assert.deepEqual(JSON.parse(body).error, {
       code: "target_unavailable",
-      message: "the file cannot be had right now; ask again later",
+      message: "the file cannot be read right now; ask again later",
     });
     assert.deepEqual([headers["cache-control"], headers["retry-after"]], ["private, no-store", "5"]);
     assert.equal((await ask(signed("a/video.mp4"), {}, "HEAD")).status, 503);

@@ -4,10 +4,10 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import test, { after } from "node:test";
-import { NotMediaYet } from "../../../src/mirror/errors.ts";
+import { InvalidContent } from "../../../src/mirror/errors.ts";
 import { verifyMedia } from "../../../src/mirror/validate/validate.ts";
 import type { MediaKind } from "../../../src/model/medium.ts";
-import { box, film, jpeg, moov, mp4, mvhd, png, trak } from "./bytes.ts";
+import { box, film, jpeg, moov, mp4, mvhd, png, trak } from "../../support/media-bytes.ts";
 
 const folder = await mkdtemp(join(tmpdir(), "relay-kind-"));
 after(() => rm(folder, { recursive: true, force: true }));
@@ -21,13 +21,10 @@ async function judge(content: Uint8Array, { kind = "video", announced, isFramed 
   await writeFile(path, content);
   const told = announced === undefined ? content.length : announced;
   const given = { path, kind, bytes: content.length, announced: told, duration: null, isFramed };
-  return verifyMedia(given).then(
-    ({ contentType, ext, suspect }) => `${contentType} ${ext}${suspect === null ? "" : `, ${suspect}`}`,
-    (error) => {
-      assert.ok(error instanceof NotMediaYet, error);
-      return error.message;
-    },
-  );
+  const verdict = await verifyMedia(given);
+  if (verdict instanceof InvalidContent) return verdict.message;
+  const { contentType, ext, suspect } = verdict;
+  return `${contentType} ${ext}${suspect === null ? "" : `, ${suspect}`}`;
 }
 
 /** Sent without a length, until the connection closes. */

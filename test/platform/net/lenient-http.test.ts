@@ -3,8 +3,8 @@ import { Buffer } from "node:buffer";
 import type { Socket } from "node:net";
 import test, { type TestContext } from "node:test";
 import { openOutbound, RefusedAddress } from "../../../src/platform/net/outbound.ts";
-import { serveRaw } from "../../mirror/download/downloads.ts";
-import { ODD_HEADS } from "../../mirror/download/odd-heads.ts";
+import { serveRaw } from "../../support/media-server.ts";
+import { ODD_HEADS } from "../../support/odd-heads.ts";
 import { openTlsServer } from "../../support/tls-server.ts";
 import { waitFor } from "../../support/wait.ts";
 

@@ -1,6 +1,4 @@
-import { isAbsolute, relative, resolve, sep } from "node:path";
-import type { TargetPlace } from "../../../model/medium.ts";
-import { nameOfPlace } from "../../../targets/place.ts";
+import { nameOfPlace, type TargetPlace, typeOf } from "../../../targets/table.ts";
 import type { Ids } from "../rows/ids.ts";
 import type { Sql } from "../rows/sql.ts";
 
@@ -15,16 +13,11 @@ export function createTargets(db: Sql, ids: Ids, dataDir: string) {
   const placeless = db.prepare("SELECT 1 FROM media WHERE key IS NOT NULL AND target IS NULL LIMIT 1");
   const assign = db.prepare("UPDATE media SET target = ? WHERE key IS NOT NULL AND target IS NULL");
 
-  function write(place: TargetPlace): TargetPlace {
-    if (place.type !== "local") return place;
-    const dir = relative(dataDir, place.dir);
-    const isInside = dir !== "" && dir.split(sep)[0] !== ".." && !isAbsolute(dir);
-    return isInside ? { type: "local", dir: dir.split(sep).join("/") } : place;
-  }
+  const write = (place: TargetPlace) => typeOf(place).toStored(place, dataDir);
 
   function read(text: string): TargetPlace {
     const place = JSON.parse(text) as TargetPlace;
-    return place.type === "local" ? { type: "local", dir: resolve(dataDir, place.dir) } : place;
+    return typeOf(place).fromStored(place, dataDir);
   }
 
   /** By the places, not the written names: what makes a name has changed, and may again. */

@@ -1,19 +1,18 @@
 import type { Stats } from "node:fs";
 import { lstat, opendir, stat } from "node:fs/promises";
 import { join } from "node:path";
-import { type Finding, warning } from "../probe.ts";
 
-/** Files and folders that are looked at: enough to see a habit. */
+/** The most files and folders that are examined. */
 const MOST = 2_000;
 
-/** Parts of keys (mirror/local.ts); backups and probes begin with `~`, and are for the relay alone. */
+/** Parts of keys; backups and probes begin with `~`, and are for the relay alone. */
 const COPIES = /^\w[\w.~-]*$/;
 
 /**
- * Whether whom a folder lets look in, a web server in its group for example, may read the copies in it, too. Null: so it is, or the folder is its
- * owner's alone, or nothing is in it.
+ * Copies that are unreadable for readers whom their folder admits, a web server in its group for example, and what to
+ * do. Null: there are none, or the folder is its owner's alone.
  */
-export async function judgeReadable(dir: string): Promise<Finding | null> {
+export async function findUnreadable(dir: string): Promise<{ detail: string; advice: string } | null> {
   const folder = await stat(dir);
   const isOpenToGroup = (folder.mode & 0o050) === 0o050;
   const isOpenToOthers = (folder.mode & 0o005) === 0o005;
@@ -46,8 +45,8 @@ export async function judgeReadable(dir: string): Promise<Finding | null> {
   if (wrong === 0) return null;
   const whom = isOpenToOthers ? "others" : `group ${folder.gid}`;
   const rights = isOpenToOthers ? "" : `chgrp -R ${folder.gid} ${dir}, and `;
-  return warning(
-    `${dir} is open to ${whom}, ${wrong} of ${seen} files and folders in it are not, ${first} for one: a web server that serves the folder cannot read them`,
-    `${rights}chmod -R ${isOpenToOthers ? "a" : "g"}+rX ${dir}; new copies get the group where the relay's user is in it, or after chmod g+s ${dir}`,
-  );
+  return {
+    detail: `${dir} is open to ${whom}, ${wrong} of ${seen} files and folders in it are not, ${first} for one: a web server that serves the folder cannot read them`,
+    advice: `${rights}chmod -R ${isOpenToOthers ? "a" : "g"}+rX ${dir}; new copies get the group where the relay's user is in it, or after chmod g+s ${dir}`,
+  };
 }

@@ -1,19 +1,19 @@
 import { Buffer } from "node:buffer";
 
-/** A piece of memory that is ours until it is released; a second release does nothing. */
-export type Lease = { buffer: Buffer; release(): void };
+/** A buffer that is in use until it is released; a second release does nothing. */
+export type PooledBuffer = { buffer: Buffer; release(): void };
 
-export type Pool = {
-  /** Waits for its turn. Rejects with the signal's reason when that comes first. */
-  take(bytes: number, signal: AbortSignal): Promise<Lease>;
+export type BufferPool = {
+  /** Waits for free memory. Rejects with the signal's reason when it aborts first. */
+  take(bytes: number, signal: AbortSignal): Promise<PooledBuffer>;
 };
 
 /**
- * Memory for parts on their way, `budget` bytes in all, however many uploads there are. First come, first served, so that
- * uploads that ask for one part after the other get their parts in turn. What is larger than the budget is given when
- * nothing else is out. Buffers of `partSize` are used again; the garbage collector may have those that are not in use.
+ * Memory for all uploads of a target, `budget` bytes in total. First come, first served, so that uploads that ask for
+ * one part after the other take turns. A request above the budget is served when no buffer is in use. Buffers of
+ * `partSize` are reused; the garbage collector may take idle ones.
  */
-export function createPool(budget: number, partSize: number): Pool {
+export function createBufferPool(budget: number, partSize: number): BufferPool {
   const waiting: { bytes: number; give: () => void }[] = [];
   const idle: WeakRef<Buffer>[] = [];
   let out = 0;
@@ -28,7 +28,7 @@ export function createPool(budget: number, partSize: number): Pool {
     return undefined;
   }
 
-  function lease(bytes: number): Lease {
+  function lease(bytes: number): PooledBuffer {
     out += bytes;
     const buffer = (bytes === partSize ? usedBefore() : undefined) ?? Buffer.allocUnsafeSlow(bytes);
     let isOut = true;
@@ -59,7 +59,7 @@ export function createPool(budget: number, partSize: number): Pool {
         const leave = () => {
           waiting.splice(waiting.indexOf(turn), 1);
           reject(signal.reason);
-          // Behind what was too large there may be something that fits.
+          // A smaller request behind the cancelled one may fit.
           while (waiting[0] && fits(waiting[0].bytes)) waiting.shift()!.give();
         };
         signal.addEventListener("abort", leave, { once: true });

@@ -2,27 +2,29 @@ import assert from "node:assert/strict";
 import { mkdir, rmdir } from "node:fs/promises";
 import { join } from "node:path";
 import test from "node:test";
-import { prepareFile } from "../../../src/mirror/download/attempt.ts";
-import { createAlarm } from "../../../src/mirror/download/own-trouble.ts";
+import { attemptDownload } from "../../../src/mirror/download/attempt.ts";
+import { createLocalFailures } from "../../../src/mirror/download/local-failures.ts";
 import { LIMITS } from "../../../src/mirror/download/rate-limits.ts";
-import { OwnTrouble } from "../../../src/mirror/errors.ts";
-import { createRoom } from "../../../src/mirror/spool/disk-space.ts";
-import { readNote } from "../../../src/mirror/spool/resume-state.ts";
-import { noteOf, partOf, sweepSpool } from "../../../src/mirror/spool/spool.ts";
+import { LocalFailure } from "../../../src/mirror/errors.ts";
+import { createDiskBudget } from "../../../src/mirror/spool/disk-budget.ts";
+import { createInProgress } from "../../../src/mirror/spool/in-progress.ts";
+import { readResumeState } from "../../../src/mirror/spool/resume-state.ts";
+import { spoolPaths, sweepSpool } from "../../../src/mirror/spool/spool.ts";
 import type { DownloadOutcome } from "../../../src/model/job.ts";
 import { openOutbound } from "../../../src/platform/net/outbound.ts";
-import { testClock, testLog } from "../../support/ports.ts";
-import { openDownloads, serve } from "../download/downloads.ts";
-import { mp4 } from "../validate/bytes.ts";
+import { mp4 } from "../../support/media-bytes.ts";
+import { serve } from "../../support/media-server.ts";
+import { testClock } from "../../support/ports.ts";
+import { openDownloads } from "../download/downloads.ts";
 
-const isRoom = (error: unknown) => error instanceof OwnTrouble && error.doing === "room";
+const isRoom = (error: unknown) => error instanceof LocalFailure && error.resource === "disk space";
 
 /** A disk of which 100 bytes stay free; `free` is what the system says. */
 function openRoom(free: number) {
   const disk = { free };
-  const room = createRoom("/spool", 100, async () => disk.free);
+  const room = createDiskBudget("/spool", 100, async () => disk.free);
   const gaveUp: string[] = [];
-  const reserve = (name: string, left: number | null) => room.reserve({ left, giveUp: () => gaveUp.push(name) });
+  const reserve = (name: string, left: number | null) => room.reserve({ left, stop: () => gaveUp.push(name) });
   return { disk, room, reserve, gaveUp };
 }
 
@@ -62,13 +64,13 @@ test("who learns late how much it needs gives nobody up for it", async () => {
   const { reserve, gaveUp } = openRoom(1100);
   await reserve("first", 900);
   const late = await reserve("late", null);
-  await assert.rejects(late.ask(101), isRoom);
+  await assert.rejects(late.resize(101), isRoom);
   assert.deepEqual(gaveUp, []);
   const other = openRoom(1100);
   const resumed = await other.reserve("resumed", 600);
-  await resumed.ask(1000);
+  await resumed.resize(1000);
   const small = await reserve("small", null);
-  await small.ask(100);
+  await small.resize(100);
   await assert.rejects(reserve("more", 1), isRoom);
 });
 
@@ -90,41 +92,6 @@ test("where the disk fills up meanwhile the one that needs the most gives way, a
   assert.deepEqual(gaveUp, ["unknown"]);
 });
 
-test("the alarm is told once when it begins and once when it is over, whoever meets it", () => {
-  const log = testLog();
-  const alarm = createAlarm({ clock: testClock(), log });
-  assert.equal(alarm.line(), null);
-  assert.equal(alarm.raise("room", "a", "12 bytes are free"), 1);
-  assert.equal(alarm.raise("room", "a", "11 bytes are free"), 2);
-  assert.equal(alarm.raise("room", "b", "10 bytes are free"), 1);
-  assert.equal(alarm.line(), "11 bytes are free");
-  alarm.clear("a");
-  assert.ok(alarm.has("room"));
-  alarm.raise("spool", "b", "read-only");
-  assert.deepEqual([alarm.has("room"), alarm.has("spool")], [false, true]);
-  alarm.clear("b");
-  alarm.clear("b");
-  assert.deepEqual(
-    log.facts.map(({ level, fact, fields }) => [level, fact, fields.error]),
-    [
-      ["error", "downloads wait for room on the spool's disk", "12 bytes are free"],
-      ["error", "downloads wait: the spool cannot be used", "read-only"],
-      ["info", "there is room on the spool's disk again", undefined],
-      ["info", "the spool can be used again", undefined],
-    ],
-  );
-});
-
-test("trouble that nobody comes back to is forgotten", async () => {
-  const clock = testClock();
-  const log = testLog();
-  const alarm = createAlarm({ clock, log });
-  alarm.raise("room", "deleted meanwhile", "too little");
-  await clock.advance(20 * 60_000);
-  assert.equal(alarm.line(), null);
-  assert.equal(log.facts.length, 2);
-});
-
 const film = mp4({ bytes: 1000 });
 
 function errorOf(outcome: DownloadOutcome | null): string {
@@ -133,7 +100,7 @@ function errorOf(outcome: DownloadOutcome | null): string {
   return error;
 }
 
-test("a file that is too large for now waits, without asking again; smaller ones go on; one alarm", async (t) => {
+test("a file that is too large for now waits, without asking again; smaller ones go on; one failures", async (t) => {
   let large = 0;
   const length = 2 ** 52;
   const origin = await serve(t, (request, response) => {
@@ -176,7 +143,7 @@ test("a spool that cannot be used is tried until it can, and then all goes on wi
   const clock = testClock(Date.now());
   const { queue, run, store, job, log, spoolDir } = await openDownloads(t, { clock });
   // Also root meets this, whom no permission keeps out.
-  await mkdir(partOf(spoolDir, "med_1"), { recursive: true });
+  await mkdir(spoolPaths(spoolDir, "med_1").part, { recursive: true });
   await mkdir(join(spoolDir, "~probe.part"));
   assert.match(errorOf(await run(origin)), /^spool: /);
   store.due.push(job(origin));
@@ -187,7 +154,7 @@ test("a spool that cannot be used is tried until it can, and then all goes on wi
   await rmdir(join(spoolDir, "~probe.part"));
   await clock.advance(1_000);
   assert.equal((await queue.claim(4, 0, 0)).length, 1, "the others go on");
-  await rmdir(partOf(spoolDir, "med_1"));
+  await rmdir(spoolPaths(spoolDir, "med_1").part);
   assert.equal((await run(origin, { mediumId: "med_1" }))?.is, "spooled");
   assert.deepEqual(
     log.facts.filter(({ level, fact }) => level === "error" || /again/.test(fact)).map(({ fact }) => fact),
@@ -208,29 +175,18 @@ test("a part that fills the disk makes room again, and its length is remembered"
   t.after(() => outbound.close());
   // The room is taken away while the file arrives.
   let looks = 0;
-  const room = createRoom(subject.spoolDir, 100, async () => (++looks > 3 ? 0 : 2 ** 40));
+  const diskBudget = createDiskBudget(subject.spoolDir, 100, async () => (++looks > 3 ? 0 : 2 ** 40));
   const job = subject.job(origin, { mediumId: "med_1" });
-  const nothing = () => {};
-  await assert.rejects(
-    prepareFile({
-      config: subject.config,
-      outbound,
-      ports: subject.ports,
-      spoolDir: subject.spoolDir,
-      room,
-      limits: LIMITS,
-      job,
-      heldCopy: async () => null,
-      signal: new AbortController().signal,
-      onRequest: nothing,
-      onSlow: nothing,
-      onWhole: nothing,
-      onProgress: () => assert.fail("nothing is left to go on from"),
-    }),
-    isRoom,
-  );
+  const { config, ports, spoolDir } = subject;
+  const shared = { config, outbound, ports, spoolDir, diskBudget, limits: LIMITS, heldCopy: async () => null };
+  const failures = createLocalFailures(ports);
+  const lease = { signal: new AbortController().signal, yieldSlot() {} };
+  const outcome = await attemptDownload({ ...shared, inProgress: createInProgress(), failures }, job, lease);
+  assert.match(errorOf(outcome), /too little room/);
+  assert.ok(failures.has("disk space"));
+  assert.ok(!("progressed" in outcome!), "nothing is left to go on from");
   assert.deepEqual(await subject.files(), ["med_1.part.json"]);
-  const note = await readNote(noteOf(subject.spoolDir, "med_1"));
+  const note = await readResumeState(spoolPaths(subject.spoolDir, "med_1").state);
   assert.ok(note!.atLeast >= 16 * 2 ** 20, String(note!.atLeast));
   assert.deepEqual([note?.validator, note?.synced], [null, 0]);
 });

@@ -2,9 +2,9 @@ import assert from "node:assert/strict";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
-import { inspectConfig } from "../../src/config/load.ts";
-import type { S3Target } from "../../src/config/schema.ts";
-import { openConfigFiles } from "./files.ts";
+import { inspectConfig } from "../../../src/config/load.ts";
+import type { S3Target } from "../../../src/targets/s3/options.ts";
+import { openConfigFiles } from "../../config/files.ts";
 
 const { folder, load, problemsOf, write } = openConfigFiles();
 

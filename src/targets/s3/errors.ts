@@ -1,24 +1,26 @@
-import type { S3Target } from "../../config/schema.ts";
 import { errorLine, RelayError } from "../../errors.ts";
+import type { S3Target } from "./options.ts";
 
-/** What a store answered, or why it did not, in one line that says what to do. */
-export class S3Trouble extends RelayError {
-  /** The store's own word ("NoSuchKey"), or the system's ("ECONNREFUSED"). */
+/** A store's refusal, or why there was no answer, in one line that says what to do. */
+export class S3Error extends RelayError {
+  /** The store's error code ("NoSuchKey"), or the system's ("ECONNREFUSED"). */
   readonly what: string;
-  /** Of HTTP; null: there was no answer. */
+  /** The HTTP status; null: there was no answer. */
   readonly status: number | null;
-  /** It may be over in a moment: a broken connection, or a store that asks for patience. Not: one that does not answer. */
+  /**
+   * A retry may help soon: a broken connection, or a store that is overloaded. False for a store that does not answer.
+   */
   readonly passing: boolean;
   constructor(line: string, { what, status, passing }: { what: string; status: number | null; passing: boolean }) {
     super("target_unavailable", line);
-    this.name = "S3Trouble";
+    this.name = "S3Error";
     this.what = what;
     this.status = status;
     this.passing = passing;
   }
 }
 
-/** As much of what the official client throws as is looked at. */
+/** The members that are read of what the official client throws. */
 type Thrown = {
   name?: string;
   message?: string;
@@ -29,7 +31,7 @@ type Thrown = {
   cause?: unknown;
 };
 
-/** Names for what a request was about, and the permission that it needs (AWS, "Actions for Amazon S3"). */
+/** The permissions that each request needs (AWS, "Actions for Amazon S3"). */
 const NEEDS: Record<string, string> = {
   PutObject: "s3:PutObject",
   CreateMultipartUpload: "s3:PutObject",
@@ -43,7 +45,7 @@ const NEEDS: Record<string, string> = {
   DeleteObject: "s3:DeleteObject",
 };
 
-/** Words of stores for keys, signatures and the like; `own`: the keys stand in the config. */
+/** Texts for the stores' error codes; `own`: the keys are in the config. */
 const SAID: Record<string, (given: { own: boolean; config: S3Target; region: string }) => string> = {
   SignatureDoesNotMatch: ({ own }) =>
     `the secret access key is wrong: check ${own ? "mirror.target.secretAccessKey" : "the credentials of this machine"}`,
@@ -70,7 +72,7 @@ const ALIASES: Record<string, string> = {
   TemporaryRedirect: "PermanentRedirect",
 };
 
-/** Of the network and of TLS, by the codes of Node; `host` is what was connected to. */
+/** Texts for Node's error codes of the network and of TLS; `host` is the host that was connected to. */
 const NETWORK: Record<string, (host: string) => string> = {
   ECONNREFUSED: (host) => `nothing listens at ${host}: start the store, or check mirror.target.endpoint`,
   ECONNRESET: (host) => `${host} broke the connection`,
@@ -88,18 +90,19 @@ const NETWORK: Record<string, (host: string) => string> = {
 const UNTRUSTED = /SELF_SIGNED|UNABLE_TO_|CERT_UNTRUSTED|UnknownIssuer|CaUsedAsEndEntity/;
 
 /**
- * Says what the official client threw in one line: what is wrong, of which bucket, what to do. Never a secret or a query,
- * and never the client's own words where they could hold one. `command` is what was asked, like "PutObject".
+ * Describes what the official client threw in one line: what is wrong, which bucket, what to do. Never contains a
+ * secret or a query, and none of the client's own words that could hold one. `command` is the request's name, like
+ * "PutObject".
  */
-export function explain(thrown: unknown, command: string, config: S3Target): S3Trouble {
-  if (thrown instanceof S3Trouble) return thrown;
+export function explain(thrown: unknown, command: string, config: S3Target): S3Error {
+  if (thrown instanceof S3Error) return thrown;
   const error = (thrown ?? {}) as Thrown;
   const status = error.$metadata?.httpStatusCode ?? error.$response?.statusCode ?? null;
   const said = error.name ?? "Error";
   const code = networkCode(error);
   const host = config.endpoint === null ? `Amazon S3 (bucket ${config.bucket})` : new URL(config.endpoint).host;
   const line = (text: string, what: string, passing = false) =>
-    new S3Trouble(`s3 bucket ${config.bucket}: ${text}`, { what, status, passing });
+    new S3Error(`s3 bucket ${config.bucket}: ${text}`, { what, status, passing });
 
   if (status === null) {
     if (UNTRUSTED.test(`${code} ${error.message}`)) {
@@ -138,7 +141,7 @@ export function explain(thrown: unknown, command: string, config: S3Target): S3T
   return line(`${withoutSecrets(errorLine(thrown), config)} (${what}, status ${status}, ${command})`, what);
 }
 
-/** The system's code, of the error itself or of what caused it. Deno has no codes for TLS, only words. */
+/** The system's code, of the error or of its cause. Deno has no codes for TLS, only texts. */
 function networkCode(error: Thrown): string {
   if (typeof error.code === "string") return error.code;
   const cause = error.cause as Thrown | undefined;

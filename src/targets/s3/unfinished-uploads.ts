@@ -2,34 +2,37 @@ import { AbortMultipartUploadCommand, ListMultipartUploadsCommand } from "@aws-s
 import { errorLine } from "../../errors.ts";
 import type { Clock, Log } from "../../ports.ts";
 import type { Connection } from "./connection.ts";
-import { S3Trouble } from "./trouble.ts";
+import { S3Error } from "./errors.ts";
 
-/** Milliseconds. `Date` headers have whole seconds, and stores of several machines have several clocks. */
+/**
+ * Tolerance for clocks, in milliseconds: `Date` headers have whole seconds, and the machines of a store have clocks of
+ * their own.
+ */
 const MARGIN = 2_000;
 
-/** An upload in pieces that was begun, and neither ended nor aborted. */
+/** A multipart upload that is neither completed nor aborted. */
 type Unfinished = { name: string; id: string; begun: number };
 
-export type Leftovers = {
-  /** Uploads that this process has under way, which are not left over. */
+export type UnfinishedUploads = {
+  /** The uploads that this process runs: they are not left over. */
   mine: Set<string>;
-  /** Aborts an upload. One that is not there any more is fine. Throws S3Trouble. */
+  /** Aborts an upload; a missing one is fine. Throws S3Error. */
   abort(name: string, id: string): Promise<void>;
-  /** Aborts what others than this process left unfinished under this very name. Never throws: it is told to the log. */
+  /** Aborts the unfinished uploads of other processes under this name. Never throws: failures are logged. */
   clearName(name: string, signal?: AbortSignal): Promise<void>;
-  /** Aborts what was begun under this prefix before this process began. False: it could not be done now. */
+  /** Aborts the uploads under this prefix that began before this process. False: it could not be done now. */
   clearPrefix(prefix: string, signal: AbortSignal): Promise<boolean>;
 };
 
 /**
- * Pieces of uploads whose process was killed: nobody sees them, everybody pays for them. Stores that cannot list them, or
- * may not, are left alone.
+ * Parts of uploads whose process was killed: invisible, and paid for. Nothing is done where the store cannot list them,
+ * or does not permit it.
  */
-export function createLeftovers(options: {
+export function createUnfinishedUploads(options: {
   connection: Connection;
   clock: Clock;
   log?: Pick<Log, "info" | "warn"> | undefined;
-}): Leftovers {
+}): UnfinishedUploads {
   const { connection, clock, log } = options;
   const { client, bucket, ask, timeout } = connection;
   const openedAt = clock.elapsed();
@@ -41,7 +44,7 @@ export function createLeftovers(options: {
     for (;;) {
       const command = new ListMultipartUploadsCommand({ Bucket: bucket, Prefix: prefix, ...after });
       let date = "";
-      // The store's own clock: ours may be wrong, and an upload that is being made must not be taken for an old one.
+      // The store's clock: the local one may be wrong, and a running upload must not count as an old one.
       command.middlewareStack.add(
         (next) => async (args) => {
           const result = await next(args);
@@ -72,17 +75,17 @@ export function createLeftovers(options: {
   async function abort(name: string, id: string): Promise<void> {
     const command = new AbortMultipartUploadCommand({ Bucket: bucket, Key: name, UploadId: id });
     await ask("AbortMultipartUpload", client.send(command, timeout())).catch((error) => {
-      if (!(error instanceof S3Trouble && error.status === 404 && error.what !== "NoSuchBucket")) throw error;
+      if (!(error instanceof S3Error && error.status === 404 && error.what !== "NoSuchBucket")) throw error;
     });
   }
 
-  /** True where there is nothing that another try could mend. */
-  function tell(error: unknown): boolean {
-    const never = error instanceof S3Trouble && [403, 405, 501].includes(error.status ?? 0);
+  /** True where another try cannot help. */
+  function report(error: unknown): boolean {
+    const never = error instanceof S3Error && [403, 405, 501].includes(error.status ?? 0);
     if (never && cannotList) return true;
     cannotList ||= never;
-    // Stores without this verb have nothing to be told about; a missing right is the operator's to give.
-    if (!(error instanceof S3Trouble && error.status !== 403 && never)) {
+    // A store without this verb needs no warning; a missing permission does.
+    if (!(error instanceof S3Error && error.status !== 403 && never)) {
       log?.warn("unfinished uploads not cleared", { error: errorLine(error) });
     }
     return never;
@@ -102,7 +105,7 @@ export function createLeftovers(options: {
           }
         }
       } catch (error) {
-        if (!signal?.aborted) tell(error);
+        if (!signal?.aborted) report(error);
       }
     },
 
@@ -119,7 +122,7 @@ export function createLeftovers(options: {
           }
         }
       } catch (error) {
-        return signal.aborted || tell(error);
+        return signal.aborted || report(error);
       } finally {
         if (cleared > 0) log?.info("unfinished uploads of an earlier run cleared", { count: cleared });
       }
