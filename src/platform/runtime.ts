@@ -1,5 +1,6 @@
 import { hostname } from "node:os";
 import process from "node:process";
+import { arrayBuffer } from "node:stream/consumers";
 import { errorLine, RelayError } from "../errors.ts";
 import type { Clock, Random } from "../ports.ts";
 
@@ -99,9 +100,7 @@ export function standardStream(name: "stdout" | "stderr"): Stream {
 
 /** Reads standard input to its end. */
 export async function readStdin(): Promise<Uint8Array> {
-  const chunks: Uint8Array[] = [];
-  for await (const chunk of process.stdin) chunks.push(chunk as Uint8Array);
-  return new Uint8Array(Buffer.concat(chunks));
+  return new Uint8Array(await arrayBuffer(process.stdin));
 }
 
 /** Asks on the terminal (stderr) and resolves with the line that is typed; null without a terminal, or at Ctrl-D. */

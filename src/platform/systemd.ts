@@ -1,4 +1,5 @@
 import { spawn } from "node:child_process";
+import { once } from "node:events";
 import { accessSync, constants } from "node:fs";
 import { uptime } from "node:os";
 import { isAbsolute, join } from "node:path";
@@ -132,21 +133,16 @@ function feedWatchdog(
 
 /** With systemd-notify(1), which every machine with systemd has. It gets nothing else of this environment. */
 function bySystemdNotify(socket: string, path: string, clock: Clock): Notify {
-  return (assignments) => {
+  return async (assignments) => {
     const program = findProgram("systemd-notify", path);
-    return new Promise((resolve, reject) => {
-      const child = spawn(program, assignments, { stdio: "ignore", env: { NOTIFY_SOCKET: socket } });
-      const cancel = clock.after(LONGEST_NOTIFICATION, () => child.kill("SIGKILL"));
-      child.once("error", (error) => {
-        cancel();
-        reject(error);
-      });
-      child.once("exit", (code, signal) => {
-        cancel();
-        if (code === 0) resolve();
-        else reject(new RelayError("unsupported", `${program} ended with ${signal ?? code}`));
-      });
-    });
+    const child = spawn(program, assignments, { stdio: "ignore", env: { NOTIFY_SOCKET: socket } });
+    const cancel = clock.after(LONGEST_NOTIFICATION, () => child.kill("SIGKILL"));
+    try {
+      const [code, signal] = await once(child, "exit");
+      if (code !== 0) throw new RelayError("unsupported", `${program} ended with ${signal ?? code}`);
+    } finally {
+      cancel();
+    }
   };
 }
 

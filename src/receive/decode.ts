@@ -1,7 +1,7 @@
 import type { IncomingHttpHeaders } from "node:http";
 import { promisify } from "node:util";
 import { brotliDecompress, gunzip, inflate, inflateRaw } from "node:zlib";
-import { errorLine, RelayError } from "../errors.ts";
+import { codeOf, errorLine, RelayError } from "../errors.ts";
 
 /** The encoding of a body that is not plain UTF-8. */
 export type Writing = {
@@ -12,24 +12,20 @@ export type Writing = {
 
 type Decoder = (body: Uint8Array, limit: number) => Promise<Uint8Array>;
 
-const unpackers = {
-  gzip: promisify(gunzip),
-  deflate: promisify(inflate),
-  rawDeflate: promisify(inflateRaw),
-  br: promisify(brotliDecompress),
-};
-const unpack =
-  (name: keyof typeof unpackers): Decoder =>
+const decoder =
+  (unpack: (body: Uint8Array, options: { maxOutputLength: number }) => Promise<Uint8Array>): Decoder =>
   (body, limit) =>
-    unpackers[name](body, { maxOutputLength: limit });
+    unpack(body, { maxOutputLength: limit });
 
-const gzip = unpack("gzip");
-const br = unpack("br");
+const gzip = decoder(promisify(gunzip));
+const br = decoder(promisify(brotliDecompress));
+const withHeader = decoder(promisify(inflate));
+const withoutHeader = decoder(promisify(inflateRaw));
 /** RFC 9110 §8.4.1.2: some senders omit the zlib header of "deflate". */
 const deflate: Decoder = (body, limit) =>
-  unpack("deflate")(body, limit).catch((error) => {
+  withHeader(body, limit).catch((error) => {
     if (isTooLarge(error)) throw error;
-    return unpack("rawDeflate")(body, limit);
+    return withoutHeader(body, limit);
   });
 
 const DECODERS = new Map<string, Decoder>([
@@ -125,7 +121,7 @@ function isUtf16([a, b, c, d]: Uint8Array): boolean {
 }
 
 function isTooLarge(error: unknown): boolean {
-  return (error as NodeJS.ErrnoException).code === "ERR_BUFFER_TOO_LARGE";
+  return codeOf(error) === "ERR_BUFFER_TOO_LARGE";
 }
 
 function tooLarge(limit: number): RelayError {

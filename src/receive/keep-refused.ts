@@ -4,7 +4,7 @@ import type { RefusalReason } from "../model/event.ts";
 import type { Log } from "../ports.ts";
 import type { Store } from "../store/store.ts";
 import { parseEvent } from "../wochit/event.ts";
-import type { Room } from "./body.ts";
+import type { MemoryLimit } from "./body.ts";
 import { decodeBody, type Writing } from "./decode.ts";
 
 /** The fields of a request in the log. */
@@ -29,7 +29,7 @@ export function createKeep({
   store: Pick<Store, "quarantine">;
   config: Pick<Config, "receive">;
   log: Pick<Log, "warn">;
-  spare: Room;
+  spare: MemoryLimit;
 }): Keep {
   let lastKept: Promise<unknown> = Promise.resolve();
 

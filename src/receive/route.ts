@@ -9,7 +9,7 @@ import { createLimitedLog } from "../platform/log/limited-log.ts";
 import type { Ports } from "../ports.ts";
 import type { Store } from "../store/store.ts";
 import { createAccept } from "./accept.ts";
-import { createRoom, readBody } from "./body.ts";
+import { createMemoryLimit, readBody } from "./body.ts";
 import { decodeBody, type Writing, writingOf } from "./decode.ts";
 import { createKeep } from "./keep-refused.ts";
 import { findReturned } from "./loop-check.ts";
@@ -17,8 +17,8 @@ import { createSourceCheck, type Source } from "./source.ts";
 import { createUnserved, type Unserved } from "./unserved-requests.ts";
 
 /** Memory for bodies being read, in bytes: for ordinary ones, and for refused ones that are kept. */
-const ROOM = 128 * 2 ** 20;
-const SPARE_ROOM = 32 * 2 ** 20;
+const MEMORY = 128 * 2 ** 20;
+const REFUSED_MEMORY = 32 * 2 ** 20;
 
 /** A body over the limit is kept up to this size, so that a limit set too low loses nothing. */
 const KEEP_OVERSIZE = 16 * 2 ** 20;
@@ -47,8 +47,8 @@ export function openReceive(options: { store: Store; config: Config; ports: Port
   const { receive } = config;
   const judge = createSourceCheck(config);
   const accept = createAccept(options);
-  const room = createRoom(ROOM);
-  const spare = createRoom(SPARE_ROOM);
+  const memory = createMemoryLimit(MEMORY);
+  const spare = createMemoryLimit(REFUSED_MEMORY);
   const keep = createKeep({ store, config, log, spare });
   const unserved = createUnserved({ config, ports, judge, keep, spare });
   const warnOfProxy = createLimitedLog(log, clock);
@@ -69,7 +69,7 @@ export function openReceive(options: { store: Store; config: Config; ports: Port
     const read = await readBody(incoming, {
       limit: receive.maxBody,
       keep: receive.keepRefused === 0 ? 0 : keepOversize,
-      room: refused ? spare : room,
+      memory: refused ? spare : memory,
       spare,
     });
     if (refused) return refuse(c, given, read.is === "whole" ? read.body : null);
@@ -82,8 +82,8 @@ export function openReceive(options: { store: Store; config: Config; ports: Port
     if (read.is === "tooLarge") return refuseSize(given, read.body);
     // Held until the commit, so that bodies that wait for a slow store are limited as well.
     const { length } = read.body;
-    if (!room.take(length)) return busy(facts);
-    return receiveBody(given, read.body).finally(() => room.give(length));
+    if (!memory.take(length)) return busy(facts);
+    return receiveBody(given, read.body).finally(() => memory.give(length));
   }
 
   function busy(facts: Given["facts"]): Response {
@@ -143,7 +143,7 @@ export function openReceive(options: { store: Store; config: Config; ports: Port
   async function takeDecoded(given: Given, body: Uint8Array, writing: Writing): Promise<Response> {
     const { facts, receivedAt } = given;
     const { maxBody } = receive;
-    if (!room.take(maxBody)) return busy(facts);
+    if (!memory.take(maxBody)) return busy(facts);
     try {
       return await take(given, await decodeBody(body, writing, maxBody));
     } catch (error) {
@@ -151,7 +151,7 @@ export function openReceive(options: { store: Store; config: Config; ports: Port
       if (error.code === "body_too_large") return refuseSize(given, body, error.message);
       return quarantine(facts, error, body, receivedAt);
     } finally {
-      room.give(maxBody);
+      memory.give(maxBody);
     }
   }
 

@@ -3,7 +3,7 @@ import type { Config } from "../config/schema.ts";
 import { type Gate, whyBroken } from "../platform/http/server.ts";
 import { createLimitedLog } from "../platform/log/limited-log.ts";
 import type { Ports } from "../ports.ts";
-import { type Room, readBody } from "./body.ts";
+import { type MemoryLimit, readBody } from "./body.ts";
 import { writingOf } from "./decode.ts";
 import type { Keep } from "./keep-refused.ts";
 import { type Source, trustOf } from "./source.ts";
@@ -30,7 +30,7 @@ export function createUnserved(options: {
   ports: Pick<Ports, "clock" | "log">;
   judge: (request: IncomingMessage) => Source;
   keep: Keep;
-  spare: Room;
+  spare: MemoryLimit;
 }): Unserved {
   const { config, ports, judge, keep, spare } = options;
   const { receive } = config;
@@ -54,7 +54,7 @@ export function createUnserved(options: {
       // Where all may send, a GET of another page is not from a sender.
       if (isRead && reason === "path" && trust.isOpen) return;
       const receivedAt = clock.now();
-      const read = await readBody(request, { limit: receive.maxBody, keep: 0, room: spare, spare });
+      const read = await readBody(request, { limit: receive.maxBody, keep: 0, memory: spare, spare });
       const body = read.is === "whole" || read.is === "broken" ? read.body : null;
       const quarantineId = await keep({ from }, { reason, body, writing: writingOf(request.headers), receivedAt });
       const broken = read.is === "broken" ? { broken: whyBroken(request) } : {};

@@ -60,15 +60,9 @@ function decoded(value: string): string {
 function after(start: string | undefined, seconds: string | undefined): number | null {
   const [, ...parts] = /^(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)Z$/.exec(start ?? "") ?? [];
   if (parts.length === 0 || !/^\d{1,9}$/.test(seconds ?? "")) return null;
-  const [year, month, day, hour, minute, second] = parts.map(Number) as [
-    number,
-    number,
-    number,
-    number,
-    number,
-    number,
-  ];
-  return Date.UTC(year, month - 1, day, hour, minute, second) + Number(seconds) * 1000;
+  const [date, time] = [parts.slice(0, 3).join("-"), parts.slice(3).join(":")];
+  const begin = isoTime(`${date}T${time}Z`);
+  return begin === null ? null : begin + Number(seconds) * 1000;
 }
 
 /** Seconds since 1970, as ten digits: fewer would be before 2001. */

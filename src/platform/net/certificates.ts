@@ -1,4 +1,5 @@
 import { createPrivateKey, X509Certificate } from "node:crypto";
+import { once } from "node:events";
 import { isIP } from "node:net";
 import { connect, type DetailedPeerCertificate, type TLSSocket } from "node:tls";
 import { secureContextOf, type TlsOptions } from "./trust.ts";
@@ -22,41 +23,32 @@ export type Shown = {
  * The certificates that a server shows at an address, judged as in this runtime's own requests. Sends nothing. Rejects with
  * the network's error, or the signal's reason.
  */
-export function readCertificates(
-  at: { address: string; port: number; name: string; tls?: TlsOptions | null },
+export async function readCertificates(
+  { address, port, name, tls }: { address: string; port: number; name: string; tls?: TlsOptions | null },
   signal: AbortSignal,
 ): Promise<Shown> {
-  return new Promise((resolve, reject) => {
-    const { address, port, name, tls } = at;
-    signal.throwIfAborted();
-    const stop = () => {
-      socket.destroy();
-      reject(signal.reason);
-    };
-    const socket = connect({
-      host: address,
-      port,
-      // SNI takes no addresses (RFC 6066, section 3).
-      ...(isIP(name) === 0 ? { servername: name } : {}),
-      secureContext: secureContextOf(tls ?? { ca: null, cert: null, key: null }),
-      // The judgement is read from `authorizationError`, and the connection ends here.
-      rejectUnauthorized: false,
-    });
-    socket.once("error", reject);
-    socket.once("close", () => {
-      signal.removeEventListener("abort", stop);
-      reject(new Error("the connection was closed during the TLS handshake"));
-    });
-    signal.addEventListener("abort", stop, { once: true });
-    socket.once("secureConnect", () => {
-      try {
-        resolve(describe(socket, name));
-      } catch (error) {
-        reject(error);
-      }
-      socket.destroy();
-    });
+  signal.throwIfAborted();
+  const socket = connect({
+    host: address,
+    port,
+    // SNI takes no addresses (RFC 6066, section 3).
+    ...(isIP(name) === 0 ? { servername: name } : {}),
+    secureContext: secureContextOf(tls ?? { ca: null, cert: null, key: null }),
+    // The judgement is read from `authorizationError`, and the connection ends here.
+    rejectUnauthorized: false,
   });
+  const stop = () => socket.destroy(signal.reason);
+  signal.addEventListener("abort", stop);
+  const closed = once(socket, "close").then(() => {
+    throw new Error("the connection was closed during the TLS handshake");
+  });
+  try {
+    await Promise.race([once(socket, "secureConnect"), closed]);
+    return describe(socket, name);
+  } finally {
+    signal.removeEventListener("abort", stop);
+    socket.destroy();
+  }
 }
 
 function describe(socket: TLSSocket, name: string): Shown {
