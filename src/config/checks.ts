@@ -1,5 +1,4 @@
 import { accessSync, constants } from "node:fs";
-import { isIP } from "node:net";
 import { resolve } from "node:path";
 import { errorLine } from "../errors.ts";
 import { NOTICE_PREFIX, NOTICES } from "../model/notice.ts";
@@ -7,7 +6,7 @@ import { looksLikeNetwork, parseNetworks } from "../platform/net/addresses.ts";
 import { suggest } from "../rules/nearest.ts";
 import { isReservedHeader } from "../rules/reserved-headers.ts";
 import { type CheckContext, readEndpoints } from "./check-context.ts";
-import { isOwnWebhook } from "./own-webhook.ts";
+import { isLoopback, isOwnWebhook } from "./own-webhook.ts";
 import type { Path, Problems } from "./problems.ts";
 import { parseListen } from "./schema.ts";
 import { isOutOfSight, reasonOf } from "./secrets.ts";
@@ -123,11 +122,9 @@ function checkBackup({ valueAt, problems }: CheckContext): void {
   if (valueAt(["backup", "dir"]) !== undefined) problems.add(["backup", "dir"], 'is only for "to": "dir"');
 }
 
-const LOOPBACK = parseNetworks(["127.0.0.0/8", "::1"]);
-
 function checkAdmin({ valueAt, problems }: CheckContext): void {
   const { host } = parseListen(valueAt<string>(["admin", "listen"]) ?? "") ?? {};
   if (host === undefined || problems.has(["admin", "token"]) || valueAt(["admin", "token"]) != null) return;
-  if (isIP(host) ? LOOPBACK.contains(host) : host === "localhost") return;
+  if (isLoopback(host)) return;
   problems.add(["admin", "token"], "is needed because admin.listen is not a loopback address");
 }

@@ -31,9 +31,13 @@ export function isOwnWebhook(given: string, { valueAt }: Pick<CheckContext, "val
   return isListenedOn(hostOf(url), listen.host) && isWebhookBelow("");
 }
 
+/** Whether a host is a loopback address, or the name of one. */
+export function isLoopback(host: string): boolean {
+  return host === "localhost" || LOOPBACK.contains(host);
+}
+
 /** Whether a host of a URL is one at which a listener of this machine is reached. */
 function isListenedOn(host: string, listen: string): boolean {
-  const isLoopback = (name: string) => name === "localhost" || LOOPBACK.contains(name);
   if (host === listen || ANY.has(host)) return true;
   if (!ANY.has(listen)) return isLoopback(listen) && host === "localhost";
   return isLoopback(host) || host === hostname().toLowerCase() || lookAtMachine().addresses.includes(host);

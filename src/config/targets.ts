@@ -1,5 +1,5 @@
-import { readFileSync } from "node:fs";
 import { resolve } from "node:path";
+import { readPlainFile } from "../platform/files/plain-file.ts";
 import { typeOf } from "../targets/table.ts";
 import type { CheckedOptions } from "../targets/type.ts";
 import type { CheckContext } from "./check-context.ts";
@@ -41,7 +41,7 @@ function optionsAt(path: Path, context: CheckContext): CheckedOptions {
       if (given == null || !readsSecrets) return null;
       const file = resolve(folder, given);
       try {
-        return { path: file, text: readFileSync(file, "utf8") };
+        return { path: file, text: readPlainFile(file).toString() };
       } catch (error) {
         add(option, `cannot read ${file}: ${reasonOf(error)}`);
         return null;
