@@ -1,9 +1,9 @@
 import { RelayError } from "../errors.ts";
 import type { JobState } from "../model/job.ts";
 import type { Page, Store } from "../store/store.ts";
+import { shortTime } from "./format.ts";
 import { attemptJson, type DeliveryJson, deliveryJson } from "./json.ts";
 import { collectIds, type Done, doToAll, list, type Wish, walkAs } from "./list.ts";
-import { shortTime } from "./times.ts";
 
 export const deliveries = list({
   filters: {

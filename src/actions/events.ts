@@ -5,9 +5,9 @@ import { NOTICES } from "../model/notice.ts";
 import { topicMatches } from "../rules/topics.ts";
 import type { Store } from "../store/store.ts";
 import { topicOf } from "../wochit/event.ts";
+import { shortTime } from "./format.ts";
 import { deliveryJson, eventJson, type Link, mediumJson } from "./json.ts";
 import { collect, collectIds, list, walk, walkAs } from "./list.ts";
-import { shortTime } from "./times.ts";
 
 export const events = list({
   filters: {

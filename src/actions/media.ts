@@ -1,9 +1,9 @@
 import { RelayError } from "../errors.ts";
 import type { MediaState, Medium } from "../model/medium.ts";
 import type { Page, Store } from "../store/store.ts";
+import { relativeTime } from "./format.ts";
 import { type Link, type MediumJson, mediumJson } from "./json.ts";
 import { type Column, collectIds, type Done, doToAll, list, type Wish, walkAs } from "./list.ts";
-import { tellWhen } from "./times.ts";
 
 /** States in which the end of the link still matters, or mattered. */
 const DEPENDS_ON_LINK = new Set<MediaState>(["pending", "running", "failed", "expired"]);
@@ -14,7 +14,7 @@ export const mediumColumns: Column<MediumJson>[] = [
   { title: "STATE", value: ({ state }) => state, whole: true },
   {
     title: "LINK DIES",
-    value: ({ state, deadline }, now) => (DEPENDS_ON_LINK.has(state) ? tellWhen(Date.parse(deadline), now) : null),
+    value: ({ state, deadline }, now) => (DEPENDS_ON_LINK.has(state) ? relativeTime(Date.parse(deadline), now) : null),
     whole: true,
   },
   { title: "BYTES", value: ({ bytes }) => bytes, whole: true },

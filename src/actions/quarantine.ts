@@ -1,8 +1,8 @@
 import { errorLine } from "../errors.ts";
 import type { Page, Store } from "../store/store.ts";
+import { shortTime } from "./format.ts";
 import { quarantinedJson } from "./json.ts";
 import { collectIds, list, type Wish, walkAs } from "./list.ts";
-import { shortTime } from "./times.ts";
 
 export const quarantine = list({
   filters: {

@@ -1,10 +1,10 @@
 import { RelayError } from "../errors.ts";
 import type { Video } from "../model/video.ts";
 import type { Mapping, Page, Store } from "../store/store.ts";
+import { shortTime } from "./format.ts";
 import { isoTime, type Link, type VideoJson, videoJson } from "./json.ts";
 import { type Column, collectIds, list, walk, walkAs } from "./list.ts";
 import { hasCopy } from "./media.ts";
-import { shortTime } from "./times.ts";
 
 export const videoColumns: Column<VideoJson>[] = [
   { title: "VIDEO", value: ({ videoId }) => videoId, least: 24 },

@@ -1,5 +1,5 @@
 import type { Filter, Filters, Wish } from "../actions/list.ts";
-import { parseWhen } from "../actions/times.ts";
+import { parseTime } from "../actions/parse-time.ts";
 import type { Ports } from "../ports.ts";
 import type { Page } from "../store/store.ts";
 import type { Args, Option, Options } from "./args.ts";
@@ -67,7 +67,7 @@ export function readRange(args: Args, { clock }: Ports): { since?: number; until
   const now = clock.now();
   const moment = (option: string) => {
     const text = args.text(option);
-    return text === undefined ? undefined : parseWhen(text, now);
+    return text === undefined ? undefined : parseTime(text, now);
   };
   return { since: moment("since"), until: moment("until") };
 }
