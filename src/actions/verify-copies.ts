@@ -40,7 +40,7 @@ export type VerifyParts = {
   read: Read;
   /** Whether a target holds anything at all: null when it does, else what is wrong with it. */
   lookInto(target: string): Promise<string | null>;
-  wish: Pick<MediaFilter, "videoId" | "kind" | "since" | "until">;
+  filter: Pick<MediaFilter, "videoId" | "kind" | "since" | "until">;
   /** Bytes per second; null: no limit. */
   rate: number | null;
   /** Downloads again what is missing or damaged. */
@@ -58,7 +58,7 @@ export type VerifyParts = {
  * deleted while it was read is judged by its row as it is then. Ends early, and resolves, when the signal aborts.
  */
 export async function verifyCopies(parts: VerifyParts): Promise<VerifySummary> {
-  const { store, clock, wish, signal } = parts;
+  const { store, clock, filter, signal } = parts;
   const summary = { copies: 0, bytes: 0, good: 0, missing: 0, damaged: 0, unreadable: 0, mended: 0, unreached: 0 };
   const throttle = createThrottle(parts.rate, clock);
 
@@ -136,7 +136,7 @@ export async function verifyCopies(parts: VerifyParts): Promise<VerifySummary> {
     }
   }
 
-  const rows = walk((page) => store.media(page), { ...wish, withCopy: true, limit: Number.POSITIVE_INFINITY });
+  const rows = walk((page) => store.media(page), { ...filter, withCopy: true, limit: Number.POSITIVE_INFINITY });
   const readOn = async () => {
     while (!signal.aborted) {
       const { done, value } = await rows.next();

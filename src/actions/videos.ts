@@ -26,11 +26,11 @@ export const videos = list({
     state: { words: ["draft", "ready", "deleted", "failed", "unknown"], help: "only in this state" },
     context: { help: "only those that have this videoContext now" },
   },
-  async *rows({ store, openLink }, wish) {
+  async *rows({ store, openLink }, query) {
     const link = await openLink();
     yield* walkAs(
       (page) => store.videos(page),
-      wish,
+      query,
       (video) => videoJson(video, link),
       keyOf,
     );

@@ -35,15 +35,15 @@ With --json each finding is an object with a "fault" (missing, damaged, unreadab
 Exit code 1 when something is wrong, or could not be read.`,
   async run(program, args) {
     const rate = readRate(args);
-    const wish = { ...readFilters(args, copyFilters), ...readRange(args, program.ports) };
+    const filter = { ...readFilters(args, copyFilters), ...readRange(args, program.ports) };
     const mend = args.flag("mend");
     const { store, places, targets } = await open(program);
     try {
-      const isWhole = Object.values(wish).every((value) => value === undefined);
+      const isWhole = Object.values(filter).every((value) => value === undefined);
       const printer = createPrinter(program, args, places, isWhole ? (await store.counts()).media.mirrored : undefined);
       const signal = abortWhenStopped(program);
       const summary = await verifyCopies({
-        ...{ store, clock: program.ports.clock, signal, wish, rate, mend, ...printer },
+        ...{ store, clock: program.ports.clock, signal, filter, rate, mend, ...printer },
         lookInto: (target) => lookIntoPlace(places.get(target)),
         async read({ target, key }, signal) {
           const opened = await targets.at(target);
