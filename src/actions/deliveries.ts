@@ -1,9 +1,9 @@
 import { RelayError } from "../errors.ts";
 import type { JobState } from "../model/job.ts";
-import type { Page, Store } from "../store/store.ts";
+import type { Store } from "../store/store.ts";
+import { shortTime } from "./format.ts";
 import { attemptJson, type DeliveryJson, deliveryJson } from "./json.ts";
-import { collectIds, type Done, doToAll, list, type Wish, walkAs } from "./list.ts";
-import { shortTime } from "./times.ts";
+import { collectIds, type Done, doToAll, list, type Selection, walkAs } from "./list.ts";
 
 export const deliveries = list({
   filters: {
@@ -15,7 +15,7 @@ export const deliveries = list({
     eventId: { value: "ID", option: "event", help: "only of this event" },
     videoId: { value: "ID", help: "only of this video" },
   },
-  rows: ({ store }, wish) => walkAs((page) => store.deliveries(page), wish, deliveryJson),
+  rows: ({ store }, query) => walkAs((page) => store.deliveries(page), query, deliveryJson),
   columns: [
     { title: "ID", value: ({ id }) => id, whole: true },
     { title: "EVENT", value: ({ eventId }) => eventId, whole: true },
@@ -28,7 +28,7 @@ export const deliveries = list({
 });
 
 /** Which deliveries are meant, when it is not one. */
-export type DeliveryFilter = Wish<typeof deliveries.filters> & Pick<Page, "since" | "until">;
+export type DeliveryFilter = Selection<typeof deliveries.filters>;
 
 /** One delivery with its newest `limit` attempts, the first one first; `more`: there are further ones before. */
 export async function showDelivery(store: Store, id: string, limit: number) {

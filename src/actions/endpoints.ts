@@ -4,9 +4,9 @@ import type { EndpointState } from "../model/delivery.ts";
 import { suggest } from "../rules/nearest.ts";
 import type { Counts, Store } from "../store/store.ts";
 import { withoutQuery } from "../wochit/link.ts";
+import { shortTime } from "./format.ts";
 import { isoTime } from "./json.ts";
 import { list } from "./list.ts";
-import { shortTime } from "./times.ts";
 
 export const endpoints = list({
   filters: { state: { words: ["active", "paused", "removed"], help: "only in this state" } },

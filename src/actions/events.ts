@@ -5,9 +5,9 @@ import { NOTICES } from "../model/notice.ts";
 import { topicMatches } from "../rules/topics.ts";
 import type { Store } from "../store/store.ts";
 import { topicOf } from "../wochit/event.ts";
+import { shortTime } from "./format.ts";
 import { deliveryJson, eventJson, type Link, mediumJson } from "./json.ts";
 import { collect, collectIds, list, walk, walkAs } from "./list.ts";
-import { shortTime } from "./times.ts";
 
 export const events = list({
   filters: {
@@ -19,7 +19,7 @@ export const events = list({
       help: "only what was sent to an app without the videoContext that is known of it now",
     },
   },
-  rows: ({ store }, wish) => walkAs((page) => store.events(page), wish, eventJson),
+  rows: ({ store }, query) => walkAs((page) => store.events(page), query, eventJson),
   columns: [
     { title: "ID", value: ({ id }) => id, whole: true },
     { title: "RECEIVED", value: ({ receivedAt }) => shortTime(receivedAt), whole: true },
@@ -42,7 +42,7 @@ export async function showEvent(store: Store, id: string, link: Link, limit: num
 }
 
 /** Which events are sent again, and to whom. Without `id` the range needs its `since`. */
-export type ReplayWish = {
+export type ReplayOptions = {
   id?: string;
   since?: number;
   until?: number;
@@ -72,29 +72,29 @@ export type Replayed = {
 export async function* replayEvents(
   store: Store,
   config: Pick<Config, "endpoints">,
-  wish: ReplayWish,
+  options: ReplayOptions,
   now: () => number,
 ): AsyncGenerator<Replayed> {
-  if (wish.endpoint !== undefined && !config.endpoints.some(({ id }) => id === wish.endpoint)) {
-    throw new RelayError("not_found", `no endpoint "${wish.endpoint}" in the config`);
+  if (options.endpoint !== undefined && !config.endpoints.some(({ id }) => id === options.endpoint)) {
+    throw new RelayError("not_found", `no endpoint "${options.endpoint}" in the config`);
   }
-  if (wish.id !== undefined) {
-    const endpoints = await endpointsFor(store, config, await store.event(wish.id), wish);
-    if (endpoints.length === 0) throw new RelayError("conflict", noEndpoint(wish.id, wish));
-    for (const endpoint of endpoints) yield await replay(store, wish.id, endpoint, wish, now());
+  if (options.id !== undefined) {
+    const endpoints = await endpointsFor(store, config, await store.event(options.id), options);
+    if (endpoints.length === 0) throw new RelayError("conflict", noEndpoint(options.id, options));
+    for (const endpoint of endpoints) yield await replay(store, options.id, endpoint, options, now());
     return;
   }
-  if (wish.since === undefined) {
+  if (options.since === undefined) {
     throw new RelayError("usage", "name an event, or the time since when events are replayed");
   }
-  const { types = [] } = wish;
+  const { types = [] } = options;
   // The end is fixed now (`until` itself is excluded): events that come in meanwhile are not replayed.
-  const range = { since: wish.since, until: wish.until ?? now() + 1 };
+  const range = { since: options.since, until: options.until ?? now() + 1 };
   for (const id of await collectMatching(store, types, range)) {
     const event = await store.event(id);
     if (types.length > 0 && !topicMatches(types, topicOfStored(event))) continue;
-    for (const endpoint of await endpointsFor(store, config, event, wish)) {
-      yield await replay(store, id, endpoint, wish, now()).catch((error) => ({
+    for (const endpoint of await endpointsFor(store, config, event, options)) {
+      yield await replay(store, id, endpoint, options, now()).catch((error) => ({
         eventId: id,
         endpoint: endpoint.id,
         deliveryId: null,
@@ -126,8 +126,8 @@ function topicOfStored(event: StoredEvent): string {
   return event.dialect === "notice" && event.type !== null ? event.type : topicOf(event);
 }
 
-async function replay(store: Store, eventId: string, endpoint: Endpoint, wish: ReplayWish, now: number) {
-  const to = { endpoint: endpoint.id, ordered: endpoint.order === "video", newId: wish.newId ?? false };
+async function replay(store: Store, eventId: string, endpoint: Endpoint, options: ReplayOptions, now: number) {
+  const to = { endpoint: endpoint.id, ordered: endpoint.order === "video", newId: options.newId ?? false };
   const { id } = await store.replay(eventId, to, now);
   return { eventId, endpoint: endpoint.id, deliveryId: id, error: null };
 }
@@ -136,14 +136,14 @@ async function endpointsFor(
   store: Store,
   { endpoints }: Pick<Config, "endpoints">,
   event: StoredEvent,
-  wish: ReplayWish,
+  options: ReplayOptions,
 ): Promise<Endpoint[]> {
-  const named = endpoints.filter(({ id }) => wish.endpoint === undefined || id === wish.endpoint);
-  if (wish.onlyDead) {
+  const named = endpoints.filter(({ id }) => options.endpoint === undefined || id === options.endpoint);
+  if (options.onlyDead) {
     const dead = await deadEndpoints(store, event.id);
     return named.filter(({ id }) => dead.has(id));
   }
-  if (wish.id !== undefined && wish.endpoint !== undefined) return named;
+  if (options.id !== undefined && options.endpoint !== undefined) return named;
   return named.filter(({ events }) => topicMatches(events, topicOfStored(event)));
 }
 
@@ -156,7 +156,7 @@ async function deadEndpoints(store: Store, eventId: string): Promise<Set<string>
   return new Set([...newest].filter(([, state]) => state === "dead").map(([endpoint]) => endpoint));
 }
 
-function noEndpoint(id: string, { onlyDead, endpoint }: ReplayWish): string {
+function noEndpoint(id: string, { onlyDead, endpoint }: ReplayOptions): string {
   if (onlyDead) return `${id} is not dead at ${endpoint ?? "any endpoint"}`;
   return `no endpoint asks for the type of ${id}: name one with --endpoint`;
 }

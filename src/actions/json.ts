@@ -13,7 +13,7 @@ export type Link = (copy: CopyPlace) => string | null;
 type Words<Text extends string> = Text extends `${infer Word} ${infer Rest}` ? Word | Words<Rest> : Text;
 
 /** These members, written with spaces between them, in this order. */
-function pick<From extends object, Names extends string>(
+export function pick<From extends object, Names extends string>(
   from: From,
   names: Words<Names> extends keyof From ? Names : never,
 ): Pick<From, Words<Names> & keyof From> {

@@ -20,13 +20,19 @@ export type Filter = {
 export type Filters = Record<string, Filter>;
 
 /** The values of filters, as the store takes them. */
-export type Wish<Of extends Filters> = {
+export type FilterValues<Of extends Filters> = {
   [Name in keyof Of]?: Of[Name] extends { isFlag: true }
     ? boolean
     : Of[Name] extends { words: readonly (infer Word)[] }
       ? Word
       : string;
 };
+
+/** What a list is asked for. */
+export type Query<Of extends Filters> = Page & FilterValues<Of>;
+
+/** Which rows are meant, when it is not one. */
+export type Selection<Of extends Filters> = FilterValues<Of> & Pick<Page, "since" | "until">;
 
 /** What is read: the database, the config, and the durable addresses of copies. */
 export type Sources = { store: Store; config: Config; openLink(): Promise<Link> };
@@ -43,7 +49,7 @@ export type Column<Row> = {
 
 export type List<Of extends Filters, Row> = {
   filters: Of;
-  rows(from: Sources, wish: Page & Wish<Of>): AsyncIterable<Row>;
+  rows(from: Sources, query: Query<Of>): AsyncIterable<Row>;
   columns: Column<Row>[];
 };
 
@@ -57,14 +63,14 @@ const PAGE = 500;
 
 /** Walks a list of the store, newest first, until `limit` rows or its end. `keyOf` is what the next page begins before. */
 export async function* walk<Row, Asked extends Page>(
-  query: (page: Asked) => Promise<Row[]>,
-  wish: Asked,
+  read: (query: Asked) => Promise<Row[]>,
+  query: Asked,
   keyOf: (row: Row) => string = (row) => (row as { id: string }).id,
 ): AsyncGenerator<Row> {
-  let { before } = wish;
-  for (let rest = wish.limit; rest > 0; ) {
+  let { before } = query;
+  for (let rest = query.limit; rest > 0; ) {
     const limit = Math.min(rest, PAGE);
-    const rows = await query({ ...wish, before, limit });
+    const rows = await read({ ...query, before, limit });
     yield* rows;
     const last = rows.at(-1);
     if (last === undefined || rows.length < limit) return;
@@ -75,12 +81,12 @@ export async function* walk<Row, Asked extends Page>(
 
 /** The same, each row as it is shown. */
 export async function* walkAs<From, To, Asked extends Page>(
-  query: (page: Asked) => Promise<From[]>,
-  wish: Asked,
+  read: (query: Asked) => Promise<From[]>,
+  query: Asked,
   toRow: (row: From) => To,
   keyOf?: (row: From) => string,
 ): AsyncGenerator<To> {
-  for await (const row of walk(query, wish, keyOf)) yield toRow(row);
+  for await (const row of walk(read, query, keyOf)) yield toRow(row);
 }
 
 export async function collect<Row>(rows: AsyncIterable<Row>): Promise<Row[]> {
@@ -91,11 +97,11 @@ export async function collect<Row>(rows: AsyncIterable<Row>): Promise<Row[]> {
 
 /** The ids of a whole list, oldest first: the order in which the rows came about, and in which they are worked on. */
 export async function collectIds<Asked extends object>(
-  query: (page: Page & Asked) => Promise<{ id: string }[]>,
+  read: (query: Page & Asked) => Promise<{ id: string }[]>,
   filter: Asked,
 ): Promise<string[]> {
   const all = { ...filter, limit: Number.POSITIVE_INFINITY };
-  return (await collect(walkAs(query, all, ({ id }) => id))).reverse();
+  return (await collect(walkAs(read, all, ({ id }) => id))).reverse();
 }
 
 /** What became of one of many: an `error` in words, or null when it was done. */

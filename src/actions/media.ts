@@ -1,9 +1,9 @@
 import { RelayError } from "../errors.ts";
 import type { MediaState, Medium } from "../model/medium.ts";
-import type { Page, Store } from "../store/store.ts";
+import type { Store } from "../store/store.ts";
+import { relativeTime } from "./format.ts";
 import { type Link, type MediumJson, mediumJson } from "./json.ts";
-import { type Column, collectIds, type Done, doToAll, list, type Wish, walkAs } from "./list.ts";
-import { tellWhen } from "./times.ts";
+import { type Column, collectIds, type Done, doToAll, list, type Selection, walkAs } from "./list.ts";
 
 /** States in which the end of the link still matters, or mattered. */
 const DEPENDS_ON_LINK = new Set<MediaState>(["pending", "running", "failed", "expired"]);
@@ -14,7 +14,7 @@ export const mediumColumns: Column<MediumJson>[] = [
   { title: "STATE", value: ({ state }) => state, whole: true },
   {
     title: "LINK DIES",
-    value: ({ state, deadline }, now) => (DEPENDS_ON_LINK.has(state) ? tellWhen(Date.parse(deadline), now) : null),
+    value: ({ state, deadline }, now) => (DEPENDS_ON_LINK.has(state) ? relativeTime(Date.parse(deadline), now) : null),
     whole: true,
   },
   { title: "BYTES", value: ({ bytes }) => bytes, whole: true },
@@ -47,9 +47,9 @@ export const media = list({
     ...copyFilters,
     by: { words: ["deadline"], value: "ORDER", help: "only what is not secured yet, in this order" },
   },
-  async *rows({ store, openLink }, { by, ...wish }) {
+  async *rows({ store, openLink }, { by, ...query }) {
     const link = await openLink();
-    const asked = { ...wish, byDeadline: by === "deadline" };
+    const asked = { ...query, byDeadline: by === "deadline" };
     yield* walkAs(
       (page) => store.media(page),
       asked,
@@ -65,7 +65,7 @@ export const retriedFilters = {
   ...copyFilters,
 } as const;
 
-export type MediaFilter = Wish<typeof media.filters> & Pick<Page, "since" | "until">;
+export type MediaFilter = Selection<typeof media.filters>;
 
 /** Downloads a medium again, from the first attempt on. */
 export async function retryMedium(store: Store, id: string, link: Link, now: number): Promise<MediumJson> {

@@ -1,8 +1,8 @@
 import { errorLine } from "../errors.ts";
-import type { Page, Store } from "../store/store.ts";
+import type { Store } from "../store/store.ts";
+import { shortTime } from "./format.ts";
 import { quarantinedJson } from "./json.ts";
-import { collectIds, list, type Wish, walkAs } from "./list.ts";
-import { shortTime } from "./times.ts";
+import { collectIds, list, type Selection, walkAs } from "./list.ts";
 
 export const quarantine = list({
   filters: {
@@ -11,7 +11,7 @@ export const quarantine = list({
       help: "only refused for this reason",
     },
   },
-  rows: ({ store }, wish) => walkAs((page) => store.quarantined(page), wish, quarantinedJson),
+  rows: ({ store }, query) => walkAs((page) => store.quarantined(page), query, quarantinedJson),
   columns: [
     { title: "ID", value: ({ id }) => id, whole: true },
     { title: "RECEIVED", value: ({ receivedAt }) => shortTime(receivedAt), whole: true },
@@ -60,7 +60,7 @@ export async function reprocess(store: Store, accept: AcceptBytes, quarantineId:
 export async function* reprocessAll(
   store: Store,
   accept: AcceptBytes,
-  filter: Wish<typeof quarantine.filters> & Pick<Page, "since" | "until">,
+  filter: Selection<typeof quarantine.filters>,
 ): AsyncGenerator<Reprocessed | { quarantineId: string; error: string }> {
   for (const quarantineId of await collectIds((page) => store.quarantined(page), filter)) {
     yield await reprocess(store, accept, quarantineId).catch((error) => ({ quarantineId, error: errorLine(error) }));

@@ -4,7 +4,7 @@ import type { Medium } from "../model/medium.ts";
 import { sleep } from "../platform/timing.ts";
 import type { Clock } from "../ports.ts";
 import type { Store } from "../store/store.ts";
-import { isoTime } from "./json.ts";
+import { isoTime, pick } from "./json.ts";
 import { walk } from "./list.ts";
 import { type Read, type Wrong, watchTargets } from "./lost-targets.ts";
 import { hasCopy, type Kept, type MediaFilter } from "./media.ts";
@@ -17,19 +17,15 @@ const READERS = 8;
 const LOOKS = 5;
 const LOOK_AGAIN = 500;
 
-/** A copy that is not what was kept; members as in the JSON of a medium. */
-export type Finding = Wrong & {
-  id: string;
-  videoId: string;
-  kind: Medium["kind"];
-  key: string;
-  bytes: number | null;
-  sha256: string | null;
-  /** When its link expires. */
-  deadline: string;
-  /** Whether it is downloaded again, with a note; null without `mend`. */
-  mend: { queued: boolean; note: string | null } | null;
-};
+/**
+ * A copy that is not what was kept; members as in the JSON of a medium. `deadline`: when its link expires. `mend`: whether it is
+ * downloaded again, with a note; null where that was not asked for.
+ */
+export type Finding = Wrong &
+  Pick<Kept, "id" | "videoId" | "kind" | "key" | "bytes" | "sha256"> & {
+    deadline: string;
+    mend: { queued: boolean; note: string | null } | null;
+  };
 
 /** Counts of copies; `bytes` is the number of bytes read. `mended`: queued for download again. `unreached`: not judged. */
 export type VerifySummary = Record<
@@ -44,7 +40,7 @@ export type VerifyParts = {
   read: Read;
   /** Whether a target holds anything at all: null when it does, else what is wrong with it. */
   lookInto(target: string): Promise<string | null>;
-  wish: Pick<MediaFilter, "videoId" | "kind" | "since" | "until">;
+  filter: Pick<MediaFilter, "videoId" | "kind" | "since" | "until">;
   /** Bytes per second; null: no limit. */
   rate: number | null;
   /** Downloads again what is missing or damaged. */
@@ -62,7 +58,7 @@ export type VerifyParts = {
  * deleted while it was read is judged by its row as it is then. Ends early, and resolves, when the signal aborts.
  */
 export async function verifyCopies(parts: VerifyParts): Promise<VerifySummary> {
-  const { store, clock, wish, signal } = parts;
+  const { store, clock, filter, signal } = parts;
   const summary = { copies: 0, bytes: 0, good: 0, missing: 0, damaged: 0, unreadable: 0, mended: 0, unreached: 0 };
   const throttle = createThrottle(parts.rate, clock);
 
@@ -75,12 +71,12 @@ export async function verifyCopies(parts: VerifyParts): Promise<VerifySummary> {
   });
 
   async function report(medium: Kept, wrong: Wrong): Promise<void> {
-    const { id, videoId, kind, key, bytes, sha256 } = medium;
     const mend = parts.mend && wrong.fault !== "unreadable" ? await mendCopy(store, medium, clock.now()) : null;
     summary.copies++;
     summary[wrong.fault]++;
     if (mend?.queued) summary.mended++;
-    await parts.found({ id, videoId, kind, key, ...wrong, bytes, sha256, deadline: isoTime(medium.deadline), mend });
+    const what = pick(medium, "id videoId kind key bytes sha256");
+    await parts.found({ ...what, ...wrong, deadline: isoTime(medium.deadline), mend });
   }
 
   /** Reads one copy, to its end or just beyond the size in its row; null: it is what was kept. */
@@ -140,7 +136,7 @@ export async function verifyCopies(parts: VerifyParts): Promise<VerifySummary> {
     }
   }
 
-  const rows = walk((page) => store.media(page), { ...wish, withCopy: true, limit: Number.POSITIVE_INFINITY });
+  const rows = walk((page) => store.media(page), { ...filter, withCopy: true, limit: Number.POSITIVE_INFINITY });
   const readOn = async () => {
     while (!signal.aborted) {
       const { done, value } = await rows.next();

@@ -1,10 +1,10 @@
 import { RelayError } from "../errors.ts";
 import type { Video } from "../model/video.ts";
 import type { Mapping, Page, Store } from "../store/store.ts";
+import { shortTime } from "./format.ts";
 import { isoTime, type Link, type VideoJson, videoJson } from "./json.ts";
 import { type Column, collectIds, list, walk, walkAs } from "./list.ts";
 import { hasCopy } from "./media.ts";
-import { shortTime } from "./times.ts";
 
 export const videoColumns: Column<VideoJson>[] = [
   { title: "VIDEO", value: ({ videoId }) => videoId, least: 24 },
@@ -26,11 +26,11 @@ export const videos = list({
     state: { words: ["draft", "ready", "deleted", "failed", "unknown"], help: "only in this state" },
     context: { help: "only those that have this videoContext now" },
   },
-  async *rows({ store, openLink }, wish) {
+  async *rows({ store, openLink }, query) {
     const link = await openLink();
     yield* walkAs(
       (page) => store.videos(page),
-      wish,
+      query,
       (video) => videoJson(video, link),
       keyOf,
     );
@@ -53,25 +53,13 @@ export async function showVideo(store: Store, videoId: string, link: Link, limit
   return { video: videoJson({ ...video, contextHistory: video.contextHistory.slice(-limit), media }, link), more };
 }
 
-/** What was erased. */
-export type Forgotten = {
-  videoId: string;
-  forgottenAt: string;
-  /** Events and notices that lost their bodies; ids, types and times stay. */
-  events: number;
-  /** Media that lost their links; their copies are removed by the relay. */
-  media: number;
-  copies: number;
-  /** Bodies in quarantine that were of this video. */
-  refused: number;
-};
-
 /**
  * Erases a person's video on request: bodies, titles, contexts, links, what endpoints answered; deliveries under way are
  * canceled. Copies become deletions that the relay makes. RelayError("not_found") when there is no such video, "conflict"
- * when there is nothing left of it to erase.
+ * when there is nothing left of it to erase. Resolves with the numbers of events (and notices) that lost their bodies, media
+ * that lost their links, copies to be deleted, and bodies of it in quarantine (`refused`).
  */
-export async function forgetVideo(store: Store, videoId: string, now: number): Promise<Forgotten> {
+export async function forgetVideo(store: Store, videoId: string, now: number) {
   const before = await knownVideo(store, videoId);
   const { events, media, refused } = await store.forgetVideo(videoId, now);
   const copies = before?.media.filter(hasCopy).length ?? 0;

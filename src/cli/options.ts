@@ -1,5 +1,5 @@
-import type { Filter, Filters, Wish } from "../actions/list.ts";
-import { parseWhen } from "../actions/times.ts";
+import type { Filter, Filters, FilterValues } from "../actions/list.ts";
+import { parseTime } from "../actions/parse-time.ts";
 import type { Ports } from "../ports.ts";
 import type { Page } from "../store/store.ts";
 import type { Args, Option, Options } from "./args.ts";
@@ -51,12 +51,12 @@ function option(name: string, { isFlag, words, value, help }: Filter): Option {
   };
 }
 
-export function readFilters<Of extends Filters>(args: Args, filters: Of): Wish<Of> {
+export function readFilters<Of extends Filters>(args: Args, filters: Of): FilterValues<Of> {
   const read = (option: string, { isFlag, words }: Filter) =>
     isFlag ? args.flag(option) || undefined : words ? args.word(option, words) : args.text(option);
   return Object.fromEntries(
     Object.entries(filters).map(([name, filter]) => [name, read(optionOf(name, filter), filter)]),
-  ) as Wish<Of>;
+  ) as FilterValues<Of>;
 }
 
 function optionOf(name: string, { option }: Filter): string {
@@ -67,7 +67,7 @@ export function readRange(args: Args, { clock }: Ports): { since?: number; until
   const now = clock.now();
   const moment = (option: string) => {
     const text = args.text(option);
-    return text === undefined ? undefined : parseWhen(text, now);
+    return text === undefined ? undefined : parseTime(text, now);
   };
   return { since: moment("since"), until: moment("until") };
 }

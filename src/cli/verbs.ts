@@ -1,6 +1,5 @@
-import type { Filters, List, Sources, Wish } from "../actions/list.ts";
+import type { Filters, List, Selection, Sources } from "../actions/list.ts";
 import { RelayError } from "../errors.ts";
-import type { Page } from "../store/store.ts";
 import type { Command } from "./command.ts";
 import {
   commonOptions,
@@ -25,8 +24,8 @@ export function listCommand<Of extends Filters, Row>(
     ...words,
     options: { ...filterOptions(filters), ...listOptions },
     async run(program, args) {
-      const wish = { ...readPage(args, program.ports), ...readFilters(args, filters) };
-      await printList(program, args, rows(await openSources(program), wish), columns);
+      const query = { ...readPage(args, program.ports), ...readFilters(args, filters) };
+      await printList(program, args, rows(await openSources(program), query), columns);
     },
   };
 }
@@ -42,7 +41,7 @@ type Verb<Of extends Filters, Row> = Pick<Command, "name" | "summary" | "help"> 
   done: string;
   /** Does it to one. `value` is printed with `--json`, else `text` below it. */
   one(from: Sources, id: string, now: number): Promise<{ value: unknown; text: string }>;
-  many(from: Sources, filter: Wish<Of> & Pick<Page, "since" | "until">, now: () => number): AsyncIterable<Row>;
+  many(from: Sources, filter: Selection<Of>, now: () => number): AsyncIterable<Row>;
   describe(row: Row): string;
 };
 

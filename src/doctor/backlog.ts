@@ -1,5 +1,5 @@
 import { type EndpointJson, listEndpoints } from "../actions/endpoints.ts";
-import { tellWhen } from "../actions/times.ts";
+import { relativeTime } from "../actions/format.ts";
 import type { Config } from "../config/schema.ts";
 import type { Store } from "../store/store.ts";
 import { type Finding, failed, of, ok, warning } from "./probe.ts";
@@ -43,7 +43,7 @@ export async function judgeDeadline(store: Pick<Store, "media">, now: number): P
   const what = `${kind} ${id}`;
   const why = lastError === null ? "" : `; the last try: ${lastError}`;
   const advice = "wochit-relay media list --by deadline; is the relay running, and does it reach that host?";
-  if (deadline <= now) return failed(`the link of ${what} died ${tellWhen(deadline, now)}, unsaved${why}`, advice);
-  const line = `the next link to die is that of ${what}, ${tellWhen(deadline, now)}${why}`;
+  if (deadline <= now) return failed(`the link of ${what} died ${relativeTime(deadline, now)}, unsaved${why}`, advice);
+  const line = `the next link to die is that of ${what}, ${relativeTime(deadline, now)}${why}`;
   return deadline - now < HOUR ? warning(line, advice) : ok(line);
 }

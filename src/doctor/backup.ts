@@ -1,5 +1,4 @@
-import { tellSize } from "../actions/format-size.ts";
-import { tellSpan, tellWhen } from "../actions/times.ts";
+import { formatSize, formatSpan, relativeTime } from "../actions/format.ts";
 import type { Config } from "../config/schema.ts";
 import type { Backup, FailedBackup } from "../store/backups.ts";
 import type { Store } from "../store/store.ts";
@@ -37,9 +36,9 @@ export function judgePublic(backups: Pick<Backup, "place" | "name">[], publicBas
 
 function judgeFailure({ at, error, againAt }: FailedBackup, last: Backup | null, now: number): Finding {
   const before =
-    last === null ? "none was ever checked" : `the last that was checked was made ${tellWhen(last.at, now)}`;
+    last === null ? "none was ever checked" : `the last that was checked was made ${relativeTime(last.at, now)}`;
   return failed(
-    `the relay's last try, ${tellWhen(at, now)}, failed: ${error}; ${before}`,
+    `the relay's last try, ${relativeTime(at, now)}, failed: ${error}; ${before}`,
     `fix that; the relay tries again at ${new Date(againAt).toISOString()}`,
   );
 }
@@ -55,14 +54,14 @@ export function judgeAge(
   if (configured === null && last === null) return warning("none is configured, and none was ever made", configure);
   const made =
     last &&
-    `the last that was checked was made ${tellWhen(last.at, now)}: ${last.events} events, ${tellSize(last.bytes)}, ${last.name}${last.place === "target" ? " in the target" : ""}`;
+    `the last that was checked was made ${relativeTime(last.at, now)}: ${last.events} events, ${formatSize(last.bytes)}, ${last.name}${last.place === "target" ? " in the target" : ""}`;
   if (configured === null) return warning(`${made}; none is made by schedule`, configure);
   const { every } = configured;
   const log = "see the relay's log for why";
   if (last !== null) {
-    return now - last.at > 2 * every ? failed(`${made}; backup.every is ${tellSpan(every)}`, log) : ok(made!);
+    return now - last.at > 2 * every ? failed(`${made}; backup.every is ${formatSpan(every)}`, log) : ok(made!);
   }
-  const line = `none was made and checked yet, though backup.every is ${tellSpan(every)}`;
+  const line = `none was made and checked yet, though backup.every is ${formatSpan(every)}`;
   const age = database === null || database.bornAt <= 0 ? 0 : now - database.bornAt;
   return age > 2 * every ? failed(line, log) : warning(line, "the relay makes the first");
 }

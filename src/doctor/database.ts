@@ -1,5 +1,5 @@
 import { access, constants, stat } from "node:fs/promises";
-import { tellSize } from "../actions/format-size.ts";
+import { formatSize } from "../actions/format.ts";
 import { codeOf, errorLine } from "../errors.ts";
 import { checkEach, type Inspected, LONG_LOG, RESTORE } from "../store/check-tables.ts";
 import { type DataFolder, sizeOf } from "./files/data-folder.ts";
@@ -76,7 +76,7 @@ function judgeSchema(opened: Inspected, path: string, bytes: number): Finding {
   if (schema < newest) {
     return warning(`${path} has schema ${schema}, this program needs ${newest}`, "start this version's relay once");
   }
-  return ok(`${path}, ${tellSize(bytes)}, schema ${schema}, write-ahead log`);
+  return ok(`${path}, ${formatSize(bytes)}, schema ${schema}, write-ahead log`);
 }
 
 function damaged(path: string, wrong: string[]): Finding {
@@ -85,9 +85,9 @@ function damaged(path: string, wrong: string[]): Finding {
 }
 
 function judgeLog(path: string, bytes: number): Finding {
-  if (bytes <= LONG_LOG) return ok(`the write-ahead log has ${tellSize(bytes)}`);
+  if (bytes <= LONG_LOG) return ok(`the write-ahead log has ${formatSize(bytes)}`);
   return warning(
-    `${path}-wal has ${tellSize(bytes)}: a reader of the database that does not end keeps it from being cut`,
+    `${path}-wal has ${formatSize(bytes)}: a reader of the database that does not end keeps it from being cut`,
     "end what else has relay.db open (see lsof), or restart the relay",
   );
 }

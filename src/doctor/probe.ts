@@ -1,4 +1,4 @@
-import { tellSpan } from "../actions/times.ts";
+import { formatSpan } from "../actions/format.ts";
 import { codeOf, errorLine } from "../errors.ts";
 import { within } from "../platform/timing.ts";
 import type { Clock } from "../ports.ts";
@@ -71,6 +71,6 @@ export function inTime<Result>(
   { clock, ms, outer }: { clock: Clock; ms: number; outer?: AbortSignal },
   work: (signal: AbortSignal) => Promise<Result>,
 ): Promise<Result> {
-  const late = () => new TooLate(`no answer within ${tellSpan(ms)}`);
+  const late = () => new TooLate(`no answer within ${formatSpan(ms)}`);
   return within(ms, clock, work, { late, signal: outer });
 }

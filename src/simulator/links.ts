@@ -6,7 +6,7 @@ import type { Clock, Random } from "../ports.ts";
 export type LinkScheme = keyof typeof SCHEMES | "plain";
 
 /** How a link is made; what is not given is as the provider was opened with. */
-export type LinkWish = {
+export type LinkOptions = {
   /** How long it is good for, in seconds. */
   lifetime?: number;
   scheme?: LinkScheme;
@@ -98,7 +98,7 @@ const SCHEMES = {
  */
 export function signLinks(
   origin: () => string,
-  usual: Required<LinkWish>,
+  usual: Required<LinkOptions>,
   { clock, random }: { clock: Clock; random: Random },
 ) {
   const key = random.bytes(32);
@@ -113,8 +113,8 @@ export function signLinks(
 
   return {
     /** The path's link, from now on. */
-    sign(path: string, wish: LinkWish = {}): string {
-      const { lifetime, scheme: name } = { ...usual, ...wish };
+    sign(path: string, options: LinkOptions = {}): string {
+      const { lifetime, scheme: name } = { ...usual, ...options };
       if (name === "plain") {
         plain.set(path, clock.now() + lifetime * 1000);
         return `${origin()}${path}`;

@@ -6,12 +6,12 @@ import { SAMPLE_JPEG, SAMPLE_MP4 } from "./samples.ts";
 /** How long a film plays unless given: as long as in the events (PROVIDER, "Events"). */
 export const FILM_SECONDS = 35.9;
 
-export type VideoWish = {
+export type VideoOptions = {
   /** How long it plays, in its `mvhd`; 35.9 unless given, as in the events. */
   seconds?: number;
   /** The exact size of the file; the smallest possible unless given (about 1.5 KB). */
   bytes?: number;
-  /** Videos of different seeds have different bytes; equal wishes give equal bytes. */
+  /** Videos of different seeds have different bytes; equal options give equal bytes. */
   seed?: string | number;
   /** "mov" is the same film as QuickTime. */
   container?: "mp4" | "mov";
@@ -23,7 +23,12 @@ export type VideoWish = {
  * ignored"). The noise is made where it is read, so that a film of many gigabytes needs no memory. Throws RangeError
  * where `bytes` is too small for a video.
  */
-export function filmContent({ seconds = FILM_SECONDS, bytes, seed = 0, container = "mp4" }: VideoWish = {}): Content {
+export function filmContent({
+  seconds = FILM_SECONDS,
+  bytes,
+  seed = 0,
+  container = "mp4",
+}: VideoOptions = {}): Content {
   const film = Buffer.from(SAMPLE_MP4, "base64");
   if (container === "mov") film.write("qt  ", 8, "latin1");
   const milliseconds = Math.round(seconds * 1000);
@@ -56,8 +61,8 @@ export function filmContent({ seconds = FILM_SECONDS, bytes, seed = 0, container
 }
 
 /** The same film, all of it in memory. */
-export function tinyMp4(wish: VideoWish = {}): Uint8Array {
-  const content = filmContent(wish);
+export function tinyMp4(options: VideoOptions = {}): Uint8Array {
+  const content = filmContent(options);
   return new Uint8Array(content.read(0, content.length));
 }
 

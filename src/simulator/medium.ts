@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import type { Clock } from "../ports.ts";
 import { type Content, piecesOf, sha256Of } from "./content.ts";
 import type { Fault, Habits } from "./faults.ts";
-import type { LinkWish } from "./links.ts";
+import type { LinkOptions } from "./links.ts";
 
 const USUAL: Required<Habits> = { ranges: true, etag: "strong", lastModified: true };
 
@@ -19,7 +19,7 @@ export class ServedMedium {
   readonly path: string;
   readonly contentType: string;
   /** A freshly signed link. All of a file lead to it; no two of AWS's sort, the default, are equal. */
-  readonly link: (wish?: LinkWish) => string;
+  readonly link: (options?: LinkOptions) => string;
   readonly counts = {
     /** Requests, hops of redirects included. */
     requests: 0,
@@ -45,13 +45,13 @@ export class ServedMedium {
   /** `sign` makes a link of a path. */
   constructor(
     given: { path: string; contentType: string; content: Content; fault: Fault | null },
-    sign: (path: string, wish?: LinkWish) => string,
+    sign: (path: string, options?: LinkOptions) => string,
     clock: Clock,
   ) {
     this.path = given.path;
     this.contentType = given.contentType;
     this.content = given.content;
-    this.link = (wish) => sign(given.path, wish);
+    this.link = (options) => sign(given.path, options);
     this.lastModified = wholeSeconds(clock.now());
     this.#clock = clock;
     this.#fault = given.fault;

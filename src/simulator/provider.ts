@@ -6,7 +6,7 @@ import { answerBadly, answerFor } from "./answer.ts";
 import { type Content, heldContent } from "./content.ts";
 import type { Fault } from "./faults.ts";
 import { type LinkScheme, signLinks } from "./links.ts";
-import { filmContent, tinyJpeg, type VideoWish } from "./media.ts";
+import { filmContent, tinyJpeg, type VideoOptions } from "./media.ts";
 import { ServedMedium } from "./medium.ts";
 
 /** The provider's media server: files behind signed links that expire, with faults where they are wanted. */
@@ -132,9 +132,9 @@ export async function openProvider(options: ProviderOptions) {
     port: bound,
     addFile,
     /** A video of this id, at /media/<id>/<name>; each name is a link of its own. A large one is made as it is read. */
-    addVideo(videoId: string, { name, ...wish }: VideoWish & { name?: string } = {}): ServedMedium {
-      const [usual, type] = wish.container === "mov" ? ["video.mov", "video/quicktime"] : ["video.mp4", "video/mp4"];
-      const film = filmContent({ seed: videoId, ...wish });
+    addVideo(videoId: string, { name, ...options }: VideoOptions & { name?: string } = {}): ServedMedium {
+      const [usual, type] = options.container === "mov" ? ["video.mov", "video/quicktime"] : ["video.mp4", "video/mp4"];
+      const film = filmContent({ seed: videoId, ...options });
       const path = `/media/${encodeURIComponent(videoId)}/${name ?? usual}`;
       return addFile(path, film.length > LARGE ? film : film.read(0, film.length), type!);
     },

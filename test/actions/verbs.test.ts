@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { cancelDeliveries, deliveries, retryDeliveries, showDelivery } from "../../src/actions/deliveries.ts";
 import { listEndpoints, pauseEndpoint, resumeEndpoint } from "../../src/actions/endpoints.ts";
-import { events, type ReplayWish, replayEvents, showEvent } from "../../src/actions/events.ts";
+import { events, type ReplayOptions, replayEvents, showEvent } from "../../src/actions/events.ts";
 import { collect, type Sources } from "../../src/actions/list.ts";
 import { reprocess, reprocessAll, showQuarantined } from "../../src/actions/quarantine.ts";
 import { readStatus } from "../../src/actions/status.ts";
@@ -17,7 +17,7 @@ function sources({ store, config }: Pick<Seeded, "store" | "config">): Sources {
   return { store, config, openLink: async () => () => null };
 }
 
-function replay({ store, config }: Seeded, wish: ReplayWish) {
+function replay({ store, config }: Seeded, wish: ReplayOptions) {
   return collect(replayEvents(store, config, wish, Date.now));
 }
 
@@ -46,7 +46,7 @@ test("a range is replayed oldest first, by time, type and endpoint, and needs a 
     ids.push(await seeded.take({ type, wochitVideoId: "v1" }, now - (4 - at) * HOUR));
   }
   await assert.rejects(replay(seeded, {}), { code: "usage" });
-  const replayed = async (wish: ReplayWish) =>
+  const replayed = async (wish: ReplayOptions) =>
     (await replay(seeded, { endpoint: "app", ...wish })).map(({ eventId }) => ids.indexOf(eventId));
   assert.deepEqual(await replayed({ since: 0 }), [0, 1, 2, 3]);
   // The time of an event is when it was committed; these all were just now.

@@ -1,5 +1,5 @@
 import { basename, dirname, join, resolve } from "node:path";
-import { tellSize } from "../../actions/format-size.ts";
+import { formatSize } from "../../actions/format.ts";
 import { isoTime } from "../../actions/json.ts";
 import { RelayError } from "../../errors.ts";
 import { lowerPriority } from "../../platform/process-priority.ts";
@@ -9,7 +9,7 @@ import { copyDatabase } from "../../store/copy-database.ts";
 
 import type { Command } from "../command.ts";
 import { commonOptions } from "../options.ts";
-import { describeCopy } from "../output/describe.ts";
+import { describeCopy } from "../output/describe-copy.ts";
 import { print } from "../output/print.ts";
 import { createProgress, type Progress } from "../output/progress.ts";
 import { describePlace, folderOfPlace } from "../places.ts";
@@ -98,7 +98,7 @@ async function backUpToTarget(run: Run): Promise<Made> {
     const copied = await copy(run, databaseOf(config.dataDir), join(dir, name));
     const { file, bytes, sha256 } = copied;
     const key = await withTarget(program, config, async (target) => {
-      progress.wait(`uploading ${tellSize(bytes)} to ${describePlace(place)}`);
+      progress.wait(`uploading ${formatSize(bytes)} to ${describePlace(place)}`);
       return backupsIn(target).put(basename(file), { file, bytes, sha256: sha256! }, signal);
     });
     const folder = folderOfPlace(place);

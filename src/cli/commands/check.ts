@@ -1,7 +1,7 @@
+import { formatCount } from "../../actions/format.ts";
 import { errorLine } from "../../errors.ts";
 import type { Command } from "../command.ts";
 import { commonOptions } from "../options.ts";
-import { tellCount } from "../output/describe.ts";
 import { print } from "../output/print.ts";
 import { harmless } from "../output/terminal-text.ts";
 
@@ -21,7 +21,7 @@ where they can be (as root, while the service runs), and otherwise named in a wa
     if (valid) lines.push(`${name}: valid`);
     print(program, args, { path, valid, problems, warnings }, lines.map((line) => `${line}\n`).join(""));
     if (valid) return;
-    if (!args.flag("json")) program.stderr.write(`wochit-relay: ${name}: ${tellCount(problems.length, "problem")}\n`);
+    if (!args.flag("json")) program.stderr.write(`wochit-relay: ${name}: ${formatCount(problems.length, "problem")}\n`);
     return 2;
   },
 };

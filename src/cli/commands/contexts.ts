@@ -1,7 +1,7 @@
+import { formatCount } from "../../actions/format.ts";
 import { countContextMissing, importContexts, showContext, videoColumns } from "../../actions/videos.ts";
 import type { Command, CommandGroup } from "../command.ts";
 import { beforeOption, commonOptions, limitOption, readLimit } from "../options.ts";
-import { tellCount } from "../output/describe.ts";
 import { print, printList, sayMore } from "../output/print.ts";
 import { harmless } from "../output/terminal-text.ts";
 import { readInput } from "../program.ts";
@@ -49,7 +49,7 @@ fills what is unknown; else it becomes an earlier context of its video.`,
     const had =
       contextMissing === 0
         ? ""
-        : `${tellCount(contextMissing, "event")} had been sent without the context that is known now: events list --context-missing\n`;
+        : `${formatCount(contextMissing, "event")} had been sent without the context that is known now: events list --context-missing\n`;
     print(program, args, { rows: rows.length, imported, contextMissing }, known + had);
   },
 };

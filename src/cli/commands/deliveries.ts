@@ -6,9 +6,9 @@ import {
   retryDelivery,
   showDelivery,
 } from "../../actions/deliveries.ts";
+import { shortTime } from "../../actions/format.ts";
 import type { AttemptJson, DeliveryJson } from "../../actions/json.ts";
 import type { Column } from "../../actions/list.ts";
-import { shortTime } from "../../actions/times.ts";
 import type { Command, CommandGroup } from "../command.ts";
 import { readLimit, showOptions } from "../options.ts";
 import { printOne, sayMore } from "../output/print.ts";

@@ -16,8 +16,8 @@ const list: Command = {
     ...commonOptions,
   },
   async run(program, args) {
-    const wish = { ...readFilters(args, endpoints.filters), limit: args.count("limit", Number.POSITIVE_INFINITY) };
-    await printList(program, args, endpoints.rows(await openSources(program), wish), endpoints.columns);
+    const query = { ...readFilters(args, endpoints.filters), limit: args.count("limit", Number.POSITIVE_INFINITY) };
+    await printList(program, args, endpoints.rows(await openSources(program), query), endpoints.columns);
   },
 };
 

@@ -50,12 +50,12 @@ const replay: Command = {
     if (id !== undefined && (range.since !== undefined || range.until !== undefined || types.length > 0)) {
       throw new RelayError("usage", "name an event, or a range of events, not both");
     }
-    const wish = {
+    const options = {
       ...{ id, ...range, types, endpoint: args.text("endpoint") },
       ...{ onlyDead: args.flag("only-dead"), newId: args.flag("new-id") },
     };
     const { store, config } = await openSources(program);
-    return printMany(program, args, replayEvents(store, config, wish, program.ports.clock.now), {
+    return printMany(program, args, replayEvents(store, config, options, program.ports.clock.now), {
       done: "replayed",
       describe: ({ eventId, endpoint }) => `${eventId} to ${endpoint}`,
     });

@@ -1,16 +1,13 @@
 import { opendir } from "node:fs/promises";
-import { tellSize } from "../../actions/format-size.ts";
+import { formatCount, formatSize, relativeTime } from "../../actions/format.ts";
 import { copyFilters } from "../../actions/media.ts";
-import { tellWhen } from "../../actions/times.ts";
 import { type Finding, type VerifySummary, verifyCopies } from "../../actions/verify-copies.ts";
 import { parseSize } from "../../config/units.ts";
 import { errorLine, RelayError } from "../../errors.ts";
-
 import type { TargetPlace } from "../../targets/table.ts";
 import type { Args } from "../args.ts";
 import type { Command } from "../command.ts";
 import { commonOptions, filterOptions, rangeOptions, readFilters, readRange } from "../options.ts";
-import { tellCount } from "../output/describe.ts";
 import { print, printJson } from "../output/print.ts";
 import { createProgress } from "../output/progress.ts";
 import { harmless } from "../output/terminal-text.ts";
@@ -38,15 +35,15 @@ With --json each finding is an object with a "fault" (missing, damaged, unreadab
 Exit code 1 when something is wrong, or could not be read.`,
   async run(program, args) {
     const rate = readRate(args);
-    const wish = { ...readFilters(args, copyFilters), ...readRange(args, program.ports) };
+    const filter = { ...readFilters(args, copyFilters), ...readRange(args, program.ports) };
     const mend = args.flag("mend");
     const { store, places, targets } = await open(program);
     try {
-      const isWhole = Object.values(wish).every((value) => value === undefined);
+      const isWhole = Object.values(filter).every((value) => value === undefined);
       const printer = createPrinter(program, args, places, isWhole ? (await store.counts()).media.mirrored : undefined);
       const signal = abortWhenStopped(program);
       const summary = await verifyCopies({
-        ...{ store, clock: program.ports.clock, signal, wish, rate, mend, ...printer },
+        ...{ store, clock: program.ports.clock, signal, filter, rate, mend, ...printer },
         lookInto: (target) => lookIntoPlace(places.get(target)),
         async read({ target, key }, signal) {
           const opened = await targets.at(target);
@@ -120,7 +117,7 @@ function createPrinter(program: Program, args: Args, places: Map<string, TargetP
 
     progress({ copies, bytes, good }: VerifySummary): void {
       const of = total === undefined ? "" : ` of about ${total}`;
-      progress.show(`${copies}${of} copies so far, ${tellSize(bytes)}, ${copies - good} wrong`);
+      progress.show(`${copies}${of} copies so far, ${formatSize(bytes)}, ${copies - good} wrong`);
     },
 
     /** Prints the summary; returns the exit code. */
@@ -140,7 +137,7 @@ function createPrinter(program: Program, args: Args, places: Map<string, TargetP
 
 function describeFinding({ id, kind, key, fault, detail, deadline, mend }: Finding, now: number): string {
   const end = Date.parse(deadline);
-  const link = end > now ? `its link dies ${tellWhen(end, now)}` : `its link died ${tellWhen(end, now)}`;
+  const link = end > now ? `its link dies ${relativeTime(end, now)}` : `its link died ${relativeTime(end, now)}`;
   const note = mend?.note ? ` (${mend.note})` : "";
   const then = mend === null ? link : `${mend.queued ? "queued for download" : "not mended"}${note}`;
   return harmless(`${fault.padEnd(10)}  ${id}  ${kind.padEnd(9)}  ${key} ${detail}; ${then}`);
@@ -151,5 +148,5 @@ function describeSummary(summary: VerifySummary): string {
     .filter((name) => name === "good" || summary[name] > 0)
     .map((name) => `${summary[name]} ${name}`);
   if (summary.unreached > 0) counts.push(`and ${summary.unreached} of which nothing is known`);
-  return `${tellCount(summary.copies, "copy")}, ${tellSize(summary.bytes)} read: ${counts.join(", ")}`;
+  return `${formatCount(summary.copies, "copy")}, ${formatSize(summary.bytes)} read: ${counts.join(", ")}`;
 }

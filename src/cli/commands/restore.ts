@@ -1,18 +1,16 @@
 import { resolve, sep } from "node:path";
-import { tellSize } from "../../actions/format-size.ts";
+import { formatSize, shortTime } from "../../actions/format.ts";
 import { isoTime } from "../../actions/json.ts";
 import type { Column } from "../../actions/list.ts";
-import { shortTime } from "../../actions/times.ts";
 import type { Config } from "../../config/schema.ts";
 import { errorLine, RelayError } from "../../errors.ts";
 import type { BackupSource, Restored } from "../../store/backup.ts";
 import { restoreDatabase } from "../../store/copy-database.ts";
-
 import type { MirrorTarget } from "../../targets/target.ts";
 import type { Args } from "../args.ts";
 import type { Command } from "../command.ts";
 import { commonOptions } from "../options.ts";
-import { describeCopy } from "../output/describe.ts";
+import { describeCopy } from "../output/describe-copy.ts";
 import { print, printJson, styleOf } from "../output/print.ts";
 import { createProgress, type Progress } from "../output/progress.ts";
 import { renderTable } from "../output/table.ts";
@@ -75,7 +73,7 @@ async function listToChoose(program: Program, args: Args, config: Config, signal
 
 const COLUMNS: Column<{ name: string; bytes: number; at: string }>[] = [
   { title: "NAME", value: ({ name }) => name, whole: true },
-  { title: "SIZE", value: ({ bytes }) => tellSize(bytes), whole: true },
+  { title: "SIZE", value: ({ bytes }) => formatSize(bytes), whole: true },
   { title: "TIME", value: ({ at }) => shortTime(at), whole: true },
 ];
 
@@ -92,7 +90,7 @@ async function checkName(name: string): Promise<void> {
 
 async function backupIn(target: MirrorTarget, name: string, signal: AbortSignal, progress: Progress) {
   const { backupKey, backupsIn } = await import("../../backup/in-target.ts");
-  const fetched = (bytes: number) => progress.show(`fetched: ${tellSize(bytes)}`);
+  const fetched = (bytes: number) => progress.show(`fetched: ${formatSize(bytes)}`);
   const read = async () => counted(await backupsIn(target).read(name, signal), fetched);
   return { name: backupKey(name), read };
 }

@@ -1,6 +1,6 @@
 import { endpoints } from "../../actions/endpoints.ts";
+import { relativeTime } from "../../actions/format.ts";
 import { readStatus } from "../../actions/status.ts";
-import { tellWhen } from "../../actions/times.ts";
 import type { Command } from "../command.ts";
 import { commonOptions } from "../options.ts";
 import { print, section } from "../output/print.ts";
@@ -42,5 +42,5 @@ function describe(status: Status, now: number): [string, unknown][] {
 function describeUnsecured({ count, nearestDeadline, mediumId }: Status["unsecured"], now: number): string {
   if (count === 0) return "none";
   if (nearestDeadline === null) return String(count);
-  return `${count}; the nearest deadline is ${tellWhen(Date.parse(nearestDeadline), now)} (${mediumId})`;
+  return `${count}; the nearest deadline is ${relativeTime(Date.parse(nearestDeadline), now)} (${mediumId})`;
 }

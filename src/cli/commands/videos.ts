@@ -1,13 +1,12 @@
+import { formatCount, shortTime } from "../../actions/format.ts";
 import type { VideoJson } from "../../actions/json.ts";
 import type { Column } from "../../actions/list.ts";
 import { hasCopy, mediumColumns } from "../../actions/media.ts";
-import { shortTime } from "../../actions/times.ts";
 import { forgetVideo, knownVideo, showVideo, videos } from "../../actions/videos.ts";
 import { RelayError } from "../../errors.ts";
 import type { Store } from "../../store/store.ts";
 import type { Command, CommandGroup } from "../command.ts";
 import { commonOptions, readLimit, showOptions } from "../options.ts";
-import { tellCount } from "../output/describe.ts";
 import { print, printOne, sayMore } from "../output/print.ts";
 import { harmless } from "../output/terminal-text.ts";
 import { openSources } from "../sources.ts";
@@ -65,13 +64,13 @@ and what your apps have received, are not erased.`,
     }
     const done = await forgetVideo(store, videoId, program.ports.clock.now());
     const { events, media, copies, refused } = done;
-    const alsoRefused = refused === 0 ? "" : `, and ${tellCount(refused, "refused body")}`;
+    const alsoRefused = refused === 0 ? "" : `, and ${formatCount(refused, "refused body")}`;
     print(
       program,
       args,
       done,
-      `erased: bodies, titles, contexts and links of ${tellCount(events, "event")} and ${tellCount(media, "medium")}${alsoRefused}
-${copies === 0 ? "there was no copy" : `${tellCount(copies, "copy")} to be removed: by the running relay, or at its next start`}
+      `erased: bodies, titles, contexts and links of ${formatCount(events, "event")} and ${formatCount(media, "medium")}${alsoRefused}
+${copies === 0 ? "there was no copy" : `${formatCount(copies, "copy")} to be removed: by the running relay, or at its next start`}
 kept: ids, types and times, and that this was erased at ${shortTime(done.forgottenAt)}
 `,
     );
@@ -82,7 +81,7 @@ async function describeForgetting(store: Store, videoId: string): Promise<string
   const video = await knownVideo(store, videoId);
   const name = harmless(video?.title == null ? videoId : `${videoId} "${video.title}"`);
   const media = video?.media ?? [];
-  return `Erase ${name} with ${tellCount(media.filter(hasCopy).length, "copy")}? This cannot be undone. [y/N] `;
+  return `Erase ${name} with ${formatCount(media.filter(hasCopy).length, "copy")}? This cannot be undone. [y/N] `;
 }
 
 export const command: CommandGroup = {

@@ -2,8 +2,8 @@ import { createHash } from "node:crypto";
 import type { MediaKind } from "../../model/medium.ts";
 import type { Ports } from "../../ports.ts";
 import {
+  type EventOptions,
   type EventType,
-  type EventWish,
   inventVideoId,
   makeEvent,
   type SimulatedEvent,
@@ -34,10 +34,10 @@ export async function playStory(stage: Stage): Promise<void> {
   const first = inventVideoId(ports.random);
   const second = inventVideoId(ports.random);
   let step = 0;
-  const play = (type: EventType, what: string, wish: Omit<EventWish, "random">) => {
+  const play = (type: EventType, what: string, options: Omit<EventOptions, "random">) => {
     say();
     say(`${++step}. ${type === "legacy" ? "(no type)" : type}: ${what}`);
-    return playEvent(stage, makeEvent(type, { context: CONTEXT, ...wish, random: ports.random }));
+    return playEvent(stage, makeEvent(type, { context: CONTEXT, ...options, random: ports.random }));
   };
 
   const thumbnail = provider.addThumbnail(first, "first look");

@@ -1,4 +1,4 @@
-import { tellSize } from "../../actions/format-size.ts";
+import { formatSize } from "../../actions/format.ts";
 import { every } from "../../platform/timing.ts";
 import type { CopyProgress } from "../../store/backup.ts";
 import type { Program } from "../program.ts";
@@ -35,10 +35,10 @@ export function createProgress(
   return {
     show,
     ofCopy({ step, done, total }: CopyProgress): void {
-      const share = total === 0 ? "" : ` of ${tellSize(total)} (${Math.floor((100 * done) / total)} %)`;
-      if (step === "copying") show(`copied: ${tellSize(done)}${share}`);
+      const share = total === 0 ? "" : ` of ${formatSize(total)} (${Math.floor((100 * done) / total)} %)`;
+      if (step === "copying") show(`copied: ${formatSize(done)}${share}`);
       // A check reports nothing before its end.
-      else if (live && done === 0) write(`checking ${tellSize(total)}`);
+      else if (live && done === 0) write(`checking ${formatSize(total)}`);
     },
     /** Shows that a step goes on, and for how long, until `clear`. */
     wait(step: string): void {

@@ -1,6 +1,6 @@
 import { open, readdir, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
-import { tellSize } from "../../actions/format-size.ts";
+import { formatSize } from "../../actions/format.ts";
 import { type DiskSpace, diskSpace } from "../../platform/files/disk-space.ts";
 import type { Ports } from "../../ports.ts";
 import { SIZE as RESERVE } from "../../store/sqlite/files/reserve.ts";
@@ -49,7 +49,7 @@ export async function judgeSync(
 export async function judgeReserve(dataDir: string): Promise<Finding> {
   const path = join(dataDir, "reserve");
   const bytes = await sizeOf(path);
-  if (bytes >= RESERVE) return ok(`${tellSize(bytes)} are kept back for a full disk`);
+  if (bytes >= RESERVE) return ok(`${formatSize(bytes)} are kept back for a full disk`);
   return warning(
     `${path} is ${bytes === 0 ? "not there" : "cut"}: nothing is kept back for a full disk`,
     "free some space: a running relay makes it within a minute, others at their start",
@@ -76,17 +76,17 @@ async function groupByDisk(folders: Record<string, string | null>): Promise<Disk
 
 function judgeSpace(disk: Disk, { minFreeDisk, database }: Needs): Finding {
   const { holds, dir, free, files, filesFree } = disk;
-  const said = `${tellSize(free)} free for ${holds.join(", ")} (${dir})`;
+  const said = `${formatSize(free)} free for ${holds.join(", ")} (${dir})`;
   const room = "make room, or move it to a larger disk";
   // Some file systems have no fixed number of inodes, and report 0.
   if (files > 0 && filesFree < Math.min(NO_INODES, files)) {
     return failed(`${said}, but only ${filesFree} inodes: hardly a file can be made`, "remove small files");
   }
   const least = holds.includes("data") ? minFreeDisk : null;
-  const limit = `mirror.minFreeDisk (${tellSize(least ?? 0)})`;
+  const limit = `mirror.minFreeDisk (${formatSize(least ?? 0)})`;
   if (least !== null && free < least) return failed(`${said}: below ${limit}, so downloads wait`, room);
   if (holds.some((what) => what !== "media") && free < database) {
-    return warning(`${said}: less than the database has (${tellSize(database)}), so it cannot be copied`, room);
+    return warning(`${said}: less than the database has (${formatSize(database)}), so it cannot be copied`, room);
   }
   if (least !== null && free < 2 * least) return warning(`${said}: near ${limit}, below which downloads wait`, room);
   if (files > 0 && filesFree < files * FEW_INODES) {

@@ -301,7 +301,7 @@ export async function openLife(options: LifeOptions): Promise<LocalLife> {
       const found: string[] = [];
       const { signal } = new AbortController();
       await verifyCopies({
-        ...{ store, clock, signal, wish: {}, rate: null, mend: false, progress() {}, lookInto: async () => null },
+        ...{ store, clock, signal, filter: {}, rate: null, mend: false, progress() {}, lookInto: async () => null },
         read: async ({ target, key }, signal) => (await targets.at(target))!.read(key, signal),
         found: ({ key, detail }) => void found.push(`${key} ${detail}`),
         lost: (_target, why) => void found.push(why),
