@@ -1,8 +1,8 @@
-/** Ports: what the program touches outside itself, passed once at the composition root. Times are milliseconds since 1970. */
+/** Ports: clock, randomness and log, passed at the composition root. Times are milliseconds since 1970. */
 
 export type Clock = {
   now(): number;
-  /** Monotonic milliseconds, for measuring how long a thing took. */
+  /** Monotonic milliseconds, for durations. */
   elapsed(): number;
   /** Calls `run` once after `ms`, of any length; the returned function cancels it. */
   after(ms: number, run: () => void): () => void;

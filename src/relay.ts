@@ -4,13 +4,13 @@ import type { Config } from "./config/schema.ts";
 import { errorLine } from "./errors.ts";
 import { createWake } from "./jobs/wake.ts";
 import { mediaLink } from "./links/durable-link.ts";
+import { type Mirror, openMirror } from "./mirror/open.ts";
 import { mediaRoute } from "./mirror/serve/route.ts";
 import type { Medium } from "./model/medium.ts";
 import type { Ports } from "./ports.ts";
 import { openReceive } from "./receive/route.ts";
 import { createEndpointWorkers } from "./relay/endpoints.ts";
 import { healthRoutes } from "./relay/health.ts";
-import { type Mirroring, openMirroring } from "./relay/mirroring.ts";
 import { openParts } from "./relay/parts.ts";
 import { type Door, openDoor } from "./relay/public-app.ts";
 import { type Pipeline, type PipelineOptions, type Relay, type RelayOptions, supervise } from "./relay/supervise.ts";
@@ -39,7 +39,7 @@ export function openRelay(config: Config, ports: Ports, options: RelayOptions = 
 /** The parts that a new config replaces. */
 type Parts = {
   /** Link → spool → target. */
-  mirror: Mirroring;
+  mirror: Mirror;
   /** What the public listener answers: webhooks, media, health. */
   door: Door;
   /** Copies of the database on a schedule. */
@@ -93,7 +93,7 @@ async function openPipeline(given: Config, options: PipelineOptions): Promise<Pi
         mirror: {
           // Links are made where they are sent or asked for.
           options: ({ mirror: { links, publicBaseUrl, ...work } }) => work,
-          open: (config) => openMirroring({ config, store, ports, connectTimeout: CONNECT_TIMEOUT, onSettled: wake }),
+          open: (config) => openMirror({ config, store, ports, connectTimeout: CONNECT_TIMEOUT, onSettled: wake }),
           start: (mirror) => mirror.start(),
           stop: (mirror, grace) => mirror.stop(grace),
           close: (mirror) => mirror.close(),
@@ -134,8 +134,8 @@ async function openPipeline(given: Config, options: PipelineOptions): Promise<Pi
 
     const link = ({ key, target, sourceUrl }: Medium) => {
       if (key === null) return sourceUrl;
-      const place = { ...config.mirror, publicUrl: publicUrl(), secret };
-      return mediaLink(place, key, { isFormer: target !== parts.now.mirror.targets.presentId });
+      const presentTarget = parts.now.mirror.targets.presentId;
+      return mediaLink({ ...config.mirror, publicUrl: publicUrl(), secret, presentTarget }, { target, key });
     };
     const userAgent = `wochit-relay/${pkg.version}`;
     const endpoints = createEndpointWorkers({ store, ports, link, userAgent, connectTimeout: CONNECT_TIMEOUT });

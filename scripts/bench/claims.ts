@@ -51,17 +51,17 @@ async function run(store: Store): Promise<number> {
   const target = await store.targetId({ type: "local", dir });
   await acceptEvents(store, config, events);
   const begun = performance.now();
-  const wish = () => ({ now: Date.now(), limit: AT_ONCE, leaseUntil: Date.now() + LEASE });
+  const wish = () => ({ now: Date.now(), limit: AT_ONCE, leaseFor: LEASE });
   const downloads = await workOff(
-    () => store.claimDownloads({ ...wish(), busyHosts: [] }),
+    () => store.claimDownloads({ ...wish(), busyHosts: [] }).then(({ jobs }) => jobs),
     (job) => store.settleDownload(job, { is: "spooled", file }, Date.now()),
   );
   const uploads = await workOff(
-    () => store.claimUploads(wish()),
+    () => store.claimUploads(wish()).then(({ jobs }) => jobs),
     (job) => store.settleUpload(job, { is: "mirrored", target, key: `${job.videoId}/${job.id}` }, Date.now()),
   );
   const deliveries = await workOff(
-    () => store.claimDeliveries({ ...wish(), endpoint: "app" }),
+    () => store.claimDeliveries({ ...wish(), endpoint: "app" }).then(({ jobs }) => jobs),
     (job) => store.settleDelivery(job, { is: "delivered", attempt: attempt() }, Date.now()),
   );
   const seconds = (performance.now() - begun) / 1000;

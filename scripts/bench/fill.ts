@@ -1,6 +1,7 @@
 import { mkdirSync } from "node:fs";
 import { dirname } from "node:path";
 import Database from "better-sqlite3";
+import { PER_MS } from "../../src/store/core/rows/numbers.ts";
 import { migrate } from "../../src/store/sqlite/schema/migrations.ts";
 import { bodyTemplate, fillBody, spreadId } from "./bodies.ts";
 
@@ -9,9 +10,6 @@ const DAY = 24 * HOUR;
 
 /** Over how long the past is spread. */
 const PAST = 90 * DAY;
-
-/** Ids are milliseconds and ten bits more (src/store/sqlite/rows/numbers.ts). */
-const PER_MS = 1024;
 
 const HOST = "media.wochit.example";
 const SHA256 = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08";

@@ -1,6 +1,6 @@
 import { isDeepStrictEqual } from "node:util";
 import type { Config } from "../config/schema.ts";
-import { defaultMediaFolder } from "../targets/place.ts";
+import { defaultTarget, type Target } from "../targets/table.ts";
 
 /** What a newly read config means for a relay that runs. */
 export type Changes = {
@@ -20,10 +20,8 @@ function holdBack(now: Config, next: Config): { config: Config; needsRestart: st
     return old;
   };
   // It is in the data folder that holds.
-  const stay = <T extends Config["mirror"]["target"]>(target: T): T =>
-    target.type === "local" && target.dir === defaultMediaFolder(next.dataDir)
-      ? { ...target, dir: defaultMediaFolder(now.dataDir) }
-      : target;
+  const stay = (target: Target): Target =>
+    isDeepStrictEqual(target, defaultTarget(next.dataDir)) ? defaultTarget(now.dataDir) : target;
   const speaksTls = (next.server.tls === null) === (now.server.tls === null);
   const config: Config = {
     ...next,

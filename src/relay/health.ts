@@ -1,6 +1,7 @@
-import { statfs } from "node:fs/promises";
 import { Hono } from "hono";
 import type { Config } from "../config/schema.ts";
+import { freeBytes } from "../platform/files/disk-space.ts";
+import { within } from "../platform/timing.ts";
 import type { Clock } from "../ports.ts";
 import type { Store } from "../store/store.ts";
 
@@ -32,16 +33,7 @@ export function healthRoutes(options: {
   app.get("/readyz", async (c) => {
     if (store.trouble() !== null) {
       // A load balancer sends nothing while this answers 503, so this request finds out whether the store works again.
-      await new Promise<void>((resolve) => {
-        const cancel = clock.after(PROBE_PATIENCE, resolve);
-        store
-          .probe()
-          .catch(() => {})
-          .finally(() => {
-            cancel();
-            resolve();
-          });
-      });
+      await within(PROBE_PATIENCE, clock, () => store.probe()).catch(() => {});
     }
     if (store.trouble() !== null)
       return c.json({ status: "unavailable", reasons: ["events cannot be committed"] }, 503);
@@ -60,8 +52,7 @@ export function healthRoutes(options: {
 
 async function diskTrouble({ dataDir, mirror }: Watched): Promise<string | null> {
   try {
-    const { bavail, bsize } = await statfs(dataDir);
-    return bavail * bsize < mirror.minFreeDisk ? "free disk space is below mirror.minFreeDisk" : null;
+    return (await freeBytes(dataDir)) < mirror.minFreeDisk ? "free disk space is below mirror.minFreeDisk" : null;
   } catch {
     return "free disk space cannot be read";
   }

@@ -1,11 +1,23 @@
 import { RelayError } from "../errors.ts";
-import type { Store } from "../store/store.ts";
+import type { Backups } from "../store/backups.ts";
+import type { Store, StoreVerbs } from "../store/store.ts";
+import { backupVerbs, storeVerbs } from "../store/verbs.ts";
 
 /** A store in which every verb rejects with RelayError("store_unavailable"). `trouble`: why. */
 export function refusingStore(trouble: () => string): Store {
-  const refuse = () => Promise.reject(new RelayError("store_unavailable", trouble()));
-  const own: Partial<Store> = { trouble, damage: () => null, configure() {}, close: async () => {} };
-  return new Proxy(own as Store, {
-    get: (store, verb) => Reflect.get(store, verb) ?? refuse,
-  });
+  const refuse = async () => {
+    throw new RelayError("store_unavailable", trouble());
+  };
+  const refuseAll = <Port>(table: Record<keyof Port, unknown>) =>
+    Object.fromEntries(Object.keys(table).map((verb) => [verb, refuse])) as Port;
+  return {
+    ...refuseAll<StoreVerbs>(storeVerbs),
+    backups: refuseAll<Backups>(backupVerbs),
+    configure() {},
+    trouble,
+    damage: () => null,
+    disproveDamage() {},
+    wasUnclean: () => false,
+    close: async () => {},
+  };
 }

@@ -2,10 +2,12 @@ import pkg from "../../package.json" with { type: "json" };
 import type { Command } from "../backup/open.ts";
 import { type Config, parseListen } from "../config/schema.ts";
 import { errorLine, RelayError } from "../errors.ts";
+import { originOf } from "../links/durable-link.ts";
 import { type Listener, listen } from "../platform/http/server.ts";
 import { readTls } from "../platform/http/tls-files.ts";
 import { environment, selfCommand } from "../platform/runtime.ts";
 import type { Ports } from "../ports.ts";
+import { type Doubling, doublingWait } from "../rules/schedule.ts";
 import { type SteadyClock, steadyClock } from "../upkeep/steady-clock.ts";
 import { compareConfigs } from "./changes.ts";
 import type { Door } from "./public-app.ts";
@@ -14,9 +16,8 @@ import { openStandby, type Standby, sicknessOf, whyUnwritable } from "./standby.
 /** At a stop, time for answers under way, in milliseconds; jobs come after them. */
 const ANSWER_GRACE = 3_000;
 
-/** Delay before a store that could not be opened is tried again, in milliseconds: doubled each time, up to the longest. */
-const OPEN_AGAIN = 1_000;
-const LONGEST_OPEN_AGAIN = 8_000;
+/** Delay before a store that could not be opened is tried again. */
+const OPEN_AGAIN: Doubling = { first: 1_000, longest: 8_000 };
 
 export type Relay = {
   /** The address of the webhook route on this machine. */
@@ -105,7 +106,7 @@ export async function supervise(
   /** Reloads and reopenings run one after the other. */
   let turns: Promise<unknown> = Promise.resolve();
   let cancelOpening = () => {};
-  let openAgain = OPEN_AGAIN;
+  let failures = 0;
 
   function inTurn<T>(work: () => Promise<T>): Promise<T> {
     const turn = turns.then(() => {
@@ -116,10 +117,7 @@ export async function supervise(
     return turn;
   }
 
-  const origin = (host: string) => {
-    const { port = 0 } = listener ?? {};
-    return `${config.server.tls ? "https" : "http"}://${host.includes(":") ? `[${host}]` : host}:${port}`;
-  };
+  const origin = (host: string) => originOf(config.server, host, listener?.port ?? 0);
   const publicUrl = () => config.server.publicUrl ?? origin(environment().hostname);
   const open = () =>
     options.openPipeline(config, {
@@ -158,13 +156,13 @@ export async function supervise(
     serve(pipeline.door());
     standby = null;
     trouble = "";
-    openAgain = OPEN_AGAIN;
+    failures = 0;
     log.info("the store can be used: events are taken", { freed: pipeline.freed });
   }
 
   function openLater(): void {
-    cancelOpening = clock.after(openAgain, () => void inTurn(tryToOpen).catch(() => {}));
-    openAgain = Math.min(2 * openAgain, LONGEST_OPEN_AGAIN);
+    const wait = doublingWait(++failures, OPEN_AGAIN);
+    cancelOpening = clock.after(wait, () => void inTurn(tryToOpen).catch(() => {}));
   }
 
   /** The store lost a file: the pipeline is closed, and opened again with a new store. */

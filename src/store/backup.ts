@@ -16,7 +16,7 @@ export type Copied = {
   events: number;
   /** When the newest of them was received; null: there is none. */
   newest: number | null;
-  /** Hexadecimal, of the whole file; null where nobody asked for it. */
+  /** Hexadecimal, of the whole file; null where it was not asked for. */
   sha256: string | null;
   /** Milliseconds that it took. */
   ms: number;
@@ -45,7 +45,7 @@ export function stampOf(now: number): string {
   return new Date(now).toISOString().replace(/[-:]|\.\d+/g, "");
 }
 
-/** What a backup of this time is called where the relay names it; with `secret` nobody can guess it. */
+/** What a backup of this time is called where the relay names it; with `secret` it cannot be guessed. */
 export function nameBackup(now: number, secret?: Uint8Array): string {
   return `relay-${stampOf(now)}${secret === undefined ? "" : `-${Buffer.from(secret).toString("hex")}`}.db`;
 }

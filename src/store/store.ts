@@ -11,9 +11,11 @@ import type {
   UploadJob,
   UploadOutcome,
 } from "../model/job.ts";
-import type { MediaState, Medium, TargetPlace } from "../model/medium.ts";
+import type { MediaState, Medium } from "../model/medium.ts";
 import type { Plan } from "../model/plan.ts";
 import type { Video, VideoState } from "../model/video.ts";
+import type { TargetPlace } from "../targets/table.ts";
+import type { Backups } from "./backups.ts";
 
 /** An event on its way in. */
 export type Acceptance = {
@@ -41,8 +43,11 @@ export type Refusal = {
   isEvent?: boolean;
 };
 
-/** Which jobs a worker wants: `limit` of them, leased until `leaseUntil`. */
-export type ClaimWish = { now: number; limit: number; leaseUntil: number };
+/** Which jobs a worker wants: `limit` of them, each leased for `leaseFor` milliseconds. */
+export type ClaimWish = { now: number; limit: number; leaseFor: number };
+
+/** `nextDue`: when a claim may next give something; null: never, as far as is known now. */
+export type Claimed<J extends Job> = { jobs: J[]; nextDue: number | null };
 
 /** Lists are newest first; `before` is the id of the last row seen. Times bound the row's own time, `until` excluded. */
 export type Page = { limit: number; before?: string; since?: number; until?: number };
@@ -57,31 +62,6 @@ export type StoreSettings = {
   /** Whether the copies of a deleted video stay. */
   keepsDeleted: boolean;
 };
-
-/** Where a backup is: in the configured folder, in the mirror target, or in a file of an operator's own. */
-export type BackupPlace = "dir" | "target" | "file";
-
-/** A backup that was opened and checked. */
-export type Backup = {
-  id: string;
-  /** When the database was as the backup has it. */
-  at: number;
-  place: BackupPlace;
-  /** An absolute path; in the target its key. */
-  name: string;
-  bytes: number;
-  events: number;
-  /** When the newest event was received; null: there was none. */
-  newest: number | null;
-  /** The relay made it by itself, and removes it when its time has come. */
-  planned: boolean;
-};
-
-/** A backup that is about to be made, and that nobody else would know of if its making were cut off. */
-export type BegunBackup = Pick<Backup, "place" | "name">;
-
-/** That the schedule's last try came to nothing: when, why, and when it is tried again. */
-export type FailedBackup = { at: number; error: string; againAt: number };
 
 /** What a check of the whole database found; nothing wrong: it is whole. */
 export type IntegrityCheck = { at: number; wrong: string[] };
@@ -99,11 +79,12 @@ export type Counts = {
 };
 
 /**
- * The store: whole verbs, each one transaction of the engine's own. A promise settles when the engine has committed.
+ * The verbs of the store, each one transaction of the engine's own. A promise settles when the engine has committed.
  * Ids are opaque strings. A verb that names an id which is not there rejects with RelayError("not_found").
  * Verbs that write reject with RelayError("store_unavailable") when the engine could not commit for ten seconds.
+ * `verbs.ts` says of each how it is run.
  */
-export type Store = {
+export type StoreVerbs = {
   /** Stores an event, its mapping, media and jobs in one transaction, or counts it on the event it repeats. */
   accept(acceptance: Acceptance): Promise<Accepted>;
   /**
@@ -113,23 +94,26 @@ export type Store = {
   quarantine(refusal: Refusal): Promise<{ id: string }>;
 
   /** Downloads that are due: first tries by deadline, then repeated ones. `busyHosts` are left out. */
-  claimDownloads(wish: ClaimWish & { busyHosts: string[] }): Promise<DownloadJob[]>;
+  claimDownloads(wish: ClaimWish & { busyHosts: string[] }): Promise<Claimed<DownloadJob>>;
   /**
    * Deliveries to one endpoint that are due, heads of their lanes only; none while the endpoint is paused. Here gates open
    * whose time has come.
    */
-  claimDeliveries(wish: ClaimWish & { endpoint: string }): Promise<DeliveryJob[]>;
-  /** Moves a lease; to now: it is given back (a delivery may end as canceled). False: the claim is lost, stop working on it. */
-  renew(job: Job, leaseUntil: number): Promise<boolean>;
+  claimDeliveries(wish: ClaimWish & { endpoint: string }): Promise<Claimed<DeliveryJob>>;
+  /**
+   * Leases a job for `leaseFor` milliseconds from now; 0 gives it back (a delivery may end as canceled). False: the claim is
+   * lost, stop working on it.
+   */
+  renew(job: Job, leaseFor: number): Promise<boolean>;
   /**
    * Ends or reschedules a claimed download and writes what follows: the upload of what was spooled, released deliveries,
    * notices. False when the claim was lost.
    */
   settleDownload(job: DownloadJob, outcome: DownloadOutcome, now: number): Promise<{ settled: boolean }>;
   /** Uploads that are due, the oldest first. */
-  claimUploads(wish: ClaimWish): Promise<UploadJob[]>;
-  /** The upload as it is now, with its lease moved; null: the claim is no longer ours. */
-  refreshUpload(job: UploadJob, leaseUntil: number): Promise<UploadJob | null>;
+  claimUploads(wish: ClaimWish): Promise<Claimed<UploadJob>>;
+  /** The upload as it is now, with its lease renewed; null: the claim is no longer ours. */
+  refreshUpload(job: UploadJob, leaseFor: number): Promise<UploadJob | null>;
   /**
    * Writes down where the file is about to be put, so that it can be removed from there whatever happens to the upload, and
    * whichever target it ends up in. `passed`: keys of this target, written down before, that hold another file.
@@ -142,7 +126,7 @@ export type Store = {
    */
   settleUpload(job: UploadJob, outcome: UploadOutcome, now: number): Promise<{ settled: boolean }>;
   /** Deletions that are due. Here the copies of deleted videos become deletions, whose time has come. */
-  claimDeletions(wish: ClaimWish): Promise<DeletionJob[]>;
+  claimDeletions(wish: ClaimWish): Promise<Claimed<DeletionJob>>;
   settleDeletion(job: DeletionJob, outcome: DeletionOutcome, now: number): Promise<{ settled: boolean }>;
   /** Whether a media row refers to this copy: then it must not be deleted. */
   isCopyWanted(copy: { target: string; key: string }): Promise<boolean>;
@@ -176,8 +160,6 @@ export type Store = {
    * What is due at a time that cannot be (a command ran while the machine's clock was wrong) is due now.
    */
   seenAt(now: number): Promise<number>;
-  /** When a claim may next give something of a queue ("download", "upload", "delete", "deliver/<endpoint>"); null: never. */
-  nextDue(queue: string): Promise<number | null>;
   /** Frees every lease: for the one relay of a data folder, at its start. */
   freeLeases(now: number): Promise<number>;
   /** Changes whenever another process has committed: the cheap question behind "noticed within a second". */
@@ -246,31 +228,24 @@ export type Store = {
   quarantinedBody(id: string): Promise<Quarantined & { body: Uint8Array }>;
   dropQuarantined(id: string): Promise<void>;
 
-  /** Remembers where a backup is about to be, until it is noted there, or ended. */
-  beginBackup(begun: BegunBackup): Promise<void>;
-  /** Those that were begun, and neither noted nor ended. */
-  begunBackups(): Promise<BegunBackup[]>;
-  /** Nothing is there, or nothing that has to be removed. */
-  endBackup(begun: BegunBackup): Promise<void>;
-  /** Remembers a backup that was opened and checked; one of the same place and name is replaced, and is begun no longer. */
-  noteBackup(backup: Omit<Backup, "id">): Promise<void>;
-  /** Those that are remembered, the newest first. */
-  backups(): Promise<Backup[]>;
-  /** The newest of them; null: there is none. */
-  lastBackup(): Promise<Backup | null>;
-  /** Remembers that the schedule's last try came to nothing, until one comes to something. */
-  noteFailedBackup(failed: FailedBackup): Promise<void>;
-  failedBackup(): Promise<FailedBackup | null>;
-  /** The backup itself is gone; it need not be remembered. */
-  forgetBackup(id: string): Promise<void>;
   /** Which life of the store this is: another one after it was restored from a backup, else always the same. */
   epoch(): Promise<string>;
 
-  /** From the next write on these hold. */
-  configure(settings: StoreSettings): void;
   counts(): Promise<Counts>;
   /** The secret behind `sig` in media links: made once, kept in the database. */
   mediaSecret(): Promise<Uint8Array>;
+  /** The last check of the whole database; null: there was none. */
+  lastCheck(): Promise<IntegrityCheck | null>;
+  noteCheck(check: IntegrityCheck): Promise<void>;
+  /** Commits next to nothing, to find out whether it can; rejects like any write. */
+  probe(): Promise<void>;
+};
+
+/** An open store: its verbs, and what is answered at once, from memory. */
+export type Store = StoreVerbs & {
+  backups: Backups;
+  /** From the next write on these hold. */
+  configure(settings: StoreSettings): void;
   /** Whether an event could be committed right now (null), or why not. */
   trouble(): string | null;
   /** What SQLite said when it met damage in the database since it was opened; null: it met none. */
@@ -279,11 +254,6 @@ export type Store = {
   disproveDamage(): void;
   /** Whether the process before this one ended without closing the database. */
   wasUnclean(): boolean;
-  /** The last check of the whole database; null: there was none. */
-  lastCheck(): Promise<IntegrityCheck | null>;
-  noteCheck(check: IntegrityCheck): Promise<void>;
-  /** Commits next to nothing, to find out whether it can; rejects like any write. */
-  probe(): Promise<void>;
   /** Waits for what was begun, then closes; a second call does nothing. */
   close(): Promise<void>;
 };

@@ -4,9 +4,9 @@ import { join } from "node:path";
 import process from "node:process";
 import { type TestContext, test } from "node:test";
 import Database from "better-sqlite3";
-import type { BackupTarget } from "../../src/backup/begun.ts";
-import { backupProcess, type RunBackup } from "../../src/backup/process.ts";
-import { warnOfPublicBackups } from "../../src/backup/public-warning.ts";
+import type { BackupsInTarget } from "../../src/backup/in-target.ts";
+import { type BackupPlaces, backupProcess, type RunBackup } from "../../src/backup/make.ts";
+import { warnOfPublicBackups } from "../../src/backup/open.ts";
 import { startBackups } from "../../src/backup/schedule.ts";
 import { partOf } from "../../src/store/backup.ts";
 import { openStore } from "../../src/store/open.ts";
@@ -19,10 +19,16 @@ import { waitFor } from "../support/wait.ts";
 
 const HOUR = 3_600_000;
 const MAIN = join(import.meta.dirname, "../../src/main.ts");
-/** As selfCommand tells it of the program; here the main file is the test's. */
+/** As selfCommand returns it for the program; here the main file is the test's. */
 const SELF = { command: process.execPath, args: [...("Deno" in globalThis ? ["run", "-A"] : []), MAIN] };
 
-type Wish = { every?: number; keep?: number; to?: "dir" | "target"; run?: RunBackup; target?: Partial<BackupTarget> };
+type Wish = {
+  every?: number;
+  keep?: number;
+  to?: "dir" | "target";
+  run?: RunBackup;
+  target?: Partial<BackupsInTarget>;
+};
 
 async function settle(t: TestContext) {
   // In this order, also after a failure: what still runs ends, then its store, then its folder.
@@ -88,7 +94,7 @@ test("the first one at once, then one a turn; the turn goes on over a restart", 
 test("what is beyond `keep` goes after a success: only what it made by itself, never an operator's own", async (t) => {
   const { start, pass, count, made, dir, store, clock } = await settle(t);
   const own = { at: clock.now(), place: "file", name: join(dir, "own.db"), bytes: 1, events: 0, newest: null } as const;
-  await store.noteBackup({ ...own, planned: false });
+  await store.backups.note({ ...own, planned: false });
   mkdirSync(dir, { recursive: true });
   writeFileSync(own.name, "own");
   writeFileSync(join(dir, "relay-20200101T000000Z.db"), "another relay's, for all that is known");
@@ -104,7 +110,7 @@ test("what is beyond `keep` goes after a success: only what it made by itself, n
       .sort(),
     [own.name, join(dir, "relay-20200101T000000Z.db"), ...made.slice(-2)].sort(),
   );
-  assert.deepEqual((await store.backups()).map(({ name }) => name).sort(), [own.name, ...made.slice(-2)].sort());
+  assert.deepEqual((await store.backups.list()).map(({ name }) => name).sort(), [own.name, ...made.slice(-2)].sort());
 });
 
 test("a failure is an error that says what and where, tried again after five minutes; old backups stay", async (t) => {
@@ -131,21 +137,21 @@ test("a failure is an error that says what and where, tried again after five min
   const { level, fields } = facts("backup failed")[0]!;
   assert.equal(level, "error");
   assert.deepEqual([fields.to, fields.where, fields.error], ["dir", dir, "there is no room in /backups"]);
-  const noted = await waitFor(() => store.failedBackup());
+  const noted = await waitFor(() => store.backups.failed());
   assert.deepEqual([noted.error, noted.againAt - noted.at], ["there is no room in /backups", 5 * 60_000]);
   assert.equal(readdirSync(dir).length, 1);
   assert.equal(facts("the last backup is old").length, 0);
   await pass(HOUR + 60_000);
   const old = await waitFor(() => facts("the last backup is old")[0]);
   assert.equal(old.level, "warn");
-  assert.equal(old.fields.name, (await store.lastBackup())!.name);
+  assert.equal(old.fields.name, (await store.backups.last())!.name);
 });
 
 test("to the target: the local file goes, what is beyond `keep` is removed there, and a failing upload leaves nothing", async (t) => {
   const { start, pass, count, dir, store, facts } = await settle(t);
   const kept = new Set<string>();
   let isDown = false;
-  const target: BackupTarget = {
+  const target: BackupPlaces["target"] = {
     async put(name, { file, bytes, sha256 }) {
       assert.ok(existsSync(file));
       assert.deepEqual([bytes, sha256], [8, "ab"]);
@@ -162,7 +168,7 @@ test("to the target: the local file goes, what is beyond `keep` is removed there
   await pass(HOUR + 60_000);
   await count(2);
   await waitFor(() => kept.size === 1);
-  assert.deepEqual([...kept], [(await store.lastBackup())?.name]);
+  assert.deepEqual([...kept], [(await store.backups.last())?.name]);
   isDown = true;
   await pass(HOUR + 60_000);
   const failed = await waitFor(() => facts("backup failed")[0]);
@@ -230,7 +236,8 @@ test("a stop ends what is under way, and waits for its end", async (t) => {
 
 test("where a backup is about to be is written down before it is begun, and no longer once it is noted", async (t) => {
   const { start, pass, count, dir, store } = await settle(t);
-  const begun = async () => (await store.begunBackups()).map(({ place, name }) => `${place} ${name.split("/").at(-1)}`);
+  const begun = async () =>
+    (await store.backups.begun()).map(({ place, name }) => `${place} ${name.split("/").at(-1)}`);
   const seen: string[][] = [];
   start({
     to: "target",
@@ -250,7 +257,7 @@ test("where a backup is about to be is written down before it is begun, and no l
   await pass(1);
   await count(1);
   await waitFor(async () => (await begun()).length === 0);
-  const name = (await store.lastBackup())!.name.split("/")[1]!;
+  const name = (await store.backups.last())!.name.split("/")[1]!;
   // In the target its name cannot be guessed.
   assert.match(name, /^relay-\d{8}T\d{6}Z-[0-9a-f]{8}\.db$/);
   assert.deepEqual(seen, [[`dir ${name}`], [`dir ${name}`, `target ${name}`]]);
@@ -265,7 +272,7 @@ test("what a killed relay has left of a backup is removed before the next begins
   const noted = join(dir, "relay-20251231T020000Z.db");
   for (const path of [whole, partOf(half), noted]) writeFileSync(path, "left");
   const bucket = new Set(["~backups/left.db", "~backups/good.db"]);
-  await store.noteBackup({
+  await store.backups.note({
     at: clock.now() - 2 * HOUR,
     place: "dir",
     name: noted,
@@ -274,8 +281,8 @@ test("what a killed relay has left of a backup is removed before the next begins
     newest: null,
     planned: true,
   });
-  for (const name of [whole, half, noted]) await store.beginBackup({ place: "dir", name });
-  await store.beginBackup({ place: "target", name: "~backups/left.db" });
+  for (const name of [whole, half, noted]) await store.backups.begin({ place: "dir", name });
+  await store.backups.begin({ place: "target", name: "~backups/left.db" });
   let found: string[] = [];
   let isDown = true;
   const target = {
@@ -296,11 +303,11 @@ test("what a killed relay has left of a backup is removed before the next begins
   await waitFor(() => pass(1).then(() => facts("backup made").length === 1));
   assert.deepEqual(found, [noted.split("/").at(-1)], "one that is noted is none of these");
   assert.equal(facts("what is left of a backup was not removed")[0]?.fields.name, "~backups/left.db");
-  await waitFor(async () => (await store.begunBackups()).length === 1);
+  await waitFor(async () => (await store.backups.begun()).length === 1);
   await backups.stop();
   isDown = false;
   start({ target });
-  await waitFor(async () => (await store.begunBackups()).length === 0);
+  await waitFor(async () => (await store.backups.begun()).length === 0);
   assert.deepEqual([...bucket], ["~backups/good.db"]);
 });
 
@@ -334,9 +341,9 @@ test("backups in a target that has become public are an error, as long as they a
   const { store, clock, ports, facts } = await settle(t);
   const at = clock.now();
   for (const name of ["~backups/gone.db", "~backups/there.db"]) {
-    await store.noteBackup({ at, place: "target", name, bytes: 1, events: 0, newest: null, planned: true });
+    await store.backups.note({ at, place: "target", name, bytes: 1, events: 0, newest: null, planned: true });
   }
-  const said = () => facts("backups lie in a public target: whoever has their names reads every event; remove them");
+  const said = () => facts("backups lie in a public target: anyone with their names can read every event; remove them");
   const has = async (key: string) => key.endsWith("there.db");
   await warnOfPublicBackups(null, store, has, ports.log);
   assert.equal(said().length, 0);
@@ -346,12 +353,12 @@ test("backups in a target that has become public are an error, as long as they a
     [["error", 1, "~backups/there.db"]],
   );
   assert.deepEqual(
-    (await store.backups()).map(({ name }) => name),
+    (await store.backups.list()).map(({ name }) => name),
     ["~backups/there.db"],
   );
 });
 
-test("a process that hears nothing is ended at once, and its half file goes", async (t) => {
+test("a process that handles no signal is killed at once, and its half file is removed", async (t) => {
   const { config, dir } = await settle(t);
   mkdirSync(dir, { recursive: true });
   const program = join(config.dataDir, "deaf.mjs");
@@ -390,7 +397,7 @@ function fill(database: string): void {
   db.close();
 }
 
-test("the program's own process makes a whole backup, says why it cannot, and ends when it is told to", async (t) => {
+test("the program's own process makes a whole backup, reports why it cannot, and ends at the signal", async (t) => {
   const { config, dir, store, ended } = await settle(t);
   const database = join(config.dataDir, "relay.db");
   const run = backupProcess(database, SELF);
@@ -419,7 +426,7 @@ test("the program's own process makes a whole backup, says why it cannot, and en
   assert.deepEqual(readdirSync(dir), ["a.db"]);
 });
 
-test("the process ends, and leaves nothing, when whoever started it is gone", async (t) => {
+test("the process ends, and leaves nothing, when the program that started it has ended", async (t) => {
   const { config, dir, store } = await settle(t);
   await store.close();
   mkdirSync(dir);
@@ -432,7 +439,7 @@ test("the process ends, and leaves nothing, when whoever started it is gone", as
   await waitFor(() => statSync(partOf(file), { throwIfNoEntry: false })?.size);
   child.stdin!.end();
   const { code, stderr } = await ending;
-  assert.match(stderr, /whoever started it is gone/);
+  assert.match(stderr, /the program that started this one has ended/);
   assert.equal(code, 1);
   assert.deepEqual(readdirSync(dir), []);
 });

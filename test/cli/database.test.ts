@@ -125,8 +125,8 @@ test("deliveries: listed by state, shown with attempts, retried, canceled", asyn
   assert.match(again.stderr, /canceled already/);
   assert.equal((await run("deliveries retry")).code, 2);
 
-  const wish = { endpoint: "app", now: Date.now(), limit: 1, leaseUntil: Date.now() + 60_000 };
-  const [running] = await seeded.store.claimDeliveries(wish);
+  const wish = { endpoint: "app", now: Date.now(), limit: 1, leaseFor: 60_000 };
+  const [running] = (await seeded.store.claimDeliveries(wish)).jobs;
   const { stdout } = await run(`deliveries cancel ${running!.id}`);
   assert.equal(stdout, `${running!.id} canceled as soon as its attempt ends, unless that succeeds\n`);
 });

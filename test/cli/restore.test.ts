@@ -35,7 +35,7 @@ async function settle(t: TestContext, input: ConfigInput = {}) {
   const former = configIn(join(dir, "former"));
   const store = await openStore(former, ports, { role: "relay" });
   const epoch = await store.epoch();
-  await store.noteBackup({
+  await store.backups.note({
     at: 1,
     place: "dir",
     name: "/backups/former.db",
@@ -70,7 +70,7 @@ test("a backup gets the place of a database that is not there: the folder 0700, 
   assert.match(epoch, /^[0-9a-f]{32}$/);
   assert.notEqual(await store.epoch(), epoch);
   assert.equal(await store.epoch(), await store.epoch());
-  assert.deepEqual(await store.backups(), [], "the former life's backups are not this one's to remove");
+  assert.deepEqual(await store.backups.list(), [], "the former life's backups are not this one's to remove");
 });
 
 test("it refuses, in one line, whatever would lose something", async (t) => {

@@ -4,10 +4,9 @@ import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import test, { type TestContext } from "node:test";
-import type { About } from "../../src/targets/place.ts";
-import type { MirrorTarget, Opened } from "../../src/targets/target.ts";
+import type { About, MirrorTarget, Opened } from "../../src/targets/target.ts";
+import { sha256Of } from "../support/bytes.ts";
 import { timeOfFiles } from "../support/folder.ts";
-import { sha256Of as sha256 } from "../support/sha256.ts";
 
 const never = () => new AbortController().signal;
 
@@ -16,7 +15,7 @@ export function aboutOf(content: string | Uint8Array, members: Partial<About> = 
   return {
     contentType: "video/mp4",
     bytes: Buffer.byteLength(content),
-    sha256: sha256(content),
+    sha256: sha256Of(content),
     eventId: "evt_1",
     videoId: "video-1",
     replace: false,

@@ -50,11 +50,11 @@ export function storeIdsContract(engine: string, openStore: OpenStore): void {
       download: () => store.retryMedium(medium!, clock.now()),
       refused: () => store.quarantinedBody(refused!),
       drop: () => store.dropQuarantined(refused!),
-      backup: () => store.forgetBackup(backup!),
+      backup: () => store.backups.forget(backup!),
       page: () => store.events({ before: event!, limit: 9 }),
     };
     for (const [what, ask] of Object.entries(asked)) await assert.rejects(ask(), { code: "not_found" }, what);
-    assert.equal((await store.backups()).length, 1);
+    assert.equal((await store.backups.list()).length, 1);
     // A file in the spool that is another database's revives nothing, and keeps nothing from being revived.
     await store.reviveSpooled([medium!, "notes"], clock.now());
     assert.equal(await store.isSpooled(medium!), false);
@@ -66,13 +66,12 @@ export function storeIdsContract(engine: string, openStore: OpenStore): void {
     await Promise.all([one.post(ready("v1")), other.post(ready("v1"))]);
     const { store, clock } = one;
     const now = clock.now();
-    const until = now + 1;
 
     const [delivery] = await one.claim();
     const [foreign] = await other.claim();
     assert.notEqual(foreign!.claim, delivery!.claim);
     for (const job of [foreign!, { ...delivery!, claim: foreign!.claim }]) {
-      assert.equal(await store.renew(job, until), false);
+      assert.equal(await store.renew(job, 1), false);
       const { settled } = await store.settleDelivery(job, { is: "delivered", attempt: attempt(clock, 200) }, now);
       assert.equal(settled, false);
     }
@@ -81,7 +80,7 @@ export function storeIdsContract(engine: string, openStore: OpenStore): void {
     const [download] = await one.download(1);
     const [alien] = await other.download(1);
     for (const job of [alien!, { ...download!, claim: alien!.claim }]) {
-      assert.equal(await store.renew(job, until), false);
+      assert.equal(await store.renew(job, 1), false);
       assert.equal((await one.spool(job)).settled, false);
     }
     assert.equal((await one.spool(download!)).settled, true);
@@ -90,8 +89,8 @@ export function storeIdsContract(engine: string, openStore: OpenStore): void {
     const [upload] = await one.upload();
     const [strange] = await other.upload();
     for (const job of [strange!, { ...upload!, claim: strange!.claim }]) {
-      assert.equal(await store.renew(job, until), false);
-      assert.equal(await store.refreshUpload(job, until), null);
+      assert.equal(await store.renew(job, 1), false);
+      assert.equal(await store.refreshUpload(job, 1), null);
       assert.equal(await store.placeUpload(job, { target: places[0]!, key: "k" }), false);
       const { settled } = await store.settleUpload(job, { is: "mirrored", target: places[0]!, key: "k" }, now);
       assert.equal(settled, false);
@@ -112,9 +111,9 @@ export function storeIdsContract(engine: string, openStore: OpenStore): void {
       const pass = async (now: Bench) => {
         const [refused, again] = [await refuse(now, "a"), await refuse(now, "b")];
         for (const each of [refused, again]) await now.store.dropQuarantined(each);
-        await now.store.noteBackup({ ...BACKUP, name: "/b/1.db" });
-        const backup = (await now.store.lastBackup())!.id;
-        await now.store.forgetBackup(backup);
+        await now.store.backups.note({ ...BACKUP, name: "/b/1.db" });
+        const backup = (await now.store.backups.last())!.id;
+        await now.store.backups.forget(backup);
         const download = (await now.download()).find(({ mediumId }) => mediumId === medium)!;
         await now.spool(download);
         const [upload] = await now.upload();
@@ -152,13 +151,13 @@ async function allKinds({
   const target = await store.targetId({ type: "local", dir: "/media" });
   const { id: event } = await post(ready("v1"));
   const refused = await refuse({ store, clock }, "not JSON");
-  await store.noteBackup({ ...BACKUP, name: "/b/1.db" });
+  await store.backups.note({ ...BACKUP, name: "/b/1.db" });
   const { id: delivery } = await store.replay(event, { endpoint: "cms", ordered: false, newId: true }, clock.now());
   const replayed = (await claim()).find(({ id }) => id === delivery)!;
   const [fetched] = await download(1);
   await spool(fetched!);
   const [job] = await upload();
-  const backup = (await store.lastBackup())!.id;
+  const backup = (await store.backups.last())!.id;
   const medium = fetched!.mediumId;
   return { target, event, refused, delivery, message: replayed.messageId, medium, job: job!.id, backup };
 }

@@ -184,7 +184,7 @@ export function storeIntakeContract(engine: string, openStore: OpenStore): void 
       const missing = async () => (await store.events({ limit: 9, contextMissing: true })).map(({ type }) => type);
       const send = async (status: number) => {
         const now = at.clock.now();
-        for (const job of await store.claimDeliveries({ endpoint: "cms", now, limit: 9, leaseUntil: now + 1 })) {
+        for (const job of (await store.claimDeliveries({ endpoint: "cms", now, limit: 9, leaseFor: 1 })).jobs) {
           const attempt = { startedAt: now, duration: 1, status, response: null, error: status < 300 ? null : "no" };
           const retry = { is: "retry", attempt, at: now, heldLong: false } as const;
           await store.settleDelivery(job, status < 300 ? { is: "delivered", attempt } : retry, now);

@@ -13,7 +13,7 @@ export function storeLanesContract(engine: string, openStore: OpenStore): void {
       await post(remove("v1"));
       await post(draft("v1"));
       const [job] = await claim();
-      assert.equal(await store.renew(job!, clock.now()), true);
+      assert.equal(await store.renew(job!, 0), true);
       const { state, nextAttemptAt, attempts } = await store.delivery(job!.id);
       assert.deepEqual([state, nextAttemptAt, attempts], ["pending", clock.now(), 0]);
       assert.equal((await deliver(job!)).settled, false);
@@ -30,7 +30,7 @@ export function storeLanesContract(engine: string, openStore: OpenStore): void {
       const [job] = await claim();
       await store.cancelDelivery(job!.id, clock.now());
       assert.equal((await store.delivery(job!.id)).state, "running");
-      assert.equal(await store.renew(job!, clock.now()), true);
+      assert.equal(await store.renew(job!, 0), true);
       const { state, attempts, lastError } = await store.delivery(job!.id);
       assert.deepEqual([state, attempts, lastError], ["canceled", 0, "canceled by the operator"]);
       assert.deepEqual(seqs(await claim()), ["v1#2"]);

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import type { ConfigInput } from "../../src/config/schema.ts";
 import { settingsOf } from "../../src/store/settings.ts";
 import { endpoint } from "../support/config.ts";
+import { nextDue } from "../support/next-due.ts";
 import { attempt, type Bench, checker, DEFAULTS, draft, type OpenStore, remove, video } from "./store.ts";
 
 const MINUTE = 60_000;
@@ -72,12 +73,12 @@ export function storeMediaContract(engine: string, openStore: OpenStore): void {
     const off = planned(at, { enabled: false });
     await off(video("v2", signed("came.mp4", 1)));
     await off(video("v3", "ftp://h/never.mp4"));
-    assert.equal(await store.nextDue("download"), null);
+    assert.equal(await nextDue(store, "download"), null);
     assert.deepEqual(await download(), []);
     switchMirroring(at, true);
-    assert.equal(await store.nextDue("download"), 0);
+    assert.equal(await nextDue(store, "download"), 0);
     assert.deepEqual((await download()).map(({ url }) => url).sort(), [signed("came.mp4", 1), signed("waits.mp4", 1)]);
-    assert.equal((await store.nextDue("download"))! > clock.now(), true, "nothing is left to take up");
+    assert.equal((await nextDue(store, "download"))! > clock.now(), true, "nothing is left to take up");
     const [never] = await store.media({ limit: 9, videoId: "v3" });
     assert.deepEqual([never?.state, never?.lastError], ["failed", "the link is not an http(s) address"]);
   });
@@ -474,7 +475,7 @@ export function storeMediaContract(engine: string, openStore: OpenStore): void {
   check(
     "where one may have been put over the thumbnail that is the newest again, that is fetched again",
     async (at) => {
-      const { post, download, settle, spool, upload, store, clock } = at;
+      const { post, download, settle, spool, upload, store } = at;
       const ready = (name: string, title: string) =>
         post(
           JSON.stringify({ type: "video.ready", wochitVideoId: "v1", title, thumbnailUrl: `https://h/${name}.jpg` }),
@@ -488,7 +489,7 @@ export function storeMediaContract(engine: string, openStore: OpenStore): void {
       const target = await store.targetId({ type: "local", dir: "/media" });
       await store.placeUpload(y!, { target, key: "v1/thumbnail.jpg" });
       await ready("x", "3");
-      assert.equal(await store.refreshUpload(y!, clock.now() + 30_000), null);
+      assert.equal(await store.refreshUpload(y!, 30_000), null);
       const [again] = await download();
       assert.deepEqual([again?.mediumId, again?.previous], [x!.mediumId, null]);
     },

@@ -11,6 +11,7 @@ import type { Store } from "../../src/store/store.ts";
 import { parseEvent } from "../../src/wochit/event.ts";
 import { configIn, endpoint } from "../support/config.ts";
 import { tempFolder } from "../support/folder.ts";
+import { nextDue } from "../support/next-due.ts";
 import { type TestClock, testClock, testPorts } from "../support/ports.ts";
 
 export type OpenStore = (config: Config, ports: Ports) => Promise<Store>;
@@ -61,26 +62,26 @@ export function storeContract(engine: string, openStore: OpenStore): void {
   );
 
   check("verified backups are remembered, the newest first, until they are forgotten", async ({ store, post }) => {
-    assert.equal(await store.lastBackup(), null);
+    assert.equal(await store.backups.last(), null);
     const made = { at: 1000, place: "dir", name: "/b/1.db", bytes: 10, events: 2, newest: 900, planned: true } as const;
-    await store.noteBackup(made);
-    await store.noteBackup({ ...made, at: 2000, name: "/b/2.db", place: "file", planned: false });
-    await store.noteBackup({ ...made, at: 3000, name: "~backups/3.db", place: "target", newest: null });
+    await store.backups.note(made);
+    await store.backups.note({ ...made, at: 2000, name: "/b/2.db", place: "file", planned: false });
+    await store.backups.note({ ...made, at: 3000, name: "~backups/3.db", place: "target", newest: null });
     assert.deepEqual(
-      (await store.backups()).map(({ at, place, name, planned }) => [at, place, name, planned]),
+      (await store.backups.list()).map(({ at, place, name, planned }) => [at, place, name, planned]),
       [
         [3000, "target", "~backups/3.db", true],
         [2000, "file", "/b/2.db", false],
         [1000, "dir", "/b/1.db", true],
       ],
     );
-    const { id, ...last } = (await store.lastBackup())!;
+    const { id, ...last } = (await store.backups.last())!;
     assert.deepEqual(last, { ...made, at: 3000, name: "~backups/3.db", place: "target", newest: null });
-    await store.forgetBackup(id);
-    assert.equal((await store.lastBackup())?.at, 2000);
-    await store.noteBackup({ ...made, at: 4000, bytes: 11 });
+    await store.backups.forget(id);
+    assert.equal((await store.backups.last())?.at, 2000);
+    await store.backups.note({ ...made, at: 4000, bytes: 11 });
     assert.deepEqual(
-      (await store.backups()).map(({ at }) => at),
+      (await store.backups.list()).map(({ at }) => at),
       [4000, 2000],
       "the same file once more is one backup",
     );
@@ -94,17 +95,17 @@ export function storeContract(engine: string, openStore: OpenStore): void {
         { place: "dir", name: "/b/1.db" },
         { place: "target", name: "~backups/1.db" },
       ] as const;
-      assert.deepEqual(await store.begunBackups(), []);
-      await store.beginBackup(one);
-      await store.beginBackup(two);
+      assert.deepEqual(await store.backups.begun(), []);
+      await store.backups.begin(one);
+      await store.backups.begin(two);
       await store.close();
       const again = await reopen();
-      assert.deepEqual(await again.begunBackups(), [one, two]);
-      await again.noteBackup({ ...two, at: 1, bytes: 1, events: 0, newest: null, planned: true });
-      assert.deepEqual(await again.begunBackups(), [one]);
-      await again.endBackup(one);
-      assert.deepEqual(await again.begunBackups(), []);
-      await again.endBackup(one);
+      assert.deepEqual(await again.backups.begun(), [one, two]);
+      await again.backups.note({ ...two, at: 1, bytes: 1, events: 0, newest: null, planned: true });
+      assert.deepEqual(await again.backups.begun(), [one]);
+      await again.backups.end(one);
+      assert.deepEqual(await again.backups.begun(), []);
+      await again.backups.end(one);
       await again.close();
     },
   );
@@ -267,7 +268,7 @@ export function storeContract(engine: string, openStore: OpenStore): void {
       const [head] = await claim();
       await fail(head!, { at: clock.now() + 24 * HOUR });
       await clock.advance(24 * HOUR - 1);
-      assert.equal(await store.nextDue("deliver/cms"), clock.now() + 1);
+      assert.equal(await nextDue(store, "deliver/cms"), clock.now() + 1);
       assert.deepEqual(seqs(await claim()), []);
       await clock.advance(1);
       const [again, ...others] = await claim();
@@ -447,7 +448,7 @@ export function storeContract(engine: string, openStore: OpenStore): void {
       assert.equal((await store.deliveries({ limit: 9, state: "running" }))[0]?.id, first!.id);
       assert.deepEqual((await store.counts()).deliveries.map((each) => each.state).sort(), ["pending", "running"]);
       await assert.rejects(store.retryDelivery(first!.id, clock.now()), { code: "conflict" });
-      assert.equal(await store.renew(first!, clock.now() + 30_000), true);
+      assert.equal(await store.renew(first!, 30_000), true);
       assert.deepEqual(seqs(await claim()), []);
       assert.deepEqual(await deliver(first!), { settled: true, paused: false });
       assert.equal(await state(first!.id), "delivered");
@@ -503,7 +504,7 @@ export function storeContract(engine: string, openStore: OpenStore): void {
       await clock.advance(1_001);
       const [current] = await claim();
       assert.equal(current?.id, late?.id);
-      assert.equal(await store.renew(late!, clock.now() + 1), false);
+      assert.equal(await store.renew(late!, 1), false);
       const settled = await store.settleDelivery(late!, { is: "dead", attempt: attempt(clock, 500) }, clock.now());
       assert.equal(settled.settled, false);
       assert.equal((await store.delivery(late!.id)).state, "running");
@@ -520,7 +521,7 @@ export function storeContract(engine: string, openStore: OpenStore): void {
       const next = await reopen();
       assert.equal(await next.freeLeases(clock.now()), 1);
       assert.deepEqual(
-        seqs(await next.claimDeliveries({ endpoint: "cms", now: clock.now(), limit: 9, leaseUntil: clock.now() + 1 })),
+        seqs((await next.claimDeliveries({ endpoint: "cms", now: clock.now(), limit: 9, leaseFor: 1 })).jobs),
         ["v1#1"],
       );
       await next.close();
@@ -540,7 +541,7 @@ export function storeContract(engine: string, openStore: OpenStore): void {
       const [again] = await claim();
       assert.equal((await fail(again!, gone)).paused, true);
       assert.deepEqual(await claim(), []);
-      assert.equal(await store.nextDue("deliver/cms"), null);
+      assert.equal(await nextDue(store, "deliver/cms"), null);
       assert.equal((await store.endpoints())[0]?.pausedAt, clock.now());
       await store.resumeEndpoint("cms");
       assert.equal((await claim()).length, 1);
@@ -634,12 +635,14 @@ export function storeContract(engine: string, openStore: OpenStore): void {
       assert.equal(early?.videoId, "v2");
       await store.settleDownload(early!, { is: "retry", error: "HTTP 503", at: clock.now() }, clock.now());
       await post(video("v3", at("a", 15)));
-      const free = await store.claimDownloads({
-        now: clock.now(),
-        limit: 9,
-        leaseUntil: clock.now() + 1,
-        busyHosts: ["b"],
-      });
+      const free = (
+        await store.claimDownloads({
+          now: clock.now(),
+          limit: 9,
+          leaseFor: 1,
+          busyHosts: ["b"],
+        })
+      ).jobs;
       assert.deepEqual(
         free.map((job) => job.videoId),
         ["v3", "v1"],
@@ -841,8 +844,8 @@ export function storeContract(engine: string, openStore: OpenStore): void {
       for (let n = 0; n < 30; n++) await post(draft("v1", { thumbnailUrl: `https://h/${n}.jpg` }));
       await clock.advance(40_000);
       await post(remove("v2"));
-      const wish = { endpoint: "cms", now: clock.now(), limit: 2, leaseUntil: clock.now() + 30_000 };
-      assert.deepEqual(seqs(await store.claimDeliveries(wish)), ["v1#1", "v2#1"]);
+      const wish = { endpoint: "cms", now: clock.now(), limit: 2, leaseFor: 30_000 };
+      assert.deepEqual(seqs((await store.claimDeliveries(wish)).jobs), ["v1#1", "v2#1"]);
     },
   );
 
@@ -884,7 +887,7 @@ export function storeContract(engine: string, openStore: OpenStore): void {
       await fail(job!, { at: clock.now() + 1_000 });
       clock.set(clock.now() - HOUR);
       await store.bringForward(HOUR, clock.now());
-      assert.equal(await store.nextDue("deliver/cms"), clock.now() + 1_000);
+      assert.equal(await nextDue(store, "deliver/cms"), clock.now() + 1_000);
       await clock.advance(1_000);
       assert.deepEqual(seqs(await claim()), ["v1#1"]);
     },
@@ -1050,7 +1053,7 @@ export function bench(store: Store, clock: TestClock, config: Config, reopen: ()
       });
     },
     claim: (lease = 30_000) =>
-      store.claimDeliveries({ endpoint: "cms", now: clock.now(), limit: 99, leaseUntil: clock.now() + lease }),
+      store.claimDeliveries({ endpoint: "cms", now: clock.now(), limit: 99, leaseFor: lease }).then(({ jobs }) => jobs),
     deliver: (job: DeliveryJob) =>
       store.settleDelivery(job, { is: "delivered", attempt: attempt(clock, 200) }, clock.now()),
     fail: (job: DeliveryJob, how: { at: number; heldLong?: boolean; status?: number }) => {
@@ -1058,9 +1061,10 @@ export function bench(store: Store, clock: TestClock, config: Config, reopen: ()
       return store.settleDelivery(job, { is: "retry", attempt: attempt(clock, status), at, heldLong }, clock.now());
     },
     download: (limit = 99) =>
-      store.claimDownloads({ now: clock.now(), limit, leaseUntil: clock.now() + 30_000, busyHosts: [] }),
-    upload: (limit = 99) => store.claimUploads({ now: clock.now(), limit, leaseUntil: clock.now() + 30_000 }),
-    deletions: (limit = 99) => store.claimDeletions({ now: clock.now(), limit, leaseUntil: clock.now() + 30_000 }),
+      store.claimDownloads({ now: clock.now(), limit, leaseFor: 30_000, busyHosts: [] }).then(({ jobs }) => jobs),
+    upload: (limit = 99) => store.claimUploads({ now: clock.now(), limit, leaseFor: 30_000 }).then(({ jobs }) => jobs),
+    deletions: (limit = 99) =>
+      store.claimDeletions({ now: clock.now(), limit, leaseFor: 30_000 }).then(({ jobs }) => jobs),
     spool: (job: DownloadJob, file: Partial<SpooledFile> = {}) =>
       store.settleDownload(job, { is: "spooled", file: { ...FILE, ...file } }, clock.now()),
     /** The whole way: spooled, uploaded under this key. */
@@ -1068,7 +1072,7 @@ export function bench(store: Store, clock: TestClock, config: Config, reopen: ()
       const target = await store.targetId({ type: "local", dir: "/media" });
       const { settled } = await store.settleDownload(job, { is: "spooled", file: { ...FILE, ...file } }, clock.now());
       if (!settled) return { settled };
-      const uploads = await store.claimUploads({ now: clock.now(), limit: 99, leaseUntil: clock.now() + 30_000 });
+      const uploads = (await store.claimUploads({ now: clock.now(), limit: 99, leaseFor: 30_000 })).jobs;
       const upload = uploads.find(({ mediumId }) => mediumId === job.mediumId)!;
       return store.settleUpload(upload, { is: "mirrored", target, key }, clock.now());
     },

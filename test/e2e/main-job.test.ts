@@ -6,9 +6,9 @@ import { Webhook as SvixWebhook } from "svix";
 import { request } from "undici";
 import { inventVideoId } from "../../src/simulator/events.ts";
 import { seededRandom } from "../../src/simulator/random.ts";
+import { sha256Of } from "../support/bytes.ts";
 import type { Received } from "../support/receiver.ts";
 import { endpointTo, SECRET } from "../support/relay-in-folder.ts";
-import { sha256Of } from "../support/sha256.ts";
 import { waitFor } from "../support/wait.ts";
 import { CONTEXT, VIDEO, withStage } from "./stage.ts";
 

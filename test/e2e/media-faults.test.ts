@@ -5,11 +5,11 @@ import { test } from "node:test";
 import { gzipSync } from "node:zlib";
 import { request } from "undici";
 import { faultsByName, type Habits } from "../../src/simulator/faults.ts";
-import { serve, serveRaw } from "../mirror/download/downloads.ts";
-import { ODD_HEADS } from "../mirror/download/odd-heads.ts";
-import { box, mp4 } from "../mirror/validate/bytes.ts";
+import { sha256Of } from "../support/bytes.ts";
+import { box, mp4 } from "../support/media-bytes.ts";
+import { serve, serveRaw } from "../support/media-server.ts";
+import { ODD_HEADS } from "../support/odd-heads.ts";
 import { endpointTo } from "../support/relay-in-folder.ts";
-import { sha256Of } from "../support/sha256.ts";
 import { waitFor } from "../support/wait.ts";
 import { withStage } from "./stage.ts";
 

@@ -4,14 +4,15 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { CreateBucketCommand, GetObjectCommand } from "@aws-sdk/client-s3";
 import { request } from "undici";
-import type { ConfigInput, S3Target } from "../../src/config/schema.ts";
+import type { ConfigInput } from "../../src/config/schema.ts";
 import type { ServedMedium } from "../../src/simulator/medium.ts";
+import type { S3Target } from "../../src/targets/s3/options.ts";
+import { sha256Of } from "../support/bytes.ts";
 import { fastClock } from "../support/fast-clock.ts";
 import { mountSmallDisk, noMounts } from "../support/mounts.ts";
 import { type RealPorts, realPorts } from "../support/real-ports.ts";
 import type { RelayInFolder } from "../support/relay-in-folder.ts";
 import { noS3, type S3Server, startS3Server } from "../support/s3-server.ts";
-import { sha256Of } from "../support/sha256.ts";
 import { waitFor } from "../support/wait.ts";
 import { type Stage, withStage } from "./stage.ts";
 

@@ -88,20 +88,19 @@ async function setUp(t: test.TestContext, answer: Answer, changes: Partial<Endpo
   const waiting: DeliveryJob[] = [];
   const claims: unknown[] = [];
   let body: Uint8Array | null = Buffer.from(BODY);
-  const store: Pick<Store, "claimDeliveries" | "settleDelivery" | "eventBody" | "nextDue" | "renew"> = {
+  const store: Pick<Store, "claimDeliveries" | "settleDelivery" | "eventBody" | "renew"> = {
     async eventBody() {
       if (body === null) throw new RelayError("body_expired", "the body has been pruned");
       return body;
     },
     async claimDeliveries(wish) {
       claims.push(wish);
-      return waiting.splice(0, wish.limit);
+      return { jobs: waiting.splice(0, wish.limit), nextDue: null };
     },
     async settleDelivery(job, outcome, now) {
       settled.push({ job, outcome, now });
       return answers;
     },
-    nextDue: async () => null,
     renew: async () => true,
   };
   const endpoint: Endpoint = {
@@ -550,7 +549,7 @@ test("the log tells what became of each attempt", async (t) => {
   );
   good.answers.settled = false;
   await good.settle();
-  assert.equal(good.lines.at(-1)?.fact, "delivery was no longer ours");
+  assert.equal(good.lines.at(-1)?.fact, "delivery not settled: its lease was lost");
 });
 
 test("no log line holds a body, a secret, a query string or userinfo", async (t) => {
@@ -572,8 +571,8 @@ test("the queue claims the deliveries of its endpoint", async (t) => {
   const { queue, claims } = await setUp(t, ok, { concurrency: 3 });
   assert.equal(queue.name, "deliver/cms");
   assert.equal(queue.concurrency, 3);
-  assert.deepEqual(await queue.claim(2, 1000, 31_000), []);
-  assert.deepEqual(claims, [{ endpoint: "cms", limit: 2, now: 1000, leaseUntil: 31_000 }]);
+  assert.deepEqual((await queue.claim({ limit: 2, now: 1000, leaseFor: 30_000 })).jobs, []);
+  assert.deepEqual(claims, [{ endpoint: "cms", limit: 2, now: 1000, leaseFor: 30_000 }]);
 });
 
 test("ratePerSecond spreads the starts evenly, in the order of the claims", async (t) => {

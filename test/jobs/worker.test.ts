@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { LEASE, type Lease, type Queue, startWorker } from "../../src/jobs/worker.ts";
-import type { Job } from "../../src/model/job.ts";
+import { type Lease, type Queue, startWorker } from "../../src/jobs/worker.ts";
+import { type Job, LEASE } from "../../src/model/job.ts";
 import type { Store } from "../../src/store/store.ts";
 import { testClock, testPorts } from "../support/ports.ts";
 
@@ -17,24 +17,21 @@ function bench(concurrency = 2) {
   let lost = false;
   const renewals: string[] = [];
   const store = {
-    nextDue: async () => (due.length === 0 ? null : Math.min(...due.map(({ at }) => at))),
     renew: async (job: Job) => {
       renewals.push(job.id);
       return !lost;
     },
   } as unknown as Store;
   const queue: Queue<Job> = {
-    name: "q",
+    name: "upload",
     concurrency,
-    async claim(limit, now) {
+    async claim({ limit, now }) {
       claims.push(limit);
       const ready = due.filter(({ at }) => at <= now).slice(0, limit);
       for (const each of ready) due.splice(due.indexOf(each), 1);
-      return ready.map(({ id }) => {
-        const job = { id, claim: String(++claim) } as Job;
-        jobs.push(job);
-        return job;
-      });
+      const claimed = ready.map(({ id }) => ({ id, claim: String(++claim) }) as Job);
+      jobs.push(...claimed);
+      return { jobs: claimed, nextDue: due.length === 0 ? null : Math.min(...due.map(({ at }) => at)) };
     },
     run: (job, lease) =>
       new Promise<void>((end, fail) => {
@@ -72,7 +69,7 @@ test("a worker runs as many jobs as it has slots, and the next one when one ends
   running.get("b")?.fail(new Error("broke"));
   await clock.advance(0);
   assert.equal(ids(), "cd");
-  assert.ok(ports.log.facts.some(({ fact, fields }) => fact === "job broke" && fields.error === "broke"));
+  assert.ok(ports.log.facts.some(({ fact, fields }) => fact === "job failed" && fields.error === "broke"));
 });
 
 test("a job that yields its slot goes on while another one starts", async () => {

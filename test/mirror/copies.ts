@@ -4,21 +4,21 @@ import type { TestContext } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { ConfigInput } from "../../src/config/schema.ts";
 import { startWorker } from "../../src/jobs/worker.ts";
-import { createDeletions } from "../../src/mirror/delete/queue.ts";
+import { createCopyLocks } from "../../src/mirror/copy-locks.ts";
+import { deletionQueue } from "../../src/mirror/delete/queue.ts";
 import { openTargets } from "../../src/mirror/open-targets.ts";
-import { fileOf } from "../../src/mirror/spool/spool.ts";
-import { createUploads } from "../../src/mirror/upload/queue.ts";
+import { spoolPaths } from "../../src/mirror/spool/spool.ts";
+import { uploadQueue } from "../../src/mirror/upload/queue.ts";
 import { createTargetHealth } from "../../src/mirror/upload/target-health.ts";
 import type { DownloadJob, UploadJob } from "../../src/model/job.ts";
 import type { SpooledFile } from "../../src/model/medium.ts";
-import { createTurns } from "../../src/platform/keyed-mutex.ts";
 import { createAccept } from "../../src/receive/accept.ts";
 import { openStore } from "../../src/store/open.ts";
 import type { MirrorTarget } from "../../src/targets/target.ts";
+import { sha256Of } from "../support/bytes.ts";
 import { configIn } from "../support/config.ts";
 import { tempFolder } from "../support/folder.ts";
 import { testClock, testPorts } from "../support/ports.ts";
-import { sha256Of as sha256 } from "../support/sha256.ts";
 
 export const HOUR = 3_600_000;
 export const DAY = 24 * HOUR;
@@ -59,32 +59,32 @@ export async function openCopies(t: Pick<TestContext, "after">, mirror: NonNulla
   const health = createTargetHealth({ target, ports, spoolDir });
   const { failed } = health;
   health.failed = (error) => busy(failed(error));
-  const inTurn = createTurns();
+  const locks = createCopyLocks();
   const { presentId: targetId } = targets;
-  const given = { config: config.mirror, store, target, targetId, ports, spoolDir, targetHealth: health, inTurn };
-  const uploads = createUploads(given);
-  const deletions = createDeletions({
+  const given = { config: config.mirror, store, target, targetId, ports, spoolDir, targetHealth: health, locks };
+  const uploads = uploadQueue(given);
+  const deletions = deletionQueue({
     store,
     targets: { ...targets, at: async (id) => (id === targetId ? target : targets.at(id)) },
     ports,
     spoolDir,
-    inTurn,
+    locks,
   });
   const accept = createAccept({ store, config });
-  const wish = (limit = 100) => ({ now: clock.now(), limit, leaseUntil: clock.now() + 30_000 });
+  const wish = (limit = 100) => ({ now: clock.now(), limit, leaseFor: 30_000 });
   const { signal } = new AbortController();
   const lease = { signal, ending: signal, yieldSlot: () => {} };
 
   const post = (event: object) =>
     accept(Buffer.from(JSON.stringify({ type: "video.ready", ...event })), "192.0.2.1", clock.now());
-  const downloads = () => store.claimDownloads({ ...wish(), busyHosts: [] });
+  const downloads = () => store.claimDownloads({ ...wish(), busyHosts: [] }).then(({ jobs }) => jobs);
 
   /** A download ends: its file is in the spool. */
   async function spool(job: DownloadJob, content: string | Uint8Array, more: Partial<SpooledFile> = {}): Promise<void> {
-    await writeFile(fileOf(spoolDir, job.mediumId), content, { flag: "wx" });
+    await writeFile(spoolPaths(spoolDir, job.mediumId).file, content, { flag: "wx" });
     const ext = job.kind === "video" ? ".mp4" : ".jpg";
     const contentType = job.kind === "video" ? "video/mp4" : "image/jpeg";
-    const facts = { bytes: content.length, sha256: sha256(content), suspect: null, etag: null, lastModified: null };
+    const facts = { bytes: content.length, sha256: sha256Of(content), suspect: null, etag: null, lastModified: null };
     await store.settleDownload(job, { is: "spooled", file: { ...facts, ext, contentType, ...more } }, clock.now());
   }
 
@@ -107,7 +107,7 @@ export async function openCopies(t: Pick<TestContext, "after">, mirror: NonNulla
       targetId,
       state,
       health,
-      inTurn,
+      locks,
       uploads,
       deletions,
     },
@@ -124,11 +124,11 @@ export async function openCopies(t: Pick<TestContext, "after">, mirror: NonNulla
       await spool(job, content, more);
       return job.mediumId;
     },
-    claimUploads: (): Promise<UploadJob[]> => store.claimUploads(wish()),
+    claimUploads: (): Promise<UploadJob[]> => store.claimUploads(wish()).then(({ jobs }) => jobs),
     /** Runs everything of a queue that is due. */
     async work(which: "uploads" | "deletions") {
       const queue = which === "uploads" ? uploads : deletions;
-      const jobs = await (queue as typeof uploads).claim(100, clock.now(), clock.now() + 30_000);
+      const jobs = (await (queue as typeof uploads).claim({ limit: 100, now: clock.now(), leaseFor: 30_000 })).jobs;
       await Promise.all(jobs.map((job) => (queue as typeof uploads).run(job, lease)));
       return jobs.length;
     },

@@ -10,8 +10,8 @@ import { writeManPage } from "../../scripts/release/man-page.ts";
 import { makeTarball } from "../../scripts/release/tarball.ts";
 import { findVersions } from "../../scripts/release/versions.ts";
 import { commands } from "../../src/cli/commands/table.ts";
+import { sha256Of } from "../support/bytes.ts";
 import { tempFolder } from "../support/folder.ts";
-import { sha256Of } from "../support/sha256.ts";
 import { callCli } from "../support/spawn.ts";
 import { documents, STAND_IN, VERSIONS, whyNoDebianTools } from "./release-parts.ts";
 

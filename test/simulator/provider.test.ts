@@ -4,9 +4,9 @@ import { request } from "undici";
 import type { Clock } from "../../src/ports.ts";
 import { openProvider } from "../../src/simulator/provider.ts";
 import { seededRandom } from "../../src/simulator/random.ts";
+import { sha256Of } from "../support/bytes.ts";
 import { withProvider } from "../support/provider.ts";
 import { realPorts } from "../support/real-ports.ts";
-import { sha256Of } from "../support/sha256.ts";
 import { waitFor } from "../support/wait.ts";
 
 async function get(url: string, headers: Record<string, string> = {}, method: "GET" | "HEAD" = "GET") {

@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import type { TestContext } from "node:test";
-import type { S3Target } from "../../src/config/schema.ts";
+import type { S3Target } from "../../src/targets/s3/options.ts";
 import { listen } from "./listen.ts";
 import { s3Target } from "./s3-server.ts";
 

@@ -9,10 +9,10 @@ import type { SpooledFile } from "../../src/model/medium.ts";
 import { createAccept } from "../../src/receive/accept.ts";
 import { openStore } from "../../src/store/open.ts";
 import type { Store } from "../../src/store/store.ts";
+import { sha256Of } from "./bytes.ts";
 import { configIn, endpoint } from "./config.ts";
 import { tempFolder } from "./folder.ts";
 import { realPorts } from "./real-ports.ts";
-import { sha256Of } from "./sha256.ts";
 
 export type Seeded = {
   store: Store;
@@ -45,7 +45,7 @@ export async function openSeeded(t: Pick<TestContext, "after">, input: ConfigInp
   const store = await openStore(config, realPorts(), { role: "relay" });
   t.after(() => store.close());
   const accept = createAccept({ store, config });
-  const wish = () => ({ now: Date.now(), limit: 100_000, leaseUntil: Date.now() + 30_000 });
+  const wish = () => ({ now: Date.now(), limit: 100_000, leaseFor: 30_000 });
   const { target: place } = config.mirror;
   assert.ok(place.type === "local");
   const mediaDir = place.dir;
@@ -58,7 +58,7 @@ export async function openSeeded(t: Pick<TestContext, "after">, input: ConfigInp
       writeFileSync(join(mediaDir, key), contentOf(job));
       return store.settleUpload(job, { is: "mirrored", target, key }, Date.now());
     };
-    await Promise.all((await store.claimUploads(wish())).map(settle));
+    await Promise.all((await store.claimUploads(wish())).jobs.map(settle));
   }
 
   return {
@@ -70,7 +70,7 @@ export async function openSeeded(t: Pick<TestContext, "after">, input: ConfigInp
       return (await accept(Buffer.from(JSON.stringify(event)), "192.0.2.1", receivedAt)).id;
     },
     async deliver(endpoint, is, status = is === "delivered" ? 200 : 500) {
-      const jobs = await store.claimDeliveries({ ...wish(), endpoint });
+      const jobs = (await store.claimDeliveries({ ...wish(), endpoint })).jobs;
       for (const job of jobs) {
         const error = is === "delivered" ? null : `answered ${status}`;
         const attempt = { startedAt: Date.now(), duration: 12, status, response: Buffer.from("\x1b[31mno"), error };
@@ -80,7 +80,7 @@ export async function openSeeded(t: Pick<TestContext, "after">, input: ConfigInp
       return jobs.length;
     },
     async download(is = "mirrored") {
-      const jobs = await store.claimDownloads({ ...wish(), busyHosts: [] });
+      const jobs = (await store.claimDownloads({ ...wish(), busyHosts: [] })).jobs;
       const settle = (job: DownloadJob) => {
         const secured = is === "mirrored" || is === "spooled";
         const outcome: DownloadOutcome = secured

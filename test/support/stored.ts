@@ -6,6 +6,7 @@ import type { Delivery } from "../../src/model/delivery.ts";
 import type { Quarantined, StoredEvent } from "../../src/model/event.ts";
 import type { Medium } from "../../src/model/medium.ts";
 import { openStore } from "../../src/store/open.ts";
+import { nextDue } from "./next-due.ts";
 import { realPorts } from "./real-ports.ts";
 
 /** What a relay has stored, as an operator's command sees it, whole; beside a relay that runs, or after it. */
@@ -45,7 +46,7 @@ export async function openStored(configPath: string): Promise<Stored> {
 
   async function leftToDo(): Promise<string[]> {
     const { media, deliveries } = await store.counts();
-    const deletion = await store.nextDue("delete");
+    const deletion = await nextDue(store, "delete");
     return [
       ...(deletion === null ? [] : [`deletions from ${new Date(deletion).toISOString()} on`]),
       ...[

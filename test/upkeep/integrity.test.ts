@@ -27,7 +27,7 @@ function start(options: { unclean?: boolean; last?: IntegrityCheck; backupAt?: n
       async noteCheck(check) {
         state.last = check;
       },
-      lastBackup: async () => (state.backupAt === null ? null : ({ at: state.backupAt } as never)),
+      backups: { last: async () => (state.backupAt === null ? null : ({ at: state.backupAt } as never)) },
     },
     database: "/nowhere/relay.db",
     ports: { clock, log },

@@ -1,52 +1,17 @@
-import { createCipheriv } from "node:crypto";
 import { mkdtemp, readdir, rm } from "node:fs/promises";
-import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
-import { createServer as createTcpServer, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { TestContext } from "node:test";
 import * as v from "valibot";
 import { type Config, configSchema } from "../../../src/config/schema.ts";
-import { createDownloads } from "../../../src/mirror/download/queue.ts";
+import { downloadQueue } from "../../../src/mirror/download/queue.ts";
 import type { Limits } from "../../../src/mirror/download/rate-limits.ts";
 import type { DownloadJob, DownloadOutcome } from "../../../src/model/job.ts";
 import type { Copy } from "../../../src/model/medium.ts";
 import { openOutbound } from "../../../src/platform/net/outbound.ts";
 import { systemClock } from "../../../src/platform/runtime.ts";
 import type { Clock } from "../../../src/ports.ts";
-import { listen } from "../../support/listen.ts";
 import { testLog } from "../../support/ports.ts";
-
-export type Handler = (request: IncomingMessage, response: ServerResponse) => void;
-
-/** A server of media with whatever faults `handler` has; gone after the test. */
-export async function serve(t: TestContext, handler: Handler) {
-  return (await listen(t, createServer(handler))).url;
-}
-
-/** A server that answers each request, given as text, with the bytes that `answer` writes; `asked` are the requests. */
-export async function serveRaw(t: Pick<TestContext, "after">, answer: (request: string, socket: Socket) => void) {
-  const asked: string[] = [];
-  const sockets = new Set<Socket>();
-  const server = createTcpServer((socket) => {
-    sockets.add(socket);
-    socket.on("close", () => sockets.delete(socket)).on("error", () => {});
-    let text = "";
-    socket.on("data", (chunk) => {
-      text += chunk.toString("latin1");
-      if (!text.includes("\r\n\r\n")) return;
-      asked.push(text);
-      answer(text, socket);
-      text = "";
-    });
-  });
-  return { origin: (await listen(t, server)).url, asked, sockets };
-}
-
-/** Bytes that are different everywhere. */
-export function noise(length: number): Buffer {
-  return createCipheriv("aes-128-ctr", Buffer.alloc(16), Buffer.alloc(16)).update(Buffer.alloc(length));
-}
 
 /** The part of a store that downloads need, in memory: due jobs in, outcomes out. */
 export function memoryStore() {
@@ -62,7 +27,7 @@ export function memoryStore() {
       store.claims.push({ limit, busyHosts });
       const fits = due.filter((job) => !busyHosts.includes(job.host)).slice(0, limit);
       for (const job of fits) due.splice(due.indexOf(job), 1);
-      return fits;
+      return { jobs: fits, nextDue: null };
     },
     async renew() {
       return !store.lost;
@@ -74,9 +39,6 @@ export function memoryStore() {
     },
     async isSpooled(mediumId: string) {
       return store.spooled.some((medium) => medium.mediumId === mediumId);
-    },
-    async nextDue() {
-      return null;
     },
   };
   return store;
@@ -106,7 +68,7 @@ export async function openDownloads(
   const ports = { clock: options.clock ?? systemClock(), log };
   const store = memoryStore();
   const heldCopy = options.heldCopy ?? (async () => true);
-  const queue = createDownloads({ config, store, outbound, heldCopy, ports, spoolDir, limits: options.limits });
+  const queue = downloadQueue({ config, store, outbound, heldCopy, ports, spoolDir, limits: options.limits });
 
   let jobs = 0;
   function job(url: string, more: Partial<DownloadJob> = {}): DownloadJob {
@@ -132,7 +94,7 @@ export async function openDownloads(
     };
   }
 
-  /** Runs one job to its end and tells what was settled; null where nothing was. */
+  /** Runs one job to its end and returns what was settled; null: nothing. */
   async function run(
     url: string,
     more: Partial<DownloadJob> = {},

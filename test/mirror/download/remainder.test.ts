@@ -2,20 +2,21 @@ import assert from "node:assert/strict";
 import { readFile, rename, writeFile } from "node:fs/promises";
 import test, { type TestContext } from "node:test";
 import { gzipSync } from "node:zlib";
-import { blankNote, readNote, writeNote } from "../../../src/mirror/spool/resume-state.ts";
-import { bestOf, fileOf, noteOf, partOf, sweepSpool } from "../../../src/mirror/spool/spool.ts";
+import { newResumeState, readResumeState, writeResumeState } from "../../../src/mirror/spool/resume-state.ts";
+import { spoolPaths, sweepSpool } from "../../../src/mirror/spool/spool.ts";
 import type { DownloadOutcome } from "../../../src/model/job.ts";
-import { sha256Of as sha256 } from "../../support/sha256.ts";
+import { noise, sha256Of } from "../../support/bytes.ts";
+import { box, film, jpeg, moov, mp4 } from "../../support/media-bytes.ts";
+import { type Handler, serve } from "../../support/media-server.ts";
 import { openCopies } from "../copies.ts";
-import { box, film, jpeg, moov, mp4 } from "../validate/bytes.ts";
-import { type Handler, noise, openDownloads, serve } from "./downloads.ts";
+import { openDownloads } from "./downloads.ts";
 
 const MIB = 2 ** 20;
 const movie = film(moov(), noise(3 * MIB));
 const mediumId = "med_1";
 const kind = "thumbnail";
 
-/** Gives so many bytes of the film, and breaks. */
+/** Sends a number of bytes of the film, and breaks off. */
 const cutAfter =
   (bytes: number, headers: Record<string, string> = {}): Handler =>
   (_, response) => {
@@ -56,11 +57,11 @@ test("of what several tries brought the largest is kept when the link gives noth
     assert.deepEqual(await files(), ["med_1.best", "med_1.part.json"]);
   }
   const file = spooled(await last(refuse));
-  assert.deepEqual([file.bytes, file.sha256], [2 * MIB, sha256(movie.subarray(0, 2 * MIB))]);
+  assert.deepEqual([file.bytes, file.sha256], [2 * MIB, sha256Of(movie.subarray(0, 2 * MIB))]);
   assert.deepEqual([file.contentType, file.ext, file.etag], ["video/mp4", ".mp4", null]);
   assert.match(file.suspect!, new RegExp(`^not whole: the connection broke: ${2 * MIB} of ${movie.length} bytes came`));
   assert.deepEqual(await files(), ["med_1.file"]);
-  assert.deepEqual(await readFile(fileOf(spoolDir, mediumId)), movie.subarray(0, 2 * MIB));
+  assert.deepEqual(await readFile(spoolPaths(spoolDir, mediumId).file), movie.subarray(0, 2 * MIB));
   assert.equal(log.facts.at(-1)?.fact, "media downloaded");
 });
 
@@ -104,7 +105,7 @@ test("a whole film that comes after all is no suspect, and leaves nothing else b
   const { attempt, files } = await open(t);
   await attempt(cutAfter(MIB));
   const file = spooled(await attempt(give(movie)));
-  assert.deepEqual([file.sha256, file.suspect], [sha256(movie), null]);
+  assert.deepEqual([file.sha256, file.suspect], [sha256Of(movie), null]);
   assert.deepEqual(await files(), ["med_1.file"]);
 });
 
@@ -132,7 +133,7 @@ test("it outlives a restart, and a crash between its keeping and its settling", 
   assert.equal(await last(refuse), null);
   store.lost = false;
   assert.equal(spooled(await last(refuse)).bytes, 2 * MIB);
-  await rename(fileOf(spoolDir, mediumId), bestOf(spoolDir, mediumId));
+  await rename(spoolPaths(spoolDir, mediumId).file, spoolPaths(spoolDir, mediumId).best);
   assert.equal(await sweepSpool(spoolDir, []), 1);
   assert.deepEqual(await files(), []);
 });
@@ -165,7 +166,7 @@ test("where the disk is low the largest remainder makes room first", async (t) =
   await attempt(cutAfter(2 * MIB), { mediumId: "med_2" });
   const low = await openDownloads(t, { config: { minFreeDisk: 2 ** 60 }, spoolDir });
   for (const left of ["med_1.best", undefined]) {
-    assert.deepEqual(await low.queue.claim(1, Date.now(), Date.now()), []);
+    assert.deepEqual((await low.queue.claim({ limit: 1, now: Date.now(), leaseFor: 0 })).jobs, []);
     assert.equal(
       (await files()).find((name) => name.endsWith(".best")),
       left,
@@ -232,20 +233,26 @@ async function crashed(t: TestContext, picture: Buffer, job = {}) {
 /** Where a crash may leave the file of a medium: how the spool is then. */
 const crashes: [string, (spoolDir: string) => Promise<unknown>][] = [
   ["before its settling", async () => {}],
-  ["before its final name", (spoolDir) => rename(fileOf(spoolDir, mediumId), partOf(spoolDir, mediumId))],
+  [
+    "before its final name",
+    (spoolDir) => rename(spoolPaths(spoolDir, mediumId).file, spoolPaths(spoolDir, mediumId).part),
+  ],
   ["before it is put aside", (spoolDir) => noteBest(spoolDir)],
   [
     "once it is put aside",
     async (spoolDir) => {
       await noteBest(spoolDir);
-      await rename(fileOf(spoolDir, mediumId), bestOf(spoolDir, mediumId));
+      await rename(spoolPaths(spoolDir, mediumId).file, spoolPaths(spoolDir, mediumId).best);
     },
   ],
 ];
 
 async function noteBest(spoolDir: string): Promise<void> {
-  const note = (await readNote(noteOf(spoolDir, mediumId)))!;
-  await writeNote(noteOf(spoolDir, mediumId), { ...note, best: { bytes: note.file!.bytes, coding: null, why: null } });
+  const note = (await readResumeState(spoolPaths(spoolDir, mediumId).state))!;
+  await writeResumeState(spoolPaths(spoolDir, mediumId).state, {
+    ...note,
+    best: { bytes: note.file!.bytes, coding: null, why: null },
+  });
 }
 
 test("a whole picture outlives a crash before its settling: it is asked for again, and kept where the link is dead", async (t) => {
@@ -258,8 +265,8 @@ test("a whole picture outlives a crash before its settling: it is asked for agai
       assert.deepEqual(await files(), ["med_1.best", "med_1.part.json"], when);
       await start();
       const file = spooled(await last(refuse, { kind }));
-      assert.deepEqual([file.sha256, file.suspect, file.ext], [sha256(picture), null, ".jpg"], when);
-      assert.deepEqual(await readFile(fileOf(spoolDir, mediumId)), picture);
+      assert.deepEqual([file.sha256, file.suspect, file.ext], [sha256Of(picture), null, ".jpg"], when);
+      assert.deepEqual(await readFile(spoolPaths(spoolDir, mediumId).file), picture);
       assert.deepEqual(await files(), ["med_1.file"], when);
     }
   }
@@ -274,7 +281,7 @@ test("a whole picture that is kept outlives a crash before that is settled, too"
   }
   store.lost = false;
   const file = spooled(await last(refuse, { kind }));
-  assert.deepEqual([file.sha256, file.suspect], [sha256(small), null]);
+  assert.deepEqual([file.sha256, file.suspect], [sha256Of(small), null]);
   assert.deepEqual(await files(), ["med_1.file"]);
 });
 
@@ -283,7 +290,7 @@ test("a new picture takes the place of the one before the crash; part of one, a 
     const { attempt, files, start, spoolDir } = await crashed(t, large);
     await crash(spoolDir);
     await start();
-    assert.equal(spooled(await attempt(give(newer), { kind })).sha256, sha256(newer), when);
+    assert.equal(spooled(await attempt(give(newer), { kind })).sha256, sha256Of(newer), when);
     assert.deepEqual(await files(), ["med_1.file"], when);
   }
   const { attempt, last } = await crashed(t, small);
@@ -293,10 +300,10 @@ test("a new picture takes the place of the one before the crash; part of one, a 
   };
   for (const handler of [cut, give("<html>")]) assert.equal((await attempt(handler, { kind }))?.is, "retry");
   const file = spooled(await last(cut, { kind }));
-  assert.deepEqual([file.sha256, file.suspect], [sha256(small), null]);
+  assert.deepEqual([file.sha256, file.suspect], [sha256Of(small), null]);
 
   const changed = await crashed(t, small);
-  await writeFile(fileOf(changed.spoolDir, mediumId), jpeg(3));
+  await writeFile(spoolPaths(changed.spoolDir, mediumId).file, jpeg(3));
   assert.equal((await changed.last(refuse, { kind }))?.is, "expired", "what is not what it was is not kept");
 });
 
@@ -309,7 +316,7 @@ test("what is odd about a whole picture is said of the kept one, and it takes th
   const copy = { target: "1", key: "k", bytes: 1, sha256: "0", contentType: "image/jpeg" };
   const previous = { ...copy, suspect: null, etag: null, lastModified: null };
   const { last } = await crashed(t, small, { previous, hasCopy: true });
-  assert.equal(spooled(await last(refuse, { kind, previous, hasCopy: true })).sha256, sha256(small));
+  assert.equal(spooled(await last(refuse, { kind, previous, hasCopy: true })).sha256, sha256Of(small));
 });
 
 test("a picture of which all came before a stop, unproven, is kept where the link is dead; marked where it is cut", async (t) => {
@@ -323,18 +330,18 @@ test("a picture of which all came before a stop, unproven, is kept where the lin
   ];
   for (const [nth, [came, coding, kept, suspect]] of [...cases, ...cases].entries()) {
     const { attempt, last, spoolDir, files } = await crashed(t, small);
-    const { link } = (await readNote(noteOf(spoolDir, mediumId)))!;
-    await rename(fileOf(spoolDir, mediumId), partOf(spoolDir, mediumId));
-    await writeFile(partOf(spoolDir, mediumId), came);
+    const { link } = (await readResumeState(spoolPaths(spoolDir, mediumId).state))!;
+    await rename(spoolPaths(spoolDir, mediumId).file, spoolPaths(spoolDir, mediumId).part);
+    await writeFile(spoolPaths(spoolDir, mediumId).part, came);
     const all = { validator: '"one"', etag: '"one"', total: came.length, synced: came.length, furthest: came.length };
     // The second time a crash comes while it is put aside.
     const best = nth < cases.length ? null : { bytes: came.length, coding, why: null };
-    await writeNote(noteOf(spoolDir, mediumId), { ...blankNote(link), ...all, coding, best });
+    await writeResumeState(spoolPaths(spoolDir, mediumId).state, { ...newResumeState(link), ...all, coding, best });
     assert.equal((await attempt(refuse, { kind }))?.is, "retry");
     const file = spooled(await last(refuse, { kind }));
-    if (suspect === null) assert.deepEqual([file.sha256, file.suspect], [sha256(kept), null]);
+    if (suspect === null) assert.deepEqual([file.sha256, file.suspect], [sha256Of(kept), null]);
     else assert.match(file.suspect!, suspect);
-    assert.deepEqual(await readFile(fileOf(spoolDir, mediumId)), kept.subarray(0, file.bytes));
+    assert.deepEqual(await readFile(spoolPaths(spoolDir, mediumId).file), kept.subarray(0, file.bytes));
     assert.deepEqual(await files(), ["med_1.file"]);
   }
 });
@@ -344,10 +351,10 @@ test("a page of which all came before a stop takes no remainder's place", async 
   for (const [came, coding] of [[page, null] as const, [gzipSync(page), "gzip"] as const]) {
     const { attempt, last, spoolDir } = await open(t);
     await attempt(cutAfter(MIB), { kind });
-    const note = (await readNote(noteOf(spoolDir, mediumId)))!;
-    await writeFile(partOf(spoolDir, mediumId), came);
+    const note = (await readResumeState(spoolPaths(spoolDir, mediumId).state))!;
+    await writeFile(spoolPaths(spoolDir, mediumId).part, came);
     const all = { validator: '"one"', etag: '"one"', total: came.length, synced: came.length, furthest: came.length };
-    await writeNote(noteOf(spoolDir, mediumId), { ...note, ...all, coding });
+    await writeResumeState(spoolPaths(spoolDir, mediumId).state, { ...note, ...all, coding });
     assert.equal(spooled(await last(refuse, { kind })).bytes, MIB);
   }
 });
@@ -361,7 +368,7 @@ test("a kept remainder stays marked after a crash before its settling: of a pict
     store.lost = true;
     assert.equal(await last(refuse, job), null);
     store.lost = false;
-    if (!("kind" in job)) await rename(fileOf(spoolDir, mediumId), partOf(spoolDir, mediumId));
+    if (!("kind" in job)) await rename(spoolPaths(spoolDir, mediumId).file, spoolPaths(spoolDir, mediumId).part);
     assert.equal(await sweepSpool(spoolDir, store.spooled), 0);
     const { bytes, suspect } = spooled(await last(refuse, job));
     assert.ok(bytes > MIB && bytes <= 2 * MIB, String(bytes));
@@ -374,7 +381,7 @@ test("a whole picture makes no room where the disk is low", async (t) => {
   const { attempt, files, spoolDir } = await crashed(t, large);
   await attempt(refuse, { kind });
   const low = await openDownloads(t, { config: { minFreeDisk: 2 ** 60 }, spoolDir });
-  assert.deepEqual(await low.queue.claim(1, Date.now(), Date.now()), []);
+  assert.deepEqual((await low.queue.claim({ limit: 1, now: Date.now(), leaseFor: 0 })).jobs, []);
   assert.deepEqual(await files(), ["med_1.best", "med_1.part.json"]);
 });
 
@@ -388,5 +395,5 @@ test("a small video outlives a crash before its settling, also where an earlier 
   store.lost = false;
   assert.equal(await sweepSpool(spoolDir, store.spooled), 0);
   const file = spooled(await last(refuse));
-  assert.deepEqual([file.sha256, file.suspect], [sha256(whole), null]);
+  assert.deepEqual([file.sha256, file.suspect], [sha256Of(whole), null]);
 });

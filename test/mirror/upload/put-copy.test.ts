@@ -2,11 +2,11 @@ import assert from "node:assert/strict";
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { type TestContext, test } from "node:test";
-import { keepCopy } from "../../../src/mirror/upload/put-copy.ts";
+import { putCopy } from "../../../src/mirror/upload/put-copy.ts";
 import type { UploadJob } from "../../../src/model/job.ts";
 import { openTarget } from "../../../src/targets/table.ts";
+import { sha256Of } from "../../support/bytes.ts";
 import { tempFolder } from "../../support/folder.ts";
-import { sha256Of as sha256 } from "../../support/sha256.ts";
 
 /** Keeps films of the video "v1" in a real folder, as files of the spool; `placed`: what it wrote down before each put. */
 async function openKeeping(t: TestContext) {
@@ -22,8 +22,8 @@ async function openKeeping(t: TestContext) {
     async keep(content: string, job: Partial<Pick<UploadJob, "own" | "isSecond" | "kind">> = {}, ext = ".mp4") {
       const file = join(dir, `spooled-${files++}`); // The target may share it by a hard link.
       await writeFile(file, content);
-      const facts = { bytes: content.length, sha256: sha256(content), contentType: "video/mp4", ext };
-      return keepCopy(
+      const facts = { bytes: content.length, sha256: sha256Of(content), contentType: "video/mp4", ext };
+      return putCopy(
         {
           target,
           targetId: "tgt_present",
@@ -46,7 +46,7 @@ async function openKeeping(t: TestContext) {
 }
 
 const own = (key: string, content: string, target = "tgt_former") => ({
-  own: { target, key, sha256: sha256(content), isWhole: true },
+  own: { target, key, sha256: sha256Of(content), isWhole: true },
 });
 
 test("a mended copy keeps its key in a new target, also where another video of its id is there, and the key's making changed", async (t) => {
@@ -60,7 +60,7 @@ test("where its key in the new target holds another film, that is not touched", 
   const at = await openKeeping(t);
   await at.keep("another film");
   const key = await at.keep("a film", { ...own("v1/video.mp4", "a film"), isSecond: true });
-  assert.equal(key, `v1/video.${sha256("a film").slice(0, 8)}.mp4`);
+  assert.equal(key, `v1/video.${sha256Of("a film").slice(0, 8)}.mp4`);
   assert.equal(await at.read("v1/video.mp4"), "another film");
 });
 
@@ -69,7 +69,7 @@ test("a copy of another container takes a key with its own extension in a new ta
   assert.equal(await at.keep("a film", own("v1/video.mp4", "other bytes"), ".webm"), "v1/video.webm");
 });
 
-test("a place that holds another film is told to have been passed, before the next is put to", async (t) => {
+test("a key that holds another film is reported as passed before the next put", async (t) => {
   const at = await openKeeping(t);
   await at.keep("another film");
   const key = await at.keep("a film");

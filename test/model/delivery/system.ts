@@ -10,6 +10,7 @@ import { copyDatabase, restoreDatabase } from "../../../src/store/copy-database.
 import { settingsOf } from "../../../src/store/settings.ts";
 import { parseEvent } from "../../../src/wochit/event.ts";
 import { configIn, endpoint } from "../../support/config.ts";
+import { nextDue } from "../../support/next-due.ts";
 import { testClock, testPorts } from "../../support/ports.ts";
 import type { OpenStore } from "../walk.ts";
 import { ENDPOINTS } from "./commands.ts";
@@ -177,12 +178,12 @@ export async function openStoreSystem(openStore: OpenStore): Promise<DeliverySys
     async claim(id, limit) {
       if (!present.has(id)) return [];
       const now = clock.now();
-      const jobs = await store.claimDeliveries({ endpoint: id, now, limit, leaseUntil: now + LEASE });
+      const jobs = (await store.claimDeliveries({ endpoint: id, now, limit, leaseFor: LEASE })).jobs;
       const ids = (await rows()).map((row) => row.id);
       return jobs.map((job) => ({ delivery: ids.indexOf(job.id), message: job.messageId, job }));
     },
-    renew: ({ job }) => store.renew(job as DeliveryJob, clock.now() + LEASE),
-    giveBack: ({ job }) => store.renew(job as DeliveryJob, clock.now()),
+    renew: ({ job }) => store.renew(job as DeliveryJob, LEASE),
+    giveBack: ({ job }) => store.renew(job as DeliveryJob, 0),
     async settle({ job: claimed }, answer) {
       const job = claimed as DeliveryJob;
       // The body of an erased event cannot be had: there is nothing to send.
@@ -212,7 +213,7 @@ export async function openStoreSystem(openStore: OpenStore): Promise<DeliverySys
       await open();
       return true;
     },
-    nextDue: async (id) => (present.has(id) ? store.nextDue(`deliver/${id}`) : null),
+    nextDue: async (id) => (present.has(id) ? nextDue(store, `deliver/${id}`) : null),
     async view() {
       const found = await events();
       const ids = found.map(({ id }) => id);

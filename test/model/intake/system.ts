@@ -37,7 +37,7 @@ export async function openSystem(openStore: OpenStore, dir: string, input: Confi
     await store.replay(id, { endpoint: "cms", ordered: false, newId: false }, clock.now());
     const now = clock.now() + 1e9;
     let body: Uint8Array | null = null;
-    for (const job of await store.claimDeliveries({ endpoint: "cms", now, limit: 9999, leaseUntil: now + 1e9 })) {
+    for (const job of (await store.claimDeliveries({ endpoint: "cms", now, limit: 9999, leaseFor: 1e9 })).jobs) {
       if (job.replay && job.eventId === id) {
         const { event, media, replay } = job;
         body = buildBody({ event, media, replay, body: await store.eventBody(id), link, mode: "enriched" }).body;

@@ -5,13 +5,14 @@ import { reprocess } from "../../../src/actions/quarantine.ts";
 import { forgetVideo, importContexts } from "../../../src/actions/videos.ts";
 import { RelayError } from "../../../src/errors.ts";
 import { reportMedia } from "../../../src/forward/media-reports.ts";
-import type { DeletionJob, DownloadJob, UploadJob } from "../../../src/model/job.ts";
+import type { DeletionJob, DownloadJob, QueueName, UploadJob } from "../../../src/model/job.ts";
 import type { Medium, SpooledFile } from "../../../src/model/medium.ts";
 import { type Accept, createAccept } from "../../../src/receive/accept.ts";
 import { settingsOf } from "../../../src/store/settings.ts";
 import type { Store } from "../../../src/store/store.ts";
 import { identityOf } from "../../../src/wochit/link-identity.ts";
 import { configIn, endpoint } from "../../support/config.ts";
+import { nextDue } from "../../support/next-due.ts";
 import { type TestClock, testClock, testPorts } from "../../support/ports.ts";
 import { seenBody, seenVideo } from "../intake/system.ts";
 import { type OpenStore, shown } from "../walk.ts";
@@ -217,7 +218,7 @@ export async function openStoreSystem(openStore: OpenStore): Promise<MediaSystem
   const rows = async (): Promise<Medium[]> => (await store.media({ limit: EVERYTHING })).reverse();
   const indexOf = async (id: string) => (await rows()).findIndex((row) => row.id === id);
   const idAt = async (at: number) => (await rows())[at]!.id;
-  const wish = () => ({ now: clock.now(), limit: EVERYTHING, leaseUntil: clock.now() + 30_000 });
+  const wish = () => ({ now: clock.now(), limit: EVERYTHING, leaseFor: 30_000 });
   const copyOf = ({ target, key, sha256 }: { target: string; key: string; sha256: string }): Copy => ({
     target: targetOf(target),
     key,
@@ -267,7 +268,7 @@ export async function openStoreSystem(openStore: OpenStore): Promise<MediaSystem
     },
     async claimDownloads() {
       if (!config.mirror.enabled) return [];
-      const jobs = await store.claimDownloads({ ...wish(), busyHosts: [] });
+      const jobs = (await store.claimDownloads({ ...wish(), busyHosts: [] })).jobs;
       return Promise.all(
         jobs.map(async (job) => {
           const { mediumId, url, deadline, previous } = job;
@@ -285,11 +286,11 @@ export async function openStoreSystem(openStore: OpenStore): Promise<MediaSystem
       return (await settle(outcome.is === "retry" ? { ...outcome, at: real(outcome.at) } : outcome)).settled;
     },
     async claimUploads() {
-      const jobs = await store.claimUploads(wish());
+      const jobs = (await store.claimUploads(wish())).jobs;
       return Promise.all(jobs.map(async (job) => ({ at: await indexOf(job.mediumId), job })));
     },
     async uploadOf({ job: claimed }) {
-      const job = await store.refreshUpload(claimed as UploadJob, clock.now() + 30_000);
+      const job = await store.refreshUpload(claimed as UploadJob, 30_000);
       if (job === null) return null;
       const { videoId, kind, isSecond, own, file } = job;
       const { sha256: sha, bytes, ext } = file;
@@ -303,7 +304,7 @@ export async function openStoreSystem(openStore: OpenStore): Promise<MediaSystem
       return (await settle(outcome.is === "retry" ? { ...outcome, at: real(outcome.at) } : outcome)).settled;
     },
     async claimDeletions() {
-      const jobs = await store.claimDeletions(wish());
+      const jobs = (await store.claimDeletions(wish())).jobs;
       return Promise.all(
         jobs.map(async (job) => {
           const copy = job.copy && { ...job.copy, target: targetOf(job.copy.target) };
@@ -343,7 +344,7 @@ export async function openStoreSystem(openStore: OpenStore): Promise<MediaSystem
     },
     async deliver() {
       const sent: string[] = [];
-      for (const job of await store.claimDeliveries({ ...wish(), endpoint: "cms" })) {
+      for (const job of (await store.claimDeliveries({ ...wish(), endpoint: "cms" })).jobs) {
         const isNotice = job.event.dialect === "notice";
         const pending = isNotice ? [] : reportMedia(job.media, job.event.id, () => "").pending;
         const attempt = { startedAt: clock.now(), duration: 1, status: 200, response: null, error: null };
@@ -353,8 +354,13 @@ export async function openStoreSystem(openStore: OpenStore): Promise<MediaSystem
       return sent.sort();
     },
     async nextWake() {
-      const queues = ["upload", "delete", "deliver/cms", ...(config.mirror.enabled ? ["download"] : [])];
-      const due = await Promise.all([...queues.map((queue) => store.nextDue(queue)), store.nextRisk()]);
+      const queues: QueueName[] = [
+        "upload",
+        "delete",
+        "deliver/cms",
+        ...(config.mirror.enabled ? (["download"] as const) : []),
+      ];
+      const due = await Promise.all([...queues.map((queue) => nextDue(store, queue)), store.nextRisk()]);
       const times = due.filter((time) => time !== null);
       return times.length === 0 ? null : Math.max(clock.now(), Math.min(...times)) - START;
     },

@@ -1,6 +1,6 @@
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
+import { sha256Of } from "../../support/bytes.ts";
 import { listen } from "../../support/listen.ts";
-import { sha256Of } from "../../support/sha256.ts";
 import type { Tags, Weather } from "./commands.ts";
 import { fileOf } from "./files.ts";
 

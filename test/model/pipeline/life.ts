@@ -3,23 +3,25 @@ import { join } from "node:path";
 import { Hono } from "hono";
 import { reprocessAll } from "../../../src/actions/quarantine.ts";
 import { verifyCopies } from "../../../src/actions/verify-copies.ts";
-import type { Config, S3Target } from "../../../src/config/schema.ts";
+import type { Config } from "../../../src/config/schema.ts";
 import { RelayError } from "../../../src/errors.ts";
 import { reportMedia } from "../../../src/forward/media-reports.ts";
-import { LEASE, type Lease, type Queue } from "../../../src/jobs/worker.ts";
-import { openMirror } from "../../../src/mirror/open.ts";
+import type { Lease, Queue } from "../../../src/jobs/worker.ts";
+import { type Mirror, openMirror } from "../../../src/mirror/open.ts";
 import { mediaRoute } from "../../../src/mirror/serve/route.ts";
 import type { DeliveryJob } from "../../../src/model/delivery.ts";
 import type { Job } from "../../../src/model/job.ts";
+import { LEASE } from "../../../src/model/job.ts";
 import type { Medium } from "../../../src/model/medium.ts";
-import { openOutbound } from "../../../src/platform/net/outbound.ts";
 import { createAccept } from "../../../src/receive/accept.ts";
 import { openStore } from "../../../src/store/open.ts";
 import { settingsOf } from "../../../src/store/settings.ts";
 import type { Store } from "../../../src/store/store.ts";
+import type { S3Target } from "../../../src/targets/s3/options.ts";
+import { sha256Of } from "../../support/bytes.ts";
 import { configIn, endpoint } from "../../support/config.ts";
+import { nextDue } from "../../support/next-due.ts";
 import { testClock, testPorts } from "../../support/ports.ts";
-import { sha256Of } from "../../support/sha256.ts";
 
 /** What of the config changes in a walk. */
 export type Settings = { enabled: boolean; target: "one" | "two" | "bucket"; onDelete: "keep" | "delete" };
@@ -148,15 +150,14 @@ export async function openLife(options: LifeOptions): Promise<LocalLife> {
   let config = configOf(options.settings);
   const real = await openStore(config, ports, { role: "relay" });
   const store = mortal(real);
-  const outbound = openOutbound({ allowPrivateAddresses: ["127.0.0.1"], connectTimeout: 5_000 });
   const running = new Map<string, Running>();
-  let mirror: Awaited<ReturnType<typeof openMirror>> | null = null;
+  let mirror: Mirror | null = null;
   let queues: AnyQueue[] = [];
   let sending: DeliveryJob[] = [];
 
   const open = async () => {
-    mirror = await openMirror({ config, store, outbound, ports });
-    queues = mirror.queues;
+    mirror = await openMirror({ config, store, ports, connectTimeout: 5_000 });
+    queues = mirror.queues as unknown as AnyQueue[];
   };
 
   /** As a worker has it: what is claimed anew while it runs goes on under the new claim, or begins anew when it has ended. */
@@ -176,7 +177,7 @@ export async function openLife(options: LifeOptions): Promise<LocalLife> {
       .catch(() => {}) // Left to its lease.
       .then(async () => {
         const { again } = entry;
-        const isWanted = again !== null && (await store.renew(again, clock.now() + LEASE).catch(() => false));
+        const isWanted = again !== null && (await store.renew(again, LEASE).catch(() => false));
         running.delete(job.id);
         if (isWanted) begin(queue, again!);
       });
@@ -188,7 +189,7 @@ export async function openLife(options: LifeOptions): Promise<LocalLife> {
       const jobs = [...running.values()];
       for (const { abort } of jobs) abort.abort(new Error("the relay is stopping"));
       await Promise.all(jobs.map(({ ended }) => ended));
-      for (const { job } of jobs) await store.renew(job, clock.now()).catch(() => {});
+      for (const { job } of jobs) await store.renew(job, 0).catch(() => {});
     }
   }
 
@@ -202,11 +203,10 @@ export async function openLife(options: LifeOptions): Promise<LocalLife> {
     await stop();
     armed = null;
     await mirror?.close();
-    await outbound.close();
     await real.close();
   }
 
-  const wish = () => ({ now: clock.now(), limit: 999, leaseUntil: clock.now() + LEASE });
+  const wish = () => ({ now: clock.now(), limit: 999, leaseFor: LEASE });
   const accept = () => createAccept({ store, config });
   const app = new Hono();
   app.onError((_error, context) => context.body(null, 500));
@@ -230,25 +230,25 @@ export async function openLife(options: LifeOptions): Promise<LocalLife> {
     async work(name, limit) {
       const queue = queues.find((one) => one.name === name);
       if (queue === undefined) return 0;
-      const jobs = await queue.claim(limit, clock.now(), clock.now() + LEASE);
+      const jobs = (await queue.claim({ limit: limit, now: clock.now(), leaseFor: LEASE })).jobs;
       for (const job of jobs) begin(queue, job);
       return jobs.length;
     },
     running: async () => running.size,
     async pass(to, renews) {
-      if (renews) for (const { job } of running.values()) await store.renew(job, to + LEASE);
+      if (renews) for (const { job } of running.values()) await store.renew(job, to + LEASE - clock.now());
       clock.set(Math.max(clock.now(), to));
       await clock.advance(0);
     },
     async nextDue() {
       const due = await Promise.all(
-        [...queues.map(({ name }) => name), "deliver/cms"].map((name) => store.nextDue(name)),
+        [...queues.map(({ name }) => name), "deliver/cms" as const].map((name) => nextDue(store, name)),
       );
       const times = due.filter((time) => time !== null);
       return times.length === 0 ? null : Math.min(...times);
     },
     async deliver() {
-      sending = await store.claimDeliveries({ ...wish(), endpoint: "cms" });
+      sending = (await store.claimDeliveries({ ...wish(), endpoint: "cms" })).jobs;
       return sending.flatMap(({ event, media }) => {
         if (event.dialect === "notice") return [];
         const { media: reports } = reportMedia(media, event.id, (medium) => medium.key!);
@@ -301,7 +301,7 @@ export async function openLife(options: LifeOptions): Promise<LocalLife> {
       const found: string[] = [];
       const { signal } = new AbortController();
       await verifyCopies({
-        ...{ store, clock, signal, wish: {}, rate: null, mend: false, progress() {}, lookInto: async () => null },
+        ...{ store, clock, signal, filter: {}, rate: null, mend: false, progress() {}, lookInto: async () => null },
         read: async ({ target, key }, signal) => (await targets.at(target))!.read(key, signal),
         found: ({ key, detail }) => void found.push(`${key} ${detail}`),
         lost: (_target, why) => void found.push(why),

@@ -74,7 +74,7 @@ test("a copy knows nothing of what its relay was making just then", async (t) =>
   const config = configIn(tempFolder(t));
   const store = await openStore(config, { clock, ...ports }, { role: "relay" });
   const file = join(config.dataDir, "copy.db");
-  await store.beginBackup({ place: "dir", name: file });
+  await store.backups.begin({ place: "dir", name: file });
   await store.close();
   await copyDatabase(join(config.dataDir, "relay.db"), file, { clock });
   const db = new Database(file, { readonly: true });

@@ -34,7 +34,7 @@ async function openLarge(t: Pick<TestContext, "after">) {
   return { ...seeded, operator, ids, waiting, bodies };
 }
 
-const claimWish = () => ({ endpoint: "app", now: Date.now(), limit: 1_000, leaseUntil: Date.now() + 30_000 });
+const claimWish = () => ({ endpoint: "app", now: Date.now(), limit: 1_000, leaseFor: 30_000 });
 
 test("a large video is erased in pieces, between which events are taken in; a new one of the same video stays", async (t) => {
   const { operator, store, take, bodies, waiting, ids } = await openLarge(t);
@@ -58,7 +58,7 @@ test("a large video is erased in pieces, between which events are taken in; a ne
   assert.match(String(await store.eventBody(fresh!)), /fresh/);
   const video = await store.video("v1");
   assert.deepEqual([video.title, video.context, video.state], ["fresh", "context of v1", "ready"]);
-  const mine = (await store.claimDeliveries(claimWish())).filter(({ videoId }) => videoId === "v1");
+  const mine = (await store.claimDeliveries(claimWish())).jobs.filter(({ videoId }) => videoId === "v1");
   assert.deepEqual(
     mine.map(({ eventId }) => eventId),
     [fresh],
@@ -79,7 +79,7 @@ test("an erasure that was killed stops all of the video's deliveries, and the sa
   assert.ok((await bodies()) > 0, "it was killed before its end");
   const begun = await store.video("v1");
   assert.deepEqual([begun.title, begun.context, begun.forgottenAt], [null, null, null]);
-  const sent = await store.claimDeliveries(claimWish());
+  const sent = (await store.claimDeliveries(claimWish())).jobs;
   assert.deepEqual([...new Set(sent.map(({ videoId }) => videoId))], ["v2"]);
 
   const { code, stdout } = await finish(spawnCli(command));

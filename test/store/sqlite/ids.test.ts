@@ -3,8 +3,8 @@ import { join } from "node:path";
 import { test } from "node:test";
 import Database from "better-sqlite3";
 import { planEvent } from "../../../src/rules/plan.ts";
+import { createNumbers } from "../../../src/store/core/rows/numbers.ts";
 import { openStore } from "../../../src/store/open.ts";
-import { createNumbers } from "../../../src/store/sqlite/rows/numbers.ts";
 import type { Store } from "../../../src/store/store.ts";
 import { parseEvent } from "../../../src/wochit/event.ts";
 import { configIn, endpoint } from "../../support/config.ts";
@@ -69,8 +69,8 @@ test("a database that holds ids of 2500 takes events again, and still delivers w
   taken.push(await take(store, "restarted"));
   const [then, ...listed] = await list(store);
   assert.deepEqual(listed, taken.toReversed());
-  const wish = { endpoint: "cms", now: clock.now(), limit: 9, leaseUntil: clock.now() + 30_000 };
-  const claimed = (await store.claimDeliveries(wish)).map(({ eventId }) => eventId);
+  const wish = { endpoint: "cms", now: clock.now(), limit: 9, leaseFor: 30_000 };
+  const claimed = (await store.claimDeliveries(wish)).jobs.map(({ eventId }) => eventId);
   assert.deepEqual(claimed.toSorted(), [...taken, then!].toSorted());
 });
 

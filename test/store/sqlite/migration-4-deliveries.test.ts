@@ -3,10 +3,12 @@ import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { type TestContext, test } from "node:test";
 import Database from "better-sqlite3";
+import * as deliveries from "../../../src/store/core/deliveries/deliveries.ts";
+import * as lanes from "../../../src/store/core/deliveries/lanes.ts";
+import { job, sql as statement } from "../../../src/store/core/tx.ts";
 import { openStore } from "../../../src/store/open.ts";
-import { createDeliveries } from "../../../src/store/sqlite/deliveries/deliveries.ts";
-import { createLanes } from "../../../src/store/sqlite/deliveries/lanes.ts";
 import { withStablePlans } from "../../../src/store/sqlite/rows/sql.ts";
+import { createRunner, type Surroundings } from "../../../src/store/sqlite/runner.ts";
 import { APPLICATION_ID, migrations } from "../../../src/store/sqlite/schema/migrations.ts";
 import { bench, plain, remove } from "../../contracts/store.ts";
 import { configIn } from "../../support/config.ts";
@@ -86,9 +88,9 @@ for (const state of ["pending", "running", "dead"]) {
 }
 
 test("what is asked of a lane, and what a start ends, is found by an index of only that", async (t) => {
-  const { config, store } = await openOld(t, () => {});
+  const { config, store } = await openOld(t, (db, now) => addEvent(db, now, 1, {}));
   await store.close();
-  const db = new Database(join(config.dataDir, "relay.db"), { readonly: true });
+  const db = new Database(join(config.dataDir, "relay.db"));
   t.after(() => db.close());
   const plans = new Map<string, string>();
   const sql = withStablePlans(db);
@@ -100,7 +102,16 @@ test("what is asked of a lane, and what a start ends, is found by an index of on
     return sql.prepare(text);
   };
   const spy = { prepare } as typeof sql;
-  createDeliveries(spy, ...([{}, createLanes(spy), {}, {}, {}] as unknown as DropFirst<typeof createDeliveries>));
+  const run = createRunner(spy, {} as Surroundings);
+  const delivery = statement<[], lanes.DeliveryRow>("SELECT * FROM deliveries LIMIT 1");
+  await run(
+    job(async (tx) => {
+      const row = (await tx.get(delivery, []))!;
+      await lanes.setGate(tx, row, null, 0);
+      await lanes.fallBack(tx, row, 0);
+      await deliveries.freeLeases(tx, 0);
+    }),
+  );
   const of = (start: string) => [...plans].filter(([text]) => text.includes(start)).map(([, plan]) => plan);
   assert.deepEqual(of("AND aside = 0 ORDER BY id"), [
     "SEARCH deliveries USING INDEX deliveries_head (video=? AND endpoint=?)",
@@ -115,5 +126,3 @@ test("what is asked of a lane, and what a start ends, is found by an index of on
     "SCAN deliveries USING INDEX deliveries_running",
   ]);
 });
-
-type DropFirst<F extends (...args: never[]) => unknown> = Parameters<F> extends [unknown, ...infer Rest] ? Rest : never;

@@ -104,7 +104,7 @@ test("a database of the first schema is migrated with what it holds; until then 
   assert.equal((await store.mediumByKey("v1/video.mp4"))?.target, await store.targetId(before));
   assert.equal(await store.nextRisk(), 5000);
   await store.freeLeases(2000);
-  const [job] = await store.claimDownloads({ now: 9000, limit: 9, leaseUntil: 9999, busyHosts: [] });
+  const [job] = (await store.claimDownloads({ now: 9000, limit: 9, leaseFor: 999, busyHosts: [] })).jobs;
   assert.deepEqual([job?.kind, job?.deadline, job?.duration], ["thumbnail", 9000, null]);
 });
 

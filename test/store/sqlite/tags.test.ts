@@ -5,9 +5,9 @@ import { type TestContext, test } from "node:test";
 import { gunzipSync } from "node:zlib";
 import type { Config } from "../../../src/config/schema.ts";
 import { copyDatabase, restoreDatabase } from "../../../src/store/copy-database.ts";
+import { createNames } from "../../../src/store/core/rows/ids.ts";
+import { LIMIT } from "../../../src/store/core/rows/numbers.ts";
 import { openStore } from "../../../src/store/open.ts";
-import { createNames } from "../../../src/store/sqlite/rows/ids.ts";
-import { LIMIT } from "../../../src/store/sqlite/rows/numbers.ts";
 import type { StoreRole } from "../../../src/store/store.ts";
 import { bench, ready } from "../../contracts/store.ts";
 import { configIn, endpoint } from "../../support/config.ts";
@@ -234,7 +234,10 @@ test("ids of 0.2.0 stay as they were given, over a migration and a restore; new 
     assert.match(id, TAGGED);
     assert.ok(id > old[0]![0]!);
 
-    const claim = () => store.claimDeliveries({ endpoint: "refuses", now: clock.now(), limit: 9, leaseUntil: 1e15 });
+    const claim = () =>
+      store
+        .claimDeliveries({ endpoint: "refuses", now: clock.now(), limit: 9, leaseFor: 1e15 })
+        .then(({ jobs }) => jobs);
     const dead = (await store.deliveries({ eventId: repeatable.id, state: "dead", limit: 1 }))[0]!;
     await store.retryDelivery(dead.id, clock.now());
     const [retried] = await claim();

@@ -1,5 +1,5 @@
 import type { StoredEvent } from "../../../src/model/event.ts";
-import { sha256Of } from "../sha256.ts";
+import { sha256Of } from "../bytes.ts";
 import type { Stored } from "../stored.ts";
 import type { App } from "./app.ts";
 import type { Check } from "./judge.ts";

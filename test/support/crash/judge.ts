@@ -1,6 +1,6 @@
 import type { StoredEvent } from "../../../src/model/event.ts";
 import { topicMatches } from "../../../src/rules/topics.ts";
-import { sha256Of } from "../sha256.ts";
+import { sha256Of } from "../bytes.ts";
 import type { Stored } from "../stored.ts";
 import type { App, Arrival } from "./app.ts";
 import { deletedVideos, judgeMedia } from "./judge-media.ts";

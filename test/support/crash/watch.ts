@@ -2,7 +2,7 @@ import type { Stats } from "node:fs";
 import { open, readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { sha256Of } from "../sha256.ts";
+import { sha256Of } from "../bytes.ts";
 import type { World } from "./world.ts";
 
 /** A folder is looked at again and again for this long after it appeared; all of them after every kill. */

@@ -1,7 +1,7 @@
 import { lstatSync, readdirSync, readFileSync, realpathSync } from "node:fs";
 import { join, sep } from "node:path";
 import { isDeepStrictEqual } from "node:util";
-import { sha256Of } from "../sha256.ts";
+import { sha256Of } from "../bytes.ts";
 import type { Stored } from "../stored.ts";
 import type { App } from "./app.ts";
 import { judgeBody } from "./oracle.ts";

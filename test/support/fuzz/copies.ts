@@ -3,7 +3,7 @@ import { request } from "undici";
 import { makeEvent } from "../../../src/simulator/events.ts";
 import type { Provider } from "../../../src/simulator/provider.ts";
 import { seededRandom } from "../../../src/simulator/random.ts";
-import { sha256Of } from "../sha256.ts";
+import { sha256Of } from "../bytes.ts";
 import type { App } from "./app.ts";
 import { pathIds, TWINS } from "./ids.ts";
 

@@ -19,9 +19,9 @@ import { giveRights } from "../../../src/targets/local/folder-rights.ts";
 import { openLocalTarget } from "../../../src/targets/local/open.ts";
 import { aboutOf, put } from "../../contracts/mirror-target.ts";
 import { openCopies } from "../../mirror/copies.ts";
+import { sha256Of } from "../../support/bytes.ts";
 import { tempFolder } from "../../support/folder.ts";
 import { testLog } from "../../support/ports.ts";
-import { sha256Of as sha256 } from "../../support/sha256.ts";
 import { waitFor } from "../../support/wait.ts";
 
 const noLinks = () => Promise.reject(Object.assign(new Error("no links"), { code: "EPERM" }));
@@ -87,7 +87,7 @@ test("a backup is for the relay alone, whoever may read the copies", { skip: noG
     mkdirSync(spool);
     const file = join(spool, "backup.db");
     await writeFile(file, "everything", { mode: 0o644 });
-    const backup = { file, bytes: 10, sha256: sha256("everything") };
+    const backup = { file, bytes: 10, sha256: sha256Of("everything") };
     await backupsIn(target).put("relay-1.db", backup, new AbortController().signal);
     assert.equal(modeOf(join(dir, "~backups/relay-1.db")), "600");
   }
@@ -203,12 +203,12 @@ test("a target that leads elsewhere counts as down, and what waits goes on when 
   mkdirSync(elsewhere);
   symlinkSync(elsewhere, dir);
   const work = async () => {
-    for (const job of await at.uploads.claim(9, at.clock.now(), at.clock.now() + 30_000))
+    for (const job of (await at.uploads.claim({ limit: 9, now: at.clock.now(), leaseFor: 30_000 })).jobs)
       await at.uploads.run(job, at.lease);
   };
   await work();
   assert.match(at.health.trouble() ?? "", /by a symbolic link now/);
-  assert.equal(at.log.facts.filter(({ fact }) => fact === "media cannot be kept yet").length >= 1, true);
+  assert.equal(at.log.facts.filter(({ fact }) => fact === "the mirror target is down: uploads wait").length >= 1, true);
   assert.deepEqual(readdirSync(elsewhere), []);
   rmSync(dir);
   renameSync(`${dir}.away`, dir);

@@ -10,7 +10,7 @@ import { copyDatabase } from "./copy.ts";
 const PATIENCE = 5_000;
 
 /**
- * Backs up a database of an older schema, beside it, before it is migrated: whoever wants the older program back needs the
+ * Backs up a database of an older schema, beside it, before it is migrated: going back to the older program needs the
  * older database. RelayError where that fails; then nothing is migrated. An earlier such backup of the same schema goes.
  */
 export async function backUpBeforeMigration(dataDir: string, clock: Clock, log: Log): Promise<void> {

@@ -14,6 +14,8 @@ import {
 } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { errorLine, RelayError } from "../../../errors.ts";
+import { syncFolderSync } from "../../../platform/files/file-system.ts";
+import { sleep } from "../../../platform/timing.ts";
 import type { Clock } from "../../../ports.ts";
 import { COMPANIONS, databaseOf, partOf } from "../../backup.ts";
 import { openFile } from "../files/driver.ts";
@@ -24,20 +26,20 @@ import { APPLICATION_ID } from "../schema/migrations.ts";
 const OWN_PART = /^\.relay-.*\.db\.part$/;
 const PART = /^\..+\.part$/;
 
-/** Older than this (milliseconds), and not locked, nobody is at them: only between its steps a run holds no lock. */
+/** Older than this (milliseconds), and not locked, they belong to no run: only between its steps a run holds no lock. */
 const FORGOTTEN_AFTER = 60_000;
 
 /** Those of this process, as device and inode: a look at one would give up its locks. */
 const underWay = new Set<string>();
 
-/** One that has just begun has locked nothing yet: an empty file is looked at once more after so many milliseconds. */
+/** One that has just begun has locked nothing yet: an empty file is looked at once more after this many milliseconds. */
 const JUST_BEGUN = 1_000;
 
 /** A file that is made under another name, and gets its own when it is whole. */
 export type FileToBe = {
   /** Where it is until then. */
   temp: string;
-  /** Of it, open for reading and writing; nobody else closes it. */
+  /** Of it, open for reading and writing; nothing else closes it. */
   handle: number;
   /** Throws RelayError("conflict") where another run has taken its place. */
   check(): void;
@@ -59,7 +61,7 @@ export async function beginFile(file: string, clock: Clock): Promise<FileToBe> {
   const dir = dirname(file);
   const temp = partOf(file);
   if (lstatSync(temp, { throwIfNoEntry: false })?.size === 0) {
-    await new Promise<void>((resolve) => clock.after(JUST_BEGUN, resolve));
+    await sleep(JUST_BEGUN, clock);
   }
   clear(temp);
   // Held open to the end: closing any handle of a file gives up SQLite's locks on it (sqlite.org/howtocorrupt.html, 2.2).
@@ -112,13 +114,13 @@ export async function beginFile(file: string, clock: Clock): Promise<FileToBe> {
       fsyncSync(handle);
       close();
       renameSync(temp, file);
-      syncFolder(dir);
+      syncFolderSync(dir);
     },
     drop,
   };
 }
 
-/** What runs that were killed have left under names that nobody begins again: those with a time in them. */
+/** What runs that were killed have left under names that no run uses again: those with a time in them. */
 function clearForgotten(dir: string, ownPath: string): void {
   const own = statSync(ownPath);
   for (const name of readdirSync(dir)) {
@@ -158,21 +160,6 @@ function clear(temp: string): void {
 
 function removeAll(temp: string): void {
   for (const end of ["", ...COMPANIONS]) rmSync(temp + end, { force: true });
-}
-
-/** Makes the names in a folder durable; where folders cannot be opened (Windows), renames are durable by themselves. */
-export function syncFolder(dir: string): void {
-  let handle: number;
-  try {
-    handle = openSync(dir, "r");
-  } catch {
-    return;
-  }
-  try {
-    fsyncSync(handle);
-  } finally {
-    closeSync(handle);
-  }
 }
 
 /**

@@ -1,12 +1,14 @@
-import type { Backup, BackupPlace, BegunBackup, FailedBackup } from "../../store.ts";
-import type { Ids } from "../rows/ids.ts";
-import type { Sql } from "../rows/sql.ts";
+import type { Backup, BackupPlace, Backups, BegunBackup } from "../../backups.ts";
+import type { Ids } from "../../core/rows/ids.ts";
+import * as meta from "../../core/rows/meta.ts";
+import { insert, job, sql, type Tx } from "../../core/tx.ts";
+import type { backupVerbs, Works } from "../../verbs.ts";
 
 /** An operator's own backups are theirs: of those only the last ones are remembered. */
 const KEPT = 100;
 
 /**
- * The row of what is being made, or may be: JSON. A copy has it as it was, and empties it (backup.ts), so it stays a row
+ * The row of what is being made, or may be: JSON. A copy has it as it was, and empties it (copy.ts), so it stays a row
  * where it is one: the rows are counted.
  */
 const BEGUN = "backups-begun";
@@ -26,65 +28,54 @@ type Row = {
   planned: number;
 };
 
-/** The backups that were opened and checked, inside a transaction. By their ids, so that a clock that was set back confuses nobody. */
-export function createBackups(db: Sql, ids: Ids) {
-  const all = db.prepare<[], Row>("SELECT * FROM backups ORDER BY id DESC");
-  const last = db.prepare<[], Row>("SELECT * FROM backups ORDER BY id DESC LIMIT 1");
-  const insert = db.prepare(
-    "INSERT INTO backups (id, at, place, name, bytes, events, newest, planned) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-  );
-  // The same file once more holds only the newest.
-  const replaced = db.prepare("DELETE FROM backups WHERE place = ? AND name = ?");
-  const remove = db.prepare("DELETE FROM backups WHERE id = ?");
-  const forgetOld = db.prepare(
-    `DELETE FROM backups WHERE planned = 0 AND id NOT IN
-       (SELECT id FROM backups WHERE planned = 0 ORDER BY id DESC LIMIT ?)`,
-  );
-  const readBegun = db.prepare<[], { value: Uint8Array }>(`SELECT value FROM meta WHERE name = '${BEGUN}'`);
-  const writeBegun = db.prepare(`INSERT OR REPLACE INTO meta (name, value) VALUES ('${BEGUN}', ?)`);
+// By their ids, so that a clock that was set back changes no order.
+const ALL = sql<[], Row>("SELECT * FROM backups ORDER BY id DESC");
+const LAST = sql<[], Row>("SELECT * FROM backups ORDER BY id DESC LIMIT 1");
+// The same file once more holds only the newest.
+const REPLACED = sql<[string, string]>("DELETE FROM backups WHERE place = ? AND name = ?");
+const REMOVE = sql<[number]>("DELETE FROM backups WHERE id = ?");
+const FORGET_OLD = sql<[number]>(
+  `DELETE FROM backups WHERE planned = 0 AND id NOT IN
+     (SELECT id FROM backups WHERE planned = 0 ORDER BY id DESC LIMIT ?)`,
+);
+const insertBackup = insert("backups", ["id", "at", "place", "name", "bytes", "events", "newest", "planned"]);
 
-  const readFailed = db.prepare<[], { value: Uint8Array }>(`SELECT value FROM meta WHERE name = '${FAILED}'`);
-  const writeFailed = db.prepare(`INSERT OR REPLACE INTO meta (name, value) VALUES ('${FAILED}', ?)`);
-  const succeed = db.prepare(`DELETE FROM meta WHERE name = '${FAILED}'`);
-
-  function begun(): BegunBackup[] {
-    const row = readBegun.get();
-    return row === undefined ? [] : JSON.parse(Buffer.from(row.value).toString());
-  }
-
-  function end({ place, name }: BegunBackup, list = begun()): void {
-    const others = list.filter((one) => one.place !== place || one.name !== name);
-    if (others.length < list.length) setBegun(others);
-  }
-
-  function setBegun(list: BegunBackup[]): void {
-    writeBegun.run(Buffer.from(JSON.stringify(list)));
-  }
-
-  return {
-    begin: ({ place, name }: BegunBackup): void => setBegun([...begun(), { place, name }]),
-    begun,
-    end: (one: BegunBackup): void => end(one),
-    note({ at, place, name, bytes, events, newest, planned }: Omit<Backup, "id">): void {
-      replaced.run(place, name);
-      insert.run(ids.next(), at, place, name, bytes, events, newest, planned ? 1 : 0);
-      forgetOld.run(KEPT);
-      if (planned) succeed.run();
-      end({ place, name });
-    },
-    fail: (failed: FailedBackup): void => void writeFailed.run(Buffer.from(JSON.stringify(failed))),
-    failed(): FailedBackup | null {
-      const row = readFailed.get();
-      return row === undefined ? null : JSON.parse(Buffer.from(row.value).toString());
-    },
-    list: (): Backup[] => all.all().map((row) => toBackup(ids, row)),
-    last(): Backup | null {
-      const row = last.get();
-      return row === undefined ? null : toBackup(ids, row);
-    },
-    forget: (id: string): void => void remove.run(ids.read("bak", id)),
-  };
+async function readBegun(tx: Tx): Promise<BegunBackup[]> {
+  return JSON.parse((await meta.readText(tx, BEGUN)) ?? "[]");
 }
+
+async function endBegun(tx: Tx, { place, name }: BegunBackup): Promise<void> {
+  const list = await readBegun(tx);
+  const others = list.filter((one) => one.place !== place || one.name !== name);
+  if (others.length < list.length) meta.writeText(tx, BEGUN, JSON.stringify(others));
+}
+
+async function note(tx: Tx, backup: Omit<Backup, "id">): Promise<void> {
+  const { place, name, planned } = backup;
+  tx.write(REPLACED, [place, name]);
+  insertBackup(tx, { ...backup, id: tx.ids.next(), planned: planned ? 1 : 0 });
+  tx.write(FORGET_OLD, [KEPT]);
+  if (planned) meta.remove(tx, FAILED);
+  await endBegun(tx, { place, name });
+}
+
+/** The backups that were opened and checked, and those that were begun. */
+export const backupWorks: Works<Backups, typeof backupVerbs> = {
+  begin: ({ place, name }) =>
+    job(async (tx) => meta.writeText(tx, BEGUN, JSON.stringify([...(await readBegun(tx)), { place, name }]))),
+  begun: () => job(readBegun),
+  end: (begun) => job((tx) => endBegun(tx, begun)),
+  note: (backup) => job((tx) => note(tx, backup)),
+  list: () => job(async (tx) => (await tx.all(ALL, [])).map((row) => toBackup(tx.ids, row))),
+  last: () =>
+    job(async (tx) => {
+      const row = await tx.get(LAST, []);
+      return row === undefined ? null : toBackup(tx.ids, row);
+    }),
+  noteFailed: (failed) => job(async (tx) => meta.writeText(tx, FAILED, JSON.stringify(failed))),
+  failed: () => job(async (tx) => JSON.parse((await meta.readText(tx, FAILED)) ?? "null")),
+  forget: (id) => job(async (tx) => tx.write(REMOVE, [tx.ids.read("bak", id)])),
+};
 
 function toBackup(ids: Ids, { id, planned, ...row }: Row): Backup {
   return { id: ids.show("bak", id), ...row, planned: planned === 1 };

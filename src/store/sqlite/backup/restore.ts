@@ -165,7 +165,7 @@ function inspect(temp: string, file: string, now: number) {
     if (/^SQLITE_(CORRUPT|NOTADB)/.test(code)) {
       throw new RelayError("conflict", `${file} is damaged: ${errorLine(error)}`);
     }
-    // It speaks of the file that was given, not of its copy.
+    // The message names the file that was given, not its copy.
     if (error instanceof RelayError) throw new RelayError(error.code, error.message.replaceAll(temp, file));
     throw error;
   }

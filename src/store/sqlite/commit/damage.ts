@@ -18,9 +18,9 @@ export function createDamage(log: Pick<Log, "error">) {
       line = null;
     },
     /** Runs a read, whose error passes through. */
-    heed<T>(work: () => T): T {
+    async heed<T>(work: () => Promise<T>): Promise<T> {
       try {
-        return work();
+        return await work();
       } catch (error) {
         note(error);
         throw error;

@@ -1,17 +1,18 @@
 import { setImmediate } from "node:timers";
 import type Database from "better-sqlite3";
-import { errorLine, RelayError } from "../../../errors.ts";
+import { codeOf, errorLine, RelayError } from "../../../errors.ts";
 import type { Clock } from "../../../ports.ts";
-import { codeOf, isEngineTrouble, isLocked, isMoved, mayPass } from "./engine-errors.ts";
+import { isLocked, isMoved, mayPass } from "./engine-errors.ts";
+import { createTransaction, type Result } from "./transaction.ts";
 
-/** How long a commit that fails is tried again before its callers are told (CONTRACT, "Public listener"). */
+/** How long a commit that fails is tried again before its callers fail (CONTRACT, "Public listener"), in milliseconds. */
 const PATIENCE = 10_000;
 
 /** At most this many writes share one transaction, so that one commit never holds the event loop for long. */
 const PER_COMMIT = 256;
 const BYTES_PER_COMMIT = 4 * 2 ** 20;
 
-/** Shorter trouble of a healthy disk (another process's commit, room that the reserve makes) is waited out without a word. */
+/** Shorter trouble of a healthy disk (another process's commit, room that the reserve makes) is not reported. */
 const WORTH_TELLING = 1_000;
 
 /** While there is trouble a probe writes at least about as much as a large event, in bytes; one is made this often. */
@@ -28,9 +29,12 @@ const LONGEST_FOR_LOCK = 25;
 export type CommitGroup = {
   /**
    * Runs `work` inside the next commit and resolves with its result once that commit is on disk. `work` may run more than
-   * once, each time on a clean slate. `bytes`: about how many it writes, where that is much.
+   * once, each time on a clean slate; it waits for nothing but what is resolved already. `bytes`: about how many it writes,
+   * where that is much.
    */
-  write<T>(work: () => T, how?: How): Promise<T>;
+  write<T>(work: () => T | Promise<T>, how?: How): Promise<T>;
+  /** Runs `work` between commits: what a commit under way has written is not seen. It waits for as little. */
+  read<T>(work: () => Promise<T>): Promise<T>;
   /**
    * What is wrong while commits fail; null when the last one went through, and was as large as those that had failed: on a
    * disk that is nearly full small commits still succeed.
@@ -54,7 +58,6 @@ type Write = {
   resolve: (value: never) => void;
   reject: (error: unknown) => void;
 };
-type Result = { value: unknown } | { error: unknown };
 
 /**
  * Gathers the writes of an event loop tick into one transaction: hundreds of requests share one fsync, and one bad row
@@ -82,15 +85,13 @@ export function createCommitGroup(
   },
 ): CommitGroup {
   const { clock } = options;
-  const begin = db.prepare("BEGIN IMMEDIATE");
-  const commit = db.prepare("COMMIT");
-  const rollback = db.prepare("ROLLBACK");
-  const savepoint = db.prepare("SAVEPOINT one");
-  const release = db.prepare("RELEASE one");
-  const undo = db.prepare("ROLLBACK TO one");
+  const commitAll = createTransaction(db, options);
 
   let waiting: Write[] = [];
   let scheduled = false;
+  /** Resolves when the commit under way has ended; null: there is none. */
+  let committing: Promise<void> | null = null;
+  let reading = 0;
   let failures = 0;
   let failingSince: number | null = null;
   let trouble: string | null = null;
@@ -103,16 +104,27 @@ export function createCommitGroup(
   let cancelProbe = () => {};
   let cancelRetry = () => {};
 
-  function flush(): void {
+  async function flush(): Promise<void> {
+    // A commit under way goes on with the next one by itself.
+    if (committing !== null) return;
     scheduled = false;
     if (waiting.length === 0) return next();
+    // Reads end in the turn of the event loop in which they began.
+    if (reading > 0) return schedule();
     const batch = waiting.slice(0, batchSize());
+    let ended = () => {};
+    committing = new Promise((resolve) => {
+      ended = resolve;
+    });
     let results: Result[];
     try {
-      results = commitAll(batch);
+      results = await commitAll(batch.map(({ work }) => work));
     } catch (error) {
       failed(error, batch);
       return;
+    } finally {
+      committing = null;
+      ended();
     }
     waiting = waiting.slice(batch.length);
     const lost = options.lost?.() ?? null;
@@ -185,49 +197,6 @@ export function createCommitGroup(
     setImmediate(flush);
   }
 
-  /**
-   * One transaction; throws, with everything rolled back, when the engine itself is in trouble. A savepoint copies every
-   * page that it is the first to touch: there are none until a row turns out to be bad, and then the whole batch is done
-   * again with one for each.
-   */
-  function commitAll(batch: Write[]): Result[] {
-    try {
-      return inTransaction(() => batch.map(({ work }) => ({ value: work() })));
-    } catch (error) {
-      if (isEngineTrouble(error)) throw error;
-      return inTransaction(() => batch.map(inSavepoint));
-    }
-  }
-
-  function inTransaction(run: () => Result[]): Result[] {
-    begin.run();
-    try {
-      options.begun();
-      const results = run();
-      commit.run();
-      return results;
-    } catch (error) {
-      if (db.inTransaction) rollback.run();
-      options.undone();
-      throw error;
-    }
-  }
-
-  function inSavepoint({ work }: Write): Result {
-    savepoint.run();
-    try {
-      const value = work();
-      release.run();
-      return { value };
-    } catch (error) {
-      if (isEngineTrouble(error)) throw error;
-      undo.run();
-      release.run();
-      options.undone();
-      return { error };
-    }
-  }
-
   function failed(error: unknown, batch: Write[]): void {
     const line = errorLine(error);
     const now = clock.elapsed();
@@ -252,7 +221,17 @@ export function createCommitGroup(
     cancelRetry = clock.after(isLocked(error) ? Math.min(pause, LONGEST_FOR_LOCK) : pause, flush);
   }
 
-  function write<T>(work: () => T, how: How = {}): Promise<T> {
+  async function read<T>(work: () => Promise<T>): Promise<T> {
+    while (committing !== null) await committing;
+    reading++;
+    try {
+      return await work();
+    } finally {
+      reading--;
+    }
+  }
+
+  function write<T>(work: () => T | Promise<T>, how: How = {}): Promise<T> {
     return new Promise<T>((resolve, reject) => {
       if (waiting.length >= MAX_WAITING) {
         reject(new RelayError("store_unavailable", `too many writes are waiting: ${trouble ?? "the store is busy"}`));
@@ -275,12 +254,13 @@ export function createCommitGroup(
 
   return {
     write,
+    read,
     probe,
     trouble: () => trouble,
     giveUp,
     async close() {
       giveUp();
-      if (waiting.length === 0) return;
+      if (waiting.length === 0 && committing === null) return;
       const idle = new Promise<void>((resolve) => {
         idlers.push(resolve);
       });

@@ -2,13 +2,13 @@ import { chmodSync, readFileSync, statSync } from "node:fs";
 import { dirname, join } from "node:path";
 import type Database from "better-sqlite3";
 import { errorLine, RelayError } from "../../../errors.ts";
-import { makeFolders } from "../../../platform/files/plain-file.ts";
+import { makeFolders } from "../../../platform/files/file-system.ts";
 import { databaseOf } from "../../backup.ts";
 import { checkVersion, migrate } from "../schema/migrations.ts";
 import { openFile, openInMemory } from "./driver.ts";
 import { ensureOwnFile } from "./ownership.ts";
 
-/** How long an operator's command waits for its turn to write; the relay itself never blocks (commit.ts tries again). */
+/** How long an operator's command waits for its turn to write; the relay itself never blocks (commit/group.ts tries again). */
 const OPERATOR_PATIENCE = 5_000;
 
 /** A database that cannot be opened where it is is read into memory up to this size, in bytes. */
@@ -38,7 +38,7 @@ export function lockOf(dir: string): string {
 
 /**
  * One relay per data folder: an exclusive lock on a small file of SQLite's, which the kernel drops when the process
- * dies, however it dies. Nothing is done through a link that somebody has put in its place: RelayError("conflict").
+ * dies, however it dies. A symbolic link in its place is refused: RelayError("conflict").
  */
 export function lockFolder(dir: string): () => void {
   const path = lockOf(dir);

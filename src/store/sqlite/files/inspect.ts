@@ -5,7 +5,7 @@ import { openFile } from "./driver.ts";
 /** Milliseconds that a reader waits for a relay that is at work. */
 const PATIENCE = 5_000;
 
-/** SQLite ends a check after so many complaints; the first few tell enough. */
+/** SQLite ends a check after this many complaints; the first few are enough. */
 const COMPLAINTS = 10;
 
 /** What a database file says of itself. */

@@ -17,8 +17,8 @@ import { RelayError } from "../../../errors.ts";
 const NO_FOLLOW = constants.O_NOFOLLOW ?? 0;
 
 /**
- * Whoever owns the folder owns what is put into it: root's commands leave nothing that the relay cannot use. Others may give
- * nothing away, and need not. The file is given by its handle: its name may be another's by now.
+ * Gives a file to the owner of its folder: root's commands leave nothing that the relay cannot use. Other users may not change
+ * owners, and need not. It is done by the handle: another file may have the name by now.
  */
 export function giveToOwnerOf(dir: string, handle: number): void {
   const { uid, gid } = statSync(dir);
@@ -26,7 +26,7 @@ export function giveToOwnerOf(dir: string, handle: number): void {
 }
 
 /**
- * Sees to it that there is such a file in the folder: made by nobody else's link, of the folder's owner, and the owner's alone.
+ * Makes sure that there is such a file in the folder: no link, of the folder's owner, and accessible to the owner alone.
  * One that is there is not opened (closing it would give up SQLite's locks on it, sqlite.org/howtocorrupt.html, 2.2).
  * RelayError("conflict") where a link, or something that is no file, is in its place.
  */

@@ -1,19 +1,11 @@
+import type { Epoch } from "../../core/rows/ids.ts";
 import { RANDOM_TAG } from "../schema/tags-4.ts";
-import { newestNumber } from "./numbers.ts";
+import { newestNumber } from "./newest.ts";
 import type { Sql } from "./sql.ts";
-
-/** A life of the database: `tag` ends its ids, whose numbers begin with `first`. */
-export type Epoch = { first: number; tag: number };
 
 /** All epochs since ids have tags, the newest first. */
 export function readEpochs(db: Sql): Epoch[] {
   return db.prepare<[], Epoch>("SELECT first, tag FROM epochs ORDER BY id DESC").all();
-}
-
-/** Which life of the database this is. */
-export function readEpoch(db: Sql): string {
-  const row = db.prepare<[], { value: Uint8Array }>("SELECT value FROM meta WHERE name = 'epoch'").get();
-  return Buffer.from(row!.value).toString("hex");
 }
 
 /** The row of this life's number: text. */

@@ -8,7 +8,7 @@ import { SAID_OF_VIDEOS } from "./videos-4.ts";
 /**
  * The schema, as numbered steps that are only ever appended to. `user_version` counts the steps a database has taken.
  *
- * Ids are made by numbers.ts: numbers that grow with time and commit order, shared by all tables, so that rows are appended
+ * Ids are made by core/rows/numbers.ts: numbers that grow with time and commit order, shared by all tables, so that rows are appended
  * at the right edge of their trees and an id says when its row was made. Times are milliseconds since 1970.
  */
 export const migrations: string[] = [

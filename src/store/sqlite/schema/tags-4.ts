@@ -1,4 +1,5 @@
-import { LIMIT, NUMBERED_4 } from "../rows/numbers.ts";
+import { LIMIT } from "../../core/rows/numbers.ts";
+import { NUMBERED_4 } from "../rows/newest.ts";
 
 /** A tag, in SQL: 30 random bits (ids.ts). */
 export const RANDOM_TAG = "random() & 0x3fffffff";

@@ -1,0 +1,30 @@
+import * as meta from "../rows/meta.ts";
+import type { Tx } from "../tx.ts";
+
+/**
+ * How far the erasure of a video is. `upTo` is the id of the last event that it takes: what was accepted after it began
+ * stays. `after` is the sequence of the last event that has been erased; null: none has.
+ */
+export type Erasure = { upTo: number; after: number | null; media: number };
+
+const nameOf = (video: number) => `erasing/${video}`;
+
+/** The erasure of a video that has begun and is not finished; null: there is none. */
+export async function of(tx: Tx, video: number): Promise<Erasure | null> {
+  const text = await meta.readText(tx, nameOf(video));
+  return text === null ? null : (JSON.parse(text) as Erasure);
+}
+
+export function save(tx: Tx, video: number, erasure: Erasure): void {
+  meta.writeText(tx, nameOf(video), JSON.stringify(erasure));
+}
+
+export function end(tx: Tx, video: number): void {
+  meta.remove(tx, nameOf(video));
+}
+
+/** Whether this event, or delivery of it, is about to be erased: nothing of it is sent any longer. */
+export async function covers(tx: Tx, { video, event }: { video: number; event: number }): Promise<boolean> {
+  const erasure = await of(tx, video);
+  return erasure !== null && event <= erasure.upTo;
+}

@@ -1,0 +1,240 @@
+import { RelayError } from "../../../errors.ts";
+import type { Dialect, StoredEvent } from "../../../model/event.ts";
+import type { MediaKind, Medium } from "../../../model/medium.ts";
+import { gateDue } from "../../../rules/gate.ts";
+import type { Acceptance, Accepted, Store } from "../../store.ts";
+import * as gates from "../deliveries/gates.ts";
+import * as lanes from "../deliveries/lanes.ts";
+import * as deletions from "../media/deletions.ts";
+import * as media from "../media/rows.ts";
+import { toMedium } from "../media/rows.ts";
+import type { Ids } from "../rows/ids.ts";
+import { page } from "../rows/paging.ts";
+import { insert, sql, type Tx } from "../tx.ts";
+import * as announcements from "./announcements.ts";
+import { insertEvent } from "./event-row.ts";
+import type { VideoRow } from "./video-row.ts";
+import * as videos from "./videos.ts";
+
+type EventRow = {
+  id: number;
+  received_at: number;
+  video: number;
+  sequence: number;
+  type: string | null;
+  dialect: Dialect;
+  failure: number;
+  context: string | null;
+  source: string;
+  duplicates: number;
+  video_medium: number | null;
+  thumbnail_medium: number | null;
+  video_id: string;
+  /** Of one that came without a context: the one that it was given. */
+  given: string | null;
+  late: number | null;
+};
+
+/** Everything but the body, which may be large. */
+const COLUMNS = `e.id, e.received_at, e.video, e.sequence, e.type, e.dialect, e.failure, e.context, e.source, e.duplicates,
+  e.video_medium, e.thumbnail_medium, e.deliveries, v.video_id, a.context AS given, a.late`;
+const FROM = "FROM events e JOIN videos v ON v.id = e.video LEFT JOIN annotations a ON a.event = e.id";
+
+/** The deliveries of an event: its own, whose ids follow the event's, and its replays. */
+const DELIVERIES =
+  "(d.id BETWEEN e.id + 1 AND e.id + e.deliveries) OR d.id IN (SELECT r.id FROM deliveries r WHERE r.event = e.id AND r.replay > 0)";
+const STATUS = `CASE
+  WHEN EXISTS (SELECT 1 FROM deliveries d WHERE (${DELIVERIES}) AND d.state = 'dead') THEN 'dead'
+  WHEN EXISTS (SELECT 1 FROM deliveries d WHERE (${DELIVERIES}) AND d.settled_at IS NULL)
+    OR e.dialect <> 'notice' AND EXISTS (SELECT 1 FROM media m WHERE m.id IN (e.video_medium, e.thumbnail_medium) AND m.state IN ('pending', 'running'))
+  THEN 'waiting'
+  ELSE 'settled' END AS status`;
+
+/** The newest attempt that an endpoint has answered with 2xx began before the context was known. */
+const CONTEXT_MISSING = `a.context_at IS NOT NULL AND EXISTS (
+  SELECT 1 FROM deliveries d JOIN attempts t ON t.delivery = d.id WHERE (${DELIVERIES}) AND d.state = 'delivered'
+  GROUP BY d.endpoint HAVING max(t.started_at) <= a.context_at)`;
+
+/** Takes events in and gives them out. */
+
+const annotate = insert("annotations", ["event", "context", "late", "ordered_at"]);
+// What repeats an event that was erased brings its body back no more than the event does.
+const INSERT_DUPLICATE = sql<[number, number, string, Uint8Array, number]>(
+  `INSERT INTO duplicates (id, event, received_at, source, body)
+     SELECT ?, id, ?, ?, CASE WHEN body IS NULL THEN NULL ELSE ? END FROM events WHERE id = ?`,
+);
+const COUNT_DUPLICATE = sql<[number]>("UPDATE events SET duplicates = duplicates + 1 WHERE id = ?");
+const RECEIVED_AT = sql<[number], { received_at: number }>("SELECT received_at FROM events WHERE id = ?");
+const BY_ID = sql<[number], EventRow & { status: StoredEvent["status"] }>(
+  `SELECT ${COLUMNS}, ${STATUS} ${FROM} WHERE e.id = ?`,
+);
+const WITH_LENGTH = sql<[number], EventRow & { bytes: number | null }>(
+  `SELECT ${COLUMNS}, length(e.body) AS bytes ${FROM} WHERE e.id = ?`,
+);
+const BODY_OF = sql<[number], { body: Uint8Array | null }>("SELECT body FROM events WHERE id = ?");
+
+/** The first of two equal events with nothing of their video in between, if it is recent enough. */
+async function repeated(
+  tx: Tx,
+  { event, receivedAt: now, dedupeWindow }: Acceptance,
+  video: { last_event: number | null; last_fingerprint: string | null },
+): Promise<number | null> {
+  if (dedupeWindow === 0 || event.fingerprint === null || video.last_event === null) return null;
+  if (video.last_fingerprint !== event.fingerprint) return null;
+  const first = await tx.get(RECEIVED_AT, [video.last_event]);
+  return first && Math.abs(now - first.received_at) <= dedupeWindow ? video.last_event : null;
+}
+
+async function mediaOf(tx: Tx, { video_medium, thumbnail_medium, video_id }: EventRow): Promise<Medium[]> {
+  const shown: Medium[] = [];
+  for (const id of [video_medium, thumbnail_medium]) {
+    const found = id === null ? undefined : await media.byId(tx, id);
+    // A thumbnail that a newer one replaced is that newer one by now: the address lives on, its file has changed.
+    if (found) shown.push(toMedium(tx.ids, { ...(await media.speaker(tx, found)), video_id }));
+  }
+  return shown;
+}
+
+async function rowOf(tx: Tx, id: string) {
+  const row = await tx.get(BY_ID, [tx.ids.read("evt", id)]);
+  if (!row) throw new RelayError("not_found", `no event "${id}"`);
+  return row;
+}
+
+/** `known`: the video's row; undefined: the event is the first of its video. */
+export async function accept(tx: Tx, known: VideoRow | undefined, acceptance: Acceptance): Promise<Accepted> {
+  const now = tx.now();
+  const { event, plan, body, receivedAt: at, sourceAddress, late = false } = acceptance;
+  const first = known ? await repeated(tx, acceptance, known) : null;
+  if (known && first !== null) {
+    tx.write(COUNT_DUPLICATE, [first]);
+    tx.write(INSERT_DUPLICATE, [tx.ids.next(), at, sourceAddress, body, first]);
+    for (const planned of plan.media) {
+      await announcements.freshenRepeated(tx, planned, known.id, { receivedAt: at, now });
+    }
+    return { id: tx.ids.show("evt", first), status: "duplicate" };
+  }
+  const id = tx.ids.block(1 + plan.deliveries.length);
+  const [place, ...live] = await Promise.all([
+    late && known ? videos.placeOfLast(tx, known) : null,
+    ...(known ? plan.media.map(({ kind }) => media.live(tx, known.id, kind)) : []),
+  ]);
+  const { video, sequence, orderedAt, isLast } = videos.record(tx, known, acceptance, { id, now, place });
+  const announcement = { event: id, video, sequence, receivedAt: at, now };
+  const filed: Record<MediaKind, number | null> = { video: null, thumbnail: null };
+  for (const [index, planned] of plan.media.entries()) {
+    const rows = live[index] ?? [];
+    const medium = announcements.file(tx, planned, announcement, rows);
+    filed[planned.kind] = medium;
+    const isAgain = rows.some((row) => row.id === medium);
+    if (isAgain && !event.failure) await deletions.keep(tx, medium);
+  }
+  insertEvent(tx, {
+    id,
+    received_at: at,
+    video,
+    sequence,
+    type: event.type,
+    dialect: event.dialect,
+    failure: event.failure ? 1 : 0,
+    context: event.context,
+    source: sourceAddress,
+    video_medium: filed.video,
+    thumbnail_medium: filed.thumbnail,
+    deliveries: plan.deliveries.length,
+    body,
+  });
+  const given = event.context === null && isLast ? (known?.context ?? null) : null;
+  if (given !== null || late || orderedAt !== at) {
+    annotate(tx, { event: id, context: given, late: late ? 1 : 0, ordered_at: orderedAt === at ? null : orderedAt });
+  }
+  if (!isLast) await videos.retell(tx, known!, acceptance, { id, now, place });
+  if (plan.opensGates && known && !late) await gates.openAll(tx, video, now);
+  if (plan.deletes && known) {
+    const isReady = known.has_file === 1;
+    await deletions.plan(tx, video, { ...plan.deletes, receivedAt: at, isReady }, now);
+  }
+  const isGated = plan.deliveries.some(({ gateUntil }) => gateUntil !== null);
+  const states = isGated ? await gates.statesOf(tx, filed) : gates.NO_MEDIA;
+  for (const [index, { endpoint, ordered, gateUntil }] of plan.deliveries.entries()) {
+    const gate = gateUntil === null ? null : gateDue({ receivedAt: at, gateUntil, ...states, now });
+    const lane = { id: id + 1 + index, video, endpoint, ordered: ordered ? 1 : 0, event: id, replay: 0 as const };
+    const goes = gate === null && (known === undefined || (await lanes.leads(tx, lane)));
+    lanes.add(tx, lane, { gateUntil, gate, goes }, now);
+  }
+  return { id: tx.ids.show("evt", id), status: "accepted" };
+}
+
+export async function replay(
+  tx: Tx,
+  eventId: string,
+  to: { endpoint: string; ordered: boolean; newId: boolean },
+  now: number,
+): Promise<{ id: string }> {
+  const row = await rowOf(tx, eventId);
+  if ((await tx.get(BODY_OF, [row.id]))?.body == null)
+    throw new RelayError("body_expired", `the body of ${eventId} has been pruned`);
+  const id = tx.ids.next();
+  const replay = to.newId ? (2 as const) : (1 as const);
+  const { endpoint } = to;
+  const lane = { id, video: row.video, endpoint, ordered: to.ordered ? 1 : 0, event: row.id, replay };
+  lanes.add(tx, lane, { gateUntil: null, gate: null, goes: await lanes.leads(tx, lane) }, now);
+  return { id: tx.ids.show("dlv", id) };
+}
+
+/** What a delivery is made from, but for the body, which may be large. */
+export async function message(
+  tx: Tx,
+  id: number,
+): Promise<{ event: StoredEvent; bytes: number | null; media: Medium[] }> {
+  const row = await tx.get(WITH_LENGTH, [id]);
+  if (!row) throw new RelayError("not_found", `no event ${tx.ids.show("evt", id)}`);
+  return { event: toEvent(tx.ids, { ...row, status: "waiting" }), bytes: row.bytes, media: await mediaOf(tx, row) };
+}
+
+export const show = async (tx: Tx, id: string) => toEvent(tx.ids, await rowOf(tx, id));
+
+export const listMedia = async (tx: Tx, id: string) => mediaOf(tx, await rowOf(tx, id));
+
+export async function body(tx: Tx, id: string): Promise<Uint8Array> {
+  const body = (await tx.get(BODY_OF, [tx.ids.read("evt", id)]))?.body ?? null;
+  if (body === null)
+    throw new RelayError("body_expired", `the body of ${tx.ids.show("evt", (await rowOf(tx, id)).id)} has been pruned`);
+  return body;
+}
+
+export async function list(tx: Tx, wish: Parameters<Store["events"]>[0]): Promise<StoredEvent[]> {
+  const list = page<EventRow & { status: StoredEvent["status"] }>(
+    tx,
+    `${COLUMNS}, ${STATUS} ${FROM}`,
+    "e.id",
+    "evt",
+    wish,
+  );
+  if (wish.type !== undefined) list.where("e.type = ?", wish.type);
+  else list.where("e.dialect <> 'notice'");
+  if (wish.videoId !== undefined) list.where("v.video_id = ?", wish.videoId);
+  if (wish.context !== undefined) list.where("coalesce(e.context, a.context) = ?", wish.context);
+  if (wish.contextMissing) list.where(CONTEXT_MISSING);
+  const isFiltered = wish.type !== undefined || wish.context !== undefined || wish.contextMissing === true;
+  const rows = await (isFiltered && wish.videoId === undefined ? list.scan("events") : list.all());
+  return rows.map((row) => toEvent(tx.ids, row));
+}
+
+function toEvent(ids: Ids, row: EventRow & { status: StoredEvent["status"] }): StoredEvent {
+  return {
+    id: ids.show("evt", row.id),
+    receivedAt: row.received_at,
+    type: row.type,
+    dialect: row.dialect,
+    failure: row.failure === 1,
+    videoId: row.video_id,
+    context: row.context ?? row.given,
+    contextFrom: row.context !== null ? "event" : row.given !== null ? "mapping" : null,
+    late: row.late === 1,
+    sequence: row.dialect === "notice" ? null : row.sequence,
+    sourceAddress: row.source,
+    duplicates: row.duplicates,
+    status: row.status,
+  };
+}

@@ -1,0 +1,241 @@
+import { RelayError } from "../../../errors.ts";
+import type { Clock } from "../../../ports.ts";
+import type { DeliveryRow } from "../deliveries/lanes.ts";
+import * as lanes from "../deliveries/lanes.ts";
+import type { MediumRow } from "../media/rows.ts";
+import * as ends from "../media/settle.ts";
+import { BYTES_PER_PIECE, bytesOf, PER_PIECE, type Sized, takeSome } from "../rows/pieces.ts";
+import { about, type Job, job, sql, type Tx } from "../tx.ts";
+import type { Erasure } from "./erasures.ts";
+import * as erasures from "./erasures.ts";
+import * as quarantine from "./quarantine.ts";
+
+/**
+ * The shortest pause between two transactions, in milliseconds, and the pause as a multiple of what the transaction before
+ * took: a relay beside it, which tries its writes again after growing pauses, mostly finds the database free.
+ */
+const PAUSE = 20;
+const PAUSE_PER_WORK = 3;
+
+/** What is said of deliveries that end so. */
+export const ERASED = "the video was erased on request";
+
+type EventRow = Sized & {
+  sequence: number;
+  deliveries: number;
+  video_medium: number | null;
+  thumbnail_medium: number | null;
+};
+
+/**
+ * Erases what is known of a video; what stays are ids, types and times. Each function is one piece of that, inside a
+ * transaction, and returns whether there is more of it to do. Each can be done again: what was cut off is gone on with.
+ */
+
+/** `hasMore`: something came since it was erased. */
+const FIND = sql<[string], { id: number; forgotten_at: number | null; hasMore: number }>(
+  `SELECT id, forgotten_at, CASE WHEN sequence > forgotten_through
+     OR EXISTS (SELECT 1 FROM imports WHERE video = v.id) THEN 1 ELSE 0 END AS "hasMore"
+   FROM videos v WHERE video_id = ?`,
+);
+const LIVE_MEDIA = sql<[number, number], MediumRow>(
+  "SELECT * FROM media WHERE video = ? AND state <> 'superseded' AND url <> '' ORDER BY id LIMIT ?",
+);
+const MEDIUM = sql<[number], MediumRow>("SELECT * FROM media WHERE id = ? AND url <> ''");
+const DROP_OWED = sql<[number]>("DELETE FROM owed WHERE medium = ?");
+const ERASE_MEDIUM = sql<[number]>(
+  `UPDATE media SET url = '', host = '', key = NULL, target = NULL, bytes = NULL, sha256 = NULL, content_type = NULL,
+     suspect = NULL, etag = NULL, last_modified = NULL, duration = NULL WHERE id = ?`,
+);
+const DROP_CONTEXTS = sql<[number, number]>(
+  "DELETE FROM past_contexts WHERE id IN (SELECT id FROM past_contexts WHERE video = ? LIMIT ?)",
+);
+const DROP_IMPORTS = sql<[number, number]>(
+  "DELETE FROM imports WHERE id IN (SELECT id FROM imports WHERE video = ? LIMIT ?)",
+);
+const LAST_EVENT = sql<[number], { id: number | null }>("SELECT max(id) AS id FROM events WHERE video = ?");
+const ERASE_VIDEO = sql<[number]>(
+  // What its next event may be a duplicate of stays: the provider's repetition brings nothing back.
+  `UPDATE videos SET context = NULL, context_since = NULL, state = 'deleted', has_file = 0, title = NULL, title_at = NULL,
+     duration = NULL, duration_at = NULL, forgotten_through = sequence WHERE id = ?`,
+);
+const ENDPOINTS = sql<[number], { endpoint: string }>(
+  "SELECT DISTINCT endpoint FROM deliveries WHERE video = ? AND settled_at IS NULL",
+);
+const UNSETTLED = sql<[number, string, number, number, number], DeliveryRow>(
+  `SELECT * FROM deliveries WHERE video = ? AND endpoint = ? AND settled_at IS NULL
+     AND (state <> 'canceling' OR due <= ?) AND event <= ? ORDER BY id DESC LIMIT ?`,
+);
+const EVENTS = sql<[number, number, number, number], EventRow>(
+  `SELECT id, sequence, deliveries, video_medium, thumbnail_medium, length(body) AS bytes FROM events
+   WHERE video = ? AND sequence > ? AND id <= ? ORDER BY sequence LIMIT ?`,
+);
+const COUNT_EVENTS = sql<[number, number], { count: number }>(
+  "SELECT count(*) AS count FROM events WHERE video = ? AND id <= ?",
+);
+const DUPLICATES = sql<[number, number], Sized>(
+  "SELECT id, length(body) AS bytes FROM duplicates WHERE event = ? LIMIT ?",
+);
+const DROP_DUPLICATE = sql<[number]>("DELETE FROM duplicates WHERE id = ?");
+const ERASE_ATTEMPTS = sql<[number, number]>(
+  "UPDATE attempts SET error = NULL, response = NULL WHERE delivery BETWEEN ? AND ?",
+);
+const ERASE_REPLAYED = sql<[number]>(
+  `UPDATE attempts SET error = NULL, response = NULL
+   WHERE delivery IN (SELECT id FROM deliveries WHERE event = ? AND replay > 0)`,
+);
+const ERASE_ANNOTATION = sql<[number]>("UPDATE annotations SET context = NULL, context_at = NULL WHERE event = ?");
+const ERASE_EVENT = sql<[number]>("UPDATE events SET body = NULL, context = NULL WHERE id = ?");
+const SET_FORGOTTEN = sql<[number, number]>("UPDATE videos SET forgotten_at = ? WHERE id = ?");
+
+async function discard(tx: Tx, row: MediumRow, now: number): Promise<void> {
+  // No endpoint gets a notice: it would name what is to be forgotten.
+  tx.write(DROP_OWED, [row.id]);
+  await ends.discard(tx, row, "erased on request", now);
+  tx.write(ERASE_MEDIUM, [row.id]);
+}
+
+/** Erases duplicates of an event; `areAll`: there are no more of them. */
+async function dropDuplicates(tx: Tx, event: number): Promise<{ dropped: Sized[]; areAll: boolean }> {
+  const found = await tx.all(DUPLICATES, [event, PER_PIECE]);
+  const dropped = takeSome(found);
+  for (const { id } of dropped) tx.write(DROP_DUPLICATE, [id]);
+  return { dropped, areAll: dropped.length === found.length && found.length < PER_PIECE };
+}
+
+/** `erasedAt`: when it was erased, where nothing of it is left to erase. Null: no event and no import named it. */
+async function find(tx: Tx, videoId: string): Promise<{ video: number; erasedAt: number | null } | null> {
+  const row = await tx.get(FIND, [videoId]);
+  if (row === undefined) return null;
+  const isDone = row.hasMore === 0 && (await erasures.of(tx, row.id)) === null;
+  return { video: row.id, erasedAt: isDone ? row.forgotten_at : null };
+}
+
+/**
+ * Media that a new event could take up, earlier contexts and imports; with the last of them the video itself. From then
+ * on none of its events is sent, and what comes belongs to another video of the same id, which stays.
+ */
+async function begin(tx: Tx, video: number, now: number): Promise<boolean> {
+  const rows = await tx.all(LIVE_MEDIA, [video, PER_PIECE]);
+  for (const row of rows) await discard(tx, row, now);
+  const contexts = await tx.changed(DROP_CONTEXTS, [video, PER_PIECE]);
+  const imports = await tx.changed(DROP_IMPORTS, [video, PER_PIECE]);
+  const media = ((await erasures.of(tx, video))?.media ?? 0) + rows.length;
+  erasures.save(tx, video, { upTo: (await tx.get(LAST_EVENT, [video]))?.id ?? 0, after: null, media });
+  if ([rows.length, contexts, imports].includes(PER_PIECE)) return true;
+  tx.write(ERASE_VIDEO, [video]);
+  return false;
+}
+
+/**
+ * Deliveries, the newest first, so that none begins because an earlier one of its lane has ended. One that runs ends with
+ * its attempt.
+ */
+async function cancel(tx: Tx, video: number, now: number): Promise<boolean> {
+  const { upTo } = (await erasures.of(tx, video))!;
+  let rest = PER_PIECE;
+  for (const { endpoint } of await tx.all(ENDPOINTS, [video])) {
+    const rows = await tx.all(UNSETTLED, [video, endpoint, now, upTo, rest]);
+    for (const row of rows) await lanes.cancel(tx, row, ERASED, now);
+    rest -= rows.length;
+    if (rest === 0) return true;
+  }
+  return false;
+}
+
+/** Events with their duplicates, the answers to their deliveries, and media that newer ones have superseded. */
+async function erase(tx: Tx, video: number, now: number): Promise<boolean> {
+  const erasure: Erasure = { ...(await erasures.of(tx, video))! };
+  const found = await tx.all(EVENTS, [video, erasure.after ?? Number.MIN_SAFE_INTEGER, erasure.upTo, PER_PIECE]);
+  let rows = 0;
+  let bytes = 0;
+  for (const event of takeSome(found)) {
+    const { dropped, areAll } = await dropDuplicates(tx, event.id);
+    rows += dropped.length;
+    bytes += bytesOf(dropped);
+    if (!areAll || rows > PER_PIECE || bytes > BYTES_PER_PIECE) break;
+    for (const id of [event.video_medium, event.thumbnail_medium]) {
+      const row = id === null ? undefined : await tx.get(MEDIUM, [id]);
+      if (row === undefined) continue;
+      await discard(tx, row, now);
+      erasure.media++;
+    }
+    if (event.deliveries > 0) tx.write(ERASE_ATTEMPTS, [event.id + 1, event.id + event.deliveries]);
+    tx.write(ERASE_REPLAYED, [event.id]);
+    tx.write(ERASE_ANNOTATION, [event.id]);
+    tx.write(ERASE_EVENT, [event.id]);
+    erasure.after = event.sequence;
+  }
+  erasures.save(tx, video, erasure);
+  return found.length === PER_PIECE || (found.length > 0 && found.at(-1)!.sequence !== erasure.after);
+}
+
+async function end(tx: Tx, video: number, now: number): Promise<{ events: number; media: number }> {
+  const { upTo, media } = (await erasures.of(tx, video))!;
+  tx.write(SET_FORGOTTEN, [now, video]);
+  erasures.end(tx, video);
+  return { events: (await tx.get(COUNT_EVENTS, [video, upTo]))!.count, media };
+}
+
+type Engine = {
+  read<T>(job: Job<T>): Promise<T>;
+  /** One transaction. */
+  write<T>(job: Job<T>): Promise<T>;
+  clock: Clock;
+};
+
+/**
+ * Erases a video in transactions that hold no other writer up. Cut off at any moment, the same call goes on with it, and
+ * meanwhile nothing of it is sent. RelayError("not_found") and "conflict" where there is nothing of it to erase.
+ */
+export async function forgetInPieces(
+  { read, write, clock }: Engine,
+  videoId: string,
+  now: number,
+): Promise<{ events: number; media: number; refused: number }> {
+  const known = await read(about(videoId, (tx) => find(tx, videoId)));
+  let refused = 0;
+  if (known === null || known.erasedAt !== null) {
+    refused = await dropRefused();
+    if (refused === 0) throw nothingLeft(videoId, known?.erasedAt ?? null);
+    if (known === null) return { events: 0, media: 0, refused };
+  }
+  await whole(begin, known.video);
+  await whole(cancel, known.video);
+  await whole(erase, known.video);
+  refused += await dropRefused();
+  return { ...(await write(about(videoId, (tx) => end(tx, known.video, now)))), refused };
+
+  async function whole(piece: typeof begin, video: number): Promise<void> {
+    for (;;) {
+      // Only what it holds the database for counts: waiting for a busy relay is pause enough.
+      let held = 0;
+      const hold = async (tx: Tx) => {
+        const begun = clock.elapsed();
+        const hasMore = await piece(tx, video, now);
+        held = clock.elapsed() - begun;
+        return hasMore;
+      };
+      if (!(await write(about(videoId, hold)))) return;
+      const pause = Math.max(PAUSE, PAUSE_PER_WORK * held);
+      await new Promise<void>((resolve) => void clock.after(pause, resolve));
+    }
+  }
+
+  /** Refused bodies belong to no video: all of them are looked through. How many were of this one. */
+  async function dropRefused(): Promise<number> {
+    let dropped = 0;
+    for (let at = 0; ; ) {
+      const after = at;
+      const found = await read(job((tx) => quarantine.findOf(tx, videoId, after)));
+      if (found === null) return dropped;
+      at = found.last;
+      if (found.ids.length > 0) dropped += await write(job((tx) => quarantine.dropAll(tx, found.ids)));
+    }
+  }
+}
+
+function nothingLeft(videoId: string, erasedAt: number | null): RelayError {
+  if (erasedAt === null) return new RelayError("not_found", `no video ${JSON.stringify(videoId.slice(0, 80))}`);
+  return new RelayError("conflict", `the video was erased already, at ${new Date(erasedAt).toISOString()}`);
+}

@@ -1,0 +1,108 @@
+import { Buffer } from "node:buffer";
+import { createHash } from "node:crypto";
+import { RelayError } from "../../../errors.ts";
+import type { Quarantined, RefusalReason } from "../../../model/event.ts";
+import { videoIdIn } from "../../../wochit/event.ts";
+import type { Refusal, Store } from "../../store.ts";
+import { forgetSizes, type Rings } from "../memory.ts";
+import type { Ids } from "../rows/ids.ts";
+import { page } from "../rows/paging.ts";
+import { PER_PIECE, takeSome } from "../rows/pieces.ts";
+import { insert, sql, type Tx } from "../tx.ts";
+import { makeRoom } from "./rings.ts";
+
+// Refused bodies, in three rings, each bounded.
+
+type Row = { id: number; received_at: number; source: string; reason: RefusalReason; bytes: number };
+
+/** Which ring a refusal belongs to: what is no event, what was refused, and what an allowed sender sent in vain. */
+const RING_OF: Record<RefusalReason, keyof Rings> = {
+  invalid_json: "invalid",
+  invalid_event: "invalid",
+  source: "refused",
+  token: "refused",
+  size: "refused",
+  path: "inVain",
+  method: "inVain",
+  broken: "inVain",
+  request: "inVain",
+};
+
+const add = insert("quarantine", ["id", "received_at", "source", "reason", "ring", "sha256", "bytes", "body"]);
+const SAME = sql<[Uint8Array, string], { id: number }>(
+  "SELECT id FROM quarantine WHERE sha256 = ? AND reason = ? AND ring = 0",
+);
+const DROP = sql<[number]>("DELETE FROM quarantine WHERE id = ?");
+const SIZES = sql<[number, number], { id: number; bytes: number }>(
+  "SELECT id, bytes FROM quarantine WHERE id > ? ORDER BY id LIMIT ?",
+);
+// Bodies in which the id may stand: as JSON writes it, or with characters of it escaped (RFC 8259 §7).
+const MAY_NAME = sql<[number, number, Uint8Array, Uint8Array, Uint8Array], { id: number; body: Uint8Array }>(
+  `SELECT id, body FROM quarantine WHERE id BETWEEN ? AND ?
+     AND (instr(body, ?) > 0 OR instr(body, ?) > 0 OR instr(body, ?) > 0)`,
+);
+const BY_ID = sql<[number], Row & { body: Uint8Array }>("SELECT * FROM quarantine WHERE id = ?");
+
+async function rowOf(tx: Tx, id: string) {
+  const row = await tx.get(BY_ID, [tx.ids.read("qrn", id)]);
+  if (!row) throw new RelayError("not_found", `no quarantined body "${id}"`);
+  return row;
+}
+
+export async function keep(tx: Tx, refusal: Refusal): Promise<{ id: string }> {
+  const { receivedAt, sourceAddress: source, reason, body, isEvent = true } = refusal;
+  const sha256 = createHash("sha256").update(body).digest();
+  const name = RING_OF[reason];
+  // Equal bytes that are no event are kept once. In the other rings they may be events that were meant twice.
+  const kept = name === "invalid" ? await tx.get(SAME, [sha256, reason]) : undefined;
+  if (kept) return { id: tx.ids.show("qrn", kept.id) };
+  const id = tx.ids.next();
+  const bytes = body.length;
+  const ring = await makeRoom(tx, name, { id, source, bytes, isEvent });
+  add(tx, { id, received_at: receivedAt, source, reason, ring, sha256, bytes, body });
+  return { id: tx.ids.show("qrn", id) };
+}
+
+export async function show(tx: Tx, id: string): Promise<Quarantined & { body: Uint8Array }> {
+  const row = await rowOf(tx, id);
+  return { ...toQuarantined(tx.ids, row), body: row.body };
+}
+
+export async function drop(tx: Tx, id: string): Promise<void> {
+  await dropAll(tx, [(await rowOf(tx, id)).id]);
+}
+
+/** How many of these were there. */
+export async function dropAll(tx: Tx, ids: number[]): Promise<number> {
+  forgetSizes(tx.memory.rings);
+  const changed = await Promise.all(ids.map((id) => tx.changed(DROP, [id])));
+  return changed.reduce((sum, each) => sum + each, 0);
+}
+
+/** The bodies after this one that are looked through next, and those of them that are of the video. */
+export async function findOf(tx: Tx, videoId: string, after: number): Promise<{ last: number; ids: number[] } | null> {
+  const some = takeSome(await tx.all(SIZES, [after, PER_PIECE]));
+  if (some.length === 0) return null;
+  const last = some.at(-1)!.id;
+  const named = JSON.stringify(videoId);
+  const ways = [named, "\\u", videoId.includes("/") ? "\\/" : named].map((text) => Buffer.from(text));
+  const found = await tx.all(MAY_NAME, [some[0]!.id, last, ways[0]!, ways[1]!, ways[2]!]);
+  return { last, ids: found.filter(({ body }) => videoIdIn(body) === videoId).map(({ id }) => id) };
+}
+
+export async function list(tx: Tx, wish: Parameters<Store["quarantined"]>[0]): Promise<Quarantined[]> {
+  const select = "q.id, q.received_at, q.source, q.reason, q.bytes FROM quarantine q";
+  const list = page<Row>(tx, select, "q.id", "qrn", wish);
+  if (wish.reason !== undefined) list.where("q.reason = ?", wish.reason);
+  return (await list.all()).map((row) => toQuarantined(tx.ids, row));
+}
+
+function toQuarantined(ids: Ids, row: Row): Quarantined {
+  return {
+    id: ids.show("qrn", row.id),
+    receivedAt: row.received_at,
+    sourceAddress: row.source,
+    reason: row.reason,
+    bytes: row.bytes,
+  };
+}

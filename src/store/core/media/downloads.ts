@@ -1,0 +1,233 @@
+import { RelayError } from "../../../errors.ts";
+import type { DownloadJob, DownloadOutcome, Job } from "../../../model/job.ts";
+import { isPartOnly, NOT_WHOLE } from "../../../rules/part-only.ts";
+import { MIRRORING_OFF, NO_HOST } from "../../../rules/plan.ts";
+import { LATEST_TIME } from "../../../rules/plausible-time.ts";
+import type { ClaimWish } from "../../store.ts";
+import { sql, type Tx } from "../tx.ts";
+import * as media from "./rows.ts";
+import { copyOf, type MediumRow } from "./rows.ts";
+import * as ends from "./settle.ts";
+import * as transfers from "./transfers.ts";
+
+/** A scan over hosts stops here, so that a flood of made-up ones cannot make a claim slow. */
+const MAX_HOSTS = 200;
+
+/** At most this many media that were skipped while mirroring was off are taken up in one claim. */
+const TAKEN_UP_AT_ONCE = 100;
+
+/** Claims and settles downloads. */
+
+const FIRST_TRIES = sql<[string, number], MediumRow>(
+  "SELECT * FROM media WHERE host = ? AND due <= 0 ORDER BY due LIMIT ?",
+);
+const REPEATED = sql<[string, number, number], MediumRow>(
+  "SELECT * FROM media WHERE host = ? AND due > 0 AND due <= ? ORDER BY deadline LIMIT ?",
+);
+const NEXT_HOST = sql<[string], { host: string }>(
+  "SELECT host FROM media WHERE due IS NOT NULL AND host > ? ORDER BY host LIMIT 1",
+);
+const FIRST_DUE = sql<[string], { due: number | null }>(
+  "SELECT min(due) AS due FROM media WHERE host = ? AND due IS NOT NULL",
+);
+const LEASE = sql<[number, number]>("UPDATE media SET state = 'running', due = ?, claims = claims + 1 WHERE id = ?");
+const RENEW = sql<[number, number, number]>(
+  "UPDATE media SET due = ? WHERE id = ? AND claims = ? AND state = 'running'",
+);
+const FREE = sql<[number]>("UPDATE media SET state = 'pending', due = ? WHERE due IS NOT NULL AND state = 'running'");
+const LEASED = sql<[], MediumRow>("SELECT * FROM media WHERE due IS NOT NULL AND state = 'running'");
+// What is in the spool is secured: its upload goes on.
+const UNSETTLED = sql<[], MediumRow>(
+  "SELECT * FROM media WHERE (state = 'pending' OR state = 'running') AND spooled IS NULL",
+);
+const SKIPPED_WHILE_OFF = sql<[number], MediumRow>(
+  `SELECT * FROM media INDEXED BY media_off
+   WHERE state IN ('skipped', 'mirrored') AND last_error = '${MIRRORING_OFF}' ORDER BY id LIMIT ?`,
+);
+const WAIT = sql<[number]>("UPDATE media SET due = NULL WHERE id = ?");
+const BRING_FORWARD = sql<[number]>("UPDATE media SET due = due - ? WHERE due > 0");
+// Links that came while the clock was ahead would live until then.
+const AGE_LINKS = sql<[number, number, number, number]>(
+  `UPDATE media SET linked_at = linked_at - ?, deadline = deadline - ?, risk_at = risk_at - ?
+   WHERE due IS NOT NULL AND linked_at > ?`,
+);
+const NEVER_DUE = sql<[number]>(`UPDATE media SET due = ? WHERE due >= ${LATEST_TIME}`);
+const SCHEDULED = sql<[], { id: number }>("SELECT id FROM media WHERE due IS NOT NULL");
+const ABOUT = sql<[number, number], { received_at: number; video_id: string }>(
+  "SELECT (SELECT received_at FROM events WHERE id = ?) AS received_at, video_id FROM videos WHERE id = ?",
+);
+
+/** Hosts for which something is scheduled. */
+async function hosts(tx: Tx): Promise<string[]> {
+  const found = new Set<string>();
+  for (let { lastHost } = tx.memory; found.size < MAX_HOSTS; ) {
+    const row = (await tx.get(NEXT_HOST, [lastHost])) ?? (await tx.get(NEXT_HOST, [""]));
+    if (row === undefined || found.has(row.host)) break;
+    lastHost = row.host;
+    found.add(lastHost);
+    tx.memory.lastHost = lastHost;
+  }
+  return [...found];
+}
+
+async function ofEach<T>(hosts: string[], ask: (host: string) => Promise<T[]>): Promise<T[]> {
+  return (await Promise.all(hosts.map(ask))).flat();
+}
+
+/** Of each host the best few, then the best of all: first tries before repeated ones, each by deadline. */
+async function candidates(tx: Tx, wish: ClaimWish & { busyHosts: string[] }): Promise<MediumRow[]> {
+  const free = (await hosts(tx)).filter((host) => !wish.busyHosts.includes(host));
+  const byDeadline = (a: MediumRow, b: MediumRow) => a.deadline - b.deadline;
+  const first = (await ofEach(free, (host) => tx.all(FIRST_TRIES, [host, wish.limit]))).sort(byDeadline);
+  if (first.length >= wish.limit) return first.slice(0, wish.limit);
+  const later = (await ofEach(free, (host) => tx.all(REPEATED, [host, wish.now, wish.limit]))).sort(byDeadline);
+  return [...first, ...later].slice(0, wish.limit);
+}
+
+/** Mirroring is on again: what was skipped because it was off is downloaded. */
+async function takeUp(tx: Tx, now: number): Promise<void> {
+  for (const row of await tx.all(SKIPPED_WHILE_OFF, [TAKEN_UP_AT_ONCE])) {
+    if (row.host === "") await ends.end(tx, row, "failed", NO_HOST, now);
+    else await ends.restart(tx, row, null, now);
+  }
+}
+
+async function toJob(tx: Tx, row: MediumRow): Promise<DownloadJob> {
+  const previous = await media.previous(tx, row);
+  const { received_at, video_id } = (await tx.get(ABOUT, [row.event, row.video]))!;
+  return {
+    id: tx.ids.show("med", row.id),
+    queue: "download",
+    attempts: row.attempts,
+    claim: tx.ids.claim(row.claims + 1),
+    eventId: tx.ids.show("evt", row.event),
+    videoId: video_id,
+    mediumId: tx.ids.show("med", row.id),
+    kind: row.kind,
+    url: row.url,
+    host: row.host,
+    deadline: row.deadline,
+    receivedAt: received_at,
+    duration: row.duration,
+    previous: previous?.target == null ? null : copyOf(tx.ids, previous),
+    hasCopy: row.key !== null,
+  };
+}
+
+async function tryAgain(
+  tx: Tx,
+  row: MediumRow,
+  outcome: Extract<DownloadOutcome, { is: "retry" }>,
+  now: number,
+): Promise<void> {
+  if (await ends.giveWay(tx, { ...row, state: "pending" }, now)) return;
+  const attempts = outcome.own ? row.attempts : outcome.progressed ? 1 : row.attempts + 1;
+  await ends.retry(tx, row, outcome.at, attempts, outcome.error, now);
+}
+
+export async function claim(tx: Tx, wish: ClaimWish & { busyHosts: string[] }): Promise<DownloadJob[]> {
+  if (tx.settings.isMirroring) await takeUp(tx, wish.now);
+  const jobs: DownloadJob[] = [];
+  for (const row of await candidates(tx, wish)) {
+    if (await ends.giveWay(tx, row, wish.now)) continue;
+    if (await media.isBlocked(tx, row)) {
+      tx.write(WAIT, [row.id]);
+      continue;
+    }
+    tx.write(LEASE, [wish.now + wish.leaseFor, row.id]);
+    jobs.push(await toJob(tx, row));
+  }
+  return jobs;
+}
+
+export const renew = async (tx: Tx, job: Job, leaseFor: number, now: number) =>
+  (await tx.changed(RENEW, [now + leaseFor, tx.ids.find("med", job.id), tx.ids.claimed(job.claim)])) === 1;
+
+export async function settle(
+  tx: Tx,
+  job: DownloadJob,
+  outcome: DownloadOutcome,
+  now: number,
+): Promise<{ settled: boolean }> {
+  const row = await media.byId(tx, tx.ids.find("med", job.id));
+  if (row?.state !== "running" || row.claims !== tx.ids.claimed(job.claim)) return { settled: false };
+  if (outcome.is === "spooled") {
+    if (!(await ends.giveWay(tx, { ...row, state: "pending" }, now))) await ends.spool(tx, row, outcome.file, now);
+  } else if (outcome.is === "unchanged")
+    await ends.mirror(tx, row, { ...outcome.copy, target: tx.ids.read("tgt", outcome.copy.target) }, now);
+  // A failure says nothing of a fresher link that has come meanwhile: that one is tried at once, from attempt 0.
+  else if (row.url !== job.url) await ends.restart(tx, { ...row, state: "pending" }, outcome.error, now);
+  else if (outcome.is === "retry") await tryAgain(tx, row, outcome, now);
+  else await ends.end(tx, row, outcome.is, outcome.error, now);
+  return { settled: true };
+}
+
+/** When a download comes due: now (0), where a first try waits. */
+export async function nextDue(tx: Tx): Promise<number | null> {
+  if (tx.settings.isMirroring && (await tx.get(SKIPPED_WHILE_OFF, [1])) !== undefined) return 0;
+  const rows = await Promise.all((await hosts(tx)).map((host) => tx.get(FIRST_DUE, [host])));
+  const times = rows.flatMap((row) => row?.due ?? []);
+  return times.length === 0 ? null : Math.max(0, Math.min(...times));
+}
+
+/** Downloads a medium again, from attempt 0, at once, also one of which only part was kept; RelayError("conflict") where that makes no sense. */
+export async function retry(tx: Tx, row: MediumRow, now: number): Promise<void> {
+  const id = tx.ids.show("med", row.id);
+  if (row.host === "") throw new RelayError("conflict", `${id} cannot be downloaded: ${row.last_error}`);
+  if (!["pending", "failed", "expired", "skipped"].includes(row.state) && !isPartOnly(row)) {
+    throw new RelayError(
+      "conflict",
+      `${id} is ${row.state}; only pending, failed, expired and skipped media are retried, and those that are ${NOT_WHOLE}`,
+    );
+  }
+  if (row.spooled !== null) return transfers.hasten(tx, row.id, now);
+  if (row.state === "pending" && row.due === null) {
+    throw new RelayError("conflict", `${id} waits for an earlier download of its video's thumbnail`);
+  }
+  if (await media.successor(tx, row)) throw new RelayError("conflict", `${id} has been overtaken by a newer thumbnail`);
+  await ends.restart(tx, row, null, now);
+}
+
+/** Downloads a mirrored medium again, to put what it gets in the place of a copy that is missing or rotten. */
+export async function mend(tx: Tx, row: MediumRow, now: number): Promise<void> {
+  const id = tx.ids.show("med", row.id);
+  if (row.host === "") throw new RelayError("conflict", `${id} cannot be downloaded: its link is not kept`);
+  if (row.state !== "mirrored")
+    throw new RelayError("conflict", `${id} is ${row.state}; only mirrored media are mended`);
+  await ends.mend(tx, row, "its copy is missing or damaged: it is fetched again", now);
+}
+
+/** A video that came to nothing, whose file has turned up: its download finds it. */
+export async function revive(tx: Tx, id: number, now: number): Promise<void> {
+  const row = await media.byId(tx, id);
+  const isLost = row?.kind === "video" && row.key === null && (row.state === "failed" || row.state === "expired");
+  if (isLost) await ends.restart(tx, row, row.last_error, now);
+}
+
+/** Whether the spool must keep what it has of a medium. */
+export async function isSpooled(tx: Tx, id: number): Promise<boolean> {
+  const row = await media.byId(tx, id);
+  return row !== undefined && (row.due !== null || row.spooled !== null);
+}
+
+/** Media whose download has begun, or will. */
+export const scheduled = async (tx: Tx) => (await tx.all(SCHEDULED, [])).map(({ id }) => id);
+
+export async function freeLeases(tx: Tx, now: number): Promise<number> {
+  const running = await tx.all(LEASED, []);
+  tx.write(FREE, [now]);
+  for (const row of running) await ends.giveWay(tx, { ...row, state: "pending" }, now);
+  return running.length;
+}
+
+export const mendDue = (tx: Tx, now: number) => tx.write(NEVER_DUE, [now]);
+
+export function bringForward(tx: Tx, by: number, now: number): void {
+  tx.write(BRING_FORWARD, [by]);
+  tx.write(AGE_LINKS, [by, by, by, now]);
+}
+
+/** Mirroring is off: what was to be downloaded is skipped, and holds no delivery. */
+export async function skipAll(tx: Tx, now: number): Promise<void> {
+  for (const row of await tx.all(UNSETTLED, [])) await ends.end(tx, row, "skipped", MIRRORING_OFF, now);
+}

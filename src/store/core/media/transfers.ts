@@ -1,0 +1,121 @@
+import type { Job } from "../../../model/job.ts";
+import { LATEST_TIME } from "../../../rules/plausible-time.ts";
+import type { ClaimWish } from "../../store.ts";
+import { insert, sql, type Tx } from "../tx.ts";
+
+export type TransferRow = {
+  id: number;
+  action: "upload" | "delete" | "erase";
+  medium: number;
+  target: number | null;
+  key: string | null;
+  bytes: number | null;
+  due: number;
+  running: number;
+  attempts: number;
+  claims: number;
+  failing_since: number | null;
+  last_error: string | null;
+};
+
+/** Where in which target (its row's id) a file is, or may be. */
+export type Place = { target: number; key: string };
+
+/** The jobs on copies (uploads, deletions): when they are due, and who works on them. */
+
+const insertTransfer = insert("transfers", ["id", "action", "medium", "target", "key", "bytes", "due"]);
+const BY_ID = sql<[number], TransferRow>("SELECT * FROM transfers WHERE id = ?");
+const DUE = sql<[string, number, number], TransferRow>(
+  "SELECT * FROM transfers WHERE action = ? AND due <= ? ORDER BY due LIMIT ?",
+);
+const FIRST_DUE = sql<[string], { due: number | null }>("SELECT min(due) AS due FROM transfers WHERE action = ?");
+const LEASE = sql<[number, number]>("UPDATE transfers SET running = 1, due = ?, claims = claims + 1 WHERE id = ?");
+const RENEW = sql<[number, number, number]>("UPDATE transfers SET due = ? WHERE id = ? AND claims = ? AND running = 1");
+const FREE = sql<[number]>("UPDATE transfers SET running = 0, due = ? WHERE running = 1");
+const BRING_FORWARD = sql<[number]>("UPDATE transfers SET due = due - ?");
+// The copies of a deleted video may be meant to stay that long.
+const NEVER_DUE = sql<[number]>(`UPDATE transfers SET due = ? WHERE due >= ${LATEST_TIME} AND action <> 'erase'`);
+const RETRY = sql<[number, string, number, number]>(
+  `UPDATE transfers SET running = 0, due = ?, attempts = attempts + 1, last_error = ?,
+     failing_since = coalesce(failing_since, ?) WHERE id = ?`,
+);
+const REMOVE = sql<[number]>("DELETE FROM transfers WHERE id = ?");
+const OF_MEDIUM = sql<[number, string], TransferRow>("SELECT * FROM transfers WHERE medium = ? AND action = ?");
+const addPlace = insert("places", ["medium", "target", "key"], "ON CONFLICT DO NOTHING");
+const DROP_PLACE = sql<[number, number, string]>("DELETE FROM places WHERE medium = ? AND target = ? AND key = ?");
+const PLACES = sql<[number], Place>("SELECT target, key FROM places WHERE medium = ?");
+const DROP_PLACES = sql<[number]>("DELETE FROM places WHERE medium = ?");
+const HASTEN = sql<[number, number]>(
+  "UPDATE transfers SET due = ? WHERE medium = ? AND action = 'upload' AND running = 0",
+);
+const UPLOADS = sql<[], { medium: number }>("SELECT medium FROM transfers WHERE action = 'upload'");
+
+export function add(
+  tx: Tx,
+  action: TransferRow["action"],
+  medium: number,
+  copy: { target: number | null; key: string | null; bytes?: number | null } | null,
+  due: number,
+): void {
+  const { target = null, key = null, bytes = null } = copy ?? {};
+  insertTransfer(tx, { id: tx.ids.next(), action, medium, target, key, bytes, due });
+}
+
+/** Takes a medium's job of this sort back; null: there was none. */
+export async function cancel(tx: Tx, action: TransferRow["action"], medium: number): Promise<TransferRow | null> {
+  const row = (await tx.get(OF_MEDIUM, [medium, action])) ?? null;
+  if (row !== null) tx.write(REMOVE, [row.id]);
+  return row;
+}
+
+/** An upload is about to be put there. `passed`: keys of this target that were found to hold another file. */
+export function place(tx: Tx, { medium }: TransferRow, { target, key }: Place, passed: string[]): void {
+  for (const other of passed) tx.write(DROP_PLACE, [medium, target, other]);
+  addPlace(tx, { medium, target, key });
+}
+
+/** Every place where an upload of this medium was to be put, and may have been; from now on it is the caller's to know. */
+export async function takePlaces(tx: Tx, medium: number): Promise<Place[]> {
+  const taken = await tx.all(PLACES, [medium]);
+  if (taken.length > 0) tx.write(DROP_PLACES, [medium]);
+  return taken;
+}
+
+export const due = (tx: Tx, action: TransferRow["action"], now: number, limit: number) =>
+  tx.all(DUE, [action, now, limit]);
+
+export const claim = async (tx: Tx, action: TransferRow["action"], wish: ClaimWish): Promise<TransferRow[]> =>
+  (await tx.all(DUE, [action, wish.now, wish.limit])).map((row) => {
+    tx.write(LEASE, [wish.now + wish.leaseFor, row.id]);
+    return { ...row, claims: row.claims + 1 };
+  });
+
+/** The job's row while the claim is still its own. */
+export async function held(tx: Tx, job: Job): Promise<TransferRow | null> {
+  const row = await tx.get(BY_ID, [tx.ids.find("job", job.id)]);
+  return row?.running === 1 && row.claims === tx.ids.claimed(job.claim) ? row : null;
+}
+
+export const renew = async (tx: Tx, job: Job, leaseFor: number, now: number) =>
+  (await tx.changed(RENEW, [now + leaseFor, tx.ids.find("job", job.id), tx.ids.claimed(job.claim)])) === 1;
+
+export const retry = (tx: Tx, row: TransferRow, at: number, error: string, now: number) =>
+  tx.write(RETRY, [at, error, now, row.id]);
+
+export const done = (tx: Tx, row: TransferRow) => tx.write(REMOVE, [row.id]);
+
+export const hasten = (tx: Tx, medium: number, now: number) => tx.write(HASTEN, [now, medium]);
+
+export const uploading = async (tx: Tx) => (await tx.all(UPLOADS, [])).map(({ medium }) => medium);
+
+export const freeLeases = (tx: Tx, now: number) => tx.changed(FREE, [now]);
+
+export const mendDue = (tx: Tx, now: number) => tx.write(NEVER_DUE, [now]);
+
+export const bringForward = (tx: Tx, by: number) => tx.write(BRING_FORWARD, [by]);
+
+export const nextDue = async (tx: Tx, ...actions: TransferRow["action"][]): Promise<number | null> => {
+  const rows = await Promise.all(actions.map((action) => tx.get(FIRST_DUE, [action])));
+  const times = rows.flatMap((row) => row?.due ?? []);
+  return times.length === 0 ? null : Math.min(...times);
+};

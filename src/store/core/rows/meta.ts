@@ -1,0 +1,80 @@
+import { Buffer } from "node:buffer";
+import type { IntegrityCheck } from "../../store.ts";
+import { sql, type Tx } from "../tx.ts";
+
+// Facts about the store itself, by name: what is no row of anything else.
+
+const READ = sql<[string], { value: Uint8Array }>("SELECT value FROM meta WHERE name = ?");
+const WRITE = sql<[string, Uint8Array]>(
+  "INSERT INTO meta (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value",
+);
+const ADD = sql<[string, Uint8Array]>("INSERT INTO meta (name, value) VALUES (?, ?) ON CONFLICT (name) DO NOTHING");
+const REMOVE = sql<[string]>("DELETE FROM meta WHERE name = ?");
+
+const EMPTY = new Uint8Array();
+
+export async function readBytes(tx: Tx, name: string): Promise<Uint8Array | null> {
+  return (await tx.get(READ, [name]))?.value ?? null;
+}
+
+export async function readText(tx: Tx, name: string): Promise<string | null> {
+  const bytes = await readBytes(tx, name);
+  return bytes === null ? null : Buffer.from(bytes).toString();
+}
+
+export function writeText(tx: Tx, name: string, text: string): void {
+  tx.write(WRITE, [name, Buffer.from(text)]);
+}
+
+export async function isMarked(tx: Tx, name: string): Promise<boolean> {
+  return (await tx.get(READ, [name])) !== undefined;
+}
+
+export function mark(tx: Tx, name: string): void {
+  tx.write(ADD, [name, EMPTY]);
+}
+
+export function remove(tx: Tx, name: string): void {
+  tx.write(REMOVE, [name]);
+}
+
+/** Which life of the store this is. */
+export async function readEpoch(tx: Tx): Promise<string> {
+  return Buffer.from((await readBytes(tx, "epoch"))!).toString("hex");
+}
+
+const SECRET = "media-secret";
+
+/** The secret behind `sig` in media links; null: it was not made yet. */
+export const readSecret = (tx: Tx) => readBytes(tx, SECRET);
+
+export async function makeSecret(tx: Tx, bytes: Uint8Array): Promise<Uint8Array> {
+  tx.write(ADD, [SECRET, bytes]);
+  return (await readSecret(tx))!;
+}
+
+const CHECK = "integrity";
+
+/** The last check of the whole database. */
+export async function readCheck(tx: Tx): Promise<IntegrityCheck | null> {
+  const text = await readText(tx, CHECK);
+  return text === null ? null : (JSON.parse(text) as IntegrityCheck);
+}
+
+export async function writeCheck(tx: Tx, check: IntegrityCheck): Promise<void> {
+  writeText(tx, CHECK, JSON.stringify(check));
+}
+
+const SEEN_AT = "seen-at";
+
+/** Remembers the time at which a relay is known to have run on this database. */
+export function setSeenTime(tx: Tx, now: number): void {
+  writeText(tx, SEEN_AT, String(now));
+}
+
+/** The same; resolves with how far the time remembered before is ahead of `now`; 0: it is not. */
+export async function replaceSeenTime(tx: Tx, now: number): Promise<number> {
+  const before = await readText(tx, SEEN_AT);
+  setSeenTime(tx, now);
+  return before === null ? 0 : Math.max(0, Number(before) - now);
+}

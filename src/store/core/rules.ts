@@ -1,0 +1,150 @@
+import type { Job as ClaimedJob, QueueName } from "../../model/job.ts";
+import type { Claimed, ClaimWish, StoreVerbs } from "../store.ts";
+import type { storeVerbs, Work, Works } from "../verbs.ts";
+import * as deliveries from "./deliveries/deliveries.ts";
+import * as events from "./events/events.ts";
+import * as quarantine from "./events/quarantine.ts";
+import * as videos from "./events/videos.ts";
+import * as risks from "./media/at-risk.ts";
+import * as deletions from "./media/deletions.ts";
+import * as downloads from "./media/downloads.ts";
+import * as lists from "./media/lists.ts";
+import * as copies from "./media/settle.ts";
+import * as targets from "./media/targets.ts";
+import * as transfers from "./media/transfers.ts";
+import * as uploads from "./media/uploads.ts";
+import { countAll } from "./rows/counts.ts";
+import * as meta from "./rows/meta.ts";
+import { about, job, type Tx } from "./tx.ts";
+
+/** Verbs that an engine answers in its own way. */
+type OfEngine = "changeMark" | "mediaSecret" | "forgetVideo" | "probe";
+
+/** What each verb of the store does, the same for every engine. */
+export const rules: Omit<Works<StoreVerbs, typeof storeVerbs>, OfEngine> = {
+  accept: (acceptance) => ({
+    key: acceptance.event.videoId,
+    lock: videos.VIDEO,
+    run: (tx, video) => events.accept(tx, video, acceptance),
+  }),
+  quarantine: (refusal) => job((tx) => quarantine.keep(tx, refusal)),
+
+  claimDownloads: claiming(downloads.nextDue, downloads.claim),
+  claimDeliveries: claiming((tx, { endpoint }) => deliveries.nextDue(tx, endpoint), deliveries.claim),
+  claimUploads: claiming((tx) => transfers.nextDue(tx, "upload"), uploads.claim),
+  claimDeletions: claiming((tx) => transfers.nextDue(tx, "delete", "erase"), deletions.claim),
+  renew: (claimed, leaseFor) =>
+    about(claimed.videoId, (tx) => holderOf(claimed.queue).renew(tx, claimed, leaseFor, tx.now())),
+  refreshUpload: (claimed, leaseFor) => about(claimed.videoId, (tx) => uploads.refresh(tx, claimed, leaseFor)),
+  placeUpload: (claimed, copy) => about(claimed.videoId, (tx) => uploads.place(tx, claimed, copy)),
+  settleDownload: (claimed, outcome, now) =>
+    about(claimed.videoId, (tx) => downloads.settle(tx, claimed, outcome, now)),
+  settleUpload: (claimed, outcome, now) => about(claimed.videoId, (tx) => uploads.settle(tx, claimed, outcome, now)),
+  settleDeletion: (claimed, outcome, now) =>
+    about(claimed.videoId, (tx) => deletions.settle(tx, claimed, outcome, now)),
+  settleDelivery: (claimed, outcome, now) =>
+    about(claimed.videoId, (tx) => deliveries.settle(tx, claimed, outcome, now)),
+  freeLeases: (now) =>
+    job(async (tx) => {
+      let freed = 0;
+      for (const holder of HOLDERS) freed += await holder.freeLeases(tx, now);
+      return freed;
+    }),
+
+  isCopyWanted: ({ target, key }) => job(async (tx) => copies.isWanted(tx, tx.ids.read("tgt", target), key)),
+  spooledMedia: () =>
+    job(async (tx) => {
+      const [scheduled, uploading] = await Promise.all([downloads.scheduled(tx), transfers.uploading(tx)]);
+      return [
+        ...scheduled.map((id) => ({ mediumId: tx.ids.show("med", id), uploads: false })),
+        ...uploading.map((id) => ({ mediumId: tx.ids.show("med", id), uploads: true })),
+      ];
+    }),
+  reviveSpooled: (mediumIds, now) =>
+    job(async (tx) => {
+      for (const id of mediumIds) await downloads.revive(tx, tx.ids.find("med", id), now);
+    }),
+  isSpooled: (mediumId) => job((tx) => downloads.isSpooled(tx, tx.ids.find("med", mediumId))),
+  raiseRisks: (now) => job((tx) => risks.raise(tx, now)),
+  nextRisk: () => job(risks.next),
+  targetId: {
+    answer: (place) => job((tx) => targets.known(tx, place)),
+    run: (place, before) => job((tx) => targets.id(tx, place, before)),
+  },
+  targets: () => job(targets.list),
+  skipMedia: (now) => job((tx) => downloads.skipAll(tx, now)),
+
+  bringForward: (by, now) =>
+    job(async (tx) => {
+      meta.setSeenTime(tx, now);
+      for (const holder of HOLDERS) holder.bringForward(tx, by, now);
+    }),
+  seenAt: (now) =>
+    job(async (tx) => {
+      for (const holder of HOLDERS) holder.mendDue(tx, now);
+      return meta.replaceSeenTime(tx, now);
+    }),
+
+  event: (id) => job((tx) => events.show(tx, id)),
+  eventBody: (id) => job((tx) => events.body(tx, id)),
+  eventMedia: (id) => job((tx) => events.listMedia(tx, id)),
+  events: (wish) => job((tx) => events.list(tx, wish)),
+  replay: (id, to, now) => job((tx) => events.replay(tx, id, to, now)),
+
+  delivery: (id, limit) => job((tx) => deliveries.show(tx, id, limit)),
+  deliveries: (wish) => job((tx) => deliveries.list(tx, wish)),
+  retryDelivery: (id, now) => job((tx) => deliveries.retry(tx, id, now)),
+  cancelDelivery: (id, now) => job((tx) => deliveries.cancel(tx, id, now)),
+  endpoints: () => job(deliveries.endpoints),
+  pauseEndpoint: (id, reason, now) => job(async (tx) => deliveries.pause(tx, id, reason, now)),
+  resumeEndpoint: (id) => job(async (tx) => deliveries.resume(tx, id)),
+
+  video: (videoId, limit) => about(videoId, (tx) => videos.show(tx, videoId, limit)),
+  videos: (wish) => job((tx) => videos.list(tx, wish)),
+  videosOfContext: (context, page) => job((tx) => videos.ofContext(tx, context, page)),
+  importContexts: (rows, { override }, now) =>
+    job(async (tx) => ({ imported: await videos.importAll(tx, rows, override, now) })),
+
+  medium: (id) => job((tx) => lists.show(tx, id)),
+  media: (wish) => job((tx) => lists.list(tx, wish)),
+  mediumByKey: (key) => job((tx) => lists.byKey(tx, key)),
+  retryMedium: (id, now) => job((tx) => lists.retry(tx, id, now)),
+  mendMedium: (id, now) => job((tx) => lists.mend(tx, id, now)),
+
+  quarantined: (wish) => job((tx) => quarantine.list(tx, wish)),
+  quarantinedBody: (id) => job((tx) => quarantine.show(tx, id)),
+  dropQuarantined: (id) => job((tx) => quarantine.drop(tx, id)),
+
+  epoch: () => job(meta.readEpoch),
+  counts: () => job(countAll),
+  lastCheck: () => job(meta.readCheck),
+  noteCheck: (check) => job((tx) => meta.writeCheck(tx, check)),
+};
+
+/** Whose rows are jobs. */
+const HOLDERS = [downloads, transfers, deliveries];
+
+function holderOf(queue: QueueName) {
+  if (queue === "download") return downloads;
+  return queue === "upload" || queue === "delete" ? transfers : deliveries;
+}
+
+/** A claim makes a transaction only where something is due. */
+function claiming<Wish extends ClaimWish, J extends ClaimedJob>(
+  nextDue: (tx: Tx, wish: Wish) => Promise<number | null>,
+  claim: (tx: Tx, wish: Wish) => Promise<J[]>,
+): Work<[Wish], Claimed<J>> {
+  return {
+    answer: (wish) =>
+      job(async (tx) => {
+        const due = await nextDue(tx, wish);
+        return due === null || due > wish.now ? { jobs: [], nextDue: due } : undefined;
+      }),
+    run: (wish) =>
+      job(async (tx) => {
+        const jobs = await claim(tx, wish);
+        // There may be more where the limit was reached.
+        return { jobs, nextDue: jobs.length < wish.limit ? await nextDue(tx, wish) : wish.now };
+      }),
+  };
+}

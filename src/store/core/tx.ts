@@ -1,0 +1,91 @@
+import type { StoreSettings } from "../store.ts";
+import type { VideoRow } from "./events/video-row.ts";
+import type { Memory } from "./memory.ts";
+import type { Ids } from "./rows/ids.ts";
+
+/** What a column of SQLite and of PostgreSQL holds. */
+export type Value = string | number | Uint8Array | null;
+
+/** A statement, with `?` for its values; each engine prepares it once. The types say what goes in and what comes out. */
+export type Statement<Values extends readonly Value[] = Value[], Row = unknown> = {
+  readonly text: string;
+  /** Never there: it ties the types to the statement. */
+  readonly types?: { values: Values; row: Row };
+};
+
+export function sql<Values extends readonly Value[] = Value[], Row = unknown>(text: string): Statement<Values, Row> {
+  return { text };
+}
+
+/**
+ * Writes one row of a table, from an object: its members are mapped to positions here, once. `rest` is what may follow the
+ * values (ON CONFLICT).
+ */
+export function insert<Column extends string>(table: string, columns: readonly Column[], rest = "") {
+  const places = columns.map(() => "?").join(", ");
+  const statement = sql(`INSERT INTO ${table} (${columns.join(", ")}) VALUES (${places}) ${rest}`);
+  return (tx: Tx, row: Record<Column, Value>): void => tx.write(statement, valuesOf(columns, row));
+}
+
+/** The same for the row of an id, of which it sets these columns. */
+export function update<Column extends string>(table: string, columns: readonly Column[]) {
+  const statement = sql(`UPDATE ${table} SET ${columns.map((column) => `${column} = ?`).join(", ")} WHERE id = ?`);
+  return (tx: Tx, id: number, row: Record<Column, Value>): void => {
+    const values = valuesOf(columns, row);
+    values.push(id);
+    tx.write(statement, values);
+  };
+}
+
+function valuesOf<Column extends string>(columns: readonly Column[], row: Record<Column, Value>): Value[] {
+  const values: Value[] = [];
+  for (const column of columns) values.push(row[column]);
+  return values;
+}
+
+/**
+ * A transaction, as a rule sees it, until its job ends. Rules are plain async functions over it: nothing but `tx` is
+ * awaited inside of them, so that an engine whose answers are there at once runs a whole batch in one turn of the event
+ * loop. On PostgreSQL each await is a round trip: reads that do not depend on each other are asked for together.
+ */
+export type Tx = {
+  /** The first row. */
+  get<Values extends readonly Value[], Row>(
+    statement: Statement<Values, Row>,
+    values: Values,
+  ): Promise<Row | undefined>;
+  all<Values extends readonly Value[], Row>(statement: Statement<Values, Row>, values: Values): Promise<Row[]>;
+  /** How many rows it changed. */
+  changed<Values extends readonly Value[]>(statement: Statement<Values>, values: Values): Promise<number>;
+  /** Not awaited: it rides along with the commit. Where it fails, the job fails. */
+  write<Values extends readonly Value[]>(statement: Statement<Values>, values: Values): void;
+  /** The time by the store's clock, in milliseconds. */
+  now(): number;
+  readonly ids: Ids;
+  readonly settings: Readonly<StoreSettings>;
+  /** The number of this life of the store, which the sequences of its events are greater than. */
+  readonly epoch: number;
+  /** Absolute. */
+  readonly dataDir: string;
+  readonly memory: Memory;
+};
+
+/**
+ * A rule as it is run. `key` is the video that it is about: what concerns one video runs one after the other. `lock` reads
+ * the row of that video for `run`, before anything else; where it is null, `run` is given none.
+ */
+export type Job<Result> = {
+  readonly key: string | null;
+  readonly lock: Statement<[string], VideoRow> | null;
+  run(tx: Tx, row: VideoRow | undefined): Promise<Result>;
+};
+
+/** A job about one video, by its id at the provider. */
+export function about<Result>(videoId: string, run: (tx: Tx) => Promise<Result>): Job<Result> {
+  return { key: videoId, lock: null, run };
+}
+
+/** A job about no video in particular, or about one that is not known before it runs. */
+export function job<Result>(run: (tx: Tx) => Promise<Result>): Job<Result> {
+  return { key: null, lock: null, run };
+}

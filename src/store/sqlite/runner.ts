@@ -1,0 +1,68 @@
+import type Database from "better-sqlite3";
+import type { Job, Statement, Tx, Value } from "../core/tx.ts";
+import type { Sql } from "./rows/sql.ts";
+
+/** What a transaction offers beside its statements. */
+export type Surroundings = Omit<Tx, "get" | "all" | "changed" | "write">;
+
+type Prepared = Database.Statement<Value[], unknown>;
+
+/**
+ * Runs jobs on a connection. Every answer of `tx` is a promise that is resolved already: a batch of jobs takes turns of the
+ * microtask queue only, and nothing else of the event loop comes between them. The transaction around is the caller's.
+ */
+export function createRunner(db: Sql, surroundings: Surroundings): <T>(job: Job<T>) => Promise<T> {
+  const known = new WeakMap<Statement, Prepared>();
+
+  function prepare(statement: Statement): Prepared {
+    let prepared = known.get(statement);
+    if (prepared === undefined) {
+      prepared = db.prepare<Value[], unknown>(statement.text);
+      known.set(statement, prepared);
+    }
+    return prepared;
+  }
+
+  /** The `tx` of one job. */
+  class JobTx {
+    #isOver = false;
+
+    get(statement: Statement, values: Value[]): Promise<unknown> {
+      return Promise.resolve(this.#prepare(statement).get(...values));
+    }
+
+    all(statement: Statement, values: Value[]): Promise<unknown[]> {
+      return Promise.resolve(this.#prepare(statement).all(...values));
+    }
+
+    changed(statement: Statement, values: Value[]): Promise<number> {
+      return Promise.resolve(this.#prepare(statement).run(...values).changes);
+    }
+
+    write(statement: Statement, values: Value[]): void {
+      this.#prepare(statement).run(...values);
+    }
+
+    end(): void {
+      this.#isOver = true;
+    }
+
+    /** A promise that was not awaited must not reach the transaction of another job. */
+    #prepare(statement: Statement): Prepared {
+      if (this.#isOver) throw new Error(`a statement came after the end of its job: ${statement.text}`);
+      return prepare(statement);
+    }
+  }
+  Object.assign(JobTx.prototype, surroundings);
+
+  return async (job) => {
+    const tx = new JobTx();
+    try {
+      // The lock is the transaction itself: nothing else writes meanwhile.
+      const row = job.lock === null ? undefined : prepare(job.lock as Statement).get(job.key);
+      return await job.run(tx as unknown as Tx, row as never);
+    } finally {
+      tx.end();
+    }
+  };
+}

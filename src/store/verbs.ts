@@ -1,0 +1,152 @@
+import type { Backups } from "./backups.ts";
+import type { Job } from "./core/tx.ts";
+import type { StoreVerbs } from "./store.ts";
+
+/**
+ * How a verb is run.
+ * - `read`: it changes nothing.
+ * - `write`: one transaction. `durable`: what it wrote must survive a crash once it has answered; what is not durable
+ *   (leases) a start makes good. `bytes`: about how many it writes, where that is much.
+ * - `several`: it makes its own transactions.
+ */
+export type VerbLine<Args extends unknown[]> =
+  | { does: "read" }
+  | { does: "write"; durable: boolean; bytes(...args: Args): number }
+  | { does: "several" };
+
+type Verbs<Port> = { [Verb in keyof Port]: (...args: never[]) => Promise<unknown> };
+
+/** One line per verb of a port; one that has no line does not compile. */
+export type VerbTable<Port extends Verbs<Port>> = { [Verb in keyof Port]: VerbLine<Parameters<Port[Verb]>> };
+
+const read = { does: "read" } as const;
+const write = { does: "write", durable: true, bytes: () => 0 } as const;
+const lease = { does: "write", durable: false, bytes: () => 0 } as const;
+const several = { does: "several" } as const;
+
+export const storeVerbs = {
+  accept: { ...write, bytes: ({ body }) => body.length },
+  quarantine: { ...write, bytes: ({ body }) => body.length },
+
+  claimDownloads: lease,
+  claimDeliveries: lease,
+  claimUploads: lease,
+  claimDeletions: lease,
+  renew: lease,
+  refreshUpload: lease,
+  // The file is put once this has answered: its place must be known whatever happens then.
+  placeUpload: write,
+  settleDownload: write,
+  settleUpload: write,
+  settleDeletion: write,
+  settleDelivery: write,
+  freeLeases: lease,
+
+  isCopyWanted: read,
+  spooledMedia: read,
+  reviveSpooled: write,
+  isSpooled: read,
+  raiseRisks: write,
+  nextRisk: read,
+  targetId: write,
+  targets: read,
+  skipMedia: write,
+
+  bringForward: write,
+  seenAt: write,
+  changeMark: read,
+
+  event: read,
+  eventBody: read,
+  eventMedia: read,
+  events: read,
+  replay: write,
+
+  delivery: read,
+  deliveries: read,
+  retryDelivery: write,
+  cancelDelivery: write,
+  endpoints: read,
+  pauseEndpoint: write,
+  resumeEndpoint: write,
+
+  video: read,
+  videos: read,
+  videosOfContext: read,
+  importContexts: write,
+  forgetVideo: several,
+
+  medium: read,
+  media: read,
+  mediumByKey: read,
+  retryMedium: write,
+  mendMedium: write,
+
+  quarantined: read,
+  quarantinedBody: read,
+  dropQuarantined: write,
+
+  epoch: read,
+  counts: read,
+  mediaSecret: write,
+  lastCheck: read,
+  noteCheck: write,
+  probe: several,
+} as const satisfies VerbTable<StoreVerbs>;
+
+export const backupVerbs = {
+  begin: write,
+  begun: read,
+  end: write,
+  note: write,
+  list: read,
+  last: read,
+  noteFailed: write,
+  failed: read,
+  forget: write,
+} as const satisfies VerbTable<Backups>;
+
+/**
+ * What a verb does, as jobs of an engine. `answer` resolves with the result without a transaction, where there is nothing
+ * to write; else with undefined. `patience`: how long a commit that fails is tried again, in milliseconds.
+ */
+export type Work<Args extends unknown[], Result> =
+  | ((...args: Args) => Job<Result>)
+  | { answer?(...args: Args): Job<Result | undefined>; run(...args: Args): Job<Result>; patience?: number };
+
+/** What each verb of a port does; one of several transactions is a function that makes them. */
+export type Works<Port extends Verbs<Port>, Table extends VerbTable<Port>> = {
+  [Verb in keyof Port]: Table[Verb] extends { does: "several" }
+    ? Port[Verb]
+    : Work<Parameters<Port[Verb]>, Awaited<ReturnType<Port[Verb]>>>;
+};
+
+/** How an engine runs jobs. A write resolves once it is committed; `bytes`: about how many it writes, where that is much. */
+export type Engine = {
+  read<T>(job: Job<T>): Promise<T>;
+  write<T>(job: Job<T>, how?: { bytes?: number; patience?: number }): Promise<T>;
+};
+
+type AnyWork = Exclude<Work<unknown[], unknown>, (...args: never) => unknown>;
+
+/** The verbs of a port, made from its table and from what each does. */
+export function makeVerbs<Port extends Verbs<Port>, Table extends VerbTable<Port>>(
+  table: Table,
+  works: Works<Port, Table>,
+  { read, write }: Engine,
+): Port {
+  const make = (line: VerbLine<unknown[]>, { answer, run, patience }: AnyWork) => {
+    if (line.does === "read") return (...args: unknown[]) => read(run(...args));
+    if (line.does === "several") return run;
+    const begin = (...args: unknown[]) =>
+      write(run(...args), { bytes: line.bytes(...args), ...(patience !== undefined && { patience }) });
+    if (answer === undefined) return begin;
+    return async (...args: unknown[]) => (await read(answer(...args))) ?? begin(...args);
+  };
+  const verbs = Object.keys(table).map((name) => {
+    const work = works[name as keyof Port] as AnyWork | AnyWork["run"];
+    const line = table[name as keyof Port] as VerbLine<unknown[]>;
+    return [name, make(line, typeof work === "function" ? { run: work } : work)];
+  });
+  return Object.fromEntries(verbs);
+}
