@@ -28,7 +28,7 @@ export async function bundleProgram(outfile: string, options: BundleOptions): Pr
   );
   const { outputFiles, metafile } = await build({
     absWorkingDir: ROOT,
-    entryPoints: ["src/cli/program.ts"],
+    entryPoints: ["src/cli/entry.ts"],
     bundle: true,
     splitting: true,
     platform: "node",
@@ -50,7 +50,7 @@ export async function bundleProgram(outfile: string, options: BundleOptions): Pr
         .map(({ path }) => basename(path)),
     ]),
   );
-  const first = new Set(["program.js"]); // What every start needs; the set grows while it is walked through.
+  const first = new Set(["entry.js"]); // What every start needs; the set grows while it is walked through.
   for (const name of first) for (const needed of imports.get(name)!) first.add(needed);
 
   const parts = await Promise.all(
@@ -113,7 +113,7 @@ function unpack(name) {
   return require("node:zlib").zstdDecompressSync(Buffer.from(packed, "base64"));
 }
 try {
-  need("./program.js");
+  need("./entry.js");
 } catch (error) {
   process.stderr.write("wochit-relay: " + String(error?.message ?? error).split("\\n", 1)[0] + "\\n");
   process.exitCode = 1;
@@ -125,7 +125,7 @@ function fillIn(addon: Uint8Array, commit: string): Plugin {
   return {
     name: "fill-in",
     setup({ onLoad }) {
-      onLoad({ filter: /[\\/]src[\\/]packed\.ts$/ }, () => ({
+      onLoad({ filter: /[\\/]src[\\/]platform[\\/]packed\.ts$/ }, () => ({
         contents: `
           export const packed = {
             commit: ${JSON.stringify(commit)},

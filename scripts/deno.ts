@@ -14,9 +14,9 @@ export function findDeno(root = ROOT): string | null {
   return found.find((path) => existsSync(path)) ?? null;
 }
 
-/** The rights that the README's command gives to `deno run`, as its arguments. */
-export function readDenoRights(readme = readFileSync(join(ROOT, "README.md"), "utf8")): string[] {
-  const rights = /^deno run (--allow-.+) src\/main\.ts serve$/m.exec(readme)?.[1];
-  if (rights === undefined) throw new Error('README.md has no line "deno run --allow-… src/main.ts serve"');
+/** The rights that the command in docs/INSTALL.md gives to `deno run`, as its arguments. */
+export function readDenoRights(document = readFileSync(join(ROOT, "docs/INSTALL.md"), "utf8")): string[] {
+  const rights = /^deno run (--allow-.+) src\/main\.ts serve$/m.exec(document)?.[1];
+  if (rights === undefined) throw new Error('docs/INSTALL.md has no line "deno run --allow-… src/main.ts serve"');
   return rights.split(" ");
 }

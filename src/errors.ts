@@ -1,8 +1,8 @@
-/** What went wrong, in a word. The rest of the program switches on this and on nothing else. */
+/** The kind of an error. The program switches on this code and on nothing else. */
 export type ErrorCode =
   | "usage" // the command line is wrong
   | "config" // the configuration is wrong
-  | "not_found" // what was named does not exist
+  | "not_found" // it does not exist
   | "conflict" // it exists, but its state forbids this
   | "body_expired" // the event's body has been pruned
   | "invalid_json"
@@ -18,7 +18,7 @@ export type ErrorCode =
   | "unsupported" // this machine or this build cannot do it
   | "internal";
 
-/** The one table from a code to what HTTP and the shell say. */
+/** The HTTP status and the exit code of each kind of error. */
 export const errorTable: Record<ErrorCode, { status: number; exit: number }> = {
   usage: { status: 400, exit: 2 },
   config: { status: 500, exit: 2 },
@@ -39,7 +39,7 @@ export const errorTable: Record<ErrorCode, { status: number; exit: number }> = {
   internal: { status: 500, exit: 1 },
 };
 
-/** An error meant for a person: one line that says what happened, where, and what to do. */
+/** An error for people: one line with what happened, where, and what to do. */
 export class RelayError extends Error {
   readonly code: ErrorCode;
   constructor(code: ErrorCode, message: string, options?: { cause?: unknown }) {
@@ -49,9 +49,15 @@ export class RelayError extends Error {
   }
 }
 
-/** Why work on a job ends: the job went to another claim, or is wanted no longer. */
+/** Aborts the work on a job that another claim has, or that was canceled. */
 export class LeaseLost extends Error {
   override readonly name = "LeaseLost";
+}
+
+/** The code of an error of the system or the database's driver; "" where it has none. */
+export function codeOf(error: unknown): string {
+  const code = (error as { code?: unknown } | null)?.code;
+  return typeof code === "string" ? code : "";
 }
 
 /** One line for any thrown value: the message and, for system errors, the code. Never a stack. */

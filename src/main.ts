@@ -1,6 +1,6 @@
-// The program from source; what is packed begins with cli/program.ts.
-import { keepCompiled } from "./platform/compiled.ts";
+// The program from source; the packed one begins with cli/entry.ts.
+import { enableCompileCache } from "./platform/compile-cache.ts";
 
-keepCompiled();
-// Not before: what is loaded from now on may have been compiled already.
-void import("./cli/program.ts");
+enableCompileCache();
+// Imported only now: modules that are loaded after this come from the cache.
+void import("./cli/entry.ts");

@@ -1,10 +1,10 @@
-/** Ports: what the program touches outside itself, passed once at the composition root. Times are milliseconds since 1970. */
+/** Ports: clock, randomness and log, passed at the composition root. Times are milliseconds since 1970. */
 
 export type Clock = {
   now(): number;
-  /** Monotonic milliseconds, for measuring how long a thing took. */
+  /** Monotonic milliseconds, for durations. */
   elapsed(): number;
-  /** Calls back once after `ms`, however long that is; the returned function calls it off. */
+  /** Calls `run` once after `ms`, of any length; the returned function cancels it. */
   after(ms: number, run: () => void): () => void;
 };
 

@@ -4,29 +4,30 @@ import { dirname, join, normalize } from "node:path";
 import { test } from "node:test";
 
 /**
- * What a folder of src may import besides itself, `ports.ts` and `errors.ts` (docs/ARCHITECTURE.md). A folder comes after
- * all that it imports, so that data flows one way; receive, mirror, forward and backup never import each other.
+ * What a folder of src may import besides itself, `ports.ts`, `errors.ts` and `option-values.ts` (ARCHITECTURE, "What may
+ * import what"). A folder comes after all that it imports, so that data flows one way; receive, mirror, forward and backup
+ * never import each other.
  */
 const MAY_IMPORT: Record<string, string[]> = {
   model: [],
   platform: [],
-  simulator: [],
+  simulator: ["platform"],
   wochit: ["model"],
   rules: ["model", "wochit"],
-  links: [],
-  targets: ["model", "rules", "platform", "config"],
+  links: ["platform"],
+  targets: ["model", "rules", "platform"],
   config: ["model", "rules", "platform", "targets"],
   store: ["model", "rules", "wochit", "platform", "targets", "config"],
-  jobs: ["model", "store"],
+  jobs: ["model", "platform", "store"],
   receive: ["model", "rules", "wochit", "platform", "config", "store"],
   mirror: ["model", "rules", "wochit", "links", "platform", "targets", "config", "store", "jobs"],
   forward: ["model", "rules", "wochit", "platform", "config", "store", "jobs"],
   backup: ["platform", "targets", "config", "store"],
-  actions: ["model", "rules", "wochit", "config", "store"],
+  actions: ["model", "rules", "wochit", "links", "platform", "config", "store"],
   doctor: ["platform", "targets", "config", "store", "backup", "actions"],
   upkeep: ["rules", "platform", "store"],
   relay: [
-    ...["model", "links", "platform", "targets", "config", "store", "jobs"],
+    ...["model", "rules", "links", "platform", "targets", "config", "store", "jobs"],
     ...["receive", "mirror", "forward", "backup", "upkeep"],
   ],
   cli: [
@@ -39,7 +40,7 @@ const MAY_IMPORT: Record<string, string[]> = {
 const ROOTS = new Set(["src/relay.ts", "src/main.ts"]);
 
 /** Where time, chance and the process are touched (ARCHITECTURE rule 10). */
-const RUNTIME = ["runtime", "threads", "compiled"].map((name) => `src/platform/${name}.ts`);
+const RUNTIME = ["runtime", "thread-pool", "compile-cache"].map((name) => `src/platform/${name}.ts`);
 
 /** A folder is read at a glance. */
 const MOST_FILES = 16;
@@ -114,6 +115,30 @@ test("only the SQLite folder knows its driver", () => {
     [],
   );
   assert.ok(driver.length > 0);
+});
+
+test("a type of target is known in its folder and in the table alone, and a bucket's client is loaded with its target", () => {
+  const inside = (file: string) => file.startsWith("src/targets/");
+  const asks = files.filter(
+    (file) => !inside(file) && /\btype\b\)? [!=]== "(local|s3)"/.test(readFileSync(file, "utf8")),
+  );
+  assert.deepEqual(asks, []);
+  const reachers = files.filter(
+    (file) => !inside(file) && imports.get(file)!.some((target) => /^src\/targets\/\w+\//.test(target)),
+  );
+  assert.deepEqual(reachers, []);
+  const loaded = new Set<string>();
+  const load = (file: string) => {
+    if (loaded.has(file)) return;
+    loaded.add(file);
+    for (const [, path] of readFileSync(file, "utf8").matchAll(/^(?:import (?!type )|\} from ).*"(\.[^"]+)"/gm))
+      load(normalize(join(dirname(file), path!)));
+  };
+  load("src/targets/table.ts");
+  assert.deepEqual(
+    [...loaded].filter((file) => /from "@aws-sdk/.test(readFileSync(file, "utf8"))),
+    [],
+  );
 });
 
 test("the rules of the store know no engine", () => {

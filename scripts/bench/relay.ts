@@ -1,5 +1,5 @@
 // First, as in src/main.ts: what is measured is the relay with the threads that it really has.
-import "../../src/platform/threads.ts";
+import "../../src/platform/thread-pool.ts";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { loadConfig } from "../../src/config/load.ts";

@@ -39,7 +39,7 @@ export async function listBundled(): Promise<Bom> {
   try {
     await build({
       absWorkingDir: ROOT,
-      entryPoints: ["src/cli/program.ts"],
+      entryPoints: ["src/cli/entry.ts"],
       bundle: true,
       platform: "node",
       format: "cjs",

@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { gzipSync } from "node:zlib";
 import { ROOT } from "../root.ts";
+import { readDocuments } from "./documents.ts";
 import { assertKnownLibraries, DEPENDS } from "./libraries.ts";
 import { runTool } from "./run-tool.ts";
 import type { Versions } from "./versions.ts";
@@ -70,7 +71,9 @@ function shipped({ binary, versions, manPage, thirdParty, units }: DebianParts):
     { path: `${DOC}/copyright`, content: debian("copyright").replace("@LICENSE@\n", indented(license)) },
     { path: `${DOC}/changelog.Debian.gz`, content: packed(debianChangelog(versions)) },
     { path: `${DOC}/changelog.gz`, content: packed(ours("CHANGELOG.md")) },
-    { path: `${DOC}/README.md.gz`, content: packed(ours("README.md")) },
+    ...readDocuments()
+      .filter(({ path }) => path !== "CHANGELOG.md") // Debian has a name of its own for it.
+      .map(({ path, content }) => ({ path: `${DOC}/${path}.gz`, content: packed(content) })),
     { path: `${DOC}/THIRD-PARTY-LICENSES.gz`, content: packed(thirdParty) },
     { path: `${DOC}/examples/config.json`, content: ours("config.example.json") },
   ];

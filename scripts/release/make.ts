@@ -4,6 +4,7 @@ import process from "node:process";
 import { ROOT } from "../root.ts";
 import { listBundled } from "./bom.ts";
 import { DEBIAN_ARCHITECTURES, makeDebianPackage } from "./debian.ts";
+import { readDocuments } from "./documents.ts";
 import { compiledIn, writeLicenses } from "./licenses.ts";
 import { writeManPage } from "./man-page.ts";
 import { type Native, writeSbom } from "./sbom.ts";
@@ -64,7 +65,8 @@ export async function makeRelease({
     const entries: Entry[] = [
       { path: `wochit-relay${extension}`, content: readFileSync(binary), executable: true },
       { path: "THIRD-PARTY-LICENSES", content: thirdParty },
-      ...["config.example.json", "LICENSE", "README.md", "CHANGELOG.md"].map((path) => ({ path, content: ours(path) })),
+      ...["config.example.json", "LICENSE"].map((path) => ({ path, content: ours(path) })),
+      ...readDocuments(),
     ];
     if (target.startsWith("linux-")) {
       entries.push(...Object.entries(units).map(([path, content]) => ({ path, content })));

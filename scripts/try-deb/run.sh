@@ -1,7 +1,7 @@
 #!/bin/bash
 # scripts/try-deb/run.sh [--root ROOT.tar] [--previous OLD.deb] FILE.deb
 # Installs the Debian package on a fresh minimal Debian that runs under real systemd, in a container without a network, and
-# tries all that the README promises of it; prints the timed transcript, and exits 0 when every step ended as it should.
+# tries all that docs/INSTALL.md promises of it; prints the timed transcript, and exits 0 when every step ended as it should.
 # Takes about three minutes. Needs root, debootstrap and systemd-container. ROOT.tar is a debootstrap tree (--variant=minbase)
 # to begin with instead of a new one; with OLD.deb, an earlier version, the upgrade from that is tried as well.
 set -euo pipefail

@@ -1,32 +1,46 @@
-import { errorLine, RelayError } from "../errors.ts";
+import { RelayError } from "../errors.ts";
 import type { JobState } from "../model/job.ts";
-import type { Page, Store } from "../store/store.ts";
+import type { Store } from "../store/store.ts";
+import { shortTime } from "./format.ts";
 import { attemptJson, type DeliveryJson, deliveryJson } from "./json.ts";
-import { collectIds, type Done, idOf, walk } from "./paging.ts";
+import { collectIds, type Done, doToAll, list, type Selection, walkAs } from "./list.ts";
 
-export type DeliveryWish = Page & { endpoint?: string; state?: JobState; eventId?: string; videoId?: string };
+export const deliveries = list({
+  filters: {
+    endpoint: { value: "ID", help: "only to this endpoint" },
+    state: {
+      words: ["waiting", "pending", "running", "delivered", "dead", "canceled"],
+      help: "only in this state",
+    },
+    eventId: { value: "ID", option: "event", help: "only of this event" },
+    videoId: { value: "ID", help: "only of this video" },
+  },
+  rows: ({ store }, query) => walkAs((page) => store.deliveries(page), query, deliveryJson),
+  columns: [
+    { title: "ID", value: ({ id }) => id, whole: true },
+    { title: "EVENT", value: ({ eventId }) => eventId, whole: true },
+    { title: "ENDPOINT", value: ({ endpoint }) => endpoint },
+    { title: "STATE", value: ({ state }) => state, whole: true },
+    { title: "TRIES", value: ({ attempts }) => attempts, whole: true },
+    { title: "NEXT", value: ({ nextAttemptAt }) => shortTime(nextAttemptAt), whole: true },
+    { title: "ERROR", value: ({ lastError }) => lastError },
+  ],
+});
 
 /** Which deliveries are meant, when it is not one. */
-export type DeliveryFilter = Pick<DeliveryWish, "endpoint" | "state" | "eventId" | "videoId" | "since" | "until">;
+export type DeliveryFilter = Selection<typeof deliveries.filters>;
 
-export async function* listDeliveries(store: Store, wish: DeliveryWish): AsyncGenerator<DeliveryJson> {
-  for await (const delivery of walk((page) => store.deliveries({ ...wish, ...page }), idOf, wish)) {
-    yield deliveryJson(delivery);
-  }
-}
-
-/** One delivery with its newest `limit` attempts, the first one first; `more`: there were further ones before. */
+/** One delivery with its newest `limit` attempts, the first one first; `more`: there are further ones before. */
 export async function showDelivery(store: Store, id: string, limit: number) {
   const delivery = await store.delivery(id, limit + 1);
   const { videoId, replay, attemptLog } = delivery;
-  const attempts = attemptLog.slice(-limit).map(attemptJson);
   return {
-    delivery: { ...deliveryJson(delivery), videoId, replay, attemptLog: attempts },
+    delivery: { ...deliveryJson(delivery), videoId, replay, attemptLog: attemptLog.slice(-limit).map(attemptJson) },
     more: attemptLog.length > limit,
   };
 }
 
-/** The same delivery again, at once, with all of its attempts. */
+/** The same delivery again, at once, with a fresh budget of attempts. */
 export async function retryDelivery(store: Store, id: string, now: number): Promise<DeliveryJson> {
   await store.retryDelivery(id, now);
   return deliveryJson(await store.delivery(id, 0));
@@ -37,44 +51,30 @@ export async function cancelDelivery(store: Store, id: string, now: number): Pro
   return deliveryJson(await store.delivery(id, 0));
 }
 
-/** Retries all that are meant (the dead ones, unless told), oldest first; what cannot be retried is told and passed over. */
-export function retryDeliveries(store: Store, filter: DeliveryFilter, now: () => number): AsyncGenerator<Done> {
-  return doToAll(store, { states: [filter.state ?? "dead"], newestFirst: false }, filter, (id) =>
-    store.retryDelivery(id, now()),
-  );
+/** Retries all that match (the dead ones, unless `state` is given), oldest first; a failure does not end it. */
+export async function* retryDeliveries(store: Store, filter: DeliveryFilter, now: () => number): AsyncGenerator<Done> {
+  const ids = await matching(store, filter, ["dead"]);
+  yield* doToAll(ids, (id) => store.retryDelivery(id, now()));
 }
 
 /**
- * Cancels all that are meant (all that have not ended, unless told), newest first: canceling the first of a lane releases
- * the next, which must not go out on the way.
+ * Cancels all that match (all that have not ended, unless `state` is given), newest first: canceling the head of a lane
+ * releases the next one, which must not be sent meanwhile.
  */
-export function cancelDeliveries(store: Store, filter: DeliveryFilter, now: () => number): AsyncGenerator<Done> {
-  const states: JobState[] = filter.state === undefined ? ["waiting", "pending", "running"] : [filter.state];
-  return doToAll(store, { states, newestFirst: true }, filter, (id) => store.cancelDelivery(id, now()));
+export async function* cancelDeliveries(store: Store, filter: DeliveryFilter, now: () => number): AsyncGenerator<Done> {
+  const ids = await matching(store, filter, ["waiting", "pending", "running"]);
+  // Ids sort by the time they were given.
+  yield* doToAll(ids.sort().reverse(), (id) => store.cancelDelivery(id, now()));
 }
 
-async function* doToAll(
-  store: Store,
-  { states, newestFirst }: { states: JobState[]; newestFirst: boolean },
-  filter: DeliveryFilter,
-  act: (id: string) => Promise<void>,
-): AsyncGenerator<Done> {
-  if (filter.endpoint === undefined && filter.eventId === undefined && filter.videoId === undefined) {
+async function matching(store: Store, filter: DeliveryFilter, usual: JobState[]): Promise<string[]> {
+  const { endpoint, eventId, videoId, state } = filter;
+  if (endpoint === undefined && eventId === undefined && videoId === undefined) {
     throw new RelayError("usage", "name a delivery, or an endpoint, an event or a video whose deliveries are meant");
   }
   const ids: string[] = [];
-  for (const state of states) {
-    const list = (page: Page) => store.deliveries({ ...page, ...filter, state });
-    ids.push(...(await collectIds(list, filter)));
+  for (const each of state === undefined ? usual : [state]) {
+    ids.push(...(await collectIds((page) => store.deliveries(page), { ...filter, state: each })));
   }
-  // Ids sort by the time they were given.
-  if (newestFirst) ids.sort().reverse();
-  for (const id of ids) {
-    try {
-      await act(id);
-      yield { id, error: null };
-    } catch (error) {
-      yield { id, error: errorLine(error) };
-    }
-  }
+  return ids;
 }

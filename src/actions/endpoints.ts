@@ -1,55 +1,61 @@
-import type { Config, Endpoint } from "../config/schema.ts";
+import type { Config } from "../config/schema.ts";
 import { RelayError } from "../errors.ts";
 import type { EndpointState } from "../model/delivery.ts";
 import { suggest } from "../rules/nearest.ts";
 import type { Counts, Store } from "../store/store.ts";
 import { withoutQuery } from "../wochit/link.ts";
+import { shortTime } from "./format.ts";
 import { isoTime } from "./json.ts";
+import { list } from "./list.ts";
 
-/** `removed`: no longer in the config; its deliveries are held until it returns or they are canceled. */
-export type EndpointJson = {
-  id: string;
-  url: string | null;
-  events: string[];
-  body: Endpoint["body"] | null;
-  send: Endpoint["send"] | null;
-  order: Endpoint["order"] | null;
-  state: "active" | "paused" | "removed";
-  pausedAt: string | null;
-  reason: string | null;
-  /** Deliveries by state. */
-  waiting: number;
-  pending: number;
-  running: number;
-  dead: number;
-  /** When the oldest event was received that still waits for this endpoint. */
-  oldest: string | null;
-};
+export const endpoints = list({
+  filters: { state: { words: ["active", "paused", "removed"], help: "only in this state" } },
+  async *rows({ store, config }, { state, limit }) {
+    const all = await listEndpoints(store, config);
+    yield* all.filter((endpoint) => state === undefined || endpoint.state === state).slice(0, limit);
+  },
+  columns: [
+    { title: "ID", value: ({ id }) => id, whole: true },
+    { title: "STATE", value: ({ state }) => state, whole: true },
+    { title: "WAITING", value: ({ waiting }) => waiting, whole: true },
+    { title: "PENDING", value: ({ pending, running }) => pending + running, whole: true },
+    { title: "DEAD", value: ({ dead }) => dead, whole: true },
+    { title: "OLDEST", value: ({ oldest }) => shortTime(oldest), whole: true },
+    { title: "EVENTS", value: ({ events }) => events.join(" ") },
+    { title: "URL", value: ({ url }) => url },
+    { title: "REASON", value: ({ reason }) => reason },
+  ],
+});
+
+export type EndpointJson = ReturnType<typeof describeEndpoints>[number];
 
 /** Those of the config in its order, then those that only the store knows. */
 export async function listEndpoints(
   store: Pick<Store, "endpoints" | "counts">,
   config: Pick<Config, "endpoints">,
 ): Promise<EndpointJson[]> {
-  const states = new Map((await store.endpoints()).map((state) => [state.endpoint, state]));
-  const { deliveries } = await store.counts();
-  return describeEndpoints(config, states, deliveries);
+  const states = await store.endpoints();
+  return describeEndpoints(config, states, (await store.counts()).deliveries);
 }
 
 export function describeEndpoints(
   { endpoints }: Pick<Config, "endpoints">,
-  states: Map<string, EndpointState>,
+  states: EndpointState[],
   deliveries: Counts["deliveries"],
-): EndpointJson[] {
+) {
   const known = new Map(endpoints.map((endpoint) => [endpoint.id, endpoint]));
-  const paused = [...states.values()].filter(({ pausedAt }) => pausedAt !== null).map(({ endpoint }) => endpoint);
+  const stateOf = new Map(states.map((state) => [state.endpoint, state]));
+  const paused = states.filter(({ pausedAt }) => pausedAt !== null).map(({ endpoint }) => endpoint);
   const ids = new Set([...known.keys(), ...deliveries.map(({ endpoint }) => endpoint).sort(), ...paused]);
   return [...ids].map((id) => {
     const endpoint = known.get(id);
-    const { pausedAt = null, reason = null } = states.get(id) ?? {};
+    const { pausedAt = null, reason = null } = stateOf.get(id) ?? {};
     const own = deliveries.filter((one) => one.endpoint === id);
     const count = (state: string) => own.find((one) => one.state === state)?.count ?? 0;
     const open = own.filter(({ state }) => state !== "dead" && state !== "delivered" && state !== "canceled");
+    // `removed`: no longer in the config; its deliveries are held until it returns or they are canceled.
+    const state: "active" | "paused" | "removed" =
+      endpoint === undefined ? "removed" : pausedAt === null ? "active" : "paused";
     return {
       id,
       // An operator's address may carry a password, or a token in its query.
@@ -58,13 +64,15 @@ export function describeEndpoints(
       body: endpoint?.body ?? null,
       send: endpoint?.send ?? null,
       order: endpoint?.order ?? null,
-      state: endpoint === undefined ? "removed" : pausedAt === null ? "active" : "paused",
-      pausedAt: pausedAt === null ? null : isoTime(pausedAt),
+      state,
+      pausedAt: isoTime(pausedAt),
       reason,
+      /** Deliveries by state. */
       waiting: count("waiting"),
       pending: count("pending"),
       running: count("running"),
       dead: count("dead"),
+      /** When the oldest event was received that still waits for this endpoint. */
       oldest: open.length === 0 ? null : isoTime(Math.min(...open.map((one) => one.oldest))),
     };
   });
@@ -72,7 +80,7 @@ export function describeEndpoints(
 
 type Target = { store: Store; config: Pick<Config, "endpoints">; id: string };
 
-/** Sends nothing to it until it is resumed; what comes meanwhile waits. */
+/** Sends nothing to it until it is resumed; its deliveries wait meanwhile. */
 export async function pauseEndpoint(target: Target, reason: string, now: number): Promise<EndpointJson> {
   await find(target);
   await target.store.pauseEndpoint(target.id, reason, now);

@@ -1,17 +1,71 @@
-import { errorLine, RelayError } from "../errors.ts";
-import type { MediaKind, MediaState } from "../model/medium.ts";
-import type { Page, Store } from "../store/store.ts";
+import { RelayError } from "../errors.ts";
+import type { MediaState, Medium } from "../model/medium.ts";
+import type { Store } from "../store/store.ts";
+import { relativeTime } from "./format.ts";
 import { type Link, type MediumJson, mediumJson } from "./json.ts";
-import { collectIds, type Done, idOf, walk } from "./paging.ts";
+import { type Column, collectIds, type Done, doToAll, list, type Selection, walkAs } from "./list.ts";
 
-/** `byDeadline`: only what is not secured yet, the nearest deadline first. */
-export type MediaWish = Page & { state?: MediaState; videoId?: string; kind?: MediaKind; byDeadline?: boolean };
+/** States in which the end of the link still matters, or mattered. */
+const DEPENDS_ON_LINK = new Set<MediaState>(["pending", "running", "failed", "expired"]);
 
-export async function* listMedia(store: Store, wish: MediaWish, link: Link): AsyncGenerator<MediumJson> {
-  for await (const medium of walk((page) => store.media({ ...wish, ...page }), idOf, wish)) {
-    yield mediumJson(medium, link);
-  }
+export const mediumColumns: Column<MediumJson>[] = [
+  { title: "ID", value: ({ id }) => id, whole: true },
+  { title: "KIND", value: ({ kind }) => kind, whole: true },
+  { title: "STATE", value: ({ state }) => state, whole: true },
+  {
+    title: "LINK DIES",
+    value: ({ state, deadline }, now) => (DEPENDS_ON_LINK.has(state) ? relativeTime(Date.parse(deadline), now) : null),
+    whole: true,
+  },
+  { title: "BYTES", value: ({ bytes }) => bytes, whole: true },
+  { title: "VIDEO", value: ({ videoId }) => videoId, least: 24 },
+  { title: "WHERE", value: ({ url, sourceUrl }) => url ?? sourceUrl },
+  { title: "ERROR", value: ({ lastError, suspect }) => lastError ?? suspect },
+];
+
+/** A medium that has a copy of its own. */
+export type Kept = Medium & { target: string; key: string };
+
+/** A superseded row keeps its key, but the copy under it belongs to another row. */
+export function hasCopy(medium: Medium): medium is Kept {
+  const { state, target, key } = medium;
+  return state !== "superseded" && state !== "deleted" && target !== null && key !== null;
 }
+
+/** What `media verify` and `media retry` take, too. */
+export const copyFilters = {
+  videoId: { value: "ID", help: "only of this video" },
+  kind: { words: ["video", "thumbnail"], help: "only of this kind" },
+} as const;
+
+export const media = list({
+  filters: {
+    state: {
+      words: ["pending", "running", "mirrored", "failed", "expired", "skipped", "superseded", "deleted"],
+      help: "only in this state",
+    },
+    ...copyFilters,
+    by: { words: ["deadline"], value: "ORDER", help: "only what is not secured yet, in this order" },
+  },
+  async *rows({ store, openLink }, { by, ...query }) {
+    const link = await openLink();
+    const asked = { ...query, byDeadline: by === "deadline" };
+    yield* walkAs(
+      (page) => store.media(page),
+      asked,
+      (medium) => mediumJson(medium, link),
+    );
+  },
+  columns: mediumColumns,
+});
+
+/** The states in which a download can be begun again. */
+export const retriedFilters = {
+  state: { words: ["pending", "failed", "expired", "skipped"], help: "all in this state" },
+  ...copyFilters,
+} as const;
+
+export type MediaFilter = Selection<typeof media.filters>;
 
 /** Downloads a medium again, from the first attempt on. */
 export async function retryMedium(store: Store, id: string, link: Link, now: number): Promise<MediumJson> {
@@ -20,26 +74,14 @@ export async function retryMedium(store: Store, id: string, link: Link, now: num
   } catch (error) {
     if (!(error instanceof RelayError) || error.code !== "conflict") throw error;
     if ((await store.medium(id)).state !== "mirrored") throw error;
-    throw new RelayError(
-      "conflict",
-      `${id} is mirrored; "media verify --mend" downloads copies again that are damaged`,
-    );
+    const message = `${id} is mirrored; "media verify --mend" downloads copies again that are damaged`;
+    throw new RelayError("conflict", message);
   }
   return mediumJson(await store.medium(id), link);
 }
 
-/** Downloads all that are meant again, oldest first; what cannot be is told and passed over. */
-export async function* retryMedia(
-  store: Store,
-  filter: Pick<MediaWish, "state" | "videoId" | "kind" | "since" | "until">,
-  now: () => number,
-): AsyncGenerator<Done> {
-  for (const id of await collectIds((page) => store.media({ ...page, ...filter }), filter)) {
-    try {
-      await store.retryMedium(id, now());
-      yield { id, error: null };
-    } catch (error) {
-      yield { id, error: errorLine(error) };
-    }
-  }
+/** Downloads all that match again, oldest first; a failure does not end it. */
+export async function* retryMedia(store: Store, filter: MediaFilter, now: () => number): AsyncGenerator<Done> {
+  const ids = await collectIds((page) => store.media(page), filter);
+  yield* doToAll(ids, (id) => store.retryMedium(id, now()));
 }

@@ -1,16 +1,25 @@
 import { errorLine } from "../errors.ts";
-import type { RefusalReason } from "../model/event.ts";
-import type { Page, Store } from "../store/store.ts";
-import { type QuarantinedJson, quarantinedJson } from "./json.ts";
-import { collectIds, idOf, walk } from "./paging.ts";
+import type { Store } from "../store/store.ts";
+import { shortTime } from "./format.ts";
+import { quarantinedJson } from "./json.ts";
+import { collectIds, list, type Selection, walkAs } from "./list.ts";
 
-export type QuarantineWish = Page & { reason?: RefusalReason };
-
-export async function* listQuarantine(store: Store, wish: QuarantineWish): AsyncGenerator<QuarantinedJson> {
-  for await (const kept of walk((page) => store.quarantined({ ...wish, ...page }), idOf, wish)) {
-    yield quarantinedJson(kept);
-  }
-}
+export const quarantine = list({
+  filters: {
+    reason: {
+      words: ["invalid_json", "invalid_event", "source", "token", "size", "path", "method", "broken", "request"],
+      help: "only refused for this reason",
+    },
+  },
+  rows: ({ store }, query) => walkAs((page) => store.quarantined(page), query, quarantinedJson),
+  columns: [
+    { title: "ID", value: ({ id }) => id, whole: true },
+    { title: "RECEIVED", value: ({ receivedAt }) => shortTime(receivedAt), whole: true },
+    { title: "FROM", value: ({ sourceAddress }) => sourceAddress, whole: true },
+    { title: "REASON", value: ({ reason }) => reason, whole: true },
+    { title: "BYTES", value: ({ bytes }) => bytes, whole: true },
+  ],
+});
 
 /** One refused request and its bytes: `body` as text where they are UTF-8, else `bodyBase64`. */
 export async function showQuarantined(store: Store, id: string) {
@@ -26,7 +35,7 @@ function bodyJson(bytes: Uint8Array): { body: string | null; bodyBase64: string 
   }
 }
 
-/** The way in, which belongs to `receive`: parses the bytes, stores the event and all that follows from it. */
+/** What `receive` does with a body: parses the bytes, stores the event and all that follows from it. */
 export type AcceptBytes = (
   bytes: Uint8Array,
   sourceAddress: string,
@@ -38,7 +47,7 @@ export type Reprocessed = { quarantineId: string; id: string; status: "accepted"
 
 /**
  * Takes a refused body in as if its sender had been allowed: it becomes an event and leaves the quarantine. A body that
- * is no event stays where it is, and RelayError "invalid_json" or "invalid_event" says why.
+ * is no event stays in quarantine, and RelayError "invalid_json" or "invalid_event" says why.
  */
 export async function reprocess(store: Store, accept: AcceptBytes, quarantineId: string): Promise<Reprocessed> {
   const { body, sourceAddress, receivedAt } = await store.quarantinedBody(quarantineId);
@@ -47,17 +56,13 @@ export async function reprocess(store: Store, accept: AcceptBytes, quarantineId:
   return { quarantineId, id, status };
 }
 
-/** Takes in all that are meant, in the order in which they came; what cannot be taken in is told and stays. */
+/** Takes in all that match, in the order in which they came; what cannot be taken in is a row with its error, and stays. */
 export async function* reprocessAll(
   store: Store,
   accept: AcceptBytes,
-  filter: Pick<QuarantineWish, "reason" | "since" | "until">,
+  filter: Selection<typeof quarantine.filters>,
 ): AsyncGenerator<Reprocessed | { quarantineId: string; error: string }> {
-  for (const quarantineId of await collectIds((page) => store.quarantined({ ...page, ...filter }), filter)) {
-    try {
-      yield await reprocess(store, accept, quarantineId);
-    } catch (error) {
-      yield { quarantineId, error: errorLine(error) };
-    }
+  for (const quarantineId of await collectIds((page) => store.quarantined(page), filter)) {
+    yield await reprocess(store, accept, quarantineId).catch((error) => ({ quarantineId, error: errorLine(error) }));
   }
 }

@@ -1,11 +1,12 @@
+import { sleep } from "../platform/timing.ts";
 import type { Clock } from "../ports.ts";
 
-/** Shorter waits than this are added up, in milliseconds: a timer for every small file would cost more than it holds back. */
+/** Shorter waits, in milliseconds, are added up: a timer for every small file would cost more than it delays. */
 const WORTH_WAITING = 20;
 
 /**
- * Keeps several readers together to so many bytes per second (null: no limit). The returned function is told of bytes that
- * were read, and resolves when the next ones may be; at once when the signal aborts.
+ * Limits several readers together to `bytesPerSecond` (null: no limit). The returned function is called with the number of
+ * bytes that were read, and resolves when the next ones may be; at once when the signal aborts.
  */
 export function createThrottle(
   bytesPerSecond: number | null,
@@ -19,17 +20,4 @@ export function createThrottle(
     if (due - now < WORTH_WAITING || signal.aborted) return undefined;
     return sleep(due - now, clock, signal);
   };
-}
-
-/** Resolves after so many milliseconds, or when the signal aborts. */
-export function sleep(ms: number, clock: Clock, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    const done = () => {
-      cancel();
-      signal.removeEventListener("abort", done);
-      resolve();
-    };
-    const cancel = clock.after(ms, done);
-    signal.addEventListener("abort", done);
-  });
 }

@@ -1,36 +1,33 @@
 import { createHash } from "node:crypto";
 import { errorLine } from "../errors.ts";
 import type { Medium } from "../model/medium.ts";
+import { sleep } from "../platform/timing.ts";
 import type { Clock } from "../ports.ts";
 import type { Store } from "../store/store.ts";
-import { isoTime } from "./json.ts";
-import type { MediaWish } from "./media.ts";
-import { idOf, walk } from "./paging.ts";
-import { createReach, type Kept, type Read, type Wrong } from "./read-copy.ts";
-import { createThrottle, sleep } from "./throttle.ts";
+import { isoTime, pick } from "./json.ts";
+import { walk } from "./list.ts";
+import { type Read, type Wrong, watchTargets } from "./lost-targets.ts";
+import { hasCopy, type Kept, type MediaFilter } from "./media.ts";
+import { createThrottle } from "./throttle.ts";
 
 /** How many copies are read at once: many are small, and a target that is far away answers slowly. */
 const READERS = 8;
 
-/** A thumbnail that is being replaced right now is looked at so often, so many milliseconds apart. */
+/** How often a thumbnail that is being replaced is read, and how far apart in milliseconds. */
 const LOOKS = 5;
 const LOOK_AGAIN = 500;
 
-/** A copy that is not what was kept; members as in the JSON of a medium. */
-export type Finding = Wrong & {
-  id: string;
-  videoId: string;
-  kind: Medium["kind"];
-  key: string;
-  bytes: number | null;
-  sha256: string | null;
-  /** Until when its link may give the file again. */
-  deadline: string;
-  /** Whether it is downloaded again, and what there is to say about it; null: that was not asked for. */
-  mend: { queued: boolean; note: string | null } | null;
-};
+/**
+ * A copy that is not what was kept; members as in the JSON of a medium. `deadline`: when its link expires. `mend`: whether it is
+ * downloaded again, with a note; null where that was not asked for.
+ */
+export type Finding = Wrong &
+  Pick<Kept, "id" | "videoId" | "kind" | "key" | "bytes" | "sha256"> & {
+    deadline: string;
+    mend: { queued: boolean; note: string | null } | null;
+  };
 
-/** Counts of copies, but for `bytes`, which were read. `mended`: queued for download again. `unreached`: not judged. */
+/** Counts of copies; `bytes` is the number of bytes read. `mended`: queued for download again. `unreached`: not judged. */
 export type VerifySummary = Record<
   "copies" | "bytes" | "good" | "missing" | "damaged" | "unreadable" | "mended" | "unreached",
   number
@@ -43,12 +40,12 @@ export type VerifyParts = {
   read: Read;
   /** Whether a target holds anything at all: null when it does, else what is wrong with it. */
   lookInto(target: string): Promise<string | null>;
-  wish: Pick<MediaWish, "videoId" | "kind" | "since" | "until">;
-  /** Bytes per second; null: as fast as it goes. */
+  filter: Pick<MediaFilter, "videoId" | "kind" | "since" | "until">;
+  /** Bytes per second; null: no limit. */
   rate: number | null;
   /** Downloads again what is missing or damaged. */
   mend: boolean;
-  /** Called with each finding, as soon as it is certain; reading goes on when it has been taken. */
+  /** Called with each finding, as soon as it is certain, and awaited. */
   found(finding: Finding): Promise<void> | void;
   /** Called once for each target that cannot be read. */
   lost(target: string, why: string): void;
@@ -61,11 +58,11 @@ export type VerifyParts = {
  * deleted while it was read is judged by its row as it is then. Ends early, and resolves, when the signal aborts.
  */
 export async function verifyCopies(parts: VerifyParts): Promise<VerifySummary> {
-  const { store, clock, wish, signal } = parts;
+  const { store, clock, filter, signal } = parts;
   const summary = { copies: 0, bytes: 0, good: 0, missing: 0, damaged: 0, unreadable: 0, mended: 0, unreached: 0 };
   const throttle = createThrottle(parts.rate, clock);
 
-  const reach = createReach({
+  const targets = watchTargets({
     ...parts,
     report,
     unreached(copies) {
@@ -74,15 +71,15 @@ export async function verifyCopies(parts: VerifyParts): Promise<VerifySummary> {
   });
 
   async function report(medium: Kept, wrong: Wrong): Promise<void> {
-    const { id, videoId, kind, key, bytes, sha256 } = medium;
     const mend = parts.mend && wrong.fault !== "unreadable" ? await mendCopy(store, medium, clock.now()) : null;
     summary.copies++;
     summary[wrong.fault]++;
     if (mend?.queued) summary.mended++;
-    await parts.found({ id, videoId, kind, key, ...wrong, bytes, sha256, deadline: isoTime(medium.deadline), mend });
+    const what = pick(medium, "id videoId kind key bytes sha256");
+    await parts.found({ ...what, ...wrong, deadline: isoTime(medium.deadline), mend });
   }
 
-  /** Reads one copy, to its end or beyond what its row knows of; null: it is what was kept. */
+  /** Reads one copy, to its end or just beyond the size in its row; null: it is what was kept. */
   async function examine(medium: Kept): Promise<Wrong | null> {
     const stream = await parts.read(medium, signal);
     if (stream === null) return { fault: "missing", detail: "is missing" };
@@ -100,74 +97,67 @@ export async function verifyCopies(parts: VerifyParts): Promise<VerifySummary> {
     return detail === null ? null : { fault: "damaged", detail };
   }
 
-  /** Judges a copy by what its row says when it has been read; null: it has no copy any longer. */
+  /** Judges a copy by its row as it is after the read; null: the row has no copy any longer. */
   async function judge(listed: Kept): Promise<{ medium: Kept; wrong: Wrong | null } | null> {
     for (let medium = listed, look = 1; ; look++) {
       const wrong = await examine(medium);
       if (wrong === null) return { medium, wrong };
       const now = await store.medium(medium.id);
-      if (!isKept(now)) return null;
+      if (!hasCopy(now)) return null;
       const changed = now.target !== medium.target || now.key !== medium.key || now.sha256 !== medium.sha256;
       medium = now;
       if (changed) continue;
-      // A newer file takes its place a moment before a row can say so.
+      // A newer file takes its place a moment before the row is updated.
       if (look >= LOOKS || !(await isBeingReplaced(store, medium))) return { medium, wrong };
       await sleep(LOOK_AGAIN, clock, signal);
     }
   }
 
   async function verify(listed: Kept): Promise<void> {
-    if (reach.isLost(listed)) {
+    if (targets.isLost(listed)) {
       summary.unreached++;
       return;
     }
-    const mark = reach.begin(listed);
+    const mark = targets.begin(listed);
     try {
       const judged = await judge(listed);
       if (judged === null) return;
       const { medium, wrong } = judged;
-      if (wrong?.fault === "missing") return await reach.suspect(medium, wrong);
+      if (wrong?.fault === "missing") return await targets.suspect(medium, wrong);
       if (wrong !== null) await report(medium, wrong);
       else {
         summary.copies++;
         summary.good++;
       }
-      await reach.confirm(medium, mark);
+      await targets.confirm(medium, mark);
     } catch (error) {
       if (signal.aborted) return;
-      await reach.suspect(listed, { fault: "unreadable", detail: `cannot be read: ${errorLine(error)}` });
+      await targets.suspect(listed, { fault: "unreadable", detail: `cannot be read: ${errorLine(error)}` });
     }
   }
 
-  const list = (page: Parameters<typeof store.media>[0]) => store.media({ ...wish, ...page, withCopy: true });
-  const rows = walk(list, idOf, { ...wish, limit: Number.POSITIVE_INFINITY });
+  const rows = walk((page) => store.media(page), { ...filter, withCopy: true, limit: Number.POSITIVE_INFINITY });
   const readOn = async () => {
     while (!signal.aborted) {
       const { done, value } = await rows.next();
       if (done) return;
-      if (isKept(value)) await verify(value);
+      if (hasCopy(value)) await verify(value);
       parts.progress(summary);
     }
   };
   await Promise.all(Array.from({ length: READERS }, readOn));
-  await reach.settle();
+  await targets.settle();
   return summary;
 }
 
-/** A superseded row keeps its key, but the copy under it is another one's. */
-function isKept(medium: Medium): medium is Kept {
-  const { state, target, key } = medium;
-  return state !== "superseded" && state !== "deleted" && target !== null && key !== null;
-}
-
-/** What sets the bytes that were read apart from those that were kept; null: nothing. */
+/** How the bytes that were read differ from those that were kept; null: they do not. */
 function describeDamage({ bytes: kept, sha256 }: Medium, bytes: number, hash: () => string): string | null {
   if (kept !== null && bytes < kept) return bytes === 0 ? "is empty" : `is cut: ${bytes} of ${kept} bytes`;
   if (kept !== null && bytes > kept) return `is another file: longer than the ${kept} bytes that were kept`;
   return sha256 !== null && sha256 !== hash() ? "is not what was kept: as long, with another sha256" : null;
 }
 
-/** A newer thumbnail of the video is on its way, into the same place. */
+/** Whether a newer thumbnail of the video is on its way to the same key. */
 async function isBeingReplaced(store: Pick<Store, "media">, { videoId, kind }: Medium): Promise<boolean> {
   if (kind !== "thumbnail") return false;
   const rows = await store.media({ videoId, kind, limit: 50 });

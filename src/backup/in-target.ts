@@ -1,39 +1,35 @@
 import { RelayError } from "../errors.ts";
 import type { MirrorTarget } from "../targets/target.ts";
 
-/** No template and no id makes a key below this (`keys.ts`), and no media row names one: nobody is served from here. */
+/** No template and no id makes a key below this (`object-keys.ts`), and no media row has one: it is never served. */
 const FOLDER = "~backups";
 
-/** What `put` has to know of a backup. */
-export type BackupFile = { file: string; bytes: number; sha256: string };
-
-/** Backups in a mirror target. Names are keys, with the folder; all verbs throw what the target throws. */
+/** Backups in a mirror target. All verbs throw what the target throws. */
 export type BackupsInTarget = {
-  /** Keeps it, confirmed by the target, under a key that it makes of the name. */
-  put(name: string, backup: BackupFile, signal: AbortSignal): Promise<string>;
-  /** The key that `put` makes of a name. */
+  /** Puts a backup into the target, confirmed; returns its key. */
+  put(name: string, backup: { file: string; bytes: number; sha256: string }, signal: AbortSignal): Promise<string>;
+  /** The key of a backup's name. */
   keyOf(name: string): string;
   remove(key: string, signal: AbortSignal): Promise<void>;
-  /** What the key holds; RelayError("not_found") where there is nothing. */
+  /** The bytes of a backup; throws RelayError("not_found") where there is none. */
   read(key: string, signal: AbortSignal): Promise<AsyncIterable<Uint8Array>>;
-  /** Whether the key holds anything. */
   has(key: string): Promise<boolean>;
 };
 
-/** What any target can hold. */
+/** File names that every target accepts. */
 const NAME = /^[\w~-][\w.~-]{0,254}$/;
 
-/** `relay-20261122T031427Z.db` or `~backups/relay-…db`: both name the same. */
+/** The key of a name with or without its folder: `relay-20261122T031427Z.db`, `~backups/relay-…db`. */
 export function backupKey(name: string): string {
   return name.startsWith(`${FOLDER}/`) ? name : `${FOLDER}/${name}`;
 }
 
-/** Whether a person's word can be the name of a backup. */
+/** Whether a user's input can be the name of a backup. */
 export function isBackupName(name: string): boolean {
   return NAME.test(backupKey(name).slice(FOLDER.length + 1));
 }
 
-/** All that lie in a target, those of other relays too, newest first. `at`: when it was made, or else put there. Throws what the target throws. */
+/** All backups in a target, those of other relays included, newest first. `at` is the time in the name, else of the upload. */
 export async function listBackups(
   target: Pick<MirrorTarget, "list">,
   signal?: AbortSignal,
@@ -44,7 +40,7 @@ export async function listBackups(
     .sort((one, other) => other.at - one.at || (one.name < other.name ? 1 : -1));
 }
 
-/** As `nameBackup` of the store puts it there. */
+/** The time that `nameBackup` of the store writes into a name; null: none. */
 function timeIn(name: string): number | null {
   const [, year, month, day, hour, minute, second] = /relay-(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)Z/.exec(name) ?? [];
   const time = Date.parse(`${year}-${month}-${day}T${hour}:${minute}:${second}Z`);

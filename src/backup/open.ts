@@ -1,31 +1,31 @@
 import type { Config } from "../config/schema.ts";
-import type { Ports } from "../ports.ts";
+import type { Log, Ports } from "../ports.ts";
 import { databaseOf } from "../store/backup.ts";
 import type { Store } from "../store/store.ts";
 import type { MirrorTarget } from "../targets/target.ts";
-import { clearBegun } from "./begun.ts";
 import { backupsIn } from "./in-target.ts";
-import { backupProcess } from "./process.ts";
-import { warnOfPublicBackups } from "./public-warning.ts";
+import { backupProcess, removeUnfinished } from "./make.ts";
 import { backupFolder, startBackups } from "./schedule.ts";
+
+/** Backups: due → a process makes and verifies one → folder or target → recorded → older ones are removed. */
 
 export type Backups = { stop(): Promise<void> };
 
 /** How this program is started again, in a process of its own. */
 export type Command = { command: string; args: string[] };
 
-/** The backups that the config asks for; without a wish there are none, and only what was cut off before is removed. */
+/** Starts the backups of the config. Without `backup` only what unfinished ones left is removed. */
 export function openBackups(
   { backup, dataDir, mirror }: Pick<Config, "backup" | "dataDir" | "mirror">,
   { store, mirrorTarget, ports, self }: { store: Store; mirrorTarget: MirrorTarget; ports: Ports; self: Command },
 ): Backups {
   const target = backupsIn(mirrorTarget);
-  // The store, where it is in trouble, says so itself.
+  // The store logs its own failures.
   void warnOfPublicBackups(mirror.publicBaseUrl, store, target.has, ports.log).catch(() => {});
   if (backup === null) {
     const stopped = new AbortController();
-    const places = { dir: backupFolder({}, dataDir), target, signal: stopped.signal };
-    const cleared = clearBegun(store, places, ports.log).catch(() => {});
+    const places = { dir: backupFolder({}, dataDir), target, store };
+    const cleared = removeUnfinished(places, ports.log, stopped.signal).catch(() => {});
     return {
       async stop() {
         stopped.abort(new Error("the relay stops"));
@@ -35,4 +35,29 @@ export function openBackups(
   }
   const run = backupProcess(databaseOf(dataDir), self);
   return startBackups({ config: backup, dataDir, store, target, ports, run });
+}
+
+/**
+ * Logs an error where backups lie in a target that is public: the config alone does not show that. Records of backups that are
+ * gone are removed. `has` looks up a key in the target; one that cannot be looked up counts as there.
+ */
+export async function warnOfPublicBackups(
+  publicBaseUrl: string | null,
+  store: Pick<Store, "backups">,
+  has: (key: string) => Promise<boolean>,
+  log: Pick<Log, "error">,
+): Promise<void> {
+  if (publicBaseUrl === null) return;
+  const there: string[] = [];
+  for (const { id, place, name } of await store.backups.list()) {
+    if (place !== "target") continue;
+    if (await has(name).catch(() => true)) there.push(name);
+    else await store.backups.forget(id);
+  }
+  if (there.length === 0) return;
+  log.error("backups lie in a public target: anyone with their names can read every event; remove them", {
+    publicBaseUrl,
+    count: there.length,
+    newest: there[0],
+  });
 }

@@ -1,35 +1,37 @@
 import { parseArgs } from "node:util";
 import { RelayError } from "../errors.ts";
 import { nearest } from "../rules/nearest.ts";
-import type { Args, Command, Option } from "./command.ts";
 
-/** Every command has it; `help.ts` answers it. */
-export const helpOption: Record<string, Option> = {
-  help: { type: "boolean", short: "h", help: "show this" },
+/** One option of a command: what `node:util` parseArgs needs, and what `--help` prints. */
+export type Option = {
+  type: "string" | "boolean";
+  short?: string;
+  /** It may be given more than once; read it with `texts`. */
+  multiple?: boolean;
+  /** What the value is called in `--help`: "FILE", "N". */
+  value?: string;
+  help: string;
 };
+
+export type Options = Record<string, Option>;
+
+/** Every command has it; `run.ts` answers it. */
+export const helpOption: Options = { help: { type: "boolean", short: "h", help: "show this" } };
 
 /**
  * Reads a command's arguments. RelayError("usage") for an unknown option (naming the nearest), an option without its value,
- * and too few or too many positional arguments. With `--help` the rest is not judged.
+ * and too few or too many positional arguments. With `--help` nothing else is checked.
  */
-export function parse(command: Pick<Command, "options" | "positionals">, argv: string[]): Args {
+export function parse(command: { options: Options; positionals?: string }, argv: string[]): Args {
   const options = { ...command.options, ...helpOption };
-  const { tokens } = parseArgs({
-    args: argv,
-    options: Object.fromEntries(
-      Object.entries(options).map(([name, { type, short }]) => [name, { type, ...(short && { short }) }]),
-    ),
-    strict: false,
-    allowPositionals: true,
-    tokens: true,
-  });
+  const { tokens } = parseArgs({ args: argv, options, strict: false, allowPositionals: true, tokens: true });
   const values = new Map<string, string[]>();
   const positionals: string[] = [];
   let wrong: string | null = null;
   for (const token of tokens) {
     if (token.kind === "positional") positionals.push(token.value);
     if (token.kind !== "option") continue;
-    const problem = judge(token, options);
+    const problem = optionProblem(token, options);
     wrong ??= problem;
     if (problem === null) values.set(token.name, [...(values.get(token.name) ?? []), token.value ?? ""]);
   }
@@ -37,12 +39,12 @@ export function parse(command: Pick<Command, "options" | "positionals">, argv: s
     wrong ??= countProblem(positionals, command.positionals ?? "");
     if (wrong !== null) throw new RelayError("usage", wrong);
   }
-  return accessors(positionals, values, options);
+  return readers(positionals, values, options);
 }
 
 type Token = { name: string; rawName: string; value: string | undefined; inlineValue: boolean | undefined };
 
-function judge({ name, rawName, value, inlineValue }: Token, options: Record<string, Option>): string | null {
+function optionProblem({ name, rawName, value, inlineValue }: Token, options: Options): string | null {
   const option = Object.hasOwn(options, name) ? options[name] : undefined;
   if (option === undefined) {
     const meant = rawName.startsWith("--") ? nearest(name, Object.keys(options)) : null;
@@ -50,14 +52,14 @@ function judge({ name, rawName, value, inlineValue }: Token, options: Record<str
   }
   if (option.type === "boolean") return inlineValue ? `--${name} takes no value` : null;
   if (value === undefined) return `--${name} needs a value`;
-  // parseArgs takes "--config --json" for a config called "--json".
+  // parseArgs reads "--config --json" as a config called "--json".
   if (!inlineValue && value.startsWith("-") && value.length > 1) {
     return `--${name} needs a value (one that begins with a dash is written --${name}=${value})`;
   }
   return value === "" ? `--${name} needs a value that is not empty` : null;
 }
 
-/** `spec` is what `--help` shows: "ID" is needed, "[FILE]" is not, "ID..." may come again. */
+/** `spec` is what `--help` shows: "ID" is required, "[FILE]" is optional, "ID..." may be repeated. */
 function countProblem(given: string[], spec: string): string | null {
   const words = spec === "" ? [] : spec.split(" ");
   const needed = words.filter((word) => !word.startsWith("["));
@@ -66,31 +68,38 @@ function countProblem(given: string[], spec: string): string | null {
   return given.length > most ? `unexpected argument "${given[most]}"` : null;
 }
 
-function accessors(positionals: string[], values: Map<string, string[]>, options: Record<string, Option>): Args {
-  const read = (name: string): string[] => {
+/** A parsed command line. Every reader throws when the command declares no option of that name: a mistake in the program. */
+export type Args = ReturnType<typeof readers>;
+
+function readers(positionals: string[], values: Map<string, string[]>, options: Options) {
+  const texts = (name: string): string[] => {
     if (!Object.hasOwn(options, name)) throw new Error(`the command has no option "${name}"`);
     return values.get(name) ?? [];
   };
+  const text = (name: string): string | undefined => texts(name).at(-1);
   const number = (name: string, isFine: (value: number) => boolean, what: string): number | undefined => {
-    const text = read(name).at(-1);
-    if (text === undefined) return undefined;
-    const value = /^\d+(\.\d+)?$/.test(text) ? Number(text) : Number.NaN;
-    if (!isFine(value)) throw new RelayError("usage", `--${name} must be ${what}, not "${text}"`);
+    const given = text(name);
+    if (given === undefined) return undefined;
+    const value = /^\d+(\.\d+)?$/.test(given) ? Number(given) : Number.NaN;
+    if (!isFine(value)) throw new RelayError("usage", `--${name} must be ${what}, not "${given}"`);
     return value;
   };
   return {
     positionals,
-    flag: (name) => read(name).length > 0,
-    text: (name) => read(name).at(-1),
-    texts: (name) => read(name),
-    word<Word extends string>(name: string, words: readonly Word[]) {
-      const given = read(name).at(-1);
+    texts,
+    text,
+    flag: (name: string) => texts(name).length > 0,
+    /** One of these words, or RelayError("usage"). */
+    word<Word extends string>(name: string, words: readonly Word[]): Word | undefined {
+      const given = text(name);
       if (given === undefined || (words as readonly string[]).includes(given)) return given as Word | undefined;
       throw new RelayError("usage", `--${name} must be one of ${words.join(", ")}, not "${given}"`);
     },
-    count: (name, fallback, least = 1) =>
+    /** A whole number from `least` on, or RelayError("usage"). */
+    count: (name: string, fallback: number, least = 1): number =>
       number(name, (value) => Number.isSafeInteger(value) && value >= least, `a whole number from ${least} on`) ??
       fallback,
-    rate: (name) => number(name, (value) => value > 0, "a number above 0"),
+    /** A number above 0, or RelayError("usage"). */
+    rate: (name: string) => number(name, (value) => value > 0, "a number above 0"),
   };
 }

@@ -1,20 +1,14 @@
-import type { Config } from "../config/schema.ts";
-import type { TargetPlace } from "../model/medium.ts";
 import type { Store } from "../store/store.ts";
-import { nameOfPlace, placeOfTarget } from "../targets/place.ts";
+import { nameOfPlace, placeOfTarget, type Target, type TargetPlace, typeOf } from "../targets/table.ts";
 
-/** The id of the target that the config names; null: no copy was ever kept there. Asks, and writes nothing. */
-export async function findPresent(
-  store: Pick<Store, "targets">,
-  target: Config["mirror"]["target"],
-): Promise<string | null> {
+/** The id of the target that the config names; null: it has never held a copy. Writes nothing. */
+export async function findPresent(store: Pick<Store, "targets">, target: Target): Promise<string | null> {
   const name = nameOfPlace(placeOfTarget(target));
   return (await store.targets()).find(({ place }) => nameOfPlace(place) === name)?.id ?? null;
 }
 
 /** What an operator calls a target. */
-export function describePlace(place: TargetPlace): string {
-  if (place.type === "local") return `the folder ${place.dir}`;
-  const below = place.prefix === "" ? "" : `/${place.prefix}`;
-  return `the bucket ${place.bucket}${below}${place.endpoint === null ? "" : ` at ${place.endpoint}`}`;
-}
+export const describePlace = (place: TargetPlace) => typeOf(place).describe(place);
+
+/** The folder of this machine that holds a target's copies; null: they are elsewhere. */
+export const folderOfPlace = (place: TargetPlace) => typeOf(place).folderOf(place);

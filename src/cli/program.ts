@@ -1,6 +1,132 @@
-// First, because it has to be in force before anything uses the threads.
-import "../platform/threads.ts";
-import { commands } from "./commands/table.ts";
-import { runProgram } from "./run.ts";
+import { readFile } from "node:fs/promises";
+import { resolve } from "node:path";
+import type { SecretsWanted } from "../config/load.ts";
+import type { Config } from "../config/schema.ts";
+import { errorLine, RelayError } from "../errors.ts";
+import { type OpenLog, withoutQueries } from "../platform/log/log.ts";
+import { type Environment, exit, onSignals, type Stream, systemClock, systemRandom } from "../platform/runtime.ts";
+import type { Log, Ports } from "../ports.ts";
+import type { Args } from "./args.ts";
+import { harmless } from "./output/terminal-text.ts";
 
-runProgram(commands);
+/** What the process that runs a command gives it; a test gives its own. */
+export type Surroundings = {
+  environment: Environment;
+  streams: {
+    stdout: Stream;
+    stderr: Stream;
+    /** All of standard input. */
+    stdin(): Promise<Uint8Array>;
+    /** The line that is typed in answer to a question; null without a terminal. */
+    ask(question: string): Promise<string | null>;
+  };
+  version: string;
+  /** Where an uncaught error is written: this log, or stderr. */
+  crash: { log: OpenLog | null };
+};
+
+/** Everything that a command may touch. */
+export type Program = ReturnType<typeof openProgram>["program"];
+
+/** Ties a command to its surroundings; `close` releases what the command opened through them. */
+export function openProgram({ environment, streams, version, crash }: Surroundings, args: Args) {
+  const { env, cwd, hostname, pid } = environment;
+  /** Its log writes warnings and errors to stderr, one line each. */
+  const ports: Ports = { clock: systemClock(), random: systemRandom(), log: stderrLog(streams.stderr) };
+  const closers: (() => Promise<void> | void)[] = [];
+  // Imported when they are used: `--version` and `secret generate` need neither a schema nor a database.
+  const configFile = async () => {
+    const { inspectConfig, loadConfig, locateConfig } = await import("../config/load.ts");
+    const { OUTSIDE } = await import("../config/secrets.ts");
+    return { inspectConfig, loadConfig, OUTSIDE, path: locateConfig(args.text("config"), env, cwd) };
+  };
+
+  const program = {
+    env,
+    cwd,
+    hostname,
+    pid,
+    version,
+    ...streams,
+    ports,
+    /**
+     * Checks the config: all problems and warnings, and its file (null: the defaults), which is `path` where that is given;
+     * `config` is null when there is a problem. Never throws for a wrong config. `isOutside`: the caller is not the service,
+     * so secrets that systemd shows only to the service are not missed.
+     */
+    async inspectConfig(path?: string | null, { isOutside = false } = {}) {
+      const { inspectConfig, OUTSIDE, path: found } = await configFile();
+      const file = path === undefined ? found : path;
+      return { path: file, ...inspectConfig(file, { env, cwd, ...(isOutside && { outside: OUTSIDE }) }) };
+    },
+    /**
+     * The config that `--config` names, or the one that is found (CONTRACT, "Config"); RelayError("config") with every
+     * problem. Commands that read only the database pass `secrets: false`, those that read the target as well "target": they
+     * run where the service's other secrets are not.
+     */
+    async loadConfig({ secrets = true }: { secrets?: SecretsWanted } = {}) {
+      const { loadConfig, OUTSIDE, path } = await configFile();
+      return loadConfig(path, { env, cwd, secrets, ...(secrets === "target" && { outside: OUTSIDE }) });
+    },
+    /** The database of a config, beside a relay that may be running. It is closed when the command ends. */
+    async openStore(config: Config) {
+      const { openStore } = await import("../store/open.ts");
+      const store = await openStore(config, ports, { role: "operator" });
+      closers.push(() => store.close());
+      return store;
+    },
+    /** Resolves with the signal's name at the first SIGINT or SIGTERM; a second one ends the program at once. */
+    untilStopped: () =>
+      new Promise<string>((resolve) => {
+        let first = true;
+        const off = onSignals(["SIGINT", "SIGTERM"], (signal) => {
+          if (!first) exit(1, { patience: 0 });
+          first = false;
+          resolve(signal);
+        });
+        closers.push(off);
+      }),
+    /** Calls back at every SIGHUP, which otherwise ends the program. */
+    onHangup(run: () => void): void {
+      closers.push(onSignals(["SIGHUP"], run));
+    },
+    /** From now on an uncaught error is a line of this log, not of stderr. The log is flushed when the command ends. */
+    reportCrashesTo(log: OpenLog): void {
+      crash.log = log;
+      closers.push(log.flush);
+    },
+  };
+  return {
+    program,
+    async close() {
+      for (const close of closers.splice(0).reverse()) await close();
+    },
+  };
+}
+
+/** Aborts at the first SIGINT or SIGTERM; `withStdin`: at the end of standard input, too. */
+export function abortWhenStopped(program: Program, { withStdin = false } = {}): AbortSignal {
+  const abort = new AbortController();
+  const ended = () => abort.abort(new Error("the program that started this one has ended"));
+  if (withStdin) void program.stdin().then(ended, ended);
+  void program.untilStopped().then((signal) => abort.abort(new Error(`stopped by ${signal}`)));
+  return abort.signal;
+}
+
+/** The bytes of a file that the command line names; of standard input without a name, or for "-". */
+export async function readInput({ cwd, stdin }: Program, file: string | undefined): Promise<Uint8Array> {
+  if (file === undefined || file === "-") return stdin();
+  const path = resolve(cwd, file);
+  return readFile(path).catch((error) => {
+    throw new RelayError("usage", `cannot read ${path}: ${errorLine(error)}`);
+  });
+}
+
+/** For commands whose output is data: warnings and errors are lines on stderr, other entries are left out. */
+function stderrLog(stderr: Stream): Log {
+  const write = (fact: string, fields: Record<string, unknown> = {}) => {
+    const details = Object.entries(fields).map(([name, value]) => ` ${name}=${String(value)}`);
+    stderr.write(`wochit-relay: ${harmless(withoutQueries(fact + details.join("")))}\n`);
+  };
+  return { debug() {}, info() {}, warn: write, error: write };
+}

@@ -4,7 +4,7 @@ import { idProblem } from "../wochit/event.ts";
 
 /**
  * Reads video ids and contexts from JSON (one object a line, or one list of objects) or CSV (RFC 4180, first line: names).
- * RelayError("usage") names the first row that is wrong; nothing is imported then.
+ * RelayError("usage") names the first row that is wrong.
  */
 export function readMappings(bytes: Uint8Array): Mapping[] {
   let text: string;
@@ -17,15 +17,16 @@ export function readMappings(bytes: Uint8Array): Mapping[] {
     return (parseJson(text, "the list") as unknown[]).map((row, at) => toMapping(row, `row ${at + 1}`));
   }
   if (text.startsWith("{")) {
-    const lines = text.split("\n").map((line, at) => ({ line, place: `line ${at + 1}` }));
-    return lines
-      .filter(({ line }) => line.trim() !== "")
-      .map(({ line, place }) => toMapping(parseJson(line, place), place));
+    return text.split("\n").flatMap((line, at) => {
+      const place = `line ${at + 1}`;
+      return line.trim() === "" ? [] : [toMapping(parseJson(line, place), place)];
+    });
   }
   const [names = [], ...rows] = parseCsv(text);
-  return rows.map((cells, at) =>
-    toMapping(Object.fromEntries(names.map((name, index) => [name.trim(), cells[index]])), `row ${at + 2}`),
-  );
+  return rows.map((cells, at) => {
+    const row = Object.fromEntries(names.map((name, index) => [name.trim(), cells[index]]));
+    return toMapping(row, `row ${at + 2}`);
+  });
 }
 
 function toMapping(row: unknown, place: string): Mapping {
@@ -46,7 +47,7 @@ function parseJson(text: string, place: string): unknown {
   }
 }
 
-/** Cells may be quoted, and then hold commas, line breaks and doubled quotes. */
+/** Quoted cells may contain commas, line breaks and doubled quotes. */
 function parseCsv(text: string): string[][] {
   const rows: string[][] = [];
   const cell = /(?:"((?:[^"]|"")*)"|([^",\r\n]*))(,|\r?\n|$)/y;

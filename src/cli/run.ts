@@ -16,14 +16,14 @@ import {
 import { suggest } from "../rules/nearest.ts";
 import { parse } from "./args.ts";
 import type { Command, CommandGroup, CommandModule } from "./command.ts";
-import { openContext, type Surroundings } from "./open-context.ts";
 import { commandHelp, groupHelp, isGroup, programHelp } from "./output/help.ts";
 import { harmless } from "./output/terminal-text.ts";
+import { openProgram, type Surroundings } from "./program.ts";
 
-/** Each command's file, loaded only when it is asked for. */
+/** Each command's file, imported only when the command is used. */
 export type CommandTable = Record<string, () => Promise<CommandModule>>;
 
-/** A service ends in time whatever becomes of its output, and so does what has crashed; milliseconds. */
+/** How long a service, or a process that has crashed, waits at its end for its output to be read; milliseconds. */
 const PATIENCE = 500;
 
 /** Runs the command line of this process and ends the process with its exit code. */
@@ -36,7 +36,7 @@ export function runProgram(table: CommandTable): void {
   };
   const crash: Surroundings["crash"] = { log: null };
   onUncaught((error) => {
-    // Node would print a stack, and the whole line it happened on. Before all else: even the working folder may be gone.
+    // Node would print a stack and the source line. Registered before all else: even reading the working folder may throw.
     const { log } = crash;
     if (log) log.error("crashed", { error: errorLine(error) });
     else report(error, streams.stderr);
@@ -46,7 +46,7 @@ export function runProgram(table: CommandTable): void {
   void runCommandLine(table, surroundings).then((code) => exit(code, crash.log ? { patience: PATIENCE } : {}));
 }
 
-/** Runs one command line and resolves with its exit code; an error has been said on stderr then. Never rejects. */
+/** Runs one command line and resolves with its exit code; an error is written to stderr. Never rejects. */
 export async function runCommandLine(table: CommandTable, surroundings: Surroundings): Promise<number> {
   try {
     return await dispatch(table, surroundings);
@@ -108,9 +108,9 @@ async function runCommand(command: Command, argv: string[], surroundings: Surrou
     surroundings.streams.stdout.write(commandHelp(command));
     return 0;
   }
-  const { context, close } = openContext(surroundings, args);
+  const { program, close } = openProgram(surroundings, args);
   try {
-    return (await command.run(context, args)) ?? 0;
+    return (await command.run(program, args)) ?? 0;
   } finally {
     await close();
   }

@@ -3,18 +3,18 @@ import { join } from "node:path";
 import { errorLine, RelayError } from "../errors.ts";
 import type { Clock } from "../ports.ts";
 
-/** Without a lock it was just made, or its maker was killed while it made it. Milliseconds. */
+/** A folder without a lock is new, or its process was killed before it locked it: it is removed at this age, in milliseconds. */
 const UNLOCKED_FOR = 60 * 60_000;
 
-/** With a lock that nobody holds its maker is dead, but for the moment in which it takes it. Milliseconds. */
+/** A folder whose lock is free belongs to a dead process, unless it is younger than this: the lock may be about to be taken. */
 const TAKES_LOCK = 10_000;
 
-/** What we put into one. */
+/** The files of this program in one. */
 const OURS = /^(\.?relay-.+\.db(\.part)?|relay\.lock)(-journal|-wal|-shm)?$/;
 
 /**
- * Runs `work` with a folder of its own inside the data folder, where there is room for what is large, and where nobody else
- * reads. A lock in it, which the kernel drops when the process dies, says that somebody is at it.
+ * Runs `work` with a folder of its own inside the data folder, which is private and has room for large files. A lock in it,
+ * which the kernel releases when the process dies, marks it as in use.
  */
 export async function withTempFolder<T>(
   dataDir: string,
@@ -42,13 +42,13 @@ export async function withTempFolder<T>(
   }
 }
 
-/** Removes what killed runs have left of this use: what is certainly theirs, and nobody's now. */
+/** Removes folders that killed runs of this use have left: only such as are certainly theirs, and not in use. */
 export async function clearTempFolders(dataDir: string, use: string, clock: Clock): Promise<void> {
   const named = new RegExp(`^\\.${use}-\\w{6}$`);
   for (const name of await readdir(dataDir)) {
     const path = join(dataDir, name);
     if (!named.test(name) || !(await isForgotten(path, clock).catch(() => false))) continue;
-    // It may be another user's: then it is in nobody's way.
+    // It may belong to another user: then it stays.
     await rm(path, { recursive: true, force: true }).catch(() => {});
   }
 }
@@ -66,8 +66,8 @@ async function isForgotten(path: string, clock: Clock): Promise<boolean> {
 }
 
 /**
- * What root's commands make belongs to whoever owns the folder it is in; others may give nothing away, and need not. A link
- * is given itself, and never what it leads to.
+ * Gives a file that root's command has made to the owner of its folder; other users cannot give files away, and need not. Of
+ * a link the link itself changes its owner, never its target.
  */
 export async function giveToOwnerOf(dir: string, path: string): Promise<void> {
   const { uid, gid } = await stat(dir);

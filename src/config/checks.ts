@@ -1,76 +1,68 @@
 import { accessSync, constants } from "node:fs";
-import { isIP } from "node:net";
 import { resolve } from "node:path";
 import { errorLine } from "../errors.ts";
+import { NOTICE_PREFIX, NOTICES } from "../model/notice.ts";
 import { looksLikeNetwork, parseNetworks } from "../platform/net/addresses.ts";
-import { nearest } from "../rules/nearest.ts";
+import { suggest } from "../rules/nearest.ts";
 import { isReservedHeader } from "../rules/reserved-headers.ts";
-import { MEDIA_NOTICES } from "../rules/topics.ts";
-import { type Look, type Places, readEndpoints } from "./look.ts";
-import { isOwnWebhook } from "./own-webhook.ts";
+import { type CheckContext, readEndpoints } from "./check-context.ts";
+import { isLoopback, isOwnWebhook } from "./own-webhook.ts";
 import type { Path, Problems } from "./problems.ts";
 import { parseListen } from "./schema.ts";
 import { isOutOfSight, reasonOf } from "./secrets.ts";
 
 // What the schema cannot say: values that need a parser of their own, and options that must fit each other.
 
-export function checkConfig(look: Look, problems: Problems, places: Places): void {
-  checkNetworks(look(["server", "trustedProxies"]), ["server", "trustedProxies"], problems);
-  checkNetworks(look(["receive", "allowFrom"]), ["receive", "allowFrom"], problems);
-  const path = look<string>(["receive", "path"]) ?? "";
+export function checkConfig(context: CheckContext): void {
+  const { valueAt, problems } = context;
+  checkNetworks(valueAt(["server", "trustedProxies"]), ["server", "trustedProxies"], problems);
+  checkNetworks(valueAt(["receive", "allowFrom"]), ["receive", "allowFrom"], problems);
+  const path = valueAt<string>(["receive", "path"]) ?? "";
   if (/^\/(healthz|readyz|media)(\/|$)/.test(path)) {
     problems.add(["receive", "path"], `${path} is taken: /healthz, /readyz and /media are the relay's own`);
   }
-  checkPrivate(look(["mirror", "allowPrivateAddresses"]), ["mirror", "allowPrivateAddresses"], problems);
-  if (places.readsSecrets) checkTls(look, problems, places);
-  checkAdmin(look, problems);
-  checkBackup(look, problems);
+  checkPrivate(valueAt(["mirror", "allowPrivateAddresses"]), ["mirror", "allowPrivateAddresses"], problems);
+  if (context.readsSecrets) checkTls(context);
+  checkAdmin(context);
+  checkBackup(context);
   const owners = new Map<string, number>();
-  for (const at of readEndpoints(look).keys()) checkEndpoint(at, look, problems, owners);
+  for (const at of readEndpoints(context).keys()) checkEndpoint(at, context, owners);
 }
 
-function checkEndpoint(at: number, look: Look, problems: Problems, owners: Map<string, number>): void {
+function checkEndpoint(at: number, context: CheckContext, owners: Map<string, number>): void {
+  const { valueAt, problems } = context;
   const path: Path = ["endpoints", at];
-  const id = look<string>([...path, "id"]);
+  const id = valueAt<string>([...path, "id"]);
   const owner = id === undefined ? undefined : owners.get(id);
   if (owner !== undefined) problems.add([...path, "id"], `"${id}" is the id of endpoints[${owner}] already`);
   else if (id !== undefined) owners.set(id, at);
-  for (const [index, pattern] of (look<string[]>([...path, "events"]) ?? []).entries()) {
+  for (const [index, pattern] of (valueAt<string[]>([...path, "events"]) ?? []).entries()) {
     const why = patternProblem(pattern);
     if (why) problems.add([...path, "events", index], why);
   }
-  for (const [name, value] of Object.entries(look<Record<string, string>>([...path, "headers"]) ?? {})) {
+  for (const [name, value] of Object.entries(valueAt<Record<string, string>>([...path, "headers"]) ?? {})) {
     const why = headerProblem(name, value);
     if (why) problems.add([...path, "headers", name], why);
   }
-  const url = look<string>([...path, "url"]);
-  if (url !== undefined && isOwnWebhook(url, look)) {
+  const url = valueAt<string>([...path, "url"]);
+  if (url !== undefined && isOwnWebhook(url, context)) {
     problems.add([...path, "url"], "is this relay's own webhook: each event would come back as a new one, for ever");
   }
   const privates: Path = [...path, "allowPrivateAddresses"];
-  checkPrivate(look(privates), privates, problems);
+  checkPrivate(valueAt(privates), privates, problems);
 }
 
-/** What the relay itself has to tell (CONTRACT, "Notices"). */
-const NOTICES = [
-  ...Object.values<string>(MEDIA_NOTICES),
-  "relay.delivery.dead",
-  "relay.endpoint.paused",
-  "relay.endpoint.resumed",
-];
-
-/** A pattern is an exact name, `*`, or a prefix with `.*` (patterns.ts matches them). */
+/** A pattern is an exact name, `*`, or a prefix with `.*` (rules/topics.ts matches them). */
 function patternProblem(pattern: string): string | null {
   if (/[\s\p{Cc}]/u.test(pattern)) return "must be without spaces and control characters";
   if (pattern === "*") return null;
   if (pattern.replace(/\.\*$/, "").includes("*") || pattern === ".*") {
     return 'must be an event type, "*", or a prefix like "video.*"';
   }
-  // The provider may send types that nobody has heard of; the relay's own are all known.
-  if (!pattern.startsWith("relay.") || NOTICES.includes(pattern)) return null;
+  // The provider may send unknown types; the relay's own types are all known.
+  if (!pattern.startsWith(NOTICE_PREFIX) || NOTICES.some((notice) => notice === pattern)) return null;
   if (pattern.endsWith(".*") && NOTICES.some((notice) => notice.startsWith(pattern.slice(0, -1)))) return null;
-  const meant = nearest(pattern, NOTICES);
-  return `the relay has no such notice${meant ? `: did you mean "${meant}"?` : `: it has ${NOTICES.join(", ")}`}`;
+  return `the relay has no such notice${suggest(pattern, NOTICES)}`;
 }
 
 function headerProblem(name: string, value: string): string | null {
@@ -103,10 +95,10 @@ function checkPrivate(list: string[] | boolean | undefined, path: Path, problems
   }
 }
 
-function checkTls(look: Look, problems: Problems, { folder, outside, noteUnseen }: Places): void {
+function checkTls({ valueAt, problems, folder, outside, noteUnseen }: CheckContext): void {
   for (const name of ["cert", "key"]) {
     const path: Path = ["server", "tls", name];
-    const given = look<string>(path);
+    const given = valueAt<string>(path);
     if (given === undefined) continue;
     const file = resolve(folder, given);
     try {
@@ -118,23 +110,21 @@ function checkTls(look: Look, problems: Problems, { folder, outside, noteUnseen 
   }
 }
 
-/** A backup holds every event, title and secret link. */
-function checkBackup(look: Look, problems: Problems): void {
-  if (look(["backup", "to"]) !== "target") return;
-  if (look(["mirror", "publicBaseUrl"]) != null) {
+/** Refuses a backup where the public can read it: it holds every event, title and secret link. */
+function checkBackup({ valueAt, problems }: CheckContext): void {
+  if (valueAt(["backup", "to"]) !== "target") return;
+  if (valueAt(["mirror", "publicBaseUrl"]) != null) {
     problems.add(
       ["backup", "to"],
       'must be "dir": with mirror.publicBaseUrl the target is public, and a backup is not',
     );
   }
-  if (look(["backup", "dir"]) !== undefined) problems.add(["backup", "dir"], 'is only for "to": "dir"');
+  if (valueAt(["backup", "dir"]) !== undefined) problems.add(["backup", "dir"], 'is only for "to": "dir"');
 }
 
-const LOOPBACK = parseNetworks(["127.0.0.0/8", "::1"]);
-
-function checkAdmin(look: Look, problems: Problems): void {
-  const { host } = parseListen(look<string>(["admin", "listen"]) ?? "") ?? {};
-  if (host === undefined || problems.has(["admin", "token"]) || look(["admin", "token"]) != null) return;
-  if (isIP(host) ? LOOPBACK.contains(host) : host === "localhost") return;
+function checkAdmin({ valueAt, problems }: CheckContext): void {
+  const { host } = parseListen(valueAt<string>(["admin", "listen"]) ?? "") ?? {};
+  if (host === undefined || problems.has(["admin", "token"]) || valueAt(["admin", "token"]) != null) return;
+  if (isLoopback(host)) return;
   problems.add(["admin", "token"], "is needed because admin.listen is not a loopback address");
 }

@@ -2,31 +2,32 @@ import { resolve } from "node:path";
 import { errorLine } from "../errors.ts";
 import { readAuthorities, readPair } from "../platform/http/tls-files.ts";
 import type { TlsOptions } from "../platform/net/trust.ts";
-import type { Look, Places } from "./look.ts";
-import type { Path, Problems } from "./problems.ts";
+import type { CheckContext } from "./check-context.ts";
+import type { Path } from "./problems.ts";
 import { isOutOfSight } from "./secrets.ts";
 
 type Files = { ca: string | null; cert: string | null; key: string | null };
 
 /**
- * Reads the files of an endpoint's `tls`; null where there is none, and where secrets are not read. What is wrong with a
- * file is a problem; a systemd credential that cannot be looked at from here is noted, and counts as none.
+ * Reads the files of an endpoint's `tls`; null where there is none, and where secrets are not read. A wrong file is a
+ * problem. A systemd credential that is readable only for the service is noted, and counts as none.
  */
-export function readEndpointTls(endpoint: Path, look: Look, problems: Problems, places: Places): TlsOptions | null {
+export function readEndpointTls(endpoint: Path, context: CheckContext): TlsOptions | null {
+  const { valueAt, problems, folder, outside } = context;
   const path: Path = [...endpoint, "tls"];
-  const files = look<Files | null>(path);
+  const files = valueAt<Files | null>(path);
   if (files == null) return null;
   if ((files.cert === null) !== (files.key === null)) {
     const [there, missing] = files.cert === null ? ["key", "cert"] : ["cert", "key"];
     problems.add([...path, missing], `is missing: ${there} is of no use without it`);
     return null;
   }
-  if (!places.readsSecrets) return null;
+  if (!context.readsSecrets) return null;
 
   const fileOf = (option: keyof Files) => {
-    const file = files[option] && resolve(places.folder, files[option]);
-    if (!file || !isOutOfSight(file, places.outside)) return file;
-    places.noteUnseen([...path, option], file);
+    const file = files[option] && resolve(folder, files[option]);
+    if (!file || !isOutOfSight(file, outside)) return file;
+    context.noteUnseen([...path, option], file);
     return null;
   };
   const tls: TlsOptions = { ca: null, cert: null, key: null };

@@ -1,9 +1,12 @@
 import type { Path } from "./problems.ts";
 
-/** Where a text stops being JSON (a place in it, from 0), and what is wrong there; nothing of the text is in the words. */
+/**
+ * Where a text stops being JSON (offset from 0), and what is wrong there. The words never quote the text: it may hold a
+ * secret.
+ */
 export type Fault = { at: number; what: string };
 
-/** What is open at a place: an object with the keys that it has so far, or a list. `key` is where in it we are. */
+/** An open object with the keys so far, or an open list. `key` is the current member or position. */
 type Open = { key: string; keys: Set<string> } | { key: number; keys: null };
 
 /** What may come next. */
@@ -24,8 +27,8 @@ const TOKEN =
   /[\t\n\r ]*(?:(?<mark>[{}[\],:])|(?<string>"(?:[^"\\\x00-\x1f]|\\(?:["\\/bfnrt]|u[\da-fA-F]{4}))*")|(?<scalar>(?:true|false|null|-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?)(?![\w.+-])))/y;
 
 /**
- * Judges a text as RFC 8259 does: the first fault, or null where JSON.parse would take it, and the path of every key that
- * its object has had already. Takes no stack, however deep the text is.
+ * Checks a text against RFC 8259: gives the first fault, or null where JSON.parse accepts it, and the path of every key
+ * that occurs twice in its object. Not recursive: depth costs no stack.
  */
 export function scanJson(text: string): { fault: Fault | null; repeated: Path[] } {
   const open: Open[] = [];
@@ -34,7 +37,7 @@ export function scanJson(text: string): { fault: Fault | null; repeated: Path[] 
 
   const afterValue = (): Expected => (open.length === 0 ? "end" : "comma");
 
-  /** What may come after this token, or null where it may not be. */
+  /** What may follow this token; null: the token is not allowed here. */
   function take({ mark, string, scalar }: Record<string, string | undefined>): Expected | null {
     const inside = open.at(-1);
     if (expected === "value" || expected === "first value") {
@@ -84,7 +87,7 @@ export function scanJson(text: string): { fault: Fault | null; repeated: Path[] 
   }
 }
 
-/** Why there is no token where one begins like this. */
+/** What is wrong with a token that begins with this character. */
 function strange(first: string): string {
   if (first === '"')
     return "a string without its end, or with a control character or an escape that JSON does not know";

@@ -2,10 +2,11 @@ import { statSync } from "node:fs";
 import { dirname, resolve } from "node:path";
 import { safeParse } from "valibot";
 import { errorLine, RelayError } from "../errors.ts";
-import { defaultMediaFolder } from "../targets/place.ts";
+import type { SecretInput } from "../option-values.ts";
+import { typeOf } from "../targets/table.ts";
+import { type CheckContext, readEndpoints } from "./check-context.ts";
 import { checkConfig } from "./checks.ts";
 import { readEndpointTls } from "./endpoint-tls.ts";
-import { type Look, type Places, readEndpoints } from "./look.ts";
 import {
   addIssue,
   collectProblems,
@@ -16,31 +17,24 @@ import {
   type Shape,
 } from "./problems.ts";
 import { readJson } from "./read-json.ts";
-import {
-  type Config,
-  configSchema,
-  type Endpoint,
-  type LocalTarget,
-  type S3Target,
-  type SecretInput,
-} from "./schema.ts";
-import { describeUnseen, hiddenCredential, type Outside, readSecret, type Surroundings } from "./secrets.ts";
-import { checkTargets, readFormerTargets } from "./targets.ts";
+import { type Config, configSchema, type Endpoint } from "./schema.ts";
+import { describeUnseen, hiddenCredential, type Outside, readSecret } from "./secrets.ts";
+import { checkTargets, readTargetSecrets } from "./targets.ts";
 import { warnAbout } from "./warnings.ts";
 import { decodeSecret } from "./webhook-secret.ts";
 
 type Env = Record<string, string | undefined>;
 
 /**
- * Every finding, one line each; `config` is null when there is a problem. `unseen` are the places of secrets and certificates that
- * could not be looked at from outside of the service, which a warning tells too: in the config these are empty.
+ * All findings, one line each; `config` is null when there is a problem. `unseen`: the places of secrets and
+ * certificates that only the service can read. A warning lists them, and the config holds nothing for them.
  */
 export type Inspection = { config: Config | null; problems: string[]; warnings: string[]; unseen: string[] };
 
 /**
  * The config file: the one named by the flag, by $WOCHIT_RELAY_CONFIG, ./config.json, /etc/wochit-relay/config.json, or
- * null: the defaults. A file that is there but cannot be read is found all the same, so that nobody gets the defaults
- * for want of a permission.
+ * null: the defaults. A file that exists but cannot be read counts as found: a missing permission must not lead to the
+ * defaults.
  */
 export function locateConfig(flag: string | undefined, env: Env, cwd: string): string | null {
   if (flag !== undefined) return resolve(cwd, flag);
@@ -58,19 +52,19 @@ function isThere(path: string): boolean {
 }
 
 /**
- * Which secrets are read; the others are empty in the config. `false`: none, for commands that only look into the database,
- * where the service's environment is not at hand; "target": those of the mirror's targets, for commands that look into them.
+ * Which secrets are read; the others are empty in the config. `false`: none, for commands that only read the database,
+ * where the service's environment is missing; "target": those of the mirror's targets, for commands that open them.
  */
 export type SecretsWanted = boolean | "target";
 
 /**
- * What a config depends on beside its file. All secrets are read unless told. With `outside` a credential of systemd's is looked for
- * where the service has it, and one that cannot be looked at is a warning, or with `secrets: "target"` a problem, unless
- * $CREDENTIALS_DIRECTORY says where they are.
+ * What a config depends on beside its file. All secrets are read by default. With `outside`, a systemd credential is
+ * read from the running service's folder. One that cannot be read there is a warning, with `secrets: "target"` a
+ * problem, unless $CREDENTIALS_DIRECTORY names the folder.
  */
 export type Where = { env: Env; cwd: string; secrets?: SecretsWanted; outside?: Outside };
 
-/** Reads and judges a config file (null: the defaults) without opening anything but it and the secrets it names. */
+/** Reads and checks a config file (null: the defaults). Opens nothing but it and the secrets that it names. */
 export function inspectConfig(path: string | null, where: Where): Inspection {
   const problems = collectProblems();
   const raw = path === null ? {} : readJson(path, problems);
@@ -83,20 +77,20 @@ export function inspectConfig(path: string | null, where: Where): Inspection {
 
   const folder = path === null ? where.cwd : dirname(path);
   const { env, secrets: reads = true } = where;
-  const look: Look = (at) => readValue(parsed.output, at, problems);
-  const dataDir = resolve(folder, look(["dataDir"]) ?? (env.STATE_DIRECTORY?.split(":")[0] || "data"));
+  const valueAt = <Value>(at: Path) => readValue<Value>(parsed.output, at, problems);
+  const dataDir = resolve(folder, valueAt(["dataDir"]) ?? (env.STATE_DIRECTORY?.split(":")[0] || "data"));
   const outside = env.CREDENTIALS_DIRECTORY ? null : (where.outside ?? null);
   const unseen: { place: string; name: string }[] = [];
   const noteUnseen = (at: Path, name: string) => {
-    // Whoever looks into a target cannot do without its keys; whoever judges a config can.
+    // A command that opens a target needs its keys; a check of the config does not.
     if (reads === "target") problems.add(at, hiddenCredential(name));
     else unseen.push({ place: formatPath(at), name });
   };
-  const places = { folder, dataDir, readsSecrets: reads === true, outside, noteUnseen };
-  checkConfig(look, problems, places);
-  checkTargets(look, problems, places);
-  const secrets = readSecrets(look, problems, { env, folder, outside, noteUnseen }, reads);
-  const tls = readEndpoints(look).map((_, at) => readEndpointTls(["endpoints", at], look, problems, places));
+  const context = { valueAt, problems, folder, dataDir, readsSecrets: reads === true, outside, noteUnseen };
+  checkConfig(context);
+  checkTargets(context);
+  const secrets = readSecrets(context, env, reads);
+  const tls = readEndpoints(context).map((_, at) => readEndpointTls(["endpoints", at], context));
   const found = problems.lines();
   if (found.length > 0 || !parsed.success) return refuse(found);
   const warnings = warnAbout(raw, parsed.output);
@@ -124,11 +118,9 @@ type Secrets = {
   tokens: string[];
   adminToken: string | null;
   keys: Uint8Array[][];
-  /** Those of `mirror.target`, and of each of `mirror.formerTargets`. */
-  credentials: Credentials;
-  formerCredentials: Credentials[];
+  /** Those of `mirror.target`, then those of each of `mirror.formerTargets`. */
+  targets: ReturnType<typeof readTargetSecrets>;
 };
-type Credentials = S3Target["credentials"];
 type Parsed = Extract<ReturnType<typeof safeParse<typeof configSchema>>, { success: true }>["output"];
 
 function buildConfig(
@@ -139,23 +131,20 @@ function buildConfig(
   const { $schema, server, receive, mirror, endpoints, admin, backup, ...rest } = parsed;
   const { token, ...receiveRest } = receive;
   const tls = server.tls && { cert: resolve(folder, server.tls.cert), key: resolve(folder, server.tls.key) };
+  const [target, ...formerTargets] = [mirror.target, ...mirror.formerTargets].map((options, at) =>
+    typeOf(options).resolve(options, { folder, dataDir, secrets: secrets.targets[at] ?? {} }),
+  );
   return {
     ...rest,
     dataDir,
     server: { ...server, tls },
     receive: { ...receiveRest, tokens: secrets.tokens },
-    mirror: {
-      ...mirror,
-      target: buildTarget(mirror.target, { folder, dataDir, credentials: secrets.credentials }),
-      formerTargets: mirror.formerTargets.map((target, at) =>
-        buildTarget(target, { folder, dataDir, credentials: secrets.formerCredentials[at] ?? null }),
-      ),
-    },
+    mirror: { ...mirror, target: target!, formerTargets },
     endpoints: endpoints.map(({ secret, send, ...endpoint }, at) => ({
       ...endpoint,
       keys: secrets.keys[at] ?? [],
       tls: given.tls[at] ?? null,
-      // Verbatim bytes gain nothing from waiting for the media: nothing in them is filled in.
+      // Waiting for media changes nothing in verbatim bytes.
       send: send ?? (endpoint.body === "verbatim" ? "immediately" : "after-mirror"),
     })),
     admin: { ...admin, token: secrets.adminToken },
@@ -164,42 +153,18 @@ function buildConfig(
   };
 }
 
-function buildTarget(
-  target: Parsed["mirror"]["target"],
-  { folder, dataDir, credentials }: { folder: string; dataDir: string; credentials: Credentials },
-): LocalTarget | S3Target {
-  if (target.type === "local") {
-    return {
-      type: "local",
-      dir: target.dir === undefined ? defaultMediaFolder(dataDir) : resolve(folder, target.dir),
-    };
-  }
-  const { accessKeyId, secretAccessKey, sessionToken, pathStyle, ca, ...rest } = target;
-  return {
-    ...rest,
-    // Amazon wants the bucket in the host's name; most other stores have no names for that.
-    pathStyle: pathStyle ?? rest.endpoint !== null,
-    credentials,
-    ca: ca === null ? null : resolve(folder, ca),
-  };
-}
-
-function readSecrets(
-  look: Look,
-  problems: Problems,
-  { noteUnseen, ...surroundings }: Surroundings & Pick<Places, "noteUnseen">,
-  wanted: SecretsWanted,
-): Secrets {
+function readSecrets(context: CheckContext, env: Env, wanted: SecretsWanted): Secrets {
+  const { valueAt, problems, folder, outside, noteUnseen } = context;
   const read = <T>(path: Path, decode: (text: string) => T): T[] => {
     if (wanted === false || (wanted === "target" && path[0] !== "mirror")) return [];
-    const given = look<SecretInput | SecretInput[]>(path);
+    const given = valueAt<SecretInput | SecretInput[]>(path);
     const list = Array.isArray(given)
       ? given.map((one, at) => [one, [...path, at]] as const)
       : [[given, path] as const];
     return list.flatMap(([secret, place]) => {
       if (secret == null) return [];
       try {
-        const text = readSecret(secret, surroundings);
+        const text = readSecret(secret, { env, folder, outside });
         if (text !== null) return [decode(text)];
         if (typeof secret === "object" && "credential" in secret) noteUnseen([...place], secret.credential);
         return [];
@@ -210,34 +175,21 @@ function readSecrets(
     });
   };
   const one = (path: Path, decode: (text: string) => string) => read(path, decode)[0] ?? null;
-  const readCredentials = (target: Path): Credentials => {
-    const [accessKeyId, secretAccessKey, sessionToken = null] = (
-      ["accessKeyId", "secretAccessKey", "sessionToken"] as const
-    ).map((option) => one([...target, option], checkCredential));
-    return accessKeyId && secretAccessKey ? { accessKeyId, secretAccessKey, sessionToken } : null;
-  };
   return {
     tokens: read(["receive", "token"], checkToken),
     adminToken: one(["admin", "token"], (text) => text),
-    keys: readEndpoints(look).map((_, at) => read(["endpoints", at, "secret"], decodeSecret)),
-    credentials: readCredentials(["mirror", "target"]),
-    formerCredentials: readFormerTargets(look).map((_, at) => readCredentials(["mirror", "formerTargets", at])),
+    keys: readEndpoints(context).map((_, at) => read(["endpoints", at, "secret"], decodeSecret)),
+    targets: readTargetSecrets(context, one),
   };
 }
 
-/** The token is a segment of the path that the provider is told: it must survive that. */
+/** The token is a segment of the webhook's path: it must need no escaping there. */
 function checkToken(token: string): string {
   if (/^[\x21-\x7e]+$/.test(token) && !/[/?#%\\]/.test(token) && !/^\.{1,2}$/.test(token)) return token;
   throw new RelayError("config", "must be fit for a path: printable ASCII without spaces and / ? # % \\");
 }
 
-/** Keys travel in headers; one with a line break or a space at its end was copied badly. */
-function checkCredential(text: string): string {
-  if (/^[\x21-\x7e]+$/.test(text)) return text;
-  throw new RelayError("config", "must be printable ASCII without spaces");
-}
-
-/** The value at a place of the parsed file, also when other parts are wrong; undefined where this part is. */
+/** The value at a place of the parsed file, also when other parts are wrong; undefined where it is wrong itself. */
 function readValue<T>(root: unknown, path: Path, problems: Problems): T | undefined {
   if (path.length > 0 && problems.has(path)) return undefined;
   let value = root;

@@ -1,39 +1,43 @@
 import { hostname } from "node:os";
 import { lookAtMachine } from "../platform/machine.ts";
 import { parseNetworks } from "../platform/net/addresses.ts";
-import type { Look } from "./look.ts";
+import type { CheckContext } from "./check-context.ts";
 import { parseListen } from "./schema.ts";
 
 const LOOPBACK = parseNetworks(["127.0.0.0/8", "::1"]);
 const ANY = new Set(["0.0.0.0", "::"]);
 
 /**
- * Whether a URL leads to the webhook of the relay whose config this is, as far as can be seen without a lookup: by
- * `server.publicUrl`, or by the address that it listens on. An endpoint there would get each event back as a new one.
+ * Whether a URL leads to this relay's own webhook, judged without a lookup: by `server.publicUrl`, and by the address
+ * that the relay listens on. An endpoint there would get each event back as a new one.
  */
-export function isOwnWebhook(given: string, look: Look): boolean {
+export function isOwnWebhook(given: string, { valueAt }: Pick<CheckContext, "valueAt">): boolean {
   const url = new URL(given);
-  const receive = look<string>(["receive", "path"]);
+  const receive = valueAt<string>(["receive", "path"]);
   if (receive === undefined) return false;
   const isWebhookBelow = (base: string) => {
     const path = url.pathname.replace(/\/+$/, "");
-    // Behind the path there may be a token.
+    // A token may follow the path.
     return path === base + receive || path.startsWith(`${base}${receive}/`);
   };
-  const publicUrl = look<string | null>(["server", "publicUrl"]);
+  const publicUrl = valueAt<string | null>(["server", "publicUrl"]);
   if (publicUrl) {
     const own = new URL(publicUrl);
-    // The scheme is not compared: a proxy may take both.
+    // The scheme is not compared: a proxy may accept both.
     if (hostOf(url) === hostOf(own) && url.port === own.port) return isWebhookBelow(own.pathname.replace(/\/+$/, ""));
   }
-  const listen = parseListen(look<string>(["server", "listen"]) ?? "");
+  const listen = parseListen(valueAt<string>(["server", "listen"]) ?? "");
   if (listen === null || portOf(url) !== listen.port) return false;
   return isListenedOn(hostOf(url), listen.host) && isWebhookBelow("");
 }
 
+/** Whether a host is a loopback address, or the name of one. */
+export function isLoopback(host: string): boolean {
+  return host === "localhost" || LOOPBACK.contains(host);
+}
+
 /** Whether a host of a URL is one at which a listener of this machine is reached. */
 function isListenedOn(host: string, listen: string): boolean {
-  const isLoopback = (name: string) => name === "localhost" || LOOPBACK.contains(name);
   if (host === listen || ANY.has(host)) return true;
   if (!ANY.has(listen)) return isLoopback(listen) && host === "localhost";
   return isLoopback(host) || host === hostname().toLowerCase() || lookAtMachine().addresses.includes(host);

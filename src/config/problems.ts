@@ -4,10 +4,10 @@ import { suggest } from "../rules/nearest.ts";
 /** Where in the file something is: keys and list positions. */
 export type Path = (string | number)[];
 
-/** What is wrong with a config, each with its place. */
+/** The problems of a config, each with its place. */
 export type Problems = {
   add(path: Path, message: string): void;
-  /** Whether anything at or below this place is wrong already, so that a further check would only repeat it. */
+  /** Whether anything at or below this place is wrong already: a further check would only repeat it. */
   has(path: Path): boolean;
   /** One line each: `endpoints[0].secret: …`. */
   lines(): string[];
@@ -18,7 +18,7 @@ export function collectProblems(): Problems {
   return {
     add(path, message) {
       const place = formatPath(path);
-      // The first thing wrong with a value is what to mend; the next ones are often only its echo.
+      // Only the first problem of a value is kept: the next ones usually follow from it.
       if (!found.some((one) => one.path === place)) found.push({ path: place, message });
     },
     has(path) {
@@ -42,7 +42,7 @@ export function formatPath(path: Path): string {
     .join("");
 }
 
-/** Says a finding of the schema in plain words. A value never appears in them: it may be a secret. */
+/** Puts an issue of the schema into plain words. They never quote a value: it may be a secret. */
 export function addIssue(problems: Problems, issue: BaseIssue<unknown>): void {
   const path = (issue.path ?? []).map(({ key }) => key as string | number);
   // Unknown keys come from findShapeProblems, which names all of them and not only the first.
@@ -54,7 +54,7 @@ export function addIssue(problems: Problems, issue: BaseIssue<unknown>): void {
 
 function describe(issue: BaseIssue<unknown>): string {
   if (!issue.message.startsWith("Invalid ")) return issue.message;
-  // A variant says so of a value that is no object at all.
+  // Valibot reports a variant where the value is no object at all.
   switch (issue.expected === "Object" ? "strict_object" : issue.type) {
     case "min_value":
       return `must be at least ${String(issue.requirement)}`;
@@ -88,7 +88,7 @@ function kindOf(value: unknown): string {
   return KIND[typeof value] ?? "an object";
 }
 
-/** As much of a valibot schema as tells which keys it has. */
+/** The members of a valibot schema that tell its keys. */
 export type Shape = {
   type: string;
   entries?: Record<string, Shape>;
@@ -100,8 +100,8 @@ export type Shape = {
 };
 
 /**
- * Finds every unknown key, and every list where an object belongs: valibot's strict objects report the first unknown key
- * only, and take a list for an object.
+ * Finds all unknown keys, and all lists in place of objects: valibot's strict objects report the first unknown key
+ * only, and accept a list as an object.
  */
 export function findShapeProblems(shape: Shape, value: unknown, path: Path, problems: Problems): void {
   if (shape.wrapped) {
@@ -139,7 +139,10 @@ export function findShapeProblems(shape: Shape, value: unknown, path: Path, prob
   }
 }
 
-/** Which of a union's options a value is an attempt at; objects are taken together: any of their keys will do. */
+/**
+ * The option of a union that a value is most likely meant to be. Objects are merged into one, so that any of their keys
+ * is known.
+ */
 function pickOption(options: Shape[], value: unknown): Shape | undefined {
   const flat = options.flatMap((option) => (option.type === "union" ? (option.options as Shape[]) : [option]));
   if (Array.isArray(value)) return flat.find(({ type }) => type === "array");

@@ -4,8 +4,8 @@ import type { Problems } from "./problems.ts";
 import { reasonOf } from "./secrets.ts";
 
 /**
- * The file's JSON; undefined when there is none to be had, which is then the one problem. JSON.parse alone says neither
- * where all of its errors are, nor that a key comes twice, and it quotes the text: a secret.
+ * The file's JSON; undefined, with one problem, where it cannot be read or parsed. JSON.parse alone does not always
+ * name the place of an error, accepts repeated keys, and quotes the text, which may hold a secret.
  */
 export function readJson(path: string, problems: Problems): unknown {
   let text: string;

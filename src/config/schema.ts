@@ -1,61 +1,22 @@
 import * as v from "valibot";
-import type { TargetPlace } from "../model/medium.ts";
+import { baseUrl, httpUrl, secret, text } from "../option-values.ts";
 import type { TlsOptions } from "../platform/net/trust.ts";
-import { DURATION, parseDuration, parseSize, SIZE } from "./units.ts";
+import { type Target, targetTypes } from "../targets/table.ts";
+import {
+  count,
+  duration,
+  keyTemplate,
+  positiveDuration,
+  positiveSize,
+  privateAddresses,
+  secrets,
+  size,
+} from "./values.ts";
 
-/** Every option of the relay, on one page. The JSON Schema (`wochit-relay schema`) is made from this file. */
-
-const A_DURATION = 'must be a duration like "500ms", "15s", "5m", "24h" or "90d"';
-const duration = v.pipe(
-  v.string(A_DURATION),
-  v.regex(DURATION, A_DURATION),
-  v.check((text) => parseDuration(text) !== null, "must be a shorter duration than this"),
-  v.transform((text) => parseDuration(text)!),
-);
-const positiveDuration = v.pipe(duration, v.minValue(1, "must be longer than 0"));
-
-const A_SIZE = 'must be a number of bytes or a string like "256KiB", "5MiB" or "10GiB"';
-const size = v.pipe(
-  v.union(
-    [v.pipe(v.number(), v.integer(A_SIZE), v.minValue(0, A_SIZE)), v.pipe(v.string(), v.regex(SIZE, A_SIZE))],
-    A_SIZE,
-  ),
-  v.check((given) => parseSize(given) !== null, "must be a smaller size than this"),
-  v.transform((given) => parseSize(given)!),
-);
-const positiveSize = v.pipe(size, v.minValue(1, "must be more than 0"));
-
-const A_SECRET = 'must be a string, {"env": "NAME"}, {"file": "PATH"} or {"credential": "NAME"}';
-export const text = v.pipe(v.string(), v.nonEmpty("must not be empty"));
-const secret = v.union(
-  [text, v.strictObject({ env: text }), v.strictObject({ file: text }), v.strictObject({ credential: text })],
-  A_SECRET,
-);
-const secrets = v.union(
-  [secret, v.pipe(v.array(secret), v.minLength(1, "must hold at least one secret"))],
-  `${A_SECRET}, or a list of these`,
-);
-/** A secret as the file says it; config-file.ts reads the value. */
-export type SecretInput = v.InferOutput<typeof secret>;
-
-export const count = v.pipe(v.number(), v.integer(), v.minValue(1));
-const privateAddresses = v.union(
-  [v.boolean(), v.array(text)],
-  "must be true, false, or a list of CIDRs and host names",
-);
-const httpUrl = v.pipe(
-  v.string(),
-  v.check(
-    (given) => URL.canParse(given) && /^https?:$/.test(new URL(given).protocol),
-    "must be an http:// or https:// URL",
-  ),
-);
-/** What paths are appended to, so it has none of what comes after a path. */
-const baseUrl = v.pipe(
-  httpUrl,
-  v.check((given) => !/[?#]/.test(given), "must be without a query and a fragment"),
-  v.transform((given) => given.replace(/\/+$/, "")),
-);
+/**
+ * Every option of the relay, on one page; `values.ts` has the kinds of values. The JSON Schema (`wochit-relay schema`)
+ * is made from this file.
+ */
 
 const LISTEN = /^(?:\[([0-9A-Fa-f:.]+)\]|([^\s:[\]/]+)):(\d{1,5})$/;
 
@@ -77,7 +38,7 @@ const server = v.strictObject({
   trustedProxies: v.optional(v.array(text), []),
 });
 
-/** The provider's published senders (provider.md, "Facts that shape the design"). */
+/** The provider's published senders (PROVIDER, "The sender is known by its address"). */
 export const PROVIDER_ADDRESSES = ["54.81.68.237", "54.147.58.230", "52.1.193.159", "18.204.107.61", "100.25.120.71"];
 
 const receive = v.strictObject({
@@ -102,57 +63,10 @@ const receive = v.strictObject({
   keepRefused: v.optional(size, "64MiB"),
 });
 
-const localTarget = v.strictObject({ type: v.literal("local"), dir: v.optional(text) });
-/** What goes into a header of a request. */
-const headerText = v.pipe(text, v.regex(/^[\x21-\x7e]([\x20-\x7e]*[\x21-\x7e])?$/, "must be printable ASCII"));
-const storeUrl = v.pipe(
-  baseUrl,
-  v.check((given) => !URL.canParse(given) || new URL(given).username === "", "must be without a user name"),
-);
-const PREFIX_PART = /^(?!\.{1,2}$)[\w.~=-]+$/;
-const prefix = v.pipe(
-  v.string(),
-  v.transform((given) => given.replace(/^\/+|\/+$/g, "")),
-  v.check(
-    (given) => given === "" || (given.length <= 512 && given.split("/").every((part) => PREFIX_PART.test(part))),
-    "must be a path like relay/one: names of A-Z a-z 0-9 _ . ~ = - with one slash between them",
-  ),
-);
-/** Amazon's first rules, which other stores keep to; Ceph takes the name of a tenant before it, Amazon an access point's ARN. */
-const BUCKET =
-  /^(?:(?:[\w.-]{0,255}:)?(?!\.+$)[\w.-]{3,255}|arn:[\w-]+:[\w-]+:[\w-]*:\d*(?:[:/](?!\.+(?:[:/]|$))[\w.-]+)+)$/;
-const A_BUCKET = 'must be the name of a bucket: 3 to 255 of A-Z a-z 0-9 . _ -, or such a name after "tenant:"';
-const s3Target = v.strictObject({
-  type: v.literal("s3"),
-  bucket: v.pipe(text, v.regex(BUCKET, A_BUCKET)),
-  region: v.optional(v.nullable(headerText), null),
-  endpoint: v.optional(v.nullable(storeUrl), null),
-  prefix: v.optional(prefix, ""),
-  pathStyle: v.optional(v.nullable(v.boolean()), null),
-  accessKeyId: v.optional(v.nullable(secret), null),
-  secretAccessKey: v.optional(v.nullable(secret), null),
-  sessionToken: v.optional(v.nullable(secret), null),
-  ca: v.optional(v.nullable(text), null),
-  storageClass: v.optional(v.nullable(headerText), null),
-  serverSideEncryption: v.optional(v.nullable(headerText), null),
-  kmsKeyId: v.optional(v.nullable(headerText), null),
-  cacheControl: v.optional(v.nullable(headerText), null),
-});
-const target = v.variant("type", [localTarget, s3Target]);
-
-const KEY_PART = /^[a-z0-9_.-]*$/;
-const keyTemplate = v.pipe(
-  v.string(),
-  v.check((given) => given.includes("{videoId}") && given.includes("{kind}"), "must hold {videoId} and {kind}"),
-  v.check(
-    (given) =>
-      given
-        .replace(/\{(videoId|kind|ext)\}/g, "")
-        .split("/")
-        .every((part) => KEY_PART.test(part)) &&
-      given.split("/").every((part) => part !== "" && !/^\.+$/.test(part) && !part.startsWith(".")),
-    "may hold {videoId}, {kind}, {ext}, slashes between names, and the characters a-z 0-9 _ . -",
-  ),
+/** Each type of target has options of its own: `targets/<type>/options.ts`. */
+const target = v.variant(
+  "type",
+  Object.values(targetTypes).map(({ options }) => options),
 );
 
 const mirror = v.strictObject({
@@ -242,35 +156,22 @@ export type Endpoint = Omit<ParsedEndpoint, "secret" | "send" | "tls"> & {
   /** Standard Webhooks keys, decoded; the first signs first. */
   keys: Uint8Array[];
   send: "after-mirror" | "immediately";
-  /** What the files hold, so that other bytes in them are a change. */
+  /** The files' content: changed content is a changed config. */
   tls: TlsOptions | null;
-};
-
-/** A folder of this machine, absolute. */
-export type LocalTarget = Extract<TargetPlace, { type: "local" }>;
-
-/** A bucket, with its secrets read and its defaults decided. */
-export type S3Target = Extract<TargetPlace, { type: "s3" }> & {
-  /** Null: the official client's chain (environment, shared files, web identity, container, instance role). */
-  credentials: { accessKeyId: string; secretAccessKey: string; sessionToken: string | null } | null;
-  /** Path of a PEM file with certificate authorities to trust as well. */
-  ca: string | null;
-  storageClass: string | null;
-  serverSideEncryption: string | null;
-  kmsKeyId: string | null;
-  cacheControl: string | null;
 };
 
 /** The whole configuration as the program uses it: secrets read, paths absolute, durations in ms, sizes in bytes. */
 export type Config = Omit<Parsed, "$schema" | "dataDir" | "receive" | "endpoints" | "mirror" | "server" | "admin"> & {
   dataDir: string;
-  /** `tls` are the files' paths: they are read when the listener opens. `publicUrl` is null where it follows from the port. */
+  /**
+   * `tls` holds paths: the listener reads the files when it opens. `publicUrl` is null where it follows from the port.
+   */
   server: Parsed["server"];
   receive: Omit<Parsed["receive"], "token"> & { tokens: string[] };
   mirror: Omit<Parsed["mirror"], "target" | "formerTargets"> & {
-    target: LocalTarget | S3Target;
-    /** How to reach the targets of before that hold copies still. */
-    formerTargets: (LocalTarget | S3Target)[];
+    target: Target;
+    /** How to reach former targets that still hold copies. */
+    formerTargets: Target[];
   };
   endpoints: Endpoint[];
   admin: Omit<Parsed["admin"], "token"> & { token: string | null };

@@ -1,19 +1,19 @@
 import { accessSync, constants } from "node:fs";
 import { dirname, resolve, sep } from "node:path";
 import { errorLine, RelayError } from "../errors.ts";
+import type { SecretInput } from "../option-values.ts";
 import { readPlainFile } from "../platform/files/plain-file.ts";
-import type { SecretInput } from "./schema.ts";
 
 /**
- * That a config is judged by somebody who is not the service. systemd shows a service's credentials to nobody but it and root,
- * in this folder, while it runs (systemd.exec(5), LoadCredential=): before the first start there is nothing to look at.
+ * The config is checked outside of the service. systemd shows a service's credentials only to it and to root, in this
+ * folder, while it runs (systemd.exec(5), LoadCredential=). Before the first start the folder does not exist.
  */
 export type Outside = { credentials: string };
 
-/** As the packaged unit is called. */
+/** The credentials of the packaged unit. */
 export const OUTSIDE: Outside = { credentials: "/run/credentials/wochit-relay.service" };
 
-/** What a relative path in the config is relative to, and where secrets may come from. `outside` is null in the service. */
+/** The folder that relative paths start from, and the sources of secrets. `outside` is null in the service. */
 export type Surroundings = {
   env: Record<string, string | undefined>;
   folder: string;
@@ -22,8 +22,8 @@ export type Surroundings = {
 
 /**
  * The value of a secret: itself, an environment variable, a file without its last line break, or a systemd credential
- * (systemd.io/CREDENTIALS); null for a credential that cannot be looked at from outside of the service. RelayError("config")
- * says which one is missing, never what one holds.
+ * (systemd.io/CREDENTIALS); null for a credential that only the service can read. RelayError("config") names what is
+ * missing, and never quotes a value.
  */
 export function readSecret(secret: SecretInput, { env, folder, outside }: Surroundings): string | null {
   if (typeof secret === "string") return secret;
@@ -48,12 +48,14 @@ export function readSecret(secret: SecretInput, { env, folder, outside }: Surrou
   return nonEmpty(readLine(file), `the credential ${name}`);
 }
 
-/** Whether a file that cannot be read is a service's credential, which is there for the service alone. */
+/** Whether a file is a credential of the service, which only the service can read. */
 export function isOutOfSight(file: string, outside: Outside | null): boolean {
   return outside !== null && file.startsWith(dirname(outside.credentials) + sep);
 }
 
-/** The warning that lists what could not be looked at: places in the config, each with the name of its credential. */
+/**
+ * The warning that lists the credentials that could not be read: places in the config, each with the credential's name.
+ */
 export function describeUnseen(unseen: { place: string; name: string }[], { credentials }: Outside): string {
   const why = isReadable(credentials)
     ? "the running service was not given these credentials (LoadCredential= in its unit, then restart it)"
@@ -61,7 +63,7 @@ export function describeUnseen(unseen: { place: string; name: string }[], { cred
   return `${why}: ${unseen.map(({ place, name }) => `${place} (${name})`).join(", ")}`;
 }
 
-/** The problem of a command that needs a credential and is not the service. */
+/** The problem where a command needs a credential outside of the service. */
 export function hiddenCredential(name: string): string {
   return `the credential ${name} can be read by root while the service runs, or where $CREDENTIALS_DIRECTORY is its folder`;
 }

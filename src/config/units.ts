@@ -8,7 +8,10 @@ const UNIT = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 } as const
 
 const SIZE_UNIT = { B: 1, KiB: 2 ** 10, MiB: 2 ** 20, GiB: 2 ** 30, TiB: 2 ** 40 } as const;
 
-/** Milliseconds of a duration like "500ms", "15s", "5m", "24h" or "90d"; null for anything else, also for one beyond counting. */
+/**
+ * Milliseconds of a duration like "500ms", "15s", "5m", "24h" or "90d"; null for anything else, and beyond the safe
+ * integers.
+ */
 export function parseDuration(text: string): number | null {
   const [, count, unit] = DURATION.exec(text) ?? [];
   if (count === undefined) return null;

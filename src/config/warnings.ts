@@ -1,17 +1,18 @@
 import type { InferOutput } from "valibot";
 import { nearest } from "../rules/nearest.ts";
+import { typeOf } from "../targets/table.ts";
 import type { configSchema } from "./schema.ts";
 
-/** Options of later versions: what they ask for does not happen yet, and harms nobody by not happening. */
+/** Options of later versions: they are accepted and do nothing yet. */
 const WITHOUT_EFFECT: Record<string, string> = {
   admin: "this version has no admin listener yet",
   retention: "this version keeps everything for now",
 };
 
-/** The types that the provider documents (its webhook pages); others may come, so a strange one is no error. */
+/** The types that the provider documents. Others may follow, so an unknown one is a warning. */
 const DOCUMENTED = ["video.ready", "video.delete", "draft.new", "draft.update", "draft.exit", "draft.delete"];
 
-/** What a valid config does not do, or what its writer may not have meant; one line each, with its place. */
+/** Parts of a valid config that have no effect, or are probably mistakes; one line each, with their place. */
 export function warnAbout(raw: object, parsed: InferOutput<typeof configSchema>): string[] {
   const warnings: string[] = [];
   for (const [option, why] of Object.entries(WITHOUT_EFFECT)) {
@@ -20,9 +21,7 @@ export function warnAbout(raw: object, parsed: InferOutput<typeof configSchema>)
   const { server, receive, mirror, endpoints } = parsed;
   const formerTargets = mirror.formerTargets.map((target, at) => [`mirror.formerTargets[${at}]`, target] as const);
   for (const [place, target] of [["mirror.target", mirror.target] as const, ...formerTargets]) {
-    if (target.type === "s3" && target.ca !== null && target.endpoint?.startsWith("http:")) {
-      warnings.push(`${place}.ca: has no effect: ${place}.endpoint begins with http://`);
-    }
+    warnings.push(...typeOf(target).warn(target, place));
   }
   if (mirror.enabled && server.publicUrl === null && mirror.publicBaseUrl === null) {
     warnings.push("server.publicUrl: is not set: links to media will be http://<hostname>:<port>");

@@ -11,9 +11,9 @@ const GENERATED = 32;
 const HINT = '"wochit-relay secret generate" makes one';
 
 /**
- * The key bytes of a Standard Webhooks secret: `whsec_` and the base64 of 16 to 64 bytes
- * (github.com/standard-webhooks/standard-webhooks, "Webhook secret"). RelayError("config") for anything else; the
- * message never holds the secret. Strict, because the receivers' libraries are.
+ * The key bytes of a Standard Webhooks secret: `whsec_` and the base64 of 16 to 64 bytes (github.com/standard-
+ * webhooks/standard-webhooks, "Webhook secret"). RelayError("config") for anything else; the message never holds the
+ * secret. As strict as the receivers' libraries.
  */
 export function decodeSecret(text: string): Uint8Array {
   if (!text.startsWith(PREFIX)) throw new RelayError("config", `must begin with "${PREFIX}"; ${HINT}`);

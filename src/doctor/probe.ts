@@ -1,91 +1,76 @@
-import { errorLine } from "../errors.ts";
+import { formatSpan } from "../actions/format.ts";
+import { codeOf, errorLine } from "../errors.ts";
+import { within } from "../platform/timing.ts";
 import type { Clock } from "../ports.ts";
 
 export type State = "ok" | "warning" | "failed";
 
-/** What a probe found, in one line, and what to do about it. `of` is added to the probe's name: one probe, several things. */
+/** One line of a probe's result, with what to do about it. `of` is appended to the probe's name, for a probe with several lines. */
 export type Finding = { state: State; detail: string; advice: string | null; of?: string };
 
-/** Something that is looked at. What `run` throws is a failure, in one line. */
+/** The default time limit of a probe, in milliseconds. */
+const TIMEOUT = 10_000;
+
+/** One thing that is examined. An error that `run` throws becomes a failed finding. */
 export type Probe = {
   /** Words of a-z and digits with dots between them; ids of endpoints may be among them. */
   name: string;
-  /** Milliseconds; null: each of its steps has a limit of its own. */
-  patience: number | null;
-  /** No finding at all: there was nothing to look at. `tell` says how far it is, in a few words. */
-  run(signal: AbortSignal, tell: (progress: string) => void): Promise<Finding | Finding[]>;
+  /** Milliseconds; null: each step of the probe has its own limit. */
+  timeout: number | null;
+  /** An empty list: there was nothing to examine. `progress` shows how far it is, in a few words. */
+  run(signal: AbortSignal, progress: (how: string) => void): Promise<Finding | Finding[]> | Finding | Finding[];
 };
 
-export function ok(detail: string): Finding {
-  return { state: "ok", detail, advice: null };
+export const probe = (name: string, run: Probe["run"], timeout: number | null = TIMEOUT): Probe => ({
+  name,
+  timeout,
+  run,
+});
+
+export const ok = (detail: string): Finding => ({ state: "ok", detail, advice: null });
+
+export const warning = (detail: string, advice: string | null = null): Finding => ({
+  state: "warning",
+  detail,
+  advice,
+});
+
+export const failed = (detail: string, advice: string | null = null): Finding => ({ state: "failed", detail, advice });
+
+/** The same finding, about a part. */
+export const of = (part: string, finding: Finding): Finding => ({ ...finding, of: part });
+
+/** The advice where this user lacks a permission. */
+export const USE_ANOTHER_USER = "run doctor as root, or as the relay's user";
+
+export function isDenied(error: unknown): boolean {
+  return ["EACCES", "EPERM"].includes(codeOf(error));
 }
 
-export function warning(detail: string, advice: string | null = null): Finding {
-  return { state: "warning", detail, advice };
-}
-
-export function failed(detail: string, advice: string | null = null): Finding {
-  return { state: "failed", detail, advice };
-}
-
-/** What helps whoever may not look. */
-export const AS_SOMEBODY_ELSE = "run doctor as root, or as the relay's user";
-
-/** Of what a probe threw, in one line. */
+/** The finding for an error that a probe threw. */
 export function failureOf(error: unknown): Finding {
-  const { code, path, message = "" } = (error ?? {}) as NodeJS.ErrnoException;
-  if (code !== "EACCES" && code !== "EPERM") return failed(errorLine(error));
+  if (!isDenied(error)) return failed(errorLine(error));
+  const { code, path, message = "" } = error as NodeJS.ErrnoException;
   const what = path ?? /'([^']+)'/.exec(message)?.[1];
-  return what === undefined
-    ? failed(errorLine(error), AS_SOMEBODY_ELSE)
-    : failed(`this user may not look at ${what} (${code})`, AS_SOMEBODY_ELSE);
+  return failed(
+    what === undefined ? errorLine(error) : `this user may not look at ${what} (${code})`,
+    USE_ANOTHER_USER,
+  );
 }
 
-/** The same finding, of a part. */
-export function of(part: string, finding: Finding): Finding {
-  return { ...finding, of: part };
-}
-
-/** Another probe says why: this one has nothing to add. */
-export class AlreadySaid extends Error {
-  override readonly name = "AlreadySaid";
-}
-
-/** Rejects so when a step took too long. */
+/** The error of a step that exceeded its time limit. */
 export class TooLate extends Error {
   override readonly name = "TooLate";
 }
 
 /**
- * What `work` gives, within so many milliseconds. Its signal is aborted when the time is over, or `outer` is; then it rejects,
- * whatever becomes of the work, which nobody waits for.
+ * The result of `work` within a time limit in milliseconds. When the time is over, or `outer` is aborted, this rejects at once, and
+ * the signal of `work` is aborted.
  */
-export async function inTime<Result>(
+export function inTime<Result>(
   { clock, ms, outer }: { clock: Clock; ms: number; outer?: AbortSignal },
   work: (signal: AbortSignal) => Promise<Result>,
 ): Promise<Result> {
-  const stop = new AbortController();
-  const { promise: ended, reject } = Promise.withResolvers<never>();
-  const end = (reason: unknown) => {
-    reject(reason);
-    stop.abort(reason);
-  };
-  const follow = () => end(outer?.reason);
-  const cancel = clock.after(ms, () => end(new TooLate(`no answer within ${tellSpan(ms)}`)));
-  outer?.addEventListener("abort", follow, { once: true });
-  try {
-    outer?.throwIfAborted();
-    const result = work(stop.signal);
-    // Whoever is not waited for any longer must not end the program.
-    result.catch(() => {});
-    return await Promise.race([result, ended]);
-  } finally {
-    cancel();
-    outer?.removeEventListener("abort", follow);
-  }
-}
-
-function tellSpan(ms: number): string {
-  if (ms < 1_000) return `${ms} ms`;
-  return ms % 60_000 === 0 ? `${ms / 60_000} min` : `${ms / 1_000} s`;
+  const late = () => new TooLate(`no answer within ${formatSpan(ms)}`);
+  return within(ms, clock, work, { late, signal: outer });
 }

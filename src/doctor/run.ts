@@ -1,61 +1,55 @@
 import type { Clock } from "../ports.ts";
-import { AlreadySaid, type Finding, failureOf, inTime, type Probe, type State } from "./probe.ts";
+import { type Finding, failureOf, inTime, type Probe, type State } from "./probe.ts";
 
-/** Probes that do not disturb each other, so many of them at once. One stage begins when the one before has ended. */
+/** Probes that do not disturb each other, with how many of them run at once. A stage starts when the one before has ended. */
 export type Stage = { atOnce: number; probes: Probe[] };
 
-/** A line of what the doctor found. */
+/** A line of the report. */
 export type Line = { probe: string; state: State; detail: string; advice: string | null };
 
 /**
- * Runs all probes and gives each line as soon as those before it are there: the order is the stages' own, however long each
- * probe takes. Never rejects: a probe that throws, or does not end in time, has failed. `progress` is told what is under way.
+ * Runs all probes and reports each line as soon as those before it are reported: the order is that of the stages, however long
+ * each probe takes. Never rejects: a probe that throws, or exceeds its time limit, has failed. `progress` gets what is under way.
  */
 export async function runProbes(
   stages: Stage[],
-  options: { clock: Clock; signal: AbortSignal; found(line: Line): void; progress(text: string): void },
+  options: { clock: Clock; found(line: Line): void; progress(text: string): void },
 ): Promise<void> {
-  const { clock, signal, found, progress } = options;
-  const under = new Map<string, string>();
-  const tellProgress = () =>
-    progress([...under].map(([name, how]) => (how === "" ? name : `${name} (${how})`)).join(", "));
+  const { clock, found, progress } = options;
+  const running = new Map<string, string>();
+  const show = () => progress([...running].map(([name, how]) => (how === "" ? name : `${name} (${how})`)).join(", "));
 
   async function runOne(probe: Probe): Promise<Finding[]> {
-    const tell = (how: string) => {
-      under.set(probe.name, how);
-      tellProgress();
+    const { name, timeout } = probe;
+    const showProgress = (how: string) => {
+      running.set(name, how);
+      show();
     };
-    tell("");
+    showProgress("");
     try {
-      const run = (stop: AbortSignal) => probe.run(stop, tell);
-      const { patience } = probe;
-      const given = await (patience === null ? run(signal) : inTime({ clock, ms: patience, outer: signal }, run));
-      return Array.isArray(given) ? given : [given];
+      const run = async (signal: AbortSignal) => probe.run(signal, showProgress);
+      return [
+        await (timeout === null ? run(new AbortController().signal) : inTime({ clock, ms: timeout }, run)),
+      ].flat();
     } catch (error) {
-      return error instanceof AlreadySaid ? [] : [failureOf(error)];
+      return [failureOf(error)];
     } finally {
-      under.delete(probe.name);
-      tellProgress();
+      running.delete(name);
+      show();
     }
   }
 
   for (const { probes, atOnce } of stages) {
-    const results: (Finding[] | undefined)[] = probes.map(() => undefined);
-    let begun = 0;
-    let told = 0;
+    const results = probes.map(() => Promise.withResolvers<Finding[]>());
+    const queue = probes.entries();
     const work = async () => {
-      while (begun < probes.length && !signal.aborted) {
-        const at = begun++;
-        results[at] = await runOne(probes[at]!);
-        for (; results[told] !== undefined; told++) {
-          for (const finding of results[told]!) found(lineOf(probes[told]!, finding));
-        }
-      }
+      for (const [at, probe] of queue) results[at]!.resolve(await runOne(probe));
     };
-    await Promise.all(Array.from({ length: Math.min(atOnce, probes.length) }, work));
+    for (let n = 0; n < atOnce; n++) void work();
+    for (const [at, { name }] of probes.entries()) {
+      for (const { of, state, detail, advice } of await results[at]!.promise) {
+        found({ probe: of === undefined ? name : `${name}.${of}`, state, detail, advice });
+      }
+    }
   }
-}
-
-function lineOf({ name }: Probe, { of, state, detail, advice }: Finding): Line {
-  return { probe: of === undefined ? name : `${name}.${of}`, state, detail, advice };
 }

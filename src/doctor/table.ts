@@ -1,150 +1,172 @@
 import { backupFolder } from "../backup/schedule.ts";
 import type { Config } from "../config/schema.ts";
-import type { Machine } from "../platform/machine.ts";
+import { lookAtMachine } from "../platform/machine.ts";
 import type { Ports } from "../ports.ts";
-import type { Inspected } from "../store/check-tables.ts";
 import type { Store } from "../store/store.ts";
-import { configProbe, type Judged } from "./config.ts";
-import { databaseProbe, type Verdict } from "./database.ts";
-import { folderProbes } from "./files/data-folder.ts";
-import { diskProbes } from "./files/disk.ts";
-import { lookAtPlace } from "./files/place.ts";
-import { readSandbox } from "./files/sandbox.ts";
-import { filesProbes } from "./files/secrets.ts";
-import { type JudgeWritable, writableJudge, writableProbe } from "./files/writable.ts";
-import { listenerProbe } from "./network/certificate.ts";
-import { clockProbe, type Dates } from "./network/clock.ts";
-import { endpointProbes } from "./network/endpoints.ts";
-import { relayProbe } from "./network/relay.ts";
-import { type JudgeSender, type Request, senderProbe } from "./network/senders.ts";
-import { AlreadySaid, type Probe, warning } from "./probe.ts";
+import { openTarget, typeOf } from "../targets/table.ts";
+import { judgeDeadline, judgeDeliveries } from "./backlog.ts";
+import { judgeBackups } from "./backup.ts";
+import { type Judged, judgeConfig } from "./config.ts";
+import { isUsable, judgeDatabase } from "./database.ts";
+import { readDataFolder } from "./files/data-folder.ts";
+import { judgeDisks, judgeReserve, judgeSync } from "./files/disk.ts";
+import { judgeFileSystem } from "./files/file-system.ts";
+import { readSandbox } from "./files/mounts.ts";
+import { judgeOwnership } from "./files/ownership.ts";
+import type { Account } from "./files/permissions.ts";
+import { judgeSecrets } from "./files/secrets.ts";
+import { writableJudge } from "./files/writable.ts";
+import { judgeListener } from "./network/certificate.ts";
+import { type Dates, judgeClock } from "./network/clock.ts";
+import { hostOf, judgeEndpoint } from "./network/endpoints.ts";
+import { judgeRefused } from "./network/refused-requests.ts";
+import { judgeRelay } from "./network/relay.ts";
+import { judgeSenders, type Request } from "./network/senders.ts";
+import { type Finding, of, type Probe, probe, warning } from "./probe.ts";
 import type { Stage } from "./run.ts";
 import { type Former, formerProbe } from "./target/former.ts";
-import { type TargetGiven, targetProbe } from "./target/target.ts";
-import { workProbes } from "./work.ts";
+import { targetProbe } from "./target/target.ts";
 
-/** As many names as the system's resolver looks up at once (nodejs.org/api/dns.html#implementation-considerations). */
+/** The number of names that the system's resolver looks up at once (nodejs.org/api/dns.html#implementation-considerations). */
 const AT_ONCE = 4;
 
-/** What the probes are made of. What operates on other parts of the program is handed over. */
+/** Milliseconds for the reads of a probe of the store. */
+const READ_TIMEOUT = 60_000;
+
+/** Milliseconds for the check of the database. The limit takes effect between two tables: while SQLite reads one, nothing else runs. */
+const CHECK_TIMEOUT = 30 * 60_000;
+
+const DAY = 86_400_000;
+
 export type Given = {
-  judged: Judged & { raw: unknown; folder: string };
-  /** Null: it cannot be told from this config what to look at. */
+  judged: Judged;
+  /** Null: it is too wrong to find out what else to examine. */
   config: Config | null;
   /** Whether the target's own secrets could be read. */
   hasKeys: boolean;
   ports: Ports;
-  machine: Machine;
   userAgent: string;
+  /** Marks the files of doctors of this data folder. */
+  mark: string;
   offline: boolean;
   request: Request | null;
-  judgeSender: JudgeSender;
-  openTarget: TargetGiven["open"];
-  partSize: number;
-  mark: string;
-  inspect(path: string): Promise<Inspected>;
-  isRunning(dataDir: string): Promise<boolean>;
   openStore(): Promise<Store>;
   listFormer(store: Store): Promise<Former[]>;
 };
 
-/** All probes, in the order in which they are told. */
-export function stagesOf(given: Given): Stage[] {
-  const { config, judged, machine, ports } = given;
+/** All probes, in the order of the report. */
+export async function stagesOf(given: Given): Promise<Stage[]> {
+  const { config, judged, ports, offline, hasKeys, mark, userAgent } = given;
   const { clock } = ports;
-  const { platform, user } = machine;
-  const place = config && lookAtPlace(config.dataDir, { clock, platform });
-  const files = filesProbes({ ...judged, tlsKey: config?.server.tls?.key ?? null, place, platform });
-  if (config === null || place === null) return [{ atOnce: AT_ONCE, probes: [configProbe(judged), ...files] }];
-
-  const { server, mirror, backup } = config;
-  const judge = writableJudge({ place, user, sandbox: readSandbox });
-  const backupDir = backup && backupFolder(backup, config.dataDir);
-  const mediaDir = mirror.target.type === "local" ? mirror.target.dir : null;
-  const now = clock.now;
+  const { now } = clock;
+  const { platform, user, tempDir, addresses, resolve } = lookAtMachine();
+  const secrets = (tlsKey: string | null, account: Account | null) =>
+    platform !== "win32" && probe("files", () => judgeSecrets({ path: judged.path, tlsKey, account }));
+  const first = probe("config", () => judgeConfig(judged));
+  if (config === null) return [stage(AT_ONCE, first, secrets(null, null))];
+  const { server, mirror, backup, endpoints } = config;
+  const { tls, publicUrl } = server;
+  const { target } = mirror;
+  const { data, finding } = await readDataFolder(config.dataDir, { clock, platform, user });
+  const hasFolder = data?.folder != null;
+  const judge = writableJudge({ data, user, sandbox: readSandbox });
+  const { folderOf, secrets: targetSecrets } = typeOf(target);
+  const media = folderOf(target);
+  const backups = backup && backupFolder(backup, config.dataDir);
+  const minFreeDisk = mirror.enabled ? mirror.minFreeDisk : null;
   const dates: Dates = [];
-  const verdict: Verdict = { isUsable: false };
-  let opened: Promise<Store> | null = null;
-  const open = async () => {
-    if (!verdict.isUsable) return null;
-    if (opened !== null) return opened;
-    const opening = given.openStore();
-    // Whoever comes first says why.
-    opened = opening.catch(() => {
-      throw new AlreadySaid("the store cannot be opened");
-    });
-    opened.catch(() => {});
+  const sqlite = () => import("../store/sqlite/files/inspect.ts");
+
+  let isWhole = false;
+  let opening: Promise<Store> | null = null;
+  /** Null: another probe says why it cannot be opened. */
+  async function openStore(): Promise<Store | null> {
+    if (!isWhole) return null;
+    if (opening !== null) return opening.catch(() => null);
+    opening = given.openStore();
     return opening;
+  }
+  const reading = (name: string, look: (store: Store) => Promise<Finding | Finding[]>): Probe => {
+    const run = async () => {
+      const store = await openStore();
+      return store === null ? [] : look(store);
+    };
+    return probe(name, run, READ_TIMEOUT);
   };
+
+  function tryTarget(): Probe {
+    if (!hasKeys && Object.keys(targetSecrets).length > 0) {
+      return probe("target", () => warning("it was not tried: its keys cannot be read, see the lines of the config"));
+    }
+    const open = (one: typeof target) => openTarget(one, { access: "shared", clock });
+    return targetProbe({ target, open, mark, tempDir, user, judge, clock, dates });
+  }
+
   return [
-    {
-      atOnce: AT_ONCE,
-      probes: [
-        configProbe(judged),
-        ...files,
-        ...folderProbes({ place, platform, user, mediaDir }),
-        ...diskProbes({
-          place,
-          ports,
-          minFreeDisk: mirror.enabled ? mirror.minFreeDisk : null,
-          folders: [
-            ...(mediaDir === null ? [] : [{ what: "media", dir: mediaDir }]),
-            ...(backupDir === null ? [] : [{ what: "backups", dir: backupDir }]),
-          ],
+    stage(
+      AT_ONCE,
+      first,
+      secrets(tls?.key ?? null, data?.account ?? null),
+      probe("data.folder", () => finding),
+      hasFolder && probe("data.files", () => judgeOwnership(data, media)),
+      hasFolder && platform === "linux" && probe("data.disk", () => judgeFileSystem(data.path)),
+      data !== null &&
+        probe("disk.space", () =>
+          judgeDisks({ data: data.path, media, backups }, { minFreeDisk, database: data.database?.bytes ?? 0 }),
+        ),
+      hasFolder && probe("disk.sync", (signal) => judgeSync(data.path, ports, signal)),
+      data?.database != null && probe("disk.reserve", () => judgeReserve(data.path)),
+      backups !== null && probe("backup.folder", () => judge({ dir: backups, option: "backup.dir" })),
+      tls !== null && probe("listener.certificate", () => judgeListener(tls, publicUrl && hostOf(publicUrl), now())),
+      probe("senders", () => judgeSenders(config, addresses, given.request)),
+    ),
+    stage(
+      AT_ONCE,
+      mirror.enabled && !(offline && media === null) && tryTarget(),
+      !offline &&
+        endpoints.map((one, at) => {
+          const ways = { clock, userAgent, resolve, dates };
+          const run: Probe["run"] = (_, progress) => judgeEndpoint(one, `endpoints[${at}]`, ways, progress);
+          return probe(`endpoint.${one.id}`, run, null);
         }),
-        ...(backupDir === null
-          ? []
-          : [writableProbe("backup.folder", { dir: backupDir, option: "backup.dir" }, judge)]),
-        ...(server.tls === null ? [] : [listenerProbe({ tls: server.tls, host: hostOf(server.publicUrl), now })]),
-        senderProbe({ config, addresses: machine.addresses, judge: given.judgeSender, request: given.request }),
+    ),
+    // The clock is compared with the answers to those before it. SQLite lets nothing else run while it reads.
+    stage(
+      1,
+      !offline && probe("clock", () => judgeClock(dates, now())),
+      data !== null && [
+        probe(
+          "database",
+          async (signal, progress) => {
+            const inspect = async (path: string) => (await sqlite()).inspectDatabase(path);
+            const findings = await judgeDatabase(data, inspect, signal, progress);
+            isWhole = isUsable(findings);
+            return findings;
+          },
+          CHECK_TIMEOUT,
+        ),
+        probe(
+          "relay",
+          async () => {
+            const isRunning = hasFolder && (await sqlite()).isRelayRunning(data.path);
+            return judgeRelay(config, { dataDir: data.path, isRunning }, clock);
+          },
+          null,
+        ),
+        reading("deliveries", (store) => judgeDeliveries(store, config)),
+        reading("senders", (store) => judgeRefused(store, now() - DAY)),
+        reading("media", async (store) => of("deadline", await judgeDeadline(store, now()))),
+        reading("backup", (store) => judgeBackups(store, config, data, now())),
       ],
-    },
-    {
-      atOnce: AT_ONCE,
-      probes: [
-        ...targetProbes(given, config, dates, judge),
-        ...(given.offline
-          ? []
-          : endpointProbes(config.endpoints, { clock, userAgent: given.userAgent, resolve: machine.resolve, dates })),
-      ],
-    },
-    // It compares what those before it were answered, and SQLite lets nothing else run while it reads.
-    {
-      atOnce: 1,
-      probes: [
-        ...(given.offline ? [] : [clockProbe(dates, clock)]),
-        databaseProbe({ place, inspect: given.inspect, verdict }),
-        relayProbe({ config, place, isRunning: given.isRunning, clock }),
-        ...workProbes({ config, open, place, now }),
-        ...(given.offline
-          ? []
-          : [
-              formerProbe({
-                clock,
-                list: async () => {
-                  const store = await open();
-                  return store === null ? [] : given.listFormer(store);
-                },
-              }),
-            ]),
-      ],
-    },
+      !offline &&
+        formerProbe({
+          clock,
+          list: async () => (await openStore().then((store) => store && given.listFormer(store))) ?? [],
+        }),
+    ),
   ];
 }
 
-function targetProbes(given: Given, { mirror }: Config, dates: Dates, judge: JudgeWritable): Probe[] {
-  const { machine, ports, openTarget: open, partSize, mark, offline, hasKeys } = given;
-  const { target, enabled } = mirror;
-  if (!enabled || (offline && target.type === "s3")) return [];
-  if (!hasKeys && target.type === "s3") {
-    const run = async () => warning("it was not tried: its keys cannot be read, as the lines of the config say");
-    return [{ name: "target", patience: null, run }];
-  }
-  const { clock } = ports;
-  const { tempDir, user } = machine;
-  return [targetProbe({ target, open, partSize, mark, tempDir, user, judge, clock, dates })];
-}
-
-function hostOf(url: string | null): string | null {
-  return url === null ? null : new URL(url).hostname.replace(/^\[|\]$/g, "");
+function stage(atOnce: number, ...probes: (Probe | Probe[] | false)[]): Stage {
+  return { atOnce, probes: probes.flat().filter((probe) => probe !== false) };
 }

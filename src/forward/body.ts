@@ -8,25 +8,25 @@ import { buildNotice, readNotice } from "./notice-body.ts";
 
 /** The body of a delivery (CONTRACT, "Enriched body" and "Notices"). Pure: stored bytes in, bytes to be signed out. */
 
-/** It takes off a byte order mark, which would not be JSON on the consumer's side (RFC 8259 §8.1). */
+/** Removes a byte order mark, which JSON parsers refuse (RFC 8259 §8.1). */
 const utf8 = new TextDecoder();
 
 export type Letter = {
   event: StoredEvent;
-  /** The received bytes: a JSON object in valid UTF-8, which was checked when it was received. Of a notice: as it is kept. */
+  /** The received bytes, checked at receipt: a JSON object in valid UTF-8. Of a notice: as stored. */
   body: Uint8Array;
   /** The event's media, as of now. */
   media: Medium[];
   link: MediumLink;
   replay: boolean;
-  /** What the endpoint asks for; a notice is sent in the one way that there is. */
+  /** The endpoint's option; it does not matter for a notice. */
   mode: "enriched" | "verbatim";
 };
 
-/** The bytes for the wire, and what an enriched body says of media that are not mirrored. */
+/** The bytes to send, and the media that an enriched body reports as not mirrored. */
 export type Written = { body: Uint8Array; pending: SaidOfMedium[] };
 
-/** Writes what a delivery sends now. Verbatim: the very bytes received, which promise nothing of ours. */
+/** Writes the body of a delivery as of now. Verbatim: the received bytes. */
 export function buildBody(letter: Letter): Written {
   const { event, body, link, replay } = letter;
   if (event.dialect === "notice") {
@@ -40,8 +40,8 @@ export function buildBody(letter: Letter): Written {
 }
 
 /**
- * The received object with what the relay knows filled in: a member that is not touched keeps the characters it came with,
- * a changed one keeps its place, an added one goes last.
+ * The received object with the relay's members. Other members keep their characters, a changed one keeps its place, an added
+ * one goes last.
  */
 function enrich({ event, body, replay }: Letter, media: Partial<Record<MediaKind, MediumReport>>): Uint8Array {
   const members = readMembers(utf8.decode(body));
@@ -52,7 +52,7 @@ function enrich({ event, body, replay }: Letter, media: Partial<Record<MediaKind
     else members.set(name, { name: JSON.stringify(name), value: text });
   };
 
-  // A failure in the old dialect has no name of its own: calling it "video.ready" would be the one wrong thing to say.
+  // A failure in the old dialect has no type: "video.ready" would be wrong.
   if (event.dialect === "legacy" && !event.failure && !members.has("type")) put("type", "video.ready");
   if (event.contextFrom === "mapping" && event.context !== null) put("videoContext", event.context);
   for (const [kind, { url }] of Object.entries(media) as [MediaKind, MediumReport][]) {

@@ -1,20 +1,20 @@
 import { setImmediate } from "node:timers";
 
 /**
- * Bodies under way to all endpoints together, in bytes and in number: slots are counted for each endpoint, and a thousand
- * endpoints that hang on large events would otherwise hold a copy for every slot, and a socket. A delivery takes its share
- * before its body is read from the store and gives it back when the attempt has ended.
+ * Limits the bodies under way to all endpoints together, in bytes and in number. Slots are counted per endpoint, so a thousand
+ * endpoints that hang on large events would hold a copy and a socket for every slot. A delivery takes its share before its body
+ * is read from the store, and returns it when the attempt has ended.
  */
 export type ByteBudget = {
   /**
-   * Takes room for a body, waiting for it where there is none; calling what it gives returns the room. Null: `ending`
-   * was aborted first. One body always goes, however large it is. Of large ones one goes in a turn of the event loop: what
-   * is made of it takes milliseconds, and a webhook that comes meanwhile must not wait for all of them.
+   * Takes room for a body, and waits for it where there is none; the returned function returns the room. Null: `ending` was
+   * aborted first. One body always goes, however large it is. Large ones go one per turn of the event loop: each takes
+   * milliseconds to build, and a webhook that comes meanwhile must not wait for all of them.
    */
   take(endpoint: string, bytes: number, ending: AbortSignal): Promise<(() => void) | null> | (() => void);
 };
 
-/** For all bodies. A quarter of bytes, and half of the number, is for ordinary ones alone, which large ones at endpoints that hang must not hold up. */
+/** For all bodies. A quarter of the bytes and half of the number is for ordinary ones, so that large ones do not delay them. */
 const LIMIT = 64 * 2 ** 20;
 const ORDINARY = 64 * 2 ** 10;
 
@@ -59,8 +59,8 @@ function createPool(limit: number, mostUnderWay: number): ByteBudget["take"] {
   }
 
   /**
-   * The next one is the first whose endpoint has nothing under way, else the first of all. Nothing overtakes it: a large
-   * body would never fit.
+   * The next is the first whose endpoint has nothing under way, else the first of all. None overtakes it, or a large body
+   * would never fit.
    */
   function letGo(): void {
     for (;;) {

@@ -6,6 +6,7 @@ import type { Lease, Queue } from "../jobs/worker.ts";
 import type { Attempt, DeliveryJob, DeliveryOutcome, SaidOfMedium } from "../model/delivery.ts";
 import type { Outbound } from "../platform/net/outbound.ts";
 import { UntrustedCertificate } from "../platform/net/trust.ts";
+import { abortAfter } from "../platform/timing.ts";
 import type { Clock, Ports } from "../ports.ts";
 import { GONE } from "../rules/gone.ts";
 import { isReservedHeader } from "../rules/reserved-headers.ts";
@@ -14,14 +15,14 @@ import type { Store } from "../store/store.ts";
 import { buildBody, type Written } from "./body.ts";
 import type { ByteBudget } from "./byte-budget.ts";
 import type { MediumLink } from "./media-reports.ts";
-import { createPace, limitSlots } from "./rate-limit.ts";
+import { createRateLimit, limitSlots } from "./rate-limit.ts";
 import { parseRetryAfter } from "./retry-after.ts";
 import { sign } from "./signature.ts";
 
-/** How much of an answer is kept with its attempt, in bytes. */
+/** Bytes of an answer that are kept with its attempt. */
 const KEPT = 16 * 1024;
 
-/** How much of an answer is read so that its connection can be used again, and for how long; then it is cut off. */
+/** Limits of reading an answer's body, in bytes and milliseconds: a body read to its end leaves a reusable connection. */
 const READ = 64 * 1024;
 const READ_FOR = 1_000;
 
@@ -37,27 +38,27 @@ export type DeliveryParts = {
   link: MediumLink;
 };
 
-/** What came of one request. `status` is null when no answer came; `error` is null only on success. */
+/** The result of one request. `status` is null without an answer; `error` is null only on success. */
 type Answer = {
   status: number | null;
   response: Uint8Array | null;
   error: string | null;
   retryAt: number | null;
-  /** What the body that was sent says of media that are not mirrored. */
+  /** The media that the sent body reports as not mirrored. */
   pending: SaidOfMedium[];
 };
 
 /**
- * The queue of one endpoint: each job is one signed POST, its attempt logged and the job settled. Any answer but 2xx, and no
- * answer, is tried again on the endpoint's schedule until that is spent; then the delivery is dead. An attempt that the
- * lease aborts settles nothing. Rejects only when the store cannot settle; the job then comes due again with its lease.
+ * The queue of one endpoint. Each job is one signed POST, whose attempt is logged and settled. Without a 2xx it is retried on
+ * the endpoint's schedule until that is spent; then the delivery is dead. An attempt that the lease aborts settles nothing.
+ * Rejects only when the store cannot settle; the job is due again when its lease ends.
  */
 export function createDeliveries(parts: DeliveryParts): Queue<DeliveryJob> {
   const { endpoint, store, ports, userAgent, link } = parts;
   const { clock, log } = ports;
   const { url, headers } = readTarget(endpoint, userAgent);
   const keys = endpoint.keys.map((key) => createSecretKey(key));
-  const pace = createPace(endpoint.ratePerSecond, clock);
+  const pace = createRateLimit(endpoint.ratePerSecond, clock);
 
   async function run(job: DeliveryJob, lease: Lease): Promise<void> {
     const giveBack = await parts.budget.take(endpoint.id, job.bytes ?? 0, lease.ending);
@@ -82,7 +83,7 @@ export function createDeliveries(parts: DeliveryParts): Queue<DeliveryJob> {
     const now = clock.now();
     const outcome = decide(job, made, answer, now);
     const { settled, paused } = await store.settleDelivery(job, outcome, now);
-    tell(job, outcome, settled);
+    logOutcome(job, outcome, settled);
     if (paused) {
       log.error("endpoint paused", {
         event: job.eventId,
@@ -92,7 +93,7 @@ export function createDeliveries(parts: DeliveryParts): Queue<DeliveryJob> {
     }
   }
 
-  /** What is sent now. Only that is held while the answer is awaited, not the received bytes as well. */
+  /** The body as of now. While the answer is awaited only that is in memory, not the received bytes as well. */
   async function write({ event, media, replay }: DeliveryJob): Promise<Written | Answer> {
     const body = await store.eventBody(event.id).catch((error) => {
       if (error instanceof RelayError && error.code === "body_expired") return null;
@@ -108,13 +109,7 @@ export function createDeliveries(parts: DeliveryParts): Queue<DeliveryJob> {
 
   async function post(job: DeliveryJob, sent: Written, startedAt: number, stop: AbortSignal): Promise<Answer> {
     const { body, pending } = sent;
-    const abort = new AbortController();
-    const follow = () => abort.abort(stop.reason);
-    stop.addEventListener("abort", follow);
-    const cancelTimeout = clock.after(endpoint.timeout, () =>
-      abort.abort(new Error(describeTimeout(endpoint.timeout))),
-    );
-    try {
+    const send = async (signal: AbortSignal): Promise<Answer> => {
       const timestamp = Math.floor(startedAt / 1000);
       const answer = await parts.outbound.request(url, {
         method: "POST",
@@ -126,7 +121,7 @@ export function createDeliveries(parts: DeliveryParts): Queue<DeliveryJob> {
           "webhook-attempt": String(job.attempts + 1),
         },
         body,
-        signal: abort.signal,
+        signal,
         headersTimeout: endpoint.timeout,
         bodyTimeout: endpoint.timeout,
       });
@@ -135,13 +130,12 @@ export function createDeliveries(parts: DeliveryParts): Queue<DeliveryJob> {
       if (isSuccess(status)) return { status, response, error: null, retryAt: null, pending };
       const retryAt = parseRetryAfter(answer.headers["retry-after"], clock.now());
       return { status, response, error: `HTTP ${status}`, retryAt, pending };
+    };
+    try {
+      return await abortAfter(endpoint.timeout, clock, send, { signal: stop });
     } catch (error) {
-      const why = abort.signal.aborted ? abort.signal.reason : error;
-      const advice = why instanceof UntrustedCertificate ? ", or name its file in this endpoint's tls.ca" : "";
-      return failure(errorLine(why) + advice);
-    } finally {
-      cancelTimeout();
-      stop.removeEventListener("abort", follow);
+      const advice = error instanceof UntrustedCertificate ? ", or name its file in this endpoint's tls.ca" : "";
+      return failure(errorLine(error) + advice);
     }
   }
 
@@ -161,7 +155,7 @@ export function createDeliveries(parts: DeliveryParts): Queue<DeliveryJob> {
     return { is: "retry", attempt, at, heldLong: waitsBefore(endpoint.retry, job.attempts + 1) >= endpoint.laneHold };
   }
 
-  function tell(job: DeliveryJob, outcome: DeliveryOutcome, settled: boolean): void {
+  function logOutcome(job: DeliveryJob, outcome: DeliveryOutcome, settled: boolean): void {
     const { status, duration: ms, error } = outcome.attempt;
     const about = {
       event: job.eventId,
@@ -173,7 +167,7 @@ export function createDeliveries(parts: DeliveryParts): Queue<DeliveryJob> {
       status,
       ms,
     };
-    if (!settled) log.warn("delivery was no longer ours", { ...about, error });
+    if (!settled) log.warn("delivery not settled: its lease was lost", { ...about, error });
     else if (outcome.is === "delivered") log.info("delivered", about);
     else if (outcome.is === "dead") log.error("delivery dead", { ...about, error });
     else log.warn("delivery failed", { ...about, error, nextAt: new Date(outcome.at).toISOString() });
@@ -187,23 +181,19 @@ export function createDeliveries(parts: DeliveryParts): Queue<DeliveryJob> {
   };
 }
 
-/** No answer came. */
+/** The result without an answer. */
 function failure(error: string): Answer {
   return { status: null, response: null, error, retryAt: null, pending: [] };
 }
 
-/** Retention has taken the body: there is nothing to send, today or later. */
+/** Retention has deleted the body. */
 const NO_BODY = failure("body_expired");
 
 function isSuccess(status: number): boolean {
   return status >= 200 && status <= 299;
 }
 
-function describeTimeout(ms: number): string {
-  return ms % 1000 === 0 ? `no answer within ${ms / 1000} s` : `no answer within ${ms} ms`;
-}
-
-/** The address to post to and the headers that every request has. Userinfo of the URL becomes Basic authentication. */
+/** The URL and the headers of every request. Userinfo of the URL becomes Basic authentication. */
 function readTarget(endpoint: Endpoint, userAgent: string): { url: URL; headers: Record<string, string> } {
   const headers: Record<string, string> = { "content-type": "application/json", "user-agent": userAgent };
   for (const [name, value] of Object.entries(endpoint.headers)) {
@@ -211,7 +201,7 @@ function readTarget(endpoint: Endpoint, userAgent: string): { url: URL; headers:
   }
   const url = new URL(endpoint.url);
   if (url.username !== "" || url.password !== "") {
-    // RFC 7617 §2; with its charset the UTF-8 that URLs use.
+    // RFC 7617 §2, in the UTF-8 of URLs.
     const user = `${decodePercent(url.username)}:${decodePercent(url.password)}`;
     headers.authorization = `Basic ${Buffer.from(user).toString("base64")}`;
     url.username = "";
@@ -230,8 +220,8 @@ function decodePercent(text: string): string {
 }
 
 /**
- * Reads an answer's body for its first 16 KiB; never rejects, and never takes longer than a second: the status is known,
- * and a body that drips or breaks changes nothing about it. Null when the body is empty.
+ * The first 16 KiB of an answer's body; null when it is empty. Never rejects, and ends after a second: a slow or broken body
+ * does not change the result.
  */
 function readStart(body: Readable, clock: Clock): Promise<Uint8Array | null> {
   return new Promise((resolve) => {

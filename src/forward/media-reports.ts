@@ -1,16 +1,14 @@
 import type { SaidOfMedium } from "../model/delivery.ts";
 import type { MediaKind, Medium } from "../model/medium.ts";
 
-/** What a consumer is told of an event's media (CONTRACT, "Enriched body", `relay.media`), as of now. */
-
 const KINDS: MediaKind[] = ["video", "thumbnail"];
 
-/** What a consumer is told of a medium. */
+/** A medium in an enriched body (CONTRACT, "Enriched body", `relay.media`). */
 export type MediumReport = {
   status: "mirrored" | "pending" | "failed" | "expired" | "skipped";
   /** The durable address; null unless it is mirrored. */
   url: string | null;
-  /** The provider's link, whole: the consumer is who it was sent for, and as long as it lives it is the way to the file. */
+  /** The provider's link, with its signature: until it expires the consumer can get the file with it. */
   sourceUrl: string;
   bytes: number | null;
   sha256: string | null;
@@ -24,11 +22,11 @@ export type MediumLink = (medium: Medium) => string;
 
 export type MediaReports = {
   media: Partial<Record<MediaKind, MediumReport>>;
-  /** Of those that are not mirrored: how they end is owed to the endpoint that is told so. */
+  /** Those that are not mirrored: the endpoint gets a notice of how they end. */
   pending: SaidOfMedium[];
 };
 
-/** The reports on an event's media, the video first; `eventId` is the event that announced them. */
+/** The reports on an event's media as of now, the video first; `eventId` is the event that announced them. */
 export function reportMedia(rows: Medium[], eventId: string, link: MediumLink): MediaReports {
   const reports: MediaReports = { media: {}, pending: [] };
   for (const kind of KINDS) {
@@ -42,7 +40,7 @@ export function reportMedia(rows: Medium[], eventId: string, link: MediumLink): 
   return reports;
 }
 
-/** Of several rows of one kind the mirrored one, else one that may still come: what replaced a thumbnail speaks for it. */
+/** Of several rows of one kind the mirrored one, else a live one: a replaced thumbnail is reported as its successor. */
 function currentMedium(media: Medium[], kind: MediaKind): Medium | undefined {
   const ofKind = media.filter((medium) => medium.kind === kind);
   const isLive = ({ state }: Medium) => state !== "superseded" && state !== "deleted";
@@ -50,10 +48,9 @@ function currentMedium(media: Medium[], kind: MediaKind): Medium | undefined {
 }
 
 /**
- * A medium in the contract's five words, for the event `eventId`. A thumbnail that is fetched anew is pending for the event
- * that announced it anew only: events before that have their copy, which stays until the next one takes its place.
- * `superseded` and `deleted` are said as `skipped`, with the reason as the error: no copy of what this event announced can
- * be had, none will come, and nothing has failed.
+ * A medium in the contract's five statuses, for the event `eventId`. A thumbnail that is fetched again is pending only for the
+ * event that announced it again: earlier events have their copy until it is replaced. `superseded` and `deleted` are reported
+ * as `skipped`, with the reason as the error: nothing has failed, but there is no copy, and none will come.
  */
 function reportMedium(medium: Medium, eventId: string, link: MediumLink): MediumReport {
   const { sourceUrl } = medium;

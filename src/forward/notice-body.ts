@@ -1,7 +1,7 @@
 import type { MediaKind } from "../model/medium.ts";
 import type { MediumReport } from "./media-reports.ts";
 
-/** A notice as the store keeps it (CONTRACT, "Notices"): all but what is only known when it is sent. */
+/** A notice as stored (CONTRACT, "Notices"): without the members that are added when it is sent. */
 export type StoredNotice = {
   type: string;
   wochitVideoId: string;
@@ -11,14 +11,13 @@ export type StoredNotice = {
 
 const utf8 = new TextDecoder();
 
-/** Reads a stored notice: the relay's own JSON, which needs no judging. */
+/** Reads a stored notice, which is the relay's own JSON. */
 export function readNotice(body: Uint8Array): StoredNotice {
   return JSON.parse(utf8.decode(body)) as StoredNotice;
 }
 
 /**
- * The bytes of a notice for the wire, the same for every endpoint whatever its `body` asks for: nothing was received that
- * could be sent verbatim. `relay.media` is told by the notices that speak of media.
+ * The bytes of a notice, the same for every endpoint whatever its `body` option. Notices about media have `relay.media`.
  */
 export function buildNotice(
   notice: StoredNotice,

@@ -1,11 +1,10 @@
 import type { Endpoint } from "../config/schema.ts";
+import { sleep } from "../platform/timing.ts";
 import type { Clock } from "../ports.ts";
 
-/** Keeping to an endpoint's `ratePerSecond`: attempts are begun evenly spread, first come first served. */
-
 /**
- * How many of an endpoint's jobs may be under way at once. A job that waits for its turn holds a slot and a lease, so there
- * are no more slots than the rate can keep busy: none waits much longer than a timeout, or one gap of the rate.
+ * How many of an endpoint's jobs may run at once. A job that waits for its turn holds a slot and a lease, so there are no more
+ * slots than the rate can keep busy: none waits much longer than a timeout, or one gap of the rate.
  */
 export function limitSlots(endpoint: Pick<Endpoint, "concurrency" | "ratePerSecond" | "timeout">): number {
   const { concurrency, ratePerSecond, timeout } = endpoint;
@@ -13,8 +12,11 @@ export function limitSlots(endpoint: Pick<Endpoint, "concurrency" | "ratePerSeco
   return Math.min(concurrency, Math.max(1, Math.ceil((ratePerSecond * timeout) / 1000)));
 }
 
-/** Returns a wait for one's turn; undefined when there is none. It ends early, and resolves, when the signal aborts. */
-export function createPace(
+/**
+ * Spreads attempts evenly, in order of arrival. The returned function resolves when the next one may begin, or the signal is
+ * aborted; undefined: at once.
+ */
+export function createRateLimit(
   ratePerSecond: number | null,
   clock: Clock,
 ): (signal: AbortSignal) => Promise<void> | undefined {
@@ -26,14 +28,6 @@ export function createPace(
     const start = Math.max(now, nextStart);
     nextStart = start + 1000 / ratePerSecond;
     if (start === now) return undefined;
-    return new Promise((resolve) => {
-      const done = () => {
-        cancel();
-        signal.removeEventListener("abort", done);
-        resolve();
-      };
-      const cancel = clock.after(start - now, done);
-      signal.addEventListener("abort", done);
-    });
+    return sleep(start - now, clock, signal);
   };
 }

@@ -6,7 +6,7 @@ const CLOCK_TIME = "(?<hour>[01]\\d|2[0-3]):(?<minute>[0-5]\\d):(?<second>[0-5]\
 
 const MONTH = `(?<month>${MONTHS.join("|")})`;
 
-/** The three forms of RFC 9110 §5.6.7. `Date.parse` would take "in 5 minutes" for a date, so it is not asked. */
+/** The three forms of RFC 9110 §5.6.7. `Date.parse` would accept "in 5 minutes". */
 const DATE_FORMS = [
   new RegExp(`^(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun), (?<day>\\d\\d) ${MONTH} (?<year>\\d{4}) ${CLOCK_TIME} GMT$`),
   new RegExp(`^(?:Mon|Tues|Wednes|Thurs|Fri|Satur|Sun)day, (?<day>\\d\\d)-${MONTH}-(?<year>\\d\\d) ${CLOCK_TIME} GMT$`),
@@ -14,8 +14,8 @@ const DATE_FORMS = [
 ];
 
 /**
- * The time a `Retry-After` header names: seconds from `now`, or an HTTP date (RFC 9110 §10.2.3). Null when the header is
- * absent or says neither; a time that has passed is `now`. Of several headers the first one counts.
+ * The time in a `Retry-After` header: seconds from `now`, or an HTTP date (RFC 9110 §10.2.3); `now` for one that has passed.
+ * Null when the header is absent or malformed. Of several headers the first one counts.
  */
 export function parseRetryAfter(header: string | string[] | undefined, now: number): number | null {
   const text = (Array.isArray(header) ? header[0] : header)?.trim();

@@ -1,17 +1,18 @@
-import { createHmac, type KeyObject, timingSafeEqual } from "node:crypto";
+import { createHmac, type KeyObject } from "node:crypto";
+import { isSameSecret } from "../platform/same-secret.ts";
 
 /**
- * Signatures as of Standard Webhooks 1.0 (https://github.com/standard-webhooks/standard-webhooks, "Signature scheme"):
- * HMAC-SHA256 over `id.timestamp.body`, so that neither the body nor its time nor its identity can be exchanged.
+ * Signatures of Standard Webhooks 1.0 (https://github.com/standard-webhooks/standard-webhooks, "Signature scheme"):
+ * HMAC-SHA256 over `id.timestamp.body`, so that neither id, time nor body can be changed.
  */
 
-/** Milliseconds that a message's time may be away from ours; what every library of the spec uses. */
+/** The allowed difference between a message's time and this clock, in milliseconds, as in every library of the spec. */
 export const TOLERANCE = 5 * 60_000;
 
 /**
  * The `webhook-signature` header: one signature per key, in the order of the keys, separated by spaces.
- * The time is in whole seconds since 1970, and `body` must be the very bytes that are sent. Who signs often passes
- * key objects (`createSecretKey`): making one of plain bytes each time takes Node four times as long as signing.
+ * The time is in whole seconds since 1970, and `body` must be exactly the bytes that are sent. Callers that sign often pass
+ * key objects (`createSecretKey`): making one of plain bytes takes Node four times as long as signing.
  */
 export function sign(keys: (Uint8Array | KeyObject)[], id: string, timestampSeconds: number, body: Uint8Array): string {
   const head = `${id}.${timestampSeconds}.`;
@@ -26,8 +27,8 @@ export function sign(keys: (Uint8Array | KeyObject)[], id: string, timestampSeco
 export type Verdict = { valid: true } | { valid: false; why: string };
 
 /**
- * Checks a received message as a consumer would. `now` and `tolerance` are milliseconds; the names of `headers` are
- * compared without their case. One matching pair of a key and a signature makes it valid. `why` is one line for people.
+ * Checks a received message as a consumer does. `now` and `tolerance` are milliseconds; header names are compared without
+ * their case. One matching pair of a key and a signature makes it valid. `why` is one line.
  */
 export function verify(message: {
   headers: Record<string, string | string[] | undefined>;
@@ -47,10 +48,10 @@ export function verify(message: {
 
   const given = signatures.split(" ").filter((signature) => signature.startsWith("v1,"));
   if (given.length === 0) return refuse('webhook-signature holds no signature that begins with "v1,"');
-  // Compared as text, as the libraries do: decoding first would let spellings pass that they refuse.
+  // Compared as text, as the libraries do: decoding would accept spellings that they refuse.
   const matches = keys.some((key) => {
-    const expected = Buffer.from(sign([key], id, Number(timestamp), body));
-    return given.some((signature) => isSame(Buffer.from(signature), expected));
+    const expected = sign([key], id, Number(timestamp), body);
+    return given.some((signature) => isSameSecret(signature, expected));
   });
   if (!matches)
     return refuse("no signature matches: another secret, another id or time, or the body was changed on its way");
@@ -64,10 +65,6 @@ export function verify(message: {
 
 function refuse(why: string): Verdict {
   return { valid: false, why };
-}
-
-function isSame(given: Uint8Array, expected: Uint8Array): boolean {
-  return given.length === expected.length && timingSafeEqual(given, expected);
 }
 
 function readHeader(headers: Record<string, string | string[] | undefined>, name: string): string | undefined {

@@ -1,6 +1,6 @@
 import { setImmediate } from "node:timers";
 
-/** Many reasons to wake in one turn of the event loop are one: `run` is called once, after that turn. */
+/** Calls `run` once after the current turn of the event loop, however often the returned function is called in it. */
 export function createWake(run: () => void): () => void {
   let scheduled = false;
   return () => {

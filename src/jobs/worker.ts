@@ -1,47 +1,48 @@
 import { errorLine, LeaseLost } from "../errors.ts";
 import { type Job, LEASE, type QueueName } from "../model/job.ts";
+import { every } from "../platform/timing.ts";
 import type { Ports } from "../ports.ts";
 import type { Claimed, ClaimWish, Store } from "../store/store.ts";
 import { createWake } from "./wake.ts";
 
-/** How soon a queue is asked again that gave nothing, for its limits or for trouble of the store. */
+/** How soon a queue is asked again that gave nothing due, or failed, in milliseconds. */
 const CLAIM_AGAIN = 1_000;
 
-/** A due time is looked at again at least this often, should the machine's clock have jumped meanwhile. */
+/** Limits of the wait for the next due time, in milliseconds; the longest, because the machine's clock may jump. */
 const LONGEST_WAIT = 30_000;
 const SHORTEST_WAIT = 50;
 
-/** The claim of a queue that gives nothing just now: it is asked again soon. */
+/** The claim of a queue that gives nothing now: it is asked again soon. */
 export const HELD_BACK: Claimed<never> = { jobs: [], nextDue: 0 };
 
-/** What a running job may ask of its worker. */
+/** What a running job gets from its worker. */
 export type Lease = {
-  /** Aborted when the lease is lost (its reason is LeaseLost) or the relay stops; work on it must end at once, and settle nothing. */
+  /** Aborted when the lease is lost (reason: LeaseLost) or the relay stops: the job must end at once and settle nothing. */
   signal: AbortSignal;
-  /** Aborted when the worker takes nothing more: what has not really begun then is not begun any longer, and settles nothing. */
+  /** Aborted when the worker stops: a job that has not begun its work ends and settles nothing. */
   ending: AbortSignal;
-  /** Gives the job's place to the next one while it goes on: for work that is slow through no fault of ours. */
+  /** Gives the job's slot to the next one while it goes on: for work that others slow down. */
   yieldSlot(): void;
 };
 
-/** One kind of later work: where its jobs come from, how many run at once, and what is done with each. */
+/** One kind of deferred work: where its jobs come from, how many run at once, and how one is run. */
 export type Queue<J extends Job> = {
   name: QueueName;
   /** How many jobs may hold a slot at once. */
   concurrency: number;
-  /** How many more may run just now, where others share the limit; asked before each claim. What makes room wakes the worker. */
+  /** How many more may run now, where a limit is shared; called before each claim. A caller that frees room wakes the worker. */
   room?(): number;
-  /** Claims due jobs. What is due and not given is held back by the queue's own limits: a job that ends wakes the worker. */
+  /** Claims due jobs. A due job that is not given is held back by the queue's limits; the end of a job wakes the worker. */
   claim(wish: ClaimWish): Promise<Claimed<J>>;
-  /** Does the work and settles the job. A throw leaves the job to its lease, and is logged. */
+  /** Does the work and settles the job. After a throw, which is logged, the job is due again when its lease ends. */
   run(job: J, lease: Lease): Promise<void>;
 };
 
 export type Worker = {
-  /** Something may have come due: look now. */
+  /** A job may be due: claims now. */
   wake(): void;
   /**
-   * Claims nothing more; resolves when running jobs ended, or were aborted after `grace` milliseconds. Those that did not
+   * Claims nothing more; resolves when running jobs have ended, or were aborted after `grace` milliseconds. Jobs that did not
    * settle are due again at once.
    */
   stop(grace: number): Promise<void>;
@@ -49,7 +50,7 @@ export type Worker = {
 
 type Running<J> = { abort: AbortController; job: J; again: J | null };
 
-/** Works a queue until stopped: claim → run → settle, woken by enqueues, settles and due times, never by a busy poll. */
+/** Works a queue until stopped: claim → run → settle. Woken by enqueues, settles and due times, without polling. */
 export function startWorker<J extends Job>(queue: Queue<J>, store: Store, { clock, log }: Ports): Worker {
   const running = new Map<string, Running<J>>();
   let slots = queue.concurrency;
@@ -61,25 +62,16 @@ export function startWorker<J extends Job>(queue: Queue<J>, store: Store, { cloc
   const drained: (() => void)[] = [];
   const ending = new AbortController();
 
-  const renewals = repeat(LEASE / 3, async () => {
+  const endRenewals = every(LEASE / 3, clock, async () => {
     for (const { job, abort } of [...running.values()]) {
       const ours = await store.renew(job, LEASE).catch(() => true);
       if (!ours) abort.abort(new LeaseLost("the lease was lost"));
     }
   });
 
-  function repeat(every: number, run: () => Promise<void>): () => void {
-    let cancel = clock.after(every, function tick() {
-      void run().finally(() => {
-        if (!stopped || running.size > 0) cancel = clock.after(every, tick);
-      });
-    });
-    return () => cancel();
-  }
-
   /**
-   * A job may be claimed anew while it still runs: its lease ran out when the clock jumped, and the work goes on under the
-   * new claim; or it had settled already and is wanted again, and the work begins anew when it has ended.
+   * A job may be claimed again while it runs. Either its lease ran out when the clock jumped: the work goes on under the new
+   * claim. Or it has settled and was queued again: it runs again after it has ended.
    */
   function begin(job: J): void {
     const same = running.get(job.id);
@@ -108,7 +100,7 @@ export function startWorker<J extends Job>(queue: Queue<J>, store: Store, { cloc
     try {
       await queue.run(job, lease);
     } catch (error) {
-      if (!lease.signal.aborted) log.error("job broke", { queue: queue.name, job: job.id, error: errorLine(error) });
+      if (!lease.signal.aborted) log.error("job failed", { queue: queue.name, job: job.id, error: errorLine(error) });
     }
     const again = await (stopped ? giveBack(job) : isWantedAgain(entry));
     running.delete(job.id);
@@ -118,13 +110,13 @@ export function startWorker<J extends Job>(queue: Queue<J>, store: Store, { cloc
     wake();
   }
 
-  /** Ends the lease of a job that did not settle; where the store is in trouble, it runs out. */
+  /** Ends the lease of a job that did not settle. If the store fails, the lease runs out. */
   async function giveBack(job: J): Promise<false> {
     await store.renew(job, 0).catch(() => {});
     return false;
   }
 
-  /** Whether the claim that came while it ran still stands: then it was not this run that settled it. */
+  /** Whether the claim that came during the run still holds: then this run did not settle it. */
   async function isWantedAgain({ again }: Running<J>): Promise<boolean> {
     if (again === null) return false;
     return store.renew(again, LEASE).catch(() => false);
@@ -165,7 +157,7 @@ export function startWorker<J extends Job>(queue: Queue<J>, store: Store, { cloc
     cancelTimer = clock.after(Math.min(ms, LONGEST_WAIT), wake);
   }
 
-  // Jobs that one commit has settled end in one turn: their slots are filled by one claim.
+  // Jobs that one commit settles end in one turn, and one claim fills their slots.
   const wake = createWake(() => {
     if (stopped) return;
     lookAgain = true;
@@ -190,7 +182,7 @@ export function startWorker<J extends Job>(queue: Queue<J>, store: Store, { cloc
         cancel();
       }
       await look;
-      renewals();
+      endRenewals();
     },
   };
 }

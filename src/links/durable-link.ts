@@ -1,36 +1,49 @@
-import { createHash, createHmac, timingSafeEqual } from "node:crypto";
+import { createHmac } from "node:crypto";
+import { isSameSecret } from "../platform/same-secret.ts";
 
-/** Where the copy of a medium can be had. */
-export type MediaPlace = {
-  /** `server.publicUrl`: how apps reach the relay. */
-  publicUrl: string;
+/** What the durable links of a relay are made of. */
+export type LinkParts = {
+  /** How apps reach the relay; null: not known here. */
+  publicUrl: string | null;
   /** `mirror.publicBaseUrl`: a CDN's or a bucket's base, or null. */
   publicBaseUrl: string | null;
   links: "signed" | "open";
   /** The store's media secret. */
   secret: Uint8Array;
+  /** The id of the present target; null: it has never held a copy. */
+  presentTarget: string | null;
 };
 
+/** The target and key of a copy. */
+export type CopyPlace = { target: string | null; key: string };
+
 /**
- * The durable address of a copy: below the public base, or at the relay, signed unless links are open. The base leads to the
- * present target: a copy that is in a former one (`isFormer`) is always had from the relay.
+ * The durable address of a copy: below the public base, or at the relay, signed unless links are open. The base leads to
+ * the present target, so the relay itself serves the copies of former ones. Null where that needs an address not known here.
  */
-export function mediaLink(place: MediaPlace, key: string, { isFormer = false } = {}): string {
+export function mediaLink(parts: LinkParts & { publicUrl: string }, copy: CopyPlace): string;
+export function mediaLink(parts: LinkParts, copy: CopyPlace): string | null;
+export function mediaLink(parts: LinkParts, { target, key }: CopyPlace): string | null {
+  const { publicUrl, publicBaseUrl, links, secret, presentTarget } = parts;
   const path = key.split("/").map(encodeURIComponent).join("/");
-  if (place.publicBaseUrl !== null && !isFormer) return `${withoutSlash(place.publicBaseUrl)}/${path}`;
-  const signature = place.links === "open" ? "" : `?sig=${signKey(place.secret, key)}`;
-  return `${withoutSlash(place.publicUrl)}/media/${path}${signature}`;
+  if (publicBaseUrl !== null && target === presentTarget) return `${withoutSlash(publicBaseUrl)}/${path}`;
+  if (publicUrl === null) return null;
+  return `${withoutSlash(publicUrl)}/media/${path}${links === "open" ? "" : `?sig=${signKey(secret, key)}`}`;
 }
 
-/** The `sig` of a key: HMAC-SHA256 in base64url, 43 characters. It says nothing of time: the links are durable. */
+/** The address of a listener, without a path. */
+export function originOf({ tls }: { tls: unknown }, host: string, port: number): string {
+  return `${tls === null ? "http" : "https"}://${host.includes(":") ? `[${host}]` : host}:${port}`;
+}
+
+/** The `sig` of a key: HMAC-SHA256 in base64url, 43 characters. It holds no time: the links are durable. */
 export function signKey(secret: Uint8Array, key: string): string {
   return createHmac("sha256", secret).update(key).digest("base64url");
 }
 
-/** Whether `sig` is the key's. How long it takes tells nothing of the right one. */
+/** Whether `sig` is the key's. */
 export function isSignatureOf(secret: Uint8Array, key: string, sig: string): boolean {
-  const digest = (text: string) => createHash("sha256").update(text).digest();
-  return timingSafeEqual(digest(sig), digest(signKey(secret, key)));
+  return isSameSecret(sig, signKey(secret, key));
 }
 
 function withoutSlash(base: string): string {

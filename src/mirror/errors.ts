@@ -1,30 +1,31 @@
-import { errorLine } from "../errors.ts";
-import { codeOf } from "../platform/files/durable.ts";
+import { codeOf, errorLine } from "../errors.ts";
 
-/** What will not get better by asking again: the medium has failed. */
-export class NeverMedia extends Error {
-  override readonly name = "NeverMedia";
+/** A permanent failure: retrying cannot help, and the medium has failed. */
+export class PermanentFailure extends Error {
+  override readonly name = "PermanentFailure";
 }
 
-/** Trouble of this machine (disk full, target down), which says nothing of the link and must not use up its time. */
-export class OwnTrouble extends Error {
-  override readonly name = "OwnTrouble";
-  /** Whose it is: "spool", "room", "target"… as `ours` was told; null where nobody said. */
-  readonly doing: string | null;
-  constructor(message: string, { doing = null, cause }: { doing?: string | null; cause?: unknown } = {}) {
-    super(message, { cause });
-    this.doing = doing;
+/** What fails of this machine. */
+export type LocalResource = "spool" | "disk space";
+
+/** A failure of this machine. It says nothing about the link, and uses up none of its attempts. */
+export class LocalFailure extends Error {
+  override readonly name = "LocalFailure";
+  readonly resource: LocalResource;
+  constructor(resource: LocalResource, message: string, options?: { cause: unknown }) {
+    super(message, options);
+    this.resource = resource;
   }
 }
 
-/** A slow download was given up, so that others get their turn: it is tried again, and neither fails nor expires by it. */
-export class GaveWay extends Error {
-  override readonly name = "GaveWay";
+/** A slow download was stopped so that another gets its place; it is retried, and neither fails nor expires by this. */
+export class Preempted extends Error {
+  override readonly name = "Preempted";
 }
 
-/** The host answered, but not with the file. */
-export class NotServed extends Error {
-  override readonly name = "NotServed";
+/** The host answered with a status that gives no file. */
+export class HttpStatusError extends Error {
+  override readonly name = "HttpStatusError";
   readonly status: number;
   constructor(message: string, status: number) {
     super(message);
@@ -32,29 +33,39 @@ export class NotServed extends Error {
   }
 }
 
-/** What came is not the media (yet): an error page, half a file, nothing. Worth another try, from the start. */
-export class NotMediaYet extends Error {
-  override readonly name = "NotMediaYet";
-  /** It is media, though not whole: better than nothing where nothing better comes. */
-  readonly isRemainder: boolean;
-  constructor(message: string, { isRemainder = false } = {}) {
+/** The body is not the whole medium: an error page, a part of a file, nothing. It is fetched again from the start. */
+export class InvalidContent extends Error {
+  override readonly name = "InvalidContent";
+  /** It is a part of a medium, to be kept where nothing better comes. */
+  readonly isPartial: boolean;
+  constructor(message: string, { isPartial = false } = {}) {
     super(message);
-    this.isRemainder = isRemainder;
+    this.isPartial = isPartial;
   }
 }
 
-/** Marks what fails in here as trouble of our own. */
-export async function ours<Result>(doing: string, work: () => Promise<Result>): Promise<Result> {
+/** Turns an error of `work` into a LocalFailure. */
+export async function asLocalFailure<Result>(resource: LocalResource, work: () => Promise<Result>): Promise<Result> {
   try {
     return await work();
   } catch (error) {
-    throw error instanceof OwnTrouble
-      ? error
-      : new OwnTrouble(`${doing}: ${errorLine(error)}`, { doing, cause: error });
+    throw localFailure(resource, error);
   }
 }
 
-/** Whether a write failed because the disk, or its owner's share of it, is full. */
+export function localFailure(resource: LocalResource, error: unknown): LocalFailure {
+  if (error instanceof LocalFailure) return error;
+  return new LocalFailure(resource, `${resource}: ${errorLine(error)}`, { cause: error });
+}
+
+/** Whether a write failed because the disk or the user's quota is full. */
 export function isNoSpace(error: unknown): boolean {
-  return error instanceof OwnTrouble && ["ENOSPC", "EDQUOT"].includes(codeOf(error.cause));
+  return error instanceof LocalFailure && ["ENOSPC", "EDQUOT"].includes(codeOf(error.cause));
+}
+
+/** The resource whose failure an error shows. */
+export function resourceOf(error: unknown): LocalResource {
+  return isNoSpace(error) || (error instanceof LocalFailure && error.resource === "disk space")
+    ? "disk space"
+    : "spool";
 }

@@ -1,42 +1,40 @@
-import { join } from "node:path";
-import type { Config, LocalTarget, S3Target } from "../config/schema.ts";
+import type { Config } from "../config/schema.ts";
 import { errorLine, RelayError } from "../errors.ts";
-import type { TargetPlace } from "../model/medium.ts";
 import type { Clock, Log } from "../ports.ts";
 import type { Store } from "../store/store.ts";
-import { type CopyName, namesOfCopy } from "../targets/copy-names.ts";
-import { nameOfPlace, placeOfTarget, plainEndpoint } from "../targets/place.ts";
-import type { S3Trouble } from "../targets/s3/trouble.ts";
-import { openTarget } from "../targets/table.ts";
-import type { MirrorTarget, Opening } from "../targets/target.ts";
+import {
+  defaultTarget,
+  nameOfPlace,
+  namesOfCopy,
+  openTarget,
+  placeOfTarget,
+  type Target,
+  type TargetPlace,
+  typeOf,
+} from "../targets/table.ts";
+import type { CopyName, MirrorTarget, Opening } from "../targets/target.ts";
 
-/** The target that the config names, and those that it named before and that hold copies still. */
+/** The target of the config, and the former targets that hold copies. */
 export type Targets = {
   present: MirrorTarget;
-  /** What media rows say of copies in the present one. */
+  /** The id of the present target in media rows. */
   presentId: string;
   /**
-   * The target with this id; null: there never was one. A former one is opened when it is first asked for. Throws
+   * The target with this id; null: the id is unknown. A former target is opened at its first use. Throws
    * RelayError("target_unavailable") where it cannot be opened now.
    */
   at(id: string): Promise<MirrorTarget | null>;
-  /** All names that media rows may have for this copy, its own first: places may be reached in several ways. */
+  /** All names that media rows may have for this copy, its own first: one place may have several paths or addresses. */
   namesOf(copy: { target: string; key: string }): Promise<CopyName[]>;
   close(): Promise<void>;
 };
 
-/** No template and no id makes such a key (`keys.ts`). */
-const PROBE = "~probe";
-
-/** By these words a store says that keys are not its own. */
-const FOREIGN = new Set(["InvalidAccessKeyId", "SignatureDoesNotMatch"]);
-
-type Open = (config: LocalTarget | S3Target, opening: Opening) => Promise<MirrorTarget>;
+type Open = (config: Target, opening: Opening) => Promise<MirrorTarget>;
 
 /**
- * Opens the targets of a data folder. A present one that cannot be opened now is opened when it is next asked for, and
- * throws until then: a relay without its target still takes events and saves what the links lead to.
- * `beside`: another process may be working on it.
+ * Opens the targets of a data folder. A present target that cannot be opened now throws on use, and is opened by the
+ * first use that succeeds: without its target a relay still takes events and downloads media. `beside`: another process
+ * may use the target.
  */
 export async function openTargets(options: {
   config: Pick<Config["mirror"], "target"> & Partial<Pick<Config["mirror"], "formerTargets">>;
@@ -49,11 +47,11 @@ export async function openTargets(options: {
 }): Promise<Targets> {
   const { dataDir, store, clock, log, beside = false } = options;
   const { target: config, formerTargets = [] } = options.config;
-  const open = options.open ?? (openTarget as Open);
-  // Before there were several targets, copies were here unless the config said otherwise.
-  const before: TargetPlace | undefined =
-    config.type === "local" ? undefined : { type: "local", dir: join(dataDir, "media") };
-  const presentId = await store.targetId(placeOfTarget(config), before);
+  const { open = openTarget } = options;
+  const place = placeOfTarget(config);
+  // Before there were several targets, copies were in the folder that the config named, or else in the default one.
+  const before = placeOfTarget(defaultTarget(dataDir));
+  const presentId = await store.targetId(place, place.type === before.type ? place : before);
   const opened = new Map<string, Promise<MirrorTarget>>();
 
   function openOnce(id: string, openIt: () => Promise<MirrorTarget>): Promise<MirrorTarget> {
@@ -61,31 +59,16 @@ export async function openTargets(options: {
     if (known !== undefined) return known;
     const opening = openIt();
     opened.set(id, opening);
-    // What cannot be opened now may be later.
+    // The next use tries again.
     opening.catch(() => opened.delete(id));
     return opening;
   }
 
   async function openFormer(place: TargetPlace): Promise<MirrorTarget> {
-    const opening = { access: "former", clock, log } as const;
-    const told = formerTargets.find((one) => nameOfPlace(placeOfTarget(one)) === nameOfPlace(place));
-    if (told !== undefined) return open(told, opening);
-    if (place.type === "local") return open(place, opening);
-    if (config.type !== "s3" || config.credentials === null) return open(formerBucket(place, null), opening);
-    if (plainEndpoint(config.endpoint) === plainEndpoint(place.endpoint))
-      return open(formerBucket(place, config), opening);
-    if (config.bucket !== place.bucket || config.prefix !== place.prefix)
-      return open(formerBucket(place, null), opening);
-    // The same store by another address, most likely: whether it is, it says itself.
-    const target = await open(formerBucket(place, config), opening);
-    const error = await target.head(PROBE).then(
-      () => null,
-      (error) => error as Partial<S3Trouble>,
-    );
-    if (error === null || (error.status != null && !FOREIGN.has(error.what ?? ""))) return target;
-    await target.close();
-    if (error.status == null) throw error;
-    return open(formerBucket(place, null), opening);
+    const openAsFormer = (target: Target) => open(target, { access: "former", clock, log });
+    const configured = formerTargets.find((one) => nameOfPlace(placeOfTarget(one)) === nameOfPlace(place));
+    if (configured !== undefined) return openAsFormer(configured);
+    return typeOf(place).openFormer(place, config.type === place.type ? config : null, openAsFormer);
   }
 
   const openPresent = () => openOnce(presentId, () => open(config, { access: beside ? "shared" : "own", clock, log }));
@@ -104,7 +87,7 @@ export async function openTargets(options: {
         return await openOnce(id, () => openFormer(former.place));
       } catch (error) {
         if (error instanceof RelayError) throw error;
-        const message = `${nameOf(former.place)}, where copies were kept before, cannot be used: ${errorLine(error)}`;
+        const message = `${typeOf(former.place).describe(former.place)}, where copies were kept before, cannot be used: ${errorLine(error)}`;
         throw new RelayError("target_unavailable", message, { cause: error });
       }
     },
@@ -119,7 +102,7 @@ export async function openTargets(options: {
   };
 }
 
-/** A target whose every verb first sees to it that it is open. */
+/** A target that opens itself before each verb. */
 function whenOpen(open: () => Promise<MirrorTarget>): MirrorTarget {
   return {
     put: async (...given) => (await open()).put(...given),
@@ -131,21 +114,4 @@ function whenOpen(open: () => Promise<MirrorTarget>): MirrorTarget {
     oddities: async () => (await open()).oddities(),
     close: async () => (await open()).close(),
   };
-}
-
-/** How to get to a bucket that the config named before, with the present one's keys or those that the client finds. */
-function formerBucket(place: Extract<TargetPlace, { type: "s3" }>, present: S3Target | null): S3Target {
-  return {
-    ...place,
-    credentials: present?.credentials ?? null,
-    ca: present?.ca ?? null,
-    storageClass: null,
-    serverSideEncryption: null,
-    kmsKeyId: null,
-    cacheControl: null,
-  };
-}
-
-function nameOf(place: TargetPlace): string {
-  return place.type === "local" ? place.dir : `the bucket ${place.bucket}`;
 }

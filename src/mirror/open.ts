@@ -1,49 +1,60 @@
 import { join } from "node:path";
 import type { Config } from "../config/schema.ts";
 import { errorLine } from "../errors.ts";
-import type { Queue } from "../jobs/worker.ts";
-import type { Job } from "../model/job.ts";
+import { type Queue, startWorker, type Worker } from "../jobs/worker.ts";
+import type { DeletionJob, DownloadJob, Job, UploadJob } from "../model/job.ts";
 import type { Copy } from "../model/medium.ts";
-import { createTurns } from "../platform/keyed-mutex.ts";
-import type { Outbound } from "../platform/net/outbound.ts";
+import { openOutbound } from "../platform/net/outbound.ts";
 import type { Ports } from "../ports.ts";
 import type { Store } from "../store/store.ts";
-import { createDeletions } from "./delete/queue.ts";
-import { createDownloads } from "./download/queue.ts";
+import { createCopyLocks } from "./copy-locks.ts";
+import { deletionQueue } from "./delete/queue.ts";
+import { downloadQueue } from "./download/queue.ts";
 import { openTargets, type Targets } from "./open-targets.ts";
 import { spooledFiles, sweepSpool } from "./spool/spool.ts";
-import { createUploads } from "./upload/queue.ts";
+import { uploadQueue } from "./upload/queue.ts";
 import { createTargetHealth } from "./upload/target-health.ts";
 
-/** The whole mirror: where copies are, and the work on them. */
+/** The mirror: link → download into the spool → upload to the target, from where the copy is served → deletion. */
+
 export type Mirror = {
   targets: Targets;
-  /** Downloads (where mirroring is on), uploads and deletions, in the order of the pipeline. */
-  queues: Queue<Job & never>[];
-  /** Why copies cannot be kept, and why media cannot be downloaded, as far as is known; null: nothing is wrong. */
+  /** In the order of the pipeline; without the downloads where mirroring is off. */
+  queues: (Queue<DownloadJob> | Queue<UploadJob> | Queue<DeletionJob>)[];
+  /** Why uploads and why downloads wait, as far as is known; null: they do not. */
   targetTrouble(): string | null;
   spoolTrouble(): string | null;
+  /** Starts the workers; again after a stop. */
+  start(): void;
+  wake(): void;
+  /** Gives running jobs `grace` milliseconds to end; a later start resumes or repeats what is cut off. */
+  stop(grace: number): Promise<void>;
+  /** Closes the connections of a stopped mirror. */
   close(): Promise<void>;
 };
 
 /**
- * Opens the targets, clears the spool of what nobody wants any longer, and makes the queues. With mirroring off nothing new
- * is downloaded; what is in the spool still goes to its target, and deletions are made. A target or a spool that cannot be
- * used now keeps nobody from starting.
+ * Opens the targets, clears the spool of files that no medium needs, and makes the queues; work begins with `start`. With
+ * mirroring off nothing new is downloaded; uploads and deletions go on. A target or spool that fails now is logged and tried
+ * again later. `onSettled` is called after each job.
  */
 export async function openMirror(options: {
   config: Pick<Config, "mirror" | "dataDir">;
   store: Store;
-  outbound: Outbound;
   ports: Ports;
+  /** Milliseconds. */
+  connectTimeout: number;
+  onSettled?(): void;
 }): Promise<Mirror> {
-  const { store, outbound, ports } = options;
+  const { store, ports, connectTimeout, onSettled } = options;
   const { mirror: config, dataDir } = options.config;
   const { clock, log } = ports;
   const spoolDir = join(dataDir, "spool");
   const targets = await openTargets({ config, dataDir, store, clock, log });
-  const targetHealth = createTargetHealth({ target: targets.present, ports, spoolDir });
-  const inTurn = createTurns();
+  const target = targets.present;
+  const outbound = openOutbound({ allowPrivateAddresses: config.allowPrivateAddresses, connectTimeout });
+  const targetHealth = createTargetHealth({ target, ports, spoolDir });
+  const locks = createCopyLocks();
 
   async function heldCopy({ target, key, bytes }: Copy): Promise<boolean | null> {
     try {
@@ -59,26 +70,36 @@ export async function openMirror(options: {
     await sweepSpool(spoolDir, await store.spooledMedia());
   }
 
+  function begin<J extends Job>(queue: Queue<J>): Worker {
+    // A settled job may open gates and make the medium's next job due.
+    const run: Queue<J>["run"] = (job, lease) => queue.run(job, lease).finally(onSettled);
+    return startWorker({ ...queue, run }, store, ports);
+  }
+
   await clearSpool().catch((error) => log.error("the spool cannot be used yet", { error: errorLine(error) }));
-  const downloads = createDownloads({ config, store, outbound, heldCopy, ports, spoolDir });
-  const uploads = createUploads({
-    config,
-    store,
-    target: targets.present,
-    targetId: targets.presentId,
-    ports,
-    spoolDir,
-    targetHealth,
-    inTurn,
-  });
-  const deletions = createDeletions({ store, targets, ports, spoolDir, inTurn });
-  const queues = [...(config.enabled ? [downloads] : []), uploads, deletions];
+  const downloads = downloadQueue({ config, store, outbound, heldCopy, ports, spoolDir });
+  const { presentId: targetId } = targets;
+  const uploads = uploadQueue({ config, store, target, targetId, ports, spoolDir, targetHealth, locks });
+  const deletions = deletionQueue({ store, targets, ports, spoolDir, locks });
+  let workers: Worker[] = [];
 
   return {
     targets,
-    queues: queues as unknown as Queue<Job & never>[],
+    queues: [...(config.enabled ? [downloads] : []), uploads, deletions],
     targetTrouble: targetHealth.trouble,
     spoolTrouble: downloads.spoolTrouble,
-    close: targets.close,
+    start() {
+      workers = [...(config.enabled ? [begin(downloads)] : []), begin(uploads), begin(deletions)];
+    },
+    wake() {
+      for (const worker of workers) worker.wake();
+    },
+    async stop(grace) {
+      await Promise.all(workers.splice(0).map((worker) => worker.stop(grace)));
+    },
+    async close() {
+      await targets.close();
+      await outbound.close();
+    },
   };
 }

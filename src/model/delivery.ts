@@ -8,18 +8,18 @@ export type PlannedDelivery = {
   endpoint: string;
   /** One lane per endpoint and video, or none. */
   ordered: boolean;
-  /** Wait for the event's media, at most until this time; null sends at once. */
+  /** Waits for the event's media, at most until this time; null: is sent at once. */
   gateUntil: number | null;
 };
 
-/** A claimed delivery: the job and what its body is built from, as of now; the received bytes are the store's `eventBody`. */
+/** A claimed delivery, with what its body is built from as of now, besides the received bytes (`Store.eventBody`). */
 export type DeliveryJob = Job & {
   endpoint: string;
   replay: boolean;
   /** The Standard Webhooks message id: the event's id, or a new one for a replay that asked for it. */
   messageId: string;
   event: StoredEvent;
-  /** The length of the received body; null once retention has taken it. */
+  /** The length of the received body; null once retention has deleted it. */
   bytes: number | null;
   media: Medium[];
 };
@@ -34,13 +34,13 @@ export type Attempt = {
   error: string | null;
 };
 
-/** What an endpoint was told of a medium other than that it is mirrored. */
+/** A medium that was reported to an endpoint as not mirrored. */
 export type SaidOfMedium = { mediumId: string; status: "pending" | "failed" | "expired" | "skipped" };
 
 export type DeliveryOutcome =
-  /** `pending`: what the body said of media that are not mirrored; the endpoint is told how they end. */
+  /** `pending`: the media that the body reported as not mirrored; the endpoint gets a notice of how they end. */
   | { is: "delivered"; attempt: Attempt; pending?: SaidOfMedium[] }
-  /** `heldLong`: the waits of its schedule that it has been through are `laneHold` or more. */
+  /** `heldLong`: its waits so far, by its schedule, are `laneHold` or more. */
   | { is: "retry"; attempt: Attempt; at: number; heldLong: boolean }
   | { is: "dead"; attempt: Attempt };
 

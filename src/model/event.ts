@@ -2,15 +2,15 @@ import type { AnnouncedLink } from "./medium.ts";
 
 /** Events, as received and as stored. Times are milliseconds since 1970. */
 
-/** `notice`: an event of the relay's own, like `relay.media.failed`; the other two are the provider's. */
+/** `notice`: made by the relay, like `relay.media.failed`; the other two are the provider's. */
 export type Dialect = "typed" | "legacy" | "notice";
 
-/** One webhook of the provider, read but not changed (wochit.ts makes it from the bytes). */
+/** One webhook of the provider, as parsed (wochit/event.ts). */
 export type ProviderEvent = {
   videoId: string;
-  /** What the event means: a legacy event means "video.ready". Null where the provider did not say it in words. */
+  /** A legacy event is "video.ready". Null where the provider gave no text. */
   type: string | null;
-  /** What endpoint patterns are matched against; the same as `type`, but never null. */
+  /** The name that endpoint patterns are matched against: `type`, but never null. */
   topic: string;
   dialect: Dialect;
   context: string | null;
@@ -31,11 +31,11 @@ export type StoredEvent = {
   dialect: Dialect;
   failure: boolean;
   videoId: string;
-  /** Its own; else the one that its video had when it was accepted; else the first that became known of its video. */
+  /** Its own; else that of its video when it was accepted; else the first that became known of its video. */
   context: string | null;
   contextFrom: "event" | "mapping" | null;
-  late: boolean; // taken in from quarantine, after events that were received later
-  /** Null for a notice, which has no place among the provider's events. */
+  late: boolean; // From quarantine: events that were received later may have a lower sequence.
+  /** Null for a notice. */
   sequence: number | null;
   sourceAddress: string;
   duplicates: number;

@@ -1,6 +1,6 @@
 import type { Copy, MediaKind, SpooledFile } from "./medium.ts";
 
-/** Claimed work on media, and how it ends. */
+/** Claimed work on media, and its outcomes. */
 
 export type JobState = "waiting" | "pending" | "running" | "delivered" | "dead" | "canceled";
 
@@ -10,7 +10,7 @@ export type QueueName = "download" | "upload" | "delete" | `deliver/${string}`;
 /** A running job is leased this long, in milliseconds, and its lease is renewed three times in that span. */
 export const LEASE = 30_000;
 
-/** What a claimed job says of itself; `claim`, which with the id is never given twice, fences its settling. */
+/** A claimed job. `claim` is never given twice with the same id; it fences the settling. */
 export type Job = {
   id: string;
   queue: QueueName;
@@ -31,7 +31,7 @@ export type DownloadJob = Job & {
   receivedAt: number;
   /** Of a video, as announced, in seconds; null: unknown. */
   duration: number | null;
-  /** The mirrored copy of the very same link that this download would replace, if there is one. */
+  /** The mirrored copy of the same link, which this download replaces; or null. */
   previous: Copy | null;
   hasCopy: boolean;
 };
@@ -39,11 +39,11 @@ export type DownloadJob = Job & {
 export type DownloadOutcome =
   /** The file is in the spool, and its upload is the next job. */
   | { is: "spooled"; file: SpooledFile }
-  /** The link still leads to the copy that there is: `DownloadJob.previous`. */
+  /** The link still leads to the file of `DownloadJob.previous`. */
   | { is: "unchanged"; copy: Copy }
   /**
-   * `own`: trouble of this machine, which uses up no attempt. `progressed`: bytes came that the next attempt goes on from,
-   * so that the attempts are counted from 1 again.
+   * `own`: a failure of this machine, which uses up no attempt. `progressed`: the next attempt continues after the bytes that
+   * came, and the attempts are counted from 1 again.
    */
   | { is: "retry"; error: string; at: number; own?: boolean; progressed?: boolean }
   | { is: "failed" | "expired"; error: string };
@@ -53,25 +53,24 @@ export type UploadJob = Job & {
   mediumId: string;
   kind: MediaKind;
   file: SpooledFile;
-  isRepeated: boolean; // claimed before: the target may have the file
-  /** A video of this id is kept already, under another link: this one is a different second one, or the same again. */
+  isRepeated: boolean; // It was claimed before, so the target may have the file.
+  /** There is a copy of this id from another link: this is a second video, or the same again. */
   isSecond: boolean;
-  /** The copy that this medium has already: of a thumbnail the one to be replaced, of a video one that is to be mended. */
+  /** The medium's present copy: a thumbnail to be replaced, or a video to be mended. */
   own: { target: string; key: string; sha256: string; isWhole: boolean } | null;
 };
 
 export type UploadOutcome =
   | { is: "mirrored"; target: string; key: string }
   | { is: "retry"; error: string; at: number }
-  /** The spool holds the file no longer, or it is not what it was: it has to be downloaded again. */
+  /** The file in the spool is missing or changed: it is downloaded again. */
   | { is: "lost"; error: string };
 
-/** A claimed deletion: what the spool may still hold of a medium, and a copy that no row refers to any longer. */
+/** A claimed deletion: of a medium's files in the spool, and of a copy without a row. */
 export type DeletionJob = Job & {
   mediumId: string;
   /**
-   * `bytes` is null for a copy that a row had; else it is where an upload was to put so many bytes, and may have: only what
-   * has that size is deleted.
+   * `bytes` is null for a former copy. Else an upload may have put that many bytes there: only a file of that size is deleted.
    */
   copy: { target: string; key: string; bytes: number | null } | null;
 };

@@ -12,19 +12,19 @@ export type MediaState =
   | "superseded"
   | "deleted";
 
-/** One link of an event, judged: where it leads, and how long it is good for. */
+/** One link of an event, with its host and deadline. */
 export type PlannedMedium = AnnouncedLink & {
   host: string;
   deadline: number;
-  /** Of a video, as its event tells it, in seconds; null: it told none. */
+  /** Of a video, from its event, in seconds; null: unknown. */
   duration: number | null;
-  /** Fetch it again, conditionally, also when this very file is mirrored already (a draft's thumbnail changes in place). */
+  /** Download it again, conditionally, also when this file is mirrored (a draft's thumbnail changes in place). */
   refetch: boolean;
-  /** Why it will never be downloaded: mirroring is off (`skipped`), or the link is none (`failed`). */
+  /** Why it is not downloaded: mirroring is off (`skipped`), or the link is no URL (`failed`). */
   refused: { state: "skipped" | "failed"; reason: string } | null;
 };
 
-/** A file that was downloaded, proven and made durable in the spool, and what is known of it. */
+/** A file in the spool: downloaded, validated and durable. */
 export type SpooledFile = {
   bytes: number;
   /** Hexadecimal, of the whole file. */
@@ -37,22 +37,7 @@ export type SpooledFile = {
   lastModified: string | null;
 };
 
-/** Where copies are kept, remembered so that they are found when the config names another target. Never a secret. */
-export type TargetPlace =
-  | { type: "local"; dir: string }
-  | {
-      type: "s3";
-      bucket: string;
-      /** Null: what the environment or the shared files say. */
-      region: string | null;
-      /** Null: Amazon's. */
-      endpoint: string | null;
-      /** Empty, or without a slash at either end: keys go below it. */
-      prefix: string;
-      pathStyle: boolean;
-    };
-
-/** A file in a target, and what is known of it. `target` is the id that the store gave to the target's place. */
+/** A file in a target. `target` is the store's id of its place. */
 export type Copy = Omit<SpooledFile, "ext"> & { target: string; key: string };
 
 export type Medium = {
@@ -62,10 +47,10 @@ export type Medium = {
   eventId: string;
   state: MediaState;
   suspect: string | null;
-  /** The target that holds the copy, and where in it; null while there is none. */
+  /** The target of the copy, and its key there; null without a copy. */
   target: string | null;
   key: string | null;
-  /** As announced, with its signature: for the downloader only, never for a log or a page. */
+  /** As announced, with its signature: never for a log or a page. */
   sourceUrl: string;
   bytes: number | null;
   sha256: string | null;
@@ -74,5 +59,5 @@ export type Medium = {
   lastError: string | null;
 };
 
-/** A link in an event; `identity` is the link without its signature parameters: what makes two links the same file. */
+/** A link in an event; `identity` is the link without its signature parameters, equal for links of the same file. */
 export type AnnouncedLink = { kind: MediaKind; url: string; identity: string };

@@ -1,7 +1,5 @@
 import type { Medium } from "./medium.ts";
 
-/** What is known of a video. */
-
 export type VideoState = "draft" | "ready" | "deleted" | "failed" | "unknown";
 
 export type Video = {
@@ -14,6 +12,6 @@ export type Video = {
   media: Medium[];
   firstSeenAt: number;
   lastEventAt: number;
-  /** When it was erased on request; null: it was not. */
+  /** When it was erased on request, or null. */
   forgottenAt: number | null;
 };

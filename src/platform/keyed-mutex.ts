@@ -1,4 +1,4 @@
-/** Lets work on one key happen one after the other, work on different keys at once. A failure stops nobody behind it. */
+/** Serialises work on one key; work on different keys runs at once. After a failure the next work on its key runs. */
 export function createTurns() {
   const last = new Map<string, Promise<unknown>>();
   return <Result>(key: string, work: () => Promise<Result>): Promise<Result> => {

@@ -2,14 +2,14 @@ import { lookup } from "node:dns/promises";
 import { networkInterfaces, tmpdir } from "node:os";
 import process from "node:process";
 
-/** What a machine tells of itself. Where it tells nothing (rights are missing, another system), it is empty. */
+/** Facts about this machine; empty where they cannot be read. */
 export type Machine = {
   platform: string;
   /** The effective user id of this process; null where there are none (Windows). */
   user: number | null;
   /** Addresses of the network interfaces, loopback left out. */
   addresses: string[];
-  /** For files that nobody needs any longer than the process. */
+  /** For files that are not needed after the process. */
   tempDir: string;
   /** All addresses of a host name, from the system's resolver. */
   resolve(hostname: string): Promise<{ address: string; family: number }[]>;

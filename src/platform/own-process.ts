@@ -1,15 +1,15 @@
 import { spawn } from "node:child_process";
 
-/** What is kept of what it says, in characters. */
+/** Kept of its output, in characters. */
 const LONGEST = 64 * 1024;
 
 /** How a process of this program ended. */
 export type Ended = { code: number | null; killedBy: NodeJS.Signals | null; stdout: string; lastLine: string };
 
 /**
- * Runs a command of this program in a process of its own: what takes long there touches no event loop of this one. It is killed
- * at the signal, and hears by its standard input when this process ends first (`--while-stdin`). Rejects only where it is not
- * started: it cannot be, or the signal was aborted before. `lastLine`: of its stderr, without the program's name.
+ * Runs a command of this program in a process of its own, so that long work does not block this event loop. The signal kills
+ * it; when this process ends first, the end of its standard input stops it (`--while-stdin`). Rejects only where it cannot be
+ * started, or the signal was aborted before. `lastLine`: of its stderr, without the program's name.
  */
 export function runOwnProcess(
   self: { command: string; args: string[] },
@@ -22,14 +22,14 @@ export function runOwnProcess(
       stdio: ["pipe", "pipe", "pipe"],
     });
     child.on("error", reject);
-    // Where no file descriptor is left it has no streams, and the error comes a turn later.
+    // Without a free file descriptor it has no streams, and the error event follows a turn later.
     if ((child.stdin as typeof child.stdin | undefined) === undefined) return;
-    child.stdin.on("error", () => {}); // nothing is written to it
-    const said = { stdout: "", stderr: "" };
+    child.stdin.on("error", () => {}); // Nothing is written to it.
+    const output = { stdout: "", stderr: "" };
     for (const name of ["stdout", "stderr"] as const) {
       child[name].setEncoding("utf8");
       child[name].on("data", (text: string) => {
-        if (said[name].length < LONGEST) said[name] += text;
+        if (output[name].length < LONGEST) output[name] += text;
       });
     }
     const end = () => void child.kill("SIGKILL");
@@ -38,8 +38,8 @@ export function runOwnProcess(
     child.on("error", done);
     child.once("close", (code, killedBy) => {
       done();
-      const lastLine = said.stderr.trim().split("\n").at(-1) ?? "";
-      resolve({ code, killedBy, stdout: said.stdout, lastLine: lastLine.replace(/^wochit-relay: /, "") });
+      const lastLine = output.stderr.trim().split("\n").at(-1) ?? "";
+      resolve({ code, killedBy, stdout: output.stdout, lastLine: lastLine.replace(/^wochit-relay: /, "") });
     });
   });
 }

@@ -1,6 +1,6 @@
-/** What the build puts into the bundle beside the program (scripts/bundle.ts). */
+/** What the build adds to the bundle (scripts/bundle.ts). */
 export type Packed = {
-  /** The commit it was built from, 7 hex digits; with "-dirty" where the sources were changed since. */
+  /** The commit, 7 hex digits; with "-dirty" where the sources were changed since. */
   commit: string;
   /** The version of the SQLite in the addon. */
   sqlite: string;
@@ -14,5 +14,5 @@ export type PackedAddon = {
   unpack(): Uint8Array;
 };
 
-/** Null from source: the addon is found in its package then. The build replaces this file. */
+/** Null from source, where the addon is in its package. The build replaces this file. */
 export const packed = null as Packed | null;

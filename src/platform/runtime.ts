@@ -1,15 +1,16 @@
 import { hostname } from "node:os";
 import process from "node:process";
+import { arrayBuffer } from "node:stream/consumers";
 import { errorLine, RelayError } from "../errors.ts";
 import type { Clock, Random } from "../ports.ts";
 
-// The one place that touches time, chance, signals and the process. It serves Node and Deno alike: `node:process` is the
-// same in both. Everything else is handed what it needs from here (DESIGN rule 10).
+// The one place that uses time, randomness, signals and the process (ARCHITECTURE, rule 10); everything else gets them as
+// arguments. `node:process` is the same in Node and Deno.
 
-/** The longest timer that Node keeps; a longer one would fire at once (nodejs.org/api/timers.html#settimeoutcallback-delay-args). */
+/** The longest timer of Node; a longer one fires at once (nodejs.org/api/timers.html#settimeoutcallback-delay-args). */
 const LONGEST_TIMER = 2 ** 31 - 1;
 
-/** The machine's clock. A timer keeps the process alive until it fired or was called off. */
+/** The machine's clock. A timer keeps the process alive until it fires or is canceled. */
 export function systemClock(): Clock {
   return {
     now: () => Date.now(),
@@ -28,16 +29,16 @@ export function systemClock(): Clock {
   };
 }
 
-/** Chance: `float` is for jitter only, `bytes` is fit for keys and ids. */
+/** `float` is for jitter only; `bytes` are fit for keys and ids. */
 export function systemRandom(): Random {
   return { float: () => Math.random(), bytes: (length) => crypto.getRandomValues(new Uint8Array(length)) };
 }
 
-/** What surrounds the process, read once. */
+/** The process's environment, read once. */
 export type Environment = {
   env: Record<string, string | undefined>;
   cwd: string;
-  /** The arguments of the user, without the program's own two. */
+  /** Without the runtime and the main file. */
   args: string[];
   hostname: string;
   platform: string;
@@ -55,12 +56,12 @@ export function environment(): Environment {
   };
 }
 
-/** A standard stream to write to; what is written after its reader went away is dropped without a word. */
+/** A standard stream to write to. What is written after its reader has gone is dropped silently. */
 export type Stream = {
   write(data: string | Uint8Array): void;
   /**
-   * Resolves with true when the reader has taken so much of what was written that more may follow, which a slow one may
-   * put off for as long as it lives; with false when it is gone, or the disk behind `>` is full: nothing more can be written.
+   * Resolves with true once the reader has taken enough that more may be written, however long that takes; with false when
+   * the reader is gone, or the disk behind `>` is full.
    */
   drained(): Promise<boolean>;
   isTTY: boolean;
@@ -76,7 +77,7 @@ export function standardStream(name: "stdout" | "stderr"): Stream {
     waiting = [];
   }
   stream.on("drain", wake);
-  // `events list | head` closes the pipe early: that is no failure of ours. A full disk behind `>` is one.
+  // `events list | head` closes the pipe early, which is no failure. A full disk behind `>` is one.
   stream.on("error", (error: NodeJS.ErrnoException) => {
     isGone = true;
     wake();
@@ -99,12 +100,10 @@ export function standardStream(name: "stdout" | "stderr"): Stream {
 
 /** Reads standard input to its end. */
 export async function readStdin(): Promise<Uint8Array> {
-  const chunks: Uint8Array[] = [];
-  for await (const chunk of process.stdin) chunks.push(chunk as Uint8Array);
-  return new Uint8Array(Buffer.concat(chunks));
+  return new Uint8Array(await arrayBuffer(process.stdin));
 }
 
-/** Asks on the terminal, on stderr, and resolves with the line that is typed; null where nobody can be asked. */
+/** Asks on the terminal (stderr) and resolves with the line that is typed; null without a terminal, or at Ctrl-D. */
 export async function askTerminal(question: string): Promise<string | null> {
   if (!process.stdin.isTTY || !process.stderr.isTTY) return null;
   const { createInterface } = await import("node:readline");
@@ -119,9 +118,8 @@ export async function askTerminal(question: string): Promise<string | null> {
 }
 
 /**
- * How this very program is started again, as a process of its own: the packed binary by itself, from source its runtime and
- * its main file. The command's own arguments come after `args`. Deno tells nobody the rights it was given: whoever may run
- * Deno has all of them anyway.
+ * How this program is started again as a process of its own: the packed binary alone, from source the runtime and the main
+ * file. The command's own arguments come after `args`. Deno does not report its permissions, so it gets all of them.
  */
 export function selfCommand(): { command: string; args: string[] } {
   const main = process.argv[1]!;
@@ -134,7 +132,7 @@ export function selfCommand(): { command: string; args: string[] } {
 
 export type Signal = "SIGINT" | "SIGTERM" | "SIGHUP";
 
-/** Calls back at each of these signals in place of what they would do; the returned function ends that. */
+/** Calls back at these signals instead of their default action, until the returned function is called. */
 export function onSignals(signals: Signal[], run: (signal: Signal) => void): () => void {
   const listeners = signals.map((signal) => ({ signal, listener: () => run(signal) }));
   for (const { signal, listener } of listeners) process.on(signal, listener);
@@ -143,15 +141,15 @@ export function onSignals(signals: Signal[], run: (signal: Signal) => void): () 
   };
 }
 
-/** Calls back with an error that nobody caught; the process is then in an unknown state and must end. */
+/** Calls back with an uncaught error; the process is then in an unknown state and must end. */
 export function onUncaught(run: (error: unknown) => void): void {
   process.on("uncaughtException", run);
   process.on("unhandledRejection", run);
 }
 
 /**
- * Ends the process once what was written to stdout and stderr has left it, or was found not to, whatever else is still open.
- * A slow reader is waited for as long as it lives, or for `patience` milliseconds.
+ * Ends the process once stdout and stderr are written, or have failed, whatever else is still open. It waits for a slow reader
+ * without limit, or for `patience` milliseconds.
  */
 export function exit(code: number, { patience }: { patience?: number } = {}): void {
   process.exitCode = process.exitCode || code;
@@ -161,10 +159,10 @@ export function exit(code: number, { patience }: { patience?: number } = {}): vo
   process.stdout.write("", () => process.stderr.write("", end));
 }
 
-/** RelayError("unsupported") when this Node or Deno is too old for the relay, or for its database driver. */
+/** RelayError("unsupported") when this Node or Deno is too old for the relay or its database driver. */
 export function assertRuntime(versions: Record<string, string | undefined> = process.versions): void {
   const [major = 0, minor = 0] = (versions.node ?? "0").split(".").map(Number);
-  // better-sqlite3 13 crashes the process below Node-API 10 instead of throwing: ask before it is loaded.
+  // better-sqlite3 13 crashes the process below Node-API 10, so this is checked before it is loaded.
   const suits = (major > 22 || (major === 22 && minor >= 19)) && Number(versions.napi) >= 10;
   if (versions.deno === undefined ? suits : Number(versions.napi) >= 10) return;
   throw new RelayError(

@@ -1,4 +1,5 @@
 import { spawn } from "node:child_process";
+import { once } from "node:events";
 import { accessSync, constants } from "node:fs";
 import { uptime } from "node:os";
 import { isAbsolute, join } from "node:path";
@@ -6,21 +7,20 @@ import process from "node:process";
 import { errorLine, RelayError } from "../errors.ts";
 import type { Clock, Ports } from "../ports.ts";
 
-/** The first file descriptor that is handed over (SD_LISTEN_FDS_START, sd_listen_fds(3)). */
+/** The first file descriptor from systemd (SD_LISTEN_FDS_START, sd_listen_fds(3)). */
 const FIRST_FD = 3;
 
-/** A notification takes a few milliseconds. systemd-notify(1) itself waits five seconds for systemd to take it in. */
-const LONGEST_TELLING = 8_000;
+/** Timeout of a notification, in milliseconds; it takes a few. systemd-notify(1) itself waits five seconds for systemd. */
+const LONGEST_NOTIFICATION = 8_000;
 
 type Environment = Record<string, string | undefined>;
 
-/** A listening socket that was handed over; `name` is FileDescriptorName= of its unit, "unknown" where nobody named it. */
+/** A listening socket from systemd; `name` is FileDescriptorName= of its unit, "unknown" without one. */
 export type InheritedSocket = { fd: number; name: string };
 
 /**
- * The listening sockets that systemd handed over, in its order: those of LISTEN_FDS and LISTEN_FDNAMES, and only where
- * LISTEN_PID is this process (sd_listen_fds(3)). Takes the three out of `env`, whoever they were for: no child of this
- * process is to take them for its own.
+ * The listening sockets from systemd, in its order: those of LISTEN_FDS and LISTEN_FDNAMES, where LISTEN_PID is this process
+ * (sd_listen_fds(3)). Removes the three from `env` in any case, so that no child of this process uses them.
  */
 export function inheritedSockets(env: Environment, pid: number): InheritedSocket[] {
   const { LISTEN_PID, LISTEN_FDS, LISTEN_FDNAMES = "" } = env;
@@ -31,44 +31,43 @@ export function inheritedSockets(env: Environment, pid: number): InheritedSocket
   return Array.from({ length: Math.min(count, 1_024) }, (_, i) => ({ fd: FIRST_FD + i, name: names[i] || "unknown" }));
 }
 
-/** Tells systemd how the service is (sd_notify(3)). Nothing here ever throws or rejects. */
+/** Notifies systemd of the service's state (sd_notify(3)). Never throws or rejects. */
 export type Notifier = {
-  /** It serves: at the start, and at the end of a reload. `status` is one line for who runs `systemctl status`. */
+  /** It serves: at the start, and at the end of a reload. `status` is one line for `systemctl status`. */
   ready(status: string): Promise<void>;
   reloading(): Promise<void>;
   stopping(status?: string): Promise<void>;
-  /** Resolves at once where systemd has this text already. */
+  /** Does nothing where systemd has this text already. */
   status(text: string): Promise<void>;
   /**
-   * Feeds the watchdog, at once and then twice in each span of WATCHDOG_USEC (sd_watchdog_enabled(3)), each time that
-   * `answers` has resolved true. What does not answer, or not in time, is not fed, and systemd ends the process. That it
-   * rejects is an answer as well: a restart mends no full disk. The returned function ends the feeding. Does nothing where
-   * no watchdog is asked for, or it is another process's.
+   * Notifies the watchdog, at once and then twice in each span of WATCHDOG_USEC (sd_watchdog_enabled(3)), each time that
+   * `answers` has resolved true. Without that systemd ends the process. A rejection counts as an answer: a restart repairs no
+   * full disk. The returned function ends it. Does nothing where the watchdog is off, or another process's.
    */
   watch(answers: () => Promise<boolean>): () => void;
 };
 
 /** Sends one notification, made of `VARIABLE=VALUE` assignments; rejects when it could not be sent. */
-export type Tell = (assignments: string[]) => Promise<void>;
+export type Notify = (assignments: string[]) => Promise<void>;
 
 /**
- * A notifier for the service manager that $NOTIFY_SOCKET leads to; without one it does nothing. Notifications are sent in
- * their order, by `systemd-notify`, unless told otherwise: neither Node nor Deno has datagram sockets of the AF_UNIX family.
- * Takes NOTIFY_SOCKET and the watchdog's variables out of `env`: no child of this process is to speak in its name.
+ * A notifier for the service manager at $NOTIFY_SOCKET; without one it does nothing. Notifications are sent in their order,
+ * with `systemd-notify` unless `notify` is given: neither Node nor Deno has datagram sockets of the AF_UNIX family. Removes
+ * NOTIFY_SOCKET and the watchdog's variables from `env`, so that no child of this process uses them.
  */
-export function openNotifier(env: Environment, ports: Pick<Ports, "clock" | "log">, tell?: Tell): Notifier {
+export function openNotifier(env: Environment, ports: Pick<Ports, "clock" | "log">, notify?: Notify): Notifier {
   const { NOTIFY_SOCKET: socket, WATCHDOG_USEC, WATCHDOG_PID, PATH } = env;
   for (const name of ["NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID"]) delete env[name];
   if (!socket)
     return { async ready() {}, async reloading() {}, async stopping() {}, async status() {}, watch: () => end };
   const { clock, log } = ports;
-  const send = tell ?? tellBySystemdNotify(socket, PATH ?? "", clock);
+  const send = notify ?? bySystemdNotify(socket, PATH ?? "", clock);
   let last: Promise<void> = Promise.resolve();
   let waiting = 0;
-  let told = "";
+  let lastStatus = "";
   let isFailing = false;
 
-  function say(...assignments: string[]): Promise<void> {
+  function queue(...assignments: string[]): Promise<void> {
     waiting++;
     last = last.then(async () => {
       waiting--;
@@ -76,48 +75,52 @@ export function openNotifier(env: Environment, ports: Pick<Ports, "clock" | "log
         await send(assignments);
         isFailing = false;
       } catch (error) {
-        if (!isFailing) log.warn("systemd cannot be told how the relay is", { error: errorLine(error) });
+        if (!isFailing) log.warn("systemd cannot be notified", { error: errorLine(error) });
         isFailing = true;
       }
     });
     return last;
   }
 
-  function tellStatus(text: string, ...before: string[]): Promise<void> {
-    told = text;
-    return say(...before, `STATUS=${text.replace(/[\r\n]+/g, " ")}`);
+  function sendStatus(text: string, ...before: string[]): Promise<void> {
+    lastStatus = text;
+    return queue(...before, `STATUS=${text.replace(/[\r\n]+/g, " ")}`);
   }
 
   const isWatched = WATCHDOG_PID === undefined || readNumber(WATCHDOG_PID) === process.pid;
   const limit = isWatched ? (readNumber(WATCHDOG_USEC) ?? 0) / 1_000 : 0;
   return {
-    ready: (text) => tellStatus(text, "READY=1"),
-    reloading: () => say("RELOADING=1", `MONOTONIC_USEC=${monotonic()}`),
-    stopping: (text) => (text === undefined ? say("STOPPING=1") : tellStatus(text, "STOPPING=1")),
-    status: (text) => (text === told ? Promise.resolve() : tellStatus(text)),
+    ready: (text) => sendStatus(text, "READY=1"),
+    reloading: () => queue("RELOADING=1", `MONOTONIC_USEC=${monotonic()}`),
+    stopping: (text) => (text === undefined ? queue("STOPPING=1") : sendStatus(text, "STOPPING=1")),
+    status: (text) => (text === lastStatus ? Promise.resolve() : sendStatus(text)),
     watch: (answers) =>
-      limit > 0 ? feed({ limit, answers, food: () => (waiting > 0 ? last : say("WATCHDOG=1")) }, ports) : end,
+      limit > 0
+        ? feedWatchdog({ limit, answers, notify: () => (waiting > 0 ? last : queue("WATCHDOG=1")) }, ports)
+        : end,
   };
 }
 
 function end(): void {}
 
-/** `limit` in milliseconds: whoever is not fed for so long is ended. */
-function feed(
-  { limit, answers, food }: { limit: number; answers: () => Promise<boolean>; food: () => Promise<void> },
+/** `limit`: milliseconds without a notification after which systemd ends the process. */
+function feedWatchdog(
+  { limit, answers, notify }: { limit: number; answers: () => Promise<boolean>; notify: () => Promise<void> },
   { clock, log }: Pick<Ports, "clock" | "log">,
 ): () => void {
   let isOver = false;
   let cancel = end;
-  // One question at a time: where the answer does not come, there is nothing more to be done about it.
+  // One question at a time: nothing helps where its answer does not come.
   async function turn(): Promise<void> {
     const asked = clock.elapsed();
-    cancel = clock.after(limit / 2, () => log.error("the relay does not answer itself: the watchdog is not fed"));
+    cancel = clock.after(limit / 2, () =>
+      log.error("the relay does not answer its own check: the watchdog is not notified"),
+    );
     const answer = await answers().catch(() => true);
     if (isOver) return;
     cancel();
-    if (answer) void food();
-    // One that may still come right is asked again before it is too late.
+    if (answer) void notify();
+    // After a "no" it is asked again before the limit.
     const pause = answer ? limit / 2 : limit / 10;
     cancel = clock.after(pause - (clock.elapsed() - asked), () => void turn());
   }
@@ -128,28 +131,23 @@ function feed(
   };
 }
 
-/** By the program that every machine with systemd has (systemd-notify(1)). It gets nothing else of this environment. */
-function tellBySystemdNotify(socket: string, path: string, clock: Clock): Tell {
-  return (assignments) => {
+/** With systemd-notify(1), which every machine with systemd has. It gets nothing else of this environment. */
+function bySystemdNotify(socket: string, path: string, clock: Clock): Notify {
+  return async (assignments) => {
     const program = findProgram("systemd-notify", path);
-    return new Promise((resolve, reject) => {
-      const child = spawn(program, assignments, { stdio: "ignore", env: { NOTIFY_SOCKET: socket } });
-      const cancel = clock.after(LONGEST_TELLING, () => child.kill("SIGKILL"));
-      child.once("error", (error) => {
-        cancel();
-        reject(error);
-      });
-      child.once("exit", (code, signal) => {
-        cancel();
-        if (code === 0) resolve();
-        else reject(new RelayError("unsupported", `${program} ended with ${signal ?? code}`));
-      });
-    });
+    const child = spawn(program, assignments, { stdio: "ignore", env: { NOTIFY_SOCKET: socket } });
+    const cancel = clock.after(LONGEST_NOTIFICATION, () => child.kill("SIGKILL"));
+    try {
+      const [code, signal] = await once(child, "exit");
+      if (code !== 0) throw new RelayError("unsupported", `${program} ended with ${signal ?? code}`);
+    } finally {
+      cancel();
+    }
   };
 }
 
 function findProgram(name: string, path: string): string {
-  // A service's PATH may be anything, and a folder relative to who knows what is not looked into.
+  // A service's PATH may be anything; relative folders are skipped.
   const candidates = [...path.split(":"), "/usr/bin", "/bin"].filter(isAbsolute).map((dir) => join(dir, name));
   const found = candidates.find((candidate) => {
     try {
@@ -164,8 +162,8 @@ function findProgram(name: string, path: string): string {
 }
 
 /**
- * Microseconds of CLOCK_MONOTONIC, by which systemd knows this reload from an earlier one. Deno's own count begins with the
- * process; there the time since boot has to do, which is never behind it.
+ * Microseconds of CLOCK_MONOTONIC, by which systemd distinguishes reloads. Deno's own count begins with the process; the time
+ * since boot, which is never behind it, replaces it there.
  */
 function monotonic(): bigint {
   return process.versions.deno === undefined
@@ -173,7 +171,7 @@ function monotonic(): bigint {
     : BigInt(Math.ceil(uptime()) + 1) * 1_000_000n;
 }
 
-/** A decimal number as systemd writes it; null for anything else. */
+/** A decimal number as systemd writes it, else null. */
 function readNumber(text: string | undefined): number | null {
   return text !== undefined && /^\d{1,15}$/.test(text) ? Number(text) : null;
 }

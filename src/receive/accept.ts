@@ -10,17 +10,17 @@ export type Accept = (
   body: Uint8Array,
   sourceAddress: string,
   receivedAt: number,
-  /** `late`: the bytes were received before, and kept in quarantine. */
+  /** `late`: the bytes come from quarantine. */
   how?: { late: boolean },
 ) => Promise<Accepted & { event: ProviderEvent }>;
 
-/** A kept body is unpacked up to this size, and through no more layers than this. */
+/** Limits of unpacking a quarantined body: bytes, and layers of encoding. */
 const MAX_UNPACKED = 16 * 2 ** 20;
 const MAX_LAYERS = 3;
 
 /**
- * The way in, for the route and for what is reprocessed: reads the bytes, plans what follows, commits all of it.
- * Rejects with RelayError "invalid_json" or "invalid_event" (nothing was stored) or "store_unavailable".
+ * Takes an event, from the route or from quarantine: parses the bytes, plans what follows, commits all of it. Rejects with
+ * RelayError "invalid_json" or "invalid_event" (nothing was stored) or "store_unavailable".
  */
 export function createAccept({ store, config }: { store: Store; config: Config }): Accept {
   return async (body, sourceAddress, receivedAt, { late } = { late: false }) => {
@@ -33,8 +33,8 @@ export function createAccept({ store, config }: { store: Store; config: Config }
 }
 
 /**
- * The same for bodies from quarantine, which are kept without their headers: one that is no JSON as it is may be packed, or
- * be written in UTF-16.
+ * The same for bodies from quarantine, which are kept without their headers: one that is no JSON may be compressed, or
+ * UTF-16.
  */
 export function createAcceptKept(options: { store: Store; config: Config }): Accept {
   const accept = createAccept(options);

@@ -1,17 +1,17 @@
 import type { IncomingMessage } from "node:http";
-import { createChunks } from "../platform/files/chunks.ts";
+import { createChunks } from "../platform/chunks.ts";
 
-/** What became of reading a body. `tooLarge` holds the bytes when there was room to keep them, `broken` what had come. */
+/** The result of reading a body. `tooLarge` has the bytes where there was room for them, `broken` the bytes so far. */
 export type BodyRead =
   | { is: "whole"; body: Uint8Array }
   | { is: "tooLarge"; body: Uint8Array | null }
   | { is: "broken"; body: Uint8Array }
   | { is: "busy" };
 
-/** Bytes of unfinished requests that may be in memory at once: so many slow senders cannot use it up. */
-export type Room = { take(bytes: number): boolean; give(bytes: number): void };
+/** Limits the memory of unfinished requests, in bytes, so that many slow senders cannot use it up. */
+export type MemoryLimit = { take(bytes: number): boolean; give(bytes: number): void };
 
-export function createRoom(limit: number): Room {
+export function createMemoryLimit(limit: number): MemoryLimit {
   let taken = 0;
   return {
     take(bytes) {
@@ -26,24 +26,24 @@ export function createRoom(limit: number): Room {
 }
 
 /**
- * Reads a request's body of at most `limit` bytes. A longer one is read on up to `keep` bytes, as long as `spare` has
- * room, so that it can be kept; what is beyond is not read. "broken": the sender went away or was cut off.
+ * Reads a request's body of at most `limit` bytes. A longer one is read up to `keep` bytes, as `spare` allows, so
+ * that it can be kept. "broken": the connection ended early.
  */
 export function readBody(
   request: IncomingMessage,
-  { limit, keep, room, spare }: { limit: number; keep: number; room: Room; spare: Room },
+  { limit, keep, memory, spare }: { limit: number; keep: number; memory: MemoryLimit; spare: MemoryLimit },
 ): Promise<BodyRead> {
   const length = Number(request.headers["content-length"] ?? 0);
   if (length > Math.max(limit, keep)) return Promise.resolve({ is: "tooLarge", body: null });
   return new Promise((resolve) => {
     const chunks = createChunks();
     let size = 0;
-    let inRoom = 0;
+    let inMemory = 0;
     let inSpare = 0;
 
     function end(read: BodyRead): void {
       request.off("data", take).off("end", whole).off("close", broken).off("error", broken);
-      room.give(inRoom);
+      memory.give(inMemory);
       spare.give(inSpare);
       if (read.is === "tooLarge" || read.is === "busy") request.pause();
       resolve(read);
@@ -54,8 +54,8 @@ export function readBody(
         if (size > keep || !spare.take(chunk.length)) return end({ is: "tooLarge", body: null });
         inSpare += chunk.length;
       } else {
-        if (!room.take(chunk.length)) return end({ is: "busy" });
-        inRoom += chunk.length;
+        if (!memory.take(chunk.length)) return end({ is: "busy" });
+        inMemory += chunk.length;
       }
       chunks.add(chunk);
     }

@@ -1,9 +1,9 @@
 import type { IncomingHttpHeaders } from "node:http";
 import { promisify } from "node:util";
 import { brotliDecompress, gunzip, inflate, inflateRaw } from "node:zlib";
-import { errorLine, RelayError } from "../errors.ts";
+import { codeOf, errorLine, RelayError } from "../errors.ts";
 
-/** What a request says of how its body is written, beyond plain UTF-8. */
+/** The encoding of a body that is not plain UTF-8. */
 export type Writing = {
   /** The content codings in the order in which they were applied (RFC 9110 §8.4). */
   codings: string[];
@@ -12,24 +12,20 @@ export type Writing = {
 
 type Decoder = (body: Uint8Array, limit: number) => Promise<Uint8Array>;
 
-const unpackers = {
-  gzip: promisify(gunzip),
-  deflate: promisify(inflate),
-  rawDeflate: promisify(inflateRaw),
-  br: promisify(brotliDecompress),
-};
-const unpack =
-  (name: keyof typeof unpackers): Decoder =>
+const decoder =
+  (unpack: (body: Uint8Array, options: { maxOutputLength: number }) => Promise<Uint8Array>): Decoder =>
   (body, limit) =>
-    unpackers[name](body, { maxOutputLength: limit });
+    unpack(body, { maxOutputLength: limit });
 
-const gzip = unpack("gzip");
-const br = unpack("br");
-/** RFC 9110 §8.4.1.2: some send "deflate" without the zlib header that belongs around it. */
+const gzip = decoder(promisify(gunzip));
+const br = decoder(promisify(brotliDecompress));
+const withHeader = decoder(promisify(inflate));
+const withoutHeader = decoder(promisify(inflateRaw));
+/** RFC 9110 §8.4.1.2: some senders omit the zlib header of "deflate". */
 const deflate: Decoder = (body, limit) =>
-  unpack("deflate")(body, limit).catch((error) => {
+  withHeader(body, limit).catch((error) => {
     if (isTooLarge(error)) throw error;
-    return unpack("rawDeflate")(body, limit);
+    return withoutHeader(body, limit);
   });
 
 const DECODERS = new Map<string, Decoder>([
@@ -39,10 +35,10 @@ const DECODERS = new Map<string, Decoder>([
   ["br", br],
 ]);
 
-/** More codings than this, one over the other, are no honest body. */
+/** The most nested content codings. */
 const MAX_CODINGS = 3;
 
-/** How a body is written; null: it is plain UTF-8 as far as its headers say. */
+/** The encoding of a body by its headers; null: plain UTF-8. */
 export function writingOf(headers: IncomingHttpHeaders): Writing | null {
   const type = headers["content-type"];
   const coding = headers["content-encoding"];
@@ -56,7 +52,7 @@ export function writingOf(headers: IncomingHttpHeaders): Writing | null {
   return codings.length === 0 && charset === null ? null : { codings, charset };
 }
 
-/** The name by which TextDecoder knows a charset; null for UTF-8 and for what it does not know. */
+/** TextDecoder's name of a charset; null for UTF-8 and for unknown ones. */
 function charsetOf(label: string | undefined): string | null {
   if (label === undefined) return null;
   try {
@@ -68,8 +64,8 @@ function charsetOf(label: string | undefined): string | null {
 }
 
 /**
- * The body in plain UTF-8. Rejects with RelayError "body_too_large" beyond `limit` bytes, of which no more are ever made,
- * and "invalid_json" where the body is not what `writing` says.
+ * The body in plain UTF-8. Rejects with RelayError "body_too_large" as soon as it exceeds `limit` bytes, and "invalid_json"
+ * where the body is not in the encoding `writing`.
  */
 export async function decodeBody(body: Uint8Array, writing: Writing, limit: number): Promise<Uint8Array> {
   const { codings, charset } = writing;
@@ -92,7 +88,7 @@ export async function decodeBody(body: Uint8Array, writing: Writing, limit: numb
 }
 
 function toUtf8(body: Uint8Array, charset: string, limit: number): Uint8Array {
-  // "utf-16" without an order is little-endian by the Encoding standard, but a mark at its beginning says which it is.
+  // "utf-16" is little-endian by the Encoding standard, unless a byte order mark says otherwise.
   const isMarkedBe = charset.startsWith("utf-16") && body[0] === 0xfe && body[1] === 0xff;
   try {
     const text = new TextDecoder(isMarkedBe ? "utf-16be" : charset, { fatal: true }).decode(body);
@@ -105,27 +101,27 @@ function toUtf8(body: Uint8Array, charset: string, limit: number): Uint8Array {
   }
 }
 
-/** A kept body whose headers are not: one layer is taken off it, judged by its first bytes. Null: it shows none. */
+/** Decodes one layer of a body without headers, judged by its first bytes. Null: there is none. */
 export async function decodeByLook(body: Uint8Array, limit: number): Promise<Uint8Array | null> {
   const [first = 0, second = 0] = body;
   if (isUtf16(body)) return toUtf8(body, first === 0 ? "utf-16be" : "utf-16le", limit);
   const isGzip = first === 0x1f && second === 0x8b;
   const isZlib = (first & 0x0f) === 8 && (first * 256 + second) % 31 === 0;
-  // Brotli has no mark of its own.
+  // Brotli has no magic number.
   const decode = isGzip ? gzip : isZlib ? deflate : br;
   const decoded = await decode(body, limit).catch(() => null);
-  // Deno gives nothing for what is no Brotli, where Node throws.
+  // For what is no Brotli Deno returns nothing, where Node throws.
   return decoded?.length === 0 ? null : decoded;
 }
 
-/** Text whose first two characters are ASCII, as those of JSON are, with a mark before them or without. */
+/** Whether text begins with two ASCII characters, as JSON does, in UTF-16 with a byte order mark or without. */
 function isUtf16([a, b, c, d]: Uint8Array): boolean {
   if ((a === 0xff && b === 0xfe) || (a === 0xfe && b === 0xff)) return true;
   return (a === 0 && b !== 0 && c === 0 && d !== 0) || (a !== 0 && b === 0 && c !== 0 && d === 0);
 }
 
 function isTooLarge(error: unknown): boolean {
-  return (error as NodeJS.ErrnoException).code === "ERR_BUFFER_TOO_LARGE";
+  return codeOf(error) === "ERR_BUFFER_TOO_LARGE";
 }
 
 function tooLarge(limit: number): RelayError {

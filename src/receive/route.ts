@@ -9,36 +9,36 @@ import { createLimitedLog } from "../platform/log/limited-log.ts";
 import type { Ports } from "../ports.ts";
 import type { Store } from "../store/store.ts";
 import { createAccept } from "./accept.ts";
-import { createRoom, readBody } from "./body.ts";
+import { createMemoryLimit, readBody } from "./body.ts";
 import { decodeBody, type Writing, writingOf } from "./decode.ts";
-import { createInVain, type InVain } from "./in-vain.ts";
-import { createKeep } from "./keep.ts";
-import { findReturned } from "./loop.ts";
+import { createKeep } from "./keep-refused.ts";
+import { findReturned } from "./loop-check.ts";
 import { createSourceCheck, type Source } from "./source.ts";
+import { createUnserved, type Unserved } from "./unserved-requests.ts";
 
-/** Bytes of bodies being read at once: of ordinary ones, and of those that are only kept because they were refused. */
-const ROOM = 128 * 2 ** 20;
-const SPARE_ROOM = 32 * 2 ** 20;
+/** Memory for bodies being read, in bytes: for ordinary ones, and for refused ones that are kept. */
+const MEMORY = 128 * 2 ** 20;
+const REFUSED_MEMORY = 32 * 2 ** 20;
 
-/** A body over the limit is still kept up to this size, so that a limit set too low loses nothing. */
+/** A body over the limit is kept up to this size, so that a limit set too low loses nothing. */
 const KEEP_OVERSIZE = 16 * 2 ** 20;
 
 const JSON_ANSWER = { headers: { "content-type": "application/json" } };
 
 type Env = { Bindings: HttpBindings };
 
-/** One request as the log and the quarantine have it. */
+/** The facts of a request for the log and the quarantine. */
 type Given = {
   facts: { request: string; from: string };
   headers: IncomingHttpHeaders;
   source: Source;
-  /** How the body is written, where it is not plain UTF-8. */
+  /** The encoding of the body, where it is not plain UTF-8. */
   writing: Writing | null;
   receivedAt: number;
 };
 
-/** `routes`: `POST <receive.path>[/<token>]`; `inVain`: for requests to other paths, and for what no route sees. */
-export type Receive = { routes: Hono<Env>; inVain: InVain };
+/** `routes`: `POST <receive.path>[/<token>]`; `unserved`: for all other requests. */
+export type Receive = { routes: Hono<Env>; unserved: Unserved };
 
 /** The webhook: source → size → parse → commit → answer (CONTRACT, "Public listener"). */
 export function openReceive(options: { store: Store; config: Config; ports: Ports; onAccepted(): void }): Receive {
@@ -47,10 +47,10 @@ export function openReceive(options: { store: Store; config: Config; ports: Port
   const { receive } = config;
   const judge = createSourceCheck(config);
   const accept = createAccept(options);
-  const room = createRoom(ROOM);
-  const spare = createRoom(SPARE_ROOM);
+  const memory = createMemoryLimit(MEMORY);
+  const spare = createMemoryLimit(REFUSED_MEMORY);
   const keep = createKeep({ store, config, log, spare });
-  const inVain = createInVain({ config, ports, judge, keep, spare });
+  const unserved = createUnserved({ config, ports, judge, keep, spare });
   const warnOfProxy = createLimitedLog(log, clock);
   const keepOversize = Math.min(KEEP_OVERSIZE, Math.floor(receive.keepRefused / 4));
   const requestPrefix = Buffer.from(ports.random.bytes(4)).toString("hex");
@@ -69,7 +69,7 @@ export function openReceive(options: { store: Store; config: Config; ports: Port
     const read = await readBody(incoming, {
       limit: receive.maxBody,
       keep: receive.keepRefused === 0 ? 0 : keepOversize,
-      room: refused ? spare : room,
+      memory: refused ? spare : memory,
       spare,
     });
     if (refused) return refuse(c, given, read.is === "whole" ? read.body : null);
@@ -80,10 +80,10 @@ export function openReceive(options: { store: Store; config: Config; ports: Port
     }
     if (read.is === "busy") return busy(facts);
     if (read.is === "tooLarge") return refuseSize(given, read.body);
-    // Held until the commit: while the store is in trouble the waiting bodies are bounded as those under way are.
+    // Held until the commit, so that bodies that wait for a slow store are limited as well.
     const { length } = read.body;
-    if (!room.take(length)) return busy(facts);
-    return receiveBody(given, read.body).finally(() => room.give(length));
+    if (!memory.take(length)) return busy(facts);
+    return receiveBody(given, read.body).finally(() => memory.give(length));
   }
 
   function busy(facts: Given["facts"]): Response {
@@ -101,7 +101,7 @@ export function openReceive(options: { store: Store; config: Config; ports: Port
     return errorAnswer("body_too_large", message);
   }
 
-  /** What is JSON as it is, is taken for that whatever its headers say; else it is read as they say. */
+  /** A body that is JSON is taken as it is, whatever its headers; else it is decoded as they say. */
   async function receiveBody(given: Given, body: Uint8Array): Promise<Response> {
     const { facts, writing, receivedAt } = given;
     try {
@@ -131,7 +131,7 @@ export function openReceive(options: { store: Store; config: Config; ports: Port
         video: videoId,
       });
       options.onAccepted();
-      // Not Response.json: the server writes a response made of text and plain headers at once.
+      // Not Response.json: the server has a fast path for text and plain headers.
       return new Response(JSON.stringify({ id, status }), JSON_ANSWER);
     } catch (error) {
       if (isNoEvent(error)) throw error;
@@ -139,11 +139,11 @@ export function openReceive(options: { store: Store; config: Config; ports: Port
     }
   }
 
-  /** What is no event, decoded too, is kept as it came. */
+  /** What is no event after decoding either is kept as it was received. */
   async function takeDecoded(given: Given, body: Uint8Array, writing: Writing): Promise<Response> {
     const { facts, receivedAt } = given;
     const { maxBody } = receive;
-    if (!room.take(maxBody)) return busy(facts);
+    if (!memory.take(maxBody)) return busy(facts);
     try {
       return await take(given, await decodeBody(body, writing, maxBody));
     } catch (error) {
@@ -151,7 +151,7 @@ export function openReceive(options: { store: Store; config: Config; ports: Port
       if (error.code === "body_too_large") return refuseSize(given, body, error.message);
       return quarantine(facts, error, body, receivedAt);
     } finally {
-      room.give(maxBody);
+      memory.give(maxBody);
     }
   }
 
@@ -191,11 +191,11 @@ export function openReceive(options: { store: Store; config: Config; ports: Port
   for (const each of path) {
     routes.post(each, handle);
     routes.all(each, async (c) => {
-      await inVain.report(c.env.incoming, "method");
+      await unserved.report(c.env.incoming, "method");
       return errorAnswer("method_not_allowed", "only POST is taken here", {}, { allow: "POST" });
     });
   }
-  return { routes, inVain };
+  return { routes, unserved };
 }
 
 function isNoEvent(error: unknown): error is RelayError {

@@ -1,11 +1,11 @@
-import { createHash, timingSafeEqual } from "node:crypto";
 import type { IncomingMessage } from "node:http";
 import type { Config } from "../config/schema.ts";
 import type { Trust } from "../platform/http/connection-limits.ts";
 import { clientAddress, parseNetworks } from "../platform/net/addresses.ts";
+import { isSameSecret } from "../platform/same-secret.ts";
 
 /**
- * Who sent a request, and why it would be refused (null: it would not). `doubt` says, for the log, what is odd about how a
+ * The sender of a request, and why it would be refused (null: it would not). `doubt`, for the log: what is wrong with how a
  * trusted proxy names its client.
  */
 export type Source = { address: string; refusal: "source" | "token" | null; doubt: string | null };
@@ -13,13 +13,13 @@ export type Source = { address: string; refusal: "source" | "token" | null; doub
 type Place = Pick<Config, "server" | "receive">;
 
 /**
- * Judges the sender of a request: by its address, read behind trusted proxies, and by the token in the path where one is
- * configured. A forwarded header that cannot be read refuses. `token` is undefined when the path had none.
+ * Judges the sender of a request by its address, behind trusted proxies, and by the token in the path where one is configured.
+ * A malformed X-Forwarded-For is refused. `token` is undefined when the path has none.
  */
 export function createSourceCheck({ server, receive }: Place) {
   const trusted = parseNetworks(server.trustedProxies);
   const allowed = receive.allowFrom === "any" ? null : parseNetworks(receive.allowFrom);
-  const tokens = receive.tokens.map(digest);
+  const { tokens } = receive;
 
   function judgeAddress(socket: string | undefined, forwarded: string | string[] | undefined, other: string): Source {
     const address = clientAddress(socket, forwarded, trusted);
@@ -34,7 +34,7 @@ export function createSourceCheck({ server, receive }: Place) {
     return { address, refusal: allowed === null || allowed.contains(address) ? null : "source", doubt };
   }
 
-  // A sender keeps its connection: the last answer serves its next requests.
+  // A sender reuses its connection, so the last result serves its next requests.
   let last: { socket?: string; forwarded?: string | string[]; other: string; source: Source } | null = null;
 
   return function judge({ socket: { remoteAddress: socket }, headers }: IncomingMessage, token?: string): Source {
@@ -49,7 +49,7 @@ export function createSourceCheck({ server, receive }: Place) {
   };
 }
 
-/** Whom the listener serves first: by the socket's address alone, since nothing of a request is read yet. */
+/** The addresses that the listener serves first: by the socket's address, because no request is read yet. */
 export function trustOf({ server, receive }: Place): Trust {
   const named = receive.allowFrom === "any" ? [] : receive.allowFrom;
   const networks = parseNetworks([...server.trustedProxies, ...named]);
@@ -59,12 +59,7 @@ export function trustOf({ server, receive }: Place): Trust {
   };
 }
 
-/** Compares digests of one length, all of them, so that the time taken tells nothing about the token. */
-function isOneOf(given: string, tokens: Buffer[]): boolean {
-  const sent = digest(given);
-  return tokens.reduce((found, token) => timingSafeEqual(sent, token) || found, false);
-}
-
-function digest(text: string): Buffer {
-  return createHash("sha256").update(text).digest();
+/** Compares with all tokens, so that the duration does not reveal which one is right. */
+function isOneOf(given: string, tokens: string[]): boolean {
+  return tokens.filter((token) => isSameSecret(given, token)).length > 0;
 }

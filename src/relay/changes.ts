@@ -1,6 +1,6 @@
 import { isDeepStrictEqual } from "node:util";
 import type { Config } from "../config/schema.ts";
-import { defaultMediaFolder } from "../targets/place.ts";
+import { defaultTarget, type Target } from "../targets/table.ts";
 
 /** What a newly read config means for a relay that runs. */
 export type Changes = {
@@ -10,8 +10,6 @@ export type Changes = {
   changed: string[];
   /** Options whose change is not taken before the next start. */
   needsRestart: string[];
-  /** Whether the work on media has to begin anew with other settings. */
-  mirrorWork: boolean;
 };
 
 /** What a running relay cannot change: the folder it has locked, the socket it listens on, the form of its log. */
@@ -22,10 +20,8 @@ function holdBack(now: Config, next: Config): { config: Config; needsRestart: st
     return old;
   };
   // It is in the data folder that holds.
-  const stay = <T extends Config["mirror"]["target"]>(target: T): T =>
-    target.type === "local" && target.dir === defaultMediaFolder(next.dataDir)
-      ? { ...target, dir: defaultMediaFolder(now.dataDir) }
-      : target;
+  const stay = (target: Target): Target =>
+    isDeepStrictEqual(target, defaultTarget(next.dataDir)) ? defaultTarget(now.dataDir) : target;
   const speaksTls = (next.server.tls === null) === (now.server.tls === null);
   const config: Config = {
     ...next,
@@ -46,10 +42,5 @@ export function compareConfigs(now: Config, next: Config): Changes {
   const { config, needsRestart } = holdBack(now, next);
   const parts = (Object.keys(config) as (keyof Config)[]).filter((part) => part !== "warnings");
   const changed = parts.filter((part) => !isDeepStrictEqual(now[part], config[part]));
-  return { config, changed, needsRestart, mirrorWork: !isDeepStrictEqual(workOf(now.mirror), workOf(config.mirror)) };
-}
-
-/** The part of the mirror's options that its jobs use; links are made where they are sent or asked for. */
-function workOf({ links, publicBaseUrl, ...work }: Config["mirror"]) {
-  return work;
+  return { config, changed, needsRestart };
 }

@@ -8,25 +8,25 @@ import { type Outbound, openOutbound } from "../platform/net/outbound.ts";
 import type { Ports } from "../ports.ts";
 import type { Store } from "../store/store.ts";
 
-/** An attempt under way may take its endpoint's timeout, and its settling some commits; none holds on longer than this. Milliseconds. */
+/** An endpoint that leaves the config ends after its timeout and SETTLING (for the last commits), at most LONGEST_LEAVE. Milliseconds. */
 const SETTLING = 1_000;
 const LONGEST_LEAVE = 30_000;
 
-/** One endpoint with all that it has to itself: a worker, its connections, its keys. */
+/** One endpoint with its own worker, connections and keys. */
 type Sending = { endpoint: Endpoint; worker: Worker; outbound: Outbound };
 
 export type EndpointWorkers = {
   /**
-   * From now on these are the endpoints. One that did not change goes on undisturbed; of one that changed or is gone,
-   * attempts under way end as they began, and nothing of it lives on after them.
+   * Replaces the endpoints. An unchanged one goes on undisturbed. Attempts under way of one that changed or is gone end as
+   * they began; then its worker and connections are closed.
    */
   apply(endpoints: Endpoint[]): void;
   wake(): void;
-  /** Ends all of them; attempts under way have `grace` milliseconds. */
+  /** Stops all of them; attempts under way have `grace` milliseconds. */
   stop(grace: number): Promise<void>;
 };
 
-/** The workers that deliver, one for each endpoint. */
+/** The delivery workers, one for each endpoint. */
 export function createEndpointWorkers(
   parts: Pick<DeliveryParts, "link" | "userAgent"> & { store: Store; ports: Ports; connectTimeout: number },
 ): EndpointWorkers {
@@ -34,7 +34,7 @@ export function createEndpointWorkers(
   const budget = createByteBudget({ count: shareOpenFiles().deliveries });
   const sending = new Map<string, Sending>();
   const leaving = new Map<Promise<void>, Sending>();
-  /** Attempts under way by endpoint, under whatever config they began: together they keep to its concurrency. */
+  /** Attempts under way by endpoint, those of a former config included: together they keep to its concurrency. */
   const underWay = new Map<string, number>();
 
   function start(endpoint: Endpoint): Sending {

@@ -1,18 +1,19 @@
-import { statfs } from "node:fs/promises";
 import { Hono } from "hono";
 import type { Config } from "../config/schema.ts";
+import { freeBytes } from "../platform/files/disk-space.ts";
+import { within } from "../platform/timing.ts";
 import type { Clock } from "../ports.ts";
 import type { Store } from "../store/store.ts";
 
-/** A health check must answer soon, whatever the disk does. */
+/** Timeout for the probe of the store, in milliseconds: a health check answers soon on a slow disk, too. */
 const PROBE_PATIENCE = 500;
 
 type Watched = { dataDir: string; mirror: Pick<Config["mirror"], "enabled" | "minFreeDisk"> };
 
 /**
- * `GET /healthz` and `GET /readyz` (CONTRACT, "Public listener"): no login, nothing told that an attacker could use.
- * `targetTrouble` tells why copies cannot be kept, `spoolTrouble` why nothing can be downloaded, null while it can; the log
- * has their words, the answer has not.
+ * `GET /healthz` and `GET /readyz` (CONTRACT, "Public listener"): no login, and no detail that an attacker could use.
+ * `targetTrouble`: why copies cannot be stored; `spoolTrouble`: why nothing can be downloaded; null: nothing is wrong. Their
+ * words are in the log, not in the answer.
  */
 export function healthRoutes(options: {
   store: Pick<Store, "trouble" | "probe">;
@@ -20,7 +21,7 @@ export function healthRoutes(options: {
   clock: Clock;
   targetTrouble?: () => string | null;
   spoolTrouble?: () => string | null;
-  /** What is wrong with the database; events are taken all the same. */
+  /** What is wrong with the database. Events are accepted nevertheless. */
   damage?: () => string | null;
 }): Hono {
   const { store, config, clock } = options;
@@ -31,17 +32,8 @@ export function healthRoutes(options: {
   app.get("/healthz", (c) => c.json({ status: "ok" }));
   app.get("/readyz", async (c) => {
     if (store.trouble() !== null) {
-      // Nobody may be sending while this says 503: so it is this request that finds out whether the trouble is over.
-      await new Promise<void>((resolve) => {
-        const cancel = clock.after(PROBE_PATIENCE, resolve);
-        store
-          .probe()
-          .catch(() => {})
-          .finally(() => {
-            cancel();
-            resolve();
-          });
-      });
+      // A load balancer sends nothing while this answers 503, so this request finds out whether the store works again.
+      await within(PROBE_PATIENCE, clock, () => store.probe()).catch(() => {});
     }
     if (store.trouble() !== null)
       return c.json({ status: "unavailable", reasons: ["events cannot be committed"] }, 503);
@@ -50,7 +42,7 @@ export function healthRoutes(options: {
     const { enabled } = config.mirror;
     const space = enabled ? await diskTrouble(config) : null;
     if (space !== null) reasons.push(space);
-    // With mirroring off, too: what was downloaded before still goes to its target.
+    // With mirroring off, too: earlier downloads are still uploaded.
     if (targetTrouble() !== null) reasons.push("the mirror target is down: copies cannot be kept");
     if (enabled && spoolTrouble() !== null) reasons.push("the spool cannot be used: media are not downloaded");
     return c.json(reasons.length === 0 ? { status: "ready" } : { status: "ready", degraded: true, reasons });
@@ -60,8 +52,7 @@ export function healthRoutes(options: {
 
 async function diskTrouble({ dataDir, mirror }: Watched): Promise<string | null> {
   try {
-    const { bavail, bsize } = await statfs(dataDir);
-    return bavail * bsize < mirror.minFreeDisk ? "free disk space is below mirror.minFreeDisk" : null;
+    return (await freeBytes(dataDir)) < mirror.minFreeDisk ? "free disk space is below mirror.minFreeDisk" : null;
   } catch {
     return "free disk space cannot be read";
   }

@@ -11,7 +11,7 @@ type Env = { Bindings: HttpBindings };
 export type Door = { app: App; gate: Gate };
 
 export function openDoor(parts: { receive: Receive; media: Handler; health: Hono }, log: Log): Door {
-  return { app: publicApp(parts, log), gate: parts.receive.inVain.gate };
+  return { app: publicApp(parts, log), gate: parts.receive.unserved.gate };
 }
 
 /** Everything the public listener answers. */
@@ -25,12 +25,12 @@ export function publicApp(
   app.route("/", health);
   for (const path of ["/media/*", "/healthz", "/readyz"]) {
     app.all(path, async (c: Context<Env>) => {
-      await receive.inVain.report(c.env.incoming, "method");
+      await receive.unserved.report(c.env.incoming, "method");
       return errorAnswer("method_not_allowed", "this is only for reading", {}, { allow: "GET, HEAD" });
     });
   }
   app.notFound(async (c) => {
-    await receive.inVain.report(c.env.incoming, "path");
+    await receive.unserved.report(c.env.incoming, "path");
     return errorAnswer("not_found", "nothing is here");
   });
   app.onError((error) => {

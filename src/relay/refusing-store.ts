@@ -3,7 +3,7 @@ import type { Backups } from "../store/backups.ts";
 import type { Store, StoreVerbs } from "../store/store.ts";
 import { backupVerbs, storeVerbs } from "../store/verbs.ts";
 
-/** A store without a database: every verb rejects with RelayError("store_unavailable"). `trouble`: why. */
+/** A store in which every verb rejects with RelayError("store_unavailable"). `trouble`: why. */
 export function refusingStore(trouble: () => string): Store {
   const refuse = async () => {
     throw new RelayError("store_unavailable", trouble());

@@ -11,15 +11,15 @@ import { healthRoutes } from "./health.ts";
 import { type Door, openDoor } from "./public-app.ts";
 import { refusingStore } from "./refusing-store.ts";
 
-/** What a sick disk answers: it is full, read-only or broken, or this process has no file descriptor left. */
+/** Error codes of a disk that is full, read-only or broken, and of a process that has no file descriptor left. */
 const SICK = /^(E(IO|ROFS|NOSPC|DQUOT|MFILE|NFILE)|SQLITE_(FULL|IOERR|READONLY|CORRUPT|NOTADB|NOMEM)\w*)$/;
 
 /**
- * What is wrong with the disk, or the database file, when the store could not be opened, or not begun with: one line. It may pass, or somebody
- * mends it while the relay answers 503. Null: it is a mistake in the config, or of who may write where; that ends the program.
+ * Why the store could not be opened or started, in one line, where the cause is the disk or the database file: it may pass, or
+ * be repaired while the relay answers 503. Null: the config or the access rights are wrong, and the program ends.
  */
 export function sicknessOf(error: unknown, dataDir: string): string | null {
-  // It was opened, and then its first commits failed.
+  // The store was opened, and its first commits failed.
   const couldNotCommit = error instanceof RelayError && error.code === "store_unavailable";
   for (let at = error; at instanceof Error; at = at.cause) {
     const { code } = at as { code?: unknown };
@@ -34,8 +34,8 @@ export function sicknessOf(error: unknown, dataDir: string): string | null {
 }
 
 /**
- * The system's error for making something in a folder; null: it can be made. Tried, because what the rights say means nothing
- * to root, and nothing on a disk that takes no change.
+ * The system's error code for making a folder in `dir`; null: it works. It is tried, because permission bits mean nothing to
+ * root, nor on a read-only disk.
  */
 export function whyUnwritable(dir: string): string | null {
   try {
@@ -50,7 +50,7 @@ export type Standby = { door: Door; close(): Promise<void> };
 
 /**
  * What the public listener answers while the store cannot be opened for writing: 503 to events (with `Retry-After`) and on
- * `/readyz`; copies are served as far as the database can be read. `trouble`: why; `readsStore` false: copies neither.
+ * `/readyz`; copies are served as far as the database can be read. `trouble`: why; `readsStore` false: no copies either.
  */
 export async function openStandby(
   config: Config,

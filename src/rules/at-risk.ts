@@ -1,21 +1,15 @@
-/** Shares of a link's life after which whoever asks is told that nothing is secured yet (`relay.media.at_risk`). */
+/** Shares of a link's life after which a medium that is not secured is at risk (`relay.media.at_risk`). */
 const RISKS = [0.5, 0.75, 0.9];
 
-/** The next time after `now` at which a medium that is not secured is at risk, or at greater risk; null: at none. */
-export function nextRisk({
-  linkedAt,
-  deadline,
-  now,
-}: {
-  linkedAt: number;
-  deadline: number;
-  now: number;
-}): number | null {
+type LinkLife = { linkedAt: number; deadline: number; now: number };
+
+/** The next time after `now` at which a medium that is not secured reaches one of the shares; null: none is left. */
+export function nextRisk({ linkedAt, deadline, now }: LinkLife): number | null {
   const times = RISKS.map((share) => Math.round(linkedAt + share * (deadline - linkedAt)));
   return times.find((time) => time > now) ?? null;
 }
 
-/** The share of its link's life that a medium at risk has used up: the greatest of those that are told. */
-export function riskShare({ linkedAt, deadline, now }: { linkedAt: number; deadline: number; now: number }): number {
+/** The greatest of the shares that a medium at risk has reached. */
+export function riskShare({ linkedAt, deadline, now }: LinkLife): number {
   return RISKS.findLast((share) => linkedAt + share * (deadline - linkedAt) <= now + 1) ?? RISKS[0]!;
 }

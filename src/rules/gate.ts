@@ -1,10 +1,10 @@
 import type { MediaState } from "../model/medium.ts";
 
-/** A thumbnail that is all a delivery waits for holds it at most this long (CONTRACT, "The gate"). */
+/** How long a delivery waits when only its thumbnail is missing, in milliseconds (CONTRACT, "The gate"). */
 const THUMBNAIL_HOLD = 30_000;
 
 /**
- * Until when the gate of an `after-mirror` delivery stays shut; null: it is open.
+ * The time until which the gate of an `after-mirror` delivery is closed; null: it is open.
  * `video` and `thumbnail` are the states of the event's media, null where it announced none.
  */
 export function gateDue(gate: {

@@ -1,12 +1,12 @@
 import { closest, distance } from "fastest-levenshtein";
 
-/** The known name that somebody most likely meant, or null when none is near. */
+/** The known name nearest to a mistyped one; null when none is near. */
 export function nearest(given: string, known: readonly string[]): string | null {
   if (known.length === 0 || given.length > 64) return null;
   const plain = given.toLowerCase();
   const byPlain = new Map(known.map((name) => [name.toLowerCase(), name]));
   const candidate = closest(plain, [...byPlain.keys()]);
-  // Two slips in a word of five letters, four in one of ten, and letters in another order: beyond that a guess is noise.
+  // Two edits in five letters, four in ten, or two letters swapped.
   const slips = distance(plain, candidate);
   const isNear = slips <= Math.max(1, Math.floor(plain.length * 0.4)) || (slips === 2 && isAnagram(plain, candidate));
   return isNear ? byPlain.get(candidate)! : null;

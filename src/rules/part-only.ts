@@ -1,7 +1,7 @@
-/** How `suspect` begins of a copy that is only part of its file: all that came before its link died. */
+/** How `suspect` begins for a copy of only a part of its file, which had come before its link expired. */
 export const NOT_WHOLE = "not whole";
 
-/** Whether a medium has such a copy: a fresher link is asked for the whole. */
+/** Whether a medium has only such a copy: a fresher link is used to get the whole. */
 export function isPartOnly({ suspect }: { suspect: string | null }): boolean {
   return suspect?.startsWith(NOT_WHOLE) ?? false;
 }

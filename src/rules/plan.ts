@@ -5,26 +5,26 @@ import { hostOf } from "../wochit/link.ts";
 import { deadlineOf } from "../wochit/link-expiry.ts";
 import { type Reader, topicMatches } from "./topics.ts";
 
-/** What an endpoint's options say of what it receives; `maxWait` in milliseconds. */
+/** The options of an endpoint that a plan depends on; `maxWait` in milliseconds. */
 export type EndpointChoice = Reader & { send: "after-mirror" | "immediately"; maxWait: number };
 
-/** What the mirror's options say of an event's media; `deleteAfter` and `linkLifetime` in milliseconds. */
+/** The options of the mirror that a plan depends on; `deleteAfter` and `linkLifetime` in milliseconds. */
 export type MirrorChoice = { enabled: boolean; onDelete: "keep" | "delete"; deleteAfter: number; linkLifetime: number };
 
-/** Why media are skipped that are downloaded once mirroring is on again. */
+/** The reason of media that are skipped, and downloaded once mirroring is on again. */
 export const MIRRORING_OFF = "mirroring is off";
 
-/** Why a medium has failed whose link leads nowhere. */
+/** The reason of a medium that has failed because of its link. */
 export const NO_HOST = "the link is not an http(s) address";
 
-/** Which media and deliveries an event needs. Pure: the store commits what comes out together with the event. */
+/** The media and deliveries of an event. Pure: the store commits the plan together with the event. */
 export function planEvent(
   event: ProviderEvent,
   receivedAt: number,
   config: { mirror: MirrorChoice; endpoints: EndpointChoice[] },
 ): Plan {
   const deletes = planDeletion(event, receivedAt, config.mirror);
-  // What is to be deleted is not fetched.
+  // Media that will be deleted are not downloaded.
   const media = deletes ? [] : event.links.map((link) => planMedium(link, event, receivedAt, config.mirror));
   const waits = media.some((medium) => medium.refused === null);
   const deliveries = config.endpoints

@@ -1,17 +1,7 @@
-/** Which events an endpoint asked for. */
+import { NOTICE_PREFIX, type NoticeType } from "../model/notice.ts";
 
-/** An endpoint, as far as its choice of events goes. */
+/** The options of an endpoint that choose its events. */
 export type Reader = { id: string; events: string[]; order: "video" | "none" };
-
-/** The relay's own notices are asked for by name: `*` does not mean them (CONTRACT, "Notices"). */
-const NOTICES = "relay.";
-
-/** The types of notices about media. */
-export const MEDIA_NOTICES = {
-  mirrored: "relay.media.mirrored",
-  failed: "relay.media.failed",
-  atRisk: "relay.media.at_risk",
-} as const;
 
 /**
  * Whether one of an endpoint's `events` patterns takes this topic. A pattern is an exact name, `*` for all that comes from
@@ -21,13 +11,14 @@ export const MEDIA_NOTICES = {
 export function topicMatches(patterns: string[], topic: string): boolean {
   return patterns.some((pattern) => {
     if (pattern === topic) return true;
-    if (pattern === "*") return !topic.startsWith(NOTICES);
+    // Notices are asked for by name (CONTRACT, "Notices").
+    if (pattern === "*") return !topic.startsWith(NOTICE_PREFIX);
     return pattern.endsWith(".*") && topic.startsWith(pattern.slice(0, -1));
   });
 }
 
-/** The endpoints that are told of this topic, which the relay itself has to tell. */
-export function readersOf(topic: string, endpoints: Reader[]): { endpoint: string; ordered: boolean }[] {
+/** The endpoints that ask for this notice. */
+export function readersOf(topic: NoticeType, endpoints: Reader[]): { endpoint: string; ordered: boolean }[] {
   return endpoints
     .filter(({ events }) => topicMatches(events, topic))
     .map(({ id, order }) => ({ endpoint: id, ordered: order === "video" }));

@@ -1,14 +1,14 @@
 import type { ProviderEvent } from "../model/event.ts";
 import type { VideoState } from "../model/video.ts";
 
-/** What its events have made of a video. `hasFile`: it was ready, and nothing has deleted it since. */
+/** The state of a video after its events. `hasFile`: it was ready, and has not been deleted since. */
 export type VideoCondition = { state: VideoState; hasFile: boolean };
 
 const UNKNOWN: VideoCondition = { state: "unknown", hasFile: false };
 
 /**
- * A video after an event (CONTRACT, "State"). A produced video stays `ready` whatever becomes of drafts under its id, also
- * while it is `failed`; a straggling autosave revives no deleted draft.
+ * The state of a video after an event (CONTRACT, "State"). A produced video stays `ready` whatever happens to drafts of its
+ * id, also while it is `failed`. A late autosave does not revive a deleted draft.
  */
 export function nextVideoState(
   { state, hasFile }: VideoCondition = UNKNOWN,

@@ -5,26 +5,34 @@ import type { LinkCheck } from "./links.ts";
 import type { ServedMedium } from "./medium.ts";
 import { sendFile } from "./send-file.ts";
 
-/** Answers one request for a medium as cloud storage would, or as its fault says; false: it got no file. Never rejects. */
+/** Errors in the words of Amazon S3 ("Error responses"). */
+const ERRORS = {
+  "403": [403, "AccessDenied", "Access Denied"],
+  "404": [404, "NoSuchKey", "The specified key does not exist."],
+  "503": [503, "SlowDown", "Please reduce your request rate."],
+  expired: [403, "AccessDenied", "Request has expired"],
+  forged: [403, "SignatureDoesNotMatch", "The request signature we calculated does not match."],
+  unsatisfiable: [416, "InvalidRange", "The requested range is not satisfiable"],
+} as const;
+
+/**
+ * Answers one request for a medium as cloud storage would, or as its fault says; resolves with whether it was answered with
+ * the file. Never rejects.
+ */
 export async function answerFor(
   medium: ServedMedium,
   given: { fault: Fault | null; link: LinkCheck; request: IncomingMessage; response: ServerResponse; clock: Clock },
 ): Promise<boolean> {
   const { fault, link, request, response } = given;
   if (fault !== null && answerBadly(fault, medium.contentType, request, response)) return false;
-  if (link.is === "forged") {
-    sendError(response, 403, "SignatureDoesNotMatch", "The request signature we calculated does not match.");
-    return false;
-  }
-  if (link.is === "expired") {
-    const extra = `<Expires>${link.expires.toISOString()}</Expires>`;
-    sendError(response, 403, "AccessDenied", "Request has expired", extra);
+  if (link.is !== "good") {
+    sendError(response, link.is, link.is === "expired" ? `<Expires>${link.expires.toISOString()}</Expires>` : "");
     return false;
   }
   const sent = await sendFile(medium, given);
   if (sent === "unsatisfiable") {
     response.setHeader("content-range", `bytes */${medium.content.length}`);
-    sendError(response, 416, "InvalidRange", "The requested range is not satisfiable");
+    sendError(response, sent);
   }
   return sent === "sent";
 }
@@ -40,23 +48,17 @@ export function answerBadly(
     case "never":
       return true;
     case "reset":
-      // Deno has no way to send a reset: there the connection just ends.
+      // Deno cannot send a reset: there the connection is closed.
       request.socket.resetAndDestroy?.();
       request.socket.destroy();
       return true;
-    case "403":
-      sendError(response, 403, "AccessDenied", "Access Denied");
-      return true;
-    case "404":
-      sendError(response, 404, "NoSuchKey", "The specified key does not exist.");
-      return true;
     case "503":
       if (fault.retryAfter !== undefined) response.setHeader("retry-after", fault.retryAfter);
-      sendError(response, 503, "SlowDown", "Please reduce your request rate.");
-      return true;
+      return sendError(response, fault.name);
+    case "403":
+    case "404":
     case "expired":
-      sendError(response, 403, "AccessDenied", "Request has expired");
-      return true;
+      return sendError(response, fault.name);
     case "html-200":
       response.writeHead(200, { "content-type": contentType });
       response.end(
@@ -64,18 +66,18 @@ export function answerBadly(
       );
       return true;
     case "empty":
-      response.writeHead(200, { "content-type": contentType, "content-length": 0 });
-      response.end();
+      response.writeHead(200, { "content-type": contentType, "content-length": 0 }).end();
       return true;
     default:
       return false;
   }
 }
 
-/** An error in the shape of Amazon S3's ("REST error responses"). */
-function sendError(response: ServerResponse, status: number, code: string, message: string, extra = ""): void {
+function sendError(response: ServerResponse, error: keyof typeof ERRORS, extra = ""): true {
+  const [status, code, message] = ERRORS[error];
   response.writeHead(status, { "content-type": "application/xml" });
   response.end(
     `<?xml version="1.0" encoding="UTF-8"?>\n<Error><Code>${code}</Code><Message>${message}</Message>${extra}</Error>`,
   );
+  return true;
 }

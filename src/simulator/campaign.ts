@@ -1,3 +1,4 @@
+import { sleep } from "../platform/timing.ts";
 import type { Clock, Random } from "../ports.ts";
 import { ANNOUNCED_MEDIA, type EventType, inventVideoId, makeEvent } from "./events.ts";
 import type { Provider } from "./provider.ts";
@@ -11,19 +12,19 @@ export type Campaign = {
   types: readonly EventType[];
   /** Of how many videos. */
   count: number;
-  /** Events a second at most; without it, one is sent when the one before it has been answered. */
+  /** Events a second at most; without it each is sent when the one before it has been answered. */
   rate?: number;
   /** All of one video instead of one new video each. */
   videoId?: string;
   context?: string;
-  /** The size of each video; as small as it gets unless told. */
+  /** The size of each video; the smallest possible unless given. */
   videoBytes?: number;
   signal?: AbortSignal;
 };
 
 export type Report = { type: EventType; videoId: string } & ({ sent: Sent } | { error: unknown });
 
-/** At a given rate, so many videos have events under way at once; the events of one video always follow one another. */
+/** How many videos have events under way at once at a given rate; the events of one video are sent one after the other. */
 const LANES = 16;
 
 /** Sends the events, and reports each as it is answered. Ends early when the signal is aborted. */
@@ -38,7 +39,8 @@ export async function runCampaign(
   let next = 0;
 
   async function sendOne(type: EventType, videoId: string): Promise<void> {
-    if (rate !== undefined) await wait(clock, (started++ / rate) * 1000 - (clock.elapsed() - from), signal);
+    const early = rate === undefined ? 0 : (started++ / rate) * 1000 - (clock.elapsed() - from);
+    if (early > 0) await sleep(early, clock, signal);
     if (signal?.aborted) return;
     const { body } = makeEvent(type, { random, videoId, context, ...announce(type, videoId) });
     try {
@@ -48,7 +50,7 @@ export async function runCampaign(
     }
   }
 
-  /** Puts the media that an event of this type speaks of behind links that answer. An autosave comes with a new thumbnail. */
+  /** Serves the media that an event of this type announces, and makes links to them. An autosave has a new thumbnail. */
   function announce(type: EventType, videoId: string): { videoUrl?: string; thumbnailUrl?: string } {
     const announced = ANNOUNCED_MEDIA[type];
     const look = type === "draft.update" ? `${videoId} ${random.float()}` : videoId;
@@ -69,15 +71,4 @@ export async function runCampaign(
 
   const lanes = rate === undefined || campaign.videoId !== undefined ? 1 : Math.min(LANES, count);
   await Promise.all(Array.from({ length: lanes }, lane));
-}
-
-function wait(clock: Clock, ms: number, signal?: AbortSignal): Promise<void> {
-  if (ms <= 0 || signal?.aborted) return Promise.resolve();
-  return new Promise((resolve) => {
-    const cancel = clock.after(ms, resolve);
-    signal?.addEventListener("abort", () => {
-      cancel();
-      resolve();
-    });
-  });
 }

@@ -1,13 +1,13 @@
 import { createHash } from "node:crypto";
 
-/** The bytes of a file, however large: not all of them need be in memory at once. */
+/** The bytes of a file, which need not all be in memory at once. */
 export type Content = {
   readonly length: number;
   /** Bytes `start` to `end`, `end` not included. Not to be written to. */
   read(start: number, end: number): Uint8Array;
 };
 
-/** What is read at a time where all of it is wanted. */
+/** Bytes that are read at a time when all are read. */
 const PIECE = 2 ** 20;
 
 /** Content that is in memory. */

@@ -4,24 +4,11 @@ import { FILM_SECONDS } from "./media.ts";
 import { pick } from "./random.ts";
 
 /**
- * What the simulator can send (provider.md, "Events"), in the order in which a video lives. "legacy" is a ready video in
- * the older dialect, without `type`. The provider announces failed productions in prose only; "video.failed" is our guess
- * at its type, with the one member that an early page of its documentation shows, `errorMessage`.
+ * What the simulator can send (PROVIDER, "Events"), in the order of a video's life, and which media each announces. "legacy"
+ * is a ready video in the older dialect, without `type`. The provider documents failed productions in prose only;
+ * "video.failed" is a guess at its type, with the one member that an early page of its documentation shows, `errorMessage`.
  */
-export const EVENT_TYPES = [
-  "draft.new",
-  "draft.update",
-  "draft.exit",
-  "video.ready",
-  "legacy",
-  "video.failed",
-  "video.delete",
-  "draft.delete",
-] as const;
-export type EventType = (typeof EVENT_TYPES)[number];
-
-/** Which media an event of this type announces. */
-export const ANNOUNCED_MEDIA: Record<EventType, { video: boolean; thumbnail: boolean }> = {
+export const ANNOUNCED_MEDIA = {
   "draft.new": { video: false, thumbnail: true },
   "draft.update": { video: false, thumbnail: true },
   "draft.exit": { video: false, thumbnail: true },
@@ -32,14 +19,17 @@ export const ANNOUNCED_MEDIA: Record<EventType, { video: boolean; thumbnail: boo
   "draft.delete": { video: false, thumbnail: false },
 };
 
-export type EventWish = {
+export type EventType = keyof typeof ANNOUNCED_MEDIA;
+export const EVENT_TYPES = Object.keys(ANNOUNCED_MEDIA) as EventType[];
+
+export type EventOptions = {
   random: Random;
-  /** A new one unless told. */
+  /** A new one unless given. */
   videoId?: string;
-  /** Null sends `"videoContext": null`; an invented one unless told. */
+  /** Null sends `"videoContext": null`; an invented one unless given. */
   context?: string | null;
   title?: string;
-  /** Seconds; 35.9 unless told. */
+  /** Seconds; 35.9 unless given. */
   duration?: number;
   videoUrl?: string;
   thumbnailUrl?: string;
@@ -56,20 +46,21 @@ export type SimulatedEvent = {
 };
 
 /** One webhook of the provider: members, their order and their spelling are those of its documentation. */
-export function makeEvent(type: EventType, wish: EventWish): SimulatedEvent {
-  const { random } = wish;
-  const videoId = wish.videoId ?? inventVideoId(random);
+export function makeEvent(type: EventType, options: EventOptions): SimulatedEvent {
+  const { random } = options;
+  const videoId = options.videoId ?? inventVideoId(random);
   const announced = ANNOUNCED_MEDIA[type];
   const json: Record<string, unknown> = {};
   if (type !== "legacy") json.type = type;
   // "draft.delete" has the id only: what the relay's mapping is for.
-  if (type !== "draft.delete") json.videoContext = wish.context === undefined ? pick(random, CONTEXTS) : wish.context;
+  if (type !== "draft.delete")
+    json.videoContext = options.context === undefined ? pick(random, CONTEXTS) : options.context;
   json.wochitVideoId = videoId;
-  if (announced.thumbnail) json.thumbnailUrl = wish.thumbnailUrl ?? `http://example.com/${videoId}/thumbnail.jpg`;
-  if (announced.video) json.videoUrl = wish.videoUrl ?? `https://example.com/${videoId}/video.mp4`;
-  if (announced.thumbnail) json.title = wish.title ?? pick(random, TITLES);
-  if (type === "video.ready") json.videoDuration = wish.duration ?? FILM_SECONDS;
-  if (type === "video.failed") json.errorMessage = wish.errorMessage ?? "The video could not be produced";
+  if (announced.thumbnail) json.thumbnailUrl = options.thumbnailUrl ?? `http://example.com/${videoId}/thumbnail.jpg`;
+  if (announced.video) json.videoUrl = options.videoUrl ?? `https://example.com/${videoId}/video.mp4`;
+  if (announced.thumbnail) json.title = options.title ?? pick(random, TITLES);
+  if (type === "video.ready") json.videoDuration = options.duration ?? FILM_SECONDS;
+  if (type === "video.failed") json.errorMessage = options.errorMessage ?? "The video could not be produced";
   return { type, videoId, json, body: new Uint8Array(Buffer.from(spell(json))) };
 }
 
@@ -78,7 +69,7 @@ export function inventVideoId(random: Random): string {
   return Buffer.from(random.bytes(12)).toString("hex");
 }
 
-/** The pages of the provider indent by four and set a blank before the colon behind these two names. */
+/** As on the provider's pages: indented by four, with a blank before the colon of two members. */
 function spell(json: Record<string, unknown>): string {
   const members = Object.entries(json).map(([name, value]) => {
     const colon = name === "type" || name === "videoDuration" ? " : " : ": ";

@@ -1,31 +1,31 @@
-/** What can be wrong with a medium, told by the provider's media server. */
+/** What can be wrong with a medium on the provider's media server. */
 export type Fault = (
   | { name: "slow"; bytesPerSecond: number }
-  /** The connection breaks: after so many bytes of the answer, or, below 1, after that share of it. */
+  /** The connection breaks after `after` bytes of the answer, or, below 1, after that share of it. */
   | { name: "cut"; after: number }
-  /** The connection breaks after every so many bytes, of a whole file or of a range: what is shorter comes through. */
+  /** The connection breaks after `every` bytes of each answer, whole file or range; a shorter answer is complete. */
   | { name: "break"; every: number }
   | { name: "403" }
   | { name: "404" }
   | { name: "503"; retryAfter?: number }
-  /** An error page, and the status says that all is well. */
+  /** An error page with status 200. */
   | { name: "html-200" }
-  /** 200, the right type, not one byte. */
+  /** 200, the right type, no bytes. */
   | { name: "empty" }
-  /** Over so many hops to the file, or to another address altogether. */
+  /** Redirects over `hops` hops to the file, or to another address (`to`). */
   | { name: "redirect"; hops: number; to?: string }
-  /** content-length says so many bytes more (or, negative, fewer) than the file has. */
+  /** content-length is larger than the file by `by` bytes; smaller, where that is negative. */
   | { name: "wrong-length"; by: number }
-  /** What cloud storage says of a link past its time, whatever this link's time. */
+  /** The answer of cloud storage to an expired link, for every link. */
   | { name: "expired" }
-  /** The request is taken and never answered. */
+  /** The request is accepted and never answered. */
   | { name: "never" }
-  /** The connection is reset, and nothing is answered. */
+  /** The connection is reset without an answer. */
   | { name: "reset" }
 ) & {
-  /** Only so many requests see it; unless told, all do. */
+  /** How many requests meet it; all unless given. */
   times?: number;
-  /** Only for so many milliseconds from when it was set; unless told, for ever. */
+  /** For how many milliseconds from when it is set; for ever unless given. */
   lasts?: number;
 };
 
@@ -34,15 +34,15 @@ export type Fault = (
  * validators, 8.8, are optional). It holds beside any fault.
  */
 export type Habits = {
-  /** False: it knows no ranges, and always sends the whole file. */
+  /** False: it ignores ranges, and always sends the whole file. */
   ranges?: boolean;
   /** "changing": another one for each request, though the file is the same. */
   etag?: "strong" | "weak" | "changing" | "none";
-  /** False: it does not tell when the file changed. */
+  /** False: it sends no last-modified. */
   lastModified?: boolean;
 };
 
-/** Every fault that a person can name, as it is usually met. `404-then-there` and its like heal; the others stay. */
+/** Faults by the names that `simulate --fault` takes. `404-then-there` and its like end by themselves; the others stay. */
 export const faultsByName = {
   slow: { name: "slow", bytesPerSecond: 16 * 1024 },
   cut: { name: "cut", after: 0.5, times: 2 },
@@ -63,9 +63,6 @@ export const faultsByName = {
   outage: { name: "reset", lasts: 30_000 },
 } satisfies Record<string, Fault>;
 
-export type FaultName = keyof typeof faultsByName;
-
-/** Whether a person's word names a fault. */
-export function isFaultName(word: string): word is FaultName {
+export function isFaultName(word: string): word is keyof typeof faultsByName {
   return Object.hasOwn(faultsByName, word);
 }

@@ -3,17 +3,17 @@ import type { Content } from "./content.ts";
 import { createNoise } from "./noise.ts";
 import { SAMPLE_JPEG, SAMPLE_MP4 } from "./samples.ts";
 
-/** How long a film plays unless told: as long as the events say that it does (provider.md, "videoDuration"). */
+/** How long a film plays unless given: as long as in the events (PROVIDER, "Events"). */
 export const FILM_SECONDS = 35.9;
 
-export type VideoWish = {
-  /** How long it plays, as its `mvhd` says; 35.9 unless told, like in the events. */
+export type VideoOptions = {
+  /** How long it plays, in its `mvhd`; 35.9 unless given, as in the events. */
   seconds?: number;
-  /** The exact size of the file; unless told, it is as small as it gets (about 1.5 KB). */
+  /** The exact size of the file; the smallest possible unless given (about 1.5 KB). */
   bytes?: number;
-  /** Videos of different seeds have different bytes; equal wishes give equal bytes. */
+  /** Videos of different seeds have different bytes; equal options give equal bytes. */
   seed?: string | number;
-  /** "mov" is the same film in QuickTime's dress. */
+  /** "mov" is the same film as QuickTime. */
   container?: "mp4" | "mov";
 };
 
@@ -23,7 +23,12 @@ export type VideoWish = {
  * ignored"). The noise is made where it is read, so that a film of many gigabytes needs no memory. Throws RangeError
  * where `bytes` is too small for a video.
  */
-export function filmContent({ seconds = FILM_SECONDS, bytes, seed = 0, container = "mp4" }: VideoWish = {}): Content {
+export function filmContent({
+  seconds = FILM_SECONDS,
+  bytes,
+  seed = 0,
+  container = "mp4",
+}: VideoOptions = {}): Content {
   const film = Buffer.from(SAMPLE_MP4, "base64");
   if (container === "mov") film.write("qt  ", 8, "latin1");
   const milliseconds = Math.round(seconds * 1000);
@@ -56,12 +61,12 @@ export function filmContent({ seconds = FILM_SECONDS, bytes, seed = 0, container
 }
 
 /** The same film, all of it in memory. */
-export function tinyMp4(wish: VideoWish = {}): Uint8Array {
-  const content = filmContent(wish);
+export function tinyMp4(options: VideoOptions = {}): Uint8Array {
+  const content = filmContent(options);
   return new Uint8Array(content.read(0, content.length));
 }
 
-/** The header of a box of so many bytes in all (ISO/IEC 14496-12, 4.2: a size of 1 says that it follows in 64 bits). */
+/** The header of a box of `size` bytes in all (ISO/IEC 14496-12, 4.2: a size of 1 means that 64 bits of size follow). */
 function boxHeader(type: string, size: number): Buffer {
   const header = Buffer.alloc(size < 2 ** 32 ? 8 : 16);
   header.write(type, 4, "latin1");

@@ -2,143 +2,130 @@ import { createHash } from "node:crypto";
 import type { Clock } from "../ports.ts";
 import { type Content, piecesOf, sha256Of } from "./content.ts";
 import type { Fault, Habits } from "./faults.ts";
-import type { LinkWish } from "./links.ts";
-
-/** A file behind the provider's links, its fault, and what was asked of it. */
-export type ServedMedium = {
-  /** "/media/<id>/video.mp4", without a signature. */
-  readonly path: string;
-  readonly contentType: string;
-  readonly content: Content;
-  /** All of it; throws RangeError for a file that should not be in memory. */
-  readonly bytes: Uint8Array;
-  /** Of the bytes as they are now; made when it is first asked for, which takes a while for a large file. */
-  readonly sha256: string;
-  /** The strong one, whatever the server's habits. */
-  readonly etag: string;
-  readonly lastModified: Date;
-  readonly habits: Required<Habits>;
-  readonly counts: {
-    /** Requests, hops of redirects included. */
-    requests: number;
-    /** Body bytes handed to the network; what was cut off on the way counts too. */
-    bytes: number;
-    /** Answers whose last byte was the file's last byte. */
-    downloads: number;
-    notModified: number;
-    /** Answers under way. */
-    open: number;
-  };
-  /**
-   * The other side has the content as it is now: it came to the file's last byte, or was told that nothing changed. Not where
-   * it has asked again since, in vain.
-   */
-  readonly isTaken: boolean;
-  /** Remembers that the content of this etag was taken. */
-  markTaken(etag: string): void;
-  /** Remembers that the other side asked, and did not get what it asked for. */
-  markMissed(): void;
-  /** A freshly signed link. All of a file lead to it; no two of AWS's sort, the default, are equal. */
-  link(wish?: LinkWish): string;
-  /** The same address has another content from now on: what an editor does to a draft's thumbnail. */
-  replace(content: Content): void;
-  setFault(fault: Fault | null): void;
-  /** What is not told is as cloud storage does it. */
-  setHabits(habits: Habits): void;
-  /** The fault that the next request meets; asking counts as a request. */
-  takeFault(): Fault | null;
-};
+import type { LinkOptions } from "./links.ts";
 
 const USUAL: Required<Habits> = { ranges: true, etag: "strong", lastModified: true };
 
-/** More than this is only read in pieces. */
+/** A larger file is only read in pieces. */
 const MOST_HELD = 64 * 2 ** 20;
 
-/** So much of a large file's beginning makes its etag, with its length: films of two seeds differ there. */
+/** The etag of a large file is made from its length and this much of its beginning, in which films of two seeds differ. */
 const TELLING = 2 ** 16;
 const PART = 8 * 2 ** 20;
 
-/** Makes a medium; `link` signs its path. */
-export function serveMedium(
-  given: { path: string; contentType: string; content: Content; fault: Fault | null },
-  link: (path: string, wish?: LinkWish) => string,
-  clock: Clock,
-): ServedMedium {
-  let content = given.content;
-  let lastModified = wholeSeconds(clock.now());
-  let hash: string | null = null;
-  let tag: string | null = null;
-  let habits = USUAL;
-  let taken = "";
-  let fault = given.fault;
-  let faultSince = clock.now();
-  let faultsMet = 0;
-  const etag = () => {
-    tag ??= etagOf(content);
-    return tag;
+/** A file behind the provider's links, its fault, and the requests it has had. */
+export class ServedMedium {
+  /** "/media/<id>/video.mp4", without a signature. */
+  readonly path: string;
+  readonly contentType: string;
+  /** A freshly signed link. All of a file lead to it; no two of AWS's sort, the default, are equal. */
+  readonly link: (options?: LinkOptions) => string;
+  readonly counts = {
+    /** Requests, hops of redirects included. */
+    requests: 0,
+    /** Body bytes handed to the network, of broken answers too. */
+    bytes: 0,
+    /** Answers whose last byte was the file's last byte. */
+    downloads: 0,
+    notModified: 0,
+    /** Answers under way. */
+    open: 0,
   };
-  return {
-    path: given.path,
-    contentType: given.contentType,
-    get content() {
-      return content;
-    },
-    get bytes() {
-      if (content.length > MOST_HELD)
-        throw new RangeError(`${given.path} has ${content.length} bytes: read its content`);
-      return content.read(0, content.length);
-    },
-    get sha256() {
-      hash ??= sha256Of(content);
-      return hash;
-    },
-    get etag() {
-      return etag();
-    },
-    get lastModified() {
-      return lastModified;
-    },
-    get habits() {
-      return habits;
-    },
-    counts: { requests: 0, bytes: 0, downloads: 0, notModified: 0, open: 0 },
-    get isTaken() {
-      return taken === etag();
-    },
-    markTaken(etag) {
-      taken = etag;
-    },
-    markMissed() {
-      taken = "";
-    },
-    link: (wish) => link(given.path, wish),
-    replace(next) {
-      // What is put back later is another change: who had it before has to ask again.
-      const before = taken === "" ? "" : etag();
-      content = next;
-      hash = null;
-      tag = null;
-      if (taken !== "" && etag() !== before) taken = "";
-      lastModified = wholeSeconds(clock.now());
-    },
-    setFault(next) {
-      fault = next;
-      faultSince = clock.now();
-      faultsMet = 0;
-    },
-    setHabits(next) {
-      habits = { ...USUAL, ...next };
-    },
-    takeFault() {
-      if (fault === null || faultsMet >= (fault.times ?? Number.POSITIVE_INFINITY)) return null;
-      if (clock.now() - faultSince >= (fault.lasts ?? Number.POSITIVE_INFINITY)) return null;
-      faultsMet++;
-      return fault;
-    },
-  };
+  content: Content;
+  lastModified: Date;
+  habits = USUAL;
+  readonly #clock: Clock;
+  #sha256: string | null = null;
+  #etag: string | null = null;
+  #taken = "";
+  #fault: Fault | null;
+  #faultSince: number;
+  #faultsMet = 0;
+
+  /** `sign` makes a link of a path. */
+  constructor(
+    given: { path: string; contentType: string; content: Content; fault: Fault | null },
+    sign: (path: string, options?: LinkOptions) => string,
+    clock: Clock,
+  ) {
+    this.path = given.path;
+    this.contentType = given.contentType;
+    this.content = given.content;
+    this.link = (options) => sign(given.path, options);
+    this.lastModified = wholeSeconds(clock.now());
+    this.#clock = clock;
+    this.#fault = given.fault;
+    this.#faultSince = clock.now();
+  }
+
+  /** All of the content; throws RangeError for a file that should not be in memory. */
+  get bytes(): Uint8Array {
+    const { length } = this.content;
+    if (length > MOST_HELD) throw new RangeError(`${this.path} has ${length} bytes: read its content`);
+    return this.content.read(0, length);
+  }
+
+  /** Of the content as it is now; computed when it is first read, which takes a while for a large file. */
+  get sha256(): string {
+    this.#sha256 ??= sha256Of(this.content);
+    return this.#sha256;
+  }
+
+  /** The strong one, whatever the server's habits. */
+  get etag(): string {
+    this.#etag ??= etagOf(this.content);
+    return this.#etag;
+  }
+
+  /**
+   * The client has the content as it is now: it got the file's last byte, or a 304. False again when a later request failed.
+   */
+  get isTaken(): boolean {
+    return this.#taken === this.etag;
+  }
+
+  /** The client has the content of this etag. */
+  markTaken(etag: string): void {
+    this.#taken = etag;
+  }
+
+  /** A request was not answered with the file. */
+  markMissed(): void {
+    this.#taken = "";
+  }
+
+  /** The same address has another content from now on: what an editor does to a draft's thumbnail. */
+  replace(content: Content): void {
+    // A client that has the present content must ask again, also when that content comes back later.
+    const before = this.#taken === "" ? "" : this.etag;
+    this.content = content;
+    this.#sha256 = null;
+    this.#etag = null;
+    if (this.#taken !== "" && this.etag !== before) this.#taken = "";
+    this.lastModified = wholeSeconds(this.#clock.now());
+  }
+
+  setFault(fault: Fault | null): void {
+    this.#fault = fault;
+    this.#faultSince = this.#clock.now();
+    this.#faultsMet = 0;
+  }
+
+  /** What is not given is as cloud storage does it. */
+  setHabits(habits: Habits): void {
+    this.habits = { ...USUAL, ...habits };
+  }
+
+  /** The fault that the next request meets; a call counts as a request. */
+  takeFault(): Fault | null {
+    const { times = Number.POSITIVE_INFINITY, lasts = Number.POSITIVE_INFINITY } = this.#fault ?? {};
+    if (this.#faultsMet >= times || this.#clock.now() - this.#faultSince >= lasts) return null;
+    this.#faultsMet++;
+    return this.#fault;
+  }
 }
 
-/** As cloud storage does it: the MD5 of a file put in one piece; of one put in parts, something that is none. */
+/** As cloud storage does it: the MD5 of a file put in one piece; of one put in parts, another value of that form. */
 function etagOf(content: Content): string {
   const hash = createHash("md5");
   if (content.length <= MOST_HELD) {

@@ -5,8 +5,8 @@ import { seededRandom } from "./random.ts";
 const BLOCK = 16;
 
 /**
- * Bytes that look like chance and are always the same for a seed, to be had from any position on: the key stream of AES
- * in counter mode (NIST SP 800-38A, 6.5), whose blocks are made from their number alone. A gigabyte takes a second.
+ * Bytes that look random and are always the same for a seed, readable from any position on: the key stream of AES in counter
+ * mode (NIST SP 800-38A, 6.5), whose blocks are made from their number alone. A gigabyte takes a second.
  */
 export function createNoise(seed: string | number): (position: number, length: number) => Uint8Array {
   const key = seededRandom(seed).bytes(BLOCK);

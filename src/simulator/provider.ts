@@ -1,35 +1,16 @@
+import { once } from "node:events";
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import type { Clock, Random } from "../ports.ts";
 import { answerBadly, answerFor } from "./answer.ts";
 import { type Content, heldContent } from "./content.ts";
 import type { Fault } from "./faults.ts";
-import type { LinkScheme } from "./link-schemes.ts";
-import { signLinks } from "./links.ts";
-import { filmContent, tinyJpeg, type VideoWish } from "./media.ts";
-import { type ServedMedium, serveMedium } from "./medium.ts";
+import { type LinkScheme, signLinks } from "./links.ts";
+import { filmContent, tinyJpeg, type VideoOptions } from "./media.ts";
+import { ServedMedium } from "./medium.ts";
 
 /** The provider's media server: files behind signed links that expire, with faults where they are wanted. */
-export type Provider = {
-  /** "http://127.0.0.1:<port>" */
-  readonly url: string;
-  readonly port: number;
-  /** A video of this id, at /media/<id>/<name>; each name is a link of its own. A large one is made as it is read. */
-  addVideo(videoId: string, wish?: VideoWish & { name?: string }): ServedMedium;
-  /** A thumbnail of this id at /media/<id>/thumbnail.jpg; a second one takes the first one's place, behind the same link. */
-  addThumbnail(videoId: string, seed?: string | number): ServedMedium;
-  /** Any file; one that is there already gets this content. */
-  addFile(path: string, content: Uint8Array | Content, contentType: string): ServedMedium;
-  media(): ServedMedium[];
-  /** For so many milliseconds nobody has asked for anything; 0 while a request is under way. */
-  quietFor(): number;
-  /** Sets this fault for every file, those to come as well. */
-  setFault(fault: Fault | null): void;
-  /** What every request meets before anything else, asked for each, with the time; null: nothing is wrong. */
-  setOutage(outage: ((now: number) => Fault | null) | null): void;
-  /** Ends every connection. A second call does nothing. */
-  close(): Promise<void>;
-};
+export type Provider = Awaited<ReturnType<typeof openProvider>>;
 
 export type ProviderOptions = {
   clock: Clock;
@@ -37,16 +18,16 @@ export type ProviderOptions = {
   host?: string;
   /** 0, the default, picks one. */
   port?: number;
-  /** How long a link is good for, in seconds; 24 hours unless told (provider.md: "Links live 24 hours"). */
+  /** How long a link is good for, in seconds; 24 hours unless given (PROVIDER, "Links live 24 hours"). */
   linkLifetime?: number;
-  /** Whose links they look like; AWS's unless told. */
+  /** Whose links they look like; AWS's unless given. */
   linkScheme?: LinkScheme;
   fault?: Fault | null;
-  /** Hears of each request as it comes. */
+  /** Called with each request as it comes. */
   onRequest?: (request: MediaRequest) => void;
 };
 
-/** A request as it came. What becomes of it is filled in later. */
+/** A request as it came. `status` is filled in when it has been answered. */
 export type MediaRequest = {
   at: number;
   method: string;
@@ -57,11 +38,11 @@ export type MediaRequest = {
   status: number | null;
 };
 
-/** A film beyond this is not kept in memory. */
+/** A larger film is not kept in memory. */
 const LARGE = 16 * 2 ** 20;
 
 /** Opens the media server. Rejects with the system's error when the port is taken. */
-export async function openProvider(options: ProviderOptions): Promise<Provider> {
+export async function openProvider(options: ProviderOptions) {
   const { clock, random, host = "127.0.0.1", port = 0, linkLifetime = 86_400, linkScheme = "aws" } = options;
   const media = new Map<string, ServedMedium>();
   let faultForAll = options.fault ?? null;
@@ -71,14 +52,14 @@ export async function openProvider(options: ProviderOptions): Promise<Provider> 
   let lastBusy = clock.elapsed();
   const links = signLinks(() => origin, { lifetime: linkLifetime, scheme: linkScheme }, { clock, random });
 
-  function note(request: IncomingMessage, response: ServerResponse, path: string): void {
-    const { range = null, "if-range": ifRange } = request.headers;
+  function note({ method = "", headers }: IncomingMessage, response: ServerResponse, path: string): void {
+    const { range = null, "if-range": ifRange = null } = headers;
     const seen: MediaRequest = {
       at: clock.now(),
-      method: request.method ?? "",
+      method,
       path,
       range,
-      ifRange: ifRange === undefined ? null : String(ifRange),
+      ifRange: ifRange && String(ifRange),
       status: null,
     };
     underWay++;
@@ -91,7 +72,7 @@ export async function openProvider(options: ProviderOptions): Promise<Provider> 
   }
 
   function answer(request: IncomingMessage, response: ServerResponse): void {
-    response.on("error", () => {}); // the other side left: nothing to be done about it
+    response.on("error", () => {}); // the client has left
     const url = new URL(request.url ?? "/", origin);
     const hop = /^\/hop\/(\d+|Infinity)(\/.*)$/.exec(url.pathname);
     if (hop !== null) url.pathname = hop[2]!;
@@ -114,15 +95,13 @@ export async function openProvider(options: ProviderOptions): Promise<Provider> 
     response.once("close", () => counts.open--);
 
     const hopsLeft = hop === null ? null : Number(hop[1]);
-    // A redirect is met once, at its beginning: what follows are its hops, and then the file.
+    // A redirect is one fault, met at its beginning: its hops and the file come after it.
     const fault = hopsLeft === null ? medium.takeFault() : null;
-    const hops = hopsLeft ?? (fault?.name === "redirect" ? fault.hops : 0);
+    const redirect = fault?.name === "redirect" ? fault : null;
+    const hops = hopsLeft ?? redirect?.hops ?? 0;
     if (hops > 0) {
-      const next =
-        fault?.name === "redirect" && fault.to !== undefined
-          ? fault.to
-          : `${origin}/hop/${hops - 1}${url.pathname}${url.search}`;
-      response.writeHead(302, { location: next, "content-length": 0 }).end();
+      const location = redirect?.to ?? `${origin}/hop/${hops - 1}${url.pathname}${url.search}`;
+      response.writeHead(302, { location, "content-length": 0 }).end();
       return;
     }
     void answerFor(medium, { fault, link: links.check(url), request, response, clock }).then((isGiven) => {
@@ -130,52 +109,53 @@ export async function openProvider(options: ProviderOptions): Promise<Provider> 
     });
   }
 
-  const server = createServer(answer);
-  await new Promise<void>((resolve, reject) => {
-    server.once("error", reject);
-    server.listen(port, host, resolve);
-  });
+  const server = createServer(answer).listen(port, host);
+  await once(server, "listening");
   const bound = (server.address() as AddressInfo).port;
   origin = `http://${host.includes(":") ? `[${host}]` : host}:${bound}`;
 
+  /** Any file; an existing one gets this content. */
   function addFile(path: string, given: Uint8Array | Content, contentType: string): ServedMedium {
     const content = given instanceof Uint8Array ? heldContent(given) : given;
     const known = media.get(path);
     known?.replace(content);
     if (known !== undefined) return known;
-    const medium = serveMedium({ path, content, contentType, fault: faultForAll }, links.sign, clock);
+    const medium = new ServedMedium({ path, content, contentType, fault: faultForAll }, links.sign, clock);
     media.set(path, medium);
     return medium;
   }
 
   let closing: Promise<void> | null = null;
   return {
+    /** "http://127.0.0.1:<port>" */
     url: origin,
     port: bound,
     addFile,
-    addVideo(videoId, { name, ...wish } = {}) {
-      const mov = wish.container === "mov";
-      const path = `/media/${encodeURIComponent(videoId)}/${name ?? (mov ? "video.mov" : "video.mp4")}`;
-      const film = filmContent({ seed: videoId, ...wish });
-      return addFile(
-        path,
-        film.length > LARGE ? film : film.read(0, film.length),
-        mov ? "video/quicktime" : "video/mp4",
-      );
+    /** A video of this id, at /media/<id>/<name>; each name is a link of its own. A large one is made as it is read. */
+    addVideo(videoId: string, { name, ...options }: VideoOptions & { name?: string } = {}): ServedMedium {
+      const [usual, type] = options.container === "mov" ? ["video.mov", "video/quicktime"] : ["video.mp4", "video/mp4"];
+      const film = filmContent({ seed: videoId, ...options });
+      const path = `/media/${encodeURIComponent(videoId)}/${name ?? usual}`;
+      return addFile(path, film.length > LARGE ? film : film.read(0, film.length), type!);
     },
-    addThumbnail(videoId, seed = videoId) {
+    /** A thumbnail of this id at /media/<id>/thumbnail.jpg; a second one replaces the first, behind the same link. */
+    addThumbnail(videoId: string, seed: string | number = videoId): ServedMedium {
       return addFile(`/media/${encodeURIComponent(videoId)}/thumbnail.jpg`, tinyJpeg(seed), "image/jpeg");
     },
     media: () => [...media.values()],
+    /** For how many milliseconds there has been no request; 0 while one is under way. */
     quietFor: () => (underWay > 0 ? 0 : clock.elapsed() - lastBusy),
-    setOutage(next) {
+    /** What every request meets before anything else, called for each, with the time; null: nothing is wrong. */
+    setOutage(next: typeof outage): void {
       outage = next;
     },
-    setFault(fault) {
+    /** Sets this fault for every file, those to come as well. */
+    setFault(fault: Fault | null): void {
       faultForAll = fault;
       for (const medium of media.values()) medium.setFault(fault);
     },
-    close() {
+    /** Ends every connection. A second call does nothing. */
+    close(): Promise<void> {
       closing ??= new Promise((resolve) => {
         server.close(() => resolve());
         server.closeAllConnections();

@@ -1,7 +1,7 @@
 import type { Random } from "../ports.ts";
 
 /**
- * A Random that replays: equal seeds give equal values, on Node and Deno alike. Not for secrets.
+ * A reproducible Random: equal seeds give equal values, on Node and Deno alike. Not for secrets.
  * The generator is xorshift128 (G. Marsaglia, "Xorshift RNGs", 2003, section 4), seeded by splitting the seed's hash.
  */
 export function seededRandom(seed: number | string): Random {

@@ -1,5 +1,6 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import parseRange from "range-parser";
+import { sleep } from "../platform/timing.ts";
 import type { Clock } from "../ports.ts";
 import { type Content, piecesOf } from "./content.ts";
 import type { Fault } from "./faults.ts";
@@ -12,21 +13,21 @@ const PIECE = 2 ** 18;
 type Given = { fault: Fault | null; request: IncomingMessage; response: ServerResponse; clock: Clock };
 type Span = { start: number; end: number };
 
-/** Sends the file, its range, or word that it is still the same; what cannot be satisfied is left to be answered. */
+/** Sends the file, its range, or a 304. For "unsatisfiable" nothing was sent. */
 export async function sendFile(medium: ServedMedium, given: Given): Promise<"sent" | "cut" | "unsatisfiable"> {
   const { fault, request, response, clock } = given;
   const { content, counts, etag, habits } = medium;
-  const told = toldTag(medium);
-  if (told !== null) response.setHeader("etag", told);
+  const sentTag = tagToSend(medium);
+  if (sentTag !== null) response.setHeader("etag", sentTag);
   if (habits.lastModified) response.setHeader("last-modified", medium.lastModified.toUTCString());
   if (habits.ranges) response.setHeader("accept-ranges", "bytes");
-  if (isFresh(medium, told, request)) {
+  if (isFresh(medium, sentTag, request)) {
     counts.notModified++;
     medium.markTaken(etag);
     response.writeHead(304).end();
     return "sent";
   }
-  const range = habits.ranges ? wantedRange(medium, told, request) : null;
+  const range = habits.ranges ? requestedRange(medium, sentTag, request) : null;
   if (range === "unsatisfiable") return range;
   // As a span that begins with `start` and ends before `end`.
   const { start, end } = range ?? { start: 0, end: content.length };
@@ -42,7 +43,7 @@ export async function sendFile(medium: ServedMedium, given: Given): Promise<"sen
   const most = Math.min(length, declared, brokenAfter(fault, length));
   const speed = fault?.name === "slow" ? fault.bytesPerSecond : null;
   const sent = await write(content, { start, end: start + most }, { speed, response, clock, counts });
-  // A connection that breaks before content-length is reached is how a cut and a length too large look from outside.
+  // Seen from outside, a cut and a length too large are a connection that breaks before content-length is reached.
   if (sent < declared) {
     response.destroy();
     return "cut";
@@ -62,7 +63,7 @@ function brokenAfter(fault: Fault | null, length: number): number {
   return Math.min(fault.after < 1 ? Math.floor(length * fault.after) : fault.after, length - 1);
 }
 
-/** Writes what the other side takes; gives, and counts, the number of bytes handed over. */
+/** Writes until the client leaves; returns, and counts, the number of bytes written. */
 async function write(
   content: Content,
   { start, end }: Span,
@@ -76,7 +77,7 @@ async function write(
     sent += piece.length;
     counts.bytes += piece.length;
     if (speed !== null && start + sent < end) {
-      await new Promise<void>((resolve) => clock.after((piece.length / speed) * 1000, resolve));
+      await sleep((piece.length / speed) * 1000, clock);
     }
   }
   return sent;
@@ -94,8 +95,8 @@ function writePiece(piece: Uint8Array, response: ServerResponse): Promise<boolea
   });
 }
 
-/** The etag that this answer tells; null: none. */
-function toldTag({ etag, habits, counts }: ServedMedium): string | null {
+/** The etag of this answer; null: none. */
+function tagToSend({ etag, habits, counts }: ServedMedium): string | null {
   switch (habits.etag) {
     case "strong":
       return etag;
@@ -109,29 +110,33 @@ function toldTag({ etag, habits, counts }: ServedMedium): string | null {
 }
 
 /** RFC 9110, 13.2.2: If-None-Match first, by weak comparison; If-Modified-Since only without it. */
-function isFresh({ lastModified, habits }: ServedMedium, told: string | null, { headers }: IncomingMessage): boolean {
+function isFresh(
+  { lastModified, habits }: ServedMedium,
+  sentTag: string | null,
+  { headers }: IncomingMessage,
+): boolean {
   const tags = headers["if-none-match"];
   const opaque = (tag: string) => tag.trim().replace(/^W\//, "");
   if (tags !== undefined)
-    return tags === "*" || (told !== null && tags.split(",").some((tag) => opaque(tag) === opaque(told)));
+    return tags === "*" || (sentTag !== null && tags.split(",").some((tag) => opaque(tag) === opaque(sentTag)));
   const since = Date.parse(headers["if-modified-since"] ?? "");
   return habits.lastModified && since >= lastModified.getTime();
 }
 
 /**
- * The one range that was asked for; null for the whole file (RFC 9110, 14.2: what cannot be understood is ignored; 13.1.5:
+ * The one requested range; null for the whole file (RFC 9110, 14.2: what cannot be understood is ignored; 13.1.5:
  * If-Range compares strongly, a weak tag never matches).
  */
-function wantedRange(
+function requestedRange(
   { content, lastModified, habits }: ServedMedium,
-  told: string | null,
+  sentTag: string | null,
   { headers }: IncomingMessage,
 ): Span | "unsatisfiable" | null {
   if (headers.range === undefined) return null;
   const condition = headers["if-range"];
   const isSame =
     condition === undefined ||
-    (condition === told && !condition.startsWith("W/")) ||
+    (condition === sentTag && !condition.startsWith("W/")) ||
     (habits.lastModified && condition === lastModified.toUTCString());
   if (!isSame) return null;
   const ranges = parseRange(content.length, headers.range);

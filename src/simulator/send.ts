@@ -10,10 +10,14 @@ export type Sent = {
 };
 
 /**
- * Posts a webhook as the provider does. Rejects with the network's error, or when `timeout` ms (30 s unless told) pass
+ * Posts a webhook as the provider does. Rejects with the network's error, or when `timeout` ms (30 s unless given) pass
  * without a byte of the answer; the signal ends it early.
  */
-export async function sendEvent(url: string, body: Uint8Array, options: SendOptions): Promise<Sent> {
+export async function sendEvent(
+  url: string,
+  body: Uint8Array,
+  options: { clock: Clock; headers?: Record<string, string>; timeout?: number; signal?: AbortSignal },
+): Promise<Sent> {
   const { clock, headers = {}, timeout = 30_000, signal } = options;
   const from = clock.elapsed();
   const answer = await request(url, {
@@ -29,8 +33,6 @@ export async function sendEvent(url: string, body: Uint8Array, options: SendOpti
   const text = await answer.body.text();
   return { status: answer.statusCode, json: readJson(text), ms: clock.elapsed() - from };
 }
-
-export type SendOptions = { clock: Clock; headers?: Record<string, string>; timeout?: number; signal?: AbortSignal };
 
 function readJson(text: string): unknown {
   try {

@@ -40,6 +40,9 @@ export type Inspected = {
   close(): void;
 };
 
+/** Bytes. The relay cuts its write-ahead log to 64 MiB after each checkpoint; one of this length cannot be cut now. */
+export const LONG_LOG = 256 * 2 ** 20;
+
 /** The way out of a damaged database. */
 export const RESTORE =
   "stop the relay, move relay.db and what begins with its name away, then wochit-relay restore FILE from the last backup";

@@ -11,9 +11,10 @@ import type {
   UploadJob,
   UploadOutcome,
 } from "../model/job.ts";
-import type { MediaState, Medium, TargetPlace } from "../model/medium.ts";
+import type { MediaState, Medium } from "../model/medium.ts";
 import type { Plan } from "../model/plan.ts";
 import type { Video, VideoState } from "../model/video.ts";
+import type { TargetPlace } from "../targets/table.ts";
 import type { Backups } from "./backups.ts";
 
 /** An event on its way in. */

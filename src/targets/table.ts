@@ -1,25 +1,55 @@
-import type { Config } from "../config/schema.ts";
-import { openLocalTarget } from "./local/open.ts";
-import type { MirrorTarget, Opening } from "./target.ts";
+import { RelayError } from "../errors.ts";
+import { local } from "./local/type.ts";
+import { s3 } from "./s3/type.ts";
+import type { CopyName, MirrorTarget, Opening } from "./target.ts";
+import type { TargetType } from "./type.ts";
 
-type TargetConfig = Config["mirror"]["target"];
+/** The types of targets: each is a folder beside this file, and a name in this table. */
+export const targetTypes = { local, s3 };
 
-/** One adapter for each target that a config can name: an option without its adapter does not compile. */
-const openers: {
-  [Type in TargetConfig["type"]]: (
-    config: Extract<TargetConfig, { type: Type }>,
-    opening: Opening,
-  ) => Promise<MirrorTarget>;
-} = {
-  local: (config, { access, log }) => openLocalTarget(config, { access, log }),
-  // Its client costs a hundred milliseconds and thirty megabytes: only whoever has a bucket pays them.
-  s3: async (config, opening) => (await import("./s3/open.ts")).openS3Target(config, opening),
-};
+type Types = typeof targetTypes;
 
-/** Opens a target. Throws what its adapter throws where it cannot be used. */
-export function openTarget<Type extends TargetConfig["type"]>(
-  config: Extract<TargetConfig, { type: Type }>,
-  opening: Opening = {},
-): Promise<MirrorTarget> {
-  return openers[config.type as Type](config, opening);
+/** A target of any type as the config gives it: paths absolute, secrets read. */
+export type Target = ReturnType<Types[keyof Types]["resolve"]>;
+
+/** What the store remembers of a target of any type. */
+export type TargetPlace = ReturnType<Types[keyof Types]["placeOf"]>;
+
+type AnyType = TargetType<Types[keyof Types]["options"], TargetPlace, Target>;
+
+/** The entry for a target or a place. RelayError("conflict") for a type that only a later version has. */
+export function typeOf({ type }: { type: string }): AnyType {
+  if (Object.hasOwn(targetTypes, type)) return (targetTypes as unknown as Record<string, AnyType>)[type]!;
+  const line = `copies are in a target of type ${JSON.stringify(type)}, which this version does not support`;
+  throw new RelayError("conflict", line);
+}
+
+/** The target of a config that names none. */
+export function defaultTarget(dataDir: string): Target {
+  return local.resolve({ type: "local" }, { folder: dataDir, dataDir, secrets: {} });
+}
+
+/** Opens a target. Throws where it cannot be used now. */
+export function openTarget(target: Target, opening: Opening = {}): Promise<MirrorTarget> {
+  return typeOf(target).open(target, opening);
+}
+
+export function placeOfTarget(target: Target): TargetPlace {
+  return typeOf(target).placeOf(target);
+}
+
+export function nameOfPlace(place: TargetPlace): string {
+  return typeOf(place).nameOf(place);
+}
+
+/** All names of a copy, its own first. Places of different types never share a copy. */
+export async function namesOfCopy(
+  copy: { target: string; key: string },
+  targets: { id: string; place: TargetPlace }[],
+): Promise<CopyName[]> {
+  const own = { ...copy, isCertain: true };
+  const place = targets.find(({ id }) => id === copy.target)?.place;
+  if (place === undefined) return [own];
+  const others = targets.filter((one) => one.id !== copy.target && one.place.type === place.type);
+  return [own, ...(await typeOf(place).otherNames({ place, key: copy.key }, others))];
 }

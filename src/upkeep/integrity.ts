@@ -1,23 +1,21 @@
 import { statSync } from "node:fs";
 import { errorLine } from "../errors.ts";
 import { runOwnProcess } from "../platform/own-process.ts";
+import { every } from "../platform/timing.ts";
 import type { Ports } from "../ports.ts";
 import type { Backups } from "../store/backups.ts";
-import { RESTORE } from "../store/check-tables.ts";
+import { LONG_LOG, RESTORE } from "../store/check-tables.ts";
 import type { IntegrityCheck, Store } from "../store/store.ts";
 
-/** Milliseconds: how old the last proof may become, how soon after a start, and how often it is looked whether one is due. */
-const EVERY = 24 * 60 * 60_000;
+/** Milliseconds: the age at which a proof is renewed, the wait after a start, and the interval at which this is judged. */
+const PROOF_LASTS = 24 * 60 * 60_000;
 const FIRST_AFTER = 60_000;
 const LOOK_EVERY = 15 * 60_000;
 
-/** A check reads a snapshot of a table, and the log grows meanwhile: not where it is this long already, in bytes. */
-const LONG_LOG = 256 * 2 ** 20;
-
-/** Checks a database: what is wrong with it; rejects where that could not be found out. */
+/** Resolves with what is wrong with a database; rejects where it could not be checked. */
 export type CheckDatabase = (signal: AbortSignal) => Promise<string[]>;
 
-/** By a process of its own (`wochit-relay doctor --database PATH`). */
+/** A check in a process of its own (`wochit-relay doctor --database PATH`). */
 export function checkProcess(database: string, self: { command: string; args: string[] }): CheckDatabase {
   return async (signal) => {
     const { stdout, lastLine, code, killedBy } = await runOwnProcess(self, ["doctor", "--database", database], signal);
@@ -28,15 +26,15 @@ export function checkProcess(database: string, self: { command: string; args: st
 }
 
 export type Integrity = {
-  /** What is wrong with the database, as far as is known; null: nothing. */
+  /** What is known to be wrong with the database; null: nothing. */
   damage(): string | null;
   stop(): Promise<void>;
 };
 
 /**
- * Looks once a day, after a start that no clean end came before, after one that followed a bad check, and where the store has
- * met damage, whether the database is whole. A verified backup that is younger is as good a proof: its copy was read whole. Damage is an error in the log, with
- * the way out; events are taken all the same.
+ * Checks whether the database is whole: once a day, after a start that follows an unclean end or a bad check, and where the store
+ * has met damage. A younger verified backup is as good a proof, since its copy was read whole. Damage is an error in the log,
+ * with the remedy; the relay keeps taking events.
  */
 export function startIntegrityChecks(options: {
   store: Pick<Store, "damage" | "disproveDamage" | "wasUnclean" | "lastCheck" | "noteCheck"> & {
@@ -51,10 +49,10 @@ export function startIntegrityChecks(options: {
   const stopped = new AbortController();
   let last: IntegrityCheck | null = null;
   let isFirst = true;
-  /** What the store had met when the last check began, which found damage too: that needs no other check. */
+  /** The damage that the store had met before the last check, which confirmed it: no other check is needed for it. */
   let checked: string | null = null;
   let turn = Promise.resolve();
-  let cancel = clock.after(FIRST_AFTER, look);
+  const cancel = every(LOOK_EVERY, clock, look, { first: FIRST_AFTER });
 
   async function isDue(): Promise<boolean> {
     const now = clock.now();
@@ -63,8 +61,8 @@ export function startIntegrityChecks(options: {
     if (isFirst && (store.wasUnclean() || (last !== null && last.wrong.length > 0))) return true;
     const backup = await store.backups.last();
     const proven = Math.max(last?.at ?? 0, backup?.at ?? 0);
-    // A clock that was set back makes no proof of the future.
-    return now - proven >= EVERY || proven > now;
+    // A proof in the future comes from before the clock was set back.
+    return now - proven >= PROOF_LASTS || proven > now;
   }
 
   async function run(): Promise<void> {
@@ -77,20 +75,17 @@ export function startIntegrityChecks(options: {
     if (wrong.length === 0) log.info("database checked, it is whole", { database, ms });
     else log.error("the database is damaged", { database, wrong: wrong.slice(0, 3), ms, do: RESTORE });
     checked = wrong.length === 0 ? null : met;
-    // As of a disk that failed for a while.
+    // The disk failed for a while only.
     if (wrong.length === 0 && store.damage() === met) store.disproveDamage();
     last = { at: clock.now(), wrong: wrong.slice(0, 10) };
     await store.noteCheck(last);
   }
 
-  function look(): void {
-    turn = run()
-      .catch((error) => {
-        if (!stopped.signal.aborted) log.warn("the database could not be checked", { error: errorLine(error) });
-      })
-      .then(() => {
-        if (!stopped.signal.aborted) cancel = clock.after(LOOK_EVERY, look);
-      });
+  function look(): Promise<void> {
+    turn = run().catch((error) => {
+      if (!stopped.signal.aborted) log.warn("the database could not be checked", { error: errorLine(error) });
+    });
+    return turn;
   }
 
   return {

@@ -1,21 +1,22 @@
+import { every } from "../platform/timing.ts";
 import type { Log } from "../ports.ts";
 import { isPlausibleTime } from "../rules/plausible-time.ts";
 import type { Store } from "../store/store.ts";
 import type { SteadyClock } from "./steady-clock.ts";
 
-/** How often other processes' commits and the clock are looked at, in milliseconds: they are noticed within a second. */
+/** Milliseconds between two checks of other processes' commits and of the clock: a change takes effect within a second. */
 const WATCH_EVERY = 900;
 
-/** What the clock is moved by less than this, in milliseconds, moves nothing. */
-const WORTH_MOVING = 1_000;
+/** Milliseconds. A smaller change of the clock moves no due time. */
+const LEAST_CHANGE = 1_000;
 
-/** How often the database is given the time, in milliseconds, so that a later start finds a clock that was set back. */
-const REMEMBER_EVERY = 3_600_000;
+/** Milliseconds between two records of the time in the database: by them a later start finds a clock that was set back. */
+const RECORD_EVERY = 3_600_000;
 
 /**
- * Looks every second for what other processes (the operator's commands) have committed, for links that die while nothing
- * is secured, and at the clock. Where it was set back, also while no relay ran, due times are moved along: a retry in a
- * second stays one in a second. Returns the end of it.
+ * Checks every second for commits of other processes (the operator's commands), for media whose links are about to expire, and for
+ * a clock that was set back, also while no relay ran: due times are moved with it, so that a retry in a second stays one in
+ * a second. The returned function ends it.
  */
 export async function watch(
   store: Store,
@@ -24,48 +25,47 @@ export async function watch(
 ): Promise<() => void> {
   let mark = await store.changeMark();
   let back = 0;
-  let rememberedAt = Number.NEGATIVE_INFINITY;
-  let isHeeding = false;
-  let cancel = () => {};
+  let recordedAt = Number.NEGATIVE_INFINITY;
+  let isFollowing = false;
 
   clock.onJump((ms) => {
-    if (Math.abs(ms) < WORTH_MOVING) log.info("the machine's clock is right again");
+    if (Math.abs(ms) < LEAST_CHANGE) log.info("the machine's clock is right again");
     else log.warn(`the clock was set ${ms < 0 ? "back" : "forward"}`, { ms: Math.abs(ms) });
     back += Math.max(0, -ms);
-    rememberedAt = Number.NEGATIVE_INFINITY;
-    heedClock().catch(() => {}); // It is done at the next look.
+    recordedAt = Number.NEGATIVE_INFINITY;
+    followClock().catch(() => {}); // The next check tries again.
   });
 
-  async function heedClock(): Promise<void> {
-    if (isHeeding) return;
-    isHeeding = true;
+  async function followClock(): Promise<void> {
+    if (isFollowing) return;
+    isFollowing = true;
     try {
-      const now = clock.now(); // Here a jump may be found.
+      const now = clock.now(); // This may call onJump.
       if (back > 0) {
         const by = back;
         await store.bringForward(by, now);
         back -= by;
       }
-      if (clock.elapsed() - rememberedAt >= REMEMBER_EVERY) await remember(now);
+      if (clock.elapsed() - recordedAt >= RECORD_EVERY) await recordTime(now);
     } finally {
-      isHeeding = false;
+      isFollowing = false;
     }
   }
 
-  /** Gives the database the time; where it has seen a later one, the clock was set back while no relay ran. */
-  async function remember(now: number): Promise<void> {
-    // A machine that has just started may not know the time yet.
+  /** Records the time in the database; where a later one is recorded, the clock was set back while no relay ran. */
+  async function recordTime(now: number): Promise<void> {
+    // The clock of a machine that has just started may not be set yet.
     const behind = isPlausibleTime(now) ? await store.seenAt(now) : 0;
-    rememberedAt = clock.elapsed();
-    if (behind >= WORTH_MOVING) {
+    recordedAt = clock.elapsed();
+    if (behind >= LEAST_CHANGE) {
       await store.bringForward(behind, now);
       log.warn("the clock was set back since the relay last ran", { ms: behind });
     }
-    // Due times have come nearer, or have passed: the workers' timers do not know.
+    // The workers' timers do not follow the due times, which are nearer now, or past.
     wake();
   }
 
-  async function heedRisks(): Promise<void> {
+  async function raiseRisks(): Promise<void> {
     const at = await store.nextRisk();
     if (at === null || at > clock.now()) return;
     const risks = await store.raiseRisks(clock.now());
@@ -75,16 +75,15 @@ export async function watch(
     wake();
   }
 
-  async function heedOthers(): Promise<void> {
+  async function followOthers(): Promise<void> {
     const now = await store.changeMark();
     if (now !== mark) wake();
     mark = now;
   }
 
-  function look(): void {
-    cancel = clock.after(WATCH_EVERY, look);
-    Promise.all([heedClock(), heedOthers(), heedRisks()]).catch(() => {}); // The store is in trouble, and says so itself.
+  function check(): void {
+    Promise.all([followClock(), followOthers(), raiseRisks()]).catch(() => {}); // The store logs its own trouble.
   }
-  look();
-  return () => cancel();
+  check();
+  return every(WATCH_EVERY, clock, check);
 }

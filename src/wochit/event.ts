@@ -2,23 +2,20 @@ import { hash } from "node:crypto";
 import { RelayError } from "../errors.ts";
 import type { ProviderEvent } from "../model/event.ts";
 import type { AnnouncedLink, MediaKind } from "../model/medium.ts";
-
 import { compactValue, type Member, readMembers } from "./json-members.ts";
 import { identityOf } from "./link-identity.ts";
 
-/** The provider: both dialects of its webhook become one event; what it does not know stays as it is. */
-
-/** Types whose repetition is a duplicate, as is that of a body without a type; all others are meant when they come again. */
+/** Types whose repetition is a duplicate, as is that of a body without a type. */
 const DEDUPED = new Set(["video.ready", "video.delete", "draft.new", "draft.delete"]);
 
-/** The members that carry links, by the kind of medium behind them. */
+/** The member with the link, by the kind of medium. */
 export const LINK_MEMBER: Record<MediaKind, string> = { video: "videoUrl", thumbnail: "thumbnailUrl" };
 const KINDS: MediaKind[] = ["video", "thumbnail"];
 
 const utf8 = new TextDecoder("utf-8", { fatal: true });
 
 /**
- * Reads one webhook body.
+ * Reads one webhook body, of either dialect of the provider.
  * Throws RelayError "invalid_json" (not UTF-8, not JSON) or "invalid_event" (not an object, no usable id).
  */
 export function parseEvent(body: Uint8Array): ProviderEvent {
@@ -53,9 +50,8 @@ export function parseEvent(body: Uint8Array): ProviderEvent {
 }
 
 /**
- * What the patterns of endpoints are matched against.
- * A failure that names no type still is news of a video: endpoints that ask for "video.*" must hear of it. Names that
- * begin with "relay." are the relay's own (CONTRACT, "Notices"): a provider's would be taken for one of them.
+ * The name that the patterns of endpoints are matched against. A failure without a type is "video.failed", so that endpoints
+ * with "video.*" get it. Types that begin with "relay." would be taken for the relay's own (CONTRACT, "Notices").
  */
 export function topicOf({ type, failure }: Pick<ProviderEvent, "type" | "failure">): string {
   if (type === null) return failure ? "video.failed" : "unknown";
@@ -71,15 +67,15 @@ function decode(body: Uint8Array): string {
 }
 
 /**
- * The members of the body's object. JSON.parse only judges the text; the members are read from it by our own reader,
- * because V8 may take an escaped member name for one of an earlier object (nodejs/node#63785).
+ * The members of the body's object. JSON.parse only checks the text; `readMembers` reads the members, because V8 may take an
+ * escaped member name for one of an earlier object (nodejs/node#63785).
  */
 function readObject(text: string): Map<string, Member> {
   let value: unknown;
   try {
     value = JSON.parse(text);
   } catch (error) {
-    // V8 quotes the text in its message; the place is enough, and cannot carry a payload into a log.
+    // V8 quotes the text in its message; only the position is used, so that no payload gets into a log.
     const at = /position (\d+)/.exec(String(error))?.[1];
     const where = at === undefined ? "" : ` (at character ${at})`;
     throw new RelayError("invalid_json", text.trim() === "" ? "the body is empty" : `the body is not JSON${where}`);
@@ -91,8 +87,8 @@ function readObject(text: string): Map<string, Member> {
 }
 
 /**
- * The id of the video that a body says to be of, also one that is no event; null where it says none. A body that is no JSON
- * (cut off, say) is searched for it.
+ * The video id in a body, also in one that is no event; null where there is none. A body that is no JSON (cut off, for
+ * example) is searched for it.
  */
 export function videoIdIn(body: Uint8Array): string | null {
   const text = new TextDecoder().decode(body);
@@ -105,18 +101,18 @@ export function videoIdIn(body: Uint8Array): string | null {
   }
 }
 
-/** The member as it stands in text that is no JSON as a whole; its value is (RFC 8259 §7). */
+/** The member in text that is no JSON as a whole; its value is a JSON string (RFC 8259 §7). */
 const WRITTEN_ID = /"wochitVideoId"\s*:\s*("(?:[^"\\\u0000-\u001f]|\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4}))*")/g;
 
-/** The value of a member we know; undefined when it is missing, null for objects and lists, which mean nothing to us. */
+/** The value of a member; undefined when it is missing, null for objects and lists, which are not used. */
 function readValue(member: Member | undefined): unknown {
   if (member === undefined) return undefined;
   return member.value.startsWith("{") || member.value.startsWith("[") ? null : JSON.parse(member.value);
 }
 
 /**
- * Why a value cannot be the id of a video, in words that follow its name; null where it can. CONTRACT, "Usable id":
- * a non-empty string of at most 256 bytes without control characters and lone surrogates.
+ * Why a value is no usable id of a video, as the end of a sentence; null where it is one (CONTRACT, "Usable id"): a non-empty
+ * string of at most 256 bytes without control characters and lone surrogates.
  */
 export function idProblem(value: unknown): string | null {
   if (value === undefined) return "is missing";
@@ -141,6 +137,6 @@ function fingerprintOf(members: Map<string, Member>, links: AnnouncedLink[]): st
     const link = links.find(({ kind }) => LINK_MEMBER[kind] === name);
     parts.push(JSON.stringify(name), link ? JSON.stringify(link.identity) : compactValue(members.get(name)!.value));
   }
-  // Each part is a whole JSON text, so a line break between them leaves no two lists alike.
+  // Each part is a JSON text without line breaks between tokens, so the joined text is unambiguous.
   return hash("sha256", parts.join("\n"), "base64url");
 }

@@ -1,9 +1,9 @@
 /**
- * Reads the top-level members of a JSON object as they are written, so that what is not touched keeps its very characters:
+ * Reads the top-level members of a JSON object as they are written, so that unchanged ones keep their characters:
  * `JSON.parse` followed by `JSON.stringify` loses digits, escapes, order and duplicates.
  *
- * Everything here expects text that `JSON.parse` has accepted (RFC 8259) and that was decoded from valid UTF-8. Under that
- * promise the ends of strings and values can be found without checking anything again, in one pass and without recursion.
+ * All functions expect text that `JSON.parse` has accepted (RFC 8259) and that was decoded from valid UTF-8. So the ends of
+ * strings and values are found without further checks, in one pass and without recursion.
  */
 
 /** One member as it stands in the text: `name` with its quotes and escapes, `value` without the white space around it. */
@@ -18,9 +18,8 @@ const OPEN_BRACE = 0x7b;
 const CLOSE_BRACE = 0x7d;
 
 /**
- * The members of the object by their decoded names, in the order of the text. Of duplicate names the last one counts, in
- * its own place; the ones before it are left out as if they had never been there. Text that is no object has no members.
- * Takes time in proportion to the text and never throws.
+ * The members of the object by their decoded names, in the order of the text. Of duplicate names only the last one is in the
+ * result, in its own place. Text that is no object has no members. Linear in the length of the text; never throws.
  */
 export function readMembers(text: string): Map<string, Member> {
   const members = new Map<string, Member>();
@@ -34,7 +33,7 @@ export function readMembers(text: string): Map<string, Member> {
     const valueEnd = endOfValue(text, valueStart);
     // One by one: V8 can read an escaped name as that of an earlier object (https://github.com/nodejs/node/issues/63785).
     const decoded = name.includes("\\") ? (JSON.parse(name) as string) : name.slice(1, -1);
-    members.delete(decoded); // so that it goes to the end when it is set
+    members.delete(decoded); // A set of an existing name would keep its old place.
     members.set(decoded, { name, value: text.slice(valueStart, valueEnd) });
     at = skipSpace(text, valueEnd);
     if (text.charCodeAt(at) !== COMMA) break;
@@ -44,8 +43,8 @@ export function readMembers(text: string): Map<string, Member> {
 }
 
 /**
- * One text for all spellings of a value that differ only in white space between tokens or in the escapes of strings.
- * Numbers stay as written: 1 and 1.0 are two texts, and no digit is lost. For comparing, not for sending.
+ * One text for all spellings of a value that differ only in white space between tokens or in the escapes of strings. Numbers
+ * stay as written: 1 and 1.0 are two texts, and no digit is lost. For comparison only.
  */
 export function compactValue(raw: string): string {
   const first = raw.charCodeAt(0);
@@ -73,7 +72,7 @@ export function compactValue(raw: string): string {
   return copied === 0 ? raw : compact + raw.slice(copied);
 }
 
-/** A string without a backslash is written in the only way that `JSON.stringify` would write it. */
+/** A string without a backslash is already as `JSON.stringify` writes it. */
 function compactString(raw: string): string {
   return raw.includes("\\") ? JSON.stringify(JSON.parse(raw)) : raw;
 }
@@ -89,14 +88,14 @@ function skipSpace(text: string, from: number): number {
   return at;
 }
 
-/** `open` is the opening quote; the answer is the place after the closing one. */
+/** The position after the closing quote; `open` is the opening one. */
 function endOfString(text: string, open: number): number {
   let close = text.indexOf('"', open + 1);
   while (close !== -1 && isEscaped(text, close)) close = text.indexOf('"', close + 1);
   return close === -1 ? text.length : close + 1;
 }
 
-/** An odd number of backslashes stands before it. Each run is looked at once, so a long string stays linear. */
+/** Whether an odd number of backslashes precedes it. Each run is read once, so a long string stays linear. */
 function isEscaped(text: string, quote: number): boolean {
   let at = quote;
   while (text.charCodeAt(at - 1) === BACKSLASH) at--;

@@ -1,13 +1,11 @@
 import { Buffer } from "node:buffer";
 import { nameOf } from "./link-identity.ts";
 
-/** Until when a media link can be used. Pure, and quick: it runs for every link received. */
-
 const HOUR = 3_600_000;
 
 const DAY = 24 * HOUR;
 
-/** What other CDNs and home-made signatures call the end of a link; what only these tell is never taken for a signature. */
+/** The expiry parameter of other CDNs and home-made signatures; these never count as a signature. */
 const END_NAMES = ["expires", "expiry", "expire", "expires_at", "expiresat", "expiration", "exp", "e"];
 
 /** Akamai's tokens: `exp=…~acl=…~hmac=…`. */
@@ -25,8 +23,8 @@ const TELLS_TIME = new RegExp(
 );
 
 /**
- * When the link itself says that it dies; the earliest time where it says several; null where it says none.
- * A hint only: clocks lie, links lie.
+ * The expiry in a link, in milliseconds since 1970; the earliest of several; null where there is none. Only a hint: clocks
+ * and links may be wrong. Runs for every link received.
  */
 export function expiryOf(url: string): number | null {
   const query = url.indexOf("?");
@@ -62,23 +60,17 @@ function decoded(value: string): string {
 function after(start: string | undefined, seconds: string | undefined): number | null {
   const [, ...parts] = /^(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)Z$/.exec(start ?? "") ?? [];
   if (parts.length === 0 || !/^\d{1,9}$/.test(seconds ?? "")) return null;
-  const [year, month, day, hour, minute, second] = parts.map(Number) as [
-    number,
-    number,
-    number,
-    number,
-    number,
-    number,
-  ];
-  return Date.UTC(year, month - 1, day, hour, minute, second) + Number(seconds) * 1000;
+  const [date, time] = [parts.slice(0, 3).join("-"), parts.slice(3).join(":")];
+  const begin = isoTime(`${date}T${time}Z`);
+  return begin === null ? null : begin + Number(seconds) * 1000;
 }
 
-/** Seconds since 1970, as ten digits: fewer would be before 2001, and mean something else. */
+/** Seconds since 1970, as ten digits: fewer would be before 2001. */
 function epoch(seconds: string | undefined): number | null {
   return /^[1-9]\d{9}$/.test(seconds ?? "") ? Number(seconds) * 1000 : null;
 }
 
-/** Seconds or milliseconds since 1970, or a date and time with its zone: other forms could mean several things. */
+/** Seconds or milliseconds since 1970, or a date and time with its zone; other forms are ambiguous. */
 function plainTime(text: string | undefined): number | null {
   if (text === undefined) return null;
   if (/^1\d{12}$/.test(text)) return Number(text);
@@ -92,7 +84,7 @@ function isoTime(text: string | undefined): number | null {
   return Number.isNaN(time) ? null : time;
 }
 
-/** A CloudFront custom policy: JSON in base64 with `-_~` for `+=/`, which ends where its DateLessThan says. */
+/** DateLessThan of a CloudFront custom policy: JSON in base64 with `-_~` for `+=/`. */
 function policyEnd(policy: string | undefined): number | null {
   if (policy === undefined || policy.length > 4096) return null;
   const base64 = policy.replace(/[-_~]/g, (sign) => ({ "-": "+", _: "=", "~": "/" })[sign]!);
@@ -106,8 +98,8 @@ function policyEnd(policy: string | undefined): number | null {
 }
 
 /**
- * Until when a link is worth trying: its own expiry, clamped to 1 h … 7 d after it was received, because clocks differ
- * and links lie; where it tells none, `linkLifetime` (ms) after it was received.
+ * The time until which a link is tried: its own expiry, clamped to 1 h … 7 d after its receipt, because clocks and links may
+ * be wrong; without one, `linkLifetime` (ms) after its receipt.
  */
 export function deadlineOf(url: string, receivedAt: number, linkLifetime: number): number {
   const expiry = expiryOf(url);

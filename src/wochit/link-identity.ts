@@ -1,11 +1,9 @@
-/** Which file a media link leads to. Pure, and quick: it runs for every link received. */
-
-/** Parameters that belong to a signature whatever else is there: AWS Signature v4 and Google V4 name theirs apart. */
+/** Parameters that are always a signature's: those of AWS Signature v4 and Google V4. */
 const OWN_PREFIX = /^x-(?:amz|goog)-/;
 
 /**
- * Signature schemes whose parameters have common names: these are only a signature's where the `marks` of the scheme are
- * there (of `oneOf` at least one).
+ * Signature schemes whose parameters have common names: they are a signature's only beside all `marks` of the scheme, and at
+ * least one of `oneOf`.
  */
 const SCHEMES: { marks: string[]; oneOf?: string[]; names: Set<string> }[] = [
   // AWS Signature v2 (its x-amz-security-token is covered by the prefix).
@@ -29,8 +27,8 @@ const SCHEMES: { marks: string[]; oneOf?: string[]; names: Set<string> }[] = [
 ];
 
 /**
- * The link without its signature parameters and its fragment: what makes two links the same file. The order of the other
- * parameters is kept, and every character of them. Text that is no URL comes back as it is.
+ * The link without its signature parameters and its fragment; equal for two links of the same file. The other parameters keep
+ * their order and characters. Text that is no URL is returned unchanged. Runs for every link received.
  */
 export function identityOf(url: string): string {
   const hash = url.indexOf("#");

@@ -1,6 +1,4 @@
-/** What a media link tells: which file it leads to, and until when. Pure, and quick: it runs for every link received. */
-
-/** The link as it may be shown and logged: without query, fragment, user name and password; also where it is no URL. */
+/** The link for display and logs: without query, fragment, user name and password; also where it is no URL. */
 export function withoutQuery(url: string): string {
   if (!URL.canParse(url)) return url.split(/[?#]/, 1)[0]!.replace(/^([^/]*\/\/)[^/]*@/, "$1");
   const link = new URL(url);

@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { formatSpan, relativeTime } from "../../src/actions/format.ts";
 import { deliveryJson, eventJson, mediumJson, quarantinedJson, videoJson } from "../../src/actions/json.ts";
-import { parseWhen, tellWhen } from "../../src/actions/times.ts";
+import { parseTime } from "../../src/actions/parse-time.ts";
 import type { Medium } from "../../src/model/medium.ts";
 
 const NOON = Date.UTC(2026, 0, 31, 12);
@@ -111,10 +112,10 @@ test("a moment is ISO 8601, in UTC unless it says otherwise, or how long ago", (
     ["2026-01-31T14:00:00.000+02:00", NOON],
     ["2026-01-31", NOON - 12 * 3_600_000],
   ] as const) {
-    assert.equal(parseWhen(text, NOON), expected, text);
+    assert.equal(parseTime(text, NOON), expected, text);
   }
   for (const text of ["yesterday", "2026", "31.01.2026", "2026-13-01", "2 h", "", "12:00"]) {
-    assert.throws(() => parseWhen(text, NOON), { code: "usage" }, text);
+    assert.throws(() => parseTime(text, NOON), { code: "usage" }, text);
   }
 });
 
@@ -130,6 +131,11 @@ test("how far a moment is away is said as people say it", () => {
     [-(86_400_000 + 4 * 3_600_000), "1 d 4 h ago"],
     [30 * 86_400_000, "in 30 d"],
   ] as const) {
-    assert.equal(tellWhen(NOON + away, NOON), words);
+    assert.equal(relativeTime(NOON + away, NOON), words);
   }
+});
+
+test("a length of time is in the largest unit that divides it", () => {
+  const spans = [6 * 3_600_000, 90_000, 1_500, 172_800_000, 0].map(formatSpan);
+  assert.deepEqual(spans, ["6 h", "90 s", "1500 ms", "2 d", "0 ms"]);
 });

@@ -1,8 +1,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { cancelDeliveries, listDeliveries, retryDeliveries, showDelivery } from "../../src/actions/deliveries.ts";
+import { cancelDeliveries, deliveries, retryDeliveries, showDelivery } from "../../src/actions/deliveries.ts";
 import { listEndpoints, pauseEndpoint, resumeEndpoint } from "../../src/actions/endpoints.ts";
-import { listEvents, type ReplayWish, replayEvents, showEvent } from "../../src/actions/events.ts";
+import { events, type ReplayOptions, replayEvents, showEvent } from "../../src/actions/events.ts";
+import { collect, type Sources } from "../../src/actions/list.ts";
 import { reprocess, reprocessAll, showQuarantined } from "../../src/actions/quarantine.ts";
 import { readStatus } from "../../src/actions/status.ts";
 import { importContexts } from "../../src/actions/videos.ts";
@@ -11,14 +12,13 @@ import { openSeeded, ready, type Seeded } from "../support/seeded.ts";
 
 const HOUR = 3_600_000;
 
-async function all<Row>(rows: AsyncIterable<Row>): Promise<Row[]> {
-  const list: Row[] = [];
-  for await (const row of rows) list.push(row);
-  return list;
+/** What the lists of a seeded database are read from. */
+function sources({ store, config }: Pick<Seeded, "store" | "config">): Sources {
+  return { store, config, openLink: async () => () => null };
 }
 
-function replay({ store, config }: Seeded, wish: ReplayWish) {
-  return all(replayEvents(store, config, wish, Date.now));
+function replay({ store, config }: Seeded, wish: ReplayOptions) {
+  return collect(replayEvents(store, config, wish, Date.now));
 }
 
 test("one event is replayed to every endpoint that asks for it, or to the one that is named", async (t) => {
@@ -46,7 +46,7 @@ test("a range is replayed oldest first, by time, type and endpoint, and needs a 
     ids.push(await seeded.take({ type, wochitVideoId: "v1" }, now - (4 - at) * HOUR));
   }
   await assert.rejects(replay(seeded, {}), { code: "usage" });
-  const replayed = async (wish: ReplayWish) =>
+  const replayed = async (wish: ReplayOptions) =>
     (await replay(seeded, { endpoint: "app", ...wish })).map(({ eventId }) => ids.indexOf(eventId));
   assert.deepEqual(await replayed({ since: 0 }), [0, 1, 2, 3]);
   // The time of an event is when it was committed; these all were just now.
@@ -101,19 +101,21 @@ test("the dead deliveries of an endpoint are retried, oldest first; without a fi
   const seeded = await openSeeded(t);
   for (const video of ["v1", "v2", "v3"]) await seeded.take(ready(video));
   await seeded.deliver("app", "dead");
-  await assert.rejects(all(retryDeliveries(seeded.store, {}, Date.now)), { code: "usage" });
-  const done = await all(retryDeliveries(seeded.store, { endpoint: "app" }, Date.now));
+  await assert.rejects(collect(retryDeliveries(seeded.store, {}, Date.now)), { code: "usage" });
+  const done = await collect(retryDeliveries(seeded.store, { endpoint: "app" }, Date.now));
   assert.equal(done.length, 3);
   assert.deepEqual(
     [...done].sort((a, b) => a.id.localeCompare(b.id)),
     done,
   );
   const states = async () =>
-    (await all(listDeliveries(seeded.store, { limit: 10, endpoint: "app" }))).map(({ state }) => state);
+    (await collect(deliveries.rows(sources(seeded), { limit: 10, endpoint: "app" }))).map(({ state }) => state);
   assert.deepEqual(await states(), ["pending", "pending", "pending"]);
-  const canceled = await all(cancelDeliveries(seeded.store, { endpoint: "app" }, Date.now));
+  const canceled = await collect(cancelDeliveries(seeded.store, { endpoint: "app" }, Date.now));
   assert.equal(canceled.length, 3);
-  const newestFirst = (await all(listDeliveries(seeded.store, { limit: 10, endpoint: "app" }))).map(({ id }) => id);
+  const newestFirst = (await collect(deliveries.rows(sources(seeded), { limit: 10, endpoint: "app" }))).map(
+    ({ id }) => id,
+  );
   assert.deepEqual(
     canceled.map(({ id }) => id),
     newestFirst,
@@ -123,12 +125,13 @@ test("the dead deliveries of an endpoint are retried, oldest first; without a fi
 });
 
 test("all of an endpoint are canceled: what waits, what nobody works on any longer, and what runs when it has ended", async (t) => {
-  const { store, take } = await openSeeded(t);
+  const seeded = await openSeeded(t);
+  const { store, take } = seeded;
   for (const video of ["v1", "v2", "v3"]) await take(ready(video));
   const claim = (leaseFor: number) =>
     store.claimDeliveries({ endpoint: "app", now: Date.now(), limit: 1, leaseFor }).then(({ jobs }) => jobs);
   const [[running], [lapsed]] = [await claim(60_000), await claim(0)];
-  const done = await all(cancelDeliveries(store, { endpoint: "app" }, Date.now));
+  const done = await collect(cancelDeliveries(store, { endpoint: "app" }, Date.now));
   assert.deepEqual(
     done.map(({ error }) => error),
     [null, null, null],
@@ -136,19 +139,22 @@ test("all of an endpoint are canceled: what waits, what nobody works on any long
   const stateOf = async (id: string) => (await store.delivery(id)).state;
   assert.deepEqual([await stateOf(running!.id), await stateOf(lapsed!.id)], ["running", "canceled"]);
   await store.renew(running!, 0);
-  const states = (await all(listDeliveries(store, { limit: 10, endpoint: "app" }))).map(({ state }) => state);
+  const states = (await collect(deliveries.rows(sources(seeded), { limit: 10, endpoint: "app" }))).map(
+    ({ state }) => state,
+  );
   assert.deepEqual(states, ["canceled", "canceled", "canceled"]);
 });
 
 test("lists are walked beyond one page, newest first", async (t) => {
   const seeded = await openSeeded(t, { endpoints: [] });
   const ids = await Promise.all(Array.from({ length: 1100 }, (_, at) => seeded.take(ready(`v${at}`))));
-  const listed = (await all(listEvents(seeded.store, { limit: 1050 }))).map(({ id }) => id);
+  const listed = (await collect(events.rows(sources(seeded), { limit: 1050 }))).map(({ id }) => id);
   assert.deepEqual(listed, ids.reverse().slice(0, 1050));
 });
 
 test("what few rows of a long table match is found, whole and in order, whatever it is narrowed to", async (t) => {
-  const { store, take } = await openSeeded(t, { endpoints: [] });
+  const seeded = await openSeeded(t, { endpoints: [] });
+  const { take } = seeded;
   const draft = (wochitVideoId: string) => ({ type: "draft.new", wochitVideoId });
   const ids: string[] = [];
   for (let part = 0; part < 4; part++) {
@@ -157,7 +163,7 @@ test("what few rows of a long table match is found, whole and in order, whatever
   }
   await Promise.all(Array.from({ length: 1100 }, (_, at) => take(ready(`w${at}`))));
   const list = async (wish: object) =>
-    (await all(listEvents(store, { limit: 1000, type: "draft.new", ...wish }))).map(({ id }) => id);
+    (await collect(events.rows(sources(seeded), { limit: 1000, type: "draft.new", ...wish }))).map(({ id }) => id);
   assert.deepEqual(await list({}), ids);
   assert.deepEqual(await list({ limit: 3 }), ids.slice(0, 3));
   assert.deepEqual(await list({ before: ids[1] }), ids.slice(2));
@@ -219,7 +225,7 @@ test("a refused body becomes an event and leaves the quarantine; one that is non
   assert.deepEqual([event.videoId, event.receivedAt, event.sourceAddress], ["v1", 1_000, "203.0.113.9"]);
   await assert.rejects(reprocess(store, accept, broken.id), { code: "invalid_json" });
 
-  const results = await all(reprocessAll(store, accept, { reason: "source" }));
+  const results = await collect(reprocessAll(store, accept, { reason: "source" }));
   assert.equal(results.length, 1);
   assert.ok("error" in results[0]!);
   assert.deepEqual(

@@ -34,7 +34,7 @@ async function openMirrored(t: Pick<TestContext, "after">, count: number) {
       signal: new AbortController().signal,
       read,
       lookInto: async () => null,
-      wish: {},
+      filter: {},
       rate: null,
       mend: false,
       found: (finding) => void found.push(finding),
@@ -91,8 +91,8 @@ test("of many copies exactly those are found that are damaged, in five ways", as
 
 test("only what is asked for is read, and not what was superseded", async (t) => {
   const { verify, store, take, download, name } = await openMirrored(t, 3);
-  assert.equal((await verify({ wish: { videoId: name(1) } })).copies, 1);
-  assert.equal((await verify({ wish: { kind: "thumbnail" } })).copies, 0);
+  assert.equal((await verify({ filter: { videoId: name(1) } })).copies, 1);
+  assert.equal((await verify({ filter: { kind: "thumbnail" } })).copies, 0);
   for (const file of ["a.jpg", "b.jpg"]) {
     const thumbnailUrl = `https://cdn.example.com/${file}`;
     await take({ type: "draft.update", wochitVideoId: name(1), thumbnailUrl });
@@ -100,8 +100,8 @@ test("only what is asked for is read, and not what was superseded", async (t) =>
   }
   const states = (await store.media({ limit: 10, kind: "thumbnail" })).map(({ state }) => state);
   assert.deepEqual(states, ["mirrored", "superseded"]);
-  assert.equal((await verify({ wish: { kind: "thumbnail" } })).copies, 1);
-  assert.equal((await verify({ wish: { until: Date.now() - 60_000 } })).copies, 0);
+  assert.equal((await verify({ filter: { kind: "thumbnail" } })).copies, 1);
+  assert.equal((await verify({ filter: { until: Date.now() - 60_000 } })).copies, 0);
 });
 
 test("mending queues what is missing and damaged for download, and says when the link has expired", async (t) => {
@@ -187,7 +187,7 @@ test("a thumbnail that is replaced while it is read is judged by its new row", a
   let reads = 0;
   const content = readFileSync(join(config.dataDir, "media", row!.key!));
   const summary = await verify({
-    wish: { kind: "thumbnail" },
+    filter: { kind: "thumbnail" },
     read: async () => {
       // The new file is in place before its row says so.
       if (reads++ === 0) {
@@ -216,7 +216,7 @@ test("a copy whose row has changed by the time it was read is judged by the new 
 test("a copy that is deleted while it is read is no finding", async (t) => {
   const { verify, found, store, name } = await openMirrored(t, 3);
   const summary = await verify({
-    wish: { videoId: name(1) },
+    filter: { videoId: name(1) },
     read: async () => {
       await store.forgetVideo(name(1), Date.now());
       return null;

@@ -4,9 +4,9 @@ import { join } from "node:path";
 import process from "node:process";
 import { type TestContext, test } from "node:test";
 import Database from "better-sqlite3";
-import type { BackupTarget } from "../../src/backup/begun.ts";
-import { backupProcess, type RunBackup } from "../../src/backup/process.ts";
-import { warnOfPublicBackups } from "../../src/backup/public-warning.ts";
+import type { BackupsInTarget } from "../../src/backup/in-target.ts";
+import { type BackupPlaces, backupProcess, type RunBackup } from "../../src/backup/make.ts";
+import { warnOfPublicBackups } from "../../src/backup/open.ts";
 import { startBackups } from "../../src/backup/schedule.ts";
 import { partOf } from "../../src/store/backup.ts";
 import { openStore } from "../../src/store/open.ts";
@@ -19,10 +19,16 @@ import { waitFor } from "../support/wait.ts";
 
 const HOUR = 3_600_000;
 const MAIN = join(import.meta.dirname, "../../src/main.ts");
-/** As selfCommand tells it of the program; here the main file is the test's. */
+/** As selfCommand returns it for the program; here the main file is the test's. */
 const SELF = { command: process.execPath, args: [...("Deno" in globalThis ? ["run", "-A"] : []), MAIN] };
 
-type Wish = { every?: number; keep?: number; to?: "dir" | "target"; run?: RunBackup; target?: Partial<BackupTarget> };
+type Wish = {
+  every?: number;
+  keep?: number;
+  to?: "dir" | "target";
+  run?: RunBackup;
+  target?: Partial<BackupsInTarget>;
+};
 
 async function settle(t: TestContext) {
   // In this order, also after a failure: what still runs ends, then its store, then its folder.
@@ -145,7 +151,7 @@ test("to the target: the local file goes, what is beyond `keep` is removed there
   const { start, pass, count, dir, store, facts } = await settle(t);
   const kept = new Set<string>();
   let isDown = false;
-  const target: BackupTarget = {
+  const target: BackupPlaces["target"] = {
     async put(name, { file, bytes, sha256 }) {
       assert.ok(existsSync(file));
       assert.deepEqual([bytes, sha256], [8, "ab"]);
@@ -337,7 +343,7 @@ test("backups in a target that has become public are an error, as long as they a
   for (const name of ["~backups/gone.db", "~backups/there.db"]) {
     await store.backups.note({ at, place: "target", name, bytes: 1, events: 0, newest: null, planned: true });
   }
-  const said = () => facts("backups lie in a public target: whoever has their names reads every event; remove them");
+  const said = () => facts("backups lie in a public target: anyone with their names can read every event; remove them");
   const has = async (key: string) => key.endsWith("there.db");
   await warnOfPublicBackups(null, store, has, ports.log);
   assert.equal(said().length, 0);
@@ -352,7 +358,7 @@ test("backups in a target that has become public are an error, as long as they a
   );
 });
 
-test("a process that hears nothing is ended at once, and its half file goes", async (t) => {
+test("a process that handles no signal is killed at once, and its half file is removed", async (t) => {
   const { config, dir } = await settle(t);
   mkdirSync(dir, { recursive: true });
   const program = join(config.dataDir, "deaf.mjs");
@@ -391,7 +397,7 @@ function fill(database: string): void {
   db.close();
 }
 
-test("the program's own process makes a whole backup, says why it cannot, and ends when it is told to", async (t) => {
+test("the program's own process makes a whole backup, reports why it cannot, and ends at the signal", async (t) => {
   const { config, dir, store, ended } = await settle(t);
   const database = join(config.dataDir, "relay.db");
   const run = backupProcess(database, SELF);
@@ -420,7 +426,7 @@ test("the program's own process makes a whole backup, says why it cannot, and en
   assert.deepEqual(readdirSync(dir), ["a.db"]);
 });
 
-test("the process ends, and leaves nothing, when whoever started it is gone", async (t) => {
+test("the process ends, and leaves nothing, when the program that started it has ended", async (t) => {
   const { config, dir, store } = await settle(t);
   await store.close();
   mkdirSync(dir);
@@ -433,7 +439,7 @@ test("the process ends, and leaves nothing, when whoever started it is gone", as
   await waitFor(() => statSync(partOf(file), { throwIfNoEntry: false })?.size);
   child.stdin!.end();
   const { code, stderr } = await ending;
-  assert.match(stderr, /whoever started it is gone/);
+  assert.match(stderr, /the program that started this one has ended/);
   assert.equal(code, 1);
   assert.deepEqual(readdirSync(dir), []);
 });

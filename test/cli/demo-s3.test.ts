@@ -6,7 +6,7 @@ import { test } from "node:test";
 import { GetObjectCommand, ListObjectsV2Command } from "@aws-sdk/client-s3";
 import { tempFolder } from "../support/folder.ts";
 import { noS3, startS3Server } from "../support/s3-server.ts";
-import { runCli } from "../support/spawn.ts";
+import { callCli } from "../support/spawn.ts";
 
 test("the demo keeps its copies in the bucket of a config, byte for byte", { skip: noS3 }, async (t) => {
   const server = await startS3Server(t);
@@ -15,7 +15,7 @@ test("the demo keeps its copies in the bucket of a config, byte for byte", { ski
   const config = join(tempFolder(t), "config.json");
   const target = { type: "s3", bucket, endpoint, prefix: "demo", accessKeyId, secretAccessKey };
   writeFileSync(config, JSON.stringify({ mirror: { target } }));
-  const { code, stdout, stderr } = await runCli(["demo", "--exit", "--config", config]);
+  const { code, stdout, stderr } = await callCli(["demo", "--exit", "--config", config]);
   assert.equal(code, 0, stderr);
   const told = [...stdout.matchAll(/video mirrored: [\d,]+ bytes, sha256 ([0-9a-f]{16})…/g)].map((found) => found[1]);
   const { Contents = [] } = await client.send(new ListObjectsV2Command({ Bucket: bucket }));

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import process from "node:process";
 import { type TestContext, test } from "node:test";
 import { openSeeded, ready } from "../support/seeded.ts";
-import { callCli, callJson, runCli } from "../support/spawn.ts";
+import { callCli, callJson, jsonLines, runCli } from "../support/spawn.ts";
 
 /** How many copies the largest test verifies: `VERIFY_COPIES=10000` for a target of real size. */
 const MANY = Number(process.env.VERIFY_COPIES ?? 1_000);
@@ -31,13 +31,10 @@ test("media verify: of many copies exactly those are found that are damaged, in 
   for (const [at, id] of damaged.entries()) DAMAGE[at % 5]!(join(seeded.config.dataDir, "media", id, "video.bin"));
 
   const begun = performance.now();
-  const { code, stdout } = await runCli(["media", "verify", "--json", "--config", seeded.configPath]);
+  const { code, stdout } = await callCli(["media", "verify", "--json", "--config", seeded.configPath]);
   t.diagnostic(`${MANY} copies in ${Math.round(performance.now() - begun)} ms`);
   assert.equal(code, 1);
-  const rows = stdout
-    .trimEnd()
-    .split("\n")
-    .map((line) => JSON.parse(line));
+  const rows = jsonLines(stdout);
   const { bytes, ...summary } = rows.pop();
   assert.deepEqual(rows.map(({ videoId }) => videoId).sort(), damaged.sort());
   const none = { unreadable: 0, mended: 0, unreached: 0, lostTargets: [], stopped: false };
@@ -87,10 +84,7 @@ test("media verify --json: an object for each finding, and the summary last", as
   writeFileSync(copy("v3"), "video of v4");
   const { code, stdout } = await verify("--json --rate 1GiB");
   assert.equal(code, 1);
-  const [finding, summary, ...more] = stdout
-    .trimEnd()
-    .split("\n")
-    .map((line) => JSON.parse(line));
+  const [finding, summary, ...more] = jsonLines(stdout);
   assert.deepEqual(more, []);
   assert.deepEqual(
     [finding.videoId, finding.fault, finding.key, finding.bytes, finding.mend],
@@ -124,7 +118,7 @@ test("media verify: a folder that is not there, or holds nothing, is no lost cop
   assert.equal(empty.code, 1);
   assert.match(empty.stderr, /^wochit-relay: the folder .*media: it holds nothing at all: is its disk mounted\?.*\n$/);
   assert.equal(empty.stdout, "0 copies, 0 bytes read: 0 good, and 3 of which nothing is known\n");
-  const [summary] = (await verify("--json")).stdout.split("\n").map((line) => line && JSON.parse(line));
+  const [summary] = jsonLines((await verify("--json")).stdout);
   assert.deepEqual([summary.unreached, summary.lostTargets.length], [3, 1]);
 });
 
@@ -165,10 +159,7 @@ test("media list --by deadline: what is not secured yet, the nearest first; dead
     );
   }
   const { stdout } = await run("media list --by deadline --json");
-  const rows = stdout
-    .trimEnd()
-    .split("\n")
-    .map((line) => JSON.parse(line));
+  const rows = jsonLines(stdout);
   assert.deepEqual(
     rows.map(({ videoId }) => videoId),
     ["near", "middle", "far"],
@@ -179,7 +170,7 @@ test("media list --by deadline: what is not secured yet, the nearest first; dead
   assert.match((await run("media list --state mirrored")).stdout, /mirrored +- /);
   assert.equal((await run("media list --by size")).code, 2);
 
-  const [status] = (await run("status --json")).stdout.split("\n").map((line) => line && JSON.parse(line));
+  const [status] = jsonLines((await run("status --json")).stdout);
   assert.deepEqual([status.uploads, status.unsecured.count, status.unsecured.mediumId], [1, 3, rows[0].id]);
   assert.equal(status.unsecured.nearestDeadline, rows[0].deadline);
   const words = (await run("status")).stdout;

@@ -26,10 +26,10 @@ test("--version prints one line: the version, and what runs it", async () => {
 
 test("--help lists every command; each group and command has its own", async () => {
   const [all, group, command, word] = await Promise.all([
-    runCli(["--help"]),
-    runCli(["events", "--help"]),
-    runCli(["events", "replay", "--help"]),
-    runCli(["help", "events", "replay"]),
+    callCli(["--help"]),
+    callCli(["events", "--help"]),
+    callCli(["events", "replay", "--help"]),
+    callCli(["help", "events", "replay"]),
   ]);
   for (const name of COMMANDS.split(" ")) assert.match(all.stdout, new RegExp(`^ {2}${name}\\b`, "m"));
   assert.match(group.stdout, /events list .*\n.*events show ID .*\n.*events replay \[ID\] /);
@@ -66,7 +66,7 @@ test("wrong usage is one line that names the nearest valid word, exit code 2", a
 });
 
 test("without a command it serves, and options alone are options of serve", async () => {
-  const { code, stderr } = await runCli(["--config", join(folder, "nope.json")]);
+  const { code, stderr } = await callCli(["--config", join(folder, "nope.json")]);
   assert.equal(code, 2);
   assert.match(stderr, /^wochit-relay: .*nope\.json: cannot be read: no such file\n$/);
 });

@@ -1,18 +1,14 @@
 import assert from "node:assert/strict";
 import { type TestContext, test } from "node:test";
 import { openSeeded, ready } from "../support/seeded.ts";
-import { callCli } from "../support/spawn.ts";
+import { callCli, jsonLines } from "../support/spawn.ts";
 
 async function open(t: Pick<TestContext, "after">) {
   const seeded = await openSeeded(t);
   const run = (line: string) => callCli([...line.split(" "), "--config", seeded.configPath]);
   const json = async (line: string) => {
     const { code, stdout, stderr } = await run(`${line} --json`);
-    const rows = stdout
-      .split("\n")
-      .filter((text) => text !== "")
-      .map((text) => JSON.parse(text));
-    return { code, rows, stderr };
+    return { code, rows: jsonLines(stdout), stderr };
   };
   return { ...seeded, run, json };
 }

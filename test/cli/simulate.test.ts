@@ -2,8 +2,8 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { request } from "undici";
 import { parse } from "../../src/cli/args.ts";
-import type { Context } from "../../src/cli/command.ts";
 import { command } from "../../src/cli/commands/simulate.ts";
+import type { Program } from "../../src/cli/program.ts";
 import type { Config } from "../../src/config/schema.ts";
 import { fastClock } from "../support/fast-clock.ts";
 import { realPorts } from "../support/real-ports.ts";
@@ -27,7 +27,7 @@ async function simulate(argv: string[], config?: Partial<Config>) {
     stderr: output("stderr"),
     untilStopped: () => new Promise(() => {}),
     loadConfig: () => config,
-  } as unknown as Context;
+  } as unknown as Program;
   const code = await command.run(context, parse(command, argv));
   return { ...written, code, lines: written.stdout.trim().split("\n") };
 }

@@ -4,7 +4,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { databaseOf } from "../../src/store/backup.ts";
 import { openFile } from "../../src/store/sqlite/files/driver.ts";
 import { openSeeded, ready } from "../support/seeded.ts";
-import { callCli, finish, spawnCli } from "../support/spawn.ts";
+import { callCli, finish, jsonLines, spawnCli } from "../support/spawn.ts";
 import { waitFor } from "../support/wait.ts";
 
 /** More rows than one page of the store has, and than a pipe holds. */
@@ -18,11 +18,7 @@ async function openMany(t: Pick<TestContext, "after">) {
   return { ...seeded, ids: ids.reverse(), list };
 }
 
-const idsIn = (text: string) =>
-  text
-    .trimEnd()
-    .split("\n")
-    .map((line) => JSON.parse(line).id as string);
+const idsIn = (text: string) => jsonLines(text).map(({ id }) => id as string);
 
 test("a reader that pauses gets every line, and only then the command ends", async (t) => {
   const { list, ids } = await openMany(t);

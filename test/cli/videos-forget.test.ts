@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { type TestContext, test } from "node:test";
 import { openSeeded, ready } from "../support/seeded.ts";
-import { callCli, callJson, runCli } from "../support/spawn.ts";
+import { callCli, callJson } from "../support/spawn.ts";
 
 /** A database with a mirrored video of a person, and another one. */
 async function openTwo(t: Pick<TestContext, "after">) {
@@ -21,10 +21,10 @@ async function openTwo(t: Pick<TestContext, "after">) {
 }
 
 test("videos forget: without --yes and without a terminal nothing is erased", async (t) => {
-  const { configPath, json } = await openTwo(t);
-  const { code, stdout, stderr } = await runCli(["videos", "forget", "v1", "--config", configPath]);
+  const { run, json } = await openTwo(t);
+  const { code, stdout, stderr } = await run("videos forget v1");
   assert.deepEqual([code, stdout], [2, ""]);
-  assert.match(stderr, /^wochit-relay: this cannot be undone, and nobody can be asked: say --yes/);
+  assert.match(stderr, /^wochit-relay: this cannot be undone, and there is no terminal to ask: say --yes/);
   assert.equal((await json("videos show v1"))[0]?.title, "Ada's birthday");
 });
 
@@ -41,8 +41,8 @@ test("videos forget: at a terminal it asks, and only a yes erases", async (t) =>
 });
 
 test("videos forget --yes: says what is gone, what stays and who removes the copies; nothing of it is found again", async (t) => {
-  const { run, json, event, store, configPath } = await openTwo(t);
-  const { code, stdout, stderr } = await runCli(["videos", "forget", "v1", "--yes", "--config", configPath]);
+  const { run, json, event, store } = await openTwo(t);
+  const { code, stdout, stderr } = await run("videos forget v1 --yes");
   assert.deepEqual([code, stderr], [0, ""]);
   const lines = stdout.split("\n");
   assert.equal(lines[0], "erased: bodies, titles, contexts and links of 1 event and 1 medium");

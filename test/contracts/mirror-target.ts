@@ -5,8 +5,7 @@ import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import test, { type TestContext } from "node:test";
-import type { About } from "../../src/targets/place.ts";
-import type { MirrorTarget, Opened } from "../../src/targets/target.ts";
+import type { About, MirrorTarget, Opened } from "../../src/targets/target.ts";
 import { timeOfFiles } from "../support/folder.ts";
 
 const never = () => new AbortController().signal;

@@ -34,7 +34,7 @@ export function checker(engine: string, openStore: OpenStore) {
   };
 }
 
-/** What every store engine must do, in the words of DESIGN and CONTRACT. */
+/** What every store engine must do, in the words of ARCHITECTURE and CONTRACT. */
 export function storeContract(engine: string, openStore: OpenStore): void {
   const check = checker(engine, openStore);
 

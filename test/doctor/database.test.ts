@@ -2,25 +2,24 @@ import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { openSync, readdirSync, statSync, truncateSync, writeFileSync, writeSync } from "node:fs";
 import { join } from "node:path";
-import process from "node:process";
 import { test } from "node:test";
-import { databaseProbe, type Verdict } from "../../src/doctor/database.ts";
-import { lookAtPlace } from "../../src/doctor/files/place.ts";
-import { judgeBackup, judgePublic } from "../../src/doctor/work.ts";
+import { isUsable, judgeDatabase } from "../../src/doctor/database.ts";
 import { openFile } from "../../src/store/sqlite/files/driver.ts";
 import { inspectDatabase, isRelayRunning } from "../../src/store/sqlite/files/inspect.ts";
+import { byPart, dataIn, inWords } from "../support/doctor.ts";
 import { tempFolder } from "../support/folder.ts";
-import { realPorts } from "../support/real-ports.ts";
 import { openSeeded, ready } from "../support/seeded.ts";
-import { findingsOf, inWords } from "./findings.ts";
-
-const { clock } = realPorts();
 
 async function look(dataDir: string) {
-  const verdict: Verdict = { isUsable: false };
-  const place = lookAtPlace(dataDir, { clock, platform: process.platform });
-  const found = await findingsOf([databaseProbe({ place, inspect: async (path) => inspectDatabase(path), verdict })]);
-  return { found, verdict };
+  const data = await dataIn(dataDir);
+  const { signal } = new AbortController();
+  const findings = await judgeDatabase(
+    data,
+    async (path) => inspectDatabase(path),
+    signal,
+    () => {},
+  );
+  return { found: await byPart(findings), isUsable: isUsable(findings) };
 }
 
 /** The database of a relay that has stopped, with so many events in it. */
@@ -31,25 +30,25 @@ async function closedDatabase(t: Parameters<typeof openSeeded>[0], events = 20):
   return config.dataDir;
 }
 
-test("a sound database is told so, beside the relay that writes to it and without one", async (t) => {
+test("a whole database is reported as such, beside the relay that writes to it and without one", async (t) => {
   const { store, config, take } = await openSeeded(t);
   await take(ready("v1"));
   for (const beside of [true, false]) {
     assert.equal(isRelayRunning(config.dataDir), beside);
-    const { found, verdict } = await look(config.dataDir);
-    assert.match(inWords(found["database.file"]), /^ok: .*relay\.db, .*, schema \d+, write-ahead log$/);
-    assert.match(inWords(found["database.integrity"]), /^ok: integrity_check finds nothing wrong$/);
-    assert.match(inWords(found["database.log"]), /^ok/);
-    assert.equal(verdict.isUsable, true);
+    const { found, isUsable } = await look(config.dataDir);
+    assert.match(inWords(found.file), /^ok: .*relay\.db, .*, schema \d+, write-ahead log$/);
+    assert.match(inWords(found.integrity), /^ok: integrity_check finds nothing wrong$/);
+    assert.match(inWords(found.log), /^ok/);
+    assert.equal(isUsable, true);
     await store.close();
   }
 });
 
 test("no database yet is a warning; nothing is made, no lock either", async (t) => {
   const dir = tempFolder(t);
-  const { found, verdict } = await look(dir);
-  assert.match(inWords(found["database.file"]), /^warning: none in .* yet/);
-  assert.equal(verdict.isUsable, false);
+  const { found, isUsable } = await look(dir);
+  assert.match(inWords(found.file), /^warning: none in .* yet/);
+  assert.equal(isUsable, false);
   assert.equal(isRelayRunning(dir), false);
   assert.deepEqual(readdirSync(dir), []);
 });
@@ -60,12 +59,12 @@ test("a damaged database is a failure that says what to do, and no store is open
   const file = openSync(path, "r+");
   const garbage = Buffer.alloc(4096, 0x5a);
   for (let page = 20; page < statSync(path).size / 4096; page += 3) writeSync(file, garbage, 0, 4096, page * 4096);
-  const { found, verdict } = await look(dir);
-  const [finding] = found["database.integrity"]!;
+  const { found, isUsable } = await look(dir);
+  const [finding] = found.integrity!;
   assert.equal(finding!.state, "failed");
   assert.match(finding!.detail, /relay\.db is damaged: .*; and \d+ more$/);
   assert.match(finding!.advice!, /move relay\.db and what begins with its name away, then wochit-relay restore FILE/);
-  assert.equal(verdict.isUsable, false);
+  assert.equal(isUsable, false);
 });
 
 test("a file that is cut, or none of SQLite's, is a failure and no crash", async (t) => {
@@ -75,30 +74,30 @@ test("a file that is cut, or none of SQLite's, is a failure and no crash", async
   const cut = await look(dir);
   assert.match([...Object.values(cut.found)].map(inWords).join("\n"), /failed: .*damaged/);
   writeFileSync(path, "this is no database at all".repeat(1_000));
-  const { found, verdict } = await look(dir);
-  assert.match(inWords(found["database.file"]), /^failed: .*(damaged: file is not a database|cannot be opened)/);
-  assert.equal(verdict.isUsable, false);
+  const { found, isUsable } = await look(dir);
+  assert.match(inWords(found.file), /^failed: .*(damaged: file is not a database|cannot be opened)/);
+  assert.equal(isUsable, false);
 });
 
 test("an empty file is no database yet, unless there is a log beside it", async (t) => {
   const dir = tempFolder(t);
   writeFileSync(join(dir, "relay.db"), "");
   const empty = await look(dir);
-  assert.match(inWords(empty.found["database.file"]), /^warning: .*relay\.db is empty: the relay makes its database/);
-  assert.deepEqual([Object.keys(empty.found), empty.verdict.isUsable], [["database.file"], false]);
+  assert.match(inWords(empty.found.file), /^warning: .*relay\.db is empty: the relay makes its database/);
+  assert.deepEqual([Object.keys(empty.found), empty.isUsable], [["file"], false]);
   writeFileSync(join(dir, "relay.db-wal"), "events");
   const lost = await look(dir);
-  assert.match(inWords(lost.found["database.file"]), /^failed: .*is empty, and its write-ahead log is not/);
+  assert.match(inWords(lost.found.file), /^failed: .*is empty, and its write-ahead log is not/);
 });
 
 test("a pipe in its place is a failure at once, and is not waited for", async (t) => {
   const dir = tempFolder(t);
   execFileSync("mkfifo", [join(dir, "relay.db")]);
   const { found } = await look(dir);
-  assert.match(inWords(found["database.file"]), /^failed: .*relay\.db is not a file/);
+  assert.match(inWords(found.file), /^failed: .*relay\.db is not a file/);
 });
 
-test("a database of somebody else, a newer or older one, and one without its log are named", async (t) => {
+test("a database of another program, a newer or older one, and one without its log are named", async (t) => {
   const dir = await closedDatabase(t, 1);
   const path = join(dir, "relay.db");
   const change = (pragma: string) => {
@@ -106,11 +105,11 @@ test("a database of somebody else, a newer or older one, and one without its log
     db.pragma(pragma);
     db.close();
   };
-  const file = async () => inWords((await look(dir)).found["database.file"]);
+  const file = async () => inWords((await look(dir)).found.file);
   change("user_version = 1");
   assert.match(await file(), /^warning: .*has schema 1, this program needs \d+$/);
   change("user_version = 999");
-  assert.match(await file(), /^failed: .*has schema 999, this program knows \d+$/);
+  assert.match(await file(), /^failed: .*has schema 999, this program supports \d+$/);
   change("journal_mode = DELETE");
   change("user_version = 1");
   assert.match(await file(), /^warning: .*journal_mode delete instead of wal, as a restored one has$/);
@@ -118,9 +117,9 @@ test("a database of somebody else, a newer or older one, and one without its log
   assert.match(await file(), /^failed: .*not a database of wochit-relay$/);
 });
 
-test("of a large database each table is checked by itself, and progress told", async () => {
+test("of a large database each table is checked by itself, and progress is shown", async () => {
   const checked: string[] = [];
-  const told: string[] = [];
+  const shown: string[] = [];
   const inspected = {
     facts: () => ({ isOurs: true, schema: 3, newest: 3, journalMode: "wal" }),
     tables: () => ["events", "media"],
@@ -131,53 +130,16 @@ test("of a large database each table is checked by itself, and progress told", a
     },
     close() {},
   };
-  const place = async () => ({
-    dataDir: "/data",
-    folder: null,
-    database: { path: "/data/relay.db", bytes: 2 ** 33, bornAt: 0 },
-    account: null,
-  });
-  const verdict = { isUsable: false };
-  const probe = databaseProbe({ place, inspect: async () => inspected, verdict });
-  const findings = await probe.run(new AbortController().signal, (how) => void told.push(how));
+  const database = { path: "/data/relay.db", bytes: 2 ** 33, bornAt: 0 };
+  const data = { path: "/data", folder: null, database, account: null };
+  const { signal } = new AbortController();
+  const findings = await judgeDatabase(
+    data,
+    async () => inspected,
+    signal,
+    (how) => void shown.push(how),
+  );
   assert.deepEqual(checked, ["events", "media"]);
-  assert.deepEqual(told, ["table 1 of 2, events", "table 2 of 2, media"]);
-  assert.match(inWords(findings as never), /failed: \/data\/relay\.db is damaged: row 3 missing from index/);
-});
-
-const NOW = Date.UTC(2026, 0, 10);
-const HOUR = 3_600_000;
-const every = { every: 6 * HOUR, keep: 28, to: "dir" as const };
-const young = { database: { path: "", bytes: 1, bornAt: NOW - HOUR } };
-const old = { database: { path: "", bytes: 1, bornAt: NOW - 100 * HOUR } };
-const made = (at: number) => ({
-  id: "bak_1",
-  at,
-  place: "dir" as const,
-  name: "/backups/relay.db",
-  bytes: 2_000,
-  events: 3,
-  newest: null,
-  planned: true,
-});
-
-test("backups in a target that has become public are a failure", () => {
-  const there = { place: "target" as const, name: "~backups/relay.db" };
-  assert.equal(judgePublic([there], null), null);
-  assert.equal(judgePublic([made(NOW)], "https://cdn.example.com"), null);
-  const finding = judgePublic([made(NOW), there], "https://cdn.example.com")!;
-  assert.equal(finding.state, "failed");
-  assert.match(finding.detail, /^1 were put into the target, the last ~backups\/relay\.db, and that is public now/);
-});
-
-test("the last backup is judged against what the config asks for", () => {
-  const state = (...given: Parameters<typeof judgeBackup>) => judgeBackup(...given).state;
-  assert.equal(state(null, null, young, NOW), "warning");
-  assert.equal(state(null, every, young, NOW), "warning");
-  assert.equal(state(null, every, old, NOW), "failed");
-  assert.equal(state(made(NOW - HOUR), null, old, NOW), "warning");
-  assert.equal(state(made(NOW - 11 * HOUR), every, old, NOW), "ok");
-  assert.equal(state(made(NOW - 13 * HOUR), every, old, NOW), "failed");
-  const { detail } = judgeBackup(made(NOW - 13 * HOUR), every, old, NOW);
-  assert.match(detail, /made 13 h ago: 3 events, 2\.0 KiB, \/backups\/relay\.db; backup\.every is 6 h$/);
+  assert.deepEqual(shown, ["table 1 of 2, events", "table 2 of 2, media"]);
+  assert.match(inWords(findings), /failed: \/data\/relay\.db is damaged: row 3 missing from index/);
 });

@@ -4,23 +4,23 @@ import { failed, inTime, of, ok, type Probe, warning } from "../../src/doctor/pr
 import { type Line, runProbes, type Stage } from "../../src/doctor/run.ts";
 import { testClock } from "../support/ports.ts";
 
-/** Runs stages over a clock that is moved by hand; `lines` grows as they are told. */
+/** Runs stages over a clock that is moved by hand; `lines` grows as they are reported. */
 function start(stages: Stage[]) {
   const clock = testClock();
   const lines: Line[] = [];
-  const told: string[] = [];
+  const shown: string[] = [];
   const found = (line: Line) => void lines.push(line);
-  const progress = (text: string) => void told.push(text);
-  const ended = runProbes(stages, { clock, signal: new AbortController().signal, found, progress });
-  return { clock, lines, told, ended, names: () => lines.map(({ probe }) => probe) };
+  const progress = (text: string) => void shown.push(text);
+  const ended = runProbes(stages, { clock, found, progress });
+  return { clock, lines, shown, ended, names: () => lines.map(({ probe }) => probe) };
 }
 
-const probe = (name: string, run: Probe["run"], patience: number | null = 1_000): Probe => ({ name, patience, run });
+const probe = (name: string, run: Probe["run"], timeout: number | null = 1_000): Probe => ({ name, timeout, run });
 
 test("probes run side by side, and their lines keep the order of the table", async () => {
   const slow = Promise.withResolvers<void>();
   let begun = 0;
-  const { ended, names, told } = start([
+  const { ended, names, shown } = start([
     {
       atOnce: 2,
       probes: [
@@ -44,10 +44,10 @@ test("probes run side by side, and their lines keep the order of the table", asy
   slow.resolve();
   await ended;
   assert.deepEqual(names(), ["slow", "quick", "quick.part", "next"]);
-  assert.ok(told.includes("slow, quick"), told.join("; "));
+  assert.ok(shown.includes("slow, quick"), shown.join("; "));
 });
 
-test("one that hangs has failed when its time is over, its signal says so, and the others are told after it", async () => {
+test("a probe that hangs fails at its time limit, its signal is aborted, and the others are reported after it", async () => {
   let reason: unknown;
   const { clock, ended, lines } = start([
     {
@@ -74,7 +74,7 @@ test("one that hangs has failed when its time is over, its signal says so, and t
   assert.equal((reason as Error).name, "TooLate");
 });
 
-test("one that throws has failed with one line, and the rest goes on", async () => {
+test("a probe that throws fails with one line, and the others go on", async () => {
   const { ended, lines } = start([
     {
       atOnce: 1,
@@ -96,7 +96,7 @@ test("one that throws has failed with one line, and the rest goes on", async () 
   );
 });
 
-test("what this user may not look at is said in words, with who may", async () => {
+test("a lack of permission is put in words, with the user who has it", async () => {
   const denied = (given: object, message = "permission denied") => Object.assign(new Error(message), given);
   const throwing = (error: unknown) =>
     probe("denied", async () => {
@@ -126,7 +126,7 @@ test("what this user may not look at is said in words, with who may", async () =
   assert.deepEqual([...new Set(lines.map(({ advice }) => advice))], ["run doctor as root, or as the relay's user"]);
 });
 
-test("a step ends with what is around it, and leaves no timer behind", async () => {
+test("a step ends with the signal around it, and leaves no timer behind", async () => {
   const clock = testClock();
   const outer = new AbortController();
   const step = inTime({ clock, ms: 5_000, outer: outer.signal }, () => new Promise(() => {}));

@@ -7,39 +7,31 @@ import { join } from "node:path";
 import process from "node:process";
 import { test } from "node:test";
 import { ListMultipartUploadsCommand, ListObjectsV2Command, PutObjectCommand } from "@aws-sdk/client-s3";
-import type { LocalTarget, S3Target } from "../../src/config/schema.ts";
-import { lookAtPlace } from "../../src/doctor/files/place.ts";
 import { writableJudge } from "../../src/doctor/files/writable.ts";
 import type { Dates } from "../../src/doctor/network/clock.ts";
 import { failed, TooLate, warning } from "../../src/doctor/probe.ts";
 import { type TargetGiven, targetProbe } from "../../src/doctor/target/target.ts";
-import { PART_SIZE } from "../../src/targets/s3/upload.ts";
-import { openTarget } from "../../src/targets/table.ts";
+import { openTarget, type Target } from "../../src/targets/table.ts";
+import { findingsOf, inWords } from "../support/doctor.ts";
 import { tempFolder } from "../support/folder.ts";
 import { openForgetfulStore } from "../support/forgetful-store.ts";
 import { realPorts } from "../support/real-ports.ts";
 import { noS3, s3Target, startS3Server } from "../support/s3-server.ts";
-import { findingsOf, inWords } from "./findings.ts";
 
 const { clock } = realPorts();
 
 /** Tries a target, opened as the doctor opens it. */
-async function tryTarget(target: LocalTarget | S3Target, more: Partial<TargetGiven> = {}) {
+async function tryTarget(target: Target, more: Partial<TargetGiven> = {}) {
   const dates: Dates = [];
-  const open = (one: LocalTarget | S3Target) => openTarget(one, { access: "shared", clock });
+  const open = (one: Target) => openTarget(one, { access: "shared", clock });
   const user = process.geteuid?.() ?? null;
   const given: TargetGiven = {
     target,
     open,
-    partSize: PART_SIZE,
     mark: "0123abcd",
     tempDir: tmpdir(),
     user,
-    judge: writableJudge({
-      place: lookAtPlace("/nowhere", { clock, platform: process.platform }),
-      user,
-      sandbox: async () => null,
-    }),
+    judge: writableJudge({ data: null, user, sandbox: async () => null }),
     clock,
     dates,
     ...more,

@@ -34,7 +34,7 @@ async function settle(t: TestContext, server: S3Server, app: string) {
         server: { listen: `127.0.0.1:${port}` },
         receive: { allowFrom: ["127.0.0.1"] },
         mirror: { target, minFreeDisk: 0 },
-        endpoints: [endpointTo(app, { retry: Array(60).fill("1s") })],
+        endpoints: [endpointTo(app, { retry: Array(60).fill("3s") })],
         log: { format: "json" },
         ...input,
       };

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import type { ConfigInput } from "../../src/config/schema.ts";
-import { type EventType, type EventWish, makeEvent } from "../../src/simulator/events.ts";
+import { type EventOptions, type EventType, makeEvent } from "../../src/simulator/events.ts";
 import { openProvider, type Provider } from "../../src/simulator/provider.ts";
 import { sendEvent } from "../../src/simulator/send.ts";
 import { realPorts } from "../support/real-ports.ts";
@@ -21,7 +21,7 @@ export type Stage = {
   /** Posts bytes to the relay, which must take them, and gives its answer. */
   post(body: Uint8Array): Promise<Answer>;
   /** Posts an event, about VIDEO and CONTEXT unless told. */
-  send(type: EventType, wish?: Partial<EventWish>): Promise<Answer>;
+  send(type: EventType, wish?: Partial<EventOptions>): Promise<Answer>;
   /** The `nth` delivery of an event to a path of the application, once it is there. */
   delivery(id: string, path?: string, nth?: number): Promise<Received>;
 };

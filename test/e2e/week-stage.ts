@@ -7,7 +7,7 @@ import Database from "better-sqlite3";
 import type { ConfigInput } from "../../src/config/schema.ts";
 import { openRelay, type Relay } from "../../src/relay.ts";
 import { makeEvent } from "../../src/simulator/events.ts";
-import type { LinkWish } from "../../src/simulator/links.ts";
+import type { LinkOptions } from "../../src/simulator/links.ts";
 import { type MediaRequest, openProvider, type Provider } from "../../src/simulator/provider.ts";
 import { seededRandom } from "../../src/simulator/random.ts";
 import { sendEvent } from "../../src/simulator/send.ts";
@@ -15,6 +15,7 @@ import { configIn } from "../support/config.ts";
 import { tempFolder } from "../support/folder.ts";
 import { testClock, testLog } from "../support/ports.ts";
 import { openReceiver, type Receiver } from "../support/receiver.ts";
+import { isWhole } from "../support/whole.ts";
 
 /** An event that was sent, and the link in it. */
 export type Posted = { id: string; videoId: string; path: string; at: number; sha256: string; lifetime: number };
@@ -32,7 +33,7 @@ export type Week = {
   open(options?: { workers?: boolean }): Promise<void>;
   close(): Promise<void>;
   /** Sends an event about a new video with a link of this sort; `lifetime` in seconds. */
-  post(videoId: string, link: Required<LinkWish>): Promise<Posted>;
+  post(videoId: string, link: Required<LinkOptions>): Promise<Posted>;
   /** Lets time pass, a step at a time, until all that is due at each has been done. */
   passUntil(until: number): Promise<void>;
   /** The folder of the copies goes away, and a file is in its place; or it comes back as it was. */
@@ -40,7 +41,7 @@ export type Week = {
 };
 
 /** What falls due meanwhile is late by no more than this. */
-export const STEP = 2 * 60_000;
+export const STEP = (isWhole ? 2 : 10) * 60_000;
 
 /** So many looks in a row, at most, find a job that is due and not begun, or under way: then it waits for time to pass. */
 const TICK = 100;

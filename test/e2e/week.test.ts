@@ -4,7 +4,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import type { Medium } from "../../src/model/medium.ts";
-import type { LinkScheme } from "../../src/simulator/link-schemes.ts";
+import type { LinkScheme } from "../../src/simulator/links.ts";
 import { deadlineOf } from "../../src/wochit/link-expiry.ts";
 import { endpoint } from "../support/config.ts";
 import { openStored } from "../support/stored.ts";

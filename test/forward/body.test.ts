@@ -3,7 +3,9 @@ import test from "node:test";
 import { buildBody, type Written } from "../../src/forward/body.ts";
 import type { StoredEvent } from "../../src/model/event.ts";
 import type { Medium } from "../../src/model/medium.ts";
+import { readMembers } from "../../src/wochit/json-members.ts";
 import fixture from "../fixtures/enriched.json" with { type: "json" };
+import { fc, holdsForAll } from "../support/property.ts";
 import { MEDIUM } from "./medium.ts";
 
 type Vector = {
@@ -61,6 +63,31 @@ for (const vector of vectors) {
     JSON.parse(vector.sent.replace(/^\ufeff/, ""));
   });
 }
+
+test("an enriched body is what was received, but for what the relay fills in; a verbatim one is the very bytes", () => {
+  const member = fc.tuple(
+    fc.oneof(fc.string({ unit: "binary" }), fc.constantFrom("type", "relay", "videoUrl")),
+    fc.jsonValue(),
+  );
+  const space = fc.constantFrom("", " ", "\n\t");
+  holdsForAll(fc.tuple(fc.array(member), space, fc.boolean()), ([members, space, hasMedia]) => {
+    const written = members.map(
+      ([name, value]) => `${space}${JSON.stringify(name)}:${JSON.stringify(value, null, space)}`,
+    );
+    const received = `{${written.join(",")}}`;
+    const media = hasMedia ? [{ kind: "video", state: "mirrored", target: "tgt_1", key: "v1/video.mp4" } as const] : [];
+    const sent = Buffer.from(build(received, { media })).toString();
+    const { relay, ...rest } = JSON.parse(sent);
+    const { relay: _, ...expected } = JSON.parse(received);
+    if (hasMedia && Object.hasOwn(expected, "videoUrl")) expected.videoUrl = relay.media.video.url;
+    assert.deepEqual(rest, expected);
+    assert.equal(relay.eventId, "evt_1");
+    const touched = new Set(["relay", "videoUrl"]);
+    const untouched = (text: string) => [...readMembers(text)].filter(([name]) => !touched.has(name));
+    assert.deepEqual(untouched(sent), untouched(received));
+    assert.equal(Buffer.from(build(received, { media, mode: "verbatim" })).toString(), received);
+  });
+});
 
 test("a megabyte of brackets is enriched without a stack or a wait", () => {
   const deep = `${"[".repeat(500_000)}${"]".repeat(500_000)}`;

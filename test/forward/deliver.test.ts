@@ -555,7 +555,7 @@ test("the log tells what became of each attempt", async (t) => {
   );
   good.answers.settled = false;
   await good.settle();
-  assert.equal(good.lines.at(-1)?.fact, "delivery was no longer ours");
+  assert.equal(good.lines.at(-1)?.fact, "delivery not settled: its lease was lost");
 });
 
 test("no log line holds a body, a secret, a query string or userinfo", async (t) => {

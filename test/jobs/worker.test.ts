@@ -69,7 +69,7 @@ test("a worker runs as many jobs as it has slots, and the next one when one ends
   running.get("b")?.fail(new Error("broke"));
   await clock.advance(0);
   assert.equal(ids(), "cd");
-  assert.ok(ports.log.facts.some(({ fact, fields }) => fact === "job broke" && fields.error === "broke"));
+  assert.ok(ports.log.facts.some(({ fact, fields }) => fact === "job failed" && fields.error === "broke"));
 });
 
 test("a job that yields its slot goes on while another one starts", async () => {

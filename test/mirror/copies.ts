@@ -1,31 +1,27 @@
-import { createHash } from "node:crypto";
 import { mkdir, readdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { TestContext } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { ConfigInput } from "../../src/config/schema.ts";
 import { startWorker } from "../../src/jobs/worker.ts";
-import { createDeletions } from "../../src/mirror/delete/queue.ts";
+import { createCopyLocks } from "../../src/mirror/copy-locks.ts";
+import { deletionQueue } from "../../src/mirror/delete/queue.ts";
 import { openTargets } from "../../src/mirror/open-targets.ts";
-import { fileOf } from "../../src/mirror/spool/spool.ts";
-import { createUploads } from "../../src/mirror/upload/queue.ts";
+import { spoolPaths } from "../../src/mirror/spool/spool.ts";
+import { uploadQueue } from "../../src/mirror/upload/queue.ts";
 import { createTargetHealth } from "../../src/mirror/upload/target-health.ts";
 import type { DownloadJob, UploadJob } from "../../src/model/job.ts";
 import type { SpooledFile } from "../../src/model/medium.ts";
-import { createTurns } from "../../src/platform/keyed-mutex.ts";
 import { createAccept } from "../../src/receive/accept.ts";
 import { openStore } from "../../src/store/open.ts";
 import type { MirrorTarget } from "../../src/targets/target.ts";
+import { sha256 } from "../support/bytes.ts";
 import { configIn } from "../support/config.ts";
 import { tempFolder } from "../support/folder.ts";
 import { testClock, testPorts } from "../support/ports.ts";
 
 export const HOUR = 3_600_000;
 export const DAY = 24 * HOUR;
-
-export function sha256(content: string | Uint8Array): string {
-  return createHash("sha256").update(content).digest("hex");
-}
 
 /** What a test does to a target's put: nothing, or something instead of it. */
 export type Fault = ((...put: Parameters<MirrorTarget["put"]>) => ReturnType<MirrorTarget["put"]>) | null;
@@ -63,16 +59,16 @@ export async function openCopies(t: Pick<TestContext, "after">, mirror: NonNulla
   const health = createTargetHealth({ target, ports, spoolDir });
   const { failed } = health;
   health.failed = (error) => busy(failed(error));
-  const inTurn = createTurns();
+  const locks = createCopyLocks();
   const { presentId: targetId } = targets;
-  const given = { config: config.mirror, store, target, targetId, ports, spoolDir, targetHealth: health, inTurn };
-  const uploads = createUploads(given);
-  const deletions = createDeletions({
+  const given = { config: config.mirror, store, target, targetId, ports, spoolDir, targetHealth: health, locks };
+  const uploads = uploadQueue(given);
+  const deletions = deletionQueue({
     store,
     targets: { ...targets, at: async (id) => (id === targetId ? target : targets.at(id)) },
     ports,
     spoolDir,
-    inTurn,
+    locks,
   });
   const accept = createAccept({ store, config });
   const wish = (limit = 100) => ({ now: clock.now(), limit, leaseFor: 30_000 });
@@ -85,7 +81,7 @@ export async function openCopies(t: Pick<TestContext, "after">, mirror: NonNulla
 
   /** A download ends: its file is in the spool. */
   async function spool(job: DownloadJob, content: string | Uint8Array, more: Partial<SpooledFile> = {}): Promise<void> {
-    await writeFile(fileOf(spoolDir, job.mediumId), content, { flag: "wx" });
+    await writeFile(spoolPaths(spoolDir, job.mediumId).file, content, { flag: "wx" });
     const ext = job.kind === "video" ? ".mp4" : ".jpg";
     const contentType = job.kind === "video" ? "video/mp4" : "image/jpeg";
     const facts = { bytes: content.length, sha256: sha256(content), suspect: null, etag: null, lastModified: null };
@@ -111,7 +107,7 @@ export async function openCopies(t: Pick<TestContext, "after">, mirror: NonNulla
       targetId,
       state,
       health,
-      inTurn,
+      locks,
       uploads,
       deletions,
     },

@@ -4,11 +4,11 @@ import { mkdir, readFile, rename, rm, symlink, writeFile } from "node:fs/promise
 import { join } from "node:path";
 import test, { type TestContext } from "node:test";
 import Database from "better-sqlite3";
-import type { LocalTarget, S3Target } from "../../src/config/schema.ts";
 import { openTargets, type Targets } from "../../src/mirror/open-targets.ts";
 import { openStore } from "../../src/store/open.ts";
 import { openLocalTarget } from "../../src/targets/local/open.ts";
-import { placeOfTarget } from "../../src/targets/place.ts";
+import type { S3Target } from "../../src/targets/s3/options.ts";
+import { placeOfTarget, type Target } from "../../src/targets/table.ts";
 import type { Access, MirrorTarget, Opening } from "../../src/targets/target.ts";
 import { configIn } from "../support/config.ts";
 import { tempFolder } from "../support/folder.ts";
@@ -38,9 +38,9 @@ async function open(t: TestContext) {
   const { dataDir } = config;
   const store = await openStore(config, testPorts(), { role: "relay" });
   t.after(() => store.close());
-  const opened: { config: LocalTarget | S3Target; access: Access }[] = [];
+  const opened: { config: Target; access: Access }[] = [];
   const closed: string[] = [];
-  const openIt = async (given: LocalTarget | S3Target, { access = "own" }: Opening): Promise<MirrorTarget> => {
+  const openIt = async (given: Target, { access = "own" }: Opening): Promise<MirrorTarget> => {
     opened.push({ config: given, access });
     const folder = given.type === "local" ? given.dir : join(dir, given.bucket);
     const target = await openLocalTarget(
@@ -50,7 +50,7 @@ async function open(t: TestContext) {
     return { ...target, close: async () => void closed.push(folder) };
   };
   const log = testLog();
-  const start = (target: LocalTarget | S3Target, beside = false, formerTargets: (LocalTarget | S3Target)[] = []) =>
+  const start = (target: Target, beside = false, formerTargets: Target[] = []) =>
     openTargets({ config: { target, formerTargets }, dataDir, store, log, beside, open: openIt });
   const media = { type: "local" as const, dir: join(dataDir, "media") };
   return { dir, dataDir, store, opened, closed, log, start, media };
@@ -73,7 +73,7 @@ async function read(target: MirrorTarget | null, key: string): Promise<string> {
 
 test("from a folder to a bucket, to another folder and back: what was kept anywhere stays reachable", async (t) => {
   const { dir, start, media, store } = await open(t);
-  const places: [LocalTarget | S3Target, string][] = [
+  const places: [Target, string][] = [
     [media, "a/video.mp4"],
     [bucket(), "b/video.mp4"],
     [{ type: "local", dir: join(dir, "elsewhere") }, "c/video.mp4"],
@@ -201,7 +201,8 @@ test("an error that is not for people is put in words, with the place and withou
   });
   await assert.rejects(targets.at(first.presentId), {
     code: "target_unavailable",
-    message: "the bucket films, where copies were kept before, cannot be used: no credentials",
+    message:
+      "the bucket films/wochit at https://s3.test, where copies were kept before, cannot be used: no credentials",
   });
 });
 
@@ -327,7 +328,7 @@ async function reopen(t: TestContext, dir: string) {
   const config = configIn(dir);
   const store = await openStore(config, testPorts(), { role: "relay" });
   t.after(() => store.close());
-  const start = (target: LocalTarget | S3Target = config.mirror.target) =>
+  const start = (target: Target = config.mirror.target) =>
     openTargets({ config: { target }, dataDir: config.dataDir, store });
   return { config, store, start };
 }

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { openStore } from "../../src/store/open.ts";
 import type { Command } from "./media/commands.ts";
-import { DAY, type Mistake } from "./media/model.ts";
+import { DAY, HOUR, type Mistake } from "./media/model.ts";
 import { openStoreSystem } from "./media/systems.ts";
 import { keepsPromises, media } from "./media/walk.ts";
 import { findMistake, type OpenStore, walk } from "./walk.ts";
@@ -52,6 +52,27 @@ const LISTS: Partial<Record<Mistake, Command[]>> = {
     ...[DELETES, { ...READY, video: undefined, thumb: "x" } as Command, MIRROR],
     ...[{ do: "post", type: "draft.update", v: "v", thumb: "x" } as Command, MIRROR],
     ...[{ do: "post", type: "draft.delete", v: "v" } as Command, ...LATER],
+  ],
+  "a deletion ends downloads": [DELETES, { do: "post", type: "draft.update", v: "v", thumb: "y" }, DELETED],
+  "a risk is told again": [
+    { do: "post", type: "draft.update", v: "w", life: 30 * HOUR, thumb: "x" },
+    ...([{ do: "pass", ms: 8 * DAY }, { do: "risks" }, { do: "risks" }] as Command[]),
+  ],
+  "a row with a copy takes over another file's link": [
+    ...([{ do: "post", type: "draft.update", v: "v", thumb: "x" }, MIRROR] as Command[]),
+    ...([
+      { do: "mend", pick: 5 },
+      { do: "post", type: "video.ready", v: "v", thumb: "yy" },
+    ] as Command[]),
+  ],
+  "what waits for a superseded thumbnail is forgotten": [
+    ...([
+      { ...READY, thumb: "y" },
+      { do: "claim" },
+      { do: "settle", pick: 5 },
+      { do: "pass", ms: 8 * DAY },
+    ] as Command[]),
+    ...([{ ...READY, video: undefined, thumb: "x" }, { do: "deliver" }, MIRROR] as Command[]),
   ],
   "former keys lead nowhere": [
     ...[READY, MIRROR, { do: "deliver" } as Command],

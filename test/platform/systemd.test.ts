@@ -94,7 +94,7 @@ test("a notification that fails harms nobody: one warning, and one more after it
   await notifier.ready("a");
   await notifier.status("b");
   assert.deepEqual(log.facts, [
-    { level: "warn", fact: "systemd cannot be told how the relay is", fields: { error: "no such socket" } },
+    { level: "warn", fact: "systemd cannot be notified", fields: { error: "no such socket" } },
   ]);
   fails = false;
   await notifier.status("c");
@@ -182,7 +182,7 @@ test("a store that hangs is not fed: the journal says why systemd ends the relay
   await clock.advance(100_000);
   assert.deepEqual(fed, [0, 15]);
   assert.deepEqual(log.facts, [
-    { level: "error", fact: "the relay does not answer itself: the watchdog is not fed", fields: {} },
+    { level: "error", fact: "the relay does not answer its own check: the watchdog is not notified", fields: {} },
   ]);
   hangs = false;
   answer(true);

@@ -3,12 +3,12 @@ import { Buffer } from "node:buffer";
 import type { IncomingMessage } from "node:http";
 import { Readable } from "node:stream";
 import { test } from "node:test";
-import { createRoom, readBody } from "../../src/receive/body.ts";
+import { createMemoryLimit, readBody } from "../../src/receive/body.ts";
 
 test("of a body in chunks of a byte each byte is kept, and not what its socket read with it", async () => {
   const text = JSON.stringify({ wochitVideoId: "v1", title: "x".repeat(2_000) });
   const request = Object.assign(new Readable({ read() {} }), { headers: {} });
-  const all = { limit: 10_000, keep: 0, room: createRoom(10_000), spare: createRoom(0) };
+  const all = { limit: 10_000, keep: 0, memory: createMemoryLimit(10_000), spare: createMemoryLimit(0) };
   const read = readBody(request as unknown as IncomingMessage, all);
   for (const byte of Buffer.from(text)) {
     const socketRead = Buffer.alloc(64 * 1024, byte);

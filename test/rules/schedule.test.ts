@@ -1,6 +1,5 @@
 import assert from "node:assert/strict";
 import test from "node:test";
-import { parseRetryAfter } from "../../src/forward/retry-after.ts";
 import { deliveryRetry, mediaBackoff, mediaRetry } from "../../src/rules/schedule.ts";
 
 const NOW = Date.UTC(2026, 10, 21, 12, 0, 0);
@@ -87,42 +86,4 @@ test("jitter never shortens what Retry-After asked for", () => {
     const at = retry({ attempt: 3, retryAfter: NOW + 7_000_000, random: dice(float) })!;
     assert.ok(at >= NOW + 7_000_000, `${at - NOW}`);
   }
-});
-
-test("Retry-After in seconds, and in the three forms of an HTTP date", () => {
-  const inFiveMinutes = Date.UTC(2026, 10, 21, 12, 5, 0);
-  assert.equal(parseRetryAfter("120", NOW), NOW + 120_000);
-  assert.equal(parseRetryAfter(" 0 ", NOW), NOW);
-  assert.equal(parseRetryAfter("Sat, 21 Nov 2026 12:05:00 GMT", NOW), inFiveMinutes);
-  assert.equal(parseRetryAfter("Saturday, 21-Nov-26 12:05:00 GMT", NOW), inFiveMinutes);
-  assert.equal(parseRetryAfter("Sat Nov 21 12:05:00 2026", NOW), inFiveMinutes);
-  assert.equal(parseRetryAfter("Tue Dec  1 00:00:00 2026", NOW), Date.UTC(2026, 11, 1));
-  assert.equal(parseRetryAfter(["60", "7"], NOW), NOW + 60_000);
-});
-
-test("a Retry-After that has passed is now", () => {
-  assert.equal(parseRetryAfter("-30", NOW), NOW);
-  assert.equal(parseRetryAfter("Sun, 06 Nov 1994 08:49:37 GMT", NOW), NOW);
-  assert.equal(parseRetryAfter("Sunday, 06-Nov-94 08:49:37 GMT", NOW), NOW);
-});
-
-test("a Retry-After that is neither says nothing", () => {
-  for (const text of [
-    undefined,
-    [],
-    "",
-    " ",
-    "soon",
-    "in 5 minutes",
-    "1.5",
-    "1e3",
-    "0x10",
-    "5 s",
-    "2026-11-21",
-    "12 Nov",
-  ]) {
-    assert.equal(parseRetryAfter(text, NOW), null, JSON.stringify(text));
-  }
-  assert.equal(parseRetryAfter("Sat, 21 Nov 2026 25:05:00 GMT", NOW), null);
-  assert.equal(parseRetryAfter("9".repeat(400), NOW), Number.POSITIVE_INFINITY);
 });

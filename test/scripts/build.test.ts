@@ -23,6 +23,7 @@ import { buildBinary } from "../../scripts/build.ts";
 import { tempFolder } from "../support/folder.ts";
 import { mountSmallDisk, noMounts } from "../support/mounts.ts";
 import { type Finished, finish } from "../support/spawn.ts";
+import { wholeOnly } from "../support/whole.ts";
 
 /** A user that no system knows. */
 const NOBODY = 54_321;
@@ -33,6 +34,7 @@ const asRoot = skip || (process.getuid?.() !== 0 && "only root can become anothe
 
 async function build(): Promise<{ binary: string; skip: string | false }> {
   if (process.versions.deno !== undefined) return { binary: "", skip: "the binary is made by Node, and of Node" };
+  if (wholeOnly) return { binary: "", skip: wholeOnly };
   try {
     return { binary: await buildBinary(hostTarget(), folder), skip: false };
   } catch (error) {

@@ -32,7 +32,7 @@ function start(args: string[], options: { cwd: string; rights?: string[] }) {
 }
 
 test(
-  "on Deno the rights in the README's command are enough: demo, check, serve, delivery, backup, doctor, restore",
+  "on Deno the rights in the command of docs/INSTALL.md are enough: demo, check, serve, delivery, backup, doctor, restore",
   only,
   async (t) => {
     const cwd = tempFolder(t);

@@ -10,7 +10,7 @@ import { type DebianParts, makeDebianPackage } from "../../scripts/release/debia
 import { assertKnownLibraries } from "../../scripts/release/libraries.ts";
 import { runTool } from "../../scripts/release/run-tool.ts";
 import { tempFolder } from "../support/folder.ts";
-import { STAND_IN, VERSIONS, whyNoDebianTools } from "./release-parts.ts";
+import { documents, STAND_IN, VERSIONS, whyNoDebianTools } from "./release-parts.ts";
 
 const skip = whyNoDebianTools();
 
@@ -50,6 +50,7 @@ test("the Debian package holds each file where it belongs, root's, with its mode
         "./usr/share/",
         "./usr/share/doc/",
         `${doc}/`,
+        `${doc}/docs/`,
         `${doc}/examples/`,
         "./usr/share/lintian/",
         "./usr/share/lintian/overrides/",
@@ -62,7 +63,11 @@ test("the Debian package holds each file where it belongs, root's, with its mode
     "./usr/bin/wochit-relay": "-rwxr-xr-x",
     "./usr/lib/systemd/system/wochit-relay.service": "-rw-r--r--",
     "./usr/lib/systemd/system/wochit-relay.socket": "-rw-r--r--",
-    [`${doc}/README.md.gz`]: "-rw-r--r--",
+    ...Object.fromEntries(
+      documents()
+        .filter((path) => path !== "CHANGELOG.md")
+        .map((path) => [`${doc}/${path}.gz`, "-rw-r--r--"]),
+    ),
     [`${doc}/THIRD-PARTY-LICENSES.gz`]: "-rw-r--r--",
     [`${doc}/changelog.Debian.gz`]: "-rw-r--r--",
     [`${doc}/changelog.gz`]: "-rw-r--r--",

@@ -1,4 +1,5 @@
 import { spawnSync } from "node:child_process";
+import { existsSync, globSync, readFileSync } from "node:fs";
 
 /** A program of Debian's that is small and needs nothing but libc. */
 export const STAND_IN = "/usr/bin/true";
@@ -15,4 +16,10 @@ export const VERSIONS = {
 export function whyNoDebianTools(): string | false {
   const missing = ["dpkg-deb", "readelf"].filter((tool) => spawnSync(tool, ["--version"]).error !== undefined);
   return missing.length === 0 ? false : `no ${missing.join(" and ")} here: apt install dpkg binutils`;
+}
+
+/** The documents that a release must hold: those at the top level, those in docs/, and those that the README links to. */
+export function documents(): string[] {
+  const linked = [...readFileSync("README.md", "utf8").matchAll(/\]\(([\w/.-]+\.md)[)#]/g)].map(([, path]) => path!);
+  return [...new Set([...globSync(["*.md", "docs/*.md"]), ...linked.filter((path) => existsSync(path))])];
 }

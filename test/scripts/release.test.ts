@@ -13,7 +13,7 @@ import { findVersions } from "../../scripts/release/versions.ts";
 import { commands } from "../../src/cli/commands/table.ts";
 import { tempFolder } from "../support/folder.ts";
 import { callCli } from "../support/spawn.ts";
-import { STAND_IN, VERSIONS, whyNoDebianTools } from "./release-parts.ts";
+import { documents, STAND_IN, VERSIONS, whyNoDebianTools } from "./release-parts.ts";
 
 const NATIVE = { node: { node: "24.21.0", openssl: "3.5.4", modules: "137" }, sqlite: "3.54.1" };
 const skip = whyNoDebianTools();
@@ -64,10 +64,10 @@ test("a release is the program, a tarball, a Debian package, an SBOM, and sums t
   const plain = "-rw-r--r-- root/root";
   assert.deepEqual(list(`${top}.tar.gz`), {
     [`${top}/`]: "drwxr-xr-x root/root",
-    [`${top}/CHANGELOG.md`]: plain,
     [`${top}/LICENSE`]: plain,
-    [`${top}/README.md`]: plain,
     [`${top}/THIRD-PARTY-LICENSES`]: plain,
+    ...Object.fromEntries(documents().map((path) => [`${top}/${path}`, plain])),
+    [`${top}/docs/`]: "drwxr-xr-x root/root",
     [`${top}/config.example.json`]: plain,
     [`${top}/wochit-relay`]: "-rwxr-xr-x root/root",
     [`${top}/wochit-relay.1`]: plain,

@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import type { TestContext } from "node:test";
-import type { S3Target } from "../../src/config/schema.ts";
+import type { S3Target } from "../../src/targets/s3/options.ts";
 import { s3Target } from "./s3-server.ts";
 
 const md5 = (bytes: Uint8Array) => createHash("md5").update(bytes).digest();

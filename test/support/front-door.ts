@@ -28,7 +28,7 @@ export async function openFrontDoor(t: TestContext, input: ConfigInput = {}, lim
   const media = () => new Response(null, { status: 404 });
   const health = new Hono().get("/healthz", (c) => c.text("ok"));
   const app = publicApp({ receive, media, health }, ports.log);
-  const { gate } = receive.inVain;
+  const { gate } = receive.unserved;
   const { tls } = config.server;
   const at = { host: "127.0.0.1", port: 0, tls };
   const listener = await listen(app, at, ports.clock, { gate, log: ports.log, ...limits });

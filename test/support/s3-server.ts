@@ -4,7 +4,7 @@ import { join } from "node:path";
 import process from "node:process";
 import type { TestContext } from "node:test";
 import { CreateBucketCommand, S3Client } from "@aws-sdk/client-s3";
-import type { S3Target } from "../../src/config/schema.ts";
+import type { S3Target } from "../../src/targets/s3/options.ts";
 import {
   ACCESS_KEY_ID,
   type CephOptions,

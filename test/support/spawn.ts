@@ -59,7 +59,13 @@ export function finish(child: ChildProcess): Promise<Finished> {
 export async function callJson<Row = any>(args: string[], options?: Parameters<typeof callCli>[1]): Promise<Row[]> {
   const { code, stdout, stderr } = await callCli([...args, "--json"], options);
   if (code !== 0) throw new Error(`"${args.join(" ")}" ended with ${code}: ${stderr}`);
-  return stdout
+  return jsonLines(stdout);
+}
+
+/** The objects that a command printed, one a line. */
+// biome-ignore lint/suspicious/noExplicitAny: tests look into them as they like
+export function jsonLines<Row = any>(text: string): Row[] {
+  return text
     .split("\n")
     .filter((line) => line !== "")
     .map((line) => JSON.parse(line) as Row);

@@ -68,7 +68,7 @@ test("after ten minutes it is no mistake", async () => {
   assert.equal(clock.now(), right.now() + 2 * YEAR);
 });
 
-test("a jump that comes before anyone listens is heard when somebody does", () => {
+test("a jump before there is a listener is reported to the first one", () => {
   const machine = setClock(testClock(NOW));
   const clock = steadyClock(machine, testLog());
   machine.setAhead(-DAY);

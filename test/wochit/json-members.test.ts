@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import { compactValue, readMembers } from "../../src/wochit/json-members.ts";
+import { fc, holdsForAll } from "../support/property.ts";
 
 function rows(text: string): [string, string, string][] {
   JSON.parse(text); // the promise that callers give
@@ -70,72 +71,68 @@ test("a compact value is the same for every spelling of the white space and of t
   assert.equal(compactValue('{"a":" \\n "}'), '{"a":" \\n "}');
 });
 
-test("a compact value keeps every digit of a number", () => {
-  for (const raw of ["1", "1.0", "-0", "1e400", "123456789012345678901234567890.000", "1E+2", "true", "null"]) {
-    assert.equal(compactValue(raw), raw);
-    assert.equal(compactValue(`[${raw} ]`), `[${raw}]`);
-  }
+type Written = { raw: string; compact: string };
+
+const space = fc.constantFrom("", "", " ", "\n\t ", "\r\n");
+
+const character = fc.oneof(fc.constantFrom(...'\\"/{],:\n', "é", "😀"), fc.string({ unit: "binary", maxLength: 1 }));
+
+/** A string, each of its characters escaped or as JSON.stringify writes it. */
+const string = fc.array(fc.tuple(character, fc.boolean()), { maxLength: 6 }).map((written): Written => {
+  const escaped = (text: string) =>
+    text.replace(/[\s\S]/g, (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, "0")}`);
+  const raw = written.map(([text, isEscaped]) => (isEscaped ? escaped(text) : JSON.stringify(text).slice(1, -1)));
+  return { raw: `"${raw.join("")}"`, compact: JSON.stringify(written.map(([text]) => text).join("")) };
 });
 
-test("generated objects are read as they were written", () => {
-  let seed = 7;
-  const dice = (sides: number) => {
-    seed = (seed * 1_103_515_245 + 12_345) % 2_147_483_648;
-    return Math.floor((seed / 2_147_483_648) * sides);
-  };
-  type Written = { raw: string; compact: string };
-  const space = () => ["", "", " ", "\n\t ", "\r\n"][dice(5)]!;
-  const join = (parts: Written[], open: string, close: string): Written => ({
-    raw: open + space() + parts.map(({ raw }) => raw).join(`${space()},${space()}`) + space() + close,
-    compact: open + parts.map(({ compact }) => compact).join(",") + close,
-  });
-  const string = (): Written => {
-    const text = Array.from(
-      { length: dice(5) },
-      () => ["a", "\\", '"', "/", "{", "]", ",", ":", "é", "😀", "\n"][dice(11)]!,
-    );
-    const escaped = (char: string) => `\\u${char.charCodeAt(0).toString(16).padStart(4, "0")}`;
-    const raw = text.map((char) =>
-      char.length === 1 && dice(3) === 0 ? escaped(char) : JSON.stringify(char).slice(1, -1),
-    );
-    return { raw: `"${raw.join("")}"`, compact: JSON.stringify(text.join("")) };
-  };
-  const value = (depth: number): Written => {
-    const pick = dice(depth > 4 ? 4 : 6);
-    if (pick < 2) return string();
-    const scalar = ["0", "-1.5e3", "12345678901234567890", "true", "false", "null"][dice(6)]!;
-    if (pick < 4) return { raw: scalar, compact: scalar };
-    if (pick === 4)
-      return join(
-        Array.from({ length: dice(4) }, () => value(depth + 1)),
-        "[",
-        "]",
+const scalar = fc
+  .constantFrom(..."1 1.0 -0 -1.5e3 1E+2 1e400 123456789012345678901234567890.000 true false null".split(" "))
+  .map((raw): Written => ({ raw, compact: raw }));
+
+const spaced = (written: fc.Arbitrary<Written>) =>
+  fc.tuple(space, written, space).map(([before, { raw, compact }, after]) => ({ raw: before + raw + after, compact }));
+
+const listOf = (parts: fc.Arbitrary<Written>, [open, close]: [string, string]) =>
+  fc.tuple(space, fc.array(spaced(parts), { maxLength: 4 })).map(
+    ([first, written]): Written => ({
+      raw: open + first + written.map(({ raw }) => raw).join(",") + close,
+      compact: open + written.map(({ compact }) => compact).join(",") + close,
+    }),
+  );
+
+const { value } = fc.letrec<{ value: Written; member: Written }>((tie) => ({
+  value: fc.oneof({ maxDepth: 4 }, scalar, string, listOf(tie("value"), ["[", "]"]), listOf(tie("member"), ["{", "}"])),
+  member: fc
+    .tuple(spaced(string), spaced(tie("value")))
+    .map(([name, { raw, compact }]) => ({ raw: `${name.raw}:${raw}`, compact: `${name.compact}:${compact}` })),
+}));
+
+test("any object is read as it was written", () => {
+  const name = fc.oneof(
+    string,
+    fc.constantFrom('"a"', '"\\u0061"').map((raw) => ({ raw, compact: '"a"' })),
+  );
+  const member = fc.record({ name, value, spaces: fc.array(space, { minLength: 4, maxLength: 4 }) });
+  holdsForAll(
+    fc.array(member, { maxLength: 7 }),
+    (members) => {
+      const written = members.map(
+        ({ name, value, spaces: [a, b, c, d] }) => `${a}${name.raw}${b}:${c}${value.raw}${d}`,
       );
-    const members = Array.from({ length: dice(4) }, () => member(string(), value(depth + 1)));
-    return join(members, "{", "}");
-  };
-  const member = (name: Written, { raw, compact }: Written): Written => ({
-    raw: `${name.raw}${space()}:${space()}${raw}`,
-    compact: `${name.compact}:${compact}`,
-  });
-  for (let round = 0; round < 3000; round++) {
-    const pairs = Array.from({ length: dice(7) }, () => [string(), value(0)] as const);
-    const text =
-      space() +
-      join(
-        pairs.map(([name, value]) => member(name, value)),
-        "{",
-        "}",
-      ).raw +
-      space();
-    const expected = pairs.filter(
-      ([name], at) => pairs.findLastIndex(([other]) => other.compact === name.compact) === at,
-    );
-    assert.deepEqual(
-      rows(text).map(([decoded, name, value]) => [JSON.stringify(decoded), name, value, compactValue(value)]),
-      expected.map(([name, value]) => [name.compact, name.raw, value.raw, value.compact]),
-    );
-  }
+      const isLast = ({ name }: (typeof members)[number], at: number) =>
+        members.findLastIndex((other) => other.name.compact === name.compact) === at;
+      assert.deepEqual(
+        rows(` {${written.join(",")}}`).map(([decoded, name, value]) => [
+          JSON.stringify(decoded),
+          name,
+          value,
+          compactValue(value),
+        ]),
+        members.filter(isLast).map(({ name, value }) => [name.compact, name.raw, value.raw, value.compact]),
+      );
+    },
+    3_000,
+  );
 });
 
 test("an escaped name is not taken for a name of an earlier object", () => {

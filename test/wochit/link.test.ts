@@ -4,6 +4,7 @@ import { hostOf, withoutQuery } from "../../src/wochit/link.ts";
 import { deadlineOf, expiryOf } from "../../src/wochit/link-expiry.ts";
 import { identityOf } from "../../src/wochit/link-identity.ts";
 import given from "../fixtures/links.json" with { type: "json" };
+import { fc, holdsForAll } from "../support/property.ts";
 
 type Vector = { name: string; url: string; identity: string; expiry: number | null };
 const vectors: Vector[] = given;
@@ -15,16 +16,51 @@ for (const { name, url, identity, expiry } of vectors) {
   test(`identity and expiry of a link: ${name}`, () => {
     assert.equal(identityOf(url), identity);
     assert.equal(expiryOf(url), expiry);
-    assert.equal(identityOf(identity), identity, "an identity is its own identity");
   });
 }
 
-test("links that differ in their signature only are one, others are not", () => {
-  const signed = (path: string, mark: string) =>
-    `https://b.test/${path}?v=1&X-Amz-Date=${mark}&X-Amz-Signature=${mark}`;
-  assert.equal(identityOf(signed("a", "1")), identityOf(signed("a", "2")));
-  assert.notEqual(identityOf(signed("a", "1")), identityOf(signed("b", "1")));
-  assert.notEqual(identityOf("https://b.test/a?v=1&sig=1&se=1"), identityOf("https://b.test/a?v=2&sig=1&se=1"));
+const name = fc.constantFrom("v", "quality", "response-content-type", "id", "e", "hash", "signatures", "");
+const text = fc.stringMatching(/^[a-z0-9%=+~._-]{0,6}$/);
+const plain = fc.array(
+  fc.tuple(name, text).map((pair) => pair.join("=")),
+  { maxLength: 5 },
+);
+
+/** The parameters of one scheme, each with the place where it stands among the others. */
+const signature = fc
+  .constantFrom(
+    ["X-Amz-Date", "x-amz-expires", "X-Amz-Signature"],
+    ["X-Goog-Date", "X-Goog-Signature"],
+    ["AWSAccessKeyId", "Expires", "Signature"],
+    ["Key-Pair-Id", "signature", "Policy"],
+    ["GoogleAccessId", "Signature", "expires"],
+    ["KeyName", "Signature", "Expires", "URLPrefix"],
+    ["sig", "sv", "se", "sp"],
+  )
+  .chain((names) => fc.tuple(...names.map((name) => fc.tuple(fc.constant(name), text, fc.nat({ max: 8 })))));
+
+const link = (path: string, parameters: string[]) =>
+  `https://b.test/${path}${parameters.length === 0 ? "" : `?${parameters.join("&")}`}`;
+
+test("a link is the one without its signature, wherever that stands; its other parameters set it apart", () => {
+  holdsForAll(fc.record({ plain, signature, other: plain }), ({ plain, signature, other }) => {
+    const signed = [...plain];
+    for (const [name, value, at] of signature) signed.splice(at, 0, `${name}=${value}`);
+    const identity = link("a", plain);
+    assert.equal(identityOf(link("a", signed)), identity);
+    assert.equal(identityOf(identity), identity);
+    assert.equal(identityOf(link("a", other)) === identity, other.join("&") === plain.join("&"));
+  });
+});
+
+test("any text has an identity, which is its own, and an end or none", () => {
+  const url = fc.webUrl({ withQueryParameters: true, withFragments: true });
+  holdsForAll(fc.oneof(url, fc.string({ unit: "binary" })), (text) => {
+    const identity = identityOf(text);
+    assert.equal(identityOf(identity), identity);
+    const deadline = deadlineOf(text, 0, 5 * HOUR);
+    assert.ok(expiryOf(text) === null ? deadline === 5 * HOUR : deadline >= HOUR && deadline <= 7 * DAY);
+  });
 });
 
 test("a deadline is the link's own expiry within one hour and seven days, or the configured life", () => {

@@ -1,90 +1,87 @@
 import { basename, dirname, join, resolve } from "node:path";
-import { tellSize } from "../../actions/format-size.ts";
+import { formatSize } from "../../actions/format.ts";
+import { isoTime } from "../../actions/json.ts";
 import { RelayError } from "../../errors.ts";
-import { yieldToOthers } from "../../platform/priority.ts";
+import { lowerPriority } from "../../platform/process-priority.ts";
 import { type Copied, databaseOf, nameBackup } from "../../store/backup.ts";
 import type { Backup } from "../../store/backups.ts";
 import { copyDatabase } from "../../store/copy-database.ts";
-import { type Args, type Command, type Context, configOption, jsonOption } from "../command.ts";
-import { shortTime, tellCount } from "../output/columns.ts";
-import { abortWhenStopped, createCopyTeller } from "../output/copy-progress.ts";
-import { printJson } from "../output/lists.ts";
-import { describePlace } from "../places.ts";
+
+import type { Command } from "../command.ts";
+import { commonOptions } from "../options.ts";
+import { describeCopy } from "../output/describe-copy.ts";
+import { print } from "../output/print.ts";
+import { createProgress, type Progress } from "../output/progress.ts";
+import { describePlace, folderOfPlace } from "../places.ts";
+import { abortWhenStopped, type Program } from "../program.ts";
+import { withTarget } from "../sources.ts";
 
 export const command: Command = {
   name: "backup",
-  summary: "copies the database, while the relay runs or not, and proves the copy",
+  summary: "copies the database, while the relay runs or not, and checks the copy",
   positionals: "[FILE]",
   options: {
     "to-target": { type: "boolean", help: "put it into the mirror target, below ~backups/, instead of FILE" },
     database: { type: "string", value: "PATH", help: "this database, without a config; nothing is written to it" },
     "while-stdin": { type: "boolean", help: "stop when standard input ends: for a program that starts this one" },
-    ...jsonOption,
-    ...configOption,
+    ...commonOptions,
   },
   help: `The copy is opened, checked (integrity_check, rows of each table, newest event), and only then gets its name: FILE is
-whole or not there. A FILE that is there is replaced only where it is a backup. It holds the database and no copies of media.`,
-  async run(context, args) {
+whole or not there. An existing FILE is replaced only if it is a backup. A backup holds the database, and no copies of media.`,
+  async run(program, args) {
     const [file] = args.positionals;
     const toTarget = args.flag("to-target");
+    const database = args.text("database");
     if (toTarget && file !== undefined) throw new RelayError("usage", "name a FILE or say --to-target, not both");
-    if (toTarget && args.text("database") !== undefined)
+    if (toTarget && database !== undefined)
       throw new RelayError("usage", "--to-target needs a config, --database has none");
     if (!toTarget && !file) throw new RelayError("usage", "FILE is missing");
-    const signal = abortWhenStopped(context, { withStdin: args.flag("while-stdin") });
-    const backup = toTarget
-      ? await backUpToTarget(context, args, signal)
-      : await backUpToFile(context, args, file!, signal);
-    report(context, args, backup);
-    return 0;
+    const progress = createProgress(program, args.flag("json"));
+    const signal = abortWhenStopped(program, { withStdin: args.flag("while-stdin") });
+    const run = { program, signal, progress, withHash: toTarget || args.flag("json") };
+    const making = toTarget ? backUpToTarget(run) : backUpToFile(run, file!, database);
+    const { where, newest, place, name, ...made } = await making.finally(progress.clear);
+    const { bytes, at, schema, events, sha256, ms } = made;
+    const newestEvent = isoTime(newest);
+    const json = { place, name, bytes, at: isoTime(at), schema, events, newestEvent, sha256, ms };
+    print(program, args, json, `${where}: ${describeCopy(json)}\n`);
   },
 };
 
-/** The use of the folders of backups on their way into a target. */
+/** The use of the temporary folders of backups on their way into a target. */
 const TEMP = "backup";
 
+type Run = { program: Program; signal: AbortSignal; progress: Progress; withHash: boolean };
+
+/** `where`: what it is called in the report. */
 type Made = Copied & Pick<Backup, "place" | "name"> & { where: string };
 
-async function backUpToFile(context: Context, args: Args, file: string, signal: AbortSignal): Promise<Made> {
-  const database = args.text("database");
-  const config = database === undefined ? await context.loadConfig({ secrets: false }) : null;
-  const source = config === null ? resolve(context.cwd, database!) : databaseOf(config.dataDir);
+async function backUpToFile(run: Run, file: string, database: string | undefined): Promise<Made> {
+  const { program } = run;
+  const config = database === undefined ? await program.loadConfig({ secrets: false }) : null;
+  const source = config === null ? resolve(program.cwd, database!) : databaseOf(config.dataDir);
   const { clearTempFolders } = await import("../temp-folder.ts");
-  await clearTempFolders(dirname(source), TEMP, context.ports.clock).catch(() => {});
-  const copied = await copy(context, args, source, resolve(context.cwd, file), signal);
+  await clearTempFolders(dirname(source), TEMP, program.ports.clock).catch(() => {});
+  const copied = await copy(run, source, resolve(program.cwd, file));
   const made: Made = { ...copied, place: "file", name: copied.file, where: copied.file };
-  if (config !== null) await note(context, config, made);
+  if (config !== null) await note(program, config, made);
   return made;
 }
 
-async function copy(
-  context: Context,
-  args: Args,
-  database: string,
-  file: string,
-  signal: AbortSignal,
-): Promise<Copied> {
-  const teller = createCopyTeller(context, args.flag("json"));
-  const { clock } = context.ports;
-  try {
-    const withHash = args.flag("json") || args.flag("to-target");
-    return await copyDatabase(database, file, {
-      clock,
-      signal,
-      withHash,
-      onProgress(progress) {
-        // While it is copied the relay's log only grows, so that is over soon; the check, the longer part, is in no hurry.
-        if (progress.step === "checking") yieldToOthers();
-        teller.onProgress(progress);
-      },
-    });
-  } finally {
-    teller.clear();
-  }
+function copy({ program, signal, progress, withHash }: Run, database: string, file: string): Promise<Copied> {
+  return copyDatabase(database, file, {
+    ...{ clock: program.ports.clock, signal, withHash },
+    onProgress(now) {
+      // The relay's log grows while the copy is made, so that runs at full speed; the longer check runs at low priority.
+      if (now.step === "checking") lowerPriority();
+      progress.ofCopy(now);
+    },
+  });
 }
 
-async function backUpToTarget(context: Context, args: Args, signal: AbortSignal): Promise<Made> {
-  const config = await context.loadConfig({ secrets: "target" });
+async function backUpToTarget(run: Run): Promise<Made> {
+  const { program, signal, progress } = run;
+  const config = await program.loadConfig({ secrets: "target" });
   const { publicBaseUrl, target: place } = config.mirror;
   if (publicBaseUrl !== null) {
     throw new RelayError(
@@ -94,64 +91,36 @@ async function backUpToTarget(context: Context, args: Args, signal: AbortSignal)
   }
   const { giveToOwnerOf, withTempFolder } = await import("../temp-folder.ts");
   const { backupsIn } = await import("../../backup/in-target.ts");
-  const { openTarget } = await import("../../targets/table.ts");
-  const { clock, random } = context.ports;
+  const { clock, random } = program.ports;
   const name = nameBackup(clock.now(), random.bytes(4));
   const began = clock.elapsed();
   return withTempFolder(config.dataDir, TEMP, clock, async (dir) => {
-    const copied = await copy(context, args, databaseOf(config.dataDir), join(dir, name), signal);
-    const target = await openTarget(place, { access: "shared", clock });
-    const teller = createCopyTeller(context, args.flag("json"));
-    try {
-      const { file, bytes, sha256 } = copied;
-      teller.wait(`uploading ${tellSize(bytes)} to ${describePlace(place)}`);
-      const key = await backupsIn(target).put(basename(file), { file, bytes, sha256: sha256! }, signal);
-      teller.clear();
-      if (place.type === "local") {
-        for (const name of [dirname(key), key]) await giveToOwnerOf(place.dir, join(place.dir, name));
-      }
-      const where = `${key} in ${describePlace(place)}`;
-      const made: Made = { ...copied, place: "target", name: key, where, ms: Math.round(clock.elapsed() - began) };
-      await note(context, config, made);
-      return made;
-    } finally {
-      teller.clear();
-      await target.close();
+    const copied = await copy(run, databaseOf(config.dataDir), join(dir, name));
+    const { file, bytes, sha256 } = copied;
+    const key = await withTarget(program, config, async (target) => {
+      progress.wait(`uploading ${formatSize(bytes)} to ${describePlace(place)}`);
+      return backupsIn(target).put(basename(file), { file, bytes, sha256: sha256! }, signal);
+    });
+    const folder = folderOfPlace(place);
+    if (folder !== null) {
+      for (const name of [dirname(key), key]) await giveToOwnerOf(folder, join(folder, name));
     }
+    const where = `${key} in ${describePlace(place)}`;
+    const made: Made = { ...copied, place: "target", name: key, where, ms: Math.round(clock.elapsed() - began) };
+    await note(program, config, made);
+    return made;
   });
 }
 
-/** The database knows its verified backups: `doctor` and the relay tell their age. */
-async function note(context: Context, config: Parameters<Context["openStore"]>[0], made: Made): Promise<void> {
+/** Writes the backup down in the database, so that `doctor` and the relay can report its age. */
+async function note(program: Program, config: Parameters<Program["openStore"]>[0], made: Made): Promise<void> {
   const { at, place, name, bytes, events, newest } = made;
   try {
-    const store = await context.openStore(config);
+    const store = await program.openStore(config);
     await store.backups.note({ at, place, name, bytes, events, newest, planned: false });
   } catch (error) {
-    // Of an older schema: this program's relay has not been there yet.
+    // The database has an older schema: no relay of this version has opened it yet.
     if (error instanceof RelayError && error.code === "conflict") return;
-    context.ports.log.warn("the backup is good, but the database could not take a note of it", { error });
+    program.ports.log.warn("the backup is good, but the database could not take a note of it", { error });
   }
-}
-
-function report({ stdout }: Context, args: Args, made: Made): void {
-  const { place, name, bytes, at, schema, events, newest, sha256, ms } = made;
-  const newestEvent = newest === null ? null : new Date(newest).toISOString();
-  if (args.flag("json")) {
-    return printJson(stdout, {
-      place,
-      name,
-      bytes,
-      at: new Date(at).toISOString(),
-      schema,
-      events,
-      newestEvent,
-      sha256,
-      ms,
-    });
-  }
-  const upTo = newestEvent === null ? "" : `, the newest of ${shortTime(newestEvent)}`;
-  stdout.write(
-    `${made.where}: ${tellCount(events, "event")}${upTo}, ${tellSize(bytes)}, checked, in ${(ms / 1000).toFixed(1)} s\n`,
-  );
 }

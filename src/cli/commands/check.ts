@@ -1,7 +1,30 @@
+import { formatCount } from "../../actions/format.ts";
 import { errorLine } from "../../errors.ts";
-import { type Command, configOption, jsonOption } from "../command.ts";
-import { printJson } from "../output/lists.ts";
+import type { Command } from "../command.ts";
+import { commonOptions } from "../options.ts";
+import { print } from "../output/print.ts";
 import { harmless } from "../output/terminal-text.ts";
+
+export const command: Command = {
+  name: "check",
+  summary: "validates the config, opens nothing",
+  options: commonOptions,
+  help: `Prints every problem with its place. Exit code 0 when there is none, else 2. Secrets from systemd's credentials are read
+where they can be (as root, while the service runs), and otherwise named in a warning.`,
+  async run(program, args) {
+    const { config, path, problems, warnings, unseen } = await program.inspectConfig(undefined, { isOutside: true });
+    const tls = config?.server.tls;
+    if (tls && !unseen.some((place) => place.startsWith("server.tls"))) problems.push(...(await judgeTls(tls)));
+    const valid = problems.length === 0;
+    const name = harmless(path ?? "no config file, the defaults");
+    const lines = [...problems, ...warnings.map((line) => `warning: ${line}`)].map(harmless);
+    if (valid) lines.push(`${name}: valid`);
+    print(program, args, { path, valid, problems, warnings }, lines.map((line) => `${line}\n`).join(""));
+    if (valid) return;
+    if (!args.flag("json")) program.stderr.write(`wochit-relay: ${name}: ${formatCount(problems.length, "problem")}\n`);
+    return 2;
+  },
+};
 
 /** Whether the relay would take these files. */
 async function judgeTls(files: { cert: string; key: string }): Promise<string[]> {
@@ -13,28 +36,3 @@ async function judgeTls(files: { cert: string; key: string }): Promise<string[]>
     return [errorLine(error)];
   }
 }
-
-export const command: Command = {
-  name: "check",
-  summary: "validates the config, opens nothing",
-  options: { ...jsonOption, ...configOption },
-  help: `Prints every problem with its place. Exit code 0 when there is none, else 2. Secrets from systemd's credentials are read where they
-can be (as root, while the service runs), and otherwise named in a warning.`,
-  async run({ stdout, stderr, ...context }, args) {
-    const { config, path, problems, warnings, unseen } = await context.inspectConfig(undefined, { isOutside: true });
-    const tls = config?.server.tls;
-    if (tls && !unseen.some((place) => place.startsWith("server.tls"))) problems.push(...(await judgeTls(tls)));
-    const code = problems.length === 0 ? 0 : 2;
-    if (args.flag("json")) {
-      printJson(stdout, { path, valid: code === 0, problems, warnings });
-      return code;
-    }
-    const name = path ?? "no config file, the defaults";
-    for (const line of problems) stdout.write(`${harmless(line)}\n`);
-    for (const line of warnings) stdout.write(`warning: ${harmless(line)}\n`);
-    if (code === 0) stdout.write(`${harmless(name)}: valid\n`);
-    else
-      stderr.write(`wochit-relay: ${harmless(name)}: ${problems.length} problem${problems.length === 1 ? "" : "s"}\n`);
-    return code;
-  },
-};

@@ -1,19 +1,21 @@
+import { once } from "node:events";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
-import { createServer } from "node:net";
+import { type AddressInfo, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Config, ConfigInput } from "../../config/schema.ts";
 import { errorLine } from "../../errors.ts";
+import { within } from "../../platform/timing.ts";
 import type { Log, Ports } from "../../ports.ts";
 import type { Command } from "../command.ts";
-import type { DemoApp } from "../demo/app.ts";
 import { harmless } from "../output/terminal-text.ts";
+import { describePlace } from "../places.ts";
 
-/** The whole story must be told in this time, in milliseconds; it takes about three seconds. */
+/** The story must end within this time, in milliseconds; it takes about three seconds. */
 const DEADLINE = 30_000;
 
-/** How many of the relay's last complaints are shown when something went wrong. */
-const COMPLAINTS = 5;
+/** How many of the relay's last warnings are shown when something went wrong. */
+const WARNINGS = 5;
 
 export const command: Command = {
   name: "demo",
@@ -23,19 +25,19 @@ export const command: Command = {
     exit: { type: "boolean", help: "end when all is shown; exit code 0 only when all of it worked" },
     verbose: { type: "boolean", help: "show the relay's log as well, on stderr" },
   },
-  help: "A simulated provider with real media, a relay, and an application that verifies signatures; all on 127.0.0.1.",
-  async run(context, args) {
+  help: "A simulated provider with real media, a relay, and an application that verifies signatures, all on 127.0.0.1.",
+  async run(program, args) {
     const { openLog } = await import("../../platform/log/log.ts");
-    const { stdout, stderr, ports } = context;
+    const { stdout, stderr, ports } = program;
     const isOwn = args.text("config") === undefined;
     const worked = await runDemo({
       ports,
-      target: isOwn ? null : (await context.loadConfig({ secrets: "target" })).mirror.target,
+      target: isOwn ? null : (await program.loadConfig({ secrets: "target" })).mirror.target,
       log: args.flag("verbose") ? await openLog({ level: "debug", format: "auto" }, stderr.isTTY, 2) : null,
       say: (line = "") => stdout.write(`${line}\n`),
       complain: (line) => stderr.write(`${line}\n`),
       stay: !args.flag("exit"),
-      stopped: context.untilStopped(),
+      stopped: program.untilStopped(),
     });
     return worked ? 0 : 1;
   },
@@ -55,7 +57,7 @@ export type DemoOptions = {
 };
 
 /**
- * Shows the main job from end to end. True when all of it worked; else what failed has been said through `complain`.
+ * Shows the main job from end to end. Resolves with true when all of it worked; else `complain` was called with what failed.
  * Leaves nothing behind but the copies in a `target`.
  */
 export async function runDemo({ ports, target, log, say, complain, stay, stopped }: DemoOptions): Promise<boolean> {
@@ -68,7 +70,7 @@ export async function runDemo({ ports, target, log, say, complain, stay, stopped
   const { playStory } = await import("../demo/story.ts");
 
   const opened: (() => Promise<unknown>)[] = [];
-  const complaints: string[] = [];
+  const warnings: string[] = [];
   try {
     const folder = await mkdtemp(join(tmpdir(), "wochit-relay-demo-"));
     opened.push(() => rm(folder, { recursive: true, force: true }));
@@ -83,45 +85,40 @@ export async function runDemo({ ports, target, log, say, complain, stay, stopped
     await writeFile(configPath, JSON.stringify(input, null, 2));
     const config = loadConfig(configPath, { env: {}, cwd: folder });
     if (target !== null) config.mirror.target = target;
-    const relay = await openRelay(config, { ...ports, log: log ?? keepComplaints(complaints) });
+    const relay = await openRelay(config, { ...ports, log: log ?? keepWarnings(warnings) });
     opened.push(relay.close);
 
-    const webhooks = `${input.server!.publicUrl}${config.receive.path}`;
-    say("wochit-relay demo: everything on this machine, in a folder that is thrown away");
-    say();
-    say(`  the provider  ${provider.url}  simulated; its media are real, its links are signed and die`);
-    say(`  the relay     ${input.server!.publicUrl}  keeps its data in ${folder}`);
-    if (target !== null) say(`  the copies    ${nameOf(target)}  where they stay`);
-    say(`  your app      ${app.url}  verifies every signature`);
+    const relayUrl = input.server!.publicUrl;
+    const webhooks = `${relayUrl}${config.receive.path}`;
+    say(`wochit-relay demo: everything on this machine, in a folder that is thrown away
+
+  the provider  ${provider.url}  simulated; its media are real, its links are signed and die
+  the relay     ${relayUrl}  keeps its data in ${folder}
+${target === null ? "" : `  the copies    ${describePlace(target)}  where they stay\n`}  your app      ${app.url}  verifies every signature`);
 
     const story = playStory({ provider, webhooks, app, ports, say });
-    story.catch(() => {}); // when the race below is over, nobody listens to it any longer
-    const late = new Promise<"late">((resolve) => {
-      const cancel = ports.clock.after(DEADLINE, () => resolve("late"));
-      opened.push(async () => cancel());
-    });
-    const ended = await Promise.race([story, stopped.then(() => "stopped"), late]);
-    if (ended === "stopped") return false;
-    if (ended === "late") throw new Error(`this step did not end; the demo was given ${DEADLINE / 1000} seconds`);
-    summarize(say, provider.media(), app);
-    if (stay) {
-      await stayUp({ say, app, webhooks, configPath, stopped });
-    } else {
-      say();
-      say('Without "--exit" the demo stays up for you to try. How to run it for real: README.md, "Configuration".');
+    const late = () => new Error(`this step did not end; the demo was given ${DEADLINE / 1000} seconds`);
+    const either = () => Promise.race([story, stopped.then(() => "stopped")]);
+    if ((await within(DEADLINE, ports.clock, either, { late })) === "stopped") return false;
+    say(summarize(provider.media(), app.delivered.length));
+    if (!stay) {
+      say('\nWithout "--exit" the demo stays up for you to try. How to run it for real: docs/INSTALL.md.');
+      return true;
     }
+    app.onDelivery(({ body, verdict }) => {
+      const what = harmless(`${body.type ?? "an event"} of ${body.wochitVideoId}`);
+      say(`your app got ${what}: signature ${verdict.valid ? "valid" : "NOT valid"}`);
+    });
+    say(whatToTry(webhooks, configPath));
+    await stopped;
     return true;
   } catch (error) {
     complain(`   ✗ ${errorLine(error)}`);
-    for (const line of complaints.slice(-COMPLAINTS)) complain(`     the relay's log: ${line}`);
+    for (const line of warnings.slice(-WARNINGS)) complain(`     the relay's log: ${line}`);
     return false;
   } finally {
     for (const close of opened.reverse()) await close().catch(() => {});
   }
-}
-
-function nameOf(target: Config["mirror"]["target"]): string {
-  return target.type === "local" ? target.dir : `bucket ${target.bucket}`;
 }
 
 function configFor({ port, app, secret }: { port: number; app: string; secret: string }): ConfigInput {
@@ -130,65 +127,47 @@ function configFor({ port, app, secret }: { port: number; app: string; secret: s
     dataDir: "data",
     server: { listen: address, publicUrl: `http://${address}` },
     receive: { allowFrom: ["127.0.0.1"] },
-    // The simulated provider's links lead to this machine, where a relay does not go unless it is told to.
+    // The simulated provider's links lead to this machine, which a relay refuses by default.
     mirror: { allowPrivateAddresses: ["127.0.0.1"], minFreeDisk: "16MiB" },
     endpoints: [{ id: "your-app", url: app, secret, retry: ["1s", "2s", "5s"] }],
   };
 }
 
-function summarize(say: DemoOptions["say"], media: { bytes: Uint8Array }[], app: DemoApp): void {
-  const events = app.delivered.length;
+function summarize(media: { bytes: Uint8Array }[], events: number): string {
   const bytes = media.reduce((sum, medium) => sum + medium.bytes.length, 0).toLocaleString("en");
-  say();
-  say("What you saw");
-  say(`  ${events} webhooks     each on disk before the provider got its 200`);
-  say(`  ${media.length} media        ${bytes} bytes, copied before their links die, checked by length and sha256`);
-  say(`  ${events} deliveries   signed, verified, in order, with links that last`);
+  return `
+What you saw
+  ${events} webhooks     each on disk before the provider got its 200
+  ${media.length} media        ${bytes} bytes, copied before their links die, checked by length and sha256
+  ${events} deliveries   signed, verified, in order, with links that last`;
 }
 
-async function stayUp(stage: {
-  say: DemoOptions["say"];
-  app: DemoApp;
-  webhooks: string;
-  configPath: string;
-  stopped: Promise<unknown>;
-}): Promise<void> {
-  const { say, app, webhooks, configPath, stopped } = stage;
+function whatToTry(webhooks: string, configPath: string): string {
   const example = `{"type":"video.ready","wochitVideoId":"my-first","videoContext":"page-1","title":"Hello"}`;
-  app.onDelivery(({ body, verdict }) => {
-    const what = harmless(`${body.type ?? "an event"} of ${body.wochitVideoId}`);
-    say(`your app got ${what}: signature ${verdict.valid ? "valid" : "NOT valid"}`);
-  });
-  say();
-  say("Go on: it all stays up until Ctrl-C, and then the folder is removed");
-  say(`  send an event    curl -d '${example}' ${webhooks}`);
-  say(`  or many          wochit-relay simulate all --to ${webhooks}`);
-  say(`  look inside      wochit-relay events list --config ${configPath}`);
-  say('  for real         README.md, "Configuration"');
-  say('  (from source, "npm start --" stands for "wochit-relay")');
-  say();
-  await stopped;
+  return `
+Go on: it all stays up until Ctrl-C, and then the folder is removed
+  send an event    curl -d '${example}' ${webhooks}
+  or many          wochit-relay simulate all --to ${webhooks}
+  look inside      wochit-relay events list --config ${configPath}
+  for real         docs/INSTALL.md
+  (from source, "npm start --" stands for "wochit-relay")
+`;
 }
 
-/** Nobody wants the log of a demo, except when it fails. */
-function keepComplaints(complaints: string[]): Log {
+/** A log that is read only when the demo fails. */
+function keepWarnings(warnings: string[]): Log {
   const keep = (fact: string, fields: Record<string, unknown> = {}) => {
-    const details = ["host", "status", "error"].flatMap((name) =>
-      fields[name] === undefined ? [] : [String(fields[name])],
-    );
-    complaints.push([fact, ...details].join(": "));
+    const details = ["host", "status", "error"].map((name) => fields[name]).filter((value) => value !== undefined);
+    warnings.push([fact, ...details].join(": "));
   };
   return { debug() {}, info() {}, warn: keep, error: keep };
 }
 
-/** The relay must know its port before it starts: the addresses of the copies hold it. */
+/** A port for the relay, which must be known before it starts: the addresses of the copies contain it. */
 async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve, reject) => {
-    server.once("error", reject);
-    server.listen(0, "127.0.0.1", resolve);
-  });
-  const { port } = server.address() as { port: number };
-  await new Promise((resolve) => server.close(resolve));
+  const server = createServer().listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const { port } = server.address() as AddressInfo;
+  await once(server.close(), "close");
   return port;
 }

@@ -1,24 +1,23 @@
 import { createHash } from "node:crypto";
-import { opendir, readFile } from "node:fs/promises";
-import type { IncomingMessage } from "node:http";
+import { opendir } from "node:fs/promises";
 import { isIP } from "node:net";
-import { dirname, resolve } from "node:path";
-import type { SecretsWanted } from "../../config/load.ts";
+import { resolve } from "node:path";
+import type { Inspection, SecretsWanted } from "../../config/load.ts";
 import type { Config } from "../../config/schema.ts";
-import type { JudgeSender, Request } from "../../doctor/network/senders.ts";
+import type { Request } from "../../doctor/network/senders.ts";
 import { type Line, runProbes } from "../../doctor/run.ts";
-import type { Given } from "../../doctor/table.ts";
 import type { Former } from "../../doctor/target/former.ts";
 import { RelayError } from "../../errors.ts";
 import { withoutQueries } from "../../platform/log/log.ts";
-import { lookAtMachine } from "../../platform/machine.ts";
-import { yieldToOthers } from "../../platform/priority.ts";
+import { lowerPriority } from "../../platform/process-priority.ts";
 import type { Store } from "../../store/store.ts";
-import { type Args, type Command, type Context, configOption, jsonOption } from "../command.ts";
-import { abortWhenStopped } from "../output/copy-progress.ts";
-import { printJson } from "../output/lists.ts";
+import type { Args } from "../args.ts";
+import { type Command, configOption, jsonOption } from "../command.ts";
+import { printJson } from "../output/print.ts";
 import { harmless } from "../output/terminal-text.ts";
-import { describePlace, findPresent } from "../places.ts";
+
+import { describePlace, findPresent, folderOfPlace } from "../places.ts";
+import { abortWhenStopped, type Program } from "../program.ts";
 
 /** Names of probes line up below each other up to this width. */
 const WIDTH = 24;
@@ -27,53 +26,63 @@ const COLORS = { ok: "\x1b[32m", warning: "\x1b[33m", failed: "\x1b[31m" };
 
 export const command: Command = {
   name: "doctor",
-  summary: "probes the real surroundings, and says what to do about what is wrong",
+  summary: "checks config, files, network, target and database, and says what to do about what is wrong",
   options: {
-    offline: { type: "boolean", help: "ask neither the endpoints nor the bucket" },
+    offline: { type: "boolean", help: "send no request to endpoints or bucket" },
     database: {
       type: "string",
       value: "PATH",
-      help: "only whether this database is whole, a table at a time; no config",
+      help: "check this database only, a table at a time; needs no config",
     },
     "while-stdin": { type: "boolean", help: "with --database: stop when standard input ends" },
     from: {
       type: "string",
       value: "ADDRESS[,ADDRESS...]",
-      help: "tell whom a request would be taken for: the socket's address, then what X-Forwarded-For says",
+      help: "show the sender of a request: the socket's address, then what X-Forwarded-For says",
     },
     ...jsonOption,
     ...configOption,
   },
-  help: `Looks at the config, the files' rights, the disk, the senders' addresses, the target (with a file of its own that it
-removes again), the endpoints (name, certificate, a HEAD, never a POST), the clock, the database, the relay, what waits and the
+  help: `Checks the config, the files' permissions, the disk, the senders' addresses, the target (with a file of its own that
+it removes), the endpoints (name, certificate, a HEAD, never a POST), the clock, the database, the relay, what waits and the
 last backup. It works beside a running relay and without one; run it as root or as the relay's user.
-Each line is ok, a warning or failed, and what to do. Exit code 1 when something failed, 2 when the config is wrong.`,
-  async run(context, args) {
+Each line is ok, a warning or failed, and says what to do. Exit code 1 when something failed, 2 when the config is wrong.`,
+  async run(program, args) {
     const database = args.text("database");
-    if (database !== undefined) return checkDatabase(context, args, resolve(context.cwd, database));
+    if (database !== undefined) return checkDatabase(program, args, resolve(program.cwd, database));
     const request = readRequest(args.text("from"));
-    const judged = await context.inspectConfig(undefined, { isOutside: true });
-    const { config, hasKeys } = judged.config
-      ? withoutUnseen(judged.config, judged.unseen)
-      : await loadWhatGoes(context);
-    const abort = new AbortController();
-    const given = await prepare(context, { judged, config, hasKeys, request, offline: args.flag("offline") });
+    const judged = await program.inspectConfig(undefined, { isOutside: true });
+    const { config, hasKeys } = await readUsable(program, judged);
     const { stagesOf } = await import("../../doctor/table.ts");
-    const printer = createPrinter(context, args);
-    await runProbes(stagesOf(given), { clock: context.ports.clock, signal: abort.signal, ...printer });
+    const printer = createPrinter(program, args);
+    printer.progress("data.folder");
+    const { hostname, ports, version } = program;
+    const stages = await stagesOf({
+      judged,
+      config,
+      hasKeys,
+      ports,
+      userAgent: `wochit-relay/${version}`,
+      mark: createHash("sha256").update(`${hostname} ${config?.dataDir}`).digest("hex").slice(0, 8),
+      offline: args.flag("offline"),
+      request,
+      openStore: () => program.openStore(config!),
+      listFormer: (store) => listFormer(store, config!),
+    });
+    await runProbes(stages, { clock: ports.clock, ...printer });
     return printer.end({ isConfigWrong: judged.problems.length > 0, isWhole: config !== null });
   },
 };
 
-/** Its tables one after the other, in no hurry: others may need the disk. Exit code 1 where something is wrong. */
-async function checkDatabase(context: Context, args: Args, path: string): Promise<number> {
-  const signal = abortWhenStopped(context, { withStdin: args.flag("while-stdin") });
-  yieldToOthers();
+/** Checks one table after the other, at a low priority: others may need the disk. Exit code 1 where something is wrong. */
+async function checkDatabase(program: Program, args: Args, path: string): Promise<number> {
+  const signal = abortWhenStopped(program, { withStdin: args.flag("while-stdin") });
+  lowerPriority();
   const { inspectDatabase } = await import("../../store/sqlite/files/inspect.ts");
   const { checkTables } = await import("../../store/check-tables.ts");
   const wrong = await checkTables(() => inspectDatabase(path), signal);
-  if (args.flag("json")) printJson(context.stdout, { database: path, wrong });
-  else context.stdout.write(wrong.length === 0 ? `${path} is whole\n` : `${wrong.join("\n")}\n`);
+  if (args.flag("json")) printJson(program.stdout, { database: path, wrong });
+  else program.stdout.write(wrong.length === 0 ? `${path} is whole\n` : `${wrong.join("\n")}\n`);
   return wrong.length === 0 ? 0 : 1;
 }
 
@@ -86,18 +95,17 @@ function readRequest(text: string | undefined): Request | null {
   return { socket, forwardedFor: forwarded.length === 0 ? undefined : forwarded.join(", ") };
 }
 
-/** The config with what only the service is shown left out: the warning about it has been said, and nothing of it has failed. */
-function withoutUnseen(config: Config, unseen: string[]): { config: Config; hasKeys: boolean } {
-  const { server } = config;
-  const tls = unseen.some((place) => place.startsWith("server.tls.")) ? null : server.tls;
-  return {
-    config: { ...config, server: { ...server, tls } },
-    hasKeys: !unseen.some((place) => place.startsWith("mirror.")),
-  };
-}
-
-/** The wrong config with as many of its secrets as can be read. */
-async function loadWhatGoes({ loadConfig }: Context): Promise<{ config: Config | null; hasKeys: boolean }> {
+/** As much of the config as can be used, and whether the keys of its target are in it. */
+async function readUsable(
+  { loadConfig }: Program,
+  { config, unseen }: Inspection,
+): Promise<{ config: Config | null; hasKeys: boolean }> {
+  const isUnseen = (option: string) => unseen.some((place) => place.startsWith(option));
+  if (config !== null) {
+    // A warning says already what only the service can read.
+    const tls = isUnseen("server.tls.") ? null : config.server.tls;
+    return { config: { ...config, server: { ...config.server, tls } }, hasKeys: !isUnseen("mirror.") };
+  }
   for (const secrets of ["target", false] satisfies SecretsWanted[]) {
     try {
       return { config: await loadConfig({ secrets }), hasKeys: secrets !== false };
@@ -108,87 +116,21 @@ async function loadWhatGoes({ loadConfig }: Context): Promise<{ config: Config |
   return { config: null, hasKeys: false };
 }
 
-async function prepare(
-  context: Context,
-  options: {
-    judged: Awaited<ReturnType<Context["inspectConfig"]>>;
-    config: Config | null;
-    hasKeys: boolean;
-    request: Request | null;
-    offline: boolean;
-  },
-): Promise<Given> {
-  const { judged, config, hasKeys, request, offline } = options;
-  const { path } = judged;
-  const raw =
-    path === null
-      ? null
-      : await readFile(path, "utf8")
-          .then(JSON.parse)
-          .catch(() => null);
-  const folder = path === null ? context.cwd : dirname(path);
-  const isBucket = config?.mirror.target.type === "s3" && !offline;
-  const mark = createHash("sha256").update(`${context.hostname} ${config?.dataDir}`).digest("hex").slice(0, 8);
-  return {
-    judged: { ...judged, raw, folder },
-    config,
-    hasKeys,
-    request,
-    offline,
-    ports: context.ports,
-    machine: lookAtMachine(),
-    userAgent: `wochit-relay/${context.version}`,
-    mark,
-    partSize: isBucket ? (await import("../../targets/s3/upload.ts")).PART_SIZE : 0,
-    judgeSender: await openJudge(config),
-    async openTarget(target) {
-      const { openTarget } = await import("../../targets/table.ts");
-      return openTarget(target, { access: "shared", clock: context.ports.clock });
-    },
-    async inspect(file) {
-      const { inspectDatabase } = await import("../../store/sqlite/files/inspect.ts");
-      return inspectDatabase(file);
-    },
-    async isRunning(dataDir) {
-      const { isRelayRunning } = await import("../../store/sqlite/files/inspect.ts");
-      return isRelayRunning(dataDir);
-    },
-    openStore: () => context.openStore(config!),
-    listFormer: (store) => listFormer(store, config!),
-  };
-}
-
-/** The receiving route's own code, asked without a request; the token is another matter. */
-async function openJudge(config: Config | null): Promise<JudgeSender> {
-  const { createSourceCheck } = await import("../../receive/source.ts");
-  const check = config && createSourceCheck(config);
-  return ({ socket, forwardedFor }) => {
-    const headers = forwardedFor === undefined ? {} : { "x-forwarded-for": forwardedFor };
-    const asked = { socket: { remoteAddress: socket }, headers } as unknown as IncomingMessage;
-    const { address, refusal } = check!(asked, undefined);
-    return { address, isAllowed: refusal !== "source" };
-  };
-}
-
-/** The places where copies were kept before. Nothing is written: the present one need not be known to the database yet. */
+/** The places where copies were kept before. Nothing is written: the present place may be missing in the database. */
 async function listFormer(store: Store, { mirror, dataDir }: Config): Promise<Former[]> {
   const present = await findPresent(store, mirror.target);
   const former = (await store.targets()).filter(({ id }) => id !== present);
   if (former.length === 0) return [];
   const { openTargets } = await import("../../mirror/open-targets.ts");
-  const targetId = async () => present ?? "";
+  const targetIds = { targetId: async () => present ?? "", targets: () => store.targets() };
   return former.map(({ id, place }) => ({
     name: describePlace(place),
     async look() {
-      if (place.type === "local") return (await opendir(place.dir)).close();
-      const targets = await openTargets({
-        config: mirror,
-        dataDir,
-        store: { targetId, targets: () => store.targets() },
-        beside: true,
-      });
+      const folder = folderOfPlace(place);
+      if (folder !== null) return (await opendir(folder)).close();
+      const targets = await openTargets({ config: mirror, dataDir, store: targetIds, beside: true });
       try {
-        // Nothing is there: a store that says so is a store that answers.
+        // There is no such object: a store that says so is reached.
         await (await targets.at(id))?.head("~doctor");
       } finally {
         await targets.close();
@@ -197,43 +139,39 @@ async function listFormer(store: Store, { mirror, dataDir }: Config): Promise<Fo
   }));
 }
 
-/** Prints each line as soon as it is there, with what is under way below it on a terminal. */
-function createPrinter({ stdout, stderr, env }: Context, args: Args) {
+/** Prints each line as it comes, and on a terminal what is under way below it. */
+function createPrinter({ stdout, stderr, env }: Program, args: Args) {
   const asJson = args.flag("json");
   const isLive = stderr.isTTY && !asJson;
   const isColored = stdout.isTTY && !env.NO_COLOR;
   const counts = { ok: 0, warning: 0, failed: 0 };
-  const clear = () => {
-    if (isLive) stderr.write("\r\x1b[K");
-  };
   const clean = (text: string) => harmless(withoutQueries(text));
+  const progress = (text: string) => {
+    const room = Math.max(0, stderr.columns - 4);
+    if (isLive) stderr.write(`\r\x1b[K${text === "" ? "" : clean(`… ${text}`).slice(0, room)}`);
+  };
 
   return {
+    progress,
+
     found({ probe, state, detail, advice }: Line): void {
       counts[state]++;
       if (asJson) {
-        const said = { detail: withoutQueries(detail), advice: advice && withoutQueries(advice) };
-        return printJson(stdout, { probe, state, ...said });
+        const words = { detail: withoutQueries(detail), advice: advice && withoutQueries(advice) };
+        return printJson(stdout, { probe, state, ...words });
       }
-      clear();
+      progress("");
       const word = isColored ? `${COLORS[state]}${state.padEnd(7)}\x1b[0m` : state.padEnd(7);
       const rest = `${probe.padEnd(WIDTH)}  ${detail}${advice === null ? "" : ` → ${advice}`}`;
       stdout.write(`${word}  ${clean(rest)}\n`);
     },
 
-    progress(text: string): void {
-      if (!isLive) return;
-      const room = Math.max(0, stderr.columns - 4);
-      stderr.write(`\r\x1b[K${text === "" ? "" : clean(`… ${text}`).slice(0, room)}`);
-    },
-
-    /** Says what came of it; gives the exit code. */
+    /** Prints the totals; returns the exit code. */
     end({ isConfigWrong, isWhole }: { isConfigWrong: boolean; isWhole: boolean }): number {
-      clear();
+      progress("");
       const { ok, warning, failed } = counts;
-      if (!asJson) {
-        stdout.write(`\n${ok} ok, ${warning} ${warning === 1 ? "warning" : "warnings"}, ${failed} failed\n`);
-      }
+      const warnings = warning === 1 ? "1 warning" : `${warning} warnings`;
+      if (!asJson) stdout.write(`\n${ok} ok, ${warnings}, ${failed} failed\n`);
       if (!isWhole) stderr.write("wochit-relay: nothing else can be looked at before the config is right\n");
       return isConfigWrong ? 2 : failed > 0 ? 1 : 0;
     },

@@ -1,57 +1,38 @@
-import { type EndpointJson, listEndpoints, pauseEndpoint, resumeEndpoint } from "../../actions/endpoints.ts";
-import { type Args, type Command, type CommandGroup, type Context, configOption, jsonOption } from "../command.ts";
-import { shortTime } from "../output/columns.ts";
-import { limitOption, printJson, printList } from "../output/lists.ts";
-import type { Column } from "../output/table.ts";
+import { type EndpointJson, endpoints, pauseEndpoint, resumeEndpoint } from "../../actions/endpoints.ts";
+import type { Args } from "../args.ts";
+import type { Command, CommandGroup } from "../command.ts";
+import { commonOptions, filterOptions, limitOption, readFilters } from "../options.ts";
+import { print, printList } from "../output/print.ts";
 import { harmless } from "../output/terminal-text.ts";
-
-export const endpointColumns: Column<EndpointJson>[] = [
-  { title: "ID", value: ({ id }) => id, whole: true },
-  { title: "STATE", value: ({ state }) => state, whole: true },
-  { title: "WAITING", value: ({ waiting }) => waiting, whole: true },
-  { title: "PENDING", value: ({ pending, running }) => pending + running, whole: true },
-  { title: "DEAD", value: ({ dead }) => dead, whole: true },
-  { title: "OLDEST", value: ({ oldest }) => shortTime(oldest), whole: true },
-  { title: "EVENTS", value: ({ events }) => events.join(" ") },
-  { title: "URL", value: ({ url }) => url },
-  { title: "REASON", value: ({ reason }) => reason },
-];
-
-const STATES = ["active", "paused", "removed"] as const;
+import type { Program } from "../program.ts";
+import { openSources } from "../sources.ts";
 
 const list: Command = {
   name: "endpoints list",
   summary: "the apps of the config, whether they are paused, and what waits for them",
   options: {
-    state: { type: "string", short: "s", value: "STATE", help: `only in this state: ${STATES.join(", ")}` },
-    limit: { ...limitOption, help: "at most this many, in the order of the config (default: all)" },
-    ...jsonOption,
-    ...configOption,
+    ...filterOptions(endpoints.filters),
+    limit: { ...limitOption.limit, help: "at most this many, in the order of the config (default: all)" },
+    ...commonOptions,
   },
-  async run(context, args) {
-    const state = args.word("state", STATES);
-    const limit = args.count("limit", Number.POSITIVE_INFINITY);
-    const config = await context.loadConfig({ secrets: false });
-    const endpoints = await listEndpoints(await context.openStore(config), config);
-    const meant = endpoints.filter((endpoint) => state === undefined || endpoint.state === state);
-    await printList(context, args, meant.slice(0, limit), endpointColumns);
-    return 0;
+  async run(program, args) {
+    const query = { ...readFilters(args, endpoints.filters), limit: args.count("limit", Number.POSITIVE_INFINITY) };
+    await printList(program, args, endpoints.rows(await openSources(program), query), endpoints.columns);
   },
 };
 
 const pause: Command = {
   name: "endpoints pause",
-  summary: "sends nothing to an endpoint until it is resumed; what comes meanwhile waits",
+  summary: "sends nothing to an endpoint until it is resumed; its deliveries wait meanwhile",
   positionals: "ID",
   options: {
-    reason: { type: "string", value: "TEXT", help: "why, for those who look at it later" },
-    ...jsonOption,
-    ...configOption,
+    reason: { type: "string", value: "TEXT", help: "why, shown by list and status" },
+    ...commonOptions,
   },
-  async run(context, args) {
-    const target = await openEndpoint(context, args);
+  async run(program, args) {
+    const target = { ...(await openSources(program)), id: args.positionals[0]! };
     const reason = args.text("reason") ?? "paused by the operator";
-    return print(context, args, await pauseEndpoint(target, reason, context.ports.clock.now()));
+    report(program, args, await pauseEndpoint(target, reason, program.ports.clock.now()));
   },
 };
 
@@ -59,22 +40,15 @@ const resume: Command = {
   name: "endpoints resume",
   summary: "sends to a paused endpoint again",
   positionals: "ID",
-  options: { ...jsonOption, ...configOption },
-  async run(context, args) {
-    const target = await openEndpoint(context, args);
-    return print(context, args, await resumeEndpoint(target));
+  options: commonOptions,
+  async run(program, args) {
+    report(program, args, await resumeEndpoint({ ...(await openSources(program)), id: args.positionals[0]! }));
   },
 };
 
-async function openEndpoint(context: Context, args: Args) {
-  const config = await context.loadConfig({ secrets: false });
-  return { store: await context.openStore(config), config, id: args.positionals[0]! };
-}
-
-function print({ stdout }: Context, args: Args, endpoint: EndpointJson): number {
-  if (args.flag("json")) printJson(stdout, endpoint);
-  else stdout.write(`${endpoint.id} is ${endpoint.state}${endpoint.reason ? `: ${harmless(endpoint.reason)}` : ""}\n`);
-  return 0;
+function report(program: Program, args: Args, endpoint: EndpointJson): void {
+  const { id, state, reason } = endpoint;
+  print(program, args, endpoint, `${id} is ${state}${reason ? `: ${harmless(reason)}` : ""}\n`);
 }
 
 export const command: CommandGroup = {

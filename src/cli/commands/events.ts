@@ -1,56 +1,14 @@
-import { listEvents, replayEvents, showEvent } from "../../actions/events.ts";
+import { deliveries } from "../../actions/deliveries.ts";
+import { events, replayEvents, showEvent } from "../../actions/events.ts";
+import { mediumColumns } from "../../actions/media.ts";
 import { RelayError } from "../../errors.ts";
-import { type Command, type CommandGroup, configOption, jsonOption } from "../command.ts";
-import { deliveryColumns, mediumColumns, openLink, section, shortTime } from "../output/columns.ts";
-import {
-  listOptions,
-  printJson,
-  printList,
-  printMany,
-  rangeOptions,
-  readLimit,
-  readPage,
-  readRange,
-  sayMore,
-  shownOption,
-} from "../output/lists.ts";
-import { renderFields } from "../output/table.ts";
+import type { Command, CommandGroup } from "../command.ts";
+import { commonOptions, rangeOptions, readLimit, readRange, showOptions } from "../options.ts";
+import { printMany, printOne, sayMore } from "../output/print.ts";
+import { openSources } from "../sources.ts";
+import { listCommand } from "../verbs.ts";
 
-const list: Command = {
-  name: "events list",
-  summary: "what came in, newest first",
-  options: {
-    type: { type: "string", value: "TYPE", help: "only of this type, like video.ready" },
-    "video-id": { type: "string", value: "ID", help: "only of this video" },
-    context: { type: "string", value: "TEXT", help: "only of this videoContext" },
-    "context-missing": {
-      type: "boolean",
-      help: "only what an app has got without the videoContext that is known of it now",
-    },
-    ...listOptions,
-  },
-  async run(context, args) {
-    const wish = {
-      ...readPage(args, context.ports),
-      type: args.text("type"),
-      videoId: args.text("video-id"),
-      context: args.text("context"),
-      contextMissing: args.flag("context-missing"),
-    };
-    const store = await context.openStore(await context.loadConfig({ secrets: false }));
-    await printList(context, args, listEvents(store, wish), [
-      { title: "ID", value: ({ id }) => id, whole: true },
-      { title: "RECEIVED", value: ({ receivedAt }) => shortTime(receivedAt), whole: true },
-      { title: "TYPE", value: ({ type }) => type },
-      { title: "VIDEO", value: ({ videoId }) => videoId, least: 24 },
-      { title: "SEQ", value: ({ sequence }) => sequence, whole: true },
-      { title: "CONTEXT", value: (event) => event.context },
-      { title: "DUP", value: ({ duplicates }) => duplicates, whole: true },
-      { title: "STATUS", value: ({ status }) => status, whole: true },
-    ]);
-    return 0;
-  },
-};
+const list = listCommand(events, { name: "events list", summary: "what came in, newest first" });
 
 const show: Command = {
   name: "events show",
@@ -58,29 +16,15 @@ const show: Command = {
   positionals: "ID",
   options: {
     body: { type: "boolean", help: "write the body instead, byte for byte as it was received" },
-    ...shownOption,
-    ...jsonOption,
-    ...configOption,
+    ...showOptions,
   },
-  async run(context, args) {
-    const config = await context.loadConfig({ secrets: false });
-    const store = await context.openStore(config);
+  async run(program, args) {
+    const { store, openLink } = await openSources(program);
     const id = args.positionals[0]!;
-    if (args.flag("body")) {
-      context.stdout.write(await store.eventBody(id));
-      return 0;
-    }
-    const { event, more } = await showEvent(store, id, await openLink(store, config, context), readLimit(args));
-    if (more) sayMore(context, args, "deliveries");
-    if (args.flag("json")) {
-      printJson(context.stdout, event);
-      return 0;
-    }
-    const { media, deliveries, ...fields } = event;
-    context.stdout.write(renderFields(Object.entries(fields)));
-    section(context, mediumColumns(context.ports.clock.now()), media);
-    section(context, deliveryColumns, deliveries);
-    return 0;
+    if (args.flag("body")) return program.stdout.write(await store.eventBody(id));
+    const { event, more } = await showEvent(store, id, await openLink(), readLimit(args));
+    if (more) sayMore(program, args, "deliveries");
+    printOne(program, args, event, { media: mediumColumns, deliveries: deliveries.columns });
   },
 };
 
@@ -94,34 +38,26 @@ const replay: Command = {
     "only-dead": { type: "boolean", help: "only where the last delivery is dead" },
     "new-id": { type: "boolean", help: "under a new webhook-id, for an app that lost what it had acknowledged" },
     ...rangeOptions,
-    ...jsonOption,
-    ...configOption,
+    ...commonOptions,
   },
   help: `Either one event, or every event since a time:
   wochit-relay events replay evt_1k800hr143c5p2qa0
   wochit-relay events replay --since 2h --endpoint cms --only-dead`,
-  async run(context, args) {
-    const config = await context.loadConfig({ secrets: false });
-    const { clock } = context.ports;
+  async run(program, args) {
     const [id] = args.positionals;
-    const range = readRange(args, context.ports);
+    const range = readRange(args, program.ports);
     const types = args.texts("type");
     if (id !== undefined && (range.since !== undefined || range.until !== undefined || types.length > 0)) {
       throw new RelayError("usage", "name an event, or a range of events, not both");
     }
-    const wish = {
-      id,
-      ...range,
-      types,
-      endpoint: args.text("endpoint"),
-      onlyDead: args.flag("only-dead"),
-      newId: args.flag("new-id"),
+    const options = {
+      ...{ id, ...range, types, endpoint: args.text("endpoint") },
+      ...{ onlyDead: args.flag("only-dead"), newId: args.flag("new-id") },
     };
-    const store = await context.openStore(config);
-    return printMany(context, args, replayEvents(store, config, wish, clock.now), {
+    const { store, config } = await openSources(program);
+    return printMany(program, args, replayEvents(store, config, options, program.ports.clock.now), {
       done: "replayed",
       describe: ({ eventId, endpoint }) => `${eventId} to ${endpoint}`,
-      error: ({ error }) => error,
     });
   },
 };

@@ -1,99 +1,91 @@
 import { errorLine, RelayError } from "../../errors.ts";
 import { type OpenLog, openLog } from "../../platform/log/log.ts";
 import { selfCommand } from "../../platform/runtime.ts";
-import { inheritedSockets, type Notifier, openNotifier } from "../../platform/systemd.ts";
+import { inheritedSockets, openNotifier } from "../../platform/systemd.ts";
+import { every, within } from "../../platform/timing.ts";
 import type { Ports } from "../../ports.ts";
 import type { Relay } from "../../relay.ts";
-import { type Command, type Context, configOption } from "../command.ts";
+import { type Command, configOption } from "../command.ts";
+import type { Program } from "../program.ts";
 
-/** A stop takes no longer than this, in milliseconds: what is still running then is left to its lease. */
+/** A stop takes at most this long, in milliseconds: work that still runs then is left to its lease. */
 const LONGEST_STOP = 9_000;
 
-/** How often `systemctl status` is told how things are. */
+/** How often the line of `systemctl status` is updated, in milliseconds. */
 const STATUS_EVERY = 30_000;
 
 export const command: Command = {
   name: "serve",
   summary: "runs the relay until SIGTERM or SIGINT",
-  options: { ...configOption },
+  options: configOption,
   help: `SIGHUP reads the config again: it is taken whole, or refused whole with its problems in the log. Under systemd the relay
-listens on the socket that is handed to it, says how it is, and feeds the watchdog (scripts/wochit-relay.service).`,
-  async run(context) {
-    const { path, config, problems } = await context.inspectConfig();
+listens on the socket that it inherits, reports its status, and feeds the watchdog (scripts/wochit-relay.service).`,
+  async run(program) {
+    const { path, config, problems } = await program.inspectConfig();
     if (config === null) throw new RelayError("config", problems.map((line) => placed(path, line)).join("\n"));
-    const log = await openLog(config.log, context.stdout.isTTY, 1);
-    const ports: Ports = { ...context.ports, log };
-    const stopped = context.untilStopped();
-    context.reportCrashesTo(log);
-    // Without a listener a SIGHUP would end the relay; one that comes early is heeded when there is one to reload.
-    let reload = () => {
-      early = true;
-    };
-    let early = false;
-    context.onHangup(() => reload());
+    const log = await openLog(config.log, program.stdout.isTTY, 1);
+    const ports: Ports = { ...program.ports, log };
+    const stopped = program.untilStopped();
+    program.reportCrashesTo(log);
+    // Without a listener a SIGHUP would end the relay; one that comes before the relay is open is served afterwards.
+    const { promise: opened, resolve: setOpened } = Promise.withResolvers<() => Promise<void>>();
+    let isStopping = false;
+    const reload = inTurn(async () => {
+      const take = await opened;
+      if (!isStopping) await take();
+    });
+    program.onHangup(reload);
 
-    const notifier = openNotifier(context.env, ports);
-    const [socket, ...others] = inheritedSockets(context.env, context.pid);
+    const notifier = openNotifier(program.env, ports);
+    const [socket, ...others] = inheritedSockets(program.env, program.pid);
     if (others.length > 0)
       log.warn("only the first socket that systemd handed over is listened on", { others: others.length });
     const { openRelay } = await import("../../relay.ts");
     const relay = await openRelay(config, ports, { self: selfCommand(), ...(socket && { socket: socket.fd }) });
     const unwatch = notifier.watch(relay.answers);
-    const state = { isRefused: false };
-    reload = reloader({ context, path, log, relay, notifier, state });
-    if (early) reload();
-    // Not waited for, here and below: whoever is told, and does not listen, holds up nothing.
-    void notifier.ready(describe(relay, state));
-    const quiet = keepTelling(() => describe(relay, state), notifier, ports);
+    let isRefused = false;
+    const describe = () => relay.describe() + (isRefused ? "; the config on disk is refused, see the log" : "");
+    setOpened(async () => {
+      void notifier.reloading();
+      isRefused = !(await takeConfig(program, path, relay, log));
+      void notifier.ready(describe());
+    });
+    // Notifications are not awaited: a service manager that does not read them blocks nothing.
+    void notifier.ready(describe());
+    let status = describe();
+    const endStatus = every(STATUS_EVERY, ports.clock, () => {
+      const now = describe();
+      if (now !== status) void notifier.status(now);
+      status = now;
+    });
 
     log.info("stopping", { signal: await stopped });
-    reload = () => {};
-    quiet();
+    isStopping = true;
+    endStatus();
     unwatch();
     void notifier.stopping();
     await closeInTime(relay, ports);
-    return 0;
   },
 };
 
-type Parts = {
-  context: Pick<Context, "inspectConfig">;
-  path: string | null;
-  log: OpenLog;
-  relay: Relay;
-  notifier: Notifier;
-  state: State;
-};
-
-/** `isRefused`: the config on disk is not the one that holds. */
-type State = { isRefused: boolean };
-
-function describe(relay: Relay, { isRefused }: State): string {
-  return isRefused ? `${relay.describe()}; the config on disk is refused, see the log` : relay.describe();
+/** Runs `run`, which must not reject, once at a time; calls that come while one waits for its turn are served by that one. */
+function inTurn(run: () => Promise<void>): () => void {
+  let last: Promise<void> = Promise.resolve();
+  let isWaiting = false;
+  return () => {
+    if (isWaiting) return;
+    isWaiting = true;
+    last = last.then(() => {
+      isWaiting = false;
+      return run();
+    });
+  };
 }
 
-/**
- * What a SIGHUP does: the file that the relay was started with is read again, and taken whole or not at all. One comes
- * after the other; what is signalled while one waits is served by that one.
- */
-function reloader({ context, path, log, relay, notifier, state }: Parts): () => void {
-  let last: Promise<void> = Promise.resolve();
-  let waiting = false;
-  async function reload(): Promise<void> {
-    waiting = false;
-    void notifier.reloading();
-    try {
-      state.isRefused = !(await take());
-    } catch (error) {
-      state.isRefused = true;
-      log.error("config refused: the old one holds", { error: errorLine(error) });
-    }
-    void notifier.ready(describe(relay, state));
-  }
-
-  /** False: it was refused. */
-  async function take(): Promise<boolean> {
-    const { path: file, config, problems, warnings } = await context.inspectConfig(path ?? undefined);
+/** Reads the file again that the relay was started with, and takes it whole; false: it was refused whole. */
+async function takeConfig(program: Program, path: string | null, relay: Relay, log: OpenLog): Promise<boolean> {
+  try {
+    const { path: file, config, problems, warnings } = await program.inspectConfig(path ?? undefined);
     if (config === null) {
       for (const line of problems) log.error("config problem", { problem: placed(file, line) });
       log.error("config refused: the old one holds", { config: file, problems: problems.length });
@@ -105,39 +97,19 @@ function reloader({ context, path, log, relay, notifier, state }: Parts): () => 
     log.info("config taken", { config: file, changed });
     if (needsRestart.length > 0) log.warn("these options change at the next start", { options: needsRestart });
     return true;
+  } catch (error) {
+    log.error("config refused: the old one holds", { error: errorLine(error) });
+    return false;
   }
-
-  return () => {
-    if (waiting) return;
-    waiting = true;
-    last = last.then(reload);
-  };
 }
 
 function placed(path: string | null, line: string): string {
   return path === null ? line : `${path}: ${line}`;
 }
 
-/** Tells systemd how things are, when that has changed. Returns the end of it. */
-function keepTelling(describe: () => string, notifier: Notifier, { clock }: Ports): () => void {
-  let told = describe();
-  let cancel = clock.after(STATUS_EVERY, tell);
-  function tell(): void {
-    cancel = clock.after(STATUS_EVERY, tell);
-    const now = describe();
-    if (now !== told) void notifier.status(now);
-    told = now;
-  }
-  return () => cancel();
-}
-
 async function closeInTime(relay: Relay, { clock, log }: Ports): Promise<void> {
-  let cancel = () => {};
-  const late = new Promise<string>((resolve) => {
-    cancel = clock.after(LONGEST_STOP, () => resolve("some work is left to its lease: it goes on at the next start"));
-  });
-  const trouble = await Promise.race([relay.close().then(() => null, errorLine), late]);
-  cancel();
+  const late = () => new Error("some work is left to its lease: it goes on at the next start");
+  const trouble = await within(LONGEST_STOP, clock, () => relay.close(), { late }).then(() => null, errorLine);
   if (trouble === null) log.info("stopped");
   else log.warn("stopped", { trouble });
 }

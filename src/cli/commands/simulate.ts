@@ -1,16 +1,21 @@
 import { type Config, parseListen } from "../../config/schema.ts";
 import { errorLine, RelayError } from "../../errors.ts";
+import { originOf } from "../../links/durable-link.ts";
 import { suggest } from "../../rules/nearest.ts";
 import type { Report } from "../../simulator/campaign.ts";
 import type { EventType } from "../../simulator/events.ts";
 import type { Fault } from "../../simulator/faults.ts";
-import { type Args, type Command, type Context, configOption, jsonOption } from "../command.ts";
-import { harmless, harmlessJson } from "../output/terminal-text.ts";
+import type { Args } from "../args.ts";
+import type { Command } from "../command.ts";
+import { commonOptions } from "../options.ts";
+import { print } from "../output/print.ts";
+import { harmless } from "../output/terminal-text.ts";
+import type { Program } from "../program.ts";
 
-/** How long the media stay up for a relay that does not fetch them, in seconds. */
+/** How long the media are served to a relay that does not fetch them, in seconds. */
 const LINGER = 60;
 
-/** Videos are of a lifelike size as long as they are few. */
+/** Up to this many videos have a lifelike size, in bytes. */
 const FEW = 100;
 const LIFELIKE = 500_000;
 
@@ -31,65 +36,65 @@ export const command: Command = {
       value: "SECONDS",
       help: `how long to wait until the media are fetched (default ${LINGER})`,
     },
-    ...configOption,
-    ...jsonOption,
+    ...commonOptions,
   },
-  help: [
-    "TYPE: draft.new draft.update draft.exit video.ready legacy video.failed video.delete draft.delete.",
-    '"all" sends each of them, in the order in which a video lives.',
-    "",
-    "The media are served from 127.0.0.1 until the relay has them, so the relay needs",
-    '  "receive": {"allowFrom": ["127.0.0.1"]}, "mirror": {"allowPrivateAddresses": ["127.0.0.1"]}',
-    "",
-    "Faults: slow cut break 403 403-then-there 404 404-then-there 503 html-200 empty redirect redirect-loop",
-    "wrong-length expired never outage.",
-    "",
-    "Exit code 0 when every event was accepted.",
-  ].join("\n"),
+  help: `TYPE: draft.new draft.update draft.exit video.ready legacy video.failed video.delete draft.delete.
+"all" sends each of them, in the order of a video's life.
+
+The media are served from 127.0.0.1 until the relay has them, so the relay needs
+  "receive": {"allowFrom": ["127.0.0.1"]}, "mirror": {"allowPrivateAddresses": ["127.0.0.1"]}
+
+Faults: slow cut break 403 403-then-there 404 404-then-there 503 html-200 empty redirect redirect-loop
+wrong-length expired never outage.
+
+Exit code 0 when every event was accepted.`,
   run: simulate,
 };
 
-async function simulate(context: Context, args: Args): Promise<number> {
+async function simulate(program: Program, args: Args): Promise<number> {
   const { EVENT_TYPES } = await import("../../simulator/events.ts");
   const { runCampaign } = await import("../../simulator/campaign.ts");
   const { openProvider } = await import("../../simulator/provider.ts");
-  const { serveMedia } = await import("../../simulator/serve-media.ts");
+  const { waitForDownloads } = await import("../../simulator/wait-for-downloads.ts");
   const types = readTypes(args, EVENT_TYPES);
   const fault = await readFault(args.text("fault"));
   const count = args.count("count", 1);
   const linger = args.count("linger", LINGER, 0);
-  const to = args.text("to") ?? addressIn(await context.loadConfig());
+  const to = args.text("to") ?? addressIn(await program.loadConfig());
   if (!URL.canParse(to)) throw new RelayError("usage", `--to must be a URL like http://127.0.0.1:8080/webhooks/wochit`);
 
-  const { stdout, stderr, ports } = context;
+  const { stderr, ports } = program;
   const stop = new AbortController();
-  const stopped = context.untilStopped().then(() => stop.abort());
+  const stopped = program.untilStopped().then(() => stop.abort());
   const provider = await openProvider({ ...ports, fault });
   try {
-    const told = { accepted: 0, failed: 0, hints: new Set<string>() };
+    let accepted = 0;
+    let failed = 0;
+    const hints = new Set<string>();
     const campaign = {
-      to,
-      types,
-      count,
-      rate: args.rate("rate"),
-      videoId: args.text("video-id"),
-      context: args.text("context"),
+      ...{ to, types, count, rate: args.rate("rate"), signal: stop.signal },
+      ...{ videoId: args.text("video-id"), context: args.text("context") },
       videoBytes: count <= FEW ? LIFELIKE : undefined,
-      signal: stop.signal,
     };
     await runCampaign(campaign, { ...ports, provider }, (report) => {
-      if (isAccepted(report)) told.accepted++;
-      else told.failed++;
-      stdout.write(`${args.flag("json") ? harmlessJson(describe(report)) : harmless(textLine(report))}\n`);
+      if ("sent" in report && report.sent.status >= 200 && report.sent.status < 300) accepted++;
+      else failed++;
+      const outcome = outcomeOf(report);
+      print(program, args, outcome, `${harmless(describe(outcome))}\n`);
       const hint = hintFor(report, { host: new URL(to).host, isGiven: args.text("to") !== undefined });
-      if (hint === null || told.hints.has(hint)) return;
-      told.hints.add(hint);
+      if (hint === null || hints.has(hint)) return;
+      hints.add(hint);
       for (const line of hint.split("\n")) stderr.write(`${harmless(line)}\n`);
     });
-    if (told.accepted > 0 && !stop.signal.aborted) {
-      await serveMedia(provider, { linger, clock: ports.clock, stopped, say: (line) => stderr.write(`${line}\n`) });
+    if (accepted > 0 && !stop.signal.aborted) {
+      await waitForDownloads(provider, {
+        linger,
+        clock: ports.clock,
+        stopped,
+        say: (line) => stderr.write(`${line}\n`),
+      });
     }
-    return told.failed === 0 && told.accepted > 0 ? 0 : 1;
+    return failed === 0 && accepted > 0 ? 0 : 1;
   } finally {
     await provider.close();
   }
@@ -118,31 +123,19 @@ async function readFault(word: string | undefined): Promise<Fault | null> {
 function addressIn({ server, receive }: Config): string {
   const { host, port } = parseListen(server.listen)!;
   if (port === 0) throw new RelayError("usage", "the config leaves the port open (server.listen): say --to URL");
-  const near = host === "0.0.0.0" ? "127.0.0.1" : host === "::" ? "[::1]" : host.includes(":") ? `[${host}]` : host;
-  const path = [receive.path, ...receive.tokens.slice(0, 1)].join("/");
-  return `http${server.tls ? "s" : ""}://${near}:${port}${path}`;
+  const near = host === "0.0.0.0" ? "127.0.0.1" : host === "::" ? "::1" : host;
+  return [originOf(server, near, port) + receive.path, ...receive.tokens.slice(0, 1)].join("/");
 }
 
 type Answer = { id?: string; status?: string; error?: { code?: string; message?: string } };
 
-/** Whoever answers at --to need not be a relay. */
+/** The server at --to may be something else than a relay. */
 function readAnswer(json: unknown): Answer {
   return typeof json === "object" && json !== null ? json : {};
 }
 
-function isAccepted(report: Report): boolean {
-  return "sent" in report && report.sent.status >= 200 && report.sent.status < 300;
-}
-
-function textLine(report: Report): string {
-  const head = `${report.type.padEnd(12)}  ${report.videoId}  `;
-  if ("error" in report) return `${head}not sent: ${errorLine(report.error)}`;
-  const { status, ms, json } = report.sent;
-  const { error, status: said = "", id = "" } = readAnswer(json);
-  return `${head}${status}  ${error === undefined ? `${said}  ${id}` : error.code}  ${ms.toFixed(1)} ms`;
-}
-
-function describe(report: Report): Record<string, unknown> {
+/** What became of an event, as `--json` prints it. */
+function outcomeOf(report: Report) {
   const { type, videoId } = report;
   if ("error" in report) return { type, videoId, error: errorLine(report.error) };
   const { status: httpStatus, ms, json } = report.sent;
@@ -150,7 +143,14 @@ function describe(report: Report): Record<string, unknown> {
   return { type, videoId, httpStatus, id, status, error: error?.code, ms: Math.round(ms * 10) / 10 };
 }
 
-/** What to do about an event that was not accepted, one line or more; null where there is nothing to say. */
+function describe({ type, videoId, error, ...answer }: ReturnType<typeof outcomeOf>): string {
+  const head = `${type.padEnd(12)}  ${videoId}  `;
+  if (answer.ms === undefined) return `${head}not sent: ${error}`;
+  const { httpStatus, status = "", id = "", ms } = answer;
+  return `${head}${httpStatus}  ${error ?? `${status}  ${id}`}  ${ms.toFixed(1)} ms`;
+}
+
+/** What to do about an event that was not accepted, one line or more; null: no hint. */
 function hintFor(report: Report, to: { host: string; isGiven: boolean }): string | null {
   const start = 'start one ("wochit-relay serve"), or say where it is (--to URL)';
   if ("error" in report) {
@@ -162,7 +162,7 @@ function hintFor(report: Report, to: { host: string; isGiven: boolean }): string
   return to.isGiven ? `${TOKEN_HINT}\n${SOURCE_HINT}` : SOURCE_HINT;
 }
 
-/** Why a certificate was not trusted, in the word of OpenSSL, or of Deno's library; null: it was not about that. */
+/** Why a certificate was not trusted, as OpenSSL or Deno's library names it; null: another error. */
 function refusalOf(error: unknown): string | null {
   const { code, message, cause } = (error ?? {}) as { code?: string; message?: string; cause?: unknown };
   const word = /invalid peer certificate: (\w+)/.exec(message ?? "")?.[1] ?? code ?? "";

@@ -1,50 +1,46 @@
+import { endpoints } from "../../actions/endpoints.ts";
+import { relativeTime } from "../../actions/format.ts";
 import { readStatus } from "../../actions/status.ts";
-import { tellWhen } from "../../actions/times.ts";
-import { type Command, configOption, jsonOption } from "../command.ts";
-import { section } from "../output/columns.ts";
-import { printJson } from "../output/lists.ts";
+import type { Command } from "../command.ts";
+import { commonOptions } from "../options.ts";
+import { print, section } from "../output/print.ts";
 import { renderFields } from "../output/table.ts";
-import { endpointColumns } from "./endpoints.ts";
+import { openSources } from "../sources.ts";
+
+type Status = Awaited<ReturnType<typeof readStatus>>;
 
 export const command: Command = {
   name: "status",
   summary: "what there is and what waits, in numbers",
-  options: { ...jsonOption, ...configOption },
-  async run(context, args) {
-    const config = await context.loadConfig({ secrets: false });
-    const status = await readStatus(await context.openStore(config), config);
-    if (args.flag("json")) {
-      printJson(context.stdout, status);
-      return 0;
-    }
-    const { endpoints, quarantine, media, uploads, deletions, unsecured, deliveries, ...fields } = status;
-    const inWords = (counts: object) =>
-      Object.entries(counts)
-        .filter(([, count]) => count > 0)
-        .map(([name, count]) => `${count} ${name}`)
-        .join(", ") || "none";
-    context.stdout.write(
-      renderFields([
-        ...Object.entries(fields),
-        ["media", inWords(media)],
-        ["not secured", describeUnsecured(unsecured, context.ports.clock.now())],
-        ["uploads", uploads === 0 ? "none waiting" : `${uploads} waiting, safe in the spool`],
-        ["deletions", deletions === 0 ? "none waiting" : `${deletions} waiting`],
-        ["deliveries", inWords(deliveries)],
-        ["quarantine", `${quarantine.count} refused, ${quarantine.bytes} bytes`],
-      ]),
-    );
-    section(context, endpointColumns, endpoints);
-    return 0;
+  options: commonOptions,
+  async run(program, args) {
+    const { store, config } = await openSources(program);
+    const status = await readStatus(store, config);
+    const text = renderFields(describe(status, program.ports.clock.now()));
+    print(program, args, status, text + section(program, endpoints.columns, status.endpoints));
   },
 };
 
-function describeUnsecured(
-  { count, nearestDeadline, mediumId }: Awaited<ReturnType<typeof readStatus>>["unsecured"],
-  now: number,
-): string {
+function describe(status: Status, now: number): [string, unknown][] {
+  const { endpoints, quarantine, media, uploads, deletions, unsecured, deliveries, ...fields } = status;
+  const inWords = (counts: object) =>
+    Object.entries(counts)
+      .filter(([, count]) => count > 0)
+      .map(([name, count]) => `${count} ${name}`)
+      .join(", ") || "none";
+  return [
+    ...Object.entries(fields),
+    ["media", inWords(media)],
+    ["not secured", describeUnsecured(unsecured, now)],
+    ["uploads", uploads === 0 ? "none waiting" : `${uploads} waiting, safe in the spool`],
+    ["deletions", deletions === 0 ? "none waiting" : `${deletions} waiting`],
+    ["deliveries", inWords(deliveries)],
+    ["quarantine", `${quarantine.count} refused, ${quarantine.bytes} bytes`],
+  ];
+}
+
+function describeUnsecured({ count, nearestDeadline, mediumId }: Status["unsecured"], now: number): string {
   if (count === 0) return "none";
-  return nearestDeadline === null
-    ? String(count)
-    : `${count}; the nearest deadline is ${tellWhen(Date.parse(nearestDeadline), now)} (${mediumId})`;
+  if (nearestDeadline === null) return String(count);
+  return `${count}; the nearest deadline is ${relativeTime(Date.parse(nearestDeadline), now)} (${mediumId})`;
 }

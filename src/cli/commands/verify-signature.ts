@@ -1,11 +1,11 @@
-import { readFile } from "node:fs/promises";
-import { resolve } from "node:path";
 import { parseDuration } from "../../config/units.ts";
 import { decodeSecret } from "../../config/webhook-secret.ts";
 import { errorLine, RelayError } from "../../errors.ts";
 import { TOLERANCE, verify } from "../../forward/signature.ts";
-import { type Args, type Command, type Context, jsonOption } from "../command.ts";
-import { printJson } from "../output/lists.ts";
+import type { Args } from "../args.ts";
+import { type Command, jsonOption } from "../command.ts";
+import { print } from "../output/print.ts";
+import { type Program, readInput } from "../program.ts";
 
 const VARIABLE = "WOCHIT_RELAY_SECRET";
 
@@ -30,26 +30,26 @@ export const command: Command = {
   },
   help: `The secret may also be in the environment variable ${VARIABLE}. Exit code 0: valid, 1: not.
   wochit-relay verify-signature --body body.json -H "webhook-id: …" -H "webhook-timestamp: …" -H "webhook-signature: …"`,
-  async run(context, args) {
-    const keys = (await readSecrets(context, args)).map(decodeKey);
+  async run(program, args) {
+    const keys = (await readSecrets(program, args)).map(decodeKey);
     const headers = readHeaders(args);
     const tolerance = readTolerance(args.text("tolerance"));
-    const file = args.text("body");
-    const body = file === undefined || file === "-" ? await context.stdin() : await read(resolve(context.cwd, file));
-    const verdict = verify({ headers, body, keys, now: context.ports.clock.now(), tolerance });
-    if (args.flag("json")) printJson(context.stdout, verdict);
-    else if (verdict.valid) context.stdout.write("valid\n");
-    if (verdict.valid) return 0;
-    context.stderr.write(`wochit-relay: not valid: ${verdict.why}\n`);
+    const body = await readInput(program, args.text("body"));
+    const verdict = verify({ headers, body, keys, now: program.ports.clock.now(), tolerance });
+    print(program, args, verdict, verdict.valid ? "valid\n" : "");
+    if (verdict.valid) return;
+    program.stderr.write(`wochit-relay: not valid: ${verdict.why}\n`);
     return 1;
   },
 };
 
-async function readSecrets({ env, cwd }: Context, args: Args): Promise<string[]> {
+async function readSecrets(program: Program, args: Args): Promise<string[]> {
   const file = args.text("secret-file");
-  const given = [...args.texts("secret"), ...(file === undefined ? [] : [await readText(resolve(cwd, file))])];
+  const given = args.texts("secret");
+  if (file !== undefined) given.push(new TextDecoder().decode(await readInput(program, file)));
   if (given.length > 0) return given;
-  if (env[VARIABLE]) return [env[VARIABLE]];
+  const fromEnv = program.env[VARIABLE];
+  if (fromEnv) return [fromEnv];
   throw new RelayError("usage", `no secret: set ${VARIABLE}, or give --secret-file or --secret`);
 }
 
@@ -82,16 +82,4 @@ function readTolerance(text: string | undefined): number {
   if (tolerance === null)
     throw new RelayError("usage", `--tolerance must be seconds, or a time like "5m", not "${text}"`);
   return tolerance;
-}
-
-async function readText(path: string): Promise<string> {
-  return new TextDecoder().decode(await read(path));
-}
-
-async function read(path: string): Promise<Uint8Array> {
-  try {
-    return await readFile(path);
-  } catch (error) {
-    throw new RelayError("usage", `cannot read ${path}: ${errorLine(error)}`);
-  }
 }

@@ -1,10 +1,9 @@
 import { createHash } from "node:crypto";
-import { request } from "undici";
 import type { MediaKind } from "../../model/medium.ts";
 import type { Ports } from "../../ports.ts";
 import {
+  type EventOptions,
   type EventType,
-  type EventWish,
   inventVideoId,
   makeEvent,
   type SimulatedEvent,
@@ -14,7 +13,7 @@ import type { Provider } from "../../simulator/provider.ts";
 import { sendEvent } from "../../simulator/send.ts";
 import type { Delivered, DemoApp } from "./app.ts";
 
-/** Who plays in the demo. */
+/** The parts of the demo. */
 export type Stage = {
   provider: Provider;
   /** Where the relay takes webhooks. */
@@ -27,23 +26,23 @@ export type Stage = {
 const CONTEXT = "page-4711";
 
 /**
- * Plays the life of two videos and checks each step as their user would. Throws an Error of one line at the first thing
- * that is not as it should be.
+ * Plays the life of two videos and checks each step as their user would. Throws an Error of one line at the first check that
+ * fails.
  */
 export async function playStory(stage: Stage): Promise<void> {
   const { provider, say, ports } = stage;
   const first = inventVideoId(ports.random);
   const second = inventVideoId(ports.random);
   let step = 0;
-  const play = (type: EventType, what: string, wish: Omit<EventWish, "random">) => {
+  const play = (type: EventType, what: string, options: Omit<EventOptions, "random">) => {
     say();
     say(`${++step}. ${type === "legacy" ? "(no type)" : type}: ${what}`);
-    return playEvent(stage, makeEvent(type, { context: CONTEXT, ...wish, random: ports.random }));
+    return playEvent(stage, makeEvent(type, { context: CONTEXT, ...options, random: ports.random }));
   };
 
   const thumbnail = provider.addThumbnail(first, "first look");
   const draft = { videoId: first, title: "Breaking news" };
-  let got = await play("draft.new", "somebody starts a video", { ...draft, thumbnailUrl: thumbnail.link() });
+  let got = await play("draft.new", "an editor starts a video", { ...draft, thumbnailUrl: thumbnail.link() });
   checkMirrored(say, got, "thumbnail", thumbnail);
 
   provider.addThumbnail(first, "after an autosave");
@@ -64,13 +63,18 @@ export async function playStory(stage: Stage): Promise<void> {
   await checkReadable(say, durable, video);
 
   const oldVideo = provider.addVideo(second, { seconds: 12, bytes: 900_000 });
-  got = await play("legacy", "another video, told in the provider's older dialect", {
+  got = await play("legacy", "another video, in the provider's older dialect", {
     videoId: second,
     videoUrl: oldVideo.link(),
     thumbnailUrl: provider.addThumbnail(second).link(),
   });
   checkMirrored(say, got, "video", oldVideo);
-  check(say, got.body.type === "video.ready", 'your app was told "video.ready"', `its type became ${got.body.type}`);
+  check(
+    say,
+    got.body.type === "video.ready",
+    'your app received it as "video.ready"',
+    `its type became ${got.body.type}`,
+  );
 
   got = await play("video.delete", "the provider deletes the first video; your copy stays", { videoId: first });
   await checkReadable(say, durable, video);
@@ -80,7 +84,7 @@ export async function playStory(stage: Stage): Promise<void> {
   check(
     say,
     videoContext === CONTEXT && relay?.contextFrom === "mapping",
-    `videoContext "${CONTEXT}" was filled in from what the relay remembers`,
+    `videoContext "${CONTEXT}" was filled in from the relay's mapping`,
     `videoContext came as ${JSON.stringify(videoContext)}`,
   );
   check(say, relay?.sequence === 5, "event 5 of its video, all in order", `its sequence is ${relay?.sequence}, not 5`);
@@ -98,33 +102,33 @@ async function playEvent(stage: Stage, event: SimulatedEvent): Promise<Delivered
   check(say, committed, `committed to disk as ${id} in ${sent.ms.toFixed(0)} ms`, `the relay answered ${sent.status}`);
   const got = await app.delivery(id);
   check(say, got.verdict.valid, "delivered, signature valid", got.verdict.valid ? "" : got.verdict.why);
-  if (got.body.wochitVideoId !== event.videoId) throw new Error(`it speaks of video ${got.body.wochitVideoId}`);
+  if (got.body.wochitVideoId !== event.videoId) throw new Error(`it is about video ${got.body.wochitVideoId}`);
   return got;
 }
 
-/** Links are long, and keys to a file: their names are enough. */
+/** Of links only the names are shown: they are long, and give access to a file. */
 function describeMember([name, value]: [string, unknown]): string {
   return name.endsWith("Url") ? name : `${name} ${JSON.stringify(value)}`;
 }
 
-/** The copy that a delivery speaks of is the very file; gives its durable address. */
+/** Checks that the copy in a delivery is the same file, and returns its durable address. */
 function checkMirrored(say: Stage["say"], { body }: Delivered, kind: MediaKind, medium: ServedMedium): string {
-  const told = body.relay?.media?.[kind];
+  const copy = body.relay?.media?.[kind];
   const url = kind === "video" ? body.videoUrl : body.thumbnailUrl;
-  const right = told?.status === "mirrored" && told.sha256 === medium.sha256 && told.bytes === medium.bytes.length;
+  const right = copy?.status === "mirrored" && copy.sha256 === medium.sha256 && copy.bytes === medium.bytes.length;
   const asked = medium.counts.requests;
   const tries = asked > 1 && kind === "video" ? `, after ${asked} tries` : "";
   check(
     say,
-    right && url !== undefined && url === told.url,
+    right && url !== undefined && url === copy.url,
     `${kind} mirrored: ${medium.bytes.length.toLocaleString("en")} bytes, sha256 ${medium.sha256.slice(0, 16)}…${tries}`,
-    `the ${kind} is ${told?.status ?? "not spoken of"}, sha256 ${told?.sha256 ?? "unknown"}`,
+    `the ${kind} is ${copy?.status ?? "not in the body"}, sha256 ${copy?.sha256 ?? "unknown"}`,
   );
   say(`     ${kind === "video" ? "videoUrl" : "thumbnailUrl"} is now ${url}`);
   return url!;
 }
 
-/** The copy can be had from the relay, whole and in pieces. */
+/** Checks that the copy can be read from the relay, whole and in pieces. */
 async function checkReadable(say: Stage["say"], url: string, medium: ServedMedium): Promise<void> {
   const whole = await read(url);
   check(
@@ -142,15 +146,10 @@ async function checkReadable(say: Stage["say"], url: string, medium: ServedMediu
   );
 }
 
+/** The relay redirects to copies in a bucket; fetch follows. */
 async function read(url: string, headers: Record<string, string> = {}): Promise<{ status: number; body: Buffer }> {
-  const answer = await request(url, { headers });
-  // What the relay keeps in a bucket is had from there.
-  const elsewhere = answer.statusCode === 307 ? answer.headers.location : undefined;
-  if (typeof elsewhere === "string") {
-    await answer.body.dump();
-    return read(elsewhere, headers);
-  }
-  return { status: answer.statusCode, body: Buffer.from(await answer.body.arrayBuffer()) };
+  const answer = await fetch(url, { headers });
+  return { status: answer.status, body: Buffer.from(await answer.arrayBuffer()) };
 }
 
 function check(say: Stage["say"], right: boolean, yes: string, no: string): void {

@@ -1,5 +1,5 @@
-import { helpOption } from "../args.ts";
-import type { Command, CommandGroup, Option } from "../command.ts";
+import { helpOption, type Option } from "../args.ts";
+import type { Command, CommandGroup } from "../command.ts";
 
 const PROGRAM = "wochit-relay";
 

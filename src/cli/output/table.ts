@@ -1,34 +1,27 @@
 import stringWidth from "string-width";
+import type { Column } from "../../actions/list.ts";
 import { harmless } from "./terminal-text.ts";
 
-/** One column of a table: how a row's cell is made, and whether it may be cut to fit. */
-export type Column<Row> = {
-  title: string;
-  value(row: Row): string | number | null | undefined;
-  /** Ids and the like are of no use when they are cut. */
-  whole?: boolean;
-  /** No narrower than this for want of room, in cells; 8 unless told. */
-  least?: number;
-};
-
 export type TableStyle = {
-  /** Cells of the terminal; Infinity where there is none: then nothing is cut. */
+  /** Cells of the terminal; Infinity without one: then nothing is cut. */
   columns: number;
   bold?: boolean;
+  /** The time that values are relative to. */
+  now?: number;
 };
 
 const GAP = "  ";
 
 const NARROWEST = 8;
 
-/** Lines of text, one per row below a line of titles; as wide as the terminal at most. What a cell holds cannot do harm. */
+/** Lines of text, one per row below a line of titles; as wide as the terminal at most. Control characters are escaped. */
 export function renderTable<Row>(columns: Column<Row>[], rows: Row[], style: TableStyle): string {
   return createTable(columns, style).render(rows);
 }
 
 /**
- * A table that is rendered in blocks of rows. The first block decides how wide the columns are: a later cell that is wider
- * is cut on a terminal, where its column may be, and else stands out.
+ * A table that is rendered in blocks of rows. The first block decides how wide the columns are: on a terminal a wider cell of
+ * a later block is cut, unless its column is `whole`; elsewhere it is longer than its column.
  */
 export function createTable<Row>(columns: Column<Row>[], style: TableStyle) {
   let widths: number[] | null = null;
@@ -42,7 +35,7 @@ export function createTable<Row>(columns: Column<Row>[], style: TableStyle) {
   return {
     /** The lines of these rows, below the titles where they are the first. */
     render(rows: Row[]): string {
-      const cells = rows.map((row) => columns.map(({ value }) => harmless(String(value(row) ?? "-"))));
+      const cells = rows.map((row) => columns.map(({ value }) => harmless(String(value(row, style.now ?? 0) ?? "-"))));
       const isFirst = widths === null;
       widths ??= fit(
         columns.map(({ title, whole, least = NARROWEST }, at) => ({
@@ -59,7 +52,7 @@ export function createTable<Row>(columns: Column<Row>[], style: TableStyle) {
   };
 }
 
-/** Lines of "name  value", for one thing and what is known of it. Nothing is cut. */
+/** Lines of "name  value". Nothing is cut. */
 export function renderFields(fields: [string, unknown][]): string {
   const width = Math.max(0, ...fields.map(([name]) => name.length));
   return fields.map(([name, value]) => `${name.padEnd(width)}  ${harmless(String(value ?? "-"))}\n`).join("");

@@ -1,163 +1,87 @@
-import { lstat, readdir, statfs } from "node:fs/promises";
-import { join } from "node:path";
-import { errorLine } from "../../errors.ts";
-import { COMPANIONS } from "../../store/backup.ts";
-import { AS_SOMEBODY_ELSE, type Finding, failed, ok, type Probe, warning } from "../probe.ts";
-import { may, ownerName, tellMode } from "./accounts.ts";
-import type { Place } from "./place.ts";
+import { stat } from "node:fs/promises";
+import { codeOf, errorLine } from "../../errors.ts";
+import type { Clock } from "../../ports.ts";
+import { databaseOf } from "../../store/backup.ts";
+import { type Finding, failed, inTime, ok, USE_ANOTHER_USER, warning } from "../probe.ts";
+import { type Account, formatMode, may, ownerName, type Rights, readAccount } from "./permissions.ts";
 
-const PATIENCE = 10_000;
-
-/** So many files of one folder are looked at; a spool or a media folder may hold millions. */
-const MOST_FILES = 5_000;
-
-/** So many are named for chown(1) to take. */
-const MOST_NAMED = 10;
-
-/** statfs(2): file systems that keep their files elsewhere, and those that keep them nowhere. */
-const REMOTE: Record<number, string> = {
-  26985: "NFS",
-  20859: "SMB",
-  4283649346: "SMB",
-  4266872130: "SMB",
-  12805120: "Ceph",
-  1397113167: "AFS",
-  16914839: "9P",
-  198183888: "Lustre",
-  1702057286: "FUSE",
-};
-const IN_MEMORY: Record<number, string> = { 16914836: "tmpfs", 2240043254: "ramfs" };
-
-type Given = {
-  place: () => Promise<Place>;
-  platform: string;
-  user: number | null;
-  /** The local target; null: there is none. */
-  mediaDir: string | null;
+/** The data folder, as far as several probes depend on it. */
+export type DataFolder = {
+  path: string;
+  /** Null: it does not exist yet. */
+  folder: (Rights & { isFolder: boolean }) | null;
+  /** Null: it does not exist yet. */
+  database: { path: string; bytes: number; bornAt: number } | null;
+  /**
+   * The owner of the folder, or of relay.db where root owns the folder, as root does before a chown. Null: there is no folder, or
+   * this system has no owners.
+   */
+  account: Account | null;
 };
 
-/** Who may use the data folder, what the relay cannot use in it, and what kind of disk it is on. */
-export function folderProbes({ place, platform, user, mediaDir }: Given): Probe[] {
-  const probe = (name: string, look: (place: Place) => Promise<Finding | Finding[]>): Probe => ({
-    name: `data.${name}`,
-    patience: PATIENCE,
-    async run() {
-      const found = await place();
-      return found.folder === null ? [] : look(found);
-    },
-  });
-  return [
-    {
-      name: "data.folder",
-      patience: PATIENCE,
-      run: () =>
-        place().then(
-          (found) => judgeFolder(found, user),
-          (error) => failed(errorLine(error), /EACCES/.test(errorLine(error)) ? AS_SOMEBODY_ELSE : null),
-        ),
-    },
-    probe("files", (found) => judgeFiles(found, mediaDir)),
-    probe("disk", async ({ dataDir }) => (platform === "linux" ? judgeKind(dataDir) : [])),
-  ];
+/** Milliseconds. A disk that is gone (a dead NFS server) blocks every access without end. */
+const TIMEOUT = 5_000;
+
+/**
+ * Reads the data folder once, for all probes, and judges it. `data` is null where it cannot be read in time: no other probe may
+ * touch that disk then, least of all SQLite, which has no time limit.
+ */
+export async function readDataFolder(
+  path: string,
+  { clock, platform, user }: { clock: Clock; platform: string; user: number | null },
+): Promise<{ data: DataFolder | null; finding: Finding }> {
+  const read = async (): Promise<DataFolder> => {
+    const folder = await statOrNull(path);
+    const file = databaseOf(path);
+    const database = folder && (await statOrNull(file));
+    const owner = platform === "win32" ? null : folder?.uid === 0 && database ? database : folder;
+    return {
+      path,
+      folder: folder && { uid: folder.uid, gid: folder.gid, mode: folder.mode, isFolder: folder.isDirectory() },
+      database: database && { path: file, bytes: database.size, bornAt: database.birthtimeMs },
+      account: owner && (await readAccount(owner)),
+    };
+  };
+  try {
+    const data = await inTime({ clock, ms: TIMEOUT }, read);
+    return { data, finding: judgeDataFolder(data, user) };
+  } catch (error) {
+    const isDenied = codeOf(error) === "EACCES";
+    const why = isDenied ? "this user may not (EACCES)" : errorLine(error);
+    return { data: null, finding: failed(`${path} cannot be looked at: ${why}`, isDenied ? USE_ANOTHER_USER : null) };
+  }
 }
 
-function judgeFolder({ dataDir, folder, account, database }: Place, user: number | null): Finding {
-  if (folder === null) return warning(`${dataDir} is not there yet: the relay makes it at its first start`);
-  if (!folder.isFolder) return failed(`${dataDir} is no folder`, "choose another dataDir");
-  if (account === null) return ok(dataDir);
-  const { uid } = account;
+/** Bytes of a file; 0 where it is missing. */
+export async function sizeOf(path: string): Promise<number> {
+  return (await stat(path).catch(() => null))?.size ?? 0;
+}
+
+async function statOrNull(path: string) {
+  return stat(path).catch((error) => {
+    if (["ENOENT", "ENOTDIR"].includes(codeOf(error))) return null;
+    throw error;
+  });
+}
+
+export function judgeDataFolder({ path, folder, account, database }: DataFolder, user: number | null): Finding {
+  if (folder === null) return warning(`${path} is not there yet: the relay makes it at its first start`);
+  if (!folder.isFolder) return failed(`${path} is no folder`, "choose another dataDir");
+  if (account === null) return ok(path);
+  const { uid, name } = account;
   if (user !== null && user !== 0 && user !== uid) {
-    return failed(`${dataDir} is used by ${account.name}`, `run doctor as root, or as ${account.name}`);
-  }
-  if (folder.uid !== uid && !may(account, "write", folder)) {
-    return failed(
-      `${dataDir} belongs to user ${folder.uid}, relay.db in it to ${account.name}, who may write nothing there`,
-      `chown ${ownerName(account)} ${dataDir}`,
-    );
+    return failed(`${path} is used by ${name}`, `run doctor as root, or as ${name}`);
   }
   if (folder.uid !== uid) {
-    return warning(
-      `${dataDir} belongs to user ${folder.uid}, relay.db in it to ${account.name}: was the relay run as somebody else?`,
-      `if ${account.name} is the relay's user: chown ${ownerName(account)} ${dataDir}`,
-    );
+    const owners = `${path} belongs to user ${folder.uid}, relay.db in it to ${name}`;
+    const chown = `chown ${ownerName(account)} ${path}`;
+    return may(account, "write", folder)
+      ? warning(`${owners}: was the relay run as another user?`, `if ${name} is the relay's user: ${chown}`)
+      : failed(`${owners}, who may write nothing there`, chown);
   }
+  const mode = formatMode(folder.mode);
   if ((folder.mode & 0o077) !== 0) {
-    return warning(
-      `${dataDir} has mode ${tellMode(folder.mode)}: others on this machine may look into it`,
-      `chmod 700 ${dataDir}`,
-    );
+    return warning(`${path} has mode ${mode}: other users of this machine may look into it`, `chmod 700 ${path}`);
   }
-  const whose = database === null ? `belongs to ${account.name}` : `the relay runs as ${account.name}`;
-  return ok(`${dataDir}, ${whose}, mode ${tellMode(folder.mode)}`);
-}
-
-/** What the relay has in its folders; others may keep things there too, like the `lost+found` of a disk. */
-const DATABASE = ["relay.db", ...COMPANIONS.map((end) => `relay.db${end}`)];
-const OWN = [...DATABASE, "relay.lock", "reserve", "spool"];
-const SPOOLED = /\.(part|part\.json|best|unpacked|file)$/;
-/** A part of a key (mirror/local.ts), or what is on its way to one. */
-const COPIES = /^[\w~-][\w.~-]*$|^\.incoming$/;
-
-/** `to`: what the relay does with it. A copy is only read, and removed by whoever may write to its folder. */
-type Own = { path: string; to: "change" | "read" | "keep" };
-
-/** What root, or anybody else, has left behind there: a restart may find out that the relay cannot use it. */
-async function judgeFiles({ dataDir, account }: Place, mediaDir: string | null): Promise<Finding | Finding[]> {
-  if (account === null) return [];
-  const wrong: string[] = [];
-  let count = 0;
-  async function look({ path, to }: Own): Promise<void> {
-    const file = await lstat(path).catch(nullWhereMissing);
-    if (file === null) return;
-    count++;
-    const isRead = to === "read" || (to === "keep" && file.isFile());
-    if (file.isSymbolicLink() || (may(account!, "read", file) && (isRead || may(account!, "write", file)))) return;
-    wrong.push(path);
-    // Whoever made this folder may have made what is in it.
-    if (to === "keep" && file.isDirectory()) for (const inner of await list(path, COPIES, to)) await look(inner);
-  }
-  for (const name of OWN) await look({ path: join(dataDir, name), to: "change" });
-  await look({ path: join(dataDir, ".native"), to: "read" });
-  for (const one of await list(join(dataDir, "spool"), SPOOLED, "change")) await look(one);
-  if (mediaDir !== null) for (const one of await list(mediaDir, COPIES, "keep")) await look(one);
-  if (wrong.length === 0) return ok(`${count} files and folders, all of them usable for ${account.name}`);
-  const more = wrong.length > 3 ? ` and ${wrong.length - 3} more` : "";
-  const rest = wrong.length > MOST_NAMED ? ", then run doctor again for the others" : "";
-  return failed(
-    `${wrong.slice(0, 3).join(", ")}${more}: the relay's user ${account.name} cannot use ${wrong.length === 1 ? "it" : "them"}`,
-    `chown ${ownerName(account)} ${wrong.slice(0, MOST_NAMED).join(" ")}${rest}`,
-  );
-}
-
-async function list(folder: string, names: RegExp, to: Own["to"]): Promise<Own[]> {
-  const found = (await readdir(folder).catch(noneWhereMissing)).filter((name) => names.test(name));
-  return found.slice(0, MOST_FILES).map((name) => ({ path: join(folder, name), to }));
-}
-
-function nullWhereMissing(error: NodeJS.ErrnoException): null {
-  if (error.code === "ENOENT" || error.code === "ENOTDIR") return null;
-  throw error;
-}
-
-function noneWhereMissing(error: NodeJS.ErrnoException): string[] {
-  if (error.code === "ENOENT" || error.code === "ENOTDIR") return [];
-  throw error;
-}
-
-async function judgeKind(dataDir: string): Promise<Finding> {
-  const type = Number((await statfs(dataDir)).type) >>> 0;
-  const [remote, inMemory] = [REMOTE[type], IN_MEMORY[type]];
-  if (remote !== undefined) {
-    return warning(
-      `${dataDir} is on ${remote}: SQLite's write-ahead log needs a local disk (sqlite.org/wal.html)`,
-      "move dataDir to a disk of this machine",
-    );
-  }
-  if (inMemory !== undefined) {
-    return warning(
-      `${dataDir} is on ${inMemory}: all of it is gone with the machine's power`,
-      "move dataDir to a disk",
-    );
-  }
-  return ok("a local disk");
+  return ok(`${path}, ${database === null ? "belongs to" : "the relay runs as"} ${name}, mode ${mode}`);
 }

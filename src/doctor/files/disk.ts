@@ -1,143 +1,104 @@
-import { open, readdir, rm, stat, statfs } from "node:fs/promises";
-import { dirname, join } from "node:path";
-import { tellSize } from "../../actions/format-size.ts";
+import { open, readdir, rm, stat } from "node:fs/promises";
+import { join } from "node:path";
+import { formatSize } from "../../actions/format.ts";
+import { type DiskSpace, diskSpace } from "../../platform/files/disk-space.ts";
 import type { Ports } from "../../ports.ts";
-import { AS_SOMEBODY_ELSE, type Finding, failed, of, ok, type Probe, warning } from "../probe.ts";
-import type { Place } from "./place.ts";
+import { SIZE as RESERVE } from "../../store/sqlite/files/reserve.ts";
+import { type Finding, failed, isDenied, of, ok, USE_ANOTHER_USER, warning } from "../probe.ts";
+import { sizeOf } from "./data-folder.ts";
+import { nearestFolder } from "./writable.ts";
 
-const PATIENCE = 10_000;
-
-/** Writes that are timed: enough for a median, and done in a quarter of a second on a slow disk. */
+/** The writes that are timed: enough for a median, and done in a quarter of a second on a slow disk. */
 const WRITES = 11;
 const BLOCK = 4_096;
 
-/** Milliseconds. Each event waits for one such write at least, and the provider for the event. */
+/** Milliseconds. Each event waits for at least one such write, and the provider waits for the event. */
 const SLOW = 20;
 
-/** What the relay keeps back for the hour when the disk is full (store/sqlite/reserve.ts). */
-const RESERVE = 16 * 2 ** 20;
-
-/** Inodes left, as a share and in all. */
+/** Inodes left, as a share and as a number. */
 const FEW_INODES = 0.05;
 const NO_INODES = 1_000;
 
-/** A folder that needs room, and what it is for. */
-type Needed = { what: string; dir: string };
-
-export function diskProbes(options: {
-  place: () => Promise<Place>;
-  ports: Pick<Ports, "clock" | "random">;
-  /** Bytes; null: no medium is downloaded. */
-  minFreeDisk: number | null;
-  /** Beside the data folder: the local target, and the folder of the backups. */
-  folders: Needed[];
-}): Probe[] {
-  const { place, ports, minFreeDisk, folders } = options;
-  return [
-    {
-      name: "disk.space",
-      patience: PATIENCE,
-      async run() {
-        const { dataDir, database } = await place();
-        const disks = await groupByDisk([{ what: "data", dir: dataDir }, ...folders]);
-        return disks.map((disk) => judgeSpace(disk, { minFreeDisk, database: database?.bytes ?? 0 }));
-      },
-    },
-    {
-      name: "disk.sync",
-      patience: PATIENCE,
-      async run(signal) {
-        const { dataDir, folder } = await place();
-        if (folder === null) return [];
-        try {
-          return judgeWrites(await timeWrites(dataDir, ports, signal), dataDir);
-        } catch (error) {
-          if ((error as NodeJS.ErrnoException).code !== "EACCES") throw error;
-          return failed(`this user may not write to ${dataDir}`, AS_SOMEBODY_ELSE);
-        }
-      },
-    },
-    {
-      name: "disk.reserve",
-      patience: PATIENCE,
-      async run() {
-        const { dataDir, database } = await place();
-        if (database === null) return [];
-        const path = join(dataDir, "reserve");
-        const bytes = await stat(path).then(
-          ({ size }) => size,
-          () => 0,
-        );
-        if (bytes >= RESERVE) return ok(`${tellSize(bytes)} are kept back for a full disk`);
-        return warning(
-          `${path} is ${bytes === 0 ? "not there" : "cut"}: nothing is kept back for a full disk`,
-          "make room where there is little: a running relay makes it within a minute, others at their start",
-        );
-      },
-    },
-  ];
+/** The space on each disk that holds one of these folders, against what downloads and copies need. */
+export async function judgeDisks(
+  folders: { data: string; media: string | null; backups: string | null },
+  needs: Needs,
+): Promise<Finding[]> {
+  const disks = await groupByDisk(folders);
+  return disks.map((disk) => of(disk.holds[0]!, judgeSpace(disk, needs)));
 }
 
-type Disk = { device: number; whats: string[]; dir: string; free: number; files: number; filesFree: number };
+/** Bytes. `minFreeDisk` is null where no medium is downloaded; `database`: its size. */
+type Needs = { minFreeDisk: number | null; database: number };
 
-/** Each disk once, with all that is on it; a folder that is not there yet will be on the disk of the one above it. */
-async function groupByDisk(needed: Needed[]): Promise<Disk[]> {
-  const disks: Disk[] = [];
-  for (const { what, dir } of needed) {
-    const there = await nearestFolder(dir);
-    const { dev } = await stat(there);
-    const known = disks.find(({ device }) => device === dev);
-    if (known) {
-      known.whats.push(what);
-      continue;
-    }
-    const { blocks, bavail, bsize, files, ffree } = await statfs(there);
-    // The kernel's own: of a folder there another probe says that it cannot be.
-    if (blocks === 0 && what !== "data") continue;
-    disks.push({ device: dev, whats: [what], dir: there, free: bavail * bsize, files, filesFree: ffree });
-  }
-  return disks;
-}
-
-async function nearestFolder(dir: string): Promise<string> {
-  for (let at = dir; ; at = dirname(at)) {
-    const found = await stat(at).catch(() => null);
-    if (found !== null || at === dirname(at)) return at;
+/** The speed of synced writes to the data folder. */
+export async function judgeSync(
+  dataDir: string,
+  ports: Pick<Ports, "clock" | "random">,
+  signal: AbortSignal,
+): Promise<Finding> {
+  try {
+    return judgeWrites(await timeWrites(dataDir, ports, signal), dataDir);
+  } catch (error) {
+    if (!isDenied(error)) throw error;
+    return failed(`this user may not write to ${dataDir}`, USE_ANOTHER_USER);
   }
 }
 
-function judgeSpace(disk: Disk, { minFreeDisk, database }: { minFreeDisk: number | null; database: number }): Finding {
-  const { whats, dir, free, files, filesFree } = disk;
-  const said = `${tellSize(free)} free for ${whats.join(", ")} (${dir})`;
+/** The reserve that the relay frees when the disk is full. */
+export async function judgeReserve(dataDir: string): Promise<Finding> {
+  const path = join(dataDir, "reserve");
+  const bytes = await sizeOf(path);
+  if (bytes >= RESERVE) return ok(`${formatSize(bytes)} are kept back for a full disk`);
+  return warning(
+    `${path} is ${bytes === 0 ? "not there" : "cut"}: nothing is kept back for a full disk`,
+    "free some space: a running relay makes it within a minute, others at their start",
+  );
+}
+
+type Disk = { holds: string[]; dir: string } & DiskSpace;
+
+/** Each disk once, with all that is on it; a missing folder counts for the disk of the nearest one above it. */
+async function groupByDisk(folders: Record<string, string | null>): Promise<Disk[]> {
+  const disks = new Map<number, Disk>();
+  for (const [what, folder] of Object.entries(folders)) {
+    if (folder === null) continue;
+    const { there: dir } = await nearestFolder(folder);
+    const { dev } = await stat(dir);
+    const known = disks.get(dev);
+    const space = await diskSpace(dir);
+    if (known) known.holds.push(what);
+    // A file system of the kernel has no size; the probe that writes to the folder reports it.
+    else if (space.size > 0 || what === "data") disks.set(dev, { holds: [what], dir, ...space });
+  }
+  return [...disks.values()];
+}
+
+function judgeSpace(disk: Disk, { minFreeDisk, database }: Needs): Finding {
+  const { holds, dir, free, files, filesFree } = disk;
+  const said = `${formatSize(free)} free for ${holds.join(", ")} (${dir})`;
   const room = "make room, or move it to a larger disk";
-  const part = (finding: Finding) => of(whats[0]!, finding);
-  // Some file systems have no fixed number of them, and say 0.
+  // Some file systems have no fixed number of inodes, and report 0.
   if (files > 0 && filesFree < Math.min(NO_INODES, files)) {
-    return part(failed(`${said}, but only ${filesFree} inodes: hardly a file can be made`, "remove small files"));
+    return failed(`${said}, but only ${filesFree} inodes: hardly a file can be made`, "remove small files");
   }
-  const holdsData = whats.includes("data");
-  if (holdsData && minFreeDisk !== null && free < minFreeDisk) {
-    return part(failed(`${said}: below mirror.minFreeDisk (${tellSize(minFreeDisk)}), so downloads wait`, room));
+  const least = holds.includes("data") ? minFreeDisk : null;
+  const limit = `mirror.minFreeDisk (${formatSize(least ?? 0)})`;
+  if (least !== null && free < least) return failed(`${said}: below ${limit}, so downloads wait`, room);
+  if (holds.some((what) => what !== "media") && free < database) {
+    return warning(`${said}: less than the database has (${formatSize(database)}), so it cannot be copied`, room);
   }
-  const copies = whats.filter((what) => what === "data" || what === "backups");
-  if (copies.length > 0 && free < database) {
-    return part(warning(`${said}: less than the database has (${tellSize(database)}), so it cannot be copied`, room));
-  }
-  if (holdsData && minFreeDisk !== null && free < 2 * minFreeDisk) {
-    return part(
-      warning(`${said}: near mirror.minFreeDisk (${tellSize(minFreeDisk)}), below which downloads wait`, room),
-    );
-  }
+  if (least !== null && free < 2 * least) return warning(`${said}: near ${limit}, below which downloads wait`, room);
   if (files > 0 && filesFree < files * FEW_INODES) {
-    return part(warning(`${said}, but only ${filesFree} of ${files} inodes`, "remove small files"));
+    return warning(`${said}, but only ${filesFree} of ${files} inodes`, "remove small files");
   }
-  return part(ok(said));
+  return ok(said);
 }
 
-/** A file of a killed doctor, which nobody else ever makes. */
+/** The file that is written; one that is found was left by a killed doctor. */
 const PROBE_FILE = /^\.doctor-[0-9a-f]{16}$/;
 
-/** Milliseconds of each write that was brought to the disk. The file is gone afterwards, as are those of killed doctors. */
+/** The milliseconds that each synced write takes. The file is removed afterwards, as are those of killed doctors. */
 async function timeWrites(
   dir: string,
   { clock, random }: Pick<Ports, "clock" | "random">,
@@ -164,11 +125,11 @@ async function timeWrites(
   }
 }
 
-/** Says how fast the disk is; times are milliseconds. */
+/** Judges the speed of the disk by the milliseconds of its writes. */
 export function judgeWrites(times: number[], dir: string): Finding {
   const sorted = times.toSorted((one, other) => one - other);
   const [median, worst] = [sorted[Math.floor(sorted.length / 2)] ?? 0, sorted.at(-1) ?? 0];
-  const said = `a write of 4 KiB is on the disk after ${tellMs(median)} (median), ${tellMs(worst)} (worst of ${times.length})`;
+  const said = `a write of 4 KiB is on the disk after ${formatMs(median)} (median), ${formatMs(worst)} (worst of ${times.length})`;
   if (median <= SLOW) return ok(said);
   return warning(
     `${said}: each event waits that long`,
@@ -176,6 +137,6 @@ export function judgeWrites(times: number[], dir: string): Finding {
   );
 }
 
-function tellMs(ms: number): string {
+function formatMs(ms: number): string {
   return `${ms < 10 ? ms.toFixed(1) : Math.round(ms)} ms`;
 }

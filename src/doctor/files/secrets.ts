@@ -1,99 +1,79 @@
-import { stat } from "node:fs/promises";
-import { resolve } from "node:path";
-import { AS_SOMEBODY_ELSE, type Finding, failed, ok, type Probe, warning } from "../probe.ts";
-import { type Account, may, tellMode } from "./accounts.ts";
-import type { Place } from "./place.ts";
+import { readFile, stat } from "node:fs/promises";
+import { dirname, resolve } from "node:path";
+import { codeOf } from "../../errors.ts";
+import { type Finding, failed, isDenied, of, ok, USE_ANOTHER_USER, warning } from "../probe.ts";
+import { type Account, formatMode, may } from "./permissions.ts";
 
-const PATIENCE = 10_000;
-
-/** Under these names a config holds secrets (config.ts); an id of a key is none. */
+/** The options of a config that hold secrets (config/schema.ts); the id of a key is none. */
 const SECRETS = new Set(["token", "secret", "secretAccessKey", "sessionToken"]);
 
-/** What a config file, as it was parsed, says of secrets: whether it holds one itself, and the files that hold the others. */
+/** Headers that hold a secret: the credentials for a gateway before an app. */
+const SECRET_HEADER = /^authorization$|(key|token|secret)$/i;
+
+/** The secrets of a parsed config file: whether the file holds one itself, and the files that it names for the others. */
 export function findSecrets(config: unknown): { inline: boolean; files: string[] } {
-  const found = { inline: false, files: [] as string[] };
-  const take = (given: unknown): void => {
-    if (Array.isArray(given)) for (const one of given) take(one);
-    else if (typeof given === "string") found.inline = true;
-    else if (typeof (given as { file?: unknown } | null)?.file === "string") {
-      found.files.push((given as { file: string }).file);
-    }
+  const secrets = [...secretsIn(config)];
+  return {
+    inline: secrets.some((secret) => typeof secret === "string"),
+    files: secrets.map((secret) => (secret as { file?: unknown }).file).filter((file) => typeof file === "string"),
   };
-  const walk = (value: unknown): void => {
-    if (typeof value !== "object" || value === null) return;
-    for (const [key, member] of Object.entries(value)) {
-      if (SECRETS.has(key)) take(member);
-      // Where a gateway before an app wants to be shown something, it stands here.
-      else if (key === "headers" && Object.keys(member ?? {}).some((name) => /^authorization$|key$|token$/i.test(name)))
-        found.inline = true;
-      else walk(member);
-    }
-  };
-  walk(config);
-  return found;
 }
 
-/**
- * Who may read the config and the files with secrets that it names. `raw` is the parsed file, null where it cannot be had;
- * `place` null where no config says where the data are.
- */
-export function filesProbes(options: {
+/** Each as it is written: itself, or an object with its source. */
+function* secretsIn(value: unknown): Generator<unknown> {
+  if (typeof value !== "object" || value === null) return;
+  for (const [key, member] of Object.entries(value)) {
+    if (SECRETS.has(key)) yield* [member].flat().filter((secret) => secret != null);
+    else if (key === "headers") yield* Object.keys(member ?? {}).filter((name) => SECRET_HEADER.test(name));
+    else yield* secretsIn(member);
+  }
+}
+
+/** Who may read the config, the files of its secrets and the key of the listener. `account`: the relay's, where it is known. */
+export async function judgeSecrets(options: {
   path: string | null;
-  folder: string;
-  raw: unknown;
   tlsKey: string | null;
-  place: (() => Promise<Place>) | null;
-  platform: string;
-}): Probe[] {
-  const { path, folder, raw, tlsKey, place, platform } = options;
-  if (platform === "win32") return [];
-  const { inline, files } = findSecrets(raw);
-  const account = async () => (place === null ? null : ((await place().catch(() => null))?.account ?? null));
-  const probe = (name: string, run: () => Promise<Finding | Finding[]>): Probe => ({ name, patience: PATIENCE, run });
-  const probes: Probe[] = [];
-  if (path !== null) {
-    const run = async () => judgeFile(path, { isSecret: inline, account: await account() });
-    // Of a file that cannot be read the config's own lines speak.
-    if (raw !== null) probes.push(probe("files.config", run));
+  account: Account | null;
+}): Promise<Finding[]> {
+  const { path, tlsKey, account } = options;
+  const findings: Finding[] = [];
+  const paths = new Set<string>();
+  const config =
+    path &&
+    (await readFile(path, "utf8")
+      .then(JSON.parse)
+      .catch(() => null));
+  // A config that cannot be read is a line of the config's own probe.
+  if (path !== null && config !== null) {
+    const { inline, files } = findSecrets(config);
+    findings.push(of("config", await judgeFile(path, account, { isSecret: inline })));
+    for (const file of files) paths.add(resolve(dirname(path), file));
   }
-  const secrets = [...new Set([...files.map((file) => resolve(folder, file)), ...(tlsKey === null ? [] : [tlsKey])])];
-  if (secrets.length > 0) {
-    probes.push(
-      probe("files.secrets", async () => {
-        const known = await account();
-        const judged = await Promise.all(secrets.map((file) => judgeFile(file, { isSecret: true, account: known })));
-        const wrong = judged.filter(({ state }) => state !== "ok");
-        return wrong.length > 0 ? wrong : ok(`${secrets.length} of them, none of them readable by others`);
-      }),
-    );
+  if (tlsKey !== null) paths.add(tlsKey);
+  const secrets = await Promise.all([...paths].map((file) => judgeFile(file, account, { isSecret: true })));
+  const wrong = secrets.filter(({ state }) => state !== "ok");
+  if (paths.size > 0 && wrong.length === 0) {
+    wrong.push(ok(`${paths.size} of them, none of them readable by others`));
   }
-  return probes;
+  return [...findings, ...wrong.map((finding) => of("secrets", finding))];
 }
 
-async function judgeFile(path: string, given: { isSecret: boolean; account: Account | null }): Promise<Finding> {
-  const { isSecret, account } = given;
-  let file: Awaited<ReturnType<typeof stat>>;
-  try {
-    file = await stat(path);
-  } catch (error) {
-    const { code } = error as NodeJS.ErrnoException;
-    return failed(`${path} cannot be looked at (${code})`, code === "EACCES" ? AS_SOMEBODY_ELSE : null);
+async function judgeFile(path: string, account: Account | null, { isSecret }: { isSecret: boolean }): Promise<Finding> {
+  const file = await stat(path).catch((error: unknown) => error as Error);
+  if (file instanceof Error) {
+    return failed(`${path} cannot be looked at (${codeOf(file)})`, isDenied(file) ? USE_ANOTHER_USER : null);
   }
-  const mode = tellMode(Number(file.mode));
-  const rights = { uid: Number(file.uid), gid: Number(file.gid), mode: Number(file.mode) };
-  if ((rights.mode & 0o002) !== 0) {
-    return failed(`${path} has mode ${mode}: anybody on this machine can change it`, `chmod o-w ${path}`);
+  const mode = `mode ${formatMode(file.mode)}`;
+  const said = `${path} has ${mode}`;
+  if (file.mode & 0o002) return failed(`${said}: every user of this machine can change it`, `chmod o-w ${path}`);
+  if (account !== null && !may(account, "read", file)) {
+    const { name, gid } = account;
+    const advice =
+      gid === null ? `chown ${name} ${path}, and chmod 600 ${path}` : `chgrp ${gid} ${path}, and chmod 640 ${path}`;
+    return failed(`${said}: the relay's user ${name} cannot read it`, advice);
   }
-  if (account !== null && !may(account, "read", rights)) {
-    return failed(
-      `${path} has mode ${mode}: the relay's user ${account.name} cannot read it`,
-      account.gid === null
-        ? `chown ${account.name} ${path}, and chmod 600 ${path}`
-        : `chgrp ${account.gid} ${path}, and chmod 640 ${path}`,
-    );
+  if (isSecret && file.mode & 0o004) {
+    return warning(`${said}: every user of this machine can read the secrets in it`, `chmod o-r ${path}`);
   }
-  if (isSecret && (rights.mode & 0o004) !== 0) {
-    return warning(`${path} has mode ${mode}: anybody on this machine can read the secrets in it`, `chmod o-r ${path}`);
-  }
-  return ok(`${path}, mode ${mode}${isSecret ? "" : ", holds no secret itself"}`);
+  return ok(`${path}, ${mode}${isSecret ? "" : ", holds no secret itself"}`);
 }

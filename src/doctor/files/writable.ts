@@ -1,159 +1,110 @@
-import { access, constants, realpath, stat, statfs } from "node:fs/promises";
+import { access, constants, realpath, stat } from "node:fs/promises";
 import { dirname } from "node:path";
-import { type Finding, failed, ok, type Probe, warning } from "../probe.ts";
-import { type Account, may, mayByOthers, ownerName, tellMode } from "./accounts.ts";
-import type { Place } from "./place.ts";
-import { type Mounts, readMounts } from "./sandbox.ts";
+import { codeOf } from "../../errors.ts";
+import { type Finding, failed, isDenied, ok, warning } from "../probe.ts";
+import type { DataFolder } from "./data-folder.ts";
+import { fileSystemOf } from "./file-system.ts";
+import { type Mounts, readMounts } from "./mounts.ts";
+import { type Account, formatMode, may, mayByList, ownerName, type Rights } from "./permissions.ts";
 
-const PATIENCE = 10_000;
-
-/** statfs(2): what the kernel makes up, so that nobody can put a file there. */
-const NO_DISK = new Set([
-  0x9fa0, // proc
-  0x62656572, // sysfs
-  0x63677270, // cgroup2
-  0x27e0eb, // cgroup
-  0x64626720, // debugfs
-  0x1cd1, // devpts
-]);
-
-/** A folder that the relay writes to, and makes where it is missing. */
+/** A folder that the relay writes to, and makes where it is missing; `option` of the config names it. */
 export type Wanted = { dir: string; option: string };
 
 /** Finds out whether the relay can write to a folder. `ok` also where it is missing and can be made. */
 export type JudgeWritable = (wanted: Wanted) => Promise<Finding & { isThere: boolean }>;
 
-type Given = { place: () => Promise<Place>; user: number | null; sandbox(): Promise<Mounts | null> };
+type Given = { data: DataFolder | null; user: number | null; sandbox(): Promise<Mounts | null> };
 
 /**
- * Judges for the relay's user, whoever asks: root can write everywhere, and its own try tells nothing. By the modes of the folder
- * and of those above it then, as the relay's user by the system's own word.
+ * Judges for the relay's user, also where doctor runs as another one: an attempt of root would prove nothing, since root can write
+ * everywhere. As the relay's user the kernel's own answer counts, otherwise the modes of the folder and of those above it.
  */
-export function writableJudge({ place, user, sandbox }: Given): JudgeWritable {
-  return async ({ dir, option }) => {
-    const known = await place().catch(() => null);
-    const account = known?.account ?? null;
-    const { there, denied } = await findNearest(dir);
+export function writableJudge({ data, user, sandbox }: Given): JudgeWritable {
+  const account = data?.account ?? null;
+  const isSelf = account !== null && account.uid === user;
+  const who = `the relay's user ${account?.name}`;
+
+  async function judge({ dir, option }: Wanted, { there, trouble }: Nearest): Promise<Finding> {
     const isThere = there === dir;
-    const judge = async (): Promise<Finding> => {
-      if (denied !== null) {
-        if (account === null || account.uid !== user) throw denied;
-        return failed(`${dir}: the relay's user ${account.name} may not pass ${there}`, letPass(there, option));
-      }
-      const { isDirectory, rights } = await lookAt(there);
-      if (!isDirectory) return failed(`${there} is no folder`, `choose another ${option}, or move it away`);
-      if (NO_DISK.has(Number((await statfs(there)).type) >>> 0)) {
-        return failed(`${dir}: no file can be made in ${there}, which is the kernel's`, `choose another ${option}`);
-      }
-      const real = await realpath(there);
-      const refusal = await tryAccess(there);
-      if (refusal === "EROFS" || (await readMounts())?.isReadOnly(real)) {
-        return failed(`${dir}: its disk is mounted read-only`, "see the kernel's log, or choose another folder");
-      }
-      const isReady = ok(isThere ? dir : `${dir} is not there yet: the relay makes it`);
-      // Nobody knows whom the relay will run as.
-      if (account === null) return isReady;
-      const wrong = await judgeRights({ dir, there, option, rights, account, isRefused: refusal !== null, user });
-      if (wrong !== null) return wrong;
-      const mounts = await sandbox();
-      if (mounts !== null && !mounts.isReadOnly(known!.dataDir) && mounts.isReadOnly(real)) {
-        return failed(
-          `${dir} is read-only for the relay that runs under systemd`,
-          `${isThere ? "" : "make it, then "}systemctl edit wochit-relay: [Service] ReadWritePaths=${dir}, and restart it`,
-        );
-      }
-      return isThere ? ok(`${dir}, writable for ${account.name}`) : isReady;
-    };
-    return { ...(await judge()), isThere };
+    const blockedBy = (folder: string) =>
+      failed(`${dir}: ${who} may not pass ${folder}`, `chmod o+x ${folder}, or choose another ${option}`);
+    if (trouble !== null) {
+      if (isSelf && isDenied(trouble)) return blockedBy(there);
+      throw trouble;
+    }
+    const folder = await stat(there);
+    if (!folder.isDirectory()) return failed(`${there} is no folder`, `choose another ${option}, or move it away`);
+    const [fileSystem] = await fileSystemOf(there);
+    if (fileSystem === "kernel") {
+      return failed(`${dir}: no file can be made in ${there}, a file system of the kernel`, `choose another ${option}`);
+    }
+    const real = await realpath(there);
+    const refusal = await access(there, constants.W_OK | constants.X_OK).then(() => null, codeOf);
+    if (refusal === "EROFS" || (await readMounts())?.isReadOnly(real)) {
+      return failed(`${dir}: its disk is mounted read-only`, "see the kernel's log, or choose another folder");
+    }
+    const isMissing = ok(`${dir} is not there yet: the relay makes it`);
+    // The user that the relay will run as is not known yet.
+    if (account === null) return isThere ? ok(dir) : isMissing;
+    const barrier = isSelf ? null : await findBarrier(real, account);
+    if (barrier !== null) return blockedBy(barrier);
+    const isAllowed = may(account, "write", folder) && may(account, "search", folder);
+    if (!isAllowed && !(isSelf && refusal === null)) {
+      return refused(dir, there, folder, { isSure: isSelf || !mayByList(folder, "write") });
+    }
+    const mounts = await sandbox();
+    // Another relay runs there where its own data folder would be read-only.
+    if (mounts !== null && !mounts.isReadOnly(data!.path) && mounts.isReadOnly(real)) {
+      return failed(
+        `${dir} is read-only for the relay that runs under systemd`,
+        `${isThere ? "" : "make it, then "}systemctl edit wochit-relay: [Service] ReadWritePaths=${dir}, and restart it`,
+      );
+    }
+    return isThere ? ok(`${dir}, writable for ${account.name}`) : isMissing;
+  }
+
+  function refused(dir: string, there: string, { mode, uid }: Rights, { isSure }: { isSure: boolean }): Finding {
+    const { name, gid } = account!;
+    const rights = `(mode ${formatMode(mode)}, of user ${uid})`;
+    const [detail, advice] =
+      there === dir
+        ? [`${dir} ${rights}: ${who} may not write to it`, `chown ${ownerName(account!)} ${dir}`]
+        : [
+            `${dir} is not there yet, and ${who} may not make it in ${there} ${rights}`,
+            `install -d -m 700 -o ${name}${gid === null ? "" : ` -g ${gid}`} ${dir}`,
+          ];
+    if (isSure) return failed(detail, advice);
+    return warning(`${detail}, unless an access control list permits it`, `if none does: ${advice}`);
+  }
+
+  return async (wanted) => {
+    const nearest = await nearestFolder(wanted.dir);
+    return { ...(await judge(wanted, nearest)), isThere: nearest.there === wanted.dir };
   };
 }
 
-type Rights = { uid: number; gid: number; mode: number };
+type Nearest = { there: string; trouble: unknown };
 
-async function lookAt(path: string): Promise<{ isDirectory: boolean; rights: Rights }> {
-  const found = await stat(path);
-  return { isDirectory: found.isDirectory(), rights: { uid: found.uid, gid: found.gid, mode: found.mode } };
-}
-
-/** Null: the relay's user may. */
-async function judgeRights(given: {
-  dir: string;
-  there: string;
-  option: string;
-  rights: Rights;
-  account: Account;
-  /** What the system says to this very process. */
-  isRefused: boolean;
-  user: number | null;
-}): Promise<Finding | null> {
-  const { dir, there, option, rights, account, isRefused, user } = given;
-  const who = `the relay's user ${account.name}`;
-  const isSelf = account.uid === user;
-  const barrier = isSelf ? null : await findBarrier(there, account);
-  if (barrier !== null) return failed(`${dir}: ${who} may not pass ${barrier}`, letPass(barrier, option));
-  const isAllowed = may(account, "write", rights) && may(account, "search", rights);
-  if (isAllowed || (isSelf && !isRefused)) return null;
-  const whose = `mode ${tellMode(rights.mode)}, of user ${rights.uid}`;
-  const what =
-    there === dir
-      ? `${dir} (${whose}): ${who} may not write to it`
-      : `${dir} is not there yet, and ${who} may not make it in ${there} (${whose})`;
-  const advice = there === dir ? `chown ${ownerName(account)} ${dir}` : makeIt(account, dir);
-  if (isSelf || !mayByOthers(rights, "write")) return failed(what, advice);
-  return warning(`${what}, unless an access control list lets him`, `if none does: ${advice}`);
-}
-
-/** A folder that no other probe writes to. */
-export function writableProbe(name: string, wanted: Wanted, judge: JudgeWritable): Probe {
-  return {
-    name,
-    patience: PATIENCE,
-    async run() {
-      const { isThere: _, ...finding } = await judge(wanted);
-      return finding;
-    },
-  };
-}
-
-/** The folder itself, or the nearest above it that can be seen; `denied`: what kept from seeing more. */
-async function findNearest(dir: string): Promise<{ there: string; denied: unknown }> {
-  let denied: unknown = null;
+/** The folder itself, or the nearest visible one above it; `trouble`: the first error other than that of a missing folder. */
+export async function nearestFolder(dir: string): Promise<Nearest> {
+  let trouble: unknown = null;
   for (let at = dir; ; at = dirname(at)) {
     try {
       await stat(at);
-      return { there: at, denied };
+      return { there: at, trouble };
     } catch (error) {
-      const { code } = error as NodeJS.ErrnoException;
-      if (code === "EACCES" || code === "EPERM") denied ??= error;
-      else if (code !== "ENOENT" && code !== "ENOTDIR") throw error;
+      if (!["ENOENT", "ENOTDIR"].includes(codeOf(error))) trouble ??= error;
       if (at === dirname(at)) throw error;
     }
   }
 }
 
-/** The system's word for why this very process may not write to a folder; null: it may. */
-async function tryAccess(dir: string): Promise<string | null> {
-  return access(dir, constants.W_OK | constants.X_OK).then(
-    () => null,
-    (error: NodeJS.ErrnoException) => error.code ?? "EACCES",
-  );
-}
-
-/** The outermost folder on the way to one that an account may not pass. */
+/** The outermost folder above this one that an account may not pass. */
 async function findBarrier(dir: string, account: Account): Promise<string | null> {
   let barrier: string | null = null;
-  for (let at = dirname(await realpath(dir)); ; at = dirname(at)) {
+  for (let at = dirname(dir); ; at = dirname(at)) {
     const found = await stat(at);
-    if (!may(account, "search", found) && !mayByOthers(found, "search")) barrier = at;
+    if (!may(account, "search", found) && !mayByList(found, "search")) barrier = at;
     if (at === dirname(at)) return barrier;
   }
-}
-
-function letPass(folder: string, option: string): string {
-  return `chmod o+x ${folder}, or choose another ${option}`;
-}
-
-/** install(1) makes the folder as the relay would. */
-function makeIt({ name, gid }: Account, dir: string): string {
-  return `install -d -m 700 -o ${name}${gid === null ? "" : ` -g ${gid}`} ${dir}`;
 }

@@ -1,7 +1,6 @@
-import type { Clock } from "../../ports.ts";
-import { failed, ok, type Probe, warning } from "../probe.ts";
+import { type Finding, failed, ok, warning } from "../probe.ts";
 
-/** `Date` headers of answers, and when on this machine each was asked for and came. */
+/** `Date` headers of answers, with this machine's time at the request and at the answer. */
 export type Dates = { source: string; date: string; sent: number; received: number }[];
 
 /** Milliseconds. Consumers refuse a signature that is 5 minutes old (Standard Webhooks), S3 one of 15. */
@@ -12,46 +11,35 @@ const FAR_OFF = 60_000;
 const SECOND = 1_000;
 
 /**
- * How far this machine's clock is from another's, at least; milliseconds, positive where the other one is ahead. 0 when they may
- * well agree; null for a date that is none.
+ * The least difference of another machine's clock from this one, in milliseconds, positive where the other is ahead; 0 when they
+ * may agree, NaN for a date that cannot be read.
  */
-export function skewOf({ date, sent, received }: Pick<Dates[number], "date" | "sent" | "received">): number | null {
+export function skewOf({ date, sent, received }: Pick<Dates[number], "date" | "sent" | "received">): number {
   const at = Date.parse(date);
-  if (Number.isNaN(at)) return null;
-  // It was written at some time between the two, and tells a whole second in which that was.
-  const [least, most] = [at - received, at + SECOND - sent];
-  if (least > 0) return least;
-  return most < 0 ? most : 0;
+  // The other machine wrote it between the two times, within the whole second that it names.
+  return Math.max(at - received, Math.min(0, at + SECOND - sent));
 }
 
-/** Compares this machine's clock with those that answered. */
-export function clockProbe(dates: Dates, clock: Clock): Probe {
-  return {
-    name: "clock",
-    patience: null,
-    async run() {
-      const now = new Date(clock.now()).toISOString();
-      const skews = dates
-        .flatMap(({ source, ...one }) => {
-          const skew = skewOf(one);
-          return skew === null ? [] : [{ source, skew }];
-        })
-        .toSorted((one, other) => Math.abs(other.skew) - Math.abs(one.skew));
-      const [worst] = skews;
-      if (worst === undefined) return ok(`${now}; nobody's answer to compare it with`);
-      const off = skews.filter(({ skew }) => Math.abs(skew) > OFF);
-      const sources = skews.map(({ source }) => source).join(", ");
-      if (off.length === 0) return ok(`${now}, as ${sources} ${skews.length === 1 ? "has" : "have"} it`);
-      const said = off.map(({ source, skew }) => `${tellSkew(skew)} of ${source}`).join(", ");
-      const advice =
-        off.length === skews.length
-          ? "set this machine's clock (timedatectl set-ntp true): signatures that are minutes off are refused"
-          : "other answers agree with this machine: set the clock of that one, which judges signatures by it";
-      return (Math.abs(worst.skew) > FAR_OFF ? failed : warning)(`${now} is ${said}`, advice);
-    },
-  };
+/** Compares this machine's clock with those of the machines that answered. */
+export function judgeClock(dates: Dates, at: number): Finding {
+  const now = new Date(at).toISOString();
+  const skews = dates
+    .map((one) => ({ source: one.source, skew: skewOf(one) }))
+    .filter(({ skew }) => !Number.isNaN(skew))
+    .toSorted((one, other) => Math.abs(other.skew) - Math.abs(one.skew));
+  const [worst] = skews;
+  if (worst === undefined) return ok(`${now}; no answer to compare it with`);
+  const off = skews.filter(({ skew }) => Math.abs(skew) > OFF);
+  const sources = skews.map(({ source }) => source).join(", ");
+  if (off.length === 0) return ok(`${now}, as ${sources} ${skews.length === 1 ? "has" : "have"} it`);
+  const said = off.map(({ source, skew }) => `${formatSkew(skew)} of ${source}`).join(", ");
+  const advice =
+    off.length === skews.length
+      ? "set this machine's clock (timedatectl set-ntp true): signatures that are minutes off are refused"
+      : "other answers agree with this machine: set the clock of that one, which checks signatures by it";
+  return (Math.abs(worst.skew) > FAR_OFF ? failed : warning)(`${now} is ${said}`, advice);
 }
 
-function tellSkew(skew: number): string {
+function formatSkew(skew: number): string {
   return `${Math.round(Math.abs(skew) / SECOND)} s ${skew > 0 ? "behind the clock" : "ahead of the clock"}`;
 }

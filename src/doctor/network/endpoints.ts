@@ -1,10 +1,10 @@
 import { isIP } from "node:net";
 import type { Endpoint } from "../../config/schema.ts";
-import { errorLine } from "../../errors.ts";
+import { codeOf, errorLine } from "../../errors.ts";
 import { readCertificates } from "../../platform/net/certificates.ts";
-import { openGuard, openOutbound } from "../../platform/net/outbound.ts";
+import { openGuard, openOutbound, type Resolve } from "../../platform/net/outbound.ts";
 import type { Clock } from "../../ports.ts";
-import { type Finding, failed, inTime, of, ok, type Probe, warning } from "../probe.ts";
+import { type Finding, failed, inTime, of, ok, warning } from "../probe.ts";
 import { judgeShown } from "./certificate.ts";
 import type { Dates } from "./clock.ts";
 import { adviseTls, explain } from "./errors.ts";
@@ -15,151 +15,118 @@ const CONNECT = 10_000;
 
 const REACH = "check that it runs, and the way to it";
 
-type Address = { address: string; family: number };
-type Given = {
-  clock: Clock;
-  userAgent: string;
-  resolve(hostname: string): Promise<Address[]>;
-  dates: Dates;
-};
+type Addresses = Awaited<ReturnType<Resolve>>;
+type Given = { clock: Clock; userAgent: string; resolve: Resolve; dates: Dates };
+
+/** The host of a URL, an IPv6 address without its brackets. */
+export function hostOf(url: string): string {
+  return new URL(url).hostname.replace(/^\[|\]$/g, "");
+}
 
 /**
- * One for each endpoint: what its name resolves to and what the guard says of that, the certificate it shows there, and what it
- * answers to a HEAD. Nothing is sent to it that it could take for an event.
+ * What an endpoint's name resolves to and which of that is allowed, the certificate that it shows there, and its answer to a HEAD.
+ * Nothing is sent that it could take for an event. `option`: its place in the config.
  */
-export function endpointProbes(endpoints: Endpoint[], given: Given): Probe[] {
-  return endpoints.map((endpoint, at) => ({
-    name: `endpoint.${endpoint.id}`,
-    // Its steps have limits.
-    patience: null,
-    async run(signal, tell) {
-      const url = new URL(endpoint.url);
-      tell("address");
-      const { finding, addresses } = await lookUp(endpoint, at, url, given, signal);
-      const findings = [of("address", finding)];
-      if (addresses.length === 0) return findings;
-      if (url.protocol === "https:") {
-        tell("certificate");
-        const judged = await judgeCertificate(endpoint, at, url, addresses, given, signal);
-        findings.push(of("certificate", judged));
-        // It would fail for the same reason.
-        if (judged.state === "failed") return findings;
-      }
-      tell("answer");
-      findings.push(of("answer", await ask(endpoint, url, addresses, given, signal)));
-      return findings;
-    },
-  }));
-}
+export async function judgeEndpoint(
+  endpoint: Endpoint,
+  option: string,
+  { clock, userAgent, resolve, dates }: Given,
+  progress: (how: string) => void,
+): Promise<Finding[]> {
+  const { id, headers, timeout, tls, allowPrivateAddresses } = endpoint;
+  const url = new URL(endpoint.url);
+  const host = hostOf(endpoint.url);
 
-async function lookUp(
-  { id, allowPrivateAddresses }: Endpoint,
-  at: number,
-  url: URL,
-  { clock, resolve }: Given,
-  outer: AbortSignal,
-): Promise<{ finding: Finding; addresses: Address[] }> {
-  const host = url.hostname.replace(/^\[|\]$/g, "");
-  let found: Address[];
-  try {
-    const literal = isIP(host);
-    found =
-      literal === 0
-        ? await inTime({ clock, ms: LOOKUP, outer }, () => resolve(host))
-        : [{ address: host, family: literal }];
-  } catch (error) {
-    const { code } = error as { code?: string };
-    const line =
-      code === "ENOTFOUND" ? `nobody knows the name ${host}` : `${host} cannot be looked up: ${errorLine(error)}`;
-    return { finding: failed(line, `check the url of endpoint ${id}, and this machine's name server`), addresses: [] };
+  async function findAddresses(): Promise<{ finding: Finding; addresses: Addresses }> {
+    const none = (detail: string, advice: string) => ({ finding: failed(detail, advice), addresses: [] });
+    const family = isIP(host);
+    let found: Addresses;
+    try {
+      found = family ? [{ address: host, family }] : await inTime({ clock, ms: LOOKUP }, () => resolve(host));
+    } catch (error) {
+      const isUnknown = codeOf(error) === "ENOTFOUND";
+      const line = isUnknown ? `the name ${host} does not exist` : `${host} cannot be looked up: ${errorLine(error)}`;
+      return none(line, `check the url of endpoint ${id}, and this machine's name server`);
+    }
+    const guard = openGuard(allowPrivateAddresses);
+    const judged = found.map((one) => ({ ...one, refusal: guard(url.hostname, one.address) }));
+    const addresses = judged.filter(({ refusal }) => refusal === null);
+    const refused = judged.filter(({ refusal }) => refusal !== null);
+    const said = refused.map(({ address, refusal }) => `${address} is ${refusal}`).join(", ");
+    const advice = /metadata/.test(said)
+      ? "nothing may be sent there: check the url"
+      : `name it in ${option}.allowPrivateAddresses if it is meant`;
+    if (addresses.length === 0) return none(`${said || host}: not allowed`, advice);
+    const list = `${family ? "" : `${host} is `}${addresses.map(({ address }) => address).join(", ")}`;
+    return { finding: said === "" ? ok(list) : warning(`${list}; not allowed: ${said}`, advice), addresses };
   }
-  const guard = openGuard(allowPrivateAddresses);
-  const judged = found.map((one) => ({ ...one, refusal: guard(url.hostname, one.address) }));
-  const allowed = judged.filter(({ refusal }) => refusal === null);
-  const refused = judged.filter(({ refusal }) => refusal !== null);
-  const said = refused.map(({ address, refusal }) => `${address} is ${refusal}`).join(", ");
-  const advice = /metadata/.test(said)
-    ? "nothing may be sent there: check the url"
-    : `name it in endpoints[${at}].allowPrivateAddresses if it is meant`;
-  if (allowed.length === 0) return { finding: failed(`${said || host}: not allowed`, advice), addresses: [] };
-  const list = allowed.map(({ address }) => address).join(", ");
-  const name = isIP(host) === 0 ? `${host} is ` : "";
-  if (refused.length === 0) return { finding: ok(`${name}${list}`), addresses: allowed };
-  return { finding: warning(`${name}${list}; not allowed: ${said}`, advice), addresses: allowed };
-}
 
-/** Of whichever address is the first to show it: a machine without IPv6 has no way to half of them. */
-async function judgeCertificate(
-  { tls }: Endpoint,
-  at: number,
-  url: URL,
-  addresses: Address[],
-  { clock }: Given,
-  outer: AbortSignal,
-): Promise<Finding> {
-  const name = url.hostname.replace(/^\[|\]$/g, "");
-  const port = url.port === "" ? 443 : Number(url.port);
-  try {
-    const shown = await inTime({ clock, ms: CONNECT, outer }, (signal) =>
-      Promise.any(addresses.map(({ address }) => readCertificates({ address, port, name, tls }, signal))),
-    );
-    return judgeShown(shown, name, clock.now(), { setting: `endpoints[${at}].tls.ca` });
-  } catch (error) {
-    const first = error instanceof AggregateError ? error.errors[0] : error;
-    return failed(`TLS with ${name}:${port}: ${explain(first)}`, adviseTls(first, "the url", REACH));
+  /** Of the address that is the first to show it: a machine without IPv6 cannot reach all of them. */
+  async function judgeCertificate(addresses: Addresses): Promise<Finding> {
+    const port = url.port === "" ? 443 : Number(url.port);
+    try {
+      const shown = await inTime({ clock, ms: CONNECT }, (signal) =>
+        Promise.any(addresses.map(({ address }) => readCertificates({ address, port, name: host, tls }, signal))),
+      );
+      return judgeShown(shown, host, clock.now(), { setting: `${option}.tls.ca` });
+    } catch (error) {
+      const first = error instanceof AggregateError ? error.errors[0] : error;
+      return failed(`TLS with ${host}:${port}: ${explain(first)}`, adviseTls(first, "the url", REACH));
+    }
   }
-}
 
-async function ask(
-  { headers, timeout, id, tls }: Endpoint,
-  url: URL,
-  addresses: Address[],
-  { clock, userAgent, dates }: Given,
-  outer: AbortSignal,
-): Promise<Finding> {
-  // Only to where the guard of this endpoint lets it; it is asked again at the connect.
-  const outbound = openOutbound({
-    allowPrivateAddresses: addresses.map(({ address }) => address),
-    connectTimeout: Math.min(CONNECT, timeout),
-    tls,
-    resolve: async () => addresses,
-  });
-  const sent = clock.now();
-  const begun = clock.elapsed();
-  try {
-    const { status, headers: said } = await inTime({ clock, ms: timeout, outer }, async (signal) => {
-      const wait = { headersTimeout: timeout, bodyTimeout: timeout, signal };
-      const answer = await outbound.request(url, {
-        method: "HEAD",
-        headers: { ...headers, "user-agent": userAgent },
-        ...wait,
-      });
-      answer.body.destroy();
-      return answer;
+  async function judgeAnswer(addresses: Addresses): Promise<Finding> {
+    // Only the addresses that this endpoint's options allow; they are checked again at the connection.
+    const outbound = openOutbound({
+      allowPrivateAddresses: addresses.map(({ address }) => address),
+      connectTimeout: Math.min(CONNECT, timeout),
+      tls,
+      resolve: async () => addresses,
     });
-    const ms = Math.round(clock.elapsed() - begun);
-    if (typeof said.date === "string")
-      dates.push({ source: `endpoint ${id}`, date: said.date, sent, received: clock.now() });
-    return judgeAnswer(status, ms, id);
-  } catch (error) {
-    return failed(`${url.host}: ${explain(error)}`, REACH);
-  } finally {
-    await outbound.close();
+    const sent = clock.now();
+    const begun = clock.elapsed();
+    try {
+      const { status, date } = await inTime({ clock, ms: timeout }, async (signal) => {
+        const limits = { signal, headersTimeout: timeout, bodyTimeout: timeout };
+        const sentHeaders = { ...headers, "user-agent": userAgent };
+        const { body, ...answer } = await outbound.request(url, { method: "HEAD", headers: sentHeaders, ...limits });
+        body.destroy();
+        return { status: answer.status, date: answer.headers.date };
+      });
+      if (typeof date === "string") dates.push({ source: `endpoint ${id}`, date, sent, received: clock.now() });
+      return judgeStatus(status, Math.round(clock.elapsed() - begun), id);
+    } catch (error) {
+      return failed(`${url.host}: ${explain(error)}`, REACH);
+    } finally {
+      await outbound.close();
+    }
   }
+
+  progress("address");
+  const { finding, addresses } = await findAddresses();
+  const findings = [of("address", finding)];
+  if (addresses.length === 0) return findings;
+  if (url.protocol === "https:") {
+    progress("certificate");
+    const judged = await judgeCertificate(addresses);
+    findings.push(of("certificate", judged));
+    // The request would fail for the same reason.
+    if (judged.state === "failed") return findings;
+  }
+  progress("answer");
+  return [...findings, of("answer", await judgeAnswer(addresses))];
 }
 
-/** Of a HEAD, which most apps have no answer to: that it answers at all is what counts. */
-function judgeAnswer(status: number, ms: number, id: string): Finding {
+/** The status of a HEAD, which most apps do not serve: any answer shows that the app is reached. */
+function judgeStatus(status: number, ms: number, id: string): Finding {
   const said = `answers a HEAD with ${status} after ${ms} ms`;
   if (status >= 500 && status !== 501) return warning(said, "see the app's own log");
   if (status >= 300 && status < 400) {
     return warning(`${said}: if a POST is redirected too, it fails`, "put the final address into its url");
   }
-  if (status === 401 || status === 403) {
-    return warning(
-      `${said}: rightly, if that is for want of a signature, which a HEAD has none of`,
-      `wochit-relay deliveries list --endpoint ${id} tells what came of those that are signed`,
-    );
-  }
-  return ok(said);
+  if (status !== 401 && status !== 403) return ok(said);
+  return warning(
+    `${said}: expected where the app wants a signature, which a HEAD does not have`,
+    `wochit-relay deliveries list --endpoint ${id} shows the answers to signed requests`,
+  );
 }

@@ -9,13 +9,13 @@ const WORDS: Record<string, string> = {
   UND_ERR_HEADERS_TIMEOUT: "it takes too long",
 };
 
-/** What OpenSSL says of an answer that is no TLS at all: it takes the first letters of an HTTP answer for a version, or a length. */
+/** OpenSSL's reasons for an answer that is not TLS: it reads the first bytes of an HTTP answer as a version or a length. */
 const NO_TLS = new Set(["wrong version number", "packet length too long", "data length too long"]);
 
 /** "407CF1…:error:0A00010B:SSL routines:tls_validate_record_header:wrong version number:…" (openssl.org, ERR_error_string(3)) */
 const OPENSSL = /:error:[0-9A-F]+:[^:]*:[^:]*:([^:]+)/;
 
-/** What the network said, in words; the code stays, to search for. */
+/** A network error in words, with its code to search for. */
 export function explain(error: unknown): string {
   const reason = tlsReason(error);
   if (reason !== null) return NO_TLS.has(reason) ? "it does not speak TLS" : `the TLS handshake failed: ${reason}`;
@@ -24,12 +24,12 @@ export function explain(error: unknown): string {
   return words === undefined ? errorLine(error) : `${words} (${code})`;
 }
 
-/** What to do where somebody was to speak TLS. `setting` names its address, like "the url". */
+/** The advice for a failed TLS connection. `setting` is the option with its address, like "the url". */
 export function adviseTls(error: unknown, setting: string, otherwise: string): string {
   return NO_TLS.has(tlsReason(error) ?? "") ? `is ${setting} meant to be http, not https?` : otherwise;
 }
 
-/** OpenSSL's own short reason; null: it was not TLS that failed. */
+/** OpenSSL's short reason; null: the error is not one of TLS. */
 function tlsReason(error: unknown): string | null {
   const { code, message } = error as { code?: string; message?: string };
   if (code?.startsWith("ERR_SSL_")) return code.slice("ERR_SSL_".length).toLowerCase().replaceAll("_", " ");

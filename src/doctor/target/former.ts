@@ -4,14 +4,14 @@ import { inTime, of, ok, type Probe, warning } from "../probe.ts";
 
 const PATIENCE = 30_000;
 
-/** A place where copies were kept before, and a question to it that any answer will do for; rejects where there is none. */
+/** A former target. `look` resolves with any answer of it, and rejects where it cannot be reached. */
 export type Former = { name: string; look(): Promise<void> };
 
-/** Whether copies in the targets of before can still be had. */
+/** Whether copies in former targets can be reached. */
 export function formerProbe({ list, clock }: { list(): Promise<Former[]>; clock: Clock }): Probe {
   return {
     name: "formerTargets",
-    patience: null,
+    timeout: null,
     async run(outer) {
       const findings = await Promise.all(
         (await list()).map(async ({ name, look }, at) => {

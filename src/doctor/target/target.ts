@@ -1,41 +1,39 @@
 import { createHash } from "node:crypto";
 import { lchown, lstat, mkdtemp, rm, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import type { LocalTarget, S3Target } from "../../config/schema.ts";
+import { nullWhereMissing } from "../../platform/files/file-system.ts";
+import { sha256Of } from "../../platform/files/sha256.ts";
 import { readDate } from "../../platform/net/ask-relay.ts";
 import { readCertificates } from "../../platform/net/certificates.ts";
 import type { Clock } from "../../ports.ts";
-import type { About } from "../../targets/place.ts";
+import { type Target, typeOf } from "../../targets/table.ts";
+import type { About, MirrorTarget } from "../../targets/target.ts";
+import type { ProbeFacts } from "../../targets/type.ts";
 import type { JudgeWritable } from "../files/writable.ts";
 import { judgeShown } from "../network/certificate.ts";
 import type { Dates } from "../network/clock.ts";
+import { hostOf } from "../network/endpoints.ts";
 import { adviseTls, explain } from "../network/errors.ts";
 import { type Finding, failed, inTime, of, ok, type Probe, TooLate, warning } from "../probe.ts";
-import { judgeReadable } from "./public-folder.ts";
 
-/** Milliseconds for a step with a small file, and with one that goes in parts. */
+/** Milliseconds for a step with a small file, and with a file in parts. */
 const STEP = 30_000;
 const LARGE_STEP = 180_000;
 const CONNECT = 10_000;
 
 const SMALL = 1_000;
 
-/** As much of a mirror target as is tried (mirror/target.ts). */
-export type Tried = {
-  put(key: string, file: string, about: About, signal: AbortSignal): Promise<unknown>;
-  head(key: string): Promise<{ bytes: number } | null>;
-  read(key: string, signal: AbortSignal): Promise<AsyncIterable<Uint8Array> | null>;
-  delete(key: string, signal?: AbortSignal): Promise<void>;
-  oddities(): Promise<string[]>;
-  close(): Promise<void>;
+/** The verbs of a target that the probe uses. */
+type Tried = Pick<MirrorTarget, "head" | "read" | "delete" | "oddities" | "close"> & {
+  put(...given: Parameters<MirrorTarget["put"]>): Promise<unknown>;
 };
 
 export type TargetGiven = {
-  target: LocalTarget | S3Target;
-  open(target: LocalTarget | S3Target): Promise<Tried>;
-  /** Files of more bytes than this go into a bucket in parts. */
-  partSize: number;
-  /** The same for each doctor of this data folder, and for no other: what a killed one left is found and removed by the next. */
+  target: Target;
+  open(target: Target): Promise<Tried>;
+  /**
+   * The same for every doctor of this data folder, and for no other: the next doctor removes what a killed one left.
+   */
   mark: string;
   tempDir: string;
   user: number | null;
@@ -45,107 +43,103 @@ export type TargetGiven = {
   dates: Dates;
 };
 
+type Server = NonNullable<ProbeFacts["server"]>;
+
 /**
- * Puts a file into the target, looks at it, reads it back and removes it, under a key that no medium can have: keys begin with
- * an id, and no id becomes a name with `~` at its start. In a bucket it does so a second time with a file that goes in parts.
+ * Puts a file into the target, looks it up, reads it back and removes it. No medium can have its key: no id yields a
+ * name that begins with `~`. A second file goes in parts, where the target has parts.
  */
 export function targetProbe(given: TargetGiven): Probe {
-  const { target } = given;
+  const { clock, judge, target, dates } = given;
+  const facts = typeOf(target).probe(target);
+  const { folder, server, partSize } = facts;
   return {
     name: "target",
-    patience: null,
-    async run(signal, tell) {
-      return target.type === "local" ? tryFolder(target, given, signal) : tryBucket(target, given, signal, tell);
+    timeout: null,
+    async run(outer, progress) {
+      const findings: Finding[] = [];
+      if (folder !== null) {
+        const { isThere, ...judged } = await inTime({ clock, ms: STEP, outer }, () => judge(folder));
+        if (judged.state === "failed") return [of("copy", judged)];
+        if (!isThere) return [of("copy", { ...judged, state: "warning" })];
+        if (judged.state !== "ok") findings.push(of("folder", judged));
+      }
+      const unreadable = await inTime({ clock, ms: STEP, outer }, facts.unreadable);
+      if (unreadable !== null) findings.push(of("rights", warning(unreadable.detail, unreadable.advice)));
+      if (server !== null) {
+        progress("connecting");
+        if (server.url.protocol === "https:") findings.push(of("certificate", await judgeServer(server, clock, outer)));
+        const sent = clock.now();
+        const date = await inTime({ clock, ms: CONNECT, outer }, (signal) => readDate(server.url, signal)).catch(
+          () => null,
+        );
+        if (date !== null) dates.push({ source: server.name, date, sent, received: clock.now() });
+      }
+      await withProbeFile(given, facts, async (file) => {
+        progress("a small file");
+        const small = await roundTrip(file, SMALL, given, { facts, limit: STEP, outer });
+        findings.push(of("copy", small));
+        if (small.state === "failed" || partSize === null) return;
+        progress("a file in parts");
+        const large = await roundTrip(file, partSize + SMALL, given, { facts, limit: LARGE_STEP, outer });
+        findings.push(of("multipart", large));
+      });
+      return findings;
     },
   };
 }
 
-async function tryFolder({ dir }: LocalTarget, given: TargetGiven, outer: AbortSignal): Promise<Finding[]> {
-  const { clock, mark, judge } = given;
-  const wanted = { dir, option: "mirror.target.dir" };
-  const { isThere, ...judged } = await inTime({ clock, ms: STEP, outer }, () => judge(wanted));
-  if (judged.state === "failed") return [of("copy", judged)];
-  if (!isThere) return [of("copy", { ...judged, state: "warning" })];
-  const findings = judged.state === "ok" ? [] : [of("folder", judged)];
-  const unread = await inTime({ clock, ms: STEP, outer }, () => judgeReadable(dir));
-  if (unread !== null) findings.push(of("rights", unread));
-  const { uid, gid } = await stat(dir);
-  // On the same disk a copy is made by a link, as the relay makes its own, and nothing else is made there.
-  const file = join(dir, `.doctor-${mark}`);
-  const incoming = join(dir, ".incoming");
+/** Gives `run` a name for the file to put. */
+async function withProbeFile(
+  { mark, tempDir, user }: TargetGiven,
+  { folder }: ProbeFacts,
+  run: (file: string) => Promise<void>,
+): Promise<void> {
+  if (folder === null) {
+    const temp = await mkdtemp(join(tempDir, "wochit-relay-doctor-"));
+    return run(join(temp, "file")).finally(() => rm(temp, { recursive: true, force: true }));
+  }
+  const { uid, gid } = await stat(folder.dir);
+  // On the same disk a copy is a hard link, as the relay makes it.
+  const file = join(folder.dir, `.doctor-${mark}`);
   try {
-    await rm(file, { force: true });
-    return [...findings, of("copy", await roundTrip(file, SMALL, given, { name: dir, limit: STEP, outer }))];
+    await run(file);
   } finally {
-    await rm(file, { force: true });
-    if (given.user === 0) await giveBack(incoming, { uid, gid });
+    if (user === 0) await giveBack(folder.incoming, { uid, gid });
   }
 }
 
-/** What root made there would be of no use to the relay. */
+/** The relay could not use what root made in its folder. */
 async function giveBack(path: string, { uid, gid }: { uid: number; gid: number }): Promise<void> {
   const made = await lstat(path).catch(nullWhereMissing);
   if (made !== null && made.uid !== uid) await lchown(path, uid, gid).catch(() => {});
 }
 
-async function tryBucket(
-  target: S3Target,
-  given: TargetGiven,
-  outer: AbortSignal,
-  tell: (how: string) => void,
-): Promise<Finding[]> {
-  const { clock, dates, partSize, tempDir } = given;
-  const url = addressOf(target);
-  tell("connecting");
-  const findings = url.protocol === "https:" ? [of("certificate", await judgeBucket(url, clock, outer))] : [];
-  const sent = clock.now();
-  const date = await inTime({ clock, ms: CONNECT, outer }, (signal) => readDate(url, signal)).catch(() => null);
-  if (date !== null) dates.push({ source: "the bucket", date, sent, received: clock.now() });
-  const folder = await mkdtemp(join(tempDir, "wochit-relay-doctor-"));
-  const name = `bucket ${target.bucket}`;
-  try {
-    tell("a small file");
-    const small = await roundTrip(join(folder, "small"), SMALL, given, { name, limit: STEP, outer });
-    findings.push(of("copy", small));
-    if (small.state === "failed") return findings;
-    tell("a file in parts");
-    const options = { name, limit: LARGE_STEP, outer };
-    findings.push(of("multipart", await roundTrip(join(folder, "large"), partSize + SMALL, given, options)));
-    return findings;
-  } finally {
-    await rm(folder, { recursive: true, force: true });
-  }
-}
-
-/** Amazon's address of a region where the config names no other. */
-function addressOf({ endpoint, region }: S3Target): URL {
-  return new URL(endpoint ?? `https://s3.${region === null ? "" : `${region}.`}amazonaws.com/`);
-}
-
-/** How long it is good for: whether it is trusted, its own client says with the first file. */
-async function judgeBucket(url: URL, clock: Clock, outer: AbortSignal): Promise<Finding> {
-  const name = url.hostname.replace(/^\[|\]$/g, "");
+/** How long the certificate is valid. Whether it is trusted shows when the target's own client sends the first file. */
+async function judgeServer({ url, option }: Server, clock: Clock, outer: AbortSignal): Promise<Finding> {
+  const name = hostOf(url.href);
   const at = { address: name, port: url.port === "" ? 443 : Number(url.port), name };
   try {
     const shown = await inTime({ clock, ms: CONNECT, outer }, (signal) => readCertificates(at, signal));
     return judgeShown(shown, name, clock.now(), { trusts: false });
   } catch (error) {
-    const setting = "mirror.target.endpoint";
-    return failed(`TLS with ${url.host}: ${explain(error)}`, adviseTls(error, setting, `check ${setting}`));
+    return failed(`TLS with ${url.host}: ${explain(error)}`, adviseTls(error, option, `check ${option}`));
   }
 }
 
-/** All steps with one file of so many bytes, which is made for it, and what came of them. */
+/** Makes a file of `bytes`, takes it through all steps, and removes it. */
 async function roundTrip(
   file: string,
   bytes: number,
   given: TargetGiven,
-  options: { name: string; limit: number; outer: AbortSignal },
+  options: { facts: ProbeFacts; limit: number; outer: AbortSignal },
 ): Promise<Finding> {
   const { clock, mark, open } = given;
-  const { name, limit, outer } = options;
+  const { facts, limit, outer } = options;
+  const { name, server } = facts;
   const key = `~doctor-${mark}-${bytes === SMALL ? "small" : "parts"}`;
-  const content = fill(bytes);
+  // Bytes that no store can compress, the same each time.
+  const content = createHash("shake256", { outputLength: bytes }).update("doctor").digest();
   const sha256 = createHash("sha256").update(content).digest("hex");
   const about: About = {
     contentType: "application/octet-stream",
@@ -168,7 +162,8 @@ async function roundTrip(
   let target: Tried | null = null;
   let leftover = "";
   try {
-    // Never through a link that somebody has put there: the folder is not the doctor's.
+    // Never through a symbolic link: others may write to this folder.
+    await rm(file, { force: true });
     await writeFile(file, content, { mode: 0o600, flag: "wx" });
     target = await inTime({ clock, ms: limit, outer }, () => open(given.target));
     step = "head";
@@ -192,21 +187,17 @@ async function roundTrip(
       return warning(`${name}: the probe ${key} is there still after it was deleted`, "remove it by hand");
     const odd = await target.oddities();
     const line = [`${name}: ${times.join(", ")}${leftover}`, ...odd].join("; ");
-    return given.target.type === "local" && odd.length > 0 ? warning(line) : ok(line);
+    return odd.length > 0 && facts.oddities === "warning" ? warning(line) : ok(line);
   } catch (error) {
-    // As far as it can be: the next doctor tries again.
+    // Best effort: the next doctor tries again.
     if (target !== null && step !== "put")
       await inTime({ clock, ms: limit }, () => target!.delete(key)).catch(() => {});
     const isDenied = (error as { code?: string }).code === "EACCES";
     const line = `${step} failed: ${isDenied ? "this user may not do that (EACCES)" : explain(error)}`;
     if (!(error instanceof TooLate)) return failed(`${name}: ${line}`, adviceFor(error));
-    return given.target.type === "local"
-      ? failed(`${name}: ${line}`, "see whether its disk answers: a network disk that is gone does not")
-      : failed(
-          `${name} at ${addressOf(given.target).origin}: ${line}`,
-          "see whether the store is up, and mirror.target.endpoint",
-        );
+    return failed(`${name}${server === null ? "" : ` at ${server.url.origin}`}: ${line}`, facts.whenLate);
   } finally {
+    await rm(file, { force: true }).catch(() => {});
     await target?.close();
   }
 }
@@ -215,34 +206,15 @@ const ADVICE: Record<string, string> = {
   EACCES: "run doctor as root, or as the relay's user, who must own the folder",
   EROFS: "the disk is mounted read-only: see the kernel's log",
   ENOSPC: "the disk is full: make room",
-  EEXIST: "somebody put it there just now: see who, and remove it",
+  EEXIST: "another process made it just now: find out which, and remove it",
 };
 
-/** The errors of a bucket say by themselves what to do. */
+/** Advice for errors of the system; the errors of a bucket contain theirs. */
 function adviceFor(error: unknown): string | null {
   return ADVICE[(error as { code?: string }).code ?? ""] ?? null;
 }
 
 async function hashAll(bytes: Promise<AsyncIterable<Uint8Array> | null>): Promise<string | null> {
   const stream = await bytes;
-  if (stream === null) return null;
-  const hash = createHash("sha256");
-  for await (const chunk of stream) hash.update(chunk);
-  return hash.digest("hex");
-}
-
-/** Bytes that no store can make smaller, and that are the same each time. */
-function fill(bytes: number): Buffer {
-  const content = Buffer.alloc(bytes);
-  let state = 0x9e3779b9;
-  for (let at = 0; at < bytes; at++) {
-    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
-    content[at] = state >>> 24;
-  }
-  return content;
-}
-
-function nullWhereMissing(error: NodeJS.ErrnoException): null {
-  if (error.code === "ENOENT") return null;
-  throw error;
+  return stream === null ? null : sha256Of(stream);
 }

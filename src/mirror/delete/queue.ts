@@ -1,29 +1,32 @@
 import { errorLine, RelayError } from "../../errors.ts";
 import type { Queue } from "../../jobs/worker.ts";
 import type { DeletionJob, DeletionOutcome } from "../../model/job.ts";
-import type { Turns } from "../../platform/keyed-mutex.ts";
+import { within } from "../../platform/timing.ts";
 import type { Ports } from "../../ports.ts";
+import { doublingWait, LOCAL_WAITS } from "../../rules/schedule.ts";
 import type { Store } from "../../store/store.ts";
-import type { CopyName } from "../../targets/copy-names.ts";
+import type { CopyName } from "../../targets/target.ts";
+import type { CopyLocks } from "../copy-locks.ts";
 import type { Targets } from "../open-targets.ts";
 import { clearSpool } from "../spool/spool.ts";
-import { turnOf } from "../turn.ts";
-import { createRests, type Rest, waitAfter } from "./target-backoff.ts";
+import { type Blocked, createTargetBreakers } from "./target-breakers.ts";
 
-/** Milliseconds. A target that has not answered by then has failed, and others get the turn. */
-const PATIENCE = 30_000;
+/** Deletions: copy that no media row refers to, by any of its names → removed from its target and from the spool. */
 
-/** Milliseconds until it is asked again whether a copy that may be somebody else's by another name still is. */
+/** Timeout of a target's answer, in milliseconds; after it the slot is free for another job. */
+const TIMEOUT = 30_000;
+
+/** Milliseconds until a copy is looked at again that another row may name by another address. */
 const LOOK_AGAIN = 3_600_000;
 
 const AT_ONCE = 2;
 
 type StoredCopy = NonNullable<DeletionJob["copy"]>;
 
-/** What became of a copy: `none`: the job has none; `other`: its place holds a file of somebody else's. */
-type Removal = "none" | "removed" | "shared" | "other" | "in doubt" | Rest;
+/** What became of a copy: `none`: the job has none; `other`: its key holds another file. */
+type Removal = "none" | "removed" | "shared" | "other" | "in doubt" | Blocked;
 
-/** What is said of it in the log. */
+/** Log lines of jobs that are done. */
 const FACTS = {
   none: "spool cleared",
   removed: "media deleted",
@@ -31,44 +34,30 @@ const FACTS = {
   other: "media not deleted: its place holds another file",
 };
 
-/**
- * The queue of deletions: a copy that no media row refers to any longer, by whatever name, leaves its target, the present one
- * or a former one, and what the spool still holds of its medium goes, too. There is no last try.
- */
-export function createDeletions(options: {
+/** A deletion, from the present target or a former one, is retried without end. */
+export function deletionQueue(options: {
   store: Pick<Store, "claimDeletions" | "settleDeletion" | "isCopyWanted" | "isSpooled">;
   targets: Pick<Targets, "at" | "namesOf" | "presentId">;
   ports: Pick<Ports, "clock" | "log">;
   spoolDir: string;
-  /** Shared with the uploads: what is deleted here is not being put there. */
-  inTurn: Turns;
+  /** Shared with the uploads: a key is not written and deleted at once. */
+  locks: CopyLocks;
 }): Queue<DeletionJob> {
-  const { store, targets, spoolDir, inTurn } = options;
+  const { store, targets, spoolDir, locks } = options;
   const { clock, log } = options.ports;
-  const rests = createRests(clock);
+  const breakers = createTargetBreakers(clock);
 
-  async function within<Result>(signal: AbortSignal, work: (signal: AbortSignal) => Promise<Result>): Promise<Result> {
-    const stop = new AbortController();
-    let cancel = () => {};
-    const late = new Promise<never>((_, reject) => {
-      cancel = clock.after(PATIENCE, () => {
-        const error = new Error(`no answer within ${PATIENCE / 1000} s`);
-        stop.abort(error);
-        reject(error);
-      });
-    });
-    try {
-      return await Promise.race([work(AbortSignal.any([signal, stop.signal])), late]);
-    } finally {
-      cancel();
-    }
+  /** Also when `signal` is aborted it waits for the work: the lock must outlast a deletion under way. */
+  function inTime<Result>(signal: AbortSignal, work: (signal: AbortSignal) => Promise<Result>): Promise<Result> {
+    return within(TIMEOUT, clock, (limit) => work(AbortSignal.any([signal, limit])));
   }
 
-  async function clear({ mediumId }: DeletionJob): Promise<void> {
+  async function clearFiles({ mediumId }: DeletionJob): Promise<void> {
     if (!(await store.isSpooled(mediumId))) await clearSpool(spoolDir, mediumId);
   }
 
-  async function whoWants(names: CopyName[]): Promise<"shared" | "in doubt" | null> {
+  /** Whether a media row refers to the copy; null: none does. */
+  async function useOf(names: CopyName[]): Promise<"shared" | "in doubt" | null> {
     let isDoubtful = false;
     for (const { isCertain, target, key } of names) {
       if (!(await store.isCopyWanted({ target, key }))) continue;
@@ -84,73 +73,58 @@ export function createDeletions(options: {
     const held = bytes === null ? null : await target.head(key);
     if (held !== null && held.bytes !== bytes) return "other";
     signal.throwIfAborted();
-    // Also where nothing is: an upload may have left pieces that nobody sees.
+    // Also where the key holds nothing: an upload may have left parts that are not listed.
     await target.delete(key, signal);
     return "removed";
   }
 
   async function askTarget(copy: StoredCopy, names: CopyName[], signal: AbortSignal): Promise<Removal> {
     signal.throwIfAborted();
-    const wanted = await whoWants(names);
-    if (wanted !== null) return wanted;
-    const rest = rests.begin(copy.target);
-    if (rest !== null) return rest;
-    try {
-      const removal = await within(signal, (signal) => removeAt(copy, signal));
-      rests.worked(copy.target);
-      return removal;
-    } catch (error) {
-      rests.failed(copy.target, errorLine(error));
-      throw error;
-    }
+    const use = await useOf(names);
+    return use ?? breakers.run(copy.target, () => inTime(signal, (signal) => removeAt(copy, signal)));
   }
 
   async function removeCopy({ copy, videoId }: DeletionJob, signal: AbortSignal): Promise<Removal> {
     if (copy === null) return "none";
-    const rest = rests.restOf(copy.target);
-    if (rest !== null) return rest;
-    const names = await within(signal, () => targets.namesOf(copy));
+    const blocked = breakers.blocked(copy.target);
+    if (blocked !== null) return blocked;
+    const names = await inTime(signal, () => targets.namesOf(copy));
     const work = () => askTarget(copy, names, signal);
-    // Uploads go to the present target only, and must not wait for a former one that may be dead.
+    // Uploads go to the present target only, and must not wait for a former one that hangs.
     if (!names.some(({ target }) => target === targets.presentId)) return work();
-    // A job does not say which of the two its copy is; uploads have one of these turns only, so nobody waits in a circle.
-    return inTurn(turnOf(videoId, "video"), () => inTurn(turnOf(videoId, "thumbnail"), work));
+    // The job does not say of which kind its copy is.
+    return locks.withBothLocks(videoId, work);
   }
 
   function settle(job: DeletionJob, outcome: DeletionOutcome): Promise<boolean> {
     return store.settleDeletion(job, outcome, clock.now()).then(({ settled }) => settled);
   }
 
-  async function retry(job: DeletionJob, error: string, wait: number): Promise<Record<string, unknown> | null> {
-    const outcome: DeletionOutcome = { is: "retry", error: error.slice(0, 500), at: clock.now() + wait };
-    if (!(await settle(job, outcome))) return null;
-    return { error: outcome.error, attempt: job.attempts + 1, nextAt: new Date(outcome.at).toISOString() };
-  }
-
   async function run(job: DeletionJob, signal: AbortSignal): Promise<void> {
     const fields = { medium: job.mediumId, video: job.videoId, ...(job.copy && { key: job.copy.key }) };
-    const tell = (level: "info" | "warn", fact: string, more: Record<string, unknown> | null) => {
-      if (more !== null) log[job.attempts === 0 ? level : "debug"](fact, { ...fields, ...more });
+    const retry = async (level: "debug" | "info" | "warn", fact: string, line: string, wait: number) => {
+      const [error, at] = [line.slice(0, 500), clock.now() + wait];
+      if (!(await settle(job, { is: "retry", error, at }))) return;
+      const more = { error, attempt: job.attempts + 1, nextAt: new Date(at).toISOString() };
+      log[job.attempts === 0 ? level : "debug"](fact, { ...fields, ...more });
     };
-    const ownWait = waitAfter(job.attempts);
+    const ownWait = doublingWait(job.attempts + 1, LOCAL_WAITS);
     let removal: Removal;
     try {
-      const [spool, copy] = await Promise.allSettled([clear(job), removeCopy(job, signal)]);
+      const [spool, copy] = await Promise.allSettled([clearFiles(job), removeCopy(job, signal)]);
       for (const part of [copy, spool]) if (part.status === "rejected") throw part.reason;
       removal = (copy as PromiseFulfilledResult<Removal>).value;
     } catch (error) {
-      // At a stop the lease ends by itself.
+      // The lease ends, and the job is due again.
       if (signal.aborted) return;
-      return tell("warn", "media not deleted yet", await retry(job, errorLine(error), ownWait));
+      return retry("warn", "media not deleted yet", errorLine(error), ownWait);
     }
     if (removal === "in doubt") {
       const why = "a copy of this name in a bucket of this name is in use";
-      return tell("info", "media kept for now", await retry(job, why, LOOK_AGAIN));
+      return retry("info", "media kept for now", why, LOOK_AGAIN);
     }
     if (typeof removal === "object") {
-      const more = await retry(job, removal.line, Math.max(removal.ms, ownWait));
-      if (more !== null) log.debug("media not deleted yet", { ...fields, ...more });
-      return;
+      return retry("debug", "media not deleted yet", removal.error, Math.max(removal.ms, ownWait));
     }
     if (!(await settle(job, { is: "deleted" }))) return;
     log[removal === "none" ? "debug" : "info"](FACTS[removal], fields);

@@ -2,61 +2,55 @@ import { errorLine } from "../../errors.ts";
 import type { DownloadJob, DownloadOutcome } from "../../model/job.ts";
 import { RefusedAddress } from "../../platform/net/outbound.ts";
 import type { Log } from "../../ports.ts";
-import { mediaBackoff, mediaRetry } from "../../rules/schedule.ts";
-import { GaveWay, NeverMedia, NotServed, OwnTrouble } from "../errors.ts";
-import { type Alarm, kindOf } from "./own-trouble.ts";
-import type { Limits } from "./rate-limits.ts";
+import { doublingWait, LOCAL_WAITS, mediaBackoff, mediaRetry } from "../../rules/schedule.ts";
+import { HttpStatusError, LocalFailure, PermanentFailure, Preempted, resourceOf } from "../errors.ts";
+import type { LocalFailures } from "./local-failures.ts";
 
-/** The provider tells of a file a little before its storage has it: for so long after the event (ms) it is not ready yet. */
+/** The provider may announce a file this long (milliseconds) before its storage has it. */
 const READY_WITHIN = 10 * 60_000;
 
 const NOT_READY = "not ready yet";
 
-/** Trouble of our own that costs a request each time is looked at again in longer and longer waits, up to this one. */
-const LONGEST_WAIT = 300_000;
-
 /**
- * What a failed attempt means, as of now. Trouble of our own never fails a link and uses up no attempt; a link expires only
- * by a request that was sent past its deadline, and not while it gives bytes.
+ * What a failed attempt means. A local failure never fails a link and uses up no attempt. A link expires only when a request
+ * past its deadline has failed without bringing new bytes.
  */
 export function judgeFailure(
   error: unknown,
   attempt: {
     job: DownloadJob;
     now: number;
-    /** When the request was sent; null: none was. */
     requestedAt: number | null;
-    /** Bytes came that the next attempt goes on from. */
-    progressed: boolean;
-    limits: Pick<Limits, "ownTrouble">;
-    alarm: Alarm;
+    hasProgressed: boolean;
+    failures: Pick<LocalFailures, "add">;
   },
 ): Extract<DownloadOutcome, { is: "retry" | "failed" | "expired" }> {
-  const { job, now, requestedAt, progressed, limits, alarm } = attempt;
+  const { job, now, requestedAt, hasProgressed: progressed, failures } = attempt;
   const line = lineOf(error, job, now);
-  if (error instanceof OwnTrouble || requestedAt === null) {
-    const times = alarm.raise(kindOf(error), job.mediumId, line);
-    const wait = limits.ownTrouble * (requestedAt === null ? 1 : 2 ** Math.min(times - 1, 16));
-    return { is: "retry", error: line, at: now + Math.min(wait, LONGEST_WAIT), own: true };
+  if (error instanceof LocalFailure || requestedAt === null) {
+    const times = failures.add(resourceOf(error), job.mediumId, line);
+    // Only an attempt that costs a request waits longer each time.
+    const wait = doublingWait(requestedAt === null ? 1 : times, LOCAL_WAITS);
+    return { is: "retry", error: line, at: now + wait, own: true };
   }
-  if (error instanceof RefusedAddress || error instanceof NeverMedia) return { is: "failed", error: line };
+  if (error instanceof RefusedAddress || error instanceof PermanentFailure) return { is: "failed", error: line };
   const number = progressed ? 1 : job.attempts + 1;
-  const going = progressed ? { progressed } : {};
+  const more = progressed ? { progressed } : {};
   if (requestedAt < job.deadline) {
-    return { is: "retry", error: line, at: mediaRetry({ attempt: number, now, deadline: job.deadline }), ...going };
+    return { is: "retry", error: line, at: mediaRetry({ attempt: number, now, deadline: job.deadline }), ...more };
   }
-  if (!progressed && !(error instanceof GaveWay)) return { is: "expired", error: line };
-  return { is: "retry", error: line, at: now + mediaBackoff(number), ...going };
+  if (!progressed && !(error instanceof Preempted)) return { is: "expired", error: line };
+  return { is: "retry", error: line, at: now + mediaBackoff(number), ...more };
 }
 
 function lineOf(error: unknown, job: DownloadJob, now: number): string {
   const line = errorLine(error).slice(0, 500);
   const isEarly = now - job.receivedAt < READY_WITHIN;
-  const isMissing = error instanceof NotServed && (error.status === 403 || error.status === 404);
+  const isMissing = error instanceof HttpStatusError && (error.status === 403 || error.status === 404);
   return isEarly && isMissing ? `${line}: ${NOT_READY}` : line;
 }
 
-/** One line for each outcome; links are never in it, only their hosts. */
+/** Logs an outcome in one line, with the link's host but never the link. */
 export function reportOutcome(log: Log, job: DownloadJob, outcome: DownloadOutcome, took: number): void {
   const { mediumId: medium, videoId: video, eventId: event, kind, host } = job;
   const about = { medium, video, event, kind };
@@ -70,8 +64,8 @@ export function reportOutcome(log: Log, job: DownloadJob, outcome: DownloadOutco
   const failure = { ...about, host, error: outcome.error, attempt: job.attempts + 1 };
   if (outcome.is !== "retry") return log.warn("media not mirrored", { ...failure, state: outcome.is });
   const retry = { ...failure, nextAt: new Date(outcome.at).toISOString() };
-  // The alarm has told of it, once for all who meet it.
-  if (outcome.own) log.debug("media cannot be kept", retry);
+  // Local failures are logged once for all downloads that meet them.
+  if (outcome.own) log.debug("media not mirrored yet", retry);
   else if (outcome.error.endsWith(NOT_READY)) log.info("media not ready yet", retry);
   else log.warn("media not mirrored yet", retry);
 }

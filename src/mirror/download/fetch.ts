@@ -2,60 +2,49 @@ import { Buffer } from "node:buffer";
 import type { Readable } from "node:stream";
 import type { Copy } from "../../model/medium.ts";
 import { type Outbound, RefusedAddress } from "../../platform/net/outbound.ts";
-import { NotServed } from "../errors.ts";
+import { HttpStatusError } from "../errors.ts";
 import { codingsIn } from "./content-coding.ts";
-import { beginsWith } from "./overlap.ts";
 import { refusesHead } from "./protocol-errors.ts";
+import { beginsWith, matchRest, type Resume, rangeHeaders, resumeValidator } from "./resume.ts";
 
-/** Redirects that are followed; more are a loop, or nobody's idea of a file. */
+/** Redirects that are followed; more are a loop. */
 const MAX_REDIRECTS = 5;
 
 const REDIRECTS = new Set([301, 302, 303, 307, 308]);
 
-/** Longer validators are not kept: they are sent back with every later request. */
+/** Characters of the longest validator that is kept: it is sent back with every later request. */
 const MAX_VALIDATOR = 512;
 
-/** What is there of a file already, and what must be the same for the rest to fit to it. */
-export type Resume = {
-  from: number;
-  total: number | null;
-  /** For If-Range; or a weak ETag, which no If-Range may say (RFC 9110 §13.1.5). */
-  validator: string;
-  lastModified: string | null;
-  /** With a weak ETag: the last bytes of what is there, which the host is asked for again. */
-  tail: Uint8Array | null;
-};
-
-/** The answer, once it looks like a file: nothing of `body` has been read, and the caller must read or destroy it. */
+/** An answer that may be a file. The caller must read or destroy `body`, of which nothing has been read. */
 export type MediaAnswer =
   | {
       is: "media";
       body: Readable;
-      /** Where in the file the body begins: where the caller wanted to go on, or 0. */
+      /** Where in the file the body begins: `resume.from`, or 0. */
       from: number;
-      /** The length of the whole file; null: nobody told. */
+      /** The length of the whole file; null: unknown. */
       total: number | null;
       etag: string | null;
       lastModified: string | null;
-      /** As in Resume; null where a broken download of it cannot be gone on with. */
+      /** As in Resume; null where a broken download cannot be resumed. */
       validator: string | null;
-      /** The codings that it is packed in, as the host named them; null: none. */
+      /** The content codings that the host named; null: none. */
       coding: string | null;
-      /** HTTP itself shows where it ends: by its length, or by a last chunk. */
+      /** HTTP shows where the body ends: by its length, or by a last chunk. */
       isFramed: boolean;
     }
-  /** The copy that we have is still what the link leads to. */
+  /** The link still leads to the copy `previous`. */
   | { is: "unchanged" };
 
-type Wish = {
+type MediaRequest = {
   outbound: Outbound;
   url: string;
   previous: Copy | null;
   resume: Resume | null;
   signal: AbortSignal;
-  /** Not the first try: what a strict reading refuses is taken, in its head and in how it is packed. */
+  /** Not the first attempt: a malformed head and a content coding are accepted. */
   isLater: boolean;
-  /** Reads the answer leniently from the start. */
+  /** Uses the lenient parser at once. */
   lenient: boolean;
   /** Milliseconds. */
   headersTimeout: number;
@@ -63,37 +52,35 @@ type Wish = {
 };
 
 /**
- * Asks for the file behind a link, over at most five redirects; each hop goes through `outbound`, which checks its
- * address. Nothing that speaks of us is sent: no cookies, no credentials. With `previous` the request is conditional; with
- * `resume` it is for the rest of the file, and what the host then gives is the rest or, wherever that does not fit, the whole.
- * Throws RefusedAddress for an address or scheme that is not allowed, NotServed for a status that gives no file, any other
- * error where asking again may help.
+ * Requests the file behind a link, over at most five redirects; each hop goes through `outbound`, which checks its address.
+ * No cookies or credentials are sent. With `previous` the request is conditional. With `resume` it is for the rest of the
+ * file; the answer is that rest or, where the host's rest does not match, the whole. Throws RefusedAddress for an address or
+ * scheme that is not allowed, HttpStatusError for a status that gives no file, and other errors where a retry may help.
  */
-export async function fetchMedia(wish: Wish): Promise<MediaAnswer> {
-  // A rest that does not fit is no reason to wait: the whole is asked for at once.
-  return (await ask(wish)) ?? (await ask({ ...wish, resume: null }))!;
+export async function fetchMedia(request: MediaRequest): Promise<MediaAnswer> {
+  return (await follow(request)) ?? (await follow({ ...request, resume: null }))!;
 }
 
-/** Null: the rest that came does not fit, or there is none. */
-async function ask(wish: Wish): Promise<MediaAnswer | null> {
-  const { previous, resume } = wish;
+/** Follows redirects to an answer; null: the rest does not match what is there, or there is none. */
+async function follow(request: MediaRequest): Promise<MediaAnswer | null> {
+  const { previous, resume } = request;
   const headers = {
     accept: "*/*",
     "accept-encoding": "identity",
     "user-agent": "wochit-relay",
-    ...(resume ? rangeOf(resume) : conditions(previous)),
+    ...(resume ? rangeHeaders(resume) : conditions(previous)),
   };
-  let url = parseLink(wish.url);
+  let url = parseLink(request.url);
   for (let redirects = 0; ; redirects++) {
-    const answer = await send(wish, url, headers);
+    const answer = await send(request, url, headers);
     const { status, body } = answer;
     const header = (name: string) => [answer.headers[name] ?? null].flat()[0]!;
-    const media = await toMedia(wish, url, { status, header, body });
+    const media = await toMedia(request, url, { status, header, body });
     if (media !== null) return media;
     body.destroy();
     if (resume !== null && (status === 206 || status === 416)) return null;
     if (status === 304 && previous !== null && resume === null) return { is: "unchanged" };
-    if (!REDIRECTS.has(status)) throw new NotServed(`${url.host} answered ${status}`, status);
+    if (!REDIRECTS.has(status)) throw new HttpStatusError(`${url.host} answered ${status}`, status);
     if (redirects === MAX_REDIRECTS)
       throw new Error(`more than ${MAX_REDIRECTS} redirects, the last one from ${url.host}`);
     url = nextHop(url, header("location"));
@@ -101,42 +88,42 @@ async function ask(wish: Wish): Promise<MediaAnswer | null> {
 }
 
 /**
- * One request. A head that only a strict parser refuses is read leniently on a later try; on the first one it is asked for
- * once more only to learn what is wrong with it, because the strict parser does not always say.
+ * Sends one request. A head that the strict parser refuses is read leniently on a later attempt. On the first one the lenient
+ * request serves only to report what is wrong, because the strict parser does not always say.
  */
-async function send(wish: Wish, url: URL, headers: Record<string, string>) {
-  const { outbound, signal, headersTimeout, idleTimeout, isLater } = wish;
-  const request = { method: "GET", headers, signal, headersTimeout, bodyTimeout: idleTimeout } as const;
-  if (!wish.lenient) {
+async function send(request: MediaRequest, url: URL, headers: Record<string, string>) {
+  const { outbound, signal, headersTimeout, idleTimeout, isLater, lenient } = request;
+  const options = { method: "GET", headers, signal, headersTimeout, bodyTimeout: idleTimeout } as const;
+  if (!lenient) {
     try {
-      return await outbound.request(url, request);
+      return await outbound.request(url, options);
     } catch (error) {
       if (!refusesHead(error)) throw error;
     }
   }
-  const answer = await outbound.request(url, { ...request, lenient: true }).catch((error) => {
+  const answer = await outbound.request(url, { ...options, lenient: true }).catch((error) => {
     if (error instanceof Error && !(error instanceof RefusedAddress)) error.message = `${url.host}: ${error.message}`;
     throw error;
   });
-  if (wish.lenient || isLater) return answer;
+  if (lenient || isLater) return answer;
   answer.body.destroy();
   const why = answer.oddities?.join(", ") || "not HTTP/1.1";
   throw new Error(`${url.host} answered with a head that is refused: ${why}; the next try takes it`);
 }
 
-/** The answer as media, where it is the whole file, or the rest that was asked for. Null: it is not. */
+/** The answer where it is the whole file or the requested rest; else null. */
 async function toMedia(
-  { resume, isLater }: Wish,
+  { resume, isLater }: MediaRequest,
   url: URL,
   { status, header, body }: { status: number; header(name: string): string | null; body: Readable },
 ): Promise<Extract<MediaAnswer, { is: "media" }> | null> {
-  // 203 is a 200 that a proxy has changed something of (RFC 9110 §15.3.4); some hosts give each file as a range.
+  // 203 is a 200 that a proxy has changed (RFC 9110 §15.3.4). Some hosts send every file as a range.
   const isWhole = status === 200 || status === 203;
   const range = status === 206 ? wholeRange(header("content-range")) : null;
   if (!isWhole && range === null && (status !== 206 || resume === null)) return null;
   const transfer = header("transfer-encoding") ?? "";
   const isChunked = /(?:^|,)\s*chunked\s*$/i.test(transfer);
-  // What packs the message (RFC 9112 §7.2) was applied last.
+  // Transfer codings (RFC 9112 §7.2) are applied last.
   const said = [header("content-encoding") ?? "", transfer].join(",");
   const coding = codingsIn(said).join(", ") || null;
   const tags = { etag: validator(header("etag")), lastModified: validator(header("last-modified")) };
@@ -148,69 +135,20 @@ async function toMedia(
     const length = header("content-length");
     const total = range ?? (length !== null && /^\d{1,16}$/.test(length) ? Number(length) : null);
     const isFixed = coding !== null || header("accept-ranges")?.trim().toLowerCase() === "none";
-    const forRest = isFixed ? null : forRange(tags, header("date"));
+    const forRest = isFixed ? null : resumeValidator(tags, header("date"));
     const isFramed = isChunked || total !== null;
     return { is: "media", body, from: 0, total, ...tags, validator: forRest, coding, isFramed };
   }
   const { from, tail, validator: same } = resume!;
-  const total = coding === null ? fits(resume!, header("content-range"), tags) : null;
+  const total = coding === null ? matchRest(resume!, header("content-range"), tags) : null;
   if (total === null || (tail !== null && !(await beginsWith(body, tail)))) return null;
   return { is: "media", body, from, total, ...tags, validator: same, coding: null, isFramed: true };
 }
 
-/** With a weak ETag the host cannot be asked to compare: what it gives is compared here. */
-function rangeOf({ from, tail, validator }: Resume): Record<string, string> {
-  if (tail !== null) return { range: `bytes=${from - tail.length}-` };
-  return { range: `bytes=${from}-`, "if-range": validator };
-}
-
-/** The length of a file that is given as the range of all of its bytes; null: it is another one. */
+/** The length of a file whose range is all of it; null: the range is another one. */
 function wholeRange(contentRange: string | null): number | null {
   const [, end, length] = /^bytes 0-(\d{1,16})\/(\d{1,16})$/i.exec(contentRange?.trim() ?? "") ?? [];
   return end !== undefined && Number(end) === Number(length) - 1 ? Number(length) : null;
-}
-
-/**
- * The length of the whole file, where a 206 is the rest of it that was asked for; else null (RFC 9110 §14.4, §15.3.7: a
- * server may give another part, and a careless one parts of another file).
- */
-function fits(resume: Resume, contentRange: string | null, tags: Tags): number | null {
-  const [, start, end, length] = /^bytes (\d{1,16})-(\d{1,16})\/(\d{1,16})$/i.exec(contentRange?.trim() ?? "") ?? [];
-  const total = Number(length);
-  const from = resume.from - (resume.tail?.length ?? 0);
-  if (start === undefined || Number(start) !== from || Number(end) !== total - 1) return null;
-  if (resume.total !== null && total !== resume.total) return null;
-  const { etag, lastModified } = tags;
-  if (resume.tail !== null) {
-    return resume.total !== null && etag === resume.validator && lastModified === resume.lastModified ? total : null;
-  }
-  // A 206 must have the ETag that a 200 would have, but need not repeat the date.
-  const isSame = isTag(resume.validator)
-    ? etag === resume.validator
-    : (lastModified ?? resume.validator) === resume.validator;
-  return isSame ? total : null;
-}
-
-type Tags = { etag: string | null; lastModified: string | null };
-
-const isTag = (given: string) => /^"[^"]*"$/.test(given);
-
-/** An ETag that speaks of what a file means, not of its bytes (RFC 9110 §8.8.1). */
-export const isWeakTag = (given: string) => /^W\/"[^"]*"$/.test(given);
-
-/** So much older than the answer a file must be, for its date to tell it from another of the same second. */
-const SETTLED = 60_000;
-
-/**
- * What tells this file from another: a strong ETag, else a Last-Modified that is clearly older than the answer (RFC 9110
- * §13.1.5 and §8.8.2.2). A weak ETag rules the date out for If-Range; together with such a date it serves for a rest whose
- * beginning is compared.
- */
-function forRange({ etag, lastModified }: Tags, date: string | null): string | null {
-  if (etag !== null && isTag(etag)) return etag;
-  if (etag !== null && !isWeakTag(etag)) return null;
-  if (lastModified === null || date === null) return null;
-  return Date.parse(date) - Date.parse(lastModified) >= SETTLED ? (etag ?? lastModified) : null;
 }
 
 function parseLink(url: string): URL {
@@ -218,9 +156,9 @@ function parseLink(url: string): URL {
   throw new RefusedAddress("the link is not a URL");
 }
 
-/** Where a redirect leads. An encrypted way is never left, and nobody else's credentials are used. */
+/** Where a redirect leads. From https to http, and to a link with credentials, none is followed. */
 function nextHop(from: URL, header: string | null): URL {
-  // Header bytes come one character each; beyond ASCII they are UTF-8, as browsers read them.
+  // Headers come as latin1; browsers read non-ASCII bytes as UTF-8.
   const location = header && Buffer.from(header, "latin1").toString();
   if (location === null || !URL.canParse(location, from.href)) throw new Error(`${from.host} redirects to nowhere`);
   const to = new URL(location, from.href);

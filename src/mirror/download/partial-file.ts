@@ -1,104 +1,102 @@
 import { constants, type FileHandle, lstat, open, rename, rm } from "node:fs/promises";
+import { dirname } from "node:path";
 import { errorLine } from "../../errors.ts";
 import type { DownloadJob } from "../../model/job.ts";
 import type { SpooledFile } from "../../model/medium.ts";
-import { nullWhereMissing, syncFile, syncFolder } from "../../platform/files/durable.ts";
+import { nullWhereMissing, syncFolder } from "../../platform/files/file-system.ts";
 import { isPartOnly } from "../../rules/part-only.ts";
-import { isNoSpace, NeverMedia, NotMediaYet, OwnTrouble } from "../errors.ts";
+import { InvalidContent, isNoSpace, LocalFailure, PermanentFailure } from "../errors.ts";
 import { hashFile } from "../spool/checksum.ts";
-import { blankNote, isWhole, type Note, readNote, writeNote } from "../spool/resume-state.ts";
-import { bestOf, fileOf, noteOf, partOf } from "../spool/spool.ts";
+import { isWhole, newResumeState, type ResumeState, readResumeState, writeResumeState } from "../spool/resume-state.ts";
+import type { SpoolPaths } from "../spool/spool.ts";
 import { readAt } from "../validate/read-window.ts";
 import { nameRemainder } from "../validate/validate.ts";
-import { isWeakTag, type MediaAnswer } from "./fetch.ts";
-import { OVERLAP } from "./overlap.ts";
+import type { MediaAnswer } from "./fetch.ts";
+import { isWeakTag, OVERLAP } from "./resume.ts";
 
-/** So many bytes further than ever before are progress: enough to be worth a request. */
+/** Bytes beyond the furthest point of earlier attempts that count as progress: enough to be worth a request. */
 const PROGRESS = 2 ** 20;
 
-/** Characters of the reason that is noted. */
+/** Characters of the reason that is stored. */
 const MAX_WHY = 300;
 
 const NO_FOLLOW = constants.O_NOFOLLOW ?? 0;
 
-/** A file on its way into the spool, of which a former attempt may have left the beginning. Throws the system's errors. */
-export type Part = {
-  /** Only read from and written to by whoever opened it; another one after `begin`. */
+/** A file on its way into the spool; an earlier attempt may have left its beginning. Throws the system's errors. */
+export type PartialFile = {
+  /** Used by the opener only; replaced by `begin` and `replaceBy`. */
   readonly file: FileHandle;
-  readonly note: Readonly<Note>;
-  /** Bytes came, further than ever before, that the next attempt goes on from. */
+  readonly state: Readonly<ResumeState>;
+  /** All of it came in an earlier attempt. */
+  readonly isComplete: boolean;
+  /** More bytes than ever before are there for the next attempt to resume from. */
   readonly hasProgressed: boolean;
-  /** The host answered: with the rest of what is there, or with the whole, before which what is there goes. */
+  /** The host answered: with the rest, or with the whole, which replaces what is there. */
   begin(answer: Extract<MediaAnswer, { is: "media" }>): Promise<void>;
-  /** So much of it is on the disk for good: remembered where it can be gone on from. */
+  /** `length` bytes are durable; stored where the download can be resumed. */
   keep(length: number): Promise<void>;
-  /** The last bytes of what is there, where only their being the same shows that a rest fits; else null. */
+  /** The last bytes of what is there, where a rest can only be matched by comparing them; else null. */
   tail(): Promise<Uint8Array | null>;
-  /** Puts the file that a packed part was unpacked into, of `bytes` bytes, in its place. */
+  /** Replaces the encoded part by the file that it was decoded into. */
   replaceBy(path: string, bytes: number): Promise<void>;
-  /** It is whole, proven and durable: it gets its final name. */
+  /** Gives the whole, validated, durable file its final name. */
   finish(file: SpooledFile): Promise<void>;
   /**
-   * The attempt failed: leaves what the next one can go on from, and the largest remainder of media that any has brought.
-   * `isLow`: there is no room to leave anything.
+   * The attempt failed: leaves what the next one can resume from, and the largest remainder of media so far. `isLow`: the
+   * disk has no room for that.
    */
   leave(cause: unknown, isLow: boolean): Promise<void>;
   close(): Promise<void>;
 };
 
 /**
- * What is known of a medium from earlier attempts, as far as it still fits to its link and to what is there. Throws the
- * system's errors, and the signal's reason.
+ * The state that earlier attempts left, as far as it fits the link and the files. Throws the system's errors and the signal's
+ * reason.
  */
-export async function readStart(
-  spoolDir: string,
-  { mediumId, kind }: Pick<DownloadJob, "mediumId" | "kind">,
+export async function findStart(
+  paths: SpoolPaths,
+  kind: DownloadJob["kind"],
   link: string,
   signal: AbortSignal,
-): Promise<Note> {
-  const note = await readNote(noteOf(spoolDir, mediumId));
-  const path = fileOf(spoolDir, mediumId);
-  const found = await lstat(path).catch(nullWhereMissing);
+): Promise<ResumeState> {
+  const state = await readResumeState(paths.state);
+  const found = await lstat(paths.file).catch(nullWhereMissing);
   const whole = found?.isFile() ? found.size : null;
-  if (note !== null && note.link === link) {
-    const isAll = note.file === null ? note.synced === note.total : !isPartOnly(note.file);
-    if (kind === "thumbnail" && isAll) return setAside({ spoolDir, mediumId, note, signal });
-    // Without its final name it is proven once more.
-    return whole !== null && whole === note.file?.bytes ? note : { ...note, file: null };
+  if (state !== null && state.link === link) {
+    const isAll = state.file === null ? state.synced === state.total : !isPartOnly(state.file);
+    if (kind === "thumbnail" && isAll) return setAside(paths, state, signal);
+    // Without its final name it is validated again.
+    return whole !== null && whole === state.file?.bytes ? state : { ...state, file: null };
   }
-  // The spool was not there when the file's upload came, and is now. A video's link never changes; it is proven once more.
-  if (whole === null || kind !== "video") return blankNote(link);
-  await rename(path, partOf(spoolDir, mediumId));
-  return { ...blankNote(link), total: whole, synced: whole };
+  // The spool was missing when the upload came, and is back. A video's link never changes its file; it is validated again.
+  if (whole === null || kind !== "video") return newResumeState(link);
+  await rename(paths.file, paths.part);
+  return { ...newResumeState(link), total: whole, synced: whole };
 }
 
 /**
- * A picture of which all is there may have changed since, under the same link: it is asked for again, and what is there is
- * kept as the best of what came, for a link that gives nothing. Returns the note of a download that has not begun.
+ * A whole picture may have changed under its link since: it is fetched again, and what is there is kept as the best, in case
+ * the link gives nothing. Returns the state of a new download.
  */
-async function setAside(given: { spoolDir: string; mediumId: string; note: Note; signal: AbortSignal }): Promise<Note> {
-  const { spoolDir, mediumId, note, signal } = given;
-  const { file, synced, coding } = note;
+async function setAside(paths: SpoolPaths, state: ResumeState, signal: AbortSignal): Promise<ResumeState> {
+  const { file, synced, coding } = state;
   const best = file === null ? { bytes: synced, coding, why: null } : { bytes: file.bytes, coding: null, why: null };
-  const [notePath, part] = [noteOf(spoolDir, mediumId), partOf(spoolDir, mediumId)];
-  for (const path of file === null ? [part] : [fileOf(spoolDir, mediumId), part]) {
-    if (!(await (file === null ? isBetter(path, note) : holds(path, file, signal)))) continue;
-    // A crash from here on finds it under its old name, or as the best.
-    await writeNote(notePath, { ...note, best });
-    await syncFile(notePath);
-    await rename(path, bestOf(spoolDir, mediumId));
-    await syncFolder(spoolDir);
-    const blank = { ...blankNote(note.link), best };
-    await writeNote(notePath, blank);
-    await syncFile(notePath);
+  for (const path of file === null ? [paths.part] : [paths.file, paths.part]) {
+    if (!(await (file === null ? isBetter(path, state) : holds(path, file, signal)))) continue;
+    // After a crash from here on it is found under its old name or as the best.
+    await writeResumeState(paths.state, { ...state, best }, { sync: true });
+    await rename(path, paths.best);
+    await syncFolder(dirname(paths.file));
+    const blank = { ...newResumeState(state.link), best };
+    await writeResumeState(paths.state, blank, { sync: true });
     return blank;
   }
-  return { ...blankNote(note.link), best: note.best };
+  return { ...newResumeState(state.link), best: state.best };
 }
 
-/** Whether all that came, unproven, is more of a picture than what came before. */
-async function isBetter(path: string, { synced: bytes, best }: Note): Promise<boolean> {
-  // A crash has left its note, and not its name.
+/** Whether all that came, unvalidated, is more of a picture than the best so far. */
+async function isBetter(path: string, { synced: bytes, best }: ResumeState): Promise<boolean> {
+  // A crash has left the state without the new name.
   const isNoted = best !== null && best.why === null && best.bytes === bytes;
   if (!isNoted && (isWhole(best) || bytes <= (best?.bytes ?? 0))) return false;
   const file = await reopen(path, bytes);
@@ -116,117 +114,118 @@ async function holds(path: string, { bytes, sha256 }: SpooledFile, signal: Abort
   }
 }
 
-/** Opens the part that `start` speaks of, cut to the bytes that are sure, or else a new one. */
-export async function openPart(
-  spoolDir: string,
-  { mediumId, kind }: Pick<DownloadJob, "mediumId" | "kind">,
-  start: Note,
-): Promise<Part> {
-  const path = partOf(spoolDir, mediumId);
-  const notePath = noteOf(spoolDir, mediumId);
+/** Opens the part of `start`, cut to its durable bytes, or a new one. */
+export async function openPartialFile(
+  paths: SpoolPaths,
+  kind: DownloadJob["kind"],
+  start: ResumeState,
+): Promise<PartialFile> {
+  const { part: path } = paths;
   const isKept = start.synced > 0 && (start.validator !== null || start.synced === start.total);
   const kept = isKept ? await reopen(path, start.synced) : null;
   let file = kept ?? (await create(path));
-  let note: Note = kept ? start : { ...start, validator: null, synced: 0 };
+  let state: ResumeState = kept ? start : { ...start, validator: null, synced: 0 };
   const before = start.furthest;
 
-  const goesOn = () => note.validator !== null && note.synced > 0;
+  const isResumable = () => state.validator !== null && state.synced > 0;
 
-  /** Whether what came is more of the media than any attempt before has brought. */
+  /** Whether what came is more of the medium than any attempt before has brought. */
   async function isBest(cause: unknown): Promise<boolean> {
-    if (isWhole(note.best) || note.synced <= (note.best?.bytes ?? 0)) return false;
-    if (cause instanceof NotMediaYet) return cause.isRemainder;
-    if (cause instanceof NeverMedia || cause instanceof OwnTrouble) return false;
-    return (await nameRemainder({ path, kind, bytes: note.synced })) !== null;
+    if (isWhole(state.best) || state.synced <= (state.best?.bytes ?? 0)) return false;
+    if (cause instanceof InvalidContent) return cause.isPartial;
+    if (cause instanceof PermanentFailure || cause instanceof LocalFailure) return false;
+    return (await nameRemainder({ path, kind, bytes: state.synced })) !== null;
   }
 
   return {
     get file() {
       return file;
     },
-    get note() {
-      return note;
+    get state() {
+      return state;
+    },
+    get isComplete() {
+      return state.synced > 0 && state.synced === state.total;
     },
     get hasProgressed() {
-      return goesOn() && note.synced - before >= PROGRESS;
+      return isResumable() && state.synced - before >= PROGRESS;
     },
 
     async begin({ from, total, etag, lastModified, validator, coding }) {
       if (from > 0) {
-        note = { ...note, total };
+        state = { ...state, total };
         return;
       }
-      if (note.synced > 0) {
+      if (state.synced > 0) {
         await file.close();
         file = await create(path);
       }
-      note = { ...note, total, etag, lastModified, validator, coding, synced: 0 };
+      state = { ...state, total, etag, lastModified, validator, coding, synced: 0 };
     },
 
     async tail() {
-      if (note.validator === null || !isWeakTag(note.validator)) return null;
-      const length = Math.min(OVERLAP, note.synced);
-      return readAt(file, note.synced - length, length);
+      if (state.validator === null || !isWeakTag(state.validator)) return null;
+      const length = Math.min(OVERLAP, state.synced);
+      return readAt(file, state.synced - length, length);
     },
 
     async keep(length) {
-      note = { ...note, synced: length, furthest: Math.max(note.furthest, length) };
-      if (goesOn() && length !== note.total) await writeNote(notePath, note);
+      state = { ...state, synced: length, furthest: Math.max(state.furthest, length) };
+      if (isResumable() && length !== state.total) await writeResumeState(paths.state, state);
     },
 
     async replaceBy(unpacked, bytes) {
-      // Of either file alone nothing is known.
-      note = { ...note, coding: null, validator: null, total: null, synced: 0 };
-      await writeNote(notePath, note);
+      // A crash may leave either file under this name: of neither alone is anything known.
+      state = { ...state, coding: null, validator: null, total: null, synced: 0 };
+      await writeResumeState(paths.state, state);
       await file.close();
       await rename(unpacked, path);
       file = await open(path, constants.O_RDWR | NO_FOLLOW);
-      note = { ...note, total: bytes, synced: bytes };
+      state = { ...state, total: bytes, synced: bytes };
     },
 
     async finish(whole) {
-      await writeNote(notePath, { ...note, total: whole.bytes, file: whole });
-      // Without its note a picture could be another link's; a video's link never changes.
-      if (kind === "thumbnail") await syncFile(notePath);
+      // Without its state a picture could be another link's; a video's link never changes.
+      const sync = kind === "thumbnail";
+      await writeResumeState(paths.state, { ...state, total: whole.bytes, file: whole }, { sync });
       await file.close();
-      await rename(path, fileOf(spoolDir, mediumId));
-      await syncFolder(spoolDir);
+      await rename(path, paths.file);
+      await syncFolder(dirname(paths.file));
     },
 
     async leave(cause, isLow) {
       const isFull = isLow || isNoSpace(cause);
-      // What goes round in circles makes no progress the second time.
-      const wasNone = cause instanceof NotMediaYet && note.furthest >= PROGRESS;
-      const waits = cause instanceof OwnTrouble && (isFull || cause.doing === "room");
-      if (isFull || cause instanceof NotMediaYet || !goesOn()) {
-        const atLeast = Math.max(note.atLeast, note.synced);
-        const { synced: bytes, coding } = note;
-        const best = bestOf(spoolDir, mediumId);
-        if (isFull && !isWhole(note.best)) {
-          await rm(best, { force: true });
-          note = { ...note, best: null };
+      // Remembers the furthest point of invalid content: reaching it again is no progress.
+      const wasInvalid = cause instanceof InvalidContent && state.furthest >= PROGRESS;
+      const waits = cause instanceof LocalFailure && (isFull || cause.resource === "disk space");
+      if (isFull || cause instanceof InvalidContent || !isResumable()) {
+        const atLeast = Math.max(state.atLeast, state.synced);
+        const { synced: bytes, coding } = state;
+        if (isFull && !isWhole(state.best)) {
+          await rm(paths.best, { force: true });
+          state = { ...state, best: null };
         } else if (!isFull && (await isBest(cause))) {
-          await rename(path, best);
-          note = { ...note, best: { bytes, coding, why: errorLine(cause).slice(0, MAX_WHY) } };
+          await rename(path, paths.best);
+          state = { ...state, best: { bytes, coding, why: errorLine(cause).slice(0, MAX_WHY) } };
         }
-        note = { ...note, atLeast, coding: null, validator: null, synced: 0 };
+        state = { ...state, atLeast, coding: null, validator: null, synced: 0 };
         await rm(path, { force: true });
       }
-      if (goesOn() || waits || wasNone || note.best !== null) await writeNote(notePath, note);
-      else await rm(notePath, { force: true });
+      if (isResumable() || waits || wasInvalid || state.best !== null) await writeResumeState(paths.state, state);
+      else await rm(paths.state, { force: true });
     },
 
     close: () => file.close(),
   };
 }
 
-/** Never written over: after a crash of an older relay the old one may be a file that its target has linked. */
+/** Never reuses a file: that of an older version of the relay may be linked into its target. */
 async function create(path: string): Promise<FileHandle> {
   await rm(path, { force: true });
   return open(path, "wx+", 0o640);
 }
 
-/** Null where there are not that many bytes, or it is no file of its own. */
+/** Opens a file cut to `synced` bytes; null where it has fewer, or is a link. */
 export async function reopen(path: string, synced: number): Promise<FileHandle | null> {
   const file = await open(path, constants.O_RDWR | NO_FOLLOW).catch(nullWhereMissing);
   if (file === null) return null;

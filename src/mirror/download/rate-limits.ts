@@ -1,49 +1,45 @@
+import { every } from "../../platform/timing.ts";
 import type { Clock } from "../../ports.ts";
 
-/** How long a download may take for what. Milliseconds, and bytes per second. */
+/** Timeouts and rates of a download; milliseconds, and bytes per second. */
 export type Limits = {
   headers: number;
   /** Between two chunks of the body. */
   idle: number;
   total: number;
-  /** After this long a download that is slower than `yieldRate` gives its slot away, and goes on. */
+  /** After this time a download below `yieldRate` gives its slot to another, and goes on. */
   yieldAfter: number;
   yieldRate: number;
-  /** After this long a download that is slower than `slowRate` is given up, and tried again. */
+  /** After this time a download below `slowRate` is stopped, and retried. */
   slowAfter: number;
   slowRate: number;
-  /** When trouble of our own is looked at again. */
-  ownTrouble: number;
 };
 
 export const LIMITS: Limits = {
   headers: 30_000,
   idle: 30_000,
-  // The largest file that is allowed by default, 20 GiB, comes within it at 512 KiB/s.
+  // Enough for the default mirror.maxSize, 20 GiB, at 512 KiB/s.
   total: 12 * 3_600_000,
   yieldAfter: 3_000,
   yieldRate: 512 * 1024,
   slowAfter: 60_000,
   slowRate: 1024,
-  ownTrouble: 10_000,
 };
 
-const LOOK_EVERY = 1_000;
+const CHECK_EVERY = 1_000;
 
 /**
- * Watches how fast a download is from now on, on average, waiting for its head included. `onSlow` is told each second that
- * it is slower than it may be with a slot, and its bytes per second; `onHopeless` when it is too slow or too long to go on. Returns how to stop.
+ * Watches a download's average rate from now on, the wait for its head included. `onSlow` gets the rate (bytes per second)
+ * each second that it is below `yieldRate`; `onHopeless` is called when the download is too slow or too long to go on.
+ * Returns a function that ends the watch.
  */
-export function watchPace(
+export function watchRate(
   clock: Clock,
   limits: Limits,
   watched: { bytes(): number; onSlow(rate: number): void; onHopeless(reason: string): void },
 ): () => void {
   const started = clock.elapsed();
-  // Timers may fire a fraction of a millisecond early.
-  let cancel = clock.after(Math.min(LOOK_EVERY, limits.yieldAfter + 1), look);
-  function look(): void {
-    cancel = clock.after(LOOK_EVERY, look);
+  function check(): void {
     const elapsed = clock.elapsed() - started;
     const rate = watched.bytes() / (elapsed / 1000);
     if (elapsed >= limits.yieldAfter && rate < limits.yieldRate) watched.onSlow(rate);
@@ -52,5 +48,6 @@ export function watchPace(
       watched.onHopeless(`too slow: ${Math.round(rate)} bytes/s after ${Math.round(elapsed / 1000)} s`);
     }
   }
-  return () => cancel();
+  // Timers may fire a fraction of a millisecond early.
+  return every(CHECK_EVERY, clock, check, { first: Math.min(CHECK_EVERY, limits.yieldAfter + 1) });
 }

@@ -1,23 +1,23 @@
 import { Buffer } from "node:buffer";
 import type { FileHandle } from "node:fs/promises";
 import type { Readable } from "node:stream";
-import { createChunks } from "../../platform/files/chunks.ts";
-import { NeverMedia, ours } from "../errors.ts";
+import { createChunks } from "../../platform/chunks.ts";
+import { asLocalFailure, PermanentFailure } from "../errors.ts";
 
-/** Chunks of the network are small; written together they cost a quarter of the time. */
+/** Bytes per write: network chunks are small, and written together cost a quarter of the time. */
 const BATCH = 2 ** 20;
 
-/** Batches on their way to the disk while the next one is read: bounds the memory of a download. */
+/** Batches being written while the next one is read: bounds the memory of a download. */
 const IN_FLIGHT = 2;
 
-/** After how many bytes what came so far is made durable, and the free space is looked at again. */
+/** Bytes between two syncs, and between two checks of the free space. */
 const STRETCH = 16 * 2 ** 20;
 
 /**
- * Writes a body into `file`, behind the `from` bytes that are there, and makes it durable; returns the length of the whole.
- * Reading and writing overlap; what the disk cannot take yet is not read. The chunks are taken over: their memory is gone
- * once they are written. Also where the body breaks off, what came is made durable before this throws: NeverMedia
- * beyond `maxSize`, OwnTrouble where the disk fails, and what the body throws.
+ * Writes a body into `file` from position `from`, and makes it durable; returns the length of the whole file. Reading and
+ * writing overlap, and a slow disk pauses the reading. The chunks' memory is released once they are written. Where the body
+ * fails, what came is made durable before this throws: PermanentFailure beyond `maxSize`, LocalFailure where the disk fails,
+ * else the body's error.
  */
 export async function writeBody(
   body: Readable,
@@ -25,14 +25,14 @@ export async function writeBody(
     file: FileHandle;
     from: number;
     maxSize: number;
-    /** Told after every chunk how long the file is now. */
+    /** Called after each chunk with the file's length. */
     onBytes(length: number): void;
-    /** Told after every batch how much of the file can be read back. */
+    /** Called after each batch with the bytes that can be read back. */
     onWritten(length: number): void;
-    /** Told how much of the file is on the disk for good. */
+    /** Called after each sync with the bytes that are durable. */
     onDurable(length: number): Promise<void>;
-    /** Asked now and then whether there still is room. */
-    checkRoom(): Promise<void>;
+    /** Throws where the disk has no more room. */
+    checkSpace(): Promise<void>;
   },
 ): Promise<number> {
   const { from, maxSize } = options;
@@ -43,27 +43,27 @@ export async function writeBody(
   async function endStretch(): Promise<void> {
     stretchEnd += STRETCH;
     writes.sync();
-    await options.checkRoom();
+    await options.checkSpace();
   }
 
   try {
     await readAll(body, (chunk) => {
       length += chunk.length;
-      if (length > maxSize) throw new NeverMedia(`it is larger than mirror.maxSize, ${maxSize} bytes`);
+      if (length > maxSize) throw new PermanentFailure(`it is larger than mirror.maxSize, ${maxSize} bytes`);
       options.onBytes(length);
-      const room = writes.add(chunk);
-      return length < stretchEnd ? room : Promise.all([room, endStretch()]);
+      const ready = writes.add(chunk);
+      return length < stretchEnd ? ready : Promise.all([ready, endStretch()]);
     });
   } catch (error) {
-    // The cause is what matters, not what may go wrong on the way out.
+    // The first error matters, not one that follows from it.
     await writes.end().catch(() => {});
     throw error;
   }
-  await ours("spool", () => writes.end());
+  await asLocalFailure("spool", () => writes.end());
   return length;
 }
 
-/** Hands every chunk of a body to `take`; while the promise that it may return is pending, no other. */
+/** Passes each chunk of a body to `take`, and pauses while the promise that it may return is pending. */
 function readAll(body: Readable, take: (chunk: Uint8Array) => Promise<unknown> | null): Promise<void> {
   return new Promise((resolve, reject) => {
     function fail(error: unknown): void {
@@ -87,7 +87,7 @@ function readAll(body: Readable, take: (chunk: Uint8Array) => Promise<unknown> |
   });
 }
 
-/** Collects chunks, and writes them in order, a batch at a time, without copying those that are not small. */
+/** Writes chunks in order, in batches; only small ones are copied. */
 function createWrites({
   file,
   from,
@@ -111,14 +111,14 @@ function createWrites({
     const [batch, at, length] = [chunks.take(), position, size];
     position += size;
     size = 0;
-    // One after the other: two writes to one file at once spin on its lock, and cost a second core.
+    // One at a time: two writes to one file spin on its lock, and cost a second core.
     last = last
       .then(() => writeAll(file, batch, at, length))
       .then(() => {
         release(batch);
         onWritten(at + length);
       });
-    last.catch(() => {}); // Whoever waits for it hears of it.
+    last.catch(() => {}); // It is thrown where `last` is awaited.
     flying.push(last);
   }
 
@@ -131,15 +131,15 @@ function createWrites({
   }
 
   return {
-    /** Where it is not null, nothing more is to be added until it resolves. */
+    /** Null, or a promise to wait for before the next chunk. */
     add(chunk: Uint8Array): Promise<void> | null {
       chunks.add(chunk);
       size += chunk.length;
       if (size < BATCH) return null;
       write();
-      return flying.length > IN_FLIGHT ? ours("spool", () => flying.shift()!) : null;
+      return flying.length > IN_FLIGHT ? asLocalFailure("spool", () => flying.shift()!) : null;
     },
-    /** Lets the disk work while the rest is still on its way. A failure is heard at the end, or by the next sync. */
+    /** Syncs while the rest is read. A failure is thrown by `end`. */
     sync(): void {
       if (syncing !== null) return;
       const mine = sync();
@@ -151,7 +151,7 @@ function createWrites({
         () => {},
       );
     },
-    /** Writes and syncs what there is. A disk reports a lost write to one sync only, so each of them is heard. */
+    /** Writes and syncs the rest. A disk reports a lost write to one sync only, so each sync is awaited. */
     async end(): Promise<void> {
       if (size > 0) write();
       await syncing;
@@ -162,9 +162,8 @@ function createWrites({
 }
 
 /**
- * Gives the memory of written chunks back at once. Left to the collector, which knows little of what lies outside its heap,
- * 60 MB more pile up, and a gigabyte costs half a second more. A chunk that shares its memory with a neighbour may share it
- * with the batch before or behind; pooled memory refuses.
+ * Frees the memory of written chunks at once: left to the garbage collector it is 60 MB more, and half a second per gigabyte.
+ * The first and last chunk may share memory with a neighbouring batch. Pooled memory cannot be transferred.
  */
 function release(chunks: Uint8Array[]): void {
   const shared = [chunks[0]?.buffer, chunks.at(-1)?.buffer];
@@ -178,7 +177,7 @@ function release(chunks: Uint8Array[]): void {
   }
 }
 
-/** A disk that is nearly full may take less than it was given (write(2)); the rest is asked for again, and then refused. */
+/** A disk that is nearly full may write less than asked (write(2)); writing the rest then fails with the reason. */
 async function writeAll(file: FileHandle, chunks: Uint8Array[], position: number, length: number): Promise<void> {
   let { bytesWritten } = await file.writev(chunks, position);
   if (bytesWritten === length) return;

@@ -1,34 +1,33 @@
 import type { Context } from "hono";
-import parseRange from "range-parser";
 import type { Config } from "../../config/schema.ts";
 import { type ErrorCode, errorLine } from "../../errors.ts";
 import { isSignatureOf } from "../../links/durable-link.ts";
 import type { Medium } from "../../model/medium.ts";
 import { errorAnswer } from "../../platform/http/server.ts";
 import type { Log } from "../../ports.ts";
-import { isShown } from "../../rules/inline-types.ts";
+import { isInline, UNKNOWN_TYPE } from "../../rules/media-types.ts";
 import type { Store } from "../../store/store.ts";
 import type { Opened } from "../../targets/target.ts";
 import type { Targets } from "../open-targets.ts";
+import { chooseRange } from "./range.ts";
+
+/** Serving: request → signature → media row → target → the copy, or a redirect to it. */
 
 const PREFIX = "/media/";
 
-/** A copy is somebody else's bytes: it is what its type says, runs nothing and loads nothing. */
+/** Copies are untrusted content: browsers must not guess their type, run them, or load what they refer to. */
 const SAFETY = {
   "x-content-type-options": "nosniff",
   "content-security-policy": "default-src 'none'; sandbox",
 };
 
-/** A browser that opens a film by itself makes a page of it, which loads the film once more: that much it may. */
-const SHOWN_SAFETY = {
+/** A browser that opens a film directly wraps it in a page, which loads the film again. */
+const INLINE_SAFETY = {
   ...SAFETY,
   "content-security-policy": "default-src 'none'; media-src 'self'; sandbox allow-same-origin",
 };
 
-/**
- * Players and pages of any origin fetch copies: the link is the permission. CORS (fetch.spec.whatwg.org): they may read the
- * headers below, and ask beforehand whether they may send a range or a condition.
- */
+/** CORS (fetch.spec.whatwg.org): any origin may fetch copies, because the link is the permission. */
 const ANY_ORIGIN = {
   "access-control-allow-origin": "*",
   "access-control-expose-headers": "Accept-Ranges, Content-Length, Content-Range, ETag, Last-Modified",
@@ -42,10 +41,9 @@ const PREFLIGHT = {
 };
 
 /**
- * `GET` and `HEAD /media/<key>`: a mirrored copy, whole or a single range of it (RFC 9110 §13, §14), or a redirect to where
- * its target, the present one or a former one, has it. Only keys of mirrored media; without a valid `sig`, unless links are
- * open, the answer is the same 404 as for a file that is not there. A target that cannot be reached is a 503, and so is a copy
- * of another size than was kept. `OPTIONS` answers a preflight.
+ * `GET` and `HEAD /media/<key>`, whole or one range (RFC 9110 §13, §14). Only keys of media rows are served. A missing or
+ * invalid `sig`, unless links are open, gets the same 404 as a file that does not exist; a target that fails, and a copy whose
+ * size differs from the row, get a 503. `OPTIONS` answers a preflight.
  */
 export function mediaRoute(options: {
   store: Pick<Store, "mediumByKey">;
@@ -67,18 +65,16 @@ export function mediaRoute(options: {
     let opened: Opened | null | undefined;
     try {
       const target = await targets.at(medium.target);
-      // A thumbnail's older link leads to the copy that took its place.
+      // The link of a replaced thumbnail leads to the newer copy.
       opened = await target?.open(medium.key ?? key, req.method === "HEAD" ? "HEAD" : "GET");
     } catch (error) {
       log?.warn("copy not served", { medium: medium.id, key, error: errorLine(error) });
-      return refusal("target_unavailable", "the file cannot be had right now; ask again later");
+      return refusal("target_unavailable", "the file cannot be read right now; ask again later");
     }
     if (!opened) return notFound();
     if (opened.is === "elsewhere") {
-      return new Response(null, {
-        status: 307,
-        headers: { ...ANY_ORIGIN, location: opened.url, "cache-control": "private, no-store" },
-      });
+      const headers = { ...ANY_ORIGIN, location: opened.url, "cache-control": "private, no-store" };
+      return new Response(null, { status: 307, headers });
     }
     if (medium.bytes !== null && opened.bytes !== medium.bytes) {
       await opened.close();
@@ -86,35 +82,71 @@ export function mediaRoute(options: {
       log?.error("copy not served", { medium: medium.id, key, error });
       return refusal("target_unavailable", "the file is damaged here and is not served; ask again later");
     }
-    const { status, headers, range } = choose(
+    const onBroken = (error: unknown) =>
+      log?.warn("copy not served to its end", { medium: medium.id, key, error: errorLine(error) });
+    return answer(
       req.method,
       (name) => req.header(name),
+      medium,
       opened,
-      headersOf(medium, opened),
+      (copy) => cutOnError(copy, env?.outgoing, onBroken),
     );
-    if (range === null) {
-      await opened.close();
-      return new Response(null, { status, headers });
-    }
-    const body = cutOnError(opened.read(range.start, range.end), env?.outgoing, (error) =>
-      log?.warn("copy not served to its end", { medium: medium.id, key, error: errorLine(error) }),
-    );
-    return new Response(body, { status, headers });
   };
 }
 
-/** What Node's server gives to a handler to answer with (`c.env` of @hono/node-server). */
+type File = Extract<Opened, { is: "file" }>;
+type Body = ReadableStream<Uint8Array>;
+
+async function answer(
+  method: string,
+  header: (name: string) => string | undefined,
+  medium: Medium,
+  file: File,
+  guard: (copy: Body) => Body,
+): Promise<Response> {
+  const choice = chooseRange(method, header, file);
+  const headers = headersOf(medium, file);
+  if (choice === "unchanged" || choice === "unsatisfiable") {
+    await file.close();
+    if (choice === "unchanged") return new Response(null, { status: 304, headers });
+    const refused = { ...ANY_ORIGIN, ...SAFETY, "content-range": `bytes */${file.bytes}` };
+    return new Response(null, { status: 416, headers: refused });
+  }
+  const { start, end } = choice ?? { start: 0, end: file.bytes - 1 };
+  const sent = {
+    ...headers,
+    "content-length": String(end - start + 1),
+    ...(choice && { "content-range": `bytes ${start}-${end}/${file.bytes}` }),
+  };
+  const status = choice === null ? 200 : 206;
+  if (method === "GET" && end >= start) return new Response(guard(file.read(start, end)), { status, headers: sent });
+  await file.close();
+  return new Response(null, { status, headers: sent });
+}
+
+function headersOf(medium: Medium, file: File): Record<string, string> {
+  return {
+    ...ANY_ORIGIN,
+    ...(isInline(medium.contentType)
+      ? { ...INLINE_SAFETY, "content-type": medium.contentType }
+      : { ...SAFETY, "content-type": UNKNOWN_TYPE, "content-disposition": "attachment" }),
+    // Of the opened file, not of the row: should they differ, the tag is that of the bytes sent.
+    etag: `"${file.tag}"`,
+    "last-modified": new Date(file.modifiedAt).toUTCString(),
+    "accept-ranges": "bytes",
+    // A thumbnail may be replaced under its key; a video never is.
+    "cache-control": medium.kind === "video" ? "private, max-age=3600" : "private, no-cache",
+  };
+}
+
+/** Node's response (`c.env` of @hono/node-server). */
 type Outgoing = { destroy(): unknown } | undefined;
 
 /**
- * A copy that cannot be read to its end: the connection is cut, which is the only way left to say so. The stream itself does
- * not fail, because the server would print the error with its stack.
+ * Cuts the connection where the copy cannot be read to its end: the status has been sent already. The stream itself does not
+ * fail, because the server would print the error with its stack.
  */
-function cutOnError(
-  copy: ReadableStream<Uint8Array>,
-  outgoing: Outgoing,
-  onBroken: (error: unknown) => void,
-): ReadableStream<Uint8Array> {
+function cutOnError(copy: Body, outgoing: Outgoing, onBroken: (error: unknown) => void): Body {
   const reader = copy.getReader();
   return new ReadableStream<Uint8Array>(
     {
@@ -136,11 +168,7 @@ function cutOnError(
   );
 }
 
-type File = Extract<Opened, { is: "file" }>;
-type Headers = Record<string, string>;
-type Answer = { status: number; headers: Headers; range: { start: number; end: number } | null };
-
-/** The key in a path; null where it is none. An encoded slash does not part a key. */
+/** The key in a path; null: none. An encoded slash does not separate parts. */
 function keyIn(path: string): string | null {
   if (!path.startsWith(PREFIX)) return null;
   try {
@@ -149,81 +177,6 @@ function keyIn(path: string): string | null {
   } catch {
     return null;
   }
-}
-
-function headersOf(medium: Medium, file: File): Headers {
-  return {
-    ...ANY_ORIGIN,
-    ...(isShown(medium.contentType)
-      ? { ...SHOWN_SAFETY, "content-type": medium.contentType! }
-      : { ...SAFETY, "content-type": "application/octet-stream", "content-disposition": "attachment" }),
-    // The tag follows from the opened file: should a row and its file ever differ, it speaks of what is sent.
-    etag: `"${file.tag}"`,
-    "last-modified": new Date(file.modifiedAt).toUTCString(),
-    "accept-ranges": "bytes",
-    // A thumbnail may be replaced under its key; a video never is.
-    "cache-control": medium.kind === "video" ? "private, max-age=3600" : "private, no-cache",
-  };
-}
-
-/** Status, headers and bytes, in the order of RFC 9110 §13.2.2. */
-function choose(method: string, header: (name: string) => string | undefined, file: File, headers: Headers): Answer {
-  if (isUnchanged(header, file)) return { status: 304, headers, range: null };
-  const range = method === "GET" ? rangeIn(header("range"), header("if-range"), file) : null;
-  if (range === "unsatisfiable") {
-    return {
-      status: 416,
-      headers: { ...ANY_ORIGIN, ...SAFETY, "content-range": `bytes */${file.bytes}` },
-      range: null,
-    };
-  }
-  const { start, end } = range ?? { start: 0, end: file.bytes - 1 };
-  const sent = { ...headers, "content-length": String(end - start + 1) };
-  const isSent = method === "GET" && end >= start;
-  if (range === null) return { status: 200, headers: sent, range: isSent ? { start, end } : null };
-  return { status: 206, headers: { ...sent, "content-range": `bytes ${start}-${end}/${file.bytes}` }, range };
-}
-
-/** If-None-Match, or, only without it, If-Modified-Since. */
-function isUnchanged(header: (name: string) => string | undefined, file: File): boolean {
-  const tags = header("if-none-match");
-  if (tags !== undefined) {
-    return tags.split(",").some((tag) => tag.trim() === "*" || tag.trim().replace(/^W\//, "") === `"${file.tag}"`);
-  }
-  const since = httpDate(header("if-modified-since"));
-  return since !== null && seconds(file.modifiedAt) <= seconds(since);
-}
-
-/** The range to send; null: all of it. Several ranges, and what cannot be read, are answered with all of it. */
-function rangeIn(
-  range: string | undefined,
-  condition: string | undefined,
-  file: File,
-): { start: number; end: number } | "unsatisfiable" | null {
-  if (range === undefined || !/^bytes=/i.test(range)) return null;
-  if (condition !== undefined && !isCurrent(condition, file)) return null;
-  // range-parser calls "the last 1000 bytes" of a shorter file unsatisfiable; RFC 9110 §14.1.2 means all of it.
-  const last = /^bytes=-(\d+)$/i.exec(range)?.[1];
-  if (last !== undefined && Number(last) >= file.bytes && file.bytes > 0) return { start: 0, end: file.bytes - 1 };
-  const ranges = parseRange(file.bytes, range, { combine: true });
-  if (ranges === -1) return "unsatisfiable";
-  return ranges === -2 || ranges.length !== 1 ? null : ranges[0]!;
-}
-
-/** If-Range: the very tag, or the very date. */
-function isCurrent(condition: string, file: File): boolean {
-  if (condition.startsWith('"')) return condition === `"${file.tag}"`;
-  const date = httpDate(condition);
-  return date !== null && seconds(date) === seconds(file.modifiedAt);
-}
-
-function httpDate(text: string | undefined): number | null {
-  const time = text?.endsWith(" GMT") ? Date.parse(text) : Number.NaN;
-  return Number.isNaN(time) ? null : time;
-}
-
-function seconds(ms: number): number {
-  return Math.floor(ms / 1000);
 }
 
 function notFound(): Response {

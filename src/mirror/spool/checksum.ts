@@ -1,27 +1,27 @@
 import { Buffer } from "node:buffer";
 import { createHash } from "node:crypto";
 import type { FileHandle } from "node:fs/promises";
-import type { Following, Hasher } from "../../platform/files/hashing.ts";
+import type { Following, Hasher } from "../../platform/files/hash-thread.ts";
 
 const PIECE = 2 ** 20;
 
-/** A smaller file is read and hashed here, at its end: that costs less than to have another thread do it. */
+/** A smaller file is hashed on this thread, at its end: that costs less than the other thread. */
 const WORTH_A_THREAD = 4 * 2 ** 20;
 
-/** The sha256 of a file that is on its way into the spool. */
-export type Sum = {
+/** The sha256 of a file while it is downloaded. */
+export type Checksum = {
   /** The first `length` bytes of the file are written. */
   written(length: number): void;
-  /** The sum (hex) of the first `length` bytes of `file`. Throws the signal's reason, and where the file ends too early. */
+  /** The sha256 (hex) of the first `length` bytes. Throws the signal's reason, and where the file is shorter. */
   end(file: FileHandle, length: number): Promise<string>;
-  /** Another file has taken its place, of which nothing is written yet. */
+  /** A new file, still empty, has replaced the former one. */
   restart(): void;
-  /** Gives up what is under way. */
+  /** Stops the hashing. */
   drop(): void;
 };
 
-/** Has the sum of the file at `path` made beside its download where it is large, and here where that did not succeed. */
-export function startSum(hasher: Pick<Hasher, "follow">, path: string, signal: AbortSignal): Sum {
+/** Hashes a large file at `path` on the hasher's thread during its download; a small one, and where that fails, at the end. */
+export function startChecksum(hasher: Pick<Hasher, "follow">, path: string, signal: AbortSignal): Checksum {
   let following: Following | null = null;
 
   function follow(length: number): Following | null {
@@ -49,7 +49,7 @@ export function startSum(hasher: Pick<Hasher, "follow">, path: string, signal: A
   };
 }
 
-/** The sha256 (hex) of the first `length` bytes of a file, read once, in order; the next piece is read while one is hashed. */
+/** The sha256 (hex) of the first `length` bytes of a file. The next piece is read while one is hashed. */
 export async function hashFile(file: FileHandle, length: number, signal: AbortSignal): Promise<string> {
   const hash = createHash("sha256");
   const size = Math.min(PIECE, length);

@@ -1,16 +1,16 @@
 import type { DownloadJob } from "../../model/job.ts";
-import { GaveWay } from "../errors.ts";
+import { Preempted } from "../errors.ts";
 
-/** A download that is too slow to hold a slot, as of its last look. */
+/** A download that is too slow to hold a slot. */
 export type SlowDownload = {
   bytes: number;
-  /** To its end, at its rate so far; Infinity where the server told no length, or nothing came yet. */
+  /** To its end, at its rate so far; Infinity where the length is unknown or nothing came yet. */
   secondsLeft: number;
-  giveUp(reason: GaveWay): void;
+  stop(reason: Preempted): void;
 };
 
-/** The downloads that have begun and not ended, the slow ones that have given their slot away included. */
-export function createUnfinished() {
+/** The downloads under way, the slow ones without a slot included. */
+export function createInProgress() {
   const jobs = new Map<DownloadJob, SlowDownload | null>();
 
   return {
@@ -24,12 +24,12 @@ export function createUnfinished() {
       jobs.delete(job);
     },
 
-    /** Notes how slow a download is; null: it has all its bytes. */
+    /** Notes that a download is slow; null: all of its bytes have come. */
     note(job: DownloadJob, slow: SlowDownload | null): void {
       if (jobs.has(job)) jobs.set(job, slow);
     },
 
-    /** Hosts that have `share` unfinished downloads, or more. */
+    /** Hosts with at least `share` downloads under way. */
     hostsWith(share: number): string[] {
       const perHost = new Map<string, number>();
       for (const { host } of jobs.keys()) perHost.set(host, (perHost.get(host) ?? 0) + 1);
@@ -39,16 +39,18 @@ export function createUnfinished() {
     hasSlow: () => [...jobs.values()].some((slow) => slow !== null),
 
     /**
-     * Gives up the slow download that is furthest from its end; of equal ones the one that loses the least. Those that are
-     * nearest to theirs are never given up, however many wait: so that something comes of slow lines, too.
+     * Stops the slow download that is furthest from its end; of equal ones the one that loses the fewest bytes. Those nearest
+     * to their end always go on, so that slow lines finish, too.
      */
-    giveUpSlowest(): void {
+    preemptSlowest(): void {
       const slowest = [...jobs]
         .flatMap(([job, slow]) => (slow === null ? [] : [{ job, slow }]))
         .sort((a, b) => b.slow.secondsLeft - a.slow.secondsLeft || a.slow.bytes - b.slow.bytes)[0];
       if (slowest === undefined) return;
       jobs.delete(slowest.job);
-      slowest.slow.giveUp(new GaveWay("slow, and others wait: it gave its place away"));
+      slowest.slow.stop(new Preempted("slow, and others wait: its place went to another download"));
     },
   };
 }
+
+export type InProgress = ReturnType<typeof createInProgress>;

@@ -2,35 +2,35 @@ import { Buffer } from "node:buffer";
 import { createHash } from "node:crypto";
 import { constants, open } from "node:fs/promises";
 import * as v from "valibot";
-import { nullWhereMissing } from "../../platform/files/durable.ts";
+import { nullWhereMissing } from "../../platform/files/file-system.ts";
 import { identityOf } from "../../wochit/link-identity.ts";
 
 const count = v.pipe(v.number(), v.safeInteger(), v.minValue(0));
 const text = v.nullable(v.string());
 
-const noteSchema = v.strictObject({
-  /** `markOf` the link: the link itself may tell what a person wants forgotten. */
+const schema = v.strictObject({
+  /** `linkHash` of the link: a link itself may hold what a person wants erased. */
   link: v.string(),
-  /** What tells it from another file, as `fetch.ts` has it; null: it cannot be gone on from. */
+  /** Identifies this version of the file (`fetch.ts`); null: the download cannot be resumed. */
   validator: text,
   etag: text,
   lastModified: text,
-  /** The codings that it came packed in; null: none. */
+  /** The content codings of the part; null: none. */
   coding: v.optional(text, null),
-  /** The length of the whole; null: nobody told. */
+  /** The length of the whole; null: unknown. */
   total: v.nullable(count),
-  /** It is at least that long. */
+  /** The whole has at least this many bytes. */
   atLeast: count,
-  /** So much of it is on the disk for good. */
+  /** Bytes that are durable. */
   synced: count,
-  /** So much of it once was: what does not come further makes no progress. */
+  /** The most bytes that were ever durable: an attempt that ends earlier has made no progress. */
   furthest: count,
   /**
-   * The best of what earlier attempts brought, in a file of its own, and how it is packed: the largest remainder, and why it
-   * is none but a remainder; or a picture that is asked for again though all of it came, `why` is null.
+   * The best that earlier attempts brought, in a file of its own, with its codings: the largest remainder, and why it is not
+   * whole; or a whole picture (`why` is null) that is fetched again.
    */
   best: v.optional(v.nullable(v.strictObject({ bytes: count, coding: text, why: text })), null),
-  /** The whole, proven, and about to be settled. */
+  /** The whole, validated, and about to be settled. */
   file: v.nullable(
     v.strictObject({
       bytes: count,
@@ -44,40 +44,38 @@ const noteSchema = v.strictObject({
   ),
 });
 
-/** What is remembered of a download beside its part, so that it goes on after a break, a restart or a crash. */
-export type Note = v.InferOutput<typeof noteSchema>;
+/** What is kept beside a download's part, so that it resumes after a lost connection, a restart or a crash. */
+export type ResumeState = v.InferOutput<typeof schema>;
 
-/** Every note is filled up to this length, so that none leaves anything of the one before; the longest has 6 KiB. */
+/** Every state is padded to this length, so that it overwrites the former one; the longest has 6 KiB. */
 const LENGTH = 8192;
 
-/** No link is followed, and no pipe is waited for. */
+/** No symbolic link is followed, and no pipe is waited for. */
 const AS_IT_IS = (constants.O_NOFOLLOW ?? 0) | (constants.O_NONBLOCK ?? 0);
 
-/** Equal for links that lead to the same file. */
-export function markOf(url: string): string {
+/** Equal for links to the same file. */
+export function linkHash(url: string): string {
   return createHash("sha256").update(identityOf(url)).digest("hex");
 }
 
-/** A note of a download that has not begun. */
-export function blankNote(link: string): Note {
-  const nothing = {
-    ...{ validator: null, etag: null, lastModified: null, coding: null, total: null, best: null, file: null },
-  };
-  return { link, ...nothing, atLeast: 0, synced: 0, furthest: 0 };
+/** The state of a download that has not begun. */
+export function newResumeState(link: string): ResumeState {
+  const none = { validator: null, etag: null, lastModified: null, coding: null, total: null, best: null, file: null };
+  return { link, ...none, atLeast: 0, synced: 0, furthest: 0 };
 }
 
-/** Whether it is a whole picture, which gives way to no remainder; of what came packed that is not known. */
-export function isWhole(best: Note["best"]): boolean {
+/** Whether it is a whole picture, which no remainder replaces; false while it is encoded, for then that is unknown. */
+export function isWhole(best: ResumeState["best"]): boolean {
   return best !== null && best.why === null && best.coding === null;
 }
 
-/** The note in a file; null where there is none, or none that can be read: a power cut may leave it damaged. */
-export async function readNote(path: string): Promise<Note | null> {
+/** Null where there is no state, or a damaged one: a power cut may leave that. */
+export async function readResumeState(path: string): Promise<ResumeState | null> {
   const file = await open(path, constants.O_RDONLY | AS_IT_IS).catch(nullWhereMissing);
   if (file === null) return null;
   try {
     const { bytesRead, buffer } = await file.read(Buffer.alloc(LENGTH), 0, LENGTH, null);
-    const parsed = v.safeParse(noteSchema, JSON.parse(buffer.toString("utf8", 0, bytesRead)));
+    const parsed = v.safeParse(schema, JSON.parse(buffer.toString("utf8", 0, bytesRead)));
     return parsed.success ? parsed.output : null;
   } catch (error) {
     if (error instanceof SyntaxError) return null;
@@ -88,15 +86,16 @@ export async function readNote(path: string): Promise<Note | null> {
 }
 
 /**
- * Writes a note over the one before, in one call: whoever is killed meanwhile leaves the old one or the new one. It is not
- * synced, and need not be where what it says was true before it was written, and bytes without it are of use, too.
+ * Overwrites the state in one call, so that a process killed meanwhile leaves the old or the new one. It is rarely synced: a
+ * state says only what was durable before it was written, so an older one stays true.
  */
-export async function writeNote(path: string, note: Note): Promise<void> {
+export async function writeResumeState(path: string, state: ResumeState, { sync = false } = {}): Promise<void> {
   const padded = Buffer.alloc(LENGTH, " ");
-  padded.write(JSON.stringify(note));
+  padded.write(JSON.stringify(state));
   const file = await open(path, constants.O_WRONLY | constants.O_CREAT | AS_IT_IS, 0o640);
   try {
     await file.write(padded, 0, LENGTH, 0);
+    if (sync) await file.sync();
   } finally {
     await file.close();
   }

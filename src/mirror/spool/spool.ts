@@ -1,50 +1,48 @@
 import { lstat, mkdir, open, readdir, rm } from "node:fs/promises";
 import { join } from "node:path";
-import { makeFolder, nullWhereMissing } from "../../platform/files/durable.ts";
-import { ours } from "../errors.ts";
-import { isWhole, readNote } from "./resume-state.ts";
+import { makeFolder, nullWhereMissing } from "../../platform/files/file-system.ts";
+import { asLocalFailure } from "../errors.ts";
+import { isWhole, readResumeState } from "./resume-state.ts";
 
-/** The folder where downloads arrive, and wait for their upload: a few files for a medium, named by its id. */
+/** The folder where downloads arrive and wait for their upload: a few files per medium, named by its id. */
 
-/** Where a download is written until it is whole and known to be good. */
-export function partOf(spoolDir: string, mediumId: string): string {
-  return join(spoolDir, `${encodeURIComponent(mediumId)}.part`);
+/** Where the files of one medium are; each may be missing. */
+export type SpoolPaths = {
+  /** The download until it is whole and validated. */
+  part: string;
+  /** What is known of the part (`resume-state.ts`). */
+  state: string;
+  /** The best that earlier attempts brought, used where nothing better comes: the largest remainder, or a whole picture. */
+  best: string;
+  /** What an encoded part is decoded into. */
+  unpacked: string;
+  /** The whole, validated, durable file, which the upload takes. */
+  file: string;
+};
+
+export function spoolPaths(spoolDir: string, mediumId: string): SpoolPaths {
+  const path = join(spoolDir, encodeURIComponent(mediumId));
+  return {
+    ...{ part: `${path}.part`, state: `${path}.part.json`, best: `${path}.best` },
+    ...{ unpacked: `${path}.unpacked`, file: `${path}.file` },
+  };
 }
 
-/** What is known of the part, beside it. */
-export function noteOf(spoolDir: string, mediumId: string): string {
-  return `${partOf(spoolDir, mediumId)}.json`;
+/** Removes what a download resumes from, once its file is settled. */
+export async function clearResumable(spoolDir: string, mediumId: string): Promise<void> {
+  const { part, state, best, unpacked } = spoolPaths(spoolDir, mediumId);
+  for (const path of [part, state, best, unpacked]) await rm(path, { force: true });
 }
 
-/** The best of what earlier attempts brought, the largest remainder or a whole picture: kept where nothing better comes. */
-export function bestOf(spoolDir: string, mediumId: string): string {
-  return join(spoolDir, `${encodeURIComponent(mediumId)}.best`);
-}
-
-/** Where a part is unpacked that came packed. */
-export function unpackedOf(spoolDir: string, mediumId: string): string {
-  return join(spoolDir, `${encodeURIComponent(mediumId)}.unpacked`);
-}
-
-/** The file of a medium once it is whole, proven and durable: what its upload takes. */
-export function fileOf(spoolDir: string, mediumId: string): string {
-  return join(spoolDir, `${encodeURIComponent(mediumId)}.file`);
-}
-
-/** Removes what a download went on from, once its file is settled. */
-export async function clearStart(spoolDir: string, mediumId: string): Promise<void> {
-  for (const path of [partOf, noteOf, bestOf, unpackedOf]) await rm(path(spoolDir, mediumId), { force: true });
-}
-
-/** Removes all that the spool holds of a medium. */
+/** Removes all files of a medium. */
 export async function clearSpool(spoolDir: string, mediumId: string): Promise<void> {
-  await clearStart(spoolDir, mediumId);
-  await rm(fileOf(spoolDir, mediumId), { force: true });
+  await clearResumable(spoolDir, mediumId);
+  await rm(spoolPaths(spoolDir, mediumId).file, { force: true });
 }
 
-/** Throws where the spool is not there and cannot be made; and, `thoroughly`, where nothing can be written to it. */
+/** Throws where the spool cannot be made or, `thoroughly`, where it cannot be written to. */
 export async function probeSpool(spoolDir: string, thoroughly: boolean): Promise<void> {
-  await ours("spool", async () => {
+  await asLocalFailure("spool", async () => {
     await makeFolder(spoolDir);
     if (!thoroughly) return;
     const path = join(spoolDir, "~probe.part");
@@ -60,46 +58,47 @@ export async function probeSpool(spoolDir: string, thoroughly: boolean): Promise
   });
 }
 
-/** The media (their ids) of which the spool has a file, whole and proven. */
-export async function spooledFiles(spoolDir: string): Promise<string[]> {
-  const names = await readdir(spoolDir).catch(nullWhereMissing);
-  return (names ?? []).flatMap((name) => {
+const OURS = /^(?<id>.+)\.(?<is>part|part\.json|best|unpacked|file)$/;
+
+/** The spool's own files; none where there is no spool. */
+async function list(spoolDir: string): Promise<{ path: string; id: string; is: string }[]> {
+  const names = (await readdir(spoolDir).catch(nullWhereMissing)) ?? [];
+  return names.flatMap((name) => {
     const { id, is } = OURS.exec(name)?.groups ?? {};
-    return id !== undefined && is === "file" ? decodeURIComponent(id) : [];
+    return id === undefined || is === undefined ? [] : [{ path: join(spoolDir, name), id, is }];
   });
 }
 
-/** Removes the largest remainder that the spool holds: room for what may come whole. A whole picture stays. */
+const stateOf = (spoolDir: string, id: string) => readResumeState(join(spoolDir, `${id}.part.json`)).catch(() => null);
+
+/** The ids of media whose file is whole and validated. */
+export async function spooledFiles(spoolDir: string): Promise<string[]> {
+  return (await list(spoolDir)).filter(({ is }) => is === "file").map(({ id }) => decodeURIComponent(id));
+}
+
+/** Removes the largest remainder, to make room for whole files. A whole picture stays. */
 export async function dropLargestRemainder(spoolDir: string): Promise<void> {
   let largest = { path: "", size: -1 };
-  for (const name of (await readdir(spoolDir).catch(nullWhereMissing)) ?? []) {
-    const { id, is } = OURS.exec(name)?.groups ?? {};
-    if (is !== "best") continue;
-    const note = await readNote(join(spoolDir, `${id}.part.json`)).catch(() => null);
-    if (isWhole(note?.best ?? null)) continue;
-    const path = join(spoolDir, name);
+  for (const { path, id, is } of await list(spoolDir)) {
+    if (is !== "best" || isWhole((await stateOf(spoolDir, id))?.best ?? null)) continue;
     const size = (await lstat(path).catch(nullWhereMissing))?.size ?? -1;
     if (size > largest.size) largest = { path, size };
   }
   if (largest.size >= 0) await rm(largest.path, { force: true });
 }
 
-const OURS = /^(?<id>.+)\.(?<is>part|part\.json|best|unpacked|file)$/;
-
 /**
- * Removes what an earlier run has left and nobody needs; returns how many files that were. `keep` names the media that the
- * spool must keep something of: of those that wait for their upload the file, of the others what a download goes on from.
- * The folder is created where it is missing; one that is a symbolic link is left alone, as is what is none of ours.
+ * Removes what an earlier run has left; returns the number of files. `keep` names the media whose files are needed: of those
+ * that wait for an upload the file, of others what a download resumes from. Makes the folder where it is missing. A spool
+ * that is a symbolic link, and foreign files in it, are left alone.
  */
 export async function sweepSpool(spoolDir: string, keep: { mediumId: string; uploads: boolean }[]): Promise<number> {
   await mkdir(spoolDir, { recursive: true, mode: 0o700 });
   if (!(await lstat(spoolDir)).isDirectory()) return 0;
-  const wanted = new Map(keep.map(({ mediumId, uploads }) => [encodeURIComponent(mediumId), uploads]));
+  const needs = new Map(keep.map(({ mediumId, uploads }) => [encodeURIComponent(mediumId), uploads]));
   let removed = 0;
-  for (const name of await readdir(spoolDir)) {
-    const { id, is } = OURS.exec(name)?.groups ?? {};
-    if (id === undefined || (await isNeeded(spoolDir, id, is!, wanted.get(id)))) continue;
-    const path = join(spoolDir, name);
+  for (const { path, id, is } of await list(spoolDir)) {
+    if (await isNeeded(spoolDir, id, is, needs.get(id))) continue;
     if ((await lstat(path).catch(nullWhereMissing))?.isDirectory() !== false) continue;
     await rm(path, { force: true });
     removed++;
@@ -111,8 +110,8 @@ async function isNeeded(spoolDir: string, id: string, is: string, uploads: boole
   if (uploads === undefined) return false;
   if (uploads) return is === "file";
   if (is === "file") return true;
-  const note = await readNote(join(spoolDir, `${id}.part.json`)).catch(() => null);
-  if (note === null || is === "unpacked") return false;
-  if (is === "best") return note.best !== null;
-  return is !== "part" || note.validator !== null || note.file !== null;
+  const state = await stateOf(spoolDir, id);
+  if (state === null || is === "unpacked") return false;
+  if (is === "best") return state.best !== null;
+  return is !== "part" || state.validator !== null || state.file !== null;
 }

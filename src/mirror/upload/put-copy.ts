@@ -1,41 +1,36 @@
-import { createHash } from "node:crypto";
 import type { Config } from "../../config/schema.ts";
 import type { UploadJob } from "../../model/job.ts";
-import type { About } from "../../targets/place.ts";
-import type { MirrorTarget } from "../../targets/target.ts";
+import { sha256Of } from "../../platform/files/sha256.ts";
+import type { About, MirrorTarget } from "../../targets/target.ts";
 import { keyOf } from "./object-keys.ts";
 
-/** A proven file of the spool, and the target that shall keep it. */
-export type Keeping = {
+/** A validated file of the spool, and the target to put it into. */
+export type Wanted = {
   target: Pick<MirrorTarget, "put" | "head" | "read">;
-  /** The target's own. */
   targetId: string;
   template: Config["mirror"]["key"];
   job: Pick<UploadJob, "videoId" | "kind" | "eventId" | "file" | "isSecond" | "own">;
   signal: AbortSignal;
 };
 
-/**
- * How a file is put: `again` as for the target (target.ts). `place` gets each key before the target does, with the keys
- * that were found to hold another file.
- */
-export type Putting = { file: string; again: boolean; place(key: string, passed: string[]): Promise<void> };
+/** `again` as in `About`. `place` is called before each put, with the keys that were found to hold another file. */
+type Put = { file: string; again: boolean; place(key: string, passed: string[]): Promise<void> };
 
-type Place = {
+type Candidate = {
   key: string;
-  /** What is there may be replaced: `always`, or only where it is `damaged`, because nothing else can have this name. */
+  /** Whether the file at this key may be replaced. `damaged`: what differs is damaged, because the key has the whole hash. */
   replace: "always" | "damaged" | "never";
-  /** It is any video's of this id: a second one is told apart, also where the place is free. */
+  /** The first video of the id gets this key; a different second one never does, even where the key is free. */
   isShared?: boolean;
 };
 
 /**
- * Puts a file into the target and returns its key. Nothing ever overwrites a video: a different second one of the same id
- * goes to a key of its own (CONTRACT, "Media"), named by the hash of its bytes. A thumbnail replaces the one before; a
- * video's own copy is mended in its place, and what is only part of it gives its place to the whole. Throws what the target throws, and what `place` does.
+ * Puts a file into the target and returns its key. A video is never overwritten: a different second one of the same id gets
+ * a key with the hash of its bytes (CONTRACT, "Media"). A thumbnail replaces the former one. A video's own copy is repaired
+ * under its key, and a partial copy is replaced by the whole. Throws what the target and `place` throw.
  */
-export async function keepCopy(kept: Keeping, { file, again, place }: Putting): Promise<string> {
-  const { target, job, signal } = kept;
+export async function putCopy(wanted: Wanted, { file, again, place }: Put): Promise<string> {
+  const { target, job, signal } = wanted;
   const { contentType, bytes, sha256 } = job.file;
   const { eventId, videoId } = job;
   const about: Omit<About, "replace"> = { contentType, bytes, sha256, eventId, videoId, again };
@@ -44,9 +39,9 @@ export async function keepCopy(kept: Keeping, { file, again, place }: Putting): 
     await place(key, passed);
     return target.put(key, file, { ...about, replace }, signal);
   };
-  for (const { key, replace, isShared } of placesFor(kept)) {
+  for (const { key, replace, isShared } of candidatesFor(wanted)) {
     if (passed.includes(key)) continue;
-    // A second video may be of another container, for which the first one's place would be free: it is told apart all the same.
+    // A second video of another container has another extension, for which this key is free.
     if (isShared && job.isSecond && (await target.head(key)) === null) continue;
     if ((await put(key, replace === "always")) !== "exists-different") return key;
     if (replace === "damaged") {
@@ -55,41 +50,38 @@ export async function keepCopy(kept: Keeping, { file, again, place }: Putting): 
     }
     passed.push(key);
   }
-  throw new Error("the target replaces nothing, although it was told to");
+  throw new Error("the target did not replace a file, although it was asked to");
 }
 
-/** The key under which the target holds this very file already; null: it does not. Throws what the target throws. */
-export async function findCopy(kept: Keeping): Promise<string | null> {
-  const { target, job, signal } = kept;
-  for (const { key } of placesFor(kept)) {
+/** The key under which the target already holds this file; null: none. Throws what the target throws. */
+export async function findCopy(wanted: Wanted): Promise<string | null> {
+  const { target, job, signal } = wanted;
+  for (const { key } of candidatesFor(wanted)) {
     if ((await target.head(key))?.bytes !== job.file.bytes) continue;
     const bytes = await target.read(key, signal);
-    if (bytes === null) continue;
-    const hash = createHash("sha256");
-    for await (const chunk of bytes) hash.update(chunk);
-    if (hash.digest("hex") === job.file.sha256) return key;
+    if (bytes !== null && (await sha256Of(bytes)) === job.file.sha256) return key;
   }
   return null;
 }
 
 /**
- * Where the medium's copy has been: links to it stay good. In its own target the same file is mended there, and the whole
- * replaces the part; in another target the place may be somebody else's.
+ * The key that the medium's copy has had: links to it stay valid. In the same target the copy is repaired or completed under
+ * it; in another target the key may hold another file.
  */
-function ownPlace(own: UploadJob["own"], targetId: string, file: UploadJob["file"]): Place[] {
+function ownKey(own: UploadJob["own"], targetId: string, file: UploadJob["file"]): Candidate[] {
   if (own === null) return [];
   const isSame = own.sha256 === file.sha256;
   if (own.target !== targetId) return isSame || own.key.endsWith(file.ext) ? [{ key: own.key, replace: "never" }] : [];
   return isSame || (!own.isWhole && own.key.endsWith(file.ext)) ? [{ key: own.key, replace: "always" }] : [];
 }
 
-/** Where a file may be kept, the best place first. */
-function placesFor({ template, targetId, job }: Keeping): Place[] {
+/** The keys that a file may have, the preferred one first. */
+function candidatesFor({ template, targetId, job }: Wanted): Candidate[] {
   const { videoId, kind, own, file } = job;
   const key = (variant?: string) => keyOf(template, videoId, kind, file.ext, variant);
   if (kind === "thumbnail") return [{ key: key(), replace: "always" }];
   return [
-    ...ownPlace(own, targetId, file),
+    ...ownKey(own, targetId, file),
     { key: key(), replace: "never", isShared: true },
     { key: key(file.sha256.slice(0, 8)), replace: "never" },
     { key: key(file.sha256), replace: "damaged" },

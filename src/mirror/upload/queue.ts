@@ -1,33 +1,25 @@
 import { lstat, rm, stat } from "node:fs/promises";
 import type { Config } from "../../config/schema.ts";
-import { errorLine } from "../../errors.ts";
+import { errorLine, LeaseLost } from "../../errors.ts";
 import { HELD_BACK, type Queue } from "../../jobs/worker.ts";
 import { LEASE, type UploadJob, type UploadOutcome } from "../../model/job.ts";
-import { nullWhereMissing } from "../../platform/files/durable.ts";
-import type { Turns } from "../../platform/keyed-mutex.ts";
+import { nullWhereMissing } from "../../platform/files/file-system.ts";
 import type { Ports } from "../../ports.ts";
+import { type Doubling, doublingWait, LOCAL_WAITS } from "../../rules/schedule.ts";
 import type { Store } from "../../store/store.ts";
 import { type MirrorTarget, SpoolChanged } from "../../targets/target.ts";
-import { fileOf } from "../spool/spool.ts";
-import { turnOf } from "../turn.ts";
-import { findCopy, keepCopy } from "./put-copy.ts";
+import type { CopyLocks } from "../copy-locks.ts";
+import { spoolPaths } from "../spool/spool.ts";
+import { findCopy, putCopy } from "./put-copy.ts";
 import type { TargetHealth } from "./target-health.ts";
 
-/** Milliseconds. */
-export type UploadLimits = {
-  /** The wait after a first failure, and while the target is down; it doubles with each failure that is the file's own… */
-  firstWait: number;
-  /** … up to this. There is no last try. */
-  longestWait: number;
-};
+/** Uploads: validated file of the spool → key → put into the target → medium mirrored → file removed from the spool. */
 
-const LIMITS: UploadLimits = { firstWait: 10_000, longestWait: 300_000 };
-
-/** A file that was proven so long ago (milliseconds) may have rotted on its disk: it is proven again on its way. */
+/** Milliseconds after which a validated file may have rotted on its disk: its hash is checked again during the upload. */
 const FRESH = 10 * 60_000;
 
-/** Even where downloads come one at a time, a large file holds up no small one. */
-const LEAST_AT_ONCE = 2;
+/** With one slot a large file would hold up small ones. */
+const LEAST_SLOTS = 2;
 
 export type UploadOptions = {
   config: Pick<Config["mirror"], "key" | "concurrency">;
@@ -39,47 +31,44 @@ export type UploadOptions = {
   spoolDir: string;
   targetHealth: TargetHealth;
   /** Shared with the deletions. */
-  inTurn: Turns;
-  limits?: Partial<UploadLimits>;
+  locks: CopyLocks;
+  waits?: Doubling;
 };
 
-/**
- * The queue of uploads: each proven file of the spool goes into the target, and leaves the spool once the target has
- * confirmed it. It is never given up: the link may be dead by now, and this may be the only copy there is.
- */
-export function createUploads(options: UploadOptions): Queue<UploadJob> {
-  const { config, store, target, targetId, spoolDir, targetHealth, inTurn } = options;
+/** An upload is retried without end: the link may be dead, and the file the only copy. */
+export function uploadQueue(options: UploadOptions): Queue<UploadJob> {
+  const { config, store, target, targetId, spoolDir, targetHealth, locks } = options;
   const { clock, log } = options.ports;
-  const { firstWait, longestWait } = { ...LIMITS, ...options.limits };
+  const { waits = LOCAL_WAITS } = options;
 
-  async function keep(job: UploadJob, signal: AbortSignal): Promise<UploadOutcome> {
+  async function upload(job: UploadJob, signal: AbortSignal): Promise<UploadOutcome> {
     const place = async (key: string, passed: string[]) => {
-      if (!(await store.placeUpload(job, { target: targetId, key, passed }))) throw new Unwanted("the claim was lost");
+      if (!(await store.placeUpload(job, { target: targetId, key, passed }))) throw new LeaseLost("the claim was lost");
     };
-    const file = fileOf(spoolDir, job.mediumId);
-    const kept = { target, targetId, template: config.key, job, signal };
-    // Where the folder itself is gone, its files may come back with it.
+    const { file } = spoolPaths(spoolDir, job.mediumId);
+    const copy = { target, targetId, template: config.key, job, signal };
+    // A folder that is gone, a disk that is not mounted, may come back with its files.
     if (!(await lstat(spoolDir).catch(nullWhereMissing))?.isDirectory()) {
-      return { is: "retry", error: `spool: ${spoolDir} is not there, or no folder`, at: clock.now() + firstWait };
+      return { is: "retry", error: `spool: ${spoolDir} is not there, or no folder`, at: clock.now() + waits.first };
     }
     const found = await stat(file).catch(nullWhereMissing);
     const damage = damageOf(found?.size ?? null, job.file.bytes);
     if (damage === null) {
       const isOld = clock.now() - (found?.mtimeMs ?? 0) >= FRESH;
       const again = job.isRepeated || isOld;
-      return { is: "mirrored", target: targetId, key: await keepCopy(kept, { file, again, place }) };
+      return { is: "mirrored", target: targetId, key: await putCopy(copy, { file, again, place }) };
     }
-    // The target may have got it before a crash kept us from writing that down.
-    const key = await findCopy(kept);
+    // A crash may have come between the upload and its settling.
+    const key = await findCopy(copy);
     return key === null ? { is: "lost", error: damage } : { is: "mirrored", target: targetId, key };
   }
 
-  /** Tried again; how soon depends on whose trouble it is. */
-  async function judge(error: unknown, job: UploadJob): Promise<UploadOutcome> {
+  /** When to retry: at a fixed interval while the target is down, else after a doubling wait. */
+  async function judgeFailure(error: unknown, job: UploadJob): Promise<UploadOutcome> {
     if (error instanceof SpoolChanged) return { is: "lost", error: errorLine(error) };
     const isDown = await targetHealth.failed(error);
-    // What is due while the target is down is not claimed, so that it goes on the moment it is back.
-    const wait = isDown ? firstWait : Math.min(firstWait * 2 ** Math.min(job.attempts, 30), longestWait);
+    // Nothing is claimed while the target is down, so the short wait costs nothing, and uploads resume as soon as it is back.
+    const wait = isDown ? waits.first : doublingWait(job.attempts + 1, waits);
     const outcome: UploadOutcome = {
       is: "retry",
       error: `target: ${errorLine(error)}`.slice(0, 500),
@@ -87,9 +76,8 @@ export function createUploads(options: UploadOptions): Queue<UploadJob> {
     };
     const nextAt = new Date(outcome.at).toISOString();
     const fields = { ...fieldsOf(job), error: outcome.error, attempt: job.attempts + 1, nextAt };
-    // A target that is down is told of once, by its health.
-    if (isDown) log.debug("media cannot be kept yet", fields);
-    else log.warn("media cannot be kept yet", fields);
+    // A target that is down is logged once, by its health.
+    log[isDown ? "debug" : "warn"]("media not uploaded yet", fields);
     return outcome;
   }
 
@@ -98,28 +86,28 @@ export function createUploads(options: UploadOptions): Queue<UploadJob> {
     const ms = Math.round(clock.elapsed() - started);
     const fields = { ...fieldsOf(job), key, bytes, sha256, contentType, ms };
     log.info("media mirrored", { ...fields, ...(suspect && { suspect }) });
-    await rm(fileOf(spoolDir, job.mediumId), { force: true }).catch((error) =>
+    await rm(spoolPaths(spoolDir, job.mediumId).file, { force: true }).catch((error) =>
       log.warn("spooled file not removed", { ...fieldsOf(job), error: errorLine(error) }),
     );
   }
 
   async function run(claimed: UploadJob, signal: AbortSignal): Promise<void> {
     if (signal.aborted) return;
-    // While it waited for its turn its claim may have been lost: a thumbnail must not be put over a newer one.
+    // The claim may have been lost while the job waited for the lock; a thumbnail must not replace a newer one.
     const fresh = await store.refreshUpload(claimed, LEASE);
     if (fresh === null) return;
-    // The very object, because the worker writes a new claim of it into it.
+    // The same object, because the worker updates its claim in place.
     const job = Object.assign(claimed, fresh);
     const started = clock.elapsed();
-    const outcome = await keep(job, signal).catch((error) =>
-      signal.aborted || error instanceof Unwanted ? null : judge(error, job),
+    const outcome = await upload(job, signal).catch((error) =>
+      signal.aborted || error instanceof LeaseLost ? null : judgeFailure(error, job),
     );
     if (outcome === null) return;
     if (outcome.is === "mirrored") targetHealth.worked();
     else if (signal.aborted) return;
-    // What has rotted must not be taken for the file by the download that follows.
-    if (outcome.is === "lost") await rm(fileOf(spoolDir, job.mediumId), { force: true });
-    // What is kept is written down, also at a stop. Where the claim was lost meanwhile, a deletion knows the place.
+    // The download that follows must not resume from a damaged file.
+    if (outcome.is === "lost") await rm(spoolPaths(spoolDir, job.mediumId).file, { force: true });
+    // A finished upload is settled also at a stop. If the claim was lost meanwhile, a deletion job has the key.
     const { settled } = await store.settleUpload(job, outcome, clock.now());
     if (!settled) return;
     if (outcome.is === "mirrored") await finish(job, outcome.key, started);
@@ -130,23 +118,18 @@ export function createUploads(options: UploadOptions): Queue<UploadJob> {
 
   return {
     name: "upload",
-    concurrency: Math.max(LEAST_AT_ONCE, config.concurrency),
+    concurrency: Math.max(LEAST_SLOTS, config.concurrency),
 
     claim: async (wish) => (targetHealth.mayTry() ? store.claimUploads(wish) : HELD_BACK),
 
-    run: (job, { signal }) => inTurn(turnOf(job.videoId, job.kind), () => run(job, signal)),
+    run: (job, { signal }) => locks.withLock(job.videoId, job.kind, () => run(job, signal)),
   };
 }
 
-/** What is wrong with a file of the spool, which has `found` bytes, or is not there (null); null: nothing. */
+/** What is wrong with a spooled file of `found` bytes (null: it is missing); null: nothing. */
 function damageOf(found: number | null, bytes: number): string | null {
   if (found === null) return "its file is gone from the spool";
   return found === bytes ? null : `its file in the spool has ${found} bytes, not ${bytes}`;
-}
-
-/** Nobody wants the file in the target any longer, or somebody else is about to put it. */
-class Unwanted extends Error {
-  override readonly name = "Unwanted";
 }
 
 function fieldsOf({ mediumId, videoId, eventId, kind }: UploadJob) {

@@ -1,27 +1,28 @@
 import { createHash } from "node:crypto";
 import { rm, writeFile } from "node:fs/promises";
 import { errorLine } from "../../errors.ts";
-import { makeFolder } from "../../platform/files/durable.ts";
+import { makeFolder } from "../../platform/files/file-system.ts";
+import { sleep, within } from "../../platform/timing.ts";
 import type { Ports } from "../../ports.ts";
-import type { About } from "../../targets/place.ts";
-import type { MirrorTarget } from "../../targets/target.ts";
-import { partOf } from "../spool/spool.ts";
+import { UNKNOWN_TYPE } from "../../rules/media-types.ts";
+import { LOCAL_WAITS } from "../../rules/schedule.ts";
+import type { About, MirrorTarget } from "../../targets/target.ts";
+import { spoolPaths } from "../spool/spool.ts";
 
-/** How often a target in trouble is asked whether that is over (CONTRACT, "Media"). All times are milliseconds. */
-const PROBE_EVERY = 10_000;
+/** Milliseconds between two probes of a failing target (CONTRACT, "Media"). */
+const PROBE_EVERY = LOCAL_WAITS.first;
 
-/** A probe that has had no answer for this long has failed. Others are begun meanwhile: a slow target is not down. */
-const PATIENCE = 60_000;
+/** Timeout of a probe, in milliseconds. Longer than the interval: a slow target is not down. */
+const PROBE_TIMEOUT = 60_000;
 
-/** How long one whose copy could not be kept waits to hear whether that is the target's trouble, or only his. */
+/** How long an upload that failed waits to learn whether the target is down, in milliseconds. */
 const VERDICT_WITHIN = 3_000;
 
-/** No template and no id makes such a key (`keys.ts`). */
+/** No template and no id makes such a key (`object-keys.ts`). */
 const PROBE = "~probe";
 
-/** What the probe holds. It is no media, and says so to whoever finds it. */
 const ABOUT: About = {
-  contentType: "application/octet-stream",
+  contentType: UNKNOWN_TYPE,
   bytes: PROBE.length,
   sha256: createHash("sha256").update(PROBE).digest("hex"),
   eventId: "probe",
@@ -31,27 +32,23 @@ const ABOUT: About = {
 };
 
 export type TargetHealth = {
-  /** Why the target keeps nothing, as far as is known; null: it answers, though it may not take every file. */
+  /** Why the target accepts no copies, as far as is known; null: it answers, though it may refuse a single file. */
   trouble(): string | null;
-  /** Since when (milliseconds since 1970) the target keeps nothing; null: it answers. */
-  downSince(): number | null;
-  /**
-   * False while the target keeps nothing, or that is being found out: leave it alone. Whoever asks lets it be probed, at
-   * most every ten seconds for all, with a tiny file.
-   */
+  /** False while the target is down or a first failure is being looked into: upload nothing. Starts a probe that is due. */
   mayTry(): boolean;
-  /** A copy could not be kept. True where the target as a whole is in trouble; else it is about this copy only. */
+  /** Reports a failed upload. True where the target is down; false where the failure concerns this copy only. */
   failed(error: unknown): Promise<boolean>;
-  /** A copy was kept. */
+  /** Reports a successful upload. */
   worked(): void;
 };
 
-/** `begun`: of the clock that only goes forward. */
-type Trouble = { line: string; since: number; begun: number; isDown: boolean };
+/** `since` on the wall clock, `begun` on the monotonic one. `verdict` is aborted when it is known whether the target is down. */
+type Trouble = { line: string; since: number; begun: number; isDown: boolean; verdict: AbortController };
 
 /**
- * Knows whether the target can be asked to keep something, so that what waits for it neither wears it out nor waits longer
- * than it has to. Logs once when it goes down, and once when it is back. `spoolDir` is for the probes' own files.
+ * The circuit breaker of the present target. A failed upload opens it at once; a probe, a file of a few bytes, finds out
+ * whether the target is down, and repeats until it is not. Logs once when the target goes down and once when it is back.
+ * `spoolDir` holds the probes' own files.
  */
 export function createTargetHealth(options: {
   target: Pick<MirrorTarget, "put" | "delete">;
@@ -64,63 +61,52 @@ export function createTargetHealth(options: {
   let trouble: Trouble | null = null;
   let begunAt = Number.NEGATIVE_INFINITY;
   let probes = 0;
-  const verdict: (() => void)[] = [];
 
   function isUp(): void {
-    if (trouble?.isDown) log.info("media can be kept again", { ms: Math.round(clock.now() - trouble.since) });
+    if (trouble?.isDown) log.info("the mirror target works again", { ms: Math.round(clock.now() - trouble.since) });
+    trouble?.verdict.abort();
     trouble = null;
-    tellVerdict();
   }
 
   function isDown(line: string): void {
-    // It worked meanwhile, or another probe did.
+    // An upload or another probe succeeded meanwhile.
     if (trouble === null) return;
-    if (!trouble.isDown) log.error("media cannot be kept yet", { error: line });
+    if (!trouble.isDown) log.error("the mirror target is down: uploads wait", { error: line });
     trouble = { ...trouble, line, isDown: true };
-    tellVerdict();
-  }
-
-  function tellVerdict(): void {
-    for (const tell of verdict.splice(0)) tell();
+    trouble.verdict.abort();
   }
 
   function probe(): void {
     begunAt = clock.elapsed();
-    keepProbe({ target, spoolDir, clock, name: `${PROBE}${++probes}` }).then(isUp, (error) => isDown(errorLine(error)));
+    putProbe({ target, spoolDir, clock, name: `${PROBE}${++probes}` }).then(isUp, (error) => isDown(errorLine(error)));
   }
 
-  function look(): void {
+  function probeWhenDue(): void {
     if (trouble !== null && clock.elapsed() - begunAt >= every) probe();
   }
 
   return {
     trouble() {
-      look();
+      probeWhenDue();
       if (trouble === null) return null;
-      // One file that failed says nothing of the others before the target had its time to answer.
+      // A single failure proves nothing before the target had time to answer the probe.
       return trouble.isDown || clock.elapsed() - trouble.begun >= VERDICT_WITHIN ? trouble.line : null;
     },
 
-    downSince: () => (trouble?.isDown ? trouble.since : null),
-
     mayTry() {
-      look();
+      probeWhenDue();
       return trouble === null;
     },
 
     async failed(error) {
-      const line = errorLine(error);
       if (trouble?.isDown) return true;
       if (trouble === null) {
-        trouble = { line, since: clock.now(), begun: clock.elapsed(), isDown: false };
+        const begun = clock.elapsed();
+        const verdict = new AbortController();
+        trouble = { line: errorLine(error), since: clock.now(), begun, isDown: false, verdict };
         probe();
       }
-      let cancel = () => {};
-      await new Promise<void>((resolve) => {
-        cancel = clock.after(VERDICT_WITHIN, resolve);
-        verdict.push(resolve);
-      });
-      cancel();
+      await sleep(VERDICT_WITHIN, clock, trouble.verdict.signal);
       return trouble !== null;
     },
 
@@ -128,39 +114,28 @@ export function createTargetHealth(options: {
   };
 }
 
-/** Keeps a file of a few bytes and removes it again. Throws what goes wrong with the keeping. */
-async function keepProbe(options: {
+/** Puts a file of a few bytes and removes it again. Throws what the put throws. */
+async function putProbe(options: {
   target: Pick<MirrorTarget, "put" | "delete">;
   spoolDir: string;
   clock: Ports["clock"];
   name: string;
 }): Promise<void> {
   const { target, spoolDir, clock, name } = options;
-  const file = partOf(spoolDir, name);
-  const stop = new AbortController();
-  let cancel = () => {};
-  const late = new Promise<never>((_, reject) => {
-    cancel = clock.after(PATIENCE, () => {
-      stop.abort(new Error(`it does not answer within ${PATIENCE / 1000} s`));
-      reject(stop.signal.reason);
-    });
-  });
-  // A disk may hang for that long before anybody waits for it.
-  late.catch(() => {});
+  const file = spoolPaths(spoolDir, name).part;
   try {
-    const isReady = await makeFolder(spoolDir)
+    const isWritten = await makeFolder(spoolDir)
       .then(() => writeFile(file, PROBE))
       .then(
         () => true,
         () => false,
       );
-    // A spool that takes nothing says nothing of the target, and only uploads make room in it.
-    if (!isReady) return;
-    await Promise.race([target.put(PROBE, file, ABOUT, stop.signal), late]);
-    // Who may write but not delete keeps copies all the same.
-    await Promise.race([target.delete(PROBE), late]).catch(() => {});
+    // A spool that fails says nothing about the target, and only uploads free space in it.
+    if (!isWritten) return;
+    await within(PROBE_TIMEOUT, clock, (signal) => target.put(PROBE, file, ABOUT, signal));
+    // A target that can be written to but not deleted from is not down.
+    await within(PROBE_TIMEOUT, clock, (signal) => target.delete(PROBE, signal)).catch(() => {});
   } finally {
-    cancel();
     await rm(file, { force: true }).catch(() => {});
   }
 }

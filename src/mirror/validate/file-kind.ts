@@ -1,38 +1,39 @@
 import type { Buffer } from "node:buffer";
+import { UNKNOWN_TYPE } from "../../rules/media-types.ts";
 
-/** What a file is, by its content alone. */
+/** The type of a file, by its content alone. */
 export type FileKind = {
   /** Without a dot. */
   ext: string;
   mime: string;
-  /** Where its first box begins, where it is made of boxes (ISO/IEC 14496-12); null: it is not. */
+  /** Where the first box of a film or sound made of boxes (ISO/IEC 14496-12) begins; null: it has none. */
   boxesFrom: number | null;
 };
 
-const UNKNOWN = { ext: "bin", mime: "application/octet-stream" };
+const UNKNOWN = { ext: "bin", mime: UNKNOWN_TYPE };
 
-/** Extensions of films and sounds made of boxes. Pictures made of boxes (HEIC, AVIF) have no index. */
+/** Extensions of films and sounds made of boxes. Pictures made of boxes (HEIC, AVIF) have no index, and are not here. */
 const BOXED = /^(?:mp4|m4v|mov|m4p|m4a|m4b|f4v|f4p|f4a|f4b|3gp|3g2)$/;
 
 /**
- * Types of boxes that a film may begin with. `ftyp` should come first and need not (4.3): cameras write `skip`, `pnot` or
- * `uuid` before anything else, QuickTime of before 2001 has no `ftyp` at all.
+ * Types of a film's first box. `ftyp` should come first (4.3), but cameras write `skip`, `pnot` or `uuid` before it, and
+ * QuickTime before 2001 has none.
  */
 const FIRST_OF_MOVIE = new Set(["ftyp", "moov", "mdat", "free", "skip", "wide", "pnot", "pict", "uuid", "junk"]);
 
-/** Of a fragmented MP4, as it is streamed (8.16; ISO/IEC 23009-1). */
+/** Types of the first box of a streamed, fragmented MP4 (8.16; ISO/IEC 23009-1). */
 const FIRST_OF_FRAGMENTS = new Set(["styp", "sidx", "ssix", "moof", "emsg", "prft"]);
 
-/** Bytes of a file's start within which boxes are looked for behind something else. */
+/** Bytes of the head that are searched for boxes behind other data. */
 const BEHIND = 32 * 1024;
 
-/** The largest `ftyp` that is believed, in bytes: each brand has four. */
+/** The largest plausible `ftyp`, in bytes: each brand has four. */
 const MAX_FTYP = 4096;
 
-/** Tells what a file is that begins with these bytes (64 KiB are enough). */
+/** The type of a file that begins with these bytes (64 KiB are enough). */
 export async function fileKindOf(head: Buffer): Promise<FileKind> {
   const known = await signatureOf(head);
-  // A sound's tag (ID3) may stand before a film, too. What has another signature is what that says.
+  // A sound's tag (ID3) may precede a film. Any other signature decides.
   const isOpen = known === null || known.mime === "audio/mpeg";
   const isFilm = known !== null && BOXED.test(known.ext);
   const start = isFilm || isOpen ? (beginsWithBox(head, 0) ? 0 : (findBoxes(head) ?? (isFilm ? 0 : null))) : null;
@@ -40,14 +41,14 @@ export async function fileKindOf(head: Buffer): Promise<FileKind> {
   return { ...kind, boxesFrom: BOXED.test(kind.ext) ? start : null };
 }
 
-/** From a buffer, because file-type's own way of reading files imports at run time, which a bundle cannot do. */
+/** From a buffer: file-type's reading of files imports at run time, which a bundle cannot do. */
 async function signatureOf(head: Buffer): Promise<{ ext: string; mime: string } | null> {
-  // Loaded late: it is not needed before the first download.
+  // Loaded with the first download.
   const { fileTypeFromBuffer } = await import("file-type");
   return (await fileTypeFromBuffer(head).catch(() => undefined)) ?? null;
 }
 
-/** The kind of film: by its `ftyp`, wherever that stands among the first boxes; else by what it begins with. */
+/** The type of a film: by its `ftyp` among the first boxes, else by the first box. */
 async function brandOf(head: Buffer, start: number): Promise<{ ext: string; mime: string }> {
   for (let at = start; at + 8 <= head.length; ) {
     const size = head.readUInt32BE(at);
@@ -65,18 +66,18 @@ async function brandOf(head: Buffer, start: number): Promise<{ ext: string; mime
 
 const typeAt = (head: Buffer, at: number) => head.toString("latin1", at + 4, at + 8);
 
-/** Whether there is the header of a first box, and behind that box, as far as can be seen, another one's. */
+/** Whether the header of a first box is at `at`, and behind that box, as far as the head reaches, another header. */
 function beginsWithBox(head: Buffer, at: number): boolean {
   if (at + 8 > head.length) return false;
   const type = typeAt(head, at);
   if (!FIRST_OF_MOVIE.has(type) && !FIRST_OF_FRAGMENTS.has(type)) return false;
   const size = head.readUInt32BE(at);
-  // 0 and 1: to the end of the file, and a size of 64 bits.
+  // 0: to the end of the file; 1: the size has 64 bits.
   if (size < 8) return size < 2;
   return at + size + 8 > head.length || /^[\x20-\x7e\xa9]{4}$/.test(typeAt(head, at + size));
 }
 
-/** Where boxes begin behind a byte order mark, empty lines, a tag (ID3v2.4 §3.1), or anything else that has an `ftyp` behind it. */
+/** Where boxes begin behind a byte order mark, empty lines, a tag (ID3v2.4 §3.1), or other data before an `ftyp`. */
 function findBoxes(head: Buffer): number | null {
   const before = /^(?:\xef\xbb\xbf|\xff\xfe|\xfe\xff)?[\r\n\t ]*/.exec(head.toString("latin1", 0, 64))![0].length;
   const tag = head.toString("latin1", 0, 3) === "ID3" && head.length >= 10 ? 10 + syncSafe(head, 6) : 0;
@@ -86,7 +87,7 @@ function findBoxes(head: Buffer): number | null {
   return isBox ? at : null;
 }
 
-/** Four bytes of seven bits each. */
+/** An ID3 size: four bytes of seven bits. */
 function syncSafe(head: Buffer, at: number): number {
   return [0, 1, 2, 3].reduce((sum, nth) => sum * 128 + (head[at + nth]! & 0x7f), 0);
 }

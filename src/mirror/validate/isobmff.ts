@@ -1,39 +1,37 @@
 import type { FileHandle } from "node:fs/promises";
 import { openWindow, type ReadAt, readAt } from "./read-window.ts";
 
-/** More boxes at one level than any real film has (an hour of one-frame fragments has half a million). */
+/** The most boxes that are read at one level (an hour of one-frame fragments has half a million). */
 const MAX_BOXES = 4_000_000;
 
-/** Tracks of an index that are looked into. */
+/** The most tracks of an index that are read. */
 const MAX_TRACKS = 64;
 
-/** Bytes of the largest `sidx`: 65,535 references of 12 bytes (ISO/IEC 14496-12, 8.16.3). */
+/** Bytes of the largest `sidx` that is read: it has 65,535 references of 12 bytes (ISO/IEC 14496-12, 8.16.3). */
 const MAX_SIDX = 2 ** 20;
 
-/** A box (ISO/IEC 14496-12, 4.2): its type, and where its content begins and ends in the file. */
+/** A box (ISO/IEC 14496-12, 4.2): its type, and where in the file its content begins and ends. */
 type Box = { type: string; from: number; to: number };
 
-/** What stopped a walk before the end: a cut, or what makes no sense; null: nothing. */
-type Stop = { cut: string } | { odd: string } | null;
+/** Why a walk ended early: the file is cut, or is no sequence of boxes; null: it did not. */
+type Stop = { cut: string; atLeast: number } | { odd: string } | null;
 
-/** Calls `each` for every box between two places of a file, in order. At most `most` headers are read. */
-async function walk(
-  read: ReadAt,
-  [from, to]: [number, number],
-  each: (box: Box) => void,
-  most = MAX_BOXES,
-): Promise<Stop> {
+/** Calls `each` for every box between two positions of a file, in order. */
+async function walk(read: ReadAt, [from, to]: [number, number], each: (box: Box) => void): Promise<Stop> {
   for (let at = from, count = 0; at < to; count++) {
-    if (count === most) return { odd: `it has more than ${most} boxes` };
+    if (count === MAX_BOXES) return { odd: `it has more than ${MAX_BOXES} boxes` };
     const header = await read(at, Math.min(16, to - at));
-    if (header.length < 8) return { cut: `it ends inside the header of a box, at ${at}` };
-    const short = header.readUInt32BE(0);
+    const short = header.length < 8 ? null : header.readUInt32BE(0);
     // 1: the size follows in 64 bits; 0: the box goes on to the end of the file.
-    if (short === 1 && header.length < 16) return { cut: `it ends inside the header of a box, at ${at}` };
-    const size = short === 1 ? Number(header.readBigUInt64BE(8)) : short === 0 ? to - at : short;
     const head = short === 1 ? 16 : 8;
+    if (short === null || header.length < head) {
+      return { cut: `it ends inside the header of a box, at ${at}`, atLeast: at + head };
+    }
+    const size = short === 1 ? Number(header.readBigUInt64BE(8)) : short === 0 ? to - at : short;
     if (size < head) return { odd: `there is no box at ${at}` };
-    if (size > to - at) return { cut: `a box of ${size} bytes at ${at} runs past its end, at ${to}` };
+    if (size > to - at) {
+      return { cut: `a box of ${size} bytes at ${at} runs past its end, at ${to}`, atLeast: at + size };
+    }
     each({ type: header.toString("latin1", 4, 8), from: at + head, to: at + size });
     at += size;
   }
@@ -41,16 +39,16 @@ async function walk(
 }
 
 /**
- * What an MP4 or QuickTime file says of itself: whether it is cut, or all there but odd (both are null for a good one),
- * where it ends by its own index of segments (null: it has none), and how many seconds it plays (null: it does not say).
+ * The facts of an MP4 or QuickTime file: why it is cut or odd (null: it is not), where its index of segments ends (null: it
+ * has none), and its duration (null: unknown).
  */
 export type BoxReport = { cut: string | null; odd: string | null; end: number | null; seconds: number | null };
 
 const NOTHING_ODD: BoxReport = { cut: null, odd: null, end: null, seconds: null };
 
 /**
- * Walks the top-level boxes of a file of `bytes` bytes whose first box begins at `start`. It is cut where a box runs past
- * the end, or the index (`moov`) is missing or empty: encoders write it last, so what lacks it is not finished.
+ * Walks the top-level boxes of a file of `bytes` bytes whose first box begins at `start`. The file is cut where a box runs past
+ * the end, or the index (`moov`) is missing or empty: encoders write it last.
  */
 export async function readBoxes(file: FileHandle, start: number, bytes: number): Promise<BoxReport> {
   const found = new Map<string, Box>();
@@ -66,7 +64,7 @@ export async function readBoxes(file: FileHandle, start: number, bytes: number):
   const about = index === undefined ? null : await readIndex(read, index);
   const cut = (line: string) => ({ ...NOTHING_ODD, cut: line });
   if (stop !== null && "cut" in stop) {
-    // Where index and media are whole, what follows is no part of the film; in fragments more of the film may be missing.
+    // Behind a whole index and media comes no part of the film; of a fragmented film more may be missing.
     const isWhole = about !== null && !about.isEmpty && found.has("mdat") && !found.has("moof");
     if (!isWhole) return cut(stop.cut);
     return { ...NOTHING_ODD, odd: `something follows the film: ${stop.cut}`, seconds: about.seconds };
@@ -83,10 +81,17 @@ export async function readBoxes(file: FileHandle, start: number, bytes: number):
   return { cut: null, odd: odd ?? missing, end, seconds: about.seconds };
 }
 
+/** The least length of a file of boxes, as the sizes of its boxes state it; null: they do not. */
+export async function boxesLength(read: ReadAt, bytes: number): Promise<number | null> {
+  const stop = await walk(read, [0, bytes], () => {});
+  if (stop === null) return bytes;
+  return "atLeast" in stop ? stop.atLeast : null;
+}
+
 /**
- * What the index holds. It is empty without the movie's header or without a track of media (8.2.1, 8.3.1); a compressed
- * one (`cmov`), and one that leads to other films (`rmra`), are QuickTime's. The duration is that of the movie (mvhd, 8.2.2), or
- * where it comes in fragments of the movie with all of them (mehd, 8.8.2).
+ * Reads the index. It is empty without the movie's header or a track of media (8.2.1, 8.3.1); QuickTime has compressed ones
+ * (`cmov`) and references to other films (`rmra`). The duration is the movie's (mvhd, 8.2.2), of a fragmented one that with
+ * all fragments (mehd, 8.8.2).
  */
 async function readIndex(read: ReadAt, index: Box): Promise<{ isEmpty: boolean; seconds: number | null }> {
   const found = new Map<string, Box>();
@@ -107,7 +112,6 @@ async function readIndex(read: ReadAt, index: Box): Promise<{ isEmpty: boolean; 
   return { isEmpty: false, seconds: await readDuration(read, header, found.get("mvex")) };
 }
 
-/** Zero and all ones mean that the duration is not known. */
 async function readDuration(read: ReadAt, header: Box, extended: Box | undefined): Promise<number | null> {
   const movie = await readTimes(read, header, { 0: [12, 16], 1: [20, 24] });
   if (movie === null || extended === undefined) return movie && toSeconds(movie.duration, movie.timescale);
@@ -121,7 +125,7 @@ async function readDuration(read: ReadAt, header: Box, extended: Box | undefined
 
 type Times = { timescale: number; duration: number | null };
 
-/** Reads a box by its version: where its timescale (32 bits) stands, and its duration (32 bits in version 0, 64 in 1). */
+/** Reads a box by the offsets of its version: the timescale has 32 bits, the duration 32 in version 0 and 64 in 1. */
 async function readTimes(
   read: ReadAt,
   box: Box,
@@ -133,6 +137,7 @@ async function readTimes(
   const [scaleAt, durationAt] = places[version];
   if (content.length < durationAt + (version === 0 ? 4 : 8)) return null;
   const duration = version === 0 ? BigInt(content.readUInt32BE(durationAt)) : content.readBigUInt64BE(durationAt);
+  // Zero and all ones: unknown.
   const unknown = version === 0 ? 2n ** 32n - 1n : 2n ** 64n - 1n;
   return {
     timescale: scaleAt === null ? 0 : content.readUInt32BE(scaleAt),
@@ -144,7 +149,7 @@ function toSeconds(duration: number | null, timescale: number): number | null {
   return duration === null || timescale === 0 ? null : duration / timescale;
 }
 
-/** Where the segments of a `sidx` end in the file: they lie behind it, one after the other (8.16.3). Null: it cannot be read. */
+/** Where the segments behind a `sidx` end in the file (8.16.3); null: it cannot be read. */
 async function readSegments(file: FileHandle, box: Box): Promise<number | null> {
   const content = await readAt(file, box.from, Math.min(MAX_SIDX, box.to - box.from));
   const references = content[0] === 0 ? 24 : 32;

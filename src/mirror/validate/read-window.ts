@@ -1,13 +1,13 @@
 import { Buffer } from "node:buffer";
 import type { FileHandle } from "node:fs/promises";
 
-/** Bytes per read: small structures that stand side by side come with one read. */
+/** Bytes per read: neighbouring small structures come with one read. */
 const WINDOW = 16 * 1024;
 
-/** Reads a few bytes (at most 16 KiB) anywhere in a file; fewer at its end. The bytes are good until the next read. */
+/** Reads a few bytes (at most 16 KiB) of a file, fewer at its end. The buffer is valid until the next read. */
 export type ReadAt = (position: number, length: number) => Promise<Buffer>;
 
-/** For walks over the structure of a file, forwards for the most part: reads through a window of 16 KiB. */
+/** Reads through a window of 16 KiB, for mostly forward walks over a file's structure. */
 export function openWindow(file: FileHandle): ReadAt {
   const window = Buffer.alloc(WINDOW);
   let start = 0;
@@ -21,7 +21,7 @@ export function openWindow(file: FileHandle): ReadAt {
   };
 }
 
-/** At most `length` bytes from a place in a file, in memory of their own. */
+/** At most `length` bytes from a position in a file, in a buffer of their own. */
 export async function readAt(file: FileHandle, position: number, length: number): Promise<Buffer> {
   const buffer = Buffer.alloc(length);
   return buffer.subarray(0, await fill(file, buffer, position));

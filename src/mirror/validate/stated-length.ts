@@ -1,16 +1,17 @@
 import type { Buffer } from "node:buffer";
 import type { FileHandle } from "node:fs/promises";
+import { boxesLength } from "./isobmff.ts";
 import { openWindow, type ReadAt, readAt } from "./read-window.ts";
 
-/** Parts of a file that are looked at before its length counts as unknown. */
+/** The most parts of a file that are read before its length counts as unknown. */
 const MAX_PARTS = 4_000_000;
 
-/** Where the end marker of a picture may stand, counted from the end: some tools append a little. */
+/** Bytes before the end that are searched for a picture's end marker: some tools append data. */
 const TAIL = 64 * 1024;
 
 /**
- * The least number of bytes of the whole file, as the file itself states it; null: it does not. `head` is its start,
- * `bytes` how many there are. The formats: RIFF (WebP, AVI, WAV), AIFF, BMP, ASF, Matroska and WebM (RFC 8794, RFC 9559),
+ * The least length of the whole file, as its format states it; null: it does not. `head` is the file's start, `bytes` its
+ * present length. The formats: RIFF (WebP, AVI, WAV), AIFF, BMP, ASF, Matroska and WebM (RFC 8794, RFC 9559),
  * GIF (GIF89a, 15 to 27), FLV (Annex E), and pictures made of boxes (HEIC, AVIF: ISO/IEC 14496-12, 4.2).
  */
 export async function statedLength(file: FileHandle, head: Buffer, bytes: number): Promise<number | null> {
@@ -34,14 +35,14 @@ export async function lacksEnd(file: FileHandle, ext: string, bytes: number): Pr
   return !(await readAt(file, Math.max(0, bytes - TAIL), TAIL)).includes(marker, 0, "latin1");
 }
 
-/** Films of more than a gigabyte are several pieces, one behind the other (OpenDML, "AVIX"). */
+/** Films over a gigabyte are several consecutive chunks (OpenDML, "AVIX"). */
 async function riffLength(read: ReadAt, bytes: number): Promise<number | null> {
   let end = 0;
   for (let at = 0, count = 0; at < bytes && count < MAX_PARTS; count++) {
     const header = await read(at, 8);
     if (header.length < 8 || header.toString("latin1", 0, 4) !== "RIFF") break;
     const size = header.readUInt32LE(4);
-    // Writers that cannot go back leave 0 or all ones.
+    // Writers that cannot seek back leave 0 or all ones.
     if (size === 0 || size === 2 ** 32 - 1) return null;
     end = at + 8 + size;
     at = end + (size % 2);
@@ -49,7 +50,7 @@ async function riffLength(read: ReadAt, bytes: number): Promise<number | null> {
   return end;
 }
 
-/** Behind the header of EBML comes the Segment, which is the rest of the file; a size of all ones: not known, as in a live film. */
+/** The Segment behind the EBML header is the rest of the file; a size of all ones, as in a live film, is unknown. */
 function matroskaLength(head: Buffer): number | null {
   const header = elementSize(head, 4);
   if (header?.size == null) return null;
@@ -59,7 +60,7 @@ function matroskaLength(head: Buffer): number | null {
   return found?.size == null ? null : found.end + found.size;
 }
 
-/** A size of one to eight bytes (RFC 8794 §4): its first bits tell how many. `size` null: unknown. */
+/** A size of one to eight bytes (RFC 8794 §4), by its first bits. `size` null: unknown. */
 function elementSize(head: Buffer, at: number): { size: number | null; end: number } | null {
   const first = head[at];
   if (first === undefined || first === 0) return null;
@@ -71,7 +72,7 @@ function elementSize(head: Buffer, at: number): { size: number | null; end: numb
   return { size: isUnknown ? null : Number(size), end: at + length };
 }
 
-/** Blocks up to the trailer; what they would need to go on where they end before it. */
+/** Blocks up to the trailer; where the file ends before it, at least one more byte. */
 async function gifLength(read: ReadAt, bytes: number): Promise<number | null> {
   const screen = await read(0, 13);
   if (screen.length < 13) return 13;
@@ -96,10 +97,10 @@ async function gifLength(read: ReadAt, bytes: number): Promise<number | null> {
   return null;
 }
 
-/** Sound, picture and script; their upper bits are flags. */
+/** Types of sound, picture and script; the upper bits of a tag's type are flags. */
 const FLV_TAGS = new Set([8, 9, 18]);
 
-/** Tags of a head of 11 bytes and a content, each followed by its size in 4 bytes, which the last one may lack. */
+/** Tags have a head of 11 bytes and a body, followed by their size in 4 bytes, which the last tag may lack. */
 async function flvLength(read: ReadAt, head: Buffer, bytes: number): Promise<number | null> {
   if (head.length < 9) return 9;
   let end = head.readUInt32BE(5);
@@ -114,25 +115,13 @@ async function flvLength(read: ReadAt, head: Buffer, bytes: number): Promise<num
   return end;
 }
 
-async function boxesLength(read: ReadAt, bytes: number): Promise<number | null> {
-  let end = 0;
-  for (let count = 0; end < bytes && count < MAX_PARTS; count++) {
-    const header = await read(end, 16);
-    if (header.length < 8) return end + 8;
-    const size = header.readUInt32BE(0);
-    if (size < 8) return size === 1 && header.length === 16 ? end + Number(header.readBigUInt64BE(8)) : null;
-    end += size;
-  }
-  return end;
-}
-
-/** GUIDs (ASF 10.1, 10.2) of the header, and of the object in it that tells the size of the file. */
+/** GUIDs (ASF 10.1, 10.2) of the header, and of its object with the file's size. */
 const ASF = "\x30\x26\xb2\x75\x8e\x66\xcf\x11";
 const ASF_PROPERTIES = "\xa1\xdc\xab\x8c\x47\xa9\xcf\x11\x8e\xe4\x00\xc0\x0c\x20\x53\x65";
 
 function asfLength(head: Buffer): number | null {
   const at = head.indexOf(ASF_PROPERTIES, 0, "latin1");
   if (at < 0 || at + 48 > head.length) return null;
-  // 0: it was written live.
+  // 0: a live recording.
   return Number(head.readBigUInt64LE(at + 40)) || null;
 }

@@ -1,81 +1,79 @@
 import type { Buffer } from "node:buffer";
 import { type FileHandle, open } from "node:fs/promises";
 import type { MediaKind } from "../../model/medium.ts";
-import { NotMediaYet } from "../errors.ts";
+import { isTypeOf, UNKNOWN_TYPE } from "../../rules/media-types.ts";
+import { InvalidContent } from "../errors.ts";
 import { type FileKind, fileKindOf } from "./file-kind.ts";
 import { readBoxes } from "./isobmff.ts";
 import { readAt } from "./read-window.ts";
 import { lacksEnd, statedLength } from "./stated-length.ts";
 
+/** Validation: bytes → kind of file (`file-kind.ts`) → is it whole? (`isobmff.ts`, `stated-length.ts`) → proof or reason. */
+
 export type Proof = {
   contentType: string;
   /** With its dot; from the content alone, never from the link. */
   ext: string;
-  /** Why a person should look at it; null where nothing is odd. */
+  /** What is odd about it, for a person to look at; null: nothing. */
   suspect: string | null;
 };
 
-/** Room for every signature that file-type knows. */
+/** An error where the file cannot be the medium: a value, because callers go on with it. */
+export type Verdict = Proof | InvalidContent;
+
+/** Bytes of the head: enough for every signature that file-type knows. */
 const HEAD = 64 * 1024;
 
-/** How much of the start has to be text for the whole to be taken for text. */
+/** Bytes of the head that must be text for the file to count as text. */
 const TEXT_HEAD = 4096;
 
-/** How far what a film plays may be from what was announced: seconds, or the share of what was announced if that is more. */
+/** How far a film's duration may be from the announced one: the larger of seconds and a share of it. */
 const TOLERANCE = { seconds: 2, share: 0.05 };
 
-const OF_KIND = { video: /^video\//, thumbnail: /^image\// } as const;
-
-/** A downloaded file: where it is, what it was announced as, and how many bytes there are. */
+/** A downloaded file, and the kind of medium that was announced. */
 type Download = { path: string; kind: MediaKind; bytes: number };
 
 /**
- * Judges a downloaded file by its content. `announced` is the length that the server named, `duration` the seconds that the
- * event named; null: unknown. `isFramed`: the whole came by another proof (a last chunk, the end of what was packed).
- * Text of any sort (HTML, XML, JSON), an empty, short or cut file throw NotMediaYet. Anything else is kept: what is not
- * known for a video or a picture, plays longer or shorter than was announced, or is shorter than it says though HTTP
- * proved that all of it came, is marked suspect, never thrown away. How much is read does not depend on the size of the file,
- * but on the number of its parts.
+ * Validates a downloaded file. `announced` is the length from the server, `duration` the
+ * seconds from the event; null: unknown. `isFramed`: something else proves that all of it came (a last chunk, the end of the
+ * decoded body). Text (HTML, XML, JSON), and an empty, short or cut file are InvalidContent. Anything else is kept, and
+ * marked suspect where its type is not the announced kind's, its duration differs, or it is shorter than it states although
+ * HTTP proved that all of it came. The bytes read depend on the number of the file's parts, not on its size.
  */
 export async function verifyMedia(
   given: Download & { announced: number | null; duration: number | null; isFramed?: boolean },
-): Promise<Proof> {
+): Promise<Verdict> {
   const { path, kind, bytes, announced, duration, isFramed = false } = given;
   return withKind(path, bytes, async (file, head, found) => {
-    const remainder = { isRemainder: true };
+    const partial = { isPartial: true };
     if (announced !== null && announced !== bytes) {
-      throw new NotMediaYet(`${bytes} of ${announced} bytes came`, remainder);
+      return new InvalidContent(`${bytes} of ${announced} bytes came`, partial);
     }
-    const { cut, odd } = await findOddity(file, head, found, {
-      bytes,
-      duration,
-      isWhole: isFramed || announced !== null,
-    });
-    if (cut !== null) throw new NotMediaYet(`the ${found.ext} file is cut: ${cut}`, remainder);
+    const isWhole = isFramed || announced !== null;
+    const { cut, odd } = await findOddity(file, head, found, { bytes, duration, isWhole });
+    if (cut !== null) return new InvalidContent(`the ${found.ext} file is cut: ${cut}`, partial);
     return proofOf(found, kind, odd);
   });
 }
 
-/** Names what came of a file that is known not to be whole; null where that is text, or nothing. */
+/** The type of a file that is known not to be whole; null: it is empty or text. */
 export async function nameRemainder({ path, kind, bytes }: Download): Promise<Proof | null> {
-  return withKind(path, bytes, async (_file, _head, found) => proofOf(found, kind, null)).catch((error) => {
-    if (error instanceof NotMediaYet) return null;
-    throw error;
-  });
+  const verdict = await withKind(path, bytes, async (_file, _head, found) => proofOf(found, kind, null));
+  return verdict instanceof InvalidContent ? null : verdict;
 }
 
-async function withKind<Result>(
+async function withKind(
   path: string,
   bytes: number,
-  work: (file: FileHandle, head: Buffer, found: FileKind) => Promise<Result>,
-): Promise<Result> {
-  if (bytes === 0) throw new NotMediaYet("the answer is empty");
+  work: (file: FileHandle, head: Buffer, found: FileKind) => Promise<Verdict>,
+): Promise<Verdict> {
+  if (bytes === 0) return new InvalidContent("the answer is empty");
   const file = await open(path, "r");
   try {
     const head = await readAt(file, 0, Math.min(HEAD, bytes));
-    if (isText(head.subarray(0, TEXT_HEAD))) throw new NotMediaYet("the answer is text, not media");
+    if (isText(head.subarray(0, TEXT_HEAD))) return new InvalidContent("the answer is text, not media");
     const found = await fileKindOf(head);
-    if (/^text\/|[/+]xml$/.test(found.mime)) throw new NotMediaYet(`the answer is ${found.mime}, not media`);
+    if (/^text\/|[/+]xml$/.test(found.mime)) return new InvalidContent(`the answer is ${found.mime}, not media`);
     return await work(file, head, found);
   } finally {
     await file.close();
@@ -83,12 +81,12 @@ async function withKind<Result>(
 }
 
 function proofOf({ ext, mime }: FileKind, kind: MediaKind, odd: string | null): Proof {
-  const content = mime === "application/octet-stream" ? "unknown" : mime;
-  const suspect = OF_KIND[kind].test(mime) ? odd : `announced as a ${kind}, but the content is ${content}`;
+  const content = mime === UNKNOWN_TYPE ? "unknown" : mime;
+  const suspect = isTypeOf(kind, mime) ? odd : `announced as a ${kind}, but the content is ${content}`;
   return { contentType: mime, ext: /^[a-z0-9]{1,8}$/.test(ext) ? `.${ext}` : ".bin", suspect };
 }
 
-/** Looks for a cut, and for what is all there but strange. Where HTTP proved the whole, the length that a format states marks only. */
+/** Whether the file is cut, or odd. Where HTTP proved the whole, a larger stated length is only odd. */
 async function findOddity(
   file: FileHandle,
   head: Buffer,
@@ -114,7 +112,7 @@ function compareDurations(plays: number | null, announced: number | null): strin
 
 const shown = (seconds: number) => String(Number(seconds.toPrecision(6)));
 
-/** UTF-8 or UTF-16 text, or markup in any other encoding: no media format begins with that much of it. */
+/** UTF-8 or UTF-16 text, or markup in any encoding: no media format begins with so much text. */
 function isText(head: Buffer): boolean {
   if (isWideText(head)) return true;
   if (/[\x00-\x08\x0e-\x1a\x1c-\x1f]/.test(head.toString("latin1"))) return false;
@@ -127,7 +125,7 @@ function isText(head: Buffer): boolean {
   }
 }
 
-/** UTF-16 behind its byte order mark, which alone proves nothing: a film may follow it. */
+/** UTF-16 with its byte order mark, which alone proves nothing: a film may follow it. */
 function isWideText(head: Buffer): boolean {
   const mark = head.toString("latin1", 0, 2);
   if (mark !== "\xff\xfe" && mark !== "\xfe\xff") return false;

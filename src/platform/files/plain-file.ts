@@ -1,12 +1,11 @@
-import { closeSync, constants, existsSync, fstatSync, mkdirSync, openSync, readFileSync } from "node:fs";
-import { dirname, resolve } from "node:path";
+import { closeSync, constants, fstatSync, openSync, readFileSync } from "node:fs";
 
-/** Nothing that an operator writes by hand is larger, in bytes. */
+/** The largest file that is read, in bytes: files written by hand are smaller. */
 const LARGEST = 2 ** 20;
 
 /**
- * The bytes of a file of the operator's: a config, a secret, a certificate. What is none (a pipe would be waited for, for ever)
- * or is far too large throws one line; else the system's error.
+ * The bytes of a file that the operator wrote: a config, a secret, a certificate. Throws one line for what is no regular file
+ * (a read from a pipe would never end) or is too large, else the system's error.
  */
 export function readPlainFile(path: string): Buffer {
   const file = openSync(path, constants.O_RDONLY | (constants.O_NONBLOCK ?? 0));
@@ -18,23 +17,5 @@ export function readPlainFile(path: string): Buffer {
     return readFileSync(file);
   } finally {
     closeSync(file);
-  }
-}
-
-/**
- * Makes a folder and those above it that are missing, the owner's alone; one that is there is left as it is. Throws the
- * system's error. One by one: Node's own `recursive` never ends below a folder that lets nobody make one, as in /proc
- * (seen with Node 22 to 26).
- */
-export function makeFolders(dir: string): void {
-  const missing: string[] = [];
-  for (let at = resolve(dir); !existsSync(at); at = dirname(at)) missing.unshift(at);
-  for (const each of missing) {
-    try {
-      mkdirSync(each, { mode: 0o700 });
-    } catch (error) {
-      // Another process was quicker.
-      if ((error as NodeJS.ErrnoException).code !== "EEXIST" || !existsSync(each)) throw error;
-    }
   }
 }

@@ -2,13 +2,14 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Socket } from "node:net";
 import type { Clock, Log } from "../../ports.ts";
 import { holderOf } from "../net/addresses.ts";
+import { every as repeat } from "../timing.ts";
 import type { ConnectionLimits, Trust } from "./connection-limits.ts";
 
 type Connection = {
-  /** Read from and written to: the TLS socket, once there is one. */
+  /** The TLS socket, once there is one. */
   socket: Socket;
   address: string;
-  /** Whose share it is part of. */
+  /** The address, or IPv6 network, whose share it counts in. */
   owner: string;
   isTrusted: boolean;
   /** The TLS handshake, if there is one, is done. */
@@ -17,44 +18,44 @@ type Connection = {
   requests: number;
   request: IncomingMessage | null;
   unanswered: number;
-  /** Bytes read when it became idle: when there are more, the head of a request is on its way. */
+  /** Bytes read when it became idle: with more, the head of a request has begun. */
   idleAt: number;
   /** How many looks ago it began. */
   begun: number;
-  /** Bytes read and taken by the client, and how many looks ago that changed. */
+  /** Bytes read, and written and taken by the client; how many looks ago that changed. */
   moved: number;
   quiet: number;
 };
 
-/** A connection that has had no request is not idle before it was silent for this long, in milliseconds. */
+/** A connection without a request so far is idle after this much silence, in milliseconds. */
 const SILENT = 1_000;
 
-/** Requests of a connection that is not trusted which may wait for their answers at once. */
+/** The most unanswered requests of a connection that is not trusted. */
 const PIPELINED = 4;
 
-/** How many are looked at for one that can be closed: a flood of new connections must not make each of them expensive. */
+/** How many connections are looked at for one that can be closed: in a flood each new one must stay cheap. */
 const LOOKED_AT = 256;
 
-/** At most one line about connections that were turned away or closed, in milliseconds. */
+/** The least time between two log lines about connections that were refused or closed, in milliseconds. */
 const LOG_EVERY = 60_000;
 
-/** What Node's parser is to do after a head: the connection speaks another protocol from here on (nodejs/node, lib/_http_server.js). */
+/** Return value of the parser's `onIncoming`: the connection changes to another protocol (nodejs/node, lib/_http_server.js). */
 const UPGRADE = 2;
 
 /**
- * What was read at once may hold thousands of requests, and Node's parser makes each of them an event, also when its socket is
- * closed. It ends at the next head. A runtime without this parser goes on, which costs time only.
+ * One read may hold thousands of requests, and Node's parser emits an event for each, also once the socket is closed. This
+ * ends it at the next head. A runtime without this parser goes on, which costs time only.
  */
 function stopParser(socket: Socket & { parser?: { onIncoming?: unknown } | null }): void {
   if (socket.parser?.onIncoming) socket.parser.onIncoming = () => UPGRADE;
 }
 
 /**
- * The connections of a listener. Trusted addresses are served whatever others do: each other address has a share, and when
- * connections become few, those of others are closed that are idle for longest, then those that make no progress.
+ * The connections of a listener. Trusted addresses are always served. Each other address has a share; when connections are
+ * scarce, those of other addresses are closed, the longest idle first, then those without progress.
  *
- * Time is counted in looks, `every` milliseconds apart. Node's own timeouts are not used, because timers come before sockets:
- * after a commit that blocked the loop for long they would end requests that wait, whole, to be read.
+ * Time is counted in looks, `every` milliseconds apart. Node's own timeouts are not used: timers run before sockets are read,
+ * so after a commit that blocked the event loop they would end complete requests that wait to be read.
  */
 export function createConnections(options: {
   limits: ConnectionLimits;
@@ -63,25 +64,25 @@ export function createConnections(options: {
   clock: Clock;
   log: Pick<Log, "warn">;
   isTls: boolean;
-  /** What is received on this socket has not come in time. */
+  /** A request on this socket was not received in time. */
   onLate(socket: Socket): void;
 }) {
   const { limits, every, clock, log, isTls, onLate } = options;
   let { trust } = options;
   const all = new Set<Connection>();
-  /** Those of strangers without a request, the one that is idle for longest first. */
+  /** Connections of other addresses without a request, the longest idle first. */
   const idle = new Set<Connection>();
   const byOwner = new Map<string, Set<Connection>>();
   const bySocket = new WeakMap<Socket, Connection>();
-  /** Those of strangers that make no progress, as of the last look, the quietest first. */
+  /** Connections of other addresses without progress at the last look, the quietest first. */
   let stalled: Connection[] = [];
   let turnedAway = 0;
   let closed = 0;
   let last = "";
   let logged = Number.NEGATIVE_INFINITY;
-  let cancel = clock.after(every, look);
+  const stop = repeat(every, clock, look);
 
-  /** A TLS socket is another than the one that was accepted, which Node and Deno call its parent. */
+  /** A TLS socket wraps the accepted one, which Node and Deno call its parent. */
   function connectionOf(socket: Socket & { _parent?: Socket }): Connection | undefined {
     return bySocket.get(socket) ?? (socket._parent && bySocket.get(socket._parent));
   }
@@ -176,7 +177,6 @@ export function createConnections(options: {
     stalled.push(...readers.filter(({ isTrusted }) => !isTrusted));
     stalled.sort((a, b) => b.quiet - a.quiet);
     logTurnedAway();
-    cancel = clock.after(every, look);
   }
 
   function logTurnedAway(): void {
@@ -189,7 +189,7 @@ export function createConnections(options: {
   }
 
   return {
-    /** A connection was accepted; it is closed at once where there is no room for it. */
+    /** Takes an accepted connection, or closes it at once where there is no room. */
     add(socket: Socket): void {
       const address = socket.remoteAddress ?? "unknown";
       const isTrusted = trust.isTrusted(address);
@@ -212,7 +212,7 @@ export function createConnections(options: {
       socket.once("close", () => remove(connection));
     },
 
-    /** The TLS handshake of an accepted connection is done: from now on this socket is the connection's. */
+    /** The TLS handshake is done: from now on this socket is the connection's. */
     secured(socket: Socket): void {
       const connection = connectionOf(socket);
       if (connection === undefined) return;
@@ -224,8 +224,8 @@ export function createConnections(options: {
     },
 
     /**
-     * A request has begun. False: it is not to be served, since its connection is closed: one that is not trusted may not have
-     * many requests without an answer (no client pipelines, and each turn would be spent on them).
+     * A request has begun. False: its connection is closed, and it must not be served. Connections that are not trusted may
+     * not have many unanswered requests: no client pipelines, and they would take all of the event loop.
      */
     begun(request: IncomingMessage, response: ServerResponse): boolean {
       const { socket } = request;
@@ -255,7 +255,7 @@ export function createConnections(options: {
 
     addressOf: (socket: Socket): string => connectionOf(socket)?.address ?? socket.remoteAddress ?? "unknown",
 
-    /** The request whose body is being received on this socket; null: none, though its head may be. */
+    /** The request whose body is being received on this socket, else null. */
     receiving(socket: Socket): IncomingMessage | null {
       const request = connectionOf(socket)?.request;
       return request && !request.complete ? request : null;
@@ -267,7 +267,7 @@ export function createConnections(options: {
       return connection !== undefined && connection.unanswered === 0 && socket.bytesRead !== connection.idleAt;
     },
 
-    /** Another config: every connection is judged anew. */
+    /** After a reload: judges every connection again. */
     setTrust(next: Trust): void {
       trust = next;
       for (const connection of all) {
@@ -290,6 +290,6 @@ export function createConnections(options: {
       for (const connection of [...all]) close(connection);
     },
 
-    stop: () => cancel(),
+    stop,
   };
 }

@@ -12,18 +12,19 @@ import type { Hono } from "hono";
 import { type ErrorCode, errorLine, errorTable, RelayError } from "../../errors.ts";
 import type { Clock, Log } from "../../ports.ts";
 import { openFilesLimit, shareOpenFiles } from "../files/open-files.ts";
+import { every } from "../timing.ts";
+import { type ClientError, describeClientError, describeLate, type Unread } from "./client-errors.ts";
 import type { ConnectionLimits, Trust } from "./connection-limits.ts";
 import { createConnections } from "./connections.ts";
 import { readTls, type TlsFiles, type TlsPair } from "./tls-files.ts";
-import { type ClientError, describeClientError, describeLate, type Unread } from "./unread.ts";
 
-/** How long the connection of a sender is kept for its next request, and how often connections are looked at. Milliseconds. */
+/** How long a sender's connection is kept for its next request, and how often connections are looked at, in milliseconds. */
 const TIMES = { keepAlive: 65_000, connectionsCheckingInterval: 1_000 };
 
-/** Larger heads are answered 431. */
+/** The largest head, in bytes; a larger one is answered 431. */
 const MAX_HEADERS = 16 * 2 ** 10;
 
-/** Each connection costs memory, and the provider needs a handful: the last eighth is kept for those who may send. */
+/** Each connection costs memory. The provider needs a handful; the last eighth is for addresses that may send. */
 const CONNECTIONS: ConnectionLimits = {
   headersTimeout: 10_000,
   requestTimeout: 30_000,
@@ -37,16 +38,16 @@ const CONNECTIONS: ConnectionLimits = {
   stalledReaders: 256,
 };
 
-/** Connections that may wait in the kernel, while the process is busy or another takes its place; the kernel's own limit holds too. */
+/** Connections that wait in the kernel while the process is busy or being replaced; the kernel's own limit holds too. */
 const BACKLOG = 4_096;
 
-/** Seconds after which a refused sender may try again, in a 503. */
+/** `Retry-After` of a 503, in seconds. */
 const RETRY_AFTER = "5";
 
 /**
- * How long a connection that a client keeps open is left open at a stop, in milliseconds: a request that is on its way on it
- * is still taken, and its answer says that it was the last. One that is closed under a request costs that request. Longer
- * than messages travel, and no longer: meanwhile new connections wait.
+ * How long idle connections stay open at a stop, in milliseconds: closing one under a request would lose that request. A
+ * request that comes meanwhile is answered with `connection: close`. Longer than the way of a message, and no longer, because
+ * new connections wait meanwhile.
  */
 const IDLE_GRACE = 400;
 const IDLE_AGAIN = 50;
@@ -54,10 +55,10 @@ const IDLE_AGAIN = 50;
 // biome-ignore lint/suspicious/noExplicitAny: the app's own bindings do not matter here
 export type App = Hono<any>;
 
-/** Whom a listener serves first, and where requests are reported that never reach its app. */
+/** The addresses that a listener serves first; `unread` is called with requests that do not reach the app. */
 export type Gate = Trust & { unread(unread: Unread): void };
 
-/** No address before another, and no report. */
+/** All addresses are equal, and nothing is reported. */
 const NO_GATE: Gate = { isTrusted: () => false, isOpen: true, unread() {} };
 
 export type ListenOptions = Partial<typeof TIMES & ConnectionLimits> & { gate?: Gate; log?: Pick<Log, "warn"> };
@@ -65,21 +66,21 @@ export type ListenOptions = Partial<typeof TIMES & ConnectionLimits> & { gate?: 
 export type Listener = {
   host: string;
   port: number;
-  /** From now on this app answers; requests under way are answered by the one that took them. */
+  /** From now on this app answers new requests. */
   serve(app: App, gate?: Gate): void;
-  /** Connections to come are made with this certificate; for a listener that speaks TLS. Tells whether it is another one. */
+  /** Uses this certificate for new connections, on a listener with TLS. True when it differs from the one before. */
   renewTls(pair: TlsPair): boolean;
   /**
-   * Takes no new connections: where the socket is systemd's they wait in the kernel for the next process. Resolves when
-   * what is under way is answered, or was cut off after `grace` milliseconds.
+   * Takes no new connections; with a socket from systemd they wait in the kernel for the next process. Resolves when all
+   * requests are answered, or were cut off after `grace` milliseconds.
    */
   close(grace: number): Promise<void>;
 };
 
-/** Where to listen: an address of its own, or the file descriptor of a socket that listens already (sd_listen_fds(3)). */
+/** Where to listen: an address, or the file descriptor of a listening socket (sd_listen_fds(3)). */
 export type Place = { host: string; port: number } | { fd: number };
 
-/** An error as every listener says it: `{"error":{"code","message",…}}`, with the status of the one table. */
+/** An error as every listener answers it: `{"error":{"code","message",…}}`, with the status of `errorTable`. */
 export function errorAnswer(
   code: ErrorCode,
   message: string,
@@ -88,12 +89,12 @@ export function errorAnswer(
 ): Response {
   const { status } = errorTable[code];
   if (status === 503) headers["retry-after"] = RETRY_AFTER;
-  // What is left of a body that was not read must not be taken for the next request; a stranger need not stay.
+  // The unread rest of a body must not be taken for the next request; refused senders are disconnected.
   if (status === 413 || status === 408 || status === 403) headers.connection = "close";
   return Response.json({ error: { code, message, ...more } }, { status, headers });
 }
 
-/** Why a request broke off while its body was received, where that is known. */
+/** Why the body of a request was not received to its end, where that is known. */
 const breaks = new WeakMap<IncomingMessage, string>();
 export function whyBroken(request: IncomingMessage): string {
   return breaks.get(request) ?? "the connection ended before the body was complete";
@@ -110,9 +111,9 @@ export async function listen(
   let pair = at.tls && readTls(at.tls);
   const options = { ...TIMES, ...limitsHere(log), ...given };
   const limits = {
-    // Requests that are late are found by the connections' own count.
+    // Late requests are found by createConnections.
     ...{ headersTimeout: 0, requestTimeout: 0, keepAliveTimeout: options.keepAlive },
-    // The routes need the path only.
+    // The routes need only the path.
     ...{ maxHeaderSize: MAX_HEADERS, requireHostHeader: false },
   };
   const server = createAdaptorServer({
@@ -124,7 +125,7 @@ export async function listen(
         }
       : { createServer: createHttpServer, serverOptions: limits }),
   }) as Server & { setSecureContext?(pair: TlsPair): void };
-  // The head is bounded in bytes. Beyond a count its last headers would be left out, among them the proxy's word on the sender.
+  // The head is limited in bytes. A limit of the count would drop the last headers, X-Forwarded-For among them.
   server.maxHeadersCount = 0;
   server.maxConnections = options.atMost;
   const connections = createConnections({
@@ -132,12 +133,12 @@ export async function listen(
     onLate: (socket) => refuse(socket, describeLate(options), connections.hasBegun(socket)),
   });
   server.on("drop", (dropped) => connections.dropped(dropped?.remoteAddress ?? "unknown"));
-  // Also those that are in their TLS handshake, which the HTTP server does not know of.
+  // Includes connections in their TLS handshake, which the HTTP server does not count.
   server.on("connection", (socket: Socket) => connections.add(socket));
   server.on("secureConnection", (socket: Socket) => connections.secured(socket));
 
   const refused = new WeakSet<Socket>();
-  /** Answers what no route has seen, and reports it: once, since what follows on that connection is the end of the same. */
+  /** Answers what has not reached a route, and reports it once per connection. */
   function refuse(socket: Socket, refusal: Omit<Unread, "address">, isReported = true): void {
     const receiving = connections.receiving(socket);
     if (!refused.has(socket)) {
@@ -148,22 +149,22 @@ export async function listen(
     answerUnread(socket, refusal);
   }
   server.on("clientError", (error: ClientError, socket: Socket) => {
-    // A connection that ends between two requests is no request that was refused.
+    // The end of a connection between two requests is no refused request.
     const isReported = /^(HPE|ERR_SSL)_/.test(error.code ?? "") || connections.hasBegun(socket);
     refuse(socket, describeClientError(error, MAX_HEADERS), isReported);
   });
-  // An idle connection is closed only when nothing has come on it, which after a block is known once sockets were read.
+  // After a blocked event loop timers run before sockets are read: only a connection without new bytes is idle.
   server.on("timeout", (socket: Socket) => {
     const read = socket.bytesRead;
     setImmediate(() => socket.bytesRead === read && socket.destroy());
   });
   server.on("connect", (_, socket) => {
-    // Node has taken its own listener off: without one a client that resets the connection would end the process.
+    // Node has removed its own listener: without one a reset by the client would end the process.
     socket.on("error", () => {});
     const message = "CONNECT is not taken here: this is no proxy";
     refuse(socket as Socket, { code: "bad_request", message, why: message, body: null });
   });
-  // An expectation that no route knows of is no reason to lose an event (Node would answer 417 by itself).
+  // An unknown `Expect` must not lose an event; Node would answer 417.
   server.on("checkExpectation", (request, response) => server.emit("request", request, response));
   let closing = false;
   const [answer] = server.listeners("request");
@@ -206,14 +207,12 @@ export async function listen(
     async close(grace) {
       closing = true;
       const closed = new Promise<void>((resolve) => {
-        // Not the HTTP server's own close: that closes idle connections at once, also those that a request is on its way on.
+        // The HTTP server's own close ends idle connections at once, also those on which a request is on its way.
         NetServer.prototype.close.call(server, () => resolve());
       });
-      let cancelIdle = clock.after(Math.min(IDLE_GRACE, grace), function endIdle() {
-        // Again and again: an answer that began before ends later.
-        server.closeIdleConnections();
-        cancelIdle = clock.after(IDLE_AGAIN, endIdle);
-      });
+      // Repeatedly: answers that are under way end later.
+      const endIdle = () => server.closeIdleConnections();
+      const cancelIdle = every(IDLE_AGAIN, clock, endIdle, { first: Math.min(IDLE_GRACE, grace) });
       const cancel = clock.after(grace, () => connections.closeAll());
       await closed;
       cancelIdle();
@@ -224,7 +223,7 @@ export async function listen(
   };
 }
 
-/** The limits of connections, below the limit of open files. */
+/** The limits of connections, within the limit of open files. */
 function limitsHere(log: Pick<Log, "warn">): ConnectionLimits {
   const { strangers: forStrangers, deliveries } = shareOpenFiles();
   if (forStrangers >= CONNECTIONS.forStrangers) return CONNECTIONS;
@@ -235,25 +234,25 @@ function limitsHere(log: Pick<Log, "warn">): ConnectionLimits {
   return { ...CONNECTIONS, forStrangers };
 }
 
-/** Any Host is as good as none, and a target in absolute form or with characters that no URL has is one all the same. */
+/** Accepts any Host, a target in absolute form, and characters that no URL has. */
 function normaliseTarget(request: IncomingMessage): void {
   request.headers.host = "relay";
   const target = (request.url ?? "").replace(/^[a-z][a-z\d+.-]*:\/\/[^/?#]*/i, "").replaceAll("\\", "%5C");
   request.url = target.startsWith("/") ? target : `/${target}`;
 }
 
-/** An answer in our words, where Node would use its own (nodejs.org/api/http.html#event-clienterror). */
+/** Answers with the relay's own error instead of Node's (nodejs.org/api/http.html#event-clienterror). */
 function answerUnread(
   socket: Socket & { _httpMessage?: ServerResponse | null },
   { code, message }: Pick<Unread, "code" | "message">,
 ): void {
   const answering = socket._httpMessage;
-  // A whole request came before: its answer is still to come, and is the last.
+  // A complete request came before: its answer is the last on this connection.
   if (answering?.req.complete && !answering.headersSent) {
     answering.shouldKeepAlive = false;
     return;
   }
-  // As Node's own handler does: never write into the middle of an answer that has begun.
+  // As in Node's own handler: nothing is written into an answer that has begun.
   if (!socket.writable || answering?.headersSent) {
     socket.destroy();
     return;

@@ -6,12 +6,12 @@ import { readPlainFile } from "../files/plain-file.ts";
 /** Paths of PEM files: a certificate with its chain, and its key. */
 export type TlsFiles = { cert: string; key: string };
 
-/** Certificate chain and key, read and found to fit together. */
+/** Certificate chain and key, which belong together. */
 export type TlsPair = { cert: Buffer; key: Buffer };
 
 const PEM = /-----BEGIN CERTIFICATE-----[^-]*-----END CERTIFICATE-----/g;
 
-/** Reads the listener's certificate and key. RelayError("config") as of `readPair`, with the option before it. */
+/** Reads the listener's certificate and key. RelayError("config") as of `readPair`, after the option's name. */
 export function readTls(files: TlsFiles): TlsPair {
   try {
     return readPair(files);
@@ -21,20 +21,21 @@ export function readTls(files: TlsFiles): TlsPair {
 }
 
 /**
- * Reads certificate and key. RelayError("config") says which of the files cannot be read or is no PEM, that the key has a
- * password, or that they do not belong together.
+ * Reads certificate and key. RelayError("config") where a file cannot be read or is no PEM, the key has a password, or they
+ * do not belong together.
  */
 export function readPair({ cert, key }: TlsFiles): TlsPair {
   const pair = { cert: read(cert), key: read(key) };
   const own = checkCertificates(cert, pair.cert);
   const isLocked = /-----BEGIN ENCRYPTED|^Proc-Type: 4,ENCRYPTED/m.test(pair.key.toString("latin1"));
-  if (isLocked) throw refused(`${key} has a password, which nobody is there to type: openssl pkey takes it off`);
+  if (isLocked)
+    throw refused(`${key} is encrypted with a password, which the relay cannot enter: remove it with openssl pkey`);
   const secret = parse(() => createPrivateKey(pair.key), `${key} holds no private key in PEM form`);
   if (!own.checkPrivateKey(secret)) {
     throw refused(`${key} is not the key of ${cert}, whose first certificate must be the one of this side`);
   }
   try {
-    // What taking them would throw later: keys that are too weak.
+    // Keys that are too weak would throw later.
     createSecureContext(pair);
   } catch (error) {
     const { reason } = error as { reason?: string };
@@ -43,14 +44,14 @@ export function readPair({ cert, key }: TlsFiles): TlsPair {
   return pair;
 }
 
-/** Reads certificates of authorities. RelayError("config") where the file cannot be read, or one of them is broken. */
+/** Reads certificates of authorities. RelayError("config") where the file cannot be read, or a certificate is broken. */
 export function readAuthorities(path: string): string {
   const text = read(path);
   checkCertificates(path, text);
   return text.toString("latin1");
 }
 
-/** The first of the certificates in a file, all of which are whole. */
+/** The first certificate of a file; RelayError("config") where there is none, or one is broken. */
 function checkCertificates(path: string, text: Buffer): X509Certificate {
   const all = text.toString("latin1").match(PEM) ?? [];
   const [first] = all.map((one, at) =>
@@ -68,7 +69,7 @@ function read(path: string): Buffer {
   }
 }
 
-/** What the TLS library says of bytes that it cannot make sense of helps nobody. */
+/** Replaces the errors of the TLS library, which do not help an operator. */
 function parse<T>(run: () => T, problem: string): T {
   try {
     return run();

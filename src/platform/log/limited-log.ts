@@ -1,8 +1,8 @@
 import type { Clock, Log } from "../../ports.ts";
 
 /**
- * Writes warnings of one kind, at most `burst` of them within `every` milliseconds. The first line after that carries
- * `omitted`: how many were not written.
+ * Writes warnings of one kind, at most `burst` within `every` milliseconds. The next line has `omitted`: how many were not
+ * written.
  */
 export function createLimitedLog(
   log: Pick<Log, "warn">,

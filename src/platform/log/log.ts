@@ -1,30 +1,30 @@
 import { errorLine } from "../../errors.ts";
 import type { Log } from "../../ports.ts";
-import { openLines } from "./lines.ts";
+import { openLines } from "./line-writer.ts";
 
-/** What a log is opened with: the `log` part of the config. */
+/** The `log` part of the config. */
 export type LogOptions = {
   level: "debug" | "info" | "warn" | "error";
   /** `auto` is pretty on a terminal and JSON elsewhere. */
   format: "auto" | "json" | "pretty";
 };
 
-/** A log whose level can be changed while it is written to. */
+/** A log whose level can be changed. */
 export type OpenLog = Log & {
   setLevel(level: LogOptions["level"]): void;
-  /** Resolves when the reader has got every line, or has not within a moment: called before the process ends. */
+  /** Resolves when all lines are written, or after half a second: for the end of the process. */
   flush(): Promise<void>;
 };
 
-/** How long the end of the process waits for who reads the log, in milliseconds. */
+/** How long the end of the process waits for the log's reader, in milliseconds. */
 const LONGEST_FLUSH = 500;
 
 /**
  * A log on file descriptor `fd`, one line per fact: `{"level":"info","time":"<ISO 8601>","msg":"<the fact>",…fields}`.
- * Each line has left the process when the call returns (on Deno: into a file, with all rights into a pipe, soon after elsewhere), so
- * nothing is lost at a crash. A reader that stalls holds nothing up:
- * 1 MiB of lines waits for it, what comes then is dropped, and the next line that is taken says how many in `linesLost`. An
- * error among the fields becomes one line, and a URL loses its query and its credentials: no signature, no stack.
+ * Each line is written when the call returns (on Deno: to a file, and with all permissions to a pipe; elsewhere soon after), so
+ * a crash loses none. A stalled reader delays nothing: 1 MiB of lines waits for it, further ones are dropped, and the next
+ * line has their number in `linesLost`. An error among the fields becomes one line, without its stack. A URL loses its query
+ * and its credentials.
  */
 export async function openLog({ level, format }: LogOptions, isTTY: boolean, fd: 1 | 2 = 1): Promise<OpenLog> {
   const { pino } = await import("pino");
@@ -34,7 +34,7 @@ export async function openLog({ level, format }: LogOptions, isTTY: boolean, fd:
     timestamp: pino.stdTimeFunctions.isoTime,
     formatters: { level: (label: string) => ({ level: label }) },
   };
-  // No pino transport: it starts a worker from a file of its own, which a bundle does not have.
+  // A pino transport starts a worker from a file of its own, which a bundle does not have.
   const isPretty = format === "pretty" || (format === "auto" && isTTY);
   const prettify = isPretty ? (await import("pino-pretty")).prettyFactory({ colorize: isTTY, ...PRETTY }) : null;
   const lines = openLines(fd);
@@ -45,7 +45,7 @@ export async function openLog({ level, format }: LogOptions, isTTY: boolean, fd:
     const missing = lines.takeLost();
     worth = 1 + missing;
     logger[at](
-      { ...(fields && harmlessFields(fields)), ...(missing > 0 && { linesLost: missing }) },
+      { ...(fields && redactFields(fields)), ...(missing > 0 && { linesLost: missing }) },
       withoutQueries(fact),
     );
   };
@@ -63,18 +63,18 @@ export async function openLog({ level, format }: LogOptions, isTTY: boolean, fd:
 
 const PRETTY = { translateTime: "SYS:HH:MM:ss.l", singleLine: true };
 
-function harmlessFields(fields: Record<string, unknown>): Record<string, unknown> {
-  return Object.fromEntries(Object.entries(fields).map(([name, value]) => [name, harmless(value)]));
+function redactFields(fields: Record<string, unknown>): Record<string, unknown> {
+  return Object.fromEntries(Object.entries(fields).map(([name, value]) => [name, redact(value)]));
 }
 
-function harmless(value: unknown): unknown {
+function redact(value: unknown): unknown {
   if (typeof value === "string") return withoutQueries(value);
   if (value instanceof Error) return withoutQueries(errorLine(value));
   if (value instanceof URL) return withoutQueries(value.href);
   return value;
 }
 
-/** A presigned link is a key to the file: what makes it one stays out of every log. */
+/** Removes queries and credentials of URLs: a presigned link is a key to its file. */
 export function withoutQueries(text: string): string {
   if (!text.includes("://")) return text;
   return text.replace(/(\bhttps?:\/\/)(?:[^\s/?#"'<>@]*@)?([^\s?#"'<>]*)(\?[^\s"'<>]*)?/gi, (_, scheme, rest, query) =>

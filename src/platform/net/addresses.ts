@@ -24,7 +24,7 @@ export function parseNetworks(list: string[]): Networks {
   };
 }
 
-/** Whether an entry is meant as an address or a CIDR, rather than as a host name. */
+/** Whether an entry is an address or a CIDR rather than a host name. */
 export function looksLikeNetwork(entry: string): boolean {
   return entry.includes("/") || entry.includes(":") || /^[\d.]+$/.test(entry);
 }
@@ -58,14 +58,14 @@ function parseAddress(text: string): Address | null {
   return address instanceof ipaddr.IPv6 && address.isIPv4MappedAddress() ? address.toIPv4Address() : address;
 }
 
-/** Whose an address is: an IPv6 host has all of its network of 64 bits (RFC 6177), so that all of it is one holder. */
+/** The holder of an address: an IPv6 host has a whole network of 64 bits (RFC 6177), which counts as one. */
 export function holderOf(text: string): string {
   const address = parseAddress(text);
   if (address instanceof ipaddr.IPv6) return `${address.toByteArray().slice(0, 8).join(".")}/64`;
   return address?.toString() ?? text;
 }
 
-/** ipaddr.js takes `::1.2.3.4` for `::ffff:1.2.3.4`; in hexadecimal it is not mistaken. */
+/** ipaddr.js reads `::1.2.3.4` as `::ffff:1.2.3.4`; hexadecimal avoids that. */
 function readAddress(text: string): Address {
   const dotted = /^(.*:)(\d+)\.(\d+)\.(\d+)\.(\d+)$/.exec(text);
   if (dotted === null) return ipaddr.parse(text);
@@ -73,15 +73,15 @@ function readAddress(text: string): Address {
   return ipaddr.parse(`${dotted[1]}${(a * 256 + b).toString(16)}:${(c * 256 + d).toString(16)}`);
 }
 
-/** At most this many entries of X-Forwarded-For are looked at: no real chain is longer, and the header is hostile. */
+/** The most entries of X-Forwarded-For that are read: no real chain is longer, and the header may be forged. */
 const MAX_HOPS = 32;
-/** Room for an IPv6 address in full, brackets and a port. */
+/** The longest entry: a full IPv6 address, brackets and a port. */
 const MAX_ENTRY = 64;
 
 /**
- * Who sent a request: the socket's address, or, where that is a trusted proxy, the right-most address of X-Forwarded-For
- * that is not one; the left-most when all are. Whatever stands further left may be made up, and is not even read.
- * Null (refuse) when the walk meets an entry that is no address, or gets too long.
+ * The sender's address: the socket's, or, where that is a trusted proxy, the right-most address of X-Forwarded-For that is
+ * not one; the left-most when all are. Entries further left may be forged and are not read. Null (refuse) at an entry that
+ * is no address, or too many.
  */
 export function clientAddress(
   socketAddress: string | undefined,
@@ -115,7 +115,7 @@ function withoutPort(entry: string): string {
 }
 
 /**
- * Where clouds hand out credentials to whoever asks. Never allowed, whatever the operator says: AWS, GCP, Azure,
+ * The metadata services of clouds, which hand out credentials; never allowed, whatever the config. AWS, GCP, Azure,
  * OpenStack and most others; AWS ECS and EKS; Alibaba; Tencent; Scaleway; Oracle; Azure's wire server; and their IPv6.
  */
 const METADATA = parseNetworks([
@@ -134,7 +134,7 @@ const METADATA = parseNetworks([
   "fe80::a9fe:a9fe",
 ]);
 
-/** What ipaddr.js calls the ranges that nothing public lives in, in words. Ranges not named here are as their names say. */
+/** Words for ipaddr.js's names of the ranges that are not public; all others are called reserved. */
 const RANGE_WORDS: Record<string, string> = {
   private: "a private address",
   loopback: "a loopback address",
@@ -151,9 +151,9 @@ const RANGE_WORDS: Record<string, string> = {
 const GLOBAL_UNICAST: [Address, number] = [ipaddr.parse("2000::"), 3];
 
 /**
- * Why a connection to this address is refused, in a few words; null: it may be made. Only public addresses may, and those
- * that `allowed` names (true: every private one); a metadata address never. An IPv6 address that leads to an IPv4 one
- * (mapped, translated, NAT64, 6to4, Teredo) is judged by that one, and by every one it might lead to.
+ * Why a connection to this address is refused, in a few words; null: it is allowed. Allowed are public addresses and those
+ * in `allowed` (true: all private ones), but never a metadata address. An IPv6 address that leads to an IPv4 one (mapped,
+ * translated, NAT64, 6to4, Teredo) is judged by that one, and by each one that it may lead to.
  */
 export function refusalOf(address: string, allowed: boolean | Networks): string | null {
   const outer = parseAddress(address);
@@ -170,30 +170,30 @@ export function refusalOf(address: string, allowed: boolean | Networks): string 
   return null;
 }
 
-/** Fails closed: what is not plain unicast (and, for IPv6, inside 2000::/3, all that IANA has given out) is refused. */
+/** Refuses all but plain unicast, for IPv6 inside 2000::/3, which is all that IANA has given out. */
 function rangeRefusal(address: Address): string | null {
   const range = address.range();
   if (range === "unicast" && (address.kind() === "ipv4" || holds(GLOBAL_UNICAST, address))) return null;
   return RANGE_WORDS[range] ?? "a reserved address";
 }
 
-/** The IPv4 addresses that packets to an IPv6 address may end up at. */
+/** The IPv4 addresses that packets to an IPv6 address may reach. */
 function embedded(address: ipaddr.IPv6): ipaddr.IPv4[] {
   const bytes = address.toByteArray();
   const at = (...positions: number[]) => new ipaddr.IPv4(positions.map((position) => bytes[position]!));
   const lowest = at(12, 13, 14, 15);
   const lowestIsZero = lowest.toString() === "0.0.0.0";
   if (isIn(address, "64:ff9b:1::", 48)) {
-    // RFC 8215: which prefix length is in use is a local affair. RFC 6052 §2.2: with /48, bits 64 to 71 are skipped.
+    // RFC 8215: the prefix length is a local choice. RFC 6052 §2.2: with /48, bits 64 to 71 are skipped.
     return lowestIsZero ? [at(6, 7, 9, 10)] : [at(6, 7, 9, 10), lowest];
   }
   if (isIn(address, "64:ff9b::", 96) || isIn(address, "::ffff:0:0:0", 96)) return [lowest]; // RFC 6052, RFC 6145
   if (isIn(address, "2002::", 16)) return [at(2, 3, 4, 5)]; // RFC 3056
-  // RFC 4380 §4: the server, and the client with its bits turned over.
+  // RFC 4380 §4: the server, and the client with its bits inverted.
   if (isIn(address, "2001::", 32)) {
     return [at(4, 5, 6, 7), new ipaddr.IPv4(bytes.slice(12).map((byte) => byte ^ 0xff))];
   }
-  // IPv4-compatible (RFC 4291 §2.5.5.1), but :: and ::1 are what they are.
+  // IPv4-compatible (RFC 4291 §2.5.5.1), except :: and ::1.
   if (isIn(address, "::", 96) && address.range() !== "unspecified" && address.range() !== "loopback") return [lowest];
   return [];
 }

@@ -1,19 +1,19 @@
 import { type IncomingMessage, request as requestHttp } from "node:http";
 import { request as requestHttps } from "node:https";
 
-/** No answer that is asked for here is longer. */
+/** The longest answer, in bytes. */
 const LONGEST = 64 * 2 ** 10;
 
-/** The `Date` of whatever a server answers, redirects and refusals too; null: it told none. Rejects with the network's error. */
+/** The `Date` of a server's answer, whatever its status; null without one. Rejects with the network's error. */
 export async function readDate(url: URL, signal: AbortSignal): Promise<string | null> {
   const response = await ask("HEAD", url, signal);
-  // Some servers send a body even so, which is none of our business.
+  // Some servers send a body to HEAD.
   response.on("error", () => {});
   response.destroy();
   return response.headers.date ?? null;
 }
 
-/** What a relay answers on this machine. Rejects with the network's error. */
+/** The answer of a relay on this machine. Rejects with the network's error. */
 export async function askRelay(url: URL, signal: AbortSignal): Promise<{ status: number; body: string }> {
   const response = await ask("GET", url, signal);
   const chunks: Buffer[] = [];
@@ -26,11 +26,11 @@ export async function askRelay(url: URL, signal: AbortSignal): Promise<{ status:
   return { status: response.statusCode ?? 0, body: Buffer.concat(chunks).toString() };
 }
 
-/** A request without credentials. Whoever asks reads the body or destroys it. */
+/** A request without credentials. The caller reads the body or destroys it. */
 function ask(method: "GET" | "HEAD", url: URL, signal: AbortSignal): Promise<IncomingMessage> {
   const isTls = url.protocol === "https:";
   return new Promise((resolve, reject) => {
-    // Nothing secret is sent and nothing that is answered is relied on: the certificate is judged elsewhere, by its name.
+    // Nothing secret is sent, and the answer is not relied on. The certificate is judged elsewhere.
     const options = { method, agent: false, signal, ...(isTls ? { rejectUnauthorized: false } : {}) };
     const asked = (isTls ? requestHttps : requestHttp)(url, options, resolve);
     asked.on("error", reject);

@@ -1,69 +1,61 @@
 import { createPrivateKey, X509Certificate } from "node:crypto";
+import { once } from "node:events";
 import { isIP } from "node:net";
 import { connect, type DetailedPeerCertificate, type TLSSocket } from "node:tls";
 import { secureContextOf, type TlsOptions } from "./trust.ts";
 
-/** A certificate, as far as people judge it. Times are milliseconds since 1970. */
+/** The facts of a certificate. Times are milliseconds since 1970. */
 export type Certificate = { subject: string; issuer: string; from: number; until: number; fingerprint: string };
 
 /** What a server showed in a handshake. */
 export type Shown = {
-  /** The server's own first, then those of its issuers that came along or are known. */
+  /** The server's own first, then those of its issuers that were sent or are known. */
   chain: Certificate[];
-  /** Whether it is for the name that was asked for. */
+  /** Whether it is for the requested name. */
   isForName: boolean;
   /** The names that it is for. */
   names: string;
-  /** The word of the TLS library for why it does not trust the chain; null: it does, for this name. */
+  /** The TLS library's code for why it does not trust the chain for this name; null: it does. */
   refusal: string | null;
 };
 
 /**
- * The certificates that a server shows at an address, judged as this runtime judges those of its own requests; nothing is
- * sent to it. Rejects with the network's error, or the signal's reason.
+ * The certificates that a server shows at an address, judged as in this runtime's own requests. Sends nothing. Rejects with
+ * the network's error, or the signal's reason.
  */
-export function readCertificates(
-  at: { address: string; port: number; name: string; tls?: TlsOptions | null },
+export async function readCertificates(
+  { address, port, name, tls }: { address: string; port: number; name: string; tls?: TlsOptions | null },
   signal: AbortSignal,
 ): Promise<Shown> {
-  return new Promise((resolve, reject) => {
-    const { address, port, name, tls } = at;
-    signal.throwIfAborted();
-    const stop = () => {
-      socket.destroy();
-      reject(signal.reason);
-    };
-    const socket = connect({
-      host: address,
-      port,
-      // An address is no name to ask for (RFC 6066, section 3).
-      ...(isIP(name) === 0 ? { servername: name } : {}),
-      secureContext: secureContextOf(tls ?? { ca: null, cert: null, key: null }),
-      // It is to be looked at, whatever it is: the judgement is read from `authorizationError`, and the connection ends here.
-      rejectUnauthorized: false,
-    });
-    socket.once("error", reject);
-    socket.once("close", () => {
-      signal.removeEventListener("abort", stop);
-      reject(new Error("the connection was closed during the TLS handshake"));
-    });
-    signal.addEventListener("abort", stop, { once: true });
-    socket.once("secureConnect", () => {
-      try {
-        resolve(describe(socket, name));
-      } catch (error) {
-        reject(error);
-      }
-      socket.destroy();
-    });
+  signal.throwIfAborted();
+  const socket = connect({
+    host: address,
+    port,
+    // SNI takes no addresses (RFC 6066, section 3).
+    ...(isIP(name) === 0 ? { servername: name } : {}),
+    secureContext: secureContextOf(tls ?? { ca: null, cert: null, key: null }),
+    // The judgement is read from `authorizationError`, and the connection ends here.
+    rejectUnauthorized: false,
   });
+  const stop = () => socket.destroy(signal.reason);
+  signal.addEventListener("abort", stop);
+  const closed = once(socket, "close").then(() => {
+    throw new Error("the connection was closed during the TLS handshake");
+  });
+  try {
+    await Promise.race([once(socket, "secureConnect"), closed]);
+    return describe(socket, name);
+  } finally {
+    signal.removeEventListener("abort", stop);
+    socket.destroy();
+  }
 }
 
 function describe(socket: TLSSocket, name: string): Shown {
   const chain = chainOf(socket.getPeerCertificate(true));
   const [leaf] = chain;
   if (leaf === undefined) throw new Error("the server shows no certificate");
-  // Node has the code here, its types an Error.
+  // A code at run time, an Error in the types.
   const error = socket.authorizationError as { code?: string } | string | null | undefined;
   const refusal = error == null ? null : typeof error === "string" ? error : (error.code ?? String(error));
   return {

@@ -1,27 +1,27 @@
 import type { Socket } from "node:net";
 import type { buildConnector } from "undici";
-import { createInterimFilter } from "./interim.ts";
+import { createInterimFilter } from "./interim-responses.ts";
 import { trustSystemStore } from "./trust.ts";
 
 type Connect = buildConnector.connector;
 
-/** Errors that mean that the other side, or the way to it, has ended the connection. */
+/** Errors of a connection that the other side, or the network, has ended. */
 const BREAKS = new Set(["UND_ERR_SOCKET", "ECONNRESET", "ECONNABORTED", "EPIPE", "ENOTCONN", "ETIMEDOUT"]);
 
 /** The errors of requests that broke on a reused connection before any byte of an answer. */
 const stale = new WeakSet<object>();
 
 /**
- * Whether a request broke on a connection that had served one before, and no byte of an answer had come: most likely the
- * server closed the idle connection while the request was on its way (RFC 9112 §9.3.1).
+ * Whether a request broke on a reused connection before any byte of an answer: most likely the server closed the idle
+ * connection while the request was on its way (RFC 9112 §9.3.1).
  */
 export function brokeOnReuse(error: unknown): boolean {
   return typeof error === "object" && error !== null && stale.has(error);
 }
 
 /**
- * The connect of every agent: `connect` with the system's certificate store trusted, interim responses taken out of what
- * comes, and the breaks of reused connections noted for `brokeOnReuse`.
+ * The connect function of every agent: trusts the system's certificate store, removes interim responses, and notes the
+ * breaks of reused connections for `brokeOnReuse`.
  */
 export function watchConnections(connect: Connect): Connect {
   return (options, callback) => {
@@ -34,8 +34,8 @@ export function watchConnections(connect: Connect): Connect {
 }
 
 /**
- * A connection carries one request at a time (no pipelining), which undici writes in one turn: so a write begins a
- * request, and what comes after it is its answer.
+ * A connection carries one request at a time (no pipelining), which undici writes in one turn: a write begins a request, and
+ * what is received after it is the answer.
  */
 function watch(socket: Socket): void {
   const filter = createInterimFilter();
@@ -48,7 +48,7 @@ function watch(socket: Socket): void {
     filter.expectHead();
     return Reflect.apply(write, this, given);
   } as Socket["write"];
-  // Node and Deno give a stream what has arrived through its `push`.
+  // Node and Deno pass received bytes to `push`.
   socket.push = function (this: Socket, chunk: Uint8Array | null, encoding?: BufferEncoding) {
     if (chunk === null) {
       const rest = filter.flush();
@@ -56,7 +56,7 @@ function watch(socket: Socket): void {
       return Reflect.apply(push, this, [null]);
     }
     isSilent = false;
-    // An empty rest is pushed too: it says that reading goes on.
+    // An empty rest is pushed too, because reading goes on at a push.
     return Reflect.apply(push, this, [filter.pass(chunk), encoding]);
   } as Socket["push"];
   socket.on("error", (error: NodeJS.ErrnoException) => {

@@ -4,30 +4,30 @@ import { Readable } from "node:stream";
 import { connect as connectTls } from "node:tls";
 import { trustSystemStore } from "./trust.ts";
 
-/** Bytes of the head of an answer, interim answers included. */
+/** The largest head of an answer, interim answers included, in bytes. */
 const MAX_HEAD = 256 * 1024;
 
-/** Bytes of one line about a chunk. */
+/** The longest line about a chunk, in bytes. */
 const MAX_CHUNK_LINE = 4096;
 
-/** How a socket is opened: as undici's `connect`; what else stands there is for TLS. */
+/** Options of a socket, as of undici's `connect`; others are for TLS. */
 export type ConnectOptions = { timeout: number; lookup: LookupFunction };
 
 export type LenientAnswer = {
   status: number;
-  /** Lower case names; of equal ones the first. `content-length` only where it says how long the body is. */
+  /** Lower case names; of equal ones the first. `content-length` only where it is the length of the body. */
   headers: Record<string, string>;
   body: Readable;
-  /** What a strict parser refuses in the head, a few words each. */
+  /** What a strict parser would refuse in the head, a few words each. */
   oddities: string[];
 };
 
 /**
- * One GET over a connection of its own, whose answer is read as browsers, curl and wget read it: lines that end without CR,
- * control characters, lines without a colon, folded lines, long heads, equal lengths twice, a length beside chunks
- * (RFC 9112 §2.2, §5.2, §6.3 have what recipients may do). Only for an answer that is a file and nothing else: nothing is sent
- * behind it on this connection. Node's own lenient parser (`insecureHTTPParser`) refuses half of these. `socketTimeout`:
- * milliseconds in which nothing comes, also while connecting. Rejects with what the lookup, the network or TLS throws.
+ * One GET on a connection of its own, whose answer is read as browsers, curl and wget read it: lines without CR, control
+ * characters, lines without a colon, folded lines, long heads, equal lengths twice, a length beside chunks (RFC 9112 §2.2,
+ * §5.2, §6.3 say what recipients may do). Safe because nothing else is sent on this connection. Node's lenient parser
+ * (`insecureHTTPParser`) refuses half of these. `socketTimeout`: milliseconds without a byte, also while connecting. Rejects
+ * with the error of the lookup, the network or TLS.
  */
 export async function getLeniently(
   url: URL,
@@ -39,11 +39,11 @@ export async function getLeniently(
   const abort = () => socket.destroy(signal.reason instanceof Error ? signal.reason : new Error("aborted"));
   signal.addEventListener("abort", abort, { once: true });
   socket.on("close", () => signal.removeEventListener("abort", abort));
-  // The reader throws it as well.
+  // The reader throws it.
   socket.on("error", () => {});
   const reader = openReader(socket, socketTimeout);
   socket.on("timeout", () => {
-    // After a stall of this process the timer is served before the bytes that came meanwhile.
+    // After a blocked event loop the timer runs before the bytes that came meanwhile are read.
     const seen = socket.bytesRead;
     setImmediate(() => {
       if (socket.bytesRead === seen) socket.destroy(new Error(`nothing came for ${socketTimeout / 1000} s`));
@@ -56,7 +56,7 @@ export async function getLeniently(
   try {
     const head = await readHead(reader);
     const chunks = readBody(reader, head);
-    // Not Readable.from: a reader that leaves while nothing comes would wait with the connection until something does.
+    // Readable.from would keep the connection of a reader that leaves until the next bytes come.
     const body = new Readable({
       read() {
         chunks.next().then(
@@ -86,9 +86,9 @@ function openSocket(url: URL, options: ConnectOptions): Socket {
 }
 
 type Reader = {
-  /** The next line without its end, one character a byte; null: the stream ended before one did. Throws beyond `most` bytes. */
+  /** The next line without its end, one character per byte; null: the stream ended. Throws beyond `most` bytes. */
   line(most: number): Promise<string | null>;
-  /** At most `most` bytes of what comes next; null: the stream has ended. */
+  /** The next bytes, at most `most`; null: the stream has ended. */
   some(most: number): Promise<Buffer | null>;
 };
 
@@ -97,7 +97,7 @@ function openReader(socket: Socket, socketTimeout: number): Reader {
   let held: Buffer = Buffer.alloc(0);
 
   async function more(): Promise<boolean> {
-    // Silence counts only while the next bytes are waited for, and from then on.
+    // The timeout runs only while bytes are awaited.
     socket.setTimeout(socketTimeout);
     const { done, value } = await chunks.next();
     socket.setTimeout(0);
@@ -133,7 +133,7 @@ function openReader(socket: Socket, socketTimeout: number): Reader {
 type Head = {
   status: number;
   headers: Record<string, string>;
-  /** How the body ends: behind its last chunk, after a number of bytes, or with the connection (null). */
+  /** The end of the body: the last chunk, a number of bytes, or the end of the connection (null). */
   framing: "chunked" | number | null;
   oddities: Set<string>;
 };
@@ -153,10 +153,10 @@ async function readHead(reader: Reader): Promise<Head> {
   for (;;) {
     const first = await nextLine();
     const status = Number(STATUS.exec(first)?.[1]);
-    if (Number.isNaN(status)) throw new Error("what came is no answer of HTTP");
+    if (Number.isNaN(status)) throw new Error("the answer is not HTTP");
     const fields: [string, string][] = [];
     for (let line = await nextLine(); line !== ""; line = await nextLine()) readField(line, fields, oddities);
-    // Interim answers come before the answer (RFC 9110 §15.2).
+    // Interim answers are skipped (RFC 9110 §15.2).
     if (status < 200 && status !== 101) continue;
     if (MAX_HEAD - left > 16 * 1024) oddities.add(`a head of ${MAX_HEAD - left} bytes`);
     return { status, ...interpret(status, fields, oddities), oddities };
@@ -179,7 +179,7 @@ function readField(line: string, fields: [string, string][], oddities: Set<strin
   fields.push([name, plain.slice(colon + 1).trim()]);
 }
 
-/** What the fields say, as far as they agree (RFC 9112 §6.3). */
+/** Headers and framing, as far as the fields agree (RFC 9112 §6.3). */
 function interpret(
   status: number,
   fields: [string, string][],
@@ -224,7 +224,7 @@ async function* readChunks(reader: Reader): AsyncGenerator<Buffer> {
     const size = /^[ \t]*([\da-f]{1,12})[ \t]*(?:;.*)?\r?$/i.exec(line)?.[1];
     if (size === undefined) throw new Error("a chunk has no size");
     let left = Number.parseInt(size, 16);
-    // Trailers say nothing that is asked for, and the connection ends here.
+    // Trailers are not needed, and the connection ends here.
     if (left === 0) return;
     while (left > 0) {
       const some = await reader.some(Math.min(left, 2 ** 20));

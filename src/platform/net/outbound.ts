@@ -5,21 +5,21 @@ import { RelayError } from "../../errors.ts";
 import { openFilesLimit } from "../files/open-files.ts";
 import { looksLikeNetwork, type Networks, parseNetworks, refusalOf } from "./addresses.ts";
 import { brokeOnReuse, watchConnections } from "./connector.ts";
-import { type Resolve, resolveName } from "./names.ts";
+import { type Resolve, resolveName } from "./resolver.ts";
 import { explainTrust, secureContextOf, type TlsOptions } from "./trust.ts";
 
-export type { Resolve } from "./names.ts";
+export type { Resolve } from "./resolver.ts";
 
-/** With fewer open files than this undici is loaded at once. */
+/** With a lower limit of open files undici is loaded at once. */
 const FEW_FILES = 1_024;
 
-/** Outbound HTTP, guarded: the only way out of the program. */
+/** Guarded outbound HTTP: all requests of the program go through it. */
 export type Outbound = {
   /**
-   * One request, no redirect followed. Rejects with RefusedAddress when the host is, or resolves to, an address that
-   * is not allowed, with any other error when the network fails. The caller must consume or destroy `body`. A request that
-   * breaks on a reused connection before any byte of an answer is made once more, on a connection of its own: what the
-   * server had closed meanwhile is no answer (RFC 9110 §9.2.2, RFC 9112 §9.3.1).
+   * One request; no redirect is followed. Rejects with RefusedAddress when the host is, or resolves to, an address that is
+   * not allowed, with any other error when the network fails. The caller must consume or destroy `body`. A request that
+   * breaks on a reused connection before any byte of an answer is sent once more on a connection of its own (RFC 9110 §9.2.2,
+   * RFC 9112 §9.3.1).
    */
   request(
     url: URL,
@@ -31,37 +31,36 @@ export type Outbound = {
       /** Milliseconds until the response's head, and between two chunks of its body. */
       headersTimeout: number;
       bodyTimeout: number;
-      /** A GET whose answer is read leniently (lenient-http.ts): of media hosts, never of endpoints. */
+      /** A GET whose answer is read leniently (lenient-http.ts): for media hosts, never for endpoints. */
       lenient?: boolean;
     },
   ): Promise<{
     status: number;
     headers: Record<string, string | string[] | undefined>;
     body: Readable;
-    /** Of a lenient request: what a strict parser refuses in the head. */
+    /** Of a lenient request: what a strict parser would refuse in the head. */
     oddities?: string[];
   }>;
   close(): Promise<void>;
 };
 
-/** The address, or the scheme, is one that this program does not talk to. Asking again does not help. */
+/** The address or the scheme is not allowed. Retrying does not help. */
 export class RefusedAddress extends Error {
   override readonly name = "RefusedAddress";
 }
 
 /**
- * Opens the way out. `allowPrivateAddresses`: false, true, or a list of addresses, CIDRs and host names; a host name in
- * it may resolve to any private address. Metadata addresses are refused whatever it says. Every address is checked where
- * it is connected to, so a name that resolves differently the second time gains nothing (DNS rebinding).
- * Interim responses are ignored, and the system's certificate store is trusted. Times are milliseconds; `connections`
- * bounds the sockets per origin. No error tells a URL's query.
+ * `allowPrivateAddresses`: false, true, or a list of addresses, CIDRs and host names; a host name in it may resolve to any
+ * private address. Metadata addresses are always refused. Every address is checked when it is connected to, which defeats DNS
+ * rebinding. Interim responses are ignored, and the system's certificate store is trusted. Times are milliseconds;
+ * `connections` limits the sockets per origin. No error holds a URL's query.
  * Throws RelayError "config" for a list entry that is neither an address, a CIDR nor a host name.
  */
 export function openOutbound(options: {
   allowPrivateAddresses: boolean | string[];
   connectTimeout: number;
   connections?: number;
-  /** For this way out only: authorities to trust on top, a client certificate. */
+  /** More authorities to trust, and a client certificate. */
   tls?: TlsOptions | null;
   /** For tests: answers instead of the system's resolver. */
   resolve?: Resolve;
@@ -75,11 +74,11 @@ export function openOutbound(options: {
     ...(options.tls && { secureContext: secureContextOf(options.tls) }),
   };
   const agents: Partial<Record<"kept" | "fresh", Agent>> = {};
-  /** "kept" keeps its connections for the next request, "fresh" has one for each. */
+  /** "kept" reuses its connections, "fresh" opens one for each request. */
   const agentOf = async (kind: "kept" | "fresh") => {
-    // undici is large, and no start waits for a request that goes out.
+    // undici is large, and is loaded with the first request.
     const { Agent, buildConnector } = (await import("undici")).default;
-    if (isClosed) throw new Error("the way out is closed");
+    if (isClosed) throw new Error("the connections are closed");
     agents[kind] ??= new Agent({
       allowH2: false,
       connections: options.connections ?? null,
@@ -88,13 +87,13 @@ export function openOutbound(options: {
     });
     return agents[kind];
   };
-  // Once files are few there may be none left to load it from.
+  // Later there may be no open file left to load it with.
   if ((openFilesLimit() ?? Number.POSITIVE_INFINITY) < FEW_FILES) agentOf("kept").catch(() => {});
   return {
     async request(url, { method, headers, body, signal, headersTimeout, bodyTimeout, lenient }) {
       checkUrl(url, allowanceOf);
       const send = (agent: Agent) =>
-        // Origin and path only: a user name and password in a URL are never sent.
+        // Without the user name and password of the URL.
         agent.request({
           origin: url.origin,
           path: `${url.pathname}${url.search}`,
@@ -114,7 +113,7 @@ export function openOutbound(options: {
           if (!brokeOnReuse(error) || signal.aborted) throw error;
           return send(await agentOf("fresh"));
         });
-        // A body that fails while nobody reads it must not end the process; whoever reads it still sees the error.
+        // A body that fails unread must not end the process; a reader still gets the error.
         response.body.on("error", () => {});
         return { status: response.statusCode, headers: response.headers, body: response.body };
       } catch (error) {
@@ -128,10 +127,10 @@ export function openOutbound(options: {
   };
 }
 
-/** What the guard says of an address that a host name resolves to: why it is refused, in a few words; null: it is allowed. */
+/** Why an address that a host name resolves to is refused, in a few words; null: it is allowed. */
 export type Guard = (hostname: string, address: string) => string | null;
 
-/** The judgement of `openOutbound` alone, for those who explain it. Throws as that does. */
+/** The check of `openOutbound` alone, for doctor. Throws as that does. */
 export function openGuard(allowPrivateAddresses: boolean | string[]): Guard {
   const allowanceOf = readAllowance(allowPrivateAddresses);
   return (hostname, address) => refusalOf(address, allowanceOf(hostname));
@@ -148,7 +147,7 @@ function readAllowance(given: boolean | string[]): Allowance {
 
 const HOST_NAME = /^(?:[a-z0-9_](?:[a-z0-9_-]*[a-z0-9_])?\.)*[a-z0-9_](?:[a-z0-9_-]*[a-z0-9_])?$/;
 
-/** The name as a URL would hold it: lower case, Punycode. */
+/** The name as in a URL: lower case, Punycode. */
 function parseHostName(entry: string): string {
   const name = URL.canParse(`http://${entry}/`) ? plainName(new URL(`http://${entry}/`).hostname) : "";
   if (HOST_NAME.test(name) && isIP(name) === 0 && !/[/?#@:\\\s]/.test(entry)) return name;
@@ -162,18 +161,18 @@ function plainName(hostname: string): string {
   return hostname.toLowerCase().replace(/\.$/, "");
 }
 
-/** The scheme, and the address where the URL names one: those never reach the lookup. */
+/** Checks the scheme, and an address in the URL, which does not reach the lookup. */
 function checkUrl(url: URL, allowanceOf: Allowance): void {
   if (url.protocol !== "http:" && url.protocol !== "https:") {
     throw new RefusedAddress(`only http: and https: are spoken, not ${url.protocol}`);
   }
-  // WHATWG URLs have turned 127.1, 0x7f.1 and 2130706433 into 127.0.0.1, and put IPv6 into brackets.
+  // WHATWG URLs turn 127.1, 0x7f.1 and 2130706433 into 127.0.0.1, and put IPv6 into brackets.
   const address = url.hostname.replace(/^\[|\]$/g, "");
   const refusal = isIP(address) === 0 ? null : refusalOf(address, allowanceOf(address));
   if (refusal !== null) throw new RefusedAddress(`${address} is ${refusal}, which is not allowed`);
 }
 
-/** The lookup of every connect: only addresses that passed the check are connected to. */
+/** The lookup of every connect: passes on only allowed addresses. */
 function guardedLookup(resolve: Resolve, allowanceOf: Allowance): LookupFunction {
   return (hostname, { all }, callback) => {
     resolve(hostname).then(
@@ -193,7 +192,7 @@ function guardedLookup(resolve: Resolve, allowanceOf: Allowance): LookupFunction
   };
 }
 
-/** undici's own errors name hosts at most; should one ever quote the path, the query is taken out. */
+/** undici's errors name hosts at most; if one quotes the path, the query is removed. */
 function withoutSecrets(error: unknown, url: URL): unknown {
   if (error instanceof Error && url.search.length > 1 && error.message.includes(url.search)) {
     error.message = error.message.replaceAll(url.search, "?…");

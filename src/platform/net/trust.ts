@@ -6,9 +6,9 @@ export type TlsOptions = { ca: string | null; cert: string | null; key: string |
 let isTrusted = false;
 
 /**
- * From now on every TLS connection of the process trusts the system's certificate store as well: what curl, or a browser,
- * of this machine trusts. Both runtimes bring authorities of their own and leave out those that an operator installed;
- * $SSL_CERT_FILE, $SSL_CERT_DIR and $NODE_EXTRA_CA_CERTS are read as usual. Reads the store once, at the first call: 50 ms.
+ * Makes every TLS connection of the process trust the system's certificate store as well, as curl and browsers do. Both
+ * runtimes have authorities of their own, without those that the operator installed. $SSL_CERT_FILE, $SSL_CERT_DIR and
+ * $NODE_EXTRA_CA_CERTS are read as usual. Reads the store once, at the first call, in 50 ms.
  */
 export function trustSystemStore(): void {
   if (isTrusted) return;
@@ -16,11 +16,11 @@ export function trustSystemStore(): void {
   try {
     setDefaultCACertificates(trusted([...getCACertificates("default"), ...getCACertificates("system")]));
   } catch {
-    // A store that cannot be read leaves the runtime's own authorities.
+    // Without a readable store the runtime's own authorities remain.
   }
 }
 
-/** What one end trusts and shows. Parsing the authorities takes some 20 ms: one context serves all of its connections. */
+/** One context for all connections of an endpoint, because parsing the authorities takes some 20 ms. */
 export function secureContextOf({ ca, cert, key }: TlsOptions): SecureContext {
   trustSystemStore();
   return createSecureContext({
@@ -33,12 +33,12 @@ function trusted(certificates: string[]): string[] {
   return [...new Set(certificates)];
 }
 
-/** An authority that is not known here has signed the other side's certificate. */
+/** The other side's certificate is signed by an unknown authority. */
 export class UntrustedCertificate extends Error {
   override readonly name = "UntrustedCertificate";
 }
 
-/** Verification errors that another authority in the store would mend (openssl.org, verify(1)). */
+/** Verification errors that another trusted authority would resolve (openssl.org, verify(1)). */
 const UNTRUSTED = new Set([
   "DEPTH_ZERO_SELF_SIGNED_CERT",
   "SELF_SIGNED_CERT_IN_CHAIN",
@@ -47,10 +47,10 @@ const UNTRUSTED = new Set([
   "UNABLE_TO_VERIFY_LEAF_SIGNATURE",
 ]);
 
-/** What an operator can do about it, as the end of a sentence. */
+/** Advice, as the end of a sentence. */
 export const TRUST_ADVICE = "install its authority in this machine's certificate store and restart the relay";
 
-/** The error in words that help here: the runtime's name its own command line. Others are given back. */
+/** The error with advice for the relay, where the runtime's names its own command line; other errors unchanged. */
 export function explainTrust(error: unknown): unknown {
   const { code } = error as { code?: string };
   if (code === undefined || !UNTRUSTED.has(code)) return error;

@@ -122,8 +122,8 @@ export async function openSqliteStore(
       },
       async forgetVideo(videoId, now) {
         const erased = await forgetInPieces({ read, write: writeErasing, clock }, videoId, now);
-        // The log still holds the pages as they were; where somebody is reading, the next checkpoint takes them. The first
-        // of the two holds no writer up, and leaves next to nothing to the second, which does.
+        // The log still holds the pages as they were; where another connection reads, the next checkpoint takes them. The
+        // first of the two blocks no writer, and leaves next to nothing for the second, which does.
         db.pragma("wal_checkpoint(PASSIVE)");
         db.pragma("wal_checkpoint(TRUNCATE)");
         return erased;

@@ -1,20 +1,23 @@
 import { chmod, lchown, lstat, stat } from "node:fs/promises";
-import { codeOf } from "../../platform/files/durable.ts";
+import { codeOf } from "../../errors.ts";
 import type { Log } from "../../ports.ts";
 
-/** What a folder lets its group and others do. */
+/** The rights that a folder gives to its group and to others. */
 export type FolderRights = { gid: number; mode: number };
 
-/** Of folders: set group id, and what lets others than the owner look in. Of files: what lets them read. */
+/** Folders: the set-group-ID bit, and the bits to list and enter. Files: the bits to read. */
 const FOLDER_BITS = 0o2055;
 const FILE_BITS = 0o044;
 const OTHERS = 0o005;
 const SET_GROUP = 0o2000;
 
-/** How a file is put into a folder. `rights`: to be given to it; null: none. `mayLink`: not where only a copy gets them. */
+/**
+ * How a file enters a folder. `rights`: what it gets; null: nothing. `mayLink` is false where only a new file gets the
+ * folder's group.
+ */
 export type Shared = { rights: FolderRights | null; isPrivate: boolean; mayLink: boolean };
 
-/** Who may read the copies in a folder: whom the folder lets read. */
+/** Makes copies readable for the group and the others that their folder admits. */
 export function createSharing(root: string, log?: Pick<Log, "warn">) {
   let oddity: string | null = null;
 
@@ -33,15 +36,15 @@ export function createSharing(root: string, log?: Pick<Log, "warn">) {
     give,
     oddity: () => oddity,
 
-    /** Prepares a file of ours for the folder: a private one is for the relay alone. */
+    /** Prepares a file for the folder; a private one stays readable for the relay alone. */
     async prepare(file: string, isPrivate: boolean): Promise<Shared> {
       if (isPrivate) await chmod(file, 0o600);
       const { gid, mode } = await stat(root);
-      // Its owner's alone, as the relay makes it.
+      // The folder is its owner's alone, as the relay makes it.
       if (isPrivate || (mode & 0o055) === 0) return { rights: null, isPrivate, mayLink: true };
       const rights = { gid, mode };
       if (await giveRights(file, rights)) return { rights, isPrivate, mayLink: true };
-      // What is made in such a folder has its group by itself; a link that is made there keeps the group it has (inode(7)).
+      // A new file in such a folder gets its group; a hard link keeps the file's group (inode(7)).
       const passesGroupOn = (mode & SET_GROUP) !== 0;
       if (!passesGroupOn) cannot(rights);
       return { rights, isPrivate, mayLink: !passesGroupOn };
@@ -50,9 +53,9 @@ export function createSharing(root: string, log?: Pick<Log, "warn">) {
 }
 
 /**
- * Gives a file or folder of ours the group of the folder that it lies in, and adds the rights that this gives to its group
- * and to others: a web server that may look into the folder may read the copies, whatever the umask. False: it cannot, because
- * only root and members of a group may give a file to it. `change` is chmod(2), for tests of one that is not permitted.
+ * Gives a file or folder the group of the folder that contains it, and the rights that this folder gives to its group
+ * and to others, whatever the umask: a web server that may enter the folder may read the copies. False: not permitted,
+ * because only root and members of a group may give a file to it. `change` is chmod(2), replaced in tests.
  */
 export async function giveRights(path: string, { gid, mode }: FolderRights, change = chmod): Promise<boolean> {
   try {
@@ -67,7 +70,7 @@ export async function giveRights(path: string, { gid, mode }: FolderRights, chan
     const isOpenToOthers = (mode & OTHERS) === OTHERS;
     const full = (found.mode & 0o7777) | wanted;
     if ((found.mode & wanted) !== wanted) {
-      // A service may not be allowed to set this bit (systemd.exec, RestrictSUIDSGID); the group has been passed on by then.
+      // A service may be forbidden to set this bit (systemd.exec, RestrictSUIDSGID); the group is passed on already.
       await change(path, full).catch((error) => {
         if (codeOf(error) !== "EPERM" || (full & SET_GROUP) === 0) throw error;
         return change(path, full & ~SET_GROUP);

@@ -14,48 +14,45 @@ import {
   rmdir,
   unlink,
 } from "node:fs/promises";
-import { dirname, join, sep } from "node:path";
+import { dirname, join } from "node:path";
 import { pipeline } from "node:stream/promises";
-import { RelayError } from "../../errors.ts";
-import { codeOf, makeFolder, nullWhereMissing, syncFile, syncFolder } from "../../platform/files/durable.ts";
+import { codeOf, RelayError } from "../../errors.ts";
+import { makeFolder, nullWhereMissing, syncFile, syncFolder } from "../../platform/files/file-system.ts";
+import { sha256OfFile } from "../../platform/files/sha256.ts";
 import { createTurns } from "../../platform/keyed-mutex.ts";
 import type { Log } from "../../ports.ts";
-import { type Access, type MirrorTarget, type Placed, SpoolChanged } from "../target.ts";
-
+import { type Access, isKeyPart, type MirrorTarget, type Placed, partsOfKey, SpoolChanged } from "../target.ts";
 import { createSharing, type FolderRights, type Shared } from "./folder-rights.ts";
-import { createSlots, readRange, readWhole } from "./read-range.ts";
+import { INCOMING, type LocalTarget } from "./place.ts";
+import { createLimiter, readRange, readWhole } from "./read-range.ts";
 
-/** The parts of a key: what `keyOf` makes, and nothing that a file system could take for anything but a name. */
-const KEY_PART = /^[\w~-][\w.~-]{0,254}$/;
-
-/** Where files are until they get their name, when that takes more than a link; no key begins with a dot. */
-const INCOMING = ".incoming";
-
-/** Errors by which link(2) says that a file has to be copied: no hard links here, no more for this file, another file system. */
+/**
+ * Errors of link(2) after which the file is copied: no hard links here, too many for this file, another file system.
+ */
 const NO_LINKS = new Set(["EXDEV", "EPERM", "ENOTSUP", "EOPNOTSUPP", "ENOSYS", "EMLINK", "EACCES", "EINVAL"]);
 
 /**
- * Pieces of copies that are read for readers at once. What is read is written to the reader in the same turn of the event loop,
- * and one connection is accepted a turn: with hundreds of readers at work, turns must stay short.
+ * Concurrent reads of copies for readers. What is read is written to the reader in the same turn of the event loop, and
+ * one connection is accepted a turn: with hundreds of readers, turns must stay short.
  */
 const READS = 4;
 
-/** No link is followed, and no pipe in place of a copy is waited for. */
+/** Follows no symbolic link, and does not wait for the writer of a pipe. */
 const OPEN_FLAGS = constants.O_RDONLY | (constants.O_NOFOLLOW ?? 0) | (constants.O_NONBLOCK ?? 0);
 
-/** How often a folder that a delete has just removed is made again. */
+/** Tries to make a folder that a concurrent delete removes. */
 const TRIES = 3;
 
 /**
- * Copies in a directory, which is created where it is missing and this relay's own. Names appear by link(2) or
- * rename(2), so that a reader never sees half a file, and only after file and folders are on the disk. A file on the same
- * file system is linked, not copied. Symbolic links inside the directory are not followed by writes, and the directory
- * itself may be one only when it is opened. Copies may be read by whom the directory lets read, backups by the relay alone.
- * Throws the system's errors; RelayError("target_unavailable") where the directory is gone, or leads elsewhere by now.
- * `hardLink` is link(2), for tests that do without it.
+ * Copies in a directory, which is made where it is missing and this relay's own. Names appear by link(2) or rename(2),
+ * after file and folders are on the disk: a reader never sees part of a file. A file on the same file system is linked,
+ * not copied. Writes follow no symbolic link inside the directory; the directory itself may be one when it is opened.
+ * Copies are readable for the group and the others that the directory admits, backups for the relay alone. Throws the system's errors;
+ * RelayError("target_unavailable") where the directory is missing, or has become a link to another one. `hardLink` is
+ * link(2), replaced in tests.
  */
 export async function openLocalTarget(
-  { dir }: { type: "local"; dir: string },
+  { dir }: LocalTarget,
   options: { access?: Access; log?: Pick<Log, "warn">; hardLink?: typeof link } = {},
 ): Promise<MirrorTarget> {
   const { access: kind = "own", log, hardLink = link } = options;
@@ -65,12 +62,12 @@ export async function openLocalTarget(
     const when = kind === "former" ? "were kept before" : "are kept";
     throw new RelayError("target_unavailable", `${dir}, where copies ${when}, is gone; bring it back`);
   }
-  // What a crash left on its way: the one relay of this directory begins now, so nobody is writing there.
+  // Left by a crash: this relay alone uses the directory, and it starts now.
   if (kind === "own") await rm(join(root, INCOMING), { recursive: true, force: true });
   const inTurn = createTurns();
   const sharing = createSharing(root, log);
 
-  /** Throws where the directory is gone, or a symbolic link stands in its place, or above it, by now. */
+  /** Throws where the directory is missing, or a symbolic link has replaced it or a folder above it. */
   async function checkPlace(): Promise<void> {
     const now = await realpath(root!).catch(nullWhereMissing);
     if (now === root) return;
@@ -80,13 +77,10 @@ export async function openLocalTarget(
   }
 
   const gone = () => new RelayError("target_unavailable", `${root}, where copies are kept, is gone; bring it back`);
-  const slots = createSlots(READS);
+  const slots = createLimiter(READS);
 
   function pathOf(key: string): string {
-    const parts = key.split("/");
-    const path = join(root!, ...parts);
-    if (parts.every((part) => KEY_PART.test(part)) && path.startsWith(root + sep)) return path;
-    throw new RelayError("internal", `${JSON.stringify(key)} is no key of a mirrored file`);
+    return join(root!, ...partsOfKey(key));
   }
 
   async function makeFolders(key: string, rights: FolderRights | null): Promise<void> {
@@ -98,7 +92,7 @@ export async function openLocalTarget(
       folders.push(folder);
     }
     if (rights === null) return;
-    // Only now: a folder whose rights were changed may pass its group on no longer.
+    // Last: a folder whose rights are changed may no longer pass its group on.
     for (const folder of folders) await sharing.give(folder, rights);
   }
 
@@ -115,8 +109,8 @@ export async function openLocalTarget(
   }
 
   /**
-   * The file once more, or else a copy of it, on the target's file system. Its name depends on what it is, so that a crash
-   * leaves at most one behind.
+   * A second name for the file on the target's file system, or a copy. The name depends on key and content, so that a
+   * crash leaves at most one.
    */
   async function bringOver(
     { file, key, rights, isPrivate, mayLink }: Put,
@@ -126,7 +120,7 @@ export async function openLocalTarget(
     const folder = join(root!, INCOMING);
     await makeFolder(folder);
     const copy = join(folder, createHash("sha256").update(`${key} ${sha256}`).digest("hex").slice(0, 32));
-    // Never written over: after a crash it may be the very file that got the key's name by a link.
+    // Never overwritten: after a crash it may be a second name of the file that the key leads to.
     await rm(copy, { force: true });
     if (mayLink && (await tryLink(file, copy)) === "linked") return copy;
     const read = createReadStream(file, { highWaterMark: 2 ** 20 });
@@ -140,7 +134,7 @@ export async function openLocalTarget(
     return copy;
   }
 
-  /** Gives the file its name. False: there is something of that name already, and it was not to be replaced. */
+  /** Gives the file its name. False: the name is taken, and the file there is not to be replaced. */
   async function place(put: Put, path: string, replace: boolean, bring: () => Promise<string>): Promise<boolean> {
     if (!replace) {
       const linked = put.mayLink ? await tryLink(put.file, path) : "impossible";
@@ -152,14 +146,15 @@ export async function openLocalTarget(
     if (!replace) {
       const linked = await tryLink(copy, path);
       if (linked !== "impossible") return linked === "linked";
-      // Without hard links look first: puts of one key take turns, and one relay owns the directory.
+      // Without hard links the name is looked up first: puts of one key are serialised, and one relay uses the
+      // directory.
       if (await isTaken(path)) return false;
     }
     await rename(copy, path);
     return true;
   }
 
-  /** A key that holds nothing; throws where the whole directory is gone, of which nothing can be said. */
+  /** Null: the key holds nothing. Throws where the whole directory is missing. */
   async function nothing(): Promise<null> {
     if ((await lstat(root!).catch(nullWhereMissing)) !== null) return null;
     throw gone();
@@ -178,7 +173,7 @@ export async function openLocalTarget(
       inTurn(key, async () => {
         const path = pathOf(key);
         signal.throwIfAborted();
-        if (again && (await hashFile(file, signal)) !== sha256) {
+        if (again && (await sha256OfFile(file, signal)) !== sha256) {
           throw new SpoolChanged(`${file} is not what was downloaded: its sha256 is another one`);
         }
         await checkPlace();
@@ -202,7 +197,7 @@ export async function openLocalTarget(
             }
           }
         } finally {
-          // Still there after a link, and after a rename to a name of the very same file, which does nothing (rename(2)).
+          // Left after a link, and after a rename onto the same file, which does nothing (rename(2)).
           if (copy !== null) await rm(copy, { force: true });
         }
       }),
@@ -234,7 +229,7 @@ export async function openLocalTarget(
     async open(key) {
       const handle = await openFile(key);
       if (handle === null) return null;
-      // Of the opened file, not of its name: the tag always speaks of the bytes that are sent.
+      // From the opened file, not its name: the tag belongs to the bytes that are sent.
       const stat = await handle.stat({ bigint: true });
       return {
         is: "file",
@@ -255,12 +250,10 @@ export async function openLocalTarget(
       const path = pathOf(folder);
       const names = await readdir(path).catch(nullWhereMissing);
       if (names === null) return (await nothing()) ?? [];
-      const found = names
-        .filter((name) => KEY_PART.test(name))
-        .map(async (name) => ({
-          key: `${folder}/${name}`,
-          stat: await lstat(join(path, name)).catch(nullWhereMissing),
-        }));
+      const found = names.filter(isKeyPart).map(async (name) => ({
+        key: `${folder}/${name}`,
+        stat: await lstat(join(path, name)).catch(nullWhereMissing),
+      }));
       return (await Promise.all(found)).flatMap(({ key, stat }) =>
         stat?.isFile() ? [{ key, bytes: stat.size, modifiedAt: stat.mtimeMs }] : [],
       );
@@ -281,11 +274,5 @@ async function isTaken(path: string): Promise<boolean> {
 
 async function compare(path: string, sha256: string, signal: AbortSignal): Promise<Placed> {
   if (!(await lstat(path)).isFile()) return "exists-different";
-  return (await hashFile(path, signal)) === sha256 ? "exists-same" : "exists-different";
-}
-
-async function hashFile(path: string, signal: AbortSignal): Promise<string> {
-  const hash = createHash("sha256");
-  await pipeline(createReadStream(path, { highWaterMark: 2 ** 20 }), hash, { signal });
-  return hash.digest("hex");
+  return (await sha256OfFile(path, signal)) === sha256 ? "exists-same" : "exists-different";
 }

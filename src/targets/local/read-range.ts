@@ -3,10 +3,10 @@ import type { FileHandle } from "node:fs/promises";
 
 const CHUNK = 256 * 1024;
 
-/** Lets some pieces of work be under way at once; the others wait for their turn. */
-export type Slots = <T>(work: () => Promise<T>) => Promise<T>;
+/** Limits how much work runs at once; the rest waits in order. */
+type Limiter = <T>(work: () => Promise<T>) => Promise<T>;
 
-export function createSlots(count: number): Slots {
+export function createLimiter(count: number): Limiter {
   let free = count;
   const waiting: (() => void)[] = [];
   return async (work) => {
@@ -23,10 +23,10 @@ export function createSlots(count: number): Slots {
 }
 
 /**
- * Streams bytes `start` to `end` (included) of an open file, as fast as they are taken, and closes it at the end, on an
- * error, and when the reader goes away.
+ * Streams bytes `start` to `end` (included) of an open file as fast as the reader takes them. Closes the file at the
+ * end, on an error, and when the reader cancels.
  */
-export function readRange(file: FileHandle, start: number, end: number, slots: Slots): ReadableStream<Uint8Array> {
+export function readRange(file: FileHandle, start: number, end: number, slots: Limiter): ReadableStream<Uint8Array> {
   let at = start;
   return new ReadableStream<Uint8Array>(
     {
@@ -49,12 +49,12 @@ export function readRange(file: FileHandle, start: number, end: number, slots: S
         await file.close();
       },
     },
-    // Nothing is read before somebody asks for it.
+    // Nothing is read before the reader asks.
     { highWaterMark: 0 },
   );
 }
 
-/** All bytes of an open file, which is closed at the end, on an error, and when the reader goes away. */
+/** All bytes of an open file, which is closed at the end, on an error, and when the reader stops. */
 export async function* readWhole(file: FileHandle, signal: AbortSignal): AsyncGenerator<Uint8Array> {
   try {
     for (;;) {

@@ -3,36 +3,38 @@ import { Agent as HttpAgent } from "node:http";
 import { Agent as HttpsAgent } from "node:https";
 import { getCACertificates } from "node:tls";
 import { S3Client } from "@aws-sdk/client-s3";
-import type { S3Target } from "../../config/schema.ts";
 import { errorLine, RelayError } from "../../errors.ts";
 import { trustSystemStore } from "../../platform/net/trust.ts";
-import { explain } from "./trouble.ts";
+import { explain } from "./errors.ts";
+import type { S3Target } from "./options.ts";
 
-/** Milliseconds: to connect; for a connection on which nothing moves; and how often a request is made at most. */
+/** Milliseconds to connect, and for a connection without traffic; attempts of a request in total. */
 export type Patience = { connect: number; silence: number; attempts: number };
 
 export const PATIENCE: Patience = { connect: 5_000, silence: 30_000, attempts: 3 };
 
-/** Slower than this, in bytes per millisecond, a request is given up: it moves, but leads nowhere. */
+/** Bytes per millisecond below which a request is given up. */
 const SLOWEST = 16;
 
-/** Where an endpoint is set and nobody names a region: most stores take any, and R2 takes this one for its `auto`. */
+/**
+ * The region where an endpoint is set and none is configured: most stores accept any, and R2 maps this one to `auto`.
+ */
 const ANY_REGION = "us-east-1";
 
 export type Connection = {
   client: S3Client;
   bucket: string;
-  /** How long a request with a body of so many bytes may take, for `send`. Milliseconds. */
+  /** The time limit of a request with a body of `bytes`, in milliseconds, as an option of `send`. */
   timeout(bytes?: number): { requestTimeout: number };
-  /** Waits for an answer of the client. Rejects with the signal's reason once that is aborted, else with S3Trouble. */
+  /** Waits for the client's answer. Rejects with the signal's reason when it is aborted, else with S3Error. */
   ask<Answer>(command: string, answer: Promise<Answer>, signal?: AbortSignal): Promise<Answer>;
   close(): void;
 };
 
 /**
- * The official client, told what stores other than Amazon's need to have told: no checksums in trailers, no
- * `Expect: 100-continue`, a region of some kind; and that a request that hangs is an error, which is not its default.
- * Connects to nothing yet. Throws RelayError("config") where the file with the authorities cannot be read.
+ * The official client with the settings that other stores than Amazon's need: no checksums in trailers, no `Expect:
+ * 100-continue`, some region. A request that hangs is an error, which is not the client's default. Connects to nothing
+ * yet. Throws RelayError("config") where the authorities' file cannot be read.
  */
 export function connect(config: S3Target, patience: Patience = PATIENCE): Connection {
   const { endpoint, credentials, bucket } = config;
@@ -42,7 +44,7 @@ export function connect(config: S3Target, patience: Patience = PATIENCE): Connec
   const client = new S3Client({
     ...(endpoint === null ? {} : { endpoint }),
     region: config.region ?? (endpoint === null ? undefined : foundRegion(ANY_REGION)),
-    // Copies: the client writes into what it is given.
+    // A copy: the client writes into it.
     ...(credentials && { credentials: { ...credentials, sessionToken: credentials.sessionToken ?? undefined } }),
     forcePathStyle: config.pathStyle,
     requestChecksumCalculation: "WHEN_REQUIRED",
@@ -55,7 +57,8 @@ export function connect(config: S3Target, patience: Patience = PATIENCE): Connec
       socketTimeout: patience.silence,
       requestTimeout: timeout().requestTimeout,
       throwOnRequestTimeout: true,
-      // As many as there are requests: the pool of buffers bounds them, and a queue here would eat up their timeouts.
+      // Unlimited sockets: the buffer pool bounds the requests, and time in a queue here would count against their
+      // limits.
       httpAgent: new HttpAgent({ keepAlive: true }),
       httpsAgent: new HttpsAgent({ keepAlive: true, ca }),
     },
@@ -76,10 +79,10 @@ export function connect(config: S3Target, patience: Patience = PATIENCE): Connec
   };
 }
 
-/** The region that the environment or the shared files name, else this one. */
+/** The region from the environment or the shared files, else this one. */
 function foundRegion(otherwise: string): () => Promise<string> {
   let found: Promise<string> | undefined;
-  // Asked for with every request; a client of its own is what knows where to look.
+  // Called for every request. A client of its own finds the region.
   return () => {
     found ??= new S3Client({}).config.region().catch(() => otherwise);
     return found;

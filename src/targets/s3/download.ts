@@ -1,13 +1,13 @@
-import { createHash } from "node:crypto";
 import type { Readable } from "node:stream";
 import { GetObjectCommand } from "@aws-sdk/client-s3";
+import { sha256Of } from "../../platform/files/sha256.ts";
 import type { Clock } from "../../ports.ts";
 import type { Connection } from "./connection.ts";
-import { S3Trouble } from "./trouble.ts";
+import { S3Error } from "./errors.ts";
 
 /**
- * All bytes of an object, or null where there is none. It throws S3Trouble rather than end early, and where nothing comes
- * for `silence` milliseconds; the signal's reason once that is aborted.
+ * All bytes of an object; null: there is none. Throws S3Error where the body ends early, or `silence` milliseconds pass
+ * without data; the signal's reason when it is aborted.
  */
 export async function readObject(
   { client, bucket, ask, timeout }: Connection,
@@ -17,18 +17,18 @@ export async function readObject(
   const command = new GetObjectCommand({ Bucket: bucket, Key: name });
   const answer = ask("GetObject", client.send(command, { abortSignal: signal, ...timeout() }), signal);
   const found = await answer.catch((error) => {
-    if (error instanceof S3Trouble && isMissing(error)) return null;
+    if (error instanceof S3Error && isMissing(error)) return null;
     throw error;
   });
   if (found === null) return null;
   const body = found.Body as Readable;
-  // One that breaks while nobody reads must not end the process; whoever reads sees the error.
+  // Without a listener an error between two reads would end the process. The reader gets the error from the iteration.
   body.on("error", () => {});
   return readBody(body, found.ContentLength ?? null, { what: `s3 bucket ${bucket}: ${name}`, clock, silence, signal });
 }
 
-/** The object is missing; not: its bucket is. */
-export function isMissing({ status, what }: S3Trouble): boolean {
+/** The object is missing. False where the bucket is. */
+export function isMissing({ status, what }: S3Error): boolean {
   return status === 404 && what !== "NoSuchBucket";
 }
 
@@ -37,7 +37,7 @@ async function* readBody(
   length: number | null,
   { what, clock, silence, signal }: { what: string; clock: Clock; silence: number; signal: AbortSignal },
 ): AsyncGenerator<Uint8Array> {
-  const broken = (line: string) => new S3Trouble(`${what}: ${line}`, { what: "Broken", status: 200, passing: true });
+  const broken = (line: string) => new S3Error(`${what}: ${line}`, { what: "Broken", status: 200, passing: true });
   const stop = () => body.destroy(signal.reason);
   if (signal.aborted) stop();
   signal.addEventListener("abort", stop, { once: true });
@@ -50,7 +50,7 @@ async function* readBody(
   try {
     watch();
     for await (const chunk of body) {
-      // How long the reader takes is its own affair.
+      // The limit does not include the reader's time.
       cancel();
       bytes += chunk.length;
       yield chunk;
@@ -58,8 +58,8 @@ async function* readBody(
     }
   } catch (error) {
     signal.throwIfAborted();
-    if (error instanceof S3Trouble) throw error;
-    // The client's own watch over its sockets was quicker.
+    if (error instanceof S3Error) throw error;
+    // The client's own time limit was first.
     if ((error as Error).name === "TimeoutError" && !(error as { code?: string }).code) throw late();
     throw broken(`the connection broke after ${bytes} bytes (${(error as { code?: string }).code ?? "error"})`);
   } finally {
@@ -77,8 +77,5 @@ export async function hashObject(
   options: Parameters<typeof readObject>[2],
 ): Promise<string | null> {
   const bytes = await readObject(connection, name, options);
-  if (bytes === null) return null;
-  const hash = createHash("sha256");
-  for await (const chunk of bytes) hash.update(chunk);
-  return hash.digest("hex");
+  return bytes === null ? null : sha256Of(bytes);
 }

@@ -1,47 +1,48 @@
 import { DeleteObjectCommand, GetObjectCommand, HeadObjectCommand, ListObjectsV2Command } from "@aws-sdk/client-s3";
 import { getSignedUrl } from "@aws-sdk/s3-request-presigner";
-import type { S3Target } from "../../config/schema.ts";
 import { createTurns } from "../../platform/keyed-mutex.ts";
 import { systemClock } from "../../platform/runtime.ts";
+import { sleep } from "../../platform/timing.ts";
 import type { Clock, Log } from "../../ports.ts";
-import type { About } from "../place.ts";
-import type { Access, Listed, MirrorTarget, Placed } from "../target.ts";
+import type { About, Access, Listed, MirrorTarget, Placed } from "../target.ts";
+import { createBufferPool } from "./buffer-pool.ts";
 import { connect, PATIENCE, type Patience } from "./connection.ts";
-import { describe } from "./describe.ts";
 import { hashObject, isMissing, readObject } from "./download.ts";
-import { createLeftovers } from "./leftovers.ts";
-import { objectName } from "./names.ts";
-import { createPool } from "./pool.ts";
+import { S3Error } from "./errors.ts";
+import { objectHeaders } from "./object-headers.ts";
+import type { S3Target } from "./options.ts";
+import { PART_SIZE } from "./part-size.ts";
+import { objectName } from "./place.ts";
 import { openSource } from "./source.ts";
-import { S3Trouble } from "./trouble.ts";
-import { createUploads, PART_SIZE } from "./upload.ts";
+import { createUnfinishedUploads } from "./unfinished-uploads.ts";
+import { createUploader } from "./upload.ts";
 
-/** Bytes of files in memory, all uploads together. */
+/** Bytes in memory for all uploads together. */
 const MEMORY = 8 * PART_SIZE;
 
 /**
- * Seconds for which a link straight to the store is good. A browser goes on using it for later ranges, so it must outlive the
- * longest sitting with a film; it gives away no more than the relay's own link, which never ends. Temporary credentials that
- * end earlier take it along.
+ * Lifetime of a link to the store, in seconds. A browser uses it for later ranges too, so it must outlive the longest
+ * viewing of a film. It reveals no more than the relay's own link, which never expires. Temporary credentials that
+ * expire earlier end it.
  */
 const LINK_LIFE = 6 * 3600;
 
-/** What browsers and proxies are told of a copy of which the config says nothing: as the relay does of its own files. */
+/** The cache header of a copy where the config sets none: the same as for the relay's own files. */
 const CACHE_CONTROL = "private, max-age=3600";
 
-/** Milliseconds before an object that was just put, and is not as it should be, is looked at again. */
+/** Delays before a new object that does not look right is looked up again, in milliseconds. */
 const LOOK_AGAIN = [200, 1_000];
 
-/** `sha256`: of the metadata that it was put with; null: there are none. */
+/** `sha256`: from the metadata of its upload; null: there are none. */
 type Held = { bytes: number; sha256: string | null; etag: string | null };
 
 const FORGETS = "this store forgets metadata (x-amz-meta-*): copies are proven by their ETag, or by reading them back";
 
 /**
- * Copies in a bucket of any S3-compatible store. It connects to nothing before it is asked to, so that a store that is down
- * keeps nobody from starting; only where it is the relay's `own`, what earlier runs left unfinished under its prefix is
- * cleared in the background. Keys go below `config.prefix`, which must be this relay's alone.
- * What the store refuses, or does not answer, throws S3Trouble: one line that says what to do.
+ * Copies in a bucket of any S3-compatible store. Connects at the first use, so that a relay starts while its store is
+ * down. Only an `own` target starts at once, in the background, to abort unfinished uploads of earlier runs under its
+ * prefix. Keys go below `config.prefix`, which must be this relay's alone. Throws S3Error where the store refuses or
+ * does not answer: one line that says what to do.
  */
 export async function openS3Target(
   config: S3Target,
@@ -50,13 +51,13 @@ export async function openS3Target(
   const { access = "own", clock = systemClock(), log, patience = PATIENCE } = options;
   const connection = connect(config, patience);
   const { client, bucket, ask, timeout } = connection;
-  const leftovers = createLeftovers({ connection, clock, log });
-  const send = createUploads({ connection, leftovers, pool: createPool(MEMORY, PART_SIZE), clock });
+  const unfinished = createUnfinishedUploads({ connection, clock, log });
+  const send = createUploader({ connection, unfinished, pool: createBufferPool(MEMORY, PART_SIZE), clock });
   const inTurn = createTurns();
   const closing = new AbortController();
   const reading = (signal: AbortSignal) => ({ clock, silence: patience.silence, signal });
 
-  /** An object that was just put came back without its metadata. */
+  /** The store returned a new object without its metadata. */
   let forgets = false;
   function seesForgetting(): void {
     if (!forgets) log?.warn(FORGETS, { bucket });
@@ -67,21 +68,21 @@ export async function openS3Target(
   let swept = access !== "own" || config.prefix === "";
   function sweepOnce(): void {
     if (swept || closing.signal.aborted) return;
-    sweep ??= leftovers.clearPrefix(config.prefix, closing.signal).then((done) => {
+    sweep ??= unfinished.clearPrefix(config.prefix, closing.signal).then((done) => {
       swept = done;
       sweep = null;
     });
   }
 
-  /** Bounds a request in time, and by the signal, where there is one. */
+  /** Limits a request in time, and by the signal, where there is one. */
   const within = (signal?: AbortSignal) => ({ ...timeout(), ...(signal && { abortSignal: signal }) });
 
   async function look(name: string, signal?: AbortSignal): Promise<Held | null> {
     const answer = client.send(new HeadObjectCommand({ Bucket: bucket, Key: name }), within(signal));
     const found = await ask("HeadObject", answer, signal).catch((error) => {
-      if (error instanceof S3Trouble && isMissing(error)) return null;
-      // A refused HEAD has no body that would say why; a GET has.
-      if (error instanceof S3Trouble && [301, 400, 403].includes(error.status ?? 0)) return askWhy(name, error, signal);
+      if (error instanceof S3Error && isMissing(error)) return null;
+      // A refused HEAD has no body with the reason; a GET has.
+      if (error instanceof S3Error && [301, 400, 403].includes(error.status ?? 0)) return askWhy(name, error, signal);
       throw error;
     });
     if (found === null) return null;
@@ -89,11 +90,11 @@ export async function openS3Target(
     return { bytes, sha256: Metadata?.sha256 ?? null, etag: ETag?.replaceAll('"', "").toLowerCase() ?? null };
   }
 
-  /** Throws what a GET of one byte is told; null where the object is missing and its bucket is there. */
-  async function askWhy(name: string, otherwise: S3Trouble | null, signal?: AbortSignal): Promise<null> {
+  /** Throws the error of a GET of one byte; null where the object is missing and its bucket exists. */
+  async function askWhy(name: string, otherwise: S3Error | null, signal?: AbortSignal): Promise<null> {
     const command = new GetObjectCommand({ Bucket: bucket, Key: name, Range: "bytes=0-0" });
     const { Body } = await ask("GetObject", client.send(command, within(signal)), signal).catch((error) => {
-      if (error instanceof S3Trouble && isMissing(error)) return { Body: undefined };
+      if (error instanceof S3Error && isMissing(error)) return { Body: undefined };
       throw error;
     });
     (Body as { destroy?(): void } | undefined)?.destroy?.();
@@ -103,14 +104,14 @@ export async function openS3Target(
 
   async function compare(name: string, held: Held, about: About, signal: AbortSignal): Promise<Placed> {
     if (held.bytes !== about.bytes) return "exists-different";
-    // Somebody else may have put it there, without our metadata.
+    // An object from elsewhere has no metadata of the relay.
     const sha256 = held.sha256 ?? (await hashObject(connection, name, reading(signal)));
     return sha256 === about.sha256 ? "exists-same" : "exists-different";
   }
 
   /**
-   * What a HEAD says decides, not what the upload was answered: ETags mean many things, and answers get lost. Where it brings
-   * no metadata, the ETag that the object should have proves it (`tag`), or else its bytes.
+   * A HEAD decides, not the answer to the upload: ETags have many meanings, and answers get lost. Without metadata the
+   * expected ETag (`tag`) proves the object, else its bytes do.
    */
   async function confirm(name: string, about: About, tag: string | null, signal: AbortSignal): Promise<void> {
     for (const wait of [...LOOK_AGAIN, null]) {
@@ -122,11 +123,11 @@ export async function openS3Target(
         sha256 = isSame ? about.sha256 : await hashObject(connection, name, reading(signal));
       }
       if (held?.bytes === about.bytes && sha256 === about.sha256) return;
-      if (wait !== null) await new Promise<void>((resolve) => void clock.after(wait, resolve));
+      if (wait !== null) await sleep(wait, clock);
       else {
         const found = held ? `${held.bytes} bytes, sha256 ${sha256 ?? "unknown"}` : "nothing";
         const line = `s3 bucket ${bucket}: ${name} was uploaded, and the store has ${found} there`;
-        throw new S3Trouble(line, { what: "NotConfirmed", status: 200, passing: false });
+        throw new S3Error(line, { what: "NotConfirmed", status: 200, passing: false });
       }
     }
   }
@@ -136,7 +137,7 @@ export async function openS3Target(
     const source = await openSource(file, about);
     try {
       sweepOnce();
-      if (about.again) await leftovers.clearName(name, signal);
+      if (about.again) await unfinished.clearName(name, signal);
       const held = about.replace ? null : await look(name, signal);
       if (held) return await compare(name, held, about, signal);
       const isThere = () =>
@@ -144,7 +145,7 @@ export async function openS3Target(
           () => true,
           () => false,
         );
-      const description = describe(config, about);
+      const description = objectHeaders(config, about);
       const tag = await send({ name, source, description, isThere, wantsTag: forgets }, signal);
       await confirm(name, about, tag, signal);
       return "stored";
@@ -173,9 +174,9 @@ export async function openS3Target(
         const command = new DeleteObjectCommand({ Bucket: bucket, Key: name });
         const answer = client.send(command, within(signal));
         await ask("DeleteObject", answer, signal).catch((error) => {
-          if (!(error instanceof S3Trouble && isMissing(error))) throw error;
+          if (!(error instanceof S3Error && isMissing(error))) throw error;
         });
-        await leftovers.clearName(name, signal);
+        await unfinished.clearName(name, signal);
       });
     },
 

@@ -3,17 +3,20 @@ import { createHash } from "node:crypto";
 import { type FileHandle, open } from "node:fs/promises";
 import { SpoolChanged } from "../target.ts";
 
-/** A file on its way into a target, read once from its beginning to its end. */
+/** A file for an upload, read once from beginning to end. */
 export type Source = {
   bytes: number;
-  /** Fills the buffer with what comes next. Throws SpoolChanged where the file ends too early. */
+  /** Fills the buffer with the next bytes. Throws SpoolChanged where the file ends too early. */
   fill(buffer: Buffer): Promise<void>;
-  /** Throws SpoolChanged unless what was read, all of it, is what was proven. */
+  /** Throws SpoolChanged unless all that was read has the known sha256. */
   prove(): void;
   close(): Promise<void>;
 };
 
-/** Opens a file of which size and sha256 (hex) are known; the sha256 is looked at `again` only (target.ts). Throws the system's errors, and SpoolChanged for another size. */
+/**
+ * Opens a file of known size and sha256 (hex); the sha256 is checked only with `again` (target.ts). Throws the system's
+ * errors, and SpoolChanged for another size.
+ */
 export async function openSource(
   file: string,
   known: { bytes: number; sha256: string; again: boolean },
@@ -25,7 +28,7 @@ export async function openSource(
     await handle.close();
     throw changed(`it has ${size} bytes and not ${known.bytes}`);
   }
-  // Fresh from its proof it is as it was a moment ago; the sum of a gigabyte costs most of a second of a processor.
+  // A file that was just proven has not changed, and the sum of a gigabyte costs most of a second of a processor.
   const hash = known.again ? createHash("sha256") : null;
   let at = 0;
   return {

@@ -8,60 +8,49 @@ import {
   UploadPartCommand,
 } from "@aws-sdk/client-s3";
 import { LeaseLost } from "../../errors.ts";
+import { sleep } from "../../platform/timing.ts";
 import type { Clock } from "../../ports.ts";
+import type { BufferPool } from "./buffer-pool.ts";
 import type { Connection } from "./connection.ts";
-import type { Description } from "./describe.ts";
-import type { Leftovers } from "./leftovers.ts";
-import type { Pool } from "./pool.ts";
+import { S3Error } from "./errors.ts";
+import type { ObjectHeaders } from "./object-headers.ts";
+import { PART_SIZE, partSizeOf } from "./part-size.ts";
 import type { Source } from "./source.ts";
-import { S3Trouble } from "./trouble.ts";
+import type { UnfinishedUploads } from "./unfinished-uploads.ts";
 
-const MIB = 2 ** 20;
-
-/** Bytes. Larger files go in parts of this size. */
-export const PART_SIZE = 8 * MIB;
-
-/** Stores take 10,000 parts (AWS, "Multipart upload limits"); some room is left. */
-const MOST_PARTS = 9_000;
-
-/** A part is tried this often, beside what the client itself repeats, before hours of upload are given up. */
+/** Tries of a part, each with the client's own retries, before hours of upload are given up. */
 const PART_TRIES = 4;
 
-/** Milliseconds before the second try of a part; then twice as long each time. */
+/** Delay before the second try of a part, in milliseconds; it doubles with each further try. */
 const PART_WAIT = 500;
-
-/** Bytes of a part of a file of this length. All parts but the last are equal: some stores insist. */
-export function partSizeOf(length: number): number {
-  return Math.max(PART_SIZE, Math.ceil(length / MOST_PARTS / MIB) * MIB);
-}
 
 export type Upload = {
   name: string;
   source: Source;
-  description: Description;
-  /** Whether the object is there, just as it should be: asked where an answer that decides was lost. */
+  description: ObjectHeaders;
+  /** Whether the object exists and is complete: asked where the deciding answer was lost. */
   isThere(): Promise<boolean>;
-  /** The ETag that the object should have is worked out: it costs a sum more. */
+  /** Compute the expected ETag, which costs one more checksum. */
   wantsTag: boolean;
 };
 
-/** An ETag as most stores make it: the MD5 of the object, or of the MD5s of its parts, and their number. */
+/** Most stores' ETag: the MD5 of the object, or the MD5 of its parts' MD5s and their number. */
 const md5 = (bytes: Uint8Array) => createHash("md5").update(bytes).digest();
 const tagOfParts = (sums: Buffer[]) => `${md5(Buffer.concat(sums)).toString("hex")}-${sums.length}`;
 
 /**
- * How files get into the bucket: small ones in one piece, others in parts. Bodies are buffers, never streams: what was read
- * is what was hashed, what was signed and what is sent again. Nothing is visible before all of it is there and is what was
- * proven; where that fails, or the signal says so, no part stays behind as far as the store can be reached.
- * Gives the ETag that the object should have, where that is wanted. Throws S3Trouble, SpoolChanged, or the signal's reason.
+ * Uploads files: small ones in one piece, others in parts. Bodies are buffers, never streams: the bytes that were read
+ * are the bytes that are hashed, signed and sent again. The object is visible only when it is complete and proven;
+ * after a failure or an abort no part is left, as far as the store can be reached. Gives the expected ETag, where it is
+ * wanted. Throws S3Error, SpoolChanged, or the signal's reason.
  */
-export function createUploads(options: {
+export function createUploader(options: {
   connection: Connection;
-  leftovers: Leftovers;
-  pool: Pool;
+  unfinished: UnfinishedUploads;
+  pool: BufferPool;
   clock: Clock;
 }): (upload: Upload, signal: AbortSignal) => Promise<string | null> {
-  const { connection, leftovers, pool, clock } = options;
+  const { connection, unfinished, pool, clock } = options;
   const { client, bucket, ask, timeout } = connection;
 
   async function putWhole(upload: Upload, signal: AbortSignal): Promise<string | null> {
@@ -72,8 +61,8 @@ export function createUploads(options: {
       source.prove();
       const command = new PutObjectCommand({ Bucket: bucket, Key: name, Body: lease.buffer, ...description });
       const stop = new AbortController();
-      // Where only the lease is lost the answer is waited for: what the store has taken in may come to light after whatever
-      // is done to this name next, over a newer copy or after a deletion.
+      // A lost lease does not stop the request: the store might still apply it after the next change of this name, over
+      // a newer copy or after a deletion.
       const heed = () => {
         if (!(signal.reason instanceof LeaseLost)) stop.abort(signal.reason);
       };
@@ -90,12 +79,12 @@ export function createUploads(options: {
     }
   }
 
-  /** Not by the signal: an upload whose id never arrived could not be aborted. */
+  /** Not abortable: an upload without a known id could not be aborted later. */
   async function begin({ name, description }: Upload): Promise<string> {
     const command = new CreateMultipartUploadCommand({ Bucket: bucket, Key: name, ...description });
     const { UploadId } = await ask("CreateMultipartUpload", client.send(command, timeout()));
     if (!UploadId) throw strange("it began an upload without an id");
-    leftovers.mine.add(UploadId);
+    unfinished.mine.add(UploadId);
     return UploadId;
   }
 
@@ -114,13 +103,14 @@ export function createUploads(options: {
         if (!ETag) throw strange("it took a part without giving its tag");
         return { PartNumber: number, ETag };
       } catch (error) {
-        if (tries === PART_TRIES || !(error instanceof S3Trouble && error.passing)) throw error;
-        await pause(clock, PART_WAIT * 2 ** (tries - 1), signal);
+        if (tries === PART_TRIES || !(error instanceof S3Error && error.passing)) throw error;
+        await sleep(PART_WAIT * 2 ** (tries - 1), clock, signal);
+        signal.throwIfAborted();
       }
     }
   }
 
-  /** Tells each part's MD5 to `sums`, where the object's ETag is wanted. */
+  /** Adds the parts' MD5s to `sums`, where the ETag is wanted. */
   async function sendParts(
     id: string,
     { name, source, wantsTag }: Upload,
@@ -163,7 +153,7 @@ export function createUploads(options: {
     }
   }
 
-  /** Not by the signal either: what is asked to be made visible will be, sooner or later. */
+  /** Not abortable either: the store completes what it was asked to, sooner or later. */
   async function complete(id: string, { name, isThere }: Upload, parts: CompletedPart[]): Promise<void> {
     const command = new CompleteMultipartUploadCommand({
       Bucket: bucket,
@@ -184,38 +174,23 @@ export function createUploads(options: {
       const sums: Buffer[] = [];
       const parts = await sendParts(id, upload, sums, signal);
       await complete(id, upload, parts);
-      // The answer to a first "begin" may have been lost, and the request made again, by whoever: then there were two.
-      await leftovers.clearName(upload.name);
+      // The answer to a first "begin" may have been lost and the request repeated: then there are two uploads.
+      await unfinished.clearName(upload.name);
       return upload.wantsTag ? tagOfParts(sums) : null;
     } catch (error) {
-      // What cannot be aborted now is swept by the next try; the first error is the one to tell.
-      await leftovers.abort(upload.name, id).catch(() => {});
+      // The next try aborts what this one cannot; the first error is reported.
+      await unfinished.abort(upload.name, id).catch(() => {});
       throw error;
     } finally {
-      leftovers.mine.delete(id);
+      unfinished.mine.delete(id);
     }
   };
 }
 
-function strange(line: string): S3Trouble {
-  return new S3Trouble(`the store is none that can be relied on: ${line}`, {
+function strange(line: string): S3Error {
+  return new S3Error(`the store cannot be relied on: ${line}`, {
     what: "Strange",
     status: 200,
     passing: false,
-  });
-}
-
-function pause(clock: Clock, ms: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve, reject) => {
-    if (signal.aborted) return reject(signal.reason);
-    const leave = () => {
-      cancel();
-      reject(signal.reason);
-    };
-    const cancel = clock.after(ms, () => {
-      signal.removeEventListener("abort", leave);
-      resolve();
-    });
-    signal.addEventListener("abort", leave, { once: true });
   });
 }

@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import stringWidth from "string-width";
-import { type Column, renderFields, renderTable } from "../../../src/cli/output/table.ts";
+import type { Column } from "../../../src/actions/list.ts";
+import { renderFields, renderTable } from "../../../src/cli/output/table.ts";
 import { harmless, harmlessJson } from "../../../src/cli/output/terminal-text.ts";
 
 type Row = { id: string; title: string | null; note?: string };

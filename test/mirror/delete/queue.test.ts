@@ -3,26 +3,26 @@ import { rename, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import test, { type TestContext } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
-import { createDeletions } from "../../../src/mirror/delete/queue.ts";
+import { deletionQueue } from "../../../src/mirror/delete/queue.ts";
 import { openTargets, type Targets } from "../../../src/mirror/open-targets.ts";
-import { fileOf, partOf } from "../../../src/mirror/spool/spool.ts";
+import { spoolPaths } from "../../../src/mirror/spool/spool.ts";
 import type { MirrorTarget } from "../../../src/targets/target.ts";
 import { nextDue } from "../../support/next-due.ts";
 import { waitFor } from "../../support/wait.ts";
 import { DAY, openCopies } from "../copies.ts";
 
-test("a forgotten video's copies leave the target, and what the spool still held of it; each is told of once", async (t) => {
+test("a forgotten video's copies are removed from target and spool, with one log line each", async (t) => {
   const at = await openCopies(t);
   const medium = await at.bring("v1", "a film");
   await at.bring("v2", "another");
   await at.work("uploads");
   const waiting = await at.bring("v1", "a second film", {}, "https://h/other.mp4");
-  await writeFile(partOf(at.spoolDir, waiting), "a piece");
+  await writeFile(spoolPaths(at.spoolDir, waiting).part, "a piece");
   const other = await at.bring("v3", "a third film");
   await at.store.forgetVideo("v1", at.clock.now());
   assert.equal(await at.work("deletions"), 2);
   assert.deepEqual(await at.kept(), ["v2/video.mp4"]);
-  assert.deepEqual(await at.spooled(), [fileOf("", other)]);
+  assert.deepEqual(await at.spooled(), [spoolPaths("", other).file]);
   const told = at.facts("media deleted");
   assert.deepEqual(
     told.map(({ level, fields }) => [level, fields]),
@@ -57,13 +57,13 @@ test("a deletion leaves the spool what its medium needs for an upload", async (t
     await at.spool((await at.downloads())[0]!, content);
   }
   assert.equal(await at.work("deletions"), 1);
-  assert.deepEqual(await at.spooled(), [fileOf("", medium)]);
+  assert.deepEqual(await at.spooled(), [spoolPaths("", medium).file]);
   await at.work("uploads");
   await at.work("deletions");
   assert.equal((await at.kept()).length, 1);
 });
 
-test("a copy that somebody wants again by the time of its deletion stays, and the deletion is done", async (t) => {
+test("a copy that a row refers to again by the time of its deletion stays, and the job is done", async (t) => {
   const at = await openCopies(t);
   await at.bring("v1", "a film");
   await at.work("uploads");
@@ -76,7 +76,7 @@ test("a copy that somebody wants again by the time of its deletion stays, and th
   assert.equal(await at.work("deletions"), 0);
 });
 
-test("a deletion that fails is tried again for ever, at most every five minutes, and the log says so at first", async (t) => {
+test("a deletion that fails is retried without end, every five minutes at last, and logged as a warning at first", async (t) => {
   const at = await openCopies(t);
   await at.bring("v1", "a film");
   await at.work("uploads");
@@ -113,8 +113,8 @@ test("a copy in a former target is deleted there; while that is gone, it is not 
   await rename(dir, `${dir}.away`);
   const config = { target: { type: "local" as const, dir: join(at.dir, "new") } };
   const targets = await openTargets({ config, dataDir: at.config.dataDir, store: at.store });
-  const { store, spoolDir, inTurn, clock, log } = at;
-  const queue = createDeletions({ store, targets, ports: { clock, log }, spoolDir, inTurn });
+  const { store, spoolDir, locks, clock, log } = at;
+  const queue = deletionQueue({ store, targets, ports: { clock, log }, spoolDir, locks });
   const work = async () => {
     for (const job of (await queue.claim({ limit: 9, now: clock.now(), leaseFor: 30_000 })).jobs)
       await queue.run(job, at.lease);
@@ -144,15 +144,15 @@ test("a copy that is wanted under another name of the same folder is not deleted
   await at.store.mendMedium(medium, at.clock.now());
   await at.spool((await at.downloads())[0]!, "a film");
   const [job] = await at.claimUploads();
-  const { store, spoolDir, inTurn, clock, log } = at;
+  const { store, spoolDir, locks, clock, log } = at;
   await targets.present.put(
     "v1/video.mp4",
-    fileOf(spoolDir, medium),
+    spoolPaths(spoolDir, medium).file,
     { ...job!.file, eventId: "e", videoId: "v1", replace: true, again: false },
     at.lease.signal,
   );
   await store.settleUpload(job!, { is: "mirrored", target: targets.presentId, key: "v1/video.mp4" }, clock.now());
-  const queue = createDeletions({ store, targets, ports: { clock, log }, spoolDir, inTurn });
+  const queue = deletionQueue({ store, targets, ports: { clock, log }, spoolDir, locks });
   const jobs = (await queue.claim({ limit: 9, now: clock.now(), leaseFor: 30_000 })).jobs;
   assert.equal(jobs.length, 1);
   await queue.run(jobs[0]!, at.lease);
@@ -168,10 +168,9 @@ async function openFormer(t: TestContext, videos: string[], former: Partial<Mirr
   const real = await openTargets({ config, dataDir: at.config.dataDir, store: at.store });
   const open: Targets["at"] = async (id) => (id === at.targetId ? { ...(await real.at(id))!, ...former } : real.at(id));
   const targets = { ...real, at: open };
-  const { store, spoolDir, inTurn, clock, log } = at;
-  const queue = createDeletions({ store, targets, ports: { clock, log }, spoolDir, inTurn });
-  const claim = (limit = 9) =>
-    queue.claim({ limit: limit, now: clock.now(), leaseFor: 30_000 }).then(({ jobs }) => jobs);
+  const { store, spoolDir, locks, clock, log } = at;
+  const queue = deletionQueue({ store, targets, ports: { clock, log }, spoolDir, locks });
+  const claim = (limit = 9) => queue.claim({ limit, now: clock.now(), leaseFor: 30_000 }).then(({ jobs }) => jobs);
   const work = async () => {
     for (const job of await claim()) await queue.run(job, at.lease);
   };
@@ -231,11 +230,9 @@ test("a former target that does not answer keeps no upload of its video waiting,
   const running = at.queue.run(job!, at.lease);
   await waitFor(() => signal !== undefined);
   let isFree = false;
-  void at.inTurn("video/v1", () =>
-    at.inTurn("thumbnail/v1", async () => {
-      isFree = true;
-    }),
-  );
+  void at.locks.withBothLocks("v1", async () => {
+    isFree = true;
+  });
   await waitFor(() => isFree);
   await at.clock.advance(29_999);
   assert.equal(signal?.aborted, false);
@@ -245,15 +242,16 @@ test("a former target that does not answer keeps no upload of its video waiting,
   assert.equal(at.facts("media not deleted yet")[0]?.fields.error, "no answer within 30 s");
 });
 
-test("a copy in the present target is deleted in its video's turns only", async (t) => {
+test("a copy in the present target is deleted under its video's locks only", async (t) => {
   const at = await openCopies(t);
   await at.bring("v1", "a film");
   await at.work("uploads");
   await at.store.forgetVideo("v1", at.clock.now());
-  for (const kind of ["video", "thumbnail"]) {
+  for (const kind of ["video", "thumbnail"] as const) {
     let leave = () => {};
-    const busy = at.inTurn(
-      `${kind}/v1`,
+    const busy = at.locks.withLock(
+      "v1",
+      kind,
       () =>
         new Promise<void>((resolve) => {
           leave = resolve;
@@ -303,7 +301,7 @@ test("a copy that may be in use by another name is kept until that is over", asy
   await at.bring("v2", "another film");
   await at.work("uploads");
   await at.store.forgetVideo("v1", at.clock.now());
-  const { store, spoolDir, inTurn, clock, log } = at;
+  const { store, spoolDir, locks, clock, log } = at;
   let isCertain = false;
   const targets: Targets = {
     ...at.targets,
@@ -312,7 +310,7 @@ test("a copy that may be in use by another name is kept until that is over", asy
       { target, key: "v2/video.mp4", isCertain },
     ],
   };
-  const queue = createDeletions({ store, targets, ports: { clock, log }, spoolDir, inTurn });
+  const queue = deletionQueue({ store, targets, ports: { clock, log }, spoolDir, locks });
   const work = async () => {
     for (const job of (await queue.claim({ limit: 9, now: clock.now(), leaseFor: 30_000 })).jobs)
       await queue.run(job, at.lease);

@@ -12,7 +12,7 @@ async function unpackBytes(dir: string, bytes: Uint8Array, coding: string) {
   const [from, to] = [join(dir, "packed"), join(dir, "unpacked")];
   writeFileSync(from, bytes);
   const { signal } = new AbortController();
-  const result = await unpack({ from, to, coding, maxSize: 2 ** 20, checkRoom: async () => {}, signal });
+  const result = await unpack({ from, to, coding, maxSize: 2 ** 20, checkSpace: async () => {}, signal });
   return { ...result, to };
 }
 
@@ -23,7 +23,7 @@ test("a head that names more codings than any file has makes no decoder for each
   const before = process.memoryUsage.rss();
   const { bytes, why, to } = await unpackBytes(dir, new Uint8Array(1000), coding);
   assert.equal(bytes, 0);
-  assert.match(why!, /packed more often/);
+  assert.match(why!, /too many codings/);
   assert.equal(existsSync(to), false);
   assert.ok(process.memoryUsage.rss() - before < 100 * 2 ** 20);
 });

@@ -1,13 +1,10 @@
-import { createCipheriv, createHash } from "node:crypto";
 import { mkdtemp, readdir, rm } from "node:fs/promises";
-import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
-import { type AddressInfo, createServer as createTcpServer, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { TestContext } from "node:test";
 import * as v from "valibot";
 import { type Config, configSchema } from "../../../src/config/schema.ts";
-import { createDownloads } from "../../../src/mirror/download/queue.ts";
+import { downloadQueue } from "../../../src/mirror/download/queue.ts";
 import type { Limits } from "../../../src/mirror/download/rate-limits.ts";
 import type { DownloadJob, DownloadOutcome } from "../../../src/model/job.ts";
 import type { Copy } from "../../../src/model/medium.ts";
@@ -15,53 +12,6 @@ import { openOutbound } from "../../../src/platform/net/outbound.ts";
 import { systemClock } from "../../../src/platform/runtime.ts";
 import type { Clock } from "../../../src/ports.ts";
 import { testLog } from "../../support/ports.ts";
-
-export type Handler = (request: IncomingMessage, response: ServerResponse) => void;
-
-/** A server of media with whatever faults `handler` has; gone after the test. */
-export async function serve(t: TestContext, handler: Handler) {
-  const server = createServer(handler);
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  t.after(() => {
-    const closed = new Promise((resolve) => server.close(resolve));
-    server.closeAllConnections();
-    return closed;
-  });
-  return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
-}
-
-/** A server that answers each request, given as text, with the bytes that `answer` writes; `asked` are the requests. */
-export async function serveRaw(t: Pick<TestContext, "after">, answer: (request: string, socket: Socket) => void) {
-  const asked: string[] = [];
-  const sockets = new Set<Socket>();
-  const server = createTcpServer((socket) => {
-    sockets.add(socket);
-    socket.on("close", () => sockets.delete(socket)).on("error", () => {});
-    let text = "";
-    socket.on("data", (chunk) => {
-      text += chunk.toString("latin1");
-      if (!text.includes("\r\n\r\n")) return;
-      asked.push(text);
-      answer(text, socket);
-      text = "";
-    });
-  });
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  t.after(() => {
-    for (const socket of sockets) socket.destroy();
-    server.close();
-  });
-  return { origin: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, asked, sockets };
-}
-
-/** Bytes that are different everywhere. */
-export function noise(length: number): Buffer {
-  return createCipheriv("aes-128-ctr", Buffer.alloc(16), Buffer.alloc(16)).update(Buffer.alloc(length));
-}
-
-export function sha256(content: Uint8Array): string {
-  return createHash("sha256").update(content).digest("hex");
-}
 
 /** The part of a store that downloads need, in memory: due jobs in, outcomes out. */
 export function memoryStore() {
@@ -118,7 +68,7 @@ export async function openDownloads(
   const ports = { clock: options.clock ?? systemClock(), log };
   const store = memoryStore();
   const heldCopy = options.heldCopy ?? (async () => true);
-  const queue = createDownloads({ config, store, outbound, heldCopy, ports, spoolDir, limits: options.limits });
+  const queue = downloadQueue({ config, store, outbound, heldCopy, ports, spoolDir, limits: options.limits });
 
   let jobs = 0;
   function job(url: string, more: Partial<DownloadJob> = {}): DownloadJob {
@@ -144,7 +94,7 @@ export async function openDownloads(
     };
   }
 
-  /** Runs one job to its end and tells what was settled; null where nothing was. */
+  /** Runs one job to its end and returns what was settled; null: nothing. */
   async function run(
     url: string,
     more: Partial<DownloadJob> = {},

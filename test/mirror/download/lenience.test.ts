@@ -4,13 +4,15 @@ import { join } from "node:path";
 import test from "node:test";
 import { brotliCompressSync, deflateRawSync, deflateSync, gzipSync, zstdCompressSync } from "node:zlib";
 import { unpack } from "../../../src/mirror/download/content-coding.ts";
-import { OwnTrouble } from "../../../src/mirror/errors.ts";
-import { fileOf } from "../../../src/mirror/spool/spool.ts";
+import { LocalFailure } from "../../../src/mirror/errors.ts";
+import { spoolPaths } from "../../../src/mirror/spool/spool.ts";
 import type { DownloadOutcome } from "../../../src/model/job.ts";
+import { noise, sha256 } from "../../support/bytes.ts";
 import { tempFolder } from "../../support/folder.ts";
-import { film, jpeg, moov, mp4 } from "../validate/bytes.ts";
-import { noise, openDownloads, serve, serveRaw, sha256 } from "./downloads.ts";
-import { ODD_HEADS } from "./odd-heads.ts";
+import { film, jpeg, moov, mp4 } from "../../support/media-bytes.ts";
+import { serve, serveRaw } from "../../support/media-server.ts";
+import { ODD_HEADS } from "../../support/odd-heads.ts";
+import { openDownloads } from "./downloads.ts";
 
 const movie = film(moov(), noise(300_000));
 const later = { attempts: 1 };
@@ -103,7 +105,7 @@ test("a file that comes packed though that was not asked for is unpacked on a la
       [movie.length, sha256(movie), "video/mp4", null],
       coding,
     );
-    assert.deepEqual(await readFile(fileOf(spoolDir, mediumId)), movie);
+    assert.deepEqual(await readFile(spoolPaths(spoolDir, mediumId).file), movie);
     assert.equal((await files()).length, nth + 1, "nothing else is left");
   }
 });
@@ -119,7 +121,7 @@ test("a file that is only called packed is kept as it came", async (t) => {
     assert.deepEqual([file.sha256, file.suspect], [sha256(movie), null], coding);
   }
   const longer = spooled(await run(`${origin}/gzip`, { ...later, duration: 60 }));
-  assert.equal(longer.suspect, null, "this film tells no duration");
+  assert.equal(longer.suspect, null, "this film has no duration");
   assert.ok((await files()).every((name) => name.endsWith(".file")));
 });
 
@@ -140,13 +142,13 @@ test("what cannot be unpacked for want of room, size, a disk or time leaves noth
   const [from, to] = [join(folder, "packed"), join(folder, "unpacked")];
   await writeFile(from, gzipSync(Buffer.alloc(40_000_000)));
   const stop = new AbortController();
-  const given = { from, to, coding: "gzip", maxSize: 2 ** 30, checkRoom: async () => {}, signal: stop.signal };
-  const noRoom = () => Promise.reject(new OwnTrouble("too little room", { doing: "room" }));
-  await assert.rejects(unpack({ ...given, checkRoom: noRoom }), { name: "OwnTrouble", doing: "room" });
-  await assert.rejects(unpack({ ...given, maxSize: 1_000_000 }), { name: "NeverMedia" });
-  await assert.rejects(unpack({ ...given, from: join(folder, "none") }), { name: "OwnTrouble", doing: "spool" });
+  const given = { from, to, coding: "gzip", maxSize: 2 ** 30, checkSpace: async () => {}, signal: stop.signal };
+  const noRoom = () => Promise.reject(new LocalFailure("disk space", "too little room"));
+  await assert.rejects(unpack({ ...given, checkSpace: noRoom }), { name: "LocalFailure", resource: "disk space" });
+  await assert.rejects(unpack({ ...given, maxSize: 1_000_000 }), { name: "PermanentFailure" });
+  await assert.rejects(unpack({ ...given, from: join(folder, "none") }), { name: "LocalFailure", resource: "spool" });
   const stopping = async () => stop.abort(new Error("the relay stops"));
-  await assert.rejects(unpack({ ...given, checkRoom: stopping }), /the relay stops/);
+  await assert.rejects(unpack({ ...given, checkSpace: stopping }), /the relay stops/);
   assert.deepEqual(await readdir(folder), ["packed"]);
 });
 

@@ -3,12 +3,14 @@ import { mkdir, readFile } from "node:fs/promises";
 import test from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { gzipSync } from "node:zlib";
-import { fileOf, partOf } from "../../../src/mirror/spool/spool.ts";
+import { spoolPaths } from "../../../src/mirror/spool/spool.ts";
 import type { DownloadOutcome } from "../../../src/model/job.ts";
 import type { Copy, SpooledFile } from "../../../src/model/medium.ts";
+import { sha256 } from "../../support/bytes.ts";
+import { jpeg, mp4 } from "../../support/media-bytes.ts";
+import { type Handler, serve } from "../../support/media-server.ts";
 import { testClock } from "../../support/ports.ts";
-import { jpeg, mp4 } from "../validate/bytes.ts";
-import { type Handler, openDownloads, serve, sha256 } from "./downloads.ts";
+import { openDownloads } from "./downloads.ts";
 
 const film = mp4({ bytes: 300_000, seed: 1 });
 
@@ -46,7 +48,7 @@ test("a video is downloaded, proven, made durable and settled; nothing else is l
     etag: '"abc"',
     lastModified: "Thu, 01 Jan 2026 00:00:00 GMT",
   });
-  assert.deepEqual(await readFile(fileOf(spoolDir, "med_1")), film);
+  assert.deepEqual(await readFile(spoolPaths(spoolDir, "med_1").file), film);
   assert.deepEqual(await files(), ["med_1.file"]);
   assert.equal(seen[0]?.["accept-encoding"], "identity");
   for (const header of ["cookie", "authorization", "if-none-match", "referer"])
@@ -72,7 +74,7 @@ test("a file of many batches arrives to the byte", async (t) => {
   const origin = await serve(t, give(large));
   const { run, spoolDir } = await openDownloads(t);
   assert.equal(spooled(await run(origin)).sha256, sha256(large));
-  assert.equal(sha256(await readFile(fileOf(spoolDir, "med_1"))), sha256(large));
+  assert.equal(sha256(await readFile(spoolPaths(spoolDir, "med_1").file)), sha256(large));
 });
 
 test("answers that are not the media yet are tried again", async (t) => {
@@ -352,7 +354,7 @@ test("trouble of our own is tried again in ten seconds, is no failure, uses up n
     /too little room in .*: \d+ bytes are free, mirror\.minFreeDisk keeps \d+; free some/,
   );
   const blocked = await openDownloads(t);
-  await mkdir(partOf(blocked.spoolDir, "med_1"), { recursive: true });
+  await mkdir(spoolPaths(blocked.spoolDir, "med_1").part, { recursive: true });
   await expectOwn(blocked, /spool: /);
   assert.equal(requests, 0, "the link was not even asked");
 });

@@ -2,14 +2,15 @@ import assert from "node:assert/strict";
 import test, { type TestContext } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { startWorker } from "../../../src/jobs/worker.ts";
-import { LIMITS, type Limits, watchPace } from "../../../src/mirror/download/rate-limits.ts";
-import { createUnfinished } from "../../../src/mirror/spool/in-progress.ts";
+import { LIMITS, type Limits, watchRate } from "../../../src/mirror/download/rate-limits.ts";
+import { createInProgress } from "../../../src/mirror/spool/in-progress.ts";
 import type { DownloadJob } from "../../../src/model/job.ts";
 import type { Store } from "../../../src/store/store.ts";
+import { mp4 } from "../../support/media-bytes.ts";
+import { serve } from "../../support/media-server.ts";
 import { testClock, testRandom } from "../../support/ports.ts";
 import { waitFor } from "../../support/wait.ts";
-import { mp4 } from "../validate/bytes.ts";
-import { openDownloads, serve } from "./downloads.ts";
+import { openDownloads } from "./downloads.ts";
 
 const KIB = 1024;
 
@@ -18,7 +19,7 @@ async function watch(seconds: number, bytesAt: (second: number) => number) {
   const clock = testClock();
   const told: string[] = [];
   const second = () => Math.round(clock.elapsed() / 1000);
-  const stop = watchPace(clock, LIMITS, {
+  const stop = watchRate(clock, LIMITS, {
     bytes: () => bytesAt(second()),
     onSlow: () => told.push(`slow at ${second()}`),
     onHopeless: (reason) => told.push(`${reason} at ${second()}`),
@@ -168,7 +169,7 @@ test("a flood of one host's links lets another host's through before its own", a
   await worker.stop(0);
 });
 
-test("who gives way past its deadline does not expire by it, and waits its turn", async (t) => {
+test("a download preempted past its deadline does not expire, and is retried", async (t) => {
   const { origin } = await slowHost(t);
   const { queue, job, store, ports } = await openDownloads(t, {
     config: { concurrency: 1 },
@@ -193,7 +194,7 @@ test("who gives way past its deadline does not expire by it, and waits its turn"
   await Promise.all(running);
 });
 
-test("what is nearly there goes on, what would take for ever gives way", async (t) => {
+test("a download near its end goes on, one without a foreseeable end is preempted", async (t) => {
   const origin = await serve(t, (request, response) => {
     const isHuge = request.url === "/huge";
     response.writeHead(200, { "content-length": isHuge ? 2 ** 30 : 100_000 });
@@ -237,13 +238,13 @@ test("links that are tried again take places from slow ones one by one, first tr
   }
 });
 
-test("the one furthest from its end gives way, of equal ones the one with the least to lose", () => {
-  const unfinished = createUnfinished();
+test("the download furthest from its end is preempted, of equal ones the one with the fewest bytes", () => {
+  const unfinished = createInProgress();
   const gaveWay: string[] = [];
   const add = (id: string, secondsLeft: number, bytes: number) => {
     const job = { id, host: "h" } as DownloadJob;
     unfinished.add(job);
-    unfinished.note(job, { secondsLeft, bytes, giveUp: () => gaveWay.push(id) });
+    unfinished.note(job, { secondsLeft, bytes, stop: () => gaveWay.push(id) });
     return job;
   };
   unfinished.add({ id: "fast", host: "h" } as DownloadJob);
@@ -252,7 +253,7 @@ test("the one furthest from its end gives way, of equal ones the one with the le
   add("unknown, much", Number.POSITIVE_INFINITY, 500);
   add("unknown, little", Number.POSITIVE_INFINITY, 5);
   unfinished.note(add("all there", 2000, 1), null);
-  for (let round = 0; round < 5; round++) unfinished.giveUpSlowest();
+  for (let round = 0; round < 5; round++) unfinished.preemptSlowest();
   assert.deepEqual(gaveWay, ["unknown, little", "unknown, much", "far", "near"]);
   assert.equal(unfinished.count(), 2);
 });

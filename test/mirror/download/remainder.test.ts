@@ -2,19 +2,21 @@ import assert from "node:assert/strict";
 import { readFile, rename, writeFile } from "node:fs/promises";
 import test, { type TestContext } from "node:test";
 import { gzipSync } from "node:zlib";
-import { blankNote, readNote, writeNote } from "../../../src/mirror/spool/resume-state.ts";
-import { bestOf, fileOf, noteOf, partOf, sweepSpool } from "../../../src/mirror/spool/spool.ts";
+import { newResumeState, readResumeState, writeResumeState } from "../../../src/mirror/spool/resume-state.ts";
+import { spoolPaths, sweepSpool } from "../../../src/mirror/spool/spool.ts";
 import type { DownloadOutcome } from "../../../src/model/job.ts";
+import { noise, sha256 } from "../../support/bytes.ts";
+import { box, film, jpeg, moov, mp4 } from "../../support/media-bytes.ts";
+import { type Handler, serve } from "../../support/media-server.ts";
 import { openCopies } from "../copies.ts";
-import { box, film, jpeg, moov, mp4 } from "../validate/bytes.ts";
-import { type Handler, noise, openDownloads, serve, sha256 } from "./downloads.ts";
+import { openDownloads } from "./downloads.ts";
 
 const MIB = 2 ** 20;
 const movie = film(moov(), noise(3 * MIB));
 const mediumId = "med_1";
 const kind = "thumbnail";
 
-/** Gives so many bytes of the film, and breaks. */
+/** Sends a number of bytes of the film, and breaks off. */
 const cutAfter =
   (bytes: number, headers: Record<string, string> = {}): Handler =>
   (_, response) => {
@@ -59,7 +61,7 @@ test("of what several tries brought the largest is kept when the link gives noth
   assert.deepEqual([file.contentType, file.ext, file.etag], ["video/mp4", ".mp4", null]);
   assert.match(file.suspect!, new RegExp(`^not whole: the connection broke: ${2 * MIB} of ${movie.length} bytes came`));
   assert.deepEqual(await files(), ["med_1.file"]);
-  assert.deepEqual(await readFile(fileOf(spoolDir, mediumId)), movie.subarray(0, 2 * MIB));
+  assert.deepEqual(await readFile(spoolPaths(spoolDir, mediumId).file), movie.subarray(0, 2 * MIB));
   assert.equal(log.facts.at(-1)?.fact, "media downloaded");
 });
 
@@ -131,7 +133,7 @@ test("it outlives a restart, and a crash between its keeping and its settling", 
   assert.equal(await last(refuse), null);
   store.lost = false;
   assert.equal(spooled(await last(refuse)).bytes, 2 * MIB);
-  await rename(fileOf(spoolDir, mediumId), bestOf(spoolDir, mediumId));
+  await rename(spoolPaths(spoolDir, mediumId).file, spoolPaths(spoolDir, mediumId).best);
   assert.equal(await sweepSpool(spoolDir, []), 1);
   assert.deepEqual(await files(), []);
 });
@@ -231,20 +233,26 @@ async function crashed(t: TestContext, picture: Buffer, job = {}) {
 /** Where a crash may leave the file of a medium: how the spool is then. */
 const crashes: [string, (spoolDir: string) => Promise<unknown>][] = [
   ["before its settling", async () => {}],
-  ["before its final name", (spoolDir) => rename(fileOf(spoolDir, mediumId), partOf(spoolDir, mediumId))],
+  [
+    "before its final name",
+    (spoolDir) => rename(spoolPaths(spoolDir, mediumId).file, spoolPaths(spoolDir, mediumId).part),
+  ],
   ["before it is put aside", (spoolDir) => noteBest(spoolDir)],
   [
     "once it is put aside",
     async (spoolDir) => {
       await noteBest(spoolDir);
-      await rename(fileOf(spoolDir, mediumId), bestOf(spoolDir, mediumId));
+      await rename(spoolPaths(spoolDir, mediumId).file, spoolPaths(spoolDir, mediumId).best);
     },
   ],
 ];
 
 async function noteBest(spoolDir: string): Promise<void> {
-  const note = (await readNote(noteOf(spoolDir, mediumId)))!;
-  await writeNote(noteOf(spoolDir, mediumId), { ...note, best: { bytes: note.file!.bytes, coding: null, why: null } });
+  const note = (await readResumeState(spoolPaths(spoolDir, mediumId).state))!;
+  await writeResumeState(spoolPaths(spoolDir, mediumId).state, {
+    ...note,
+    best: { bytes: note.file!.bytes, coding: null, why: null },
+  });
 }
 
 test("a whole picture outlives a crash before its settling: it is asked for again, and kept where the link is dead", async (t) => {
@@ -258,7 +266,7 @@ test("a whole picture outlives a crash before its settling: it is asked for agai
       await start();
       const file = spooled(await last(refuse, { kind }));
       assert.deepEqual([file.sha256, file.suspect, file.ext], [sha256(picture), null, ".jpg"], when);
-      assert.deepEqual(await readFile(fileOf(spoolDir, mediumId)), picture);
+      assert.deepEqual(await readFile(spoolPaths(spoolDir, mediumId).file), picture);
       assert.deepEqual(await files(), ["med_1.file"], when);
     }
   }
@@ -295,7 +303,7 @@ test("a new picture takes the place of the one before the crash; part of one, a 
   assert.deepEqual([file.sha256, file.suspect], [sha256(small), null]);
 
   const changed = await crashed(t, small);
-  await writeFile(fileOf(changed.spoolDir, mediumId), jpeg(3));
+  await writeFile(spoolPaths(changed.spoolDir, mediumId).file, jpeg(3));
   assert.equal((await changed.last(refuse, { kind }))?.is, "expired", "what is not what it was is not kept");
 });
 
@@ -322,18 +330,18 @@ test("a picture of which all came before a stop, unproven, is kept where the lin
   ];
   for (const [nth, [came, coding, kept, suspect]] of [...cases, ...cases].entries()) {
     const { attempt, last, spoolDir, files } = await crashed(t, small);
-    const { link } = (await readNote(noteOf(spoolDir, mediumId)))!;
-    await rename(fileOf(spoolDir, mediumId), partOf(spoolDir, mediumId));
-    await writeFile(partOf(spoolDir, mediumId), came);
+    const { link } = (await readResumeState(spoolPaths(spoolDir, mediumId).state))!;
+    await rename(spoolPaths(spoolDir, mediumId).file, spoolPaths(spoolDir, mediumId).part);
+    await writeFile(spoolPaths(spoolDir, mediumId).part, came);
     const all = { validator: '"one"', etag: '"one"', total: came.length, synced: came.length, furthest: came.length };
     // The second time a crash comes while it is put aside.
     const best = nth < cases.length ? null : { bytes: came.length, coding, why: null };
-    await writeNote(noteOf(spoolDir, mediumId), { ...blankNote(link), ...all, coding, best });
+    await writeResumeState(spoolPaths(spoolDir, mediumId).state, { ...newResumeState(link), ...all, coding, best });
     assert.equal((await attempt(refuse, { kind }))?.is, "retry");
     const file = spooled(await last(refuse, { kind }));
     if (suspect === null) assert.deepEqual([file.sha256, file.suspect], [sha256(kept), null]);
     else assert.match(file.suspect!, suspect);
-    assert.deepEqual(await readFile(fileOf(spoolDir, mediumId)), kept.subarray(0, file.bytes));
+    assert.deepEqual(await readFile(spoolPaths(spoolDir, mediumId).file), kept.subarray(0, file.bytes));
     assert.deepEqual(await files(), ["med_1.file"]);
   }
 });
@@ -343,10 +351,10 @@ test("a page of which all came before a stop takes no remainder's place", async 
   for (const [came, coding] of [[page, null] as const, [gzipSync(page), "gzip"] as const]) {
     const { attempt, last, spoolDir } = await open(t);
     await attempt(cutAfter(MIB), { kind });
-    const note = (await readNote(noteOf(spoolDir, mediumId)))!;
-    await writeFile(partOf(spoolDir, mediumId), came);
+    const note = (await readResumeState(spoolPaths(spoolDir, mediumId).state))!;
+    await writeFile(spoolPaths(spoolDir, mediumId).part, came);
     const all = { validator: '"one"', etag: '"one"', total: came.length, synced: came.length, furthest: came.length };
-    await writeNote(noteOf(spoolDir, mediumId), { ...note, ...all, coding });
+    await writeResumeState(spoolPaths(spoolDir, mediumId).state, { ...note, ...all, coding });
     assert.equal(spooled(await last(refuse, { kind })).bytes, MIB);
   }
 });
@@ -360,7 +368,7 @@ test("a kept remainder stays marked after a crash before its settling: of a pict
     store.lost = true;
     assert.equal(await last(refuse, job), null);
     store.lost = false;
-    if (!("kind" in job)) await rename(fileOf(spoolDir, mediumId), partOf(spoolDir, mediumId));
+    if (!("kind" in job)) await rename(spoolPaths(spoolDir, mediumId).file, spoolPaths(spoolDir, mediumId).part);
     assert.equal(await sweepSpool(spoolDir, store.spooled), 0);
     const { bytes, suspect } = spooled(await last(refuse, job));
     assert.ok(bytes > MIB && bytes <= 2 * MIB, String(bytes));

@@ -3,13 +3,15 @@ import { statSync } from "node:fs";
 import { link, mkdir, readFile, rename, stat, truncate, writeFile } from "node:fs/promises";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import test, { type TestContext } from "node:test";
-import { blankNote, markOf, readNote, writeNote } from "../../../src/mirror/spool/resume-state.ts";
-import { fileOf, noteOf, partOf, sweepSpool } from "../../../src/mirror/spool/spool.ts";
+import { linkHash, newResumeState, readResumeState, writeResumeState } from "../../../src/mirror/spool/resume-state.ts";
+import { spoolPaths, sweepSpool } from "../../../src/mirror/spool/spool.ts";
 import type { DownloadOutcome } from "../../../src/model/job.ts";
 import { tinyJpeg } from "../../../src/simulator/media.ts";
+import { noise, sha256 } from "../../support/bytes.ts";
+import { film, moov } from "../../support/media-bytes.ts";
+import { serve } from "../../support/media-server.ts";
 import { waitFor } from "../../support/wait.ts";
-import { film, moov } from "../validate/bytes.ts";
-import { noise, openDownloads, serve, sha256 } from "./downloads.ts";
+import { openDownloads } from "./downloads.ts";
 
 const MIB = 2 ** 20;
 const movie = film(moov(), noise(5 * MIB));
@@ -20,7 +22,7 @@ type Told = { range: string | undefined; ifRange: string | undefined };
 type Origin = {
   content: Buffer;
   headers: Record<string, string>;
-  /** An answer breaks off after so many bytes of body. */
+  /** An answer breaks off after this many bytes of body. */
   breakAfter: number;
   /** Answers in its place. */
   instead: ((request: IncomingMessage, response: ServerResponse) => void) | null;
@@ -91,13 +93,13 @@ test("a broken download goes on from what is there; the sha256 covers the whole"
   const at = expectRetry(first, true);
   assert.ok(at - ports.clock.now() <= 1_000, "soon");
   assert.deepEqual(await files(), ["med_1.part", "med_1.part.json"]);
-  const { synced } = (await readNote(noteOf(spoolDir, mediumId)))!;
+  const { synced } = (await readResumeState(spoolPaths(spoolDir, mediumId).state))!;
   assert.ok(synced > MIB && synced <= 2 * MIB + 5, String(synced));
   expectSpooled(await again());
   assert.deepEqual(origin.asked, [{ range: `bytes=${synced}-`, ifRange: '"one"' }]);
   assert.ok(origin.sent <= movie.length + 256 * 1024, `${origin.sent} bytes for ${movie.length}`);
   assert.deepEqual(await files(), ["med_1.file"]);
-  assert.deepEqual(await readFile(fileOf(spoolDir, mediumId)), movie);
+  assert.deepEqual(await readFile(spoolPaths(spoolDir, mediumId).file), movie);
 });
 
 test("over a link that breaks again and again it costs hardly more bytes than the file has, and no attempts", async (t) => {
@@ -121,21 +123,21 @@ test("a break that brings less than a MiB is no progress, but what came is kept"
 
 test("only what is known to be on the disk is gone on from, also after a crash", async (t) => {
   const { origin, again, spoolDir } = await broken(t);
-  const note = (await readNote(noteOf(spoolDir, mediumId)))!;
-  await writeNote(noteOf(spoolDir, mediumId), { ...note, synced: MIB });
+  const note = (await readResumeState(spoolPaths(spoolDir, mediumId).state))!;
+  await writeResumeState(spoolPaths(spoolDir, mediumId).state, { ...note, synced: MIB });
   const sure = movie.subarray(0, MIB);
-  await writeFile(partOf(spoolDir, mediumId), Buffer.concat([sure, Buffer.alloc(movie.length)]));
+  await writeFile(spoolPaths(spoolDir, mediumId).part, Buffer.concat([sure, Buffer.alloc(movie.length)]));
   assert.equal(await sweepSpool(spoolDir, [{ mediumId, uploads: false }]), 0, "the next start leaves it");
   expectSpooled(await again());
   assert.deepEqual(origin.asked, [{ range: `bytes=${MIB}-`, ifRange: '"one"' }]);
-  assert.deepEqual(await readFile(fileOf(spoolDir, mediumId)), movie);
+  assert.deepEqual(await readFile(spoolPaths(spoolDir, mediumId).file), movie);
 });
 
 test("a start from nothing: a damaged note, a part that is too short, another link", async (t) => {
   const spoil: ((spoolDir: string) => Promise<unknown>)[] = [
-    (spoolDir) => writeFile(noteOf(spoolDir, mediumId), "{"),
-    (spoolDir) => truncate(noteOf(spoolDir, mediumId), 0),
-    (spoolDir) => truncate(partOf(spoolDir, mediumId), 1000),
+    (spoolDir) => writeFile(spoolPaths(spoolDir, mediumId).state, "{"),
+    (spoolDir) => truncate(spoolPaths(spoolDir, mediumId).state, 0),
+    (spoolDir) => truncate(spoolPaths(spoolDir, mediumId).part, 1000),
   ];
   for (const [index, damage] of spoil.entries()) {
     const { origin, again, spoolDir, files } = await broken(t);
@@ -157,7 +159,7 @@ test("a file that has changed is taken anew, whole", async (t) => {
   Object.assign(origin, { content: other, headers: { etag: '"two"' } });
   expectSpooled(await again(), other);
   assert.equal(origin.asked.length, 1, "the host answers an If-Range that fails with all of it");
-  assert.equal((await stat(fileOf(spoolDir, mediumId))).size, other.length);
+  assert.equal((await stat(spoolPaths(spoolDir, mediumId).file)).size, other.length);
 });
 
 test("a server that ignores ranges is taken at its word, and its bytes are no progress twice", async (t) => {
@@ -267,11 +269,11 @@ function giveRange(content: Buffer, headers: Record<string, string>) {
 test("behind a weak ETag a download goes on where total, tag, date and the last 64 KiB are the same", async (t) => {
   const { origin, first, again, spoolDir } = await broken(t, { headers: weak });
   expectRetry(first, true);
-  const { synced } = (await readNote(noteOf(spoolDir, mediumId)))!;
+  const { synced } = (await readResumeState(spoolPaths(spoolDir, mediumId).state))!;
   origin.instead = giveRange(movie, weak);
   expectSpooled(await again());
   assert.deepEqual(origin.asked, [{ range: `bytes=${synced - 65_536}-`, ifRange: undefined }]);
-  assert.deepEqual(await readFile(fileOf(spoolDir, mediumId)), movie);
+  assert.deepEqual(await readFile(spoolPaths(spoolDir, mediumId).file), movie);
 });
 
 test("behind a weak ETag a download begins anew where anything is not the same", async (t) => {
@@ -316,7 +318,7 @@ test("a stop of the relay keeps what came; the next start goes on", async (t) =>
   store.spooled = [{ mediumId, uploads: false }];
   const stop = new AbortController();
   const running = run(origin.url, { mediumId }, stop.signal);
-  await waitFor(() => (statSync(partOf(spoolDir, mediumId), { throwIfNoEntry: false })?.size ?? 0) > MIB);
+  await waitFor(() => (statSync(spoolPaths(spoolDir, mediumId).part, { throwIfNoEntry: false })?.size ?? 0) > MIB);
   stop.abort(new Error("the relay is stopping"));
   assert.equal(await running, null);
   assert.deepEqual(await files(), ["med_1.part", "med_1.part.json"]);
@@ -325,7 +327,7 @@ test("a stop of the relay keeps what came; the next start goes on", async (t) =>
   assert.match(origin.asked[1]?.range ?? "", /^bytes=\d{7}-$/);
 });
 
-test("a slow download that gave way, or was too slow to go on, keeps its bytes", async (t) => {
+test("a slow download that was preempted or stopped keeps its bytes", async (t) => {
   const origin = await openOrigin(t);
   origin.instead = (_, response) => {
     response.writeHead(200, { ...origin.headers, "content-length": movie.length });
@@ -342,9 +344,9 @@ test("a slow download that gave way, or was too slow to go on, keeps its bytes",
 
 test("all bytes, but no end of the attempt: the next one proves them without a request", async (t) => {
   const { again, origin, spoolDir } = await broken(t);
-  const note = (await readNote(noteOf(spoolDir, mediumId)))!;
-  await writeFile(partOf(spoolDir, mediumId), movie);
-  await writeNote(noteOf(spoolDir, mediumId), { ...note, synced: movie.length });
+  const note = (await readResumeState(spoolPaths(spoolDir, mediumId).state))!;
+  await writeFile(spoolPaths(spoolDir, mediumId).part, movie);
+  await writeResumeState(spoolPaths(spoolDir, mediumId).state, { ...note, synced: movie.length });
   expectSpooled(await again());
   assert.deepEqual(origin.asked, []);
 });
@@ -364,28 +366,28 @@ test("a crash between the proof and its settling wastes no second download", asy
   store.lost = true;
   await run(origin.url, { mediumId });
   store.lost = false;
-  await truncate(fileOf(spoolDir, mediumId), 1000);
+  await truncate(spoolPaths(spoolDir, mediumId).file, 1000);
   expectSpooled(await run(origin.url, { mediumId }));
   assert.equal(origin.asked.length, 2, "what is not what it was is fetched again");
-  assert.equal((await stat(fileOf(spoolDir, mediumId))).size, movie.length);
+  assert.equal((await stat(spoolPaths(spoolDir, mediumId).file)).size, movie.length);
 });
 
 test("a spool that was not there for a while: a video's file that turns up is taken without a request, proven anew", async (t) => {
   const origin = await openOrigin(t);
   const { run, files, spoolDir } = await openDownloads(t);
   await mkdir(spoolDir, { recursive: true });
-  await writeFile(fileOf(spoolDir, mediumId), movie);
+  await writeFile(spoolPaths(spoolDir, mediumId).file, movie);
   expectSpooled(await run(origin.url, { mediumId }));
   assert.deepEqual([origin.asked.length, await files()], [0, ["med_1.file"]]);
-  await writeFile(fileOf(spoolDir, mediumId), "an error page");
+  await writeFile(spoolPaths(spoolDir, mediumId).file, "an error page");
   assert.equal((await run(origin.url, { mediumId }))?.is, "retry");
   expectSpooled(await run(origin.url, { mediumId }));
-  await writeFile(fileOf(spoolDir, mediumId), movie);
+  await writeFile(spoolPaths(spoolDir, mediumId).file, movie);
   await run(origin.url, { mediumId, kind: "thumbnail" });
   assert.equal(origin.asked.length, 2, "a thumbnail's link may lead to another file by now");
 });
 
-test("a crash between the proof and the final name wastes none either, whether or not the host told a length", async (t) => {
+test("a crash between validation and final name loses no bytes, with or without a length from the host", async (t) => {
   for (const headers of [{ etag: '"one"' }, {}] as Record<string, string>[]) {
     const origin = await openOrigin(t, { headers });
     const { run, store, spoolDir } = await openDownloads(t);
@@ -393,7 +395,7 @@ test("a crash between the proof and the final name wastes none either, whether o
     store.spooled = [{ mediumId, uploads: false }];
     await run(origin.url, { mediumId });
     store.lost = false;
-    await rename(fileOf(spoolDir, mediumId), partOf(spoolDir, mediumId));
+    await rename(spoolPaths(spoolDir, mediumId).file, spoolPaths(spoolDir, mediumId).part);
     assert.equal(await sweepSpool(spoolDir, store.spooled), 0);
     expectSpooled(await run(origin.url, { mediumId }));
     assert.equal(origin.asked.length, 1);
@@ -404,7 +406,7 @@ test("a part that others share by a link is not written over", async (t) => {
   const { again, spoolDir, origin } = await broken(t);
   await mkdir(`${spoolDir}/../target`);
   const copy = `${spoolDir}/../target/copy`;
-  await link(partOf(spoolDir, mediumId), copy);
+  await link(spoolPaths(spoolDir, mediumId).part, copy);
   const before = await readFile(copy);
   expectSpooled(await again());
   assert.equal(origin.asked[0]?.range, undefined);
@@ -419,10 +421,10 @@ test("a picture of which all is there, but not settled, is asked for again: it m
   const origin = await openOrigin(t, { content: now, headers: { etag: '"two"' } });
   const { run, spoolDir } = await openDownloads(t);
   await mkdir(spoolDir);
-  await writeFile(partOf(spoolDir, mediumId), before);
+  await writeFile(spoolPaths(spoolDir, mediumId).part, before);
   const { length } = before;
   const all = { etag: '"one"', validator: '"one"', total: length, synced: length, furthest: length };
-  await writeNote(noteOf(spoolDir, mediumId), { ...blankNote(markOf(origin.url)), ...all });
+  await writeResumeState(spoolPaths(spoolDir, mediumId).state, { ...newResumeState(linkHash(origin.url)), ...all });
   const outcome = await run(origin.url, { kind: "thumbnail" });
   assert.equal(outcome?.is === "spooled" && outcome.file.sha256, sha256(now));
   assert.deepEqual(origin.asked, [{ range: undefined, ifRange: undefined }]);

@@ -6,10 +6,10 @@ import { join } from "node:path";
 import { Readable } from "node:stream";
 import test, { type TestContext } from "node:test";
 import { writeBody } from "../../../src/mirror/download/write-body.ts";
-import { NeverMedia, OwnTrouble } from "../../../src/mirror/errors.ts";
-import { hashFile, startSum } from "../../../src/mirror/spool/checksum.ts";
-import { openHasher } from "../../../src/platform/files/hashing.ts";
-import { noise, sha256 } from "./downloads.ts";
+import { LocalFailure, PermanentFailure } from "../../../src/mirror/errors.ts";
+import { hashFile, startChecksum } from "../../../src/mirror/spool/checksum.ts";
+import { openHasher } from "../../../src/platform/files/hash-thread.ts";
+import { noise, sha256 } from "../../support/bytes.ts";
 
 type Chunks = Iterable<Uint8Array> | AsyncIterable<Uint8Array>;
 
@@ -24,7 +24,7 @@ async function openPlace(t: TestContext) {
     const written: number[] = [];
     const onWritten = (length: number) => void written.push(length);
     const onDurable = async (length: number) => void marks.push(length);
-    const base = { file, from: 0, maxSize: 2 ** 40, onBytes() {}, onWritten, onDurable, async checkRoom() {} };
+    const base = { file, from: 0, maxSize: 2 ** 40, onBytes() {}, onWritten, onDurable, async checkSpace() {} };
     try {
       const length = await writeBody(Readable.from(chunks), { ...base, ...more });
       return { length, written, marks };
@@ -114,18 +114,18 @@ test("every 16 MiB what came is made durable, and the free space is looked at", 
   let looks = 0;
   const megabytes = (count: number) => Array.from({ length: count }, () => new Uint8Array(2 ** 20));
   const { marks } = await write(megabytes(50), {
-    async checkRoom() {
+    async checkSpace() {
       looks++;
     },
   });
   assert.equal(looks, 3);
   assert.equal(marks.at(-1), 50 * 2 ** 20);
   assert.ok(marks.length >= 2 && marks[0]! <= 17 * 2 ** 20, String(marks));
-  const checkRoom = () => Promise.reject(new OwnTrouble("too little room"));
-  await assert.rejects(write(megabytes(50), { checkRoom }), OwnTrouble);
+  const checkSpace = () => Promise.reject(new LocalFailure("disk space", "too little room"));
+  await assert.rejects(write(megabytes(50), { checkSpace }), LocalFailure);
 });
 
-test("what came before a break is durable, and said to be, before the break is told", async (t) => {
+test("what came before a break is durable, and reported so, before the error is thrown", async (t) => {
   const { path, write } = await openPlace(t);
   const content = noise(3_000_000);
   async function* breaking() {
@@ -155,10 +155,10 @@ test("a rest goes behind what is there, and lengths count from the start", async
   await assert.rejects(hashFile(file, length + 1, new AbortController().signal), /1 bytes early/);
   await assert.rejects(hashFile(file, length, AbortSignal.abort(new Error("stop"))), /stop/);
   assert.equal(await hashFile(file, 0, new AbortController().signal), sha256(Buffer.alloc(0)));
-  await assert.rejects(write([new Uint8Array(2)], { from: 9, maxSize: 10 }), NeverMedia);
+  await assert.rejects(write([new Uint8Array(2)], { from: 9, maxSize: 10 }), PermanentFailure);
 });
 
-test("a sum is right whoever makes it, and only of a large file another thread does", async (t) => {
+test("a checksum is right on either thread, and only a large file uses the other one", async (t) => {
   const { path } = await openPlace(t);
   const content = noise(4 * 2 ** 20 + 1);
   await writeFile(path, content);
@@ -170,7 +170,7 @@ test("a sum is right whoever makes it, and only of a large file another thread d
   const broken = { follow: () => ({ written() {}, sum: async () => null, drop() {} }) };
   for (const maker of [hasher, broken]) {
     for (const length of [0, 1, 2 ** 20, 2 ** 20 + 1, 4 * 2 ** 20 - 1, 4 * 2 ** 20, content.length]) {
-      const sum = startSum(maker, path, new AbortController().signal);
+      const sum = startChecksum(maker, path, new AbortController().signal);
       sum.written(length);
       assert.equal(await sum.end(file, length), sha256(content.subarray(0, length)), String(length));
       assert.equal(threads, maker === hasher && length < 4 * 2 ** 20 ? 0 : 1);
@@ -191,24 +191,24 @@ test("a sum ends with its signal, whatever the thread is at", async (t) => {
   }
   const stuck = { follow: () => ({ written() {}, sum, drop: () => dropped.resolve(null) }) };
   const stop = new AbortController();
-  const ended = startSum(stuck, path, stop.signal).end(file, 5_000_000);
+  const ended = startChecksum(stuck, path, stop.signal).end(file, 5_000_000);
   await asked.promise;
   stop.abort(new Error("the relay stops"));
   await assert.rejects(ended, /the relay stops/);
-  await assert.rejects(startSum(stuck, path, stop.signal).end(file, 1), /the relay stops/);
+  await assert.rejects(startChecksum(stuck, path, stop.signal).end(file, 1), /the relay stops/);
 });
 
-test("a body beyond the limit, a body that is gone and a disk that fails are told apart", async (t) => {
+test("a body beyond the limit, a lost body and a failing disk are distinguished", async (t) => {
   const { write } = await openPlace(t);
-  await assert.rejects(write([new Uint8Array(11)], { maxSize: 10 }), NeverMedia);
+  await assert.rejects(write([new Uint8Array(11)], { maxSize: 10 }), PermanentFailure);
   const gone = Readable.from([new Uint8Array(1)]);
   gone.on("error", () => {}).destroy(new Error("reset"));
   const closed = await open("/dev/null", "r");
-  const given = { from: 0, maxSize: 99, onBytes() {}, onWritten() {}, async onDurable() {}, async checkRoom() {} };
+  const given = { from: 0, maxSize: 99, onBytes() {}, onWritten() {}, async onDurable() {}, async checkSpace() {} };
   await assert.rejects(writeBody(gone, { ...given, file: closed }), /reset/);
   await assert.rejects(
     writeBody(Readable.from([new Uint8Array(1)]), { ...given, file: closed }),
-    (error) => error instanceof OwnTrouble && error.doing === "spool",
+    (error) => error instanceof LocalFailure && error.resource === "spool",
   );
   await closed.close();
 });

@@ -108,7 +108,7 @@ test("a pipe in place of a copy is nothing, is not waited for, and holds up no o
   assert.equal(await target.head("a/video.mp4"), null);
 });
 
-test("HEAD tells the same, without the bytes", async (t) => {
+test("HEAD has the same headers, without the bytes", async (t) => {
   const { ask, keep, signed } = await open(t);
   await keep("a/video.mp4", text);
   const [get, head] = [
@@ -142,7 +142,7 @@ test("without the right signature nothing is there: the answer is that of a file
   }
 });
 
-test("open links need no signature, but only what a media row knows is served", async (t) => {
+test("open links need no signature, but only keys of media rows are served", async (t) => {
   const { ask, keep, rows } = await open(t, { links: "open" });
   await keep("a/video.mp4", text);
   assert.equal((await ask("a/video.mp4")).body, text);
@@ -303,7 +303,7 @@ test("a target that cannot be reached is said to be so, without a word of why", 
     assert.equal(status, 503);
     assert.deepEqual(JSON.parse(body).error, {
       code: "target_unavailable",
-      message: "the file cannot be had right now; ask again later",
+      message: "the file cannot be read right now; ask again later",
     });
     assert.deepEqual([headers["cache-control"], headers["retry-after"]], ["private, no-store", "5"]);
     assert.equal((await ask(signed("a/video.mp4"), {}, "HEAD")).status, 503);
@@ -437,7 +437,7 @@ test("a large copy is streamed as the reader takes it, and let go when the reade
   );
   await waitFor(async () => (await openFiles(dir)) === 20);
   await new Promise((resolve) => setTimeout(resolve, 300));
-  assert.ok(process.memoryUsage().rss - before < 200_000_000, "what nobody takes is not read");
+  assert.ok(process.memoryUsage().rss - before < 200_000_000, "what the client does not take is not read");
   for (const socket of readers) socket.destroy();
   await waitFor(async () => (await openFiles(dir)) === 0);
 });

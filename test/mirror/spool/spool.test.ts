@@ -2,21 +2,35 @@ import assert from "node:assert/strict";
 import { mkdir, readdir, readFile, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import test from "node:test";
-import { OwnTrouble } from "../../../src/mirror/errors.ts";
-import { blankNote, type Note, readNote, writeNote } from "../../../src/mirror/spool/resume-state.ts";
-import { clearSpool, fileOf, noteOf, partOf, probeSpool, sweepSpool } from "../../../src/mirror/spool/spool.ts";
+import { LocalFailure } from "../../../src/mirror/errors.ts";
+import {
+  newResumeState,
+  type ResumeState,
+  readResumeState,
+  writeResumeState,
+} from "../../../src/mirror/spool/resume-state.ts";
+import { clearSpool, probeSpool, spoolPaths, sweepSpool } from "../../../src/mirror/spool/spool.ts";
 import { tempFolder } from "../../support/folder.ts";
 import { makePipe } from "../../support/pipe.ts";
 
-const begun: Note = { ...blankNote("x"), validator: '"1"', etag: '"1"', total: 99, atLeast: 0, synced: 4, furthest: 4 };
-const proven: Note = {
+const begun: ResumeState = {
+  ...newResumeState("x"),
+  validator: '"1"',
+  etag: '"1"',
+  total: 99,
+  atLeast: 0,
+  synced: 4,
+  furthest: 4,
+};
+const proven: ResumeState = {
   ...begun,
   file: { bytes: 4, sha256: "0", contentType: "video/mp4", ext: ".mp4", suspect: null, etag: null, lastModified: null },
 };
 
-async function fill(spool: string, id: string, note: Note | null): Promise<void> {
-  for (const path of [partOf, fileOf]) await writeFile(path(spool, id), "half");
-  if (note !== null) await writeNote(noteOf(spool, id), note);
+async function fill(spool: string, id: string, note: ResumeState | null): Promise<void> {
+  const { part, file } = spoolPaths(spool, id);
+  for (const path of [part, file]) await writeFile(path, "half");
+  if (note !== null) await writeResumeState(spoolPaths(spool, id).state, note);
 }
 
 test("a sweep keeps what a download goes on from and what waits for its upload, and nothing else of ours", async (t) => {
@@ -25,10 +39,10 @@ test("a sweep keeps what a download goes on from and what waits for its upload, 
   await fill(spool, "uploads", begun);
   await fill(spool, "begun", begun);
   await fill(spool, "proven", proven);
-  await fill(spool, "waits for room", { ...blankNote("x"), total: 99 });
+  await fill(spool, "waits for room", { ...newResumeState("x"), total: 99 });
   await fill(spool, "no note", null);
   await fill(spool, "damaged", begun);
-  await writeFile(noteOf(spool, "damaged"), '{"link":"x","syn');
+  await writeFile(spoolPaths(spool, "damaged").state, '{"link":"x","syn');
   await fill(spool, "forgotten", begun);
   await fill(spool, "../up", begun);
   await writeFile(join(spool, "other"), "not ours");
@@ -58,9 +72,10 @@ test("a pipe in place of a note or a file is none, and is not waited for", async
   const spool = join(tempFolder(t), "spool");
   assert.equal(await sweepSpool(spool, []), 0);
   await fill(spool, "med_1", begun);
-  const pipes = [noteOf, partOf].map((nameOf) => makePipe(t, nameOf(spool, "med_1")));
-  assert.equal(await readNote(noteOf(spool, "med_1")), null);
-  await assert.rejects(writeNote(noteOf(spool, "med_1"), begun), { code: "ENXIO" });
+  const { state, part } = spoolPaths(spool, "med_1");
+  const pipes = [state, part].map((path) => makePipe(t, path));
+  assert.equal(await readResumeState(spoolPaths(spool, "med_1").state), null);
+  await assert.rejects(writeResumeState(spoolPaths(spool, "med_1").state, begun), { code: "ENXIO" });
   assert.equal(await sweepSpool(spool, [{ mediumId: "med_1", uploads: false }]), 2);
   assert.deepEqual(await readdir(spool), ["med_1.file"]);
   assert.ok(!pipes.some((pipe) => pipe.hadWriter()));
@@ -73,8 +88,8 @@ test("links are not followed out of the spool: not by a sweep, not by a note", a
   await fill(outside, "med_1", begun);
   await sweepSpool(spool, []);
   for (const name of await readdir(outside)) await symlink(join(outside, name), join(spool, name));
-  assert.equal(await readNote(noteOf(spool, "med_1")), null);
-  await assert.rejects(writeNote(noteOf(spool, "med_1"), proven));
+  assert.equal(await readResumeState(spoolPaths(spool, "med_1").state), null);
+  await assert.rejects(writeResumeState(spoolPaths(spool, "med_1").state, proven));
   assert.equal(await sweepSpool(spool, []), 3);
   assert.deepEqual(await readdir(spool), []);
   assert.equal((await readdir(outside)).length, 3);
@@ -82,15 +97,15 @@ test("links are not followed out of the spool: not by a sweep, not by a note", a
   await symlink(outside, linked);
   assert.equal(await sweepSpool(linked, []), 0);
   assert.equal((await readdir(outside)).length, 3);
-  assert.equal(await readFile(partOf(outside, "med_1"), "utf8"), "half");
+  assert.equal(await readFile(spoolPaths(outside, "med_1").part, "utf8"), "half");
 });
 
 test("a note comes back as it was, also a shorter one over a longer one; a damaged one is none", async (t) => {
   const path = join(tempFolder(t), "note");
-  assert.equal(await readNote(path), null);
+  assert.equal(await readResumeState(path), null);
   for (const note of [{ ...proven, etag: `"${"\\".repeat(500)}"` }, begun, proven]) {
-    await writeNote(path, note);
-    assert.deepEqual(await readNote(path), note);
+    await writeResumeState(path, note);
+    assert.deepEqual(await readResumeState(path), note);
   }
   const whole = await readFile(path);
   for (const damaged of [
@@ -103,7 +118,7 @@ test("a note comes back as it was, also a shorter one over a longer one; a damag
     Buffer.alloc(0),
   ]) {
     await writeFile(path, damaged);
-    assert.equal(await readNote(path), null, damaged.toString().slice(0, 80));
+    assert.equal(await readResumeState(path), null, damaged.toString().slice(0, 80));
   }
 });
 
@@ -116,8 +131,8 @@ test("a spool that cannot be written is found out, and all of a medium can be re
   await clearSpool(spool, "med_1");
   assert.deepEqual((await readdir(spool)).sort(), ["med_10.file", "med_10.part", "med_10.part.json"]);
   const file = join(spool, "med_10.file");
-  await assert.rejects(probeSpool(file, false), (error) => error instanceof OwnTrouble && error.doing === "spool");
+  await assert.rejects(probeSpool(file, false), (error) => error instanceof LocalFailure && error.resource === "spool");
   await mkdir(join(spool, "~probe.part"));
   await probeSpool(spool, false);
-  await assert.rejects(probeSpool(spool, true), OwnTrouble);
+  await assert.rejects(probeSpool(spool, true), LocalFailure);
 });

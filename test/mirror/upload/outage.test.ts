@@ -4,12 +4,12 @@ import { mkdir, readdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import test from "node:test";
 import { startWorker } from "../../../src/jobs/worker.ts";
-import { createDeletions } from "../../../src/mirror/delete/queue.ts";
+import { createCopyLocks } from "../../../src/mirror/copy-locks.ts";
+import { deletionQueue } from "../../../src/mirror/delete/queue.ts";
 import { openTargets } from "../../../src/mirror/open-targets.ts";
-import { fileOf } from "../../../src/mirror/spool/spool.ts";
-import { createUploads } from "../../../src/mirror/upload/queue.ts";
+import { spoolPaths } from "../../../src/mirror/spool/spool.ts";
+import { uploadQueue } from "../../../src/mirror/upload/queue.ts";
 import { createTargetHealth } from "../../../src/mirror/upload/target-health.ts";
-import { createTurns } from "../../../src/platform/keyed-mutex.ts";
 import { realPorts } from "../../support/real-ports.ts";
 import { noS3, startS3Server } from "../../support/s3-server.ts";
 import { openSeeded, ready } from "../../support/seeded.ts";
@@ -29,12 +29,12 @@ test("a bucket that is down while 50 events come gets every file once it is back
   t.after(() => targets.close());
   const { present: target, presentId: targetId } = targets;
   const targetHealth = createTargetHealth({ target, ports, spoolDir, every: 200 });
-  const inTurn = createTurns();
-  const limits = { firstWait: 200, longestWait: 1_000 };
-  const given = { config: mirror, store, target, targetId, ports, spoolDir, targetHealth, inTurn, limits };
+  const locks = createCopyLocks();
+  const waits = { first: 200, longest: 1_000 };
+  const given = { config: mirror, store, target, targetId, ports, spoolDir, targetHealth, locks, waits };
   const workers = [
-    startWorker(createUploads(given), store, ports),
-    startWorker(createDeletions({ store, targets, ports, spoolDir, inTurn }), store, ports),
+    startWorker(uploadQueue(given), store, ports),
+    startWorker(deletionQueue({ store, targets, ports, spoolDir, locks }), store, ports),
   ];
   t.after(() => Promise.all(workers.map((worker) => worker.stop(0))));
   const wake = () => workers.forEach((worker) => void worker.wake());
@@ -51,21 +51,23 @@ test("a bucket that is down while 50 events come gets every file once it is back
   ).jobs;
   for (const job of jobs) {
     const content = `film ${job.videoId}`;
-    await writeFile(fileOf(spoolDir, job.mediumId), content);
+    await writeFile(spoolPaths(spoolDir, job.mediumId).file, content);
     const sha256 = createHash("sha256").update(content).digest("hex");
     const about = { contentType: "video/mp4", ext: ".mp4", suspect: null, etag: null, lastModified: null };
     await store.settleDownload(job, { is: "spooled", file: { ...about, bytes: content.length, sha256 } }, clock.now());
   }
   wake();
-  await waitFor(() => targetHealth.downSince() !== null);
+  await waitFor(() =>
+    log.facts.some(({ level, fact }) => level === "error" && fact === "the mirror target is down: uploads wait"),
+  );
   await server.startGateway();
   await waitFor(async () => (await store.counts()).media.mirrored === 50);
   // A file leaves the spool once its upload is settled.
   await waitFor(async () => (await readdir(spoolDir)).length === 0);
-  const lines = log.facts.filter(({ level, fact }) => fact.startsWith("media can") && level !== "debug");
+  const lines = log.facts.filter(({ level, fact }) => /mirror target|not uploaded/.test(fact) && level !== "debug");
   assert.deepEqual(
     lines.map(({ level, fact }) => `${level}: ${fact}`),
-    ["error: media cannot be kept yet", "info: media can be kept again"],
+    ["error: the mirror target is down: uploads wait", "info: the mirror target works again"],
   );
   for (const medium of await store.media({ limit: 100 })) {
     const hash = createHash("sha256");

@@ -2,11 +2,11 @@ import assert from "node:assert/strict";
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { type TestContext, test } from "node:test";
-import { keepCopy } from "../../../src/mirror/upload/put-copy.ts";
+import { putCopy } from "../../../src/mirror/upload/put-copy.ts";
 import type { UploadJob } from "../../../src/model/job.ts";
 import { openTarget } from "../../../src/targets/table.ts";
+import { sha256 } from "../../support/bytes.ts";
 import { tempFolder } from "../../support/folder.ts";
-import { sha256 } from "../copies.ts";
 
 /** Keeps films of the video "v1" in a real folder, as files of the spool; `placed`: what it wrote down before each put. */
 async function openKeeping(t: TestContext) {
@@ -23,7 +23,7 @@ async function openKeeping(t: TestContext) {
       const file = join(dir, `spooled-${files++}`); // The target may share it by a hard link.
       await writeFile(file, content);
       const facts = { bytes: content.length, sha256: sha256(content), contentType: "video/mp4", ext };
-      return keepCopy(
+      return putCopy(
         {
           target,
           targetId: "tgt_present",
@@ -69,7 +69,7 @@ test("a copy of another container takes a key with its own extension in a new ta
   assert.equal(await at.keep("a film", own("v1/video.mp4", "other bytes"), ".webm"), "v1/video.webm");
 });
 
-test("a place that holds another film is told to have been passed, before the next is put to", async (t) => {
+test("a key that holds another film is reported as passed before the next put", async (t) => {
   const at = await openKeeping(t);
   await at.keep("another film");
   const key = await at.keep("a film");

@@ -26,27 +26,28 @@ async function open(t: TestContext, { spoolDir }: { spoolDir?: string } = {}) {
   const health = createTargetHealth({ target, ports, spoolDir: spool });
   const left = async () =>
     [...(await readdir(join(folder, "media"))), ...(await readdir(spool))].filter((name) => name !== ".incoming");
+  const facts = () => ports.log.facts;
   const lines = () => ports.log.facts.map(({ level, fact }) => `${level}: ${fact}`);
-  return { health, clock, state, real, left, lines, folder };
+  return { health, clock, state, real, left, facts, lines, folder };
 }
 
 const refuse = () => Promise.reject(new Error("no space left"));
 
-test("a target that nobody complained of is not probed", async (t) => {
+test("a target without a failed upload is not probed", async (t) => {
   const { health, clock, state, lines } = await open(t);
   assert.equal(health.mayTry(), true);
   await clock.advance(100_000);
-  assert.deepEqual([health.mayTry(), health.trouble(), health.downSince()], [true, null, null]);
+  assert.deepEqual([health.mayTry(), health.trouble()], [true, null]);
   assert.deepEqual([state.probes, lines()], [[], []]);
 });
 
 test("a target in trouble is probed every ten seconds, however many ask, until it keeps a probe", async (t) => {
-  const { health, clock, state, real, left, lines } = await open(t);
+  const { health, clock, state, real, left, facts, lines } = await open(t);
   const since = clock.now();
   state.put = refuse;
   const verdicts = await Promise.all([1, 2, 3].map(() => health.failed(new Error("reset"))));
   assert.deepEqual(verdicts, [true, true, true]);
-  assert.deepEqual([health.mayTry(), health.downSince()], [false, since]);
+  assert.equal(health.mayTry(), false);
   assert.equal(health.trouble(), "no space left");
   for (let ask = 0; ask < 50; ask++) health.mayTry();
   await clock.advance(9_999);
@@ -61,8 +62,9 @@ test("a target in trouble is probed every ten seconds, however many ask, until i
   await clock.advance(10_000);
   assert.equal(health.mayTry(), false);
   await waitFor(() => health.mayTry());
-  assert.equal(health.downSince(), null);
-  assert.deepEqual(lines(), ["error: media cannot be kept yet", "info: media can be kept again"]);
+  assert.equal(health.trouble(), null);
+  assert.deepEqual(lines(), ["error: the mirror target is down: uploads wait", "info: the mirror target works again"]);
+  assert.equal(facts()[1]?.fields.ms, clock.now() - since);
   await waitFor(async () => (await left()).length === 0);
 });
 
@@ -72,10 +74,10 @@ test("a copy that kept it is all the proof that is needed", async (t) => {
   await health.failed(new Error("reset"));
   health.worked();
   assert.deepEqual([health.mayTry(), health.trouble()], [true, null]);
-  assert.deepEqual(lines(), ["error: media cannot be kept yet", "info: media can be kept again"]);
+  assert.deepEqual(lines(), ["error: the mirror target is down: uploads wait", "info: the mirror target works again"]);
 });
 
-test("a copy that cannot be kept by a target that works holds nobody up, and nobody says that the target is down", async (t) => {
+test("a single failed upload delays no other, and the target does not count as down", async (t) => {
   const { health, state, real, lines } = await open(t);
   let answer = () => {};
   const asked = new Promise<void>((resolve) => {
@@ -87,11 +89,11 @@ test("a copy that cannot be kept by a target that works holds nobody up, and nob
   assert.deepEqual([health.mayTry(), health.trouble()], [false, null], "that is being found out");
   answer();
   assert.equal(await failed, false);
-  assert.deepEqual([health.mayTry(), health.trouble(), health.downSince()], [true, null, null]);
+  assert.deepEqual([health.mayTry(), health.trouble()], [true, null]);
   assert.deepEqual(lines(), []);
 });
 
-test("a target that does not answer is left alone; whoever failed does not wait long to hear of it", async (t) => {
+test("a target that does not answer is left alone, and its failed upload ends soon", async (t) => {
   const { health, clock, state, real, lines } = await open(t);
   let answer = () => {};
   state.put = (...given) =>
@@ -109,7 +111,7 @@ test("a target that does not answer is left alone; whoever failed does not wait 
     await new Promise((resolve) => setTimeout(resolve, 1));
   }
   await waitFor(() => lines().length === 1);
-  assert.equal(health.trouble(), "it does not answer within 60 s");
+  assert.equal(health.trouble(), "no answer within 60 s");
   assert.ok(state.probes.length >= 6 && state.probes.length <= 8, `${state.probes.length} probes`);
   // One of those that were begun meanwhile has its answer after half a minute: slow, but not down.
   answer();

@@ -4,10 +4,10 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import test, { after } from "node:test";
-import { NotMediaYet } from "../../../src/mirror/errors.ts";
+import { InvalidContent } from "../../../src/mirror/errors.ts";
 import { verifyMedia } from "../../../src/mirror/validate/validate.ts";
 import type { MediaKind } from "../../../src/model/medium.ts";
-import { box, film, jpeg, moov, mp4, mvhd, png, trak } from "./bytes.ts";
+import { box, film, jpeg, moov, mp4, mvhd, png, trak } from "../../support/media-bytes.ts";
 
 const folder = await mkdtemp(join(tmpdir(), "relay-kind-"));
 after(() => rm(folder, { recursive: true, force: true }));
@@ -21,13 +21,10 @@ async function judge(content: Uint8Array, { kind = "video", announced, isFramed 
   await writeFile(path, content);
   const told = announced === undefined ? content.length : announced;
   const given = { path, kind, bytes: content.length, announced: told, duration: null, isFramed };
-  return verifyMedia(given).then(
-    ({ contentType, ext, suspect }) => `${contentType} ${ext}${suspect === null ? "" : `, ${suspect}`}`,
-    (error) => {
-      assert.ok(error instanceof NotMediaYet, error);
-      return error.message;
-    },
-  );
+  const verdict = await verifyMedia(given);
+  if (verdict instanceof InvalidContent) return verdict.message;
+  const { contentType, ext, suspect } = verdict;
+  return `${contentType} ${ext}${suspect === null ? "" : `, ${suspect}`}`;
 }
 
 /** Sent without a length, until the connection closes. */
@@ -140,7 +137,7 @@ function sidx(version: 0 | 1, offset: number, sizes: number[]): Buffer {
 const ftyp = mp4().subarray(0, 20);
 const ebml = Buffer.from("1a45dfa39f4286810142f7810142f2810442f381084282847765626d4287810442858102", "hex");
 
-/** A WebM whose segment tells `size`, written in `width` bytes. */
+/** A WebM whose segment states `size`, written in `width` bytes. */
 function webm(size: number | "unknown", width: number, content: number): Buffer {
   const bytes = Buffer.alloc(width);
   if (size === "unknown") bytes.fill(0xff).writeUInt8((0x1ff >> width) & 0xff, 0);
@@ -199,7 +196,7 @@ function bmp(): Buffer {
 
 const avif = Buffer.concat([box("ftyp", Buffer.from("avif\0\0\0\0avif")), box("meta", 300), box("mdat", 900)]);
 
-test("a file that tells its length is compared with it, where HTTP told none; where HTTP proved the whole, it is marked", async () => {
+test("a stated length decides where HTTP has none; where HTTP proved the whole, a difference is marked", async () => {
   const fragments = [
     moov(),
     sidx(0, 0, [208, 208]),
@@ -269,7 +266,7 @@ test("fragments that end where one ends are cut by their index of segments, or b
   assert.match(await judge(Buffer.concat(whole.slice(0, 6)), open), /cut: it ends behind the head of a fragment/);
 });
 
-test("what does not tell its length is not cut by it", async () => {
+test("a file that states no length is not cut by it", async () => {
   const live = Buffer.from(riff("WEBPVP8 ", 100));
   live.writeUInt32LE(0xffffffff, 4);
   assert.equal(await judge(live, { kind: "thumbnail", ...open }), "image/webp .webp");

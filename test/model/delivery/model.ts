@@ -168,7 +168,7 @@ export class DeliveryModel {
     return event;
   }
 
-  /** Its place is the end of its lane. (CONTRACT's place, that of its event, comes later.) */
+  /** Its place is the end of its lane. (That of CONTRACT, "Order", its event's place, comes later.) */
   replay(event: number, endpoint: string, withNewId: boolean): boolean {
     if (this.#kept.events[event]!.isErased) return false;
     this.#add(event, endpoint, withNewId ? `new ${++this.#newIds}` : "same", null);

@@ -4,21 +4,21 @@ import { join } from "node:path";
 import { Hono } from "hono";
 import { reprocessAll } from "../../../src/actions/quarantine.ts";
 import { verifyCopies } from "../../../src/actions/verify-copies.ts";
-import type { Config, S3Target } from "../../../src/config/schema.ts";
+import type { Config } from "../../../src/config/schema.ts";
 import { RelayError } from "../../../src/errors.ts";
 import { reportMedia } from "../../../src/forward/media-reports.ts";
 import type { Lease, Queue } from "../../../src/jobs/worker.ts";
-import { openMirror } from "../../../src/mirror/open.ts";
+import { type Mirror, openMirror } from "../../../src/mirror/open.ts";
 import { mediaRoute } from "../../../src/mirror/serve/route.ts";
 import type { DeliveryJob } from "../../../src/model/delivery.ts";
 import type { Job } from "../../../src/model/job.ts";
 import { LEASE } from "../../../src/model/job.ts";
 import type { Medium } from "../../../src/model/medium.ts";
-import { openOutbound } from "../../../src/platform/net/outbound.ts";
 import { createAccept } from "../../../src/receive/accept.ts";
 import { openStore } from "../../../src/store/open.ts";
 import { settingsOf } from "../../../src/store/settings.ts";
 import type { Store } from "../../../src/store/store.ts";
+import type { S3Target } from "../../../src/targets/s3/options.ts";
 import { configIn, endpoint } from "../../support/config.ts";
 import { nextDue } from "../../support/next-due.ts";
 import { testClock, testPorts } from "../../support/ports.ts";
@@ -150,15 +150,14 @@ export async function openLife(options: LifeOptions): Promise<LocalLife> {
   let config = configOf(options.settings);
   const real = await openStore(config, ports, { role: "relay" });
   const store = mortal(real);
-  const outbound = openOutbound({ allowPrivateAddresses: ["127.0.0.1"], connectTimeout: 5_000 });
   const running = new Map<string, Running>();
-  let mirror: Awaited<ReturnType<typeof openMirror>> | null = null;
+  let mirror: Mirror | null = null;
   let queues: AnyQueue[] = [];
   let sending: DeliveryJob[] = [];
 
   const open = async () => {
-    mirror = await openMirror({ config, store, outbound, ports });
-    queues = mirror.queues;
+    mirror = await openMirror({ config, store, ports, connectTimeout: 5_000 });
+    queues = mirror.queues as unknown as AnyQueue[];
   };
 
   /** As a worker has it: what is claimed anew while it runs goes on under the new claim, or begins anew when it has ended. */
@@ -204,7 +203,6 @@ export async function openLife(options: LifeOptions): Promise<LocalLife> {
     await stop();
     armed = null;
     await mirror?.close();
-    await outbound.close();
     await real.close();
   }
 
@@ -303,7 +301,7 @@ export async function openLife(options: LifeOptions): Promise<LocalLife> {
       const found: string[] = [];
       const { signal } = new AbortController();
       await verifyCopies({
-        ...{ store, clock, signal, wish: {}, rate: null, mend: false, progress() {}, lookInto: async () => null },
+        ...{ store, clock, signal, filter: {}, rate: null, mend: false, progress() {}, lookInto: async () => null },
         read: async ({ target, key }, signal) => (await targets.at(target))!.read(key, signal),
         found: ({ key, detail }) => void found.push(`${key} ${detail}`),
         lost: (_target, why) => void found.push(why),

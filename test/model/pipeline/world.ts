@@ -1,8 +1,8 @@
 import { existsSync, readdirSync, renameSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import type { S3Target } from "../../../src/config/schema.ts";
 import type { Medium } from "../../../src/model/medium.ts";
+import type { S3Target } from "../../../src/targets/s3/options.ts";
 import { deadlineOf } from "../../../src/wochit/link-expiry.ts";
 import { type Body, filesOf, type OpenBody, StillBorn } from "./bodies.ts";
 import { type Command, DAY, HOUR, type Posted, SECOND } from "./commands.ts";

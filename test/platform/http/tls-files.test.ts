@@ -44,7 +44,7 @@ test("what is wrong with certificate and key is said of the file that it is wron
   assert.equal(said({ key: good.cert }), "server.tls: cert.pem holds no private key in PEM form");
   assert.equal(
     said({ key: file("c", locked) }),
-    "server.tls: c has a password, which nobody is there to type: openssl pkey takes it off",
+    "server.tls: c is encrypted with a password, which the relay cannot enter: remove it with openssl pkey",
   );
   assert.equal(
     said({ key: join(FOLDER, "renewed-key.pem") }),

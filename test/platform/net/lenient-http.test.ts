@@ -3,8 +3,8 @@ import { Buffer } from "node:buffer";
 import type { Socket } from "node:net";
 import test, { type TestContext } from "node:test";
 import { openOutbound, RefusedAddress } from "../../../src/platform/net/outbound.ts";
-import { serveRaw } from "../../mirror/download/downloads.ts";
-import { ODD_HEADS } from "../../mirror/download/odd-heads.ts";
+import { serveRaw } from "../../support/media-server.ts";
+import { ODD_HEADS } from "../../support/odd-heads.ts";
 import { openTlsServer } from "../../support/tls-server.ts";
 import { waitFor } from "../../support/wait.ts";
 
@@ -93,8 +93,8 @@ test("what ends early, or is no HTTP, is an error that says so", async (t) => {
   const cases: [string, RegExp][] = [
     ["", /ended before the head/],
     ["HTTP/1.1 200 OK\r\nA: b", /ended before the head/],
-    ["hello\r\n\r\n", /no answer of HTTP/],
-    ["HTTP/1.1 2000 OK\r\n\r\n", /no answer of HTTP/],
+    ["hello\r\n\r\n", /the answer is not HTTP/],
+    ["HTTP/1.1 2000 OK\r\n\r\n", /the answer is not HTTP/],
     ["HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhello", /4 of 9 bytes early/],
     ["HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n9\r\nhello", /before the last chunk/],
     ["HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n", /before the last chunk/],

@@ -159,6 +159,7 @@ export async function runCrashTest(options: CrashOptions): Promise<CrashReport> 
 function fateOf(round: number, random: Random): Fate {
   const dice = random.float();
   if (round === 1) return "starting"; // the first start makes the database
+  if (round === 2) return "working"; // also where there are two rounds only
   return dice < 0.25 ? "starting" : dice < 0.9 ? "working" : "stopping";
 }
 

@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import Database from "better-sqlite3";
-import { fileOf } from "../../../src/mirror/spool/spool.ts";
+import { spoolPaths } from "../../../src/mirror/spool/spool.ts";
 import type { SpooledFile } from "../../../src/model/medium.ts";
 import { createNames } from "../../../src/store/core/rows/ids.ts";
 import { readEpochs } from "../../../src/store/sqlite/rows/epochs.ts";
@@ -43,7 +43,7 @@ export function judgeImage(dir: string, acknowledged: Iterable<string>): string[
       const name = names.show("med", row.id);
       if (row.spooled !== null) {
         const file = JSON.parse(row.spooled) as SpooledFile;
-        problems.push(...compare(`the spooled file of ${name}`, fileOf(join(dir, "data/spool"), name), file));
+        problems.push(...compare(`the spooled file of ${name}`, spoolPaths(join(dir, "data/spool"), name).file, file));
       } else if (row.key !== null) {
         problems.push(...compare(`the copy ${row.key} of ${name}`, join(dir, "data/media", row.key), row));
       }

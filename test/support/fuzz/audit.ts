@@ -9,7 +9,7 @@ import { type Ledger, sha256Of } from "./senders.ts";
 /** Members that an enriched body may change (CONTRACT, "Enriched body"). */
 const TOUCHED = new Set(["type", "videoContext", "videoUrl", "thumbnailUrl", "relay"]);
 
-/** Up to so many bytes of quarantined bodies nothing has left yet (CONTRACT: 256 MiB are kept). */
+/** Up to so many bytes of quarantined bodies nothing has left yet (CONTRACT, "Public listener"). */
 const SURELY_KEPT = 200 * 2 ** 20;
 
 export type Audited = { events: number; duplicates: number; quarantined: number; compared: number; files: number };

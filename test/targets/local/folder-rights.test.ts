@@ -206,7 +206,7 @@ test("a target that leads elsewhere counts as down, and what waits goes on when 
   };
   await work();
   assert.match(at.health.trouble() ?? "", /by a symbolic link now/);
-  assert.equal(at.log.facts.filter(({ fact }) => fact === "media cannot be kept yet").length >= 1, true);
+  assert.equal(at.log.facts.filter(({ fact }) => fact === "the mirror target is down: uploads wait").length >= 1, true);
   assert.deepEqual(readdirSync(elsewhere), []);
   rmSync(dir);
   renameSync(`${dir}.away`, dir);

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import type { FileHandle } from "node:fs/promises";
 import test from "node:test";
-import { createSlots, readRange } from "../../../src/targets/local/read-range.ts";
+import { createLimiter, readRange } from "../../../src/targets/local/read-range.ts";
 
 /** A file of `size` bytes that counts what is done to it. */
 function fakeFile(size: number) {
@@ -20,7 +20,7 @@ function fakeFile(size: number) {
   return { done, file: file as unknown as FileHandle };
 }
 
-const slots = createSlots(2);
+const slots = createLimiter(2);
 
 const breathe = () => new Promise((resolve) => setTimeout(resolve, 20));
 
@@ -73,7 +73,7 @@ test("of many readers only some have a piece read at once, and each gets its tur
 
 test("every piece is read in its turn, and between two pieces others have theirs", async () => {
   const turns: string[] = [];
-  const one = createSlots(1);
+  const one = createLimiter(1);
   const streams = ["a", "b"].map((name) => {
     const { file } = fakeFile(700_000);
     const mine = <T>(work: () => Promise<T>) =>

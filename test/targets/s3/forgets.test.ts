@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import test, { type TestContext } from "node:test";
 import { openS3Target } from "../../../src/targets/s3/open.ts";
 import { put, readAll, sha256 } from "../../contracts/mirror-target.ts";
-import { noise } from "../../mirror/download/downloads.ts";
+import { noise } from "../../support/bytes.ts";
 import { tempFolder } from "../../support/folder.ts";
 import { openForgetfulStore } from "../../support/forgetful-store.ts";
 import { testLog } from "../../support/ports.ts";

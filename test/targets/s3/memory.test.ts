@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { setImmediate as turn } from "node:timers/promises";
-import { createPool, type Lease } from "../../../src/targets/s3/pool.ts";
-import { partSizeOf } from "../../../src/targets/s3/upload.ts";
+import { createBufferPool, type PooledBuffer } from "../../../src/targets/s3/buffer-pool.ts";
+import { partSizeOf } from "../../../src/targets/s3/part-size.ts";
 
 const MIB = 2 ** 20;
 const never = () => new AbortController().signal;
@@ -18,9 +18,9 @@ test("parts are equal, few enough for any length, and no larger than they must b
 });
 
 test("no more memory is out than the budget, and whoever waits longest is next", async () => {
-  const pool = createPool(4, 1);
+  const pool = createBufferPool(4, 1);
   const order: string[] = [];
-  const held: Lease[] = [];
+  const held: PooledBuffer[] = [];
   for (let at = 0; at < 4; at++) held.push(await pool.take(1, never()));
   const ask = (name: string) =>
     pool.take(1, never()).then((lease) => {
@@ -42,10 +42,10 @@ test("no more memory is out than the budget, and whoever waits longest is next",
 });
 
 test("what is larger than the budget is had alone, and lets nothing small overtake it for ever", async () => {
-  const pool = createPool(4, 1);
+  const pool = createBufferPool(4, 1);
   const small = await pool.take(2, never());
-  let large: Lease | null = null;
-  let next: Lease | null = null;
+  let large: PooledBuffer | null = null;
+  let next: PooledBuffer | null = null;
   void pool.take(10, never()).then((lease) => {
     large = lease;
   });
@@ -56,15 +56,15 @@ test("what is larger than the budget is had alone, and lets nothing small overta
   assert.deepEqual([large, next], [null, null]);
   small.release();
   await turn();
-  assert.equal((large as Lease | null)?.buffer.length, 10);
+  assert.equal((large as PooledBuffer | null)?.buffer.length, 10);
   assert.equal(next, null);
-  (large as Lease | null)?.release();
+  (large as PooledBuffer | null)?.release();
   await turn();
   assert.ok(next);
 });
 
 test("whoever gives up waiting gets nothing, and holds up nobody", async () => {
-  const pool = createPool(4, 1);
+  const pool = createBufferPool(4, 1);
   const held = await pool.take(3, never());
   const stop = new AbortController();
   const large = pool.take(4, stop.signal);

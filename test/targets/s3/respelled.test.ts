@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import test, { type TestContext } from "node:test";
-import type { S3Target } from "../../../src/config/schema.ts";
-import { createDeletions } from "../../../src/mirror/delete/queue.ts";
+import { deletionQueue } from "../../../src/mirror/delete/queue.ts";
 import { openTargets } from "../../../src/mirror/open-targets.ts";
-import { createUploads } from "../../../src/mirror/upload/queue.ts";
+import { uploadQueue } from "../../../src/mirror/upload/queue.ts";
+import type { S3Target } from "../../../src/targets/s3/options.ts";
 import { openCopies } from "../../mirror/copies.ts";
 import { noS3, startS3Server } from "../../support/s3-server.ts";
 
@@ -15,7 +15,7 @@ async function open(t: TestContext) {
     store,
     ports,
     spoolDir,
-    inTurn,
+    locks,
     health: targetHealth,
     clock,
   } = { ...at, ports: { clock: at.clock, log: at.log } };
@@ -26,9 +26,9 @@ async function open(t: TestContext) {
     const targets = await openTargets({ config: { target }, dataDir: at.config.dataDir, store });
     t.after(() => targets.close());
     const { present, presentId: targetId } = targets;
-    const given = { config: at.config.mirror, store, target: present, targetId, ports, spoolDir, targetHealth, inTurn };
-    const uploads = createUploads(given);
-    const deletions = createDeletions({ store, targets, ports, spoolDir, inTurn });
+    const given = { config: at.config.mirror, store, target: present, targetId, ports, spoolDir, targetHealth, locks };
+    const uploads = uploadQueue(given);
+    const deletions = deletionQueue({ store, targets, ports, spoolDir, locks });
     const wish = () => ({ limit: 9, now: clock.now(), leaseFor: 30_000 });
     const work = async () => {
       for (const job of (await uploads.claim(wish())).jobs) await uploads.run(job, at.lease);

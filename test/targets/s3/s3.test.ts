@@ -18,9 +18,9 @@ import {
   PutObjectCommand,
   UploadPartCommand,
 } from "@aws-sdk/client-s3";
-import type { S3Target } from "../../../src/config/schema.ts";
 import type { Patience } from "../../../src/targets/s3/connection.ts";
 import { openS3Target } from "../../../src/targets/s3/open.ts";
+import type { S3Target } from "../../../src/targets/s3/options.ts";
 import { aboutOf, put, readAll, sha256 } from "../../contracts/mirror-target.ts";
 import { testLog } from "../../support/ports.ts";
 import { noS3, type S3Server, startS3Server } from "../../support/s3-server.ts";

@@ -1,7 +1,8 @@
 import { Buffer } from "node:buffer";
 import type { SaidOfMedium } from "../../../model/delivery.ts";
 import type { MediaState } from "../../../model/medium.ts";
-import { MEDIA_NOTICES, readersOf } from "../../../rules/topics.ts";
+import type { NoticeType } from "../../../model/notice.ts";
+import { readersOf } from "../../../rules/topics.ts";
 import { insertEvent } from "../events/event-row.ts";
 import * as media from "../media/rows.ts";
 import { isOnItsWay, type MediumRow } from "../media/rows.ts";
@@ -13,11 +14,13 @@ type Reader = { endpoint: string; ordered: boolean };
 /** `waits`: 1: the last body to the endpoint said "pending"; 0: it said that there is no copy. */
 type Owed = { event: number; endpoint: string; ordered: number; waits: number };
 
-const { mirrored: MIRRORED, failed: FAILED, atRisk: AT_RISK } = MEDIA_NOTICES;
+const MIRRORED: NoticeType = "relay.media.mirrored";
+const FAILED: NoticeType = "relay.media.failed";
+const AT_RISK: NoticeType = "relay.media.at_risk";
 
 /**
- * What the relay itself has to tell (CONTRACT, "Notices"): an event of its own in the lane of its
- * video, stored only where somebody gets it. Never about a notice: they have no media, and their deliveries tell nothing.
+ * The relay's notices (CONTRACT, "Notices"): each is an event of the relay's own in the lane of its video, stored only where an
+ * endpoint asks for it. Notices have no media, and their deliveries make no notices.
  */
 
 const VIDEO = sql<[number], { video_id: string; context: string | null }>(
@@ -39,7 +42,7 @@ const PASS_ON = sql<[number, number]>(
 
 async function tell(
   tx: Tx,
-  type: string,
+  type: NoticeType,
   row: MediumRow,
   about: number,
   reason: string,
@@ -73,7 +76,7 @@ async function tell(
 }
 
 /** How a medium that has ended is called, and why it ended so; null: it has not, or goes on. */
-function endOf(row: MediumRow): { type: string; reason: string } | null {
+function endOf(row: MediumRow): { type: NoticeType; reason: string } | null {
   switch (row.state) {
     case "pending":
     case "running":
@@ -116,7 +119,7 @@ function oweEnd(tx: Tx, { id, event }: MediumRow, { endpoint, ordered }: Reader,
 async function tellThem(
   tx: Tx,
   row: MediumRow,
-  end: { type: string; reason: string },
+  end: { type: NoticeType; reason: string },
   asked: Reader[],
   now: number,
 ): Promise<void> {

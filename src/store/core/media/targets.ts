@@ -1,6 +1,4 @@
-import { isAbsolute, relative, resolve, sep } from "node:path";
-import type { TargetPlace } from "../../../model/medium.ts";
-import { nameOfPlace } from "../../../targets/place.ts";
+import { nameOfPlace, type TargetPlace, typeOf } from "../../../targets/table.ts";
 import { insert, sql, type Tx } from "../tx.ts";
 
 // The targets that hold copies, or have held some. A folder inside the data folder is written down as seen from there, so
@@ -15,15 +13,12 @@ const ASSIGN = sql<[number]>("UPDATE media SET target = ? WHERE key IS NOT NULL 
 const add = insert("targets", ["id", "name", "place"]);
 
 function write({ dataDir }: Tx, place: TargetPlace): TargetPlace {
-  if (place.type !== "local") return place;
-  const dir = relative(dataDir, place.dir);
-  const isInside = dir !== "" && dir.split(sep)[0] !== ".." && !isAbsolute(dir);
-  return isInside ? { type: "local", dir: dir.split(sep).join("/") } : place;
+  return typeOf(place).toStored(place, dataDir);
 }
 
 function read({ dataDir }: Tx, text: string): TargetPlace {
   const place = JSON.parse(text) as TargetPlace;
-  return place.type === "local" ? { type: "local", dir: resolve(dataDir, place.dir) } : place;
+  return typeOf(place).fromStored(place, dataDir);
 }
 
 /** By the places, not the written names: what makes a name has changed, and may again. */

@@ -1,10 +1,9 @@
-import { createHash } from "node:crypto";
-import { read, statSync } from "node:fs";
+import { statSync } from "node:fs";
 import { dirname } from "node:path";
 import { setImmediate } from "node:timers/promises";
-import { promisify } from "node:util";
 import type Database from "better-sqlite3";
 import { errorLine, RelayError } from "../../../errors.ts";
+import { sha256OfFile } from "../../../platform/files/sha256.ts";
 import type { Copied, CopyOptions } from "../../backup.ts";
 import { openFile } from "../files/driver.ts";
 import { beginFile, checkDestination, type FileToBe } from "./file.ts";
@@ -17,11 +16,9 @@ const PATIENCE = 10_000;
 /** Pages that are copied in one go: signals and progress are handled in between. */
 const STEP = 1024;
 
-const readHandle = promisify(read);
-
 /**
- * So many bytes are written before they are synced. A disk that was left to write a whole copy at once keeps the relay's own
- * small syncs waiting behind it.
+ * Bytes that are written between two syncs. A disk that writes a whole copy at once makes the relay's own small syncs wait
+ * behind it.
  */
 const SYNC_EVERY = 16 * 2 ** 20;
 
@@ -127,7 +124,8 @@ async function prove(toBe: FileToBe, contents: Contents, options: CopyOptions) {
     compareContents(contents, readContents(db));
     checkIntegrity(db, "the copy");
     onProgress?.({ step: "checking", done: total, total });
-    const sha256 = withHash ? await hash(toBe.handle, signal) : null;
+    // By the handle that is open: closing another would give up the lock.
+    const sha256 = withHash ? await sha256OfFile(toBe.handle, signal) : null;
     // A signal to end, and the end of the parent process, are noticed only after the check.
     await setImmediate();
     signal?.throwIfAborted();
@@ -157,19 +155,6 @@ export function makePlain(path: string): void {
     if (mode !== "delete") throw new Error(`its journal mode stays ${mode}`);
   } finally {
     db.close();
-  }
-}
-
-/** By the handle that is open: closing another would give up the lock. */
-async function hash(handle: number, signal: AbortSignal | undefined): Promise<string> {
-  const sum = createHash("sha256");
-  const chunk = Buffer.allocUnsafe(2 ** 20);
-  for (let done = 0; ; ) {
-    signal?.throwIfAborted();
-    const { bytesRead } = await readHandle(handle, chunk, 0, chunk.length, done);
-    if (bytesRead === 0) return sum.digest("hex");
-    sum.update(chunk.subarray(0, bytesRead));
-    done += bytesRead;
   }
 }
 

@@ -14,6 +14,8 @@ import {
 } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { errorLine, RelayError } from "../../../errors.ts";
+import { syncFolderSync } from "../../../platform/files/file-system.ts";
+import { sleep } from "../../../platform/timing.ts";
 import type { Clock } from "../../../ports.ts";
 import { COMPANIONS, databaseOf, partOf } from "../../backup.ts";
 import { openFile } from "../files/driver.ts";
@@ -59,7 +61,7 @@ export async function beginFile(file: string, clock: Clock): Promise<FileToBe> {
   const dir = dirname(file);
   const temp = partOf(file);
   if (lstatSync(temp, { throwIfNoEntry: false })?.size === 0) {
-    await new Promise<void>((resolve) => clock.after(JUST_BEGUN, resolve));
+    await sleep(JUST_BEGUN, clock);
   }
   clear(temp);
   // Held open to the end: closing any handle of a file gives up SQLite's locks on it (sqlite.org/howtocorrupt.html, 2.2).
@@ -112,7 +114,7 @@ export async function beginFile(file: string, clock: Clock): Promise<FileToBe> {
       fsyncSync(handle);
       close();
       renameSync(temp, file);
-      syncFolder(dir);
+      syncFolderSync(dir);
     },
     drop,
   };
@@ -158,21 +160,6 @@ function clear(temp: string): void {
 
 function removeAll(temp: string): void {
   for (const end of ["", ...COMPANIONS]) rmSync(temp + end, { force: true });
-}
-
-/** Makes the names in a folder durable; where folders cannot be opened (Windows), renames are durable by themselves. */
-export function syncFolder(dir: string): void {
-  let handle: number;
-  try {
-    handle = openSync(dir, "r");
-  } catch {
-    return;
-  }
-  try {
-    fsyncSync(handle);
-  } finally {
-    closeSync(handle);
-  }
 }
 
 /**

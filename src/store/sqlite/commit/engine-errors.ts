@@ -1,3 +1,5 @@
+import { codeOf } from "../../../errors.ts";
+
 /** What the driver's error codes mean (sqlite.org/rescode.html). */
 
 /** Trouble of the engine or the disk, as opposed to one bad row: SQLITE_FULL, IOERR, BUSY and their kin. */
@@ -25,10 +27,4 @@ export function isLocked(error: unknown): boolean {
 /** Over in a moment, as a rule: a lock, or a full disk on which room may be made. */
 export function mayPass(error: unknown): boolean {
   return isLocked(error) || codeOf(error) === "SQLITE_FULL";
-}
-
-/** The code of an error of the driver or the system; "" where it has none. */
-export function codeOf(error: unknown): string {
-  const code = (error as { code?: unknown } | null)?.code;
-  return typeof code === "string" ? code : "";
 }

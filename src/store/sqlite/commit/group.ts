@@ -1,11 +1,11 @@
 import { setImmediate } from "node:timers";
 import type Database from "better-sqlite3";
-import { errorLine, RelayError } from "../../../errors.ts";
+import { codeOf, errorLine, RelayError } from "../../../errors.ts";
 import type { Clock } from "../../../ports.ts";
-import { codeOf, isLocked, isMoved, mayPass } from "./engine-errors.ts";
+import { isLocked, isMoved, mayPass } from "./engine-errors.ts";
 import { createTransaction, type Result } from "./transaction.ts";
 
-/** How long a commit that fails is tried again before its callers fail (CONTRACT, 503), in milliseconds. */
+/** How long a commit that fails is tried again before its callers fail (CONTRACT, "Public listener"), in milliseconds. */
 const PATIENCE = 10_000;
 
 /** At most this many writes share one transaction, so that one commit never holds the event loop for long. */

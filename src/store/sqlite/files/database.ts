@@ -2,7 +2,7 @@ import { chmodSync, readFileSync, statSync } from "node:fs";
 import { dirname, join } from "node:path";
 import type Database from "better-sqlite3";
 import { errorLine, RelayError } from "../../../errors.ts";
-import { makeFolders } from "../../../platform/files/plain-file.ts";
+import { makeFolders } from "../../../platform/files/file-system.ts";
 import { databaseOf } from "../../backup.ts";
 import { checkVersion, migrate } from "../schema/migrations.ts";
 import { openFile, openInMemory } from "./driver.ts";
@@ -38,7 +38,7 @@ export function lockOf(dir: string): string {
 
 /**
  * One relay per data folder: an exclusive lock on a small file of SQLite's, which the kernel drops when the process
- * dies, however it dies. Nothing is done through a link that somebody has put in its place: RelayError("conflict").
+ * dies, however it dies. A symbolic link in its place is refused: RelayError("conflict").
  */
 export function lockFolder(dir: string): () => void {
   const path = lockOf(dir);
@@ -120,7 +120,7 @@ export function openDatabase(dir: string, role: "relay" | "operator"): Database.
       checkVersion(db);
       db.pragma("journal_mode = WAL");
     }
-    // A 2xx means committed to disk: better-sqlite3's own default in WAL mode is NORMAL, which is not (toolchain.md).
+    // A 2xx means committed to disk: better-sqlite3's default in WAL mode is NORMAL, which is not (ARCHITECTURE rule 1).
     db.pragma("synchronous = FULL");
     db.pragma("wal_autocheckpoint = 1000");
     db.pragma("journal_size_limit = 67108864");

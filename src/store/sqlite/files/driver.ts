@@ -2,7 +2,7 @@ import { statSync } from "node:fs";
 import { basename, dirname } from "node:path";
 import Database from "better-sqlite3";
 import { RelayError } from "../../../errors.ts";
-import { loadAddon } from "../../../platform/addon.ts";
+import { loadAddon } from "../../../platform/native-addon.ts";
 import { packed } from "../../../platform/packed.ts";
 
 /** How a file is opened. `timeout`: milliseconds to wait for another process's lock. */

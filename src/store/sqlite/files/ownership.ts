@@ -17,8 +17,8 @@ import { RelayError } from "../../../errors.ts";
 const NO_FOLLOW = constants.O_NOFOLLOW ?? 0;
 
 /**
- * Whoever owns the folder owns what is put into it: root's commands leave nothing that the relay cannot use. Others may give
- * nothing away, and need not. The file is given by its handle: its name may be another's by now.
+ * Gives a file to the owner of its folder: root's commands leave nothing that the relay cannot use. Other users may not change
+ * owners, and need not. It is done by the handle: another file may have the name by now.
  */
 export function giveToOwnerOf(dir: string, handle: number): void {
   const { uid, gid } = statSync(dir);

@@ -1,11 +1,11 @@
-import { closeSync, existsSync, fsyncSync, openSync, rmSync, statfsSync, writeSync } from "node:fs";
+import { closeSync, existsSync, fsyncSync, openSync, rmSync, writeSync } from "node:fs";
 import { join } from "node:path";
-import { errorLine } from "../../../errors.ts";
+import { codeOf, errorLine } from "../../../errors.ts";
+import { freeBytesSync } from "../../../platform/files/disk-space.ts";
 import type { Clock, Log } from "../../../ports.ts";
-import { codeOf } from "../commit/engine-errors.ts";
 
 /** Room kept back for the hour when the disk is full: enough for some ten thousand events. */
-const SIZE = 16 * 2 ** 20;
+export const SIZE = 16 * 2 ** 20;
 const CHUNK = 2 ** 20;
 
 /** A reserve that was freed is made again when this much more than itself is free, looked at once a minute. */
@@ -24,16 +24,15 @@ export function isDiskFull(error: unknown, dir: string): boolean {
   if (code === "SQLITE_FULL") return true;
   if (!code.startsWith("SQLITE_IOERR")) return false;
   try {
-    const { bavail, bsize } = statfsSync(dir);
-    return bavail * bsize < NO_ROOM;
+    return freeBytesSync(dir) < NO_ROOM;
   } catch {
     return false;
   }
 }
 
 /**
- * A file of real bytes that can be deleted when a commit fails on a full disk, so that events can still be taken while
- * somebody is called to clear the disk.
+ * A file of real bytes that is deleted when a commit fails on a full disk, so that events are accepted until an operator has
+ * made room.
  */
 export function openReserve(dir: string, clock: Clock, log: Log): { free(): void; close(): void } {
   const path = join(dir, "reserve");
@@ -42,8 +41,7 @@ export function openReserve(dir: string, clock: Clock, log: Log): { free(): void
 
   function make(): void {
     try {
-      const { bavail, bsize } = statfsSync(dir);
-      if (bavail * bsize < COMFORT) return later();
+      if (freeBytesSync(dir) < COMFORT) return later();
       const file = openSync(path, "w", 0o600);
       try {
         // Not zeros, and not equal chunks: a file system that compresses or shares blocks would keep nothing back.

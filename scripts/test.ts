@@ -1,0 +1,26 @@
+import { spawnSync } from "node:child_process";
+import { globSync, readFileSync } from "node:fs";
+import { availableParallelism } from "node:os";
+import { join } from "node:path";
+import process from "node:process";
+import { ROOT } from "./root.ts";
+
+// npm test -- [options of node --test] [test files]: the tests, long suites in their short form.
+// npm run test:whole -- [the same]: the suites that have a short form, in their whole form.
+
+/** Files that run side by side. Most tests wait more than they compute, so there are more than processors. */
+const AT_ONCE = Math.max(6, availableParallelism());
+
+const args = process.argv.slice(2);
+const isWhole = args.includes("--whole");
+const options = args.filter((arg) => arg.startsWith("-") && arg !== "--whole");
+const named = args.filter((arg) => !arg.startsWith("-"));
+const all = named.length > 0 ? named : globSync("test/**/*.test.ts", { cwd: ROOT });
+const files = isWhole ? all.filter((file) => readFileSync(join(ROOT, file), "utf8").includes("support/whole.ts")) : all;
+
+const { status } = spawnSync(process.execPath, ["--test", `--test-concurrency=${AT_ONCE}`, ...options, ...files], {
+  cwd: ROOT,
+  stdio: "inherit",
+  env: { ...process.env, ...(isWhole && { TESTS: "whole" }) },
+});
+process.exitCode = status ?? 1;

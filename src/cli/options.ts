@@ -1,0 +1,81 @@
+import type { Filter, Filters, FilterValues } from "../actions/list.ts";
+import { parseTime } from "../actions/parse-time.ts";
+import type { Ports } from "../ports.ts";
+import type { Page } from "../store/store.ts";
+import type { Args, Option, Options } from "./args.ts";
+import { configOption, jsonOption } from "./command.ts";
+
+/** Times that bound lists, and what is done to many. */
+export const rangeOptions = {
+  since: { type: "string", value: "TIME", help: "from this time on: 2026-01-31T08:00Z, or how long ago: 2h, 7d" },
+  until: { type: "string", value: "TIME", help: "before this time, written in the same ways" },
+} satisfies Options;
+
+export const limitOption = {
+  limit: { type: "string", short: "n", value: "N", help: "at most this many, newest first (default 50)" },
+} satisfies Options;
+
+export const beforeOption = {
+  before: { type: "string", value: "ID", help: "go on after this row of an earlier list" },
+} satisfies Options;
+
+/** What the verbs of every noun take. */
+export const commonOptions = { ...jsonOption, ...configOption };
+
+export const listOptions = { ...limitOption, ...rangeOptions, ...beforeOption, ...commonOptions };
+
+/** For one thing that is shown with lists of others. */
+export const showOptions = {
+  limit: { ...limitOption.limit, help: "of each of its lists at most this many, the newest (default 50)" },
+  ...commonOptions,
+} satisfies Options;
+
+/** Filters that have a letter, too. */
+const SHORT: Record<string, string> = { endpoint: "e", state: "s" };
+
+/** The filters of a list as options: `videoId` is `--video-id`. */
+export function filterOptions(filters: Filters): Options {
+  return Object.fromEntries(
+    Object.entries(filters).map(([name, filter]) => [optionOf(name, filter), option(name, filter)]),
+  );
+}
+
+function option(name: string, { isFlag, words, value, help }: Filter): Option {
+  if (isFlag) return { type: "boolean", help };
+  const short = SHORT[name];
+  return {
+    type: "string",
+    ...(short !== undefined && { short }),
+    value: value ?? (words ? name.toUpperCase() : "TEXT"),
+    help: words ? `${help}: ${words.join(", ")}` : help,
+  };
+}
+
+export function readFilters<Of extends Filters>(args: Args, filters: Of): FilterValues<Of> {
+  const read = (option: string, { isFlag, words }: Filter) =>
+    isFlag ? args.flag(option) || undefined : words ? args.word(option, words) : args.text(option);
+  return Object.fromEntries(
+    Object.entries(filters).map(([name, filter]) => [name, read(optionOf(name, filter), filter)]),
+  ) as FilterValues<Of>;
+}
+
+function optionOf(name: string, { option }: Filter): string {
+  return option ?? name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
+}
+
+export function readRange(args: Args, { clock }: Ports): { since?: number; until?: number } {
+  const now = clock.now();
+  const moment = (option: string) => {
+    const text = args.text(option);
+    return text === undefined ? undefined : parseTime(text, now);
+  };
+  return { since: moment("since"), until: moment("until") };
+}
+
+export function readLimit(args: Args): number {
+  return args.count("limit", 50);
+}
+
+export function readPage(args: Args, ports: Ports): Page {
+  return { limit: readLimit(args), before: args.text("before"), ...readRange(args, ports) };
+}

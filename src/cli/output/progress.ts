@@ -1,0 +1,58 @@
+import { formatSize } from "../../actions/format.ts";
+import { every } from "../../platform/timing.ts";
+import type { CopyProgress } from "../../store/backup.ts";
+import type { Program } from "../program.ts";
+
+/** How often progress is shown on a terminal, in milliseconds. */
+const ON_TERMINAL = 100;
+
+/** How often a terminal shows how long a step has lasted that reports no progress, in milliseconds. */
+const SECOND = 1_000;
+
+export type Progress = ReturnType<typeof createProgress>;
+
+/**
+ * Shows the progress of long work: on the last line of a terminal; elsewhere in a line of its own every `everyLine`
+ * milliseconds; with `--json` not at all.
+ */
+export function createProgress(
+  { stdout, stderr, ports }: Pick<Program, "stdout" | "stderr" | "ports">,
+  asJson: boolean,
+  everyLine = 10_000,
+) {
+  const { clock } = ports;
+  const live = stderr.isTTY && stdout.isTTY && !asJson;
+  const write = (line: string) => (live ? stderr.write(`\r\x1b[K${line}`) : stdout.write(`${line}\n`));
+  let shownAt = clock.elapsed();
+  let cancel = () => {};
+
+  function show(line: string): void {
+    if (asJson || clock.elapsed() - shownAt < (live ? ON_TERMINAL : everyLine)) return;
+    shownAt = clock.elapsed();
+    write(line);
+  }
+
+  return {
+    show,
+    ofCopy({ step, done, total }: CopyProgress): void {
+      const share = total === 0 ? "" : ` of ${formatSize(total)} (${Math.floor((100 * done) / total)} %)`;
+      if (step === "copying") show(`copied: ${formatSize(done)}${share}`);
+      // A check reports nothing before its end.
+      else if (live && done === 0) write(`checking ${formatSize(total)}`);
+    },
+    /** Shows that a step goes on, and for how long, until `clear`. */
+    wait(step: string): void {
+      if (asJson) return;
+      const began = clock.elapsed();
+      if (live) write(step);
+      cancel = every(live ? SECOND : everyLine, clock, () => {
+        write(`${step}: ${Math.round((clock.elapsed() - began) / 1000)} s`);
+      });
+    },
+    /** Removes the line from the terminal. */
+    clear(): void {
+      cancel();
+      if (live) stderr.write("\r\x1b[K");
+    },
+  };
+}

@@ -1,0 +1,19 @@
+import { realpathSync, statSync } from "node:fs";
+import module from "node:module";
+import { dirname, join } from "node:path";
+import process from "node:process";
+
+/**
+ * Has Node keep the compiled sources in `node_modules/.cache`: the next start takes two thirds of the time
+ * (nodejs.org/api/module.html#module-compile-cache). $NODE_COMPILE_CACHE and $NODE_DISABLE_COMPILE_CACHE of the operator
+ * have precedence. Without a writable folder the start is only slower. Deno has a cache of its own.
+ */
+export function enableCompileCache(): void {
+  const { argv, versions, env, getuid } = process;
+  if (versions.deno !== undefined || env.NODE_COMPILE_CACHE !== undefined) return;
+  const packages = join(dirname(realpathSync(argv[1]!)), "../node_modules");
+  const owner = statSync(packages, { throwIfNoEntry: false })?.uid;
+  // Files that root leaves in another user's folder make that user's next npm ci fail.
+  if (owner === undefined || (getuid?.() === 0 && owner !== 0)) return;
+  module.enableCompileCache(join(packages, ".cache/wochit-relay"));
+}

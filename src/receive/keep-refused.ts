@@ -1,0 +1,65 @@
+import type { Config } from "../config/schema.ts";
+import { errorLine } from "../errors.ts";
+import type { RefusalReason } from "../model/event.ts";
+import type { Log } from "../ports.ts";
+import type { Store } from "../store/store.ts";
+import { parseEvent } from "../wochit/event.ts";
+import type { MemoryLimit } from "./body.ts";
+import { decodeBody, type Writing } from "./decode.ts";
+
+/** The fields of a request in the log. */
+export type Facts = { from: string; request?: string };
+
+export type Keep = (
+  facts: Facts,
+  refused: { reason: RefusalReason; body: Uint8Array | null; writing: Writing | null; receivedAt: number },
+) => Promise<string | null>;
+
+/**
+ * Keeps refused bodies in quarantine; resolves with the id, or null where there is nothing to keep. Best effort: a failure
+ * does not change the response. One at a time, and within `spare`, so that refused senders do not delay the commits of
+ * events. A compressed body is kept decompressed where possible.
+ */
+export function createKeep({
+  store,
+  config: { receive },
+  log,
+  spare,
+}: {
+  store: Pick<Store, "quarantine">;
+  config: Pick<Config, "receive">;
+  log: Pick<Log, "warn">;
+  spare: MemoryLimit;
+}): Keep {
+  let lastKept: Promise<unknown> = Promise.resolve();
+
+  return async (facts, { reason, body, writing, receivedAt }) => {
+    if (body === null || body.length === 0 || receive.keepRefused === 0) return null;
+    const size = Math.max(body.length, writing === null ? 0 : receive.maxBody);
+    if (!spare.take(size)) return null;
+    const kept = lastKept.then(async () => {
+      const bytes = writing === null ? body : await decodeBody(body, writing, receive.maxBody).catch(() => body);
+      // A body over the limit is from an allowed sender. It is not parsed, because that could take long.
+      const isEvent = bytes.length > receive.maxBody || readsAsEvent(bytes);
+      return store.quarantine({ receivedAt, sourceAddress: facts.from, reason, body: bytes, isEvent });
+    });
+    lastKept = kept.catch(() => {});
+    try {
+      return (await kept).id;
+    } catch (error) {
+      log.warn("refused body not kept", { ...facts, error: errorLine(error) });
+      return null;
+    } finally {
+      spare.give(size);
+    }
+  };
+}
+
+function readsAsEvent(body: Uint8Array): boolean {
+  try {
+    parseEvent(body);
+    return true;
+  } catch {
+    return false;
+  }
+}

@@ -1,0 +1,35 @@
+import assert from "node:assert/strict";
+import { createHash } from "node:crypto";
+import { closeSync, openSync, readSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { test } from "node:test";
+import { sha256Of, sha256OfFile } from "../../../src/platform/files/sha256.ts";
+import { tempFolder } from "../../support/folder.ts";
+
+const CONTENT = Buffer.alloc(2.5 * 2 ** 20, "a file of several pieces ");
+const SUM = createHash("sha256").update(CONTENT).digest("hex");
+
+test("the sum of a file is the same by its path and by its descriptor, which stays open and where it was", async (t) => {
+  const path = join(tempFolder(t), "file");
+  writeFileSync(path, CONTENT);
+  const descriptor = openSync(path, "r");
+  t.after(() => closeSync(descriptor));
+  assert.equal(await sha256OfFile(path), SUM);
+  assert.equal(await sha256OfFile(descriptor), SUM);
+  assert.equal(await sha256OfFile(descriptor), SUM);
+  assert.equal(readSync(descriptor, Buffer.alloc(8), 0, 8, 0), 8);
+  await assert.rejects(sha256OfFile(`${path}.missing`), { code: "ENOENT" });
+});
+
+test("an aborted signal ends the sum with its reason, also where nothing comes", async (t) => {
+  const path = join(tempFolder(t), "file");
+  writeFileSync(path, CONTENT);
+  const stop = new AbortController();
+  async function* pieces() {
+    yield CONTENT;
+    stop.abort(new Error("stopped"));
+    yield CONTENT;
+  }
+  await assert.rejects(sha256Of(pieces(), stop.signal), /^Error: stopped$/);
+  await assert.rejects(sha256OfFile(path, stop.signal), /^Error: stopped$/);
+});
