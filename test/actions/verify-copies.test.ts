@@ -129,7 +129,7 @@ test("mending queues what is missing and damaged for download, and says when the
   assert.equal(expired?.mend?.note, "its link has expired and is tried all the same");
 });
 
-test("a copy that cannot be read is told, and never mended; its neighbours are judged", async (t) => {
+test("a copy that cannot be read is a finding, and never mended; its neighbours are judged", async (t) => {
   const { verify, found, lost, read, name } = await openMirrored(t, 50);
   const refused = new Set([7, 8, 9, 10, 11, 12, 13].map((at) => `${name(at)}/video.bin`));
   const summary = await verify({

@@ -103,8 +103,8 @@ async function pauseGone(
 }
 
 /** Of a video that was erased while it ran: what the endpoint answered is not kept. */
-async function isErased(tx: Tx, { event, state }: DeliveryRow): Promise<boolean> {
-  return state === "canceling" && (await tx.get(IS_BODILESS, [event])) !== undefined;
+async function isErased(tx: Tx, { event }: DeliveryRow): Promise<boolean> {
+  return (await tx.get(IS_BODILESS, [event])) !== undefined;
 }
 
 async function rowOf(tx: Tx, id: string): Promise<DeliveryRow> {
@@ -116,12 +116,13 @@ async function rowOf(tx: Tx, id: string): Promise<DeliveryRow> {
 export async function claim(tx: Tx, wish: ClaimWish & { endpoint: string }): Promise<DeliveryJob[]> {
   const { endpoint, now } = wish;
   if ((await tx.get(ENDPOINT_ROW, [endpoint]))?.paused_at != null) return [];
+  const isErasing = await erasures.isAny(tx);
   const jobs: DeliveryJob[] = [];
   for (let looks = 0; jobs.length < wish.limit && looks < MAX_LOOKS; looks++) {
     const rows = await tx.all(DUE, [endpoint, now, wish.limit - jobs.length]);
     if (rows.length === 0) break;
     for (const row of rows) {
-      if (row.state === "canceling" || (await erasures.covers(tx, row))) {
+      if (row.state === "canceling" || (isErasing && (await erasures.covers(tx, row)))) {
         await lanes.drop(tx, row, ERASED, now);
         continue;
       }
@@ -150,13 +151,14 @@ export async function settle(
   const isOurs = row !== undefined && isUnderWay(row) && row.claims === tx.ids.claimed(job.claim);
   if (!isOurs) return { settled: false, paused: false };
   const { startedAt, duration, status, error, response } = outcome.attempt;
-  const kept = (await isErased(tx, row)) ? { error: null, response: null } : { error, response };
+  const wasErased = row.state === "canceling" && (await isErased(tx, row));
+  const kept = wasErased ? { error: null, response: null } : { error, response };
   logAttempt(tx, { delivery: row.id, n: row.claims, started_at: startedAt, duration, status, ...kept });
   if (outcome.is === "delivered") await lanes.settle(tx, row, "delivered", error, now);
   else if (row.state === "canceling") await lanes.settle(tx, row, "canceled", row.last_error, now);
   else if (outcome.is === "dead") await lanes.settle(tx, row, "dead", error, now);
   else await lanes.retry(tx, row, outcome.at, outcome.heldLong, error ?? "failed", now);
-  if (outcome.is === "delivered" && outcome.pending && !(await erasures.covers(tx, row)) && !(await isErased(tx, row)))
+  if (outcome.is === "delivered" && outcome.pending && !wasErased && !(await erasures.covers(tx, row)))
     await notices.owe(tx, row, outcome.pending, now);
   return { settled: true, paused: await pauseGone(tx, row, status, now) };
 }

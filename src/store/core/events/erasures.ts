@@ -1,5 +1,5 @@
 import * as meta from "../rows/meta.ts";
-import type { Tx } from "../tx.ts";
+import { sql, type Tx } from "../tx.ts";
 
 /**
  * How far the erasure of a video is. `upTo` is the id of the last event that it takes: what was accepted after it began
@@ -21,6 +21,13 @@ export function save(tx: Tx, video: number, erasure: Erasure): void {
 
 export function end(tx: Tx, video: number): void {
   meta.remove(tx, nameOf(video));
+}
+
+const ANY = sql<[]>("SELECT 1 FROM meta WHERE name > 'erasing/' AND name < 'erasing0' LIMIT 1");
+
+/** Whether any erasure is under way. */
+export async function isAny(tx: Tx): Promise<boolean> {
+  return (await tx.get(ANY, [])) !== undefined;
 }
 
 /** Whether this event, or delivery of it, is about to be erased: nothing of it is sent any longer. */

@@ -86,11 +86,15 @@ async function repeated(
 }
 
 async function mediaOf(tx: Tx, { video_medium, thumbnail_medium, video_id }: EventRow): Promise<Medium[]> {
+  if (video_medium === null && thumbnail_medium === null) return [];
+  const rows = await media.pair(tx, video_medium, thumbnail_medium);
   const shown: Medium[] = [];
   for (const id of [video_medium, thumbnail_medium]) {
-    const found = id === null ? undefined : await media.byId(tx, id);
+    const row = rows.find((each) => each.id === id);
+    if (row === undefined) continue;
     // A thumbnail that a newer one replaced is that newer one by now: the address lives on, its file has changed.
-    if (found) shown.push(toMedium(tx.ids, { ...(await media.speaker(tx, found)), video_id }));
+    const present = row.state === "superseded" ? await media.speaker(tx, row) : row;
+    shown.push(toMedium(tx.ids, { ...present, video_id }));
   }
   return shown;
 }

@@ -85,6 +85,7 @@ const LIVE = sql<[number, string], MediumRow>(
   "SELECT * FROM media WHERE video = ? AND kind = ? AND state <> 'superseded' ORDER BY sequence DESC, id DESC",
 );
 const BY_ID = sql<[number], MediumRow>("SELECT * FROM media WHERE id = ?");
+const PAIR = sql<[number | null, number | null], MediumRow>("SELECT * FROM media WHERE id IN (?, ?)");
 
 /** When a download may begin: at once, by its deadline, but never beside another one of its video's thumbnail. */
 export function firstDue(
@@ -96,6 +97,9 @@ export function firstDue(
 }
 
 export const byId = (tx: Tx, id: number) => tx.get(BY_ID, [id]);
+
+/** The media of an event, in no order; null: it announced none of that kind. */
+export const pair = (tx: Tx, video: number | null, thumbnail: number | null) => tx.all(PAIR, [video, thumbnail]);
 
 /** Of a video and kind, those that are not superseded, the newest first. */
 export const live = (tx: Tx, video: number, kind: MediaKind) => tx.all(LIVE, [video, kind]);
