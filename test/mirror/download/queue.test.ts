@@ -1,7 +1,6 @@
 import assert from "node:assert/strict";
 import { mkdir, readFile } from "node:fs/promises";
 import test from "node:test";
-import { setTimeout as sleep } from "node:timers/promises";
 import { gzipSync } from "node:zlib";
 import { spoolPaths } from "../../../src/mirror/spool/spool.ts";
 import type { DownloadOutcome } from "../../../src/model/job.ts";
@@ -291,13 +290,18 @@ test("a copy that its target still has is asked for conditionally, and 304 settl
 test("a target that does not say whether it has the copy holds nothing up", async (t) => {
   const origin = await serve(t, give(jpeg(1)));
   const clock = testClock(Date.now());
-  const { run } = await openDownloads(t, { clock, heldCopy: () => new Promise(() => {}) });
+  const asked = Promise.withResolvers<void>();
+  const heldCopy = () => {
+    asked.resolve();
+    return new Promise<never>(() => {});
+  };
+  const { run } = await openDownloads(t, { clock, heldCopy });
   const previous = { target: "1", key: "k", bytes: 1, sha256: "0", contentType: "image/jpeg" };
   const running = run(origin, {
     kind: "thumbnail",
     previous: { ...previous, suspect: null, etag: '"1"', lastModified: null },
   });
-  await sleep(50);
+  await asked.promise;
   await clock.advance(3_000);
   spooled(await running);
 });
