@@ -1,5 +1,5 @@
-import { parseArgs } from "node:util";
 import { runBackupLoad } from "./backup/run.ts";
+import { readOptions } from "./long-run.ts";
 
 /**
  * Backups under load: a relay takes events as fast as it can, first alone, then while the database is backed up every second
@@ -8,20 +8,6 @@ import { runBackupLoad } from "./backup/run.ts";
  *
  *   npm run test:backup -- [--seconds 300] [--every 1000] [--connections 32] [--rate N]
  */
-const { values } = parseArgs({
-  options: {
-    seconds: { type: "string", default: "30" },
-    every: { type: "string", default: "1000" },
-    connections: { type: "string", default: "32" },
-    rate: { type: "string", default: "0" },
-  },
-});
-
-const result = await runBackupLoad({
-  seconds: Number(values.seconds),
-  every: Number(values.every),
-  connections: Number(values.connections),
-  rate: Number(values.rate) || null,
-  say: (line) => console.log(line),
-});
+const { rate, ...options } = readOptions({ seconds: 30, every: 1_000, connections: 32, rate: 0 });
+const result = await runBackupLoad({ ...options, rate: rate || null, say: (line) => console.log(line) });
 process.exit(result.isFine ? 0 : 1);

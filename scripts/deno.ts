@@ -1,8 +1,6 @@
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
-
-const ROOT = fileURLToPath(new URL("../", import.meta.url));
+import { ROOT } from "./root.ts";
 
 /**
  * The Deno that the lock file brings: the platform package's own binary, because the wrapper in `.bin` leaves Deno running

@@ -15,7 +15,7 @@ const ZONES = ["Pacific/Chatham", "America/St_Johns"];
 
 /** They take long, and their subject is elsewhere: whole processes, builds, paces, outages. */
 const LEFT_OUT =
-  /^test\/(e2e|scripts)\/|^test\/(bundle|deno-rights|relay-reload)\.|^test\/mirror\/(s3|s3-respelled|upload-outage|pace|resume)\.test/;
+  /^test\/(e2e|scripts)\/|^test\/(relay\/reload|targets\/s3\/(s3|respelled)|mirror\/(upload\/outage|download\/(rate-limits|resume)))\.test/;
 
 const args = process.argv.slice(2);
 const isWhole = args.includes("--all");
@@ -25,16 +25,12 @@ const files = named.length > 0 ? named : found.filter((file) => isWhole || !LEFT
 
 for (const zone of isWhole ? ZONES : ZONES.slice(0, 1)) {
   console.log(`${files.length} files, ${AHEAD}, ${zone}`);
-  const { status, error } = spawnSync(
-    "faketime",
-    ["-f", AHEAD, process.execPath, "--test", "--test-concurrency=2", ...files],
-    {
-      cwd: ROOT,
-      stdio: "inherit",
-      // What is measured, and waits that are bounded, go by the real time.
-      env: { ...process.env, TZ: zone, DONT_FAKE_MONOTONIC: "1", FAKETIME_DONT_FAKE_MONOTONIC: "1" },
-    },
-  );
+  const { status, error } = spawnSync("faketime", ["-f", AHEAD, process.execPath, "scripts/test.ts", ...files], {
+    cwd: ROOT,
+    stdio: "inherit",
+    // What is measured, and waits that are bounded, go by the real time.
+    env: { ...process.env, TZ: zone, DONT_FAKE_MONOTONIC: "1", FAKETIME_DONT_FAKE_MONOTONIC: "1" },
+  });
   if (error)
     console.error(`test:clock: faketime cannot be started: ${error.message} (Debian: apt-get install faketime)`);
   process.exitCode = process.exitCode || (status ?? 1);

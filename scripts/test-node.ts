@@ -2,13 +2,11 @@ import { spawnSync } from "node:child_process";
 import { mkdirSync } from "node:fs";
 import { delimiter, join } from "node:path";
 import process from "node:process";
-import { fileURLToPath } from "node:url";
+import { ROOT } from "./root.ts";
 
 // npm run test:node -- 22 [test files]
 // Runs the test suite on the newest Node of a major version, from npm's package of it (npm checks its hash), kept in build/.
 // It comes first in PATH, so that whatever the tests start by its name is that Node as well.
-
-const ROOT = fileURLToPath(new URL("../", import.meta.url));
 
 const [major, ...files] = process.argv.slice(2);
 try {
@@ -16,8 +14,11 @@ try {
   const node = bringNode(major!);
   console.log(`on Node ${run(node, ["-p", "process.versions.node"]).trim()}`);
   const path = [join(node, ".."), process.env.PATH].join(delimiter);
-  const args = ["--test", ...(files.length > 0 ? files : ["test/**/*.test.ts"])];
-  const { status } = spawnSync(node, args, { cwd: ROOT, stdio: "inherit", env: { ...process.env, PATH: path } });
+  const { status } = spawnSync(node, ["scripts/test.ts", ...files], {
+    cwd: ROOT,
+    stdio: "inherit",
+    env: { ...process.env, PATH: path },
+  });
   process.exitCode = status ?? 1;
 } catch (error) {
   console.error(`test:node: ${(error as Error).message}`);

@@ -140,6 +140,9 @@ async function openPipeline(given: Config, options: PipelineOptions): Promise<Pi
     const userAgent = `wochit-relay/${pkg.version}`;
     const endpoints = createEndpointWorkers({ store, ports, link, userAgent, connectTimeout: CONNECT_TIMEOUT });
 
+    /** For commands, which make the same links. Best effort: without it they use the config. */
+    const notePublicUrl = () => void store.notePublicUrl(publicUrl()).catch(() => {});
+
     return {
       door: () => parts.now.door,
       freed,
@@ -156,6 +159,7 @@ async function openPipeline(given: Config, options: PipelineOptions): Promise<Pi
         }
         closers.push(() => Promise.all([parts.stop(grace), endpoints.stop(grace), integrity?.stop()]));
         closers.push(await watch(store, wake, { clock, log }));
+        notePublicUrl();
         wake();
       },
 
@@ -173,6 +177,7 @@ async function openPipeline(given: Config, options: PipelineOptions): Promise<Pi
             log.error("media could not be skipped; the next start skips them", { error: errorLine(error) });
           });
         }
+        notePublicUrl();
         wake();
       },
 

@@ -14,10 +14,14 @@ export async function openSources(program: Program): Promise<Sources> {
   return { config, store, openLink: () => openLink(store, config, program) };
 }
 
-/** Durable addresses of copies as the relay gives them; null where its port is only known to itself. */
+/**
+ * Durable addresses of copies as the relay gives them, also where it listens on a port that the config does not name: port
+ * 0, or a socket from systemd. Null where no relay has run yet.
+ */
 async function openLink(store: Store, { server, mirror }: Config, { hostname }: Program): Promise<Link> {
   const { port } = parseListen(server.listen)!;
-  const publicUrl = server.publicUrl ?? (port === 0 ? null : originOf(server, hostname, port));
+  const noted = server.publicUrl ?? (await store.publicUrl());
+  const publicUrl = noted ?? (port === 0 ? null : originOf(server, hostname, port));
   const secret = await store.mediaSecret();
   const presentTarget = mirror.publicBaseUrl === null ? null : await findPresent(store, mirror.target);
   return (copy) => mediaLink({ ...mirror, publicUrl, secret, presentTarget }, copy);

@@ -1,6 +1,7 @@
-import { lchown, lstat, mkdtemp, readdir, rm, stat } from "node:fs/promises";
+import { lstat, mkdtemp, readdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { errorLine, RelayError } from "../errors.ts";
+import { giveToOwnerOf } from "../platform/files/file-system.ts";
 import type { Clock } from "../ports.ts";
 
 /** A folder without a lock is new, or its process was killed before it locked it: it is removed at this age, in milliseconds. */
@@ -63,13 +64,4 @@ async function isForgotten(path: string, clock: Clock): Promise<boolean> {
   if (!names.includes("relay.lock")) return age >= UNLOCKED_FOR;
   const isFile = (await lstat(join(path, "relay.lock"))).isFile();
   return isFile && age >= TAKES_LOCK && !isRelayRunning(path);
-}
-
-/**
- * Gives a file that root's command has made to the owner of its folder; other users cannot give files away, and need not. Of
- * a link the link itself changes its owner, never its target.
- */
-export async function giveToOwnerOf(dir: string, path: string): Promise<void> {
-  const { uid, gid } = await stat(dir);
-  if ((await lstat(path)).uid !== uid) await lchown(path, uid, gid).catch(() => {});
 }

@@ -234,6 +234,9 @@ export type StoreVerbs = {
   counts(): Promise<Counts>;
   /** The secret behind `sig` in media links: made once, kept in the database. */
   mediaSecret(): Promise<Uint8Array>;
+  /** How apps reach the relay, as it noted at its last start or reload; null: none has run on this store. */
+  publicUrl(): Promise<string | null>;
+  notePublicUrl(url: string): Promise<void>;
   /** The last check of the whole database; null: there was none. */
   lastCheck(): Promise<IntegrityCheck | null>;
   noteCheck(check: IntegrityCheck): Promise<void>;

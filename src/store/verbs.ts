@@ -89,6 +89,8 @@ export const storeVerbs = {
   epoch: read,
   counts: read,
   mediaSecret: write,
+  publicUrl: read,
+  notePublicUrl: write,
   lastCheck: read,
   noteCheck: write,
   probe: several,

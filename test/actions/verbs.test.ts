@@ -124,7 +124,7 @@ test("the dead deliveries of an endpoint are retried, oldest first; without a fi
   assert.deepEqual(await states(), ["canceled", "canceled", "canceled"]);
 });
 
-test("all of an endpoint are canceled: what waits, what nobody works on any longer, and what runs when it has ended", async (t) => {
+test("all of an endpoint are canceled: what waits, what has lost its lease, and what runs when it has ended", async (t) => {
   const seeded = await openSeeded(t);
   const { store, take } = seeded;
   for (const video of ["v1", "v2", "v3"]) await take(ready(video));

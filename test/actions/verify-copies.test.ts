@@ -1,11 +1,11 @@
 import assert from "node:assert/strict";
-import { createHash } from "node:crypto";
 import { readFileSync, rmSync, truncateSync, writeFileSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { type TestContext, test } from "node:test";
 import { createThrottle } from "../../src/actions/throttle.ts";
 import { type Finding, type VerifyParts, verifyCopies } from "../../src/actions/verify-copies.ts";
+import { sha256Of } from "../support/bytes.ts";
 import { testClock } from "../support/ports.ts";
 import { realPorts } from "../support/real-ports.ts";
 import { openSeeded, ready } from "../support/seeded.ts";
@@ -129,7 +129,7 @@ test("mending queues what is missing and damaged for download, and says when the
   assert.equal(expired?.mend?.note, "its link has expired and is tried all the same");
 });
 
-test("a copy that cannot be read is told, and never mended; its neighbours are judged", async (t) => {
+test("a copy that cannot be read is a finding, and never mended; its neighbours are judged", async (t) => {
   const { verify, found, lost, read, name } = await openMirrored(t, 50);
   const refused = new Set([7, 8, 9, 10, 11, 12, 13].map((at) => `${name(at)}/video.bin`));
   const summary = await verify({
@@ -205,7 +205,7 @@ test("a thumbnail that is replaced while it is read is judged by its new row", a
 test("a copy whose row has changed by the time it was read is judged by the new one", async (t) => {
   const { verify, found, store } = await openMirrored(t, 1);
   const content = Buffer.from("what took its place");
-  const now = { bytes: content.length, sha256: createHash("sha256").update(content).digest("hex") };
+  const now = { bytes: content.length, sha256: sha256Of(content) };
   const summary = await verify({
     store: { ...store, medium: async (id) => ({ ...(await store.medium(id)), ...now }) },
     read: async () => chunksOf(content),

@@ -20,12 +20,15 @@ function sendReady({ provider, send }: Pick<Stage, "provider" | "send">) {
 test("copies that are missing and cut are mended by the running relay, and are whole again", async () => {
   await withStage({}, async ({ relay, delivery, ...stage }) => {
     const run = (line: string) => callCli([...line.split(" "), "--config", relay.configPath]);
-    await delivery((await sendReady(stage)).id);
+    const { json } = await delivery((await sendReady(stage)).id);
     const before = await run("media verify");
     assert.deepEqual([before.code, before.stderr], [0, ""]);
     assert.match(before.stdout, /^2 copies, .* 2 good\n$/);
 
     const media = await callJson(["media", "list", "--config", relay.configPath]);
+    // Port 0 is in the config: commands know the relay's port from the store.
+    const { video, thumbnail } = json.relay.media;
+    assert.deepEqual(new Set(media.map(({ url }) => url)), new Set([video.url, thumbnail.url]));
     const pathOf = (kind: string) => join(relay.config.dataDir, "media", media.find((one) => one.kind === kind).key);
     rmSync(pathOf("thumbnail"));
     truncateSync(pathOf("video"), 1000);

@@ -261,7 +261,7 @@ test("quarantine: listed, shown harmlessly or byte for byte, and taken in after 
   assert.equal((await run("quarantine reprocess")).code, 2);
 });
 
-test("quarantine: what an allowed sender sent in vain, packed too, is taken in", async (t) => {
+test("quarantine: what was refused of an allowed sender, compressed too, is taken in", async (t) => {
   const seeded = await openSeeded(t);
   const { run, json } = on(seeded);
   const keep = (reason: "path" | "method" | "broken" | "request", body: Uint8Array) =>

@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
-import { createHash } from "node:crypto";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import { GetObjectCommand, ListObjectsV2Command } from "@aws-sdk/client-s3";
+import { sha256Of } from "../support/bytes.ts";
 import { tempFolder } from "../support/folder.ts";
 import { noS3, startS3Server } from "../support/s3-server.ts";
 import { callCli } from "../support/spawn.ts";
@@ -22,10 +22,7 @@ test("the demo keeps its copies in the bucket of a config, byte for byte", { ski
   const kept = await Promise.all(
     Contents.filter(({ Key }) => Key!.endsWith(".mp4")).map(async ({ Key }) => {
       const { Body } = await client.send(new GetObjectCommand({ Bucket: bucket, Key }));
-      return createHash("sha256")
-        .update(await Body!.transformToByteArray())
-        .digest("hex")
-        .slice(0, 16);
+      return sha256Of(await Body!.transformToByteArray()).slice(0, 16);
     }),
   );
   assert.equal(Contents.length, 4);

@@ -17,6 +17,7 @@ import { type TestContext, test } from "node:test";
 import { openStore } from "../../src/store/open.ts";
 import { configIn, SECRET } from "../support/config.ts";
 import { tempFolder } from "../support/folder.ts";
+import { listen } from "../support/listen.ts";
 import { testPorts } from "../support/ports.ts";
 import { openReceiver } from "../support/receiver.ts";
 import { freePort, startRelay } from "../support/relay-in-folder.ts";
@@ -291,9 +292,7 @@ test("an address that hangs costs its own time only, and the others are reported
     most = Math.max(most, ++open);
     socket.on("error", () => {}).on("close", () => open--);
   });
-  await new Promise<void>((resolve) => silent.listen(0, "127.0.0.1", resolve));
-  t.after(() => void silent.close());
-  const { port } = silent.address() as { port: number };
+  const { port } = await listen(t, silent);
   const endpoints = Array.from({ length: 4 }, (_, at) =>
     endpoint(`e${at}`, `http://127.0.0.1:${port}/`, { timeout: "700ms" }),
   );

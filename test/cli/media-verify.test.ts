@@ -129,7 +129,7 @@ test("media verify: on a terminal it shows how far it is, and leaves a clean las
   assert.match(stderr, /\x1b\[K$/);
 });
 
-test("media verify: a rate that is none is told", async (t) => {
+test("media verify: a rate that is no size is refused", async (t) => {
   const { verify } = await openMirrored(t);
   for (const rate of ["fast", "0", "50MB"]) {
     const { code, stderr } = await verify(`--rate ${rate}`);

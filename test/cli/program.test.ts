@@ -103,7 +103,7 @@ test("output that cannot be written is a failure", {
   assert.match(stderr, /^wochit-relay: [^\n]*(ENOSPC)[^\n]*\n$/);
 });
 
-test("an error that nobody caught is one line, never a stack, and exit code 1", async () => {
+test("an uncaught error is one line, never a stack, and exit code 1", async () => {
   const child = runBody(`
     setTimeout(() => { throw new Error("lost https://h/?sig=hush\\n    at here"); }, 1);
     return new Promise(() => {});`);

@@ -8,7 +8,7 @@ import { lastingPort } from "../support/serve-process.ts";
 import { spawnCli } from "../support/spawn.ts";
 import { waitFor } from "../support/wait.ts";
 
-test("a log that nobody reads costs no event: the relay takes them, answers, and ends in time at SIGTERM", async (t) => {
+test("a log without a reader costs no event: the relay takes events, answers, and ends in time at SIGTERM", async (t) => {
   const config = join(tempFolder(t), "config.json");
   const listen = `127.0.0.1:${await lastingPort()}`;
   writeFileSync(config, JSON.stringify({ dataDir: "data", server: { listen }, receive: { allowFrom: ["127.0.0.1"] } }));

@@ -13,7 +13,7 @@ async function open(t: Pick<TestContext, "after">) {
   return { ...seeded, run, json };
 }
 
-test("contexts show: fifty videos unless told, how to get the others on stderr, each once", async (t) => {
+test("contexts show: fifty videos unless --limit is given, and on stderr how to get the others", async (t) => {
   const { take, json, run } = await open(t);
   const names = Array.from({ length: 60 }, (_, n) => `video-${n}`).reverse();
   for (const name of [...names].reverse()) await take(ready(name, { videoContext: "page-1" }));

@@ -93,7 +93,7 @@ test("a link that is asked for once more, after all were fetched, is still answe
   }
 });
 
-test("what was asked for once more in vain, or is no longer as it was fetched, was not fetched", async () => {
+test("a medium whose last request failed, or that changed since it was fetched, was not fetched", async () => {
   const app = await openReceiver(({ json }) => {
     if (json.type === "draft.new") void request(json.thumbnailUrl).then(({ body }) => body.dump());
     if (json.videoUrl !== undefined) void request(`${json.videoUrl}0`).then(({ body }) => body.dump());
@@ -120,7 +120,7 @@ test("a relay whose certificate is not trusted here is said to have one", async 
   );
 });
 
-test("with --json each event is an object, and a relay that fetches nothing is waited for no longer than told", async () => {
+test("with --json each event is an object, and a relay that fetches nothing is waited for as long as --linger", async () => {
   const app = await openReceiver({ status: 200, body: '{"id":"evt_2","status":"accepted"}' });
   try {
     const { code, lines, stderr } = await simulate([
@@ -151,7 +151,7 @@ test("with --json each event is an object, and a relay that fetches nothing is w
   }
 });
 
-test("a relay that refuses the sender gets its user told what to write where, once, and exit code 1", async () => {
+test("for a relay that refuses the sender a hint says once what to write where, with exit code 1", async () => {
   const app = await openReceiver({ status: 403, body: '{"error":{"code":"source_not_allowed","message":"…"}}' });
   try {
     const { code, lines, stderr } = await simulate(["draft.new", "--count", "3", "--to", app.url]);

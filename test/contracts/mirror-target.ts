@@ -1,25 +1,21 @@
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
-import { createHash } from "node:crypto";
 import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import test, { type TestContext } from "node:test";
 import type { About, MirrorTarget, Opened } from "../../src/targets/target.ts";
+import { sha256Of } from "../support/bytes.ts";
 import { timeOfFiles } from "../support/folder.ts";
 
 const never = () => new AbortController().signal;
-
-export function sha256(content: string | Uint8Array): string {
-  return createHash("sha256").update(content).digest("hex");
-}
 
 /** What a target is told of these bytes; with these members changed. */
 export function aboutOf(content: string | Uint8Array, members: Partial<About> = {}): About {
   return {
     contentType: "video/mp4",
     bytes: Buffer.byteLength(content),
-    sha256: sha256(content),
+    sha256: sha256Of(content),
     eventId: "evt_1",
     videoId: "video-1",
     replace: false,

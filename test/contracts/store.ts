@@ -122,6 +122,19 @@ export function storeContract(engine: string, openStore: OpenStore): void {
     }
   });
 
+  check("the relay's address is the last that was noted, over every opening", async ({ store, reopen }) => {
+    assert.equal(await store.publicUrl(), null);
+    await store.notePublicUrl("http://relay:8080");
+    await store.notePublicUrl("http://relay:8443");
+    await store.close();
+    const again = await reopen();
+    try {
+      assert.equal(await again.publicUrl(), "http://relay:8443");
+    } finally {
+      await again.close();
+    }
+  });
+
   check("two equal requests at one instant make one event, counted on it", async ({ post, store }) => {
     const answers = await Promise.all([post(ready("v1")), post(ready("v1")), post(ready("v1"))]);
     assert.deepEqual(

@@ -15,6 +15,7 @@ import { openTarget, type Target } from "../../src/targets/table.ts";
 import { findingsOf, inWords } from "../support/doctor.ts";
 import { tempFolder } from "../support/folder.ts";
 import { openForgetfulStore } from "../support/forgetful-store.ts";
+import { listen } from "../support/listen.ts";
 import { realPorts } from "../support/real-ports.ts";
 import { noS3, s3Target, startS3Server } from "../support/s3-server.ts";
 
@@ -158,10 +159,7 @@ test("a target that does not answer is named with its address, and with what to 
 
 test("a store that hangs on the first question is said to have done so there", async (t) => {
   const silent = createServer((socket) => void socket.on("error", () => {}));
-  await new Promise<void>((resolve) => silent.listen(0, "127.0.0.1", resolve));
-  t.after(() => void silent.close());
-  const { port } = silent.address() as { port: number };
-  const endpoint = `http://127.0.0.1:${port}`;
+  const { url: endpoint } = await listen(t, silent);
   const quick = { ...clock, after: (ms: number, then: () => void) => clock.after(Math.min(ms, 300), then) };
   const { found } = await tryTarget(s3Target({ endpoint }), { clock: quick });
   assert.match(
@@ -172,9 +170,7 @@ test("a store that hangs on the first question is said to have done so there", a
 
 test("a bucket's server that speaks no TLS is told so, in no words of a library's", async (t) => {
   const server = createHttpServer((_, response) => response.end());
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  t.after(() => void server.close());
-  const { port } = server.address() as { port: number };
+  const { port } = await listen(t, server);
   const open = () => assert.fail("not before TLS is known") as never;
   const { found } = await tryTarget(s3Target({ endpoint: `https://127.0.0.1:${port}` }), { open });
   const [finding] = found["target.certificate"]!;

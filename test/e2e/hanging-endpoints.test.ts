@@ -1,11 +1,11 @@
 import assert from "node:assert/strict";
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { createServer } from "node:http";
-import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { test } from "node:test";
 import { tempFolder } from "../support/folder.ts";
 import { send } from "../support/front-door.ts";
+import { listen } from "../support/listen.ts";
 import { openReceiver } from "../support/receiver.ts";
 import { endpointTo } from "../support/relay-in-folder.ts";
 import { lastingPort, spawnServe } from "../support/serve-process.ts";
@@ -22,14 +22,9 @@ test("a hundred endpoints that hang on large events cost bounded memory, and no 
   const dir = tempFolder(t);
   let hanging = 0;
   const hang = createServer((request) => request.resume().on("end", () => hanging++));
-  await new Promise<void>((resolve) => hang.listen(0, "127.0.0.1", resolve));
+  const { url } = await listen(t, hang);
   const app = await openReceiver();
-  t.after(async () => {
-    hang.closeAllConnections();
-    hang.close();
-    await app.close();
-  });
-  const url = `http://127.0.0.1:${(hang.address() as AddressInfo).port}/`;
+  t.after(app.close);
   const port = await lastingPort();
   const configPath = join(dir, "config.json");
   const endpoints = Array.from({ length: ENDPOINTS }, (_, at) =>

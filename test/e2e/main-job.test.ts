@@ -1,5 +1,4 @@
 import assert from "node:assert/strict";
-import { createHash } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import { test } from "node:test";
 import { Webhook as StandardWebhook } from "standardwebhooks";
@@ -7,6 +6,7 @@ import { Webhook as SvixWebhook } from "svix";
 import { request } from "undici";
 import { inventVideoId } from "../../src/simulator/events.ts";
 import { seededRandom } from "../../src/simulator/random.ts";
+import { sha256Of } from "../support/bytes.ts";
 import type { Received } from "../support/receiver.ts";
 import { endpointTo, SECRET } from "../support/relay-in-folder.ts";
 import { waitFor } from "../support/wait.ts";
@@ -15,8 +15,6 @@ import { CONTEXT, VIDEO, withStage } from "./stage.ts";
 /** The provider's own examples, byte for byte. */
 const EXAMPLES = ["draft.new", "draft.update", "video.ready", "legacy", "video.delete", "draft.delete"];
 const example = (name: string) => readFile(new URL(`../fixtures/provider/${name}.json`, import.meta.url));
-
-const sha256 = (bytes: Uint8Array) => createHash("sha256").update(bytes).digest("hex");
 
 async function get(url: string, headers: Record<string, string> = {}) {
   const answer = await request(url, { headers });
@@ -82,7 +80,7 @@ test("a produced video is copied before the app hears of it, and served whole, i
 
     const whole = await get(json.videoUrl);
     assert.equal(whole.status, 200);
-    assert.equal(sha256(whole.body), video.sha256);
+    assert.equal(sha256Of(whole.body), video.sha256);
     assert.equal(whole.headers["content-type"], "video/mp4");
     assert.equal(whole.headers["content-length"], "1500000");
     const etag = String(whole.headers.etag);
@@ -93,7 +91,7 @@ test("a produced video is copied before the app hears of it, and served whole, i
     assert.equal((await get(json.videoUrl, { range: "bytes=1500000-" })).status, 416);
     assert.equal((await get(json.videoUrl, { "if-none-match": etag })).status, 304);
     const picture = await get(json.thumbnailUrl);
-    assert.deepEqual([picture.headers["content-type"], sha256(picture.body)], ["image/jpeg", thumbnail.sha256]);
+    assert.deepEqual([picture.headers["content-type"], sha256Of(picture.body)], ["image/jpeg", thumbnail.sha256]);
 
     const bare = json.videoUrl.split("?")[0];
     for (const url of [bare, `${bare}?sig=${"A".repeat(43)}`, json.videoUrl.replace(VIDEO, "other")]) {
@@ -143,7 +141,7 @@ test("a draft's thumbnail that changes behind its link replaces the older copy",
     const second = await delivery((await send("draft.update", { thumbnailUrl: thumbnail.link() })).id);
     assert.notEqual(first.json.relay.media.thumbnail.sha256, second.json.relay.media.thumbnail.sha256);
     assert.equal(second.json.relay.media.thumbnail.sha256, thumbnail.sha256);
-    assert.equal(sha256((await get(second.json.thumbnailUrl)).body), thumbnail.sha256);
+    assert.equal(sha256Of((await get(second.json.thumbnailUrl)).body), thumbnail.sha256);
     // Announced again, and nothing has changed: asked for, but not downloaded again.
     const third = await delivery((await send("draft.update", { thumbnailUrl: thumbnail.link() })).id);
     assert.equal(third.json.relay.media.thumbnail.sha256, thumbnail.sha256);
@@ -230,7 +228,7 @@ test("many videos at once: every event arrives once, those of a video in order, 
         [media.thumbnail.sha256, media.video.sha256],
         served.map((medium) => medium.sha256),
       );
-      assert.equal(sha256((await get(bodies[1].videoUrl)).body), media.video.sha256);
+      assert.equal(sha256Of((await get(bodies[1].videoUrl)).body), media.video.sha256);
     }
   }));
 

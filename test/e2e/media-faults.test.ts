@@ -1,11 +1,11 @@
 import assert from "node:assert/strict";
-import { createHash } from "node:crypto";
 import { readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { test } from "node:test";
 import { gzipSync } from "node:zlib";
 import { request } from "undici";
 import { faultsByName, type Habits } from "../../src/simulator/faults.ts";
+import { sha256Of } from "../support/bytes.ts";
 import { box, mp4 } from "../support/media-bytes.ts";
 import { serve, serveRaw } from "../support/media-server.ts";
 import { ODD_HEADS } from "../support/odd-heads.ts";
@@ -27,7 +27,7 @@ test("media that are not there yet, cut, empty, or an error page are fetched aga
         assert.equal(json.relay.media.video.sha256, video.sha256, name);
         const copy = await request(json.videoUrl);
         const bytes = Buffer.from(await copy.body.arrayBuffer());
-        assert.equal(createHash("sha256").update(bytes).digest("hex"), video.sha256, name);
+        assert.equal(sha256Of(bytes), video.sha256, name);
         assert.equal(video.counts.downloads, 1, name);
         // The first hop, two more, and the file; a rest that was announced by mistake, and then the whole.
         const requests = { redirect: 4, "wrong-length": 3 }[name as string] ?? 2;
@@ -70,7 +70,7 @@ test("a link that answers 403 or 404 at first is not ready yet, and is fetched w
     await Promise.all(
       (["403", "404"] as const).map(async (name) => {
         const video = provider.addVideo(name);
-        video.setFault({ name, lasts: 1_500 });
+        video.setFault({ name, times: 2 });
         const { id } = await send("video.ready", { videoId: name, videoUrl: video.link(), thumbnailUrl: "" });
         assert.equal((await delivery(id)).json.relay.media.video.status, "mirrored", name);
         assert.ok(video.counts.requests >= 3, "it was asked for at once, and again");
@@ -154,7 +154,7 @@ test("what other clients can fetch reaches the app whole on a later try; of what
         else assert.match(video.suspect, suspect, videoId);
         const copy = await request(json.videoUrl);
         const bytes = Buffer.from(await copy.body.arrayBuffer());
-        assert.equal(createHash("sha256").update(bytes).digest("hex"), video.sha256, videoId);
+        assert.equal(sha256Of(bytes), video.sha256, videoId);
         if (suspect === null) assert.deepEqual(bytes, film);
       }),
     );

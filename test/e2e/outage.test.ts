@@ -1,5 +1,4 @@
 import assert from "node:assert/strict";
-import { createHash } from "node:crypto";
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
@@ -8,6 +7,7 @@ import { request } from "undici";
 import type { ConfigInput } from "../../src/config/schema.ts";
 import type { ServedMedium } from "../../src/simulator/medium.ts";
 import type { S3Target } from "../../src/targets/s3/options.ts";
+import { sha256Of } from "../support/bytes.ts";
 import { fastClock } from "../support/fast-clock.ts";
 import { mountSmallDisk, noMounts } from "../support/mounts.ts";
 import { type RealPorts, realPorts } from "../support/real-ports.ts";
@@ -75,9 +75,7 @@ async function readiness({ url }: RelayInFolder): Promise<{ status: number; body
 
 async function objectHash(server: S3Server, target: S3Target, key: string): Promise<string> {
   const { Body } = await server.client.send(new GetObjectCommand({ Bucket: target.bucket, Key: key }));
-  return createHash("sha256")
-    .update(await Body!.transformToByteArray())
-    .digest("hex");
+  return sha256Of(await Body!.transformToByteArray());
 }
 
 /** An operator changes the keys of the server's only user. */
@@ -215,7 +213,7 @@ test(
       await checkArrived(stage, sent);
       for (const { videoId, video } of sent) {
         const copy = readFileSync(join(disk.dir, videoId, "video.mp4"));
-        assert.equal(createHash("sha256").update(copy).digest("hex"), video.sha256);
+        assert.equal(sha256Of(copy), video.sha256);
       }
       assert.deepEqual(
         readdirSync(disk.dir, { recursive: true, withFileTypes: true }).filter((one) => one.isFile()).length,

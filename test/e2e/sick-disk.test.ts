@@ -12,11 +12,11 @@ import {
   writeFileSync,
 } from "node:fs";
 import { createServer } from "node:http";
-import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type TestContext, test } from "node:test";
 import type { ConfigInput } from "../../src/config/schema.ts";
+import { listen } from "../support/listen.ts";
 import { mountSmallDisk, noMounts, type SmallDisk } from "../support/mounts.ts";
 import { testClock } from "../support/ports.ts";
 import { withProvider } from "../support/provider.ts";
@@ -142,13 +142,8 @@ test("a start after a crash on a full disk, which has leases to end, answers 503
 }, async (t) => {
   const app = createServer();
   const asked = once(app, "request");
-  await new Promise<void>((resolve) => app.listen(0, "127.0.0.1", resolve));
-  t.after(() => {
-    app.closeAllConnections();
-    app.close();
-  });
-  const { port } = app.address() as AddressInfo;
-  await onSmallDisk(12 * MIB, { endpoints: [endpointTo(`http://127.0.0.1:${port}`)] }, async (relay, { dir }) => {
+  const { url } = await listen(t, app);
+  await onSmallDisk(12 * MIB, { endpoints: [endpointTo(url)] }, async (relay, { dir }) => {
     const { id } = await post(relay, "before");
     await asked;
     // What a crash would leave: the delivery is leased.
@@ -255,19 +250,14 @@ test("a store that is opened anew waits for no delivery under way, and delivers 
   const app = createServer();
   let requests = 0;
   app.on("request", () => requests++);
-  await new Promise<void>((resolve) => app.listen(0, "127.0.0.1", resolve));
-  t.after(() => {
-    app.closeAllConnections();
-    app.close();
-  });
-  const { port } = app.address() as AddressInfo;
+  const { url } = await listen(t, app);
   // The clock on which running work is waited for at a stop never strikes.
   const real = realPorts();
   const clock = {
     ...real.clock,
     after: (ms: number, run: () => void) => real.clock.after(ms < 4_000 ? ms : HOUR, run),
   };
-  const endpoints = [endpointTo(`http://127.0.0.1:${port}`, { timeout: "5m" })];
+  const endpoints = [endpointTo(url, { timeout: "5m" })];
   const relay = await startRelay({ endpoints, mirror: { enabled: false } }, { ...real, clock });
   t.after(() => {
     app.closeAllConnections();

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { existsSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { TestContext } from "node:test";
-import { setImmediate as breathe } from "node:timers/promises";
+import { setImmediate as breathe, setTimeout as sleep } from "node:timers/promises";
 import Database from "better-sqlite3";
 import type { ConfigInput } from "../../src/config/schema.ts";
 import { openRelay, type Relay } from "../../src/relay.ts";
@@ -45,7 +45,10 @@ export const STEP = (isWhole ? 2 : 10) * 60_000;
 
 /** So many looks in a row, at most, find a job that is due and not begun, or under way: then it waits for time to pass. */
 const TICK = 100;
-const PATIENCE = { due: 10, running: 5_000 };
+const PATIENCE = { due: 10, running: 500 };
+
+/** After so many looks at what is under way the next ones are some milliseconds apart, so that it gets the processor. */
+const AT_ONCE = 5;
 
 /** Jobs that are under way, and those that are due: all but uploads, which are left alone while their target is down. */
 const RUNNING = `SELECT EXISTS (SELECT 1 FROM media WHERE state = 'running')
@@ -97,6 +100,7 @@ export async function openWeek(
       const left = whatIsLeft();
       calm = left === null ? calm + 1 : 0;
       looks = left === last ? looks + 1 : 0;
+      if (left === "running" && looks > AT_ONCE) await sleep(2);
       last = left;
       if (left === null || looks < PATIENCE[left]) continue;
       await clock.advance(TICK);

@@ -1,6 +1,5 @@
 import assert from "node:assert/strict";
 import { createServer, type IncomingHttpHeaders, type IncomingMessage, type ServerResponse } from "node:http";
-import type { AddressInfo } from "node:net";
 import test from "node:test";
 import { Webhook } from "standardwebhooks";
 import { Webhook as SvixWebhook } from "svix";
@@ -19,6 +18,8 @@ import type { Ports } from "../../src/ports.ts";
 import type { Store } from "../../src/store/store.ts";
 import { configIn, endpoint as endpointWith } from "../support/config.ts";
 import { tempFolder } from "../support/folder.ts";
+import { listen } from "../support/listen.ts";
+import { freePort } from "../support/relay-in-folder.ts";
 import { MEDIUM } from "./medium.ts";
 
 const SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
@@ -49,14 +50,12 @@ async function setUp(t: test.TestContext, answer: Answer, changes: Partial<Endpo
       answer(incoming, response);
     });
   });
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const { port, close } = await listen(null, server);
   const agent = new Agent({ connections: 64 });
   t.after(async () => {
     await agent.destroy();
-    server.closeAllConnections();
-    await new Promise((resolve) => server.close(resolve));
+    await close();
   });
-  const { port } = server.address() as AddressInfo;
 
   const outbound: Outbound = {
     async request(url, options) {
@@ -458,12 +457,7 @@ test("an answer of up to 64 KiB is read to its end, so that the connection serve
 });
 
 test("an endpoint that is not there is a failure with the system's word for it", async (t) => {
-  const gone = await new Promise<number>((resolve) => {
-    const server = createServer().listen(0, "127.0.0.1", () => {
-      const { port } = server.address() as AddressInfo;
-      server.close(() => resolve(port));
-    });
-  });
+  const gone = await freePort();
   const { settle } = await setUp(t, ok, { url: `http://user:passsecret@127.0.0.1:${gone}/?key=querysecret` });
   const outcome = await settle();
   assertRetry(outcome);

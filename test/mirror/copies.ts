@@ -15,7 +15,7 @@ import type { SpooledFile } from "../../src/model/medium.ts";
 import { createAccept } from "../../src/receive/accept.ts";
 import { openStore } from "../../src/store/open.ts";
 import type { MirrorTarget } from "../../src/targets/target.ts";
-import { sha256 } from "../support/bytes.ts";
+import { sha256Of } from "../support/bytes.ts";
 import { configIn } from "../support/config.ts";
 import { tempFolder } from "../support/folder.ts";
 import { testClock, testPorts } from "../support/ports.ts";
@@ -84,7 +84,7 @@ export async function openCopies(t: Pick<TestContext, "after">, mirror: NonNulla
     await writeFile(spoolPaths(spoolDir, job.mediumId).file, content, { flag: "wx" });
     const ext = job.kind === "video" ? ".mp4" : ".jpg";
     const contentType = job.kind === "video" ? "video/mp4" : "image/jpeg";
-    const facts = { bytes: content.length, sha256: sha256(content), suspect: null, etag: null, lastModified: null };
+    const facts = { bytes: content.length, sha256: sha256Of(content), suspect: null, etag: null, lastModified: null };
     await store.settleDownload(job, { is: "spooled", file: { ...facts, ext, contentType, ...more } }, clock.now());
   }
 

@@ -1,20 +1,18 @@
 import assert from "node:assert/strict";
-import { type AddressInfo, createServer, type Socket } from "node:net";
+import { createServer } from "node:net";
 import { test } from "node:test";
 import { send } from "../support/front-door.ts";
+import { listen } from "../support/listen.ts";
 import { endpointTo, startRelay } from "../support/relay-in-folder.ts";
 import { callJson } from "../support/spawn.ts";
 import { waitFor } from "../support/wait.ts";
 
 test("an app that says 100 Continue unasked, and closes its kept connections, gets each event by one attempt", async (t) => {
-  const open = new Set<Socket>();
   let requests = 0;
   // Each connection serves one request, and breaks at the next one, as it does when a server closes what was idle.
   const app = createServer((socket) => {
-    open.add(socket);
     let here = 0;
     let text = "";
-    socket.on("error", () => {}).on("close", () => open.delete(socket));
     socket.on("data", (chunk) => {
       text += chunk.toString("latin1");
       const [head = "", body] = text.split("\r\n\r\n");
@@ -25,13 +23,11 @@ test("an app that says 100 Continue unasked, and closes its kept connections, ge
       socket.write("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok");
     });
   });
-  await new Promise<void>((resolve) => app.listen(0, "127.0.0.1", resolve));
-  const url = `http://127.0.0.1:${(app.address() as AddressInfo).port}/`;
+  const { url, close } = await listen(null, app);
   const relay = await startRelay({ endpoints: [endpointTo(url, { concurrency: 1 })] });
   t.after(async () => {
     await relay.close();
-    for (const socket of open) socket.destroy();
-    app.close();
+    await close();
   });
   for (let at = 1; at <= 4; at++) {
     const event = JSON.stringify({ type: "draft.new", wochitVideoId: `v${at}` });

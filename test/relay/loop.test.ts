@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { createServer, request as httpRequest } from "node:http";
-import type { AddressInfo } from "node:net";
 import { type TestContext, test } from "node:test";
 import { send } from "../support/front-door.ts";
+import { listen } from "../support/listen.ts";
 import { openReceiver } from "../support/receiver.ts";
 import { endpointTo, startRelay } from "../support/relay-in-folder.ts";
 import { callJson } from "../support/spawn.ts";
@@ -22,12 +22,7 @@ async function openGateway(t: TestContext) {
     onward.on("error", () => response.destroy());
     request.pipe(onward);
   });
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  t.after(() => {
-    server.closeAllConnections();
-    server.close();
-  });
-  gateway.url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/in`;
+  gateway.url = `${(await listen(t, server)).url}/in`;
   return gateway;
 }
 

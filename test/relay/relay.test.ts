@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { openStore } from "../../src/store/open.ts";
 import { type Answer, send } from "../support/front-door.ts";
+import { listen } from "../support/listen.ts";
 import { openReceiver } from "../support/receiver.ts";
 import { endpointTo, freePort, startRelay } from "../support/relay-in-folder.ts";
 import { waitFor } from "../support/wait.ts";
@@ -93,10 +94,7 @@ test("what another process changes is noticed soon, not at the worker's next loo
 });
 
 test("a start that fails half-way closes what it had opened", async (t) => {
-  const taken = createServer().listen(0, "127.0.0.1");
-  await new Promise((resolve) => taken.once("listening", resolve));
-  t.after(() => taken.close());
-  const { port } = taken.address() as { port: number };
+  const { port } = await listen(t, createServer());
   const relay = await startRelay();
   t.after(() => relay.close());
   const first = relay.port;

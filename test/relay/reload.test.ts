@@ -1,7 +1,6 @@
 import assert from "node:assert/strict";
 import { createServer } from "node:http";
 import { request as secureRequest } from "node:https";
-import type { AddressInfo } from "node:net";
 import { resolve } from "node:path";
 import { test } from "node:test";
 import { Webhook } from "standardwebhooks";
@@ -9,6 +8,7 @@ import { cancelDeliveries } from "../../src/actions/deliveries.ts";
 import { openStore } from "../../src/store/open.ts";
 import { withStage } from "../e2e/stage.ts";
 import { send } from "../support/front-door.ts";
+import { listen } from "../support/listen.ts";
 import { realPorts } from "../support/real-ports.ts";
 import { openReceiver, type Received } from "../support/receiver.ts";
 import { endpointTo, SECRET, startRelay } from "../support/relay-in-folder.ts";
@@ -79,13 +79,11 @@ test("an attempt under way ends as it began, once, and nothing of the old endpoi
     open++;
     socket.on("close", () => open--);
   });
-  await new Promise<void>((listening) => slow.listen(0, "127.0.0.1", listening));
-  const url = `http://127.0.0.1:${(slow.address() as AddressInfo).port}`;
+  const { url, close } = await listen(null, slow);
   const relay = await startRelay({ endpoints: [endpointTo(url, { timeout: "10s" })] });
   t.after(async () => {
     await relay.close();
-    slow.closeAllConnections();
-    slow.close();
+    await close();
   });
   const post = (id: string) => send(relay.port, { method: "POST", path: "/webhooks/wochit" }, remove(id));
   await post("a");
@@ -146,14 +144,12 @@ test("attempts that hang keep to the endpoint's concurrency, however often it is
     most = Math.max(most, ++open);
     request.socket.on("close", () => open--);
   });
-  await new Promise<void>((listening) => hanging.listen(0, "127.0.0.1", listening));
-  const url = `http://127.0.0.1:${(hanging.address() as AddressInfo).port}`;
+  const { url, close } = await listen(null, hanging);
   const endpoint = (laneHold: string) => endpointTo(url, { concurrency: 2, timeout: "5s", laneHold });
   const relay = await startRelay({ endpoints: [endpoint("1h")] });
   t.after(async () => {
     await relay.close();
-    hanging.closeAllConnections();
-    hanging.close();
+    await close();
   });
   for (let n = 0; n < 12; n++) await send(relay.port, { method: "POST", path: "/webhooks/wochit" }, remove(`v${n}`));
   await waitFor(() => open === 2);

@@ -1,12 +1,12 @@
 import assert from "node:assert/strict";
 import { copyFileSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { createServer } from "node:https";
-import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { type TestContext, test } from "node:test";
 import type { TLSSocket } from "node:tls";
 import { tempFolder } from "../support/folder.ts";
 import { send } from "../support/front-door.ts";
+import { listen } from "../support/listen.ts";
 import { png } from "../support/media-bytes.ts";
 import { endpointTo, startRelay } from "../support/relay-in-folder.ts";
 import { lastingPort, spawnServe } from "../support/serve-process.ts";
@@ -29,12 +29,7 @@ async function openServer(t: TestContext, body?: Uint8Array) {
     // Each attempt shakes hands anew.
     response.writeHead(200, { connection: "close" }).end(body);
   });
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  t.after(() => {
-    server.closeAllConnections();
-    server.close();
-  });
-  return { url: `https://localhost:${(server.address() as AddressInfo).port}`, seen };
+  return { url: `https://localhost:${(await listen(t, server)).port}`, seen };
 }
 
 test("an endpoint of an unknown authority is refused in words that help, and trusted with tls.ca", async (t) => {

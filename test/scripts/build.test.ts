@@ -22,7 +22,7 @@ import { findTarget, hostTarget } from "../../scripts/build/targets.ts";
 import { buildBinary } from "../../scripts/build.ts";
 import { tempFolder } from "../support/folder.ts";
 import { mountSmallDisk, noMounts } from "../support/mounts.ts";
-import { type Finished, finish } from "../support/spawn.ts";
+import { type Finished, finish, finishInTime } from "../support/spawn.ts";
 import { wholeOnly } from "../support/whole.ts";
 
 /** A user that no system knows. */
@@ -49,8 +49,7 @@ type Wish = { env?: Record<string, string>; cwd?: string; uid?: number };
 /** Runs the binary with nothing of the test's own environment. */
 function run(args: string[], { env = {}, cwd = folder, uid }: Wish = {}): Promise<Finished> {
   const child = spawn(binary, args, { cwd, env, ...(uid && { uid, gid: uid }) });
-  const timer = setTimeout(() => child.kill("SIGKILL"), 60_000);
-  return finish(child).finally(() => clearTimeout(timer));
+  return finishInTime(child);
 }
 
 /** A data folder in which a relay has run, and the rest of what a placement needs. */

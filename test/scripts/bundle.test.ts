@@ -2,7 +2,6 @@ import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { cpSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { createServer } from "node:http";
-import type { AddressInfo } from "node:net";
 import { join, resolve } from "node:path";
 import process from "node:process";
 import { test } from "node:test";
@@ -11,7 +10,8 @@ import { bundleProgram } from "../../scripts/bundle.ts";
 import { sqliteVersion } from "../../src/store/sqlite/files/driver.ts";
 import { SECRET } from "../support/config.ts";
 import { tempFolder } from "../support/folder.ts";
-import { finish } from "../support/spawn.ts";
+import { listen } from "../support/listen.ts";
+import { finishInTime } from "../support/spawn.ts";
 
 /** Tells on stderr when a part of the bundle that few need, Amazon's client, is unpacked. */
 const TELLTALE = `globalThis.Function = new Proxy(Function, {
@@ -38,8 +38,7 @@ test("the program is one CommonJS file when esbuild has bundled it, and all of i
   const start = (args: string[], more: Record<string, string> = {}) => {
     const env = { ...environment, ...more };
     const child = spawn(process.execPath, [...runtime, bundle, ...args], { cwd: folder, env });
-    const timer = setTimeout(() => child.kill("SIGKILL"), 60_000);
-    return { child, ended: finish(child).finally(() => clearTimeout(timer)) };
+    return { child, ended: finishInTime(child) };
   };
   const run = (...args: string[]) => start(args).ended;
   const [version, help, check, wrong, schema, status, demo] = await Promise.all([
@@ -68,12 +67,7 @@ test("the program is one CommonJS file when esbuild has bundled it, and all of i
     asked.resolve(request.headers.authorization ?? "");
     response.end("<ListMultipartUploadsResult></ListMultipartUploadsResult>");
   });
-  await new Promise<void>((listening) => store.listen(0, "127.0.0.1", listening));
-  t.after(() => {
-    store.closeAllConnections();
-    store.close();
-  });
-  const endpoint = `http://127.0.0.1:${(store.address() as AddressInfo).port}`;
+  const { url: endpoint } = await listen(t, store);
   const target = { type: "s3", bucket: "media", prefix: "relay", endpoint };
   const server = { listen: "127.0.0.1:0" };
   writeFileSync(config, JSON.stringify({ dataDir: "s3", server, mirror: { target } }));
@@ -103,7 +97,7 @@ test("the same sources make the same bundle, wherever they are and it is made, a
     `import { bundleProgram } from "./bundle.ts"; await bundleProgram(${JSON.stringify(second)}, ${options});`,
   );
   const child = spawn(process.execPath, [...runtime, script], { cwd: here, env: environment });
-  const { code, stderr } = await finish(child);
+  const { code, stderr } = await finishInTime(child);
   assert.equal(code, 0, stderr);
 
   const text = readFileSync(first, "utf8");
@@ -117,7 +111,7 @@ test("what goes wrong before the program has begun is one line, and not the bund
   const bundle = join(folder, "relay.cjs");
   const banner = 'process.cwd = () => { throw new Error("the working folder is gone\\nand more"); };\n';
   await bundleProgram(bundle, { target: hostTarget(), banner });
-  const { code, stdout, stderr } = await finish(
+  const { code, stdout, stderr } = await finishInTime(
     spawn(process.execPath, [...runtime, bundle, "--version"], { cwd: folder, env: environment }),
   );
   assert.deepEqual([code, stdout, stderr], [1, "", "wochit-relay: the working folder is gone\n"]);

@@ -12,7 +12,7 @@ import { bareEnvironment } from "../support/environment.ts";
 import { tempFolder } from "../support/folder.ts";
 import { openReceiver } from "../support/receiver.ts";
 import { lastingPort } from "../support/serve-process.ts";
-import { finish } from "../support/spawn.ts";
+import { finishInTime } from "../support/spawn.ts";
 import { waitFor } from "../support/wait.ts";
 
 // On Node as well as on Deno: whoever works on the one must not learn from the other's suite that a right is missing.
@@ -27,8 +27,7 @@ function start(args: string[], options: { cwd: string; rights?: string[] }) {
     cwd: options.cwd,
     env: bareEnvironment(),
   });
-  const timer = setTimeout(() => child.kill("SIGKILL"), 60_000);
-  return { child, ended: finish(child).finally(() => clearTimeout(timer)) };
+  return { child, ended: finishInTime(child) };
 }
 
 test(

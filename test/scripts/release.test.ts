@@ -1,6 +1,5 @@
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
-import { createHash } from "node:crypto";
 import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import process from "node:process";
@@ -11,6 +10,7 @@ import { writeManPage } from "../../scripts/release/man-page.ts";
 import { makeTarball } from "../../scripts/release/tarball.ts";
 import { findVersions } from "../../scripts/release/versions.ts";
 import { commands } from "../../src/cli/commands/table.ts";
+import { sha256Of } from "../support/bytes.ts";
 import { tempFolder } from "../support/folder.ts";
 import { callCli } from "../support/spawn.ts";
 import { documents, STAND_IN, VERSIONS, whyNoDebianTools } from "./release-parts.ts";
@@ -49,10 +49,7 @@ test("a release is the program, a tarball, a Debian package, an SBOM, and sums t
   assert.deepEqual(said.map((path) => path.slice(folder.length + 1)).sort(), names);
 
   const sums = readFileSync(join(folder, "SHA256SUMS"), "utf8").trimEnd().split("\n");
-  const hash = (name: string) =>
-    createHash("sha256")
-      .update(readFileSync(join(folder, name)))
-      .digest("hex");
+  const hash = (name: string) => sha256Of(readFileSync(join(folder, name)));
   assert.deepEqual(
     sums,
     names.slice(1).map((name) => `${hash(name)}  ${name}`),

@@ -20,7 +20,7 @@ async function get(url: string, headers: Record<string, string> = {}) {
   return { status: answer.statusCode, headers: answer.headers, body: Buffer.concat(chunks), broke };
 }
 
-test("a connection that breaks after every so many bytes gives the file to who goes on, and what was sent is counted", () =>
+test("a connection that breaks after a number of bytes, each time, gives the file to a client that resumes, and counts what was sent", () =>
   withProvider({}, async (provider) => {
     const video = provider.addVideo("a", { bytes: 1_000_000 });
     video.setFault({ name: "break", every: 300_000 });

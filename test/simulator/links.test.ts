@@ -15,7 +15,7 @@ async function statusOf(url: string): Promise<number> {
   return answer.statusCode;
 }
 
-test("links of every sort live as long as they say, are read by the relay, and are forged by nobody", async () => {
+test("links of every sort live as long as they say, are read by the relay, and cannot be forged", async () => {
   let now = START;
   const clock: Clock = { ...realPorts().clock, now: () => now };
   const provider = await openProvider({ ...realPorts(), clock });

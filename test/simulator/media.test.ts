@@ -1,10 +1,8 @@
 import assert from "node:assert/strict";
-import { createHash } from "node:crypto";
 import { test } from "node:test";
 import { fileTypeFromBuffer } from "file-type";
 import { tinyJpeg, tinyMp4 } from "../../src/simulator/media.ts";
-
-const sha256 = (bytes: Uint8Array) => createHash("sha256").update(bytes).digest("hex");
+import { sha256Of } from "../support/bytes.ts";
 
 /** The boxes of one level: type, and where the content begins and ends. Throws when they do not fill the space exactly. */
 function boxes(file: Buffer, from = 0, to = file.length): { type: string; start: number; end: number }[] {
@@ -81,9 +79,9 @@ test("each seed has bytes of its own, and the same wish gives the same bytes", (
     { seed: 2, bytes: 70_000 },
     { seconds: 2 },
   ];
-  assert.equal(new Set(wishes.map((wish) => sha256(tinyMp4(wish)))).size, wishes.length);
+  assert.equal(new Set(wishes.map((wish) => sha256Of(tinyMp4(wish)))).size, wishes.length);
   for (const wish of wishes) assert.deepEqual(tinyMp4(wish), tinyMp4(wish));
-  assert.notEqual(sha256(tinyJpeg("a")), sha256(tinyJpeg("b")));
+  assert.notEqual(sha256Of(tinyJpeg("a")), sha256Of(tinyJpeg("b")));
 });
 
 test("a size that no video can have is refused", () => {

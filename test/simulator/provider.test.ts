@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
-import { createHash } from "node:crypto";
 import { test } from "node:test";
 import { request } from "undici";
 import type { Clock } from "../../src/ports.ts";
 import { openProvider } from "../../src/simulator/provider.ts";
 import { seededRandom } from "../../src/simulator/random.ts";
+import { sha256Of } from "../support/bytes.ts";
 import { withProvider } from "../support/provider.ts";
 import { realPorts } from "../support/real-ports.ts";
 import { waitFor } from "../support/wait.ts";
@@ -28,7 +28,7 @@ test("a medium is served whole, with its type, length and hash, and what was ask
     assert.equal(got.status, 200);
     assert.equal(got.headers["content-type"], "video/mp4");
     assert.equal(got.headers["content-length"], "700000");
-    assert.equal(createHash("sha256").update(got.body).digest("hex"), video.sha256);
+    assert.equal(sha256Of(got.body), video.sha256);
     const head = await get(video.link(), {}, "HEAD");
     assert.deepEqual([head.status, head.headers["content-length"], head.body.length], [200, "700000", 0]);
     await waitFor(() => video.counts.open === 0);
@@ -36,7 +36,7 @@ test("a medium is served whole, with its type, length and hash, and what was ask
     assert.deepEqual(provider.media(), [video]);
   }));
 
-test("each announcement has a link of its own to the same address, good for a day and forged by nobody", () =>
+test("each announcement has a link of its own to the same address, good for a day, that cannot be forged", () =>
   withProvider({}, async (provider) => {
     const video = provider.addVideo("a");
     const [one, two] = [new URL(video.link()), new URL(video.link())];
@@ -87,7 +87,7 @@ test("a range is answered with its piece, and only while the file is the one tha
     assert.equal(video.counts.downloads, 4, "whole files, and the pieces that reach the end");
   }));
 
-test("who has the file already is told so, until it changes behind the same link", () =>
+test("a client that has the file gets 304, until it changes behind the same link", () =>
   withProvider({}, async (provider) => {
     const thumbnail = provider.addThumbnail("a");
     const link = thumbnail.link();
@@ -106,7 +106,7 @@ test("who has the file already is told so, until it changes behind the same link
     assert.deepEqual(second.body, Buffer.from(thumbnail.bytes));
   }));
 
-test("who asks again in vain does not have it, until it gets it; who looks at a piece, or at its head, still does", () =>
+test("a file is not taken after a request that failed, until it is sent again; a request for a piece or the head changes nothing", () =>
   withProvider({}, async (provider) => {
     const video = provider.addVideo("a", { bytes: 10_000 });
     for (const fault of [{ name: "503" }, { name: "expired" }, { name: "cut", after: 10 }] as const) {
@@ -177,7 +177,7 @@ test("a length too small gives a file that ends too early, and no error", () =>
     assert.equal(video.counts.downloads, 0);
   }));
 
-test("slow is as slow as it was told, and never answers never", () =>
+test("slow is as slow as its rate, and never is never answered", () =>
   withProvider({}, async (provider) => {
     const video = provider.addVideo("a", { bytes: 4_000 });
     video.setFault({ name: "slow", bytesPerSecond: 10_000 });
@@ -211,7 +211,7 @@ test("a redirect leads over its hops to the file, in a circle, or away", () =>
     assert.equal((await get(video.link())).headers.location, "http://169.254.169.254/latest/meta-data/");
   }));
 
-test("a fault heals after so many requests or so much time, for each medium by itself", () => {
+test("a fault ends after its number of requests or its time, for each medium by itself", () => {
   let now = 0;
   const clock: Clock = { ...realPorts().clock, now: () => now };
   return withProvider({ clock, fault: { name: "404", times: 2 } }, async (provider) => {

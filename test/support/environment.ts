@@ -1,10 +1,14 @@
 import process from "node:process";
 
-/** What runs a program at all, and the machine's clock and zone as a test run may have set them (scripts/test-clock.ts). */
+/**
+ * What runs a program at all, the cache that makes its start quicker (scripts/test.ts), and the machine's clock and zone as a
+ * test run may have set them (scripts/test-clock.ts).
+ */
 const INHERITED = [
   "PATH",
   "HOME",
   "DENO_DIR",
+  "NODE_COMPILE_CACHE",
   "TZ",
   "LD_PRELOAD",
   "FAKETIME",

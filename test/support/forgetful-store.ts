@@ -1,8 +1,8 @@
 import { createHash } from "node:crypto";
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
-import type { AddressInfo } from "node:net";
 import type { TestContext } from "node:test";
 import type { S3Target } from "../../src/targets/s3/options.ts";
+import { listen } from "./listen.ts";
 import { s3Target } from "./s3-server.ts";
 
 const md5 = (bytes: Uint8Array) => createHash("md5").update(bytes).digest();
@@ -67,11 +67,6 @@ export async function openForgetfulStore(
     const chunks: Buffer[] = [];
     request.on("data", (chunk) => chunks.push(chunk)).on("end", () => answer(request, response, Buffer.concat(chunks)));
   });
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  t.after(() => {
-    server.closeAllConnections();
-    server.close();
-  });
-  const endpoint = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  const { url: endpoint } = await listen(t, server);
   return { store, config: s3Target({ endpoint, region: "us-east-1", prefix: "" }) };
 }

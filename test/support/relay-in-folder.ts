@@ -6,6 +6,7 @@ import process from "node:process";
 import { loadConfig } from "../../src/config/load.ts";
 import type { Config, ConfigInput } from "../../src/config/schema.ts";
 import { openRelay, type Relay } from "../../src/relay.ts";
+import { listen } from "./listen.ts";
 import { type RealPorts, realPorts } from "./real-ports.ts";
 
 /** The program as a user starts it, under this very runtime: here the process's own main file is a test. */
@@ -130,9 +131,7 @@ async function onFreePort<T>(open: (port: number) => Promise<T>): Promise<T> {
 
 /** A port of 127.0.0.1 that nobody listens on just now. */
 export async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  const { port } = server.address() as { port: number };
-  await new Promise((resolve) => server.close(resolve));
+  const { port, close } = await listen(null, createServer());
+  await close();
   return port;
 }

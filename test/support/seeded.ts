@@ -1,5 +1,4 @@
 import assert from "node:assert/strict";
-import { createHash } from "node:crypto";
 import { mkdirSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import type { TestContext } from "node:test";
@@ -10,6 +9,7 @@ import type { SpooledFile } from "../../src/model/medium.ts";
 import { createAccept } from "../../src/receive/accept.ts";
 import { openStore } from "../../src/store/open.ts";
 import type { Store } from "../../src/store/store.ts";
+import { sha256Of } from "./bytes.ts";
 import { configIn, endpoint } from "./config.ts";
 import { tempFolder } from "./folder.ts";
 import { realPorts } from "./real-ports.ts";
@@ -102,7 +102,7 @@ function contentOf({ videoId, kind }: { videoId: string; kind: string }): Buffer
 function describeFile(content: Buffer): SpooledFile {
   return {
     bytes: content.length,
-    sha256: createHash("sha256").update(content).digest("hex"),
+    sha256: sha256Of(content),
     contentType: "video/mp4",
     ext: ".bin",
     suspect: null,

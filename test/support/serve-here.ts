@@ -3,7 +3,7 @@ import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import process from "node:process";
 import type { TestContext } from "node:test";
-import { finish, spawnCli } from "./spawn.ts";
+import { finish, finishInTime, spawnCli } from "./spawn.ts";
 import { waitFor } from "./wait.ts";
 
 /** A line of its log. */
@@ -34,8 +34,7 @@ export async function serve(t: TestContext, dir: string, options: object = {}) {
 /** Not by `child.kill`: Deno then says that the child died of the signal, whatever it did about it. */
 export async function stop(child: ChildProcess, signal: NodeJS.Signals) {
   const begun = performance.now();
-  const ended = finish(child);
+  const ended = finishInTime(child);
   process.kill(child.pid!, signal);
-  const late = setTimeout(() => child.kill("SIGKILL"), 60_000);
-  return { ...(await ended.finally(() => clearTimeout(late))), ms: performance.now() - begun };
+  return { ...(await ended), ms: performance.now() - begun };
 }

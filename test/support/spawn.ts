@@ -35,11 +35,16 @@ export async function runCli(
   { input = "", ...options }: SpawnOptions & { input?: string | Uint8Array } = {},
 ): Promise<Finished> {
   const child = spawnCli(args, options);
-  const timer = setTimeout(() => child.kill("SIGKILL"), 60_000);
-  const ended = finish(child);
+  const ended = finishInTime(child);
   child.stdin?.on("error", () => {}); // it may end without reading its input
   child.stdin?.end(input);
-  return ended.finally(() => clearTimeout(timer));
+  return ended;
+}
+
+/** All output of a started program, when it has ended; after a minute it is killed. */
+export function finishInTime(child: ChildProcess): Promise<Finished> {
+  const timer = setTimeout(() => child.kill("SIGKILL"), 60_000);
+  return finish(child).finally(() => clearTimeout(timer));
 }
 
 /** All output of a started program, when it has ended. */

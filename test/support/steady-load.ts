@@ -39,7 +39,10 @@ export async function postSteadily(options: {
 }): Promise<LoadReport> {
   const { port, path, connections, rate, seconds, patience = 30_000 } = options;
   const agent =
-    connections === "kept" ? new Agent({ keepAlive: true, maxSockets: 16 }) : new Agent({ keepAlive: false });
+    connections === "kept"
+      ? // Few, in turn: one that lies idle may be closed at a stop in the moment in which it is used again.
+        new Agent({ keepAlive: true, maxSockets: 4, scheduling: "fifo" })
+      : new Agent({ keepAlive: false });
   const report: LoadReport = { sent: 0, answered: 0, refused: 0, reset: 0, timedOut: 0, other: [], waits: [], ids: [] };
   const running: Promise<void>[] = [];
   const begun = performance.now();

@@ -1,9 +1,9 @@
 import { readFileSync } from "node:fs";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { createServer } from "node:https";
-import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import type { TestContext } from "node:test";
+import { listen } from "./listen.ts";
 
 const FOLDER = join(import.meta.dirname, "../fixtures/tls/doctor");
 
@@ -26,11 +26,6 @@ export async function openTlsServer(
 ): Promise<{ port: number; url: string }> {
   const { cert, key } = pemFiles(pem);
   const server = createServer({ cert: readFileSync(cert), key: readFileSync(key) }, answer);
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  t.after(() => {
-    server.closeAllConnections();
-    server.close();
-  });
-  const { port } = server.address() as AddressInfo;
+  const { port } = await listen(t, server);
   return { port, url: `https://localhost:${port}` };
 }

@@ -2,6 +2,7 @@ import { basename, dirname, join, resolve } from "node:path";
 import { formatSize } from "../../actions/format.ts";
 import { isoTime } from "../../actions/json.ts";
 import { RelayError } from "../../errors.ts";
+import { giveToOwnerOf } from "../../platform/files/file-system.ts";
 import { lowerPriority } from "../../platform/process-priority.ts";
 import { type Copied, databaseOf, nameBackup } from "../../store/backup.ts";
 import type { Backup } from "../../store/backups.ts";
@@ -89,7 +90,7 @@ async function backUpToTarget(run: Run): Promise<Made> {
       `the mirror target is public (mirror.publicBaseUrl ${publicBaseUrl}), and a backup holds everything: name a FILE`,
     );
   }
-  const { giveToOwnerOf, withTempFolder } = await import("../temp-folder.ts");
+  const { withTempFolder } = await import("../temp-folder.ts");
   const { backupsIn } = await import("../../backup/in-target.ts");
   const { clock, random } = program.ports;
   const name = nameBackup(clock.now(), random.bytes(4));

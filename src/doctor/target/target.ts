@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
-import { lchown, lstat, mkdtemp, rm, stat, writeFile } from "node:fs/promises";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { nullWhereMissing } from "../../platform/files/file-system.ts";
+import { giveToOwnerOf } from "../../platform/files/file-system.ts";
 import { sha256Of } from "../../platform/files/sha256.ts";
 import { readDate } from "../../platform/net/ask-relay.ts";
 import { readCertificates } from "../../platform/net/certificates.ts";
@@ -99,20 +99,14 @@ async function withProbeFile(
     const temp = await mkdtemp(join(tempDir, "wochit-relay-doctor-"));
     return run(join(temp, "file")).finally(() => rm(temp, { recursive: true, force: true }));
   }
-  const { uid, gid } = await stat(folder.dir);
   // On the same disk a copy is a hard link, as the relay makes it.
   const file = join(folder.dir, `.doctor-${mark}`);
   try {
     await run(file);
   } finally {
-    if (user === 0) await giveBack(folder.incoming, { uid, gid });
+    // The relay could not use what root made in its folder.
+    if (user === 0) await giveToOwnerOf(folder.dir, folder.incoming);
   }
-}
-
-/** The relay could not use what root made in its folder. */
-async function giveBack(path: string, { uid, gid }: { uid: number; gid: number }): Promise<void> {
-  const made = await lstat(path).catch(nullWhereMissing);
-  if (made !== null && made.uid !== uid) await lchown(path, uid, gid).catch(() => {});
 }
 
 /** How long the certificate is valid. Whether it is trusted shows when the target's own client sends the first file. */

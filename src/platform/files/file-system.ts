@@ -1,5 +1,5 @@
 import { closeSync, existsSync, fsyncSync, mkdirSync, openSync } from "node:fs";
-import { lstat, mkdir, open } from "node:fs/promises";
+import { lchown, lstat, mkdir, open, stat } from "node:fs/promises";
 import { dirname, resolve } from "node:path";
 import { codeOf, RelayError } from "../../errors.ts";
 
@@ -84,4 +84,14 @@ function nullWhereClosed(error: unknown): null {
 export function nullWhereMissing(error: unknown): null {
   if (["ENOENT", "ENOTDIR", "ELOOP"].includes(codeOf(error))) return null;
   throw error;
+}
+
+/**
+ * Gives a file that root's command has made to the owner of the folder; other users cannot give files away, and need not. Of
+ * a link the link itself changes its owner, never its target.
+ */
+export async function giveToOwnerOf(folder: string, path: string): Promise<void> {
+  const { uid, gid } = await stat(folder);
+  const made = await lstat(path).catch(nullWhereMissing);
+  if (made !== null && made.uid !== uid) await lchown(path, uid, gid).catch(() => {});
 }

@@ -117,6 +117,8 @@ export const rules: Omit<Works<StoreVerbs, typeof storeVerbs>, OfEngine> = {
 
   epoch: () => job(meta.readEpoch),
   counts: () => job(countAll),
+  publicUrl: () => job(meta.readPublicUrl),
+  notePublicUrl: (url) => job((tx) => meta.writePublicUrl(tx, url)),
   lastCheck: () => job(meta.readCheck),
   noteCheck: (check) => job((tx) => meta.writeCheck(tx, check)),
 };

@@ -6,6 +6,7 @@ import { judgeListener, judgeServed, judgeShown } from "../../../src/doctor/netw
 import type { Finding } from "../../../src/doctor/probe.ts";
 import { readCertificates, type Shown } from "../../../src/platform/net/certificates.ts";
 import { tempFolder } from "../../support/folder.ts";
+import { listen } from "../../support/listen.ts";
 import { openTlsServer, pemFiles } from "../../support/tls-server.ts";
 
 const DAY = 86_400_000;
@@ -87,19 +88,14 @@ test("a server that speaks no TLS, or says nothing at all, is an error and no ha
     socket.on("data", () => socket.end("HTTP/1.1 400 Bad Request\r\n\r\n"));
   });
   const silent = createServer((socket) => void socket.on("error", () => {}));
-  await Promise.all([server, silent].map((one) => new Promise<void>((resolve) => one.listen(0, "127.0.0.1", resolve))));
-  t.after(() => {
-    server.close();
-    silent.close();
-  });
-  const at = (one: typeof server) => ({
+  const at = async (one: typeof server) => ({
     address: "127.0.0.1",
-    port: (one.address() as { port: number }).port,
+    port: (await listen(t, one)).port,
     name: "localhost",
   });
-  await assert.rejects(readCertificates(at(server), signal()));
+  await assert.rejects(readCertificates(await at(server), signal()));
   const stop = new AbortController();
-  const read = readCertificates(at(silent), stop.signal);
+  const read = readCertificates(await at(silent), stop.signal);
   setTimeout(() => stop.abort(new Error("too late")), 50);
   await assert.rejects(read, /too late/);
 });

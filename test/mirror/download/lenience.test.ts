@@ -7,7 +7,7 @@ import { unpack } from "../../../src/mirror/download/content-coding.ts";
 import { LocalFailure } from "../../../src/mirror/errors.ts";
 import { spoolPaths } from "../../../src/mirror/spool/spool.ts";
 import type { DownloadOutcome } from "../../../src/model/job.ts";
-import { noise, sha256 } from "../../support/bytes.ts";
+import { noise, sha256Of } from "../../support/bytes.ts";
 import { tempFolder } from "../../support/folder.ts";
 import { film, jpeg, moov, mp4 } from "../../support/media-bytes.ts";
 import { serve, serveRaw } from "../../support/media-server.ts";
@@ -37,7 +37,7 @@ test("a head that only a strict parser refuses is named on the first try, and ta
     retried(first, /answered with a head that is refused: .*; the next try takes it/);
     retried(first, says);
     const { sha256: sum, suspect } = spooled(await run(`${origin}/${name}`, later));
-    assert.deepEqual([sum, suspect], [sha256(movie), null], name);
+    assert.deepEqual([sum, suspect], [sha256Of(movie), null], name);
   }
 });
 
@@ -49,7 +49,7 @@ test("chunks that only a strict parser refuses are taken on a later try", async 
   });
   const { run } = await openDownloads(t);
   retried(await run(origin), /chunk size/);
-  assert.equal(spooled(await run(origin, later)).sha256, sha256(movie));
+  assert.equal(spooled(await run(origin, later)).sha256, sha256Of(movie));
   assert.equal(asked.length, 3);
 });
 
@@ -102,7 +102,7 @@ test("a file that comes packed though that was not asked for is unpacked on a la
     const file = spooled(await run(url, { ...later, mediumId }));
     assert.deepEqual(
       [file.bytes, file.sha256, file.contentType, file.suspect],
-      [movie.length, sha256(movie), "video/mp4", null],
+      [movie.length, sha256Of(movie), "video/mp4", null],
       coding,
     );
     assert.deepEqual(await readFile(spoolPaths(spoolDir, mediumId).file), movie);
@@ -118,7 +118,7 @@ test("a file that is only called packed is kept as it came", async (t) => {
   const { run, files } = await openDownloads(t);
   for (const coding of [...Object.keys(PACKED), "compress", "gzip, compress"]) {
     const file = spooled(await run(`${origin}/${encodeURIComponent(coding)}`, later));
-    assert.deepEqual([file.sha256, file.suspect], [sha256(movie), null], coding);
+    assert.deepEqual([file.sha256, file.suspect], [sha256Of(movie), null], coding);
   }
   const longer = spooled(await run(`${origin}/gzip`, { ...later, duration: 60 }));
   assert.equal(longer.suspect, null, "this film has no duration");
@@ -134,7 +134,7 @@ test("what was packed for the way (Transfer-Encoding) is unpacked, too", async (
   });
   const { run } = await openDownloads(t);
   retried(await run(origin), /content-encoding gzip though/);
-  assert.equal(spooled(await run(origin, later)).sha256, sha256(movie));
+  assert.equal(spooled(await run(origin, later)).sha256, sha256Of(movie));
 });
 
 test("what cannot be unpacked for want of room, size, a disk or time leaves nothing behind", async (t) => {
@@ -161,7 +161,7 @@ test("a large film is unpacked whole, and its sum is of what is kept", async (t)
   );
   const { run } = await openDownloads(t);
   const file = spooled(await run(origin, later));
-  assert.deepEqual([file.bytes, file.sha256], [large.length, sha256(large)]);
+  assert.deepEqual([file.bytes, file.sha256], [large.length, sha256Of(large)]);
 });
 
 test("what is packed is bounded by maxSize once it is unpacked, and no page is kept, packed or not", async (t) => {

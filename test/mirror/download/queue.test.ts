@@ -6,7 +6,7 @@ import { gzipSync } from "node:zlib";
 import { spoolPaths } from "../../../src/mirror/spool/spool.ts";
 import type { DownloadOutcome } from "../../../src/model/job.ts";
 import type { Copy, SpooledFile } from "../../../src/model/medium.ts";
-import { sha256 } from "../../support/bytes.ts";
+import { sha256Of } from "../../support/bytes.ts";
 import { jpeg, mp4 } from "../../support/media-bytes.ts";
 import { type Handler, serve } from "../../support/media-server.ts";
 import { testClock } from "../../support/ports.ts";
@@ -41,7 +41,7 @@ test("a video is downloaded, proven, made durable and settled; nothing else is l
   const { run, files, spoolDir, log } = await openDownloads(t);
   assert.deepEqual(spooled(await run(`${origin}/v.mp4?X-Amz-Signature=secret`)), {
     bytes: film.length,
-    sha256: sha256(film),
+    sha256: sha256Of(film),
     contentType: "video/mp4",
     ext: ".mp4",
     suspect: null,
@@ -55,7 +55,7 @@ test("a video is downloaded, proven, made durable and settled; nothing else is l
     assert.equal(seen[0]?.[header], undefined);
   const [fact] = log.facts;
   assert.equal(fact?.fact, "media downloaded");
-  assert.equal(fact?.fields.sha256, sha256(film));
+  assert.equal(fact?.fields.sha256, sha256Of(film));
   assert.ok(!JSON.stringify(log.facts).includes("secret"));
 });
 
@@ -65,7 +65,7 @@ test("a body without a length is taken as it comes", async (t) => {
     setTimeout(() => response.end(film.subarray(1000)), 20);
   });
   const { run } = await openDownloads(t);
-  assert.equal(spooled(await run(origin)).sha256, sha256(film));
+  assert.equal(spooled(await run(origin)).sha256, sha256Of(film));
 });
 
 test("a file of many batches arrives to the byte", async (t) => {
@@ -73,8 +73,8 @@ test("a file of many batches arrives to the byte", async (t) => {
   for (let at = 200; at < large.length; at += 997) large[at] = at % 251;
   const origin = await serve(t, give(large));
   const { run, spoolDir } = await openDownloads(t);
-  assert.equal(spooled(await run(origin)).sha256, sha256(large));
-  assert.equal(sha256(await readFile(spoolPaths(spoolDir, "med_1").file)), sha256(large));
+  assert.equal(spooled(await run(origin)).sha256, sha256Of(large));
+  assert.equal(sha256Of(await readFile(spoolPaths(spoolDir, "med_1").file)), sha256Of(large));
 });
 
 test("answers that are not the media yet are tried again", async (t) => {
@@ -158,7 +158,7 @@ test("a whole file that a proxy has changed (203), or that comes as the range of
     response.writeHead(status, status === 206 ? range : {}).end(film);
   });
   const { run } = await openDownloads(t);
-  for (const status of [203, 206]) assert.equal(spooled(await run(`${origin}/${status}`)).sha256, sha256(film));
+  for (const status of [203, 206]) assert.equal(spooled(await run(`${origin}/${status}`)).sha256, sha256Of(film));
 });
 
 test("an answer that says it is not packed is taken", async (t) => {

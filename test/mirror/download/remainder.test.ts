@@ -5,7 +5,7 @@ import { gzipSync } from "node:zlib";
 import { newResumeState, readResumeState, writeResumeState } from "../../../src/mirror/spool/resume-state.ts";
 import { spoolPaths, sweepSpool } from "../../../src/mirror/spool/spool.ts";
 import type { DownloadOutcome } from "../../../src/model/job.ts";
-import { noise, sha256 } from "../../support/bytes.ts";
+import { noise, sha256Of } from "../../support/bytes.ts";
 import { box, film, jpeg, moov, mp4 } from "../../support/media-bytes.ts";
 import { type Handler, serve } from "../../support/media-server.ts";
 import { openCopies } from "../copies.ts";
@@ -57,7 +57,7 @@ test("of what several tries brought the largest is kept when the link gives noth
     assert.deepEqual(await files(), ["med_1.best", "med_1.part.json"]);
   }
   const file = spooled(await last(refuse));
-  assert.deepEqual([file.bytes, file.sha256], [2 * MIB, sha256(movie.subarray(0, 2 * MIB))]);
+  assert.deepEqual([file.bytes, file.sha256], [2 * MIB, sha256Of(movie.subarray(0, 2 * MIB))]);
   assert.deepEqual([file.contentType, file.ext, file.etag], ["video/mp4", ".mp4", null]);
   assert.match(file.suspect!, new RegExp(`^not whole: the connection broke: ${2 * MIB} of ${movie.length} bytes came`));
   assert.deepEqual(await files(), ["med_1.file"]);
@@ -105,7 +105,7 @@ test("a whole film that comes after all is no suspect, and leaves nothing else b
   const { attempt, files } = await open(t);
   await attempt(cutAfter(MIB));
   const file = spooled(await attempt(give(movie)));
-  assert.deepEqual([file.sha256, file.suspect], [sha256(movie), null]);
+  assert.deepEqual([file.sha256, file.suspect], [sha256Of(movie), null]);
   assert.deepEqual(await files(), ["med_1.file"]);
 });
 
@@ -265,7 +265,7 @@ test("a whole picture outlives a crash before its settling: it is asked for agai
       assert.deepEqual(await files(), ["med_1.best", "med_1.part.json"], when);
       await start();
       const file = spooled(await last(refuse, { kind }));
-      assert.deepEqual([file.sha256, file.suspect, file.ext], [sha256(picture), null, ".jpg"], when);
+      assert.deepEqual([file.sha256, file.suspect, file.ext], [sha256Of(picture), null, ".jpg"], when);
       assert.deepEqual(await readFile(spoolPaths(spoolDir, mediumId).file), picture);
       assert.deepEqual(await files(), ["med_1.file"], when);
     }
@@ -281,7 +281,7 @@ test("a whole picture that is kept outlives a crash before that is settled, too"
   }
   store.lost = false;
   const file = spooled(await last(refuse, { kind }));
-  assert.deepEqual([file.sha256, file.suspect], [sha256(small), null]);
+  assert.deepEqual([file.sha256, file.suspect], [sha256Of(small), null]);
   assert.deepEqual(await files(), ["med_1.file"]);
 });
 
@@ -290,7 +290,7 @@ test("a new picture takes the place of the one before the crash; part of one, a 
     const { attempt, files, start, spoolDir } = await crashed(t, large);
     await crash(spoolDir);
     await start();
-    assert.equal(spooled(await attempt(give(newer), { kind })).sha256, sha256(newer), when);
+    assert.equal(spooled(await attempt(give(newer), { kind })).sha256, sha256Of(newer), when);
     assert.deepEqual(await files(), ["med_1.file"], when);
   }
   const { attempt, last } = await crashed(t, small);
@@ -300,7 +300,7 @@ test("a new picture takes the place of the one before the crash; part of one, a 
   };
   for (const handler of [cut, give("<html>")]) assert.equal((await attempt(handler, { kind }))?.is, "retry");
   const file = spooled(await last(cut, { kind }));
-  assert.deepEqual([file.sha256, file.suspect], [sha256(small), null]);
+  assert.deepEqual([file.sha256, file.suspect], [sha256Of(small), null]);
 
   const changed = await crashed(t, small);
   await writeFile(spoolPaths(changed.spoolDir, mediumId).file, jpeg(3));
@@ -316,7 +316,7 @@ test("what is odd about a whole picture is said of the kept one, and it takes th
   const copy = { target: "1", key: "k", bytes: 1, sha256: "0", contentType: "image/jpeg" };
   const previous = { ...copy, suspect: null, etag: null, lastModified: null };
   const { last } = await crashed(t, small, { previous, hasCopy: true });
-  assert.equal(spooled(await last(refuse, { kind, previous, hasCopy: true })).sha256, sha256(small));
+  assert.equal(spooled(await last(refuse, { kind, previous, hasCopy: true })).sha256, sha256Of(small));
 });
 
 test("a picture of which all came before a stop, unproven, is kept where the link is dead; marked where it is cut", async (t) => {
@@ -339,7 +339,7 @@ test("a picture of which all came before a stop, unproven, is kept where the lin
     await writeResumeState(spoolPaths(spoolDir, mediumId).state, { ...newResumeState(link), ...all, coding, best });
     assert.equal((await attempt(refuse, { kind }))?.is, "retry");
     const file = spooled(await last(refuse, { kind }));
-    if (suspect === null) assert.deepEqual([file.sha256, file.suspect], [sha256(kept), null]);
+    if (suspect === null) assert.deepEqual([file.sha256, file.suspect], [sha256Of(kept), null]);
     else assert.match(file.suspect!, suspect);
     assert.deepEqual(await readFile(spoolPaths(spoolDir, mediumId).file), kept.subarray(0, file.bytes));
     assert.deepEqual(await files(), ["med_1.file"]);
@@ -395,5 +395,5 @@ test("a small video outlives a crash before its settling, also where an earlier 
   store.lost = false;
   assert.equal(await sweepSpool(spoolDir, store.spooled), 0);
   const file = spooled(await last(refuse));
-  assert.deepEqual([file.sha256, file.suspect], [sha256(whole), null]);
+  assert.deepEqual([file.sha256, file.suspect], [sha256Of(whole), null]);
 });

@@ -7,7 +7,7 @@ import { linkHash, newResumeState, readResumeState, writeResumeState } from "../
 import { spoolPaths, sweepSpool } from "../../../src/mirror/spool/spool.ts";
 import type { DownloadOutcome } from "../../../src/model/job.ts";
 import { tinyJpeg } from "../../../src/simulator/media.ts";
-import { noise, sha256 } from "../../support/bytes.ts";
+import { noise, sha256Of } from "../../support/bytes.ts";
 import { film, moov } from "../../support/media-bytes.ts";
 import { serve } from "../../support/media-server.ts";
 import { waitFor } from "../../support/wait.ts";
@@ -67,7 +67,7 @@ async function openOrigin(t: TestContext, more: Partial<Origin> = {}) {
 function expectSpooled(outcome: DownloadOutcome | null, content = movie): void {
   assert.equal(outcome?.is, "spooled", JSON.stringify(outcome));
   const { file } = outcome as Extract<DownloadOutcome, { is: "spooled" }>;
-  assert.deepEqual([file.bytes, file.sha256], [content.length, sha256(content)]);
+  assert.deepEqual([file.bytes, file.sha256], [content.length, sha256Of(content)]);
 }
 
 function expectRetry(outcome: DownloadOutcome | null, progressed: boolean): number {
@@ -426,6 +426,6 @@ test("a picture of which all is there, but not settled, is asked for again: it m
   const all = { etag: '"one"', validator: '"one"', total: length, synced: length, furthest: length };
   await writeResumeState(spoolPaths(spoolDir, mediumId).state, { ...newResumeState(linkHash(origin.url)), ...all });
   const outcome = await run(origin.url, { kind: "thumbnail" });
-  assert.equal(outcome?.is === "spooled" && outcome.file.sha256, sha256(now));
+  assert.equal(outcome?.is === "spooled" && outcome.file.sha256, sha256Of(now));
   assert.deepEqual(origin.asked, [{ range: undefined, ifRange: undefined }]);
 });

@@ -9,7 +9,7 @@ import { writeBody } from "../../../src/mirror/download/write-body.ts";
 import { LocalFailure, PermanentFailure } from "../../../src/mirror/errors.ts";
 import { hashFile, startChecksum } from "../../../src/mirror/spool/checksum.ts";
 import { openHasher } from "../../../src/platform/files/hash-thread.ts";
-import { noise, sha256 } from "../../support/bytes.ts";
+import { noise, sha256Of } from "../../support/bytes.ts";
 
 type Chunks = Iterable<Uint8Array> | AsyncIterable<Uint8Array>;
 
@@ -47,7 +47,7 @@ test("chunks of every size arrive in order, each in memory of its own", async (t
     const { length, written, marks } = await write(chunks);
     assert.deepEqual([length, marks], [content.length, [content.length]], String(size));
     assert.deepEqual([written.toSorted((a, b) => a - b), written.at(-1)], [written, length], String(size));
-    assert.equal(sha256(await readFile(path)), sha256(content), String(size));
+    assert.equal(sha256Of(await readFile(path)), sha256Of(content), String(size));
   }
 });
 
@@ -62,7 +62,7 @@ test("chunks that share their memory with their neighbours arrive whole", async 
     }
   }
   await write(slices());
-  assert.equal(sha256(await readFile(path)), sha256(content));
+  assert.equal(sha256Of(await readFile(path)), sha256Of(content));
 });
 
 test("of chunks of a byte each byte is kept, and not what its socket read with it", async (t) => {
@@ -78,16 +78,16 @@ test("of chunks of a byte each byte is kept, and not what its socket read with i
     await new Promise((resolve) => setTimeout(resolve, 20));
   }
   await write(bytes());
-  assert.equal(sha256(await readFile(path)), sha256(content));
+  assert.equal(sha256Of(await readFile(path)), sha256Of(content));
 });
 
 test("chunks from Node's own pool do no harm to others that live there", async (t) => {
   const { path, write } = await openPlace(t);
   const neighbour = Buffer.from("a neighbour in the pool");
   const words = Array.from({ length: 200_000 }, (_, index) => Buffer.from(`${index} `));
-  const expected = sha256(Buffer.concat(words));
+  const expected = sha256Of(Buffer.concat(words));
   await write(words);
-  assert.equal(sha256(await readFile(path)), expected);
+  assert.equal(sha256Of(await readFile(path)), expected);
   assert.equal(neighbour.toString(), "a neighbour in the pool");
 });
 
@@ -151,10 +151,10 @@ test("a rest goes behind what is there, and lengths count from the start", async
   assert.deepEqual([length, seen, written.at(-1), marks], [3_000_000, 3_000_000, 3_000_000, [3_000_000]]);
   const file = await open(path);
   t.after(() => file.close());
-  assert.equal(await hashFile(file, length, new AbortController().signal), sha256(content));
+  assert.equal(await hashFile(file, length, new AbortController().signal), sha256Of(content));
   await assert.rejects(hashFile(file, length + 1, new AbortController().signal), /1 bytes early/);
   await assert.rejects(hashFile(file, length, AbortSignal.abort(new Error("stop"))), /stop/);
-  assert.equal(await hashFile(file, 0, new AbortController().signal), sha256(Buffer.alloc(0)));
+  assert.equal(await hashFile(file, 0, new AbortController().signal), sha256Of(Buffer.alloc(0)));
   await assert.rejects(write([new Uint8Array(2)], { from: 9, maxSize: 10 }), PermanentFailure);
 });
 
@@ -172,7 +172,7 @@ test("a checksum is right on either thread, and only a large file uses the other
     for (const length of [0, 1, 2 ** 20, 2 ** 20 + 1, 4 * 2 ** 20 - 1, 4 * 2 ** 20, content.length]) {
       const sum = startChecksum(maker, path, new AbortController().signal);
       sum.written(length);
-      assert.equal(await sum.end(file, length), sha256(content.subarray(0, length)), String(length));
+      assert.equal(await sum.end(file, length), sha256Of(content.subarray(0, length)), String(length));
       assert.equal(threads, maker === hasher && length < 4 * 2 ** 20 ? 0 : 1);
     }
   }

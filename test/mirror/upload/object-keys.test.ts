@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
-import { createHash } from "node:crypto";
 import { resolve, sep } from "node:path";
 import test from "node:test";
 import { keyOf } from "../../../src/mirror/upload/object-keys.ts";
+import { sha256Of } from "../../support/bytes.ts";
 import { fc, holdsForAll } from "../../support/property.ts";
 
 const TEMPLATE = "{videoId}/{kind}{ext}";
@@ -25,7 +25,7 @@ test("every place of a template is filled, and values are not templates themselv
 });
 
 function hash(id: string): string {
-  return createHash("sha256").update(id).digest("hex").slice(0, 32);
+  return sha256Of(id).slice(0, 32);
 }
 
 test("hostile ids are named by their hash", () => {

@@ -10,6 +10,7 @@ import { openTargets } from "../../../src/mirror/open-targets.ts";
 import { spoolPaths } from "../../../src/mirror/spool/spool.ts";
 import { uploadQueue } from "../../../src/mirror/upload/queue.ts";
 import { createTargetHealth } from "../../../src/mirror/upload/target-health.ts";
+import { sha256Of } from "../../support/bytes.ts";
 import { realPorts } from "../../support/real-ports.ts";
 import { noS3, startS3Server } from "../../support/s3-server.ts";
 import { openSeeded, ready } from "../../support/seeded.ts";
@@ -52,7 +53,7 @@ test("a bucket that is down while 50 events come gets every file once it is back
   for (const job of jobs) {
     const content = `film ${job.videoId}`;
     await writeFile(spoolPaths(spoolDir, job.mediumId).file, content);
-    const sha256 = createHash("sha256").update(content).digest("hex");
+    const sha256 = sha256Of(content);
     const about = { contentType: "video/mp4", ext: ".mp4", suspect: null, etag: null, lastModified: null };
     await store.settleDownload(job, { is: "spooled", file: { ...about, bytes: content.length, sha256 } }, clock.now());
   }

@@ -5,7 +5,7 @@ import { type TestContext, test } from "node:test";
 import { putCopy } from "../../../src/mirror/upload/put-copy.ts";
 import type { UploadJob } from "../../../src/model/job.ts";
 import { openTarget } from "../../../src/targets/table.ts";
-import { sha256 } from "../../support/bytes.ts";
+import { sha256Of } from "../../support/bytes.ts";
 import { tempFolder } from "../../support/folder.ts";
 
 /** Keeps films of the video "v1" in a real folder, as files of the spool; `placed`: what it wrote down before each put. */
@@ -22,7 +22,7 @@ async function openKeeping(t: TestContext) {
     async keep(content: string, job: Partial<Pick<UploadJob, "own" | "isSecond" | "kind">> = {}, ext = ".mp4") {
       const file = join(dir, `spooled-${files++}`); // The target may share it by a hard link.
       await writeFile(file, content);
-      const facts = { bytes: content.length, sha256: sha256(content), contentType: "video/mp4", ext };
+      const facts = { bytes: content.length, sha256: sha256Of(content), contentType: "video/mp4", ext };
       return putCopy(
         {
           target,
@@ -46,7 +46,7 @@ async function openKeeping(t: TestContext) {
 }
 
 const own = (key: string, content: string, target = "tgt_former") => ({
-  own: { target, key, sha256: sha256(content), isWhole: true },
+  own: { target, key, sha256: sha256Of(content), isWhole: true },
 });
 
 test("a mended copy keeps its key in a new target, also where another video of its id is there, and the key's making changed", async (t) => {
@@ -60,7 +60,7 @@ test("where its key in the new target holds another film, that is not touched", 
   const at = await openKeeping(t);
   await at.keep("another film");
   const key = await at.keep("a film", { ...own("v1/video.mp4", "a film"), isSecond: true });
-  assert.equal(key, `v1/video.${sha256("a film").slice(0, 8)}.mp4`);
+  assert.equal(key, `v1/video.${sha256Of("a film").slice(0, 8)}.mp4`);
   assert.equal(await at.read("v1/video.mp4"), "another film");
 });
 

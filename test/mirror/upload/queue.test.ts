@@ -5,7 +5,7 @@ import test from "node:test";
 import { spoolPaths } from "../../../src/mirror/spool/spool.ts";
 import { uploadQueue } from "../../../src/mirror/upload/queue.ts";
 import { openSource } from "../../../src/targets/s3/source.ts";
-import { sha256 } from "../../support/bytes.ts";
+import { sha256Of } from "../../support/bytes.ts";
 import { nextDue } from "../../support/next-due.ts";
 import { makePipe } from "../../support/pipe.ts";
 import { waitFor } from "../../support/wait.ts";
@@ -19,13 +19,13 @@ test("a proven file goes into the target, its row says where, the spool lets it 
   assert.equal(await at.work("uploads"), 1);
   const { state, key, target, bytes, sha256: hash, suspect } = await at.medium("v1");
   assert.deepEqual([state, key, target, bytes], ["mirrored", "v1/video.mp4", at.targetId, 6]);
-  assert.deepEqual([hash, suspect], [sha256("a film"), "it is short"]);
+  assert.deepEqual([hash, suspect], [sha256Of("a film"), "it is short"]);
   assert.deepEqual([await at.kept(), await at.spooled()], [["v1/video.mp4"], []]);
   const [line, ...more] = at.log.facts;
   assert.deepEqual([line?.level, line?.fact, more], ["info", "media mirrored", []]);
   const { event: _, ms, ...fields } = line!.fields;
   assert.equal(typeof ms, "number");
-  const facts = { bytes: 6, sha256: sha256("a film"), contentType: "video/mp4", suspect: "it is short" };
+  const facts = { bytes: 6, sha256: sha256Of("a film"), contentType: "video/mp4", suspect: "it is short" };
   assert.deepEqual(fields, { medium, video: "v1", kind: "video", key: "v1/video.mp4", ...facts });
 });
 
@@ -45,7 +45,7 @@ test("the target gets all that is known of the file", async (t) => {
   const about = {
     contentType: "video/mp4",
     bytes: 6,
-    sha256: sha256("a film"),
+    sha256: sha256Of("a film"),
     eventId,
     videoId: "v1",
     replace: false,
@@ -68,7 +68,7 @@ test("a different second video gets a name of its own, also where the first one'
   await at.bring("v1", "one", {}, "https://h/same.mp4");
   await at.work("uploads");
   const dir = join(at.config.dataDir, "media", "v1");
-  const keys = ["video.mp4", `video.${sha256("three").slice(0, 8)}.mov`, `video.${sha256("two").slice(0, 8)}.mp4`];
+  const keys = ["video.mp4", `video.${sha256Of("three").slice(0, 8)}.mov`, `video.${sha256Of("two").slice(0, 8)}.mp4`];
   assert.deepEqual((await at.kept()).sort(), keys.map((key) => `v1/${key}`).sort());
   assert.equal(await text(join(dir, keys[0]!)), "one");
   assert.equal(await text(join(dir, keys[2]!)), "two");
@@ -79,7 +79,7 @@ test("what holds a video's names is never overwritten, but for damage under the 
   await at.bring("v1", "one");
   await at.work("uploads");
   const dir = join(at.config.dataDir, "media", "v1");
-  const [short, whole] = [`video.${sha256("two").slice(0, 8)}.mp4`, `video.${sha256("two")}.mp4`];
+  const [short, whole] = [`video.${sha256Of("two").slice(0, 8)}.mp4`, `video.${sha256Of("two")}.mp4`];
   await writeFile(join(dir, short), "an operator's");
   await at.bring("v1", "two", {}, "https://h/other.mp4");
   await at.work("uploads");
@@ -110,7 +110,7 @@ test("a video's own copy is mended in its place", async (t) => {
   await at.work("uploads");
   assert.equal(await text(path), "one", "other bytes are another film");
   const { key } = await at.medium("v1");
-  assert.equal(key, `v1/video.${sha256("another film").slice(0, 8)}.mp4`);
+  assert.equal(key, `v1/video.${sha256Of("another film").slice(0, 8)}.mp4`);
 });
 
 test("a newer thumbnail replaces the older one", async (t) => {

@@ -1,8 +1,9 @@
+import { Broken } from "../broken.ts";
 import type { Failure, Model } from "../walk.ts";
 import { type Command, commandsOf, VIDEOS } from "./commands.ts";
 import { MISTAKES, type Mistake } from "./model.ts";
 import { type OpenSystem, openModel, openStoreSystem } from "./systems.ts";
-import { Broken, World } from "./world.ts";
+import { World } from "./world.ts";
 
 /** Whether a system keeps the promises of media, while and after these commands come to it. Null: all is well. */
 export async function keepsPromises(list: Command[], open: OpenSystem): Promise<Failure | null> {

@@ -1,3 +1,4 @@
+import { fail } from "../broken.ts";
 import type { Command, Posted } from "./commands.ts";
 import {
   type Copy,
@@ -16,20 +17,6 @@ import {
   SECOND,
 } from "./model.ts";
 import type { Download, MediaSystem, Removal, SeenMedium, Upload, UploadNow, View } from "./systems.ts";
-
-/** A promise that is not kept. */
-export class Broken extends Error {
-  override readonly name = "Broken";
-  readonly promise: string;
-  constructor(promise: string, detail: string) {
-    super(detail);
-    this.promise = promise;
-  }
-}
-
-function fail(promise: string, detail: string): never {
-  throw new Broken(promise, detail);
-}
 
 type Stored = { sha: string; bytes: number };
 type Announced = Link & {

@@ -1,5 +1,4 @@
 import { Buffer } from "node:buffer";
-import { createHash } from "node:crypto";
 import { tinyJpeg, tinyMp4 } from "../../../src/simulator/media.ts";
 
 /** Of films by their letter: one that comes in one piece, one in several, one whose proof is noted in the spool. Bytes. */
@@ -28,8 +27,4 @@ function gif(seed: string): Buffer {
   const head = Buffer.from("47494638396101000100800000000000ffffff21fe", "hex");
   const rest = Buffer.from("002c00000000010001000002024401003b", "hex");
   return Buffer.concat([head, Buffer.from([seed.length]), Buffer.from(seed), rest]);
-}
-
-export function sha256(bytes: Uint8Array): string {
-  return createHash("sha256").update(bytes).digest("hex");
 }

@@ -1,7 +1,8 @@
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
-import type { AddressInfo } from "node:net";
+import { sha256Of } from "../../support/bytes.ts";
+import { listen } from "../../support/listen.ts";
 import type { Tags, Weather } from "./commands.ts";
-import { fileOf, sha256 } from "./files.ts";
+import { fileOf } from "./files.ts";
 
 type Mood = { is: Weather; times: number; part: number; tags: Tags };
 
@@ -70,7 +71,7 @@ export async function openHost(now: () => number, onPiece: () => void): Promise<
     { bytes: file, madeAt }: { bytes: Buffer; madeAt: number },
     { is, part, tags }: Mood,
   ): void {
-    const tag = `${tags === "weak" ? "W/" : ""}"${sha256(file).slice(0, 16)}"`;
+    const tag = `${tags === "weak" ? "W/" : ""}"${sha256Of(file).slice(0, 16)}"`;
     const headers: Record<string, string> = {
       ...{ "accept-ranges": "bytes", date: new Date(now()).toUTCString() },
       ...((tags === "strong" || tags === "weak") && { etag: tag }),
@@ -99,8 +100,7 @@ export async function openHost(now: () => number, onPiece: () => void): Promise<
   }
 
   const server = createServer({ keepAlive: true }, answer);
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  const base = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  const { url: base, close } = await listen(null, server);
 
   function resume(): void {
     for (const [response, go] of held) {
@@ -129,11 +129,7 @@ export async function openHost(now: () => number, onPiece: () => void): Promise<
       const date = new Date(from).toISOString().replace(/[-:]|\.\d+/g, "");
       return `${base}/${name}?X-Amz-Date=${date}&X-Amz-Expires=${life / 1000}&X-Amz-Signature=${signature}`;
     },
-    close: () =>
-      new Promise<void>((resolve) => {
-        server.close(() => resolve());
-        server.closeAllConnections();
-      }),
+    close,
   };
 }
 

@@ -1,4 +1,3 @@
-import { createHash } from "node:crypto";
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { Hono } from "hono";
@@ -19,6 +18,7 @@ import { openStore } from "../../../src/store/open.ts";
 import { settingsOf } from "../../../src/store/settings.ts";
 import type { Store } from "../../../src/store/store.ts";
 import type { S3Target } from "../../../src/targets/s3/options.ts";
+import { sha256Of } from "../../support/bytes.ts";
 import { configIn, endpoint } from "../../support/config.ts";
 import { nextDue } from "../../support/next-due.ts";
 import { testClock, testPorts } from "../../support/ports.ts";
@@ -294,7 +294,7 @@ export async function openLife(options: LifeOptions): Promise<LocalLife> {
       const elsewhere = answer.headers.get("location");
       const bytes = Buffer.from(await (elsewhere === null ? answer : await fetch(elsewhere)).arrayBuffer());
       const status = elsewhere === null ? answer.status : 200;
-      return { status, sha256: createHash("sha256").update(bytes).digest("hex"), bytes: bytes.length };
+      return { status, sha256: sha256Of(bytes), bytes: bytes.length };
     },
     async verify() {
       const { targets } = mirror!;

@@ -2,11 +2,12 @@ import { mkdtempSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { openForgetfulStore } from "../../support/forgetful-store.ts";
+import { Broken } from "../broken.ts";
 import { shrink } from "../shrink.ts";
 import { type OpenBody, openInProcess } from "./bodies.ts";
 import { type Command, commandsOf, type Made } from "./commands.ts";
 import { openHost } from "./host.ts";
-import { Broken, removeFolder, World } from "./world.ts";
+import { removeFolder, World } from "./world.ts";
 
 /** Commands of a walk unless told. */
 const LENGTH = 60;

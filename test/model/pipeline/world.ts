@@ -4,25 +4,13 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { Medium } from "../../../src/model/medium.ts";
 import type { S3Target } from "../../../src/targets/s3/options.ts";
 import { deadlineOf } from "../../../src/wochit/link-expiry.ts";
+import { sha256Of } from "../../support/bytes.ts";
+import { Broken, fail } from "../broken.ts";
 import { type Body, filesOf, type OpenBody, StillBorn } from "./bodies.ts";
 import { type Command, DAY, HOUR, type Posted, SECOND } from "./commands.ts";
-import { fileOf, sha256 } from "./files.ts";
+import { fileOf } from "./files.ts";
 import type { Host } from "./host.ts";
 import { type Copy, DELETE_AFTER, Killed, type Life, nameIn, type Settings } from "./life.ts";
-
-/** A promise that is not kept. */
-export class Broken extends Error {
-  override readonly name = "Broken";
-  readonly promise: string;
-  constructor(promise: string, detail: string) {
-    super(detail);
-    this.promise = promise;
-  }
-}
-
-function fail(promise: string, detail: string): never {
-  throw new Broken(promise, detail);
-}
 
 const START = Date.UTC(2026, 0, 1);
 
@@ -313,7 +301,7 @@ export class World {
   }
 
   private isVersionOf(name: string, copy: Copy): boolean {
-    return this.host.versions(name).some((version) => sha256(fileOf(name, version)) === copy.sha256);
+    return this.host.versions(name).some((version) => sha256Of(fileOf(name, version)) === copy.sha256);
   }
 
   // Promises of what comes once the world is well
@@ -396,7 +384,7 @@ export class World {
       // It may have changed since, unannounced.
       const { name, version: since } = newest;
       const may = this.host.versions(name).filter((version) => version >= since);
-      if (!copies.some((copy) => may.some((version) => copy.sha256 === sha256(fileOf(name, version))))) {
+      if (!copies.some((copy) => may.some((version) => copy.sha256 === sha256Of(fileOf(name, version))))) {
         const names = shown.map(({ sourceUrl }) => nameIn(sourceUrl));
         fail("the newest thumbnail is shown", `${v} shows ${names}, the newest is ${name}, version ${since}`);
       }

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
-import { createCipheriv, createHash } from "node:crypto";
+import { createCipheriv } from "node:crypto";
 import { rmSync, symlinkSync, truncateSync, writeFileSync } from "node:fs";
 import { open } from "node:fs/promises";
 import { join, resolve } from "node:path";
@@ -10,6 +10,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { Worker } from "node:worker_threads";
 import { build } from "esbuild";
 import { openHasher } from "../../../src/platform/files/hash-thread.ts";
+import { sha256Of } from "../../support/bytes.ts";
 import { tempFolder } from "../../support/folder.ts";
 import { finish } from "../../support/spawn.ts";
 import { waitFor } from "../../support/wait.ts";
@@ -20,7 +21,7 @@ function noise(length: number, key = 0): Buffer {
   return createCipheriv("aes-128-ctr", Buffer.alloc(16, key), Buffer.alloc(16)).update(Buffer.alloc(length));
 }
 
-const sha256 = (content: Uint8Array) => createHash("sha256").update(content).digest("hex");
+const sha256 = (content: Uint8Array) => sha256Of(content);
 
 function openPlace(t: TestContext, options: { idle?: number } = {}) {
   const folder = tempFolder(t);

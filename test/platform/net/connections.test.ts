@@ -1,9 +1,10 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
-import { type AddressInfo, createServer, type Server, type Socket } from "node:net";
+import { createServer, type Server, type Socket } from "node:net";
 import test, { type TestContext } from "node:test";
 import { createServer as createTlsServer } from "node:tls";
 import { openOutbound } from "../../../src/platform/net/outbound.ts";
+import { listen } from "../../support/listen.ts";
 import { AUTHORITY, pemFiles } from "../../support/tls-server.ts";
 import { waitFor } from "../../support/wait.ts";
 
@@ -16,14 +17,12 @@ async function serve(
   secure = false,
 ): Promise<{ url: string; requests: string[]; connections(): number }> {
   const requests: string[] = [];
-  const open = new Set<Socket>();
   let connections = 0;
   const take = (socket: Socket) => {
     connections++;
-    open.add(socket);
     let here = 0;
     let text = "";
-    socket.on("error", () => {}).on("close", () => open.delete(socket));
+    socket.on("error", () => {});
     socket.on("data", (chunk) => {
       text += chunk.toString("latin1");
       const head = text.indexOf("\r\n\r\n");
@@ -38,12 +37,7 @@ async function serve(
   const server: Server = secure
     ? createTlsServer({ cert: readFileSync(cert), key: readFileSync(key) }, take)
     : createServer(take);
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  t.after(() => {
-    for (const socket of open) socket.destroy();
-    server.close();
-  });
-  const { port } = server.address() as AddressInfo;
+  const { port } = await listen(t, server);
   return { url: `http${secure ? "s" : ""}://localhost:${port}/`, requests, connections: () => connections };
 }
 

@@ -4,10 +4,11 @@ import { type AddressInfo, createServer as createSocketServer } from "node:net";
 import test, { type TestContext } from "node:test";
 import { RelayError } from "../../../src/errors.ts";
 import { openOutbound, RefusedAddress, type Resolve } from "../../../src/platform/net/outbound.ts";
+import { listen } from "../../support/listen.ts";
 
 type Options = Partial<Parameters<typeof openOutbound>[0]>;
 
-async function listen(
+async function serve(
   t: TestContext,
   handler: RequestListener,
 ): Promise<{ port: number; seen: string[]; server: Server }> {
@@ -16,13 +17,7 @@ async function listen(
     seen.push(`${request.headers.host} ${request.method} ${request.url}`);
     handler(request, response);
   });
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  t.after(() => {
-    const closed = new Promise((resolve) => server.close(resolve));
-    server.closeAllConnections();
-    return closed;
-  });
-  return { port: (server.address() as AddressInfo).port, seen, server };
+  return { port: (await listen(t, server)).port, seen, server };
 }
 
 function open(t: TestContext, options: Options) {
@@ -49,7 +44,7 @@ async function text(response: { body: AsyncIterable<Uint8Array> }): Promise<stri
 const isRefused = (error: unknown) => error instanceof RefusedAddress;
 
 test("an allowed address is spoken to: status, headers, body, query and method arrive; credentials do not", async (t) => {
-  const { port, seen } = await listen(t, (request, response) => {
+  const { port, seen } = await serve(t, (request, response) => {
     response.setHeader("x-auth", request.headers.authorization ?? "none");
     response.writeHead(418).end("hello");
   });
@@ -62,7 +57,7 @@ test("an allowed address is spoken to: status, headers, body, query and method a
 });
 
 test("a body is posted as it is", async (t) => {
-  const { port } = await listen(t, async (request, response) => response.end(await text({ body: request })));
+  const { port } = await serve(t, async (request, response) => response.end(await text({ body: request })));
   const outbound = open(t, { allowPrivateAddresses: true });
   const response = await outbound.request(new URL(`http://127.0.0.1:${port}/`), {
     method: "POST",
@@ -76,7 +71,7 @@ test("a body is posted as it is", async (t) => {
 });
 
 test("a redirect is answered, not followed", async (t) => {
-  const { port, seen } = await listen(t, (_, response) => response.writeHead(302, { location: "/next" }).end());
+  const { port, seen } = await serve(t, (_, response) => response.writeHead(302, { location: "/next" }).end());
   const response = await open(t, { allowPrivateAddresses: true }).get(`http://127.0.0.1:${port}/`);
   assert.equal(response.status, 302);
   assert.equal(response.headers.location, "/next");
@@ -85,7 +80,7 @@ test("a redirect is answered, not followed", async (t) => {
 });
 
 test("an address in the URL is checked in every spelling, before anything is sent", async (t) => {
-  const { port, seen } = await listen(t, (_, response) => response.end());
+  const { port, seen } = await serve(t, (_, response) => response.end());
   const outbound = open(t, { resolve: async () => assert.fail("an address is not looked up") });
   const hosts = [
     "127.0.0.1",
@@ -123,7 +118,7 @@ test("only http and https are spoken", async (t) => {
 });
 
 test("a name that resolves to a private address is refused, unless its name or network is allowed", async (t) => {
-  const { port, seen } = await listen(t, (_, response) => response.end("in"));
+  const { port, seen } = await serve(t, (_, response) => response.end("in"));
   const resolve: Resolve = async () => [{ address: "127.0.0.1", family: 4 }];
   const url = `http://CDN.internal:${port}/`;
   await assert.rejects(open(t, { resolve }).get(url), isRefused);
@@ -141,7 +136,7 @@ test("a name that resolves to a private address is refused, unless its name or n
 });
 
 test("the real resolver is behind it: localhost is refused, and reached where it is named", async (t) => {
-  const { port } = await listen(t, (_, response) => response.end("in"));
+  const { port } = await serve(t, (_, response) => response.end("in"));
   await assert.rejects(open(t, {}).get(`http://localhost:${port}/`), isRefused);
   assert.equal(
     await text(await open(t, { allowPrivateAddresses: ["localhost"] }).get(`http://localhost:${port}/`)),
@@ -151,7 +146,7 @@ test("the real resolver is behind it: localhost is refused, and reached where it
 
 test("a name that turns private the second time is refused then: the check is at the connect", async (t) => {
   // 127.0.0.1 plays the public address, 127.0.0.2 the private one.
-  const { port, seen } = await listen(t, (_, response) => response.writeHead(200, { connection: "close" }).end("out"));
+  const { port, seen } = await serve(t, (_, response) => response.writeHead(200, { connection: "close" }).end("out"));
   const answers = ["127.0.0.1", "127.0.0.2"];
   const outbound = open(t, {
     allowPrivateAddresses: ["127.0.0.1"],
@@ -163,7 +158,7 @@ test("a name that turns private the second time is refused then: the check is at
 });
 
 test("of several addresses only the allowed ones are connected to", async (t) => {
-  const { port, seen } = await listen(t, (_, response) => response.end("in"));
+  const { port, seen } = await serve(t, (_, response) => response.end("in"));
   const outbound = open(t, {
     allowPrivateAddresses: ["127.0.0.1"],
     resolve: async () => [
@@ -187,7 +182,7 @@ test("a name without an address, and a resolver that fails, are errors of the ne
 });
 
 test("headers that never come, a body that stalls and an abort end a request; no error tells the query", async (t) => {
-  const { port } = await listen(t, (request, response) => {
+  const { port } = await serve(t, (request, response) => {
     if (request.url?.startsWith("/stall")) response.writeHead(200).write("some");
   });
   const outbound = open(t, { allowPrivateAddresses: true });
@@ -201,7 +196,7 @@ test("headers that never come, a body that stalls and an abort end a request; no
 });
 
 test("a body that fails while nobody reads it does not end the process", async (t) => {
-  const { port } = await listen(t, (_, response) => {
+  const { port } = await serve(t, (_, response) => {
     response.writeHead(200, { "content-length": "100" });
     response.write("some");
     setTimeout(() => response.destroy(), 20);

@@ -1,7 +1,7 @@
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
-import type { AddressInfo } from "node:net";
 import { Webhook } from "standardwebhooks";
 import type { Random } from "../../../src/ports.ts";
+import { listen } from "../listen.ts";
 import type { World } from "./world.ts";
 
 /** One request of the relay to an endpoint, in order of arrival. */
@@ -186,19 +186,15 @@ export async function openApp(given: {
   const server = createServer((request, response) => {
     handle(request, response).catch((error) => problems.push(`the app broke: ${error}`));
   });
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const { url, close } = await listen(null, server);
   return {
-    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    url,
     arrivals,
     taken,
     links,
     told,
     problems,
     counts,
-    close: () =>
-      new Promise((resolve) => {
-        server.close(() => resolve());
-        server.closeAllConnections();
-      }),
+    close,
   };
 }

@@ -1,9 +1,10 @@
 import type { StoredEvent } from "../../../src/model/event.ts";
+import { sha256Of } from "../bytes.ts";
 import type { Stored } from "../stored.ts";
 import type { App } from "./app.ts";
 import type { Check } from "./judge.ts";
 import type { Kept } from "./kept.ts";
-import { sha256Of, type World } from "./world.ts";
+import type { World } from "./world.ts";
 
 /** The videos whose delete is stored: their copies go. */
 export function deletedVideos(events: Iterable<StoredEvent>): Set<string> {

@@ -1,10 +1,11 @@
 import type { StoredEvent } from "../../../src/model/event.ts";
 import { topicMatches } from "../../../src/rules/topics.ts";
+import { sha256Of } from "../bytes.ts";
 import type { Stored } from "../stored.ts";
 import type { App, Arrival } from "./app.ts";
 import { deletedVideos, judgeMedia } from "./judge-media.ts";
 import { type Kept, listFiles } from "./kept.ts";
-import { type Posted, sha256Of, type World } from "./world.ts";
+import type { Posted, World } from "./world.ts";
 
 type Known = StoredEvent & { sequence: number; posted: Posted };
 export type Check = (holds: boolean, why: () => string) => void;

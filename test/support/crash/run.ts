@@ -7,6 +7,7 @@ import { systemClock } from "../../../src/platform/runtime.ts";
 import type { Random } from "../../../src/ports.ts";
 import { openProvider } from "../../../src/simulator/provider.ts";
 import { seededRandom } from "../../../src/simulator/random.ts";
+import { sha256Of } from "../bytes.ts";
 import { type Ending, lastingPort, type ServeProcess, spawnServe } from "../serve-process.ts";
 import { openStored } from "../stored.ts";
 import { type App, openApp } from "./app.ts";
@@ -15,7 +16,7 @@ import { type Judgement, judge } from "./judge.ts";
 import { type Kept, keptInBucket, keptInFolder } from "./kept.ts";
 import { startLoad } from "./load.ts";
 import { watchMedia } from "./watch.ts";
-import { createWorld, sha256Of, type World } from "./world.ts";
+import { createWorld, type World } from "./world.ts";
 
 export type CrashOptions = {
   rounds: number;

@@ -2,7 +2,9 @@ import type { Stats } from "node:fs";
 import { open, readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { sha256Of, type World } from "./world.ts";
+import { nullWhereMissing } from "../../../src/platform/files/file-system.ts";
+import { sha256Of } from "../bytes.ts";
+import type { World } from "./world.ts";
 
 /** A folder is looked at again and again for this long after it appeared; all of them after every kill. */
 const FRESH_FOR = 10_000;
@@ -96,9 +98,4 @@ function markOf({ ino, size, mtimeMs }: Stats): string {
 
 async function list(dir: string): Promise<string[]> {
   return ((await readdir(dir).catch(nullWhereMissing)) ?? []).filter((name) => !name.startsWith("."));
-}
-
-function nullWhereMissing(error: NodeJS.ErrnoException): null {
-  if (error.code === "ENOENT" || error.code === "ENOTDIR") return null;
-  throw error;
 }

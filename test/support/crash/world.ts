@@ -1,4 +1,3 @@
-import { createHash } from "node:crypto";
 import type { Random } from "../../../src/ports.ts";
 import { type EventType, inventVideoId, makeEvent } from "../../../src/simulator/events.ts";
 import type { Fault } from "../../../src/simulator/faults.ts";
@@ -168,8 +167,4 @@ export function createWorld({
       return one;
     },
   };
-}
-
-export function sha256Of(bytes: Uint8Array): string {
-  return createHash("sha256").update(bytes).digest("hex");
 }

@@ -1,4 +1,3 @@
-import { createHash } from "node:crypto";
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import Database from "better-sqlite3";
@@ -6,6 +5,7 @@ import { spoolPaths } from "../../../src/mirror/spool/spool.ts";
 import type { SpooledFile } from "../../../src/model/medium.ts";
 import { createNames } from "../../../src/store/core/rows/ids.ts";
 import { readEpochs } from "../../../src/store/sqlite/rows/epochs.ts";
+import { sha256Of } from "../bytes.ts";
 
 type MediumRow = {
   id: number;
@@ -63,6 +63,6 @@ function compare(
 ): string[] {
   if (!existsSync(path)) return [`${what} is missing`];
   const found = readFileSync(path);
-  const isSame = found.length === bytes && createHash("sha256").update(found).digest("hex") === sha256;
+  const isSame = found.length === bytes && sha256Of(found) === sha256;
   return isSame ? [] : [`${what} is damaged: ${found.length} of ${bytes} bytes`];
 }

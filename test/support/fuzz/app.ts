@@ -1,6 +1,7 @@
 import { createServer } from "node:http";
-import { type AddressInfo, createServer as createTcpServer } from "node:net";
+import { createServer as createTcpServer } from "node:net";
 import { Webhook } from "standardwebhooks";
+import { listen } from "../listen.ts";
 
 /** A delivery: what of it is needed to compare it with what was sent. */
 export type Delivered = { videoId: unknown; body: Buffer | null; json: Record<string, unknown> };
@@ -45,19 +46,15 @@ export async function openApp(secret: string): Promise<App> {
     }
     response.writeHead(200).end();
   });
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const { url, close } = await listen(null, server);
   return {
-    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/app`,
+    url: `${url}/app`,
     delivered,
     problems,
     keepAll() {
       keepsAll = true;
     },
-    close: () =>
-      new Promise((resolve) => {
-        server.close(() => resolve());
-        server.closeAllConnections();
-      }),
+    close,
   };
 }
 
@@ -68,10 +65,5 @@ export async function openTrap(): Promise<{ port: number; calls: () => number; c
     calls++;
     socket.destroy();
   });
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  return {
-    port: (server.address() as AddressInfo).port,
-    calls: () => calls,
-    close: () => new Promise((resolve) => server.close(() => resolve())),
-  };
+  return { ...(await listen(null, server)), calls: () => calls };
 }

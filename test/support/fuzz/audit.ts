@@ -1,10 +1,11 @@
 import { lstatSync, readdirSync, readFileSync, realpathSync } from "node:fs";
 import { join, sep } from "node:path";
 import { isDeepStrictEqual } from "node:util";
+import { sha256Of } from "../bytes.ts";
 import type { Stored } from "../stored.ts";
 import type { App } from "./app.ts";
 import { judgeBody } from "./oracle.ts";
-import { type Ledger, sha256Of } from "./senders.ts";
+import type { Ledger } from "./senders.ts";
 
 /** Members that an enriched body may change (CONTRACT, "Enriched body"). */
 const TOUCHED = new Set(["type", "videoContext", "videoUrl", "thumbnailUrl", "relay"]);

@@ -3,9 +3,9 @@ import { request } from "undici";
 import { makeEvent } from "../../../src/simulator/events.ts";
 import type { Provider } from "../../../src/simulator/provider.ts";
 import { seededRandom } from "../../../src/simulator/random.ts";
+import { sha256Of } from "../bytes.ts";
 import type { App } from "./app.ts";
 import { pathIds, TWINS } from "./ids.ts";
-import { sha256Of } from "./senders.ts";
 
 /** All of them are mirrored and delivered within this long. */
 const PATIENCE = 30_000;

@@ -1,5 +1,5 @@
-import { createHash } from "node:crypto";
 import { seededRandom } from "../../../src/simulator/random.ts";
+import { sha256Of } from "../bytes.ts";
 import { type Case, MAX_BODY } from "./case.ts";
 import type { Ground } from "./ground.ts";
 import { judgeBody, judgeReply, type Reply } from "./oracle.ts";
@@ -152,10 +152,6 @@ function growsBeyondLimit({ bytes, body }: Case): boolean {
 
 function count(ledger: Ledger, what: string): void {
   ledger.statuses.set(what, (ledger.statuses.get(what) ?? 0) + 1);
-}
-
-export function sha256Of(bytes: Uint8Array): string {
-  return createHash("sha256").update(bytes).digest("hex");
 }
 
 function describe(number: number, one: Case, why: string): string {

@@ -1,7 +1,6 @@
 import { statSync } from "node:fs";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { createServer } from "node:http";
-import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
@@ -16,6 +15,7 @@ import { judge } from "../crash/judge.ts";
 import { keptInFolder } from "../crash/kept.ts";
 import { startLoad } from "../crash/load.ts";
 import { createWorld } from "../crash/world.ts";
+import { listen } from "../listen.ts";
 import { lastingPort, type ServeProcess, spawnServe } from "../serve-process.ts";
 import { openStored } from "../stored.ts";
 import { AUTHORITY } from "../tls-server.ts";
@@ -73,14 +73,13 @@ export async function runReloadTest({ reloads, seed, onReload }: ReloadOptions):
     hasty: new Set(["hasty"]),
   });
   const extra = createServer((request, response) => request.resume().on("end", () => response.end()));
-  await new Promise<void>((listening) => extra.listen(0, "127.0.0.1", listening));
+  const { url: extraUrl, close: closeExtra } = await listen(null, extra);
   const port = await lastingPort();
   const certificates = readCertificates();
   trust(certificates, AUTHORITY);
   const plain = crashConfig({ port, appUrl: app.url, target: kept.target });
   const tls = { cert: "cert.pem", key: "key.pem" };
   const base: ConfigInput = { ...plain, server: { ...plain.server, publicUrl: `https://localhost:${port}`, tls } };
-  const extraUrl = `http://127.0.0.1:${(extra.address() as AddressInfo).port}/`;
   const change = changesOf(base, extraUrl, certificates);
   const configPath = join(folder, "config.json");
   const [first] = certificates.renewed;
@@ -189,8 +188,7 @@ export async function runReloadTest({ reloads, seed, onReload }: ReloadOptions):
     if (!relay.hasEnded()) await relay.kill();
     await load.abort();
     await Promise.all([provider.close(), app.close()]);
-    extra.closeAllConnections();
-    extra.close();
+    await closeExtra();
   }
   const [growth, natural] = [growthOf(samples.reloading), growthOf(samples.quiet)];
   if (growth && natural) {

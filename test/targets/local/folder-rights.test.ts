@@ -17,10 +17,12 @@ import test, { type TestContext } from "node:test";
 import { backupsIn } from "../../../src/backup/in-target.ts";
 import { giveRights } from "../../../src/targets/local/folder-rights.ts";
 import { openLocalTarget } from "../../../src/targets/local/open.ts";
-import { aboutOf, put, sha256 } from "../../contracts/mirror-target.ts";
+import { aboutOf, put } from "../../contracts/mirror-target.ts";
 import { openCopies } from "../../mirror/copies.ts";
+import { sha256Of } from "../../support/bytes.ts";
 import { tempFolder } from "../../support/folder.ts";
 import { testLog } from "../../support/ports.ts";
+import { waitFor } from "../../support/wait.ts";
 
 const noLinks = () => Promise.reject(Object.assign(new Error("no links"), { code: "EPERM" }));
 
@@ -85,7 +87,7 @@ test("a backup is for the relay alone, whoever may read the copies", { skip: noG
     mkdirSync(spool);
     const file = join(spool, "backup.db");
     await writeFile(file, "everything", { mode: 0o644 });
-    const backup = { file, bytes: 10, sha256: sha256("everything") };
+    const backup = { file, bytes: 10, sha256: sha256Of("everything") };
     await backupsIn(target).put("relay-1.db", backup, new AbortController().signal);
     assert.equal(modeOf(join(dir, "~backups/relay-1.db")), "600");
   }
@@ -210,12 +212,11 @@ test("a target that leads elsewhere counts as down, and what waits goes on when 
   assert.deepEqual(readdirSync(elsewhere), []);
   rmSync(dir);
   renameSync(`${dir}.away`, dir);
-  for (let round = 1; round <= 3; round++) {
+  await waitFor(async () => {
     await at.clock.advance(10_000);
     at.health.mayTry();
-    await new Promise((resolve) => setTimeout(resolve, 50));
     await work();
-  }
+    return (await at.store.media({ limit: 9 }))[0]?.state === "mirrored";
+  });
   assert.equal(at.health.trouble(), null);
-  assert.equal((await at.store.media({ limit: 9 }))[0]?.state, "mirrored");
 });

@@ -2,7 +2,6 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { createServer, type RequestListener } from "node:http";
 import { createServer as createTlsServer } from "node:https";
-import { type AddressInfo, createServer as createTcpServer, type Server } from "node:net";
 import process from "node:process";
 import { type TestContext, test } from "node:test";
 import { errorLine } from "../../../src/errors.ts";
@@ -10,6 +9,8 @@ import { openS3Target } from "../../../src/targets/s3/open.ts";
 import type { S3Target } from "../../../src/targets/s3/options.ts";
 import { aboutOf, put } from "../../contracts/mirror-target.ts";
 import { tempFolder } from "../../support/folder.ts";
+import { listen } from "../../support/listen.ts";
+import { freePort } from "../../support/relay-in-folder.ts";
 import { s3Target } from "../../support/s3-server.ts";
 
 // What a store may answer, played by a server of a few lines: whether the operator is told what to do.
@@ -18,12 +19,6 @@ const SECRET = "hunter2hunter2";
 const PATIENT = { connect: 10_000, silence: 10_000, attempts: 1 };
 /** For stores that are silent. */
 const QUICK = { ...PATIENT, silence: 300 };
-
-async function listen(t: TestContext, server: Server): Promise<number> {
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  t.after(() => new Promise((resolve) => server.close(resolve)));
-  return (server.address() as AddressInfo).port;
-}
 
 async function openAt(t: TestContext, members: Partial<S3Target>) {
   const credentials = { accessKeyId: "key", secretAccessKey: SECRET, sessionToken: `${SECRET}-token` };
@@ -39,8 +34,7 @@ async function lineOf(t: TestContext, answer: RequestListener, members: Partial<
     request.resume();
     answer(request, response);
   });
-  t.after(() => server.closeAllConnections());
-  const endpoint = `http://127.0.0.1:${await listen(t, server)}`;
+  const { url: endpoint } = await listen(t, server);
   const target = await openAt(t, { endpoint, ...members });
   return failing(put(target, tempFolder(t), "a/video.mp4", "one"));
 }
@@ -97,22 +91,19 @@ test("a store that breaks the connection, or never answers, is said within the t
 });
 
 test("nothing listening, a name that is not known, and no TLS where TLS was asked for", async (t) => {
-  const free = createTcpServer();
-  const port = await listen(t, free);
-  await new Promise((resolve) => free.close(resolve));
-  const gone = await openAt(t, { endpoint: `http://127.0.0.1:${port}` });
+  const gone = await openAt(t, { endpoint: `http://127.0.0.1:${await freePort()}` });
   assert.match(await failing(gone.head("a")), /nothing listens at 127\.0\.0\.1:\d+: .*mirror\.target\.endpoint/);
   const unknown = await openAt(t, { endpoint: "http://nowhere.invalid:9000" });
   assert.match(await failing(unknown.head("a")), /nowhere\.invalid:9000 (is not known|cannot be looked up)/);
   const plain = createServer((_, response) => response.end());
-  const tls = await openAt(t, { endpoint: `https://127.0.0.1:${await listen(t, plain)}` });
+  const tls = await openAt(t, { endpoint: `https://127.0.0.1:${(await listen(t, plain)).port}` });
   assert.match(await failing(tls.head("a")), /^s3 bucket media: /);
 });
 
 test("a certificate of an unknown authority names the option that helps", async (t) => {
   const pem = readFileSync("test/fixtures/tls/store.pem");
   const server = createTlsServer({ cert: pem, key: pem }, (_, response) => response.end());
-  const target = await openAt(t, { endpoint: `https://127.0.0.1:${await listen(t, server)}` });
+  const target = await openAt(t, { endpoint: `https://127.0.0.1:${(await listen(t, server)).port}` });
   assert.match(await failing(target.head("a")), /certificate of 127\.0\.0\.1:\d+ is not trusted: .*mirror\.target\.ca/);
 });
 
@@ -145,7 +136,7 @@ test("a missing bucket is told from a missing copy", async (t) => {
     if (request.method === "HEAD") return response.writeHead(404).end();
     says(404, code)(request, response as Parameters<RequestListener>[1]);
   });
-  const target = await openAt(t, { endpoint: `http://127.0.0.1:${await listen(t, server)}` });
+  const target = await openAt(t, { endpoint: (await listen(t, server)).url });
   assert.equal(await target.head("a/video.mp4"), null);
   assert.equal(await target.read("a/video.mp4", AbortSignal.timeout(5_000)), null);
   await target.delete("a/video.mp4");
@@ -162,8 +153,7 @@ test("a copy that ends too early, or stops coming, is an error and not a short c
     response.write("x".repeat(100));
     if (!hangs) setTimeout(() => response.destroy(), 20);
   });
-  t.after(() => server.closeAllConnections());
-  const target = await openAt(t, { endpoint: `http://127.0.0.1:${await listen(t, server)}` });
+  const target = await openAt(t, { endpoint: (await listen(t, server)).url });
   const readIt = async () => {
     let bytes = 0;
     for await (const chunk of (await target.read("a/video.mp4", AbortSignal.timeout(9_000)))!) bytes += chunk.length;
@@ -184,7 +174,7 @@ test("a store that takes a copy and then has another is not believed", async (t)
     }
     response.writeHead(head, { "content-length": "2", "x-amz-meta-sha256": aboutOf("one").sha256 }).end();
   });
-  const target = await openAt(t, { endpoint: `http://127.0.0.1:${await listen(t, server)}` });
+  const target = await openAt(t, { endpoint: (await listen(t, server)).url });
   const line = await failing(put(target, tempFolder(t), "a/video.mp4", "one"));
   assert.match(line, /a\/video\.mp4 was uploaded, and the store has 2 bytes/);
 });

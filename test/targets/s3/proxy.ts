@@ -1,6 +1,6 @@
 import { Agent, createServer, type IncomingMessage, request } from "node:http";
-import type { AddressInfo } from "node:net";
 import type { TestContext } from "node:test";
+import { listen } from "../../support/listen.ts";
 
 /** What happens to a request: its connection breaks, the store is busy, refuses it, or does it and the answer is lost. */
 export type Fault = "reset" | "503" | "400" | "lost" | null;
@@ -33,14 +33,9 @@ export async function faultyProxy(t: TestContext, store: string): Promise<Faulty
     given.on("close", () => given.complete || passed.destroy());
     given.pipe(passed);
   });
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  t.after(() => {
-    agent.destroy();
-    server.closeAllConnections();
-    server.close();
-  });
+  t.after(() => agent.destroy());
   const proxy: FaultyProxy = {
-    endpoint: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    endpoint: (await listen(t, server)).url,
     fault: () => null,
   };
   return proxy;

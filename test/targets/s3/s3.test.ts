@@ -21,7 +21,8 @@ import {
 import type { Patience } from "../../../src/targets/s3/connection.ts";
 import { openS3Target } from "../../../src/targets/s3/open.ts";
 import type { S3Target } from "../../../src/targets/s3/options.ts";
-import { aboutOf, put, readAll, sha256 } from "../../contracts/mirror-target.ts";
+import { aboutOf, put, readAll } from "../../contracts/mirror-target.ts";
+import { sha256Of } from "../../support/bytes.ts";
 import { testLog } from "../../support/ports.ts";
 import { noS3, type S3Server, startS3Server } from "../../support/s3-server.ts";
 import { waitFor } from "../../support/wait.ts";
@@ -100,7 +101,7 @@ test("a large file goes in parts and comes back whole, with its type, its metada
       ContentLength: FILM.length,
       ContentDisposition: undefined,
       CacheControl: "private, max-age=60",
-      Metadata: { "event-id": "evt_7", "video-id": "60940", sha256: sha256(FILM) },
+      Metadata: { "event-id": "evt_7", "video-id": "60940", sha256: sha256Of(FILM) },
     },
   );
   assert.match(ETag ?? "", /-3"$/, "8 MiB, 8 MiB and the rest");
@@ -133,8 +134,8 @@ test("a copy without metadata is read to be compared, one with it is not", { ski
   await place("same", "one");
   await place("other", "two");
   await place("longer", "three");
-  await place("claims", "two", { sha256: sha256("one") });
-  await place("disclaims", "one", { sha256: sha256("two") });
+  await place("claims", "two", { sha256: sha256Of("one") });
+  await place("disclaims", "one", { sha256: sha256Of("two") });
   assert.equal(await put(target, folder, "same", "one"), "exists-same");
   assert.equal(await put(target, folder, "other", "one"), "exists-different");
   assert.equal(await put(target, folder, "longer", "one"), "exists-different");
@@ -221,7 +222,7 @@ test("a file that is not what was downloaded is not stored, small or large", { s
   const refused = (error: Error) => error.name === "SpoolChanged" && /is not what was downloaded/.test(error.message);
   for (const content of [Buffer.from("one"), FILM]) {
     const file = await fileOf("changed", content);
-    const other = { sha256: sha256("other"), again: true };
+    const other = { sha256: sha256Of("other"), again: true };
     await assert.rejects(target.put("a/video.mp4", file, aboutOf(content, other), never()), refused);
     const longer = { bytes: content.length + 1 };
     await assert.rejects(target.put("a/video.mp4", file, aboutOf(content, longer), never()), refused);
@@ -394,5 +395,5 @@ test("many large files at once go through a bounded memory, each in turn", { ski
   assert.deepEqual(new Set(placed), new Set(["stored"]));
   assert.deepEqual(await objectsIn(bucket), names);
   const { Body } = await server.client.send(new GetObjectCommand({ Bucket: bucket, Key: names[4]! }));
-  assert.equal(sha256(await Body!.transformToByteArray()), sha256(FILM));
+  assert.equal(sha256Of(await Body!.transformToByteArray()), sha256Of(FILM));
 });

@@ -53,6 +53,14 @@ export async function makeSecret(tx: Tx, bytes: Uint8Array): Promise<Uint8Array>
   return (await readSecret(tx))!;
 }
 
+const PUBLIC_URL = "public-url";
+
+export const readPublicUrl = (tx: Tx) => readText(tx, PUBLIC_URL);
+
+export async function writePublicUrl(tx: Tx, url: string): Promise<void> {
+  if ((await readPublicUrl(tx)) !== url) writeText(tx, PUBLIC_URL, url);
+}
+
 const CHECK = "integrity";
 
 /** The last check of the whole database. */
