@@ -12,9 +12,6 @@ const CLAIM_AGAIN = 1_000;
 const LONGEST_WAIT = 30_000;
 const SHORTEST_WAIT = 50;
 
-/** The claim of a queue that gives nothing now: it is asked again soon. */
-export const HELD_BACK: Claimed<never> = { jobs: [], nextDue: 0 };
-
 /** What a running job gets from its worker. */
 export type Lease = {
   /** Aborted when the lease is lost (reason: LeaseLost) or the relay stops: the job must end at once and settle nothing. */

@@ -43,7 +43,7 @@ export type Refusal = {
   isEvent?: boolean;
 };
 
-/** Which jobs a worker wants: `limit` of them, each leased for `leaseFor` milliseconds. */
+/** Which jobs a worker wants: `limit` of them, each leased for `leaseFor` milliseconds. A limit of 0 asks only when the next is due. */
 export type ClaimWish = { now: number; limit: number; leaseFor: number };
 
 /** `nextDue`: when a claim may next give something; null: never, as far as is known now. */

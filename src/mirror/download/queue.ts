@@ -1,6 +1,6 @@
 import type { Config } from "../../config/schema.ts";
 import { errorLine } from "../../errors.ts";
-import { HELD_BACK, type Lease, type Queue } from "../../jobs/worker.ts";
+import type { Lease, Queue } from "../../jobs/worker.ts";
 import type { DownloadJob } from "../../model/job.ts";
 import type { Ports } from "../../ports.ts";
 import type { Store } from "../../store/store.ts";
@@ -99,12 +99,12 @@ export function downloadQueue(options: DownloadOptions): Downloads {
     spoolTrouble: failures.line,
 
     async claim(wish) {
-      if (!(await isReady())) return HELD_BACK;
+      if (!(await isReady())) return store.claimDownloads({ ...wish, limit: 0, busyHosts: [] });
       let places = most - inProgress.count();
       // A retry may take the place of a slow download only now and then, a first try at any time.
       const mayPreempt = places <= 0 && inProgress.hasSlow() && clock.elapsed() - preemptedAt >= limits.yieldAfter;
       if (mayPreempt) places = 1;
-      if (places <= 0) return HELD_BACK;
+      if (places <= 0) return store.claimDownloads({ ...wish, limit: 0, busyHosts: [] });
       // Hosts with the fewest downloads under way come first: many links of one host do not hold up the others.
       for (let share = config.concurrency; ; share += config.concurrency) {
         const busyHosts = inProgress.hostsWith(share);

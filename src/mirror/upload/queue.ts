@@ -1,7 +1,7 @@
 import { lstat, rm, stat } from "node:fs/promises";
 import type { Config } from "../../config/schema.ts";
 import { errorLine, LeaseLost } from "../../errors.ts";
-import { HELD_BACK, type Queue } from "../../jobs/worker.ts";
+import type { Queue } from "../../jobs/worker.ts";
 import { LEASE, type UploadJob, type UploadOutcome } from "../../model/job.ts";
 import { nullWhereMissing } from "../../platform/files/file-system.ts";
 import type { Ports } from "../../ports.ts";
@@ -120,7 +120,7 @@ export function uploadQueue(options: UploadOptions): Queue<UploadJob> {
     name: "upload",
     concurrency: Math.max(LEAST_SLOTS, config.concurrency),
 
-    claim: async (wish) => (targetHealth.mayTry() ? store.claimUploads(wish) : HELD_BACK),
+    claim: (wish) => store.claimUploads(targetHealth.mayTry() ? wish : { ...wish, limit: 0 }),
 
     run: (job, { signal }) => locks.withLock(job.videoId, job.kind, () => run(job, signal)),
   };

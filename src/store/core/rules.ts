@@ -140,7 +140,7 @@ function claiming<Wish extends ClaimWish, J extends ClaimedJob>(
     answer: (wish) =>
       job(async (tx) => {
         const due = await nextDue(tx, wish);
-        return due === null || due > wish.now ? { jobs: [], nextDue: due } : undefined;
+        return due === null || due > wish.now || wish.limit === 0 ? { jobs: [], nextDue: due } : undefined;
       }),
     run: (wish) =>
       job(async (tx) => {

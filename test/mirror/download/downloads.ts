@@ -24,7 +24,8 @@ export function memoryStore() {
     lost: false,
     spooled: [] as { mediumId: string; uploads: boolean }[],
     async claimDownloads({ limit, busyHosts }: { limit: number; busyHosts: string[] }) {
-      store.claims.push({ limit, busyHosts });
+      // A limit of 0 asks only when the next is due.
+      if (limit > 0) store.claims.push({ limit, busyHosts });
       const fits = due.filter((job) => !busyHosts.includes(job.host)).slice(0, limit);
       for (const job of fits) due.splice(due.indexOf(job), 1);
       return { jobs: fits, nextDue: null };

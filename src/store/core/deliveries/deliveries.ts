@@ -29,7 +29,7 @@ type AttemptRow = {
   response: Uint8Array | null;
 };
 
-/** Claims, settles and lists deliveries, inside a transaction; the state of endpoints. */
+// Claims, settles and lists deliveries; the state of endpoints.
 
 const DUE = sql<[string, number, number], DeliveryRow>(
   "SELECT * FROM deliveries WHERE endpoint = ? AND due <= ? ORDER BY due LIMIT ?",

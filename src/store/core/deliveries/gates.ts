@@ -22,7 +22,7 @@ const STATES = `
   (SELECT state FROM media WHERE id = e.video_medium) AS video_state,
   (SELECT state FROM media WHERE id = e.thumbnail_medium) AS thumbnail_state`;
 
-/** The gates of deliveries that wait for media (CONTRACT, "The gate"). */
+// The gates of deliveries that wait for media (CONTRACT, "The gate").
 
 const WAITING = sql<[number], Waiting>(
   `SELECT d.*, ${STATES} FROM deliveries d JOIN events e ON e.id = d.event

@@ -26,11 +26,9 @@ export type DeliveryRow = {
 
 type Lane = Pick<DeliveryRow, "id" | "video" | "endpoint" | "ordered">;
 
-/**
- * The rules of a lane (one endpoint and one video; CONTRACT, "Order"): its deliveries go one after
- * the other by id, which is commit order. Only the head has a due time; the next one gets its due time when its turn comes.
- * A delivery that was retried stands before later ones that have a due time already: theirs is taken from them when it comes.
- */
+// The rules of a lane (one endpoint and one video; CONTRACT, "Order"): its deliveries go one after
+// the other by id, which is commit order. Only the head has a due time; the next one gets its due time when its turn comes.
+// A delivery that was retried stands before later ones that have a due time already: theirs is taken from them when it comes.
 
 const insertDelivery = insert("deliveries", [
   ...(["id", "endpoint", "video", "event", "ordered", "state", "due", "gate_until", "replay"] as const),

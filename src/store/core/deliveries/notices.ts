@@ -18,10 +18,8 @@ const MIRRORED: NoticeType = "relay.media.mirrored";
 const FAILED: NoticeType = "relay.media.failed";
 const AT_RISK: NoticeType = "relay.media.at_risk";
 
-/**
- * The relay's notices (CONTRACT, "Notices"): each is an event of the relay's own in the lane of its video, stored only where an
- * endpoint asks for it. Notices have no media, and their deliveries make no notices.
- */
+// The relay's notices (CONTRACT, "Notices"): each is an event of the relay's own in the lane of its video, stored only where an
+// endpoint asks for it. Notices have no media, and their deliveries make no notices.
 
 const VIDEO = sql<[number], { video_id: string; context: string | null }>(
   "SELECT video_id, context FROM videos WHERE id = ?",

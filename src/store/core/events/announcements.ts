@@ -25,13 +25,11 @@ type Bringer = Pick<Announcement, "event" | "sequence" | "receivedAt" | "now"> &
 /** The link that a row goes on with. `isLater`: its deadline is later than that of the row's own. */
 type Link = Pick<MediumRow, "url" | "host" | "deadline" | "linked_at"> & { isLater: boolean };
 
-/**
- * Files the links of events: which media row a link belongs to, and what becomes of it (CONTRACT,
- * "Media").
- *
- * A video link is a row for ever: announced again, it is the same file. A thumbnail is a place whose file changes: each of
- * its links is a row, the newest of which supersedes the older ones once it has a copy.
- */
+// Files the links of events: which media row a link belongs to, and what becomes of it (CONTRACT,
+// "Media").
+//
+// A video link is a row for ever: announced again, it is the same file. A thumbnail is a place whose file changes: each of
+// its links is a row, the newest of which supersedes the older ones once it has a copy.
 
 const insertMedium = insert("media", [
   ...(["id", "video", "kind", "event", "sequence", "url", "host", "deadline", "changes", "state", "due"] as const),

@@ -55,7 +55,7 @@ const CONTEXT_MISSING = `a.context_at IS NOT NULL AND EXISTS (
   SELECT 1 FROM deliveries d JOIN attempts t ON t.delivery = d.id WHERE (${DELIVERIES}) AND d.state = 'delivered'
   GROUP BY d.endpoint HAVING max(t.started_at) <= a.context_at)`;
 
-/** Takes events in and gives them out. */
+// Takes events in and gives them out.
 
 const annotate = insert("annotations", ["event", "context", "late", "ordered_at"]);
 // What repeats an event that was erased brings its body back no more than the event does.

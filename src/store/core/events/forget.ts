@@ -27,10 +27,8 @@ type EventRow = Sized & {
   thumbnail_medium: number | null;
 };
 
-/**
- * Erases what is known of a video; what stays are ids, types and times. Each function is one piece of that, inside a
- * transaction, and returns whether there is more of it to do. Each can be done again: what was cut off is gone on with.
- */
+// Erases what is known of a video; what stays are ids, types and times. Each function is one piece of that, inside a
+// transaction, and returns whether there is more of it to do. Each can be done again: what was cut off is gone on with.
 
 /** `hasMore`: something came since it was erased. */
 const FIND = sql<[string], { id: number; forgotten_at: number | null; hasMore: number }>(

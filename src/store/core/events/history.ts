@@ -17,10 +17,8 @@ type Said = {
 /** A video as its history leaves it, in columns of its row. */
 export type Retold = Pick<VideoRow, "state" | "has_file" | "context" | "context_since">;
 
-/**
- * The order in which a video's events count (CONTRACT, "Late", "Mapping"): an event that came in time
- * by its commit, one from quarantine by its receipt, an import before all of them unless it was to be the newest.
- */
+// The order in which a video's events count (CONTRACT, "Late", "Mapping"): an event that came in time
+// by its commit, one from quarantine by its receipt, an import before all of them unless it was to be the newest.
 
 const IN_ORDER = sql<[number, number, number], Said>(
   `SELECT e.id, 0 AS imported, e.received_at, e.type, e.failure, e.context, a.context AS given,

@@ -15,7 +15,7 @@ const EACH = 50;
 /** Where a new event stands: its sequence, its place in order, and whether nothing of its video stands behind it. */
 export type Place = { video: number; sequence: number; orderedAt: number; isLast: boolean };
 
-/** What is known of each video: its context and earlier ones, its state, the last sequence. */
+// What is known of each video: its context and earlier ones, its state, the last sequence.
 
 /** The row of a video by its id at the provider. */
 export const VIDEO = sql<[string], VideoRow>("SELECT * FROM videos WHERE video_id = ?");

@@ -6,7 +6,7 @@ import { type MediumRow, SHOWN_MEDIUM } from "./rows.ts";
 /** The most media in one commit; the rest follows in the next. */
 const AT_ONCE = 500;
 
-/** Media that are not secured while their link dies. */
+// Media that are not secured while their link dies.
 
 const DUE = sql<[number, number], MediumRow & { video_id: string }>(
   `SELECT ${SHOWN_MEDIUM} WHERE m.risk_at <= ? ORDER BY m.risk_at LIMIT ?`,

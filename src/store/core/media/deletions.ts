@@ -15,7 +15,7 @@ const AT_ONCE = 100;
 /** `receivedAt`: when the deletion was received; `isReady`: the video was produced, and nothing has deleted it since. */
 type PlannedDeletion = NonNullable<Plan["deletes"]> & { receivedAt: number; isReady: boolean };
 
-/** Plans, claims and settles deletions. */
+// Plans, claims and settles deletions.
 
 const ABOUT = sql<[number], { event: number; video_id: string }>(
   "SELECT m.event, v.video_id FROM media m JOIN videos v ON v.id = m.video WHERE m.id = ?",

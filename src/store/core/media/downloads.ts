@@ -16,7 +16,7 @@ const MAX_HOSTS = 200;
 /** At most this many media that were skipped while mirroring was off are taken up in one claim. */
 const TAKEN_UP_AT_ONCE = 100;
 
-/** Claims and settles downloads. */
+// Claims and settles downloads.
 
 const FIRST_TRIES = sql<[string, number], MediumRow>(
   "SELECT * FROM media WHERE host = ? AND due <= 0 ORDER BY due LIMIT ?",

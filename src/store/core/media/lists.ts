@@ -11,7 +11,7 @@ type Shown = MediumRow & { video_id: string };
 /** What is to be downloaded is found without looking at all that has been. */
 const UNSECURED = "m.*, v.video_id FROM media m INDEXED BY media_due JOIN videos v ON v.id = m.video";
 
-/** Media as operators and readers see them. */
+// Media as operators and readers see them.
 
 const BY_ID = sql<[number], Shown>(`SELECT ${SHOWN_MEDIUM} WHERE m.id = ?`);
 const BY_KEY = sql<[string], Shown>(

@@ -74,12 +74,10 @@ export function copyOf(ids: Ids, row: MediumRow): Copy {
 /** A first download's due time is its deadline moved by this much: always due, by deadline, before any repeated one. */
 export const FIRST_TRY = -100_000_000_000_000;
 
-/**
- * Media rows: which there are, and when their downloads may begin.
- *
- * One thumbnail of a video is downloaded at a time; the others wait for it to end, however it ends. What is in the spool is
- * secured, and asks nothing more of its link.
- */
+// Media rows: which there are, and when their downloads may begin.
+//
+// One thumbnail of a video is downloaded at a time; the others wait for it to end, however it ends. What is in the spool is
+// secured, and asks nothing more of its link.
 
 const LIVE = sql<[number, string], MediumRow>(
   "SELECT * FROM media WHERE video = ? AND kind = ? AND state <> 'superseded' ORDER BY sequence DESC, id DESC",

@@ -12,10 +12,8 @@ import * as transfers from "./transfers.ts";
 /** A copy as it is written into its row. */
 export type CopyFacts = Omit<SpooledFile, "ext"> & { target: number; key: string };
 
-/**
- * How the work on a medium goes on or ends: its row, and all that follows in the same commit – the
- * next job, gates that open, a thumbnail that is superseded, copies without a row, notices.
- */
+// How the work on a medium goes on or ends: its row, and all that follows in the same commit – the
+// next job, gates that open, a thumbnail that is superseded, copies without a row, notices.
 
 const SPOOLED = sql<[string, number]>(
   `UPDATE media SET state = 'pending', due = NULL, risk_at = NULL, attempts = attempts + 1, spooled = ?, last_error = NULL

@@ -21,7 +21,7 @@ export type TransferRow = {
 /** Where in which target (its row's id) a file is, or may be. */
 export type Place = { target: number; key: string };
 
-/** The jobs on copies (uploads, deletions): when they are due, and who works on them. */
+// The jobs on copies (uploads, deletions): when they are due, and who works on them.
 
 const insertTransfer = insert("transfers", ["id", "action", "medium", "target", "key", "bytes", "due"]);
 const BY_ID = sql<[number], TransferRow>("SELECT * FROM transfers WHERE id = ?");

@@ -10,7 +10,7 @@ import * as ends from "./settle.ts";
 import type { TransferRow } from "./transfers.ts";
 import * as transfers from "./transfers.ts";
 
-/** Claims and settles uploads. */
+// Claims and settles uploads.
 
 const OTHER_COPY = sql<[number, number]>(
   "SELECT 1 FROM media WHERE video = ? AND state <> 'superseded' AND kind = 'video' AND key IS NOT NULL AND id <> ? LIMIT 1",
