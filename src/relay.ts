@@ -94,6 +94,8 @@ async function openPipeline(given: Config, options: PipelineOptions): Promise<Pi
           // Links are made where they are sent or asked for.
           options: ({ mirror: { links, publicBaseUrl, ...work } }) => work,
           open: (config) => openMirror({ config, store, ports, connectTimeout: CONNECT_TIMEOUT, onSettled: wake }),
+          // Two mirrors must not work in one spool.
+          isExclusive: true,
           start: (mirror) => mirror.start(),
           stop: (mirror, grace) => mirror.stop(grace),
           close: (mirror) => mirror.close(),

@@ -3,6 +3,7 @@ import { resolve } from "node:path";
 import { errorLine } from "../errors.ts";
 import { NOTICE_PREFIX, NOTICES } from "../model/notice.ts";
 import { looksLikeNetwork, parseNetworks } from "../platform/net/addresses.ts";
+import { isHostName } from "../platform/net/outbound.ts";
 import { suggest } from "../rules/nearest.ts";
 import { isReservedHeader } from "../rules/reserved-headers.ts";
 import { type CheckContext, readEndpoints } from "./check-context.ts";
@@ -91,7 +92,8 @@ function checkPrivate(list: string[] | boolean | undefined, path: Path, problems
   if (!Array.isArray(list)) return;
   for (const [at, entry] of list.entries()) {
     if (looksLikeNetwork(entry)) checkNetwork(entry, [...path, at], problems);
-    else if (!HOST.test(entry)) problems.add([...path, at], `"${entry}" is neither a CIDR nor a host name`);
+    else if (!HOST.test(entry) || !isHostName(entry))
+      problems.add([...path, at], `"${entry}" is neither a CIDR nor a host name`);
   }
 }
 

@@ -50,9 +50,12 @@ export async function openMirror(options: {
   const { mirror: config, dataDir } = options.config;
   const { clock, log } = ports;
   const spoolDir = join(dataDir, "spool");
-  const targets = await openTargets({ config, dataDir, store, clock, log });
-  const target = targets.present;
   const outbound = openOutbound({ allowPrivateAddresses: config.allowPrivateAddresses, connectTimeout });
+  const targets = await openTargets({ config, dataDir, store, clock, log }).catch(async (error) => {
+    await outbound.close();
+    throw error;
+  });
+  const target = targets.present;
   const targetHealth = createTargetHealth({ target, ports, spoolDir });
   const locks = createCopyLocks();
 

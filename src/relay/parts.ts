@@ -11,8 +11,10 @@ export type Part<Parts, Name extends keyof Parts> = {
   with?: Exclude<keyof Parts, Name>[];
   /** Makes it; nothing works yet. What can fail, fails here. */
   open(config: Config, parts: Parts): Promise<Parts[Name]> | Parts[Name];
+  /** Its successor is opened only after it has stopped; otherwise it stops once all new parts are open. */
+  isExclusive?: boolean;
   start?(part: Parts[Name]): void;
-  /** Ends its work within `grace` milliseconds; it can be started again. Its successor is opened after that. */
+  /** Ends its work within `grace` milliseconds; it can be started again. */
   stop?(part: Parts[Name], grace: number): Promise<void>;
   /** Gives up what it holds; it has stopped. */
   close?(part: Parts[Name]): Promise<void>;
@@ -97,18 +99,24 @@ export async function openParts<Parts extends object>(
       const replaced = replacedBy(next);
       const former = { ...now };
       const wanted = { ...now };
-      if (isStarted) await each(replaced, former, "stop", grace);
+      const exclusive = replaced.filter((name) => table[name].isExclusive);
+      const others = replaced.filter((name) => !table[name].isExclusive);
+      if (isStarted) await each(exclusive, former, "stop", grace);
       try {
         await open(replaced, next, wanted);
       } catch (error) {
-        if (isStarted) for (const name of replaced) start(name);
+        if (isStarted) for (const name of exclusive) start(name);
         throw error;
       }
+      if (isStarted) await each(others, former, "stop", grace);
       Object.assign(now, wanted);
       holds = next;
-      onOpened();
-      if (isStarted) for (const name of replaced) start(name);
-      await each(replaced, former, "close");
+      try {
+        onOpened();
+      } finally {
+        if (isStarted) for (const name of replaced) start(name);
+        await each(replaced, former, "close");
+      }
     },
   };
 }

@@ -54,3 +54,11 @@ test("backups go into a folder, or into a target that is not public", () => {
   assert.match(of({ to: "target", dir: "b" })[0]!, /^backup\.dir: is only for "to": "dir"/);
   assert.match(of({ every: "0s" })[0]!, /^backup\.every: must be longer than 0/);
 });
+
+test("an allowed private address that cannot be used as a name is refused, before a relay starts with it", () => {
+  const of = (...names: string[]) => problemsOf({ mirror: { allowPrivateAddresses: names } });
+  assert.deepEqual(of("10.0.0.0/8", "127.0.0.1", "cdn.internal", "localhost", "my_host.internal"), []);
+  for (const name of ["not a host", "0x7f"]) {
+    assert.deepEqual(of(name), [`mirror.allowPrivateAddresses[0]: "${name}" is neither a CIDR nor a host name`]);
+  }
+});

@@ -668,6 +668,32 @@ export function storeContract(engine: string, openStore: OpenStore): void {
   );
 
   check(
+    "among more hosts than one claim looks at, a download that is due is found by one of the next",
+    async ({ post, store, clock }) => {
+      const later = clock.now() + 3_600_000;
+      const claim = () => store.claimDownloads({ now: clock.now(), limit: 9, leaseFor: 30_000, busyHosts: [] });
+      for (let n = 0; n < 450; n++) await post(video(`v${n}`, `https://h${n}/v.mp4`));
+      for (let settled = 0; settled < 450; ) {
+        for (const job of (await claim()).jobs) {
+          await store.settleDownload(job, { is: "retry", error: "HTTP 503", at: later }, clock.now());
+          settled++;
+        }
+      }
+      for (const host of ["a", "h300", "zz"]) {
+        await post(video(`due at ${host}`, `https://${host}/due.mp4`));
+        const found: string[] = [];
+        for (let asked = 0; found.length === 0 && asked < 8; asked++) {
+          const { jobs, nextDue } = await claim();
+          found.push(...jobs.map(({ videoId }) => videoId));
+          // A worker then asks again soon, not in an hour.
+          assert.ok(jobs.length > 0 || nextDue! <= clock.now());
+        }
+        assert.deepEqual(found, [`due at ${host}`]);
+      }
+    },
+  );
+
+  check(
     "the same video announced again is one download; another link is another copy",
     async ({ post, download, settle, spool, upload, store }) => {
       await post(video("v1", "https://h/a.mp4?X-Amz-Signature=1", { title: "1" }));

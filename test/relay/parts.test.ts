@@ -13,6 +13,7 @@ function stage(breaks: { name: keyof Parts | null }) {
   const part = (name: keyof Parts, options: (config: Config) => unknown, made: "mirror"[] = []) => ({
     options,
     with: made as never[],
+    isExclusive: name === "mirror",
     open(config: Config, parts: Parts) {
       if (breaks.name === name) throw new Error(`${name} cannot be opened`);
       said.push(`open ${name}`);
@@ -43,18 +44,18 @@ test("a part is replaced when its options change, and with it what is made with 
 
   await parts.replace(configIn(dir, { receive: { path: "/two" } }), 1, () => {});
   assert.deepEqual(flush(), [
-    "stop door /one with mirror /one",
     "open door",
+    "stop door /one with mirror /one",
     "start door /two with mirror /one",
     "close door /one with mirror /one",
   ]);
 
   await parts.replace(configIn(dir, { receive: { path: "/two" }, mirror: { concurrency: 3 } }), 1, () => {});
   assert.deepEqual(flush(), [
-    "stop door /two with mirror /one",
     "stop mirror /one",
     "open mirror",
     "open door",
+    "stop door /two with mirror /one",
     "start mirror /two",
     "start door /two with mirror /two",
     "close door /two with mirror /one",
@@ -80,14 +81,7 @@ test("where a new part cannot be opened nothing is taken: what was opened is clo
     parts.replace(next, 1, () => assert.fail("it was taken")),
     /door cannot be opened/,
   );
-  assert.deepEqual(flush(), [
-    "stop door /one with mirror /one",
-    "stop mirror /one",
-    "open mirror",
-    "close mirror /two",
-    "start mirror /one",
-    "start door /one with mirror /one",
-  ]);
+  assert.deepEqual(flush(), ["stop mirror /one", "open mirror", "close mirror /two", "start mirror /one"]);
   assert.deepEqual(parts.now, {
     mirror: "mirror /one",
     door: "door /one with mirror /one",
@@ -97,6 +91,19 @@ test("where a new part cannot be opened nothing is taken: what was opened is clo
   breaks.name = null;
   await parts.replace(next, 1, () => {});
   assert.equal(parts.now.mirror, "mirror /two");
+});
+
+test("the new parts start, and the former ones are closed, also where taking them fails", async (t) => {
+  const { table, flush } = stage({ name: null });
+  const dir = tempFolder(t);
+  const parts = await openParts(table, configIn(dir, { receive: { path: "/one" } }), log);
+  parts.start();
+  flush();
+  const failing = parts.replace(configIn(dir, { receive: { path: "/two" } }), 1, () => {
+    throw new Error("an endpoint cannot be opened");
+  });
+  await assert.rejects(failing, /an endpoint cannot be opened/);
+  assert.deepEqual(flush().slice(-2), ["start door /two with mirror /one", "close door /one with mirror /one"]);
 });
 
 test("what cannot be opened at the start closes what was opened before it", async (t) => {

@@ -1,11 +1,15 @@
 import { readFile, stat } from "node:fs/promises";
 import { dirname, resolve } from "node:path";
 import { codeOf } from "../../errors.ts";
+import { targetTypes } from "../../targets/table.ts";
 import { type Finding, failed, isDenied, of, ok, USE_ANOTHER_USER, warning } from "../probe.ts";
 import { type Account, formatMode, may } from "./permissions.ts";
 
-/** The options of a config that hold secrets (config/schema.ts); the id of a key is none. */
-const SECRETS = new Set(["token", "secret", "secretAccessKey", "sessionToken"]);
+/** The options of a config that hold secrets (config/schema.ts, and those of each type of target); the id of a key is none. */
+function isSecret(option: string): boolean {
+  if (option === "token" || option === "secret") return true;
+  return option !== "accessKeyId" && Object.values(targetTypes).some(({ secrets }) => Object.hasOwn(secrets, option));
+}
 
 /** Headers that hold a secret: the credentials for a gateway before an app. */
 const SECRET_HEADER = /^authorization$|(key|token|secret)$/i;
@@ -23,7 +27,7 @@ export function findSecrets(config: unknown): { inline: boolean; files: string[]
 function* secretsIn(value: unknown): Generator<unknown> {
   if (typeof value !== "object" || value === null) return;
   for (const [key, member] of Object.entries(value)) {
-    if (SECRETS.has(key)) yield* [member].flat().filter((secret) => secret != null);
+    if (isSecret(key)) yield* [member].flat().filter((secret) => secret != null);
     else if (key === "headers") yield* Object.keys(member ?? {}).filter((name) => SECRET_HEADER.test(name));
     else yield* secretsIn(member);
   }

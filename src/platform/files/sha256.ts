@@ -1,5 +1,8 @@
 import { createHash } from "node:crypto";
-import { createReadStream } from "node:fs";
+import { createReadStream, read } from "node:fs";
+import { promisify } from "node:util";
+
+const readAt = promisify(read);
 
 /** How much of a file is read at a time, in bytes. */
 const PIECE = 2 ** 20;
@@ -21,10 +24,17 @@ export async function sha256Of(bytes: AsyncIterable<Uint8Array>, signal?: AbortS
 
 /** The sha256 (hex) of a whole file: by its path, or by the descriptor of an open one, which stays open. */
 export function sha256OfFile(file: string | number, signal?: AbortSignal): Promise<string> {
-  const options = { start: 0, highWaterMark: PIECE, ...(signal && { signal }) };
-  const isOpen = typeof file === "number";
-  const stream = isOpen
-    ? createReadStream("", { ...options, fd: file, autoClose: false })
-    : createReadStream(file, options);
-  return sha256Of(stream, signal);
+  if (typeof file === "number") return sha256Of(bytesOf(file), signal);
+  return sha256Of(createReadStream(file, { highWaterMark: PIECE, ...(signal && { signal }) }), signal);
+}
+
+/** By position: a stream that is aborted closes its descriptor, also without `autoClose`. */
+async function* bytesOf(descriptor: number): AsyncGenerator<Uint8Array> {
+  const piece = Buffer.allocUnsafe(PIECE);
+  for (let at = 0; ; ) {
+    const { bytesRead } = await readAt(descriptor, piece, 0, PIECE, at);
+    if (bytesRead === 0) return;
+    yield piece.subarray(0, bytesRead);
+    at += bytesRead;
+  }
 }

@@ -147,6 +147,15 @@ function readAllowance(given: boolean | string[]): Allowance {
 
 const HOST_NAME = /^(?:[a-z0-9_](?:[a-z0-9_-]*[a-z0-9_])?\.)*[a-z0-9_](?:[a-z0-9_-]*[a-z0-9_])?$/;
 
+/** Whether an entry of `allowPrivateAddresses` that is no network can be used as a host name. */
+export function isHostName(entry: string): boolean {
+  try {
+    return parseHostName(entry) !== "";
+  } catch {
+    return false;
+  }
+}
+
 /** The name as in a URL: lower case, Punycode. */
 function parseHostName(entry: string): string {
   const name = URL.canParse(`http://${entry}/`) ? plainName(new URL(`http://${entry}/`).hostname) : "";

@@ -27,16 +27,17 @@ export function createRunner(db: Sql, surroundings: Surroundings): <T>(job: Job<
   class JobTx {
     #isOver = false;
 
-    get(statement: Statement, values: Value[]): Promise<unknown> {
-      return Promise.resolve(this.#prepare(statement).get(...values));
+    // Async, so that an error rejects: a throw between the promises of one `Promise.all` would leave one without a handler.
+    async get(statement: Statement, values: Value[]): Promise<unknown> {
+      return this.#prepare(statement).get(...values);
     }
 
-    all(statement: Statement, values: Value[]): Promise<unknown[]> {
-      return Promise.resolve(this.#prepare(statement).all(...values));
+    async all(statement: Statement, values: Value[]): Promise<unknown[]> {
+      return this.#prepare(statement).all(...values);
     }
 
-    changed(statement: Statement, values: Value[]): Promise<number> {
-      return Promise.resolve(this.#prepare(statement).run(...values).changes);
+    async changed(statement: Statement, values: Value[]): Promise<number> {
+      return this.#prepare(statement).run(...values).changes;
     }
 
     write(statement: Statement, values: Value[]): void {

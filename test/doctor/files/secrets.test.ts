@@ -52,6 +52,8 @@ test("secrets are found wherever a config may hold them", () => {
   assert.equal(findSecrets({ ...config, admin: { token: "hush" } }).inline, true);
   assert.equal(findSecrets({ endpoints: [{ headers: { Authorization: "Bearer hush" } }] }).inline, true);
   assert.equal(findSecrets({ endpoints: [{ headers: { "x-tenant": "news" } }] }).inline, false);
+  assert.equal(findSecrets({ mirror: { target: { secretAccessKey: "hush" } } }).inline, true);
+  assert.equal(findSecrets({ mirror: { target: { accessKeyId: "AKIA" } } }).inline, false);
   assert.equal(findSecrets(null).inline, false);
 });
 

@@ -33,3 +33,15 @@ test("an aborted signal ends the sum with its reason, also where nothing comes",
   await assert.rejects(sha256Of(pieces(), stop.signal), /^Error: stopped$/);
   await assert.rejects(sha256OfFile(path, stop.signal), /^Error: stopped$/);
 });
+
+test("an aborted sum by a descriptor leaves it open", async (t) => {
+  const path = join(tempFolder(t), "file");
+  writeFileSync(path, CONTENT);
+  const descriptor = openSync(path, "r");
+  const stop = new AbortController();
+  const sum = sha256OfFile(descriptor, stop.signal);
+  stop.abort(new Error("stopped"));
+  await assert.rejects(sum, /^Error: stopped$/);
+  assert.equal(readSync(descriptor, Buffer.alloc(8), 0, 8, 0), 8);
+  closeSync(descriptor);
+});

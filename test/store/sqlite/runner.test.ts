@@ -95,3 +95,15 @@ test("a job that fails is undone alone", async (t) => {
   await Promise.all(good);
   assert.equal(await read(count), 2);
 });
+
+test("a statement that fails rejects, so that none of several at once is left without a handler", async (t) => {
+  const { write } = open(t);
+  const missing = sql<[], { n: number }>("SELECT n FROM nowhere");
+  await assert.rejects(
+    write(async (tx) => {
+      const first = async () => (await tx.get(missing, []))!.n;
+      await Promise.all([first(), tx.get(missing, []), tx.all(missing, []), tx.changed(missing, [])]);
+    }),
+    /no such table/,
+  );
+});

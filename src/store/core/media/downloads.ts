@@ -165,8 +165,11 @@ export async function settle(
 /** When a download comes due: now (0), where a first try waits. */
 export async function nextDue(tx: Tx): Promise<number | null> {
   if (tx.settings.isMirroring && (await tx.get(SKIPPED_WHILE_OFF, [1])) !== undefined) return 0;
-  const rows = await Promise.all((await hosts(tx)).map((host) => tx.get(FIRST_DUE, [host])));
+  const seen = await hosts(tx);
+  const rows = await Promise.all(seen.map((host) => tx.get(FIRST_DUE, [host])));
   const times = rows.flatMap((row) => row?.due ?? []);
+  // Where the scan stopped early, hosts that it did not reach may have something due: the next one goes on from there.
+  if (seen.length >= MAX_HOSTS) times.push(tx.now());
   return times.length === 0 ? null : Math.max(0, Math.min(...times));
 }
 
