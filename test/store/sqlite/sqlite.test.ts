@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { existsSync, mkdirSync, readFileSync, renameSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { test } from "node:test";
+import { type TestContext, test } from "node:test";
 import Database from "better-sqlite3";
 import { planEvent } from "../../../src/rules/plan.ts";
 import { openStore } from "../../../src/store/open.ts";
@@ -108,7 +108,8 @@ test("a database of the first schema is migrated with what it holds; until then 
   assert.deepEqual([job?.kind, job?.deadline, job?.duration], ["thumbnail", 9000, null]);
 });
 
-test("a database that is locked for a while costs time, not events, and does not block the event loop", async (t) => {
+/** A store whose database another connection has locked for writing. */
+async function openLocked(t: TestContext) {
   const config = configIn(tempFolder(t));
   const clock = testClock();
   const store = await openStore(config, testPorts(clock), { role: "relay" });
@@ -116,6 +117,11 @@ test("a database that is locked for a while costs time, not events, and does not
   const other = new Database(join(config.dataDir, "relay.db"));
   t.after(() => other.close());
   other.exec("BEGIN IMMEDIATE");
+  return { config, clock, store, other };
+}
+
+test("a database that is locked for a while costs time, not events, and does not block the event loop", async (t) => {
+  const { config, clock, store, other } = await openLocked(t);
   const posted = post(store, config, "v1", clock.now());
   const began = performance.now();
   await clock.advance(5_000);
@@ -128,13 +134,7 @@ test("a database that is locked for a while costs time, not events, and does not
 });
 
 test("a commit that fails for ten seconds is reported, and the store recovers by itself", async (t) => {
-  const config = configIn(tempFolder(t));
-  const clock = testClock();
-  const store = await openStore(config, testPorts(clock), { role: "relay" });
-  t.after(() => store.close());
-  const other = new Database(join(config.dataDir, "relay.db"));
-  t.after(() => other.close());
-  other.exec("BEGIN IMMEDIATE");
+  const { config, clock, store, other } = await openLocked(t);
   const posted = assert.rejects(post(store, config, "v1", clock.now()), { code: "store_unavailable" });
   await clock.advance(11_000);
   await posted;

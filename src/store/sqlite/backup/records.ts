@@ -1,4 +1,4 @@
-import type { Backup, BackupPlace, Backups, BegunBackup } from "../../backups.ts";
+import type { Backup, Backups, BegunBackup } from "../../backups.ts";
 import type { Ids } from "../../core/rows/ids.ts";
 import * as meta from "../../core/rows/meta.ts";
 import { insert, job, sql, type Tx } from "../../core/tx.ts";
@@ -17,16 +17,7 @@ export const FORGET_BEGUN = `UPDATE meta SET value = CAST('[]' AS BLOB) WHERE na
 /** The row of the schedule's last try, where it failed: JSON. */
 const FAILED = "backup-failed";
 
-type Row = {
-  id: number;
-  at: number;
-  place: BackupPlace;
-  name: string;
-  bytes: number;
-  events: number;
-  newest: number | null;
-  planned: number;
-};
+type Row = Omit<Backup, "id" | "planned"> & { id: number; planned: number };
 
 // By their ids, so that a clock that was set back changes no order.
 const ALL = sql<[], Row>("SELECT * FROM backups ORDER BY id DESC");
