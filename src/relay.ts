@@ -71,7 +71,11 @@ async function openPipeline(given: Config, options: PipelineOptions): Promise<Pi
   }
 
   try {
-    const store = await openStore(config, ports, { role: "relay", onLost: options.onLost });
+    const store = await openStore(config, ports, {
+      role: "relay",
+      onLost: options.onLost,
+      onThread: options.threads,
+    });
     closers.push(() => store.close());
     const freed = await store.freeLeases(clock.now());
     const secret = await store.mediaSecret();

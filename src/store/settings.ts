@@ -1,6 +1,9 @@
 import type { Config } from "../config/schema.ts";
 import type { StoreSettings } from "./store.ts";
 
+/** What an engine needs to know of a config. It can be copied to a thread. */
+export type Opening = { dataDir: string; settings: StoreSettings };
+
 /** What of a config concerns the store. */
 export function settingsOf({
   endpoints,
@@ -10,6 +13,10 @@ export function settingsOf({
   receive: Pick<Config["receive"], "keepRefused">;
   mirror: Pick<Config["mirror"], "enabled" | "onDelete">;
 }): StoreSettings {
-  const { keepRefused } = receive;
-  return { endpoints, keepRefused, isMirroring: mirror.enabled, keepsDeleted: mirror.onDelete === "keep" };
+  return {
+    endpoints: endpoints.map(({ id, events, order }) => ({ id, events, order })),
+    keepRefused: receive.keepRefused,
+    isMirroring: mirror.enabled,
+    keepsDeleted: mirror.onDelete === "keep",
+  };
 }

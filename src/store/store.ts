@@ -1,4 +1,3 @@
-import type { Config } from "../config/schema.ts";
 import type { Attempt, Delivery, DeliveryJob, DeliveryOutcome, EndpointState } from "../model/delivery.ts";
 import type { ProviderEvent, Quarantined, RefusalReason, StoredEvent } from "../model/event.ts";
 import type {
@@ -14,6 +13,7 @@ import type {
 import type { MediaState, Medium } from "../model/medium.ts";
 import type { Plan } from "../model/plan.ts";
 import type { Video, VideoState } from "../model/video.ts";
+import type { Reader } from "../rules/topics.ts";
 import type { TargetPlace } from "../targets/table.ts";
 import type { Backups } from "./backups.ts";
 
@@ -54,7 +54,7 @@ export type Page = { limit: number; before?: string; since?: number; until?: num
 
 /** What the config says that concerns the store; a reload may change it. */
 export type StoreSettings = {
-  endpoints: Config["endpoints"];
+  endpoints: Reader[];
   /** Bytes of refused bodies that are kept. */
   keepRefused: number;
   /** Whether media are downloaded at all. */
@@ -264,5 +264,8 @@ export type Store = StoreVerbs & {
 /** The relay owns the data folder, alone; an operator's command works beside it, on a database that must exist. */
 export type StoreRole = "relay" | "operator";
 
-/** `onLost`: the store has lost a file; it takes nothing until it is closed and opened anew. */
-export type StoreOptions = { role: StoreRole; onLost?(): void };
+/**
+ * `onLost`: the store has lost a file; it takes nothing until it is closed and opened anew. `onThread`: it works on threads
+ * of its own, so that this event loop waits for no disk; for a clock and randomness of the machine.
+ */
+export type StoreOptions = { role: StoreRole; onLost?(): void; onThread?: boolean };

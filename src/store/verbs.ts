@@ -4,29 +4,33 @@ import type { StoreVerbs } from "./store.ts";
 
 /**
  * How a verb is run.
- * - `read`: it changes nothing.
+ * - `read`: it changes nothing. `isLong`: it may take long, so it holds no writer up.
  * - `write`: one transaction. `durable`: what it wrote must survive a crash once it has answered; what is not durable
- *   (leases) a start makes good. `bytes`: about how many it writes, where that is much.
- * - `several`: it makes its own transactions.
+ *   (leases) a start makes good. `carriesBody`: its one argument is plain data (JSON) but for the bytes of its `body`.
+ * - `own`: the engine does it in its own way, with transactions of its own.
  */
-export type VerbLine<Args extends unknown[]> =
-  | { does: "read" }
-  | { does: "write"; durable: boolean; bytes(...args: Args): number }
-  | { does: "several" };
+export type VerbLine =
+  | { does: "read"; isLong?: true }
+  | { does: "write"; durable: boolean; carriesBody?: true }
+  | { does: "own" };
+
+/** What carries most of what is written. */
+export type WithBody = { body: Uint8Array };
 
 type Verbs<Port> = { [Verb in keyof Port]: (...args: never[]) => Promise<unknown> };
 
 /** One line per verb of a port; one that has no line does not compile. */
-export type VerbTable<Port extends Verbs<Port>> = { [Verb in keyof Port]: VerbLine<Parameters<Port[Verb]>> };
+export type VerbTable<Port extends Verbs<Port>> = { [Verb in keyof Port]: VerbLine };
 
 const read = { does: "read" } as const;
-const write = { does: "write", durable: true, bytes: () => 0 } as const;
-const lease = { does: "write", durable: false, bytes: () => 0 } as const;
-const several = { does: "several" } as const;
+const longRead = { does: "read", isLong: true } as const;
+const write = { does: "write", durable: true } as const;
+const lease = { does: "write", durable: false } as const;
+const own = { does: "own" } as const;
 
 export const storeVerbs = {
-  accept: { ...write, bytes: ({ body }) => body.length },
-  quarantine: { ...write, bytes: ({ body }) => body.length },
+  accept: { ...write, carriesBody: true },
+  quarantine: { ...write, carriesBody: true },
 
   claimDownloads: lease,
   claimDeliveries: lease,
@@ -43,7 +47,7 @@ export const storeVerbs = {
   freeLeases: lease,
 
   isCopyWanted: read,
-  spooledMedia: read,
+  spooledMedia: longRead,
   reviveSpooled: write,
   isSpooled: read,
   raiseRisks: write,
@@ -54,16 +58,16 @@ export const storeVerbs = {
 
   bringForward: write,
   seenAt: write,
-  changeMark: read,
+  changeMark: own,
 
   event: read,
   eventBody: read,
   eventMedia: read,
-  events: read,
+  events: longRead,
   replay: write,
 
   delivery: read,
-  deliveries: read,
+  deliveries: longRead,
   retryDelivery: write,
   cancelDelivery: write,
   endpoints: read,
@@ -71,29 +75,29 @@ export const storeVerbs = {
   resumeEndpoint: write,
 
   video: read,
-  videos: read,
-  videosOfContext: read,
+  videos: longRead,
+  videosOfContext: longRead,
   importContexts: write,
-  forgetVideo: several,
+  forgetVideo: own,
 
   medium: read,
-  media: read,
+  media: longRead,
   mediumByKey: read,
   retryMedium: write,
   mendMedium: write,
 
-  quarantined: read,
+  quarantined: longRead,
   quarantinedBody: read,
   dropQuarantined: write,
 
   epoch: read,
-  counts: read,
+  counts: longRead,
   mediaSecret: write,
   publicUrl: read,
   notePublicUrl: write,
   lastCheck: read,
   noteCheck: write,
-  probe: several,
+  probe: own,
 } as const satisfies VerbTable<StoreVerbs>;
 
 export const backupVerbs = {
@@ -116,9 +120,9 @@ export type Work<Args extends unknown[], Result> =
   | ((...args: Args) => Job<Result>)
   | { answer?(...args: Args): Job<Result | undefined>; run(...args: Args): Job<Result>; patience?: number };
 
-/** What each verb of a port does; one of several transactions is a function that makes them. */
+/** What each verb of a port does; one that an engine does in its own way is a function. */
 export type Works<Port extends Verbs<Port>, Table extends VerbTable<Port>> = {
-  [Verb in keyof Port]: Table[Verb] extends { does: "several" }
+  [Verb in keyof Port]: Table[Verb] extends { does: "own" }
     ? Port[Verb]
     : Work<Parameters<Port[Verb]>, Awaited<ReturnType<Port[Verb]>>>;
 };
@@ -137,18 +141,23 @@ export function makeVerbs<Port extends Verbs<Port>, Table extends VerbTable<Port
   works: Works<Port, Table>,
   { read, write }: Engine,
 ): Port {
-  const make = (line: VerbLine<unknown[]>, { answer, run, patience }: AnyWork) => {
+  const make = (line: VerbLine, { answer, run, patience }: AnyWork) => {
     if (line.does === "read") return (...args: unknown[]) => read(run(...args));
-    if (line.does === "several") return run;
+    if (line.does === "own") return run;
     const begin = (...args: unknown[]) =>
-      write(run(...args), { bytes: line.bytes(...args), ...(patience !== undefined && { patience }) });
+      write(run(...args), { bytes: bytesOf(line, args), ...(patience !== undefined && { patience }) });
     if (answer === undefined) return begin;
     return async (...args: unknown[]) => (await read(answer(...args))) ?? begin(...args);
   };
   const verbs = Object.keys(table).map((name) => {
     const work = works[name as keyof Port] as AnyWork | AnyWork["run"];
-    const line = table[name as keyof Port] as VerbLine<unknown[]>;
+    const line = table[name as keyof Port] as VerbLine;
     return [name, make(line, typeof work === "function" ? { run: work } : work)];
   });
   return Object.fromEntries(verbs);
+}
+
+/** About how many bytes a call writes, where that is much; else 0. */
+export function bytesOf(line: VerbLine, args: unknown[]): number {
+  return line.does === "write" && line.carriesBody ? (args[0] as WithBody).body.length : 0;
 }

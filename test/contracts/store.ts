@@ -1056,8 +1056,8 @@ export function storeContract(engine: string, openStore: OpenStore): void {
         store.quarantinedBody(id),
         store.retryDelivery(id, clock.now()),
       ];
-      for (const each of asked)
-        await assert.rejects(each, (error) => error instanceof RelayError && error.code === "not_found");
+      const isNotFound = (error: unknown) => error instanceof RelayError && error.code === "not_found";
+      await Promise.all(asked.map((each) => assert.rejects(each, isNotFound)));
     }
     await assert.rejects(store.video("nobody"), { code: "not_found" });
   });

@@ -1,0 +1,12 @@
+import { Worker } from "node:worker_threads";
+import { packed } from "./packed.ts";
+
+/**
+ * Starts a thread with a module of this program as its program. `source`: its file from source; in the packed program, which
+ * is one file, the module is found by `name`.
+ */
+export function startThread(name: string, source: () => URL): Worker {
+  // Options of the process that a thread does not take (--test, --watch) are not handed on.
+  const options = { name, execArgv: [] };
+  return packed === null ? new Worker(source(), options) : new Worker(packed.thread(name), { ...options, eval: true });
+}
