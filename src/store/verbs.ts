@@ -127,10 +127,13 @@ export type Works<Port extends Verbs<Port>, Table extends VerbTable<Port>> = {
     : Work<Parameters<Port[Verb]>, Awaited<ReturnType<Port[Verb]>>>;
 };
 
-/** How an engine runs jobs. A write resolves once it is committed; `bytes`: about how many it writes, where that is much. */
+/**
+ * How an engine runs jobs. A write resolves once it is committed. `line`: whether it is an event that comes in, or (default)
+ * work; `bytes`: about how many it writes, where that is much.
+ */
 export type Engine = {
   read<T>(job: Job<T>): Promise<T>;
-  write<T>(job: Job<T>, how?: { bytes?: number; patience?: number }): Promise<T>;
+  write<T>(job: Job<T>, how?: { line?: "intake" | "work"; bytes?: number; patience?: number }): Promise<T>;
 };
 
 type AnyWork = Exclude<Work<unknown[], unknown>, (...args: never) => unknown>;
@@ -145,7 +148,10 @@ export function makeVerbs<Port extends Verbs<Port>, Table extends VerbTable<Port
     if (line.does === "read") return (...args: unknown[]) => read(run(...args));
     if (line.does === "own") return run;
     const begin = (...args: unknown[]) =>
-      write(run(...args), { bytes: bytesOf(line, args), ...(patience !== undefined && { patience }) });
+      write(run(...args), {
+        ...(line.carriesBody && { line: "intake", bytes: (args[0] as WithBody).body.length }),
+        ...(patience !== undefined && { patience }),
+      });
     if (answer === undefined) return begin;
     return async (...args: unknown[]) => (await read(answer(...args))) ?? begin(...args);
   };
@@ -155,9 +161,4 @@ export function makeVerbs<Port extends Verbs<Port>, Table extends VerbTable<Port
     return [name, make(line, typeof work === "function" ? { run: work } : work)];
   });
   return Object.fromEntries(verbs);
-}
-
-/** About how many bytes a call writes, where that is much; else 0. */
-export function bytesOf(line: VerbLine, args: unknown[]): number {
-  return line.does === "write" && line.carriesBody ? (args[0] as WithBody).body.length : 0;
 }

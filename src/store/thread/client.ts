@@ -18,7 +18,7 @@ const SLOWEST_COMMIT = 5_000;
  * sees all that was answered before.
  */
 export async function openThreadStore(opening: Opening, ports: Ports, options: StoreOptions): Promise<Store> {
-  const { clock, log } = ports;
+  const { log } = ports;
   const writer = await openRemote({ ...opening, role: "relay" }, ports, options.onLost);
   let reader: Promise<Remote> | null = null;
   let bytes = 0;

@@ -28,6 +28,7 @@ let warm: Worker | null = null;
 /** Starts a thread ahead of time: its program is loaded while this one's is. The next remote takes it. */
 export function warmUp(): void {
   warm ??= start();
+  warm.unref();
 }
 
 const start = () => startThread("store", () => new URL("./entry.ts", import.meta.url));
@@ -44,6 +45,7 @@ export async function openRemote(
   const data: ThreadData = { ...opening, now: clock.now() };
   const thread = warm ?? start();
   warm = null;
+  thread.ref();
   thread.postMessage(data);
   const waiting = new Map<number, Waiting>();
   const state: State = { trouble: null, damage: null };
