@@ -8,6 +8,7 @@ import { type Mirror, openMirror } from "./mirror/open.ts";
 import { mediaRoute } from "./mirror/serve/route.ts";
 import type { Medium } from "./model/medium.ts";
 import type { Ports } from "./ports.ts";
+import type { Workers } from "./receive/accept.ts";
 import { openReceive } from "./receive/route.ts";
 import { createEndpointWorkers } from "./relay/endpoints.ts";
 import { healthRoutes } from "./relay/health.ts";
@@ -85,9 +86,15 @@ async function openPipeline(given: Config, options: PipelineOptions): Promise<Pi
       parts.now.mirror.wake();
       endpoints.wake();
     });
-    const onAccepted = () => {
-      events++;
-      wake();
+    const accepting: Workers = {
+      hold: (ids) => endpoints.hold(ids),
+      wake({ media, deliveries, deletes, opensGates }, leased) {
+        events++;
+        if (media.length > 0 || deletes !== null) parts.now.mirror.wake();
+        const isLeased = (id: string) => leased.some(({ endpoint }) => endpoint === id);
+        // A gate that opened may let deliveries of former events go.
+        endpoints.wake(opensGates ? undefined : deliveries.map(({ endpoint }) => endpoint).filter((id) => !isLeased(id)));
+      },
     };
     let integrity: Integrity | null = null;
     const damage = () => integrity?.damage() ?? store.damage();
@@ -110,7 +117,7 @@ async function openPipeline(given: Config, options: PipelineOptions): Promise<Pi
           open: (config, { mirror: { targets, targetTrouble, spoolTrouble } }) =>
             openDoor(
               {
-                receive: openReceive({ store, config, ports, onAccepted }),
+                receive: openReceive({ store, config, ports, workers: accepting }),
                 media: mediaRoute({ store, targets, config: config.mirror, secret, log }),
                 health: healthRoutes({ store, config, clock, targetTrouble, spoolTrouble, damage }),
               },

@@ -35,9 +35,14 @@ export type Queue<J extends Job> = {
   run(job: J, lease: Lease): Promise<void>;
 };
 
-export type Worker = {
+export type Worker<J extends Job = never> = {
   /** A job may be due: claims now. */
   wake(): void;
+  /**
+   * Holds a free slot for a job that is about to be enqueued and claimed at once; null where none is free, or another job may
+   * be due. The returned function takes that job, or frees the slot.
+   */
+  hold(): ((job: J | null) => void) | null;
   /**
    * Claims nothing more; resolves when running jobs have ended, or were aborted after `grace` milliseconds. Jobs that did not
    * settle are due again at once.
@@ -48,13 +53,15 @@ export type Worker = {
 type Running<J> = { abort: AbortController; job: J; again: J | null };
 
 /** Works a queue until stopped: claim → run → settle. Woken by enqueues, settles and due times, without polling. */
-export function startWorker<J extends Job>(queue: Queue<J>, store: Store, { clock, log }: Ports): Worker {
+export function startWorker<J extends Job>(queue: Queue<J>, store: Store, { clock, log }: Ports): Worker<J> {
   const running = new Map<string, Running<J>>();
   let slots = queue.concurrency;
   let stopped = false;
   let looking = false;
   let look = Promise.resolve();
   let lookAgain = false;
+  /** The last claim left nothing that is due, and nothing has woken the worker since. */
+  let isQuiet = false;
   let cancelTimer: (() => void) | null = null;
   const drained: (() => void)[] = [];
   const ending = new AbortController();
@@ -137,6 +144,7 @@ export function startWorker<J extends Job>(queue: Queue<J>, store: Store, { cloc
         }
         for (const job of jobs) begin(job);
         const isDue = nextDue !== null && nextDue <= now;
+        isQuiet = !isDue;
         if (jobs.length > 0 && slots > 0 && isDue) lookAgain = true;
         else if (slots > 0 && nextDue !== null)
           setTimer(isDue ? CLAIM_AGAIN : Math.max(nextDue - clock.now(), SHORTEST_WAIT));
@@ -155,15 +163,32 @@ export function startWorker<J extends Job>(queue: Queue<J>, store: Store, { cloc
   }
 
   // Jobs that one commit settles end in one turn, and one claim fills their slots.
-  const wake = createWake(() => {
+  const lookSoon = createWake(() => {
     if (stopped) return;
     lookAgain = true;
     if (!looking) look = lookForJobs();
   });
 
+  function wake(): void {
+    isQuiet = false;
+    lookSoon();
+  }
+
+  function hold(): ((job: J | null) => void) | null {
+    if (!isQuiet || stopped || Math.min(slots, queue.room?.() ?? slots) <= 0) return null;
+    slots--;
+    return (job) => {
+      slots++;
+      if (job === null) return;
+      if (stopped) void giveBack(job);
+      else begin(job);
+    };
+  }
+
   wake();
   return {
     wake,
+    hold,
     async stop(grace) {
       stopped = true;
       cancelTimer?.();

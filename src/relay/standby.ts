@@ -80,7 +80,7 @@ export async function openStandby(
   const media = readsStore ? await openMedia().catch(() => none) : none;
   const door = openDoor(
     {
-      receive: openReceive({ store, config, ports, onAccepted() {} }),
+      receive: openReceive({ store, config, ports }),
       media,
       health: healthRoutes({ store, config, clock }),
     },

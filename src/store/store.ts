@@ -28,11 +28,14 @@ export type Acceptance = {
   dedupeWindow: number;
   /** It was received before, and kept in quarantine: what it says of its video counts as of then (CONTRACT, "Late"). */
   late?: boolean;
+  /** Endpoints that have a slot free for a delivery of this event: where nothing is before it, it is claimed at once. */
+  lease?: { endpoints: string[]; leaseFor: number };
 };
 
 export type Mapping = { videoId: string; context: string };
 
-export type Accepted = { id: string; status: "accepted" | "duplicate" };
+/** `leased`: the deliveries that were claimed with it, by `Acceptance.lease`. */
+export type Accepted = { id: string; status: "accepted" | "duplicate"; leased: DeliveryJob[] };
 
 export type Refusal = {
   receivedAt: number;

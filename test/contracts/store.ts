@@ -1078,7 +1078,8 @@ export function bench(store: Store, clock: TestClock, config: Config, reopen: ()
     clock,
     config,
     reopen,
-    post(text: string, receivedAt = clock.now()) {
+    /** `free`: endpoints that have a slot for it. */
+    post(text: string, receivedAt = clock.now(), free?: string[]) {
       const body = Buffer.from(text);
       const event = parseEvent(body);
       const { dedupeWindow } = config.receive;
@@ -1089,6 +1090,7 @@ export function bench(store: Store, clock: TestClock, config: Config, reopen: ()
         event,
         plan: planEvent(event, receivedAt, config),
         dedupeWindow,
+        ...(free && { lease: { endpoints: free, leaseFor: 30_000 } }),
       });
     },
     claim: (lease = 30_000) =>

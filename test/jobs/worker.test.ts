@@ -173,3 +173,37 @@ test("stopping claims nothing more, waits for what runs, and aborts it after the
   await stopping;
   assert.deepEqual([ids(), signal.aborted], ["", true]);
 });
+
+test("a slot is held for a job that comes with what enqueued it, where nothing else is due", async () => {
+  const { add, worker, clock, ids, running, claims } = bench();
+  assert.equal(worker.hold(), null, "it has not looked yet");
+  await clock.advance(0);
+  const first = worker.hold();
+  const second = worker.hold();
+  assert.ok(first && second);
+  assert.equal(worker.hold(), null, "all slots are held");
+  first({ id: "a", claim: "1" } as Job);
+  assert.equal(ids(), "a");
+  second(null);
+  assert.ok(worker.hold(), "one that was not used is free again");
+
+  add("b", "c");
+  worker.wake();
+  assert.equal(worker.hold(), null, "another may be due");
+  const looked = claims.length;
+  await clock.advance(0);
+  assert.deepEqual(claims.slice(looked), [], "no slot is free: one runs, one is held");
+  running.get("a")?.end();
+  await clock.advance(0);
+  assert.equal(ids(), "b");
+});
+
+test("a job that comes after its worker has stopped is given back", async () => {
+  const { worker, clock, ids, renewals } = bench();
+  await clock.advance(0);
+  const hold = worker.hold();
+  await worker.stop(0);
+  hold?.({ id: "late", claim: "1" } as Job);
+  assert.deepEqual([ids(), renewals], ["", ["late"]]);
+  assert.equal(worker.hold(), null);
+});

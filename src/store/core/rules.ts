@@ -25,7 +25,12 @@ export const rules: Omit<Works<StoreVerbs, typeof storeVerbs>, OfEngine> = {
   accept: (acceptance) => ({
     key: acceptance.event.videoId,
     lock: videos.VIDEO,
-    run: (tx, video) => events.accept(tx, video, acceptance),
+    async run(tx, video) {
+      const accepted = await events.accept(tx, video, acceptance);
+      const { plan, lease } = acceptance;
+      const isLeased = lease !== undefined && accepted.status === "accepted";
+      return { ...accepted, leased: isLeased ? await deliveries.leaseNew(tx, accepted.id, plan, lease) : [] };
+    },
   }),
   quarantine: (refusal) => job((tx) => quarantine.keep(tx, refusal)),
 

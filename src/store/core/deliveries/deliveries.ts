@@ -1,6 +1,7 @@
 import { RelayError } from "../../../errors.ts";
 import type { Attempt, Delivery, DeliveryJob, DeliveryOutcome } from "../../../model/delivery.ts";
 import type { Job } from "../../../model/job.ts";
+import type { Plan } from "../../../model/plan.ts";
 import { countGone, GONE } from "../../../rules/gone.ts";
 import { LATEST_TIME } from "../../../rules/plausible-time.ts";
 import type { ClaimWish, Store } from "../../store.ts";
@@ -33,6 +34,9 @@ type AttemptRow = {
 
 const DUE = sql<[string, number, number], DeliveryRow>(
   "SELECT * FROM deliveries WHERE endpoint = ? AND due <= ? ORDER BY due LIMIT ?",
+);
+const OTHER_DUE = sql<[string, number, number], unknown>(
+  "SELECT 1 FROM deliveries WHERE endpoint = ? AND due <= ? AND id <> ? LIMIT 1",
 );
 const BY_ID = sql<[number], DeliveryRow>("SELECT * FROM deliveries WHERE id = ?");
 const FIRST_DUE = sql<[string], { due: number | null }>(
@@ -69,7 +73,7 @@ const SET_PAUSED = sql<[string, number | null, string | null]>(
 const IS_BODILESS = sql<[number], unknown>("SELECT 1 FROM events WHERE id = ? AND body IS NULL");
 
 async function toJob(tx: Tx, row: DeliveryRow, endpoint: string): Promise<DeliveryJob> {
-  const { event, bytes, media } = await events.message(tx, row.event);
+  const { event, bytes, body, media } = await events.message(tx, row.event);
   return {
     id: tx.ids.show("dlv", row.id),
     queue: `deliver/${endpoint}`,
@@ -82,6 +86,7 @@ async function toJob(tx: Tx, row: DeliveryRow, endpoint: string): Promise<Delive
     messageId: row.replay === 2 ? tx.ids.show("msg", row.id) : event.id,
     event,
     bytes,
+    body,
     media,
   };
 }
@@ -136,6 +141,35 @@ export async function claim(tx: Tx, wish: ClaimWish & { endpoint: string }): Pro
       tx.write(LEASE, [now + wish.leaseFor, row.id]);
       jobs.push(await toJob(tx, { ...row, claims: row.claims + 1 }, endpoint));
     }
+  }
+  return jobs;
+}
+
+/**
+ * Claims the deliveries of an event that was accepted in this transaction, for endpoints with a free slot: what a claim right
+ * after it would give. Not where another delivery of the endpoint is due, which goes first.
+ */
+export async function leaseNew(
+  tx: Tx,
+  eventId: string,
+  plan: Plan,
+  { endpoints, leaseFor }: { endpoints: string[]; leaseFor: number },
+): Promise<DeliveryJob[]> {
+  const now = tx.now();
+  const jobs: DeliveryJob[] = [];
+  for (const [index, { endpoint }] of plan.deliveries.entries()) {
+    if (!endpoints.includes(endpoint)) continue;
+    const id = tx.ids.read("evt", eventId) + 1 + index;
+    const [row, state, other, isErasing] = await Promise.all([
+      tx.get(BY_ID, [id]),
+      tx.get(ENDPOINT_ROW, [endpoint]),
+      tx.get(OTHER_DUE, [endpoint, now, id]),
+      erasures.isAny(tx),
+    ]);
+    const isDue = row?.state === "pending" && row.due !== null && row.due <= now;
+    if (!isDue || state?.paused_at != null || other !== undefined || isErasing) continue;
+    tx.write(LEASE, [now + leaseFor, id]);
+    jobs.push(await toJob(tx, { ...row, claims: row.claims + 1 }, endpoint));
   }
   return jobs;
 }
