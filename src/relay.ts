@@ -93,7 +93,9 @@ async function openPipeline(given: Config, options: PipelineOptions): Promise<Pi
         if (media.length > 0 || deletes !== null) parts.now.mirror.wake();
         const isLeased = (id: string) => leased.some(({ endpoint }) => endpoint === id);
         // A gate that opened may let deliveries of former events go.
-        endpoints.wake(opensGates ? undefined : deliveries.map(({ endpoint }) => endpoint).filter((id) => !isLeased(id)));
+        endpoints.wake(
+          opensGates ? undefined : deliveries.map(({ endpoint }) => endpoint).filter((id) => !isLeased(id)),
+        );
       },
     };
     let integrity: Integrity | null = null;

@@ -1,4 +1,5 @@
 import { Worker } from "node:worker_threads";
+import { compileCacheEnvironment } from "./compile-cache.ts";
 import { packed } from "./packed.ts";
 
 /**
@@ -7,6 +8,6 @@ import { packed } from "./packed.ts";
  */
 export function startThread(name: string, source: () => URL): Worker {
   // Options of the process that a thread does not take (--test, --watch) are not handed on.
-  const options = { name, execArgv: [] };
+  const options = { name, execArgv: [], env: compileCacheEnvironment() };
   return packed === null ? new Worker(source(), options) : new Worker(packed.thread(name), { ...options, eval: true });
 }

@@ -47,7 +47,7 @@ export const storeVerbs = {
   freeLeases: lease,
 
   isCopyWanted: read,
-  spooledMedia: longRead,
+  spooledMedia: read,
   reviveSpooled: write,
   isSpooled: read,
   raiseRisks: write,

@@ -9,13 +9,16 @@ import { openRemote, type Remote } from "./remote.ts";
 /** Bodies on their way to the thread, in bytes: more are refused. */
 const MOST_BYTES = 64 * 2 ** 20;
 
+/** A writer that has answered nothing for so long waits for its disk: reads go past it. Milliseconds. */
+const SLOW_COMMIT = 50;
+
 /** A disk that takes longer for a commit is trouble, in milliseconds; until then it is slow. */
 const SLOWEST_COMMIT = 5_000;
 
 /**
  * The store on threads of its own, so that the relay's event loop waits for no disk. One has the database and is the only
- * writer. Another reads beside it: long lists, and whatever would wait for a commit. It starts when it is first needed, and
- * sees all that was answered before.
+ * writer. Another reads beside it: long lists, and whatever would wait for a slow commit. It starts when it is first needed,
+ * and sees all that was answered before.
  */
 export async function openThreadStore(opening: Opening, ports: Ports, options: StoreOptions): Promise<Store> {
   const { log } = ports;
@@ -25,7 +28,7 @@ export async function openThreadStore(opening: Opening, ports: Ports, options: S
   let closing: Promise<void> | null = null;
 
   function read(verb: string, args: unknown[], isLong: boolean): Promise<unknown> {
-    if (!isLong && writer.waitsFor() === null) return writer.call(verb, args);
+    if (!isLong && writer.waitsFor() < SLOW_COMMIT) return writer.call(verb, args);
     reader ??= openRemote({ ...opening, role: "operator" }, ports);
     return reader.then(
       ({ call }) => call(verb, args),
@@ -61,7 +64,7 @@ export async function openThreadStore(opening: Opening, ports: Ports, options: S
   }
 
   function trouble(): string | null {
-    const waits = writer.waitsFor() ?? 0;
+    const waits = writer.waitsFor();
     if (waits < SLOWEST_COMMIT) return writer.state.trouble;
     return writer.state.trouble ?? `the disk has not answered for ${Math.round(waits / 1000)} s`;
   }

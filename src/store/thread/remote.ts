@@ -14,8 +14,8 @@ export type Remote = {
   /** As of its last message. */
   state: State;
   wasUnclean: boolean;
-  /** Since when, in milliseconds, calls have waited without an answer to any of them; null: none waits. */
-  waitsFor(): number | null;
+  /** For how long, in milliseconds, calls have waited without an answer to any of them; 0: none waits. */
+  waitsFor(): number;
   /** Closes the engine, which answers what waits first, and ends the thread. */
   end(): Promise<void>;
 };
@@ -31,7 +31,7 @@ export function warmUp(): void {
   warm.unref();
 }
 
-const start = () => startThread("store", () => new URL("./entry.ts", import.meta.url));
+const start = () => startThread("store", () => new URL("./server.ts", import.meta.url));
 
 /**
  * Starts the thread and opens the engine in it; rejects as the engine does. A thread that dies later throws in this one: no
@@ -143,7 +143,7 @@ export async function openRemote(
     carry,
     state,
     wasUnclean,
-    waitsFor: () => (waiting.size === 0 ? null : clock.elapsed() - heardAt),
+    waitsFor: () => (waiting.size === 0 ? 0 : clock.elapsed() - heardAt),
     async end() {
       try {
         await call("close", []);

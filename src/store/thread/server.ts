@@ -1,5 +1,6 @@
 import { nextTick } from "node:process";
 import { parentPort } from "node:worker_threads";
+import { flushCompileCache } from "../../platform/compile-cache.ts";
 import { systemClock, systemRandom } from "../../platform/runtime.ts";
 import type { Clock, Log } from "../../ports.ts";
 import { openSqliteStore } from "../sqlite/open.ts";
@@ -72,6 +73,7 @@ async function open({ role, now: openedAt, ...opening }: ThreadData): Promise<vo
       for (const call of message.calls) void run(opened, call, message.bytes);
     });
     tell({ is: "opened", wasUnclean: opened.wasUnclean() });
+    flushCompileCache();
   } catch (error) {
     tell({ is: "failed", failure: packError(error) });
   }

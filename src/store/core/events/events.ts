@@ -109,7 +109,11 @@ async function rowOf(tx: Tx, id: string) {
 }
 
 /** `known`: the video's row; undefined: the event is the first of its video. */
-export async function accept(tx: Tx, known: VideoRow | undefined, acceptance: Acceptance): Promise<Omit<Accepted, "leased">> {
+export async function accept(
+  tx: Tx,
+  known: VideoRow | undefined,
+  acceptance: Acceptance,
+): Promise<Omit<Accepted, "leased">> {
   const now = tx.now();
   const { event, plan, body, receivedAt: at, sourceAddress, late = false } = acceptance;
   const first = known ? await repeated(tx, acceptance, known) : null;
