@@ -2,6 +2,7 @@ import type { Job as ClaimedJob, QueueName } from "../../model/job.ts";
 import type { Claimed, ClaimWish, StoreVerbs } from "../store.ts";
 import type { storeVerbs, Work, Works } from "../verbs.ts";
 import * as deliveries from "./deliveries/deliveries.ts";
+import * as endpoints from "./deliveries/endpoints.ts";
 import * as events from "./events/events.ts";
 import * as quarantine from "./events/quarantine.ts";
 import * as videos from "./events/videos.ts";
@@ -100,9 +101,9 @@ export const rules: Omit<Works<StoreVerbs, typeof storeVerbs>, OfEngine> = {
   deliveries: (wish) => job((tx) => deliveries.list(tx, wish)),
   retryDelivery: (id, now) => job((tx) => deliveries.retry(tx, id, now)),
   cancelDelivery: (id, now) => job((tx) => deliveries.cancel(tx, id, now)),
-  endpoints: () => job(deliveries.endpoints),
-  pauseEndpoint: (id, reason, now) => job(async (tx) => deliveries.pause(tx, id, reason, now)),
-  resumeEndpoint: (id) => job(async (tx) => deliveries.resume(tx, id)),
+  endpoints: () => job(endpoints.list),
+  pauseEndpoint: (id, reason, now) => job(async (tx) => endpoints.pause(tx, id, reason, now)),
+  resumeEndpoint: (id) => job(async (tx) => endpoints.resume(tx, id)),
 
   video: (videoId, limit) => about(videoId, (tx) => videos.show(tx, videoId, limit)),
   videos: (wish) => job((tx) => videos.list(tx, wish)),
