@@ -24,7 +24,7 @@ export function createBatchSize() {
       const fits = Math.floor(Math.max(SHORTEST, SYNCS * sync) / perWrite);
       return Math.min(MOST, Math.max(FEWEST, fits));
     },
-    /** A commit of so many writes took so long for their statements and for its sync, in milliseconds. */
+    /** What a commit took for its statements and for its sync, in milliseconds. */
     learn({ writes, worked, synced }: { writes: number; worked: number; synced: number }): void {
       perWrite = follow(perWrite, worked / writes);
       sync = follow(sync, synced);
