@@ -34,7 +34,8 @@ export type DeliverySystem = {
   configure(endpoint: string, isConfigured: boolean): void;
   pause(endpoint: string): Promise<void>;
   resume(endpoint: string): Promise<void>;
-  accept(post: Post): Promise<void>;
+  /** With what `free`, an endpoint that has a slot for it, is given at once; null: nothing. */
+  accept(post: Post, free: string | null): Promise<Job | null>;
   replay(event: number, endpoint: string, withNewId: boolean): Promise<boolean>;
   claim(endpoint: string, limit: number): Promise<Job[]>;
   renew(job: Job): Promise<boolean>;
@@ -62,7 +63,14 @@ export function openModel(mistake: Mistake | null = null): DeliverySystem {
     configure: (id, isConfigured) => model.configure(id, isConfigured),
     pause: async (id) => model.pause(id),
     resume: async (id) => model.resume(id),
-    accept: async (post) => void model.accept(post),
+    async accept(post, free) {
+      const isLapsed = free !== null && model.hasLapsed(free);
+      const before = model.deliveries().length;
+      model.accept(post);
+      const [first, ...others] = free === null || isLapsed ? [] : model.claimable(free);
+      if (first === undefined || first.delivery < before || others.length > 0) return null;
+      return { delivery: first.delivery, message: model.message(first.delivery), job: model.claim(first.delivery) };
+    },
     replay: async (event, id, withNewId) => model.replay(event, id, withNewId),
     claim: async (id, limit) =>
       model
@@ -159,7 +167,7 @@ export async function openStoreSystem(openStore: OpenStore): Promise<DeliverySys
     },
     pause: (id) => store.pauseEndpoint(id, "paused by an operator", clock.now()),
     resume: (id) => store.resumeEndpoint(id),
-    async accept({ type, v, media, receivedAt, late }) {
+    async accept({ type, v, media, receivedAt, late }, free) {
       const link = (ext: string) => `https://media.example/${v}.${ext}`;
       const links = {
         ...(media === "video" && { videoUrl: link("mp4") }),
@@ -168,7 +176,12 @@ export async function openStoreSystem(openStore: OpenStore): Promise<DeliverySys
       const body = Buffer.from(JSON.stringify({ type, wochitVideoId: v, title: `t${posts++}`, ...links }));
       const event = parseEvent(body);
       const plan = planEvent(event, receivedAt, config);
-      await store.accept({ receivedAt, sourceAddress: "192.0.2.1", body, event, plan, dedupeWindow: 0, late });
+      const acceptance = { receivedAt, sourceAddress: "192.0.2.1", body, event, plan, dedupeWindow: 0, late };
+      const lease = free === null ? {} : { lease: { endpoints: [free], leaseFor: LEASE } };
+      const [job] = (await store.accept({ ...acceptance, ...lease })).leased;
+      return job === undefined
+        ? null
+        : { delivery: (await rows()).findIndex(({ id }) => id === job.id), message: job.messageId, job };
     },
     async replay(event, id, newId) {
       const { id: eventId } = (await events())[event]!;
