@@ -61,7 +61,7 @@ export async function stagesOf(given: Given): Promise<Stage[]> {
   const { now } = clock;
   const { platform, user, tempDir, addresses, resolve } = lookAtMachine();
   const secrets = (tlsKey: string | null, account: Account | null) =>
-    platform !== "win32" && probe("files", () => judgeSecrets({ path: judged.path, tlsKey, account }));
+    platform !== "win32" && probe("files", () => judgeSecrets(judged, tlsKey, account));
   const first = probe("config", () => judgeConfig(judged));
   if (config === null) return [stage(AT_ONCE, first, secrets(null, null))];
   const { server, mirror, backup, endpoints } = config;
