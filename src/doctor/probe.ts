@@ -64,13 +64,12 @@ export class TooLate extends Error {
 }
 
 /**
- * The result of `work` within a time limit in milliseconds. When the time is over, or `outer` is aborted, this rejects at once, and
- * the signal of `work` is aborted.
+ * The result of `work` within a time limit in milliseconds. When the time is over this rejects at once, and the signal of `work` is
+ * aborted.
  */
 export function inTime<Result>(
-  { clock, ms, outer }: { clock: Clock; ms: number; outer?: AbortSignal },
+  { clock, ms }: { clock: Clock; ms: number },
   work: (signal: AbortSignal) => Promise<Result>,
 ): Promise<Result> {
-  const late = () => new TooLate(`no answer within ${formatSpan(ms)}`);
-  return within(ms, clock, work, { late, signal: outer });
+  return within(ms, clock, work, { late: () => new TooLate(`no answer within ${formatSpan(ms)}`) });
 }

@@ -16,16 +16,16 @@ import type { Account } from "./files/permissions.ts";
 import { findSandbox } from "./files/read-only.ts";
 import { judgeSecrets } from "./files/secrets.ts";
 import { writableJudge } from "./files/writable.ts";
-import { judgeListener } from "./network/certificate.ts";
+import { hostOf, judgeListener } from "./network/certificate.ts";
 import { type Dates, judgeClock } from "./network/clock.ts";
-import { hostOf, judgeEndpoint } from "./network/endpoints.ts";
+import { judgeEndpoint } from "./network/endpoints.ts";
 import { judgeRefused } from "./network/refused-requests.ts";
 import { judgeRelay } from "./network/relay.ts";
 import { judgeSenders, type Request } from "./network/senders.ts";
 import { type Finding, of, type Probe, probe, warning } from "./probe.ts";
 import type { Stage } from "./run.ts";
-import { type Former, formerProbe } from "./target/former.ts";
-import { targetProbe } from "./target/target.ts";
+import { type Former, judgeFormer } from "./target/former.ts";
+import { judgeTarget } from "./target/target.ts";
 
 /** The number of names that the system's resolver looks up at once (nodejs.org/api/dns.html#implementation-considerations). */
 const AT_ONCE = 4;
@@ -99,7 +99,8 @@ export async function stagesOf(given: Given): Promise<Stage[]> {
       return probe("target", () => warning("it was not tried: its keys cannot be read, see the lines of the config"));
     }
     const open = (one: typeof target) => openTarget(one, { access: "shared", clock });
-    return targetProbe({ target, open, mark, tempDir, user, judge, clock, dates });
+    const ways = { target, open, mark, tempDir, user, judge, clock, dates };
+    return probe("target", (_, progress) => judgeTarget(ways, progress), null);
   }
 
   return [
@@ -114,7 +115,7 @@ export async function stagesOf(given: Given): Promise<Stage[]> {
         probe("disk.space", () =>
           judgeDisks({ data: data.path, media, backups }, { minFreeDisk, database: data.database?.bytes ?? 0 }),
         ),
-      hasFolder && probe("disk.sync", (signal) => judgeSync(data.path, ports, signal)),
+      hasFolder && probe("disk.sync", (signal) => judgeSync(data.path, clock, signal)),
       data?.database != null && probe("disk.reserve", () => judgeReserve(data.path)),
       backups !== null && probe("backup.folder", () => judge({ dir: backups, option: "backup.dir" })),
       tls !== null && probe("listener.certificate", () => judgeListener(tls, publicUrl && hostOf(publicUrl), now())),
@@ -158,11 +159,7 @@ export async function stagesOf(given: Given): Promise<Stage[]> {
         reading("media", async (store) => of("deadline", await judgeDeadline(store, now()))),
         reading("backup", (store) => judgeBackups(store, config, data, now())),
       ],
-      !offline &&
-        formerProbe({
-          clock,
-          list: async () => (await openStore().then((store) => store && given.listFormer(store))) ?? [],
-        }),
+      !offline && reading("formerTargets", async (store) => judgeFormer(await given.listFormer(store), clock)),
     ),
   ];
 }

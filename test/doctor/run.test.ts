@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { failed, inTime, of, ok, type Probe, warning } from "../../src/doctor/probe.ts";
+import { failed, of, ok, type Probe, warning } from "../../src/doctor/probe.ts";
 import { type Line, runProbes, type Stage } from "../../src/doctor/run.ts";
 import { testClock } from "../support/ports.ts";
 
@@ -124,17 +124,4 @@ test("a lack of permission is put in words, with the user who has it", async () 
     ],
   );
   assert.deepEqual([...new Set(lines.map(({ advice }) => advice))], ["run doctor as root, or as the relay's user"]);
-});
-
-test("a step ends with the signal around it, and leaves no timer behind", async () => {
-  const clock = testClock();
-  const outer = new AbortController();
-  const step = inTime({ clock, ms: 5_000, outer: outer.signal }, () => new Promise(() => {}));
-  outer.abort(new Error("stopped"));
-  await assert.rejects(step, /stopped/);
-  await assert.rejects(
-    inTime({ clock, ms: 5_000, outer: outer.signal }, async () => 1),
-    /stopped/,
-  );
-  assert.equal(await inTime({ clock, ms: 5_000 }, async () => 2), 2);
 });
