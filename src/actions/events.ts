@@ -104,18 +104,19 @@ export async function* replayEvents(
   }
 }
 
-/** The ids of events that may be of these types, oldest first. One exact type is the store's own filter; notices need one. */
+/**
+ * The ids of events that may be of these types, oldest first. One exact type is the store's own filter; notices are in no list
+ * without one.
+ */
 async function collectMatching(
   store: Store,
   types: string[],
   range: { since: number; until: number },
 ): Promise<string[]> {
-  const exact = types.length === 1 && !types[0]!.includes("*") ? types : [undefined];
-  const notices = NOTICES.filter((type) => !types.includes(type) || types.length > 1).filter((type) =>
-    topicMatches(types, type),
-  );
+  const isExact = types.length === 1 && !types[0]!.includes("*");
+  const notices = NOTICES.filter((type) => topicMatches(types, type));
   const ids: string[] = [];
-  for (const type of [...exact, ...notices]) {
+  for (const type of isExact ? types : [undefined, ...notices]) {
     ids.push(...(await collectIds((page) => store.events(page), { ...range, type })));
   }
   return ids.sort();

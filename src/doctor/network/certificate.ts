@@ -1,11 +1,6 @@
 import { readFile } from "node:fs/promises";
-import {
-  type Certificate,
-  isKeyOf,
-  parseCertificate,
-  readCertificates,
-  type Shown,
-} from "../../platform/net/certificates.ts";
+import { readPair, type TlsFiles } from "../../platform/http/tls-files.ts";
+import { type Certificate, parseCertificate, readCertificates, type Shown } from "../../platform/net/certificates.ts";
 import { type TlsOptions, TRUST_ADVICE } from "../../platform/net/trust.ts";
 import type { Clock } from "../../ports.ts";
 import { type Finding, failed, inTime, of, ok, type State, warning } from "../probe.ts";
@@ -109,23 +104,12 @@ function daysUntil(until: number, now: number): number {
   return Math.floor((until - now) / DAY);
 }
 
-/** Certificate and key of the relay's own listener, as they are in their files. `host`: of server.publicUrl. */
-export async function judgeListener(
-  tls: { cert: string; key: string },
-  host: string | null,
-  now: number,
-): Promise<Finding> {
-  const [cert, key] = await Promise.all([readFile(tls.cert), readFile(tls.key)]);
-  const certificate = orNull(() => parseCertificate(cert));
-  if (certificate === null) return failed(`${tls.cert} holds no certificate in PEM form`);
-  const isPair = orNull(() => isKeyOf(cert, key));
-  if (isPair === null) {
-    return failed(`${tls.key} holds no private key in PEM form that can be read without a password`);
-  }
-  if (!isPair) {
-    const advice = "the server's own certificate must come first in it";
-    return failed(`${tls.key} is not the key of ${tls.cert}`, advice);
-  }
+/**
+ * Certificate and key of the relay's own listener, as they are in their files; throws where the relay could not start with them.
+ * `host`: of server.publicUrl.
+ */
+export async function judgeListener(tls: TlsFiles, host: string | null, now: number): Promise<Finding> {
+  const certificate = parseCertificate(readPair(tls).cert);
   const dates = judgeDates(certificate, now);
   if (dates !== null) {
     return { state: dates.state, detail: `${tls.cert}: ${dates.line}`, advice: "renew it, then reload the relay" };
@@ -134,14 +118,6 @@ export async function judgeListener(
     return warning(`${tls.cert} is not for ${host}, the host of server.publicUrl`, "get one for that name");
   }
   return ok(`${tls.cert} is good for ${daysUntil(certificate.until, now)} days, and ${tls.key} is its key`);
-}
-
-function orNull<Result>(read: () => Result): Result | null {
-  try {
-    return read();
-  } catch {
-    return null;
-  }
 }
 
 /** Whether a running relay shows the certificate that its file now holds. */
