@@ -1,3 +1,4 @@
+import { isUtf8 } from "node:buffer";
 import { errorLine } from "../errors.ts";
 import type { Store } from "../store/store.ts";
 import { shortTime } from "./format.ts";
@@ -28,11 +29,10 @@ export async function showQuarantined(store: Store, id: string) {
 }
 
 function bodyJson(bytes: Uint8Array): { body: string | null; bodyBase64: string | null } {
-  try {
-    return { body: new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes), bodyBase64: null };
-  } catch {
-    return { body: null, bodyBase64: Buffer.from(bytes).toString("base64") };
-  }
+  const buffer = Buffer.from(bytes);
+  return isUtf8(bytes)
+    ? { body: buffer.toString(), bodyBase64: null }
+    : { body: null, bodyBase64: buffer.toString("base64") };
 }
 
 /** What `receive` does with a body: parses the bytes, stores the event and all that follows from it. */

@@ -38,17 +38,12 @@ export type BackupPlaces = {
  */
 export function backupProcess(database: string, self: { command: string; args: string[] }): RunBackup {
   return async (file, signal) => {
-    signal.throwIfAborted();
-    const ended = await runOwnProcess(self, ["backup", file, "--database", database], signal).catch((error) => {
-      throw new RelayError("unsupported", `the backup's process cannot be started: ${errorLine(error)}`);
+    type Printed = Omit<MadeBackup, "newest"> & { newestEvent: string | null };
+    const made = runOwnProcess<Printed>(self, ["backup", file, "--database", database], signal).catch(async (error) => {
+      await removePart(file).catch(() => {});
+      throw signal.aborted ? error : new RelayError("unsupported", errorLine(error));
     });
-    const { code, killedBy, stdout, lastLine } = ended;
-    if (killedBy !== null || signal.aborted) await removePart(file).catch(() => {});
-    signal.throwIfAborted();
-    if (code !== 0) {
-      throw new RelayError("unsupported", lastLine || `the backup's process ended with ${killedBy ?? code}`);
-    }
-    const { bytes, events, newestEvent, sha256 } = JSON.parse(stdout);
+    const { bytes, events, newestEvent, sha256 } = await made;
     return { bytes, events, newest: newestEvent === null ? null : Date.parse(newestEvent), sha256 };
   };
 }

@@ -54,10 +54,9 @@ export function locateConfig(flag: string | undefined, env: Env, cwd: string): s
 
 function isThere(path: string): boolean {
   try {
-    statSync(path);
+    return statSync(path, { throwIfNoEntry: false }) !== undefined;
+  } catch {
     return true;
-  } catch (error) {
-    return !["ENOENT", "ENOTDIR"].includes((error as NodeJS.ErrnoException).code ?? "");
   }
 }
 

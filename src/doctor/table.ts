@@ -22,7 +22,7 @@ import { judgeEndpoint } from "./network/endpoints.ts";
 import { judgeRefused } from "./network/refused-requests.ts";
 import { judgeRelay } from "./network/relay.ts";
 import { judgeSenders, type Request } from "./network/senders.ts";
-import { type Finding, of, type Probe, probe, warning } from "./probe.ts";
+import { type Finding, failureOf, of, type Probe, probe, warning } from "./probe.ts";
 import type { Stage } from "./run.ts";
 import { type Former, judgeFormer } from "./target/former.ts";
 import { judgeTarget } from "./target/target.ts";
@@ -77,22 +77,10 @@ export async function stagesOf(given: Given): Promise<Stage[]> {
   const dates: Dates = [];
   const sqlite = () => import("../store/sqlite/files/inspect.ts");
 
-  let isWhole = false;
-  let opening: Promise<Store> | null = null;
-  /** Null: another probe says why it cannot be opened. */
-  async function openStore(): Promise<Store | null> {
-    if (!isWhole) return null;
-    if (opening !== null) return opening.catch(() => null);
-    opening = given.openStore();
-    return opening;
-  }
-  const reading = (name: string, look: (store: Store) => Promise<Finding | Finding[]>): Probe => {
-    const run = async () => {
-      const store = await openStore();
-      return store === null ? [] : look(store);
-    };
-    return probe(name, run, READ_TIMEOUT);
-  };
+  /** Null: the probe of the database says why it cannot be opened. */
+  let store: Store | null = null;
+  const reading = (name: string, look: (store: Store) => Promise<Finding | Finding[]>): Probe =>
+    probe(name, () => (store === null ? [] : look(store)), READ_TIMEOUT);
 
   function tryTarget(): Probe {
     if (!hasKeys && Object.keys(targetSecrets).length > 0) {
@@ -141,7 +129,11 @@ export async function stagesOf(given: Given): Promise<Stage[]> {
           async (signal, progress) => {
             const inspect = async (path: string) => (await sqlite()).inspectDatabase(path);
             const findings = await judgeDatabase(data, inspect, signal, progress);
-            isWhole = isUsable(findings);
+            if (!isUsable(findings)) return findings;
+            store = await given.openStore().catch((error) => {
+              findings.push(of("file", failureOf(error)));
+              return null;
+            });
             return findings;
           },
           CHECK_TIMEOUT,

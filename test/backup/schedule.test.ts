@@ -139,11 +139,6 @@ test("a failure is an error that says what and where, tried again after five min
   const noted = await waitFor(() => store.backups.failed());
   assert.deepEqual([noted.error, noted.againAt - noted.at], ["there is no room in /backups", 5 * 60_000]);
   assert.equal(readdirSync(dir).length, 1);
-  assert.equal(facts("the last backup is old").length, 0);
-  await pass(HOUR + 60_000);
-  const old = await waitFor(() => facts("the last backup is old")[0]);
-  assert.equal(old.level, "warn");
-  assert.equal(old.fields.name, (await store.backups.last())!.name);
 });
 
 test("to the target: the local file goes, what is beyond `keep` is removed there, and a failing upload leaves nothing", async (t) => {
@@ -410,7 +405,7 @@ test("the program's own process makes a whole backup, reports why it cannot, and
 
   await assert.rejects(run(join(dir, "none", "a.db"), ended), { message: /^there is no folder .*none for the backup/ });
   await assert.rejects(backupProcess(database, { command: join(dir, "no-program"), args: [] })(file, ended), {
-    message: /the backup's process cannot be started/,
+    message: /a process cannot be started/,
   });
   await store.close();
   fill(database);
