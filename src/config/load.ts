@@ -1,6 +1,6 @@
 import { statSync } from "node:fs";
 import { dirname, resolve } from "node:path";
-import { safeParse } from "valibot";
+import { type InferOutput, safeParse } from "valibot";
 import { errorLine, RelayError } from "../errors.ts";
 import type { SecretInput } from "../option-values.ts";
 import { typeOf } from "../targets/table.ts";
@@ -124,20 +124,15 @@ export function loadConfig(path: string | null, where: Where): Config {
   throw new RelayError("config", problems.map((line) => (path === null ? line : `${path}: ${line}`)).join("\n"));
 }
 
-type Secrets = {
-  tokens: string[];
-  adminToken: string | null;
-  keys: Uint8Array[][];
-  /** Those of `mirror.target`, then those of each of `mirror.formerTargets`. */
-  targets: ReturnType<typeof readTargetSecrets>;
-  sources: Inspection["secrets"];
+type Given = {
+  folder: string;
+  dataDir: string;
+  secrets: ReturnType<typeof readSecrets>;
+  tls: Endpoint["tls"][];
+  warnings: string[];
 };
-type Parsed = Extract<ReturnType<typeof safeParse<typeof configSchema>>, { success: true }>["output"];
 
-function buildConfig(
-  parsed: Parsed,
-  given: { folder: string; dataDir: string; secrets: Secrets; tls: Endpoint["tls"][]; warnings: string[] },
-): Config {
+function buildConfig(parsed: InferOutput<typeof configSchema>, given: Given): Config {
   const { folder, dataDir, secrets, warnings } = given;
   const { $schema, server, receive, mirror, endpoints, admin, backup, ...rest } = parsed;
   const { token, ...receiveRest } = receive;
@@ -164,7 +159,7 @@ function buildConfig(
   };
 }
 
-function readSecrets(context: CheckContext, env: Env, wanted: SecretsWanted): Secrets {
+function readSecrets(context: CheckContext, env: Env, wanted: SecretsWanted) {
   const { valueAt, problems, folder, outside, noteUnseen } = context;
   const sources: SecretInput[] = [];
   const read = <T>(path: Path, decode: (text: string) => T): T[] => {
@@ -195,6 +190,7 @@ function readSecrets(context: CheckContext, env: Env, wanted: SecretsWanted): Se
     tokens: read(["receive", "token"], checkToken),
     adminToken: one(["admin", "token"], (text) => text),
     keys: endpoints.map((_, at) => read(["endpoints", at, "secret"], decodeSecret)),
+    /** Those of `mirror.target`, then those of each of `mirror.formerTargets`. */
     targets: readTargetSecrets(context, one),
     sources: {
       inline: sources.some((one) => typeof one === "string") || headers.some((name) => SECRET_HEADER.test(name)),
