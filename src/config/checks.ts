@@ -1,15 +1,15 @@
 import { accessSync, constants } from "node:fs";
-import { resolve } from "node:path";
-import { type CheckContext, readEndpoints } from "./check-context.ts";
+import { type CheckContext, readEndpoints, readFileOf } from "./check-context.ts";
 import { isLoopback, isOwnWebhook } from "./own-webhook.ts";
 import type { Path } from "./problems.ts";
 import { parseListen } from "./schema.ts";
-import { isOutOfSight, reasonOf } from "./secrets.ts";
 
 // What the schema cannot say: options that must fit each other, and files.
 
 export function checkConfig(context: CheckContext): void {
-  if (context.readsSecrets) checkTls(context);
+  for (const file of ["cert", "key"]) {
+    readFileOf(["server", "tls", file], context, (path) => accessSync(path, constants.R_OK));
+  }
   checkAdmin(context);
   checkBackup(context);
   const owners = new Map<string, number>();
@@ -26,21 +26,6 @@ function checkEndpoint(at: number, context: CheckContext, owners: Map<string, nu
   const url = valueAt<string>([...path, "url"]);
   if (url !== undefined && isOwnWebhook(url, context)) {
     problems.add([...path, "url"], "is this relay's own webhook: each event would come back as a new one, for ever");
-  }
-}
-
-function checkTls({ valueAt, problems, folder, outside, noteUnseen }: CheckContext): void {
-  for (const name of ["cert", "key"]) {
-    const path: Path = ["server", "tls", name];
-    const given = valueAt<string>(path);
-    if (given === undefined) continue;
-    const file = resolve(folder, given);
-    try {
-      accessSync(file, constants.R_OK);
-    } catch (error) {
-      if (isOutOfSight(file, outside)) noteUnseen(path, file);
-      else problems.add(path, `cannot read ${file}: ${reasonOf(error)}`);
-    }
   }
 }
 

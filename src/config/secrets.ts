@@ -55,7 +55,7 @@ export function readSecret(secret: SecretInput, { env, folder, outside }: Surrou
 
 /** Whether a file is a credential of the service, which only the service can read. */
 export function isOutOfSight(file: string, outside: Outside | null): boolean {
-  return outside !== null && file.startsWith(dirname(outside.credentials) + sep);
+  return outside !== null && file.startsWith(dirname(outside.credentials) + sep) && !isReadable(file);
 }
 
 /**
