@@ -7,7 +7,7 @@ import type { Store } from "../store/store.ts";
 import { topicOf } from "../wochit/event.ts";
 import { shortTime } from "./format.ts";
 import { deliveryJson, eventJson, type Link, mediumJson } from "./json.ts";
-import { collect, collectIds, list, walk, walkAs } from "./list.ts";
+import { collect, collectIds, list, walk } from "./list.ts";
 
 export const events = list({
   filters: {
@@ -19,7 +19,7 @@ export const events = list({
       help: "only what was sent to an app without the videoContext that is known of it now",
     },
   },
-  rows: ({ store }, query) => walkAs((page) => store.events(page), query, eventJson),
+  rows: ({ store }, query) => walk((page) => store.events(page), query, eventJson),
   columns: [
     { title: "ID", value: ({ id }) => id, whole: true },
     { title: "RECEIVED", value: ({ receivedAt }) => shortTime(receivedAt), whole: true },

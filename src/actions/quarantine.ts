@@ -3,7 +3,7 @@ import { errorLine } from "../errors.ts";
 import type { Store } from "../store/store.ts";
 import { shortTime } from "./format.ts";
 import { quarantinedJson } from "./json.ts";
-import { collectIds, list, type Selection, walkAs } from "./list.ts";
+import { collectIds, list, type Selection, walk } from "./list.ts";
 
 export const quarantine = list({
   filters: {
@@ -12,7 +12,7 @@ export const quarantine = list({
       help: "only refused for this reason",
     },
   },
-  rows: ({ store }, query) => walkAs((page) => store.quarantined(page), query, quarantinedJson),
+  rows: ({ store }, query) => walk((page) => store.quarantined(page), query, quarantinedJson),
   columns: [
     { title: "ID", value: ({ id }) => id, whole: true },
     { title: "RECEIVED", value: ({ receivedAt }) => shortTime(receivedAt), whole: true },
