@@ -49,13 +49,7 @@ export function isDenied(error: unknown): boolean {
 
 /** The finding for an error that a probe threw. */
 export function failureOf(error: unknown): Finding {
-  if (!isDenied(error)) return failed(errorLine(error));
-  const { code, path, message = "" } = error as NodeJS.ErrnoException;
-  const what = path ?? /'([^']+)'/.exec(message)?.[1];
-  return failed(
-    what === undefined ? errorLine(error) : `this user may not look at ${what} (${code})`,
-    USE_ANOTHER_USER,
-  );
+  return failed(errorLine(error), isDenied(error) ? USE_ANOTHER_USER : null);
 }
 
 /** The error of a step that exceeded its time limit. */

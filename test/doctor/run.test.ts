@@ -96,32 +96,24 @@ test("a probe that throws fails with one line, and the others go on", async () =
   );
 });
 
-test("a lack of permission is put in words, with the user who has it", async () => {
-  const denied = (given: object, message = "permission denied") => Object.assign(new Error(message), given);
-  const throwing = (error: unknown) =>
+test("a lack of permission names the file, and the user who has it", async () => {
+  const denied = (code: string, message: string) =>
     probe("denied", async () => {
-      throw error;
+      throw Object.assign(new Error(message), { code });
     });
   const { ended, lines } = start([
     {
       atOnce: 1,
       probes: [
-        throwing(
-          denied({ code: "EACCES", syscall: "scandir", path: "/srv/media" }, "EACCES: permission denied, scandir"),
-        ),
-        throwing(denied({ code: "EPERM" }, "EPERM: operation not permitted, open '/etc/key.pem'")),
-        throwing(denied({ code: "EACCES" })),
+        denied("EACCES", "EACCES: permission denied, scandir '/srv/media'"),
+        denied("EPERM", "EPERM: operation not permitted, open '/etc/key.pem'"),
       ],
     },
   ]);
   await ended;
   assert.deepEqual(
     lines.map(({ detail }) => detail),
-    [
-      "this user may not look at /srv/media (EACCES)",
-      "this user may not look at /etc/key.pem (EPERM)",
-      "permission denied (EACCES)",
-    ],
+    ["EACCES: permission denied, scandir '/srv/media'", "EPERM: operation not permitted, open '/etc/key.pem'"],
   );
   assert.deepEqual([...new Set(lines.map(({ advice }) => advice))], ["run doctor as root, or as the relay's user"]);
 });

@@ -121,7 +121,7 @@ test("the step that fails is named, as is a target that gives back something els
     },
   });
   const [finding] = denied.found["target.copy"]!;
-  assert.match(finding!.detail, /: put failed: this user may not do that \(EACCES\)$/);
+  assert.match(finding!.detail, /: put failed: permission denied \(EACCES\)$/);
   assert.match(finding!.advice!, /must own the folder/);
   const other = await broken({
     async read() {

@@ -4,7 +4,7 @@ import { formatSize } from "../../actions/format.ts";
 import { type DiskSpace, diskSpace } from "../../platform/files/disk-space.ts";
 import type { Clock } from "../../ports.ts";
 import { SIZE as RESERVE } from "../../store/sqlite/files/reserve.ts";
-import { type Finding, failed, isDenied, of, ok, USE_ANOTHER_USER, warning } from "../probe.ts";
+import { type Finding, failed, of, ok, warning } from "../probe.ts";
 import { sizeOf } from "./data-folder.ts";
 import { nearestFolder } from "./writable.ts";
 
@@ -32,12 +32,7 @@ type Needs = { minFreeDisk: number | null; database: number };
 
 /** The speed of synced writes to the data folder. */
 export async function judgeSync(dataDir: string, clock: Clock, signal: AbortSignal): Promise<Finding> {
-  try {
-    return judgeWrites(await timeWrites(dataDir, clock, signal), dataDir);
-  } catch (error) {
-    if (!isDenied(error)) throw error;
-    return failed(`this user may not write to ${dataDir}`, USE_ANOTHER_USER);
-  }
+  return judgeWrites(await timeWrites(dataDir, clock, signal), dataDir);
 }
 
 /** The reserve that the relay frees when the disk is full. */

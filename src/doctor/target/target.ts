@@ -143,8 +143,7 @@ async function roundTrip(file: string, bytes: number, given: TargetGiven, facts:
   } catch (error) {
     // Best effort: the next doctor tries again.
     if (target !== null && step !== "put") await inTime({ clock, ms }, () => target!.delete(key)).catch(() => {});
-    const isDenied = codeOf(error) === "EACCES";
-    const line = `${step} failed: ${isDenied ? "this user may not do that (EACCES)" : explain(error)}`;
+    const line = `${step} failed: ${explain(error)}`;
     if (!(error instanceof TooLate)) return failed(`${name}: ${line}`, ADVICE[codeOf(error)] ?? null);
     return failed(`${name}${server === null ? "" : ` at ${server.url.origin}`}: ${line}`, facts.whenLate);
   } finally {
