@@ -30,11 +30,6 @@ export async function judgeDisks(
 /** Bytes. `minFreeDisk` is null where no medium is downloaded; `database`: its size. */
 type Needs = { minFreeDisk: number | null; database: number };
 
-/** The speed of synced writes to the data folder. */
-export async function judgeSync(dataDir: string, clock: Clock, signal: AbortSignal): Promise<Finding> {
-  return judgeWrites(await timeWrites(dataDir, clock, signal), dataDir);
-}
-
 /** The reserve that the relay frees when the disk is full. */
 export async function judgeReserve(dataDir: string): Promise<Finding> {
   const path = join(dataDir, "reserve");
@@ -81,13 +76,13 @@ function judgeSpace(disk: Disk, { minFreeDisk, database }: Needs): Finding {
   return ok(said);
 }
 
-/** The milliseconds that each synced write takes. The file is removed afterwards; one that is found was left by a killed doctor. */
-async function timeWrites(dir: string, clock: Clock, signal: AbortSignal): Promise<number[]> {
+/** The speed of synced writes to the data folder. The file is removed; one that is found was left by a killed doctor. */
+export async function judgeSync(dir: string, clock: Clock, signal: AbortSignal): Promise<Finding> {
   const path = join(dir, ".doctor-sync");
   await rm(path, { force: true });
   const file = await open(path, "wx", 0o600);
+  const times: number[] = [];
   try {
-    const times: number[] = [];
     const block = Buffer.alloc(BLOCK, "doctor ");
     for (let at = 0; at < WRITES && !signal.aborted; at++) {
       const begun = clock.elapsed();
@@ -95,11 +90,11 @@ async function timeWrites(dir: string, clock: Clock, signal: AbortSignal): Promi
       await file.datasync();
       times.push(clock.elapsed() - begun);
     }
-    return times;
   } finally {
     await file.close();
     await rm(path, { force: true });
   }
+  return judgeWrites(times, dir);
 }
 
 /** Judges the speed of the disk by the milliseconds of its writes. */
