@@ -1,8 +1,11 @@
 import type { Config } from "../config/schema.ts";
 import type { StoreSettings } from "./store.ts";
 
-/** What an engine needs to know of a config. It can be copied to a thread. */
-export type Opening = { dataDir: string; settings: StoreSettings };
+/**
+ * What an engine needs to know of a config. It can be copied to a thread. `checkpointAt`: pages of the log at which a commit
+ * moves them into the database itself; more where that is done beside it.
+ */
+export type Opening = { dataDir: string; settings: StoreSettings; checkpointAt?: number };
 
 /** What of a config concerns the store. */
 export function settingsOf({

@@ -245,6 +245,8 @@ export type StoreVerbs = {
   noteCheck(check: IntegrityCheck): Promise<void>;
   /** Commits next to nothing, to find out whether it can; rejects like any write. */
   probe(): Promise<void>;
+  /** Moves what the log of commits holds into the database, as far as nobody reads it. It is done without being asked for, too. */
+  checkpoint(): Promise<void>;
 };
 
 /** An open store: its verbs, and what is answered at once, from memory. */

@@ -4,15 +4,17 @@ import type { StoreVerbs } from "./store.ts";
 
 /**
  * How a verb is run.
- * - `read`: it changes nothing. `isLong`: it may take long, so it holds no writer up.
+ * - `read`: it changes nothing.
  * - `write`: one transaction. `durable`: what it wrote must survive a crash once it has answered; what is not durable
  *   (leases) a start makes good. `carriesBody`: its one argument is plain data (JSON) but for the bytes of its `body`.
  * - `own`: the engine does it in its own way, with transactions of its own.
+ *
+ * `beside`: it may take long, and must hold no writer up: an engine on threads does it on another connection.
  */
 export type VerbLine =
-  | { does: "read"; isLong?: true }
+  | { does: "read"; beside?: true }
   | { does: "write"; durable: boolean; carriesBody?: true }
-  | { does: "own" };
+  | { does: "own"; beside?: true };
 
 /** What carries most of what is written. */
 export type WithBody = { body: Uint8Array };
@@ -23,7 +25,7 @@ type Verbs<Port> = { [Verb in keyof Port]: (...args: never[]) => Promise<unknown
 export type VerbTable<Port extends Verbs<Port>> = { [Verb in keyof Port]: VerbLine };
 
 const read = { does: "read" } as const;
-const longRead = { does: "read", isLong: true } as const;
+const longRead = { does: "read", beside: true } as const;
 const write = { does: "write", durable: true } as const;
 const lease = { does: "write", durable: false } as const;
 const own = { does: "own" } as const;
@@ -98,6 +100,7 @@ export const storeVerbs = {
   lastCheck: read,
   noteCheck: write,
   probe: own,
+  checkpoint: { ...own, beside: true },
 } as const satisfies VerbTable<StoreVerbs>;
 
 export const backupVerbs = {

@@ -19,7 +19,7 @@ import * as meta from "./rows/meta.ts";
 import { about, job, type Tx } from "./tx.ts";
 
 /** Verbs that an engine answers in its own way. */
-type OfEngine = "changeMark" | "mediaSecret" | "forgetVideo" | "probe";
+type OfEngine = "changeMark" | "mediaSecret" | "forgetVideo" | "probe" | "checkpoint";
 
 /** What each verb of the store does, the same for every engine. */
 export const rules: Omit<Works<StoreVerbs, typeof storeVerbs>, OfEngine> = {

@@ -4,6 +4,7 @@ import type { Backups } from "../backups.ts";
 import type { Opening } from "../settings.ts";
 import type { Store, StoreOptions, StoreVerbs } from "../store.ts";
 import { backupVerbs, storeVerbs, type VerbLine, type WithBody } from "../verbs.ts";
+import type { State } from "./messages.ts";
 import { openRemote, type Remote } from "./remote.ts";
 
 /** Bodies on their way to the thread, in bytes: more are refused. */
@@ -16,27 +17,51 @@ const SLOW_COMMIT = 50;
 const SLOWEST_COMMIT = 5_000;
 
 /**
+ * After so many writes, about a thousand pages, the thread that reads moves them from the log into the database: 20 ms that
+ * no commit waits for. A log of so many pages is finished by the writer, because one that is written to without a pause is
+ * never moved whole from beside it, and would grow.
+ */
+const WRITES_PER_CHECKPOINT = 250;
+const CHECKPOINT_AT = 8_000;
+
+/**
  * The store on threads of its own, so that the relay's event loop waits for no disk. One has the database and is the only
  * writer. Another reads beside it: long lists, and whatever would wait for a slow commit. It starts when it is first needed,
  * and sees all that was answered before.
  */
 export async function openThreadStore(opening: Opening, ports: Ports, options: StoreOptions): Promise<Store> {
   const { log } = ports;
-  const writer = await openRemote({ ...opening, role: "relay" }, ports, options.onLost);
+  const writer = await openRemote({ ...opening, role: "relay", checkpointAt: CHECKPOINT_AT }, ports, options.onLost);
   let reader: Promise<Remote> | null = null;
+  let readerState: State = { trouble: null, damage: null };
   let bytes = 0;
+  let writes = 0;
   let closing: Promise<void> | null = null;
 
-  function read(verb: string, args: unknown[], isLong: boolean): Promise<unknown> {
-    if (!isLong && writer.waitsFor() < SLOW_COMMIT) return writer.call(verb, args);
+  function beside(verb: string, args: unknown[]): Promise<unknown> {
     reader ??= openRemote({ ...opening, role: "operator" }, ports);
     return reader.then(
-      ({ call }) => call(verb, args),
+      (opened) => {
+        readerState = opened.state;
+        return opened.call(verb, args);
+      },
       () => {
         reader = null;
         return writer.call(verb, args);
       },
     );
+  }
+
+  async function write(work: () => Promise<unknown>): Promise<unknown> {
+    try {
+      return await work();
+    } finally {
+      if (++writes >= WRITES_PER_CHECKPOINT) {
+        writes = 0;
+        // Best effort: what fails here fails the commits, too.
+        void beside("checkpoint", []).catch(() => {});
+      }
+    }
   }
 
   async function carry(verb: string, { body, ...plain }: WithBody): Promise<unknown> {
@@ -46,7 +71,7 @@ export async function openThreadStore(opening: Opening, ports: Ports, options: S
     }
     bytes += size;
     try {
-      return await writer.carry(verb, plain, body);
+      return await write(() => writer.carry(verb, plain, body));
     } finally {
       bytes -= size;
     }
@@ -55,9 +80,15 @@ export async function openThreadStore(opening: Opening, ports: Ports, options: S
   /** The calls of a port, by its table. */
   function verbs<Port>(table: Record<keyof Port, VerbLine>, prefix = ""): Port {
     const make = (verb: string, line: VerbLine) => {
-      if (line.does === "read") return (...args: unknown[]) => read(verb, args, line.isLong === true);
-      if (line.does === "write" && line.carriesBody) return (what: WithBody) => carry(verb, what);
-      return (...args: unknown[]) => writer.call(verb, args);
+      const call = (...args: unknown[]) => writer.call(verb, args);
+      if (line.does === "write") {
+        return line.carriesBody
+          ? (what: WithBody) => carry(verb, what)
+          : (...args: unknown[]) => write(() => call(...args));
+      }
+      if (line.beside) return (...args: unknown[]) => beside(verb, args);
+      if (line.does === "own") return call;
+      return (...args: unknown[]) => (writer.waitsFor() < SLOW_COMMIT ? call(...args) : beside(verb, args));
     };
     const names = Object.keys(table) as (keyof Port & string)[];
     return Object.fromEntries(names.map((name) => [name, make(prefix + name, table[name])])) as Port;
@@ -85,9 +116,10 @@ export async function openThreadStore(opening: Opening, ports: Ports, options: S
     backups: verbs<Backups>(backupVerbs, "backups."),
     configure: (settings) => control("configure", [settings]),
     trouble,
-    damage: () => writer.state.damage,
+    damage: () => writer.state.damage ?? readerState.damage,
     disproveDamage() {
       writer.state.damage = null;
+      readerState.damage = null;
       control("disproveDamage", []);
     },
     wasUnclean: () => writer.wasUnclean,

@@ -103,8 +103,11 @@ function openToRead(path: string): Database.Database {
   }
 }
 
+/** A commit that leaves so many pages in the log moves them into the database. */
+const CHECKPOINT_AT = 1_000;
+
 /** Opens the database of a data folder: the relay makes and migrates it, an operator's command makes nothing. */
-export function openDatabase(dir: string, role: "relay" | "operator"): Database.Database {
+export function openDatabase(dir: string, role: "relay" | "operator", checkpointAt = CHECKPOINT_AT): Database.Database {
   const path = databaseOf(dir);
   if (role === "operator") checkThere(dir, path);
   let db: Database.Database;
@@ -122,7 +125,7 @@ export function openDatabase(dir: string, role: "relay" | "operator"): Database.
     }
     // A 2xx means committed to disk: better-sqlite3's default in WAL mode is NORMAL, which is not (ARCHITECTURE rule 1).
     db.pragma("synchronous = FULL");
-    db.pragma("wal_autocheckpoint = 1000");
+    db.pragma(`wal_autocheckpoint = ${checkpointAt}`);
     db.pragma("journal_size_limit = 67108864");
     db.pragma("cache_size = -32768");
     // A savepoint copies each page it is the first to touch into a temporary file; in memory that costs next to nothing.
