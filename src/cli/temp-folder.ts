@@ -10,8 +10,8 @@ const UNLOCKED_FOR = 60 * 60_000;
 /** A folder whose lock is free belongs to a dead process, unless it is younger than this: the lock may be about to be taken. */
 const TAKES_LOCK = 10_000;
 
-/** The files of this program in one. */
-const OURS = /^(\.?relay-.+\.db(\.part)?|relay\.lock)(-journal|-wal|-shm)?$/;
+/** The files of this program in one; version 0.2.0 had a shorter end. */
+const OURS = /^(\.?relay-.+\.db(\.(relay-)?part)?|relay\.lock)(-journal|-wal|-shm)?$/;
 
 /**
  * Runs `work` with a folder of its own inside the data folder, which is private and has room for large files. A lock in it,

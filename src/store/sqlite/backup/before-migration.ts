@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { errorLine, RelayError } from "../../../errors.ts";
 import type { Clock, Log } from "../../../ports.ts";
 import { databaseOf, stampOf } from "../../backup.ts";
-import { openFile } from "../files/driver.ts";
+import { withFile } from "../files/driver.ts";
 import { checkVersion, migrations } from "../schema/migrations.ts";
 import { copyDatabase } from "./copy.ts";
 
@@ -43,12 +43,7 @@ function olderSchema(database: string): number | null {
   if ((statSync(database, { throwIfNoEntry: false })?.size ?? 0) === 0) return null;
   let schema: number;
   try {
-    const db = openFile(database, { timeout: PATIENCE, fileMustExist: true });
-    try {
-      schema = checkVersion(db);
-    } finally {
-      db.close();
-    }
+    schema = withFile(database, { timeout: PATIENCE, fileMustExist: true }, (db) => checkVersion(db));
   } catch (error) {
     if (error instanceof RelayError) throw error;
     throw new RelayError("unsupported", `${database} cannot be opened: ${errorLine(error)}`, { cause: error });

@@ -65,15 +65,16 @@ export function lockFolder(dir: string): () => void {
   }
 }
 
-/** Throws one line that says why there is no database for a command. */
-function checkThere(dir: string, path: string): void {
+/**
+ * Throws one line that says why there is no database; `missing` where nothing is there. It opens nothing: closing it again
+ * would give up the locks of what has it open in this process.
+ */
+export function checkThere(path: string, missing: string): void {
   try {
     statSync(path);
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
-    if (code === "ENOENT" || code === "ENOTDIR") {
-      throw new RelayError("not_found", `no database in ${dir}: has the relay run with this config?`);
-    }
+    if (code === "ENOENT" || code === "ENOTDIR") throw new RelayError("not_found", missing);
     throw new RelayError("unsupported", `${path} cannot be read: ${errorLine(error)}; run this as the relay's user`);
   }
 }
@@ -106,7 +107,7 @@ function openToRead(path: string): Database.Database {
 /** Opens the database of a data folder: the relay makes and migrates it, an operator's command makes nothing. */
 export function openDatabase(dir: string, role: "relay" | "operator"): Database.Database {
   const path = databaseOf(dir);
-  if (role === "operator") checkThere(dir, path);
+  if (role === "operator") checkThere(path, `no database in ${dir}: has the relay run with this config?`);
   let db: Database.Database;
   try {
     db = role === "relay" ? openFile(path, { timeout: 0 }) : openToRead(path);
