@@ -19,15 +19,15 @@ type Entry = { id: number; source: string; bytes: number; isEvent: boolean };
 
 const SIZE = sql<[number, number, number], { total: number; newest: number }>(
   `SELECT coalesce(sum(bytes + ?), 0) AS total, coalesce(max(id), 0) AS newest
-     FROM quarantine INDEXED BY quarantine_ring WHERE ring IN (?, ?)`,
+     FROM quarantine WHERE ring IN (?, ?)`,
 );
 const DROP = sql<[number]>("DELETE FROM quarantine WHERE id = ?");
-// By the primary key, from the last one that left: the index by ring has them in the order of their sizes.
+// By the primary key, from the last one that left: the index by ring has them in the order of their sizes, and is not used for a sum.
 const OLDEST = sql<[number, number], { id: number; bytes: number }>(
-  "SELECT id, bytes FROM quarantine WHERE +ring = ? AND id > ? ORDER BY id LIMIT 1",
+  "SELECT id, bytes FROM quarantine WHERE ring + 0 = ? AND id > ? ORDER BY id LIMIT 1",
 );
 const LIST = sql<[number, number], { id: number; ring: number; source: string; bytes: number }>(
-  "SELECT id, ring, source, bytes FROM quarantine INDEXED BY quarantine_ring WHERE ring IN (?, ?)",
+  "SELECT id, ring, source, bytes FROM quarantine WHERE ring IN (?, ?)",
 );
 
 /** Makes room for a row in a ring; resolves with the number for its column `ring`. */
