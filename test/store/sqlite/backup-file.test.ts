@@ -6,7 +6,7 @@ import Database from "better-sqlite3";
 import { partOf } from "../../../src/store/backup.ts";
 import { copyDatabase } from "../../../src/store/copy-database.ts";
 import { openStore } from "../../../src/store/open.ts";
-import { beginFile } from "../../../src/store/sqlite/backup/file.ts";
+import { makeFile } from "../../../src/store/sqlite/backup/file.ts";
 import { configIn } from "../../support/config.ts";
 import { tempFolder } from "../../support/folder.ts";
 import { realPorts } from "../../support/real-ports.ts";
@@ -24,7 +24,7 @@ test("another run takes nobody's copy for one that was left behind, however long
   const other = async (name: string) => {
     // It has been at it for long.
     utimesSync(partOf(file), 1_000_000_000, 1_000_000_000);
-    beginFile(join(dir, name)).drop();
+    await makeFile(join(dir, name), () => Promise.reject(new Error("ends"))).catch(() => {});
   };
   const copied = await copyDatabase(join(config.dataDir, "relay.db"), file, {
     clock,
@@ -43,15 +43,11 @@ test("another run takes nobody's copy for one that was left behind, however long
   assert.match(copied.sha256!, /^[0-9a-f]{64}$/);
 });
 
-test("a run whose file was taken away ends, and leaves the other's alone", (t) => {
+test("a run whose file was taken away ends, and leaves the other's alone", async (t) => {
   const dir = tempFolder(t);
   const file = join(dir, "a.db");
-  const first = beginFile(file);
-  const second = beginFile(file);
-  assert.throws(() => first.finish(), { code: "conflict" });
-  first.drop();
-  writeFileSync(second.temp, "whole");
-  second.finish();
+  const first = makeFile(file, () => makeFile(file, async ({ temp }) => writeFileSync(temp, "whole")));
+  await assert.rejects(first, { code: "conflict" });
   assert.equal(existsSync(file), true);
 });
 

@@ -7,7 +7,7 @@ import { sha256OfFile } from "../../../platform/files/sha256.ts";
 import type { Copied, CopyOptions } from "../../backup.ts";
 import { checkThere } from "../files/database.ts";
 import { openFile, withFile } from "../files/driver.ts";
-import { beginFile, checkDestination, type FileToBe } from "./file.ts";
+import { checkDestination, type FileToBe, makeFile } from "./file.ts";
 import { type Contents, checkIntegrity, compareContents, readContents } from "./integrity-check.ts";
 import { FORGET_BEGUN } from "./records.ts";
 
@@ -37,18 +37,13 @@ export async function copyDatabase(database: string, wanted: string, options: Co
   try {
     const file = checkDestination(wanted, database);
     return await oneLine(`the backup ${wanted} was not made`, dirname(file), async () => {
-      const toBe = beginFile(file);
-      try {
+      const { contents, proven } = await makeFile(file, async (toBe) => {
         const contents = await copy(source, toBe, options);
         signal?.throwIfAborted();
-        const { bytes, sha256 } = await prove(toBe, contents, options);
-        toBe.finish();
-        const { schema, events, newest } = contents;
-        return { file, bytes, at, schema, events, newest, sha256, ms: Math.round(clock.elapsed() - began) };
-      } catch (error) {
-        toBe.drop();
-        throw error;
-      }
+        return { contents, proven: await prove(toBe, contents, options) };
+      });
+      const { schema, events, newest } = contents;
+      return { file, at, schema, events, newest, ...proven, ms: Math.round(clock.elapsed() - began) };
     });
   } finally {
     source.close();

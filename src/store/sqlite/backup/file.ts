@@ -31,29 +31,19 @@ export type FileToBe = {
   handle: number;
   /** Throws RelayError("conflict") where another run has taken its place. */
   check(): void;
-  /** Makes it durable under its own name. */
-  finish(): void;
-  /** Nothing of it is left. */
-  drop(): void;
 };
 
 /**
- * Begins a file that only its owner reads. What an earlier run has left on its way is removed, unless that run is still at it:
- * RelayError("conflict").
+ * Makes a file that only its owner reads: `work` writes it, and then it is durable under its own name. Where that fails nothing of
+ * it is left. What an earlier run has left on its way is removed, unless that run is still at it: RelayError("conflict").
  */
-export function beginFile(file: string): FileToBe {
+export async function makeFile<T>(file: string, work: (toBe: FileToBe) => Promise<T>): Promise<T> {
   const dir = dirname(file);
   const temp = partOf(file);
   clear(temp);
   // Held open to the end: closing any handle of a file gives up SQLite's locks on it (sqlite.org/howtocorrupt.html, 2.2).
   const handle = openSync(temp, "wx+", 0o600);
   const { dev, ino } = fstatSync(handle);
-  let isOpen = true;
-  const close = () => {
-    if (!isOpen) return;
-    closeSync(handle);
-    isOpen = false;
-  };
   const isOwn = () => {
     const found = lstatSync(temp, { throwIfNoEntry: false });
     return found?.dev === dev && found.ino === ino;
@@ -61,31 +51,23 @@ export function beginFile(file: string): FileToBe {
   const check = () => {
     if (!isOwn()) throw new RelayError("conflict", `${temp} was removed by another; try again`);
   };
-  const drop = () => {
-    close();
-    if (isOwn()) removeAll(temp);
-  };
+  let isWhole = false;
   try {
     fchmodSync(handle, 0o600);
     giveToOwnerOf(dir, handle);
     clearForgotten(dir, temp);
-  } catch (error) {
-    drop();
-    throw error;
-  }
-  return {
-    temp,
-    handle,
-    check,
-    finish() {
-      check();
-      fsyncSync(handle);
-      close();
+    const made = await work({ temp, handle, check });
+    check();
+    fsyncSync(handle);
+    isWhole = true;
+    return made;
+  } finally {
+    closeSync(handle);
+    if (isWhole) {
       renameSync(temp, file);
       syncFolderSync(dir);
-    },
-    drop,
-  };
+    } else if (isOwn()) removeAll(temp);
+  }
 }
 
 /** What runs that were killed have left under names that no run uses again: those with a time in them. */

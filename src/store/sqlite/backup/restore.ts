@@ -5,7 +5,7 @@ import { lockFolder, makeFolder } from "../files/database.ts";
 import { beginEpoch } from "../rows/epochs.ts";
 import { migrations } from "../schema/migrations.ts";
 import { makePlain, oneLine } from "./copy.ts";
-import { beginFile, isOurs } from "./file.ts";
+import { isOurs, makeFile } from "./file.ts";
 import { checkIntegrity, readContents } from "./integrity-check.ts";
 import { FORGET_BEGUN } from "./records.ts";
 
@@ -62,20 +62,15 @@ function refuseTraces(path: string): void {
 }
 
 async function putInPlace(from: BackupSource, name: string, path: string, options: CopyOptions) {
-  const toBe = beginFile(path);
-  try {
-    await copyBytes(from, toBe.handle, options);
-    const bytes = statSync(toBe.temp).size;
+  return makeFile(path, async ({ temp, handle }) => {
+    await copyBytes(from, handle, options);
+    const bytes = statSync(temp).size;
     options.onProgress?.({ step: "checking", done: 0, total: bytes });
-    if (!isOurs(toBe.temp)) throw new RelayError("conflict", `${name} is not a database of wochit-relay`);
-    const { schema, events, newest } = inspect(toBe.temp, name, options.clock.now());
+    if (!isOurs(temp)) throw new RelayError("conflict", `${name} is not a database of wochit-relay`);
+    const { schema, events, newest } = inspect(temp, name, options.clock.now());
     options.signal?.throwIfAborted();
-    toBe.finish();
     return { file: path, bytes, schema, events, newest, newestSchema: migrations.length };
-  } catch (error) {
-    toBe.drop();
-    throw error;
-  }
+  });
 }
 
 async function copyBytes(from: BackupSource, goal: number, { signal, onProgress }: CopyOptions): Promise<void> {

@@ -1,5 +1,6 @@
 import { join } from "node:path";
 import type { Inspected } from "../../check-tables.ts";
+import { complaintsOf } from "../backup/integrity-check.ts";
 import { APPLICATION_ID, migrations } from "../schema/migrations.ts";
 import { openFile, withFile } from "./driver.ts";
 
@@ -13,11 +14,6 @@ const COMPLAINTS = 10;
 export function inspectDatabase(path: string): Inspected {
   const db = openFile(path, { timeout: PATIENCE, readonly: true, fileMustExist: true });
   const number = (pragma: string) => Number(db.pragma(pragma, { simple: true }));
-  const complaints = (pragma: string, column: string) => {
-    const rows = db.pragma(pragma) as Record<string, string>[];
-    const lines = rows.flatMap((row) => String(row[column]).split("\n"));
-    return lines.filter((line) => line !== "ok" && !line.startsWith("***"));
-  };
   return {
     facts: () => ({
       isOurs: number("application_id") === APPLICATION_ID,
@@ -30,8 +26,8 @@ export function inspectDatabase(path: string): Inspected {
         .prepare<[], { name: string }>("SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY rowid")
         .all()
         .map(({ name }) => name),
-    checkAll: () => complaints(`integrity_check(${COMPLAINTS})`, "integrity_check"),
-    checkTable: (name) => complaints(`quick_check("${name.replaceAll('"', '""')}")`, "quick_check"),
+    checkAll: () => complaintsOf(db, `integrity_check(${COMPLAINTS})`),
+    checkTable: (name) => complaintsOf(db, `quick_check("${name.replaceAll('"', '""')}")`),
     close: () => db.close(),
   };
 }
