@@ -6,7 +6,7 @@ const source = { schema: 3, counts: { events: 2, videos: 1 }, events: 2, newestI
 
 test("a copy that lacks a row, a table, the newest event or the schema is none", () => {
   compareContents(source, structuredClone(source));
-  const changes = [
+  const changes: Partial<Contents>[] = [
     { counts: { events: 1, videos: 1 } },
     { counts: { events: 2 } },
     { counts: { ...source.counts, more: 0 } },

@@ -1,11 +1,13 @@
 import { RelayError } from "../../../errors.ts";
+import { sleep } from "../../../platform/timing.ts";
 import type { Clock } from "../../../ports.ts";
+import type { Engine } from "../../verbs.ts";
 import type { DeliveryRow } from "../deliveries/lanes.ts";
 import * as lanes from "../deliveries/lanes.ts";
 import type { MediumRow } from "../media/rows.ts";
 import * as ends from "../media/settle.ts";
 import { BYTES_PER_PIECE, bytesOf, PER_PIECE, type Sized, takeSome } from "../rows/pieces.ts";
-import { about, type Job, job, sql, type Tx } from "../tx.ts";
+import { about, job, sql, type Tx } from "../tx.ts";
 import type { Erasure } from "./erasures.ts";
 import * as erasures from "./erasures.ts";
 import * as quarantine from "./quarantine.ts";
@@ -175,19 +177,12 @@ async function end(tx: Tx, video: number, now: number): Promise<{ events: number
   return { events: (await tx.get(COUNT_EVENTS, [video, upTo]))!.count, media };
 }
 
-type Engine = {
-  read<T>(job: Job<T>): Promise<T>;
-  /** One transaction. */
-  write<T>(job: Job<T>): Promise<T>;
-  clock: Clock;
-};
-
 /**
  * Erases a video in transactions that hold no other writer up. Cut off at any moment, the same call goes on with it, and
  * meanwhile nothing of it is sent. RelayError("not_found") and "conflict" where there is nothing of it to erase.
  */
 export async function forgetInPieces(
-  { read, write, clock }: Engine,
+  { read, write, clock }: Engine & { clock: Clock },
   videoId: string,
   now: number,
 ): Promise<{ events: number; media: number; refused: number }> {
@@ -215,8 +210,7 @@ export async function forgetInPieces(
         return hasMore;
       };
       if (!(await write(about(videoId, hold)))) return;
-      const pause = Math.max(PAUSE, PAUSE_PER_WORK * held);
-      await new Promise<void>((resolve) => void clock.after(pause, resolve));
+      await sleep(Math.max(PAUSE, PAUSE_PER_WORK * held), clock);
     }
   }
 

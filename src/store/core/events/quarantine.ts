@@ -12,7 +12,9 @@ import { makeRoom } from "./rings.ts";
 
 // Refused bodies, in three rings, each bounded.
 
-type Row = { id: number; received_at: number; source: string; reason: RefusalReason; bytes: number };
+type Row = Omit<Quarantined, "id"> & { id: number };
+
+const SHOWN = 'q.id, q.received_at AS "receivedAt", q.source AS "sourceAddress", q.reason, q.bytes';
 
 /** Which ring a refusal belongs to: what is no event, what was refused, and what an allowed sender sent in vain. */
 const RING_OF: Record<RefusalReason, keyof Rings> = {
@@ -38,7 +40,7 @@ const SIZES = sql<[number, number], { id: number; bytes: number }>(
 const BODIES = sql<[number, number], { id: number; body: Uint8Array }>(
   "SELECT id, body FROM quarantine WHERE id BETWEEN ? AND ?",
 );
-const BY_ID = sql<[number], Row & { body: Uint8Array }>("SELECT * FROM quarantine WHERE id = ?");
+const BY_ID = sql<[number], Row & { body: Uint8Array }>(`SELECT ${SHOWN}, q.body FROM quarantine q WHERE q.id = ?`);
 
 async function rowOf(tx: Tx, id: string) {
   const row = await tx.get(BY_ID, [tx.ids.read("qrn", id)]);
@@ -61,8 +63,7 @@ export async function keep(tx: Tx, refusal: Refusal): Promise<{ id: string }> {
 }
 
 export async function show(tx: Tx, id: string): Promise<Quarantined & { body: Uint8Array }> {
-  const row = await rowOf(tx, id);
-  return { ...toQuarantined(tx.ids, row), body: row.body };
+  return toQuarantined(tx.ids, await rowOf(tx, id));
 }
 
 export async function drop(tx: Tx, id: string): Promise<void> {
@@ -86,18 +87,11 @@ export async function findOf(tx: Tx, videoId: string, after: number): Promise<{ 
 }
 
 export async function list(tx: Tx, wish: Parameters<Store["quarantined"]>[0]): Promise<Quarantined[]> {
-  const select = "q.id, q.received_at, q.source, q.reason, q.bytes FROM quarantine q";
-  const list = page<Row>(tx, select, "q.id", "qrn", wish);
+  const list = page<Row>(tx, `${SHOWN} FROM quarantine q`, "q.id", "qrn", wish);
   if (wish.reason !== undefined) list.where("q.reason = ?", wish.reason);
   return (await list.all()).map((row) => toQuarantined(tx.ids, row));
 }
 
-function toQuarantined(ids: Ids, row: Row): Quarantined {
-  return {
-    id: ids.show("qrn", row.id),
-    receivedAt: row.received_at,
-    sourceAddress: row.source,
-    reason: row.reason,
-    bytes: row.bytes,
-  };
+function toQuarantined<Shown extends Row>(ids: Ids, row: Shown) {
+  return { ...row, id: ids.show("qrn", row.id) };
 }

@@ -1,7 +1,7 @@
 import { chmodSync, createReadStream, lstatSync, statSync, writeFileSync } from "node:fs";
 import { errorLine, RelayError } from "../../../errors.ts";
 import { type BackupSource, COMPANIONS, type CopyOptions, databaseOf, type Restored } from "../../backup.ts";
-import { lockFolder, makeFolder } from "../files/database.ts";
+import { inWords, lockFolder, makeFolder } from "../files/database.ts";
 import { beginEpoch } from "../rows/epochs.ts";
 import { migrations } from "../schema/migrations.ts";
 import { makePlain, oneLine } from "./copy.ts";
@@ -40,13 +40,8 @@ function checkBackup(file: string): void {
   const found = statSync(file, { throwIfNoEntry: false });
   if (found === undefined) throw new RelayError("not_found", `there is no file ${file}`);
   if (!found.isFile()) throw new RelayError("conflict", `${file} is no file`);
-  let ours: boolean;
-  try {
-    ours = isOurs(file);
-  } catch (error) {
-    throw new RelayError("unsupported", `${file} cannot be read: ${errorLine(error)}`);
-  }
-  if (!ours) throw new RelayError("conflict", `${file} is not a database of wochit-relay`);
+  if (!inWords(`${file} cannot be read`, () => isOurs(file)))
+    throw new RelayError("conflict", `${file} is not a database of wochit-relay`);
   const beside = ["-wal", "-journal"].find((end) => (statSync(file + end, { throwIfNoEntry: false })?.size ?? 0) > 0);
   if (beside === undefined) return;
   throw new RelayError(
