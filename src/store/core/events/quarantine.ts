@@ -57,7 +57,7 @@ export async function keep(tx: Tx, refusal: Refusal): Promise<{ id: string }> {
   if (kept) return { id: tx.ids.show("qrn", kept.id) };
   const id = tx.ids.next();
   const bytes = body.length;
-  const ring = await makeRoom(tx, name, { id, source, bytes, isEvent });
+  const ring = await makeRoom(tx, name, { source, bytes, isEvent });
   add(tx, { id, received_at: receivedAt, source, reason, ring, sha256, bytes, body });
   return { id: tx.ids.show("qrn", id) };
 }
