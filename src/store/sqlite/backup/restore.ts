@@ -27,8 +27,16 @@ export async function restoreDatabase(from: BackupSource, dataDir: string, optio
     try {
       refuseTraces(path);
       chmodSync(dataDir, 0o700);
-      const found = await putInPlace(from, name, path, options);
-      return { ...found, ms: Math.round(options.clock.elapsed() - began) };
+      return await makeFile(path, async ({ temp, handle }) => {
+        await copyBytes(from, handle, options);
+        const bytes = statSync(temp).size;
+        options.onProgress?.({ step: "checking", done: 0, total: bytes });
+        if (!isOurs(temp)) throw new RelayError("conflict", `${name} is not a database of wochit-relay`);
+        const { schema, events, newest } = inspect(temp, name, options.clock.now());
+        options.signal?.throwIfAborted();
+        const ms = Math.round(options.clock.elapsed() - began);
+        return { file: path, bytes, schema, events, newest, newestSchema: migrations.length, ms };
+      });
     } finally {
       unlock();
     }
@@ -54,18 +62,6 @@ function refuseTraces(path: string): void {
   const trace = TRACES.map((end) => path + end).find((one) => lstatSync(one, { throwIfNoEntry: false }) !== undefined);
   if (trace === undefined) return;
   throw new RelayError("conflict", `${trace} is there: restore into an empty data folder, or move it away first`);
-}
-
-async function putInPlace(from: BackupSource, name: string, path: string, options: CopyOptions) {
-  return makeFile(path, async ({ temp, handle }) => {
-    await copyBytes(from, handle, options);
-    const bytes = statSync(temp).size;
-    options.onProgress?.({ step: "checking", done: 0, total: bytes });
-    if (!isOurs(temp)) throw new RelayError("conflict", `${name} is not a database of wochit-relay`);
-    const { schema, events, newest } = inspect(temp, name, options.clock.now());
-    options.signal?.throwIfAborted();
-    return { file: path, bytes, schema, events, newest, newestSchema: migrations.length };
-  });
 }
 
 async function copyBytes(from: BackupSource, goal: number, { signal, onProgress }: CopyOptions): Promise<void> {
