@@ -26,20 +26,15 @@ export function readContents(db: Database.Database): Contents {
   const count = (from: string) => db.prepare<[], { n: number }>(`SELECT count(*) AS n FROM ${from}`).get()!.n;
   const counts = Object.fromEntries(tables.map(({ name }) => [name, count(`"${name}"`)]));
   if (counts.events === undefined) return { schema, counts, events: 0, newestId: null, newest: null };
-  const last = (where: string) =>
-    db
-      .prepare<[], { id: number; at: number }>(
-        `SELECT id, received_at AS at FROM events ${where} ORDER BY id DESC LIMIT 1`,
-      )
-      .get();
-  return {
-    schema,
-    counts,
-    events: counts.events - count("events WHERE dialect = 'notice'"),
-    newestId: last("")?.id ?? null,
-    newest: last("WHERE dialect <> 'notice'")?.at ?? null,
-  };
+  const { notices, ...newest } = db
+    .prepare<[], { notices: number } & Pick<Contents, "newestId" | "newest">>(NEWEST)
+    .get()!;
+  return { schema, counts, events: counts.events - notices, ...newest };
 }
+
+const NEWEST = `SELECT (SELECT count(*) FROM events WHERE dialect = 'notice') AS notices,
+  (SELECT max(id) FROM events) AS "newestId",
+  (SELECT received_at FROM events WHERE dialect <> 'notice' ORDER BY id DESC LIMIT 1) AS newest`;
 
 /** Throws RelayError("conflict") where SQLite finds anything wrong with the file. */
 export function checkIntegrity(db: Database.Database, what: string): void {

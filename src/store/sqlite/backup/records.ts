@@ -21,7 +21,6 @@ type Row = Omit<Backup, "id" | "planned"> & { id: number; planned: number };
 
 // By their ids, so that a clock that was set back changes no order.
 const ALL = sql<[], Row>("SELECT * FROM backups ORDER BY id DESC");
-const LAST = sql<[], Row>("SELECT * FROM backups ORDER BY id DESC LIMIT 1");
 // The same file once more holds only the newest.
 const REPLACED = sql<[string, string]>("DELETE FROM backups WHERE place = ? AND name = ?");
 const REMOVE = sql<[number]>("DELETE FROM backups WHERE id = ?");
@@ -48,18 +47,16 @@ async function note(tx: Tx, backup: Omit<Backup, "id">): Promise<void> {
   await endBegun(tx, { place, name });
 }
 
+const list = async (tx: Tx) => (await tx.all(ALL, [])).map((row) => toBackup(tx.ids, row));
+
 /** The backups that were opened and checked, and those that were begun. */
 export const backupWorks: Works<Backups, typeof backupVerbs> = {
   begin: (begun) => job(async (tx) => meta.writeJson(tx, BEGUN, [...(await readBegun(tx)), begun])),
   begun: () => job(readBegun),
   end: (begun) => job((tx) => endBegun(tx, begun)),
   note: (backup) => job((tx) => note(tx, backup)),
-  list: () => job(async (tx) => (await tx.all(ALL, [])).map((row) => toBackup(tx.ids, row))),
-  last: () =>
-    job(async (tx) => {
-      const row = await tx.get(LAST, []);
-      return row === undefined ? null : toBackup(tx.ids, row);
-    }),
+  list: () => job(list),
+  last: () => job(async (tx) => (await list(tx))[0] ?? null),
   noteFailed: (failed) => job(async (tx) => meta.writeJson(tx, FAILED, failed)),
   failed: () => job((tx) => meta.readJson<FailedBackup>(tx, FAILED)),
   forget: (id) => job(async (tx) => tx.write(REMOVE, [tx.ids.read("bak", id)])),
