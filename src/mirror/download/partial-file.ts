@@ -4,9 +4,9 @@ import { errorLine } from "../../errors.ts";
 import type { DownloadJob } from "../../model/job.ts";
 import type { SpooledFile } from "../../model/medium.ts";
 import { nullWhereMissing, syncFolder } from "../../platform/files/file-system.ts";
+import { sha256OfFile } from "../../platform/files/sha256.ts";
 import { isPartOnly } from "../../rules/part-only.ts";
 import { InvalidContent, isNoSpace, LocalFailure, PermanentFailure } from "../errors.ts";
-import { hashFile } from "../spool/checksum.ts";
 import { isWhole, newResumeState, type ResumeState, readResumeState, writeResumeState } from "../spool/resume-state.ts";
 import type { SpoolPaths } from "../spool/spool.ts";
 import { readAt } from "../validate/read-window.ts";
@@ -108,7 +108,7 @@ async function holds(path: string, { bytes, sha256 }: SpooledFile, signal: Abort
   const file = await reopen(path, bytes);
   if (file === null) return false;
   try {
-    return (await hashFile(file, bytes, signal)) === sha256;
+    return (await sha256OfFile(file.fd, signal, bytes)) === sha256;
   } finally {
     await file.close();
   }

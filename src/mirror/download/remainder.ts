@@ -2,9 +2,9 @@ import { rename, rm } from "node:fs/promises";
 import type { DownloadJob } from "../../model/job.ts";
 import type { SpooledFile } from "../../model/medium.ts";
 import { syncFile, syncFolder } from "../../platform/files/file-system.ts";
+import { sha256OfFile } from "../../platform/files/sha256.ts";
 import { isPartOnly, NOT_WHOLE } from "../../rules/part-only.ts";
 import { asLocalFailure, InvalidContent } from "../errors.ts";
-import { hashFile } from "../spool/checksum.ts";
 import type { DiskBudget } from "../spool/disk-budget.ts";
 import { isWhole, linkHash, type ResumeState, readResumeState, writeResumeState } from "../spool/resume-state.ts";
 import { type SpoolPaths, spoolPaths } from "../spool/spool.ts";
@@ -83,7 +83,7 @@ async function prepare(remainder: Remainder, paths: SpoolPaths, given: Given): P
     if (proof === null) return null;
     // Without validators, so that a conditional request never finds the copy unchanged.
     const validators = { etag: null, lastModified: null };
-    return { path, file: { bytes, sha256: await hashFile(file, bytes, signal), ...proof, ...validators } };
+    return { path, file: { bytes, sha256: await sha256OfFile(file.fd, signal, bytes), ...proof, ...validators } };
   } finally {
     await file.close();
   }

@@ -1,9 +1,6 @@
-import { Buffer } from "node:buffer";
-import { createHash } from "node:crypto";
 import type { FileHandle } from "node:fs/promises";
 import type { Following, Hasher } from "../../platform/files/hash-thread.ts";
-
-const PIECE = 2 ** 20;
+import { sha256OfFile } from "../../platform/files/sha256.ts";
 
 /** A smaller file is hashed on this thread, at its end: that costs less than the other thread. */
 const WORTH_A_THREAD = 4 * 2 ** 20;
@@ -36,7 +33,7 @@ export function startChecksum(hasher: Pick<Hasher, "follow">, path: string, sign
       signal.throwIfAborted();
       signal.addEventListener("abort", drop, { once: true });
       try {
-        return (await follow(length)?.sum(file, length)) ?? (await hashFile(file, length, signal));
+        return (await follow(length)?.sum(file, length)) ?? (await sha256OfFile(file.fd, signal, length));
       } finally {
         signal.removeEventListener("abort", drop);
       }
@@ -47,22 +44,4 @@ export function startChecksum(hasher: Pick<Hasher, "follow">, path: string, sign
     },
     drop,
   };
-}
-
-/** The sha256 (hex) of the first `length` bytes of a file. The next piece is read while one is hashed. */
-export async function hashFile(file: FileHandle, length: number, signal: AbortSignal): Promise<string> {
-  const hash = createHash("sha256");
-  const size = Math.min(PIECE, length);
-  const pieces = [Buffer.alloc(size), Buffer.alloc(length > size ? size : 0)];
-  const read = (at: number, turn: number) => file.read(pieces[turn % 2]!, 0, Math.min(size, length - at), at);
-  let next = read(0, 0);
-  for (let at = 0, turn = 0; at < length; turn++) {
-    const { bytesRead, buffer } = await next;
-    signal.throwIfAborted();
-    if (bytesRead === 0) throw new Error(`the file ends at ${at}, ${length - at} bytes early`);
-    at += bytesRead;
-    if (at < length) next = read(at, turn + 1);
-    hash.update(buffer.subarray(0, bytesRead));
-  }
-  return hash.digest("hex");
 }
