@@ -1,6 +1,7 @@
 import { Buffer } from "node:buffer";
 import type { FileHandle } from "node:fs/promises";
-import type { Readable } from "node:stream";
+import { type Readable, Writable } from "node:stream";
+import { pipeline } from "node:stream/promises";
 import { createChunks } from "../../platform/chunks.ts";
 import { asLocalFailure, PermanentFailure } from "../errors.ts";
 
@@ -40,20 +41,21 @@ export async function writeBody(
   let length = from;
   let stretchEnd = from + STRETCH;
 
-  async function endStretch(): Promise<void> {
+  async function take(chunk: Uint8Array): Promise<void> {
+    length += chunk.length;
+    if (length > maxSize) throw new PermanentFailure(`it is larger than mirror.maxSize, ${maxSize} bytes`);
+    options.onBytes(length);
+    await writes.add(chunk);
+    if (length < stretchEnd) return;
     stretchEnd += STRETCH;
     writes.sync();
     await options.checkSpace();
   }
 
+  // Costs less than a loop over the body, which joins its chunks.
+  const write: Writable["_write"] = (chunk, _encoding, done) => void take(chunk).then(() => done(), done);
   try {
-    await readAll(body, (chunk) => {
-      length += chunk.length;
-      if (length > maxSize) throw new PermanentFailure(`it is larger than mirror.maxSize, ${maxSize} bytes`);
-      options.onBytes(length);
-      const ready = writes.add(chunk);
-      return length < stretchEnd ? ready : Promise.all([ready, endStretch()]);
-    });
+    await pipeline(body, new Writable({ highWaterMark: BATCH, write }));
   } catch (error) {
     // The first error matters, not one that follows from it.
     await writes.end().catch(() => {});
@@ -61,30 +63,6 @@ export async function writeBody(
   }
   await asLocalFailure("spool", () => writes.end());
   return length;
-}
-
-/** Passes each chunk of a body to `take`, and pauses while the promise that it may return is pending. */
-function readAll(body: Readable, take: (chunk: Uint8Array) => Promise<unknown> | null): Promise<void> {
-  return new Promise((resolve, reject) => {
-    function fail(error: unknown): void {
-      reject(error);
-      body.off("data", onData);
-      body.destroy();
-    }
-    function onData(chunk: Uint8Array): void {
-      try {
-        const ready = take(chunk);
-        if (ready === null) return;
-        body.pause();
-        ready.then(() => body.resume(), fail);
-      } catch (error) {
-        fail(error);
-      }
-    }
-    const lost = () => fail(body.errored ?? new Error("the connection was lost"));
-    if (body.destroyed) return lost();
-    body.on("end", resolve).on("error", fail).on("close", lost).on("data", onData);
-  });
 }
 
 /** Writes chunks in order, in batches; only small ones are copied. */
