@@ -50,7 +50,7 @@ export async function unpack(options: {
   checkSpace(): Promise<void>;
   signal: AbortSignal;
 }): Promise<Unpacked> {
-  const { to, coding, signal } = options;
+  const { to, coding } = options;
   const codings = codingsIn(coding).reverse();
   if (codings.length > MAX_CODINGS) return { bytes: 0, why: "it has too many codings" };
   const unknown = codings.find((each) => DECODERS[each] === undefined);

@@ -1,10 +1,12 @@
 import { Buffer } from "node:buffer";
 import type { Readable } from "node:stream";
+import type { DownloadJob } from "../../model/job.ts";
 import type { Copy } from "../../model/medium.ts";
 import { type Outbound, RefusedAddress } from "../../platform/net/outbound.ts";
 import { HttpStatusError } from "../errors.ts";
 import { codingsIn } from "./content-coding.ts";
 import { refusesHead } from "./protocol-errors.ts";
+import type { Limits } from "./rate-limits.ts";
 import { beginsWith, matchRest, type Resume, rangeHeaders, resumeValidator } from "./resume.ts";
 
 /** Redirects that are followed; more are a loop. */
@@ -38,23 +40,20 @@ export type MediaAnswer =
 
 type MediaRequest = {
   outbound: Outbound;
-  url: string;
+  job: Pick<DownloadJob, "url" | "attempts">;
   previous: Copy | null;
   resume: Resume | null;
   signal: AbortSignal;
-  /** Not the first attempt: a malformed head and a content coding are accepted. */
-  isLater: boolean;
   /** Uses the lenient parser at once. */
   lenient: boolean;
-  /** Milliseconds. */
-  headersTimeout: number;
-  idleTimeout: number;
+  limits: Pick<Limits, "headers" | "idle">;
 };
 
 /**
  * Requests the file behind a link, over at most five redirects; each hop goes through `outbound`, which checks its address.
  * No cookies or credentials are sent. With `previous` the request is conditional. With `resume` it is for the rest of the
- * file; the answer is that rest or, where the host's rest does not match, the whole. Throws RefusedAddress for an address or
+ * file; the answer is that rest or, where the host's rest does not match, the whole. After the first attempt a malformed head
+ * and a content coding are accepted. Throws RefusedAddress for an address or
  * scheme that is not allowed, HttpStatusError for a status that gives no file, and other errors where a retry may help.
  */
 export async function fetchMedia(request: MediaRequest): Promise<MediaAnswer> {
@@ -70,7 +69,7 @@ async function follow(request: MediaRequest): Promise<MediaAnswer | null> {
     "user-agent": "wochit-relay",
     ...(resume ? rangeHeaders(resume) : conditions(previous)),
   };
-  let url = parseLink(request.url);
+  let url = parseLink(request.job.url);
   for (let redirects = 0; ; redirects++) {
     const answer = await send(request, url, headers);
     const { status, body } = answer;
@@ -92,8 +91,9 @@ async function follow(request: MediaRequest): Promise<MediaAnswer | null> {
  * request serves only to report what is wrong, because the strict parser does not always say.
  */
 async function send(request: MediaRequest, url: URL, headers: Record<string, string>) {
-  const { outbound, signal, headersTimeout, idleTimeout, isLater, lenient } = request;
-  const options = { method: "GET", headers, signal, headersTimeout, bodyTimeout: idleTimeout } as const;
+  const { outbound, signal, limits, job, lenient } = request;
+  const timeouts = { headersTimeout: limits.headers, bodyTimeout: limits.idle };
+  const options = { method: "GET", headers, signal, ...timeouts } as const;
   if (!lenient) {
     try {
       return await outbound.request(url, options);
@@ -105,7 +105,7 @@ async function send(request: MediaRequest, url: URL, headers: Record<string, str
     if (error instanceof Error && !(error instanceof RefusedAddress)) error.message = `${url.host}: ${error.message}`;
     throw error;
   });
-  if (lenient || isLater) return answer;
+  if (lenient || job.attempts > 0) return answer;
   answer.body.destroy();
   const why = answer.oddities?.join(", ") || "not HTTP/1.1";
   throw new Error(`${url.host} answered with a head that is refused: ${why}; the next try takes it`);
@@ -113,7 +113,7 @@ async function send(request: MediaRequest, url: URL, headers: Record<string, str
 
 /** The answer where it is the whole file or the requested rest; else null. */
 async function toMedia(
-  { resume, isLater }: MediaRequest,
+  { resume, job }: MediaRequest,
   url: URL,
   { status, header, body }: { status: number; header(name: string): string | null; body: Readable },
 ): Promise<Extract<MediaAnswer, { is: "media" }> | null> {
@@ -128,7 +128,7 @@ async function toMedia(
   const coding = codingsIn(said).join(", ") || null;
   const tags = { etag: validator(header("etag")), lastModified: validator(header("last-modified")) };
   if (isWhole || range !== null) {
-    if (coding !== null && !isLater) {
+    if (coding !== null && job.attempts === 0) {
       body.destroy();
       throw new Error(`${url.host} answered with content-encoding ${coding} though identity was asked`);
     }

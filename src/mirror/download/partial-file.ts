@@ -1,18 +1,22 @@
 import { constants, type FileHandle, lstat, open, rename, rm } from "node:fs/promises";
 import { dirname } from "node:path";
+import type { Readable } from "node:stream";
 import { errorLine } from "../../errors.ts";
 import type { DownloadJob } from "../../model/job.ts";
 import type { SpooledFile } from "../../model/medium.ts";
 import { nullWhereMissing, syncFolder } from "../../platform/files/file-system.ts";
+import { openHasher } from "../../platform/files/hash-thread.ts";
 import { sha256OfFile } from "../../platform/files/sha256.ts";
 import { isPartOnly } from "../../rules/part-only.ts";
 import { InvalidContent, isNoSpace, LocalFailure, PermanentFailure } from "../errors.ts";
+import { startChecksum } from "../spool/checksum.ts";
 import { isWhole, newResumeState, type ResumeState, readResumeState, writeResumeState } from "../spool/resume-state.ts";
 import type { SpoolPaths } from "../spool/spool.ts";
 import { readAt } from "../validate/read-window.ts";
 import { nameRemainder } from "../validate/validate.ts";
 import type { MediaAnswer } from "./fetch.ts";
-import { isWeakTag, OVERLAP } from "./resume.ts";
+import { isWeakTag, OVERLAP, type Resume } from "./resume.ts";
+import { type BodyWriting, writeBody } from "./write-body.ts";
 
 /** Bytes beyond the furthest point of earlier attempts that count as progress: enough to be worth a request. */
 const PROGRESS = 2 ** 20;
@@ -24,21 +28,21 @@ const NO_FOLLOW = constants.O_NOFOLLOW ?? 0;
 
 /** A file on its way into the spool; an earlier attempt may have left its beginning. Throws the system's errors. */
 export type PartialFile = {
-  /** Used by the opener only; replaced by `begin` and `replaceBy`. */
-  readonly file: FileHandle;
   readonly state: Readonly<ResumeState>;
   /** All of it came in an earlier attempt. */
   readonly isComplete: boolean;
   /** More bytes than ever before are there for the next attempt to resume from. */
   readonly hasProgressed: boolean;
+  /** What to ask the host for the rest of; null: for the whole. */
+  resumePoint(): Promise<Resume | null>;
   /** The host answered: with the rest, or with the whole, which replaces what is there. */
   begin(answer: Extract<MediaAnswer, { is: "media" }>): Promise<void>;
-  /** `length` bytes are durable; stored where the download can be resumed. */
-  keep(length: number): Promise<void>;
-  /** The last bytes of what is there, where a rest can only be matched by comparing them; else null. */
-  tail(): Promise<Uint8Array | null>;
+  /** Writes the body of that answer; throws as `writeBody`. The durable length is stored where a download can be resumed. */
+  write(body: Readable, options: Pick<BodyWriting, "maxSize" | "onBytes" | "checkSpace">): Promise<number>;
   /** Replaces the encoded part by the file that it was decoded into. */
   replaceBy(path: string, bytes: number): Promise<void>;
+  /** The sha256 (hex) of all that is durable. Throws the signal's reason. */
+  sha256(): Promise<string>;
   /** Gives the whole, validated, durable file its final name. */
   finish(file: SpooledFile): Promise<void>;
   /**
@@ -48,6 +52,9 @@ export type PartialFile = {
   leave(cause: unknown, isLow: boolean): Promise<void>;
   close(): Promise<void>;
 };
+
+/** Shared by all downloads; its thread starts with the first large file and exits when idle. */
+const hasher = openHasher();
 
 /**
  * The state that earlier attempts left, as far as it fits the link and the files. Throws the system's errors and the signal's
@@ -119,6 +126,7 @@ export async function openPartialFile(
   paths: SpoolPaths,
   kind: DownloadJob["kind"],
   start: ResumeState,
+  signal: AbortSignal,
 ): Promise<PartialFile> {
   const { part: path } = paths;
   const isKept = start.synced > 0 && (start.validator !== null || start.synced === start.total);
@@ -126,6 +134,7 @@ export async function openPartialFile(
   let file = kept ?? (await create(path));
   let state: ResumeState = kept ? start : { ...start, validator: null, synced: 0 };
   const before = start.furthest;
+  const checksum = startChecksum(hasher, path, signal);
 
   const isResumable = () => state.validator !== null && state.synced > 0;
 
@@ -137,10 +146,12 @@ export async function openPartialFile(
     return (await nameRemainder({ path, kind, bytes: state.synced })) !== null;
   }
 
+  async function keep(length: number): Promise<void> {
+    state = { ...state, synced: length, furthest: Math.max(state.furthest, length) };
+    if (isResumable() && length !== state.total) await writeResumeState(paths.state, state);
+  }
+
   return {
-    get file() {
-      return file;
-    },
     get state() {
       return state;
     },
@@ -149,6 +160,14 @@ export async function openPartialFile(
     },
     get hasProgressed() {
       return isResumable() && state.synced - before >= PROGRESS;
+    },
+
+    async resumePoint() {
+      const { synced: from, total, validator, lastModified } = state;
+      if (from === 0 || validator === null) return null;
+      const overlap = Math.min(OVERLAP, from);
+      const tail = isWeakTag(validator) ? await readAt(file, from - overlap, overlap) : null;
+      return { from, total, validator, lastModified, tail };
     },
 
     async begin({ from, total, etag, lastModified, validator, coding }) {
@@ -160,19 +179,12 @@ export async function openPartialFile(
         await file.close();
         file = await create(path);
       }
+      checksum.restart();
       state = { ...state, total, etag, lastModified, validator, coding, synced: 0 };
     },
 
-    async tail() {
-      if (state.validator === null || !isWeakTag(state.validator)) return null;
-      const length = Math.min(OVERLAP, state.synced);
-      return readAt(file, state.synced - length, length);
-    },
-
-    async keep(length) {
-      state = { ...state, synced: length, furthest: Math.max(state.furthest, length) };
-      if (isResumable() && length !== state.total) await writeResumeState(paths.state, state);
-    },
+    write: (body, options) =>
+      writeBody(body, { ...options, file, from: state.synced, onWritten: checksum.written, onDurable: keep }),
 
     async replaceBy(unpacked, bytes) {
       // A crash may leave either file under this name: of neither alone is anything known.
@@ -181,8 +193,11 @@ export async function openPartialFile(
       await file.close();
       await rename(unpacked, path);
       file = await open(path, constants.O_RDWR | NO_FOLLOW);
+      checksum.restart();
       state = { ...state, total: bytes, synced: bytes };
     },
+
+    sha256: () => checksum.end(file, state.synced),
 
     async finish(whole) {
       // Without its state a picture could be another link's; a video's link never changes.
@@ -215,7 +230,10 @@ export async function openPartialFile(
       else await rm(paths.state, { force: true });
     },
 
-    close: () => file.close(),
+    close() {
+      checksum.drop();
+      return file.close();
+    },
   };
 }
 

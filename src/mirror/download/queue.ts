@@ -8,10 +8,11 @@ import { resourceOf } from "../errors.ts";
 import { createDiskBudget } from "../spool/disk-budget.ts";
 import { createInProgress } from "../spool/in-progress.ts";
 import { clearResumable, clearSpool, dropLargestRemainder, probeSpool } from "../spool/spool.ts";
-import { attemptDownload, type Downloading } from "./attempt.ts";
+import { attemptDownload } from "./attempt.ts";
 import { reportOutcome } from "./failure.ts";
 import { createLocalFailures } from "./local-failures.ts";
 import { LIMITS, type Limits } from "./rate-limits.ts";
+import type { Downloading } from "./transfer.ts";
 
 /** Downloads: link → fetch → write to the spool → validate → durable file, whose upload is the next job. */
 

@@ -14,28 +14,27 @@ const IN_FLIGHT = 2;
 /** Bytes between two syncs, and between two checks of the free space. */
 const STRETCH = 16 * 2 ** 20;
 
+export type BodyWriting = {
+  file: FileHandle;
+  from: number;
+  maxSize: number;
+  /** Called after each chunk with the file's length. */
+  onBytes(length: number): void;
+  /** Called after each batch with the bytes that can be read back. */
+  onWritten(length: number): void;
+  /** Called after each sync with the bytes that are durable. */
+  onDurable(length: number): Promise<void>;
+  /** Throws where the disk has no more room. */
+  checkSpace(): Promise<void>;
+};
+
 /**
  * Writes a body into `file` from position `from`, and makes it durable; returns the length of the whole file. Reading and
  * writing overlap, and a slow disk pauses the reading. The chunks' memory is released once they are written. Where the body
  * fails, what came is made durable before this throws: PermanentFailure beyond `maxSize`, LocalFailure where the disk fails,
  * else the body's error.
  */
-export async function writeBody(
-  body: Readable,
-  options: {
-    file: FileHandle;
-    from: number;
-    maxSize: number;
-    /** Called after each chunk with the file's length. */
-    onBytes(length: number): void;
-    /** Called after each batch with the bytes that can be read back. */
-    onWritten(length: number): void;
-    /** Called after each sync with the bytes that are durable. */
-    onDurable(length: number): Promise<void>;
-    /** Throws where the disk has no more room. */
-    checkSpace(): Promise<void>;
-  },
-): Promise<number> {
+export async function writeBody(body: Readable, options: BodyWriting): Promise<number> {
   const { from, maxSize } = options;
   const writes = createWrites(options);
   let length = from;
@@ -66,17 +65,7 @@ export async function writeBody(
 }
 
 /** Writes chunks in order, in batches; only small ones are copied. */
-function createWrites({
-  file,
-  from,
-  onWritten,
-  onDurable,
-}: {
-  file: FileHandle;
-  from: number;
-  onWritten(length: number): void;
-  onDurable(length: number): Promise<void>;
-}) {
+function createWrites({ file, from, onWritten, onDurable }: BodyWriting) {
   const chunks = createChunks();
   let size = 0;
   let position = from;
