@@ -3,13 +3,13 @@ import type { Queue } from "../../jobs/worker.ts";
 import type { DeletionJob, DeletionOutcome } from "../../model/job.ts";
 import { within } from "../../platform/timing.ts";
 import type { Ports } from "../../ports.ts";
+import { type Breaker, failed, tried, waitOf } from "../../rules/breaker.ts";
 import { doublingWait, LOCAL_WAITS } from "../../rules/schedule.ts";
 import type { Store } from "../../store/store.ts";
 import type { CopyName } from "../../targets/target.ts";
 import type { CopyLocks } from "../copy-locks.ts";
 import type { Targets } from "../open-targets.ts";
 import { clearSpool } from "../spool/spool.ts";
-import { type Blocked, createTargetBreakers } from "./target-breakers.ts";
 
 /** Deletions: copy that no media row refers to, by any of its names → removed from its target and from the spool. */
 
@@ -23,6 +23,9 @@ const AT_ONCE = 2;
 
 type StoredCopy = NonNullable<DeletionJob["copy"]>;
 
+/** Why a target is not asked now, and the milliseconds until it may be. */
+type Blocked = { error: string; ms: number };
+
 /** What became of a copy: `none`: the job has none; `other`: its key holds another file. */
 type Removal = "none" | "removed" | "shared" | "other" | "in doubt" | Blocked;
 
@@ -34,7 +37,12 @@ const FACTS = {
   other: "media not deleted: its place holds another file",
 };
 
-/** A deletion, from the present target or a former one, is retried without end. */
+/**
+ * A deletion, from the present target or a former one, is retried without end. Each target has a circuit breaker: after a
+ * failure it is left alone for a doubling wait, then one job at a time tries it. So a target that does not answer takes no slot
+ * from jobs of other targets. Uploads to the present target have a breaker that probes (`upload/target-health.ts`); a former
+ * target must not be written to.
+ */
 export function deletionQueue(options: {
   store: Pick<Store, "claimDeletions" | "settleDeletion" | "isCopyWanted" | "isSpooled">;
   targets: Pick<Targets, "at" | "namesOf" | "presentId">;
@@ -45,7 +53,8 @@ export function deletionQueue(options: {
 }): Queue<DeletionJob> {
   const { store, targets, spoolDir, locks } = options;
   const { clock, log } = options.ports;
-  const breakers = createTargetBreakers(clock);
+  /** The open breakers, by the target's id. */
+  const breakers = new Map<string, Breaker>();
 
   /** Also when `signal` is aborted it waits for the work: the lock must outlast a deletion under way. */
   function inTime<Result>(signal: AbortSignal, work: (signal: AbortSignal) => Promise<Result>): Promise<Result> {
@@ -78,16 +87,38 @@ export function deletionQueue(options: {
     return "removed";
   }
 
+  function blocked(id: string): Blocked | null {
+    const breaker = breakers.get(id) ?? null;
+    const ms = waitOf(breaker, clock.elapsed());
+    return breaker === null || ms === 0 ? null : { error: breaker.error, ms };
+  }
+
+  async function throughBreaker(id: string, work: () => Promise<Removal>): Promise<Removal> {
+    const why = blocked(id);
+    if (why !== null) return why;
+    const breaker = breakers.get(id);
+    if (breaker !== undefined) breakers.set(id, tried(breaker, { now: clock.elapsed(), patience: TIMEOUT }));
+    try {
+      const removal = await work();
+      breakers.delete(id);
+      return removal;
+    } catch (error) {
+      const failure = { now: clock.elapsed(), error: errorLine(error), waits: LOCAL_WAITS };
+      breakers.set(id, failed(breakers.get(id) ?? null, failure));
+      throw error;
+    }
+  }
+
   async function askTarget(copy: StoredCopy, names: CopyName[], signal: AbortSignal): Promise<Removal> {
     signal.throwIfAborted();
     const use = await useOf(names);
-    return use ?? breakers.run(copy.target, () => inTime(signal, (signal) => removeAt(copy, signal)));
+    return use ?? throughBreaker(copy.target, () => inTime(signal, (signal) => removeAt(copy, signal)));
   }
 
   async function removeCopy({ copy, videoId }: DeletionJob, signal: AbortSignal): Promise<Removal> {
     if (copy === null) return "none";
-    const blocked = breakers.blocked(copy.target);
-    if (blocked !== null) return blocked;
+    const why = blocked(copy.target);
+    if (why !== null) return why;
     const names = await inTime(signal, () => targets.namesOf(copy));
     const work = () => askTarget(copy, names, signal);
     // Uploads go to the present target only, and must not wait for a former one that hangs.
