@@ -112,26 +112,19 @@ function compareDurations(plays: number | null, announced: number | null): strin
 
 const shown = (seconds: number) => String(Number(seconds.toPrecision(6)));
 
-/** UTF-8 or UTF-16 text, or markup in any encoding: no media format begins with so much text. */
-function isText(head: Buffer): boolean {
-  if (isWideText(head)) return true;
-  if (/[\x00-\x08\x0e-\x1a\x1c-\x1f]/.test(head.toString("latin1"))) return false;
-  if (/^\s*</.test(head.toString("latin1"))) return true;
-  try {
-    new TextDecoder("utf-8", { fatal: true }).decode(head, { stream: true });
-    return true;
-  } catch {
-    return false;
-  }
-}
+/** Characters that no text has. */
+const BINARY = /[\x00-\x08\x0e-\x1a\x1c-\x1f]/;
 
-/** UTF-16 with its byte order mark, which alone proves nothing: a film may follow it. */
-function isWideText(head: Buffer): boolean {
-  const mark = head.toString("latin1", 0, 2);
-  if (mark !== "\xff\xfe" && mark !== "\xfe\xff") return false;
+/**
+ * UTF-8, or UTF-16 with its byte order mark, or markup in any encoding: no media format begins with so much text. The mark
+ * alone proves nothing: a film may follow it.
+ */
+function isText(head: Buffer): boolean {
+  const bytes = head.toString("latin1");
+  if (/^\s*</.test(bytes) && !BINARY.test(bytes)) return true;
+  const encoding = { "\xff\xfe": "utf-16le", "\xfe\xff": "utf-16be" }[bytes.slice(0, 2)] ?? "utf-8";
   try {
-    const decoder = new TextDecoder(mark === "\xff\xfe" ? "utf-16le" : "utf-16be", { fatal: true });
-    return !/[\x00-\x08\x0e-\x1a\x1c-\x1f]/.test(decoder.decode(head, { stream: true }));
+    return !BINARY.test(new TextDecoder(encoding, { fatal: true }).decode(head, { stream: true }));
   } catch {
     return false;
   }
