@@ -7,7 +7,7 @@ import { HttpStatusError } from "../errors.ts";
 import { codingsIn } from "./content-coding.ts";
 import { refusesHead } from "./protocol-errors.ts";
 import type { Limits } from "./rate-limits.ts";
-import { beginsWith, matchRest, type Resume, rangeHeaders, resumeValidator } from "./resume.ts";
+import { beginsWith, matchRest, type Resume, rangeHeaders, restIn, resumeValidator } from "./resume.ts";
 
 /** Redirects that are followed; more are a loop. */
 const MAX_REDIRECTS = 5;
@@ -18,25 +18,25 @@ const REDIRECTS = new Set([301, 302, 303, 307, 308]);
 const MAX_VALIDATOR = 512;
 
 /** An answer that may be a file. The caller must read or destroy `body`, of which nothing has been read. */
-export type MediaAnswer =
-  | {
-      is: "media";
-      body: Readable;
-      /** Where in the file the body begins: `resume.from`, or 0. */
-      from: number;
-      /** The length of the whole file; null: unknown. */
-      total: number | null;
-      etag: string | null;
-      lastModified: string | null;
-      /** As in Resume; null where a broken download cannot be resumed. */
-      validator: string | null;
-      /** The content codings that the host named; null: none. */
-      coding: string | null;
-      /** HTTP shows where the body ends: by its length, or by a last chunk. */
-      isFramed: boolean;
-    }
-  /** The link still leads to the copy `previous`. */
-  | { is: "unchanged" };
+export type MediaFound = {
+  is: "media";
+  body: Readable;
+  /** Where in the file the body begins: `resume.from`, or 0. */
+  from: number;
+  /** The length of the whole file; null: unknown. */
+  total: number | null;
+  etag: string | null;
+  lastModified: string | null;
+  /** As in Resume; null where a broken download cannot be resumed. */
+  validator: string | null;
+  /** The content codings that the host named; null: none. */
+  coding: string | null;
+  /** HTTP shows where the body ends: by its length, or by a last chunk. */
+  isFramed: boolean;
+};
+
+/** `unchanged`: the link still leads to the copy `previous`. */
+export type MediaAnswer = MediaFound | { is: "unchanged" };
 
 type MediaRequest = {
   outbound: Outbound;
@@ -116,39 +116,34 @@ async function toMedia(
   { resume, job }: MediaRequest,
   url: URL,
   { status, header, body }: { status: number; header(name: string): string | null; body: Readable },
-): Promise<Extract<MediaAnswer, { is: "media" }> | null> {
+): Promise<MediaFound | null> {
   // 203 is a 200 that a proxy has changed (RFC 9110 §15.3.4). Some hosts send every file as a range.
   const isWhole = status === 200 || status === 203;
-  const range = status === 206 ? wholeRange(header("content-range")) : null;
-  if (!isWhole && range === null && (status !== 206 || resume === null)) return null;
+  const range = status === 206 ? restIn(header("content-range")) : null;
+  const isAll = isWhole || range?.start === 0;
+  if (!isAll && (status !== 206 || resume === null)) return null;
   const transfer = header("transfer-encoding") ?? "";
   const isChunked = /(?:^|,)\s*chunked\s*$/i.test(transfer);
   // Transfer codings (RFC 9112 §7.2) are applied last.
   const said = [header("content-encoding") ?? "", transfer].join(",");
   const coding = codingsIn(said).join(", ") || null;
   const tags = { etag: validator(header("etag")), lastModified: validator(header("last-modified")) };
-  if (isWhole || range !== null) {
+  if (isAll) {
     if (coding !== null && job.attempts === 0) {
       body.destroy();
       throw new Error(`${url.host} answered with content-encoding ${coding} though identity was asked`);
     }
     const length = header("content-length");
-    const total = range ?? (length !== null && /^\d{1,16}$/.test(length) ? Number(length) : null);
+    const total = range?.total ?? (length !== null && /^\d{1,16}$/.test(length) ? Number(length) : null);
     const isFixed = coding !== null || header("accept-ranges")?.trim().toLowerCase() === "none";
     const forRest = isFixed ? null : resumeValidator(tags, header("date"));
     const isFramed = isChunked || total !== null;
     return { is: "media", body, from: 0, total, ...tags, validator: forRest, coding, isFramed };
   }
   const { from, tail, validator: same } = resume!;
-  const total = coding === null ? matchRest(resume!, header("content-range"), tags) : null;
+  const total = coding === null ? matchRest(resume!, range, tags) : null;
   if (total === null || (tail !== null && !(await beginsWith(body, tail)))) return null;
   return { is: "media", body, from, total, ...tags, validator: same, coding: null, isFramed: true };
-}
-
-/** The length of a file whose range is all of it; null: the range is another one. */
-function wholeRange(contentRange: string | null): number | null {
-  const [, end, length] = /^bytes 0-(\d{1,16})\/(\d{1,16})$/i.exec(contentRange?.trim() ?? "") ?? [];
-  return end !== undefined && Number(end) === Number(length) - 1 ? Number(length) : null;
 }
 
 function parseLink(url: string): URL {

@@ -14,7 +14,7 @@ import { isWhole, newResumeState, type ResumeState, readResumeState, writeResume
 import type { SpoolPaths } from "../spool/spool.ts";
 import { readAt } from "../validate/read-window.ts";
 import { nameRemainder } from "../validate/validate.ts";
-import type { MediaAnswer } from "./fetch.ts";
+import type { MediaFound } from "./fetch.ts";
 import { isWeakTag, OVERLAP, type Resume } from "./resume.ts";
 import { type BodyWriting, writeBody } from "./write-body.ts";
 
@@ -25,33 +25,6 @@ const PROGRESS = 2 ** 20;
 const MAX_WHY = 300;
 
 const NO_FOLLOW = constants.O_NOFOLLOW ?? 0;
-
-/** A file on its way into the spool; an earlier attempt may have left its beginning. Throws the system's errors. */
-export type PartialFile = {
-  readonly state: Readonly<ResumeState>;
-  /** All of it came in an earlier attempt. */
-  readonly isComplete: boolean;
-  /** More bytes than ever before are there for the next attempt to resume from. */
-  readonly hasProgressed: boolean;
-  /** What to ask the host for the rest of; null: for the whole. */
-  resumePoint(): Promise<Resume | null>;
-  /** The host answered: with the rest, or with the whole, which replaces what is there. */
-  begin(answer: Extract<MediaAnswer, { is: "media" }>): Promise<void>;
-  /** Writes the body of that answer; throws as `writeBody`. The durable length is stored where a download can be resumed. */
-  write(body: Readable, options: Pick<BodyWriting, "maxSize" | "onBytes" | "checkSpace">): Promise<number>;
-  /** Replaces the encoded part by the file that it was decoded into. */
-  replaceBy(path: string, bytes: number): Promise<void>;
-  /** The sha256 (hex) of all that is durable. Throws the signal's reason. */
-  sha256(): Promise<string>;
-  /** Gives the whole, validated, durable file its final name. */
-  finish(file: SpooledFile): Promise<void>;
-  /**
-   * The attempt failed: leaves what the next one can resume from, and the largest remainder of media so far. `isLow`: the
-   * disk has no room for that.
-   */
-  leave(cause: unknown, isLow: boolean): Promise<void>;
-  close(): Promise<void>;
-};
 
 /** Shared by all downloads; its thread starts with the first large file and exits when idle. */
 const hasher = openHasher();
@@ -121,13 +94,16 @@ async function holds(path: string, { bytes, sha256 }: SpooledFile, signal: Abort
   }
 }
 
-/** Opens the part of `start`, cut to its durable bytes, or a new one. */
+/**
+ * Opens a file on its way into the spool: the part of `start`, cut to its durable bytes, or a new one. Throws the system's
+ * errors.
+ */
 export async function openPartialFile(
   paths: SpoolPaths,
   kind: DownloadJob["kind"],
   start: ResumeState,
   signal: AbortSignal,
-): Promise<PartialFile> {
+) {
   const { part: path } = paths;
   const isKept = start.synced > 0 && (start.validator !== null || start.synced === start.total);
   const kept = isKept ? await reopen(path, start.synced) : null;
@@ -152,17 +128,20 @@ export async function openPartialFile(
   }
 
   return {
-    get state() {
+    get state(): Readonly<ResumeState> {
       return state;
     },
-    get isComplete() {
+    /** All of it came in an earlier attempt. */
+    get isComplete(): boolean {
       return state.synced > 0 && state.synced === state.total;
     },
-    get hasProgressed() {
+    /** More bytes than ever before are there for the next attempt to resume from. */
+    get hasProgressed(): boolean {
       return isResumable() && state.synced - before >= PROGRESS;
     },
 
-    async resumePoint() {
+    /** What to ask the host for the rest of; null: for the whole. */
+    async resumePoint(): Promise<Resume | null> {
       const { synced: from, total, validator, lastModified } = state;
       if (from === 0 || validator === null) return null;
       const overlap = Math.min(OVERLAP, from);
@@ -170,7 +149,8 @@ export async function openPartialFile(
       return { from, total, validator, lastModified, tail };
     },
 
-    async begin({ from, total, etag, lastModified, validator, coding }) {
+    /** The host answered: with the rest, or with the whole, which replaces what is there. */
+    async begin({ from, total, etag, lastModified, validator, coding }: MediaFound): Promise<void> {
       if (from > 0) {
         state = { ...state, total };
         return;
@@ -183,10 +163,12 @@ export async function openPartialFile(
       state = { ...state, total, etag, lastModified, validator, coding, synced: 0 };
     },
 
-    write: (body, options) =>
+    /** Writes the body of that answer; throws as `writeBody`. The durable length is stored where a download can be resumed. */
+    write: (body: Readable, options: Pick<BodyWriting, "maxSize" | "onBytes" | "checkSpace">) =>
       writeBody(body, { ...options, file, from: state.synced, onWritten: checksum.written, onDurable: keep }),
 
-    async replaceBy(unpacked, bytes) {
+    /** Replaces the encoded part by the file that it was decoded into. */
+    async replaceBy(unpacked: string, bytes: number): Promise<void> {
       // A crash may leave either file under this name: of neither alone is anything known.
       state = { ...state, coding: null, validator: null, total: null, synced: 0 };
       await writeResumeState(paths.state, state);
@@ -197,9 +179,11 @@ export async function openPartialFile(
       state = { ...state, total: bytes, synced: bytes };
     },
 
+    /** The sha256 (hex) of all that is durable. Throws the signal's reason. */
     sha256: () => checksum.end(file, state.synced),
 
-    async finish(whole) {
+    /** Gives the whole, validated, durable file its final name. */
+    async finish(whole: SpooledFile): Promise<void> {
       // Without its state a picture could be another link's; a video's link never changes.
       const sync = kind === "thumbnail";
       await writeResumeState(paths.state, { ...state, total: whole.bytes, file: whole }, { sync });
@@ -208,7 +192,11 @@ export async function openPartialFile(
       await syncFolder(dirname(paths.file));
     },
 
-    async leave(cause, isLow) {
+    /**
+     * The attempt failed: leaves what the next one can resume from, and the largest remainder of media so far. `isLow`: the
+     * disk has no room for that.
+     */
+    async leave(cause: unknown, isLow: boolean): Promise<void> {
       const isFull = isLow || isNoSpace(cause);
       // Remembers the furthest point of invalid content: reaching it again is no progress.
       const wasInvalid = cause instanceof InvalidContent && state.furthest >= PROGRESS;
@@ -230,12 +218,14 @@ export async function openPartialFile(
       else await rm(paths.state, { force: true });
     },
 
-    close() {
+    close(): Promise<void> {
       checksum.drop();
       return file.close();
     },
   };
 }
+
+export type PartialFile = Awaited<ReturnType<typeof openPartialFile>>;
 
 /** Never reuses a file: that of an older version of the relay may be linked into its target. */
 async function create(path: string): Promise<FileHandle> {

@@ -5,20 +5,11 @@ import { sha256OfFile } from "../../platform/files/sha256.ts";
 /** A smaller file is hashed on this thread, at its end: that costs less than the other thread. */
 const WORTH_A_THREAD = 4 * 2 ** 20;
 
-/** The sha256 of a file while it is downloaded. */
-export type Checksum = {
-  /** The first `length` bytes of the file are written. */
-  written(length: number): void;
-  /** The sha256 (hex) of the first `length` bytes. Throws the signal's reason, and where the file is shorter. */
-  end(file: FileHandle, length: number): Promise<string>;
-  /** A new file, still empty, has replaced the former one. */
-  restart(): void;
-  /** Stops the hashing. */
-  drop(): void;
-};
-
-/** Hashes a large file at `path` on the hasher's thread during its download; a small one, and where that fails, at the end. */
-export function startChecksum(hasher: Pick<Hasher, "follow">, path: string, signal: AbortSignal): Checksum {
+/**
+ * The sha256 of the file at `path` while it is downloaded: a large one is hashed on the hasher's thread during its download, a
+ * small one, and where that fails, at the end.
+ */
+export function startChecksum(hasher: Pick<Hasher, "follow">, path: string, signal: AbortSignal) {
   let following: Following | null = null;
 
   function follow(length: number): Following | null {
@@ -28,8 +19,12 @@ export function startChecksum(hasher: Pick<Hasher, "follow">, path: string, sign
 
   const drop = () => following?.drop();
   return {
-    written: (length) => follow(length)?.written(length),
-    async end(file, length) {
+    /** Stops the hashing. */
+    drop,
+    /** The first `length` bytes of the file are written. */
+    written: (length: number) => follow(length)?.written(length),
+    /** The sha256 (hex) of the first `length` bytes. Throws the signal's reason, and where the file is shorter. */
+    async end(file: FileHandle, length: number): Promise<string> {
       signal.throwIfAborted();
       signal.addEventListener("abort", drop, { once: true });
       try {
@@ -38,10 +33,10 @@ export function startChecksum(hasher: Pick<Hasher, "follow">, path: string, sign
         signal.removeEventListener("abort", drop);
       }
     },
-    restart() {
+    /** A new file, still empty, has replaced the former one. */
+    restart(): void {
       drop();
       following = null;
     },
-    drop,
   };
 }

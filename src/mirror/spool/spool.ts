@@ -1,8 +1,8 @@
-import { lstat, mkdir, open, readdir, rm } from "node:fs/promises";
+import { lstat, mkdir, readdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { makeFolder, nullWhereMissing } from "../../platform/files/file-system.ts";
 import { asLocalFailure } from "../errors.ts";
-import { isWhole, readResumeState } from "./resume-state.ts";
+import { isWhole, newResumeState, readResumeState, writeResumeState } from "./resume-state.ts";
 
 /** The folder where downloads arrive and wait for their upload: a few files per medium, named by its id. */
 
@@ -46,15 +46,8 @@ export async function probeSpool(spoolDir: string, thoroughly: boolean): Promise
     await makeFolder(spoolDir);
     if (!thoroughly) return;
     const path = join(spoolDir, "~probe.part");
-    await rm(path, { force: true });
-    const file = await open(path, "wx", 0o640);
-    try {
-      await file.write("probe");
-      await file.sync();
-    } finally {
-      await file.close();
-      await rm(path, { force: true });
-    }
+    await writeResumeState(path, newResumeState("probe"), { sync: true });
+    await rm(path);
   });
 }
 
