@@ -73,26 +73,25 @@ export async function openMirror(options: {
     await sweepSpool(spoolDir, await store.spooledMedia());
   }
 
-  function begin<J extends Job>(queue: Queue<J>): Worker {
-    // A settled job may open gates and make the medium's next job due.
-    const run: Queue<J>["run"] = (job, lease) => queue.run(job, lease).finally(onSettled);
-    return startWorker({ ...queue, run }, store, ports);
-  }
-
   await clearSpool().catch((error) => log.error("the spool cannot be used yet", { error: errorLine(error) }));
   const downloads = downloadQueue({ config, store, outbound, heldCopy, ports, spoolDir });
   const { presentId: targetId } = targets;
   const uploads = uploadQueue({ config, store, target, targetId, ports, spoolDir, targetHealth, locks });
   const deletions = deletionQueue({ store, targets, ports, spoolDir, locks });
+  const queues = [...(config.enabled ? [downloads] : []), uploads, deletions];
   let workers: Worker[] = [];
 
   return {
     targets,
-    queues: [...(config.enabled ? [downloads] : []), uploads, deletions],
+    queues,
     targetTrouble: targetHealth.trouble,
     spoolTrouble: downloads.spoolTrouble,
     start() {
-      workers = [...(config.enabled ? [begin(downloads)] : []), begin(uploads), begin(deletions)];
+      // A settled job may open gates and make the medium's next job due.
+      workers = (queues as Queue<Job>[]).map((queue) => {
+        const run: typeof queue.run = (job, lease) => queue.run(job, lease).finally(onSettled);
+        return startWorker({ ...queue, run }, store, ports);
+      });
     },
     wake() {
       for (const worker of workers) worker.wake();

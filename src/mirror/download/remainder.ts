@@ -31,7 +31,11 @@ export async function keepRemainder(attempt: Attempt): Promise<SpooledFile | nul
       if (hasCopy && remainder.why !== null) continue;
       const prepared = await prepare(remainder, attempt);
       if (prepared === null || (hasCopy && isPartOnly(prepared.file))) continue;
-      await settle(paths, state, prepared);
+      // A crash from here on finds the file by its state.
+      await writeResumeState(paths.state, { ...state, file: prepared.file }, { sync: true });
+      await rm(paths.file, { force: true });
+      await rename(prepared.path, paths.file);
+      await syncFolder(dirname(paths.file));
       return prepared.file;
     }
     return null;
@@ -39,51 +43,41 @@ export async function keepRemainder(attempt: Attempt): Promise<SpooledFile | nul
 }
 
 /** The best first. */
-function remaindersOf(paths: SpoolPaths, state: ResumeState): Remainder[] {
-  const { synced: bytes, total, coding, best } = state;
+function remaindersOf(paths: SpoolPaths, { synced: bytes, total, coding, best }: ResumeState): Remainder[] {
   const of = total === null ? "" : ` of ${total}`;
   const part = { path: paths.part, bytes, coding, why: `${bytes}${of} bytes came` };
-  const left = [part, ...(best === null ? [] : [{ path: paths.best, ...best }])];
-  return left
+  return [part, ...(best === null ? [] : [{ path: paths.best, ...best }])]
     .filter((remainder) => remainder.bytes > 0)
     .sort((one, other) => Number(isWhole(other)) - Number(isWhole(one)) || other.bytes - one.bytes);
 }
 
-type Prepared = { path: string; file: SpooledFile };
-
 /** Decodes as much of it as possible, and validates that; null: it is text, or missing. */
 async function prepare(
-  remainder: Remainder,
+  { path, bytes, coding, why }: Remainder,
   { paths, job, diskBudget, config, lease: { signal } }: Attempt,
-): Promise<Prepared | null> {
-  let { path, bytes, why } = remainder;
-  let file = await reopen(path, bytes);
-  if (file === null) return null;
-  try {
-    if (remainder.coding !== null) {
-      const { coding } = remainder;
-      const given = { from: path, to: paths.unpacked, coding, maxSize: config.maxSize, signal };
-      const unpacked = await unpack({ ...given, checkSpace: diskBudget.check });
-      if (unpacked.bytes > 0) {
-        await file.close();
-        ({ path, bytes } = { path: paths.unpacked, bytes: unpacked.bytes });
-        if (unpacked.why !== null) why ??= `it does not unpack (${coding}): ${unpacked.why}`;
-        file = (await reopen(path, bytes))!;
-      }
+): Promise<{ path: string; file: SpooledFile } | null> {
+  const packed = await reopen(path, bytes);
+  await packed?.close();
+  if (packed === null) return null;
+  if (coding !== null) {
+    const given = { from: path, to: paths.unpacked, coding, maxSize: config.maxSize, signal };
+    const unpacked = await unpack({ ...given, checkSpace: diskBudget.check });
+    if (unpacked.bytes > 0) {
+      if (unpacked.why !== null) why ??= `it does not unpack (${coding}): ${unpacked.why}`;
+      ({ path, bytes } = { path: paths.unpacked, bytes: unpacked.bytes });
     }
-    const proof = await validate({ path, bytes, why }, job);
-    if (proof === null) return null;
-    // Without validators, so that a conditional request never finds the copy unchanged.
-    const validators = { etag: null, lastModified: null };
-    return { path, file: { bytes, sha256: await sha256OfFile(file.fd, signal, bytes), ...proof, ...validators } };
-  } finally {
-    await file.close();
   }
+  const proof = await prove(path, bytes, why, job);
+  if (proof === null) return null;
+  // Without validators, so that a conditional request never finds the copy unchanged.
+  return { path, file: { bytes, sha256: await sha256OfFile(path, signal), ...proof, etag: null, lastModified: null } };
 }
 
 /** Null: it is text. */
-async function validate(
-  { path, bytes, why }: Omit<Remainder, "coding">,
+async function prove(
+  path: string,
+  bytes: number,
+  why: string | null,
   { kind, duration }: DownloadJob,
 ): Promise<Proof | null> {
   if (why === null) {
@@ -95,12 +89,4 @@ async function validate(
   if (proof === null) return null;
   const suspect = [`${NOT_WHOLE}: ${why}`, proof.suspect].filter((line) => line !== null).join("; ");
   return { ...proof, suspect };
-}
-
-async function settle(paths: SpoolPaths, state: ResumeState, prepared: Prepared): Promise<void> {
-  // A crash from here on finds the file by its state.
-  await writeResumeState(paths.state, { ...state, file: prepared.file }, { sync: true });
-  await rm(paths.file, { force: true });
-  await rename(prepared.path, paths.file);
-  await syncFolder(dirname(paths.file));
 }

@@ -32,17 +32,6 @@ const ABOUT: About = {
   again: false,
 };
 
-export type TargetHealth = {
-  /** Why the target accepts no copies, as far as is known; null: it answers, though it may refuse a single file. */
-  trouble(): string | null;
-  /** False while the target is down or a first failure is being looked into: upload nothing. Starts a probe that is due. */
-  mayTry(): boolean;
-  /** Reports a failed upload. True where the target is down; false where the failure concerns this copy only. */
-  failed(error: unknown): Promise<boolean>;
-  /** Reports a successful upload. */
-  worked(): void;
-};
-
 /**
  * The circuit breaker of the present target. A failed upload opens it at once; a probe, a file of a few bytes, finds out
  * whether the target is down, and repeats until it is not. Logs once when the target goes down and once when it is back.
@@ -53,7 +42,7 @@ export function createTargetHealth(options: {
   ports: Pick<Ports, "clock" | "log">;
   spoolDir: string;
   every?: number;
-}): TargetHealth {
+}) {
   const { every = PROBE_EVERY } = options;
   const { clock, log } = options.ports;
   const waits = { first: every, longest: every };
@@ -64,6 +53,7 @@ export function createTargetHealth(options: {
   let verdict = new AbortController();
   let probes = 0;
 
+  /** Reports a successful upload. */
   function worked(): void {
     if (breaker !== null && isDown) {
       log.info("the mirror target works again", { ms: Math.round(clock.elapsed() - breaker.since) });
@@ -88,6 +78,7 @@ export function createTargetHealth(options: {
     putProbe(options, `${PROBE}${++probes}`).then(worked, isRefused);
   }
 
+  /** False while the target is down or a first failure is being looked into: upload nothing. Starts a probe that is due. */
   function mayTry(): boolean {
     if (breaker !== null && waitOf(breaker, clock.elapsed()) === 0) probe(breaker);
     return breaker === null;
@@ -96,13 +87,15 @@ export function createTargetHealth(options: {
   return {
     mayTry,
 
-    trouble() {
+    /** Why the target accepts no copies, as far as is known; null: it answers, though it may refuse a single file. */
+    trouble(): string | null {
       if (mayTry() || breaker === null) return null;
       // A single failure proves nothing before the target had time to answer the probe.
       return isDown || clock.elapsed() - breaker.since >= VERDICT_WITHIN ? breaker.error : null;
     },
 
-    async failed(error) {
+    /** Reports a failed upload. True where the target is down; false where the failure concerns this copy only. */
+    async failed(error: unknown): Promise<boolean> {
       if (isDown) return true;
       if (breaker === null) {
         verdict = new AbortController();
@@ -115,6 +108,8 @@ export function createTargetHealth(options: {
     worked,
   };
 }
+
+export type TargetHealth = ReturnType<typeof createTargetHealth>;
 
 /** Puts a file of a few bytes and removes it again. Throws what the put throws. */
 async function putProbe(
