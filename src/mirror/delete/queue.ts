@@ -23,11 +23,11 @@ const AT_ONCE = 2;
 
 type StoredCopy = NonNullable<DeletionJob["copy"]>;
 
-/** Why a target is not asked now, and the milliseconds until it may be. */
-type Blocked = { error: string; ms: number };
-
-/** What became of a copy: `none`: the job has none; `other`: its key holds another file. */
-type Removal = "none" | "removed" | "shared" | "other" | "in doubt" | Blocked;
+/**
+ * What became of a copy: `none`: the job has none; `other`: its key holds another file; or why its target is not asked now, and
+ * the milliseconds until it may be.
+ */
+type Removal = "none" | "removed" | "shared" | "other" | "in doubt" | { error: string; ms: number };
 
 /** Log lines of jobs that are done. */
 const FACTS = {
@@ -87,17 +87,11 @@ export function deletionQueue(options: {
     return "removed";
   }
 
-  function blocked(id: string): Blocked | null {
+  async function throughBreaker(id: string, work: () => Promise<Removal>): Promise<Removal> {
     const breaker = breakers.get(id) ?? null;
     const ms = waitOf(breaker, clock.elapsed());
-    return breaker === null || ms === 0 ? null : { error: breaker.error, ms };
-  }
-
-  async function throughBreaker(id: string, work: () => Promise<Removal>): Promise<Removal> {
-    const why = blocked(id);
-    if (why !== null) return why;
-    const breaker = breakers.get(id);
-    if (breaker !== undefined) breakers.set(id, tried(breaker, { now: clock.elapsed(), patience: TIMEOUT }));
+    if (breaker !== null && ms > 0) return { error: breaker.error, ms };
+    if (breaker !== null) breakers.set(id, tried(breaker, { now: clock.elapsed(), patience: TIMEOUT }));
     try {
       const removal = await work();
       breakers.delete(id);
@@ -117,8 +111,6 @@ export function deletionQueue(options: {
 
   async function removeCopy({ copy, videoId }: DeletionJob, signal: AbortSignal): Promise<Removal> {
     if (copy === null) return "none";
-    const why = blocked(copy.target);
-    if (why !== null) return why;
     const names = await inTime(signal, () => targets.namesOf(copy));
     const work = () => askTarget(copy, names, signal);
     // Uploads go to the present target only, and must not wait for a former one that hangs.
