@@ -53,8 +53,8 @@ type MediaRequest = {
  * Requests the file behind a link, over at most five redirects; each hop goes through `outbound`, which checks its address.
  * No cookies or credentials are sent. With `previous` the request is conditional. With `resume` it is for the rest of the
  * file; the answer is that rest or, where the host's rest does not match, the whole. After the first attempt a malformed head
- * and a content coding are accepted. Throws RefusedAddress for an address or
- * scheme that is not allowed, HttpStatusError for a status that gives no file, and other errors where a retry may help.
+ * and a content coding are accepted. Throws RefusedAddress for an address or scheme that is not allowed, HttpStatusError for
+ * a status that gives no file, and other errors where a retry may help.
  */
 export async function fetchMedia(request: MediaRequest): Promise<MediaAnswer> {
   return (await follow(request)) ?? (await follow({ ...request, resume: null }))!;

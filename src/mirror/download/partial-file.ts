@@ -60,7 +60,7 @@ export async function findStart(
  */
 async function setAside(paths: SpoolPaths, state: ResumeState, signal: AbortSignal): Promise<ResumeState> {
   const { file, synced, coding } = state;
-  const best = file === null ? { bytes: synced, coding, why: null } : { bytes: file.bytes, coding: null, why: null };
+  const best = { bytes: file?.bytes ?? synced, coding: file === null ? coding : null, why: null };
   for (const path of file === null ? [paths.part] : [paths.file, paths.part]) {
     if (!(await (file === null ? isBetter(path, state) : holds(path, file, signal)))) continue;
     // After a crash from here on it is found under its old name or as the best.
@@ -86,12 +86,8 @@ async function isBetter(path: string, { synced: bytes, best }: ResumeState): Pro
 
 async function holds(path: string, { bytes, sha256 }: SpooledFile, signal: AbortSignal): Promise<boolean> {
   const file = await reopen(path, bytes);
-  if (file === null) return false;
-  try {
-    return (await sha256OfFile(file.fd, signal, bytes)) === sha256;
-  } finally {
-    await file.close();
-  }
+  await file?.close();
+  return file !== null && (await sha256OfFile(path, signal)) === sha256;
 }
 
 /**

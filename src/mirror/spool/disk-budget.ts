@@ -60,7 +60,9 @@ export function createDiskBudget(spoolDir: string, minFree: number, free = freeB
       async check(): Promise<void> {
         const bytes = await freeNow();
         if (stopping !== null || !holders.has(holder) || bytes - reserved() >= minFree) return;
-        stopping = [...holders].reduce((most, each) => (need(each) > need(most) ? each : most));
+        stopping = [...holders].reduce((most, each) =>
+          (each.left ?? Number.POSITIVE_INFINITY) > (most.left ?? Number.POSITIVE_INFINITY) ? each : most,
+        );
         const failure = tooLittle(bytes, 0);
         if (stopping === holder) throw failure;
         stopping.stop(failure);
@@ -78,7 +80,3 @@ export function createDiskBudget(spoolDir: string, minFree: number, free = freeB
 
 export type DiskBudget = ReturnType<typeof createDiskBudget>;
 export type Reservation = Awaited<ReturnType<DiskBudget["reserve"]>>;
-
-function need({ left }: Holder): number {
-  return left ?? Number.POSITIVE_INFINITY;
-}

@@ -52,15 +52,15 @@ export function uploadQueue(options: UploadOptions): Queue<UploadJob> {
       return { is: "retry", error: `spool: ${spoolDir} is not there, or no folder`, at: clock.now() + waits.first };
     }
     const found = await stat(file).catch(nullWhereMissing);
-    const damage = damageOf(found?.size ?? null, job.file.bytes);
-    if (damage === null) {
-      const isOld = clock.now() - (found?.mtimeMs ?? 0) >= FRESH;
-      const again = job.isRepeated || isOld;
+    if (found?.size === job.file.bytes) {
+      const again = job.isRepeated || clock.now() - found.mtimeMs >= FRESH;
       return { is: "mirrored", target: targetId, key: await putCopy(copy, { file, again, place }) };
     }
     // A crash may have come between the upload and its settling.
     const key = await findCopy(copy);
-    return key === null ? { is: "lost", error: damage } : { is: "mirrored", target: targetId, key };
+    if (key !== null) return { is: "mirrored", target: targetId, key };
+    if (found === null) return { is: "lost", error: "its file is gone from the spool" };
+    return { is: "lost", error: `its file in the spool has ${found.size} bytes, not ${job.file.bytes}` };
   }
 
   /** When to retry: at a fixed interval while the target is down, else after a doubling wait. */
@@ -69,16 +69,12 @@ export function uploadQueue(options: UploadOptions): Queue<UploadJob> {
     const isDown = await targetHealth.failed(error);
     // Nothing is claimed while the target is down, so the short wait costs nothing, and uploads resume as soon as it is back.
     const wait = isDown ? waits.first : doublingWait(job.attempts + 1, waits);
-    const outcome: UploadOutcome = {
-      is: "retry",
-      error: `target: ${errorLine(error)}`.slice(0, 500),
-      at: clock.now() + wait,
-    };
-    const nextAt = new Date(outcome.at).toISOString();
-    const fields = { ...fieldsOf(job), error: outcome.error, attempt: job.attempts + 1, nextAt };
+    const line = `target: ${errorLine(error)}`.slice(0, 500);
+    const at = clock.now() + wait;
+    const fields = { ...fieldsOf(job), error: line, attempt: job.attempts + 1, nextAt: new Date(at).toISOString() };
     // A target that is down is logged once, by its health.
     log[isDown ? "debug" : "warn"]("media not uploaded yet", fields);
-    return outcome;
+    return { is: "retry", error: line, at };
   }
 
   async function finish(job: UploadJob, key: string, started: number): Promise<void> {
@@ -124,12 +120,6 @@ export function uploadQueue(options: UploadOptions): Queue<UploadJob> {
 
     run: (job, { signal }) => locks.withLock(job.videoId, job.kind, () => run(job, signal)),
   };
-}
-
-/** What is wrong with a spooled file of `found` bytes (null: it is missing); null: nothing. */
-function damageOf(found: number | null, bytes: number): string | null {
-  if (found === null) return "its file is gone from the spool";
-  return found === bytes ? null : `its file in the spool has ${found} bytes, not ${bytes}`;
 }
 
 function fieldsOf({ mediumId, videoId, eventId, kind }: UploadJob) {
