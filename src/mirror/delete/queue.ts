@@ -103,16 +103,14 @@ export function deletionQueue(options: {
     }
   }
 
-  async function askTarget(copy: StoredCopy, names: CopyName[], signal: AbortSignal): Promise<Removal> {
-    signal.throwIfAborted();
-    const use = await useOf(names);
-    return use ?? throughBreaker(copy.target, () => inTime(signal, (signal) => removeAt(copy, signal)));
-  }
-
   async function removeCopy({ copy, videoId }: DeletionJob, signal: AbortSignal): Promise<Removal> {
     if (copy === null) return "none";
     const names = await inTime(signal, () => targets.namesOf(copy));
-    const work = () => askTarget(copy, names, signal);
+    const work = async () => {
+      signal.throwIfAborted();
+      const use = await useOf(names);
+      return use ?? throughBreaker(copy.target, () => inTime(signal, (signal) => removeAt(copy, signal)));
+    };
     // Uploads go to the present target only, and must not wait for a former one that hangs.
     if (!names.some(({ target }) => target === targets.presentId)) return work();
     // The job does not say of which kind its copy is.

@@ -60,20 +60,15 @@ type Received = { is: "received"; isFramed: boolean } | { is: "unchanged"; copy:
 export async function receive(attempt: Attempt, part: PartialFile, room: Reservation): Promise<Received> {
   if (part.isComplete) return { is: "received", isFramed: true };
   try {
-    return await request(attempt, part, room, { lenient: false });
+    return await request(attempt, part, room, false);
   } catch (error) {
     if (attempt.job.attempts === 0 || !refusesBody(error)) throw error;
-    return request(attempt, part, room, { lenient: true });
+    return request(attempt, part, room, true);
   }
 }
 
 /** Requests the file, or the rest of it, and writes it. */
-async function request(
-  attempt: Attempt,
-  part: PartialFile,
-  room: Reservation,
-  { lenient }: { lenient: boolean },
-): Promise<Received> {
+async function request(attempt: Attempt, part: PartialFile, room: Reservation, lenient: boolean): Promise<Received> {
   const { config, outbound, limits, job, signal, stop } = attempt;
   const { clock } = attempt.ports;
   const { maxSize } = config;

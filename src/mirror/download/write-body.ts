@@ -40,21 +40,22 @@ export async function writeBody(body: Readable, options: BodyWriting): Promise<n
   let length = from;
   let stretchEnd = from + STRETCH;
 
-  async function take(chunk: Uint8Array): Promise<void> {
+  async function take(chunk: Uint8Array): Promise<unknown> {
     length += chunk.length;
     if (length > maxSize) throw new PermanentFailure(`it is larger than mirror.maxSize, ${maxSize} bytes`);
     options.onBytes(length);
-    await writes.add(chunk);
-    if (length < stretchEnd) return;
+    const ready = writes.add(chunk);
+    if (length < stretchEnd) return ready;
     stretchEnd += STRETCH;
+    // Begun before anything is awaited, so that `end` waits for it.
     writes.sync();
-    await options.checkSpace();
+    return Promise.all([ready, options.checkSpace()]);
   }
 
   // Costs less than a loop over the body, which joins its chunks.
   const write: Writable["_write"] = (chunk, _encoding, done) => void take(chunk).then(() => done(), done);
   try {
-    await pipeline(body, new Writable({ highWaterMark: BATCH, write }));
+    await pipeline(body, new Writable({ write }));
   } catch (error) {
     // The first error matters, not one that follows from it.
     await writes.end().catch(() => {});
@@ -109,14 +110,10 @@ function createWrites({ file, from, onWritten, onDurable }: BodyWriting) {
     /** Syncs while the rest is read. A failure is thrown by `end`. */
     sync(): void {
       if (syncing !== null) return;
-      const mine = sync();
-      syncing = mine;
-      mine.then(
-        () => {
-          syncing = null;
-        },
-        () => {},
-      );
+      syncing = sync().then(() => {
+        syncing = null;
+      });
+      syncing.catch(() => {}); // It is thrown where `syncing` is awaited.
     },
     /** Writes and syncs the rest. A disk reports a lost write to one sync only, so each sync is awaited. */
     async end(): Promise<void> {

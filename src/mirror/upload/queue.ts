@@ -21,7 +21,8 @@ const FRESH = 10 * 60_000;
 /** With one slot a large file would hold up small ones. */
 const LEAST_SLOTS = 2;
 
-export type UploadOptions = {
+/** An upload is retried without end: the link may be dead, and the file the only copy. */
+export function uploadQueue(options: {
   config: Pick<Config["mirror"], "key" | "concurrency">;
   store: Pick<Store, "claimUploads" | "refreshUpload" | "placeUpload" | "settleUpload">;
   target: MirrorTarget;
@@ -33,13 +34,9 @@ export type UploadOptions = {
   /** Shared with the deletions. */
   locks: CopyLocks;
   waits?: Doubling;
-};
-
-/** An upload is retried without end: the link may be dead, and the file the only copy. */
-export function uploadQueue(options: UploadOptions): Queue<UploadJob> {
-  const { config, store, target, targetId, spoolDir, targetHealth, locks } = options;
+}): Queue<UploadJob> {
+  const { config, store, target, targetId, spoolDir, targetHealth, locks, waits = LOCAL_WAITS } = options;
   const { clock, log } = options.ports;
-  const { waits = LOCAL_WAITS } = options;
 
   async function upload(job: UploadJob, signal: AbortSignal): Promise<UploadOutcome> {
     const place = async (key: string, passed: string[]) => {

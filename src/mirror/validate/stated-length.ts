@@ -63,10 +63,9 @@ function elementSize(head: Buffer, at: number): { size: number | null; end: numb
   if (first === undefined || first === 0) return null;
   const length = Math.clz32(first) - 23;
   if (at + length > head.length) return null;
-  let size = BigInt(first & (0xff >> length));
-  for (let nth = 1; nth < length; nth++) size = size * 256n + BigInt(head[at + nth]!);
-  const isUnknown = size === 2n ** BigInt(7 * length) - 1n;
-  return { size: isUnknown ? null : Number(size), end: at + length };
+  const all = 2n ** BigInt(7 * length) - 1n;
+  const size = BigInt(`0x${head.toString("hex", at, at + length)}`) & all;
+  return { size: size === all ? null : Number(size), end: at + length };
 }
 
 /** Blocks up to the trailer; where the file ends before it, at least one more byte. */

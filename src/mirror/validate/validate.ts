@@ -45,13 +45,19 @@ export async function verifyMedia(
 ): Promise<Verdict> {
   const { path, kind, bytes, announced, duration, isFramed = false } = given;
   return withKind(path, bytes, async (file, head, found) => {
-    const partial = { isPartial: true };
-    if (announced !== null && announced !== bytes) {
-      return new InvalidContent(`${bytes} of ${announced} bytes came`, partial);
-    }
+    const partial = (why: string) => new InvalidContent(why, { isPartial: true });
+    if (announced !== null && announced !== bytes) return partial(`${bytes} of ${announced} bytes came`);
+    const isCut = (why: string) => partial(`the ${found.ext} file is cut: ${why}`);
+    const boxes = found.boxesFrom === null ? null : await readBoxes(file, found.boxesFrom, bytes);
+    if (boxes?.cut != null) return isCut(boxes.cut);
+    const stated = boxes === null ? await statedLength(file, head, bytes) : boxes.end;
+    const short = stated === null || stated <= bytes ? null : `it has ${bytes} bytes, and states at least ${stated}`;
+    // Where HTTP proved the whole, a larger stated length is only odd.
     const isWhole = isFramed || announced !== null;
-    const { cut, odd } = await findOddity(file, head, found, { bytes, duration, isWhole });
-    if (cut !== null) return new InvalidContent(`the ${found.ext} file is cut: ${cut}`, partial);
+    if (short !== null && !isWhole) return isCut(short);
+    if (!isWhole && (await lacksEnd(file, found.ext, bytes))) return isCut("its end is missing");
+    const before = found.boxesFrom ? `${found.boxesFrom} bytes stand before the film` : null;
+    const odd = before ?? boxes?.odd ?? short ?? compareDurations(boxes?.seconds ?? null, duration);
     return proofOf(found, kind, odd);
   });
 }
@@ -84,23 +90,6 @@ function proofOf({ ext, mime }: FileKind, kind: MediaKind, odd: string | null): 
   const content = mime === UNKNOWN_TYPE ? "unknown" : mime;
   const suspect = isTypeOf(kind, mime) ? odd : `announced as a ${kind}, but the content is ${content}`;
   return { contentType: mime, ext: /^[a-z0-9]{1,8}$/.test(ext) ? `.${ext}` : ".bin", suspect };
-}
-
-/** Whether the file is cut, or odd. Where HTTP proved the whole, a larger stated length is only odd. */
-async function findOddity(
-  file: FileHandle,
-  head: Buffer,
-  { ext, boxesFrom }: FileKind,
-  { bytes, duration, isWhole }: { bytes: number; duration: number | null; isWhole: boolean },
-): Promise<{ cut: string | null; odd: string | null }> {
-  const boxes = boxesFrom === null ? null : await readBoxes(file, boxesFrom, bytes);
-  if (boxes?.cut != null) return { cut: boxes.cut, odd: null };
-  const stated = boxes === null ? await statedLength(file, head, bytes) : boxes.end;
-  const short = stated === null || stated <= bytes ? null : `it has ${bytes} bytes, and states at least ${stated}`;
-  if (short !== null && !isWhole) return { cut: short, odd: null };
-  if (!isWhole && (await lacksEnd(file, ext, bytes))) return { cut: "its end is missing", odd: null };
-  const before = boxesFrom ? `${boxesFrom} bytes stand before the film` : null;
-  return { cut: null, odd: before ?? boxes?.odd ?? short ?? compareDurations(boxes?.seconds ?? null, duration) };
 }
 
 function compareDurations(plays: number | null, announced: number | null): string | null {

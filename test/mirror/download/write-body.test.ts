@@ -3,6 +3,7 @@ import { existsSync, readFileSync } from "node:fs";
 import { mkdtemp, open, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import process from "node:process";
 import { Readable } from "node:stream";
 import test, { type TestContext } from "node:test";
 import { writeBody } from "../../../src/mirror/download/write-body.ts";
@@ -136,6 +137,32 @@ test("what came before a break is durable, and reported so, before the error is 
   assert.match(String(error), /line is dead/);
   assert.deepEqual(error.marks, [2_500_000]);
   assert.deepEqual(await readFile(path), content.subarray(0, 2_500_000));
+});
+
+test("on a slow disk nothing is reported any more after the body's error is thrown", async (t) => {
+  const { path } = await openPlace(t);
+  const file = await open(path, "w");
+  t.after(() => file.close());
+  const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
+  let syncs = 0;
+  const slow = {
+    writev: (...given: Parameters<typeof file.writev>) => pause(5).then(() => file.writev(...given)),
+    // Each one takes longer, so that a second one would be seen.
+    datasync: () => pause(20 * ++syncs).then(() => file.datasync()),
+  } as typeof file;
+  const body = Readable.from(Array.from({ length: 20 }, () => new Uint8Array(2 ** 20)));
+  const marks: number[] = [];
+  // The line breaks with the chunk that begins a sync, and waits for the disk.
+  const onBytes = (length: number) => {
+    if (length === 16 * 2 ** 20) process.nextTick(() => body.destroy(new Error("the line is dead")));
+  };
+  const onDurable = async (length: number) => void marks.push(length);
+  const given = { file: slow, from: 0, maxSize: 2 ** 40, onBytes, onWritten() {}, onDurable, async checkSpace() {} };
+  await assert.rejects(writeBody(body, given), /the line is dead/);
+  const before = [...marks];
+  assert.equal(before.at(-1), 16 * 2 ** 20);
+  await pause(60);
+  assert.deepEqual(marks, before);
 });
 
 test("a rest goes behind what is there, and lengths count from the start", async (t) => {
