@@ -9,7 +9,7 @@ import type { Store } from "../../store/store.ts";
 import type { CopyName } from "../../targets/target.ts";
 import type { CopyLocks } from "../copy-locks.ts";
 import type { Targets } from "../open-targets.ts";
-import { clearSpool } from "../spool/spool.ts";
+import { clearUnwanted } from "../spool/spool.ts";
 
 /** Deletions: copy that no media row refers to, by any of its names → removed from its target and from the spool. */
 
@@ -59,10 +59,6 @@ export function deletionQueue(options: {
   /** Also when `signal` is aborted it waits for the work: the lock must outlast a deletion under way. */
   function inTime<Result>(signal: AbortSignal, work: (signal: AbortSignal) => Promise<Result>): Promise<Result> {
     return within(TIMEOUT, clock, (limit) => work(AbortSignal.any([signal, limit])));
-  }
-
-  async function clearFiles({ mediumId }: DeletionJob): Promise<void> {
-    if (!(await store.isSpooled(mediumId))) await clearSpool(spoolDir, mediumId);
   }
 
   /** Whether a media row refers to the copy; null: none does. */
@@ -132,7 +128,10 @@ export function deletionQueue(options: {
     const ownWait = doublingWait(job.attempts + 1, LOCAL_WAITS);
     let removal: Removal;
     try {
-      const [spool, copy] = await Promise.allSettled([clearFiles(job), removeCopy(job, signal)]);
+      const [spool, copy] = await Promise.allSettled([
+        clearUnwanted(store, spoolDir, job.mediumId),
+        removeCopy(job, signal),
+      ]);
       for (const part of [copy, spool]) if (part.status === "rejected") throw part.reason;
       removal = (copy as PromiseFulfilledResult<Removal>).value;
     } catch (error) {

@@ -69,7 +69,8 @@ async function follow(request: MediaRequest): Promise<MediaAnswer | null> {
     "user-agent": "wochit-relay",
     ...(resume ? rangeHeaders(resume) : conditions(previous)),
   };
-  let url = parseLink(request.job.url);
+  if (!URL.canParse(request.job.url)) throw new RefusedAddress("the link is not a URL");
+  let url = new URL(request.job.url);
   for (let redirects = 0; ; redirects++) {
     const answer = await send(request, url, headers);
     const { status, body } = answer;
@@ -146,11 +147,6 @@ async function toMedia(
   return { is: "media", body, from, total, ...tags, validator: same, coding: null, isFramed: true };
 }
 
-function parseLink(url: string): URL {
-  if (URL.canParse(url)) return new URL(url);
-  throw new RefusedAddress("the link is not a URL");
-}
-
 /** Where a redirect leads. From https to http, and to a link with credentials, none is followed. */
 function nextHop(from: URL, header: string | null): URL {
   // Headers come as latin1; browsers read non-ASCII bytes as UTF-8.
@@ -163,12 +159,10 @@ function nextHop(from: URL, header: string | null): URL {
   return to;
 }
 
-function conditions(previous: Copy | null): Record<string, string> {
-  const headers: Record<string, string> = {};
-  if (previous?.etag) headers["if-none-match"] = previous.etag;
-  if (previous?.lastModified) headers["if-modified-since"] = previous.lastModified;
-  return headers;
-}
+const conditions = (previous: Copy | null): Record<string, string> => ({
+  ...(previous?.etag && { "if-none-match": previous.etag }),
+  ...(previous?.lastModified && { "if-modified-since": previous.lastModified }),
+});
 
 function validator(value: string | null): string | null {
   return value !== null && value.length <= MAX_VALIDATOR && /^[\x20-\x7e]+$/.test(value) ? value : null;

@@ -7,7 +7,7 @@ import type { Claimed, ClaimWish, Store } from "../../store/store.ts";
 import { resourceOf } from "../errors.ts";
 import { createDiskBudget } from "../spool/disk-budget.ts";
 import { createInProgress } from "../spool/in-progress.ts";
-import { clearResumable, clearSpool, dropLargestRemainder, probeSpool } from "../spool/spool.ts";
+import { clearResumable, clearSpool, clearUnwanted, dropLargestRemainder, probeSpool } from "../spool/spool.ts";
 import { attemptDownload } from "./attempt.ts";
 import { reportOutcome } from "./failure.ts";
 import { createLocalFailures } from "./local-failures.ts";
@@ -73,17 +73,14 @@ export function downloadQueue(
     await work.catch((error) => ports.log.warn("spooled files not removed", { error: errorLine(error) }));
   }
 
-  /** Removes the files of a lost claim where the medium is no longer wanted. */
-  async function clearUnwanted({ mediumId }: DownloadJob): Promise<void> {
-    if (!(await store.isSpooled(mediumId))) await clearSpool(spoolDir, mediumId);
-  }
-
   async function run(job: DownloadJob, lease: Lease): Promise<void> {
     const started = clock.elapsed();
     const outcome = await attemptDownload(shared, job, lease);
     if (outcome?.is !== "retry" || !outcome.own) failures.clear(job.mediumId);
     const isOurs = outcome !== null && !lease.signal.aborted;
-    if (!isOurs || !(await store.settleDownload(job, outcome, clock.now())).settled) return tidy(clearUnwanted(job));
+    if (!isOurs || !(await store.settleDownload(job, outcome, clock.now())).settled) {
+      return tidy(clearUnwanted(store, spoolDir, job.mediumId));
+    }
     reportOutcome(ports.log, job, outcome, clock.elapsed() - started);
     if (outcome.is === "spooled") await tidy(clearResumable(spoolDir, job.mediumId));
     else if (outcome.is !== "retry") await tidy(clearSpool(spoolDir, job.mediumId));

@@ -74,16 +74,6 @@ export function uploadQueue(options: {
     return { is: "retry", error: line, at };
   }
 
-  async function finish(job: UploadJob, key: string, started: number): Promise<void> {
-    const { bytes, sha256, contentType, suspect } = job.file;
-    const ms = Math.round(clock.elapsed() - started);
-    const fields = { ...fieldsOf(job), key, bytes, sha256, contentType, ms };
-    log.info("media mirrored", { ...fields, ...(suspect && { suspect }) });
-    await rm(spoolPaths(spoolDir, job.mediumId).file, { force: true }).catch((error) =>
-      log.warn("spooled file not removed", { ...fieldsOf(job), error: errorLine(error) }),
-    );
-  }
-
   async function run(claimed: UploadJob, signal: AbortSignal): Promise<void> {
     if (signal.aborted) return;
     // The claim may have been lost while the job waited for the lock; a thumbnail must not replace a newer one.
@@ -99,14 +89,21 @@ export function uploadQueue(options: {
     if (outcome.is === "mirrored") targetHealth.worked();
     else if (signal.aborted) return;
     // The download that follows must not resume from a damaged file.
-    if (outcome.is === "lost") await rm(spoolPaths(spoolDir, job.mediumId).file, { force: true });
+    const { file } = spoolPaths(spoolDir, job.mediumId);
+    if (outcome.is === "lost") await rm(file, { force: true });
     // A finished upload is settled also at a stop. If the claim was lost meanwhile, a deletion job has the key.
     const { settled } = await store.settleUpload(job, outcome, clock.now());
     if (!settled) return;
-    if (outcome.is === "mirrored") await finish(job, outcome.key, started);
-    else if (outcome.is === "lost") {
-      log.warn("spooled media lost, to be downloaded again", { ...fieldsOf(job), error: outcome.error });
-    }
+    const fields = fieldsOf(job);
+    if (outcome.is === "lost")
+      log.warn("spooled media lost, to be downloaded again", { ...fields, error: outcome.error });
+    if (outcome.is !== "mirrored") return;
+    const { bytes, sha256, contentType, suspect } = job.file;
+    const more = { key: outcome.key, bytes, sha256, contentType, ms: Math.round(clock.elapsed() - started) };
+    log.info("media mirrored", { ...fields, ...more, ...(suspect && { suspect }) });
+    await rm(file, { force: true }).catch((error) =>
+      log.warn("spooled file not removed", { ...fields, error: errorLine(error) }),
+    );
   }
 
   return {
