@@ -43,14 +43,8 @@ export async function openMirror(options: {
   const targetHealth = createTargetHealth({ target, ports, spoolDir });
   const locks = createCopyLocks();
 
-  async function heldCopy({ target, key, bytes }: Copy): Promise<boolean | null> {
-    try {
-      const held = await (await targets.at(target))?.head(key);
-      return held?.bytes === bytes;
-    } catch {
-      return null;
-    }
-  }
+  const heldCopy = async ({ target, key, bytes }: Copy) =>
+    (await (await targets.at(target))?.head(key))?.bytes === bytes;
 
   async function clearSpool(): Promise<void> {
     await store.reviveSpooled(await spooledFiles(spoolDir), clock.now());

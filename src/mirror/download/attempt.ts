@@ -71,12 +71,8 @@ async function fetchIntoSpool(attempt: Attempt): Promise<Extract<DownloadOutcome
     // What undici throws for an abort says nothing; the reason does.
     const cause = signal.aborted ? signal.reason : error;
     if (part !== null) {
-      const isLow =
-        cause instanceof LocalFailure &&
-        (await diskBudget.check().then(
-          () => false,
-          () => true,
-        ));
+      const [space] = await Promise.allSettled([diskBudget.check()]);
+      const isLow = cause instanceof LocalFailure && space.status === "rejected";
       await part.leave(cause, isLow).catch(() => {}); // The next attempt meets and reports the spool's failure.
       attempt.hasProgressed = part.hasProgressed;
     }

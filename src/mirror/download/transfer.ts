@@ -32,7 +32,7 @@ export type Downloading = {
   ports: Pick<Ports, "clock">;
   limits: Limits;
   inProgress: Pick<InProgress, "note">;
-  /** Whether a target still has a copy; null: unknown. */
+  /** Whether a target still has a copy; null, or a failure: unknown. */
   heldCopy(copy: Copy): Promise<boolean | null>;
   spoolDir: string;
   diskBudget: DiskBudget;
