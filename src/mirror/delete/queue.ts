@@ -1,6 +1,6 @@
 import { errorLine, RelayError } from "../../errors.ts";
 import type { Queue } from "../../jobs/worker.ts";
-import type { DeletionJob, DeletionOutcome } from "../../model/job.ts";
+import type { DeletionJob } from "../../model/job.ts";
 import { within } from "../../platform/timing.ts";
 import type { Ports } from "../../ports.ts";
 import { type Breaker, failed, tried, waitOf } from "../../rules/breaker.ts";
@@ -113,15 +113,11 @@ export function deletionQueue(options: {
     return locks.withBothLocks(videoId, work);
   }
 
-  function settle(job: DeletionJob, outcome: DeletionOutcome): Promise<boolean> {
-    return store.settleDeletion(job, outcome, clock.now()).then(({ settled }) => settled);
-  }
-
   async function run(job: DeletionJob, signal: AbortSignal): Promise<void> {
     const fields = { medium: job.mediumId, video: job.videoId, ...(job.copy && { key: job.copy.key }) };
     const retry = async (level: "debug" | "info" | "warn", fact: string, line: string, wait: number) => {
       const [error, at] = [line.slice(0, 500), clock.now() + wait];
-      if (!(await settle(job, { is: "retry", error, at }))) return;
+      if (!(await store.settleDeletion(job, { is: "retry", error, at }, clock.now())).settled) return;
       const more = { error, attempt: job.attempts + 1, nextAt: new Date(at).toISOString() };
       log[job.attempts === 0 ? level : "debug"](fact, { ...fields, ...more });
     };
@@ -146,7 +142,7 @@ export function deletionQueue(options: {
     if (typeof removal === "object") {
       return retry("debug", "media not deleted yet", removal.error, Math.max(removal.ms, ownWait));
     }
-    if (!(await settle(job, { is: "deleted" }))) return;
+    if (!(await store.settleDeletion(job, { is: "deleted" }, clock.now())).settled) return;
     log[removal === "none" ? "debug" : "info"](FACTS[removal], fields);
   }
 
