@@ -66,7 +66,8 @@ async function simulate(program: Program, args: Args): Promise<number> {
   const { stderr, ports } = program;
   const stop = new AbortController();
   const stopped = program.untilStopped().then(() => stop.abort());
-  const provider = await openProvider({ ...ports, fault });
+  const provider = await openProvider(ports);
+  provider.setFault(fault);
   try {
     let accepted = 0;
     let failed = 0;

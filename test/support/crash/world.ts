@@ -39,6 +39,9 @@ export type Story = { videoId: string; types: EventType[]; resends: boolean; fil
 
 const LARGE = 21_000_000;
 
+/** The provider holds its films in memory. */
+const MOST_LARGE = 20;
+
 /** What may be wrong with a file; all of it heals. */
 const VIDEO_FAULTS: Fault[] = [
   { name: "404", times: 1 },
@@ -60,7 +63,7 @@ const THUMBNAIL_FAULTS: Fault[] = [
   { name: "slow", bytesPerSecond: 5_000 },
 ];
 
-/** `large`: how many of a hundred films have twenty megabytes, so that an upload of theirs takes several parts. */
+/** `large`: how many of a hundred films have twenty megabytes (at most MOST_LARGE), so that an upload of theirs takes several parts. */
 export function createWorld({
   random,
   provider,
@@ -75,6 +78,7 @@ export function createWorld({
   const announced = new Map<string, number>();
   const videos = new Map<string, Set<string>>();
   const thumbnails = new Map<string, string[]>();
+  let largeFilms = 0;
   const chance = (share: number) => random.float() < share;
 
   function begin(): Story {
@@ -107,7 +111,7 @@ export function createWorld({
 
   function filmOf(story: Story): string {
     const name = story.films++ === 0 ? "video.mp4" : `video-${story.films}.mp4`;
-    const isLarge = large > 0 && chance(large / 100);
+    const isLarge = large > 0 && chance(large / 100) && largeFilms++ < MOST_LARGE;
     const bytes = isLarge ? LARGE : 2_500 + Math.floor(random.float() ** 3 * 200_000);
     const film = provider.addVideo(story.videoId, { name, bytes, seed: `${story.videoId} ${name}` });
     const faults: Fault[] = isLarge ? [{ name: "break", every: LARGE / 3 }] : VIDEO_FAULTS;
