@@ -234,7 +234,7 @@ test("where a part cannot be opened nothing is taken, and the former ones work o
     // What fails after it was taken leaves the new parts at work.
     const failing = relay.reload({ receive: { allowFrom: ["127.0.0.1"] } }, ({ mirror, endpoints }) => {
       mirror.concurrency = 1;
-      endpoints.push({ ...endpoints[0]!, id: "broken", tls: { ca: null, cert: "none", key: "none" } });
+      endpoints.push({ ...endpoints[0]!, id: "broken", url: "no address" });
     });
     await assert.rejects(failing);
     await isMirrored("after-failing");
