@@ -1,10 +1,13 @@
 import assert from "node:assert/strict";
 import { readdirSync } from "node:fs";
 import { tmpdir } from "node:os";
+import process from "node:process";
 import { test } from "node:test";
 import { request } from "undici";
 import { runDemo } from "../../src/cli/commands/demo.ts";
+import { tempFolder } from "../support/folder.ts";
 import { realPorts } from "../support/real-ports.ts";
+import { finish, spawnCli } from "../support/spawn.ts";
 import { waitFor } from "../support/wait.ts";
 
 test("the demo shows the whole loop, and then goes on until it is stopped, and leaves nothing behind", async () => {
@@ -49,4 +52,21 @@ test("the demo shows the whole loop, and then goes on until it is stopped, and l
   stop.resolve();
   assert.equal(await running, true);
   assert.ok(!readdirSync(tmpdir()).includes(folder));
+});
+
+test("the demo leaves nothing behind when its terminal is closed", async (t) => {
+  const folder = tempFolder(t);
+  const child = spawnCli(["demo"], { env: { TMPDIR: folder, NODE_DISABLE_COMPILE_CACHE: "1" } });
+  const ended = finish(child);
+  let shown = "";
+  child.stdout!.on("data", (text) => {
+    shown += text;
+  });
+  await waitFor(() => shown.includes("until Ctrl-C"));
+  assert.match(readdirSync(folder).join(), /^wochit-relay-demo-\w+$/);
+  // Shell and kernel.
+  process.kill(child.pid!, "SIGHUP");
+  process.kill(child.pid!, "SIGHUP");
+  assert.equal((await ended).code, 0);
+  assert.deepEqual(readdirSync(folder), []);
 });

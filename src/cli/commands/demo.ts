@@ -37,7 +37,7 @@ export const command: Command = {
       say: (line = "") => stdout.write(`${line}\n`),
       complain: (line) => stderr.write(`${line}\n`),
       stay: !args.flag("exit"),
-      stopped: program.untilStopped(),
+      stopped: program.untilStopped({ hangup: true }),
     });
     return worked ? 0 : 1;
   },
