@@ -1,6 +1,5 @@
 import { Buffer } from "node:buffer";
-import { createCipheriv } from "node:crypto";
-import { seededRandom } from "./random.ts";
+import { createCipheriv, hash } from "node:crypto";
 // Base64 in JSON, because the program is bundled into one file and has no folder to read from.
 import samples from "./samples.json" with { type: "json" };
 
@@ -48,7 +47,7 @@ export function tinyMp4({ seconds = FILM_SECONDS, bytes, seed = 0 }: VideoOption
   box.writeUInt32BE(length - film.length);
   box.write("free", 4, "latin1");
   // Noise, so that a piece that was resumed at the wrong place never looks right.
-  const noise = createCipheriv("aes-128-ctr", seededRandom(seed).bytes(16), Buffer.alloc(16));
+  const noise = createCipheriv("aes-128-ctr", hash("md5", `${seed}`, "buffer"), Buffer.alloc(16));
   return new Uint8Array(Buffer.concat([film, box, mark, noise.update(Buffer.alloc(length - smallest))]));
 }
 

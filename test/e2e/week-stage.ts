@@ -8,12 +8,12 @@ import type { ConfigInput } from "../../src/config/schema.ts";
 import { openRelay, type Relay } from "../../src/relay.ts";
 import { makeEvent } from "../../src/simulator/events.ts";
 import { openProvider, type Provider } from "../../src/simulator/provider.ts";
-import { seededRandom } from "../../src/simulator/random.ts";
 import { sendEvent } from "../../src/simulator/send.ts";
 import { configIn } from "../support/config.ts";
 import { tempFolder } from "../support/folder.ts";
 import { testClock, testLog } from "../support/ports.ts";
 import { type LinkOptions, linkMaker, type MediaRequest, recordRequests } from "../support/provider.ts";
+import { seededRandom } from "../support/random.ts";
 import { openReceiver, type Receiver } from "../support/receiver.ts";
 import { isWhole } from "../support/whole.ts";
 

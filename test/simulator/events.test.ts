@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { EVENT_TYPES, makeEvent } from "../../src/simulator/events.ts";
-import { seededRandom } from "../../src/simulator/random.ts";
 import { sendEvent } from "../../src/simulator/send.ts";
 import { parseEvent } from "../../src/wochit/event.ts";
+import { seededRandom } from "../support/random.ts";
 import { realPorts } from "../support/real-ports.ts";
 import { openReceiver } from "../support/receiver.ts";
 

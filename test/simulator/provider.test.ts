@@ -3,9 +3,9 @@ import { test } from "node:test";
 import { request } from "undici";
 import type { Clock } from "../../src/ports.ts";
 import { openProvider } from "../../src/simulator/provider.ts";
-import { seededRandom } from "../../src/simulator/random.ts";
 import { sha256Of } from "../support/bytes.ts";
 import { withProvider } from "../support/provider.ts";
+import { seededRandom } from "../support/random.ts";
 import { realPorts } from "../support/real-ports.ts";
 import { waitFor } from "../support/wait.ts";
 

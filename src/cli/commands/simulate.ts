@@ -153,29 +153,18 @@ function describe({ type, videoId, error, ...answer }: ReturnType<typeof outcome
 
 /** What to do about an event that was not accepted, one line or more; null: no hint. */
 function hintFor(report: Report, to: { host: string; isGiven: boolean }): string | null {
-  const start = 'start one ("wochit-relay serve"), or say where it is (--to URL)';
   if ("error" in report) {
-    const refusal = refusalOf(report.error);
-    return refusal === null ? `no relay took this at ${to.host}: ${start}` : certificateHint(to.host, refusal);
+    const why = errorLine(report.error);
+    if (!/certificate|CERT/.test(why)) {
+      return `no relay took this at ${to.host}: start one ("wochit-relay serve"), or say where it is (--to URL)`;
+    }
+    return `\
+the relay's certificate at ${to.host} is refused (${why}): say --to with a name that it is made
+for, or set NODE_EXTRA_CA_CERTS to the file of the certificate, or of its authority, for this command`;
   }
   const { error } = readAnswer(report.sent.json);
   if (error?.code !== "source_not_allowed") return error?.message ?? null;
   return to.isGiven ? `${TOKEN_HINT}\n${SOURCE_HINT}` : SOURCE_HINT;
-}
-
-/** Why a certificate was not trusted, as OpenSSL or Deno's library names it; null: another error. */
-function refusalOf(error: unknown): string | null {
-  const { code, message, cause } = (error ?? {}) as { code?: string; message?: string; cause?: unknown };
-  const word = /invalid peer certificate: (\w+)/.exec(message ?? "")?.[1] ?? code ?? "";
-  if (/SELF_SIGNED|UNABLE_TO_|CERT|UnknownIssuer|CaUsedAsEndEntity|NotValid|Expired/.test(word)) return word;
-  return cause === undefined ? null : refusalOf(cause);
-}
-
-function certificateHint(host: string, refusal: string): string {
-  const about = `the relay's certificate at ${host} is refused (${refusal}): `;
-  if (/ALTNAME|NotValidForName/.test(refusal)) return `${about}say --to with a name that it is made for`;
-  if (/EXPIRED|Expired|NOT_YET/.test(refusal)) return `${about}see its dates, and renew it`;
-  return `${about}set NODE_EXTRA_CA_CERTS to the file of the certificate, or of its authority, for this command`;
 }
 
 const TOKEN_HINT = `\

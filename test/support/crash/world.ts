@@ -1,8 +1,7 @@
 import type { Random } from "../../../src/ports.ts";
-import { type EventType, inventVideoId, makeEvent } from "../../../src/simulator/events.ts";
+import { type EventType, inventVideoId, makeEvent, pick } from "../../../src/simulator/events.ts";
 import type { Fault } from "../../../src/simulator/faults.ts";
 import type { Provider } from "../../../src/simulator/provider.ts";
-import { pick } from "../../../src/simulator/random.ts";
 
 /** An event that was sent, and what was answered. No two have equal bytes: each carries its serial number. */
 export type Posted = {
