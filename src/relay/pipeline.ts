@@ -18,7 +18,7 @@ import type { SteadyClock } from "../upkeep/steady-clock.ts";
 import { watch } from "../upkeep/watch.ts";
 import { createEndpointWorkers } from "./endpoints.ts";
 import { healthRoutes } from "./health.ts";
-import { type Door, openDoor } from "./public-app.ts";
+import { openDoor } from "./public-app.ts";
 
 /** Timeout for a connection to a media host or an endpoint, in milliseconds. */
 const CONNECT_TIMEOUT = 10_000;
@@ -27,30 +27,7 @@ const CONNECT_TIMEOUT = 10_000;
 const JOB_GRACE = 4_000;
 
 /** Everything that works on the store: the answers of the public listener, and the work on media and deliveries. */
-export type Pipeline = {
-  /** The app to serve now. */
-  door(): Door;
-  /** Number of leases of an earlier process that were freed. */
-  freed: number;
-  /** Starts the workers. Before it, events are accepted and stored. */
-  start(): Promise<void>;
-  /**
-   * Applies another config. What can fail comes first: then it throws, and the old config holds. `onTaken` is called when
-   * nothing can fail any longer.
-   */
-  reload(config: Config, onTaken: () => void): Promise<void>;
-  /** Resolves once the store has answered, with success or with its error. */
-  answers(): Promise<void>;
-  /** What is wrong, in a few words each. */
-  troubles(): string[];
-  /** Events since it was opened. */
-  events(): number;
-  /**
-   * Accepts nothing new, lets running work finish or leaves it to its lease, closes the store. `isLost`: the store is lost, so
-   * nothing can be settled, and no work is waited for.
-   */
-  close(how?: { isLost: boolean }): Promise<void>;
-};
+export type Pipeline = Awaited<ReturnType<typeof openPipeline>>;
 
 export type PipelineOptions = {
   ports: Omit<Ports, "clock"> & { clock: SteadyClock };
@@ -70,7 +47,7 @@ export type PipelineOptions = {
  * The picture, from left to right: the store; what receives into it; the mirror and the endpoints' workers, which work on
  * it; the upkeep. What was opened is closed in reverse, also when a later step fails.
  */
-export async function openPipeline(given: Config, options: PipelineOptions): Promise<Pipeline> {
+export async function openPipeline(given: Config, options: PipelineOptions) {
   const { ports, workers, self, publicUrl } = options;
   const { clock, log } = ports;
   let config = given;
@@ -78,6 +55,10 @@ export async function openPipeline(given: Config, options: PipelineOptions): Pro
   let grace = JOB_GRACE;
   const closers: (() => unknown)[] = [];
 
+  /**
+   * Accepts nothing new, lets running work finish or leaves it to its lease, closes the store. `isLost`: the store is lost, so
+   * nothing can be settled, and no work is waited for.
+   */
   async function close({ isLost } = { isLost: false }): Promise<void> {
     if (isLost) grace = 0;
     for (const closer of closers.splice(0).reverse()) {
@@ -143,9 +124,12 @@ export async function openPipeline(given: Config, options: PipelineOptions): Pro
     const notePublicUrl = () => void store.notePublicUrl(publicUrl()).catch(() => {});
 
     return {
+      /** The app to serve now. */
       door: () => door,
+      /** Number of leases of an earlier process that were freed. */
       freed,
 
+      /** Starts the workers. Before it, events are accepted and stored. */
       async start() {
         if (!config.mirror.enabled) await store.skipMedia(clock.now());
         if (workers) {
@@ -165,7 +149,11 @@ export async function openPipeline(given: Config, options: PipelineOptions): Pro
         wake();
       },
 
-      async reload(wanted, onTaken) {
+      /**
+       * Applies another config. What can fail comes first: then it throws, and the old config holds. `onTaken` is called when
+       * nothing can fail any longer.
+       */
+      async reload(wanted: Config, onTaken: () => void) {
         const former = { config, mirror };
         const isSame = (options: (config: Config) => unknown) => isDeepStrictEqual(options(config), options(wanted));
         // Links are made where they are sent or asked for.
@@ -203,11 +191,13 @@ export async function openPipeline(given: Config, options: PipelineOptions): Pro
         wake();
       },
 
+      /** Resolves once the store has answered, with success or with its error. */
       async answers() {
         // A store in trouble retries for long; the trouble itself is an answer.
         if (store.trouble() === null) await store.probe().catch(() => {});
       },
 
+      /** What is wrong, in a few words each. */
       troubles: () =>
         [
           store.trouble() && `events cannot be committed: ${store.trouble()}`,
@@ -216,6 +206,7 @@ export async function openPipeline(given: Config, options: PipelineOptions): Pro
           mirror.spoolTrouble() && "the spool cannot be used",
         ].filter((trouble): trouble is string => trouble !== null && trouble !== ""),
 
+      /** Events since it was opened. */
       events: () => events,
       close,
     };
