@@ -49,7 +49,3 @@ export const faultsByName = {
   /** Half a minute in which every connection is reset. */
   outage: { name: "reset", lasts: 30_000 },
 } satisfies Record<string, Fault>;
-
-export function isFaultName(word: string): word is keyof typeof faultsByName {
-  return Object.hasOwn(faultsByName, word);
-}

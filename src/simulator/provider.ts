@@ -6,7 +6,7 @@ import { answerFor } from "./answer.ts";
 import type { Fault } from "./faults.ts";
 import { signLinks } from "./links.ts";
 import { tinyJpeg, tinyMp4, type VideoOptions } from "./media.ts";
-import { ServedMedium } from "./medium.ts";
+import { type ServedMedium, serveMedium } from "./medium.ts";
 
 /** The provider's media server: files behind signed links that expire, with faults where they are wanted. */
 export type Provider = Awaited<ReturnType<typeof openProvider>>;
@@ -51,7 +51,7 @@ export async function openProvider({ clock, random }: { clock: Clock; random: Ra
       return;
     }
     void answerFor(medium, { fault, link: links.check(url), request, response, clock }).then((isGiven) => {
-      if (!isGiven) medium.markMissed();
+      if (!isGiven) medium.markTaken(null);
     });
   }
 
@@ -65,7 +65,7 @@ export async function openProvider({ clock, random }: { clock: Clock; random: Ra
     const known = media.get(path);
     known?.replace(bytes);
     if (known !== undefined) return known;
-    const medium = new ServedMedium({ path, bytes, contentType, fault: faultForAll }, links.sign, clock);
+    const medium = serveMedium({ path, bytes, contentType, fault: faultForAll }, links.sign, clock);
     media.set(path, medium);
     return medium;
   }

@@ -115,8 +115,9 @@ function readTypes(args: Args, all: readonly EventType[]): readonly EventType[] 
 
 async function readFault(word: string | undefined): Promise<Fault | null> {
   if (word === undefined) return null;
-  const { faultsByName, isFaultName } = await import("../../simulator/faults.ts");
-  if (isFaultName(word)) return faultsByName[word];
+  const { faultsByName } = await import("../../simulator/faults.ts");
+  const fault = new Map<string, Fault>(Object.entries(faultsByName)).get(word);
+  if (fault !== undefined) return fault;
   throw new RelayError("usage", `there is no fault "${word}"${suggest(word, Object.keys(faultsByName))}`);
 }
 
