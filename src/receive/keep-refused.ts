@@ -21,17 +21,14 @@ export type Keep = (
  * does not change the response. One at a time, and within `spare`, so that refused senders do not delay the commits of
  * events. A compressed body is kept decompressed where possible.
  */
-export function createKeep({
-  store,
-  config: { receive },
-  log,
-  spare,
-}: {
+export function createKeep(options: {
   store: Pick<Store, "quarantine">;
   config: Pick<Config, "receive">;
   log: Pick<Log, "warn">;
   spare: MemoryLimit;
 }): Keep {
+  const { store, log, spare } = options;
+  const { receive } = options.config;
   const inTurn = createTurns();
 
   return async (facts, { reason, body, writing, receivedAt }) => {

@@ -65,7 +65,7 @@ async function simulate(program: Program, args: Args): Promise<number> {
 
   const { stderr, ports } = program;
   const stop = new AbortController();
-  const stopped = program.untilStopped().then(() => stop.abort());
+  void program.untilStopped().then(() => stop.abort());
   const provider = await openProvider(ports);
   provider.setFault(fault);
   try {
@@ -88,12 +88,8 @@ async function simulate(program: Program, args: Args): Promise<number> {
       for (const line of hint.split("\n")) stderr.write(`${harmless(line)}\n`);
     });
     if (accepted > 0 && !stop.signal.aborted) {
-      await waitForDownloads(provider, {
-        linger,
-        clock: ports.clock,
-        stopped,
-        say: (line) => stderr.write(`${line}\n`),
-      });
+      const say = (line: string) => stderr.write(`${line}\n`);
+      await waitForDownloads(provider, { linger, clock: ports.clock, signal: stop.signal, say });
     }
     return failed === 0 && accepted > 0 ? 0 : 1;
   } finally {
