@@ -1,4 +1,4 @@
-import type { Random } from "../ports.ts";
+import type { Random } from "../../src/ports.ts";
 
 /**
  * A reproducible Random: equal seeds give equal values, on Node and Deno alike. Not for secrets.
@@ -26,11 +26,6 @@ export function seededRandom(seed: number | string): Random {
       return new Uint8Array(words.buffer, 0, length);
     },
   };
-}
-
-/** One of several. */
-export function pick<T>(random: Random, choices: readonly T[]): T {
-  return choices[Math.floor(random.float() * choices.length)]!;
 }
 
 /** FNV-1a with a final mix (murmur3's), so that seeds that differ in one digit give unlike values. */
