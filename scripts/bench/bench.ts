@@ -1,11 +1,14 @@
 import type { Row } from "./measure.ts";
+import type { Version } from "./versions.ts";
 
 /** What every bench is given. */
 export type Conditions = {
+  /** What takes turns in each round: ours first, then the other commits that are wished for. */
+  versions: Version[];
   rounds: number;
   /** How long each stretch of load lasts. */
   seconds: number;
-  /** How long something is watched that has nothing to do: processor time is told in hundredths of a second. */
+  /** How long something is watched that has nothing to do: processor time is counted in hundredths of a second. */
   idleSeconds: number;
   /** A hundredth of the size, where size is what makes it slow: to try the bench, not to measure. */
   small: boolean;

@@ -1,4 +1,4 @@
-import { writeFileSync } from "node:fs";
+import { rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import Database from "better-sqlite3";
@@ -7,9 +7,12 @@ import type { Seen } from "./app.ts";
 import type { ForwardSettings } from "./bare-forward.ts";
 import type { Bench } from "./bench.ts";
 import type { Side } from "./measure.ts";
+import { postCount } from "./post.ts";
 import { type Child, startChild } from "./processes.ts";
-import { storeEvents } from "./seed.ts";
 import { benchConfig, databaseOf, SECRET, startRelay } from "./start-relay.ts";
+import { emptySide, rowOf, takeTurns } from "./turns.ts";
+import { startMeter, type Usage } from "./usage.ts";
+import type { Version } from "./versions.ts";
 
 const EVENTS = 10_000;
 const CONCURRENCY = 32;
@@ -21,77 +24,105 @@ const PATIENCE = 300_000;
  * Stored events, delivered by a relay that starts with them: from the first arrival until every delivery is settled in
  * the database; against a loop that signs and posts the very bodies that the relay sent.
  */
-export const benchDeliver: Bench = async ({ rounds, small, folder, say }) => {
+export const benchDeliver: Bench = async ({ rounds, small, folder, say, versions }) => {
   const events = small ? EVENTS / 100 : EVENTS;
-  const baseline = { values: [], memory: [], cpu: [] } satisfies Side as Required<
-    Pick<Side, "values" | "memory" | "cpu">
-  >;
-  const ours = structuredClone(baseline);
   const file = join(folder(), "bodies.json");
-  for (let round = 1; round <= rounds; round++) {
+  const least = emptySide();
+  const relays = versions.map((version) => ({ version, side: emptySide() }));
+
+  async function measure(side: Required<Side>, name: string, round: number, run: (app: App) => Promise<Run>) {
     const app = await startChild<{ url: string }>("app.ts", {});
     try {
-      const relay = await runRelay(folder(), app, events);
-      if (round === 1) writeFileSync(file, JSON.stringify(await app.ask("bodies")));
-      record(ours, relay, events);
-      await app.ask("forget");
-      const bare = await runBare(app, file);
-      record(baseline, bare, events);
-      say(`deliver: round ${round}, ${rate(bare, events)}/s bare, ${rate(relay, events)}/s relay`);
+      const { took, usage, memory } = await run(app);
+      side.values.push(events / (took / 1000));
+      side.memory.push(memory);
+      side.cpu.push(usage.cpu);
+      side.threads.push(usage.threads);
+      say(`deliver: round ${round}, ${name}, ${Math.round(side.values.at(-1)!)}/s`);
     } finally {
       await app.stop();
     }
   }
-  return [
+
+  // The bare loop posts the bodies of a run of the relay, so that one comes first.
+  const app = await startChild<{ url: string }>("app.ts", {});
+  try {
+    await runRelay(folder(), app, events, versions[0]!);
+    writeFileSync(file, JSON.stringify(await app.ask("bodies")));
+  } finally {
+    await app.stop();
+  }
+  await takeTurns(rounds, [
+    { measure: (round) => measure(least, "bare", round, (app) => runBare(app, file, events)) },
+    ...relays.map(({ version, side }) => ({
+      measure: (round: number) => measure(side, version.name, round, (app) => runRelay(folder(), app, events, version)),
+    })),
+  ]);
+  const row = rowOf(
     {
       figure: `deliver ${events} events at ${CONCURRENCY}`,
       unit: "events/s",
-      baseline,
-      ours,
-      wanted: { of: "ratio", atLeast: 0.4 },
+      wanted: { of: "ratio", atLeast: 0.6 },
+      note: "baseline: a loop that signs and posts the same bodies, and stores nothing",
     },
-  ];
+    relays,
+  );
+  return [{ ...row, baseline: least }];
 };
 
-/** Milliseconds from the first arrival to the end; processor time in microseconds, of the sender alone. */
-type Run = { took: number; cpu: number; memory: number | null };
+type App = Child<{ url: string }>;
 
-async function runRelay(dir: string, app: Child<{ url: string }>, events: number): Promise<Run> {
+/** Milliseconds from the first arrival to the end; usage and memory of the sender alone. */
+type Run = { took: number; usage: Usage; memory: number | null };
+
+async function runRelay(dir: string, app: App, events: number, version: Version): Promise<Run> {
   const config: ConfigInput = benchConfig({
     // Nothing is downloaded here, so nothing is waited for.
     mirror: { enabled: false },
     endpoints: [{ id: "app", url: app.ready.url, secret: SECRET, concurrency: CONCURRENCY }],
   });
-  await storeEvents(dir, config, events);
-  const relay = await startRelay(dir, config, { workers: true });
   try {
-    const before = await relay.ask<number>("cpu");
-    const seen = await untilSeen(app, events);
-    const settled = await untilSettled(databaseOf(dir));
-    return {
-      took: settled - seen.first,
-      cpu: (await relay.ask<number>("cpu")) - before,
-      memory: relay.peakMemory(),
-    };
+    await storeEvents(dir, config, events, version);
+    const relay = await startRelay(dir, config, { workers: true, version });
+    try {
+      const used = await startMeter(relay);
+      const seen = await untilSeen(app, events);
+      const settled = await untilSettled(databaseOf(dir));
+      return { took: settled - seen.first, usage: await used(events), memory: relay.peakMemory() };
+    } finally {
+      await relay.stop();
+    }
+  } finally {
+    rmSync(dir, { recursive: true });
+  }
+}
+
+/** Leaves a folder with a database of events that are still to be delivered: a relay took them in, its workers paused. */
+export async function storeEvents(dir: string, config: ConfigInput, events: number, version: Version): Promise<void> {
+  const relay = await startRelay(dir, config, { workers: false, version });
+  try {
+    await postCount(relay.ready.url, events);
   } finally {
     await relay.stop();
   }
 }
 
-async function runBare(app: Child<{ url: string }>, file: string): Promise<Run> {
+/** A loop that signs and posts the bodies of a file. */
+export async function runBare(app: App, file: string, events: number): Promise<Run> {
   const settings: ForwardSettings = { url: app.ready.url, file, secret: SECRET, concurrency: CONCURRENCY };
   const loop = await startChild<object>("bare-forward.ts", settings);
   try {
-    const before = await loop.ask<number>("cpu");
+    const used = await startMeter(loop);
     const ended = await loop.ask<number>("run");
     const { first } = await app.ask<Seen>("seen");
-    return { took: ended - first, cpu: (await loop.ask<number>("cpu")) - before, memory: loop.peakMemory() };
+    return { took: ended - first, usage: await used(events), memory: loop.peakMemory() };
   } finally {
     await loop.stop();
   }
 }
 
-async function untilSeen(app: Child<unknown>, events: number): Promise<Seen> {
+/** Waits until that many deliveries have arrived; more are an error. */
+export async function untilSeen(app: Child<unknown>, events: number): Promise<Seen> {
   for (let waited = 0; waited < PATIENCE; waited += 20) {
     const seen = await app.ask<Seen>("seen");
     if (seen.count > events) throw new Error(`${seen.count} deliveries of ${events} events arrived`);
@@ -114,14 +145,4 @@ async function untilSettled(path: string): Promise<number> {
     db.close();
   }
   throw new Error("not every delivery was settled");
-}
-
-function record(side: Required<Pick<Side, "values" | "memory" | "cpu">>, run: Run, events: number): void {
-  side.values.push(rate(run, events));
-  side.memory.push(run.memory);
-  side.cpu.push(run.cpu / events);
-}
-
-function rate({ took }: Run, events: number): number {
-  return Math.round(events / (took / 1000));
 }

@@ -3,11 +3,13 @@ import { join } from "node:path";
 import type { Bench, Conditions } from "./bench.ts";
 import { writeTemplate } from "./bodies.ts";
 import type { ClaimSettings } from "./claims.ts";
-import { fillDatabase } from "./fill.ts";
 import { needWrk, postEvents } from "./load.ts";
-import { type Row, type Side, tailRow } from "./measure.ts";
+import { type Row, type Side, tailRow, type Wanted } from "./measure.ts";
 import { startChild } from "./processes.ts";
 import { benchConfig, databaseOf, SECRET, startRelay } from "./start-relay.ts";
+import { emptySide, rowOf, takeTurns } from "./turns.ts";
+import { startMeter } from "./usage.ts";
+import { scriptOf, type Version } from "./versions.ts";
 
 const EVENTS = 1_000_000;
 const CONNECTIONS = 64;
@@ -20,76 +22,127 @@ const CLAIMED = 1_000;
 export const benchGrowth: Bench = async (conditions) => {
   await needWrk();
   const events = conditions.small ? EVENTS / 100 : EVENTS;
-  const full = conditions.folder();
-  fillDatabase(databaseOf(full), events, conditions.say);
-  const size = Math.round(statSync(databaseOf(full)).size / 1e6);
-  conditions.say(`growth: the database has ${size} MB`);
+  const grown: Grown[] = [];
+  for (const version of conditions.versions) grown.push(await fill(version, events, conditions));
 
   // Claims come first: they leave no job behind that a later round would have to work off.
-  const claims = await compare("claim and settle", "jobs/s", full, claimJobs, conditions);
-  const ingest = await compare("ingest, 64 connections", "events/s", full, ingestEvents, conditions);
-  const note = `${events} events and ${2 * events} settled jobs in ${size} MB, against an empty database`;
-  return [
-    { ...ingest, note },
-    { ...tailRow(ingest, null), note },
-    { ...claims, note },
-  ];
+  const claims = await compare(
+    "claim and settle",
+    "jobs/s",
+    grown,
+    claimJobs,
+    { of: "ratio", atLeast: 0.9 },
+    conditions,
+  );
+  const rows: Row[] = [];
+  for (const [ids, atLeast] of [
+    ["ordered", 0.95],
+    ["random", 0.8],
+  ] as const) {
+    const what = `ingest, 64, ${ids} ids`;
+    const wanted: Wanted = { of: "ratio", atLeast };
+    const measure: Measure = (version, dir, side, given) => ingestEvents(version, dir, side, ids, given);
+    const row = await compare(what, "events/s", grown, measure, wanted, conditions);
+    rows.push(row, tailRow(row, null));
+  }
+  const size = Math.round(grown[0]!.bytes / 1e6);
+  const note = `${events} events and ${2 * events} settled jobs in ${size} MB; baseline: the same with an empty database`;
+  return [...rows, claims].map((row) => ({ ...row, note }));
 };
 
-type Measure = (dir: string, side: Side, conditions: Conditions) => Promise<void>;
+/** A folder with a database of that version with a past. */
+type Grown = { version: Version; dir: string; bytes: number };
+
+async function fill(version: Version, events: number, { folder, say }: Conditions): Promise<Grown> {
+  const dir = folder();
+  const path = databaseOf(dir);
+  const { fillDatabase } = (await import(scriptOf(version, "fill.ts").href)) as typeof import("./fill.ts");
+  fillDatabase(path, events, say);
+  const bytes = statSync(path).size;
+  say(`growth: the database of ${version.name} has ${Math.round(bytes / 1e6)} MB`);
+  return { version, dir, bytes };
+}
+
+type Measure = (version: Version, dir: string, side: Required<Side>, conditions: Conditions) => Promise<void>;
 
 async function compare(
   what: string,
   unit: string,
-  full: string,
+  grown: Grown[],
   measure: Measure,
+  wanted: Wanted,
   conditions: Conditions,
 ): Promise<Row> {
   const figure = `growth: ${what}`;
-  const baseline: Side = { values: [], p50: [], p99: [], memory: [], cpu: [] };
-  const ours = structuredClone(baseline);
-  for (let round = 1; round <= conditions.rounds; round++) {
-    const empty = conditions.folder();
-    await measure(empty, baseline, conditions);
-    rmSync(empty, { recursive: true });
-    await measure(full, ours, conditions);
-    const [before, grown] = [baseline, ours].map(({ values }) => `${Math.round(values.at(-1)!)} ${unit}`);
-    conditions.say(`${figure}: round ${round}, ${before} empty, ${grown} grown`);
-  }
-  return { figure, unit, baseline, ours, wanted: { of: "ratio", atLeast: 0.9 } };
+  const entries = grown.map((each) => ({ ...each, side: emptySide(), baseline: emptySide() }));
+  const say = (round: number, { name }: Version, which: string, { values }: Side) =>
+    conditions.say(`${figure}: round ${round}, ${name}, ${which}, ${Math.round(values.at(-1)!)} ${unit}`);
+  await takeTurns(
+    conditions.rounds,
+    entries.flatMap(({ version, dir, side, baseline }) => [
+      {
+        async measure(round: number) {
+          const empty = conditions.folder();
+          await measure(version, empty, baseline, conditions);
+          rmSync(empty, { recursive: true });
+          say(round, version, "empty", baseline);
+        },
+      },
+      {
+        async measure(round: number) {
+          await measure(version, dir, side, conditions);
+          say(round, version, "grown", side);
+        },
+      },
+    ]),
+  );
+  return rowOf({ figure, unit, wanted }, entries);
 }
 
-async function ingestEvents(dir: string, side: Side, { seconds, folder }: Conditions): Promise<void> {
+async function ingestEvents(
+  version: Version,
+  dir: string,
+  side: Required<Side>,
+  ids: "ordered" | "random",
+  { seconds, folder }: Conditions,
+): Promise<void> {
   const template = join(folder(), "template");
   writeTemplate(template);
-  const relay = await startRelay(dir, benchConfig(), { workers: false });
+  const relay = await startRelay(dir, benchConfig(), { workers: false, version });
   try {
     const post = (duration: number) =>
-      postEvents(relay.ready.url, { connections: CONNECTIONS, seconds: duration, template, ids: "spread" });
+      postEvents(relay.ready.url, {
+        connections: CONNECTIONS,
+        seconds: duration,
+        template,
+        ids: ids === "random" ? "spread" : undefined,
+      });
     await post(WARM_UP);
-    const before = await relay.ask<number>("cpu");
+    const used = await startMeter(relay);
     const load = await post(seconds);
+    const { cpu, threads } = await used(load.answered);
     side.values.push(load.perSecond);
-    side.p50?.push(load.p50);
-    side.p99?.push(load.p99);
-    side.cpu?.push(((await relay.ask<number>("cpu")) - before) / load.answered);
-    side.memory?.push(relay.peakMemory());
+    side.p50.push(load.p50);
+    side.p99.push(load.p99);
+    side.cpu.push(cpu);
+    side.threads.push(threads);
+    side.memory.push(relay.peakMemory());
   } finally {
     await relay.stop();
   }
 }
 
-async function claimJobs(dir: string, side: Side): Promise<void> {
+async function claimJobs(version: Version, dir: string, side: Required<Side>): Promise<void> {
   const config = benchConfig({
     endpoints: [{ id: "app", url: "http://127.0.0.1:9/", secret: SECRET, send: "immediately" }],
   });
   const settings: ClaimSettings = { dir, config, events: CLAIMED };
-  const child = await startChild<object>("claims.ts", settings);
+  const child = await startChild<object>(scriptOf(version, "claims.ts"), settings);
   try {
     // Once for the compiler.
     await child.ask("run");
     side.values.push(await child.ask<number>("run"));
-    side.memory?.push(child.peakMemory());
+    side.memory.push(child.peakMemory());
   } finally {
     await child.stop();
   }

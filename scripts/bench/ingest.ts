@@ -1,4 +1,3 @@
-import { execFileSync } from "node:child_process";
 import { rmSync } from "node:fs";
 import { join } from "node:path";
 import Database from "better-sqlite3";
@@ -6,47 +5,61 @@ import type { ConfigInput } from "../../src/config/schema.ts";
 import type { Bench, Conditions } from "./bench.ts";
 import { writeTemplate } from "./bodies.ts";
 import { type Load, needWrk, postEvents } from "./load.ts";
-import { type Row, type Side, tailRow } from "./measure.ts";
+import { memoryRow, type Row, type Side, tailRow } from "./measure.ts";
 import { writeTinyMedia } from "./media-files.ts";
 import { type Child, startChild } from "./processes.ts";
+import { compileShim, NO_SHIM } from "./shims.ts";
 import { benchConfig, databaseOf, SECRET, startRelay } from "./start-relay.ts";
+import { emptySide, rowOf, takeTurns } from "./turns.ts";
+import { startMeter } from "./usage.ts";
 
 /** Long enough for the compiler to have seen everything. */
 const WARM_UP = 2;
 
-type Server = { start(dir: string): Promise<Child<{ url: string }>>; database(dir: string): string | null };
+/** Twice the baseline's 99th percentile, and a fifth more memory than another commit, are the most. */
+const TAIL = 2;
+const MEMORY = 1.2;
+
+type Server = {
+  name: string;
+  start(dir: string): Promise<Child<{ url: string }>>;
+  database(dir: string): string | null;
+};
 type Case = { figure: string; connections: number; env?: Record<string, string>; config?: ConfigInput; media?: string };
 
 /** Events that are committed before they are answered, against the least that does so on this stack. */
 export const benchIngest: Bench = async (conditions) => {
   await needWrk();
+  const wanted: [connections: number, atLeast: number][] = [
+    [64, 0.5],
+    [256, 0.55],
+  ];
   const rows: Row[] = [await measureBareHono(conditions)];
-  for (const connections of [64, 256]) {
+  for (const [connections, atLeast] of wanted) {
     const row = await compare({ figure: `ingest, ${connections} connections`, connections }, conditions);
-    rows.push({ ...row, wanted: { of: "ratio", atLeast: 0.6 } }, tailRow(row, 1.5));
+    rows.push({ ...row, wanted: { of: "ratio", atLeast } }, tailRow(row, TAIL), memoryRow(row, MEMORY));
   }
   rows.push(...(await measureSlowDisk(conditions)), await measureBusy(conditions));
   return rows;
 };
 
 async function measureBareHono(conditions: Conditions): Promise<Row> {
-  const server: Server = { start: () => startChild("bare-hono.ts", {}), database: () => null };
+  const server: Server = { name: "bare", start: () => startChild("bare-hono.ts", {}), database: () => null };
   const baseline = emptySide();
-  for (let round = 1; round <= conditions.rounds; round++) {
-    await measure(server, { figure: "bare hono, 64 connections", connections: 64 }, baseline, conditions, round);
-  }
+  const given = { figure: "bare hono, 64 connections", connections: 64 };
+  await takeTurns(conditions.rounds, [{ measure: (round) => measure(server, given, baseline, conditions, round) }]);
   return { figure: "bare hono: 200, nothing stored", unit: "events/s", baseline, ours: null, wanted: null };
 }
 
 async function measureSlowDisk(conditions: Conditions): Promise<Row[]> {
   const figure = "ingest, 64, fsync of 2 ms more";
-  const shim = compileShim(conditions.folder());
+  const shim = compileShim("slow-fsync", conditions.folder());
   if (shim === null) {
-    const note = "left out: slow-fsync.c needs a C compiler (cc) and a Linux";
+    const note = `left out: ${NO_SHIM}`;
     return [{ figure, unit: "events/s", baseline: null, ours: null, wanted: null, note }];
   }
   const row = await compare({ figure, connections: 64, env: { LD_PRELOAD: shim } }, conditions);
-  return [{ ...row, wanted: { of: "ratio", atLeast: 0.6 } }, tailRow(row, 1.5)];
+  return [{ ...row, wanted: { of: "ratio", atLeast: 0.6 } }, tailRow(row, TAIL)];
 }
 
 /** With downloads and deliveries running on the same two processors: reported, nothing is wanted of it. */
@@ -68,35 +81,49 @@ async function measureBusy(conditions: Conditions): Promise<Row> {
 async function compare(given: Case, conditions: Conditions): Promise<Row> {
   const { env, config, media } = given;
   const baseline: Server = {
+    name: "baseline",
     start: (dir) => startChild("baseline-receiver.ts", { dir }, { env }),
     database: (dir) => join(dir, "baseline.db"),
   };
-  const ours: Server = {
-    start: (dir) => startRelay(dir, benchConfig(config), { workers: media !== undefined, env }),
-    database: databaseOf,
-  };
-  const sides = { baseline: emptySide(), ours: emptySide() };
-  for (let round = 1; round <= conditions.rounds; round++) {
-    await measure(baseline, given, sides.baseline, conditions, round);
-    await measure(ours, given, sides.ours, conditions, round);
-  }
-  return { figure: given.figure, unit: "events/s", ...sides, wanted: null, note: COUNTED };
+  const relays = conditions.versions.map((version) => {
+    const start = (dir: string) => startRelay(dir, benchConfig(config), { workers: media !== undefined, env, version });
+    const server: Server = { name: version.name, start, database: databaseOf };
+    return { version, side: emptySide(), server };
+  });
+  const least = emptySide();
+  const turnOf = (server: Server, side: Required<Side>) => ({
+    measure: (round: number) => measure(server, given, side, conditions, round),
+  });
+  await takeTurns(conditions.rounds, [
+    turnOf(baseline, least),
+    ...relays.map(({ server, side }) => turnOf(server, side)),
+  ]);
+  const row = rowOf({ figure: given.figure, unit: "events/s", wanted: null, note: COUNTED }, relays);
+  return { ...row, baseline: least };
 }
 
-async function measure(server: Server, given: Case, side: Side, conditions: Conditions, round: number): Promise<void> {
+async function measure(
+  server: Server,
+  given: Case,
+  side: Required<Side>,
+  { seconds, folder, say }: Conditions,
+  round: number,
+): Promise<void> {
   const { connections } = given;
-  const dir = conditions.folder();
+  const dir = folder();
   const template = join(dir, "template");
   writeTemplate(template, given.media);
   const child = await server.start(dir);
   let load: Load;
   try {
-    const post = (seconds: number) => postEvents(child.ready.url, { connections, seconds, template });
+    const post = (duration: number) => postEvents(child.ready.url, { connections, seconds: duration, template });
     const warm = await post(WARM_UP);
-    const before = await child.ask<number>("cpu");
-    load = await post(conditions.seconds);
-    side.cpu!.push(((await child.ask<number>("cpu")) - before) / load.answered);
-    side.memory!.push(child.peakMemory());
+    const used = await startMeter(child);
+    load = await post(seconds);
+    const { cpu, threads } = await used(load.answered);
+    side.cpu.push(cpu);
+    side.threads.push(threads);
+    side.memory.push(child.peakMemory());
     await child.stop();
     checkStored(server.database(dir), warm.answered + load.answered, 2 * connections);
   } finally {
@@ -104,9 +131,10 @@ async function measure(server: Server, given: Case, side: Side, conditions: Cond
     rmSync(dir, { recursive: true });
   }
   side.values.push(load.perSecond);
-  side.p50!.push(load.p50);
-  side.p99!.push(load.p99);
-  conditions.say(`${given.figure}: round ${round}, ${Math.round(load.perSecond)}/s, p99 ${load.p99.toFixed(1)} ms`);
+  side.p50.push(load.p50);
+  side.p99.push(load.p99);
+  const figures = `${Math.round(load.perSecond)}/s, p99 ${load.p99.toFixed(1)} ms`;
+  say(`${given.figure}: round ${round}, ${server.name}, ${figures}`);
 }
 
 const COUNTED =
@@ -121,19 +149,4 @@ function checkStored(path: string | null, answered: number, underWay: number): v
   if (stored < answered || stored > answered + underWay) {
     throw new Error(`${answered} events were answered, but ${stored} are stored in ${path}`);
   }
-}
-
-function compileShim(dir: string): string | null {
-  if (process.platform !== "linux") return null;
-  const shim = join(dir, "slow-fsync.so");
-  try {
-    execFileSync("cc", ["-shared", "-fPIC", "-O2", "-o", shim, join(import.meta.dirname, "slow-fsync.c"), "-ldl"]);
-    return shim;
-  } catch {
-    return null;
-  }
-}
-
-function emptySide() {
-  return { values: [], p50: [], p99: [], memory: [], cpu: [] } satisfies Side;
 }

@@ -8,6 +8,7 @@ import { fileURLToPath } from "node:url";
 
 /** A server of the bench in a process of its own. */
 export type Child<Ready> = {
+  pid: number;
   /** What it said when it was ready: its address and the like. */
   ready: Ready;
   /** Has it answer a question by name (child.ts). */
@@ -26,11 +27,12 @@ const ENDS_WITHIN = 20_000;
 const running = new Set<ChildProcess>();
 
 /**
- * Starts a script of this folder under the same Node, with `settings` as its only argument. Its standard output goes to
- * the file `log`, or nowhere; what it says on stderr is shown. Rejects when it ends before it is ready.
+ * Starts a script of this folder, or of another checkout's, under the same Node, with `settings` as its only argument. Its
+ * standard output goes to the file `log`, or nowhere; what it says on stderr is shown. Rejects when it ends before it is
+ * ready.
  */
 export async function startChild<Ready = { url: string }>(
-  script: string,
+  script: string | URL,
   settings: unknown,
   options: { env?: Record<string, string>; log?: string; flags?: string[] } = {},
 ): Promise<Child<Ready>> {
@@ -66,6 +68,7 @@ export async function startChild<Ready = { url: string }>(
 
   const ready = await receive<Ready>("ready", READY_WITHIN);
   return {
+    pid: child.pid!,
     ready,
     ask(question) {
       const answer = receive<never>(question, ANSWERS_WITHIN);

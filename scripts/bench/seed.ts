@@ -37,13 +37,3 @@ export async function acceptEvents(store: Store, config: Config, events: number)
     await Promise.all(batch);
   }
 }
-
-/** Leaves a folder with a database of so many events that are still to be delivered. */
-export async function storeEvents(dir: string, given: ConfigInput, events: number): Promise<void> {
-  const { store, config } = await openBenchStore(dir, given);
-  try {
-    await acceptEvents(store, config, events);
-  } finally {
-    await store.close();
-  }
-}

@@ -1,10 +1,10 @@
 import { existsSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import process from "node:process";
-import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
 import { findDeno, readDenoRights } from "../deno.ts";
 import { benchConfig } from "./start-relay.ts";
+import type { Version } from "./versions.ts";
 
 /** A command and its arguments. */
 export type Line = [command: string, ...args: string[]];
@@ -24,26 +24,26 @@ export type Way = {
   bare(port: number): Line;
 };
 
-const ROOT = fileURLToPath(new URL("../../", import.meta.url));
-const MAIN = join(ROOT, "src/main.ts");
-const BARE = join(ROOT, "scripts/bench/bare-hono.ts");
-
-/** Where `npm run build` leaves the program for this machine. */
-const BINARY = join(ROOT, "dist", process.platform === "win32" ? "wochit-relay.exe" : "wochit-relay");
-
-/** The ways that can be gone here, and why another cannot. `dir`: for what has to be written first. */
-export async function findWays(dir: string): Promise<{ ways: Way[]; missing: Record<string, string> }> {
+/** The ways that can be gone with a version here, and why another cannot. `dir`: for what has to be written first. */
+export async function findWays(
+  dir: string,
+  { root }: Version,
+): Promise<{ ways: Way[]; missing: Record<string, string> }> {
+  const main = join(root, "src/main.ts");
+  const bareServer = join(root, "scripts/bench/bare-hono.ts");
+  // Where `npm run build` leaves the program for this machine.
+  const binary = join(root, "dist", process.platform === "win32" ? "wochit-relay.exe" : "wochit-relay");
   const ways: Way[] = [];
   const missing: Record<string, string> = {};
   const empty = join(dir, "empty.ts");
   writeFileSync(empty, "");
   const settings = (port: number) => JSON.stringify({ port });
 
-  if (existsSync(BINARY)) {
+  if (existsSync(binary)) {
     // What is bundled is held against what is bundled: nothing of either is read from TypeScript at the start.
     const bare = join(dir, "bare-hono.mjs");
     await build({
-      entryPoints: [BARE],
+      entryPoints: [bareServer],
       bundle: true,
       platform: "node",
       format: "esm",
@@ -52,11 +52,11 @@ export async function findWays(dir: string): Promise<{ ways: Way[]; missing: Rec
     });
     ways.push({
       name: "binary",
-      file: BINARY,
-      version: [BINARY, "--version"],
+      file: binary,
+      version: [binary, "--version"],
       nothing: [process.execPath, "-e", "0"],
       nothingIs: "node -e 0",
-      serve: (port, data) => [BINARY, "serve", "--config", writeConfig(data, port)],
+      serve: (port, data) => [binary, "serve", "--config", writeConfig(data, port)],
       bare: (port) => [process.execPath, bare, settings(port)],
     });
   } else missing.binary = "dist/wochit-relay is not there: npm run build makes it";
@@ -64,11 +64,11 @@ export async function findWays(dir: string): Promise<{ ways: Way[]; missing: Rec
   ways.push({
     name: "Node",
     file: null,
-    version: [process.execPath, MAIN, "--version"],
+    version: [process.execPath, main, "--version"],
     nothing: [process.execPath, empty],
     nothingIs: "node empty.ts (that Node takes types away is most of it)",
-    serve: (port, data) => [process.execPath, MAIN, "serve", "--config", writeConfig(data, port)],
-    bare: (port) => [process.execPath, BARE, settings(port)],
+    serve: (port, data) => [process.execPath, main, "serve", "--config", writeConfig(data, port)],
+    bare: (port) => [process.execPath, bareServer, settings(port)],
   });
 
   const deno = findDeno();
@@ -77,11 +77,11 @@ export async function findWays(dir: string): Promise<{ ways: Way[]; missing: Rec
     ways.push({
       name: "Deno",
       file: null,
-      version: [...run, MAIN, "--version"],
+      version: [...run, main, "--version"],
       nothing: [...run, empty],
       nothingIs: "deno run empty.ts",
-      serve: (port, data) => [...run, MAIN, "serve", "--config", writeConfig(data, port)],
-      bare: (port) => [...run, BARE, settings(port)],
+      serve: (port, data) => [...run, main, "serve", "--config", writeConfig(data, port)],
+      bare: (port) => [...run, bareServer, settings(port)],
     });
   } else missing.Deno = "node_modules has no Deno: run npm ci";
   return { ways, missing };

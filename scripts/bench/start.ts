@@ -6,6 +6,8 @@ import { median, type Row, ratioOf, type Side, type Wanted } from "./measure.ts"
 import { freePort } from "./processes.ts";
 import { findWays, type Line, type Way } from "./start-programs.ts";
 import { type Started, startServer, timeRun } from "./start-server.ts";
+import { rowOf } from "./turns.ts";
+import type { Version } from "./versions.ts";
 
 /** Runs of `--version` in one round; the middle one counts. */
 const RUNS = 9;
@@ -14,101 +16,143 @@ const RUNS = 9;
 const SETTLE = 5_000;
 
 const MIB = 2 ** 20;
-const WANTED = { version: 2, first: 150, firstRatio: 1.5, idleCpu: 0.1, size: 110 };
+
+/** `later`: by how many milliseconds the first 200 may come later than another commit's. */
+const WANTED = { version: 2, first: 150, firstRatio: 1.5, later: 10, idleCpu: 0.1, size: 110 };
+
+/** A way of starting ours, and the same way of starting the other commits that can be gone there. */
+type Contest = { way: Way; ways: { version: Version; way: Way }[] };
 
 /**
  * How the relay starts, and what it costs while nothing happens, each way that it can be started: the binary, from source on
  * Node and on Deno. Each against a program that does nothing, and a bare server, started the same way.
  */
 export const benchStart: Bench = async (conditions) => {
-  const { ways, missing } = await findWays(conditions.folder());
-  for (const way of ways) await warmUp(way, conditions);
+  const { contests, missing } = await findContests(conditions);
+  for (const contest of contests) await warmUp(contest, conditions);
   const rows: Row[] = [];
-  for (const way of ways) rows.push(await measureVersion(way, conditions));
-  for (const way of ways) rows.push(...(await measureFirst(way, conditions)));
-  rows.push(...(await measureIdle(ways, conditions)));
-  for (const { name, file } of ways) if (file !== null) rows.push(measureSize(name, file));
+  for (const contest of contests) rows.push(await measureVersion(contest, conditions));
+  for (const contest of contests) rows.push(...(await measureFirst(contest, conditions)));
+  rows.push(...(await measureIdle(contests, conditions)));
+  for (const { way } of contests) if (way.file !== null) rows.push(measureSize(way.name, way.file));
   for (const [name, why] of Object.entries(missing)) {
     rows.push({ figure: name, unit: "", baseline: null, ours: null, wanted: null, note: `left out: ${why}` });
   }
   return rows;
 };
 
+async function findContests({ versions, folder }: Conditions) {
+  const found = await Promise.all(
+    versions.map(async (version) => ({ version, ...(await findWays(folder(), version)) })),
+  );
+  const { ways, missing } = found[0]!;
+  const contests = ways.map((way): Contest => {
+    const same = found.flatMap(({ version, ways }) => {
+      const other = ways.find(({ name }) => name === way.name);
+      return other === undefined ? [] : [{ version, way: other }];
+    });
+    return { way, ways: same };
+  });
+  return { contests, missing };
+}
+
 /** The files are in the system's cache afterwards, and what a runtime keeps from an earlier start is there. */
-async function warmUp(way: Way, conditions: Conditions): Promise<void> {
-  for (const line of [way.version, way.nothing]) await timeRun(line);
-  for (const side of serversOf(way)) {
-    await (await start(side, conditions.folder(), 0)).stop();
+async function warmUp({ way, ways }: Contest, conditions: Conditions): Promise<void> {
+  await timeRun(way.nothing);
+  for (const { way } of ways) await timeRun(way.version);
+  for (const make of [way.bare, ...ways.map(({ way }) => way.serve)]) {
+    await (await start(make, conditions.folder(), 0)).stop();
   }
 }
 
-async function measureVersion({ name, version, nothing, nothingIs }: Way, { rounds, say }: Conditions): Promise<Row> {
-  const baseline: Side = { values: [] };
-  const ours: Side = { values: [] };
+async function measureVersion({ way, ways }: Contest, { rounds, say }: Conditions): Promise<Row> {
+  const { name, nothingIs } = way;
+  const least = { line: way.nothing, side: { values: [] } as Side };
+  const relays = ways.map(({ version, way }) => ({ version, line: way.version, side: { values: [] } as Side }));
   for (let round = 1; round <= rounds; round++) {
-    const took = { nothing: [] as number[], version: [] as number[] };
-    for (let run = 0; run < RUNS; run++) {
-      took.nothing.push(await timeRun(nothing));
-      took.version.push(await timeRun(version));
-    }
-    baseline.values.push(median(took.nothing));
-    ours.values.push(median(took.version));
-    say(
-      `--version, ${name}: round ${round}, ${ours.values.at(-1)!.toFixed(0)} ms, ${nothingIs} ${baseline.values.at(-1)!.toFixed(0)} ms`,
-    );
+    const turns = [least, ...relays].map((turn) => ({ ...turn, took: [] as number[] }));
+    for (let run = 0; run < RUNS; run++) for (const { line, took } of turns) took.push(await timeRun(line));
+    for (const { side, took } of turns) side.values.push(median(took));
+    const [nothing, ours] = turns.map(({ side }) => `${side.values.at(-1)!.toFixed(0)} ms`);
+    say(`--version, ${name}: round ${round}, ${ours}, ${nothingIs} ${nothing}`);
   }
   const wanted: Wanted = { of: "ratio", atMost: WANTED.version };
-  return { figure: `--version, ${name}`, unit: "ms", baseline, ours, wanted, note: `${name}: against ${nothingIs}` };
+  const row = rowOf(
+    { figure: `--version, ${name}`, unit: "ms", wanted, note: `${name}: against ${nothingIs}` },
+    relays,
+  );
+  return { ...row, baseline: least.side };
 }
 
-/** On a folder that the relay has used before, as at every start but one; what that one takes is told too. */
-async function measureFirst(way: Way, conditions: Conditions): Promise<Row[]> {
-  const used = conditions.folder();
-  const sides = [
-    { make: way.bare, dir: () => used },
-    { make: way.serve, dir: () => used },
-    { make: way.serve, dir: conditions.folder },
-  ].map((side) => ({ ...side, healthy: [] as number[], first: [] as number[] }));
-  await (await start(way.serve, used, 0)).stop();
+/** On a folder that the relay has used before, as at every start but one; what that one takes is measured too. */
+async function measureFirst({ way, ways }: Contest, conditions: Conditions): Promise<Row[]> {
+  const timesOf = (make: MakeLine, dir: () => string) => ({
+    make,
+    dir,
+    healthy: [] as number[],
+    first: [] as number[],
+  });
+  const bare = timesOf(way.bare, conditions.folder);
+  const relays = ways.map(({ version, way }) => {
+    const used = conditions.folder();
+    return { version, again: timesOf(way.serve, () => used), empty: timesOf(way.serve, conditions.folder) };
+  });
+  for (const { again } of relays) await (await start(again.make, again.dir(), 0)).stop();
   for (let round = 1; round <= conditions.rounds; round++) {
-    for (const { make, dir, healthy, first } of sides) {
+    for (const { make, dir, healthy, first } of [bare, ...relays.flatMap(({ again, empty }) => [again, empty])]) {
       const started = await start(make, dir(), round);
       await started.stop();
       healthy.push(started.healthy);
       first.push(started.first);
     }
-    const [bare, relay, empty] = sides.map(({ first }) => `${first.at(-1)!.toFixed(0)} ms`);
+    const [least, ours, veryFirst] = [bare, relays[0]!.again, relays[0]!.empty].map(({ first }) =>
+      first.at(-1)!.toFixed(0),
+    );
     conditions.say(
-      `first 200, ${way.name}: round ${round}, ${relay}, at the very first start ${empty}, the bare server ${bare}`,
+      `first 200, ${way.name}: round ${round}, ${ours} ms, at the very first start ${veryFirst} ms, the bare server ${least} ms`,
     );
   }
-  const [bare, relay, empty] = sides as [(typeof sides)[0], (typeof sides)[0], (typeof sides)[0]];
-  const row = (figure: string, baseline: number[], ours: number[]): Row => ({
-    figure: `${figure}, ${way.name}`,
-    unit: "ms",
+  const row = (figure: string, baseline: number[], which: "again" | "empty", what: "healthy" | "first"): Row => ({
+    ...rowOf(
+      { figure: `${figure}, ${way.name}`, unit: "ms", wanted: null },
+      relays.map(({ version, [which]: times }) => ({ version, side: { values: times[what] } })),
+    ),
     baseline: { values: baseline },
-    ours: { values: ours },
-    wanted: null,
   });
-  const first = row("first webhook's 200", bare.first, relay.first);
-  const isNear = (ratioOf(first) ?? 0) <= WANTED.firstRatio;
   return [
-    row("first /healthz", bare.healthy, relay.healthy),
-    {
-      ...first,
-      wanted: isNear ? { of: "ratio", atMost: WANTED.firstRatio } : { of: "ours", atMost: WANTED.first },
-      note: `from the start of the process on; wanted: at most ${WANTED.first} ms, or ${WANTED.firstRatio} times the bare server`,
-    },
-    row("first webhook's 200, empty folder", bare.first, empty.first),
+    row("first /healthz", bare.healthy, "again", "healthy"),
+    wishFirst(row("first webhook's 200", bare.first, "again", "first")),
+    row("first webhook's 200, empty folder", bare.first, "empty", "first"),
   ];
 }
 
+/** Beside another commit, ours must not be later than that. */
+function wishFirst(row: Row): Row {
+  const [other] = row.beside ?? [];
+  if (other !== undefined) {
+    const before = median(other.side.values);
+    const atMost = Math.ceil(((before + WANTED.later) / before) * 100) / 100;
+    const note = `from the start of the process on; wanted: at most ${WANTED.later} ms later than ${other.name}`;
+    return { ...row, wanted: { of: "beside", atMost }, note };
+  }
+  const isNear = (ratioOf(row) ?? 0) <= WANTED.firstRatio;
+  return {
+    ...row,
+    wanted: isNear ? { of: "ratio", atMost: WANTED.firstRatio } : { of: "ours", atMost: WANTED.first },
+    note: `from the start of the process on; wanted: at most ${WANTED.first} ms, or ${WANTED.firstRatio} times the bare server`,
+  };
+}
+
 /** All at once, because each leaves the processors to the others. None of them has taken a webhook. */
-async function measureIdle(ways: Way[], conditions: Conditions): Promise<Row[]> {
+async function measureIdle(contests: Contest[], conditions: Conditions): Promise<Row[]> {
   const { idleSeconds, say } = conditions;
   const started: Started[] = [];
   try {
-    for (const side of ways.flatMap(serversOf)) started.push(await start(side, conditions.folder(), null));
+    for (const { way, ways } of contests) {
+      for (const make of [way.bare, ...ways.map(({ way }) => way.serve)]) {
+        started.push(await start(make, conditions.folder(), null));
+      }
+    }
     await sleep(SETTLE);
     say(`idle: for ${idleSeconds} s`);
     const before = started.map((server) => server.usedCpu());
@@ -117,19 +161,23 @@ async function measureIdle(ways: Way[], conditions: Conditions): Promise<Row[]> 
     const took = performance.now() - from;
     const sides = started.map((server, at) => {
       const [earlier, now] = [before[at], server.usedCpu()];
-      const cpu: Side | null = earlier == null || now === null ? null : { values: [((now - earlier) / took) * 100] };
+      const cpu: Side = { values: earlier == null || now === null ? [] : [((now - earlier) / took) * 100] };
       const bytes = server.memory();
-      const memory: Side | null = bytes === null ? null : { values: [bytes / MIB] };
+      const memory: Side = { values: bytes === null ? [] : [bytes / MIB] };
       return { cpu, memory };
     });
-    const note = sides[0]?.cpu
-      ? `for ${idleSeconds} s, ${SETTLE / 1000} s after the start`
-      : "only Linux tells (/proc)";
-    const row = (figure: string, unit: string, pick: "cpu" | "memory", wanted: Wanted | null) =>
-      ways.map(({ name }, at): Row => {
-        const [baseline, ours] = [sides[2 * at]![pick], sides[2 * at + 1]![pick]];
-        return { figure: `${figure}, ${name}`, unit, baseline, ours, wanted, note };
+    const note =
+      sides[0]!.cpu.values.length > 0
+        ? `for ${idleSeconds} s, ${SETTLE / 1000} s after the start`
+        : "only Linux has it (/proc)";
+    const row = (figure: string, unit: string, pick: "cpu" | "memory", wanted: Wanted | null) => {
+      const left = [...sides];
+      return contests.map(({ way, ways }): Row => {
+        const baseline = left.shift()![pick];
+        const relays = ways.map(({ version }) => ({ version, side: left.shift()![pick] }));
+        return { ...rowOf({ figure: `${figure}, ${way.name}`, unit, wanted, note }, relays), baseline };
       });
+    };
     return [
       ...row("idle RSS", "MiB", "memory", null),
       ...row("idle CPU", "%", "cpu", { of: "ours", atMost: WANTED.idleCpu }),
@@ -145,10 +193,6 @@ function measureSize(name: string, file: string): Row {
 }
 
 type MakeLine = (port: number, dir: string) => Line;
-
-function serversOf(way: Way): [MakeLine, MakeLine] {
-  return [way.bare, way.serve];
-}
 
 /** With a webhook of this round, or with none. */
 async function start(make: MakeLine, dir: string, round: number | null): Promise<Started> {
