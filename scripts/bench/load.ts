@@ -1,4 +1,7 @@
+import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
+import { request } from "undici";
+import { spreadId } from "./bodies.ts";
 import { runProgram } from "./processes.ts";
 
 /** What a stretch of load came to. Times are milliseconds. */
@@ -43,7 +46,8 @@ export async function postEvents(
   const result = JSON.parse(line) as Result;
   const { requests, refused, broken } = result;
   if (refused + broken > 0 || requests === 0) {
-    throw new Error(`of ${requests} requests ${refused} were refused and ${broken} broke off`);
+    const problem = `of ${requests} requests ${refused} were refused and ${broken} broke off`;
+    throw new Error(`${problem}; one more ${await postOneMore(url, template)}`);
   }
   return {
     answered: requests,
@@ -51,4 +55,15 @@ export async function postEvents(
     p50: result.p50 / 1000,
     p99: result.p99 / 1000,
   };
+}
+
+/** wrk counts refusals and forgets them: what the server says to one more event may tell why. */
+async function postOneMore(url: string, template: string): Promise<string> {
+  const body = readFileSync(template, "utf8").replaceAll("\0", spreadId(++runs, 0));
+  try {
+    const answer = await request(url, { method: "POST", headers: { "content-type": "application/json" }, body });
+    return `is answered ${answer.statusCode}: ${(await answer.body.text()).slice(0, 300)}`;
+  } catch (error) {
+    return `breaks off: ${error instanceof Error ? error.message : error}`;
+  }
 }

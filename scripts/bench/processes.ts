@@ -80,22 +80,30 @@ export async function startChild<Ready = { url: string }>(
   };
 }
 
-/** SIGTERM, and what is stronger to what does not listen. */
-async function end(child: ChildProcess, ended: Promise<unknown>): Promise<void> {
+/** SIGTERM, or another signal, and what is stronger to what does not listen. */
+async function end(child: ChildProcess, ended: Promise<unknown>, signal: NodeJS.Signals = "SIGTERM"): Promise<void> {
   if (!running.has(child)) return;
-  child.kill("SIGTERM");
+  child.kill(signal);
   const kill = setTimeout(() => child.kill("SIGKILL"), ENDS_WITHIN);
   await ended;
   clearTimeout(kill);
 }
 
-/** Starts a server that is somebody else's program, and waits until it listens on its port of this machine. */
+/** A server that is another project's program. */
+export type Program = { pid: number; stop(): Promise<void> };
+
+/**
+ * Starts one, and waits until it listens on its port of this machine. What it says on stderr goes to the file `log`, or is
+ * shown. `signal` ends it, SIGTERM unless given.
+ */
 export async function startProgram(
   command: string,
   args: string[],
-  { port }: { port: number },
-): Promise<{ stop(): Promise<void> }> {
-  const child = spawn(command, args, { stdio: ["ignore", "ignore", "inherit"] });
+  { port, cwd, log, signal }: { port: number; cwd?: string; log?: string; signal?: NodeJS.Signals },
+): Promise<Program> {
+  const err = log === undefined ? "inherit" : openSync(log, "a");
+  const child = spawn(command, args, { stdio: ["ignore", "ignore", err], cwd });
+  if (typeof err === "number") closeSync(err);
   running.add(child);
   let how: string | null = null;
   const ended = once(child, "exit").then(
@@ -110,7 +118,7 @@ export async function startProgram(
     if (how !== null || waited > READY_WITHIN) throw new Error(`${command} ${how ?? "is not ready in time"}`);
     await sleep(20);
   }
-  return { stop: () => end(child, ended) };
+  return { pid: child.pid!, stop: () => end(child, ended, signal) };
 }
 
 function isListening(port: number): Promise<boolean> {
@@ -159,8 +167,13 @@ export async function isThere(command: string, arg: string): Promise<boolean> {
 }
 
 /** Runs a program to its end and returns what it printed. Rejects with its last words when it fails. */
-export async function runProgram(command: string, args: string[], env?: NodeJS.ProcessEnv): Promise<string> {
-  const child = spawn(command, args, { stdio: ["ignore", "pipe", "pipe"], env: env ?? process.env });
+export async function runProgram(
+  command: string,
+  args: string[],
+  env: NodeJS.ProcessEnv = process.env,
+  cwd?: string,
+): Promise<string> {
+  const child = spawn(command, args, { stdio: ["ignore", "pipe", "pipe"], env, cwd });
   running.add(child);
   let printed = "";
   let words = "";
