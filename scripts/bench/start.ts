@@ -6,7 +6,7 @@ import { median, type Row, ratioOf, type Side, type Wanted } from "./measure.ts"
 import { freePort } from "./processes.ts";
 import { findWays, type Line, type Way } from "./start-programs.ts";
 import { type Started, startServer, timeRun } from "./start-server.ts";
-import { rowOf } from "./turns.ts";
+import { rowOf, takeTurns } from "./turns.ts";
 import type { Version } from "./versions.ts";
 
 /** Runs of `--version` in one round; the middle one counts. */
@@ -98,20 +98,22 @@ async function measureFirst({ way, ways }: Contest, conditions: Conditions): Pro
     return { version, again: timesOf(way.serve, () => used), empty: timesOf(way.serve, conditions.folder) };
   });
   for (const { again } of relays) await (await start(again.make, again.dir(), 0)).stop();
-  for (let round = 1; round <= conditions.rounds; round++) {
-    for (const { make, dir, healthy, first } of [bare, ...relays.flatMap(({ again, empty }) => [again, empty])]) {
+  const turn = (what: string, { make, dir, healthy, first }: ReturnType<typeof timesOf>) => ({
+    async measure(round: number) {
       const started = await start(make, dir(), round);
       await started.stop();
       healthy.push(started.healthy);
       first.push(started.first);
-    }
-    const [least, ours, veryFirst] = [bare, relays[0]!.again, relays[0]!.empty].map(({ first }) =>
-      first.at(-1)!.toFixed(0),
-    );
-    conditions.say(
-      `first 200, ${way.name}: round ${round}, ${ours} ms, at the very first start ${veryFirst} ms, the bare server ${least} ms`,
-    );
-  }
+      conditions.say(`first 200, ${way.name}: round ${round}, ${what}, ${started.first.toFixed(0)} ms`);
+    },
+  });
+  await takeTurns(conditions.rounds, [
+    turn("the bare server", bare),
+    ...relays.flatMap(({ version, again, empty }) => [
+      turn(version.name, again),
+      turn(`${version.name} in an empty folder`, empty),
+    ]),
+  ]);
   const row = (figure: string, baseline: number[], which: "again" | "empty", what: "healthy" | "first"): Row => ({
     ...rowOf(
       { figure: `${figure}, ${way.name}`, unit: "ms", wanted: null },
