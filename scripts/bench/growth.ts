@@ -1,6 +1,6 @@
 import { rmSync, statSync } from "node:fs";
 import { join } from "node:path";
-import type { Bench, Conditions } from "./bench.ts";
+import { type Bench, type Conditions, chooseParts } from "./bench.ts";
 import { writeTemplate } from "./bodies.ts";
 import type { ClaimSettings } from "./claims.ts";
 import { needWrk, postEvents } from "./load.ts";
@@ -21,34 +21,40 @@ const CLAIMED = 1_000;
 /** A database with a past against an empty one: taking events in, and claiming and settling jobs. */
 export const benchGrowth: Bench = async (conditions) => {
   await needWrk();
+  const parts = chooseParts(conditions, PARTS);
   const events = conditions.small ? EVENTS / 100 : EVENTS;
   const grown: Grown[] = [];
   for (const version of conditions.versions) grown.push(await fill(version, events, conditions));
 
-  // Claims come first: they leave no job behind that a later round would have to work off.
-  const claims = await compare(
-    "claim and settle",
-    "jobs/s",
-    grown,
-    claimJobs,
-    { of: "ratio", atLeast: 0.9 },
-    conditions,
-  );
   const rows: Row[] = [];
-  for (const [ids, atLeast] of [
-    ["ordered", 0.95],
-    ["random", 0.8],
-  ] as const) {
-    const what = `ingest, 64, ${ids} ids`;
-    const wanted: Wanted = { of: "ratio", atLeast };
-    const measure: Measure = (version, dir, side, given) => ingestEvents(version, dir, side, ids, given);
-    const row = await compare(what, "events/s", grown, measure, wanted, conditions);
-    rows.push(row, tailRow(row, null));
-  }
+  for (const part of parts) rows.push(...(await measures[part](grown, conditions)));
   const size = Math.round(grown[0]!.bytes / 1e6);
   const note = `${events} events and ${2 * events} settled jobs in ${size} MB; baseline: the same with an empty database`;
-  return [...rows, claims].map((row) => ({ ...row, note }));
+  return rows.map((row) => ({ ...row, note }));
 };
+
+/** Claims come first: they leave no job behind that a later round would have to work off. */
+const PARTS = ["claims", "ordered", "random"] as const;
+
+const measures: Record<(typeof PARTS)[number], (grown: Grown[], conditions: Conditions) => Promise<Row[]>> = {
+  claims: async (grown, conditions) => [
+    await compare("claim and settle", "jobs/s", grown, claimJobs, { of: "ratio", atLeast: 0.9 }, conditions),
+  ],
+  ordered: (grown, conditions) => measureIngest(grown, "ordered", 0.95, conditions),
+  random: (grown, conditions) => measureIngest(grown, "random", 0.8, conditions),
+};
+
+async function measureIngest(
+  grown: Grown[],
+  ids: "ordered" | "random",
+  atLeast: number,
+  conditions: Conditions,
+): Promise<Row[]> {
+  const measure: Measure = (version, dir, side, given) => ingestEvents(version, dir, side, ids, given);
+  const wanted: Wanted = { of: "ratio", atLeast };
+  const row = await compare(`ingest, 64, ${ids} ids`, "events/s", grown, measure, wanted, conditions);
+  return [row, tailRow(row, null)];
+}
 
 /** A folder with a database of that version with a past. */
 type Grown = { version: Version; dir: string; bytes: number };

@@ -2,7 +2,7 @@ import { rmSync } from "node:fs";
 import { join } from "node:path";
 import Database from "better-sqlite3";
 import type { ConfigInput } from "../../src/config/schema.ts";
-import type { Bench, Conditions } from "./bench.ts";
+import { type Bench, type Conditions, chooseParts } from "./bench.ts";
 import { writeTemplate } from "./bodies.ts";
 import { type Load, needWrk, postEvents } from "./load.ts";
 import { memoryRow, type Row, type Side, tailRow } from "./measure.ts";
@@ -30,25 +30,30 @@ type Case = { figure: string; connections: number; env?: Record<string, string>;
 /** Events that are committed before they are answered, against the least that does so on this stack. */
 export const benchIngest: Bench = async (conditions) => {
   await needWrk();
-  const wanted: [connections: number, atLeast: number][] = [
-    [64, 0.5],
-    [256, 0.55],
-  ];
-  const rows: Row[] = [await measureBareHono(conditions)];
-  for (const [connections, atLeast] of wanted) {
-    const row = await compare({ figure: `ingest, ${connections} connections`, connections }, conditions);
-    rows.push({ ...row, wanted: { of: "ratio", atLeast } }, tailRow(row, TAIL), memoryRow(row, MEMORY));
-  }
-  rows.push(...(await measureSlowDisk(conditions)), await measureBusy(conditions));
+  const rows: Row[] = [];
+  for (const part of chooseParts(conditions, Object.keys(parts))) rows.push(...(await parts[part]!(conditions)));
   return rows;
 };
 
-async function measureBareHono(conditions: Conditions): Promise<Row> {
+const parts: Record<string, Bench> = {
+  bare: measureBareHono,
+  "64": (conditions) => measureConnections(64, 0.5, conditions),
+  "256": (conditions) => measureConnections(256, 0.55, conditions),
+  slow: measureSlowDisk,
+  busy: measureBusy,
+};
+
+async function measureConnections(connections: number, atLeast: number, conditions: Conditions): Promise<Row[]> {
+  const row = await compare({ figure: `ingest, ${connections} connections`, connections }, conditions);
+  return [{ ...row, wanted: { of: "ratio", atLeast } }, tailRow(row, TAIL), memoryRow(row, MEMORY)];
+}
+
+async function measureBareHono(conditions: Conditions): Promise<Row[]> {
   const server: Server = { name: "bare", start: () => startChild("bare-hono.ts", {}), database: () => null };
   const baseline = emptySide();
   const given = { figure: "bare hono, 64 connections", connections: 64 };
   await takeTurns(conditions.rounds, [{ measure: (round) => measure(server, given, baseline, conditions, round) }]);
-  return { figure: "bare hono: 200, nothing stored", unit: "events/s", baseline, ours: null, wanted: null };
+  return [{ figure: "bare hono: 200, nothing stored", unit: "events/s", baseline, ours: null, wanted: null }];
 }
 
 async function measureSlowDisk(conditions: Conditions): Promise<Row[]> {
@@ -63,15 +68,13 @@ async function measureSlowDisk(conditions: Conditions): Promise<Row[]> {
 }
 
 /** With downloads and deliveries running on the same two processors: reported, nothing is wanted of it. */
-async function measureBusy(conditions: Conditions): Promise<Row> {
+async function measureBusy(conditions: Conditions): Promise<Row[]> {
   const media = await startChild("media-server.ts", writeTinyMedia(conditions.folder()));
   const app = await startChild("app.ts", {});
   try {
     const config = { endpoints: [{ id: "app", url: app.ready.url, secret: SECRET }] };
-    return await compare(
-      { figure: "ingest, 64, workers running", connections: 64, config, media: media.ready.url },
-      conditions,
-    );
+    const figure = "ingest, 64, workers running";
+    return [await compare({ figure, connections: 64, config, media: media.ready.url }, conditions)];
   } finally {
     await app.stop();
     await media.stop();

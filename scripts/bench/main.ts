@@ -18,7 +18,7 @@ import { benchShare } from "./share.ts";
 import { benchStall } from "./stall.ts";
 import { benchStart } from "./start.ts";
 import { showJson, showTable } from "./table.ts";
-import { findVersions, OURS } from "./versions.ts";
+import { describeVersions, findVersions, OURS } from "./versions.ts";
 
 /** `npm run bench [-- NAME…]`: runs baseline and relay in turn and prints one table. */
 
@@ -38,7 +38,15 @@ const benches: Record<string, Bench> = {
 /** Needs packages of its own, so it runs only when it is named. */
 const BY_NAME = ["peers"];
 
-const USAGE = `npm run bench [-- NAME… --rounds N --seconds N --beside DIR --small --only PART --profile DIR --json]
+/** The benches that have parts. */
+const PARTS: Record<string, string> = {
+  ingest: "bare, 64, 256, slow, busy",
+  growth: "claims, ordered, random",
+  mirror: "disk, s3",
+  peers: "bullmq, pgboss, plainjob",
+};
+
+const USAGE = `npm run bench [-- NAME… --rounds N --seconds N --beside DIR --small --only PARTS --profile DIR --json]
 
   NAME          ${Object.keys(benches).join(", ")};
                 all of them unless named, but ${BY_NAME.join(" and ")}
@@ -47,7 +55,9 @@ const USAGE = `npm run bench [-- NAME… --rounds N --seconds N --beside DIR --s
                 more than one may be given
   --seconds N   how long each stretch of load lasts (5); of start: how long the idle ones are watched (60)
   --small       a hundredth of the size where size takes long: to try it, not to measure
-  --only PART   of mirror: disk or s3; of peers: their names, with commas
+  --only PARTS  of one bench, with commas: ${Object.entries(PARTS)
+    .map(([name, parts]) => `${name}: ${parts}`)
+    .join("; ")}
   --profile DIR mirror leaves a CPU profile of each relay there, and shows what took longest; it slows the relay down
   --json        one JSON object a line, with the values of every round
 
@@ -70,8 +80,8 @@ async function main(): Promise<void> {
   if (values.help) return console.log(USAGE);
   const unknown = positionals.find((name) => !Object.hasOwn(benches, name));
   if (unknown !== undefined) throw new Error(`there is no bench "${unknown}"\n${USAGE}`);
-  if (values.only !== undefined && !["mirror", "peers"].includes(positionals.join())) {
-    throw new Error("--only is for mirror or peers: npm run bench -- mirror --only s3");
+  if (values.only !== undefined && !Object.hasOwn(PARTS, positionals.join())) {
+    throw new Error(`--only is for one of ${Object.keys(PARTS).join(", ")}: npm run bench -- mirror --only s3`);
   }
   if (values.profile !== undefined && positionals.join() !== "mirror") {
     throw new Error("--profile is for mirror: npm run bench -- mirror --profile profiles");
@@ -97,7 +107,7 @@ async function main(): Promise<void> {
     seconds: readCount("seconds", values.seconds ?? "5"),
     idleSeconds: readCount("seconds", values.seconds ?? "60"),
     small: values.small,
-    only: values.only ?? null,
+    only: values.only?.split(",") ?? null,
     profile: values.profile === undefined ? null : resolve(values.profile),
     folder: () => mkdtempSync(join(root, `${++folders}-`)),
     say: (text) => console.error(text),
@@ -105,7 +115,7 @@ async function main(): Promise<void> {
   const rows: Row[] = [];
   let machine = "";
   try {
-    machine = await describeMachine(root);
+    machine = `${await describeMachine(root)}\n${await describeVersions(versions)}`;
     conditions.say(machine);
     const all = Object.keys(benches).filter((name) => !BY_NAME.includes(name));
     for (const name of positionals.length > 0 ? positionals : all) {

@@ -1,6 +1,6 @@
 import { mkdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
-import type { Bench, Conditions } from "./bench.ts";
+import { type Bench, type Conditions, chooseParts } from "./bench.ts";
 import type { Row, Side, Wanted } from "./measure.ts";
 import { sha256OfFile, writeLargeVideo, writeTinyMedia } from "./media-files.ts";
 import { openDisk } from "./mirror-disk.ts";
@@ -30,12 +30,8 @@ const places: Record<string, { open(conditions: Conditions): Promise<Place>; aga
  * has confirmed. To a disk and to an S3 gateway, one and four at once, each against the plain tool for it.
  */
 export const benchMirror: Bench = async (conditions) => {
-  const { only } = conditions;
-  if (only !== null && !Object.hasOwn(places, only)) {
-    throw new Error(`mirror has no part "${only}", only ${Object.keys(places).join(" and ")}`);
-  }
   const rows: Row[] = [];
-  for (const name of only === null ? Object.keys(places) : [only]) rows.push(...(await measurePlace(name, conditions)));
+  for (const name of chooseParts(conditions, Object.keys(places))) rows.push(...(await measurePlace(name, conditions)));
   return rows;
 };
 

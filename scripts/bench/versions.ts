@@ -1,6 +1,7 @@
 import { existsSync } from "node:fs";
 import { basename, join, resolve } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
+import { runProgram } from "./processes.ts";
 
 /** A checkout of the relay. */
 export type Version = { name: string; root: string };
@@ -22,4 +23,13 @@ export function findVersions(folders: string[]): Version[] {
 /** A script of the bench in that checkout: it imports what is measured from its own `src`. */
 export function scriptOf({ root }: Version, name: string): URL {
   return pathToFileURL(join(root, "scripts/bench", name));
+}
+
+/** Their commits, in a line; "-dirty" behind one whose files were changed since. */
+export async function describeVersions(versions: Version[]): Promise<string> {
+  const described = versions.map(async ({ name, root }) => {
+    const commit = await runProgram("git", ["-C", root, "describe", "--always", "--dirty"]).catch(() => "no commit");
+    return `${name}: ${commit.trim()}`;
+  });
+  return (await Promise.all(described)).join(", ");
 }

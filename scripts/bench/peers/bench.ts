@@ -4,7 +4,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { Agent } from "undici";
 import type { Seen } from "../app.ts";
 import { listenForArrivals, postOneByOne } from "../arrivals.ts";
-import type { Bench, Conditions } from "../bench.ts";
+import { type Bench, type Conditions, chooseParts } from "../bench.ts";
 import { bodyTemplate, fillBody, spreadId, writeTemplate } from "../bodies.ts";
 import { untilSeen } from "../deliver.ts";
 import { needWrk, postEvents } from "../load.ts";
@@ -70,9 +70,7 @@ const figures: Record<Measure, { figure: string; unit: string; wanted: Wanted | 
 export const benchPeers: Bench = async (conditions) => {
   await needWrk();
   needPackages();
-  const names = conditions.only?.split(",") ?? Object.keys(peers);
-  const unknown = names.find((name) => !Object.hasOwn(peers, name));
-  if (unknown !== undefined) throw new Error(`there is no peer "${unknown}", only ${Object.keys(peers).join(", ")}`);
+  const names = chooseParts(conditions, Object.keys(peers));
   const systems = [...conditions.versions.map(relayOf), ...names.map((name) => peers[name]!)];
   const broken: Row[] = [];
   let entries = systems.map((system): Entry => {
