@@ -27,9 +27,9 @@ const ENDS_WITHIN = 20_000;
 const running = new Set<ChildProcess>();
 
 /**
- * Starts a script of this folder, or of another checkout's, under the same Node, with `settings` as its only argument. Its
- * standard output goes to the file `log`, or nowhere; what it says on stderr is shown. Rejects when it ends before it is
- * ready.
+ * Starts a script of servers/, or one with an address of its own, under the same Node, with `settings` as its only
+ * argument. Its standard output goes to the file `log`, or nowhere; what it says on stderr is shown. Rejects when it ends
+ * before it is ready.
  */
 export async function startChild<Ready = { url: string }>(
   script: string | URL,
@@ -37,7 +37,7 @@ export async function startChild<Ready = { url: string }>(
   options: { env?: Record<string, string>; log?: string; flags?: string[] } = {},
 ): Promise<Child<Ready>> {
   const out = options.log === undefined ? "ignore" : openSync(options.log, "a");
-  const path = fileURLToPath(new URL(script, import.meta.url));
+  const path = fileURLToPath(new URL(script, new URL("servers/", import.meta.url)));
   const child = spawn(process.execPath, [...(options.flags ?? []), path, JSON.stringify(settings)], {
     stdio: ["ignore", out, "inherit", "ipc"],
     env: { ...process.env, ...options.env },

@@ -7,7 +7,7 @@ import type { Ports } from "../../src/ports.ts";
 import { createAccept } from "../../src/receive/accept.ts";
 import { openStore } from "../../src/store/open.ts";
 import type { Store } from "../../src/store/store.ts";
-import { bodyTemplate, fillBody, spreadId } from "./bodies.ts";
+import { bodyTemplate, fillBody, spreadId } from "./load/bodies.ts";
 
 /** How many are stored in one commit. */
 const AT_ONCE = 200;

@@ -1,10 +1,10 @@
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import process from "node:process";
-import { ACCESS_KEY_ID, SECRET_ACCESS_KEY, startCeph, stopCeph, whyNoCeph } from "../../test/support/ceph.ts";
-import type { Conditions } from "./bench.ts";
-import type { Place } from "./mirror-place.ts";
-import { freePort, isThere, runProgram } from "./processes.ts";
+import { ACCESS_KEY_ID, SECRET_ACCESS_KEY, startCeph, stopCeph, whyNoCeph } from "../../../test/support/ceph.ts";
+import type { Conditions } from "../bench.ts";
+import { freePort, isThere, runProgram } from "../processes.ts";
+import type { Place } from "./place.ts";
 
 const BUCKET = "bench";
 

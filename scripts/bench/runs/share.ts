@@ -1,15 +1,15 @@
 import { rmSync } from "node:fs";
 import { join } from "node:path";
-import type { Seen } from "./app.ts";
-import type { Bench, Conditions } from "./bench.ts";
-import { writeTemplate } from "./bodies.ts";
-import { needWrk, postEvents } from "./load.ts";
-import type { Side } from "./measure.ts";
-import { type Child, startChild } from "./processes.ts";
-import { benchConfig, SECRET, startRelay } from "./start-relay.ts";
-import { emptySide, rowOf, takeTurns } from "./turns.ts";
-import { startMeter } from "./usage.ts";
-import type { Version } from "./versions.ts";
+import type { Bench, Conditions } from "../bench.ts";
+import { writeTemplate } from "../load/bodies.ts";
+import { needWrk, postEvents } from "../load/wrk.ts";
+import type { Side } from "../measure.ts";
+import { type Child, startChild } from "../processes.ts";
+import type { Seen } from "../servers/app.ts";
+import { benchConfig, SECRET, startRelay } from "../start-relay.ts";
+import { emptySide, rowOf, takeTurns } from "../turns.ts";
+import { startMeter } from "../usage.ts";
+import type { Version } from "../versions.ts";
 
 const CONNECTIONS = 64;
 const WARM_UP = 2;

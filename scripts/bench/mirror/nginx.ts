@@ -1,7 +1,7 @@
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
-import type { MediaSettings } from "./media-server.ts";
-import { freePort, isThere, startChild, startProgram } from "./processes.ts";
+import { freePort, isThere, startChild, startProgram } from "../processes.ts";
+import type { MediaSettings } from "../servers/media-server.ts";
 
 /** A provider's storage for large files. */
 export type MediaHost = { url: string; name: string; stop(): Promise<void> };

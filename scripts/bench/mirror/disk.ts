@@ -1,7 +1,7 @@
 import { join } from "node:path";
+import { isThere, runProgram } from "../processes.ts";
 import { sha256OfFile } from "./media-files.ts";
-import type { Place } from "./mirror-place.ts";
-import { isThere, runProgram } from "./processes.ts";
+import type { Place } from "./place.ts";
 
 /** The disk of the bench's folder, against `curl -o F && sync F`; several curls run side by side, before one sync of all. */
 export async function openDisk(): Promise<Place> {

@@ -1,9 +1,9 @@
 import { createSecretKey } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { Agent, request } from "undici";
-import { decodeSecret } from "../../src/config/webhook-secret.ts";
-import { sign } from "../../src/forward/signature.ts";
-import { readSettings, reportReady } from "./child.ts";
+import { decodeSecret } from "../../../src/config/webhook-secret.ts";
+import { sign } from "../../../src/forward/signature.ts";
+import { readSettings, reportReady } from "../child.ts";
 
 /** The least that can be called a signed delivery: a loop that signs and posts the bodies of a file, and stores nothing. */
 

@@ -1,15 +1,15 @@
 import { mkdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
-import { type Bench, type Conditions, chooseParts } from "./bench.ts";
-import type { Row, Side, Wanted } from "./measure.ts";
+import { type Bench, type Conditions, chooseParts } from "../bench.ts";
+import type { Row, Side, Wanted } from "../measure.ts";
+import { runProgram } from "../processes.ts";
+import { openDisk } from "./disk.ts";
 import { sha256OfFile, writeLargeVideo, writeTinyMedia } from "./media-files.ts";
-import { openDisk } from "./mirror-disk.ts";
-import type { Place } from "./mirror-place.ts";
-import { copyWithRelay } from "./mirror-relay.ts";
-import { openGateway } from "./mirror-s3.ts";
 import { hostMedia } from "./nginx.ts";
-import { runProgram } from "./processes.ts";
+import type { Place } from "./place.ts";
 import { showProfiles } from "./profile.ts";
+import { copyWithRelay } from "./relay.ts";
+import { openGateway } from "./s3.ts";
 
 const MIB = 2 ** 20;
 

@@ -1,8 +1,8 @@
 import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { request } from "undici";
+import { runProgram } from "../processes.ts";
 import { spreadId } from "./bodies.ts";
-import { runProgram } from "./processes.ts";
 
 /** What a stretch of load came to. Times are milliseconds. */
 export type Load = { answered: number; perSecond: number; p50: number; p99: number };

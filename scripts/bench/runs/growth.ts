@@ -1,15 +1,15 @@
 import { rmSync, statSync } from "node:fs";
 import { join } from "node:path";
-import { type Bench, type Conditions, chooseParts } from "./bench.ts";
-import { writeTemplate } from "./bodies.ts";
-import type { ClaimSettings } from "./claims.ts";
-import { needWrk, postEvents } from "./load.ts";
-import { type Row, type Side, tailRow, type Wanted } from "./measure.ts";
-import { startChild } from "./processes.ts";
-import { benchConfig, databaseOf, SECRET, startRelay } from "./start-relay.ts";
-import { emptySide, rowOf, takeTurns } from "./turns.ts";
-import { startMeter } from "./usage.ts";
-import { scriptOf, type Version } from "./versions.ts";
+import { type Bench, type Conditions, chooseParts } from "../bench.ts";
+import type { ClaimSettings } from "../claims.ts";
+import { writeTemplate } from "../load/bodies.ts";
+import { needWrk, postEvents } from "../load/wrk.ts";
+import { type Row, type Side, tailRow, type Wanted } from "../measure.ts";
+import { startChild } from "../processes.ts";
+import { benchConfig, databaseOf, SECRET, startRelay } from "../start-relay.ts";
+import { emptySide, rowOf, takeTurns } from "../turns.ts";
+import { startMeter } from "../usage.ts";
+import { scriptOf, type Version } from "../versions.ts";
 
 const EVENTS = 1_000_000;
 const CONNECTIONS = 64;
@@ -62,7 +62,7 @@ type Grown = { version: Version; dir: string; bytes: number };
 async function fill(version: Version, events: number, { folder, say }: Conditions): Promise<Grown> {
   const dir = folder();
   const path = databaseOf(dir);
-  const { fillDatabase } = (await import(scriptOf(version, "fill.ts").href)) as typeof import("./fill.ts");
+  const { fillDatabase } = (await import(scriptOf(version, "fill.ts").href)) as typeof import("../fill.ts");
   fillDatabase(path, events, say);
   const bytes = statSync(path).size;
   say(`growth: the database of ${version.name} has ${Math.round(bytes / 1e6)} MB`);

@@ -1,15 +1,15 @@
 import { rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import type { Seen } from "./app.ts";
-import { type Arrivals, listenForArrivals, postOneByOne, type Times } from "./arrivals.ts";
-import type { Bench, Conditions } from "./bench.ts";
-import { bodyTemplate, fillBody, spreadId } from "./bodies.ts";
+import type { Bench, Conditions } from "../bench.ts";
+import { type Arrivals, listenForArrivals, postOneByOne, type Times } from "../load/arrivals.ts";
+import { bodyTemplate, fillBody, spreadId } from "../load/bodies.ts";
+import { median, quantile, type Row, type Side } from "../measure.ts";
+import { type Child, startChild } from "../processes.ts";
+import type { Seen } from "../servers/app.ts";
+import { benchConfig, SECRET, startRelay } from "../start-relay.ts";
+import { emptySide, rowOf, takeTurns } from "../turns.ts";
+import type { Version } from "../versions.ts";
 import { runBare, storeEvents } from "./deliver.ts";
-import { median, quantile, type Row, type Side } from "./measure.ts";
-import { type Child, startChild } from "./processes.ts";
-import { benchConfig, SECRET, startRelay } from "./start-relay.ts";
-import { emptySide, rowOf, takeTurns } from "./turns.ts";
-import type { Version } from "./versions.ts";
 
 /** What the bare loop posts, to see its rate; and so many seconds of a quarter of that rate are the backlog, beside the warm-up. */
 const BARE = 5_000;

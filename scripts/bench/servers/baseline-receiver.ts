@@ -1,9 +1,9 @@
 import { join } from "node:path";
 import Database from "better-sqlite3";
 import { Hono } from "hono";
-import { listen } from "../../src/platform/http/server.ts";
-import { systemClock } from "../../src/platform/runtime.ts";
-import { readSettings, reportReady } from "./child.ts";
+import { listen } from "../../../src/platform/http/server.ts";
+import { systemClock } from "../../../src/platform/runtime.ts";
+import { readSettings, reportReady } from "../child.ts";
 
 /**
  * The least that can be called a durable receiver on this stack: the same server, which parses a body, inserts the bodies

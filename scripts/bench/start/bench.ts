@@ -1,13 +1,13 @@
 import { statSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
-import type { Bench, Conditions } from "./bench.ts";
-import { bodyTemplate, fillBody, spreadId } from "./bodies.ts";
-import { median, type Row, ratioOf, type Side, type Wanted } from "./measure.ts";
-import { freePort } from "./processes.ts";
-import { findWays, type Line, type Way } from "./start-programs.ts";
-import { type Started, startServer, timeRun } from "./start-server.ts";
-import { rowOf, takeTurns } from "./turns.ts";
-import type { Version } from "./versions.ts";
+import type { Bench, Conditions } from "../bench.ts";
+import { bodyTemplate, fillBody, spreadId } from "../load/bodies.ts";
+import { median, type Row, ratioOf, type Side, type Wanted } from "../measure.ts";
+import { freePort } from "../processes.ts";
+import { rowOf, takeTurns } from "../turns.ts";
+import type { Version } from "../versions.ts";
+import { findWays, type Line, type Way } from "./programs.ts";
+import { type Started, startServer, timeRun } from "./server.ts";
 
 /** Runs of `--version` in one round; the middle one counts. */
 const RUNS = 9;

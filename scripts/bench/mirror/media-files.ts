@@ -2,8 +2,8 @@ import { createCipheriv, createHash } from "node:crypto";
 import { closeSync, createReadStream, fsyncSync, openSync, writeFileSync, writeSync } from "node:fs";
 import { join } from "node:path";
 import { pipeline } from "node:stream/promises";
-import { tinyJpeg, tinyMp4 } from "../../src/simulator/media.ts";
-import type { MediaSettings } from "./media-server.ts";
+import { tinyJpeg, tinyMp4 } from "../../../src/simulator/media.ts";
+import type { MediaSettings } from "../servers/media-server.ts";
 
 /** The smallest real media, as files. */
 export function writeTinyMedia(dir: string): MediaSettings {

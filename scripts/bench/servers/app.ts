@@ -1,6 +1,6 @@
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
-import { reportReady } from "./child.ts";
+import { reportReady } from "../child.ts";
 
 /** An app that takes webhooks and answers 200 at once. It remembers when the first and the last one came, and all bodies. */
 

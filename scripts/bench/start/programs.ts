@@ -2,9 +2,9 @@ import { existsSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import process from "node:process";
 import { build } from "esbuild";
-import { findDeno, readDenoRights } from "../deno.ts";
-import { benchConfig } from "./start-relay.ts";
-import type { Version } from "./versions.ts";
+import { findDeno, readDenoRights } from "../../deno.ts";
+import { benchConfig } from "../start-relay.ts";
+import type { Version } from "../versions.ts";
 
 /** A command and its arguments. */
 export type Line = [command: string, ...args: string[]];
@@ -30,7 +30,7 @@ export async function findWays(
   { root }: Version,
 ): Promise<{ ways: Way[]; missing: Record<string, string> }> {
   const main = join(root, "src/main.ts");
-  const bareServer = join(root, "scripts/bench/bare-hono.ts");
+  const bareServer = join(root, "scripts/bench/servers/bare-hono.ts");
   // Where `npm run build` leaves the program for this machine.
   const binary = join(root, "dist", process.platform === "win32" ? "wochit-relay.exe" : "wochit-relay");
   const ways: Way[] = [];

@@ -1,10 +1,10 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import Database from "better-sqlite3";
 import { request } from "undici";
-import type { ConfigInput } from "../../src/config/schema.ts";
-import { bodyTemplate, fillBody, spreadId } from "./bodies.ts";
-import type { Child } from "./processes.ts";
-import { benchConfig, databaseOf, startRelay } from "./start-relay.ts";
+import type { ConfigInput } from "../../../src/config/schema.ts";
+import { bodyTemplate, fillBody, spreadId } from "../load/bodies.ts";
+import type { Child } from "../processes.ts";
+import { benchConfig, databaseOf, startRelay } from "../start-relay.ts";
 
 /** How long a copy may take, and how often the database is asked whether it is there. Milliseconds. */
 const PATIENCE = 600_000;

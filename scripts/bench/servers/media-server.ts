@@ -1,7 +1,7 @@
 import { createReadStream, readFileSync, statSync } from "node:fs";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
-import { readSettings, reportReady } from "./child.ts";
+import { readSettings, reportReady } from "../child.ts";
 
 /** A provider's storage: any address that ends in .mp4 is the one file, any in .jpg the other. */
 

@@ -3,8 +3,8 @@ import { once } from "node:events";
 import { readFileSync } from "node:fs";
 import { request } from "node:http";
 import { setTimeout as sleep } from "node:timers/promises";
-import { killLater } from "./processes.ts";
-import type { Line } from "./start-programs.ts";
+import { killLater } from "../processes.ts";
+import type { Line } from "./programs.ts";
 
 /** How soon somebody who was refused asks again, and how long that goes on; milliseconds. */
 const AGAIN = 1;

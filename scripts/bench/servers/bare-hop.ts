@@ -1,8 +1,8 @@
 import { Hono } from "hono";
 import { Agent, request } from "undici";
-import { listen } from "../../src/platform/http/server.ts";
-import { systemClock } from "../../src/platform/runtime.ts";
-import { readSettings, reportReady } from "./child.ts";
+import { listen } from "../../../src/platform/http/server.ts";
+import { systemClock } from "../../../src/platform/runtime.ts";
+import { readSettings, reportReady } from "../child.ts";
 
 /** Two bare hops: takes a body on the same server, and posts it on with the same client. */
 

@@ -1,7 +1,7 @@
 import { Hono } from "hono";
-import { listen } from "../../src/platform/http/server.ts";
-import { systemClock } from "../../src/platform/runtime.ts";
-import { readSettings, reportReady } from "./child.ts";
+import { listen } from "../../../src/platform/http/server.ts";
+import { systemClock } from "../../../src/platform/runtime.ts";
+import { readSettings, reportReady } from "../child.ts";
 
 /** The limit of the HTTP stack alone: reads the body and answers 200. */
 

@@ -1,10 +1,10 @@
-import { type Arrivals, listenForArrivals, postOneByOne } from "./arrivals.ts";
-import type { Bench, Conditions } from "./bench.ts";
-import { bodyTemplate, fillBody, spreadId } from "./bodies.ts";
-import { derivedRow, median, quantile } from "./measure.ts";
-import { type Child, startChild } from "./processes.ts";
-import { benchConfig, SECRET, startRelay } from "./start-relay.ts";
-import { emptySide, rowOf, takeTurns } from "./turns.ts";
+import type { Bench, Conditions } from "../bench.ts";
+import { type Arrivals, listenForArrivals, postOneByOne } from "../load/arrivals.ts";
+import { bodyTemplate, fillBody, spreadId } from "../load/bodies.ts";
+import { derivedRow, median, quantile } from "../measure.ts";
+import { type Child, startChild } from "../processes.ts";
+import { benchConfig, SECRET, startRelay } from "../start-relay.ts";
+import { emptySide, rowOf, takeTurns } from "../turns.ts";
 
 const WARM_UP = 200;
 const EVENTS = 500;

@@ -2,15 +2,15 @@ import { existsSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { Agent, request } from "undici";
-import type { Bench, Conditions } from "./bench.ts";
-import { bodyTemplate, fillBody, spreadId } from "./bodies.ts";
-import { median, quantile, type Side } from "./measure.ts";
-import { postEvent } from "./post.ts";
-import { startChild } from "./processes.ts";
+import type { Bench, Conditions } from "../bench.ts";
+import { bodyTemplate, fillBody, spreadId } from "../load/bodies.ts";
+import { postEvent } from "../load/post.ts";
+import { median, quantile, type Side } from "../measure.ts";
+import { startChild } from "../processes.ts";
+import { benchConfig, SECRET, startRelay } from "../start-relay.ts";
+import { emptySide, rowOf, takeTurns } from "../turns.ts";
+import type { Version } from "../versions.ts";
 import { compileShim, NO_SHIM } from "./shims.ts";
-import { benchConfig, SECRET, startRelay } from "./start-relay.ts";
-import { emptySide, rowOf, takeTurns } from "./turns.ts";
-import type { Version } from "./versions.ts";
 
 /** How long one sync takes (stall-fsync.c), and for how much of that /healthz is asked; milliseconds. */
 const STALL = 2_000;

@@ -1,4 +1,4 @@
-import type { ConfigInput } from "../../src/config/schema.ts";
+import type { ConfigInput } from "../../../src/config/schema.ts";
 
 /** Somewhere copies are kept, and the plain tool that people would otherwise use to get them there. */
 export type Place = {

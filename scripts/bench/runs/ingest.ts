@@ -1,17 +1,17 @@
 import { rmSync } from "node:fs";
 import { join } from "node:path";
 import Database from "better-sqlite3";
-import type { ConfigInput } from "../../src/config/schema.ts";
-import { type Bench, type Conditions, chooseParts } from "./bench.ts";
-import { writeTemplate } from "./bodies.ts";
-import { type Load, needWrk, postEvents } from "./load.ts";
-import { memoryRow, type Row, type Side, tailRow } from "./measure.ts";
-import { writeTinyMedia } from "./media-files.ts";
-import { type Child, startChild } from "./processes.ts";
+import type { ConfigInput } from "../../../src/config/schema.ts";
+import { type Bench, type Conditions, chooseParts } from "../bench.ts";
+import { writeTemplate } from "../load/bodies.ts";
+import { type Load, needWrk, postEvents } from "../load/wrk.ts";
+import { memoryRow, type Row, type Side, tailRow } from "../measure.ts";
+import { writeTinyMedia } from "../mirror/media-files.ts";
+import { type Child, startChild } from "../processes.ts";
+import { benchConfig, databaseOf, SECRET, startRelay } from "../start-relay.ts";
+import { emptySide, rowOf, takeTurns } from "../turns.ts";
+import { startMeter } from "../usage.ts";
 import { compileShim, NO_SHIM } from "./shims.ts";
-import { benchConfig, databaseOf, SECRET, startRelay } from "./start-relay.ts";
-import { emptySide, rowOf, takeTurns } from "./turns.ts";
-import { startMeter } from "./usage.ts";
 
 /** Long enough for the compiler to have seen everything. */
 const WARM_UP = 2;
