@@ -12,6 +12,8 @@ export const OURS: Version = { name: "ours", root: fileURLToPath(new URL("../../
 /** Checkouts of other commits, each with its packages installed. Throws where one is none. */
 export function findVersions(folders: string[]): Version[] {
   const versions = folders.map((folder) => ({ name: basename(resolve(folder)), root: resolve(folder) }));
+  const names = new Set(["ours", "baseline", ...versions.map(({ name }) => name)]);
+  if (names.size < versions.length + 2) throw new Error("--beside: two folders have the same name");
   for (const { root } of versions) {
     for (const part of ["scripts/bench/relay.ts", "node_modules"]) {
       if (!existsSync(join(root, part))) throw new Error(`--beside ${root}: it has no ${part}`);
