@@ -3,7 +3,7 @@ import { mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
 import { createServer } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { sha256OfFile, writeLargeVideo } from "../../scripts/bench/media-files.ts";
+import { sha256OfFile, writeLargeVideo } from "../../scripts/bench/mirror/media-files.ts";
 import type { ConfigInput } from "../../src/config/schema.ts";
 import { makeEvent } from "../../src/simulator/events.ts";
 import { sendEvent } from "../../src/simulator/send.ts";
