@@ -17,24 +17,10 @@ const LONGEST_LEAVE = 30_000;
 /** One endpoint with its own worker, connections and keys. */
 type Sending = { endpoint: Endpoint; worker: Worker<DeliveryJob>; outbound: Outbound };
 
-export type EndpointWorkers = {
-  /**
-   * Replaces the endpoints. An unchanged one goes on undisturbed. Attempts under way of one that changed or is gone end as
-   * they began; then its worker and connections are closed.
-   */
-  apply(endpoints: Endpoint[]): void;
-  /** Deliveries of these endpoints, or (without) of any may be due. */
-  wake(endpoints?: Iterable<string>): void;
-  /** Holds a slot of each of these that has one free and nothing else to do; none where a rate decides when the next goes. */
-  hold(endpoints: string[]): HeldSlots;
-  /** Stops all of them; attempts under way have `grace` milliseconds. */
-  stop(grace: number): Promise<void>;
-};
-
 /** The delivery workers, one for each endpoint. */
 export function createEndpointWorkers(
   parts: Pick<DeliveryParts, "link" | "userAgent"> & { store: Store; ports: Ports; connectTimeout: number },
-): EndpointWorkers {
+) {
   const { store, ports, connectTimeout, ...rest } = parts;
   const budget = createByteBudget({ count: shareOpenFiles().deliveries });
   const sending = new Map<string, Sending>();
@@ -75,7 +61,11 @@ export function createEndpointWorkers(
   }
 
   return {
-    apply(endpoints) {
+    /**
+     * Replaces the endpoints. An unchanged one goes on undisturbed. Attempts under way of one that changed or is gone end as
+     * they began; then its worker and connections are closed.
+     */
+    apply(endpoints: Endpoint[]): void {
       const wanted = new Map(endpoints.map((endpoint) => [endpoint.id, endpoint]));
       for (const [id, one] of sending) {
         if (isDeepStrictEqual(one.endpoint, wanted.get(id))) continue;
@@ -88,11 +78,13 @@ export function createEndpointWorkers(
       for (const [id, endpoint] of wanted) if (!sending.has(id)) sending.set(id, start(endpoint));
     },
 
-    wake(endpoints = sending.keys()) {
+    /** Deliveries of these endpoints, or (without) of any may be due. */
+    wake(endpoints: Iterable<string> = sending.keys()): void {
       for (const id of endpoints) sending.get(id)?.worker.wake();
     },
 
-    hold(endpoints) {
+    /** Holds a slot of each of these that has one free and nothing else to do; none where a rate decides when the next goes. */
+    hold(endpoints: string[]): HeldSlots {
       const held = new Map<string, (job: DeliveryJob | null) => void>();
       for (const id of endpoints) {
         const one = sending.get(id);
@@ -107,7 +99,8 @@ export function createEndpointWorkers(
       };
     },
 
-    async stop(grace) {
+    /** Stops all of them; attempts under way have `grace` milliseconds. */
+    async stop(grace: number): Promise<void> {
       const all = [...sending.values(), ...leaving.values()];
       sending.clear();
       await Promise.all([...all.map((one) => end(one, grace)), ...leaving.keys()]);

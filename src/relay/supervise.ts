@@ -5,6 +5,7 @@ import { errorLine, RelayError } from "../errors.ts";
 import { originOf } from "../links/durable-link.ts";
 import { type Listener, listen } from "../platform/http/server.ts";
 import { readTls } from "../platform/http/tls-files.ts";
+import { createTurns } from "../platform/keyed-mutex.ts";
 import { environment, selfCommand } from "../platform/runtime.ts";
 import type { Ports } from "../ports.ts";
 import { type Doubling, doublingWait } from "../rules/schedule.ts";
@@ -106,19 +107,16 @@ export async function supervise(
   let trouble = "";
   let listener: Listener | null = null;
   let closing = false;
-  /** Reloads and reopenings run one after the other. */
-  let turns: Promise<unknown> = Promise.resolve();
   let cancelOpening = () => {};
   let failures = 0;
 
-  function inTurn<T>(work: () => Promise<T>): Promise<T> {
-    const turn = turns.then(() => {
+  const turns = createTurns();
+  /** Reloads and reopenings run one after the other. */
+  const inTurn = <T>(work: () => Promise<T>) =>
+    turns("", async () => {
       if (closing) throw new RelayError("conflict", "the relay is stopping");
       return work();
     });
-    turns = turn.catch(() => {});
-    return turn;
-  }
 
   const origin = (host: string) => originOf(config.server, host, listener?.port ?? 0);
   const publicUrl = () => config.server.publicUrl ?? origin(environment().hostname);
@@ -204,7 +202,7 @@ export async function supervise(
   async function close(): Promise<void> {
     closing = true;
     cancelOpening();
-    await Promise.all([turns, listener?.close(ANSWER_GRACE)]);
+    await Promise.all([turns("", async () => {}), listener?.close(ANSWER_GRACE)]);
     await pipeline?.close();
     await standby?.close();
   }
