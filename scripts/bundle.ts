@@ -1,5 +1,4 @@
 import { execFileSync } from "node:child_process";
-import { createHash } from "node:crypto";
 import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { constants, zstdCompressSync } from "node:zlib";
@@ -34,7 +33,7 @@ export async function bundleProgram(outfile: string, options: BundleOptions): Pr
     platform: "node",
     format: "esm",
     external: [ADDON],
-    plugins: [fillIn(addon, options.commit ?? commitOf())],
+    plugins: [fillIn(options.commit ?? commitOf())],
     // A linked node_modules is named as if it were none.
     preserveSymlinks: true,
     outdir: "parts",
@@ -121,7 +120,7 @@ try {
 `;
 
 /** Fills src/platform/packed.ts with what this build is of. */
-function fillIn(addon: Uint8Array, commit: string): Plugin {
+function fillIn(commit: string): Plugin {
   return {
     name: "fill-in",
     setup({ onLoad }) {
@@ -130,10 +129,7 @@ function fillIn(addon: Uint8Array, commit: string): Plugin {
           export const packed = {
             commit: ${JSON.stringify(commit)},
             sqlite: ${JSON.stringify(sqliteVersion())},
-            addon: {
-              sha256: "${createHash("sha256").update(addon).digest("hex")}",
-              unpack: () => require("${ADDON}"),
-            },
+            addon: { unpack: () => require("${ADDON}") },
           };
         `,
       }));
