@@ -1,7 +1,7 @@
-import { spawn } from "node:child_process";
+import { execFile } from "node:child_process";
 
-/** Kept of its output, in characters. */
-const LONGEST = 64 * 1024;
+/** The most bytes of its output; more ends it. */
+const LONGEST = 2 ** 20;
 
 /** How a process of this program ended. */
 export type Ended = { code: number | null; killedBy: NodeJS.Signals | null; stdout: string; lastLine: string };
@@ -18,28 +18,23 @@ export function runOwnProcess(
 ): Promise<Ended> {
   return new Promise((resolve, reject) => {
     signal.throwIfAborted();
-    const child = spawn(self.command, [...self.args, ...args, "--json", "--while-stdin"], {
-      stdio: ["pipe", "pipe", "pipe"],
-    });
-    child.on("error", reject);
-    // Without a free file descriptor it has no streams, and the error event follows a turn later.
-    if ((child.stdin as typeof child.stdin | undefined) === undefined) return;
-    child.stdin.on("error", () => {}); // Nothing is written to it.
-    const output = { stdout: "", stderr: "" };
-    for (const name of ["stdout", "stderr"] as const) {
-      child[name].setEncoding("utf8");
-      child[name].on("data", (text: string) => {
-        if (output[name].length < LONGEST) output[name] += text;
-      });
-    }
+    const all = [...self.args, ...args, "--json", "--while-stdin"];
     const end = () => void child.kill("SIGKILL");
+    const child = execFile(
+      self.command,
+      all,
+      { maxBuffer: LONGEST, killSignal: "SIGKILL" },
+      (error, stdout, stderr) => {
+        signal.removeEventListener("abort", end);
+        const { exitCode: code, signalCode: killedBy } = child;
+        // Node gives the system's error number for what cannot be started.
+        if (error && killedBy === null && !(Number(code) > 0)) return reject(error);
+        const lastLine = stderr.trim().split("\n").at(-1) ?? "";
+        resolve({ code, killedBy, stdout, lastLine: lastLine.replace(/^wochit-relay: /, "") });
+      },
+    );
     signal.addEventListener("abort", end, { once: true });
-    const done = () => signal.removeEventListener("abort", end);
-    child.on("error", done);
-    child.once("close", (code, killedBy) => {
-      done();
-      const lastLine = output.stderr.trim().split("\n").at(-1) ?? "";
-      resolve({ code, killedBy, stdout: output.stdout, lastLine: lastLine.replace(/^wochit-relay: /, "") });
-    });
+    // Nothing is written to it. Without a free file descriptor it has no streams.
+    child.stdin?.on("error", () => {});
   });
 }
