@@ -75,8 +75,6 @@ function readAddress(text: string): Address {
 
 /** The most entries of X-Forwarded-For that are read: no real chain is longer, and the header may be forged. */
 const MAX_HOPS = 32;
-/** The longest entry: a full IPv6 address, brackets and a port. */
-const MAX_ENTRY = 64;
 
 /**
  * The sender's address: the socket's, or, where that is a trusted proxy, the right-most address of X-Forwarded-For that is
@@ -92,15 +90,12 @@ export function clientAddress(
   if (client === null || !trusted.contains(client)) return client;
   const header = Array.isArray(forwardedFor) ? forwardedFor.join(",") : (forwardedFor ?? "");
   if (header === "") return client;
-  let end = header.length;
-  for (let hop = 0; end >= 0; hop++) {
-    const comma = end === 0 ? -1 : header.lastIndexOf(",", end - 1);
-    if (hop === MAX_HOPS || end - comma > MAX_ENTRY) return null;
-    client = normalise(withoutPort(header.slice(comma + 1, end).trim()));
+  const entries = header.split(",");
+  for (const entry of entries.slice(-MAX_HOPS).reverse()) {
+    client = normalise(withoutPort(entry.trim()));
     if (client === null || !trusted.contains(client)) return client;
-    end = comma;
   }
-  return client;
+  return entries.length > MAX_HOPS ? null : client;
 }
 
 function normalise(text: string): string | null {
