@@ -1,7 +1,6 @@
 import type { Lease } from "../../jobs/worker.ts";
 import type { DownloadJob, DownloadOutcome } from "../../model/job.ts";
 import { makeFolder } from "../../platform/files/file-system.ts";
-import { openHasher } from "../../platform/files/hash-thread.ts";
 import { asLocalFailure, LocalFailure, PermanentFailure } from "../errors.ts";
 import { startChecksum } from "../spool/checksum.ts";
 import type { DiskBudget, Reservation } from "../spool/disk-budget.ts";
@@ -12,9 +11,6 @@ import type { LocalFailures } from "./local-failures.ts";
 import { findStart, openPartialFile, type PartialFile } from "./partial-file.ts";
 import { keepRemainder } from "./remainder.ts";
 import { createTransfer, type TransferParts } from "./transfer.ts";
-
-/** Shared by all downloads; its thread starts with the first large file and exits when idle. */
-const hasher = openHasher();
 
 /** What all attempts share. */
 export type Downloading = Pick<
@@ -56,7 +52,7 @@ export async function attemptDownload(
 
     let reservation: Reservation | null = null;
     let part: PartialFile | null = null;
-    const checksum = startChecksum(hasher, paths.part, signal);
+    const checksum = startChecksum(paths.part, signal);
     try {
       const left = start.total === null ? start.atLeast || null : start.total - start.synced;
       reservation = await diskBudget.reserve({ left, stop });

@@ -1,12 +1,12 @@
 import { Buffer } from "node:buffer";
 import { createHash } from "node:crypto";
 import type { FileHandle } from "node:fs/promises";
-import type { Following, Hasher } from "../../platform/files/hash-thread.ts";
+import { type Following, followFile } from "../../platform/files/hash-thread.ts";
 
 const PIECE = 2 ** 20;
 
-/** A smaller file is hashed on this thread, at its end: that costs less than the other thread. */
-const WORTH_A_THREAD = 4 * 2 ** 20;
+/** A smaller file is hashed on this thread, at its end: that costs less than a thread of its own. */
+const WORTH_A_THREAD = 8 * 2 ** 20;
 
 /** The sha256 of a file while it is downloaded. */
 export type Checksum = {
@@ -20,12 +20,16 @@ export type Checksum = {
   drop(): void;
 };
 
-/** Hashes a large file at `path` on the hasher's thread during its download; a small one, and where that fails, at the end. */
-export function startChecksum(hasher: Pick<Hasher, "follow">, path: string, signal: AbortSignal): Checksum {
+/** Hashes a large file at `path` on a thread during its download; a small one, and where that fails, at the end. */
+export function startChecksum(
+  path: string,
+  signal: AbortSignal,
+  startThread: typeof followFile = followFile,
+): Checksum {
   let following: Following | null = null;
 
   function follow(length: number): Following | null {
-    if (length >= WORTH_A_THREAD) following ??= hasher.follow(path);
+    if (length >= WORTH_A_THREAD) following ??= startThread(path);
     return following;
   }
 
