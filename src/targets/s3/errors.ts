@@ -20,6 +20,12 @@ export class S3Error extends RelayError {
   }
 }
 
+/** For `catch`: null where the object is missing; the error where its bucket is, and any other. */
+export function nullWhereMissing(error: unknown): null {
+  if (error instanceof S3Error && error.status === 404 && error.what !== "NoSuchBucket") return null;
+  throw error;
+}
+
 /** The members that are read of what the official client throws. */
 type Thrown = {
   name?: string;

@@ -2,7 +2,7 @@ import { AbortMultipartUploadCommand, ListMultipartUploadsCommand } from "@aws-s
 import { errorLine } from "../../errors.ts";
 import type { Clock, Log } from "../../ports.ts";
 import type { Connection } from "./connection.ts";
-import { S3Error } from "./errors.ts";
+import { nullWhereMissing, S3Error } from "./errors.ts";
 
 /**
  * Tolerance for clocks, in milliseconds: `Date` headers have whole seconds, and the machines of a store have clocks of
@@ -34,7 +34,7 @@ export function createUnfinishedUploads(options: {
   log?: Pick<Log, "info" | "warn"> | undefined;
 }): UnfinishedUploads {
   const { connection, clock, log } = options;
-  const { client, bucket, ask, timeout } = connection;
+  const { bucket, send } = connection;
   const openedAt = clock.elapsed();
   const mine = new Set<string>();
   let cannotList = false;
@@ -53,13 +53,8 @@ export function createUnfinishedUploads(options: {
         },
         { step: "deserialize", name: "readDate" },
       );
-      const answer = client.send(command, { ...timeout(), ...(signal && { abortSignal: signal }) });
-      const {
-        Uploads = [],
-        IsTruncated,
-        NextKeyMarker,
-        NextUploadIdMarker,
-      } = await ask("ListMultipartUploads", answer, signal);
+      const found = await send("ListMultipartUploads", command, { signal });
+      const { Uploads = [], IsTruncated, NextKeyMarker, NextUploadIdMarker } = found;
       const page = Uploads.flatMap(({ Key, UploadId, Initiated }) =>
         Key === undefined || UploadId === undefined
           ? []
@@ -74,9 +69,7 @@ export function createUnfinishedUploads(options: {
 
   async function abort(name: string, id: string): Promise<void> {
     const command = new AbortMultipartUploadCommand({ Bucket: bucket, Key: name, UploadId: id });
-    await ask("AbortMultipartUpload", client.send(command, timeout())).catch((error) => {
-      if (!(error instanceof S3Error && error.status === 404 && error.what !== "NoSuchBucket")) throw error;
-    });
+    await send("AbortMultipartUpload", command).catch(nullWhereMissing);
   }
 
   /** True where another try cannot help. */

@@ -28,8 +28,8 @@ export type Upload = {
   name: string;
   source: Source;
   description: ObjectHeaders;
-  /** Whether the object exists and is complete: asked where the deciding answer was lost. */
-  isThere(): Promise<boolean>;
+  /** Rejects unless the object exists and is complete: asked where the deciding answer was lost. */
+  confirm(): Promise<void>;
   /** Compute the expected ETag, which costs one more checksum. */
   wantsTag: boolean;
 };
@@ -51,7 +51,7 @@ export function createUploader(options: {
   clock: Clock;
 }): (upload: Upload, signal: AbortSignal) => Promise<string | null> {
   const { connection, unfinished, pool, clock } = options;
-  const { client, bucket, ask, timeout } = connection;
+  const { bucket, send } = connection;
 
   async function putWhole(upload: Upload, signal: AbortSignal): Promise<string | null> {
     const { name, source, description, wantsTag } = upload;
@@ -69,7 +69,7 @@ export function createUploader(options: {
       if (signal.aborted) heed();
       signal.addEventListener("abort", heed, { once: true });
       try {
-        await ask("PutObject", client.send(command, { abortSignal: stop.signal, ...timeout(source.bytes) }), signal);
+        await send("PutObject", command, { signal, abort: stop.signal, bytes: source.bytes });
         return wantsTag ? md5(lease.buffer).toString("hex") : null;
       } finally {
         signal.removeEventListener("abort", heed);
@@ -82,7 +82,7 @@ export function createUploader(options: {
   /** Not abortable: an upload without a known id could not be aborted later. */
   async function begin({ name, description }: Upload): Promise<string> {
     const command = new CreateMultipartUploadCommand({ Bucket: bucket, Key: name, ...description });
-    const { UploadId } = await ask("CreateMultipartUpload", client.send(command, timeout()));
+    const { UploadId } = await send("CreateMultipartUpload", command);
     if (!UploadId) throw strange("it began an upload without an id");
     unfinished.mine.add(UploadId);
     return UploadId;
@@ -91,15 +91,8 @@ export function createUploader(options: {
   async function sendPart(id: string, name: string, number: number, body: Buffer, signal: AbortSignal) {
     for (let tries = 1; ; tries++) {
       try {
-        const command = new UploadPartCommand({
-          Bucket: bucket,
-          Key: name,
-          UploadId: id,
-          PartNumber: number,
-          Body: body,
-        });
-        const answer = client.send(command, { abortSignal: signal, ...timeout(body.length) });
-        const { ETag } = await ask("UploadPart", answer, signal);
+        const part = { Bucket: bucket, Key: name, UploadId: id, PartNumber: number, Body: body };
+        const { ETag } = await send("UploadPart", new UploadPartCommand(part), { signal, bytes: body.length });
         if (!ETag) throw strange("it took a part without giving its tag");
         return { PartNumber: number, ETag };
       } catch (error) {
@@ -154,16 +147,11 @@ export function createUploader(options: {
   }
 
   /** Not abortable either: the store completes what it was asked to, sooner or later. */
-  async function complete(id: string, { name, isThere }: Upload, parts: CompletedPart[]): Promise<void> {
-    const command = new CompleteMultipartUploadCommand({
-      Bucket: bucket,
-      Key: name,
-      UploadId: id,
-      MultipartUpload: { Parts: parts },
-    });
-    await ask("CompleteMultipartUpload", client.send(command, timeout())).catch(async (error) => {
-      if (!(await isThere().catch(() => false))) throw error;
-    });
+  async function complete(id: string, { name, confirm }: Upload, parts: CompletedPart[]): Promise<void> {
+    const whole = { Bucket: bucket, Key: name, UploadId: id, MultipartUpload: { Parts: parts } };
+    await send("CompleteMultipartUpload", new CompleteMultipartUploadCommand(whole)).catch((error) =>
+      confirm().catch(() => Promise.reject(error)),
+    );
   }
 
   return async (upload, signal) => {
