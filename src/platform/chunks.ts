@@ -6,16 +6,10 @@ const SMALL = 4 * 1024;
 /** The size of the buffers that small chunks are copied into, in bytes. */
 const ROOM = 16 * 1024;
 
-/** Chunks in their order; small ones are copied together, so that they take about as much memory as they have bytes. */
-export type Chunks = {
-  add(chunk: Uint8Array): void;
-  /** The chunks since the last call. */
-  take(): Uint8Array[];
-};
-
 const NO_ROOM = Buffer.alloc(0);
 
-export function createChunks(): Chunks {
+/** Chunks in their order; small ones are copied together, so that they take about as much memory as they have bytes. */
+export function createChunks() {
   let chunks: Uint8Array[] = [];
   let room = NO_ROOM;
   /** The bytes of `room` that are used, and those that are the last chunk. */
@@ -40,13 +34,14 @@ export function createChunks(): Chunks {
   }
 
   return {
-    add(chunk) {
+    add(chunk: Uint8Array): void {
       // The first is usually the only one, and is not copied then.
       if (chunks.length === 0) return void chunks.push(chunk);
       if (chunks.length === 1 && room === NO_ROOM) put(chunks.pop()!);
       put(chunk);
     },
-    take() {
+    /** The chunks since the last call. */
+    take(): Uint8Array[] {
       const taken = chunks;
       chunks = [];
       room = NO_ROOM;

@@ -65,12 +65,10 @@ export function holderOf(text: string): string {
   return address?.toString() ?? text;
 }
 
-/** ipaddr.js reads `::1.2.3.4` as `::ffff:1.2.3.4`; hexadecimal avoids that. */
+/** ipaddr.js reads `::1.2.3.4` as `::ffff:1.2.3.4`; a URL writes it in hexadecimal. */
 function readAddress(text: string): Address {
-  const dotted = /^(.*:)(\d+)\.(\d+)\.(\d+)\.(\d+)$/.exec(text);
-  if (dotted === null) return ipaddr.parse(text);
-  const [a, b, c, d] = dotted.slice(2).map(Number) as [number, number, number, number];
-  return ipaddr.parse(`${dotted[1]}${(a * 256 + b).toString(16)}:${(c * 256 + d).toString(16)}`);
+  const isMixed = text.includes(":") && text.includes(".");
+  return ipaddr.parse(isMixed ? new URL(`http://[${text}]/`).hostname.slice(1, -1) : text);
 }
 
 /** The most entries of X-Forwarded-For that are read: no real chain is longer, and the header may be forged. */

@@ -34,9 +34,9 @@ const CACHE_CONTROL = "private, max-age=3600";
 const LOOK_AGAIN = [200, 1_000];
 
 /** `sha256`: from the metadata of its upload; null: there are none. */
-type Held = { bytes: number; sha256: string | null; etag: string | null };
+type Held = { bytes: number; sha256: string | null };
 
-const FORGETS = "this store forgets metadata (x-amz-meta-*): copies are proven by their ETag, or by reading them back";
+const FORGETS = "this store forgets metadata (x-amz-meta-*): copies are proven by reading them back";
 
 /**
  * Copies in a bucket of any S3-compatible store. Connects at the first use, so that a relay starts while its store is
@@ -82,8 +82,7 @@ export async function openS3Target(
       return nullWhereMissing(error);
     });
     if (found === null) return null;
-    const { ContentLength: bytes = 0, Metadata, ETag } = found;
-    return { bytes, sha256: Metadata?.sha256 ?? null, etag: ETag?.replaceAll('"', "").toLowerCase() ?? null };
+    return { bytes: found.ContentLength ?? 0, sha256: found.Metadata?.sha256 ?? null };
   }
 
   /** Throws the error of a GET of one byte; null where the object is missing and its bucket exists. */
@@ -104,16 +103,15 @@ export async function openS3Target(
 
   /**
    * A HEAD decides, not the answer to the upload: ETags have many meanings, and answers get lost. Without metadata the
-   * expected ETag (`tag`) proves the object, else its bytes do.
+   * object's bytes prove it.
    */
-  async function confirm(name: string, about: About, tag: string | null, signal: AbortSignal): Promise<void> {
+  async function confirm(name: string, about: About, signal: AbortSignal): Promise<void> {
     for (const wait of [...LOOK_AGAIN, null]) {
       const held = await look(name, signal);
       let sha256 = held?.sha256 ?? null;
       if (held?.bytes === about.bytes && sha256 === null) {
         seesForgetting();
-        const isSame = tag !== null && held.etag === tag;
-        sha256 = isSame ? about.sha256 : await hashObject(connection, name, reading(signal));
+        sha256 = await hashObject(connection, name, reading(signal));
       }
       if (held?.bytes === about.bytes && sha256 === about.sha256) return;
       if (wait !== null) await sleep(wait, clock);
@@ -134,9 +132,9 @@ export async function openS3Target(
       const held = about.replace ? null : await look(name, signal);
       if (held) return await compare(name, held, about, signal);
       const description = objectHeaders(config, about);
-      const isThere = (tag: string | null) => confirm(name, about, tag, signal);
-      const parts = { name, source, description, confirm: () => isThere(null), wantsTag: forgets };
-      await isThere(await upload(parts, signal));
+      const isThere = () => confirm(name, about, signal);
+      await upload({ name, source, description, confirm: isThere }, signal);
+      await isThere();
       return "stored";
     } finally {
       await source.close();

@@ -13,16 +13,7 @@ const MARGIN = 2_000;
 /** A multipart upload that is neither completed nor aborted. */
 type Unfinished = { name: string; id: string; begun: number };
 
-export type UnfinishedUploads = {
-  /** The uploads that this process runs: they are not left over. */
-  mine: Set<string>;
-  /** Aborts an upload; a missing one is fine. Throws S3Error. */
-  abort(name: string, id: string): Promise<void>;
-  /** Aborts the unfinished uploads of other processes under this name. Never throws: failures are logged. */
-  clearName(name: string, signal?: AbortSignal): Promise<void>;
-  /** Aborts the uploads under this prefix that began before this process. False: it could not be done now. */
-  clearPrefix(prefix: string, signal: AbortSignal): Promise<boolean>;
-};
+export type UnfinishedUploads = ReturnType<typeof createUnfinishedUploads>;
 
 /**
  * Parts of uploads whose process was killed: invisible, and paid for. Nothing is done where the store cannot list them,
@@ -32,7 +23,7 @@ export function createUnfinishedUploads(options: {
   connection: Connection;
   clock: Clock;
   log?: Pick<Log, "info" | "warn"> | undefined;
-}): UnfinishedUploads {
+}) {
   const { connection, clock, log } = options;
   const { bucket, send } = connection;
   const openedAt = clock.elapsed();
@@ -67,6 +58,7 @@ export function createUnfinishedUploads(options: {
     }
   }
 
+  /** Aborts an upload; a missing one is fine. Throws S3Error. */
   async function abort(name: string, id: string): Promise<void> {
     const command = new AbortMultipartUploadCommand({ Bucket: bucket, Key: name, UploadId: id });
     await send("AbortMultipartUpload", command).catch(nullWhereMissing);
@@ -85,10 +77,12 @@ export function createUnfinishedUploads(options: {
   }
 
   return {
+    /** The uploads that this process runs: they are not left over. */
     mine,
     abort,
 
-    async clearName(name, signal) {
+    /** Aborts the unfinished uploads of other processes under this name. Never throws: failures are logged. */
+    async clearName(name: string, signal?: AbortSignal): Promise<void> {
       if (cannotList) return;
       try {
         for await (const { page } of list(name, signal)) {
@@ -102,7 +96,8 @@ export function createUnfinishedUploads(options: {
       }
     },
 
-    async clearPrefix(prefix, signal) {
+    /** Aborts the uploads under this prefix that began before this process. False: it could not be done now. */
+    async clearPrefix(prefix: string, signal: AbortSignal): Promise<boolean> {
       let cleared = 0;
       try {
         for await (const { page, now } of list(`${prefix}/`, signal)) {

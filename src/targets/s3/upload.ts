@@ -1,5 +1,4 @@
-import { Buffer } from "node:buffer";
-import { createHash } from "node:crypto";
+import type { Buffer } from "node:buffer";
 import {
   type CompletedPart,
   CompleteMultipartUploadCommand,
@@ -30,31 +29,24 @@ export type Upload = {
   description: ObjectHeaders;
   /** Rejects unless the object exists and is complete: asked where the deciding answer was lost. */
   confirm(): Promise<void>;
-  /** Compute the expected ETag, which costs one more checksum. */
-  wantsTag: boolean;
 };
-
-/** Most stores' ETag: the MD5 of the object, or the MD5 of its parts' MD5s and their number. */
-const md5 = (bytes: Uint8Array) => createHash("md5").update(bytes).digest();
-const tagOfParts = (sums: Buffer[]) => `${md5(Buffer.concat(sums)).toString("hex")}-${sums.length}`;
 
 /**
  * Uploads files: small ones in one piece, others in parts. Bodies are buffers, never streams: the bytes that were read
  * are the bytes that are hashed, signed and sent again. The object is visible only when it is complete and proven;
- * after a failure or an abort no part is left, as far as the store can be reached. Gives the expected ETag, where it is
- * wanted. Throws S3Error, SpoolChanged, or the signal's reason.
+ * after a failure or an abort no part is left, as far as the store can be reached. Throws S3Error, SpoolChanged, or the
+ * signal's reason.
  */
 export function createUploader(options: {
   connection: Connection;
   unfinished: UnfinishedUploads;
   pool: BufferPool;
   clock: Clock;
-}): (upload: Upload, signal: AbortSignal) => Promise<string | null> {
+}): (upload: Upload, signal: AbortSignal) => Promise<void> {
   const { connection, unfinished, pool, clock } = options;
   const { bucket, send } = connection;
 
-  async function putWhole(upload: Upload, signal: AbortSignal): Promise<string | null> {
-    const { name, source, description, wantsTag } = upload;
+  async function putWhole({ name, source, description }: Upload, signal: AbortSignal): Promise<void> {
     const lease = await pool.take(source.bytes, signal);
     try {
       await source.fill(lease.buffer);
@@ -70,7 +62,6 @@ export function createUploader(options: {
       signal.addEventListener("abort", heed, { once: true });
       try {
         await send("PutObject", command, { signal, abort: stop.signal, bytes: source.bytes });
-        return wantsTag ? md5(lease.buffer).toString("hex") : null;
       } finally {
         signal.removeEventListener("abort", heed);
       }
@@ -103,13 +94,7 @@ export function createUploader(options: {
     }
   }
 
-  /** Adds the parts' MD5s to `sums`, where the ETag is wanted. */
-  async function sendParts(
-    id: string,
-    { name, source, wantsTag }: Upload,
-    sums: Buffer[],
-    signal: AbortSignal,
-  ): Promise<CompletedPart[]> {
+  async function sendParts(id: string, { name, source }: Upload, signal: AbortSignal): Promise<CompletedPart[]> {
     const parts: CompletedPart[] = [];
     const running = new Set<Promise<void>>();
     const stop = new AbortController();
@@ -122,7 +107,6 @@ export function createUploader(options: {
           lease.release();
           throw error;
         });
-        if (wantsTag) sums.push(md5(lease.buffer));
         const part = sendPart(id, name, at / size + 1, lease.buffer, either)
           .then(
             (sent) => void parts.push(sent),
@@ -159,12 +143,9 @@ export function createUploader(options: {
     signal.throwIfAborted();
     const id = await begin(upload);
     try {
-      const sums: Buffer[] = [];
-      const parts = await sendParts(id, upload, sums, signal);
-      await complete(id, upload, parts);
+      await complete(id, upload, await sendParts(id, upload, signal));
       // The answer to a first "begin" may have been lost and the request repeated: then there are two uploads.
       await unfinished.clearName(upload.name);
-      return upload.wantsTag ? tagOfParts(sums) : null;
     } catch (error) {
       // The next try aborts what this one cannot; the first error is reported.
       await unfinished.abort(upload.name, id).catch(() => {});
