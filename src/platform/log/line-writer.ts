@@ -14,38 +14,34 @@ const PER_WRITE = 4096;
 /** Pause before the next try of a write that failed, in milliseconds. */
 const PAUSE = 50;
 
-/** Writes lines to a file descriptor without waiting for their reader. */
-export type Lines = {
-  /**
-   * The line is written when this returns, as long as the reader keeps up; else it waits, or is dropped. `worth` is added to
-   * `takeLost` when it is dropped. Never throws.
-   */
-  write(line: string, worth: number): void;
-  /** The sum of the dropped lines' `worth` since the last call. */
-  takeLost(): number;
-  /** Resolves when no line waits, after `ms` milliseconds at the latest. */
-  flush(ms: number): Promise<void>;
-};
-
 /** `put` is false where the line was dropped. */
 type Sink = { put(line: string): boolean; isBehind(): boolean };
 
-/** Lines to file descriptor `fd`. It does not keep the process alive: flush before the end. */
-export async function openLines(fd: number): Promise<Lines> {
+/**
+ * Writes lines to file descriptor `fd` without waiting for their reader. It does not keep the process alive: flush before the
+ * end.
+ */
+export async function openLines(fd: number) {
   const sink = await openSink(fd);
   let lost = 0;
   return {
-    write(line, worth) {
+    /**
+     * The line is written when this returns, as long as the reader keeps up; else it waits, or is dropped. `worth` is added to
+     * `takeLost` when it is dropped. Never throws.
+     */
+    write(line: string, worth: number): void {
       if (!sink.put(line)) lost += worth;
     },
 
-    takeLost() {
+    /** The sum of the dropped lines' `worth` since the last call. */
+    takeLost(): number {
       const taken = lost;
       lost = 0;
       return taken;
     },
 
-    async flush(ms) {
+    /** Resolves when no line waits, after `ms` milliseconds at the latest. */
+    async flush(ms: number): Promise<void> {
       for (let left = ms; sink.isBehind() && left > 0; left -= PAUSE) await wait(PAUSE);
     },
   };

@@ -95,8 +95,7 @@ export function createUploader(options: {
   }
 
   async function sendParts(id: string, { name, source }: Upload, signal: AbortSignal): Promise<CompletedPart[]> {
-    const parts: CompletedPart[] = [];
-    const running = new Set<Promise<void>>();
+    const parts: Promise<CompletedPart>[] = [];
     const stop = new AbortController();
     const either = AbortSignal.any([signal, stop.signal]);
     const size = partSizeOf(source.bytes);
@@ -107,25 +106,17 @@ export function createUploader(options: {
           lease.release();
           throw error;
         });
-        const part = sendPart(id, name, at / size + 1, lease.buffer, either)
-          .then(
-            (sent) => void parts.push(sent),
-            (error) => stop.abort(error),
-          )
-          .finally(() => {
-            lease.release();
-            running.delete(part);
-          });
-        running.add(part);
+        const part = sendPart(id, name, at / size + 1, lease.buffer, either).finally(lease.release);
+        part.catch((error) => stop.abort(error));
+        parts.push(part);
       }
-      await Promise.all(running);
-      either.throwIfAborted();
+      const sent = await Promise.all(parts);
       source.prove();
-      return parts.sort((one, other) => one.PartNumber! - other.PartNumber!);
+      return sent;
     } catch (error) {
       stop.abort(error);
       // A part that arrives after the abort would stay.
-      await Promise.all(running);
+      await Promise.allSettled(parts);
       throw error;
     }
   }
