@@ -1,40 +1,38 @@
 import { execFile } from "node:child_process";
+import { errorLine } from "../errors.ts";
 
 /** The most bytes of its output; more ends it. */
 const LONGEST = 2 ** 20;
 
-/** How a process of this program ended. */
-export type Ended = { code: number | null; killedBy: NodeJS.Signals | null; stdout: string; lastLine: string };
-
 /**
  * Runs a command of this program in a process of its own, so that long work does not block this event loop. The signal kills
- * it; when this process ends first, the end of its standard input stops it (`--while-stdin`). Rejects only where it cannot be
- * started, or the signal was aborted before. `lastLine`: of its stderr, without the program's name.
+ * it; when this process ends first, the end of its standard input stops it (`--while-stdin`). Resolves with the JSON object that
+ * it prints. Rejects with the signal's reason, or in one line: why it cannot be started, or the last line of its stderr.
  */
-export function runOwnProcess(
+export async function runOwnProcess<Printed>(
   self: { command: string; args: string[] },
   args: string[],
   signal: AbortSignal,
-): Promise<Ended> {
-  return new Promise((resolve, reject) => {
-    signal.throwIfAborted();
+): Promise<Printed> {
+  signal.throwIfAborted();
+  const printed = await new Promise<string>((resolve, reject) => {
     const all = [...self.args, ...args, "--json", "--while-stdin"];
+    const options = { maxBuffer: LONGEST, killSignal: "SIGKILL" } as const;
     const end = () => void child.kill("SIGKILL");
-    const child = execFile(
-      self.command,
-      all,
-      { maxBuffer: LONGEST, killSignal: "SIGKILL" },
-      (error, stdout, stderr) => {
-        signal.removeEventListener("abort", end);
-        const { exitCode: code, signalCode: killedBy } = child;
-        // Node gives the system's error number for what cannot be started.
-        if (error && killedBy === null && !(Number(code) > 0)) return reject(error);
-        const lastLine = stderr.trim().split("\n").at(-1) ?? "";
-        resolve({ code, killedBy, stdout, lastLine: lastLine.replace(/^wochit-relay: /, "") });
-      },
-    );
+    const child = execFile(self.command, all, options, (error, stdout, stderr) => {
+      signal.removeEventListener("abort", end);
+      if (signal.aborted) return reject(signal.reason);
+      const { exitCode: code, signalCode: killedBy } = child;
+      // Node gives the system's error number for what cannot be started.
+      const isStarted = killedBy !== null || Number(code) > 0;
+      if (error && !isStarted) return reject(new Error(`a process cannot be started: ${errorLine(error)}`));
+      if (killedBy === null && stdout !== "") return resolve(stdout);
+      const lastLine = stderr.trim().split("\n").at(-1) ?? "";
+      reject(new Error(lastLine.replace(/^wochit-relay: /, "") || `the process ended with ${killedBy ?? code}`));
+    });
     signal.addEventListener("abort", end, { once: true });
     // Nothing is written to it. Without a free file descriptor it has no streams.
     child.stdin?.on("error", () => {});
   });
+  return JSON.parse(printed);
 }
