@@ -25,7 +25,7 @@ const rights = readDenoRights();
 function start(args: string[], options: { cwd: string; rights?: string[] }) {
   const child = spawn(deno!, ["run", "--no-prompt", ...(options.rights ?? rights), main, ...args], {
     cwd: options.cwd,
-    env: bareEnvironment(),
+    env: { ...bareEnvironment(), TMPDIR: options.cwd },
   });
   return { child, ended: finishInTime(child) };
 }
