@@ -1,4 +1,5 @@
 import { execFileSync } from "node:child_process";
+import { createHash } from "node:crypto";
 import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { constants, zstdCompressSync } from "node:zlib";
@@ -33,7 +34,7 @@ export async function bundleProgram(outfile: string, options: BundleOptions): Pr
     platform: "node",
     format: "esm",
     external: [ADDON],
-    plugins: [fillIn(options.commit ?? commitOf())],
+    plugins: [fillIn(addon, options.commit ?? commitOf())],
     // A linked node_modules is named as if it were none.
     preserveSymlinks: true,
     outdir: "parts",
@@ -120,7 +121,7 @@ try {
 `;
 
 /** Fills src/platform/packed.ts with what this build is of. */
-function fillIn(commit: string): Plugin {
+function fillIn(addon: Uint8Array, commit: string): Plugin {
   return {
     name: "fill-in",
     setup({ onLoad }) {
@@ -129,7 +130,10 @@ function fillIn(commit: string): Plugin {
           export const packed = {
             commit: ${JSON.stringify(commit)},
             sqlite: ${JSON.stringify(sqliteVersion())},
-            addon: { unpack: () => require("${ADDON}") },
+            addon: {
+              sha256: "${createHash("sha256").update(addon).digest("hex")}",
+              unpack: () => require("${ADDON}"),
+            },
           };
         `,
       }));

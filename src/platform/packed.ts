@@ -8,7 +8,11 @@ export type Packed = {
 };
 
 /** SQLite's native addon: a library for one system and processor. */
-export type PackedAddon = { unpack(): Uint8Array };
+export type PackedAddon = {
+  /** Hex, of the unpacked bytes. */
+  sha256: string;
+  unpack(): Uint8Array;
+};
 
 /** Null from source, where the addon is in its package. The build replaces this file. */
 export const packed = null as Packed | null;

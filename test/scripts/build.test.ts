@@ -1,6 +1,18 @@
 import assert from "node:assert/strict";
 import { spawn, spawnSync } from "node:child_process";
-import { chmodSync, chownSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  chownSync,
+  lstatSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { connect } from "node:net";
 import { join } from "node:path";
 import process from "node:process";
@@ -62,7 +74,7 @@ async function place(t: TestContext, uid?: number) {
       env: { XDG_CACHE_HOME: cache, TMPDIR: join(dir, "none"), ...env },
       uid: who,
     });
-  return { dir, data, config, cache, own, status };
+  return { dir, data, config, cache, native: join(data, ".native"), inCache: join(cache, "wochit-relay"), own, status };
 }
 
 function fails(finished: Finished): void {
@@ -73,6 +85,14 @@ function fails(finished: Finished): void {
 function works({ code, stdout, stderr }: Finished): void {
   assert.deepEqual([code, stderr], [0, ""]);
   assert.match(stdout, /^dataDir /);
+}
+
+/** The addon in a folder, which is all that is there. */
+function addonIn(dir: string): string {
+  const names = readdirSync(dir);
+  assert.equal(names.length, 1, names.join(", "));
+  assert.match(names[0]!, /^sqlite-[0-9a-f]{16}\.node$/);
+  return join(dir, names[0]!);
 }
 
 test("the binary says what it is made of, with nothing in its environment and nothing beside it", {
@@ -131,40 +151,83 @@ test("SIGUSR1 opens no debugger", { skip: skip || (process.platform === "win32" 
   assert.deepEqual([answer, code, stderr], ["nobody listens", 0, ""]);
 });
 
-test("eight cold starts at once unpack an addon each, and leave nothing behind", { skip }, async (t) => {
-  const { dir, status } = await place(t);
-  const tmp = join(dir, "tmp");
-  mkdirSync(tmp);
-  const before = readdirSync(dir, { recursive: true }).sort();
-  for (const env of [{}, { XDG_CACHE_HOME: "" }, { TMPDIR: tmp }] as Record<string, string>[]) {
-    for (const finished of await Promise.all(Array.from({ length: 8 }, () => status(env)))) works(finished);
-  }
-  assert.deepEqual(readdirSync(dir, { recursive: true }).sort(), before);
+test("eight cold starts at once unpack one whole addon, for their user alone", { skip }, async (t) => {
+  const { native, status } = await place(t);
+  for (const finished of await Promise.all(Array.from({ length: 8 }, () => status()))) works(finished);
+  const { uid, mode } = lstatSync(native);
+  assert.deepEqual([uid, mode & 0o777], [process.getuid!(), 0o700]);
+  const before = lstatSync(addonIn(native));
+  works(await status());
+  assert.equal(lstatSync(addonIn(native)).ino, before.ino, "it is unpacked once");
+});
+
+test("a damaged addon is replaced before it is loaded", { skip }, async (t) => {
+  const { native, status } = await place(t);
+  works(await status());
+  const whole = readFileSync(addonIn(native));
+  writeFileSync(addonIn(native), whole.subarray(0, 1_000_000));
+  works(await status());
+  assert.ok(readFileSync(addonIn(native)).equals(whole));
+  // What is no file is not waited for.
+  const path = addonIn(native);
+  rmSync(path);
+  spawnSync("mkfifo", ["-m", "600", path]);
+  works(await status());
+  assert.ok(lstatSync(path).isFile());
 });
 
 test("the folders are tried in order, and one line names them all when none will do", { skip }, async (t) => {
-  const { dir, status } = await place(t, process.getuid?.() === 0 ? NOBODY : undefined);
-  chmodSync(folder, 0o755);
-  const none = (name: string) => join(dir, "no", name);
-  const places = { WOCHIT_RELAY_NATIVE_DIR: none("wished"), TMPDIR: none("tmp"), CACHE_DIRECTORY: none("cache") };
-  const env = { ...places, XDG_CACHE_HOME: "", HOME: none("home") };
-  works(await status(env));
-  works(await status({ ...env, WOCHIT_RELAY_NATIVE_DIR: join(dir, "cache") }));
-  chmodSync(join(dir, "data"), 0o500);
-  const finished = await status(env);
+  const { dir, data, native, inCache, status } = await place(t);
+  const wished = join(dir, "wished");
+  writeFileSync(native, "in the way");
+  works(await status());
+  addonIn(inCache);
+  works(await status({ WOCHIT_RELAY_NATIVE_DIR: wished }));
+  addonIn(wished);
+  works(await status({ CACHE_DIRECTORY: dir, XDG_CACHE_HOME: "" }));
+  addonIn(join(dir, "native"));
+
+  const finished = await status({
+    XDG_CACHE_HOME: join(data, "relay.db"),
+    WOCHIT_RELAY_NATIVE_DIR: join(dir, "no", "where"),
+  });
   fails(finished);
-  const named = [...Object.values(places), join(none("home"), ".cache"), join(dir, "data")];
-  const at = named.map((path) => finished.stderr.indexOf(`${path} (`));
-  assert.deepEqual(
-    at.filter((one) => one >= 0).sort((a, b) => a - b),
-    at,
-    finished.stderr,
-  );
+  for (const named of [
+    `${join(dir, "no", "where")} (`,
+    `${native} (it is no folder)`,
+    join(data, "relay.db"),
+    join(dir, "none"),
+  ]) {
+    assert.ok(finished.stderr.includes(named), `${named} in ${finished.stderr}`);
+  }
   assert.match(finished.stderr, /; set WOCHIT_RELAY_NATIVE_DIR to a folder /);
 });
 
-test("where programs must not be run the next folder is taken", { skip: skip || noMounts }, async (t) => {
-  const { data, dir, config, cache } = await place(t);
+test("nothing is unpacked or loaded through a symbolic link, nor where others may write", { skip }, async (t) => {
+  const { dir, native, inCache, status } = await place(t);
+  const elsewhere = join(dir, "elsewhere");
+  mkdirSync(elsewhere, { mode: 0o700 });
+  symlinkSync(elsewhere, native);
+  works(await status());
+  assert.deepEqual(readdirSync(elsewhere), []);
+  const refused = await status({ XDG_CACHE_HOME: join(dir, "no", "where") });
+  assert.ok(refused.stderr.includes(`${native} (it is a symbolic link)`), refused.stderr);
+  const addon = addonIn(inCache);
+
+  const moved = join(dir, "moved.node");
+  renameSync(addon, moved);
+  symlinkSync(moved, addon);
+  works(await status());
+  assert.ok(lstatSync(addonIn(inCache)).isFile());
+
+  chmodSync(inCache, 0o770);
+  fails(await status());
+});
+
+test("where programs must not be run from the data folder the next one is taken", {
+  skip: skip || noMounts,
+}, async (t) => {
+  const { data, dir, config, cache, inCache } = await place(t);
   const disk = mountSmallDisk(join(dir, "disk"), 64 * 2 ** 20);
   try {
     assert.equal(spawnSync("mount", ["-o", "remount,noexec", disk.dir]).status, 0);
@@ -173,38 +236,56 @@ test("where programs must not be run the next folder is taken", { skip: skip || 
     writeFileSync(config, JSON.stringify({ dataDir: there }));
     const noOther = { TMPDIR: disk.dir, HOME: disk.dir };
     works(await run(["status", "--config", config], { env: { ...noOther, XDG_CACHE_HOME: cache } }));
+    addonIn(inCache);
 
     const finished = await run(["status", "--config", config], { env: noOther });
     fails(finished);
-    assert.ok(finished.stderr.includes(`${there} (failed to map segment`), finished.stderr);
-    assert.deepEqual(
-      readdirSync(disk.dir).filter((name) => name.endsWith(".node")),
-      [],
-    );
+    assert.ok(finished.stderr.includes(`${join(there, ".native")} (failed to map segment`), finished.stderr);
   } finally {
     disk.unmount();
   }
 });
 
 test("an unknown user without a home needs the data folder and nothing else", { skip: asRoot }, async (t) => {
-  const { dir, own, status } = await place(t, NOBODY);
+  const { native, status } = await place(t, NOBODY);
   chmodSync(folder, 0o755);
   works(await status({ XDG_CACHE_HOME: "" }));
-  const home = join(dir, "home");
-  mkdirSync(join(home, ".cache"), { recursive: true, mode: 0o500 });
-  own(home);
-  works(await status({ XDG_CACHE_HOME: "", HOME: home }));
+  const { uid, mode } = lstatSync(native);
+  assert.deepEqual([uid, mode & 0o777], [NOBODY, 0o700]);
 });
 
-test("root puts nothing into another user's folders", { skip: asRoot }, async (t) => {
-  const { data, dir, status } = await place(t, NOBODY);
+test("a home that cannot be written to is passed over", { skip: asRoot }, async (t) => {
+  const { dir, native, own, status } = await place(t, NOBODY);
+  const home = join(dir, "home");
+  mkdirSync(home, { mode: 0o500 });
+  own(home);
+  writeFileSync(native, "in the way");
+  const tmp = join(dir, "tmp");
+  mkdirSync(tmp);
+  chmodSync(tmp, 0o1777);
+  works(await status({ XDG_CACHE_HOME: "", HOME: home, TMPDIR: tmp }));
+  addonIn(join(tmp, `wochit-relay-${NOBODY}`));
+});
+
+test("what belongs to another user is neither loaded nor added to, by root too", { skip: asRoot }, async (t) => {
+  const { data, dir, native, inCache, status } = await place(t, NOBODY);
   const roots = join(dir, "roots");
   mkdirSync(roots);
   works(await status({ WOCHIT_RELAY_NATIVE_DIR: roots }, 0));
-  const refused = await status({}, 0);
-  fails(refused);
-  assert.ok(refused.stderr.includes(`${data} (it belongs to another user)`), refused.stderr);
-  assert.deepEqual(readdirSync(data), ["relay.db"]);
+  const addon = addonIn(roots);
+  fails(await status({}, 0));
+  assert.deepEqual(readdirSync(data).sort(), ["relay.db"]);
+
+  // The relay's user has put one there that would do; but it could put another one in its place.
+  works(await status());
+  addonIn(native);
+  fails(await status({}, 0));
+  // And the other way round: what root owns nobody else can change.
+  works(await status({ WOCHIT_RELAY_NATIVE_DIR: roots }));
+  chownSync(addon, NOBODY + 1, NOBODY + 1);
+  chmodSync(addon, 0o644);
+  fails(await status({ WOCHIT_RELAY_NATIVE_DIR: roots }, 0));
+  assert.throws(() => lstatSync(inCache));
 });
 
 test("a Node that is not the one of the lock file is refused", { skip }, async (t) => {

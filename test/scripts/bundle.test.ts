@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
-import { cpSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
+import { cpSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { createServer } from "node:http";
 import { join, resolve } from "node:path";
 import process from "node:process";
@@ -78,6 +78,7 @@ test("the program is one CommonJS file when esbuild has bundled it, and all of i
   ended.catch(() => {});
   serve.child.kill("SIGTERM");
   assert.match((await serve.ended).stderr, /^unpacked$/m);
+  assert.deepEqual(readdirSync(join(folder, "s3", ".native")).length, 1, "its addon is beside its data");
 });
 
 test("the same sources make the same bundle, wherever they are and it is made, and no line of it is long", async (t) => {

@@ -20,7 +20,7 @@ const SPOOLED = /\.(part|part\.json|best|unpacked|file)$/;
 const COPIES = /^[\w~-][\w.~-]*$|^\.incoming$/;
 
 /** What the relay does with a file. A copy is read, and removed by write access to its folder. */
-type Use = "change" | "copy";
+type Use = "change" | "read" | "copy";
 
 /**
  * Files that root or another user has left in the relay's folders, where the relay may not use them: without this line a restart
@@ -37,7 +37,7 @@ export async function judgeOwnership(
     const file = await lstat(path).catch(nullWhereMissing);
     if (file === null) return;
     count++;
-    const isRead = use === "copy" && file.isFile();
+    const isRead = use === "read" || (use === "copy" && file.isFile());
     if (file.isSymbolicLink() || (may(account!, "read", file) && (isRead || may(account!, "write", file)))) return;
     wrong.push(path);
     // The user who made this folder may have made what is in it.
@@ -50,6 +50,7 @@ export async function judgeOwnership(
     }
   }
   for (const name of OWN) await look(join(dataDir, name), "change");
+  await look(join(dataDir, ".native"), "read");
   await lookInto(join(dataDir, "spool"), SPOOLED, "change");
   if (mediaDir !== null) await lookInto(mediaDir, COPIES, "copy");
   if (wrong.length === 0) return ok(`${count} files and folders, all of them usable for ${account.name}`);

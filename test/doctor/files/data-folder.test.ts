@@ -58,9 +58,10 @@ test("files that are not the relay's are ignored, in each of its folders", async
     writeFileSync(join(dir, folder, ".notes"), "", { mode: 0o600 });
   }
   writeFileSync(join(dir, "dump.sql"), "", { mode: 0o600 });
+  mkdirSync(join(dir, ".native"), { mode: 0o755 });
   for (const name of ["relay.db", "spool"]) chmodSync(join(dir, name), 0o777);
   const finding = await judgeFiles(await dataUsedBy(dir, stranger));
-  assert.match(inWords([finding]), /^ok: 2 files and folders, all of them usable for relay$/);
+  assert.match(inWords([finding]), /^ok: 3 files and folders, all of them usable for relay$/);
 });
 
 test("of many files the advice names as many as a command takes, and to run doctor again", async (t) => {

@@ -9,7 +9,7 @@ import { COMPANIONS } from "../../backup.ts";
 /** How a file is opened. `timeout`: milliseconds to wait for another process's lock. */
 export type Opening = { timeout: number; readonly?: boolean; fileMustExist?: boolean };
 
-/** What is at the top of a data folder, into which the packed program may unpack the driver's native part. */
+/** What is at the top of a data folder. Beside it the packed program may keep the driver's native part. */
 const IN_DATA_FOLDER = ["relay.db", "relay.lock"];
 
 /**
