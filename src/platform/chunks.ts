@@ -6,62 +6,46 @@ const SMALL = 4 * 1024;
 /** The size of the buffers that small chunks are copied into, in bytes. */
 const ROOM = 16 * 1024;
 
+const NO_ROOM = Buffer.alloc(0);
+
 /** Chunks in their order; small ones are copied together, so that they take about as much memory as they have bytes. */
-export type Chunks = {
-  add(chunk: Uint8Array): void;
-  /** The chunks since the last call. */
-  take(): Uint8Array[];
-};
-
-export function createChunks(): Chunks {
+export function createChunks() {
   let chunks: Uint8Array[] = [];
-  let room = Buffer.alloc(0);
+  let room = NO_ROOM;
+  /** The bytes of `room` that are used, and those that are the last chunk. */
   let used = 0;
-  /** Where the part of `room` begins that is in no chunk yet. */
-  let from = 0;
-  /** The first chunk is usually the only one, and is not copied then. */
-  let first: Uint8Array | null = null;
-  let isEmpty = true;
-
-  function cut(): void {
-    if (used > from) chunks.push(room.subarray(from, used));
-    from = used;
-  }
+  let ofLast = 0;
 
   function put(chunk: Uint8Array): void {
     if (chunk.length >= SMALL) {
-      cut();
       chunks.push(chunk);
+      ofLast = 0;
       return;
     }
-    if (chunk.length > room.length - used) {
-      cut();
+    if (used + chunk.length > room.length) {
       room = Buffer.allocUnsafeSlow(ROOM);
-      used = from = 0;
+      used = ofLast = 0;
     }
+    if (ofLast > 0) chunks.pop();
     room.set(chunk, used);
     used += chunk.length;
+    ofLast += chunk.length;
+    chunks.push(room.subarray(used - ofLast, used));
   }
 
   return {
-    add(chunk) {
-      if (isEmpty) {
-        isEmpty = false;
-        first = chunk;
-        return;
-      }
-      if (first !== null) put(first);
-      first = null;
+    add(chunk: Uint8Array): void {
+      // The first is usually the only one, and is not copied then.
+      if (chunks.length === 0) return void chunks.push(chunk);
+      if (chunks.length === 1 && room === NO_ROOM) put(chunks.pop()!);
       put(chunk);
     },
-    take() {
-      cut();
-      const taken = first === null ? chunks : [first];
+    /** The chunks since the last call. */
+    take(): Uint8Array[] {
+      const taken = chunks;
       chunks = [];
-      room = Buffer.alloc(0);
-      used = from = 0;
-      first = null;
-      isEmpty = true;
+      room = NO_ROOM;
+      used = ofLast = 0;
       return taken;
     },
   };

@@ -3,25 +3,19 @@ import { networkInterfaces, tmpdir } from "node:os";
 import process from "node:process";
 
 /** Facts about this machine; empty where they cannot be read. */
-export type Machine = {
-  platform: string;
-  /** The effective user id of this process; null where there are none (Windows). */
-  user: number | null;
-  /** Addresses of the network interfaces, loopback left out. */
-  addresses: string[];
-  /** For files that are not needed after the process. */
-  tempDir: string;
-  /** All addresses of a host name, from the system's resolver. */
-  resolve(hostname: string): Promise<{ address: string; family: number }[]>;
-};
+export type Machine = ReturnType<typeof lookAtMachine>;
 
-export function lookAtMachine(): Machine {
+export function lookAtMachine() {
   return {
-    platform: process.platform,
+    platform: process.platform as string,
+    /** The effective user id of this process; null where there are none (Windows). */
     user: process.geteuid?.() ?? null,
+    /** Addresses of the network interfaces, loopback left out. */
     addresses: ownAddresses(),
+    /** For files that are not needed after the process. */
     tempDir: tmpdir(),
-    resolve: (hostname) => lookup(hostname, { all: true }),
+    /** All addresses of a host name, from the system's resolver. */
+    resolve: (hostname: string): Promise<{ address: string; family: number }[]> => lookup(hostname, { all: true }),
   };
 }
 

@@ -35,23 +35,16 @@ export function systemRandom(): Random {
 }
 
 /** The process's environment, read once. */
-export type Environment = {
-  env: Record<string, string | undefined>;
-  cwd: string;
-  /** Without the runtime and the main file. */
-  args: string[];
-  hostname: string;
-  platform: string;
-  pid: number;
-};
+export type Environment = ReturnType<typeof environment>;
 
-export function environment(): Environment {
+export function environment() {
   return {
-    env: process.env,
+    env: process.env as Record<string, string | undefined>,
     cwd: process.cwd(),
+    /** Without the runtime and the main file. */
     args: process.argv.slice(2),
     hostname: hostname(),
-    platform: process.platform,
+    platform: process.platform as string,
     pid: process.pid,
   };
 }

@@ -1,8 +1,7 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { accessSync, constants } from "node:fs";
 import { uptime } from "node:os";
-import { isAbsolute, join } from "node:path";
+import { isAbsolute } from "node:path";
 import process from "node:process";
 import { errorLine, RelayError } from "../errors.ts";
 import type { Clock, Ports } from "../ports.ts";
@@ -133,32 +132,18 @@ function feedWatchdog(
 
 /** With systemd-notify(1), which every machine with systemd has. It gets nothing else of this environment. */
 function bySystemdNotify(socket: string, path: string, clock: Clock): Notify {
+  // A service's PATH may be anything; relative folders are skipped.
+  const PATH = [...path.split(":").filter(isAbsolute), "/usr/bin", "/bin"].join(":");
   return async (assignments) => {
-    const program = findProgram("systemd-notify", path);
-    const child = spawn(program, assignments, { stdio: "ignore", env: { NOTIFY_SOCKET: socket } });
+    const child = spawn("systemd-notify", assignments, { stdio: "ignore", env: { NOTIFY_SOCKET: socket, PATH } });
     const cancel = clock.after(LONGEST_NOTIFICATION, () => child.kill("SIGKILL"));
     try {
       const [code, signal] = await once(child, "exit");
-      if (code !== 0) throw new RelayError("unsupported", `${program} ended with ${signal ?? code}`);
+      if (code !== 0) throw new RelayError("unsupported", `systemd-notify ended with ${signal ?? code}`);
     } finally {
       cancel();
     }
   };
-}
-
-function findProgram(name: string, path: string): string {
-  // A service's PATH may be anything; relative folders are skipped.
-  const candidates = [...path.split(":"), "/usr/bin", "/bin"].filter(isAbsolute).map((dir) => join(dir, name));
-  const found = candidates.find((candidate) => {
-    try {
-      accessSync(candidate, constants.X_OK);
-      return true;
-    } catch {
-      return false;
-    }
-  });
-  if (found === undefined) throw new RelayError("unsupported", `there is no ${name}: it comes with systemd`);
-  return found;
 }
 
 /**

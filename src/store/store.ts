@@ -245,7 +245,7 @@ export type StoreVerbs = {
   noteCheck(check: IntegrityCheck): Promise<void>;
   /** Commits next to nothing, to find out whether it can; rejects like any write. */
   probe(): Promise<void>;
-  /** Moves what the log of commits holds into the database, as far as nobody reads it. It is done without being asked for, too. */
+  /** Moves what the log of commits holds into the database, except what is being read. Commits do so too, now and then. */
   checkpoint(): Promise<void>;
 };
 

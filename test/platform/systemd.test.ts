@@ -123,7 +123,7 @@ test("a systemd-notify that fails or hangs is a warning, and is told no secret",
   };
 
   say(`env > '${dir}/env'; exit 3`);
-  assert.equal(await warningOf(), `${program} ended with 3`);
+  assert.equal(await warningOf(), `systemd-notify ended with 3`);
   assert.match(readFileSync(join(dir, "env"), "utf8"), /^NOTIFY_SOCKET=/m);
   assert.doesNotMatch(readFileSync(join(dir, "env"), "utf8"), /SECRET/);
 
@@ -134,7 +134,7 @@ test("a systemd-notify that fails or hangs is a warning, and is told no secret",
     await begun();
     await clock.advance(8_000);
   });
-  assert.equal(await hung, `${program} ended with SIGKILL`);
+  assert.equal(await hung, `systemd-notify ended with SIGKILL`);
 });
 
 /** A watchdog of 30 s over a fake clock, and when it was fed, in seconds. */

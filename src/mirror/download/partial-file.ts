@@ -5,7 +5,6 @@ import { errorLine } from "../../errors.ts";
 import type { DownloadJob } from "../../model/job.ts";
 import type { SpooledFile } from "../../model/medium.ts";
 import { nullWhereMissing, syncFolder } from "../../platform/files/file-system.ts";
-import { openHasher } from "../../platform/files/hash-thread.ts";
 import { sha256OfFile } from "../../platform/files/sha256.ts";
 import { isPartOnly } from "../../rules/part-only.ts";
 import { InvalidContent, isNoSpace, LocalFailure, PermanentFailure } from "../errors.ts";
@@ -25,9 +24,6 @@ const PROGRESS = 2 ** 20;
 const MAX_WHY = 300;
 
 const NO_FOLLOW = constants.O_NOFOLLOW ?? 0;
-
-/** Shared by all downloads; its thread starts with the first large file and exits when idle. */
-const hasher = openHasher();
 
 /**
  * The state that earlier attempts left, as far as it fits the link and the files. Throws the system's errors and the signal's
@@ -106,7 +102,7 @@ export async function openPartialFile(
   let file = kept ?? (await create(path));
   let state: ResumeState = kept ? start : { ...start, validator: null, synced: 0 };
   const before = start.furthest;
-  const checksum = startChecksum(hasher, path, signal);
+  const checksum = startChecksum(path, signal);
 
   const isResumable = () => state.validator !== null && state.synced > 0;
 

@@ -1,19 +1,19 @@
 import type { FileHandle } from "node:fs/promises";
-import type { Following, Hasher } from "../../platform/files/hash-thread.ts";
+import { type Following, followFile } from "../../platform/files/hash-thread.ts";
 import { sha256OfFile } from "../../platform/files/sha256.ts";
 
-/** A smaller file is hashed on this thread, at its end: that costs less than the other thread. */
-const WORTH_A_THREAD = 4 * 2 ** 20;
+/** A smaller file is hashed on this thread, at its end: that costs less than a thread of its own. */
+const WORTH_A_THREAD = 8 * 2 ** 20;
 
 /**
- * The sha256 of the file at `path` while it is downloaded: a large one is hashed on the hasher's thread during its download, a
+ * The sha256 of the file at `path` while it is downloaded: a large one is hashed on a thread during its download, a
  * small one, and where that fails, at the end.
  */
-export function startChecksum(hasher: Pick<Hasher, "follow">, path: string, signal: AbortSignal) {
+export function startChecksum(path: string, signal: AbortSignal, startThread: typeof followFile = followFile) {
   let following: Following | null = null;
 
   function follow(length: number): Following | null {
-    if (length >= WORTH_A_THREAD) following ??= hasher.follow(path);
+    if (length >= WORTH_A_THREAD) following ??= startThread(path);
     return following;
   }
 

@@ -1,15 +1,7 @@
 import { type StatsFs, statfsSync } from "node:fs";
 import { statfs } from "node:fs/promises";
 
-export type DiskSpace = {
-  /** Bytes that this user may still write. */
-  free: number;
-  /** Bytes of the whole disk; 0 for what the kernel makes up (/proc). */
-  size: number;
-  /** Files that the disk can hold, and can still hold; both 0 where it has no fixed number. */
-  files: number;
-  filesFree: number;
-};
+export type DiskSpace = ReturnType<typeof spaceOf>;
 
 /** The space of the disk that a folder is on. */
 export async function diskSpace(folder: string): Promise<DiskSpace> {
@@ -26,6 +18,14 @@ export function freeBytesSync(folder: string): number {
   return spaceOf(statfsSync(folder)).free;
 }
 
-function spaceOf({ bavail, blocks, bsize, files, ffree }: StatsFs): DiskSpace {
-  return { free: bavail * bsize, size: blocks * bsize, files, filesFree: ffree };
+function spaceOf({ bavail, blocks, bsize, files, ffree }: StatsFs) {
+  return {
+    /** Bytes that this user may still write. */
+    free: bavail * bsize,
+    /** Bytes of the whole disk; 0 for what the kernel makes up (/proc). */
+    size: blocks * bsize,
+    /** Files that the disk can hold, and can still hold; both 0 where it has no fixed number. */
+    files,
+    filesFree: ffree,
+  };
 }

@@ -24,29 +24,19 @@ const PROXY_V2 = Buffer.from("0d0a0d0a000d0a515549540a", "hex");
 const PROXY_ADVICE =
   "turn it off in the load balancer, let it set X-Forwarded-For, and name its address in server.trustedProxies";
 
-/** Other protocols, by their first bytes. */
-const STARTS: { starts(bytes: Buffer): boolean; what: string; advice: string }[] = [
-  {
-    starts: (bytes) => bytes.subarray(0, 6).toString("latin1") === "PROXY ",
-    what: "the PROXY protocol (version 1) is not spoken here",
-    advice: PROXY_ADVICE,
-  },
-  {
-    starts: (bytes) => bytes.subarray(0, PROXY_V2.length).equals(PROXY_V2),
-    what: "the PROXY protocol (version 2) is not spoken here",
-    advice: PROXY_ADVICE,
-  },
-  {
-    starts: (bytes) => bytes[0] === 0x16 && bytes[1] === 0x03,
-    what: "TLS is not spoken on this port",
-    advice: "set server.tls, or have the sender or the proxy use http://",
-  },
-  {
-    starts: (bytes) => bytes.subarray(0, 14).toString("latin1") === "PRI * HTTP/2.0",
-    what: "HTTP/2 is not spoken here",
-    advice: "have the proxy use HTTP/1.1",
-  },
+/** Other protocols, by their first bytes: what is wrong, and what to do. */
+const STARTS: [start: Buffer, what: string, advice: string][] = [
+  [Buffer.from("PROXY "), "the PROXY protocol (version 1) is not spoken here", PROXY_ADVICE],
+  [PROXY_V2, "the PROXY protocol (version 2) is not spoken here", PROXY_ADVICE],
+  [
+    Buffer.from([0x16, 0x03]),
+    "TLS is not spoken on this port",
+    "set server.tls, or have the sender or the proxy use http://",
+  ],
+  [Buffer.from("PRI * HTTP/2.0"), "HTTP/2 is not spoken here", "have the proxy use HTTP/1.1"],
 ];
+
+const beginsWith = (bytes: Buffer, start: Buffer) => bytes.subarray(0, start.length).equals(start);
 
 /** Describes a client error; `maxHead` is the limit of a head, in bytes. */
 export function describeClientError(error: ClientError, maxHead: number): Omit<Unread, "address"> {
@@ -62,10 +52,8 @@ export function describeLate(limits: { headersTimeout: number; requestTimeout: n
 }
 
 function describe({ code = "", reason }: ClientError, bytes: Buffer, maxHead: number): Described {
-  const start = STARTS.find(({ starts }) => starts(bytes));
-  if (start !== undefined) {
-    return { code: "bad_request", message: start.what, why: `${start.what}: ${start.advice}` };
-  }
+  const [, what, advice] = STARTS.find(([start]) => beginsWith(bytes, start)) ?? [];
+  if (what !== undefined) return { code: "bad_request", message: what, why: `${what}: ${advice}` };
   if (code === "HPE_HEADER_OVERFLOW") {
     const message = `the headers are larger than ${maxHead} bytes`;
     return { code: "headers_too_large", message, why: message };
@@ -88,8 +76,8 @@ function describe({ code = "", reason }: ClientError, bytes: Buffer, maxHead: nu
 
 /** What follows the first empty line of a packet, or null. */
 function bodyIn(bytes: Buffer): Uint8Array | null {
-  const isProxyV2 = bytes.subarray(0, PROXY_V2.length).equals(PROXY_V2);
-  const request = isProxyV2 && bytes.length >= 16 ? bytes.subarray(16 + bytes.readUInt16BE(14)) : bytes;
+  const isProxyV2 = beginsWith(bytes, PROXY_V2) && bytes.length >= 16;
+  const request = isProxyV2 ? bytes.subarray(16 + bytes.readUInt16BE(14)) : bytes;
   const ends = ["\r\n\r\n", "\n\n"].map((end) => ({ at: request.indexOf(end), length: end.length }));
   const end = ends.filter(({ at }) => at >= 0).sort((a, b) => a.at - b.at)[0];
   const body = end && request.subarray(end.at + end.length);

@@ -12,8 +12,6 @@ type Connection = {
   /** The address, or IPv6 network, whose share it counts in. */
   owner: string;
   isTrusted: boolean;
-  /** The TLS handshake, if there is one, is done. */
-  isReady: boolean;
   /** Requests so far, the last of them, and those whose answer is not complete. */
   requests: number;
   request: IncomingMessage | null;
@@ -63,11 +61,10 @@ export function createConnections(options: {
   trust: Trust;
   clock: Clock;
   log: Pick<Log, "warn">;
-  isTls: boolean;
   /** A request on this socket was not received in time. */
   onLate(socket: Socket): void;
 }) {
-  const { limits, every, clock, log, isTls, onLate } = options;
+  const { limits, every, clock, log, onLate } = options;
   let { trust } = options;
   const all = new Set<Connection>();
   /** Connections of other addresses without a request, the longest idle first. */
@@ -90,6 +87,13 @@ export function createConnections(options: {
   function close(connection: Connection): void {
     remove(connection);
     connection.socket.destroy();
+  }
+
+  function enter(connection: Connection): void {
+    all.add(connection);
+    if (connection.isTrusted) return;
+    byOwner.set(connection.owner, (byOwner.get(connection.owner) ?? new Set()).add(connection));
+    if (connection.unanswered === 0) idle.add(connection);
   }
 
   function remove(connection: Connection): void {
@@ -147,11 +151,11 @@ export function createConnections(options: {
 
   /** Whether what is being received takes too long: a TLS handshake, a head, or the body after it. */
   function isLate(connection: Connection): boolean {
-    const { socket, isReady, requests, request, unanswered, idleAt } = connection;
+    const { socket, requests, request, unanswered, idleAt } = connection;
     const isBody = unanswered > 0 && request?.complete === false;
     const isHead = unanswered === 0 && (requests === 0 || socket.bytesRead !== idleAt);
     connection.begun = isBody || isHead ? connection.begun + 1 : 0;
-    return connection.begun * every >= (isBody && isReady ? limits.requestTimeout : limits.headersTimeout);
+    return connection.begun * every >= (isBody ? limits.requestTimeout : limits.headersTimeout);
   }
 
   function look(): void {
@@ -194,7 +198,7 @@ export function createConnections(options: {
       const address = socket.remoteAddress ?? "unknown";
       const isTrusted = trust.isTrusted(address);
       const connection: Connection = {
-        ...{ socket, address, owner: holderOf(address), isTrusted, isReady: !isTls },
+        ...{ socket, address, owner: holderOf(address), isTrusted },
         ...{ requests: 0, request: null, unanswered: 0, idleAt: 0, begun: 0, moved: 0, quiet: 0 },
       };
       if (!makeRoom(connection)) {
@@ -202,13 +206,8 @@ export function createConnections(options: {
         socket.destroy();
         return;
       }
-      all.add(connection);
+      enter(connection);
       bySocket.set(socket, connection);
-      if (!isTrusted) {
-        const own = byOwner.get(connection.owner) ?? new Set();
-        byOwner.set(connection.owner, own.add(connection));
-      }
-      setIdle(connection);
       socket.once("close", () => remove(connection));
     },
 
@@ -217,7 +216,6 @@ export function createConnections(options: {
       const connection = connectionOf(socket);
       if (connection === undefined) return;
       connection.socket = socket;
-      connection.isReady = true;
       connection.begun = 0;
       connection.idleAt = socket.bytesRead;
       bySocket.set(socket, connection);
@@ -270,19 +268,10 @@ export function createConnections(options: {
     /** After a reload: judges every connection again. */
     setTrust(next: Trust): void {
       trust = next;
-      for (const connection of all) {
-        const { address, owner, unanswered } = connection;
-        connection.isTrusted = trust.isTrusted(address);
-        const own = byOwner.get(owner) ?? new Set();
-        if (connection.isTrusted) {
-          own.delete(connection);
-          idle.delete(connection);
-        } else {
-          own.add(connection);
-          if (unanswered === 0) idle.add(connection);
-        }
-        if (own.size > 0) byOwner.set(owner, own);
-        else byOwner.delete(owner);
+      for (const connection of [...all]) {
+        remove(connection);
+        connection.isTrusted = trust.isTrusted(connection.address);
+        enter(connection);
       }
     },
 

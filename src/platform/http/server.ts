@@ -129,7 +129,7 @@ export async function listen(
   server.maxHeadersCount = 0;
   server.maxConnections = options.atMost;
   const connections = createConnections({
-    ...{ limits: options, every: options.connectionsCheckingInterval, trust: gate, isTls: at.tls !== null, clock, log },
+    ...{ limits: options, every: options.connectionsCheckingInterval, trust: gate, clock, log },
     onLate: (socket) => refuse(socket, describeLate(options), connections.hasBegun(socket)),
   });
   server.on("drop", (dropped) => connections.dropped(dropped?.remoteAddress ?? "unknown"));

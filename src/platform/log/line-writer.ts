@@ -1,134 +1,48 @@
-import { constants, fstatSync, openSync, writeSync } from "node:fs";
+import { constants, fstatSync, openSync } from "node:fs";
 import process from "node:process";
+import { Writable } from "node:stream";
 import { setTimeout as startTimer } from "node:timers";
+import { setTimeout as wait } from "node:timers/promises";
 import { isatty } from "node:tty";
-import { Worker } from "node:worker_threads";
 
 /** The most bytes of waiting lines; further lines are dropped and counted. */
 const MAX_WAITING = 2 ** 20;
 
-/** Bytes taken from the queue at once: the capacity of a pipe on Linux (pipe(7)). */
-const PER_BATCH = 2 ** 16;
-
-/** Bytes of one write: PIPE_BUF, which a pipe takes atomically (pipe(7)). */
+/** Bytes of one write: PIPE_BUF, which a pipe takes atomically (pipe(7)). Deno does not report partial writes. */
 const PER_WRITE = 4096;
 
-/** Pause between writes while the reader is slow, in milliseconds; doubled up to the second while it reads nothing. */
-const SHORTEST_PAUSE = 5;
-const LONGEST_PAUSE = 200;
+/** Pause before the next try of a write that failed, in milliseconds. */
+const PAUSE = 50;
 
-/** Writes lines to a file descriptor without waiting for their reader. */
-export type Lines = {
-  /**
-   * The line is written when this returns, as long as the reader keeps up; else it waits, or is dropped. `worth` is added to
-   * `takeLost` when it is dropped. Never throws.
-   */
-  write(line: string, worth: number): void;
-  /** The sum of the dropped lines' `worth` since the last call. */
-  takeLost(): number;
-  /** Resolves when no line waits, after `ms` milliseconds at the latest. */
-  flush(ms: number): Promise<void>;
-};
+/** `put` is false where the line was dropped. */
+type Sink = { put(line: string): boolean; isBehind(): boolean };
 
-/** `put` returns the number of bytes taken, which is less while the reader is slow; it throws the error of the write. */
-type Sink = { put(bytes: Uint8Array, worth: number): number; isIdle(): boolean };
-
-type Feedback = { free(): void; lose(worth: number): void };
-
-type Waiting = { bytes: Uint8Array; worth: number };
-
-/** Lines to file descriptor `fd`. It does not keep the process alive: flush before the end. */
-export function openLines(fd: number): Lines {
-  let waiting: Waiting[] = [];
-  let size = 0;
+/**
+ * Writes lines to file descriptor `fd` without waiting for their reader. It does not keep the process alive: flush before the
+ * end.
+ */
+export async function openLines(fd: number) {
+  const sink = await openSink(fd);
   let lost = 0;
-  let timer: NodeJS.Timeout | null = null;
-  let pause = SHORTEST_PAUSE;
-  let flushed: (() => void)[] = [];
-  const lose = (worth: number) => {
-    lost += worth;
-  };
-  const sink = openSink(fd, { free: drain, lose });
-
-  /** The number of bytes taken; all where the write failed, which loses the line. */
-  function put({ bytes, worth }: Waiting): number {
-    try {
-      return sink.put(bytes, worth);
-    } catch {
-      lose(worth);
-      return bytes.length;
-    }
-  }
-
-  /** The waiting lines of one write. */
-  function nextBatch(): { batch: Waiting; lines: number } {
-    let lines = 0;
-    let bytes = 0;
-    let worth = 0;
-    while (lines < waiting.length && (lines === 0 || bytes + waiting[lines]!.bytes.length <= PER_BATCH)) {
-      bytes += waiting[lines]!.bytes.length;
-      worth += waiting[lines++]!.worth;
-    }
-    return { batch: { bytes: Buffer.concat(waiting.slice(0, lines).map((line) => line.bytes)), worth }, lines };
-  }
-
-  function drain(): void {
-    if (timer !== null) clearTimeout(timer);
-    timer = null;
-    let hasTaken = false;
-    while (waiting.length > 0) {
-      const { batch, lines } = nextBatch();
-      const taken = put(batch);
-      hasTaken ||= taken > 0;
-      consume(taken, lines);
-      if (taken < batch.bytes.length) break;
-    }
-    pause = hasTaken ? SHORTEST_PAUSE : Math.min(pause * 2, LONGEST_PAUSE);
-    if (waiting.length > 0) {
-      timer = startTimer(drain, pause).unref();
-      return;
-    }
-    if (!sink.isIdle()) return;
-    for (const resolve of flushed) resolve();
-    flushed = [];
-  }
-
-  function consume(taken: number, lines: number): void {
-    size -= taken;
-    let rest = taken;
-    let whole = 0;
-    while (whole < lines && rest >= waiting[whole]!.bytes.length) rest -= waiting[whole++]!.bytes.length;
-    waiting = waiting.slice(whole);
-    if (rest > 0) waiting[0] = { ...waiting[0]!, bytes: waiting[0]!.bytes.subarray(rest) };
-  }
-
   return {
-    write(line, worth) {
-      const bytes = Buffer.from(line);
-      const taken = waiting.length === 0 ? put({ bytes, worth }) : 0;
-      if (taken === bytes.length) return;
-      if (size > 0 && size + bytes.length > MAX_WAITING) return lose(worth);
-      waiting.push({ bytes: bytes.subarray(taken), worth });
-      size += bytes.length - taken;
-      timer ??= startTimer(drain, pause).unref();
+    /**
+     * The line is written when this returns, as long as the reader keeps up; else it waits, or is dropped. `worth` is added to
+     * `takeLost` when it is dropped. Never throws.
+     */
+    write(line: string, worth: number): void {
+      if (!sink.put(line)) lost += worth;
     },
 
-    takeLost() {
+    /** The sum of the dropped lines' `worth` since the last call. */
+    takeLost(): number {
       const taken = lost;
       lost = 0;
       return taken;
     },
 
-    flush(ms) {
-      if (waiting.length === 0 && sink.isIdle()) return Promise.resolve();
-      return new Promise((resolve) => {
-        const late = startTimer(resolve, ms);
-        flushed.push(() => {
-          clearTimeout(late);
-          resolve();
-        });
-        drain();
-      });
+    /** Resolves when no line waits, after `ms` milliseconds at the latest. */
+    async flush(ms: number): Promise<void> {
+      for (let left = ms; sink.isBehind() && left > 0; left -= PAUSE) await wait(PAUSE);
     },
   };
 }
@@ -137,17 +51,17 @@ export function openLines(fd: number): Lines {
  * How `fd` is written to without waiting. A file takes all bytes. A pipe or a terminal is opened once more, to set O_NONBLOCK
  * for this process alone (it belongs to the open file description, which is shared; open(2)). What cannot be reopened, like a
  * socket, has O_NONBLOCK from Node, once it makes `process.stdout` (docs.libuv.org/en/v1.x/pipe.html#c.uv_pipe_open). Deno
- * neither sets it nor reports partial writes, so there a thread writes to all but pipes.
+ * neither sets it nor reports partial writes, so there all but pipes are written to in the background.
  */
-function openSink(fd: number, feedback: Feedback): Sink {
+async function openSink(fd: number): Promise<Sink> {
   const stats = fstatSync(fd);
-  if (!stats.isFIFO() && !stats.isSocket() && !isatty(fd)) return writeWhole(fd);
+  if (!stats.isFIFO() && !stats.isSocket() && !isatty(fd)) return writeAtOnce(fd);
   const isDeno = process.versions.deno !== undefined;
   const own = isDeno && !stats.isFIFO() ? null : reopen(fd);
-  if (own !== null) return writeSome(own);
-  if (isDeno) return writeOnThread(fd, feedback);
+  if (own !== null) return writeAtOnce(own);
+  if (isDeno) return writeInBackground(fd === 2 ? "stderr" : "stdout");
   void (fd === 2 ? process.stderr : process.stdout);
-  return writeSome(fd);
+  return writeAtOnce(fd);
 }
 
 function reopen(fd: number): number | null {
@@ -159,85 +73,56 @@ function reopen(fd: number): number | null {
   }
 }
 
-/** A write to a full disk may be partial: the next line begins with a line break then. */
-function writeWhole(fd: number): Sink {
-  let isTorn = false;
-  return {
-    put(bytes) {
-      let at = 0;
-      try {
-        if (isTorn) writeSync(fd, "\n");
-        isTorn = false;
-        while (at < bytes.length) at += writeSync(fd, bytes, at);
-      } catch (error) {
-        isTorn ||= at > 0;
-        throw error;
-      }
-      return at;
-    },
-    isIdle: () => true,
-  };
-}
+/** What a write does not take, also because its disk is full, is written with the next line, or after a pause. */
+async function writeAtOnce(dest: number): Promise<Sink> {
+  const { pino } = await import("pino");
+  let isBehind = false;
+  let isDropped = false;
+  let isPausing = false;
+  // Without `retryEAGAIN` it would block until the reader takes more.
+  const limits = { maxLength: MAX_WAITING, maxWrite: PER_WRITE, retryEAGAIN: () => false };
+  const out = pino.destination({ dest, sync: true, ...limits });
 
-function writeSome(fd: number): Sink {
-  return {
-    put(bytes) {
-      let at = 0;
-      try {
-        while (at < bytes.length) at += writeSync(fd, bytes, at, Math.min(PER_WRITE, bytes.length - at));
-      } catch (error) {
-        if ((error as NodeJS.ErrnoException).code !== "EAGAIN") throw error;
-      }
-      return at;
-    },
-    isIdle: () => true,
-  };
-}
-
-/** One write at a time, on a thread that may block. It does not keep the process alive. */
-function writeOnThread(fd: number, { free, lose }: Feedback): Sink {
-  let isBusy = false;
-  let thread: Worker | null = start(); // At once, because lines wait until it runs.
-
-  function start(): Worker {
-    const started = new Worker(THREAD, { eval: true, name: "log", workerData: fd });
-    started.on("message", (lost: number) => {
-      isBusy = false;
-      lose(lost);
-      free();
-    });
-    started.on("error", () => {
-      thread = null;
-      isBusy = false;
-      free();
-    });
-    started.unref();
-    return started;
+  function put(line: string): boolean {
+    isBehind = isDropped = false;
+    out.write(line);
+    return !isDropped;
   }
 
-  return {
-    put(bytes, worth) {
-      if (isBusy) return 0;
-      thread ??= start();
-      thread.postMessage({ bytes, worth });
-      isBusy = true;
-      return bytes.length;
-    },
-    isIdle: () => !isBusy,
-  };
+  function tryAgain(): void {
+    isPausing = false;
+    put("");
+  }
+
+  // pino's own listener ends the log when its reader goes, though another may open the same pipe.
+  out.removeAllListeners("error");
+  out.on("error", () => {
+    isBehind = true;
+    if (!isPausing) startTimer(tryAgain, PAUSE).unref();
+    isPausing = true;
+  });
+  out.on("drop", () => {
+    isBehind = isDropped = true;
+  });
+  return { put, isBehind: () => isBehind };
 }
 
-/** CommonJS as text, because a build is one file. It answers each write with the `worth` that was lost. */
-const THREAD = `
-const { writeSync } = require("node:fs");
-const { parentPort, workerData: fd } = require("node:worker_threads");
-
-parentPort.on("message", ({ bytes, worth }) => {
-  try {
-    for (let at = 0; at < bytes.length; ) at += writeSync(fd, bytes, at);
-    parentPort.postMessage(0);
-  } catch {
-    parentPort.postMessage(worth);
-  }
-});
-`;
+/** By Deno's own API: its `fs.write` blocks. A write that fails loses its line. */
+function writeInBackground(name: "stdout" | "stderr"): Sink {
+  type Streams = Record<typeof name, { write(bytes: Uint8Array): Promise<number> }>;
+  const stream = (globalThis as unknown as { Deno: Streams }).Deno[name];
+  const out = new Writable({
+    async write(line: Buffer, _encoding, done) {
+      for (let at = 0; at < line.length; ) at += await stream.write(line.subarray(at)).catch(() => line.length);
+      done();
+    },
+  });
+  return {
+    put(line) {
+      if (out.writableLength + Buffer.byteLength(line) > MAX_WAITING) return false;
+      out.write(line);
+      return true;
+    },
+    isBehind: () => out.writableLength > 0,
+  };
+}

@@ -37,7 +37,7 @@ export async function openLog({ level, format }: LogOptions, isTTY: boolean, fd:
   // A pino transport starts a worker from a file of its own, which a bundle does not have.
   const isPretty = format === "pretty" || (format === "auto" && isTTY);
   const prettify = isPretty ? (await import("pino-pretty")).prettyFactory({ colorize: isTTY, ...PRETTY }) : null;
-  const lines = openLines(fd);
+  const lines = await openLines(fd);
   let worth = 1;
   const logger = pino(options, { write: (line) => lines.write(prettify?.(line) ?? line, worth) });
   const write = (at: LogOptions["level"]) => (fact: string, fields?: Record<string, unknown>) => {

@@ -65,18 +65,14 @@ export function holderOf(text: string): string {
   return address?.toString() ?? text;
 }
 
-/** ipaddr.js reads `::1.2.3.4` as `::ffff:1.2.3.4`; hexadecimal avoids that. */
+/** ipaddr.js reads `::1.2.3.4` as `::ffff:1.2.3.4`; a URL writes it in hexadecimal. */
 function readAddress(text: string): Address {
-  const dotted = /^(.*:)(\d+)\.(\d+)\.(\d+)\.(\d+)$/.exec(text);
-  if (dotted === null) return ipaddr.parse(text);
-  const [a, b, c, d] = dotted.slice(2).map(Number) as [number, number, number, number];
-  return ipaddr.parse(`${dotted[1]}${(a * 256 + b).toString(16)}:${(c * 256 + d).toString(16)}`);
+  const isMixed = text.includes(":") && text.includes(".");
+  return ipaddr.parse(isMixed ? new URL(`http://[${text}]/`).hostname.slice(1, -1) : text);
 }
 
 /** The most entries of X-Forwarded-For that are read: no real chain is longer, and the header may be forged. */
 const MAX_HOPS = 32;
-/** The longest entry: a full IPv6 address, brackets and a port. */
-const MAX_ENTRY = 64;
 
 /**
  * The sender's address: the socket's, or, where that is a trusted proxy, the right-most address of X-Forwarded-For that is
@@ -92,15 +88,12 @@ export function clientAddress(
   if (client === null || !trusted.contains(client)) return client;
   const header = Array.isArray(forwardedFor) ? forwardedFor.join(",") : (forwardedFor ?? "");
   if (header === "") return client;
-  let end = header.length;
-  for (let hop = 0; end >= 0; hop++) {
-    const comma = end === 0 ? -1 : header.lastIndexOf(",", end - 1);
-    if (hop === MAX_HOPS || end - comma > MAX_ENTRY) return null;
-    client = normalise(withoutPort(header.slice(comma + 1, end).trim()));
+  const entries = header.split(",");
+  for (const entry of entries.slice(-MAX_HOPS).reverse()) {
+    client = normalise(withoutPort(entry.trim()));
     if (client === null || !trusted.contains(client)) return client;
-    end = comma;
   }
-  return client;
+  return entries.length > MAX_HOPS ? null : client;
 }
 
 function normalise(text: string): string | null {

@@ -1,21 +1,5 @@
 import { Buffer } from "node:buffer";
 
-/**
- * Removes interim responses (1xx, RFC 9110 §15.2) before undici parses what a server sends: undici ends the connection at an
- * unexpected `100 Continue`, while a client must accept any number of them. `101 Switching Protocols` passes: it is the end of
- * HTTP on a connection, and a failure.
- */
-export type InterimFilter = {
-  /** A request is about to be sent: the next bytes begin with the head of a response. */
-  expectHead(): void;
-  /** The bytes that belong to final responses; an incomplete head is held back. */
-  pass(chunk: Uint8Array): Uint8Array;
-  /** The bytes held back, for the end of the connection. */
-  flush(): Uint8Array;
-  /** Whether the head of a final response has begun since the last request. */
-  isAnswered(): boolean;
-};
-
 /** A longer interim head is passed on to the parser, which refuses it; bytes. */
 const LONGEST_HEAD = 16 * 1024;
 
@@ -25,7 +9,12 @@ const PROTOCOL = "HTTP/";
 const STATUS_LENGTH = "HTTP/1.1 100 ".length;
 const INTERIM = /^HTTP\/1\.\d 1(?!01)\d\d(?!\d)/;
 
-export function createInterimFilter(): InterimFilter {
+/**
+ * Removes interim responses (1xx, RFC 9110 §15.2) before undici parses what a server sends: undici ends the connection at an
+ * unexpected `100 Continue`, while a client must accept any number of them. `101 Switching Protocols` passes: it is the end of
+ * HTTP on a connection, and a failure.
+ */
+export function createInterimFilter() {
   let held: Uint8Array = NOTHING;
   let isAtHead = true;
 
@@ -36,11 +25,13 @@ export function createInterimFilter(): InterimFilter {
   }
 
   return {
-    expectHead() {
+    /** A request is about to be sent: the next bytes begin with the head of a response. */
+    expectHead(): void {
       isAtHead = true;
       held = NOTHING;
     },
-    pass(chunk) {
+    /** The bytes that belong to final responses; an incomplete head is held back. */
+    pass(chunk: Uint8Array): Uint8Array {
       if (!isAtHead) return chunk;
       let bytes = held.length === 0 ? chunk : Buffer.concat([held, chunk]);
       for (;;) {
@@ -61,7 +52,9 @@ export function createInterimFilter(): InterimFilter {
         bytes = begin.subarray(end);
       }
     },
+    /** The bytes held back, for the end of the connection. */
     flush: () => passOn(held),
+    /** Whether the head of a final response has begun since the last request. */
     isAnswered: () => !isAtHead,
   };
 }

@@ -13,26 +13,18 @@ const MAX_CHUNK_LINE = 4096;
 /** Options of a socket, as of undici's `connect`; others are for TLS. */
 export type ConnectOptions = { timeout: number; lookup: LookupFunction };
 
-export type LenientAnswer = {
-  status: number;
-  /** Lower case names; of equal ones the first. `content-length` only where it is the length of the body. */
-  headers: Record<string, string>;
-  body: Readable;
-  /** What a strict parser would refuse in the head, a few words each. */
-  oddities: string[];
-};
-
 /**
  * One GET on a connection of its own, whose answer is read as browsers, curl and wget read it: lines without CR, control
  * characters, lines without a colon, folded lines, long heads, equal lengths twice, a length beside chunks (RFC 9112 §2.2,
  * §5.2, §6.3 say what recipients may do). Safe because nothing else is sent on this connection. Node's lenient parser
- * (`insecureHTTPParser`) refuses half of these. `socketTimeout`: milliseconds without a byte, also while connecting. Rejects
+ * (`insecureHTTPParser`) refuses half of these; `oddities` names them, a few words each. Headers have lower case names; of equal
+ * ones the first counts, and `content-length` is only there where it is the length of the body. `socketTimeout`: milliseconds without a byte, also while connecting. Rejects
  * with the error of the lookup, the network or TLS.
  */
 export async function getLeniently(
   url: URL,
   options: { headers: Record<string, string>; signal: AbortSignal; socketTimeout: number; connect: ConnectOptions },
-): Promise<LenientAnswer> {
+) {
   const { headers, signal, socketTimeout, connect } = options;
   signal.throwIfAborted();
   const socket = openSocket(url, { ...connect, timeout: socketTimeout });
@@ -85,14 +77,9 @@ function openSocket(url: URL, options: ConnectOptions): Socket {
   return isTls ? connectTls({ ...at, ALPNProtocols: ["http/1.1"] }) : connectPlain(at);
 }
 
-type Reader = {
-  /** The next line without its end, one character per byte; null: the stream ended. Throws beyond `most` bytes. */
-  line(most: number): Promise<string | null>;
-  /** The next bytes, at most `most`; null: the stream has ended. */
-  some(most: number): Promise<Buffer | null>;
-};
+type Reader = ReturnType<typeof openReader>;
 
-function openReader(socket: Socket, socketTimeout: number): Reader {
+function openReader(socket: Socket, socketTimeout: number) {
   const chunks = socket[Symbol.asyncIterator]() as AsyncIterator<Buffer>;
   let held: Buffer = Buffer.alloc(0);
 
@@ -113,7 +100,8 @@ function openReader(socket: Socket, socketTimeout: number): Reader {
   }
 
   return {
-    async line(most) {
+    /** The next line without its end, one character per byte; null: the stream ended. Throws beyond `most` bytes. */
+    async line(most: number): Promise<string | null> {
       for (let seen = 0; ; ) {
         const end = held.indexOf(0x0a, seen);
         if (end > most || (end < 0 && held.length > most))
@@ -123,7 +111,8 @@ function openReader(socket: Socket, socketTimeout: number): Reader {
         if (!(await more())) return null;
       }
     },
-    async some(most) {
+    /** The next bytes, at most `most`; null: the stream has ended. */
+    async some(most: number): Promise<Buffer | null> {
       if (held.length === 0 && !(await more())) return null;
       return take(most);
     },

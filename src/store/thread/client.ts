@@ -17,9 +17,9 @@ const SLOW_COMMIT = 50;
 const SLOWEST_COMMIT = 5_000;
 
 /**
- * After so many writes, about a thousand pages, the thread that reads moves them from the log into the database: 20 ms that
- * no commit waits for. A log of so many pages is finished by the writer, because one that is written to without a pause is
- * never moved whole from beside it, and would grow.
+ * After this number of writes, about a thousand pages, the thread that reads moves them from the log into the database: 20 ms
+ * that no commit waits for. From beside, a log that is written to without a pause is never moved whole: the writer finishes
+ * one of CHECKPOINT_AT pages, or it would grow.
  */
 const WRITES_PER_CHECKPOINT = 250;
 const CHECKPOINT_AT = 8_000;

@@ -41,7 +41,7 @@ const READS = 4;
 const OPEN_FLAGS = constants.O_RDONLY | (constants.O_NOFOLLOW ?? 0) | (constants.O_NONBLOCK ?? 0);
 
 /** Tries to make a folder that a concurrent delete removes. */
-const TRIES = 3;
+const TRIES = 10;
 
 /**
  * Copies in a directory, which is made where it is missing and this relay's own. Names appear by link(2) or rename(2),

@@ -56,15 +56,8 @@ export function readRange(file: FileHandle, start: number, end: number, slots: L
 
 /** All bytes of an open file, which is closed at the end, on an error, and when the reader stops. */
 export async function* readWhole(file: FileHandle, signal: AbortSignal): AsyncGenerator<Uint8Array> {
-  try {
-    for (;;) {
-      signal.throwIfAborted();
-      const chunk = Buffer.allocUnsafe(CHUNK);
-      const { bytesRead } = await file.read(chunk, 0, CHUNK, null);
-      if (bytesRead === 0) return;
-      yield chunk.subarray(0, bytesRead);
-    }
-  } finally {
-    await file.close();
+  for await (const chunk of file.createReadStream({ highWaterMark: CHUNK })) {
+    signal.throwIfAborted();
+    yield chunk;
   }
 }

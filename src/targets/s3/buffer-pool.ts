@@ -3,17 +3,14 @@ import { Buffer } from "node:buffer";
 /** A buffer that is in use until it is released; a second release does nothing. */
 export type PooledBuffer = { buffer: Buffer; release(): void };
 
-export type BufferPool = {
-  /** Waits for free memory. Rejects with the signal's reason when it aborts first. */
-  take(bytes: number, signal: AbortSignal): Promise<PooledBuffer>;
-};
+export type BufferPool = ReturnType<typeof createBufferPool>;
 
 /**
  * Memory for all uploads of a target, `budget` bytes in total. First come, first served, so that uploads that ask for
  * one part after the other take turns. A request above the budget is served when no buffer is in use. Buffers of
  * `partSize` are reused; the garbage collector may take idle ones.
  */
-export function createBufferPool(budget: number, partSize: number): BufferPool {
+export function createBufferPool(budget: number, partSize: number) {
   const waiting: { bytes: number; give: () => void }[] = [];
   const idle: WeakRef<Buffer>[] = [];
   let out = 0;
@@ -45,8 +42,9 @@ export function createBufferPool(budget: number, partSize: number): BufferPool {
   }
 
   return {
-    take: (bytes, signal) =>
-      new Promise((resolve, reject) => {
+    /** Waits for free memory. Rejects with the signal's reason when it aborts first. */
+    take: (bytes: number, signal: AbortSignal) =>
+      new Promise<PooledBuffer>((resolve, reject) => {
         if (signal.aborted) return reject(signal.reason);
         if (waiting.length === 0 && fits(bytes)) return resolve(lease(bytes));
         const turn = {

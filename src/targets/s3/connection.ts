@@ -1,9 +1,14 @@
-import { readFileSync } from "node:fs";
 import { Agent as HttpAgent } from "node:http";
 import { Agent as HttpsAgent } from "node:https";
 import { getCACertificates } from "node:tls";
-import { S3Client } from "@aws-sdk/client-s3";
-import { errorLine, RelayError } from "../../errors.ts";
+import {
+  S3Client,
+  type S3ClientResolvedConfig,
+  type ServiceInputTypes,
+  type ServiceOutputTypes,
+} from "@aws-sdk/client-s3";
+import type { Command } from "@smithy/types";
+import { readPlainFile } from "../../platform/files/plain-file.ts";
 import { trustSystemStore } from "../../platform/net/trust.ts";
 import { explain } from "./errors.ts";
 import type { S3Target } from "./options.ts";
@@ -24,22 +29,29 @@ const ANY_REGION = "us-east-1";
 export type Connection = {
   client: S3Client;
   bucket: string;
-  /** The time limit of a request with a body of `bytes`, in milliseconds, as an option of `send`. */
-  timeout(bytes?: number): { requestTimeout: number };
-  /** Waits for the client's answer. Rejects with the signal's reason when it is aborted, else with S3Error. */
-  ask<Answer>(command: string, answer: Promise<Answer>, signal?: AbortSignal): Promise<Answer>;
+  /**
+   * Sends a request with a body of `bytes`; `name` is the command's, like "PutObject". Rejects with the signal's reason when it
+   * is aborted, else with S3Error. `abort` is for a request that not every abort of `signal` stops.
+   */
+  send<In extends ServiceInputTypes, Out extends ServiceOutputTypes>(
+    name: string,
+    command: Command<ServiceInputTypes, In, ServiceOutputTypes, Out, S3ClientResolvedConfig>,
+    options?: { signal?: AbortSignal | undefined; abort?: AbortSignal | undefined; bytes?: number },
+  ): Promise<Out>;
+  /** Waits for an answer of the client. Rejects as `send`. */
+  ask<Answer>(name: string, answer: Promise<Answer>, signal?: AbortSignal): Promise<Answer>;
   close(): void;
 };
 
 /**
  * The official client with the settings that other stores than Amazon's need: no checksums in trailers, no `Expect:
  * 100-continue`, some region. A request that hangs is an error, which is not the client's default. Connects to nothing
- * yet. Throws RelayError("config") where the authorities' file cannot be read.
+ * yet. Throws the system's error where the authorities' file cannot be read.
  */
 export function connect(config: S3Target, patience: Patience = PATIENCE): Connection {
   const { endpoint, credentials, bucket } = config;
   trustSystemStore();
-  const ca = config.ca === null ? undefined : [...getCACertificates("default"), readAuthorities(config.ca)];
+  const ca = config.ca === null ? undefined : [...getCACertificates("default"), readPlainFile(config.ca).toString()];
   const timeout = (bytes = 0) => ({ requestTimeout: patience.silence * 2 + bytes / SLOWEST });
   const client = new S3Client({
     ...(endpoint === null ? {} : { endpoint }),
@@ -63,17 +75,20 @@ export function connect(config: S3Target, patience: Patience = PATIENCE): Connec
       httpsAgent: new HttpsAgent({ keepAlive: true, ca }),
     },
   });
+  async function ask<Answer>(name: string, answer: Promise<Answer>, signal?: AbortSignal): Promise<Answer> {
+    try {
+      return await answer;
+    } catch (error) {
+      signal?.throwIfAborted();
+      throw explain(error, name, config);
+    }
+  }
   return {
     client,
     bucket,
-    timeout,
-    async ask(command, answer, signal) {
-      try {
-        return await answer;
-      } catch (error) {
-        signal?.throwIfAborted();
-        throw explain(error, command, config);
-      }
+    ask,
+    send(name, command, { signal, abort = signal, bytes } = {}) {
+      return ask(name, client.send(command, { ...timeout(bytes), ...(abort && { abortSignal: abort }) }), signal);
     },
     close: () => client.destroy(),
   };
@@ -87,12 +102,4 @@ function foundRegion(otherwise: string): () => Promise<string> {
     found ??= new S3Client({}).config.region().catch(() => otherwise);
     return found;
   };
-}
-
-function readAuthorities(file: string): string {
-  try {
-    return readFileSync(file, "utf8");
-  } catch (error) {
-    throw new RelayError("config", `mirror.target.ca: cannot read ${file}: ${errorLine(error)}`);
-  }
 }

@@ -3,33 +3,24 @@ import { GetObjectCommand } from "@aws-sdk/client-s3";
 import { sha256Of } from "../../platform/files/sha256.ts";
 import type { Clock } from "../../ports.ts";
 import type { Connection } from "./connection.ts";
-import { S3Error } from "./errors.ts";
+import { nullWhereMissing, S3Error } from "./errors.ts";
 
 /**
  * All bytes of an object; null: there is none. Throws S3Error where the body ends early, or `silence` milliseconds pass
  * without data; the signal's reason when it is aborted.
  */
 export async function readObject(
-  { client, bucket, ask, timeout }: Connection,
+  { bucket, send }: Connection,
   name: string,
   { clock, silence, signal }: { clock: Clock; silence: number; signal: AbortSignal },
 ): Promise<AsyncIterable<Uint8Array> | null> {
   const command = new GetObjectCommand({ Bucket: bucket, Key: name });
-  const answer = ask("GetObject", client.send(command, { abortSignal: signal, ...timeout() }), signal);
-  const found = await answer.catch((error) => {
-    if (error instanceof S3Error && isMissing(error)) return null;
-    throw error;
-  });
+  const found = await send("GetObject", command, { signal }).catch(nullWhereMissing);
   if (found === null) return null;
   const body = found.Body as Readable;
   // Without a listener an error between two reads would end the process. The reader gets the error from the iteration.
   body.on("error", () => {});
   return readBody(body, found.ContentLength ?? null, { what: `s3 bucket ${bucket}: ${name}`, clock, silence, signal });
-}
-
-/** The object is missing. False where the bucket is. */
-export function isMissing({ status, what }: S3Error): boolean {
-  return status === 404 && what !== "NoSuchBucket";
 }
 
 async function* readBody(

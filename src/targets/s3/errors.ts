@@ -20,6 +20,12 @@ export class S3Error extends RelayError {
   }
 }
 
+/** For `catch`: null where the object is missing; the error where its bucket is, and any other. */
+export function nullWhereMissing(error: unknown): null {
+  if (error instanceof S3Error && error.status === 404 && error.what !== "NoSuchBucket") return null;
+  throw error;
+}
+
 /** The members that are read of what the official client throws. */
 type Thrown = {
   name?: string;
@@ -54,11 +60,9 @@ const SAID: Record<string, (given: { own: boolean; config: S3Target; region: str
   NoSuchBucket: () => "there is no such bucket: make it, or check mirror.target.bucket and endpoint",
   PermanentRedirect: ({ region }) => `the bucket is in another region${region}: set mirror.target.region`,
   AuthorizationHeaderMalformed: ({ region }) => `the store expects another region${region}: set mirror.target.region`,
-  IllegalLocationConstraintException: () => "the bucket is in another region: set mirror.target.region",
   RequestTimeTooSkewed: () => "this machine's clock and the store's differ too much: set the clock",
   ExpiredToken: () => "the credentials have expired: renew them",
   InvalidToken: () => "the store does not take the session token: check mirror.target.sessionToken",
-  TokenRefreshRequired: () => "the credentials have expired: renew them",
   QuotaExceeded: () => "the store's quota is used up: make room, or raise it",
   InsufficientStorage: () => "the store is full: make room",
   InvalidStorageClass: () => "the store does not know this storage class: check mirror.target.storageClass",
@@ -67,6 +71,8 @@ const SAID: Record<string, (given: { own: boolean; config: S3Target; region: str
 const ALIASES: Record<string, string> = {
   XAmzContentSHA256Mismatch: "BadDigest",
   InvalidRegion: "AuthorizationHeaderMalformed",
+  IllegalLocationConstraintException: "PermanentRedirect",
+  TokenRefreshRequired: "ExpiredToken",
   MovedPermanently: "PermanentRedirect",
   Redirect: "PermanentRedirect",
   TemporaryRedirect: "PermanentRedirect",

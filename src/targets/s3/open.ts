@@ -7,8 +7,8 @@ import type { Clock, Log } from "../../ports.ts";
 import type { About, Access, Listed, MirrorTarget, Placed } from "../target.ts";
 import { createBufferPool } from "./buffer-pool.ts";
 import { connect, PATIENCE, type Patience } from "./connection.ts";
-import { hashObject, isMissing, readObject } from "./download.ts";
-import { S3Error } from "./errors.ts";
+import { hashObject, readObject } from "./download.ts";
+import { nullWhereMissing, S3Error } from "./errors.ts";
 import { objectHeaders } from "./object-headers.ts";
 import type { S3Target } from "./options.ts";
 import { PART_SIZE } from "./part-size.ts";
@@ -34,9 +34,9 @@ const CACHE_CONTROL = "private, max-age=3600";
 const LOOK_AGAIN = [200, 1_000];
 
 /** `sha256`: from the metadata of its upload; null: there are none. */
-type Held = { bytes: number; sha256: string | null; etag: string | null };
+type Held = { bytes: number; sha256: string | null };
 
-const FORGETS = "this store forgets metadata (x-amz-meta-*): copies are proven by their ETag, or by reading them back";
+const FORGETS = "this store forgets metadata (x-amz-meta-*): copies are proven by reading them back";
 
 /**
  * Copies in a bucket of any S3-compatible store. Connects at the first use, so that a relay starts while its store is
@@ -50,9 +50,9 @@ export async function openS3Target(
 ): Promise<MirrorTarget> {
   const { access = "own", clock = systemClock(), log, patience = PATIENCE } = options;
   const connection = connect(config, patience);
-  const { client, bucket, ask, timeout } = connection;
+  const { client, bucket, send, ask } = connection;
   const unfinished = createUnfinishedUploads({ connection, clock, log });
-  const send = createUploader({ connection, unfinished, pool: createBufferPool(MEMORY, PART_SIZE), clock });
+  const upload = createUploader({ connection, unfinished, pool: createBufferPool(MEMORY, PART_SIZE), clock });
   const inTurn = createTurns();
   const closing = new AbortController();
   const reading = (signal: AbortSignal) => ({ clock, silence: patience.silence, signal });
@@ -74,30 +74,22 @@ export async function openS3Target(
     });
   }
 
-  /** Limits a request in time, and by the signal, where there is one. */
-  const within = (signal?: AbortSignal) => ({ ...timeout(), ...(signal && { abortSignal: signal }) });
-
   async function look(name: string, signal?: AbortSignal): Promise<Held | null> {
-    const answer = client.send(new HeadObjectCommand({ Bucket: bucket, Key: name }), within(signal));
-    const found = await ask("HeadObject", answer, signal).catch((error) => {
-      if (error instanceof S3Error && isMissing(error)) return null;
+    const command = new HeadObjectCommand({ Bucket: bucket, Key: name });
+    const found = await send("HeadObject", command, { signal }).catch((error) => {
       // A refused HEAD has no body with the reason; a GET has.
       if (error instanceof S3Error && [301, 400, 403].includes(error.status ?? 0)) return askWhy(name, error, signal);
-      throw error;
+      return nullWhereMissing(error);
     });
     if (found === null) return null;
-    const { ContentLength: bytes = 0, Metadata, ETag } = found;
-    return { bytes, sha256: Metadata?.sha256 ?? null, etag: ETag?.replaceAll('"', "").toLowerCase() ?? null };
+    return { bytes: found.ContentLength ?? 0, sha256: found.Metadata?.sha256 ?? null };
   }
 
   /** Throws the error of a GET of one byte; null where the object is missing and its bucket exists. */
   async function askWhy(name: string, otherwise: S3Error | null, signal?: AbortSignal): Promise<null> {
     const command = new GetObjectCommand({ Bucket: bucket, Key: name, Range: "bytes=0-0" });
-    const { Body } = await ask("GetObject", client.send(command, within(signal)), signal).catch((error) => {
-      if (error instanceof S3Error && isMissing(error)) return { Body: undefined };
-      throw error;
-    });
-    (Body as { destroy?(): void } | undefined)?.destroy?.();
+    const found = await send("GetObject", command, { signal }).catch(nullWhereMissing);
+    (found?.Body as { destroy?(): void } | undefined)?.destroy?.();
     if (otherwise) throw otherwise;
     return null;
   }
@@ -111,16 +103,15 @@ export async function openS3Target(
 
   /**
    * A HEAD decides, not the answer to the upload: ETags have many meanings, and answers get lost. Without metadata the
-   * expected ETag (`tag`) proves the object, else its bytes do.
+   * object's bytes prove it.
    */
-  async function confirm(name: string, about: About, tag: string | null, signal: AbortSignal): Promise<void> {
+  async function confirm(name: string, about: About, signal: AbortSignal): Promise<void> {
     for (const wait of [...LOOK_AGAIN, null]) {
       const held = await look(name, signal);
       let sha256 = held?.sha256 ?? null;
       if (held?.bytes === about.bytes && sha256 === null) {
         seesForgetting();
-        const isSame = tag !== null && held.etag === tag;
-        sha256 = isSame ? about.sha256 : await hashObject(connection, name, reading(signal));
+        sha256 = await hashObject(connection, name, reading(signal));
       }
       if (held?.bytes === about.bytes && sha256 === about.sha256) return;
       if (wait !== null) await sleep(wait, clock);
@@ -140,14 +131,10 @@ export async function openS3Target(
       if (about.again) await unfinished.clearName(name, signal);
       const held = about.replace ? null : await look(name, signal);
       if (held) return await compare(name, held, about, signal);
-      const isThere = () =>
-        confirm(name, about, null, signal).then(
-          () => true,
-          () => false,
-        );
       const description = objectHeaders(config, about);
-      const tag = await send({ name, source, description, isThere, wantsTag: forgets }, signal);
-      await confirm(name, about, tag, signal);
+      const isThere = () => confirm(name, about, signal);
+      await upload({ name, source, description, confirm: isThere }, signal);
+      await isThere();
       return "stored";
     } finally {
       await source.close();
@@ -172,10 +159,7 @@ export async function openS3Target(
       await inTurn(name, async () => {
         signal?.throwIfAborted();
         const command = new DeleteObjectCommand({ Bucket: bucket, Key: name });
-        const answer = client.send(command, within(signal));
-        await ask("DeleteObject", answer, signal).catch((error) => {
-          if (!(error instanceof S3Error && isMissing(error))) throw error;
-        });
+        await send("DeleteObject", command, { signal }).catch(nullWhereMissing);
         await unfinished.clearName(name, signal);
       });
     },
@@ -197,7 +181,7 @@ export async function openS3Target(
       const found: Listed[] = [];
       for (let from: string | undefined; ; ) {
         const command = new ListObjectsV2Command({ Bucket: bucket, Prefix: prefix, ContinuationToken: from });
-        const page = await ask("ListObjectsV2", client.send(command, within(signal)), signal);
+        const page = await send("ListObjectsV2", command, { signal });
         for (const { Key = "", Size = 0, LastModified } of page.Contents ?? []) {
           const name = Key.slice(prefix.length);
           if (!Key.startsWith(prefix) || name === "" || name.includes("/")) continue;

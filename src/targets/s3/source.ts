@@ -4,23 +4,13 @@ import { type FileHandle, open } from "node:fs/promises";
 import { SpoolChanged } from "../target.ts";
 
 /** A file for an upload, read once from beginning to end. */
-export type Source = {
-  bytes: number;
-  /** Fills the buffer with the next bytes. Throws SpoolChanged where the file ends too early. */
-  fill(buffer: Buffer): Promise<void>;
-  /** Throws SpoolChanged unless all that was read has the known sha256. */
-  prove(): void;
-  close(): Promise<void>;
-};
+export type Source = Awaited<ReturnType<typeof openSource>>;
 
 /**
  * Opens a file of known size and sha256 (hex); the sha256 is checked only with `again` (target.ts). Throws the system's
  * errors, and SpoolChanged for another size.
  */
-export async function openSource(
-  file: string,
-  known: { bytes: number; sha256: string; again: boolean },
-): Promise<Source> {
+export async function openSource(file: string, known: { bytes: number; sha256: string; again: boolean }) {
   const handle = await open(file, "r");
   const changed = (how: string) => new SpoolChanged(`${file} is not what was downloaded: ${how}`);
   const size = await sizeOf(handle);
@@ -33,7 +23,8 @@ export async function openSource(
   let at = 0;
   return {
     bytes: size,
-    async fill(buffer) {
+    /** Fills the buffer with the next bytes. Throws SpoolChanged where the file ends too early. */
+    async fill(buffer: Buffer): Promise<void> {
       for (let filled = 0; filled < buffer.length; ) {
         const { bytesRead } = await handle.read(buffer, filled, buffer.length - filled, at + filled);
         if (bytesRead === 0) throw changed(`it ends after ${at + filled} of ${known.bytes} bytes`);
@@ -42,7 +33,8 @@ export async function openSource(
       at += buffer.length;
       hash?.update(buffer);
     },
-    prove() {
+    /** Throws SpoolChanged unless all that was read has the known sha256. */
+    prove(): void {
       if (hash !== null && hash.digest("hex") !== known.sha256) throw changed("its sha256 is another one");
     },
     close: () => handle.close(),

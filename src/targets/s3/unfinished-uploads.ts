@@ -2,7 +2,7 @@ import { AbortMultipartUploadCommand, ListMultipartUploadsCommand } from "@aws-s
 import { errorLine } from "../../errors.ts";
 import type { Clock, Log } from "../../ports.ts";
 import type { Connection } from "./connection.ts";
-import { S3Error } from "./errors.ts";
+import { nullWhereMissing, S3Error } from "./errors.ts";
 
 /**
  * Tolerance for clocks, in milliseconds: `Date` headers have whole seconds, and the machines of a store have clocks of
@@ -13,16 +13,7 @@ const MARGIN = 2_000;
 /** A multipart upload that is neither completed nor aborted. */
 type Unfinished = { name: string; id: string; begun: number };
 
-export type UnfinishedUploads = {
-  /** The uploads that this process runs: they are not left over. */
-  mine: Set<string>;
-  /** Aborts an upload; a missing one is fine. Throws S3Error. */
-  abort(name: string, id: string): Promise<void>;
-  /** Aborts the unfinished uploads of other processes under this name. Never throws: failures are logged. */
-  clearName(name: string, signal?: AbortSignal): Promise<void>;
-  /** Aborts the uploads under this prefix that began before this process. False: it could not be done now. */
-  clearPrefix(prefix: string, signal: AbortSignal): Promise<boolean>;
-};
+export type UnfinishedUploads = ReturnType<typeof createUnfinishedUploads>;
 
 /**
  * Parts of uploads whose process was killed: invisible, and paid for. Nothing is done where the store cannot list them,
@@ -32,9 +23,9 @@ export function createUnfinishedUploads(options: {
   connection: Connection;
   clock: Clock;
   log?: Pick<Log, "info" | "warn"> | undefined;
-}): UnfinishedUploads {
+}) {
   const { connection, clock, log } = options;
-  const { client, bucket, ask, timeout } = connection;
+  const { bucket, send } = connection;
   const openedAt = clock.elapsed();
   const mine = new Set<string>();
   let cannotList = false;
@@ -53,13 +44,8 @@ export function createUnfinishedUploads(options: {
         },
         { step: "deserialize", name: "readDate" },
       );
-      const answer = client.send(command, { ...timeout(), ...(signal && { abortSignal: signal }) });
-      const {
-        Uploads = [],
-        IsTruncated,
-        NextKeyMarker,
-        NextUploadIdMarker,
-      } = await ask("ListMultipartUploads", answer, signal);
+      const found = await send("ListMultipartUploads", command, { signal });
+      const { Uploads = [], IsTruncated, NextKeyMarker, NextUploadIdMarker } = found;
       const page = Uploads.flatMap(({ Key, UploadId, Initiated }) =>
         Key === undefined || UploadId === undefined
           ? []
@@ -72,11 +58,10 @@ export function createUnfinishedUploads(options: {
     }
   }
 
+  /** Aborts an upload; a missing one is fine. Throws S3Error. */
   async function abort(name: string, id: string): Promise<void> {
     const command = new AbortMultipartUploadCommand({ Bucket: bucket, Key: name, UploadId: id });
-    await ask("AbortMultipartUpload", client.send(command, timeout())).catch((error) => {
-      if (!(error instanceof S3Error && error.status === 404 && error.what !== "NoSuchBucket")) throw error;
-    });
+    await send("AbortMultipartUpload", command).catch(nullWhereMissing);
   }
 
   /** True where another try cannot help. */
@@ -92,10 +77,12 @@ export function createUnfinishedUploads(options: {
   }
 
   return {
+    /** The uploads that this process runs: they are not left over. */
     mine,
     abort,
 
-    async clearName(name, signal) {
+    /** Aborts the unfinished uploads of other processes under this name. Never throws: failures are logged. */
+    async clearName(name: string, signal?: AbortSignal): Promise<void> {
       if (cannotList) return;
       try {
         for await (const { page } of list(name, signal)) {
@@ -109,7 +96,8 @@ export function createUnfinishedUploads(options: {
       }
     },
 
-    async clearPrefix(prefix, signal) {
+    /** Aborts the uploads under this prefix that began before this process. False: it could not be done now. */
+    async clearPrefix(prefix: string, signal: AbortSignal): Promise<boolean> {
       let cleared = 0;
       try {
         for await (const { page, now } of list(`${prefix}/`, signal)) {

@@ -1,5 +1,4 @@
-import { Buffer } from "node:buffer";
-import { createHash } from "node:crypto";
+import type { Buffer } from "node:buffer";
 import {
   type CompletedPart,
   CompleteMultipartUploadCommand,
@@ -28,33 +27,26 @@ export type Upload = {
   name: string;
   source: Source;
   description: ObjectHeaders;
-  /** Whether the object exists and is complete: asked where the deciding answer was lost. */
-  isThere(): Promise<boolean>;
-  /** Compute the expected ETag, which costs one more checksum. */
-  wantsTag: boolean;
+  /** Rejects unless the object exists and is complete: asked where the deciding answer was lost. */
+  confirm(): Promise<void>;
 };
-
-/** Most stores' ETag: the MD5 of the object, or the MD5 of its parts' MD5s and their number. */
-const md5 = (bytes: Uint8Array) => createHash("md5").update(bytes).digest();
-const tagOfParts = (sums: Buffer[]) => `${md5(Buffer.concat(sums)).toString("hex")}-${sums.length}`;
 
 /**
  * Uploads files: small ones in one piece, others in parts. Bodies are buffers, never streams: the bytes that were read
  * are the bytes that are hashed, signed and sent again. The object is visible only when it is complete and proven;
- * after a failure or an abort no part is left, as far as the store can be reached. Gives the expected ETag, where it is
- * wanted. Throws S3Error, SpoolChanged, or the signal's reason.
+ * after a failure or an abort no part is left, as far as the store can be reached. Throws S3Error, SpoolChanged, or the
+ * signal's reason.
  */
 export function createUploader(options: {
   connection: Connection;
   unfinished: UnfinishedUploads;
   pool: BufferPool;
   clock: Clock;
-}): (upload: Upload, signal: AbortSignal) => Promise<string | null> {
+}): (upload: Upload, signal: AbortSignal) => Promise<void> {
   const { connection, unfinished, pool, clock } = options;
-  const { client, bucket, ask, timeout } = connection;
+  const { bucket, send } = connection;
 
-  async function putWhole(upload: Upload, signal: AbortSignal): Promise<string | null> {
-    const { name, source, description, wantsTag } = upload;
+  async function putWhole({ name, source, description }: Upload, signal: AbortSignal): Promise<void> {
     const lease = await pool.take(source.bytes, signal);
     try {
       await source.fill(lease.buffer);
@@ -69,8 +61,7 @@ export function createUploader(options: {
       if (signal.aborted) heed();
       signal.addEventListener("abort", heed, { once: true });
       try {
-        await ask("PutObject", client.send(command, { abortSignal: stop.signal, ...timeout(source.bytes) }), signal);
-        return wantsTag ? md5(lease.buffer).toString("hex") : null;
+        await send("PutObject", command, { signal, abort: stop.signal, bytes: source.bytes });
       } finally {
         signal.removeEventListener("abort", heed);
       }
@@ -82,7 +73,7 @@ export function createUploader(options: {
   /** Not abortable: an upload without a known id could not be aborted later. */
   async function begin({ name, description }: Upload): Promise<string> {
     const command = new CreateMultipartUploadCommand({ Bucket: bucket, Key: name, ...description });
-    const { UploadId } = await ask("CreateMultipartUpload", client.send(command, timeout()));
+    const { UploadId } = await send("CreateMultipartUpload", command);
     if (!UploadId) throw strange("it began an upload without an id");
     unfinished.mine.add(UploadId);
     return UploadId;
@@ -91,15 +82,8 @@ export function createUploader(options: {
   async function sendPart(id: string, name: string, number: number, body: Buffer, signal: AbortSignal) {
     for (let tries = 1; ; tries++) {
       try {
-        const command = new UploadPartCommand({
-          Bucket: bucket,
-          Key: name,
-          UploadId: id,
-          PartNumber: number,
-          Body: body,
-        });
-        const answer = client.send(command, { abortSignal: signal, ...timeout(body.length) });
-        const { ETag } = await ask("UploadPart", answer, signal);
+        const part = { Bucket: bucket, Key: name, UploadId: id, PartNumber: number, Body: body };
+        const { ETag } = await send("UploadPart", new UploadPartCommand(part), { signal, bytes: body.length });
         if (!ETag) throw strange("it took a part without giving its tag");
         return { PartNumber: number, ETag };
       } catch (error) {
@@ -110,15 +94,8 @@ export function createUploader(options: {
     }
   }
 
-  /** Adds the parts' MD5s to `sums`, where the ETag is wanted. */
-  async function sendParts(
-    id: string,
-    { name, source, wantsTag }: Upload,
-    sums: Buffer[],
-    signal: AbortSignal,
-  ): Promise<CompletedPart[]> {
-    const parts: CompletedPart[] = [];
-    const running = new Set<Promise<void>>();
+  async function sendParts(id: string, { name, source }: Upload, signal: AbortSignal): Promise<CompletedPart[]> {
+    const parts: Promise<CompletedPart>[] = [];
     const stop = new AbortController();
     const either = AbortSignal.any([signal, stop.signal]);
     const size = partSizeOf(source.bytes);
@@ -129,41 +106,27 @@ export function createUploader(options: {
           lease.release();
           throw error;
         });
-        if (wantsTag) sums.push(md5(lease.buffer));
-        const part = sendPart(id, name, at / size + 1, lease.buffer, either)
-          .then(
-            (sent) => void parts.push(sent),
-            (error) => stop.abort(error),
-          )
-          .finally(() => {
-            lease.release();
-            running.delete(part);
-          });
-        running.add(part);
+        const part = sendPart(id, name, at / size + 1, lease.buffer, either).finally(lease.release);
+        part.catch((error) => stop.abort(error));
+        parts.push(part);
       }
-      await Promise.all(running);
-      either.throwIfAborted();
+      const sent = await Promise.all(parts);
       source.prove();
-      return parts.sort((one, other) => one.PartNumber! - other.PartNumber!);
+      return sent;
     } catch (error) {
       stop.abort(error);
       // A part that arrives after the abort would stay.
-      await Promise.all(running);
+      await Promise.allSettled(parts);
       throw error;
     }
   }
 
   /** Not abortable either: the store completes what it was asked to, sooner or later. */
-  async function complete(id: string, { name, isThere }: Upload, parts: CompletedPart[]): Promise<void> {
-    const command = new CompleteMultipartUploadCommand({
-      Bucket: bucket,
-      Key: name,
-      UploadId: id,
-      MultipartUpload: { Parts: parts },
-    });
-    await ask("CompleteMultipartUpload", client.send(command, timeout())).catch(async (error) => {
-      if (!(await isThere().catch(() => false))) throw error;
-    });
+  async function complete(id: string, { name, confirm }: Upload, parts: CompletedPart[]): Promise<void> {
+    const whole = { Bucket: bucket, Key: name, UploadId: id, MultipartUpload: { Parts: parts } };
+    await send("CompleteMultipartUpload", new CompleteMultipartUploadCommand(whole)).catch((error) =>
+      confirm().catch(() => Promise.reject(error)),
+    );
   }
 
   return async (upload, signal) => {
@@ -171,12 +134,9 @@ export function createUploader(options: {
     signal.throwIfAborted();
     const id = await begin(upload);
     try {
-      const sums: Buffer[] = [];
-      const parts = await sendParts(id, upload, sums, signal);
-      await complete(id, upload, parts);
+      await complete(id, upload, await sendParts(id, upload, signal));
       // The answer to a first "begin" may have been lost and the request repeated: then there are two uploads.
       await unfinished.clearName(upload.name);
-      return upload.wantsTag ? tagOfParts(sums) : null;
     } catch (error) {
       // The next try aborts what this one cannot; the first error is reported.
       await unfinished.abort(upload.name, id).catch(() => {});

@@ -9,7 +9,7 @@ import test, { type TestContext } from "node:test";
 import { writeBody } from "../../../src/mirror/download/write-body.ts";
 import { LocalFailure, PermanentFailure } from "../../../src/mirror/errors.ts";
 import { startChecksum } from "../../../src/mirror/spool/checksum.ts";
-import { openHasher } from "../../../src/platform/files/hash-thread.ts";
+import { followFile } from "../../../src/platform/files/hash-thread.ts";
 import { noise, sha256Of } from "../../support/bytes.ts";
 
 type Chunks = Iterable<Uint8Array> | AsyncIterable<Uint8Array>;
@@ -180,29 +180,29 @@ test("a rest goes behind what is there, and lengths count from the start", async
   await assert.rejects(write([new Uint8Array(2)], { from: 9, maxSize: 10 }), PermanentFailure);
 });
 
-test("a checksum is right on either thread, and only a large file uses the other one", async (t) => {
+test("a checksum is right on either thread, and only a large file gets one of its own", async (t) => {
   const { path } = await openPlace(t);
-  const content = noise(4 * 2 ** 20 + 1);
+  const content = noise(8 * 2 ** 20 + 1);
   await writeFile(path, content);
   const file = await open(path);
   t.after(() => file.close());
   let threads = 0;
-  const hasher = openHasher({ onStart: () => threads++ });
-  t.after(() => hasher.close());
-  const broken = { follow: () => ({ written() {}, sum: async () => null, drop() {} }) };
-  for (const maker of [hasher, broken]) {
-    for (const length of [0, 1, 2 ** 20, 2 ** 20 + 1, 4 * 2 ** 20 - 1, 4 * 2 ** 20, content.length]) {
-      const sum = startChecksum(maker, path, new AbortController().signal);
+  const counted = (at: string) => followFile(at, () => threads++);
+  const broken = () => ({ written() {}, sum: async () => null, drop() {} });
+  for (const follow of [counted, broken]) {
+    threads = 0;
+    for (const length of [0, 1, 2 ** 20, 2 ** 20 + 1, 8 * 2 ** 20 - 1, 8 * 2 ** 20, content.length]) {
+      const sum = startChecksum(path, new AbortController().signal, follow);
       sum.written(length);
       assert.equal(await sum.end(file, length), sha256Of(content.subarray(0, length)), String(length));
-      assert.equal(threads, maker === hasher && length < 4 * 2 ** 20 ? 0 : 1);
+      assert.equal(threads, follow === counted ? Math.max(0, length - 8 * 2 ** 20 + 1) : 0);
     }
   }
 });
 
 test("a sum ends with its signal, whatever the thread is at", async (t) => {
   const { path } = await openPlace(t);
-  await writeFile(path, noise(5_000_000));
+  await writeFile(path, noise(9_000_000));
   const file = await open(path);
   t.after(() => file.close());
   const asked = Promise.withResolvers<void>();
@@ -211,13 +211,13 @@ test("a sum ends with its signal, whatever the thread is at", async (t) => {
     asked.resolve();
     return dropped.promise;
   }
-  const stuck = { follow: () => ({ written() {}, sum, drop: () => dropped.resolve(null) }) };
+  const stuck = () => ({ written() {}, sum, drop: () => dropped.resolve(null) });
   const stop = new AbortController();
-  const ended = startChecksum(stuck, path, stop.signal).end(file, 5_000_000);
+  const ended = startChecksum(path, stop.signal, stuck).end(file, 9_000_000);
   await asked.promise;
   stop.abort(new Error("the relay stops"));
   await assert.rejects(ended, /the relay stops/);
-  await assert.rejects(startChecksum(stuck, path, stop.signal).end(file, 1), /the relay stops/);
+  await assert.rejects(startChecksum(path, stop.signal, stuck).end(file, 1), /the relay stops/);
 });
 
 test("a body beyond the limit, a lost body and a failing disk are distinguished", async (t) => {

@@ -9,7 +9,7 @@ import { type TestContext, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Worker } from "node:worker_threads";
 import { build } from "esbuild";
-import { openHasher } from "../../../src/platform/files/hash-thread.ts";
+import { followFile } from "../../../src/platform/files/hash-thread.ts";
 import { sha256Of } from "../../support/bytes.ts";
 import { tempFolder } from "../../support/folder.ts";
 import { finish } from "../../support/spawn.ts";
@@ -23,11 +23,16 @@ function noise(length: number, key = 0): Buffer {
 
 const sha256 = (content: Uint8Array) => sha256Of(content);
 
-function openPlace(t: TestContext, options: { idle?: number } = {}) {
+function openPlace(t: TestContext) {
   const folder = tempFolder(t);
   const threads: Worker[] = [];
-  const hasher = openHasher({ ...options, onStart: (thread) => threads.push(thread) });
-  t.after(() => hasher.close());
+  let ended = 0;
+  const follow = (path: string) =>
+    followFile(path, (thread) => {
+      threads.push(thread);
+      thread.on("exit", () => ended++);
+    });
+  const allEnd = () => waitFor(() => ended === threads.length);
   /** An empty file, or one that holds `content`. */
   async function create(name: string, content: Uint8Array = new Uint8Array()) {
     const path = join(folder, name);
@@ -36,27 +41,27 @@ function openPlace(t: TestContext, options: { idle?: number } = {}) {
     t.after(() => file.close());
     return { path, file };
   }
-  return { hasher, threads, create };
+  return { follow, threads, allEnd, create };
 }
 
-test("sums of files of every size are those of node:crypto, from one thread", async (t) => {
-  const { hasher, threads, create } = openPlace(t);
+test("sums of files of every size are those of node:crypto, and each thread ends", async (t) => {
+  const { follow, allEnd, create } = openPlace(t);
   const content = noise(5 * MIB);
   const { path, file } = await create("file", content);
   for (const edge of [0, 2 ** 18, 2 * MIB, 4 * MIB]) {
     for (const length of [edge - 1, edge, edge + 1].filter((size) => size >= 0)) {
-      assert.equal(await hasher.follow(path).sum(file, length), sha256(content.subarray(0, length)), String(length));
+      assert.equal(await follow(path).sum(file, length), sha256(content.subarray(0, length)), String(length));
     }
   }
-  assert.equal(threads.length, 1);
+  await allEnd();
 });
 
 test("files that grow are followed to their ends, several at once", async (t) => {
-  const { hasher, threads, create } = openPlace(t);
+  const { follow, allEnd, create } = openPlace(t);
   const sums = [9 * MIB, 6 * MIB + 77, 3 * MIB].map(async (size, key) => {
     const content = noise(size, key);
     const { path, file } = await create(`file-${key}`);
-    const following = hasher.follow(path);
+    const following = follow(path);
     for (let at = 0; at < size; at += 700_001) {
       const { bytesWritten } = await file.write(content, at, Math.min(700_001, size - at), at);
       following.written(at + bytesWritten);
@@ -65,13 +70,13 @@ test("files that grow are followed to their ends, several at once", async (t) =>
     assert.equal(await following.sum(file, size), sha256(content), String(size));
   });
   await Promise.all(sums);
-  assert.equal(threads.length, 1);
+  await allEnd();
 });
 
 test("only what is said to be written is read: what comes behind it may still change", async (t) => {
-  const { hasher, create } = openPlace(t);
+  const { follow, create } = openPlace(t);
   const { path, file } = await create("file", new Uint8Array(3 * MIB));
-  const following = hasher.follow(path);
+  const following = follow(path);
   following.written(MIB);
   await sleep(100);
   const rest = noise(2 * MIB);
@@ -80,11 +85,11 @@ test("only what is said to be written is read: what comes behind it may still ch
 });
 
 test("a file that is dropped is let go, and holds up no other", async (t) => {
-  const { hasher, threads, create } = openPlace(t);
+  const { follow, allEnd, create } = openPlace(t);
   const content = noise(5 * MIB);
   const { path, file } = await create("file", content);
-  const dropped = hasher.follow(path);
-  const kept = hasher.follow(path);
+  const dropped = follow(path);
+  const kept = follow(path);
   dropped.written(2 * MIB);
   kept.written(2 * MIB);
   const sum = dropped.sum(file, content.length);
@@ -94,26 +99,26 @@ test("a file that is dropped is let go, and holds up no other", async (t) => {
   dropped.drop();
   assert.equal(await dropped.sum(file, content.length), null);
   assert.equal(await kept.sum(file, content.length), sha256(content));
-  assert.equal(threads.length, 1);
+  await allEnd();
 });
 
 test("there is no sum of a file that ends early, is missing, a link, or another than the one that was opened", async (t) => {
-  const { hasher, threads, create } = openPlace(t);
+  const { follow, allEnd, create } = openPlace(t);
   const content = noise(2 * MIB);
   const { path, file } = await create("file", content);
-  assert.equal(await hasher.follow(path).sum(file, content.length + 1), null);
-  assert.equal(await hasher.follow(`${path}-missing`).sum(file, content.length), null);
+  assert.equal(await follow(path).sum(file, content.length + 1), null);
+  assert.equal(await follow(`${path}-missing`).sum(file, content.length), null);
   symlinkSync(path, `${path}-link`);
-  assert.equal(await hasher.follow(`${path}-link`).sum(file, content.length), null);
+  assert.equal(await follow(`${path}-link`).sum(file, content.length), null);
   const { path: other } = await create("other", content);
-  assert.equal(await hasher.follow(other).sum(file, content.length), null);
-  const cut = hasher.follow(path);
+  assert.equal(await follow(other).sum(file, content.length), null);
+  const cut = follow(path);
   cut.written(MIB);
   truncateSync(path, 100);
   assert.equal(await cut.sum(file, content.length), null);
   rmSync(path);
-  assert.equal(await hasher.follow(other).sum(await openOther(t, other), content.length), sha256(content));
-  assert.equal(threads.length, 1);
+  assert.equal(await follow(other).sum(await openOther(t, other), content.length), sha256(content));
+  await allEnd();
 });
 
 async function openOther(t: TestContext, path: string) {
@@ -122,47 +127,21 @@ async function openOther(t: TestContext, path: string) {
   return file;
 }
 
-test("a thread that breaks, or is ended, gives no sum, and the next file gets another thread", async (t) => {
-  const { hasher, threads, create } = openPlace(t);
+test("a thread that breaks, or is ended, gives no sum", async (t) => {
+  const { follow, threads, allEnd, create } = openPlace(t);
   const content = noise(8 * MIB);
   const { path, file } = await create("file", content);
-  const ends = [
-    (thread: Worker) => thread.postMessage(null),
-    (thread: Worker) => void thread.terminate(),
-    () => void hasher.close(),
-  ];
+  const ends = [(thread: Worker) => thread.postMessage(null), (thread: Worker) => void thread.terminate()];
   for (const end of ends) {
-    const following = hasher.follow(path);
-    const late = hasher.follow(path);
+    const following = follow(path);
     following.written(MIB);
     end(threads.at(-1)!);
     following.written(2 * MIB);
     assert.equal(await following.sum(file, content.length), null);
-    assert.equal(await late.sum(file, content.length), null);
     following.written(3 * MIB);
     following.drop();
   }
-  assert.equal(await hasher.follow(path).sum(file, content.length), sha256(content));
-  assert.equal(threads.length, ends.length + 1);
-});
-
-test("a thread that has nothing to do is ended, and one that has is not", async (t) => {
-  const { hasher, threads, create } = openPlace(t, { idle: 50 });
-  const content = noise(MIB);
-  const { path, file } = await create("file", content);
-  const [first, second] = [hasher.follow(path), hasher.follow(path)];
-  assert.equal(await first.sum(file, content.length), sha256(content));
-  let ended = 0;
-  threads[0]!.on("exit", () => ended++);
-  await sleep(200);
-  assert.equal(ended, 0);
-  assert.equal(await second.sum(file, content.length), sha256(content));
-  await waitFor(() => ended === 1);
-  assert.equal(await hasher.follow(path).sum(file, content.length), sha256(content));
-  const fourth = hasher.follow(path);
-  await sleep(200);
-  assert.equal(await fourth.sum(file, content.length), sha256(content));
-  assert.equal(threads.length, 2);
+  await allEnd();
 });
 
 test("a process waits for a sum that it asked for, and for nothing else of the thread; also as one CommonJS file", async (t) => {
@@ -174,15 +153,14 @@ test("a process waits for a sum that it asked for, and for nothing else of the t
   const bundle = join(folder, "program.cjs");
   writeFileSync(
     program,
-    `import { openHasher } from ${JSON.stringify(resolve("src/platform/files/hash-thread.ts"))};
+    `import { followFile as follow } from ${JSON.stringify(resolve("src/platform/files/hash-thread.ts"))};
     import { open } from "node:fs/promises";
     import process from "node:process";
     async function main() {
       const path = ${JSON.stringify(path)};
-      const hasher = openHasher();
-      if (process.argv[2] === "leave") return hasher.follow(path).written(1000);
+      if (process.argv[2] === "leave") return follow(path).written(1000);
       const file = await open(path);
-      console.log(await hasher.follow(path).sum(file, ${content.length}));
+      console.log(await follow(path).sum(file, ${content.length}));
       await file.close();
     }
     main();`,

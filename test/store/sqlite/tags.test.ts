@@ -131,8 +131,8 @@ test("the two sides of a restore give no id and no claim in common, and agree on
   const [one, two] = [await lost.post(ready("v2")), await other.post(ready("v2"))];
   assert.equal(numberOf(one.id), numberOf(two.id), "taken in at the same millisecond");
   assert.notEqual(one.id, two.id);
-  assert.deepEqual(await other.post(ready("v1")), { id: before.id, status: "duplicate" });
-  assert.deepEqual(await other.post(ready("v2")), { id: two.id, status: "duplicate" });
+  assert.deepEqual(await other.post(ready("v1")), { id: before.id, status: "duplicate", leased: [] });
+  assert.deepEqual(await other.post(ready("v2")), { id: two.id, status: "duplicate", leased: [] });
   await assert.rejects(other.store.event(one.id), { code: "not_found" });
   await assert.rejects(lost.store.event(two.id), { code: "not_found" });
 
@@ -229,7 +229,7 @@ test("ids of 0.2.0 stay as they were given, over a migration and a restore; new 
     const { store } = at;
     const repeatable = (await store.events({ type: "draft.new", limit: 1 }))[0]!;
     const same = Buffer.from(await store.eventBody(repeatable.id)).toString();
-    assert.deepEqual(await at.post(same), { id: repeatable.id, status: "duplicate" });
+    assert.deepEqual(await at.post(same), { id: repeatable.id, status: "duplicate", leased: [] });
     const { id } = await at.post(ready("new"));
     assert.match(id, TAGGED);
     assert.ok(id > old[0]![0]!);

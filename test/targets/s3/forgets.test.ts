@@ -20,14 +20,12 @@ async function open(t: TestContext) {
 const small = noise(50_000);
 const large = noise(20 * 2 ** 20 + 7);
 
-test("a store that forgets metadata is proven by reading back, and once that is known by its ETag; it is said once", async (t) => {
-  const { store, target, folder, log, gets } = await open(t);
+test("a store that forgets metadata is proven by reading back, and is said once", async (t) => {
+  const { target, folder, log, gets } = await open(t);
   assert.deepEqual(await target.oddities(), []);
   assert.equal(await put(target, folder, "v1/video.mp4", small), "stored");
-  assert.equal(gets("v1/video.mp4"), 1, "nothing else proves the first one");
-  assert.equal(await put(target, folder, "v2/video.mp4", small), "stored");
   assert.equal(await put(target, folder, "v3/video.mp4", large), "stored");
-  assert.deepEqual([gets("v2/video.mp4"), gets("v3/video.mp4")], [0, 0]);
+  assert.deepEqual([gets("v1/video.mp4"), gets("v3/video.mp4")], [1, 1]);
   assert.equal(sha256Of((await readAll(target, "v3/video.mp4"))!), sha256Of(large));
   assert.equal(await put(target, folder, "v1/video.mp4", small), "exists-same");
   assert.equal(await put(target, folder, "v1/video.mp4", noise(50_001)), "exists-different");
@@ -36,16 +34,11 @@ test("a store that forgets metadata is proven by reading back, and once that is 
     log.facts.map(({ level, fact }) => [level, fact.slice(0, 27)]),
     [["warn", "this store forgets metadata"]],
   );
-  store.etag = "0123456789abcdef0123456789abcdef";
-  assert.equal(await put(target, folder, "v4/video.mp4", small), "stored");
-  assert.equal(await put(target, folder, "v5/video.mp4", large), "stored");
-  assert.deepEqual([gets("v4/video.mp4"), gets("v5/video.mp4")], [1, 1], "an ETag that is no MD5 proves nothing");
 });
 
 test("a store that forgets metadata and keeps other bytes is not believed", async (t) => {
   const { store, target, folder } = await open(t);
   store.keep = (bytes) => Buffer.alloc(bytes.length, 7);
-  store.etag = "0123456789abcdef0123456789abcdef";
   await assert.rejects(
     put(target, folder, "v1/video.mp4", small),
     /was uploaded, and the store has 50000 bytes, sha256 [0-9a-f]{64} there/,

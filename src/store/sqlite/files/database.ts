@@ -103,7 +103,7 @@ function openToRead(path: string): Database.Database {
   }
 }
 
-/** A commit that leaves so many pages in the log moves them into the database. */
+/** A commit that leaves this number of pages in the log moves them into the database. */
 const CHECKPOINT_AT = 1_000;
 
 /** Opens the database of a data folder: the relay makes and migrates it, an operator's command makes nothing. */
