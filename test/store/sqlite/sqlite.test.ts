@@ -14,7 +14,7 @@ import { storeIdsContract } from "../../contracts/store-ids.ts";
 import { storeIntakeContract } from "../../contracts/store-intake.ts";
 import { storeLanesContract } from "../../contracts/store-lanes.ts";
 import { storeMediaContract } from "../../contracts/store-media.ts";
-import { configIn } from "../../support/config.ts";
+import { configIn, freshConfigIn } from "../../support/config.ts";
 import { tempFolder } from "../../support/folder.ts";
 import { testClock, testPorts } from "../../support/ports.ts";
 
@@ -44,13 +44,13 @@ test("a second relay with the same data folder is refused, an operator's command
 });
 
 test("an operator's command makes no database", async (t) => {
-  const config = configIn(tempFolder(t));
+  const config = freshConfigIn(tempFolder(t));
   await assert.rejects(openStore(config, testPorts(), { role: "operator" }), { code: "not_found" });
   assert.equal(existsSync(config.dataDir), false);
 });
 
 test("the data folder and the database are the owner's alone, and commits wait for the disk", async (t) => {
-  const config = configIn(tempFolder(t));
+  const config = freshConfigIn(tempFolder(t));
   await (await openStore(config, testPorts(), { role: "relay" })).close();
   assert.equal(statSync(config.dataDir).mode & 0o777, 0o700);
   assert.equal(statSync(join(config.dataDir, "relay.db")).mode & 0o777, 0o600);
@@ -78,7 +78,7 @@ test("a database is migrated once, refused when it is newer, and refused when it
 });
 
 test("a database of the first schema is migrated with what it holds; until then commands say what to do", async (t) => {
-  const config = configIn(tempFolder(t));
+  const config = freshConfigIn(tempFolder(t));
   mkdirSync(config.dataDir);
   const db = new Database(join(config.dataDir, "relay.db"));
   db.exec(migrations[0]!);
