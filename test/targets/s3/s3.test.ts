@@ -24,7 +24,7 @@ import type { S3Target } from "../../../src/targets/s3/options.ts";
 import { aboutOf, put, readAll } from "../../contracts/mirror-target.ts";
 import { sha256Of } from "../../support/bytes.ts";
 import { testLog } from "../../support/ports.ts";
-import { noS3, type S3Server, startS3Server } from "../../support/s3-server.ts";
+import { noS3, type S3Server, shareS3Server, startS3Server } from "../../support/s3-server.ts";
 import { waitFor } from "../../support/wait.ts";
 import { faultyProxy } from "./proxy.ts";
 
@@ -32,13 +32,13 @@ const MIB = 2 ** 20;
 const QUICK = { connect: 500, silence: 1_000, attempts: 2 };
 const never = () => new AbortController().signal;
 
+const s3 = shareS3Server();
 let server: S3Server;
 const folder = mkdtempSync(join(tmpdir(), "relay-s3-test-"));
 after(() => rmSync(folder, { recursive: true, force: true }));
 before(async () => {
-  if (noS3 === false) server = await startS3Server(null);
+  if (noS3 === false) server = await s3();
 });
-after(() => server?.stop());
 
 const skip = noS3;
 
