@@ -61,10 +61,13 @@ const once = mkdtempSync(join(tmpdir(), "wochit-relay-backup-"));
 after(() => rmSync(once, { recursive: true, force: true }));
 let made: Promise<string> | null = null;
 
+/** Events of 20 kB. */
+const LARGE = 2_500;
+
 /** A data folder whose backup takes long enough to be interrupted, made once. */
 function large(): Promise<string> {
   const config = configIn(once);
-  made ??= fill(config, { events: 4000, padding: 20_000 }).then(() => config.dataDir);
+  made ??= fill(config, { events: LARGE, padding: 20_000 }).then(() => config.dataDir);
   return made;
 }
 
@@ -261,7 +264,7 @@ test("interrupted, it leaves no half file; killed, the next run clears what it l
   assert.ok(readdirSync(backups).includes(".a.db.part"));
   assert.equal((await callCli(["backup", file, ...flags])).code, 0);
   assert.deepEqual(readdirSync(backups), ["a.db"]);
-  assert.equal(idsIn(file), 4000);
+  assert.equal(idsIn(file), LARGE);
 });
 
 /** As if nobody had touched it for so many seconds. */
@@ -307,7 +310,7 @@ test("what a killed run left under another name goes with the next backup; what 
   assert.ok(existsSync(part), "it is at work");
   process.kill(slow.child.pid!, "SIGCONT");
   assert.equal((await slow.ended).code, 0);
-  assert.equal(idsIn(file), 4000);
+  assert.equal(idsIn(file), LARGE);
 });
 
 test("what a killed run into the target left goes with the next backup of any kind; not while it is at work", async (t) => {

@@ -1,6 +1,5 @@
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
-import { createHash } from "node:crypto";
 import { mkdtempSync, rmSync } from "node:fs";
 import { writeFile } from "node:fs/promises";
 import { request as httpRequest } from "node:http";
@@ -22,7 +21,7 @@ import type { Patience } from "../../../src/targets/s3/connection.ts";
 import { openS3Target } from "../../../src/targets/s3/open.ts";
 import type { S3Target } from "../../../src/targets/s3/options.ts";
 import { aboutOf, put, readAll } from "../../contracts/mirror-target.ts";
-import { sha256Of } from "../../support/bytes.ts";
+import { noise, sha256Of } from "../../support/bytes.ts";
 import { testLog } from "../../support/ports.ts";
 import { noS3, type S3Server, shareS3Server, startS3Server } from "../../support/s3-server.ts";
 import { waitFor } from "../../support/wait.ts";
@@ -49,16 +48,7 @@ async function open(t: Pick<TestContext, "after">, members: Partial<S3Target> = 
   return { target, config, bucket: config.bucket };
 }
 
-/** A film of so many bytes that repeat nowhere. */
-function film(bytes: number, seed = 1): Buffer {
-  const film = Buffer.alloc(bytes);
-  for (let at = 0, block = 0; at < bytes; at += 32, block++) {
-    createHash("sha256").update(`${seed}/${block}`).digest().copy(film, at);
-  }
-  return film;
-}
-
-const FILM = film(17 * MIB + 12_345);
+const FILM = noise(17 * MIB + 12_345);
 
 async function fileOf(name: string, content: Uint8Array): Promise<string> {
   const file = join(folder, name);
