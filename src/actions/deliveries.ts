@@ -3,7 +3,7 @@ import type { JobState } from "../model/job.ts";
 import type { Store } from "../store/store.ts";
 import { shortTime } from "./format.ts";
 import { attemptJson, type DeliveryJson, deliveryJson } from "./json.ts";
-import { collectIds, type Done, doToAll, list, type Selection, walkAs } from "./list.ts";
+import { collectIds, type Done, doToAll, list, type Selection, walk } from "./list.ts";
 
 export const deliveries = list({
   filters: {
@@ -15,7 +15,7 @@ export const deliveries = list({
     eventId: { value: "ID", option: "event", help: "only of this event" },
     videoId: { value: "ID", help: "only of this video" },
   },
-  rows: ({ store }, query) => walkAs((page) => store.deliveries(page), query, deliveryJson),
+  rows: ({ store }, query) => walk((page) => store.deliveries(page), query, deliveryJson),
   columns: [
     { title: "ID", value: ({ id }) => id, whole: true },
     { title: "EVENT", value: ({ eventId }) => eventId, whole: true },

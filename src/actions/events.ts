@@ -7,7 +7,7 @@ import type { Store } from "../store/store.ts";
 import { topicOf } from "../wochit/event.ts";
 import { shortTime } from "./format.ts";
 import { deliveryJson, eventJson, type Link, mediumJson } from "./json.ts";
-import { collect, collectIds, list, walk, walkAs } from "./list.ts";
+import { collect, collectIds, list, walk } from "./list.ts";
 
 export const events = list({
   filters: {
@@ -19,7 +19,7 @@ export const events = list({
       help: "only what was sent to an app without the videoContext that is known of it now",
     },
   },
-  rows: ({ store }, query) => walkAs((page) => store.events(page), query, eventJson),
+  rows: ({ store }, query) => walk((page) => store.events(page), query, eventJson),
   columns: [
     { title: "ID", value: ({ id }) => id, whole: true },
     { title: "RECEIVED", value: ({ receivedAt }) => shortTime(receivedAt), whole: true },
@@ -104,18 +104,19 @@ export async function* replayEvents(
   }
 }
 
-/** The ids of events that may be of these types, oldest first. One exact type is the store's own filter; notices need one. */
+/**
+ * The ids of events that may be of these types, oldest first. One exact type is the store's own filter; notices are in no list
+ * without one.
+ */
 async function collectMatching(
   store: Store,
   types: string[],
   range: { since: number; until: number },
 ): Promise<string[]> {
-  const exact = types.length === 1 && !types[0]!.includes("*") ? types : [undefined];
-  const notices = NOTICES.filter((type) => !types.includes(type) || types.length > 1).filter((type) =>
-    topicMatches(types, type),
-  );
+  const isExact = types.length === 1 && !types[0]!.includes("*");
+  const notices = NOTICES.filter((type) => topicMatches(types, type));
   const ids: string[] = [];
-  for (const type of [...exact, ...notices]) {
+  for (const type of isExact ? types : [undefined, ...notices]) {
     ids.push(...(await collectIds((page) => store.events(page), { ...range, type })));
   }
   return ids.sort();

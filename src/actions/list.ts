@@ -61,32 +61,26 @@ export function list<const Of extends Filters, Row>(declared: List<Of, Row>): Li
 /** Rows of one query of the store. */
 const PAGE = 500;
 
-/** Walks a list of the store, newest first, until `limit` rows or its end. `keyOf` is what the next page begins before. */
-export async function* walk<Row, Asked extends Page>(
-  read: (query: Asked) => Promise<Row[]>,
+/**
+ * Walks a list of the store, newest first, until `limit` rows or its end; each row as `toRow` makes it. `keyOf` is what the next
+ * page begins before.
+ */
+export async function* walk<From, Asked extends Page, To = From>(
+  read: (query: Asked) => Promise<From[]>,
   query: Asked,
-  keyOf: (row: Row) => string = (row) => (row as { id: string }).id,
-): AsyncGenerator<Row> {
+  toRow: (row: From) => To = (row) => row as never,
+  keyOf: (row: From) => string = (row) => (row as { id: string }).id,
+): AsyncGenerator<To> {
   let { before } = query;
   for (let rest = query.limit; rest > 0; ) {
     const limit = Math.min(rest, PAGE);
     const rows = await read({ ...query, before, limit });
-    yield* rows;
+    yield* rows.map(toRow);
     const last = rows.at(-1);
     if (last === undefined || rows.length < limit) return;
     rest -= rows.length;
     before = keyOf(last);
   }
-}
-
-/** The same, each row as it is shown. */
-export async function* walkAs<From, To, Asked extends Page>(
-  read: (query: Asked) => Promise<From[]>,
-  query: Asked,
-  toRow: (row: From) => To,
-  keyOf?: (row: From) => string,
-): AsyncGenerator<To> {
-  for await (const row of walk(read, query, keyOf)) yield toRow(row);
 }
 
 export async function collect<Row>(rows: AsyncIterable<Row>): Promise<Row[]> {
@@ -101,7 +95,7 @@ export async function collectIds<Asked extends object>(
   filter: Asked,
 ): Promise<string[]> {
   const all = { ...filter, limit: Number.POSITIVE_INFINITY };
-  return (await collect(walkAs(read, all, ({ id }) => id))).reverse();
+  return (await collect(walk(read, all, ({ id }) => id))).reverse();
 }
 
 /** What became of one of many: an `error` in words, or null when it was done. */

@@ -3,7 +3,7 @@ import type { MediaState, Medium } from "../model/medium.ts";
 import type { Store } from "../store/store.ts";
 import { relativeTime } from "./format.ts";
 import { type Link, type MediumJson, mediumJson } from "./json.ts";
-import { type Column, collectIds, type Done, doToAll, list, type Selection, walkAs } from "./list.ts";
+import { type Column, collectIds, type Done, doToAll, list, type Selection, walk } from "./list.ts";
 
 /** States in which the end of the link still matters, or mattered. */
 const DEPENDS_ON_LINK = new Set<MediaState>(["pending", "running", "failed", "expired"]);
@@ -50,7 +50,7 @@ export const media = list({
   async *rows({ store, openLink }, { by, ...query }) {
     const link = await openLink();
     const asked = { ...query, byDeadline: by === "deadline" };
-    yield* walkAs(
+    yield* walk(
       (page) => store.media(page),
       asked,
       (medium) => mediumJson(medium, link),

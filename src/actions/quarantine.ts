@@ -1,8 +1,9 @@
+import { isUtf8 } from "node:buffer";
 import { errorLine } from "../errors.ts";
 import type { Store } from "../store/store.ts";
 import { shortTime } from "./format.ts";
 import { quarantinedJson } from "./json.ts";
-import { collectIds, list, type Selection, walkAs } from "./list.ts";
+import { collectIds, list, type Selection, walk } from "./list.ts";
 
 export const quarantine = list({
   filters: {
@@ -11,7 +12,7 @@ export const quarantine = list({
       help: "only refused for this reason",
     },
   },
-  rows: ({ store }, query) => walkAs((page) => store.quarantined(page), query, quarantinedJson),
+  rows: ({ store }, query) => walk((page) => store.quarantined(page), query, quarantinedJson),
   columns: [
     { title: "ID", value: ({ id }) => id, whole: true },
     { title: "RECEIVED", value: ({ receivedAt }) => shortTime(receivedAt), whole: true },
@@ -28,11 +29,10 @@ export async function showQuarantined(store: Store, id: string) {
 }
 
 function bodyJson(bytes: Uint8Array): { body: string | null; bodyBase64: string | null } {
-  try {
-    return { body: new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes), bodyBase64: null };
-  } catch {
-    return { body: null, bodyBase64: Buffer.from(bytes).toString("base64") };
-  }
+  const buffer = Buffer.from(bytes);
+  return isUtf8(bytes)
+    ? { body: buffer.toString(), bodyBase64: null }
+    : { body: null, bodyBase64: buffer.toString("base64") };
 }
 
 /** What `receive` does with a body: parses the bytes, stores the event and all that follows from it. */

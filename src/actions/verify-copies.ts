@@ -6,9 +6,11 @@ import type { Clock } from "../ports.ts";
 import type { Store } from "../store/store.ts";
 import { isoTime, pick } from "./json.ts";
 import { walk } from "./list.ts";
-import { type Read, type Wrong, watchTargets } from "./lost-targets.ts";
 import { hasCopy, type Kept, type MediaFilter } from "./media.ts";
 import { createThrottle } from "./throttle.ts";
+
+/** What is wrong with a copy. `unreadable`: reading it fails. `detail` in words: "is cut: 5 of 7 bytes". */
+export type Wrong = { fault: "missing" | "damaged" | "unreadable"; detail: string };
 
 /** How many copies are read at once: many are small, and a target that is far away answers slowly. */
 const READERS = 8;
@@ -37,8 +39,9 @@ export type VerifyParts = {
   store: Pick<Store, "media" | "medium" | "mendMedium">;
   clock: Clock;
   signal: AbortSignal;
-  read: Read;
-  /** Whether a target holds anything at all: null when it does, else what is wrong with it. */
+  /** Opens a copy for reading: null when the target has none there; throws what the target throws. */
+  read(copy: { target: string; key: string }, signal: AbortSignal): Promise<AsyncIterable<Uint8Array> | null>;
+  /** What is wrong with a target itself; null: it can be reached, and holds something. */
   lookInto(target: string): Promise<string | null>;
   filter: Pick<MediaFilter, "videoId" | "kind" | "since" | "until">;
   /** Bytes per second; null: no limit. */
@@ -55,20 +58,25 @@ export type VerifyParts = {
 
 /**
  * Reads every mirrored copy in its target and compares it with its row, byte count and sha256. A copy that was replaced or
- * deleted while it was read is judged by its row as it is then. Ends early, and resolves, when the signal aborts.
+ * deleted while it was read is judged by its row as it is then. Where a copy is not there its target is looked into: the
+ * copies of one that is gone are not judged. Ends early, and resolves, when the signal aborts.
  */
 export async function verifyCopies(parts: VerifyParts): Promise<VerifySummary> {
   const { store, clock, filter, signal } = parts;
   const summary = { copies: 0, bytes: 0, good: 0, missing: 0, damaged: 0, unreadable: 0, mended: 0, unreached: 0 };
   const throttle = createThrottle(parts.rate, clock);
 
-  const targets = watchTargets({
-    ...parts,
-    report,
-    unreached(copies) {
-      summary.unreached += copies;
-    },
-  });
+  const lost = new Set<string>();
+
+  /** Whether the target of a copy that could not be read is gone itself. */
+  async function isLost({ target }: Kept): Promise<boolean> {
+    const why = lost.has(target) ? null : await parts.lookInto(target);
+    if (why !== null && !signal.aborted && !lost.has(target)) {
+      lost.add(target);
+      parts.lost(target, why);
+    }
+    return lost.has(target);
+  }
 
   async function report(medium: Kept, wrong: Wrong): Promise<void> {
     const mend = parts.mend && wrong.fault !== "unreadable" ? await mendCopy(store, medium, clock.now()) : null;
@@ -114,26 +122,20 @@ export async function verifyCopies(parts: VerifyParts): Promise<VerifySummary> {
   }
 
   async function verify(listed: Kept): Promise<void> {
-    if (targets.isLost(listed)) {
+    if (lost.has(listed.target)) {
       summary.unreached++;
       return;
     }
-    const mark = targets.begin(listed);
-    try {
-      const judged = await judge(listed);
-      if (judged === null) return;
-      const { medium, wrong } = judged;
-      if (wrong?.fault === "missing") return await targets.suspect(medium, wrong);
-      if (wrong !== null) await report(medium, wrong);
-      else {
-        summary.copies++;
-        summary.good++;
-      }
-      await targets.confirm(medium, mark);
-    } catch (error) {
-      if (signal.aborted) return;
-      await targets.suspect(listed, { fault: "unreadable", detail: `cannot be read: ${errorLine(error)}` });
-    }
+    const judged = await judge(listed).catch((error) => {
+      return { medium: listed, wrong: { fault: "unreadable", detail: `cannot be read: ${errorLine(error)}` } as Wrong };
+    });
+    if (judged === null || (judged.wrong !== null && signal.aborted)) return;
+    const { medium, wrong } = judged;
+    if (wrong === null) {
+      summary.copies++;
+      summary.good++;
+    } else if (wrong.fault !== "damaged" && (await isLost(medium))) summary.unreached++;
+    else if (!signal.aborted) await report(medium, wrong);
   }
 
   const rows = walk((page) => store.media(page), { ...filter, withCopy: true, limit: Number.POSITIVE_INFINITY });
@@ -146,7 +148,6 @@ export async function verifyCopies(parts: VerifyParts): Promise<VerifySummary> {
     }
   };
   await Promise.all(Array.from({ length: READERS }, readOn));
-  await targets.settle();
   return summary;
 }
 

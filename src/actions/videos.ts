@@ -3,7 +3,7 @@ import type { Video } from "../model/video.ts";
 import type { Mapping, Page, Store } from "../store/store.ts";
 import { shortTime } from "./format.ts";
 import { isoTime, type Link, type VideoJson, videoJson } from "./json.ts";
-import { type Column, collectIds, list, walk, walkAs } from "./list.ts";
+import { type Column, collectIds, list, walk } from "./list.ts";
 import { hasCopy } from "./media.ts";
 
 export const videoColumns: Column<VideoJson>[] = [
@@ -28,7 +28,7 @@ export const videos = list({
   },
   async *rows({ store, openLink }, query) {
     const link = await openLink();
-    yield* walkAs(
+    yield* walk(
       (page) => store.videos(page),
       query,
       (video) => videoJson(video, link),
@@ -87,9 +87,10 @@ export async function* showContext(
 ): AsyncGenerator<VideoJson> {
   let last: VideoJson | null = null;
   let rest = limit;
-  for await (const video of walk((page) => store.videosOfContext(context, page), { limit: limit + 1, before }, keyOf)) {
+  const read = (page: Page) => store.videosOfContext(context, page);
+  for await (const video of walk(read, { limit: limit + 1, before }, (one) => videoJson(one, link), keyOf)) {
     if (rest-- === 0) return onMore(last!);
-    last = videoJson(video, link);
+    last = video;
     yield last;
   }
   if (last === null && before === undefined) throw new RelayError("not_found", "no video has, or had, this context");

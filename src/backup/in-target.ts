@@ -4,18 +4,6 @@ import type { MirrorTarget } from "../targets/target.ts";
 /** No template and no id makes a key below this (`object-keys.ts`), and no media row has one: it is never served. */
 const FOLDER = "~backups";
 
-/** Backups in a mirror target. All verbs throw what the target throws. */
-export type BackupsInTarget = {
-  /** Puts a backup into the target, confirmed; returns its key. */
-  put(name: string, backup: { file: string; bytes: number; sha256: string }, signal: AbortSignal): Promise<string>;
-  /** The key of a backup's name. */
-  keyOf(name: string): string;
-  remove(key: string, signal: AbortSignal): Promise<void>;
-  /** The bytes of a backup; throws RelayError("not_found") where there is none. */
-  read(key: string, signal: AbortSignal): Promise<AsyncIterable<Uint8Array>>;
-  has(key: string): Promise<boolean>;
-};
-
 /** File names that every target accepts. */
 const NAME = /^[\w~-][\w.~-]{0,254}$/;
 
@@ -47,27 +35,16 @@ function timeIn(name: string): number | null {
   return Number.isNaN(time) ? null : time;
 }
 
-export function backupsIn(target: Pick<MirrorTarget, "put" | "delete" | "read" | "head">): BackupsInTarget {
-  return {
-    async put(name, { file, bytes, sha256 }, signal) {
-      const key = backupKey(name);
-      const about = { contentType: "application/vnd.sqlite3", bytes, sha256, eventId: "backup", videoId: "backup" };
-      const how = { replace: false, again: false, isPrivate: true };
-      const placed = await target.put(key, file, { ...about, ...how }, signal);
-      if (placed !== "exists-different") return key;
-      throw new RelayError("conflict", `the target has another file called ${key} already; try again in a second`);
-    },
-
-    keyOf: backupKey,
-
-    remove: (key, signal) => target.delete(key, signal),
-
-    async read(key, signal) {
-      const bytes = await target.read(backupKey(key), signal);
-      if (bytes === null) throw new RelayError("not_found", `the target has no ${backupKey(key)}`);
-      return bytes;
-    },
-
-    has: async (key) => (await target.head(backupKey(key))) !== null,
-  };
+/** Puts a backup into the target, confirmed. Throws what the target throws. */
+export async function putBackup(
+  target: Pick<MirrorTarget, "put">,
+  key: string,
+  { file, bytes, sha256 }: { file: string; bytes: number; sha256: string },
+  signal: AbortSignal,
+): Promise<void> {
+  const about = { contentType: "application/vnd.sqlite3", bytes, sha256, eventId: "backup", videoId: "backup" };
+  const how = { replace: false, again: false, isPrivate: true };
+  const placed = await target.put(key, file, { ...about, ...how }, signal);
+  if (placed !== "exists-different") return;
+  throw new RelayError("conflict", `the target has another file called ${key} already; try again in a second`);
 }

@@ -7,7 +7,8 @@ import type { Ports } from "../ports.ts";
 import { nameBackup, removePart } from "../store/backup.ts";
 import type { Backup } from "../store/backups.ts";
 import type { Store } from "../store/store.ts";
-import type { BackupsInTarget } from "./in-target.ts";
+import type { MirrorTarget } from "../targets/target.ts";
+import { backupKey, putBackup } from "./in-target.ts";
 
 /** What a backup's own process reports. */
 export type MadeBackup = {
@@ -25,7 +26,7 @@ export type RunBackup = (file: string, signal: AbortSignal) => Promise<MadeBacku
 export type BackupPlaces = {
   /** Where backups are made and, with `to: "dir"`, kept. */
   dir: string;
-  target: Pick<BackupsInTarget, "put" | "keyOf" | "remove">;
+  target: Pick<MirrorTarget, "put" | "delete">;
   store: Pick<Store, "backups">;
   ports: Pick<Ports, "clock" | "log" | "random">;
 };
@@ -37,17 +38,12 @@ export type BackupPlaces = {
  */
 export function backupProcess(database: string, self: { command: string; args: string[] }): RunBackup {
   return async (file, signal) => {
-    signal.throwIfAborted();
-    const ended = await runOwnProcess(self, ["backup", file, "--database", database], signal).catch((error) => {
-      throw new RelayError("unsupported", `the backup's process cannot be started: ${errorLine(error)}`);
+    type Printed = Omit<MadeBackup, "newest"> & { newestEvent: string | null };
+    const made = runOwnProcess<Printed>(self, ["backup", file, "--database", database], signal).catch(async (error) => {
+      await removePart(file).catch(() => {});
+      throw signal.aborted ? error : new RelayError("unsupported", errorLine(error));
     });
-    const { code, killedBy, stdout, lastLine } = ended;
-    if (killedBy !== null || signal.aborted) await removePart(file).catch(() => {});
-    signal.throwIfAborted();
-    if (code !== 0) {
-      throw new RelayError("unsupported", lastLine || `the backup's process ended with ${killedBy ?? code}`);
-    }
-    const { bytes, events, newestEvent, sha256 } = JSON.parse(stdout);
+    const { bytes, events, newestEvent, sha256 } = await made;
     return { bytes, events, newest: newestEvent === null ? null : Date.parse(newestEvent), sha256 };
   };
 }
@@ -76,8 +72,9 @@ export async function makeBackup(
   const made = await run(file, signal);
   let kept = file;
   if (to === "target") {
-    await store.backups.begin({ place: "target", name: target.keyOf(name) });
-    kept = await target.put(name, { file, ...made }, signal);
+    kept = backupKey(name);
+    await store.backups.begin({ place: "target", name: kept });
+    await putBackup(target, kept, { file, ...made }, signal);
   }
   const { bytes, events, newest } = made;
   await store.backups.note({ at, place: to, name: kept, bytes, events, newest, planned: true });
@@ -87,13 +84,13 @@ export async function makeBackup(
 
 /** Removes a backup, which may be missing. `signal` stops the target. */
 export async function removeBackup(
-  { dir, target }: { dir: string; target: Pick<BackupsInTarget, "remove"> },
+  { dir, target }: Pick<BackupPlaces, "dir" | "target">,
   { place, name: path }: Pick<Backup, "place" | "name">,
   signal: AbortSignal,
 ): Promise<void> {
   if (place === "target") {
     signal.throwIfAborted();
-    return target.remove(path, signal);
+    return target.delete(path, signal);
   }
   await rm(path, { force: true });
   // The data folder may have been moved together with its backups.

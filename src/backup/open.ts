@@ -3,7 +3,6 @@ import type { Log, Ports } from "../ports.ts";
 import { databaseOf } from "../store/backup.ts";
 import type { Store } from "../store/store.ts";
 import type { MirrorTarget } from "../targets/target.ts";
-import { backupsIn } from "./in-target.ts";
 import { backupProcess, removeUnfinished } from "./make.ts";
 import { backupFolder, startBackups } from "./schedule.ts";
 
@@ -17,11 +16,15 @@ export type Command = { command: string; args: string[] };
 /** Starts the backups of the config. Without `backup` only what unfinished ones left is removed. */
 export function openBackups(
   { backup, dataDir, mirror }: Pick<Config, "backup" | "dataDir" | "mirror">,
-  { store, mirrorTarget, ports, self }: { store: Store; mirrorTarget: MirrorTarget; ports: Ports; self: Command },
+  {
+    store,
+    mirrorTarget: target,
+    ports,
+    self,
+  }: { store: Store; mirrorTarget: MirrorTarget; ports: Ports; self: Command },
 ): Backups {
-  const target = backupsIn(mirrorTarget);
   // The store logs its own failures.
-  void warnOfPublicBackups(mirror.publicBaseUrl, store, target.has, ports.log).catch(() => {});
+  void warnOfPublicBackups(mirror.publicBaseUrl, store, target, ports.log).catch(() => {});
   if (backup === null) {
     const stopped = new AbortController();
     const places = { dir: backupFolder({}, dataDir), target, store };
@@ -39,19 +42,19 @@ export function openBackups(
 
 /**
  * Logs an error where backups lie in a target that is public: the config alone does not show that. Records of backups that are
- * gone are removed. `has` looks up a key in the target; one that cannot be looked up counts as there.
+ * gone are removed. One that cannot be looked up counts as there.
  */
 export async function warnOfPublicBackups(
   publicBaseUrl: string | null,
   store: Pick<Store, "backups">,
-  has: (key: string) => Promise<boolean>,
+  target: Pick<MirrorTarget, "head">,
   log: Pick<Log, "error">,
 ): Promise<void> {
   if (publicBaseUrl === null) return;
   const there: string[] = [];
   for (const { id, place, name } of await store.backups.list()) {
     if (place !== "target") continue;
-    if (await has(name).catch(() => true)) there.push(name);
+    if ((await target.head(name).catch(() => true)) !== null) there.push(name);
     else await store.backups.forget(id);
   }
   if (there.length === 0) return;

@@ -63,13 +63,6 @@ export function startBackups({ config, dataDir, run, ...parts }: BackupParts): {
     }
   }
 
-  async function warnOfAge(): Promise<void> {
-    const last = await store.backups.last();
-    if (last === null || clock.now() - last.at <= 2 * every) return;
-    const minutes = Math.round((clock.now() - last.at) / 60_000);
-    log.warn("the last backup is old", { madeAt: new Date(last.at).toISOString(), minutes, name: last.name });
-  }
-
   async function dueAt(): Promise<number> {
     const last = (await store.backups.list()).find(({ planned }) => planned);
     const now = clock.now();
@@ -97,7 +90,6 @@ export function startBackups({ config, dataDir, run, ...parts }: BackupParts): {
       await store.backups
         .noteFailed({ at, error: withoutQueries(errorLine(error)), againAt: notBefore })
         .catch(() => {});
-      await warnOfAge();
     }
     later(0);
   }
@@ -113,8 +105,7 @@ export function startBackups({ config, dataDir, run, ...parts }: BackupParts): {
     });
   }
 
-  turn = warnOfAge()
-    .then(clear)
+  turn = clear()
     .catch(() => {})
     .finally(() => later(0));
   return {

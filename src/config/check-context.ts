@@ -1,5 +1,7 @@
+import { resolve } from "node:path";
+import { errorLine, RelayError } from "../errors.ts";
 import type { Path, Problems } from "./problems.ts";
-import type { Outside } from "./secrets.ts";
+import { isOutOfSight, type Outside, reasonOf } from "./secrets.ts";
 
 /** A config file while it is checked. */
 export type CheckContext = {
@@ -22,4 +24,25 @@ export type CheckContext = {
 export function readEndpoints({ valueAt }: Pick<CheckContext, "valueAt">): unknown[] {
   const endpoints = valueAt<{ endpoints?: unknown }>([])?.endpoints;
   return Array.isArray(endpoints) ? endpoints : [];
+}
+
+/**
+ * What `read` makes of the file that an option names (an absolute path); what it throws is a problem of that option. Null: none is
+ * named, files are not read, or only the service can read it, which is noted.
+ */
+export function readFileOf<Result>(
+  path: Path,
+  { valueAt, problems, folder, outside, readsSecrets, noteUnseen }: CheckContext,
+  read: (file: string) => Result,
+): Result | null {
+  const given = valueAt<string | null>(path);
+  if (given == null || !readsSecrets) return null;
+  const file = resolve(folder, given);
+  try {
+    if (!isOutOfSight(file, outside)) return read(file);
+    noteUnseen(path, file);
+  } catch (error) {
+    problems.add(path, error instanceof RelayError ? errorLine(error) : `cannot read ${file}: ${reasonOf(error)}`);
+  }
+  return null;
 }

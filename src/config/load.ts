@@ -1,6 +1,6 @@
 import { statSync } from "node:fs";
 import { dirname, resolve } from "node:path";
-import { safeParse } from "valibot";
+import { type InferOutput, safeParse } from "valibot";
 import { errorLine, RelayError } from "../errors.ts";
 import type { SecretInput } from "../option-values.ts";
 import { typeOf } from "../targets/table.ts";
@@ -29,7 +29,17 @@ type Env = Record<string, string | undefined>;
  * All findings, one line each; `config` is null when there is a problem. `unseen`: the places of secrets and
  * certificates that only the service can read. A warning lists them, and the config holds nothing for them.
  */
-export type Inspection = { config: Config | null; problems: string[]; warnings: string[]; unseen: string[] };
+export type Inspection = {
+  config: Config | null;
+  problems: string[];
+  warnings: string[];
+  unseen: string[];
+  /** Whether the file holds a secret itself, and the absolute paths of those that it names; null: it cannot be parsed. */
+  secrets: { inline: boolean; files: string[] } | null;
+};
+
+/** Headers that hold a secret: the credentials for a gateway before an app. */
+const SECRET_HEADER = /^authorization$|(key|token|secret)$/i;
 
 /**
  * The config file: the one named by the flag, by $WOCHIT_RELAY_CONFIG, ./config.json, /etc/wochit-relay/config.json, or
@@ -44,10 +54,9 @@ export function locateConfig(flag: string | undefined, env: Env, cwd: string): s
 
 function isThere(path: string): boolean {
   try {
-    statSync(path);
+    return statSync(path, { throwIfNoEntry: false }) !== undefined;
+  } catch {
     return true;
-  } catch (error) {
-    return !["ENOENT", "ENOTDIR"].includes((error as NodeJS.ErrnoException).code ?? "");
   }
 }
 
@@ -92,7 +101,7 @@ export function inspectConfig(path: string | null, where: Where): Inspection {
   const secrets = readSecrets(context, env, reads);
   const tls = readEndpoints(context).map((_, at) => readEndpointTls(["endpoints", at], context));
   const found = problems.lines();
-  if (found.length > 0 || !parsed.success) return refuse(found);
+  if (found.length > 0 || !parsed.success) return refuse(found, secrets.sources);
   const warnings = warnAbout(raw, parsed.output);
   if (outside !== null && unseen.length > 0) warnings.push(describeUnseen(unseen, outside));
   return {
@@ -100,11 +109,12 @@ export function inspectConfig(path: string | null, where: Where): Inspection {
     problems: [],
     warnings,
     unseen: unseen.map(({ place }) => place),
+    secrets: secrets.sources,
   };
 }
 
-function refuse(problems: string[]): Inspection {
-  return { config: null, problems, warnings: [], unseen: [] };
+function refuse(problems: string[], secrets: Inspection["secrets"] = null): Inspection {
+  return { config: null, problems, warnings: [], unseen: [], secrets };
 }
 
 /** The config of a file (null: the defaults). RelayError("config") with every problem, one line each. */
@@ -114,19 +124,15 @@ export function loadConfig(path: string | null, where: Where): Config {
   throw new RelayError("config", problems.map((line) => (path === null ? line : `${path}: ${line}`)).join("\n"));
 }
 
-type Secrets = {
-  tokens: string[];
-  adminToken: string | null;
-  keys: Uint8Array[][];
-  /** Those of `mirror.target`, then those of each of `mirror.formerTargets`. */
-  targets: ReturnType<typeof readTargetSecrets>;
+type Given = {
+  folder: string;
+  dataDir: string;
+  secrets: ReturnType<typeof readSecrets>;
+  tls: Endpoint["tls"][];
+  warnings: string[];
 };
-type Parsed = Extract<ReturnType<typeof safeParse<typeof configSchema>>, { success: true }>["output"];
 
-function buildConfig(
-  parsed: Parsed,
-  given: { folder: string; dataDir: string; secrets: Secrets; tls: Endpoint["tls"][]; warnings: string[] },
-): Config {
+function buildConfig(parsed: InferOutput<typeof configSchema>, given: Given): Config {
   const { folder, dataDir, secrets, warnings } = given;
   const { $schema, server, receive, mirror, endpoints, admin, backup, ...rest } = parsed;
   const { token, ...receiveRest } = receive;
@@ -153,8 +159,9 @@ function buildConfig(
   };
 }
 
-function readSecrets(context: CheckContext, env: Env, wanted: SecretsWanted): Secrets {
+function readSecrets(context: CheckContext, env: Env, wanted: SecretsWanted) {
   const { valueAt, problems, folder, outside, noteUnseen } = context;
+  const sources: SecretInput[] = [];
   const read = <T>(path: Path, decode: (text: string) => T): T[] => {
     if (wanted === false || (wanted === "target" && path[0] !== "mirror")) return [];
     const given = valueAt<SecretInput | SecretInput[]>(path);
@@ -163,6 +170,8 @@ function readSecrets(context: CheckContext, env: Env, wanted: SecretsWanted): Se
       : [[given, path] as const];
     return list.flatMap(([secret, place]) => {
       if (secret == null) return [];
+      // The id of a key is no secret.
+      if (!/Id$/.test(String(path.at(-1)))) sources.push(secret);
       try {
         const text = readSecret(secret, { env, folder, outside });
         if (text !== null) return [decode(text)];
@@ -175,11 +184,18 @@ function readSecrets(context: CheckContext, env: Env, wanted: SecretsWanted): Se
     });
   };
   const one = (path: Path, decode: (text: string) => string) => read(path, decode)[0] ?? null;
+  const endpoints = readEndpoints(context);
+  const headers = endpoints.flatMap((_, at) => Object.keys(valueAt<object>(["endpoints", at, "headers"]) ?? {}));
   return {
     tokens: read(["receive", "token"], checkToken),
     adminToken: one(["admin", "token"], (text) => text),
-    keys: readEndpoints(context).map((_, at) => read(["endpoints", at, "secret"], decodeSecret)),
+    keys: endpoints.map((_, at) => read(["endpoints", at, "secret"], decodeSecret)),
+    /** Those of `mirror.target`, then those of each of `mirror.formerTargets`. */
     targets: readTargetSecrets(context, one),
+    sources: {
+      inline: sources.some((one) => typeof one === "string") || headers.some((name) => SECRET_HEADER.test(name)),
+      files: sources.flatMap((one) => (typeof one === "object" && "file" in one ? resolve(folder, one.file) : [])),
+    },
   };
 }
 

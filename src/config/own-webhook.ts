@@ -27,7 +27,8 @@ export function isOwnWebhook(given: string, { valueAt }: Pick<CheckContext, "val
     if (hostOf(url) === hostOf(own) && url.port === own.port) return isWebhookBelow(own.pathname.replace(/\/+$/, ""));
   }
   const listen = parseListen(valueAt<string>(["server", "listen"]) ?? "");
-  if (listen === null || portOf(url) !== listen.port) return false;
+  const port = Number(url.port || (url.protocol === "https:" ? 443 : 80));
+  if (port !== listen?.port) return false;
   return isListenedOn(hostOf(url), listen.host) && isWebhookBelow("");
 }
 
@@ -45,9 +46,4 @@ function isListenedOn(host: string, listen: string): boolean {
 
 function hostOf(url: URL): string {
   return url.hostname.replace(/^\[|\]$/g, "").replace(/\.$/, "");
-}
-
-function portOf(url: URL): number {
-  if (url.port !== "") return Number(url.port);
-  return url.protocol === "https:" ? 443 : 80;
 }

@@ -94,8 +94,9 @@ export type Shape = {
   entries?: Record<string, Shape>;
   wrapped?: Shape;
   item?: Shape;
-  key?: string | Shape;
-  options?: Shape[] | readonly unknown[];
+  /** Of a variant: the member that its options differ in. */
+  key?: unknown;
+  options?: readonly unknown[];
   literal?: unknown;
 };
 
@@ -104,52 +105,38 @@ export type Shape = {
  * only, and accept a list as an object.
  */
 export function findShapeProblems(shape: Shape, value: unknown, path: Path, problems: Problems): void {
-  if (shape.wrapped) {
-    if (value != null) findShapeProblems(shape.wrapped, value, path, problems);
-    return;
-  }
-  if (shape.type === "union") {
-    const meant = pickOption(shape.options as Shape[], value);
-    if (meant) findShapeProblems(meant, value, path, problems);
-    return;
-  }
-  if (shape.type === "array" && shape.item && Array.isArray(value)) {
-    for (const [at, item] of value.entries()) findShapeProblems(shape.item, item, [...path, at], problems);
-    return;
-  }
   if (typeof value !== "object" || value === null) return;
+  const meant = shape.wrapped ?? pickOption(shape, value);
+  if (meant) return findShapeProblems(meant, value, path, problems);
   if (Array.isArray(value)) {
     if (["strict_object", "record", "variant"].includes(shape.type))
       problems.add(path, "must be an object, not a list");
+    if (!shape.item) return;
+    for (const [at, item] of value.entries()) findShapeProblems(shape.item, item, [...path, at], problems);
     return;
   }
-  const object = value as Record<string, unknown>;
-  if (shape.type === "variant") {
-    const option = (shape.options as Shape[]).find(
-      ({ entries }) => entries?.[shape.key as string]?.literal === object[shape.key as string],
-    );
-    if (option) findShapeProblems(option, value, path, problems);
-  } else if (shape.type === "strict_object" && shape.entries) {
-    const known = Object.keys(shape.entries);
-    for (const [key, member] of Object.entries(object)) {
-      const entry = Object.hasOwn(shape.entries, key) ? shape.entries[key] : undefined;
-      if (entry) findShapeProblems(entry, member, [...path, key], problems);
-      else problems.add([...path, key], `unknown key ${JSON.stringify(key)}${suggest(key, known.filter(isShown))}`);
-    }
+  if (!shape.entries) return;
+  const known = Object.keys(shape.entries).filter((key) => key !== "$schema");
+  for (const [key, member] of Object.entries(value)) {
+    const entry = Object.hasOwn(shape.entries, key) ? shape.entries[key] : undefined;
+    if (entry) findShapeProblems(entry, member, [...path, key], problems);
+    else problems.add([...path, key], `unknown key ${JSON.stringify(key)}${suggest(key, known)}`);
   }
 }
 
 /**
- * The option of a union that a value is most likely meant to be. Objects are merged into one, so that any of their keys
- * is known.
+ * The option of a variant that a value names, and of a union the one that it is most likely meant to be. The objects of a
+ * union are merged into one, so that any of their keys is known.
  */
-function pickOption(options: Shape[], value: unknown): Shape | undefined {
-  const flat = options.flatMap((option) => (option.type === "union" ? (option.options as Shape[]) : [option]));
+function pickOption({ type, key, options }: Shape, value: object): Shape | undefined {
+  const given = options as Shape[];
+  if (type === "variant") {
+    const name = key as string;
+    return given.find(({ entries }) => entries?.[name]?.literal === (value as Record<string, unknown>)[name]);
+  }
+  if (type !== "union") return undefined;
+  const flat = given.flatMap((option) => (option.type === "union" ? (option.options as Shape[]) : [option]));
   if (Array.isArray(value)) return flat.find(({ type }) => type === "array");
   const objects = flat.filter(({ type }) => type === "strict_object");
   return objects[0] && { type: "strict_object", entries: Object.assign({}, ...objects.map(({ entries }) => entries)) };
-}
-
-function isShown(key: string): boolean {
-  return key !== "$schema";
 }

@@ -5,7 +5,10 @@ import { type Target, targetTypes } from "../targets/table.ts";
 import {
   count,
   duration,
+  eventPattern,
+  headers,
   keyTemplate,
+  network,
   positiveDuration,
   positiveSize,
   privateAddresses,
@@ -35,7 +38,7 @@ const server = v.strictObject({
   listen: v.optional(listen, "0.0.0.0:8080"),
   publicUrl: v.optional(v.nullable(baseUrl), null),
   tls: v.optional(v.nullable(v.strictObject({ cert: text, key: text })), null),
-  trustedProxies: v.optional(v.array(text), []),
+  trustedProxies: v.optional(v.array(network), []),
 });
 
 /** The provider's published senders (PROVIDER, "The sender is known by its address"). */
@@ -43,14 +46,18 @@ export const PROVIDER_ADDRESSES = ["54.81.68.237", "54.147.58.230", "52.1.193.15
 
 const receive = v.strictObject({
   path: v.optional(
-    v.pipe(v.string(), v.regex(/^(\/(?!\.{1,2}(\/|$))[\w.~-]+)+$/, "must be a path like /webhooks/wochit")),
+    v.pipe(
+      v.string(),
+      v.regex(/^(\/(?!\.{1,2}(\/|$))[\w.~-]+)+$/, "must be a path like /webhooks/wochit"),
+      v.regex(/^\/(?!(healthz|readyz|media)(\/|$))/, "is taken: /healthz, /readyz and /media are the relay's own"),
+    ),
     "/webhooks/wochit",
   ),
   allowFrom: v.optional(
     v.union(
       [
         v.literal("any"),
-        v.pipe(v.array(text), v.minLength(1, 'must hold at least one address; "any" lets everybody in')),
+        v.pipe(v.array(network), v.minLength(1, 'must hold at least one address; "any" lets everybody in')),
       ],
       'must be a list of addresses and CIDRs, or "any"',
     ),
@@ -101,14 +108,14 @@ const endpoint = v.strictObject({
   ),
   url: httpUrl,
   secret: secrets,
-  events: v.optional(v.pipe(v.array(text), v.minLength(1, "must name at least one event")), ["*"]),
+  events: v.optional(v.pipe(v.array(eventPattern), v.minLength(1, "must name at least one event")), ["*"]),
   body: v.optional(v.picklist(["enriched", "verbatim"]), "enriched"),
   send: v.optional(v.picklist(["after-mirror", "immediately"])),
   maxWait: v.optional(duration, "1h"),
   order: v.optional(v.picklist(["video", "none"]), "video"),
   laneHold: v.optional(duration, "6h"),
   tls: v.optional(v.nullable(endpointTls), null),
-  headers: v.optional(v.record(v.string(), v.string()), {}),
+  headers: v.optional(headers, {}),
   timeout: v.optional(positiveDuration, "15s"),
   concurrency: v.optional(count, 8),
   ratePerSecond: v.optional(v.nullable(v.pipe(v.number(), v.gtValue(0, "must be more than 0"))), null),

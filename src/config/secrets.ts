@@ -27,7 +27,12 @@ export type Surroundings = {
  */
 export function readSecret(secret: SecretInput, { env, folder, outside }: Surroundings): string | null {
   if (typeof secret === "string") return secret;
-  if ("env" in secret) return nonEmpty(readVariable(secret.env, env), `the environment variable ${secret.env}`);
+  if ("env" in secret) {
+    const what = `the environment variable ${secret.env}`;
+    const value = env[secret.env];
+    if (value === undefined) throw new RelayError("config", `${what} is not set`);
+    return nonEmpty(value, what);
+  }
   if ("file" in secret) {
     const file = resolve(folder, secret.file);
     return nonEmpty(readLine(file), `the file ${file}`);
@@ -50,7 +55,7 @@ export function readSecret(secret: SecretInput, { env, folder, outside }: Surrou
 
 /** Whether a file is a credential of the service, which only the service can read. */
 export function isOutOfSight(file: string, outside: Outside | null): boolean {
-  return outside !== null && file.startsWith(dirname(outside.credentials) + sep);
+  return outside !== null && file.startsWith(dirname(outside.credentials) + sep) && !isReadable(file);
 }
 
 /**
@@ -75,12 +80,6 @@ function isReadable(path: string): boolean {
   } catch {
     return false;
   }
-}
-
-function readVariable(name: string, env: Record<string, string | undefined>): string {
-  const value = env[name];
-  if (value === undefined) throw new RelayError("config", `the environment variable ${name} is not set`);
-  return value;
 }
 
 function readLine(file: string): string {

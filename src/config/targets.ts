@@ -1,10 +1,8 @@
-import { resolve } from "node:path";
 import { readPlainFile } from "../platform/files/plain-file.ts";
 import { typeOf } from "../targets/table.ts";
 import type { CheckedOptions } from "../targets/type.ts";
-import type { CheckContext } from "./check-context.ts";
+import { type CheckContext, readFileOf } from "./check-context.ts";
 import type { Path } from "./problems.ts";
-import { reasonOf } from "./secrets.ts";
 
 // `mirror.target` and `mirror.formerTargets`; targets/<type>/options.ts has what is particular to a type.
 
@@ -27,7 +25,7 @@ function typeAt(path: Path, { valueAt }: CheckContext) {
 }
 
 function optionsAt(path: Path, context: CheckContext): CheckedOptions {
-  const { valueAt, problems, folder, dataDir, readsSecrets } = context;
+  const { valueAt, problems, folder, dataDir } = context;
   const get = <Value>(option: string) => valueAt<Value>([...path, option]);
   const isWrong = (option: string) => problems.has([...path, option]);
   const add = (option: string, problem: string) => problems.add([...path, option], problem);
@@ -36,17 +34,8 @@ function optionsAt(path: Path, context: CheckContext): CheckedOptions {
     isSet: (option) => isWrong(option) || get(option) != null,
     isWrong,
     add,
-    file(option) {
-      const given = get<string>(option);
-      if (given == null || !readsSecrets) return null;
-      const file = resolve(folder, given);
-      try {
-        return { path: file, text: readPlainFile(file).toString() };
-      } catch (error) {
-        add(option, `cannot read ${file}: ${reasonOf(error)}`);
-        return null;
-      }
-    },
+    file: (option) =>
+      readFileOf([...path, option], context, (file) => ({ path: file, text: readPlainFile(file).toString() })),
     folder,
     dataDir,
   };

@@ -1,5 +1,11 @@
 import * as v from "valibot";
+import { errorLine } from "../errors.ts";
+import { NOTICE_PREFIX, NOTICES } from "../model/notice.ts";
 import { A_SECRET, secret, text } from "../option-values.ts";
+import { looksLikeNetwork, parseNetworks } from "../platform/net/addresses.ts";
+import { isHostName } from "../platform/net/outbound.ts";
+import { suggest } from "../rules/nearest.ts";
+import { isReservedHeader } from "../rules/reserved-headers.ts";
 import { DURATION, parseDuration, parseSize, SIZE } from "./units.ts";
 
 /** Kinds of values that options have beside those of `option-values.ts`. */
@@ -33,9 +39,55 @@ export const secrets = v.union(
   `${A_SECRET}, or a list of these`,
 );
 
+/** A check whose problem is in words; null: there is none. */
+const judgedBy = (problemOf: (given: string) => string | null) =>
+  v.check<string, (issue: v.CheckIssue<string>) => string>(
+    (given) => problemOf(given) === null,
+    ({ input }) => problemOf(input)!,
+  );
+
+function networkProblem(entry: string): string | null {
+  try {
+    parseNetworks([entry]);
+    return null;
+  } catch (error) {
+    return errorLine(error);
+  }
+}
+export const network = v.pipe(text, judgedBy(networkProblem));
+
+const HOST = /^(?=.{1,253}$)[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?)*$/i;
+
+function privateProblem(entry: string): string | null {
+  if (looksLikeNetwork(entry)) return networkProblem(entry);
+  return HOST.test(entry) && isHostName(entry) ? null : `"${entry}" is neither a CIDR nor a host name`;
+}
 export const privateAddresses = v.union(
-  [v.boolean(), v.array(text)],
+  [v.boolean(), v.array(v.pipe(text, judgedBy(privateProblem)))],
   "must be true, false, or a list of CIDRs and host names",
+);
+
+/** A pattern is an exact name, `*`, or a prefix with `.*` (rules/topics.ts matches them). */
+function patternProblem(pattern: string): string | null {
+  if (/[\s\p{Cc}]/u.test(pattern)) return "must be without spaces and control characters";
+  if (pattern === "*") return null;
+  if (pattern.replace(/\.\*$/, "").includes("*") || pattern === ".*") {
+    return 'must be an event type, "*", or a prefix like "video.*"';
+  }
+  // The provider may send unknown types; the relay's own types are all known.
+  if (!pattern.startsWith(NOTICE_PREFIX) || NOTICES.some((notice) => notice === pattern)) return null;
+  if (pattern.endsWith(".*") && NOTICES.some((notice) => notice.startsWith(pattern.slice(0, -1)))) return null;
+  return `the relay has no such notice${suggest(pattern, NOTICES)}`;
+}
+export const eventPattern = v.pipe(text, judgedBy(patternProblem));
+
+function headerProblem(name: string): string | null {
+  if (!/^[!#$%&'*+.^_`|~0-9a-z-]+$/i.test(name)) return "is not the name of an HTTP header"; // RFC 9110, 5.6.2
+  return isReservedHeader(name) ? "is a header that the relay sets itself" : null;
+}
+export const headers = v.record(
+  v.pipe(v.string(), judgedBy(headerProblem)),
+  v.pipe(v.string(), v.regex(/^[\t\x20-\x7e\x80-\xff]*$/, "has a character that a header cannot hold")),
 );
 
 const KEY_PART = /^[a-z0-9_.-]*$/;

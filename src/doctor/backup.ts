@@ -36,7 +36,9 @@ export function judgePublic(backups: Pick<Backup, "place" | "name">[], publicBas
 
 function judgeFailure({ at, error, againAt }: FailedBackup, last: Backup | null, now: number): Finding {
   const before =
-    last === null ? "none was ever checked" : `the last that was checked was made ${relativeTime(last.at, now)}`;
+    last === null
+      ? "this database knows of no good one"
+      : `the last that was checked was made ${relativeTime(last.at, now)}`;
   return failed(
     `the relay's last try, ${relativeTime(at, now)}, failed: ${error}; ${before}`,
     `fix that; the relay tries again at ${new Date(againAt).toISOString()}`,
@@ -51,7 +53,8 @@ export function judgeAge(
   now: number,
 ): Finding {
   const configure = 'set "backup" in the config, or let cron run wochit-relay backup FILE';
-  if (configured === null && last === null) return warning("none is configured, and none was ever made", configure);
+  if (configured === null && last === null)
+    return warning("none is configured, and this database knows of none", configure);
   const made =
     last &&
     `the last that was checked was made ${relativeTime(last.at, now)}: ${last.events} events, ${formatSize(last.bytes)}, ${last.name}${last.place === "target" ? " in the target" : ""}`;

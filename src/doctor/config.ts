@@ -1,7 +1,8 @@
+import type { Inspection } from "../config/load.ts";
 import { type Finding, failed, ok, USE_ANOTHER_USER, warning } from "./probe.ts";
 
 /** A validated config; `path` is null where no file was found. */
-export type Judged = { path: string | null; problems: string[]; warnings: string[] };
+export type Judged = Pick<Inspection, "problems" | "warnings" | "secrets"> & { path: string | null };
 
 /** The advice for a problem or a warning, by its words. */
 const ADVICE: [RegExp, string][] = [

@@ -49,13 +49,7 @@ export function isDenied(error: unknown): boolean {
 
 /** The finding for an error that a probe threw. */
 export function failureOf(error: unknown): Finding {
-  if (!isDenied(error)) return failed(errorLine(error));
-  const { code, path, message = "" } = error as NodeJS.ErrnoException;
-  const what = path ?? /'([^']+)'/.exec(message)?.[1];
-  return failed(
-    what === undefined ? errorLine(error) : `this user may not look at ${what} (${code})`,
-    USE_ANOTHER_USER,
-  );
+  return failed(errorLine(error), isDenied(error) ? USE_ANOTHER_USER : null);
 }
 
 /** The error of a step that exceeded its time limit. */
@@ -64,13 +58,12 @@ export class TooLate extends Error {
 }
 
 /**
- * The result of `work` within a time limit in milliseconds. When the time is over, or `outer` is aborted, this rejects at once, and
- * the signal of `work` is aborted.
+ * The result of `work` within a time limit in milliseconds. When the time is over this rejects at once, and the signal of `work` is
+ * aborted.
  */
 export function inTime<Result>(
-  { clock, ms, outer }: { clock: Clock; ms: number; outer?: AbortSignal },
+  { clock, ms }: { clock: Clock; ms: number },
   work: (signal: AbortSignal) => Promise<Result>,
 ): Promise<Result> {
-  const late = () => new TooLate(`no answer within ${formatSpan(ms)}`);
-  return within(ms, clock, work, { late, signal: outer });
+  return within(ms, clock, work, { late: () => new TooLate(`no answer within ${formatSpan(ms)}`) });
 }

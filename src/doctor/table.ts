@@ -11,21 +11,21 @@ import { isUsable, judgeDatabase } from "./database.ts";
 import { readDataFolder } from "./files/data-folder.ts";
 import { judgeDisks, judgeReserve, judgeSync } from "./files/disk.ts";
 import { judgeFileSystem } from "./files/file-system.ts";
-import { readSandbox } from "./files/mounts.ts";
 import { judgeOwnership } from "./files/ownership.ts";
 import type { Account } from "./files/permissions.ts";
+import { findSandbox } from "./files/read-only.ts";
 import { judgeSecrets } from "./files/secrets.ts";
 import { writableJudge } from "./files/writable.ts";
-import { judgeListener } from "./network/certificate.ts";
+import { hostOf, judgeListener } from "./network/certificate.ts";
 import { type Dates, judgeClock } from "./network/clock.ts";
-import { hostOf, judgeEndpoint } from "./network/endpoints.ts";
+import { judgeEndpoint } from "./network/endpoints.ts";
 import { judgeRefused } from "./network/refused-requests.ts";
 import { judgeRelay } from "./network/relay.ts";
 import { judgeSenders, type Request } from "./network/senders.ts";
-import { type Finding, of, type Probe, probe, warning } from "./probe.ts";
+import { type Finding, failureOf, of, type Probe, probe, warning } from "./probe.ts";
 import type { Stage } from "./run.ts";
-import { type Former, formerProbe } from "./target/former.ts";
-import { targetProbe } from "./target/target.ts";
+import { type Former, judgeFormer } from "./target/former.ts";
+import { judgeTarget } from "./target/target.ts";
 
 /** The number of names that the system's resolver looks up at once (nodejs.org/api/dns.html#implementation-considerations). */
 const AT_ONCE = 4;
@@ -61,7 +61,7 @@ export async function stagesOf(given: Given): Promise<Stage[]> {
   const { now } = clock;
   const { platform, user, tempDir, addresses, resolve } = lookAtMachine();
   const secrets = (tlsKey: string | null, account: Account | null) =>
-    platform !== "win32" && probe("files", () => judgeSecrets({ path: judged.path, tlsKey, account }));
+    platform !== "win32" && probe("files", () => judgeSecrets(judged, tlsKey, account));
   const first = probe("config", () => judgeConfig(judged));
   if (config === null) return [stage(AT_ONCE, first, secrets(null, null))];
   const { server, mirror, backup, endpoints } = config;
@@ -69,7 +69,7 @@ export async function stagesOf(given: Given): Promise<Stage[]> {
   const { target } = mirror;
   const { data, finding } = await readDataFolder(config.dataDir, { clock, platform, user });
   const hasFolder = data?.folder != null;
-  const judge = writableJudge({ data, user, sandbox: readSandbox });
+  const judge = writableJudge({ data, user, sandbox: findSandbox });
   const { folderOf, secrets: targetSecrets } = typeOf(target);
   const media = folderOf(target);
   const backups = backup && backupFolder(backup, config.dataDir);
@@ -77,29 +77,18 @@ export async function stagesOf(given: Given): Promise<Stage[]> {
   const dates: Dates = [];
   const sqlite = () => import("../store/sqlite/files/inspect.ts");
 
-  let isWhole = false;
-  let opening: Promise<Store> | null = null;
-  /** Null: another probe says why it cannot be opened. */
-  async function openStore(): Promise<Store | null> {
-    if (!isWhole) return null;
-    if (opening !== null) return opening.catch(() => null);
-    opening = given.openStore();
-    return opening;
-  }
-  const reading = (name: string, look: (store: Store) => Promise<Finding | Finding[]>): Probe => {
-    const run = async () => {
-      const store = await openStore();
-      return store === null ? [] : look(store);
-    };
-    return probe(name, run, READ_TIMEOUT);
-  };
+  /** Null: the probe of the database says why it cannot be opened. */
+  let store: Store | null = null;
+  const reading = (name: string, look: (store: Store) => Promise<Finding | Finding[]>): Probe =>
+    probe(name, () => (store === null ? [] : look(store)), READ_TIMEOUT);
 
   function tryTarget(): Probe {
     if (!hasKeys && Object.keys(targetSecrets).length > 0) {
       return probe("target", () => warning("it was not tried: its keys cannot be read, see the lines of the config"));
     }
     const open = (one: typeof target) => openTarget(one, { access: "shared", clock });
-    return targetProbe({ target, open, mark, tempDir, user, judge, clock, dates });
+    const ways = { target, open, mark, tempDir, user, judge, clock, dates };
+    return probe("target", (_, progress) => judgeTarget(ways, progress), null);
   }
 
   return [
@@ -114,7 +103,7 @@ export async function stagesOf(given: Given): Promise<Stage[]> {
         probe("disk.space", () =>
           judgeDisks({ data: data.path, media, backups }, { minFreeDisk, database: data.database?.bytes ?? 0 }),
         ),
-      hasFolder && probe("disk.sync", (signal) => judgeSync(data.path, ports, signal)),
+      hasFolder && probe("disk.sync", (signal) => judgeSync(data.path, clock, signal)),
       data?.database != null && probe("disk.reserve", () => judgeReserve(data.path)),
       backups !== null && probe("backup.folder", () => judge({ dir: backups, option: "backup.dir" })),
       tls !== null && probe("listener.certificate", () => judgeListener(tls, publicUrl && hostOf(publicUrl), now())),
@@ -140,7 +129,11 @@ export async function stagesOf(given: Given): Promise<Stage[]> {
           async (signal, progress) => {
             const inspect = async (path: string) => (await sqlite()).inspectDatabase(path);
             const findings = await judgeDatabase(data, inspect, signal, progress);
-            isWhole = isUsable(findings);
+            if (!isUsable(findings)) return findings;
+            store = await given.openStore().catch((error) => {
+              findings.push(of("file", failureOf(error)));
+              return null;
+            });
             return findings;
           },
           CHECK_TIMEOUT,
@@ -158,11 +151,7 @@ export async function stagesOf(given: Given): Promise<Stage[]> {
         reading("media", async (store) => of("deadline", await judgeDeadline(store, now()))),
         reading("backup", (store) => judgeBackups(store, config, data, now())),
       ],
-      !offline &&
-        formerProbe({
-          clock,
-          list: async () => (await openStore().then((store) => store && given.listFormer(store))) ?? [],
-        }),
+      !offline && reading("formerTargets", async (store) => judgeFormer(await given.listFormer(store), clock)),
     ),
   ];
 }

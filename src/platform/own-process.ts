@@ -1,27 +1,25 @@
 import { spawn } from "node:child_process";
+import { errorLine } from "../errors.ts";
 
 /** Kept of its output, in characters. */
 const LONGEST = 64 * 1024;
 
-/** How a process of this program ended. */
-export type Ended = { code: number | null; killedBy: NodeJS.Signals | null; stdout: string; lastLine: string };
-
 /**
  * Runs a command of this program in a process of its own, so that long work does not block this event loop. The signal kills
- * it; when this process ends first, the end of its standard input stops it (`--while-stdin`). Rejects only where it cannot be
- * started, or the signal was aborted before. `lastLine`: of its stderr, without the program's name.
+ * it; when this process ends first, the end of its standard input stops it (`--while-stdin`). Resolves with the JSON object that
+ * it prints. Rejects with the signal's reason, or in one line: why it cannot be started, or the last line of its stderr.
  */
-export function runOwnProcess(
+export function runOwnProcess<Printed>(
   self: { command: string; args: string[] },
   args: string[],
   signal: AbortSignal,
-): Promise<Ended> {
+): Promise<Printed> {
   return new Promise((resolve, reject) => {
     signal.throwIfAborted();
     const child = spawn(self.command, [...self.args, ...args, "--json", "--while-stdin"], {
       stdio: ["pipe", "pipe", "pipe"],
     });
-    child.on("error", reject);
+    child.on("error", (error) => reject(new Error(`a process cannot be started: ${errorLine(error)}`)));
     // Without a free file descriptor it has no streams, and the error event follows a turn later.
     if ((child.stdin as typeof child.stdin | undefined) === undefined) return;
     child.stdin.on("error", () => {}); // Nothing is written to it.
@@ -38,8 +36,14 @@ export function runOwnProcess(
     child.on("error", done);
     child.once("close", (code, killedBy) => {
       done();
-      const lastLine = output.stderr.trim().split("\n").at(-1) ?? "";
-      resolve({ code, killedBy, stdout: output.stdout, lastLine: lastLine.replace(/^wochit-relay: /, "") });
+      if (signal.aborted) return reject(signal.reason);
+      if (code !== null && output.stdout !== "") return resolve(JSON.parse(output.stdout));
+      const lastLine = output.stderr
+        .trim()
+        .split("\n")
+        .at(-1)
+        ?.replace(/^wochit-relay: /, "");
+      reject(new Error(lastLine || `the process ended with ${killedBy ?? code}`));
     });
   });
 }

@@ -17,12 +17,8 @@ export type CheckDatabase = (signal: AbortSignal) => Promise<string[]>;
 
 /** A check in a process of its own (`wochit-relay doctor --database PATH`). */
 export function checkProcess(database: string, self: { command: string; args: string[] }): CheckDatabase {
-  return async (signal) => {
-    const { stdout, lastLine, code, killedBy } = await runOwnProcess(self, ["doctor", "--database", database], signal);
-    signal.throwIfAborted();
-    if (stdout === "") throw new Error(lastLine || `the process ended with ${killedBy ?? code}`);
-    return (JSON.parse(stdout) as { wrong: string[] }).wrong;
-  };
+  return async (signal) =>
+    (await runOwnProcess<{ wrong: string[] }>(self, ["doctor", "--database", database], signal)).wrong;
 }
 
 export type Integrity = {

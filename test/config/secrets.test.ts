@@ -144,3 +144,28 @@ test("outside of the service too, a credential's name has no folder in it, and o
     ["server.tls.cert", "server.tls.key", "admin.token", "endpoints[0].secret"],
   );
 });
+
+test("the places of secrets are known wherever a config may hold them, also of a wrong one", () => {
+  const placesIn = (config: object) => inspectConfig(write(config), { env: {}, cwd: "/" }).secrets!;
+  const config = {
+    receive: { token: [{ env: "A" }, { file: "token" }] },
+    endpoints: [
+      { id: "a", url: "http://a", secret: { file: "one" } },
+      { id: "b", url: "http://b", secret: [{ credential: "c" }] },
+    ],
+    mirror: {
+      target: { type: "s3", bucket: "media", accessKeyId: "not one", secretAccessKey: { file: "/two" } },
+      formerTargets: [{ type: "s3", bucket: "old", accessKeyId: "not one", secretAccessKey: { file: "three" } }],
+    },
+  };
+  const { inline, files } = placesIn(config);
+  assert.equal(inline, false);
+  const relative = ["one", "three", "token"].map((name) => join(folder, name));
+  assert.deepEqual(new Set(files), new Set(["/two", ...relative]));
+  const isInline = (more: object) => placesIn(more).inline;
+  assert.equal(isInline({ ...config, admin: { token: "hush" } }), true);
+  assert.equal(isInline({ endpoints: [{ id: "a", headers: { Authorization: "Bearer hush" } }] }), true);
+  assert.equal(isInline({ endpoints: [{ id: "a", headers: { "x-tenant": "news" } }] }), false);
+  assert.equal(isInline({ mirror: { target: { type: "s3", secretAccessKey: "hush" } } }), true);
+  assert.equal(isInline({ mirror: { target: { type: "s3", accessKeyId: "AKIA" } } }), false);
+});

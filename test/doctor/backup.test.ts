@@ -32,6 +32,8 @@ test("backups in a target that has become public are a failure", () => {
 test("the last backup is judged against what the config asks for", () => {
   const state = (...given: Parameters<typeof judgeAge>) => judgeAge(...given).state;
   assert.equal(state(null, null, young, NOW), "warning");
+  // A restored database knows of no backup that was made before.
+  assert.match(judgeAge(null, null, young, NOW).detail, /, and this database knows of none$/);
   assert.equal(state(null, every, young, NOW), "warning");
   assert.equal(state(null, every, old, NOW), "failed");
   assert.equal(state(made(NOW - HOUR), null, old, NOW), "warning");
@@ -47,7 +49,7 @@ test("a backup that the relay tried in vain is a failure, until one comes to som
   await store.backups.noteFailed({ at, error: "/srv/b: no room", againAt: at + 300_000 });
   const { state, detail, advice } = (await diagnose(configPath))("backup");
   assert.equal(state, "failed");
-  assert.equal(detail, "the relay's last try, 3 min ago, failed: /srv/b: no room; none was ever checked");
+  assert.equal(detail, "the relay's last try, 3 min ago, failed: /srv/b: no room; this database knows of no good one");
   assert.match(advice, /tries again at 20\d\d-.*Z$/);
 
   const made = { at: Date.now(), name: "/srv/b/a.db", bytes: 9, events: 0, newest: null };

@@ -20,7 +20,7 @@ test("a disk that does not answer is one line, and no other probe touches it", a
     },
   };
   const stages = await stagesOf({
-    judged: { path: null, problems: [], warnings: [] },
+    judged: { path: null, problems: [], warnings: [], secrets: null },
     config: configIn(dir, { backup: { every: "6h", dir: join(dir, "backups") } }),
     hasKeys: true,
     ports: { ...ports, clock },

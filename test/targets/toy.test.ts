@@ -1,7 +1,7 @@
 // First: the config's schema is made of the table when it is loaded.
 import "./toy/line.ts";
 import assert from "node:assert/strict";
-import { writeFileSync } from "node:fs";
+import { chmodSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import { request } from "undici";
@@ -43,6 +43,27 @@ test("a toy in the config is checked like any other target, and its secrets are 
   const { config, warnings } = judge(right, [], { CODE: " secret " });
   assert.deepEqual(config!.mirror.target, { type: "toy", shelf: "low", code: "secret" });
   assert.ok(warnings.includes("mirror.target.shelf: is within a child's reach"));
+});
+
+test("doctor warns of a toy's secret in a config that others can read", async (t) => {
+  const folder = tempFolder(t);
+  const path = join(folder, "config.json");
+  const said = async (code: unknown) => {
+    writeFileSync(path, JSON.stringify({ dataDir: "data", mirror: { target: { type: "toy", shelf: "hall", code } } }));
+    chmodSync(path, 0o644);
+    const { stdout } = await callCli(["doctor", "--offline", "--json", "--config", path]);
+    const lines = stdout
+      .trim()
+      .split("\n")
+      .map((line) => JSON.parse(line));
+    return lines.filter(({ probe }) => probe.startsWith("files.")).map(({ state, detail }) => `${state}: ${detail}`);
+  };
+  assert.match((await said(CODE)).join("\n"), /^warning: .* can read the secrets in it$/);
+  writeFileSync(join(folder, "code"), CODE);
+  chmodSync(join(folder, "code"), 0o644);
+  const [config, secret] = await said({ file: "code" });
+  assert.match(config!, /^ok: .*, holds no secret itself$/);
+  assert.match(secret!, /^warning: .*code has mode 0644: every user of this machine can read/);
 });
 
 test("a toy is in the JSON Schema of the config", async () => {

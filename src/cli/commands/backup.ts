@@ -1,4 +1,4 @@
-import { basename, dirname, join, resolve } from "node:path";
+import { dirname, join, resolve } from "node:path";
 import { formatSize } from "../../actions/format.ts";
 import { isoTime } from "../../actions/json.ts";
 import { RelayError } from "../../errors.ts";
@@ -91,20 +91,21 @@ async function backUpToTarget(run: Run): Promise<Made> {
     );
   }
   const { withTempFolder } = await import("../temp-folder.ts");
-  const { backupsIn } = await import("../../backup/in-target.ts");
+  const { backupKey, putBackup } = await import("../../backup/in-target.ts");
   const { clock, random } = program.ports;
   const name = nameBackup(clock.now(), random.bytes(4));
   const began = clock.elapsed();
   return withTempFolder(config.dataDir, TEMP, clock, async (dir) => {
     const copied = await copy(run, databaseOf(config.dataDir), join(dir, name));
     const { file, bytes, sha256 } = copied;
-    const key = await withTarget(program, config, async (target) => {
+    const key = backupKey(name);
+    await withTarget(program, config, (target) => {
       progress.wait(`uploading ${formatSize(bytes)} to ${describePlace(place)}`);
-      return backupsIn(target).put(basename(file), { file, bytes, sha256: sha256! }, signal);
+      return putBackup(target, key, { file, bytes, sha256: sha256! }, signal);
     });
     const folder = folderOfPlace(place);
     if (folder !== null) {
-      for (const name of [dirname(key), key]) await giveToOwnerOf(folder, join(folder, name));
+      for (const path of [dirname(key), key]) await giveToOwnerOf(folder, join(folder, path));
     }
     const where = `${key} in ${describePlace(place)}`;
     const made: Made = { ...copied, place: "target", name: key, where, ms: Math.round(clock.elapsed() - began) };

@@ -37,19 +37,26 @@ Exit code 1 when something is wrong, or could not be read.`,
     const rate = readRate(args);
     const filter = { ...readFilters(args, copyFilters), ...readRange(args, program.ports) };
     const mend = args.flag("mend");
-    const { store, places, targets } = await open(program);
+    const { store, places, targets } = await openAll(program);
+    const open = async (target: string) => {
+      const opened = await targets.at(target);
+      if (opened === null) throw new RelayError("internal", `the database has no target ${target}`);
+      return opened;
+    };
     try {
       const isWhole = Object.values(filter).every((value) => value === undefined);
       const printer = createPrinter(program, args, places, isWhole ? (await store.counts()).media.mirrored : undefined);
       const signal = abortWhenStopped(program);
       const summary = await verifyCopies({
         ...{ store, clock: program.ports.clock, signal, filter, rate, mend, ...printer },
-        lookInto: (target) => lookIntoPlace(places.get(target)),
-        async read({ target, key }, signal) {
-          const opened = await targets.at(target);
-          if (opened === null) throw new RelayError("internal", `the database has no target ${target}`);
-          return opened.read(key, signal);
+        lookInto: async (target) => {
+          // There is no such object: a store that says so is reached.
+          const unreachable = await open(target)
+            .then((opened) => opened.head("~verify"))
+            .then(() => null, cannotRead);
+          return unreachable ?? lookIntoPlace(places.get(target));
         },
+        read: async ({ target, key }, signal) => (await open(target)).read(key, signal),
       });
       return printer.end(summary, { stopped: signal.aborted, mend });
     } finally {
@@ -66,7 +73,7 @@ function readRate(args: Args): number | null {
   return rate;
 }
 
-async function open(program: Program) {
+async function openAll(program: Program) {
   const { openTargets } = await import("../../mirror/open-targets.ts");
   const config = await program.loadConfig({ secrets: "target" });
   const store = await program.openStore(config);
@@ -79,14 +86,18 @@ async function open(program: Program) {
   return { store, places, targets };
 }
 
-/** Whether there is anything in a place: null when there is, else what is wrong. A bucket says itself when it is gone. */
+function cannotRead(error: unknown): string {
+  return `cannot be read: ${errorLine(error)}`;
+}
+
+/** Whether there is anything in a place: null when there is, else what is wrong. A bucket may be empty. */
 async function lookIntoPlace(place: TargetPlace | undefined, { mayBeEmpty = false } = {}): Promise<string | null> {
   const folder = place ? folderOfPlace(place) : null;
   if (folder === null) return null;
   try {
     for await (const { name } of await opendir(folder)) if (!name.startsWith(".")) return null;
   } catch (error) {
-    return `${folder} cannot be read: ${errorLine(error)}`;
+    return `${folder} ${cannotRead(error)}`;
   }
   if (mayBeEmpty) return null;
   return "it holds nothing at all: is its disk mounted? Where all copies are really lost, put any file into it";

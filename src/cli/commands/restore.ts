@@ -89,10 +89,15 @@ async function checkName(name: string): Promise<void> {
 }
 
 async function backupIn(target: MirrorTarget, name: string, signal: AbortSignal, progress: Progress) {
-  const { backupKey, backupsIn } = await import("../../backup/in-target.ts");
+  const { backupKey } = await import("../../backup/in-target.ts");
   const fetched = (bytes: number) => progress.show(`fetched: ${formatSize(bytes)}`);
-  const read = async () => counted(await backupsIn(target).read(name, signal), fetched);
-  return { name: backupKey(name), read };
+  const key = backupKey(name);
+  const read = async () => {
+    const bytes = await target.read(key, signal);
+    if (bytes === null) throw new RelayError("not_found", `the target has no ${key}`);
+    return counted(bytes, fetched);
+  };
+  return { name: key, read };
 }
 
 /** The same bytes; `onRead` is called with how many there have been. */

@@ -1,8 +1,8 @@
 import { stat } from "node:fs/promises";
-import { codeOf, errorLine } from "../../errors.ts";
+import { codeOf } from "../../errors.ts";
 import type { Clock } from "../../ports.ts";
 import { databaseOf } from "../../store/backup.ts";
-import { type Finding, failed, inTime, ok, USE_ANOTHER_USER, warning } from "../probe.ts";
+import { type Finding, failed, failureOf, inTime, ok, warning } from "../probe.ts";
 import { type Account, formatMode, may, ownerName, type Rights, readAccount } from "./permissions.ts";
 
 /** The data folder, as far as several probes depend on it. */
@@ -46,9 +46,8 @@ export async function readDataFolder(
     const data = await inTime({ clock, ms: TIMEOUT }, read);
     return { data, finding: judgeDataFolder(data, user) };
   } catch (error) {
-    const isDenied = codeOf(error) === "EACCES";
-    const why = isDenied ? "this user may not (EACCES)" : errorLine(error);
-    return { data: null, finding: failed(`${path} cannot be looked at: ${why}`, isDenied ? USE_ANOTHER_USER : null) };
+    const { detail, advice } = failureOf(error);
+    return { data: null, finding: failed(`${path} cannot be looked at: ${detail}`, advice) };
   }
 }
 

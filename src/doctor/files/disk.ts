@@ -1,10 +1,10 @@
-import { open, readdir, rm, stat } from "node:fs/promises";
+import { open, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { formatSize } from "../../actions/format.ts";
 import { type DiskSpace, diskSpace } from "../../platform/files/disk-space.ts";
-import type { Ports } from "../../ports.ts";
+import type { Clock } from "../../ports.ts";
 import { SIZE as RESERVE } from "../../store/sqlite/files/reserve.ts";
-import { type Finding, failed, isDenied, of, ok, USE_ANOTHER_USER, warning } from "../probe.ts";
+import { type Finding, failed, of, ok, warning } from "../probe.ts";
 import { sizeOf } from "./data-folder.ts";
 import { nearestFolder } from "./writable.ts";
 
@@ -15,9 +15,8 @@ const BLOCK = 4_096;
 /** Milliseconds. Each event waits for at least one such write, and the provider waits for the event. */
 const SLOW = 20;
 
-/** Inodes left, as a share and as a number. */
-const FEW_INODES = 0.05;
-const NO_INODES = 1_000;
+/** Inodes left. */
+const FEW_INODES = 1_000;
 
 /** The space on each disk that holds one of these folders, against what downloads and copies need. */
 export async function judgeDisks(
@@ -30,20 +29,6 @@ export async function judgeDisks(
 
 /** Bytes. `minFreeDisk` is null where no medium is downloaded; `database`: its size. */
 type Needs = { minFreeDisk: number | null; database: number };
-
-/** The speed of synced writes to the data folder. */
-export async function judgeSync(
-  dataDir: string,
-  ports: Pick<Ports, "clock" | "random">,
-  signal: AbortSignal,
-): Promise<Finding> {
-  try {
-    return judgeWrites(await timeWrites(dataDir, ports, signal), dataDir);
-  } catch (error) {
-    if (!isDenied(error)) throw error;
-    return failed(`this user may not write to ${dataDir}`, USE_ANOTHER_USER);
-  }
-}
 
 /** The reserve that the relay frees when the disk is full. */
 export async function judgeReserve(dataDir: string): Promise<Finding> {
@@ -68,8 +53,7 @@ async function groupByDisk(folders: Record<string, string | null>): Promise<Disk
     const known = disks.get(dev);
     const space = await diskSpace(dir);
     if (known) known.holds.push(what);
-    // A file system of the kernel has no size; the probe that writes to the folder reports it.
-    else if (space.size > 0 || what === "data") disks.set(dev, { holds: [what], dir, ...space });
+    else disks.set(dev, { holds: [what], dir, ...space });
   }
   return [...disks.values()];
 }
@@ -79,7 +63,7 @@ function judgeSpace(disk: Disk, { minFreeDisk, database }: Needs): Finding {
   const said = `${formatSize(free)} free for ${holds.join(", ")} (${dir})`;
   const room = "make room, or move it to a larger disk";
   // Some file systems have no fixed number of inodes, and report 0.
-  if (files > 0 && filesFree < Math.min(NO_INODES, files)) {
+  if (files > 0 && filesFree < Math.min(FEW_INODES, files)) {
     return failed(`${said}, but only ${filesFree} inodes: hardly a file can be made`, "remove small files");
   }
   const least = holds.includes("data") ? minFreeDisk : null;
@@ -89,28 +73,16 @@ function judgeSpace(disk: Disk, { minFreeDisk, database }: Needs): Finding {
     return warning(`${said}: less than the database has (${formatSize(database)}), so it cannot be copied`, room);
   }
   if (least !== null && free < 2 * least) return warning(`${said}: near ${limit}, below which downloads wait`, room);
-  if (files > 0 && filesFree < files * FEW_INODES) {
-    return warning(`${said}, but only ${filesFree} of ${files} inodes`, "remove small files");
-  }
   return ok(said);
 }
 
-/** The file that is written; one that is found was left by a killed doctor. */
-const PROBE_FILE = /^\.doctor-[0-9a-f]{16}$/;
-
-/** The milliseconds that each synced write takes. The file is removed afterwards, as are those of killed doctors. */
-async function timeWrites(
-  dir: string,
-  { clock, random }: Pick<Ports, "clock" | "random">,
-  signal: AbortSignal,
-): Promise<number[]> {
-  for (const name of await readdir(dir)) {
-    if (PROBE_FILE.test(name)) await rm(join(dir, name), { force: true });
-  }
-  const path = join(dir, `.doctor-${Buffer.from(random.bytes(8)).toString("hex")}`);
+/** The speed of synced writes to the data folder. The file is removed; one that is found was left by a killed doctor. */
+export async function judgeSync(dir: string, clock: Clock, signal: AbortSignal): Promise<Finding> {
+  const path = join(dir, ".doctor-sync");
+  await rm(path, { force: true });
   const file = await open(path, "wx", 0o600);
+  const times: number[] = [];
   try {
-    const times: number[] = [];
     const block = Buffer.alloc(BLOCK, "doctor ");
     for (let at = 0; at < WRITES && !signal.aborted; at++) {
       const begun = clock.elapsed();
@@ -118,11 +90,11 @@ async function timeWrites(
       await file.datasync();
       times.push(clock.elapsed() - begun);
     }
-    return times;
   } finally {
     await file.close();
     await rm(path, { force: true });
   }
+  return judgeWrites(times, dir);
 }
 
 /** Judges the speed of the disk by the milliseconds of its writes. */

@@ -1,10 +1,8 @@
 import { statfs } from "node:fs/promises";
 import { type Finding, ok, warning } from "../probe.ts";
 
-type Kind = "disk" | "remote" | "memory" | "kernel";
-
-/** The types of statfs(2) that are no plain disk; in those of the kernel no file can be made. */
-const TYPES: Record<number, [Kind, name: string]> = {
+/** The types of statfs(2) that are no plain disk. */
+const TYPES: Record<number, ["remote" | "memory", name: string]> = {
   26985: ["remote", "NFS"],
   20859: ["remote", "SMB"],
   4283649346: ["remote", "SMB"],
@@ -16,21 +14,11 @@ const TYPES: Record<number, [Kind, name: string]> = {
   1702057286: ["remote", "FUSE"],
   16914836: ["memory", "tmpfs"],
   2240043254: ["memory", "ramfs"],
-  40864: ["kernel", "proc"],
-  1650812274: ["kernel", "sysfs"],
-  1667723888: ["kernel", "cgroup2"],
-  2613483: ["kernel", "cgroup"],
-  1684170528: ["kernel", "debugfs"],
-  7377: ["kernel", "devpts"],
 };
-
-export async function fileSystemOf(path: string): Promise<[Kind, name: string]> {
-  return TYPES[Number((await statfs(path)).type) >>> 0] ?? ["disk", ""];
-}
 
 /** Whether the data folder is on a disk that SQLite can rely on. */
 export async function judgeFileSystem(dataDir: string): Promise<Finding> {
-  const [kind, name] = await fileSystemOf(dataDir);
+  const [kind, name] = TYPES[Number((await statfs(dataDir)).type) >>> 0] ?? ["disk", ""];
   const where = `${dataDir} is on ${name}`;
   if (kind === "remote") {
     const why = "SQLite's write-ahead log needs a local disk (sqlite.org/wal.html)";

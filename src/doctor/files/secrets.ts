@@ -1,61 +1,23 @@
-import { readFile, stat } from "node:fs/promises";
-import { dirname, resolve } from "node:path";
+import { stat } from "node:fs/promises";
 import { codeOf } from "../../errors.ts";
-import { targetTypes } from "../../targets/table.ts";
+import type { Judged } from "../config.ts";
 import { type Finding, failed, isDenied, of, ok, USE_ANOTHER_USER, warning } from "../probe.ts";
 import { type Account, formatMode, may } from "./permissions.ts";
 
-/** The options of a config that hold secrets (config/schema.ts, and those of each type of target); the id of a key is none. */
-function isSecret(option: string): boolean {
-  if (option === "token" || option === "secret") return true;
-  return option !== "accessKeyId" && Object.values(targetTypes).some(({ secrets }) => Object.hasOwn(secrets, option));
-}
-
-/** Headers that hold a secret: the credentials for a gateway before an app. */
-const SECRET_HEADER = /^authorization$|(key|token|secret)$/i;
-
-/** The secrets of a parsed config file: whether the file holds one itself, and the files that it names for the others. */
-export function findSecrets(config: unknown): { inline: boolean; files: string[] } {
-  const secrets = [...secretsIn(config)];
-  return {
-    inline: secrets.some((secret) => typeof secret === "string"),
-    files: secrets.map((secret) => (secret as { file?: unknown }).file).filter((file) => typeof file === "string"),
-  };
-}
-
-/** Each as it is written: itself, or an object with its source. */
-function* secretsIn(value: unknown): Generator<unknown> {
-  if (typeof value !== "object" || value === null) return;
-  for (const [key, member] of Object.entries(value)) {
-    if (isSecret(key)) yield* [member].flat().filter((secret) => secret != null);
-    else if (key === "headers") yield* Object.keys(member ?? {}).filter((name) => SECRET_HEADER.test(name));
-    else yield* secretsIn(member);
-  }
-}
-
 /** Who may read the config, the files of its secrets and the key of the listener. `account`: the relay's, where it is known. */
-export async function judgeSecrets(options: {
-  path: string | null;
-  tlsKey: string | null;
-  account: Account | null;
-}): Promise<Finding[]> {
-  const { path, tlsKey, account } = options;
+export async function judgeSecrets(
+  { path, secrets }: Pick<Judged, "path" | "secrets">,
+  tlsKey: string | null,
+  account: Account | null,
+): Promise<Finding[]> {
   const findings: Finding[] = [];
-  const paths = new Set<string>();
-  const config =
-    path &&
-    (await readFile(path, "utf8")
-      .then(JSON.parse)
-      .catch(() => null));
   // A config that cannot be read is a line of the config's own probe.
-  if (path !== null && config !== null) {
-    const { inline, files } = findSecrets(config);
-    findings.push(of("config", await judgeFile(path, account, { isSecret: inline })));
-    for (const file of files) paths.add(resolve(dirname(path), file));
+  if (path !== null && secrets !== null) {
+    findings.push(of("config", await judgeFile(path, account, { isSecret: secrets.inline })));
   }
-  if (tlsKey !== null) paths.add(tlsKey);
-  const secrets = await Promise.all([...paths].map((file) => judgeFile(file, account, { isSecret: true })));
-  const wrong = secrets.filter(({ state }) => state !== "ok");
+  const paths = new Set([...(secrets?.files ?? []), ...(tlsKey === null ? [] : [tlsKey])]);
+  const judged = await Promise.all([...paths].map((file) => judgeFile(file, account, { isSecret: true })));
+  const wrong = judged.filter(({ state }) => state !== "ok");
   if (paths.size > 0 && wrong.length === 0) {
     wrong.push(ok(`${paths.size} of them, none of them readable by others`));
   }

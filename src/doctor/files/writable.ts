@@ -3,9 +3,8 @@ import { dirname } from "node:path";
 import { codeOf } from "../../errors.ts";
 import { type Finding, failed, isDenied, ok, warning } from "../probe.ts";
 import type { DataFolder } from "./data-folder.ts";
-import { fileSystemOf } from "./file-system.ts";
-import { type Mounts, readMounts } from "./mounts.ts";
 import { type Account, formatMode, may, mayByList, ownerName, type Rights } from "./permissions.ts";
+import { isReadOnly } from "./read-only.ts";
 
 /** A folder that the relay writes to, and makes where it is missing; `option` of the config names it. */
 export type Wanted = { dir: string; option: string };
@@ -13,7 +12,7 @@ export type Wanted = { dir: string; option: string };
 /** Finds out whether the relay can write to a folder. `ok` also where it is missing and can be made. */
 export type JudgeWritable = (wanted: Wanted) => Promise<Finding & { isThere: boolean }>;
 
-type Given = { data: DataFolder | null; user: number | null; sandbox(): Promise<Mounts | null> };
+type Given = { data: DataFolder | null; user: number | null; sandbox(): Promise<typeof isReadOnly | null> };
 
 /**
  * Judges for the relay's user, also where doctor runs as another one: an attempt of root would prove nothing, since root can write
@@ -34,13 +33,8 @@ export function writableJudge({ data, user, sandbox }: Given): JudgeWritable {
     }
     const folder = await stat(there);
     if (!folder.isDirectory()) return failed(`${there} is no folder`, `choose another ${option}, or move it away`);
-    const [fileSystem] = await fileSystemOf(there);
-    if (fileSystem === "kernel") {
-      return failed(`${dir}: no file can be made in ${there}, a file system of the kernel`, `choose another ${option}`);
-    }
     const real = await realpath(there);
-    const refusal = await access(there, constants.W_OK | constants.X_OK).then(() => null, codeOf);
-    if (refusal === "EROFS" || (await readMounts())?.isReadOnly(real)) {
+    if (await isReadOnly(there)) {
       return failed(`${dir}: its disk is mounted read-only`, "see the kernel's log, or choose another folder");
     }
     const isMissing = ok(`${dir} is not there yet: the relay makes it`);
@@ -48,13 +42,18 @@ export function writableJudge({ data, user, sandbox }: Given): JudgeWritable {
     if (account === null) return isThere ? ok(dir) : isMissing;
     const barrier = isSelf ? null : await findBarrier(real, account);
     if (barrier !== null) return blockedBy(barrier);
-    const isAllowed = may(account, "write", folder) && may(account, "search", folder);
-    if (!isAllowed && !(isSelf && refusal === null)) {
+    const isAllowed = isSelf
+      ? await access(there, constants.W_OK | constants.X_OK).then(
+          () => true,
+          () => false,
+        )
+      : may(account, "write", folder) && may(account, "search", folder);
+    if (!isAllowed) {
       return refused(dir, there, folder, { isSure: isSelf || !mayByList(folder, "write") });
     }
-    const mounts = await sandbox();
+    const isFixed = await sandbox();
     // Another relay runs there where its own data folder would be read-only.
-    if (mounts !== null && !mounts.isReadOnly(data!.path) && mounts.isReadOnly(real)) {
+    if (isFixed !== null && !(await isFixed(data!.path)) && (await isFixed(real))) {
       return failed(
         `${dir} is read-only for the relay that runs under systemd`,
         `${isThere ? "" : "make it, then "}systemctl edit wochit-relay: [Service] ReadWritePaths=${dir}, and restart it`,

@@ -1,7 +1,13 @@
 import { readFile } from "node:fs/promises";
-import { type Certificate, isKeyOf, parseCertificate, type Shown } from "../../platform/net/certificates.ts";
-import { TRUST_ADVICE } from "../../platform/net/trust.ts";
-import { type Finding, failed, of, ok, type State, warning } from "../probe.ts";
+import { readPair, type TlsFiles } from "../../platform/http/tls-files.ts";
+import { type Certificate, parseCertificate, readCertificates, type Shown } from "../../platform/net/certificates.ts";
+import { type TlsOptions, TRUST_ADVICE } from "../../platform/net/trust.ts";
+import type { Clock } from "../../ports.ts";
+import { type Finding, failed, inTime, of, ok, type State, warning } from "../probe.ts";
+import { adviseTls, explain } from "./errors.ts";
+
+/** Milliseconds for connecting. */
+export const CONNECT = 10_000;
 
 const DAY = 86_400_000;
 
@@ -17,6 +23,36 @@ const REFUSALS: Record<string, string> = {
   UNABLE_TO_VERIFY_LEAF_SIGNATURE: "its issuer is not known here, or the server does not send the chain",
   CERT_REVOKED: "it was revoked",
 };
+
+/** The host of a URL, an IPv6 address without its brackets. */
+export function hostOf(url: string | URL): string {
+  return new URL(url).hostname.replace(/^\[|\]$/g, "");
+}
+
+/**
+ * The certificate of a server, at the address that is the first to show it: a machine without IPv6 cannot reach all of them.
+ * `option` has the server's URL, like "the url"; `reach` is the advice where it cannot be reached.
+ */
+export async function judgeServer(
+  url: URL,
+  clock: Clock,
+  how: { addresses?: string[]; tls?: TlsOptions | null; option: string; reach: string } & Parameters<
+    typeof judgeShown
+  >[3],
+): Promise<Finding> {
+  const name = hostOf(url);
+  const { addresses = [name], tls = null, option, reach } = how;
+  const port = Number(url.port || 443);
+  try {
+    const shown = await inTime({ clock, ms: CONNECT }, (signal) =>
+      Promise.any(addresses.map((address) => readCertificates({ address, port, name, tls }, signal))),
+    );
+    return judgeShown(shown, name, clock.now(), how);
+  } catch (error) {
+    const first = error instanceof AggregateError ? error.errors[0] : error;
+    return failed(`TLS with ${url.host}: ${explain(first)}`, adviseTls(first, option, reach));
+  }
+}
 
 /**
  * Judges what a server showed to a client that asked for `name`. `trusts`: whether an unknown issuer matters here; `setting`: the
@@ -68,23 +104,12 @@ function daysUntil(until: number, now: number): number {
   return Math.floor((until - now) / DAY);
 }
 
-/** Certificate and key of the relay's own listener, as they are in their files. `host`: of server.publicUrl. */
-export async function judgeListener(
-  tls: { cert: string; key: string },
-  host: string | null,
-  now: number,
-): Promise<Finding> {
-  const [cert, key] = await Promise.all([readFile(tls.cert), readFile(tls.key)]);
-  const certificate = orNull(() => parseCertificate(cert));
-  if (certificate === null) return failed(`${tls.cert} holds no certificate in PEM form`);
-  const isPair = orNull(() => isKeyOf(cert, key));
-  if (isPair === null) {
-    return failed(`${tls.key} holds no private key in PEM form that can be read without a password`);
-  }
-  if (!isPair) {
-    const advice = "the server's own certificate must come first in it";
-    return failed(`${tls.key} is not the key of ${tls.cert}`, advice);
-  }
+/**
+ * Certificate and key of the relay's own listener, as they are in their files; throws where the relay could not start with them.
+ * `host`: of server.publicUrl.
+ */
+export async function judgeListener(tls: TlsFiles, host: string | null, now: number): Promise<Finding> {
+  const certificate = parseCertificate(readPair(tls).cert);
   const dates = judgeDates(certificate, now);
   if (dates !== null) {
     return { state: dates.state, detail: `${tls.cert}: ${dates.line}`, advice: "renew it, then reload the relay" };
@@ -93,14 +118,6 @@ export async function judgeListener(
     return warning(`${tls.cert} is not for ${host}, the host of server.publicUrl`, "get one for that name");
   }
   return ok(`${tls.cert} is good for ${daysUntil(certificate.until, now)} days, and ${tls.key} is its key`);
-}
-
-function orNull<Result>(read: () => Result): Result | null {
-  try {
-    return read();
-  } catch {
-    return null;
-  }
 }
 
 /** Whether a running relay shows the certificate that its file now holds. */

@@ -1,27 +1,20 @@
 import { isIP } from "node:net";
 import type { Endpoint } from "../../config/schema.ts";
 import { codeOf, errorLine } from "../../errors.ts";
-import { readCertificates } from "../../platform/net/certificates.ts";
 import { openGuard, openOutbound, type Resolve } from "../../platform/net/outbound.ts";
 import type { Clock } from "../../ports.ts";
 import { type Finding, failed, inTime, of, ok, warning } from "../probe.ts";
-import { judgeShown } from "./certificate.ts";
+import { CONNECT, hostOf, judgeServer } from "./certificate.ts";
 import type { Dates } from "./clock.ts";
-import { adviseTls, explain } from "./errors.ts";
+import { explain } from "./errors.ts";
 
-/** Milliseconds for the name server, and for connecting. */
+/** Milliseconds for the name server. */
 const LOOKUP = 10_000;
-const CONNECT = 10_000;
 
 const REACH = "check that it runs, and the way to it";
 
 type Addresses = Awaited<ReturnType<Resolve>>;
 type Given = { clock: Clock; userAgent: string; resolve: Resolve; dates: Dates };
-
-/** The host of a URL, an IPv6 address without its brackets. */
-export function hostOf(url: string): string {
-  return new URL(url).hostname.replace(/^\[|\]$/g, "");
-}
 
 /**
  * What an endpoint's name resolves to and which of that is allowed, the certificate that it shows there, and its answer to a HEAD.
@@ -61,20 +54,6 @@ export async function judgeEndpoint(
     return { finding: said === "" ? ok(list) : warning(`${list}; not allowed: ${said}`, advice), addresses };
   }
 
-  /** Of the address that is the first to show it: a machine without IPv6 cannot reach all of them. */
-  async function judgeCertificate(addresses: Addresses): Promise<Finding> {
-    const port = url.port === "" ? 443 : Number(url.port);
-    try {
-      const shown = await inTime({ clock, ms: CONNECT }, (signal) =>
-        Promise.any(addresses.map(({ address }) => readCertificates({ address, port, name: host, tls }, signal))),
-      );
-      return judgeShown(shown, host, clock.now(), { setting: `${option}.tls.ca` });
-    } catch (error) {
-      const first = error instanceof AggregateError ? error.errors[0] : error;
-      return failed(`TLS with ${host}:${port}: ${explain(first)}`, adviseTls(first, "the url", REACH));
-    }
-  }
-
   async function judgeAnswer(addresses: Addresses): Promise<Finding> {
     // Only the addresses that this endpoint's options allow; they are checked again at the connection.
     const outbound = openOutbound({
@@ -108,7 +87,8 @@ export async function judgeEndpoint(
   if (addresses.length === 0) return findings;
   if (url.protocol === "https:") {
     progress("certificate");
-    const judged = await judgeCertificate(addresses);
+    const where = { addresses: addresses.map(({ address }) => address), tls, setting: `${option}.tls.ca` };
+    const judged = await judgeServer(url, clock, { ...where, option: "the url", reach: REACH });
     findings.push(of("certificate", judged));
     // The request would fail for the same reason.
     if (judged.state === "failed") return findings;

@@ -65,11 +65,11 @@ function judgeReady({ status, body }: { status: number; body: string }, origin: 
   return ok(`one is running, and ready at ${origin}`);
 }
 
+/** Null: a relay answers otherwise. */
 function readAnswer(body: string): { degraded: boolean; reasons: string[] } | null {
   try {
-    const { status, degraded, reasons } = JSON.parse(body) as Record<string, unknown>;
-    if (typeof status !== "string") return null;
-    return { degraded: degraded === true, reasons: Array.isArray(reasons) ? reasons.map(String) : [] };
+    const { status, degraded = false, reasons = [] } = JSON.parse(body);
+    return typeof status === "string" && Array.isArray(reasons) ? { degraded, reasons } : null;
   } catch {
     return null;
   }

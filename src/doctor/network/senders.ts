@@ -21,7 +21,7 @@ export function judgeSenders(config: Settings, addresses: string[], request: Req
 const PUBLIC = ["8.8.8.8", "1.1.1.1", "2001:4860:4860::8888"];
 
 function judgeProxies({ server, receive }: Settings, addresses: string[]): Finding {
-  const { trustedProxies, listen, tls, publicUrl } = server;
+  const { trustedProxies } = server;
   if (trustedProxies.length > 0) {
     const networks = parseNetworks(trustedProxies);
     const list = trustedProxies.join(", ");
@@ -35,21 +35,23 @@ function judgeProxies({ server, receive }: Settings, addresses: string[]): Findi
   }
   const said = "no server.trustedProxies: a sender is the socket's address";
   if (receive.allowFrom === "any") return ok(said);
-  const suspect = (why: string) =>
-    warning(
-      `${said}; ${why}, so behind a proxy every sender looks like that proxy, and is refused`,
-      "name the load balancer's or proxy's addresses in server.trustedProxies, if there is one",
-    );
+  const why = whySuspect(server, addresses);
+  if (why === null) return ok(said);
+  return warning(
+    `${said}; ${why}, so behind a proxy every sender looks like that proxy, and is refused`,
+    "name the load balancer's or proxy's addresses in server.trustedProxies, if there is one",
+  );
+}
+
+/** Why a proxy is likely although none is named; null: nothing speaks for one. */
+function whySuspect({ listen, tls, publicUrl }: Config["server"], addresses: string[]): string | null {
   const { host } = parseListen(listen)!;
   const kind = isIP(host) === 0 ? null : refusalOf(host, false);
-  if (host === "localhost" || kind === "a loopback address")
-    return suspect(`at ${listen} only this machine can connect`);
-  if (publicUrl?.startsWith("https:") && tls === null) {
-    return suspect("server.publicUrl is https and server.tls is not set");
-  }
+  if (host === "localhost" || kind === "a loopback address") return `at ${listen} only this machine can connect`;
+  if (publicUrl?.startsWith("https:") && tls === null) return "server.publicUrl is https and server.tls is not set";
   const own = isIP(host) !== 0 && kind !== "an unspecified address" ? [host] : addresses;
   const isPrivate = own.length > 0 && own.every((address) => refusalOf(address, false) !== null);
-  return isPrivate ? suspect("this machine has private addresses only") : ok(said);
+  return isPrivate ? "this machine has private addresses only" : null;
 }
 
 function judgeAllowed({ receive }: Settings): Finding {

@@ -1,4 +1,4 @@
-import { createPrivateKey, X509Certificate } from "node:crypto";
+import { X509Certificate } from "node:crypto";
 import { once } from "node:events";
 import { isIP } from "node:net";
 import { connect, type DetailedPeerCertificate, type TLSSocket } from "node:tls";
@@ -83,11 +83,6 @@ function chainOf(leaf: DetailedPeerCertificate): X509Certificate[] {
 export function parseCertificate(text: Uint8Array | string): Certificate & { isFor(name: string): boolean } {
   const certificate = new X509Certificate(text);
   return { ...readCertificate(certificate), isFor: (name) => isFor(certificate, name) };
-}
-
-/** Whether a private key (PEM) is the one of a certificate (PEM or DER). Throws where one of them cannot be read. */
-export function isKeyOf(certificate: Uint8Array | string, key: Uint8Array | string): boolean {
-  return new X509Certificate(certificate).checkPrivateKey(createPrivateKey(Buffer.from(key)));
 }
 
 function readCertificate(certificate: X509Certificate): Certificate {

@@ -40,9 +40,9 @@ test("media on a disk of their own have a line of their own, and a file system i
 
 test("real writes are timed, and leave nothing behind, not even the files of a killed doctor", async (t) => {
   const dir = makeDataFolder(t);
-  writeFileSync(join(dir, ".doctor-0123456789abcdef"), "");
+  writeFileSync(join(dir, ".doctor-sync"), "");
   assert.match(
-    inWords([await judgeSync(dir, realPorts(), new AbortController().signal)]),
+    inWords([await judgeSync(dir, realPorts().clock, new AbortController().signal)]),
     /^(ok|warning): a write of 4 KiB is on the disk after .* ms \(median\), .* ms \(worst of 11\)/,
   );
   assert.deepEqual(readdirSync(dir), ["relay.db"]);

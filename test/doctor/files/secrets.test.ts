@@ -2,8 +2,9 @@ import assert from "node:assert/strict";
 import { chmodSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
+import { inspectConfig } from "../../../src/config/load.ts";
 import { type Account, may, ownerName, readAccount } from "../../../src/doctor/files/permissions.ts";
-import { findSecrets, judgeSecrets } from "../../../src/doctor/files/secrets.ts";
+import { judgeSecrets } from "../../../src/doctor/files/secrets.ts";
 import { byPart, dataUsedBy, inWords, makeDataFolder, stranger } from "../../support/doctor.ts";
 import { tempFolder } from "../../support/folder.ts";
 
@@ -39,24 +40,6 @@ test("an account's name and groups come from the system's files, where they are 
   assert.deepEqual([...(await readAccount({ uid: 0, gid: 0 }, files)).groups], [0]);
 });
 
-test("secrets are found wherever a config may hold them", () => {
-  const config = {
-    receive: { token: [{ env: "A" }, { file: "token" }] },
-    endpoints: [
-      { id: "a", secret: { file: "one" } },
-      { id: "b", secret: [{ credential: "c" }] },
-    ],
-    mirror: { target: { accessKeyId: "not one", secretAccessKey: { file: "/two" } } },
-  };
-  assert.deepEqual(findSecrets(config), { inline: false, files: ["token", "one", "/two"] });
-  assert.equal(findSecrets({ ...config, admin: { token: "hush" } }).inline, true);
-  assert.equal(findSecrets({ endpoints: [{ headers: { Authorization: "Bearer hush" } }] }).inline, true);
-  assert.equal(findSecrets({ endpoints: [{ headers: { "x-tenant": "news" } }] }).inline, false);
-  assert.equal(findSecrets({ mirror: { target: { secretAccessKey: "hush" } } }).inline, true);
-  assert.equal(findSecrets({ mirror: { target: { accessKeyId: "AKIA" } } }).inline, false);
-  assert.equal(findSecrets(null).inline, false);
-});
-
 test("that other users may read the config and the secrets, or change them, is reported", async (t) => {
   const folder = tempFolder(t);
   const path = join(folder, "config.json");
@@ -65,7 +48,7 @@ test("that other users may read the config and the secrets, or change them, is r
     writeFileSync(path, JSON.stringify(raw));
     chmodSync(path, mode);
     chmodSync(join(folder, "key"), keyMode);
-    return byPart(judgeSecrets({ path, tlsKey: null, account: null }));
+    return byPart(judgeSecrets({ path, ...inspectConfig(path, { env: {}, cwd: folder }) }, null, null));
   };
   const withFile = { admin: { token: { file: "key" } } };
   const inline = { admin: { token: "hush" } };
@@ -83,7 +66,7 @@ test("a secret that the relay's user cannot read is a failure, though root can",
   const key = join(dir, "key.pem");
   writeFileSync(key, "", { mode: 0o600 });
   const { account } = await dataUsedBy(dir, stranger);
-  const found = await byPart(judgeSecrets({ path: null, tlsKey: key, account }));
+  const found = await byPart(judgeSecrets({ path: null, secrets: null }, key, account));
   assert.match(inWords(found.secrets), /^failed: .*key\.pem has mode 0600: the relay's user relay cannot read it$/);
 });
 
@@ -93,7 +76,7 @@ test("the advice for a secret is one that the relay's user gains by", async (t) 
   writeFileSync(key, "", { mode: 0o600 });
   const adviceFor = async (gid: number | null) => {
     const { account } = await dataUsedBy(dir, { ...stranger, gid });
-    const found = await byPart(judgeSecrets({ path: null, tlsKey: key, account }));
+    const found = await byPart(judgeSecrets({ path: null, secrets: null }, key, account));
     return found.secrets![0]!.advice;
   };
   assert.equal(await adviceFor(4_000_000), `chgrp 4000000 ${key}, and chmod 640 ${key}`);

@@ -1,13 +1,17 @@
 import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
 import { chmodSync, mkdirSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import process from "node:process";
 import { type TestContext, test } from "node:test";
-import { type Mounts, readSandbox } from "../../../src/doctor/files/mounts.ts";
 import type { Account } from "../../../src/doctor/files/permissions.ts";
+import { findSandbox } from "../../../src/doctor/files/read-only.ts";
 import { writableJudge } from "../../../src/doctor/files/writable.ts";
 import { tempFolder } from "../../support/folder.ts";
 import { mountSmallDisk, noMounts } from "../../support/mounts.ts";
+
+type IsReadOnly = NonNullable<Awaited<ReturnType<typeof findSandbox>>>;
 
 const user = process.geteuid?.() ?? null;
 const stranger: Account = { uid: 4_000_000, gid: 4_000_000, name: "relay", groups: new Set([4_000_000]) };
@@ -19,7 +23,10 @@ function openFolder(t: TestContext): string {
   return dir;
 }
 
-function judge(dir: string, more: { account?: Account | null; sandbox?: Mounts; user?: number | null } = {}) {
+function judge(
+  dir: string,
+  more: { account?: Account | null; sandbox?: IsReadOnly | null; user?: number | null } = {},
+) {
   const { account = stranger, sandbox = null, user = 0 } = more;
   const data = { path: "/data", folder: null, database: null, account };
   return writableJudge({ data, user, sandbox: async () => sandbox })({ dir, option: "backup.dir" });
@@ -95,12 +102,6 @@ test("a place where no file can be made is reported, for every user", async (t) 
   writeFileSync(join(dir, "file"), "");
   const file = await judge(join(dir, "file", "backups"), { account: null });
   assert.match(file.detail, /file is no folder$/);
-  if (process.platform !== "linux") return;
-  const kernels = await judge("/proc/nope", { account: { ...stranger, uid: 0 } });
-  assert.deepEqual(
-    [kernels.state, kernels.detail, kernels.advice],
-    ["failed", "/proc/nope: no file can be made in /proc, a file system of the kernel", "choose another backup.dir"],
-  );
 });
 
 test("a disk that is mounted read-only is reported", { skip: noMounts }, async (t) => {
@@ -119,38 +120,12 @@ test("a folder is judged although the data folder cannot be read", async (t) => 
   assert.equal(finding.state, "ok");
 });
 
-test("what systemd gives the relay to read only is a failure, as the kernel has it", async (t) => {
+test("what systemd gives the relay to read only is a failure", async (t) => {
   const dir = openFolder(t);
-  const lists = [join(dir, "none"), join(dir, "procs")];
-  mkdirSync(join(dir, "77"));
-  writeFileSync(join(dir, "procs"), "77\n78\n");
-  const mounts = [
-    "22 1 8:1 / / ro,relatime shared:1 - ext4 /dev/sda1 rw",
-    "23 22 8:1 /var/lib/wochit-relay /var/lib/wochit-relay rw,relatime - ext4 /dev/sda1 rw",
-    "24 22 8:2 / /srv/the\\040media rw,relatime - ext4 /dev/sdb1 rw",
-    "25 22 8:3 / /home ro,nosuid - tmpfs tmpfs rw",
-    "26 22 8:3 / /mnt ro - ext4 /dev/sdc1 rw",
-    "28 22 8:4 / /disk rw shared:2 - ext4 /dev/sdd1 ro,errors=remount-ro",
-    "27 26 8:3 / /mnt rw - ext4 /dev/sdc1 rw",
-  ];
-  writeFileSync(join(dir, "77", "mountinfo"), `${mounts.join("\n")}\n`);
-  const sandbox = (await readSandbox({ lists, proc: dir }))!;
-  const isReadOnly = [
-    "/srv",
-    "/srv/the media/v1",
-    "/srv/the mediator",
-    "/home/x",
-    "/disk",
-    "/mnt/x",
-    "/var/lib/wochit-relay",
-  ];
-  assert.deepEqual(
-    isReadOnly.map((path) => sandbox.isReadOnly(path)),
-    [true, false, true, true, true, false, false],
-  );
-  assert.equal(await readSandbox({ lists: [join(dir, "none")], proc: dir }), null);
-
-  const only = (...readOnly: string[]): Mounts => ({ isReadOnly: (path) => readOnly.includes(path) });
+  const only =
+    (...readOnly: string[]): IsReadOnly =>
+    async (path) =>
+      readOnly.includes(path);
   const account = { ...stranger, uid: statSync(dir).uid };
   const { state, detail, advice } = await judge(dir, { account, sandbox: only(dir) });
   assert.deepEqual([state, detail], ["failed", `${dir} is read-only for the relay that runs under systemd`]);
@@ -159,4 +134,27 @@ test("what systemd gives the relay to read only is a failure, as the kernel has 
   assert.match((await judge(missing, { account, sandbox: only(dir) })).advice!, /^make it, then systemctl edit/);
   // That is the relay of another data folder.
   assert.equal((await judge(dir, { account, sandbox: only(dir, "/data") })).state, "ok");
+});
+
+test("the kernel is asked what a process sees in its sandbox", { skip: noMounts }, async (t) => {
+  const dir = openFolder(t);
+  const at = (name: string) => join(dir, name);
+  for (const name of ["mine", "fixed", "hidden/inside", "fixed/but"]) mkdirSync(at(name), { recursive: true });
+  // As ProtectSystem=, ReadWritePaths= and ProtectHome= of systemd do it.
+  const script = `set -e; mount --bind fixed/but fixed/but; mount --bind fixed fixed; mount -o remount,bind,ro fixed
+mount --bind mine fixed/but; mount -t tmpfs -o ro tmpfs hidden; echo ready; read end`;
+  const sandboxed = spawn("unshare", ["-m", "sh", "-c", script], { cwd: dir, stdio: ["pipe", "pipe", "inherit"] });
+  t.after(() => sandboxed.stdin.end());
+  await once(sandboxed.stdout, "data");
+  writeFileSync(at("procs"), `${sandboxed.pid}\n`);
+  const isReadOnly = (await findSandbox([at("none"), at("procs")]))!;
+  for (const [name, expected] of Object.entries({
+    mine: false,
+    fixed: true,
+    "fixed/but": false,
+    "hidden/inside": true,
+  })) {
+    assert.equal(await isReadOnly(at(name)), expected, name);
+  }
+  assert.equal(await findSandbox([at("none")]), null);
 });

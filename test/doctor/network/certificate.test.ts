@@ -3,7 +3,7 @@ import { copyFileSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import { judgeListener, judgeServed, judgeShown } from "../../../src/doctor/network/certificate.ts";
-import type { Finding } from "../../../src/doctor/probe.ts";
+import { type Finding, failureOf } from "../../../src/doctor/probe.ts";
 import { readCertificates, type Shown } from "../../../src/platform/net/certificates.ts";
 import { tempFolder } from "../../support/folder.ts";
 import { listen } from "../../support/listen.ts";
@@ -101,7 +101,7 @@ test("a server that speaks no TLS, or says nothing at all, is an error and no ha
 });
 
 const judgeFiles = (cert: string, key: string, host: string | null = "localhost", now = NOW): Promise<Finding> =>
-  judgeListener({ cert, key }, host, now);
+  judgeListener({ cert, key }, host, now).catch(failureOf);
 
 test("the listener's own files: they must be a pair, in date, and for the public name", async (t) => {
   const dir = tempFolder(t);
@@ -111,7 +111,7 @@ test("the listener's own files: they must be a pair, in date, and for the public
   assert.equal((await judgeFiles(good, key)).state, "ok");
   assert.equal((await judgeFiles(good, key, null)).state, "ok");
   const cases: [Promise<Finding>, string, RegExp][] = [
-    [judgeFiles(good, pemFiles("other").key), "failed", /other-key\.pem is not the key of .*good\.pem$/],
+    [judgeFiles(good, pemFiles("other").key), "failed", /other-key\.pem is not the key of .*good\.pem, whose first/],
     [judgeFiles(nothing, key), "failed", /holds no certificate/],
     [judgeFiles(good, nothing), "failed", /holds no private key/],
     [judgeFiles(good, key, "relay.example.com"), "warning", /is not for relay\.example\.com/],

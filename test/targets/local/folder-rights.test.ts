@@ -14,7 +14,7 @@ import { chmod, link, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import process from "node:process";
 import test, { type TestContext } from "node:test";
-import { backupsIn } from "../../../src/backup/in-target.ts";
+import { putBackup } from "../../../src/backup/in-target.ts";
 import { giveRights } from "../../../src/targets/local/folder-rights.ts";
 import { openLocalTarget } from "../../../src/targets/local/open.ts";
 import { aboutOf, put } from "../../contracts/mirror-target.ts";
@@ -88,7 +88,7 @@ test("a backup is for the relay alone, whoever may read the copies", { skip: noG
     const file = join(spool, "backup.db");
     await writeFile(file, "everything", { mode: 0o644 });
     const backup = { file, bytes: 10, sha256: sha256Of("everything") };
-    await backupsIn(target).put("relay-1.db", backup, new AbortController().signal);
+    await putBackup(target, "~backups/relay-1.db", backup, new AbortController().signal);
     assert.equal(modeOf(join(dir, "~backups/relay-1.db")), "600");
   }
 });
