@@ -23,10 +23,8 @@ import process from "node:process";
 import { after, type TestContext, test } from "node:test";
 import Database from "better-sqlite3";
 import type { Config } from "../../src/config/schema.ts";
-import { planEvent } from "../../src/rules/plan.ts";
+import { createAccept } from "../../src/receive/accept.ts";
 import { openStore } from "../../src/store/open.ts";
-import type { Store } from "../../src/store/store.ts";
-import { parseEvent } from "../../src/wochit/event.ts";
 import { configIn } from "../support/config.ts";
 import { tempFolder, timeOfFiles } from "../support/folder.ts";
 import { mountSmallDisk, noMounts } from "../support/mounts.ts";
@@ -36,24 +34,12 @@ import { waitFor } from "../support/wait.ts";
 
 const ports = realPorts();
 
-function post(store: Store, config: Config, videoId: string, more: object = {}) {
-  const body = Buffer.from(JSON.stringify({ type: "draft.new", wochitVideoId: videoId, ...more }));
-  const event = parseEvent(body);
-  const now = ports.clock.now();
-  return store.accept({
-    receivedAt: now,
-    sourceAddress: "192.0.2.1",
-    body,
-    event,
-    plan: planEvent(event, now, config),
-    dedupeWindow: 0,
-  });
-}
-
 async function fill(config: Config, { events = 3, padding = 0 } = {}): Promise<void> {
   const store = await openStore(config, ports, { role: "relay" });
+  const accept = createAccept({ store, config });
   const title = "x".repeat(padding);
-  await Promise.all(Array.from({ length: events }, (_, n) => post(store, config, `v${n}`, { title })));
+  const event = (n: number) => Buffer.from(JSON.stringify({ type: "draft.new", wochitVideoId: `v${n}`, title }));
+  await Promise.all(Array.from({ length: events }, (_, n) => accept(event(n), "192.0.2.1", ports.clock.now())));
   await store.close();
 }
 

@@ -9,11 +9,11 @@ import { verifyMedia } from "../../src/mirror/validate/validate.ts";
 import { type Content, piecesOf, sha256Of } from "../../src/simulator/content.ts";
 import { filmContent, tinyMp4 } from "../../src/simulator/media.ts";
 import { openProvider } from "../../src/simulator/provider.ts";
+import { sha256Of as sha256OfBytes } from "../support/bytes.ts";
 import { tempFolder } from "../support/folder.ts";
 import { realPorts } from "../support/real-ports.ts";
 
 const GIB = 2 ** 30;
-const sha256 = (bytes: Uint8Array) => createHash("sha256").update(bytes).digest("hex");
 
 test("a film is the same from whatever position it is read, and in whatever pieces", () => {
   const film = filmContent({ bytes: 300_000, seed: "pieces" });
@@ -31,7 +31,7 @@ test("a film is the same from whatever position it is read, and in whatever piec
   ] as const) {
     assert.deepEqual(Buffer.from(film.read(start, end)), Buffer.from(whole.subarray(start, end)), `${start} to ${end}`);
   }
-  assert.equal(sha256Of(film), sha256(whole));
+  assert.equal(sha256Of(film), sha256OfBytes(whole));
 });
 
 /** As the provider would write it: sparse, so that a film of gigabytes costs no disk; only what is not its noise. */

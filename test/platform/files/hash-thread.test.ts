@@ -1,6 +1,5 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
-import { createCipheriv } from "node:crypto";
 import { rmSync, symlinkSync, truncateSync, writeFileSync } from "node:fs";
 import { open } from "node:fs/promises";
 import { join, resolve } from "node:path";
@@ -10,18 +9,12 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { Worker } from "node:worker_threads";
 import { build } from "esbuild";
 import { openHasher } from "../../../src/platform/files/hash-thread.ts";
-import { sha256Of } from "../../support/bytes.ts";
+import { noise, sha256Of } from "../../support/bytes.ts";
 import { tempFolder } from "../../support/folder.ts";
 import { finish } from "../../support/spawn.ts";
 import { waitFor } from "../../support/wait.ts";
 
 const MIB = 2 ** 20;
-
-function noise(length: number, key = 0): Buffer {
-  return createCipheriv("aes-128-ctr", Buffer.alloc(16, key), Buffer.alloc(16)).update(Buffer.alloc(length));
-}
-
-const sha256 = (content: Uint8Array) => sha256Of(content);
 
 function openPlace(t: TestContext, options: { idle?: number } = {}) {
   const folder = tempFolder(t);
@@ -45,7 +38,7 @@ test("sums of files of every size are those of node:crypto, from one thread", as
   const { path, file } = await create("file", content);
   for (const edge of [0, 2 ** 18, 2 * MIB, 4 * MIB]) {
     for (const length of [edge - 1, edge, edge + 1].filter((size) => size >= 0)) {
-      assert.equal(await hasher.follow(path).sum(file, length), sha256(content.subarray(0, length)), String(length));
+      assert.equal(await hasher.follow(path).sum(file, length), sha256Of(content.subarray(0, length)), String(length));
     }
   }
   assert.equal(threads.length, 1);
@@ -62,7 +55,7 @@ test("files that grow are followed to their ends, several at once", async (t) =>
       following.written(at + bytesWritten);
       if (at % 3 === 0) await sleep(1);
     }
-    assert.equal(await following.sum(file, size), sha256(content), String(size));
+    assert.equal(await following.sum(file, size), sha256Of(content), String(size));
   });
   await Promise.all(sums);
   assert.equal(threads.length, 1);
@@ -76,7 +69,7 @@ test("only what is said to be written is read: what comes behind it may still ch
   await sleep(100);
   const rest = noise(2 * MIB);
   await file.write(rest, 0, rest.length, MIB);
-  assert.equal(await following.sum(file, 3 * MIB), sha256(Buffer.concat([new Uint8Array(MIB), rest])));
+  assert.equal(await following.sum(file, 3 * MIB), sha256Of(Buffer.concat([new Uint8Array(MIB), rest])));
 });
 
 test("a file that is dropped is let go, and holds up no other", async (t) => {
@@ -93,7 +86,7 @@ test("a file that is dropped is let go, and holds up no other", async (t) => {
   dropped.written(3 * MIB);
   dropped.drop();
   assert.equal(await dropped.sum(file, content.length), null);
-  assert.equal(await kept.sum(file, content.length), sha256(content));
+  assert.equal(await kept.sum(file, content.length), sha256Of(content));
   assert.equal(threads.length, 1);
 });
 
@@ -112,7 +105,7 @@ test("there is no sum of a file that ends early, is missing, a link, or another 
   truncateSync(path, 100);
   assert.equal(await cut.sum(file, content.length), null);
   rmSync(path);
-  assert.equal(await hasher.follow(other).sum(await openOther(t, other), content.length), sha256(content));
+  assert.equal(await hasher.follow(other).sum(await openOther(t, other), content.length), sha256Of(content));
   assert.equal(threads.length, 1);
 });
 
@@ -142,7 +135,7 @@ test("a thread that breaks, or is ended, gives no sum, and the next file gets an
     following.written(3 * MIB);
     following.drop();
   }
-  assert.equal(await hasher.follow(path).sum(file, content.length), sha256(content));
+  assert.equal(await hasher.follow(path).sum(file, content.length), sha256Of(content));
   assert.equal(threads.length, ends.length + 1);
 });
 
@@ -151,17 +144,17 @@ test("a thread that has nothing to do is ended, and one that has is not", async 
   const content = noise(MIB);
   const { path, file } = await create("file", content);
   const [first, second] = [hasher.follow(path), hasher.follow(path)];
-  assert.equal(await first.sum(file, content.length), sha256(content));
+  assert.equal(await first.sum(file, content.length), sha256Of(content));
   let ended = 0;
   threads[0]!.on("exit", () => ended++);
   await sleep(200);
   assert.equal(ended, 0);
-  assert.equal(await second.sum(file, content.length), sha256(content));
+  assert.equal(await second.sum(file, content.length), sha256Of(content));
   await waitFor(() => ended === 1);
-  assert.equal(await hasher.follow(path).sum(file, content.length), sha256(content));
+  assert.equal(await hasher.follow(path).sum(file, content.length), sha256Of(content));
   const fourth = hasher.follow(path);
   await sleep(200);
-  assert.equal(await fourth.sum(file, content.length), sha256(content));
+  assert.equal(await fourth.sum(file, content.length), sha256Of(content));
   assert.equal(threads.length, 2);
 });
 
@@ -200,6 +193,10 @@ test("a process waits for a sum that it asked for, and for nothing else of the t
     const timer = setTimeout(() => child.kill("SIGKILL"), 60_000);
     const { code, stdout, stderr } = await finish(child);
     clearTimeout(timer);
-    assert.deepEqual([code, stdout, stderr], [0, does === "wait" ? `${sha256(content)}\n` : "", ""], `${file} ${does}`);
+    assert.deepEqual(
+      [code, stdout, stderr],
+      [0, does === "wait" ? `${sha256Of(content)}\n` : "", ""],
+      `${file} ${does}`,
+    );
   }
 });

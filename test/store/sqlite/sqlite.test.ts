@@ -3,11 +3,10 @@ import { existsSync, mkdirSync, readFileSync, renameSync, statSync, writeFileSyn
 import { join } from "node:path";
 import { type TestContext, test } from "node:test";
 import Database from "better-sqlite3";
-import { planEvent } from "../../../src/rules/plan.ts";
+import { createAccept } from "../../../src/receive/accept.ts";
 import { openStore } from "../../../src/store/open.ts";
 import { migrations } from "../../../src/store/sqlite/schema/migrations.ts";
 import type { Store } from "../../../src/store/store.ts";
-import { parseEvent } from "../../../src/wochit/event.ts";
 import { storeContract } from "../../contracts/store.ts";
 import { storeCopiesContract } from "../../contracts/store-copies.ts";
 import { storeIdsContract } from "../../contracts/store-ids.ts";
@@ -27,9 +26,7 @@ storeContract("sqlite", (config, ports) => openStore(config, ports, { role: "rel
 
 function post(store: Store, config: ReturnType<typeof configIn>, videoId: string, now: number) {
   const body = Buffer.from(JSON.stringify({ type: "video.delete", wochitVideoId: videoId }));
-  const event = parseEvent(body);
-  const plan = planEvent(event, now, config);
-  return store.accept({ receivedAt: now, sourceAddress: "192.0.2.1", body, event, plan, dedupeWindow: 0 });
+  return createAccept({ store, config })(body, "192.0.2.1", now);
 }
 
 test("a second relay with the same data folder is refused, an operator's command is not", async (t) => {
