@@ -9,7 +9,7 @@ import { ROOT } from "./root.ts";
 // npm run test:whole -- [the same]: the suites that have a short form, in their whole form.
 
 /** Files that run side by side. Most tests wait more than they compute, so there are more than processors. */
-const AT_ONCE = Math.max(6, availableParallelism());
+const AT_ONCE = Math.max(8, availableParallelism());
 
 /** Where Linux keeps files in memory, and how much room the tests need there. */
 const MEMORY = "/dev/shm";
