@@ -1,203 +1,234 @@
 import pkg from "../package.json" with { type: "json" };
-import { openBackups } from "./backup/open.ts";
-import type { Config } from "./config/schema.ts";
-import { errorLine } from "./errors.ts";
-import { createWake } from "./jobs/wake.ts";
-import { mediaLink } from "./links/durable-link.ts";
-import { type Mirror, openMirror } from "./mirror/open.ts";
-import { mediaRoute } from "./mirror/serve/route.ts";
-import type { Medium } from "./model/medium.ts";
+import type { Command } from "./backup/open.ts";
+import { type Config, parseListen } from "./config/schema.ts";
+import { errorLine, RelayError } from "./errors.ts";
+import { originOf } from "./links/durable-link.ts";
+import { type Listener, listen } from "./platform/http/server.ts";
+import { readTls } from "./platform/http/tls-files.ts";
+import { createTurns } from "./platform/keyed-mutex.ts";
+import { environment, selfCommand } from "./platform/runtime.ts";
 import type { Ports } from "./ports.ts";
-import { openReceive } from "./receive/route.ts";
-import { createEndpointWorkers } from "./relay/endpoints.ts";
-import { healthRoutes } from "./relay/health.ts";
-import { openParts } from "./relay/parts.ts";
-import { type Door, openDoor } from "./relay/public-app.ts";
-import { type Pipeline, type PipelineOptions, type Relay, type RelayOptions, supervise } from "./relay/supervise.ts";
-import { databaseOf } from "./store/backup.ts";
-import { openStore } from "./store/open.ts";
-import { settingsOf } from "./store/settings.ts";
-import { checkProcess, type Integrity, startIntegrityChecks } from "./upkeep/integrity.ts";
-import { watch } from "./upkeep/watch.ts";
+import { compareConfigs } from "./relay/changes.ts";
+import { openPipeline, type Pipeline } from "./relay/pipeline.ts";
+import type { Door } from "./relay/public-app.ts";
+import { openStandby, type Standby, sicknessOf, whyUnwritable } from "./relay/standby.ts";
+import { type Doubling, doublingWait } from "./rules/schedule.ts";
+import { steadyClock } from "./upkeep/steady-clock.ts";
 
-export type { Relay, RelayOptions };
+/** At a stop, time for answers under way, in milliseconds; jobs come after them. */
+const ANSWER_GRACE = 3_000;
 
-/** Timeout for a connection to a media host or an endpoint, in milliseconds. */
-const CONNECT_TIMEOUT = 10_000;
+/** Delay before a store that could not be opened is tried again. */
+const OPEN_AGAIN: Doubling = { first: 1_000, longest: 8_000 };
 
-/** At a stop, for jobs, in milliseconds; with the time for answers well below the ten seconds that are promised. */
-const JOB_GRACE = 4_000;
-
-/**
- * Opens the relay: its pipeline, and the listener in front of it. On a disk that is read-only, full or broken it stands by:
- * it listens, answers 503, and the pipeline opens once the store can be opened.
- */
-export function openRelay(config: Config, ports: Ports, options: RelayOptions = {}): Promise<Relay> {
-  return supervise(config, ports, { ...options, openPipeline });
-}
-
-/** The parts that a new config replaces. */
-type Parts = {
-  /** Link → spool → target. */
-  mirror: Mirror;
-  /** What the public listener answers: webhooks, media, health. */
-  door: Door;
-  /** Copies of the database on a schedule. */
-  backups: { start(): void; stop(): Promise<void> };
+export type Relay = {
+  /** The address of the webhook route on this machine. */
+  url: string;
+  port: number;
+  /**
+   * Applies another config while it runs: all of it, or nothing where a part cannot be used (then it throws). Answers the
+   * names of the options that changed, and of those that wait for the next start.
+   */
+  reload(config: Config): Promise<{ changed: string[]; needsRestart: string[] }>;
+  /** Resolves once the store has answered, with success or with its error; stays pending while the relay hangs. */
+  answers(): Promise<true>;
+  /** One line for an operator: what it does, and what is wrong. */
+  describe(): string;
+  /** Accepts nothing new, lets running work finish or leaves it to its lease, closes the store. */
+  close(): Promise<void>;
 };
 
 /**
- * The picture, from left to right: the store; what receives into it; the mirror and the endpoints' workers, which work on
- * it; the upkeep. What was opened is closed in reverse, also when a later step fails.
+ * `workers: false` receives and stores, but downloads and delivers nothing. `socket`: a file descriptor that listens already.
+ * `self`: how to start this program again; with it the database is checked once a day in a process of its own.
  */
-async function openPipeline(given: Config, options: PipelineOptions): Promise<Pipeline> {
-  const { ports, workers, self, publicUrl } = options;
-  const { clock, log } = ports;
-  let config = given;
-  let events = 0;
-  let grace = JOB_GRACE;
-  const closers: (() => unknown)[] = [];
+export type RelayOptions = { workers?: boolean; socket?: number; self?: Command };
 
-  async function close({ isLost } = { isLost: false }): Promise<void> {
-    if (isLost) grace = 0;
-    for (const closer of closers.splice(0).reverse()) {
-      try {
-        await closer();
-      } catch (error) {
-        // The others, the lock of the data folder among them, are closed nevertheless.
-        log.error("a part was not closed", { error: errorLine(error) });
-      }
+/**
+ * Opens the relay, and keeps its listener open while the store behind it fails and comes back. With a store it serves the
+ * pipeline. Without one (on a disk that is read-only, full or broken) it is on standby: it answers 503, and tries to open the
+ * pipeline until that works.
+ */
+export async function openRelay(
+  given: Config,
+  { clock: machine, ...others }: Ports,
+  options: RelayOptions = {},
+): Promise<Relay> {
+  const { log } = others;
+  const clock = steadyClock(machine, log);
+  const ports = { ...others, clock };
+  const { workers = true, self = selfCommand() } = options;
+  let config = given;
+  let pipeline: Pipeline | null = null;
+  let standby: Standby | null = null;
+  let trouble = "";
+  let listener: Listener | null = null;
+  let closing = false;
+  let cancelOpening = () => {};
+  let failures = 0;
+
+  const turns = createTurns();
+  /** Reloads and reopenings run one after the other. */
+  const inTurn = <T>(work: () => Promise<T>) =>
+    turns("", async () => {
+      if (closing) throw new RelayError("conflict", "the relay is stopping");
+      return work();
+    });
+
+  const origin = (host: string) => originOf(config.server, host, listener?.port ?? 0);
+  const publicUrl = () => config.server.publicUrl ?? origin(environment().hostname);
+  const open = () =>
+    openPipeline(config, {
+      ports,
+      workers,
+      self,
+      checks: options.self !== undefined,
+      publicUrl,
+      onLost: () => void inTurn(openAnew).catch(() => {}),
+    });
+
+  function failed(line: string): void {
+    if (line !== trouble) log.error("the store cannot be used: events are refused until it can", { error: line });
+    trouble = line;
+  }
+
+  const serve = ({ app, gate }: Door) => listener?.serve(app, gate);
+
+  /** Opens the pipeline and starts it; where that fails, tries again later. */
+  async function tryToOpen(): Promise<void> {
+    // The standby reads from the database meanwhile.
+    if (standby !== null && whyUnwritable(config.dataDir) === "EROFS") return openLater();
+    // Connections of a process share the index of SQLite's log: one that opened it read-only keeps the others from writing.
+    await standby?.close();
+    let opened: Pipeline | null = null;
+    try {
+      opened = await open();
+      await opened.start();
+    } catch (error) {
+      await opened?.close();
+      await standBy(sicknessOf(error, config.dataDir) ?? errorLine(error));
+      openLater();
+      return;
     }
+    pipeline = opened;
+    serve(pipeline.door());
+    standby = null;
+    trouble = "";
+    failures = 0;
+    log.info("the store can be used: events are taken", { freed: pipeline.freed });
+  }
+
+  function openLater(): void {
+    const wait = doublingWait(++failures, OPEN_AGAIN);
+    cancelOpening = clock.after(wait, () => void inTurn(tryToOpen).catch(() => {}));
+  }
+
+  /** The store lost a file: the pipeline is closed, and opened again with a new store. */
+  async function openAnew(): Promise<void> {
+    if (pipeline === null) return;
+    const lost = pipeline;
+    pipeline = null;
+    trouble = "the store is being opened again";
+    standby = await openStandby(config, ports, { trouble: () => trouble, readsStore: false });
+    serve(standby.door);
+    await lost.close({ isLost: true });
+    await tryToOpen();
+  }
+
+  async function standBy(sickness: string): Promise<void> {
+    failed(sickness);
+    standby = await openStandby(config, ports, { trouble: () => trouble });
+    serve(standby.door);
+  }
+
+  /** Starts the pipeline; on a disk that fails only now, later. */
+  async function begin(): Promise<void> {
+    try {
+      await pipeline?.start();
+    } catch (error) {
+      const sickness = sicknessOf(error, config.dataDir);
+      if (sickness === null) throw error;
+      await pipeline?.close();
+      pipeline = null;
+      await standBy(sickness);
+    }
+    if (pipeline === null) openLater();
+  }
+
+  async function close(): Promise<void> {
+    closing = true;
+    cancelOpening();
+    await Promise.all([turns("", async () => {}), listener?.close(ANSWER_GRACE)]);
+    await pipeline?.close();
+    await standby?.close();
   }
 
   try {
-    const store = await openStore(config, ports, { role: "relay", onLost: options.onLost });
-    closers.push(() => store.close());
-    const freed = await store.freeLeases(clock.now());
-    const secret = await store.mediaSecret();
+    try {
+      pipeline = await open();
+    } catch (error) {
+      const sickness = sicknessOf(error, config.dataDir);
+      if (sickness === null) throw error;
+      await standBy(sickness);
+    }
+    const { tls } = config.server;
+    const socket = options.socket === undefined ? parseListen(config.server.listen)! : { fd: options.socket };
+    const { app, gate } = pipeline?.door() ?? standby!.door;
+    listener = await listen(app, { ...socket, tls }, clock, { gate, log });
+    const { host, port, renewTls } = listener;
+    await begin();
 
-    /** Something was committed that may be worked on now. */
-    const wake = createWake(() => {
-      parts.now.mirror.wake();
-      endpoints.wake();
+    async function reload(next: Config) {
+      const { config: wanted, changed, needsRestart } = compareConfigs(config, next);
+      // What can fail comes first: then all of the old config holds.
+      const pair = wanted.server.tls && readTls(wanted.server.tls);
+      const onTaken = (door: Door) => {
+        // Other bytes in the same certificate files are a change too.
+        if (pair && renewTls(pair) && !changed.includes("server")) changed.push("server.tls");
+        config = wanted;
+        serve(door);
+      };
+      if (pipeline !== null) {
+        const { reload, door } = pipeline;
+        await reload(wanted, () => onTaken(door()));
+      } else {
+        const former = standby;
+        standby = await openStandby(wanted, ports, { trouble: () => trouble });
+        onTaken(standby.door);
+        await former?.close();
+      }
+      return { changed, needsRestart };
+    }
+
+    const url = origin(host) + config.receive.path;
+    for (const warning of config.warnings) log.warn(warning);
+    const asked = parseListen(config.server.listen)!.port;
+    if (options.socket !== undefined && asked !== port && asked !== 0) {
+      log.warn("server.listen is not what is listened on: the socket was handed over", { asked, port });
+    }
+    log.info("listening", {
+      version: pkg.version,
+      url: origin(host),
+      receive: config.receive.path,
+      publicUrl: publicUrl(),
+      dataDir: config.dataDir,
+      ...(pipeline && { freed: pipeline.freed }),
     });
-    const onAccepted = () => {
-      events++;
-      wake();
-    };
-    let integrity: Integrity | null = null;
-    const damage = () => integrity?.damage() ?? store.damage();
-
-    const parts = await openParts<Parts>(
-      {
-        mirror: {
-          // Links are made where they are sent or asked for.
-          options: ({ mirror: { links, publicBaseUrl, ...work } }) => work,
-          open: (config) => openMirror({ config, store, ports, connectTimeout: CONNECT_TIMEOUT, onSettled: wake }),
-          // Two mirrors must not work in one spool.
-          isExclusive: true,
-          start: (mirror) => mirror.start(),
-          stop: (mirror, grace) => mirror.stop(grace),
-          close: (mirror) => mirror.close(),
-        },
-        door: {
-          options: (config) => config,
-          with: ["mirror"],
-          open: (config, { mirror: { targets, targetTrouble, spoolTrouble } }) =>
-            openDoor(
-              {
-                receive: openReceive({ store, config, ports, onAccepted }),
-                media: mediaRoute({ store, targets, config: config.mirror, secret, log }),
-                health: healthRoutes({ store, config, clock, targetTrouble, spoolTrouble, damage }),
-              },
-              log,
-            ),
-        },
-        backups: {
-          options: ({ backup, mirror }) => ({ backup, mirror }),
-          with: ["mirror"],
-          open: (config, { mirror }) => {
-            let running: ReturnType<typeof openBackups> | null = null;
-            return {
-              start() {
-                running = openBackups(config, { store, mirrorTarget: mirror.targets.present, ports, self });
-              },
-              stop: async () => running?.stop(),
-            };
-          },
-          start: (backups) => backups.start(),
-          stop: (backups) => backups.stop(),
-        },
-      },
-      config,
-      log,
-    );
-    closers.push(() => parts.close());
-
-    const link = ({ key, target, sourceUrl }: Medium) => {
-      if (key === null) return sourceUrl;
-      const presentTarget = parts.now.mirror.targets.presentId;
-      return mediaLink({ ...config.mirror, publicUrl: publicUrl(), secret, presentTarget }, { target, key });
-    };
-    const userAgent = `wochit-relay/${pkg.version}`;
-    const endpoints = createEndpointWorkers({ store, ports, link, userAgent, connectTimeout: CONNECT_TIMEOUT });
-
-    /** For commands, which make the same links. Best effort: without it they use the config. */
-    const notePublicUrl = () => void store.notePublicUrl(publicUrl()).catch(() => {});
-
     return {
-      door: () => parts.now.door,
-      freed,
-
-      async start() {
-        if (!config.mirror.enabled) await store.skipMedia(clock.now());
-        if (workers) {
-          parts.start();
-          endpoints.apply(config.endpoints);
-        }
-        const database = databaseOf(config.dataDir);
-        if (options.checks) {
-          integrity = startIntegrityChecks({ store, database, ports, check: checkProcess(database, self) });
-        }
-        closers.push(() => Promise.all([parts.stop(grace), endpoints.stop(grace), integrity?.stop()]));
-        closers.push(await watch(store, wake, { clock, log }));
-        notePublicUrl();
-        wake();
-      },
-
-      async reload(wanted, onTaken) {
-        const wasMirroring = config.mirror.enabled;
-        await parts.replace(wanted, JOB_GRACE, () => {
-          config = wanted;
-          store.configure(settingsOf(wanted));
-          onTaken();
-          if (workers) endpoints.apply(wanted.endpoints);
-        });
-        if (wasMirroring && !wanted.mirror.enabled) {
-          log.warn("mirroring is off: media that wait are skipped until it is on again");
-          await store.skipMedia(clock.now()).catch((error) => {
-            log.error("media could not be skipped; the next start skips them", { error: errorLine(error) });
-          });
-        }
-        notePublicUrl();
-        wake();
-      },
-
-      async answers() {
-        // A store in trouble retries for long; the trouble itself is an answer.
-        if (store.trouble() === null) await store.probe().catch(() => {});
-      },
-
-      troubles: () =>
-        [
-          store.trouble() && `events cannot be committed: ${store.trouble()}`,
-          damage() && "the database is damaged, see the log",
-          parts.now.mirror.targetTrouble() && "the mirror target is down",
-          parts.now.mirror.spoolTrouble() && "the spool cannot be used",
-        ].filter((trouble): trouble is string => trouble !== null && trouble !== ""),
-
-      events: () => events,
+      url,
+      port,
       close,
+      reload: (next) => inTurn(() => reload(next)),
+      async answers() {
+        await pipeline?.answers();
+        return true;
+      },
+      describe() {
+        const troubles = pipeline?.troubles() ?? [`events cannot be committed: ${trouble}`];
+        const { length: apps } = config.endpoints;
+        const doing = `Receiving on ${origin(host)}, ${apps} endpoint${apps === 1 ? "" : "s"}, ${pipeline?.events() ?? 0} events since the start`;
+        return troubles.length === 0 ? doing : `${doing}; TROUBLE: ${troubles.join("; ")}`;
+      },
     };
   } catch (error) {
     await close();

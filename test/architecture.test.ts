@@ -153,6 +153,12 @@ test("the rules of the store know no engine", () => {
   assert.deepEqual(wrong, []);
 });
 
+test("no statement of the rules is written for one engine alone", () => {
+  const words = /\b(INDEXED BY|instr\(|iif\(|INSERT OR |unixepoch\(|json_each\()|WHERE \+/;
+  const wrong = files.filter((file) => file.startsWith("src/store/core/") && words.test(readFileSync(file, "utf8")));
+  assert.deepEqual(wrong, []);
+});
+
 test("time, chance and the process are touched in one place", () => {
   const touch =
     /\bDate\.now\(|\bMath\.random\(|\bnew Date\(\)|(?<!socket\.)\bset(Timeout|Interval)\(|\bprocess\.(env|argv|exit|on)\b/;

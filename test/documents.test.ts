@@ -18,9 +18,10 @@ const CITED = new Map(
 /** Files whose comments, help and messages cite pages. */
 const SOURCES = ["src", "test", "scripts"].flatMap((folder) => filesIn(folder, /\.(ts|c|sh|pl|service|socket)$/));
 
+/** What is installed below a folder (scripts/bench/peers) is not ours. */
 function filesIn(folder: string, name: RegExp): string[] {
   return readdirSync(folder, { recursive: true, encoding: "utf8" })
-    .filter((path) => name.test(path))
+    .filter((path) => name.test(path) && !path.includes("node_modules"))
     .map((path) => join(folder, path));
 }
 

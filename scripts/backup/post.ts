@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { Agent, request } from "undici";
-import { bodyTemplate, fillBody, spreadId } from "../bench/bodies.ts";
+import { bodyTemplate, fillBody, spreadId } from "../bench/load/bodies.ts";
 
 /** Somebody who posts events all the time, and remembers what was acknowledged. */
 export type Poster = {

@@ -3,7 +3,7 @@ import { dirname } from "node:path";
 import Database from "better-sqlite3";
 import { PER_MS } from "../../src/store/core/rows/numbers.ts";
 import { migrate } from "../../src/store/sqlite/schema/migrations.ts";
-import { bodyTemplate, fillBody, spreadId } from "./bodies.ts";
+import { bodyTemplate, fillBody, spreadId } from "./load/bodies.ts";
 
 const HOUR = 3_600_000;
 const DAY = 24 * HOUR;

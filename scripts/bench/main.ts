@@ -4,35 +4,60 @@ import { join, resolve } from "node:path";
 import process from "node:process";
 import { parseArgs } from "node:util";
 import type { Bench, Conditions } from "./bench.ts";
-import { benchDeliver } from "./deliver.ts";
-import { benchGrowth } from "./growth.ts";
-import { benchIngest } from "./ingest.ts";
-import { benchLatency } from "./latency.ts";
 import { describeMachine } from "./machine.ts";
 import type { Row } from "./measure.ts";
-import { benchMirror } from "./mirror.ts";
+import { benchMirror } from "./mirror/bench.ts";
+import { benchPeers } from "./peers/bench.ts";
 import { killChildren } from "./processes.ts";
-import { benchStart } from "./start.ts";
+import { benchDeliver } from "./runs/deliver.ts";
+import { benchDrain } from "./runs/drain.ts";
+import { benchGrowth } from "./runs/growth.ts";
+import { benchIngest } from "./runs/ingest.ts";
+import { benchLatency } from "./runs/latency.ts";
+import { benchShare } from "./runs/share.ts";
+import { benchStall } from "./runs/stall.ts";
+import { benchStart } from "./start/bench.ts";
 import { showJson, showTable } from "./table.ts";
+import { describeVersions, findVersions, OURS } from "./versions.ts";
 
 /** `npm run bench [-- NAME…]`: runs baseline and relay in turn and prints one table. */
 
 const benches: Record<string, Bench> = {
   ingest: benchIngest,
+  share: benchShare,
   deliver: benchDeliver,
+  drain: benchDrain,
   latency: benchLatency,
+  stall: benchStall,
   mirror: benchMirror,
   growth: benchGrowth,
   start: benchStart,
+  peers: benchPeers,
 };
 
-const USAGE = `npm run bench [-- NAME… --rounds N --seconds N --small --only PART --profile DIR --json]
+/** Needs packages of its own, so it runs only when it is named. */
+const BY_NAME = ["peers"];
 
-  NAME          ${Object.keys(benches).join(", ")}; all of them unless named
+/** The benches that have parts. */
+const PARTS: Record<string, string> = {
+  ingest: "bare, 64, 256, slow, busy",
+  growth: "claims, ordered, random",
+  mirror: "disk, s3",
+  peers: "bullmq, pgboss, plainjob",
+};
+
+const USAGE = `npm run bench [-- NAME… --rounds N --seconds N --beside DIR --small --only PARTS --profile DIR --json]
+
+  NAME          ${Object.keys(benches).join(", ")};
+                all of them unless named, but ${BY_NAME.join(" and ")}
   --rounds N    how often baseline and relay take turns (5)
+  --beside DIR  a checkout of another commit, its packages installed, that takes its turn in each round (but of mirror);
+                more than one may be given
   --seconds N   how long each stretch of load lasts (5); of start: how long the idle ones are watched (60)
   --small       a hundredth of the size where size takes long: to try it, not to measure
-  --only PART   of mirror: disk or s3
+  --only PARTS  of one bench, with commas: ${Object.entries(PARTS)
+    .map(([name, parts]) => `${name}: ${parts}`)
+    .join("; ")}
   --profile DIR mirror leaves a CPU profile of each relay there, and shows what took longest; it slows the relay down
   --json        one JSON object a line, with the values of every round
 
@@ -44,6 +69,7 @@ async function main(): Promise<void> {
     options: {
       rounds: { type: "string", default: "5" },
       seconds: { type: "string" },
+      beside: { type: "string", multiple: true, default: [] },
       small: { type: "boolean", default: false },
       only: { type: "string" },
       profile: { type: "string" },
@@ -54,9 +80,13 @@ async function main(): Promise<void> {
   if (values.help) return console.log(USAGE);
   const unknown = positionals.find((name) => !Object.hasOwn(benches, name));
   if (unknown !== undefined) throw new Error(`there is no bench "${unknown}"\n${USAGE}`);
-  if ((values.only ?? values.profile) !== undefined && positionals.join() !== "mirror") {
-    throw new Error("--only and --profile are for mirror: npm run bench -- mirror --only s3");
+  if (values.only !== undefined && !Object.hasOwn(PARTS, positionals.join())) {
+    throw new Error(`--only is for one of ${Object.keys(PARTS).join(", ")}: npm run bench -- mirror --only s3`);
   }
+  if (values.profile !== undefined && positionals.join() !== "mirror") {
+    throw new Error("--profile is for mirror: npm run bench -- mirror --profile profiles");
+  }
+  const versions = [OURS, ...findVersions(values.beside)];
 
   const root = mkdtempSync(join(tmpdir(), "wochit-relay-bench-"));
   const remove = () => rmSync(root, { recursive: true, force: true, maxRetries: 5 });
@@ -72,11 +102,12 @@ async function main(): Promise<void> {
   }
   let folders = 0;
   const conditions: Conditions = {
+    versions,
     rounds: readCount("rounds", values.rounds),
     seconds: readCount("seconds", values.seconds ?? "5"),
     idleSeconds: readCount("seconds", values.seconds ?? "60"),
     small: values.small,
-    only: values.only ?? null,
+    only: values.only?.split(",") ?? null,
     profile: values.profile === undefined ? null : resolve(values.profile),
     folder: () => mkdtempSync(join(root, `${++folders}-`)),
     say: (text) => console.error(text),
@@ -84,9 +115,10 @@ async function main(): Promise<void> {
   const rows: Row[] = [];
   let machine = "";
   try {
-    machine = await describeMachine(root);
+    machine = `${await describeMachine(root)}\n${await describeVersions(versions)}`;
     conditions.say(machine);
-    for (const name of positionals.length > 0 ? positionals : Object.keys(benches)) {
+    const all = Object.keys(benches).filter((name) => !BY_NAME.includes(name));
+    for (const name of positionals.length > 0 ? positionals : all) {
       rows.push(...(await run(name, conditions)));
     }
   } finally {

@@ -8,6 +8,7 @@ import { fileURLToPath } from "node:url";
 
 /** A server of the bench in a process of its own. */
 export type Child<Ready> = {
+  pid: number;
   /** What it said when it was ready: its address and the like. */
   ready: Ready;
   /** Has it answer a question by name (child.ts). */
@@ -26,16 +27,17 @@ const ENDS_WITHIN = 20_000;
 const running = new Set<ChildProcess>();
 
 /**
- * Starts a script of this folder under the same Node, with `settings` as its only argument. Its standard output goes to
- * the file `log`, or nowhere; what it says on stderr is shown. Rejects when it ends before it is ready.
+ * Starts a script of servers/, or one with an address of its own, under the same Node, with `settings` as its only
+ * argument. Its standard output goes to the file `log`, or nowhere; what it says on stderr is shown. Rejects when it ends
+ * before it is ready.
  */
 export async function startChild<Ready = { url: string }>(
-  script: string,
+  script: string | URL,
   settings: unknown,
   options: { env?: Record<string, string>; log?: string; flags?: string[] } = {},
 ): Promise<Child<Ready>> {
   const out = options.log === undefined ? "ignore" : openSync(options.log, "a");
-  const path = fileURLToPath(new URL(script, import.meta.url));
+  const path = fileURLToPath(new URL(script, new URL("servers/", import.meta.url)));
   const child = spawn(process.execPath, [...(options.flags ?? []), path, JSON.stringify(settings)], {
     stdio: ["ignore", out, "inherit", "ipc"],
     env: { ...process.env, ...options.env },
@@ -66,6 +68,7 @@ export async function startChild<Ready = { url: string }>(
 
   const ready = await receive<Ready>("ready", READY_WITHIN);
   return {
+    pid: child.pid!,
     ready,
     ask(question) {
       const answer = receive<never>(question, ANSWERS_WITHIN);
@@ -77,22 +80,30 @@ export async function startChild<Ready = { url: string }>(
   };
 }
 
-/** SIGTERM, and what is stronger to what does not listen. */
-async function end(child: ChildProcess, ended: Promise<unknown>): Promise<void> {
+/** SIGTERM, or another signal, and what is stronger to what does not listen. */
+async function end(child: ChildProcess, ended: Promise<unknown>, signal: NodeJS.Signals = "SIGTERM"): Promise<void> {
   if (!running.has(child)) return;
-  child.kill("SIGTERM");
+  child.kill(signal);
   const kill = setTimeout(() => child.kill("SIGKILL"), ENDS_WITHIN);
   await ended;
   clearTimeout(kill);
 }
 
-/** Starts a server that is somebody else's program, and waits until it listens on its port of this machine. */
+/** A server that is another project's program. */
+export type Program = { pid: number; stop(): Promise<void> };
+
+/**
+ * Starts one, and waits until it listens on its port of this machine. What it says on stderr goes to the file `log`, or is
+ * shown. `signal` ends it, SIGTERM unless given.
+ */
 export async function startProgram(
   command: string,
   args: string[],
-  { port }: { port: number },
-): Promise<{ stop(): Promise<void> }> {
-  const child = spawn(command, args, { stdio: ["ignore", "ignore", "inherit"] });
+  { port, cwd, log, signal }: { port: number; cwd?: string; log?: string; signal?: NodeJS.Signals },
+): Promise<Program> {
+  const err = log === undefined ? "inherit" : openSync(log, "a");
+  const child = spawn(command, args, { stdio: ["ignore", "ignore", err], cwd });
+  if (typeof err === "number") closeSync(err);
   running.add(child);
   let how: string | null = null;
   const ended = once(child, "exit").then(
@@ -107,7 +118,7 @@ export async function startProgram(
     if (how !== null || waited > READY_WITHIN) throw new Error(`${command} ${how ?? "is not ready in time"}`);
     await sleep(20);
   }
-  return { stop: () => end(child, ended) };
+  return { pid: child.pid!, stop: () => end(child, ended, signal) };
 }
 
 function isListening(port: number): Promise<boolean> {
@@ -156,8 +167,13 @@ export async function isThere(command: string, arg: string): Promise<boolean> {
 }
 
 /** Runs a program to its end and returns what it printed. Rejects with its last words when it fails. */
-export async function runProgram(command: string, args: string[], env?: NodeJS.ProcessEnv): Promise<string> {
-  const child = spawn(command, args, { stdio: ["ignore", "pipe", "pipe"], env: env ?? process.env });
+export async function runProgram(
+  command: string,
+  args: string[],
+  env: NodeJS.ProcessEnv = process.env,
+  cwd?: string,
+): Promise<string> {
+  const child = spawn(command, args, { stdio: ["ignore", "pipe", "pipe"], env, cwd });
   running.add(child);
   let printed = "";
   let words = "";

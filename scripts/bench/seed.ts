@@ -7,7 +7,7 @@ import type { Ports } from "../../src/ports.ts";
 import { createAccept } from "../../src/receive/accept.ts";
 import { openStore } from "../../src/store/open.ts";
 import type { Store } from "../../src/store/store.ts";
-import { bodyTemplate, fillBody, spreadId } from "./bodies.ts";
+import { bodyTemplate, fillBody, spreadId } from "./load/bodies.ts";
 
 /** How many are stored in one commit. */
 const AT_ONCE = 200;
@@ -35,15 +35,5 @@ export async function acceptEvents(store: Store, config: Config, events: number)
       accept(Buffer.from(fillBody(template, spreadId(run, from + at))), "127.0.0.1", Date.now()),
     );
     await Promise.all(batch);
-  }
-}
-
-/** Leaves a folder with a database of so many events that are still to be delivered. */
-export async function storeEvents(dir: string, given: ConfigInput, events: number): Promise<void> {
-  const { store, config } = await openBenchStore(dir, given);
-  try {
-    await acceptEvents(store, config, events);
-  } finally {
-    await store.close();
   }
 }

@@ -2,6 +2,7 @@ import { join } from "node:path";
 import type { ConfigInput } from "../../src/config/schema.ts";
 import { type Child, startChild } from "./processes.ts";
 import type { RelaySettings } from "./relay.ts";
+import { OURS, scriptOf, type Version } from "./versions.ts";
 
 /** A secret of the bench's own; whoever signs in it signs with this one. */
 export const SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSwMfKQ9r8GKYo=";
@@ -18,14 +19,15 @@ export function benchConfig(overrides: ConfigInput = {}): ConfigInput {
   };
 }
 
-/** Starts a relay over a folder: config.json, log, and data/ with the database. */
+/** Starts a relay, ours unless it is another version, over a folder: config.json, log, and data/ with the database. */
 export function startRelay(
   dir: string,
   config: ConfigInput,
-  options: { workers: boolean; env?: Record<string, string>; flags?: string[] },
+  options: { workers: boolean; env?: Record<string, string>; flags?: string[]; version?: Version },
 ): Promise<Child<{ url: string }>> {
   const settings: RelaySettings = { dir, config, workers: options.workers };
-  return startChild("relay.ts", settings, { log: join(dir, "log"), env: options.env, flags: options.flags });
+  const { version = OURS, env, flags } = options;
+  return startChild(scriptOf(version, "relay.ts"), settings, { log: join(dir, "log"), env, flags });
 }
 
 /** The relay's database in such a folder. */

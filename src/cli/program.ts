@@ -75,12 +75,16 @@ export function openProgram({ environment, streams, version, crash }: Surroundin
       closers.push(() => store.close());
       return store;
     },
-    /** Resolves with the signal's name at the first SIGINT or SIGTERM; a second one ends the program at once. */
-    untilStopped: () =>
+    /**
+     * Resolves with the signal's name at the first SIGINT or SIGTERM, with `hangup` also when the terminal is closed; a
+     * second one ends the program at once.
+     */
+    untilStopped: ({ hangup = false } = {}) =>
       new Promise<string>((resolve) => {
         let first = true;
-        const off = onSignals(["SIGINT", "SIGTERM"], (signal) => {
-          if (!first) exit(1, { patience: 0 });
+        const off = onSignals(hangup ? ["SIGINT", "SIGTERM", "SIGHUP"] : ["SIGINT", "SIGTERM"], (signal) => {
+          // Shell and kernel both send a SIGHUP.
+          if (!first && signal !== "SIGHUP") exit(1, { patience: 0 });
           first = false;
           resolve(signal);
         });

@@ -10,25 +10,20 @@ const UNLOCKED_FOR = 60 * 60_000;
 /** A folder whose lock is free belongs to a dead process, unless it is younger than this: the lock may be about to be taken. */
 const TAKES_LOCK = 10_000;
 
-/** The files of this program in one. */
-const OURS = /^(\.?relay-.+\.db(\.part)?|relay\.lock)(-journal|-wal|-shm)?$/;
+/** The files of this program in one; version 0.2.0 had a shorter end. */
+const OURS = /^(\.?relay-.+\.db(\.(relay-)?part)?|relay\.lock)(-journal|-wal|-shm)?$/;
 
 /**
- * Runs `work` with a folder of its own inside the data folder, which is private and has room for large files. A lock in it,
- * which the kernel releases when the process dies, marks it as in use.
+ * Runs `work`, a backup on its way into a target, with a folder of its own inside the data folder, which is private and has
+ * room for large files. A lock in it, which the kernel releases when the process dies, marks it as in use.
  */
-export async function withTempFolder<T>(
-  dataDir: string,
-  use: string,
-  clock: Clock,
-  work: (dir: string) => Promise<T>,
-): Promise<T> {
+export async function withTempFolder<T>(dataDir: string, clock: Clock, work: (dir: string) => Promise<T>): Promise<T> {
   const { lockFolder } = await import("../store/sqlite/files/database.ts");
   let dir: string;
   let unlock: () => void;
   try {
-    await clearTempFolders(dataDir, use, clock);
-    dir = await mkdtemp(join(dataDir, `.${use}-`));
+    await clearTempFolders(dataDir, clock);
+    dir = await mkdtemp(join(dataDir, ".backup-"));
     await giveToOwnerOf(dataDir, dir);
     unlock = lockFolder(dir);
   } catch (error) {
@@ -43,12 +38,11 @@ export async function withTempFolder<T>(
   }
 }
 
-/** Removes folders that killed runs of this use have left: only such as are certainly theirs, and not in use. */
-export async function clearTempFolders(dataDir: string, use: string, clock: Clock): Promise<void> {
-  const named = new RegExp(`^\\.${use}-\\w{6}$`);
+/** Removes folders that killed runs have left: only such as are certainly theirs, and not in use. */
+export async function clearTempFolders(dataDir: string, clock: Clock): Promise<void> {
   for (const name of await readdir(dataDir)) {
     const path = join(dataDir, name);
-    if (!named.test(name) || !(await isForgotten(path, clock).catch(() => false))) continue;
+    if (!/^\.backup-\w{6}$/.test(name) || !(await isForgotten(path, clock).catch(() => false))) continue;
     // It may belong to another user: then it stays.
     await rm(path, { recursive: true, force: true }).catch(() => {});
   }

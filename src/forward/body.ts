@@ -4,7 +4,6 @@ import type { MediaKind, Medium } from "../model/medium.ts";
 import { LINK_MEMBER } from "../wochit/event.ts";
 import { readMembers } from "../wochit/json-members.ts";
 import { type MediumLink, type MediumReport, reportMedia } from "./media-reports.ts";
-import { buildNotice, readNotice } from "./notice-body.ts";
 
 /** The body of a delivery (CONTRACT, "Enriched body" and "Notices"). Pure: stored bytes in, bytes to be signed out. */
 
@@ -30,9 +29,11 @@ export type Written = { body: Uint8Array; pending: SaidOfMedium[] };
 export function buildBody(letter: Letter): Written {
   const { event, body, link, replay } = letter;
   if (event.dialect === "notice") {
-    const notice = readNotice(body);
-    const { media } = reportMedia(letter.media, notice.relay.aboutEventId ?? event.id, link);
-    return { body: buildNotice(notice, { media, replay }), pending: [] };
+    // The relay's own JSON (CONTRACT, "Notices"), without the members that are added here. Only notices about media report them.
+    const { relay, ...notice } = JSON.parse(utf8.decode(body));
+    const { media } = reportMedia(letter.media, relay.aboutEventId ?? event.id, link);
+    const added = { ...(replay && { replay }), ...(notice.type.startsWith("relay.media.") && { media }) };
+    return { body: Buffer.from(JSON.stringify({ ...notice, relay: { ...relay, ...added } })), pending: [] };
   }
   if (letter.mode === "verbatim") return { body, pending: [] };
   const { media, pending } = reportMedia(letter.media, event.id, link);

@@ -12,24 +12,7 @@ import {
   type TargetPlace,
   typeOf,
 } from "../targets/table.ts";
-import type { CopyName, MirrorTarget, Opening } from "../targets/target.ts";
-
-/** The target of the config, and the former targets that hold copies. */
-export type Targets = {
-  present: MirrorTarget;
-  /** The id of the present target in media rows. */
-  presentId: string;
-  /**
-   * The target with this id; null: the id is unknown. A former target is opened at its first use. Throws
-   * RelayError("target_unavailable") where it cannot be opened now.
-   */
-  at(id: string): Promise<MirrorTarget | null>;
-  /** All names that media rows may have for this copy, its own first: one place may have several paths or addresses. */
-  namesOf(copy: { target: string; key: string }): Promise<CopyName[]>;
-  close(): Promise<void>;
-};
-
-type Open = (config: Target, opening: Opening) => Promise<MirrorTarget>;
+import type { MirrorTarget, Opening } from "../targets/target.ts";
 
 /**
  * Opens the targets of a data folder. A present target that cannot be opened now throws on use, and is opened by the
@@ -43,11 +26,10 @@ export async function openTargets(options: {
   clock?: Clock;
   log?: Pick<Log, "info" | "warn" | "error">;
   beside?: boolean;
-  open?: Open;
-}): Promise<Targets> {
-  const { dataDir, store, clock, log, beside = false } = options;
+  open?(config: Target, opening: Opening): Promise<MirrorTarget>;
+}) {
+  const { dataDir, store, clock, log, beside = false, open = openTarget } = options;
   const { target: config, formerTargets = [] } = options.config;
-  const { open = openTarget } = options;
   const place = placeOfTarget(config);
   // Before there were several targets, copies were in the folder that the config named, or else in the default one.
   const before = placeOfTarget(defaultTarget(dataDir));
@@ -77,9 +59,14 @@ export async function openTargets(options: {
 
   return {
     present,
+    /** The id of the present target in media rows. */
     presentId,
 
-    async at(id) {
+    /**
+     * The target with this id; null: the id is unknown. A former target is opened at its first use. Throws
+     * RelayError("target_unavailable") where it cannot be opened now.
+     */
+    async at(id: string): Promise<MirrorTarget | null> {
       if (id === presentId) return present;
       const former = (await store.targets()).find((target) => target.id === id);
       if (former === undefined) return null;
@@ -92,15 +79,19 @@ export async function openTargets(options: {
       }
     },
 
-    namesOf: async (copy) => namesOfCopy(copy, await store.targets()),
+    /** All names that media rows may have for this copy, its own first: one place may have several paths or addresses. */
+    namesOf: async (copy: { target: string; key: string }) => namesOfCopy(copy, await store.targets()),
 
-    async close() {
+    async close(): Promise<void> {
       const all = await Promise.allSettled(opened.values());
       opened.clear();
       await Promise.all(all.map((one) => one.status === "fulfilled" && one.value.close()));
     },
   };
 }
+
+/** The target of the config, and the former targets that hold copies. */
+export type Targets = Awaited<ReturnType<typeof openTargets>>;
 
 /** A target that opens itself before each verb. */
 function whenOpen(open: () => Promise<MirrorTarget>): MirrorTarget {

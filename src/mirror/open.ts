@@ -2,7 +2,7 @@ import { join } from "node:path";
 import type { Config } from "../config/schema.ts";
 import { errorLine } from "../errors.ts";
 import { type Queue, startWorker, type Worker } from "../jobs/worker.ts";
-import type { DeletionJob, DownloadJob, Job, UploadJob } from "../model/job.ts";
+import type { Job } from "../model/job.ts";
 import type { Copy } from "../model/medium.ts";
 import { openOutbound } from "../platform/net/outbound.ts";
 import type { Ports } from "../ports.ts";
@@ -10,28 +10,12 @@ import type { Store } from "../store/store.ts";
 import { createCopyLocks } from "./copy-locks.ts";
 import { deletionQueue } from "./delete/queue.ts";
 import { downloadQueue } from "./download/queue.ts";
-import { openTargets, type Targets } from "./open-targets.ts";
+import { openTargets } from "./open-targets.ts";
 import { spooledFiles, sweepSpool } from "./spool/spool.ts";
 import { uploadQueue } from "./upload/queue.ts";
 import { createTargetHealth } from "./upload/target-health.ts";
 
 /** The mirror: link → download into the spool → upload to the target, from where the copy is served → deletion. */
-
-export type Mirror = {
-  targets: Targets;
-  /** In the order of the pipeline; without the downloads where mirroring is off. */
-  queues: (Queue<DownloadJob> | Queue<UploadJob> | Queue<DeletionJob>)[];
-  /** Why uploads and why downloads wait, as far as is known; null: they do not. */
-  targetTrouble(): string | null;
-  spoolTrouble(): string | null;
-  /** Starts the workers; again after a stop. */
-  start(): void;
-  wake(): void;
-  /** Gives running jobs `grace` milliseconds to end; a later start resumes or repeats what is cut off. */
-  stop(grace: number): Promise<void>;
-  /** Closes the connections of a stopped mirror. */
-  close(): Promise<void>;
-};
 
 /**
  * Opens the targets, clears the spool of files that no medium needs, and makes the queues; work begins with `start`. With
@@ -45,7 +29,7 @@ export async function openMirror(options: {
   /** Milliseconds. */
   connectTimeout: number;
   onSettled?(): void;
-}): Promise<Mirror> {
+}) {
   const { store, ports, connectTimeout, onSettled } = options;
   const { mirror: config, dataDir } = options.config;
   const { clock, log } = ports;
@@ -59,24 +43,12 @@ export async function openMirror(options: {
   const targetHealth = createTargetHealth({ target, ports, spoolDir });
   const locks = createCopyLocks();
 
-  async function heldCopy({ target, key, bytes }: Copy): Promise<boolean | null> {
-    try {
-      const held = await (await targets.at(target))?.head(key);
-      return held?.bytes === bytes;
-    } catch {
-      return null;
-    }
-  }
+  const heldCopy = async ({ target, key, bytes }: Copy) =>
+    (await (await targets.at(target))?.head(key))?.bytes === bytes;
 
   async function clearSpool(): Promise<void> {
     await store.reviveSpooled(await spooledFiles(spoolDir), clock.now());
     await sweepSpool(spoolDir, await store.spooledMedia());
-  }
-
-  function begin<J extends Job>(queue: Queue<J>): Worker {
-    // A settled job may open gates and make the medium's next job due.
-    const run: Queue<J>["run"] = (job, lease) => queue.run(job, lease).finally(onSettled);
-    return startWorker({ ...queue, run }, store, ports);
   }
 
   await clearSpool().catch((error) => log.error("the spool cannot be used yet", { error: errorLine(error) }));
@@ -84,25 +56,37 @@ export async function openMirror(options: {
   const { presentId: targetId } = targets;
   const uploads = uploadQueue({ config, store, target, targetId, ports, spoolDir, targetHealth, locks });
   const deletions = deletionQueue({ store, targets, ports, spoolDir, locks });
+  const queues = [...(config.enabled ? [downloads] : []), uploads, deletions];
   let workers: Worker[] = [];
 
   return {
     targets,
-    queues: [...(config.enabled ? [downloads] : []), uploads, deletions],
+    /** In the order of the pipeline; without the downloads where mirroring is off. */
+    queues,
+    /** Why uploads and why downloads wait, as far as is known; null: they do not. */
     targetTrouble: targetHealth.trouble,
     spoolTrouble: downloads.spoolTrouble,
-    start() {
-      workers = [...(config.enabled ? [begin(downloads)] : []), begin(uploads), begin(deletions)];
+    /** Starts the workers; again after a stop. */
+    start(): void {
+      // A settled job may open gates and make the medium's next job due.
+      workers = (queues as Queue<Job>[]).map((queue) => {
+        const run: typeof queue.run = (job, lease) => queue.run(job, lease).finally(onSettled);
+        return startWorker({ ...queue, run }, store, ports);
+      });
     },
-    wake() {
+    wake(): void {
       for (const worker of workers) worker.wake();
     },
-    async stop(grace) {
+    /** Gives running jobs `grace` milliseconds to end; a later start resumes or repeats what is cut off. */
+    async stop(grace: number): Promise<void> {
       await Promise.all(workers.splice(0).map((worker) => worker.stop(grace)));
     },
-    async close() {
+    /** Closes the connections of a stopped mirror. */
+    async close(): Promise<void> {
       await targets.close();
       await outbound.close();
     },
   };
 }
+
+export type Mirror = Awaited<ReturnType<typeof openMirror>>;

@@ -38,11 +38,11 @@ export function createAccept({ store, config }: { store: Store; config: Config }
  */
 export function createAcceptKept(options: { store: Store; config: Config }): Accept {
   const accept = createAccept(options);
-  return async (body, sourceAddress, receivedAt) => {
+  return async (body, sourceAddress, receivedAt, how) => {
     let bytes = body;
     for (let layer = 0; ; layer++) {
       try {
-        return await accept(bytes, sourceAddress, receivedAt);
+        return await accept(bytes, sourceAddress, receivedAt, how);
       } catch (error) {
         const isNoJson = error instanceof RelayError && error.code === "invalid_json";
         const decoded = isNoJson && layer < MAX_LAYERS ? await decodeByLook(bytes, MAX_UNPACKED) : null;

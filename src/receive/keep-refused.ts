@@ -1,6 +1,7 @@
 import type { Config } from "../config/schema.ts";
 import { errorLine } from "../errors.ts";
 import type { RefusalReason } from "../model/event.ts";
+import { createTurns } from "../platform/keyed-mutex.ts";
 import type { Log } from "../ports.ts";
 import type { Store } from "../store/store.ts";
 import { parseEvent } from "../wochit/event.ts";
@@ -20,30 +21,26 @@ export type Keep = (
  * does not change the response. One at a time, and within `spare`, so that refused senders do not delay the commits of
  * events. A compressed body is kept decompressed where possible.
  */
-export function createKeep({
-  store,
-  config: { receive },
-  log,
-  spare,
-}: {
+export function createKeep(options: {
   store: Pick<Store, "quarantine">;
   config: Pick<Config, "receive">;
   log: Pick<Log, "warn">;
   spare: MemoryLimit;
 }): Keep {
-  let lastKept: Promise<unknown> = Promise.resolve();
+  const { store, log, spare } = options;
+  const { receive } = options.config;
+  const inTurn = createTurns();
 
   return async (facts, { reason, body, writing, receivedAt }) => {
     if (body === null || body.length === 0 || receive.keepRefused === 0) return null;
     const size = Math.max(body.length, writing === null ? 0 : receive.maxBody);
     if (!spare.take(size)) return null;
-    const kept = lastKept.then(async () => {
+    const kept = inTurn("", async () => {
       const bytes = writing === null ? body : await decodeBody(body, writing, receive.maxBody).catch(() => body);
       // A body over the limit is from an allowed sender. It is not parsed, because that could take long.
       const isEvent = bytes.length > receive.maxBody || readsAsEvent(bytes);
       return store.quarantine({ receivedAt, sourceAddress: facts.from, reason, body: bytes, isEvent });
     });
-    lastKept = kept.catch(() => {});
     try {
       return (await kept).id;
     } catch (error) {

@@ -103,13 +103,13 @@ export function openReceive(options: { store: Store; config: Config; ports: Port
 
   /** A body that is JSON is taken as it is, whatever its headers; else it is decoded as they say. */
   async function receiveBody(given: Given, body: Uint8Array): Promise<Response> {
-    const { facts, writing, receivedAt } = given;
+    const { writing } = given;
     try {
       return await take(given, body);
     } catch (error) {
       if (!(error instanceof RelayError)) throw error;
       const isPacked = writing !== null && error.code === "invalid_json";
-      return isPacked ? takeDecoded(given, body, writing) : quarantine(facts, error, body, receivedAt);
+      return isPacked ? takeDecoded(given, body, writing) : quarantine(given, error, body);
     }
   }
 
@@ -141,26 +141,20 @@ export function openReceive(options: { store: Store; config: Config; ports: Port
 
   /** What is no event after decoding either is kept as it was received. */
   async function takeDecoded(given: Given, body: Uint8Array, writing: Writing): Promise<Response> {
-    const { facts, receivedAt } = given;
     const { maxBody } = receive;
-    if (!memory.take(maxBody)) return busy(facts);
+    if (!memory.take(maxBody)) return busy(given.facts);
     try {
       return await take(given, await decodeBody(body, writing, maxBody));
     } catch (error) {
       if (!(error instanceof RelayError)) throw error;
       if (error.code === "body_too_large") return refuseSize(given, body, error.message);
-      return quarantine(facts, error, body, receivedAt);
+      return quarantine(given, error, body);
     } finally {
       memory.give(maxBody);
     }
   }
 
-  async function quarantine(
-    facts: { request: string; from: string },
-    why: RelayError,
-    body: Uint8Array,
-    receivedAt: number,
-  ): Promise<Response> {
+  async function quarantine({ facts, receivedAt }: Given, why: RelayError, body: Uint8Array): Promise<Response> {
     const reason = why.code as RefusalReason;
     try {
       const { id } = await store.quarantine({ receivedAt, sourceAddress: facts.from, reason, body });
@@ -171,7 +165,7 @@ export function openReceive(options: { store: Store; config: Config; ports: Port
     }
   }
 
-  function unavailable(facts: { request: string; from: string }, error: unknown): Response {
+  function unavailable(facts: Given["facts"], error: unknown): Response {
     log.error("request not taken", { ...facts, error: errorLine(error) });
     return errorAnswer("store_unavailable", "the relay cannot store events right now; send it again");
   }

@@ -14,12 +14,7 @@ const LINES = 30;
 /** The longest path in the log, in characters. */
 const MAX_PATH = 200;
 
-export type Unserved = {
-  /** Logs a request to a path, or with a method, that takes no event, and keeps the body of an allowed sender. */
-  report(request: IncomingMessage, reason: "path" | "method"): Promise<void>;
-  /** For the listener: which addresses are trusted, and where it reports requests that reach no route. */
-  gate: Gate;
-};
+export type Unserved = ReturnType<typeof createUnserved>;
 
 /**
  * Requests that no route serves. Each one of an allowed sender has a line in the log, and its body is kept, so that a wrong
@@ -31,7 +26,7 @@ export function createUnserved(options: {
   judge: (request: IncomingMessage) => Source;
   keep: Keep;
   spare: MemoryLimit;
-}): Unserved {
+}) {
   const { config, ports, judge, keep, spare } = options;
   const { receive } = config;
   const { clock, log } = ports;
@@ -41,7 +36,8 @@ export function createUnserved(options: {
   const warnOfUnread = createLimitedLog(log, clock);
 
   return {
-    async report(request, reason) {
+    /** Logs a request to a path, or with a method, that takes no event, and keeps the body of an allowed sender. */
+    async report(request: IncomingMessage, reason: "path" | "method"): Promise<void> {
       const { address: from, refusal } = judge(request);
       const { method, url } = request;
       const line = { from, method, path: shownPath(url ?? "", receive), why: reason };
@@ -61,6 +57,7 @@ export function createUnserved(options: {
       warn("request refused", { ...line, takes, ...broken, quarantineId });
     },
 
+    /** For the listener: which addresses are trusted, and where it reports requests that reach no route. */
     gate: {
       ...trust,
       async unread({ address: from, why, body }) {
@@ -71,7 +68,7 @@ export function createUnserved(options: {
         const quarantineId = await keep({ from }, { reason: "request", body, writing: null, receivedAt: clock.now() });
         warn("request refused", { from, why, quarantineId });
       },
-    },
+    } satisfies Gate,
   };
 }
 

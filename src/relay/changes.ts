@@ -2,18 +2,15 @@ import { isDeepStrictEqual } from "node:util";
 import type { Config } from "../config/schema.ts";
 import { defaultTarget, type Target } from "../targets/table.ts";
 
-/** What a newly read config means for a relay that runs. */
-export type Changes = {
-  /** What holds from now on: the new config, with the old values where a change needs a restart. */
-  config: Config;
-  /** Parts that changed, by their names in the file: "receive", "endpoints". */
-  changed: string[];
-  /** Options whose change is not taken before the next start. */
-  needsRestart: string[];
-};
-
-/** What a running relay cannot change: the folder it has locked, the socket it listens on, the form of its log. */
-function holdBack(now: Config, next: Config): { config: Config; needsRestart: string[] } {
+/**
+ * What a newly read config means for a relay that runs. `config` holds from now on: the new one, with the old values where a
+ * change needs a restart (the folder that is locked, the socket, the form of the log). `changed`: parts that changed, by their
+ * names in the file ("receive"). `needsRestart`: options whose change is not taken before the next start.
+ */
+export function compareConfigs(
+  now: Config,
+  next: Config,
+): { config: Config; changed: string[]; needsRestart: string[] } {
   const needsRestart: string[] = [];
   const keep = <T>(name: string, old: T, wanted: T): T => {
     if (!isDeepStrictEqual(old, wanted)) needsRestart.push(name);
@@ -34,12 +31,6 @@ function holdBack(now: Config, next: Config): { config: Config; needsRestart: st
     },
     log: { ...next.log, format: keep("log.format", now.log.format, next.log.format) },
   };
-  return { config, needsRestart };
-}
-
-/** Compares the config that holds with one that was read anew. */
-export function compareConfigs(now: Config, next: Config): Changes {
-  const { config, needsRestart } = holdBack(now, next);
   const parts = (Object.keys(config) as (keyof Config)[]).filter((part) => part !== "warnings");
   const changed = parts.filter((part) => !isDeepStrictEqual(now[part], config[part]));
   return { config, changed, needsRestart };

@@ -15,21 +15,10 @@ const LONGEST_LEAVE = 30_000;
 /** One endpoint with its own worker, connections and keys. */
 type Sending = { endpoint: Endpoint; worker: Worker; outbound: Outbound };
 
-export type EndpointWorkers = {
-  /**
-   * Replaces the endpoints. An unchanged one goes on undisturbed. Attempts under way of one that changed or is gone end as
-   * they began; then its worker and connections are closed.
-   */
-  apply(endpoints: Endpoint[]): void;
-  wake(): void;
-  /** Stops all of them; attempts under way have `grace` milliseconds. */
-  stop(grace: number): Promise<void>;
-};
-
 /** The delivery workers, one for each endpoint. */
 export function createEndpointWorkers(
   parts: Pick<DeliveryParts, "link" | "userAgent"> & { store: Store; ports: Ports; connectTimeout: number },
-): EndpointWorkers {
+) {
   const { store, ports, connectTimeout, ...rest } = parts;
   const budget = createByteBudget({ count: shareOpenFiles().deliveries });
   const sending = new Map<string, Sending>();
@@ -63,7 +52,11 @@ export function createEndpointWorkers(
   }
 
   return {
-    apply(endpoints) {
+    /**
+     * Replaces the endpoints. An unchanged one goes on undisturbed. Attempts under way of one that changed or is gone end as
+     * they began; then its worker and connections are closed.
+     */
+    apply(endpoints: Endpoint[]): void {
       const wanted = new Map(endpoints.map((endpoint) => [endpoint.id, endpoint]));
       for (const [id, one] of sending) {
         if (isDeepStrictEqual(one.endpoint, wanted.get(id))) continue;
@@ -76,11 +69,12 @@ export function createEndpointWorkers(
       for (const [id, endpoint] of wanted) if (!sending.has(id)) sending.set(id, start(endpoint));
     },
 
-    wake() {
+    wake(): void {
       for (const { worker } of sending.values()) worker.wake();
     },
 
-    async stop(grace) {
+    /** Stops all of them; attempts under way have `grace` milliseconds. */
+    async stop(grace: number): Promise<void> {
       const all = [...sending.values(), ...leaving.values()];
       sending.clear();
       await Promise.all([...all.map((one) => end(one, grace)), ...leaving.keys()]);

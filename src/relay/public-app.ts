@@ -10,15 +10,11 @@ type Env = { Bindings: HttpBindings };
 /** What the public listener serves: the app, and who may send, which it asks before a request can be read. */
 export type Door = { app: App; gate: Gate };
 
-export function openDoor(parts: { receive: Receive; media: Handler; health: Hono }, log: Log): Door {
-  return { app: publicApp(parts, log), gate: parts.receive.unserved.gate };
-}
-
 /** Everything the public listener answers. */
-export function publicApp(
+export function openDoor(
   { receive, media, health }: { receive: Receive; media: Handler; health: Hono },
   log: Log,
-): Hono<Env> {
+): Door {
   const app = new Hono<Env>({ strict: false });
   app.route("/", receive.routes);
   app.on(["GET", "OPTIONS"], "/media/*", media);
@@ -37,5 +33,5 @@ export function publicApp(
     log.error("request broke", { error: errorLine(error) });
     return errorAnswer("store_unavailable", "the relay could not answer; send it again");
   });
-  return app;
+  return { app, gate: receive.unserved.gate };
 }

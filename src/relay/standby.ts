@@ -4,11 +4,12 @@ import type { Config } from "../config/schema.ts";
 import { errorLine, RelayError } from "../errors.ts";
 import { openTargets } from "../mirror/open-targets.ts";
 import { mediaRoute } from "../mirror/serve/route.ts";
+import { errorAnswer } from "../platform/http/server.ts";
 import type { Ports } from "../ports.ts";
 import { openReceive } from "../receive/route.ts";
 import { openStore } from "../store/open.ts";
 import { healthRoutes } from "./health.ts";
-import { type Door, openDoor } from "./public-app.ts";
+import { openDoor } from "./public-app.ts";
 import { refusingStore } from "./refusing-store.ts";
 
 /** Error codes of a disk that is full, read-only or broken, and of a process that has no file descriptor left. */
@@ -46,7 +47,7 @@ export function whyUnwritable(dir: string): string | null {
   }
 }
 
-export type Standby = { door: Door; close(): Promise<void> };
+export type Standby = Awaited<ReturnType<typeof openStandby>>;
 
 /**
  * What the public listener answers while the store cannot be opened for writing: 503 to events (with `Retry-After`) and on
@@ -56,7 +57,7 @@ export async function openStandby(
   config: Config,
   ports: Ports,
   { trouble, readsStore = true }: { trouble: () => string; readsStore?: boolean },
-): Promise<Standby> {
+) {
   const { clock, log } = ports;
   const closers: (() => Promise<void>)[] = [];
   const store = refusingStore(trouble);
@@ -70,18 +71,11 @@ export async function openStandby(
     return mediaRoute({ store: reader, targets, config: config.mirror, secret, log });
   }
 
-  const none = mediaRoute({
-    store,
-    targets: { at: async () => null },
-    config: { links: "open" },
-    secret: new Uint8Array(),
-    log,
-  });
-  const media = readsStore ? await openMedia().catch(() => none) : none;
+  const none = () => errorAnswer("store_unavailable", "the relay cannot read its database; ask again");
   const door = openDoor(
     {
       receive: openReceive({ store, config, ports, onAccepted() {} }),
-      media,
+      media: readsStore ? await openMedia().catch(() => none) : none,
       health: healthRoutes({ store, config, clock }),
     },
     log,

@@ -31,19 +31,14 @@ export async function answerFor(
   }
   const sent = await sendFile(medium, given);
   if (sent === "unsatisfiable") {
-    response.setHeader("content-range", `bytes */${medium.content.length}`);
+    response.setHeader("content-range", `bytes */${medium.bytes.length}`);
     sendError(response, sent);
   }
   return sent === "sent";
 }
 
 /** Answers as a fault says that does not need the file; false where the file is needed. */
-export function answerBadly(
-  fault: Fault,
-  contentType: string,
-  request: IncomingMessage,
-  response: ServerResponse,
-): boolean {
+function answerBadly(fault: Fault, contentType: string, request: IncomingMessage, response: ServerResponse): boolean {
   switch (fault.name) {
     case "never":
       return true;
@@ -52,11 +47,9 @@ export function answerBadly(
       request.socket.resetAndDestroy?.();
       request.socket.destroy();
       return true;
-    case "503":
-      if (fault.retryAfter !== undefined) response.setHeader("retry-after", fault.retryAfter);
-      return sendError(response, fault.name);
     case "403":
     case "404":
+    case "503":
     case "expired":
       return sendError(response, fault.name);
     case "html-200":

@@ -1,7 +1,6 @@
 import { Buffer } from "node:buffer";
 import type { Random } from "../ports.ts";
 import { FILM_SECONDS } from "./media.ts";
-import { pick } from "./random.ts";
 
 /**
  * What the simulator can send (PROVIDER, "Events"), in the order of a video's life, and which media each announces. "legacy"
@@ -67,6 +66,11 @@ export function makeEvent(type: EventType, options: EventOptions): SimulatedEven
 /** An id as the provider makes them: 24 hex digits. */
 export function inventVideoId(random: Random): string {
   return Buffer.from(random.bytes(12)).toString("hex");
+}
+
+/** One of several. */
+export function pick<T>(random: Random, choices: readonly T[]): T {
+  return choices[Math.floor(random.float() * choices.length)]!;
 }
 
 /** As on the provider's pages: indented by four, with a blank before the colon of two members. */

@@ -7,7 +7,7 @@ export type Fault = (
   | { name: "break"; every: number }
   | { name: "403" }
   | { name: "404" }
-  | { name: "503"; retryAfter?: number }
+  | { name: "503" }
   /** An error page with status 200. */
   | { name: "html-200" }
   /** 200, the right type, no bytes. */
@@ -27,19 +27,6 @@ export type Fault = (
   times?: number;
   /** For how many milliseconds from when it is set; for ever unless given. */
   lasts?: number;
-};
-
-/**
- * What a server of files may do otherwise than cloud storage does, without being wrong (RFC 9110: ranges, 14.3, and
- * validators, 8.8, are optional). It holds beside any fault.
- */
-export type Habits = {
-  /** False: it ignores ranges, and always sends the whole file. */
-  ranges?: boolean;
-  /** "changing": another one for each request, though the file is the same. */
-  etag?: "strong" | "weak" | "changing" | "none";
-  /** False: it sends no last-modified. */
-  lastModified?: boolean;
 };
 
 /** Faults by the names that `simulate --fault` takes. `404-then-there` and its like end by themselves; the others stay. */
@@ -62,7 +49,3 @@ export const faultsByName = {
   /** Half a minute in which every connection is reset. */
   outage: { name: "reset", lasts: 30_000 },
 } satisfies Record<string, Fault>;
-
-export function isFaultName(word: string): word is keyof typeof faultsByName {
-  return Object.hasOwn(faultsByName, word);
-}

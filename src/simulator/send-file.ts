@@ -2,7 +2,6 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import parseRange from "range-parser";
 import { sleep } from "../platform/timing.ts";
 import type { Clock } from "../ports.ts";
-import { type Content, piecesOf } from "./content.ts";
 import type { Fault } from "./faults.ts";
 import type { ServedMedium } from "./medium.ts";
 
@@ -16,23 +15,23 @@ type Span = { start: number; end: number };
 /** Sends the file, its range, or a 304. For "unsatisfiable" nothing was sent. */
 export async function sendFile(medium: ServedMedium, given: Given): Promise<"sent" | "cut" | "unsatisfiable"> {
   const { fault, request, response, clock } = given;
-  const { content, counts, etag, habits } = medium;
-  const sentTag = tagToSend(medium);
-  if (sentTag !== null) response.setHeader("etag", sentTag);
-  if (habits.lastModified) response.setHeader("last-modified", medium.lastModified.toUTCString());
-  if (habits.ranges) response.setHeader("accept-ranges", "bytes");
-  if (isFresh(medium, sentTag, request)) {
+  const { bytes, counts, etag } = medium;
+  const lastModified = medium.lastModified.toUTCString();
+  response.setHeader("etag", etag);
+  response.setHeader("last-modified", lastModified);
+  response.setHeader("accept-ranges", "bytes");
+  if (isFresh(etag, lastModified, request)) {
     counts.notModified++;
-    medium.markTaken(etag);
+    medium.markTaken(bytes);
     response.writeHead(304).end();
     return "sent";
   }
-  const range = habits.ranges ? requestedRange(medium, sentTag, request) : null;
+  const range = requestedRange(bytes.length, [etag, lastModified], request);
   if (range === "unsatisfiable") return range;
   // As a span that begins with `start` and ends before `end`.
-  const { start, end } = range ?? { start: 0, end: content.length };
+  const { start, end } = range ?? { start: 0, end: bytes.length };
   const length = end - start;
-  if (range !== null) response.setHeader("content-range", `bytes ${start}-${end - 1}/${content.length}`);
+  if (range !== null) response.setHeader("content-range", `bytes ${start}-${end - 1}/${bytes.length}`);
   const declared = Math.max(0, length + (fault?.name === "wrong-length" ? fault.by : 0));
   response.writeHead(range === null ? 200 : 206, { "content-type": medium.contentType, "content-length": declared });
   if (request.method === "HEAD") {
@@ -42,15 +41,15 @@ export async function sendFile(medium: ServedMedium, given: Given): Promise<"sen
 
   const most = Math.min(length, declared, brokenAfter(fault, length));
   const speed = fault?.name === "slow" ? fault.bytesPerSecond : null;
-  const sent = await write(content, { start, end: start + most }, { speed, response, clock, counts });
+  const sent = await write(bytes.subarray(start, start + most), { speed, response, clock, counts });
   // Seen from outside, a cut and a length too large are a connection that breaks before content-length is reached.
   if (sent < declared) {
     response.destroy();
     return "cut";
   }
-  if (sent === length && end === content.length) {
+  if (sent === length && end === bytes.length) {
     counts.downloads++;
-    medium.markTaken(etag);
+    medium.markTaken(bytes);
   }
   response.end();
   return "sent";
@@ -65,20 +64,18 @@ function brokenAfter(fault: Fault | null, length: number): number {
 
 /** Writes until the client leaves; returns, and counts, the number of bytes written. */
 async function write(
-  content: Content,
-  { start, end }: Span,
+  bytes: Uint8Array,
   to: { speed: number | null; response: ServerResponse; clock: Clock; counts: { bytes: number } },
 ): Promise<number> {
   const { speed, response, clock, counts } = to;
   const size = speed === null ? PIECE : Math.max(1, Math.ceil(speed / PIECES_PER_SECOND));
   let sent = 0;
-  for (const piece of piecesOf(content, start, end, size)) {
+  while (sent < bytes.length) {
+    const piece = bytes.subarray(sent, sent + size);
     if (response.destroyed || !(await writePiece(piece, response))) break;
     sent += piece.length;
     counts.bytes += piece.length;
-    if (speed !== null && start + sent < end) {
-      await sleep((piece.length / speed) * 1000, clock);
-    }
+    if (speed !== null && sent < bytes.length) await sleep((piece.length / speed) * 1000, clock);
   }
   return sent;
 }
@@ -95,51 +92,25 @@ function writePiece(piece: Uint8Array, response: ServerResponse): Promise<boolea
   });
 }
 
-/** The etag of this answer; null: none. */
-function tagToSend({ etag, habits, counts }: ServedMedium): string | null {
-  switch (habits.etag) {
-    case "strong":
-      return etag;
-    case "weak":
-      return `W/${etag}`;
-    case "changing":
-      return etag.replace(/"$/, `-${counts.requests}"`);
-    case "none":
-      return null;
-  }
-}
-
 /** RFC 9110, 13.2.2: If-None-Match first, by weak comparison; If-Modified-Since only without it. */
-function isFresh(
-  { lastModified, habits }: ServedMedium,
-  sentTag: string | null,
-  { headers }: IncomingMessage,
-): boolean {
+function isFresh(etag: string, lastModified: string, { headers }: IncomingMessage): boolean {
   const tags = headers["if-none-match"];
-  const opaque = (tag: string) => tag.trim().replace(/^W\//, "");
-  if (tags !== undefined)
-    return tags === "*" || (sentTag !== null && tags.split(",").some((tag) => opaque(tag) === opaque(sentTag)));
-  const since = Date.parse(headers["if-modified-since"] ?? "");
-  return habits.lastModified && since >= lastModified.getTime();
+  if (tags !== undefined) return tags === "*" || tags.split(",").some((tag) => tag.trim().replace(/^W\//, "") === etag);
+  return Date.parse(headers["if-modified-since"] ?? "") >= Date.parse(lastModified);
 }
 
 /**
- * The one requested range; null for the whole file (RFC 9110, 14.2: what cannot be understood is ignored; 13.1.5:
- * If-Range compares strongly, a weak tag never matches).
+ * The one requested range; null for the whole file (RFC 9110, 14.2: what cannot be understood is ignored; 13.1.5: a range is
+ * sent only where If-Range is one of the file's `validators`).
  */
 function requestedRange(
-  { content, lastModified, habits }: ServedMedium,
-  sentTag: string | null,
+  length: number,
+  validators: string[],
   { headers }: IncomingMessage,
 ): Span | "unsatisfiable" | null {
-  if (headers.range === undefined) return null;
   const condition = headers["if-range"];
-  const isSame =
-    condition === undefined ||
-    (condition === sentTag && !condition.startsWith("W/")) ||
-    (habits.lastModified && condition === lastModified.toUTCString());
-  if (!isSame) return null;
-  const ranges = parseRange(content.length, headers.range);
+  if (headers.range === undefined || (condition !== undefined && !validators.includes(String(condition)))) return null;
+  const ranges = parseRange(length, headers.range);
   if (ranges === -1) return "unsatisfiable";
   if (ranges === -2 || ranges.type !== "bytes" || ranges.length !== 1) return null;
   return { start: ranges[0]!.start, end: ranges[0]!.end + 1 };

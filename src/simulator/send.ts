@@ -1,6 +1,9 @@
 import { request } from "undici";
 import type { Clock } from "../ports.ts";
 
+/** Milliseconds without a byte of the answer. */
+const TIMEOUT = 30_000;
+
 export type Sent = {
   status: number;
   /** The answer, where it was JSON; else its text. */
@@ -10,22 +13,21 @@ export type Sent = {
 };
 
 /**
- * Posts a webhook as the provider does. Rejects with the network's error, or when `timeout` ms (30 s unless given) pass
- * without a byte of the answer; the signal ends it early.
+ * Posts a webhook as the provider does. Rejects with the network's error, or after 30 s without a byte of the answer; the
+ * signal ends it early.
  */
 export async function sendEvent(
   url: string,
   body: Uint8Array,
-  options: { clock: Clock; headers?: Record<string, string>; timeout?: number; signal?: AbortSignal },
+  { clock, signal }: { clock: Clock; signal?: AbortSignal },
 ): Promise<Sent> {
-  const { clock, headers = {}, timeout = 30_000, signal } = options;
   const from = clock.elapsed();
   const answer = await request(url, {
     method: "POST",
-    headers: { "content-type": "application/json", ...headers },
+    headers: { "content-type": "application/json" },
     body,
-    headersTimeout: timeout,
-    bodyTimeout: timeout,
+    headersTimeout: TIMEOUT,
+    bodyTimeout: TIMEOUT,
     signal,
     // A connection of its own: a kept one may have been closed under the request, which no provider would send again.
     reset: true,

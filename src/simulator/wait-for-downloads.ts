@@ -19,30 +19,25 @@ type Wait = {
   /** Seconds at most. */
   linger: number;
   clock: Clock;
-  /** Resolves to end it early. */
-  stopped: Promise<unknown>;
+  /** Ends it early. */
+  signal: AbortSignal;
   say(line: string): void;
 };
 
 /** After the last event: waits until the relay has all media and requests nothing more, and says what it has fetched. */
-export async function waitForDownloads(provider: Provider, { linger, clock, stopped, say }: Wait): Promise<void> {
+export async function waitForDownloads(provider: Provider, { linger, clock, signal, say }: Wait): Promise<void> {
   const all = provider.media().length;
   if (all === 0) return;
   const missing = () => provider.media().filter(({ isTaken }) => !isTaken);
   const began = clock.elapsed();
   const quiet = () => Math.min(provider.quietFor(), clock.elapsed() - began);
   if (linger > 0) say(`serving ${all} media until the relay has them (at most ${linger} s, or Ctrl-C)`);
-  let isOver = false;
-  void stopped.then(() => {
-    isOver = true;
-  });
-  while (!isOver && clock.elapsed() - began < linger * 1000 && (quiet() < QUIET || missing().length > 0)) {
-    await sleep(LOOK_EVERY, clock);
+  while (!signal.aborted && clock.elapsed() - began < linger * 1000 && (quiet() < QUIET || missing().length > 0)) {
+    await sleep(LOOK_EVERY, clock, signal);
   }
   const left = missing();
   if (left.length > 0) say(`${left.length} of ${all} media were not fetched: ${describeMissing(left)}`);
-  else if (quiet() >= QUIET) say(`the relay has fetched all ${all} media`);
-  else say(`the relay has fetched all ${all} media; they are served no longer`);
+  else say(`the relay has fetched all ${all} media`);
 }
 
 function describeMissing(media: ServedMedium[]): string {

@@ -53,9 +53,12 @@ export function nameBackup(now: number, secret?: Uint8Array): string {
 /** Files that SQLite keeps beside a database (sqlite.org/tempfiles.html). */
 export const COMPANIONS = ["-journal", "-wal", "-shm"];
 
+/** How the names of copies that are not whole yet end: nothing else has such names. */
+export const PART = ".relay-part";
+
 /** Where a copy is until it is whole. */
 export function partOf(file: string): string {
-  return join(dirname(file), `.${basename(file)}.part`);
+  return join(dirname(file), `.${basename(file)}${PART}`);
 }
 
 /** Removes what a process that was killed has left of a copy: only after its end. */

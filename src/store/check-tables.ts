@@ -31,11 +31,14 @@ export async function checkTables(inspect: () => Inspected, signal: AbortSignal)
   }
 }
 
-/** A database that is only looked at (sqlite/files/inspect.ts). */
+/** A database that is only looked at. */
 export type Inspected = {
+  /** `isOurs`: whether it is a relay's; `newest`: the schema of this program. */
   facts(): { isOurs: boolean; schema: number; newest: number; journalMode: string };
   tables(): string[];
+  /** What is wrong with all of it, indexes too; nothing: it is whole (sqlite.org/pragma.html#pragma_integrity_check). Takes long. */
   checkAll(): string[];
+  /** The same for one table, without comparing its indexes with it: of a large database, a part at a time. */
   checkTable(name: string): string[];
   close(): void;
 };

@@ -11,12 +11,6 @@ const END_NAMES = ["expires", "expiry", "expire", "expires_at", "expiresat", "ex
 /** Akamai's tokens: `exp=…~acl=…~hmac=…`. */
 const TOKEN_NAMES = ["hdnts", "hdnea", "hdntl", "__token__"];
 
-const TIME_NAMES = new Set([
-  ...END_NAMES,
-  ...TOKEN_NAMES,
-  ..."x-amz-date x-amz-expires x-goog-date x-goog-expires sig se key-pair-id policy".split(" "),
-]);
-
 const TELLS_TIME = new RegExp(
   `[?&](?:x-(?:amz|goog)-expires|se|policy|${[...END_NAMES, ...TOKEN_NAMES].join("|")})=`,
   "i",
@@ -35,7 +29,7 @@ export function expiryOf(url: string): number | null {
     .split("#", 1)[0]!
     .split("&")) {
     const name = nameOf(parameter);
-    if (TIME_NAMES.has(name)) values.set(name, decoded(parameter.slice(name.length + 1)));
+    values.set(name, decoded(parameter.slice(name.length + 1)));
   }
   const times = [
     after(values.get("x-amz-date"), values.get("x-amz-expires")),
@@ -58,11 +52,8 @@ function decoded(value: string): string {
 
 /** A start like 20260131T235959Z, and seconds from then. */
 function after(start: string | undefined, seconds: string | undefined): number | null {
-  const [, ...parts] = /^(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)Z$/.exec(start ?? "") ?? [];
-  if (parts.length === 0 || !/^\d{1,9}$/.test(seconds ?? "")) return null;
-  const [date, time] = [parts.slice(0, 3).join("-"), parts.slice(3).join(":")];
-  const begin = isoTime(`${date}T${time}Z`);
-  return begin === null ? null : begin + Number(seconds) * 1000;
+  const begin = isoTime(start?.replace(/^(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)Z$/, "$1-$2-$3T$4:$5:$6Z"));
+  return begin === null || !/^\d{1,9}$/.test(seconds ?? "") ? null : begin + Number(seconds) * 1000;
 }
 
 /** Seconds since 1970, as ten digits: fewer would be before 2001. */

@@ -359,7 +359,7 @@ test("a process that handles no signal is killed at once, and its half file is r
     `import { writeFileSync } from "node:fs";
      import process from "node:process";
      process.on("SIGTERM", () => {});
-     writeFileSync(process.argv[3].replace(/([^/]+)$/, ".$1.part"), "half");
+     writeFileSync(process.argv[3].replace(/([^/]+)$/, ".$1.relay-part"), "half");
      for (;;);`,
   );
   const self = { command: process.execPath, args: [...SELF.args.slice(0, -1), program] };

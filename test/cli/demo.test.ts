@@ -1,28 +1,35 @@
 import assert from "node:assert/strict";
 import { readdirSync } from "node:fs";
 import { tmpdir } from "node:os";
+import process from "node:process";
 import { test } from "node:test";
 import { request } from "undici";
-import { runDemo } from "../../src/cli/commands/demo.ts";
+import { parse } from "../../src/cli/args.ts";
+import { command } from "../../src/cli/commands/demo.ts";
+import type { Program } from "../../src/cli/program.ts";
+import { tempFolder } from "../support/folder.ts";
 import { realPorts } from "../support/real-ports.ts";
+import { finish, spawnCli } from "../support/spawn.ts";
 import { waitFor } from "../support/wait.ts";
 
 test("the demo shows the whole loop, and then goes on until it is stopped, and leaves nothing behind", async () => {
-  const lines: string[] = [];
-  const complaints: string[] = [];
-  const stop = Promise.withResolvers<void>();
-  const running = runDemo({
-    ports: realPorts("demo"),
-    target: null,
-    log: null,
-    say: (line = "") => void lines.push(line),
-    complain: (line) => void complaints.push(line),
-    stay: true,
-    stopped: stop.promise,
+  const written = { stdout: "", stderr: "" };
+  const output = (name: keyof typeof written) => ({
+    write(data: string | Uint8Array) {
+      written[name] += String(data);
+    },
   });
-  const shown = () => lines.join("\n");
-  await waitFor(() => shown().includes("until Ctrl-C") || complaints.length > 0);
-  assert.deepEqual(complaints, []);
+  const stop = Promise.withResolvers<void>();
+  const program = {
+    ports: realPorts("demo"),
+    stdout: output("stdout"),
+    stderr: output("stderr"),
+    untilStopped: () => stop.promise,
+  } as unknown as Program;
+  const running = command.run(program, parse(command, []));
+  const shown = () => written.stdout;
+  await waitFor(() => shown().includes("until Ctrl-C") || written.stderr !== "");
+  assert.equal(written.stderr, "");
   for (const [at, type] of [
     "draft.new",
     "draft.update",
@@ -47,6 +54,23 @@ test("the demo shows the whole loop, and then goes on until it is stopped, and l
   const folder = /\/wochit-relay-demo-\w+/.exec(shown())![0].slice(1);
   assert.ok(readdirSync(tmpdir()).includes(folder));
   stop.resolve();
-  assert.equal(await running, true);
+  assert.equal(await running, 0);
   assert.ok(!readdirSync(tmpdir()).includes(folder));
+});
+
+test("the demo leaves nothing behind when its terminal is closed", async (t) => {
+  const folder = tempFolder(t);
+  const child = spawnCli(["demo"], { env: { TMPDIR: folder, NODE_DISABLE_COMPILE_CACHE: "1" } });
+  const ended = finish(child);
+  let shown = "";
+  child.stdout!.on("data", (text) => {
+    shown += text;
+  });
+  await waitFor(() => shown.includes("until Ctrl-C"));
+  assert.match(readdirSync(folder).join(), /^wochit-relay-demo-\w+$/);
+  // Shell and kernel.
+  process.kill(child.pid!, "SIGHUP");
+  process.kill(child.pid!, "SIGHUP");
+  assert.equal((await ended).code, 0);
+  assert.deepEqual(readdirSync(folder), []);
 });

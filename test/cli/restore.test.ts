@@ -81,7 +81,7 @@ test("it refuses, in one line, whatever would lose something", async (t) => {
     assert.match(stderr, why);
     assert.match(stderr, /^wochit-relay: [^\n]+\n$/);
     assert.equal(said.code, code);
-    assert.equal(existsSync(join(dataDir, ".relay.db.part")), false);
+    assert.equal(existsSync(join(dataDir, ".relay.db.relay-part")), false);
   };
   await refused(join(dir, "none.db"), /there is no file/);
   await refused(dir, /is no file/);
@@ -238,22 +238,17 @@ test("without a name, the backups in the target are listed, newest first, and no
   assert.equal(existsSync(config.dataDir), false);
 });
 
-test("a data folder that can be none is said in words", async (t) => {
+test("a data folder that can be none is one line that names it", async (t) => {
   const { dir, file } = await settle(t);
-  const says = async (name: string, dataDir: string, why: RegExp) => {
-    const path = join(dir, `${name}.json`);
+  writeFileSync(join(dir, "text"), "mine");
+  symlinkSync(join(dir, "nowhere"), join(dir, "dangling"));
+  for (const dataDir of ["text", "text/a/b", "dangling", "dangling/a"]) {
+    const path = join(dir, "other.json");
     writeFileSync(path, JSON.stringify({ dataDir: join(dir, dataDir) }));
     const { code, stderr } = await callCli(["restore", file, "--config", path]);
     assert.equal(code, 1);
-    assert.match(stderr, why);
-    assert.match(stderr, /^wochit-relay: dataDir [^\n]+; move it away, or change dataDir in the config\n$/);
-  };
-  writeFileSync(join(dir, "text"), "mine");
-  symlinkSync(join(dir, "nowhere"), join(dir, "dangling"));
-  await says("file", "text", /dataDir \S+text is no folder/);
-  await says("below", "text/a/b", /dataDir \S+text\/a\/b cannot be made: \S+text is no folder/);
-  await says("link", "dangling", /dataDir \S+dangling is a link that leads nowhere/);
-  await says("deep", "dangling/a", /cannot be made: \S+dangling is a link that leads nowhere/);
+    assert.match(stderr, new RegExp(`^wochit-relay: [^\\n]+${dataDir}[^\\n]+\\n$`));
+  }
 });
 
 const TALKS = ["app", "late"];

@@ -116,7 +116,7 @@ test("a relay whose certificate is not trusted here is said to have one", async 
   assert.equal(code, 1);
   assert.match(
     stderr,
-    /^the relay's certificate at localhost:\d+ is refused \(\w+\): set NODE_EXTRA_CA_CERTS to [^\n]*\n$/,
+    /^the relay's certificate at localhost:\d+ is refused \([^\n]*(CERT|certificate)[^\n]*\): [\s\S]*set NODE_EXTRA_CA_CERTS to [^\n]*\n$/,
   );
 });
 

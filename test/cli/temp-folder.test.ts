@@ -9,9 +9,9 @@ import { testClock } from "../support/ports.ts";
 test("each run has a folder of its own, which is there until its own end", async (t) => {
   const dataDir = tempFolder(t);
   const clock = testClock(Date.now());
-  await withTempFolder(dataDir, "backup", clock, async (first) => {
+  await withTempFolder(dataDir, clock, async (first) => {
     writeFileSync(join(first, "copy"), "half");
-    await withTempFolder(dataDir, "backup", clock, async (second) => {
+    await withTempFolder(dataDir, clock, async (second) => {
       assert.notEqual(second, first);
       assert.equal(statSync(second).mode & 0o777, 0o700);
     });
@@ -29,13 +29,13 @@ test("a folder whose run takes long is not cleared, one that was left for an hou
   mkdirSync(left);
   symlinkSync(elsewhere, join(dataDir, ".backup-link"));
   utimesSync(left, clock.now() / 1000, clock.now() / 1000);
-  await withTempFolder(dataDir, "backup", clock, async (first) => {
+  await withTempFolder(dataDir, clock, async (first) => {
     for (let n = 0; n < 12; n++) {
       await clock.advance(10 * 60_000);
       // The disk takes its own time.
       await new Promise((resolve) => setTimeout(resolve, 5));
     }
-    await withTempFolder(dataDir, "backup", clock, async () => {});
+    await withTempFolder(dataDir, clock, async () => {});
     assert.ok(existsSync(first));
     assert.equal(existsSync(left), false);
   });

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { attempt, checker, draft, type OpenStore, plain, remove } from "./store.ts";
+import { attempt, type Bench, checker, draft, type OpenStore, plain, remove } from "./store.ts";
 
 const LEASE = 30_000;
 
@@ -9,14 +9,13 @@ export function storeLanesContract(engine: string, openStore: OpenStore): void {
 
   check(
     "what a worker gives back waits again, and is lost to it",
-    async ({ post, claim, deliver, store, clock, seqs }) => {
-      await post(remove("v1"));
-      await post(draft("v1"));
-      const [job] = await claim();
-      assert.equal(await store.renew(job!, 0), true);
-      const { state, nextAttemptAt, attempts } = await store.delivery(job!.id);
+    async (at) => {
+      const { claim, deliver, store, clock, seqs } = at;
+      const job = await headOfTwo(at);
+      assert.equal(await store.renew(job, 0), true);
+      const { state, nextAttemptAt, attempts } = await store.delivery(job.id);
       assert.deepEqual([state, nextAttemptAt, attempts], ["pending", clock.now(), 0]);
-      assert.equal((await deliver(job!)).settled, false);
+      assert.equal((await deliver(job)).settled, false);
       assert.deepEqual(seqs(await claim()), ["v1#1"]);
     },
     plain(),
@@ -24,14 +23,13 @@ export function storeLanesContract(engine: string, openStore: OpenStore): void {
 
   check(
     "what is given back after it was canceled ends, and its lane goes on",
-    async ({ post, claim, store, clock, seqs }) => {
-      await post(remove("v1"));
-      await post(draft("v1"));
-      const [job] = await claim();
-      await store.cancelDelivery(job!.id, clock.now());
-      assert.equal((await store.delivery(job!.id)).state, "running");
-      assert.equal(await store.renew(job!, 0), true);
-      const { state, attempts, lastError } = await store.delivery(job!.id);
+    async (at) => {
+      const { claim, store, clock, seqs } = at;
+      const job = await headOfTwo(at);
+      await store.cancelDelivery(job.id, clock.now());
+      assert.equal((await store.delivery(job.id)).state, "running");
+      assert.equal(await store.renew(job, 0), true);
+      const { state, attempts, lastError } = await store.delivery(job.id);
       assert.deepEqual([state, attempts, lastError], ["canceled", 0, "canceled by the operator"]);
       assert.deepEqual(seqs(await claim()), ["v1#2"]);
     },
@@ -40,14 +38,13 @@ export function storeLanesContract(engine: string, openStore: OpenStore): void {
 
   check(
     "one whose lease has run out is canceled at once, and its lane goes on",
-    async ({ post, claim, deliver, store, clock, seqs }) => {
-      await post(remove("v1"));
-      await post(draft("v1"));
-      const [job] = await claim();
+    async (at) => {
+      const { claim, deliver, store, clock, seqs } = at;
+      const job = await headOfTwo(at);
       await clock.advance(LEASE);
-      await store.cancelDelivery(job!.id, clock.now());
-      assert.equal((await store.delivery(job!.id)).state, "canceled");
-      assert.equal((await deliver(job!)).settled, false);
+      await store.cancelDelivery(job.id, clock.now());
+      assert.equal((await store.delivery(job.id)).state, "canceled");
+      assert.equal((await deliver(job)).settled, false);
       assert.deepEqual(seqs(await claim()), ["v1#2"]);
     },
     plain(),
@@ -87,13 +84,9 @@ export function storeLanesContract(engine: string, openStore: OpenStore): void {
 
   check(
     "one whose lease has run out is claimed anew before what was put ahead of it: its attempt may still be under way",
-    async ({ post, claim, deliver, store, clock, seqs }) => {
-      await post(remove("v1"));
-      await post(draft("v1"));
-      const [first] = await claim();
-      await store.settleDelivery(first!, { is: "dead", attempt: attempt(clock, 500) }, clock.now());
-      assert.deepEqual(seqs(await claim()), ["v1#2"]);
-      await store.retryDelivery(first!.id, clock.now());
+    async (at) => {
+      const { claim, deliver, clock, seqs } = at;
+      await retriedBehindOther(at);
       await clock.advance(LEASE);
       const again = await claim();
       assert.deepEqual(seqs(again), ["v1#2"]);
@@ -105,15 +98,11 @@ export function storeLanesContract(engine: string, openStore: OpenStore): void {
 
   check(
     "what was put ahead of one that was under way is due at once after a start",
-    async ({ post, claim, store, clock, seqs }) => {
-      await post(remove("v1"));
-      await post(draft("v1"));
-      const [first] = await claim();
-      await store.settleDelivery(first!, { is: "dead", attempt: attempt(clock, 500) }, clock.now());
-      assert.deepEqual(seqs(await claim()), ["v1#2"]);
-      await store.retryDelivery(first!.id, clock.now());
+    async (at) => {
+      const { claim, store, clock, seqs } = at;
+      const first = await retriedBehindOther(at);
       assert.equal(await store.freeLeases(clock.now()), 1);
-      assert.equal((await store.delivery(first!.id)).nextAttemptAt, clock.now());
+      assert.equal((await store.delivery(first.id)).nextAttemptAt, clock.now());
       assert.deepEqual(seqs(await claim()), ["v1#1"]);
     },
     plain(),
@@ -134,4 +123,21 @@ export function storeLanesContract(engine: string, openStore: OpenStore): void {
     },
     plain(),
   );
+}
+
+/** Two events of a video, of which the first is being delivered. */
+async function headOfTwo({ post, claim }: Bench) {
+  await post(remove("v1"));
+  await post(draft("v1"));
+  return (await claim())[0]!;
+}
+
+/** The same, but that the first has failed for good, and is retried while the second is being delivered. */
+async function retriedBehindOther(at: Bench) {
+  const { claim, store, clock, seqs } = at;
+  const first = await headOfTwo(at);
+  await store.settleDelivery(first, { is: "dead", attempt: attempt(clock, 500) }, clock.now());
+  assert.deepEqual(seqs(await claim()), ["v1#2"]);
+  await store.retryDelivery(first.id, clock.now());
+  return first;
 }

@@ -4,11 +4,12 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { gzipSync } from "node:zlib";
 import { request } from "undici";
-import { faultsByName, type Habits } from "../../src/simulator/faults.ts";
+import { faultsByName } from "../../src/simulator/faults.ts";
 import { sha256Of } from "../support/bytes.ts";
 import { box, mp4 } from "../support/media-bytes.ts";
 import { serve, serveRaw } from "../support/media-server.ts";
 import { ODD_HEADS } from "../support/odd-heads.ts";
+import { type Habits, setHabits } from "../support/provider.ts";
 import { endpointTo } from "../support/relay-in-folder.ts";
 import { waitFor } from "../support/wait.ts";
 import { withStage } from "./stage.ts";
@@ -55,7 +56,7 @@ test("a broken download goes on where the server shows that the rest fits, and s
     await Promise.all(
       servers.map(async ([name, habits, twice], nth) => {
         const video = provider.addVideo(`server-${nth}`, { bytes: 2 * half });
-        video.setHabits(habits);
+        setHabits(provider, video, habits);
         video.setFault({ name: "cut", after: half, times: 1 });
         const wish = { videoId: `server-${nth}`, videoUrl: video.link(), thumbnailUrl: "" };
         const { json } = await delivery((await send("video.ready", wish)).id);

@@ -54,7 +54,7 @@ async function checkArrived({ delivery, app }: Stage, sent: Sent[]): Promise<voi
     assert.equal(json.relay.media.video.sha256, video.sha256);
     assert.deepEqual(
       [video.counts.requests, video.counts.downloads, video.counts.bytes],
-      [1, 1, video.content.length],
+      [1, 1, video.bytes.length],
       `${videoId} was fetched once`,
     );
   }

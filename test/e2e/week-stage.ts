@@ -7,13 +7,13 @@ import Database from "better-sqlite3";
 import type { ConfigInput } from "../../src/config/schema.ts";
 import { openRelay, type Relay } from "../../src/relay.ts";
 import { makeEvent } from "../../src/simulator/events.ts";
-import type { LinkOptions } from "../../src/simulator/links.ts";
-import { type MediaRequest, openProvider, type Provider } from "../../src/simulator/provider.ts";
-import { seededRandom } from "../../src/simulator/random.ts";
+import { openProvider, type Provider } from "../../src/simulator/provider.ts";
 import { sendEvent } from "../../src/simulator/send.ts";
 import { configIn } from "../support/config.ts";
 import { tempFolder } from "../support/folder.ts";
 import { testClock, testLog } from "../support/ports.ts";
+import { type LinkOptions, linkMaker, type MediaRequest, recordRequests } from "../support/provider.ts";
+import { seededRandom } from "../support/random.ts";
 import { openReceiver, type Receiver } from "../support/receiver.ts";
 import { isWhole } from "../support/whole.ts";
 
@@ -33,7 +33,7 @@ export type Week = {
   open(options?: { workers?: boolean }): Promise<void>;
   close(): Promise<void>;
   /** Sends an event about a new video with a link of this sort; `lifetime` in seconds. */
-  post(videoId: string, link: Required<LinkOptions>): Promise<Posted>;
+  post(videoId: string, link: LinkOptions): Promise<Posted>;
   /** Lets time pass, a step at a time, until all that is due at each has been done. */
   passUntil(until: number): Promise<void>;
   /** The folder of the copies goes away, and a file is in its place; or it comes back as it was. */
@@ -68,8 +68,9 @@ export async function openWeek(
   const clock = testClock(start);
   const random = seededRandom("week");
   const ports = { clock, random, log: testLog() };
-  const requests: MediaRequest[] = [];
-  const provider = await openProvider({ clock, random, onRequest: (one) => void requests.push(one) });
+  const provider = await openProvider({ clock, random });
+  const requests = recordRequests(provider, clock);
+  const linkTo = linkMaker(provider, clock);
   t.after(() => provider.close());
   const app = await openReceiver();
   t.after(() => app.close());
@@ -139,7 +140,7 @@ export async function openWeek(
     },
     async post(videoId, link) {
       const video = provider.addVideo(videoId);
-      const videoUrl = video.link(link);
+      const videoUrl = linkTo(video, link);
       const { body } = makeEvent("video.ready", { random, videoId, context: videoId, videoUrl, thumbnailUrl: "" });
       const at = clock.now();
       const { status, json } = await sendEvent(relay!.url, body, { clock });

@@ -4,9 +4,9 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import type { Medium } from "../../src/model/medium.ts";
-import type { LinkScheme } from "../../src/simulator/links.ts";
 import { deadlineOf } from "../../src/wochit/link-expiry.ts";
 import { endpoint } from "../support/config.ts";
+import type { LinkScheme } from "../support/provider.ts";
 import { openStored } from "../support/stored.ts";
 import { openWeek, type Posted, STEP, type Week } from "./week-stage.ts";
 
@@ -82,7 +82,7 @@ test("in a week with a provider that is down most of the time and a target that 
     ],
   }));
   const { provider, requests } = week;
-  provider.setOutage((now) => (isUp(now) ? null : { name: "reset" }));
+  provider.server.prependListener("request", () => provider.setFault(isUp(week.now()) ? null : { name: "reset" }));
   const posted: Posted[] = [];
 
   // First tries are made by deadline, whatever the order in which the events came.

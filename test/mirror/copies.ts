@@ -19,6 +19,7 @@ import { sha256Of } from "../support/bytes.ts";
 import { configIn } from "../support/config.ts";
 import { tempFolder } from "../support/folder.ts";
 import { testClock, testPorts } from "../support/ports.ts";
+import { waitFor } from "../support/wait.ts";
 
 export const HOUR = 3_600_000;
 export const DAY = 24 * HOUR;
@@ -43,22 +44,26 @@ export async function openCopies(t: Pick<TestContext, "after">, mirror: NonNulla
   const targets = await openTargets({ config: config.mirror, dataDir: config.dataDir, store });
   t.after(() => targets.close());
 
-  const state = { fault: null as Fault, puts: [] as string[], busy: 0 };
-  const busy = async <Result>(work: Promise<Result>): Promise<Result> => {
-    state.busy++;
-    return work.finally(() => state.busy--);
+  const state = { fault: null as Fault, puts: [] as string[] };
+  /** What is under way: real puts, faults in place of them, and failures whose verdict is not known. */
+  const under = { puts: 0, faults: 0, verdicts: 0 };
+  const count = <Result>(what: keyof typeof under, work: Promise<Result>): Promise<Result> => {
+    under[what]++;
+    return work.finally(() => under[what]--);
   };
-  const real: MirrorTarget["put"] = (...given) => busy(targets.present.put(...given));
+  /** A verdict needs a real disk only, unless a fault holds its probe: that may wait for the clock. */
+  const isBusy = () => under.puts > 0 || (under.verdicts > 0 && under.faults === 0);
+  const real: MirrorTarget["put"] = (...given) => count("puts", targets.present.put(...given));
   const target: MirrorTarget = {
     ...targets.present,
     put: (...given) => {
       state.puts.push(given[0]);
-      return state.fault === null ? real(...given) : state.fault(...given);
+      return state.fault === null ? real(...given) : count("faults", state.fault(...given));
     },
   };
   const health = createTargetHealth({ target, ports, spoolDir });
   const { failed } = health;
-  health.failed = (error) => busy(failed(error));
+  health.failed = (error) => count("verdicts", failed(error));
   const locks = createCopyLocks();
   const { presentId: targetId } = targets;
   const given = { config: config.mirror, store, target, targetId, ports, spoolDir, targetHealth: health, locks };
@@ -132,7 +137,7 @@ export async function openCopies(t: Pick<TestContext, "after">, mirror: NonNulla
       await Promise.all(jobs.map((job) => (queue as typeof uploads).run(job, lease)));
       return jobs.length;
     },
-    /** Workers on both queues, until `ask` says yes; moves the clock by `step`, and gives real disks a moment each time. */
+    /** Workers on both queues, until `ask` says yes; moves the clock by `step`, and waits for real disks each time. */
     async until(ask: () => boolean | Promise<boolean>, { step = 1_000, most = 5_000 } = {}) {
       const workers = [startWorker(uploads, store, ports), startWorker(deletions, store, ports)];
       const from = clock.now();
@@ -140,13 +145,23 @@ export async function openCopies(t: Pick<TestContext, "after">, mirror: NonNulla
         while (!(await ask())) {
           if (clock.now() - from > most * step) throw new Error(`waited in vain for: ${ask}`);
           await clock.advance(step);
-          for (let moment = 0; moment === 0 || (state.busy > 0 && moment < 200); moment++) await sleep(2);
+          await sleep(2);
+          await waitFor(() => !isBusy());
         }
+        return clock.now() - from;
       } finally {
-        await Promise.all(workers.map((worker) => worker.stop(0)));
+        let isStopped = false;
+        const stopped = Promise.all(workers.map((worker) => worker.stop(0))).finally(() => {
+          isStopped = true;
+        });
+        // A job that ends may wait for the clock, too.
+        while (!isStopped) {
+          await clock.advance(1_000);
+          await sleep(2);
+        }
+        await stopped;
         await store.freeLeases(clock.now());
       }
-      return clock.now() - from;
     },
     /** The target's own put, which the clock waits for. */
     real,

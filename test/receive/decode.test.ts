@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { brotliCompressSync, deflateRawSync, deflateSync, gzipSync } from "node:zlib";
+import { reprocess } from "../../src/actions/quarantine.ts";
 import { createAcceptKept } from "../../src/receive/accept.ts";
 import { openFrontDoor } from "../support/front-door.ts";
 
@@ -115,8 +116,8 @@ test("what was kept packed, without its headers, can be taken in", async (t) => 
     const text = event(`${what}${"x".repeat(100)}`);
     assert.equal((await post(write(text), { headers: { "content-encoding": "gzip" } })).status, 413, what);
     const [kept] = await store.quarantined({ limit: 1 });
-    const { body, sourceAddress, receivedAt } = await store.quarantinedBody(kept!.id);
-    const { id } = await accept(body, sourceAddress, receivedAt);
+    const { id } = await reprocess(store, accept, kept!.id);
+    assert.equal((await store.event(id)).late, true, what);
     assert.equal(Buffer.from(await store.eventBody(id)).toString(), text, what);
   }
   const noise = Buffer.from("no JSON, and nothing else that is known");

@@ -5,6 +5,7 @@ import { resolve } from "node:path";
 import { test } from "node:test";
 import { Webhook } from "standardwebhooks";
 import { cancelDeliveries } from "../../src/actions/deliveries.ts";
+import type { Config } from "../../src/config/schema.ts";
 import { openStore } from "../../src/store/open.ts";
 import { withStage } from "../e2e/stage.ts";
 import { send } from "../support/front-door.ts";
@@ -203,6 +204,42 @@ test("a download under way goes on, from where it was, under the new settings of
     assert.equal((await delivery(id)).json.relay.media.video.status, "mirrored");
     assert.ok(performance.now() - reloaded < 25_000, "its lease was given back");
     assert.ok(video.counts.bytes < bytes * 1.5, "what was there was not fetched again");
+  }));
+
+test("where a part cannot be opened nothing is taken, and the former ones work on; the next config is taken", () =>
+  withStage({}, async ({ provider, send, delivery, relay }) => {
+    const isMirrored = async (videoId: string) => {
+      const { id } = await send("video.ready", {
+        videoId,
+        videoUrl: provider.addVideo(videoId).link(),
+        thumbnailUrl: "",
+      });
+      assert.equal((await delivery(id)).json.relay.media.video.status, "mirrored");
+    };
+    const wrong: ((config: Config) => void)[] = [
+      ({ mirror }) => {
+        mirror.allowPrivateAddresses = ["no host!"];
+      },
+      // The mirror is opened, and the routes are not.
+      ({ mirror, server }) => {
+        mirror.concurrency = 1;
+        server.trustedProxies = ["no network"];
+      },
+    ];
+    for (const [nth, change] of wrong.entries()) {
+      const refused = relay.reload({ receive: { allowFrom: ["192.0.2.1"] } }, change);
+      await assert.rejects(refused);
+      await isMirrored(`after-${nth}`);
+    }
+    // What fails after it was taken leaves the new parts at work.
+    const failing = relay.reload({ receive: { allowFrom: ["127.0.0.1"] } }, ({ mirror, endpoints }) => {
+      mirror.concurrency = 1;
+      endpoints.push({ ...endpoints[0]!, id: "broken", url: "no address" });
+    });
+    await assert.rejects(failing);
+    await isMirrored("after-failing");
+    await relay.reload({ receive: { allowFrom: ["127.0.0.1"] }, mirror: { concurrency: 2 } });
+    await isMirrored("last");
   }));
 
 test("with mirroring switched off and on again, what waited is told, then copied with what came, and the app is told that, too", () =>

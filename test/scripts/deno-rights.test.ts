@@ -33,7 +33,7 @@ function folderOnDisk(t: TestContext): string {
 function start(args: string[], options: { cwd: string; rights?: string[] }) {
   const child = spawn(deno!, ["run", "--no-prompt", ...(options.rights ?? rights), main, ...args], {
     cwd: options.cwd,
-    env: bareEnvironment(),
+    env: { ...bareEnvironment(), TMPDIR: options.cwd },
   });
   return { child, ended: finishInTime(child) };
 }

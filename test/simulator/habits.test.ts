@@ -2,8 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { request } from "undici";
 import type { Clock } from "../../src/ports.ts";
-import type { MediaRequest } from "../../src/simulator/provider.ts";
-import { withProvider } from "../support/provider.ts";
+import { recordRequests, setHabits, withProvider } from "../support/provider.ts";
 import { realPorts } from "../support/real-ports.ts";
 import { waitFor } from "../support/wait.ts";
 
@@ -46,7 +45,7 @@ test("a connection that breaks after a number of bytes, each time, gives the fil
 test("a server without ranges sends the whole file, whatever piece was asked for", () =>
   withProvider({}, async (provider) => {
     const video = provider.addVideo("a", { bytes: 10_000 });
-    video.setHabits({ ranges: false });
+    setHabits(provider, video, { ranges: false });
     for (const range of ["bytes=5000-", "bytes=20000-"]) {
       const got = await get(video.link(), { range });
       assert.deepEqual([got.status, got.body.length, got.headers["accept-ranges"]], [200, 10_000, undefined]);
@@ -55,10 +54,11 @@ test("a server without ranges sends the whole file, whatever piece was asked for
 
 test("an etag that is weak, changes each time, or is not there never lets a range go on", () =>
   withProvider({}, async (provider) => {
-    const video = provider.addVideo("a", { bytes: 10_000 });
     const range = "bytes=5000-";
+    const bytes = 10_000;
 
-    video.setHabits({ etag: "weak" });
+    let video = provider.addVideo("weak", { bytes });
+    setHabits(provider, video, { etag: "weak" });
     const weak = String((await get(video.link())).headers.etag);
     assert.equal(weak, `W/${video.etag}`);
     assert.equal((await get(video.link(), { range, "if-range": weak })).status, 200);
@@ -68,21 +68,24 @@ test("an etag that is weak, changes each time, or is not there never lets a rang
       "what is weak is good enough for this",
     );
 
-    video.setHabits({ etag: "changing" });
+    video = provider.addVideo("changing", { bytes });
+    setHabits(provider, video, { etag: "changing" });
     const first = String((await get(video.link())).headers.etag);
     const second = await get(video.link(), { range, "if-range": first });
     assert.equal(second.status, 200);
     assert.notEqual(second.headers.etag, first);
     assert.equal((await get(video.link(), { "if-none-match": first })).status, 200);
 
-    video.setHabits({ etag: "none" });
+    video = provider.addVideo("none", { bytes });
+    setHabits(provider, video, { etag: "none" });
     const none = await get(video.link());
     assert.equal(none.headers.etag, undefined);
     assert.equal((await get(video.link(), { range, "if-range": video.etag })).status, 200);
     const modified = String(none.headers["last-modified"]);
     assert.equal((await get(video.link(), { range, "if-range": modified })).status, 206);
 
-    video.setHabits({ etag: "none", lastModified: false });
+    video = provider.addVideo("bare", { bytes });
+    setHabits(provider, video, { etag: "none", lastModified: false });
     assert.equal((await get(video.link())).headers["last-modified"], undefined);
     assert.equal((await get(video.link(), { range, "if-range": modified })).status, 200);
     assert.equal((await get(video.link(), { "if-modified-since": modified })).status, 200);
@@ -91,7 +94,7 @@ test("an etag that is weak, changes each time, or is not there never lets a rang
 test("for the first seconds a link answers 404 or 403, then it is there", () => {
   let now = 0;
   const clock: Clock = { ...realPorts().clock, now: () => now };
-  return withProvider({ clock, linkScheme: "plain" }, async (provider) => {
+  return withProvider({ clock }, async (provider) => {
     for (const name of ["403", "404"] as const) {
       const video = provider.addVideo(name);
       video.setFault({ name, lasts: 3_000 });
@@ -108,19 +111,20 @@ test("for the first seconds a link answers 404 or 403, then it is there", () => 
 test("in an outage every request is reset or put off, as long as the clock says, and each is noted", () => {
   let now = 0;
   const clock: Clock = { ...realPorts().clock, now: () => now };
-  const seen: MediaRequest[] = [];
-  return withProvider({ clock, onRequest: (one) => void seen.push(one) }, async (provider) => {
+  return withProvider({ clock }, async (provider) => {
+    const seen = recordRequests(provider, clock);
     const video = provider.addVideo("a");
     const other = provider.addThumbnail("b");
-    provider.setOutage((at) => (at < 1_000 ? { name: "reset" } : at < 2_000 ? { name: "503", retryAfter: 1 } : null));
+    provider.setFault({ name: "reset" });
     for (const medium of [video, other]) {
       await assert.rejects(request(medium.link()), { code: /^(UND_ERR_SOCKET|ECONNRESET)$/ });
     }
     now = 1_000;
+    provider.setFault({ name: "503" });
     assert.equal((await get(video.link())).status, 503);
     now = 2_000;
+    provider.setFault(null);
     assert.equal((await get(video.link(), { range: "bytes=5-", "if-range": '"x"' })).status, 200);
-    provider.setOutage(null);
     await waitFor(() => seen.at(-1)?.status === 200);
     const method = "GET";
     assert.deepEqual(seen, [

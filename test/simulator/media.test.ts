@@ -91,7 +91,6 @@ test("a size that no video can have is refused", () => {
 test("a content sniffer takes each for what it is", async () => {
   const type = async (bytes: Uint8Array) => (await fileTypeFromBuffer(bytes))?.mime;
   assert.equal(await type(tinyMp4()), "video/mp4");
-  assert.equal(await type(tinyMp4({ container: "mov" })), "video/quicktime");
   assert.equal(await type(tinyJpeg("a")), "image/jpeg");
 });
 

@@ -6,7 +6,7 @@ import type { ConfigInput } from "../../src/config/schema.ts";
 import { type ListenOptions, listen } from "../../src/platform/http/server.ts";
 import { systemClock } from "../../src/platform/runtime.ts";
 import { openReceive } from "../../src/receive/route.ts";
-import { publicApp } from "../../src/relay/public-app.ts";
+import { openDoor } from "../../src/relay/public-app.ts";
 import { openStore } from "../../src/store/open.ts";
 import { configIn } from "./config.ts";
 import { tempFolder } from "./folder.ts";
@@ -27,8 +27,7 @@ export async function openFrontDoor(t: TestContext, input: ConfigInput = {}, lim
   const receive = openReceive({ store, config, ports, onAccepted() {} });
   const media = () => new Response(null, { status: 404 });
   const health = new Hono().get("/healthz", (c) => c.text("ok"));
-  const app = publicApp({ receive, media, health }, ports.log);
-  const { gate } = receive.unserved;
+  const { app, gate } = openDoor({ receive, media, health }, ports.log);
   const { tls } = config.server;
   const at = { host: "127.0.0.1", port: 0, tls };
   const listener = await listen(app, at, ports.clock, { gate, log: ports.log, ...limits });

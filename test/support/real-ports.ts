@@ -1,7 +1,7 @@
 import { systemClock } from "../../src/platform/runtime.ts";
 import type { Ports } from "../../src/ports.ts";
-import { seededRandom } from "../../src/simulator/random.ts";
 import { testLog } from "./ports.ts";
+import { seededRandom } from "./random.ts";
 
 export type RealPorts = Ports & { log: ReturnType<typeof testLog> };
 

@@ -32,8 +32,8 @@ export type RelayInFolder = {
   ports: RealPorts;
   /** Closes it and opens it anew over the same folder and port, with other options if given. */
   restart(overrides?: ConfigInput): Promise<void>;
-  /** What SIGHUP does: the running relay takes another config, with these options changed. */
-  reload(overrides: ConfigInput): ReturnType<Relay["reload"]>;
+  /** What SIGHUP does: the running relay takes another config, with these options changed; `change`: after the check. */
+  reload(overrides: ConfigInput, change?: (config: Config) => void): ReturnType<Relay["reload"]>;
   /** Stops it; `restart` opens it again. */
   stop(): Promise<void>;
   /** Stops it and removes the folder. */
@@ -91,9 +91,10 @@ export async function startRelay(overrides: ConfigInput = {}, ports: RealPorts =
         await relay.close();
         ({ config, relay } = await open(port));
       },
-      async reload(next) {
+      async reload(next, change) {
         given = { ...given, ...next };
         config = await write(relay.port);
+        change?.(config);
         return relay.reload(config);
       },
       stop: () => relay.close(),

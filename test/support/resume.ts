@@ -1,13 +1,14 @@
-import { createHash } from "node:crypto";
 import { createReadStream } from "node:fs";
 import { mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
+import { createServer } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { sha256OfFile, writeLargeVideo } from "../../scripts/bench/mirror/media-files.ts";
 import type { ConfigInput } from "../../src/config/schema.ts";
 import { makeEvent } from "../../src/simulator/events.ts";
-import type { ServedMedium } from "../../src/simulator/medium.ts";
-import { type MediaRequest, openProvider } from "../../src/simulator/provider.ts";
 import { sendEvent } from "../../src/simulator/send.ts";
+import { listen } from "./listen.ts";
+import { type MediaRequest, recordRequests } from "./provider.ts";
 import { realPorts } from "./real-ports.ts";
 import { openReceiver } from "./receiver.ts";
 import { endpointTo } from "./relay-in-folder.ts";
@@ -45,10 +46,12 @@ export type ResumeReport = {
 export async function runResumeTest(options: ResumeOptions): Promise<ResumeReport> {
   const { size, every, kills, onLine = () => {} } = options;
   const ports = realPorts();
-  const requests: MediaRequest[] = [];
   const problems: string[] = [];
   const folder = await mkdtemp(join(tmpdir(), "wochit-relay-resume-"));
-  const provider = await openProvider({ ...ports, onRequest: (one) => void requests.push(one) });
+  const path = join(folder, "film.mp4");
+  writeLargeVideo(path, size);
+  const film = await serveBreaking(path, { size, every });
+  const requests = recordRequests(film, ports.clock);
   const app = await openReceiver();
   const port = await lastingPort();
   const configPath = join(folder, "config.json");
@@ -56,18 +59,16 @@ export async function runResumeTest(options: ResumeOptions): Promise<ResumeRepor
   let relay: ServeProcess | null = null;
   let took = 0;
   let copied: string | null = null;
-  const film = provider.addVideo("resumed", { bytes: size, seed: "resume" });
   try {
     onLine(`hashing ${size} bytes of the provider's`);
-    const right = film.sha256;
-    film.setFault({ name: "break", every });
+    const right = await sha256OfFile(path);
     const from = performance.now();
     const left = () => options.within - (performance.now() - from);
     relay = await startRelay(configPath, port, problems);
     const { body } = makeEvent("video.ready", {
       random: ports.random,
       videoId: "resumed",
-      videoUrl: film.link(),
+      videoUrl: film.link,
       thumbnailUrl: "",
     });
     const sent = await sendEvent(`http://127.0.0.1:${port}/webhooks/wochit`, body, ports);
@@ -75,9 +76,9 @@ export async function runResumeTest(options: ResumeOptions): Promise<ResumeRepor
     for (let kill = 1; kill <= kills; kill++) {
       // In the middle of an answer, not where it breaks.
       const at = Math.floor((size * kill) / (kills + 1) / every) * every + Math.floor(every / 2);
-      await waitFor(() => film.counts.bytes >= Math.min(at, size - 1), left());
+      await waitFor(() => film.sent.bytes >= Math.min(at, size - 1), left());
       await relay.kill();
-      onLine(`killed after ${film.counts.bytes} bytes, ${film.counts.requests} requests`);
+      onLine(`killed after ${film.sent.bytes} bytes, ${requests.length} requests`);
       relay = await startRelay(configPath, port, problems);
     }
     const got = await waitFor(() => app.requests[0], left());
@@ -85,7 +86,7 @@ export async function runResumeTest(options: ResumeOptions): Promise<ResumeRepor
     const { status, sha256 } = got.json.relay.media.video;
     if (status !== "mirrored") problems.push(`the application was told that the video is ${status}`);
     if (sha256 !== right) problems.push(`the relay says that the copy is ${sha256}, the provider's file is ${right}`);
-    copied = await hashOf(join(folder, "data", "media", "resumed", "video.mp4"));
+    copied = await sha256OfFile(join(folder, "data", "media", "resumed", "video.mp4"));
     if (copied !== right) problems.push(`the copy is ${copied}, the provider's file is ${right}`);
     await relay.stop();
     const spool = await readdir(join(folder, "data", "spool"));
@@ -94,24 +95,53 @@ export async function runResumeTest(options: ResumeOptions): Promise<ResumeRepor
     problems.push((error as Error).message, ...(relay?.lastLines().slice(-5) ?? []));
   } finally {
     if (relay && !relay.hasEnded()) await relay.kill();
-    await provider.close();
+    await film.close();
     await app.close();
     await rm(folder, { recursive: true, force: true });
   }
-  const ratio = film.counts.bytes / size;
+  const ratio = film.sent.bytes / size;
   if (ratio > options.mostBytes) problems.push(`${ratio.toFixed(3)} times the file was sent, not ${options.mostBytes}`);
-  return { summary: describe(film, options, { ratio, took, copied, problems }), problems, ratio, requests };
+  return {
+    summary: describe(options, { requests: requests.length, bytes: film.sent.bytes, ratio, took, copied, problems }),
+    problems,
+    ratio,
+    requests,
+  };
+}
+
+/** Serves one large file from the disk, over a connection that breaks after `every` bytes; a shorter rest is whole. */
+async function serveBreaking(path: string, { size, every }: { size: number; every: number }) {
+  const sent = { bytes: 0 };
+  const server = createServer((request, response) => {
+    const range = /^bytes=(\d+)-$/.exec(request.headers.range ?? "");
+    const start = Number(range?.[1] ?? 0);
+    const end = Math.min(start + every, size);
+    response.writeHead(range === null ? 200 : 206, {
+      "content-type": "video/mp4",
+      "content-length": size - start,
+      etag: '"film"',
+      ...(range && { "content-range": `bytes ${start}-${size - 1}/${size}` }),
+    });
+    const pieces = createReadStream(path, { start, end: end - 1, highWaterMark: 2 ** 18 });
+    pieces.on("data", (piece) => {
+      sent.bytes += piece.length;
+    });
+    pieces.pipe(response, { end: end === size });
+    if (end < size) pieces.on("end", () => response.write("", () => response.destroy()));
+    response.on("close", () => pieces.destroy());
+  });
+  const { url, close } = await listen(null, server);
+  return { server, sent, close, link: `${url}/media/resumed/video.mp4?X-Amz-Expires=86400&X-Amz-Signature=hush` };
 }
 
 function describe(
-  { counts }: ServedMedium,
   { size, every, kills }: ResumeOptions,
-  run: { ratio: number; took: number; copied: string | null; problems: string[] },
+  run: { requests: number; bytes: number; ratio: number; took: number; copied: string | null; problems: string[] },
 ): string {
   return [
     `resume: ${size} bytes, a break every ${every}, ${kills} kills`,
-    `${counts.requests} requests`,
-    `${counts.bytes} bytes sent, ${run.ratio.toFixed(4)} of the file`,
+    `${run.requests} requests`,
+    `${run.bytes} bytes sent, ${run.ratio.toFixed(4)} of the file`,
     `${Math.round(run.took)} ms`,
     `copy ${run.copied ?? "not made"}`,
     `problems ${run.problems.length}`,
@@ -137,10 +167,4 @@ async function startRelay(configPath: string, port: number, problems: string[]):
   const relay = spawnServe({ configPath, port, onLine });
   await relay.ready();
   return relay;
-}
-
-async function hashOf(path: string): Promise<string> {
-  const hash = createHash("sha256");
-  for await (const chunk of createReadStream(path, { highWaterMark: 2 ** 20 })) hash.update(chunk as Buffer);
-  return hash.digest("hex");
 }

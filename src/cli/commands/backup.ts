@@ -49,9 +49,6 @@ whole or not there. An existing FILE is replaced only if it is a backup. A backu
   },
 };
 
-/** The use of the temporary folders of backups on their way into a target. */
-const TEMP = "backup";
-
 type Run = { program: Program; signal: AbortSignal; progress: Progress; withHash: boolean };
 
 /** `where`: what it is called in the report. */
@@ -62,7 +59,7 @@ async function backUpToFile(run: Run, file: string, database: string | undefined
   const config = database === undefined ? await program.loadConfig({ secrets: false }) : null;
   const source = config === null ? resolve(program.cwd, database!) : databaseOf(config.dataDir);
   const { clearTempFolders } = await import("../temp-folder.ts");
-  await clearTempFolders(dirname(source), TEMP, program.ports.clock).catch(() => {});
+  await clearTempFolders(dirname(source), program.ports.clock).catch(() => {});
   const copied = await copy(run, source, resolve(program.cwd, file));
   const made: Made = { ...copied, place: "file", name: copied.file, where: copied.file };
   if (config !== null) await note(program, config, made);
@@ -95,7 +92,7 @@ async function backUpToTarget(run: Run): Promise<Made> {
   const { clock, random } = program.ports;
   const name = nameBackup(clock.now(), random.bytes(4));
   const began = clock.elapsed();
-  return withTempFolder(config.dataDir, TEMP, clock, async (dir) => {
+  return withTempFolder(config.dataDir, clock, async (dir) => {
     const copied = await copy(run, databaseOf(config.dataDir), join(dir, name));
     const { file, bytes, sha256 } = copied;
     const key = backupKey(name);

@@ -3,13 +3,15 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { type AddressInfo, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import type { Config, ConfigInput } from "../../config/schema.ts";
+import type { ConfigInput } from "../../config/schema.ts";
 import { errorLine } from "../../errors.ts";
 import { within } from "../../platform/timing.ts";
-import type { Log, Ports } from "../../ports.ts";
+import type { Log } from "../../ports.ts";
+import type { Args } from "../args.ts";
 import type { Command } from "../command.ts";
 import { harmless } from "../output/terminal-text.ts";
 import { describePlace } from "../places.ts";
+import type { Program } from "../program.ts";
 
 /** The story must end within this time, in milliseconds; it takes about three seconds. */
 const DEADLINE = 30_000;
@@ -26,42 +28,16 @@ export const command: Command = {
     verbose: { type: "boolean", help: "show the relay's log as well, on stderr" },
   },
   help: "A simulated provider with real media, a relay, and an application that verifies signatures, all on 127.0.0.1.",
-  async run(program, args) {
-    const { openLog } = await import("../../platform/log/log.ts");
-    const { stdout, stderr, ports } = program;
-    const isOwn = args.text("config") === undefined;
-    const worked = await runDemo({
-      ports,
-      target: isOwn ? null : (await program.loadConfig({ secrets: "target" })).mirror.target,
-      log: args.flag("verbose") ? await openLog({ level: "debug", format: "auto" }, stderr.isTTY, 2) : null,
-      say: (line = "") => stdout.write(`${line}\n`),
-      complain: (line) => stderr.write(`${line}\n`),
-      stay: !args.flag("exit"),
-      stopped: program.untilStopped(),
-    });
-    return worked ? 0 : 1;
-  },
-};
-
-export type DemoOptions = {
-  ports: Ports;
-  /** Where the copies are kept; null: in the folder that is thrown away. */
-  target: Config["mirror"]["target"] | null;
-  /** Where the relay logs to; null keeps its log off the screen. */
-  log: Log | null;
-  say(line?: string): void;
-  complain(line: string): void;
-  /** Stay up when all is shown, until `stopped` resolves. */
-  stay: boolean;
-  stopped: Promise<unknown>;
+  run: demo,
 };
 
 /**
- * Shows the main job from end to end. Resolves with true when all of it worked; else `complain` was called with what failed.
- * Leaves nothing behind but the copies in a `target`.
+ * Shows the main job from end to end. Resolves with 0 when all of it worked; else stderr has what failed. Leaves nothing behind
+ * but the copies in the target of `--config`.
  */
-export async function runDemo({ ports, target, log, say, complain, stay, stopped }: DemoOptions): Promise<boolean> {
+async function demo(program: Program, args: Args): Promise<number> {
   // Loaded here so that the other commands start without them.
+  const { openLog } = await import("../../platform/log/log.ts");
   const { loadConfig } = await import("../../config/load.ts");
   const { openRelay } = await import("../../relay.ts");
   const { decodeSecret, generateSecret } = await import("../../config/webhook-secret.ts");
@@ -69,8 +45,16 @@ export async function runDemo({ ports, target, log, say, complain, stay, stopped
   const { openDemoApp } = await import("../demo/app.ts");
   const { playStory } = await import("../demo/story.ts");
 
+  const { stdout, stderr, ports } = program;
+  const say = (line = "") => stdout.write(`${line}\n`);
+  const isOwn = args.text("config") === undefined;
+  const target = isOwn ? null : (await program.loadConfig({ secrets: "target" })).mirror.target;
+  const stopped = program.untilStopped({ hangup: true });
   const opened: (() => Promise<unknown>)[] = [];
   const warnings: string[] = [];
+  const log = args.flag("verbose")
+    ? await openLog({ level: "debug", format: "auto" }, stderr.isTTY, 2)
+    : keepWarnings(warnings);
   try {
     const folder = await mkdtemp(join(tmpdir(), "wochit-relay-demo-"));
     opened.push(() => rm(folder, { recursive: true, force: true }));
@@ -85,7 +69,7 @@ export async function runDemo({ ports, target, log, say, complain, stay, stopped
     await writeFile(configPath, JSON.stringify(input, null, 2));
     const config = loadConfig(configPath, { env: {}, cwd: folder });
     if (target !== null) config.mirror.target = target;
-    const relay = await openRelay(config, { ...ports, log: log ?? keepWarnings(warnings) });
+    const relay = await openRelay(config, { ...ports, log });
     opened.push(relay.close);
 
     const relayUrl = input.server!.publicUrl;
@@ -99,11 +83,11 @@ ${target === null ? "" : `  the copies    ${describePlace(target)}  where they s
     const story = playStory({ provider, webhooks, app, ports, say });
     const late = () => new Error(`this step did not end; the demo was given ${DEADLINE / 1000} seconds`);
     const either = () => Promise.race([story, stopped.then(() => "stopped")]);
-    if ((await within(DEADLINE, ports.clock, either, { late })) === "stopped") return false;
+    if ((await within(DEADLINE, ports.clock, either, { late })) === "stopped") return 1;
     say(summarize(provider.media(), app.delivered.length));
-    if (!stay) {
+    if (args.flag("exit")) {
       say('\nWithout "--exit" the demo stays up for you to try. How to run it for real: docs/INSTALL.md.');
-      return true;
+      return 0;
     }
     app.onDelivery(({ body, verdict }) => {
       const what = harmless(`${body.type ?? "an event"} of ${body.wochitVideoId}`);
@@ -111,11 +95,11 @@ ${target === null ? "" : `  the copies    ${describePlace(target)}  where they s
     });
     say(whatToTry(webhooks, configPath));
     await stopped;
-    return true;
+    return 0;
   } catch (error) {
-    complain(`   ✗ ${errorLine(error)}`);
-    for (const line of warnings.slice(-WARNINGS)) complain(`     the relay's log: ${line}`);
-    return false;
+    const lines = warnings.slice(-WARNINGS).map((line) => `     the relay's log: ${line}\n`);
+    stderr.write(`   ✗ ${errorLine(error)}\n${lines.join("")}`);
+    return 1;
   } finally {
     for (const close of opened.reverse()) await close().catch(() => {});
   }

@@ -52,12 +52,7 @@ listens on the socket that it inherits, reports its status, and feeds the watchd
     });
     // Notifications are not awaited: a service manager that does not read them blocks nothing.
     void notifier.ready(describe());
-    let status = describe();
-    const endStatus = every(STATUS_EVERY, ports.clock, () => {
-      const now = describe();
-      if (now !== status) void notifier.status(now);
-      status = now;
-    });
+    const endStatus = every(STATUS_EVERY, ports.clock, () => void notifier.status(describe()));
 
     log.info("stopping", { signal: await stopped });
     isStopping = true;

@@ -65,8 +65,9 @@ async function simulate(program: Program, args: Args): Promise<number> {
 
   const { stderr, ports } = program;
   const stop = new AbortController();
-  const stopped = program.untilStopped().then(() => stop.abort());
-  const provider = await openProvider({ ...ports, fault });
+  void program.untilStopped().then(() => stop.abort());
+  const provider = await openProvider(ports);
+  provider.setFault(fault);
   try {
     let accepted = 0;
     let failed = 0;
@@ -87,12 +88,8 @@ async function simulate(program: Program, args: Args): Promise<number> {
       for (const line of hint.split("\n")) stderr.write(`${harmless(line)}\n`);
     });
     if (accepted > 0 && !stop.signal.aborted) {
-      await waitForDownloads(provider, {
-        linger,
-        clock: ports.clock,
-        stopped,
-        say: (line) => stderr.write(`${line}\n`),
-      });
+      const say = (line: string) => stderr.write(`${line}\n`);
+      await waitForDownloads(provider, { linger, clock: ports.clock, signal: stop.signal, say });
     }
     return failed === 0 && accepted > 0 ? 0 : 1;
   } finally {
@@ -114,8 +111,9 @@ function readTypes(args: Args, all: readonly EventType[]): readonly EventType[] 
 
 async function readFault(word: string | undefined): Promise<Fault | null> {
   if (word === undefined) return null;
-  const { faultsByName, isFaultName } = await import("../../simulator/faults.ts");
-  if (isFaultName(word)) return faultsByName[word];
+  const { faultsByName } = await import("../../simulator/faults.ts");
+  const fault = new Map<string, Fault>(Object.entries(faultsByName)).get(word);
+  if (fault !== undefined) return fault;
   throw new RelayError("usage", `there is no fault "${word}"${suggest(word, Object.keys(faultsByName))}`);
 }
 
@@ -152,29 +150,18 @@ function describe({ type, videoId, error, ...answer }: ReturnType<typeof outcome
 
 /** What to do about an event that was not accepted, one line or more; null: no hint. */
 function hintFor(report: Report, to: { host: string; isGiven: boolean }): string | null {
-  const start = 'start one ("wochit-relay serve"), or say where it is (--to URL)';
   if ("error" in report) {
-    const refusal = refusalOf(report.error);
-    return refusal === null ? `no relay took this at ${to.host}: ${start}` : certificateHint(to.host, refusal);
+    const why = errorLine(report.error);
+    if (!/certificate|CERT/.test(why)) {
+      return `no relay took this at ${to.host}: start one ("wochit-relay serve"), or say where it is (--to URL)`;
+    }
+    return `\
+the relay's certificate at ${to.host} is refused (${why}): say --to with a name that it is made
+for, or set NODE_EXTRA_CA_CERTS to the file of the certificate, or of its authority, for this command`;
   }
   const { error } = readAnswer(report.sent.json);
   if (error?.code !== "source_not_allowed") return error?.message ?? null;
   return to.isGiven ? `${TOKEN_HINT}\n${SOURCE_HINT}` : SOURCE_HINT;
-}
-
-/** Why a certificate was not trusted, as OpenSSL or Deno's library names it; null: another error. */
-function refusalOf(error: unknown): string | null {
-  const { code, message, cause } = (error ?? {}) as { code?: string; message?: string; cause?: unknown };
-  const word = /invalid peer certificate: (\w+)/.exec(message ?? "")?.[1] ?? code ?? "";
-  if (/SELF_SIGNED|UNABLE_TO_|CERT|UnknownIssuer|CaUsedAsEndEntity|NotValid|Expired/.test(word)) return word;
-  return cause === undefined ? null : refusalOf(cause);
-}
-
-function certificateHint(host: string, refusal: string): string {
-  const about = `the relay's certificate at ${host} is refused (${refusal}): `;
-  if (/ALTNAME|NotValidForName/.test(refusal)) return `${about}say --to with a name that it is made for`;
-  if (/EXPIRED|Expired|NOT_YET/.test(refusal)) return `${about}see its dates, and renew it`;
-  return `${about}set NODE_EXTRA_CA_CERTS to the file of the certificate, or of its authority, for this command`;
 }
 
 const TOKEN_HINT = `\

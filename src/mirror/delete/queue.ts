@@ -1,15 +1,15 @@
 import { errorLine, RelayError } from "../../errors.ts";
 import type { Queue } from "../../jobs/worker.ts";
-import type { DeletionJob, DeletionOutcome } from "../../model/job.ts";
+import type { DeletionJob } from "../../model/job.ts";
 import { within } from "../../platform/timing.ts";
 import type { Ports } from "../../ports.ts";
+import { type Breaker, failed, tried, waitOf } from "../../rules/breaker.ts";
 import { doublingWait, LOCAL_WAITS } from "../../rules/schedule.ts";
 import type { Store } from "../../store/store.ts";
 import type { CopyName } from "../../targets/target.ts";
 import type { CopyLocks } from "../copy-locks.ts";
 import type { Targets } from "../open-targets.ts";
-import { clearSpool } from "../spool/spool.ts";
-import { type Blocked, createTargetBreakers } from "./target-breakers.ts";
+import { clearUnwanted } from "../spool/spool.ts";
 
 /** Deletions: copy that no media row refers to, by any of its names → removed from its target and from the spool. */
 
@@ -23,8 +23,11 @@ const AT_ONCE = 2;
 
 type StoredCopy = NonNullable<DeletionJob["copy"]>;
 
-/** What became of a copy: `none`: the job has none; `other`: its key holds another file. */
-type Removal = "none" | "removed" | "shared" | "other" | "in doubt" | Blocked;
+/**
+ * What became of a copy: `none`: the job has none; `other`: its key holds another file; or why its target is not asked now, and
+ * the milliseconds until it may be.
+ */
+type Removal = "none" | "removed" | "shared" | "other" | "in doubt" | { error: string; ms: number };
 
 /** Log lines of jobs that are done. */
 const FACTS = {
@@ -34,7 +37,12 @@ const FACTS = {
   other: "media not deleted: its place holds another file",
 };
 
-/** A deletion, from the present target or a former one, is retried without end. */
+/**
+ * A deletion, from the present target or a former one, is retried without end. Each target has a circuit breaker: after a
+ * failure it is left alone for a doubling wait, then one job at a time tries it. So a target that does not answer takes no slot
+ * from jobs of other targets. Uploads to the present target have a breaker that probes (`upload/target-health.ts`); a former
+ * target must not be written to.
+ */
 export function deletionQueue(options: {
   store: Pick<Store, "claimDeletions" | "settleDeletion" | "isCopyWanted" | "isSpooled">;
   targets: Pick<Targets, "at" | "namesOf" | "presentId">;
@@ -45,15 +53,12 @@ export function deletionQueue(options: {
 }): Queue<DeletionJob> {
   const { store, targets, spoolDir, locks } = options;
   const { clock, log } = options.ports;
-  const breakers = createTargetBreakers(clock);
+  /** The open breakers, by the target's id. */
+  const breakers = new Map<string, Breaker>();
 
   /** Also when `signal` is aborted it waits for the work: the lock must outlast a deletion under way. */
   function inTime<Result>(signal: AbortSignal, work: (signal: AbortSignal) => Promise<Result>): Promise<Result> {
     return within(TIMEOUT, clock, (limit) => work(AbortSignal.any([signal, limit])));
-  }
-
-  async function clearFiles({ mediumId }: DeletionJob): Promise<void> {
-    if (!(await store.isSpooled(mediumId))) await clearSpool(spoolDir, mediumId);
   }
 
   /** Whether a media row refers to the copy; null: none does. */
@@ -78,40 +83,51 @@ export function deletionQueue(options: {
     return "removed";
   }
 
-  async function askTarget(copy: StoredCopy, names: CopyName[], signal: AbortSignal): Promise<Removal> {
-    signal.throwIfAborted();
-    const use = await useOf(names);
-    return use ?? breakers.run(copy.target, () => inTime(signal, (signal) => removeAt(copy, signal)));
+  async function throughBreaker(id: string, work: () => Promise<Removal>): Promise<Removal> {
+    const breaker = breakers.get(id) ?? null;
+    const ms = waitOf(breaker, clock.elapsed());
+    if (breaker !== null && ms > 0) return { error: breaker.error, ms };
+    if (breaker !== null) breakers.set(id, tried(breaker, { now: clock.elapsed(), patience: TIMEOUT }));
+    try {
+      const removal = await work();
+      breakers.delete(id);
+      return removal;
+    } catch (error) {
+      const failure = { now: clock.elapsed(), error: errorLine(error), waits: LOCAL_WAITS };
+      breakers.set(id, failed(breakers.get(id) ?? null, failure));
+      throw error;
+    }
   }
 
   async function removeCopy({ copy, videoId }: DeletionJob, signal: AbortSignal): Promise<Removal> {
     if (copy === null) return "none";
-    const blocked = breakers.blocked(copy.target);
-    if (blocked !== null) return blocked;
     const names = await inTime(signal, () => targets.namesOf(copy));
-    const work = () => askTarget(copy, names, signal);
+    const work = async () => {
+      signal.throwIfAborted();
+      const use = await useOf(names);
+      return use ?? throughBreaker(copy.target, () => inTime(signal, (signal) => removeAt(copy, signal)));
+    };
     // Uploads go to the present target only, and must not wait for a former one that hangs.
     if (!names.some(({ target }) => target === targets.presentId)) return work();
     // The job does not say of which kind its copy is.
     return locks.withBothLocks(videoId, work);
   }
 
-  function settle(job: DeletionJob, outcome: DeletionOutcome): Promise<boolean> {
-    return store.settleDeletion(job, outcome, clock.now()).then(({ settled }) => settled);
-  }
-
   async function run(job: DeletionJob, signal: AbortSignal): Promise<void> {
     const fields = { medium: job.mediumId, video: job.videoId, ...(job.copy && { key: job.copy.key }) };
     const retry = async (level: "debug" | "info" | "warn", fact: string, line: string, wait: number) => {
       const [error, at] = [line.slice(0, 500), clock.now() + wait];
-      if (!(await settle(job, { is: "retry", error, at }))) return;
+      if (!(await store.settleDeletion(job, { is: "retry", error, at }, clock.now())).settled) return;
       const more = { error, attempt: job.attempts + 1, nextAt: new Date(at).toISOString() };
       log[job.attempts === 0 ? level : "debug"](fact, { ...fields, ...more });
     };
     const ownWait = doublingWait(job.attempts + 1, LOCAL_WAITS);
     let removal: Removal;
     try {
-      const [spool, copy] = await Promise.allSettled([clearFiles(job), removeCopy(job, signal)]);
+      const [spool, copy] = await Promise.allSettled([
+        clearUnwanted(store, spoolDir, job.mediumId),
+        removeCopy(job, signal),
+      ]);
       for (const part of [copy, spool]) if (part.status === "rejected") throw part.reason;
       removal = (copy as PromiseFulfilledResult<Removal>).value;
     } catch (error) {
@@ -126,7 +142,7 @@ export function deletionQueue(options: {
     if (typeof removal === "object") {
       return retry("debug", "media not deleted yet", removal.error, Math.max(removal.ms, ownWait));
     }
-    if (!(await settle(job, { is: "deleted" }))) return;
+    if (!(await store.settleDeletion(job, { is: "deleted" }, clock.now())).settled) return;
     log[removal === "none" ? "debug" : "info"](FACTS[removal], fields);
   }
 

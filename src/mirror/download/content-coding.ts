@@ -1,13 +1,10 @@
-import { createReadStream, createWriteStream } from "node:fs";
-import { rm, stat } from "node:fs/promises";
-import { Transform } from "node:stream";
-import { pipeline } from "node:stream/promises";
+import { createReadStream } from "node:fs";
+import { open, rm } from "node:fs/promises";
+import { pipeline, type Transform } from "node:stream";
 import { createBrotliDecompress, createInflateRaw, createUnzip, createZstdDecompress } from "node:zlib";
 import { errorLine } from "../../errors.ts";
 import { asLocalFailure, LocalFailure, localFailure, PermanentFailure } from "../errors.ts";
-
-/** Bytes between two checks of the free space. */
-const STRETCH = 16 * 2 ** 20;
+import { writeBody } from "./write-body.ts";
 
 const PIECE = 2 ** 20;
 
@@ -53,60 +50,51 @@ export async function unpack(options: {
   checkSpace(): Promise<void>;
   signal: AbortSignal;
 }): Promise<Unpacked> {
-  const { to, coding, signal } = options;
+  const { to, coding } = options;
   const codings = codingsIn(coding).reverse();
   if (codings.length > MAX_CODINGS) return { bytes: 0, why: "it has too many codings" };
   const unknown = codings.find((each) => DECODERS[each] === undefined);
   if (unknown !== undefined) return { bytes: 0, why: `there is no decoder for ${unknown}` };
   const decoders = codings.map((each) => DECODERS[each]!);
-  let result = await run(decoders, options);
+  let result = await decode(decoders, options);
   // Some hosts send deflate without the header of zlib (RFC 9110 §8.4.1.2).
   if (result.why !== null && result.bytes === 0 && codings[0] === "deflate") {
-    signal.throwIfAborted();
-    result = await run([createInflateRaw, ...decoders.slice(1)], options);
+    result = await decode([createInflateRaw, ...decoders.slice(1)], options);
   }
-  signal.throwIfAborted();
   if (result.bytes === 0) await rm(to, { force: true });
   return result;
 }
 
-async function run(
+async function decode(
   creators: (() => Transform)[],
   { from, to, maxSize, checkSpace, signal }: Parameters<typeof unpack>[0],
 ): Promise<Unpacked> {
-  const decoders = creators.map((create) => create());
-  let length = 0;
-  let checked = 0;
-  const meter = new Transform({
-    transform(chunk: Uint8Array, _encoding, done) {
-      length += chunk.length;
-      if (length > maxSize)
-        return done(new PermanentFailure(`unpacked it is larger than mirror.maxSize, ${maxSize} bytes`));
-      if (length - checked < STRETCH) return done(null, chunk);
-      checked = length;
-      checkSpace().then(() => done(null, chunk), done);
-    },
-  });
-  let why: string | null = null;
-  for (const decoder of decoders) {
-    decoder.on("error", (error) => {
-      // A failing stream destroys its neighbours with its own error; the disk's errors name their system call.
-      if (!("syscall" in error)) why ??= errorLine(error);
-    });
-  }
   await asLocalFailure("spool", () => rm(to, { force: true }));
+  const file = await asLocalFailure("spool", () => open(to, "wx", 0o640));
   const read = createReadStream(from, { highWaterMark: PIECE });
-  const write = createWriteStream(to, { highWaterMark: PIECE, flags: "wx", mode: 0o640, flush: true });
+  const decoders = creators.map((create) => create());
+  // A stream that fails destroys those behind it with its error.
+  const body = pipeline([read, ...decoders], () => {}) as Transform;
+  let bytes = 0;
+  async function onDurable(length: number): Promise<void> {
+    bytes = length;
+  }
   try {
-    await pipeline([read, ...decoders, meter, write], { signal });
-    return { bytes: length, why: null };
+    const onBytes = () => signal.throwIfAborted();
+    await writeBody(body, { file, from: 0, maxSize, onBytes, onWritten() {}, onDurable, checkSpace });
+    signal.throwIfAborted();
+    return { bytes, why: null };
   } catch (error) {
+    // The disk's errors name their system call; any other is of a decoder.
     const isOther = error instanceof PermanentFailure || error instanceof LocalFailure;
-    if (signal.aborted || isOther || why === null) {
-      await rm(to, { force: true }).catch(() => {}); // The next start removes it.
-      signal.throwIfAborted();
-      throw isOther ? error : localFailure("spool", error);
+    if (!signal.aborted && !isOther && !(error instanceof Error && "syscall" in error)) {
+      return { bytes, why: errorLine(error) };
     }
-    return { bytes: await asLocalFailure("spool", async () => (await stat(to).catch(() => null))?.size ?? 0), why };
+    await rm(to, { force: true }).catch(() => {}); // The next start removes it.
+    signal.throwIfAborted();
+    if (error instanceof PermanentFailure) throw new PermanentFailure(`unpacked ${error.message}`);
+    throw localFailure("spool", error);
+  } finally {
+    await file.close();
   }
 }

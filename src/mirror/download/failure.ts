@@ -4,7 +4,7 @@ import { RefusedAddress } from "../../platform/net/outbound.ts";
 import type { Log } from "../../ports.ts";
 import { doublingWait, LOCAL_WAITS, mediaBackoff, mediaRetry } from "../../rules/schedule.ts";
 import { HttpStatusError, LocalFailure, PermanentFailure, Preempted, resourceOf } from "../errors.ts";
-import type { LocalFailures } from "./local-failures.ts";
+import type { Attempt } from "./transfer.ts";
 
 /** The provider may announce a file this long (milliseconds) before its storage has it. */
 const READY_WITHIN = 10 * 60_000;
@@ -17,15 +17,10 @@ const NOT_READY = "not ready yet";
  */
 export function judgeFailure(
   error: unknown,
-  attempt: {
-    job: DownloadJob;
-    now: number;
-    requestedAt: number | null;
-    hasProgressed: boolean;
-    failures: Pick<LocalFailures, "add">;
-  },
+  attempt: Pick<Attempt, "job" | "ports" | "requestedAt" | "hasProgressed" | "failures">,
 ): Extract<DownloadOutcome, { is: "retry" | "failed" | "expired" }> {
-  const { job, now, requestedAt, hasProgressed: progressed, failures } = attempt;
+  const { job, requestedAt, hasProgressed: progressed, failures } = attempt;
+  const now = attempt.ports.clock.now();
   const line = lineOf(error, job, now);
   if (error instanceof LocalFailure || requestedAt === null) {
     const times = failures.add(resourceOf(error), job.mediumId, line);

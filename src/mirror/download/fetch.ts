@@ -1,11 +1,13 @@
 import { Buffer } from "node:buffer";
 import type { Readable } from "node:stream";
+import type { DownloadJob } from "../../model/job.ts";
 import type { Copy } from "../../model/medium.ts";
 import { type Outbound, RefusedAddress } from "../../platform/net/outbound.ts";
 import { HttpStatusError } from "../errors.ts";
 import { codingsIn } from "./content-coding.ts";
 import { refusesHead } from "./protocol-errors.ts";
-import { beginsWith, matchRest, type Resume, rangeHeaders, resumeValidator } from "./resume.ts";
+import type { Limits } from "./rate-limits.ts";
+import { beginsWith, matchRest, type Resume, rangeHeaders, restIn, resumeValidator } from "./resume.ts";
 
 /** Redirects that are followed; more are a loop. */
 const MAX_REDIRECTS = 5;
@@ -16,46 +18,43 @@ const REDIRECTS = new Set([301, 302, 303, 307, 308]);
 const MAX_VALIDATOR = 512;
 
 /** An answer that may be a file. The caller must read or destroy `body`, of which nothing has been read. */
-export type MediaAnswer =
-  | {
-      is: "media";
-      body: Readable;
-      /** Where in the file the body begins: `resume.from`, or 0. */
-      from: number;
-      /** The length of the whole file; null: unknown. */
-      total: number | null;
-      etag: string | null;
-      lastModified: string | null;
-      /** As in Resume; null where a broken download cannot be resumed. */
-      validator: string | null;
-      /** The content codings that the host named; null: none. */
-      coding: string | null;
-      /** HTTP shows where the body ends: by its length, or by a last chunk. */
-      isFramed: boolean;
-    }
-  /** The link still leads to the copy `previous`. */
-  | { is: "unchanged" };
+export type MediaFound = {
+  is: "media";
+  body: Readable;
+  /** Where in the file the body begins: `resume.from`, or 0. */
+  from: number;
+  /** The length of the whole file; null: unknown. */
+  total: number | null;
+  etag: string | null;
+  lastModified: string | null;
+  /** As in Resume; null where a broken download cannot be resumed. */
+  validator: string | null;
+  /** The content codings that the host named; null: none. */
+  coding: string | null;
+  /** HTTP shows where the body ends: by its length, or by a last chunk. */
+  isFramed: boolean;
+};
+
+/** `unchanged`: the link still leads to the copy `previous`. */
+export type MediaAnswer = MediaFound | { is: "unchanged" };
 
 type MediaRequest = {
   outbound: Outbound;
-  url: string;
+  job: Pick<DownloadJob, "url" | "attempts">;
   previous: Copy | null;
   resume: Resume | null;
   signal: AbortSignal;
-  /** Not the first attempt: a malformed head and a content coding are accepted. */
-  isLater: boolean;
   /** Uses the lenient parser at once. */
   lenient: boolean;
-  /** Milliseconds. */
-  headersTimeout: number;
-  idleTimeout: number;
+  limits: Pick<Limits, "headers" | "idle">;
 };
 
 /**
  * Requests the file behind a link, over at most five redirects; each hop goes through `outbound`, which checks its address.
  * No cookies or credentials are sent. With `previous` the request is conditional. With `resume` it is for the rest of the
- * file; the answer is that rest or, where the host's rest does not match, the whole. Throws RefusedAddress for an address or
- * scheme that is not allowed, HttpStatusError for a status that gives no file, and other errors where a retry may help.
+ * file; the answer is that rest or, where the host's rest does not match, the whole. After the first attempt a malformed head
+ * and a content coding are accepted. Throws RefusedAddress for an address or scheme that is not allowed, HttpStatusError for
+ * a status that gives no file, and other errors where a retry may help.
  */
 export async function fetchMedia(request: MediaRequest): Promise<MediaAnswer> {
   return (await follow(request)) ?? (await follow({ ...request, resume: null }))!;
@@ -70,7 +69,8 @@ async function follow(request: MediaRequest): Promise<MediaAnswer | null> {
     "user-agent": "wochit-relay",
     ...(resume ? rangeHeaders(resume) : conditions(previous)),
   };
-  let url = parseLink(request.url);
+  if (!URL.canParse(request.job.url)) throw new RefusedAddress("the link is not a URL");
+  let url = new URL(request.job.url);
   for (let redirects = 0; ; redirects++) {
     const answer = await send(request, url, headers);
     const { status, body } = answer;
@@ -92,8 +92,9 @@ async function follow(request: MediaRequest): Promise<MediaAnswer | null> {
  * request serves only to report what is wrong, because the strict parser does not always say.
  */
 async function send(request: MediaRequest, url: URL, headers: Record<string, string>) {
-  const { outbound, signal, headersTimeout, idleTimeout, isLater, lenient } = request;
-  const options = { method: "GET", headers, signal, headersTimeout, bodyTimeout: idleTimeout } as const;
+  const { outbound, signal, limits, job, lenient } = request;
+  const timeouts = { headersTimeout: limits.headers, bodyTimeout: limits.idle };
+  const options = { method: "GET", headers, signal, ...timeouts } as const;
   if (!lenient) {
     try {
       return await outbound.request(url, options);
@@ -105,7 +106,7 @@ async function send(request: MediaRequest, url: URL, headers: Record<string, str
     if (error instanceof Error && !(error instanceof RefusedAddress)) error.message = `${url.host}: ${error.message}`;
     throw error;
   });
-  if (lenient || isLater) return answer;
+  if (lenient || job.attempts > 0) return answer;
   answer.body.destroy();
   const why = answer.oddities?.join(", ") || "not HTTP/1.1";
   throw new Error(`${url.host} answered with a head that is refused: ${why}; the next try takes it`);
@@ -113,47 +114,37 @@ async function send(request: MediaRequest, url: URL, headers: Record<string, str
 
 /** The answer where it is the whole file or the requested rest; else null. */
 async function toMedia(
-  { resume, isLater }: MediaRequest,
+  { resume, job }: MediaRequest,
   url: URL,
   { status, header, body }: { status: number; header(name: string): string | null; body: Readable },
-): Promise<Extract<MediaAnswer, { is: "media" }> | null> {
+): Promise<MediaFound | null> {
   // 203 is a 200 that a proxy has changed (RFC 9110 §15.3.4). Some hosts send every file as a range.
   const isWhole = status === 200 || status === 203;
-  const range = status === 206 ? wholeRange(header("content-range")) : null;
-  if (!isWhole && range === null && (status !== 206 || resume === null)) return null;
+  const range = status === 206 ? restIn(header("content-range")) : null;
+  const isAll = isWhole || range?.start === 0;
+  if (!isAll && (status !== 206 || resume === null)) return null;
   const transfer = header("transfer-encoding") ?? "";
   const isChunked = /(?:^|,)\s*chunked\s*$/i.test(transfer);
   // Transfer codings (RFC 9112 §7.2) are applied last.
   const said = [header("content-encoding") ?? "", transfer].join(",");
   const coding = codingsIn(said).join(", ") || null;
   const tags = { etag: validator(header("etag")), lastModified: validator(header("last-modified")) };
-  if (isWhole || range !== null) {
-    if (coding !== null && !isLater) {
+  if (isAll) {
+    if (coding !== null && job.attempts === 0) {
       body.destroy();
       throw new Error(`${url.host} answered with content-encoding ${coding} though identity was asked`);
     }
     const length = header("content-length");
-    const total = range ?? (length !== null && /^\d{1,16}$/.test(length) ? Number(length) : null);
+    const total = range?.total ?? (length !== null && /^\d{1,16}$/.test(length) ? Number(length) : null);
     const isFixed = coding !== null || header("accept-ranges")?.trim().toLowerCase() === "none";
     const forRest = isFixed ? null : resumeValidator(tags, header("date"));
     const isFramed = isChunked || total !== null;
     return { is: "media", body, from: 0, total, ...tags, validator: forRest, coding, isFramed };
   }
   const { from, tail, validator: same } = resume!;
-  const total = coding === null ? matchRest(resume!, header("content-range"), tags) : null;
+  const total = coding === null ? matchRest(resume!, range, tags) : null;
   if (total === null || (tail !== null && !(await beginsWith(body, tail)))) return null;
   return { is: "media", body, from, total, ...tags, validator: same, coding: null, isFramed: true };
-}
-
-/** The length of a file whose range is all of it; null: the range is another one. */
-function wholeRange(contentRange: string | null): number | null {
-  const [, end, length] = /^bytes 0-(\d{1,16})\/(\d{1,16})$/i.exec(contentRange?.trim() ?? "") ?? [];
-  return end !== undefined && Number(end) === Number(length) - 1 ? Number(length) : null;
-}
-
-function parseLink(url: string): URL {
-  if (URL.canParse(url)) return new URL(url);
-  throw new RefusedAddress("the link is not a URL");
 }
 
 /** Where a redirect leads. From https to http, and to a link with credentials, none is followed. */
@@ -168,12 +159,10 @@ function nextHop(from: URL, header: string | null): URL {
   return to;
 }
 
-function conditions(previous: Copy | null): Record<string, string> {
-  const headers: Record<string, string> = {};
-  if (previous?.etag) headers["if-none-match"] = previous.etag;
-  if (previous?.lastModified) headers["if-modified-since"] = previous.lastModified;
-  return headers;
-}
+const conditions = (previous: Copy | null): Record<string, string> => ({
+  ...(previous?.etag && { "if-none-match": previous.etag }),
+  ...(previous?.lastModified && { "if-modified-since": previous.lastModified }),
+});
 
 function validator(value: string | null): string | null {
   return value !== null && value.length <= MAX_VALIDATOR && /^[\x20-\x7e]+$/.test(value) ? value : null;

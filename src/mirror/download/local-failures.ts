@@ -12,50 +12,50 @@ const LINES: Record<LocalResource, { begins: string; ends: string }> = {
   },
   spool: { begins: "downloads wait: the spool cannot be used", ends: "the spool can be used again" },
 };
-const RESOURCES = Object.keys(LINES) as LocalResource[];
 
 /** Local failures that many downloads meet at once: logged when the first meets one and when the last is past it. */
-export type LocalFailures = {
-  /** Returns how often `by` has failed so in a row. */
-  add(resource: LocalResource, by: string, line: string): number;
-  /** `by` has succeeded, or failed for another reason. */
-  clear(by: string): void;
-  has(resource: LocalResource): boolean;
-  /** One of the failures; null: there is none. */
-  line(): string | null;
-};
+export function createLocalFailures({ clock, log }: Pick<Ports, "clock" | "log">) {
+  const failures = new Map<string, { resource: LocalResource; line: string; at: number; times: number }>();
 
-export function createLocalFailures({ clock, log }: Pick<Ports, "clock" | "log">): LocalFailures {
-  type Failure = { line: string; at: number; times: number };
-  const failures = { "disk space": new Map<string, Failure>(), spool: new Map<string, Failure>() };
+  const has = (resource: LocalResource) => [...failures.values()].some((each) => each.resource === resource);
 
-  function remove(resource: LocalResource, by: string): void {
-    if (failures[resource].delete(by) && failures[resource].size === 0) log.info(LINES[resource].ends);
+  function logEnd(resource: LocalResource): void {
+    if (!has(resource)) log.info(LINES[resource].ends);
+  }
+
+  function remove(by: string): void {
+    const failure = failures.get(by);
+    if (failures.delete(by)) logEnd(failure!.resource);
   }
 
   function forgetOld(): void {
     const oldest = clock.elapsed() - FORGET_AFTER;
-    for (const each of RESOURCES) for (const [by, { at }] of failures[each]) if (at < oldest) remove(each, by);
+    for (const [by, { at }] of failures) if (at < oldest) remove(by);
   }
 
   return {
-    add(resource, by, line) {
+    has,
+    /** Returns how often `by` has failed so in a row. */
+    add(resource: LocalResource, by: string, line: string): number {
       forgetOld();
-      const all = failures[resource];
-      if (all.size === 0) log.error(LINES[resource].begins, { error: line });
-      const times = (all.get(by)?.times ?? 0) + 1;
-      all.set(by, { line, at: clock.elapsed(), times });
-      for (const other of RESOURCES) if (other !== resource) remove(other, by);
+      if (!has(resource)) log.error(LINES[resource].begins, { error: line });
+      const before = failures.get(by);
+      const times = before?.resource === resource ? before.times + 1 : 1;
+      failures.set(by, { resource, line, at: clock.elapsed(), times });
+      if (before !== undefined) logEnd(before.resource);
       return times;
     },
-    clear(by) {
+    /** `by` has succeeded, or failed for another reason. */
+    clear(by: string): void {
       forgetOld();
-      for (const each of RESOURCES) remove(each, by);
+      remove(by);
     },
-    has: (resource) => failures[resource].size > 0,
-    line() {
+    /** One of the failures; null: there is none. */
+    line(): string | null {
       forgetOld();
-      return RESOURCES.flatMap((each) => [...failures[each].values()])[0]?.line ?? null;
+      return failures.values().next().value?.line ?? null;
     },
   };
 }
+
+export type LocalFailures = ReturnType<typeof createLocalFailures>;

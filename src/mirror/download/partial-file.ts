@@ -1,18 +1,22 @@
 import { constants, type FileHandle, lstat, open, rename, rm } from "node:fs/promises";
 import { dirname } from "node:path";
+import type { Readable } from "node:stream";
 import { errorLine } from "../../errors.ts";
 import type { DownloadJob } from "../../model/job.ts";
 import type { SpooledFile } from "../../model/medium.ts";
 import { nullWhereMissing, syncFolder } from "../../platform/files/file-system.ts";
+import { openHasher } from "../../platform/files/hash-thread.ts";
+import { sha256OfFile } from "../../platform/files/sha256.ts";
 import { isPartOnly } from "../../rules/part-only.ts";
 import { InvalidContent, isNoSpace, LocalFailure, PermanentFailure } from "../errors.ts";
-import { hashFile } from "../spool/checksum.ts";
+import { startChecksum } from "../spool/checksum.ts";
 import { isWhole, newResumeState, type ResumeState, readResumeState, writeResumeState } from "../spool/resume-state.ts";
 import type { SpoolPaths } from "../spool/spool.ts";
 import { readAt } from "../validate/read-window.ts";
 import { nameRemainder } from "../validate/validate.ts";
-import type { MediaAnswer } from "./fetch.ts";
-import { isWeakTag, OVERLAP } from "./resume.ts";
+import type { MediaFound } from "./fetch.ts";
+import { isWeakTag, OVERLAP, type Resume } from "./resume.ts";
+import { type BodyWriting, writeBody } from "./write-body.ts";
 
 /** Bytes beyond the furthest point of earlier attempts that count as progress: enough to be worth a request. */
 const PROGRESS = 2 ** 20;
@@ -22,32 +26,8 @@ const MAX_WHY = 300;
 
 const NO_FOLLOW = constants.O_NOFOLLOW ?? 0;
 
-/** A file on its way into the spool; an earlier attempt may have left its beginning. Throws the system's errors. */
-export type PartialFile = {
-  /** Used by the opener only; replaced by `begin` and `replaceBy`. */
-  readonly file: FileHandle;
-  readonly state: Readonly<ResumeState>;
-  /** All of it came in an earlier attempt. */
-  readonly isComplete: boolean;
-  /** More bytes than ever before are there for the next attempt to resume from. */
-  readonly hasProgressed: boolean;
-  /** The host answered: with the rest, or with the whole, which replaces what is there. */
-  begin(answer: Extract<MediaAnswer, { is: "media" }>): Promise<void>;
-  /** `length` bytes are durable; stored where the download can be resumed. */
-  keep(length: number): Promise<void>;
-  /** The last bytes of what is there, where a rest can only be matched by comparing them; else null. */
-  tail(): Promise<Uint8Array | null>;
-  /** Replaces the encoded part by the file that it was decoded into. */
-  replaceBy(path: string, bytes: number): Promise<void>;
-  /** Gives the whole, validated, durable file its final name. */
-  finish(file: SpooledFile): Promise<void>;
-  /**
-   * The attempt failed: leaves what the next one can resume from, and the largest remainder of media so far. `isLow`: the
-   * disk has no room for that.
-   */
-  leave(cause: unknown, isLow: boolean): Promise<void>;
-  close(): Promise<void>;
-};
+/** Shared by all downloads; its thread starts with the first large file and exits when idle. */
+const hasher = openHasher();
 
 /**
  * The state that earlier attempts left, as far as it fits the link and the files. Throws the system's errors and the signal's
@@ -80,7 +60,7 @@ export async function findStart(
  */
 async function setAside(paths: SpoolPaths, state: ResumeState, signal: AbortSignal): Promise<ResumeState> {
   const { file, synced, coding } = state;
-  const best = file === null ? { bytes: synced, coding, why: null } : { bytes: file.bytes, coding: null, why: null };
+  const best = { bytes: file?.bytes ?? synced, coding: file === null ? coding : null, why: null };
   for (const path of file === null ? [paths.part] : [paths.file, paths.part]) {
     if (!(await (file === null ? isBetter(path, state) : holds(path, file, signal)))) continue;
     // After a crash from here on it is found under its old name or as the best.
@@ -106,26 +86,27 @@ async function isBetter(path: string, { synced: bytes, best }: ResumeState): Pro
 
 async function holds(path: string, { bytes, sha256 }: SpooledFile, signal: AbortSignal): Promise<boolean> {
   const file = await reopen(path, bytes);
-  if (file === null) return false;
-  try {
-    return (await hashFile(file, bytes, signal)) === sha256;
-  } finally {
-    await file.close();
-  }
+  await file?.close();
+  return file !== null && (await sha256OfFile(path, signal)) === sha256;
 }
 
-/** Opens the part of `start`, cut to its durable bytes, or a new one. */
+/**
+ * Opens a file on its way into the spool: the part of `start`, cut to its durable bytes, or a new one. Throws the system's
+ * errors.
+ */
 export async function openPartialFile(
   paths: SpoolPaths,
   kind: DownloadJob["kind"],
   start: ResumeState,
-): Promise<PartialFile> {
+  signal: AbortSignal,
+) {
   const { part: path } = paths;
   const isKept = start.synced > 0 && (start.validator !== null || start.synced === start.total);
   const kept = isKept ? await reopen(path, start.synced) : null;
   let file = kept ?? (await create(path));
   let state: ResumeState = kept ? start : { ...start, validator: null, synced: 0 };
   const before = start.furthest;
+  const checksum = startChecksum(hasher, path, signal);
 
   const isResumable = () => state.validator !== null && state.synced > 0;
 
@@ -137,21 +118,35 @@ export async function openPartialFile(
     return (await nameRemainder({ path, kind, bytes: state.synced })) !== null;
   }
 
+  async function keep(length: number): Promise<void> {
+    state = { ...state, synced: length, furthest: Math.max(state.furthest, length) };
+    if (isResumable() && length !== state.total) await writeResumeState(paths.state, state);
+  }
+
   return {
-    get file() {
-      return file;
-    },
-    get state() {
+    get state(): Readonly<ResumeState> {
       return state;
     },
-    get isComplete() {
+    /** All of it came in an earlier attempt. */
+    get isComplete(): boolean {
       return state.synced > 0 && state.synced === state.total;
     },
-    get hasProgressed() {
+    /** More bytes than ever before are there for the next attempt to resume from. */
+    get hasProgressed(): boolean {
       return isResumable() && state.synced - before >= PROGRESS;
     },
 
-    async begin({ from, total, etag, lastModified, validator, coding }) {
+    /** What to ask the host for the rest of; null: for the whole. */
+    async resumePoint(): Promise<Resume | null> {
+      const { synced: from, total, validator, lastModified } = state;
+      if (from === 0 || validator === null) return null;
+      const overlap = Math.min(OVERLAP, from);
+      const tail = isWeakTag(validator) ? await readAt(file, from - overlap, overlap) : null;
+      return { from, total, validator, lastModified, tail };
+    },
+
+    /** The host answered: with the rest, or with the whole, which replaces what is there. */
+    async begin({ from, total, etag, lastModified, validator, coding }: MediaFound): Promise<void> {
       if (from > 0) {
         state = { ...state, total };
         return;
@@ -160,31 +155,31 @@ export async function openPartialFile(
         await file.close();
         file = await create(path);
       }
+      checksum.restart();
       state = { ...state, total, etag, lastModified, validator, coding, synced: 0 };
     },
 
-    async tail() {
-      if (state.validator === null || !isWeakTag(state.validator)) return null;
-      const length = Math.min(OVERLAP, state.synced);
-      return readAt(file, state.synced - length, length);
-    },
+    /** Writes the body of that answer; throws as `writeBody`. The durable length is stored where a download can be resumed. */
+    write: (body: Readable, options: Pick<BodyWriting, "maxSize" | "onBytes" | "checkSpace">) =>
+      writeBody(body, { ...options, file, from: state.synced, onWritten: checksum.written, onDurable: keep }),
 
-    async keep(length) {
-      state = { ...state, synced: length, furthest: Math.max(state.furthest, length) };
-      if (isResumable() && length !== state.total) await writeResumeState(paths.state, state);
-    },
-
-    async replaceBy(unpacked, bytes) {
+    /** Replaces the encoded part by the file that it was decoded into. */
+    async replaceBy(unpacked: string, bytes: number): Promise<void> {
       // A crash may leave either file under this name: of neither alone is anything known.
       state = { ...state, coding: null, validator: null, total: null, synced: 0 };
       await writeResumeState(paths.state, state);
       await file.close();
       await rename(unpacked, path);
       file = await open(path, constants.O_RDWR | NO_FOLLOW);
+      checksum.restart();
       state = { ...state, total: bytes, synced: bytes };
     },
 
-    async finish(whole) {
+    /** The sha256 (hex) of all that is durable. Throws the signal's reason. */
+    sha256: () => checksum.end(file, state.synced),
+
+    /** Gives the whole, validated, durable file its final name. */
+    async finish(whole: SpooledFile): Promise<void> {
       // Without its state a picture could be another link's; a video's link never changes.
       const sync = kind === "thumbnail";
       await writeResumeState(paths.state, { ...state, total: whole.bytes, file: whole }, { sync });
@@ -193,7 +188,11 @@ export async function openPartialFile(
       await syncFolder(dirname(paths.file));
     },
 
-    async leave(cause, isLow) {
+    /**
+     * The attempt failed: leaves what the next one can resume from, and the largest remainder of media so far. `isLow`: the
+     * disk has no room for that.
+     */
+    async leave(cause: unknown, isLow: boolean): Promise<void> {
       const isFull = isLow || isNoSpace(cause);
       // Remembers the furthest point of invalid content: reaching it again is no progress.
       const wasInvalid = cause instanceof InvalidContent && state.furthest >= PROGRESS;
@@ -215,9 +214,14 @@ export async function openPartialFile(
       else await rm(paths.state, { force: true });
     },
 
-    close: () => file.close(),
+    close(): Promise<void> {
+      checksum.drop();
+      return file.close();
+    },
   };
 }
+
+export type PartialFile = Awaited<ReturnType<typeof openPartialFile>>;
 
 /** Never reuses a file: that of an older version of the relay may be linked into its target. */
 async function create(path: string): Promise<FileHandle> {

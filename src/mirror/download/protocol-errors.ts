@@ -14,8 +14,13 @@ export function refusesBody(error: unknown): boolean {
   return isParserError(error) && !isEarlyEnd(error);
 }
 
-/** Error codes of undici and the system for a lost connection. */
-const GONE = new Set(["UND_ERR_RES_CONTENT_LENGTH_MISMATCH", "UND_ERR_SOCKET", "ECONNRESET"]);
+/** Error codes of undici, the system and Node's streams for a lost connection. */
+const GONE = new Set([
+  "UND_ERR_RES_CONTENT_LENGTH_MISMATCH",
+  "UND_ERR_SOCKET",
+  "ECONNRESET",
+  "ERR_STREAM_PREMATURE_CLOSE",
+]);
 
 /** Names a lost connection as the cause of a body's error. */
 export function nameBodyError(error: unknown, { length, total }: { length: number; total: number | null }): unknown {

@@ -1,17 +1,18 @@
 import type { Config } from "../../config/schema.ts";
 import { errorLine } from "../../errors.ts";
-import type { Lease, Queue } from "../../jobs/worker.ts";
+import type { Lease } from "../../jobs/worker.ts";
 import type { DownloadJob } from "../../model/job.ts";
 import type { Ports } from "../../ports.ts";
-import type { Store } from "../../store/store.ts";
+import type { Claimed, ClaimWish, Store } from "../../store/store.ts";
 import { resourceOf } from "../errors.ts";
 import { createDiskBudget } from "../spool/disk-budget.ts";
 import { createInProgress } from "../spool/in-progress.ts";
-import { clearResumable, clearSpool, dropLargestRemainder, probeSpool } from "../spool/spool.ts";
-import { attemptDownload, type Downloading } from "./attempt.ts";
+import { clearResumable, clearSpool, clearUnwanted, dropLargestRemainder, probeSpool } from "../spool/spool.ts";
+import { attemptDownload } from "./attempt.ts";
 import { reportOutcome } from "./failure.ts";
 import { createLocalFailures } from "./local-failures.ts";
 import { LIMITS, type Limits } from "./rate-limits.ts";
+import type { Downloading } from "./transfer.ts";
 
 /** Downloads: link → fetch → write to the spool → validate → durable file, whose upload is the next job. */
 
@@ -27,21 +28,16 @@ const PROBE_EVERY = 1_000;
 /** Local failures of the queue itself, which starts no download while the spool fails. */
 const QUEUE = "*";
 
-export type DownloadOptions = Pick<Downloading, "outbound" | "heldCopy"> & {
-  config: Pick<Config["mirror"], "concurrency" | "maxSize" | "minFreeDisk">;
-  store: Pick<Store, "claimDownloads" | "settleDownload" | "isSpooled">;
-  ports: Pick<Ports, "clock" | "log">;
-  /** A folder of the relay's own (`spool.ts`), best on the file system of a local target. */
-  spoolDir: string;
-  limits?: Partial<Limits>;
-};
-
-export type Downloads = Queue<DownloadJob> & {
-  /** Why downloads wait (low disk, a spool that cannot be written), as far as is known; null: they do not. */
-  spoolTrouble(): string | null;
-};
-
-export function downloadQueue(options: DownloadOptions): Downloads {
+export function downloadQueue(
+  options: Pick<Downloading, "outbound" | "heldCopy"> & {
+    config: Pick<Config["mirror"], "concurrency" | "maxSize" | "minFreeDisk">;
+    store: Pick<Store, "claimDownloads" | "settleDownload" | "isSpooled">;
+    ports: Pick<Ports, "clock" | "log">;
+    /** A folder of the relay's own (`spool.ts`), best on the file system of a local target. */
+    spoolDir: string;
+    limits?: Partial<Limits>;
+  },
+) {
   const { config, store, ports, spoolDir } = options;
   const { clock } = ports;
   const limits = { ...LIMITS, ...options.limits };
@@ -77,28 +73,26 @@ export function downloadQueue(options: DownloadOptions): Downloads {
     await work.catch((error) => ports.log.warn("spooled files not removed", { error: errorLine(error) }));
   }
 
-  /** Removes the files of a lost claim where the medium is no longer wanted. */
-  async function clearUnwanted({ mediumId }: DownloadJob): Promise<void> {
-    if (!(await store.isSpooled(mediumId))) await clearSpool(spoolDir, mediumId);
-  }
-
   async function run(job: DownloadJob, lease: Lease): Promise<void> {
     const started = clock.elapsed();
     const outcome = await attemptDownload(shared, job, lease);
     if (outcome?.is !== "retry" || !outcome.own) failures.clear(job.mediumId);
     const isOurs = outcome !== null && !lease.signal.aborted;
-    if (!isOurs || !(await store.settleDownload(job, outcome, clock.now())).settled) return tidy(clearUnwanted(job));
+    if (!isOurs || !(await store.settleDownload(job, outcome, clock.now())).settled) {
+      return tidy(clearUnwanted(store, spoolDir, job.mediumId));
+    }
     reportOutcome(ports.log, job, outcome, clock.elapsed() - started);
     if (outcome.is === "spooled") await tidy(clearResumable(spoolDir, job.mediumId));
     else if (outcome.is !== "retry") await tidy(clearSpool(spoolDir, job.mediumId));
   }
 
   return {
-    name: "download",
+    name: "download" as const,
     concurrency: config.concurrency,
+    /** Why downloads wait (low disk, a spool that cannot be written), as far as is known; null: they do not. */
     spoolTrouble: failures.line,
 
-    async claim(wish) {
+    async claim(wish: ClaimWish): Promise<Claimed<DownloadJob>> {
       if (!(await isReady())) return store.claimDownloads({ ...wish, limit: 0, busyHosts: [] });
       let places = most - inProgress.count();
       // A retry may take the place of a slow download only now and then, a first try at any time.
@@ -119,7 +113,7 @@ export function downloadQueue(options: DownloadOptions): Downloads {
       }
     },
 
-    async run(job, lease) {
+    async run(job: DownloadJob, lease: Lease): Promise<void> {
       inProgress.add(job);
       try {
         await run(job, lease);

@@ -20,15 +20,24 @@ export function rangeHeaders({ from, tail, validator }: Resume): Record<string, 
   return { range: `bytes=${from}-`, "if-range": validator };
 }
 
-/**
- * The length of the whole file, where a 206 is the requested rest of the same file; else null (RFC 9110 §14.4, §15.3.7: a
- * server may send another part).
- */
-export function matchRest(resume: Resume, contentRange: string | null, tags: Tags): number | null {
+/** A range that goes on to the end of the file, as a 206 names it. */
+type Rest = { start: number; total: number };
+
+/** Null: the range ends earlier, or is not understood (RFC 9110 §14.4). */
+export function restIn(contentRange: string | null): Rest | null {
   const [, start, end, length] = /^bytes (\d{1,16})-(\d{1,16})\/(\d{1,16})$/i.exec(contentRange?.trim() ?? "") ?? [];
-  const total = Number(length);
-  const from = resume.from - (resume.tail?.length ?? 0);
-  if (start === undefined || Number(start) !== from || Number(end) !== total - 1) return null;
+  return start !== undefined && Number(end) === Number(length) - 1
+    ? { start: Number(start), total: Number(length) }
+    : null;
+}
+
+/**
+ * The length of the whole file, where a 206 is the requested rest of the same file; else null (RFC 9110 §15.3.7: a server may
+ * send another part).
+ */
+export function matchRest(resume: Resume, rest: Rest | null, tags: Tags): number | null {
+  if (rest === null || rest.start !== resume.from - (resume.tail?.length ?? 0)) return null;
+  const { total } = rest;
   if (resume.total !== null && total !== resume.total) return null;
   const { etag, lastModified } = tags;
   if (resume.tail !== null) {

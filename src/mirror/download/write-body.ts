@@ -1,6 +1,7 @@
 import { Buffer } from "node:buffer";
 import type { FileHandle } from "node:fs/promises";
-import type { Readable } from "node:stream";
+import { type Readable, Writable } from "node:stream";
+import { pipeline } from "node:stream/promises";
 import { createChunks } from "../../platform/chunks.ts";
 import { asLocalFailure, PermanentFailure } from "../errors.ts";
 
@@ -13,47 +14,48 @@ const IN_FLIGHT = 2;
 /** Bytes between two syncs, and between two checks of the free space. */
 const STRETCH = 16 * 2 ** 20;
 
+export type BodyWriting = {
+  file: FileHandle;
+  from: number;
+  maxSize: number;
+  /** Called after each chunk with the file's length. */
+  onBytes(length: number): void;
+  /** Called after each batch with the bytes that can be read back. */
+  onWritten(length: number): void;
+  /** Called after each sync with the bytes that are durable. */
+  onDurable(length: number): Promise<void>;
+  /** Throws where the disk has no more room. */
+  checkSpace(): Promise<void>;
+};
+
 /**
  * Writes a body into `file` from position `from`, and makes it durable; returns the length of the whole file. Reading and
  * writing overlap, and a slow disk pauses the reading. The chunks' memory is released once they are written. Where the body
  * fails, what came is made durable before this throws: PermanentFailure beyond `maxSize`, LocalFailure where the disk fails,
  * else the body's error.
  */
-export async function writeBody(
-  body: Readable,
-  options: {
-    file: FileHandle;
-    from: number;
-    maxSize: number;
-    /** Called after each chunk with the file's length. */
-    onBytes(length: number): void;
-    /** Called after each batch with the bytes that can be read back. */
-    onWritten(length: number): void;
-    /** Called after each sync with the bytes that are durable. */
-    onDurable(length: number): Promise<void>;
-    /** Throws where the disk has no more room. */
-    checkSpace(): Promise<void>;
-  },
-): Promise<number> {
+export async function writeBody(body: Readable, options: BodyWriting): Promise<number> {
   const { from, maxSize } = options;
   const writes = createWrites(options);
   let length = from;
   let stretchEnd = from + STRETCH;
 
-  async function endStretch(): Promise<void> {
+  async function take(chunk: Uint8Array): Promise<unknown> {
+    length += chunk.length;
+    if (length > maxSize) throw new PermanentFailure(`it is larger than mirror.maxSize, ${maxSize} bytes`);
+    options.onBytes(length);
+    const ready = writes.add(chunk);
+    if (length < stretchEnd) return ready;
     stretchEnd += STRETCH;
+    // Begun before anything is awaited, so that `end` waits for it.
     writes.sync();
-    await options.checkSpace();
+    return Promise.all([ready, options.checkSpace()]);
   }
 
+  // Costs less than a loop over the body, which joins its chunks.
+  const write: Writable["_write"] = (chunk, _encoding, done) => void take(chunk).then(() => done(), done);
   try {
-    await readAll(body, (chunk) => {
-      length += chunk.length;
-      if (length > maxSize) throw new PermanentFailure(`it is larger than mirror.maxSize, ${maxSize} bytes`);
-      options.onBytes(length);
-      const ready = writes.add(chunk);
-      return length < stretchEnd ? ready : Promise.all([ready, endStretch()]);
-    });
+    await pipeline(body, new Writable({ write }));
   } catch (error) {
     // The first error matters, not one that follows from it.
     await writes.end().catch(() => {});
@@ -63,42 +65,8 @@ export async function writeBody(
   return length;
 }
 
-/** Passes each chunk of a body to `take`, and pauses while the promise that it may return is pending. */
-function readAll(body: Readable, take: (chunk: Uint8Array) => Promise<unknown> | null): Promise<void> {
-  return new Promise((resolve, reject) => {
-    function fail(error: unknown): void {
-      reject(error);
-      body.off("data", onData);
-      body.destroy();
-    }
-    function onData(chunk: Uint8Array): void {
-      try {
-        const ready = take(chunk);
-        if (ready === null) return;
-        body.pause();
-        ready.then(() => body.resume(), fail);
-      } catch (error) {
-        fail(error);
-      }
-    }
-    const lost = () => fail(body.errored ?? new Error("the connection was lost"));
-    if (body.destroyed) return lost();
-    body.on("end", resolve).on("error", fail).on("close", lost).on("data", onData);
-  });
-}
-
 /** Writes chunks in order, in batches; only small ones are copied. */
-function createWrites({
-  file,
-  from,
-  onWritten,
-  onDurable,
-}: {
-  file: FileHandle;
-  from: number;
-  onWritten(length: number): void;
-  onDurable(length: number): Promise<void>;
-}) {
+function createWrites({ file, from, onWritten, onDurable }: BodyWriting) {
   const chunks = createChunks();
   let size = 0;
   let position = from;
@@ -142,14 +110,10 @@ function createWrites({
     /** Syncs while the rest is read. A failure is thrown by `end`. */
     sync(): void {
       if (syncing !== null) return;
-      const mine = sync();
-      syncing = mine;
-      mine.then(
-        () => {
-          syncing = null;
-        },
-        () => {},
-      );
+      syncing = sync().then(() => {
+        syncing = null;
+      });
+      syncing.catch(() => {}); // It is thrown where `syncing` is awaited.
     },
     /** Writes and syncs the rest. A disk reports a lost write to one sync only, so each sync is awaited. */
     async end(): Promise<void> {

@@ -9,7 +9,7 @@ import { isInline, UNKNOWN_TYPE } from "../../rules/media-types.ts";
 import type { Store } from "../../store/store.ts";
 import type { Opened } from "../../targets/target.ts";
 import type { Targets } from "../open-targets.ts";
-import { chooseRange } from "./range.ts";
+import { type Choice, chooseRange } from "./range.ts";
 
 /** Serving: request → signature → media row → target → the copy, or a redirect to it. */
 
@@ -84,44 +84,33 @@ export function mediaRoute(options: {
     }
     const onBroken = (error: unknown) =>
       log?.warn("copy not served to its end", { medium: medium.id, key, error: errorLine(error) });
-    return answer(
-      req.method,
-      (name) => req.header(name),
-      medium,
-      opened,
-      (copy) => cutOnError(copy, env?.outgoing, onBroken),
-    );
+    const choice = chooseRange(req.method, (name) => req.header(name), opened);
+    const { status, headers, range } = head(choice, medium, opened);
+    if (req.method === "GET" && range !== null && range.end >= range.start) {
+      const body = cutOnError(opened.read(range.start, range.end), env?.outgoing, onBroken);
+      return new Response(body, { status, headers });
+    }
+    await opened.close();
+    return new Response(null, { status, headers });
   };
 }
 
 type File = Extract<Opened, { is: "file" }>;
 type Body = ReadableStream<Uint8Array>;
 
-async function answer(
-  method: string,
-  header: (name: string) => string | undefined,
-  medium: Medium,
-  file: File,
-  guard: (copy: Body) => Body,
-): Promise<Response> {
-  const choice = chooseRange(method, header, file);
+/** The head of an answer, and the bytes that follow it; `range` null: none. */
+function head(choice: Choice, medium: Medium, file: File) {
   const headers = headersOf(medium, file);
-  if (choice === "unchanged" || choice === "unsatisfiable") {
-    await file.close();
-    if (choice === "unchanged") return new Response(null, { status: 304, headers });
+  if (choice === "unchanged") return { status: 304, headers, range: null };
+  if (choice === "unsatisfiable") {
     const refused = { ...ANY_ORIGIN, ...SAFETY, "content-range": `bytes */${file.bytes}` };
-    return new Response(null, { status: 416, headers: refused });
+    return { status: 416, headers: refused, range: null };
   }
-  const { start, end } = choice ?? { start: 0, end: file.bytes - 1 };
-  const sent = {
-    ...headers,
-    "content-length": String(end - start + 1),
-    ...(choice && { "content-range": `bytes ${start}-${end}/${file.bytes}` }),
-  };
-  const status = choice === null ? 200 : 206;
-  if (method === "GET" && end >= start) return new Response(guard(file.read(start, end)), { status, headers: sent });
-  await file.close();
-  return new Response(null, { status, headers: sent });
+  const range = choice ?? { start: 0, end: file.bytes - 1 };
+  const length = { "content-length": String(range.end - range.start + 1) };
+  if (choice === null) return { status: 200, headers: { ...headers, ...length }, range };
+  const part = { "content-range": `bytes ${range.start}-${range.end}/${file.bytes}` };
+  return { status: 206, headers: { ...headers, ...length, ...part }, range };
 }
 
 function headersOf(medium: Medium, file: File): Record<string, string> {

@@ -8,31 +8,11 @@ type Holder = {
   stop(reason: LocalFailure): void;
 };
 
-/** The space reserved for one download. */
-export type Reservation = {
-  /** Changes it to `bytes` (null: unknown). Throws LocalFailure where there is not enough. */
-  resize(bytes: number | null): Promise<void>;
-  /** Notes how many bytes are still to come; null: unknown. */
-  left(bytes: number | null): void;
-  /**
-   * Looks whether the disk still has room for all downloads under way. If not, the one that needs the most is stopped; throws
-   * LocalFailure where that is this one.
-   */
-  check(): Promise<void>;
-  /** May be called again. */
-  release(): void;
-};
-
-/** The space on the spool's disk, of which `minFree` bytes stay free. */
-export type DiskBudget = {
-  /** Throws LocalFailure while less than `minFree` is free: no download starts. */
-  check(): Promise<void>;
-  /** Reserves `left` bytes (null: unknown). Throws LocalFailure where there is not enough. */
-  reserve(holder: Holder): Promise<Reservation>;
-};
-
-/** `free` returns the free bytes of the folder's disk; tests pass their own. */
-export function createDiskBudget(spoolDir: string, minFree: number, free = freeBytes): DiskBudget {
+/**
+ * The space on the spool's disk, of which `minFree` bytes stay free. `free` returns the free bytes of the folder's disk; tests
+ * pass their own.
+ */
+export function createDiskBudget(spoolDir: string, minFree: number, free = freeBytes) {
   const holders = new Set<Holder>();
   /** Stopped, but not ended: its space is not free yet. */
   let stopping: Holder | null = null;
@@ -48,7 +28,7 @@ export function createDiskBudget(spoolDir: string, minFree: number, free = freeB
     return new LocalFailure("disk space", `too little room in ${spoolDir}: ${parts.join(", ")}; free some`);
   }
 
-  async function reserve(holder: Holder, wanted: number | null): Promise<void> {
+  async function change(holder: Holder, wanted: number | null): Promise<void> {
     const bytes = await freeNow();
     // Nothing is awaited from here on, so that no other download gets the same space.
     holders.delete(holder);
@@ -57,37 +37,46 @@ export function createDiskBudget(spoolDir: string, minFree: number, free = freeB
     holders.add(holder);
   }
 
-  return {
-    async check() {
-      const bytes = await freeNow();
-      if (bytes < minFree) throw tooLittle(bytes, 0);
-    },
+  /** Throws LocalFailure while less than `minFree` is free: no download starts. */
+  async function check(): Promise<void> {
+    const bytes = await freeNow();
+    if (bytes < minFree) throw tooLittle(bytes, 0);
+  }
 
-    async reserve(holder) {
-      await reserve(holder, holder.left);
-      return {
-        resize: (bytes) => reserve(holder, bytes),
-        left(bytes) {
-          holder.left = bytes;
-        },
-        async check() {
-          const bytes = await freeNow();
-          if (stopping !== null || !holders.has(holder) || bytes - reserved() >= minFree) return;
-          const largest = [...holders].reduce((most, each) => (need(each) > need(most) ? each : most));
-          stopping = largest;
-          const failure = tooLittle(bytes, 0);
-          if (largest === holder) throw failure;
-          largest.stop(failure);
-        },
-        release() {
-          holders.delete(holder);
-          if (stopping === holder) stopping = null;
-        },
-      };
-    },
-  };
+  /** Reserves `left` bytes (null: unknown) for one download. Throws LocalFailure where there is not enough. */
+  async function reserve(holder: Holder) {
+    await change(holder, holder.left);
+    return {
+      /** Changes it to `bytes` (null: unknown). Throws LocalFailure where there is not enough. */
+      resize: (bytes: number | null) => change(holder, bytes),
+      /** Notes how many bytes are still to come; null: unknown. */
+      left(bytes: number | null): void {
+        holder.left = bytes;
+      },
+      /**
+       * Looks whether the disk still has room for all downloads under way. If not, the one that needs the most is stopped; throws
+       * LocalFailure where that is this one.
+       */
+      async check(): Promise<void> {
+        const bytes = await freeNow();
+        if (stopping !== null || !holders.has(holder) || bytes - reserved() >= minFree) return;
+        stopping = [...holders].reduce((most, each) =>
+          (each.left ?? Number.POSITIVE_INFINITY) > (most.left ?? Number.POSITIVE_INFINITY) ? each : most,
+        );
+        const failure = tooLittle(bytes, 0);
+        if (stopping === holder) throw failure;
+        stopping.stop(failure);
+      },
+      /** May be called again. */
+      release(): void {
+        holders.delete(holder);
+        if (stopping === holder) stopping = null;
+      },
+    };
+  }
+
+  return { check, reserve };
 }
 
-function need({ left }: Holder): number {
-  return left ?? Number.POSITIVE_INFINITY;
-}
+export type DiskBudget = ReturnType<typeof createDiskBudget>;
+export type Reservation = Awaited<ReturnType<DiskBudget["reserve"]>>;

@@ -31,9 +31,8 @@ export function createInProgress() {
 
     /** Hosts with at least `share` downloads under way. */
     hostsWith(share: number): string[] {
-      const perHost = new Map<string, number>();
-      for (const { host } of jobs.keys()) perHost.set(host, (perHost.get(host) ?? 0) + 1);
-      return [...perHost].filter(([, count]) => count >= share).map(([host]) => host);
+      const perHost = Map.groupBy(jobs.keys(), ({ host }) => host);
+      return [...perHost].filter(([, all]) => all.length >= share).map(([host]) => host);
     },
 
     hasSlow: () => [...jobs.values()].some((slow) => slow !== null),

@@ -1,32 +1,30 @@
-import { lstat, mkdir, open, readdir, rm } from "node:fs/promises";
+import { lstat, mkdir, readdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { makeFolder, nullWhereMissing } from "../../platform/files/file-system.ts";
+import type { Store } from "../../store/store.ts";
 import { asLocalFailure } from "../errors.ts";
-import { isWhole, readResumeState } from "./resume-state.ts";
+import { isWhole, newResumeState, readResumeState, writeResumeState } from "./resume-state.ts";
 
 /** The folder where downloads arrive and wait for their upload: a few files per medium, named by its id. */
 
 /** Where the files of one medium are; each may be missing. */
-export type SpoolPaths = {
-  /** The download until it is whole and validated. */
-  part: string;
-  /** What is known of the part (`resume-state.ts`). */
-  state: string;
-  /** The best that earlier attempts brought, used where nothing better comes: the largest remainder, or a whole picture. */
-  best: string;
-  /** What an encoded part is decoded into. */
-  unpacked: string;
-  /** The whole, validated, durable file, which the upload takes. */
-  file: string;
-};
-
-export function spoolPaths(spoolDir: string, mediumId: string): SpoolPaths {
+export function spoolPaths(spoolDir: string, mediumId: string) {
   const path = join(spoolDir, encodeURIComponent(mediumId));
   return {
-    ...{ part: `${path}.part`, state: `${path}.part.json`, best: `${path}.best` },
-    ...{ unpacked: `${path}.unpacked`, file: `${path}.file` },
+    /** The download until it is whole and validated. */
+    part: `${path}.part`,
+    /** What is known of the part (`resume-state.ts`). */
+    state: `${path}.part.json`,
+    /** The best that earlier attempts brought, used where nothing better comes: the largest remainder, or a whole picture. */
+    best: `${path}.best`,
+    /** What an encoded part is decoded into. */
+    unpacked: `${path}.unpacked`,
+    /** The whole, validated, durable file, which the upload takes. */
+    file: `${path}.file`,
   };
 }
+
+export type SpoolPaths = ReturnType<typeof spoolPaths>;
 
 /** Removes what a download resumes from, once its file is settled. */
 export async function clearResumable(spoolDir: string, mediumId: string): Promise<void> {
@@ -40,21 +38,23 @@ export async function clearSpool(spoolDir: string, mediumId: string): Promise<vo
   await rm(spoolPaths(spoolDir, mediumId).file, { force: true });
 }
 
+/** Removes all files of a medium that no job needs. */
+export async function clearUnwanted(
+  store: Pick<Store, "isSpooled">,
+  spoolDir: string,
+  mediumId: string,
+): Promise<void> {
+  if (!(await store.isSpooled(mediumId))) await clearSpool(spoolDir, mediumId);
+}
+
 /** Throws where the spool cannot be made or, `thoroughly`, where it cannot be written to. */
 export async function probeSpool(spoolDir: string, thoroughly: boolean): Promise<void> {
   await asLocalFailure("spool", async () => {
     await makeFolder(spoolDir);
     if (!thoroughly) return;
     const path = join(spoolDir, "~probe.part");
-    await rm(path, { force: true });
-    const file = await open(path, "wx", 0o640);
-    try {
-      await file.write("probe");
-      await file.sync();
-    } finally {
-      await file.close();
-      await rm(path, { force: true });
-    }
+    await writeResumeState(path, newResumeState("probe"), { sync: true });
+    await rm(path);
   });
 }
 

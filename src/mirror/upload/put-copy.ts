@@ -1,7 +1,7 @@
 import type { Config } from "../../config/schema.ts";
 import type { UploadJob } from "../../model/job.ts";
 import { sha256Of } from "../../platform/files/sha256.ts";
-import type { About, MirrorTarget } from "../../targets/target.ts";
+import type { MirrorTarget } from "../../targets/target.ts";
 import { keyOf } from "./object-keys.ts";
 
 /** A validated file of the spool, and the target to put it into. */
@@ -31,13 +31,12 @@ type Candidate = {
  */
 export async function putCopy(wanted: Wanted, { file, again, place }: Put): Promise<string> {
   const { target, job, signal } = wanted;
-  const { contentType, bytes, sha256 } = job.file;
   const { eventId, videoId } = job;
-  const about: Omit<About, "replace"> = { contentType, bytes, sha256, eventId, videoId, again };
+  const { contentType, bytes, sha256 } = job.file;
   const passed: string[] = [];
   const put = async (key: string, replace: boolean) => {
     await place(key, passed);
-    return target.put(key, file, { ...about, replace }, signal);
+    return target.put(key, file, { contentType, bytes, sha256, eventId, videoId, again, replace }, signal);
   };
   for (const { key, replace, isShared } of candidatesFor(wanted)) {
     if (passed.includes(key)) continue;

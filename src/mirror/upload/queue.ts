@@ -21,7 +21,8 @@ const FRESH = 10 * 60_000;
 /** With one slot a large file would hold up small ones. */
 const LEAST_SLOTS = 2;
 
-export type UploadOptions = {
+/** An upload is retried without end: the link may be dead, and the file the only copy. */
+export function uploadQueue(options: {
   config: Pick<Config["mirror"], "key" | "concurrency">;
   store: Pick<Store, "claimUploads" | "refreshUpload" | "placeUpload" | "settleUpload">;
   target: MirrorTarget;
@@ -33,13 +34,9 @@ export type UploadOptions = {
   /** Shared with the deletions. */
   locks: CopyLocks;
   waits?: Doubling;
-};
-
-/** An upload is retried without end: the link may be dead, and the file the only copy. */
-export function uploadQueue(options: UploadOptions): Queue<UploadJob> {
-  const { config, store, target, targetId, spoolDir, targetHealth, locks } = options;
+}): Queue<UploadJob> {
+  const { config, store, target, targetId, spoolDir, targetHealth, locks, waits = LOCAL_WAITS } = options;
   const { clock, log } = options.ports;
-  const { waits = LOCAL_WAITS } = options;
 
   async function upload(job: UploadJob, signal: AbortSignal): Promise<UploadOutcome> {
     const place = async (key: string, passed: string[]) => {
@@ -52,15 +49,15 @@ export function uploadQueue(options: UploadOptions): Queue<UploadJob> {
       return { is: "retry", error: `spool: ${spoolDir} is not there, or no folder`, at: clock.now() + waits.first };
     }
     const found = await stat(file).catch(nullWhereMissing);
-    const damage = damageOf(found?.size ?? null, job.file.bytes);
-    if (damage === null) {
-      const isOld = clock.now() - (found?.mtimeMs ?? 0) >= FRESH;
-      const again = job.isRepeated || isOld;
+    if (found?.size === job.file.bytes) {
+      const again = job.isRepeated || clock.now() - found.mtimeMs >= FRESH;
       return { is: "mirrored", target: targetId, key: await putCopy(copy, { file, again, place }) };
     }
     // A crash may have come between the upload and its settling.
     const key = await findCopy(copy);
-    return key === null ? { is: "lost", error: damage } : { is: "mirrored", target: targetId, key };
+    if (key !== null) return { is: "mirrored", target: targetId, key };
+    if (found === null) return { is: "lost", error: "its file is gone from the spool" };
+    return { is: "lost", error: `its file in the spool has ${found.size} bytes, not ${job.file.bytes}` };
   }
 
   /** When to retry: at a fixed interval while the target is down, else after a doubling wait. */
@@ -69,26 +66,12 @@ export function uploadQueue(options: UploadOptions): Queue<UploadJob> {
     const isDown = await targetHealth.failed(error);
     // Nothing is claimed while the target is down, so the short wait costs nothing, and uploads resume as soon as it is back.
     const wait = isDown ? waits.first : doublingWait(job.attempts + 1, waits);
-    const outcome: UploadOutcome = {
-      is: "retry",
-      error: `target: ${errorLine(error)}`.slice(0, 500),
-      at: clock.now() + wait,
-    };
-    const nextAt = new Date(outcome.at).toISOString();
-    const fields = { ...fieldsOf(job), error: outcome.error, attempt: job.attempts + 1, nextAt };
+    const line = `target: ${errorLine(error)}`.slice(0, 500);
+    const at = clock.now() + wait;
+    const fields = { ...fieldsOf(job), error: line, attempt: job.attempts + 1, nextAt: new Date(at).toISOString() };
     // A target that is down is logged once, by its health.
     log[isDown ? "debug" : "warn"]("media not uploaded yet", fields);
-    return outcome;
-  }
-
-  async function finish(job: UploadJob, key: string, started: number): Promise<void> {
-    const { bytes, sha256, contentType, suspect } = job.file;
-    const ms = Math.round(clock.elapsed() - started);
-    const fields = { ...fieldsOf(job), key, bytes, sha256, contentType, ms };
-    log.info("media mirrored", { ...fields, ...(suspect && { suspect }) });
-    await rm(spoolPaths(spoolDir, job.mediumId).file, { force: true }).catch((error) =>
-      log.warn("spooled file not removed", { ...fieldsOf(job), error: errorLine(error) }),
-    );
+    return { is: "retry", error: line, at };
   }
 
   async function run(claimed: UploadJob, signal: AbortSignal): Promise<void> {
@@ -106,14 +89,21 @@ export function uploadQueue(options: UploadOptions): Queue<UploadJob> {
     if (outcome.is === "mirrored") targetHealth.worked();
     else if (signal.aborted) return;
     // The download that follows must not resume from a damaged file.
-    if (outcome.is === "lost") await rm(spoolPaths(spoolDir, job.mediumId).file, { force: true });
+    const { file } = spoolPaths(spoolDir, job.mediumId);
+    if (outcome.is === "lost") await rm(file, { force: true });
     // A finished upload is settled also at a stop. If the claim was lost meanwhile, a deletion job has the key.
     const { settled } = await store.settleUpload(job, outcome, clock.now());
     if (!settled) return;
-    if (outcome.is === "mirrored") await finish(job, outcome.key, started);
-    else if (outcome.is === "lost") {
-      log.warn("spooled media lost, to be downloaded again", { ...fieldsOf(job), error: outcome.error });
-    }
+    const fields = fieldsOf(job);
+    if (outcome.is === "lost")
+      log.warn("spooled media lost, to be downloaded again", { ...fields, error: outcome.error });
+    if (outcome.is !== "mirrored") return;
+    const { bytes, sha256, contentType, suspect } = job.file;
+    const more = { key: outcome.key, bytes, sha256, contentType, ms: Math.round(clock.elapsed() - started) };
+    log.info("media mirrored", { ...fields, ...more, ...(suspect && { suspect }) });
+    await rm(file, { force: true }).catch((error) =>
+      log.warn("spooled file not removed", { ...fields, error: errorLine(error) }),
+    );
   }
 
   return {
@@ -124,12 +114,6 @@ export function uploadQueue(options: UploadOptions): Queue<UploadJob> {
 
     run: (job, { signal }) => locks.withLock(job.videoId, job.kind, () => run(job, signal)),
   };
-}
-
-/** What is wrong with a spooled file of `found` bytes (null: it is missing); null: nothing. */
-function damageOf(found: number | null, bytes: number): string | null {
-  if (found === null) return "its file is gone from the spool";
-  return found === bytes ? null : `its file in the spool has ${found} bytes, not ${bytes}`;
 }
 
 function fieldsOf({ mediumId, videoId, eventId, kind }: UploadJob) {

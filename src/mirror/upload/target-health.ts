@@ -4,6 +4,7 @@ import { errorLine } from "../../errors.ts";
 import { makeFolder } from "../../platform/files/file-system.ts";
 import { sleep, within } from "../../platform/timing.ts";
 import type { Ports } from "../../ports.ts";
+import { type Breaker, failed, tried, waitOf } from "../../rules/breaker.ts";
 import { UNKNOWN_TYPE } from "../../rules/media-types.ts";
 import { LOCAL_WAITS } from "../../rules/schedule.ts";
 import type { About, MirrorTarget } from "../../targets/target.ts";
@@ -31,20 +32,6 @@ const ABOUT: About = {
   again: false,
 };
 
-export type TargetHealth = {
-  /** Why the target accepts no copies, as far as is known; null: it answers, though it may refuse a single file. */
-  trouble(): string | null;
-  /** False while the target is down or a first failure is being looked into: upload nothing. Starts a probe that is due. */
-  mayTry(): boolean;
-  /** Reports a failed upload. True where the target is down; false where the failure concerns this copy only. */
-  failed(error: unknown): Promise<boolean>;
-  /** Reports a successful upload. */
-  worked(): void;
-};
-
-/** `since` on the wall clock, `begun` on the monotonic one. `verdict` is aborted when it is known whether the target is down. */
-type Trouble = { line: string; since: number; begun: number; isDown: boolean; verdict: AbortController };
-
 /**
  * The circuit breaker of the present target. A failed upload opens it at once; a probe, a file of a few bytes, finds out
  * whether the target is down, and repeats until it is not. Logs once when the target goes down and once when it is back.
@@ -55,83 +42,89 @@ export function createTargetHealth(options: {
   ports: Pick<Ports, "clock" | "log">;
   spoolDir: string;
   every?: number;
-}): TargetHealth {
-  const { target, spoolDir, every = PROBE_EVERY } = options;
+}) {
+  const { every = PROBE_EVERY } = options;
   const { clock, log } = options.ports;
-  let trouble: Trouble | null = null;
-  let begunAt = Number.NEGATIVE_INFINITY;
+  const waits = { first: every, longest: every };
+  let breaker: Breaker | null = null;
+  /** A probe has failed. */
+  let isDown = false;
+  /** Aborted when it is known whether the target is down. */
+  let verdict = new AbortController();
   let probes = 0;
 
-  function isUp(): void {
-    if (trouble?.isDown) log.info("the mirror target works again", { ms: Math.round(clock.now() - trouble.since) });
-    trouble?.verdict.abort();
-    trouble = null;
+  /** Reports a successful upload. */
+  function worked(): void {
+    if (breaker !== null && isDown) {
+      log.info("the mirror target works again", { ms: Math.round(clock.elapsed() - breaker.since) });
+    }
+    breaker = null;
+    isDown = false;
+    verdict.abort();
   }
 
-  function isDown(line: string): void {
+  function isRefused(error: unknown): void {
     // An upload or another probe succeeded meanwhile.
-    if (trouble === null) return;
-    if (!trouble.isDown) log.error("the mirror target is down: uploads wait", { error: line });
-    trouble = { ...trouble, line, isDown: true };
-    trouble.verdict.abort();
+    if (breaker === null) return;
+    breaker = { ...breaker, error: errorLine(error) };
+    if (!isDown) log.error("the mirror target is down: uploads wait", { error: breaker.error });
+    isDown = true;
+    verdict.abort();
   }
 
-  function probe(): void {
-    begunAt = clock.elapsed();
-    putProbe({ target, spoolDir, clock, name: `${PROBE}${++probes}` }).then(isUp, (error) => isDown(errorLine(error)));
+  /** Probes do not wait for each other: a slow target is not down. */
+  function probe(open: Breaker): void {
+    breaker = tried(open, { now: clock.elapsed(), patience: every });
+    putProbe(options, `${PROBE}${++probes}`).then(worked, isRefused);
   }
 
-  function probeWhenDue(): void {
-    if (trouble !== null && clock.elapsed() - begunAt >= every) probe();
+  /** False while the target is down or a first failure is being looked into: upload nothing. Starts a probe that is due. */
+  function mayTry(): boolean {
+    if (breaker !== null && waitOf(breaker, clock.elapsed()) === 0) probe(breaker);
+    return breaker === null;
   }
 
   return {
-    trouble() {
-      probeWhenDue();
-      if (trouble === null) return null;
+    mayTry,
+
+    /** Why the target accepts no copies, as far as is known; null: it answers, though it may refuse a single file. */
+    trouble(): string | null {
+      if (mayTry() || breaker === null) return null;
       // A single failure proves nothing before the target had time to answer the probe.
-      return trouble.isDown || clock.elapsed() - trouble.begun >= VERDICT_WITHIN ? trouble.line : null;
+      return isDown || clock.elapsed() - breaker.since >= VERDICT_WITHIN ? breaker.error : null;
     },
 
-    mayTry() {
-      probeWhenDue();
-      return trouble === null;
-    },
-
-    async failed(error) {
-      if (trouble?.isDown) return true;
-      if (trouble === null) {
-        const begun = clock.elapsed();
-        const verdict = new AbortController();
-        trouble = { line: errorLine(error), since: clock.now(), begun, isDown: false, verdict };
-        probe();
+    /** Reports a failed upload. True where the target is down; false where the failure concerns this copy only. */
+    async failed(error: unknown): Promise<boolean> {
+      if (isDown) return true;
+      if (breaker === null) {
+        verdict = new AbortController();
+        probe(failed(null, { now: clock.elapsed(), error: errorLine(error), waits }));
       }
-      await sleep(VERDICT_WITHIN, clock, trouble.verdict.signal);
-      return trouble !== null;
+      await sleep(VERDICT_WITHIN, clock, verdict.signal);
+      return breaker !== null;
     },
 
-    worked: isUp,
+    worked,
   };
 }
 
+export type TargetHealth = ReturnType<typeof createTargetHealth>;
+
 /** Puts a file of a few bytes and removes it again. Throws what the put throws. */
-async function putProbe(options: {
-  target: Pick<MirrorTarget, "put" | "delete">;
-  spoolDir: string;
-  clock: Ports["clock"];
-  name: string;
-}): Promise<void> {
-  const { target, spoolDir, clock, name } = options;
+async function putProbe(
+  { target, ports: { clock }, spoolDir }: Parameters<typeof createTargetHealth>[0],
+  name: string,
+): Promise<void> {
   const file = spoolPaths(spoolDir, name).part;
   try {
-    const isWritten = await makeFolder(spoolDir)
-      .then(() => writeFile(file, PROBE))
-      .then(
-        () => true,
-        () => false,
-      );
+    await makeFolder(spoolDir);
+    await writeFile(file, PROBE);
+  } catch {
     // A spool that fails says nothing about the target, and only uploads free space in it.
-    if (!isWritten) return;
+    return;
+  }
+  try {
     await within(PROBE_TIMEOUT, clock, (signal) => target.put(PROBE, file, ABOUT, signal));
     // A target that can be written to but not deleted from is not down.
     await within(PROBE_TIMEOUT, clock, (signal) => target.delete(PROBE, signal)).catch(() => {});

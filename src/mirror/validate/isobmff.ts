@@ -1,10 +1,11 @@
+import type { Buffer } from "node:buffer";
 import type { FileHandle } from "node:fs/promises";
 import { openWindow, type ReadAt, readAt } from "./read-window.ts";
 
 /** The most boxes that are read at one level (an hour of one-frame fragments has half a million). */
 const MAX_BOXES = 4_000_000;
 
-/** The most tracks of an index that are read. */
+/** The most tracks of an index that are read, and boxes of one type inside another. */
 const MAX_TRACKS = 64;
 
 /** Bytes of the largest `sidx` that is read: it has 65,535 references of 12 bytes (ISO/IEC 14496-12, 8.16.3). */
@@ -44,8 +45,6 @@ async function walk(read: ReadAt, [from, to]: [number, number], each: (box: Box)
  */
 export type BoxReport = { cut: string | null; odd: string | null; end: number | null; seconds: number | null };
 
-const NOTHING_ODD: BoxReport = { cut: null, odd: null, end: null, seconds: null };
-
 /**
  * Walks the top-level boxes of a file of `bytes` bytes whose first box begins at `start`. The file is cut where a box runs past
  * the end, or the index (`moov`) is missing or empty: encoders write it last.
@@ -62,23 +61,23 @@ export async function readBoxes(file: FileHandle, start: number, bytes: number):
   });
   const index = found.get("moov");
   const about = index === undefined ? null : await readIndex(read, index);
-  const cut = (line: string) => ({ ...NOTHING_ODD, cut: line });
+  const seconds = about?.seconds ?? null;
+  const facts = { cut: null, odd: null, end: null, seconds };
   if (stop !== null && "cut" in stop) {
     // Behind a whole index and media comes no part of the film; of a fragmented film more may be missing.
     const isWhole = about !== null && !about.isEmpty && found.has("mdat") && !found.has("moof");
-    if (!isWhole) return cut(stop.cut);
-    return { ...NOTHING_ODD, odd: `something follows the film: ${stop.cut}`, seconds: about.seconds };
+    return isWhole ? { ...facts, odd: `something follows the film: ${stop.cut}` } : { ...facts, cut: stop.cut };
   }
   const odd = stop?.odd ?? null;
-  if (about === null) return odd === null ? cut("it has no index (moov)") : { ...NOTHING_ODD, odd };
-  if (about.isEmpty) return cut("its index (moov) is empty");
-  if (odd === null && (last as Box | null)?.type === "moof") return cut("it ends behind the head of a fragment (moof)");
+  if (about === null) return odd === null ? { ...facts, cut: "it has no index (moov)" } : { ...facts, odd };
+  if (about.isEmpty) return { ...facts, cut: "its index (moov) is empty" };
+  if (odd === null && (last as Box | null)?.type === "moof") {
+    return { ...facts, cut: "it ends behind the head of a fragment (moof)" };
+  }
   const missing = found.has("mdat") ? null : "it has an index, but no media data (mdat)";
-  const ends = await Promise.all(
-    [found.get("sidx"), lastSegments].map((box) => (box ? readSegments(file, box) : null)),
-  );
-  const end = ends.reduce((one, other) => (one === null || (other !== null && other > one) ? other : one), null);
-  return { cut: null, odd: odd ?? missing, end, seconds: about.seconds };
+  const indexes = [found.get("sidx"), lastSegments].filter((box) => box != null);
+  const ends = (await Promise.all(indexes.map((box) => readSegments(file, box)))).filter((end) => end !== null);
+  return { ...facts, odd: odd ?? missing, end: ends.length === 0 ? null : Math.max(...ends) };
 }
 
 /** The least length of a file of boxes, as the sizes of its boxes state it; null: they do not. */
@@ -88,65 +87,55 @@ export async function boxesLength(read: ReadAt, bytes: number): Promise<number |
   return "atLeast" in stop ? stop.atLeast : null;
 }
 
+/** The boxes inside a box, by type; of each type the first ones. */
+async function childrenOf(read: ReadAt, parent: Box): Promise<Map<string, Box[]>> {
+  const found = new Map<string, Box[]>();
+  await walk(read, [parent.from, parent.to], (box) => {
+    const same = found.get(box.type);
+    if (same === undefined) found.set(box.type, [box]);
+    else if (same.length < MAX_TRACKS) same.push(box);
+  });
+  return found;
+}
+
 /**
  * Reads the index. It is empty without the movie's header or a track of media (8.2.1, 8.3.1); QuickTime has compressed ones
- * (`cmov`) and references to other films (`rmra`). The duration is the movie's (mvhd, 8.2.2), of a fragmented one that with
- * all fragments (mehd, 8.8.2).
+ * (`cmov`) and references to other films (`rmra`).
  */
 async function readIndex(read: ReadAt, index: Box): Promise<{ isEmpty: boolean; seconds: number | null }> {
-  const found = new Map<string, Box>();
-  const tracks: Box[] = [];
-  await walk(read, [index.from, index.to], (box) => {
-    found.set(box.type, box);
-    if (box.type === "trak" && tracks.length < MAX_TRACKS) tracks.push(box);
-  });
+  const found = await childrenOf(read, index);
   if (found.has("cmov") || found.has("rmra")) return { isEmpty: false, seconds: null };
-  const header = found.get("mvhd");
+  const header = found.get("mvhd")?.[0];
   let hasMedia = false;
-  for (const track of tracks) {
-    await walk(read, [track.from, track.to], ({ type }) => {
-      if (type === "mdia") hasMedia = true;
-    });
-  }
+  for (const track of found.get("trak") ?? []) hasMedia ||= (await childrenOf(read, track)).has("mdia");
   if (header === undefined || !hasMedia) return { isEmpty: true, seconds: null };
-  return { isEmpty: false, seconds: await readDuration(read, header, found.get("mvex")) };
+  return { isEmpty: false, seconds: await readDuration(read, header, found.get("mvex")?.[0]) };
 }
 
+/** The duration of the movie (mvhd, 8.2.2), of a fragmented one that with all fragments (mehd, 8.8.2); null: unknown. */
 async function readDuration(read: ReadAt, header: Box, extended: Box | undefined): Promise<number | null> {
-  const movie = await readTimes(read, header, { 0: [12, 16], 1: [20, 24] });
-  if (movie === null || extended === undefined) return movie && toSeconds(movie.duration, movie.timescale);
-  let fragments: Box | undefined;
-  await walk(read, [extended.from, extended.to], (box) => {
-    if (box.type === "mehd") fragments = box;
-  });
-  const whole = fragments && (await readTimes(read, fragments, { 0: [null, 4], 1: [null, 4] }));
-  return whole ? toSeconds(whole.duration, movie.timescale) : null;
+  const movie = await read(header.from, Math.min(32, header.to - header.from));
+  const scaleAt = movie[0] === 1 ? 20 : 12;
+  const timescale = movie.length < scaleAt + 4 ? 0 : movie.readUInt32BE(scaleAt);
+  let duration = durationAt(movie, [16, 24]);
+  if (extended !== undefined) {
+    const fragments = (await childrenOf(read, extended)).get("mehd")?.[0];
+    duration = fragments
+      ? durationAt(await read(fragments.from, Math.min(12, fragments.to - fragments.from)), [4, 4])
+      : null;
+  }
+  return duration === null || timescale === 0 ? null : duration / timescale;
 }
 
-type Times = { timescale: number; duration: number | null };
-
-/** Reads a box by the offsets of its version: the timescale has 32 bits, the duration 32 in version 0 and 64 in 1. */
-async function readTimes(
-  read: ReadAt,
-  box: Box,
-  places: Record<0 | 1, [timescale: number | null, duration: number]>,
-): Promise<Times | null> {
-  const content = await read(box.from, Math.min(32, box.to - box.from));
+/** A duration, by its places in version 0 of its box, where it has 32 bits, and in version 1, where it has 64; null: unknown. */
+function durationAt(content: Buffer, places: [number, number]): number | null {
   const version = content[0];
   if (version !== 0 && version !== 1) return null;
-  const [scaleAt, durationAt] = places[version];
-  if (content.length < durationAt + (version === 0 ? 4 : 8)) return null;
-  const duration = version === 0 ? BigInt(content.readUInt32BE(durationAt)) : content.readBigUInt64BE(durationAt);
+  const [at, bytes] = [places[version], version === 0 ? 4 : 8];
+  if (content.length < at + bytes) return null;
+  const duration = version === 0 ? BigInt(content.readUInt32BE(at)) : content.readBigUInt64BE(at);
   // Zero and all ones: unknown.
-  const unknown = version === 0 ? 2n ** 32n - 1n : 2n ** 64n - 1n;
-  return {
-    timescale: scaleAt === null ? 0 : content.readUInt32BE(scaleAt),
-    duration: duration === 0n || duration === unknown ? null : Number(duration),
-  };
-}
-
-function toSeconds(duration: number | null, timescale: number): number | null {
-  return duration === null || timescale === 0 ? null : duration / timescale;
+  return duration === 0n || duration === BigInt.asUintN(8 * bytes, -1n) ? null : Number(duration);
 }
 
 /** Where the segments behind a `sidx` end in the file (8.16.3); null: it cannot be read. */

@@ -11,20 +11,17 @@ const TAIL = 64 * 1024;
 
 /**
  * The least length of the whole file, as its format states it; null: it does not. `head` is the file's start, `bytes` its
- * present length. The formats: RIFF (WebP, AVI, WAV), AIFF, BMP, ASF, Matroska and WebM (RFC 8794, RFC 9559),
- * GIF (GIF89a, 15 to 27), FLV (Annex E), and pictures made of boxes (HEIC, AVIF: ISO/IEC 14496-12, 4.2).
+ * present length. The formats: RIFF (WebP, AVI, WAV), Matroska and WebM (RFC 8794, RFC 9559), GIF (GIF89a,
+ * 15 to 27), FLV (Annex E), and pictures made of boxes (HEIC, AVIF: ISO/IEC 14496-12, 4.2).
  */
 export async function statedLength(file: FileHandle, head: Buffer, bytes: number): Promise<number | null> {
   const mark = head.toString("latin1", 0, 4);
   const read = openWindow(file);
   if (mark === "RIFF") return riffLength(read, bytes);
-  if (mark === "FORM" && head.length >= 8) return 8 + head.readUInt32BE(4);
-  if (mark.startsWith("BM") && head.length >= 6) return head.readUInt32LE(2);
   if (mark === "\x1a\x45\xdf\xa3") return matroskaLength(head);
   if (mark === "GIF8") return gifLength(read, bytes);
   if (mark.startsWith("FLV")) return flvLength(read, head, bytes);
   if (head.toString("latin1", 4, 8) === "ftyp") return boxesLength(read, bytes);
-  if (head.indexOf(ASF, 0, "latin1") === 0) return asfLength(head);
   return null;
 }
 
@@ -66,10 +63,9 @@ function elementSize(head: Buffer, at: number): { size: number | null; end: numb
   if (first === undefined || first === 0) return null;
   const length = Math.clz32(first) - 23;
   if (at + length > head.length) return null;
-  let size = BigInt(first & (0xff >> length));
-  for (let nth = 1; nth < length; nth++) size = size * 256n + BigInt(head[at + nth]!);
-  const isUnknown = size === 2n ** BigInt(7 * length) - 1n;
-  return { size: isUnknown ? null : Number(size), end: at + length };
+  const all = 2n ** BigInt(7 * length) - 1n;
+  const size = BigInt(`0x${head.toString("hex", at, at + length)}`) & all;
+  return { size: size === all ? null : Number(size), end: at + length };
 }
 
 /** Blocks up to the trailer; where the file ends before it, at least one more byte. */
@@ -113,15 +109,4 @@ async function flvLength(read: ReadAt, head: Buffer, bytes: number): Promise<num
     at = end + 4;
   }
   return end;
-}
-
-/** GUIDs (ASF 10.1, 10.2) of the header, and of its object with the file's size. */
-const ASF = "\x30\x26\xb2\x75\x8e\x66\xcf\x11";
-const ASF_PROPERTIES = "\xa1\xdc\xab\x8c\x47\xa9\xcf\x11\x8e\xe4\x00\xc0\x0c\x20\x53\x65";
-
-function asfLength(head: Buffer): number | null {
-  const at = head.indexOf(ASF_PROPERTIES, 0, "latin1");
-  if (at < 0 || at + 48 > head.length) return null;
-  // 0: a live recording.
-  return Number(head.readBigUInt64LE(at + 40)) || null;
 }

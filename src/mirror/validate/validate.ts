@@ -45,13 +45,19 @@ export async function verifyMedia(
 ): Promise<Verdict> {
   const { path, kind, bytes, announced, duration, isFramed = false } = given;
   return withKind(path, bytes, async (file, head, found) => {
-    const partial = { isPartial: true };
-    if (announced !== null && announced !== bytes) {
-      return new InvalidContent(`${bytes} of ${announced} bytes came`, partial);
-    }
+    const partial = (why: string) => new InvalidContent(why, { isPartial: true });
+    if (announced !== null && announced !== bytes) return partial(`${bytes} of ${announced} bytes came`);
+    const isCut = (why: string) => partial(`the ${found.ext} file is cut: ${why}`);
+    const boxes = found.boxesFrom === null ? null : await readBoxes(file, found.boxesFrom, bytes);
+    if (boxes?.cut != null) return isCut(boxes.cut);
+    const stated = boxes === null ? await statedLength(file, head, bytes) : boxes.end;
+    const short = stated === null || stated <= bytes ? null : `it has ${bytes} bytes, and states at least ${stated}`;
+    // Where HTTP proved the whole, a larger stated length is only odd.
     const isWhole = isFramed || announced !== null;
-    const { cut, odd } = await findOddity(file, head, found, { bytes, duration, isWhole });
-    if (cut !== null) return new InvalidContent(`the ${found.ext} file is cut: ${cut}`, partial);
+    if (short !== null && !isWhole) return isCut(short);
+    if (!isWhole && (await lacksEnd(file, found.ext, bytes))) return isCut("its end is missing");
+    const before = found.boxesFrom ? `${found.boxesFrom} bytes stand before the film` : null;
+    const odd = before ?? boxes?.odd ?? short ?? compareDurations(boxes?.seconds ?? null, duration);
     return proofOf(found, kind, odd);
   });
 }
@@ -86,23 +92,6 @@ function proofOf({ ext, mime }: FileKind, kind: MediaKind, odd: string | null): 
   return { contentType: mime, ext: /^[a-z0-9]{1,8}$/.test(ext) ? `.${ext}` : ".bin", suspect };
 }
 
-/** Whether the file is cut, or odd. Where HTTP proved the whole, a larger stated length is only odd. */
-async function findOddity(
-  file: FileHandle,
-  head: Buffer,
-  { ext, boxesFrom }: FileKind,
-  { bytes, duration, isWhole }: { bytes: number; duration: number | null; isWhole: boolean },
-): Promise<{ cut: string | null; odd: string | null }> {
-  const boxes = boxesFrom === null ? null : await readBoxes(file, boxesFrom, bytes);
-  if (boxes?.cut != null) return { cut: boxes.cut, odd: null };
-  const stated = boxes === null ? await statedLength(file, head, bytes) : boxes.end;
-  const short = stated === null || stated <= bytes ? null : `it has ${bytes} bytes, and states at least ${stated}`;
-  if (short !== null && !isWhole) return { cut: short, odd: null };
-  if (!isWhole && (await lacksEnd(file, ext, bytes))) return { cut: "its end is missing", odd: null };
-  const before = boxesFrom ? `${boxesFrom} bytes stand before the film` : null;
-  return { cut: null, odd: before ?? boxes?.odd ?? short ?? compareDurations(boxes?.seconds ?? null, duration) };
-}
-
 function compareDurations(plays: number | null, announced: number | null): string | null {
   if (plays === null || announced === null || !(announced > 0)) return null;
   const allowed = Math.max(TOLERANCE.seconds, announced * TOLERANCE.share);
@@ -112,26 +101,19 @@ function compareDurations(plays: number | null, announced: number | null): strin
 
 const shown = (seconds: number) => String(Number(seconds.toPrecision(6)));
 
-/** UTF-8 or UTF-16 text, or markup in any encoding: no media format begins with so much text. */
-function isText(head: Buffer): boolean {
-  if (isWideText(head)) return true;
-  if (/[\x00-\x08\x0e-\x1a\x1c-\x1f]/.test(head.toString("latin1"))) return false;
-  if (/^\s*</.test(head.toString("latin1"))) return true;
-  try {
-    new TextDecoder("utf-8", { fatal: true }).decode(head, { stream: true });
-    return true;
-  } catch {
-    return false;
-  }
-}
+/** Characters that no text has. */
+const BINARY = /[\x00-\x08\x0e-\x1a\x1c-\x1f]/;
 
-/** UTF-16 with its byte order mark, which alone proves nothing: a film may follow it. */
-function isWideText(head: Buffer): boolean {
-  const mark = head.toString("latin1", 0, 2);
-  if (mark !== "\xff\xfe" && mark !== "\xfe\xff") return false;
+/**
+ * UTF-8, or UTF-16 with its byte order mark, or markup in any encoding: no media format begins with so much text. The mark
+ * alone proves nothing: a film may follow it.
+ */
+function isText(head: Buffer): boolean {
+  const bytes = head.toString("latin1");
+  if (/^\s*</.test(bytes) && !BINARY.test(bytes)) return true;
+  const encoding = { "\xff\xfe": "utf-16le", "\xfe\xff": "utf-16be" }[bytes.slice(0, 2)] ?? "utf-8";
   try {
-    const decoder = new TextDecoder(mark === "\xff\xfe" ? "utf-16le" : "utf-16be", { fatal: true });
-    return !/[\x00-\x08\x0e-\x1a\x1c-\x1f]/.test(decoder.decode(head, { stream: true }));
+    return !BINARY.test(new TextDecoder(encoding, { fatal: true }).decode(head, { stream: true }));
   } catch {
     return false;
   }

@@ -22,18 +22,22 @@ export async function sha256Of(bytes: AsyncIterable<Uint8Array>, signal?: AbortS
   return hash.digest("hex");
 }
 
-/** The sha256 (hex) of a whole file: by its path, or by the descriptor of an open one, which stays open. */
-export function sha256OfFile(file: string | number, signal?: AbortSignal): Promise<string> {
-  if (typeof file === "number") return sha256Of(bytesOf(file), signal);
+/**
+ * The sha256 (hex) of a file: by its path, or by the descriptor of an open one, which stays open. `length`: of an open file only
+ * its first bytes; throws where it has fewer.
+ */
+export function sha256OfFile(file: string | number, signal?: AbortSignal, length?: number): Promise<string> {
+  if (typeof file === "number") return sha256Of(bytesOf(file, length ?? Number.POSITIVE_INFINITY), signal);
   return sha256Of(createReadStream(file, { highWaterMark: PIECE, ...(signal && { signal }) }), signal);
 }
 
 /** By position: a stream that is aborted closes its descriptor, also without `autoClose`. */
-async function* bytesOf(descriptor: number): AsyncGenerator<Uint8Array> {
-  const piece = Buffer.allocUnsafe(PIECE);
-  for (let at = 0; ; ) {
-    const { bytesRead } = await readAt(descriptor, piece, 0, PIECE, at);
-    if (bytesRead === 0) return;
+async function* bytesOf(descriptor: number, length: number): AsyncGenerator<Uint8Array> {
+  const piece = Buffer.allocUnsafe(Math.min(PIECE, length));
+  for (let at = 0; at < length; ) {
+    const { bytesRead } = await readAt(descriptor, piece, 0, Math.min(PIECE, length - at), at);
+    if (bytesRead === 0 && length === Number.POSITIVE_INFINITY) return;
+    if (bytesRead === 0) throw new Error(`the file ends at ${at}, ${length - at} bytes early`);
     yield piece.subarray(0, bytesRead);
     at += bytesRead;
   }

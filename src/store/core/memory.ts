@@ -5,29 +5,17 @@ export type Memory = {
   lastHost: string;
 };
 
-/** Rows of one address, the oldest first; those before `from` have left. */
-export type BodyQueue = { bytes: number; from: number; rows: { id: number; bytes: number }[] };
+/** How many bytes a ring holds, and how many of them in events of each address. */
+export type HeldBodies = { total: number; bySource: Map<string, number> };
 
-/** Who holds how much of a ring. */
-export type HeldBodies = { total: number; newest: number; others: BodyQueue; bySource: Map<string, BodyQueue> };
-
-/** `total`: the bytes that a ring holds; null: to be read. `held` is read once something has to leave. */
-type FairRing = { total: number | null; held: HeldBodies | null };
-
-/** The bounded parts of the quarantine, as far as they are in memory: the table has no index by address. */
-export type Rings = {
-  invalid: { total: number | null; left: number };
-  refused: FairRing;
-  inVain: FairRing;
-};
+/** The bounded parts of the quarantine; null: to be read. */
+export type Rings = Record<"invalid" | "refused" | "inVain", HeldBodies | null>;
 
 export function createMemory(): Memory {
-  const fair = () => ({ total: null, held: null });
-  return { rings: { invalid: { total: null, left: 0 }, refused: fair(), inVain: fair() }, lastHost: "" };
+  return { rings: { invalid: null, refused: null, inVain: null }, lastHost: "" };
 }
 
 /** What the rings hold may have been changed by others, or by a transaction that was undone. */
-export function forgetSizes({ invalid, refused, inVain }: Rings): void {
-  Object.assign(invalid, { total: null, left: 0 });
-  for (const ring of [refused, inVain]) ring.total = null;
+export function forgetSizes(rings: Rings): void {
+  Object.assign(rings, createMemory().rings);
 }

@@ -113,7 +113,7 @@ async function work(t: TestContext, links: string[], options: { concurrency: num
   const worker = startWorker<DownloadJob>(queue, store as unknown as Store, { ...ports, random: testRandom() });
   t.after(() => worker.stop(0));
   const ends = (is: string) => store.settled.filter(({ outcome }) => outcome.is === is);
-  return { store, worker, ends, log };
+  return { store, worker, job, ends, log };
 }
 
 /** A host whose files never come, but for `/good`. */
@@ -195,16 +195,25 @@ test("a download preempted past its deadline does not expire, and is retried", a
 });
 
 test("a download near its end goes on, one without a foreseeable end is preempted", async (t) => {
+  const drops = new Map<string, number>();
   const origin = await serve(t, (request, response) => {
-    const isHuge = request.url === "/huge";
+    const path = request.url!;
+    const isHuge = path === "/huge";
     response.writeHead(200, { "content-length": isHuge ? 2 ** 30 : 100_000 });
-    const drop = () => response.write(Buffer.alloc(isHuge ? 100 : 10));
+    const drop = () => {
+      drops.set(path, (drops.get(path) ?? 0) + 1);
+      response.write(Buffer.alloc(isHuge ? 100 : 10));
+    };
     drop();
     const timer = setInterval(drop, 10);
     response.on("close", () => clearInterval(timer));
   });
-  const links = ["small0", "huge", "small1", "small2", "next"].map((path) => `${origin}/${path}`);
-  const { worker, store } = await work(t, links, { concurrency: 1, limits: { yieldAfter: 50 } });
+  const links = ["small0", "huge", "small1", "small2"].map((path) => `${origin}/${path}`);
+  const { worker, store, job } = await work(t, links, { concurrency: 1, limits: { yieldAfter: 50 } });
+  // By then each rate has been looked at again after the head came, which says how long the file is.
+  await waitFor(() => drops.size === 4 && [...drops.values()].every((count) => count > 250));
+  store.due.push(job(`${origin}/next`));
+  worker.wake();
   await waitFor(() => store.settled.length > 0);
   await worker.stop(0);
   assert.deepEqual(

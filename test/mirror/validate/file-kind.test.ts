@@ -174,26 +174,6 @@ function flv(): Buffer {
   return Buffer.concat([head, tag, tag, tag]);
 }
 
-function asf(size: number): Buffer {
-  const head = Buffer.from("3026b2758e66cf11a6d900aa0062ce6c", "hex");
-  const properties = Buffer.alloc(104);
-  Buffer.from("a1dcab8c47a9cf118ee400c00c205365", "hex").copy(properties);
-  properties.writeBigUInt64LE(104n, 16);
-  properties.writeBigUInt64LE(BigInt(size), 40);
-  const stream = Buffer.alloc(78);
-  Buffer.from("9107dcb7b7a9cf118ee600c00c205365", "hex").copy(stream);
-  stream.writeBigUInt64LE(78n, 16);
-  Buffer.from("c0ef19bc4d5bcf11a8fd00805f5c442b", "hex").copy(stream, 24);
-  return Buffer.concat([head, Buffer.alloc(14, 1), properties, stream, Buffer.alloc(1000, 7)]);
-}
-
-function bmp(): Buffer {
-  const bytes = Buffer.alloc(3000, 7);
-  bytes.write("BM").toString();
-  bytes.writeUInt32LE(3000, 2);
-  return bytes;
-}
-
 const avif = Buffer.concat([box("ftyp", Buffer.from("avif\0\0\0\0avif")), box("meta", 300), box("mdat", 900)]);
 
 test("a stated length decides where HTTP has none; where HTTP proved the whole, a difference is marked", async () => {
@@ -216,8 +196,6 @@ test("a stated length decides where HTTP has none; where HTTP proved the whole, 
     ["GIF", gif(), 1, /image\/gif/],
     ["GIF, cut in its data", gif(), 1000, /image\/gif/],
     ["FLV", flv(), 10, /video\/x-flv/],
-    ["WMV", asf(1212), 500, /video\/x-ms-asf|application\/vnd.ms-asf/],
-    ["BMP", bmp(), 10, /image\/bmp/],
     ["AVIF", avif, 5, /image\/avif/],
     ["fragments", Buffer.concat([ftyp, ...fragments]), 208, /video\/mp4/],
     [
@@ -228,7 +206,7 @@ test("a stated length decides where HTTP has none; where HTTP proved the whole, 
     ],
   ];
   for (const [name, whole, lacks, type] of formats) {
-    const kind = name === "WebP" || /GIF|BMP|AVIF/.test(name) ? "thumbnail" : "video";
+    const kind = name === "WebP" || /GIF|AVIF/.test(name) ? "thumbnail" : "video";
     const good = await judge(whole, { kind, ...open });
     assert.match(good, type, name);
     assert.doesNotMatch(good, /states at least/, name);
@@ -271,7 +249,6 @@ test("a file that states no length is not cut by it", async () => {
   live.writeUInt32LE(0xffffffff, 4);
   assert.equal(await judge(live, { kind: "thumbnail", ...open }), "image/webp .webp");
   for (const width of [1, 8]) assert.equal(await judge(webm("unknown", width, 900), open), "video/webm .webm");
-  assert.doesNotMatch(await judge(asf(0), open), /cut/);
 });
 
 test("a picture whose last chunk came needs no end marker, and may have anything behind it", async () => {

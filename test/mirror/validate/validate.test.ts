@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, rm, truncate, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import test, { after } from "node:test";
@@ -130,6 +130,20 @@ test("the 64-bit size of a box, and a box that goes on to the end, are understoo
   await assert.rejects(verify(Buffer.concat([start, long])), notYet(/runs past/));
   const open = Buffer.concat([Buffer.alloc(4), Buffer.from("mdat"), Buffer.alloc(100)]);
   assert.equal((await verify(Buffer.concat([start, open]))).suspect, null);
+});
+
+test("a film of two gigabytes, and one beyond the reach of 32 bits, are whole by their boxes", async () => {
+  const film = mp4();
+  for (const bytes of [2 ** 31, 2 ** 33 + 7]) {
+    const head = Buffer.from([0, 0, 0, 1, ...Buffer.from("free"), ...Buffer.alloc(8)]);
+    head.writeBigUInt64BE(BigInt(bytes - film.length), 8);
+    const path = join(folder, `${bytes}.part`);
+    await writeFile(path, Buffer.concat([film, head]));
+    // Sparse, so that it costs no disk.
+    await truncate(path, bytes);
+    const verdict = await verifyMedia({ path, kind: "video", bytes, announced: bytes, duration: null });
+    assert.deepEqual(verdict, { contentType: "video/mp4", ext: ".mp4", suspect: null });
+  }
 });
 
 test("a film that is all there but strange is kept, and suspect", async () => {

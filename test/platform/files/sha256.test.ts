@@ -18,6 +18,11 @@ test("the sum of a file is the same by its path and by its descriptor, which sta
   assert.equal(await sha256OfFile(descriptor), SUM);
   assert.equal(await sha256OfFile(descriptor), SUM);
   assert.equal(readSync(descriptor, Buffer.alloc(8), 0, 8, 0), 8);
+  for (const length of [0, 1, 2 ** 20, 2 ** 20 + 1, CONTENT.length]) {
+    const sum = createHash("sha256").update(CONTENT.subarray(0, length)).digest("hex");
+    assert.equal(await sha256OfFile(descriptor, undefined, length), sum, String(length));
+  }
+  await assert.rejects(sha256OfFile(descriptor, undefined, CONTENT.length + 1), /1 bytes early/);
   await assert.rejects(sha256OfFile(`${path}.missing`), { code: "ENOENT" });
 });
 

@@ -1,12 +1,12 @@
 import assert from "node:assert/strict";
-import { existsSync, readdirSync, statSync, utimesSync, writeFileSync } from "node:fs";
+import { existsSync, readdirSync, utimesSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import Database from "better-sqlite3";
 import { partOf } from "../../../src/store/backup.ts";
 import { copyDatabase } from "../../../src/store/copy-database.ts";
 import { openStore } from "../../../src/store/open.ts";
-import { beginFile } from "../../../src/store/sqlite/backup/file.ts";
+import { makeFile } from "../../../src/store/sqlite/backup/file.ts";
 import { configIn } from "../../support/config.ts";
 import { tempFolder } from "../../support/folder.ts";
 import { realPorts } from "../../support/real-ports.ts";
@@ -24,7 +24,7 @@ test("another run takes nobody's copy for one that was left behind, however long
   const other = async (name: string) => {
     // It has been at it for long.
     utimesSync(partOf(file), 1_000_000_000, 1_000_000_000);
-    (await beginFile(join(dir, name), clock)).drop();
+    await makeFile(join(dir, name), () => Promise.reject(new Error("ends"))).catch(() => {});
   };
   const copied = await copyDatabase(join(config.dataDir, "relay.db"), file, {
     clock,
@@ -43,30 +43,11 @@ test("another run takes nobody's copy for one that was left behind, however long
   assert.match(copied.sha256!, /^[0-9a-f]{64}$/);
 });
 
-test("a run that has just begun, and locked nothing yet, keeps its file", async (t) => {
-  const dir = tempFolder(t);
-  const file = join(dir, "a.db");
-  const first = await beginFile(file, clock);
-  const second = beginFile(file, clock);
-  second.catch(() => {});
-  const db = new Database(first.temp);
-  db.exec("BEGIN EXCLUSIVE; CREATE TABLE a (b)");
-  await assert.rejects(second, { code: "conflict", message: /being written by another backup/ });
-  db.exec("COMMIT");
-  db.close();
-  first.finish();
-  assert.ok(statSync(file).size > 0);
-});
-
 test("a run whose file was taken away ends, and leaves the other's alone", async (t) => {
   const dir = tempFolder(t);
   const file = join(dir, "a.db");
-  const first = await beginFile(file, clock);
-  const second = await beginFile(file, clock);
-  assert.throws(() => first.finish(), { code: "conflict" });
-  first.drop();
-  writeFileSync(second.temp, "whole");
-  second.finish();
+  const first = makeFile(file, () => makeFile(file, async ({ temp }) => writeFileSync(temp, "whole")));
+  await assert.rejects(first, { code: "conflict" });
   assert.equal(existsSync(file), true);
 });
 

@@ -1,8 +1,7 @@
 import type { Random } from "../../../src/ports.ts";
-import { type EventType, inventVideoId, makeEvent } from "../../../src/simulator/events.ts";
+import { type EventType, inventVideoId, makeEvent, pick } from "../../../src/simulator/events.ts";
 import type { Fault } from "../../../src/simulator/faults.ts";
 import type { Provider } from "../../../src/simulator/provider.ts";
-import { pick } from "../../../src/simulator/random.ts";
 
 /** An event that was sent, and what was answered. No two have equal bytes: each carries its serial number. */
 export type Posted = {
@@ -39,6 +38,9 @@ export type Story = { videoId: string; types: EventType[]; resends: boolean; fil
 
 const LARGE = 21_000_000;
 
+/** The provider holds its films in memory. */
+const MOST_LARGE = 20;
+
 /** What may be wrong with a file; all of it heals. */
 const VIDEO_FAULTS: Fault[] = [
   { name: "404", times: 1 },
@@ -60,7 +62,7 @@ const THUMBNAIL_FAULTS: Fault[] = [
   { name: "slow", bytesPerSecond: 5_000 },
 ];
 
-/** `large`: how many of a hundred films have twenty megabytes, so that an upload of theirs takes several parts. */
+/** `large`: how many of a hundred films have twenty megabytes (at most MOST_LARGE), so that an upload of theirs takes several parts. */
 export function createWorld({
   random,
   provider,
@@ -75,6 +77,7 @@ export function createWorld({
   const announced = new Map<string, number>();
   const videos = new Map<string, Set<string>>();
   const thumbnails = new Map<string, string[]>();
+  let largeFilms = 0;
   const chance = (share: number) => random.float() < share;
 
   function begin(): Story {
@@ -107,7 +110,7 @@ export function createWorld({
 
   function filmOf(story: Story): string {
     const name = story.films++ === 0 ? "video.mp4" : `video-${story.films}.mp4`;
-    const isLarge = large > 0 && chance(large / 100);
+    const isLarge = large > 0 && chance(large / 100) && largeFilms++ < MOST_LARGE;
     const bytes = isLarge ? LARGE : 2_500 + Math.floor(random.float() ** 3 * 200_000);
     const film = provider.addVideo(story.videoId, { name, bytes, seed: `${story.videoId} ${name}` });
     const faults: Fault[] = isLarge ? [{ name: "break", every: LARGE / 3 }] : VIDEO_FAULTS;

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Random } from "../../../src/ports.ts";
 import { openProvider, type Provider } from "../../../src/simulator/provider.ts";
-import { seededRandom } from "../../../src/simulator/random.ts";
+import { seededRandom } from "../random.ts";
 import { realPorts } from "../real-ports.ts";
 import { openReceiver } from "../receiver.ts";
 import { endpointTo } from "../relay-in-folder.ts";

@@ -1,6 +1,5 @@
 import type { Random } from "../../../src/ports.ts";
-import { EVENT_TYPES, makeEvent } from "../../../src/simulator/events.ts";
-import { pick } from "../../../src/simulator/random.ts";
+import { EVENT_TYPES, makeEvent, pick } from "../../../src/simulator/events.ts";
 import { type Ground, MIB, text } from "./ground.ts";
 import { anyId } from "./ids.ts";
 import { hostileLink, staysHere } from "./links.ts";

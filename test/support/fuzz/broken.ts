@@ -1,5 +1,5 @@
 import type { Random } from "../../../src/ports.ts";
-import { pick } from "../../../src/simulator/random.ts";
+import { pick } from "../../../src/simulator/events.ts";
 import { type Case, type Head, request, WEBHOOK } from "./case.ts";
 import { mutate } from "./mutate.ts";
 

@@ -2,8 +2,8 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { request } from "undici";
 import { makeEvent } from "../../../src/simulator/events.ts";
 import type { Provider } from "../../../src/simulator/provider.ts";
-import { seededRandom } from "../../../src/simulator/random.ts";
 import { sha256Of } from "../bytes.ts";
+import { seededRandom } from "../random.ts";
 import type { App } from "./app.ts";
 import { pathIds, TWINS } from "./ids.ts";
 

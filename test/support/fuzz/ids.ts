@@ -1,6 +1,5 @@
 import type { Random } from "../../../src/ports.ts";
-import { inventVideoId } from "../../../src/simulator/events.ts";
-import { pick } from "../../../src/simulator/random.ts";
+import { inventVideoId, pick } from "../../../src/simulator/events.ts";
 
 /** Text that could lead a path astray; each is a usable id (CONTRACT, "Usable id") unless said. `outside` is a folder of the run. */
 export function pathIds(outside: string): string[] {

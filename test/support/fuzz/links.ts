@@ -1,5 +1,5 @@
 import type { Random } from "../../../src/ports.ts";
-import { pick } from "../../../src/simulator/random.ts";
+import { pick } from "../../../src/simulator/events.ts";
 
 /** Hosts behind which there is this machine, and nothing else: all that a fuzzed link may name. No name is ever looked up elsewhere. */
 const LOOPBACK =

@@ -1,5 +1,5 @@
 import type { Random } from "../../../src/ports.ts";
-import { pick } from "../../../src/simulator/random.ts";
+import { pick } from "../../../src/simulator/events.ts";
 
 /** What a parser might stumble over. */
 const TOKENS = [

@@ -1,5 +1,5 @@
 import type { Random } from "../../../src/ports.ts";
-import { pick } from "../../../src/simulator/random.ts";
+import { pick } from "../../../src/simulator/events.ts";
 import { type Ground, MIB, text } from "./ground.ts";
 import { anyId } from "./ids.ts";
 import { hostileLink } from "./links.ts";

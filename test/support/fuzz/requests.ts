@@ -1,5 +1,5 @@
 import type { Random } from "../../../src/ports.ts";
-import { pick } from "../../../src/simulator/random.ts";
+import { pick } from "../../../src/simulator/events.ts";
 import { type Body, makeBody } from "./bodies.ts";
 import { brokenRequest } from "./broken.ts";
 import { type Case, type Head, inChunks, MAX_BODY, request, WEBHOOK } from "./case.ts";

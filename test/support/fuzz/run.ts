@@ -5,7 +5,7 @@ import { request } from "undici";
 import type { ConfigInput } from "../../../src/config/schema.ts";
 import { systemClock } from "../../../src/platform/runtime.ts";
 import { openProvider } from "../../../src/simulator/provider.ts";
-import { seededRandom } from "../../../src/simulator/random.ts";
+import { seededRandom } from "../random.ts";
 import { lastingPort, type ServeProcess, spawnServe } from "../serve-process.ts";
 import { openStored, type Stored } from "../stored.ts";
 import { type App, openApp, openTrap } from "./app.ts";

@@ -1,5 +1,5 @@
-import { seededRandom } from "../../../src/simulator/random.ts";
 import { sha256Of } from "../bytes.ts";
+import { seededRandom } from "../random.ts";
 import { type Case, MAX_BODY } from "./case.ts";
 import type { Ground } from "./ground.ts";
 import { judgeBody, judgeReply, type Reply } from "./oracle.ts";

@@ -124,9 +124,7 @@ async function tellThem(
   const isCopy = end.type === MIRRORED;
   const owed = await tx.all(OWED_OF, [row.id]);
   if (owed.length > 0) tx.write(SETTLE_OWED, [row.id]);
-  const readers = new Map<number, Map<string, Reader>>([
-    [row.event, new Map(asked.map((reader) => [reader.endpoint, reader]))],
-  ]);
+  const readers = new Map([[row.event, [...asked]]]);
   for (const one of owed) {
     const { event, endpoint, ordered, waits } = one;
     const speaker = isCopy ? row : await speakerFor(tx, event, row);
@@ -134,14 +132,13 @@ async function tellThem(
       await passTo(tx, speaker, one, now);
       continue;
     }
-    if (event !== row.event && asked.some((reader) => reader.endpoint === endpoint)) continue;
+    if (asked.some((reader) => reader.endpoint === endpoint)) continue;
     if (!isCopy) owes(tx, { medium: row.id, event, endpoint, ordered, waits: 0 });
     if (!isCopy && waits === 0) continue;
-    const ofEvent = readers.get(event) ?? new Map<string, Reader>();
-    readers.set(event, ofEvent.set(endpoint, { endpoint, ordered: ordered === 1 }));
+    readers.set(event, [...(readers.get(event) ?? []), { endpoint, ordered: ordered === 1 }]);
   }
   if (!isCopy) for (const reader of asked) oweEnd(tx, row, reader, 0);
-  for (const [event, of] of readers) await tell(tx, end.type, row, event, end.reason, [...of.values()], now);
+  for (const [event, of] of readers) await tell(tx, end.type, row, event, end.reason, of, now);
 }
 
 /** Notifies of a medium that is at risk: nothing of it is secured, and this share of its link's life is over. */

@@ -10,18 +10,11 @@ export type Erasure = { upTo: number; after: number | null; media: number };
 const nameOf = (video: number) => `erasing/${video}`;
 
 /** The erasure of a video that has begun and is not finished; null: there is none. */
-export async function of(tx: Tx, video: number): Promise<Erasure | null> {
-  const text = await meta.readText(tx, nameOf(video));
-  return text === null ? null : (JSON.parse(text) as Erasure);
-}
+export const of = (tx: Tx, video: number) => meta.readJson<Erasure>(tx, nameOf(video));
 
-export function save(tx: Tx, video: number, erasure: Erasure): void {
-  meta.writeText(tx, nameOf(video), JSON.stringify(erasure));
-}
+export const save = (tx: Tx, video: number, erasure: Erasure) => meta.writeJson(tx, nameOf(video), erasure);
 
-export function end(tx: Tx, video: number): void {
-  meta.remove(tx, nameOf(video));
-}
+export const end = (tx: Tx, video: number) => meta.remove(tx, nameOf(video));
 
 const ANY = sql<[]>("SELECT 1 FROM meta WHERE name > 'erasing/' AND name < 'erasing0' LIMIT 1");
 

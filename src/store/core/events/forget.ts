@@ -1,11 +1,13 @@
 import { RelayError } from "../../../errors.ts";
+import { sleep } from "../../../platform/timing.ts";
 import type { Clock } from "../../../ports.ts";
+import type { Engine } from "../../verbs.ts";
 import type { DeliveryRow } from "../deliveries/lanes.ts";
 import * as lanes from "../deliveries/lanes.ts";
 import type { MediumRow } from "../media/rows.ts";
 import * as ends from "../media/settle.ts";
-import { BYTES_PER_PIECE, bytesOf, PER_PIECE, type Sized, takeSome } from "../rows/pieces.ts";
-import { about, type Job, job, sql, type Tx } from "../tx.ts";
+import { hasMore, PER_PIECE, type Sized, takeSome } from "../rows/pieces.ts";
+import { about, job, sql, type Tx } from "../tx.ts";
 import type { Erasure } from "./erasures.ts";
 import * as erasures from "./erasures.ts";
 import * as quarantine from "./quarantine.ts";
@@ -71,8 +73,9 @@ const EVENTS = sql<[number, number, number, number], EventRow>(
 const COUNT_EVENTS = sql<[number, number], { count: number }>(
   "SELECT count(*) AS count FROM events WHERE video = ? AND id <= ?",
 );
-const DUPLICATES = sql<[number, number], Sized>(
-  "SELECT id, length(body) AS bytes FROM duplicates WHERE event = ? LIMIT ?",
+const DUPLICATES = sql<[number, number, number], Sized>(
+  `SELECT d.id, length(d.body) AS bytes FROM events e JOIN duplicates d ON d.event = e.id
+   WHERE e.video = ? AND e.id <= ? LIMIT ?`,
 );
 const DROP_DUPLICATE = sql<[number]>("DELETE FROM duplicates WHERE id = ?");
 const ERASE_ATTEMPTS = sql<[number, number]>(
@@ -91,14 +94,6 @@ async function discard(tx: Tx, row: MediumRow, now: number): Promise<void> {
   tx.write(DROP_OWED, [row.id]);
   await ends.discard(tx, row, "erased on request", now);
   tx.write(ERASE_MEDIUM, [row.id]);
-}
-
-/** Erases duplicates of an event; `areAll`: there are no more of them. */
-async function dropDuplicates(tx: Tx, event: number): Promise<{ dropped: Sized[]; areAll: boolean }> {
-  const found = await tx.all(DUPLICATES, [event, PER_PIECE]);
-  const dropped = takeSome(found);
-  for (const { id } of dropped) tx.write(DROP_DUPLICATE, [id]);
-  return { dropped, areAll: dropped.length === found.length && found.length < PER_PIECE };
 }
 
 /** `erasedAt`: when it was erased, where nothing of it is left to erase. Null: no event and no import named it. */
@@ -141,17 +136,12 @@ async function cancel(tx: Tx, video: number, now: number): Promise<boolean> {
   return false;
 }
 
-/** Events with their duplicates, the answers to their deliveries, and media that newer ones have superseded. */
+/** Events, the answers to their deliveries, and media that newer ones have superseded. */
 async function erase(tx: Tx, video: number, now: number): Promise<boolean> {
   const erasure: Erasure = { ...(await erasures.of(tx, video))! };
   const found = await tx.all(EVENTS, [video, erasure.after ?? Number.MIN_SAFE_INTEGER, erasure.upTo, PER_PIECE]);
-  let rows = 0;
-  let bytes = 0;
-  for (const event of takeSome(found)) {
-    const { dropped, areAll } = await dropDuplicates(tx, event.id);
-    rows += dropped.length;
-    bytes += bytesOf(dropped);
-    if (!areAll || rows > PER_PIECE || bytes > BYTES_PER_PIECE) break;
+  const some = takeSome(found);
+  for (const event of some) {
     for (const id of [event.video_medium, event.thumbnail_medium]) {
       const row = id === null ? undefined : await tx.get(MEDIUM, [id]);
       if (row === undefined) continue;
@@ -165,7 +155,16 @@ async function erase(tx: Tx, video: number, now: number): Promise<boolean> {
     erasure.after = event.sequence;
   }
   erasures.save(tx, video, erasure);
-  return found.length === PER_PIECE || (found.length > 0 && found.at(-1)!.sequence !== erasure.after);
+  return hasMore(found, some);
+}
+
+/** Duplicates of events that are erased; what repeats one of them from then on is kept without its body. */
+async function eraseDuplicates(tx: Tx, video: number): Promise<boolean> {
+  const { upTo } = (await erasures.of(tx, video))!;
+  const found = await tx.all(DUPLICATES, [video, upTo, PER_PIECE]);
+  const some = takeSome(found);
+  for (const { id } of some) tx.write(DROP_DUPLICATE, [id]);
+  return hasMore(found, some);
 }
 
 async function end(tx: Tx, video: number, now: number): Promise<{ events: number; media: number }> {
@@ -175,19 +174,12 @@ async function end(tx: Tx, video: number, now: number): Promise<{ events: number
   return { events: (await tx.get(COUNT_EVENTS, [video, upTo]))!.count, media };
 }
 
-type Engine = {
-  read<T>(job: Job<T>): Promise<T>;
-  /** One transaction. */
-  write<T>(job: Job<T>): Promise<T>;
-  clock: Clock;
-};
-
 /**
  * Erases a video in transactions that hold no other writer up. Cut off at any moment, the same call goes on with it, and
  * meanwhile nothing of it is sent. RelayError("not_found") and "conflict" where there is nothing of it to erase.
  */
 export async function forgetInPieces(
-  { read, write, clock }: Engine,
+  { read, write, clock }: Engine & { clock: Clock },
   videoId: string,
   now: number,
 ): Promise<{ events: number; media: number; refused: number }> {
@@ -201,6 +193,7 @@ export async function forgetInPieces(
   await whole(begin, known.video);
   await whole(cancel, known.video);
   await whole(erase, known.video);
+  await whole(eraseDuplicates, known.video);
   refused += await dropRefused();
   return { ...(await write(about(videoId, (tx) => end(tx, known.video, now)))), refused };
 
@@ -215,8 +208,7 @@ export async function forgetInPieces(
         return hasMore;
       };
       if (!(await write(about(videoId, hold)))) return;
-      const pause = Math.max(PAUSE, PAUSE_PER_WORK * held);
-      await new Promise<void>((resolve) => void clock.after(pause, resolve));
+      await sleep(Math.max(PAUSE, PAUSE_PER_WORK * held), clock);
     }
   }
 

@@ -1,4 +1,3 @@
-import { Buffer } from "node:buffer";
 import { createHash } from "node:crypto";
 import { RelayError } from "../../../errors.ts";
 import type { Quarantined, RefusalReason } from "../../../model/event.ts";
@@ -13,7 +12,9 @@ import { makeRoom } from "./rings.ts";
 
 // Refused bodies, in three rings, each bounded.
 
-type Row = { id: number; received_at: number; source: string; reason: RefusalReason; bytes: number };
+type Row = Omit<Quarantined, "id"> & { id: number };
+
+const SHOWN = 'q.id, q.received_at AS "receivedAt", q.source AS "sourceAddress", q.reason, q.bytes';
 
 /** Which ring a refusal belongs to: what is no event, what was refused, and what an allowed sender sent in vain. */
 const RING_OF: Record<RefusalReason, keyof Rings> = {
@@ -36,12 +37,10 @@ const DROP = sql<[number]>("DELETE FROM quarantine WHERE id = ?");
 const SIZES = sql<[number, number], { id: number; bytes: number }>(
   "SELECT id, bytes FROM quarantine WHERE id > ? ORDER BY id LIMIT ?",
 );
-// Bodies in which the id may stand: as JSON writes it, or with characters of it escaped (RFC 8259 §7).
-const MAY_NAME = sql<[number, number, Uint8Array, Uint8Array, Uint8Array], { id: number; body: Uint8Array }>(
-  `SELECT id, body FROM quarantine WHERE id BETWEEN ? AND ?
-     AND (instr(body, ?) > 0 OR instr(body, ?) > 0 OR instr(body, ?) > 0)`,
+const BODIES = sql<[number, number], { id: number; body: Uint8Array }>(
+  "SELECT id, body FROM quarantine WHERE id BETWEEN ? AND ?",
 );
-const BY_ID = sql<[number], Row & { body: Uint8Array }>("SELECT * FROM quarantine WHERE id = ?");
+const BY_ID = sql<[number], Row & { body: Uint8Array }>(`SELECT ${SHOWN}, q.body FROM quarantine q WHERE q.id = ?`);
 
 async function rowOf(tx: Tx, id: string) {
   const row = await tx.get(BY_ID, [tx.ids.read("qrn", id)]);
@@ -58,14 +57,13 @@ export async function keep(tx: Tx, refusal: Refusal): Promise<{ id: string }> {
   if (kept) return { id: tx.ids.show("qrn", kept.id) };
   const id = tx.ids.next();
   const bytes = body.length;
-  const ring = await makeRoom(tx, name, { id, source, bytes, isEvent });
+  const ring = await makeRoom(tx, name, { source, bytes, isEvent });
   add(tx, { id, received_at: receivedAt, source, reason, ring, sha256, bytes, body });
   return { id: tx.ids.show("qrn", id) };
 }
 
 export async function show(tx: Tx, id: string): Promise<Quarantined & { body: Uint8Array }> {
-  const row = await rowOf(tx, id);
-  return { ...toQuarantined(tx.ids, row), body: row.body };
+  return toQuarantined(tx.ids, await rowOf(tx, id));
 }
 
 export async function drop(tx: Tx, id: string): Promise<void> {
@@ -84,25 +82,16 @@ export async function findOf(tx: Tx, videoId: string, after: number): Promise<{ 
   const some = takeSome(await tx.all(SIZES, [after, PER_PIECE]));
   if (some.length === 0) return null;
   const last = some.at(-1)!.id;
-  const named = JSON.stringify(videoId);
-  const ways = [named, "\\u", videoId.includes("/") ? "\\/" : named].map((text) => Buffer.from(text));
-  const found = await tx.all(MAY_NAME, [some[0]!.id, last, ways[0]!, ways[1]!, ways[2]!]);
+  const found = await tx.all(BODIES, [some[0]!.id, last]);
   return { last, ids: found.filter(({ body }) => videoIdIn(body) === videoId).map(({ id }) => id) };
 }
 
 export async function list(tx: Tx, wish: Parameters<Store["quarantined"]>[0]): Promise<Quarantined[]> {
-  const select = "q.id, q.received_at, q.source, q.reason, q.bytes FROM quarantine q";
-  const list = page<Row>(tx, select, "q.id", "qrn", wish);
+  const list = page<Row>(tx, `${SHOWN} FROM quarantine q`, "q.id", "qrn", wish);
   if (wish.reason !== undefined) list.where("q.reason = ?", wish.reason);
   return (await list.all()).map((row) => toQuarantined(tx.ids, row));
 }
 
-function toQuarantined(ids: Ids, row: Row): Quarantined {
-  return {
-    id: ids.show("qrn", row.id),
-    receivedAt: row.received_at,
-    sourceAddress: row.source,
-    reason: row.reason,
-    bytes: row.bytes,
-  };
+function toQuarantined<Shown extends Row>(ids: Ids, row: Shown) {
+  return { ...row, id: ids.show("qrn", row.id) };
 }

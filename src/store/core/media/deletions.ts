@@ -2,7 +2,7 @@ import type { DeletionJob, DeletionOutcome } from "../../../model/job.ts";
 import type { Plan } from "../../../model/plan.ts";
 import type { ClaimWish } from "../../store.ts";
 import { wasAnnouncedSince } from "../events/announcements.ts";
-import { sql, type Tx } from "../tx.ts";
+import type { Tx } from "../tx.ts";
 import * as media from "./rows.ts";
 import { isOnItsWay, type MediumRow, waitsForMirroring } from "./rows.ts";
 import * as ends from "./settle.ts";
@@ -17,25 +17,10 @@ type PlannedDeletion = NonNullable<Plan["deletes"]> & { receivedAt: number; isRe
 
 // Plans, claims and settles deletions.
 
-const ABOUT = sql<[number], { event: number; video_id: string }>(
-  "SELECT m.event, v.video_id FROM media m JOIN videos v ON v.id = m.video WHERE m.id = ?",
-);
-
 async function toJob(tx: Tx, row: TransferRow): Promise<DeletionJob> {
-  const { event, video_id } = (await tx.get(ABOUT, [row.medium]))!;
-  return {
-    id: tx.ids.show("job", row.id),
-    queue: "delete",
-    attempts: row.attempts,
-    claim: tx.ids.claim(row.claims),
-    eventId: tx.ids.show("evt", event),
-    videoId: video_id,
-    mediumId: tx.ids.show("med", row.medium),
-    copy:
-      row.key === null || row.target === null
-        ? null
-        : { target: tx.ids.show("tgt", row.target), key: row.key, bytes: row.bytes },
-  };
+  const { target, key, bytes } = row;
+  const copy = key === null || target === null ? null : { target: tx.ids.show("tgt", target), key, bytes };
+  return { ...(await transfers.toJob(tx, row)), queue: "delete", copy };
 }
 
 /**

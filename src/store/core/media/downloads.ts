@@ -41,7 +41,7 @@ const UNSETTLED = sql<[], MediumRow>(
   "SELECT * FROM media WHERE (state = 'pending' OR state = 'running') AND spooled IS NULL",
 );
 const SKIPPED_WHILE_OFF = sql<[number], MediumRow>(
-  `SELECT * FROM media INDEXED BY media_off
+  `SELECT * FROM media
    WHERE state IN ('skipped', 'mirrored') AND last_error = '${MIRRORING_OFF}' ORDER BY id LIMIT ?`,
 );
 const WAIT = sql<[number]>("UPDATE media SET due = NULL WHERE id = ?");

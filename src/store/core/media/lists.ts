@@ -8,9 +8,6 @@ import { type MediumRow, presentOf, SHOWN_MEDIUM, toMedium } from "./rows.ts";
 
 type Shown = MediumRow & { video_id: string };
 
-/** What is to be downloaded is found without looking at all that has been. */
-const UNSECURED = "m.*, v.video_id FROM media m INDEXED BY media_due JOIN videos v ON v.id = m.video";
-
 // Media as operators and readers see them.
 
 const BY_ID = sql<[number], Shown>(`SELECT ${SHOWN_MEDIUM} WHERE m.id = ?`);
@@ -50,15 +47,13 @@ export async function byKey(tx: Tx, key: string): Promise<Medium | null> {
 }
 
 export async function list(tx: Tx, wish: Parameters<Store["media"]>[0]): Promise<Medium[]> {
-  const { before } = wish;
-  const list = wish.byDeadline
-    ? page<Shown>(tx, UNSECURED, "m.id", "med", { ...wish, before: undefined }, "m.deadline, m.id")
+  const { byDeadline, before, ...rest } = wish;
+  const list = byDeadline
+    ? page<Shown>(tx, SHOWN_MEDIUM, "m.id", "med", rest, "m.deadline, m.id")
     : page<Shown>(tx, SHOWN_MEDIUM, "m.id", "med", wish);
-  if (wish.byDeadline) {
-    list.where("m.due IS NOT NULL AND m.key IS NULL");
-    const last = before === undefined ? null : tx.ids.read("med", before);
-    if (last !== null) list.where("(m.deadline, m.id) > (SELECT deadline, id FROM media WHERE id = ?)", last);
-  }
+  if (byDeadline) list.where("m.due IS NOT NULL AND m.key IS NULL");
+  if (byDeadline && before !== undefined)
+    list.where("(m.deadline, m.id) > (SELECT deadline, id FROM media WHERE id = ?)", tx.ids.read("med", before));
   if (wish.withCopy) list.where("m.key IS NOT NULL AND m.state <> 'superseded'");
   if (wish.state !== undefined) list.where("m.state = ?", wish.state);
   if (wish.videoId !== undefined) list.where("v.video_id = ?", wish.videoId);

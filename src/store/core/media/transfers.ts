@@ -50,6 +50,23 @@ const HASTEN = sql<[number, number]>(
 );
 const UPLOADS = sql<[], { medium: number }>("SELECT medium FROM transfers WHERE action = 'upload'");
 
+const ABOUT = sql<[number], { event: number; video_id: string }>(
+  "SELECT m.event, v.video_id FROM media m JOIN videos v ON v.id = m.video WHERE m.id = ?",
+);
+
+/** What the jobs on a medium's copies have in common. */
+export async function toJob(tx: Tx, row: TransferRow): Promise<Omit<Job, "queue"> & { mediumId: string }> {
+  const { event, video_id } = (await tx.get(ABOUT, [row.medium]))!;
+  return {
+    id: tx.ids.show("job", row.id),
+    attempts: row.attempts,
+    claim: tx.ids.claim(row.claims),
+    eventId: tx.ids.show("evt", event),
+    videoId: video_id,
+    mediumId: tx.ids.show("med", row.medium),
+  };
+}
+
 export function add(
   tx: Tx,
   action: TransferRow["action"],

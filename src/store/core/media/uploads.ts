@@ -15,19 +15,13 @@ import * as transfers from "./transfers.ts";
 const OTHER_COPY = sql<[number, number]>(
   "SELECT 1 FROM media WHERE video = ? AND state <> 'superseded' AND kind = 'video' AND key IS NOT NULL AND id <> ? LIMIT 1",
 );
-const VIDEO_ID = sql<[number], { video_id: string }>("SELECT video_id FROM videos WHERE id = ?");
 const FAILED = sql<[string, number]>("UPDATE media SET last_error = ? WHERE id = ?");
 
 async function toJob(tx: Tx, row: TransferRow, medium: MediumRow): Promise<UploadJob> {
   const { key, target, sha256 } = medium;
   return {
-    id: tx.ids.show("job", row.id),
+    ...(await transfers.toJob(tx, row)),
     queue: "upload",
-    attempts: row.attempts,
-    claim: tx.ids.claim(row.claims),
-    eventId: tx.ids.show("evt", medium.event),
-    videoId: (await tx.get(VIDEO_ID, [medium.video]))!.video_id,
-    mediumId: tx.ids.show("med", medium.id),
     kind: medium.kind,
     file: JSON.parse(medium.spooled!) as SpooledFile,
     isRepeated: row.claims > 1,

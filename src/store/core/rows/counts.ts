@@ -3,15 +3,15 @@ import type { MediaState } from "../../../model/medium.ts";
 import type { Counts } from "../../store.ts";
 import { sql, type Tx } from "../tx.ts";
 
-const count = (from: string) => sql<[], { n: number }>(`SELECT count(*) AS n FROM ${from}`);
+type Numbers = Pick<Counts, "events" | "videos" | "uploads" | "deletions"> & Counts["quarantine"];
 
-const EVENTS = count("events");
-const NOTICES = count("events WHERE dialect = 'notice'");
-const VIDEOS = count("videos");
-const UPLOADS = count("transfers WHERE action = 'upload'");
-const DELETIONS = count("transfers WHERE action = 'delete'");
-const REFUSED = count("quarantine");
-const REFUSED_BYTES = sql<[], { n: number }>("SELECT coalesce(sum(bytes), 0) AS n FROM quarantine");
+const NUMBERS = sql<[], Numbers>(
+  `SELECT (SELECT count(*) FROM events) - (SELECT count(*) FROM events WHERE dialect = 'notice') AS events,
+     (SELECT count(*) FROM videos) AS videos,
+     (SELECT count(*) FROM transfers WHERE action = 'upload') AS uploads,
+     (SELECT count(*) FROM transfers WHERE action = 'delete') AS deletions,
+     (SELECT count(*) FROM quarantine) AS count, (SELECT coalesce(sum(bytes), 0) FROM quarantine) AS bytes`,
+);
 const MEDIA = sql<[], { state: MediaState; n: number }>("SELECT state, count(*) AS n FROM media GROUP BY state");
 const DELIVERIES = sql<[], { endpoint: string; state: JobState; count: number; oldest: number }>(
   `SELECT d.endpoint, CASE WHEN d.state = 'canceling' THEN 'running' ELSE d.state END AS state, count(*) AS count,
@@ -22,23 +22,12 @@ const DELIVERIES = sql<[], { endpoint: string; state: JobState; count: number; o
 
 /** Reads every count in one go. Settled deliveries are not counted per state: there may be millions. */
 export async function countAll(tx: Tx): Promise<Counts> {
-  const numbers = [EVENTS, NOTICES, VIDEOS, UPLOADS, DELETIONS, REFUSED, REFUSED_BYTES];
-  const [all, media, deliveries] = await Promise.all([
-    Promise.all(numbers.map((number) => tx.get(number, []))),
+  const [numbers, media, deliveries] = await Promise.all([
+    tx.get(NUMBERS, []),
     tx.all(MEDIA, []),
     tx.all(DELIVERIES, []),
   ]);
-  const [events, notices, videos, uploads, deletions, refused, bytes] = all.map((row) => row!.n) as [
-    ...[number, number, number, number],
-    ...[number, number, number],
-  ];
-  return {
-    events: events - notices,
-    videos,
-    media: Object.fromEntries(media.map(({ state, n }) => [state, n])),
-    uploads,
-    deletions,
-    deliveries,
-    quarantine: { count: refused, bytes },
-  };
+  const { count, bytes, ...rest } = numbers!;
+  const states = Object.fromEntries(media.map(({ state, n }) => [state, n]));
+  return { ...rest, media: states, deliveries, quarantine: { count, bytes } };
 }

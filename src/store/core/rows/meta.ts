@@ -26,6 +26,15 @@ export function writeText(tx: Tx, name: string, text: string): void {
   tx.write(WRITE, [name, Buffer.from(text)]);
 }
 
+/** What `writeJson` wrote; null: there is none. */
+export async function readJson<T>(tx: Tx, name: string): Promise<T | null> {
+  return JSON.parse((await readText(tx, name)) ?? "null") as T | null;
+}
+
+export function writeJson(tx: Tx, name: string, value: unknown): void {
+  writeText(tx, name, JSON.stringify(value));
+}
+
 export async function isMarked(tx: Tx, name: string): Promise<boolean> {
   return (await tx.get(READ, [name])) !== undefined;
 }
@@ -64,14 +73,9 @@ export async function writePublicUrl(tx: Tx, url: string): Promise<void> {
 const CHECK = "integrity";
 
 /** The last check of the whole database. */
-export async function readCheck(tx: Tx): Promise<IntegrityCheck | null> {
-  const text = await readText(tx, CHECK);
-  return text === null ? null : (JSON.parse(text) as IntegrityCheck);
-}
+export const readCheck = (tx: Tx) => readJson<IntegrityCheck>(tx, CHECK);
 
-export async function writeCheck(tx: Tx, check: IntegrityCheck): Promise<void> {
-  writeText(tx, CHECK, JSON.stringify(check));
-}
+export const writeCheck = async (tx: Tx, check: IntegrityCheck) => writeJson(tx, CHECK, check);
 
 const SEEN_AT = "seen-at";
 

@@ -1,6 +1,6 @@
 /** At most this many rows of a table, and bytes of bodies, are erased in one transaction: some milliseconds. */
 export const PER_PIECE = 250;
-export const BYTES_PER_PIECE = 4 * 2 ** 20;
+const BYTES_PER_PIECE = 4 * 2 ** 20;
 
 export type Sized = { id: number; bytes: number | null };
 
@@ -13,6 +13,7 @@ export function takeSome<Row extends Sized>(rows: Row[]): Row[] {
   });
 }
 
-export function bytesOf(rows: Sized[]): number {
-  return rows.reduce((sum, { bytes }) => sum + (bytes ?? 0), 0);
+/** Whether there may be more than these that were taken of those found. */
+export function hasMore(found: Sized[], taken: Sized[]): boolean {
+  return taken.length < found.length || found.length === PER_PIECE;
 }

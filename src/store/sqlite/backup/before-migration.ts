@@ -3,7 +3,8 @@ import { join } from "node:path";
 import { errorLine, RelayError } from "../../../errors.ts";
 import type { Clock, Log } from "../../../ports.ts";
 import { databaseOf, stampOf } from "../../backup.ts";
-import { openFile } from "../files/driver.ts";
+import { inWords } from "../files/database.ts";
+import { withFile } from "../files/driver.ts";
 import { checkVersion, migrations } from "../schema/migrations.ts";
 import { copyDatabase } from "./copy.ts";
 
@@ -41,17 +42,8 @@ export async function backUpBeforeMigration(dataDir: string, clock: Clock, log: 
 /** The schema of a database that holds something and is to be migrated; null: there is no such thing. */
 function olderSchema(database: string): number | null {
   if ((statSync(database, { throwIfNoEntry: false })?.size ?? 0) === 0) return null;
-  let schema: number;
-  try {
-    const db = openFile(database, { timeout: PATIENCE, fileMustExist: true });
-    try {
-      schema = checkVersion(db);
-    } finally {
-      db.close();
-    }
-  } catch (error) {
-    if (error instanceof RelayError) throw error;
-    throw new RelayError("unsupported", `${database} cannot be opened: ${errorLine(error)}`, { cause: error });
-  }
+  const schema = inWords(`${database} cannot be opened`, () =>
+    withFile(database, { timeout: PATIENCE, fileMustExist: true }, (db) => checkVersion(db)),
+  );
   return schema > 0 && schema < migrations.length ? schema : null;
 }

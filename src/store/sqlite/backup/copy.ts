@@ -1,12 +1,13 @@
-import { statSync } from "node:fs";
+import { fsyncSync, statSync } from "node:fs";
 import { dirname } from "node:path";
 import { setImmediate } from "node:timers/promises";
 import type Database from "better-sqlite3";
 import { errorLine, RelayError } from "../../../errors.ts";
 import { sha256OfFile } from "../../../platform/files/sha256.ts";
 import type { Copied, CopyOptions } from "../../backup.ts";
-import { openFile } from "../files/driver.ts";
-import { beginFile, checkDestination, type FileToBe } from "./file.ts";
+import { checkThere } from "../files/database.ts";
+import { openFile, withFile } from "../files/driver.ts";
+import { checkDestination, type FileToBe, makeFile } from "./file.ts";
 import { type Contents, checkIntegrity, compareContents, readContents } from "./integrity-check.ts";
 import { FORGET_BEGUN } from "./records.ts";
 
@@ -30,43 +31,23 @@ export async function copyDatabase(database: string, wanted: string, options: Co
   const { clock, signal } = options;
   const began = clock.elapsed();
   const at = clock.now();
-  checkSource(database);
+  checkThere(database, `there is no database ${database}`);
   // Not read-only: the last one to close a database takes its log along, and a reader could not.
   const source = openFile(database, { timeout: PATIENCE, fileMustExist: true });
   try {
     const file = checkDestination(wanted, database);
     return await oneLine(`the backup ${wanted} was not made`, dirname(file), async () => {
-      const toBe = await beginFile(file, clock);
-      try {
+      const { contents, proven } = await makeFile(file, async (toBe) => {
         const contents = await copy(source, toBe, options);
         signal?.throwIfAborted();
-        const { bytes, sha256 } = await prove(toBe, contents, options);
-        toBe.finish();
-        const { schema, events, newest } = contents;
-        return { file, bytes, at, schema, events, newest, sha256, ms: Math.round(clock.elapsed() - began) };
-      } catch (error) {
-        toBe.drop();
-        throw error;
-      }
+        return { contents, proven: await prove(toBe, contents, options) };
+      });
+      const { schema, events, newest } = contents;
+      return { file, at, schema, events, newest, ...proven, ms: Math.round(clock.elapsed() - began) };
     });
   } finally {
     source.close();
   }
-}
-
-/** Never opens it by itself: closing it again would give up the locks of what has it open in this process. */
-function checkSource(database: string): void {
-  try {
-    if (statSync(database).isFile()) return;
-  } catch (error) {
-    const code = (error as NodeJS.ErrnoException).code;
-    if (code === "ENOENT" || code === "ENOTDIR") throw new RelayError("not_found", `there is no database ${database}`);
-    throw new RelayError(
-      "unsupported",
-      `${database} cannot be read: ${errorLine(error)}; run this as the relay's user`,
-    );
-  }
-  throw new RelayError("conflict", `${database} is no file`);
 }
 
 /** Copies it as it is at one moment, and says what it held then. */
@@ -77,14 +58,13 @@ async function copy(db: Database.Database, toBe: FileToBe, { signal, onProgress 
   if (contents.schema === 0) throw new RelayError("conflict", `${db.name} holds nothing yet`);
   const pageSize = Number(db.pragma("page_size", { simple: true }));
   toBe.check();
-  toBe.mark();
   let unsynced = 0;
   await db.backup(toBe.temp, {
     progress({ totalPages, remainingPages }) {
       signal?.throwIfAborted();
       unsynced += STEP * pageSize;
       if (unsynced >= SYNC_EVERY) {
-        toBe.sync();
+        fsyncSync(toBe.handle);
         unsynced = 0;
       }
       onProgress?.({ step: "copying", done: (totalPages - remainingPages) * pageSize, total: totalPages * pageSize });
@@ -115,8 +95,8 @@ async function prove(toBe: FileToBe, contents: Contents, options: CopyOptions) {
   const { temp } = toBe;
   const total = statSync(temp).size;
   onProgress?.({ step: "checking", done: 0, total });
-  makePlain(temp);
-  forgetBegun(temp);
+  // What its relay was making just then, this copy itself above all, is not for the relay of the copy to remove.
+  makePlain(temp, (db) => db.exec(FORGET_BEGUN));
   const db = openFile(temp, { timeout: 0, readonly: true, fileMustExist: true });
   try {
     // Held to the end, so that no other run takes the file for one that was left behind.
@@ -130,32 +110,20 @@ async function prove(toBe: FileToBe, contents: Contents, options: CopyOptions) {
     await setImmediate();
     signal?.throwIfAborted();
     // After this its end takes but an instant.
-    toBe.sync();
+    fsyncSync(toBe.handle);
     return { bytes: total, sha256 };
   } finally {
     db.close();
   }
 }
 
-/** What its relay was making just then, this copy itself above all, is not for the relay of the copy to remove. */
-function forgetBegun(temp: string): void {
-  const db = openFile(temp, { timeout: 0, fileMustExist: true });
-  try {
-    db.exec(FORGET_BEGUN);
-  } finally {
-    db.close();
-  }
-}
-
-/** One file by itself, which can be read where nothing can be written: a log would be a second one. */
-export function makePlain(path: string): void {
-  const db = openFile(path, { timeout: 0, fileMustExist: true });
-  try {
+/** Makes it one file by itself, which can be read where nothing can be written: a log would be a second one. Then runs `work`. */
+export function makePlain<T>(path: string, work: (db: Database.Database) => T): T {
+  return withFile(path, { timeout: 0, fileMustExist: true }, (db) => {
     const mode = db.pragma("journal_mode = DELETE", { simple: true });
     if (mode !== "delete") throw new Error(`its journal mode stays ${mode}`);
-  } finally {
-    db.close();
-  }
+    return work(db);
+  });
 }
 
 /** Whatever stopped it, in one line that says what to do. */

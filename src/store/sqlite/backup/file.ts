@@ -15,25 +15,13 @@ import {
 import { basename, dirname, join } from "node:path";
 import { errorLine, RelayError } from "../../../errors.ts";
 import { syncFolderSync } from "../../../platform/files/file-system.ts";
-import { sleep } from "../../../platform/timing.ts";
-import type { Clock } from "../../../ports.ts";
-import { COMPANIONS, databaseOf, partOf } from "../../backup.ts";
-import { openFile } from "../files/driver.ts";
+import { COMPANIONS, databaseOf, PART, partOf } from "../../backup.ts";
+import { withFile } from "../files/driver.ts";
 import { giveToOwnerOf } from "../files/ownership.ts";
 import { APPLICATION_ID } from "../schema/migrations.ts";
 
-/** Copies on their way: the relay's own, and those of other names. Of the latter only what holds a relay's database is ours. */
-const OWN_PART = /^\.relay-.*\.db\.part$/;
-const PART = /^\..+\.part$/;
-
 /** Older than this (milliseconds), and not locked, they belong to no run: only between its steps a run holds no lock. */
 const FORGOTTEN_AFTER = 60_000;
-
-/** Those of this process, as device and inode: a look at one would give up its locks. */
-const underWay = new Set<string>();
-
-/** One that has just begun has locked nothing yet: an empty file is looked at once more after this many milliseconds. */
-const JUST_BEGUN = 1_000;
 
 /** A file that is made under another name, and gets its own when it is whole. */
 export type FileToBe = {
@@ -43,38 +31,19 @@ export type FileToBe = {
   handle: number;
   /** Throws RelayError("conflict") where another run has taken its place. */
   check(): void;
-  /** Makes it tell whose it is, where it tells nothing until it is whole. */
-  mark(): void;
-  /** Writes what is there so far to the disk. */
-  sync(): void;
-  /** Makes it durable under its own name. */
-  finish(): void;
-  /** Nothing of it is left. */
-  drop(): void;
 };
 
 /**
- * Begins a file that only its owner reads. What an earlier run has left on its way is removed, unless that run is still at it:
- * RelayError("conflict").
+ * Makes a file that only its owner reads: `work` writes it, and then it is durable under its own name. Where that fails nothing of
+ * it is left. What an earlier run has left on its way is removed, unless that run is still at it: RelayError("conflict").
  */
-export async function beginFile(file: string, clock: Clock): Promise<FileToBe> {
+export async function makeFile<T>(file: string, work: (toBe: FileToBe) => Promise<T>): Promise<T> {
   const dir = dirname(file);
   const temp = partOf(file);
-  if (lstatSync(temp, { throwIfNoEntry: false })?.size === 0) {
-    await sleep(JUST_BEGUN, clock);
-  }
   clear(temp);
   // Held open to the end: closing any handle of a file gives up SQLite's locks on it (sqlite.org/howtocorrupt.html, 2.2).
   const handle = openSync(temp, "wx+", 0o600);
   const { dev, ino } = fstatSync(handle);
-  underWay.add(`${dev}/${ino}`);
-  let isOpen = true;
-  const close = () => {
-    if (!isOpen) return;
-    closeSync(handle);
-    isOpen = false;
-    underWay.delete(`${dev}/${ino}`);
-  };
   const isOwn = () => {
     const found = lstatSync(temp, { throwIfNoEntry: false });
     return found?.dev === dev && found.ino === ino;
@@ -82,58 +51,37 @@ export async function beginFile(file: string, clock: Clock): Promise<FileToBe> {
   const check = () => {
     if (!isOwn()) throw new RelayError("conflict", `${temp} was removed by another; try again`);
   };
-  const drop = () => {
-    close();
-    if (isOwn()) removeAll(temp);
-  };
+  let isWhole = false;
   try {
     fchmodSync(handle, 0o600);
     giveToOwnerOf(dir, handle);
     clearForgotten(dir, temp);
-  } catch (error) {
-    drop();
-    throw error;
-  }
-  return {
-    temp,
-    handle,
-    check,
-    // SQLite writes the first page of a copy last: what was killed would have no head.
-    mark() {
-      const db = openFile(temp, { timeout: 0, fileMustExist: true });
-      try {
-        db.pragma("synchronous = OFF");
-        db.pragma(`application_id = ${APPLICATION_ID}`);
-      } finally {
-        db.close();
-      }
-    },
-    sync: () => fsyncSync(handle),
-    finish() {
-      check();
-      fsyncSync(handle);
-      close();
+    const made = await work({ temp, handle, check });
+    check();
+    fsyncSync(handle);
+    isWhole = true;
+    return made;
+  } finally {
+    closeSync(handle);
+    if (isWhole) {
       renameSync(temp, file);
       syncFolderSync(dir);
-    },
-    drop,
-  };
+    } else if (isOwn()) removeAll(temp);
+  }
 }
 
 /** What runs that were killed have left under names that no run uses again: those with a time in them. */
 function clearForgotten(dir: string, ownPath: string): void {
-  const own = statSync(ownPath);
+  const { mtimeMs: now } = statSync(ownPath);
   for (const name of readdirSync(dir)) {
     const temp = join(dir, name);
     // A restore holds no lock while it waits for what it reads.
-    if (!PART.test(name) || temp === ownPath || temp === partOf(databaseOf(dir))) continue;
+    if (!(name.startsWith(".") && name.endsWith(PART)) || temp === ownPath || temp === partOf(databaseOf(dir)))
+      continue;
     const found = lstatSync(temp, { throwIfNoEntry: false });
-    if (found === undefined || underWay.has(`${found.dev}/${found.ino}`)) continue;
-    if (own.mtimeMs - found.mtimeMs < FORGOTTEN_AFTER) continue;
-    // Made as this one is made, too: what others put there is theirs.
-    const isLikeOwn = found.isFile() && found.uid === own.uid && found.mode === own.mode;
+    if (found === undefined || now - found.mtimeMs < FORGOTTEN_AFTER) continue;
     try {
-      if (OWN_PART.test(name) || (isLikeOwn && isOurs(temp))) clear(temp);
+      clear(temp);
     } catch {
       // It is at work, or not ours to remove.
     }
@@ -144,12 +92,7 @@ function clear(temp: string): void {
   if (lstatSync(temp, { throwIfNoEntry: false })?.isFile()) {
     let busy = false;
     try {
-      const db = openFile(temp, { timeout: 0, fileMustExist: true });
-      try {
-        db.exec("BEGIN EXCLUSIVE");
-      } finally {
-        db.close();
-      }
+      withFile(temp, { timeout: 0, fileMustExist: true }, (db) => db.exec("BEGIN EXCLUSIVE"));
     } catch (error) {
       busy = (error as { code?: string }).code === "SQLITE_BUSY";
     }
@@ -208,11 +151,7 @@ function realFolder(dir: string): string {
     const why =
       code === "ENOENT"
         ? `there is no folder ${dir} for the backup: make it, or name a file elsewhere`
-        : code === "EACCES"
-          ? `the folder ${dir} may not be entered: run this as a user who may, or name a file elsewhere`
-          : code === "ENOTDIR"
-            ? `the folder ${dir} cannot be one: a part of its path is a file; name a file elsewhere`
-            : `the folder ${dir} cannot be used: ${errorLine(error)}`;
+        : `the folder ${dir} cannot be used: ${errorLine(error)}; name a file elsewhere`;
     throw new RelayError("not_found", why);
   }
   throw new RelayError("not_found", `${dir} is no folder`);

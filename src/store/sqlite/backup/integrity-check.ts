@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from "node:util";
 import type Database from "better-sqlite3";
 import { RelayError } from "../../../errors.ts";
 import { checkVersion } from "../schema/migrations.ts";
@@ -25,42 +26,31 @@ export function readContents(db: Database.Database): Contents {
   const count = (from: string) => db.prepare<[], { n: number }>(`SELECT count(*) AS n FROM ${from}`).get()!.n;
   const counts = Object.fromEntries(tables.map(({ name }) => [name, count(`"${name}"`)]));
   if (counts.events === undefined) return { schema, counts, events: 0, newestId: null, newest: null };
-  const last = (where: string) =>
-    db
-      .prepare<[], { id: number; at: number }>(
-        `SELECT id, received_at AS at FROM events ${where} ORDER BY id DESC LIMIT 1`,
-      )
-      .get();
-  return {
-    schema,
-    counts,
-    events: counts.events - count("events WHERE dialect = 'notice'"),
-    newestId: last("")?.id ?? null,
-    newest: last("WHERE dialect <> 'notice'")?.at ?? null,
-  };
+  const { notices, ...newest } = db
+    .prepare<[], { notices: number } & Pick<Contents, "newestId" | "newest">>(NEWEST)
+    .get()!;
+  return { schema, counts, events: counts.events - notices, ...newest };
 }
 
-/** Throws RelayError("conflict") where SQLite finds anything wrong with the file (sqlite.org/pragma.html#pragma_integrity_check). */
+const NEWEST = `SELECT (SELECT count(*) FROM events WHERE dialect = 'notice') AS notices,
+  (SELECT max(id) FROM events) AS "newestId",
+  (SELECT received_at FROM events WHERE dialect <> 'notice' ORDER BY id DESC LIMIT 1) AS newest`;
+
+/** Throws RelayError("conflict") where SQLite finds anything wrong with the file. */
 export function checkIntegrity(db: Database.Database, what: string): void {
-  const [first] = db.pragma("integrity_check(1)") as { integrity_check: string }[];
-  if (first?.integrity_check === "ok") return;
-  const said = String(first?.integrity_check)
-    .split("\n")
-    .filter((line) => !line.startsWith("***"))[0];
-  throw new RelayError("conflict", `${what} is damaged (integrity_check: ${said})`);
+  const [first] = complaintsOf(db, "integrity_check(1)");
+  if (first !== undefined) throw new RelayError("conflict", `${what} is damaged (integrity_check: ${first})`);
+}
+
+/** What a check of SQLite's finds (sqlite.org/pragma.html#pragma_integrity_check); nothing: it is whole. */
+export function complaintsOf(db: Database.Database, check: string): string[] {
+  const rows = db.pragma(check) as Record<string, string>[];
+  const lines = rows.flatMap((row) => Object.values(row).join().split("\n"));
+  return lines.filter((line) => line !== "ok" && !line.startsWith("***"));
 }
 
 /** Throws RelayError("conflict") where the copy does not hold what its source held. */
 export function compareContents(source: Contents, copy: Contents): void {
-  const names = new Set([...Object.keys(source.counts), ...Object.keys(copy.counts)]);
-  for (const name of names) {
-    if (source.counts[name] === copy.counts[name]) continue;
-    const [is, was] = [copy, source].map(({ counts }) => counts[name] ?? "no");
-    throw new RelayError("conflict", `the copy has ${is} rows of ${name}, the database ${was}: it is dropped`);
-  }
-  if (source.schema === copy.schema && source.newestId === copy.newestId) return;
-  throw new RelayError(
-    "conflict",
-    "the copy's newest event is another than the database's, or its schema: it is dropped",
-  );
+  if (isDeepStrictEqual(source, copy)) return;
+  throw new RelayError("conflict", "the copy does not hold the rows that the database held: it is dropped");
 }

@@ -1,4 +1,4 @@
-import type { Backup, Backups, BegunBackup } from "../../backups.ts";
+import type { Backup, Backups, BegunBackup, FailedBackup } from "../../backups.ts";
 import type { Ids } from "../../core/rows/ids.ts";
 import * as meta from "../../core/rows/meta.ts";
 import { insert, job, sql, type Tx } from "../../core/tx.ts";
@@ -21,7 +21,6 @@ type Row = Omit<Backup, "id" | "planned"> & { id: number; planned: number };
 
 // By their ids, so that a clock that was set back changes no order.
 const ALL = sql<[], Row>("SELECT * FROM backups ORDER BY id DESC");
-const LAST = sql<[], Row>("SELECT * FROM backups ORDER BY id DESC LIMIT 1");
 // The same file once more holds only the newest.
 const REPLACED = sql<[string, string]>("DELETE FROM backups WHERE place = ? AND name = ?");
 const REMOVE = sql<[number]>("DELETE FROM backups WHERE id = ?");
@@ -31,14 +30,12 @@ const FORGET_OLD = sql<[number]>(
 );
 const insertBackup = insert("backups", ["id", "at", "place", "name", "bytes", "events", "newest", "planned"]);
 
-async function readBegun(tx: Tx): Promise<BegunBackup[]> {
-  return JSON.parse((await meta.readText(tx, BEGUN)) ?? "[]");
-}
+const readBegun = async (tx: Tx) => (await meta.readJson<BegunBackup[]>(tx, BEGUN)) ?? [];
 
 async function endBegun(tx: Tx, { place, name }: BegunBackup): Promise<void> {
   const list = await readBegun(tx);
   const others = list.filter((one) => one.place !== place || one.name !== name);
-  if (others.length < list.length) meta.writeText(tx, BEGUN, JSON.stringify(others));
+  if (others.length < list.length) meta.writeJson(tx, BEGUN, others);
 }
 
 async function note(tx: Tx, backup: Omit<Backup, "id">): Promise<void> {
@@ -50,21 +47,18 @@ async function note(tx: Tx, backup: Omit<Backup, "id">): Promise<void> {
   await endBegun(tx, { place, name });
 }
 
+const list = async (tx: Tx) => (await tx.all(ALL, [])).map((row) => toBackup(tx.ids, row));
+
 /** The backups that were opened and checked, and those that were begun. */
 export const backupWorks: Works<Backups, typeof backupVerbs> = {
-  begin: ({ place, name }) =>
-    job(async (tx) => meta.writeText(tx, BEGUN, JSON.stringify([...(await readBegun(tx)), { place, name }]))),
+  begin: (begun) => job(async (tx) => meta.writeJson(tx, BEGUN, [...(await readBegun(tx)), begun])),
   begun: () => job(readBegun),
   end: (begun) => job((tx) => endBegun(tx, begun)),
   note: (backup) => job((tx) => note(tx, backup)),
-  list: () => job(async (tx) => (await tx.all(ALL, [])).map((row) => toBackup(tx.ids, row))),
-  last: () =>
-    job(async (tx) => {
-      const row = await tx.get(LAST, []);
-      return row === undefined ? null : toBackup(tx.ids, row);
-    }),
-  noteFailed: (failed) => job(async (tx) => meta.writeText(tx, FAILED, JSON.stringify(failed))),
-  failed: () => job(async (tx) => JSON.parse((await meta.readText(tx, FAILED)) ?? "null")),
+  list: () => job(list),
+  last: () => job(async (tx) => (await list(tx))[0] ?? null),
+  noteFailed: (failed) => job(async (tx) => meta.writeJson(tx, FAILED, failed)),
+  failed: () => job((tx) => meta.readJson<FailedBackup>(tx, FAILED)),
   forget: (id) => job(async (tx) => tx.write(REMOVE, [tx.ids.read("bak", id)])),
 };
 

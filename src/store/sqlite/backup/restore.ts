@@ -1,28 +1,24 @@
-import { chmodSync, closeSync, existsSync, lstatSync, openSync, readSync, statSync, writeSync } from "node:fs";
-import { dirname } from "node:path";
-import { setImmediate } from "node:timers/promises";
+import { chmodSync, createReadStream, lstatSync, statSync, writeFileSync } from "node:fs";
 import { errorLine, RelayError } from "../../../errors.ts";
-import { type BackupSource, type CopyOptions, databaseOf, type Restored } from "../../backup.ts";
-import { lockFolder, makeFolder } from "../files/database.ts";
-import { openFile } from "../files/driver.ts";
+import { type BackupSource, COMPANIONS, type CopyOptions, databaseOf, type Restored } from "../../backup.ts";
+import { inWords, lockFolder, makeFolder } from "../files/database.ts";
 import { beginEpoch } from "../rows/epochs.ts";
 import { migrations } from "../schema/migrations.ts";
 import { makePlain, oneLine } from "./copy.ts";
-import { beginFile, isOurs } from "./file.ts";
+import { isOurs, makeFile } from "./file.ts";
 import { checkIntegrity, readContents } from "./integrity-check.ts";
 import { FORGET_BEGUN } from "./records.ts";
 
 const CHUNK = 4 * 2 ** 20;
 
 /** What tells that a folder has, or had, a database: SQLite would take the log of another one for its own. */
-const TRACES = ["", "-wal", "-shm", "-journal"];
+const TRACES = ["", ...COMPANIONS];
 
 /** See src/store/backup.ts. */
 export async function restoreDatabase(from: BackupSource, dataDir: string, options: CopyOptions): Promise<Restored> {
   const began = options.clock.elapsed();
   const name = typeof from === "string" ? from : from.name;
   if (typeof from === "string") checkBackup(from);
-  checkPlace(dataDir);
   makeFolder(dataDir);
   const path = databaseOf(dataDir);
   return oneLine(`${name} was not restored`, dataDir, async () => {
@@ -31,8 +27,16 @@ export async function restoreDatabase(from: BackupSource, dataDir: string, optio
     try {
       refuseTraces(path);
       chmodSync(dataDir, 0o700);
-      const found = await putInPlace(from, name, path, options);
-      return { ...found, ms: Math.round(options.clock.elapsed() - began) };
+      return await makeFile(path, async ({ temp, handle }) => {
+        await copyBytes(from, handle, options);
+        const bytes = statSync(temp).size;
+        options.onProgress?.({ step: "checking", done: 0, total: bytes });
+        if (!isOurs(temp)) throw new RelayError("conflict", `${name} is not a database of wochit-relay`);
+        const { schema, events, newest } = inspect(temp, name, options.clock.now());
+        options.signal?.throwIfAborted();
+        const ms = Math.round(options.clock.elapsed() - began);
+        return { file: path, bytes, schema, events, newest, newestSchema: migrations.length, ms };
+      });
     } finally {
       unlock();
     }
@@ -44,13 +48,8 @@ function checkBackup(file: string): void {
   const found = statSync(file, { throwIfNoEntry: false });
   if (found === undefined) throw new RelayError("not_found", `there is no file ${file}`);
   if (!found.isFile()) throw new RelayError("conflict", `${file} is no file`);
-  let ours: boolean;
-  try {
-    ours = isOurs(file);
-  } catch (error) {
-    throw new RelayError("unsupported", `${file} cannot be read: ${errorLine(error)}`);
-  }
-  if (!ours) throw new RelayError("conflict", `${file} is not a database of wochit-relay`);
+  if (!inWords(`${file} cannot be read`, () => isOurs(file)))
+    throw new RelayError("conflict", `${file} is not a database of wochit-relay`);
   const beside = ["-wal", "-journal"].find((end) => (statSync(file + end, { throwIfNoEntry: false })?.size ?? 0) > 0);
   if (beside === undefined) return;
   throw new RelayError(
@@ -59,95 +58,29 @@ function checkBackup(file: string): void {
   );
 }
 
-/** A data folder that is to be made needs folders, and no more, above it. */
-function checkPlace(dataDir: string): void {
-  for (let at = dataDir; ; at = dirname(at)) {
-    const found = lookAt(at);
-    if (found === undefined && at !== dirname(at)) continue;
-    if (found === undefined || statSync(at, { throwIfNoEntry: false })?.isDirectory()) return;
-    const what = found.isSymbolicLink() && !existsSync(at) ? "a link that leads nowhere" : "no folder";
-    const subject = at === dataDir ? `dataDir ${at}` : `dataDir ${dataDir} cannot be made: ${at}`;
-    throw new RelayError("conflict", `${subject} is ${what}; move it away, or change dataDir in the config`);
-  }
-}
-
-/** Below a file there is nothing. */
-function lookAt(path: string) {
-  try {
-    return lstatSync(path, { throwIfNoEntry: false });
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === "ENOTDIR") return undefined;
-    throw new RelayError(
-      "unsupported",
-      `${path} cannot be looked at: ${errorLine(error)}; run this as the relay's user`,
-    );
-  }
-}
-
 function refuseTraces(path: string): void {
   const trace = TRACES.map((end) => path + end).find((one) => lstatSync(one, { throwIfNoEntry: false }) !== undefined);
   if (trace === undefined) return;
   throw new RelayError("conflict", `${trace} is there: restore into an empty data folder, or move it away first`);
 }
 
-async function putInPlace(from: BackupSource, name: string, path: string, options: CopyOptions) {
-  const toBe = await beginFile(path, options.clock);
-  try {
-    if (typeof from === "string") await copyBytes(from, toBe.handle, options);
-    else await writeBytes(await from.read(), toBe.handle, options);
-    const bytes = statSync(toBe.temp).size;
-    options.onProgress?.({ step: "checking", done: 0, total: bytes });
-    if (!isOurs(toBe.temp)) throw new RelayError("conflict", `${name} is not a database of wochit-relay`);
-    const { schema, events, newest } = inspect(toBe.temp, name, options.clock.now());
-    options.signal?.throwIfAborted();
-    toBe.finish();
-    return { file: path, bytes, schema, events, newest, newestSchema: migrations.length };
-  } catch (error) {
-    toBe.drop();
-    throw error;
-  }
-}
-
-async function copyBytes(from: string, goal: number, { signal, onProgress }: CopyOptions): Promise<void> {
-  const chunk = Buffer.allocUnsafe(CHUNK);
-  const source = openSync(from, "r");
-  try {
-    const total = statSync(from).size;
-    for (let done = 0; ; ) {
-      signal?.throwIfAborted();
-      const read = readSync(source, chunk, 0, CHUNK, done);
-      if (read === 0) return;
-      writeAt(goal, chunk.subarray(0, read), done);
-      done += read;
-      onProgress?.({ step: "copying", done, total });
-      await setImmediate();
-    }
-  } finally {
-    closeSync(source);
-  }
-}
-
-async function writeBytes(bytes: AsyncIterable<Uint8Array>, goal: number, { signal }: CopyOptions): Promise<void> {
+async function copyBytes(from: BackupSource, goal: number, { signal, onProgress }: CopyOptions): Promise<void> {
+  const total = typeof from === "string" ? statSync(from).size : null;
+  const bytes = typeof from === "string" ? createReadStream(from, { highWaterMark: CHUNK }) : await from.read();
   let done = 0;
   for await (const chunk of bytes) {
     signal?.throwIfAborted();
-    writeAt(goal, chunk, done);
+    // Of a descriptor it goes on where the write before ended.
+    writeFileSync(goal, chunk);
     done += chunk.length;
-  }
-}
-
-function writeAt(goal: number, chunk: Uint8Array, at: number): void {
-  for (let written = 0; written < chunk.length; ) {
-    written += writeSync(goal, chunk, written, chunk.length - written, at + written);
+    if (total !== null) onProgress?.({ step: "copying", done, total });
   }
 }
 
 /** Looks whether it is whole, and begins its new life. */
 function inspect(temp: string, file: string, now: number) {
   try {
-    makePlain(temp);
-    const db = openFile(temp, { timeout: 0, fileMustExist: true });
-    try {
+    return makePlain(temp, (db) => {
       const contents = readContents(db);
       checkIntegrity(db, file);
       db.exec("BEGIN IMMEDIATE");
@@ -157,9 +90,7 @@ function inspect(temp: string, file: string, now: number) {
       db.exec(FORGET_BEGUN);
       db.exec("COMMIT");
       return contents;
-    } finally {
-      db.close();
-    }
+    });
   } catch (error) {
     const code = String((error as { code?: unknown }).code ?? "");
     if (/^SQLITE_(CORRUPT|NOTADB)/.test(code)) {

@@ -1,7 +1,7 @@
 import { chmodSync, readFileSync, statSync } from "node:fs";
 import { dirname, join } from "node:path";
 import type Database from "better-sqlite3";
-import { errorLine, RelayError } from "../../../errors.ts";
+import { codeOf, errorLine, RelayError } from "../../../errors.ts";
 import { makeFolders } from "../../../platform/files/file-system.ts";
 import { databaseOf } from "../../backup.ts";
 import { checkVersion, migrate } from "../schema/migrations.ts";
@@ -22,13 +22,19 @@ export function hasLog(dir: string): boolean {
   return (statSync(`${databaseOf(dir)}-wal`, { throwIfNoEntry: false })?.size ?? 0) > 0;
 }
 
+/** Runs `work`; an error that is not in our words becomes RelayError("unsupported"): one line that begins with `what` went wrong. */
+export function inWords<T>(what: string, work: () => T): T {
+  try {
+    return work();
+  } catch (error) {
+    if (error instanceof RelayError) throw error;
+    throw new RelayError("unsupported", `${what}: ${errorLine(error)}`, { cause: error });
+  }
+}
+
 /** Makes the data folder, the owner's alone. */
 export function makeFolder(dir: string): void {
-  try {
-    makeFolders(dir);
-  } catch (error) {
-    throw new RelayError("unsupported", `dataDir ${dir} cannot be made: ${errorLine(error)}`, { cause: error });
-  }
+  inWords(`dataDir ${dir} cannot be made`, () => makeFolders(dir));
 }
 
 /** The file whose lock says that a relay has the data folder. */
@@ -42,7 +48,7 @@ export function lockOf(dir: string): string {
  */
 export function lockFolder(dir: string): () => void {
   const path = lockOf(dir);
-  try {
+  return inWords(`dataDir ${dir} cannot be locked`, () => {
     ensureOwnFile(dir, path);
     const lock = openFile(path, { timeout: LOCK_PATIENCE, fileMustExist: true });
     try {
@@ -50,30 +56,25 @@ export function lockFolder(dir: string): () => void {
       lock.exec("BEGIN EXCLUSIVE");
     } catch (error) {
       lock.close();
-      throw error;
-    }
-    return () => lock.close();
-  } catch (error) {
-    if (error instanceof RelayError) throw error;
-    if ((error as { code?: string }).code === "SQLITE_BUSY") {
+      if (codeOf(error) !== "SQLITE_BUSY") throw error;
       throw new RelayError(
         "conflict",
         `another wochit-relay is running with dataDir ${dir}; stop it, or use another folder`,
       );
     }
-    throw new RelayError("unsupported", `dataDir ${dir} cannot be locked: ${errorLine(error)}`, { cause: error });
-  }
+    return () => lock.close();
+  });
 }
 
-/** Throws one line that says why there is no database for a command. */
-function checkThere(dir: string, path: string): void {
+/**
+ * Throws one line that says why there is no database; `missing` where nothing is there. It opens nothing: closing it again
+ * would give up the locks of what has it open in this process.
+ */
+export function checkThere(path: string, missing: string): void {
   try {
     statSync(path);
   } catch (error) {
-    const { code } = error as NodeJS.ErrnoException;
-    if (code === "ENOENT" || code === "ENOTDIR") {
-      throw new RelayError("not_found", `no database in ${dir}: has the relay run with this config?`);
-    }
+    if (["ENOENT", "ENOTDIR"].includes(codeOf(error))) throw new RelayError("not_found", missing);
     throw new RelayError("unsupported", `${path} cannot be read: ${errorLine(error)}; run this as the relay's user`);
   }
 }
@@ -90,9 +91,8 @@ function openToRead(path: string): Database.Database {
     return db;
   } catch (error) {
     db.close();
-    const { code } = error as { code?: string };
     if (
-      !/^SQLITE_(CANTOPEN|IOERR|FULL)/.test(code ?? "") ||
+      !/^SQLITE_(CANTOPEN|IOERR|FULL)/.test(codeOf(error)) ||
       hasLog(dirname(path)) ||
       statSync(path).size > LARGEST_IN_MEMORY
     )
@@ -106,34 +106,33 @@ function openToRead(path: string): Database.Database {
 /** Opens the database of a data folder: the relay makes and migrates it, an operator's command makes nothing. */
 export function openDatabase(dir: string, role: "relay" | "operator"): Database.Database {
   const path = databaseOf(dir);
-  if (role === "operator") checkThere(dir, path);
-  let db: Database.Database;
+  if (role === "operator") checkThere(path, `no database in ${dir}: has the relay run with this config?`);
+  const db = inWords(`${path} cannot be opened`, () =>
+    role === "relay" ? openFile(path, { timeout: 0 }) : openToRead(path),
+  );
   try {
-    db = role === "relay" ? openFile(path, { timeout: 0 }) : openToRead(path);
-  } catch (error) {
-    if (error instanceof RelayError) throw error;
-    throw new RelayError("unsupported", `${path} cannot be opened: ${errorLine(error)}`, { cause: error });
-  }
-  try {
-    if (role === "relay") {
-      if ((statSync(path).mode & 0o777) !== 0o600) chmodSync(path, 0o600);
-      checkVersion(db);
-      db.pragma("journal_mode = WAL");
-    }
-    // A 2xx means committed to disk: better-sqlite3's default in WAL mode is NORMAL, which is not (ARCHITECTURE rule 1).
-    db.pragma("synchronous = FULL");
-    db.pragma("wal_autocheckpoint = 1000");
-    db.pragma("journal_size_limit = 67108864");
-    db.pragma("cache_size = -32768");
-    // A savepoint copies each page it is the first to touch into a temporary file; in memory that costs next to nothing.
-    db.pragma("temp_store = MEMORY");
-    db.pragma("foreign_keys = OFF");
-    if (role === "relay") migrate(db);
-    else checkVersion(db, { isMigrated: true });
+    inWords(`${path} cannot be used`, () => prepare(db, path, role));
     return db;
   } catch (error) {
     db.close();
-    if (error instanceof RelayError) throw error;
-    throw new RelayError("unsupported", `${path} cannot be used: ${errorLine(error)}`, { cause: error });
+    throw error;
   }
+}
+
+function prepare(db: Database.Database, path: string, role: "relay" | "operator"): void {
+  if (role === "relay") {
+    if ((statSync(path).mode & 0o777) !== 0o600) chmodSync(path, 0o600);
+    checkVersion(db);
+    db.pragma("journal_mode = WAL");
+  }
+  // A 2xx means committed to disk: better-sqlite3's default in WAL mode is NORMAL, which is not (ARCHITECTURE rule 1).
+  db.pragma("synchronous = FULL");
+  db.pragma("wal_autocheckpoint = 1000");
+  db.pragma("journal_size_limit = 67108864");
+  db.pragma("cache_size = -32768");
+  // A savepoint copies each page it is the first to touch into a temporary file; in memory that costs next to nothing.
+  db.pragma("temp_store = MEMORY");
+  db.pragma("foreign_keys = OFF");
+  if (role === "relay") migrate(db);
+  else checkVersion(db, { isMigrated: true });
 }

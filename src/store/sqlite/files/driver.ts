@@ -4,6 +4,7 @@ import Database from "better-sqlite3";
 import { RelayError } from "../../../errors.ts";
 import { loadAddon } from "../../../platform/native-addon.ts";
 import { packed } from "../../../platform/packed.ts";
+import { COMPANIONS } from "../../backup.ts";
 
 /** How a file is opened. `timeout`: milliseconds to wait for another process's lock. */
 export type Opening = { timeout: number; readonly?: boolean; fileMustExist?: boolean };
@@ -16,7 +17,7 @@ const IN_DATA_FOLDER = ["relay.db", "relay.lock"];
  * when the packed program finds no place for the driver's native part.
  */
 export function openFile(path: string, opening: Opening): Database.Database {
-  for (const file of ["", "-journal", "-wal", "-shm"].map((end) => path + end)) {
+  for (const file of ["", ...COMPANIONS].map((end) => path + end)) {
     // SQLite waits for the other end of a pipe, and this whole process with it.
     if (statSync(file, { throwIfNoEntry: false })?.isFile() === false) {
       throw new RelayError("unsupported", `${file} is not a file: move it away`);
@@ -24,6 +25,16 @@ export function openFile(path: string, opening: Opening): Database.Database {
   }
   const dataDir = IN_DATA_FOLDER.includes(basename(path)) ? dirname(path) : undefined;
   return new Database(path, { ...opening, ...addonOf(dataDir) });
+}
+
+/** Opens a database file for as long as `work` takes. */
+export function withFile<T>(path: string, opening: Opening, work: (db: Database.Database) => T): T {
+  const db = openFile(path, opening);
+  try {
+    return work(db);
+  } finally {
+    db.close();
+  }
 }
 
 /** The packed program brings the driver's native part along. The driver takes the addon itself too, which its types do not know. */
@@ -43,10 +54,5 @@ export function openInMemory(bytes: Buffer): Database.Database {
 /** The version of SQLite that this program carries. */
 export function sqliteVersion(): string {
   if (packed !== null) return packed.sqlite;
-  const db = openFile(":memory:", { timeout: 0 });
-  try {
-    return db.prepare<[], string>("SELECT sqlite_version()").pluck().get()!;
-  } finally {
-    db.close();
-  }
+  return withFile(":memory:", { timeout: 0 }, (db) => db.prepare<[], string>("SELECT sqlite_version()").pluck().get()!);
 }

@@ -1,6 +1,8 @@
 import { join } from "node:path";
+import type { Inspected } from "../../check-tables.ts";
+import { complaintsOf } from "../backup/integrity-check.ts";
 import { APPLICATION_ID, migrations } from "../schema/migrations.ts";
-import { openFile } from "./driver.ts";
+import { openFile, withFile } from "./driver.ts";
 
 /** Milliseconds that a reader waits for a relay that is at work. */
 const PATIENCE = 5_000;
@@ -8,36 +10,10 @@ const PATIENCE = 5_000;
 /** SQLite ends a check after this many complaints; the first few are enough. */
 const COMPLAINTS = 10;
 
-/** What a database file says of itself. */
-export type DatabaseFacts = {
-  /** Whether it is a relay's. */
-  isOurs: boolean;
-  schema: number;
-  /** The schema of this program. */
-  newest: number;
-  journalMode: string;
-};
-
-/** A database that is only looked at. */
-export type Inspection = {
-  facts(): DatabaseFacts;
-  tables(): string[];
-  /** What is wrong with all of it, indexes too; nothing: it is whole (sqlite.org/pragma.html#pragma_integrity_check). Takes long. */
-  checkAll(): string[];
-  /** The same for one table, without comparing its indexes with it: of a large database, a part at a time. */
-  checkTable(name: string): string[];
-  close(): void;
-};
-
 /** Opens a database without a right to change it, beside a relay that may be at work. Throws what the driver throws. */
-export function inspectDatabase(path: string): Inspection {
+export function inspectDatabase(path: string): Inspected {
   const db = openFile(path, { timeout: PATIENCE, readonly: true, fileMustExist: true });
   const number = (pragma: string) => Number(db.pragma(pragma, { simple: true }));
-  const complaints = (pragma: string, column: string) => {
-    const rows = db.pragma(pragma) as Record<string, string>[];
-    const lines = rows.flatMap((row) => String(row[column]).split("\n"));
-    return lines.filter((line) => line !== "ok" && !line.startsWith("***"));
-  };
   return {
     facts: () => ({
       isOurs: number("application_id") === APPLICATION_ID,
@@ -50,8 +26,8 @@ export function inspectDatabase(path: string): Inspection {
         .prepare<[], { name: string }>("SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY rowid")
         .all()
         .map(({ name }) => name),
-    checkAll: () => complaints(`integrity_check(${COMPLAINTS})`, "integrity_check"),
-    checkTable: (name) => complaints(`quick_check("${name.replaceAll('"', '""')}")`, "quick_check"),
+    checkAll: () => complaintsOf(db, `integrity_check(${COMPLAINTS})`),
+    checkTable: (name) => complaintsOf(db, `quick_check("${name.replaceAll('"', '""')}")`),
     close: () => db.close(),
   };
 }
@@ -62,13 +38,10 @@ export function inspectDatabase(path: string): Inspection {
  */
 export function isRelayRunning(dataDir: string): boolean {
   try {
-    const lock = openFile(join(dataDir, "relay.lock"), { timeout: 0, readonly: true, fileMustExist: true });
-    try {
-      lock.prepare("SELECT 1 FROM sqlite_schema").get();
-      return false;
-    } finally {
-      lock.close();
-    }
+    withFile(join(dataDir, "relay.lock"), { timeout: 0, readonly: true, fileMustExist: true }, (lock) =>
+      lock.prepare("SELECT 1 FROM sqlite_schema").get(),
+    );
+    return false;
   } catch (error) {
     const { code } = error as { code?: string };
     if (code === "SQLITE_BUSY") return true;

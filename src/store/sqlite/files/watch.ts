@@ -15,17 +15,12 @@ function identityOf(path: string): string | null {
  * what to do; null: all are. It costs three stat(2), a few microseconds.
  */
 export function watchPlace(database: string, lock: string | null): () => Gone | null {
-  const watched = [
-    // Opened anew it would be an empty one.
-    { file: database, what: "put it back, or restart the relay", isLog: false, canReopen: false },
-    // SQLite makes it at the first transaction, and removes it when the last connection closes.
-    { file: `${database}-wal`, what: "the relay opens the store anew", isLog: true, canReopen: true },
-    // The index of the log: a process that finds none makes another, and the two write over each other.
-    { file: `${database}-shm`, what: "the relay opens the store anew", isLog: false, canReopen: true },
-    ...(lock === null ? [] : [{ file: lock, what: "the relay opens the store anew", isLog: false, canReopen: true }]),
-  ].map((each) => ({ ...each, identity: identityOf(each.file) }));
+  // SQLite makes the log at the first transaction, and removes it when the last connection closes. The "-shm" file is its index:
+  // a process that finds none makes another, and the two write over each other.
+  const files = [database, `${database}-wal`, `${database}-shm`, ...(lock === null ? [] : [lock])];
+  const watched = files.map((file) => ({ file, identity: identityOf(file) }));
   return () => {
-    for (const { file, what, isLog, canReopen, identity } of watched) {
+    for (const { file, identity } of watched) {
       let found: string | null;
       try {
         found = identityOf(file);
@@ -33,7 +28,11 @@ export function watchPlace(database: string, lock: string | null): () => Gone | 
         // The folder itself cannot be read: no event would be safe there.
         found = null;
       }
-      if (found !== identity) return { line: `${file} was deleted or replaced; ${what}`, isLog, canReopen };
+      if (found === identity) continue;
+      // Opened anew a database that is gone would be an empty one.
+      const canReopen = file !== database;
+      const what = canReopen ? "the relay opens the store anew" : "put it back, or restart the relay";
+      return { line: `${file} was deleted or replaced; ${what}`, isLog: file === `${database}-wal`, canReopen };
     }
     return null;
   };

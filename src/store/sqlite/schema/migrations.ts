@@ -190,7 +190,12 @@ export const migrations: string[] = [
   -- Which life of the database this is: a restored one begins another.
   INSERT OR IGNORE INTO meta (name, value) VALUES ('epoch', randomblob(16));
   `,
-  MEDIA_4 + SAID_OF_VIDEOS + TAGS_4 + DELIVERIES_4,
+  `${MEDIA_4 + SAID_OF_VIDEOS + TAGS_4 + DELIVERIES_4}
+  -- The oldest body of a ring, and of an address in it; how much an address holds.
+  DROP INDEX quarantine_ring;
+  CREATE INDEX quarantine_ring ON quarantine (ring);
+  CREATE INDEX quarantine_source ON quarantine (ring, source, id, bytes);
+  `,
 ];
 
 /** Marks the file as ours ("wrly"), so that another program's database is refused instead of migrated. */

@@ -1,0 +1,50 @@
+import assert from "node:assert/strict";
+import { Buffer } from "node:buffer";
+import { test } from "node:test";
+import Database from "better-sqlite3";
+import { databaseOf } from "../../../src/store/backup.ts";
+import { openSeeded } from "../../support/seeded.ts";
+
+/** The statement that holds these words, and what SQLite uses for it. */
+const EXPECTED: [RegExp, string[]][] = [
+  [/FROM quarantine WHERE ring IN .* GROUP BY/, ["SEARCH quarantine USING COVERING INDEX quarantine_source (ring=?)"]],
+  [/FROM quarantine WHERE ring = \S+ ORDER BY id/, ["SEARCH quarantine USING INDEX quarantine_ring (ring=?)"]],
+  [
+    /FROM quarantine WHERE ring = \S+ AND source = /,
+    ["SEARCH quarantine USING COVERING INDEX quarantine_source (ring=? AND source=?)"],
+  ],
+  [/last_error = 'mirroring is off' ORDER BY id/, ["SCAN media USING INDEX media_off"]],
+  [
+    /m\.due IS NOT NULL AND m\.key IS NULL/,
+    ["SCAN m USING INDEX media_due", "SEARCH v USING INTEGER PRIMARY KEY (rowid=?)", "USE TEMP B-TREE FOR ORDER BY"],
+  ],
+];
+
+test("what may be asked while much is stored goes by an index, without its name in the statement", async (t) => {
+  const { prototype } = Database as unknown as { prototype: { prepare(text: string): unknown } };
+  const texts = new Set<string>();
+  const { prepare } = prototype;
+  t.mock.method(prototype, "prepare", function (this: unknown, text: string) {
+    texts.add(text.replace(/\s+/g, " "));
+    return prepare.call(this, text);
+  });
+  const { store, config } = await openSeeded(t, { mirror: { enabled: true }, receive: { keepRefused: 1_000 } });
+  for (let n = 0; n < 5; n++) {
+    const body = Buffer.from(`{"n":${n}}`);
+    await store.quarantine({ receivedAt: n, sourceAddress: "192.0.2.1", reason: "source", body });
+  }
+  await store.claimDownloads({ now: 1, limit: 1, leaseFor: 1, busyHosts: [] });
+  await store.media({ limit: 1, byDeadline: true });
+  const db = new Database(databaseOf(config.dataDir), { readonly: true });
+  t.after(() => db.close());
+  for (const [words, plan] of EXPECTED) {
+    const text = [...texts].find((each) => words.test(each));
+    assert.ok(text, String(words));
+    const values = text.match(/\?/g)?.map(() => 1) ?? [];
+    const rows = db.prepare<number[], { detail: string }>(`EXPLAIN QUERY PLAN ${text}`).all(...values);
+    assert.deepEqual(
+      rows.map(({ detail }) => detail),
+      plan,
+    );
+  }
+});
