@@ -22,10 +22,8 @@ import process from "node:process";
 import { after, type TestContext, test } from "node:test";
 import Database from "better-sqlite3";
 import type { Config } from "../../src/config/schema.ts";
-import { planEvent } from "../../src/rules/plan.ts";
+import { createAccept } from "../../src/receive/accept.ts";
 import { openStore } from "../../src/store/open.ts";
-import type { Store } from "../../src/store/store.ts";
-import { parseEvent } from "../../src/wochit/event.ts";
 import { configIn } from "../support/config.ts";
 import { tempFolder, timeOfFiles } from "../support/folder.ts";
 import { mountSmallDisk, noMounts } from "../support/mounts.ts";
@@ -35,24 +33,12 @@ import { waitFor } from "../support/wait.ts";
 
 const ports = realPorts();
 
-function post(store: Store, config: Config, videoId: string, more: object = {}) {
-  const body = Buffer.from(JSON.stringify({ type: "draft.new", wochitVideoId: videoId, ...more }));
-  const event = parseEvent(body);
-  const now = ports.clock.now();
-  return store.accept({
-    receivedAt: now,
-    sourceAddress: "192.0.2.1",
-    body,
-    event,
-    plan: planEvent(event, now, config),
-    dedupeWindow: 0,
-  });
-}
-
 async function fill(config: Config, { events = 3, padding = 0 } = {}): Promise<void> {
   const store = await openStore(config, ports, { role: "relay" });
+  const accept = createAccept({ store, config });
   const title = "x".repeat(padding);
-  await Promise.all(Array.from({ length: events }, (_, n) => post(store, config, `v${n}`, { title })));
+  const event = (n: number) => Buffer.from(JSON.stringify({ type: "draft.new", wochitVideoId: `v${n}`, title }));
+  await Promise.all(Array.from({ length: events }, (_, n) => accept(event(n), "192.0.2.1", ports.clock.now())));
   await store.close();
 }
 
@@ -60,10 +46,13 @@ const once = mkdtempSync(join(tmpdir(), "wochit-relay-backup-"));
 after(() => rmSync(once, { recursive: true, force: true }));
 let made: Promise<string> | null = null;
 
+/** Events of 20 kB. */
+const LARGE = 2_500;
+
 /** A data folder whose backup takes long enough to be interrupted, made once. */
 function large(): Promise<string> {
   const config = configIn(once);
-  made ??= fill(config, { events: 4000, padding: 20_000 }).then(() => config.dataDir);
+  made ??= fill(config, { events: LARGE, padding: 20_000 }).then(() => config.dataDir);
   return made;
 }
 
@@ -260,7 +249,7 @@ test("interrupted, it leaves no half file; killed, the next run clears what it l
   assert.ok(readdirSync(backups).includes(".a.db.relay-part"));
   assert.equal((await callCli(["backup", file, ...flags])).code, 0);
   assert.deepEqual(readdirSync(backups), ["a.db"]);
-  assert.equal(idsIn(file), 4000);
+  assert.equal(idsIn(file), LARGE);
 });
 
 /** As if nobody had touched it for so many seconds. */
@@ -302,7 +291,7 @@ test("what a killed run left under another name goes with the next backup; what 
   assert.ok(existsSync(part), "it is at work");
   process.kill(slow.child.pid!, "SIGCONT");
   assert.equal((await slow.ended).code, 0);
-  assert.equal(idsIn(file), 4000);
+  assert.equal(idsIn(file), LARGE);
 });
 
 test("what a killed run into the target left goes with the next backup of any kind; not while it is at work", async (t) => {

@@ -19,7 +19,7 @@ import Database from "better-sqlite3";
 import type { ConfigInput } from "../../src/config/schema.ts";
 import { openStore } from "../../src/store/open.ts";
 import { VIDEO, withStage } from "../e2e/stage.ts";
-import { configIn } from "../support/config.ts";
+import { configIn, freshConfigIn } from "../support/config.ts";
 import { tempFolder } from "../support/folder.ts";
 import { realPorts } from "../support/real-ports.ts";
 import { endpointTo, type RelayInFolder } from "../support/relay-in-folder.ts";
@@ -47,7 +47,7 @@ async function settle(t: TestContext, input: ConfigInput = {}) {
   await store.close();
   const file = join(dir, "a.db");
   await callJson(["backup", file, "--database", join(former.dataDir, "relay.db")]);
-  const config = configIn(dir, input);
+  const config = freshConfigIn(dir, input);
   return { dir, file, epoch, former, config, flags: ["--config", join(dir, "config.json")] };
 }
 
@@ -171,7 +171,7 @@ test("run by root, it makes nothing through a link that the folder's owner has p
 test("a target is in the data folder only where its path is", async (t) => {
   const dir = tempFolder(t);
   const { file } = await settle(t);
-  const config = configIn(dir, { mirror: { target: { type: "local", dir: join(dir, "data2") } } });
+  const config = freshConfigIn(dir, { mirror: { target: { type: "local", dir: join(dir, "data2") } } });
   assert.ok(`${dir}/data2`.startsWith(config.dataDir), "else this says nothing");
   const { stdout } = await callCli(["restore", file, "--config", join(dir, "config.json")]);
   assert.match(stdout, /\nstart the relay: it goes on with what was not done\n$/);
@@ -181,7 +181,7 @@ test("from the target, by its name; without a name it says where to look", async
   const dir = tempFolder(t);
   const media = join(dir, "copies");
   mkdirSync(media);
-  const config = configIn(dir, { mirror: { target: { type: "local", dir: media } } });
+  const config = freshConfigIn(dir, { mirror: { target: { type: "local", dir: media } } });
   const flags = ["--config", join(dir, "config.json")];
   await (await openStore(config, ports, { role: "relay" })).close();
   const [made] = await callJson(["backup", "--to-target", ...flags]);
@@ -217,7 +217,7 @@ test("without a name, the backups in the target are listed, newest first, and no
   const dir = tempFolder(t);
   const media = join(dir, "copies");
   mkdirSync(media);
-  const config = configIn(dir, { mirror: { target: { type: "local", dir: media } } });
+  const config = freshConfigIn(dir, { mirror: { target: { type: "local", dir: media } } });
   const flags = ["--config", join(dir, "config.json")];
   const list = async () => {
     const { code, stdout, stderr } = await callCli(["restore", "--from-target", ...flags]);

@@ -7,18 +7,21 @@ import type { ConfigInput } from "../../src/config/schema.ts";
 import { tempFolder } from "../support/folder.ts";
 import { openReceiver } from "../support/receiver.ts";
 import { endpointTo, freePort } from "../support/relay-in-folder.ts";
-import { noS3, type S3Server, startS3Server } from "../support/s3-server.ts";
+import { noS3, shareS3Server } from "../support/s3-server.ts";
 import { spawnServe } from "../support/serve-process.ts";
 import { callJson, runCli } from "../support/spawn.ts";
 import { waitFor } from "../support/wait.ts";
 
-const EVENTS = 60;
+const EVENTS = 45;
 /** Of so many events the database is larger than one part of a multipart upload. */
 const TITLE = "x".repeat(200_000);
 
+const s3 = shareS3Server();
+
 /** A relay that sends to `app` and keeps its backups in a bucket, as processes: each life of it has a data folder of its own. */
-async function settle(t: TestContext, server: S3Server, app: string) {
+async function settle(t: TestContext, app: string) {
   const dir = tempFolder(t);
+  const server = await s3();
   const bucket = await server.makeBucket();
   const { client, accessKeyId, secretAccessKey } = server;
   const keys = { accessKeyId, secretAccessKey: { env: "S3_KEY" } };
@@ -26,6 +29,8 @@ async function settle(t: TestContext, server: S3Server, app: string) {
   const env = { S3_KEY: secretAccessKey };
 
   return {
+    server,
+    bucket,
     async life(name: string, input: ConfigInput = {}) {
       const port = await freePort();
       const configPath = join(dir, `${name}.json`);
@@ -72,10 +77,9 @@ async function settle(t: TestContext, server: S3Server, app: string) {
 test("a relay whose machine is gone goes on from the backup that it made itself in a bucket", {
   skip: noS3,
 }, async (t) => {
-  const server = await startS3Server(t);
   const app = await openReceiver(503);
   t.after(() => app.close());
-  const { life, backups, isInParts } = await settle(t, server, app.url);
+  const { life, backups, isInParts, bucket } = await settle(t, app.url);
   const first = await life("first", { backup: { every: "1s", keep: 2, to: "target" } });
   const relay = first.start();
   await relay.ready();
@@ -85,7 +89,7 @@ test("a relay whose machine is gone goes on from the backup that it made itself 
     assert.equal(answer.status, 200);
   }
   const whole = () => first.made.filter(({ events }) => events === EVENTS).length;
-  await waitFor(() => whole() >= 4);
+  await waitFor(() => whole() >= 3);
   await waitFor(() => app.requests.length >= EVENTS);
   await relay.kill();
   const tried = new Set(app.requests.map(({ headers }) => headers["webhook-id"]));
@@ -100,7 +104,10 @@ test("a relay whose machine is gone goes on from the backup that it made itself 
   const second = await life("second");
   const unnamed = await second.run("restore", "--from-target");
   assert.equal(unnamed.code, 2);
-  assert.match(unnamed.stderr, /FILE is missing: name one of the backups in the bucket bucket-1\/relay at http/);
+  assert.ok(
+    unnamed.stderr.includes(`FILE is missing: name one of the backups in the bucket ${bucket}/relay at http`),
+    unnamed.stderr,
+  );
   const listed = unnamed.stdout.split("\n").slice(1, -1);
   assert.deepEqual(
     listed.map((line) => line.split(" ")[0]),
@@ -111,7 +118,7 @@ test("a relay whose machine is gone goes on from the backup that it made itself 
   assert.match(unknown.stderr, /^wochit-relay: the target has no ~backups\/relay-20000101T000000Z\.db\n$/);
   const restored = await second.run("restore", "--from-target", newest);
   assert.deepEqual([restored.code, restored.stderr], [0, ""]);
-  assert.match(restored.stdout, /^\S+\/second\/relay\.db: 60 events, .*, checked, in /);
+  assert.match(restored.stdout, /^\S+\/second\/relay\.db: 45 events, .*, checked, in /);
   assert.deepEqual(await backups(), kept);
   assert.deepEqual(await second.events(), taken);
 
@@ -126,15 +133,14 @@ test("a relay whose machine is gone goes on from the backup that it made itself 
 test("backup --to-target puts a copy into the bucket; a bucket that is away is one line, and leaves nothing", {
   skip: noS3,
 }, async (t) => {
-  const server = await startS3Server(t);
-  const { life, backups } = await settle(t, server, "http://127.0.0.1:9");
+  const { life, backups, bucket, server } = await settle(t, "http://127.0.0.1:9");
   const { start, run, dataDir } = await life("only");
   const relay = start();
   await relay.ready();
   const made = await run("backup", "--to-target");
   assert.deepEqual([made.code, made.stderr], [0, ""]);
   const [key] = await backups();
-  assert.equal(made.stdout.split(": ")[0], `${key} in the bucket bucket-1/relay at ${server.endpoint}`);
+  assert.equal(made.stdout.split(": ")[0], `${key} in the bucket ${bucket}/relay at ${server.endpoint}`);
   const { stdout } = await run("doctor", "--json");
   assert.match(
     stdout,
@@ -158,7 +164,10 @@ test("backup --to-target puts a copy into the bucket; a bucket that is away is o
   server.stopGateway();
   const failed = await run("backup", "--to-target");
   assert.deepEqual([failed.code, failed.stdout], [1, ""]);
-  assert.match(failed.stderr, /^wochit-relay: s3 bucket bucket-1: nothing listens at \S+: start the store, .*\n$/);
+  assert.match(
+    failed.stderr,
+    new RegExp(`^wochit-relay: s3 bucket ${bucket}: nothing listens at \\S+: start the store, .*\\n$`),
+  );
   assert.deepEqual(readdirSync(dataDir).sort(), before);
   await server.startGateway();
   assert.deepEqual(await backups(), all);

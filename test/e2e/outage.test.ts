@@ -12,7 +12,7 @@ import { fastClock } from "../support/fast-clock.ts";
 import { mountSmallDisk, noMounts } from "../support/mounts.ts";
 import { type RealPorts, realPorts } from "../support/real-ports.ts";
 import type { RelayInFolder } from "../support/relay-in-folder.ts";
-import { noS3, type S3Server, startS3Server } from "../support/s3-server.ts";
+import { noS3, type S3Server, shareS3Server } from "../support/s3-server.ts";
 import { waitFor } from "../support/wait.ts";
 import { type Stage, withStage } from "./stage.ts";
 
@@ -87,17 +87,19 @@ async function giveKey(server: S3Server, accessKeyId: string, secretAccessKey: s
   assert.equal(status, 0, stderr);
 }
 
+const s3 = shareS3Server();
+
 test("a gateway that is stopped for fifty events costs no event, no link and no second download", {
   skip: noS3,
-}, async (t) => {
-  const server = await startS3Server(t);
+}, async () => {
+  const server = await s3();
   const target = await server.makeTarget();
   await withStage(
     { mirror: { target: targetIn(target) } },
     async (stage) => {
       const { relay, provider } = stage;
-      const before = await sendVideos(stage, 1, "before");
-      await checkArrived(stage, before);
+      const first = await sendVideos(stage, 1, "before");
+      await checkArrived(stage, first);
       server.stopGateway();
       const sent = await sendVideos(stage, 50, "meanwhile");
       await waitFor(() => provider.media().every((medium) => medium.isTaken), RECOVERY);
@@ -109,7 +111,7 @@ test("a gateway that is stopped for fifty events costs no event, no link and no 
       assert.equal(status, 200);
       assert.equal(stage.app.requests.length, 1, "what waits for its copy is not delivered");
       await server.startGateway();
-      await checkArrived(stage, [...before, ...sent]);
+      await checkArrived(stage, [...first, ...sent]);
       for (const { videoId, video } of sent)
         assert.equal(await objectHash(server, target, `${videoId}/video.mp4`), video.sha256);
       assert.deepEqual(readdirSync(join(relay.dir, "data", "spool")), []);
@@ -119,8 +121,8 @@ test("a gateway that is stopped for fifty events costs no event, no link and no 
   );
 });
 
-test("a wrong secret is told as such, and once it is right all goes on", { skip: noS3 }, async (t) => {
-  const server = await startS3Server(t);
+test("a wrong secret is told as such, and once it is right all goes on", { skip: noS3 }, async () => {
+  const server = await s3();
   const target = await server.makeTarget();
   await giveKey(server, "secondkey", "what the operator believes is not this");
   const credentials = { accessKeyId: "secondkey", secretAccessKey: "the-secret-of-the-config", sessionToken: null };
@@ -138,8 +140,8 @@ test("a wrong secret is told as such, and once it is right all goes on", { skip:
   );
 });
 
-test("a missing bucket is named, and once it is made all goes on", { skip: noS3 }, async (t) => {
-  const server = await startS3Server(t);
+test("a missing bucket is named, and once it is made all goes on", { skip: noS3 }, async () => {
+  const server = await s3();
   const target = { ...(await server.makeTarget()), bucket: "made-later" };
   await withStage(
     { mirror: { target: targetIn(target) } },

@@ -1,8 +1,8 @@
 import { createCipheriv, createHash } from "node:crypto";
 
-/** Bytes that are different everywhere. */
-export function noise(length: number): Buffer {
-  return createCipheriv("aes-128-ctr", Buffer.alloc(16), Buffer.alloc(16)).update(Buffer.alloc(length));
+/** Bytes that are different everywhere, and others for each key. */
+export function noise(length: number, key = 0): Buffer {
+  return createCipheriv("aes-128-ctr", Buffer.alloc(16, key), Buffer.alloc(16)).update(Buffer.alloc(length));
 }
 
 /** In hex, made without the code under test. */

@@ -1,8 +1,8 @@
-import { spawn, spawnSync } from "node:child_process";
+import { spawn } from "node:child_process";
 import { randomUUID } from "node:crypto";
-import { closeSync, mkdirSync, openSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { closeSync, existsSync, mkdirSync, openSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { request } from "node:http";
-import { join, resolve } from "node:path";
+import { delimiter, join, resolve } from "node:path";
 import process from "node:process";
 import { setTimeout as sleep } from "node:timers/promises";
 
@@ -28,7 +28,8 @@ type Server = "mon" | "osd" | "rgw";
 /** Why no gateway can be started here; null: it can. */
 export function whyNoCeph(): string | null {
   const needed = ["radosgw", "radosgw-admin", "ceph-mon", "ceph-osd", "ceph", "monmaptool", "setpriv"];
-  const missing = needed.filter((name) => spawnSync("sh", ["-c", `command -v ${name}`]).status !== 0);
+  const folders = (process.env.PATH ?? "").split(delimiter);
+  const missing = needed.filter((name) => !folders.some((folder) => existsSync(join(folder, name))));
   if (missing.length === 0) return null;
   return `${missing.join(", ")} not installed (Debian: apt-get install --no-install-recommends radosgw ceph-mon ceph-osd)`;
 }

@@ -4,8 +4,8 @@ import { join } from "node:path";
 import type { TestContext } from "node:test";
 
 /** A folder of the test's own, removed when it ends. */
-export function tempFolder(t: Pick<TestContext, "after">): string {
-  const dir = mkdtempSync(join(tmpdir(), "wochit-relay-"));
+export function tempFolder(t: Pick<TestContext, "after">, parent = tmpdir()): string {
+  const dir = mkdtempSync(join(parent, "wochit-relay-"));
   t.after(() => rmSync(dir, { recursive: true, force: true }));
   return dir;
 }

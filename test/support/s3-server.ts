@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
-import type { TestContext } from "node:test";
+import { after, type TestContext } from "node:test";
 import { CreateBucketCommand, S3Client } from "@aws-sdk/client-s3";
 import type { S3Target } from "../../src/targets/s3/options.ts";
 import {
@@ -92,6 +92,19 @@ export async function startS3Server(
   };
   t?.after(() => server.stop());
   return server;
+}
+
+/**
+ * The S3 server of a test file, started by the first test that asks for it. The tests run one after the other, and each
+ * leaves it running and has buckets of its own.
+ */
+export function shareS3Server(): () => Promise<S3Server> {
+  let server: Promise<S3Server> | null = null;
+  after(async () => (await server)?.stop());
+  return () => {
+    server ??= startS3Server(null);
+    return server;
+  };
 }
 
 /** An S3 target as a config makes it, with these members changed. */

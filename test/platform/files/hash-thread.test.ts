@@ -1,6 +1,5 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
-import { createCipheriv } from "node:crypto";
 import { rmSync, symlinkSync, truncateSync, writeFileSync } from "node:fs";
 import { open } from "node:fs/promises";
 import { join, resolve } from "node:path";
@@ -10,18 +9,12 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { Worker } from "node:worker_threads";
 import { build } from "esbuild";
 import { followFile } from "../../../src/platform/files/hash-thread.ts";
-import { sha256Of } from "../../support/bytes.ts";
+import { noise, sha256Of } from "../../support/bytes.ts";
 import { tempFolder } from "../../support/folder.ts";
 import { finish } from "../../support/spawn.ts";
 import { waitFor } from "../../support/wait.ts";
 
 const MIB = 2 ** 20;
-
-function noise(length: number, key = 0): Buffer {
-  return createCipheriv("aes-128-ctr", Buffer.alloc(16, key), Buffer.alloc(16)).update(Buffer.alloc(length));
-}
-
-const sha256 = (content: Uint8Array) => sha256Of(content);
 
 function openPlace(t: TestContext) {
   const folder = tempFolder(t);
@@ -50,7 +43,7 @@ test("sums of files of every size are those of node:crypto, and each thread ends
   const { path, file } = await create("file", content);
   for (const edge of [0, 2 ** 18, 2 * MIB, 4 * MIB]) {
     for (const length of [edge - 1, edge, edge + 1].filter((size) => size >= 0)) {
-      assert.equal(await follow(path).sum(file, length), sha256(content.subarray(0, length)), String(length));
+      assert.equal(await follow(path).sum(file, length), sha256Of(content.subarray(0, length)), String(length));
     }
   }
   await allEnd();
@@ -67,7 +60,7 @@ test("files that grow are followed to their ends, several at once", async (t) =>
       following.written(at + bytesWritten);
       if (at % 3 === 0) await sleep(1);
     }
-    assert.equal(await following.sum(file, size), sha256(content), String(size));
+    assert.equal(await following.sum(file, size), sha256Of(content), String(size));
   });
   await Promise.all(sums);
   await allEnd();
@@ -81,7 +74,7 @@ test("only what is said to be written is read: what comes behind it may still ch
   await sleep(100);
   const rest = noise(2 * MIB);
   await file.write(rest, 0, rest.length, MIB);
-  assert.equal(await following.sum(file, 3 * MIB), sha256(Buffer.concat([new Uint8Array(MIB), rest])));
+  assert.equal(await following.sum(file, 3 * MIB), sha256Of(Buffer.concat([new Uint8Array(MIB), rest])));
 });
 
 test("a file that is dropped is let go, and holds up no other", async (t) => {
@@ -98,7 +91,7 @@ test("a file that is dropped is let go, and holds up no other", async (t) => {
   dropped.written(3 * MIB);
   dropped.drop();
   assert.equal(await dropped.sum(file, content.length), null);
-  assert.equal(await kept.sum(file, content.length), sha256(content));
+  assert.equal(await kept.sum(file, content.length), sha256Of(content));
   await allEnd();
 });
 
@@ -117,7 +110,7 @@ test("there is no sum of a file that ends early, is missing, a link, or another 
   truncateSync(path, 100);
   assert.equal(await cut.sum(file, content.length), null);
   rmSync(path);
-  assert.equal(await follow(other).sum(await openOther(t, other), content.length), sha256(content));
+  assert.equal(await follow(other).sum(await openOther(t, other), content.length), sha256Of(content));
   await allEnd();
 });
 
@@ -178,6 +171,10 @@ test("a process waits for a sum that it asked for, and for nothing else of the t
     const timer = setTimeout(() => child.kill("SIGKILL"), 60_000);
     const { code, stdout, stderr } = await finish(child);
     clearTimeout(timer);
-    assert.deepEqual([code, stdout, stderr], [0, does === "wait" ? `${sha256(content)}\n` : "", ""], `${file} ${does}`);
+    assert.deepEqual(
+      [code, stdout, stderr],
+      [0, does === "wait" ? `${sha256Of(content)}\n` : "", ""],
+      `${file} ${does}`,
+    );
   }
 });

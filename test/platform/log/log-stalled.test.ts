@@ -52,9 +52,12 @@ const fromPipe: Start = (dir, t) => {
   t.after(() => child.kill("SIGKILL"));
   closeSync(writing);
   return () => {
-    const reader = spawn("cat", [path], { stdio: ["ignore", "pipe", "inherit"] });
-    reader.once("spawn", () => closeSync(unread));
-    return reader.stdout;
+    // Opened before the other end is closed: a pipe that nobody has open for reading ends its writer.
+    const reading = openSync(path, constants.O_RDONLY);
+    closeSync(unread);
+    const reader = spawn("cat", { stdio: [reading, "pipe", "inherit"] });
+    closeSync(reading);
+    return reader.stdout!;
   };
 };
 

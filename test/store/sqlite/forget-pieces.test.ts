@@ -26,9 +26,10 @@ async function openLarge(t: Pick<TestContext, "after">) {
   t.after(() => operator.close());
   const ids = (await store.events({ limit: EVENTS * 2, videoId: "v1" })).map(({ id }) => id);
   const waiting = () => store.deliveries({ limit: EVENTS * 2, videoId: "v1", state: "pending" });
-  /** How many bodies of the video are still there. */
-  async function bodies(): Promise<number> {
-    const looked = await Promise.allSettled(ids.map((id) => store.eventBody(id)));
+  /** How many bodies of the video are still there; of one event in so many. */
+  async function bodies(oneIn = 1): Promise<number> {
+    const some = ids.filter((_, n) => n % oneIn === 0);
+    const looked = await Promise.allSettled(some.map((id) => store.eventBody(id)));
     return looked.filter(({ status }) => status === "fulfilled").length;
   }
   return { ...seeded, operator, ids, waiting, bodies };
@@ -46,7 +47,7 @@ test("a large video is erased in pieces, between which events are taken in; a ne
   let fresh: string | null = null;
   for (let n = 0; !isDone; n++) {
     await take(ready(`other-${n}`));
-    seen.push({ bodies: await bodies(), waiting: (await waiting()).length });
+    seen.push({ bodies: await bodies(25), waiting: (await waiting()).length });
     if (fresh === null && seen.at(-1)!.waiting < EVENTS) fresh = await take(ready("v1", { title: "fresh" }));
   }
   const { events, media, copies } = await forgotten;

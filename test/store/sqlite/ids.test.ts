@@ -2,11 +2,10 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import { test } from "node:test";
 import Database from "better-sqlite3";
-import { planEvent } from "../../../src/rules/plan.ts";
+import { createAccept } from "../../../src/receive/accept.ts";
 import { createNumbers } from "../../../src/store/core/rows/numbers.ts";
 import { openStore } from "../../../src/store/open.ts";
 import type { Store } from "../../../src/store/store.ts";
-import { parseEvent } from "../../../src/wochit/event.ts";
 import { configIn, endpoint } from "../../support/config.ts";
 import { tempFolder } from "../../support/folder.ts";
 import { testClock, testPorts } from "../../support/ports.ts";
@@ -83,18 +82,7 @@ function bench(dir: string) {
     open: () => openStore(config, testPorts(clock), { role: "relay" }),
     async take(store: Store, videoId: string) {
       const body = Buffer.from(JSON.stringify({ type: "draft.exit", wochitVideoId: videoId }));
-      const event = parseEvent(body);
-      const receivedAt = clock.now();
-      const plan = planEvent(event, receivedAt, config);
-      const taken = await store.accept({
-        receivedAt,
-        sourceAddress: "192.0.2.1",
-        body,
-        event,
-        plan,
-        dedupeWindow: 60_000,
-      });
-      return taken.id;
+      return (await createAccept({ store, config })(body, "192.0.2.1", clock.now())).id;
     },
     list: async (store: Store) => (await store.events({ limit: 99 })).map(({ id }) => id),
   };

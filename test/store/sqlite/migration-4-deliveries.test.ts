@@ -11,7 +11,7 @@ import { withStablePlans } from "../../../src/store/sqlite/rows/sql.ts";
 import { createRunner, type Surroundings } from "../../../src/store/sqlite/runner.ts";
 import { APPLICATION_ID, migrations } from "../../../src/store/sqlite/schema/migrations.ts";
 import { bench, plain, remove } from "../../contracts/store.ts";
-import { configIn } from "../../support/config.ts";
+import { freshConfigIn } from "../../support/config.ts";
 import { tempFolder } from "../../support/folder.ts";
 import { testClock, testPorts } from "../../support/ports.ts";
 
@@ -20,7 +20,7 @@ const HOUR = 3_600_000;
 /** A store over a database of version 0.2.0 with video `v` (row 1), on which `fill` has worked. */
 async function openOld(t: TestContext, fill: (db: Database.Database, now: number) => void) {
   const clock = testClock();
-  const config = configIn(tempFolder(t), plain());
+  const config = freshConfigIn(tempFolder(t), plain());
   mkdirSync(config.dataDir, { mode: 0o700 });
   const db = new Database(join(config.dataDir, "relay.db"));
   for (const step of migrations.slice(0, 3)) db.exec(step);

@@ -3,18 +3,17 @@ import { existsSync, mkdirSync, readFileSync, renameSync, statSync, writeFileSyn
 import { join } from "node:path";
 import { type TestContext, test } from "node:test";
 import Database from "better-sqlite3";
-import { planEvent } from "../../../src/rules/plan.ts";
+import { createAccept } from "../../../src/receive/accept.ts";
 import { openStore } from "../../../src/store/open.ts";
 import { migrations } from "../../../src/store/sqlite/schema/migrations.ts";
 import type { Store } from "../../../src/store/store.ts";
-import { parseEvent } from "../../../src/wochit/event.ts";
 import { storeContract } from "../../contracts/store.ts";
 import { storeCopiesContract } from "../../contracts/store-copies.ts";
 import { storeIdsContract } from "../../contracts/store-ids.ts";
 import { storeIntakeContract } from "../../contracts/store-intake.ts";
 import { storeLanesContract } from "../../contracts/store-lanes.ts";
 import { storeMediaContract } from "../../contracts/store-media.ts";
-import { configIn } from "../../support/config.ts";
+import { configIn, freshConfigIn } from "../../support/config.ts";
 import { tempFolder } from "../../support/folder.ts";
 import { testClock, testPorts } from "../../support/ports.ts";
 
@@ -27,9 +26,7 @@ storeContract("sqlite", (config, ports) => openStore(config, ports, { role: "rel
 
 function post(store: Store, config: ReturnType<typeof configIn>, videoId: string, now: number) {
   const body = Buffer.from(JSON.stringify({ type: "video.delete", wochitVideoId: videoId }));
-  const event = parseEvent(body);
-  const plan = planEvent(event, now, config);
-  return store.accept({ receivedAt: now, sourceAddress: "192.0.2.1", body, event, plan, dedupeWindow: 0 });
+  return createAccept({ store, config })(body, "192.0.2.1", now);
 }
 
 test("a second relay with the same data folder is refused, an operator's command is not", async (t) => {
@@ -44,13 +41,13 @@ test("a second relay with the same data folder is refused, an operator's command
 });
 
 test("an operator's command makes no database", async (t) => {
-  const config = configIn(tempFolder(t));
+  const config = freshConfigIn(tempFolder(t));
   await assert.rejects(openStore(config, testPorts(), { role: "operator" }), { code: "not_found" });
   assert.equal(existsSync(config.dataDir), false);
 });
 
 test("the data folder and the database are the owner's alone, and commits wait for the disk", async (t) => {
-  const config = configIn(tempFolder(t));
+  const config = freshConfigIn(tempFolder(t));
   await (await openStore(config, testPorts(), { role: "relay" })).close();
   assert.equal(statSync(config.dataDir).mode & 0o777, 0o700);
   assert.equal(statSync(join(config.dataDir, "relay.db")).mode & 0o777, 0o600);
@@ -78,7 +75,7 @@ test("a database is migrated once, refused when it is newer, and refused when it
 });
 
 test("a database of the first schema is migrated with what it holds; until then commands say what to do", async (t) => {
-  const config = configIn(tempFolder(t));
+  const config = freshConfigIn(tempFolder(t));
   mkdirSync(config.dataDir);
   const db = new Database(join(config.dataDir, "relay.db"));
   db.exec(migrations[0]!);

@@ -1,5 +1,5 @@
 import type { Stats } from "node:fs";
-import { open, readdir } from "node:fs/promises";
+import { open, readdir, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { nullWhereMissing } from "../../../src/platform/files/file-system.ts";
@@ -40,11 +40,12 @@ export function watchMedia(dir: string, world: World): Watch {
   }
 
   async function check(path: string): Promise<void> {
+    const seen = await stat(join(dir, path)).catch(nullWhereMissing);
+    if (seen === null || known.get(path) === markOf(seen)) return;
     const file = await open(join(dir, path), "r").catch(nullWhereMissing);
     if (file === null) return; // replaced or removed since it was listed
     try {
       const before = markOf(await file.stat());
-      if (known.get(path) === before) return;
       const bytes = await file.readFile();
       const after = markOf(await file.stat());
       if (after !== before) problems.push(`${path} was written to while it could be read: ${before}, then ${after}`);

@@ -1,8 +1,19 @@
 import { spawnSync } from "node:child_process";
-import { closeSync, ftruncateSync, mkdtempSync, openSync, readSync, writeSync } from "node:fs";
-import { tmpdir } from "node:os";
+import {
+  closeSync,
+  existsSync,
+  ftruncateSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  readSync,
+  renameSync,
+  writeSync,
+} from "node:fs";
 import { join } from "node:path";
 import process from "node:process";
+import { ROOT } from "../../../scripts/root.ts";
+import { sha256Of } from "../bytes.ts";
 
 // The library beside this file, recorder.c, built for this machine, and the numbers that it shares with who makes faults.
 
@@ -24,12 +35,19 @@ export const ERRNO = { EIO: 5, EROFS: 30, EMFILE: 24 };
 
 let library: string | undefined;
 
+/** Built once for each state of its source. */
 function build(): string {
   if (library !== undefined) return library;
-  const path = join(mkdtempSync(join(tmpdir(), "wochit-relay-recorder-")), "recorder.so");
-  const args = ["-O2", "-Wall", "-Wextra", "-Werror", "-shared", "-fPIC", "-o", path, SOURCE, "-ldl", "-lpthread"];
-  const { status, stderr, error } = spawnSync("gcc", args, { encoding: "utf8" });
-  if (status !== 0) throw new Error(String(error?.message ?? stderr).trim());
+  const folder = join(ROOT, "node_modules", ".cache", "recorder");
+  const path = join(folder, `${sha256Of(readFileSync(SOURCE))}-${process.arch}.so`);
+  if (!existsSync(path)) {
+    mkdirSync(folder, { recursive: true });
+    const made = `${path}.${process.pid}`;
+    const args = ["-O2", "-Wall", "-Wextra", "-Werror", "-shared", "-fPIC", "-o", made, SOURCE, "-ldl", "-lpthread"];
+    const { status, stderr, error } = spawnSync("gcc", args, { encoding: "utf8" });
+    if (status !== 0) throw new Error(String(error?.message ?? stderr).trim());
+    renameSync(made, path);
+  }
   library = path;
   return path;
 }

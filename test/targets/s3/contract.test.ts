@@ -1,16 +1,7 @@
-import { after } from "node:test";
 import { openS3Target } from "../../../src/targets/s3/open.ts";
 import { testMirrorTarget } from "../../contracts/mirror-target.ts";
-import { noS3, type S3Server, startS3Server } from "../../support/s3-server.ts";
+import { noS3, shareS3Server } from "../../support/s3-server.ts";
 
-let server: Promise<S3Server> | undefined;
-after(async () => (await server)?.stop());
+const s3 = shareS3Server();
 
-testMirrorTarget(
-  "s3",
-  async () => {
-    server ??= startS3Server(null);
-    return openS3Target(await (await server).makeTarget({ prefix: "relay/one" }));
-  },
-  noS3,
-);
+testMirrorTarget("s3", async () => openS3Target(await (await s3()).makeTarget({ prefix: "relay/one" })), noS3);

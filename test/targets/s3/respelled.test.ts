@@ -5,11 +5,13 @@ import { openTargets } from "../../../src/mirror/open-targets.ts";
 import { uploadQueue } from "../../../src/mirror/upload/queue.ts";
 import type { S3Target } from "../../../src/targets/s3/options.ts";
 import { openCopies } from "../../mirror/copies.ts";
-import { noS3, startS3Server } from "../../support/s3-server.ts";
+import { noS3, shareS3Server } from "../../support/s3-server.ts";
+
+const s3 = shareS3Server();
 
 /** A relay's queues over a bucket that its config names by one address, and then by another. */
 async function open(t: TestContext) {
-  const server = await startS3Server(t);
+  const server = await s3();
   const at = await openCopies(t);
   const {
     store,

@@ -1,6 +1,5 @@
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
-import { createHash } from "node:crypto";
 import { mkdtempSync, rmSync } from "node:fs";
 import { writeFile } from "node:fs/promises";
 import { request as httpRequest } from "node:http";
@@ -22,9 +21,9 @@ import type { Patience } from "../../../src/targets/s3/connection.ts";
 import { openS3Target } from "../../../src/targets/s3/open.ts";
 import type { S3Target } from "../../../src/targets/s3/options.ts";
 import { aboutOf, put, readAll } from "../../contracts/mirror-target.ts";
-import { sha256Of } from "../../support/bytes.ts";
+import { noise, sha256Of } from "../../support/bytes.ts";
 import { testLog } from "../../support/ports.ts";
-import { noS3, type S3Server, startS3Server } from "../../support/s3-server.ts";
+import { noS3, type S3Server, shareS3Server, startS3Server } from "../../support/s3-server.ts";
 import { waitFor } from "../../support/wait.ts";
 import { faultyProxy } from "./proxy.ts";
 
@@ -32,13 +31,13 @@ const MIB = 2 ** 20;
 const QUICK = { connect: 500, silence: 1_000, attempts: 2 };
 const never = () => new AbortController().signal;
 
+const s3 = shareS3Server();
 let server: S3Server;
 const folder = mkdtempSync(join(tmpdir(), "relay-s3-test-"));
 after(() => rmSync(folder, { recursive: true, force: true }));
 before(async () => {
-  if (noS3 === false) server = await startS3Server(null);
+  if (noS3 === false) server = await s3();
 });
-after(() => server?.stop());
 
 const skip = noS3;
 
@@ -49,16 +48,7 @@ async function open(t: Pick<TestContext, "after">, members: Partial<S3Target> = 
   return { target, config, bucket: config.bucket };
 }
 
-/** A film of so many bytes that repeat nowhere. */
-function film(bytes: number, seed = 1): Buffer {
-  const film = Buffer.alloc(bytes);
-  for (let at = 0, block = 0; at < bytes; at += 32, block++) {
-    createHash("sha256").update(`${seed}/${block}`).digest().copy(film, at);
-  }
-  return film;
-}
-
-const FILM = film(17 * MIB + 12_345);
+const FILM = noise(17 * MIB + 12_345);
 
 async function fileOf(name: string, content: Uint8Array): Promise<string> {
   const file = join(folder, name);
