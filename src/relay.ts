@@ -87,15 +87,11 @@ async function openPipeline(given: Config, options: PipelineOptions): Promise<Pi
       endpoints.wake();
     });
     const accepting: Workers = {
-      hold: (ids) => endpoints.hold(ids),
-      wake({ media, deliveries, deletes, opensGates }, leased) {
+      hold: () => endpoints.hold(),
+      wake(fed) {
         events++;
-        if (media.length > 0 || deletes !== null) parts.now.mirror.wake();
-        const isLeased = (id: string) => leased.some(({ endpoint }) => endpoint === id);
-        // A gate that opened may let deliveries of former events go.
-        endpoints.wake(
-          opensGates ? undefined : deliveries.map(({ endpoint }) => endpoint).filter((id) => !isLeased(id)),
-        );
+        if (fed.media) parts.now.mirror.wake();
+        endpoints.wake(fed.endpoints ?? undefined);
       },
     };
     let integrity: Integrity | null = null;

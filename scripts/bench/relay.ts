@@ -1,8 +1,8 @@
 // First, as in src/main.ts: what is measured is the relay with the threads that it really has.
 import "../../src/platform/thread-pool.ts";
 import { writeFileSync } from "node:fs";
-import process from "node:process";
 import { join } from "node:path";
+import process from "node:process";
 import { loadConfig } from "../../src/config/load.ts";
 import type { ConfigInput } from "../../src/config/schema.ts";
 import { openLog } from "../../src/platform/log/log.ts";
@@ -19,5 +19,9 @@ const path = join(dir, "config.json");
 writeFileSync(path, JSON.stringify(given, null, 2));
 const config = loadConfig(path, { env: {}, cwd: dir });
 const log = await openLog({ level: config.log.level, format: "json" }, false);
-const relay = await openRelay(config, { clock: systemClock(), random: systemRandom(), log }, { workers, threads: process.env.INLINE === undefined });
+const relay = await openRelay(
+  config,
+  { clock: systemClock(), random: systemRandom(), log },
+  { workers, threads: process.env.INLINE === undefined },
+);
 reportReady({ ready: { url: relay.url }, close: () => relay.close() });

@@ -122,8 +122,7 @@ export function openReceive(options: { store: Store; config: Config; ports: Port
         log.warn("loop stopped: an endpoint leads back to this relay", { ...facts, event: id, video: videoId });
         return new Response(JSON.stringify({ id, status: "duplicate" }), JSON_ANSWER);
       }
-      const { id, status, event } = await accept(body, facts.from, receivedAt);
-      const { type, videoId } = event;
+      const { id, status, type, videoId } = await accept(body, facts.from, receivedAt);
       log.info(status === "accepted" ? "event accepted" : "event repeated", {
         ...facts,
         event: id,

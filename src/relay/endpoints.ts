@@ -7,7 +7,7 @@ import type { DeliveryJob } from "../model/delivery.ts";
 import { shareOpenFiles } from "../platform/files/open-files.ts";
 import { type Outbound, openOutbound } from "../platform/net/outbound.ts";
 import type { Ports } from "../ports.ts";
-import type { HeldSlots } from "../receive/accept.ts";
+import type { Workers } from "../receive/accept.ts";
 import type { Store } from "../store/store.ts";
 
 /** An endpoint that leaves the config ends after its timeout and SETTLING (for the last commits), at most LONGEST_LEAVE. Milliseconds. */
@@ -83,12 +83,11 @@ export function createEndpointWorkers(
       for (const id of endpoints) sending.get(id)?.worker.wake();
     },
 
-    /** Holds a slot of each of these that has one free and nothing else to do; none where a rate decides when the next goes. */
-    hold(endpoints: string[]): HeldSlots {
+    /** Holds a slot of each that has one free and nothing else to do; of none whose rate decides when the next goes. */
+    hold(): ReturnType<Workers["hold"]> {
       const held = new Map<string, (job: DeliveryJob | null) => void>();
-      for (const id of endpoints) {
-        const one = sending.get(id);
-        const use = one?.endpoint.ratePerSecond === null ? one.worker.hold() : null;
+      for (const [id, { endpoint, worker }] of sending) {
+        const use = endpoint.ratePerSecond === null ? worker.hold() : null;
         if (use) held.set(id, use);
       }
       return {

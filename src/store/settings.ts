@@ -1,4 +1,5 @@
 import type { Config } from "../config/schema.ts";
+import type { MirrorChoice } from "../rules/plan.ts";
 import type { StoreSettings } from "./store.ts";
 
 /**
@@ -10,16 +11,16 @@ export type Opening = { dataDir: string; settings: StoreSettings; checkpointAt?:
 /** What of a config concerns the store. */
 export function settingsOf({
   endpoints,
-  receive,
-  mirror,
+  receive: { keepRefused, dedupeWindow },
+  mirror: { enabled, onDelete, deleteAfter, linkLifetime },
 }: Pick<Config, "endpoints"> & {
-  receive: Pick<Config["receive"], "keepRefused">;
-  mirror: Pick<Config["mirror"], "enabled" | "onDelete">;
+  receive: Pick<Config["receive"], "keepRefused" | "dedupeWindow">;
+  mirror: MirrorChoice;
 }): StoreSettings {
   return {
-    endpoints: endpoints.map(({ id, events, order }) => ({ id, events, order })),
-    keepRefused: receive.keepRefused,
-    isMirroring: mirror.enabled,
-    keepsDeleted: mirror.onDelete === "keep",
+    endpoints: endpoints.map(({ id, events, order, send, maxWait }) => ({ id, events, order, send, maxWait })),
+    mirror: { enabled, onDelete, deleteAfter, linkLifetime },
+    keepRefused,
+    dedupeWindow,
   };
 }

@@ -150,7 +150,8 @@ export function makeVerbs<Port extends Verbs<Port>, Table extends VerbTable<Port
   const make = (line: VerbLine, { answer, run, patience }: AnyWork) => {
     if (line.does === "read") return (...args: unknown[]) => read(run(...args));
     if (line.does === "own") return run;
-    const begin = (...args: unknown[]) =>
+    // Async, so that it rejects where there is no job to make.
+    const begin = async (...args: unknown[]) =>
       write(run(...args), {
         ...(line.carriesBody && { line: "intake", bytes: (args[0] as WithBody).body.length }),
         ...(patience !== undefined && { patience }),

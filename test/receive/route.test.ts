@@ -90,7 +90,7 @@ test("a sender who is not allowed is refused, and what was sent can be reprocess
   const [kept] = await store.quarantined({ limit: 9 });
   assert.deepEqual([kept?.reason, kept?.sourceAddress], ["source", "127.0.0.1"]);
   const { body, receivedAt, sourceAddress } = await store.quarantinedBody(kept!.id);
-  const accepted = await createAccept({ store, config })(body, sourceAddress, receivedAt);
+  const accepted = await createAccept({ store })(body, sourceAddress, receivedAt);
   assert.equal((await store.event(accepted.id)).receivedAt, receivedAt);
 });
 

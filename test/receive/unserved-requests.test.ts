@@ -35,7 +35,7 @@ test("what an allowed sender sends to another path, or by another method, is log
     ["POST", "/healthz", 405, "method"],
     ["POST", "/media/x", 405, "method"],
   ];
-  const accept = createAcceptKept({ store, config });
+  const accept = createAcceptKept({ store });
   for (const [method, path, status, why] of cases) {
     const seen = refusals(door).length;
     const text = event(`${method} ${path}`);

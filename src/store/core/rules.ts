@@ -1,5 +1,7 @@
 import type { Job as ClaimedJob, QueueName } from "../../model/job.ts";
-import type { Claimed, ClaimWish, StoreVerbs } from "../store.ts";
+import { planEvent } from "../../rules/plan.ts";
+import { parseEvent } from "../../wochit/event.ts";
+import type { Accepted, Claimed, ClaimWish, Received, StoreSettings, StoreVerbs } from "../store.ts";
 import type { storeVerbs, Work, Works } from "../verbs.ts";
 import * as deliveries from "./deliveries/deliveries.ts";
 import * as endpoints from "./deliveries/endpoints.ts";
@@ -16,23 +18,14 @@ import * as transfers from "./media/transfers.ts";
 import * as uploads from "./media/uploads.ts";
 import { countAll } from "./rows/counts.ts";
 import * as meta from "./rows/meta.ts";
-import { about, job, type Tx } from "./tx.ts";
+import { about, type Job, job, type Tx } from "./tx.ts";
 
 /** Verbs that an engine answers in its own way. */
 type OfEngine = "changeMark" | "mediaSecret" | "forgetVideo" | "probe" | "checkpoint";
 
-/** What each verb of the store does, the same for every engine. */
-export const rules: Omit<Works<StoreVerbs, typeof storeVerbs>, OfEngine> = {
-  accept: (acceptance) => ({
-    key: acceptance.event.videoId,
-    lock: videos.VIDEO,
-    async run(tx, video) {
-      const accepted = await events.accept(tx, video, acceptance);
-      const { plan, lease } = acceptance;
-      const isLeased = lease !== undefined && accepted.status === "accepted";
-      return { ...accepted, leased: isLeased ? await deliveries.leaseNew(tx, accepted.id, plan, lease) : [] };
-    },
-  }),
+/** What each verb of the store does, the same for every engine. `settings`: as they are at each call. */
+export const createRules = (settings: StoreSettings): Omit<Works<StoreVerbs, typeof storeVerbs>, OfEngine> => ({
+  accept: (received) => accepting(received, settings),
   quarantine: (refusal) => job((tx) => quarantine.keep(tx, refusal)),
 
   claimDownloads: claiming(downloads.nextDue, downloads.claim),
@@ -127,7 +120,7 @@ export const rules: Omit<Works<StoreVerbs, typeof storeVerbs>, OfEngine> = {
   notePublicUrl: (url) => job((tx) => meta.writePublicUrl(tx, url)),
   lastCheck: () => job(meta.readCheck),
   noteCheck: (check) => job((tx) => meta.writeCheck(tx, check)),
-};
+});
 
 /** Whose rows are jobs. */
 const HOLDERS = [downloads, transfers, deliveries];
@@ -135,6 +128,25 @@ const HOLDERS = [downloads, transfers, deliveries];
 function holderOf(queue: QueueName) {
   if (queue === "download") return downloads;
   return queue === "upload" || queue === "delete" ? transfers : deliveries;
+}
+
+function accepting(received: Received, settings: StoreSettings): Job<Accepted> {
+  const event = parseEvent(received.body);
+  const plan = planEvent(event, received.receivedAt, settings);
+  const { type, videoId } = event;
+  return {
+    key: videoId,
+    lock: videos.VIDEO,
+    async run(tx, video) {
+      const accepted = await events.accept(tx, video, { ...received, event, plan });
+      const isNew = accepted.status === "accepted";
+      const leased = isNew && received.lease ? await deliveries.leaseNew(tx, accepted.id, plan, received.lease) : [];
+      const isLeased = (id: string) => leased.some(({ endpoint }) => endpoint === id);
+      const fed = plan.deliveries.map(({ endpoint }) => endpoint).filter((id) => isNew && !isLeased(id));
+      const feeds = { media: plan.media.length > 0 || plan.deletes !== null, endpoints: plan.opensGates ? null : fed };
+      return { ...accepted, type, videoId, leased, feeds };
+    },
+  };
 }
 
 /** A claim makes a transaction only where something is due. */

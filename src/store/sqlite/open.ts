@@ -5,7 +5,7 @@ import type { Backups } from "../backups.ts";
 import { forgetInPieces } from "../core/events/forget.ts";
 import { createMemory, forgetSizes } from "../core/memory.ts";
 import { makeSecret, readSecret } from "../core/rows/meta.ts";
-import { rules } from "../core/rules.ts";
+import { createRules } from "../core/rules.ts";
 import { type Job, job } from "../core/tx.ts";
 import type { Opening } from "../settings.ts";
 import type { Store, StoreOptions, StoreVerbs } from "../store.ts";
@@ -110,6 +110,7 @@ export async function openSqliteStore(
         }
       });
 
+    const rules = createRules(settings);
     const works: Works<StoreVerbs, typeof storeVerbs> = {
       ...rules,
       freeLeases: { run: rules.freeLeases as () => Job<number>, patience: START_PATIENCE },

@@ -3,12 +3,10 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { RelayError } from "../../../src/errors.ts";
 import type { Attempt, DeliveryJob, DeliveryOutcome } from "../../../src/model/delivery.ts";
-import { planEvent } from "../../../src/rules/plan.ts";
 import { deliveryRetry, waitsBefore } from "../../../src/rules/schedule.ts";
 import { databaseOf } from "../../../src/store/backup.ts";
 import { copyDatabase, restoreDatabase } from "../../../src/store/copy-database.ts";
 import { settingsOf } from "../../../src/store/settings.ts";
-import { parseEvent } from "../../../src/wochit/event.ts";
 import { configIn, endpoint } from "../../support/config.ts";
 import { nextDue } from "../../support/next-due.ts";
 import { testClock, testPorts } from "../../support/ports.ts";
@@ -174,11 +172,9 @@ export async function openStoreSystem(openStore: OpenStore): Promise<DeliverySys
         ...(media !== "none" && { thumbnailUrl: link("jpg") }),
       };
       const body = Buffer.from(JSON.stringify({ type, wochitVideoId: v, title: `t${posts++}`, ...links }));
-      const event = parseEvent(body);
-      const plan = planEvent(event, receivedAt, config);
-      const acceptance = { receivedAt, sourceAddress: "192.0.2.1", body, event, plan, dedupeWindow: 0, late };
+      const received = { receivedAt, sourceAddress: "192.0.2.1", body, late };
       const lease = free === null ? {} : { lease: { endpoints: [free], leaseFor: LEASE } };
-      const [job] = (await store.accept({ ...acceptance, ...lease })).leased;
+      const [job] = (await store.accept({ ...received, ...lease })).leased;
       return job === undefined
         ? null
         : { delivery: (await rows()).findIndex(({ id }) => id === job.id), message: job.messageId, job };

@@ -3,10 +3,8 @@ import { mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { type TestContext, test } from "node:test";
 import { RelayError } from "../../../src/errors.ts";
-import { planEvent } from "../../../src/rules/plan.ts";
 import { openStore } from "../../../src/store/open.ts";
 import { packError, unpackError } from "../../../src/store/thread/messages.ts";
-import { parseEvent } from "../../../src/wochit/event.ts";
 import { type OpenStore, storeContract } from "../../contracts/store.ts";
 import { storeCopiesContract } from "../../contracts/store-copies.ts";
 import { storeIdsContract } from "../../contracts/store-ids.ts";
@@ -38,10 +36,7 @@ async function openHere(t: TestContext, onLost?: () => void) {
   t.after(() => store.close().catch(() => {}));
   const post = (videoId: string, size = 0) => {
     const body = Buffer.from(JSON.stringify({ type: "video.delete", wochitVideoId: videoId, more: "x".repeat(size) }));
-    const event = parseEvent(body);
-    const receivedAt = ports.clock.now();
-    const plan = planEvent(event, receivedAt, config);
-    return store.accept({ receivedAt, sourceAddress: "192.0.2.1", body, event, plan, dedupeWindow: 0 });
+    return store.accept({ receivedAt: ports.clock.now(), sourceAddress: "192.0.2.1", body });
   };
   return { config, store, post, ports };
 }
@@ -61,11 +56,8 @@ test("bytes come through a thread as they were, whatever buffer they are a view 
   const { store, config, ports } = await openHere(t);
   const pool = Buffer.from(`garbage{"type":"video.delete","wochitVideoId":"v1"}garbage`);
   const body = pool.subarray(7, pool.length - 7);
-  const event = parseEvent(body);
-  const receivedAt = ports.clock.now();
-  const plan = planEvent(event, receivedAt, config);
-  const acceptance = { receivedAt, sourceAddress: "192.0.2.1", body, event, plan, dedupeWindow: 0 };
-  const [{ id }] = await Promise.all([store.accept(acceptance), store.accept(acceptance)]);
+  const received = { receivedAt: ports.clock.now(), sourceAddress: "192.0.2.1", body };
+  const [{ id }] = await Promise.all([store.accept(received), store.accept(received)]);
   assert.deepEqual(Buffer.from(await store.eventBody(id)), Buffer.from(body));
 });
 

@@ -79,9 +79,10 @@ const BODY_OF = sql<[number], { body: Uint8Array | null }>("SELECT body FROM eve
 /** The first of two equal events with nothing of their video in between, if it is recent enough. */
 async function repeated(
   tx: Tx,
-  { event, receivedAt: now, dedupeWindow }: Acceptance,
+  { event, receivedAt: now }: Acceptance,
   video: { last_event: number | null; last_fingerprint: string | null },
 ): Promise<number | null> {
+  const { dedupeWindow } = tx.settings;
   if (dedupeWindow === 0 || event.fingerprint === null || video.last_event === null) return null;
   if (video.last_fingerprint !== event.fingerprint) return null;
   const first = await tx.get(RECEIVED_AT, [video.last_event]);
@@ -113,7 +114,7 @@ export async function accept(
   tx: Tx,
   known: VideoRow | undefined,
   acceptance: Acceptance,
-): Promise<Omit<Accepted, "leased">> {
+): Promise<Pick<Accepted, "id" | "status">> {
   const now = tx.now();
   const { event, plan, body, receivedAt: at, sourceAddress, late = false } = acceptance;
   const first = known ? await repeated(tx, acceptance, known) : null;
