@@ -15,7 +15,7 @@ export type ClaimSettings = { dir: string; config: ConfigInput; events: number }
 const AT_ONCE = 32;
 const LEASE = 30_000;
 
-const { store, config } = await openBenchStore(dir, given);
+const { store } = await openBenchStore(dir, given);
 
 const attempt = (): Attempt => ({
   startedAt: Date.now(),

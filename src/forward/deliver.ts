@@ -188,6 +188,7 @@ export function createDeliveries(parts: DeliveryParts): Queue<DeliveryJob> {
   return {
     name: `deliver/${endpoint.id}`,
     concurrency: limitSlots(endpoint),
+    claimsAhead: endpoint.ratePerSecond === null,
     claim: (wish) => store.claimDeliveries({ ...wish, endpoint: endpoint.id }),
     run,
   };

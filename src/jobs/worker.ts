@@ -3,6 +3,7 @@ import { type Job, LEASE, type QueueName } from "../model/job.ts";
 import { every } from "../platform/timing.ts";
 import type { Ports } from "../ports.ts";
 import type { Claimed, ClaimWish, Store } from "../store/store.ts";
+import { createAhead } from "./ahead.ts";
 import { createWake } from "./wake.ts";
 
 /** How soon a queue is asked again that gave nothing due, or failed, in milliseconds. */
@@ -29,6 +30,8 @@ export type Queue<J extends Job> = {
   concurrency: number;
   /** How many more may run now, where a limit is shared; called before each claim. A caller that frees room wakes the worker. */
   room?(): number;
+  /** Jobs may be claimed before a slot is free, where they are quick. */
+  claimsAhead?: boolean;
   /** Claims due jobs. A due job that is not given is held back by the queue's limits; the end of a job wakes the worker. */
   claim(wish: ClaimWish): Promise<Claimed<J>>;
   /** Does the work and settles the job. After a throw, which is logged, the job is due again when its lease ends. */
@@ -55,6 +58,7 @@ type Running<J> = { abort: AbortController; job: J; again: J | null };
 /** Works a queue until stopped: claim → run → settle. Woken by enqueues, settles and due times, without polling. */
 export function startWorker<J extends Job>(queue: Queue<J>, store: Store, { clock, log }: Ports): Worker<J> {
   const running = new Map<string, Running<J>>();
+  const ahead = createAhead<J>(queue.claimsAhead ? queue.concurrency : 0, clock);
   let slots = queue.concurrency;
   let stopped = false;
   let looking = false;
@@ -79,18 +83,35 @@ export function startWorker<J extends Job>(queue: Queue<J>, store: Store, { cloc
    */
   function begin(job: J): void {
     const same = running.get(job.id);
-    if (same === undefined) return start(job);
-    same.job.claim = job.claim;
-    same.again = job;
+    if (same !== undefined) {
+      same.job.claim = job.claim;
+      same.again = job;
+    } else if (freeSlots() > 0) start(job);
+    else ahead.put(job);
+  }
+
+  const freeSlots = () => Math.min(slots, queue.room?.() ?? slots);
+
+  /** Begins what was claimed ahead, as far as slots are free. */
+  function fill(): void {
+    while (freeSlots() > 0) {
+      const next = ahead.take();
+      if (next === undefined) return;
+      if (next.late || stopped) void giveBack(next.job);
+      else start(next.job);
+    }
   }
 
   function start(job: J): void {
     const abort = new AbortController();
+    const begun = clock.elapsed();
     let holdsSlot = true;
     const yieldSlot = () => {
       if (!holdsSlot) return;
       holdsSlot = false;
       slots++;
+      ahead.ended(clock.elapsed() - begun);
+      fill();
       wake();
     };
     slots--;
@@ -133,7 +154,7 @@ export function startWorker<J extends Job>(queue: Queue<J>, store: Store, { cloc
         lookAgain = false;
         cancelTimer?.();
         cancelTimer = null;
-        const limit = Math.min(slots, queue.room?.() ?? slots);
+        const limit = Math.max(0, freeSlots()) + ahead.room();
         if (stopped || limit <= 0) break;
         const now = clock.now();
         const { jobs, nextDue } = await queue.claim({ limit, now, leaseFor: LEASE });
@@ -175,7 +196,7 @@ export function startWorker<J extends Job>(queue: Queue<J>, store: Store, { cloc
   }
 
   function hold(): ((job: J | null) => void) | null {
-    if (!isQuiet || stopped || Math.min(slots, queue.room?.() ?? slots) <= 0) return null;
+    if (!isQuiet || stopped || freeSlots() <= 0) return null;
     slots--;
     return (job) => {
       slots++;
@@ -193,6 +214,8 @@ export function startWorker<J extends Job>(queue: Queue<J>, store: Store, { cloc
       stopped = true;
       cancelTimer?.();
       ending.abort(new Error("the worker is stopping"));
+      const unbegun: Promise<unknown>[] = [];
+      for (let next = ahead.take(); next !== undefined; next = ahead.take()) unbegun.push(giveBack(next.job));
       if (running.size > 0) {
         const done = new Promise<void>((resolve) => {
           drained.push(resolve);
@@ -203,7 +226,7 @@ export function startWorker<J extends Job>(queue: Queue<J>, store: Store, { cloc
         await done;
         cancel();
       }
-      await look;
+      await Promise.all([look, ...unbegun]);
       endRenewals();
     },
   };

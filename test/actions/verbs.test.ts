@@ -210,7 +210,7 @@ test("endpoints are those of the config, with what waits, and those that left it
 });
 
 test("a refused body becomes an event and leaves the quarantine; one that is none stays", async (t) => {
-  const { store, config } = await openSeeded(t);
+  const { store } = await openSeeded(t);
   const accept = createAccept({ store });
   const keep = (body: string, reason: "source" | "invalid_json" = "source") =>
     store.quarantine({ receivedAt: 1_000, sourceAddress: "203.0.113.9", reason, body: Buffer.from(body) });

@@ -1025,7 +1025,7 @@ export function storeContract(engine: string, openStore: OpenStore): void {
     plain(),
   );
 
-  check("one bad write takes no neighbour along", async ({ post, store, config, clock }) => {
+  check("one bad write takes no neighbour along", async ({ post, store, clock }) => {
     const sourceAddress = {} as string;
     const bad = store.accept({ receivedAt: clock.now(), sourceAddress, body: Buffer.from(ready("bad")) });
     const [before, after] = [post(ready("v1")), post(ready("v2"))];

@@ -6,7 +6,7 @@ import type { Store } from "../../src/store/store.ts";
 import { testClock, testPorts } from "../support/ports.ts";
 
 /** A queue whose due jobs are a list, and whose running ones end when the test says so. */
-function bench(concurrency = 2) {
+function bench(concurrency = 2, more: Partial<Queue<Job>> = {}) {
   const clock = testClock();
   const ports = testPorts(clock);
   const due: { id: string; at: number }[] = [];
@@ -25,6 +25,7 @@ function bench(concurrency = 2) {
   const queue: Queue<Job> = {
     name: "upload",
     concurrency,
+    ...more,
     async claim({ limit, now }) {
       claims.push(limit);
       const ready = due.filter(({ at }) => at <= now).slice(0, limit);
@@ -206,4 +207,28 @@ test("a job that comes after its worker has stopped is given back", async () => 
   hold?.({ id: "late", claim: "1" } as Job);
   assert.deepEqual([ids(), renewals], ["", ["late"]]);
   assert.equal(worker.hold(), null);
+});
+
+test("quick jobs are claimed ahead of their slots, begin at once when one is free, and are given back at a stop", async () => {
+  const { add, worker, clock, ids, running, claims, renewals } = bench(2, { claimsAhead: true });
+  for (let count = 0; count < 100; count++) {
+    add(`${count}`);
+    worker.wake();
+    await clock.advance(0);
+    running.get(`${count}`)?.end();
+    await clock.advance(0);
+  }
+  add("a", "b", "c", "d", "e");
+  worker.wake();
+  await clock.advance(0);
+  assert.equal(ids(), "ab");
+  assert.equal(claims.at(-1), 4, "two slots, and two ahead");
+  const before = claims.length;
+  running.get("a")?.lease.yieldSlot();
+  assert.equal(ids(), "abc", "it waits for no claim");
+  assert.equal(claims.length, before);
+  const stopped = worker.stop(0);
+  await clock.advance(0);
+  await stopped;
+  assert.ok(renewals.includes("d"), "what has not begun is given back");
 });

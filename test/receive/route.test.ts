@@ -84,7 +84,7 @@ test("hostile but usable bodies are accepted and kept byte for byte", async (t) 
 });
 
 test("a sender who is not allowed is refused, and what was sent can be reprocessed", async (t) => {
-  const { post, store, config } = await openFrontDoor(t, { receive: { allowFrom: ["192.0.2.0/24"] } });
+  const { post, store } = await openFrontDoor(t, { receive: { allowFrom: ["192.0.2.0/24"] } });
   const { status, json } = await post(READY);
   assert.deepEqual([status, json.error.code], [403, "source_not_allowed"]);
   const [kept] = await store.quarantined({ limit: 9 });

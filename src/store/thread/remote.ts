@@ -27,11 +27,12 @@ let warm: Worker | null = null;
 
 /** Starts a thread ahead of time: its program is loaded while this one's is. The next remote takes it. */
 export function warmUp(): void {
-  warm ??= start();
+  warm ??= start("store");
   warm.unref();
 }
 
-const start = () => startThread("store", () => new URL("./server.ts", import.meta.url));
+/** `name`: by which the system shows it. */
+const start = (name: string) => startThread("store", () => new URL("./server.ts", import.meta.url), name);
 
 /**
  * Starts the thread and opens the engine in it; rejects as the engine does. A thread that dies later throws in this one: no
@@ -43,8 +44,9 @@ export async function openRemote(
   onLost?: () => void,
 ): Promise<Remote> {
   const data: ThreadData = { ...opening, now: clock.now() };
-  const thread = warm ?? start();
-  warm = null;
+  const isWriter = opening.role === "relay";
+  const thread = (isWriter ? warm : null) ?? start(isWriter ? "store" : "store-reader");
+  if (isWriter) warm = null;
   thread.ref();
   thread.postMessage(data);
   const waiting = new Map<number, Waiting>();
