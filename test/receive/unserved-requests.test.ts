@@ -21,7 +21,7 @@ function refusals({ ports }: Door): Record<string, unknown>[] {
 
 test("what an allowed sender sends to another path, or by another method, is logged, kept, and can be taken in", async (t) => {
   const door = await openFrontDoor(t);
-  const { post, store, config } = door;
+  const { post, store } = door;
   const cases: [string, string, number, string][] = [
     ["POST", "//webhooks/wochit", 404, "path"],
     ["POST", "/webhooks", 404, "path"],

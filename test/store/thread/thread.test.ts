@@ -53,7 +53,7 @@ test("bodies that wait for the thread are bounded in bytes; what is refused is t
 });
 
 test("bytes come through a thread as they were, whatever buffer they are a view of", async (t) => {
-  const { store, config, ports } = await openHere(t);
+  const { store, ports } = await openHere(t);
   const pool = Buffer.from(`garbage{"type":"video.delete","wochitVideoId":"v1"}garbage`);
   const body = pool.subarray(7, pool.length - 7);
   const received = { receivedAt: ports.clock.now(), sourceAddress: "192.0.2.1", body };
