@@ -23,6 +23,9 @@ import { APPLICATION_ID } from "../schema/migrations.ts";
 /** Older than this (milliseconds), and not locked, they belong to no run: only between its steps a run holds no lock. */
 const FORGOTTEN_AFTER = 60_000;
 
+/** What a killed run of version 0.2.0 left under the relay's own names: they ended otherwise. */
+const FORMER_PART = /^\.relay-.*\.db\.part$/;
+
 /** A file that is made under another name, and gets its own when it is whole. */
 export type FileToBe = {
   /** Where it is until then. */
@@ -51,22 +54,27 @@ export async function makeFile<T>(file: string, work: (toBe: FileToBe) => Promis
   const check = () => {
     if (!isOwn()) throw new RelayError("conflict", `${temp} was removed by another; try again`);
   };
-  let isWhole = false;
+  async function make(): Promise<T> {
+    try {
+      fchmodSync(handle, 0o600);
+      giveToOwnerOf(dir, handle);
+      clearForgotten(dir, temp);
+      const made = await work({ temp, handle, check });
+      check();
+      fsyncSync(handle);
+      return made;
+    } finally {
+      closeSync(handle);
+    }
+  }
   try {
-    fchmodSync(handle, 0o600);
-    giveToOwnerOf(dir, handle);
-    clearForgotten(dir, temp);
-    const made = await work({ temp, handle, check });
-    check();
-    fsyncSync(handle);
-    isWhole = true;
+    const made = await make();
+    renameSync(temp, file);
+    syncFolderSync(dir);
     return made;
-  } finally {
-    closeSync(handle);
-    if (isWhole) {
-      renameSync(temp, file);
-      syncFolderSync(dir);
-    } else if (isOwn()) removeAll(temp);
+  } catch (error) {
+    if (isOwn()) removeAll(temp);
+    throw error;
   }
 }
 
@@ -75,9 +83,9 @@ function clearForgotten(dir: string, ownPath: string): void {
   const { mtimeMs: now } = statSync(ownPath);
   for (const name of readdirSync(dir)) {
     const temp = join(dir, name);
+    if (!(name.startsWith(".") && name.endsWith(PART)) && !FORMER_PART.test(name)) continue;
     // A restore holds no lock while it waits for what it reads.
-    if (!(name.startsWith(".") && name.endsWith(PART)) || temp === ownPath || temp === partOf(databaseOf(dir)))
-      continue;
+    if (temp === ownPath || temp === partOf(databaseOf(dir))) continue;
     const found = lstatSync(temp, { throwIfNoEntry: false });
     if (found === undefined || now - found.mtimeMs < FORGOTTEN_AFTER) continue;
     try {
