@@ -73,8 +73,9 @@ async function decode(
   const file = await asLocalFailure("spool", () => open(to, "wx", 0o640));
   const read = createReadStream(from, { highWaterMark: PIECE });
   const decoders = creators.map((create) => create());
+  const { promise: ended, resolve } = Promise.withResolvers<Error | null>();
   // A stream that fails destroys those behind it with its error.
-  const body = pipeline([read, ...decoders], () => {}) as Transform;
+  const body = pipeline([read, ...decoders], (error) => resolve(error ?? null)) as Transform;
   let bytes = 0;
   async function onDurable(length: number): Promise<void> {
     bytes = length;
@@ -83,6 +84,9 @@ async function decode(
     const onBytes = () => signal.throwIfAborted();
     await writeBody(body, { file, from: 0, maxSize, onBytes, onWritten() {}, onDurable, checkSpace });
     signal.throwIfAborted();
+    // A decoder may fail behind the end of what it gave: of several frames of zstd only the first is decoded.
+    const late = await ended;
+    if (late !== null) throw late;
     return { bytes, why: null };
   } catch (error) {
     // The disk's errors name their system call; any other is of a decoder.

@@ -3,8 +3,9 @@ import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import process from "node:process";
 import { test } from "node:test";
-import { gzipSync } from "node:zlib";
+import { gzipSync, zstdCompressSync } from "node:zlib";
 import { codingsIn, unpack } from "../../../src/mirror/download/content-coding.ts";
+import { noise } from "../../support/bytes.ts";
 import { tempFolder } from "../../support/folder.ts";
 
 /** Unpacks bytes by a Content-Encoding. */
@@ -33,4 +34,11 @@ test("what is packed twice is unpacked twice", async (t) => {
   const { why, to } = await unpackBytes(tempFolder(t), gzipSync(gzipSync(film)), "gzip, gzip");
   assert.equal(why, null);
   assert.deepEqual(readFileSync(to), film);
+});
+
+test("of several frames the first is not taken for the whole", async (t) => {
+  const frames = [100_000, 3_000_000].map((bytes) => zstdCompressSync(noise(bytes)));
+  const { bytes, why } = await unpackBytes(tempFolder(t), Buffer.concat(frames), "zstd");
+  assert.ok(bytes <= 100_000);
+  assert.match(why!, /frame/i);
 });
