@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { existsSync, readdirSync, utimesSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, utimesSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import Database from "better-sqlite3";
@@ -49,6 +49,26 @@ test("a run whose file was taken away ends, and leaves the other's alone", async
   const first = makeFile(file, () => makeFile(file, async ({ temp }) => writeFileSync(temp, "whole")));
   await assert.rejects(first, { code: "conflict" });
   assert.equal(existsSync(file), true);
+});
+
+test("a file that cannot get its own name leaves nothing", async (t) => {
+  const dir = tempFolder(t);
+  const made = makeFile(join(dir, "a.db"), async ({ temp }) => {
+    writeFileSync(temp, "whole");
+    mkdirSync(join(dir, "a.db"));
+  });
+  await assert.rejects(made, { code: /^(EISDIR|EEXIST|EPERM)$/ });
+  assert.deepEqual(readdirSync(dir), ["a.db"]);
+});
+
+test("what a killed run of version 0.2.0 has left goes with the next backup", async (t) => {
+  const dir = tempFolder(t);
+  for (const name of [".relay-20260101T000000Z.db.part", ".notes.part"]) {
+    writeFileSync(join(dir, name), "half");
+    utimesSync(join(dir, name), 1_000_000_000, 1_000_000_000);
+  }
+  await makeFile(join(dir, "a.db"), async ({ temp }) => writeFileSync(temp, "whole"));
+  assert.deepEqual(readdirSync(dir).sort(), [".notes.part", "a.db"]);
 });
 
 test("a copy knows nothing of what its relay was making just then", async (t) => {
