@@ -20,11 +20,11 @@ import { withFile } from "../files/driver.ts";
 import { giveToOwnerOf } from "../files/ownership.ts";
 import { APPLICATION_ID } from "../schema/migrations.ts";
 
+/** Copies on their way, and those of version 0.2.0 under names of its own. */
+const ON_THEIR_WAY = new RegExp(`^\\..+\\${PART}$|^\\.relay-.+\\.db\\.part$`);
+
 /** Older than this (milliseconds), and not locked, they belong to no run: only between its steps a run holds no lock. */
 const FORGOTTEN_AFTER = 60_000;
-
-/** What a killed run of version 0.2.0 left under the relay's own names: they ended otherwise. */
-const FORMER_PART = /^\.relay-.*\.db\.part$/;
 
 /** A file that is made under another name, and gets its own when it is whole. */
 export type FileToBe = {
@@ -54,27 +54,24 @@ export async function makeFile<T>(file: string, work: (toBe: FileToBe) => Promis
   const check = () => {
     if (!isOwn()) throw new RelayError("conflict", `${temp} was removed by another; try again`);
   };
-  async function make(): Promise<T> {
-    try {
-      fchmodSync(handle, 0o600);
-      giveToOwnerOf(dir, handle);
-      clearForgotten(dir, temp);
-      const made = await work({ temp, handle, check });
-      check();
-      fsyncSync(handle);
-      return made;
-    } finally {
-      closeSync(handle);
-    }
-  }
+  let isWhole = false;
   try {
-    const made = await make();
-    renameSync(temp, file);
-    syncFolderSync(dir);
+    fchmodSync(handle, 0o600);
+    giveToOwnerOf(dir, handle);
+    clearForgotten(dir, temp);
+    const made = await work({ temp, handle, check });
+    check();
+    fsyncSync(handle);
+    isWhole = true;
     return made;
-  } catch (error) {
-    if (isOwn()) removeAll(temp);
-    throw error;
+  } finally {
+    closeSync(handle);
+    try {
+      if (isWhole) renameSync(temp, file);
+    } finally {
+      if (isOwn()) removeAll(temp);
+    }
+    if (isWhole) syncFolderSync(dir);
   }
 }
 
@@ -83,9 +80,8 @@ function clearForgotten(dir: string, ownPath: string): void {
   const { mtimeMs: now } = statSync(ownPath);
   for (const name of readdirSync(dir)) {
     const temp = join(dir, name);
-    if (!(name.startsWith(".") && name.endsWith(PART)) && !FORMER_PART.test(name)) continue;
     // A restore holds no lock while it waits for what it reads.
-    if (temp === ownPath || temp === partOf(databaseOf(dir))) continue;
+    if (!ON_THEIR_WAY.test(name) || temp === ownPath || temp === partOf(databaseOf(dir))) continue;
     const found = lstatSync(temp, { throwIfNoEntry: false });
     if (found === undefined || now - found.mtimeMs < FORGOTTEN_AFTER) continue;
     try {
