@@ -15,7 +15,7 @@ export type Wrong = { fault: "missing" | "damaged" | "unreadable"; detail: strin
 /** How many copies are read at once: many are small, and a target that is far away answers slowly. */
 const READERS = 8;
 
-/** How often a thumbnail that is being replaced is read, and how far apart in milliseconds. */
+/** How often a thumbnail that is being replaced, or a target that fails, is looked at; how far apart in milliseconds. */
 const LOOKS = 5;
 const LOOK_AGAIN = 500;
 
@@ -68,9 +68,14 @@ export async function verifyCopies(parts: VerifyParts): Promise<VerifySummary> {
 
   const lost = new Set<string>();
 
-  /** Whether the target of a copy that could not be read is gone itself. */
+  /** Whether the target of a copy that could not be read is gone itself, and not for a moment only. */
   async function isLost({ target }: Kept): Promise<boolean> {
-    const why = lost.has(target) ? null : await parts.lookInto(target);
+    let why: string | null = null;
+    for (let look = 1; look <= LOOKS && !lost.has(target); look++) {
+      why = await parts.lookInto(target);
+      if (why === null) return false;
+      if (look < LOOKS) await sleep(LOOK_AGAIN, clock, signal);
+    }
     if (why !== null && !signal.aborted && !lost.has(target)) {
       lost.add(target);
       parts.lost(target, why);

@@ -172,6 +172,20 @@ test("a target that is down is given up after a few copies, from the start and i
   assert.deepEqual(found, []);
 });
 
+test("a target that fails for a moment is not given up", async (t) => {
+  const { verify, read, found, lost } = await openMirrored(t, 20);
+  let reads = 0;
+  let looks = 0;
+  const lookInto = async () => (looks++ < 2 ? "connect ECONNREFUSED 127.0.0.1:9000" : null);
+  const down: VerifyParts["read"] = () => Promise.reject(new Error("connect ECONNREFUSED 127.0.0.1:9000"));
+  const summary = await verify({
+    read: (copy, signal) => (reads++ === 10 ? down(copy, signal) : read(copy, signal)),
+    lookInto,
+  });
+  assert.deepEqual([summary.good, summary.unreadable, summary.unreached, lost], [19, 1, 0, []]);
+  assert.equal(found.length, 1);
+});
+
 test("a folder that holds nothing is not a hundred missing copies; one that holds other things is", async (t) => {
   const { verify, found, lost } = await openMirrored(t, 100);
   const empty = await verify({ read: async () => null, lookInto: async () => "it holds nothing at all" });

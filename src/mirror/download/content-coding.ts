@@ -73,27 +73,34 @@ async function decode(
   const file = await asLocalFailure("spool", () => open(to, "wx", 0o640));
   const read = createReadStream(from, { highWaterMark: PIECE });
   const decoders = creators.map((create) => create());
+  const { promise: ended, resolve } = Promise.withResolvers<Error | null>();
   // A stream that fails destroys those behind it with its error.
-  const body = pipeline([read, ...decoders], () => {}) as Transform;
+  const body = pipeline([read, ...decoders], (error) => resolve(error ?? null)) as Transform;
+  let decoded = 0;
   let bytes = 0;
+  function onBytes(length: number): void {
+    decoded = length;
+    signal.throwIfAborted();
+  }
   async function onDurable(length: number): Promise<void> {
     bytes = length;
   }
   try {
-    const onBytes = () => signal.throwIfAborted();
     await writeBody(body, { file, from: 0, maxSize, onBytes, onWritten() {}, onDurable, checkSpace });
     signal.throwIfAborted();
+    // A decoder may fail behind the end of what it gave: of several frames of zstd only the first is decoded.
+    const late = await ended;
+    if (late !== null) throw late;
     return { bytes, why: null };
   } catch (error) {
     // The disk's errors name their system call; any other is of a decoder.
     const isOther = error instanceof PermanentFailure || error instanceof LocalFailure;
-    if (!signal.aborted && !isOther && !(error instanceof Error && "syscall" in error)) {
-      return { bytes, why: errorLine(error) };
-    }
+    const isOfDecoder = !isOther && !(error instanceof Error && "syscall" in error);
+    if (isOfDecoder && !signal.aborted && bytes === decoded) return { bytes, why: errorLine(error) };
     await rm(to, { force: true }).catch(() => {}); // The next start removes it.
     signal.throwIfAborted();
     if (error instanceof PermanentFailure) throw new PermanentFailure(`unpacked ${error.message}`);
-    throw localFailure("spool", error);
+    throw localFailure("spool", isOfDecoder ? new Error(`the disk took ${bytes} of ${decoded} bytes`) : error);
   } finally {
     await file.close();
   }

@@ -265,12 +265,14 @@ export function createConnections(options: {
       return connection !== undefined && connection.unanswered === 0 && socket.bytesRead !== connection.idleAt;
     },
 
-    /** After a reload: judges every connection again. */
+    /** After a reload: judges every connection again. One that is judged as before keeps its place among the idle ones. */
     setTrust(next: Trust): void {
       trust = next;
       for (const connection of [...all]) {
+        const isTrusted = trust.isTrusted(connection.address);
+        if (isTrusted === connection.isTrusted) continue;
         remove(connection);
-        connection.isTrusted = trust.isTrusted(connection.address);
+        connection.isTrusted = isTrusted;
         enter(connection);
       }
     },

@@ -11,6 +11,9 @@ const MAX_WAITING = 2 ** 20;
 /** Bytes of one write: PIPE_BUF, which a pipe takes atomically (pipe(7)). Deno does not report partial writes. */
 const PER_WRITE = 4096;
 
+/** Cuts a line into the pieces of its writes: 1,024 characters have at most `PER_WRITE` bytes. */
+const PIECES = /.{1,1024}/gsu;
+
 /** Pause before the next try of a write that failed, in milliseconds. */
 const PAUSE = 50;
 
@@ -80,18 +83,27 @@ async function writeAtOnce(dest: number): Promise<Sink> {
   let isDropped = false;
   let isPausing = false;
   // Without `retryEAGAIN` it would block until the reader takes more.
-  const limits = { maxLength: MAX_WAITING, maxWrite: PER_WRITE, retryEAGAIN: () => false };
-  const out = pino.destination({ dest, sync: true, ...limits });
+  const limits = { maxWrite: PER_WRITE, retryEAGAIN: () => false };
+  const out: ReturnType<typeof pino.destination> & { maxLength?: number } = pino.destination({
+    dest,
+    sync: true,
+    ...limits,
+  });
 
   function put(line: string): boolean {
     isBehind = isDropped = false;
-    out.write(line);
+    // A line is dropped whole, by its first piece; nothing else is bounded.
+    const [first = "", ...rest] = line.match(PIECES) ?? [];
+    out.maxLength = MAX_WAITING;
+    out.write(first);
+    out.maxLength = 0;
+    if (!isDropped) for (const piece of rest) out.write(piece);
     return !isDropped;
   }
 
   function tryAgain(): void {
-    isPausing = false;
-    put("");
+    isPausing = isBehind = false;
+    out.write("");
   }
 
   // pino's own listener ends the log when its reader goes, though another may open the same pipe.

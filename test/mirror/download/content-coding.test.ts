@@ -3,9 +3,11 @@ import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import process from "node:process";
 import { test } from "node:test";
-import { gzipSync } from "node:zlib";
+import { gzipSync, zstdCompressSync } from "node:zlib";
 import { codingsIn, unpack } from "../../../src/mirror/download/content-coding.ts";
+import { noise } from "../../support/bytes.ts";
 import { tempFolder } from "../../support/folder.ts";
+import { mountSmallDisk, noMounts } from "../../support/mounts.ts";
 
 /** Unpacks bytes by a Content-Encoding. */
 async function unpackBytes(dir: string, bytes: Uint8Array, coding: string) {
@@ -33,4 +35,31 @@ test("what is packed twice is unpacked twice", async (t) => {
   const { why, to } = await unpackBytes(tempFolder(t), gzipSync(gzipSync(film)), "gzip, gzip");
   assert.equal(why, null);
   assert.deepEqual(readFileSync(to), film);
+});
+
+test("of several frames the first is not taken for the whole", async (t) => {
+  const frames = [100_000, 3_000_000].map((bytes) => zstdCompressSync(noise(bytes)));
+  const { bytes, why } = await unpackBytes(tempFolder(t), Buffer.concat(frames), "zstd");
+  assert.ok(bytes <= 100_000);
+  assert.match(why!, /frame/i);
+});
+
+test("a full disk is not taken for the end of a cut file", { skip: noMounts }, async (t) => {
+  const dir = tempFolder(t);
+  const disk = mountSmallDisk(join(dir, "disk"), 16.5 * 2 ** 20);
+  try {
+    const [from, to] = [join(dir, "packed"), join(disk.dir, "unpacked")];
+    // The decoder fails before the disk is waited for, which takes no more than the beginning.
+    writeFileSync(from, gzipSync(noise(17.5 * 2 ** 20)).subarray(0, -100));
+    const { signal } = new AbortController();
+    const given = { from, to, coding: "gzip", maxSize: 2 ** 30, checkSpace: async () => {}, signal };
+    await assert.rejects(unpack(given), { name: "LocalFailure", message: /the disk took \d+ of \d+ bytes/ });
+    assert.equal(existsSync(to), false);
+    disk.grow(20 * 2 ** 20);
+    const { bytes, why } = await unpack(given);
+    assert.ok(bytes > 17 * 2 ** 20);
+    assert.match(why!, /unexpected end of file/);
+  } finally {
+    disk.unmount();
+  }
 });

@@ -126,6 +126,23 @@ test("when connections become few strangers' idle ones are closed, the oldest fi
   assert.equal(refused.text, "");
 });
 
+test("after a reload, too, the idle connection of a stranger that was used last is closed last", async (t) => {
+  const { dial, listener } = await open(t, { forStrangers: 3, atMost: 20, strangerIdle: 60_000 });
+  const answered = (socket: Socket & { text: string }, times: number) =>
+    waitFor(() => socket.text.split("ok").length > times);
+  const first = await dial("127.0.0.2", get());
+  await answered(first, 1);
+  const second = await dial("127.0.0.3", get());
+  await answered(second, 1);
+  first.write(get());
+  await answered(first, 2);
+  listener.serve(new Hono().get("/", (c) => c.text("ok")));
+  await answered(await dial("127.0.0.4", get()), 1);
+  await answered(await dial("127.0.0.5", get()), 1);
+  await waitFor(() => second.closed);
+  assert.ok(!first.closed);
+});
+
 test("a stranger's idle connection is closed soon, and its answers say so; a sender's is kept", async (t) => {
   const { dial, listener } = await open(t, { strangerIdle: 200 });
   assert.equal((await ask(listener.port, STRANGER, true)).headers["keep-alive"], "timeout=0");

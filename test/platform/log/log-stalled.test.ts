@@ -11,13 +11,16 @@ import { waitFor } from "../../support/wait.ts";
 const LOG = new URL("../../../src/platform/log/log.ts", import.meta.url).href;
 const FACTS = 20_000;
 
-/** Logs more than any reader's buffer holds, says so in the file "written", and logs one more fact when "go" is there. */
+/**
+ * Logs more than any reader's buffer holds, some of it in lines longer than a pipe takes whole, says so in the file "written", and
+ * logs one more fact when "go" is there.
+ */
 const code = (dir: string) => `
   const { existsSync, writeFileSync } = await import("node:fs");
   const { openLog } = await import(${JSON.stringify(LOG)});
   const log = await openLog({ level: "info", format: "json" }, false, 1);
   for (let n = 0; n < ${FACTS}; n++) {
-    log.info("a fact", { n, more: "x".repeat(100) });
+    log.info("a fact", { n, more: "x".repeat(n % 50 === 0 ? 12_000 : 100) });
     if (n % 100 === 99) await new Promise((resolve) => setImmediate(resolve));
   }
   writeFileSync(${JSON.stringify(join(dir, "written"))}, "");

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { existsSync, readdirSync, utimesSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, utimesSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import Database from "better-sqlite3";
@@ -41,6 +41,26 @@ test("another run takes nobody's copy for one that was left behind, however long
   assert.equal(others.length, 2);
   assert.deepEqual(readdirSync(dir), ["relay-20260101T000000Z.db"]);
   assert.match(copied.sha256!, /^[0-9a-f]{64}$/);
+});
+
+test("a run whose name is taken meanwhile leaves nothing", async (t) => {
+  const dir = tempFolder(t);
+  const file = join(dir, "a.db");
+  await assert.rejects(
+    makeFile(file, async () => mkdirSync(file)),
+    { code: "EISDIR" },
+  );
+  assert.deepEqual(readdirSync(dir), ["a.db"]);
+});
+
+test("what a killed run of 0.2.0 left goes, too", async (t) => {
+  const dir = tempFolder(t);
+  for (const name of [".relay-20260101T000000Z.db.part", ".notes.part"]) {
+    writeFileSync(join(dir, name), "half");
+    utimesSync(join(dir, name), 1_000_000_000, 1_000_000_000);
+  }
+  await makeFile(join(dir, "a.db"), async () => {});
+  assert.deepEqual(readdirSync(dir).sort(), [".notes.part", "a.db"]);
 });
 
 test("a run whose file was taken away ends, and leaves the other's alone", async (t) => {

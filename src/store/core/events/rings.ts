@@ -69,6 +69,7 @@ function add({ bySource }: HeldBodies, source: string, bytes: number): void {
 
 function largest(bySource: Map<string, number>): string | undefined {
   let found: string | undefined;
-  for (const [source, bytes] of bySource) if (found === undefined || bytes > bySource.get(found)!) found = source;
+  let most = 0;
+  for (const [source, bytes] of bySource) if (bytes > most) [found, most] = [source, bytes];
   return found;
 }

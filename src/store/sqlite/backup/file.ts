@@ -20,6 +20,9 @@ import { withFile } from "../files/driver.ts";
 import { giveToOwnerOf } from "../files/ownership.ts";
 import { APPLICATION_ID } from "../schema/migrations.ts";
 
+/** Copies on their way, and those of version 0.2.0 under names of its own. */
+const ON_THEIR_WAY = new RegExp(`^\\..+\\${PART}$|^\\.relay-.+\\.db\\.part$`);
+
 /** Older than this (milliseconds), and not locked, they belong to no run: only between its steps a run holds no lock. */
 const FORGOTTEN_AFTER = 60_000;
 
@@ -63,10 +66,12 @@ export async function makeFile<T>(file: string, work: (toBe: FileToBe) => Promis
     return made;
   } finally {
     closeSync(handle);
-    if (isWhole) {
-      renameSync(temp, file);
-      syncFolderSync(dir);
-    } else if (isOwn()) removeAll(temp);
+    try {
+      if (isWhole) renameSync(temp, file);
+    } finally {
+      if (isOwn()) removeAll(temp);
+    }
+    if (isWhole) syncFolderSync(dir);
   }
 }
 
@@ -76,8 +81,7 @@ function clearForgotten(dir: string, ownPath: string): void {
   for (const name of readdirSync(dir)) {
     const temp = join(dir, name);
     // A restore holds no lock while it waits for what it reads.
-    if (!(name.startsWith(".") && name.endsWith(PART)) || temp === ownPath || temp === partOf(databaseOf(dir)))
-      continue;
+    if (!ON_THEIR_WAY.test(name) || temp === ownPath || temp === partOf(databaseOf(dir))) continue;
     const found = lstatSync(temp, { throwIfNoEntry: false });
     if (found === undefined || now - found.mtimeMs < FORGOTTEN_AFTER) continue;
     try {
