@@ -21,8 +21,8 @@ const LONGEST_FLUSH = 500;
 
 /**
  * A log on file descriptor `fd`, one line per fact: `{"level":"info","time":"<ISO 8601>","msg":"<the fact>",…fields}`.
- * Each line is written before this turn of the event loop ends (on Deno: to a file, and with all permissions to a pipe;
- * elsewhere soon after), so that an uncaught error loses none. A stalled reader delays nothing: 1 MiB of lines waits for it, further ones are dropped, and the next
+ * A warning or an error is written when the call returns, with the lines before it; the others before this turn of the event
+ * loop ends (on Deno: to a file, and with all permissions to a pipe; elsewhere soon after). So a crash loses none. A stalled reader delays nothing: 1 MiB of lines waits for it, further ones are dropped, and the next
  * line has their number in `linesLost`. An error among the fields becomes one line, without its stack. A URL loses its query
  * and its credentials.
  */
@@ -61,6 +61,7 @@ export async function openLog({ level, format }: LogOptions, isTTY: boolean, fd:
       { ...(fields && redactFields(fields)), ...(missing > 0 && { linesLost: missing }) },
       withoutQueries(fact),
     );
+    if (at === "warn" || at === "error") put();
   };
   return {
     debug: write("debug"),
