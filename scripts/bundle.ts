@@ -11,6 +11,12 @@ import { ROOT } from "./root.ts";
 /** What the program asks for to get the addon's bytes. */
 const ADDON = "packed:addon";
 
+/** What the program asks for to get the text of a thread's program. */
+const THREAD = "packed:thread";
+
+/** The programs of threads, by the names that src/platform/thread.ts is given. */
+const THREADS = { store: "src/store/thread/server.ts" };
+
 /** `commit` is the checkout's unless told; `banner` is code that runs before all else. */
 export type BundleOptions = { target: string; commit?: string; banner?: string };
 
@@ -28,12 +34,12 @@ export async function bundleProgram(outfile: string, options: BundleOptions): Pr
   );
   const { outputFiles, metafile } = await build({
     absWorkingDir: ROOT,
-    entryPoints: ["src/cli/entry.ts"],
+    entryPoints: { entry: "src/cli/entry.ts", ...THREADS },
     bundle: true,
     splitting: true,
     platform: "node",
     format: "esm",
-    external: [ADDON],
+    external: [ADDON, THREAD],
     plugins: [fillIn(addon, options.commit ?? commitOf())],
     // A linked node_modules is named as if it were none.
     preserveSymlinks: true,
@@ -42,16 +48,21 @@ export async function bundleProgram(outfile: string, options: BundleOptions): Pr
     write: false,
     logLevel: "silent",
   });
-  const imports = new Map(
-    Object.entries(metafile.outputs).map(([path, { imports }]) => [
-      basename(path),
-      imports
-        .filter(({ kind, external }) => kind === "import-statement" && !external)
-        .map(({ path }) => basename(path)),
-    ]),
-  );
-  const first = new Set(["entry.js"]); // What every start needs; the set grows while it is walked through.
-  for (const name of first) for (const needed of imports.get(name)!) first.add(needed);
+  /** The parts that a part needs, with what it needs them for; `kinds`: of imports. */
+  function closure(entry: string, kinds: string[]): Set<string> {
+    const names = new Set([entry]); // It grows while it is walked through.
+    for (const name of names) {
+      for (const { path, kind, external } of metafile.outputs[`parts/${name}`]!.imports) {
+        if (kinds.includes(kind) && !external) names.add(basename(path));
+      }
+    }
+    return names;
+  }
+  const first = closure("entry.js", ["import-statement"]); // What every start needs.
+  const threads = Object.keys(THREADS).map((name) => {
+    const parts = [...closure(`${name}.js`, ["import-statement", "dynamic-import"])].sort();
+    return [name, [...parts.map((part) => `./${part}`), ADDON]];
+  });
 
   const parts = await Promise.all(
     outputFiles.map(async ({ path, contents }) => {
@@ -75,7 +86,7 @@ export async function bundleProgram(outfile: string, options: BundleOptions): Pr
   await mkdir(dirname(outfile), { recursive: true });
   await writeFile(
     outfile,
-    `${options.banner ?? ""}"use strict";\nconst parts = {\n${parts.sort().join("")}};\n${START}`,
+    `${options.banner ?? ""}"use strict";\nconst parts = {\n${parts.sort().join("")}};\nconst threads = ${JSON.stringify(Object.fromEntries(threads))};\n${START}`,
   );
 }
 
@@ -95,25 +106,36 @@ const NAMED = `for (const name of Object.keys(module.exports.default)) {
 }
 `;
 
-/** A part is run once, like any module; a packed one first becomes a function. Other names are Node's own modules. */
-const START = `const modules = {};
-function need(name) {
-  if (!Object.hasOwn(parts, name)) return require(name);
-  if (name === "${ADDON}") return unpack(name);
-  if (Object.hasOwn(modules, name)) return modules[name].exports;
-  const module = (modules[name] = { exports: {} });
-  const part = parts[name];
-  const run = part.length > 0 ? part : new Function("module", "exports", "require", unpack(name).toString());
-  run(module, module.exports, need);
-  return module.exports;
-}
-function unpack(name) {
-  const text = parts[name].toString();
-  const packed = text.slice(text.indexOf("/*") + 2, text.lastIndexOf("*/"));
-  return require("node:zlib").zstdDecompressSync(Buffer.from(packed, "base64"));
+/**
+ * A part is run once, like any module; a packed one first becomes a function. Other names are Node's own modules. A thread's
+ * program is the parts that it needs and this same text, begun at its own entry.
+ */
+const START = `function start(parts, threads, entry, require) {
+  const modules = {};
+  function need(name) {
+    if (name === "${THREAD}") return threadProgram;
+    if (!Object.hasOwn(parts, name)) return require(name);
+    if (name === "${ADDON}") return unpack(name);
+    if (Object.hasOwn(modules, name)) return modules[name].exports;
+    const module = (modules[name] = { exports: {} });
+    const part = parts[name];
+    const run = part.length > 0 ? part : new Function("module", "exports", "require", unpack(name).toString());
+    run(module, module.exports, need);
+    return module.exports;
+  }
+  function unpack(name) {
+    const text = parts[name].toString();
+    const packed = text.slice(text.indexOf("/*") + 2, text.lastIndexOf("*/"));
+    return require("node:zlib").zstdDecompressSync(Buffer.from(packed, "base64"));
+  }
+  function threadProgram(name) {
+    const own = threads[name].map((part) => parts[part].toString()).join(",\\n");
+    return '"use strict";\\nconst parts = {\\n' + own + "};\\n" + start + 'start(parts, {}, "./' + name + '.js", require);\\n';
+  }
+  need(entry);
 }
 try {
-  need("./entry.js");
+  start(parts, threads, "./entry.js", require);
 } catch (error) {
   process.stderr.write("wochit-relay: " + String(error?.message ?? error).split("\\n", 1)[0] + "\\n");
   process.exitCode = 1;
@@ -134,6 +156,7 @@ function fillIn(addon: Uint8Array, commit: string): Plugin {
               sha256: "${createHash("sha256").update(addon).digest("hex")}",
               unpack: () => require("${ADDON}"),
             },
+            thread: (name) => require("${THREAD}")(name),
           };
         `,
       }));

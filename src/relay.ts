@@ -8,6 +8,7 @@ import { type Mirror, openMirror } from "./mirror/open.ts";
 import { mediaRoute } from "./mirror/serve/route.ts";
 import type { Medium } from "./model/medium.ts";
 import type { Ports } from "./ports.ts";
+import type { Workers } from "./receive/accept.ts";
 import { openReceive } from "./receive/route.ts";
 import { createEndpointWorkers } from "./relay/endpoints.ts";
 import { healthRoutes } from "./relay/health.ts";
@@ -71,7 +72,11 @@ async function openPipeline(given: Config, options: PipelineOptions): Promise<Pi
   }
 
   try {
-    const store = await openStore(config, ports, { role: "relay", onLost: options.onLost });
+    const store = await openStore(config, ports, {
+      role: "relay",
+      onLost: options.onLost,
+      onThread: options.threads,
+    });
     closers.push(() => store.close());
     const freed = await store.freeLeases(clock.now());
     const secret = await store.mediaSecret();
@@ -81,9 +86,13 @@ async function openPipeline(given: Config, options: PipelineOptions): Promise<Pi
       parts.now.mirror.wake();
       endpoints.wake();
     });
-    const onAccepted = () => {
-      events++;
-      wake();
+    const accepting: Workers = {
+      hold: () => endpoints.hold(),
+      wake(fed) {
+        events++;
+        if (fed.media) parts.now.mirror.wake();
+        endpoints.wake(fed.endpoints ?? undefined);
+      },
     };
     let integrity: Integrity | null = null;
     const damage = () => integrity?.damage() ?? store.damage();
@@ -106,7 +115,7 @@ async function openPipeline(given: Config, options: PipelineOptions): Promise<Pi
           open: (config, { mirror: { targets, targetTrouble, spoolTrouble } }) =>
             openDoor(
               {
-                receive: openReceive({ store, config, ports, onAccepted }),
+                receive: openReceive({ store, config, ports, workers: accepting }),
                 media: mediaRoute({ store, targets, config: config.mirror, secret, log }),
                 health: healthRoutes({ store, config, clock, targetTrouble, spoolTrouble, damage }),
               },

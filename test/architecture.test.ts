@@ -167,7 +167,10 @@ test("time, chance and the process are touched in one place", () => {
 });
 
 test("nothing stands in the way of one CommonJS bundle", () => {
-  const wrong = files.filter((file) => /\bimport\.meta\b|^await /m.test(readFileSync(file, "utf8")));
+  // A thread's program is a part of the bundle (scripts/bundle.ts), and is found by its name there.
+  const program = /\bstartThread\("\w+", \(\) => new URL\("[^"]+", import\.meta\.url\), \w+\)/g;
+  const textOf = (file: string) => readFileSync(file, "utf8").replace(program, "");
+  const wrong = files.filter((file) => /\bimport\.meta\b|^await /m.test(textOf(file)));
   assert.deepEqual(wrong, []);
 });
 

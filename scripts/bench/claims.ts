@@ -15,7 +15,7 @@ export type ClaimSettings = { dir: string; config: ConfigInput; events: number }
 const AT_ONCE = 32;
 const LEASE = 30_000;
 
-const { store, config } = await openBenchStore(dir, given);
+const { store } = await openBenchStore(dir, given);
 
 const attempt = (): Attempt => ({
   startedAt: Date.now(),
@@ -49,7 +49,7 @@ async function workOff<J extends Job>(
 /** Jobs a second, of all kinds together. */
 async function run(store: Store): Promise<number> {
   const target = await store.targetId({ type: "local", dir });
-  await acceptEvents(store, config, events);
+  await acceptEvents(store, events);
   const begun = performance.now();
   const wish = () => ({ now: Date.now(), limit: AT_ONCE, leaseFor: LEASE });
   const downloads = await workOff(

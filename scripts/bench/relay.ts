@@ -2,6 +2,7 @@
 import "../../src/platform/thread-pool.ts";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
+import process from "node:process";
 import { loadConfig } from "../../src/config/load.ts";
 import type { ConfigInput } from "../../src/config/schema.ts";
 import { openLog } from "../../src/platform/log/log.ts";
@@ -18,5 +19,9 @@ const path = join(dir, "config.json");
 writeFileSync(path, JSON.stringify(given, null, 2));
 const config = loadConfig(path, { env: {}, cwd: dir });
 const log = await openLog({ level: config.log.level, format: "json" }, false);
-const relay = await openRelay(config, { clock: systemClock(), random: systemRandom(), log }, { workers });
+const relay = await openRelay(
+  config,
+  { clock: systemClock(), random: systemRandom(), log },
+  { workers, threads: process.env.INLINE === undefined },
+);
 reportReady({ ready: { url: relay.url }, close: () => relay.close() });

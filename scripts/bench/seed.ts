@@ -26,8 +26,8 @@ export async function openBenchStore(dir: string, given: ConfigInput): Promise<{
 }
 
 /** Takes so many events in through the relay's own way, each of a video of its own. */
-export async function acceptEvents(store: Store, config: Config, events: number): Promise<void> {
-  const accept = createAccept({ store, config });
+export async function acceptEvents(store: Store, events: number): Promise<void> {
+  const accept = createAccept({ store });
   const template = bodyTemplate();
   const run = ++runs * 2 ** 12 + (Date.now() % 2 ** 12);
   for (let from = 0; from < events; from += AT_ONCE) {

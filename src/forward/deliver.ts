@@ -61,11 +61,17 @@ export function createDeliveries(parts: DeliveryParts): Queue<DeliveryJob> {
   const pace = createRateLimit(endpoint.ratePerSecond, clock);
 
   async function run(job: DeliveryJob, lease: Lease): Promise<void> {
-    const giveBack = await parts.budget.take(endpoint.id, job.bytes ?? 0, lease.ending);
+    const room = parts.budget.take(endpoint.id, job.bytes ?? 0, lease.ending);
+    const giveBack = await room;
     if (giveBack === null) return;
     try {
-      await pace(lease.ending);
-      if (!lease.ending.aborted && !lease.signal.aborted) await attempt(job, lease);
+      const turn = pace(lease.ending);
+      await turn;
+      // The body may have been erased while the job waited: then the one that came with the claim is not sent.
+      const hasWaited = room instanceof Promise || turn instanceof Promise;
+      if (!lease.ending.aborted && !lease.signal.aborted) {
+        await attempt(hasWaited ? { ...job, body: null } : job, lease);
+      }
     } finally {
       giveBack();
     }
@@ -77,6 +83,8 @@ export function createDeliveries(parts: DeliveryParts): Queue<DeliveryJob> {
     const written = await write(job);
     const answer = "body" in written ? await post(job, written, startedAt, lease.signal) : written;
     if (lease.signal.aborted) return;
+    // The endpoint has answered: the next request may begin while this one is settled.
+    lease.yieldSlot();
 
     const { status, response, error } = answer;
     const made = { startedAt, duration: Math.round(clock.elapsed() - begun), status, response, error };
@@ -94,17 +102,21 @@ export function createDeliveries(parts: DeliveryParts): Queue<DeliveryJob> {
   }
 
   /** The body as of now. While the answer is awaited only that is in memory, not the received bytes as well. */
-  async function write({ event, media, replay }: DeliveryJob): Promise<Written | Answer> {
-    const body = await store.eventBody(event.id).catch((error) => {
-      if (error instanceof RelayError && error.code === "body_expired") return null;
-      throw error;
-    });
+  async function write({ event, media, replay, ...job }: DeliveryJob): Promise<Written | Answer> {
+    const body = job.body ?? (await readBody(event.id));
     if (body === null) return NO_BODY;
     try {
       return buildBody({ event, body, media, link, replay, mode: endpoint.body });
     } catch (error) {
       return failure(errorLine(error));
     }
+  }
+
+  async function readBody(eventId: string): Promise<Uint8Array | null> {
+    return store.eventBody(eventId).catch((error) => {
+      if (error instanceof RelayError && error.code === "body_expired") return null;
+      throw error;
+    });
   }
 
   async function post(job: DeliveryJob, sent: Written, startedAt: number, stop: AbortSignal): Promise<Answer> {
@@ -176,6 +188,7 @@ export function createDeliveries(parts: DeliveryParts): Queue<DeliveryJob> {
   return {
     name: `deliver/${endpoint.id}`,
     concurrency: limitSlots(endpoint),
+    claimsAhead: endpoint.ratePerSecond === null,
     claim: (wish) => store.claimDeliveries({ ...wish, endpoint: endpoint.id }),
     run,
   };

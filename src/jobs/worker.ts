@@ -3,6 +3,7 @@ import { type Job, LEASE, type QueueName } from "../model/job.ts";
 import { every } from "../platform/timing.ts";
 import type { Ports } from "../ports.ts";
 import type { Claimed, ClaimWish, Store } from "../store/store.ts";
+import { createAhead } from "./ahead.ts";
 import { createWake } from "./wake.ts";
 
 /** How soon a queue is asked again that gave nothing due, or failed, in milliseconds. */
@@ -29,15 +30,22 @@ export type Queue<J extends Job> = {
   concurrency: number;
   /** How many more may run now, where a limit is shared; called before each claim. A caller that frees room wakes the worker. */
   room?(): number;
+  /** Jobs may be claimed before a slot is free, where they are quick. */
+  claimsAhead?: boolean;
   /** Claims due jobs. A due job that is not given is held back by the queue's limits; the end of a job wakes the worker. */
   claim(wish: ClaimWish): Promise<Claimed<J>>;
   /** Does the work and settles the job. After a throw, which is logged, the job is due again when its lease ends. */
   run(job: J, lease: Lease): Promise<void>;
 };
 
-export type Worker = {
+export type Worker<J extends Job = never> = {
   /** A job may be due: claims now. */
   wake(): void;
+  /**
+   * Holds a free slot for a job that is about to be enqueued and claimed at once; null where none is free, or another job may
+   * be due. The returned function takes that job, or frees the slot.
+   */
+  hold(): ((job: J | null) => void) | null;
   /**
    * Claims nothing more; resolves when running jobs have ended, or were aborted after `grace` milliseconds. Jobs that did not
    * settle are due again at once.
@@ -48,13 +56,16 @@ export type Worker = {
 type Running<J> = { abort: AbortController; job: J; again: J | null };
 
 /** Works a queue until stopped: claim → run → settle. Woken by enqueues, settles and due times, without polling. */
-export function startWorker<J extends Job>(queue: Queue<J>, store: Store, { clock, log }: Ports): Worker {
+export function startWorker<J extends Job>(queue: Queue<J>, store: Store, { clock, log }: Ports): Worker<J> {
   const running = new Map<string, Running<J>>();
+  const ahead = createAhead<J>(queue.claimsAhead ? queue.concurrency : 0, clock);
   let slots = queue.concurrency;
   let stopped = false;
   let looking = false;
   let look = Promise.resolve();
   let lookAgain = false;
+  /** The last claim left nothing that is due, and nothing has woken the worker since. */
+  let isQuiet = false;
   let cancelTimer: (() => void) | null = null;
   const drained: (() => void)[] = [];
   const ending = new AbortController();
@@ -72,18 +83,35 @@ export function startWorker<J extends Job>(queue: Queue<J>, store: Store, { cloc
    */
   function begin(job: J): void {
     const same = running.get(job.id);
-    if (same === undefined) return start(job);
-    same.job.claim = job.claim;
-    same.again = job;
+    if (same !== undefined) {
+      same.job.claim = job.claim;
+      same.again = job;
+    } else if (freeSlots() > 0) start(job);
+    else ahead.put(job);
+  }
+
+  const freeSlots = () => Math.min(slots, queue.room?.() ?? slots);
+
+  /** Begins what was claimed ahead, as far as slots are free. */
+  function fill(): void {
+    while (freeSlots() > 0) {
+      const next = ahead.take();
+      if (next === undefined) return;
+      if (next.late || stopped) void giveBack(next.job);
+      else start(next.job);
+    }
   }
 
   function start(job: J): void {
     const abort = new AbortController();
+    const begun = clock.elapsed();
     let holdsSlot = true;
     const yieldSlot = () => {
       if (!holdsSlot) return;
       holdsSlot = false;
       slots++;
+      ahead.ended(clock.elapsed() - begun);
+      fill();
       wake();
     };
     slots--;
@@ -126,7 +154,7 @@ export function startWorker<J extends Job>(queue: Queue<J>, store: Store, { cloc
         lookAgain = false;
         cancelTimer?.();
         cancelTimer = null;
-        const limit = Math.min(slots, queue.room?.() ?? slots);
+        const limit = Math.max(0, freeSlots()) + ahead.room();
         if (stopped || limit <= 0) break;
         const now = clock.now();
         const { jobs, nextDue } = await queue.claim({ limit, now, leaseFor: LEASE });
@@ -137,6 +165,7 @@ export function startWorker<J extends Job>(queue: Queue<J>, store: Store, { cloc
         }
         for (const job of jobs) begin(job);
         const isDue = nextDue !== null && nextDue <= now;
+        isQuiet = !isDue;
         if (jobs.length > 0 && slots > 0 && isDue) lookAgain = true;
         else if (slots > 0 && nextDue !== null)
           setTimer(isDue ? CLAIM_AGAIN : Math.max(nextDue - clock.now(), SHORTEST_WAIT));
@@ -155,19 +184,38 @@ export function startWorker<J extends Job>(queue: Queue<J>, store: Store, { cloc
   }
 
   // Jobs that one commit settles end in one turn, and one claim fills their slots.
-  const wake = createWake(() => {
+  const lookSoon = createWake(() => {
     if (stopped) return;
     lookAgain = true;
     if (!looking) look = lookForJobs();
   });
 
+  function wake(): void {
+    isQuiet = false;
+    lookSoon();
+  }
+
+  function hold(): ((job: J | null) => void) | null {
+    if (!isQuiet || stopped || freeSlots() <= 0) return null;
+    slots--;
+    return (job) => {
+      slots++;
+      if (job === null) return;
+      if (stopped) void giveBack(job);
+      else begin(job);
+    };
+  }
+
   wake();
   return {
     wake,
+    hold,
     async stop(grace) {
       stopped = true;
       cancelTimer?.();
       ending.abort(new Error("the worker is stopping"));
+      const unbegun: Promise<unknown>[] = [];
+      for (let next = ahead.take(); next !== undefined; next = ahead.take()) unbegun.push(giveBack(next.job));
       if (running.size > 0) {
         const done = new Promise<void>((resolve) => {
           drained.push(resolve);
@@ -178,7 +226,7 @@ export function startWorker<J extends Job>(queue: Queue<J>, store: Store, { cloc
         await done;
         cancel();
       }
-      await look;
+      await Promise.all([look, ...unbegun]);
       endRenewals();
     },
   };

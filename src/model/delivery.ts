@@ -21,6 +21,8 @@ export type DeliveryJob = Job & {
   event: StoredEvent;
   /** The length of the received body; null once retention has deleted it. */
   bytes: number | null;
+  /** The received body, where it is small; null: it is to be read when it is sent. */
+  body: Uint8Array | null;
   media: Medium[];
 };
 

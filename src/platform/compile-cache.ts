@@ -17,3 +17,16 @@ export function enableCompileCache(): void {
   if (owner === undefined || (getuid?.() === 0 && owner !== 0)) return;
   module.enableCompileCache(join(packages, ".cache/wochit-relay"));
 }
+
+/** The environment of a thread, which keeps its compiled sources in the same place. */
+export function compileCacheEnvironment(): NodeJS.ProcessEnv {
+  const { env } = process;
+  // Node appends a folder of its version to the one that it is given.
+  const dir = module.getCompileCacheDir?.();
+  return dir === undefined ? env : { ...env, NODE_COMPILE_CACHE: dirname(dir) };
+}
+
+/** Writes what was compiled since; a thread that is ended later would not. */
+export function flushCompileCache(): void {
+  module.flushCompileCache?.();
+}

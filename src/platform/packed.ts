@@ -5,6 +5,8 @@ export type Packed = {
   /** The version of the SQLite in the addon. */
   sqlite: string;
   addon: PackedAddon;
+  /** The program of a thread, as text. */
+  thread(name: string): string;
 };
 
 /** SQLite's native addon: a library for one system and processor. */

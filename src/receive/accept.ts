@@ -1,9 +1,7 @@
-import type { Config } from "../config/schema.ts";
 import { RelayError } from "../errors.ts";
-import type { ProviderEvent } from "../model/event.ts";
-import { planEvent } from "../rules/plan.ts";
+import type { DeliveryJob } from "../model/delivery.ts";
+import { LEASE } from "../model/job.ts";
 import type { Accepted, Store } from "../store/store.ts";
-import { parseEvent } from "../wochit/event.ts";
 import { decodeByLook } from "./decode.ts";
 
 export type Accept = (
@@ -12,23 +10,42 @@ export type Accept = (
   receivedAt: number,
   /** `late`: the bytes come from quarantine. */
   how?: { late: boolean },
-) => Promise<Accepted & { event: ProviderEvent }>;
+) => Promise<Accepted>;
 
 /** Limits of unpacking a quarantined body: bytes, and layers of encoding. */
 const MAX_UNPACKED = 16 * 2 ** 20;
 const MAX_LAYERS = 3;
 
+/** Who works on what comes in. */
+export type Workers = {
+  /** Holds a slot of each endpoint that has one free and nothing else to do. `use`: by these; the others are free again. */
+  hold(): { endpoints: string[]; use(leased: DeliveryJob[]): void };
+  /** Something was committed that feeds these. */
+  wake(feeds: Accepted["feeds"]): void;
+};
+
 /**
- * Takes an event, from the route or from quarantine: parses the bytes, plans what follows, commits all of it. Rejects with
- * RelayError "invalid_json" or "invalid_event" (nothing was stored) or "store_unavailable".
+ * Takes an event, from the route or from quarantine. Rejects with RelayError "invalid_json" or "invalid_event" (nothing was
+ * stored) or "store_unavailable".
  */
-export function createAccept({ store, config }: { store: Store; config: Config }): Accept {
+export function createAccept({ store, workers }: { store: Pick<Store, "accept">; workers?: Workers }): Accept {
   return async (body, sourceAddress, receivedAt, { late } = { late: false }) => {
-    const event = parseEvent(body);
-    const plan = planEvent(event, receivedAt, config);
-    const { dedupeWindow } = config.receive;
-    const accepted = await store.accept({ receivedAt, sourceAddress, body, event, plan, dedupeWindow, late });
-    return { ...accepted, event };
+    const received = { receivedAt, sourceAddress, body, ...(late && { late }) };
+    const held = workers?.hold();
+    if (held === undefined || held.endpoints.length === 0) {
+      const accepted = await store.accept(received);
+      workers?.wake(accepted.feeds);
+      return accepted;
+    }
+    let leased: DeliveryJob[] = [];
+    try {
+      const accepted = await store.accept({ ...received, lease: { endpoints: held.endpoints, leaseFor: LEASE } });
+      leased = accepted.leased;
+      workers?.wake(accepted.feeds);
+      return accepted;
+    } finally {
+      held.use(leased);
+    }
   };
 }
 
@@ -36,7 +53,7 @@ export function createAccept({ store, config }: { store: Store; config: Config }
  * The same for bodies from quarantine, which are kept without their headers: one that is no JSON may be compressed, or
  * UTF-16.
  */
-export function createAcceptKept(options: { store: Store; config: Config }): Accept {
+export function createAcceptKept(options: { store: Pick<Store, "accept"> }): Accept {
   const accept = createAccept(options);
   return async (body, sourceAddress, receivedAt, how) => {
     let bytes = body;

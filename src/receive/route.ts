@@ -8,7 +8,7 @@ import { errorAnswer, whyBroken } from "../platform/http/server.ts";
 import { createLimitedLog } from "../platform/log/limited-log.ts";
 import type { Ports } from "../ports.ts";
 import type { Store } from "../store/store.ts";
-import { createAccept } from "./accept.ts";
+import { createAccept, type Workers } from "./accept.ts";
 import { createMemoryLimit, readBody } from "./body.ts";
 import { decodeBody, type Writing, writingOf } from "./decode.ts";
 import { createKeep } from "./keep-refused.ts";
@@ -41,7 +41,7 @@ type Given = {
 export type Receive = { routes: Hono<Env>; unserved: Unserved };
 
 /** The webhook: source → size → parse → commit → answer (CONTRACT, "Public listener"). */
-export function openReceive(options: { store: Store; config: Config; ports: Ports; onAccepted(): void }): Receive {
+export function openReceive(options: { store: Store; config: Config; ports: Ports; workers?: Workers }): Receive {
   const { store, config, ports } = options;
   const { clock, log } = ports;
   const { receive } = config;
@@ -122,15 +122,13 @@ export function openReceive(options: { store: Store; config: Config; ports: Port
         log.warn("loop stopped: an endpoint leads back to this relay", { ...facts, event: id, video: videoId });
         return new Response(JSON.stringify({ id, status: "duplicate" }), JSON_ANSWER);
       }
-      const { id, status, event } = await accept(body, facts.from, receivedAt);
-      const { type, videoId } = event;
+      const { id, status, type, videoId } = await accept(body, facts.from, receivedAt);
       log.info(status === "accepted" ? "event accepted" : "event repeated", {
         ...facts,
         event: id,
         type,
         video: videoId,
       });
-      options.onAccepted();
       // Not Response.json: the server has a fast path for text and plain headers.
       return new Response(JSON.stringify({ id, status }), JSON_ANSWER);
     } catch (error) {

@@ -3,9 +3,11 @@ import type { Endpoint } from "../config/schema.ts";
 import { createByteBudget } from "../forward/byte-budget.ts";
 import { createDeliveries, type DeliveryParts } from "../forward/deliver.ts";
 import { startWorker, type Worker } from "../jobs/worker.ts";
+import type { DeliveryJob } from "../model/delivery.ts";
 import { shareOpenFiles } from "../platform/files/open-files.ts";
 import { type Outbound, openOutbound } from "../platform/net/outbound.ts";
 import type { Ports } from "../ports.ts";
+import type { Workers } from "../receive/accept.ts";
 import type { Store } from "../store/store.ts";
 
 /** An endpoint that leaves the config ends after its timeout and SETTLING (for the last commits), at most LONGEST_LEAVE. Milliseconds. */
@@ -13,7 +15,7 @@ const SETTLING = 1_000;
 const LONGEST_LEAVE = 30_000;
 
 /** One endpoint with its own worker, connections and keys. */
-type Sending = { endpoint: Endpoint; worker: Worker; outbound: Outbound };
+type Sending = { endpoint: Endpoint; worker: Worker<DeliveryJob>; outbound: Outbound };
 
 /** The delivery workers, one for each endpoint. */
 export function createEndpointWorkers(
@@ -36,11 +38,18 @@ export function createEndpointWorkers(
       ...queue,
       room: () => queue.concurrency - (underWay.get(id) ?? 0),
       run(job, lease) {
+        let isUnderWay = true;
         count(1);
-        return queue.run(job, lease).finally(() => {
-          count(-1);
+        const end = () => {
+          if (isUnderWay) count(-1);
+          isUnderWay = false;
+        };
+        const yieldSlot = () => {
+          end();
+          lease.yieldSlot();
           sending.get(id)?.worker.wake();
-        });
+        };
+        return queue.run(job, { ...lease, yieldSlot }).finally(yieldSlot);
       },
     };
     return { endpoint, outbound, worker: startWorker(shared, store, ports) };
@@ -69,8 +78,24 @@ export function createEndpointWorkers(
       for (const [id, endpoint] of wanted) if (!sending.has(id)) sending.set(id, start(endpoint));
     },
 
-    wake(): void {
-      for (const { worker } of sending.values()) worker.wake();
+    /** Deliveries of these endpoints, or (without) of any may be due. */
+    wake(endpoints: Iterable<string> = sending.keys()): void {
+      for (const id of endpoints) sending.get(id)?.worker.wake();
+    },
+
+    /** Holds a slot of each that has one free and nothing else to do; of none whose rate decides when the next goes. */
+    hold(): ReturnType<Workers["hold"]> {
+      const held = new Map<string, (job: DeliveryJob | null) => void>();
+      for (const [id, { endpoint, worker }] of sending) {
+        const use = endpoint.ratePerSecond === null ? worker.hold() : null;
+        if (use) held.set(id, use);
+      }
+      return {
+        endpoints: [...held.keys()],
+        use(leased) {
+          for (const [id, use] of held) use(leased.find(({ endpoint }) => endpoint === id) ?? null);
+        },
+      };
     },
 
     /** Stops all of them; attempts under way have `grace` milliseconds. */

@@ -74,7 +74,7 @@ export async function openStandby(
   const none = () => errorAnswer("store_unavailable", "the relay cannot read its database; ask again");
   const door = openDoor(
     {
-      receive: openReceive({ store, config, ports, onAccepted() {} }),
+      receive: openReceive({ store, config, ports }),
       media: readsStore ? await openMedia().catch(() => none) : none,
       health: healthRoutes({ store, config, clock }),
     },

@@ -39,9 +39,10 @@ export type Relay = {
 
 /**
  * `workers: false` receives and stores, but downloads and delivers nothing. `socket`: a file descriptor that listens already.
- * `self`: how to start this program again; with it the database is checked once a day in a process of its own.
+ * `self`: how to start this program again; with it the database is checked once a day in a process of its own. `threads`:
+ * the store works on threads of its own, which take the machine's clock.
  */
-export type RelayOptions = { workers?: boolean; socket?: number; self?: Command };
+export type RelayOptions = { workers?: boolean; socket?: number; self?: Command; threads?: boolean };
 
 /** Everything that works on the store: the answers of the public listener, and the work on media and deliveries. */
 export type Pipeline = {
@@ -73,6 +74,8 @@ export type PipelineOptions = {
   ports: Omit<Ports, "clock"> & { clock: SteadyClock };
   /** False: it receives and stores, but downloads and delivers nothing. */
   workers: boolean;
+  /** The store works on threads of its own. */
+  threads: boolean;
   /** How to start this program again. */
   self: Command;
   /** The database is checked once a day in a process of its own. */
@@ -97,7 +100,7 @@ export async function supervise(
   const { log } = others;
   const clock = steadyClock(machine, log);
   const ports = { ...others, clock };
-  const { workers = true, self = selfCommand() } = options;
+  const { workers = true, threads = false, self = selfCommand() } = options;
   let config = given;
   let pipeline: Pipeline | null = null;
   let standby: Standby | null = null;
@@ -121,6 +124,7 @@ export async function supervise(
     options.openPipeline(config, {
       ports,
       workers,
+      threads,
       self,
       checks: options.self !== undefined,
       publicUrl,

@@ -1,12 +1,14 @@
 import type { Config } from "../config/schema.ts";
 import type { Ports } from "../ports.ts";
+import { type Opening, settingsOf } from "./settings.ts";
 import type { Store, StoreOptions } from "./store.ts";
 
-type OpenEngine = (config: Config, ports: Ports, options: StoreOptions) => Promise<Store>;
+type OpenEngine = (opening: Opening, ports: Ports, options: StoreOptions) => Promise<Store>;
 
 /** One line per store engine; each is loaded only when it is used. */
-const engines: Record<"sqlite", () => Promise<OpenEngine>> = {
+const engines: Record<"sqlite" | "thread", () => Promise<OpenEngine>> = {
   sqlite: async () => (await import("./sqlite/open.ts")).openSqliteStore,
+  thread: async () => (await import("./thread/client.ts")).openThreadStore,
 };
 
 /**
@@ -14,6 +16,11 @@ const engines: Record<"sqlite", () => Promise<OpenEngine>> = {
  * ours or newer than this program; RelayError("not_found") when an operator's command finds none.
  */
 export async function openStore(config: Config, ports: Ports, options: StoreOptions): Promise<Store> {
-  const open = await engines.sqlite();
-  return open(config, ports, options);
+  const open = await engines[options.onThread ? "thread" : "sqlite"]();
+  return open({ dataDir: config.dataDir, settings: settingsOf(config) }, ports, options);
+}
+
+/** Starts the thread of a store that will be opened `onThread`: its program is loaded while this one's is. */
+export async function warmUpThread(): Promise<void> {
+  (await import("./thread/remote.ts")).warmUp();
 }

@@ -1,15 +1,26 @@
 import type { Config } from "../config/schema.ts";
+import type { MirrorChoice } from "../rules/plan.ts";
 import type { StoreSettings } from "./store.ts";
+
+/**
+ * What an engine needs to know of a config. It can be copied to a thread. `checkpointAt`: pages of the log at which a commit
+ * moves them into the database itself; more where that is done beside it.
+ */
+export type Opening = { dataDir: string; settings: StoreSettings; checkpointAt?: number };
 
 /** What of a config concerns the store. */
 export function settingsOf({
   endpoints,
-  receive,
-  mirror,
+  receive: { keepRefused, dedupeWindow },
+  mirror: { enabled, onDelete, deleteAfter, linkLifetime },
 }: Pick<Config, "endpoints"> & {
-  receive: Pick<Config["receive"], "keepRefused">;
-  mirror: Pick<Config["mirror"], "enabled" | "onDelete">;
+  receive: Pick<Config["receive"], "keepRefused" | "dedupeWindow">;
+  mirror: MirrorChoice;
 }): StoreSettings {
-  const { keepRefused } = receive;
-  return { endpoints, keepRefused, isMirroring: mirror.enabled, keepsDeleted: mirror.onDelete === "keep" };
+  return {
+    endpoints: endpoints.map(({ id, events, order, send, maxWait }) => ({ id, events, order, send, maxWait })),
+    mirror: { enabled, onDelete, deleteAfter, linkLifetime },
+    keepRefused,
+    dedupeWindow,
+  };
 }

@@ -1,4 +1,3 @@
-import type { Config } from "../config/schema.ts";
 import type { Attempt, Delivery, DeliveryJob, DeliveryOutcome, EndpointState } from "../model/delivery.ts";
 import type { ProviderEvent, Quarantined, RefusalReason, StoredEvent } from "../model/event.ts";
 import type {
@@ -14,25 +13,37 @@ import type {
 import type { MediaState, Medium } from "../model/medium.ts";
 import type { Plan } from "../model/plan.ts";
 import type { Video, VideoState } from "../model/video.ts";
+import type { EndpointChoice, MirrorChoice } from "../rules/plan.ts";
 import type { TargetPlace } from "../targets/table.ts";
 import type { Backups } from "./backups.ts";
 
-/** An event on its way in. */
-export type Acceptance = {
+/** The bytes of an event, as they were received. */
+export type Received = {
   receivedAt: number;
   sourceAddress: string;
   body: Uint8Array;
-  event: ProviderEvent;
-  plan: Plan;
-  /** Milliseconds; 0 turns the recognition of duplicates off. */
-  dedupeWindow: number;
   /** It was received before, and kept in quarantine: what it says of its video counts as of then (CONTRACT, "Late"). */
   late?: boolean;
+  /** Endpoints that have a slot free for a delivery of this event: where nothing is before it, it is claimed at once. */
+  lease?: { endpoints: string[]; leaseFor: number };
 };
+
+/** An event on its way in: what was received, and what it says and causes. */
+export type Acceptance = Received & { event: ProviderEvent; plan: Plan };
 
 export type Mapping = { videoId: string; context: string };
 
-export type Accepted = { id: string; status: "accepted" | "duplicate" };
+/** What became of an event that was received. */
+export type Accepted = {
+  id: string;
+  status: "accepted" | "duplicate";
+  type: string | null;
+  videoId: string;
+  /** The deliveries that were claimed with it, by `Received.lease`. */
+  leased: DeliveryJob[];
+  /** Who may have work now: on media, and (`endpoints`) on deliveries, but for those that were leased; null: any endpoint. */
+  feeds: { media: boolean; endpoints: string[] | null };
+};
 
 export type Refusal = {
   receivedAt: number;
@@ -54,13 +65,12 @@ export type Page = { limit: number; before?: string; since?: number; until?: num
 
 /** What the config says that concerns the store; a reload may change it. */
 export type StoreSettings = {
-  endpoints: Config["endpoints"];
+  endpoints: EndpointChoice[];
+  mirror: MirrorChoice;
+  /** Milliseconds; 0 turns the recognition of duplicates off. */
+  dedupeWindow: number;
   /** Bytes of refused bodies that are kept. */
   keepRefused: number;
-  /** Whether media are downloaded at all. */
-  isMirroring: boolean;
-  /** Whether the copies of a deleted video stay. */
-  keepsDeleted: boolean;
 };
 
 /** What a check of the whole database found; nothing wrong: it is whole. */
@@ -85,8 +95,11 @@ export type Counts = {
  * `verbs.ts` says of each how it is run.
  */
 export type StoreVerbs = {
-  /** Stores an event, its mapping, media and jobs in one transaction, or counts it on the event it repeats. */
-  accept(acceptance: Acceptance): Promise<Accepted>;
+  /**
+   * Reads an event, and stores it, its mapping, media and jobs in one transaction, or counts it on the event it repeats.
+   * RelayError("invalid_json" or "invalid_event"): it is none, and nothing was stored.
+   */
+  accept(received: Received): Promise<Accepted>;
   /**
    * Keeps the bytes of a refused request; of what is no event equal ones once. A full ring gives up what does not read as an
    * event, then the oldest of the address that holds most.
@@ -242,6 +255,8 @@ export type StoreVerbs = {
   noteCheck(check: IntegrityCheck): Promise<void>;
   /** Commits next to nothing, to find out whether it can; rejects like any write. */
   probe(): Promise<void>;
+  /** Moves what the log of commits holds into the database, except what is being read. Commits do so too, now and then. */
+  checkpoint(): Promise<void>;
 };
 
 /** An open store: its verbs, and what is answered at once, from memory. */
@@ -264,5 +279,8 @@ export type Store = StoreVerbs & {
 /** The relay owns the data folder, alone; an operator's command works beside it, on a database that must exist. */
 export type StoreRole = "relay" | "operator";
 
-/** `onLost`: the store has lost a file; it takes nothing until it is closed and opened anew. */
-export type StoreOptions = { role: StoreRole; onLost?(): void };
+/**
+ * `onLost`: the store has lost a file; it takes nothing until it is closed and opened anew. `onThread`: it works on threads
+ * of its own, so that this event loop waits for no disk; for a clock and randomness of the machine.
+ */
+export type StoreOptions = { role: StoreRole; onLost?(): void; onThread?: boolean };

@@ -6,27 +6,33 @@ import type { StoreVerbs } from "./store.ts";
  * How a verb is run.
  * - `read`: it changes nothing.
  * - `write`: one transaction. `durable`: what it wrote must survive a crash once it has answered; what is not durable
- *   (leases) a start makes good. `bytes`: about how many it writes, where that is much.
- * - `several`: it makes its own transactions.
+ *   (leases) a start makes good. `carriesBody`: its one argument is plain data (JSON) but for the bytes of its `body`.
+ * - `own`: the engine does it in its own way, with transactions of its own.
+ *
+ * `beside`: it may take long, and must hold no writer up: an engine on threads does it on another connection.
  */
-export type VerbLine<Args extends unknown[]> =
-  | { does: "read" }
-  | { does: "write"; durable: boolean; bytes(...args: Args): number }
-  | { does: "several" };
+export type VerbLine =
+  | { does: "read"; beside?: true }
+  | { does: "write"; durable: boolean; carriesBody?: true }
+  | { does: "own"; beside?: true };
+
+/** What carries most of what is written. */
+export type WithBody = { body: Uint8Array };
 
 type Verbs<Port> = { [Verb in keyof Port]: (...args: never[]) => Promise<unknown> };
 
 /** One line per verb of a port; one that has no line does not compile. */
-export type VerbTable<Port extends Verbs<Port>> = { [Verb in keyof Port]: VerbLine<Parameters<Port[Verb]>> };
+export type VerbTable<Port extends Verbs<Port>> = { [Verb in keyof Port]: VerbLine };
 
 const read = { does: "read" } as const;
-const write = { does: "write", durable: true, bytes: () => 0 } as const;
-const lease = { does: "write", durable: false, bytes: () => 0 } as const;
-const several = { does: "several" } as const;
+const longRead = { does: "read", beside: true } as const;
+const write = { does: "write", durable: true } as const;
+const lease = { does: "write", durable: false } as const;
+const own = { does: "own" } as const;
 
 export const storeVerbs = {
-  accept: { ...write, bytes: ({ body }) => body.length },
-  quarantine: { ...write, bytes: ({ body }) => body.length },
+  accept: { ...write, carriesBody: true },
+  quarantine: { ...write, carriesBody: true },
 
   claimDownloads: lease,
   claimDeliveries: lease,
@@ -54,16 +60,16 @@ export const storeVerbs = {
 
   bringForward: write,
   seenAt: write,
-  changeMark: read,
+  changeMark: own,
 
   event: read,
   eventBody: read,
   eventMedia: read,
-  events: read,
+  events: longRead,
   replay: write,
 
   delivery: read,
-  deliveries: read,
+  deliveries: longRead,
   retryDelivery: write,
   cancelDelivery: write,
   endpoints: read,
@@ -71,29 +77,30 @@ export const storeVerbs = {
   resumeEndpoint: write,
 
   video: read,
-  videos: read,
-  videosOfContext: read,
+  videos: longRead,
+  videosOfContext: longRead,
   importContexts: write,
-  forgetVideo: several,
+  forgetVideo: own,
 
   medium: read,
-  media: read,
+  media: longRead,
   mediumByKey: read,
   retryMedium: write,
   mendMedium: write,
 
-  quarantined: read,
+  quarantined: longRead,
   quarantinedBody: read,
   dropQuarantined: write,
 
   epoch: read,
-  counts: read,
+  counts: longRead,
   mediaSecret: write,
   publicUrl: read,
   notePublicUrl: write,
   lastCheck: read,
   noteCheck: write,
-  probe: several,
+  probe: own,
+  checkpoint: { ...own, beside: true },
 } as const satisfies VerbTable<StoreVerbs>;
 
 export const backupVerbs = {
@@ -116,17 +123,20 @@ export type Work<Args extends unknown[], Result> =
   | ((...args: Args) => Job<Result>)
   | { answer?(...args: Args): Job<Result | undefined>; run(...args: Args): Job<Result>; patience?: number };
 
-/** What each verb of a port does; one of several transactions is a function that makes them. */
+/** What each verb of a port does; one that an engine does in its own way is a function. */
 export type Works<Port extends Verbs<Port>, Table extends VerbTable<Port>> = {
-  [Verb in keyof Port]: Table[Verb] extends { does: "several" }
+  [Verb in keyof Port]: Table[Verb] extends { does: "own" }
     ? Port[Verb]
     : Work<Parameters<Port[Verb]>, Awaited<ReturnType<Port[Verb]>>>;
 };
 
-/** How an engine runs jobs. A write resolves once it is committed; `bytes`: about how many it writes, where that is much. */
+/**
+ * How an engine runs jobs. A write resolves once it is committed. `line`: whether it is an event that comes in, or (default)
+ * work; `bytes`: about how many it writes, where that is much.
+ */
 export type Engine = {
   read<T>(job: Job<T>): Promise<T>;
-  write<T>(job: Job<T>, how?: { bytes?: number; patience?: number }): Promise<T>;
+  write<T>(job: Job<T>, how?: { line?: "intake" | "work"; bytes?: number; patience?: number }): Promise<T>;
 };
 
 type AnyWork = Exclude<Work<unknown[], unknown>, (...args: never) => unknown>;
@@ -137,17 +147,21 @@ export function makeVerbs<Port extends Verbs<Port>, Table extends VerbTable<Port
   works: Works<Port, Table>,
   { read, write }: Engine,
 ): Port {
-  const make = (line: VerbLine<unknown[]>, { answer, run, patience }: AnyWork) => {
+  const make = (line: VerbLine, { answer, run, patience }: AnyWork) => {
     if (line.does === "read") return (...args: unknown[]) => read(run(...args));
-    if (line.does === "several") return run;
-    const begin = (...args: unknown[]) =>
-      write(run(...args), { bytes: line.bytes(...args), ...(patience !== undefined && { patience }) });
+    if (line.does === "own") return run;
+    // Async, so that it rejects where there is no job to make.
+    const begin = async (...args: unknown[]) =>
+      write(run(...args), {
+        ...(line.carriesBody && { line: "intake", bytes: (args[0] as WithBody).body.length }),
+        ...(patience !== undefined && { patience }),
+      });
     if (answer === undefined) return begin;
     return async (...args: unknown[]) => (await read(answer(...args))) ?? begin(...args);
   };
   const verbs = Object.keys(table).map((name) => {
     const work = works[name as keyof Port] as AnyWork | AnyWork["run"];
-    const line = table[name as keyof Port] as VerbLine<unknown[]>;
+    const line = table[name as keyof Port] as VerbLine;
     return [name, make(line, typeof work === "function" ? { run: work } : work)];
   });
   return Object.fromEntries(verbs);

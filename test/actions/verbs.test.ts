@@ -210,8 +210,8 @@ test("endpoints are those of the config, with what waits, and those that left it
 });
 
 test("a refused body becomes an event and leaves the quarantine; one that is none stays", async (t) => {
-  const { store, config } = await openSeeded(t);
-  const accept = createAccept({ store, config });
+  const { store } = await openSeeded(t);
+  const accept = createAccept({ store });
   const keep = (body: string, reason: "source" | "invalid_json" = "source") =>
     store.quarantine({ receivedAt: 1_000, sourceAddress: "203.0.113.9", reason, body: Buffer.from(body) });
   const fine = await keep(JSON.stringify(ready("v1")));

@@ -35,7 +35,7 @@ const ports = realPorts();
 
 async function fill(config: Config, { events = 3, padding = 0 } = {}): Promise<void> {
   const store = await openStore(config, ports, { role: "relay" });
-  const accept = createAccept({ store, config });
+  const accept = createAccept({ store });
   const title = "x".repeat(padding);
   const event = (n: number) => Buffer.from(JSON.stringify({ type: "draft.new", wochitVideoId: `v${n}`, title }));
   await Promise.all(Array.from({ length: events }, (_, n) => accept(event(n), "192.0.2.1", ports.clock.now())));

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { createAccept } from "../../src/receive/accept.ts";
+import { settingsOf } from "../../src/store/settings.ts";
 import { openSystem, type System } from "../model/intake/system.ts";
 import type { OpenStore } from "../model/walk.ts";
 import { tempFolder } from "../support/folder.ts";
@@ -151,7 +152,9 @@ export function storeIntakeContract(engine: string, openStore: OpenStore): void 
     const { endpoints, ...rest } = at.config;
     const waiting = { ...endpoints[0]!, send: "after-mirror" as const };
     const mirroring = { ...rest, mirror: { ...rest.mirror, enabled: true }, endpoints: [waiting] };
-    const { id } = await createAccept({ store, config: mirroring })(body, "192.0.2.1", at.clock.now());
+    store.configure(settingsOf(mirroring));
+    const { id } = await createAccept({ store })(body, "192.0.2.1", at.clock.now());
+    store.configure(settingsOf(at.config));
     await at.reprocess(kept);
     const [delivery] = await store.deliveries({ limit: 9, eventId: id });
     assert.equal(delivery?.state, "waiting");

@@ -123,6 +123,51 @@ export function storeLanesContract(engine: string, openStore: OpenStore): void {
     },
     plain(),
   );
+
+  check(
+    "a delivery of an event that comes in is claimed with it where its endpoint has a slot free",
+    async ({ post, claim, deliver, fail, store, clock, seqs }) => {
+      const free = ["cms"];
+      const first = await post(remove("v1"), clock.now(), free);
+      assert.deepEqual(seqs(first.leased), ["v1#1"]);
+      const [job] = first.leased;
+      assert.deepEqual(await claim(), [], "it is claimed");
+      assert.equal((await store.delivery(job!.id)).state, "running");
+      assert.equal(new TextDecoder().decode(job!.body!), remove("v1"));
+
+      const second = await post(draft("v1"), clock.now(), free);
+      assert.deepEqual(second.leased, [], "its lane is held by the first");
+      const other = await post(remove("v2"), clock.now(), free);
+      assert.deepEqual(seqs(other.leased), ["v2#1"]);
+      assert.deepEqual((await post(remove("v2"), clock.now(), free)).leased, [], "a duplicate has no delivery");
+
+      assert.equal((await deliver(job!)).settled, true);
+      const third = await post(remove("v3"), clock.now(), free);
+      assert.deepEqual(third.leased, [], "the second of v1 is due, and goes first");
+      assert.deepEqual(seqs(await claim()), ["v1#2", "v3#1"]);
+
+      await fail(other.leased[0]!, { at: clock.now() + 60_000 });
+      const fourth = await post(remove("v4"), clock.now(), free);
+      assert.deepEqual(seqs(fourth.leased), ["v4#1"], "a retry that is not due yet holds nobody up");
+      await clock.advance(30_001);
+      const fifth = await post(remove("v5"), clock.now(), free);
+      assert.deepEqual(fifth.leased, [], "leases have run out: those go first");
+    },
+    plain(),
+  );
+
+  check(
+    "none is claimed with its event while its endpoint is paused, or for an endpoint without a slot",
+    async ({ post, claim, store, clock, seqs }) => {
+      assert.deepEqual((await post(remove("v1"), clock.now(), ["other"])).leased, []);
+      assert.deepEqual(seqs(await claim()), ["v1#1"]);
+      await store.pauseEndpoint("cms", "for a test", clock.now());
+      assert.deepEqual((await post(remove("v2"), clock.now(), ["cms"])).leased, []);
+      await store.resumeEndpoint("cms");
+      assert.deepEqual(seqs(await claim()), ["v2#1"]);
+    },
+    plain(),
+  );
 }
 
 /** Two events of a video, of which the first is being delivered. */

@@ -150,7 +150,7 @@ export function storeMediaContract(engine: string, openStore: OpenStore): void {
       const [begun, ...none] = await deletions();
       assert.deepEqual([begun?.videoId, none], ["v1", []]);
       await store.settleDeletion(begun!, { is: "retry", error: "down", at: clock.now() }, clock.now());
-      store.configure({ ...settingsOf(at.config), keepsDeleted: true });
+      store.configure({ ...settingsOf(at.config), mirror: { ...at.config.mirror, onDelete: "keep" } });
       await clock.advance(8 * DAY);
       assert.deepEqual(
         (await deletions()).map(({ videoId }) => videoId),
@@ -565,7 +565,7 @@ export function storeMediaContract(engine: string, openStore: OpenStore): void {
 }
 
 function switchMirroring({ store, config }: Bench, enabled: boolean): void {
-  store.configure({ ...settingsOf(config), isMirroring: enabled });
+  store.configure({ ...settingsOf(config), mirror: { ...config.mirror, enabled } });
 }
 
 /** Posts as a relay with these options of `mirror` plans it. */

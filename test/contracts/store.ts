@@ -6,9 +6,7 @@ import type { Attempt, DeliveryJob } from "../../src/model/delivery.ts";
 import type { DownloadJob } from "../../src/model/job.ts";
 import type { SpooledFile } from "../../src/model/medium.ts";
 import type { Ports } from "../../src/ports.ts";
-import { planEvent } from "../../src/rules/plan.ts";
 import type { Store } from "../../src/store/store.ts";
-import { parseEvent } from "../../src/wochit/event.ts";
 import { configIn, endpoint } from "../support/config.ts";
 import { tempFolder } from "../support/folder.ts";
 import { nextDue } from "../support/next-due.ts";
@@ -1027,16 +1025,9 @@ export function storeContract(engine: string, openStore: OpenStore): void {
     plain(),
   );
 
-  check("one bad write takes no neighbour along", async ({ post, store, config, clock }) => {
-    const event = parseEvent(Buffer.from(ready("bad")));
-    const bad = store.accept({
-      receivedAt: clock.now(),
-      sourceAddress: {} as string,
-      body: Buffer.from("{}"),
-      event,
-      plan: planEvent(event, clock.now(), config),
-      dedupeWindow: 0,
-    });
+  check("one bad write takes no neighbour along", async ({ post, store, clock }) => {
+    const sourceAddress = {} as string;
+    const bad = store.accept({ receivedAt: clock.now(), sourceAddress, body: Buffer.from(ready("bad")) });
     const [before, after] = [post(ready("v1")), post(ready("v2"))];
     await assert.rejects(bad);
     assert.equal((await before).status, "accepted");
@@ -1056,8 +1047,8 @@ export function storeContract(engine: string, openStore: OpenStore): void {
         store.quarantinedBody(id),
         store.retryDelivery(id, clock.now()),
       ];
-      for (const each of asked)
-        await assert.rejects(each, (error) => error instanceof RelayError && error.code === "not_found");
+      const isNotFound = (error: unknown) => error instanceof RelayError && error.code === "not_found";
+      await Promise.all(asked.map((each) => assert.rejects(each, isNotFound)));
     }
     await assert.rejects(store.video("nobody"), { code: "not_found" });
   });
@@ -1078,18 +1069,11 @@ export function bench(store: Store, clock: TestClock, config: Config, reopen: ()
     clock,
     config,
     reopen,
-    post(text: string, receivedAt = clock.now()) {
-      const body = Buffer.from(text);
-      const event = parseEvent(body);
-      const { dedupeWindow } = config.receive;
-      return store.accept({
-        receivedAt,
-        sourceAddress: "192.0.2.1",
-        body,
-        event,
-        plan: planEvent(event, receivedAt, config),
-        dedupeWindow,
-      });
+    /** `free`: endpoints that have a slot for it. */
+    post(text: string, receivedAt = clock.now(), free?: string[]) {
+      const lease = free && { endpoints: free, leaseFor: 30_000 };
+      const received = { receivedAt, sourceAddress: "192.0.2.1", body: Buffer.from(text) };
+      return store.accept({ ...received, ...(lease && { lease }) });
     },
     claim: (lease = 30_000) =>
       store.claimDeliveries({ endpoint: "cms", now: clock.now(), limit: 99, leaseFor: lease }).then(({ jobs }) => jobs),

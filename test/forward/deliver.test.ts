@@ -160,6 +160,7 @@ function makeJob(changes: Partial<DeliveryJob> = {}): DeliveryJob {
   return {
     id: "del_1",
     queue: "deliver/cms",
+    body: null,
     attempts: 0,
     claim: "1",
     eventId: "evt_1",

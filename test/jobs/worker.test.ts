@@ -6,7 +6,7 @@ import type { Store } from "../../src/store/store.ts";
 import { testClock, testPorts } from "../support/ports.ts";
 
 /** A queue whose due jobs are a list, and whose running ones end when the test says so. */
-function bench(concurrency = 2) {
+function bench(concurrency = 2, more: Partial<Queue<Job>> = {}) {
   const clock = testClock();
   const ports = testPorts(clock);
   const due: { id: string; at: number }[] = [];
@@ -25,6 +25,7 @@ function bench(concurrency = 2) {
   const queue: Queue<Job> = {
     name: "upload",
     concurrency,
+    ...more,
     async claim({ limit, now }) {
       claims.push(limit);
       const ready = due.filter(({ at }) => at <= now).slice(0, limit);
@@ -172,4 +173,62 @@ test("stopping claims nothing more, waits for what runs, and aborts it after the
   await clock.advance(1);
   await stopping;
   assert.deepEqual([ids(), signal.aborted], ["", true]);
+});
+
+test("a slot is held for a job that comes with what enqueued it, where nothing else is due", async () => {
+  const { add, worker, clock, ids, running, claims } = bench();
+  assert.equal(worker.hold(), null, "it has not looked yet");
+  await clock.advance(0);
+  const first = worker.hold();
+  const second = worker.hold();
+  assert.ok(first && second);
+  assert.equal(worker.hold(), null, "all slots are held");
+  first({ id: "a", claim: "1" } as Job);
+  assert.equal(ids(), "a");
+  second(null);
+  assert.ok(worker.hold(), "one that was not used is free again");
+
+  add("b", "c");
+  worker.wake();
+  assert.equal(worker.hold(), null, "another may be due");
+  const looked = claims.length;
+  await clock.advance(0);
+  assert.deepEqual(claims.slice(looked), [], "no slot is free: one runs, one is held");
+  running.get("a")?.end();
+  await clock.advance(0);
+  assert.equal(ids(), "b");
+});
+
+test("a job that comes after its worker has stopped is given back", async () => {
+  const { worker, clock, ids, renewals } = bench();
+  await clock.advance(0);
+  const hold = worker.hold();
+  await worker.stop(0);
+  hold?.({ id: "late", claim: "1" } as Job);
+  assert.deepEqual([ids(), renewals], ["", ["late"]]);
+  assert.equal(worker.hold(), null);
+});
+
+test("quick jobs are claimed ahead of their slots, begin at once when one is free, and are given back at a stop", async () => {
+  const { add, worker, clock, ids, running, claims, renewals } = bench(2, { claimsAhead: true });
+  for (let count = 0; count < 100; count++) {
+    add(`${count}`);
+    worker.wake();
+    await clock.advance(0);
+    running.get(`${count}`)?.end();
+    await clock.advance(0);
+  }
+  add("a", "b", "c", "d", "e");
+  worker.wake();
+  await clock.advance(0);
+  assert.equal(ids(), "ab");
+  assert.equal(claims.at(-1), 4, "two slots, and two ahead");
+  const before = claims.length;
+  running.get("a")?.lease.yieldSlot();
+  assert.equal(ids(), "abc", "it waits for no claim");
+  assert.equal(claims.length, before);
+  const stopped = worker.stop(0);
+  await clock.advance(0);
+  await stopped;
+  assert.ok(renewals.includes("d"), "what has not begun is given back");
 });

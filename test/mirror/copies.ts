@@ -75,7 +75,7 @@ export async function openCopies(t: Pick<TestContext, "after">, mirror: NonNulla
     spoolDir,
     locks,
   });
-  const accept = createAccept({ store, config });
+  const accept = createAccept({ store });
   const wish = (limit = 100) => ({ now: clock.now(), limit, leaseFor: 30_000 });
   const { signal } = new AbortController();
   const lease = { signal, ending: signal, yieldSlot: () => {} };

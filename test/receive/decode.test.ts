@@ -101,8 +101,8 @@ test("a packed body that was refused for its sender is kept unpacked", async (t)
 });
 
 test("what was kept packed, without its headers, can be taken in", async (t) => {
-  const { post, store, config } = await openFrontDoor(t, { receive: { maxBody: "80B" } });
-  const accept = createAcceptKept({ store, config });
+  const { post, store } = await openFrontDoor(t, { receive: { maxBody: "80B" } });
+  const accept = createAcceptKept({ store });
   const writings: [string, (text: string) => Uint8Array][] = [
     ["gzip", gzipSync],
     ["deflate", deflateSync],

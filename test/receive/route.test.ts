@@ -84,13 +84,13 @@ test("hostile but usable bodies are accepted and kept byte for byte", async (t) 
 });
 
 test("a sender who is not allowed is refused, and what was sent can be reprocessed", async (t) => {
-  const { post, store, config } = await openFrontDoor(t, { receive: { allowFrom: ["192.0.2.0/24"] } });
+  const { post, store } = await openFrontDoor(t, { receive: { allowFrom: ["192.0.2.0/24"] } });
   const { status, json } = await post(READY);
   assert.deepEqual([status, json.error.code], [403, "source_not_allowed"]);
   const [kept] = await store.quarantined({ limit: 9 });
   assert.deepEqual([kept?.reason, kept?.sourceAddress], ["source", "127.0.0.1"]);
   const { body, receivedAt, sourceAddress } = await store.quarantinedBody(kept!.id);
-  const accepted = await createAccept({ store, config })(body, sourceAddress, receivedAt);
+  const accepted = await createAccept({ store })(body, sourceAddress, receivedAt);
   assert.equal((await store.event(accepted.id)).receivedAt, receivedAt);
 });
 

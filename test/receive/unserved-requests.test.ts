@@ -21,7 +21,7 @@ function refusals({ ports }: Door): Record<string, unknown>[] {
 
 test("what an allowed sender sends to another path, or by another method, is logged, kept, and can be taken in", async (t) => {
   const door = await openFrontDoor(t);
-  const { post, store, config } = door;
+  const { post, store } = door;
   const cases: [string, string, number, string][] = [
     ["POST", "//webhooks/wochit", 404, "path"],
     ["POST", "/webhooks", 404, "path"],
@@ -35,7 +35,7 @@ test("what an allowed sender sends to another path, or by another method, is log
     ["POST", "/healthz", 405, "method"],
     ["POST", "/media/x", 405, "method"],
   ];
-  const accept = createAcceptKept({ store, config });
+  const accept = createAcceptKept({ store });
   for (const [method, path, status, why] of cases) {
     const seen = refusals(door).length;
     const text = event(`${method} ${path}`);

@@ -24,7 +24,7 @@ export async function openFrontDoor(t: TestContext, input: ConfigInput = {}, lim
   const config = configIn(tempFolder(t), { ...input, receive: { allowFrom: ["127.0.0.1"], ...input.receive } });
   const ports = testPorts(systemClock());
   const store = await openStore(config, ports, { role: "relay" });
-  const receive = openReceive({ store, config, ports, onAccepted() {} });
+  const receive = openReceive({ store, config, ports });
   const media = () => new Response(null, { status: 404 });
   const health = new Hono().get("/healthz", (c) => c.text("ok"));
   const { app, gate } = openDoor({ receive, media, health }, ports.log);

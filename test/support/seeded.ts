@@ -44,7 +44,7 @@ export async function openSeeded(t: Pick<TestContext, "after">, input: ConfigInp
   });
   const store = await openStore(config, realPorts(), { role: "relay" });
   t.after(() => store.close());
-  const accept = createAccept({ store, config });
+  const accept = createAccept({ store });
   const wish = () => ({ now: Date.now(), limit: 100_000, leaseFor: 30_000 });
   const { target: place } = config.mirror;
   assert.ok(place.type === "local");

@@ -5,6 +5,7 @@ import { inheritedSockets, openNotifier } from "../../platform/systemd.ts";
 import { every, within } from "../../platform/timing.ts";
 import type { Ports } from "../../ports.ts";
 import type { Relay } from "../../relay.ts";
+import { warmUpThread } from "../../store/open.ts";
 import { type Command, configOption } from "../command.ts";
 import type { Program } from "../program.ts";
 
@@ -21,6 +22,7 @@ export const command: Command = {
   help: `SIGHUP reads the config again: it is taken whole, or refused whole with its problems in the log. Under systemd the relay
 listens on the socket that it inherits, reports its status, and feeds the watchdog (scripts/wochit-relay.service).`,
   async run(program) {
+    await warmUpThread();
     const { path, config, problems } = await program.inspectConfig();
     if (config === null) throw new RelayError("config", problems.map((line) => placed(path, line)).join("\n"));
     const log = await openLog(config.log, program.stdout.isTTY, 1);
@@ -41,7 +43,11 @@ listens on the socket that it inherits, reports its status, and feeds the watchd
     if (others.length > 0)
       log.warn("only the first socket that systemd handed over is listened on", { others: others.length });
     const { openRelay } = await import("../../relay.ts");
-    const relay = await openRelay(config, ports, { self: selfCommand(), ...(socket && { socket: socket.fd }) });
+    const relay = await openRelay(config, ports, {
+      threads: true,
+      self: selfCommand(),
+      ...(socket && { socket: socket.fd }),
+    });
     const unwatch = notifier.watch(relay.answers);
     let isRefused = false;
     const describe = () => relay.describe() + (isRefused ? "; the config on disk is refused, see the log" : "");

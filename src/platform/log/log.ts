@@ -21,8 +21,8 @@ const LONGEST_FLUSH = 500;
 
 /**
  * A log on file descriptor `fd`, one line per fact: `{"level":"info","time":"<ISO 8601>","msg":"<the fact>",…fields}`.
- * Each line is written when the call returns (on Deno: to a file, and with all permissions to a pipe; elsewhere soon after), so
- * a crash loses none. A stalled reader delays nothing: 1 MiB of lines waits for it, further ones are dropped, and the next
+ * A warning or an error is written when the call returns, with the lines before it; the others before this turn of the event
+ * loop ends (on Deno: to a file, and with all permissions to a pipe; elsewhere soon after). So a crash loses none. A stalled reader delays nothing: 1 MiB of lines waits for it, further ones are dropped, and the next
  * line has their number in `linesLost`. An error among the fields becomes one line, without its stack. A URL loses its query
  * and its credentials.
  */
@@ -38,16 +38,30 @@ export async function openLog({ level, format }: LogOptions, isTTY: boolean, fd:
   const isPretty = format === "pretty" || (format === "auto" && isTTY);
   const prettify = isPretty ? (await import("pino-pretty")).prettyFactory({ colorize: isTTY, ...PRETTY }) : null;
   const lines = await openLines(fd);
-  let worth = 1;
-  const logger = pino(options, { write: (line) => lines.write(prettify?.(line) ?? line, worth) });
+  /** Lines of this turn of the event loop, and how many they are worth: a commit is answered by many at once. */
+  let waiting = "";
+  let worth = 0;
+  function put(): void {
+    if (waiting !== "") lines.write(waiting, worth);
+    waiting = "";
+    worth = 0;
+  }
+  const logger = pino(options, {
+    write(line) {
+      if (waiting === "") queueMicrotask(put);
+      worth++;
+      waiting += prettify?.(line) ?? line;
+    },
+  });
   const write = (at: LogOptions["level"]) => (fact: string, fields?: Record<string, unknown>) => {
     if (!logger.isLevelEnabled(at)) return;
     const missing = lines.takeLost();
-    worth = 1 + missing;
+    worth += missing;
     logger[at](
       { ...(fields && redactFields(fields)), ...(missing > 0 && { linesLost: missing }) },
       withoutQueries(fact),
     );
+    if (at === "warn" || at === "error") put();
   };
   return {
     debug: write("debug"),
@@ -57,7 +71,10 @@ export async function openLog({ level, format }: LogOptions, isTTY: boolean, fd:
     setLevel(level) {
       logger.level = level;
     },
-    flush: () => lines.flush(LONGEST_FLUSH),
+    flush() {
+      put();
+      return lines.flush(LONGEST_FLUSH);
+    },
   };
 }
 

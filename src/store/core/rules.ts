@@ -1,7 +1,10 @@
 import type { Job as ClaimedJob, QueueName } from "../../model/job.ts";
-import type { Claimed, ClaimWish, StoreVerbs } from "../store.ts";
+import { planEvent } from "../../rules/plan.ts";
+import { parseEvent } from "../../wochit/event.ts";
+import type { Accepted, Claimed, ClaimWish, Received, StoreSettings, StoreVerbs } from "../store.ts";
 import type { storeVerbs, Work, Works } from "../verbs.ts";
 import * as deliveries from "./deliveries/deliveries.ts";
+import * as endpoints from "./deliveries/endpoints.ts";
 import * as events from "./events/events.ts";
 import * as quarantine from "./events/quarantine.ts";
 import * as videos from "./events/videos.ts";
@@ -15,18 +18,14 @@ import * as transfers from "./media/transfers.ts";
 import * as uploads from "./media/uploads.ts";
 import { countAll } from "./rows/counts.ts";
 import * as meta from "./rows/meta.ts";
-import { about, job, type Tx } from "./tx.ts";
+import { about, type Job, job, type Tx } from "./tx.ts";
 
 /** Verbs that an engine answers in its own way. */
-type OfEngine = "changeMark" | "mediaSecret" | "forgetVideo" | "probe";
+type OfEngine = "changeMark" | "mediaSecret" | "forgetVideo" | "probe" | "checkpoint";
 
-/** What each verb of the store does, the same for every engine. */
-export const rules: Omit<Works<StoreVerbs, typeof storeVerbs>, OfEngine> = {
-  accept: (acceptance) => ({
-    key: acceptance.event.videoId,
-    lock: videos.VIDEO,
-    run: (tx, video) => events.accept(tx, video, acceptance),
-  }),
+/** What each verb of the store does, the same for every engine. `settings`: as they are at each call. */
+export const createRules = (settings: StoreSettings): Omit<Works<StoreVerbs, typeof storeVerbs>, OfEngine> => ({
+  accept: (received) => accepting(received, settings),
   quarantine: (refusal) => job((tx) => quarantine.keep(tx, refusal)),
 
   claimDownloads: claiming(downloads.nextDue, downloads.claim),
@@ -95,9 +94,9 @@ export const rules: Omit<Works<StoreVerbs, typeof storeVerbs>, OfEngine> = {
   deliveries: (wish) => job((tx) => deliveries.list(tx, wish)),
   retryDelivery: (id, now) => job((tx) => deliveries.retry(tx, id, now)),
   cancelDelivery: (id, now) => job((tx) => deliveries.cancel(tx, id, now)),
-  endpoints: () => job(deliveries.endpoints),
-  pauseEndpoint: (id, reason, now) => job(async (tx) => deliveries.pause(tx, id, reason, now)),
-  resumeEndpoint: (id) => job(async (tx) => deliveries.resume(tx, id)),
+  endpoints: () => job(endpoints.list),
+  pauseEndpoint: (id, reason, now) => job(async (tx) => endpoints.pause(tx, id, reason, now)),
+  resumeEndpoint: (id) => job(async (tx) => endpoints.resume(tx, id)),
 
   video: (videoId, limit) => about(videoId, (tx) => videos.show(tx, videoId, limit)),
   videos: (wish) => job((tx) => videos.list(tx, wish)),
@@ -121,7 +120,7 @@ export const rules: Omit<Works<StoreVerbs, typeof storeVerbs>, OfEngine> = {
   notePublicUrl: (url) => job((tx) => meta.writePublicUrl(tx, url)),
   lastCheck: () => job(meta.readCheck),
   noteCheck: (check) => job((tx) => meta.writeCheck(tx, check)),
-};
+});
 
 /** Whose rows are jobs. */
 const HOLDERS = [downloads, transfers, deliveries];
@@ -129,6 +128,25 @@ const HOLDERS = [downloads, transfers, deliveries];
 function holderOf(queue: QueueName) {
   if (queue === "download") return downloads;
   return queue === "upload" || queue === "delete" ? transfers : deliveries;
+}
+
+function accepting(received: Received, settings: StoreSettings): Job<Accepted> {
+  const event = parseEvent(received.body);
+  const plan = planEvent(event, received.receivedAt, settings);
+  const { type, videoId } = event;
+  return {
+    key: videoId,
+    lock: videos.VIDEO,
+    async run(tx, video) {
+      const accepted = await events.accept(tx, video, { ...received, event, plan });
+      const isNew = accepted.status === "accepted";
+      const leased = isNew && received.lease ? await deliveries.leaseNew(tx, accepted.id, plan, received.lease) : [];
+      const isLeased = (id: string) => leased.some(({ endpoint }) => endpoint === id);
+      const fed = plan.deliveries.map(({ endpoint }) => endpoint).filter((id) => isNew && !isLeased(id));
+      const feeds = { media: plan.media.length > 0 || plan.deletes !== null, endpoints: plan.opensGates ? null : fed };
+      return { ...accepted, type, videoId, leased, feeds };
+    },
+  };
 }
 
 /** A claim makes a transaction only where something is due. */

@@ -1,14 +1,13 @@
 import type Database from "better-sqlite3";
-import type { Config } from "../../config/schema.ts";
 import { errorLine } from "../../errors.ts";
 import type { Ports } from "../../ports.ts";
 import type { Backups } from "../backups.ts";
 import { forgetInPieces } from "../core/events/forget.ts";
 import { createMemory, forgetSizes } from "../core/memory.ts";
 import { makeSecret, readSecret } from "../core/rows/meta.ts";
-import { rules } from "../core/rules.ts";
+import { createRules } from "../core/rules.ts";
 import { type Job, job } from "../core/tx.ts";
-import { settingsOf } from "../settings.ts";
+import type { Opening } from "../settings.ts";
 import type { Store, StoreOptions, StoreVerbs } from "../store.ts";
 import { backupVerbs, type Engine, makeVerbs, storeVerbs, type Works } from "../verbs.ts";
 import { backUpBeforeMigration } from "./backup/before-migration.ts";
@@ -26,36 +25,36 @@ import { createRunner } from "./runner.ts";
 /** How long a start tries its first writes, in milliseconds: a relay that waited longer would not even answer 503. */
 const START_PATIENCE = 700;
 
-/** Opens `<dataDir>/relay.db`. The relay makes the folder and the database; an operator's command makes nothing. */
+/** Opens `<dataDir>/relay.db` (`dataDir` is absolute). The relay makes the folder and the database; an operator's command makes nothing. */
 export async function openSqliteStore(
-  config: Config,
+  { dataDir, settings: given, checkpointAt }: Opening,
   { clock, random, log }: Ports,
   { role, onLost }: StoreOptions,
 ): Promise<Store> {
   const closers: (() => void)[] = [];
   try {
     if (role === "relay") {
-      makeFolder(config.dataDir);
-      closers.push(lockFolder(config.dataDir));
-      await backUpBeforeMigration(config.dataDir, clock, log);
+      makeFolder(dataDir);
+      closers.push(lockFolder(dataDir));
+      await backUpBeforeMigration(dataDir, clock, log);
     }
-    const unclean = hasLog(config.dataDir);
-    const db = openDatabase(config.dataDir, role);
+    const unclean = hasLog(dataDir);
+    const db = openDatabase(dataDir, role, checkpointAt);
     closers.push(() => db.close());
-    const reserve = role === "relay" ? openReserve(config.dataDir, clock, log) : null;
+    const reserve = role === "relay" ? openReserve(dataDir, clock, log) : null;
     if (reserve) closers.push(reserve.close);
 
-    const settings = settingsOf(config);
+    const settings = { ...given };
     const sql = withStablePlans(db);
     const ids = openIds(sql, clock);
     const memory = createMemory();
     const epoch = readEpochNumber(sql);
-    const run = createRunner(sql, { ids, settings, epoch, dataDir: config.dataDir, memory, now: clock.now });
+    const run = createRunner(sql, { ids, settings, epoch, dataDir, memory, now: clock.now });
     const dataVersion = db.prepare<[], { data_version: number }>("PRAGMA data_version");
     const fill = db.prepare("INSERT OR REPLACE INTO meta (name, value) VALUES ('probe', randomblob(?))");
     let seenVersion = -1;
     const damage = createDamage(log);
-    const place = watchPlace(db.name, role === "relay" ? lockOf(config.dataDir) : null);
+    const place = watchPlace(db.name, role === "relay" ? lockOf(dataDir) : null);
     let gone: ReturnType<typeof place> = null;
     let isLost = false;
 
@@ -90,7 +89,7 @@ export async function openSqliteStore(
       // Random bytes: a file system that compresses would find room for zeros.
       probe: (bytes) => void fill.run(Math.max(bytes, 1)),
       onFailure(error) {
-        if (isDiskFull(error, config.dataDir)) reserve?.free();
+        if (isDiskFull(error, dataDir)) reserve?.free();
         damage.note(error);
       },
       onTrouble(error) {
@@ -111,10 +110,11 @@ export async function openSqliteStore(
         }
       });
 
+    const rules = createRules(settings);
     const works: Works<StoreVerbs, typeof storeVerbs> = {
       ...rules,
       freeLeases: { run: rules.freeLeases as () => Job<number>, patience: START_PATIENCE },
-      changeMark: () => job(async () => dataVersion.get()!.data_version),
+      changeMark: async () => dataVersion.get()!.data_version,
       mediaSecret: {
         answer: () => job(async (tx) => (await readSecret(tx)) ?? undefined),
         run: () => job((tx) => makeSecret(tx, random.bytes(32))),
@@ -129,6 +129,7 @@ export async function openSqliteStore(
         return erased;
       },
       probe: group.probe,
+      checkpoint: async () => void db.pragma("wal_checkpoint(PASSIVE)"),
     };
 
     let closed = false;

@@ -1,9 +1,12 @@
 import { testRandom } from "../../support/ports.ts";
 import { type Answer, DAY, HOUR, MINUTE, type Options, type Post, SECOND } from "./model.ts";
 
-/** `pick` counts among what fits, so that a list means the same after it was shortened. `late`: received so long ago. */
+/**
+ * `pick` counts among what fits, so that a list means the same after it was shortened. `late`: received so long ago. `free`:
+ * an endpoint that has a slot for the delivery of what is posted.
+ */
 export type Command =
-  | { do: "post"; type: string; v: string; media?: Post["media"]; late?: number }
+  | { do: "post"; type: string; v: string; media?: Post["media"]; late?: number; free?: string }
   | { do: "pass"; ms: number }
   | { do: "back"; ms: number }
   | { do: "wake" }
@@ -60,7 +63,9 @@ export function commandsOf(seed: number, length: number): Command[] {
   function post(): Command {
     const media = hasMedia ? one(["none", "thumbnail", "video"] as const) : "none";
     const late = isOneIn(15) ? one([MINUTE, 2 * HOUR]) : 0;
-    return { do: "post", type: one(TYPES), v: one(videos), ...(media !== "none" && { media }), ...(late && { late }) };
+    const free = isOneIn(3) ? one(endpoints) : "";
+    const said = { type: one(TYPES), v: one(videos), ...(media !== "none" && { media }), ...(late && { late }) };
+    return { do: "post", ...said, ...(free && { free }) };
   }
 
   function command(): Command {

@@ -3,12 +3,10 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { RelayError } from "../../../src/errors.ts";
 import type { Attempt, DeliveryJob, DeliveryOutcome } from "../../../src/model/delivery.ts";
-import { planEvent } from "../../../src/rules/plan.ts";
 import { deliveryRetry, waitsBefore } from "../../../src/rules/schedule.ts";
 import { databaseOf } from "../../../src/store/backup.ts";
 import { copyDatabase, restoreDatabase } from "../../../src/store/copy-database.ts";
 import { settingsOf } from "../../../src/store/settings.ts";
-import { parseEvent } from "../../../src/wochit/event.ts";
 import { configIn, endpoint } from "../../support/config.ts";
 import { nextDue } from "../../support/next-due.ts";
 import { testClock, testPorts } from "../../support/ports.ts";
@@ -34,7 +32,8 @@ export type DeliverySystem = {
   configure(endpoint: string, isConfigured: boolean): void;
   pause(endpoint: string): Promise<void>;
   resume(endpoint: string): Promise<void>;
-  accept(post: Post): Promise<void>;
+  /** With what `free`, an endpoint that has a slot for it, is given at once; null: nothing. */
+  accept(post: Post, free: string | null): Promise<Job | null>;
   replay(event: number, endpoint: string, withNewId: boolean): Promise<boolean>;
   claim(endpoint: string, limit: number): Promise<Job[]>;
   renew(job: Job): Promise<boolean>;
@@ -62,7 +61,14 @@ export function openModel(mistake: Mistake | null = null): DeliverySystem {
     configure: (id, isConfigured) => model.configure(id, isConfigured),
     pause: async (id) => model.pause(id),
     resume: async (id) => model.resume(id),
-    accept: async (post) => void model.accept(post),
+    async accept(post, free) {
+      const isLapsed = free !== null && model.hasLapsed(free);
+      const before = model.deliveries().length;
+      model.accept(post);
+      const [first, ...others] = free === null || isLapsed ? [] : model.claimable(free);
+      if (first === undefined || first.delivery < before || others.length > 0) return null;
+      return { delivery: first.delivery, message: model.message(first.delivery), job: model.claim(first.delivery) };
+    },
     replay: async (event, id, withNewId) => model.replay(event, id, withNewId),
     claim: async (id, limit) =>
       model
@@ -159,16 +165,19 @@ export async function openStoreSystem(openStore: OpenStore): Promise<DeliverySys
     },
     pause: (id) => store.pauseEndpoint(id, "paused by an operator", clock.now()),
     resume: (id) => store.resumeEndpoint(id),
-    async accept({ type, v, media, receivedAt, late }) {
+    async accept({ type, v, media, receivedAt, late }, free) {
       const link = (ext: string) => `https://media.example/${v}.${ext}`;
       const links = {
         ...(media === "video" && { videoUrl: link("mp4") }),
         ...(media !== "none" && { thumbnailUrl: link("jpg") }),
       };
       const body = Buffer.from(JSON.stringify({ type, wochitVideoId: v, title: `t${posts++}`, ...links }));
-      const event = parseEvent(body);
-      const plan = planEvent(event, receivedAt, config);
-      await store.accept({ receivedAt, sourceAddress: "192.0.2.1", body, event, plan, dedupeWindow: 0, late });
+      const received = { receivedAt, sourceAddress: "192.0.2.1", body, late };
+      const lease = free === null ? {} : { lease: { endpoints: [free], leaseFor: LEASE } };
+      const [job] = (await store.accept({ ...received, ...lease })).leased;
+      return job === undefined
+        ? null
+        : { delivery: (await rows()).findIndex(({ id }) => id === job.id), message: job.messageId, job };
     },
     async replay(event, id, newId) {
       const { id: eventId } = (await events())[event]!;

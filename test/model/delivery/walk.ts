@@ -48,10 +48,17 @@ class Walk {
     const [model, other] = [this.#model, this.#other];
     switch (command.do) {
       case "post": {
-        const { type, v, media = "none", late = 0 } = command;
+        const { type, v, media = "none", late = 0, free = null } = command;
         const post = { type, v, media, receivedAt: model.now - late, late: late > 0 };
+        const wasLapsed = free !== null && model.hasLapsed(free);
         model.accept(post);
-        return other.accept(post);
+        const given = await other.accept(post, free);
+        if (given === null) return;
+        // It is a claim of what is first and alone. It may hold back: then the next claim gives it.
+        const due = wasLapsed ? [] : model.claimable(free!).map(({ delivery }) => delivery);
+        same(`what ${free} is given with an event`, due, [given.delivery]);
+        this.#hold([given]);
+        return;
       }
       case "pass":
         return this.#pass(model.now + command.ms);
@@ -168,6 +175,11 @@ class Walk {
       const passed = free.find((one) => !real!.includes(one.delivery) && one.to < mine.from);
       if (passed) throw new Differs("what is due first is sent first", `${delivery} passes ${passed.delivery}`);
     }
+    return this.#hold(given);
+  }
+
+  #hold(given: Job[]): Held[] {
+    const model = this.#model;
     const claims = given.map((theirs) => {
       const { delivery, message } = theirs;
       this.#name(model.message(delivery), message);

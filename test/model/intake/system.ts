@@ -23,7 +23,7 @@ export async function openSystem(openStore: OpenStore, dir: string, input: Confi
   });
   const open = () => openStore(config, testPorts(clock));
   let store = await open();
-  let accept: Accept = createAccept({ store, config });
+  let accept: Accept = createAccept({ store });
   const events: string[] = [];
   const kept: string[] = [];
 
@@ -59,7 +59,7 @@ export async function openSystem(openStore: OpenStore, dir: string, input: Confi
     async restart() {
       await store.close();
       store = await open();
-      accept = createAccept({ store, config });
+      accept = createAccept({ store });
     },
 
     pass: (now: number) => clock.set(now),

@@ -212,7 +212,7 @@ export async function openStoreSystem(openStore: OpenStore): Promise<MediaSystem
   for (const name of ["t1", "t2"]) targets[name] = await store.targetId({ type: "local", dir: `/${name}` });
 
   const kept: string[] = [];
-  const accept: Accept = (...said) => createAccept({ store, config })(...said);
+  const accept: Accept = (...said) => createAccept({ store })(...said);
   const real = (ms: number) => START + ms;
   const targetOf = (id: string) => Object.keys(targets).find((name) => targets[name] === id)!;
   const rows = async (): Promise<Medium[]> => (await store.media({ limit: EVERYTHING })).reverse();

@@ -207,7 +207,7 @@ export async function openLife(options: LifeOptions): Promise<LocalLife> {
   }
 
   const wish = () => ({ now: clock.now(), limit: 999, leaseFor: LEASE });
-  const accept = () => createAccept({ store, config });
+  const accept = () => createAccept({ store });
   const app = new Hono();
   app.onError((_error, context) => context.body(null, 500));
   let route: ReturnType<typeof mediaRoute> | null = null;

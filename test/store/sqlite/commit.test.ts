@@ -168,3 +168,24 @@ test("closing waits for no disk: what fails then fails at once", async (t) => {
   await waiting;
   db.close();
 });
+
+test("where events and the work on them wait, each has half of every commit", async (t) => {
+  const { db, group, commits } = open(tempFolder(t));
+  const order: string[] = [];
+  const add = (line: "intake" | "work", count: number) =>
+    Array.from({ length: count }, () => group.write(() => order.push(`${commits.length} ${line}`), { line }));
+  await Promise.all([...add("intake", 1_000), ...add("work", 300)]);
+  const count = (what: string) => order.filter((each) => each === what).length;
+  assert.deepEqual(
+    [1, 2, 3, 4].map((commit) => [count(`${commit} intake`), count(`${commit} work`)]),
+    [
+      [128, 128],
+      [128, 128],
+      [212, 44],
+      [256, 0],
+    ],
+  );
+  await Promise.all([...add("work", 1_000), ...add("intake", 300)]);
+  assert.deepEqual([count("7 intake"), count("7 work")], [128, 128], "the work of a long outage holds no event up");
+  db.close();
+});

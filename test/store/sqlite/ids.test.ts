@@ -82,7 +82,7 @@ function bench(dir: string) {
     open: () => openStore(config, testPorts(clock), { role: "relay" }),
     async take(store: Store, videoId: string) {
       const body = Buffer.from(JSON.stringify({ type: "draft.exit", wochitVideoId: videoId }));
-      return (await createAccept({ store, config })(body, "192.0.2.1", clock.now())).id;
+      return (await createAccept({ store })(body, "192.0.2.1", clock.now())).id;
     },
     list: async (store: Store) => (await store.events({ limit: 99 })).map(({ id }) => id),
   };

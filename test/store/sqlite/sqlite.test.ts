@@ -24,9 +24,9 @@ storeIdsContract("sqlite", (config, ports) => openStore(config, ports, { role: "
 storeIntakeContract("sqlite", (config, ports) => openStore(config, ports, { role: "relay" }));
 storeContract("sqlite", (config, ports) => openStore(config, ports, { role: "relay" }));
 
-function post(store: Store, config: ReturnType<typeof configIn>, videoId: string, now: number) {
+function post(store: Store, _config: ReturnType<typeof configIn>, videoId: string, now: number) {
   const body = Buffer.from(JSON.stringify({ type: "video.delete", wochitVideoId: videoId }));
-  return createAccept({ store, config })(body, "192.0.2.1", now);
+  return createAccept({ store })(body, "192.0.2.1", now);
 }
 
 test("a second relay with the same data folder is refused, an operator's command is not", async (t) => {

@@ -317,9 +317,9 @@ DEFINE_ALLOCATE(posix_fallocate64, off64_t)
 
 static int synced(int fd, int (*really)(int)) {
   if (fd < 0 || fd >= MOST_FDS || fds[fd] == ELSEWHERE) return really(fd);
-  int64_t delay = faults[SYNC_DELAY_US];
-  if (delay > 0) {
-    struct timespec pause = {delay / 1000000, delay % 1000000 * 1000};
+  /* In small steps: a delay that is taken back ends. */
+  for (int64_t waited = 0; waited < faults[SYNC_DELAY_US]; waited += 1000) {
+    struct timespec pause = {0, 1000000};
     nanosleep(&pause, NULL);
   }
   if (fds[fd] == A_FILE && faults[SYNCS_TO_FAIL] > 0) {

@@ -1,7 +1,7 @@
 import { RelayError } from "../../../errors.ts";
 import type { Attempt, Delivery, DeliveryJob, DeliveryOutcome } from "../../../model/delivery.ts";
 import type { Job } from "../../../model/job.ts";
-import { countGone, GONE } from "../../../rules/gone.ts";
+import type { Plan } from "../../../model/plan.ts";
 import { LATEST_TIME } from "../../../rules/plausible-time.ts";
 import type { ClaimWish, Store } from "../../store.ts";
 import * as erasures from "../events/erasures.ts";
@@ -11,6 +11,7 @@ import * as videos from "../events/videos.ts";
 import type { Ids } from "../rows/ids.ts";
 import { ALL, page } from "../rows/paging.ts";
 import { insert, sql, type Tx } from "../tx.ts";
+import * as endpoints from "./endpoints.ts";
 import * as gates from "./gates.ts";
 import * as lanes from "./lanes.ts";
 import { type DeliveryRow, isUnderWay } from "./lanes.ts";
@@ -19,8 +20,6 @@ import * as notices from "./notices.ts";
 /** A claim looks this often for jobs among gates whose time has come, so that none takes long. */
 const MAX_LOOKS = 100;
 
-/** `gone`: the video for which it last answered 410; 0: its last answer was another one. */
-type EndpointRow = { id: string; paused_at: number | null; reason: string | null; gone: number };
 type AttemptRow = {
   started_at: number;
   duration: number;
@@ -29,10 +28,13 @@ type AttemptRow = {
   response: Uint8Array | null;
 };
 
-// Claims, settles and lists deliveries; the state of endpoints.
+// Claims, settles and lists deliveries.
 
 const DUE = sql<[string, number, number], DeliveryRow>(
   "SELECT * FROM deliveries WHERE endpoint = ? AND due <= ? ORDER BY due LIMIT ?",
+);
+const OTHER_DUE = sql<[string, number, number], unknown>(
+  "SELECT 1 FROM deliveries WHERE endpoint = ? AND due <= ? AND id <> ? LIMIT 1",
 );
 const BY_ID = sql<[number], DeliveryRow>("SELECT * FROM deliveries WHERE id = ?");
 const FIRST_DUE = sql<[string], { due: number | null }>(
@@ -57,19 +59,10 @@ const logAttempt = insert("attempts", ["delivery", "n", "started_at", "duration"
 const ATTEMPTS_OF = sql<[number, number], AttemptRow>(
   "SELECT * FROM attempts WHERE delivery = ? ORDER BY n DESC LIMIT ?",
 );
-const ENDPOINT_ROW = sql<[string], EndpointRow>("SELECT * FROM endpoints WHERE id = ?");
-const ALL_ENDPOINTS = sql<[], EndpointRow>("SELECT * FROM endpoints ORDER BY id");
-const SET_GONE = sql<[string, number]>(
-  "INSERT INTO endpoints (id, gone) VALUES (?, ?) ON CONFLICT (id) DO UPDATE SET gone = excluded.gone",
-);
-const SET_PAUSED = sql<[string, number | null, string | null]>(
-  `INSERT INTO endpoints (id, paused_at, reason) VALUES (?, ?, ?)
-   ON CONFLICT (id) DO UPDATE SET paused_at = excluded.paused_at, reason = excluded.reason, gone = 0`,
-);
 const IS_BODILESS = sql<[number], unknown>("SELECT 1 FROM events WHERE id = ? AND body IS NULL");
 
 async function toJob(tx: Tx, row: DeliveryRow, endpoint: string): Promise<DeliveryJob> {
-  const { event, bytes, media } = await events.message(tx, row.event);
+  const { event, bytes, body, media } = await events.message(tx, row.event);
   return {
     id: tx.ids.show("dlv", row.id),
     queue: `deliver/${endpoint}`,
@@ -82,24 +75,9 @@ async function toJob(tx: Tx, row: DeliveryRow, endpoint: string): Promise<Delive
     messageId: row.replay === 2 ? tx.ids.show("msg", row.id) : event.id,
     event,
     bytes,
+    body,
     media,
   };
-}
-
-/** Pauses an endpoint that is gone (rules/gone.ts). True when this answer does. */
-async function pauseGone(
-  tx: Tx,
-  { endpoint, video }: DeliveryRow,
-  status: number | null,
-  now: number,
-): Promise<boolean> {
-  const { gone: before, paused_at } = (await tx.get(ENDPOINT_ROW, [endpoint])) ?? { gone: 0, paused_at: null };
-  // Attempts that were under way when it was paused: their answers leave the pause as it is.
-  if (paused_at !== null) return false;
-  const { gone, pauses } = countGone(before, video, status);
-  if (pauses) tx.write(SET_PAUSED, [endpoint, now, GONE]);
-  else if (gone !== before) tx.write(SET_GONE, [endpoint, gone]);
-  return pauses;
 }
 
 /** Of a video that was erased while it ran: what the endpoint answered is not kept. */
@@ -115,7 +93,7 @@ async function rowOf(tx: Tx, id: string): Promise<DeliveryRow> {
 
 export async function claim(tx: Tx, wish: ClaimWish & { endpoint: string }): Promise<DeliveryJob[]> {
   const { endpoint, now } = wish;
-  if ((await tx.get(ENDPOINT_ROW, [endpoint]))?.paused_at != null) return [];
+  if (await endpoints.isPaused(tx, endpoint)) return [];
   const isErasing = await erasures.isAny(tx);
   const jobs: DeliveryJob[] = [];
   for (let looks = 0; jobs.length < wish.limit && looks < MAX_LOOKS; looks++) {
@@ -140,6 +118,35 @@ export async function claim(tx: Tx, wish: ClaimWish & { endpoint: string }): Pro
   return jobs;
 }
 
+/**
+ * Claims the deliveries of an event that was accepted in this transaction, for endpoints with a free slot: what a claim right
+ * after it would give. Not where another delivery of the endpoint is due, which goes first.
+ */
+export async function leaseNew(
+  tx: Tx,
+  eventId: string,
+  plan: Plan,
+  { endpoints: free, leaseFor }: { endpoints: string[]; leaseFor: number },
+): Promise<DeliveryJob[]> {
+  const now = tx.now();
+  const jobs: DeliveryJob[] = [];
+  for (const [index, { endpoint }] of plan.deliveries.entries()) {
+    if (!free.includes(endpoint)) continue;
+    const id = tx.ids.read("evt", eventId) + 1 + index;
+    const [row, isPaused, other, isErasing] = await Promise.all([
+      tx.get(BY_ID, [id]),
+      endpoints.isPaused(tx, endpoint),
+      tx.get(OTHER_DUE, [endpoint, now, id]),
+      erasures.isAny(tx),
+    ]);
+    const isDue = row?.state === "pending" && row.due !== null && row.due <= now;
+    if (!isDue || isPaused || other !== undefined || isErasing) continue;
+    tx.write(LEASE, [now + leaseFor, id]);
+    jobs.push(await toJob(tx, { ...row, claims: row.claims + 1 }, endpoint));
+  }
+  return jobs;
+}
+
 export async function settle(
   tx: Tx,
   job: Job,
@@ -160,7 +167,7 @@ export async function settle(
   else await lanes.retry(tx, row, outcome.at, outcome.heldLong, error ?? "failed", now);
   if (outcome.is === "delivered" && outcome.pending && !wasErased && !(await erasures.covers(tx, row)))
     await notices.owe(tx, row, outcome.pending, now);
-  return { settled: true, paused: await pauseGone(tx, row, status, now) };
+  return { settled: true, paused: await endpoints.pauseGone(tx, row, status, now) };
 }
 
 /** A lease that ends now is given back: no attempt is under way any longer. */
@@ -185,8 +192,8 @@ export const mendDue = (tx: Tx, now: number) => tx.write(NEVER_DUE, [now, now, n
 
 /** When a delivery to this endpoint comes due; null also while it is paused. */
 export async function nextDue(tx: Tx, endpoint: string): Promise<number | null> {
-  const [state, first] = await Promise.all([tx.get(ENDPOINT_ROW, [endpoint]), tx.get(FIRST_DUE, [endpoint])]);
-  return state?.paused_at != null ? null : (first?.due ?? null);
+  const [isPaused, first] = await Promise.all([endpoints.isPaused(tx, endpoint), tx.get(FIRST_DUE, [endpoint])]);
+  return isPaused ? null : (first?.due ?? null);
 }
 
 export async function show(tx: Tx, id: string, limit = ALL): Promise<Delivery & { attemptLog: Attempt[] }> {
@@ -243,14 +250,6 @@ export async function cancel(tx: Tx, id: string, now: number): Promise<void> {
   if (row.settled_at !== null) throw new RelayError("conflict", `${id} is ${row.state} already`);
   await lanes.cancel(tx, row, "canceled by the operator", now);
 }
-
-export const endpoints = async (tx: Tx) =>
-  (await tx.all(ALL_ENDPOINTS, [])).map((row) => ({ endpoint: row.id, pausedAt: row.paused_at, reason: row.reason }));
-
-export const pause = (tx: Tx, endpoint: string, reason: string, now: number) =>
-  tx.write(SET_PAUSED, [endpoint, now, reason]);
-
-export const resume = (tx: Tx, endpoint: string) => tx.write(SET_PAUSED, [endpoint, null, null]);
 
 function toDelivery(ids: Ids, row: DeliveryRow & { video_id: string }): Delivery {
   const nextAttemptAt = row.state === "pending" || row.state === "waiting" ? row.due : null;

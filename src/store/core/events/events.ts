@@ -68,17 +68,21 @@ const RECEIVED_AT = sql<[number], { received_at: number }>("SELECT received_at F
 const BY_ID = sql<[number], EventRow & { status: StoredEvent["status"] }>(
   `SELECT ${COLUMNS}, ${STATUS} ${FROM} WHERE e.id = ?`,
 );
-const WITH_LENGTH = sql<[number], EventRow & { bytes: number | null }>(
-  `SELECT ${COLUMNS}, length(e.body) AS bytes ${FROM} WHERE e.id = ?`,
+/** A body up to this size, in bytes, comes with the claim of a delivery. */
+const SMALL = 16 * 2 ** 10;
+const WITH_LENGTH = sql<[number], EventRow & { bytes: number | null; body: Uint8Array | null }>(
+  `SELECT ${COLUMNS}, length(e.body) AS bytes, CASE WHEN length(e.body) <= ${SMALL} THEN e.body END AS body
+   ${FROM} WHERE e.id = ?`,
 );
 const BODY_OF = sql<[number], { body: Uint8Array | null }>("SELECT body FROM events WHERE id = ?");
 
 /** The first of two equal events with nothing of their video in between, if it is recent enough. */
 async function repeated(
   tx: Tx,
-  { event, receivedAt: now, dedupeWindow }: Acceptance,
+  { event, receivedAt: now }: Acceptance,
   video: { last_event: number | null; last_fingerprint: string | null },
 ): Promise<number | null> {
+  const { dedupeWindow } = tx.settings;
   if (dedupeWindow === 0 || event.fingerprint === null || video.last_event === null) return null;
   if (video.last_fingerprint !== event.fingerprint) return null;
   const first = await tx.get(RECEIVED_AT, [video.last_event]);
@@ -106,7 +110,11 @@ async function rowOf(tx: Tx, id: string) {
 }
 
 /** `known`: the video's row; undefined: the event is the first of its video. */
-export async function accept(tx: Tx, known: VideoRow | undefined, acceptance: Acceptance): Promise<Accepted> {
+export async function accept(
+  tx: Tx,
+  known: VideoRow | undefined,
+  acceptance: Acceptance,
+): Promise<Pick<Accepted, "id" | "status">> {
   const now = tx.now();
   const { event, plan, body, receivedAt: at, sourceAddress, late = false } = acceptance;
   const first = known ? await repeated(tx, acceptance, known) : null;
@@ -186,14 +194,15 @@ export async function replay(
   return { id: tx.ids.show("dlv", id) };
 }
 
-/** What a delivery is made from, but for the body, which may be large. */
+/** What a delivery is made from; without its body where that is large. */
 export async function message(
   tx: Tx,
   id: number,
-): Promise<{ event: StoredEvent; bytes: number | null; media: Medium[] }> {
+): Promise<{ event: StoredEvent; bytes: number | null; body: Uint8Array | null; media: Medium[] }> {
   const row = await tx.get(WITH_LENGTH, [id]);
   if (!row) throw new RelayError("not_found", `no event ${tx.ids.show("evt", id)}`);
-  return { event: toEvent(tx.ids, { ...row, status: "waiting" }), bytes: row.bytes, media: await mediaOf(tx, row) };
+  const { bytes, body } = row;
+  return { event: toEvent(tx.ids, { ...row, status: "waiting" }), bytes, body, media: await mediaOf(tx, row) };
 }
 
 export const show = async (tx: Tx, id: string) => toEvent(tx.ids, await rowOf(tx, id));

@@ -51,7 +51,7 @@ export async function keep(tx: Tx, medium: number): Promise<void> {
 
 export async function claim(tx: Tx, wish: ClaimWish): Promise<DeletionJob[]> {
   for (const { medium } of await transfers.due(tx, "erase", wish.now, AT_ONCE)) {
-    if (tx.settings.keepsDeleted) await transfers.cancel(tx, "erase", medium);
+    if (tx.settings.mirror.onDelete === "keep") await transfers.cancel(tx, "erase", medium);
     else await ends.remove(tx, (await media.byId(tx, medium))!, "deleted after the video was", wish.now);
   }
   return Promise.all((await transfers.claim(tx, "delete", wish)).map((row) => toJob(tx, row)));

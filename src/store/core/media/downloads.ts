@@ -126,7 +126,7 @@ async function tryAgain(
 }
 
 export async function claim(tx: Tx, wish: ClaimWish & { busyHosts: string[] }): Promise<DownloadJob[]> {
-  if (tx.settings.isMirroring) await takeUp(tx, wish.now);
+  if (tx.settings.mirror.enabled) await takeUp(tx, wish.now);
   const jobs: DownloadJob[] = [];
   for (const row of await candidates(tx, wish)) {
     if (await ends.giveWay(tx, row, wish.now)) continue;
@@ -164,7 +164,7 @@ export async function settle(
 
 /** When a download comes due: now (0), where a first try waits. */
 export async function nextDue(tx: Tx): Promise<number | null> {
-  if (tx.settings.isMirroring && (await tx.get(SKIPPED_WHILE_OFF, [1])) !== undefined) return 0;
+  if (tx.settings.mirror.enabled && (await tx.get(SKIPPED_WHILE_OFF, [1])) !== undefined) return 0;
   const seen = await hosts(tx);
   const rows = await Promise.all(seen.map((host) => tx.get(FIRST_DUE, [host])));
   const times = rows.flatMap((row) => row?.due ?? []);

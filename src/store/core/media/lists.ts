@@ -31,7 +31,7 @@ async function rowOf(tx: Tx, id: string): Promise<Shown> {
 
 /** A row that is to be downloaded: RelayError("conflict") while mirroring is off. */
 async function wanted(tx: Tx, id: string): Promise<Shown> {
-  if (tx.settings.isMirroring) return rowOf(tx, id);
+  if (tx.settings.mirror.enabled) return rowOf(tx, id);
   throw new RelayError("conflict", "mirroring is off: nothing is downloaded before mirror.enabled is true again");
 }
 

@@ -90,7 +90,7 @@ export async function settle(
   if (outcome.is === "lost") await ends.restart(tx, medium, outcome.error, now);
   else {
     await ends.mirror(tx, medium, { ...job.file, ...copy! }, now);
-    if (hasFresherLink(medium) && tx.settings.isMirroring)
+    if (hasFresherLink(medium) && tx.settings.mirror.enabled)
       await ends.restart(tx, (await media.byId(tx, medium.id))!, null, now);
   }
   return { settled: true };

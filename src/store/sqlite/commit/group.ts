@@ -2,14 +2,15 @@ import { setImmediate } from "node:timers";
 import type Database from "better-sqlite3";
 import { codeOf, errorLine, RelayError } from "../../../errors.ts";
 import type { Clock } from "../../../ports.ts";
+import { createBatchSize } from "./batch-size.ts";
 import { isLocked, isMoved, mayPass } from "./engine-errors.ts";
-import { createTransaction, type Result } from "./transaction.ts";
+import { createLines, type Line } from "./lines.ts";
+import { type Committed, createTransaction } from "./transaction.ts";
 
 /** How long a commit that fails is tried again before its callers fail (CONTRACT, "Public listener"), in milliseconds. */
 const PATIENCE = 10_000;
 
-/** At most this many writes share one transaction, so that one commit never holds the event loop for long. */
-const PER_COMMIT = 256;
+/** A commit takes no more writes once they have this many bytes. */
 const BYTES_PER_COMMIT = 4 * 2 ** 20;
 
 /** Shorter trouble of a healthy disk (another process's commit, room that the reserve makes) is not reported. */
@@ -29,8 +30,8 @@ const LONGEST_FOR_LOCK = 25;
 export type CommitGroup = {
   /**
    * Runs `work` inside the next commit and resolves with its result once that commit is on disk. `work` may run more than
-   * once, each time on a clean slate; it waits for nothing but what is resolved already. `bytes`: about how many it writes,
-   * where that is much.
+   * once, each time on a clean slate; it waits for nothing but what is resolved already. `line`: which it waits in (default:
+   * work). `bytes`: about how many it writes, where that is much.
    */
   write<T>(work: () => T | Promise<T>, how?: How): Promise<T>;
   /** Runs `work` between commits: what a commit under way has written is not seen. It waits for as little. */
@@ -49,11 +50,13 @@ export type CommitGroup = {
 };
 
 /** `patience`: how long it is tried, in milliseconds; 0: it fails with the first commit that fails. */
-type How = { bytes?: number; patience?: number };
+type How = { line?: Line; bytes?: number; patience?: number };
 
 type Write = {
   work: () => unknown;
-  how: How;
+  line: Line;
+  bytes: number;
+  patience: number;
   since: number;
   resolve: (value: never) => void;
   reject: (error: unknown) => void;
@@ -87,7 +90,8 @@ export function createCommitGroup(
   const { clock } = options;
   const commitAll = createTransaction(db, options);
 
-  let waiting: Write[] = [];
+  const waiting = createLines<Write>();
+  const batchSize = createBatchSize();
   let scheduled = false;
   /** Resolves when the commit under way has ended; null: there is none. */
   let committing: Promise<void> | null = null;
@@ -108,17 +112,17 @@ export function createCommitGroup(
     // A commit under way goes on with the next one by itself.
     if (committing !== null) return;
     scheduled = false;
-    if (waiting.length === 0) return next();
+    if (waiting.count() === 0) return next();
     // Reads end in the turn of the event loop in which they began.
     if (reading > 0) return schedule();
-    const batch = waiting.slice(0, batchSize());
+    const batch = waiting.take(isAlone ? 1 : batchSize.now(), BYTES_PER_COMMIT);
     let ended = () => {};
     committing = new Promise((resolve) => {
       ended = resolve;
     });
-    let results: Result[];
+    let committed: Committed;
     try {
-      results = await commitAll(batch.map(({ work }) => work));
+      committed = await commitAll(batch.map(({ work }) => work));
     } catch (error) {
       failed(error, batch);
       return;
@@ -126,7 +130,8 @@ export function createCommitGroup(
       committing = null;
       ended();
     }
-    waiting = waiting.slice(batch.length);
+    const { results } = committed;
+    batchSize.learn({ ...committed, writes: batch.length });
     const lost = options.lost?.() ?? null;
     if (lost !== null) {
       say(lost);
@@ -143,16 +148,6 @@ export function createCommitGroup(
       else resolve(result.value as never);
     }
     next();
-  }
-
-  function batchSize(): number {
-    if (isAlone) return 1;
-    let bytes = 0;
-    let size = 0;
-    while (size < waiting.length && size < PER_COMMIT && (size === 0 || bytes < BYTES_PER_COMMIT)) {
-      bytes += waiting[size++]!.how.bytes ?? 0;
-    }
-    return size;
   }
 
   function recovered(): void {
@@ -183,7 +178,7 @@ export function createCommitGroup(
   }
 
   function next(): void {
-    if (waiting.length > 0) schedule();
+    if (waiting.count() > 0) schedule();
     else {
       isAlone = false;
       for (const idler of idlers) idler();
@@ -202,17 +197,15 @@ export function createCommitGroup(
     const now = clock.elapsed();
     failingSince ??= now;
     needed = Math.max(needed, largest(batch));
-    if (isAlone) waiting = [...waiting.slice(1), ...waiting.slice(0, 1)];
+    waiting.putBack(batch, isAlone ? "last" : "first");
     isAlone = codeOf(error) === "SQLITE_FULL";
     if (!mayPass(error) || now - failingSince >= WORTH_TELLING) say(line);
     options.onFailure(error);
-    const isLate = ({ since, how: { patience = PATIENCE } }: Write) =>
-      givenUp || isMoved(error) || now - since >= patience || now < since;
-    for (const write of waiting.filter(isLate)) {
-      write.reject(new RelayError("store_unavailable", `could not commit: ${line}`));
+    const isLate = ({ since, patience }: Write) => givenUp || isMoved(error) || now - since >= patience || now < since;
+    for (const { reject } of waiting.drop(isLate)) {
+      reject(new RelayError("store_unavailable", `could not commit: ${line}`));
     }
-    waiting = waiting.filter((write) => !isLate(write));
-    if (waiting.length === 0) {
+    if (waiting.count() === 0) {
       next();
       return;
     }
@@ -231,13 +224,17 @@ export function createCommitGroup(
     }
   }
 
-  function write<T>(work: () => T | Promise<T>, how: How = {}): Promise<T> {
+  function write<T>(
+    work: () => T | Promise<T>,
+    { line = "work", bytes = 0, patience = PATIENCE }: How = {},
+  ): Promise<T> {
     return new Promise<T>((resolve, reject) => {
-      if (waiting.length >= MAX_WAITING) {
+      if (waiting.count() >= MAX_WAITING) {
         reject(new RelayError("store_unavailable", `too many writes are waiting: ${trouble ?? "the store is busy"}`));
         return;
       }
-      waiting.push({ work, how, since: clock.elapsed(), resolve: resolve as (value: never) => void, reject });
+      const since = clock.elapsed();
+      waiting.add({ work, line, bytes, patience, since, resolve: resolve as (value: never) => void, reject });
       schedule();
     });
   }
@@ -260,7 +257,7 @@ export function createCommitGroup(
     giveUp,
     async close() {
       giveUp();
-      if (waiting.length === 0 && committing === null) return;
+      if (waiting.count() === 0 && committing === null) return;
       const idle = new Promise<void>((resolve) => {
         idlers.push(resolve);
       });
@@ -272,5 +269,5 @@ export function createCommitGroup(
 }
 
 function largest(batch: Write[]): number {
-  return Math.max(...batch.map(({ how }) => how.bytes ?? 0));
+  return Math.max(...batch.map(({ bytes }) => bytes));
 }

@@ -1,7 +1,11 @@
 import type Database from "better-sqlite3";
+import type { Clock } from "../../../ports.ts";
 import { isEngineTrouble } from "./engine-errors.ts";
 
 export type Result = { value: unknown } | { error: unknown };
+
+/** What a transaction came to, and how long its statements and its commit took, in milliseconds. */
+export type Committed = { results: Result[]; worked: number; synced: number };
 
 type Work = () => unknown;
 
@@ -12,8 +16,8 @@ type Work = () => unknown;
  */
 export function createTransaction(
   db: Database.Database,
-  { begun, undone }: { begun(): void; undone(): void },
-): (batch: Work[]) => Promise<Result[]> {
+  { begun, undone, clock }: { begun(): void; undone(): void; clock: Pick<Clock, "elapsed"> },
+): (batch: Work[]) => Promise<Committed> {
   const begin = db.prepare("BEGIN IMMEDIATE");
   const commit = db.prepare("COMMIT");
   const rollback = db.prepare("ROLLBACK");
@@ -21,14 +25,16 @@ export function createTransaction(
   const release = db.prepare("RELEASE one");
   const undo = db.prepare("ROLLBACK TO one");
 
-  async function inTransaction(batch: Work[], isEachAlone: boolean): Promise<Result[]> {
+  async function inTransaction(batch: Work[], isEachAlone: boolean): Promise<Committed> {
+    const at = clock.elapsed();
     begin.run();
     try {
       begun();
       const results: Result[] = [];
       for (const work of batch) results.push(isEachAlone ? await alone(work) : { value: await work() });
+      const done = clock.elapsed();
       commit.run();
-      return results;
+      return { results, worked: done - at, synced: clock.elapsed() - done };
     } catch (error) {
       if (db.inTransaction) rollback.run();
       undone();

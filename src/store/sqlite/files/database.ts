@@ -103,15 +103,18 @@ function openToRead(path: string): Database.Database {
   }
 }
 
+/** A commit that leaves this number of pages in the log moves them into the database. */
+const CHECKPOINT_AT = 1_000;
+
 /** Opens the database of a data folder: the relay makes and migrates it, an operator's command makes nothing. */
-export function openDatabase(dir: string, role: "relay" | "operator"): Database.Database {
+export function openDatabase(dir: string, role: "relay" | "operator", checkpointAt = CHECKPOINT_AT): Database.Database {
   const path = databaseOf(dir);
   if (role === "operator") checkThere(path, `no database in ${dir}: has the relay run with this config?`);
   const db = inWords(`${path} cannot be opened`, () =>
     role === "relay" ? openFile(path, { timeout: 0 }) : openToRead(path),
   );
   try {
-    inWords(`${path} cannot be used`, () => prepare(db, path, role));
+    inWords(`${path} cannot be used`, () => prepare(db, path, role, checkpointAt));
     return db;
   } catch (error) {
     db.close();
@@ -119,7 +122,7 @@ export function openDatabase(dir: string, role: "relay" | "operator"): Database.
   }
 }
 
-function prepare(db: Database.Database, path: string, role: "relay" | "operator"): void {
+function prepare(db: Database.Database, path: string, role: "relay" | "operator", checkpointAt: number): void {
   if (role === "relay") {
     if ((statSync(path).mode & 0o777) !== 0o600) chmodSync(path, 0o600);
     checkVersion(db);
@@ -127,7 +130,7 @@ function prepare(db: Database.Database, path: string, role: "relay" | "operator"
   }
   // A 2xx means committed to disk: better-sqlite3's default in WAL mode is NORMAL, which is not (ARCHITECTURE rule 1).
   db.pragma("synchronous = FULL");
-  db.pragma("wal_autocheckpoint = 1000");
+  db.pragma(`wal_autocheckpoint = ${checkpointAt}`);
   db.pragma("journal_size_limit = 67108864");
   db.pragma("cache_size = -32768");
   // A savepoint copies each page it is the first to touch into a temporary file; in memory that costs next to nothing.

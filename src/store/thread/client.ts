@@ -1,0 +1,131 @@
+import { errorLine, RelayError } from "../../errors.ts";
+import type { Ports } from "../../ports.ts";
+import type { Backups } from "../backups.ts";
+import type { Opening } from "../settings.ts";
+import type { Store, StoreOptions, StoreVerbs } from "../store.ts";
+import { backupVerbs, storeVerbs, type VerbLine, type WithBody } from "../verbs.ts";
+import type { State } from "./messages.ts";
+import { openRemote, type Remote } from "./remote.ts";
+
+/** Bodies on their way to the thread, in bytes: more are refused. */
+const MOST_BYTES = 64 * 2 ** 20;
+
+/** A writer that has answered nothing for so long waits for its disk: reads go past it. Milliseconds. */
+const SLOW_COMMIT = 50;
+
+/** A disk that takes longer for a commit is trouble, in milliseconds; until then it is slow. */
+const SLOWEST_COMMIT = 5_000;
+
+/**
+ * After this number of writes, about a thousand pages, the thread that reads moves them from the log into the database: 20 ms
+ * that no commit waits for. From beside, a log that is written to without a pause is never moved whole: the writer finishes
+ * one of CHECKPOINT_AT pages, or it would grow.
+ */
+const WRITES_PER_CHECKPOINT = 250;
+const CHECKPOINT_AT = 8_000;
+
+/**
+ * The store on threads of its own, so that the relay's event loop waits for no disk. One has the database and is the only
+ * writer. Another reads beside it: long lists, and whatever would wait for a slow commit. It starts when it is first needed,
+ * and sees all that was answered before.
+ */
+export async function openThreadStore(opening: Opening, ports: Ports, options: StoreOptions): Promise<Store> {
+  const { log } = ports;
+  const writer = await openRemote({ ...opening, role: "relay", checkpointAt: CHECKPOINT_AT }, ports, options.onLost);
+  let reader: Promise<Remote> | null = null;
+  let readerState: State = { trouble: null, damage: null };
+  let bytes = 0;
+  let writes = 0;
+  let closing: Promise<void> | null = null;
+
+  function beside(verb: string, args: unknown[]): Promise<unknown> {
+    reader ??= openRemote({ ...opening, role: "operator" }, ports);
+    return reader.then(
+      (opened) => {
+        readerState = opened.state;
+        return opened.call(verb, args);
+      },
+      () => {
+        reader = null;
+        return writer.call(verb, args);
+      },
+    );
+  }
+
+  async function write(work: () => Promise<unknown>): Promise<unknown> {
+    try {
+      return await work();
+    } finally {
+      if (++writes >= WRITES_PER_CHECKPOINT) {
+        writes = 0;
+        // Best effort: what fails here fails the commits, too.
+        void beside("checkpoint", []).catch(() => {});
+      }
+    }
+  }
+
+  async function carry(verb: string, { body, ...plain }: WithBody): Promise<unknown> {
+    const size = body.length;
+    if (bytes + size > MOST_BYTES) {
+      throw new RelayError("store_unavailable", `too much waits to be committed: ${trouble() ?? "the store is busy"}`);
+    }
+    bytes += size;
+    try {
+      return await write(() => writer.carry(verb, plain, body));
+    } finally {
+      bytes -= size;
+    }
+  }
+
+  /** The calls of a port, by its table. */
+  function verbs<Port>(table: Record<keyof Port, VerbLine>, prefix = ""): Port {
+    const make = (verb: string, line: VerbLine) => {
+      const call = (...args: unknown[]) => writer.call(verb, args);
+      if (line.does === "write") {
+        return line.carriesBody
+          ? (what: WithBody) => carry(verb, what)
+          : (...args: unknown[]) => write(() => call(...args));
+      }
+      if (line.beside) return (...args: unknown[]) => beside(verb, args);
+      if (line.does === "own") return call;
+      return (...args: unknown[]) => (writer.waitsFor() < SLOW_COMMIT ? call(...args) : beside(verb, args));
+    };
+    const names = Object.keys(table) as (keyof Port & string)[];
+    return Object.fromEntries(names.map((name) => [name, make(prefix + name, table[name])])) as Port;
+  }
+
+  function trouble(): string | null {
+    const waits = writer.waitsFor();
+    if (waits < SLOWEST_COMMIT) return writer.state.trouble;
+    return writer.state.trouble ?? `the disk has not answered for ${Math.round(waits / 1000)} s`;
+  }
+
+  /** What is not awaited. */
+  function control(verb: string, args: unknown[]): void {
+    writer.call(verb, args).catch((error) => log.error("the store's thread failed", { verb, error: errorLine(error) }));
+  }
+
+  async function close(): Promise<void> {
+    const reads = await reader?.catch(() => null);
+    await reads?.end();
+    await writer.end();
+  }
+
+  return {
+    ...verbs<StoreVerbs>(storeVerbs),
+    backups: verbs<Backups>(backupVerbs, "backups."),
+    configure: (settings) => control("configure", [settings]),
+    trouble,
+    damage: () => writer.state.damage ?? readerState.damage,
+    disproveDamage() {
+      writer.state.damage = null;
+      readerState.damage = null;
+      control("disproveDamage", []);
+    },
+    wasUnclean: () => writer.wasUnclean,
+    close: () => {
+      closing ??= close();
+      return closing;
+    },
+  };
+}

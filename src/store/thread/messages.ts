@@ -1,0 +1,45 @@
+import { codeOf, type ErrorCode, errorLine, RelayError } from "../../errors.ts";
+import type { Log } from "../../ports.ts";
+import type { Opening } from "../settings.ts";
+import type { StoreRole } from "../store.ts";
+
+/** What a store's thread is started with. */
+export type ThreadData = Opening & { role: StoreRole; now: number };
+
+/**
+ * A verb that is called, by its name; `backups.` comes before those of the backups' port. One that carries a body has its
+ * argument as JSON, which costs half of what the copy of an object does, and the place of its body in the message's bytes.
+ */
+export type Call = { id: number; verb: string } & ({ args: unknown[] } | { json: string; from: number; to: number });
+
+/** All calls of one turn of the caller's event loop. `now`: the time by the caller's clock. `bytes`: their bodies. */
+export type ToThread = { now: number; calls: Call[]; bytes: ArrayBuffer };
+
+export type Answer = { id: number; value: unknown } | { id: number; failure: Failure };
+
+/** What the store says of itself. */
+export type State = { trouble: string | null; damage: string | null };
+
+export type FromThread = State &
+  (
+    | { is: "opened"; wasUnclean: boolean }
+    | { is: "failed"; failure: Failure }
+    | { is: "answers"; answers: Answer[] }
+    | { is: "logged"; level: keyof Log; fact: string; fields: Record<string, unknown> | undefined }
+    | { is: "lost" }
+  );
+
+/** An error on its way between threads. A copied error would lose its class and its code. */
+export type Failure = { isOurs: boolean; code: string; message: string; cause: Failure | null };
+
+export function packError(error: unknown): Failure {
+  const isOurs = error instanceof RelayError;
+  const cause = error instanceof Error && error.cause !== undefined ? packError(error.cause) : null;
+  return { isOurs, code: codeOf(error), message: error instanceof Error ? error.message : errorLine(error), cause };
+}
+
+export function unpackError({ isOurs, code, message, cause }: Failure): Error {
+  const options = cause === null ? {} : { cause: unpackError(cause) };
+  if (isOurs) return new RelayError(code as ErrorCode, message, options);
+  return Object.assign(new Error(message, options), code !== "" && { code });
+}

@@ -1,0 +1,168 @@
+import { setImmediate } from "node:timers";
+import type { Worker } from "node:worker_threads";
+import { RelayError } from "../../errors.ts";
+import { startThread } from "../../platform/thread.ts";
+import type { Ports } from "../../ports.ts";
+import { type Call, type FromThread, type State, type ThreadData, type ToThread, unpackError } from "./messages.ts";
+
+/** An engine on a thread of its own. */
+export type Remote = {
+  /** Resolves with what the verb does there. The calls of one turn of the event loop share one message. */
+  call(verb: string, args: unknown[]): Promise<unknown>;
+  /** The same for a verb that carries a body, which must stay as it is until the promise settles. */
+  carry(verb: string, plain: object, body: Uint8Array): Promise<unknown>;
+  /** As of its last message. */
+  state: State;
+  wasUnclean: boolean;
+  /** For how long, in milliseconds, calls have waited without an answer to any of them; 0: none waits. */
+  waitsFor(): number;
+  /** Closes the engine, which answers what waits first, and ends the thread. */
+  end(): Promise<void>;
+};
+
+type Waiting = { resolve(value: unknown): void; reject(error: unknown): void };
+
+/** A thread that loads its program, and waits for what to open. */
+let warm: Worker | null = null;
+
+/** Starts a thread ahead of time: its program is loaded while this one's is. The next remote takes it. */
+export function warmUp(): void {
+  warm ??= start("store");
+  warm.unref();
+}
+
+/** `name`: by which the system shows it. */
+const start = (name: string) => startThread("store", () => new URL("./server.ts", import.meta.url), name);
+
+/**
+ * Starts the thread and opens the engine in it; rejects as the engine does. A thread that dies later throws in this one: no
+ * relay goes on without its store.
+ */
+export async function openRemote(
+  opening: Omit<ThreadData, "now">,
+  { clock, log }: Pick<Ports, "clock" | "log">,
+  onLost?: () => void,
+): Promise<Remote> {
+  const data: ThreadData = { ...opening, now: clock.now() };
+  const isWriter = opening.role === "relay";
+  const thread = (isWriter ? warm : null) ?? start(isWriter ? "store" : "store-reader");
+  if (isWriter) warm = null;
+  thread.ref();
+  thread.postMessage(data);
+  const waiting = new Map<number, Waiting>();
+  const state: State = { trouble: null, damage: null };
+  const { promise: opened, resolve, reject } = Promise.withResolvers<{ wasUnclean: boolean }>();
+  let isOpen = false;
+  let isEnding = false;
+  let ids = 0;
+  let calls: Call[] = [];
+  let bodies: Uint8Array[] = [];
+  let starts: number[] = [];
+  /** Of the bodies so far, in bytes. */
+  let end = 0;
+  let heardAt = clock.elapsed();
+
+  function died(error: Error): void {
+    if (isEnding) return;
+    isEnding = true;
+    const why = new RelayError("store_unavailable", `the store's thread ended: ${error.message}`);
+    for (const { reject } of waiting.values()) reject(why);
+    waiting.clear();
+    if (!isOpen) return reject(why);
+    setImmediate(() => {
+      throw why;
+    });
+  }
+
+  thread.on("error", died);
+  thread.on("exit", (code) => died(new Error(`exit code ${code}`)));
+  thread.on("message", (message: FromThread) => {
+    state.trouble = message.trouble;
+    state.damage = message.damage;
+    switch (message.is) {
+      case "answers":
+        heardAt = clock.elapsed();
+        for (const answer of message.answers) {
+          const call = waiting.get(answer.id);
+          waiting.delete(answer.id);
+          if ("failure" in answer) call?.reject(unpackError(answer.failure));
+          else call?.resolve(answer.value);
+        }
+        break;
+      case "logged":
+        log[message.level](message.fact, message.fields);
+        break;
+      case "lost":
+        onLost?.();
+        break;
+      case "opened":
+        isOpen = true;
+        resolve(message);
+        break;
+      case "failed":
+        isEnding = true;
+        reject(unpackError(message.failure));
+        void thread.terminate();
+    }
+  });
+
+  function send(): void {
+    const bytes = new Uint8Array(end);
+    for (const [index, body] of bodies.entries()) bytes.set(body, starts[index]);
+    const message: ToThread = { now: clock.now(), calls, bytes: bytes.buffer };
+    calls = [];
+    bodies = [];
+    starts = [];
+    end = 0;
+    thread.postMessage(message, [message.bytes]);
+  }
+
+  function post(call: (id: number) => Call): Promise<unknown> {
+    return new Promise((resolve, reject) => {
+      if (isEnding) return reject(new RelayError("store_unavailable", "the store is closed"));
+      if (waiting.size === 0) heardAt = clock.elapsed();
+      const id = ++ids;
+      waiting.set(id, { resolve, reject });
+      if (calls.push(call(id)) === 1) setImmediate(send);
+    });
+  }
+
+  const call = (verb: string, args: unknown[]) => post((id) => ({ id, verb, args: args.map(ownBytes) }));
+
+  function carry(verb: string, plain: object, body: Uint8Array): Promise<unknown> {
+    return post((id) => {
+      const from = end;
+      end += body.length;
+      bodies.push(body);
+      starts.push(from);
+      return { id, verb, json: JSON.stringify(plain), from, to: end };
+    });
+  }
+
+  const { wasUnclean } = await opened;
+  return {
+    call,
+    carry,
+    state,
+    wasUnclean,
+    waitsFor: () => (waiting.size === 0 ? 0 : clock.elapsed() - heardAt),
+    async end() {
+      try {
+        await call("close", []);
+      } finally {
+        isEnding = true;
+        await thread.terminate();
+      }
+    },
+  };
+}
+
+/** A view that is copied between threads takes along all of the buffer it is in, for an answer a whole read of its socket. */
+function ownBytes(value: unknown): unknown {
+  if (typeof value !== "object" || value === null) return value;
+  if (value instanceof Uint8Array) return value.slice();
+  if (Array.isArray(value)) return value.map(ownBytes);
+  const own: Record<string, unknown> = {};
+  for (const name in value) own[name] = ownBytes(value[name as never]);
+  return own;
+}

@@ -1,0 +1,82 @@
+import { nextTick } from "node:process";
+import { parentPort } from "node:worker_threads";
+import { flushCompileCache } from "../../platform/compile-cache.ts";
+import { systemClock, systemRandom } from "../../platform/runtime.ts";
+import type { Clock, Log } from "../../ports.ts";
+import { openSqliteStore } from "../sqlite/open.ts";
+import type { Store } from "../store.ts";
+import type { WithBody } from "../verbs.ts";
+import { type Answer, type Call, type FromThread, packError, type ThreadData, type ToThread } from "./messages.ts";
+
+// The program of a store's thread: it opens the engine, runs the verbs that are called, and answers all that one commit has
+// settled in one message.
+
+type Told = FromThread extends infer Each ? (Each extends unknown ? Omit<Each, "trouble" | "damage"> : never) : never;
+
+const port = parentPort!;
+
+let store: Store | null = null;
+let now = 0;
+let answers: Answer[] = [];
+
+/** The time is the caller's, whose clock leaves out the machine's errors: each message brings it. */
+const clock: Clock = { ...systemClock(), now: () => now };
+
+const log = Object.fromEntries(
+  (["debug", "info", "warn", "error"] as const).map((level) => [
+    level,
+    (fact: string, fields?: Record<string, unknown>) => tell({ is: "logged", level, fact, fields }),
+  ]),
+) as Log;
+
+function tell(told: Told): void {
+  port.postMessage({ ...told, trouble: store?.trouble() ?? null, damage: store?.damage() ?? null });
+}
+
+function answer(one: Answer): void {
+  // What one commit has settled goes on in one run of the microtasks.
+  if (answers.push(one) === 1) nextTick(post);
+}
+
+function post(): void {
+  const said = answers;
+  answers = [];
+  tell({ is: "answers", answers: said });
+}
+
+function verbOf({ backups, ...verbs }: Store, name: string): (...args: unknown[]) => unknown {
+  const [noun, verb] = name.split(".");
+  return (verb === undefined ? verbs[name as never] : noun === "backups" && backups[verb as never]) as never;
+}
+
+async function run(opened: Store, { id, verb, ...given }: Call, bytes: ArrayBuffer): Promise<void> {
+  try {
+    const args = "args" in given ? given.args : [withBody(given, bytes)];
+    answer({ id, value: await verbOf(opened, verb)(...args) });
+  } catch (error) {
+    answer({ id, failure: packError(error) });
+  }
+}
+
+function withBody({ json, from, to }: { json: string; from: number; to: number }, bytes: ArrayBuffer): WithBody {
+  return { ...JSON.parse(json), body: new Uint8Array(bytes, from, to - from) };
+}
+
+async function open({ role, now: openedAt, ...opening }: ThreadData): Promise<void> {
+  now = openedAt;
+  try {
+    const ports = { clock, random: systemRandom(), log };
+    const opened = await openSqliteStore(opening, ports, { role, onLost: () => tell({ is: "lost" }) });
+    store = opened;
+    port.on("message", (message: ToThread) => {
+      now = message.now;
+      for (const call of message.calls) void run(opened, call, message.bytes);
+    });
+    tell({ is: "opened", wasUnclean: opened.wasUnclean() });
+    flushCompileCache();
+  } catch (error) {
+    tell({ is: "failed", failure: packError(error) });
+  }
+}
+
+port.once("message", open);

@@ -1,0 +1,146 @@
+import assert from "node:assert/strict";
+import { mkdirSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { type TestContext, test } from "node:test";
+import { RelayError } from "../../../src/errors.ts";
+import { openStore } from "../../../src/store/open.ts";
+import { packError, unpackError } from "../../../src/store/thread/messages.ts";
+import { type OpenStore, storeContract } from "../../contracts/store.ts";
+import { storeCopiesContract } from "../../contracts/store-copies.ts";
+import { storeIdsContract } from "../../contracts/store-ids.ts";
+import { storeIntakeContract } from "../../contracts/store-intake.ts";
+import { storeLanesContract } from "../../contracts/store-lanes.ts";
+import { storeMediaContract } from "../../contracts/store-media.ts";
+import { configIn } from "../../support/config.ts";
+import { noRecorder, recordDisk } from "../../support/disk/recorder.ts";
+import { tempFolder } from "../../support/folder.ts";
+
+import { testPorts } from "../../support/ports.ts";
+import { freePort } from "../../support/relay-in-folder.ts";
+import { type ServeProcess, spawnServe } from "../../support/serve-process.ts";
+import { waitFor } from "../../support/wait.ts";
+import { isWhole } from "../../support/whole.ts";
+
+const openOnThread: OpenStore = (config, ports) => openStore(config, ports, { role: "relay", onThread: true });
+
+// A thread for each sentence takes a tenth of a second: the short form has the sentences about order and intake.
+const contracts = isWhole
+  ? [storeContract, storeCopiesContract, storeIdsContract, storeIntakeContract, storeLanesContract, storeMediaContract]
+  : [storeIntakeContract, storeLanesContract];
+for (const contract of contracts) contract("sqlite on a thread", openOnThread);
+
+async function openHere(t: TestContext, onLost?: () => void) {
+  const config = configIn(tempFolder(t));
+  const ports = testPorts();
+  const store = await openStore(config, ports, { role: "relay", onThread: true, ...(onLost && { onLost }) });
+  t.after(() => store.close().catch(() => {}));
+  const post = (videoId: string, size = 0) => {
+    const body = Buffer.from(JSON.stringify({ type: "video.delete", wochitVideoId: videoId, more: "x".repeat(size) }));
+    return store.accept({ receivedAt: ports.clock.now(), sourceAddress: "192.0.2.1", body });
+  };
+  return { config, store, post, ports };
+}
+
+test("bodies that wait for the thread are bounded in bytes; what is refused is told, the rest is committed", async (t) => {
+  const { store, post } = await openHere(t);
+  const size = 4 * 2 ** 20;
+  const posts = await Promise.allSettled(Array.from({ length: 20 }, (_, at) => post(`v${at}`, size)));
+  const refused = posts.filter((each) => each.status === "rejected");
+  assert.equal(refused.length, 5, "64 MiB hold 15 of them");
+  for (const { reason } of refused) assert.equal((reason as RelayError).code, "store_unavailable");
+  assert.equal((await store.events({ limit: 99 })).length, 15);
+  assert.equal((await post("later", size)).status, "accepted");
+});
+
+test("bytes come through a thread as they were, whatever buffer they are a view of", async (t) => {
+  const { store, ports } = await openHere(t);
+  const pool = Buffer.from(`garbage{"type":"video.delete","wochitVideoId":"v1"}garbage`);
+  const body = pool.subarray(7, pool.length - 7);
+  const received = { receivedAt: ports.clock.now(), sourceAddress: "192.0.2.1", body };
+  const [{ id }] = await Promise.all([store.accept(received), store.accept(received)]);
+  assert.deepEqual(Buffer.from(await store.eventBody(id)), Buffer.from(body));
+});
+
+test("a database that loses a file says so through its thread, and takes nothing more", async (t) => {
+  let lost = 0;
+  const { config, post, store, ports } = await openHere(t, () => lost++);
+  await post("v1");
+  rmSync(join(config.dataDir, "relay.db-wal"));
+  await assert.rejects(post("v2"), { code: "store_unavailable" });
+  assert.equal(lost, 1);
+  assert.match(store.trouble() ?? "", /relay.db-wal was deleted or replaced/);
+  assert.ok(
+    ports.log.facts.some(({ fact }) => fact === "store in trouble"),
+    "its log lines come through",
+  );
+});
+
+test("an error keeps its kind, its code and its cause on the way between threads", () => {
+  const cause = Object.assign(new Error("disk I/O error"), { code: "SQLITE_IOERR_FSYNC" });
+  const error = unpackError(
+    structuredClone(packError(new RelayError("unsupported", "it cannot be opened", { cause }))),
+  );
+  assert.ok(error instanceof RelayError);
+  assert.deepEqual([error.code, error.message], ["unsupported", "it cannot be opened"]);
+  assert.ok(error.cause instanceof Error && !(error.cause instanceof RelayError));
+  assert.deepEqual([(error.cause as { code?: string }).code, error.cause.message], [cause.code, cause.message]);
+});
+
+async function serve(t: TestContext, env: (dir: string) => Record<string, string>) {
+  const dir = tempFolder(t);
+  const port = await freePort();
+  const dataDir = join(dir, "data");
+  mkdirSync(dataDir, { mode: 0o700 });
+  const configPath = join(dir, "config.json");
+  const config = { dataDir, server: { listen: `127.0.0.1:${port}` }, receive: { allowFrom: ["127.0.0.1"] } };
+  writeFileSync(configPath, JSON.stringify(config));
+  const relay: ServeProcess = spawnServe({ configPath, port, env: env(dir) });
+  t.after(() => relay.kill());
+  await relay.ready();
+  const url = `http://127.0.0.1:${port}`;
+  const post = (id: string) =>
+    fetch(`${url}/webhooks/wochit`, {
+      method: "POST",
+      body: JSON.stringify({ type: "video.delete", wochitVideoId: id }),
+    }).then(({ status }) => status);
+  const get = (path: string) => fetch(url + path).then(({ status }) => status);
+  return { relay, post, get };
+}
+
+test("while the disk does not answer, all that needs no commit is answered", { skip: noRecorder }, async (t) => {
+  let faults: ReturnType<typeof recordDisk>["faults"] | null = null;
+  const { post, get } = await serve(t, (dir) => {
+    const disk = recordDisk({ root: join(dir, "data"), faultsFile: join(dir, "faults") });
+    faults = disk.faults;
+    return disk.env;
+  });
+  t.after(() => faults!.close());
+  assert.equal(await post("v1"), 200);
+  faults!.set("syncDelayUs", 60_000_000);
+  let answered: number | null = null;
+  const posted = post("v2").then((status) => {
+    answered = status;
+  });
+  assert.equal(await get("/healthz"), 200);
+  assert.equal(await get("/media/none/none.mp4"), 404, "the database is read beside the writer");
+  await waitFor(async () => (await get("/readyz")) === 503);
+  assert.equal(answered, null, "the event is not committed, so it is not answered");
+  faults!.set("syncDelayUs", 0);
+  await posted;
+  assert.equal(answered, 200);
+  await waitFor(async () => (await get("/readyz")) === 200);
+});
+
+test("a relay whose store's thread dies ends, and says why", {
+  skip: "Deno" in globalThis && "the thread is made to die by NODE_OPTIONS",
+}, async (t) => {
+  const { relay, post } = await serve(t, (dir) => {
+    const trap = join(dir, "trap.mjs");
+    const die = "setTimeout(() => { throw new Error('died for a test'); }, 1_000)";
+    writeFileSync(trap, `import { isMainThread } from "node:worker_threads";\nif (!isMainThread) ${die};\n`);
+    return { NODE_OPTIONS: `--import ${trap}` };
+  });
+  assert.equal(await post("v1"), 200);
+  assert.deepEqual(await relay.ended, { code: 1, signal: null });
+  assert.match(relay.lastLines().join("\n"), /the store's thread ended: died for a test/);
+});
