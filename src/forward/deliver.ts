@@ -4,6 +4,7 @@ import type { Endpoint } from "../config/schema.ts";
 import { errorLine, RelayError } from "../errors.ts";
 import type { Lease, Queue } from "../jobs/worker.ts";
 import type { Attempt, DeliveryJob, DeliveryOutcome, SaidOfMedium } from "../model/delivery.ts";
+import { bareJob } from "../model/job.ts";
 import type { Outbound } from "../platform/net/outbound.ts";
 import { UntrustedCertificate } from "../platform/net/trust.ts";
 import { abortAfter } from "../platform/timing.ts";
@@ -90,7 +91,7 @@ export function createDeliveries(parts: DeliveryParts): Queue<DeliveryJob> {
     const made = { startedAt, duration: Math.round(clock.elapsed() - begun), status, response, error };
     const now = clock.now();
     const outcome = decide(job, made, answer, now);
-    const { settled, paused } = await store.settleDelivery(job, outcome, now);
+    const { settled, paused } = await store.settleDelivery(bareJob(job), outcome, now);
     logOutcome(job, outcome, settled);
     if (paused) {
       log.error("endpoint paused", {

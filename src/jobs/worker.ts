@@ -1,5 +1,5 @@
 import { errorLine, LeaseLost } from "../errors.ts";
-import { type Job, LEASE, type QueueName } from "../model/job.ts";
+import { bareJob, type Job, LEASE, type QueueName } from "../model/job.ts";
 import { every } from "../platform/timing.ts";
 import type { Ports } from "../ports.ts";
 import type { Claimed, ClaimWish, Store } from "../store/store.ts";
@@ -72,7 +72,7 @@ export function startWorker<J extends Job>(queue: Queue<J>, store: Store, { cloc
 
   const endRenewals = every(LEASE / 3, clock, async () => {
     for (const { job, abort } of [...running.values()]) {
-      const ours = await store.renew(job, LEASE).catch(() => true);
+      const ours = await store.renew(bareJob(job), LEASE).catch(() => true);
       if (!ours) abort.abort(new LeaseLost("the lease was lost"));
     }
   });
@@ -137,14 +137,14 @@ export function startWorker<J extends Job>(queue: Queue<J>, store: Store, { cloc
 
   /** Ends the lease of a job that did not settle. If the store fails, the lease runs out. */
   async function giveBack(job: J): Promise<false> {
-    await store.renew(job, 0).catch(() => {});
+    await store.renew(bareJob(job), 0).catch(() => {});
     return false;
   }
 
   /** Whether the claim that came during the run still holds: then this run did not settle it. */
   async function isWantedAgain({ again }: Running<J>): Promise<boolean> {
     if (again === null) return false;
-    return store.renew(again, LEASE).catch(() => false);
+    return store.renew(bareJob(again), LEASE).catch(() => false);
   }
 
   async function lookForJobs(): Promise<void> {

@@ -21,6 +21,11 @@ export type Job = {
   videoId: string;
 };
 
+/** What the store knows a job by. The rest of it, a body for example, is not sent to the store again. */
+export function bareJob({ id, queue, attempts, claim, eventId, videoId }: Job): Job {
+  return { id, queue, attempts, claim, eventId, videoId };
+}
+
 /** A claimed download: the job and the medium it fetches. */
 export type DownloadJob = Job & {
   mediumId: string;

@@ -115,7 +115,7 @@ export function createCommitGroup(
     if (waiting.count() === 0) return next();
     // Reads end in the turn of the event loop in which they began.
     if (reading > 0) return schedule();
-    const batch = waiting.take(isAlone ? 1 : batchSize.now(), BYTES_PER_COMMIT);
+    const batch = waiting.take(isAlone ? 1 : batchSize.now(waiting.count()), BYTES_PER_COMMIT);
     let ended = () => {};
     committing = new Promise((resolve) => {
       ended = resolve;
