@@ -66,6 +66,8 @@ export function startWorker<J extends Job>(queue: Queue<J>, store: Store, { cloc
   let lookAgain = false;
   /** The last claim left nothing that is due, and nothing has woken the worker since. */
   let isQuiet = false;
+  /** The last look found no free slot, and left no timer. */
+  let lacksSlot = false;
   let cancelTimer: (() => void) | null = null;
   const drained: (() => void)[] = [];
   const ending = new AbortController();
@@ -155,7 +157,8 @@ export function startWorker<J extends Job>(queue: Queue<J>, store: Store, { cloc
         cancelTimer?.();
         cancelTimer = null;
         const limit = Math.max(0, freeSlots()) + ahead.room();
-        if (stopped || limit <= 0) break;
+        lacksSlot = limit <= 0;
+        if (stopped || lacksSlot) break;
         const now = clock.now();
         const { jobs, nextDue } = await queue.claim({ limit, now, leaseFor: LEASE });
         // Nothing more is begun.
@@ -165,6 +168,7 @@ export function startWorker<J extends Job>(queue: Queue<J>, store: Store, { cloc
         }
         for (const job of jobs) begin(job);
         const isDue = nextDue !== null && nextDue <= now;
+        lacksSlot = slots <= 0;
         isQuiet = !isDue;
         if (jobs.length > 0 && slots > 0 && isDue) lookAgain = true;
         else if (slots > 0 && nextDue !== null)
@@ -200,8 +204,10 @@ export function startWorker<J extends Job>(queue: Queue<J>, store: Store, { cloc
     slots--;
     return (job) => {
       slots++;
-      if (job === null) return;
-      if (stopped) void giveBack(job);
+      if (job === null) {
+        // No job's end wakes the worker for what came due meanwhile.
+        if (lacksSlot) wake();
+      } else if (stopped) void giveBack(job);
       else begin(job);
     };
   }

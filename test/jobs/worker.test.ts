@@ -199,6 +199,29 @@ test("a slot is held for a job that comes with what enqueued it, where nothing e
   assert.equal(ids(), "b");
 });
 
+test("what comes due while all slots are held begins when one is free again", async () => {
+  const { add, due, worker, clock, ids } = bench(1);
+  await clock.advance(0);
+  const woken = worker.hold()!;
+  add("a");
+  worker.wake();
+  await clock.advance(0);
+  assert.equal(ids(), "", "the slot is held");
+  woken(null);
+  await clock.advance(0);
+  assert.equal(ids(), "a");
+
+  const timed = bench(1);
+  timed.due.push({ id: "b", at: timed.clock.now() + 1_000 });
+  await timed.clock.advance(0);
+  const over = timed.worker.hold()!;
+  await timed.clock.advance(1_000);
+  over(null);
+  await timed.clock.advance(0);
+  assert.equal(timed.ids(), "b");
+  assert.equal(due.length, 0);
+});
+
 test("a job that comes after its worker has stopped is given back", async () => {
   const { worker, clock, ids, renewals } = bench();
   await clock.advance(0);
