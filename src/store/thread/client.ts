@@ -7,7 +7,7 @@ import { backupVerbs, storeVerbs, type VerbLine, type WithBody } from "../verbs.
 import type { State } from "./messages.ts";
 import { openRemote, type Remote } from "./remote.ts";
 
-/** Bodies on their way to the thread, in bytes: more are refused. */
+/** Bodies on their way to the thread, in bytes: more are refused. One that is larger is taken alone. */
 const MOST_BYTES = 64 * 2 ** 20;
 
 /** A writer that has answered nothing for so long waits for its disk: reads go past it. Milliseconds. */
@@ -39,6 +39,8 @@ export async function openThreadStore(opening: Opening, ports: Ports, options: S
   let closing: Promise<void> | null = null;
 
   function beside(verb: string, args: unknown[]): Promise<unknown> {
+    // A thread that starts now would never be ended.
+    if (closing !== null) return writer.call(verb, args);
     reader ??= openRemote({ ...opening, role: "operator" }, ports);
     return reader.then(
       (opened) => {
@@ -66,7 +68,7 @@ export async function openThreadStore(opening: Opening, ports: Ports, options: S
 
   async function carry(verb: string, { body, ...plain }: WithBody): Promise<unknown> {
     const size = body.length;
-    if (bytes + size > MOST_BYTES) {
+    if (bytes > 0 && bytes + size > MOST_BYTES) {
       throw new RelayError("store_unavailable", `too much waits to be committed: ${trouble() ?? "the store is busy"}`);
     }
     bytes += size;
@@ -106,9 +108,13 @@ export async function openThreadStore(opening: Opening, ports: Ports, options: S
   }
 
   async function close(): Promise<void> {
-    const reads = await reader?.catch(() => null);
-    await reads?.end();
-    await writer.end();
+    try {
+      const reads = await reader?.catch(() => null);
+      await reads?.end();
+    } finally {
+      // It holds the folder's lock.
+      await writer.end();
+    }
   }
 
   return {

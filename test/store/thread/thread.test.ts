@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { type TestContext, test } from "node:test";
 import { RelayError } from "../../../src/errors.ts";
 import { openStore } from "../../../src/store/open.ts";
-import { packError, unpackError } from "../../../src/store/thread/messages.ts";
+import { ownBytes, packError, unpackError } from "../../../src/store/thread/messages.ts";
 import { type OpenStore, storeContract } from "../../contracts/store.ts";
 import { storeCopiesContract } from "../../contracts/store-copies.ts";
 import { storeIdsContract } from "../../contracts/store-ids.ts";
@@ -50,6 +50,39 @@ test("bodies that wait for the thread are bounded in bytes; what is refused is t
   for (const { reason } of refused) assert.equal((reason as RelayError).code, "store_unavailable");
   assert.equal((await store.events({ limit: 99 })).length, 15);
   assert.equal((await post("later", size)).status, "accepted");
+});
+
+test("a body that alone is larger than what may wait is taken where nothing else waits", async (t) => {
+  const { post } = await openHere(t);
+  assert.equal((await post("v1", 65 * 2 ** 20)).status, "accepted");
+});
+
+test("a view takes along its own bytes alone", () => {
+  const view = Buffer.from(new ArrayBuffer(65_536), 100, 3);
+  const { response } = ownBytes({ response: view }) as { response: Uint8Array };
+  assert.deepEqual([response.byteLength, response.buffer.byteLength], [3, 3]);
+});
+
+test("after its end a store starts no thread, and every call settles", async (t) => {
+  const { store, post } = await openHere(t);
+  await post("v0");
+  let waiting = 0;
+  const call = (promise: Promise<unknown>) => {
+    waiting++;
+    promise.catch(() => {}).finally(() => waiting--);
+  };
+  let isClosed = false;
+  const closed = store.close().then(() => {
+    isClosed = true;
+  });
+  while (!isClosed) {
+    call(post("v1"));
+    call(store.changeMark());
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+  await closed;
+  await waitFor(() => waiting === 0);
+  await assert.rejects(store.counts(), { code: "store_unavailable" });
 });
 
 test("bytes come through a thread as they were, whatever buffer they are a view of", async (t) => {
