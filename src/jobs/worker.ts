@@ -99,7 +99,7 @@ export function startWorker<J extends Job>(queue: Queue<J>, store: Store, { cloc
     while (freeSlots() > 0) {
       const next = ahead.take();
       if (next === undefined) return;
-      if (next.late || stopped) void giveBack(next.job);
+      if (next.late || stopped) void giveBack(next.job).then(wake);
       else start(next.job);
     }
   }
