@@ -41,7 +41,7 @@ export async function openThreadStore(opening: Opening, ports: Ports, options: S
   function beside(verb: string, args: unknown[]): Promise<unknown> {
     // A thread that starts now would never be ended.
     if (closing !== null) return writer.call(verb, args);
-    reader ??= openRemote({ ...opening, role: "operator" }, ports);
+    reader ??= openRemote({ ...opening, role: "operator", isBeside: true }, ports);
     return reader.then(
       (opened) => {
         readerState = opened.state;
