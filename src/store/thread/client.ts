@@ -103,8 +103,8 @@ export async function openThreadStore(opening: Opening, ports: Ports, options: S
   }
 
   /** What is not awaited. */
-  function control(verb: string, args: unknown[]): void {
-    writer.call(verb, args).catch((error) => log.error("the store's thread failed", { verb, error: errorLine(error) }));
+  function control(verb: string, args: unknown[], thread: Pick<Remote, "call"> = writer): void {
+    thread.call(verb, args).catch((error) => log.error("the store's thread failed", { verb, error: errorLine(error) }));
   }
 
   async function close(): Promise<void> {
@@ -127,6 +127,7 @@ export async function openThreadStore(opening: Opening, ports: Ports, options: S
       writer.state.damage = null;
       readerState.damage = null;
       control("disproveDamage", []);
+      void reader?.then((opened) => control("disproveDamage", [], opened)).catch(() => {});
     },
     wasUnclean: () => writer.wasUnclean,
     close: () => {

@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
-import { mkdirSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { type TestContext, test } from "node:test";
+import Database from "better-sqlite3";
 import { RelayError } from "../../../src/errors.ts";
 import { openStore } from "../../../src/store/open.ts";
 import { ownBytes, packError, unpackError } from "../../../src/store/thread/messages.ts";
@@ -92,6 +93,26 @@ test("bytes come through a thread as they were, whatever buffer they are a view 
   const received = { receivedAt: ports.clock.now(), sourceAddress: "192.0.2.1", body };
   const [{ id }] = await Promise.all([store.accept(received), store.accept(received)]);
   assert.deepEqual(Buffer.from(await store.eventBody(id)), Buffer.from(body));
+});
+
+test("damage that was met by the thread that reads, and disproved, is over there too", async (t) => {
+  const config = configIn(tempFolder(t));
+  const open = () => openStore(config, testPorts(), { role: "relay", onThread: true });
+  await (await open()).close();
+  const path = join(config.dataDir, "relay.db");
+  const bytes = readFileSync(path);
+  const db = new Database(path, { readonly: true });
+  const root = Number(db.prepare("SELECT rootpage FROM sqlite_schema WHERE name = 'events'").pluck().get());
+  db.close();
+  bytes.fill(0x5a, (root - 1) * 4096, (root - 1) * 4096 + 64);
+  writeFileSync(path, bytes);
+  const store = await open();
+  t.after(() => store.close());
+  await assert.rejects(store.events({ limit: 9 }), { code: "SQLITE_CORRUPT" });
+  assert.match(store.damage() ?? "", /malformed/);
+  store.disproveDamage();
+  await store.checkpoint();
+  assert.equal(store.damage(), null);
 });
 
 test("a database that loses a file says so through its thread, and takes nothing more", async (t) => {
