@@ -43,9 +43,10 @@ export type Worker<J extends Job = never> = {
   wake(): void;
   /**
    * Holds a free slot for a job that is about to be enqueued and claimed at once; null where none is free, or another job may
-   * be due. The returned function takes that job, or frees the slot.
+   * be due. The returned function takes that job, or frees the slot. It resolves at once, or, where the worker
+   * has stopped meanwhile, when the job has been given back.
    */
-  hold(): ((job: J | null) => void) | null;
+  hold(): ((job: J | null) => Promise<unknown>) | null;
   /**
    * Claims nothing more; resolves when running jobs have ended, or were aborted after `grace` milliseconds. Jobs that did not
    * settle are due again at once.
@@ -199,15 +200,15 @@ export function startWorker<J extends Job>(queue: Queue<J>, store: Store, { cloc
     lookSoon();
   }
 
-  function hold(): ((job: J | null) => void) | null {
+  function hold(): ((job: J | null) => Promise<unknown>) | null {
     if (!isQuiet || stopped || freeSlots() <= 0) return null;
     slots--;
-    return (job) => {
+    return async (job) => {
       slots++;
       if (job === null) {
         // No job's end wakes the worker for what came due meanwhile.
         if (lacksSlot) wake();
-      } else if (stopped) void giveBack(job);
+      } else if (stopped) await giveBack(job);
       else begin(job);
     };
   }

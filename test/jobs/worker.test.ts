@@ -183,9 +183,9 @@ test("a slot is held for a job that comes with what enqueued it, where nothing e
   const second = worker.hold();
   assert.ok(first && second);
   assert.equal(worker.hold(), null, "all slots are held");
-  first({ id: "a", claim: "1" } as Job);
+  await first({ id: "a", claim: "1" } as Job);
   assert.equal(ids(), "a");
-  second(null);
+  await second(null);
   assert.ok(worker.hold(), "one that was not used is free again");
 
   add("b", "c");
@@ -256,7 +256,7 @@ test("a job that comes after its worker has stopped is given back", async () => 
   await clock.advance(0);
   const hold = worker.hold();
   await worker.stop(0);
-  hold?.({ id: "late", claim: "1" } as Job);
+  await hold?.({ id: "late", claim: "1" } as Job);
   assert.deepEqual([ids(), renewals], ["", ["late"]]);
   assert.equal(worker.hold(), null);
 });
