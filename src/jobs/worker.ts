@@ -43,9 +43,10 @@ export type Worker<J extends Job = never> = {
   wake(): void;
   /**
    * Holds a free slot for a job that is about to be enqueued and claimed at once; null where none is free, or another job may
-   * be due. The returned function takes that job, or frees the slot.
+   * be due. The returned function takes that job, or frees the slot. It resolves at once, or, where the worker
+   * has stopped meanwhile, when the job has been given back.
    */
-  hold(): ((job: J | null) => void) | null;
+  hold(): ((job: J | null) => Promise<unknown>) | null;
   /**
    * Claims nothing more; resolves when running jobs have ended, or were aborted after `grace` milliseconds. Jobs that did not
    * settle are due again at once.
@@ -66,6 +67,8 @@ export function startWorker<J extends Job>(queue: Queue<J>, store: Store, { cloc
   let lookAgain = false;
   /** The last claim left nothing that is due, and nothing has woken the worker since. */
   let isQuiet = false;
+  /** The last look found no free slot, and left no timer. */
+  let lacksSlot = false;
   let cancelTimer: (() => void) | null = null;
   const drained: (() => void)[] = [];
   const ending = new AbortController();
@@ -97,7 +100,7 @@ export function startWorker<J extends Job>(queue: Queue<J>, store: Store, { cloc
     while (freeSlots() > 0) {
       const next = ahead.take();
       if (next === undefined) return;
-      if (next.late || stopped) void giveBack(next.job);
+      if (next.late || stopped) void giveBack(next.job).then(wake);
       else start(next.job);
     }
   }
@@ -155,7 +158,8 @@ export function startWorker<J extends Job>(queue: Queue<J>, store: Store, { cloc
         cancelTimer?.();
         cancelTimer = null;
         const limit = Math.max(0, freeSlots()) + ahead.room();
-        if (stopped || limit <= 0) break;
+        lacksSlot = limit <= 0;
+        if (stopped || lacksSlot) break;
         const now = clock.now();
         const { jobs, nextDue } = await queue.claim({ limit, now, leaseFor: LEASE });
         // Nothing more is begun.
@@ -165,6 +169,7 @@ export function startWorker<J extends Job>(queue: Queue<J>, store: Store, { cloc
         }
         for (const job of jobs) begin(job);
         const isDue = nextDue !== null && nextDue <= now;
+        lacksSlot = slots <= 0;
         isQuiet = !isDue;
         if (jobs.length > 0 && slots > 0 && isDue) lookAgain = true;
         else if (slots > 0 && nextDue !== null)
@@ -195,13 +200,15 @@ export function startWorker<J extends Job>(queue: Queue<J>, store: Store, { cloc
     lookSoon();
   }
 
-  function hold(): ((job: J | null) => void) | null {
+  function hold(): ((job: J | null) => Promise<unknown>) | null {
     if (!isQuiet || stopped || freeSlots() <= 0) return null;
     slots--;
-    return (job) => {
+    return async (job) => {
       slots++;
-      if (job === null) return;
-      if (stopped) void giveBack(job);
+      if (job === null) {
+        // No job's end wakes the worker for what came due meanwhile.
+        if (lacksSlot) wake();
+      } else if (stopped) await giveBack(job);
       else begin(job);
     };
   }

@@ -17,6 +17,8 @@ const LONGEST_LEAVE = 30_000;
 /** One endpoint with its own worker, connections and keys. */
 type Sending = { endpoint: Endpoint; worker: Worker<DeliveryJob>; outbound: Outbound };
 
+type Hold = NonNullable<ReturnType<Worker<DeliveryJob>["hold"]>>;
+
 /** The delivery workers, one for each endpoint. */
 export function createEndpointWorkers(
   parts: Pick<DeliveryParts, "link" | "userAgent"> & { store: Store; ports: Ports; connectTimeout: number },
@@ -55,8 +57,10 @@ export function createEndpointWorkers(
     return { endpoint, outbound, worker: startWorker(shared, store, ports) };
   }
 
-  async function end({ worker, outbound }: Sending, grace: number): Promise<void> {
+  async function end({ endpoint, worker, outbound }: Sending, grace: number): Promise<void> {
     await worker.stop(grace);
+    // What it gave back is due now: the worker that took its place may have looked before.
+    sending.get(endpoint.id)?.worker.wake();
     await outbound.close();
   }
 
@@ -85,15 +89,20 @@ export function createEndpointWorkers(
 
     /** Holds a slot of each that has one free and nothing else to do; of none whose rate decides when the next goes. */
     hold(): ReturnType<Workers["hold"]> {
-      const held = new Map<string, (job: DeliveryJob | null) => void>();
+      const held = new Map<string, { worker: Worker<DeliveryJob>; use: Hold }>();
       for (const [id, { endpoint, worker }] of sending) {
         const use = endpoint.ratePerSecond === null ? worker.hold() : null;
-        if (use) held.set(id, use);
+        if (use) held.set(id, { worker, use });
       }
       return {
         endpoints: [...held.keys()],
         use(leased) {
-          for (const [id, use] of held) use(leased.find(({ endpoint }) => endpoint === id) ?? null);
+          for (const [id, { worker, use }] of held) {
+            const used = use(leased.find(({ endpoint }) => endpoint === id) ?? null);
+            // A worker that was replaced meanwhile has given the job back.
+            const next = sending.get(id)?.worker;
+            if (next !== worker) void used.then(() => next?.wake());
+          }
         },
       };
     },

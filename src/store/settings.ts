@@ -4,9 +4,10 @@ import type { StoreSettings } from "./store.ts";
 
 /**
  * What an engine needs to know of a config. It can be copied to a thread. `checkpointAt`: pages of the log at which a commit
- * moves them into the database itself; more where that is done beside it.
+ * moves them into the database itself; more where that is done beside it. `isBeside`: this process has the
+ * database open already.
  */
-export type Opening = { dataDir: string; settings: StoreSettings; checkpointAt?: number };
+export type Opening = { dataDir: string; settings: StoreSettings; checkpointAt?: number; isBeside?: boolean };
 
 /** What of a config concerns the store. */
 export function settingsOf({

@@ -6,7 +6,7 @@ import type { Store } from "../../src/store/store.ts";
 import { testClock, testPorts } from "../support/ports.ts";
 
 /** A queue whose due jobs are a list, and whose running ones end when the test says so. */
-function bench(concurrency = 2, more: Partial<Queue<Job>> = {}) {
+function bench(concurrency = 2, more: Partial<Queue<Job>> = {}, renew?: Store["renew"]) {
   const clock = testClock();
   const ports = testPorts(clock);
   const due: { id: string; at: number }[] = [];
@@ -17,9 +17,9 @@ function bench(concurrency = 2, more: Partial<Queue<Job>> = {}) {
   let lost = false;
   const renewals: string[] = [];
   const store = {
-    renew: async (job: Job) => {
+    renew: async (job: Job, leaseFor: number) => {
       renewals.push(job.id);
-      return !lost;
+      return renew === undefined ? !lost : renew(job, leaseFor);
     },
   } as unknown as Store;
   const queue: Queue<Job> = {
@@ -183,9 +183,9 @@ test("a slot is held for a job that comes with what enqueued it, where nothing e
   const second = worker.hold();
   assert.ok(first && second);
   assert.equal(worker.hold(), null, "all slots are held");
-  first({ id: "a", claim: "1" } as Job);
+  await first({ id: "a", claim: "1" } as Job);
   assert.equal(ids(), "a");
-  second(null);
+  await second(null);
   assert.ok(worker.hold(), "one that was not used is free again");
 
   add("b", "c");
@@ -199,12 +199,64 @@ test("a slot is held for a job that comes with what enqueued it, where nothing e
   assert.equal(ids(), "b");
 });
 
+test("a job that waited ahead for too long is due at once when it has been given back", async () => {
+  const given: { done?: () => void } = {};
+  const { add, worker, clock, ids, running, claims } = bench(2, { claimsAhead: true }, async () => {
+    await new Promise<void>((resolve) => {
+      given.done = resolve;
+    });
+    return true;
+  });
+  for (let count = 0; count < 100; count++) {
+    add(`${count}`);
+    worker.wake();
+    await clock.advance(0);
+    running.get(`${count}`)?.end();
+    await clock.advance(0);
+  }
+  add("a", "b", "c");
+  worker.wake();
+  await clock.advance(0);
+  await clock.advance(2_000);
+  running.get("a")?.end();
+  await clock.advance(0);
+  const before = claims.length;
+  add("c");
+  given.done?.();
+  await clock.advance(0);
+  assert.equal(ids(), "bc");
+  assert.ok(claims.length > before);
+});
+
+test("what comes due while all slots are held begins when one is free again", async () => {
+  const { add, due, worker, clock, ids } = bench(1);
+  await clock.advance(0);
+  const woken = worker.hold()!;
+  add("a");
+  worker.wake();
+  await clock.advance(0);
+  assert.equal(ids(), "", "the slot is held");
+  woken(null);
+  await clock.advance(0);
+  assert.equal(ids(), "a");
+
+  const timed = bench(1);
+  timed.due.push({ id: "b", at: timed.clock.now() + 1_000 });
+  await timed.clock.advance(0);
+  const over = timed.worker.hold()!;
+  await timed.clock.advance(1_000);
+  over(null);
+  await timed.clock.advance(0);
+  assert.equal(timed.ids(), "b");
+  assert.equal(due.length, 0);
+});
+
 test("a job that comes after its worker has stopped is given back", async () => {
   const { worker, clock, ids, renewals } = bench();
   await clock.advance(0);
   const hold = worker.hold();
   await worker.stop(0);
-  hold?.({ id: "late", claim: "1" } as Job);
+  await hold?.({ id: "late", claim: "1" } as Job);
   assert.deepEqual([ids(), renewals], ["", ["late"]]);
   assert.equal(worker.hold(), null);
 });

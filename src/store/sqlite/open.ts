@@ -27,7 +27,7 @@ const START_PATIENCE = 700;
 
 /** Opens `<dataDir>/relay.db` (`dataDir` is absolute). The relay makes the folder and the database; an operator's command makes nothing. */
 export async function openSqliteStore(
-  { dataDir, settings: given, checkpointAt }: Opening,
+  { dataDir, settings: given, checkpointAt, isBeside }: Opening,
   { clock, random, log }: Ports,
   { role, onLost }: StoreOptions,
 ): Promise<Store> {
@@ -39,7 +39,7 @@ export async function openSqliteStore(
       await backUpBeforeMigration(dataDir, clock, log);
     }
     const unclean = hasLog(dataDir);
-    const db = openDatabase(dataDir, role, checkpointAt);
+    const db = openDatabase(dataDir, role, { checkpointAt, isBeside });
     closers.push(() => db.close());
     const reserve = role === "relay" ? openReserve(dataDir, clock, log) : null;
     if (reserve) closers.push(reserve.close);

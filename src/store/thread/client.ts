@@ -7,7 +7,7 @@ import { backupVerbs, storeVerbs, type VerbLine, type WithBody } from "../verbs.
 import type { State } from "./messages.ts";
 import { openRemote, type Remote } from "./remote.ts";
 
-/** Bodies on their way to the thread, in bytes: more are refused. */
+/** Bodies on their way to the thread, in bytes: more are refused. One that is larger is taken alone. */
 const MOST_BYTES = 64 * 2 ** 20;
 
 /** A writer that has answered nothing for so long waits for its disk: reads go past it. Milliseconds. */
@@ -39,7 +39,9 @@ export async function openThreadStore(opening: Opening, ports: Ports, options: S
   let closing: Promise<void> | null = null;
 
   function beside(verb: string, args: unknown[]): Promise<unknown> {
-    reader ??= openRemote({ ...opening, role: "operator" }, ports);
+    // A thread that starts now would never be ended.
+    if (closing !== null) return writer.call(verb, args);
+    reader ??= openRemote({ ...opening, role: "operator", isBeside: true }, ports);
     return reader.then(
       (opened) => {
         readerState = opened.state;
@@ -66,7 +68,7 @@ export async function openThreadStore(opening: Opening, ports: Ports, options: S
 
   async function carry(verb: string, { body, ...plain }: WithBody): Promise<unknown> {
     const size = body.length;
-    if (bytes + size > MOST_BYTES) {
+    if (bytes > 0 && bytes + size > MOST_BYTES) {
       throw new RelayError("store_unavailable", `too much waits to be committed: ${trouble() ?? "the store is busy"}`);
     }
     bytes += size;
@@ -101,14 +103,18 @@ export async function openThreadStore(opening: Opening, ports: Ports, options: S
   }
 
   /** What is not awaited. */
-  function control(verb: string, args: unknown[]): void {
-    writer.call(verb, args).catch((error) => log.error("the store's thread failed", { verb, error: errorLine(error) }));
+  function control(verb: string, args: unknown[], thread: Pick<Remote, "call"> = writer): void {
+    thread.call(verb, args).catch((error) => log.error("the store's thread failed", { verb, error: errorLine(error) }));
   }
 
   async function close(): Promise<void> {
-    const reads = await reader?.catch(() => null);
-    await reads?.end();
-    await writer.end();
+    try {
+      const reads = await reader?.catch(() => null);
+      await reads?.end();
+    } finally {
+      // It holds the folder's lock.
+      await writer.end();
+    }
   }
 
   return {
@@ -121,6 +127,7 @@ export async function openThreadStore(opening: Opening, ports: Ports, options: S
       writer.state.damage = null;
       readerState.damage = null;
       control("disproveDamage", []);
+      void reader?.then((opened) => control("disproveDamage", [], opened)).catch(() => {});
     },
     wasUnclean: () => writer.wasUnclean,
     close: () => {

@@ -43,3 +43,17 @@ export function unpackError({ isOurs, code, message, cause }: Failure): Error {
   if (isOurs) return new RelayError(code as ErrorCode, message, options);
   return Object.assign(new Error(message, options), code !== "" && { code });
 }
+
+/**
+ * A value whose bytes have a buffer of their own: a view that is copied between threads takes along all of the buffer it is in,
+ * for an answer a whole read of its socket.
+ */
+export function ownBytes(value: unknown): unknown {
+  if (typeof value !== "object" || value === null) return value;
+  // A Buffer's slice() is a view.
+  if (value instanceof Uint8Array) return new Uint8Array(value);
+  if (Array.isArray(value)) return value.map(ownBytes);
+  const own: Record<string, unknown> = {};
+  for (const name in value) own[name] = ownBytes(value[name as never]);
+  return own;
+}

@@ -3,7 +3,15 @@ import type { Worker } from "node:worker_threads";
 import { RelayError } from "../../errors.ts";
 import { startThread } from "../../platform/thread.ts";
 import type { Ports } from "../../ports.ts";
-import { type Call, type FromThread, type State, type ThreadData, type ToThread, unpackError } from "./messages.ts";
+import {
+  type Call,
+  type FromThread,
+  ownBytes,
+  type State,
+  type ThreadData,
+  type ToThread,
+  unpackError,
+} from "./messages.ts";
 
 /** An engine on a thread of its own. */
 export type Remote = {
@@ -62,12 +70,16 @@ export async function openRemote(
   let end = 0;
   let heardAt = clock.elapsed();
 
+  function refuseAll(why: Error): void {
+    for (const { reject } of waiting.values()) reject(why);
+    waiting.clear();
+  }
+
   function died(error: Error): void {
     if (isEnding) return;
     isEnding = true;
     const why = new RelayError("store_unavailable", `the store's thread ended: ${error.message}`);
-    for (const { reject } of waiting.values()) reject(why);
-    waiting.clear();
+    refuseAll(why);
     if (!isOpen) return reject(why);
     setImmediate(() => {
       throw why;
@@ -152,17 +164,9 @@ export async function openRemote(
       } finally {
         isEnding = true;
         await thread.terminate();
+        // Calls that came after "close" may have had no answer.
+        refuseAll(new RelayError("store_unavailable", "the store is closed"));
       }
     },
   };
-}
-
-/** A view that is copied between threads takes along all of the buffer it is in, for an answer a whole read of its socket. */
-function ownBytes(value: unknown): unknown {
-  if (typeof value !== "object" || value === null) return value;
-  if (value instanceof Uint8Array) return value.slice();
-  if (Array.isArray(value)) return value.map(ownBytes);
-  const own: Record<string, unknown> = {};
-  for (const name in value) own[name] = ownBytes(value[name as never]);
-  return own;
 }

@@ -1,10 +1,12 @@
 import assert from "node:assert/strict";
-import { existsSync, mkdirSync, readFileSync, renameSync, statSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, renameSync, statSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { type TestContext, test } from "node:test";
 import Database from "better-sqlite3";
 import { createAccept } from "../../../src/receive/accept.ts";
 import { openStore } from "../../../src/store/open.ts";
+import { settingsOf } from "../../../src/store/settings.ts";
+import { openSqliteStore } from "../../../src/store/sqlite/open.ts";
 import { migrations } from "../../../src/store/sqlite/schema/migrations.ts";
 import type { Store } from "../../../src/store/store.ts";
 import { storeContract } from "../../contracts/store.ts";
@@ -177,6 +179,21 @@ test("ids stay unique and ordered beside another process that writes, and when t
   }
   assert.deepEqual([...ids].sort(), ids);
   assert.equal(new Set(ids).size, 10);
+});
+
+test("a database that cannot be opened is read as a copy, but not where this process has it open", async (t) => {
+  const config = configIn(tempFolder(t));
+  await (await openStore(config, testPorts(), { role: "relay" })).close();
+  // SQLite makes no index of a log there.
+  symlinkSync("/nowhere/at-all", join(config.dataDir, "relay.db-shm"));
+  const open = (isBeside: boolean) => {
+    const { dataDir } = config;
+    return openSqliteStore({ dataDir, settings: settingsOf(config), isBeside }, testPorts(), { role: "operator" });
+  };
+  const copy = await open(false);
+  assert.equal((await copy.counts()).events, 0);
+  await copy.close();
+  await assert.rejects(open(true), { code: "unsupported" });
 });
 
 test("damage that a read meets is remembered, and said once", async (t) => {

@@ -1,10 +1,11 @@
 import assert from "node:assert/strict";
-import { mkdirSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { type TestContext, test } from "node:test";
+import Database from "better-sqlite3";
 import { RelayError } from "../../../src/errors.ts";
 import { openStore } from "../../../src/store/open.ts";
-import { packError, unpackError } from "../../../src/store/thread/messages.ts";
+import { ownBytes, packError, unpackError } from "../../../src/store/thread/messages.ts";
 import { type OpenStore, storeContract } from "../../contracts/store.ts";
 import { storeCopiesContract } from "../../contracts/store-copies.ts";
 import { storeIdsContract } from "../../contracts/store-ids.ts";
@@ -52,6 +53,39 @@ test("bodies that wait for the thread are bounded in bytes; what is refused is t
   assert.equal((await post("later", size)).status, "accepted");
 });
 
+test("a body that alone is larger than what may wait is taken where nothing else waits", async (t) => {
+  const { post } = await openHere(t);
+  assert.equal((await post("v1", 65 * 2 ** 20)).status, "accepted");
+});
+
+test("a view takes along its own bytes alone", () => {
+  const view = Buffer.from(new ArrayBuffer(65_536), 100, 3);
+  const { response } = ownBytes({ response: view }) as { response: Uint8Array };
+  assert.deepEqual([response.byteLength, response.buffer.byteLength], [3, 3]);
+});
+
+test("after its end a store starts no thread, and every call settles", async (t) => {
+  const { store, post } = await openHere(t);
+  await post("v0");
+  let waiting = 0;
+  const call = (promise: Promise<unknown>) => {
+    waiting++;
+    promise.catch(() => {}).finally(() => waiting--);
+  };
+  let isClosed = false;
+  const closed = store.close().then(() => {
+    isClosed = true;
+  });
+  while (!isClosed) {
+    call(post("v1"));
+    call(store.changeMark());
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+  await closed;
+  await waitFor(() => waiting === 0);
+  await assert.rejects(store.counts(), { code: "store_unavailable" });
+});
+
 test("bytes come through a thread as they were, whatever buffer they are a view of", async (t) => {
   const { store, ports } = await openHere(t);
   const pool = Buffer.from(`garbage{"type":"video.delete","wochitVideoId":"v1"}garbage`);
@@ -59,6 +93,26 @@ test("bytes come through a thread as they were, whatever buffer they are a view 
   const received = { receivedAt: ports.clock.now(), sourceAddress: "192.0.2.1", body };
   const [{ id }] = await Promise.all([store.accept(received), store.accept(received)]);
   assert.deepEqual(Buffer.from(await store.eventBody(id)), Buffer.from(body));
+});
+
+test("damage that was met by the thread that reads, and disproved, is over there too", async (t) => {
+  const config = configIn(tempFolder(t));
+  const open = () => openStore(config, testPorts(), { role: "relay", onThread: true });
+  await (await open()).close();
+  const path = join(config.dataDir, "relay.db");
+  const bytes = readFileSync(path);
+  const db = new Database(path, { readonly: true });
+  const root = Number(db.prepare("SELECT rootpage FROM sqlite_schema WHERE name = 'events'").pluck().get());
+  db.close();
+  bytes.fill(0x5a, (root - 1) * 4096, (root - 1) * 4096 + 64);
+  writeFileSync(path, bytes);
+  const store = await open();
+  t.after(() => store.close());
+  await assert.rejects(store.events({ limit: 9 }), { code: "SQLITE_CORRUPT" });
+  assert.match(store.damage() ?? "", /malformed/);
+  store.disproveDamage();
+  await store.checkpoint();
+  assert.equal(store.damage(), null);
 });
 
 test("a database that loses a file says so through its thread, and takes nothing more", async (t) => {

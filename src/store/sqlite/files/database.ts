@@ -4,6 +4,7 @@ import type Database from "better-sqlite3";
 import { codeOf, errorLine, RelayError } from "../../../errors.ts";
 import { makeFolders } from "../../../platform/files/file-system.ts";
 import { databaseOf } from "../../backup.ts";
+import type { Opening } from "../../settings.ts";
 import { checkVersion, migrate } from "../schema/migrations.ts";
 import { openFile, openInMemory } from "./driver.ts";
 import { ensureOwnFile } from "./ownership.ts";
@@ -82,9 +83,10 @@ export function checkThere(path: string, missing: string): void {
 /**
  * For a command: on a disk that takes no new file SQLite cannot open a database in WAL mode that was closed well, since it
  * makes the log beside it first (sqlite.org/wal.html#read_only_databases). What is not too large is read into memory then,
- * and can only be read.
+ * and can only be read. Not where this process has the database open: the copy would grow old, and closing the file after
+ * reading it would give up the locks (sqlite.org/howtocorrupt.html, "POSIX advisory locks").
  */
-function openToRead(path: string): Database.Database {
+function openToRead(path: string, isBeside: boolean): Database.Database {
   const db = openFile(path, { timeout: OPERATOR_PATIENCE });
   try {
     db.prepare("SELECT 1 FROM sqlite_schema").get();
@@ -92,6 +94,7 @@ function openToRead(path: string): Database.Database {
   } catch (error) {
     db.close();
     if (
+      isBeside ||
       !/^SQLITE_(CANTOPEN|IOERR|FULL)/.test(codeOf(error)) ||
       hasLog(dirname(path)) ||
       statSync(path).size > LARGEST_IN_MEMORY
@@ -107,11 +110,15 @@ function openToRead(path: string): Database.Database {
 const CHECKPOINT_AT = 1_000;
 
 /** Opens the database of a data folder: the relay makes and migrates it, an operator's command makes nothing. */
-export function openDatabase(dir: string, role: "relay" | "operator", checkpointAt = CHECKPOINT_AT): Database.Database {
+export function openDatabase(
+  dir: string,
+  role: "relay" | "operator",
+  { checkpointAt = CHECKPOINT_AT, isBeside = false }: Pick<Opening, "checkpointAt" | "isBeside"> = {},
+): Database.Database {
   const path = databaseOf(dir);
   if (role === "operator") checkThere(path, `no database in ${dir}: has the relay run with this config?`);
   const db = inWords(`${path} cannot be opened`, () =>
-    role === "relay" ? openFile(path, { timeout: 0 }) : openToRead(path),
+    role === "relay" ? openFile(path, { timeout: 0 }) : openToRead(path, isBeside),
   );
   try {
     inWords(`${path} cannot be used`, () => prepare(db, path, role, checkpointAt));
