@@ -14,7 +14,7 @@ async function unpackBytes(dir: string, bytes: Uint8Array, coding: string) {
   const [from, to] = [join(dir, "packed"), join(dir, "unpacked")];
   writeFileSync(from, bytes);
   const { signal } = new AbortController();
-  const result = await unpack({ from, to, coding, maxSize: 2 ** 20, checkSpace: async () => {}, signal });
+  const result = await unpack({ from, to, coding, maxSize: 2 ** 22, checkSpace: async () => {}, signal });
   return { ...result, to };
 }
 
@@ -40,8 +40,12 @@ test("what is packed twice is unpacked twice", async (t) => {
 test("of several frames the first is not taken for the whole", async (t) => {
   const frames = [100_000, 3_000_000].map((bytes) => zstdCompressSync(noise(bytes)));
   const { bytes, why } = await unpackBytes(tempFolder(t), Buffer.concat(frames), "zstd");
-  assert.ok(bytes <= 100_000);
-  assert.match(why!, /frame/i);
+  // Node 26 unpacks all frames.
+  if (why === null) assert.equal(bytes, 3_100_000);
+  else {
+    assert.ok(bytes <= 100_000);
+    assert.match(why, /frame/i);
+  }
 });
 
 test("a full disk is not taken for the end of a cut file", { skip: noMounts }, async (t) => {
