@@ -32,19 +32,16 @@ export function createAccept({ store, workers }: { store: Pick<Store, "accept">;
   return async (body, sourceAddress, receivedAt, { late } = { late: false }) => {
     const received = { receivedAt, sourceAddress, body, ...(late && { late }) };
     const held = workers?.hold();
-    if (held === undefined || held.endpoints.length === 0) {
-      const accepted = await store.accept(received);
-      workers?.wake(accepted.feeds);
-      return accepted;
-    }
+    const isHeld = held !== undefined && held.endpoints.length > 0;
     let leased: DeliveryJob[] = [];
     try {
-      const accepted = await store.accept({ ...received, lease: { endpoints: held.endpoints, leaseFor: LEASE } });
+      const lease = isHeld && { lease: { endpoints: held.endpoints, leaseFor: LEASE } };
+      const accepted = await store.accept({ ...received, ...lease });
       leased = accepted.leased;
       workers?.wake(accepted.feeds);
       return accepted;
     } finally {
-      held.use(leased);
+      held?.use(leased);
     }
   };
 }

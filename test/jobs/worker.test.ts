@@ -41,6 +41,7 @@ function bench(concurrency = 2, more: Partial<Queue<Job>> = {}, renew?: Store["r
       }).finally(() => running.delete(job.id)),
   };
   const worker = startWorker(queue, store, ports);
+  const add = (...ids: string[]) => due.push(...ids.map((id) => ({ id, at: clock.now() })));
   return {
     clock,
     ports,
@@ -50,7 +51,17 @@ function bench(concurrency = 2, more: Partial<Queue<Job>> = {}, renew?: Store["r
     jobs,
     claims,
     renewals,
-    add: (...ids: string[]) => due.push(...ids.map((id) => ({ id, at: clock.now() }))),
+    add,
+    /** Runs a hundred jobs that take no time. */
+    async beQuick() {
+      for (let count = 0; count < 100; count++) {
+        add(`${count}`);
+        worker.wake();
+        await clock.advance(0);
+        running.get(`${count}`)?.end();
+        await clock.advance(0);
+      }
+    },
     ids: () => [...running.keys()].sort().join(""),
     loseLeases: () => {
       lost = true;
@@ -201,19 +212,14 @@ test("a slot is held for a job that comes with what enqueued it, where nothing e
 
 test("a job that waited ahead for too long is due at once when it has been given back", async () => {
   const given: { done?: () => void } = {};
-  const { add, worker, clock, ids, running, claims } = bench(2, { claimsAhead: true }, async () => {
+  const at = bench(2, { claimsAhead: true }, async () => {
     await new Promise<void>((resolve) => {
       given.done = resolve;
     });
     return true;
   });
-  for (let count = 0; count < 100; count++) {
-    add(`${count}`);
-    worker.wake();
-    await clock.advance(0);
-    running.get(`${count}`)?.end();
-    await clock.advance(0);
-  }
+  const { add, worker, clock, ids, running, claims } = at;
+  await at.beQuick();
   add("a", "b", "c");
   worker.wake();
   await clock.advance(0);
@@ -262,14 +268,9 @@ test("a job that comes after its worker has stopped is given back", async () => 
 });
 
 test("quick jobs are claimed ahead of their slots, begin at once when one is free, and are given back at a stop", async () => {
-  const { add, worker, clock, ids, running, claims, renewals } = bench(2, { claimsAhead: true });
-  for (let count = 0; count < 100; count++) {
-    add(`${count}`);
-    worker.wake();
-    await clock.advance(0);
-    running.get(`${count}`)?.end();
-    await clock.advance(0);
-  }
+  const at = bench(2, { claimsAhead: true });
+  const { add, worker, clock, ids, running, claims, renewals } = at;
+  await at.beQuick();
   add("a", "b", "c", "d", "e");
   worker.wake();
   await clock.advance(0);

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { existsSync, mkdirSync, readFileSync, renameSync, statSync, symlinkSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, renameSync, statSync, symlinkSync } from "node:fs";
 import { join } from "node:path";
 import { type TestContext, test } from "node:test";
 import Database from "better-sqlite3";
@@ -16,6 +16,7 @@ import { storeIntakeContract } from "../../contracts/store-intake.ts";
 import { storeLanesContract } from "../../contracts/store-lanes.ts";
 import { storeMediaContract } from "../../contracts/store-media.ts";
 import { configIn, freshConfigIn } from "../../support/config.ts";
+import { damageTable } from "../../support/damage.ts";
 import { tempFolder } from "../../support/folder.ts";
 import { testClock, testPorts } from "../../support/ports.ts";
 
@@ -203,12 +204,7 @@ test("damage that a read meets is remembered, and said once", async (t) => {
   for (let n = 0; n < 50; n++) await post(relay, config, `v${n}`, clock.now());
   await relay.close();
   const path = join(config.dataDir, "relay.db");
-  const bytes = readFileSync(path);
-  const db = new Database(path, { readonly: true });
-  const root = Number(db.prepare("SELECT rootpage FROM sqlite_schema WHERE name = 'events'").pluck().get());
-  db.close();
-  bytes.fill(0x5a, (root - 1) * 4096, (root - 1) * 4096 + 64);
-  writeFileSync(path, bytes);
+  damageTable(path, "events");
   const ports = testPorts(clock);
   const store = await openStore(config, ports, { role: "operator" });
   t.after(() => store.close());

@@ -1,8 +1,7 @@
 import assert from "node:assert/strict";
-import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { type TestContext, test } from "node:test";
-import Database from "better-sqlite3";
 import { RelayError } from "../../../src/errors.ts";
 import { openStore } from "../../../src/store/open.ts";
 import { ownBytes, packError, unpackError } from "../../../src/store/thread/messages.ts";
@@ -13,6 +12,7 @@ import { storeIntakeContract } from "../../contracts/store-intake.ts";
 import { storeLanesContract } from "../../contracts/store-lanes.ts";
 import { storeMediaContract } from "../../contracts/store-media.ts";
 import { configIn } from "../../support/config.ts";
+import { damageTable } from "../../support/damage.ts";
 import { noRecorder, recordDisk } from "../../support/disk/recorder.ts";
 import { tempFolder } from "../../support/folder.ts";
 
@@ -100,12 +100,7 @@ test("damage that was met by the thread that reads, and disproved, is over there
   const open = () => openStore(config, testPorts(), { role: "relay", onThread: true });
   await (await open()).close();
   const path = join(config.dataDir, "relay.db");
-  const bytes = readFileSync(path);
-  const db = new Database(path, { readonly: true });
-  const root = Number(db.prepare("SELECT rootpage FROM sqlite_schema WHERE name = 'events'").pluck().get());
-  db.close();
-  bytes.fill(0x5a, (root - 1) * 4096, (root - 1) * 4096 + 64);
-  writeFileSync(path, bytes);
+  damageTable(path, "events");
   const store = await open();
   t.after(() => store.close());
   await assert.rejects(store.events({ limit: 9 }), { code: "SQLITE_CORRUPT" });
