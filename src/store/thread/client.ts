@@ -38,9 +38,11 @@ export async function openThreadStore(opening: Opening, ports: Ports, options: S
   let writes = 0;
   let closing: Promise<void> | null = null;
 
+  const refuse = () => Promise.reject(new RelayError("store_unavailable", "the store is closed"));
+
   function beside(verb: string, args: unknown[]): Promise<unknown> {
     // A thread that starts now would never be ended.
-    if (closing !== null) return writer.call(verb, args);
+    if (closing !== null) return refuse();
     reader ??= openRemote({ ...opening, role: "operator", isBeside: true }, ports);
     return reader.then(
       (opened) => {
@@ -93,7 +95,11 @@ export async function openThreadStore(opening: Opening, ports: Ports, options: S
       return (...args: unknown[]) => (writer.waitsFor() < SLOW_COMMIT ? call(...args) : beside(verb, args));
     };
     const names = Object.keys(table) as (keyof Port & string)[];
-    return Object.fromEntries(names.map((name) => [name, make(prefix + name, table[name])])) as Port;
+    const open = (name: keyof Port & string) => {
+      const made = make(prefix + name, table[name]) as (...args: unknown[]) => Promise<unknown>;
+      return (...args: unknown[]) => (closing === null ? made(...args) : refuse());
+    };
+    return Object.fromEntries(names.map((name) => [name, open(name)])) as Port;
   }
 
   function trouble(): string | null {
