@@ -109,6 +109,7 @@ const endpoint = v.strictObject({
   url: httpUrl,
   secret: secrets,
   events: v.optional(v.pipe(v.array(eventPattern), v.minLength(1, "must name at least one event")), ["*"]),
+  coalesce: v.optional(v.array(v.string()), []),
   body: v.optional(v.picklist(["enriched", "verbatim"]), "enriched"),
   send: v.optional(v.picklist(["after-mirror", "immediately"])),
   maxWait: v.optional(duration, "1h"),
@@ -119,6 +120,7 @@ const endpoint = v.strictObject({
   timeout: v.optional(positiveDuration, "15s"),
   concurrency: v.optional(count, 8),
   ratePerSecond: v.optional(v.nullable(v.pipe(v.number(), v.gtValue(0, "must be more than 0"))), null),
+  paused: v.optional(v.boolean(), false),
   retry: v.optional(v.array(duration), RETRY),
   allowPrivateAddresses: v.optional(privateAddresses, true),
 });

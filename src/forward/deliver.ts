@@ -1,9 +1,10 @@
-import { createSecretKey } from "node:crypto";
+import { createHash, createSecretKey } from "node:crypto";
 import type { Readable } from "node:stream";
 import type { Endpoint } from "../config/schema.ts";
-import { errorLine, RelayError } from "../errors.ts";
+import { codeOf, errorLine, RelayError } from "../errors.ts";
 import type { Lease, Queue } from "../jobs/worker.ts";
-import type { Attempt, DeliveryJob, DeliveryOutcome, SaidOfMedium } from "../model/delivery.ts";
+import type { DeliveryJob, DeliveryOutcome, DeliverySettled, SaidOfMedium } from "../model/delivery.ts";
+import type { FailureKind } from "../model/health.ts";
 import { bareJob } from "../model/job.ts";
 import type { Outbound } from "../platform/net/outbound.ts";
 import { UntrustedCertificate } from "../platform/net/trust.ts";
@@ -11,7 +12,6 @@ import { abortAfter } from "../platform/timing.ts";
 import type { Clock, Ports } from "../ports.ts";
 import { GONE } from "../rules/gone.ts";
 import { isReservedHeader } from "../rules/reserved-headers.ts";
-import { deliveryRetry, waitsBefore } from "../rules/schedule.ts";
 import type { Store } from "../store/store.ts";
 import { buildBody, type Written } from "./body.ts";
 import type { ByteBudget } from "./byte-budget.ts";
@@ -37,6 +37,8 @@ export type DeliveryParts = {
   /** "wochit-relay/<version>". */
   userAgent: string;
   link: MediumLink;
+  /** These endpoints may have work. */
+  wake(endpoints: string[]): void;
 };
 
 /** The result of one request. `status` is null without an answer; `error` is null only on success. */
@@ -44,7 +46,12 @@ type Answer = {
   status: number | null;
   response: Uint8Array | null;
   error: string | null;
-  retryAt: number | null;
+  /** Why there was no answer; null: there was one. */
+  failure: FailureKind | null;
+  /** Milliseconds. */
+  retryAfter: number;
+  /** It asks for no further attempt. */
+  isLast: boolean;
   /** The media that the sent body reports as not mirrored. */
   pending: SaidOfMedium[];
 };
@@ -87,19 +94,17 @@ export function createDeliveries(parts: DeliveryParts): Queue<DeliveryJob> {
     // The endpoint has answered: the next request may begin while this one is settled.
     lease.yieldSlot();
 
-    const { status, response, error } = answer;
-    const made = { startedAt, duration: Math.round(clock.elapsed() - begun), status, response, error };
-    const now = clock.now();
-    const outcome = decide(job, made, answer, now);
-    const { settled, paused } = await store.settleDelivery(bareJob(job), outcome, now);
+    const { status, response, error, failure, retryAfter, isLast, pending } = answer;
+    const duration = Math.round(clock.elapsed() - begun);
+    const sent = "body" in written ? summaryOf(written.body) : NOTHING;
+    const outcome: DeliveryOutcome = {
+      attempt: { startedAt, duration, status, response, error, ...sent },
+      ...{ failure, retryAfter, isLast, pending },
+      spread: ports.random.float(),
+    };
+    const settled = await store.settleDelivery(bareJob(job), outcome, clock.now());
     logOutcome(job, outcome, settled);
-    if (paused) {
-      log.error("endpoint paused", {
-        event: job.eventId,
-        endpoint: endpoint.id,
-        reason: GONE,
-      });
-    }
+    if (settled.feeds.length > 0) parts.wake(settled.feeds);
   }
 
   /** The body as of now. While the answer is awaited only that is in memory, not the received bytes as well. */
@@ -109,7 +114,7 @@ export function createDeliveries(parts: DeliveryParts): Queue<DeliveryJob> {
     try {
       return buildBody({ event, body, media, link, replay, mode: endpoint.body });
     } catch (error) {
-      return failure(errorLine(error));
+      return noAnswer("body", errorLine(error));
     }
   }
 
@@ -140,50 +145,47 @@ export function createDeliveries(parts: DeliveryParts): Queue<DeliveryJob> {
       });
       const { status } = answer;
       const response = await readStart(answer.body, clock);
-      if (isSuccess(status)) return { status, response, error: null, retryAt: null, pending };
-      const retryAt = parseRetryAfter(answer.headers["retry-after"], clock.now());
-      return { status, response, error: `HTTP ${status}`, retryAt, pending };
+      const said = { status, response, failure: null, pending };
+      if (isSuccess(status)) return { ...said, error: null, retryAfter: 0, isLast: false };
+      const now = clock.now();
+      const retryAfter = (parseRetryAfter(answer.headers["retry-after"], now) ?? now) - now;
+      return { ...said, error: `HTTP ${status}`, retryAfter, isLast: answer.headers[DELIVERY_HEADER] === ABORT };
     };
     try {
-      return await abortAfter(endpoint.timeout, clock, send, { signal: stop });
+      return await abortAfter(endpoint.timeout, clock, send, { signal: stop, late });
     } catch (error) {
       const advice = error instanceof UntrustedCertificate ? ", or name its file in this endpoint's tls.ca" : "";
-      return failure(errorLine(error) + advice);
+      return noAnswer(isTimeout(error) ? "timeout" : "connection", errorLine(error) + advice);
     }
   }
 
-  function decide(job: DeliveryJob, attempt: Attempt, answer: Answer, now: number): DeliveryOutcome {
-    if (attempt.error === null) {
-      const { pending } = answer;
-      return { is: "delivered", attempt, ...(pending.length > 0 && { pending }) };
-    }
-    const at = deliveryRetry({
-      schedule: answer === NO_BODY ? [] : endpoint.retry,
-      attempt: job.attempts + 1,
-      now,
-      retryAfter: answer.retryAt,
-      random: ports.random,
-    });
-    if (at === null) return { is: "dead", attempt };
-    return { is: "retry", attempt, at, heldLong: waitsBefore(endpoint.retry, job.attempts + 1) >= endpoint.laneHold };
+  function late(): Error {
+    const { timeout: ms } = endpoint;
+    return new NoAnswerInTime(`no answer within ${ms % 1000 === 0 ? `${ms / 1000} s` : `${ms} ms`}`);
   }
 
-  function logOutcome(job: DeliveryJob, outcome: DeliveryOutcome, settled: boolean): void {
-    const { status, duration: ms, error } = outcome.attempt;
+  function logOutcome(job: DeliveryJob, { attempt }: DeliveryOutcome, settled: DeliverySettled): void {
+    const { status, duration: ms, error } = attempt;
     const about = {
       event: job.eventId,
       type: job.event.type,
-      video: job.videoId,
+      video: job.event.videoId,
       delivery: job.id,
       endpoint: endpoint.id,
       attempt: job.attempts + 1,
       status,
       ms,
     };
-    if (!settled) log.warn("delivery not settled: its lease was lost", { ...about, error });
-    else if (outcome.is === "delivered") log.info("delivered", about);
-    else if (outcome.is === "dead") log.error("delivery dead", { ...about, error });
-    else log.warn("delivery failed", { ...about, error, nextAt: new Date(outcome.at).toISOString() });
+    const { state, nextAttemptAt, breaker, paused } = settled;
+    if (!settled.settled) log.warn("delivery not settled: its lease was lost", { ...about, error });
+    else if (state === "delivered") log.info("delivered", about);
+    else if (state === "dead") log.error("delivery dead", { ...about, error });
+    else if (nextAttemptAt === null) log.info(`delivery ${state}`, { ...about, error });
+    else log.warn("delivery failed", { ...about, error, nextAt: new Date(nextAttemptAt).toISOString() });
+    const { id } = endpoint;
+    if (breaker === "opened") log.error("endpoint failing: only probes are sent", { endpoint: id, error });
+    if (breaker === "closed") log.info("endpoint recovered: its deliveries go on", { endpoint: id });
+    if (paused) log.error("endpoint paused", { event: job.eventId, endpoint: id, reason: GONE });
   }
 
   return {
@@ -195,13 +197,32 @@ export function createDeliveries(parts: DeliveryParts): Queue<DeliveryJob> {
   };
 }
 
+/** Svix's: the endpoint wants no further attempt of this message. */
+const DELIVERY_HEADER = "webhook-delivery";
+const ABORT = "abort-message";
+
+class NoAnswerInTime extends Error {}
+
+function isTimeout(error: unknown): boolean {
+  return error instanceof NoAnswerInTime || TIMEOUTS.has(codeOf(error));
+}
+
+/** undici's, of an answer that did not begin, or that stopped. */
+const TIMEOUTS = new Set(["UND_ERR_HEADERS_TIMEOUT", "UND_ERR_BODY_TIMEOUT"]);
+
 /** The result without an answer. */
-function failure(error: string): Answer {
-  return { status: null, response: null, error, retryAt: null, pending: [] };
+function noAnswer(failure: FailureKind, error: string): Answer {
+  return { status: null, response: null, error, failure, retryAfter: 0, isLast: false, pending: [] };
 }
 
 /** Retention has deleted the body. */
-const NO_BODY = failure("body_expired");
+const NO_BODY: Answer = { ...noAnswer("body", "body_expired"), isLast: true };
+
+const NOTHING = { bytes: null, sha256: null };
+
+function summaryOf(body: Uint8Array): { bytes: number; sha256: string } {
+  return { bytes: body.length, sha256: createHash("sha256").update(body).digest("hex") };
+}
 
 function isSuccess(status: number): boolean {
   return status >= 200 && status <= 299;

@@ -5,8 +5,18 @@ import { hostOf } from "../wochit/link.ts";
 import { deadlineOf } from "../wochit/link-expiry.ts";
 import { type Reader, topicMatches } from "./topics.ts";
 
-/** The options of an endpoint that a plan depends on; `maxWait` in milliseconds. */
-export type EndpointChoice = Reader & { send: "after-mirror" | "immediately"; maxWait: number };
+/** The options of an endpoint that the store's rules depend on; times in milliseconds. */
+export type EndpointChoice = Reader & {
+  send: "after-mirror" | "immediately";
+  maxWait: number;
+  /** Types of which a newer event supersedes what waits. */
+  coalesce: string[];
+  /** Paused by the config. */
+  paused: boolean;
+  concurrency: number;
+  retry: number[];
+  laneHold: number;
+};
 
 /** The options of the mirror that a plan depends on; `deleteAfter` and `linkLifetime` in milliseconds. */
 export type MirrorChoice = { enabled: boolean; onDelete: "keep" | "delete"; deleteAfter: number; linkLifetime: number };
@@ -21,7 +31,7 @@ export const NO_HOST = "the link is not an http(s) address";
 export function planEvent(
   event: ProviderEvent,
   receivedAt: number,
-  config: { mirror: MirrorChoice; endpoints: EndpointChoice[] },
+  config: { mirror: MirrorChoice; endpoints: Pick<EndpointChoice, keyof Reader | "send" | "maxWait">[] },
 ): Plan {
   const deletes = planDeletion(event, receivedAt, config.mirror);
   // Media that will be deleted are not downloaded.

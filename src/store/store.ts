@@ -1,4 +1,11 @@
-import type { Attempt, Delivery, DeliveryJob, DeliveryOutcome, EndpointState } from "../model/delivery.ts";
+import type {
+  Delivery,
+  DeliveryJob,
+  DeliveryOutcome,
+  DeliverySettled,
+  EndpointState,
+  LoggedAttempt,
+} from "../model/delivery.ts";
 import type { ProviderEvent, Quarantined, RefusalReason, StoredEvent } from "../model/event.ts";
 import type {
   DeletionJob,
@@ -66,6 +73,8 @@ export type Page = { limit: number; before?: string; since?: number; until?: num
 /** What the config says that concerns the store; a reload may change it. */
 export type StoreSettings = {
   endpoints: EndpointChoice[];
+  /** Endpoints that have left the config since the store was opened: what was under way to them ends by their rules. */
+  former?: EndpointChoice[];
   mirror: MirrorChoice;
   /** Milliseconds; 0 turns the recognition of duplicates off. */
   dedupeWindow: number;
@@ -109,8 +118,8 @@ export type StoreVerbs = {
   /** Downloads that are due: first tries by deadline, then repeated ones. `busyHosts` are left out. */
   claimDownloads(wish: ClaimWish & { busyHosts: string[] }): Promise<Claimed<DownloadJob>>;
   /**
-   * Deliveries to one endpoint that are due, heads of their lanes only; none while the endpoint is paused. Here gates open
-   * whose time has come.
+   * Deliveries to one endpoint that are due, heads of their lanes only; none while the endpoint is paused, and one at a time,
+   * now and then, while its breaker is open. Here gates open whose time has come.
    */
   claimDeliveries(wish: ClaimWish & { endpoint: string }): Promise<Claimed<DeliveryJob>>;
   /**
@@ -159,8 +168,11 @@ export type StoreVerbs = {
   /** The id of a target's place, the same at each call; copies of a database without targets are taken to be in `before`. */
   targetId(place: TargetPlace, before?: TargetPlace): Promise<string>;
   targets(): Promise<{ id: string; place: TargetPlace }[]>;
-  /** Ends or reschedules a delivery, logs the attempt, moves its lane on. 410s for two videos in a row pause the endpoint. */
-  settleDelivery(job: Job, outcome: DeliveryOutcome, now: number): Promise<{ settled: boolean; paused: boolean }>;
+  /**
+   * Ends or reschedules a delivery by what its attempt came to, logs that, and moves its lane on. The answer may open or close
+   * the endpoint's breaker, and 410s for two videos in a row pause it.
+   */
+  settleDelivery(job: Job, outcome: DeliveryOutcome, now: number): Promise<DeliverySettled>;
   /** Mirroring is off: unsettled media are skipped, and what waited for them is released. */
   skipMedia(now: number): Promise<void>;
   /**
@@ -194,7 +206,7 @@ export type StoreVerbs = {
   ): Promise<{ id: string }>;
 
   /** With the newest `limit` of its attempts (default: all), the first one first. */
-  delivery(id: string, limit?: number): Promise<Delivery & { attemptLog: Attempt[] }>;
+  delivery(id: string, limit?: number): Promise<Delivery & { attemptLog: LoggedAttempt[] }>;
   deliveries(
     page: Page & { endpoint?: string; state?: JobState; eventId?: string; videoId?: string },
   ): Promise<Delivery[]>;
