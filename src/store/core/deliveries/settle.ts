@@ -61,19 +61,18 @@ export async function settle(tx: Tx, job: Job, outcome: DeliveryOutcome, now: nu
     { kind, status, retryAfter: outcome.retryAfter, error: error ?? "" },
     { now, concurrency: options?.concurrency ?? 1 },
   );
-  const feeds = new Set<string>();
-  const feed = (fed: string[]) => fed.forEach((endpoint) => feeds.add(endpoint));
+  const fed: string[] = [];
   if (kind === "success") await delivered(tx, row, now);
   else if (row.state === "canceling") await lanes.settle(tx, row, "canceled", row.last_error, now);
   else {
     const isFree = isFreeOf(row, { kind, counted, isProbe: standing.probing === row.id });
-    feed(await fail(tx, row, outcome, { kind, isFree, options }, now));
+    fed.push(...(await fail(tx, row, outcome, { kind, isFree, options }, now)));
   }
   if (kind === "success" && outcome.pending.length > 0 && !wasErased && !(await erasures.covers(tx, row)))
     await notices.owe(tx, row, outcome.pending, now);
   if (change === "closed") lanes.bringAllForward(tx, row.endpoint, now);
-  if (change !== null) feed(await notices.tellOfEndpoint(tx, row.endpoint, change, error ?? CLOSED, now));
-  if (pauses) feed(await notices.tellOfEndpoint(tx, row.endpoint, "paused", GONE, now));
+  if (change !== null) fed.push(...(await notices.tellOfEndpoint(tx, row.endpoint, change, error ?? CLOSED, now)));
+  if (pauses) fed.push(...(await notices.tellOfEndpoint(tx, row.endpoint, "paused", GONE, now)));
   const after = (await tx.get(BY_ID, [row.id]))!;
   return {
     settled: true,
@@ -81,7 +80,7 @@ export async function settle(tx: Tx, job: Job, outcome: DeliveryOutcome, now: nu
     nextAttemptAt: after.state === "pending" ? (after.due ?? after.turn_at) : null,
     paused: pauses,
     breaker: change,
-    feeds: [...feeds],
+    feeds: [...new Set(fed)],
   };
 }
 
