@@ -40,8 +40,8 @@ export type Attempt = {
   sha256: string | null;
 };
 
-/** An attempt as it was logged. `retryAfter`: for how long the endpoint asked to be left alone, in milliseconds. */
-export type LoggedAttempt = Attempt & { retryAfter: number | null; probe: boolean };
+/** An attempt as it was logged; `n` counts the claims of the delivery. `retryAfter`: for how long the endpoint asked to be left alone, in milliseconds. */
+export type LoggedAttempt = Attempt & { n: number; retryAfter: number | null; probe: boolean };
 
 /** A medium that was reported to an endpoint as not mirrored. */
 export type SaidOfMedium = { mediumId: string; status: "pending" | "failed" | "expired" | "skipped" };
@@ -75,15 +75,33 @@ export type DeliverySettled = {
   feeds: string[];
 };
 
+/**
+ * What a delivery waits for. `of`: the endpoint (removed, breaker), who paused it (config, operator, gone), the delivery before
+ * it (lane), or its event (gate).
+ */
+export type WaitsFor = {
+  is: "removed" | "pause" | "breaker" | "lane" | "gate" | "retry" | "slot";
+  until: number | null;
+  of: string | null;
+};
+
 export type Delivery = {
   id: string;
   eventId: string;
   /** Null: of a notice that is about no video. */
   videoId: string | null;
+  type: string | null;
   endpoint: string;
+  createdAt: number;
   state: JobState;
   attempts: number;
+  /** By its schedule; null: it has ended, or the schedule is not known here. */
+  attemptsLeft: number | null;
   nextAttemptAt: number | null;
+  /** When its gate opened, and why: settled, thumbnail, maxWait or delete. Null: it has not, or had none. */
+  gate: { openedAt: number; by: string } | null;
+  /** Null: it is sent now, runs, or has ended. */
+  waitsFor: WaitsFor | null;
   lastError: string | null;
   replay: boolean;
   supersededBy: string | null;

@@ -6,6 +6,7 @@ import type { storeVerbs, Work, Works } from "../verbs.ts";
 import * as claims from "./deliveries/claims.ts";
 import * as deliveries from "./deliveries/deliveries.ts";
 import * as endpoints from "./deliveries/endpoints.ts";
+import * as deliveryLists from "./deliveries/lists.ts";
 import * as notices from "./deliveries/notices.ts";
 import * as settling from "./deliveries/settle.ts";
 import * as events from "./events/events.ts";
@@ -92,8 +93,8 @@ export const createRules = (settings: StoreSettings): Omit<Works<StoreVerbs, typ
   events: (wish) => job((tx) => events.list(tx, wish)),
   replay: (id, to, now) => job((tx) => events.replay(tx, id, to, now)),
 
-  delivery: (id, limit) => job((tx) => deliveries.show(tx, id, limit)),
-  deliveries: (wish) => job((tx) => deliveries.list(tx, wish)),
+  delivery: (id, limit) => job((tx) => deliveryLists.show(tx, id, limit)),
+  deliveries: (wish) => job((tx) => deliveryLists.list(tx, wish)),
   retryDelivery: (id, now) => job((tx) => deliveries.retry(tx, id, now)),
   cancelDelivery: (id, now) => job((tx) => deliveries.cancel(tx, id, now)),
   endpoints: () => job(endpoints.list),

@@ -597,6 +597,30 @@ export class DeliveryModel {
     return this.#endpoint(endpoint).isPaused;
   }
 
+  /** What a delivery waits for. `of` is the delivery before it, where that is what it is. */
+  waitsFor(delivery: number): { is: string; until: number | null; of: number | null } | null {
+    const d = this.#delivery(delivery);
+    const { isConfigured, isPaused, breaker, options } = this.#endpoint(d.endpoint);
+    if (isSettled(d) || d.state === "running") return null;
+    if (!isConfigured) return { is: "removed", until: null, of: null };
+    if (isPaused) return { is: "pause", until: null, of: null };
+    if (breaker.probeAt !== null) return { is: "breaker", until: breaker.probeAt, of: null };
+    const ahead = this.#ahead(d);
+    if (ahead) return { is: "lane", until: null, of: this.#kept.deliveries.indexOf(ahead) };
+    if (d.gateAt !== null && d.gateAt > this.now) return { is: "gate", until: d.gateAt, of: null };
+    if (d.due > this.now) return { is: "retry", until: d.due, of: null };
+    const running = this.#of(d.endpoint).filter(({ state }) => state === "running").length;
+    const slots = Math.min(options.concurrency, breaker.ramp ?? Number.POSITIVE_INFINITY);
+    return running >= slots ? { is: "slot", until: null, of: null } : null;
+  }
+
+  /** The one of its lane that goes before it. */
+  #ahead(d: Delivery): Delivery | undefined {
+    if (!d.isOrdered) return undefined;
+    const before = this.#of(d.endpoint).filter((o) => o.isOrdered && !o.isAside && this.#order(o, d) < 0);
+    return before.sort((a, b) => this.#order(a, b)).find((o) => this.#videoOf(o) === this.#videoOf(d));
+  }
+
   /** When the breaker lets the next probe go; null: it is closed. */
   probeAt(endpoint: string): number | null {
     return this.#endpoint(endpoint).breaker.probeAt;

@@ -30,6 +30,7 @@ export type View = {
   deliveries: SeenDelivery[];
   /** When the next attempt of each is due; past ones are now, null: none is. */
   dueTimes: (number | null)[];
+  waits: ReturnType<DeliveryModel["waitsFor"]>[];
   paused: string[];
   /** By endpoint: when its breaker lets the next probe go, and how many may be in flight; null: it is closed, and any. */
   breakers: { endpoint: string; probeAt: number | null; ramp: number | null }[];
@@ -114,6 +115,7 @@ export function viewOf(model: DeliveryModel): View {
     sequences: model.sequences(),
     deliveries: model.deliveries(),
     dueTimes: model.dueTimes(),
+    waits: model.deliveries().map((_, at) => model.waitsFor(at)),
     paused: ids.filter((id) => model.isPaused(id)),
     breakers: ids.map((id) => ({ endpoint: id, probeAt: model.probeAt(id), ramp: model.ramp(id) })),
   };
@@ -261,6 +263,12 @@ export async function openStoreSystem(openStore: OpenStore): Promise<DeliverySys
             log: attemptLog.map(({ status }) => status),
           }),
         ),
+        waits: all.map(({ waitsFor }) => {
+          if (waitsFor === null) return null;
+          const { is, until, of } = waitsFor;
+          const at = is === "lane" ? all.findIndex(({ id }) => id === of) : -1;
+          return { is, until, of: at < 0 ? null : at };
+        }),
         dueTimes: all.map(({ nextAttemptAt }) => nextAttemptAt && Math.max(now, nextAttemptAt)),
         paused: states.filter(({ pausedAt }) => pausedAt !== null).map((one) => one.endpoint),
         breakers: Object.keys(ENDPOINTS).map((id) => {

@@ -233,7 +233,7 @@ class Walk {
   async #compare(): Promise<void> {
     const mine = viewOf(this.#model);
     const theirs = await this.#other.view();
-    for (const part of ["sequences", "deliveries"] as const) {
+    for (const part of ["sequences", "deliveries", "waits"] as const) {
       const [a, b] = [mine[part], theirs[part]];
       same(`how many ${part} there are`, a.length, b.length);
       for (const [at, one] of a.entries()) same(`the ${part}`, one, b[at], `${at}: `);

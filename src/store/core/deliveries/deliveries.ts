@@ -1,29 +1,13 @@
 import { RelayError } from "../../../errors.ts";
-import type { Delivery, LoggedAttempt } from "../../../model/delivery.ts";
 import type { Job } from "../../../model/job.ts";
 import { LATEST_TIME } from "../../../rules/plausible-time.ts";
-import type { Store } from "../../store.ts";
-import type { Ids } from "../rows/ids.ts";
-import { ALL, page } from "../rows/paging.ts";
 import { sql, type Tx } from "../tx.ts";
 import * as endpoints from "./endpoints.ts";
 import * as gates from "./gates.ts";
 import * as lanes from "./lanes.ts";
 import { type DeliveryRow, isUnderWay } from "./lanes.ts";
 
-type AttemptRow = {
-  started_at: number;
-  duration: number;
-  status: number | null;
-  error: string | null;
-  response: Uint8Array | null;
-  retry_after: number | null;
-  probe: number;
-  bytes: number | null;
-  sha256: string | null;
-};
-
-// Leases of deliveries, what operators do with them, and lists.
+// Leases of deliveries, and what operators do with them.
 
 const BY_ID = sql<[number], DeliveryRow>("SELECT * FROM deliveries WHERE id = ?");
 const RENEW = sql<[number, number, number]>(
@@ -43,12 +27,8 @@ const NEVER_TURN = sql<[]>(
   `UPDATE deliveries SET scheduled_at = NULL, turn_at = NULL, hint = 0
    WHERE turn_at >= ${LATEST_TIME} AND settled_at IS NULL`,
 );
-const ATTEMPTS_OF = sql<[number, number], AttemptRow>(
-  "SELECT * FROM attempts WHERE delivery = ? ORDER BY n DESC LIMIT ?",
-);
-const VIDEO_ID = sql<[number], { video_id: string }>("SELECT video_id FROM videos WHERE id = ?");
 
-async function rowOf(tx: Tx, id: string): Promise<DeliveryRow> {
+export async function rowOf(tx: Tx, id: string): Promise<DeliveryRow> {
   const row = await tx.get(BY_ID, [tx.ids.read("dlv", id)]);
   if (!row) throw new RelayError("not_found", `no delivery "${id}"`);
   return row;
@@ -81,53 +61,6 @@ export async function mendDue(tx: Tx, now: number): Promise<void> {
   await endpoints.mendDue(tx, now);
 }
 
-export async function show(tx: Tx, id: string, limit = ALL): Promise<Delivery & { attemptLog: LoggedAttempt[] }> {
-  const row = await rowOf(tx, id);
-  const attempts = (await tx.all(ATTEMPTS_OF, [row.id, limit])).reverse();
-  const attemptLog = attempts.map(({ started_at, retry_after, probe, ...attempt }) => ({
-    startedAt: started_at,
-    duration: attempt.duration,
-    status: attempt.status,
-    error: attempt.error,
-    response: attempt.response,
-    retryAfter: retry_after,
-    probe: probe === 1,
-    bytes: attempt.bytes,
-    sha256: attempt.sha256,
-  }));
-  const video = await tx.get(VIDEO_ID, [row.video]);
-  return { ...toDelivery(tx.ids, { ...row, video_id: video?.video_id ?? null }), attemptLog };
-}
-
-export async function list(tx: Tx, wish: Parameters<Store["deliveries"]>[0]): Promise<Delivery[]> {
-  const list = page<DeliveryRow & { video_id: string | null }>(
-    tx,
-    "d.*, v.video_id FROM deliveries d LEFT JOIN videos v ON v.id = d.video",
-    "d.id",
-    "dlv",
-    wish,
-  );
-  if (wish.endpoint !== undefined) list.where("d.endpoint = ?", wish.endpoint);
-  if (wish.state === "running") list.where("d.state IN ('running', 'canceling')");
-  else if (wish.state !== undefined) list.where("d.state = ?", wish.state);
-  if (wish.eventId !== undefined) {
-    const event = tx.ids.read("evt", wish.eventId);
-    const own = "d.id BETWEEN ? + 1 AND ? + (SELECT deliveries FROM events WHERE id = ?)";
-    list.where(
-      `(${own} OR d.id IN (SELECT id FROM deliveries WHERE event = ? AND replay > 0))`,
-      event,
-      event,
-      event,
-      event,
-    );
-  }
-  if (wish.videoId !== undefined) list.where("v.video_id = ?", wish.videoId);
-  const isFiltered = wish.endpoint !== undefined || wish.state !== undefined;
-  const isOfOne = wish.eventId !== undefined || wish.videoId !== undefined;
-  const rows = await (isFiltered && !isOfOne ? list.scan("deliveries") : list.all());
-  return rows.map((row) => toDelivery(tx.ids, row));
-}
-
 export async function retry(tx: Tx, id: string, now: number): Promise<void> {
   const row = await rowOf(tx, id);
   if (row.state === "delivered") throw new RelayError("conflict", `${id} is delivered; "events replay" sends it again`);
@@ -141,20 +74,4 @@ export async function cancel(tx: Tx, id: string, now: number): Promise<void> {
   const row = await rowOf(tx, id);
   if (row.settled_at !== null) throw new RelayError("conflict", `${id} is ${row.state} already`);
   await lanes.cancel(tx, row, "canceled by the operator", now);
-}
-
-function toDelivery(ids: Ids, row: DeliveryRow & { video_id: string | null }): Delivery {
-  const isWaiting = row.state === "pending" || row.state === "waiting";
-  return {
-    id: ids.show("dlv", row.id),
-    eventId: ids.show("evt", row.event),
-    videoId: row.video_id,
-    endpoint: row.endpoint,
-    state: row.state === "canceling" ? "running" : row.state,
-    attempts: row.attempts,
-    nextAttemptAt: isWaiting ? row.due : null,
-    lastError: row.last_error,
-    replay: row.replay > 0,
-    supersededBy: row.superseded_by === null ? null : ids.show("dlv", row.superseded_by),
-  };
 }
