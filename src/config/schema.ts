@@ -15,6 +15,7 @@ import {
   secrets,
   size,
 } from "./values.ts";
+import type { SigningKey } from "./webhook-secret.ts";
 
 /**
  * Every option of the relay, on one page; `values.ts` has the kinds of values. The JSON Schema (`wochit-relay schema`)
@@ -162,8 +163,8 @@ type ParsedEndpoint = Parsed["endpoints"][number];
 
 /** An endpoint with its secrets and certificates read and its defaults decided. */
 export type Endpoint = Omit<ParsedEndpoint, "secret" | "send" | "tls"> & {
-  /** Standard Webhooks keys, decoded; the first signs first. */
-  keys: Uint8Array[];
+  /** All of them sign, the first first. */
+  keys: SigningKey[];
   send: "after-mirror" | "immediately";
   /** The files' content: changed content is a changed config. */
   tls: TlsOptions | null;

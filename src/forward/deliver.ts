@@ -1,4 +1,4 @@
-import { createHash, createSecretKey } from "node:crypto";
+import { createHash } from "node:crypto";
 import type { Readable } from "node:stream";
 import type { Endpoint } from "../config/schema.ts";
 import { codeOf, errorLine, RelayError } from "../errors.ts";
@@ -18,7 +18,7 @@ import type { ByteBudget } from "./byte-budget.ts";
 import type { MediumLink } from "./media-reports.ts";
 import { createRateLimit, limitSlots } from "./rate-limit.ts";
 import { parseRetryAfter } from "./retry-after.ts";
-import { sign } from "./signature.ts";
+import { createSigner } from "./signature.ts";
 
 /** Bytes of an answer that are kept with its attempt. */
 const KEPT = 16 * 1024;
@@ -65,7 +65,7 @@ export function createDeliveries(parts: DeliveryParts): Queue<DeliveryJob> {
   const { endpoint, store, ports, userAgent, link } = parts;
   const { clock, log } = ports;
   const { url, headers } = readTarget(endpoint, userAgent);
-  const keys = endpoint.keys.map((key) => createSecretKey(key));
+  const sign = createSigner(endpoint.keys);
   const pace = createRateLimit(endpoint.ratePerSecond, clock);
 
   async function run(job: DeliveryJob, lease: Lease): Promise<void> {
@@ -135,7 +135,7 @@ export function createDeliveries(parts: DeliveryParts): Queue<DeliveryJob> {
           ...headers,
           "webhook-id": job.messageId,
           "webhook-timestamp": String(timestamp),
-          "webhook-signature": sign(keys, job.messageId, timestamp, body),
+          "webhook-signature": sign(job.messageId, timestamp, body),
           "webhook-attempt": String(job.attempts + 1),
         },
         body,

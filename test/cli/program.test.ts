@@ -7,6 +7,7 @@ import process from "node:process";
 import { after, test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { commands } from "../../src/cli/commands/table.ts";
+import { decodeSecret, decodeVerifyingKey } from "../../src/config/webhook-secret.ts";
 import { callCli, callJson, finish, runCli, spawnCli } from "../support/spawn.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "wochit-relay-cli-"));
@@ -183,6 +184,21 @@ test("secret generate prints a new secret each time, as the libraries take it", 
   const [{ secret, ...rest }] = await callJson(["secret", "generate"]);
   assert.match(secret, /^whsec_[A-Za-z0-9+/]{43}=$/);
   assert.deepEqual(rest, {});
+});
+
+test("secret generate --ed25519 prints the secret, and on a second line the public key for the consumer", async () => {
+  const { stdout } = await callCli(["secret", "generate", "--ed25519"]);
+  const [, secret = "", publicKey = ""] =
+    /^(whsk_[A-Za-z0-9+/]{86}==)\n(whpk_[A-Za-z0-9+/]{43}=)\n$/.exec(stdout) ?? [];
+  const key = decodeSecret(secret);
+  assert.deepEqual(decodeVerifyingKey(publicKey), {
+    kind: "ed25519",
+    publicKey: key.kind === "ed25519" && key.publicKey,
+  });
+  const [pair] = await callJson(["secret", "generate", "--ed25519"]);
+  assert.deepEqual(Object.keys(pair), ["secret", "publicKey"]);
+  assert.notEqual(pair.secret, secret);
+  assert.deepEqual(decodeSecret(`${pair.secret}\n${pair.publicKey}`), decodeSecret(pair.secret));
 });
 
 test("every command that operates takes --json, and a list takes --limit", async () => {

@@ -4,6 +4,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
 import { Webhook } from "standardwebhooks";
+import { decodeSecret, generateKeyPair } from "../../src/config/webhook-secret.ts";
+import { createSigner } from "../../src/forward/signature.ts";
+import { systemRandom } from "../../src/platform/runtime.ts";
 import { callCli } from "../support/spawn.ts";
 
 const SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSwMfKQ9r8GKYo=";
@@ -59,6 +62,34 @@ test("what is not valid exits with 1 and says why", async () => {
   assert.match(old.stderr, /old/);
   assert.match(missing.stderr, /webhook-timestamp/);
   assert.equal(tolerated.code, 0);
+});
+
+test("an ed25519 message is verified with the public key, the secret, or the file that holds both", async () => {
+  const { secret, publicKey } = generateKeyPair(systemRandom());
+  const file = join(folder, "pair");
+  writeFileSync(file, `${secret}\n${publicKey}\n`);
+  const timestamp = Math.floor(Date.now() / 1000);
+  const signature = createSigner([decodeSecret(SECRET), decodeSecret(secret)])("evt_1", timestamp, Buffer.from(BODY));
+  const options = asOptions({ id: "evt_1", timestamp: String(timestamp), signature });
+  const call = (given: string[], input = BODY) => callCli(["verify-signature", ...given, ...options], { input });
+  const valid = [
+    ["--secret", publicKey],
+    ["--secret", secret],
+    ["--secret", SECRET],
+    ["--secret-file", file],
+  ];
+  for (const given of valid) assert.equal((await call(given)).stdout, "valid\n", given[0]);
+  const invalid = [
+    await call(["--secret", publicKey], `${BODY} `),
+    await call(["--secret", generateKeyPair(systemRandom()).publicKey]),
+  ];
+  for (const { code, stderr } of invalid) {
+    assert.equal(code, 1);
+    assert.match(stderr, /not valid: no signature matches/);
+  }
+  const wrong = await call(["--secret", "whpk_AAAA"]);
+  assert.equal(wrong.code, 2);
+  assert.match(wrong.stderr, /secret: a public key must be 32 bytes, but is 3/);
 });
 
 test("with --json the verdict is an object, also when it is no", async () => {

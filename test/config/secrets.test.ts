@@ -3,6 +3,7 @@ import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import { inspectConfig, loadConfig } from "../../src/config/load.ts";
+import { decodeSecret, generateKeyPair } from "../../src/config/webhook-secret.ts";
 import { SECRET } from "../support/config.ts";
 import { endpoint, openConfigFiles } from "./files.ts";
 
@@ -18,11 +19,15 @@ test("a secret is itself, a variable, a file without its line break, or a system
     { endpoints: [endpoint({ secret: [SECRET, { env: "APP" }, { file: "secret.txt" }, { credential: "cms" }] })] },
     env,
   );
-  const key = Buffer.from(SECRET.slice(6), "base64").toString("hex");
-  assert.deepEqual(
-    endpoints[0]?.keys.map((bytes) => Buffer.from(bytes).toString("hex")),
-    [key, key, key, key],
-  );
+  const key = { kind: "hmac", bytes: new Uint8Array(Buffer.from(SECRET.slice(6), "base64")) };
+  assert.deepEqual(endpoints[0]?.keys, [key, key, key, key]);
+});
+
+test("secrets of both kinds stand side by side, and a file may hold both lines of an ed25519 pair", () => {
+  const { secret, publicKey } = generateKeyPair({ float: () => 0, bytes: (length) => new Uint8Array(length).fill(7) });
+  writeFileSync(join(folder, "pair.txt"), `${secret}\n${publicKey}\n`);
+  const { endpoints } = load({ endpoints: [endpoint({ secret: [secret, SECRET, { file: "pair.txt" }] })] });
+  assert.deepEqual(endpoints[0]?.keys, [secret, SECRET, secret].map(decodeSecret));
 });
 
 test("a secret that is missing or wrong is named by its place, and its value never shown", () => {
@@ -50,7 +55,7 @@ test("a secret that is missing or wrong is named by its place, and its value nev
   assert.match(of("endpoints[0].secret[4]"), /without a folder/);
   assert.match(of("endpoints[0].secret[5]"), /whsec_/);
   assert.match(of("endpoints[0].secret[6]"), /base64/);
-  assert.match(of("endpoints[0].secret[7]"), /16 /);
+  assert.match(of("endpoints[0].secret[7]"), /24 /);
   assert.match(of("receive.token[0]"), /path/);
   assert.match(of("receive.token[1]"), /NOPE is not set/);
   assert.match(of("admin.token"), /NOPE is not set/);

@@ -1,8 +1,7 @@
-import { createSecretKey } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { Agent, request } from "undici";
 import { decodeSecret } from "../../../src/config/webhook-secret.ts";
-import { sign } from "../../../src/forward/signature.ts";
+import { createSigner } from "../../../src/forward/signature.ts";
 import { readSettings, reportReady } from "../child.ts";
 
 /** The least that can be called a signed delivery: a loop that signs and posts the bodies of a file, and stores nothing. */
@@ -10,7 +9,7 @@ import { readSettings, reportReady } from "../child.ts";
 const { url, file, secret, concurrency } = readSettings<ForwardSettings>();
 export type ForwardSettings = { url: string; file: string; secret: string; concurrency: number };
 
-const key = createSecretKey(decodeSecret(secret));
+const sign = createSigner([decodeSecret(secret)]);
 const bodies = (JSON.parse(readFileSync(file, "utf8")) as string[]).map((body) => Buffer.from(body));
 const dispatcher = new Agent({ connections: concurrency });
 
@@ -21,7 +20,7 @@ async function post(body: Buffer, at: number): Promise<void> {
     "content-type": "application/json",
     "webhook-id": id,
     "webhook-timestamp": String(timestamp),
-    "webhook-signature": sign([key], id, timestamp, body),
+    "webhook-signature": sign(id, timestamp, body),
   };
   const answer = await request(url, { method: "POST", headers, body, dispatcher });
   await answer.body.dump();

@@ -1,14 +1,22 @@
-import { generateSecret } from "../../config/webhook-secret.ts";
+import { generateKeyPair, generateSecret } from "../../config/webhook-secret.ts";
 import { type Command, type CommandGroup, jsonOption } from "../command.ts";
 import { print } from "../output/print.ts";
 
 const generate: Command = {
   name: "secret generate",
   summary: "a new secret for an endpoint, in the form of Standard Webhooks libraries",
-  options: jsonOption,
+  options: {
+    ed25519: { type: "boolean", help: "a key pair: the secret signs, the public key on the second line verifies" },
+    ...jsonOption,
+  },
+  help: `Without --ed25519 the relay and the consumer share the secret (whsec_…, HMAC-SHA256). With it the relay alone has the
+secret (whsk_…), and the consumer has the public key (whpk_…). A file may hold both lines as they are printed.`,
   async run(program, args) {
-    const secret = generateSecret(program.ports.random);
-    print(program, args, { secret }, `${secret}\n`);
+    const { random } = program.ports;
+    const made: { secret: string; publicKey?: string } = args.flag("ed25519")
+      ? generateKeyPair(random)
+      : { secret: generateSecret(random) };
+    print(program, args, made, `${Object.values(made).join("\n")}\n`);
   },
 };
 

@@ -1,5 +1,5 @@
 import { parseDuration } from "../../config/units.ts";
-import { decodeSecret } from "../../config/webhook-secret.ts";
+import { decodeVerifyingKey, type VerifyingKey } from "../../config/webhook-secret.ts";
 import { errorLine, RelayError } from "../../errors.ts";
 import { TOLERANCE, verify } from "../../forward/signature.ts";
 import type { Args } from "../args.ts";
@@ -18,17 +18,18 @@ export const command: Command = {
     id: { type: "string", value: "TEXT", help: "the webhook-id header" },
     timestamp: { type: "string", value: "SECONDS", help: "the webhook-timestamp header" },
     signature: { type: "string", value: "TEXT", help: "the webhook-signature header" },
-    "secret-file": { type: "string", value: "FILE", help: "the file that holds the secret" },
+    "secret-file": { type: "string", value: "FILE", help: "the file that holds the secret or public key" },
     secret: {
       type: "string",
       multiple: true,
       value: "whsec_…",
-      help: "the secret itself; other users can see it in ps",
+      help: "the secret itself, or a public key (whpk_…); other users can see it in ps",
     },
     tolerance: { type: "string", value: "TIME", help: 'how far its time may be off, like "5m" (the default) or "90d"' },
     ...jsonOption,
   },
-  help: `The secret may also be in the environment variable ${VARIABLE}. Exit code 0: valid, 1: not.
+  help: `The secret is whsec_… or whsk_…, or the public key whpk_…; it may also be in the environment variable
+${VARIABLE}. Exit code 0: valid, 1: not.
   wochit-relay verify-signature --body body.json -H "webhook-id: …" -H "webhook-timestamp: …" -H "webhook-signature: …"`,
   async run(program, args) {
     const keys = (await readSecrets(program, args)).map(decodeKey);
@@ -53,9 +54,9 @@ async function readSecrets(program: Program, args: Args): Promise<string[]> {
   throw new RelayError("usage", `no secret: set ${VARIABLE}, or give --secret-file or --secret`);
 }
 
-function decodeKey(secret: string): Uint8Array {
+function decodeKey(secret: string): VerifyingKey {
   try {
-    return decodeSecret(secret.trim());
+    return decodeVerifyingKey(secret.trim());
   } catch (error) {
     throw new RelayError("usage", `secret: ${errorLine(error)}`);
   }

@@ -2,6 +2,7 @@ import { once } from "node:events";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { buffer } from "node:stream/consumers";
+import type { VerifyingKey } from "../../config/webhook-secret.ts";
 import { type Verdict, verify } from "../../forward/signature.ts";
 import type { Clock } from "../../ports.ts";
 
@@ -30,7 +31,7 @@ export type DeliveredBody = {
 export type DemoApp = Awaited<ReturnType<typeof openDemoApp>>;
 
 /** An application such as a user would write: takes webhooks and answers 200 to those whose signature is right. */
-export async function openDemoApp(keys: Uint8Array[], clock: Clock) {
+export async function openDemoApp(keys: VerifyingKey[], clock: Clock) {
   const delivered: Delivered[] = [];
   const listeners = new Set<(delivered: Delivered) => void>();
   const server = createServer(async (request, response) => {
