@@ -1,3 +1,4 @@
+import { Buffer } from "node:buffer";
 import type { DeliveryOutcome, DeliverySettled } from "../../../model/delivery.ts";
 import type { Job } from "../../../model/job.ts";
 import { type AnswerKind, kindOf } from "../../../rules/endpoint-health.ts";
@@ -33,6 +34,8 @@ const SUPERSEDE = sql<[number, number]>(
 );
 
 const CLOSED = "it takes deliveries again";
+
+const DELIVERED = { state: "delivered", due: null, turn_at: null } as const;
 
 const LOST: DeliverySettled = {
   settled: false,
@@ -73,11 +76,11 @@ export async function settle(tx: Tx, job: Job, outcome: DeliveryOutcome, now: nu
   if (change === "closed") lanes.bringAllForward(tx, row.endpoint, now);
   if (change !== null) fed.push(...(await notices.tellOfEndpoint(tx, row.endpoint, change, error ?? CLOSED, now)));
   if (pauses) fed.push(...(await notices.tellOfEndpoint(tx, row.endpoint, "paused", GONE, now)));
-  const after = (await tx.get(BY_ID, [row.id]))!;
+  const { state, due, turn_at } = kind === "success" ? DELIVERED : (await tx.get(BY_ID, [row.id]))!;
   return {
     settled: true,
-    state: after.state as DeliverySettled["state"],
-    nextAttemptAt: after.state === "pending" ? (after.due ?? after.turn_at) : null,
+    state: state as DeliverySettled["state"],
+    nextAttemptAt: state === "pending" ? (due ?? turn_at) : null,
     paused: pauses,
     breaker: change,
     feeds: [...new Set(fed)],
@@ -105,7 +108,8 @@ function log(
 ): void {
   const { startedAt, duration, status, error, response, bytes, sha256 } = attempt;
   // Of a video that was erased while it ran: what the endpoint answered is not kept.
-  const kept = wasErased ? { error: null, response: null, sha256: null } : { error, response, sha256 };
+  const sent = sha256 === null ? null : Buffer.from(sha256, "hex");
+  const kept = wasErased ? { error: null, response: null, sha256: null } : { error, response, sha256: sent };
   logAttempt(tx, {
     ...{ delivery: row.id, n: row.claims, started_at: startedAt, duration, status, ...kept },
     ...{ retry_after: retryAfter > 0 ? retryAfter : null, probe: isProbe ? 1 : 0, bytes },
