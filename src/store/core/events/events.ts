@@ -44,7 +44,7 @@ const COLUMNS = `e.id, e.received_at, e.video, e.sequence, e.type, e.dialect, e.
 const FROM = "FROM events e LEFT JOIN videos v ON v.id = e.video LEFT JOIN annotations a ON a.event = e.id";
 
 /** The deliveries of an event: its own, whose ids follow the event's, and its replays. */
-const DELIVERIES =
+export const DELIVERIES =
   "(d.id BETWEEN e.id + 1 AND e.id + e.deliveries) OR d.id IN (SELECT r.id FROM deliveries r WHERE r.event = e.id AND r.replay > 0)";
 const STATUS = `CASE
   WHEN EXISTS (SELECT 1 FROM deliveries d WHERE (${DELIVERIES}) AND d.state = 'dead') THEN 'dead'
@@ -54,7 +54,7 @@ const STATUS = `CASE
   ELSE 'settled' END AS status`;
 
 /** The newest attempt that an endpoint has answered with 2xx began before the context was known. */
-const CONTEXT_MISSING = `a.context_at IS NOT NULL AND EXISTS (
+export const CONTEXT_MISSING = `a.context_at IS NOT NULL AND EXISTS (
   SELECT 1 FROM deliveries d JOIN attempts t ON t.delivery = d.id WHERE (${DELIVERIES}) AND d.state = 'delivered'
   GROUP BY d.endpoint HAVING max(t.started_at) <= a.context_at)`;
 
@@ -205,7 +205,7 @@ async function addDelivery(
 export async function replay(
   tx: Tx,
   eventId: string,
-  to: { endpoint: string; ordered: boolean; newId: boolean },
+  to: { endpoint: string; ordered: boolean; newId: boolean; task?: number },
   now: number,
 ): Promise<{ id: string }> {
   const row = await rowOf(tx, eventId);
@@ -214,7 +214,8 @@ export async function replay(
   const id = tx.ids.next();
   const replay = to.newId ? (2 as const) : (1 as const);
   const { endpoint } = to;
-  const lane = { id, video: row.video, endpoint, ordered: to.ordered ? 1 : 0, event: row.id, type: row.type, replay };
+  const task = to.newId ? (to.task ?? null) : null;
+  const lane = { id, video: row.video, endpoint, ordered: to.ordered ? 1 : 0, event: row.id, type: row.type, replay, task };
   const goes = (await lanes.leads(tx, lane)) && !(await lanes.isBusy(tx, lane));
   lanes.add(tx, lane, { gateUntil: null, gate: null, goes }, now);
   return { id: tx.ids.show("dlv", id) };
