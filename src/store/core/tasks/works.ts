@@ -21,6 +21,9 @@ import { BEYOND, type Found, type Place, type Scope } from "./scope.ts";
 /** At most this many are done in one transaction: some milliseconds. */
 const PER_PIECE = 100;
 
+/** The same for refused bodies, which may be unpacked to some MiB each. */
+const BODIES_PER_PIECE = 8;
+
 /** What one part of a count looks for. */
 const PER_COUNT = 20_000;
 
@@ -98,8 +101,8 @@ const PREFIX = { retry: "dlv", cancel: "dlv", replay: "evt", reprocess: "qrn" } 
 
 async function piece(tx: Tx, id: string): Promise<TaskPiece> {
   const row = await tasks.rowOf(tx, id);
-  const rate = tasks.rateOf(row) ?? PER_PIECE;
-  const limit = Math.max(1, Math.min(PER_PIECE, Math.floor(rate)));
+  const most = row.verb === "reprocess" ? BODIES_PER_PIECE : PER_PIECE;
+  const limit = Math.max(1, Math.min(most, Math.floor(tasks.rateOf(row) ?? most)));
   const { items, to, isLast } = await find(tx, tasks.scopeOf(row), placeAt(row.position), limit);
   const named = items.map(({ id, endpoint }) => ({ id: tx.ids.show(PREFIX[row.verb], id), endpoint }));
   return { items: named, from: row.position, to: JSON.stringify(to), isLast };
