@@ -11,10 +11,7 @@ export type TaskVerbs = {
    * Counts some of what matches now, or, with `taskId`, of what matched when that task was made. `from`: null, or the
    * `next` of the count before; null there: this was the last part.
    */
-  countMatching(
-    wish: TaskWish & { taskId?: string },
-    from: string | null,
-  ): Promise<Matching & { next: string | null }>;
+  countMatching(wish: TaskWish & { taskId?: string }, from: string | null): Promise<Matching & { next: string | null }>;
   /**
    * What matches is settled by this: nothing newer is taken. Nothing is done before `confirmTask`; one that is not confirmed
    * within `leaseFor` milliseconds is given up. RelayError("task_running") where one of its verb has not ended, and

@@ -215,7 +215,16 @@ export async function replay(
   const replay = to.newId ? (2 as const) : (1 as const);
   const { endpoint } = to;
   const task = to.newId ? (to.task ?? null) : null;
-  const lane = { id, video: row.video, endpoint, ordered: to.ordered ? 1 : 0, event: row.id, type: row.type, replay, task };
+  const lane = {
+    id,
+    video: row.video,
+    endpoint,
+    ordered: to.ordered ? 1 : 0,
+    event: row.id,
+    type: row.type,
+    replay,
+    task,
+  };
   const goes = (await lanes.leads(tx, lane)) && !(await lanes.isBusy(tx, lane));
   lanes.add(tx, lane, { gateUntil: null, gate: null, goes }, now);
   return { id: tx.ids.show("dlv", id) };

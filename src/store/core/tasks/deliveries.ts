@@ -53,9 +53,7 @@ export async function find(tx: Tx, scope: Scope, from: Place | null, limit: numb
   const select = `SELECT d.id, d.event, d.endpoint FROM deliveries d WHERE (d.event ${behind} ? OR d.event = ? AND d.id ${behind} ?)
     AND ${text}`;
   // The ids of an event's own deliveries follow its id; replays have ids of their own time.
-  const own = sql<Value[], Item>(
-    `${select} AND d.replay = 0 AND d.id > ? AND d.id < ? ORDER BY d.id ${order} LIMIT ?`,
-  );
+  const own = sql<Value[], Item>(`${select} AND d.replay = 0 AND d.id > ? AND d.id < ? ORDER BY d.id ${order} LIMIT ?`);
   const replays = sql<Value[], Item>(
     `${select} AND d.replay > 0 AND d.event >= ? AND d.event < ? ORDER BY d.event ${order}, d.id ${order} LIMIT ?`,
   );

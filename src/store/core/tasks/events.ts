@@ -62,7 +62,8 @@ export async function find(tx: Tx, scope: Scope, from: Place | null, limit: numb
     for (const row of rows) {
       const topic = topicOfStored({ ...row, failure: row.failure === 1 });
       if (types !== undefined && !topicMatches(types, topic)) continue;
-      for (const endpoint of await endpointsOf(tx, scope, row, topic)) items.push({ id: row.id, event: row.id, endpoint });
+      for (const endpoint of await endpointsOf(tx, scope, row, topic))
+        items.push({ id: row.id, event: row.id, endpoint });
       if (items.length >= most) return { items, to: [row.id, BEYOND] as const };
     }
     const last = rows.at(-1);

@@ -75,7 +75,10 @@ export async function create(
   const open = await tx.get(OPEN, [verb]);
   if (open !== undefined) {
     const id = tx.ids.show("tsk", open.id);
-    throw new RelayError("task_running", `${id} has not ended, and one task of a kind runs at a time: see "tasks show ${id}"`);
+    throw new RelayError(
+      "task_running",
+      `${id} has not ended, and one task of a kind runs at a time: see "tasks show ${id}"`,
+    );
   }
   const id = tx.ids.next();
   const options: Options = { onlyDead, newId, rate };
@@ -135,7 +138,13 @@ export function move(tx: Tx, id: number, to: string, { done, failed, error }: Co
   tx.write(MOVE, [to, done, failed, error, until, id]);
 }
 
-export function end(tx: Tx, id: number, state: "done" | "canceled" | "failed", error: string | null, now: number): void {
+export function end(
+  tx: Tx,
+  id: number,
+  state: "done" | "canceled" | "failed",
+  error: string | null,
+  now: number,
+): void {
   tx.write(END, [state, now, error, id]);
 }
 

@@ -20,9 +20,7 @@ const FIRST_WINDOW = 1_000;
 const WINDOW = 16_000;
 const PER_SEARCH = 64_000;
 
-const ABOVE = sql<[number, number], { id: number }>(
-  "SELECT id FROM events WHERE id > ? ORDER BY id LIMIT 1 OFFSET ?",
-);
+const ABOVE = sql<[number, number], { id: number }>("SELECT id FROM events WHERE id > ? ORDER BY id LIMIT 1 OFFSET ?");
 const BELOW = sql<[number, number], { id: number }>(
   "SELECT id FROM events WHERE id < ? ORDER BY id DESC LIMIT 1 OFFSET ?",
 );

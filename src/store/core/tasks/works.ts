@@ -14,8 +14,8 @@ import { type Job, job, type Tx } from "../tx.ts";
 import * as ofDeliveries from "./deliveries.ts";
 import * as ofEvents from "./events.ts";
 import * as refused from "./refused.ts";
-import * as tasks from "./rows.ts";
 import type { Counted } from "./rows.ts";
+import * as tasks from "./rows.ts";
 import { BEYOND, type Found, type Place, type Scope } from "./scope.ts";
 
 /** At most this many are done in one transaction: some milliseconds. */
@@ -76,9 +76,7 @@ async function scopeFor(tx: Tx, wish: TaskWish, taskId: string | undefined): Pro
 
 function find(tx: Tx, scope: Scope, from: Place | null, limit: number): Promise<Found> {
   if (scope.verb === "replay") return ofEvents.find(tx, scope, from, limit);
-  return scope.verb === "reprocess"
-    ? refused.find(tx, scope, from, limit)
-    : ofDeliveries.find(tx, scope, from, limit);
+  return scope.verb === "reprocess" ? refused.find(tx, scope, from, limit) : ofDeliveries.find(tx, scope, from, limit);
 }
 
 async function count(tx: Tx, scope: Scope, from: Place | null): Promise<Matching & { next: string | null }> {
