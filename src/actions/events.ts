@@ -50,7 +50,8 @@ export type ReplayOptions = {
   newId?: boolean;
 };
 
-export type Replayed = { eventId: string; data: { endpoint: string; deliveryId: string }[] };
+/** A new delivery. */
+export type Replayed = { eventId: string; endpoint: string; deliveryId: string };
 
 /**
  * Makes new deliveries of a stored event. RelayError("not_found") for an event or endpoint that is not there, "conflict"
@@ -62,7 +63,7 @@ export async function replayEvent(
   eventId: string,
   options: ReplayOptions,
   now: number,
-): Promise<Replayed> {
+): Promise<Replayed[]> {
   const { endpoint: named, newId = false } = options;
   if (named !== undefined && !endpoints.some(({ id }) => id === named)) {
     throw new RelayError("not_found", `no endpoint "${named}" in the config`);
@@ -70,12 +71,12 @@ export async function replayEvent(
   const event = await store.event(eventId);
   const meant = await endpointsFor(store, endpoints, event, options);
   if (meant.length === 0) throw new RelayError("conflict", noEndpoint(eventId, options));
-  const data: Replayed["data"] = [];
+  const replayed: Replayed[] = [];
   for (const { id: endpoint, order } of meant) {
     const { id: deliveryId } = await store.replay(eventId, { endpoint, ordered: order === "video", newId }, now);
-    data.push({ endpoint, deliveryId });
+    replayed.push({ eventId, endpoint, deliveryId });
   }
-  return { eventId, data };
+  return replayed;
 }
 
 async function endpointsFor(

@@ -12,7 +12,7 @@ import type { Store } from "../store/store.ts";
 import type { Args, Options } from "./args.ts";
 import type { Command } from "./command.ts";
 import { commonOptions, filterOptions, rangeOptions, readFilters, readRange } from "./options.ts";
-import { print } from "./output/print.ts";
+import { print, printJson } from "./output/print.ts";
 import { createProgress } from "./output/progress.ts";
 import { harmless } from "./output/terminal-text.ts";
 import { abortWhenStopped, type Program } from "./program.ts";
@@ -41,8 +41,8 @@ type ManyVerb<Of extends Filters> = Pick<Command, "name" | "summary" | "help"> &
   one: string;
   many: string;
   options?: Options;
-  /** Does it to one. `value` is printed with `--json`, else `text` below it. */
-  toOne(from: Sources, id: string, args: Args, now: number): Promise<{ value: unknown; text: string }>;
+  /** Does it to one. `rows` are printed with `--json`, an object a line, else `text`. */
+  toOne(from: Sources, id: string, args: Args, now: number): Promise<{ rows: object[]; text: string }>;
   /** What the options narrow it down to, and how it is done; `filter` are those of the list, with the times. */
   wish(filter: FilterValues<Of> & { since?: number; until?: number }, args: Args): Omit<TaskWish, "verb">;
   /** Options that one takes, too. */
@@ -62,8 +62,9 @@ export function manyCommand<Of extends Filters>(verb: ManyVerb<Of>): Command {
       if (given.some((name) => !verb.alsoOfOne?.includes(name))) {
         throw new RelayError("usage", `name ${verb.one}, or what all of them have in common, not both`);
       }
-      const { value, text } = await verb.toOne(await openSources(program), id, args, program.ports.clock.now());
-      print(program, args, value, `${text}\n`);
+      const { rows, text } = await verb.toOne(await openSources(program), id, args, program.ports.clock.now());
+      if (args.flag("json")) for (const row of rows) printJson(program.stdout, row);
+      else program.stdout.write(`${text}\n`);
     },
   };
 }

@@ -42,7 +42,7 @@ const ofDeliveries = { one: "a delivery", many: "deliveries", filters: deliverie
 
 const outcome = (done: string) => (delivery: DeliveryJson) => {
   const when = delivery.state === "running" ? " as soon as its attempt ends, unless that succeeds" : "";
-  return { value: delivery, text: `${delivery.id} ${done}${when}` };
+  return { rows: [delivery], text: `${delivery.id} ${done}${when}` };
 };
 
 const retry = manyCommand({

@@ -52,8 +52,8 @@ survives its restart:
   wochit-relay events replay --since 30d --endpoint new --rate 20`,
   async toOne({ store, config }, id, args, now) {
     const options = { endpoint: args.text("endpoint"), onlyDead: args.flag("only-dead"), newId: args.flag("new-id") };
-    const value = await replayEvent(store, config, id, options, now);
-    return { value, text: `${value.eventId} replayed to ${value.data.map(({ endpoint }) => endpoint).join(", ")}` };
+    const rows = await replayEvent(store, config, id, options, now);
+    return { rows, text: `${rows.length} replayed` };
   },
   wish(filter, args) {
     const types = args.texts("type");

@@ -42,7 +42,7 @@ const again = manyCommand({
   options: rateOption,
   async toOne(from, id) {
     const value = await reprocess(from.store, createAcceptKept(from), id);
-    return { value, text: `${id} is ${value.id} now${value.status === "duplicate" ? ", which it repeats" : ""}` };
+    return { rows: [value], text: `${id} is ${value.id} now${value.status === "duplicate" ? ", which it repeats" : ""}` };
   },
   wish: (filter) => ({ filter }),
 });
