@@ -42,7 +42,10 @@ const again = manyCommand({
   options: rateOption,
   async toOne(from, id) {
     const value = await reprocess(from.store, createAcceptKept(from), id);
-    return { rows: [value], text: `${id} is ${value.id} now${value.status === "duplicate" ? ", which it repeats" : ""}` };
+    return {
+      rows: [value],
+      text: `${id} is ${value.id} now${value.status === "duplicate" ? ", which it repeats" : ""}`,
+    };
   },
   wish: (filter) => ({ filter }),
 });

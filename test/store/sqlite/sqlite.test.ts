@@ -15,6 +15,7 @@ import { storeIdsContract } from "../../contracts/store-ids.ts";
 import { storeIntakeContract } from "../../contracts/store-intake.ts";
 import { storeLanesContract } from "../../contracts/store-lanes.ts";
 import { storeMediaContract } from "../../contracts/store-media.ts";
+import { storeTasksContract } from "../../contracts/store-tasks.ts";
 import { configIn, freshConfigIn } from "../../support/config.ts";
 import { damageTable } from "../../support/damage.ts";
 import { tempFolder } from "../../support/folder.ts";
@@ -25,6 +26,7 @@ storeLanesContract("sqlite", (config, ports) => openStore(config, ports, { role:
 storeMediaContract("sqlite", (config, ports) => openStore(config, ports, { role: "relay" }));
 storeIdsContract("sqlite", (config, ports) => openStore(config, ports, { role: "relay" }));
 storeIntakeContract("sqlite", (config, ports) => openStore(config, ports, { role: "relay" }));
+storeTasksContract("sqlite", (config, ports) => openStore(config, ports, { role: "relay" }));
 storeContract("sqlite", (config, ports) => openStore(config, ports, { role: "relay" }));
 
 function post(store: Store, _config: ReturnType<typeof configIn>, videoId: string, now: number) {

@@ -11,6 +11,7 @@ import { storeIdsContract } from "../../contracts/store-ids.ts";
 import { storeIntakeContract } from "../../contracts/store-intake.ts";
 import { storeLanesContract } from "../../contracts/store-lanes.ts";
 import { storeMediaContract } from "../../contracts/store-media.ts";
+import { storeTasksContract } from "../../contracts/store-tasks.ts";
 import { configIn } from "../../support/config.ts";
 import { damageTable } from "../../support/damage.ts";
 import { noRecorder, recordDisk } from "../../support/disk/recorder.ts";
@@ -26,8 +27,16 @@ const openOnThread: OpenStore = (config, ports) => openStore(config, ports, { ro
 
 // A thread for each sentence takes a tenth of a second: the short form has the sentences about order and intake.
 const contracts = isWhole
-  ? [storeContract, storeCopiesContract, storeIdsContract, storeIntakeContract, storeLanesContract, storeMediaContract]
-  : [storeIntakeContract, storeLanesContract];
+  ? [
+      storeContract,
+      storeCopiesContract,
+      storeIdsContract,
+      storeIntakeContract,
+      storeLanesContract,
+      storeMediaContract,
+      storeTasksContract,
+    ]
+  : [storeIntakeContract, storeLanesContract, storeTasksContract];
 for (const contract of contracts) contract("sqlite on a thread", openOnThread);
 
 async function openHere(t: TestContext, onLost?: () => void) {

@@ -7,8 +7,8 @@ import { BEYOND, eventAfter, type Found, type Item, type Place, type Scope, type
 type Condition = { text: string; values: Value[] };
 
 /**
- * A running delivery counts as the pending one that it was, unless it ran before the task was made; one whose gate has opened
- * since counts no longer as waiting, and not yet as pending.
+ * As it was when the task was made: one that runs since counts as pending, one whose gate has opened since as neither waiting
+ * nor pending.
  */
 function ofState({ verb, filter: { state }, at }: Scope): Condition {
   switch (state) {
