@@ -2,10 +2,10 @@ import { shortTime } from "../actions/format.ts";
 import { isoTime } from "../actions/json.ts";
 import type { Filters, FilterValues, Sources } from "../actions/list.ts";
 import { countMatching, DONE, matchingJson, startTask, type TaskJson, taskJson } from "../actions/tasks.ts";
-import { RelayError } from "../errors.ts";
+import { errorLine, RelayError } from "../errors.ts";
 import { workTask } from "../jobs/tasks.ts";
 import { LEASE } from "../model/job.ts";
-import type { Matching, TaskVerb, TaskWish } from "../model/task.ts";
+import type { Matching, TaskJob, TaskVerb, TaskWish } from "../model/task.ts";
 import { sleep } from "../platform/timing.ts";
 import { decodeKept } from "../receive/accept.ts";
 import type { Store } from "../store/store.ts";
@@ -110,6 +110,7 @@ async function follow(program: Program, args: Args, store: Store, id: string): P
   const { ports, stderr } = program;
   const { clock } = ports;
   const signal = abortWhenStopped(program);
+  const place = { store, ports, decode: decodeKept };
   const progress = createProgress(program, args.flag("json"));
   const show = async () => {
     const task = await store.task(id);
@@ -118,16 +119,23 @@ async function follow(program: Program, args: Args, store: Store, id: string): P
     return task;
   };
   const since = clock.elapsed();
+  let working: Promise<void> | null = null;
+  const work = (job: TaskJob) =>
+    workTask(place, job, { signal, onPiece() {} })
+      .catch((error) => stderr.write(`${harmless(errorLine(error))}\n`))
+      .then(() => {
+        working = null;
+      });
   let task = await show();
   while (task.endedAt === null && !signal.aborted) {
-    if (clock.elapsed() - since >= MOMENT) {
+    if (working === null && clock.elapsed() - since >= MOMENT) {
       const { job } = await store.claimTask({ id, now: clock.now(), leaseFor: LEASE });
-      const place = { store, ports, decode: decodeKept };
-      if (job !== null) await workTask(place, job, { signal, onPiece: () => void show().catch(() => {}) });
+      if (job !== null) working = work(job);
     }
     await sleep(POLL, clock, signal);
     task = await show();
   }
+  await working;
   progress.clear();
   if (task.endedAt === null) {
     stderr.write(`${id} goes on in the relay, or at its next start; "wochit-relay tasks cancel ${id}" ends it\n`);

@@ -91,8 +91,8 @@ test("events replay: one, a range, only the dead; what was asked for is judged b
   const id = await seeded.take(ready("v1"));
   await seeded.take(ready("v2"));
   assert.match((await run(`events replay ${id} --endpoint app`)).stdout, /^1 replayed\n$/);
-  assert.equal((await json("events replay --since 1h")).length, 4);
-  assert.equal((await json("events replay --since 1h --only-dead")).length, 0);
+  assert.match((await run("events replay --since 1h")).stdout, /^4 replayed\n$/);
+  assert.equal((await json("events replay --since 1h --only-dead"))[0].count, 0);
   assert.equal((await run("events replay")).code, 2);
   assert.equal((await run(`events replay ${id} --since 1h`)).code, 2);
   const { code, stderr } = await run(`events replay ${id} --endpoint nobody`);
@@ -119,6 +119,11 @@ test("deliveries: listed by state, shown with attempts, retried, canceled", asyn
   assert.match((await run("deliveries retry --endpoint app --state dead")).stdout, /^1 retried\n$/);
   assert.equal((await json("deliveries list --state dead")).length, 0);
   assert.equal((await json("deliveries list --video-id v1")).length, 2);
+  for (const state of ["delivered", "superseded", "running"]) {
+    const refused = await run(`deliveries retry --state ${state}`);
+    assert.equal(refused.code, 2);
+    assert.match(refused.stderr, new RegExp(`of ${state} deliveries none can be retried, only of dead, canceled,`));
+  }
   assert.match((await run("deliveries cancel --endpoint archive")).stdout, /^2 canceled\n$/);
   const again = await run(`deliveries cancel ${(await json("deliveries list --endpoint archive"))[0].id}`);
   assert.equal(again.code, 1);

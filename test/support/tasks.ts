@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import type { Task, TaskItem, TaskWish } from "../../src/model/task.ts";
 import type { Store } from "../../src/store/store.ts";
+import { answered } from "./outcomes.ts";
 
 export const LEASE = 30_000;
 
@@ -9,6 +10,22 @@ export async function makeTask(store: Store, wish: TaskWish, now: number, size =
   const { id } = await store.createTask({ ...wish, by: "test", rate: size, leaseFor: LEASE }, now);
   await store.confirmTask(id, (await store.countMatching({ ...wish, taskId: id }, null)).count);
   return id;
+}
+
+/** Events of so many videos, each with so many dead deliveries to "app"; `nth` numbers those of a video. */
+export async function seedDead(store: Store, videos: number, each = 1): Promise<void> {
+  for (let nth = 0; nth < each; nth++) {
+    const bodies = Array.from({ length: videos }, (_, at) => ({ type: "draft.exit", wochitVideoId: `v${at}`, nth }));
+    const received = { receivedAt: Date.now(), sourceAddress: "192.0.2.1" };
+    await Promise.all(bodies.map((body) => store.accept({ ...received, body: Buffer.from(JSON.stringify(body)) })));
+  }
+  for (;;) {
+    const wish = { endpoint: "app", now: Date.now(), limit: 1_000, leaseFor: LEASE };
+    const { jobs } = await store.claimDeliveries(wish);
+    if (jobs.length === 0) return;
+    const dies = answered(500, { at: Date.now(), isLast: true });
+    await Promise.all(jobs.map((job) => store.settleDelivery(job, dies, Date.now())));
+  }
 }
 
 export async function claimTask(store: Store, id: string, now: number) {
