@@ -28,8 +28,8 @@ export type Received = {
   lease?: { endpoints: string[]; leaseFor: number };
 };
 
-/** An event on its way in: what was received, and what it says and causes. */
-export type Acceptance = Received & { event: ProviderEvent; plan: Plan };
+/** An event on its way in: what was received, what it says and causes, and the context that it gets where it has none. */
+export type Acceptance = Received & { event: ProviderEvent; plan: Plan; given: string | null };
 
 export type Mapping = { videoId: string; context: string };
 

@@ -138,7 +138,8 @@ function accepting(received: Received, settings: StoreSettings): Job<Accepted> {
     key: videoId,
     lock: videos.VIDEO,
     async run(tx, video) {
-      const accepted = await events.accept(tx, video, { ...received, event, plan });
+      const given = event.context === null ? await videos.contextFor(tx, video, received) : null;
+      const accepted = await events.accept(tx, video, { ...received, event, plan, given });
       const isNew = accepted.status === "accepted";
       const leased = isNew && received.lease ? await deliveries.leaseNew(tx, accepted.id, plan, received.lease) : [];
       const isLeased = (id: string) => leased.some(({ endpoint }) => endpoint === id);
