@@ -61,6 +61,7 @@ export function describeEndpoints(
       // An operator's address may carry a password, or a token in its query.
       url: endpoint ? withoutQuery(endpoint.url) : null,
       events: endpoint?.events ?? [],
+      filter: endpoint?.filter ?? null,
       body: endpoint?.body ?? null,
       send: endpoint?.send ?? null,
       order: endpoint?.order ?? null,

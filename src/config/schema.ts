@@ -5,6 +5,7 @@ import { type Target, targetTypes } from "../targets/table.ts";
 import {
   count,
   duration,
+  endpointFilter,
   eventPattern,
   headers,
   keyTemplate,
@@ -110,6 +111,7 @@ const endpoint = v.strictObject({
   url: httpUrl,
   secret: secrets,
   events: v.optional(v.pipe(v.array(eventPattern), v.minLength(1, "must name at least one event")), ["*"]),
+  filter: endpointFilter,
   body: v.optional(v.picklist(["enriched", "verbatim"]), "enriched"),
   send: v.optional(v.picklist(["after-mirror", "immediately"])),
   maxWait: v.optional(duration, "1h"),

@@ -19,7 +19,14 @@ export function settingsOf({
   mirror: MirrorChoice;
 }): StoreSettings {
   return {
-    endpoints: endpoints.map(({ id, events, order, send, maxWait }) => ({ id, events, order, send, maxWait })),
+    endpoints: endpoints.map(({ id, events, filter, order, send, maxWait }) => ({
+      id,
+      events,
+      filter,
+      order,
+      send,
+      maxWait,
+    })),
     mirror: { enabled, onDelete, deleteAfter, linkLifetime },
     keepRefused,
     dedupeWindow,

@@ -108,6 +108,7 @@ async function setUp(t: test.TestContext, answer: Answer, changes: Partial<Endpo
     url: `http://127.0.0.1:${port}/hooks/wochit?key=querysecret`,
     keys: [decodeSecret(SECRET)],
     events: ["*"],
+    filter: { context: null, videoId: null },
     body: "enriched",
     send: "after-mirror",
     maxWait: HOUR,

@@ -132,13 +132,13 @@ function holderOf(queue: QueueName) {
 
 function accepting(received: Received, settings: StoreSettings): Job<Accepted> {
   const event = parseEvent(received.body);
-  const plan = planEvent(event, received.receivedAt, settings);
   const { type, videoId } = event;
   return {
     key: videoId,
     lock: videos.VIDEO,
     async run(tx, video) {
       const given = event.context === null ? await videos.contextFor(tx, video, received) : null;
+      const plan = planEvent(event, received.receivedAt, settings, given);
       const accepted = await events.accept(tx, video, { ...received, event, plan, given });
       const isNew = accepted.status === "accepted";
       const leased = isNew && received.lease ? await deliveries.leaseNew(tx, accepted.id, plan, received.lease) : [];

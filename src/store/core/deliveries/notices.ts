@@ -73,6 +73,12 @@ async function tell(
   }
 }
 
+/** The endpoints that ask for this notice about a medium, by the context that its video has now. */
+async function askingFor(tx: Tx, type: NoticeType, row: MediumRow): Promise<Reader[]> {
+  const { video_id: videoId, context } = (await tx.get(VIDEO, [row.video]))!;
+  return readersOf(type, { videoId, context }, tx.settings.endpoints);
+}
+
 /** How a medium that has ended is called, and why it ended so; null: it has not, or goes on. */
 function endOf(row: MediumRow): { type: NoticeType; reason: string } | null {
   switch (row.state) {
@@ -144,7 +150,7 @@ async function tellThem(
 /** Notifies of a medium that is at risk: nothing of it is secured, and this share of its link's life is over. */
 export async function tellRisk(tx: Tx, row: MediumRow, share: number, now: number): Promise<void> {
   const reason = `${Math.round(share * 100)} % of the link's life is over${row.last_error === null ? "" : `: ${row.last_error}`}`;
-  const readers = readersOf(AT_RISK, tx.settings.endpoints);
+  const readers = await askingFor(tx, AT_RISK, row);
   await tell(tx, AT_RISK, row, row.event, reason, readers, now);
   for (const reader of readers) oweEnd(tx, row, reader, 1);
 }
@@ -164,7 +170,7 @@ export async function tellEnd(
   if (end === null) return;
   // What was skipped or deleted on purpose has not failed: only endpoints that wait for it get a notice.
   const isTold = ["mirrored", "failed", "expired"].includes(came?.state ?? row.state);
-  await tellThem(tx, row, end, isTold ? readersOf(end.type, tx.settings.endpoints) : [], now);
+  await tellThem(tx, row, end, isTold ? await askingFor(tx, end.type, row) : [], now);
 }
 
 /** Notifies the endpoints that are owed the end of media whose place this one, which has ended before, has taken. */
