@@ -84,6 +84,12 @@ function patternProblem(given: string): string | null {
 }
 export const eventPattern = v.pipe(text, judgedBy(patternProblem));
 
+/** One type, no pattern. */
+export const eventType = v.pipe(
+  text,
+  judgedBy((given) => (/^!|\*/.test(given) ? "must be an event type, without ! and *" : patternProblem(given))),
+);
+
 const listed = v.optional(
   v.nullable(v.pipe(v.array(text), v.minLength(1, "must hold at least one value: an empty list would take nothing"))),
   null,

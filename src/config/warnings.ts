@@ -1,6 +1,6 @@
 import type { InferOutput } from "valibot";
 import { nearest } from "../rules/nearest.ts";
-import { includes, nameOf, takesOut } from "../rules/topics.ts";
+import { includes, nameOf, takesOut, topicMatches } from "../rules/topics.ts";
 import { typeOf } from "../targets/table.ts";
 import type { configSchema } from "./schema.ts";
 
@@ -41,10 +41,10 @@ export function warnAbout(raw: object, parsed: InferOutput<typeof configSchema>)
   return warnings;
 }
 
-type Choosing = Pick<InferOutput<typeof configSchema>["endpoints"][number], "events" | "filter">;
+type Choosing = Pick<InferOutput<typeof configSchema>["endpoints"][number], "events" | "filter" | "coalesce">;
 
 /** What an endpoint asks for, and never gets. */
-function warnAboutChoice({ events, filter }: Choosing, place: string): string[] {
+function warnAboutChoice({ events, filter, coalesce }: Choosing, place: string): string[] {
   const warnings: string[] = [];
   const warnAboutType = (given: string, where: string) => {
     const type = nameOf(given);
@@ -67,6 +67,11 @@ function warnAboutChoice({ events, filter }: Choosing, place: string): string[] 
     warnings.push(
       `${place}.events[${index}]: "${pattern}" has no effect: "${later}" comes after it, and the last decides`,
     );
+  }
+  for (const [index, type] of coalesce.entries()) {
+    warnAboutType(type, `${place}.coalesce[${index}]`);
+    if (!topicMatches(events, type))
+      warnings.push(`${place}.coalesce[${index}]: has no effect: ${place}.events does not take "${type}"`);
   }
   for (const [name, list] of Object.entries(filter)) {
     for (const [index, value] of (list ?? []).entries()) {

@@ -19,14 +19,9 @@ export function settingsOf({
   mirror: MirrorChoice;
 }): StoreSettings {
   return {
-    endpoints: endpoints.map(({ id, events, filter, order, send, maxWait }) => ({
-      id,
-      events,
-      filter,
-      order,
-      send,
-      maxWait,
-    })),
+    endpoints: endpoints.map(({ id, events, filter, order, send, maxWait, coalesce, paused }) => {
+      return { id, events, filter, order, send, maxWait, coalesce, paused };
+    }),
     mirror: { enabled, onDelete, deleteAfter, linkLifetime },
     keepRefused,
     dedupeWindow,

@@ -63,9 +63,12 @@ export type Claimed<J extends Job> = { jobs: J[]; nextDue: number | null };
 /** Lists are newest first; `before` is the id of the last row seen. Times bound the row's own time, `until` excluded. */
 export type Page = { limit: number; before?: string; since?: number; until?: number };
 
+/** `coalesce`: event types; `paused`: by the config. */
+export type EndpointSettings = EndpointChoice & { coalesce: string[]; paused: boolean };
+
 /** What the config says that concerns the store; a reload may change it. */
 export type StoreSettings = {
-  endpoints: EndpointChoice[];
+  endpoints: EndpointSettings[];
   mirror: MirrorChoice;
   /** Milliseconds; 0 turns the recognition of duplicates off. */
   dedupeWindow: number;

@@ -41,6 +41,18 @@ test("a filter is a list of values for the context, the video or both; none take
   assert.match(problems({ contexts: ["x"] }).join(), /did you mean "context"/);
 });
 
+test("only exact types are coalesced; paused is true or false", () => {
+  const of = (members: object) => load({ endpoints: [endpoint(members)] }).endpoints[0]!;
+  assert.deepEqual([of({}).coalesce, of({}).paused], [[], false]);
+  assert.deepEqual(of({ coalesce: ["draft.update"], paused: true }).coalesce, ["draft.update"]);
+  const problems = (members: object) => problemsOf({ endpoints: [endpoint(members)] });
+  for (const type of ["draft.*", "*", "!draft.update"]) {
+    assert.match(problems({ coalesce: [type] })[0]!, /coalesce\[0\]: must be an event type, without ! and \*/, type);
+  }
+  assert.match(problems({ coalesce: [""] })[0]!, /coalesce\[0\]: must not be empty/);
+  assert.match(problems({ paused: "yes" })[0]!, /^endpoints\[0\]\.paused: must be true or false/);
+});
+
 test("listen addresses", () => {
   for (const listen of ["0.0.0.0:8080", "[::]:8080", "localhost:0", "[::1]:65535"]) load({ server: { listen } });
   for (const listen of ["8080", ":8080", "::1:8080", "host:65536", "host:", "http://host:80"]) {

@@ -41,7 +41,7 @@ test("what an endpoint asks for and never gets is a warning", () => {
     const { warnings } = load({ endpoints: [endpoint(members)] });
     return warnings.filter((line) => line.startsWith("endpoints[0]")).map((line) => line.slice("endpoints[0].".length));
   };
-  assert.deepEqual(of({ events: ["*", "!draft.*", "draft.new", "!relay.*"] }), []);
+  assert.deepEqual(of({ events: ["*", "!draft.*", "draft.new", "!relay.*"], coalesce: ["draft.new"] }), []);
   assert.deepEqual(of({ events: ["video.ready", "video.*", "!video.delete", "!video.delete"] }), []);
   assert.deepEqual(of({ events: ["video.*", "video.ready"], filter: { context: ["page-*", "*"] } }), []);
   const nothing = ['events: takes nothing: a pattern with "!" takes out of what those before it take'];
@@ -56,6 +56,12 @@ test("what an endpoint asks for and never gets is a warning", () => {
   assert.deepEqual(of({ events: ["relay.*", "!*", "video.*"] }), []);
   assert.deepEqual(of({ events: ["*", "!draft.updated"] }), [
     'events[1]: "!draft.updated" is not documented: did you mean "!draft.update"?',
+  ]);
+  assert.deepEqual(of({ events: ["video.*"], coalesce: ["draft.update"] }), [
+    'coalesce[0]: has no effect: endpoints[0].events does not take "draft.update"',
+  ]);
+  assert.deepEqual(of({ coalesce: ["draft.updated"] }), [
+    'coalesce[0]: "draft.updated" is not documented: did you mean "draft.update"?',
   ]);
   assert.deepEqual(of({ filter: { context: ["pa*ge", "p*"], videoId: ["*x"] } }), [
     'filter.context[0]: "pa*ge": only a "*" at the end stands for more',

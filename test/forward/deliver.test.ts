@@ -109,6 +109,8 @@ async function setUp(t: test.TestContext, answer: Answer, changes: Partial<Endpo
     keys: [decodeSecret(SECRET)],
     events: ["*"],
     filter: { context: null, videoId: null },
+    coalesce: [],
+    paused: false,
     body: "enriched",
     send: "after-mirror",
     maxWait: HOUR,
