@@ -3,6 +3,7 @@ import type { ConfigInput } from "../../src/config/schema.ts";
 import { settingsOf } from "../../src/store/settings.ts";
 import type { Received } from "../../src/store/store.ts";
 import { endpoint } from "../support/config.ts";
+import { seededRandom } from "../support/random.ts";
 import { type Bench, checker, draft, type OpenStore, plain, ready, remove } from "./store.ts";
 
 const MINUTE = 60_000;
@@ -73,23 +74,58 @@ export function storeChoiceContract(engine: string, openStore: OpenStore): void 
     async (at) => {
       const { post, clock, store } = at;
       const start = clock.now();
-      await post(draft("v1", { videoContext: "page-1" }));
-      await clock.advance(10 * MINUTE);
-      await post(draft("v1", { videoContext: "story-1" }));
-      await clock.advance(10 * MINUTE);
-      const between = await takeLate(at, draft("v1"), start + MINUTE);
-      assert.equal((await store.event(between)).context, "page-1");
-      assert.deepEqual(await endpointsOf(at, between), ["all", "pages"]);
-      const newest = await takeLate(at, draft("v1"), start + 15 * MINUTE);
-      assert.equal((await store.event(newest)).context, "story-1");
-      assert.deepEqual(await endpointsOf(at, newest), ["all"]);
-      // Where nothing was known of its video then, the newest counts.
-      await post(draft("v2", { videoContext: "story-1" }));
-      await clock.advance(MINUTE);
-      await post(draft("v2", { videoContext: "page-1" }));
-      const before = await takeLate(at, draft("v2"), start - MINUTE);
-      assert.equal((await store.event(before)).context, "page-1");
-      assert.deepEqual(await endpointsOf(at, before), ["all", "pages"]);
+      const late = async (videoId: string, minute: number) => {
+        const id = await takeLate(at, draft(videoId), start + minute * MINUTE);
+        return [(await store.event(id)).context, (await endpointsOf(at, id)).includes("pages")];
+      };
+      for (const videoContext of ["page-1", "story-1", "page-2"]) {
+        await post(draft("v1", { videoContext }));
+        await clock.advance(10 * MINUTE);
+      }
+      assert.deepEqual(await late("v1", 0), ["page-1", true], "of one instant the later commit is behind");
+      assert.deepEqual(await late("v1", 9), ["page-1", true]);
+      assert.deepEqual(await late("v1", 15), ["story-1", false], "the last one up to there");
+      assert.deepEqual(await late("v1", 25), ["page-2", true], "nothing is behind it");
+      assert.deepEqual(await late("v1", -1), ["page-2", true], "nothing was known then: the newest");
+
+      await store.importContexts([{ videoId: "v2", context: "page-3" }], { override: false }, clock.now());
+      await post(draft("v2", { videoContext: "story-2" }));
+      assert.deepEqual(await late("v2", 5), ["page-3", true], "an import is before all events");
+    },
+    filtered,
+  );
+
+  check(
+    "whatever was said of a video, in which order and how late: an event goes by the context that its body has then",
+    async (at) => {
+      const { post, clock, store } = at;
+      const random = seededRandom("choice");
+      const pick = <T>(...from: T[]) => from[Math.floor(random.float() * from.length)]!;
+      const seen = new Set<string>();
+      for (let step = 0; step < 150; step++) {
+        clock.set(clock.now() + pick(0, MINUTE, MINUTE, -MINUTE));
+        const videoId = pick("v1", "v2", "v3", `once-${step}`);
+        const videoContext = pick(undefined, undefined, "page-1", "page-2", "story-1");
+        const what = pick("event", "event", "late", "late", "import", "forget");
+        if (what === "import") {
+          const rows = [{ videoId, context: pick("page-3", "story-3") }];
+          await store.importContexts(rows, { override: pick(true, false) }, clock.now());
+        } else if (what === "forget" && step % 5 === 0) {
+          await store.forgetVideo(videoId, clock.now()).catch(() => {});
+        } else {
+          const text = draft(videoId, { videoContext });
+          const past = clock.now() - Math.floor(random.float() * 30) * MINUTE;
+          const id = what === "late" ? await takeLate(at, text, past) : (await post(text)).id;
+          const { context, contextFrom } = await store.event(id);
+          const isWanted = context?.startsWith("page-") ?? false;
+          const got = await endpointsOf(at, id);
+          assert.deepEqual(got, isWanted ? ["all", "pages"] : ["all"], `step ${step}: ${what} of ${videoId}`);
+          seen.add(`${what} ${contextFrom} ${isWanted}`);
+        }
+      }
+      for (const how of ["event mapping true", "event mapping false", "late mapping true", "late mapping false"]) {
+        assert.ok(seen.has(how), how);
+      }
     },
     filtered,
   );
