@@ -19,8 +19,9 @@ export function settingsOf({
   mirror: MirrorChoice;
 }): StoreSettings {
   return {
-    endpoints: endpoints.map(({ id, events, order, send, maxWait, concurrency, retry, laneHold, coalesce, paused }) => {
-      return { id, events, order, send, maxWait, coalesce, paused, concurrency, retry, laneHold };
+    endpoints: endpoints.map(({ id, events, filter, order, send, maxWait, coalesce, paused, ...rest }) => {
+      const { concurrency, retry, laneHold } = rest;
+      return { id, events, filter, order, send, maxWait, coalesce, paused, concurrency, retry, laneHold };
     }),
     mirror: { enabled, onDelete, deleteAfter, linkLifetime },
     keepRefused,

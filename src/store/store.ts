@@ -35,8 +35,8 @@ export type Received = {
   lease?: { endpoints: string[]; leaseFor: number };
 };
 
-/** An event on its way in: what was received, and what it says and causes. */
-export type Acceptance = Received & { event: ProviderEvent; plan: Plan };
+/** An event on its way in: what was received, what it says and causes, and the context that it gets where it has none. */
+export type Acceptance = Received & { event: ProviderEvent; plan: Plan; given: string | null };
 
 export type Mapping = { videoId: string; context: string };
 
@@ -70,11 +70,20 @@ export type Claimed<J extends Job> = { jobs: J[]; nextDue: number | null };
 /** Lists are newest first; `before` is the id of the last row seen. Times bound the row's own time, `until` excluded. */
 export type Page = { limit: number; before?: string; since?: number; until?: number };
 
+/** `coalesce`: event types of which a newer one supersedes what waits; `paused`: by the config; times in milliseconds. */
+export type EndpointSettings = EndpointChoice & {
+  coalesce: string[];
+  paused: boolean;
+  concurrency: number;
+  retry: number[];
+  laneHold: number;
+};
+
 /** What the config says that concerns the store; a reload may change it. */
 export type StoreSettings = {
-  endpoints: EndpointChoice[];
+  endpoints: EndpointSettings[];
   /** Endpoints that have left the config since the store was opened: what was under way to them ends by their rules. */
-  former?: EndpointChoice[];
+  former?: EndpointSettings[];
   mirror: MirrorChoice;
   /** Milliseconds; 0 turns the recognition of duplicates off. */
   dedupeWindow: number;

@@ -143,13 +143,14 @@ function holderOf(queue: QueueName) {
 
 function accepting(received: Received, settings: StoreSettings): Job<Accepted> {
   const event = parseEvent(received.body);
-  const plan = planEvent(event, received.receivedAt, settings);
   const { type, videoId } = event;
   return {
     key: videoId,
     lock: videos.VIDEO,
     async run(tx, video) {
-      const accepted = await events.accept(tx, video, { ...received, event, plan });
+      const given = event.context === null ? await videos.contextFor(tx, video, received) : null;
+      const plan = planEvent(event, received.receivedAt, settings, given);
+      const accepted = await events.accept(tx, video, { ...received, event, plan, given });
       const isNew = accepted.status === "accepted";
       const leased = isNew && received.lease ? await claims.leaseNew(tx, accepted.id, plan, received.lease) : [];
       const isLeased = (id: string) => leased.some(({ endpoint }) => endpoint === id);
