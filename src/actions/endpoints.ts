@@ -9,7 +9,7 @@ import { isoTime } from "./json.ts";
 import { list } from "./list.ts";
 
 export const endpoints = list({
-  filters: { state: { words: ["active", "paused", "removed"], help: "only in this state" } },
+  filters: { state: { words: ["active", "failing", "paused", "removed"], help: "only in this state" } },
   async *rows({ store, config }, { state, limit }) {
     const all = await listEndpoints(store, config);
     yield* all.filter((endpoint) => state === undefined || endpoint.state === state).slice(0, limit);
@@ -52,14 +52,18 @@ export function describeEndpoints(
   const ids = new Set([...known.keys(), ...deliveries.map(({ endpoint }) => endpoint).sort(), ...paused]);
   return [...ids].map((id) => {
     const endpoint = known.get(id);
-    const { pausedAt = null, reason: stored = null } = stateOf.get(id) ?? {};
+    const { pausedAt = null, reason: stored = null, health = null } = stateOf.get(id) ?? {};
+    const breaker = health?.breaker ?? null;
     const isPausedByConfig = endpoint?.paused ?? false;
     const own = deliveries.filter((one) => one.endpoint === id);
     const count = (state: string) => own.find((one) => one.state === state)?.count ?? 0;
-    const open = own.filter(({ state }) => state !== "dead" && state !== "delivered" && state !== "canceled");
+    const open = own.filter((one) => ["waiting", "pending", "running"].includes(one.state));
     // `removed`: no longer in the config; its deliveries are held until it returns or they are canceled.
-    const state: "active" | "paused" | "removed" =
-      endpoint === undefined ? "removed" : pausedAt === null && !isPausedByConfig ? "active" : "paused";
+    // `failing`: its breaker is open, and only probes are sent.
+    const isPaused = pausedAt !== null || isPausedByConfig;
+    const present = isPaused ? "paused" : breaker !== null ? "failing" : "active";
+    const state: "active" | "failing" | "paused" | "removed" = endpoint === undefined ? "removed" : present;
+    const pause = !isPausedByConfig ? stored : stored === null ? BY_CONFIG : `${BY_CONFIG}; ${stored}`;
     return {
       id,
       // An operator's address may carry a password, or a token in its query.
@@ -72,7 +76,11 @@ export function describeEndpoints(
       state,
       /** Null also while only the config pauses it. */
       pausedAt: isoTime(pausedAt),
-      reason: !isPausedByConfig ? stored : stored === null ? BY_CONFIG : `${BY_CONFIG}; ${stored}`,
+      /** Of the pause, else what the last probe came to. */
+      reason: state === "failing" ? breaker!.error : pause,
+      /** Since when it fails, and when it is probed next; null: it does not. */
+      failingSince: isoTime(breaker && breaker.since),
+      nextProbeAt: isoTime(breaker && breaker.dueAt),
       /** Deliveries by state. */
       waiting: count("waiting"),
       pending: count("pending"),

@@ -84,10 +84,13 @@ function patternProblem(given: string): string | null {
 }
 export const eventPattern = v.pipe(text, judgedBy(patternProblem));
 
-/** One type, no pattern. */
+/** One type of the provider's, no pattern. Each notice says something of its own: none takes another's place. */
 export const eventType = v.pipe(
   text,
-  judgedBy((given) => (/^!|\*/.test(given) ? "must be an event type, without ! and *" : patternProblem(given))),
+  judgedBy((given) => {
+    if (/^!|\*/.test(given)) return "must be an event type, without ! and *";
+    return given.startsWith(NOTICE_PREFIX) ? "must be an event type of Wochit's, no notice" : patternProblem(given);
+  }),
 );
 
 const listed = v.optional(

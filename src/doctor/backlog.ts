@@ -19,7 +19,7 @@ export async function judgeDeliveries(
 }
 
 function judgeWaiting(
-  { id, state, reason, waiting, pending, running, dead }: EndpointJson,
+  { id, state, reason, failingSince, waiting, pending, running, dead }: EndpointJson,
   isPausedByConfig: boolean,
 ): Finding[] {
   const open = waiting + pending + running;
@@ -28,6 +28,10 @@ function judgeWaiting(
     const line = `paused${reason ? ` (${reason})` : ""}, and ${open} wait for it`;
     const advice = isPausedByConfig ? 'take "paused" out of the config' : `wochit-relay endpoints resume ${id}`;
     findings.push(warning(line, advice));
+  }
+  if (state === "failing") {
+    const line = `it is failing since ${failingSince} (${reason}): it gets probes only, and ${open} wait for it`;
+    findings.push(warning(line, `mend it; the rest follows by itself. wochit-relay endpoints test ${id} asks it now`));
   }
   if (state === "removed" && open > 0) {
     const line = `it is no longer in the config, and ${open} are held for it`;
