@@ -79,8 +79,8 @@ export function describeEndpoints(
       /** Of the pause, else what the last probe came to. */
       reason: state === "failing" ? breaker!.error : pause,
       /** Since when it fails, and when it is probed next; null: it does not. */
-      failingSince: isoTime(breaker && breaker.since),
-      nextProbeAt: isoTime(breaker && breaker.dueAt),
+      failingSince: isoTime(breaker?.since ?? null),
+      nextProbeAt: isoTime(breaker?.dueAt ?? null),
       /** Deliveries by state. */
       waiting: count("waiting"),
       pending: count("pending"),

@@ -1,7 +1,8 @@
 import type { Job as ClaimedJob, QueueName } from "../../model/job.ts";
 import { planEvent } from "../../rules/plan.ts";
 import { parseEvent } from "../../wochit/event.ts";
-import type { Accepted, Claimed, ClaimWish, Received, StoreSettings, StoreVerbs } from "../store.ts";
+import type { StoreSettings } from "../settings.ts";
+import type { Accepted, Claimed, ClaimWish, Received, StoreVerbs } from "../store.ts";
 import type { storeVerbs, Work, Works } from "../verbs.ts";
 import * as claims from "./deliveries/claims.ts";
 import * as deliveries from "./deliveries/deliveries.ts";

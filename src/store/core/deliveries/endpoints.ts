@@ -3,7 +3,7 @@ import type { Health } from "../../../model/health.ts";
 import { type Judged, judge as judgeHealth, movedBack } from "../../../rules/endpoint-health.ts";
 import { countGone, GONE } from "../../../rules/gone.ts";
 import { LATEST_TIME } from "../../../rules/plausible-time.ts";
-import type { EndpointSettings } from "../../store.ts";
+import type { EndpointSettings } from "../../settings.ts";
 import { sql, type Tx } from "../tx.ts";
 import type { DeliveryRow } from "./lanes.ts";
 
