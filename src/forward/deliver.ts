@@ -67,6 +67,7 @@ export function createDeliveries(parts: DeliveryParts): Queue<DeliveryJob> {
     const pending = "body" in written ? written.pending : [];
     const outcome: DeliveryOutcome = { ...answer, pending, spread: ports.random.float() };
     const settled = await store.settleDelivery(bareJob(job), outcome, clock.now());
+    if (settled.breaker === "opened") lease.recall?.();
     logOutcome(job, outcome, settled);
     if (settled.feeds.length > 0) parts.wake(settled.feeds);
   }
