@@ -1,7 +1,7 @@
 import type { Config, Endpoint } from "../config/schema.ts";
 import { RelayError } from "../errors.ts";
 import type { StoredEvent } from "../model/event.ts";
-import { topicMatches } from "../rules/topics.ts";
+import { wants } from "../rules/topics.ts";
 import type { Store } from "../store/store.ts";
 import { topicOfStored } from "../wochit/event.ts";
 import { shortTime } from "./format.ts";
@@ -42,7 +42,7 @@ export async function showEvent(store: Store, id: string, link: Link, limit: num
 
 /** How one event is sent again. */
 export type ReplayOptions = {
-  /** Only to this endpoint, whether it wants such events or not. */
+  /** Only to this endpoint, whatever its `events` and `filter` say. */
   endpoint?: string | undefined;
   /** Only where the newest delivery of the event to the endpoint is dead. */
   onlyDead?: boolean;
@@ -85,10 +85,9 @@ async function endpointsFor(
   event: StoredEvent,
   { endpoint, onlyDead }: ReplayOptions,
 ): Promise<Endpoint[]> {
-  const wanted =
-    endpoint === undefined
-      ? endpoints.filter(({ events }) => topicMatches(events, topicOfStored(event)))
-      : endpoints.filter(({ id }) => id === endpoint);
+  const { context, videoId } = event;
+  const subject = { topic: topicOfStored(event), context, videoId };
+  const wanted = endpoints.filter((one) => (endpoint === undefined ? wants(one, subject) : one.id === endpoint));
   if (!onlyDead) return wanted;
   const dead = await deadEndpoints(store, event.id);
   return wanted.filter(({ id }) => dead.has(id));
@@ -104,6 +103,6 @@ async function deadEndpoints(store: Store, eventId: string): Promise<Set<string>
 }
 
 function noEndpoint(id: string, { onlyDead, endpoint }: ReplayOptions): string {
-  if (onlyDead) return `${id} is not dead at ${endpoint ?? "any endpoint"}`;
-  return `no endpoint asks for the type of ${id}: name one with --endpoint`;
+  if (onlyDead) return `${id} is not dead at ${endpoint ?? "any endpoint that wants it"}`;
+  return `no endpoint wants ${id} by its events and filter: name one with --endpoint`;
 }

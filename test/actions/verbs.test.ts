@@ -7,8 +7,11 @@ import { collect, type Sources } from "../../src/actions/list.ts";
 import { reprocess, showQuarantined } from "../../src/actions/quarantine.ts";
 import { readStatus } from "../../src/actions/status.ts";
 import { importContexts } from "../../src/actions/videos.ts";
+import type { TaskWish } from "../../src/model/task.ts";
 import { createAccept } from "../../src/receive/accept.ts";
+import { settingsOf } from "../../src/store/settings.ts";
 import { openSeeded, ready, type Seeded } from "../support/seeded.ts";
+import { makeTask, workTask } from "../support/tasks.ts";
 
 const HOUR = 3_600_000;
 
@@ -36,6 +39,51 @@ test("one event is replayed to every endpoint that asks for it, or to the one th
   await assert.rejects(replay(seeded, id, { endpoint: "nobody" }), { code: "not_found" });
   await assert.rejects(replay(seeded, "evt_nothing"), { code: "not_found" });
   await assert.rejects(replay(seeded, id, { onlyDead: true }), { code: "conflict" });
+});
+
+test("a replay asks anew who wants an event, by today's config and the event's context", async (t) => {
+  const seeded = await openSeeded(t);
+  const { store, config } = seeded;
+  const page = await seeded.take({ type: "draft.new", wochitVideoId: "v1", videoContext: "page-1" });
+  const mapped = await seeded.take({ type: "draft.delete", wochitVideoId: "v1" });
+  const none = await seeded.take({ type: "draft.delete", wochitVideoId: "v2" });
+  // The second one of v1 has its turn when the first has ended.
+  for (let turn = 0; turn < 2; turn++) await seeded.deliver("app", "dead");
+  const [app, archive] = config.endpoints;
+  const filter = { context: ["page-*"], videoId: null };
+  const today = {
+    ...config,
+    endpoints: [
+      { ...app!, events: ["*", "!draft.new"] },
+      { ...archive!, events: ["*"], filter },
+    ],
+  };
+  store.configure(settingsOf(today));
+  const replayed = async (wish: Partial<TaskWish>) => {
+    const id = await makeTask(store, { verb: "replay", filter: { since: 0 }, ...wish }, Date.now());
+    return (await workTask(store, id, Date.now)).items.map(({ id, endpoint }) => [id, endpoint]);
+  };
+  assert.deepEqual(await replayed({ onlyDead: true }), [
+    [mapped, "app"],
+    [none, "app"],
+  ]);
+  assert.deepEqual(await replayed({}), [
+    [page, "archive"],
+    [mapped, "app"],
+    [mapped, "archive"],
+    [none, "app"],
+  ]);
+  assert.deepEqual(await replayed({ filter: { endpoint: "archive" } }), [
+    [page, "archive"],
+    [mapped, "archive"],
+  ]);
+  const one = async (id: string, options: ReplayOptions = {}) =>
+    (await replayEvent(store, today, id, options, Date.now())).map(({ eventId, endpoint }) => [eventId, endpoint]);
+  assert.deepEqual(await one(page), [[page, "archive"]]);
+  assert.deepEqual(await one(page, { endpoint: "app" }), [[page, "app"]], "named, it gets what it does not want");
+  assert.deepEqual(await one(none, { endpoint: "archive" }), [[none, "archive"]]);
+  const narrow = { endpoints: [{ ...app!, filter }] };
+  await assert.rejects(replayEvent(store, narrow, none, {}, Date.now()), /no endpoint wants .* --endpoint/);
 });
 
 test("only where it is dead, and was not delivered since, one event is replayed when asked so", async (t) => {

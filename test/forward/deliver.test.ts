@@ -110,6 +110,9 @@ async function setUp(t: test.TestContext, answer: Answer, changes: Partial<Endpo
     url: `http://127.0.0.1:${port}/hooks/wochit?key=querysecret`,
     keys: [decodeSecret(SECRET)],
     events: ["*"],
+    filter: { context: null, videoId: null },
+    coalesce: [],
+    paused: false,
     body: "enriched",
     send: "after-mirror",
     maxWait: HOUR,
@@ -121,8 +124,6 @@ async function setUp(t: test.TestContext, answer: Answer, changes: Partial<Endpo
     concurrency: 8,
     ratePerSecond: null,
     retry: [5_000, 30_000],
-    coalesce: [],
-    paused: false,
     allowPrivateAddresses: true,
     ...changes,
   };

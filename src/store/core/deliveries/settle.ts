@@ -116,7 +116,7 @@ function log(
   });
 }
 
-/** A replay that arrives takes the place of the dead ones of its event: what stays dead still needs an operator. */
+/** What is dead is what still needs attention: a replay that arrives takes the place of the dead ones of its event. */
 async function delivered(tx: Tx, row: DeliveryRow, now: number): Promise<void> {
   await lanes.settle(tx, row, "delivered", null, now);
   if (row.replay === 0) return;
@@ -137,15 +137,16 @@ async function fail(
 ): Promise<string[]> {
   const { attempt, isLast, retryAfter, spread } = outcome;
   const error = attempt.error ?? "failed";
-  if (isLast || kind === "none" || kind === "success") return die(tx, row, error, now);
+  if (isLast || kind === "success") return die(tx, row, error, now);
   const yields = options?.coalesce.includes(row.type ?? "") === true;
-  const by = yields ? await coalescing.newer(tx, row) : null;
+  const newer = yields ? await coalescing.newer(tx, row) : null;
   // Of an endpoint that no config has had since the start nothing is known: it is held anyway.
   const { retry, laneHold } = options ?? { retry: [0], laneHold: Number.MAX_SAFE_INTEGER };
   const isSpared = isFree || options === null;
-  const failed = { error, by: kind, retryAfter, isFree: isSpared, retry, laneHold, spread };
+  const by = kind === "none" ? ("event" as const) : kind;
+  const failed = { error, by, retryAfter, isFree: isSpared, retry, laneHold, spread };
   if ((await lanes.retry(tx, row, failed, now)) === null) return die(tx, row, error, now);
-  if (by !== null) await coalescing.yieldTo(tx, by, (await tx.get(BY_ID, [row.id]))!, now);
+  if (newer !== null) await coalescing.yieldTo(tx, newer, (await tx.get(BY_ID, [row.id]))!, now);
   return [];
 }
 

@@ -1,5 +1,5 @@
 import type { Dialect } from "../../../model/event.ts";
-import { topicMatches } from "../../../rules/topics.ts";
+import { type Subject, topicMatches, wants } from "../../../rules/topics.ts";
 import { topicOfStored } from "../../../wochit/event.ts";
 import { CONTEXT_MISSING, DELIVERIES } from "../events/events.ts";
 import { idAt } from "../rows/paging.ts";
@@ -14,6 +14,9 @@ type Row = {
   dialect: Dialect;
   failure: number;
   deliveries: number;
+  context: string | null;
+  /** Null: of a notice that is about no video. */
+  videoId: string | null;
 };
 
 type Sent = { id: number; endpoint: string; state: string; generation: number };
@@ -48,7 +51,8 @@ export async function find(tx: Tx, scope: Scope, from: Place | null, limit: numb
   const { since, until, eventId, types } = scope.filter;
   const { text, values } = conditionsOf(scope);
   const some = sql<Value[], Row>(
-    `SELECT e.id, e.type, e.dialect, e.failure, e.deliveries FROM events e LEFT JOIN annotations a ON a.event = e.id
+    `SELECT e.id, e.type, e.dialect, e.failure, e.deliveries, coalesce(e.context, a.context) AS context,
+       v.video_id AS "videoId" FROM events e LEFT JOIN videos v ON v.id = e.video LEFT JOIN annotations a ON a.event = e.id
      WHERE e.id > ? AND e.id < ?${text} ORDER BY e.id LIMIT ?`,
   );
   const event = eventId === undefined ? null : tx.ids.read("evt", eventId);
@@ -62,7 +66,7 @@ export async function find(tx: Tx, scope: Scope, from: Place | null, limit: numb
     for (const row of rows) {
       const topic = topicOfStored({ ...row, failure: row.failure === 1 });
       if (types !== undefined && !topicMatches(types, topic)) continue;
-      for (const endpoint of await endpointsOf(tx, scope, row, topic))
+      for (const endpoint of await endpointsOf(tx, scope, row, { ...row, topic }))
         items.push({ id: row.id, event: row.id, endpoint });
       if (items.length >= most) return { items, to: [row.id, BEYOND] as const };
     }
@@ -73,9 +77,9 @@ export async function find(tx: Tx, scope: Scope, from: Place | null, limit: numb
   return search(tx, { from, within: { low, high: Math.max(low, high) }, isDown: false, limit }, look);
 }
 
-async function endpointsOf(tx: Tx, { filter, onlyDead, upTo }: Scope, row: Row, topic: string): Promise<string[]> {
+async function endpointsOf(tx: Tx, { filter, onlyDead, upTo }: Scope, row: Row, subject: Subject): Promise<string[]> {
   const wanted = tx.settings.endpoints
-    .filter(({ id, events }) => (filter.endpoint ?? id) === id && topicMatches(events, topic))
+    .filter((choice) => (filter.endpoint ?? choice.id) === choice.id && wants(choice, subject))
     .map(({ id }) => id);
   if (!onlyDead || wanted.length === 0) return wanted;
   const newest = new Map<string, Sent>();
