@@ -55,6 +55,7 @@ test("what is shown has the names of the contract, no more and no fewer", () => 
     nextAttemptAt: null,
     lastError: null,
     replay: false,
+    supersededBy: null,
   } as const;
   assert.equal(
     Object.keys(deliveryJson(delivery)).join(", "),
