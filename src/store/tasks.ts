@@ -1,10 +1,9 @@
 import type { Matching, Task, TaskJob, TaskPiece, TaskState, TaskWish } from "../model/task.ts";
-import type { Page } from "./store.ts";
 
 /**
- * Work on many rows at once (CONTRACT, "Many at once"), in pieces that hold no other writer up. Whoever has claimed a task
- * asks for a piece and then works it, until none is left. A task that another claim has, or that was canceled, is lost to
- * the one that had it.
+ * Work on many rows at once (CONTRACT, "Many at once"), in pieces that hold no other writer up. The claim of a task is
+ * followed by `taskPiece` and `workTask` in turn, until no piece is left. A claim is lost when another one is given, or the
+ * task is canceled.
  */
 export type TaskVerbs = {
   /**
@@ -44,7 +43,15 @@ export type TaskVerbs = {
   /** Ends a task that cannot go on. */
   failTask(job: TaskJob, error: string, now: number): Promise<void>;
   task(id: string): Promise<Task>;
-  tasks(page: Page & { state?: TaskState; verb?: Task["verb"] }): Promise<Task[]>;
+  /** The newest first; `before` is an id, times are of their making. */
+  tasks(page: {
+    limit: number;
+    before?: string;
+    since?: number;
+    until?: number;
+    state?: TaskState | undefined;
+    verb?: Task["verb"] | undefined;
+  }): Promise<Task[]>;
   /** It stops where it is; what was done stays. RelayError("conflict") for one that has ended. */
   cancelTask(id: string, why: string, now: number): Promise<void>;
 };

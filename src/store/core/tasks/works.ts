@@ -113,7 +113,7 @@ async function work(
   { accepting, leaseFor, now }: { accepting: Accepting; leaseFor: number; now: number },
 ): Promise<Awaited<ReturnType<TaskVerbs["workTask"]>>> {
   const row = await tasks.held(tx, claimed);
-  // A piece from another place was done by somebody else.
+  // A piece of another place was done already.
   if (row === null || row.position !== from) return { isOurs: false, ended: null };
   const scope = tasks.scopeOf(row);
   const counted: Counted = { done: 0, failed: 0, error: null };
