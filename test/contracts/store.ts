@@ -1094,8 +1094,8 @@ export function bench(store: Store, clock: TestClock, config: Config, reopen: ()
       const received = { receivedAt, sourceAddress: "192.0.2.1", body: Buffer.from(text) };
       return store.accept({ ...received, ...(lease && { lease }) });
     },
-    claim: (lease = 30_000) =>
-      store.claimDeliveries({ endpoint: "cms", now: clock.now(), limit: 99, leaseFor: lease }).then(({ jobs }) => jobs),
+    claim: (leaseFor = 30_000, endpoint = "cms") =>
+      store.claimDeliveries({ endpoint, now: clock.now(), limit: 99, leaseFor }).then(({ jobs }) => jobs),
     deliver: (job: DeliveryJob) => store.settleDelivery(job, answered(200, { at: clock.now() }), clock.now()),
     /** The endpoint's schedule says when it is tried again. */
     fail: (job: DeliveryJob, status = 500, how: Partial<Omit<DeliveryOutcome, "attempt" | "failure">> = {}) =>
