@@ -14,6 +14,7 @@ import { backUpBeforeMigration } from "./backup/before-migration.ts";
 import { backupWorks } from "./backup/records.ts";
 import { createDamage } from "./commit/damage.ts";
 import { createCommitGroup } from "./commit/group.ts";
+import { createSnapshots } from "./commit/snapshot.ts";
 import { hasLog, lockFolder, lockOf, makeFolder, openDatabase } from "./files/database.ts";
 import { isDiskFull, openReserve } from "./files/reserve.ts";
 import { watchPlace } from "./files/watch.ts";
@@ -97,7 +98,10 @@ export async function openSqliteStore(
         else log.info("store recovered");
       },
     });
-    const read: Engine["read"] = (job) => damage.heed(() => group.read(() => run(job)));
+    // Between two statements of the relay itself no other connection of it commits; beside it, the relay does.
+    const snapshots = role === "operator" ? createSnapshots(db) : null;
+    const read: Engine["read"] = (job) =>
+      damage.heed(() => group.read(() => snapshots?.read(() => run(job)) ?? run(job)));
     const write: Engine["write"] = (job, how) => group.write(() => run(job), how);
     /** What is erased is overwritten, and not only unlinked (sqlite.org/pragma.html#pragma_secure_delete). */
     const writeErasing: Engine["write"] = (job) =>
@@ -129,7 +133,11 @@ export async function openSqliteStore(
         return erased;
       },
       probe: group.probe,
-      checkpoint: async () => void db.pragma("wal_checkpoint(PASSIVE)"),
+      async checkpoint() {
+        const move = () => void db.pragma("wal_checkpoint(PASSIVE)");
+        // SQLite refuses it inside of a transaction.
+        await (snapshots?.outside(move) ?? move());
+      },
     };
 
     let closed = false;
