@@ -84,7 +84,6 @@ export async function openSqliteStore(
       undone: () => forgetSizes(memory.rings),
       lost() {
         lookAtPlace();
-        if (gone?.isLog) saveLog(db, log);
         return gone?.line ?? null;
       },
       // Random bytes: a file system that compresses would find room for zeros.
@@ -153,6 +152,7 @@ export async function openSqliteStore(
         if (closed) return;
         closed = true;
         await group.close();
+        if (gone?.isLog) saveLog(db, log);
         for (const close of closers.reverse()) close();
       },
     };
@@ -162,13 +162,21 @@ export async function openSqliteStore(
   }
 }
 
-/** The log has lost its name, and lives as long as this process: what it holds goes into the database, where it is safe. */
+/** How long the reads of other processes are waited for, in milliseconds. */
+const LOG_PATIENCE = 2_000;
+
+/**
+ * The log has lost its name, and lives as long as a process has it open: what it holds goes into the database, where it is
+ * safe. It is not moved whole while another process reads (sqlite.org/c3ref/wal_checkpoint_v2.html).
+ */
 function saveLog(db: Database.Database, log: Ports["log"]): void {
+  let error = "another process reads from it";
   try {
-    db.pragma("wal_checkpoint(TRUNCATE)");
-  } catch (error) {
-    log.error("what the deleted write-ahead log holds cannot be saved; stop the relay with SIGTERM, not SIGKILL", {
-      error: errorLine(error),
-    });
+    db.pragma(`busy_timeout = ${LOG_PATIENCE}`);
+    const [moved] = db.pragma("wal_checkpoint(TRUNCATE)") as { busy: number }[];
+    if (moved?.busy === 0) return;
+  } catch (thrown) {
+    error = errorLine(thrown);
   }
+  log.error("the deleted write-ahead log was not saved: events may be missing that were acknowledged", { error });
 }
