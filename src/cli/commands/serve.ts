@@ -22,14 +22,7 @@ export const command: Command = {
   help: `SIGHUP reads the config again: it is taken whole, or refused whole with its problems in the log. Under systemd the relay
 listens on the socket that it inherits, reports its status, and feeds the watchdog (scripts/wochit-relay.service).`,
   async run(program) {
-    await warmUpThread();
-    const { path, config, problems } = await program.inspectConfig();
-    if (config === null) throw new RelayError("config", problems.map((line) => placed(path, line)).join("\n"));
-    const log = await openLog(config.log, program.stdout.isTTY, 1);
-    const ports: Ports = { ...program.ports, log };
-    const stopped = program.untilStopped();
-    program.reportCrashesTo(log);
-    // Without a listener a SIGHUP would end the relay; one that comes before the relay is open is served afterwards.
+    // First: without a listener a SIGHUP would end the relay. One that comes before the relay is open is served afterwards.
     const { promise: opened, resolve: setOpened } = Promise.withResolvers<() => Promise<void>>();
     let isStopping = false;
     const reload = inTurn(async () => {
@@ -37,6 +30,13 @@ listens on the socket that it inherits, reports its status, and feeds the watchd
       if (!isStopping) await take();
     });
     program.onHangup(reload);
+    await warmUpThread();
+    const { path, config, problems } = await program.inspectConfig();
+    if (config === null) throw new RelayError("config", problems.map((line) => placed(path, line)).join("\n"));
+    const log = await openLog(config.log, program.stdout.isTTY, 1);
+    const ports: Ports = { ...program.ports, log };
+    const stopped = program.untilStopped();
+    program.reportCrashesTo(log);
 
     const notifier = openNotifier(program.env, ports);
     const [socket, ...others] = inheritedSockets(program.env, program.pid);
