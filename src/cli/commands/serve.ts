@@ -48,7 +48,7 @@ listens on the socket that it inherits, reports its status, and feeds the watchd
       self: selfCommand(),
       ...(socket && { socket: socket.fd }),
     });
-    const unwatch = notifier.watch(relay.answers);
+    const unwatch = notifier.watch();
     let isRefused = false;
     const describe = () => relay.describe() + (isRefused ? "; the config on disk is refused, see the log" : "");
     setOpened(async () => {
