@@ -124,8 +124,6 @@ async function setUp(t: test.TestContext, answer: Answer, changes: Partial<Endpo
     concurrency: 8,
     ratePerSecond: null,
     retry: [5_000, 30_000],
-    coalesce: [],
-    paused: false,
     allowPrivateAddresses: true,
     ...changes,
   };
