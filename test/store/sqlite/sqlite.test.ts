@@ -24,13 +24,6 @@ import { damageTable } from "../../support/damage.ts";
 import { tempFolder } from "../../support/folder.ts";
 import { testClock, testPorts } from "../../support/ports.ts";
 
-storeChoiceContract("sqlite", (config, ports) => openStore(config, ports, { role: "relay" }));
-storeCopiesContract("sqlite", (config, ports) => openStore(config, ports, { role: "relay" }));
-storeLanesContract("sqlite", (config, ports) => openStore(config, ports, { role: "relay" }));
-storeMediaContract("sqlite", (config, ports) => openStore(config, ports, { role: "relay" }));
-storeIdsContract("sqlite", (config, ports) => openStore(config, ports, { role: "relay" }));
-storeIntakeContract("sqlite", (config, ports) => openStore(config, ports, { role: "relay" }));
-storeContract("sqlite", (config, ports) => openStore(config, ports, { role: "relay" }));
 const CONTRACTS = [
   storeContract,
   storeBreakerContract,
