@@ -29,6 +29,9 @@ const medium: Medium = {
   contentType: "video/mp4",
   deadline: NOON,
   lastError: null,
+  firstTriedAt: NOON,
+  securedAt: NOON,
+  settledAt: NOON,
 };
 
 test("what is shown has the names of the contract, no more and no fewer", () => {

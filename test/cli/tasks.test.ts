@@ -125,6 +125,18 @@ test("a second task of a verb is refused with the id of the first, and a task is
   assert.match((await run(`tasks cancel ${first.id}`)).stderr, /is canceled already/);
 });
 
+test("what changes while a task runs is skipped and counted, and is no failure", async (t) => {
+  const seeded = await openSeeded(t, { endpoints: APP });
+  await seedDead(seeded.store, 3);
+  const { run, json } = on(seeded);
+  const working = run("deliveries retry --since 1h --rate 1");
+  await waitFor(async () => (await json("tasks list"))[0]?.done > 0);
+  const [newest] = await json("deliveries list --state dead");
+  assert.equal((await run(`deliveries retry ${newest.id}`)).code, 0);
+  const { code, stdout, stderr } = await working;
+  assert.deepEqual([code, stdout, stderr], [0, "2 retried, 1 had changed meanwhile\n", ""]);
+});
+
 test("an interrupted command leaves its task to the relay, and says how to end it", async (t) => {
   const seeded = await openSeeded(t, { endpoints: APP });
   await seedDead(seeded.store, 20);
