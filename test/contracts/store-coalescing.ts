@@ -37,7 +37,7 @@ export function storeCoalescingContract(engine: string, openStore: OpenStore): v
       await assert.rejects(store.cancelDelivery(first!.id, clock.now()), { code: "conflict" });
       assert.equal((await store.event(first!.eventId)).status, "settled");
       await at.deliver(head!);
-      assert.deepEqual(seqs(await claim()), ["v2#1", "v1#3"]);
+      assert.deepEqual(seqs(await claim()), ["v1#3", "v2#1"]);
     },
     coalesced(),
   );
