@@ -1,15 +1,16 @@
 import { RelayError } from "../errors.ts";
 import type { JobState } from "../model/job.ts";
+import { describeWait } from "../rules/waits.ts";
 import type { Store } from "../store/store.ts";
 import { shortTime } from "./format.ts";
-import { attemptJson, type DeliveryJson, deliveryJson } from "./json.ts";
+import { attemptJson, type DeliveryJson, deliveryJson, isoTime } from "./json.ts";
 import { collectIds, type Done, doToAll, list, type Selection, walk } from "./list.ts";
 
 export const deliveries = list({
   filters: {
     endpoint: { value: "ID", help: "only to this endpoint" },
     state: {
-      words: ["waiting", "pending", "running", "delivered", "dead", "canceled"],
+      words: ["waiting", "pending", "running", "delivered", "dead", "canceled", "superseded"],
       help: "only in this state",
     },
     eventId: { value: "ID", option: "event", help: "only of this event" },
@@ -30,12 +31,20 @@ export const deliveries = list({
 /** Which deliveries are meant, when it is not one. */
 export type DeliveryFilter = Selection<typeof deliveries.filters>;
 
-/** One delivery with its newest `limit` attempts, the first one first; `more`: there are further ones before. */
+/**
+ * One delivery with its newest `limit` attempts, the first one first; `more`: there are further ones before. `why`: what it
+ * waits for, in words; null: for nothing.
+ */
 export async function showDelivery(store: Store, id: string, limit: number) {
   const delivery = await store.delivery(id, limit + 1);
-  const { videoId, replay, attemptLog } = delivery;
+  const { gate, waitsFor, attemptLog } = delivery;
   return {
-    delivery: { ...deliveryJson(delivery), videoId, replay, attemptLog: attemptLog.slice(-limit).map(attemptJson) },
+    delivery: {
+      ...deliveryJson(delivery),
+      gate: gate && { openedAt: isoTime(gate.openedAt), by: gate.by },
+      attemptLog: attemptLog.slice(-limit).map(attemptJson),
+    },
+    why: waitsFor && describeWait(waitsFor, (time) => shortTime(isoTime(time))!),
     more: attemptLog.length > limit,
   };
 }

@@ -1,5 +1,5 @@
 import type { CopyPlace } from "../links/durable-link.ts";
-import type { Attempt, Delivery } from "../model/delivery.ts";
+import type { Delivery, LoggedAttempt } from "../model/delivery.ts";
 import type { Quarantined, StoredEvent } from "../model/event.ts";
 import type { Medium } from "../model/medium.ts";
 import type { Video } from "../model/video.ts";
@@ -26,20 +26,31 @@ export function eventJson(event: StoredEvent) {
   return { ...pick(event, EVENT), receivedAt: isoTime(event.receivedAt) };
 }
 
+const DELIVERY =
+  "id eventId videoId type endpoint createdAt state supersededBy attempts attemptsLeft nextAttemptAt lastError replay";
+
 export function deliveryJson(delivery: Delivery) {
+  const { createdAt, nextAttemptAt, waitsFor } = delivery;
   return {
-    ...pick(delivery, "id eventId endpoint state attempts nextAttemptAt lastError"),
-    nextAttemptAt: isoTime(delivery.nextAttemptAt),
+    ...pick(delivery, DELIVERY),
+    createdAt: isoTime(createdAt),
+    nextAttemptAt: isoTime(nextAttemptAt),
+    waitsFor: waitsFor && { ...waitsFor, until: isoTime(waitsFor.until) },
   };
 }
 export type DeliveryJson = ReturnType<typeof deliveryJson>;
 
-/** `duration` is in milliseconds; `response` is the beginning of the answer, as text. */
-export function attemptJson(attempt: Attempt) {
+/** `answer` is its beginning, as text; `retryAfter` is in seconds; `bytes` and `sha256` are of what was sent. */
+export function attemptJson(attempt: LoggedAttempt) {
+  const { startedAt, duration, response, retryAfter } = attempt;
   return {
-    ...pick(attempt, "startedAt duration status response error"),
-    startedAt: isoTime(attempt.startedAt),
-    response: attempt.response && new TextDecoder().decode(attempt.response),
+    n: attempt.n,
+    startedAt: isoTime(startedAt),
+    endedAt: isoTime(startedAt + duration),
+    ...pick(attempt, "status error"),
+    answer: response && new TextDecoder().decode(response),
+    retryAfter: retryAfter === null ? null : Math.ceil(retryAfter / 1000),
+    ...pick(attempt, "bytes sha256 probe"),
   };
 }
 export type AttemptJson = ReturnType<typeof attemptJson>;

@@ -1,30 +1,17 @@
-import type { Readable } from "node:stream";
 import type { Endpoint } from "../config/schema.ts";
 import { errorLine, RelayError } from "../errors.ts";
 import type { Lease, Queue } from "../jobs/worker.ts";
-import type { Attempt, DeliveryJob, DeliveryOutcome, SaidOfMedium } from "../model/delivery.ts";
+import type { DeliveryJob, DeliveryOutcome, DeliverySettled } from "../model/delivery.ts";
 import { bareJob } from "../model/job.ts";
 import type { Outbound } from "../platform/net/outbound.ts";
-import { UntrustedCertificate } from "../platform/net/trust.ts";
-import { abortAfter } from "../platform/timing.ts";
-import type { Clock, Ports } from "../ports.ts";
+import type { Ports } from "../ports.ts";
 import { GONE } from "../rules/gone.ts";
-import { isReservedHeader } from "../rules/reserved-headers.ts";
-import { deliveryRetry, waitsBefore } from "../rules/schedule.ts";
 import type { Store } from "../store/store.ts";
 import { buildBody, type Written } from "./body.ts";
 import type { ByteBudget } from "./byte-budget.ts";
 import type { MediumLink } from "./media-reports.ts";
 import { createRateLimit, limitSlots } from "./rate-limit.ts";
-import { parseRetryAfter } from "./retry-after.ts";
-import { createSigner } from "./signature.ts";
-
-/** Bytes of an answer that are kept with its attempt. */
-const KEPT = 16 * 1024;
-
-/** Limits of reading an answer's body, in bytes and milliseconds: a body read to its end leaves a reusable connection. */
-const READ = 64 * 1024;
-const READ_FOR = 1_000;
+import { type Answer, createSend, type Message } from "./send.ts";
 
 export type DeliveryParts = {
   endpoint: Endpoint;
@@ -36,17 +23,12 @@ export type DeliveryParts = {
   /** "wochit-relay/<version>". */
   userAgent: string;
   link: MediumLink;
+  /** These endpoints may have work. */
+  wake(endpoints: string[]): void;
 };
 
-/** The result of one request. `status` is null without an answer; `error` is null only on success. */
-type Answer = {
-  status: number | null;
-  response: Uint8Array | null;
-  error: string | null;
-  retryAt: number | null;
-  /** The media that the sent body reports as not mirrored. */
-  pending: SaidOfMedium[];
-};
+/** There was nothing to send; `isLast`: nor will there be. */
+type Unsent = { error: string; isLast: boolean };
 
 /**
  * The queue of one endpoint. Each job is one signed POST, whose attempt is logged and settled. Without a 2xx it is retried on
@@ -56,8 +38,7 @@ type Answer = {
 export function createDeliveries(parts: DeliveryParts): Queue<DeliveryJob> {
   const { endpoint, store, ports, userAgent, link } = parts;
   const { clock, log } = ports;
-  const { url, headers } = readTarget(endpoint, userAgent);
-  const sign = createSigner(endpoint.keys);
+  const send = createSend(endpoint, { outbound: parts.outbound, clock, userAgent });
   const pace = createRateLimit(endpoint.ratePerSecond, clock);
 
   async function run(job: DeliveryJob, lease: Lease): Promise<void> {
@@ -78,38 +59,41 @@ export function createDeliveries(parts: DeliveryParts): Queue<DeliveryJob> {
   }
 
   async function attempt(job: DeliveryJob, lease: Lease): Promise<void> {
-    const startedAt = clock.now();
-    const begun = clock.elapsed();
     const written = await write(job);
-    const answer = "body" in written ? await post(job, written, startedAt, lease.signal) : written;
+    const answer = "body" in written ? await send(messageOf(job, written.body), lease.signal) : unsent(written);
     if (lease.signal.aborted) return;
     // The endpoint has answered: the next request may begin while this one is settled.
     lease.yieldSlot();
-
-    const { status, response, error } = answer;
-    const made = { startedAt, duration: Math.round(clock.elapsed() - begun), status, response, error };
-    const now = clock.now();
-    const outcome = decide(job, made, answer, now);
-    const { settled, paused } = await store.settleDelivery(bareJob(job), outcome, now);
+    const pending = "body" in written && answer.attempt.error === null ? written.pending : [];
+    const outcome: DeliveryOutcome = { ...answer, pending, spread: ports.random.float() };
+    const settled = await store.settleDelivery(bareJob(job), outcome, clock.now());
+    if (settled.breaker === "opened") lease.recall?.();
     logOutcome(job, outcome, settled);
-    if (paused) {
-      log.error("endpoint paused", {
-        event: job.eventId,
-        endpoint: endpoint.id,
-        reason: GONE,
-      });
-    }
+    if (settled.feeds.length > 0) parts.wake(settled.feeds);
   }
 
   /** The body as of now. While the answer is awaited only that is in memory, not the received bytes as well. */
-  async function write({ event, media, replay, ...job }: DeliveryJob): Promise<Written | Answer> {
+  async function write({ event, media, replay, ...job }: DeliveryJob): Promise<Written | Unsent> {
     const body = job.body ?? (await readBody(event.id));
-    if (body === null) return NO_BODY;
+    if (body === null) return { error: "body_expired", isLast: true };
     try {
       return buildBody({ event, body, media, link, replay, mode: endpoint.body });
     } catch (error) {
-      return failure(errorLine(error));
+      return { error: errorLine(error), isLast: false };
     }
+  }
+
+  function unsent({ error, isLast }: Unsent): Answer {
+    const attempt = {
+      startedAt: clock.now(),
+      duration: 0,
+      status: null,
+      response: null,
+      error,
+      bytes: null,
+      sha256: null,
+    };
+    return { attempt, failure: "body", retryAfter: 0, isLast };
   }
 
   async function readBody(eventId: string): Promise<Uint8Array | null> {
@@ -119,70 +103,28 @@ export function createDeliveries(parts: DeliveryParts): Queue<DeliveryJob> {
     });
   }
 
-  async function post(job: DeliveryJob, sent: Written, startedAt: number, stop: AbortSignal): Promise<Answer> {
-    const { body, pending } = sent;
-    const send = async (signal: AbortSignal): Promise<Answer> => {
-      const timestamp = Math.floor(startedAt / 1000);
-      const answer = await parts.outbound.request(url, {
-        method: "POST",
-        headers: {
-          ...headers,
-          "webhook-id": job.messageId,
-          "webhook-timestamp": String(timestamp),
-          "webhook-signature": sign(job.messageId, timestamp, body),
-          "webhook-attempt": String(job.attempts + 1),
-        },
-        body,
-        signal,
-        headersTimeout: endpoint.timeout,
-        bodyTimeout: endpoint.timeout,
-      });
-      const { status } = answer;
-      const response = await readStart(answer.body, clock);
-      if (isSuccess(status)) return { status, response, error: null, retryAt: null, pending };
-      const retryAt = parseRetryAfter(answer.headers["retry-after"], clock.now());
-      return { status, response, error: `HTTP ${status}`, retryAt, pending };
-    };
-    try {
-      return await abortAfter(endpoint.timeout, clock, send, { signal: stop });
-    } catch (error) {
-      const advice = error instanceof UntrustedCertificate ? ", or name its file in this endpoint's tls.ca" : "";
-      return failure(errorLine(error) + advice);
-    }
-  }
-
-  function decide(job: DeliveryJob, attempt: Attempt, answer: Answer, now: number): DeliveryOutcome {
-    if (attempt.error === null) {
-      const { pending } = answer;
-      return { is: "delivered", attempt, ...(pending.length > 0 && { pending }) };
-    }
-    const at = deliveryRetry({
-      schedule: answer === NO_BODY ? [] : endpoint.retry,
-      attempt: job.attempts + 1,
-      now,
-      retryAfter: answer.retryAt,
-      random: ports.random,
-    });
-    if (at === null) return { is: "dead", attempt };
-    return { is: "retry", attempt, at, heldLong: waitsBefore(endpoint.retry, job.attempts + 1) >= endpoint.laneHold };
-  }
-
-  function logOutcome(job: DeliveryJob, outcome: DeliveryOutcome, settled: boolean): void {
-    const { status, duration: ms, error } = outcome.attempt;
+  function logOutcome(job: DeliveryJob, { attempt }: DeliveryOutcome, settled: DeliverySettled): void {
+    const { status, duration: ms, error } = attempt;
     const about = {
       event: job.eventId,
       type: job.event.type,
-      video: job.videoId,
+      video: job.event.videoId,
       delivery: job.id,
       endpoint: endpoint.id,
       attempt: job.attempts + 1,
       status,
       ms,
     };
-    if (!settled) log.warn("delivery not settled: its lease was lost", { ...about, error });
-    else if (outcome.is === "delivered") log.info("delivered", about);
-    else if (outcome.is === "dead") log.error("delivery dead", { ...about, error });
-    else log.warn("delivery failed", { ...about, error, nextAt: new Date(outcome.at).toISOString() });
+    const { state, nextAttemptAt, breaker, paused } = settled;
+    if (!settled.settled) log.warn("delivery not settled: its lease was lost", { ...about, error });
+    else if (state === "delivered") log.info("delivered", about);
+    else if (state === "dead") log.error("delivery dead", { ...about, error });
+    else if (nextAttemptAt === null) log.info(`delivery ${state}`, { ...about, error });
+    else log.warn("delivery failed", { ...about, error, nextAt: new Date(nextAttemptAt).toISOString() });
+    const { id } = endpoint;
+    if (breaker === "opened") log.error("endpoint failing: only probes are sent", { endpoint: id, error });
+    if (breaker === "closed") log.info("endpoint recovered: its deliveries go on", { endpoint: id });
+    if (paused) log.error("endpoint paused", { event: job.eventId, endpoint: id, reason: GONE });
   }
 
   return {
@@ -194,62 +136,6 @@ export function createDeliveries(parts: DeliveryParts): Queue<DeliveryJob> {
   };
 }
 
-/** The result without an answer. */
-function failure(error: string): Answer {
-  return { status: null, response: null, error, retryAt: null, pending: [] };
-}
-
-/** Retention has deleted the body. */
-const NO_BODY = failure("body_expired");
-
-function isSuccess(status: number): boolean {
-  return status >= 200 && status <= 299;
-}
-
-/** The URL and the headers of every request. Userinfo of the URL becomes Basic authentication. */
-function readTarget(endpoint: Endpoint, userAgent: string): { url: URL; headers: Record<string, string> } {
-  const headers: Record<string, string> = { "content-type": "application/json", "user-agent": userAgent };
-  for (const [name, value] of Object.entries(endpoint.headers)) {
-    if (!isReservedHeader(name)) headers[name.toLowerCase()] = value;
-  }
-  const url = new URL(endpoint.url);
-  if (url.username !== "" || url.password !== "") {
-    // RFC 7617 §2, in the UTF-8 of URLs.
-    const user = `${decodePercent(url.username)}:${decodePercent(url.password)}`;
-    headers.authorization = `Basic ${Buffer.from(user).toString("base64")}`;
-    url.username = "";
-    url.password = "";
-  }
-  url.hash = "";
-  return { url, headers };
-}
-
-function decodePercent(text: string): string {
-  try {
-    return decodeURIComponent(text);
-  } catch {
-    return text;
-  }
-}
-
-/**
- * The first 16 KiB of an answer's body; null when it is empty. Never rejects, and ends after a second: a slow or broken body
- * does not change the result.
- */
-function readStart(body: Readable, clock: Clock): Promise<Uint8Array | null> {
-  return new Promise((resolve) => {
-    const chunks: Uint8Array[] = [];
-    let read = 0;
-    const cancel = clock.after(READ_FOR, () => body.destroy());
-    const finish = () => {
-      cancel();
-      resolve(chunks.length > 1 ? Buffer.concat(chunks) : (chunks[0] ?? null));
-    };
-    body.on("data", (chunk: Uint8Array) => {
-      if (read < KEPT) chunks.push(chunk.subarray(0, KEPT - read));
-      read += chunk.length;
-      if (read > READ) body.destroy();
-    });
-    body.on("end", finish).on("error", finish).on("close", finish);
-  });
+function messageOf({ messageId: id, attempts }: DeliveryJob, body: Uint8Array): Message {
+  return { id, body, attempt: attempts + 1 };
 }

@@ -1,4 +1,5 @@
 import type { StoredEvent } from "./event.ts";
+import type { FailureKind, Health } from "./health.ts";
 import type { Job, JobState } from "./job.ts";
 import type { Medium } from "./medium.ts";
 
@@ -34,28 +35,77 @@ export type Attempt = {
   /** The first 16 KiB of the answer. */
   response: Uint8Array | null;
   error: string | null;
+  /** Of what was sent; null: nothing was. */
+  bytes: number | null;
+  sha256: string | null;
 };
+
+/** An attempt as it was logged; `n` counts the claims of the delivery. `retryAfter`: for how long the endpoint asked to be left alone, in milliseconds. */
+export type LoggedAttempt = Attempt & { n: number; retryAfter: number | null; probe: boolean };
 
 /** A medium that was reported to an endpoint as not mirrored. */
 export type SaidOfMedium = { mediumId: string; status: "pending" | "failed" | "expired" | "skipped" };
 
-export type DeliveryOutcome =
-  /** `pending`: the media that the body reported as not mirrored; the endpoint gets a notice of how they end. */
-  | { is: "delivered"; attempt: Attempt; pending?: SaidOfMedium[] }
-  /** `heldLong`: its waits so far, by its schedule, are `laneHold` or more. */
-  | { is: "retry"; attempt: Attempt; at: number; heldLong: boolean }
-  | { is: "dead"; attempt: Attempt };
+/** How an attempt ended; the store says what comes of it. */
+export type DeliveryOutcome = {
+  attempt: Attempt;
+  /** Why there was no answer; null: there was one, and `attempt.status` has it. */
+  failure: FailureKind | null;
+  /** For how long the endpoint asked to be left alone, in milliseconds; 0: it did not. */
+  retryAfter: number;
+  /** The answer asks for no further attempt, or none could succeed: without success it is the last. */
+  isLast: boolean;
+  /** The random part of the next wait, 0 to 1. */
+  spread: number;
+  /** The media that the body reported as not mirrored; the endpoint gets a notice of how they end. */
+  pending: SaidOfMedium[];
+};
+
+/** What came of an attempt. `settled`: false where the claim was lost, and nothing was written. */
+export type DeliverySettled = {
+  settled: boolean;
+  /** The state of the delivery now, and when it is tried again by its schedule. */
+  state: JobState;
+  nextAttemptAt: number | null;
+  /** The endpoint was paused by this answer. */
+  paused: boolean;
+  /** Its breaker opened or closed; null: neither. */
+  breaker: "opened" | "closed" | null;
+  /** Other endpoints that have work by it. */
+  feeds: string[];
+};
+
+/**
+ * What a delivery waits for. `of`: the endpoint (removed, breaker), who paused it (config, operator, gone), the delivery before
+ * it (lane), or its event (gate).
+ */
+export type WaitsFor = {
+  is: "removed" | "pause" | "breaker" | "lane" | "gate" | "retry" | "slot";
+  until: number | null;
+  of: string | null;
+};
 
 export type Delivery = {
   id: string;
   eventId: string;
-  videoId: string;
+  /** Null: of a notice that is about no video. */
+  videoId: string | null;
+  type: string | null;
   endpoint: string;
+  createdAt: number;
   state: JobState;
   attempts: number;
+  /** By its schedule; null: it has ended, or the schedule is not known here. */
+  attemptsLeft: number | null;
   nextAttemptAt: number | null;
+  /** When its gate opened, and why: settled, thumbnail, maxWait or delete. Null: it has not, or had none. */
+  gate: { openedAt: number; by: string } | null;
+  /** Null: it is sent now, runs, or has ended. */
+  waitsFor: WaitsFor | null;
   lastError: string | null;
   replay: boolean;
+  supersededBy: string | null;
 };
 
-export type EndpointState = { endpoint: string; pausedAt: number | null; reason: string | null };
+/** `health`: what its answers say of it; null: nothing is wrong. */
+export type EndpointState = { endpoint: string; pausedAt: number | null; reason: string | null; health: Health | null };

@@ -30,7 +30,8 @@ export type StoredEvent = {
   type: string | null;
   dialect: Dialect;
   failure: boolean;
-  videoId: string;
+  /** Null: of a notice that is about no video. */
+  videoId: string | null;
   /** Its own; else that of its video when it was accepted; else the first that became known of its video. */
   context: string | null;
   contextFrom: "event" | "mapping" | null;

@@ -2,7 +2,7 @@ import type { Copy, MediaKind, SpooledFile } from "./medium.ts";
 
 /** Claimed work on media, and its outcomes. */
 
-export type JobState = "waiting" | "pending" | "running" | "delivered" | "dead" | "canceled";
+export type JobState = "waiting" | "pending" | "running" | "delivered" | "dead" | "canceled" | "superseded";
 
 /** Names of queues: downloads, uploads, deletions of copies, and the deliveries to each endpoint. */
 export type QueueName = "download" | "upload" | "delete" | `deliver/${string}`;
@@ -18,6 +18,7 @@ export type Job = {
   attempts: number;
   claim: string;
   eventId: string;
+  /** "": of a notice that is about no video. */
   videoId: string;
 };
 

@@ -6,6 +6,8 @@ export const NOTICES = [
   "relay.delivery.dead",
   "relay.endpoint.paused",
   "relay.endpoint.resumed",
+  "relay.endpoint.failing",
+  "relay.endpoint.recovered",
 ] as const;
 
 export type NoticeType = (typeof NOTICES)[number];

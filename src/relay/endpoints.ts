@@ -33,7 +33,7 @@ export function createEndpointWorkers(
   function start(endpoint: Endpoint): Sending {
     const { allowPrivateAddresses, concurrency: connections, tls } = endpoint;
     const outbound = openOutbound({ allowPrivateAddresses, connectTimeout, connections, tls });
-    const queue = createDeliveries({ endpoint, store, outbound, budget, ports, ...rest });
+    const queue = createDeliveries({ endpoint, store, outbound, budget, ports, wake, ...rest });
     const { id } = endpoint;
     const count = (more: number) => underWay.set(id, (underWay.get(id) ?? 0) + more);
     const shared: typeof queue = {
@@ -64,6 +64,11 @@ export function createEndpointWorkers(
     await outbound.close();
   }
 
+  /** Deliveries of these endpoints, or (without) of any may be due. */
+  function wake(endpoints: Iterable<string> = sending.keys()): void {
+    for (const id of endpoints) sending.get(id)?.worker.wake();
+  }
+
   return {
     /**
      * Replaces the endpoints. An unchanged one goes on undisturbed. Attempts under way of one that changed or is gone end as
@@ -82,10 +87,7 @@ export function createEndpointWorkers(
       for (const [id, endpoint] of wanted) if (!sending.has(id)) sending.set(id, start(endpoint));
     },
 
-    /** Deliveries of these endpoints, or (without) of any may be due. */
-    wake(endpoints: Iterable<string> = sending.keys()): void {
-      for (const id of endpoints) sending.get(id)?.worker.wake();
-    },
+    wake,
 
     /** Holds a slot of each that has one free and nothing else to do; of none whose rate decides when the next goes. */
     hold(): ReturnType<Workers["hold"]> {

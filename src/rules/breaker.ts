@@ -1,16 +1,7 @@
+import type { Breaker } from "../model/health.ts";
 import { type Doubling, doublingWait } from "./schedule.ts";
 
-/** A circuit breaker as a value; null: closed. Pure: the time is an argument. All times are milliseconds. */
-export type Breaker = {
-  /** The last failure, in one line. */
-  error: string;
-  /** Failures in a row. */
-  failures: number;
-  /** When the first of them came. */
-  since: number;
-  /** When the next try may begin. */
-  dueAt: number;
-};
+// Circuit breakers. Pure: the time is an argument. All times are milliseconds.
 
 /** After another failure: no try before a wait that doubles. */
 export function failed(

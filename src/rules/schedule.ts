@@ -1,5 +1,3 @@
-import type { Random } from "../ports.ts";
-
 /** When failed work is tried again. Pure: the time and the random numbers are arguments. All times are milliseconds. */
 
 export const SECOND = 1_000;
@@ -43,32 +41,39 @@ export function mediaRetry({ attempt, now, deadline }: { attempt: number; now: n
 /** The share by which a delivery's wait varies at random, either way: deliveries that fail together spread out. */
 const JITTER = 0.2;
 
-/** How far beyond the schedule a `Retry-After` may postpone an attempt (CONTRACT, "How deliveries go"). */
-const HINT_LIMIT = HOUR;
+/** How far beyond the schedule a `Retry-After` may postpone an attempt (CONTRACT, "Answers"). */
+export const HINT_LIMIT = HOUR;
+
+/** How far a delivery has come on its endpoint's schedule. */
+export type Progress = {
+  /** Waits of the schedule that were used up. */
+  spent: number;
+  /** The sum of those that it has been through, without the present one. */
+  waited: number;
+  /** The present one; 0: it has not failed yet. */
+  wait: number;
+  /** When the schedule names the next attempt; null: it has none to wait for. One that is made earlier spends nothing. */
+  scheduledAt: number | null;
+};
 
 /**
- * When to retry after delivery attempt number `attempt` (from 1) failed at `now`; null when the schedule is spent.
- * `retryAfter` is the time that the endpoint asked for: it can postpone the attempt, never bring it forward.
+ * The next wait of the schedule, after an attempt that failed at `now`; null when the schedule is spent. `spread`, 0 to 1, is
+ * the random part. What a wait was longer for another reason (`Retry-After`, a pause, downtime) does not count as waited.
  */
-export function deliveryRetry(failed: {
-  schedule: number[];
-  attempt: number;
-  now: number;
-  retryAfter: number | null;
-  random: Random;
-}): number | null {
-  const { schedule, attempt, now, retryAfter, random } = failed;
-  const wait = schedule[attempt - 1];
-  if (wait === undefined) return null;
-  const scheduled = now + Math.round(wait * (1 + JITTER * (2 * random.float() - 1)));
-  if (retryAfter === null) return scheduled;
-  return Math.max(scheduled, Math.min(retryAfter, now + wait + HINT_LIMIT));
+export function nextWait(
+  { spent, waited, wait }: Progress,
+  { retry, now, spread }: { retry: readonly number[]; now: number; spread: number },
+): Progress | null {
+  const next = retry[spent];
+  if (next === undefined) return null;
+  const scheduledAt = now + Math.round(next * (1 + JITTER * (2 * spread - 1)));
+  return { spent: spent + 1, waited: waited + wait, wait: next, scheduledAt };
 }
 
 /**
- * The sum of the scheduled waits before delivery attempt number `attempt` (from 1). A wait that was longer for another reason
- * (`Retry-After`, a pause, downtime) counts as scheduled.
+ * When the next attempt is due: when the schedule says so, or, where the endpoint asked for `retryAfter` milliseconds, later.
+ * The jitter of the schedule never shortens what was asked for.
  */
-export function waitsBefore(schedule: number[], attempt: number): number {
-  return schedule.slice(0, attempt - 1).reduce((sum, wait) => sum + wait, 0);
+export function dueAfter(scheduledAt: number, { now, retryAfter }: { now: number; retryAfter: number }): number {
+  return Math.max(scheduledAt, Math.min(now + retryAfter, Math.max(now, scheduledAt) + HINT_LIMIT));
 }

@@ -1,4 +1,11 @@
-import type { Attempt, Delivery, DeliveryJob, DeliveryOutcome, EndpointState } from "../model/delivery.ts";
+import type {
+  Delivery,
+  DeliveryJob,
+  DeliveryOutcome,
+  DeliverySettled,
+  EndpointState,
+  LoggedAttempt,
+} from "../model/delivery.ts";
 import type { ProviderEvent, Quarantined, RefusalReason, StoredEvent } from "../model/event.ts";
 import type {
   DeletionJob,
@@ -13,9 +20,9 @@ import type {
 import type { MediaState, Medium } from "../model/medium.ts";
 import type { Plan } from "../model/plan.ts";
 import type { Video, VideoState } from "../model/video.ts";
-import type { EndpointChoice, MirrorChoice } from "../rules/plan.ts";
 import type { TargetPlace } from "../targets/table.ts";
 import type { Backups } from "./backups.ts";
+import type { StoreSettings } from "./settings.ts";
 
 /** The bytes of an event, as they were received. */
 export type Received = {
@@ -28,8 +35,8 @@ export type Received = {
   lease?: { endpoints: string[]; leaseFor: number };
 };
 
-/** An event on its way in: what was received, and what it says and causes. */
-export type Acceptance = Received & { event: ProviderEvent; plan: Plan };
+/** An event on its way in: what was received, what it says and causes, and the context that it gets where it has none. */
+export type Acceptance = Received & { event: ProviderEvent; plan: Plan; given: string | null };
 
 export type Mapping = { videoId: string; context: string };
 
@@ -62,16 +69,6 @@ export type Claimed<J extends Job> = { jobs: J[]; nextDue: number | null };
 
 /** Lists are newest first; `before` is the id of the last row seen. Times bound the row's own time, `until` excluded. */
 export type Page = { limit: number; before?: string; since?: number; until?: number };
-
-/** What the config says that concerns the store; a reload may change it. */
-export type StoreSettings = {
-  endpoints: EndpointChoice[];
-  mirror: MirrorChoice;
-  /** Milliseconds; 0 turns the recognition of duplicates off. */
-  dedupeWindow: number;
-  /** Bytes of refused bodies that are kept. */
-  keepRefused: number;
-};
 
 /** What a check of the whole database found; nothing wrong: it is whole. */
 export type IntegrityCheck = { at: number; wrong: string[] };
@@ -109,8 +106,8 @@ export type StoreVerbs = {
   /** Downloads that are due: first tries by deadline, then repeated ones. `busyHosts` are left out. */
   claimDownloads(wish: ClaimWish & { busyHosts: string[] }): Promise<Claimed<DownloadJob>>;
   /**
-   * Deliveries to one endpoint that are due, heads of their lanes only; none while the endpoint is paused. Here gates open
-   * whose time has come.
+   * Deliveries to one endpoint that are due, heads of their lanes only; none while the endpoint is paused, and one at a time,
+   * now and then, while its breaker is open. Here gates open whose time has come.
    */
   claimDeliveries(wish: ClaimWish & { endpoint: string }): Promise<Claimed<DeliveryJob>>;
   /**
@@ -159,8 +156,11 @@ export type StoreVerbs = {
   /** The id of a target's place, the same at each call; copies of a database without targets are taken to be in `before`. */
   targetId(place: TargetPlace, before?: TargetPlace): Promise<string>;
   targets(): Promise<{ id: string; place: TargetPlace }[]>;
-  /** Ends or reschedules a delivery, logs the attempt, moves its lane on. 410s for two videos in a row pause the endpoint. */
-  settleDelivery(job: Job, outcome: DeliveryOutcome, now: number): Promise<{ settled: boolean; paused: boolean }>;
+  /**
+   * Ends or reschedules a delivery by what its attempt came to, logs that, and moves its lane on. The answer may open or close
+   * the endpoint's breaker, and 410s for two videos in a row pause it.
+   */
+  settleDelivery(job: Job, outcome: DeliveryOutcome, now: number): Promise<DeliverySettled>;
   /** Mirroring is off: unsettled media are skipped, and what waited for them is released. */
   skipMedia(now: number): Promise<void>;
   /**
@@ -194,7 +194,7 @@ export type StoreVerbs = {
   ): Promise<{ id: string }>;
 
   /** With the newest `limit` of its attempts (default: all), the first one first. */
-  delivery(id: string, limit?: number): Promise<Delivery & { attemptLog: Attempt[] }>;
+  delivery(id: string, limit?: number): Promise<Delivery & { attemptLog: LoggedAttempt[] }>;
   deliveries(
     page: Page & { endpoint?: string; state?: JobState; eventId?: string; videoId?: string },
   ): Promise<Delivery[]>;

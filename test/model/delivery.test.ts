@@ -35,8 +35,44 @@ const CLAIM: Command = { do: "claim", e: "c" };
 const FAILS: Command[] = [CLAIM, { do: "settle", pick: 0, status: 500 }];
 const later = (ms: number): Command => ({ do: "pass", ms });
 
+const CLAIM_B: Command = { do: "claim", e: "b" };
+const answers = (status: 200 | 422 | 500 | "connection", retryAfter?: number): Command => {
+  return { do: "settle", pick: 0, status, ...(retryAfter && { retryAfter }) };
+};
+const times = (count: number, ...list: Command[]) => Array.from({ length: count }, () => list).flat();
+
+/** Ten failures open the breaker; the first probe may go. */
+const OUTAGE = [...times(10, POST), CLAIM_B, ...times(10, answers("connection")), later(5 * SECOND)];
+/** Its own answer puts one off for 30 s; then ten failures open the breaker. */
+const OWN_ANSWER = [
+  ...[POST, CLAIM_B, answers(422), later(5 * SECOND), CLAIM_B, answers(422), later(SECOND)],
+  ...[...OUTAGE, CLAIM_B],
+];
+/** The same for one that was asked to wait for a minute. */
+const ASKED_TO_WAIT = [...[POST, CLAIM_B, answers(500, MINUTE), later(SECOND)], ...[...OUTAGE, CLAIM_B]];
+const AUTOSAVE: Command = { do: "post", type: "draft.update", v: "v" };
+const fails = (after: number): Command[] => [later(after), { do: "claim", e: "a" }, answers(500)];
+
 /** Lists for mistakes that a random walk seldom meets. */
 const LISTS: Partial<Record<Mistake, Command[]>> = {
+  "a probe is made of one that waits after an answer of its own": OWN_ANSWER,
+  "a probe is made before the Retry-After of its delivery": ASKED_TO_WAIT,
+  "a closed breaker brings all forward": [...OWN_ANSWER, answers(200)],
+  "a closed breaker brings forward what asked to wait": [...ASKED_TO_WAIT, answers(200)],
+  "a probe spends": [...OUTAGE, CLAIM_B, answers("connection")],
+  "a probe of the video that fails alone spends nothing": [...OUTAGE, CLAIM_B, answers(500)],
+  "two probes at once": [...OUTAGE, CLAIM_B, CLAIM_B],
+  "an early attempt spends": [
+    ...[...times(10, POST), CLAIM_B, ...times(9, answers("connection")), later(5 * SECOND)],
+    // The breaker opens; all are put off by 30 s, and come before that once it has closed.
+    ...[CLAIM_B, ...times(10, answers("connection")), later(5 * SECOND), CLAIM_B, answers(200), CLAIM_B, answers(500)],
+  ],
+  "a coalesced one begins its waits anew": [
+    ...[AUTOSAVE, ...fails(0), ...fails(5 * SECOND)],
+    ...times(2, AUTOSAVE, ...fails(30 * SECOND), ...fails(5 * SECOND)),
+    ...[AUTOSAVE, ...fails(30 * SECOND), ...fails(5 * SECOND), ...fails(30 * SECOND)],
+    ...[POST, { do: "claim", e: "a" } as Command],
+  ],
   "one that is dead ends the haste of its lane": [
     ...[POST, ...FAILS, later(5 * SECOND), ...FAILS, later(30 * SECOND), ...FAILS, later(2 * MINUTE), ...FAILS],
     ...[POST, POST, ...FAILS, CLAIM],

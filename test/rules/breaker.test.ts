@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { type Breaker, failed, tried, waitOf } from "../../src/rules/breaker.ts";
+import type { Breaker } from "../../src/model/health.ts";
+import { failed, tried, waitOf } from "../../src/rules/breaker.ts";
 
 const waits = { first: 10, longest: 40 };
 

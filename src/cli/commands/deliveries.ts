@@ -22,10 +22,11 @@ const list = listCommand(deliveries, {
 
 const attemptColumns: Column<AttemptJson>[] = [
   { title: "ATTEMPTED", value: ({ startedAt }) => shortTime(startedAt), whole: true },
-  { title: "MS", value: ({ duration }) => Math.round(duration), whole: true },
+  { title: "MS", value: ({ startedAt, endedAt }) => Date.parse(endedAt!) - Date.parse(startedAt!), whole: true },
   { title: "STATUS", value: ({ status }) => status, whole: true },
   { title: "ERROR", value: ({ error }) => error },
-  { title: "RESPONSE", value: ({ response }) => response?.slice(0, 200) },
+  { title: "PROBE", value: ({ probe }) => (probe ? "yes" : null), whole: true },
+  { title: "ANSWER", value: ({ answer }) => answer?.slice(0, 200) },
 ];
 
 const show: Command = {
@@ -35,9 +36,11 @@ const show: Command = {
   options: showOptions,
   async run(program, args) {
     const { store } = await openSources(program);
-    const { delivery, more } = await showDelivery(store, args.positionals[0]!, readLimit(args));
+    const { delivery, why, more } = await showDelivery(store, args.positionals[0]!, readLimit(args));
     if (more) sayMore(program, args, "attempts");
-    printOne(program, args, delivery, { attemptLog: attemptColumns });
+    const { gate } = delivery;
+    const words = { waitsFor: why, gate: gate && `opened ${shortTime(gate.openedAt)} (${gate.by})` };
+    printOne(program, args, args.flag("json") ? delivery : { ...delivery, ...words }, { attemptLog: attemptColumns });
   },
 };
 

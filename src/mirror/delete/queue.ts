@@ -1,9 +1,10 @@
 import { errorLine, RelayError } from "../../errors.ts";
 import type { Queue } from "../../jobs/worker.ts";
+import type { Breaker } from "../../model/health.ts";
 import type { DeletionJob } from "../../model/job.ts";
 import { within } from "../../platform/timing.ts";
 import type { Ports } from "../../ports.ts";
-import { type Breaker, failed, tried, waitOf } from "../../rules/breaker.ts";
+import { failed, tried, waitOf } from "../../rules/breaker.ts";
 import { doublingWait, LOCAL_WAITS } from "../../rules/schedule.ts";
 import type { Store } from "../../store/store.ts";
 import type { CopyName } from "../../targets/target.ts";

@@ -1,10 +1,11 @@
 import { createHash } from "node:crypto";
 import { rm, writeFile } from "node:fs/promises";
 import { errorLine } from "../../errors.ts";
+import type { Breaker } from "../../model/health.ts";
 import { makeFolder } from "../../platform/files/file-system.ts";
 import { sleep, within } from "../../platform/timing.ts";
 import type { Ports } from "../../ports.ts";
-import { type Breaker, failed, tried, waitOf } from "../../rules/breaker.ts";
+import { failed, tried, waitOf } from "../../rules/breaker.ts";
 import { UNKNOWN_TYPE } from "../../rules/media-types.ts";
 import { LOCAL_WAITS } from "../../rules/schedule.ts";
 import type { About, MirrorTarget } from "../../targets/target.ts";

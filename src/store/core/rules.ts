@@ -1,10 +1,15 @@
 import type { Job as ClaimedJob, QueueName } from "../../model/job.ts";
 import { planEvent } from "../../rules/plan.ts";
 import { parseEvent } from "../../wochit/event.ts";
-import type { Accepted, Claimed, ClaimWish, Received, StoreSettings, StoreVerbs } from "../store.ts";
+import type { StoreSettings } from "../settings.ts";
+import type { Accepted, Claimed, ClaimWish, Received, StoreVerbs } from "../store.ts";
 import type { storeVerbs, Work, Works } from "../verbs.ts";
+import * as claims from "./deliveries/claims.ts";
 import * as deliveries from "./deliveries/deliveries.ts";
 import * as endpoints from "./deliveries/endpoints.ts";
+import * as deliveryLists from "./deliveries/lists.ts";
+import * as notices from "./deliveries/notices.ts";
+import * as settling from "./deliveries/settle.ts";
 import * as events from "./events/events.ts";
 import * as quarantine from "./events/quarantine.ts";
 import * as videos from "./events/videos.ts";
@@ -29,7 +34,7 @@ export const createRules = (settings: StoreSettings): Omit<Works<StoreVerbs, typ
   quarantine: (refusal) => job((tx) => quarantine.keep(tx, refusal)),
 
   claimDownloads: claiming(downloads.nextDue, downloads.claim),
-  claimDeliveries: claiming((tx, { endpoint }) => deliveries.nextDue(tx, endpoint), deliveries.claim),
+  claimDeliveries: claiming((tx, { endpoint }) => claims.nextDue(tx, endpoint), claims.claim),
   claimUploads: claiming((tx) => transfers.nextDue(tx, "upload"), uploads.claim),
   claimDeletions: claiming((tx) => transfers.nextDue(tx, "delete", "erase"), deletions.claim),
   renew: (claimed, leaseFor) =>
@@ -41,8 +46,7 @@ export const createRules = (settings: StoreSettings): Omit<Works<StoreVerbs, typ
   settleUpload: (claimed, outcome, now) => about(claimed.videoId, (tx) => uploads.settle(tx, claimed, outcome, now)),
   settleDeletion: (claimed, outcome, now) =>
     about(claimed.videoId, (tx) => deletions.settle(tx, claimed, outcome, now)),
-  settleDelivery: (claimed, outcome, now) =>
-    about(claimed.videoId, (tx) => deliveries.settle(tx, claimed, outcome, now)),
+  settleDelivery: (claimed, outcome, now) => about(claimed.videoId, (tx) => settling.settle(tx, claimed, outcome, now)),
   freeLeases: (now) =>
     job(async (tx) => {
       let freed = 0;
@@ -76,11 +80,11 @@ export const createRules = (settings: StoreSettings): Omit<Works<StoreVerbs, typ
   bringForward: (by, now) =>
     job(async (tx) => {
       meta.setSeenTime(tx, now);
-      for (const holder of HOLDERS) holder.bringForward(tx, by, now);
+      for (const holder of HOLDERS) await holder.bringForward(tx, by, now);
     }),
   seenAt: (now) =>
     job(async (tx) => {
-      for (const holder of HOLDERS) holder.mendDue(tx, now);
+      for (const holder of HOLDERS) await holder.mendDue(tx, now);
       return meta.replaceSeenTime(tx, now);
     }),
 
@@ -90,13 +94,19 @@ export const createRules = (settings: StoreSettings): Omit<Works<StoreVerbs, typ
   events: (wish) => job((tx) => events.list(tx, wish)),
   replay: (id, to, now) => job((tx) => events.replay(tx, id, to, now)),
 
-  delivery: (id, limit) => job((tx) => deliveries.show(tx, id, limit)),
-  deliveries: (wish) => job((tx) => deliveries.list(tx, wish)),
+  delivery: (id, limit) => job((tx) => deliveryLists.show(tx, id, limit)),
+  deliveries: (wish) => job((tx) => deliveryLists.list(tx, wish)),
   retryDelivery: (id, now) => job((tx) => deliveries.retry(tx, id, now)),
   cancelDelivery: (id, now) => job((tx) => deliveries.cancel(tx, id, now)),
   endpoints: () => job(endpoints.list),
-  pauseEndpoint: (id, reason, now) => job(async (tx) => endpoints.pause(tx, id, reason, now)),
-  resumeEndpoint: (id) => job(async (tx) => endpoints.resume(tx, id)),
+  pauseEndpoint: (id, reason, now) =>
+    job(async (tx) => {
+      if (await endpoints.pause(tx, id, reason, now)) await notices.tellOfEndpoint(tx, id, "paused", reason, now);
+    }),
+  resumeEndpoint: (id) =>
+    job(async (tx) => {
+      if (await endpoints.resume(tx, id)) await notices.tellOfEndpoint(tx, id, "resumed", RESUMED, tx.now());
+    }),
 
   video: (videoId, limit) => about(videoId, (tx) => videos.show(tx, videoId, limit)),
   videos: (wish) => job((tx) => videos.list(tx, wish)),
@@ -122,6 +132,8 @@ export const createRules = (settings: StoreSettings): Omit<Works<StoreVerbs, typ
   noteCheck: (check) => job((tx) => meta.writeCheck(tx, check)),
 });
 
+const RESUMED = "resumed by an operator";
+
 /** Whose rows are jobs. */
 const HOLDERS = [downloads, transfers, deliveries];
 
@@ -132,15 +144,16 @@ function holderOf(queue: QueueName) {
 
 function accepting(received: Received, settings: StoreSettings): Job<Accepted> {
   const event = parseEvent(received.body);
-  const plan = planEvent(event, received.receivedAt, settings);
   const { type, videoId } = event;
   return {
     key: videoId,
     lock: videos.VIDEO,
     async run(tx, video) {
-      const accepted = await events.accept(tx, video, { ...received, event, plan });
+      const given = event.context === null ? await videos.contextFor(tx, video, received) : null;
+      const plan = planEvent(event, received.receivedAt, settings, given);
+      const accepted = await events.accept(tx, video, { ...received, event, plan, given });
       const isNew = accepted.status === "accepted";
-      const leased = isNew && received.lease ? await deliveries.leaseNew(tx, accepted.id, plan, received.lease) : [];
+      const leased = isNew && received.lease ? await claims.leaseNew(tx, accepted.id, plan, received.lease) : [];
       const isLeased = (id: string) => leased.some(({ endpoint }) => endpoint === id);
       const fed = plan.deliveries.map(({ endpoint }) => endpoint).filter((id) => isNew && !isLeased(id));
       const feeds = { media: plan.media.length > 0 || plan.deletes !== null, endpoints: plan.opensGates ? null : fed };

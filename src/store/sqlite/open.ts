@@ -143,7 +143,11 @@ export async function openSqliteStore(
     return {
       ...makeVerbs<StoreVerbs, typeof storeVerbs>(storeVerbs, works, { read, write }),
       backups: makeVerbs<Backups, typeof backupVerbs>(backupVerbs, backupWorks, { read, write }),
-      configure: (changed) => void Object.assign(settings, changed),
+      configure(changed) {
+        const present = new Set(changed.endpoints.map(({ id }) => id));
+        const left = [...settings.endpoints, ...(settings.former ?? [])].filter(({ id }) => !present.has(id));
+        Object.assign(settings, changed, { former: left });
+      },
       trouble: group.trouble,
       damage: damage.seen,
       disproveDamage: damage.disprove,

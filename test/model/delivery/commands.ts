@@ -11,8 +11,9 @@ export type Command =
   | { do: "back"; ms: number }
   | { do: "wake" }
   | { do: "claim"; e: string; limit?: number }
-  | { do: "settle"; pick: number; status: number | null; retryAfter?: number }
-  | { do: "late settle"; pick: number; status: number | null }
+  | { do: "settle"; pick: number; status: Answer["status"]; retryAfter?: number; abort?: true }
+  | { do: "late settle"; pick: number; status: Answer["status"] }
+  | { do: "outage"; e: string; status: Answer["status"] }
   | { do: "renew" | "give back"; pick: number }
   | { do: "pause" | "resume" | "remove" | "return"; e: string }
   | { do: "retry" | "cancel" | "cancel running"; pick: number }
@@ -26,12 +27,15 @@ const RETRY = [5 * SECOND, 30 * SECOND, 2 * MINUTE];
 
 /** "a" waits for media and keeps order; "b" does neither; "c" keeps order and waits for nothing. */
 export const ENDPOINTS: Record<string, Options> = {
-  a: { order: "video", maxWait: HOUR, retry: [...RETRY, 10 * MINUTE], laneHold: 2 * MINUTE },
-  b: { order: "none", maxWait: null, retry: RETRY, laneHold: HOUR },
-  c: { order: "video", maxWait: null, retry: RETRY, laneHold: 5 * SECOND },
+  a: {
+    ...{ order: "video", maxWait: HOUR, retry: [...RETRY, 10 * MINUTE], laneHold: 2 * MINUTE },
+    ...{ coalesce: ["draft.update"], concurrency: 4 },
+  },
+  b: { order: "none", maxWait: null, retry: RETRY, laneHold: HOUR, coalesce: [], concurrency: 8 },
+  c: { order: "video", maxWait: null, retry: RETRY, laneHold: 5 * SECOND, coalesce: ["draft.update"], concurrency: 2 },
 };
 
-const STATUSES: Answer["status"][] = [200, 200, 500, 500, 500, 422, 410, 429, null];
+const STATUSES: Answer["status"][] = [200, 200, 500, 500, 500, 422, 410, 429, "timeout", "connection"];
 const TYPES = [
   "draft.update",
   "draft.update",
@@ -57,8 +61,14 @@ export function commandsOf(seed: number, length: number): Command[] {
   const leftOut = Array.from({ length: 20 }, (_, index) => (isPlain ? index > (isMended ? 1 : 0) : isOneIn(2)));
   const posts = one([2, 4, 10]);
   /** What an endpoint answers lasts for a while: so lanes come to their ends. */
-  const mood = one([[200], [500], [500, 500, 500, 200], [410, 410, 500], STATUSES, STATUSES]);
+  const moods: Answer["status"][][] = [
+    ...[[200], [500], [500, 500, 500, 200], [410, 410, 500]],
+    ...([["connection"], ["timeout", "timeout", "timeout", 200]] as Answer["status"][][]),
+    ...[STATUSES, STATUSES],
+  ];
+  const mood = one(moods);
   const wakes = one([6, 14]);
+  const hasOutages = isOneIn(2);
 
   function post(): Command {
     const media = hasMedia ? one(["none", "thumbnail", "video"] as const) : "none";
@@ -72,7 +82,9 @@ export function commandsOf(seed: number, length: number): Command[] {
     const pick = below(8);
     const e = one(endpoints);
     const status = isOneIn(6) ? one(STATUSES) : one(mood);
-    const hint = status !== null && status >= 400 && isOneIn(5) ? one([SECOND, MINUTE, 3 * HOUR]) : 0;
+    const isRefused = typeof status === "number" && status >= 400;
+    const hint = isRefused && isOneIn(5) ? one([SECOND, MINUTE, 3 * HOUR]) : 0;
+    const abort = isRefused && isOneIn(20);
     const rare: [number, Command][] = [
       [4, { do: "retry", pick }],
       [3, { do: "cancel", pick }],
@@ -92,7 +104,8 @@ export function commandsOf(seed: number, length: number): Command[] {
     const table: [number, Command][] = [
       [posts, post()],
       [14, { do: "claim", e, ...(isOneIn(3) && { limit: 1 + below(2) }) }],
-      [16, { do: "settle", pick, status, ...(hint && { retryAfter: hint }) }],
+      [16, { do: "settle", pick, status, ...(hint && { retryAfter: hint }), ...(abort && { abort: true }) }],
+      ...(hasOutages ? [[4, { do: "outage", e, status: isOneIn(2) ? "connection" : 500 }] as [number, Command]] : []),
       [wakes, { do: "wake" }],
       [2, { do: "resume", e }],
       [2, { do: "return", e }],

@@ -1,6 +1,6 @@
 /**
- * What of CONTRACT, "How deliveries go", holds without breaker, ramp and coalescing, as a program. Times are milliseconds
- * since 1970, and arguments. Events and deliveries go by number, in order of their making.
+ * CONTRACT, "How deliveries go", as a program. Times are milliseconds since 1970, and arguments. Events and deliveries go by
+ * number, in order of their making.
  */
 
 export const START = Date.UTC(2026, 0, 1);
@@ -14,11 +14,26 @@ export const LEASE = 30 * SECOND;
 const THUMBNAIL_HOLD = 30 * SECOND;
 /** How far a `Retry-After` may push an attempt beyond its schedule. */
 const HINT_LIMIT = HOUR;
+/** The breaker: it opens at so many failures in a row; at few of name, connection or TLS, over a minute. */
+const OPENS_AT = 10;
+const FEW = 3;
+const FEW_OVER = MINUTE;
+/** The distances between probes. */
+const FIRST_PROBE = 5 * SECOND;
+const LAST_PROBE = 5 * MINUTE;
+
 /** What an epoch is greater by than the one before it, where the clock is behind. */
 const EPOCH_STEP = 2 ** 20;
 
 /** `retry`: the waits between attempts; `maxWait`: null where the endpoint waits for no media. */
-export type Options = { order: "video" | "none"; maxWait: number | null; retry: number[]; laneHold: number };
+export type Options = {
+  order: "video" | "none";
+  maxWait: number | null;
+  retry: number[];
+  laneHold: number;
+  coalesce: string[];
+  concurrency: number;
+};
 export type Post = {
   type: string;
   v: string;
@@ -26,10 +41,10 @@ export type Post = {
   receivedAt: number;
   late: boolean;
 };
-/** What came of an attempt: `status` is null where no answer came. `retryAfter`: in milliseconds, null where not said. */
-export type Answer = { status: number | null; retryAfter: number | null };
+/** What came of an attempt: no answer, or its status. `retryAfter`: in milliseconds, null where not said. */
+export type Answer = { status: number | "connection" | "timeout"; retryAfter: number | null; abort?: boolean };
 export type Claim = { delivery: number; claim: number };
-export type Settled = { settled: boolean; paused: boolean };
+export type Settled = { settled: boolean; paused: boolean; breaker: "opened" | "closed" | null };
 
 /** What the rules can be given wrong; each is found by the walks. */
 export const MISTAKES = [
@@ -53,13 +68,37 @@ export const MISTAKES = [
   "an attempt that died with the process is spent",
   "a restore goes on with the old sequences",
   "a clock that is set back puts retries off",
+  "answers of the event's own open the breaker",
+  "one video alone opens the breaker",
+  "any attempt closes the breaker",
+  "two probes at once",
+  "a probe spends",
+  "a probe of the video that fails alone spends nothing",
+  "an early attempt spends",
+  "a probe is made of one that waits after an answer of its own",
+  "a probe is made before the Retry-After of its delivery",
+  "the oldest is probed again and again",
+  "a closed breaker brings all forward",
+  "a closed breaker brings forward what asked to wait",
+  "a closed breaker has no ramp",
+  "a replay stands at the end of its lane",
+  "a coalesced one begins its waits anew",
+  "a coalesced one stays in its lane",
+  "a coalesced one is put off by what it supersedes",
+  "a late event supersedes",
+  "one that ran when a newer one came goes on",
+  "a replay is superseded",
+  "what a replay has delivered stays dead",
+  "a message that is not wanted is sent again",
 ] as const;
 export type Mistake = (typeof MISTAKES)[number];
 
-type Event = { v: string; sequence: number; receivedAt: number; media: Post["media"]; isErased: boolean };
-type State = "pending" | "running" | "delivered" | "dead" | "canceled";
+type Event = Pick<Post, "v" | "type" | "media" | "late" | "receivedAt"> & { sequence: number; isErased: boolean };
+type State = "pending" | "running" | "delivered" | "dead" | "canceled" | "superseded";
+type Kind = "success" | "event" | "shared" | "always" | "none";
 type Delivery = {
   event: number;
+  type: string;
   endpoint: string;
   isOrdered: boolean;
   isReplay: boolean;
@@ -76,12 +115,39 @@ type Delivery = {
   /** Since when it leads its lane; null: it does not. */
   leadsSince: number | null;
   attempts: number;
+  /** Its schedule: waits used up, those been through, the present one, and when that names the next attempt. */
+  spent: number;
+  waited: number;
+  wait: number;
+  scheduled: number;
+  /** Nothing before then: it was asked for. */
+  hint: number;
+  /** When its last attempt began, and what its last failure spoke of. */
+  triedAt: number | null;
+  failedBy: "event" | "shared" | "always" | null;
+  isProbe: boolean;
+  supersededBy: number | null;
   claim: number;
   leaseUntil: number;
   isAside: boolean;
   log: (number | null)[];
 };
-type Endpoint = { options: Options; isConfigured: boolean; isPaused: boolean; gone: string | null; hasty: Set<string> };
+type Breaker = {
+  count: number;
+  since: number | null;
+  videos: string[];
+  probeAt: number | null;
+  distance: number;
+  ramp: number | null;
+};
+type Endpoint = {
+  options: Options;
+  isConfigured: boolean;
+  isPaused: boolean;
+  gone: string | null;
+  hasty: Set<string>;
+  breaker: Breaker;
+};
 
 type Kept = {
   epoch: number;
@@ -98,6 +164,7 @@ export type SeenDelivery = {
   state: string;
   attempts: number;
   replay: boolean;
+  supersededBy: number | null;
   log: (number | null)[];
 };
 
@@ -113,7 +180,8 @@ export class DeliveryModel {
   constructor(endpoints: Record<string, Options>, mistake: Mistake | null = null) {
     this.#mistake = mistake;
     for (const [id, options] of Object.entries(endpoints)) {
-      const state = { isConfigured: true, isPaused: false, gone: null, hasty: new Set<string>() };
+      const breaker = { count: 0, since: null, videos: [], probeAt: null, distance: 0, ramp: null };
+      const state = { isConfigured: true, isPaused: false, gone: null, hasty: new Set<string>(), breaker };
       this.#kept.endpoints.set(id, { options, ...state });
     }
   }
@@ -127,9 +195,16 @@ export class DeliveryModel {
   setBack(by: number): void {
     this.now -= by;
     if (this.#mistake === "a clock that is set back puts retries off") return;
+    for (const { breaker } of this.#kept.endpoints.values()) {
+      if (breaker.since !== null) breaker.since -= by;
+      if (breaker.probeAt !== null) breaker.probeAt -= by;
+    }
     for (const d of this.#kept.deliveries) {
       if (isSettled(d)) continue;
       d.due -= by;
+      d.scheduled -= by;
+      d.hint -= by;
+      if (d.triedAt !== null) d.triedAt -= by;
       d.leaseUntil -= by;
       if (d.gateAt !== null) d.gateAt -= by;
       if (d.leadsSince !== null) d.leadsSince -= by;
@@ -156,32 +231,37 @@ export class DeliveryModel {
     if (type.endsWith(".delete") && !late && this.#mistake !== "a deletion opens no gate") {
       for (const d of this.#unsettled(v)) this.#openGate(d);
     }
-    const event = this.#kept.events.push({ v, sequence, receivedAt, media, isErased: false }) - 1;
+    const event = this.#kept.events.push({ v, sequence, type, late, receivedAt, media, isErased: false }) - 1;
     for (const [id, { isConfigured, options }] of this.#kept.endpoints) {
       if (!isConfigured) continue;
       const { maxWait } = options;
       const hold = maxWait === null || media === "none" ? 0 : media === "video" ? maxWait : THUMBNAIL_HOLD;
       const gateAt = receivedAt + Math.min(hold, maxWait ?? 0);
-      this.#add(event, id, null, gateAt > this.now ? gateAt : null);
+      const d = this.#add(event, id, null, gateAt > this.now ? gateAt : null, type);
+      const coalesces = options.coalesce.includes(type) && (!late || this.#mistake === "a late event supersedes");
+      if (coalesces)
+        this.#supersede(
+          this.#sameAs(d).filter(({ state }) => state === "pending"),
+          d,
+        );
     }
     this.#turns();
     return event;
   }
 
-  /** Its place is the end of its lane. (That of CONTRACT, "Order", its event's place, comes later.) */
   replay(event: number, endpoint: string, withNewId: boolean): boolean {
     if (this.#kept.events[event]!.isErased) return false;
-    this.#add(event, endpoint, withNewId ? `new ${++this.#newIds}` : "same", null);
+    this.#add(event, endpoint, withNewId ? `new ${++this.#newIds}` : "same", null, this.#kept.events[event]!.type);
     this.#turns();
     return true;
   }
 
-  #add(event: number, endpoint: string, replay: string | null, gateAt: number | null): void {
+  #add(event: number, endpoint: string, replay: string | null, gateAt: number | null, type: string): Delivery {
     const { v, sequence } = this.#kept.events[event]!;
     const message = replay?.startsWith("new") ? replay : `${v}#${sequence}`;
     const isOrdered = this.#endpoint(endpoint).options.order === "video";
-    this.#kept.deliveries.push({
-      ...{ event, endpoint, isReplay: replay !== null, message, gateAt, isOrdered },
+    const d: Delivery = {
+      ...{ event, type, endpoint, isReplay: replay !== null, message, gateAt, isOrdered },
       ...{
         state: "pending",
         isCanceled: false,
@@ -192,8 +272,36 @@ export class DeliveryModel {
         claim: 0,
         leaseUntil: 0,
       },
-      ...{ isAside: false, log: [] },
-    });
+      ...{ spent: 0, waited: 0, wait: 0, scheduled: this.now, hint: 0, triedAt: null, failedBy: null, isProbe: false },
+      ...{ isAside: false, supersededBy: null, log: [] },
+    };
+    this.#kept.deliveries.push(d);
+    return d;
+  }
+
+  /** The others of its video, endpoint and type that it may supersede, or that may supersede it. */
+  #sameAs(d: Delivery): Delivery[] {
+    return this.#of(d.endpoint)
+      .filter((o) => o !== d && o.type === d.type && this.#videoOf(o) === this.#videoOf(d))
+      .filter((o) => !o.isReplay || this.#mistake === "a replay is superseded")
+      .sort((a, b) => this.#order(a, b));
+  }
+
+  #supersede(olds: Delivery[], by: Delivery): void {
+    for (const old of olds) {
+      if (by.gateAt !== null) by.gateAt = old.gateAt === null ? null : Math.min(by.gateAt, old.gateAt);
+      if (this.#mistake !== "a coalesced one begins its waits anew") by.waited = Math.max(by.waited, old.waited);
+      if (old.failedBy === null) by.due = Math.min(by.due, old.due);
+      if (old.isAside && this.#mistake !== "a coalesced one stays in its lane") by.isAside = true;
+      old.supersededBy = this.#kept.deliveries.indexOf(by);
+      this.#end(old, "superseded");
+    }
+    // Of those that failed the first of the lane says when the next attempt is: those behind it only waited for it.
+    const failed = olds.find((old) => old.failedBy !== null);
+    if (!failed || by.failedBy !== null) return;
+    if (failed.failedBy === "event" && this.#mistake !== "a coalesced one is put off by what it supersedes") return;
+    const { due, scheduled, hint, wait, failedBy } = failed;
+    Object.assign(by, { due, scheduled, hint, wait, failedBy });
   }
 
   /** Those that may be sent now, each with the bounds of the time by which it is in order. */
@@ -201,13 +309,17 @@ export class DeliveryModel {
     this.#loseLeases(endpoint);
     return this.#mayGo(endpoint).map((d) => {
       const from = d.state === "running" ? d.leaseUntil : Math.max(d.due, d.gateAt ?? d.due);
+      // A probe is what was tried longest ago.
+      if (this.#isOpen(endpoint)) return { delivery: this.#kept.deliveries.indexOf(d), from: 0, to: Number.MAX_VALUE };
       return { delivery: this.#kept.deliveries.indexOf(d), from, to: Math.max(from, d.leadsSince ?? from) };
     });
   }
 
   claim(delivery: number): Claim {
     const d = this.#delivery(delivery);
+    const isProbe = this.#isOpen(d.endpoint);
     Object.assign(d, { state: "running", gateAt: null, claim: ++this.#claims, leaseUntil: this.now + LEASE });
+    Object.assign(d, { isProbe, triedAt: this.now });
     d.isBodiless = this.isErased(delivery);
     this.#turns();
     return { delivery, claim: d.claim };
@@ -233,39 +345,126 @@ export class DeliveryModel {
   settle({ delivery, claim }: Claim, answer: Answer): Settled {
     const d = this.#kept.deliveries[delivery];
     const isLost = d?.state !== "running" || (d.claim !== claim && this.#mistake !== "a lost claim settles");
-    if (isLost) return { settled: false, paused: false };
-    const status = d.isBodiless ? null : answer.status;
+    if (isLost) return { settled: false, paused: false, breaker: null };
+    const status = d.isBodiless || typeof answer.status === "string" ? null : answer.status;
     d.attempts++;
     d.log.push(status);
-    const isSuccess = status !== null && status >= 200 && status <= 299;
-    if (isSuccess && !(d.isCanceled && this.#mistake === "canceled while it runs, it is delivered no longer")) {
+    const kind = d.isBodiless ? "none" : kindOf(answer);
+    const wasOpen = this.#isOpen(d.endpoint);
+    const counted = this.#judge(d, kind, answer);
+    const paused = kind !== "none" && this.#countGone(d, status);
+    const newer = this.#newer(d);
+    if (
+      kind === "success" &&
+      !(d.isCanceled && this.#mistake === "canceled while it runs, it is delivered no longer")
+    ) {
       this.#end(d, "delivered");
       if (d.isOrdered) this.#endpoint(d.endpoint).hasty.delete(this.#videoOf(d));
     } else if (d.isCanceled) this.#end(d, "canceled");
-    else this.#fail(d, answer);
-    const paused = this.#countGone(d, status);
+    else if (d.isBodiless || (answer.abort && this.#mistake !== "a message that is not wanted is sent again"))
+      this.#die(d);
+    else this.#fail(d, kind as Exclude<Kind, "success" | "none">, counted, answer);
+    if (newer !== null && d.state === "pending") this.#supersede([d], newer);
+    d.isProbe = false;
     this.#turns();
-    return { settled: true, paused };
+    const isOpen = this.#isOpen(d.endpoint);
+    return { settled: true, paused, breaker: isOpen === wasOpen ? null : isOpen ? "opened" : "closed" };
   }
 
-  #fail(d: Delivery, { retryAfter }: Answer): void {
+  /** What supersedes one that ran when it came, and fails. */
+  #newer(d: Delivery): Delivery | null {
+    if (d.isReplay || !this.#endpoint(d.endpoint).options.coalesce.includes(d.type)) return null;
+    if (this.#mistake === "one that ran when a newer one came goes on") return null;
+    const later = this.#sameAs(d).filter((o) => o.state === "pending" && o.event > d.event);
+    return later.find((o) => !this.#kept.events[o.event]!.late) ?? null;
+  }
+
+  #fail(d: Delivery, kind: "event" | "shared" | "always", counted: boolean, { retryAfter }: Answer): void {
     const { options, hasty } = this.#endpoint(d.endpoint);
-    const wait = options.retry[d.attempts - 1];
     const video = this.#videoOf(d);
-    if (wait === undefined || d.isBodiless) {
-      this.#end(d, "dead");
-      if (this.#mistake === "one that is dead ends the haste of its lane") hasty.delete(video);
-      return;
-    }
+    const isLone =
+      kind === "shared" && !counted && this.#mistake !== "a probe of the video that fails alone spends nothing";
+    const isFreeProbe = d.isProbe && kind !== "event" && !isLone && this.#mistake !== "a probe spends";
+    const isEarly = d.triedAt! < d.scheduled && this.#mistake !== "an early attempt spends";
+    d.failedBy = kind;
     d.state = "pending";
-    const hinted = this.now + Math.min(retryAfter ?? 0, wait + HINT_LIMIT);
-    d.due = Math.max(this.now + wait, hinted);
-    if (this.#mistake === "a Retry-After hastens" && retryAfter !== null) d.due = hinted;
-    const been = d.attempts - 1 + (this.#mistake === "laneHold counts the wait that is to come" ? 1 : 0);
-    const waited = options.retry.slice(0, been).reduce((sum, one) => sum + one, 0);
-    if (!d.isOrdered || d.isAside || (waited < options.laneHold && !hasty.has(video))) return;
-    d.isAside = true;
-    hasty.add(video);
+    if (!isFreeProbe && !isEarly) {
+      const wait = options.retry[d.spent];
+      if (wait === undefined) return this.#die(d);
+      d.spent++;
+      d.waited += this.#mistake === "laneHold counts the wait that is to come" ? wait : d.wait;
+      d.wait = wait;
+      d.scheduled = this.now + wait;
+      if (d.isOrdered && !d.isAside && (d.waited >= options.laneHold || hasty.has(video))) {
+        d.isAside = true;
+        hasty.add(video);
+      }
+    }
+    const asked = this.now + (retryAfter ?? 0);
+    d.due = Math.max(d.scheduled, Math.min(asked, Math.max(this.now, d.scheduled) + HINT_LIMIT));
+    if (this.#mistake === "a Retry-After hastens" && retryAfter !== null) d.due = asked;
+    d.hint = retryAfter === null ? 0 : this.now + Math.min(retryAfter, HINT_LIMIT);
+  }
+
+  /** The breaker. True: the failure is taken to speak of the endpoint. */
+  #judge(d: Delivery, kind: Kind, { status, retryAfter }: Answer): boolean {
+    const { breaker: b, options } = this.#endpoint(d.endpoint);
+    const isOpen = b.probeAt !== null;
+    if (kind === "none") return false;
+    if (kind === "success" || (kind === "event" && this.#mistake !== "answers of the event's own open the breaker")) {
+      Object.assign(b, { count: 0, since: null, videos: [] });
+      if (isOpen && (d.isProbe || this.#mistake === "any attempt closes the breaker")) this.#close(d.endpoint);
+      else if (!isOpen && b.ramp !== null && kind === "success") b.ramp = this.#widen(b.ramp * 2, options);
+      return false;
+    }
+    const video = this.#videoOf(d);
+    if (kind !== "always" && !b.videos.includes(video)) b.videos.push(video);
+    const isKnown = b.videos.length > 1 || this.#mistake === "one video alone opens the breaker";
+    const counted = kind !== "shared" || isKnown;
+    if (counted) {
+      b.count++;
+      b.since ??= this.now;
+    }
+    const asked = retryAfter === null || retryAfter === 0 ? 0 : this.now + Math.min(retryAfter, HINT_LIMIT);
+    if (b.probeAt !== null) {
+      if (d.isProbe) {
+        b.distance = Math.min(b.distance * 2, LAST_PROBE);
+        b.probeAt = this.now + b.distance;
+      }
+      b.probeAt = Math.max(b.probeAt, asked);
+      return counted;
+    }
+    const isFew = kind === "always" && b.count >= FEW && this.now - b.since! >= FEW_OVER;
+    if (b.count < OPENS_AT && !isFew && !(status === 429 && asked > 0 && b.videos.length > 1)) return counted;
+    Object.assign(b, { distance: FIRST_PROBE, probeAt: Math.max(this.now + FIRST_PROBE, asked), ramp: null });
+    return counted;
+  }
+
+  #widen(ramp: number, { concurrency }: Options): number | null {
+    return ramp >= concurrency || this.#mistake === "a closed breaker has no ramp" ? null : ramp;
+  }
+
+  #close(endpoint: string): void {
+    const { breaker, options } = this.#endpoint(endpoint);
+    Object.assign(breaker, { probeAt: null, ramp: this.#widen(1, options) });
+    for (const d of this.#of(endpoint)) {
+      if (d.state !== "pending" || d.due <= this.now) continue;
+      const isOurs = d.failedBy === "always" || d.failedBy === "shared";
+      if (!isOurs && this.#mistake !== "a closed breaker brings all forward") continue;
+      const asked = this.#mistake === "a closed breaker brings forward what asked to wait" ? 0 : d.hint;
+      d.due = Math.max(this.now, Math.min(d.due, asked));
+    }
+  }
+
+  #die(d: Delivery): void {
+    const { deliveries } = this.#kept;
+    const replay = deliveries.findIndex(
+      (o) => o.isReplay && o.event === d.event && o.endpoint === d.endpoint && o.state === "delivered",
+    );
+    if (replay >= 0) d.supersededBy = replay;
+    this.#end(d, replay >= 0 ? "superseded" : "dead");
+    if (this.#mistake === "one that is dead ends the haste of its lane")
+      this.#endpoint(d.endpoint).hasty.delete(this.#videoOf(d));
   }
 
   #countGone(d: Delivery, status: number | null): boolean {
@@ -283,13 +482,14 @@ export class DeliveryModel {
   /** False: it makes no sense now. */
   retry(delivery: number): boolean {
     const d = this.#delivery(delivery);
-    if (d.state === "running" || d.state === "delivered") return false;
+    if (d.state === "running" || d.state === "delivered" || d.state === "superseded") return false;
     const isOpen = d.gateAt === null || d.gateAt <= this.now || this.isErased(delivery);
     const hasPassed = isOpen || this.#mistake === "one that is retried passes its gate";
     const isBeside = this.#mistake === "one that is retried is sent beside its lane" && isSettled(d);
     const keeps = this.#mistake === "one that is retried keeps its spent attempts";
     Object.assign(d, { state: "pending", isAside: isBeside, gateAt: hasPassed ? null : d.gateAt, leadsSince: null });
-    Object.assign(d, { due: this.now, ...(!keeps && { attempts: 0 }) });
+    Object.assign(d, { due: this.now, scheduled: this.now, hint: 0, wait: 0, waited: 0, failedBy: null });
+    if (!keeps) Object.assign(d, { attempts: 0, spent: 0 });
     this.#turns();
     return true;
   }
@@ -349,13 +549,23 @@ export class DeliveryModel {
 
   /** When a claim gives something; null: never. */
   nextClaim(endpoint: string): number | null {
-    const { isPaused, isConfigured } = this.#endpoint(endpoint);
+    const { isPaused, isConfigured, breaker } = this.#endpoint(endpoint);
     if (isPaused || !isConfigured) return null;
-    const times = this.#of(endpoint).flatMap((d) => {
-      if (d.state === "running") return d.leaseUntil;
-      return this.#leads(d) ? Math.max(d.due, d.gateAt ?? d.due) : [];
+    const all = this.#of(endpoint);
+    const { probeAt } = breaker;
+    const times = all.flatMap((d) => {
+      if (d.state === "running") return Math.max(d.leaseUntil, probeAt ?? 0);
+      if (!this.#leads(d)) return [];
+      if (probeAt === null) return Math.max(d.due, d.gateAt ?? d.due);
+      return Math.max(probeAt, d.gateAt ?? 0, d.hint, d.failedBy === "event" ? d.due : 0);
     });
-    return times.length === 0 ? null : Math.max(this.now, Math.min(...times));
+    if (times.length === 0) return null;
+    const running = all.filter(({ state }) => state === "running");
+    const probe = running.find((d) => probeAt !== null && d.isProbe);
+    if (probe) return Math.max(this.now, probe.leaseUntil, probeAt!);
+    // What is in flight must end first, or be lost.
+    const isFull = probeAt === null && this.room(endpoint) <= 0;
+    return Math.max(this.now, Math.min(...(isFull ? running.map(({ leaseUntil }) => leaseUntil) : times)));
   }
 
   sequences(): { v: string; sequence: number }[] {
@@ -371,9 +581,10 @@ export class DeliveryModel {
   }
 
   deliveries(): SeenDelivery[] {
-    return this.#kept.deliveries.map(({ event, endpoint, state, gateAt, attempts, isReplay, log }) => {
+    return this.#kept.deliveries.map(({ event, endpoint, state, gateAt, attempts, isReplay, supersededBy, log }) => {
       const isShut = state === "pending" && gateAt !== null && gateAt > this.now;
-      return { event, endpoint, state: isShut ? "waiting" : state, attempts, replay: isReplay, log: [...log] };
+      const seen = isShut ? "waiting" : state;
+      return { event, endpoint, state: seen, attempts, replay: isReplay, supersededBy, log: [...log] };
     });
   }
 
@@ -384,6 +595,40 @@ export class DeliveryModel {
 
   isPaused(endpoint: string): boolean {
     return this.#endpoint(endpoint).isPaused;
+  }
+
+  /** What a delivery waits for. `of` is the delivery before it, where that is what it is. */
+  waitsFor(delivery: number): { is: string; until: number | null; of: number | null } | null {
+    const d = this.#delivery(delivery);
+    const { isConfigured, isPaused, breaker, options } = this.#endpoint(d.endpoint);
+    if (isSettled(d) || d.state === "running") return null;
+    if (!isConfigured) return { is: "removed", until: null, of: null };
+    if (isPaused) return { is: "pause", until: null, of: null };
+    if (breaker.probeAt !== null) return { is: "breaker", until: breaker.probeAt, of: null };
+    const ahead = this.#ahead(d);
+    if (ahead) return { is: "lane", until: null, of: this.#kept.deliveries.indexOf(ahead) };
+    if (d.gateAt !== null && d.gateAt > this.now) return { is: "gate", until: d.gateAt, of: null };
+    if (d.due > this.now) return { is: "retry", until: d.due, of: null };
+    const running = this.#of(d.endpoint).filter(({ state }) => state === "running").length;
+    const slots = Math.min(options.concurrency, breaker.ramp ?? Number.POSITIVE_INFINITY);
+    return running >= slots ? { is: "slot", until: null, of: null } : null;
+  }
+
+  /** The one of its lane that goes before it. */
+  #ahead(d: Delivery): Delivery | undefined {
+    if (!d.isOrdered) return undefined;
+    const before = this.#of(d.endpoint).filter((o) => o.isOrdered && !o.isAside && this.#order(o, d) < 0);
+    return before.sort((a, b) => this.#order(a, b)).find((o) => this.#videoOf(o) === this.#videoOf(d));
+  }
+
+  /** When the breaker lets the next probe go; null: it is closed. */
+  probeAt(endpoint: string): number | null {
+    return this.#endpoint(endpoint).breaker.probeAt;
+  }
+
+  /** How many may be in flight, where fewer than the config allows. */
+  ramp(endpoint: string): number | null {
+    return this.#endpoint(endpoint).breaker.ramp;
   }
 
   isConfigured(endpoint: string): boolean {
@@ -410,18 +655,62 @@ export class DeliveryModel {
     if (!d.isOrdered) return true;
     if (d.isAside && this.#mistake === "one that is aside passes those before it") return true;
     if (this.#mistake === "a failing head lets others pass" && d.due > this.now) return true;
-    const all = this.#kept.deliveries;
-    return !all.some((other, index) => {
+    return !this.#kept.deliveries.some((other) => {
       if (other === d || isSettled(other) || other.isAside || !other.isOrdered) return false;
       if (other.endpoint !== d.endpoint || this.#videoOf(other) !== this.#videoOf(d)) return false;
       if (this.#mistake === "a failing head lets others pass" && other.due > this.now) return false;
-      return index < all.indexOf(d) || (other.state === "running" && !d.isAside);
+      return this.#order(other, d) < 0 || (other.state === "running" && !d.isAside);
     });
+  }
+
+  /** A replay stands at its event's place. */
+  #order(a: Delivery, b: Delivery): number {
+    const { deliveries } = this.#kept;
+    const byMaking = deliveries.indexOf(a) - deliveries.indexOf(b);
+    return this.#mistake === "a replay stands at the end of its lane" ? byMaking : a.event - b.event || byMaking;
+  }
+
+  #isOpen(endpoint: string): boolean {
+    return this.#endpoint(endpoint).breaker.probeAt !== null;
+  }
+
+  /** How many may begin. */
+  room(endpoint: string): number {
+    // One whose lease has run out is claimed anew.
+    const running = this.#of(endpoint).filter((d) => d.state === "running" && d.leaseUntil > this.now).length;
+    return (this.#endpoint(endpoint).breaker.ramp ?? Number.POSITIVE_INFINITY) - running;
+  }
+
+  #isProbing(endpoint: string): boolean {
+    return this.#of(endpoint).some((d) => d.state === "running" && d.isProbe && d.leaseUntil > this.now);
+  }
+
+  /** The head whose last attempt is longest ago; none that waits after an answer of its own, or as it was asked to. */
+  #nextProbe(endpoint: string): Delivery[] {
+    const { probeAt } = this.#endpoint(endpoint).breaker;
+    const all = this.#of(endpoint);
+    if (probeAt! > this.now || (this.#isProbing(endpoint) && this.#mistake !== "two probes at once")) return [];
+    const heads = all.filter((d) => d.state === "pending" && (d.gateAt ?? 0) <= this.now && this.#leads(d));
+    const fit = heads.filter((d) => {
+      const isOwn = d.failedBy === "event" && d.due > this.now;
+      const isAsked = d.hint > this.now;
+      return (
+        !(isOwn && this.#mistake !== "a probe is made of one that waits after an answer of its own") &&
+        !(isAsked && this.#mistake !== "a probe is made before the Retry-After of its delivery")
+      );
+    });
+    if (this.#mistake === "the oldest is probed again and again") return fit.slice(0, 1);
+    const oldest = Math.min(...fit.map(({ triedAt }) => triedAt ?? 0));
+    const first = fit.filter(({ triedAt }) => (triedAt ?? 0) === oldest);
+    if (oldest === 0) return first;
+    const due = Math.min(...first.map((d) => d.due));
+    return first.filter((d) => d.due === due);
   }
 
   #mayGo(endpoint: string): Delivery[] {
     const { isPaused, isConfigured } = this.#endpoint(endpoint);
     if (isPaused || !isConfigured) return [];
+    if (this.#isOpen(endpoint)) return this.#nextProbe(endpoint);
     return this.#of(endpoint).filter((d) => {
       if (d.state === "running") return d.leaseUntil <= this.now;
       return d.due <= this.now && (d.gateAt ?? 0) <= this.now && this.#leads(d);
@@ -436,7 +725,14 @@ export class DeliveryModel {
     const { isPaused, isConfigured } = this.#endpoint(endpoint);
     if (isPaused || !isConfigured) return;
     const freesAll = this.#mistake === "a lease that runs out lets others of its lane pass";
+    const isOpen = this.#isOpen(endpoint);
+    const mayProbe = (this.probeAt(endpoint) ?? 0) <= this.now && !this.#isProbing(endpoint);
     for (const d of this.#of(endpoint)) {
+      // While the breaker is open it waits for its turn as a probe.
+      if (isOpen) {
+        if (d.state === "running" && d.leaseUntil <= this.now && mayProbe) this.#free(d, this.now);
+        continue;
+      }
       if (d.state === "running" && d.leaseUntil <= this.now && (d.isCanceled || freesAll)) this.#free(d, d.leaseUntil);
     }
     this.#turns();
@@ -445,11 +741,17 @@ export class DeliveryModel {
   #free(d: Delivery, due: number): void {
     if (this.#mistake === "an attempt that died with the process is spent") d.attempts++;
     if (d.isCanceled) this.#end(d, "canceled");
-    else Object.assign(d, { state: "pending", due });
+    else Object.assign(d, { state: "pending", due, isProbe: false });
   }
 
   #end(d: Delivery, state: State): void {
     Object.assign(d, { state, isCanceled: false, leadsSince: null });
+    if (state !== "delivered" || !d.isReplay || this.#mistake === "what a replay has delivered stays dead") return;
+    const { deliveries } = this.#kept;
+    for (const old of deliveries) {
+      if (old.event === d.event && old.endpoint === d.endpoint && old.state === "dead")
+        Object.assign(old, { state: "superseded", supersededBy: deliveries.indexOf(d) });
+    }
   }
 
   #openGate(d: Delivery): void {
@@ -488,5 +790,12 @@ export class DeliveryModel {
 }
 
 function isSettled({ state }: Pick<Delivery, "state">): boolean {
-  return state === "delivered" || state === "dead" || state === "canceled";
+  return state === "delivered" || state === "dead" || state === "canceled" || state === "superseded";
+}
+
+/** What an answer speaks of. */
+function kindOf({ status, abort = false }: Answer): Kind {
+  if (typeof status === "string") return status === "timeout" ? "shared" : "always";
+  if (status >= 200 && status <= 299) return "success";
+  return !abort && (status === 429 || status >= 500) ? "shared" : "event";
 }

@@ -2,8 +2,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { RelayError } from "../../../src/errors.ts";
-import type { Attempt, DeliveryJob, DeliveryOutcome } from "../../../src/model/delivery.ts";
-import { deliveryRetry, waitsBefore } from "../../../src/rules/schedule.ts";
+import type { DeliveryJob, DeliveryOutcome } from "../../../src/model/delivery.ts";
 import { databaseOf } from "../../../src/store/backup.ts";
 import { copyDatabase, restoreDatabase } from "../../../src/store/copy-database.ts";
 import { settingsOf } from "../../../src/store/settings.ts";
@@ -12,7 +11,16 @@ import { nextDue } from "../../support/next-due.ts";
 import { testClock, testPorts } from "../../support/ports.ts";
 import type { OpenStore } from "../walk.ts";
 import { ENDPOINTS } from "./commands.ts";
-import { type Answer, DeliveryModel, LEASE, type Mistake, type Post, type SeenDelivery, START } from "./model.ts";
+import {
+  type Answer,
+  DeliveryModel,
+  LEASE,
+  type Mistake,
+  type Post,
+  type SeenDelivery,
+  type Settled,
+  START,
+} from "./model.ts";
 
 /** `message` is the same for one message, and for no other. */
 export type Job = { delivery: number; message: string; job: unknown };
@@ -22,7 +30,10 @@ export type View = {
   deliveries: SeenDelivery[];
   /** When the next attempt of each is due; past ones are now, null: none is. */
   dueTimes: (number | null)[];
+  waits: ReturnType<DeliveryModel["waitsFor"]>[];
   paused: string[];
+  /** By endpoint: when its breaker lets the next probe go, and how many may be in flight; null: it is closed, and any. */
+  breakers: { endpoint: string; probeAt: number | null; ramp: number | null }[];
 };
 
 /** What a walk works with. Events and deliveries go by number, in order of their making. False: that makes no sense now. */
@@ -38,7 +49,7 @@ export type DeliverySystem = {
   claim(endpoint: string, limit: number): Promise<Job[]>;
   renew(job: Job): Promise<boolean>;
   giveBack(job: Job): Promise<boolean>;
-  settle(job: Job, answer: Answer): Promise<{ settled: boolean; paused: boolean }>;
+  settle(job: Job, answer: Answer): Promise<Settled>;
   retry(delivery: number): Promise<boolean>;
   cancel(delivery: number): Promise<boolean>;
   forget(v: string): Promise<boolean>;
@@ -51,6 +62,12 @@ export type DeliverySystem = {
 };
 
 const EVERYTHING = 9_999;
+
+/** The body of an erased event cannot be had: there is nothing to send. */
+const BODILESS = (startedAt: number): DeliveryOutcome => ({
+  attempt: { startedAt, duration: 1, status: null, response: null, error: "body_expired", bytes: null, sha256: null },
+  ...{ failure: "body", retryAfter: 0, isLast: true, pending: [], spread: 0.5 },
+});
 
 /** The model as a system, to be played beside one with a mistake in it. */
 export function openModel(mistake: Mistake | null = null): DeliverySystem {
@@ -65,6 +82,7 @@ export function openModel(mistake: Mistake | null = null): DeliverySystem {
       const isLapsed = free !== null && model.hasLapsed(free);
       const before = model.deliveries().length;
       model.accept(post);
+      if (free !== null && (model.probeAt(free) !== null || model.ramp(free) !== null)) return null;
       const [first, ...others] = free === null || isLapsed ? [] : model.claimable(free);
       if (first === undefined || first.delivery < before || others.length > 0) return null;
       return { delivery: first.delivery, message: model.message(first.delivery), job: model.claim(first.delivery) };
@@ -74,7 +92,7 @@ export function openModel(mistake: Mistake | null = null): DeliverySystem {
       model
         .claimable(id)
         .sort((a, b) => a.from - b.from)
-        .slice(0, limit)
+        .slice(0, Math.max(0, Math.min(limit, model.probeAt(id) === null ? model.room(id) : 1)))
         .map(({ delivery }) => ({ delivery, message: model.message(delivery), job: model.claim(delivery) })),
     renew: async ({ job }) => model.renew(job as Parameters<typeof model.renew>[0]),
     giveBack: async ({ job }) => model.giveBack(job as Parameters<typeof model.giveBack>[0]),
@@ -92,17 +110,25 @@ export function openModel(mistake: Mistake | null = null): DeliverySystem {
 }
 
 export function viewOf(model: DeliveryModel): View {
-  const paused = Object.keys(ENDPOINTS).filter((id) => model.isPaused(id));
-  return { sequences: model.sequences(), deliveries: model.deliveries(), dueTimes: model.dueTimes(), paused };
+  const ids = Object.keys(ENDPOINTS);
+  return {
+    sequences: model.sequences(),
+    deliveries: model.deliveries(),
+    dueTimes: model.dueTimes(),
+    waits: model.deliveries().map((_, at) => model.waitsFor(at)),
+    paused: ids.filter((id) => model.isPaused(id)),
+    breakers: ids.map((id) => ({ endpoint: id, probeAt: model.probeAt(id), ramp: model.ramp(id) })),
+  };
 }
 
 /** A store in a folder of its own, which is gone when it is closed. */
 export async function openStoreSystem(openStore: OpenStore): Promise<DeliverySystem> {
   const dir = mkdtempSync(join(tmpdir(), "wochit-relay-delivery-"));
   const clock = testClock(START);
-  const options = Object.entries(ENDPOINTS).map(([id, { order, maxWait, retry, laneHold }]) => {
+  const options = Object.entries(ENDPOINTS).map(([id, { order, maxWait, retry, laneHold, coalesce, concurrency }]) => {
     const gate = maxWait === null ? { send: "immediately" } : { maxWait: `${maxWait}ms` };
-    return endpoint(id, { order, ...gate, retry: retry.map((ms) => `${ms}ms`), laneHold: `${laneHold}ms` });
+    const times = { retry: retry.map((ms) => `${ms}ms`), laneHold: `${laneHold}ms` };
+    return endpoint(id, { order, ...gate, ...times, coalesce, concurrency });
   });
   const whole = configIn(dir, { endpoints: options, receive: { dedupeWindow: "0s" } });
   const present = new Set(Object.keys(ENDPOINTS));
@@ -129,20 +155,16 @@ export async function openStoreSystem(openStore: OpenStore): Promise<DeliverySys
   }
 
   /** What the forwarder makes of an answer. */
-  function outcomeOf(job: DeliveryJob, { status, retryAfter }: Answer): DeliveryOutcome {
-    const { retry, laneHold } = optionsOf(job.endpoint);
-    const now = clock.now();
-    const isSuccess = status !== null && status >= 200 && status <= 299;
-    const error = isSuccess ? null : status === null ? "no answer" : `HTTP ${status}`;
-    const attempt: Attempt = { startedAt: now, duration: 1, status, response: Buffer.from("ok"), error };
-    if (isSuccess) return { is: "delivered", attempt };
-    const tried = job.attempts + 1;
-    const asked = retryAfter === null ? null : now + retryAfter;
-    const random = { ...testPorts().random, float: () => 0.5 };
-    const at = deliveryRetry({ schedule: retry, attempt: tried, now, retryAfter: asked, random });
-    return at === null
-      ? { is: "dead", attempt }
-      : { is: "retry", attempt, at, heldLong: waitsBefore(retry, tried) >= laneHold };
+  function outcomeOf({ status, retryAfter, abort = false }: Answer): DeliveryOutcome {
+    const isAnswer = typeof status === "number";
+    const isSuccess = isAnswer && status >= 200 && status <= 299;
+    const error = isSuccess ? null : isAnswer ? `HTTP ${status}` : status;
+    const said = { status: isAnswer ? status : null, error, response: Buffer.from("ok") };
+    return {
+      attempt: { startedAt: clock.now(), duration: 1, ...said, bytes: 2, sha256: null },
+      failure: isAnswer ? null : status,
+      ...{ retryAfter: isSuccess ? 0 : (retryAfter ?? 0), isLast: abort, pending: [], spread: 0.5 },
+    };
   }
 
   async function open(): Promise<void> {
@@ -195,14 +217,12 @@ export async function openStoreSystem(openStore: OpenStore): Promise<DeliverySys
     giveBack: ({ job }) => store.renew(job as DeliveryJob, 0),
     async settle({ job: claimed }, answer) {
       const job = claimed as DeliveryJob;
-      // The body of an erased event cannot be had: there is nothing to send.
-      const error = "body_expired";
-      const attempt: Attempt = { startedAt: clock.now(), duration: 1, status: null, response: null, error };
-      return store.settleDelivery(
+      const { settled, paused, breaker } = await store.settleDelivery(
         job,
-        job.bytes === null ? { is: "dead", attempt } : outcomeOf(job, answer),
+        job.bytes === null ? BODILESS(clock.now()) : outcomeOf(answer),
         clock.now(),
       );
+      return { settled, paused, breaker };
     },
     retry: async (delivery) => makesSense(store.retryDelivery(await idAt(delivery), clock.now())),
     cancel: async (delivery) => makesSense(store.cancelDelivery(await idAt(delivery), clock.now())),
@@ -228,19 +248,33 @@ export async function openStoreSystem(openStore: OpenStore): Promise<DeliverySys
       const ids = found.map(({ id }) => id);
       const all = await Promise.all((await rows()).map(({ id }) => store.delivery(id)));
       const now = clock.now();
+      const states = await store.endpoints();
       return {
-        sequences: found.map(({ videoId, sequence }) => ({ v: videoId, sequence: sequence! })),
-        deliveries: all.map(({ eventId, endpoint, state, attempts, nextAttemptAt, replay, attemptLog }) => ({
-          event: ids.indexOf(eventId),
-          endpoint,
-          // A gate whose time has come is opened by the next claim.
-          state: state === "waiting" && nextAttemptAt! <= now ? "pending" : state,
-          attempts,
-          replay,
-          log: attemptLog.map(({ status }) => status),
-        })),
+        sequences: found.map(({ videoId, sequence }) => ({ v: videoId!, sequence: sequence! })),
+        deliveries: all.map(
+          ({ eventId, endpoint, state, attempts, nextAttemptAt, replay, supersededBy, attemptLog }) => ({
+            event: ids.indexOf(eventId),
+            endpoint,
+            // A gate whose time has come is opened by the next claim.
+            state: state === "waiting" && nextAttemptAt! <= now ? "pending" : state,
+            attempts,
+            replay,
+            supersededBy: supersededBy === null ? null : all.findIndex(({ id }) => id === supersededBy),
+            log: attemptLog.map(({ status }) => status),
+          }),
+        ),
+        waits: all.map(({ waitsFor }) => {
+          if (waitsFor === null) return null;
+          const { is, until, of } = waitsFor;
+          const at = is === "lane" ? all.findIndex(({ id }) => id === of) : -1;
+          return { is, until, of: at < 0 ? null : at };
+        }),
         dueTimes: all.map(({ nextAttemptAt }) => nextAttemptAt && Math.max(now, nextAttemptAt)),
-        paused: (await store.endpoints()).filter(({ pausedAt }) => pausedAt !== null).map((one) => one.endpoint),
+        paused: states.filter(({ pausedAt }) => pausedAt !== null).map((one) => one.endpoint),
+        breakers: Object.keys(ENDPOINTS).map((id) => {
+          const health = states.find((one) => one.endpoint === id)?.health;
+          return { endpoint: id, probeAt: health?.breaker?.dueAt ?? null, ramp: health?.ramp ?? null };
+        }),
       };
     },
     async close() {

@@ -1,46 +1,140 @@
 import type { EndpointState } from "../../../model/delivery.ts";
+import type { Health } from "../../../model/health.ts";
+import { type Judged, judge as judgeHealth, movedBack } from "../../../rules/endpoint-health.ts";
 import { countGone, GONE } from "../../../rules/gone.ts";
+import { LATEST_TIME } from "../../../rules/plausible-time.ts";
+import type { EndpointSettings } from "../../settings.ts";
 import { sql, type Tx } from "../tx.ts";
 import type { DeliveryRow } from "./lanes.ts";
 
-/** `gone`: the video for which it last answered 410; 0: its last answer was another one. */
-type EndpointRow = { id: string; paused_at: number | null; reason: string | null; gone: number };
+/** `gone`: the video for which it last answered 410; 0: its last answer was another one. `probing`: a delivery. */
+type EndpointRow = {
+  id: string;
+  paused_at: number | null;
+  reason: string | null;
+  gone: number;
+  health: string | null;
+  probing: number | null;
+};
+
+/** What an endpoint is held to: `choice` is null for one that is in the config no longer. */
+export type Standing = {
+  choice: EndpointSettings | null;
+  pausedAt: number | null;
+  reason: string | null;
+  gone: number;
+  health: Health | null;
+  probing: number | null;
+};
 
 // The state of endpoints. One of which nothing is known has no row.
 
 const BY_ID = sql<[string], EndpointRow>("SELECT * FROM endpoints WHERE id = ?");
 const ALL = sql<[], EndpointRow>("SELECT * FROM endpoints ORDER BY id");
-const SET_GONE = sql<[string, number]>(
-  "INSERT INTO endpoints (id, gone) VALUES (?, ?) ON CONFLICT (id) DO UPDATE SET gone = excluded.gone",
+const SET_JUDGED = sql<[string, number, string | null, number | null]>(
+  `INSERT INTO endpoints (id, gone, health, probing) VALUES (?, ?, ?, ?)
+   ON CONFLICT (id) DO UPDATE SET gone = excluded.gone, health = excluded.health, probing = excluded.probing`,
 );
 const SET_PAUSED = sql<[string, number | null, string | null]>(
   `INSERT INTO endpoints (id, paused_at, reason) VALUES (?, ?, ?)
    ON CONFLICT (id) DO UPDATE SET paused_at = excluded.paused_at, reason = excluded.reason, gone = 0`,
 );
+const SET_HEALTH = sql<[string, string]>("UPDATE endpoints SET health = ? WHERE id = ?");
+const SET_PROBING = sql<[number, string]>("UPDATE endpoints SET probing = ? WHERE id = ?");
 
-export const isPaused = async (tx: Tx, endpoint: string) => (await tx.get(BY_ID, [endpoint]))?.paused_at != null;
+const readHealth = (text: string | null) => JSON.parse(text ?? "null") as Health | null;
 
-/** Pauses an endpoint that is gone (rules/gone.ts). True when this answer does. */
-export async function pauseGone(
+export function choiceOf(tx: Tx, endpoint: string): EndpointSettings | null {
+  return tx.settings.endpoints.find(({ id }) => id === endpoint) ?? null;
+}
+
+/** As it was last configured, of one that has left the config since the store was opened. */
+export function formerChoice(tx: Tx, endpoint: string): EndpointSettings | null {
+  return tx.settings.former?.find(({ id }) => id === endpoint) ?? null;
+}
+
+export async function read(tx: Tx, endpoint: string): Promise<Standing> {
+  const row = await tx.get(BY_ID, [endpoint]);
+  return {
+    choice: choiceOf(tx, endpoint),
+    pausedAt: row?.paused_at ?? null,
+    reason: row?.reason ?? null,
+    gone: row?.gone ?? 0,
+    health: readHealth(row?.health ?? null),
+    probing: row?.probing ?? null,
+  };
+}
+
+/** Nothing is sent to it: it is paused, by an operator, by 410s, or by the config. */
+export const isPaused = ({ pausedAt, choice }: Standing) => pausedAt !== null || choice?.paused === true;
+
+export const setProbing = (tx: Tx, endpoint: string, delivery: number) => tx.write(SET_PROBING, [delivery, endpoint]);
+
+/**
+ * Takes one more answer into account: it may open or close the breaker, and 410s for two videos in a row pause the endpoint
+ * (rules/gone.ts).
+ */
+export async function judge(
   tx: Tx,
-  { endpoint, video }: DeliveryRow,
-  status: number | null,
-  now: number,
-): Promise<boolean> {
-  const { gone: before, paused_at } = (await tx.get(BY_ID, [endpoint])) ?? { gone: 0, paused_at: null };
+  row: DeliveryRow,
+  standing: Standing,
+  answer: Omit<Judged, "video" | "isProbe">,
+  { now, concurrency }: { now: number; concurrency: number },
+): Promise<{ counted: boolean; change: "opened" | "closed" | null; pauses: boolean }> {
+  const { endpoint, video } = row;
+  const isProbe = standing.probing === row.id;
+  const { health, counted, change } = judgeHealth(standing.health, { ...answer, video, isProbe }, { now, concurrency });
   // Attempts that were under way when it was paused: their answers leave the pause as it is.
-  if (paused_at !== null) return false;
-  const { gone, pauses } = countGone(before, video, status);
+  const isCounted = standing.pausedAt === null && answer.kind !== "none";
+  const { gone, pauses } = isCounted
+    ? countGone(standing.gone, video, answer.status)
+    : { gone: standing.gone, pauses: false };
+  const probing = isProbe ? null : standing.probing;
+  if (health !== standing.health || gone !== standing.gone || probing !== standing.probing) {
+    tx.write(SET_JUDGED, [endpoint, gone, health && JSON.stringify(health), probing]);
+  }
   if (pauses) tx.write(SET_PAUSED, [endpoint, now, GONE]);
-  else if (gone !== before) tx.write(SET_GONE, [endpoint, gone]);
-  return pauses;
+  return { counted, change, pauses };
 }
 
 export async function list(tx: Tx): Promise<EndpointState[]> {
-  return (await tx.all(ALL, [])).map((row) => ({ endpoint: row.id, pausedAt: row.paused_at, reason: row.reason }));
+  return (await tx.all(ALL, [])).map((row) => ({
+    endpoint: row.id,
+    pausedAt: row.paused_at,
+    reason: row.reason,
+    health: readHealth(row.health),
+  }));
 }
 
-export const pause = (tx: Tx, endpoint: string, reason: string, now: number) =>
+/** One that is paused already stays as it is. True: it was not. */
+export async function pause(tx: Tx, endpoint: string, reason: string, now: number): Promise<boolean> {
+  if ((await read(tx, endpoint)).pausedAt !== null) return false;
   tx.write(SET_PAUSED, [endpoint, now, reason]);
+  return true;
+}
 
-export const resume = (tx: Tx, endpoint: string) => tx.write(SET_PAUSED, [endpoint, null, null]);
+/** True: it was paused. */
+export async function resume(tx: Tx, endpoint: string): Promise<boolean> {
+  const { pausedAt } = await read(tx, endpoint);
+  tx.write(SET_PAUSED, [endpoint, null, null]);
+  return pausedAt !== null;
+}
+
+/** The clock went back by so much: probes stay as far away as they were. */
+export async function bringForward(tx: Tx, by: number): Promise<void> {
+  for (const { id, health } of await tx.all(ALL, [])) {
+    if (health !== null) tx.write(SET_HEALTH, [JSON.stringify(movedBack(readHealth(health)!, by)), id]);
+  }
+}
+
+/** What a clock that was wrong put off for ever is due now. */
+export async function mendDue(tx: Tx, now: number): Promise<void> {
+  for (const { id, health } of await tx.all(ALL, [])) {
+    const { breaker, ...rest } = readHealth(health) ?? { breaker: null };
+    if (breaker === null || breaker.dueAt < LATEST_TIME) continue;
+    tx.write(SET_HEALTH, [
+      JSON.stringify({ ...rest, since: now, breaker: { ...breaker, since: now, dueAt: now } }),
+      id,
+    ]);
+  }
+}

@@ -3,7 +3,7 @@ import { gateDue } from "../../../rules/gate.ts";
 import * as media from "../media/rows.ts";
 import { isOnItsWay } from "../media/rows.ts";
 import { sql, type Tx } from "../tx.ts";
-import type { DeliveryRow } from "./lanes.ts";
+import type { DeliveryRow, Opener } from "./lanes.ts";
 import * as lanes from "./lanes.ts";
 
 /** What the gates of an event's deliveries depend on. */
@@ -62,15 +62,20 @@ export async function shutUntil(tx: Tx, row: DeliveryRow, now: number): Promise<
   return dueOf(tx, (await tx.get(EVENT_OF, [row.event]))!, row.gate_until, now);
 }
 
+/** What opens a gate whose time has come. */
+export function openerOf({ due, gate_until }: DeliveryRow): Opener {
+  return gate_until !== null && due !== null && due < gate_until ? "thumbnail" : "maxWait";
+}
+
 /** Media of this video have changed: gates that may open now do, others get their new time. */
 export async function reconsider(tx: Tx, video: number, now: number): Promise<void> {
   for (const row of await tx.all(WAITING, [video])) {
     const gate = await dueOf(tx, row, row.gate_until ?? now, now);
-    if (gate !== row.due) await lanes.setGate(tx, row, gate, now);
+    if (gate !== row.due) await lanes.setGate(tx, row, gate ?? "settled", now);
   }
 }
 
 /** The video was deleted: nothing waits for its media any longer. */
 export async function openAll(tx: Tx, video: number, now: number): Promise<void> {
-  for (const row of await tx.all(WAITING, [video])) await lanes.setGate(tx, row, null, now);
+  for (const row of await tx.all(WAITING, [video])) await lanes.setGate(tx, row, "delete", now);
 }

@@ -1,7 +1,7 @@
 import { Buffer } from "node:buffer";
 import type { SaidOfMedium } from "../../../model/delivery.ts";
 import type { MediaState } from "../../../model/medium.ts";
-import type { NoticeType } from "../../../model/notice.ts";
+import { NOTICE_PREFIX, type NoticeType } from "../../../model/notice.ts";
 import { readersOf } from "../../../rules/topics.ts";
 import { insertEvent } from "../events/event-row.ts";
 import * as media from "../media/rows.ts";
@@ -17,9 +17,13 @@ type Owed = { event: number; endpoint: string; ordered: number; waits: number };
 const MIRRORED: NoticeType = "relay.media.mirrored";
 const FAILED: NoticeType = "relay.media.failed";
 const AT_RISK: NoticeType = "relay.media.at_risk";
+const DEAD: NoticeType = "relay.delivery.dead";
+
+/** Stands for the video of a notice that is about none. */
+const NO_VIDEO = 0;
 
 // The relay's notices (CONTRACT, "Notices"): each is an event of the relay's own in the lane of its video, stored only where an
-// endpoint asks for it. Notices have no media, and their deliveries make no notices.
+// endpoint asks for it. Deliveries of notices make no notices.
 
 const VIDEO = sql<[number], { video_id: string; context: string | null }>(
   "SELECT video_id, context FROM videos WHERE id = ?",
@@ -38,7 +42,44 @@ const PASS_ON = sql<[number, number]>(
      SELECT ?, event, endpoint, ordered, waits FROM owed WHERE medium = ? ON CONFLICT DO NOTHING`,
 );
 
-async function tell(
+/** What a notice is about. `video`: by row; 0: no video. `relay`: further members of its `relay`. */
+type Subject = {
+  video: number;
+  medium?: Pick<MediumRow, "id" | "kind">;
+  about: number | null;
+  reason: string;
+  relay?: Record<string, unknown>;
+};
+
+async function post(tx: Tx, type: NoticeType, subject: Subject, readers: Reader[], now: number): Promise<void> {
+  if (readers.length === 0) return;
+  const { video, medium, about, reason, relay } = subject;
+  const { video_id, context } = (await tx.get(VIDEO, [video])) ?? { video_id: null, context: null };
+  const id = tx.ids.block(1 + readers.length);
+  const aboutEventId = about === null ? null : tx.ids.show("evt", about);
+  const body = {
+    type,
+    wochitVideoId: video_id,
+    videoContext: context,
+    relay: { aboutEventId, at: new Date(now).toISOString(), reason, ...relay },
+  };
+  insertEvent(tx, {
+    ...{ id, received_at: now, video, type, dialect: "notice", failure: 0, context, source: "relay" },
+    // No sequence: a number that no event of the provider's has keeps the row apart.
+    sequence: -id,
+    video_medium: medium?.kind === "video" ? medium.id : null,
+    thumbnail_medium: medium?.kind === "thumbnail" ? medium.id : null,
+    deliveries: readers.length,
+    body: Buffer.from(JSON.stringify(body)),
+  });
+  for (const [index, { endpoint, ordered }] of readers.entries()) {
+    const at = { id: id + 1 + index, video, endpoint, ordered: ordered && video !== NO_VIDEO ? 1 : 0 };
+    const lane = { ...at, event: id, type, replay: 0 as const };
+    lanes.add(tx, lane, { gateUntil: null, gate: null, goes: await lanes.leads(tx, lane) }, now);
+  }
+}
+
+const tell = (
   tx: Tx,
   type: NoticeType,
   row: MediumRow,
@@ -46,31 +87,48 @@ async function tell(
   reason: string,
   readers: Reader[],
   now: number,
-): Promise<void> {
-  if (readers.length === 0) return;
-  const { video_id, context } = (await tx.get(VIDEO, [row.video]))!;
-  const id = tx.ids.block(1 + readers.length);
-  const body = {
-    type,
-    wochitVideoId: video_id,
-    videoContext: context,
-    relay: { aboutEventId: tx.ids.show("evt", about), at: new Date(now).toISOString(), reason },
+) => post(tx, type, { video: row.video, medium: row, about, reason }, readers, now);
+
+/** A delivery has died; none is made about a notice's. Returns who gets it. */
+export async function tellDead(tx: Tx, row: DeliveryRow, reason: string, now: number): Promise<string[]> {
+  if (row.type?.startsWith(NOTICE_PREFIX)) return [];
+  const readers = await askingFor(tx, DEAD, row);
+  const delivery = {
+    id: tx.ids.show("dlv", row.id),
+    endpoint: row.endpoint,
+    attempts: row.attempts + 1,
+    error: reason,
   };
-  const isVideo = row.kind === "video";
-  insertEvent(tx, {
-    ...{ id, received_at: now, video: row.video, type, dialect: "notice", failure: 0, context, source: "relay" },
-    // No sequence: a number that no event of the provider's has keeps the row apart.
-    sequence: -id,
-    video_medium: isVideo ? row.id : null,
-    thumbnail_medium: isVideo ? null : row.id,
-    deliveries: readers.length,
-    body: Buffer.from(JSON.stringify(body)),
-  });
-  for (const [index, { endpoint, ordered }] of readers.entries()) {
-    const at = { id: id + 1 + index, video: row.video, endpoint, ordered: ordered ? 1 : 0 };
-    const lane = { ...at, event: id, replay: 0 as const };
-    lanes.add(tx, lane, { gateUntil: null, gate: null, goes: await lanes.leads(tx, lane) }, now);
-  }
+  await post(tx, DEAD, { video: row.video, about: row.event, reason, relay: { delivery } }, readers, now);
+  return readers.map(({ endpoint }) => endpoint);
+}
+
+const OF_ENDPOINT = {
+  paused: "relay.endpoint.paused",
+  resumed: "relay.endpoint.resumed",
+  opened: "relay.endpoint.failing",
+  closed: "relay.endpoint.recovered",
+} as const satisfies Record<string, NoticeType>;
+
+/** Something happened to an endpoint, which gets no notice of it itself. Returns who gets it. */
+export async function tellOfEndpoint(
+  tx: Tx,
+  endpoint: string,
+  what: keyof typeof OF_ENDPOINT,
+  reason: string,
+  now: number,
+): Promise<string[]> {
+  const type = OF_ENDPOINT[what];
+  const asking = readersOf(type, { videoId: null, context: null }, tx.settings.endpoints);
+  const readers = asking.filter((reader) => reader.endpoint !== endpoint);
+  await post(tx, type, { video: NO_VIDEO, about: null, reason, relay: { endpoint: { id: endpoint } } }, readers, now);
+  return readers.map((reader) => reader.endpoint);
+}
+
+/** The endpoints that ask for this notice about a medium or a delivery, by the context that its video has now. */
+async function askingFor(tx: Tx, type: NoticeType, row: { video: number }): Promise<Reader[]> {
+  const { video_id: videoId, context } = (await tx.get(VIDEO, [row.video]))!;
+  return readersOf(type, { videoId, context }, tx.settings.endpoints);
 }
 
 /** How a medium that has ended is called, and why it ended so; null: it has not, or goes on. */
@@ -144,7 +202,7 @@ async function tellThem(
 /** Notifies of a medium that is at risk: nothing of it is secured, and this share of its link's life is over. */
 export async function tellRisk(tx: Tx, row: MediumRow, share: number, now: number): Promise<void> {
   const reason = `${Math.round(share * 100)} % of the link's life is over${row.last_error === null ? "" : `: ${row.last_error}`}`;
-  const readers = readersOf(AT_RISK, tx.settings.endpoints);
+  const readers = await askingFor(tx, AT_RISK, row);
   await tell(tx, AT_RISK, row, row.event, reason, readers, now);
   for (const reader of readers) oweEnd(tx, row, reader, 1);
 }
@@ -164,7 +222,7 @@ export async function tellEnd(
   if (end === null) return;
   // What was skipped or deleted on purpose has not failed: only endpoints that wait for it get a notice.
   const isTold = ["mirrored", "failed", "expired"].includes(came?.state ?? row.state);
-  await tellThem(tx, row, end, isTold ? readersOf(end.type, tx.settings.endpoints) : [], now);
+  await tellThem(tx, row, end, isTold ? await askingFor(tx, end.type, row) : [], now);
 }
 
 /** Notifies the endpoints that are owed the end of media whose place this one, which has ended before, has taken. */

@@ -3,6 +3,8 @@ import type { Dialect, StoredEvent } from "../../../model/event.ts";
 import type { MediaKind, Medium } from "../../../model/medium.ts";
 import { gateDue } from "../../../rules/gate.ts";
 import type { Acceptance, Accepted, Store } from "../../store.ts";
+import * as coalescing from "../deliveries/coalescing.ts";
+import { choiceOf } from "../deliveries/endpoints.ts";
 import * as gates from "../deliveries/gates.ts";
 import * as lanes from "../deliveries/lanes.ts";
 import * as deletions from "../media/deletions.ts";
@@ -29,7 +31,8 @@ type EventRow = {
   duplicates: number;
   video_medium: number | null;
   thumbnail_medium: number | null;
-  video_id: string;
+  /** Null: of a notice that is about no video. */
+  video_id: string | null;
   /** Of one that came without a context: the one that it was given. */
   given: string | null;
   late: number | null;
@@ -38,7 +41,7 @@ type EventRow = {
 /** Everything but the body, which may be large. */
 const COLUMNS = `e.id, e.received_at, e.video, e.sequence, e.type, e.dialect, e.failure, e.context, e.source, e.duplicates,
   e.video_medium, e.thumbnail_medium, e.deliveries, v.video_id, a.context AS given, a.late`;
-const FROM = "FROM events e JOIN videos v ON v.id = e.video LEFT JOIN annotations a ON a.event = e.id";
+const FROM = "FROM events e LEFT JOIN videos v ON v.id = e.video LEFT JOIN annotations a ON a.event = e.id";
 
 /** The deliveries of an event: its own, whose ids follow the event's, and its replays. */
 const DELIVERIES =
@@ -98,7 +101,7 @@ async function mediaOf(tx: Tx, { video_medium, thumbnail_medium, video_id }: Eve
     if (row === undefined) continue;
     // A thumbnail that a newer one replaced is that newer one by now: the address lives on, its file has changed.
     const present = row.state === "superseded" ? await media.speaker(tx, row) : row;
-    shown.push(toMedium(tx.ids, { ...present, video_id }));
+    shown.push(toMedium(tx.ids, { ...present, video_id: video_id! }));
   }
   return shown;
 }
@@ -116,7 +119,7 @@ export async function accept(
   acceptance: Acceptance,
 ): Promise<Pick<Accepted, "id" | "status">> {
   const now = tx.now();
-  const { event, plan, body, receivedAt: at, sourceAddress, late = false } = acceptance;
+  const { event, plan, given, body, receivedAt: at, sourceAddress, late = false } = acceptance;
   const first = known ? await repeated(tx, acceptance, known) : null;
   if (known && first !== null) {
     tx.write(COUNT_DUPLICATE, [first]);
@@ -156,7 +159,6 @@ export async function accept(
     deliveries: plan.deliveries.length,
     body,
   });
-  const given = event.context === null && isLast ? (known?.context ?? null) : null;
   if (given !== null || late || orderedAt !== at) {
     annotate(tx, { event: id, context: given, late: late ? 1 : 0, ordered_at: orderedAt === at ? null : orderedAt });
   }
@@ -170,11 +172,33 @@ export async function accept(
   const states = isGated ? await gates.statesOf(tx, filed) : gates.NO_MEDIA;
   for (const [index, { endpoint, ordered, gateUntil }] of plan.deliveries.entries()) {
     const gate = gateUntil === null ? null : gateDue({ receivedAt: at, gateUntil, ...states, now });
-    const lane = { id: id + 1 + index, video, endpoint, ordered: ordered ? 1 : 0, event: id, replay: 0 as const };
-    const goes = gate === null && (known === undefined || (await lanes.leads(tx, lane)));
-    lanes.add(tx, lane, { gateUntil, gate, goes }, now);
+    const place = { id: id + 1 + index, video, endpoint, ordered: ordered ? 1 : 0, event: id };
+    const lane = { ...place, type: event.type, replay: 0 as const };
+    if (known === undefined) lanes.add(tx, lane, { gateUntil, gate, goes: gate === null }, now);
+    else await addDelivery(tx, lane, { gateUntil, gate }, { late, now });
   }
   return { id: tx.ids.show("evt", id), status: "accepted" };
+}
+
+/** `late`: it supersedes nothing. */
+async function addDelivery(
+  tx: Tx,
+  lane: Parameters<typeof lanes.add>[1],
+  own: { gateUntil: number | null; gate: number | null },
+  { late, now }: { late: boolean; now: number },
+): Promise<void> {
+  const { type } = lane;
+  const coalesces = !late && type !== null && choiceOf(tx, lane.endpoint)?.coalesce.includes(type) === true;
+  const older = coalesces ? await coalescing.older(tx, lane, type) : null;
+  if (older === null || older.rows.length === 0) {
+    lanes.add(tx, lane, { ...own, goes: own.gate === null && (await lanes.leads(tx, lane)) }, now);
+    return;
+  }
+  const { gateUntil, gate } = coalescing.earlierGate(own, older);
+  // Those that it supersedes stand before it, until they have ended.
+  lanes.add(tx, lane, { gateUntil, gate, goes: false, taken: older.taken }, now);
+  await coalescing.supersede(tx, older.rows, lane.id, now);
+  await lanes.moveOn(tx, lane, now);
 }
 
 export async function replay(
@@ -189,8 +213,9 @@ export async function replay(
   const id = tx.ids.next();
   const replay = to.newId ? (2 as const) : (1 as const);
   const { endpoint } = to;
-  const lane = { id, video: row.video, endpoint, ordered: to.ordered ? 1 : 0, event: row.id, replay };
-  lanes.add(tx, lane, { gateUntil: null, gate: null, goes: await lanes.leads(tx, lane) }, now);
+  const lane = { id, video: row.video, endpoint, ordered: to.ordered ? 1 : 0, event: row.id, type: row.type, replay };
+  const goes = (await lanes.leads(tx, lane)) && !(await lanes.isBusy(tx, lane));
+  lanes.add(tx, lane, { gateUntil: null, gate: null, goes }, now);
   return { id: tx.ids.show("dlv", id) };
 }
 

@@ -1,0 +1,198 @@
+import type { DeliveryJob } from "../../../model/delivery.ts";
+import type { Plan } from "../../../model/plan.ts";
+import type { ClaimWish } from "../../store.ts";
+import * as erasures from "../events/erasures.ts";
+import * as events from "../events/events.ts";
+import { ERASED } from "../events/forget.ts";
+import { sql, type Tx } from "../tx.ts";
+import type { Standing } from "./endpoints.ts";
+import * as endpoints from "./endpoints.ts";
+import * as gates from "./gates.ts";
+import * as lanes from "./lanes.ts";
+import { type DeliveryRow, isUnderWay } from "./lanes.ts";
+
+/** A claim looks this often for jobs among gates whose time has come, so that none takes long. */
+const MAX_LOOKS = 100;
+
+/** Among how many that have failed a probe is looked for. */
+const MOST_TRIED = 100;
+
+// Which deliveries to an endpoint are sent now (CONTRACT, "Order" and "Breaker").
+
+const DUE = sql<[string, number, number], DeliveryRow>(
+  "SELECT * FROM deliveries WHERE endpoint = ? AND due <= ? ORDER BY due LIMIT ?",
+);
+const UNTRIED = sql<[string, number, number], DeliveryRow>(
+  `SELECT * FROM deliveries WHERE endpoint = ? AND due <= ? AND tried_at IS NULL ORDER BY due, id LIMIT ?`,
+);
+// Those that wait after an answer of their own, or as they were asked to, do so.
+const TRIED = sql<[string, number, number, number], DeliveryRow>(
+  `SELECT * FROM deliveries WHERE endpoint = ? AND state = 'pending' AND tried_at IS NOT NULL AND due IS NOT NULL
+     AND hint <= ? AND (coalesce(failed_by, '') <> 'event' OR due <= ?) ORDER BY tried_at, due, id LIMIT ?`,
+);
+const OTHER_DUE = sql<[string, number, number], unknown>(
+  "SELECT 1 FROM deliveries WHERE endpoint = ? AND due <= ? AND id <> ? LIMIT 1",
+);
+const BY_ID = sql<[number], DeliveryRow>("SELECT * FROM deliveries WHERE id = ?");
+const FIRST_DUE = sql<[string], { due: number | null }>(
+  "SELECT min(due) AS due FROM deliveries WHERE endpoint = ? AND due IS NOT NULL",
+);
+// What a probe may be made of before its own time.
+const READY = sql<[string, number], unknown>(
+  `SELECT 1 FROM deliveries WHERE endpoint = ? AND due IS NOT NULL AND state = 'pending' AND hint <= ?
+     AND coalesce(failed_by, '') <> 'event' LIMIT 1`,
+);
+// By the index of what runs: that of what is due may hold all that waits. One whose lease has run out is claimed anew.
+const IN_FLIGHT = sql<[string, number], { count: number }>(
+  `SELECT count(*) AS count FROM deliveries
+   WHERE state IN ('running', 'canceling') AND endpoint || '' = ? AND due + 0 > ?`,
+);
+const LAPSED = sql<[string, number], DeliveryRow>(
+  "SELECT * FROM deliveries WHERE state IN ('running', 'canceling') AND endpoint || '' = ? AND due + 0 <= ?",
+);
+const LEASE = sql<[number, number, number]>(
+  "UPDATE deliveries SET state = 'running', due = ?, tried_at = ?, claims = claims + 1 WHERE id = ?",
+);
+
+async function lease(tx: Tx, row: DeliveryRow, now: number, leaseFor: number): Promise<DeliveryJob> {
+  tx.write(LEASE, [now + leaseFor, now, row.id]);
+  const { event, bytes, body, media } = await events.message(tx, row.event);
+  return {
+    id: tx.ids.show("dlv", row.id),
+    queue: `deliver/${row.endpoint}`,
+    attempts: row.attempts,
+    claim: tx.ids.claim(row.claims + 1),
+    eventId: event.id,
+    videoId: event.videoId ?? "",
+    endpoint: row.endpoint,
+    replay: row.replay > 0,
+    messageId: row.replay === 2 ? tx.ids.show("msg", row.id) : event.id,
+    event,
+    bytes,
+    body,
+    media,
+  };
+}
+
+/** How many may begin, of those that are wished for: after a breaker has closed they grow from one. */
+async function room(
+  tx: Tx,
+  { health }: Standing,
+  { endpoint, limit: wished, now }: ClaimWish & { endpoint: string },
+): Promise<number> {
+  if (health?.ramp == null) return wished;
+  const { count } = (await tx.get(IN_FLIGHT, [endpoint, now]))!;
+  return Math.max(0, Math.min(wished, health.ramp - count));
+}
+
+export async function claim(tx: Tx, wish: ClaimWish & { endpoint: string }): Promise<DeliveryJob[]> {
+  const { endpoint, now } = wish;
+  const standing = await endpoints.read(tx, endpoint);
+  if (endpoints.isPaused(standing)) return [];
+  if (standing.health?.breaker) return probe(tx, standing, wish);
+  const limit = await room(tx, standing, wish);
+  const isErasing = await erasures.isAny(tx);
+  const jobs: DeliveryJob[] = [];
+  for (let looks = 0; jobs.length < limit && looks < MAX_LOOKS; looks++) {
+    const rows = await tx.all(DUE, [endpoint, now, limit - jobs.length]);
+    if (rows.length === 0) break;
+    for (const row of rows) {
+      if (await mayGo(tx, row, isErasing, now)) jobs.push(await lease(tx, row, now, wish.leaseFor));
+    }
+  }
+  return jobs;
+}
+
+/** Whether one that is due is sent now; else it is not due any longer. */
+async function mayGo(tx: Tx, row: DeliveryRow, isErasing: boolean, now: number): Promise<boolean> {
+  if (row.state === "canceling" || (isErasing && (await erasures.covers(tx, row)))) {
+    await lanes.drop(tx, row, ERASED, now);
+    return false;
+  }
+  // A gate that nothing opened in time opens now; the lane may still have to wait.
+  if (row.state === "waiting") return lanes.setGate(tx, row, gates.openerOf(row), now);
+  // One whose lease ran out goes on, whatever stands before it now: its attempt may still be under way.
+  if (row.state !== "pending" || (await lanes.leads(tx, row))) return true;
+  await lanes.fallBack(tx, row, now);
+  return false;
+}
+
+/**
+ * While its breaker is open an endpoint gets one attempt at a time, when the breaker says so: of the head whose last attempt
+ * is longest ago.
+ */
+async function probe(
+  tx: Tx,
+  { health, probing }: Standing,
+  wish: ClaimWish & { endpoint: string },
+): Promise<DeliveryJob[]> {
+  const { endpoint, now, limit, leaseFor } = wish;
+  if (limit === 0 || health!.breaker!.dueAt > now || (await isProbing(tx, probing, now))) return [];
+  for (const row of await tx.all(LAPSED, [endpoint, now])) await lanes.free(tx, row, now);
+  const isErasing = await erasures.isAny(tx);
+  for (let looks = 0; looks < MAX_LOOKS; looks++) {
+    const [row] = await tx.all(UNTRIED, [endpoint, now, 1]);
+    if (row === undefined) break;
+    if (await mayGo(tx, row, isErasing, now)) return [await begin(row)];
+  }
+  for (const row of await tx.all(TRIED, [endpoint, now, now, MOST_TRIED])) {
+    if (isErasing && (await erasures.covers(tx, row))) await lanes.drop(tx, row, ERASED, now);
+    else if (await lanes.leads(tx, row)) return [await begin(row)];
+  }
+  return [];
+
+  async function begin(row: DeliveryRow): Promise<DeliveryJob> {
+    endpoints.setProbing(tx, endpoint, row.id);
+    return lease(tx, row, now, leaseFor);
+  }
+}
+
+/** Whether a probe is under way. One whose lease has run out is not known to be. */
+async function isProbing(tx: Tx, probing: number | null, now: number): Promise<boolean> {
+  const row = probing === null ? undefined : await tx.get(BY_ID, [probing]);
+  return row !== undefined && isUnderWay(row) && row.due! > now;
+}
+
+/**
+ * Claims the deliveries of an event that was accepted in this transaction, for endpoints with a free slot: what a claim right
+ * after it would give. Not where another delivery of the endpoint is due, which goes first.
+ */
+export async function leaseNew(
+  tx: Tx,
+  eventId: string,
+  plan: Plan,
+  { endpoints: free, leaseFor }: { endpoints: string[]; leaseFor: number },
+): Promise<DeliveryJob[]> {
+  const now = tx.now();
+  const jobs: DeliveryJob[] = [];
+  for (const [index, { endpoint }] of plan.deliveries.entries()) {
+    if (!free.includes(endpoint)) continue;
+    const id = tx.ids.read("evt", eventId) + 1 + index;
+    const [row, standing, other, isErasing] = await Promise.all([
+      tx.get(BY_ID, [id]),
+      endpoints.read(tx, endpoint),
+      tx.get(OTHER_DUE, [endpoint, now, id]),
+      erasures.isAny(tx),
+    ]);
+    const isDue = row?.state === "pending" && row.due !== null && row.due <= now;
+    const isHeld = endpoints.isPaused(standing) || standing.health?.breaker || standing.health?.ramp != null;
+    if (!isDue || isHeld || other !== undefined || isErasing) continue;
+    jobs.push(await lease(tx, row, now, leaseFor));
+  }
+  return jobs;
+}
+
+/** When a delivery to this endpoint may be sent; null also while it is paused. */
+export async function nextDue(tx: Tx, endpoint: string): Promise<number | null> {
+  const [standing, first] = await Promise.all([endpoints.read(tx, endpoint), tx.get(FIRST_DUE, [endpoint])]);
+  const due = first?.due ?? null;
+  if (endpoints.isPaused(standing) || due === null) return null;
+  const { health, probing } = standing;
+  if (!health?.breaker) return due;
+  const [ready, running] = await Promise.all([
+    tx.get(READY, [endpoint, tx.now()]),
+    probing === null ? undefined : tx.get(BY_ID, [probing]),
+  ]);
+  const lease = running !== undefined && isUnderWay(running) ? running.due! : 0;
+  return Math.max(health.breaker.dueAt, lease, ready === undefined ? due : 0);
+}

@@ -1,0 +1,148 @@
+import { Buffer } from "node:buffer";
+import type { Delivery, LoggedAttempt } from "../../../model/delivery.ts";
+import { GONE } from "../../../rules/gone.ts";
+import { waitsFor } from "../../../rules/waits.ts";
+import type { Store } from "../../store.ts";
+import { PER_MS } from "../rows/numbers.ts";
+import { ALL, page } from "../rows/paging.ts";
+import { sql, type Tx } from "../tx.ts";
+import { rowOf } from "./deliveries.ts";
+import * as endpoints from "./endpoints.ts";
+import type { DeliveryRow } from "./lanes.ts";
+import * as lanes from "./lanes.ts";
+
+type AttemptRow = {
+  n: number;
+  started_at: number;
+  duration: number;
+  status: number | null;
+  error: string | null;
+  response: Uint8Array | null;
+  retry_after: number | null;
+  probe: number;
+  bytes: number | null;
+  sha256: Uint8Array | null;
+};
+
+type Shown = DeliveryRow & { video_id: string | null; event_type: string | null };
+
+/** What of an endpoint its deliveries wait for. */
+type Held = endpoints.Standing & { inFlight: number };
+
+// Shows deliveries.
+
+const SHOWN = sql<[number], Pick<Shown, "video_id" | "event_type">>(
+  `SELECT v.video_id, e.type AS event_type FROM deliveries d JOIN events e ON e.id = d.event
+     LEFT JOIN videos v ON v.id = d.video WHERE d.id = ?`,
+);
+const ATTEMPTS_OF = sql<[number, number], AttemptRow>(
+  "SELECT * FROM attempts WHERE delivery = ? ORDER BY n DESC LIMIT ?",
+);
+const IN_FLIGHT = sql<[string], { count: number }>(
+  "SELECT count(*) AS count FROM deliveries WHERE state IN ('running', 'canceling') AND endpoint = ?",
+);
+
+export async function show(tx: Tx, id: string, limit = ALL): Promise<Delivery & { attemptLog: LoggedAttempt[] }> {
+  const row = await rowOf(tx, id);
+  const [shown, attempts] = await Promise.all([tx.get(SHOWN, [row.id]), tx.all(ATTEMPTS_OF, [row.id, limit])]);
+  const [delivery] = await toDeliveries(tx, [{ ...row, ...shown! }]);
+  return { ...delivery!, attemptLog: attempts.reverse().map(toAttempt) };
+}
+
+function toAttempt({ started_at, retry_after, probe, ...attempt }: AttemptRow): LoggedAttempt {
+  const { n, duration, status, error, response, bytes, sha256 } = attempt;
+  const sent = {
+    bytes,
+    sha256: sha256 && Buffer.from(sha256).toString("hex"),
+    retryAfter: retry_after,
+    probe: probe === 1,
+  };
+  return { n, startedAt: started_at, duration, status, error, response, ...sent };
+}
+
+export async function list(tx: Tx, wish: Parameters<Store["deliveries"]>[0]): Promise<Delivery[]> {
+  const list = page<Shown>(
+    tx,
+    `d.*, v.video_id, e.type AS event_type FROM deliveries d JOIN events e ON e.id = d.event
+       LEFT JOIN videos v ON v.id = d.video`,
+    "d.id",
+    "dlv",
+    wish,
+  );
+  if (wish.endpoint !== undefined) list.where("d.endpoint = ?", wish.endpoint);
+  if (wish.state === "running") list.where("d.state IN ('running', 'canceling')");
+  else if (wish.state !== undefined) list.where("d.state = ?", wish.state);
+  if (wish.eventId !== undefined) {
+    const event = tx.ids.read("evt", wish.eventId);
+    const own = "d.id BETWEEN ? + 1 AND ? + (SELECT deliveries FROM events WHERE id = ?)";
+    list.where(
+      `(${own} OR d.id IN (SELECT id FROM deliveries WHERE event = ? AND replay > 0))`,
+      event,
+      event,
+      event,
+      event,
+    );
+  }
+  if (wish.videoId !== undefined) list.where("v.video_id = ?", wish.videoId);
+  const isFiltered = wish.endpoint !== undefined || wish.state !== undefined;
+  const isOfOne = wish.eventId !== undefined || wish.videoId !== undefined;
+  const rows = await (isFiltered && !isOfOne ? list.scan("deliveries") : list.all());
+  return toDeliveries(tx, rows);
+}
+
+async function toDeliveries(tx: Tx, rows: Shown[]): Promise<Delivery[]> {
+  const held = new Map<string, Held>();
+  for (const endpoint of new Set(rows.filter(({ settled_at }) => settled_at === null).map((row) => row.endpoint))) {
+    const [standing, running] = await Promise.all([endpoints.read(tx, endpoint), tx.get(IN_FLIGHT, [endpoint])]);
+    held.set(endpoint, { ...standing, inFlight: running!.count });
+  }
+  const deliveries: Delivery[] = [];
+  for (const row of rows) deliveries.push(await toDelivery(tx, row, held.get(row.endpoint)));
+  return deliveries;
+}
+
+async function toDelivery(tx: Tx, row: Shown, held: Held | undefined): Promise<Delivery> {
+  const isWaiting = row.state === "pending" || row.state === "waiting";
+  const retry = held?.choice?.retry;
+  return {
+    id: tx.ids.show("dlv", row.id),
+    eventId: tx.ids.show("evt", row.event),
+    videoId: row.video_id,
+    type: row.event_type,
+    endpoint: row.endpoint,
+    // Numbers of a millisecond may run ahead of the clock, by a hair (rows/numbers.ts).
+    createdAt: Math.floor(row.id / PER_MS),
+    state: row.state === "canceling" ? "running" : row.state,
+    attempts: row.attempts,
+    attemptsLeft: row.settled_at === null && retry ? Math.max(0, retry.length + 1 - row.spent) : null,
+    nextAttemptAt: isWaiting ? row.due : null,
+    lastError: row.last_error,
+    replay: row.replay > 0,
+    supersededBy: row.superseded_by === null ? null : tx.ids.show("dlv", row.superseded_by),
+    gate: row.opened_at === null ? null : { openedAt: row.opened_at, by: row.opened_by! },
+    waitsFor: row.settled_at === null && held ? await explain(tx, row, held) : null,
+  };
+}
+
+async function explain(tx: Tx, row: Shown, held: Held): Promise<Delivery["waitsFor"]> {
+  const { choice, pausedAt, reason, health, inFlight } = held;
+  const isRunning = row.state === "running" || row.state === "canceling";
+  const ahead = isRunning ? null : await lanes.ahead(tx, row);
+  const pausedBy = pausedAt !== null ? (reason === GONE ? "gone" : "operator") : choice?.paused ? "config" : null;
+  return waitsFor(
+    {
+      endpoint: row.endpoint,
+      event: tx.ids.show("evt", row.event),
+      isRunning,
+      isRemoved: choice === null,
+      pausedBy,
+      breakerUntil: health?.breaker?.dueAt ?? null,
+      ahead: ahead && tx.ids.show("dlv", ahead.id),
+      gateUntil: row.state === "waiting" ? row.due : null,
+      due: row.state === "pending" ? (row.due ?? row.turn_at) : null,
+      inFlight,
+      slots: Math.min(choice?.concurrency ?? 1, health?.ramp ?? Number.POSITIVE_INFINITY),
+    },
+    tx.now(),
+  );
+}

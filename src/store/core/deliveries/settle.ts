@@ -1,0 +1,161 @@
+import { Buffer } from "node:buffer";
+import type { DeliveryOutcome, DeliverySettled } from "../../../model/delivery.ts";
+import type { Job } from "../../../model/job.ts";
+import { type AnswerKind, kindOf } from "../../../rules/endpoint-health.ts";
+import { GONE } from "../../../rules/gone.ts";
+import * as erasures from "../events/erasures.ts";
+import { insert, sql, type Tx } from "../tx.ts";
+import * as coalescing from "./coalescing.ts";
+import * as endpoints from "./endpoints.ts";
+import * as lanes from "./lanes.ts";
+import { type DeliveryRow, isUnderWay } from "./lanes.ts";
+import * as notices from "./notices.ts";
+
+// What comes of an attempt (CONTRACT, "How deliveries go").
+
+const BY_ID = sql<[number], DeliveryRow>("SELECT * FROM deliveries WHERE id = ?");
+const IS_BODILESS = sql<[number], unknown>("SELECT 1 FROM events WHERE id = ? AND body IS NULL");
+const logAttempt = insert("attempts", [
+  ...(["delivery", "n", "started_at", "duration", "status", "error", "response", "retry_after", "probe"] as const),
+  ...(["bytes", "sha256"] as const),
+]);
+const DELIVERED_REPLAY = sql<[number, string], { id: number }>(
+  `SELECT id FROM deliveries WHERE event = ? AND endpoint = ? AND replay > 0 AND state = 'delivered' ORDER BY id LIMIT 1`,
+);
+const DEAD_OWN = sql<[number, number, number, string], DeliveryRow>(
+  `SELECT * FROM deliveries WHERE id > ? AND id <= ? + (SELECT deliveries FROM events WHERE id = ?) AND endpoint = ?
+     AND state = 'dead'`,
+);
+const DEAD_REPLAYS = sql<[number, string], DeliveryRow>(
+  "SELECT * FROM deliveries WHERE event = ? AND replay > 0 AND endpoint = ? AND state = 'dead'",
+);
+const SUPERSEDE = sql<[number, number]>(
+  "UPDATE deliveries SET state = 'superseded', superseded_by = ?, generation = generation + 1 WHERE id = ?",
+);
+
+const CLOSED = "it takes deliveries again";
+
+const DELIVERED = { state: "delivered", due: null, turn_at: null } as const;
+
+const LOST: DeliverySettled = {
+  settled: false,
+  state: "pending",
+  nextAttemptAt: null,
+  paused: false,
+  breaker: null,
+  feeds: [],
+};
+
+export async function settle(tx: Tx, job: Job, outcome: DeliveryOutcome, now: number): Promise<DeliverySettled> {
+  const row = await tx.get(BY_ID, [tx.ids.find("dlv", job.id)]);
+  // A late worker, whose lease went to another claim, settles nothing.
+  const isOurs = row !== undefined && isUnderWay(row) && row.claims === tx.ids.claimed(job.claim);
+  if (!isOurs) return LOST;
+  const { status, error } = outcome.attempt;
+  const kind = kindOf({ status, failure: outcome.failure, abort: outcome.isLast });
+  const standing = await endpoints.read(tx, row.endpoint);
+  const options = standing.choice ?? endpoints.formerChoice(tx, row.endpoint);
+  const wasErased = row.state === "canceling" && (await tx.get(IS_BODILESS, [row.event])) !== undefined;
+  log(tx, row, outcome, { isProbe: standing.probing === row.id, wasErased });
+  const { counted, change, pauses } = await endpoints.judge(
+    tx,
+    row,
+    standing,
+    { kind, status, retryAfter: outcome.retryAfter, error: error ?? "" },
+    { now, concurrency: options?.concurrency ?? 1 },
+  );
+  const fed: string[] = [];
+  if (kind === "success") await delivered(tx, row, now);
+  else if (row.state === "canceling") await lanes.settle(tx, row, "canceled", row.last_error, now);
+  else {
+    const isFree = isFreeOf(row, { kind, counted, isProbe: standing.probing === row.id });
+    fed.push(...(await fail(tx, row, outcome, { kind, isFree, options }, now)));
+  }
+  if (kind === "success" && outcome.pending.length > 0 && !wasErased && !(await erasures.covers(tx, row)))
+    await notices.owe(tx, row, outcome.pending, now);
+  if (change === "closed") lanes.bringAllForward(tx, row.endpoint, now);
+  if (change !== null) fed.push(...(await notices.tellOfEndpoint(tx, row.endpoint, change, error ?? CLOSED, now)));
+  if (pauses) fed.push(...(await notices.tellOfEndpoint(tx, row.endpoint, "paused", GONE, now)));
+  const { state, due, turn_at } = kind === "success" ? DELIVERED : (await tx.get(BY_ID, [row.id]))!;
+  return {
+    settled: true,
+    state: state as DeliverySettled["state"],
+    nextAttemptAt: state === "pending" ? (due ?? turn_at) : null,
+    paused: pauses,
+    breaker: change,
+    feeds: [...new Set(fed)],
+  };
+}
+
+/**
+ * An attempt before the time that the schedule names spends nothing of it, nor does a probe; but a probe of the one video
+ * that fails alone may be sent into the very poison: it spends.
+ */
+function isFreeOf(
+  { tried_at, scheduled_at }: DeliveryRow,
+  { kind, counted, isProbe }: { kind: AnswerKind; counted: boolean; isProbe: boolean },
+): boolean {
+  const isEarly = (tried_at ?? 0) < (scheduled_at ?? 0);
+  const isLone = kind === "shared" && !counted;
+  return isEarly || (isProbe && kind !== "event" && !isLone);
+}
+
+function log(
+  tx: Tx,
+  row: DeliveryRow,
+  { attempt, retryAfter }: DeliveryOutcome,
+  { isProbe, wasErased }: { isProbe: boolean; wasErased: boolean },
+): void {
+  const { startedAt, duration, status, error, response, bytes, sha256 } = attempt;
+  // Of a video that was erased while it ran: what the endpoint answered is not kept.
+  const sent = sha256 === null ? null : Buffer.from(sha256, "hex");
+  const kept = wasErased ? { error: null, response: null, sha256: null } : { error, response, sha256: sent };
+  logAttempt(tx, {
+    ...{ delivery: row.id, n: row.claims, started_at: startedAt, duration, status, ...kept },
+    ...{ retry_after: retryAfter > 0 ? retryAfter : null, probe: isProbe ? 1 : 0, bytes },
+  });
+}
+
+/** A replay that arrives takes the place of the dead ones of its event: what stays dead still needs an operator. */
+async function delivered(tx: Tx, row: DeliveryRow, now: number): Promise<void> {
+  await lanes.settle(tx, row, "delivered", null, now);
+  if (row.replay === 0) return;
+  const [own, replays] = await Promise.all([
+    tx.all(DEAD_OWN, [row.event, row.event, row.event, row.endpoint]),
+    tx.all(DEAD_REPLAYS, [row.event, row.endpoint]),
+  ]);
+  for (const dead of [...own, ...replays]) tx.write(SUPERSEDE, [row.id, dead.id]);
+}
+
+/** Returns the endpoints that have work by it. */
+async function fail(
+  tx: Tx,
+  row: DeliveryRow,
+  outcome: DeliveryOutcome,
+  { kind, isFree, options }: { kind: AnswerKind; isFree: boolean; options: endpoints.Standing["choice"] },
+  now: number,
+): Promise<string[]> {
+  const { attempt, isLast, retryAfter, spread } = outcome;
+  const error = attempt.error ?? "failed";
+  if (isLast || kind === "success") return die(tx, row, error, now);
+  const yields = options?.coalesce.includes(row.type ?? "") === true;
+  const newer = yields ? await coalescing.newer(tx, row) : null;
+  // Of an endpoint that no config has had since the start nothing is known: it is held anyway.
+  const { retry, laneHold } = options ?? { retry: [0], laneHold: Number.MAX_SAFE_INTEGER };
+  const isSpared = isFree || options === null;
+  const by = kind === "none" ? ("event" as const) : kind;
+  const failed = { error, by, retryAfter, isFree: isSpared, retry, laneHold, spread };
+  if ((await lanes.retry(tx, row, failed, now)) === null) return die(tx, row, error, now);
+  if (newer !== null) await coalescing.yieldTo(tx, newer, (await tx.get(BY_ID, [row.id]))!, now);
+  return [];
+}
+
+async function die(tx: Tx, row: DeliveryRow, error: string, now: number): Promise<string[]> {
+  const replay = await tx.get(DELIVERED_REPLAY, [row.event, row.endpoint]);
+  if (replay) {
+    await lanes.settle(tx, row, "superseded", error, now, replay.id);
+    return [];
+  }
+  await lanes.settle(tx, row, "dead", error, now);
+  return notices.tellDead(tx, row, error, now);
+}
