@@ -1,6 +1,7 @@
 import type { Config, Endpoint } from "../config/schema.ts";
 import { RelayError } from "../errors.ts";
 import type { StoredEvent } from "../model/event.ts";
+import { suggest } from "../rules/nearest.ts";
 import { wants } from "../rules/topics.ts";
 import type { Store } from "../store/store.ts";
 import { topicOfStored } from "../wochit/event.ts";
@@ -66,7 +67,13 @@ export async function replayEvent(
 ): Promise<Replayed[]> {
   const { endpoint: named, newId = false } = options;
   if (named !== undefined && !endpoints.some(({ id }) => id === named)) {
-    throw new RelayError("not_found", `no endpoint "${named}" in the config`);
+    throw new RelayError(
+      "not_found",
+      `no endpoint "${named}" in the config${suggest(
+        named,
+        endpoints.map(({ id }) => id),
+      )}`,
+    );
   }
   const event = await store.event(eventId);
   const meant = await endpointsFor(store, endpoints, event, options);

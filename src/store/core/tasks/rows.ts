@@ -1,5 +1,6 @@
 import { RelayError } from "../../../errors.ts";
 import type { Task, TaskFilter, TaskJob, TaskState, TaskVerb, TaskWish } from "../../../model/task.ts";
+import { suggest } from "../../../rules/nearest.ts";
 import { LATEST_TIME } from "../../../rules/plausible-time.ts";
 import type { TaskVerbs } from "../../tasks.ts";
 import { choiceOf } from "../deliveries/endpoints.ts";
@@ -92,7 +93,8 @@ export async function create(
 /** A replay goes where the config says. */
 export function checkEndpoint(tx: Tx, { verb, filter: { endpoint } }: TaskWish): void {
   if (verb !== "replay" || endpoint === undefined || choiceOf(tx, endpoint) !== null) return;
-  throw new RelayError("not_found", `no endpoint "${endpoint}" in the config`);
+  const known = tx.settings.endpoints.map(({ id }) => id);
+  throw new RelayError("not_found", `no endpoint "${endpoint}" in the config${suggest(endpoint, known)}`);
 }
 
 export async function confirm(tx: Tx, id: string, total: number): Promise<void> {
