@@ -10,7 +10,7 @@ import { stop } from "../support/serve-here.ts";
 import { callCli, callJson, runCli, spawnCli } from "../support/spawn.ts";
 import { seedDead } from "../support/tasks.ts";
 import { waitFor } from "../support/wait.ts";
-import { isWhole } from "../support/whole.ts";
+import { isWhole, wholeOnly } from "../support/whole.ts";
 
 const APP = [endpoint("app")];
 
@@ -75,6 +75,14 @@ test("where no relay runs the command works its task, and shows how far it is; -
   const shown = await run(`tasks show ${task.id}`);
   assert.match(shown.stdout, /^state +done$/m);
   assert.match(shown.stdout, /^filter +\{"since":\d+\}$/m);
+});
+
+test("piped, how far it is is a plain line now and then", { skip: wholeOnly }, async (t) => {
+  const seeded = await openSeeded(t, { endpoints: APP });
+  await seedDead(seeded.store, 12);
+  const { stdout, stderr } = await on(seeded).run("deliveries retry --since 1h --rate 1");
+  assert.match(stdout, /^(\d+ of 12 retried\n)+12 retried\n$/);
+  assert.equal(stderr, "");
 });
 
 test("a replay fills a new endpoint with what it wants; expired bodies are counted, and the exit code says so", async (t) => {

@@ -44,7 +44,7 @@ const COLUMNS = `e.id, e.received_at, e.video, e.sequence, e.type, e.dialect, e.
 const FROM = "FROM events e LEFT JOIN videos v ON v.id = e.video LEFT JOIN annotations a ON a.event = e.id";
 
 /** The deliveries of an event: its own, whose ids follow the event's, and its replays. */
-export const DELIVERIES =
+const DELIVERIES =
   "(d.id BETWEEN e.id + 1 AND e.id + e.deliveries) OR d.id IN (SELECT r.id FROM deliveries r WHERE r.event = e.id AND r.replay > 0)";
 const STATUS = `CASE
   WHEN EXISTS (SELECT 1 FROM deliveries d WHERE (${DELIVERIES}) AND d.state = 'dead') THEN 'dead'
