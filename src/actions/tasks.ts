@@ -69,8 +69,8 @@ export async function cancelTask(store: Store, id: string, now: number): Promise
 }
 
 /** The count as the API and `--dry-run --json` give it. */
-export function matchingJson({ count, oldest, newest, byEndpoint }: Matching) {
-  return { count, oldest: isoTime(oldest), newest: isoTime(newest), byEndpoint };
+export function matchingJson({ count, oldest, newest, videos, byEndpoint, sample }: Matching) {
+  return { count, oldest: isoTime(oldest), newest: isoTime(newest), videos, byEndpoint, sample };
 }
 
 /** What a wish would take now. RelayError("usage") where it narrows nothing down. */
@@ -105,16 +105,18 @@ export async function startTask(
   return { id, total: count };
 }
 
-async function countParts(
-  part: (from: string | null) => Promise<Matching & { next: string | null }>,
-): Promise<Matching> {
-  const all: Matching = { count: 0, oldest: null, newest: null, byEndpoint: {} };
+async function countParts(part: (from: string | null) => ReturnType<Store["countMatching"]>): Promise<Matching> {
+  const all: Matching = { count: 0, oldest: null, newest: null, videos: 0, byEndpoint: {}, sample: [] };
+  const known = new Set<number>();
   for (let from: string | null = null; ; ) {
-    const { count, oldest, newest, byEndpoint, next } = await part(from);
+    const { count, oldest, newest, videos, byEndpoint, sample, next } = await part(from);
     all.count += count;
     if (oldest !== null) all.oldest = Math.min(all.oldest ?? oldest, oldest);
     if (newest !== null) all.newest = Math.max(all.newest ?? newest, newest);
     for (const [id, some] of Object.entries(byEndpoint)) all.byEndpoint[id] = (all.byEndpoint[id] ?? 0) + some;
+    for (const video of videos) known.add(video);
+    all.videos = known.size;
+    if (all.sample.length === 0) all.sample = sample;
     if (next === null) return all;
     from = next;
   }

@@ -1,4 +1,4 @@
-import { shortTime } from "../actions/format.ts";
+import { formatCount, shortTime } from "../actions/format.ts";
 import { isoTime } from "../actions/json.ts";
 import type { Filters, FilterValues, Sources } from "../actions/list.ts";
 import { countMatching, DONE, matchingJson, startTask, type TaskJson, taskJson } from "../actions/tasks.ts";
@@ -37,9 +37,8 @@ export const rateOption = {
 type ManyVerb<Of extends Filters> = Pick<Command, "name" | "summary" | "help"> & {
   verb: TaskVerb;
   filters: Of;
-  /** What one is called, and many: "a delivery", "deliveries". */
-  one: string;
-  many: string;
+  /** What one is called. */
+  noun: "delivery" | "refused body";
   options?: Options;
   /** Does it to one. `rows` are printed with `--json`, an object a line, else `text`. */
   toOne(from: Sources, id: string, args: Args, now: number): Promise<{ rows: object[]; text: string }>;
@@ -60,7 +59,7 @@ export function manyCommand<Of extends Filters>(verb: ManyVerb<Of>): Command {
       if (id === undefined) return doToMany(program, args, verb);
       const given = Object.keys(narrowing).filter((name) => args.texts(name).length > 0);
       if (given.some((name) => !verb.alsoOfOne?.includes(name))) {
-        throw new RelayError("usage", `name ${verb.one}, or what all of them have in common, not both`);
+        throw new RelayError("usage", `name one, or what all of them have in common, not both`);
       }
       const { rows, text } = await verb.toOne(await openSources(program), id, args, program.ports.clock.now());
       if (args.flag("json")) for (const row of rows) printJson(program.stdout, row);
@@ -95,11 +94,11 @@ async function doToMany<Of extends Filters>(program: Program, args: Args, verb: 
 }
 
 /** `12 deliveries (cms 9, archive 3; received from 2026-01-31 08:00:00Z to 2026-01-31 09:00:00Z)` */
-function describe({ count, oldest, newest, byEndpoint }: Matching, { many }: { many: string }): string {
-  if (count === 0) return `0 ${many}`;
+function describe({ count, oldest, newest, byEndpoint }: Matching, { noun }: Pick<ManyVerb<Filters>, "noun">): string {
+  if (count === 0) return formatCount(0, noun);
   const ids = Object.entries(byEndpoint).map(([id, some]) => `${harmless(id)} ${some}`);
   const times = `received from ${shortTime(isoTime(oldest))} to ${shortTime(isoTime(newest))}`;
-  return `${count} ${many} (${[...(ids.length > 0 ? [ids.join(", ")] : []), times].join("; ")})`;
+  return `${formatCount(count, noun)} (${[...(ids.length > 0 ? [ids.join(", ")] : []), times].join("; ")})`;
 }
 
 /**

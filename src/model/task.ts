@@ -68,9 +68,14 @@ export type TaskItem = {
 /** The next items of a task, in order. `from` and `to`: its places before and after them. */
 export type TaskPiece = { items: TaskItem[]; from: string | null; to: string; isLast: boolean };
 
-/** How many match, and when the first and the last of their events were received, in milliseconds since 1970. */
+/**
+ * How many match, of how many videos, when the first and the last of their events were received (milliseconds since 1970), and
+ * the ids of the first of them.
+ */
 export type Matching = {
   count: number;
+  videos: number;
+  sample: string[];
   oldest: number | null;
   newest: number | null;
   byEndpoint: Record<string, number>;

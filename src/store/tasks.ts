@@ -7,10 +7,13 @@ import type { Matching, Task, TaskJob, TaskPiece, TaskState, TaskWish } from "..
  */
 export type TaskVerbs = {
   /**
-   * Counts some of what matches now, or, with `taskId`, of what matched when that task was made. `from`: null, or the
-   * `next` of the count before; null there: this was the last part.
+   * Counts some of what matches now, or, with `taskId`, of what matched when that task was made. `videos`: a number for each
+   * video, the same in every part. `from`: null, or the `next` of the count before; null there: this was the last part.
    */
-  countMatching(wish: TaskWish & { taskId?: string }, from: string | null): Promise<Matching & { next: string | null }>;
+  countMatching(
+    wish: TaskWish & { taskId?: string },
+    from: string | null,
+  ): Promise<Omit<Matching, "videos"> & { videos: number[]; next: string | null }>;
   /**
    * What matches is settled by this: nothing newer is taken. Nothing is done before `confirmTask`; one that is not confirmed
    * within `leaseFor` milliseconds is given up. RelayError("task_running") where one of its verb has not ended, and

@@ -32,7 +32,8 @@ test("a dry run counts and changes nothing; on a terminal the count is asked for
     /^3 deliveries \(app 3; received from [-\d]+ [:\d]+Z to [-\d]+ [:\d]+Z\) would be retried\n$/,
   );
   const [counted] = await json("deliveries retry --since 1h --dry-run");
-  assert.deepEqual([counted.count, counted.byEndpoint], [3, { app: 3 }]);
+  assert.deepEqual([counted.count, counted.videos, counted.byEndpoint], [3, 3, { app: 3 }]);
+  assert.equal(counted.sample.length, 3);
   assert.deepEqual(await json("tasks list"), []);
 
   const refused = await run("deliveries retry --since 1h", { width: 100, answer: "n" });

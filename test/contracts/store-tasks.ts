@@ -223,7 +223,9 @@ export function storeTasksContract(engine: string, openStore: OpenStore): void {
         await clock.advance(MINUTE);
       }
       const wish = replay({ videoId: "v1" });
-      const { count, oldest, newest, byEndpoint, next } = await store.countMatching(wish, null);
+      const { count, oldest, newest, videos, sample, byEndpoint, next } = await store.countMatching(wish, null);
+      const first = (await store.events({ limit: 9 })).at(-1)!.id;
+      assert.deepEqual([videos.length, sample[0], sample.length], [1, first, 4]);
       assert.deepEqual([count, oldest, newest, next], [4, begun, begun + 2 * MINUTE, null]);
       assert.deepEqual(byEndpoint, { cms: 3, archive: 1 });
       const counts = async (filter: TaskFilter) => (await store.countMatching(replay(filter), null)).count;

@@ -38,7 +38,7 @@ const show: Command = {
   },
 };
 
-const ofDeliveries = { one: "a delivery", many: "deliveries", filters: deliveries.filters };
+const ofDeliveries = { noun: "delivery", filters: deliveries.filters } as const;
 
 const outcome = (done: string) => (delivery: DeliveryJson) => {
   const when = delivery.state === "running" ? " as soon as its attempt ends, unless that succeeds" : "";

@@ -33,8 +33,7 @@ const { type: _, ...otherFilters } = events.filters;
 const replay = manyCommand({
   name: "events replay",
   summary: "delivers stored events again",
-  one: "an event",
-  many: "deliveries of events",
+  noun: "delivery",
   verb: "replay",
   filters: { ...otherFilters, endpoint: { value: "ID", help: "only to this endpoint" } },
   options: {

@@ -35,8 +35,7 @@ const again = manyCommand({
   summary: "takes a refused body in as if it had been allowed",
   help: `Either one body, or as a task all that the filters match, for example after the provider's addresses have changed:
   wochit-relay quarantine reprocess --reason source --since 1d`,
-  one: "a refused body",
-  many: "refused bodies",
+  noun: "refused body",
   filters: quarantine.filters,
   verb: "reprocess",
   options: rateOption,

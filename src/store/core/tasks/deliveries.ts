@@ -50,7 +50,7 @@ export async function find(tx: Tx, scope: Scope, from: Place | null, limit: numb
   const isDown = scope.verb === "cancel";
   const { text, values } = conditionsOf(tx, scope);
   const [behind, order] = isDown ? ["<", "DESC"] : [">", "ASC"];
-  const select = `SELECT d.id, d.event, d.endpoint FROM deliveries d WHERE (d.event ${behind} ? OR d.event = ? AND d.id ${behind} ?)
+  const select = `SELECT d.id, d.event, d.video, d.endpoint FROM deliveries d WHERE (d.event ${behind} ? OR d.event = ? AND d.id ${behind} ?)
     AND ${text}`;
   // The ids of an event's own deliveries follow its id; replays have ids of their own time.
   const own = sql<Value[], Item>(`${select} AND d.replay = 0 AND d.id > ? AND d.id < ? ORDER BY d.id ${order} LIMIT ?`);

@@ -10,6 +10,7 @@ import { BEYOND, type Found, type Item, type Place, type Scope, type Span, searc
 
 type Row = {
   id: number;
+  video: number;
   type: string | null;
   dialect: Dialect;
   failure: number;
@@ -56,7 +57,7 @@ export async function find(tx: Tx, scope: Scope, from: Place | null, limit: numb
   const { since, until, eventId, types } = scope.filter;
   const { text, values } = conditionsOf(scope);
   const some = sql<Value[], Row>(
-    `SELECT e.id, e.type, e.dialect, e.failure, e.deliveries, coalesce(e.context, a.context) AS context,
+    `SELECT e.id, e.video, e.type, e.dialect, e.failure, e.deliveries, coalesce(e.context, a.context) AS context,
        v.video_id AS "videoId" FROM events e LEFT JOIN videos v ON v.id = e.video LEFT JOIN annotations a ON a.event = e.id
      WHERE e.id > ? AND e.id < ?${text} ORDER BY e.id LIMIT ?`,
   );
@@ -72,7 +73,7 @@ export async function find(tx: Tx, scope: Scope, from: Place | null, limit: numb
       const topic = topicOfStored({ ...row, failure: row.failure === 1 });
       if (types !== undefined && !topicMatches(types, topic)) continue;
       for (const endpoint of await endpointsOf(tx, scope, row, { ...row, topic }))
-        items.push({ id: row.id, event: row.id, endpoint });
+        items.push({ id: row.id, event: row.id, video: row.video, endpoint });
       if (items.length >= most) return { items, to: [row.id, BEYOND] as const };
     }
     const last = rows.at(-1);

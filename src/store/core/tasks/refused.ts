@@ -13,7 +13,7 @@ export async function find(tx: Tx, scope: Scope, from: Place | null, limit: numb
   );
   const rows = await tx.all(some, [after, high, ...(reason === undefined ? [] : [reason]), limit]);
   const taken = takeSome(rows);
-  const items = taken.map(({ id }) => ({ id, event: id, endpoint: null }));
+  const items = taken.map(({ id }) => ({ id, event: id, video: 0, endpoint: null }));
   const isLast = rows.length < limit && taken.length === rows.length;
   return { items, to: [taken.at(-1)?.id ?? after, BEYOND], isLast };
 }

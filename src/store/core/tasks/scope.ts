@@ -7,7 +7,8 @@ export type Scope = TaskWish & { upTo: number; at: number };
 /** Where the work is: behind this row, in order of events, and of rows within one. */
 export type Place = readonly [event: number, id: number];
 
-export type Item = { id: number; event: number; endpoint: string | null };
+/** `video` is 0 where none is known of. */
+export type Item = { id: number; event: number; video: number; endpoint: string | null };
 
 /** Some of what matches, in order, and where the search has come to. */
 export type Found = { items: Item[]; to: Place; isLast: boolean };

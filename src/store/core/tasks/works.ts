@@ -1,5 +1,5 @@
 import { errorLine, RelayError } from "../../../errors.ts";
-import type { Matching, TaskItem, TaskJob, TaskPiece, TaskWish } from "../../../model/task.ts";
+import type { TaskItem, TaskJob, TaskPiece, TaskWish } from "../../../model/task.ts";
 import type { Accepted, Received } from "../../store.ts";
 import type { TaskVerbs } from "../../tasks.ts";
 import type { Work } from "../../verbs.ts";
@@ -79,12 +79,21 @@ function find(tx: Tx, scope: Scope, from: Place | null, limit: number): Promise<
   return scope.verb === "reprocess" ? refused.find(tx, scope, from, limit) : ofDeliveries.find(tx, scope, from, limit);
 }
 
-async function count(tx: Tx, scope: Scope, from: Place | null): Promise<Matching & { next: string | null }> {
+/** How many of them are named. */
+const SAMPLE = 5;
+
+async function count(
+  tx: Tx,
+  scope: Scope,
+  from: Place | null,
+): Promise<Awaited<ReturnType<TaskVerbs["countMatching"]>>> {
   const { items, to, isLast } = await find(tx, scope, from, PER_COUNT);
   const byEndpoint: Record<string, number> = {};
   // Cancel goes the other way.
   let [oldest, newest] = [Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY];
-  for (const { event, endpoint } of items) {
+  const videos = new Set<number>();
+  for (const { event, video, endpoint } of items) {
+    if (video !== 0) videos.add(video);
     // A number says when it was given (rows/numbers.ts).
     const at = Math.floor(event / PER_MS);
     oldest = Math.min(oldest, at);
@@ -92,7 +101,9 @@ async function count(tx: Tx, scope: Scope, from: Place | null): Promise<Matching
     if (endpoint !== null) byEndpoint[endpoint] = (byEndpoint[endpoint] ?? 0) + 1;
   }
   const times = items.length === 0 ? { oldest: null, newest: null } : { oldest, newest };
-  return { count: items.length, ...times, byEndpoint, next: isLast ? null : JSON.stringify(to) };
+  const sample = items.slice(0, SAMPLE).map(({ id }) => tx.ids.show(PREFIX[scope.verb], id));
+  const counted = { count: items.length, ...times, byEndpoint, videos: [...videos], sample };
+  return { ...counted, next: isLast ? null : JSON.stringify(to) };
 }
 
 const PREFIX = { retry: "dlv", cancel: "dlv", replay: "evt", reprocess: "qrn" } satisfies Record<string, Prefix>;
