@@ -52,8 +52,9 @@ export function storeTasksContract(engine: string, openStore: OpenStore): void {
       await store.replay(third!, { endpoint: "cms", ordered: true, newId: false }, clock.now());
       for (const job of await at.claim()) await at.deliver(job);
       await deadOnes(at, 1, "late");
-      const { task } = await workTask(store, id, clock.now);
+      const { task, items } = await workTask(store, id, clock.now);
       assert.deepEqual([task.state, task.total, task.done, task.skipped], ["done", 3, 1, 2]);
+      assert.deepEqual(items.length, 1);
       assert.equal((await store.delivery(three!)).state, "superseded");
       assert.deepEqual(
         (await deliveriesOf(at)).map((delivery) => delivery.state),
@@ -65,6 +66,26 @@ export function storeTasksContract(engine: string, openStore: OpenStore): void {
   );
 
   check(
+    "what changes between the look and the work is skipped",
+    async (at) => {
+      const { store, clock } = at;
+      await deadOnes(at, 2);
+      const id = await makeTask(store, retry({ endpoint: "cms" }), clock.now());
+      const job = await claimTask(store, id, clock.now());
+      const piece = await store.taskPiece(id);
+      assert.equal(piece.items.length, 2);
+      await store.retryDelivery(piece.items[0]!.id, clock.now());
+      const [retried] = await at.claim();
+      await at.die(retried!);
+      await store.workTask(job, piece, LEASE, clock.now());
+      const { done, skipped } = await store.task(id);
+      assert.deepEqual([done, skipped], [1, 1]);
+      assert.equal((await store.delivery(retried!.id)).state, "dead");
+    },
+    plain(),
+  );
+
+  check(
     "canceled is newest first, so that no lane is released on the way",
     async (at) => {
       const { store, clock, post, claim } = at;
@@ -72,7 +93,9 @@ export function storeTasksContract(engine: string, openStore: OpenStore): void {
       const [running] = await claim();
       await store.replay(running!.eventId, { endpoint: "cms", ordered: true, newId: false }, clock.now());
       const id = await makeTask(store, cancel({ endpoint: "cms" }), clock.now(), 1);
+      const newer = await store.replay(running!.eventId, { endpoint: "cms", ordered: true, newId: false }, clock.now());
       const order: string[] = (await deliveriesOf(at)).map((delivery) => delivery.id);
+      assert.equal(order.pop(), newer.id);
       const replayed = order.pop()!;
       order.splice(1, 0, replayed);
       const { items, task } = await workTask(store, id, clock.now, async () => assert.deepEqual(await claim(), []));
@@ -82,8 +105,12 @@ export function storeTasksContract(engine: string, openStore: OpenStore): void {
       );
       assert.deepEqual([task.done, task.skipped], [6, 0]);
       await at.fail(running!);
-      assert.deepEqual(new Set((await deliveriesOf(at)).map(({ state }) => state)), new Set(["canceled"]));
-      assert.deepEqual(await claim(), []);
+      const states = (await deliveriesOf(at)).map(({ state }) => state);
+      assert.deepEqual(states, ["canceled", "canceled", "canceled", "canceled", "canceled", "canceled", "pending"]);
+      assert.deepEqual(
+        (await claim()).map((job) => job.id),
+        [newer.id],
+      );
     },
     plain(),
   );
@@ -204,6 +231,7 @@ export function storeTasksContract(engine: string, openStore: OpenStore): void {
       await clock.advance(1);
       await assert.rejects(store.createTask(wish, clock.now()), { code: "task_running" });
       await clock.advance(LEASE);
+      assert.equal((await store.claimTask({ now: clock.now(), leaseFor: LEASE })).job, null);
       const next = await store.createTask(wish, clock.now());
       await assert.rejects(store.confirmTask(id, 1), { code: "conflict" });
       assert.equal((await store.task(id)).state, "canceled");
@@ -257,16 +285,20 @@ export function storeTasksContract(engine: string, openStore: OpenStore): void {
     "only the dead: where the newest delivery is, and was when the task was made",
     async (at) => {
       const { store, clock } = at;
-      const [first, second, third] = await deadOnes(at, 3);
+      const [first, second, third] = await deadOnes(at, 4);
+      const fourth = (await deliveriesOf(at)).at(-1)!;
       const count = async () => (await store.countMatching(replay({}, { onlyDead: true }), null)).count;
-      assert.equal(await count(), 3);
+      assert.equal(await count(), 4);
       await store.replay(first!, { endpoint: "cms", ordered: true, newId: false }, clock.now());
       for (const job of await at.claim()) await at.deliver(job);
-      assert.equal(await count(), 2);
+      assert.equal(await count(), 3);
       const id = await makeTask(store, replay({}, { onlyDead: true }), clock.now(), 1);
+      // Retried by hand, and dead again.
+      await store.retryDelivery(fourth.id, clock.now());
+      await allDie(at);
       await store.replay(second!, { endpoint: "cms", ordered: true, newId: false }, clock.now());
       const { items, task } = await workTask(store, id, clock.now);
-      assert.deepEqual([items.map((one) => one.id), task.done, task.skipped], [[third], 1, 1]);
+      assert.deepEqual([items.map((one) => one.id), task.done, task.skipped], [[third], 1, 2]);
     },
     plain(),
   );
