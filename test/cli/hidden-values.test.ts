@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { writeFileSync } from "node:fs";
+import type { IncomingHttpHeaders } from "node:http";
 import { join } from "node:path";
 import { test } from "node:test";
 import { withStage } from "../e2e/stage.ts";
@@ -11,6 +12,16 @@ import { waitFor } from "../support/wait.ts";
 const SECRETS = ["gate-hush-1", "gate-hush-2", "plain-hush", "word-hush", "query-hush"];
 const PATH = "/hook?key=query-hush";
 
+/** What an app makes of its query and headers. */
+function partsOf(path: string, headers: IncomingHttpHeaders) {
+  const [, login = ""] = headers.authorization!.split(" ");
+  return {
+    token: String(headers["x-gate"]).split(" ")[1],
+    key: new URL(path, "http://app").searchParams.get("key"),
+    login: Buffer.from(login, "base64").toString(),
+  };
+}
+
 test("headers and credentials in URLs are sent, read again at a reload, and shown nowhere, also where the app repeats them", async (t) => {
   const file = join(tempFolder(t), "gate");
   writeFileSync(file, "Bearer gate-hush-1\n");
@@ -21,7 +32,7 @@ test("headers and credentials in URLs are sent, read again at a reload, and show
   await withStage({ mirror: { enabled: false }, endpoints }, async ({ relay, app, send, delivery }) => {
     app.answer(({ headers, path }, nth) => ({
       status: nth === 0 ? 500 : 200,
-      body: JSON.stringify({ said: "no such page", path, headers, token: String(headers["x-gate"]).split(" ")[1] }),
+      body: JSON.stringify({ said: "no such page", path, headers, ...partsOf(path, headers) }),
     }));
     const first = await send("draft.new");
     const { headers } = await delivery(first.id, PATH, 1);
@@ -46,8 +57,13 @@ test("headers and credentials in URLs are sent, read again at a reload, and show
     const tried = await callJson(["endpoints", "test", listed.id, ...config]);
     const answer = JSON.parse(tried[0].answer);
     assert.deepEqual(
-      [answer.said, answer.path, answer.headers["x-gate"], answer.headers.authorization, answer.token],
-      ["no such page", "/hook?(set)", "(set)", "(set)", "(set)"],
+      [answer.said, answer.path, answer.headers["x-gate"], answer.headers.authorization],
+      ["no such page", "/hook?(set)", "(set)", "(set)"],
+    );
+    assert.deepEqual(
+      [answer.token, answer.key, answer.login],
+      ["(set)", "(set)", "user:(set)"],
+      "parts of them, as an app reads them",
     );
 
     const [one] = await waitFor(async () => {
