@@ -178,7 +178,7 @@ test("a replay of draft.delete keeps its context, and names what its draft was o
     await writeFile(rows, JSON.stringify({ videoId: VIDEO, context: "page-0" }));
     const config = ["--config", relay.configPath];
     assert.equal((await callCli(["contexts", "import", rows, ...config])).code, 0);
-    assert.equal((await callCli(["events", "replay", id, "--yes", ...config])).code, 0);
+    assert.equal((await callCli(["events", "replay", id, ...config])).code, 0);
     const again = (await delivery(id, "/", 1)).json;
     assert.equal(again.relay.replay, true);
     assert.deepEqual([again.videoContext, again.relay.contexts], ["page-1", ["page-1", "page-2", "page-0"]]);

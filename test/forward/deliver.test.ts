@@ -120,6 +120,7 @@ async function setUp(t: test.TestContext, answer: Answer, changes: Partial<Endpo
     laneHold: 6 * HOUR,
     tls: null,
     headers: {},
+    headerNames: [],
     timeout: 5_000,
     concurrency: 8,
     ratePerSecond: null,
@@ -193,6 +194,7 @@ function makeJob(changes: Partial<DeliveryJob> = {}): DeliveryJob {
     },
     bytes: BODY.length,
     media: [],
+    contexts: [],
     ...changes,
   };
 }

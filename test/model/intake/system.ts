@@ -41,7 +41,15 @@ export async function openSystem(openStore: OpenStore, dir: string, input: Confi
     for (const job of (await store.claimDeliveries({ endpoint: "cms", now, limit: 9999, leaseFor: 1e9 })).jobs) {
       if (job.replay && job.eventId === id) {
         const { event, media, contexts, replay } = job;
-        body = buildBody({ event, media, contexts, replay, body: await store.eventBody(id), link, mode: "enriched" }).body;
+        body = buildBody({
+          event,
+          media,
+          contexts,
+          replay,
+          body: await store.eventBody(id),
+          link,
+          mode: "enriched",
+        }).body;
       }
       await store.settleDelivery(job, answered(200, { at: clock.now() }), clock.now());
     }
