@@ -154,9 +154,19 @@ function createHide(endpoint: Endpoint, authorization = ""): (answer: Uint8Array
   return (answer) => {
     if (answer === null) return null;
     const given = Buffer.from(answer).toString("latin1");
-    const shown = hidden.reduce((text, value) => text.replaceAll(value, SET), given);
+    const whole = hidden.reduce((text, value) => text.replaceAll(value, SET), given);
+    // An answer that was cut off may end within a value.
+    const shown = given.length < KEPT ? whole : hidden.reduce(withoutBeginOf, whole);
     return shown === given ? answer : Buffer.from(shown, "latin1");
   };
+}
+
+/** The text without what stands at its end of the beginning of a value. */
+function withoutBeginOf(text: string, value: string): string {
+  for (let length = Math.min(value.length - 1, text.length); length >= HIDDEN_FROM; length--) {
+    if (text.endsWith(value.slice(0, length))) return text.slice(0, -length);
+  }
+  return text;
 }
 
 function decodePercent(text: string): string {
