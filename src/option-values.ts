@@ -6,10 +6,15 @@ export const text = v.pipe(v.string(), v.nonEmpty("must not be empty"));
 
 export const A_SECRET = 'must be a string, {"env": "NAME"}, {"file": "PATH"} or {"credential": "NAME"}';
 
-export const secret = v.union(
-  [text, v.strictObject({ env: text }), v.strictObject({ file: text }), v.strictObject({ credential: text })],
-  A_SECRET,
-);
+const references = [
+  v.strictObject({ env: text }),
+  v.strictObject({ file: text }),
+  v.strictObject({ credential: text }),
+] as const;
+export const secret = v.union([text, ...references], A_SECRET);
+/** The same, where a text of another kind stands in the file itself. */
+export const secretOr = <Text extends v.GenericSchema<string, string>>(own: Text) =>
+  v.union([own, ...references], A_SECRET);
 /** A secret as the file names it; `config/secrets.ts` reads its value. */
 export type SecretInput = v.InferOutput<typeof secret>;
 

@@ -1,9 +1,9 @@
+import { SET, shownUrl } from "../config/hidden.ts";
 import type { Config } from "../config/schema.ts";
 import { RelayError } from "../errors.ts";
 import type { EndpointState } from "../model/delivery.ts";
 import { suggest } from "../rules/nearest.ts";
 import type { Counts, Store } from "../store/store.ts";
-import { withoutQuery } from "../wochit/link.ts";
 import { shortTime } from "./format.ts";
 import { isoTime } from "./json.ts";
 import { list } from "./list.ts";
@@ -66,8 +66,9 @@ export function describeEndpoints(
     const pause = !isPausedByConfig ? stored : stored === null ? BY_CONFIG : `${BY_CONFIG}; ${stored}`;
     return {
       id,
-      // An operator's address may carry a password, or a token in its query.
-      url: endpoint ? withoutQuery(endpoint.url) : null,
+      // It may carry a password, or a token in its query.
+      url: endpoint ? shownUrl(endpoint.url) : null,
+      headers: Object.fromEntries((endpoint?.headerNames ?? []).map((name) => [name, SET])),
       events: endpoint?.events ?? [],
       filter: endpoint?.filter ?? null,
       body: endpoint?.body ?? null,

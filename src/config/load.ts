@@ -20,6 +20,7 @@ import { readJson } from "./read-json.ts";
 import { type Config, configSchema, type Endpoint } from "./schema.ts";
 import { describeUnseen, hiddenCredential, type Outside, readSecret } from "./secrets.ts";
 import { checkTargets, readTargetSecrets } from "./targets.ts";
+import { HEADER_VALUE, NO_HEADER_VALUE } from "./values.ts";
 import { warnAbout } from "./warnings.ts";
 import { decodeSecret } from "./webhook-secret.ts";
 
@@ -38,7 +39,7 @@ export type Inspection = {
   secrets: { inline: boolean; files: string[] } | null;
 };
 
-/** Headers that hold a secret: the credentials for a gateway before an app. */
+/** Headers whose text in the file is a secret: the credentials for a gateway before an app. */
 const SECRET_HEADER = /^authorization$|(key|token|secret)$/i;
 
 /**
@@ -148,9 +149,11 @@ function buildConfig(parsed: InferOutput<typeof configSchema>, given: Given): Co
     server: { ...server, tls },
     receive: { ...receiveRest, tokens: secrets.tokens },
     mirror: { ...mirror, target: target!, formerTargets },
-    endpoints: endpoints.map(({ secret, send, ...endpoint }, at) => ({
+    endpoints: endpoints.map(({ secret, send, headers, ...endpoint }, at) => ({
       ...endpoint,
       keys: secrets.keys[at] ?? [],
+      headers: secrets.headers[at] ?? {},
+      headerNames: Object.keys(headers),
       tls: given.tls[at] ?? null,
       // Waiting for media changes nothing in verbatim bytes.
       send: send ?? (endpoint.body === "verbatim" ? "immediately" : "after-mirror"),
@@ -172,8 +175,7 @@ function readSecrets(context: CheckContext, env: Env, wanted: SecretsWanted) {
       : [[given, path] as const];
     return list.flatMap(([secret, place]) => {
       if (secret == null) return [];
-      // The id of a key is no secret.
-      if (!/Id$/.test(String(path.at(-1)))) sources.push(secret);
+      if (isHidden(path, secret)) sources.push(secret);
       try {
         const text = readSecret(secret, { env, folder, outside });
         if (text !== null) return [decode(text)];
@@ -187,18 +189,46 @@ function readSecrets(context: CheckContext, env: Env, wanted: SecretsWanted) {
   };
   const one = (path: Path, decode: (text: string) => string) => read(path, decode)[0] ?? null;
   const endpoints = readEndpoints(context);
-  const headers = endpoints.flatMap((_, at) => Object.keys(valueAt<object>(["endpoints", at, "headers"]) ?? {}));
+  const readHeaders = (path: Path): Record<string, string> =>
+    Object.fromEntries(
+      Object.keys(valueAt<object>(path) ?? {}).flatMap((name) =>
+        read([...path, name], checkHeader).map((value) => [name, value] as const),
+      ),
+    );
   return {
     tokens: read(["receive", "token"], checkToken),
     adminToken: one(["admin", "token"], (text) => text),
     keys: endpoints.map((_, at) => read(["endpoints", at, "secret"], decodeSecret)),
+    headers: endpoints.map((_, at) => readHeaders(["endpoints", at, "headers"])),
     /** Those of `mirror.target`, then those of each of `mirror.formerTargets`. */
     targets: readTargetSecrets(context, one),
     sources: {
-      inline: sources.some((one) => typeof one === "string") || headers.some((name) => SECRET_HEADER.test(name)),
+      inline:
+        sources.some((one) => typeof one === "string") ||
+        endpoints.some((_, at) => holdsCredentials(valueAt(["endpoints", at, "url"]))),
       files: sources.flatMap((one) => (typeof one === "object" && "file" in one ? resolve(folder, one.file) : [])),
     },
   };
+}
+
+/** Whether what an option says is a secret, or where one is. */
+function isHidden(path: Path, given: SecretInput): boolean {
+  const name = String(path.at(-1));
+  if (path[2] === "headers") return typeof given === "object" || SECRET_HEADER.test(name);
+  // The id of a key is no secret.
+  return !/Id$/.test(name);
+}
+
+/** Whether a URL has a user name or a password in it. */
+function holdsCredentials(url: string | undefined): boolean {
+  const { username, password } = url === undefined ? { username: "", password: "" } : new URL(url);
+  return username !== "" || password !== "";
+}
+
+/** RelayError("config") for a value that HTTP forbids; the message does not quote it. */
+function checkHeader(value: string): string {
+  if (HEADER_VALUE.test(value)) return value;
+  throw new RelayError("config", NO_HEADER_VALUE);
 }
 
 /** The token is a segment of the webhook's path: it must need no escaping there. */

@@ -94,6 +94,8 @@ export type Shape = {
   entries?: Record<string, Shape>;
   wrapped?: Shape;
   item?: Shape;
+  /** Of a record: each of its members. */
+  value?: Shape;
   /** Of a variant: the member that its options differ in. */
   key?: unknown;
   options?: readonly unknown[];
@@ -114,6 +116,9 @@ export function findShapeProblems(shape: Shape, value: unknown, path: Path, prob
     if (!shape.item) return;
     for (const [at, item] of value.entries()) findShapeProblems(shape.item, item, [...path, at], problems);
     return;
+  }
+  if (shape.type === "record" && shape.value) {
+    for (const [key, member] of Object.entries(value)) findShapeProblems(shape.value, member, [...path, key], problems);
   }
   if (!shape.entries) return;
   const known = Object.keys(shape.entries).filter((key) => key !== "$schema");

@@ -165,10 +165,14 @@ type Parsed = v.InferOutput<typeof configSchema>;
 type ParsedEndpoint = Parsed["endpoints"][number];
 
 /** An endpoint with its secrets and certificates read and its defaults decided. */
-export type Endpoint = Omit<ParsedEndpoint, "secret" | "send" | "tls"> & {
+export type Endpoint = Omit<ParsedEndpoint, "secret" | "send" | "tls" | "headers"> & {
   /** All of them sign, the first first. */
   keys: SigningKey[];
   send: "after-mirror" | "immediately";
+  /** The values that could be read. */
+  headers: Record<string, string>;
+  /** The names of all headers, also of those whose values were not read. */
+  headerNames: string[];
   /** The files' content: changed content is a changed config. */
   tls: TlsOptions | null;
 };

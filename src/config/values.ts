@@ -1,7 +1,7 @@
 import * as v from "valibot";
 import { errorLine } from "../errors.ts";
 import { NOTICE_PREFIX, NOTICES } from "../model/notice.ts";
-import { A_SECRET, secret, text } from "../option-values.ts";
+import { A_SECRET, secret, secretOr, text } from "../option-values.ts";
 import { looksLikeNetwork, parseNetworks } from "../platform/net/addresses.ts";
 import { isHostName } from "../platform/net/outbound.ts";
 import { suggest } from "../rules/nearest.ts";
@@ -110,9 +110,12 @@ function headerProblem(name: string): string | null {
   if (!/^[!#$%&'*+.^_`|~0-9a-z-]+$/i.test(name)) return "is not the name of an HTTP header"; // RFC 9110, 5.6.2
   return isReservedHeader(name) ? "is a header that the relay sets itself" : null;
 }
+/** What the value of a header may hold (RFC 9110, 5.5), wherever the value is. */
+export const HEADER_VALUE = /^[\t\x20-\x7e\x80-\xff]*$/;
+export const NO_HEADER_VALUE = "has a character that a header cannot hold";
 export const headers = v.record(
   v.pipe(v.string(), judgedBy(headerProblem)),
-  v.pipe(v.string(), v.regex(/^[\t\x20-\x7e\x80-\xff]*$/, "has a character that a header cannot hold")),
+  secretOr(v.pipe(v.string(), v.regex(HEADER_VALUE, NO_HEADER_VALUE))),
 );
 
 const KEY_PART = /^[a-z0-9_.-]*$/;

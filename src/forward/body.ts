@@ -16,6 +16,8 @@ export type Letter = {
   body: Uint8Array;
   /** The event's media, as of now. */
   media: Medium[];
+  /** All contexts of the event's video, the newest first, where the mapping gave the event its own. */
+  contexts: string[];
   link: MediumLink;
   replay: boolean;
   /** The endpoint's option; it does not matter for a notice. */
@@ -44,7 +46,10 @@ export function buildBody(letter: Letter): Written {
  * The received object with the relay's members. Other members keep their characters, a changed one keeps its place, an added
  * one goes last.
  */
-function enrich({ event, body, replay }: Letter, media: Partial<Record<MediaKind, MediumReport>>): Uint8Array {
+function enrich(
+  { event, body, contexts, replay }: Letter,
+  media: Partial<Record<MediaKind, MediumReport>>,
+): Uint8Array {
   const members = readMembers(utf8.decode(body));
   const put = (name: string, value: unknown) => {
     const text = JSON.stringify(value);
@@ -65,6 +70,7 @@ function enrich({ event, body, replay }: Letter, media: Partial<Record<MediaKind
     sequence: event.sequence,
     dialect: event.dialect,
     contextFrom: event.contextFrom,
+    ...(event.contextFrom === "mapping" ? { contexts } : {}),
     ...(replay ? { replay: true } : {}),
     ...(event.late ? { late: true } : {}),
     media,

@@ -73,11 +73,11 @@ export function createDeliveries(parts: DeliveryParts): Queue<DeliveryJob> {
   }
 
   /** The body as of now. While the answer is awaited only that is in memory, not the received bytes as well. */
-  async function write({ event, media, replay, ...job }: DeliveryJob): Promise<Written | Unsent> {
+  async function write({ event, media, contexts, replay, ...job }: DeliveryJob): Promise<Written | Unsent> {
     const body = job.body ?? (await readBody(event.id));
     if (body === null) return { error: "body_expired", isLast: true };
     try {
-      return buildBody({ event, body, media, link, replay, mode: endpoint.body });
+      return buildBody({ event, body, media, contexts, link, replay, mode: endpoint.body });
     } catch (error) {
       return { error: errorLine(error), isLast: false };
     }

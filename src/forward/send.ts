@@ -1,5 +1,6 @@
 import { createHash } from "node:crypto";
 import type { Readable } from "node:stream";
+import { SET } from "../config/hidden.ts";
 import type { Endpoint } from "../config/schema.ts";
 import { codeOf, errorLine } from "../errors.ts";
 import type { Attempt } from "../model/delivery.ts";
@@ -25,6 +26,9 @@ const ABORT = "abort-message";
 
 /** undici's, of an answer that did not begin, or that stopped. */
 const TIMEOUTS = new Set(["UND_ERR_HEADERS_TIMEOUT", "UND_ERR_BODY_TIMEOUT"]);
+
+/** The length of a value from which an answer that repeats it does not show it: a shorter one may stand there by chance. */
+const HIDDEN_FROM = 8;
 
 /** `attempt` counts from 1. */
 export type Message = { id: string; body: Uint8Array; attempt: number };
@@ -54,6 +58,7 @@ export function createSend(
 ): (message: Message, stop: AbortSignal) => Promise<Answer> {
   const { timeout } = endpoint;
   const { url, headers } = readTarget(endpoint, userAgent);
+  const hide = createHide(endpoint, headers.authorization);
   const sign = createSigner(endpoint.keys);
 
   async function post({ id, body, attempt }: Message, startedAt: number, signal: AbortSignal): Promise<Said> {
@@ -73,7 +78,7 @@ export function createSend(
       bodyTimeout: timeout,
     });
     const { status } = answer;
-    const response = await readStart(answer.body, clock);
+    const response = hide(await readStart(answer.body, clock));
     if (status >= 200 && status <= 299)
       return { status, response, error: null, failure: null, retryAfter: 0, isLast: false };
     const now = clock.now();
@@ -133,6 +138,35 @@ function readTarget(endpoint: Endpoint, userAgent: string): { url: URL; headers:
   }
   url.hash = "";
   return { url, headers };
+}
+
+/**
+ * Puts "(set)" for what an answer repeats of the operator's headers and of credentials in the URL: an app that answers with the
+ * request it got would else have them stored, and shown with its attempts.
+ */
+function createHide(endpoint: Endpoint, authorization = ""): (answer: Uint8Array | null) => Uint8Array | null {
+  const { search, searchParams, password } = new URL(endpoint.url);
+  const values = [...Object.values(endpoint.headers), authorization].flatMap((value) => [value, ...value.split(" ")]);
+  const hidden = [...values, search.slice(1), ...searchParams.values(), decodePercent(password)]
+    .filter((value) => value.length >= HIDDEN_FROM)
+    .sort((a, b) => b.length - a.length);
+  if (hidden.length === 0) return (answer) => answer;
+  return (answer) => {
+    if (answer === null) return null;
+    const given = Buffer.from(answer).toString("latin1");
+    const whole = hidden.reduce((text, value) => text.replaceAll(value, SET), given);
+    // An answer that was cut off may end within a value.
+    const shown = given.length < KEPT ? whole : hidden.reduce(withoutBeginOf, whole);
+    return shown === given ? answer : Buffer.from(shown, "latin1");
+  };
+}
+
+/** The text without what stands at its end of the beginning of a value. */
+function withoutBeginOf(text: string, value: string): string {
+  for (let length = Math.min(value.length - 1, text.length); length >= HIDDEN_FROM; length--) {
+    if (text.endsWith(value.slice(0, length))) return text.slice(0, -length);
+  }
+  return text;
 }
 
 function decodePercent(text: string): string {

@@ -25,6 +25,8 @@ export type DeliveryJob = Job & {
   /** The received body, where it is small; null: it is to be read when it is sent. */
   body: Uint8Array | null;
   media: Medium[];
+  /** Of an event that was given its context: all contexts of its video, each once, the newest first. Else none. */
+  contexts: string[];
 };
 
 export type Attempt = {

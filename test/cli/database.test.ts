@@ -147,7 +147,10 @@ test("endpoints: listed with what waits, paused and resumed, also when the servi
   assert.equal((await run("serve")).code, 2);
   await seeded.take(ready("v1"));
   const [app, archive] = await json("endpoints list");
-  assert.deepEqual([app.id, app.url, app.state, app.pending], ["app", "https://app.example.com/x", "active", 1]);
+  assert.deepEqual(
+    [app.id, app.url, app.state, app.pending],
+    ["app", "https://(set)@app.example.com/x?(set)", "active", 1],
+  );
   assert.deepEqual([archive.id, archive.state], ["archive", "removed"]);
   assert.deepEqual(await json("endpoints list --limit 1"), [app]);
   assert.deepEqual(await json("endpoints list --state removed"), [archive]);

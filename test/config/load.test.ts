@@ -16,7 +16,7 @@ test("the example at the top level loads, and shows every option of the schema",
   const path = resolve("config.example.json");
   const env = Object.fromEntries(["CMS_SECRET", "CMS_OLD_SECRET", "ARCHIVE_SECRET"].map((name) => [name, SECRET]));
   const { config, problems, warnings } = inspectConfig(path, {
-    env: { ...env, RELAY_TOKEN: "token", ADMIN_TOKEN: "admin" },
+    env: { ...env, RELAY_TOKEN: "token", ADMIN_TOKEN: "admin", CMS_GATEWAY_KEY: "gateway" },
     cwd: "/",
   });
   assert.deepEqual(problems, []);
@@ -28,6 +28,7 @@ test("the example at the top level loads, and shows every option of the schema",
   assert.equal(config?.endpoints[0]?.keys.length, 2);
   assert.deepEqual(config?.receive.tokens, ["token"]);
   assert.equal(config?.admin.token, "admin");
+  assert.deepEqual(config?.endpoints[0]?.headers, { "x-tenant": "news", "x-gateway-key": "gateway" });
 
   const options = optionsOf(toJsonSchema(configSchema, { typeMode: "input", errorMode: "ignore" }));
   const shown = new Set(keysOf(JSON.parse(readFileSync(path, "utf8"))));

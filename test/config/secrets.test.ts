@@ -63,6 +63,61 @@ test("a secret that is missing or wrong is named by its place, and its value nev
   assert.doesNotMatch(problems.join("\n"), /hunter2|aHVudGVyMg/);
 });
 
+test("the value of a header is a text, a variable, a file without its line break, or a systemd credential", () => {
+  const credentials = join(folder, "of-headers");
+  mkdirSync(credentials);
+  writeFileSync(join(credentials, "gate"), "Bearer c");
+  writeFileSync(join(folder, "header.txt"), "Bearer b\n");
+  const headers = { "x-a": "a", "x-b": { file: "header.txt" }, "x-c": { credential: "gate" }, "x-d": { env: "D" } };
+  const env = { D: "d\xe9", CREDENTIALS_DIRECTORY: credentials };
+  const path = write({ endpoints: [endpoint({ headers }), endpoint({ id: "other" })] });
+  const { endpoints } = loadConfig(path, { env, cwd: "/" });
+  assert.deepEqual(
+    endpoints.map(({ headers }) => headers),
+    [{ "x-a": "a", "x-b": "Bearer b", "x-c": "Bearer c", "x-d": "d\xe9" }, {}],
+  );
+
+  // A command that needs no secrets reads none, and knows which headers there are.
+  const [app] = loadConfig(path, { env: {}, cwd: "/", secrets: false }).endpoints;
+  assert.deepEqual([app?.headers, app?.headerNames], [{}, ["x-a", "x-b", "x-c", "x-d"]]);
+
+  const outside = { credentials: join(folder, "of-no-service") };
+  const { config, unseen, warnings } = inspectConfig(path, { env: { D: "d" }, cwd: "/", outside });
+  assert.deepEqual(unseen, ['endpoints[0].headers["x-c"]']);
+  assert.match(warnings.join("\n"), /: endpoints\[0\]\.headers\["x-c"\] \(gate\)$/m);
+  assert.deepEqual(Object.keys(config!.endpoints[0]!.headers), ["x-a", "x-b", "x-d"]);
+});
+
+test("a header's value that is missing, or that HTTP forbids, is named by its place and never shown", () => {
+  writeFileSync(join(folder, "lines.txt"), "hunter2\r\nx-evil: 1\n");
+  const headers = {
+    "x-a": { env: "NOPE" },
+    "x-b": { file: "lines.txt" },
+    "x-c": { env: "EURO" },
+    "x-d": "hunter2\0",
+    "x-e": ["hunter2"],
+    "x-f": { evn: "hunter2" },
+    "x-g": { file: "nope.txt" },
+  };
+  const wrong = (some: (keyof typeof headers)[]) =>
+    problemsOf(
+      { endpoints: [endpoint({ headers: Object.fromEntries(some.map((name) => [name, headers[name]])) })] },
+      { EURO: "hunter2 \u20ac" },
+    ).map((line) => line.replace(/^endpoints\[0\]\.headers/, ""));
+  const forbidden = "has a character that a header cannot hold";
+  assert.deepEqual(wrong(["x-d", "x-e", "x-f"]).sort(), [
+    `["x-d"]: ${forbidden}`,
+    '["x-e"]: must be a string, {"env": "NAME"}, {"file": "PATH"} or {"credential": "NAME"}',
+    '["x-f"].evn: unknown key "evn": did you mean "env"?',
+  ]);
+  assert.deepEqual(wrong(["x-a", "x-b", "x-c", "x-g"]), [
+    '["x-a"]: the environment variable NOPE is not set',
+    `["x-b"]: ${forbidden}`,
+    `["x-c"]: ${forbidden}`,
+    `["x-g"]: cannot read ${join(folder, "nope.txt")}: no such file`,
+  ]);
+});
+
 test("outside of the service its credentials are a warning that names them, and what can be looked at is judged", () => {
   const all = join(folder, "run");
   const credentials = join(all, "relay.service");
@@ -171,6 +226,11 @@ test("the places of secrets are known wherever a config may hold them, also of a
   assert.equal(isInline({ ...config, admin: { token: "hush" } }), true);
   assert.equal(isInline({ endpoints: [{ id: "a", headers: { Authorization: "Bearer hush" } }] }), true);
   assert.equal(isInline({ endpoints: [{ id: "a", headers: { "x-tenant": "news" } }] }), false);
+  const referred = {
+    endpoints: [{ id: "a", headers: { Authorization: { file: "gate" }, "x-trace-Id": { file: "id" } } }],
+  };
+  assert.deepEqual(placesIn(referred), { inline: false, files: ["gate", "id"].map((name) => join(folder, name)) });
+  assert.equal(isInline({ endpoints: [{ id: "a", url: "https://user:hush@a" }] }), true);
   assert.equal(isInline({ mirror: { target: { type: "s3", secretAccessKey: "hush" } } }), true);
   assert.equal(isInline({ mirror: { target: { type: "s3", accessKeyId: "AKIA" } } }), false);
 });

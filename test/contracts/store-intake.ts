@@ -50,6 +50,45 @@ export function storeIntakeContract(engine: string, openStore: OpenStore): void 
     assert.deepEqual(await body(), ["first", "mapping"]);
   });
 
+  check(
+    "an event that was given its context is sent with all of its video's, the newest first, each once",
+    async (at) => {
+      const contexts = async (index: number) =>
+        ((await at.body(index, { replay: true }))?.relay as { contexts?: string[] } | undefined)?.contexts;
+      await at.post(event("draft.new", { wochitVideoId: "another", videoContext: "not of v" }));
+      const unknown = numberOf(await at.post(event("draft.exit")));
+      assert.equal(await contexts(unknown), undefined);
+      const own = numberOf(await at.post(event("draft.new", { videoContext: "b" })));
+      const { jobs } = await at
+        .store()
+        .claimDeliveries({ endpoint: "cms", now: at.clock.now(), limit: 9, leaseFor: 1 });
+      assert.deepEqual(
+        jobs.filter(({ event }) => event.videoId === "v").map(({ contexts }) => contexts),
+        [[]],
+        "a claim of one that said its own has none",
+      );
+      assert.deepEqual([await contexts(unknown), await contexts(own)], [["b"], undefined]);
+      const late = await at.refuse(event("draft.update", { videoContext: "late" }));
+      at.pass(at.clock.now() + MINUTE);
+      for (const videoContext of ["c", "d", "c"]) await at.post(event("draft.update", { videoContext }));
+      await at.reprocess(late);
+      await at.import([{ videoId: "v", context: "imported" }]);
+      const all = ["c", "d", "late", "b", "imported"];
+      assert.deepEqual(await contexts(unknown), all);
+      const claimed = numberOf(await at.post(event("draft.delete")));
+      assert.deepEqual(await contexts(claimed), all);
+      await at.import([{ videoId: "v", context: "b" }], true);
+      assert.deepEqual(await contexts(claimed), ["b", "c", "d", "late", "imported"]);
+
+      await at.forget("v");
+      assert.equal(await at.body(claimed), null);
+      const after = numberOf(await at.post(event("draft.exit")));
+      assert.equal(await contexts(after), undefined);
+      await at.post(event("draft.update", { videoContext: "new" }));
+      assert.deepEqual(await contexts(after), ["new"]);
+    },
+  );
+
   check("an autosave that changed state, context or title makes the next event no duplicate", async (at) => {
     const again = async (type: string, between: object, more: object = {}) => {
       const v = { wochitVideoId: JSON.stringify(between) + type };

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
-import { readFile } from "node:fs/promises";
+import { readFile, writeFile } from "node:fs/promises";
+import { join } from "node:path";
 import { test } from "node:test";
 import { Webhook as StandardWebhook } from "standardwebhooks";
 import { Webhook as SvixWebhook } from "svix";
@@ -9,6 +10,7 @@ import { sha256Of } from "../support/bytes.ts";
 import { seededRandom } from "../support/random.ts";
 import type { Received } from "../support/receiver.ts";
 import { endpointTo, SECRET } from "../support/relay-in-folder.ts";
+import { callCli } from "../support/spawn.ts";
 import { waitFor } from "../support/wait.ts";
 import { CONTEXT, VIDEO, withStage } from "./stage.ts";
 
@@ -156,10 +158,30 @@ test("draft.delete is completed with the newest context of its draft", () =>
     const got = await delivery((await send("draft.delete")).id);
     assert.equal(got.json.videoContext, "page-2");
     assert.equal(got.json.relay.contextFrom, "mapping");
+    assert.deepEqual(got.json.relay.contexts, ["page-2", "page-1"]);
     assert.equal(got.json.relay.sequence, 4);
     const unknown = await delivery((await send("draft.delete", { videoId: "never seen" })).id);
     assert.equal("videoContext" in unknown.json, false);
     assert.equal(unknown.json.relay.contextFrom, null);
+    assert.equal("contexts" in unknown.json.relay, false);
+  }));
+
+test("a replay of draft.delete keeps its context, and names what its draft was opened on since", () =>
+  withStage({ mirror: { enabled: false } }, async ({ relay, send, delivery }) => {
+    await send("draft.new", { context: "page-1" });
+    const { id } = await send("draft.delete");
+    const first = (await delivery(id)).json;
+    assert.deepEqual([first.videoContext, first.relay.contexts], ["page-1", ["page-1"]]);
+    await send("draft.update", { context: "page-2" });
+    await send("draft.update", { context: "page-1" });
+    const rows = join(relay.dir, "mappings.json");
+    await writeFile(rows, JSON.stringify({ videoId: VIDEO, context: "page-0" }));
+    const config = ["--config", relay.configPath];
+    assert.equal((await callCli(["contexts", "import", rows, ...config])).code, 0);
+    assert.equal((await callCli(["events", "replay", id, ...config])).code, 0);
+    const again = (await delivery(id, "/", 1)).json;
+    assert.equal(again.relay.replay, true);
+    assert.deepEqual([again.videoContext, again.relay.contexts], ["page-1", ["page-1", "page-2", "page-0"]]);
   }));
 
 test("events of one video arrive in order while the app refuses one of them, and other videos do not wait", () =>

@@ -12,6 +12,7 @@ type Vector = {
   name: string;
   event: Partial<StoredEvent>;
   media: Partial<Medium>[];
+  contexts?: string[];
   replay?: boolean;
   mode?: "verbatim";
   received: string;
@@ -46,6 +47,7 @@ function write(received: string, vector: Partial<Vector> = {}): Written {
     event: { ...EVENT, ...vector.event },
     body: new TextEncoder().encode(received),
     media: (vector.media ?? []).map((medium) => ({ ...MEDIUM, ...medium })),
+    contexts: vector.contexts ?? [],
     link,
     replay: vector.replay ?? false,
     mode: vector.mode ?? "enriched",

@@ -120,6 +120,7 @@ async function setUp(t: test.TestContext, answer: Answer, changes: Partial<Endpo
     laneHold: 6 * HOUR,
     tls: null,
     headers: {},
+    headerNames: [],
     timeout: 5_000,
     concurrency: 8,
     ratePerSecond: null,
@@ -193,6 +194,7 @@ function makeJob(changes: Partial<DeliveryJob> = {}): DeliveryJob {
     },
     bytes: BODY.length,
     media: [],
+    contexts: [],
     ...changes,
   };
 }
@@ -429,6 +431,18 @@ test("of a long answer the first 16 KiB are kept, and an endless one is cut off"
     Array.from({ length: 16 }, (_, n) => attempt.response?.[n * 1024 + 1023]),
     Array.from({ length: 16 }, (_, n) => (n * 1024) % 251),
   );
+});
+
+test("what an answer repeats of a header is not kept, also where the answer is cut off within it", async (t) => {
+  const headers = { "x-gate": "Bearer gate-hush-hush" };
+  const kept = async (body: string) => {
+    const { settle } = await setUp(t, (_, response) => response.end(body), { headers });
+    return String((await settle()).attempt.response);
+  };
+  assert.equal(await kept("a Bearer gate-hush-hush b gate-hush-hush"), "a (set) b (set)");
+  const long = await kept(`${"x".repeat(16 * 1024 - 12)}gate-hush-hush, and more`);
+  assert.equal(long, "x".repeat(16 * 1024 - 12));
+  assert.equal(await kept("gate-hush-hu"), "gate-hush-hu", "the beginning alone is not it");
 });
 
 test("an answer of up to 64 KiB is read to its end, so that the connection serves the next attempt", async (t) => {

@@ -215,7 +215,9 @@ export class IntakeModel implements Intake {
     const event = this.#events[index]!;
     if (event.isErased) return null;
     const isAsked = this.#mistake === "an attempt asks the mapping again";
-    const given = isAsked ? this.#tell(this.#videos.get(event.videoId)!).context : event.given;
+    const told = this.#tell(this.#videos.get(event.videoId)!);
+    const given = isAsked ? told.context : event.given;
+    const contexts = new Set(told.history.map(({ context }) => context).reverse());
     const contextFrom = event.context !== null ? "event" : given !== null ? "mapping" : null;
     return {
       ...event.members,
@@ -226,6 +228,7 @@ export class IntakeModel implements Intake {
         sequence: event.sequence,
         dialect: event.dialect,
         contextFrom,
+        ...(contextFrom === "mapping" ? { contexts: [...contexts] } : {}),
         ...(replay ? { replay: true } : {}),
         ...(event.late ? { late: true } : {}),
       },

@@ -40,8 +40,16 @@ export async function openSystem(openStore: OpenStore, dir: string, input: Confi
     let body: Uint8Array | null = null;
     for (const job of (await store.claimDeliveries({ endpoint: "cms", now, limit: 9999, leaseFor: 1e9 })).jobs) {
       if (job.replay && job.eventId === id) {
-        const { event, media, replay } = job;
-        body = buildBody({ event, media, replay, body: await store.eventBody(id), link, mode: "enriched" }).body;
+        const { event, media, contexts, replay } = job;
+        body = buildBody({
+          event,
+          media,
+          contexts,
+          replay,
+          body: await store.eventBody(id),
+          link,
+          mode: "enriched",
+        }).body;
       }
       await store.settleDelivery(job, answered(200, { at: clock.now() }), clock.now());
     }
@@ -116,12 +124,19 @@ export async function seenBody(
 ): Promise<Post | null> {
   const body = await store.eventBody(id).catch(nullWhere("body_expired"));
   if (body === null) return null;
-  const [event, media] = await Promise.all([store.event(id), store.eventMedia(id)]);
-  const built = build ? await build() : buildBody({ event, media, body, link, replay: false, mode: "enriched" }).body;
+  const built = build ? await build() : await bodyNow(store, id, body);
   const object = JSON.parse(Buffer.from(built!).toString());
   delete object.relay.media;
   delete object.relay.eventId;
   return object;
+}
+
+/** The enriched body as a first attempt would have it now, from what the store shows of the event and its video. */
+async function bodyNow(store: Store, id: string, body: Uint8Array): Promise<Uint8Array> {
+  const [event, media] = await Promise.all([store.event(id), store.eventMedia(id)]);
+  const { contextHistory } = await store.video(event.videoId!);
+  const contexts = [...new Set(contextHistory.map(({ context }) => context).reverse())];
+  return buildBody({ event, media, contexts, body, link, replay: false, mode: "enriched" }).body;
 }
 
 function codeOf(error: unknown): string | null {

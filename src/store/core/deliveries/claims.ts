@@ -56,7 +56,7 @@ const LEASE = sql<[number, number, number]>(
 
 async function lease(tx: Tx, row: DeliveryRow, now: number, leaseFor: number): Promise<DeliveryJob> {
   tx.write(LEASE, [now + leaseFor, now, row.id]);
-  const { event, bytes, body, media } = await events.message(tx, row.event);
+  const { event, ...parts } = await events.message(tx, row.event);
   return {
     id: tx.ids.show("dlv", row.id),
     queue: `deliver/${row.endpoint}`,
@@ -68,9 +68,7 @@ async function lease(tx: Tx, row: DeliveryRow, now: number, leaseFor: number): P
     replay: row.replay > 0,
     messageId: row.replay === 2 ? newMessageId(tx, row) : event.id,
     event,
-    bytes,
-    body,
-    media,
+    ...parts,
   };
 }
 

@@ -1,4 +1,5 @@
 import { RelayError } from "../../../errors.ts";
+import type { DeliveryJob } from "../../../model/delivery.ts";
 import type { Dialect, StoredEvent } from "../../../model/event.ts";
 import type { MediaKind, Medium } from "../../../model/medium.ts";
 import { gateDue } from "../../../rules/gate.ts";
@@ -11,10 +12,11 @@ import * as deletions from "../media/deletions.ts";
 import * as media from "../media/rows.ts";
 import { toMedium } from "../media/rows.ts";
 import type { Ids } from "../rows/ids.ts";
-import { page } from "../rows/paging.ts";
+import { ALL, page } from "../rows/paging.ts";
 import { insert, sql, type Tx } from "../tx.ts";
 import * as announcements from "./announcements.ts";
 import { insertEvent } from "./event-row.ts";
+import * as history from "./history.ts";
 import type { VideoRow } from "./video-row.ts";
 import * as videos from "./videos.ts";
 
@@ -73,9 +75,9 @@ const BY_ID = sql<[number], EventRow & { status: StoredEvent["status"] }>(
 );
 /** A body up to this size, in bytes, comes with the claim of a delivery. */
 const SMALL = 16 * 2 ** 10;
-const WITH_LENGTH = sql<[number], EventRow & { bytes: number | null; body: Uint8Array | null }>(
-  `SELECT ${COLUMNS}, length(e.body) AS bytes, CASE WHEN length(e.body) <= ${SMALL} THEN e.body END AS body
-   ${FROM} WHERE e.id = ?`,
+const WITH_LENGTH = sql<[number], EventRow & { bytes: number | null; body: Uint8Array | null; present: string | null }>(
+  `SELECT ${COLUMNS}, length(e.body) AS bytes, CASE WHEN length(e.body) <= ${SMALL} THEN e.body END AS body,
+   v.context AS present ${FROM} WHERE e.id = ?`,
 );
 const BODY_OF = sql<[number], { body: Uint8Array | null }>("SELECT body FROM events WHERE id = ?");
 
@@ -229,15 +231,23 @@ export async function replay(
   return { id: tx.ids.show("dlv", id) };
 }
 
+/** All contexts of an event's video, each once, the newest first. */
+async function contextsOf(tx: Tx, { video, present }: { video: number; present: string | null }): Promise<string[]> {
+  const past = (await history.past(tx, video, ALL)).map(({ context }) => context).reverse();
+  return [...new Set(present === null ? past : [present, ...past])];
+}
+
 /** What a delivery is made from; without its body where that is large. */
 export async function message(
   tx: Tx,
   id: number,
-): Promise<{ event: StoredEvent; bytes: number | null; body: Uint8Array | null; media: Medium[] }> {
+): Promise<Pick<DeliveryJob, "event" | "bytes" | "body" | "media" | "contexts">> {
   const row = await tx.get(WITH_LENGTH, [id]);
   if (!row) throw new RelayError("not_found", `no event ${tx.ids.show("evt", id)}`);
   const { bytes, body } = row;
-  return { event: toEvent(tx.ids, { ...row, status: "waiting" }), bytes, body, media: await mediaOf(tx, row) };
+  const event = toEvent(tx.ids, { ...row, status: "waiting" });
+  const contexts = event.contextFrom === "mapping" ? await contextsOf(tx, row) : [];
+  return { event, bytes, body, media: await mediaOf(tx, row), contexts };
 }
 
 export const show = async (tx: Tx, id: string) => toEvent(tx.ids, await rowOf(tx, id));
