@@ -4,6 +4,8 @@ export type ErrorCode =
   | "config" // the configuration is wrong
   | "not_found" // it does not exist
   | "conflict" // it exists, but its state forbids this
+  | "task_running" // a task of this verb has not ended
+  | "count_changed" // more match than were confirmed
   | "body_expired" // the event's body has been pruned
   | "invalid_json"
   | "invalid_event"
@@ -24,6 +26,8 @@ export const errorTable: Record<ErrorCode, { status: number; exit: number }> = {
   config: { status: 500, exit: 2 },
   not_found: { status: 404, exit: 1 },
   conflict: { status: 409, exit: 1 },
+  task_running: { status: 409, exit: 1 },
+  count_changed: { status: 409, exit: 1 },
   body_expired: { status: 410, exit: 1 },
   invalid_json: { status: 400, exit: 1 },
   invalid_event: { status: 400, exit: 1 },

@@ -2,6 +2,7 @@ import pkg from "../package.json" with { type: "json" };
 import { openBackups } from "./backup/open.ts";
 import type { Config } from "./config/schema.ts";
 import { errorLine } from "./errors.ts";
+import { startTasks } from "./jobs/tasks.ts";
 import { createWake } from "./jobs/wake.ts";
 import { mediaLink } from "./links/durable-link.ts";
 import { type Mirror, openMirror } from "./mirror/open.ts";
@@ -9,7 +10,7 @@ import { mediaRoute } from "./mirror/serve/route.ts";
 import type { Medium } from "./model/medium.ts";
 import { CONNECT_TIMEOUT } from "./platform/net/outbound.ts";
 import type { Ports } from "./ports.ts";
-import type { Workers } from "./receive/accept.ts";
+import { decodeKept, type Workers } from "./receive/accept.ts";
 import { openReceive } from "./receive/route.ts";
 import { createEndpointWorkers } from "./relay/endpoints.ts";
 import { healthRoutes } from "./relay/health.ts";
@@ -83,6 +84,7 @@ async function openPipeline(given: Config, options: PipelineOptions): Promise<Pi
     const wake = createWake(() => {
       parts.now.mirror.wake();
       endpoints.wake();
+      tasks?.wake();
     });
     const accepting: Workers = {
       hold: () => endpoints.hold(),
@@ -92,6 +94,7 @@ async function openPipeline(given: Config, options: PipelineOptions): Promise<Pi
         endpoints.wake(fed.endpoints ?? undefined);
       },
     };
+    let tasks: ReturnType<typeof startTasks> | null = null;
     let integrity: Integrity | null = null;
     const damage = () => integrity?.damage() ?? store.damage();
 
@@ -161,12 +164,13 @@ async function openPipeline(given: Config, options: PipelineOptions): Promise<Pi
         if (workers) {
           parts.start();
           endpoints.apply(config.endpoints);
+          tasks = startTasks({ store, ports, decode: decodeKept }, wake);
         }
         const database = databaseOf(config.dataDir);
         if (options.checks) {
           integrity = startIntegrityChecks({ store, database, ports, check: checkProcess(database, self) });
         }
-        closers.push(() => Promise.all([parts.stop(grace), endpoints.stop(grace), integrity?.stop()]));
+        closers.push(() => Promise.all([parts.stop(grace), endpoints.stop(grace), tasks?.stop(), integrity?.stop()]));
         closers.push(await watch(store, wake, { clock, log }));
         notePublicUrl();
         wake();

@@ -31,8 +31,8 @@ const MAY_IMPORT: Record<string, string[]> = {
     ...["receive", "mirror", "forward", "backup", "upkeep"],
   ],
   cli: [
-    ...["model", "rules", "wochit", "links", "platform", "targets", "config", "store", "receive", "mirror", "forward"],
-    ...["backup", "actions", "doctor", "simulator"],
+    ...["model", "rules", "wochit", "links", "platform", "targets", "config", "store", "jobs", "receive", "mirror"],
+    ...["forward", "backup", "actions", "doctor", "simulator"],
   ],
 };
 

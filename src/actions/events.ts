@@ -1,13 +1,13 @@
 import type { Config, Endpoint } from "../config/schema.ts";
-import { errorLine, RelayError } from "../errors.ts";
+import { RelayError } from "../errors.ts";
 import type { StoredEvent } from "../model/event.ts";
-import { NOTICES } from "../model/notice.ts";
-import { topicMatches, wants } from "../rules/topics.ts";
+import { suggest } from "../rules/nearest.ts";
+import { wants } from "../rules/topics.ts";
 import type { Store } from "../store/store.ts";
-import { topicOf } from "../wochit/event.ts";
+import { topicOfStored } from "../wochit/event.ts";
 import { shortTime } from "./format.ts";
 import { deliveryJson, eventJson, type Link, mediumJson } from "./json.ts";
-import { collect, collectIds, list, walk } from "./list.ts";
+import { collect, list, walk } from "./list.ts";
 
 export const events = list({
   filters: {
@@ -41,110 +41,61 @@ export async function showEvent(store: Store, id: string, link: Link, limit: num
   return { event: { ...eventJson(event), media, deliveries }, more: found.length > limit };
 }
 
-/** Which events are sent again, and to whom. Without `id` the range needs its `since`. */
+/** How one event is sent again. */
 export type ReplayOptions = {
-  id?: string;
-  since?: number;
-  until?: number;
-  /** Event types or patterns ("draft.*"); none: every type. */
-  types?: string[];
-  /** Only to this endpoint; with an `id` whatever its `events` and `filter` say. */
-  endpoint?: string;
+  /** Only to this endpoint, whatever its `events` and `filter` say. */
+  endpoint?: string | undefined;
   /** Only where the newest delivery of the event to the endpoint is dead. */
   onlyDead?: boolean;
   /** Sends it under a new `webhook-id`, for a consumer that lost what it had acknowledged. */
   newId?: boolean;
 };
 
-/** One new delivery, or why there is none. */
-export type Replayed = {
-  eventId: string;
-  endpoint: string | null;
-  deliveryId: string | null;
-  error: string | null;
-};
+/** A new delivery. */
+export type Replayed = { eventId: string; endpoint: string; deliveryId: string };
 
 /**
- * Makes new deliveries of stored events, oldest event first, to the endpoints that want them by today's config. RelayError("usage") for a range without a beginning,
- * "not_found" for an event or endpoint that is not there. A failure within a range is a row with its error, and the next
- * one follows.
+ * Makes new deliveries of a stored event. RelayError("not_found") for an event or endpoint that is not there, "conflict"
+ * where no endpoint wants it, "body_expired" once its body is gone.
  */
-export async function* replayEvents(
+export async function replayEvent(
   store: Store,
-  config: Pick<Config, "endpoints">,
+  { endpoints }: Pick<Config, "endpoints">,
+  eventId: string,
   options: ReplayOptions,
-  now: () => number,
-): AsyncGenerator<Replayed> {
-  if (options.endpoint !== undefined && !config.endpoints.some(({ id }) => id === options.endpoint)) {
-    throw new RelayError("not_found", `no endpoint "${options.endpoint}" in the config`);
+  now: number,
+): Promise<Replayed[]> {
+  const { endpoint: named, newId = false } = options;
+  if (named !== undefined && !endpoints.some(({ id }) => id === named)) {
+    throw new RelayError(
+      "not_found",
+      `no endpoint "${named}" in the config${suggest(
+        named,
+        endpoints.map(({ id }) => id),
+      )}`,
+    );
   }
-  if (options.id !== undefined) {
-    const endpoints = await endpointsFor(store, config, await store.event(options.id), options);
-    if (endpoints.length === 0) throw new RelayError("conflict", noEndpoint(options.id, options));
-    for (const endpoint of endpoints) yield await replay(store, options.id, endpoint, options, now());
-    return;
+  const event = await store.event(eventId);
+  const meant = await endpointsFor(store, endpoints, event, options);
+  if (meant.length === 0) throw new RelayError("conflict", noEndpoint(eventId, options));
+  const replayed: Replayed[] = [];
+  for (const { id: endpoint, order } of meant) {
+    const { id: deliveryId } = await store.replay(eventId, { endpoint, ordered: order === "video", newId }, now);
+    replayed.push({ eventId, endpoint, deliveryId });
   }
-  if (options.since === undefined) {
-    throw new RelayError("usage", "name an event, or the time since when events are replayed");
-  }
-  const { types = [] } = options;
-  // The end is fixed now (`until` itself is excluded): events that come in meanwhile are not replayed.
-  const range = { since: options.since, until: options.until ?? now() + 1 };
-  for (const id of await collectMatching(store, types, range)) {
-    const event = await store.event(id);
-    if (types.length > 0 && !topicMatches(types, topicOfStored(event))) continue;
-    for (const endpoint of await endpointsFor(store, config, event, options)) {
-      yield await replay(store, id, endpoint, options, now()).catch((error) => ({
-        eventId: id,
-        endpoint: endpoint.id,
-        deliveryId: null,
-        error: errorLine(error),
-      }));
-    }
-  }
-}
-
-/**
- * The ids of events that may be of these types, oldest first. One exact type is the store's own filter; notices are in no list
- * without one.
- */
-async function collectMatching(
-  store: Store,
-  types: string[],
-  range: { since: number; until: number },
-): Promise<string[]> {
-  const isExact = types.length === 1 && !types[0]!.includes("*");
-  const notices = NOTICES.filter((type) => topicMatches(types, type));
-  const ids: string[] = [];
-  for (const type of isExact ? types : [undefined, ...notices]) {
-    ids.push(...(await collectIds((page) => store.events(page), { ...range, type })));
-  }
-  return ids.sort();
-}
-
-/** What patterns are matched against. A notice has a name of its own, which no event of the provider's can have. */
-function topicOfStored(event: StoredEvent): string {
-  return event.dialect === "notice" && event.type !== null ? event.type : topicOf(event);
-}
-
-async function replay(store: Store, eventId: string, endpoint: Endpoint, options: ReplayOptions, now: number) {
-  const to = { endpoint: endpoint.id, ordered: endpoint.order === "video", newId: options.newId ?? false };
-  const { id } = await store.replay(eventId, to, now);
-  return { eventId, endpoint: endpoint.id, deliveryId: id, error: null };
+  return replayed;
 }
 
 async function endpointsFor(
   store: Store,
-  { endpoints }: Pick<Config, "endpoints">,
+  endpoints: Endpoint[],
   event: StoredEvent,
-  options: ReplayOptions,
+  { endpoint, onlyDead }: ReplayOptions,
 ): Promise<Endpoint[]> {
-  const named = endpoints.filter(({ id }) => options.endpoint === undefined || id === options.endpoint);
-  const isMeant = options.id !== undefined && options.endpoint !== undefined;
   const { context, videoId } = event;
   const subject = { topic: topicOfStored(event), context, videoId };
-  const wanted = isMeant ? named : named.filter((endpoint) => wants(endpoint, subject));
-  if (!options.onlyDead) return wanted;
+  const wanted = endpoints.filter((one) => (endpoint === undefined ? wants(one, subject) : one.id === endpoint));
+  if (!onlyDead) return wanted;
   const dead = await deadEndpoints(store, event.id);
   return wanted.filter(({ id }) => dead.has(id));
 }

@@ -9,6 +9,7 @@ export function formatSize(bytes: number): string {
 
 const PLURAL = {
   event: "events",
+  delivery: "deliveries",
   medium: "media",
   copy: "copies",
   "refused body": "refused bodies",

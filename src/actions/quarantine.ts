@@ -1,9 +1,8 @@
 import { isUtf8 } from "node:buffer";
-import { errorLine } from "../errors.ts";
 import type { Store } from "../store/store.ts";
 import { shortTime } from "./format.ts";
 import { quarantinedJson } from "./json.ts";
-import { collectIds, list, type Selection, walk } from "./list.ts";
+import { list, walk } from "./list.ts";
 
 export const quarantine = list({
   filters: {
@@ -54,15 +53,4 @@ export async function reprocess(store: Store, accept: AcceptBytes, quarantineId:
   const { id, status } = await accept(body, sourceAddress, receivedAt, { late: true });
   await store.dropQuarantined(quarantineId);
   return { quarantineId, id, status };
-}
-
-/** Takes in all that match, in the order in which they came; what cannot be taken in is a row with its error, and stays. */
-export async function* reprocessAll(
-  store: Store,
-  accept: AcceptBytes,
-  filter: Selection<typeof quarantine.filters>,
-): AsyncGenerator<Reprocessed | { quarantineId: string; error: string }> {
-  for (const quarantineId of await collectIds((page) => store.quarantined(page), filter)) {
-    yield await reprocess(store, accept, quarantineId).catch((error) => ({ quarantineId, error: errorLine(error) }));
-  }
 }

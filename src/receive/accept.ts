@@ -2,6 +2,7 @@ import { RelayError } from "../errors.ts";
 import type { DeliveryJob } from "../model/delivery.ts";
 import { LEASE } from "../model/job.ts";
 import type { Accepted, Store } from "../store/store.ts";
+import { parseEvent } from "../wochit/event.ts";
 import { decodeByLook } from "./decode.ts";
 
 export type Accept = (
@@ -52,17 +53,21 @@ export function createAccept({ store, workers }: { store: Pick<Store, "accept">;
  */
 export function createAcceptKept(options: { store: Pick<Store, "accept"> }): Accept {
   const accept = createAccept(options);
-  return async (body, sourceAddress, receivedAt, how) => {
-    let bytes = body;
-    for (let layer = 0; ; layer++) {
-      try {
-        return await accept(bytes, sourceAddress, receivedAt, how);
-      } catch (error) {
-        const isNoJson = error instanceof RelayError && error.code === "invalid_json";
-        const decoded = isNoJson && layer < MAX_LAYERS ? await decodeByLook(bytes, MAX_UNPACKED) : null;
-        if (decoded === null) throw error;
-        bytes = decoded;
-      }
+  return async (body, ...rest) => accept(await decodeKept(body), ...rest);
+}
+
+/** The bytes of the event that a refused body holds. RelayError("invalid_json" or "invalid_event"): it holds none. */
+export async function decodeKept(body: Uint8Array): Promise<Uint8Array> {
+  let bytes = body;
+  for (let layer = 0; ; layer++) {
+    try {
+      parseEvent(bytes);
+      return bytes;
+    } catch (error) {
+      const isNoJson = error instanceof RelayError && error.code === "invalid_json";
+      const decoded = isNoJson && layer < MAX_LAYERS ? await decodeByLook(bytes, MAX_UNPACKED) : null;
+      if (decoded === null) throw error;
+      bytes = decoded;
     }
-  };
+  }
 }

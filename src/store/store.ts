@@ -23,6 +23,7 @@ import type { Video, VideoState } from "../model/video.ts";
 import type { TargetPlace } from "../targets/table.ts";
 import type { Backups } from "./backups.ts";
 import type { StoreSettings } from "./settings.ts";
+import type { TaskVerbs } from "./tasks.ts";
 
 /** The bytes of an event, as they were received. */
 export type Received = {
@@ -91,7 +92,7 @@ export type Counts = {
  * Verbs that write reject with RelayError("store_unavailable") when the engine could not commit for ten seconds.
  * `verbs.ts` says of each how it is run.
  */
-export type StoreVerbs = {
+export type StoreVerbs = TaskVerbs & {
   /**
    * Reads an event, and stores it, its mapping, media and jobs in one transaction, or counts it on the event it repeats.
    * RelayError("invalid_json" or "invalid_event"): it is none, and nothing was stored.

@@ -92,6 +92,18 @@ export const storeVerbs = {
   quarantinedBody: read,
   dropQuarantined: write,
 
+  countMatching: longRead,
+  createTask: write,
+  confirmTask: write,
+  claimTask: lease,
+  renewTask: lease,
+  taskPiece: longRead,
+  workTask: write,
+  failTask: write,
+  task: read,
+  tasks: longRead,
+  cancelTask: write,
+
   epoch: read,
   counts: longRead,
   mediaSecret: write,

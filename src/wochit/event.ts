@@ -1,6 +1,6 @@
 import { hash } from "node:crypto";
 import { RelayError } from "../errors.ts";
-import type { ProviderEvent } from "../model/event.ts";
+import type { Dialect, ProviderEvent } from "../model/event.ts";
 import type { AnnouncedLink, MediaKind } from "../model/medium.ts";
 import { compactValue, type Member, readMembers } from "./json-members.ts";
 import { identityOf } from "./link-identity.ts";
@@ -56,6 +56,15 @@ export function parseEvent(body: Uint8Array): ProviderEvent {
 export function topicOf({ type, failure }: Pick<ProviderEvent, "type" | "failure">): string {
   if (type === null) return failure ? "video.failed" : "unknown";
   return type.startsWith("relay.") ? "unknown" : type;
+}
+
+/** The same of a stored event. A notice has a name of its own, which no event of the provider's can have. */
+export function topicOfStored({
+  dialect,
+  type,
+  failure,
+}: Pick<ProviderEvent, "type" | "failure"> & { dialect: Dialect }): string {
+  return dialect === "notice" && type !== null ? type : topicOf({ type, failure });
 }
 
 function decode(body: Uint8Array): string {

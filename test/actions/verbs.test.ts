@@ -1,14 +1,17 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { cancelDeliveries, deliveries, retryDeliveries, showDelivery } from "../../src/actions/deliveries.ts";
+import { showDelivery } from "../../src/actions/deliveries.ts";
 import { listEndpoints, pauseEndpoint, resumeEndpoint } from "../../src/actions/endpoints.ts";
-import { events, type ReplayOptions, replayEvents, showEvent } from "../../src/actions/events.ts";
+import { events, type ReplayOptions, replayEvent, showEvent } from "../../src/actions/events.ts";
 import { collect, type Sources } from "../../src/actions/list.ts";
-import { reprocess, reprocessAll, showQuarantined } from "../../src/actions/quarantine.ts";
+import { reprocess, showQuarantined } from "../../src/actions/quarantine.ts";
 import { readStatus } from "../../src/actions/status.ts";
 import { importContexts } from "../../src/actions/videos.ts";
+import type { TaskWish } from "../../src/model/task.ts";
 import { createAccept } from "../../src/receive/accept.ts";
+import { settingsOf } from "../../src/store/settings.ts";
 import { openSeeded, ready, type Seeded } from "../support/seeded.ts";
+import { makeTask, workTask } from "../support/tasks.ts";
 
 const HOUR = 3_600_000;
 
@@ -17,25 +20,25 @@ function sources({ store, config }: Pick<Seeded, "store" | "config">): Sources {
   return { store, config, openLink: async () => () => null };
 }
 
-function replay({ store, config }: Seeded, wish: ReplayOptions) {
-  return collect(replayEvents(store, config, wish, Date.now));
+function replay({ store, config }: Seeded, id: string, options: ReplayOptions = {}) {
+  return replayEvent(store, config, id, options, Date.now());
 }
 
 test("one event is replayed to every endpoint that asks for it, or to the one that is named", async (t) => {
   const seeded = await openSeeded(t);
   const id = await seeded.take({ type: "draft.new", wochitVideoId: "v1" });
   assert.deepEqual(
-    (await replay(seeded, { id })).map(({ eventId, endpoint }) => [eventId, endpoint]),
+    (await replay(seeded, id)).map(({ eventId, endpoint }) => [eventId, endpoint]),
     [[id, "app"]],
   );
   assert.deepEqual(
-    (await replay(seeded, { id, endpoint: "archive" })).map(({ endpoint }) => endpoint),
+    (await replay(seeded, id, { endpoint: "archive" })).map(({ endpoint }) => endpoint),
     ["archive"],
     "named, it gets what it did not ask for",
   );
-  await assert.rejects(replay(seeded, { id, endpoint: "nobody" }), { code: "not_found" });
-  await assert.rejects(replay(seeded, { id: "evt_nothing" }), { code: "not_found" });
-  await assert.rejects(replay(seeded, { id, onlyDead: true }), { code: "conflict" });
+  await assert.rejects(replay(seeded, id, { endpoint: "nobody" }), { code: "not_found" });
+  await assert.rejects(replay(seeded, "evt_nothing"), { code: "not_found" });
+  await assert.rejects(replay(seeded, id, { onlyDead: true }), { code: "conflict" });
 });
 
 test("a replay asks anew who wants an event, by today's config and the event's context", async (t) => {
@@ -49,85 +52,59 @@ test("a replay asks anew who wants an event, by today's config and the event's c
   const [app, archive] = config.endpoints;
   const filter = { context: ["page-*"], videoId: null };
   const today = {
+    ...config,
     endpoints: [
       { ...app!, events: ["*", "!draft.new"] },
       { ...archive!, events: ["*"], filter },
     ],
   };
-  const replayed = async (wish: ReplayOptions) =>
-    (await collect(replayEvents(store, today, wish, Date.now))).map(({ eventId, endpoint }) => [eventId, endpoint]);
-  const wanted = [
+  store.configure(settingsOf(today));
+  const replayed = async (wish: Partial<TaskWish>) => {
+    const id = await makeTask(store, { verb: "replay", filter: { since: 0 }, ...wish }, Date.now());
+    return (await workTask(store, id, Date.now)).items.map(({ id, endpoint }) => [id, endpoint]);
+  };
+  assert.deepEqual(await replayed({ onlyDead: true }), [
+    [mapped, "app"],
+    [none, "app"],
+  ]);
+  assert.deepEqual(await replayed({}), [
     [page, "archive"],
     [mapped, "app"],
     [mapped, "archive"],
     [none, "app"],
-  ];
-  assert.deepEqual(await replayed({ since: 0, onlyDead: true }), [
-    [mapped, "app"],
-    [none, "app"],
   ]);
-  assert.deepEqual(await replayed({ since: 0 }), wanted);
-  assert.deepEqual(await replayed({ since: 0, endpoint: "archive" }), [
+  assert.deepEqual(await replayed({ filter: { endpoint: "archive" } }), [
     [page, "archive"],
     [mapped, "archive"],
   ]);
-  assert.deepEqual(await replayed({ id: page }), [[page, "archive"]]);
-  assert.deepEqual(
-    await replayed({ id: page, endpoint: "app" }),
-    [[page, "app"]],
-    "named, it gets what it does not want",
-  );
-  assert.deepEqual(await replayed({ id: none, endpoint: "archive" }), [[none, "archive"]]);
+  const one = async (id: string, options: ReplayOptions = {}) =>
+    (await replayEvent(store, today, id, options, Date.now())).map(({ eventId, endpoint }) => [eventId, endpoint]);
+  assert.deepEqual(await one(page), [[page, "archive"]]);
+  assert.deepEqual(await one(page, { endpoint: "app" }), [[page, "app"]], "named, it gets what it does not want");
+  assert.deepEqual(await one(none, { endpoint: "archive" }), [[none, "archive"]]);
   const narrow = { endpoints: [{ ...app!, filter }] };
-  await assert.rejects(collect(replayEvents(store, narrow, { id: none }, Date.now)), /no endpoint wants .* --endpoint/);
+  await assert.rejects(replayEvent(store, narrow, none, {}, Date.now()), /no endpoint wants .* --endpoint/);
 });
 
-test("a range is replayed oldest first, by time, type and endpoint, and needs a beginning", async (t) => {
+test("only where it is dead, and was not delivered since, one event is replayed when asked so", async (t) => {
   const seeded = await openSeeded(t);
-  const now = Date.now();
-  const ids: string[] = [];
-  for (const [at, type] of ["video.ready", "draft.new", "draft.update", "video.delete"].entries()) {
-    ids.push(await seeded.take({ type, wochitVideoId: "v1" }, now - (4 - at) * HOUR));
-  }
-  await assert.rejects(replay(seeded, {}), { code: "usage" });
-  const replayed = async (wish: ReplayOptions) =>
-    (await replay(seeded, { endpoint: "app", ...wish })).map(({ eventId }) => ids.indexOf(eventId));
-  assert.deepEqual(await replayed({ since: 0 }), [0, 1, 2, 3]);
-  // The time of an event is when it was committed; these all were just now.
-  assert.deepEqual(await replayed({ since: now + HOUR, until: now + 2 * HOUR }), []);
-  assert.deepEqual(await replayed({ since: 0, types: ["draft.*"] }), [1, 2]);
-  assert.deepEqual(await replayed({ since: 0, types: ["video.ready", "video.delete"] }), [0, 3]);
-  assert.deepEqual(await replayed({ since: 0, types: ["video.delete"] }), [3]);
-  const everywhere = await replay(seeded, { since: 0 });
-  assert.equal(everywhere.filter(({ endpoint }) => endpoint === "archive").length, 2);
-});
-
-test("only what is dead, and was not delivered since, is replayed when asked so", async (t) => {
-  const seeded = await openSeeded(t);
-  const first = await seeded.take(ready("v1"));
-  const second = await seeded.take(ready("v2"));
+  const id = await seeded.take(ready("v1"));
   await seeded.deliver("app", "dead");
   await seeded.deliver("archive", "delivered");
-  const third = await seeded.take(ready("v3"));
-  await seeded.deliver("app", "delivered");
-  const dead = { since: 0, onlyDead: true };
+  const dead = () => replay(seeded, id, { onlyDead: true });
   assert.deepEqual(
-    (await replay(seeded, dead)).map(({ eventId, endpoint }) => [eventId, endpoint]),
-    [
-      [first, "app"],
-      [second, "app"],
-    ],
+    (await dead()).map(({ endpoint }) => endpoint),
+    ["app"],
   );
   await seeded.deliver("app", "delivered");
-  assert.deepEqual(await replay(seeded, dead), []);
-  assert.ok(third);
+  await assert.rejects(dead(), { code: "conflict" });
 });
 
 test("a replay is a new delivery of the same message", async (t) => {
   const seeded = await openSeeded(t);
   const id = await seeded.take(ready("v1"));
   await seeded.deliver("app", "delivered");
-  const [same] = await replay(seeded, { id, endpoint: "app" });
+  const [same] = await replay(seeded, id, { endpoint: "app" });
   const [job] = (
     await seeded.store.claimDeliveries({
       now: Date.now(),
@@ -139,54 +116,6 @@ test("a replay is a new delivery of the same message", async (t) => {
   assert.equal(job?.id, same?.deliveryId);
   assert.equal(job?.messageId, id);
   assert.equal(job?.replay, true);
-});
-
-test("the dead deliveries of an endpoint are retried, oldest first; without a filter nothing is", async (t) => {
-  const seeded = await openSeeded(t);
-  for (const video of ["v1", "v2", "v3"]) await seeded.take(ready(video));
-  await seeded.deliver("app", "dead");
-  await assert.rejects(collect(retryDeliveries(seeded.store, {}, Date.now)), { code: "usage" });
-  const done = await collect(retryDeliveries(seeded.store, { endpoint: "app" }, Date.now));
-  assert.equal(done.length, 3);
-  assert.deepEqual(
-    [...done].sort((a, b) => a.id.localeCompare(b.id)),
-    done,
-  );
-  const states = async () =>
-    (await collect(deliveries.rows(sources(seeded), { limit: 10, endpoint: "app" }))).map(({ state }) => state);
-  assert.deepEqual(await states(), ["pending", "pending", "pending"]);
-  const canceled = await collect(cancelDeliveries(seeded.store, { endpoint: "app" }, Date.now));
-  assert.equal(canceled.length, 3);
-  const newestFirst = (await collect(deliveries.rows(sources(seeded), { limit: 10, endpoint: "app" }))).map(
-    ({ id }) => id,
-  );
-  assert.deepEqual(
-    canceled.map(({ id }) => id),
-    newestFirst,
-    "the newest first: the next of a lane is not released on the way",
-  );
-  assert.deepEqual(await states(), ["canceled", "canceled", "canceled"]);
-});
-
-test("all of an endpoint are canceled: what waits, what has lost its lease, and what runs when it has ended", async (t) => {
-  const seeded = await openSeeded(t);
-  const { store, take } = seeded;
-  for (const video of ["v1", "v2", "v3"]) await take(ready(video));
-  const claim = (leaseFor: number) =>
-    store.claimDeliveries({ endpoint: "app", now: Date.now(), limit: 1, leaseFor }).then(({ jobs }) => jobs);
-  const [[running], [lapsed]] = [await claim(60_000), await claim(0)];
-  const done = await collect(cancelDeliveries(store, { endpoint: "app" }, Date.now));
-  assert.deepEqual(
-    done.map(({ error }) => error),
-    [null, null, null],
-  );
-  const stateOf = async (id: string) => (await store.delivery(id)).state;
-  assert.deepEqual([await stateOf(running!.id), await stateOf(lapsed!.id)], ["running", "canceled"]);
-  await store.renew(running!, 0);
-  const states = (await collect(deliveries.rows(sources(seeded), { limit: 10, endpoint: "app" }))).map(
-    ({ state }) => state,
-  );
-  assert.deepEqual(states, ["canceled", "canceled", "canceled"]);
 });
 
 test("lists are walked beyond one page, newest first", async (t) => {
@@ -269,9 +198,6 @@ test("a refused body becomes an event and leaves the quarantine; one that is non
   assert.deepEqual([event.videoId, event.receivedAt, event.sourceAddress], ["v1", 1_000, "203.0.113.9"]);
   await assert.rejects(reprocess(store, accept, broken.id), { code: "invalid_json" });
 
-  const results = await collect(reprocessAll(store, accept, { reason: "source" }));
-  assert.equal(results.length, 1);
-  assert.ok("error" in results[0]!);
   assert.deepEqual(
     (await store.quarantined({ limit: 10 })).map((kept) => kept.id),
     [odd.id, broken.id],

@@ -658,15 +658,17 @@ test("a worker delivers all that is due, never more at once than the endpoint's 
   assert.equal(new Set(received.map(({ headers }) => headers["webhook-id"])).size, 60);
 });
 
-test("an attempt that told media as pending settles with them, once it is answered, and only an enriched one", async (t) => {
+test("an attempt that told media as pending settles with them, once it is delivered, and only an enriched one", async (t) => {
   const { settle } = await setUp(t, ok);
   const pending = async (job: Partial<DeliveryJob>) => (await settle(job)).pending;
   assert.deepEqual(await pending({ media: [MEDIUM] }), [{ mediumId: "med_1", status: "pending" }]);
   assert.deepEqual(await pending({ media: [{ ...MEDIUM, state: "mirrored", target: "tgt_1", key: "k" }] }), []);
   const verbatim = await setUp(t, ok, { body: "verbatim" });
   assert.deepEqual((await verbatim.settle({ media: [MEDIUM] })).pending, []);
-  const dumb = await setUp(t, () => {}, { timeout: 100 });
-  assert.deepEqual((await dumb.settle({ media: [MEDIUM] })).pending, []);
+  for (const answer of [status(500), (() => {}) as Answer]) {
+    const failing = await setUp(t, answer, { timeout: 500 });
+    assert.deepEqual((await failing.settle({ media: [MEDIUM] })).pending, []);
+  }
 });
 
 test("a notice goes out signed like any message, to a verbatim endpoint too, and settles without pending media", async (t) => {

@@ -51,6 +51,7 @@ const OWN_ANSWER = [
 /** The same for one that was asked to wait for a minute. */
 const ASKED_TO_WAIT = [...[POST, CLAIM_B, answers(500, MINUTE), later(SECOND)], ...[...OUTAGE, CLAIM_B]];
 const AUTOSAVE: Command = { do: "post", type: "draft.update", v: "v" };
+const ABORTED: Command = { do: "settle", pick: 0, status: 422, abort: true };
 const fails = (after: number): Command[] => [later(after), { do: "claim", e: "a" }, answers(500)];
 
 /** Lists for mistakes that a random walk seldom meets. */
@@ -84,6 +85,14 @@ const LISTS: Partial<Record<Mistake, Command[]>> = {
   "a lease that runs out lets others of its lane pass": [
     ...[POST, POST, { do: "cancel", pick: 3 } as Command, CLAIM, { do: "retry", pick: 3 } as Command],
     ...[later(31 * SECOND), CLAIM],
+  ],
+  "a task that retries works in order of making": [
+    ...[POST, { do: "post", type: "video.ready", v: "w" } as Command, CLAIM_B, ...times(2, ABORTED)],
+    ...[{ do: "replay", pick: 1, e: "b" } as Command, CLAIM_B, ABORTED],
+    ...[
+      { do: "task", verb: "retry", e: "b", size: 1 } as Command,
+      ...times(2, { do: "batch", verb: "retry" } as Command),
+    ],
   ],
   "a late 410 pauses anew": [
     ...[POST, { do: "post", type: "video.ready", v: "w" } as Command, CLAIM, { do: "pause", e: "c" } as Command],

@@ -1,11 +1,4 @@
-import {
-  cancelDeliveries,
-  cancelDelivery,
-  deliveries,
-  retryDeliveries,
-  retryDelivery,
-  showDelivery,
-} from "../../actions/deliveries.ts";
+import { cancelDelivery, deliveries, retryDelivery, showDelivery } from "../../actions/deliveries.ts";
 import { shortTime } from "../../actions/format.ts";
 import type { AttemptJson, DeliveryJson } from "../../actions/json.ts";
 import type { Column } from "../../actions/list.ts";
@@ -13,7 +6,8 @@ import type { Command, CommandGroup } from "../command.ts";
 import { readLimit, showOptions } from "../options.ts";
 import { printOne, sayMore } from "../output/print.ts";
 import { openSources } from "../sources.ts";
-import { listCommand, verbCommand } from "../verbs.ts";
+import { manyCommand, rateOption } from "../tasks.ts";
+import { listCommand } from "../verbs.ts";
 
 const list = listCommand(deliveries, {
   name: "deliveries list",
@@ -44,38 +38,38 @@ const show: Command = {
   },
 };
 
-const ofDeliveries = { noun: "a delivery", filters: deliveries.filters };
+const ofDeliveries = { noun: "delivery", filters: deliveries.filters } as const;
 
 const outcome = (done: string) => (delivery: DeliveryJson) => {
   const when = delivery.state === "running" ? " as soon as its attempt ends, unless that succeeds" : "";
-  return { value: delivery, text: `${delivery.id} ${done}${when}` };
+  return { rows: [delivery], text: `${delivery.id} ${done}${when}` };
 };
 
-const retry = verbCommand({
+const retry = manyCommand({
+  ...ofDeliveries,
   name: "deliveries retry",
   summary: "attempts a delivery at once, with a fresh budget of attempts",
-  help: `Either one delivery, or all of an endpoint, an event or a video (the dead ones, unless --state says otherwise). It is
-sent in its place, before later ones of its video that still wait:
-  wochit-relay deliveries retry --endpoint cms --state dead`,
-  ...ofDeliveries,
-  done: "retried",
-  one: ({ store }, id, now) => retryDelivery(store, id, now).then(outcome("retried")),
-  many: ({ store }, filter, now) => retryDeliveries(store, filter, now),
-  describe: ({ id }) => id,
+  help: `Either one delivery, or all that the filters match (the dead ones, unless --state says otherwise), the oldest event first.
+Each is sent in its place, before later ones of its video that still wait. Many are a task ("tasks list"), which the relay works
+and which survives its restart; what changes meanwhile is left out:
+  wochit-relay deliveries retry --endpoint cms --since 1d --dry-run`,
+  verb: "retry",
+  options: rateOption,
+  toOne: ({ store }, id, _, now) => retryDelivery(store, id, now).then(outcome("retried")),
+  wish: (filter) => ({ filter }),
 });
 
-const cancel = verbCommand({
+const cancel = manyCommand({
+  ...ofDeliveries,
   name: "deliveries cancel",
   summary: "gives a delivery up",
-  help: `Either one delivery, or all of an endpoint, an event or a video (all that have not ended, unless --state says
-otherwise). One that is being attempted is canceled when the attempt ends, unless that succeeds; one that ends before its turn
-is skipped and counted. An endpoint that has left the config keeps its deliveries until they are canceled.`,
-  ...ofDeliveries,
-  done: "canceled",
-  skipped: "had ended meanwhile",
-  one: ({ store }, id, now) => cancelDelivery(store, id, now).then(outcome("canceled")),
-  many: ({ store }, filter, now) => cancelDeliveries(store, filter, now),
-  describe: ({ id }) => id,
+  help: `Either one delivery, or all that the filters match (all that have not ended, unless --state says otherwise), the newest
+first, so that none is sent because an earlier one of its video has ended. One that is being attempted is canceled when the
+attempt ends, unless that succeeds. An endpoint that has left the config keeps its deliveries until they are canceled. Many are
+a task ("tasks list").`,
+  verb: "cancel",
+  toOne: ({ store }, id, _, now) => cancelDelivery(store, id, now).then(outcome("canceled")),
+  wish: (filter) => ({ filter }),
 });
 
 export const command: CommandGroup = {

@@ -1,11 +1,11 @@
 import { deliveries } from "../../actions/deliveries.ts";
-import { events, replayEvents, showEvent } from "../../actions/events.ts";
+import { events, replayEvent, showEvent } from "../../actions/events.ts";
 import { mediumColumns } from "../../actions/media.ts";
-import { RelayError } from "../../errors.ts";
 import type { Command, CommandGroup } from "../command.ts";
-import { commonOptions, rangeOptions, readLimit, readRange, showOptions } from "../options.ts";
-import { printMany, printOne, sayMore } from "../output/print.ts";
+import { readLimit, showOptions } from "../options.ts";
+import { printOne, sayMore } from "../output/print.ts";
 import { openSources } from "../sources.ts";
+import { manyCommand, rateOption } from "../tasks.ts";
 import { listCommand } from "../verbs.ts";
 
 const list = listCommand(events, { name: "events list", summary: "what came in, newest first" });
@@ -28,39 +28,41 @@ const show: Command = {
   },
 };
 
-const replay: Command = {
+const { type: _, ...otherFilters } = events.filters;
+
+const replay = manyCommand({
   name: "events replay",
   summary: "delivers stored events again",
-  positionals: "[ID]",
+  noun: "delivery",
+  verb: "replay",
+  filters: { ...otherFilters, endpoint: { value: "ID", help: "only to this endpoint" } },
   options: {
-    endpoint: { type: "string", short: "e", value: "ID", help: "only to this endpoint" },
     type: { type: "string", multiple: true, value: "TYPE", help: 'only events of this type ("draft.*" works too)' },
     "only-dead": { type: "boolean", help: "only where the last delivery is dead" },
     "new-id": { type: "boolean", help: "under a new webhook-id, for an app that lost what it had acknowledged" },
-    ...rangeOptions,
-    ...commonOptions,
+    ...rateOption,
   },
-  help: `Either one event, or every event since a time:
+  alsoOfOne: ["endpoint", "only-dead", "new-id"],
+  help: `Either one event, or all that the filters match, the oldest first, to the endpoints that want them by today's config; one
+event to one named endpoint is sent whatever the config says. Many are a task ("tasks list"), which the relay works and which
+survives its restart:
   wochit-relay events replay evt_1k800hr143c5p2qa0
-  wochit-relay events replay --since 2h --endpoint cms --only-dead`,
-  async run(program, args) {
-    const [id] = args.positionals;
-    const range = readRange(args, program.ports);
-    const types = args.texts("type");
-    if (id !== undefined && (range.since !== undefined || range.until !== undefined || types.length > 0)) {
-      throw new RelayError("usage", "name an event, or a range of events, not both");
-    }
-    const options = {
-      ...{ id, ...range, types, endpoint: args.text("endpoint") },
-      ...{ onlyDead: args.flag("only-dead"), newId: args.flag("new-id") },
-    };
-    const { store, config } = await openSources(program);
-    return printMany(program, args, replayEvents(store, config, options, program.ports.clock.now), {
-      done: "replayed",
-      describe: ({ eventId, endpoint }) => `${eventId} to ${endpoint}`,
-    });
+  wochit-relay events replay --since 2h --endpoint cms --only-dead
+  wochit-relay events replay --since 30d --endpoint new --rate 20`,
+  async toOne({ store, config }, id, args, now) {
+    const options = { endpoint: args.text("endpoint"), onlyDead: args.flag("only-dead"), newId: args.flag("new-id") };
+    const rows = await replayEvent(store, config, id, options, now);
+    return { rows, text: `${rows.length} replayed` };
   },
-};
+  wish(filter, args) {
+    const types = args.texts("type");
+    return {
+      filter: { ...filter, ...(types.length > 0 && { types }) },
+      onlyDead: args.flag("only-dead"),
+      newId: args.flag("new-id"),
+    };
+  },
+});
 
 export const command: CommandGroup = {
   name: "events",

@@ -1,4 +1,4 @@
-import { quarantine, reprocess, reprocessAll, showQuarantined } from "../../actions/quarantine.ts";
+import { quarantine, reprocess, showQuarantined } from "../../actions/quarantine.ts";
 import { createAcceptKept } from "../../receive/accept.ts";
 import type { Command, CommandGroup } from "../command.ts";
 import { commonOptions } from "../options.ts";
@@ -6,7 +6,8 @@ import { print } from "../output/print.ts";
 import { renderFields } from "../output/table.ts";
 import { harmless } from "../output/terminal-text.ts";
 import { openSources } from "../sources.ts";
-import { listCommand, verbCommand } from "../verbs.ts";
+import { manyCommand, rateOption } from "../tasks.ts";
+import { listCommand } from "../verbs.ts";
 
 const list = listCommand(quarantine, { name: "quarantine list", summary: "what was refused, newest first" });
 
@@ -29,21 +30,23 @@ const show: Command = {
   },
 };
 
-const again = verbCommand({
+const again = manyCommand({
   name: "quarantine reprocess",
   summary: "takes a refused body in as if it had been allowed",
-  help: `Either one body, or all of a reason, for example after the provider's addresses have changed:
+  help: `Either one body, or as a task all that the filters match, for example after the provider's addresses have changed:
   wochit-relay quarantine reprocess --reason source --since 1d`,
-  noun: "a refused body",
+  noun: "refused body",
   filters: quarantine.filters,
-  needs: "reason",
-  done: "taken in",
-  async one(from, id) {
+  verb: "reprocess",
+  options: rateOption,
+  async toOne(from, id) {
     const value = await reprocess(from.store, createAcceptKept(from), id);
-    return { value, text: `${id} is ${value.id} now${value.status === "duplicate" ? ", which it repeats" : ""}` };
+    return {
+      rows: [value],
+      text: `${id} is ${value.id} now${value.status === "duplicate" ? ", which it repeats" : ""}`,
+    };
   },
-  many: (from, filter) => reprocessAll(from.store, createAcceptKept(from), filter),
-  describe: ({ quarantineId }) => quarantineId,
+  wish: (filter) => ({ filter }),
 });
 
 export const command: CommandGroup = {

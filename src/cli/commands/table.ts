@@ -16,6 +16,7 @@ export const commands: CommandTable = {
   videos: () => import("./videos.ts"),
   contexts: () => import("./contexts.ts"),
   media: () => import("./media.ts"),
+  tasks: () => import("./tasks.ts"),
   quarantine: () => import("./quarantine.ts"),
   secret: () => import("./secret.ts"),
   "verify-signature": () => import("./verify-signature.ts"),

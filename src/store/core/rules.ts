@@ -23,6 +23,8 @@ import * as transfers from "./media/transfers.ts";
 import * as uploads from "./media/uploads.ts";
 import { countAll } from "./rows/counts.ts";
 import * as meta from "./rows/meta.ts";
+import * as taskRows from "./tasks/rows.ts";
+import { taskWorks } from "./tasks/works.ts";
 import { about, type Job, job, type Tx } from "./tx.ts";
 
 /** Verbs that an engine answers in its own way. */
@@ -51,6 +53,7 @@ export const createRules = (settings: StoreSettings): Omit<Works<StoreVerbs, typ
     job(async (tx) => {
       let freed = 0;
       for (const holder of HOLDERS) freed += await holder.freeLeases(tx, now);
+      taskRows.freeLeases(tx, now);
       return freed;
     }),
 
@@ -81,10 +84,12 @@ export const createRules = (settings: StoreSettings): Omit<Works<StoreVerbs, typ
     job(async (tx) => {
       meta.setSeenTime(tx, now);
       for (const holder of HOLDERS) await holder.bringForward(tx, by, now);
+      taskRows.bringForward(tx, by);
     }),
   seenAt: (now) =>
     job(async (tx) => {
       for (const holder of HOLDERS) await holder.mendDue(tx, now);
+      taskRows.mendDue(tx, now);
       return meta.replaceSeenTime(tx, now);
     }),
 
@@ -123,6 +128,8 @@ export const createRules = (settings: StoreSettings): Omit<Works<StoreVerbs, typ
   quarantined: (wish) => job((tx) => quarantine.list(tx, wish)),
   quarantinedBody: (id) => job((tx) => quarantine.show(tx, id)),
   dropQuarantined: (id) => job((tx) => quarantine.drop(tx, id)),
+
+  ...taskWorks((received) => accepting(received, settings)),
 
   epoch: () => job(meta.readEpoch),
   counts: () => job(countAll),

@@ -18,8 +18,13 @@ export type Command =
   | { do: "pause" | "resume" | "remove" | "return"; e: string }
   | { do: "retry" | "cancel" | "cancel running"; pick: number }
   | { do: "replay"; pick: number; e: string; newId?: true }
+  | { do: "task"; verb: TaskVerb; e: string; size: number; newId?: true }
+  | { do: "batch" | "cancel task"; verb: TaskVerb }
   | { do: "forget"; v: string }
   | { do: "restart" | "backup" | "restore" };
+
+type TaskVerb = "retry" | "cancel" | "replay";
+const TASK_VERBS: TaskVerb[] = ["retry", "retry", "cancel", "replay"];
 
 export const VIDEOS = ["v", "w", "x"];
 
@@ -100,6 +105,9 @@ export function commandsOf(seed: number, length: number): Command[] {
       [1, { do: "backup" }],
       [3, { do: "pass", ms: one([SECOND, 31 * SECOND, 5 * MINUTE, 2 * HOUR, 2 * DAY]) }],
       [2, { do: "give back", pick }],
+      [2, { do: "task", verb: one(TASK_VERBS), e, size: 1 + below(3), ...(isOneIn(2) && { newId: true }) }],
+      [4, { do: "batch", verb: one(TASK_VERBS) }],
+      [0.5, { do: "cancel task", verb: one(TASK_VERBS) }],
     ];
     const table: [number, Command][] = [
       [posts, post()],

@@ -90,6 +90,11 @@ export const MISTAKES = [
   "a replay is superseded",
   "what a replay has delivered stays dead",
   "a message that is not wanted is sent again",
+  "a task acts on what has changed",
+  "a task takes what is newer than itself",
+  "a task that cancels works oldest first",
+  "a task that retries works in order of making",
+  "a task that is canceled goes on",
 ] as const;
 export type Mistake = (typeof MISTAKES)[number];
 
@@ -130,6 +135,8 @@ type Delivery = {
   claim: number;
   leaseUntil: number;
   isAside: boolean;
+  /** Grows whenever it ends or is retried. */
+  generation: number;
   log: (number | null)[];
 };
 type Breaker = {
@@ -149,6 +156,19 @@ type Endpoint = {
   breaker: Breaker;
 };
 
+/** What a task has still to do: what matched when it was made, and how that stood; in order. */
+type Todo = { at: number; generation: number };
+type Task = {
+  verb: "retry" | "cancel" | "replay";
+  endpoint: string;
+  size: number;
+  newId: boolean;
+  todo: Todo[];
+  isOpen: boolean;
+  done: number;
+  failed: number;
+};
+
 type Kept = {
   epoch: number;
   events: Event[];
@@ -156,6 +176,7 @@ type Kept = {
   /** By video: the last sequence, and whether anything came since it was erased. */
   videos: Map<string, { sequence: number; hasMore: boolean }>;
   endpoints: Map<string, Endpoint>;
+  tasks: Task[];
 };
 
 export type SeenDelivery = {
@@ -170,7 +191,7 @@ export type SeenDelivery = {
 
 export class DeliveryModel {
   now = START;
-  #kept: Kept = { epoch: 0, events: [], deliveries: [], videos: new Map(), endpoints: new Map() };
+  #kept: Kept = { epoch: 0, events: [], deliveries: [], videos: new Map(), endpoints: new Map(), tasks: [] };
   #backup: Kept | null = null;
   /** Claims, and the ids that replays ask for, are never given twice, also after a restore. */
   #claims = 0;
@@ -249,9 +270,10 @@ export class DeliveryModel {
     return event;
   }
 
-  replay(event: number, endpoint: string, withNewId: boolean): boolean {
+  replay(event: number, endpoint: string, withNewId: boolean, newId = `${this.#newIds + 1}`): boolean {
     if (this.#kept.events[event]!.isErased) return false;
-    this.#add(event, endpoint, withNewId ? `new ${++this.#newIds}` : "same", null, this.#kept.events[event]!.type);
+    this.#newIds++;
+    this.#add(event, endpoint, withNewId ? `new ${newId}` : "same", null, this.#kept.events[event]!.type);
     this.#turns();
     return true;
   }
@@ -273,7 +295,7 @@ export class DeliveryModel {
         leaseUntil: 0,
       },
       ...{ spent: 0, waited: 0, wait: 0, scheduled: this.now, hint: 0, triedAt: null, failedBy: null, isProbe: false },
-      ...{ isAside: false, supersededBy: null, log: [] },
+      ...{ isAside: false, generation: 0, supersededBy: null, log: [] },
     };
     this.#kept.deliveries.push(d);
     return d;
@@ -490,6 +512,7 @@ export class DeliveryModel {
     Object.assign(d, { state: "pending", isAside: isBeside, gateAt: hasPassed ? null : d.gateAt, leadsSince: null });
     Object.assign(d, { due: this.now, scheduled: this.now, hint: 0, wait: 0, waited: 0, failedBy: null });
     if (!keeps) Object.assign(d, { attempts: 0, spent: 0 });
+    d.generation++;
     this.#turns();
     return true;
   }
@@ -510,6 +533,79 @@ export class DeliveryModel {
     const runs = state === "running" && isLeased;
     if (runs && this.#mistake !== "canceled while it runs, it ends at once") d.isCanceled = true;
     else this.#end(d, "canceled");
+  }
+
+  /** Takes what matches now, and how that stands. False: one of the verb has not ended, or there is no such endpoint. */
+  task({ verb, endpoint, size, newId }: Pick<Task, "verb" | "endpoint" | "size" | "newId">): boolean {
+    if (this.#openTask(verb) || (verb === "replay" && !this.isConfigured(endpoint))) return false;
+    const todo = this.#matching(verb, endpoint);
+    this.#kept.tasks.push({ verb, endpoint, size, newId, todo, isOpen: true, done: 0, failed: 0 });
+    return true;
+  }
+
+  #openTask(verb: Task["verb"]): Task | undefined {
+    return this.#kept.tasks.find((task) => task.verb === verb && task.isOpen);
+  }
+
+  #matching(verb: Task["verb"], endpoint: string): Todo[] {
+    if (verb === "replay") return this.#kept.events.map((_, at) => ({ at, generation: 0 }));
+    const { deliveries } = this.#kept;
+    const found = deliveries.filter(
+      (d) => d.endpoint === endpoint && (verb === "retry" ? d.state === "dead" : !isSettled(d)),
+    );
+    // In order of the lanes; a cancel works against it, so that nothing is released on the way.
+    if (this.#mistake !== "a task that retries works in order of making" || verb === "cancel")
+      found.sort((a, b) => a.event - b.event || deliveries.indexOf(a) - deliveries.indexOf(b));
+    if (verb === "cancel" && this.#mistake !== "a task that cancels works oldest first") found.reverse();
+    return found.map((d) => ({ at: deliveries.indexOf(d), generation: d.generation }));
+  }
+
+  /** Works as many as its size allows; one that finds fewer has ended. False: there is no open task of the verb. */
+  batch(verb: Task["verb"]): boolean {
+    const task = this.#openTask(verb);
+    if (task === undefined) return false;
+    if (this.#mistake === "a task takes what is newer than itself" && verb !== "replay")
+      task.todo = this.#matching(verb, task.endpoint);
+    let found = 0;
+    // A replay goes where the config says.
+    if (verb === "replay" && !this.isConfigured(task.endpoint)) task.todo = [];
+    while (found < task.size) {
+      const next = task.todo.shift();
+      if (next === undefined) break;
+      if (!this.#isAsItWas(verb, next)) continue;
+      found++;
+      if (this.#doOne(task, next.at)) task.done++;
+      else if (verb === "replay") task.failed++;
+    }
+    if (found < task.size) task.isOpen = false;
+    return true;
+  }
+
+  #doOne({ verb, endpoint, newId }: Task, at: number): boolean {
+    if (verb === "retry") return this.retry(at);
+    if (verb === "cancel") return this.cancel(at);
+    const tasks = this.#kept.tasks.filter((task) => task.verb === "replay").length;
+    return this.replay(at, endpoint, newId, `task ${tasks} of epoch ${this.#kept.epoch}, event ${at}`);
+  }
+
+  #isAsItWas(verb: Task["verb"], { at, generation }: Todo): boolean {
+    if (verb === "replay") return true;
+    const d = this.#delivery(at);
+    if (d.generation !== generation && this.#mistake !== "a task acts on what has changed") return false;
+    // It goes when its attempt ends.
+    return !(d.isCanceled && d.leaseUntil > this.now);
+  }
+
+  /** It stops where it is; what was done stays. */
+  cancelTask(verb: Task["verb"]): boolean {
+    const task = this.#openTask(verb);
+    if (task === undefined) return false;
+    if (this.#mistake !== "a task that is canceled goes on") task.isOpen = false;
+    return true;
+  }
+
+  tasks(): { verb: string; isOpen: boolean; done: number; failed: number }[] {
+    return this.#kept.tasks.map(({ verb, isOpen, done, failed }) => ({ verb, isOpen, done, failed }));
   }
 
   forget(v: string): boolean {
@@ -539,6 +635,7 @@ export class DeliveryModel {
     this.#kept = structuredClone(this.#backup);
     // Which endpoints there are is the config's.
     for (const [id, endpoint] of this.#kept.endpoints) endpoint.isConfigured = endpoints.get(id)!.isConfigured;
+    for (const task of this.#kept.tasks) task.isOpen = false;
     const last = Math.max(this.#kept.epoch, ...[...this.#kept.videos.values()].map(({ sequence }) => sequence));
     this.#kept.epoch = this.now > last ? this.now : last + EPOCH_STEP;
     this.restart();
@@ -746,11 +843,14 @@ export class DeliveryModel {
 
   #end(d: Delivery, state: State): void {
     Object.assign(d, { state, isCanceled: false, leadsSince: null });
+    d.generation++;
     if (state !== "delivered" || !d.isReplay || this.#mistake === "what a replay has delivered stays dead") return;
     const { deliveries } = this.#kept;
     for (const old of deliveries) {
       if (old.event === d.event && old.endpoint === d.endpoint && old.state === "dead")
-        Object.assign(old, { state: "superseded", supersededBy: deliveries.indexOf(d) });
+        Object.assign(old, {
+          ...{ state: "superseded", supersededBy: deliveries.indexOf(d), generation: old.generation + 1 },
+        });
     }
   }
 

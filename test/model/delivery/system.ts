@@ -9,6 +9,7 @@ import { settingsOf } from "../../../src/store/settings.ts";
 import { configIn, endpoint } from "../../support/config.ts";
 import { nextDue } from "../../support/next-due.ts";
 import { testClock, testPorts } from "../../support/ports.ts";
+import { claimTask, makeTask } from "../../support/tasks.ts";
 import type { OpenStore } from "../walk.ts";
 import { ENDPOINTS } from "./commands.ts";
 import {
@@ -32,6 +33,8 @@ export type View = {
   dueTimes: (number | null)[];
   waits: ReturnType<DeliveryModel["waitsFor"]>[];
   paused: string[];
+  /** In order of their making. */
+  tasks: ReturnType<DeliveryModel["tasks"]>;
   /** By endpoint: when its breaker lets the next probe go, and how many may be in flight; null: it is closed, and any. */
   breakers: { endpoint: string; probeAt: number | null; ramp: number | null }[];
 };
@@ -52,6 +55,9 @@ export type DeliverySystem = {
   settle(job: Job, answer: Answer): Promise<Settled>;
   retry(delivery: number): Promise<boolean>;
   cancel(delivery: number): Promise<boolean>;
+  task(wish: TaskWish): Promise<boolean>;
+  batch(verb: TaskWish["verb"]): Promise<boolean>;
+  cancelTask(verb: TaskWish["verb"]): Promise<boolean>;
   forget(v: string): Promise<boolean>;
   restart(): Promise<void>;
   backup(): Promise<void>;
@@ -60,6 +66,8 @@ export type DeliverySystem = {
   view(): Promise<View>;
   close(): Promise<void>;
 };
+
+type TaskWish = Parameters<DeliveryModel["task"]>[0];
 
 const EVERYTHING = 9_999;
 
@@ -99,6 +107,9 @@ export function openModel(mistake: Mistake | null = null): DeliverySystem {
     settle: async ({ job }, answer) => model.settle(job as Parameters<typeof model.settle>[0], answer),
     retry: async (delivery) => model.retry(delivery),
     cancel: async (delivery) => model.cancel(delivery),
+    task: async (wish) => model.task(wish),
+    batch: async (verb) => model.batch(verb),
+    cancelTask: async (verb) => model.cancelTask(verb),
     forget: async (v) => model.forget(v),
     restart: async () => model.restart(),
     backup: async () => model.backup(),
@@ -117,6 +128,7 @@ export function viewOf(model: DeliveryModel): View {
     dueTimes: model.dueTimes(),
     waits: model.deliveries().map((_, at) => model.waitsFor(at)),
     paused: ids.filter((id) => model.isPaused(id)),
+    tasks: model.tasks(),
     breakers: ids.map((id) => ({ endpoint: id, probeAt: model.probeAt(id), ramp: model.ramp(id) })),
   };
 }
@@ -143,13 +155,17 @@ export async function openStoreSystem(openStore: OpenStore): Promise<DeliverySys
   const idAt = async (delivery: number) => (await rows())[delivery]!.id;
   const optionsOf = (id: string) => whole.endpoints.find((one) => one.id === id)!;
 
+  const openTask = async (verb: TaskWish["verb"]) =>
+    (await store.tasks({ limit: EVERYTHING, verb })).find(({ endedAt }) => endedAt === null);
+
   /** False where the store refuses it. */
   async function makesSense(work: Promise<unknown>): Promise<boolean> {
     try {
       await work;
       return true;
     } catch (error) {
-      if (error instanceof RelayError && ["conflict", "not_found", "body_expired"].includes(error.code)) return false;
+      if (error instanceof RelayError && ["conflict", "not_found", "body_expired", "task_running"].includes(error.code))
+        return false;
       throw error;
     }
   }
@@ -226,6 +242,21 @@ export async function openStoreSystem(openStore: OpenStore): Promise<DeliverySys
     },
     retry: async (delivery) => makesSense(store.retryDelivery(await idAt(delivery), clock.now())),
     cancel: async (delivery) => makesSense(store.cancelDelivery(await idAt(delivery), clock.now())),
+    task: ({ verb, endpoint, size, newId }) =>
+      makesSense(makeTask(store, { verb, filter: { endpoint }, newId }, clock.now(), size)),
+    async batch(verb) {
+      const task = await openTask(verb);
+      if (task === undefined) return false;
+      const job = await claimTask(store, task.id, clock.now());
+      const { isOurs } = await store.workTask(job, await store.taskPiece(task.id), LEASE, clock.now());
+      await store.renewTask(job, 0);
+      return isOurs;
+    },
+    async cancelTask(verb) {
+      const task = await openTask(verb);
+      if (task === undefined) return false;
+      return makesSense(store.cancelTask(task.id, "canceled", clock.now()));
+    },
     forget: (v) => makesSense(store.forgetVideo(v, clock.now())),
     async restart() {
       await store.close();
@@ -270,6 +301,9 @@ export async function openStoreSystem(openStore: OpenStore): Promise<DeliverySys
           return { is, until, of: at < 0 ? null : at };
         }),
         dueTimes: all.map(({ nextAttemptAt }) => nextAttemptAt && Math.max(now, nextAttemptAt)),
+        tasks: (await store.tasks({ limit: EVERYTHING }))
+          .reverse()
+          .map(({ verb, endedAt, done, failed }) => ({ verb, isOpen: endedAt === null, done, failed })),
         paused: states.filter(({ pausedAt }) => pausedAt !== null).map((one) => one.endpoint),
         breakers: Object.keys(ENDPOINTS).map((id) => {
           const health = states.find((one) => one.endpoint === id)?.health;

@@ -131,6 +131,15 @@ class Walk {
           await other.replay(event, command.e, isNew),
         );
       }
+      case "task": {
+        const { verb, e: endpoint, size, newId = false } = command;
+        const wish = { verb, endpoint, size, newId };
+        return same("whether a task is made", model.task(wish), await other.task(wish));
+      }
+      case "batch":
+        return same("whether a task is worked", model.batch(command.verb), await other.batch(command.verb));
+      case "cancel task":
+        return same("whether a task is canceled", model.cancelTask(command.verb), await other.cancelTask(command.verb));
       case "forget":
         return same("whether it is erased", model.forget(command.v), await other.forget(command.v));
       case "restart":
@@ -241,6 +250,7 @@ class Walk {
     for (const [at, due] of mine.dueTimes.entries()) {
       if (due !== null) same("when the next attempt is", due, theirs.dueTimes[at], `delivery ${at}: `);
     }
+    same("the tasks", mine.tasks, theirs.tasks);
     same("which endpoints are paused", mine.paused, theirs.paused);
     same("which breakers are open", mine.breakers, theirs.breakers);
     for (const id of Object.keys(ENDPOINTS)) {

@@ -1,7 +1,7 @@
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { Hono } from "hono";
-import { reprocessAll } from "../../../src/actions/quarantine.ts";
+import { reprocess } from "../../../src/actions/quarantine.ts";
 import { verifyCopies } from "../../../src/actions/verify-copies.ts";
 import type { Config } from "../../../src/config/schema.ts";
 import { RelayError } from "../../../src/errors.ts";
@@ -224,8 +224,10 @@ export async function openLife(options: LifeOptions): Promise<LocalLife> {
     },
     events: async (videoId) => (await store.events({ videoId, limit: 999 })).length,
     async reprocess() {
-      for await (const taken of reprocessAll(store, accept(), {})) {
-        if ("error" in taken) throw isDead ? new Killed("reprocess") : new Error(taken.error);
+      for (const { id } of (await store.quarantined({ limit: 999 })).reverse()) {
+        await reprocess(store, accept(), id).catch((error) => {
+          throw isDead ? new Killed("reprocess") : error;
+        });
       }
     },
     async work(name, limit) {

@@ -19,6 +19,7 @@ import { storeIntakeContract } from "../../contracts/store-intake.ts";
 import { storeLanesContract } from "../../contracts/store-lanes.ts";
 import { storeMediaContract } from "../../contracts/store-media.ts";
 import { storeNoticesContract } from "../../contracts/store-notices.ts";
+import { storeTasksContract } from "../../contracts/store-tasks.ts";
 import { configIn, freshConfigIn } from "../../support/config.ts";
 import { damageTable } from "../../support/damage.ts";
 import { tempFolder } from "../../support/folder.ts";
@@ -35,6 +36,7 @@ const CONTRACTS = [
   storeLanesContract,
   storeMediaContract,
   storeNoticesContract,
+  storeTasksContract,
 ];
 for (const contract of CONTRACTS) contract("sqlite", (config, ports) => openStore(config, ports, { role: "relay" }));
 

@@ -16,6 +16,7 @@ import { storeIntakeContract } from "../../contracts/store-intake.ts";
 import { storeLanesContract } from "../../contracts/store-lanes.ts";
 import { storeMediaContract } from "../../contracts/store-media.ts";
 import { storeNoticesContract } from "../../contracts/store-notices.ts";
+import { storeTasksContract } from "../../contracts/store-tasks.ts";
 import { configIn } from "../../support/config.ts";
 import { damageTable } from "../../support/damage.ts";
 import { noRecorder, recordDisk } from "../../support/disk/recorder.ts";
@@ -42,8 +43,9 @@ const contracts = isWhole
       storeLanesContract,
       storeMediaContract,
       storeNoticesContract,
+      storeTasksContract,
     ]
-  : [storeIntakeContract, storeLanesContract];
+  : [storeIntakeContract, storeLanesContract, storeTasksContract];
 for (const contract of contracts) contract("sqlite on a thread", openOnThread);
 
 async function openHere(t: TestContext, onLost?: () => void) {

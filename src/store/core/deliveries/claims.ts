@@ -66,10 +66,16 @@ async function lease(tx: Tx, row: DeliveryRow, now: number, leaseFor: number): P
     videoId: event.videoId ?? "",
     endpoint: row.endpoint,
     replay: row.replay > 0,
-    messageId: row.replay === 2 ? tx.ids.show("msg", row.id) : event.id,
+    messageId: row.replay === 2 ? newMessageId(tx, row) : event.id,
     event,
     ...parts,
   };
+}
+
+/** A replay of a task has the same one at every endpoint, and however often it is made. */
+function newMessageId(tx: Tx, { id, task, event }: DeliveryRow): string {
+  if (task === null) return tx.ids.show("msg", id);
+  return tx.ids.show("msg", task) + tx.ids.show("evt", event).slice("evt".length);
 }
 
 /** How many may begin, of those that are wished for: after a breaker has closed they grow from one. */

@@ -36,7 +36,10 @@ export type DeliveryRow = {
   superseded_by: number | null;
   opened_at: number | null;
   opened_by: Opener | null;
+  /** The last task there was when it last ended or was retried: a task that is not newer skips it. */
   generation: number;
+  /** Of a replay under a new message id: the task that it is of. */
+  task: number | null;
 };
 
 /** Why a gate opened: media are settled, the thumbnail's or the endpoint's longest wait was over, the video was deleted. */
@@ -48,6 +51,9 @@ export type Lane = Pick<DeliveryRow, "id" | "event" | "video" | "endpoint" | "or
 // the other, in the order of their events, then of their making. Only the head has a due time; the next one gets its due time
 // when its turn comes. One that was retried or replayed stands before later ones that have a due time already: theirs is
 // taken from them when it comes.
+
+/** In a statement: the number of the last task; 0: there was none. */
+export const LAST_TASK = "(SELECT coalesce(max(id), 0) FROM tasks)";
 
 /** What a new delivery may take over from those that it supersedes (CONTRACT, "Coalescing"). */
 const TAKEN = ["turn_at", "waited", "wait", "scheduled_at", "hint", "failed_by", "aside"] as const;
@@ -74,6 +80,7 @@ const insertDelivery = insert("deliveries", [
     "due",
     "gate_until",
     "replay",
+    "task",
     ...TAKEN,
   ] as const),
 ]);
@@ -93,7 +100,7 @@ const OPEN_GATE = sql<[number | null, number, Opener, number]>(
 );
 const SETTLE = sql<[string, number, string | null, number, number | null, number]>(
   `UPDATE deliveries SET state = ?, settled_at = ?, due = NULL, last_error = ?, attempts = attempts + ?, superseded_by = ?,
-     generation = generation + 1 WHERE id = ?`,
+     generation = ${LAST_TASK} WHERE id = ?`,
 );
 const reschedule = update("deliveries", [
   ...(["state", "attempts", "due", "turn_at", "aside", "last_error", "failed_by", "hint"] as const),
@@ -101,7 +108,7 @@ const reschedule = update("deliveries", [
 ]);
 const RESTART = sql<[string, number | null, number]>(
   `UPDATE deliveries SET state = ?, due = ?, attempts = 0, aside = 0, settled_at = NULL, spent = 0, waited = 0, wait = 0,
-     scheduled_at = NULL, turn_at = NULL, hint = 0, failed_by = NULL, generation = generation + 1 WHERE id = ?`,
+     scheduled_at = NULL, turn_at = NULL, hint = 0, failed_by = NULL, generation = ${LAST_TASK} WHERE id = ?`,
 );
 const CANCEL_LATER = sql<[string, number]>("UPDATE deliveries SET state = 'canceling', last_error = ? WHERE id = ?");
 // All that stand before a lane's head are aside: only those of them are looked at that have no due time.
@@ -179,7 +186,7 @@ export async function settle(
 /** `gate` is when the gate opens by itself; null: it is open. `goes`: then nothing stands before the delivery. */
 export function add(
   tx: Tx,
-  delivery: Lane & { replay: 0 | 1 | 2; type: string | null },
+  delivery: Lane & { replay: 0 | 1 | 2; type: string | null; task?: number | null },
   {
     gateUntil,
     gate,
@@ -188,11 +195,11 @@ export function add(
   }: { gateUntil: number | null; gate: number | null; goes: boolean; taken?: Taken | undefined },
   now: number,
 ): void {
-  const { id, endpoint, video, event, type, ordered, replay } = delivery;
+  const { id, endpoint, video, event, type, ordered, replay, task = null } = delivery;
   const state = gate === null ? "pending" : "waiting";
   const due = gate ?? (goes ? (taken.turn_at ?? now) : null);
   const gate_until = gate === null ? null : gateUntil;
-  insertDelivery(tx, { id, endpoint, video, event, type, ordered, state, due, gate_until, replay, ...taken });
+  insertDelivery(tx, { id, endpoint, video, event, type, ordered, state, due, gate_until, replay, task, ...taken });
 }
 
 /** Gives a delivery what it takes over from one that it supersedes. */

@@ -30,7 +30,7 @@ const DEAD_REPLAYS = sql<[number, string], DeliveryRow>(
   "SELECT * FROM deliveries WHERE event = ? AND replay > 0 AND endpoint = ? AND state = 'dead'",
 );
 const SUPERSEDE = sql<[number, number]>(
-  "UPDATE deliveries SET state = 'superseded', superseded_by = ?, generation = generation + 1 WHERE id = ?",
+  `UPDATE deliveries SET state = 'superseded', superseded_by = ?, generation = ${lanes.LAST_TASK} WHERE id = ?`,
 );
 
 const CLOSED = "it takes deliveries again";

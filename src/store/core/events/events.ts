@@ -56,7 +56,7 @@ const STATUS = `CASE
   ELSE 'settled' END AS status`;
 
 /** The newest attempt that an endpoint has answered with 2xx began before the context was known. */
-const CONTEXT_MISSING = `a.context_at IS NOT NULL AND EXISTS (
+export const CONTEXT_MISSING = `a.context_at IS NOT NULL AND EXISTS (
   SELECT 1 FROM deliveries d JOIN attempts t ON t.delivery = d.id WHERE (${DELIVERIES}) AND d.state = 'delivered'
   GROUP BY d.endpoint HAVING max(t.started_at) <= a.context_at)`;
 
@@ -206,7 +206,7 @@ async function addDelivery(
 export async function replay(
   tx: Tx,
   eventId: string,
-  to: { endpoint: string; ordered: boolean; newId: boolean },
+  to: { endpoint: string; ordered: boolean; newId: boolean; task?: number },
   now: number,
 ): Promise<{ id: string }> {
   const row = await rowOf(tx, eventId);
@@ -215,7 +215,17 @@ export async function replay(
   const id = tx.ids.next();
   const replay = to.newId ? (2 as const) : (1 as const);
   const { endpoint } = to;
-  const lane = { id, video: row.video, endpoint, ordered: to.ordered ? 1 : 0, event: row.id, type: row.type, replay };
+  const task = to.newId ? (to.task ?? null) : null;
+  const lane = {
+    id,
+    video: row.video,
+    endpoint,
+    ordered: to.ordered ? 1 : 0,
+    event: row.id,
+    type: row.type,
+    replay,
+    task,
+  };
   const goes = (await lanes.leads(tx, lane)) && !(await lanes.isBusy(tx, lane));
   lanes.add(tx, lane, { gateUntil: null, gate: null, goes }, now);
   return { id: tx.ids.show("dlv", id) };

@@ -2,7 +2,7 @@ import { RelayError } from "../../../errors.ts";
 import { LIMIT, type Numbers } from "./numbers.ts";
 
 /** Names by which ids leave the store. */
-export type Prefix = "evt" | "med" | "dlv" | "qrn" | "msg" | "job" | "tgt" | "bak";
+export type Prefix = "evt" | "med" | "dlv" | "qrn" | "msg" | "job" | "tgt" | "bak" | "tsk";
 
 /**
  * What a number, or a claim, is called outside of the store. Two databases give the same number whenever they make an id in
@@ -82,4 +82,5 @@ const NOUN: Record<Prefix, string> = {
   job: "job",
   tgt: "target",
   bak: "backup",
+  tsk: "task",
 };

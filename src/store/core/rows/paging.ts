@@ -11,7 +11,7 @@ const FIRST_WINDOW = 2_000;
 const WINDOW = 128_000;
 
 /** The least id that a row made at `time` has: ids grow with time (numbers.ts). */
-function idAt(time: number): number {
+export function idAt(time: number): number {
   return Math.floor(time) * PER_MS;
 }
 

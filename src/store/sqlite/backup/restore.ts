@@ -11,6 +11,8 @@ import { FORGET_BEGUN } from "./records.ts";
 
 const CHUNK = 4 * 2 ** 20;
 
+const CANCEL_TASKS = `UPDATE tasks SET state = 'canceled', ended_at = ?, error = 'a backup was restored' WHERE ended_at IS NULL`;
+
 /** What tells that a folder has, or had, a database: SQLite would take the log of another one for its own. */
 const TRACES = ["", ...COMPANIONS];
 
@@ -88,6 +90,7 @@ function inspect(temp: string, file: string, now: number) {
       // What its former life has kept elsewhere is not this one's.
       if (contents.counts.backups !== undefined) db.exec("DELETE FROM backups");
       db.exec(FORGET_BEGUN);
+      if (contents.schema >= 6) db.prepare(CANCEL_TASKS).run(now);
       db.exec("COMMIT");
       return contents;
     });

@@ -36,6 +36,6 @@ export function beginEpoch(db: Sql, schema: number, now: number): void {
   db.prepare("INSERT OR REPLACE INTO meta (name, value) VALUES ('epoch', randomblob(16))").run();
   // An older database gets its first tag when it is migrated.
   if (schema < 4) return;
-  const newest = newestNumber(db)();
+  const newest = newestNumber(db, schema)();
   db.prepare(`INSERT INTO epochs (first, tag, given) VALUES (?, ${RANDOM_TAG}, ?)`).run(newest + 1, newest);
 }

@@ -16,9 +16,10 @@ export const NUMBERED_4 = [
   "quarantine",
 ];
 
-/** Returns a read of the newest number that the database has given, up to LIMIT; 0: none. */
-export function newestNumber(db: Sql): () => number {
-  const each = NUMBERED_4.map((table) => `coalesce((SELECT max(id) FROM ${table} WHERE id <= ${LIMIT}), 0)`);
+/** Returns a read of the newest number that a database of this schema has given, up to LIMIT; 0: none. */
+export function newestNumber(db: Sql, schema: number): () => number {
+  const tables = schema < 6 ? NUMBERED_4 : [...NUMBERED_4, "tasks"];
+  const each = tables.map((table) => `coalesce((SELECT max(id) FROM ${table} WHERE id <= ${LIMIT}), 0)`);
   const newest = db.prepare<[], { id: number }>(
     `SELECT max(${each.join(", ")}, (SELECT max(given) FROM epochs)) AS id`,
   );

@@ -17,7 +17,7 @@ export const DELIVERIES_5 = `
   -- When its gate opened, and why: settled, thumbnail, maxWait, delete.
   ALTER TABLE deliveries ADD COLUMN opened_at INTEGER;
   ALTER TABLE deliveries ADD COLUMN opened_by TEXT;
-  -- Grows whenever it ends or is retried: a task skips what has changed since it was made.
+  -- By it a task skips what has ended or was retried since the task was made (migration 6).
   ALTER TABLE deliveries ADD COLUMN generation INTEGER NOT NULL DEFAULT 0;
 
   UPDATE deliveries SET type = (SELECT type FROM events WHERE id = deliveries.event) WHERE settled_at IS NULL;

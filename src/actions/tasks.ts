@@ -1,0 +1,138 @@
+import { RelayError } from "../errors.ts";
+import type { Matching, Task, TaskFilter, TaskVerb, TaskWish } from "../model/task.ts";
+import type { Clock } from "../ports.ts";
+import type { Store } from "../store/store.ts";
+import { shortTime } from "./format.ts";
+import { isoTime, pick } from "./json.ts";
+import { list, walk } from "./list.ts";
+
+/** Until a task is confirmed it is held for so long after each part of its count, in milliseconds. */
+const COUNT_LEASE = 60_000;
+
+/** What a verb makes of one, for people: "12 retried". */
+export const DONE: Record<TaskVerb, string> = {
+  retry: "retried",
+  cancel: "canceled",
+  replay: "replayed",
+  reprocess: "taken in",
+};
+
+export function taskJson(task: Task) {
+  const { createdAt, endedAt, rate, onlyDead, newId, state } = task;
+  return {
+    ...pick(task, "id verb by filter"),
+    ...(onlyDead && { onlyDead }),
+    ...(newId && { newId }),
+    state: state === "counting" ? "queued" : state,
+    ...pick(task, "total done failed skipped error"),
+    ratePerSecond: rate,
+    createdAt: isoTime(createdAt),
+    endedAt: isoTime(endedAt),
+  };
+}
+export type TaskJson = ReturnType<typeof taskJson>;
+
+export const tasks = list({
+  filters: {
+    state: { words: ["queued", "running", "done", "canceled", "failed"], help: "only in this state" },
+    verb: { words: ["retry", "cancel", "replay", "reprocess"], help: "only of this verb" },
+  },
+  rows: ({ store }, query) => walk((page) => store.tasks(page), query, taskJson),
+  columns: [
+    { title: "ID", value: ({ id }) => id, whole: true },
+    { title: "MADE", value: ({ createdAt }) => shortTime(createdAt), whole: true },
+    { title: "VERB", value: ({ verb }) => verb, whole: true },
+    { title: "STATE", value: ({ state }) => state, whole: true },
+    { title: "TOTAL", value: ({ total }) => total, whole: true },
+    { title: "DONE", value: ({ done }) => done, whole: true },
+    { title: "FAILED", value: ({ failed }) => failed, whole: true },
+    { title: "FILTER", value: ({ filter }) => describeFilter(filter) },
+    { title: "ERROR", value: ({ error }) => error },
+  ],
+});
+
+/** `endpoint=cms since=2026-01-31 08:00:00Z` */
+function describeFilter(filter: TaskFilter): string {
+  const show = (name: string, value: unknown) =>
+    (name === "since" || name === "until") && typeof value === "number" ? shortTime(isoTime(value)) : String(value);
+  return Object.entries(filter)
+    .map(([name, value]) => `${name}=${show(name, value)}`)
+    .join(" ");
+}
+
+export const showTask = async (store: Store, id: string): Promise<TaskJson> => taskJson(await store.task(id));
+
+/** It stops where it is; what was done stays. RelayError("conflict") for one that has ended. */
+export async function cancelTask(store: Store, id: string, now: number): Promise<TaskJson> {
+  await store.cancelTask(id, "canceled by the operator", now);
+  return showTask(store, id);
+}
+
+/** The count as the API and `--dry-run --json` give it. */
+export function matchingJson({ count, oldest, newest, videos, byEndpoint, sample }: Matching) {
+  return { count, oldest: isoTime(oldest), newest: isoTime(newest), videos, byEndpoint, sample };
+}
+
+/** What a wish would take now. RelayError("usage") where it narrows nothing down. */
+export async function countMatching(store: Store, wish: TaskWish): Promise<Matching> {
+  checkWish(wish);
+  return countParts((from) => store.countMatching(wish, from));
+}
+
+/**
+ * Makes a task of what matches now; it is worked by the relay, or by `workTask`. `expect`: how many were confirmed:
+ * RelayError("count_changed") where there are more by now, and nothing is done. RelayError("task_running") while another
+ * task of the verb has not ended, "usage" for a wish that narrows nothing down.
+ */
+export async function startTask(
+  store: Store,
+  wish: TaskWish,
+  { by, rate = null, expect = null }: { by: string; rate?: number | null; expect?: number | null },
+  clock: Clock,
+): Promise<{ id: string; total: number }> {
+  checkWish(wish);
+  const { id } = await store.createTask({ ...wish, by, rate, leaseFor: COUNT_LEASE }, clock.now());
+  const { count } = await countParts(async (from) => {
+    await store.renewTask({ id, claim: null }, COUNT_LEASE);
+    return store.countMatching({ ...wish, taskId: id }, from);
+  });
+  if (expect !== null && count > expect) {
+    const message = `${count} match by now, ${expect} were confirmed: nothing was done`;
+    await store.cancelTask(id, message, clock.now());
+    throw new RelayError("count_changed", message);
+  }
+  await store.confirmTask(id, count);
+  return { id, total: count };
+}
+
+async function countParts(part: (from: string | null) => ReturnType<Store["countMatching"]>): Promise<Matching> {
+  const all: Matching = { count: 0, oldest: null, newest: null, videos: 0, byEndpoint: {}, sample: [] };
+  const known = new Set<number>();
+  for (let from: string | null = null; ; ) {
+    const { count, oldest, newest, videos, byEndpoint, sample, next } = await part(from);
+    all.count += count;
+    if (oldest !== null) all.oldest = Math.min(all.oldest ?? oldest, oldest);
+    if (newest !== null) all.newest = Math.max(all.newest ?? newest, newest);
+    for (const [id, some] of Object.entries(byEndpoint)) all.byEndpoint[id] = (all.byEndpoint[id] ?? 0) + some;
+    for (const video of videos) known.add(video);
+    all.videos = known.size;
+    if (all.sample.length === 0) all.sample = sample;
+    if (next === null) return all;
+    from = next;
+  }
+}
+
+/** The states that a delivery can be retried, or canceled in. */
+const FITTING: Partial<Record<TaskVerb, string[]>> = {
+  retry: ["dead", "canceled", "waiting", "pending"],
+  cancel: ["waiting", "pending", "running"],
+};
+
+function checkWish({ verb, filter, onlyDead = false }: TaskWish): void {
+  const isEmpty = Object.values(filter).every((value) => value === undefined) && !onlyDead;
+  if (isEmpty) throw new RelayError("usage", "name one, or by a filter what all of them have in common");
+  const fitting = FITTING[verb];
+  const { state } = filter;
+  if (state === undefined || fitting === undefined || fitting.includes(state)) return;
+  throw new RelayError("usage", `of ${state} deliveries none can be ${DONE[verb]}, only of ${fitting.join(", ")} ones`);
+}

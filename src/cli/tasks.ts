@@ -1,0 +1,154 @@
+import { formatCount, shortTime } from "../actions/format.ts";
+import { isoTime } from "../actions/json.ts";
+import type { Filters, FilterValues, Sources } from "../actions/list.ts";
+import { countMatching, DONE, matchingJson, startTask, type TaskJson, taskJson } from "../actions/tasks.ts";
+import { errorLine, RelayError } from "../errors.ts";
+import { workTask } from "../jobs/tasks.ts";
+import { LEASE } from "../model/job.ts";
+import type { Matching, TaskJob, TaskVerb, TaskWish } from "../model/task.ts";
+import { sleep } from "../platform/timing.ts";
+import { decodeKept } from "../receive/accept.ts";
+import type { Store } from "../store/store.ts";
+import type { Args, Options } from "./args.ts";
+import type { Command } from "./command.ts";
+import { commonOptions, filterOptions, rangeOptions, readFilters, readRange } from "./options.ts";
+import { print, printJson } from "./output/print.ts";
+import { createProgress } from "./output/progress.ts";
+import { harmless } from "./output/terminal-text.ts";
+import { abortWhenStopped, type Program } from "./program.ts";
+import { openSources } from "./sources.ts";
+
+// Verbs that are done to one, or as a task to all that their filters match (CONTRACT, "Many at once").
+
+/** How often a task is asked for how far it is, and how long a relay is waited for that works it; milliseconds. */
+const POLL = 200;
+const MOMENT = 2_000;
+
+export const manyOptions = {
+  "dry-run": { type: "boolean", help: "say how many match, and change nothing" },
+  yes: { type: "boolean", short: "y", help: "do not ask first" },
+} satisfies Options;
+
+/** Of verbs that are paced. */
+export const rateOption = {
+  rate: { type: "string", value: "N", help: "at most this many a second (default: no limit)" },
+} satisfies Options;
+
+type ManyVerb<Of extends Filters> = Pick<Command, "name" | "summary" | "help"> & {
+  verb: TaskVerb;
+  filters: Of;
+  /** What one is called. */
+  noun: "delivery" | "refused body";
+  options?: Options;
+  /** Does it to one. `rows` are printed with `--json`, an object a line, else `text`. */
+  toOne(from: Sources, id: string, args: Args, now: number): Promise<{ rows: object[]; text: string }>;
+  /** What the options narrow it down to, and how it is done; `filter` are those of the list, with the times. */
+  wish(filter: FilterValues<Of> & { since?: number; until?: number }, args: Args): Omit<TaskWish, "verb">;
+  /** Options that one takes, too. */
+  alsoOfOne?: string[];
+};
+
+export function manyCommand<Of extends Filters>(verb: ManyVerb<Of>): Command {
+  const { name, summary, help, filters, options = {} } = verb;
+  const narrowing = { ...filterOptions(filters), ...rangeOptions, ...manyOptions, ...options };
+  return {
+    ...{ name, summary, help, positionals: "[ID]" },
+    options: { ...narrowing, ...commonOptions },
+    async run(program, args) {
+      const [id] = args.positionals;
+      if (id === undefined) return doToMany(program, args, verb);
+      const given = Object.keys(narrowing).filter((name) => args.texts(name).length > 0);
+      if (given.some((name) => !verb.alsoOfOne?.includes(name))) {
+        throw new RelayError("usage", `name one, or what all of them have in common, not both`);
+      }
+      const { rows, text } = await verb.toOne(await openSources(program), id, args, program.ports.clock.now());
+      if (args.flag("json")) for (const row of rows) printJson(program.stdout, row);
+      else program.stdout.write(`${text}\n`);
+    },
+  };
+}
+
+async function doToMany<Of extends Filters>(program: Program, args: Args, verb: ManyVerb<Of>): Promise<number> {
+  const { clock } = program.ports;
+  const filter = { ...readFilters(args, verb.filters), ...readRange(args, program.ports) };
+  const wish: TaskWish = { verb: verb.verb, ...verb.wish(filter, args) };
+  const rate = (verb.options !== undefined && "rate" in verb.options ? args.rate("rate") : undefined) ?? null;
+  const { store } = await openSources(program);
+  const matching = await countMatching(store, wish);
+  if (args.flag("dry-run") || matching.count === 0) {
+    const nothing = args.flag("dry-run") ? "would be " : "";
+    print(program, args, matchingJson(matching), `${describe(matching, verb)} ${nothing}${DONE[verb.verb]}\n`);
+    return 0;
+  }
+  let expect: number | null = null;
+  if (!args.flag("yes")) {
+    const answer = await program.ask(`${describe(matching, verb)} would be ${DONE[verb.verb]}. Go on? [y/N] `);
+    if (answer !== null && !/^y(es)?$/i.test(answer.trim())) {
+      program.stderr.write("nothing was done\n");
+      return 1;
+    }
+    if (answer !== null) expect = matching.count;
+  }
+  const { id } = await startTask(store, wish, { by: "cli", rate, expect }, clock);
+  return follow(program, args, store, id);
+}
+
+/** `12 deliveries (cms 9, archive 3; received from 2026-01-31 08:00:00Z to 2026-01-31 09:00:00Z)` */
+function describe({ count, oldest, newest, byEndpoint }: Matching, { noun }: Pick<ManyVerb<Filters>, "noun">): string {
+  if (count === 0) return formatCount(0, noun);
+  const ids = Object.entries(byEndpoint).map(([id, some]) => `${harmless(id)} ${some}`);
+  const times = `received from ${shortTime(isoTime(oldest))} to ${shortTime(isoTime(newest))}`;
+  return `${formatCount(count, noun)} (${[...(ids.length > 0 ? [ids.join(", ")] : []), times].join("; ")})`;
+}
+
+/**
+ * Shows a task until it has ended, and works it where no relay does. Interrupted it leaves the task to the relay, or to its
+ * next start. Resolves with the exit code.
+ */
+async function follow(program: Program, args: Args, store: Store, id: string): Promise<number> {
+  const { ports, stderr } = program;
+  const { clock } = ports;
+  const signal = abortWhenStopped(program);
+  const place = { store, ports, decode: decodeKept };
+  const progress = createProgress(program, args.flag("json"));
+  const show = async () => {
+    const task = await store.task(id);
+    const { done, failed, total, verb } = task;
+    progress.show(`${done + failed} of ${total} ${DONE[verb]}`);
+    return task;
+  };
+  const since = clock.elapsed();
+  let working: Promise<void> | null = null;
+  const work = (job: TaskJob) =>
+    workTask(place, job, { signal, onPiece() {} })
+      .catch((error) => stderr.write(`${harmless(errorLine(error))}\n`))
+      .then(() => {
+        working = null;
+      });
+  let task = await show();
+  while (task.endedAt === null && !signal.aborted) {
+    if (working === null && clock.elapsed() - since >= MOMENT) {
+      const { job } = await store.claimTask({ id, now: clock.now(), leaseFor: LEASE });
+      if (job !== null) working = work(job);
+    }
+    await sleep(POLL, clock, signal);
+    task = await show();
+  }
+  await working;
+  progress.clear();
+  if (task.endedAt === null) {
+    stderr.write(`${id} goes on in the relay, or at its next start; "wochit-relay tasks cancel ${id}" ends it\n`);
+    return 1;
+  }
+  return report(program, args, taskJson(task));
+}
+
+function report(program: Program, args: Args, task: TaskJson): number {
+  const { id, verb, state, done, failed, skipped, total, error } = task;
+  const others = [failed > 0 && `${failed} not`, skipped > 0 && `${skipped} had changed meanwhile`];
+  const isDone = state === "done";
+  const end = isDone ? [] : [`of ${total}: ${id} was ${state}`];
+  print(program, args, task, `${[`${done} ${DONE[verb]}`, ...others.filter(Boolean), ...end].join(", ")}\n`);
+  if (error !== null && !args.flag("json")) program.stderr.write(`${harmless(error)}\n`);
+  return isDone && failed === 0 ? 0 : 1;
+}

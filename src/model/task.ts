@@ -1,0 +1,82 @@
+import type { RefusalReason } from "./event.ts";
+import type { JobState } from "./job.ts";
+
+/** What is done to many: `deliveries retry` and `cancel`, `events replay`, `quarantine reprocess`. */
+export type TaskVerb = "retry" | "cancel" | "replay" | "reprocess";
+
+/** "counting": what it takes is counted, and nothing is done before that was confirmed. */
+export type TaskState = "counting" | "queued" | "running" | "done" | "canceled" | "failed";
+
+/** Which rows are meant. Times are milliseconds since 1970; `until` is excluded. */
+export type TaskFilter = {
+  since?: number | undefined;
+  until?: number | undefined;
+  /** Of a replay: where it goes. */
+  endpoint?: string | undefined;
+  /** Of deliveries; without it a retry takes dead ones, a cancel all that have not ended. */
+  state?: JobState | undefined;
+  eventId?: string | undefined;
+  videoId?: string | undefined;
+  /** Of events: types, or patterns ("draft.*"). Notices are only taken by name. */
+  types?: string[] | undefined;
+  context?: string | undefined;
+  contextMissing?: boolean | undefined;
+  reason?: RefusalReason | undefined;
+};
+
+export type TaskWish = {
+  verb: TaskVerb;
+  filter: TaskFilter;
+  /** Of a replay: only where the newest delivery of the event to the endpoint is dead. */
+  onlyDead?: boolean;
+  /** Of a replay: under a new `webhook-id`, made from task and event. */
+  newId?: boolean;
+};
+
+export type Task = TaskWish & {
+  id: string;
+  /** Who asked for it: "cli". */
+  by: string;
+  /** At most this many a second; null: no limit. */
+  rate: number | null;
+  state: TaskState;
+  /** How many matched; null while they are counted. */
+  total: number | null;
+  done: number;
+  /** Those that could not be done, and why the last of them could not (`error`). */
+  failed: number;
+  /** Of one that is done: those that had changed meanwhile. */
+  skipped: number;
+  createdAt: number;
+  endedAt: number | null;
+  error: string | null;
+};
+
+/** A claimed task. `claim` is never given twice with the same id. */
+export type TaskJob = Pick<Task, "id" | "verb" | "rate"> & { claim: string };
+
+/** One of what a task takes: a delivery, an event and where it goes, or a refused body. */
+export type TaskItem = {
+  id: string;
+  endpoint: string | null;
+  /** Of a refused body: the bytes that are taken in as an event. */
+  body?: Uint8Array;
+  /** Why it cannot be done. */
+  error?: string;
+};
+
+/** The next items of a task, in order. `from` and `to`: its places before and after them. */
+export type TaskPiece = { items: TaskItem[]; from: string | null; to: string; isLast: boolean };
+
+/**
+ * How many match, of how many videos, when the first and the last of their events were received (milliseconds since 1970), and
+ * the ids of the first of them.
+ */
+export type Matching = {
+  count: number;
+  videos: number;
+  sample: string[];
+  oldest: number | null;
+  newest: number | null;
+  byEndpoint: Record<string, number>;
+};
