@@ -15,7 +15,7 @@ const EXPECTED: [RegExp, string[]][] = [
   // Lanes.
   [/aside = 0 ORDER BY event, id LIMIT 1/, [`${SEARCH} INDEX deliveries_head (video=? AND endpoint=?)`]],
   [
-    /^SELECT 1 FROM deliveries WHERE video = .* AND state IN/,
+    /^SELECT \* FROM deliveries WHERE video = .* AND state IN/,
     [`${SEARCH} INDEX deliveries_running (video=? AND endpoint=?)`],
   ],
   [/SET due = coalesce\(turn_at, .* AND aside = 1/, [`${SEARCH} INDEX deliveries_passed (video=? AND endpoint=?)`]],

@@ -136,6 +136,8 @@ async function probe(
   for (const row of await tx.all(TRIED, [endpoint, now, now, MOST_TRIED])) {
     if (isErasing && (await erasures.covers(tx, row))) await lanes.drop(tx, row, ERASED, now);
     else if (await lanes.leads(tx, row)) return [await begin(row)];
+    // More of those behind others than are looked at would hide what may be sent.
+    else await lanes.fallBack(tx, row, now);
   }
   return [];
 

@@ -50,7 +50,7 @@ export type Lane = Pick<DeliveryRow, "id" | "event" | "video" | "endpoint" | "or
 // taken from them when it comes.
 
 /** What a new delivery may take over from those that it supersedes (CONTRACT, "Coalescing"). */
-const TAKEN = ["turn_at", "waited", "wait", "scheduled_at", "hint", "failed_by", "aside"] as const;
+const TAKEN = ["turn_at", "waited", "wait", "scheduled_at", "hint", "failed_by", "tried_at", "aside"] as const;
 export type Taken = Pick<DeliveryRow, (typeof TAKEN)[number]>;
 export const NOTHING: Taken = {
   turn_at: null,
@@ -59,6 +59,7 @@ export const NOTHING: Taken = {
   scheduled_at: null,
   hint: 0,
   failed_by: null,
+  tried_at: null,
   aside: 0,
 };
 
@@ -82,8 +83,8 @@ const HEAD = sql<[number, string], DeliveryRow>(
   `SELECT * FROM deliveries WHERE video = ? AND endpoint = ? AND settled_at IS NULL AND ordered = 1 AND aside = 0
    ORDER BY event, id LIMIT 1`,
 );
-const BUSY = sql<[number, string], unknown>(
-  `SELECT 1 FROM deliveries WHERE video = ? AND endpoint = ? AND state IN ('running', 'canceling') AND ordered = 1
+const BUSY = sql<[number, string], DeliveryRow>(
+  `SELECT * FROM deliveries WHERE video = ? AND endpoint = ? AND state IN ('running', 'canceling') AND ordered = 1
      AND aside = 0 LIMIT 1`,
 );
 const SET_DUE = sql<[string, number | null, number]>("UPDATE deliveries SET state = ?, due = ? WHERE id = ?");
@@ -141,9 +142,16 @@ export async function leads(tx: Tx, row: Lane): Promise<boolean> {
   return (await ahead(tx, row)) === null;
 }
 
-/** Whether one of the lane is under way, which is not interrupted. */
-export async function isBusy(tx: Tx, { video, endpoint, ordered }: Lane): Promise<boolean> {
-  return ordered === 1 && (await tx.get(BUSY, [video, endpoint])) !== undefined;
+/** The one of the lane that is under way, which is not interrupted. */
+export async function underWay(tx: Tx, { video, endpoint, ordered }: Lane): Promise<DeliveryRow | null> {
+  return ordered === 0 ? null : ((await tx.get(BUSY, [video, endpoint])) ?? null);
+}
+
+const isBusy = async (tx: Tx, lane: Lane) => (await underWay(tx, lane)) !== null;
+
+/** Whether a new one may go at once: nothing stands before it, and none of its lane is under way. */
+export async function isFree(tx: Tx, lane: Lane): Promise<boolean> {
+  return (await leads(tx, lane)) && !(await isBusy(tx, lane));
 }
 
 /** After one of a lane has ended, failed or lost its place: the turn of the next one comes. */
@@ -215,7 +223,7 @@ export async function setGate(tx: Tx, row: DeliveryRow, gate: number | Opener, n
     tx.write(SET_DUE, ["waiting", gate, row.id]);
     return false;
   }
-  const goes = (await leads(tx, row)) && !(await isBusy(tx, row));
+  const goes = await isFree(tx, row);
   tx.write(OPEN_GATE, [goes ? (row.turn_at ?? now) : null, now, gate, row.id]);
   return goes;
 }
@@ -280,7 +288,7 @@ export function bringAllForward(tx: Tx, endpoint: string, now: number): void {
 
 /** From attempt 0, at its place in its lane. `gate`: when its gate opens; null: it is open. */
 export async function restart(tx: Tx, row: DeliveryRow, gate: number | null, now: number): Promise<void> {
-  const goes = gate === null && (await leads(tx, row)) && !(await isBusy(tx, row));
+  const goes = gate === null && (await isFree(tx, row));
   tx.write(RESTART, [gate === null ? "pending" : "waiting", gate ?? (goes ? now : null), row.id]);
 }
 

@@ -97,7 +97,8 @@ function isFreeOf(
 ): boolean {
   const isEarly = (tried_at ?? 0) < (scheduled_at ?? 0);
   const isLone = kind === "shared" && !counted;
-  return isEarly || (isProbe && kind !== "event" && !isLone);
+  const speaksOfEndpoint = kind === "shared" || kind === "always";
+  return isEarly || (isProbe && speaksOfEndpoint && !isLone);
 }
 
 function log(

@@ -216,7 +216,7 @@ export async function replay(
   const replay = to.newId ? (2 as const) : (1 as const);
   const { endpoint } = to;
   const lane = { id, video: row.video, endpoint, ordered: to.ordered ? 1 : 0, event: row.id, type: row.type, replay };
-  const goes = (await lanes.leads(tx, lane)) && !(await lanes.isBusy(tx, lane));
+  const goes = await lanes.isFree(tx, lane);
   lanes.add(tx, lane, { gateUntil: null, gate: null, goes }, now);
   return { id: tx.ids.show("dlv", id) };
 }
