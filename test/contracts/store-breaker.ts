@@ -285,6 +285,24 @@ export function storeBreakerContract(engine: string, openStore: OpenStore): void
   );
 
   check(
+    "a claim is due when what asked to wait may be probed, which may be long before its own schedule",
+    async (at) => {
+      const { post, claim, fail, store, clock } = at;
+      const jobs = await postAndClaim(at, 11);
+      for (const job of jobs) await fail(job, 503, { retryAfter: 10 * MINUTE });
+      assert.equal(await nextDue(store, "deliver/cms"), clock.now() + 10 * MINUTE);
+      for (const job of jobs.slice(1)) await store.cancelDelivery(job.id, clock.now());
+      await clock.advance(10 * MINUTE);
+      const [probe] = await claim();
+      await fail(probe!, 503, { retryAfter: 20 * MINUTE });
+      assert.equal(await nextDue(store, "deliver/cms"), clock.now() + 20 * MINUTE);
+      await post(remove("w"));
+      assert.equal(await nextDue(store, "deliver/cms"), clock.now() + 20 * MINUTE, "it asked for that");
+    },
+    HOURLY,
+  );
+
+  check(
     "a probe that could not be sent waits as its schedule has it",
     async (at) => {
       const { post, claim, store, clock } = at;

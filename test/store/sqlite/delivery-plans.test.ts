@@ -36,10 +36,7 @@ const EXPECTED: [RegExp, string[]][] = [
     [`${SEARCH} COVERING INDEX deliveries_due (endpoint=? AND due<?)`],
   ],
   [/^SELECT min\(due\)/, [`${SEARCH} COVERING INDEX deliveries_due (endpoint=? AND due>?)`]],
-  [
-    /^SELECT 1 FROM deliveries WHERE endpoint = \S+ AND due IS NOT NULL AND state = 'pending'/,
-    [`${SEARCH} INDEX deliveries_due (endpoint=? AND due>?)`],
-  ],
+  [/^SELECT min\(hint\)/, [`${SEARCH} INDEX deliveries_asked (endpoint=?)`]],
   [
     /^SELECT \* FROM deliveries WHERE state IN \('running', 'canceling'\)$/,
     ["SCAN deliveries USING INDEX deliveries_running"],

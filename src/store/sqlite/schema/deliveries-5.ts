@@ -49,4 +49,6 @@ export const DELIVERIES_5 = `
   CREATE INDEX deliveries_turn ON deliveries (endpoint, turn_at) WHERE turn_at IS NOT NULL AND settled_at IS NULL;
   -- What a probe may be made of, among those that have failed.
   CREATE INDEX deliveries_tried ON deliveries (endpoint, tried_at) WHERE state = 'pending' AND tried_at IS NOT NULL;
+  CREATE INDEX deliveries_asked ON deliveries (endpoint, hint)
+    WHERE state = 'pending' AND due IS NOT NULL AND failed_by IN ('shared', 'always');
 `;
