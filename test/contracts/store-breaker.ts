@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { settingsOf } from "../../src/store/settings.ts";
 import { nextDue } from "../support/next-due.ts";
 import { unanswered } from "../support/outcomes.ts";
-import { type Bench, checker, type OpenStore, plain, remove } from "./store.ts";
+import { type Bench, checker, draft, type OpenStore, plain, remove } from "./store.ts";
 
 const SECOND = 1_000;
 const MINUTE = 60 * SECOND;
@@ -264,6 +264,87 @@ export function storeBreakerContract(engine: string, openStore: OpenStore): void
       assert.deepEqual(seqs(await claim()), ["v1#1"]);
     },
     plain({ paused: true }),
+  );
+
+  check(
+    "what has taken over from one that failed is probed in its place",
+    async (at) => {
+      const { post, claim, fail, store, clock, seqs } = at;
+      for (let n = 1; n <= 11; n++) await post(draft(`v${n}`));
+      for (const job of await claim()) await fail(job, 503);
+      for (let n = 1; n <= 11; n++) await post(draft(`v${n}`));
+      await clock.advance(5 * SECOND);
+      const [probe] = await claim();
+      assert.deepEqual(seqs([probe!]), ["v1#2"], "its own schedule names a later time");
+      await fail(probe!, 503);
+      await clock.advance(10 * SECOND);
+      assert.deepEqual(seqs(await claim()), ["v2#2"]);
+      assert.equal((await store.delivery(probe!.id)).attemptsLeft, 4, "a probe spends nothing");
+    },
+    plain({ concurrency: 4, retry: ["1h", "1h", "1h"], coalesce: ["draft.update"] }),
+  );
+
+  check(
+    "a claim is due when what asked to wait may be probed, which may be long before its own schedule",
+    async (at) => {
+      const { post, claim, fail, store, clock } = at;
+      const jobs = await postAndClaim(at, 11);
+      for (const job of jobs) await fail(job, 503, { retryAfter: 10 * MINUTE });
+      assert.equal(await nextDue(store, "deliver/cms"), clock.now() + 10 * MINUTE);
+      for (const job of jobs.slice(1)) await store.cancelDelivery(job.id, clock.now());
+      await clock.advance(10 * MINUTE);
+      const [probe] = await claim();
+      await fail(probe!, 503, { retryAfter: 20 * MINUTE });
+      assert.equal(await nextDue(store, "deliver/cms"), clock.now() + 20 * MINUTE);
+      await post(remove("w"));
+      assert.equal(await nextDue(store, "deliver/cms"), clock.now() + 20 * MINUTE, "it asked for that");
+    },
+    HOURLY,
+  );
+
+  check(
+    "a probe that could not be sent waits as its schedule has it",
+    async (at) => {
+      const { post, claim, store, clock } = at;
+      const [probe] = await openBreaker(at, 11);
+      await at.fail(probe!, 503);
+      for (const { id } of await store.deliveries({ limit: 20 })) await store.cancelDelivery(id, clock.now());
+      await post(remove("w"));
+      await clock.advance(10 * SECOND);
+      const [unsent] = await claim();
+      const outcome = unanswered("body", { at: clock.now() });
+      const { nextAttemptAt } = await store.settleDelivery(unsent!, outcome, clock.now());
+      assert.equal(nextAttemptAt, clock.now() + HOUR);
+      assert.deepEqual(await claim(), []);
+    },
+    HOURLY,
+  );
+
+  check(
+    "however many have failed and lost their turn to replays, what stands before them is probed again",
+    async (at) => {
+      const { post, deliver, fail, store, clock, seqs, claim } = at;
+      const count = 101;
+      const all = async () => {
+        const wish = { endpoint: "cms", now: clock.now(), limit: count, leaseFor: MINUTE };
+        return (await store.claimDeliveries(wish)).jobs;
+      };
+      const events = await Promise.all(Array.from({ length: count }, (_, n) => post(remove(`v${n}`))));
+      for (const job of await all()) await deliver(job);
+      await Promise.all(events.map((_, n) => post(JSON.stringify({ type: "draft.exit", wochitVideoId: `v${n}` }))));
+      for (const job of await all()) await fail(job, 503);
+      for (const { id } of events)
+        await store.replay(id, { endpoint: "cms", ordered: true, newId: false }, clock.now());
+      for (let n = 0; n < count; n++) {
+        await clock.advance(5 * MINUTE);
+        const [probe] = await claim();
+        await fail(probe!, 503);
+      }
+      await clock.advance(5 * MINUTE);
+      await claim();
+      assert.deepEqual(seqs(await claim()), ["v0#1"]);
+    },
+    HOURLY,
   );
 }
 

@@ -97,6 +97,17 @@ export function storeLanesContract(engine: string, openStore: OpenStore): void {
   );
 
   check(
+    "what was put ahead of one that is under way waits for it, and says so",
+    async (at) => {
+      const first = await retriedBehindOther(at);
+      const [running] = await at.store.deliveries({ limit: 1 });
+      assert.equal(running?.state, "running");
+      assert.deepEqual((await at.store.delivery(first.id)).waitsFor, { is: "lane", until: null, of: running.id });
+    },
+    plain(),
+  );
+
+  check(
     "what was put ahead of one that was under way is due at once after a start",
     async (at) => {
       const { claim, store, clock, seqs } = at;

@@ -322,8 +322,8 @@ export class DeliveryModel {
     const failed = olds.find((old) => old.failedBy !== null);
     if (!failed || by.failedBy !== null) return;
     if (failed.failedBy === "event" && this.#mistake !== "a coalesced one is put off by what it supersedes") return;
-    const { due, scheduled, hint, wait, failedBy } = failed;
-    Object.assign(by, { due, scheduled, hint, wait, failedBy });
+    const { due, scheduled, hint, wait, failedBy, triedAt } = failed;
+    Object.assign(by, { due, scheduled, hint, wait, failedBy, triedAt });
   }
 
   /** Those that may be sent now, each with the bounds of the time by which it is in order. */
@@ -702,7 +702,7 @@ export class DeliveryModel {
     if (!isConfigured) return { is: "removed", until: null, of: null };
     if (isPaused) return { is: "pause", until: null, of: null };
     if (breaker.probeAt !== null) return { is: "breaker", until: breaker.probeAt, of: null };
-    const ahead = this.#ahead(d);
+    const ahead = this.#ahead(d) ?? this.#underWay(d);
     if (ahead) return { is: "lane", until: null, of: this.#kept.deliveries.indexOf(ahead) };
     if (d.gateAt !== null && d.gateAt > this.now) return { is: "gate", until: d.gateAt, of: null };
     if (d.due > this.now) return { is: "retry", until: d.due, of: null };
@@ -716,6 +716,13 @@ export class DeliveryModel {
     if (!d.isOrdered) return undefined;
     const before = this.#of(d.endpoint).filter((o) => o.isOrdered && !o.isAside && this.#order(o, d) < 0);
     return before.sort((a, b) => this.#order(a, b)).find((o) => this.#videoOf(o) === this.#videoOf(d));
+  }
+
+  /** The one of its lane that is under way, and is not interrupted. */
+  #underWay(d: Delivery): Delivery | undefined {
+    if (!d.isOrdered || d.isAside) return undefined;
+    const lane = this.#of(d.endpoint).filter((o) => o.isOrdered && !o.isAside && this.#videoOf(o) === this.#videoOf(d));
+    return lane.find(({ state }) => state === "running");
   }
 
   /** When the breaker lets the next probe go; null: it is closed. */

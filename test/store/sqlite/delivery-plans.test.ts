@@ -15,7 +15,7 @@ const EXPECTED: [RegExp, string[]][] = [
   // Lanes.
   [/aside = 0 ORDER BY event, id LIMIT 1/, [`${SEARCH} INDEX deliveries_head (video=? AND endpoint=?)`]],
   [
-    /^SELECT 1 FROM deliveries WHERE video = .* AND state IN/,
+    /^SELECT \* FROM deliveries WHERE video = .* AND state IN/,
     [`${SEARCH} INDEX deliveries_running (video=? AND endpoint=?)`],
   ],
   [/SET due = coalesce\(turn_at, .* AND aside = 1/, [`${SEARCH} INDEX deliveries_passed (video=? AND endpoint=?)`]],
@@ -36,10 +36,7 @@ const EXPECTED: [RegExp, string[]][] = [
     [`${SEARCH} COVERING INDEX deliveries_due (endpoint=? AND due<?)`],
   ],
   [/^SELECT min\(due\)/, [`${SEARCH} COVERING INDEX deliveries_due (endpoint=? AND due>?)`]],
-  [
-    /^SELECT 1 FROM deliveries WHERE endpoint = \S+ AND due IS NOT NULL AND state = 'pending'/,
-    [`${SEARCH} INDEX deliveries_due (endpoint=? AND due>?)`],
-  ],
+  [/^SELECT min\(hint\)/, [`${SEARCH} INDEX deliveries_asked (endpoint=?)`]],
   [
     /^SELECT \* FROM deliveries WHERE state IN \('running', 'canceling'\)$/,
     ["SCAN deliveries USING INDEX deliveries_running"],

@@ -85,6 +85,8 @@ test("one that failed under schema 4 goes on by its schedule: with the waits tha
 
 for (const [status, isEvent] of [
   [404, true],
+  [302, true],
+  [429, false],
   [503, false],
   [null, false],
 ] as const) {
@@ -105,16 +107,21 @@ for (const [status, isEvent] of [
   });
 }
 
-test("of those that have not ended the type is filled in; others are shown with their event's", async (t) => {
+test("of those that may go on the type is filled in; others are shown with their event's", async (t) => {
   const { store, config } = await openOld(t, ({ now, event }) => {
     event(1, { state: "delivered", due: null, settled_at: now, attempts: 1 }, "video.delete");
     event(2, {}, "draft.new");
+    event(3, { state: "dead", due: null, settled_at: now, attempts: 1 }, "draft.exit");
   });
   const types = (await store.deliveries({ limit: 9 })).map(({ type }) => type);
-  assert.deepEqual(types, ["draft.new", "video.delete"]);
+  assert.deepEqual(types, ["draft.exit", "draft.new", "video.delete"]);
   const db = new Database(join(config.dataDir, "relay.db"), { readonly: true });
   t.after(() => db.close());
-  assert.deepEqual(db.prepare("SELECT type FROM deliveries ORDER BY id").pluck().all(), [null, "draft.new"]);
+  assert.deepEqual(db.prepare("SELECT type FROM deliveries ORDER BY id").pluck().all(), [
+    null,
+    "draft.new",
+    "draft.exit",
+  ]);
 });
 
 test("a replay that waited under schema 4 stands at its event's place, and what was due is sent all the same", async (t) => {

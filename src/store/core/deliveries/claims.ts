@@ -37,10 +37,10 @@ const BY_ID = sql<[number], DeliveryRow>("SELECT * FROM deliveries WHERE id = ?"
 const FIRST_DUE = sql<[string], { due: number | null }>(
   "SELECT min(due) AS due FROM deliveries WHERE endpoint = ? AND due IS NOT NULL",
 );
-// What a probe may be made of before its own time.
-const READY = sql<[string, number], unknown>(
-  `SELECT 1 FROM deliveries WHERE endpoint = ? AND due IS NOT NULL AND state = 'pending' AND hint <= ?
-     AND coalesce(failed_by, '') <> 'event' LIMIT 1`,
+// Of what a probe may be made of before its own time: when the first may be sent.
+const FIRST_ASKED = sql<[string], { hint: number | null }>(
+  `SELECT min(hint) AS hint FROM deliveries WHERE endpoint = ? AND state = 'pending' AND due IS NOT NULL
+     AND failed_by IN ('shared', 'always')`,
 );
 // By the index of what runs: that of what is due may hold all that waits. One whose lease has run out is claimed anew.
 const IN_FLIGHT = sql<[string, number], { count: number }>(
@@ -142,6 +142,8 @@ async function probe(
   for (const row of await tx.all(TRIED, [endpoint, now, now, MOST_TRIED])) {
     if (isErasing && (await erasures.covers(tx, row))) await lanes.drop(tx, row, ERASED, now);
     else if (await lanes.leads(tx, row)) return [await begin(row)];
+    // More of those behind others than are looked at would hide what may be sent.
+    else await lanes.fallBack(tx, row, now);
   }
   return [];
 
@@ -193,10 +195,10 @@ export async function nextDue(tx: Tx, endpoint: string): Promise<number | null> 
   if (endpoints.isPaused(standing) || due === null) return null;
   const { health, probing } = standing;
   if (!health?.breaker) return due;
-  const [ready, running] = await Promise.all([
-    tx.get(READY, [endpoint, tx.now()]),
+  const [asked, running] = await Promise.all([
+    tx.get(FIRST_ASKED, [endpoint]),
     probing === null ? undefined : tx.get(BY_ID, [probing]),
   ]);
   const lease = running !== undefined && isUnderWay(running) ? running.due! : 0;
-  return Math.max(health.breaker.dueAt, lease, ready === undefined ? due : 0);
+  return Math.max(health.breaker.dueAt, lease, Math.min(due, asked?.hint ?? due));
 }

@@ -54,8 +54,9 @@ function takeFrom(taken: Taken, old: DeliveryRow): Taken {
 /** Of those that failed the first of the lane says when the next attempt is: those behind it only waited for it. */
 function takeSchedule(taken: Taken, failed: DeliveryRow | undefined): Taken {
   if (failed === undefined || failed.failed_by === "event") return taken;
-  const { scheduled_at, hint, wait, failed_by } = failed;
-  return { ...taken, scheduled_at, hint, wait, failed_by, turn_at: failed.due ?? failed.turn_at };
+  const { scheduled_at, hint, wait, failed_by, tried_at } = failed;
+  // A breaker goes by the last attempt in its choice of probes, and finds none of what has failed without it.
+  return { ...taken, scheduled_at, hint, wait, failed_by, tried_at, turn_at: failed.due ?? failed.turn_at };
 }
 
 /** The gate of a delivery that takes over from older ones: the earliest time at which one of theirs would have opened. */

@@ -42,6 +42,16 @@ const SET_PAUSED = sql<[string, number | null, string | null]>(
 const SET_HEALTH = sql<[string, string]>("UPDATE endpoints SET health = ? WHERE id = ?");
 const SET_PROBING = sql<[number, string]>("UPDATE endpoints SET probing = ? WHERE id = ?");
 
+// Of those whose last failure spoke of the endpoint.
+const BRING_FORWARD = sql<[number, number, string, number]>(
+  `UPDATE deliveries SET due = CASE WHEN hint >= due THEN due WHEN hint > ? THEN hint ELSE ? END
+   WHERE endpoint = ? AND due > ? AND state = 'pending' AND failed_by IN ('shared', 'always')`,
+);
+const BRING_TURN_FORWARD = sql<[number, number, string, number]>(
+  `UPDATE deliveries SET turn_at = CASE WHEN hint >= turn_at THEN turn_at WHEN hint > ? THEN hint ELSE ? END
+   WHERE endpoint = ? AND turn_at > ? AND settled_at IS NULL AND failed_by IN ('shared', 'always')`,
+);
+
 const readHealth = (text: string | null) => JSON.parse(text ?? "null") as Health | null;
 
 export function choiceOf(tx: Tx, endpoint: string): EndpointSettings | null {
@@ -95,6 +105,12 @@ export async function judge(
   }
   if (pauses) tx.write(SET_PAUSED, [endpoint, now, GONE]);
   return { counted, change, pauses };
+}
+
+/** The endpoint works again: what failed because of it is due now, though not before it asked for. */
+export function bringAllForward(tx: Tx, endpoint: string, now: number): void {
+  tx.write(BRING_FORWARD, [now, now, endpoint, now]);
+  tx.write(BRING_TURN_FORWARD, [now, now, endpoint, now]);
 }
 
 export async function list(tx: Tx): Promise<EndpointState[]> {

@@ -56,7 +56,7 @@ export type Lane = Pick<DeliveryRow, "id" | "event" | "video" | "endpoint" | "or
 export const LAST_TASK = "(SELECT coalesce(max(id), 0) FROM tasks)";
 
 /** What a new delivery may take over from those that it supersedes (CONTRACT, "Coalescing"). */
-const TAKEN = ["turn_at", "waited", "wait", "scheduled_at", "hint", "failed_by", "aside"] as const;
+const TAKEN = ["turn_at", "waited", "wait", "scheduled_at", "hint", "failed_by", "tried_at", "aside"] as const;
 export type Taken = Pick<DeliveryRow, (typeof TAKEN)[number]>;
 export const NOTHING: Taken = {
   turn_at: null,
@@ -65,6 +65,7 @@ export const NOTHING: Taken = {
   scheduled_at: null,
   hint: 0,
   failed_by: null,
+  tried_at: null,
   aside: 0,
 };
 
@@ -89,8 +90,8 @@ const HEAD = sql<[number, string], DeliveryRow>(
   `SELECT * FROM deliveries WHERE video = ? AND endpoint = ? AND settled_at IS NULL AND ordered = 1 AND aside = 0
    ORDER BY event, id LIMIT 1`,
 );
-const BUSY = sql<[number, string], unknown>(
-  `SELECT 1 FROM deliveries WHERE video = ? AND endpoint = ? AND state IN ('running', 'canceling') AND ordered = 1
+const BUSY = sql<[number, string], DeliveryRow>(
+  `SELECT * FROM deliveries WHERE video = ? AND endpoint = ? AND state IN ('running', 'canceling') AND ordered = 1
      AND aside = 0 LIMIT 1`,
 );
 const SET_DUE = sql<[string, number | null, number]>("UPDATE deliveries SET state = ?, due = ? WHERE id = ?");
@@ -117,16 +118,6 @@ const ASIDE_IS_NEXT = sql<[number, number, string, number, number, number]>(
      AND (event < ? OR event = ? AND id < ?) AND state = 'pending' AND due IS NULL AND aside = 1`,
 );
 
-// Of those whose last failure spoke of the endpoint.
-const BRING_FORWARD = sql<[number, number, string, number]>(
-  `UPDATE deliveries SET due = CASE WHEN hint >= due THEN due WHEN hint > ? THEN hint ELSE ? END
-   WHERE endpoint = ? AND due > ? AND state = 'pending' AND failed_by IN ('shared', 'always')`,
-);
-const BRING_TURN_FORWARD = sql<[number, number, string, number]>(
-  `UPDATE deliveries SET turn_at = CASE WHEN hint >= turn_at THEN turn_at WHEN hint > ? THEN hint ELSE ? END
-   WHERE endpoint = ? AND turn_at > ? AND settled_at IS NULL AND failed_by IN ('shared', 'always')`,
-);
-
 /**
  * The row of a lane of which one has stepped aside, and none was delivered since: the next of it that fails steps aside at
  * once.
@@ -148,9 +139,16 @@ export async function leads(tx: Tx, row: Lane): Promise<boolean> {
   return (await ahead(tx, row)) === null;
 }
 
-/** Whether one of the lane is under way, which is not interrupted. */
-export async function isBusy(tx: Tx, { video, endpoint, ordered }: Lane): Promise<boolean> {
-  return ordered === 1 && (await tx.get(BUSY, [video, endpoint])) !== undefined;
+/** The one of the lane that is under way, which is not interrupted. */
+export async function underWay(tx: Tx, { video, endpoint, ordered }: Lane): Promise<DeliveryRow | null> {
+  return ordered === 0 ? null : ((await tx.get(BUSY, [video, endpoint])) ?? null);
+}
+
+const isBusy = async (tx: Tx, lane: Lane) => (await underWay(tx, lane)) !== null;
+
+/** Whether a new one may go at once: nothing stands before it, and none of its lane is under way. */
+export async function isFree(tx: Tx, lane: Lane): Promise<boolean> {
+  return (await leads(tx, lane)) && !(await isBusy(tx, lane));
 }
 
 /** After one of a lane has ended, failed or lost its place: the turn of the next one comes. */
@@ -222,7 +220,7 @@ export async function setGate(tx: Tx, row: DeliveryRow, gate: number | Opener, n
     tx.write(SET_DUE, ["waiting", gate, row.id]);
     return false;
   }
-  const goes = (await leads(tx, row)) && !(await isBusy(tx, row));
+  const goes = await isFree(tx, row);
   tx.write(OPEN_GATE, [goes ? (row.turn_at ?? now) : null, now, gate, row.id]);
   return goes;
 }
@@ -279,15 +277,9 @@ export async function retry(tx: Tx, row: DeliveryRow, failed: Failed, now: numbe
   return due;
 }
 
-/** The endpoint works again: what failed because of it is due now, though not before it asked for. */
-export function bringAllForward(tx: Tx, endpoint: string, now: number): void {
-  tx.write(BRING_FORWARD, [now, now, endpoint, now]);
-  tx.write(BRING_TURN_FORWARD, [now, now, endpoint, now]);
-}
-
 /** From attempt 0, at its place in its lane. `gate`: when its gate opens; null: it is open. */
 export async function restart(tx: Tx, row: DeliveryRow, gate: number | null, now: number): Promise<void> {
-  const goes = gate === null && (await leads(tx, row)) && !(await isBusy(tx, row));
+  const goes = gate === null && (await isFree(tx, row));
   tx.write(RESTART, [gate === null ? "pending" : "waiting", gate ?? (goes ? now : null), row.id]);
 }
 

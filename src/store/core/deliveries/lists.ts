@@ -127,7 +127,9 @@ async function toDelivery(tx: Tx, row: Shown, held: Held | undefined): Promise<D
 async function explain(tx: Tx, row: Shown, held: Held): Promise<Delivery["waitsFor"]> {
   const { choice, pausedAt, reason, health, inFlight } = held;
   const isRunning = row.state === "running" || row.state === "canceling";
-  const ahead = isRunning ? null : await lanes.ahead(tx, row);
+  const ahead = isRunning
+    ? null
+    : ((await lanes.ahead(tx, row)) ?? (row.aside === 1 ? null : await lanes.underWay(tx, row)));
   const pausedBy = pausedAt !== null ? (reason === GONE ? "gone" : "operator") : choice?.paused ? "config" : null;
   return waitsFor(
     {

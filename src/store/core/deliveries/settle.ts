@@ -73,7 +73,7 @@ export async function settle(tx: Tx, job: Job, outcome: DeliveryOutcome, now: nu
   }
   if (kind === "success" && outcome.pending.length > 0 && !wasErased && !(await erasures.covers(tx, row)))
     await notices.owe(tx, row, outcome.pending, now);
-  if (change === "closed") lanes.bringAllForward(tx, row.endpoint, now);
+  if (change === "closed") endpoints.bringAllForward(tx, row.endpoint, now);
   if (change !== null) fed.push(...(await notices.tellOfEndpoint(tx, row.endpoint, change, error ?? CLOSED, now)));
   if (pauses) fed.push(...(await notices.tellOfEndpoint(tx, row.endpoint, "paused", GONE, now)));
   const { state, due, turn_at } = kind === "success" ? DELIVERED : (await tx.get(BY_ID, [row.id]))!;
@@ -97,7 +97,8 @@ function isFreeOf(
 ): boolean {
   const isEarly = (tried_at ?? 0) < (scheduled_at ?? 0);
   const isLone = kind === "shared" && !counted;
-  return isEarly || (isProbe && kind !== "event" && !isLone);
+  const speaksOfEndpoint = kind === "shared" || kind === "always";
+  return isEarly || (isProbe && speaksOfEndpoint && !isLone);
 }
 
 function log(

@@ -226,7 +226,7 @@ export async function replay(
     replay,
     task,
   };
-  const goes = (await lanes.leads(tx, lane)) && !(await lanes.isBusy(tx, lane));
+  const goes = await lanes.isFree(tx, lane);
   lanes.add(tx, lane, { gateUntil: null, gate: null, goes }, now);
   return { id: tx.ids.show("dlv", id) };
 }

@@ -1,6 +1,6 @@
 /** Migration 5: what breakers, coalescing and tasks need to know of deliveries and endpoints. */
 export const DELIVERIES_5 = `
-  -- Of its event, for coalescing and for notices about deliveries; null in rows that had ended before there was this column.
+  -- Of its event, for coalescing and for notices about deliveries; null in rows that were delivered before there was this column.
   ALTER TABLE deliveries ADD COLUMN type TEXT;
   -- Its schedule (rules/schedule.ts, Progress); 'hint': the endpoint asked for nothing before then.
   ALTER TABLE deliveries ADD COLUMN spent INTEGER NOT NULL DEFAULT 0;
@@ -20,12 +20,13 @@ export const DELIVERIES_5 = `
   -- By it a task skips what has ended or was retried since the task was made (migration 6).
   ALTER TABLE deliveries ADD COLUMN generation INTEGER NOT NULL DEFAULT 0;
 
-  UPDATE deliveries SET type = (SELECT type FROM events WHERE id = deliveries.event) WHERE settled_at IS NULL;
+  UPDATE deliveries SET type = (SELECT type FROM events WHERE id = deliveries.event)
+    WHERE settled_at IS NULL OR state IN ('dead', 'canceled');
   UPDATE deliveries SET spent = attempts, scheduled_at = due,
       tried_at = (SELECT max(started_at) FROM attempts WHERE delivery = deliveries.id),
       waited = coalesce((SELECT max(started_at) - min(started_at) FROM attempts WHERE delivery = deliveries.id), 0),
-      failed_by = CASE WHEN (SELECT status FROM attempts WHERE delivery = deliveries.id ORDER BY n DESC LIMIT 1)
-        BETWEEN 400 AND 499 THEN 'event' ELSE 'shared' END
+      failed_by = CASE WHEN (SELECT status <> 429 AND status < 500 FROM attempts WHERE delivery = deliveries.id
+        ORDER BY n DESC LIMIT 1) THEN 'event' ELSE 'shared' END
     WHERE settled_at IS NULL AND attempts > 0;
 
   -- For how long the endpoint asked to be left alone, in milliseconds; 1: it was a probe; what was sent.

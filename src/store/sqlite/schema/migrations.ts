@@ -2,6 +2,7 @@ import type Database from "better-sqlite3";
 import { RelayError } from "../../../errors.ts";
 import { DELIVERIES_4 } from "./deliveries-4.ts";
 import { DELIVERIES_5 } from "./deliveries-5.ts";
+import { DELIVERIES_6 } from "./deliveries-6.ts";
 import { MEDIA_4 } from "./media-4.ts";
 import { MEDIA_5 } from "./media-5.ts";
 import { TAGS_4 } from "./tags-4.ts";
@@ -200,7 +201,7 @@ export const migrations: string[] = [
   CREATE INDEX quarantine_source ON quarantine (ring, source, id, bytes);
   `,
   DELIVERIES_5 + MEDIA_5,
-  TASKS_6,
+  TASKS_6 + DELIVERIES_6,
 ];
 
 /** Marks the file as ours ("wrly"), so that another program's database is refused instead of migrated. */
