@@ -13,8 +13,8 @@ export type OutageCase = {
   during(ms: number, now: number): Reply;
   /** The trouble is of this video only. It never ends, and this video's events may die. */
   poison?: string;
-  /** One video with one event, instead of many with several. */
-  alone?: boolean;
+  /** One video with one event comes as the trouble begins; the many with several come after so long, or not at all. Milliseconds. */
+  aloneFor?: number;
   /** Left to the whole form. */
   isLong?: boolean;
   /** After the trouble all must have arrived within this, in milliseconds. */
@@ -34,7 +34,14 @@ export const CASES: OutageCase[] = [
   { name: "refused, 5 minutes", lasts: 5 * MINUTE, during: down, within: SOON },
   { name: "refused, 8 hours", lasts: 8 * HOUR, during: down, within: SOON },
   { name: "refused, 72 hours", lasts: 72 * HOUR, during: down, within: SOON },
-  { name: "refused, 72 hours, one event", isLong: true, lasts: 72 * HOUR, during: down, alone: true, within: SOON },
+  {
+    name: "refused, 72 hours, one event",
+    isLong: true,
+    lasts: 72 * HOUR,
+    during: down,
+    aloneFor: Number.POSITIVE_INFINITY,
+    within: SOON,
+  },
   {
     name: "a minute down, a minute up, 1 hour",
     lasts: HOUR,
@@ -48,8 +55,16 @@ export const CASES: OutageCase[] = [
     name: "503, a weekend, one event",
     lasts: 60 * HOUR,
     during: () => ({ status: 503 }),
-    alone: true,
+    aloneFor: Number.POSITIVE_INFINITY,
     within: 29 * HOUR,
+  },
+  // That others fail too shows that it is: once they arrive, the first goes with them.
+  {
+    name: "503, 24 hours, one event for the first 22",
+    lasts: 24 * HOUR,
+    during: () => ({ status: 503 }),
+    aloneFor: 22 * HOUR,
+    within: SOON,
   },
   { name: "429, Retry-After: 20", lasts: HOUR, during: () => busy("20"), within: SOON },
   {

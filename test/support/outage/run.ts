@@ -52,15 +52,17 @@ export async function runOutage(
 }
 
 /** The events of each video in their order: the first half of the videos is known before the trouble. */
-function plan({ lasts, alone }: OutageCase, seed: string, size: number): Post[] {
+function plan({ lasts, aloneFor }: OutageCase, seed: string, size: number): Post[] {
   const random = seededRandom(`${seed} posts`);
   const troubled = START + BEFORE;
-  if (alone) return [{ at: troubled + 1, videoId: "video-0", type: "video.ready" }];
-  const known = 20 * size;
   const posts: Post[] = [];
+  if (aloneFor !== undefined) posts.push({ at: troubled + 1, videoId: "first", type: "video.ready" });
+  const from = aloneFor === undefined ? START : troubled + aloneFor;
+  if (!Number.isFinite(from)) return posts;
+  const known = 20 * size;
   for (let video = 0; video < 2 * known; video++) {
     const videoId = `video-${video}`;
-    const first = video < known ? START + random.float() * BEFORE : troubled + random.float() * lasts;
+    const first = video < known ? from + random.float() * BEFORE : from + random.float() * (troubled + lasts - from);
     const later = () => first + random.float() * (troubled + lasts + AFTER - first);
     posts.push({ at: Math.round(first), videoId, type: "draft.new" });
     for (let event = 0; event < 4; event++) posts.push({ at: Math.round(later()), videoId, type: "draft.update" });
