@@ -7,6 +7,7 @@ import { mediaLink } from "./links/durable-link.ts";
 import { type Mirror, openMirror } from "./mirror/open.ts";
 import { mediaRoute } from "./mirror/serve/route.ts";
 import type { Medium } from "./model/medium.ts";
+import { CONNECT_TIMEOUT } from "./platform/net/outbound.ts";
 import type { Ports } from "./ports.ts";
 import type { Workers } from "./receive/accept.ts";
 import { openReceive } from "./receive/route.ts";
@@ -22,9 +23,6 @@ import { checkProcess, type Integrity, startIntegrityChecks } from "./upkeep/int
 import { watch } from "./upkeep/watch.ts";
 
 export type { Relay, RelayOptions };
-
-/** Timeout for a connection to a media host or an endpoint, in milliseconds. */
-const CONNECT_TIMEOUT = 10_000;
 
 /** At a stop, for jobs, in milliseconds; with the time for answers well below the ten seconds that are promised. */
 const JOB_GRACE = 4_000;

@@ -9,7 +9,7 @@ import { isoTime } from "./json.ts";
 import { list } from "./list.ts";
 
 export const endpoints = list({
-  filters: { state: { words: ["active", "paused", "removed"], help: "only in this state" } },
+  filters: { state: { words: ["active", "failing", "paused", "removed"], help: "only in this state" } },
   async *rows({ store, config }, { state, limit }) {
     const all = await listEndpoints(store, config);
     yield* all.filter((endpoint) => state === undefined || endpoint.state === state).slice(0, limit);
@@ -26,6 +26,9 @@ export const endpoints = list({
     { title: "REASON", value: ({ reason }) => reason },
   ],
 });
+
+/** The reason of a pause by `paused: true`. */
+const BY_CONFIG = "by the config";
 
 export type EndpointJson = ReturnType<typeof describeEndpoints>[number];
 
@@ -49,24 +52,35 @@ export function describeEndpoints(
   const ids = new Set([...known.keys(), ...deliveries.map(({ endpoint }) => endpoint).sort(), ...paused]);
   return [...ids].map((id) => {
     const endpoint = known.get(id);
-    const { pausedAt = null, reason = null } = stateOf.get(id) ?? {};
+    const { pausedAt = null, reason: stored = null, health = null } = stateOf.get(id) ?? {};
+    const breaker = health?.breaker ?? null;
+    const isPausedByConfig = endpoint?.paused ?? false;
     const own = deliveries.filter((one) => one.endpoint === id);
     const count = (state: string) => own.find((one) => one.state === state)?.count ?? 0;
-    const open = own.filter(({ state }) => state !== "dead" && state !== "delivered" && state !== "canceled");
+    const open = own.filter((one) => ["waiting", "pending", "running"].includes(one.state));
     // `removed`: no longer in the config; its deliveries are held until it returns or they are canceled.
-    const state: "active" | "paused" | "removed" =
-      endpoint === undefined ? "removed" : pausedAt === null ? "active" : "paused";
+    // `failing`: its breaker is open, and only probes are sent.
+    const isPaused = pausedAt !== null || isPausedByConfig;
+    const present = isPaused ? "paused" : breaker !== null ? "failing" : "active";
+    const state: "active" | "failing" | "paused" | "removed" = endpoint === undefined ? "removed" : present;
+    const pause = !isPausedByConfig ? stored : stored === null ? BY_CONFIG : `${BY_CONFIG}; ${stored}`;
     return {
       id,
       // An operator's address may carry a password, or a token in its query.
       url: endpoint ? withoutQuery(endpoint.url) : null,
       events: endpoint?.events ?? [],
+      filter: endpoint?.filter ?? null,
       body: endpoint?.body ?? null,
       send: endpoint?.send ?? null,
       order: endpoint?.order ?? null,
       state,
+      /** Null also while only the config pauses it. */
       pausedAt: isoTime(pausedAt),
-      reason,
+      /** Of the pause, else what the last probe came to. */
+      reason: state === "failing" ? breaker!.error : pause,
+      /** Since when it fails, and when it is probed next; null: it does not. */
+      failingSince: isoTime(breaker?.since ?? null),
+      nextProbeAt: isoTime(breaker?.dueAt ?? null),
       /** Deliveries by state. */
       waiting: count("waiting"),
       pending: count("pending"),
@@ -78,18 +92,23 @@ export function describeEndpoints(
   });
 }
 
-type Target = { store: Store; config: Pick<Config, "endpoints">; id: string };
+type Target = { store: Store; config: Pick<Config, "endpoints" | "file">; id: string };
 
-/** Sends nothing to it until it is resumed; its deliveries wait meanwhile. */
+/** Sends nothing to it until it is resumed, beside a pause by the config; its deliveries wait meanwhile. */
 export async function pauseEndpoint(target: Target, reason: string, now: number): Promise<EndpointJson> {
   await find(target);
   await target.store.pauseEndpoint(target.id, reason, now);
   return find(target);
 }
 
+/** Ends an operator's pause, or one by 410s. RelayError("conflict"), and no change, while the config pauses it. */
 export async function resumeEndpoint(target: Target): Promise<EndpointJson> {
+  const { store, config, id } = target;
   await find(target);
-  await target.store.resumeEndpoint(target.id);
+  if (config.endpoints.some((endpoint) => endpoint.id === id && endpoint.paused)) {
+    throw new RelayError("conflict", `${id} is paused by the config: take "paused" out of ${config.file}, and reload`);
+  }
+  await store.resumeEndpoint(id);
   return find(target);
 }
 

@@ -2,7 +2,7 @@ import type { Config, Endpoint } from "../config/schema.ts";
 import { errorLine, RelayError } from "../errors.ts";
 import type { StoredEvent } from "../model/event.ts";
 import { NOTICES } from "../model/notice.ts";
-import { topicMatches } from "../rules/topics.ts";
+import { topicMatches, wants } from "../rules/topics.ts";
 import type { Store } from "../store/store.ts";
 import { topicOf } from "../wochit/event.ts";
 import { shortTime } from "./format.ts";
@@ -48,7 +48,7 @@ export type ReplayOptions = {
   until?: number;
   /** Event types or patterns ("draft.*"); none: every type. */
   types?: string[];
-  /** Only to this endpoint; with an `id` also when the endpoint did not ask for such events. */
+  /** Only to this endpoint; with an `id` whatever its `events` and `filter` say. */
   endpoint?: string;
   /** Only where the newest delivery of the event to the endpoint is dead. */
   onlyDead?: boolean;
@@ -65,7 +65,7 @@ export type Replayed = {
 };
 
 /**
- * Makes new deliveries of stored events, oldest event first. RelayError("usage") for a range without a beginning,
+ * Makes new deliveries of stored events, oldest event first, to the endpoints that want them by today's config. RelayError("usage") for a range without a beginning,
  * "not_found" for an event or endpoint that is not there. A failure within a range is a row with its error, and the next
  * one follows.
  */
@@ -140,12 +140,13 @@ async function endpointsFor(
   options: ReplayOptions,
 ): Promise<Endpoint[]> {
   const named = endpoints.filter(({ id }) => options.endpoint === undefined || id === options.endpoint);
-  if (options.onlyDead) {
-    const dead = await deadEndpoints(store, event.id);
-    return named.filter(({ id }) => dead.has(id));
-  }
-  if (options.id !== undefined && options.endpoint !== undefined) return named;
-  return named.filter(({ events }) => topicMatches(events, topicOfStored(event)));
+  const isMeant = options.id !== undefined && options.endpoint !== undefined;
+  const { context, videoId } = event;
+  const subject = { topic: topicOfStored(event), context, videoId };
+  const wanted = isMeant ? named : named.filter((endpoint) => wants(endpoint, subject));
+  if (!options.onlyDead) return wanted;
+  const dead = await deadEndpoints(store, event.id);
+  return wanted.filter(({ id }) => dead.has(id));
 }
 
 async function deadEndpoints(store: Store, eventId: string): Promise<Set<string>> {
@@ -158,6 +159,6 @@ async function deadEndpoints(store: Store, eventId: string): Promise<Set<string>
 }
 
 function noEndpoint(id: string, { onlyDead, endpoint }: ReplayOptions): string {
-  if (onlyDead) return `${id} is not dead at ${endpoint ?? "any endpoint"}`;
-  return `no endpoint asks for the type of ${id}: name one with --endpoint`;
+  if (onlyDead) return `${id} is not dead at ${endpoint ?? "any endpoint that wants it"}`;
+  return `no endpoint wants ${id} by its events and filter: name one with --endpoint`;
 }

@@ -105,7 +105,7 @@ export function inspectConfig(path: string | null, where: Where): Inspection {
   const warnings = warnAbout(raw, parsed.output);
   if (outside !== null && unseen.length > 0) warnings.push(describeUnseen(unseen, outside));
   return {
-    config: buildConfig(parsed.output, { folder, dataDir, secrets, tls, warnings }),
+    config: buildConfig(parsed.output, { file: path, folder, dataDir, secrets, tls, warnings }),
     problems: [],
     warnings,
     unseen: unseen.map(({ place }) => place),
@@ -125,6 +125,7 @@ export function loadConfig(path: string | null, where: Where): Config {
 }
 
 type Given = {
+  file: string | null;
   folder: string;
   dataDir: string;
   secrets: ReturnType<typeof readSecrets>;
@@ -133,7 +134,7 @@ type Given = {
 };
 
 function buildConfig(parsed: InferOutput<typeof configSchema>, given: Given): Config {
-  const { folder, dataDir, secrets, warnings } = given;
+  const { file, folder, dataDir, secrets, warnings } = given;
   const { $schema, server, receive, mirror, endpoints, admin, backup, ...rest } = parsed;
   const { token, ...receiveRest } = receive;
   const tls = server.tls && { cert: resolve(folder, server.tls.cert), key: resolve(folder, server.tls.key) };
@@ -142,6 +143,7 @@ function buildConfig(parsed: InferOutput<typeof configSchema>, given: Given): Co
   );
   return {
     ...rest,
+    file,
     dataDir,
     server: { ...server, tls },
     receive: { ...receiveRest, tokens: secrets.tokens },

@@ -5,7 +5,9 @@ import { type Target, targetTypes } from "../targets/table.ts";
 import {
   count,
   duration,
+  endpointFilter,
   eventPattern,
+  eventType,
   headers,
   keyTemplate,
   network,
@@ -110,7 +112,8 @@ const endpoint = v.strictObject({
   url: httpUrl,
   secret: secrets,
   events: v.optional(v.pipe(v.array(eventPattern), v.minLength(1, "must name at least one event")), ["*"]),
-  coalesce: v.optional(v.array(v.string()), []),
+  filter: endpointFilter,
+  coalesce: v.optional(v.array(eventType), []),
   body: v.optional(v.picklist(["enriched", "verbatim"]), "enriched"),
   send: v.optional(v.picklist(["after-mirror", "immediately"])),
   maxWait: v.optional(duration, "1h"),
@@ -172,6 +175,8 @@ export type Endpoint = Omit<ParsedEndpoint, "secret" | "send" | "tls"> & {
 
 /** The whole configuration as the program uses it: secrets read, paths absolute, durations in ms, sizes in bytes. */
 export type Config = Omit<Parsed, "$schema" | "dataDir" | "receive" | "endpoints" | "mirror" | "server" | "admin"> & {
+  /** The absolute path of the file that it was read from; null: the defaults. */
+  file: string | null;
   dataDir: string;
   /**
    * `tls` holds paths: the listener reads the files when it opens. `publicUrl` is null where it follows from the port.

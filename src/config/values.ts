@@ -6,6 +6,7 @@ import { looksLikeNetwork, parseNetworks } from "../platform/net/addresses.ts";
 import { isHostName } from "../platform/net/outbound.ts";
 import { suggest } from "../rules/nearest.ts";
 import { isReservedHeader } from "../rules/reserved-headers.ts";
+import { nameOf, takesOut } from "../rules/topics.ts";
 import { DURATION, parseDuration, parseSize, SIZE } from "./units.ts";
 
 /** Kinds of values that options have beside those of `option-values.ts`. */
@@ -67,8 +68,10 @@ export const privateAddresses = v.union(
   "must be true, false, or a list of CIDRs and host names",
 );
 
-/** A pattern is an exact name, `*`, or a prefix with `.*` (rules/topics.ts matches them). */
-function patternProblem(pattern: string): string | null {
+/** A pattern is an exact name, `*`, or a prefix with `.*`; with "!" before it takes out (rules/topics.ts matches them). */
+function patternProblem(given: string): string | null {
+  const pattern = nameOf(given);
+  if (pattern === "" || takesOut(pattern)) return 'must be one "!" and what it takes out, like "!draft.update"';
   if (/[\s\p{Cc}]/u.test(pattern)) return "must be without spaces and control characters";
   if (pattern === "*") return null;
   if (pattern.replace(/\.\*$/, "").includes("*") || pattern === ".*") {
@@ -80,6 +83,28 @@ function patternProblem(pattern: string): string | null {
   return `the relay has no such notice${suggest(pattern, NOTICES)}`;
 }
 export const eventPattern = v.pipe(text, judgedBy(patternProblem));
+
+/** One type of the provider's, no pattern. Each notice says something of its own: none takes another's place. */
+export const eventType = v.pipe(
+  text,
+  judgedBy((given) => {
+    if (/^!|\*/.test(given)) return "must be an event type, without ! and *";
+    return given.startsWith(NOTICE_PREFIX) ? "must be an event type of Wochit's, no notice" : patternProblem(given);
+  }),
+);
+
+const listed = v.optional(
+  v.nullable(v.pipe(v.array(text), v.minLength(1, "must hold at least one value: an empty list would take nothing"))),
+  null,
+);
+/** Which contexts and videos an endpoint gets events of (rules/topics.ts); null: all. */
+export const endpointFilter = v.optional(
+  v.pipe(
+    v.nullable(v.strictObject({ context: listed, videoId: listed })),
+    v.transform((given) => given ?? { context: null, videoId: null }),
+  ),
+  null,
+);
 
 function headerProblem(name: string): string | null {
   if (!/^[!#$%&'*+.^_`|~0-9a-z-]+$/i.test(name)) return "is not the name of an HTTP header"; // RFC 9110, 5.6.2

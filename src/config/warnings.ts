@@ -1,5 +1,6 @@
 import type { InferOutput } from "valibot";
 import { nearest } from "../rules/nearest.ts";
+import { includes, nameOf, takesOut, topicMatches } from "../rules/topics.ts";
 import { typeOf } from "../targets/table.ts";
 import type { configSchema } from "./schema.ts";
 
@@ -30,14 +31,52 @@ export function warnAbout(raw: object, parsed: InferOutput<typeof configSchema>)
     warnings.push("receive.allowFrom: anybody who reaches the relay can send it events: set receive.token");
   }
   if (endpoints.length === 0) warnings.push("endpoints: there is none: events are kept, and sent to nobody");
-  for (const [at, { events, url, tls }] of endpoints.entries()) {
+  for (const [at, endpoint] of endpoints.entries()) {
+    const { url, tls } = endpoint;
     if (tls !== null && new URL(url).protocol === "http:") {
       warnings.push(`endpoints[${at}].tls: has no effect: endpoints[${at}].url begins with http://`);
     }
-    for (const [index, pattern] of events.entries()) {
-      const meant = /[*]|^relay\./.test(pattern) || DOCUMENTED.includes(pattern) ? null : nearest(pattern, DOCUMENTED);
-      if (meant)
-        warnings.push(`endpoints[${at}].events[${index}]: "${pattern}" is not documented: did you mean "${meant}"?`);
+    warnings.push(...warnAboutChoice(endpoint, `endpoints[${at}]`));
+  }
+  return warnings;
+}
+
+type Choosing = Pick<InferOutput<typeof configSchema>["endpoints"][number], "events" | "filter" | "coalesce">;
+
+/** What an endpoint asks for, and never gets. */
+function warnAboutChoice({ events, filter, coalesce }: Choosing, place: string): string[] {
+  const warnings: string[] = [];
+  const warnAboutType = (given: string, where: string) => {
+    const type = nameOf(given);
+    const meant = /[*]|^relay\./.test(type) || DOCUMENTED.includes(type) ? null : nearest(type, DOCUMENTED);
+    if (meant === null) return;
+    warnings.push(`${where}: "${given}" is not documented: did you mean "${takesOut(given) ? "!" : ""}${meant}"?`);
+  };
+  /** The later pattern that decides otherwise on all that the one at this index matches. */
+  const overruling = (index: number) =>
+    events
+      .slice(index + 1)
+      .find((later) => takesOut(later) !== takesOut(events[index]!) && includes(nameOf(later), nameOf(events[index]!)));
+  const isNothing = events.every((pattern, index) => takesOut(pattern) || overruling(index) !== undefined);
+  if (isNothing)
+    warnings.push(`${place}.events: takes nothing: a pattern with "!" takes out of what those before it take`);
+  for (const [index, pattern] of events.entries()) {
+    warnAboutType(pattern, `${place}.events[${index}]`);
+    const later = isNothing ? undefined : overruling(index);
+    if (later === undefined) continue;
+    warnings.push(
+      `${place}.events[${index}]: "${pattern}" has no effect: "${later}" comes after it, and the last decides`,
+    );
+  }
+  for (const [index, type] of coalesce.entries()) {
+    warnAboutType(type, `${place}.coalesce[${index}]`);
+    if (!topicMatches(events, type))
+      warnings.push(`${place}.coalesce[${index}]: has no effect: ${place}.events does not take "${type}"`);
+  }
+  for (const [name, list] of Object.entries(filter)) {
+    for (const [index, value] of (list ?? []).entries()) {
+      if (!value.slice(0, -1).includes("*")) continue;
+      warnings.push(`${place}.filter.${name}[${index}]: "${value}": only a "*" at the end stands for more`);
     }
   }
   return warnings;

@@ -12,15 +12,26 @@ export async function judgeDeliveries(
   config: Pick<Config, "endpoints">,
 ): Promise<Finding[]> {
   const endpoints = await listEndpoints(store, config);
-  return endpoints.flatMap((endpoint) => judgeWaiting(endpoint).map((finding) => of(endpoint.id, finding)));
+  const held = new Set(config.endpoints.filter(({ paused }) => paused).map(({ id }) => id));
+  return endpoints.flatMap((endpoint) =>
+    judgeWaiting(endpoint, held.has(endpoint.id)).map((finding) => of(endpoint.id, finding)),
+  );
 }
 
-function judgeWaiting({ id, state, reason, waiting, pending, running, dead }: EndpointJson): Finding[] {
+function judgeWaiting(
+  { id, state, reason, failingSince, waiting, pending, running, dead }: EndpointJson,
+  isPausedByConfig: boolean,
+): Finding[] {
   const open = waiting + pending + running;
   const findings: Finding[] = [];
   if (state === "paused") {
     const line = `paused${reason ? ` (${reason})` : ""}, and ${open} wait for it`;
-    findings.push(warning(line, `wochit-relay endpoints resume ${id}`));
+    const advice = isPausedByConfig ? 'take "paused" out of the config' : `wochit-relay endpoints resume ${id}`;
+    findings.push(warning(line, advice));
+  }
+  if (state === "failing") {
+    const line = `it is failing since ${failingSince} (${reason}): it gets probes only, and ${open} wait for it`;
+    findings.push(warning(line, `mend it; the rest follows by itself. wochit-relay endpoints test ${id} asks it now`));
   }
   if (state === "removed" && open > 0) {
     const line = `it is no longer in the config, and ${open} are held for it`;

@@ -21,6 +21,8 @@ export type Lease = {
   ending: AbortSignal;
   /** Gives the job's slot to the next one while it goes on: for work that others slow down. */
   yieldSlot(): void;
+  /** Gives back what was claimed ahead: by what this job has found out it may not begin any longer. */
+  recall?(): void;
 };
 
 /** One kind of deferred work: where its jobs come from, how many run at once, and how one is run. */
@@ -120,7 +122,13 @@ export function startWorker<J extends Job>(queue: Queue<J>, store: Store, { cloc
     slots--;
     const entry: Running<J> = { abort, job, again: null };
     running.set(job.id, entry);
-    void work(entry, { signal: abort.signal, ending: ending.signal, yieldSlot });
+    void work(entry, { signal: abort.signal, ending: ending.signal, yieldSlot, recall });
+  }
+
+  function recall(): Promise<unknown> {
+    const unbegun: Promise<unknown>[] = [];
+    for (let next = ahead.take(); next !== undefined; next = ahead.take()) unbegun.push(giveBack(next.job));
+    return Promise.all(unbegun);
   }
 
   async function work(entry: Running<J>, lease: Lease): Promise<void> {
@@ -221,8 +229,7 @@ export function startWorker<J extends Job>(queue: Queue<J>, store: Store, { cloc
       stopped = true;
       cancelTimer?.();
       ending.abort(new Error("the worker is stopping"));
-      const unbegun: Promise<unknown>[] = [];
-      for (let next = ahead.take(); next !== undefined; next = ahead.take()) unbegun.push(giveBack(next.job));
+      const recalled = recall();
       if (running.size > 0) {
         const done = new Promise<void>((resolve) => {
           drained.push(resolve);
@@ -233,7 +240,7 @@ export function startWorker<J extends Job>(queue: Queue<J>, store: Store, { cloc
         await done;
         cancel();
       }
-      await Promise.all([look, ...unbegun]);
+      await Promise.all([look, recalled]);
       endRenewals();
     },
   };

@@ -57,6 +57,10 @@ export type Medium = {
   contentType: string | null;
   deadline: number;
   lastError: string | null;
+  /** When it was first tried; when its bytes were in the spool, and safe; when it came to its end. */
+  firstTriedAt: number | null;
+  securedAt: number | null;
+  settledAt: number | null;
 };
 
 /** A link in an event; `identity` is the link without its signature parameters, equal for links of the same file. */

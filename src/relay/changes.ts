@@ -31,7 +31,7 @@ export function compareConfigs(
     },
     log: { ...next.log, format: keep("log.format", now.log.format, next.log.format) },
   };
-  const parts = (Object.keys(config) as (keyof Config)[]).filter((part) => part !== "warnings");
+  const parts = (Object.keys(config) as (keyof Config)[]).filter((part) => part !== "warnings" && part !== "file");
   const changed = parts.filter((part) => !isDeepStrictEqual(now[part], config[part]));
   return { config, changed, needsRestart };
 }

@@ -3,20 +3,10 @@ import type { PlannedMedium } from "../model/medium.ts";
 import type { Plan } from "../model/plan.ts";
 import { hostOf } from "../wochit/link.ts";
 import { deadlineOf } from "../wochit/link-expiry.ts";
-import { type Reader, topicMatches } from "./topics.ts";
+import { type Reader, wants } from "./topics.ts";
 
-/** The options of an endpoint that the store's rules depend on; times in milliseconds. */
-export type EndpointChoice = Reader & {
-  send: "after-mirror" | "immediately";
-  maxWait: number;
-  /** Types of which a newer event supersedes what waits. */
-  coalesce: string[];
-  /** Paused by the config. */
-  paused: boolean;
-  concurrency: number;
-  retry: number[];
-  laneHold: number;
-};
+/** The options of an endpoint that a plan depends on; `maxWait` in milliseconds. */
+export type EndpointChoice = Reader & { send: "after-mirror" | "immediately"; maxWait: number };
 
 /** The options of the mirror that a plan depends on; `deleteAfter` and `linkLifetime` in milliseconds. */
 export type MirrorChoice = { enabled: boolean; onDelete: "keep" | "delete"; deleteAfter: number; linkLifetime: number };
@@ -27,18 +17,24 @@ export const MIRRORING_OFF = "mirroring is off";
 /** The reason of a medium that has failed because of its link. */
 export const NO_HOST = "the link is not an http(s) address";
 
-/** The media and deliveries of an event. Pure: the store commits the plan together with the event. */
+/**
+ * The media and deliveries of an event. Pure: the store commits the plan together with the event. `given`: the context that
+ * an event without one of its own gets from its video; null: none is known.
+ */
 export function planEvent(
   event: ProviderEvent,
   receivedAt: number,
-  config: { mirror: MirrorChoice; endpoints: Pick<EndpointChoice, keyof Reader | "send" | "maxWait">[] },
+  config: { mirror: MirrorChoice; endpoints: EndpointChoice[] },
+  given: string | null = null,
 ): Plan {
   const deletes = planDeletion(event, receivedAt, config.mirror);
   // Media that will be deleted are not downloaded.
   const media = deletes ? [] : event.links.map((link) => planMedium(link, event, receivedAt, config.mirror));
   const waits = media.some((medium) => medium.refused === null);
+  const { topic, videoId, context } = event;
+  const subject = { topic, videoId, context: context ?? given };
   const deliveries = config.endpoints
-    .filter((endpoint) => topicMatches(endpoint.events, event.topic))
+    .filter((endpoint) => wants(endpoint, subject))
     .map((endpoint) => ({
       endpoint: endpoint.id,
       ordered: endpoint.order === "video",

@@ -1,6 +1,26 @@
 import type { Config } from "../config/schema.ts";
-import type { MirrorChoice } from "../rules/plan.ts";
-import type { StoreSettings } from "./store.ts";
+import type { EndpointChoice, MirrorChoice } from "../rules/plan.ts";
+
+/** `coalesce`: event types of which a newer one supersedes what waits; `paused`: by the config; times in milliseconds. */
+export type EndpointSettings = EndpointChoice & {
+  coalesce: string[];
+  paused: boolean;
+  concurrency: number;
+  retry: number[];
+  laneHold: number;
+};
+
+/** What the config says that concerns the store; a reload may change it. */
+export type StoreSettings = {
+  endpoints: EndpointSettings[];
+  /** Endpoints that have left the config since the store was opened: what was under way to them ends by their rules. */
+  former?: EndpointSettings[];
+  mirror: MirrorChoice;
+  /** Milliseconds; 0 turns the recognition of duplicates off. */
+  dedupeWindow: number;
+  /** Bytes of refused bodies that are kept. */
+  keepRefused: number;
+};
 
 /**
  * What an engine needs to know of a config. It can be copied to a thread. `checkpointAt`: pages of the log at which a commit
@@ -19,8 +39,9 @@ export function settingsOf({
   mirror: MirrorChoice;
 }): StoreSettings {
   return {
-    endpoints: endpoints.map(({ id, events, order, send, maxWait, concurrency, retry, laneHold, coalesce, paused }) => {
-      return { id, events, order, send, maxWait, coalesce, paused, concurrency, retry, laneHold };
+    endpoints: endpoints.map(({ id, events, filter, order, send, maxWait, coalesce, paused, ...rest }) => {
+      const { concurrency, retry, laneHold } = rest;
+      return { id, events, filter, order, send, maxWait, coalesce, paused, concurrency, retry, laneHold };
     }),
     mirror: { enabled, onDelete, deleteAfter, linkLifetime },
     keepRefused,

@@ -20,9 +20,9 @@ import type {
 import type { MediaState, Medium } from "../model/medium.ts";
 import type { Plan } from "../model/plan.ts";
 import type { Video, VideoState } from "../model/video.ts";
-import type { EndpointChoice, MirrorChoice } from "../rules/plan.ts";
 import type { TargetPlace } from "../targets/table.ts";
 import type { Backups } from "./backups.ts";
+import type { StoreSettings } from "./settings.ts";
 
 /** The bytes of an event, as they were received. */
 export type Received = {
@@ -35,8 +35,8 @@ export type Received = {
   lease?: { endpoints: string[]; leaseFor: number };
 };
 
-/** An event on its way in: what was received, and what it says and causes. */
-export type Acceptance = Received & { event: ProviderEvent; plan: Plan };
+/** An event on its way in: what was received, what it says and causes, and the context that it gets where it has none. */
+export type Acceptance = Received & { event: ProviderEvent; plan: Plan; given: string | null };
 
 export type Mapping = { videoId: string; context: string };
 
@@ -69,18 +69,6 @@ export type Claimed<J extends Job> = { jobs: J[]; nextDue: number | null };
 
 /** Lists are newest first; `before` is the id of the last row seen. Times bound the row's own time, `until` excluded. */
 export type Page = { limit: number; before?: string; since?: number; until?: number };
-
-/** What the config says that concerns the store; a reload may change it. */
-export type StoreSettings = {
-  endpoints: EndpointChoice[];
-  /** Endpoints that have left the config since the store was opened: what was under way to them ends by their rules. */
-  former?: EndpointChoice[];
-  mirror: MirrorChoice;
-  /** Milliseconds; 0 turns the recognition of duplicates off. */
-  dedupeWindow: number;
-  /** Bytes of refused bodies that are kept. */
-  keepRefused: number;
-};
 
 /** What a check of the whole database found; nothing wrong: it is whole. */
 export type IntegrityCheck = { at: number; wrong: string[] };

@@ -38,6 +38,50 @@ test("one event is replayed to every endpoint that asks for it, or to the one th
   await assert.rejects(replay(seeded, { id, onlyDead: true }), { code: "conflict" });
 });
 
+test("a replay asks anew who wants an event, by today's config and the event's context", async (t) => {
+  const seeded = await openSeeded(t);
+  const { store, config } = seeded;
+  const page = await seeded.take({ type: "draft.new", wochitVideoId: "v1", videoContext: "page-1" });
+  const mapped = await seeded.take({ type: "draft.delete", wochitVideoId: "v1" });
+  const none = await seeded.take({ type: "draft.delete", wochitVideoId: "v2" });
+  // The second one of v1 has its turn when the first has ended.
+  for (let turn = 0; turn < 2; turn++) await seeded.deliver("app", "dead");
+  const [app, archive] = config.endpoints;
+  const filter = { context: ["page-*"], videoId: null };
+  const today = {
+    endpoints: [
+      { ...app!, events: ["*", "!draft.new"] },
+      { ...archive!, events: ["*"], filter },
+    ],
+  };
+  const replayed = async (wish: ReplayOptions) =>
+    (await collect(replayEvents(store, today, wish, Date.now))).map(({ eventId, endpoint }) => [eventId, endpoint]);
+  const wanted = [
+    [page, "archive"],
+    [mapped, "app"],
+    [mapped, "archive"],
+    [none, "app"],
+  ];
+  assert.deepEqual(await replayed({ since: 0, onlyDead: true }), [
+    [mapped, "app"],
+    [none, "app"],
+  ]);
+  assert.deepEqual(await replayed({ since: 0 }), wanted);
+  assert.deepEqual(await replayed({ since: 0, endpoint: "archive" }), [
+    [page, "archive"],
+    [mapped, "archive"],
+  ]);
+  assert.deepEqual(await replayed({ id: page }), [[page, "archive"]]);
+  assert.deepEqual(
+    await replayed({ id: page, endpoint: "app" }),
+    [[page, "app"]],
+    "named, it gets what it does not want",
+  );
+  assert.deepEqual(await replayed({ id: none, endpoint: "archive" }), [[none, "archive"]]);
+  const narrow = { endpoints: [{ ...app!, filter }] };
+  await assert.rejects(collect(replayEvents(store, narrow, { id: none }, Date.now)), /no endpoint wants .* --endpoint/);
+});
+
 test("a range is replayed oldest first, by time, type and endpoint, and needs a beginning", async (t) => {
   const seeded = await openSeeded(t);
   const now = Date.now();

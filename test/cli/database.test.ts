@@ -153,6 +153,39 @@ test("endpoints: listed with what waits, paused and resumed, also when the servi
   assert.match((await run("endpoints pause ap")).stderr, /no endpoint "ap": did you mean "app"\?/);
 });
 
+test("an endpoint that the config pauses is shown so, is not resumed by a command, and can be paused beside it", async (t) => {
+  const seeded = await openSeeded(t, { endpoints: [endpoint("app", { paused: true }), endpoint("archive")] });
+  const { run, json } = on(seeded);
+  const [app, archive] = await json("endpoints list");
+  assert.deepEqual([app.state, app.reason, app.pausedAt], ["paused", "by the config", null]);
+  assert.deepEqual([archive.state, archive.reason], ["active", null]);
+  assert.deepEqual(await json("endpoints list --state paused"), [app]);
+  assert.match((await run("endpoints list")).stdout, /^app +paused .*by the config$/m);
+
+  const refused = await run("endpoints resume app");
+  assert.equal(refused.code, 1);
+  assert.equal(
+    refused.stderr,
+    `wochit-relay: app is paused by the config: take "paused" out of ${seeded.configPath}, and reload\n`,
+  );
+  assert.equal(
+    (await run("endpoints pause app --reason maintenance")).stdout,
+    "app is paused: by the config; maintenance\n",
+  );
+  assert.equal((await run("endpoints resume app")).code, 1);
+  assert.equal((await seeded.store.endpoints())[0]?.reason, "maintenance", "a refused command changes nothing");
+
+  const without = join(seeded.dir, "without.json");
+  writeFileSync(without, JSON.stringify({ dataDir: seeded.config.dataDir, endpoints: [endpoint("app")] }));
+  const after = on({ configPath: without });
+  assert.deepEqual(
+    (await after.json("endpoints list")).slice(0, 1).map(({ state, reason }) => [state, reason]),
+    [["paused", "maintenance"]],
+    "the operator's pause stands when the config's has ended",
+  );
+  assert.equal((await after.run("endpoints resume app")).stdout, "app is active\n");
+});
+
 test("contexts import says how many events were sent without what is known now, and events list finds them", async (t) => {
   const seeded = await openSeeded(t, { endpoints: [endpoint("app")] });
   const { run, json } = on(seeded);

@@ -377,6 +377,13 @@ test("what waits: paused endpoints, dead deliveries, links near their end, refus
   assert.doesNotMatch(late.stdout, /hush/);
 });
 
+test("an endpoint that the config pauses is a warning, which names what ends it", async (t) => {
+  const { configPath } = await openSeeded(t, { endpoints: [endpoint("app", "http://127.0.0.1:9/", { paused: true })] });
+  const { said, at } = await diagnose(configPath, ["--offline"]);
+  assert.match(said("deliveries.app"), /^warning: paused \(by the config\), and 0 wait for it$/);
+  assert.equal(at("deliveries.app")[0]!.advice, 'take "paused" out of the config');
+});
+
 test("former targets that are gone are warnings", async (t) => {
   const seeded = await openSeeded(t);
   await seeded.store.targetId({ type: "local", dir: join(seeded.dir, "old") });

@@ -21,6 +21,38 @@ test("event patterns are exact names, everything, or a prefix; a misspelt notice
   assert.match(warnings.join("\n"), /events\[0\]: "video\.deleted" is not documented: did you mean "video\.delete"/);
 });
 
+test("a pattern that takes out is checked as the one without its !", () => {
+  const of = (...events: string[]) => problemsOf({ endpoints: [endpoint({ events })] });
+  assert.deepEqual(of("*", "!video.ready", "!draft.*", "!something.new", "!relay.*", "!*"), []);
+  assert.equal(of("!vid*", "!.*", "!two words", "!", "!!video.ready", "").length, 6);
+  assert.match(of("!relay.media.mirored")[0]!, /did you mean "relay\.media\.mirrored"/);
+});
+
+test("a filter is a list of values for the context, the video or both; none takes all, and an empty list is refused", () => {
+  const of = (filter: unknown) => load({ endpoints: [endpoint({ filter })] }).endpoints[0]?.filter;
+  const all = { context: null, videoId: null };
+  assert.deepEqual([of(undefined), of(null), of({}), of(all)], [all, all, all, all]);
+  assert.deepEqual(of({ context: ["page-*", "x"] }), { context: ["page-*", "x"], videoId: null });
+  const problems = (filter: unknown) => problemsOf({ endpoints: [endpoint({ filter })] });
+  assert.match(problems({ context: [] })[0]!, /^endpoints\[0\]\.filter\.context: must hold at least one value/);
+  assert.match(problems({ videoId: [""] })[0]!, /^endpoints\[0\]\.filter\.videoId\[0\]: must not be empty/);
+  assert.match(problems({ context: "page-*" })[0]!, /^endpoints\[0\]\.filter\.context: must be a list/);
+  assert.match(problems({ contexts: ["x"] })[0]!, /^endpoints\[0\]\.filter: unknown key.*|contexts/);
+  assert.match(problems({ contexts: ["x"] }).join(), /did you mean "context"/);
+});
+
+test("only exact types are coalesced; paused is true or false", () => {
+  const of = (members: object) => load({ endpoints: [endpoint(members)] }).endpoints[0]!;
+  assert.deepEqual([of({}).coalesce, of({}).paused], [[], false]);
+  assert.deepEqual(of({ coalesce: ["draft.update"], paused: true }).coalesce, ["draft.update"]);
+  const problems = (members: object) => problemsOf({ endpoints: [endpoint(members)] });
+  for (const type of ["draft.*", "*", "!draft.update"]) {
+    assert.match(problems({ coalesce: [type] })[0]!, /coalesce\[0\]: must be an event type, without ! and \*/, type);
+  }
+  assert.match(problems({ coalesce: [""] })[0]!, /coalesce\[0\]: must not be empty/);
+  assert.match(problems({ paused: "yes" })[0]!, /^endpoints\[0\]\.paused: must be true or false/);
+});
+
 test("listen addresses", () => {
   for (const listen of ["0.0.0.0:8080", "[::]:8080", "localhost:0", "[::1]:65535"]) load({ server: { listen } });
   for (const listen of ["8080", ":8080", "::1:8080", "host:65536", "host:", "http://host:80"]) {

@@ -35,3 +35,36 @@ test("an authority for certificates is of no use where there are none", () => {
     ["mirror.formerTargets[1].ca: has no effect: mirror.formerTargets[1].endpoint begins with http://"],
   );
 });
+
+test("what an endpoint asks for and never gets is a warning", () => {
+  const of = (members: object) => {
+    const { warnings } = load({ endpoints: [endpoint(members)] });
+    return warnings.filter((line) => line.startsWith("endpoints[0]")).map((line) => line.slice("endpoints[0].".length));
+  };
+  assert.deepEqual(of({ events: ["*", "!draft.*", "draft.new", "!relay.*"], coalesce: ["draft.new"] }), []);
+  assert.deepEqual(of({ events: ["video.ready", "video.*", "!video.delete", "!video.delete"] }), []);
+  assert.deepEqual(of({ events: ["video.*", "video.ready"], filter: { context: ["page-*", "*"] } }), []);
+  const nothing = ['events: takes nothing: a pattern with "!" takes out of what those before it take'];
+  assert.deepEqual(of({ events: ["!draft.update", "!video.*"] }), nothing);
+  assert.deepEqual(of({ events: ["video.ready", "!video.*"] }), nothing);
+  assert.deepEqual(of({ events: ["!draft.update", "*"] }), [
+    'events[0]: "!draft.update" has no effect: "*" comes after it, and the last decides',
+  ]);
+  assert.deepEqual(of({ events: ["*", "draft.new", "!draft.*"] }), [
+    'events[1]: "draft.new" has no effect: "!draft.*" comes after it, and the last decides',
+  ]);
+  assert.deepEqual(of({ events: ["relay.*", "!*", "video.*"] }), []);
+  assert.deepEqual(of({ events: ["*", "!draft.updated"] }), [
+    'events[1]: "!draft.updated" is not documented: did you mean "!draft.update"?',
+  ]);
+  assert.deepEqual(of({ events: ["video.*"], coalesce: ["draft.update"] }), [
+    'coalesce[0]: has no effect: endpoints[0].events does not take "draft.update"',
+  ]);
+  assert.deepEqual(of({ coalesce: ["draft.updated"] }), [
+    'coalesce[0]: "draft.updated" is not documented: did you mean "draft.update"?',
+  ]);
+  assert.deepEqual(of({ filter: { context: ["pa*ge", "p*"], videoId: ["*x"] } }), [
+    'filter.context[0]: "pa*ge": only a "*" at the end stands for more',
+    'filter.videoId[0]: "*x": only a "*" at the end stands for more',
+  ]);
+});

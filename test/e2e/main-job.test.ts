@@ -232,6 +232,33 @@ test("many videos at once: every event arrives once, those of a video in order, 
     }
   }));
 
+test("each app gets what its events and its filter choose, by the config of the moment", () => {
+  const endpoints = (app: string, pages: string) => [
+    endpointTo(`${app}/pages`, { id: "pages", events: ["*", "!draft.update"], filter: { context: [pages] } }),
+    endpointTo(`${app}/all`, { id: "all" }),
+  ];
+  return withStage(
+    { mirror: { enabled: false }, endpoints: (app) => endpoints(app, "page-*") },
+    async ({ relay, send, post, delivery, app }) => {
+      const other = { videoId: "other" };
+      const page = await send("draft.new", { context: "page-1" });
+      const update = await send("draft.update", { context: "page-1" });
+      const story = await send("draft.new", { context: "story-1", ...other });
+      const mapped = await post(Buffer.from(JSON.stringify({ type: "draft.delete", wochitVideoId: VIDEO })));
+      // The last of each video: what should not have come would have come before it.
+      const moved = await send("draft.exit", { context: "page-2", ...other });
+      await relay.reload({ endpoints: endpoints(app.url, "story-*") });
+      const later = await send("draft.exit", { context: "page-3", ...other });
+      const last = await send("draft.exit", { context: "story-2", ...other });
+      const all = [page, update, story, mapped, moved, later, last].map(({ id }) => id);
+      for (const id of all) await delivery(id, "/all");
+      for (const { id } of [mapped, last]) await delivery(id, "/pages");
+      const got = app.requests.filter(({ path }) => path === "/pages").map(({ headers }) => headers["webhook-id"]);
+      assert.deepEqual(got.sort(), [page, mapped, moved, last].map(({ id }) => id).sort());
+    },
+  );
+});
+
 test("what was accepted while the app was down is delivered after a restart, as the same messages", () =>
   withStage({ mirror: { enabled: false } }, async ({ relay, send, delivery, app }) => {
     app.answer(503);

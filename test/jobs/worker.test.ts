@@ -210,6 +210,21 @@ test("a slot is held for a job that comes with what enqueued it, where nothing e
   assert.equal(ids(), "b");
 });
 
+test("what was claimed ahead is given back when a job recalls it", async () => {
+  const at = bench(2, { claimsAhead: true });
+  const { add, worker, clock, ids, running, renewals } = at;
+  await at.beQuick();
+  add("a", "b", "c", "d");
+  worker.wake();
+  await clock.advance(0);
+  assert.equal(ids(), "ab");
+  running.get("a")?.lease.recall?.();
+  running.get("a")?.end();
+  await clock.advance(0);
+  assert.equal(ids(), "b");
+  assert.deepEqual(renewals, ["c", "d"]);
+});
+
 test("a job that waited ahead for too long is due at once when it has been given back", async () => {
   const given: { done?: () => void } = {};
   const at = bench(2, { claimsAhead: true }, async () => {

@@ -41,6 +41,18 @@ test("each matching endpoint gets one delivery; after-mirror waits for media, at
   );
 });
 
+test("the filter asks for the event's own context, else for the given one", (t) => {
+  const config = configIn(tempFolder(t), {
+    endpoints: [endpoint("pages", { filter: { context: ["page-*"] } }), endpoint("all")],
+  });
+  const chosen = (value: Record<string, unknown>, given?: string | null) =>
+    planEvent(parse({ type: "draft.new", ...value }), at, config, given).deliveries.map((each) => each.endpoint);
+  assert.deepEqual(chosen({ videoContext: "page-1" }), ["pages", "all"]);
+  assert.deepEqual(chosen({}, "page-1"), ["pages", "all"]);
+  assert.deepEqual(chosen({ videoContext: "story-1" }, "page-1"), ["all"]);
+  assert.deepEqual(chosen({}), ["all"]);
+});
+
 test("a failure without a type reaches those who ask for video.*", (t) => {
   const config = configIn(tempFolder(t), {
     endpoints: [endpoint("videos", { events: ["video.*"] }), endpoint("ready", { events: ["video.ready"] })],
@@ -119,13 +131,22 @@ test("at risk is half of a link's life, three quarters and nine tenths; readers 
     endpoints: [
       endpoint("all", { events: ["*"] }),
       endpoint("media", { events: ["relay.media.*"], order: "none" }),
-      endpoint("failed", { events: ["relay.media.failed"] }),
+      endpoint("failed", { events: ["relay.media.failed"], filter: { context: ["c"], videoId: ["v*"] } }),
     ],
   });
-  assert.deepEqual(readersOf("relay.media.failed", endpoints), [
+  const readers = (context: string | null, videoId: string | null) =>
+    readersOf("relay.media.failed", { context, videoId }, endpoints);
+  assert.deepEqual(readers("c", "v1"), [
     { endpoint: "media", ordered: false },
     { endpoint: "failed", ordered: true },
   ]);
+  for (const [context, videoId] of [
+    ["d", "v1"],
+    ["c", "w1"],
+    [null, "v1"],
+  ] as const) {
+    assert.deepEqual(readers(context, videoId), [{ endpoint: "media", ordered: false }]);
+  }
 });
 
 test("a video's state follows its events; drafts never hide a produced video", () => {

@@ -1,4 +1,8 @@
 import { type EndpointJson, endpoints, pauseEndpoint, resumeEndpoint } from "../../actions/endpoints.ts";
+import { attemptJson } from "../../actions/json.ts";
+import { RelayError } from "../../errors.ts";
+import { CONNECT_TIMEOUT } from "../../platform/net/outbound.ts";
+import { suggest } from "../../rules/nearest.ts";
 import type { Args } from "../args.ts";
 import type { Command, CommandGroup } from "../command.ts";
 import { commonOptions, filterOptions, limitOption, readFilters } from "../options.ts";
@@ -6,6 +10,9 @@ import { print, printList } from "../output/print.ts";
 import { harmless } from "../output/terminal-text.ts";
 import type { Program } from "../program.ts";
 import { openSources } from "../sources.ts";
+
+/** Characters of an answer that are shown. */
+const ANSWER = 500;
 
 const list: Command = {
   name: "endpoints list",
@@ -46,6 +53,39 @@ const resume: Command = {
   },
 };
 
+const test: Command = {
+  name: "endpoints test",
+  summary: "sends a signed message of type relay.test to an endpoint, and shows the answer",
+  help: `It is sent also while the endpoint is paused or failing, and changes nothing else: the message stands for no event. Exit
+code 1 where it is not answered with 2xx.`,
+  positionals: "ID",
+  options: commonOptions,
+  async run(program, args) {
+    const config = await program.loadConfig();
+    const id = args.positionals[0]!;
+    const endpoint = config.endpoints.find((one) => one.id === id);
+    if (endpoint === undefined) {
+      const known = config.endpoints.map((one) => one.id);
+      throw new RelayError("not_found", `no endpoint "${id}" in the config${suggest(id, known)}`);
+    }
+    const { tryEndpoint } = await import("../../forward/try-endpoint.ts");
+    const attempt = await tryEndpoint(endpoint, program.ports, {
+      userAgent: `wochit-relay/${program.version}`,
+      connectTimeout: CONNECT_TIMEOUT,
+    });
+    const { status, error, duration } = attempt;
+    const said = error === null ? `answered ${status}` : `failed: ${error}`;
+    const answer = attempt.response ? `\n${harmless(new TextDecoder().decode(attempt.response).slice(0, ANSWER))}` : "";
+    print(
+      program,
+      args,
+      attemptJson({ ...attempt, n: 1, retryAfter: null, probe: false }),
+      `${id} ${said} after ${duration} ms${answer}\n`,
+    );
+    return error === null ? 0 : 1;
+  },
+};
+
 function report(program: Program, args: Args, endpoint: EndpointJson): void {
   const { id, state, reason } = endpoint;
   print(program, args, endpoint, `${id} is ${state}${reason ? `: ${harmless(reason)}` : ""}\n`);
@@ -54,5 +94,5 @@ function report(program: Program, args: Args, endpoint: EndpointJson): void {
 export const command: CommandGroup = {
   name: "endpoints",
   summary: "the apps that get the events",
-  verbs: { list, pause, resume },
+  verbs: { list, pause, resume, test },
 };

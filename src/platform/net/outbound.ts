@@ -10,6 +10,9 @@ import { explainTrust, secureContextOf, type TlsOptions } from "./trust.ts";
 
 export type { Resolve } from "./resolver.ts";
 
+/** The program's limit of connecting, in milliseconds. */
+export const CONNECT_TIMEOUT = 10_000;
+
 /** With a lower limit of open files undici is loaded at once. */
 const FEW_FILES = 1_024;
 

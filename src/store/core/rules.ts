@@ -1,7 +1,8 @@
 import type { Job as ClaimedJob, QueueName } from "../../model/job.ts";
 import { planEvent } from "../../rules/plan.ts";
 import { parseEvent } from "../../wochit/event.ts";
-import type { Accepted, Claimed, ClaimWish, Received, StoreSettings, StoreVerbs } from "../store.ts";
+import type { StoreSettings } from "../settings.ts";
+import type { Accepted, Claimed, ClaimWish, Received, StoreVerbs } from "../store.ts";
 import type { storeVerbs, Work, Works } from "../verbs.ts";
 import * as claims from "./deliveries/claims.ts";
 import * as deliveries from "./deliveries/deliveries.ts";
@@ -143,13 +144,14 @@ function holderOf(queue: QueueName) {
 
 function accepting(received: Received, settings: StoreSettings): Job<Accepted> {
   const event = parseEvent(received.body);
-  const plan = planEvent(event, received.receivedAt, settings);
   const { type, videoId } = event;
   return {
     key: videoId,
     lock: videos.VIDEO,
     async run(tx, video) {
-      const accepted = await events.accept(tx, video, { ...received, event, plan });
+      const given = event.context === null ? await videos.contextFor(tx, video, received) : null;
+      const plan = planEvent(event, received.receivedAt, settings, given);
+      const accepted = await events.accept(tx, video, { ...received, event, plan, given });
       const isNew = accepted.status === "accepted";
       const leased = isNew && received.lease ? await claims.leaseNew(tx, accepted.id, plan, received.lease) : [];
       const isLeased = (id: string) => leased.some(({ endpoint }) => endpoint === id);

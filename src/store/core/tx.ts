@@ -1,4 +1,4 @@
-import type { StoreSettings } from "../store.ts";
+import type { StoreSettings } from "../settings.ts";
 import type { VideoRow } from "./events/video-row.ts";
 import type { Memory } from "./memory.ts";
 import type { Ids } from "./rows/ids.ts";

@@ -10,6 +10,7 @@ import { openSqliteStore } from "../../../src/store/sqlite/open.ts";
 import { migrations } from "../../../src/store/sqlite/schema/migrations.ts";
 import type { Store } from "../../../src/store/store.ts";
 import { storeContract } from "../../contracts/store.ts";
+import { storeChoiceContract } from "../../contracts/store-choice.ts";
 import { storeCopiesContract } from "../../contracts/store-copies.ts";
 import { storeIdsContract } from "../../contracts/store-ids.ts";
 import { storeIntakeContract } from "../../contracts/store-intake.ts";
@@ -20,6 +21,7 @@ import { damageTable } from "../../support/damage.ts";
 import { tempFolder } from "../../support/folder.ts";
 import { testClock, testPorts } from "../../support/ports.ts";
 
+storeChoiceContract("sqlite", (config, ports) => openStore(config, ports, { role: "relay" }));
 storeCopiesContract("sqlite", (config, ports) => openStore(config, ports, { role: "relay" }));
 storeLanesContract("sqlite", (config, ports) => openStore(config, ports, { role: "relay" }));
 storeMediaContract("sqlite", (config, ports) => openStore(config, ports, { role: "relay" }));

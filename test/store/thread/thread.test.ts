@@ -6,6 +6,7 @@ import { RelayError } from "../../../src/errors.ts";
 import { openStore } from "../../../src/store/open.ts";
 import { ownBytes, packError, unpackError } from "../../../src/store/thread/messages.ts";
 import { type OpenStore, storeContract } from "../../contracts/store.ts";
+import { storeChoiceContract } from "../../contracts/store-choice.ts";
 import { storeCopiesContract } from "../../contracts/store-copies.ts";
 import { storeIdsContract } from "../../contracts/store-ids.ts";
 import { storeIntakeContract } from "../../contracts/store-intake.ts";
@@ -26,7 +27,10 @@ const openOnThread: OpenStore = (config, ports) => openStore(config, ports, { ro
 
 // A thread for each sentence takes a tenth of a second: the short form has the sentences about order and intake.
 const contracts = isWhole
-  ? [storeContract, storeCopiesContract, storeIdsContract, storeIntakeContract, storeLanesContract, storeMediaContract]
+  ? [
+      ...[storeContract, storeChoiceContract, storeCopiesContract, storeIdsContract],
+      ...[storeIntakeContract, storeLanesContract, storeMediaContract],
+    ]
   : [storeIntakeContract, storeLanesContract];
 for (const contract of contracts) contract("sqlite on a thread", openOnThread);
 

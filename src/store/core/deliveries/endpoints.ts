@@ -2,8 +2,8 @@ import type { EndpointState } from "../../../model/delivery.ts";
 import type { Health } from "../../../model/health.ts";
 import { type Judged, judge as judgeHealth, movedBack } from "../../../rules/endpoint-health.ts";
 import { countGone, GONE } from "../../../rules/gone.ts";
-import type { EndpointChoice } from "../../../rules/plan.ts";
 import { LATEST_TIME } from "../../../rules/plausible-time.ts";
+import type { EndpointSettings } from "../../settings.ts";
 import { sql, type Tx } from "../tx.ts";
 import type { DeliveryRow } from "./lanes.ts";
 
@@ -19,7 +19,7 @@ type EndpointRow = {
 
 /** What an endpoint is held to: `choice` is null for one that is in the config no longer. */
 export type Standing = {
-  choice: EndpointChoice | null;
+  choice: EndpointSettings | null;
   pausedAt: number | null;
   reason: string | null;
   gone: number;
@@ -44,12 +44,12 @@ const SET_PROBING = sql<[number, string]>("UPDATE endpoints SET probing = ? WHER
 
 const readHealth = (text: string | null) => JSON.parse(text ?? "null") as Health | null;
 
-export function choiceOf(tx: Tx, endpoint: string): EndpointChoice | null {
+export function choiceOf(tx: Tx, endpoint: string): EndpointSettings | null {
   return tx.settings.endpoints.find(({ id }) => id === endpoint) ?? null;
 }
 
 /** As it was last configured, of one that has left the config since the store was opened. */
-export function formerChoice(tx: Tx, endpoint: string): EndpointChoice | null {
+export function formerChoice(tx: Tx, endpoint: string): EndpointSettings | null {
   return tx.settings.former?.find(({ id }) => id === endpoint) ?? null;
 }
 

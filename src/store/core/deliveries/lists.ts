@@ -1,3 +1,4 @@
+import { Buffer } from "node:buffer";
 import type { Delivery, LoggedAttempt } from "../../../model/delivery.ts";
 import { GONE } from "../../../rules/gone.ts";
 import { waitsFor } from "../../../rules/waits.ts";
@@ -20,7 +21,7 @@ type AttemptRow = {
   retry_after: number | null;
   probe: number;
   bytes: number | null;
-  sha256: string | null;
+  sha256: Uint8Array | null;
 };
 
 type Shown = DeliveryRow & { video_id: string | null; event_type: string | null };
@@ -50,7 +51,12 @@ export async function show(tx: Tx, id: string, limit = ALL): Promise<Delivery & 
 
 function toAttempt({ started_at, retry_after, probe, ...attempt }: AttemptRow): LoggedAttempt {
   const { n, duration, status, error, response, bytes, sha256 } = attempt;
-  const sent = { bytes, sha256, retryAfter: retry_after, probe: probe === 1 };
+  const sent = {
+    bytes,
+    sha256: sha256 && Buffer.from(sha256).toString("hex"),
+    retryAfter: retry_after,
+    probe: probe === 1,
+  };
   return { n, startedAt: started_at, duration, status, error, response, ...sent };
 }
 

@@ -92,7 +92,7 @@ const tell = (
 /** A delivery has died; none is made about a notice's. Returns who gets it. */
 export async function tellDead(tx: Tx, row: DeliveryRow, reason: string, now: number): Promise<string[]> {
   if (row.type?.startsWith(NOTICE_PREFIX)) return [];
-  const readers = readersOf(DEAD, tx.settings.endpoints);
+  const readers = await askingFor(tx, DEAD, row);
   const delivery = {
     id: tx.ids.show("dlv", row.id),
     endpoint: row.endpoint,
@@ -119,9 +119,16 @@ export async function tellOfEndpoint(
   now: number,
 ): Promise<string[]> {
   const type = OF_ENDPOINT[what];
-  const readers = readersOf(type, tx.settings.endpoints).filter((reader) => reader.endpoint !== endpoint);
+  const asking = readersOf(type, { videoId: null, context: null }, tx.settings.endpoints);
+  const readers = asking.filter((reader) => reader.endpoint !== endpoint);
   await post(tx, type, { video: NO_VIDEO, about: null, reason, relay: { endpoint: { id: endpoint } } }, readers, now);
   return readers.map((reader) => reader.endpoint);
+}
+
+/** The endpoints that ask for this notice about a medium or a delivery, by the context that its video has now. */
+async function askingFor(tx: Tx, type: NoticeType, row: { video: number }): Promise<Reader[]> {
+  const { video_id: videoId, context } = (await tx.get(VIDEO, [row.video]))!;
+  return readersOf(type, { videoId, context }, tx.settings.endpoints);
 }
 
 /** How a medium that has ended is called, and why it ended so; null: it has not, or goes on. */
@@ -195,7 +202,7 @@ async function tellThem(
 /** Notifies of a medium that is at risk: nothing of it is secured, and this share of its link's life is over. */
 export async function tellRisk(tx: Tx, row: MediumRow, share: number, now: number): Promise<void> {
   const reason = `${Math.round(share * 100)} % of the link's life is over${row.last_error === null ? "" : `: ${row.last_error}`}`;
-  const readers = readersOf(AT_RISK, tx.settings.endpoints);
+  const readers = await askingFor(tx, AT_RISK, row);
   await tell(tx, AT_RISK, row, row.event, reason, readers, now);
   for (const reader of readers) oweEnd(tx, row, reader, 1);
 }
@@ -215,7 +222,7 @@ export async function tellEnd(
   if (end === null) return;
   // What was skipped or deleted on purpose has not failed: only endpoints that wait for it get a notice.
   const isTold = ["mirrored", "failed", "expired"].includes(came?.state ?? row.state);
-  await tellThem(tx, row, end, isTold ? readersOf(end.type, tx.settings.endpoints) : [], now);
+  await tellThem(tx, row, end, isTold ? await askingFor(tx, end.type, row) : [], now);
 }
 
 /** Notifies the endpoints that are owed the end of media whose place this one, which has ended before, has taken. */

@@ -1,3 +1,4 @@
+import { Buffer } from "node:buffer";
 import type { DeliveryOutcome, DeliverySettled } from "../../../model/delivery.ts";
 import type { Job } from "../../../model/job.ts";
 import { type AnswerKind, kindOf } from "../../../rules/endpoint-health.ts";
@@ -33,6 +34,8 @@ const SUPERSEDE = sql<[number, number]>(
 );
 
 const CLOSED = "it takes deliveries again";
+
+const DELIVERED = { state: "delivered", due: null, turn_at: null } as const;
 
 const LOST: DeliverySettled = {
   settled: false,
@@ -73,11 +76,11 @@ export async function settle(tx: Tx, job: Job, outcome: DeliveryOutcome, now: nu
   if (change === "closed") lanes.bringAllForward(tx, row.endpoint, now);
   if (change !== null) fed.push(...(await notices.tellOfEndpoint(tx, row.endpoint, change, error ?? CLOSED, now)));
   if (pauses) fed.push(...(await notices.tellOfEndpoint(tx, row.endpoint, "paused", GONE, now)));
-  const after = (await tx.get(BY_ID, [row.id]))!;
+  const { state, due, turn_at } = kind === "success" ? DELIVERED : (await tx.get(BY_ID, [row.id]))!;
   return {
     settled: true,
-    state: after.state as DeliverySettled["state"],
-    nextAttemptAt: after.state === "pending" ? (after.due ?? after.turn_at) : null,
+    state: state as DeliverySettled["state"],
+    nextAttemptAt: state === "pending" ? (due ?? turn_at) : null,
     paused: pauses,
     breaker: change,
     feeds: [...new Set(fed)],
@@ -105,14 +108,15 @@ function log(
 ): void {
   const { startedAt, duration, status, error, response, bytes, sha256 } = attempt;
   // Of a video that was erased while it ran: what the endpoint answered is not kept.
-  const kept = wasErased ? { error: null, response: null, sha256: null } : { error, response, sha256 };
+  const sent = sha256 === null ? null : Buffer.from(sha256, "hex");
+  const kept = wasErased ? { error: null, response: null, sha256: null } : { error, response, sha256: sent };
   logAttempt(tx, {
     ...{ delivery: row.id, n: row.claims, started_at: startedAt, duration, status, ...kept },
     ...{ retry_after: retryAfter > 0 ? retryAfter : null, probe: isProbe ? 1 : 0, bytes },
   });
 }
 
-/** What is dead is what still needs somebody: a replay that arrives takes the place of the dead ones of its event. */
+/** What is dead is what still needs attention: a replay that arrives takes the place of the dead ones of its event. */
 async function delivered(tx: Tx, row: DeliveryRow, now: number): Promise<void> {
   await lanes.settle(tx, row, "delivered", null, now);
   if (row.replay === 0) return;
@@ -133,15 +137,16 @@ async function fail(
 ): Promise<string[]> {
   const { attempt, isLast, retryAfter, spread } = outcome;
   const error = attempt.error ?? "failed";
-  if (isLast || kind === "none" || kind === "success") return die(tx, row, error, now);
+  if (isLast || kind === "success") return die(tx, row, error, now);
   const yields = options?.coalesce.includes(row.type ?? "") === true;
-  const by = yields ? await coalescing.newer(tx, row) : null;
+  const newer = yields ? await coalescing.newer(tx, row) : null;
   // Of an endpoint that no config has had since the start nothing is known: it is held anyway.
   const { retry, laneHold } = options ?? { retry: [0], laneHold: Number.MAX_SAFE_INTEGER };
   const isSpared = isFree || options === null;
-  const failed = { error, by: kind, retryAfter, isFree: isSpared, retry, laneHold, spread };
+  const by = kind === "none" ? ("event" as const) : kind;
+  const failed = { error, by, retryAfter, isFree: isSpared, retry, laneHold, spread };
   if ((await lanes.retry(tx, row, failed, now)) === null) return die(tx, row, error, now);
-  if (by !== null) await coalescing.yieldTo(tx, by, (await tx.get(BY_ID, [row.id]))!, now);
+  if (newer !== null) await coalescing.yieldTo(tx, newer, (await tx.get(BY_ID, [row.id]))!, now);
   return [];
 }
 

@@ -33,11 +33,12 @@ type Link = Pick<MediumRow, "url" | "host" | "deadline" | "linked_at"> & { isLat
 
 const insertMedium = insert("media", [
   ...(["id", "video", "kind", "event", "sequence", "url", "host", "deadline", "changes", "state", "due"] as const),
-  ...(["last_error", "duration", "linked_at", "risk_at", "announced_at"] as const),
+  ...(["last_error", "duration", "linked_at", "risk_at", "announced_at", "settled_at"] as const),
 ]);
 const restart = update("media", [
   ...(["event", "sequence", "url", "host", "deadline", "changes", "state", "due", "attempts", "etag"] as const),
   ...(["last_modified", "last_error", "duration", "linked_at", "risk_at", "announced_at"] as const),
+  ...(["secured_at", "settled_at"] as const),
 ]);
 const setLink = update("media", ["url", "deadline", "linked_at", "risk_at", "announced_at"]);
 const setSpooled = update("media", ["spooled"]);
@@ -76,6 +77,7 @@ function add(
     linked_at: receivedAt,
     risk_at: end === null ? nextRisk({ linkedAt: receivedAt, deadline, now: receivedAt }) : null,
     announced_at: receivedAt,
+    settled_at: end === null ? null : at.now,
   });
   return id;
 }
@@ -103,6 +105,8 @@ function renew(tx: Tx, row: MediumRow, planned: PlannedMedium, by: Bringer, rows
     last_error: null,
     risk_at: riskOf(row, link, by),
     announced_at: Math.max(row.announced_at, by.announcedAt),
+    secured_at: null,
+    settled_at: null,
   });
   return row.id;
 }

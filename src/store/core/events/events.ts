@@ -119,7 +119,7 @@ export async function accept(
   acceptance: Acceptance,
 ): Promise<Pick<Accepted, "id" | "status">> {
   const now = tx.now();
-  const { event, plan, body, receivedAt: at, sourceAddress, late = false } = acceptance;
+  const { event, plan, given, body, receivedAt: at, sourceAddress, late = false } = acceptance;
   const first = known ? await repeated(tx, acceptance, known) : null;
   if (known && first !== null) {
     tx.write(COUNT_DUPLICATE, [first]);
@@ -159,7 +159,6 @@ export async function accept(
     deliveries: plan.deliveries.length,
     body,
   });
-  const given = event.context === null && isLast ? (known?.context ?? null) : null;
   if (given !== null || late || orderedAt !== at) {
     annotate(tx, { event: id, context: given, late: late ? 1 : 0, ordered_at: orderedAt === at ? null : orderedAt });
   }

@@ -79,10 +79,10 @@ const DUPLICATES = sql<[number, number, number], Sized>(
 );
 const DROP_DUPLICATE = sql<[number]>("DELETE FROM duplicates WHERE id = ?");
 const ERASE_ATTEMPTS = sql<[number, number]>(
-  "UPDATE attempts SET error = NULL, response = NULL WHERE delivery BETWEEN ? AND ?",
+  "UPDATE attempts SET error = NULL, response = NULL, sha256 = NULL WHERE delivery BETWEEN ? AND ?",
 );
 const ERASE_REPLAYED = sql<[number]>(
-  `UPDATE attempts SET error = NULL, response = NULL
+  `UPDATE attempts SET error = NULL, response = NULL, sha256 = NULL
    WHERE delivery IN (SELECT id FROM deliveries WHERE event = ? AND replay > 0)`,
 );
 const ERASE_ANNOTATION = sql<[number]>("UPDATE annotations SET context = NULL, context_at = NULL WHERE event = ?");

@@ -12,6 +12,8 @@ type Said = {
   context: string | null;
   /** The context that it was given because it had none of its own. */
   given: string | null;
+  /** Null: before all others. */
+  place: number | null;
 };
 
 /** A video as its history leaves it, in columns of its row. */
@@ -27,13 +29,13 @@ const IN_ORDER = sql<[number, number, number], Said>(
    UNION ALL SELECT id, 1, at, NULL, 0, context, NULL, ordered_at FROM imports WHERE video = ?
    ORDER BY place, id`,
 );
-const GIVE = sql<[number, string, number | null]>(
+const GIVE = sql<[number, string, number]>(
   `INSERT INTO annotations (event, context, context_at) VALUES (?, ?, ?)
    ON CONFLICT (event) DO UPDATE SET context = excluded.context, context_at = excluded.context_at`,
 );
-const GIVE_ALL = sql<[string, number | null, number, number, number]>(
+const GIVE_ALL = sql<[string, number, number, number]>(
   `INSERT INTO annotations (event, context, context_at)
-     SELECT id, ?, CASE WHEN id = ? THEN NULL ELSE ? END FROM events WHERE video = ? AND sequence > ? AND context IS NULL
+     SELECT id, ?, ? FROM events WHERE video = ? AND sequence > ? AND context IS NULL
    ON CONFLICT (event) DO UPDATE SET context = excluded.context, context_at = excluded.context_at WHERE annotations.context IS NULL`,
 );
 const PAST_CONTEXTS = sql<[number, number], { context: string; since: number }>(
@@ -52,17 +54,30 @@ export const past = async (tx: Tx, video: number, limit: number) =>
 
 /** The first context that becomes known of a video is that of all its events that had none, from then on. */
 export function fill(tx: Tx, video: Pick<VideoRow, "id" | "forgotten_through">, context: string, now: number): void {
-  tx.write(GIVE_ALL, [context, null, now, video.id, video.forgotten_through]);
+  tx.write(GIVE_ALL, [context, now, video.id, video.forgotten_through]);
+}
+
+/**
+ * The context that an event without one gets at a place in its video's order, as `retell` gives them: the last that was said
+ * up to there, else the newest; null: there is none.
+ */
+export async function contextAt(
+  tx: Tx,
+  video: Pick<VideoRow, "id" | "forgotten_through">,
+  orderedAt: number,
+): Promise<string | null> {
+  const said = await tx.all(IN_ORDER, [video.id, video.forgotten_through, video.id]);
+  const named = said.filter(({ context }) => context !== null);
+  return (named.findLast(({ place }) => (place ?? 0) <= orderedAt) ?? named.at(-1))?.context ?? null;
 }
 
 /**
  * Goes through all that was said of a video, in order: writes its earlier contexts, and gives events without a context
- * the one of their place, where they have none yet. `newest`: the event that is just being accepted.
+ * the one of their place, where they have none yet.
  */
 export async function retell(
   tx: Tx,
   video: Pick<VideoRow, "id" | "forgotten_through" | "forgotten_at">,
-  newest: number | null,
   now: number,
 ): Promise<Retold> {
   // Of an erasure that is under way only `forgotten_through` is written yet.
@@ -77,13 +92,13 @@ export async function retell(
     if (said.imported === 1) continue;
     condition = nextVideoState(condition, { type: said.type, failure: said.failure === 1 });
     if (said.context === null && said.given === null && present !== null) {
-      tx.write(GIVE, [said.id, present, said.id === newest ? null : now]);
+      tx.write(GIVE, [said.id, present, now]);
     }
   }
   const current = contexts.pop() ?? null;
   tx.write(DROP_PAST, [video.id]);
   for (const { context, since } of contexts) keep(tx, video.id, context, since);
-  if (current !== null) tx.write(GIVE_ALL, [current.context, newest, now, video.id, video.forgotten_through]);
+  if (current !== null) tx.write(GIVE_ALL, [current.context, now, video.id, video.forgotten_through]);
   return {
     state: condition.state,
     has_file: condition.hasFile ? 1 : 0,

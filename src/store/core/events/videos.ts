@@ -2,7 +2,7 @@ import { RelayError } from "../../../errors.ts";
 import type { Video } from "../../../model/video.ts";
 import { isAutosave } from "../../../rules/duplicate.ts";
 import { nextVideoState } from "../../../rules/video-state.ts";
-import type { Acceptance, Page, Store } from "../../store.ts";
+import type { Acceptance, Page, Received, Store } from "../../store.ts";
 import { type MediumRow, SHOWN_MEDIUM, toMedium } from "../media/rows.ts";
 import { ALL, page } from "../rows/paging.ts";
 import { insert, sql, type Tx, update } from "../tx.ts";
@@ -109,6 +109,23 @@ function toVideos(tx: Tx, rows: VideoRow[]): Promise<Video[]> {
 
 export const idOf = async (tx: Tx, id: number) => (await tx.get(BY_ID, [id]))?.video_id ?? "";
 
+/** Where an event stands among those of its video, and whether nothing stands behind it; of a new video it is the first. */
+function standing(
+  video: Pick<VideoRow, "ordered_at" | "last_event_at"> | undefined,
+  { receivedAt, late }: Pick<Received, "receivedAt" | "late">,
+): Pick<Place, "orderedAt" | "isLast"> {
+  if (video === undefined) return { orderedAt: receivedAt, isLast: true };
+  const orderedAt = late ? receivedAt : Math.max(video.ordered_at, receivedAt);
+  return { orderedAt, isLast: orderedAt >= Math.max(video.ordered_at, video.last_event_at) };
+}
+
+/** The context that an event without one gets as it is accepted: that of its place in order; null: none is known. */
+export async function contextFor(tx: Tx, known: VideoRow | undefined, received: Received): Promise<string | null> {
+  if (known === undefined) return null;
+  const { orderedAt, isLast } = standing(known, received);
+  return isLast ? known.context : history.contextAt(tx, known, orderedAt);
+}
+
 /**
  * Writes what an event, under its id, says of its video. Where the event is not the last in order (`isLast`) its state
  * and contexts follow by `retell`, once its row is there.
@@ -121,8 +138,7 @@ export function record(
 ): Place {
   const { event, receivedAt, late } = acceptance;
   const before = known ?? newVideo(tx.ids.next(), event.videoId, receivedAt);
-  const orderedAt = late ? receivedAt : Math.max(before.ordered_at, receivedAt);
-  const isLast = orderedAt >= Math.max(before.ordered_at, before.last_event_at);
+  const { orderedAt, isLast } = standing(known, acceptance);
   const after: VideoRow = {
     ...before,
     first_seen: late ? Math.min(before.first_seen, receivedAt) : before.first_seen,
@@ -154,7 +170,7 @@ export async function retell(
   acceptance: Acceptance,
   { id, now, place }: Standing,
 ): Promise<void> {
-  const after = { ...(await tx.get(BY_ID, [before.id]))!, ...(await history.retell(tx, before, id, now)) };
+  const after = { ...(await tx.get(BY_ID, [before.id]))!, ...(await history.retell(tx, before, now)) };
   write(tx, { ...after, ...landmark(before, after, acceptance, { id, place }) }, before);
 }
 
@@ -174,7 +190,7 @@ export async function importAll(
       const id = tx.ids.next();
       insertImport(tx, { id, video: video.id, context, at: now, ordered_at: override ? orderedAt : null });
     }
-    const { context: present, context_since } = await history.retell(tx, video, null, now);
+    const { context: present, context_since } = await history.retell(tx, video, now);
     write(tx, { ...video, ordered_at: orderedAt, context: present, context_since }, known);
     if (present !== video.context) imported++;
   }

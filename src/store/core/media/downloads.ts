@@ -30,7 +30,10 @@ const NEXT_HOST = sql<[string], { host: string }>(
 const FIRST_DUE = sql<[string], { due: number | null }>(
   "SELECT min(due) AS due FROM media WHERE host = ? AND due IS NOT NULL",
 );
-const LEASE = sql<[number, number]>("UPDATE media SET state = 'running', due = ?, claims = claims + 1 WHERE id = ?");
+const LEASE = sql<[number, number, number]>(
+  `UPDATE media SET state = 'running', due = ?, claims = claims + 1, first_tried_at = coalesce(first_tried_at, ?)
+   WHERE id = ?`,
+);
 const RENEW = sql<[number, number, number]>(
   "UPDATE media SET due = ? WHERE id = ? AND claims = ? AND state = 'running'",
 );
@@ -134,7 +137,7 @@ export async function claim(tx: Tx, wish: ClaimWish & { busyHosts: string[] }): 
       tx.write(WAIT, [row.id]);
       continue;
     }
-    tx.write(LEASE, [wish.now + wish.leaseFor, row.id]);
+    tx.write(LEASE, [wish.now + wish.leaseFor, wish.now, row.id]);
     jobs.push(await toJob(tx, row));
   }
   return jobs;

@@ -33,6 +33,9 @@ export type MediumRow = {
   linked_at: number;
   risk_at: number | null;
   announced_at: number;
+  first_tried_at: number | null;
+  secured_at: number | null;
+  settled_at: number | null;
 };
 
 /** What stands between SELECT and WHERE for a medium that is shown. */
@@ -54,6 +57,9 @@ export function toMedium(ids: Ids, row: MediumRow & { video_id: string }): Mediu
     contentType: row.content_type,
     deadline: row.deadline,
     lastError: row.last_error,
+    firstTriedAt: row.first_tried_at,
+    securedAt: row.secured_at,
+    settledAt: row.settled_at,
   };
 }
 

@@ -15,27 +15,28 @@ export type CopyFacts = Omit<SpooledFile, "ext"> & { target: number; key: string
 // How the work on a medium goes on or ends: its row, and all that follows in the same commit – the
 // next job, gates that open, a thumbnail that is superseded, copies without a row, notices.
 
-const SPOOLED = sql<[string, number]>(
-  `UPDATE media SET state = 'pending', due = NULL, risk_at = NULL, attempts = attempts + 1, spooled = ?, last_error = NULL
-   WHERE id = ?`,
+const SPOOLED = sql<[string, number, number]>(
+  `UPDATE media SET state = 'pending', due = NULL, risk_at = NULL, attempts = attempts + 1, spooled = ?, secured_at = ?,
+     last_error = NULL WHERE id = ?`,
 );
 const MIRRORED = { state: "mirrored", due: null, risk_at: null, spooled: null, last_error: null };
 const mirrored = update("media", [
-  ...(["state", "due", "risk_at", "spooled", "last_error"] as const),
+  ...(["state", "due", "risk_at", "spooled", "last_error", "settled_at"] as const),
   ...(["target", "key", "bytes", "sha256", "content_type", "suspect", "etag", "last_modified"] as const),
 ]);
-const ENDED = sql<[string, string | null, number]>(
-  "UPDATE media SET state = ?, due = NULL, risk_at = NULL, spooled = NULL, last_error = ? WHERE id = ?",
+const ENDED = sql<[string, string | null, number, number]>(
+  "UPDATE media SET state = ?, due = NULL, risk_at = NULL, spooled = NULL, last_error = ?, settled_at = ? WHERE id = ?",
 );
-const DELETED = sql<[string, number]>(
-  `UPDATE media SET state = 'deleted', due = NULL, risk_at = NULL, spooled = NULL, target = NULL, key = NULL, last_error = ?
-   WHERE id = ?`,
+const DELETED = sql<[string, number, number]>(
+  `UPDATE media SET state = 'deleted', due = NULL, risk_at = NULL, spooled = NULL, target = NULL, key = NULL, last_error = ?,
+     settled_at = ? WHERE id = ?`,
 );
 const RETRIED = sql<[number, number, string, number]>(
   "UPDATE media SET state = 'pending', due = ?, attempts = ?, last_error = ? WHERE id = ?",
 );
 const RESTARTED = sql<[number | null, string | null, number | null, number]>(
-  `UPDATE media SET state = 'pending', due = ?, attempts = 0, spooled = NULL, last_error = ?, risk_at = ? WHERE id = ?`,
+  `UPDATE media SET state = 'pending', due = ?, attempts = 0, spooled = NULL, last_error = ?, risk_at = ?, secured_at = NULL,
+     settled_at = NULL WHERE id = ?`,
 );
 // A superseded row keeps its key, so that links to it can be answered with the copy that took its place.
 const KEY_USED = sql<[string, number | null]>(
@@ -84,7 +85,7 @@ export async function isWanted(tx: Tx, target: number | null, key: string): Prom
 }
 
 async function supersede(tx: Tx, row: MediumRow, by: MediumRow, now: number): Promise<Place[]> {
-  tx.write(ENDED, ["superseded", row.last_error, row.id]);
+  tx.write(ENDED, ["superseded", row.last_error, now, row.id]);
   await transfers.cancel(tx, "erase", row.id);
   notices.passOn(tx, row.id, by.id);
   const places = await dropSpooled(tx, row, now);
@@ -95,7 +96,7 @@ async function supersede(tx: Tx, row: MediumRow, by: MediumRow, now: number): Pr
 /** A newer thumbnail has overtaken this one: a copy that it has already stays until the newer one has its own. */
 async function letGo(tx: Tx, row: MediumRow, by: MediumRow, now: number): Promise<Place[]> {
   if (row.key === null || by.key !== null) return supersede(tx, row, by, now);
-  tx.write(ENDED, ["mirrored", null, row.id]);
+  tx.write(ENDED, ["mirrored", null, now, row.id]);
   notices.passOn(tx, row.id, by.id);
   return dropSpooled(tx, row, now);
 }
@@ -145,7 +146,7 @@ export async function mend(tx: Tx, row: MediumRow, error: string, now: number): 
 
 /** Nothing of it is kept any longer: its copy, what is on its way, what the spool holds. No gate is looked at, and no notice made. */
 export async function discard(tx: Tx, row: MediumRow, reason: string, now: number): Promise<void> {
-  tx.write(DELETED, [reason, row.id]);
+  tx.write(DELETED, [reason, now, row.id]);
   tx.write(DROP_KEYS, [row.id]);
   await dropSpooled(tx, row, now);
   if (row.due !== null) dropPart(tx, row, now);
@@ -155,7 +156,7 @@ export async function discard(tx: Tx, row: MediumRow, reason: string, now: numbe
 
 /** The bytes are secured: from here on it is the upload's. */
 export async function spool(tx: Tx, row: MediumRow, file: SpooledFile, now: number): Promise<void> {
-  tx.write(SPOOLED, [JSON.stringify(file), row.id]);
+  tx.write(SPOOLED, [JSON.stringify(file), now, row.id]);
   transfers.add(tx, "upload", row.id, null, now);
   for (const other of await older(tx, row)) if (other.spooled !== null) await letGo(tx, other, row, now);
   await follow(tx, row, now);
@@ -164,7 +165,7 @@ export async function spool(tx: Tx, row: MediumRow, file: SpooledFile, now: numb
 export async function mirror(tx: Tx, row: MediumRow, copy: CopyFacts, now: number): Promise<void> {
   const { target, key, bytes, sha256, contentType, suspect, etag, lastModified } = copy;
   const facts = { target, key, bytes, sha256, suspect, etag, content_type: contentType, last_modified: lastModified };
-  mirrored(tx, row.id, { ...MIRRORED, ...facts });
+  mirrored(tx, row.id, { ...MIRRORED, ...facts, settled_at: now });
   if (row.key !== null && row.key !== key) keepKey(tx, { key: row.key, medium: row.id });
   if (row.key !== key || row.target !== target) await dropCopy(tx, row, now);
   // An older thumbnail was about to be put, or has been, over the copy that this one goes on with: that is not its end.
@@ -199,7 +200,7 @@ export async function end(
   error: string,
   now: number,
 ): Promise<void> {
-  tx.write(ENDED, [row.key === null ? state : "mirrored", error, row.id]);
+  tx.write(ENDED, [row.key === null ? state : "mirrored", error, now, row.id]);
   await follow(tx, row, now);
   await notices.tellEnd(tx, (await media.byId(tx, row.id))!, now, { state, error });
 }

@@ -32,7 +32,7 @@ export const DELIVERIES_5 = `
   ALTER TABLE attempts ADD COLUMN retry_after INTEGER;
   ALTER TABLE attempts ADD COLUMN probe INTEGER NOT NULL DEFAULT 0;
   ALTER TABLE attempts ADD COLUMN bytes INTEGER;
-  ALTER TABLE attempts ADD COLUMN sha256 TEXT;
+  ALTER TABLE attempts ADD COLUMN sha256 BLOB;
 
   -- What is known of an endpoint by its answers (rules/endpoint-health.ts, Health; JSON; null: nothing is wrong), and the
   -- delivery that probes it.

@@ -3,6 +3,7 @@ import { RelayError } from "../../../errors.ts";
 import { DELIVERIES_4 } from "./deliveries-4.ts";
 import { DELIVERIES_5 } from "./deliveries-5.ts";
 import { MEDIA_4 } from "./media-4.ts";
+import { MEDIA_5 } from "./media-5.ts";
 import { TAGS_4 } from "./tags-4.ts";
 import { SAID_OF_VIDEOS } from "./videos-4.ts";
 
@@ -197,7 +198,7 @@ export const migrations: string[] = [
   CREATE INDEX quarantine_ring ON quarantine (ring);
   CREATE INDEX quarantine_source ON quarantine (ring, source, id, bytes);
   `,
-  DELIVERIES_5,
+  DELIVERIES_5 + MEDIA_5,
 ];
 
 /** Marks the file as ours ("wrly"), so that another program's database is refused instead of migrated. */

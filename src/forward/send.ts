@@ -1,0 +1,166 @@
+import { createHash } from "node:crypto";
+import type { Readable } from "node:stream";
+import type { Endpoint } from "../config/schema.ts";
+import { codeOf, errorLine } from "../errors.ts";
+import type { Attempt } from "../model/delivery.ts";
+import type { FailureKind } from "../model/health.ts";
+import type { Outbound } from "../platform/net/outbound.ts";
+import { UntrustedCertificate } from "../platform/net/trust.ts";
+import { abortAfter } from "../platform/timing.ts";
+import type { Clock } from "../ports.ts";
+import { isReservedHeader } from "../rules/reserved-headers.ts";
+import { parseRetryAfter } from "./retry-after.ts";
+import { createSigner } from "./signature.ts";
+
+/** Bytes of an answer that are kept with its attempt. */
+const KEPT = 16 * 1024;
+
+/** Limits of reading an answer's body, in bytes and milliseconds: a body read to its end leaves a reusable connection. */
+const READ = 64 * 1024;
+const READ_FOR = 1_000;
+
+/** Svix's: the endpoint wants no further attempt of this message. */
+const DELIVERY_HEADER = "webhook-delivery";
+const ABORT = "abort-message";
+
+/** undici's, of an answer that did not begin, or that stopped. */
+const TIMEOUTS = new Set(["UND_ERR_HEADERS_TIMEOUT", "UND_ERR_BODY_TIMEOUT"]);
+
+/** `attempt` counts from 1. */
+export type Message = { id: string; body: Uint8Array; attempt: number };
+
+/** What came of one request. `attempt.error` is null only on success. */
+export type Answer = {
+  attempt: Attempt;
+  /** Why there was no answer; null: there was one. */
+  failure: FailureKind | null;
+  /** For how long the endpoint asked to be left alone, in milliseconds; 0: it did not. */
+  retryAfter: number;
+  /** It asks for no further attempt. */
+  isLast: boolean;
+};
+
+type Said = Pick<Attempt, "status" | "response" | "error"> & Omit<Answer, "attempt">;
+
+class NoAnswerInTime extends Error {}
+
+/**
+ * Makes signed POSTs to one endpoint, as CONTRACT, "What an endpoint receives", has them. Never rejects; after `stop` has been
+ * aborted the answer means nothing.
+ */
+export function createSend(
+  endpoint: Endpoint,
+  { outbound, clock, userAgent }: { outbound: Outbound; clock: Clock; userAgent: string },
+): (message: Message, stop: AbortSignal) => Promise<Answer> {
+  const { timeout } = endpoint;
+  const { url, headers } = readTarget(endpoint, userAgent);
+  const sign = createSigner(endpoint.keys);
+
+  async function post({ id, body, attempt }: Message, startedAt: number, signal: AbortSignal): Promise<Said> {
+    const timestamp = Math.floor(startedAt / 1000);
+    const answer = await outbound.request(url, {
+      method: "POST",
+      headers: {
+        ...headers,
+        "webhook-id": id,
+        "webhook-timestamp": String(timestamp),
+        "webhook-signature": sign(id, timestamp, body),
+        "webhook-attempt": String(attempt),
+      },
+      body,
+      signal,
+      headersTimeout: timeout,
+      bodyTimeout: timeout,
+    });
+    const { status } = answer;
+    const response = await readStart(answer.body, clock);
+    if (status >= 200 && status <= 299)
+      return { status, response, error: null, failure: null, retryAfter: 0, isLast: false };
+    const now = clock.now();
+    const retryAfter = (parseRetryAfter(answer.headers["retry-after"], now) ?? now) - now;
+    const isLast = answer.headers[DELIVERY_HEADER] === ABORT;
+    return { status, response, error: `HTTP ${status}`, failure: null, retryAfter, isLast };
+  }
+
+  function late(): Error {
+    return new NoAnswerInTime(`no answer within ${timeout % 1000 === 0 ? `${timeout / 1000} s` : `${timeout} ms`}`);
+  }
+
+  return async (message, stop) => {
+    const startedAt = clock.now();
+    const begun = clock.elapsed();
+    const said = await abortAfter(timeout, clock, (signal) => post(message, startedAt, signal), {
+      signal: stop,
+      late,
+    }).catch(explainSilence);
+    const { status, response, error, ...rest } = said;
+    const duration = Math.round(clock.elapsed() - begun);
+    return { attempt: { startedAt, duration, status, response, error, ...summaryOf(message.body) }, ...rest };
+  };
+}
+
+/** Of a request that got no answer. */
+function explainSilence(error: unknown): Said {
+  const isTimeout = error instanceof NoAnswerInTime || TIMEOUTS.has(codeOf(error));
+  const advice = error instanceof UntrustedCertificate ? ", or name its file in this endpoint's tls.ca" : "";
+  return {
+    status: null,
+    response: null,
+    error: errorLine(error) + advice,
+    failure: isTimeout ? "timeout" : "connection",
+    retryAfter: 0,
+    isLast: false,
+  };
+}
+
+function summaryOf(body: Uint8Array): { bytes: number; sha256: string } {
+  return { bytes: body.length, sha256: createHash("sha256").update(body).digest("hex") };
+}
+
+/** The URL and the headers of every request. Userinfo of the URL becomes Basic authentication. */
+function readTarget(endpoint: Endpoint, userAgent: string): { url: URL; headers: Record<string, string> } {
+  const headers: Record<string, string> = { "content-type": "application/json", "user-agent": userAgent };
+  for (const [name, value] of Object.entries(endpoint.headers)) {
+    if (!isReservedHeader(name)) headers[name.toLowerCase()] = value;
+  }
+  const url = new URL(endpoint.url);
+  if (url.username !== "" || url.password !== "") {
+    // RFC 7617 §2, in the UTF-8 of URLs.
+    const user = `${decodePercent(url.username)}:${decodePercent(url.password)}`;
+    headers.authorization = `Basic ${Buffer.from(user).toString("base64")}`;
+    url.username = "";
+    url.password = "";
+  }
+  url.hash = "";
+  return { url, headers };
+}
+
+function decodePercent(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
+}
+
+/**
+ * The first 16 KiB of an answer's body; null when it is empty. Never rejects, and ends after a second: a slow or broken body
+ * does not change the result.
+ */
+function readStart(body: Readable, clock: Clock): Promise<Uint8Array | null> {
+  return new Promise((resolve) => {
+    const chunks: Uint8Array[] = [];
+    let read = 0;
+    const cancel = clock.after(READ_FOR, () => body.destroy());
+    const finish = () => {
+      cancel();
+      resolve(chunks.length > 1 ? Buffer.concat(chunks) : (chunks[0] ?? null));
+    };
+    body.on("data", (chunk: Uint8Array) => {
+      if (read < KEPT) chunks.push(chunk.subarray(0, KEPT - read));
+      read += chunk.length;
+      if (read > READ) body.destroy();
+    });
+    body.on("end", finish).on("error", finish).on("close", finish);
+  });
+}
