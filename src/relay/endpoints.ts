@@ -44,7 +44,7 @@ export function createEndpointWorkers(
     const count = (more: number) => underWay.set(id, (underWay.get(id) ?? 0) + more);
     const shared: typeof queue = {
       ...queue,
-      room: () => queue.concurrency - (underWay.get(id) ?? 0),
+      room: () => Math.min(queue.concurrency - (underWay.get(id) ?? 0), queue.room?.() ?? Number.POSITIVE_INFINITY),
       run(job, lease) {
         let isUnderWay = true;
         count(1);

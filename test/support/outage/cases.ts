@@ -15,6 +15,8 @@ export type OutageCase = {
   poison?: string;
   /** One video with one event comes as the trouble begins; the many with several come after so long, or not at all. Milliseconds. */
   aloneFor?: number;
+  /** The endpoint's limit, in requests a second. */
+  ratePerSecond?: number;
   /** Left to the whole form. */
   isLong?: boolean;
   /** After the trouble all must have arrived within this, in milliseconds. */
@@ -32,6 +34,13 @@ const httpDate = (at: number) => new Date(at).toUTCString();
 
 export const CASES: OutageCase[] = [
   { name: "refused, 5 minutes", lasts: 5 * MINUTE, during: down, within: SOON },
+  {
+    name: "refused, 5 minutes, at 30 a minute",
+    lasts: 5 * MINUTE,
+    during: down,
+    ratePerSecond: 0.5,
+    within: 10 * MINUTE,
+  },
   { name: "refused, 8 hours", lasts: 8 * HOUR, during: down, within: SOON },
   { name: "refused, 72 hours", lasts: 72 * HOUR, during: down, within: SOON },
   {

@@ -108,7 +108,11 @@ async function openStage(dir: string, outage: OutageCase, seed: string): Promise
       },
     },
   };
-  const config = configIn(dir, { mirror: { enabled: false }, endpoints: [endpoint("app"), endpoint("other")] });
+  const { ratePerSecond = null } = outage;
+  const config = configIn(dir, {
+    mirror: { enabled: false },
+    endpoints: [endpoint("app", { ratePerSecond }), endpoint("other")],
+  });
   const opened = await openStore(config, ports, { role: "relay" });
   const store = counting(opened, (more) => {
     calls += more;
