@@ -16,6 +16,9 @@ export type Weather = (now: number, videoId: string) => Reply;
 /** An app's answer takes so long, in milliseconds. */
 const LATENCY = 20;
 
+/** Between two probes, at least, in milliseconds. */
+const LEAST_DISTANCE = 5_000;
+
 export type Taken = { videoId: string; sequence: number; at: number };
 
 export type SimApp = Outbound & {
@@ -23,7 +26,10 @@ export type SimApp = Outbound & {
   taken: Taken[];
   /** The most requests that it had at once. */
   peak: number;
-  /** Requests that came while it had as many as its breaker allows: one while it is open, then twice as many with each success. */
+  /**
+   * Requests that were more than its breaker allows: one while it is open, seconds after the last, then twice as many with each
+   * success.
+   */
   tooMany: number;
   /** The relay's breaker for it has opened, or closed. */
   breaker(change: "opened" | "closed"): void;
@@ -36,6 +42,7 @@ export function simApp({ clock, weather }: { clock: Clock; weather: Weather }): 
   let allowed: number | null = null;
   let before = new Set<object>();
   let isOpen = false;
+  let noneBefore = 0;
 
   const app: SimApp = {
     taken: [],
@@ -44,6 +51,7 @@ export function simApp({ clock, weather }: { clock: Clock; weather: Weather }): 
     breaker(change) {
       allowed = 1;
       isOpen = change === "opened";
+      noneBefore = clock.now() + LEAST_DISTANCE;
       before = new Set(inFlight);
     },
     async close() {},
@@ -56,7 +64,9 @@ export function simApp({ clock, weather }: { clock: Clock; weather: Weather }): 
       const one = {};
       inFlight.add(one);
       app.peak = Math.max(app.peak, inFlight.size);
-      if (allowed !== null && [...inFlight].filter((each) => !before.has(each)).length > allowed) app.tooMany++;
+      const isEarly = isOpen && clock.now() < noneBefore;
+      const isOver = allowed !== null && [...inFlight].filter((each) => !before.has(each)).length > allowed;
+      if (isEarly || isOver) app.tooMany++;
       try {
         const { status, headers = {}, drip } = await answer(reply, signal);
         if (status < 300) {
@@ -66,6 +76,7 @@ export function simApp({ clock, weather }: { clock: Clock; weather: Weather }): 
         return { status, headers, body: bodyOf(drip === true) };
       } finally {
         inFlight.delete(one);
+        if (!before.has(one)) noneBefore = clock.now() + LEAST_DISTANCE;
       }
     },
   };
