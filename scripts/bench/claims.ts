@@ -17,13 +17,6 @@ const LEASE = 30_000;
 
 const { store } = await openBenchStore(dir, given);
 
-const attempt = (): Attempt => ({
-  startedAt: Date.now(),
-  duration: 12,
-  status: 200,
-  response: Buffer.from("ok"),
-  error: null,
-});
 const file: SpooledFile = {
   bytes: 1_048_576,
   sha256: "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
@@ -33,6 +26,17 @@ const file: SpooledFile = {
   etag: '"d41d8cd98f00b204e9800998ecf8427e"',
   lastModified: null,
 };
+const attempt = (): Attempt => ({
+  startedAt: Date.now(),
+  duration: 12,
+  status: 200,
+  response: Buffer.from("ok"),
+  error: null,
+  bytes: 1_024,
+  sha256: file.sha256,
+});
+
+const ANSWERED = { failure: null, retryAfter: 0, isLast: false, spread: 0.5, pending: [] };
 
 async function workOff<J extends Job>(
   claim: () => Promise<J[]>,
@@ -62,7 +66,7 @@ async function run(store: Store): Promise<number> {
   );
   const deliveries = await workOff(
     () => store.claimDeliveries({ ...wish(), endpoint: "app" }).then(({ jobs }) => jobs),
-    (job) => store.settleDelivery(job, { is: "delivered", attempt: attempt() }, Date.now()),
+    (job) => store.settleDelivery(job, { attempt: attempt(), ...ANSWERED }, Date.now()),
   );
   const seconds = (performance.now() - begun) / 1000;
   if (downloads !== 2 * events || uploads !== downloads || deliveries !== events) {

@@ -1,7 +1,14 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { formatSpan, relativeTime } from "../../src/actions/format.ts";
-import { deliveryJson, eventJson, mediumJson, quarantinedJson, videoJson } from "../../src/actions/json.ts";
+import {
+  attemptJson,
+  deliveryJson,
+  eventJson,
+  mediumJson,
+  quarantinedJson,
+  videoJson,
+} from "../../src/actions/json.ts";
 import { parseTime } from "../../src/actions/parse-time.ts";
 import type { Medium } from "../../src/model/medium.ts";
 
@@ -22,6 +29,9 @@ const medium: Medium = {
   contentType: "video/mp4",
   deadline: NOON,
   lastError: null,
+  firstTriedAt: NOON,
+  securedAt: NOON,
+  settledAt: NOON,
 };
 
 test("what is shown has the names of the contract, no more and no fewer", () => {
@@ -49,17 +59,33 @@ test("what is shown has the names of the contract, no more and no fewer", () => 
     id: "dlv_1",
     eventId: "evt_1",
     videoId: "v1",
+    type: "video.ready",
     endpoint: "app",
-    state: "dead",
+    createdAt: NOON,
+    state: "pending",
     attempts: 2,
+    attemptsLeft: 3,
+    gate: null,
+    waitsFor: { is: "retry", until: NOON, of: null },
     nextAttemptAt: null,
     lastError: null,
     replay: false,
+    supersededBy: null,
   } as const;
   assert.equal(
     Object.keys(deliveryJson(delivery)).join(", "),
-    "id, eventId, endpoint, state, attempts, nextAttemptAt, lastError",
+    "id, eventId, videoId, type, endpoint, createdAt, state, supersededBy, attempts, attemptsLeft, nextAttemptAt, lastError, replay, waitsFor",
   );
+  const { createdAt, waitsFor } = deliveryJson(delivery);
+  assert.deepEqual([createdAt, waitsFor?.until], Array(2).fill("2026-01-31T12:00:00.000Z"));
+  const sent = { bytes: 2, sha256: "ab", retryAfter: 1_500, probe: true };
+  const attempt = { n: 1, startedAt: NOON, duration: 12, status: 503, response: null, error: "HTTP 503", ...sent };
+  const shown = attemptJson(attempt);
+  assert.equal(
+    Object.keys(shown).join(", "),
+    "n, startedAt, endedAt, status, error, answer, retryAfter, bytes, sha256, probe",
+  );
+  assert.deepEqual([shown.endedAt, shown.retryAfter], ["2026-01-31T12:00:00.012Z", 2]);
   const video = {
     videoId: "v1",
     context: null,

@@ -229,7 +229,7 @@ test("an event is shown with its media and deliveries, a delivery with its attem
   const { delivery } = await showDelivery(seeded.store, own.id, 1);
   assert.equal(delivery.attempts, 1);
   assert.equal(delivery.attemptLog[0]?.status, 503);
-  assert.equal(delivery.attemptLog[0]?.response, "\x1b[31mno");
+  assert.equal(delivery.attemptLog[0]?.answer, "\x1b[31mno");
 });
 
 test("endpoints are those of the config, with what waits, and those that left it", async (t) => {

@@ -113,7 +113,7 @@ test("deliveries: listed by state, shown with attempts, retried, canceled", asyn
   );
   const shown = await run(`deliveries show ${dead[0].id}`);
   assert.match(shown.stdout, /^state +dead$/m);
-  assert.match(shown.stdout, /^ATTEMPTED .*\n.* 12 +500 +answered 500 +\\u\{1b\}\[31mno$/m);
+  assert.match(shown.stdout, /^ATTEMPTED .*\n.* 12 +500 +answered 500 +- +\\u\{1b\}\[31mno$/m);
 
   assert.match((await run(`deliveries retry ${dead[0].id}`)).stdout, /^dlv_\w+ retried\n$/);
   assert.match((await run("deliveries retry --endpoint app --state dead")).stdout, /^1 retried\n$/);

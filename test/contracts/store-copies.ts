@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import type { ConfigInput } from "../../src/config/schema.ts";
 import { endpoint } from "../support/config.ts";
-import { attempt, checker, DEFAULTS, draft, type OpenStore, ready, remove, video } from "./store.ts";
+import { answered } from "../support/outcomes.ts";
+import { checker, DEFAULTS, draft, type OpenStore, ready, remove, video } from "./store.ts";
 
 const MINUTE = 60_000;
 const HOUR = 60 * MINUTE;
@@ -191,14 +192,14 @@ export function storeCopiesContract(engine: string, openStore: OpenStore): void 
       await post(draft("v1", { thumbnailUrl: "https://h/a.jpg" }));
       await settle((await download())[0]!, "v1/thumbnail.jpg", { etag: '"a"' });
       for (const delivery of await claim()) {
-        await store.settleDelivery(delivery, { is: "delivered", attempt: attempt(clock, 200) }, clock.now());
+        await store.settleDelivery(delivery, answered(200, { at: clock.now() }), clock.now());
       }
       await post(draft("v1", { thumbnailUrl: "https://h/a.jpg" }));
       const [running] = await download();
       await clock.advance(31_000);
       const [delivery] = await claim();
       const pending = [{ mediumId: running!.mediumId, status: "pending" as const }];
-      await store.settleDelivery(delivery!, { is: "delivered", attempt: attempt(clock, 200), pending }, clock.now());
+      await store.settleDelivery(delivery!, answered(200, { at: clock.now(), pending }), clock.now());
       const { id } = delivery!.event;
       const [again] = await download();
       await store.settleDownload(again!, { is: "retry", error: "HTTP 404", at: clock.now() + HOUR }, clock.now());
@@ -457,7 +458,7 @@ export function storeCopiesContract(engine: string, openStore: OpenStore): void 
       const [delivery] = await claim();
       await store.settleDelivery(
         delivery!,
-        { is: "delivered", attempt: attempt(clock, 200), pending: [{ mediumId: job!.mediumId, status: "pending" }] },
+        answered(200, { at: clock.now(), pending: [{ mediumId: job!.mediumId, status: "pending" }] }),
         clock.now(),
       );
       assert.deepEqual(await claim(), []);
@@ -488,7 +489,7 @@ export function storeCopiesContract(engine: string, openStore: OpenStore): void 
       await store.settleDownload(again!, { is: "expired", error: "HTTP 403" }, clock.now());
       await store.settleDelivery(
         delivery!,
-        { is: "delivered", attempt: attempt(clock, 200), pending: [{ mediumId: job!.mediumId, status: "pending" }] },
+        answered(200, { at: clock.now(), pending: [{ mediumId: job!.mediumId, status: "pending" }] }),
         clock.now(),
       );
       assert.deepEqual(
@@ -513,7 +514,7 @@ export function storeCopiesContract(engine: string, openStore: OpenStore): void 
         JSON.parse(Buffer.from(await store.eventBody(first!.event.id)).toString()).relay.reason,
         "too short",
       );
-      await store.settleDelivery(first!, { is: "delivered", attempt: attempt(clock, 200) }, clock.now());
+      await store.settleDelivery(first!, answered(200, { at: clock.now() }), clock.now());
       const [second, ...none] = (await store.claimDeliveries(wish)).jobs;
       assert.deepEqual([second?.event.type, none], ["relay.media.failed", []]);
     },
@@ -542,7 +543,7 @@ export function storeCopiesContract(engine: string, openStore: OpenStore): void 
         Array(3).fill(["deleted", "", null]),
       );
       assert.equal((await store.delivery(running!.id)).state, "running");
-      await fail(running!, { at: clock.now() });
+      await fail(running!);
       assert.deepEqual([...new Set((await store.deliveries({ limit: 9 })).map((each) => each.state))], ["canceled"]);
       assert.deepEqual(await download(), []);
       assert.deepEqual(

@@ -2,8 +2,9 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { configIn } from "../support/config.ts";
 import { tempFolder } from "../support/folder.ts";
+import { answered } from "../support/outcomes.ts";
 import { testClock, testPorts } from "../support/ports.ts";
-import { attempt, bench, checker, type OpenStore, plain, ready } from "./store.ts";
+import { bench, checker, type OpenStore, plain, ready } from "./store.ts";
 
 type Bench = ReturnType<typeof bench>;
 
@@ -72,7 +73,7 @@ export function storeIdsContract(engine: string, openStore: OpenStore): void {
     assert.notEqual(foreign!.claim, delivery!.claim);
     for (const job of [foreign!, { ...delivery!, claim: foreign!.claim }]) {
       assert.equal(await store.renew(job, 1), false);
-      const { settled } = await store.settleDelivery(job, { is: "delivered", attempt: attempt(clock, 200) }, now);
+      const { settled } = await store.settleDelivery(job, answered(200, { at: now }), now);
       assert.equal(settled, false);
     }
     assert.equal((await one.deliver(delivery!)).settled, true);

@@ -5,6 +5,7 @@ import { settingsOf } from "../../src/store/settings.ts";
 import { openSystem, type System } from "../model/intake/system.ts";
 import type { OpenStore } from "../model/walk.ts";
 import { tempFolder } from "../support/folder.ts";
+import { answered } from "../support/outcomes.ts";
 
 const MINUTE = 60_000;
 const DAY = 24 * 60 * MINUTE;
@@ -188,9 +189,7 @@ export function storeIntakeContract(engine: string, openStore: OpenStore): void 
       const send = async (status: number) => {
         const now = at.clock.now();
         for (const job of (await store.claimDeliveries({ endpoint: "cms", now, limit: 9, leaseFor: 1 })).jobs) {
-          const attempt = { startedAt: now, duration: 1, status, response: null, error: status < 300 ? null : "no" };
-          const retry = { is: "retry", attempt, at: now, heldLong: false } as const;
-          await store.settleDelivery(job, status < 300 ? { is: "delivered", attempt } : retry, now);
+          await store.settleDelivery(job, answered(status, { at: now }), now);
         }
       };
       await at.post(event("draft.delete"));

@@ -3,7 +3,8 @@ import type { ConfigInput } from "../../src/config/schema.ts";
 import { settingsOf } from "../../src/store/settings.ts";
 import { endpoint } from "../support/config.ts";
 import { nextDue } from "../support/next-due.ts";
-import { attempt, type Bench, checker, DEFAULTS, draft, type OpenStore, remove, video } from "./store.ts";
+import { answered } from "../support/outcomes.ts";
+import { type Bench, checker, DEFAULTS, draft, type OpenStore, remove, video } from "./store.ts";
 
 const MINUTE = 60_000;
 const HOUR = 60 * MINUTE;
@@ -376,7 +377,7 @@ export function storeMediaContract(engine: string, openStore: OpenStore): void {
         else await store.settleDownload(job!, { is: status, error: "HTTP 403" }, clock.now());
         const [delivery] = await claim();
         const pending = [{ mediumId: job!.mediumId, status }];
-        await store.settleDelivery(delivery!, { is: "delivered", attempt: attempt(clock, 200), pending }, clock.now());
+        await store.settleDelivery(delivery!, answered(200, { at: clock.now(), pending }), clock.now());
         assert.deepEqual(await claim(), []);
         if (status !== "skipped") await store.retryMedium(job!.mediumId, clock.now());
         const [again] = await download();
@@ -435,7 +436,7 @@ export function storeMediaContract(engine: string, openStore: OpenStore): void {
       await clock.advance(31_000);
       const [delivery] = await claim();
       const pending = [{ mediumId: older!.mediumId, status: "pending" as const }];
-      await store.settleDelivery(delivery!, { is: "delivered", attempt: attempt(clock, 200), pending }, clock.now());
+      await store.settleDelivery(delivery!, answered(200, { at: clock.now(), pending }), clock.now());
       await post(picture("y"));
       const [running] = await download();
       await store.settleDownload(running!, { is: "retry", error: "HTTP 404", at: clock.now() + HOUR }, clock.now());

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Config, ConfigInput } from "../../src/config/schema.ts";
 import { RelayError } from "../../src/errors.ts";
-import type { Attempt, DeliveryJob } from "../../src/model/delivery.ts";
+import type { DeliveryJob, DeliveryOutcome } from "../../src/model/delivery.ts";
 import type { DownloadJob } from "../../src/model/job.ts";
 import type { SpooledFile } from "../../src/model/medium.ts";
 import type { Ports } from "../../src/ports.ts";
@@ -10,6 +10,7 @@ import type { Store } from "../../src/store/store.ts";
 import { configIn, endpoint } from "../support/config.ts";
 import { tempFolder } from "../support/folder.ts";
 import { nextDue } from "../support/next-due.ts";
+import { answered } from "../support/outcomes.ts";
 import { type TestClock, testClock, testPorts } from "../support/ports.ts";
 
 export type OpenStore = (config: Config, ports: Ports) => Promise<Store>;
@@ -277,14 +278,14 @@ export function storeContract(engine: string, openStore: OpenStore): void {
     async ({ post, claim, fail, clock, store, seqs }) => {
       await Promise.all([post(remove("v1")), post(draft("v1"))]);
       const [head] = await claim();
-      await fail(head!, { at: clock.now() + 24 * HOUR });
+      await fail(head!);
       await clock.advance(24 * HOUR - 1);
       assert.equal(await nextDue(store, "deliver/cms"), clock.now() + 1);
       assert.deepEqual(seqs(await claim()), []);
       await clock.advance(1);
       const [again, ...others] = await claim();
       assert.deepEqual([seqs([again!]), others], [["v1#1"], []]);
-      await fail(again!, { at: clock.now() + HOUR, heldLong: true });
+      await fail(again!);
       assert.deepEqual(seqs(await claim()), ["v1#2"]);
       await clock.advance(HOUR);
       assert.deepEqual(
@@ -292,59 +293,59 @@ export function storeContract(engine: string, openStore: OpenStore): void {
         ["v1#1"],
       );
     },
-    plain(),
+    plain({ retry: ["24h", "1h"], laneHold: "24h" }),
   );
 
   check(
     "once one has stepped aside, the next of its lane that fails does so at once, until the lane delivers one",
-    async ({ post, claim, fail, deliver, clock, seqs }) => {
+    async (at) => {
+      const { post, claim, fail, deliver, clock, seqs } = at;
       for (let n = 0; n < 5; n++) await post(draft("v1", { title: `T${n}` }));
+      await stepAside(at);
       await post(draft("v2"));
-      const later = { at: clock.now() + HOUR };
-      const [first, other] = await claim();
-      await fail(other!, later); // Another video's lane is its own.
-      await fail(first!, { ...later, heldLong: true });
-      const [second] = await claim();
-      await fail(second!, later);
+      const [second, other] = await claim();
+      await fail(other!); // Another video's lane is its own.
+      await fail(second!);
       const [third] = await claim();
-      assert.deepEqual(seqs([first!, second!, third!]), ["v1#1", "v1#2", "v1#3"]);
+      assert.deepEqual(seqs([second!, third!]), ["v1#2", "v1#3"]);
       await deliver(third!);
       const [fourth] = await claim();
-      await fail(fourth!, later);
+      await fail(fourth!);
       assert.deepEqual(seqs(await claim()), []);
       await clock.advance(HOUR);
       assert.deepEqual(seqs(await claim()), ["v1#1", "v1#2", "v1#4", "v2#1"]);
     },
-    plain(),
+    plain(HOURLY),
   );
 
   check(
     "that lasts also when the one that stepped aside is dead, and ends when it is delivered itself",
-    async ({ post, claim, fail, deliver, store, clock, seqs }) => {
+    async (at) => {
+      const { post, claim, fail, deliver, die, clock, seqs } = at;
       for (let n = 0; n < 5; n++) await post(draft("v1", { title: `T${n}` }));
-      const later = { at: clock.now() + HOUR };
-      const [first] = await claim();
-      await fail(first!, { at: clock.now(), heldLong: true });
-      const [again, second] = await claim();
-      assert.equal(again?.id, first?.id);
-      await store.settleDelivery(again!, { is: "dead", attempt: attempt(clock, 500) }, clock.now());
-      await fail(second!, { at: clock.now() });
-      const [secondAgain, third] = await claim();
+      const first = await stepAside(at);
+      await clock.advance(HOUR);
+      const [second, again] = await claim();
+      assert.equal(again?.id, first.id);
+      await die(again!);
+      await fail(second!);
+      await clock.advance(HOUR);
+      const [third, secondAgain] = await claim();
       assert.deepEqual(seqs([secondAgain!, third!]), ["v1#2", "v1#3"]);
       await deliver(secondAgain!);
-      await fail(third!, later);
+      await fail(third!);
       assert.deepEqual(seqs(await claim()), []);
     },
-    plain(),
+    plain(HOURLY),
   );
 
   check(
     "a dead delivery lets its lane go on, stays, and can be retried from attempt 0",
-    async ({ post, claim, deliver, store, clock, seqs }) => {
+    async ({ post, claim, deliver, die, store, clock, seqs }) => {
       await Promise.all([post(remove("v1")), post(draft("v2"))]);
       const [head] = await claim();
       await post(draft("v1"));
-      await store.settleDelivery(head!, { is: "dead", attempt: attempt(clock, 500) }, clock.now());
+      await die(head!);
       const next = await claim();
       assert.deepEqual(seqs(next), ["v1#2"]);
       assert.equal((await store.event(head!.eventId)).status, "dead");
@@ -359,14 +360,14 @@ export function storeContract(engine: string, openStore: OpenStore): void {
 
   check(
     "one that is retried stands at its place: after what runs, before later ones that wait",
-    async ({ post, claim, fail, deliver, store, clock, seqs }) => {
+    async ({ post, claim, fail, deliver, die, store, clock, seqs }) => {
       for (let n = 0; n < 4; n++) await post(draft("v1", { title: `T${n}` }));
       const [first] = await claim();
-      await store.settleDelivery(first!, { is: "dead", attempt: attempt(clock, 500) }, clock.now());
+      await die(first!);
       const [second] = await claim();
       await store.retryDelivery(first!.id, clock.now());
       assert.deepEqual(seqs(await claim()), [], "one attempt at a time");
-      await fail(second!, { at: clock.now() + 1_000 });
+      await fail(second!);
       const [again] = await claim();
       assert.equal(again?.id, first!.id);
       await clock.advance(2_000);
@@ -384,7 +385,7 @@ export function storeContract(engine: string, openStore: OpenStore): void {
       await deliver(fourth!);
       assert.deepEqual(seqs(await claim()), ["v1#3"]);
     },
-    plain(),
+    plain({ retry: ["1s"] }),
   );
 
   check(
@@ -408,26 +409,26 @@ export function storeContract(engine: string, openStore: OpenStore): void {
 
   check(
     "also one that had stepped aside, or waits for an earlier one; each with all of its attempts",
-    async ({ post, claim, fail, deliver, store, clock, seqs }) => {
+    async (at) => {
+      const { post, claim, fail, deliver, store, clock, seqs } = at;
       for (let n = 0; n < 3; n++) await post(draft("v1", { title: `T${n}` }));
-      const [first] = await claim();
-      await fail(first!, { at: clock.now() + HOUR, heldLong: true });
+      const first = await stepAside(at);
       const [second] = await claim();
-      await fail(second!, { at: clock.now() + 2 * HOUR });
-      await store.retryDelivery(first!.id, clock.now());
+      await fail(second!);
+      await store.retryDelivery(first.id, clock.now());
       const [again] = await claim();
-      assert.deepEqual([again?.id, again?.attempts], [first!.id, 0]);
+      assert.deepEqual([again?.id, again?.attempts], [first.id, 0]);
       assert.deepEqual(seqs(await claim()), [], "the second is aside, but passes nobody");
       const third = (await store.deliveries({ limit: 1 }))[0]!;
       await store.retryDelivery(third.id, clock.now());
       assert.deepEqual(seqs(await claim()), []);
       await clock.advance(3 * HOUR);
       const [still] = await claim();
-      assert.equal(still?.id, first!.id);
+      assert.equal(still?.id, first.id);
       await deliver(still!);
       assert.deepEqual(seqs(await claim()), ["v1#2", "v1#3"]);
     },
-    plain(),
+    plain(HOURLY),
   );
 
   check("one that is retried waits for its gate; one that has opened stays open", async (at) => {
@@ -461,12 +462,12 @@ export function storeContract(engine: string, openStore: OpenStore): void {
       await assert.rejects(store.retryDelivery(first!.id, clock.now()), { code: "conflict" });
       assert.equal(await store.renew(first!, 30_000), true);
       assert.deepEqual(seqs(await claim()), []);
-      assert.deepEqual(await deliver(first!), { settled: true, paused: false });
+      assert.equal((await deliver(first!)).settled, true);
       assert.equal(await state(first!.id), "delivered");
 
       const [second] = await claim();
       await store.cancelDelivery(second!.id, clock.now());
-      await fail(second!, { at: clock.now() });
+      await fail(second!);
       const { state: ended, attemptLog, lastError } = await store.delivery(second!.id);
       assert.deepEqual([ended, attemptLog.length, lastError], ["canceled", 1, "canceled by the operator"]);
 
@@ -478,7 +479,7 @@ export function storeContract(engine: string, openStore: OpenStore): void {
       await store.cancelDelivery(fourth!.id, clock.now());
       assert.equal(await store.freeLeases(clock.now()), 1);
       assert.equal(await state(fourth!.id), "canceled", "or with its process");
-      assert.deepEqual(await deliver(fourth!), { settled: false, paused: false });
+      assert.equal((await deliver(fourth!)).settled, false);
     },
     plain(),
   );
@@ -493,7 +494,7 @@ export function storeContract(engine: string, openStore: OpenStore): void {
       await post(draft("v1", { title: "new" }));
       assert.deepEqual(seqs(await claim()), []);
       await deliver(first!);
-      await fail(second!, { at: clock.now() });
+      await fail(second!);
       assert.deepEqual(seqs(await claim()), ["v1#2"]);
       const ends = await Promise.all([first!, second!].map(({ id }) => store.delivery(id)));
       assert.deepEqual(
@@ -509,14 +510,14 @@ export function storeContract(engine: string, openStore: OpenStore): void {
 
   check(
     "a claim that was lost settles nothing",
-    async ({ post, claim, store, clock }) => {
+    async ({ post, claim, die, store, clock }) => {
       await post(remove("v1"));
       const [late] = await claim(1_000);
       await clock.advance(1_001);
       const [current] = await claim();
       assert.equal(current?.id, late?.id);
       assert.equal(await store.renew(late!, 1), false);
-      const settled = await store.settleDelivery(late!, { is: "dead", attempt: attempt(clock, 500) }, clock.now());
+      const settled = await die(late!);
       assert.equal(settled.settled, false);
       assert.equal((await store.delivery(late!.id)).state, "running");
     },
@@ -545,19 +546,20 @@ export function storeContract(engine: string, openStore: OpenStore): void {
     async ({ post, claim, fail, clock, store }) => {
       await Promise.all([post(remove("v1")), post(remove("v2")), post(remove("v3"))]);
       const [a, b, c] = await claim();
-      const gone = { at: clock.now(), status: 410 };
-      assert.equal((await fail(a!, gone)).paused, false);
-      assert.equal((await fail(b!, { ...gone, status: 500 })).paused, false);
-      assert.equal((await fail(c!, gone)).paused, false);
+      assert.equal((await fail(a!, 410)).paused, false);
+      assert.equal((await fail(b!, 500)).paused, false);
+      assert.equal((await fail(c!, 410)).paused, false);
+      await clock.advance(1_000);
       const [again] = await claim();
-      assert.equal((await fail(again!, gone)).paused, true);
+      assert.equal((await fail(again!, 410)).paused, true);
+      await clock.advance(1_000);
       assert.deepEqual(await claim(), []);
       assert.equal(await nextDue(store, "deliver/cms"), null);
-      assert.equal((await store.endpoints())[0]?.pausedAt, clock.now());
+      assert.equal((await store.endpoints())[0]?.pausedAt, clock.now() - 1_000);
       await store.resumeEndpoint("cms");
       assert.equal((await claim()).length, 1);
     },
-    plain(),
+    plain({ retry: ["1s", "1s"] }),
   );
 
   check(
@@ -566,13 +568,13 @@ export function storeContract(engine: string, openStore: OpenStore): void {
       await post(remove("v1"));
       await post(remove("v2"));
       const [one, two] = await claim();
-      const gone = { at: clock.now(), status: 410 };
-      assert.equal((await fail(one!, gone)).paused, false);
+      assert.equal((await fail(one!, 410)).paused, false);
+      await clock.advance(1_000);
       const [again] = await claim();
-      assert.equal((await fail(again!, gone)).paused, false);
-      assert.equal((await fail(two!, gone)).paused, true);
+      assert.equal((await fail(again!, 410)).paused, false);
+      assert.equal((await fail(two!, 410)).paused, true);
     },
-    plain(),
+    plain({ retry: ["1s", "1s"] }),
   );
 
   check("the gate opens when all media of the event are settled", async ({ post, claim, download, settle, seqs }) => {
@@ -891,7 +893,7 @@ export function storeContract(engine: string, openStore: OpenStore): void {
     async ({ post, claim, fail, clock, store, seqs }) => {
       await Promise.all([post(remove("v1")), post(draft("v1"))]);
       const [head] = await claim();
-      await fail(head!, { at: clock.now() + 1_000 });
+      await fail(head!);
       await store.pauseEndpoint("cms", "lunch", clock.now());
       await clock.advance(7 * HOUR);
       await store.resumeEndpoint("cms");
@@ -899,7 +901,7 @@ export function storeContract(engine: string, openStore: OpenStore): void {
       assert.deepEqual(seqs(await claim()), ["v1#1"]);
       assert.deepEqual(seqs(await claim()), []);
     },
-    plain(),
+    plain({ retry: ["1s"] }),
   );
 
   check(
@@ -921,14 +923,14 @@ export function storeContract(engine: string, openStore: OpenStore): void {
     async ({ post, claim, fail, clock, store, seqs }) => {
       await post(remove("v1"));
       const [job] = await claim();
-      await fail(job!, { at: clock.now() + 1_000 });
+      await fail(job!);
       clock.set(clock.now() - HOUR);
       await store.bringForward(HOUR, clock.now());
       assert.equal(await nextDue(store, "deliver/cms"), clock.now() + 1_000);
       await clock.advance(1_000);
       assert.deepEqual(seqs(await claim()), ["v1#1"]);
     },
-    plain(),
+    plain({ retry: ["1s"] }),
   );
 
   check(
@@ -955,7 +957,11 @@ export function storeContract(engine: string, openStore: OpenStore): void {
     async ({ post, claim, fail, download, clock, store, seqs }) => {
       const never = Date.UTC(2500, 0, 1);
       await post(draft("v1"));
-      await fail((await claim())[0]!, { at: never });
+      const [delivery] = await claim();
+      const now = clock.now();
+      clock.set(never);
+      await fail(delivery!);
+      clock.set(now);
       await post(video("v2", "https://h/a.mp4"));
       const [job] = await download();
       await store.settleDownload(job!, { is: "retry", error: "HTTP 500", at: never }, clock.now());
@@ -993,7 +999,7 @@ export function storeContract(engine: string, openStore: OpenStore): void {
   });
 
   check(
-    "a replay is a new delivery at the end of its lane, with the same message id unless a new one is asked for",
+    "a replay is a new delivery at its event's place, with the same message id unless a new one is asked for",
     async ({ post, claim, deliver, store, clock }) => {
       const { id } = await post(remove("v1"));
       await deliver((await claim())[0]!);
@@ -1002,13 +1008,14 @@ export function storeContract(engine: string, openStore: OpenStore): void {
       await store.replay(id, { endpoint: "cms", ordered: true, newId: true }, clock.now());
       const seen: [string, boolean][] = [];
       for (let n = 0; n < 3; n++) {
-        const [job] = await claim();
+        const [job, ...none] = await claim();
+        assert.deepEqual(none, []);
         seen.push([job!.messageId, job!.replay]);
         await deliver(job!);
       }
-      assert.equal(seen[0]?.[1], false);
-      assert.deepEqual(seen[1], [id, true]);
-      assert.notEqual(seen[2]?.[0], id);
+      assert.deepEqual(seen[0], [id, true]);
+      assert.notEqual(seen[1]?.[0], id);
+      assert.deepEqual([seen[1]?.[1], seen[2]?.[1]], [true, false], "before a later one that waits");
     },
     plain(),
   );
@@ -1061,6 +1068,18 @@ export function plain(more: Record<string, unknown> = {}): ConfigInput {
   return { endpoints: [endpoint("cms", { send: "immediately", ...more })] };
 }
 
+/** By which a head steps aside when it fails for the second time. */
+export const HOURLY = { retry: ["1h", "1h", "1h", "1h"], laneHold: "1h" };
+
+/** Lets the head of the only lane step aside, by HOURLY; it is due again in an hour. */
+export async function stepAside({ claim, fail, clock }: Bench): Promise<DeliveryJob> {
+  await fail((await claim())[0]!);
+  await clock.advance(HOUR);
+  const [head] = await claim();
+  await fail(head!);
+  return head!;
+}
+
 export type Bench = ReturnType<typeof bench>;
 
 export function bench(store: Store, clock: TestClock, config: Config, reopen: () => Promise<Store>) {
@@ -1075,14 +1094,14 @@ export function bench(store: Store, clock: TestClock, config: Config, reopen: ()
       const received = { receivedAt, sourceAddress: "192.0.2.1", body: Buffer.from(text) };
       return store.accept({ ...received, ...(lease && { lease }) });
     },
-    claim: (lease = 30_000) =>
-      store.claimDeliveries({ endpoint: "cms", now: clock.now(), limit: 99, leaseFor: lease }).then(({ jobs }) => jobs),
-    deliver: (job: DeliveryJob) =>
-      store.settleDelivery(job, { is: "delivered", attempt: attempt(clock, 200) }, clock.now()),
-    fail: (job: DeliveryJob, how: { at: number; heldLong?: boolean; status?: number }) => {
-      const { at, heldLong = false, status = 500 } = how;
-      return store.settleDelivery(job, { is: "retry", attempt: attempt(clock, status), at, heldLong }, clock.now());
-    },
+    claim: (leaseFor = 30_000, endpoint = "cms") =>
+      store.claimDeliveries({ endpoint, now: clock.now(), limit: 99, leaseFor }).then(({ jobs }) => jobs),
+    deliver: (job: DeliveryJob) => store.settleDelivery(job, answered(200, { at: clock.now() }), clock.now()),
+    /** The endpoint's schedule says when it is tried again. */
+    fail: (job: DeliveryJob, status = 500, how: Partial<Omit<DeliveryOutcome, "attempt" | "failure">> = {}) =>
+      store.settleDelivery(job, answered(status, { at: clock.now(), ...how }), clock.now()),
+    /** Fails so that it is not tried again. */
+    die: (job: DeliveryJob) => store.settleDelivery(job, answered(500, { at: clock.now(), isLast: true }), clock.now()),
     download: (limit = 99) =>
       store.claimDownloads({ now: clock.now(), limit, leaseFor: 30_000, busyHosts: [] }).then(({ jobs }) => jobs),
     upload: (limit = 99) => store.claimUploads({ now: clock.now(), limit, leaseFor: 30_000 }).then(({ jobs }) => jobs),
@@ -1101,11 +1120,6 @@ export function bench(store: Store, clock: TestClock, config: Config, reopen: ()
     },
     seqs: (jobs: DeliveryJob[]) => jobs.map(({ event }) => `${event.videoId}#${event.sequence}`),
   };
-}
-
-export function attempt(clock: TestClock, status: number): Attempt {
-  const error = status < 300 ? null : `HTTP ${status}`;
-  return { startedAt: clock.now(), duration: 3, status, response: Buffer.from("ok"), error };
 }
 
 export const FILE: SpooledFile = {

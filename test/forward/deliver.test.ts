@@ -10,14 +10,13 @@ import { RelayError } from "../../src/errors.ts";
 import { createByteBudget } from "../../src/forward/byte-budget.ts";
 import { createDeliveries } from "../../src/forward/deliver.ts";
 import { startWorker } from "../../src/jobs/worker.ts";
-import type { DeliveryJob, DeliveryOutcome } from "../../src/model/delivery.ts";
+import type { DeliveryJob, DeliveryOutcome, DeliverySettled } from "../../src/model/delivery.ts";
 import type { Job } from "../../src/model/job.ts";
 import type { Medium } from "../../src/model/medium.ts";
 import type { Outbound } from "../../src/platform/net/outbound.ts";
 import type { Ports } from "../../src/ports.ts";
 import type { Store } from "../../src/store/store.ts";
-import { configIn, endpoint as endpointWith } from "../support/config.ts";
-import { tempFolder } from "../support/folder.ts";
+import { sha256Of } from "../support/bytes.ts";
 import { listen } from "../support/listen.ts";
 import { freePort } from "../support/relay-in-folder.ts";
 import { MEDIUM } from "./medium.ts";
@@ -84,7 +83,10 @@ async function setUp(t: test.TestContext, answer: Answer, changes: Partial<Endpo
     log: { debug: write("debug"), info: write("info"), warn: write("warn"), error: write("error") },
   };
   const settled: { job: Job; outcome: DeliveryOutcome; now: number }[] = [];
-  const answers = { settled: true, paused: false };
+  const verdict: DeliverySettled = {
+    ...{ settled: true, state: "delivered", nextAttemptAt: null, paused: false, breaker: null, feeds: [] },
+  };
+  const woken: string[][] = [];
   const waiting: DeliveryJob[] = [];
   const claims: unknown[] = [];
   let body: Uint8Array | null = Buffer.from(BODY);
@@ -99,7 +101,7 @@ async function setUp(t: test.TestContext, answer: Answer, changes: Partial<Endpo
     },
     async settleDelivery(job, outcome, now) {
       settled.push({ job, outcome, now });
-      return answers;
+      return verdict;
     },
     renew: async () => true,
   };
@@ -127,7 +129,9 @@ async function setUp(t: test.TestContext, answer: Answer, changes: Partial<Endpo
   };
   const budget = createByteBudget();
   const link = () => "https://relay.example.com/media/v1/video.mp4";
-  const queue = createDeliveries({ endpoint, store, outbound, budget, ports, userAgent: "wochit-relay/1.2.3", link });
+  const wake = (endpoints: string[]) => void woken.push(endpoints);
+  const parts = { endpoint, store, outbound, budget, ports, link, wake };
+  const queue = createDeliveries({ ...parts, userAgent: "wochit-relay/1.2.3" });
   const abort = new AbortController();
   const run = (job: DeliveryJob) => queue.run(job, { signal: abort.signal, ending: abort.signal, yieldSlot() {} });
   /** Runs one job and gives the one outcome that it settled with. */
@@ -145,7 +149,8 @@ async function setUp(t: test.TestContext, answer: Answer, changes: Partial<Endpo
     received,
     lines,
     settled,
-    answers,
+    verdict,
+    woken,
     waiting,
     claims,
     store,
@@ -192,14 +197,18 @@ function makeJob(changes: Partial<DeliveryJob> = {}): DeliveryJob {
   };
 }
 
-function assertRetry(outcome: DeliveryOutcome): asserts outcome is Extract<DeliveryOutcome, { is: "retry" }> {
-  assert.equal(outcome.is, "retry");
+/** What an outcome says of the answer, without what was sent and what was answered. */
+function answerOf({ attempt: { status, error }, failure, retryAfter, isLast }: DeliveryOutcome) {
+  return { status, error, failure, retryAfter, isLast };
 }
+
+const ANSWERED = { failure: null, retryAfter: 0, isLast: false };
+const SUCCESS = { ...ANSWERED, status: 200, error: null };
 
 test("a delivery is one POST of the enriched body, and both libraries verify the bytes that arrived", async (t) => {
   const { received, settle } = await setUp(t, ok);
   const outcome = await settle({ attempts: 2, messageId: "evt_message" });
-  assert.equal(outcome.is, "delivered");
+  assert.deepEqual(answerOf(outcome), SUCCESS);
   assert.equal(received.length, 1);
   const { url, method, headers, body } = received[0]!;
   assert.equal(`${method} ${url}`, "POST /hooks/wochit?key=querysecret");
@@ -211,6 +220,8 @@ test("a delivery is one POST of the enriched body, and both libraries verify the
   assert.ok(Math.abs(Number(headers["webhook-timestamp"]) - Date.now() / 1000) < 5);
   assert.equal(headers.authorization, undefined);
   assert.equal(JSON.parse(body.toString("utf8")).relay.eventId, "evt_1");
+  assert.deepEqual([outcome.attempt.bytes, outcome.attempt.sha256], [body.length, sha256Of(body)]);
+  assert.equal(outcome.spread, 0.5, "the random part of the next wait");
   for (const Library of [Webhook, SvixWebhook]) {
     new Library(SECRET).verify(body.toString("utf8"), headers as Record<string, string>);
     assert.throws(() => new Library(OLD_SECRET).verify(body.toString("utf8"), headers as Record<string, string>));
@@ -254,7 +265,7 @@ test("the operator's headers are sent, but none of them replaces one of ours", a
       Connection: "close",
     },
   });
-  assert.equal((await settle()).is, "delivered");
+  assert.equal((await settle()).attempt.status, 200);
   const { headers } = received[0]!;
   assert.equal(headers["x-team"], "video");
   assert.equal(headers.authorization, "Bearer abc");
@@ -272,7 +283,7 @@ test("userinfo of the URL becomes Basic authentication", async (t) => {
   const first = await setUp(t, ok);
   const url = `${first.endpoint.url.replace("http://", "http://us%C3%A9r:p%40ss%25@")}#part`;
   const { received, settle } = await setUp(t, ok, { url });
-  assert.equal((await settle()).is, "delivered");
+  assert.equal((await settle()).attempt.status, 200);
   assert.equal(received.length, 0, "this one listens elsewhere");
   const expected = `Basic ${Buffer.from("usér:p@ss%").toString("base64")}`;
   assert.equal(first.received[0]!.headers.authorization, expected);
@@ -281,10 +292,9 @@ test("userinfo of the URL becomes Basic authentication", async (t) => {
 test("any 2xx is a success, and its attempt is logged with what was answered", async (t) => {
   for (const code of [200, 202, 204, 299]) {
     const { settle, settled } = await setUp(t, (_, response) => response.writeHead(code).end(code === 204 ? "" : "ok"));
-    const { is, attempt } = await settle();
-    assert.equal(is, "delivered");
-    assert.equal(attempt.status, code);
-    assert.equal(attempt.error, null);
+    const outcome = await settle();
+    const { attempt } = outcome;
+    assert.deepEqual(answerOf(outcome), { ...ANSWERED, status: code, error: null });
     assert.equal(attempt.response === null ? null : String(attempt.response), code === 204 ? null : "ok");
     assert.ok(attempt.duration >= 0 && attempt.duration < 2000 && Number.isInteger(attempt.duration));
     assert.ok(Math.abs(attempt.startedAt - settled[0]!.now) < 2000);
@@ -297,89 +307,67 @@ test("a 2xx stays a success when its body breaks off", async (t) => {
       .writeHead(200, { "content-length": "100" })
       .write("half", () => setTimeout(() => response.socket?.destroy(), 50));
   });
-  const { is, attempt } = await settle();
-  assert.equal(is, "delivered");
-  assert.equal(attempt.status, 200);
+  assert.deepEqual(answerOf(await settle()), SUCCESS);
 });
 
-test("every other status fails and is tried again on the schedule", async (t) => {
+test("every other status fails, and is an answer", async (t) => {
   for (const code of [300, 304, 400, 401, 404, 410, 429, 500, 503]) {
-    const { settle, settled } = await setUp(t, status(code));
+    const { settle } = await setUp(t, status(code));
     const outcome = await settle({ attempts: 1 });
-    assertRetry(outcome);
-    assert.equal(outcome.attempt.error, `HTTP ${code}`);
-    assert.equal(outcome.attempt.status, code);
-    assert.equal(outcome.at, settled[0]!.now + 30_000);
+    assert.deepEqual(answerOf(outcome), { ...ANSWERED, status: code, error: `HTTP ${code}` });
+    assert.equal(String(outcome.attempt.response), code === 304 ? "null" : "no thanks");
   }
 });
 
 test("a redirect is a failure and is not followed", async (t) => {
   const { received, settle } = await setUp(t, status(307, { location: "/elsewhere" }));
   const outcome = await settle();
-  assert.equal(outcome.is, "retry");
-  assert.equal(outcome.attempt.error, "HTTP 307");
+  assert.deepEqual(answerOf(outcome), { ...ANSWERED, status: 307, error: "HTTP 307" });
   assert.equal(received.length, 1);
 });
 
-test("a failing delivery has held its lane long when the waits that its schedule has had are laneHold", async (t) => {
-  // The default: after 5 s, 30 s, 2, 10 and 30 min, 1, 2 and 4 h, the last of which ends after 7 h 42 min.
-  const { retry, laneHold } = configIn(tempFolder(t), { endpoints: [endpointWith("cms")] }).endpoints[0]!;
-  const { settle } = await setUp(t, status(500, { "retry-after": "3600" }), { retry, laneHold });
-  const held: boolean[] = [];
-  for (let attempts = 0; attempts < retry.length; attempts++) {
-    const outcome = await settle({ attempts });
-    assertRetry(outcome);
-    held.push(outcome.heldLong);
-  }
-  assert.equal(held.indexOf(true), 8);
-  assert.ok(held.slice(8).every((one) => one));
-});
-
-test("Retry-After postpones the next attempt, on any failure", async (t) => {
+test("Retry-After is read on any failure, as seconds or as a date, and is nothing on a success", async (t) => {
   for (const code of [302, 404, 429, 503]) {
-    const { settle, settled } = await setUp(t, status(code, { "retry-after": "600" }));
-    const outcome = await settle();
-    assertRetry(outcome);
-    assert.ok(Math.abs(outcome.at - settled[0]!.now - 600_000) < 1000);
+    const { settle } = await setUp(t, status(code, { "retry-after": "600" }));
+    assert.equal((await settle()).retryAfter, 600_000);
   }
+  const date = await setUp(t, status(503, { "retry-after": new Date(Date.now() + HOUR).toUTCString() }));
+  const { retryAfter } = await date.settle();
+  assert.ok(retryAfter > HOUR - 60_000 && retryAfter <= HOUR, `${retryAfter}`);
+  for (const text of ["soon", "-5", new Date(Date.now() - HOUR).toUTCString()]) {
+    const odd = await setUp(t, status(503, { "retry-after": text }));
+    assert.equal((await odd.settle()).retryAfter, 0, text);
+  }
+  const good = await setUp(t, status(200, { "retry-after": "600" }));
+  assert.equal((await good.settle()).retryAfter, 0);
 });
 
-test("when the schedule is spent the delivery is dead", async (t) => {
-  const { settle, lines } = await setUp(t, status(500, { "retry-after": "1" }));
-  assert.equal((await settle({ attempts: 1 })).is, "retry");
-  assert.equal((await settle({ attempts: 2 })).is, "dead");
-  const { ms, ...line } = lines.at(-1)!;
-  assert.deepEqual(line, {
-    level: "error",
-    fact: "delivery dead",
-    event: "evt_1",
-    type: "video.ready",
-    video: "v1",
-    delivery: "del_1",
-    endpoint: "cms",
-    attempt: 3,
-    status: 500,
-    error: "HTTP 500",
-  });
+test("an answer that asks for no further attempt says so, but not on a success", async (t) => {
+  const isLast = async (code: number, headers: Record<string, string>) =>
+    (await (await setUp(t, status(code, headers))).settle()).isLast;
+  for (const code of [307, 400, 500]) assert.equal(await isLast(code, { "Webhook-Delivery": "abort-message" }), true);
+  assert.equal(await isLast(200, { "webhook-delivery": "abort-message" }), false);
+  assert.equal(await isLast(500, { "webhook-delivery": "abort" }), false);
 });
 
-test("a body that retention has taken is dead at once, and nothing is sent", async (t) => {
+test("of a body that retention has taken nothing is sent, and no attempt follows", async (t) => {
   const { settle, received } = await setUp(t, ok);
-  const { is, attempt } = await settle({ body: null });
-  assert.equal(is, "dead");
-  assert.equal(attempt.error, "body_expired");
+  const outcome = await settle({ body: null });
+  const end = { status: null, error: "body_expired", failure: "body", retryAfter: 0, isLast: true };
+  assert.deepEqual(answerOf(outcome), end);
+  assert.deepEqual([outcome.attempt.bytes, outcome.attempt.sha256], [null, null]);
   assert.equal(received.length, 0);
 });
 
 test("no answer within the timeout is a failure that says so", async (t) => {
-  const { settle } = await setUp(t, () => {}, { timeout: 150 });
+  const { settle, received } = await setUp(t, () => {}, { timeout: 150 });
   const begun = performance.now();
   const outcome = await settle();
   const took = performance.now() - begun;
-  assertRetry(outcome);
-  assert.equal(outcome.attempt.error, "no answer within 150 ms");
-  assert.equal(outcome.attempt.status, null);
+  const end = { ...ANSWERED, status: null, error: "no answer within 150 ms", failure: "timeout" };
+  assert.deepEqual(answerOf(outcome), end);
   assert.equal(outcome.attempt.response, null);
+  assert.deepEqual([outcome.attempt.bytes, outcome.attempt.sha256?.length], [received[0]?.body.length, 64]);
   assert.ok(took > 140 && took < 30_000, `${took} ms`);
 });
 
@@ -413,8 +401,7 @@ test("a body that drips for ever holds its slot for a second, and the status cou
     const begun = performance.now();
     const outcome = await settle();
     const took = performance.now() - begun;
-    assert.equal(outcome.is, code === 200 ? "delivered" : "retry");
-    assert.equal(outcome.attempt.error, code === 200 ? null : "HTTP 500");
+    assert.deepEqual(answerOf(outcome), { ...ANSWERED, status: code, error: code === 200 ? null : "HTTP 500" });
     assert.match(String(outcome.attempt.response), /^(drop )+$/);
     assert.ok(took > 800 && took < 30_000, `${took} ms`);
   }
@@ -434,8 +421,8 @@ test("of a long answer the first 16 KiB are kept, and an endless one is cut off"
     response.on("drain", write);
     write();
   });
-  const { is, attempt } = await settle();
-  assert.equal(is, "delivered");
+  const { attempt } = await settle();
+  assert.equal(attempt.status, 200);
   assert.ok(written < 32 * 2 ** 20, "it is not read until the second has passed");
   assert.equal(attempt.response?.length, 16 * 1024);
   assert.deepEqual(
@@ -464,16 +451,21 @@ test("an endpoint that is not there is a failure with the system's word for it",
   const gone = await freePort();
   const { settle } = await setUp(t, ok, { url: `http://user:passsecret@127.0.0.1:${gone}/?key=querysecret` });
   const outcome = await settle();
-  assertRetry(outcome);
+  assert.deepEqual([outcome.failure, outcome.attempt.status, outcome.isLast], ["connection", null, false]);
   assert.match(outcome.attempt.error ?? "", /ECONNREFUSED/);
   assert.doesNotMatch(outcome.attempt.error ?? "", /secret|user|\n/);
+});
+
+test("an answer that breaks off before its status is a failed connection", async (t) => {
+  const { settle } = await setUp(t, (_, response) => response.socket?.destroy());
+  const { failure, attempt } = await settle();
+  assert.deepEqual([failure, attempt.status], ["connection", null]);
 });
 
 test("when a body cannot be built it is a failed attempt, not a broken job", async (t) => {
   const { settle, received } = await setUp(t, ok);
   const outcome = await settle({ media: null as never });
-  assert.equal(outcome.is, "retry");
-  assert.equal(outcome.attempt.status, null);
+  assert.deepEqual([outcome.failure, outcome.attempt.status, outcome.attempt.bytes], ["body", null, null]);
   assert.notEqual(outcome.attempt.error, null);
   assert.equal(received.length, 0);
 });
@@ -518,42 +510,62 @@ test("a store that cannot settle leaves the job to its lease", async (t) => {
   assert.deepEqual(lines, []);
 });
 
-test("the log tells what became of each attempt", async (t) => {
-  const { settle, lines, answers, settled } = await setUp(t, status(410));
-  answers.paused = true;
-  const outcome = await settle();
-  assertRetry(outcome);
-  assert.equal(settled.length, 1);
-  const job = { event: "evt_1", type: "video.ready", video: "v1", delivery: "del_1" };
-  const about = { ...job, endpoint: "cms", attempt: 1, status: 410 };
-  assert.deepEqual(
-    lines.map(({ ms, ...line }) => line),
+const ABOUT = { event: "evt_1", type: "video.ready", video: "v1", delivery: "del_1", endpoint: "cms", attempt: 1 };
+
+test("the log says what became of each attempt, by the store's verdict", async (t) => {
+  const at = Date.UTC(2026, 0, 1);
+  const about = { ...ABOUT, status: 410, error: "HTTP 410" };
+  const ends: [Partial<DeliverySettled>, object][] = [
     [
-      {
-        level: "warn",
-        fact: "delivery failed",
-        ...about,
-        error: "HTTP 410",
-        nextAt: new Date(outcome.at).toISOString(),
-      },
-      {
-        level: "error",
-        fact: "endpoint paused",
-        event: "evt_1",
-        endpoint: "cms",
-        reason: "answered 410 Gone for two videos in a row",
-      },
+      { state: "pending", nextAttemptAt: at },
+      { level: "warn", fact: "delivery failed", ...about, nextAt: "2026-01-01T00:00:00.000Z" },
     ],
-  );
+    [{ state: "dead" }, { level: "error", fact: "delivery dead", ...about }],
+    [{ state: "superseded" }, { level: "info", fact: "delivery superseded", ...about }],
+    [{ state: "canceled" }, { level: "info", fact: "delivery canceled", ...about }],
+    [{ settled: false }, { level: "warn", fact: "delivery not settled: its lease was lost", ...about }],
+  ];
+  for (const [verdict, line] of ends) {
+    const failing = await setUp(t, status(410));
+    Object.assign(failing.verdict, verdict);
+    await failing.settle();
+    assert.deepEqual(
+      failing.lines.map(({ ms, ...rest }) => rest),
+      [line],
+    );
+  }
   const good = await setUp(t, ok);
   await good.settle();
-  assert.deepEqual(
-    good.lines.map(({ ms, ...line }) => line),
-    [{ level: "info", fact: "delivered", ...about, status: 200 }],
-  );
-  good.answers.settled = false;
-  await good.settle();
-  assert.equal(good.lines.at(-1)?.fact, "delivery not settled: its lease was lost");
+  const [{ ms, ...line }] = good.lines as [Line];
+  assert.deepEqual(line, { level: "info", fact: "delivered", ...ABOUT, status: 200 });
+});
+
+test("the log says when an answer opens or closes the breaker, or pauses the endpoint", async (t) => {
+  const about = { endpoint: "cms" };
+  const reason = "answered 410 Gone for two videos in a row";
+  const changes: [Partial<DeliverySettled>, object][] = [
+    [{ paused: true }, { level: "error", fact: "endpoint paused", event: "evt_1", ...about, reason }],
+    [
+      { breaker: "opened" },
+      { level: "error", fact: "endpoint failing: only probes are sent", ...about, error: "HTTP 410" },
+    ],
+    [{ breaker: "closed" }, { level: "info", fact: "endpoint recovered: its deliveries go on", ...about }],
+  ];
+  for (const [verdict, line] of changes) {
+    const one = await setUp(t, status(410));
+    Object.assign(one.verdict, { state: "pending", nextAttemptAt: 0 }, verdict);
+    await one.settle();
+    assert.deepEqual(one.lines.slice(1), [line]);
+  }
+});
+
+test("endpoints that have work by an attempt's end are woken", async (t) => {
+  const { settle, verdict, woken } = await setUp(t, ok);
+  await settle();
+  assert.deepEqual(woken, []);
+  verdict.feeds = ["ops", "audit"];
+  await settle();
+  assert.deepEqual(woken, [["ops", "audit"]]);
 });
 
 test("no log line holds a body, a secret, a query string or userinfo", async (t) => {
@@ -621,25 +633,19 @@ test("a worker delivers all that is due, never more at once than the endpoint's 
   while (settled.length < 60) await new Promise((resolve) => setTimeout(resolve, 5));
   await worker.stop(1000);
   assert.equal(most, 4);
-  assert.deepEqual(new Set(settled.map(({ outcome }) => outcome.is)), new Set(["delivered"]));
+  assert.deepEqual(new Set(settled.map(({ outcome }) => outcome.attempt.status)), new Set([200]));
   assert.equal(new Set(received.map(({ headers }) => headers["webhook-id"])).size, 60);
 });
 
-test("an attempt that told media as pending settles with them, once it is delivered, and only an enriched one", async (t) => {
-  let code = 503;
-  const answer: Answer = (_, response) => response.writeHead(code).end();
-  const enriched = await setUp(t, answer);
-  const failed = await enriched.settle({ media: [MEDIUM] });
-  assertRetry(failed);
-  assert.ok(!("pending" in failed));
-  code = 200;
-  const told = await enriched.settle({ media: [MEDIUM], attempts: 1 });
-  assert.deepEqual(told.is === "delivered" && told.pending, [{ mediumId: "med_1", status: "pending" }]);
-  const mirrored = await enriched.settle({ media: [{ ...MEDIUM, state: "mirrored", target: "tgt_1", key: "k" }] });
-  assert.ok(mirrored.is === "delivered" && mirrored.pending === undefined);
+test("an attempt that told media as pending settles with them, once it is answered, and only an enriched one", async (t) => {
+  const { settle } = await setUp(t, ok);
+  const pending = async (job: Partial<DeliveryJob>) => (await settle(job)).pending;
+  assert.deepEqual(await pending({ media: [MEDIUM] }), [{ mediumId: "med_1", status: "pending" }]);
+  assert.deepEqual(await pending({ media: [{ ...MEDIUM, state: "mirrored", target: "tgt_1", key: "k" }] }), []);
   const verbatim = await setUp(t, ok, { body: "verbatim" });
-  const silent = await verbatim.settle({ media: [MEDIUM] });
-  assert.ok(silent.is === "delivered" && silent.pending === undefined);
+  assert.deepEqual((await verbatim.settle({ media: [MEDIUM] })).pending, []);
+  const dumb = await setUp(t, () => {}, { timeout: 100 });
+  assert.deepEqual((await dumb.settle({ media: [MEDIUM] })).pending, []);
 });
 
 test("a notice goes out signed like any message, to a verbatim endpoint too, and settles without pending media", async (t) => {
@@ -655,7 +661,7 @@ test("a notice goes out signed like any message, to a verbatim endpoint too, and
     const { received, settle } = await setUp(t, ok, { body });
     const letter = { eventId: "evt_9", messageId: "evt_9", event, body: Buffer.from(JSON.stringify(stored)), media };
     const outcome = await settle(letter);
-    assert.ok(outcome.is === "delivered" && outcome.pending === undefined);
+    assert.deepEqual([outcome.attempt.status, outcome.pending], [200, []]);
     const { headers, body: bytes } = received[0]!;
     assert.equal(headers["webhook-id"], "evt_9");
     const text = bytes.toString("utf8");

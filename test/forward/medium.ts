@@ -16,4 +16,7 @@ export const MEDIUM: Medium = {
   contentType: null,
   deadline: 0,
   lastError: null,
+  firstTriedAt: null,
+  securedAt: null,
+  settledAt: null,
 };

@@ -1,18 +1,21 @@
 import assert from "node:assert/strict";
 import test from "node:test";
-import { deliveryRetry, mediaBackoff, mediaRetry } from "../../src/rules/schedule.ts";
+import { dueAfter, mediaBackoff, mediaRetry, nextWait, type Progress } from "../../src/rules/schedule.ts";
 
 const NOW = Date.UTC(2026, 10, 21, 12, 0, 0);
 const SCHEDULE = [5_000, 30_000, 7_200_000];
 const HOUR = 3_600_000;
 
-/** Dice that always fall the same way; 0.5 is no jitter at all. */
-function dice(float: number) {
-  return { float: () => float, bytes: (length: number) => new Uint8Array(length) };
-}
+const FRESH: Progress = { spent: 0, waited: 0, wait: 0, scheduledAt: null };
 
-function retry(options: Partial<Parameters<typeof deliveryRetry>[0]>): number | null {
-  return deliveryRetry({ schedule: SCHEDULE, attempt: 1, now: NOW, retryAfter: null, random: dice(0.5), ...options });
+/** How far a delivery has come after so many failures, each at the time that its schedule named. */
+function after(failures: number, { retry = SCHEDULE, spread = 0.5 } = {}): Progress[] {
+  const all: Progress[] = [];
+  for (let one: Progress | null = FRESH; all.length < failures; all.push(one)) {
+    one = nextWait(one, { retry, now: one.scheduledAt ?? NOW, spread });
+    assert.ok(one);
+  }
+  return all;
 }
 
 test("a download waits 1 s, 2 s, 5 s, 10 s, 30 s, 1 min, 5 min and from then on always 5 min", () => {
@@ -51,39 +54,46 @@ test("however long a link lived, tries are left before its deadline, and the las
   }
 });
 
-test("each failed delivery attempt takes the next wait of the schedule", () => {
+test("each failed delivery attempt takes the next wait of the schedule, and has been through those before", () => {
   assert.deepEqual(
-    [1, 2, 3].map((attempt) => retry({ attempt })! - NOW),
-    SCHEDULE,
+    after(3).map(({ spent, waited, wait, scheduledAt }) => [spent, waited, wait, scheduledAt! - NOW]),
+    [
+      [1, 0, 5_000, 5_000],
+      [2, 5_000, 30_000, 35_000],
+      [3, 35_000, 7_200_000, 7_235_000],
+    ],
   );
 });
 
-test("when the schedule is spent there is no next attempt, whatever the endpoint asks for", () => {
-  assert.equal(retry({ attempt: 4 }), null);
-  assert.equal(retry({ attempt: 4, retryAfter: NOW + 1000 }), null);
-  assert.equal(retry({ attempt: 1, schedule: [] }), null);
+test("when the schedule is spent there is no next attempt", () => {
+  assert.equal(nextWait(after(3).at(-1)!, { retry: SCHEDULE, now: NOW, spread: 0.5 }), null);
+  assert.equal(nextWait(FRESH, { retry: [], now: NOW, spread: 0.5 }), null);
 });
 
-test("jitter moves a wait by at most a fifth, either way", () => {
-  assert.equal(retry({ attempt: 2, random: dice(0) })! - NOW, 24_000);
-  assert.equal(retry({ attempt: 2, random: dice(0.999_999_99) })! - NOW, 36_000);
+test("jitter moves a wait by at most a fifth, either way, and is not counted as waited", () => {
+  const [, low] = after(2, { retry: [10_000, 30_000], spread: 0 });
+  assert.deepEqual([low?.waited, low?.wait, low!.scheduledAt! - NOW], [10_000, 30_000, 8_000 + 24_000]);
+  const [high] = after(1, { retry: [30_000], spread: 0.999_999_99 });
+  assert.equal(high!.scheduledAt! - NOW, 36_000);
 });
+
+test("downtime is not counted as waited", () => {
+  const late = nextWait(after(1)[0]!, { retry: SCHEDULE, now: NOW + 100 * HOUR, spread: 0.5 });
+  assert.deepEqual([late?.waited, late?.scheduledAt], [5_000, NOW + 100 * HOUR + 30_000]);
+});
+
+const due = (wait: number, retryAfter: number) => dueAfter(NOW + wait, { now: NOW, retryAfter }) - NOW;
 
 test("Retry-After postpones, and never hastens", () => {
-  assert.equal(retry({ retryAfter: NOW + 60_000 })! - NOW, 60_000);
-  assert.equal(retry({ retryAfter: NOW + 1_000 })! - NOW, 5_000);
-  assert.equal(retry({ retryAfter: NOW })! - NOW, 5_000);
+  assert.equal(due(5_000, 60_000), 60_000);
+  assert.equal(due(5_000, 1_000), 5_000);
+  assert.equal(due(5_000, 0), 5_000);
 });
 
 test("Retry-After counts up to one hour beyond the schedule", () => {
-  assert.equal(retry({ retryAfter: NOW + 5_000 + HOUR })! - NOW, 5_000 + HOUR);
-  assert.equal(retry({ retryAfter: NOW + 30 * HOUR })! - NOW, 5_000 + HOUR);
-  assert.equal(retry({ retryAfter: Number.POSITIVE_INFINITY })! - NOW, 5_000 + HOUR);
-});
-
-test("jitter never shortens what Retry-After asked for", () => {
-  for (const float of [0, 0.3, 0.999]) {
-    const at = retry({ attempt: 3, retryAfter: NOW + 7_000_000, random: dice(float) })!;
-    assert.ok(at >= NOW + 7_000_000, `${at - NOW}`);
-  }
+  assert.equal(due(5_000, 5_000 + HOUR), 5_000 + HOUR);
+  assert.equal(due(5_000, 30 * HOUR), 5_000 + HOUR);
+  assert.equal(due(5_000, Number.POSITIVE_INFINITY), 5_000 + HOUR);
+  // A schedule whose time is over, of an attempt that spent nothing.
+  assert.equal(due(-5_000, 30 * HOUR), HOUR);
 });

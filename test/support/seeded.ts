@@ -3,7 +3,6 @@ import { mkdirSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import type { TestContext } from "node:test";
 import type { Config, ConfigInput } from "../../src/config/schema.ts";
-import type { DeliveryOutcome } from "../../src/model/delivery.ts";
 import type { DownloadJob, DownloadOutcome, UploadJob } from "../../src/model/job.ts";
 import type { SpooledFile } from "../../src/model/medium.ts";
 import { createAccept } from "../../src/receive/accept.ts";
@@ -12,6 +11,7 @@ import type { Store } from "../../src/store/store.ts";
 import { sha256Of } from "./bytes.ts";
 import { configIn, endpoint } from "./config.ts";
 import { tempFolder } from "./folder.ts";
+import { answered } from "./outcomes.ts";
 import { realPorts } from "./real-ports.ts";
 
 export type Seeded = {
@@ -21,8 +21,8 @@ export type Seeded = {
   configPath: string;
   /** Takes an event in as the webhook route would, now or at `receivedAt`. */
   take(event: object, receivedAt?: number): Promise<string>;
-  /** Claims all due deliveries to an endpoint and ends each in this way. */
-  deliver(endpoint: string, is: DeliveryOutcome["is"], status?: number): Promise<number>;
+  /** Claims all due deliveries to an endpoint and ends each in this way; one to be retried is not due for a minute. */
+  deliver(endpoint: string, is: "delivered" | "retry" | "dead", status?: number): Promise<number>;
   /**
    * Claims all due downloads and ends each: mirrored, with a real file under `<id>/<kind>.bin` in the media folder; only
    * spooled, with its upload to come; or in this way.
@@ -73,9 +73,9 @@ export async function openSeeded(t: Pick<TestContext, "after">, input: ConfigInp
       const jobs = (await store.claimDeliveries({ ...wish(), endpoint })).jobs;
       for (const job of jobs) {
         const error = is === "delivered" ? null : `answered ${status}`;
-        const attempt = { startedAt: Date.now(), duration: 12, status, response: Buffer.from("\x1b[31mno"), error };
-        const at = Date.now() + 60_000;
-        await store.settleDelivery(job, { is, attempt, at, heldLong: false } as DeliveryOutcome, Date.now());
+        const attempt = { duration: 12, response: Buffer.from("\x1b[31mno"), error };
+        const how = { at: Date.now(), attempt, isLast: is === "dead", retryAfter: is === "retry" ? 60_000 : 0 };
+        await store.settleDelivery(job, answered(status, how), Date.now());
       }
       return jobs.length;
     },

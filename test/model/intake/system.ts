@@ -6,6 +6,7 @@ import { buildBody } from "../../../src/forward/body.ts";
 import { type Accept, createAccept } from "../../../src/receive/accept.ts";
 import type { Store } from "../../../src/store/store.ts";
 import { configIn, endpoint } from "../../support/config.ts";
+import { answered } from "../../support/outcomes.ts";
 import { testClock, testPorts } from "../../support/ports.ts";
 import type { OpenStore } from "../walk.ts";
 import type { Answer, SeenVideo } from "./model.ts";
@@ -42,8 +43,7 @@ export async function openSystem(openStore: OpenStore, dir: string, input: Confi
         const { event, media, replay } = job;
         body = buildBody({ event, media, replay, body: await store.eventBody(id), link, mode: "enriched" }).body;
       }
-      const attempt = { startedAt: clock.now(), duration: 1, status: 200, response: null, error: null };
-      await store.settleDelivery(job, { is: "delivered", attempt }, clock.now());
+      await store.settleDelivery(job, answered(200, { at: clock.now() }), clock.now());
     }
     return body;
   }

@@ -13,6 +13,7 @@ import type { Store } from "../../../src/store/store.ts";
 import { identityOf } from "../../../src/wochit/link-identity.ts";
 import { configIn, endpoint } from "../../support/config.ts";
 import { nextDue } from "../../support/next-due.ts";
+import { answered } from "../../support/outcomes.ts";
 import { type TestClock, testClock, testPorts } from "../../support/ports.ts";
 import { seenBody, seenVideo } from "../intake/system.ts";
 import { type OpenStore, shown } from "../walk.ts";
@@ -347,8 +348,7 @@ export async function openStoreSystem(openStore: OpenStore): Promise<MediaSystem
       for (const job of (await store.claimDeliveries({ ...wish(), endpoint: "cms" })).jobs) {
         const isNotice = job.event.dialect === "notice";
         const pending = isNotice ? [] : reportMedia(job.media, job.event.id, () => "").pending;
-        const attempt = { startedAt: clock.now(), duration: 1, status: 200, response: null, error: null };
-        await store.settleDelivery(job, { is: "delivered", attempt, pending }, clock.now());
+        await store.settleDelivery(job, answered(200, { at: clock.now(), pending }), clock.now());
         if (!isNotice) sent.push(`${job.event.videoId}#${job.event.sequence}`);
       }
       return sent.sort();
@@ -390,7 +390,7 @@ export async function openStoreSystem(openStore: OpenStore): Promise<MediaSystem
           for (const [kind, { status, url, sha256 }] of Object.entries(reports)) {
             said[kind as Kind] = { status, key: url, sha: sha256 };
           }
-          return { id: named.get(id)!, videoId, sequence: sequence!, said };
+          return { id: named.get(id)!, videoId: videoId!, sequence: sequence!, said };
         }),
       );
       return { media, events: seen, notices: await notices(named) };

@@ -21,6 +21,7 @@ import type { S3Target } from "../../../src/targets/s3/options.ts";
 import { sha256Of } from "../../support/bytes.ts";
 import { configIn, endpoint } from "../../support/config.ts";
 import { nextDue } from "../../support/next-due.ts";
+import { answered } from "../../support/outcomes.ts";
 import { testClock, testPorts } from "../../support/ports.ts";
 
 /** What of the config changes in a walk. */
@@ -253,7 +254,7 @@ export async function openLife(options: LifeOptions): Promise<LocalLife> {
         if (event.dialect === "notice") return [];
         const { media: reports } = reportMedia(media, event.id, (medium) => medium.key!);
         return Object.entries(reports).flatMap(([kind, { status, url, sourceUrl }]) => {
-          return status === "mirrored" ? [{ v: event.videoId, kind, key: url!, name: nameIn(sourceUrl) }] : [];
+          return status === "mirrored" ? [{ v: event.videoId!, kind, key: url!, name: nameIn(sourceUrl) }] : [];
         });
       });
     },
@@ -261,8 +262,7 @@ export async function openLife(options: LifeOptions): Promise<LocalLife> {
       for (const job of sending.splice(0)) {
         const isNotice = job.event.dialect === "notice";
         const pending = isNotice ? [] : reportMedia(job.media, job.event.id, () => "").pending;
-        const attempt = { startedAt: clock.now(), duration: 1, status: 200, response: null, error: null };
-        await store.settleDelivery(job, { is: "delivered", attempt, pending }, clock.now());
+        await store.settleDelivery(job, answered(200, { at: clock.now(), pending }), clock.now());
       }
     },
     async undelivered() {

@@ -10,24 +10,33 @@ import { openSqliteStore } from "../../../src/store/sqlite/open.ts";
 import { migrations } from "../../../src/store/sqlite/schema/migrations.ts";
 import type { Store } from "../../../src/store/store.ts";
 import { storeContract } from "../../contracts/store.ts";
+import { storeBreakerContract } from "../../contracts/store-breaker.ts";
 import { storeChoiceContract } from "../../contracts/store-choice.ts";
+import { storeCoalescingContract } from "../../contracts/store-coalescing.ts";
 import { storeCopiesContract } from "../../contracts/store-copies.ts";
 import { storeIdsContract } from "../../contracts/store-ids.ts";
 import { storeIntakeContract } from "../../contracts/store-intake.ts";
 import { storeLanesContract } from "../../contracts/store-lanes.ts";
 import { storeMediaContract } from "../../contracts/store-media.ts";
+import { storeNoticesContract } from "../../contracts/store-notices.ts";
 import { configIn, freshConfigIn } from "../../support/config.ts";
 import { damageTable } from "../../support/damage.ts";
 import { tempFolder } from "../../support/folder.ts";
 import { testClock, testPorts } from "../../support/ports.ts";
 
-storeChoiceContract("sqlite", (config, ports) => openStore(config, ports, { role: "relay" }));
-storeCopiesContract("sqlite", (config, ports) => openStore(config, ports, { role: "relay" }));
-storeLanesContract("sqlite", (config, ports) => openStore(config, ports, { role: "relay" }));
-storeMediaContract("sqlite", (config, ports) => openStore(config, ports, { role: "relay" }));
-storeIdsContract("sqlite", (config, ports) => openStore(config, ports, { role: "relay" }));
-storeIntakeContract("sqlite", (config, ports) => openStore(config, ports, { role: "relay" }));
-storeContract("sqlite", (config, ports) => openStore(config, ports, { role: "relay" }));
+const CONTRACTS = [
+  storeContract,
+  storeBreakerContract,
+  storeChoiceContract,
+  storeCoalescingContract,
+  storeCopiesContract,
+  storeIdsContract,
+  storeIntakeContract,
+  storeLanesContract,
+  storeMediaContract,
+  storeNoticesContract,
+];
+for (const contract of CONTRACTS) contract("sqlite", (config, ports) => openStore(config, ports, { role: "relay" }));
 
 function post(store: Store, _config: ReturnType<typeof configIn>, videoId: string, now: number) {
   const body = Buffer.from(JSON.stringify({ type: "video.delete", wochitVideoId: videoId }));

@@ -6,12 +6,15 @@ import { RelayError } from "../../../src/errors.ts";
 import { openStore } from "../../../src/store/open.ts";
 import { ownBytes, packError, unpackError } from "../../../src/store/thread/messages.ts";
 import { type OpenStore, storeContract } from "../../contracts/store.ts";
+import { storeBreakerContract } from "../../contracts/store-breaker.ts";
 import { storeChoiceContract } from "../../contracts/store-choice.ts";
+import { storeCoalescingContract } from "../../contracts/store-coalescing.ts";
 import { storeCopiesContract } from "../../contracts/store-copies.ts";
 import { storeIdsContract } from "../../contracts/store-ids.ts";
 import { storeIntakeContract } from "../../contracts/store-intake.ts";
 import { storeLanesContract } from "../../contracts/store-lanes.ts";
 import { storeMediaContract } from "../../contracts/store-media.ts";
+import { storeNoticesContract } from "../../contracts/store-notices.ts";
 import { configIn } from "../../support/config.ts";
 import { damageTable } from "../../support/damage.ts";
 import { noRecorder, recordDisk } from "../../support/disk/recorder.ts";
@@ -28,8 +31,16 @@ const openOnThread: OpenStore = (config, ports) => openStore(config, ports, { ro
 // A thread for each sentence takes a tenth of a second: the short form has the sentences about order and intake.
 const contracts = isWhole
   ? [
-      ...[storeContract, storeChoiceContract, storeCopiesContract, storeIdsContract],
-      ...[storeIntakeContract, storeLanesContract, storeMediaContract],
+      storeContract,
+      storeBreakerContract,
+      storeChoiceContract,
+      storeCoalescingContract,
+      storeCopiesContract,
+      storeIdsContract,
+      storeIntakeContract,
+      storeLanesContract,
+      storeMediaContract,
+      storeNoticesContract,
     ]
   : [storeIntakeContract, storeLanesContract];
 for (const contract of contracts) contract("sqlite on a thread", openOnThread);

@@ -7,7 +7,7 @@ import type { Kept } from "./kept.ts";
 import type { World } from "./world.ts";
 
 /** The videos whose delete is stored: their copies go. */
-export function deletedVideos(events: Iterable<StoredEvent>): Set<string> {
+export function deletedVideos(events: Iterable<StoredEvent & { videoId: string }>): Set<string> {
   return new Set([...events].filter(({ type }) => type?.endsWith(".delete")).map(({ videoId }) => videoId));
 }
 

@@ -7,7 +7,7 @@ import { deletedVideos, judgeMedia } from "./judge-media.ts";
 import { type Kept, listFiles } from "./kept.ts";
 import type { Posted, World } from "./world.ts";
 
-type Known = StoredEvent & { sequence: number; posted: Posted };
+type Known = StoredEvent & { videoId: string; sequence: number; posted: Posted };
 export type Check = (holds: boolean, why: () => string) => void;
 
 export type Judgement = { problems: string[]; figures: { stored: number; files: number; checks: number } };
@@ -54,14 +54,15 @@ async function judgeEvents(stored: Stored, world: World, check: Check): Promise<
   const copies = new Map<Posted, StoredEvent[]>();
   const videos = new Map<string, Known[]>();
   for await (const event of stored.events()) {
-    const { id, videoId } = event;
+    const { id } = event;
+    const videoId = event.videoId ?? "";
     const body = await stored.body(id);
     const posted = sent.get(sha256Of(body));
     check(posted !== undefined, () => `${id} holds bytes that nobody sent: ${Buffer.from(body).toString()}`);
     if (posted === undefined) continue;
     check(posted.videoId === videoId, () => `${id} is filed under ${videoId}, not ${posted.videoId}`);
     check(event.sequence !== null, () => `${id} has no sequence`);
-    const known = { ...event, sequence: event.sequence ?? 0, posted };
+    const known = { ...event, videoId, sequence: event.sequence ?? 0, posted };
     events.set(id, known);
     copies.set(posted, [...(copies.get(posted) ?? []), event]);
     videos.set(videoId, [...(videos.get(videoId) ?? []), known]);

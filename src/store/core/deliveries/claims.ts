@@ -42,12 +42,13 @@ const READY = sql<[string, number], unknown>(
   `SELECT 1 FROM deliveries WHERE endpoint = ? AND due IS NOT NULL AND state = 'pending' AND hint <= ?
      AND coalesce(failed_by, '') <> 'event' LIMIT 1`,
 );
-// One whose lease has run out is claimed anew.
+// By the index of what runs: that of what is due may hold all that waits. One whose lease has run out is claimed anew.
 const IN_FLIGHT = sql<[string, number], { count: number }>(
-  "SELECT count(*) AS count FROM deliveries WHERE state IN ('running', 'canceling') AND endpoint = ? AND due > ?",
+  `SELECT count(*) AS count FROM deliveries
+   WHERE state IN ('running', 'canceling') AND endpoint || '' = ? AND due + 0 > ?`,
 );
 const LAPSED = sql<[string, number], DeliveryRow>(
-  "SELECT * FROM deliveries WHERE state IN ('running', 'canceling') AND endpoint = ? AND due <= ?",
+  "SELECT * FROM deliveries WHERE state IN ('running', 'canceling') AND endpoint || '' = ? AND due + 0 <= ?",
 );
 const LEASE = sql<[number, number, number]>(
   "UPDATE deliveries SET state = 'running', due = ?, tried_at = ?, claims = claims + 1 WHERE id = ?",

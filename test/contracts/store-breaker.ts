@@ -1,0 +1,283 @@
+import assert from "node:assert/strict";
+import { settingsOf } from "../../src/store/settings.ts";
+import { nextDue } from "../support/next-due.ts";
+import { unanswered } from "../support/outcomes.ts";
+import { type Bench, checker, type OpenStore, plain, remove } from "./store.ts";
+
+const SECOND = 1_000;
+const MINUTE = 60 * SECOND;
+const HOUR = 60 * MINUTE;
+
+/** So long a wait that what is sent sooner is a probe, or was brought forward. */
+const HOURLY = plain({ concurrency: 4, retry: ["1h", "1h", "1h"] });
+
+/** What every store engine must do with answers that speak of an endpoint, in the words of CONTRACT ("Breaker"). */
+export function storeBreakerContract(engine: string, openStore: OpenStore): void {
+  const check = checker(engine, openStore);
+
+  check(
+    "ten failures that speak of the endpoint open its breaker; then only probes go, one at a time, at growing distances",
+    async (at) => {
+      const { claim, deliver, fail, clock, store, seqs } = at;
+      const jobs = await postAndClaim(at, 12);
+      for (const job of jobs.slice(0, 10)) assert.equal((await fail(job, 503)).breaker, null);
+      assert.equal((await fail(jobs[10]!, 503)).breaker, "opened");
+      assert.equal((await deliver(jobs[11]!)).breaker, null, "this attempt began before it opened");
+      assert.deepEqual(await claim(), []);
+      assert.equal(await nextDue(store, "deliver/cms"), clock.now() + 5 * SECOND);
+      await clock.advance(5 * SECOND - 1);
+      assert.deepEqual(await claim(), []);
+      await clock.advance(1);
+      const [probe, ...others] = await claim();
+      assert.deepEqual([seqs([probe!]), others], [["v1#1"], []]);
+      assert.deepEqual(await claim(), []);
+      const before = await store.delivery(probe!.id);
+      assert.equal((await fail(probe!, 503)).breaker, null);
+      const after = await store.delivery(probe!.id);
+      assert.deepEqual([before.attempts, after.attempts], [1, 2]);
+      assert.deepEqual([before.attemptsLeft, after.attemptsLeft], [3, 3], "a probe spends nothing");
+      assert.equal(after.nextAttemptAt, clock.now() - 5 * SECOND + HOUR, "and leaves the schedule as it was");
+      assert.deepEqual(
+        after.attemptLog.map(({ probe }) => probe),
+        [false, true],
+      );
+      assert.equal(await nextDue(store, "deliver/cms"), clock.now() + 10 * SECOND);
+      await clock.advance(10 * SECOND);
+      assert.deepEqual(seqs(await claim()), ["v2#1"], "whose last attempt is longest ago");
+    },
+    HOURLY,
+  );
+
+  check(
+    "a probe's success closes it: what failed because of the endpoint is due, within a ramp that doubles",
+    async (at) => {
+      const { claim, deliver, store, clock, seqs } = at;
+      const [probe] = await openBreaker(at, 12);
+      assert.equal((await deliver(probe!)).breaker, "closed");
+      assert.equal(await nextDue(store, "deliver/cms"), clock.now());
+      const first = await claim();
+      assert.deepEqual(seqs(first), ["v2#1"]);
+      assert.deepEqual(await claim(), [], "one in flight");
+      await deliver(first[0]!);
+      const two = await claim();
+      assert.deepEqual(seqs(two), ["v3#1", "v4#1"]);
+      await deliver(two[0]!);
+      assert.equal((await store.endpoints())[0]?.health, null, "four: as many as the config allows");
+      assert.equal((await claim()).length, 8);
+    },
+    HOURLY,
+  );
+
+  check(
+    "a probe's answer that speaks of its event closes it, too; that one waits for its own schedule",
+    async (at) => {
+      const { claim, fail, store, clock, seqs } = at;
+      const [probe] = await openBreaker(at, 11);
+      const { nextAttemptAt } = await fail(probe!, 404);
+      assert.deepEqual((await store.endpoints())[0]?.health?.breaker, null);
+      assert.equal(nextAttemptAt, clock.now() - 5 * SECOND + HOUR);
+      assert.deepEqual(seqs(await claim()), ["v2#1"]);
+    },
+    HOURLY,
+  );
+
+  check(
+    "what asked to be left alone, or waits after an answer of its own, is no probe before, and not brought forward",
+    async (at) => {
+      const { claim, deliver, fail, store, clock, seqs } = at;
+      const [own, asked, ...others] = await postAndClaim(at, 13);
+      await fail(own!, 404);
+      await fail(asked!, 503, { retryAfter: 2 * MINUTE });
+      for (const job of others) await fail(job, 503);
+      const due = clock.now() + HOUR;
+      const hint = clock.now() + 2 * MINUTE;
+      for (const [distance, video] of [5, 10, 20, 40].entries()) {
+        await clock.advance(video * SECOND);
+        const [probe] = await claim();
+        assert.deepEqual(seqs([probe!]), [`v${distance + 3}#1`]);
+        if (distance < 3) await fail(probe!, 503);
+        else assert.equal((await deliver(probe!)).breaker, "closed");
+      }
+      assert.equal((await store.delivery(asked!.id)).nextAttemptAt, hint);
+      assert.equal((await store.delivery(own!.id)).nextAttemptAt, due);
+      assert.equal((await store.delivery(others.at(-1)!.id)).nextAttemptAt, clock.now());
+    },
+    HOURLY,
+  );
+
+  check(
+    "while one video alone fails with 5xx, its probes that are due by its schedule spend: it may be the poison",
+    async ({ post, claim, fail, store, clock }) => {
+      await post(remove("v1"));
+      const left = async () => (await store.deliveries({ limit: 1 }))[0]?.attemptsLeft;
+      const refuse = async () => {
+        const [job] = await claim();
+        return store.settleDelivery(job!, unanswered("connection", { at: clock.now() }), clock.now());
+      };
+      for (let n = 1; n <= 10; n++) {
+        assert.equal((await refuse()).breaker, n === 10 ? "opened" : null);
+        await clock.advance(SECOND);
+      }
+      const spent = await left();
+      await clock.advance(4 * SECOND);
+      await refuse();
+      assert.equal(await left(), spent, "a connection that is refused is none of its making");
+      await clock.advance(10 * SECOND);
+      await fail((await claim())[0]!, 503);
+      assert.equal(await left(), spent! - 1);
+    },
+    plain({ retry: Array(20).fill("1s") }),
+  );
+
+  check(
+    "one whose lease has run out is no probe any longer, and another goes",
+    async (at) => {
+      const { claim, deliver, store, clock, seqs } = at;
+      const [probe] = await openBreaker(at, 11);
+      assert.equal(await nextDue(store, "deliver/cms"), clock.now() + 30 * SECOND);
+      await clock.advance(30 * SECOND);
+      const [next, ...none] = await claim();
+      assert.deepEqual([seqs([next!]), none], [["v2#1"], []]);
+      assert.equal((await deliver(probe!)).settled, false);
+      assert.equal((await deliver(next!)).breaker, "closed");
+    },
+    HOURLY,
+  );
+
+  check(
+    "of a video that is erased nothing is a probe; of one that was, the answer counts",
+    async (at) => {
+      const { claim, deliver, fail, store, clock, seqs } = at;
+      const [probe] = await openBreaker(at, 11);
+      for (const video of ["v1", "v2"]) await store.forgetVideo(video, clock.now());
+      const { state, breaker } = await fail(probe!, 503);
+      assert.deepEqual([state, breaker], ["canceled", null]);
+      await clock.advance(10 * SECOND);
+      const [next] = await claim();
+      assert.deepEqual(seqs([next!]), ["v3#1"]);
+      await store.forgetVideo("v3", clock.now());
+      const ended = await deliver(next!);
+      assert.deepEqual([ended.state, ended.breaker], ["delivered", "closed"]);
+    },
+    HOURLY,
+  );
+
+  check(
+    "it stays open over a restart",
+    async (at) => {
+      const { fail, store, clock, reopen } = at;
+      for (const job of await postAndClaim(at, 11)) await fail(job, 503);
+      await store.close();
+      const again = await reopen();
+      try {
+        const wish = { endpoint: "cms", limit: 9, leaseFor: 30_000 };
+        assert.deepEqual((await again.claimDeliveries({ ...wish, now: clock.now() })).jobs, []);
+        await clock.advance(5 * SECOND);
+        assert.equal((await again.claimDeliveries({ ...wish, now: clock.now() })).jobs.length, 1);
+      } finally {
+        await again.close();
+      }
+    },
+    HOURLY,
+  );
+
+  check(
+    "when the clock is set back, the next probe stays as far away as it was",
+    async (at) => {
+      const { claim, fail, store, clock } = at;
+      for (const job of await postAndClaim(at, 11)) await fail(job, 503);
+      clock.set(clock.now() - 10 * HOUR);
+      await store.bringForward(10 * HOUR, clock.now());
+      assert.equal(await nextDue(store, "deliver/cms"), clock.now() + 5 * SECOND);
+      assert.deepEqual(await claim(), []);
+      await clock.advance(5 * SECOND);
+      assert.equal((await claim()).length, 1);
+    },
+    HOURLY,
+  );
+
+  check(
+    "an answer that asks for no further attempt ends its delivery at once, and says nothing of the endpoint",
+    async (at) => {
+      const { die, store } = at;
+      for (const job of await postAndClaim(at, 12)) {
+        const { state, breaker, nextAttemptAt } = await die(job);
+        assert.deepEqual([state, breaker, nextAttemptAt], ["dead", null, null]);
+      }
+      assert.deepEqual(await store.endpoints(), []);
+    },
+    HOURLY,
+  );
+
+  check(
+    "an attempt is kept with what was sent, and for how long the endpoint asked to be left alone",
+    async ({ post, claim, deliver, fail, store, clock }) => {
+      await post(remove("v1"));
+      const [job] = await claim();
+      await fail(job!, 503, { retryAfter: 90_500 });
+      await clock.advance(HOUR);
+      const [again] = await claim();
+      await deliver(again!);
+      const { attemptLog } = await store.delivery(job!.id);
+      assert.deepEqual(
+        attemptLog.map(({ n, status, retryAfter, probe, bytes, sha256 }) => {
+          return { n, status, retryAfter, probe, bytes, sha256 };
+        }),
+        [
+          { n: 1, status: 503, retryAfter: 90_500, probe: false, bytes: 2, sha256: "ab" },
+          { n: 2, status: 200, retryAfter: null, probe: false, bytes: 2, sha256: "ab" },
+        ],
+      );
+    },
+    HOURLY,
+  );
+
+  check(
+    "Retry-After postpones by at most an hour beyond the schedule, and jitter never shortens it",
+    async (at) => {
+      const { fail, clock } = at;
+      const jobs = await postAndClaim(at, 4);
+      const waits = [
+        await fail(jobs[0]!, 404, { retryAfter: SECOND }),
+        await fail(jobs[1]!, 404, { retryAfter: 90 * MINUTE, spread: 0 }),
+        await fail(jobs[2]!, 404, { retryAfter: 100 * HOUR }),
+        await fail(jobs[3]!, 404, { spread: 0 }),
+      ].map(({ nextAttemptAt }) => (nextAttemptAt! - clock.now()) / MINUTE);
+      assert.deepEqual(waits, [60, 90, 120, 48]);
+    },
+    HOURLY,
+  );
+
+  check(
+    "an endpoint that the config pauses gets nothing until it does so no longer; an operator's pause stands beside that",
+    async ({ post, claim, store, clock, config, seqs }) => {
+      const { leased, id } = await post(remove("v1"), clock.now(), ["cms"]);
+      assert.deepEqual([leased, await claim(), await nextDue(store, "deliver/cms")], [[], [], null]);
+      const waitsFor = async () => (await store.deliveries({ limit: 1, eventId: id }))[0]?.waitsFor;
+      assert.deepEqual(await waitsFor(), { is: "pause", until: null, of: "config" });
+      await store.pauseEndpoint("cms", "lunch", clock.now());
+      const endpoints = config.endpoints.map((endpoint) => ({ ...endpoint, paused: false }));
+      store.configure(settingsOf({ ...config, endpoints }));
+      assert.deepEqual(await claim(), []);
+      assert.deepEqual(await waitsFor(), { is: "pause", until: null, of: "operator" });
+      await store.resumeEndpoint("cms");
+      assert.deepEqual(seqs(await claim()), ["v1#1"]);
+    },
+    plain({ paused: true }),
+  );
+}
+
+/** As many videos with a delivery each, `v1` on, all under way. */
+async function postAndClaim({ post, claim }: Bench, count: number) {
+  for (let n = 1; n <= count; n++) await post(remove(`v${n}`));
+  const jobs = await claim();
+  assert.equal(jobs.length, count);
+  return jobs;
+}
+
+/** The same, all failed: the breaker has opened at the eleventh, and the first probe is under way, of `v1`. */
+async function openBreaker(at: Bench, count: number) {
+  for (const job of await postAndClaim(at, count)) await at.fail(job, 503);
+  await at.clock.advance(5 * SECOND);
+  return at.claim();
+}
