@@ -28,7 +28,7 @@ const UNLIMITED: RateLimit = { room: () => Number.POSITIVE_INFINITY, enter() {},
 export function createRateLimit(ratePerSecond: number | null, clock: Clock, onRoom: () => void): RateLimit {
   if (ratePerSecond === null) return UNLIMITED;
   const gap = 1000 / ratePerSecond;
-  /** So many are claimed at once, so that a claim is worth its commit. */
+  /** This many are claimed at once, which makes a claim worth its commit. */
   const half = Math.ceil((Math.floor(AHEAD / gap) + 1) / 2);
   let nextStart = 0;
   /** Claimed jobs that have not asked for their turn yet. */
