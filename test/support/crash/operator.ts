@@ -44,7 +44,9 @@ export function startOperator(given: {
     const rows = await store.deliveries({ limit: 200, endpoint });
     for (let deed = 0; deed < DEEDS && rows.length > 0 && !isOver; deed++) {
       const row = pick(random, rows);
-      const mayReplay = !row.replay && !replays.some((one) => one.eventId === row.eventId && one.endpoint === endpoint);
+      const isNotice = row.type?.startsWith("relay.") === true;
+      const mayReplay =
+        !row.replay && !isNotice && !replays.some((one) => one.eventId === row.eventId && one.endpoint === endpoint);
       try {
         if (row.state === "pending" || row.state === "waiting") {
           await store.retryDelivery(row.id, Date.now());
