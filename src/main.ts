@@ -1,4 +1,5 @@
 // The program from source; the packed one begins with cli/entry.ts.
+import "./platform/early-hangup.ts";
 import { enableCompileCache } from "./platform/compile-cache.ts";
 
 enableCompileCache();

@@ -190,11 +190,6 @@ async function openPipeline(given: Config, options: PipelineOptions): Promise<Pi
         wake();
       },
 
-      async answers() {
-        // A store in trouble retries for long; the trouble itself is an answer.
-        if (store.trouble() === null) await store.probe().catch(() => {});
-      },
-
       troubles: () =>
         [
           store.trouble() && `events cannot be committed: ${store.trouble()}`,

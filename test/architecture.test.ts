@@ -40,7 +40,7 @@ const MAY_IMPORT: Record<string, string[]> = {
 const ROOTS = new Set(["src/relay.ts", "src/main.ts"]);
 
 /** Where time, chance and the process are touched (ARCHITECTURE rule 10). */
-const RUNTIME = ["runtime", "thread-pool", "compile-cache"].map((name) => `src/platform/${name}.ts`);
+const RUNTIME = ["runtime", "thread-pool", "compile-cache", "early-hangup"].map((name) => `src/platform/${name}.ts`);
 
 /** A folder is read at a glance. */
 const MOST_FILES = 16;

@@ -66,14 +66,19 @@ export async function* retryDeliveries(store: Store, filter: DeliveryFilter, now
   yield* doToAll(ids, (id) => store.retryDelivery(id, now()));
 }
 
+/** The states of a delivery that has not ended. */
+const OPEN: JobState[] = ["waiting", "pending", "running"];
+
 /**
  * Cancels all that match (all that have not ended, unless `state` is given), newest first: canceling the head of a lane
- * releases the next one, which must not be sent meanwhile.
+ * releases the next one, which must not be sent meanwhile. What ends between the list and its turn is skipped.
  */
 export async function* cancelDeliveries(store: Store, filter: DeliveryFilter, now: () => number): AsyncGenerator<Done> {
-  const ids = await matching(store, filter, ["waiting", "pending", "running"]);
+  const ids = await matching(store, filter, OPEN);
+  const wereOpen = filter.state === undefined || OPEN.includes(filter.state);
+  const hasEnded = (error: unknown) => wereOpen && error instanceof RelayError && error.code === "conflict";
   // Ids sort by the time they were given.
-  yield* doToAll(ids.sort().reverse(), (id) => store.cancelDelivery(id, now()));
+  yield* doToAll(ids.sort().reverse(), (id) => store.cancelDelivery(id, now()), hasEnded);
 }
 
 async function matching(store: Store, filter: DeliveryFilter, usual: JobState[]): Promise<string[]> {

@@ -98,13 +98,21 @@ export async function collectIds<Asked extends object>(
   return (await collect(walk(read, all, ({ id }) => id))).reverse();
 }
 
-/** What became of one of many: an `error` in words, or null when it was done. */
-export type Done = { id: string; error: string | null };
+/** What became of one of many: an `error` in words, or null. `skipped`: why nothing was to be done any more. */
+export type Done = { id: string; error: string | null; skipped?: string };
 
-/** Does `act` to each id, in order. A failure becomes a row, and the next one follows. */
-export async function* doToAll(ids: string[], act: (id: string) => Promise<void>): AsyncGenerator<Done> {
+/** Does `act` to each id, in order. A failure becomes a row, and the next one follows; `skips`: it is none. */
+export async function* doToAll(
+  ids: string[],
+  act: (id: string) => Promise<void>,
+  skips: (error: unknown) => boolean = () => false,
+): AsyncGenerator<Done> {
   for (const id of ids) {
-    const error = await act(id).then(() => null, errorLine);
-    yield { id, error };
+    try {
+      await act(id);
+      yield { id, error: null };
+    } catch (error) {
+      yield skips(error) ? { id, error: null, skipped: errorLine(error) } : { id, error: errorLine(error) };
+    }
   }
 }

@@ -84,7 +84,7 @@ export function openProgram({ environment, streams, version, crash }: Surroundin
         let first = true;
         const off = onSignals(hangup ? ["SIGINT", "SIGTERM", "SIGHUP"] : ["SIGINT", "SIGTERM"], (signal) => {
           // Shell and kernel both send a SIGHUP.
-          if (!first && signal !== "SIGHUP") exit(1, { patience: 0 });
+          if (!first && signal !== "SIGHUP") exit(1, { patience: 0, ...endingOf(crash) });
           first = false;
           resolve(signal);
         });
@@ -105,6 +105,15 @@ export function openProgram({ environment, streams, version, crash }: Surroundin
     async close() {
       for (const close of closers.splice(0).reverse()) await close();
     },
+  };
+}
+
+/** A service ends also where its disk does not answer, and says so; a command waits. */
+export function endingOf({ log }: Surroundings["crash"]): { onHang?: (hanging: string[]) => void } {
+  if (log === null) return {};
+  return {
+    onHang: (hanging) =>
+      log.error("the end is forced: the disk, or another call of the system, does not answer", { hanging }),
   };
 }
 

@@ -18,7 +18,7 @@ import { parse } from "./args.ts";
 import type { Command, CommandGroup, CommandModule } from "./command.ts";
 import { commandHelp, groupHelp, isGroup, programHelp } from "./output/help.ts";
 import { harmless } from "./output/terminal-text.ts";
-import { openProgram, type Surroundings } from "./program.ts";
+import { endingOf, openProgram, type Surroundings } from "./program.ts";
 
 /** Each command's file, imported only when the command is used. */
 export type CommandTable = Record<string, () => Promise<CommandModule>>;
@@ -40,10 +40,12 @@ export function runProgram(table: CommandTable): void {
     const { log } = crash;
     if (log) log.error("crashed", { error: errorLine(error) });
     else report(error, streams.stderr);
-    void Promise.resolve(log?.flush()).then(() => exit(1, { patience: PATIENCE }));
+    void Promise.resolve(log?.flush()).then(() => exit(1, { patience: PATIENCE, ...endingOf(crash) }));
   });
   const surroundings: Surroundings = { environment: environment(), streams, version: pkg.version, crash };
-  void runCommandLine(table, surroundings).then((code) => exit(code, crash.log ? { patience: PATIENCE } : {}));
+  void runCommandLine(table, surroundings).then((code) =>
+    exit(code, crash.log ? { patience: PATIENCE, ...endingOf(crash) } : {}),
+  );
 }
 
 /** Runs one command line and resolves with its exit code; an error is written to stderr. Never rejects. */

@@ -39,6 +39,8 @@ type Verb<Of extends Filters, Row> = Pick<Command, "name" | "summary" | "help"> 
   needs?: keyof Of & string;
   /** What has become of those that it was done to: "canceled". */
   done: string;
+  /** What became of those of which nothing was to be done any more: "had ended meanwhile". */
+  skipped?: string;
   /** Does it to one. `value` is printed with `--json`, else `text` below it. */
   one(from: Sources, id: string, now: number): Promise<{ value: unknown; text: string }>;
   many(from: Sources, filter: Selection<Of>, now: () => number): AsyncIterable<Row>;

@@ -66,7 +66,7 @@ export function createDeliveries(parts: DeliveryParts): Queue<DeliveryJob> {
     if (lease.signal.aborted) return;
     // The endpoint has answered: the next request may begin while this one is settled.
     lease.yieldSlot();
-    const pending = "body" in written ? written.pending : [];
+    const pending = "body" in written && answer.attempt.error === null ? written.pending : [];
     const outcome: DeliveryOutcome = { ...answer, pending, spread: ports.random.float() };
     const settled = await store.settleDelivery(bareJob(job), outcome, clock.now());
     if (settled.breaker === "opened") lease.recall?.();

@@ -3,6 +3,7 @@ import process from "node:process";
 import { arrayBuffer } from "node:stream/consumers";
 import { errorLine, RelayError } from "../errors.ts";
 import type { Clock, Random } from "../ports.ts";
+import { endThreads, runningThreads } from "./thread.ts";
 
 // The one place that uses time, randomness, signals and the process (ARCHITECTURE, rule 10); everything else gets them as
 // arguments. `node:process` is the same in Node and Deno.
@@ -140,16 +141,64 @@ export function onUncaught(run: (error: unknown) => void): void {
   process.on("unhandledRejection", run);
 }
 
+/** How long the end of the process waits for what hangs, and how often it looks, in milliseconds. */
+const HANG_PATIENCE = 500;
+const LOOK_EVERY = 10;
+
+/** Work in the pool of threads that Node joins at its end, as `process.getActiveResourcesInfo` names it: files, name lookups. */
+const IN_POOL = /^(FSReq|FileHandle|GetAddrInfo|GetNameInfo)/;
+
 /**
  * Ends the process once stdout and stderr are written, or have failed, whatever else is still open. It waits for a slow reader
  * without limit, or for `patience` milliseconds.
+ *
+ * `process.exit` waits for threads and for calls of the system: it never returns on a disk that does not answer. With `onHang`
+ * the process ends nevertheless, by a signal, half a second later: by SIGTERM, which counts as a clean end (systemd.service(5),
+ * "Restart="), where the code is 0, else by SIGKILL. `onHang` gets the names of what hangs just before.
  */
-export function exit(code: number, { patience }: { patience?: number } = {}): void {
+export function exit(
+  code: number,
+  { patience, onHang }: { patience?: number; onHang?: (hanging: string[]) => void } = {},
+): void {
   process.exitCode = process.exitCode || code;
+  let isEnding = false;
   // The error of the last write comes a turn after it.
-  const end = () => setImmediate(() => process.exit());
+  const end = () =>
+    setImmediate(() => {
+      if (onHang === undefined) process.exit();
+      if (!isEnding) void endInTime(onHang);
+      isEnding = true;
+    });
   if (patience !== undefined) setTimeout(end, patience).unref();
   process.stdout.write("", () => process.stderr.write("", end));
+}
+
+async function endInTime(onHang: (hanging: string[]) => void): Promise<void> {
+  endThreads();
+  for (let left = HANG_PATIENCE; ; left -= LOOK_EVERY) {
+    const calls = process.getActiveResourcesInfo?.().filter((name) => IN_POOL.test(name)) ?? [];
+    const hanging = [...runningThreads().map((name) => `thread ${name}`), ...new Set(calls)];
+    if (hanging.length === 0) process.exit();
+    if (left <= 0) {
+      onHang(hanging);
+      endBySignal();
+    }
+    await new Promise((resolve) => setTimeout(resolve, LOOK_EVERY));
+  }
+}
+
+function endBySignal(): never {
+  try {
+    if (process.exitCode === 0) {
+      process.removeAllListeners("SIGTERM");
+      process.kill(process.pid, "SIGTERM");
+    }
+    process.kill(process.pid, "SIGKILL");
+  } catch {
+    // Deno needs a permission to send a signal.
+  }
+  // The first process of a container takes no signal from itself.
+  process.exit();
 }
 
 /** RelayError("unsupported") when this Node or Deno is too old for the relay or its database driver. */

@@ -5,6 +5,7 @@ import { isAbsolute } from "node:path";
 import process from "node:process";
 import { errorLine, RelayError } from "../errors.ts";
 import type { Clock, Ports } from "../ports.ts";
+import { every } from "./timing.ts";
 
 /** The first file descriptor from systemd (SD_LISTEN_FDS_START, sd_listen_fds(3)). */
 const FIRST_FD = 3;
@@ -39,11 +40,12 @@ export type Notifier = {
   /** Does nothing where systemd has this text already. */
   status(text: string): Promise<void>;
   /**
-   * Notifies the watchdog, at once and then twice in each span of WATCHDOG_USEC (sd_watchdog_enabled(3)), each time that
-   * `answers` has resolved true. Without that systemd ends the process. A rejection counts as an answer: a restart repairs no
-   * full disk. The returned function ends it. Does nothing where the watchdog is off, or another process's.
+   * Notifies the watchdog, at once and then twice in each span of WATCHDOG_USEC (sd_watchdog_enabled(3)), as long as the event
+   * loop turns; without that systemd ends the process. The disk has no part in it: no restart repairs one that is full or
+   * does not answer, and requests that wait for it would be lost. The returned function ends it. Does nothing where the
+   * watchdog is off, or another process's.
    */
-  watch(answers: () => Promise<boolean>): () => void;
+  watch(): () => void;
 };
 
 /** Sends one notification, made of `VARIABLE=VALUE` assignments; rejects when it could not be sent. */
@@ -93,42 +95,18 @@ export function openNotifier(env: Environment, ports: Pick<Ports, "clock" | "log
     reloading: () => queue("RELOADING=1", `MONOTONIC_USEC=${monotonic()}`),
     stopping: (text) => (text === undefined ? queue("STOPPING=1") : sendStatus(text, "STOPPING=1")),
     status: (text) => (text === lastStatus ? Promise.resolve() : sendStatus(text)),
-    watch: (answers) =>
-      limit > 0
-        ? feedWatchdog({ limit, answers, notify: () => (waiting > 0 ? last : queue("WATCHDOG=1")) }, ports)
-        : end,
+    watch() {
+      if (limit === 0) return end;
+      const notify = () => {
+        // One that waits says the same.
+        if (waiting === 0) void queue("WATCHDOG=1");
+      };
+      return every(limit / 2, clock, notify, { first: 0 });
+    },
   };
 }
 
 function end(): void {}
-
-/** `limit`: milliseconds without a notification after which systemd ends the process. */
-function feedWatchdog(
-  { limit, answers, notify }: { limit: number; answers: () => Promise<boolean>; notify: () => Promise<void> },
-  { clock, log }: Pick<Ports, "clock" | "log">,
-): () => void {
-  let isOver = false;
-  let cancel = end;
-  // One question at a time: nothing helps where its answer does not come.
-  async function turn(): Promise<void> {
-    const asked = clock.elapsed();
-    cancel = clock.after(limit / 2, () =>
-      log.error("the relay does not answer its own check: the watchdog is not notified"),
-    );
-    const answer = await answers().catch(() => true);
-    if (isOver) return;
-    cancel();
-    if (answer) void notify();
-    // After a "no" it is asked again before the limit.
-    const pause = answer ? limit / 2 : limit / 10;
-    cancel = clock.after(pause - (clock.elapsed() - asked), () => void turn());
-  }
-  void turn();
-  return () => {
-    isOver = true;
-    cancel();
-  };
-}
 
 /** With systemd-notify(1), which every machine with systemd has. It gets nothing else of this environment. */
 function bySystemdNotify(socket: string, path: string, clock: Clock): Notify {

@@ -29,8 +29,6 @@ export type Relay = {
    * names of the options that changed, and of those that wait for the next start.
    */
   reload(config: Config): Promise<{ changed: string[]; needsRestart: string[] }>;
-  /** Resolves once the store has answered, with success or with its error; stays pending while the relay hangs. */
-  answers(): Promise<true>;
   /** One line for an operator: what it does, and what is wrong. */
   describe(): string;
   /** Accepts nothing new, lets running work finish or leaves it to its lease, closes the store. */
@@ -57,8 +55,6 @@ export type Pipeline = {
    * nothing can fail any longer.
    */
   reload(config: Config, onTaken: () => void): Promise<void>;
-  /** Resolves once the store has answered, with success or with its error. */
-  answers(): Promise<void>;
   /** What is wrong, in a few words each. */
   troubles(): string[];
   /** Events since it was opened. */
@@ -264,10 +260,6 @@ export async function supervise(
       port,
       close,
       reload: (next) => inTurn(() => reload(next)),
-      async answers() {
-        await pipeline?.answers();
-        return true;
-      },
       describe() {
         const troubles = pipeline?.troubles() ?? [`events cannot be committed: ${trouble}`];
         const { length: apps } = config.endpoints;

@@ -4,10 +4,10 @@ import { type Doubling, HINT_LIMIT, SECOND } from "./schedule.ts";
 
 /** The circuit breaker of an endpoint (CONTRACT, "Breaker"). Pure: the time is an argument. All times are milliseconds. */
 
-/** The number of failures in a row that speak of the endpoint, at which it opens. */
+/** Failures in a row that speak of the endpoint, at which it opens. */
 const OPENS_AT = 10;
 
-/** The same where the last one is of name, connection or TLS and they span FEW_OVER. */
+/** As many suffice where the last one is of name, connection or TLS and they span FEW_OVER. */
 const FEW = 3;
 const FEW_OVER = 60 * SECOND;
 

@@ -131,6 +131,26 @@ test("deliveries: listed by state, shown with attempts, retried, canceled", asyn
   assert.equal(stdout, `${running!.id} canceled as soon as its attempt ends, unless that succeeds\n`);
 });
 
+test("what ends while many deliveries are canceled is skipped and counted, and is no failure", async (t) => {
+  const seeded = await openSeeded(t);
+  const { run, json } = on(seeded);
+  const endAll = async () => {
+    await seeded.deliver("app", "delivered");
+    return true;
+  };
+  for (const video of ["v1", "v2", "v3"]) await seeded.take(ready(video));
+  const first = await run("deliveries cancel --endpoint app", { drained: endAll });
+  assert.deepEqual([first.code, first.stderr, first.stdout], [0, "", "1 canceled, 2 had ended meanwhile\n"]);
+
+  for (const video of ["v4", "v5"]) await seeded.take(ready(video));
+  const [canceled, skipped] = await json("deliveries cancel --endpoint app", { drained: endAll });
+  assert.deepEqual(canceled, { id: canceled.id, error: null });
+  assert.deepEqual(skipped, { id: skipped.id, error: null, skipped: `${skipped.id} is delivered already` });
+
+  const ended = await run("deliveries cancel --endpoint app --state delivered");
+  assert.deepEqual([ended.code, ended.stdout], [1, "0 canceled, 3 not\n"], "these had ended before");
+});
+
 test("endpoints: listed with what waits, paused and resumed, also when the service's secrets are not at hand", async (t) => {
   const seeded = await openSeeded(t);
   // The secrets are in the service's environment, not in that of whoever operates it.

@@ -139,3 +139,27 @@ test("a chain that is broken behind its first certificate refuses the config, an
   assert.deepEqual(taken.changed, ["mirror"], "nothing of the refused one was taken");
   await stop(relay.child, "SIGTERM");
 });
+
+test("a SIGHUP at any moment of the start, from the first modules on, ends nothing, and the config holds", {
+  skip: "Deno" in globalThis && "the signals come from a hook of Node's",
+}, async (t) => {
+  const dir = tempFolder(t);
+  const trap = join(dir, "trap.mjs");
+  // While each of these is loaded, none of the process's own code may have run after those before it.
+  writeFileSync(
+    trap,
+    `import { registerHooks } from "node:module";
+    import { isMainThread } from "node:worker_threads";
+    const AT = ["/cli/entry.ts", "/cli/run.ts", "/commands/serve.ts", "/config/load.ts", "/log/log.ts", "/src/relay.ts"];
+    if (isMainThread) registerHooks({
+      load(url, context, next) {
+        if (AT.some((end) => url.endsWith(end))) process.kill(process.pid, "SIGHUP");
+        return next(url, context);
+      },
+    });`,
+  );
+  const relay = await serve(t, dir, {}, { NODE_OPTIONS: `--import ${trap}` });
+  assert.equal(await post(relay.url), 200);
+  const { code } = await stop(relay.child, "SIGTERM");
+  assert.equal(code, 0);
+});

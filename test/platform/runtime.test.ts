@@ -1,7 +1,12 @@
 import assert from "node:assert/strict";
+import { spawn, spawnSync } from "node:child_process";
+import { writeFileSync } from "node:fs";
+import { join, resolve } from "node:path";
 import process from "node:process";
 import { test } from "node:test";
 import { assertRuntime, environment, systemClock, systemRandom } from "../../src/platform/runtime.ts";
+import { tempFolder } from "../support/folder.ts";
+import { finishInTime } from "../support/spawn.ts";
 
 test("a runtime that is too old is refused in one line, before the database driver could crash it", () => {
   for (const versions of [
@@ -57,3 +62,40 @@ test("the environment is that of the process", () => {
   assert.equal(env.PATH, process.env.PATH);
   assert.notEqual(hostname, "");
 });
+
+/** Opening a pipe to read it does not return while there is no writer. */
+const HANGS = {
+  "a thread": `noteThread(new Worker("require('node:fs').openSync('pipe', 'r')", { eval: true }), "of a test");`,
+  "a call of the system": `open("pipe").catch(() => {});`,
+  nothing: "",
+};
+
+for (const [what, begin] of Object.entries(HANGS)) {
+  test(`a service ends although ${what} hangs, cleanly where it was to end with 0`, {
+    skip: "Deno" in globalThis && "Deno waits for neither",
+  }, async (t) => {
+    const dir = tempFolder(t);
+    assert.equal(spawnSync("mkfifo", [join(dir, "pipe")]).status, 0);
+    const program = join(dir, "program.mjs");
+    writeFileSync(
+      program,
+      `import { open } from "node:fs/promises";
+      import { Worker } from "node:worker_threads";
+      import { exit } from ${JSON.stringify(resolve("src/platform/runtime.ts"))};
+      import { noteThread } from ${JSON.stringify(resolve("src/platform/thread.ts"))};
+      process.on("SIGTERM", () => console.log("heard"));
+      ${begin}
+      // The thread is inside of its call by then.
+      setTimeout(() => exit(Number(process.argv[2]), { onHang: (names) => console.log(names.join()) }), 300);`,
+    );
+    const names = { "a thread": "thread of a test\n", "a call of the system": "FSReqPromise\n", nothing: "" }[what];
+    for (const [code, signal] of [
+      [0, "SIGTERM"],
+      [1, "SIGKILL"],
+    ] as const) {
+      const ended = await finishInTime(spawn(process.execPath, [program, String(code)], { cwd: dir }));
+      const how = begin === "" ? { code, signal: null } : { code: null, signal };
+      assert.deepEqual(ended, { ...how, stdout: names, stderr: "" });
+    }
+  });
+}

@@ -28,17 +28,24 @@ const KEPT_LINES = 40;
 /** A longer line is cut: a log line never is that long, and a hostile payload must not fill the memory. */
 const LONGEST_LINE = 4_000;
 
-/** Starts it. `onLine` sees every line that it writes; `env` comes on top of this process's own. */
+/**
+ * Starts it. `onLine` sees every line that it writes; `env` comes on top of this process's own; `openFiles` is its limit of
+ * open files.
+ */
 export function spawnServe(options: {
   configPath: string;
   port: number;
   cwd?: string;
   env?: Record<string, string>;
   onLine?: (line: string) => void;
+  openFiles?: number;
 }): ServeProcess {
   const args = [...("Deno" in globalThis ? ["run", "-A"] : []), MAIN, "serve", "--config", options.configPath];
   const { NODE_TEST_CONTEXT: _, ...inherited } = process.env;
-  const child = spawn(process.execPath, args, {
+  const limit = `ulimit -n ${options.openFiles} && exec "$0" "$@"`;
+  const [command, ...before] =
+    options.openFiles === undefined ? [process.execPath] : ["sh", "-c", limit, process.execPath];
+  const child = spawn(command!, [...before, ...args], {
     cwd: options.cwd,
     env: { ...inherited, ...options.env },
     stdio: ["ignore", "pipe", "pipe"],

@@ -68,10 +68,11 @@ const cancel = verbCommand({
   name: "deliveries cancel",
   summary: "gives a delivery up",
   help: `Either one delivery, or all of an endpoint, an event or a video (all that have not ended, unless --state says
-otherwise). One that is being attempted is canceled when the attempt ends, unless that succeeds. An endpoint that has left the
-config keeps its deliveries until they are canceled.`,
+otherwise). One that is being attempted is canceled when the attempt ends, unless that succeeds; one that ends before its turn
+is skipped and counted. An endpoint that has left the config keeps its deliveries until they are canceled.`,
   ...ofDeliveries,
   done: "canceled",
+  skipped: "had ended meanwhile",
   one: ({ store }, id, now) => cancelDelivery(store, id, now).then(outcome("canceled")),
   many: ({ store }, filter, now) => cancelDeliveries(store, filter, now),
   describe: ({ id }) => id,

@@ -9,8 +9,14 @@ import { warmUpThread } from "../../store/open.ts";
 import { type Command, configOption } from "../command.ts";
 import type { Program } from "../program.ts";
 
-/** A stop takes at most this long, in milliseconds: work that still runs then is left to its lease. */
-const LONGEST_STOP = 9_000;
+/**
+ * A stop takes at most this long, in milliseconds: work that still runs then is left to its lease. With what the end of the
+ * process waits for (its output, threads that hang) it is less than the ten seconds that are promised.
+ */
+const LONGEST_STOP = 8_500;
+
+/** A stop that comes while the relay opens waits for that at most this long, in milliseconds. Nothing was taken yet. */
+const LONGEST_START_AT_STOP = 3_000;
 
 /** How often the line of `systemctl status` is updated, in milliseconds. */
 const STATUS_EVERY = 30_000;
@@ -22,14 +28,7 @@ export const command: Command = {
   help: `SIGHUP reads the config again: it is taken whole, or refused whole with its problems in the log. Under systemd the relay
 listens on the socket that it inherits, reports its status, and feeds the watchdog (scripts/wochit-relay.service).`,
   async run(program) {
-    await warmUpThread();
-    const { path, config, problems } = await program.inspectConfig();
-    if (config === null) throw new RelayError("config", problems.map((line) => placed(path, line)).join("\n"));
-    const log = await openLog(config.log, program.stdout.isTTY, 1);
-    const ports: Ports = { ...program.ports, log };
-    const stopped = program.untilStopped();
-    program.reportCrashesTo(log);
-    // Without a listener a SIGHUP would end the relay; one that comes before the relay is open is served afterwards.
+    // First: without a listener a SIGHUP would end the relay. One that comes before the relay is open is served afterwards.
     const { promise: opened, resolve: setOpened } = Promise.withResolvers<() => Promise<void>>();
     let isStopping = false;
     const reload = inTurn(async () => {
@@ -37,18 +36,35 @@ listens on the socket that it inherits, reports its status, and feeds the watchd
       if (!isStopping) await take();
     });
     program.onHangup(reload);
+    await warmUpThread();
+    const { path, config, problems } = await program.inspectConfig();
+    if (config === null) throw new RelayError("config", problems.map((line) => placed(path, line)).join("\n"));
+    const log = await openLog(config.log, program.stdout.isTTY, 1);
+    const ports: Ports = { ...program.ports, log };
+    const stopped = program.untilStopped();
+    program.reportCrashesTo(log);
 
     const notifier = openNotifier(program.env, ports);
     const [socket, ...others] = inheritedSockets(program.env, program.pid);
     if (others.length > 0)
       log.warn("only the first socket that systemd handed over is listened on", { others: others.length });
     const { openRelay } = await import("../../relay.ts");
-    const relay = await openRelay(config, ports, {
+    const opening = openRelay(config, ports, {
       threads: true,
       self: selfCommand(),
       ...(socket && { socket: socket.fd }),
     });
-    const unwatch = notifier.watch(relay.answers);
+    const stop = async (signal: string, longest: number, late: string) => {
+      log.info("stopping", { signal });
+      isStopping = true;
+      void notifier.stopping();
+      await closeInTime(async () => (await opening).close(), ports, longest, late);
+    };
+    const early = await Promise.race([stopped, opening.then(() => null)]);
+    if (early !== null) return stop(early, LONGEST_START_AT_STOP, "it was not open yet");
+
+    const relay = await opening;
+    const unwatch = notifier.watch();
     let isRefused = false;
     const describe = () => relay.describe() + (isRefused ? "; the config on disk is refused, see the log" : "");
     setOpened(async () => {
@@ -60,12 +76,10 @@ listens on the socket that it inherits, reports its status, and feeds the watchd
     void notifier.ready(describe());
     const endStatus = every(STATUS_EVERY, ports.clock, () => void notifier.status(describe()));
 
-    log.info("stopping", { signal: await stopped });
-    isStopping = true;
+    const signal = await stopped;
     endStatus();
     unwatch();
-    void notifier.stopping();
-    await closeInTime(relay, ports);
+    await stop(signal, LONGEST_STOP, "some work is left to its lease: it goes on at the next start");
   },
 };
 
@@ -108,9 +122,15 @@ function placed(path: string | null, line: string): string {
   return path === null ? line : `${path}: ${line}`;
 }
 
-async function closeInTime(relay: Relay, { clock, log }: Ports): Promise<void> {
-  const late = () => new Error("some work is left to its lease: it goes on at the next start");
-  const trouble = await within(LONGEST_STOP, clock, () => relay.close(), { late }).then(() => null, errorLine);
+/** Closes within `longest` milliseconds, or says in the log that it did not, with `left`. */
+async function closeInTime(
+  close: () => Promise<void>,
+  { clock, log }: Ports,
+  longest: number,
+  left: string,
+): Promise<void> {
+  const late = () => new Error(left);
+  const trouble = await within(longest, clock, close, { late }).then(() => null, errorLine);
   if (trouble === null) log.info("stopped");
   else log.warn("stopped", { trouble });
 }

@@ -53,8 +53,8 @@ export async function playStory(stage: Stage): Promise<void> {
   checkMirrored(say, got, "thumbnail", thumbnail);
 
   const video = provider.addVideo(first, { seconds: 35.9, bytes: 2_400_000 });
-  video.setFault({ name: "404", lasts: 1_000 });
-  got = await play("video.ready", "produced, but for a second its link answers 404: not there yet", {
+  video.setFault({ name: "404", times: 1 });
+  got = await play("video.ready", "produced, but at first its link answers 404: not there yet", {
     ...draft,
     thumbnailUrl: thumbnail.link(),
     videoUrl: video.link(),

@@ -89,22 +89,25 @@ export async function printMany<Row extends object>(
   { stdout, stderr }: Program,
   args: Args,
   rows: AsyncIterable<Row>,
-  words: { done: string; describe(row: Row): string },
+  words: { done: string; skipped?: string; describe(row: Row): string },
 ): Promise<number> {
   let done = 0;
+  let skipped = 0;
   let failed = 0;
   for await (const row of rows) {
     const error = "error" in row ? (row.error as string | null) : null;
-    if (error === null) done++;
-    else failed++;
+    if (error !== null) failed++;
+    else if ("skipped" in row) skipped++;
+    else done++;
     if (args.flag("json")) printJson(stdout, row);
     else if (error !== null) stderr.write(`${words.describe(row)}: ${error}\n`);
     else if (stdout.isTTY) stderr.write(`\r${done} ${words.done}`);
     await Promise.all([stdout.drained(), stderr.drained()]);
   }
   if (!args.flag("json")) {
-    if (stdout.isTTY && done > 0) stderr.write("\r");
-    stdout.write(`${done} ${words.done}${failed > 0 ? `, ${failed} not` : ""}\n`);
+    if (stdout.isTTY && done + skipped > 0) stderr.write("\r");
+    const also = [skipped > 0 && `${skipped} ${words.skipped}`, failed > 0 && `${failed} not`];
+    stdout.write(`${[`${done} ${words.done}`, ...also.filter((part) => part !== false)].join(", ")}\n`);
   }
   return failed > 0 ? 1 : 0;
 }

@@ -1,5 +1,6 @@
 import type { FileHandle } from "node:fs/promises";
 import { Worker } from "node:worker_threads";
+import { noteThread } from "../thread.ts";
 
 /** The sha256 of one file, which may still grow, computed by a thread. */
 export type Following = {
@@ -35,6 +36,7 @@ export function followFile(path: string, onStart?: (thread: Worker) => void): Fo
     resolve(null);
     void thread.terminate();
   };
+  noteThread(thread, "hashing");
   thread.on("message", resolve);
   thread.on("error", drop); // Out of memory, for example.
   thread.on("exit", drop);

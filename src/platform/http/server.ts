@@ -225,13 +225,13 @@ export async function listen(
 
 /** The limits of connections, within the limit of open files. */
 function limitsHere(log: Pick<Log, "warn">): ConnectionLimits {
-  const { strangers: forStrangers, deliveries } = shareOpenFiles();
+  const { connections, strangers: forStrangers, deliveries } = shareOpenFiles();
   if (forStrangers >= CONNECTIONS.forStrangers) return CONNECTIONS;
   const advice = "raise it (LimitNOFILE= of the unit, ulimit -n)";
   log.warn("few files may be open at once, so fewer connections are taken and made", {
-    ...{ limit: openFilesLimit(), forStrangers, deliveries, advice },
+    ...{ limit: openFilesLimit(), connections, forStrangers, deliveries, advice },
   });
-  return { ...CONNECTIONS, forStrangers };
+  return { ...CONNECTIONS, forStrangers, atMost: Math.min(CONNECTIONS.atMost, connections) };
 }
 
 /** Accepts any Host, a target in absolute form, and characters that no URL has. */

@@ -14,6 +14,7 @@ import { backUpBeforeMigration } from "./backup/before-migration.ts";
 import { backupWorks } from "./backup/records.ts";
 import { createDamage } from "./commit/damage.ts";
 import { createCommitGroup } from "./commit/group.ts";
+import { createSnapshots } from "./commit/snapshot.ts";
 import { hasLog, lockFolder, lockOf, makeFolder, openDatabase } from "./files/database.ts";
 import { isDiskFull, openReserve } from "./files/reserve.ts";
 import { watchPlace } from "./files/watch.ts";
@@ -83,7 +84,6 @@ export async function openSqliteStore(
       undone: () => forgetSizes(memory.rings),
       lost() {
         lookAtPlace();
-        if (gone?.isLog) saveLog(db, log);
         return gone?.line ?? null;
       },
       // Random bytes: a file system that compresses would find room for zeros.
@@ -97,7 +97,10 @@ export async function openSqliteStore(
         else log.info("store recovered");
       },
     });
-    const read: Engine["read"] = (job) => damage.heed(() => group.read(() => run(job)));
+    // Between two statements of the relay itself no other connection of it commits; beside it, the relay does.
+    const snapshots = role === "operator" ? createSnapshots(db) : null;
+    const read: Engine["read"] = (job) =>
+      damage.heed(() => group.read(() => snapshots?.read(() => run(job)) ?? run(job)));
     const write: Engine["write"] = (job, how) => group.write(() => run(job), how);
     /** What is erased is overwritten, and not only unlinked (sqlite.org/pragma.html#pragma_secure_delete). */
     const writeErasing: Engine["write"] = (job) =>
@@ -129,7 +132,11 @@ export async function openSqliteStore(
         return erased;
       },
       probe: group.probe,
-      checkpoint: async () => void db.pragma("wal_checkpoint(PASSIVE)"),
+      async checkpoint() {
+        const move = () => void db.pragma("wal_checkpoint(PASSIVE)");
+        // SQLite refuses it inside of a transaction.
+        await (snapshots?.outside(move) ?? move());
+      },
     };
 
     let closed = false;
@@ -149,6 +156,7 @@ export async function openSqliteStore(
         if (closed) return;
         closed = true;
         await group.close();
+        if (gone?.isLog) saveLog(db, log);
         for (const close of closers.reverse()) close();
       },
     };
@@ -158,13 +166,21 @@ export async function openSqliteStore(
   }
 }
 
-/** The log has lost its name, and lives as long as this process: what it holds goes into the database, where it is safe. */
+/** How long the reads of other processes are waited for, in milliseconds. */
+const LOG_PATIENCE = 2_000;
+
+/**
+ * The log has lost its name, and lives as long as a process has it open: what it holds goes into the database, where it is
+ * safe. It is not moved whole while another process reads (sqlite.org/c3ref/wal_checkpoint_v2.html).
+ */
 function saveLog(db: Database.Database, log: Ports["log"]): void {
+  let error = "another process reads from it";
   try {
-    db.pragma("wal_checkpoint(TRUNCATE)");
-  } catch (error) {
-    log.error("what the deleted write-ahead log holds cannot be saved; stop the relay with SIGTERM, not SIGKILL", {
-      error: errorLine(error),
-    });
+    db.pragma(`busy_timeout = ${LOG_PATIENCE}`);
+    const [moved] = db.pragma("wal_checkpoint(TRUNCATE)") as { busy: number }[];
+    if (moved?.busy === 0) return;
+  } catch (thrown) {
+    error = errorLine(thrown);
   }
+  log.error("the deleted write-ahead log was not saved: events may be missing that were acknowledged", { error });
 }

@@ -1,4 +1,5 @@
 import { errorLine, RelayError } from "../../errors.ts";
+import { every } from "../../platform/timing.ts";
 import type { Ports } from "../../ports.ts";
 import type { Backups } from "../backups.ts";
 import type { Opening } from "../settings.ts";
@@ -16,6 +17,13 @@ const SLOW_COMMIT = 50;
 /** A disk that takes longer for a commit is trouble, in milliseconds; until then it is slow. */
 const SLOWEST_COMMIT = 5_000;
 
+/** A database that takes longer to open is reported, in milliseconds. */
+const SLOWEST_OPEN = 5_000;
+
+/** How often the writer is looked at, and after how long without a write it gets one as a probe; milliseconds. */
+const LOOK_EVERY = 1_000;
+const PROBE_AFTER = 15_000;
+
 /**
  * After this number of writes, about a thousand pages, the thread that reads moves them from the log into the database: 20 ms
  * that no commit waits for. From beside, a log that is written to without a pause is never moved whole: the writer finishes
@@ -30,12 +38,18 @@ const CHECKPOINT_AT = 8_000;
  * and sees all that was answered before.
  */
 export async function openThreadStore(opening: Opening, ports: Ports, options: StoreOptions): Promise<Store> {
-  const { log } = ports;
-  const writer = await openRemote({ ...opening, role: "relay", checkpointAt: CHECKPOINT_AT }, ports, options.onLost);
+  const { clock, log } = ports;
+  const cancel = clock.after(SLOWEST_OPEN, () =>
+    log.warn("the database is not open yet: the disk does not answer, or has much to do", { dataDir: opening.dataDir }),
+  );
+  const data = { ...opening, role: "relay", checkpointAt: CHECKPOINT_AT } as const;
+  const writer = await openRemote(data, ports, options.onLost).finally(cancel);
   let reader: Promise<Remote> | null = null;
   let readerState: State = { trouble: null, damage: null };
   let bytes = 0;
   let writes = 0;
+  let wroteAt = clock.elapsed();
+  let hangs = false;
   let closing: Promise<void> | null = null;
 
   const refuse = () => Promise.reject(new RelayError("store_unavailable", "the store is closed"));
@@ -57,6 +71,7 @@ export async function openThreadStore(opening: Opening, ports: Ports, options: S
   }
 
   async function write(work: () => Promise<unknown>): Promise<unknown> {
+    wroteAt = clock.elapsed();
     try {
       return await work();
     } finally {
@@ -108,12 +123,23 @@ export async function openThreadStore(opening: Opening, ports: Ports, options: S
     return writer.state.trouble ?? `the disk has not answered for ${Math.round(waits / 1000)} s`;
   }
 
+  /** A thread that waits for its disk cannot say so itself. Without events, only a probe finds that the disk does not answer. */
+  function look(): void {
+    if (clock.elapsed() - wroteAt >= PROBE_AFTER) write(() => writer.call("probe", [])).catch(() => {});
+    const hung = hangs;
+    hangs = writer.waitsFor() >= SLOWEST_COMMIT;
+    if (hangs && !hung) log.error("store in trouble", { error: trouble() });
+    else if (hung && !hangs && writer.state.trouble === null) log.info("store recovered");
+  }
+  const endLooks = every(LOOK_EVERY, clock, look);
+
   /** What is not awaited. */
   function control(verb: string, args: unknown[], thread: Pick<Remote, "call"> = writer): void {
     thread.call(verb, args).catch((error) => log.error("the store's thread failed", { verb, error: errorLine(error) }));
   }
 
   async function close(): Promise<void> {
+    endLooks();
     try {
       const reads = await reader?.catch(() => null);
       await reads?.end();

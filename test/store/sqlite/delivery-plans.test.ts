@@ -72,7 +72,7 @@ test("each statement about deliveries goes by an index of what it asks for, howe
   });
   const clock = testClock();
   const config = configIn(tempFolder(t), {
-    endpoints: [...plain({ coalesce: ["draft.*", "draft.update"] }).endpoints!, endpoint("late")],
+    endpoints: [...plain({ coalesce: ["draft.new", "draft.update"] }).endpoints!, endpoint("late")],
   });
   const open = () => openStore(config, testPorts(clock), { role: "relay" });
   const store = await open();

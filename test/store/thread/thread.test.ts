@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { type TestContext, test } from "node:test";
+import Database from "better-sqlite3";
 import { RelayError } from "../../../src/errors.ts";
 import { openStore } from "../../../src/store/open.ts";
 import { ownBytes, packError, unpackError } from "../../../src/store/thread/messages.ts";
@@ -20,7 +21,7 @@ import { damageTable } from "../../support/damage.ts";
 import { noRecorder, recordDisk } from "../../support/disk/recorder.ts";
 import { tempFolder } from "../../support/folder.ts";
 
-import { testPorts } from "../../support/ports.ts";
+import { type TestClock, testPorts } from "../../support/ports.ts";
 import { freePort } from "../../support/relay-in-folder.ts";
 import { type ServeProcess, spawnServe } from "../../support/serve-process.ts";
 import { waitFor } from "../../support/wait.ts";
@@ -148,6 +149,19 @@ test("an error keeps its kind, its code and its cause on the way between threads
   assert.deepEqual([error.code, error.message], ["unsupported", "it cannot be opened"]);
   assert.ok(error.cause instanceof Error && !(error.cause instanceof RelayError));
   assert.deepEqual([(error.cause as { code?: string }).code, error.cause.message], [cause.code, cause.message]);
+});
+
+test("without events a probe is committed all the while, so that a disk that does not answer is found", async (t) => {
+  const { config, post, ports } = await openHere(t);
+  await post("v1");
+  const db = new Database(join(config.dataDir, "relay.db"), { readonly: true });
+  t.after(() => db.close());
+  const version = () => db.pragma("data_version", { simple: true });
+  for (let probes = 0; probes < 2; probes++) {
+    const before = version();
+    await (ports.clock as TestClock).advance(16_000);
+    await waitFor(() => version() !== before);
+  }
 });
 
 async function serve(t: TestContext, env: (dir: string) => Record<string, string>) {

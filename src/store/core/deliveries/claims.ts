@@ -14,7 +14,7 @@ import { type DeliveryRow, isUnderWay } from "./lanes.ts";
 /** A claim looks this often for jobs among gates whose time has come, so that none takes long. */
 const MAX_LOOKS = 100;
 
-/** A probe is looked for among this number of those that have failed. */
+/** Among how many that have failed a probe is looked for. */
 const MOST_TRIED = 100;
 
 // Which deliveries to an endpoint are sent now (CONTRACT, "Order" and "Breaker").

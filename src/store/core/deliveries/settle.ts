@@ -116,7 +116,7 @@ function log(
   });
 }
 
-/** What is dead is what still needs attention: a replay that arrives takes the place of the dead ones of its event. */
+/** A replay that arrives takes the place of the dead ones of its event: what stays dead still needs an operator. */
 async function delivered(tx: Tx, row: DeliveryRow, now: number): Promise<void> {
   await lanes.settle(tx, row, "delivered", null, now);
   if (row.replay === 0) return;
