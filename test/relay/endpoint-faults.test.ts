@@ -86,8 +86,12 @@ const pem = (name: Pem) => {
 
 test("an app whose certificate has expired gets all of it, in order, once it has a new one", async (t) => {
   const arrived: { videoId: string; sequence: number }[] = [];
-  const server = createServer(pem("expired"), noting(arrived));
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const open = async (name: Pem, port = 0) => {
+    const server = createServer(pem(name), noting(arrived));
+    await new Promise<void>((resolve) => server.listen(port, "127.0.0.1", resolve));
+    return server;
+  };
+  let server = await open("expired");
   t.after(() => server.close());
   const { port } = server.address() as AddressInfo;
   const { error, recovers } = await openFailing(t, {
@@ -95,9 +99,11 @@ test("an app whose certificate has expired gets all of it, in order, once it has
     tls: { ca: "ca.pem" },
     prepare: (dir) => copyFileSync(AUTHORITY, join(dir, "ca.pem")),
   });
-  assert.match(error, /certificate has expired|CERT_HAS_EXPIRED/);
+  // Deno does not say that this is why it is not trusted.
+  assert.match(error, "Deno" in globalThis ? /certificate is not trusted|expired/ : /CERT_HAS_EXPIRED/);
   assert.equal(arrived.length, 0);
-  server.setSecureContext(pem("good"));
+  await new Promise((resolve) => server.close(resolve));
+  server = await open("good", port);
   await recovers(arrived);
 });
 
