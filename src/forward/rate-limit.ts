@@ -24,7 +24,7 @@ export type RateLimit = {
 
 const UNLIMITED: RateLimit = { room: () => Number.POSITIVE_INFINITY, enter() {}, leave() {}, turn: () => undefined };
 
-/** `onRoom` is called when there is room again, after turns have used it up; not once the signal of a turn is aborted. */
+/** `onRoom` is called when there is room again, where none was found; not once the signal of the last turn is aborted. */
 export function createRateLimit(ratePerSecond: number | null, clock: Clock, onRoom: () => void): RateLimit {
   if (ratePerSecond === null) return UNLIMITED;
   const gap = 1000 / ratePerSecond;
@@ -34,8 +34,11 @@ export function createRateLimit(ratePerSecond: number | null, clock: Clock, onRo
   /** Claimed jobs that have not asked for their turn yet. */
   let entered = 0;
   let isWaiting = false;
+  /** There was no room when it was asked for. */
+  let isWanted = false;
+  let ending: AbortSignal | null = null;
 
-  const room = () => {
+  const free = () => {
     const early = clock.elapsed() + AHEAD - Math.max(clock.elapsed(), nextStart);
     return Math.max(0, (early < 0 ? 0 : Math.floor(early / gap) + 1) - entered);
   };
@@ -43,16 +46,24 @@ export function createRateLimit(ratePerSecond: number | null, clock: Clock, onRo
   async function awaitRoom(signal: AbortSignal): Promise<void> {
     if (isWaiting) return;
     isWaiting = true;
-    while (!signal.aborted && room() < half) {
+    while (!signal.aborted && free() < half) {
       const at = nextStart + (half + entered - 1) * gap - AHEAD;
       await sleep(Math.max(SHORTEST_WAIT, at - clock.elapsed()), clock, signal);
     }
     isWaiting = false;
+    isWanted = false;
     if (!signal.aborted) onRoom();
   }
 
   return {
-    room,
+    room() {
+      const room = free();
+      if (room === 0) {
+        isWanted = true;
+        if (ending !== null) void awaitRoom(ending);
+      }
+      return room;
+    },
     enter: () => void entered++,
     leave: () => void entered--,
     turn(signal) {
@@ -60,7 +71,8 @@ export function createRateLimit(ratePerSecond: number | null, clock: Clock, onRo
       const now = clock.elapsed();
       const start = Math.max(now, nextStart);
       nextStart = start + gap;
-      void awaitRoom(signal);
+      ending = signal;
+      if (isWanted) void awaitRoom(signal);
       return start === now ? undefined : sleep(start - now, clock, signal);
     },
   };
