@@ -11,6 +11,7 @@ import { benchPeers } from "./peers/bench.ts";
 import { killChildren } from "./processes.ts";
 import { benchDeliver } from "./runs/deliver.ts";
 import { benchDrain } from "./runs/drain.ts";
+import { benchFairness } from "./runs/fairness.ts";
 import { benchGrowth } from "./runs/growth.ts";
 import { benchIngest } from "./runs/ingest.ts";
 import { benchLatency } from "./runs/latency.ts";
@@ -27,6 +28,7 @@ const benches: Record<string, Bench> = {
   share: benchShare,
   deliver: benchDeliver,
   drain: benchDrain,
+  fairness: benchFairness,
   latency: benchLatency,
   stall: benchStall,
   mirror: benchMirror,
@@ -41,6 +43,7 @@ const BY_NAME = ["peers"];
 /** The benches that have parts. */
 const PARTS: Record<string, string> = {
   ingest: "bare, 64, 256, slow, busy",
+  drain: "held, outage",
   growth: "claims, ordered, random",
   mirror: "disk, s3",
   peers: "bullmq, pgboss, plainjob",

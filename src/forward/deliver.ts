@@ -10,7 +10,7 @@ import type { Store } from "../store/store.ts";
 import { buildBody, type Written } from "./body.ts";
 import type { ByteBudget } from "./byte-budget.ts";
 import type { MediumLink } from "./media-reports.ts";
-import { createRateLimit, limitSlots } from "./rate-limit.ts";
+import { createRateLimit } from "./rate-limit.ts";
 import { type Answer, createSend, type Message } from "./send.ts";
 
 export type DeliveryParts = {
@@ -39,14 +39,16 @@ export function createDeliveries(parts: DeliveryParts): Queue<DeliveryJob> {
   const { endpoint, store, ports, userAgent, link } = parts;
   const { clock, log } = ports;
   const send = createSend(endpoint, { outbound: parts.outbound, clock, userAgent });
-  const pace = createRateLimit(endpoint.ratePerSecond, clock);
+  const rate = createRateLimit(endpoint.ratePerSecond, clock, () => parts.wake([endpoint.id]));
 
   async function run(job: DeliveryJob, lease: Lease): Promise<void> {
+    rate.enter();
     const room = parts.budget.take(endpoint.id, job.bytes ?? 0, lease.ending);
     const giveBack = await room;
+    rate.leave();
     if (giveBack === null) return;
     try {
-      const turn = pace(lease.ending);
+      const turn = rate.turn(lease.ending);
       await turn;
       // The body may have been erased while the job waited: then the one that came with the claim is not sent.
       const hasWaited = room instanceof Promise || turn instanceof Promise;
@@ -129,7 +131,8 @@ export function createDeliveries(parts: DeliveryParts): Queue<DeliveryJob> {
 
   return {
     name: `deliver/${endpoint.id}`,
-    concurrency: limitSlots(endpoint),
+    concurrency: endpoint.concurrency,
+    room: rate.room,
     claimsAhead: endpoint.ratePerSecond === null,
     claim: (wish) => store.claimDeliveries({ ...wish, endpoint: endpoint.id }),
     run,

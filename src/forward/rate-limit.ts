@@ -1,33 +1,79 @@
-import type { Endpoint } from "../config/schema.ts";
 import { sleep } from "../platform/timing.ts";
 import type { Clock } from "../ports.ts";
 
 /**
- * How many of an endpoint's jobs may run at once. A job that waits for its turn holds a slot and a lease, so there are no more
- * slots than the rate can keep busy: none waits much longer than a timeout, or one gap of the rate.
+ * Jobs are claimed so long before their turn, in milliseconds. What is claimed can no longer be superseded, nor held by a
+ * breaker or a pause, so it is not claimed earlier; a claim takes a commit, so not later either.
  */
-export function limitSlots(endpoint: Pick<Endpoint, "concurrency" | "ratePerSecond" | "timeout">): number {
-  const { concurrency, ratePerSecond, timeout } = endpoint;
-  if (ratePerSecond === null) return concurrency;
-  return Math.min(concurrency, Math.max(1, Math.ceil((ratePerSecond * timeout) / 1000)));
-}
+const AHEAD = 100;
 
-/**
- * Spreads attempts evenly, in order of arrival. The returned function resolves when the next one may begin, or the signal is
- * aborted; undefined: at once.
- */
-export function createRateLimit(
-  ratePerSecond: number | null,
-  clock: Clock,
-): (signal: AbortSignal) => Promise<void> | undefined {
-  if (ratePerSecond === null) return () => undefined;
+/** Between two looks for room, in milliseconds. */
+const SHORTEST_WAIT = 5;
+
+/** Spreads an endpoint's attempts evenly, in order of arrival. */
+export type RateLimit = {
+  /** How many more jobs may be claimed: whose turn comes soon. */
+  room(): number;
+  /** A job was claimed, and will ask for its turn. */
+  enter(): void;
+  /** It asks now, or never will. */
+  leave(): void;
+  /** Resolves when the job's turn has come, or the signal is aborted; undefined: at once. */
+  turn(signal: AbortSignal): Promise<void> | undefined;
+};
+
+const UNLIMITED: RateLimit = { room: () => Number.POSITIVE_INFINITY, enter() {}, leave() {}, turn: () => undefined };
+
+/** `onRoom` is called when there is room again, where none was found; not once the signal of the last turn is aborted. */
+export function createRateLimit(ratePerSecond: number | null, clock: Clock, onRoom: () => void): RateLimit {
+  if (ratePerSecond === null) return UNLIMITED;
+  const gap = 1000 / ratePerSecond;
+  /** This many are claimed at once, which makes a claim worth its commit. */
+  const half = Math.ceil((Math.floor(AHEAD / gap) + 1) / 2);
   let nextStart = 0;
-  return (signal) => {
-    if (signal.aborted) return undefined;
-    const now = clock.elapsed();
-    const start = Math.max(now, nextStart);
-    nextStart = start + 1000 / ratePerSecond;
-    if (start === now) return undefined;
-    return sleep(start - now, clock, signal);
+  /** Claimed jobs that have not asked for their turn yet. */
+  let entered = 0;
+  let isWaiting = false;
+  /** There was no room when it was asked for. */
+  let isWanted = false;
+  let ending: AbortSignal | null = null;
+
+  const free = () => {
+    const early = clock.elapsed() + AHEAD - Math.max(clock.elapsed(), nextStart);
+    return Math.max(0, (early < 0 ? 0 : Math.floor(early / gap) + 1) - entered);
+  };
+
+  async function awaitRoom(signal: AbortSignal): Promise<void> {
+    if (isWaiting) return;
+    isWaiting = true;
+    while (!signal.aborted && free() < half) {
+      const at = nextStart + (half + entered - 1) * gap - AHEAD;
+      await sleep(Math.max(SHORTEST_WAIT, at - clock.elapsed()), clock, signal);
+    }
+    isWaiting = false;
+    isWanted = false;
+    if (!signal.aborted) onRoom();
+  }
+
+  return {
+    room() {
+      const room = free();
+      if (room === 0) {
+        isWanted = true;
+        if (ending !== null) void awaitRoom(ending);
+      }
+      return room;
+    },
+    enter: () => void entered++,
+    leave: () => void entered--,
+    turn(signal) {
+      if (signal.aborted) return undefined;
+      const now = clock.elapsed();
+      const start = Math.max(now, nextStart);
+      nextStart = start + gap;
+      ending = signal;
+      if (isWanted) void awaitRoom(signal);
+      return start === now ? undefined : sleep(start - now, clock, signal);
+    },
   };
 }

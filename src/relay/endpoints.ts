@@ -21,9 +21,15 @@ type Hold = NonNullable<ReturnType<Worker<DeliveryJob>["hold"]>>;
 
 /** The delivery workers, one for each endpoint. */
 export function createEndpointWorkers(
-  parts: Pick<DeliveryParts, "link" | "userAgent"> & { store: Store; ports: Ports; connectTimeout: number },
+  parts: Pick<DeliveryParts, "link" | "userAgent"> & {
+    store: Store;
+    ports: Ports;
+    connectTimeout: number;
+    /** For tests: what requests go through. */
+    open?: typeof openOutbound;
+  },
 ) {
-  const { store, ports, connectTimeout, ...rest } = parts;
+  const { store, ports, connectTimeout, open = openOutbound, ...rest } = parts;
   const budget = createByteBudget({ count: shareOpenFiles().deliveries });
   const sending = new Map<string, Sending>();
   const leaving = new Map<Promise<void>, Sending>();
@@ -32,13 +38,13 @@ export function createEndpointWorkers(
 
   function start(endpoint: Endpoint): Sending {
     const { allowPrivateAddresses, concurrency: connections, tls } = endpoint;
-    const outbound = openOutbound({ allowPrivateAddresses, connectTimeout, connections, tls });
+    const outbound = open({ allowPrivateAddresses, connectTimeout, connections, tls });
     const queue = createDeliveries({ endpoint, store, outbound, budget, ports, wake, ...rest });
     const { id } = endpoint;
     const count = (more: number) => underWay.set(id, (underWay.get(id) ?? 0) + more);
     const shared: typeof queue = {
       ...queue,
-      room: () => queue.concurrency - (underWay.get(id) ?? 0),
+      room: () => Math.min(queue.concurrency - (underWay.get(id) ?? 0), queue.room?.() ?? Number.POSITIVE_INFINITY),
       run(job, lease) {
         let isUnderWay = true;
         count(1);

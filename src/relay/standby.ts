@@ -12,8 +12,11 @@ import { healthRoutes } from "./health.ts";
 import { openDoor } from "./public-app.ts";
 import { refusingStore } from "./refusing-store.ts";
 
-/** Error codes of a disk that is full, read-only or broken, and of a process that has no file descriptor left. */
-const SICK = /^(E(IO|ROFS|NOSPC|DQUOT|MFILE|NFILE)|SQLITE_(FULL|IOERR|READONLY|CORRUPT|NOTADB|NOMEM)\w*)$/;
+/**
+ * Error codes of a disk that is full, read-only or broken, of a process that has no file descriptor left, and of a database that
+ * another process holds.
+ */
+const SICK = /^(E(IO|ROFS|NOSPC|DQUOT|MFILE|NFILE)|SQLITE_(FULL|IOERR|READONLY|CORRUPT|NOTADB|NOMEM|BUSY|LOCKED)\w*)$/;
 
 /**
  * Why the store could not be opened or started, in one line, where the cause is the disk or the database file: it may pass, or
@@ -33,6 +36,9 @@ export function sicknessOf(error: unknown, dataDir: string): string | null {
   }
   return couldNotCommit ? errorLine(error) : null;
 }
+
+/** Whether a sickness is that another process holds the database. */
+export const isHeld = (sickness: string) => /SQLITE_(BUSY|LOCKED)/.test(sickness);
 
 /**
  * The system's error code for making a folder in `dir`; null: it works. It is tried, because permission bits mean nothing to

@@ -12,7 +12,7 @@ import { type Doubling, doublingWait } from "../rules/schedule.ts";
 import { type SteadyClock, steadyClock } from "../upkeep/steady-clock.ts";
 import { compareConfigs } from "./changes.ts";
 import type { Door } from "./public-app.ts";
-import { openStandby, type Standby, sicknessOf, whyUnwritable } from "./standby.ts";
+import { isHeld, openStandby, type Standby, sicknessOf, whyUnwritable } from "./standby.ts";
 
 /** At a stop, time for answers under way, in milliseconds; jobs come after them. */
 const ANSWER_GRACE = 3_000;
@@ -177,7 +177,8 @@ export async function supervise(
 
   async function standBy(sickness: string): Promise<void> {
     failed(sickness);
-    standby = await openStandby(config, ports, { trouble: () => trouble });
+    // A reader would wait for the lock as well.
+    standby = await openStandby(config, ports, { trouble: () => trouble, readsStore: !isHeld(sickness) });
     serve(standby.door);
   }
 

@@ -628,13 +628,6 @@ test("an abort ends a wait for one's turn, and nothing is sent", async (t) => {
   assert.equal(settled.length, 1);
 });
 
-test("a slow rate takes no more slots than it can use", async (t) => {
-  const slots = async (changes: Partial<Endpoint>) => (await setUp(t, ok, changes)).queue.concurrency;
-  assert.equal(await slots({ ratePerSecond: 0.01, timeout: 15_000, concurrency: 8 }), 1);
-  assert.equal(await slots({ ratePerSecond: 0.2, timeout: 15_000, concurrency: 8 }), 3);
-  assert.equal(await slots({ ratePerSecond: 100, timeout: 15_000, concurrency: 8 }), 8);
-});
-
 test("a worker delivers all that is due, never more at once than the endpoint's concurrency", async (t) => {
   let open = 0;
   let most = 0;

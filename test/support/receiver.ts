@@ -28,6 +28,8 @@ export type Receiver = {
   requests: Received[];
   /** How to answer from now on. `nth` is the request's place in `requests`. */
   answer(how: Reply | ((request: Received, nth: number) => Reply)): void;
+  /** How many connections were made to it. */
+  connections(): number;
   close(): Promise<void>;
 };
 
@@ -64,9 +66,12 @@ export async function openReceiver(
     if (delay > 0) await new Promise((resolve) => setTimeout(resolve, delay));
     response.writeHead(status, headers).end(text);
   });
+  let connections = 0;
+  server.on("connection", () => connections++);
   return {
     ...(await listen(null, server)),
     requests,
+    connections: () => connections,
     answer(next) {
       how = next;
     },

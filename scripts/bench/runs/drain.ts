@@ -1,6 +1,6 @@
 import { rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import type { Bench, Conditions } from "../bench.ts";
+import { type Bench, type Conditions, chooseParts } from "../bench.ts";
 import { type Arrivals, listenForArrivals, postOneByOne, type Times } from "../load/arrivals.ts";
 import { bodyTemplate, fillBody, spreadId } from "../load/bodies.ts";
 import { median, quantile, type Row, type Side } from "../measure.ts";
@@ -10,6 +10,7 @@ import { benchConfig, SECRET, startRelay } from "../start-relay.ts";
 import { emptySide, rowOf, takeTurns } from "../turns.ts";
 import type { Version } from "../versions.ts";
 import { runBare, storeEvents } from "./deliver.ts";
+import { benchOutageDrain } from "./drain-outage.ts";
 
 /** What the bare loop posts, to see its rate; and so many seconds of a quarter of that rate are the backlog, beside the warm-up. */
 const BARE = 5_000;
@@ -31,11 +32,25 @@ type Entry = {
   allowed: Side;
 };
 
+/** `held`: a backlog drains at a rate that the endpoint is held to. `outage`: as fast as it can, once its app is back. */
+export const benchDrain: Bench = async (conditions) => {
+  const parts = chooseParts(conditions, ["held", "outage"]);
+  const app = await startChild<{ url: string }>("app.ts", {});
+  try {
+    return [
+      ...(parts.includes("held") ? await benchHeldDrain(conditions, app) : []),
+      ...(parts.includes("outage") ? await benchOutageDrain(conditions, app, () => measureBare(app, conditions)) : []),
+    ];
+  } finally {
+    await app.stop();
+  }
+};
+
 /**
  * What a backlog does to others: one endpoint's is delivered, held by its `ratePerSecond` to a quarter of the bare loop's
  * rate, so that processors are left. Meanwhile one event after the other goes to another endpoint.
  */
-export const benchDrain: Bench = async (conditions) => {
+async function benchHeldDrain(conditions: Conditions, app: Child<{ url: string }>): Promise<Row[]> {
   const entries = conditions.versions.map((version): Entry => {
     const quiet = { answered: emptySide(), arrived: emptySide() };
     return {
@@ -47,7 +62,6 @@ export const benchDrain: Bench = async (conditions) => {
       allowed: { values: [] },
     };
   });
-  const app = await startChild<{ url: string }>("app.ts", {});
   const probes = await listenForArrivals();
   try {
     const rate = Math.floor((await measureBare(app, conditions)) / 4);
@@ -61,10 +75,9 @@ export const benchDrain: Bench = async (conditions) => {
     );
   } finally {
     probes.close();
-    await app.stop();
   }
   return rowsOf(entries);
-};
+}
 
 function rowsOf(entries: Entry[]): Row[] {
   const tail = (side: Side): Side => ({ ...side, values: side.p99! });

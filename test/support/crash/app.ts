@@ -2,6 +2,7 @@ import { createServer, type IncomingMessage, type ServerResponse } from "node:ht
 import { Webhook } from "standardwebhooks";
 import type { Random } from "../../../src/ports.ts";
 import { listen } from "../listen.ts";
+import type { Spells } from "./spells.ts";
 import type { World } from "./world.ts";
 
 /** One request of the relay to an endpoint, in order of arrival. */
@@ -13,6 +14,8 @@ export type Arrival = {
   sequence: number | null;
   /** The media of which it said that they are pending. */
   pending: string[];
+  /** Its body says that it is a replay. */
+  replay: boolean;
   /** It was answered 200. */
   taken: boolean;
 };
@@ -28,7 +31,15 @@ export type App = {
   told: Set<string>;
   problems: string[];
   /** Answers of each sort, for the summary. */
-  counts: { taken: number; repeated: number; failed: number; reset: number; pending: number; notices: number };
+  counts: {
+    taken: number;
+    repeated: number;
+    failed: number;
+    reset: number;
+    away: number;
+    pending: number;
+    notices: number;
+  };
   close(): Promise<void>;
 };
 
@@ -41,6 +52,7 @@ type Body = {
     aboutEventId?: string;
     receivedAt: string;
     sequence: number;
+    replay?: boolean;
     media: Partial<Record<"video" | "thumbnail", { status: string; sha256: string | null; url: string | null }>>;
   };
 };
@@ -59,6 +71,8 @@ export async function openApp(given: {
   verbatim: Set<string>;
   /** Endpoints that wait for no media. */
   hasty: Set<string>;
+  /** When the application of an endpoint is away. */
+  spells?: Map<string, Spells>;
 }): Promise<App> {
   const { world, random } = given;
   const webhook = new Webhook(given.secret);
@@ -67,7 +81,7 @@ export async function openApp(given: {
   const links: App["links"] = new Map();
   const told = new Set<string>();
   const problems: string[] = [];
-  const counts = { taken: 0, repeated: 0, failed: 0, reset: 0, pending: 0, notices: 0 };
+  const counts = { taken: 0, repeated: 0, failed: 0, reset: 0, away: 0, pending: 0, notices: 0 };
 
   async function handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const chunks: Buffer[] = [];
@@ -88,6 +102,12 @@ export async function openApp(given: {
       return;
     }
     arrivals.push(arrival);
+    const spells = given.spells?.get(arrival.endpoint);
+    if (spells?.isAway()) {
+      counts.away++;
+      request.socket.destroy();
+      return;
+    }
     const dice = random.float();
     if (dice < 0.03) {
       counts.reset++;
@@ -102,6 +122,7 @@ export async function openApp(given: {
     }
     if (response.destroyed || request.socket.destroyed) return;
     arrival.taken = true;
+    spells?.tookOne();
     counts.taken++;
     const known = taken.get(arrival.endpoint) ?? new Set();
     if (known.has(arrival.id)) counts.repeated++;
@@ -146,7 +167,7 @@ export async function openApp(given: {
       problems.push(`${endpoint} got ${id} (event ${posted.serial}, ${posted.type}) ${what}`);
     if (given.verbatim.has(endpoint)) {
       if (!body.equals(posted.body)) say("with other bytes than were posted");
-      return { endpoint, id, serial: posted.serial, sequence: null, pending: [], taken: false };
+      return { endpoint, id, serial: posted.serial, sequence: null, pending: [], replay: false, taken: false };
     }
     const { relay } = json;
     if (relay === undefined || relay.eventId !== id) {
@@ -180,7 +201,15 @@ export async function openApp(given: {
     const pending = Object.entries(relay.media).flatMap(([kind, medium]) =>
       medium.status === "pending" ? [kind] : [],
     );
-    return { endpoint, id, serial: posted.serial, sequence: relay.sequence, pending, taken: false };
+    return {
+      endpoint,
+      id,
+      serial: posted.serial,
+      sequence: relay.sequence,
+      pending,
+      replay: relay.replay === true,
+      taken: false,
+    };
   }
 
   const server = createServer((request, response) => {

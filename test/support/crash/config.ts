@@ -8,6 +8,7 @@ export const ENDPOINTS = [
   { id: "archive", events: ["*"] },
   { id: "drafts", events: ["draft.*"] },
   { id: "hasty", events: ["video.*"] },
+  { id: "moody", events: ["*"] },
   { id: "notices", events: ["relay.media.mirrored", "relay.media.failed", "relay.media.at_risk"] },
 ];
 
@@ -39,6 +40,8 @@ export function crashConfig(given: { port: number; appUrl: string; target: Targe
       endpoint("drafts", { concurrency: 2 }),
       // It waits for no media, and is told afterwards how they ended.
       endpoint("hasty", { maxWait: "30ms" }),
+      // Its app goes away for a while, now and then.
+      endpoint("moody", { coalesce: ["draft.update"] }),
       endpoint("notices", {}),
     ],
     admin: { listen: "127.0.0.1:0" },

@@ -1,16 +1,21 @@
+import type { Delivery } from "../../../src/model/delivery.ts";
 import type { StoredEvent } from "../../../src/model/event.ts";
-import { topicMatches } from "../../../src/rules/topics.ts";
 import { sha256Of } from "../bytes.ts";
 import type { Stored } from "../stored.ts";
 import type { App, Arrival } from "./app.ts";
+import { judgeArrivals, judgeDeliveries } from "./judge-arrivals.ts";
 import { deletedVideos, judgeMedia } from "./judge-media.ts";
 import { type Kept, listFiles } from "./kept.ts";
+import type { Replay } from "./operator.ts";
 import type { Posted, World } from "./world.ts";
 
-type Known = StoredEvent & { videoId: string; sequence: number; posted: Posted };
+export type Known = StoredEvent & { videoId: string; sequence: number; posted: Posted };
 export type Check = (holds: boolean, why: () => string) => void;
 
-export type Judgement = { problems: string[]; figures: { stored: number; files: number; checks: number } };
+export type Judgement = {
+  problems: string[];
+  figures: { stored: number; superseded: number; files: number; checks: number };
+};
 
 /** Types that are meant when they come again (CONTRACT, "Duplicate"): sent twice, they are there twice. */
 const NEVER_DUPLICATES = new Set(["draft.update", "draft.exit", "video.failed"]);
@@ -26,6 +31,7 @@ export async function judge(given: {
   world: World;
   app: App;
   endpoints: { id: string; events: string[] }[];
+  replays?: Replay[];
 }): Promise<Judgement> {
   const { stored, world, app, kept } = given;
   const problems: string[] = [];
@@ -36,15 +42,18 @@ export async function judge(given: {
   };
   check(stored.integrity() === "ok", () => `integrity_check: ${stored.integrity()}`);
   const events = await judgeEvents(stored, world, check);
-  judgeArrivals(events, app.arrivals, given.endpoints, check);
+  const deliveries: Delivery[] = [];
+  for await (const delivery of stored.deliveries()) deliveries.push(delivery);
+  const { endpoints, replays = [] } = given;
+  judgeArrivals({ events, arrivals: app.arrivals, deliveries, endpoints, replays, check });
   judgeOutcomes(app, check);
-  for await (const { id, endpoint, state, lastError } of stored.deliveries())
-    check(state === "delivered", () => `${id} to ${endpoint} ended as ${state}: ${lastError}`);
+  judgeDeliveries(deliveries, check);
   const deleted = deletedVideos(events.values());
   const files = await judgeMedia({ stored, kept, world, app, deleted, check });
   const left = listFiles(given.spoolDir);
   check(left.length === 0, () => `the spool still holds ${left.length} files: ${left.slice(0, 5).join(", ")}`);
-  return { problems, figures: { stored: events.size, files, checks } };
+  const superseded = deliveries.filter(({ state }) => state === "superseded").length;
+  return { problems, figures: { stored: events.size, superseded, files, checks } };
 }
 
 /** Nothing acknowledged is lost, nothing is there that nobody sent, bytes are bytes, sequences follow the sending. */
@@ -94,43 +103,6 @@ function judgeCopies({ serial, type, answers, cuts, resends }: Posted, copies: S
     repeats <= cuts,
     () => `event ${serial} (${type}) is said to have come ${repeats} times more, ${cuts} were cut`,
   );
-}
-
-/** At least once everywhere, and never one ahead of another of its video that was not taken yet. */
-function judgeArrivals(
-  events: Map<string, Known>,
-  arrivals: Arrival[],
-  endpoints: { id: string; events: string[] }[],
-  check: Check,
-): void {
-  for (const { id: endpoint, events: patterns } of endpoints) {
-    const wanted = new Map<string, number[]>();
-    for (const { videoId, sequence, posted, type } of events.values()) {
-      if (topicMatches(patterns, type ?? posted.type)) wanted.set(videoId, [...(wanted.get(videoId) ?? []), sequence]);
-    }
-    for (const sequences of wanted.values()) sequences.sort((a, b) => a - b);
-    const next = new Map<string, number>();
-    for (const arrival of arrivals) {
-      if (arrival.endpoint !== endpoint) continue;
-      const event = events.get(arrival.id);
-      const say = (what: string) => `${endpoint} got ${arrival.id} ${what}`;
-      check(event !== undefined, () => say("which is not stored"));
-      if (event === undefined) continue;
-      const { videoId, sequence, posted } = event;
-      check(arrival.serial === posted.serial, () => say(`with the body of event ${arrival.serial}`));
-      check(arrival.sequence === null || arrival.sequence === sequence, () => say(`as number ${arrival.sequence}`));
-      const place = wanted.get(videoId)?.indexOf(sequence) ?? -1;
-      check(place >= 0, () => say("which it did not ask for"));
-      const due = next.get(videoId) ?? 0;
-      const expected = wanted.get(videoId)?.[due];
-      check(place <= due, () => say(`number ${sequence} of ${videoId}, before ${expected} was taken`));
-      if (arrival.taken && place === due) next.set(videoId, due + 1);
-    }
-    for (const [videoId, sequences] of wanted) {
-      const missing = sequences.slice(next.get(videoId) ?? 0);
-      check(missing.length === 0, () => `${endpoint} never took number ${missing.join()} of ${videoId}`);
-    }
-  }
 }
 
 /** Whoever was sent a medium as pending was told how it ended. */

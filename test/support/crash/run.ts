@@ -15,6 +15,8 @@ import { crashConfig, ENDPOINTS, SECRET } from "./config.ts";
 import { type Judgement, judge } from "./judge.ts";
 import { type Kept, keptInBucket, keptInFolder } from "./kept.ts";
 import { startLoad } from "./load.ts";
+import { startOperator } from "./operator.ts";
+import { createSpells } from "./spells.ts";
 import { watchMedia } from "./watch.ts";
 import { createWorld, type World } from "./world.ts";
 
@@ -56,12 +58,15 @@ export async function runCrashTest(options: CrashOptions): Promise<CrashReport> 
   const kept = options.s3 ? await keptInBucket() : keptInFolder(mediaDir);
   const provider = await openProvider({ clock: systemClock(), random: seededRandom(`${options.seed} links`) });
   const world = createWorld({ random: seededRandom(`${options.seed} load`), provider, large: options.s3 ? 15 : 0 });
+  const spells = createSpells(seededRandom(`${options.seed} spells`));
   const app = await openApp({
     world,
     random: seededRandom(`${options.seed} app`),
     secret: SECRET,
     verbatim: new Set(["archive"]),
-    hasty: new Set(["hasty"]),
+    // What takes the place of an older event takes over its gate, too.
+    hasty: new Set(["hasty", "moody"]),
+    spells: new Map([["moody", spells]]),
   });
   const watch = watchMedia(mediaDir, world);
   const port = await lastingPort();
@@ -72,11 +77,22 @@ export async function runCrashTest(options: CrashOptions): Promise<CrashReport> 
   const problems: string[] = [];
   const startUps: number[] = [];
   const fates: Record<Fate, number> = { starting: 0, working: 0, uploading: 0, stopping: 0 };
+  const breaker = { opened: 0, closed: 0 };
   const onLine = (line: string) => {
+    if (line.includes('"msg":"endpoint failing')) breaker.opened++;
+    if (line.includes('"msg":"endpoint recovered')) breaker.closed++;
     if (/X-Amz-Signature|X-Amz-Security|sig=|whsec_/i.test(line))
       problems.push(`a secret is in the log: ${line.slice(0, 300)}`);
     if (/^\s+at .*:\d+:\d+\)?$/.test(line)) problems.push(`a stack trace is in the log: ${line.trim()}`);
   };
+  let isThere = false;
+  const operator = startOperator({
+    configPath,
+    endpoints: ["app", "moody"],
+    random: seededRandom(`${options.seed} operator`),
+    isThere: () => isThere,
+    arrived: () => app.arrivals.length,
+  });
   const load = startLoad({
     world,
     url: `http://127.0.0.1:${port}/webhooks/wochit`,
@@ -97,6 +113,7 @@ export async function runCrashTest(options: CrashOptions): Promise<CrashReport> 
       if (options.s3 && fate === "working" && random.float() < 0.5) fate = "uploading";
       if ((await endRound(relay, fate, { random, startUps, kept })).signal === "SIGKILL") kills++;
       fates[fate]++;
+      isThere ||= startUps.length > 0;
       if (await kept.isHalfDone()) halfDone++;
       await watch.lookAtAll();
       options.onRound?.(
@@ -105,7 +122,10 @@ export async function runCrashTest(options: CrashOptions): Promise<CrashReport> 
     }
     relay = spawnServe({ configPath, port, onLine });
     await relay.ready();
+    isThere = true;
     await load.finish(60_000);
+    await operator.stop();
+    spells.end();
     const stored = await openStored(configPath);
     drained = await stored.drained(options.drainWithin ?? 120_000);
     fetched = await fetchCopies(app, world, problems);
@@ -117,7 +137,7 @@ export async function runCrashTest(options: CrashOptions): Promise<CrashReport> 
       );
     await watch.stop();
     const spoolDir = join(folder, "data", "spool");
-    report = await judge({ stored, kept, spoolDir, world, app, endpoints: ENDPOINTS });
+    report = await judge({ stored, kept, spoolDir, world, app, endpoints: ENDPOINTS, replays: operator.replays });
     await stored.close();
     problems.push(...report.problems);
   } catch (error) {
@@ -125,6 +145,7 @@ export async function runCrashTest(options: CrashOptions): Promise<CrashReport> 
   } finally {
     if (relay && !relay.hasEnded()) await relay.kill();
     await load.abort();
+    await operator.stop();
     await watch.stop();
     await provider.close();
     await app.close();
@@ -146,6 +167,8 @@ export async function runCrashTest(options: CrashOptions): Promise<CrashReport> 
     `requests cut ${world.posted.reduce((sum, { cuts }) => sum + cuts, 0)}`,
     `stored ${report?.figures.stored ?? 0}`,
     `deliveries taken ${counts.taken} (${counts.repeated} of them duplicates), answered 5xx or 429 ${counts.failed}, reset ${counts.reset}`,
+    `away ${spells.count()} times for ${counts.away} requests, breaker opened ${breaker.opened} and closed ${breaker.closed} times`,
+    `superseded ${report?.figures.superseded ?? 0}, retried ${operator.counts.retries}, replayed ${operator.counts.replays}, refused ${operator.counts.refused}`,
     `sent with media pending ${counts.pending}, notices ${counts.notices}`,
     `copies half done after a kill ${halfDone}`,
     `copies ${report?.figures.files ?? 0}`,

@@ -12,6 +12,9 @@ import { ensureOwnFile } from "./ownership.ts";
 /** How long an operator's command waits for its turn to write; the relay itself never blocks (commit/group.ts tries again). */
 const OPERATOR_PATIENCE = 5_000;
 
+/** How long a start waits for a command's lock, in milliseconds: of one that opens or closes the database just then. */
+const START_PATIENCE = 2_000;
+
 /** A database that cannot be opened where it is is read into memory up to this size, in bytes. */
 const LARGEST_IN_MEMORY = 256 * 2 ** 20;
 
@@ -118,7 +121,7 @@ export function openDatabase(
   const path = databaseOf(dir);
   if (role === "operator") checkThere(path, `no database in ${dir}: has the relay run with this config?`);
   const db = inWords(`${path} cannot be opened`, () =>
-    role === "relay" ? openFile(path, { timeout: 0 }) : openToRead(path, isBeside),
+    role === "relay" ? openFile(path, { timeout: START_PATIENCE }) : openToRead(path, isBeside),
   );
   try {
     inWords(`${path} cannot be used`, () => prepare(db, path, role, checkpointAt));
@@ -143,6 +146,8 @@ function prepare(db: Database.Database, path: string, role: "relay" | "operator"
   // A savepoint copies each page it is the first to touch into a temporary file; in memory that costs next to nothing.
   db.pragma("temp_store = MEMORY");
   db.pragma("foreign_keys = OFF");
-  if (role === "relay") migrate(db);
-  else checkVersion(db, { isMigrated: true });
+  if (role === "relay") {
+    migrate(db);
+    db.pragma("busy_timeout = 0");
+  } else checkVersion(db, { isMigrated: true });
 }
