@@ -38,8 +38,12 @@ export function mediaRetry({ attempt, now, deadline }: { attempt: number; now: n
   return Math.round(Math.min(now + wait, Math.max(deadline, now + SHORTEST_WAIT)));
 }
 
-/** The share by which a delivery's wait varies at random, either way: deliveries that fail together spread out. */
+/**
+ * The share by which a delivery's wait varies at random, either way, and the most of it: deliveries that fail together spread
+ * out, and the default schedule covers three days all the same.
+ */
 const JITTER = 0.2;
+const MOST_JITTER = 10 * MINUTE;
 
 /** How far beyond the schedule a `Retry-After` may postpone an attempt (CONTRACT, "Answers"). */
 export const HINT_LIMIT = HOUR;
@@ -66,7 +70,7 @@ export function nextWait(
 ): Progress | null {
   const next = retry[spent];
   if (next === undefined) return null;
-  const scheduledAt = now + Math.round(next * (1 + JITTER * (2 * spread - 1)));
+  const scheduledAt = now + Math.round(next + Math.min(JITTER * next, MOST_JITTER) * (2 * spread - 1));
   return { spent: spent + 1, waited: waited + wait, wait: next, scheduledAt };
 }
 

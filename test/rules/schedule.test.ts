@@ -6,6 +6,9 @@ const NOW = Date.UTC(2026, 10, 21, 12, 0, 0);
 const SCHEDULE = [5_000, 30_000, 7_200_000];
 const HOUR = 3_600_000;
 
+/** CONTRACT, "Config". */
+const RETRY = [5, 30, 120, 600, 1_800, 3_600, 7_200, 14_400, 28_800, 43_200, 86_400, 86_400].map((s) => s * 1_000);
+
 const FRESH: Progress = { spent: 0, waited: 0, wait: 0, scheduledAt: null };
 
 /** How far a delivery has come after so many failures, each at the time that its schedule named. */
@@ -51,6 +54,14 @@ test("however long a link lived, tries are left before its deadline, and the las
       times.filter((time) => time > deadline - 600_000).length > 20,
       "more than twenty in the last ten minutes",
     );
+  }
+});
+
+test("the default schedule covers three days, however the jitter falls", () => {
+  for (const spread of [0, 0.5, 1]) {
+    const last = after(RETRY.length, { retry: RETRY, spread }).at(-1)!;
+    assert.ok(last.scheduledAt! - NOW > 72 * HOUR, `${spread}`);
+    assert.equal(nextWait(last, { retry: RETRY, now: NOW, spread }), null);
   }
 });
 

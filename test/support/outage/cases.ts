@@ -59,10 +59,10 @@ export const CASES: OutageCase[] = [
     within: 36 * MINUTE + DRAIN,
   },
   { name: "503, 72 hours", isLong: true, lasts: 72 * HOUR, during: () => ({ status: 503 }), within: SOON },
-  // Nothing shows that it is the endpoint's: it spends its schedule. A weekend is from Friday 18:00 to Monday 6:00.
+  // Nothing shows that it is the endpoint's: it spends its schedule, which covers three days.
   {
-    name: "503, a weekend, one event",
-    lasts: 60 * HOUR,
+    name: "503, 72 hours, one event",
+    lasts: 72 * HOUR,
     during: () => ({ status: 503 }),
     aloneFor: Number.POSITIVE_INFINITY,
     within: 29 * HOUR,
