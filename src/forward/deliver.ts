@@ -69,7 +69,7 @@ export function createDeliveries(parts: DeliveryParts): Queue<DeliveryJob> {
     const pending = "body" in written && answer.attempt.error === null ? written.pending : [];
     const outcome: DeliveryOutcome = { ...answer, pending, spread: ports.random.float() };
     const settled = await store.settleDelivery(bareJob(job), outcome, clock.now());
-    if (settled.breaker === "opened") lease.recall?.();
+    if (settled.breaker === "opened" || settled.paused) lease.recall?.();
     logOutcome(job, outcome, settled);
     if (settled.feeds.length > 0) parts.wake(settled.feeds);
   }

@@ -173,13 +173,13 @@ export function storeCoalescingContract(engine: string, openStore: OpenStore): v
 
   check(
     "where the gate of one of them was open, its own is",
-    async ({ post, claim, deliver, store, seqs }) => {
+    async ({ post, claim, deliver, store, clock, seqs }) => {
       await post(remove("v1"));
       const [head] = await claim();
       await post(draft("v1"));
       await post(draft("v1", { thumbnailUrl: "https://media.example/a.jpg" }));
-      const [{ state, waitsFor } = assert.fail()] = await store.deliveries({ limit: 1 });
-      assert.deepEqual([state, waitsFor?.is], ["pending", "lane"]);
+      const [{ state, waitsFor, gate } = assert.fail()] = await store.deliveries({ limit: 1 });
+      assert.deepEqual([state, waitsFor?.is, gate], ["pending", "lane", { openedAt: clock.now(), by: "settled" }]);
       await deliver(head!);
       assert.deepEqual(seqs(await claim()), ["v1#3"]);
     },

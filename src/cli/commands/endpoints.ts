@@ -45,7 +45,7 @@ const pause: Command = {
 
 const resume: Command = {
   name: "endpoints resume",
-  summary: "sends to a paused endpoint again",
+  summary: "sends to a paused endpoint again; one that is failing is asked at once",
   positionals: "ID",
   options: commonOptions,
   async run(program, args) {

@@ -242,6 +242,8 @@ export class DeliveryModel {
 
   resume(id: string): void {
     Object.assign(this.#endpoint(id), { isPaused: false, gone: null });
+    const { breaker } = this.#endpoint(id);
+    if (breaker.probeAt !== null) breaker.probeAt = Math.min(breaker.probeAt, this.now);
   }
 
   accept({ type, v, media, receivedAt, late }: Post): number {

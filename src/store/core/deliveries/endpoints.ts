@@ -5,7 +5,7 @@ import { countGone, GONE } from "../../../rules/gone.ts";
 import { LATEST_TIME } from "../../../rules/plausible-time.ts";
 import type { EndpointSettings } from "../../settings.ts";
 import { sql, type Tx } from "../tx.ts";
-import type { DeliveryRow } from "./lanes.ts";
+import { type DeliveryRow, NO_VIDEO } from "./lanes.ts";
 
 /** `gone`: the video for which it last answered 410; 0: its last answer was another one. `probing`: a delivery. */
 type EndpointRow = {
@@ -95,7 +95,8 @@ export async function judge(
   const isProbe = standing.probing === row.id;
   const { health, counted, change } = judgeHealth(standing.health, { ...answer, video, isProbe }, { now, concurrency });
   // Attempts that were under way when it was paused: their answers leave the pause as it is.
-  const isCounted = standing.pausedAt === null && answer.kind !== "none";
+  // A notice may be about no video: it is none of the two that are asked for.
+  const isCounted = standing.pausedAt === null && answer.kind !== "none" && video !== NO_VIDEO;
   const { gone, pauses } = isCounted
     ? countGone(standing.gone, video, answer.status)
     : { gone: standing.gone, pauses: false };
@@ -129,10 +130,15 @@ export async function pause(tx: Tx, endpoint: string, reason: string, now: numbe
   return true;
 }
 
-/** True: it was paused. */
+/** Ends a pause; one that is failing is probed at once. True: it was paused. */
 export async function resume(tx: Tx, endpoint: string): Promise<boolean> {
-  const { pausedAt } = await read(tx, endpoint);
+  const { pausedAt, health } = await read(tx, endpoint);
   tx.write(SET_PAUSED, [endpoint, null, null]);
+  const breaker = health?.breaker;
+  if (breaker) {
+    const dueAt = Math.min(breaker.dueAt, tx.now());
+    tx.write(SET_HEALTH, [JSON.stringify({ ...health, breaker: { ...breaker, dueAt } }), endpoint]);
+  }
   return pausedAt !== null;
 }
 

@@ -45,6 +45,9 @@ export type DeliveryRow = {
 /** Why a gate opened: media are settled, the thumbnail's or the endpoint's longest wait was over, the video was deleted. */
 export type Opener = "settled" | "thumbnail" | "maxWait" | "delete";
 
+/** Stands for the video of a notice that is about none. */
+export const NO_VIDEO = 0;
+
 export type Lane = Pick<DeliveryRow, "id" | "event" | "video" | "endpoint" | "ordered">;
 
 // The rules of a lane (one endpoint and one video; CONTRACT, "Order"): its deliveries go one after
@@ -99,6 +102,7 @@ const TAKE_DUE = sql<[number]>("UPDATE deliveries SET turn_at = due, due = NULL 
 const OPEN_GATE = sql<[number | null, number, Opener, number]>(
   "UPDATE deliveries SET state = 'pending', due = ?, gate_until = NULL, opened_at = ?, opened_by = ? WHERE id = ?",
 );
+const NOTE_OPENED = sql<[number, Opener, number]>("UPDATE deliveries SET opened_at = ?, opened_by = ? WHERE id = ?");
 const SETTLE = sql<[string, number, string | null, number, number | null, number]>(
   `UPDATE deliveries SET state = ?, settled_at = ?, due = NULL, last_error = ?, attempts = attempts + ?, superseded_by = ?,
      generation = ${LAST_TASK} WHERE id = ?`,
@@ -199,6 +203,9 @@ export function add(
   const gate_until = gate === null ? null : gateUntil;
   insertDelivery(tx, { id, endpoint, video, event, type, ordered, state, due, gate_until, replay, task, ...taken });
 }
+
+/** Its gate is open from its beginning, because one that it supersedes had been opened. */
+export const noteOpened = (tx: Tx, id: number, by: Opener, now: number) => tx.write(NOTE_OPENED, [now, by, id]);
 
 /** Gives a delivery what it takes over from one that it supersedes. */
 export function take(tx: Tx, row: DeliveryRow, taken: Taken): void {

@@ -9,6 +9,7 @@ import { isOnItsWay, type MediumRow } from "../media/rows.ts";
 import { insert, sql, type Tx } from "../tx.ts";
 import type { DeliveryRow } from "./lanes.ts";
 import * as lanes from "./lanes.ts";
+import { NO_VIDEO } from "./lanes.ts";
 
 type Reader = { endpoint: string; ordered: boolean };
 /** `waits`: 1: the last body to the endpoint said "pending"; 0: it said that there is no copy. */
@@ -18,9 +19,6 @@ const MIRRORED: NoticeType = "relay.media.mirrored";
 const FAILED: NoticeType = "relay.media.failed";
 const AT_RISK: NoticeType = "relay.media.at_risk";
 const DEAD: NoticeType = "relay.delivery.dead";
-
-/** Stands for the video of a notice that is about none. */
-const NO_VIDEO = 0;
 
 // The relay's notices (CONTRACT, "Notices"): each is an event of the relay's own in the lane of its video, stored only where an
 // endpoint asks for it. Deliveries of notices make no notices.

@@ -199,6 +199,7 @@ async function addDelivery(
   const { gateUntil, gate } = coalescing.earlierGate(own, older);
   // Those that it supersedes stand before it, until they have ended.
   lanes.add(tx, lane, { gateUntil, gate, goes: false, taken: older.taken }, now);
+  if (own.gate !== null && older.opener !== null) lanes.noteOpened(tx, lane.id, older.opener, now);
   await coalescing.supersede(tx, older.rows, lane.id, now);
   await lanes.moveOn(tx, lane, now);
 }
