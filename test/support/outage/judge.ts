@@ -71,12 +71,15 @@ export function judge(outage: OutageCase, { posts, end, app, other, db }: Seen):
     problems: [],
   };
   const { recovered, peak, longest, others, lost, dead } = report;
+  const { within, ratePerSecond } = outage;
+  // What a rate holds back takes its time, and the more of it there is the longer.
+  const latest = within + (ratePerSecond === undefined ? 0 : (report.events / ratePerSecond) * 1_000);
   const unsettled = db.prepare<[], { count: number }>(UNSETTLED).get()!.count;
   const rules: [boolean, string][] = [
     [lost > 0, `${lost} events were not delivered`],
     [dead > 0, `${dead} deliveries are dead`],
     [report.outOfOrder > 0, `${report.outOfOrder} events came after a later one of their video`],
-    [recovered === null || recovered > outage.within, `all was delivered ${recovered} ms after the trouble`],
+    [recovered === null || recovered > latest, `all was delivered ${recovered} ms after the trouble`],
     [peak > CONCURRENCY, `${peak} requests were under way at once`],
     [app.tooMany > 0, `${app.tooMany} requests were more than the breaker allows`],
     [longest > TIMEOUT, `an attempt took ${longest} ms`],
