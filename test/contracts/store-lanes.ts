@@ -184,7 +184,7 @@ export function storeLanesContract(engine: string, openStore: OpenStore): void {
       `a claim that ends among many that others of their lanes stand before now says so, and the next goes on: ${state}`,
       async ({ post, fail, claim, store, clock, seqs }) => {
         if (state === "failing") {
-          for (let n = 0; n < 10; n++) {
+          for (let n = 0; n < 11; n++) {
             await post(remove(`x${n}`));
             const [job] = await claim();
             await fail(job!, 503);
