@@ -83,7 +83,9 @@ export function createSend(
       return { status, response, error: null, failure: null, retryAfter: 0, isLast: false };
     const now = clock.now();
     const retryAfter = (parseRetryAfter(answer.headers["retry-after"], now) ?? now) - now;
-    const isLast = answer.headers[DELIVERY_HEADER] === ABORT;
+    // A proxy may have written it twice.
+    const [asked] = [answer.headers[DELIVERY_HEADER]].flat();
+    const isLast = asked?.trim().toLowerCase() === ABORT;
     return { status, response, error: `HTTP ${status}`, failure: null, retryAfter, isLast };
   }
 

@@ -169,7 +169,7 @@ export function startWorker<J extends Job>(queue: Queue<J>, store: Store, { cloc
         lacksSlot = limit <= 0;
         if (stopped || lacksSlot) break;
         const now = clock.now();
-        const { jobs, nextDue } = await queue.claim({ limit, now, leaseFor: LEASE });
+        const { jobs, nextDue, isMore = false } = await queue.claim({ limit, now, leaseFor: LEASE });
         // Nothing more is begun.
         if (stopped) {
           await Promise.all(jobs.map(giveBack));
@@ -179,7 +179,7 @@ export function startWorker<J extends Job>(queue: Queue<J>, store: Store, { cloc
         const isDue = nextDue !== null && nextDue <= now;
         lacksSlot = slots <= 0;
         isQuiet = !isDue;
-        if (jobs.length > 0 && slots > 0 && isDue) lookAgain = true;
+        if ((jobs.length > 0 || isMore) && slots > 0 && isDue) lookAgain = true;
         else if (slots > 0 && nextDue !== null)
           setTimer(isDue ? CLAIM_AGAIN : Math.max(nextDue - clock.now(), SHORTEST_WAIT));
       } while (lookAgain);

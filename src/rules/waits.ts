@@ -19,6 +19,8 @@ export type Facts = {
   inFlight: number;
   /** How many may be in flight. */
   slots: number;
+  /** It has a rate: what is due waits for its turn. */
+  isPaced: boolean;
 };
 
 /** What a delivery waits for: the first that holds. Null: it is sent now, or runs. */
@@ -31,7 +33,7 @@ export function waitsFor(facts: Facts, now: number): WaitsFor | null {
   if (ahead !== null) return { is: "lane", until: null, of: ahead };
   if (gateUntil !== null && gateUntil > now) return { is: "gate", until: gateUntil, of: facts.event };
   if (due !== null && due > now) return { is: "retry", until: due, of: null };
-  if (facts.inFlight >= facts.slots) return { is: "slot", until: null, of: null };
+  if (facts.isPaced || facts.inFlight >= facts.slots) return { is: "slot", until: null, of: null };
   return null;
 }
 
@@ -54,6 +56,6 @@ export function describeWait({ is, until, of }: WaitsFor, when: (time: number) =
     case "retry":
       return `the next attempt is at ${at}`;
     case "slot":
-      return "its endpoint has as many requests in flight as it may";
+      return "its endpoint has as many requests in flight, or a second, as it may";
   }
 }

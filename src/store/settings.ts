@@ -6,6 +6,8 @@ export type EndpointSettings = EndpointChoice & {
   coalesce: string[];
   paused: boolean;
   concurrency: number;
+  /** Null: it has none. */
+  ratePerSecond: number | null;
   retry: number[];
   laneHold: number;
 };
@@ -40,8 +42,21 @@ export function settingsOf({
 }): StoreSettings {
   return {
     endpoints: endpoints.map(({ id, events, filter, order, send, maxWait, coalesce, paused, ...rest }) => {
-      const { concurrency, retry, laneHold } = rest;
-      return { id, events, filter, order, send, maxWait, coalesce, paused, concurrency, retry, laneHold };
+      const { concurrency, ratePerSecond, retry, laneHold } = rest;
+      return {
+        id,
+        events,
+        filter,
+        order,
+        send,
+        maxWait,
+        coalesce,
+        paused,
+        concurrency,
+        ratePerSecond,
+        retry,
+        laneHold,
+      };
     }),
     mirror: { enabled, onDelete, deleteAfter, linkLifetime },
     keepRefused,

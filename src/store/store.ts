@@ -65,8 +65,11 @@ export type Refusal = {
 /** Which jobs a worker wants: `limit` of them, each leased for `leaseFor` milliseconds. A limit of 0 asks only when the next is due. */
 export type ClaimWish = { now: number; limit: number; leaseFor: number };
 
-/** `nextDue`: when a claim may next give something; null: never, as far as is known now. */
-export type Claimed<J extends Job> = { jobs: J[]; nextDue: number | null };
+/**
+ * `nextDue`: when a claim may next give something; null: never, as far as is known now. `isMore`: it ended before it had looked
+ * at all that is due; the next one goes on from there.
+ */
+export type Claimed<J extends Job> = { jobs: J[]; nextDue: number | null; isMore?: true };
 
 /** Lists are newest first; `before` is the id of the last row seen. Times bound the row's own time, `until` excluded. */
 export type Page = { limit: number; before?: string; since?: number; until?: number };

@@ -281,6 +281,16 @@ export function storeBreakerContract(engine: string, openStore: OpenStore): void
   );
 
   check(
+    "what waits for its endpoint's rate waits for a slot",
+    async ({ post, store }) => {
+      const { id } = await post(remove("v1"));
+      const [{ waitsFor } = assert.fail()] = await store.deliveries({ limit: 1, eventId: id });
+      assert.deepEqual(waitsFor, { is: "slot", until: null, of: null });
+    },
+    plain({ ratePerSecond: 4 }),
+  );
+
+  check(
     "what has taken over from one that failed is probed in its place",
     async (at) => {
       const { post, claim, fail, store, clock, seqs } = at;

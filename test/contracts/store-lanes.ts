@@ -178,6 +178,39 @@ export function storeLanesContract(engine: string, openStore: OpenStore): void {
     },
     plain(),
   );
+
+  for (const state of ["active", "failing"]) {
+    check(
+      `a claim that ends among many that others of their lanes stand before now says so, and the next goes on: ${state}`,
+      async ({ post, fail, claim, store, clock, seqs }) => {
+        if (state === "failing") {
+          for (let n = 0; n < 11; n++) {
+            await post(remove(`x${n}`));
+            const [job] = await claim();
+            await fail(job!, 503);
+          }
+        }
+        const firsts: string[] = [];
+        for (let n = 0; n < 150; n++) {
+          const { id } = await post(remove(`v${n}`));
+          await post(draft(`v${n}`));
+          const [first] = await store.deliveries({ eventId: id, limit: 1 });
+          firsts.push(first!.id);
+          await store.cancelDelivery(first!.id, clock.now());
+        }
+        await clock.advance(5 * 60_000);
+        for (const id of firsts) await store.retryDelivery(id, clock.now());
+        const ask = () => store.claimDeliveries({ endpoint: "cms", limit: 1, now: clock.now(), leaseFor: LEASE });
+        const { jobs, nextDue, isMore } = await ask();
+        assert.deepEqual([jobs, isMore], [[], true]);
+        assert.ok(nextDue! <= clock.now());
+        const next = await ask();
+        assert.equal(next.isMore, undefined);
+        assert.deepEqual(seqs(next.jobs), ["v0#1"]);
+      },
+      plain({ retry: Array(20).fill("1h") }),
+    );
+  }
 }
 
 /** Two events of a video, of which the first is being delivered. */

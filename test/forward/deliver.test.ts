@@ -1,5 +1,11 @@
 import assert from "node:assert/strict";
-import { createServer, type IncomingHttpHeaders, type IncomingMessage, type ServerResponse } from "node:http";
+import {
+  createServer,
+  type IncomingHttpHeaders,
+  type IncomingMessage,
+  type OutgoingHttpHeaders,
+  type ServerResponse,
+} from "node:http";
 import test from "node:test";
 import { Webhook } from "standardwebhooks";
 import { Webhook as SvixWebhook } from "svix";
@@ -33,7 +39,7 @@ type Line = { level: string; fact: string } & Record<string, unknown>;
 
 const ok: Answer = (_, response) => response.end("thanks");
 const status =
-  (code: number, headers: Record<string, string> = {}): Answer =>
+  (code: number, headers: OutgoingHttpHeaders = {}): Answer =>
   (_, response) =>
     response.writeHead(code, headers).end("no thanks");
 
@@ -345,9 +351,11 @@ test("Retry-After is read on any failure, as seconds or as a date, and is nothin
 });
 
 test("an answer that asks for no further attempt says so, but not on a success", async (t) => {
-  const isLast = async (code: number, headers: Record<string, string>) =>
+  const isLast = async (code: number, headers: OutgoingHttpHeaders) =>
     (await (await setUp(t, status(code, headers))).settle()).isLast;
   for (const code of [307, 400, 500]) assert.equal(await isLast(code, { "Webhook-Delivery": "abort-message" }), true);
+  for (const value of ["Abort-Message", ["abort-message", "abort-message"]])
+    assert.equal(await isLast(503, { "webhook-delivery": value }), true, `${value}`);
   assert.equal(await isLast(200, { "webhook-delivery": "abort-message" }), false);
   assert.equal(await isLast(500, { "webhook-delivery": "abort" }), false);
 });

@@ -25,7 +25,6 @@ function bench(concurrency = 2, more: Partial<Queue<Job>> = {}, renew?: Store["r
   const queue: Queue<Job> = {
     name: "upload",
     concurrency,
-    ...more,
     async claim({ limit, now }) {
       claims.push(limit);
       const ready = due.filter(({ at }) => at <= now).slice(0, limit);
@@ -39,6 +38,7 @@ function bench(concurrency = 2, more: Partial<Queue<Job>> = {}, renew?: Store["r
         running.set(job.id, { end, fail, lease });
         lease.signal.addEventListener("abort", () => end());
       }).finally(() => running.delete(job.id)),
+    ...more,
   };
   const worker = startWorker(queue, store, ports);
   const add = (...ids: string[]) => due.push(...ids.map((id) => ({ id, at: clock.now() })));
@@ -299,4 +299,17 @@ test("quick jobs are claimed ahead of their slots, begin at once when one is fre
   await clock.advance(0);
   await stopped;
   assert.ok(renewals.includes("d"), "what has not begun is given back");
+});
+
+test("a claim that did not look at all that is due is made again at once", async () => {
+  let looks = 0;
+  const { clock, ids } = bench(1, {
+    async claim({ now }) {
+      looks++;
+      if (looks < 3) return { jobs: [], nextDue: now, isMore: true };
+      return { jobs: looks === 3 ? [{ id: "a", claim: "1" } as Job] : [], nextDue: null };
+    },
+  });
+  await clock.advance(0);
+  assert.equal(ids(), "a");
 });

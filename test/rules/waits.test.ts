@@ -18,6 +18,7 @@ const FREE: Facts = {
   due: NOW,
   inFlight: 0,
   slots: 8,
+  isPaced: false,
 };
 
 /** Everything that a delivery may wait for, the first that holds first. */
@@ -30,7 +31,8 @@ const WAITS: [Partial<Facts>, ReturnType<typeof waitsFor>, RegExp][] = [
   [{ ahead: "dlv_1" }, { is: "lane", until: null, of: "dlv_1" }, /^dlv_1 of the same video goes first$/],
   [{ gateUntil: LATER }, { is: "gate", until: LATER, of: "evt_1" }, /media .* are not settled.*at most until 17:40$/],
   [{ due: LATER }, { is: "retry", until: LATER, of: null }, /^the next attempt is at 17:40$/],
-  [{ inFlight: 8 }, { is: "slot", until: null, of: null }, /as many requests in flight as it may$/],
+  [{ inFlight: 8 }, { is: "slot", until: null, of: null }, /as many requests in flight, or a second, as it may$/],
+  [{ isPaced: true }, { is: "slot", until: null, of: null }, /as many requests in flight, or a second, as it may$/],
 ];
 
 test("a delivery waits for the first of what holds it, and says so in words", () => {

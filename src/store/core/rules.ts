@@ -172,7 +172,7 @@ function accepting(received: Received, settings: StoreSettings): Job<Accepted> {
 /** A claim makes a transaction only where something is due. */
 function claiming<Wish extends ClaimWish, J extends ClaimedJob>(
   nextDue: (tx: Tx, wish: Wish) => Promise<number | null>,
-  claim: (tx: Tx, wish: Wish) => Promise<J[]>,
+  claim: (tx: Tx, wish: Wish) => Promise<J[] | { jobs: J[]; isMore: true }>,
 ): Work<[Wish], Claimed<J>> {
   return {
     answer: (wish) =>
@@ -182,9 +182,10 @@ function claiming<Wish extends ClaimWish, J extends ClaimedJob>(
       }),
     run: (wish) =>
       job(async (tx) => {
-        const jobs = await claim(tx, wish);
+        const found = await claim(tx, wish);
+        const { jobs, ...more } = Array.isArray(found) ? { jobs: found } : found;
         // There may be more where the limit was reached.
-        return { jobs, nextDue: jobs.length < wish.limit ? await nextDue(tx, wish) : wish.now };
+        return { jobs, nextDue: jobs.length < wish.limit ? await nextDue(tx, wish) : wish.now, ...more };
       }),
   };
 }

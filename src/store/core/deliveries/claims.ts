@@ -11,7 +11,10 @@ import * as gates from "./gates.ts";
 import * as lanes from "./lanes.ts";
 import { type DeliveryRow, isUnderWay } from "./lanes.ts";
 
-/** A claim looks this often for jobs among gates whose time has come, so that none takes long. */
+/**
+ * A claim looks this often for jobs among gates whose time has come, and among what others of its lane stand before now, so
+ * that none takes long.
+ */
 const MAX_LOOKS = 100;
 
 /** Among how many that have failed a probe is looked for. */
@@ -89,7 +92,10 @@ async function room(
   return Math.max(0, Math.min(wished, health.ramp - count));
 }
 
-export async function claim(tx: Tx, wish: ClaimWish & { endpoint: string }): Promise<DeliveryJob[]> {
+/** What a claim found. `isMore`: the next one goes on where it ended. */
+type Found = DeliveryJob[] | { jobs: DeliveryJob[]; isMore: true };
+
+export async function claim(tx: Tx, wish: ClaimWish & { endpoint: string }): Promise<Found> {
   const { endpoint, now } = wish;
   const standing = await endpoints.read(tx, endpoint);
   if (endpoints.isPaused(standing)) return [];
@@ -97,7 +103,8 @@ export async function claim(tx: Tx, wish: ClaimWish & { endpoint: string }): Pro
   const limit = await room(tx, standing, wish);
   const isErasing = await erasures.isAny(tx);
   const jobs: DeliveryJob[] = [];
-  for (let looks = 0; jobs.length < limit && looks < MAX_LOOKS; looks++) {
+  for (let looks = 0; jobs.length < limit; looks++) {
+    if (looks === MAX_LOOKS) return { jobs, isMore: true };
     const rows = await tx.all(DUE, [endpoint, now, limit - jobs.length]);
     if (rows.length === 0) break;
     for (const row of rows) {
@@ -125,16 +132,13 @@ async function mayGo(tx: Tx, row: DeliveryRow, isErasing: boolean, now: number):
  * While its breaker is open an endpoint gets one attempt at a time, when the breaker says so: of the head whose last attempt
  * is longest ago.
  */
-async function probe(
-  tx: Tx,
-  { health, probing }: Standing,
-  wish: ClaimWish & { endpoint: string },
-): Promise<DeliveryJob[]> {
+async function probe(tx: Tx, { health, probing }: Standing, wish: ClaimWish & { endpoint: string }): Promise<Found> {
   const { endpoint, now, limit, leaseFor } = wish;
   if (limit === 0 || health!.breaker!.dueAt > now || (await isProbing(tx, probing, now))) return [];
   for (const row of await tx.all(LAPSED, [endpoint, now])) await lanes.free(tx, row, now);
   const isErasing = await erasures.isAny(tx);
-  for (let looks = 0; looks < MAX_LOOKS; looks++) {
+  for (let looks = 0; ; looks++) {
+    if (looks === MAX_LOOKS) return { jobs: [], isMore: true };
     const [row] = await tx.all(UNTRIED, [endpoint, now, 1]);
     if (row === undefined) break;
     if (await mayGo(tx, row, isErasing, now)) return [await begin(row)];

@@ -144,6 +144,7 @@ async function explain(tx: Tx, row: Shown, held: Held): Promise<Delivery["waitsF
       due: row.state === "pending" ? (row.due ?? row.turn_at) : null,
       inFlight,
       slots: Math.min(choice?.concurrency ?? 1, health?.ramp ?? Number.POSITIVE_INFINITY),
+      isPaced: choice !== null && choice.ratePerSecond !== null,
     },
     tx.now(),
   );
