@@ -113,6 +113,14 @@ export async function resumeEndpoint(target: Target): Promise<EndpointJson> {
   return find(target);
 }
 
+/**
+ * A filter names an endpoint of the config, or one that has left it and holds deliveries; RelayError("not_found") names the
+ * nearest known one.
+ */
+export async function checkEndpoint(from: Omit<Target, "id">, id: string): Promise<void> {
+  if (!from.config.endpoints.some((endpoint) => endpoint.id === id)) await find({ ...from, id });
+}
+
 async function find({ store, config, id }: Target): Promise<EndpointJson> {
   const all = await listEndpoints(store, config);
   const found = all.find((endpoint) => endpoint.id === id);

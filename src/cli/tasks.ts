@@ -1,3 +1,4 @@
+import { checkEndpoint } from "../actions/endpoints.ts";
 import { formatCount, shortTime } from "../actions/format.ts";
 import { isoTime } from "../actions/json.ts";
 import type { Filters, FilterValues, Sources } from "../actions/list.ts";
@@ -73,7 +74,11 @@ async function doToMany<Of extends Filters>(program: Program, args: Args, verb: 
   const filter = { ...readFilters(args, verb.filters), ...readRange(args, program.ports) };
   const wish: TaskWish = { verb: verb.verb, ...verb.wish(filter, args) };
   const rate = (verb.options !== undefined && "rate" in verb.options ? args.rate("rate") : undefined) ?? null;
-  const { store } = await openSources(program);
+  const sources = await openSources(program);
+  const { store } = sources;
+  const { endpoint } = wish.filter;
+  // A replay goes to endpoints of the config only: the store says so.
+  if (endpoint !== undefined && wish.verb !== "replay") await checkEndpoint(sources, endpoint);
   const matching = await countMatching(store, wish);
   if (args.flag("dry-run") || matching.count === 0) {
     const nothing = args.flag("dry-run") ? "would be " : "";

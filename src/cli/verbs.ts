@@ -1,3 +1,4 @@
+import { checkEndpoint } from "../actions/endpoints.ts";
 import type { Filters, List, Selection, Sources } from "../actions/list.ts";
 import { RelayError } from "../errors.ts";
 import type { Command } from "./command.ts";
@@ -25,7 +26,10 @@ export function listCommand<Of extends Filters, Row>(
     options: { ...filterOptions(filters), ...listOptions },
     async run(program, args) {
       const query = { ...readPage(args, program.ports), ...readFilters(args, filters) };
-      await printList(program, args, rows(await openSources(program), query), columns);
+      const sources = await openSources(program);
+      const { endpoint } = query as { endpoint?: string };
+      if (endpoint !== undefined) await checkEndpoint(sources, endpoint);
+      await printList(program, args, rows(sources, query), columns);
     },
   };
 }

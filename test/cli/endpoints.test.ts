@@ -28,6 +28,12 @@ test("endpoints test sends a signed message, also to one that is paused, and sho
     const [listed] = await callJson(["endpoints", "list", ...config]);
     assert.equal(listed.state, "paused", "a test changes nothing");
 
+    for (const verb of ["list", "retry", "cancel"]) {
+      const far = await callCli(["deliveries", verb, "--endpoint", `${endpoint!.id}x`, ...config]);
+      assert.deepEqual([far.code, far.stdout], [1, ""]);
+      assert.match(far.stderr, new RegExp(`no endpoint .*did you mean "${endpoint!.id}"`));
+    }
+
     const wrong = await callCli(["endpoints", "test", `${endpoint!.id}x`, ...config]);
     assert.deepEqual([wrong.code, wrong.stdout], [1, ""]);
     assert.match(wrong.stderr, new RegExp(`no endpoint .*did you mean "${endpoint!.id}"`));
