@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { type TestContext, test } from "node:test";
 import Database from "better-sqlite3";
 import { RelayError } from "../../../src/errors.ts";
+import { systemClock } from "../../../src/platform/runtime.ts";
 import { openStore } from "../../../src/store/open.ts";
 import { ownBytes, packError, unpackError } from "../../../src/store/thread/messages.ts";
 import { type OpenStore, storeContract } from "../../contracts/store.ts";
@@ -28,7 +29,11 @@ import { type ServeProcess, spawnServe } from "../../support/serve-process.ts";
 import { waitFor } from "../../support/wait.ts";
 import { isWhole } from "../../support/whole.ts";
 
-const openOnThread: OpenStore = (config, ports) => openStore(config, ports, { role: "relay", onThread: true });
+/** Its timers watch a disk, and are the machine's: a test whose clock passes weeks would be years of looks at it. */
+const openOnThread: OpenStore = (config, { clock, ...ports }) => {
+  const { after } = systemClock();
+  return openStore(config, { ...ports, clock: { ...clock, after } }, { role: "relay", onThread: true });
+};
 
 // A thread for each sentence takes a tenth of a second: the short form has the sentences about order and intake.
 const contracts = isWhole
