@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
@@ -83,7 +83,12 @@ export async function startS3Server(
     },
     stopGateway: () => stopGateway(dir),
     startGateway: () => startGateway(dir, ports.gateway),
-    hang: (hangs) => void process.kill(gatewayPid(dir), hangs ? "SIGSTOP" : "SIGCONT"),
+    hang(hangs) {
+      const pid = gatewayPid(dir);
+      process.kill(pid, hangs ? "SIGSTOP" : "SIGCONT");
+      // The signal stops all threads only once one of them has taken it: until then the others go on.
+      while (hangs && !isStopped(pid)) {}
+    },
     stop() {
       client.destroy();
       stopCeph(dir);
@@ -92,6 +97,17 @@ export async function startS3Server(
   };
   t?.after(() => server.stop());
   return server;
+}
+
+/** Whether all threads of a process are stopped (proc(5)), or it is gone. */
+function isStopped(pid: number): boolean {
+  try {
+    return readdirSync(`/proc/${pid}/task`).every((thread) =>
+      /\) [TtZX] /.test(readFileSync(`/proc/${pid}/task/${thread}/stat`, "utf8")),
+    );
+  } catch {
+    return !existsSync(`/proc/${pid}`);
+  }
 }
 
 /**
