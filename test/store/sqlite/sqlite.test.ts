@@ -9,36 +9,14 @@ import { settingsOf } from "../../../src/store/settings.ts";
 import { openSqliteStore } from "../../../src/store/sqlite/open.ts";
 import { migrations } from "../../../src/store/sqlite/schema/migrations.ts";
 import type { Store } from "../../../src/store/store.ts";
-import { storeContract } from "../../contracts/store.ts";
-import { storeBreakerContract } from "../../contracts/store-breaker.ts";
-import { storeChoiceContract } from "../../contracts/store-choice.ts";
-import { storeCoalescingContract } from "../../contracts/store-coalescing.ts";
-import { storeCopiesContract } from "../../contracts/store-copies.ts";
-import { storeIdsContract } from "../../contracts/store-ids.ts";
-import { storeIntakeContract } from "../../contracts/store-intake.ts";
-import { storeLanesContract } from "../../contracts/store-lanes.ts";
-import { storeMediaContract } from "../../contracts/store-media.ts";
-import { storeNoticesContract } from "../../contracts/store-notices.ts";
-import { storeTasksContract } from "../../contracts/store-tasks.ts";
+import { storeContracts } from "../../contracts/every-store.ts";
 import { configIn, freshConfigIn } from "../../support/config.ts";
 import { damageTable } from "../../support/damage.ts";
 import { tempFolder } from "../../support/folder.ts";
 import { testClock, testPorts } from "../../support/ports.ts";
 
-const CONTRACTS = [
-  storeContract,
-  storeBreakerContract,
-  storeChoiceContract,
-  storeCoalescingContract,
-  storeCopiesContract,
-  storeIdsContract,
-  storeIntakeContract,
-  storeLanesContract,
-  storeMediaContract,
-  storeNoticesContract,
-  storeTasksContract,
-];
-for (const contract of CONTRACTS) contract("sqlite", (config, ports) => openStore(config, ports, { role: "relay" }));
+for (const contract of storeContracts)
+  contract("sqlite", (config, ports) => openStore(config, ports, { role: "relay" }));
 
 function post(store: Store, _config: ReturnType<typeof configIn>, videoId: string, now: number) {
   const body = Buffer.from(JSON.stringify({ type: "video.delete", wochitVideoId: videoId }));

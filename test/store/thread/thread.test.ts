@@ -7,17 +7,10 @@ import { RelayError } from "../../../src/errors.ts";
 import { systemClock } from "../../../src/platform/runtime.ts";
 import { openStore } from "../../../src/store/open.ts";
 import { ownBytes, packError, unpackError } from "../../../src/store/thread/messages.ts";
-import { type OpenStore, storeContract } from "../../contracts/store.ts";
-import { storeBreakerContract } from "../../contracts/store-breaker.ts";
-import { storeChoiceContract } from "../../contracts/store-choice.ts";
-import { storeCoalescingContract } from "../../contracts/store-coalescing.ts";
-import { storeCopiesContract } from "../../contracts/store-copies.ts";
-import { storeIdsContract } from "../../contracts/store-ids.ts";
+import { storeContracts } from "../../contracts/every-store.ts";
+import type { OpenStore } from "../../contracts/store.ts";
 import { storeIntakeContract } from "../../contracts/store-intake.ts";
 import { storeLanesContract } from "../../contracts/store-lanes.ts";
-import { storeMediaContract } from "../../contracts/store-media.ts";
-import { storeNoticesContract } from "../../contracts/store-notices.ts";
-import { storeTasksContract } from "../../contracts/store-tasks.ts";
 import { configIn } from "../../support/config.ts";
 import { damageTable } from "../../support/damage.ts";
 import { noRecorder, recordDisk } from "../../support/disk/recorder.ts";
@@ -36,21 +29,7 @@ const openOnThread: OpenStore = (config, { clock, ...ports }) => {
 };
 
 // A thread for each sentence takes a tenth of a second: the short form has the sentences about order and intake.
-const contracts = isWhole
-  ? [
-      storeContract,
-      storeBreakerContract,
-      storeChoiceContract,
-      storeCoalescingContract,
-      storeCopiesContract,
-      storeIdsContract,
-      storeIntakeContract,
-      storeLanesContract,
-      storeMediaContract,
-      storeNoticesContract,
-      storeTasksContract,
-    ]
-  : [storeIntakeContract, storeLanesContract, storeTasksContract];
+const contracts = isWhole ? storeContracts : [storeIntakeContract, storeLanesContract];
 for (const contract of contracts) contract("sqlite on a thread", openOnThread);
 
 async function openHere(t: TestContext, onLost?: () => void) {

@@ -1,0 +1,26 @@
+import { storeContract } from "./store.ts";
+import { storeBreakerContract } from "./store-breaker.ts";
+import { storeChoiceContract } from "./store-choice.ts";
+import { storeCoalescingContract } from "./store-coalescing.ts";
+import { storeCopiesContract } from "./store-copies.ts";
+import { storeIdsContract } from "./store-ids.ts";
+import { storeIntakeContract } from "./store-intake.ts";
+import { storeLanesContract } from "./store-lanes.ts";
+import { storeMediaContract } from "./store-media.ts";
+import { storeNoticesContract } from "./store-notices.ts";
+import { storeTasksContract } from "./store-tasks.ts";
+
+/** What every store engine must do, in all its parts: each engine runs all of them. */
+export const storeContracts = [
+  storeContract,
+  storeBreakerContract,
+  storeChoiceContract,
+  storeCoalescingContract,
+  storeCopiesContract,
+  storeIdsContract,
+  storeIntakeContract,
+  storeLanesContract,
+  storeMediaContract,
+  storeNoticesContract,
+  storeTasksContract,
+];
