@@ -1,4 +1,4 @@
-import { readPlainFile } from "../platform/files/plain-file.ts";
+import { readPlainText } from "../platform/files/plain-file.ts";
 import { type Fault, scanJson } from "./json-scan.ts";
 import type { Problems } from "./problems.ts";
 import { reasonOf } from "./secrets.ts";
@@ -10,11 +10,13 @@ import { reasonOf } from "./secrets.ts";
 export function readJson(path: string, problems: Problems): unknown {
   let text: string;
   try {
-    text = readPlainFile(path)
-      .toString("utf8")
-      .replace(/^\uFEFF/, "");
+    text = readPlainText(path);
   } catch (error) {
     problems.add([], `cannot be read: ${reasonOf(error)}`);
+    return undefined;
+  }
+  if (text.trim() === "") {
+    problems.add([], 'is empty: "wochit-relay init" makes a first config; {} takes the defaults');
     return undefined;
   }
   const { fault, repeated } = scanJson(text);

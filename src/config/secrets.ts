@@ -2,7 +2,7 @@ import { accessSync, constants } from "node:fs";
 import { dirname, resolve, sep } from "node:path";
 import { errorLine, RelayError } from "../errors.ts";
 import type { SecretInput } from "../option-values.ts";
-import { readPlainFile } from "../platform/files/plain-file.ts";
+import { readPlainText } from "../platform/files/plain-file.ts";
 
 /**
  * The config is checked outside of the service. systemd shows a service's credentials only to it and to root, in this
@@ -21,9 +21,9 @@ export type Surroundings = {
 };
 
 /**
- * The value of a secret: itself, an environment variable, a file without its last line break, or a systemd credential
- * (systemd.io/CREDENTIALS); null for a credential that only the service can read. RelayError("config") names what is
- * missing, and never quotes a value.
+ * The value of a secret: itself, or what an environment variable, a file or a systemd credential (systemd.io/CREDENTIALS)
+ * holds, without its last line break; null for a credential that only the service can read. RelayError("config") names what
+ * is missing, and never quotes a value.
  */
 export function readSecret(secret: SecretInput, { env, folder, outside }: Surroundings): string | null {
   if (typeof secret === "string") return secret;
@@ -31,7 +31,7 @@ export function readSecret(secret: SecretInput, { env, folder, outside }: Surrou
     const what = `the environment variable ${secret.env}`;
     const value = env[secret.env];
     if (value === undefined) throw new RelayError("config", `${what} is not set`);
-    return nonEmpty(value, what);
+    return nonEmpty(withoutLineBreak(value), what);
   }
   if ("file" in secret) {
     const file = resolve(folder, secret.file);
@@ -84,12 +84,15 @@ function isReadable(path: string): boolean {
 
 function readLine(file: string): string {
   try {
-    return readPlainFile(file)
-      .toString("utf8")
-      .replace(/\r?\n$/, "");
+    return withoutLineBreak(readPlainText(file));
   } catch (error) {
     throw new RelayError("config", `cannot read ${file}: ${reasonOf(error)}`);
   }
+}
+
+/** `echo` and editors end a text with one. */
+function withoutLineBreak(text: string): string {
+  return text.replace(/\r?\n$/, "");
 }
 
 function nonEmpty(value: string, what: string): string {

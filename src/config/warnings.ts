@@ -1,4 +1,7 @@
+import { isIP } from "node:net";
 import type { InferOutput } from "valibot";
+import { looksLikeNetwork, parseNetworks, refusalOf } from "../platform/net/addresses.ts";
+import { isPublicHost } from "../platform/net/public-host.ts";
 import { nearest } from "../rules/nearest.ts";
 import { includes, nameOf, takesOut, topicMatches } from "../rules/topics.ts";
 import { typeOf } from "../targets/table.ts";
@@ -36,7 +39,30 @@ export function warnAbout(raw: object, parsed: InferOutput<typeof configSchema>)
     if (tls !== null && new URL(url).protocol === "http:") {
       warnings.push(`endpoints[${at}].tls: has no effect: endpoints[${at}].url begins with http://`);
     }
+    warnings.push(...warnAboutUrl(endpoint, `endpoints[${at}].url`));
     warnings.push(...warnAboutChoice(endpoint, `endpoints[${at}]`));
+  }
+  return warnings;
+}
+
+type Addressed = Pick<InferOutput<typeof configSchema>["endpoints"][number], "url" | "allowPrivateAddresses">;
+
+/** An address that nothing is sent to, and what others can read on the way or in the file. No lookup is made. */
+function warnAboutUrl({ url: given, allowPrivateAddresses: allowed }: Addressed, place: string): string[] {
+  const url = new URL(given);
+  const warnings: string[] = [];
+  const host = url.hostname.replace(/^\[|\]$/g, "");
+  const networks = typeof allowed === "boolean" ? allowed : parseNetworks(allowed.filter(looksLikeNetwork));
+  const refusal = isIP(host) === 0 ? null : refusalOf(host, networks);
+  if (refusal !== null) warnings.push(`${place}: nothing is sent to ${host}: it is ${refusal}`);
+  if (url.protocol === "http:" && isPublicHost(host)) {
+    warnings.push(
+      `${place}: http:// to a public host: events, and links to media, can be read on the way: use https://`,
+    );
+  }
+  if (url.username !== "" || url.password !== "") {
+    const header = '"headers": {"authorization": {"file": "…"}}';
+    warnings.push(`${place}: a user name and a password stand in it in plain text; ${header} reads them from a file`);
   }
   return warnings;
 }

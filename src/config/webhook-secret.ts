@@ -10,6 +10,9 @@ const HMAC = "whsec_";
 const PRIVATE = "whsk_";
 const PUBLIC = "whpk_";
 
+/** What `secret generate --ed25519` prints: the secret, and the public key on a line of its own. */
+const PAIR = /^(\S+)\r?\n(whpk_\S+)$/;
+
 /** The lengths of an HMAC key that the specification allows, and of one that is made here. Bytes. */
 const SHORTEST = 24;
 const LONGEST = 64;
@@ -31,6 +34,10 @@ export type VerifyingKey = { kind: "hmac"; bytes: Uint8Array } | { kind: "ed2551
  * its own. RelayError("config") for anything else; the message never holds the secret. As strict as the receivers' libraries.
  */
 export function decodeSecret(text: string): SigningKey {
+  const isPair = text.startsWith(PRIVATE) && PAIR.test(text);
+  if (!isPair && /\s/.test(text)) {
+    throw new RelayError("config", `has a space or a line break in it, or before or after it: it is one word; ${HINT}`);
+  }
   if (text.startsWith(HMAC)) return decodeHmac(text);
   if (text.startsWith(PRIVATE)) return decodePrivate(text);
   if (text.startsWith(PUBLIC)) {
@@ -64,7 +71,7 @@ function decodeHmac(text: string): SigningKey {
 }
 
 function decodePrivate(text: string): SigningKey {
-  const [, secret = text, printed] = /^(\S+)\r?\n(whpk_\S+)$/.exec(text) ?? [];
+  const [, secret = text, printed] = PAIR.exec(text) ?? [];
   const bytes = decode(secret, PRIVATE);
   if (bytes.length !== SEED_LENGTH && bytes.length !== SEED_LENGTH + PUBLIC_KEY_LENGTH) {
     const wanted = `${SEED_LENGTH} bytes (a seed) or ${SEED_LENGTH + PUBLIC_KEY_LENGTH} (seed and public key)`;

@@ -71,3 +71,9 @@ test("numbers and lists that only look right", () => {
   assert.match(problemsOf({ endpoints: [endpoint({ headers: [] })] })[0]!, /must be an object, not a list/);
   assert.match(problemsOf({ receive: { path: "/a/../b" } })[0]!, /^receive\.path/);
 });
+
+test("each address of a list that is wrong is named, an empty one too", () => {
+  const problems = problemsOf({ receive: { allowFrom: ["54.81.68.237/40", "wochit.com", "192.0.2.1", ""] } });
+  const places = problems.map((line) => line.split(": ")[0]);
+  assert.deepEqual(places, ["receive.allowFrom[0]", "receive.allowFrom[1]", "receive.allowFrom[3]"]);
+});

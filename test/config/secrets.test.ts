@@ -14,13 +14,20 @@ test("a secret is itself, a variable, a file without its line break, or a system
   mkdirSync(credentials);
   writeFileSync(join(credentials, "cms"), SECRET);
   writeFileSync(join(folder, "secret.txt"), `${SECRET}\n`);
-  const env = { APP: SECRET, CREDENTIALS_DIRECTORY: credentials };
+  // As a Windows editor saves it.
+  writeFileSync(join(folder, "marked.txt"), `\uFEFF${SECRET}\r\n`);
+  const env = { APP: SECRET, LINE: `${SECRET}\n`, CREDENTIALS_DIRECTORY: credentials };
+  const odd = [{ env: "LINE" }, { file: "marked.txt" }];
   const { endpoints } = load(
-    { endpoints: [endpoint({ secret: [SECRET, { env: "APP" }, { file: "secret.txt" }, { credential: "cms" }] })] },
+    {
+      endpoints: [
+        endpoint({ secret: [SECRET, { env: "APP" }, { file: "secret.txt" }, { credential: "cms" }, ...odd] }),
+      ],
+    },
     env,
   );
   const key = { kind: "hmac", bytes: new Uint8Array(Buffer.from(SECRET.slice(6), "base64")) };
-  assert.deepEqual(endpoints[0]?.keys, [key, key, key, key]);
+  assert.deepEqual(endpoints[0]?.keys, [key, key, key, key, key, key]);
 });
 
 test("secrets of both kinds stand side by side, and a file may hold both lines of an ed25519 pair", () => {
@@ -61,6 +68,16 @@ test("a secret that is missing or wrong is named by its place, and its value nev
   assert.match(of("admin.token"), /NOPE is not set/);
   assert.equal(problems.length, 11);
   assert.doesNotMatch(problems.join("\n"), /hunter2|aHVudGVyMg/);
+});
+
+test("a secret with a space or a line break in it, and one in UTF-16, are named as such", () => {
+  writeFileSync(join(folder, "utf-16.txt"), Buffer.from(`\uFEFF${SECRET}`, "utf16le"));
+  const secret = [` ${SECRET}`, `${SECRET} `, { env: "LINES" }, { file: "utf-16.txt" }];
+  const problems = problemsOf({ endpoints: [endpoint({ secret })] }, { LINES: `${SECRET}\n\n` });
+  assert.equal(problems.length, 4);
+  for (const line of problems.slice(0, 3)) assert.match(line, /has a space or a line break in it/);
+  assert.match(problems[3]!, /utf-16\.txt: it is UTF-16: save it as UTF-8$/);
+  assert.doesNotMatch(problems.join("\n"), new RegExp(SECRET.slice(6, 20)));
 });
 
 test("the value of a header is a text, a variable, a file without its line break, or a systemd credential", () => {

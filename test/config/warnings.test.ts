@@ -68,3 +68,50 @@ test("what an endpoint asks for and never gets is a warning", () => {
     'filter.videoId[0]: "*x": only a "*" at the end stands for more',
   ]);
 });
+
+test("an address that nothing is sent to, plain http to a public host and a password in a URL are warnings", () => {
+  const of = (members: object) => {
+    const { warnings } = load({ endpoints: [endpoint(members)] });
+    return warnings.filter((line) => line.startsWith("endpoints[0].url: ")).map((line) => line.slice(18));
+  };
+  for (const url of [
+    "http://cms/",
+    "http://cms.internal/",
+    "http://10.1.2.3/",
+    "http://[fd00::1]/",
+    "http://localhost/",
+  ]) {
+    assert.deepEqual(of({ url }), [], url);
+  }
+  assert.deepEqual(of({ url: "https://app.example.com/" }), []);
+  for (const url of ["http://app.example.com/", "http://93.184.216.34/", "http://[2606:2800:220:1::1]/"]) {
+    assert.match(of({ url }).join("\n"), /^http:\/\/ to a public host: [^\n]*$/, url);
+  }
+  const metadata = /^nothing is sent to \S+: it is a cloud metadata address$/;
+  for (const url of ["http://169.254.169.254/latest", "http://[fd00:ec2::254]/"]) {
+    assert.match(of({ url }).join("\n"), metadata);
+    assert.match(of({ url, allowPrivateAddresses: ["169.254.0.0/16", "fd00::/8"] }).join("\n"), metadata);
+  }
+  assert.deepEqual(of({ url: "https://10.1.2.3/", allowPrivateAddresses: false }), [
+    "nothing is sent to 10.1.2.3: it is a private address",
+  ]);
+  assert.deepEqual(of({ url: "https://10.1.2.3/", allowPrivateAddresses: ["10.0.0.0/8", "cms.internal"] }), []);
+  const secret = of({ url: "https://anna:hunter2@app.example.com/" }).join("\n");
+  assert.match(secret, /^a user name and a password stand in it/);
+  assert.doesNotMatch(secret, /hunter2|anna/);
+});
+
+test("a bucket that Amazon hardly has, and plain http to a public store, are warnings", () => {
+  const of = (members: object) => {
+    const { warnings } = load({ mirror: { target: { type: "s3", ...members } } });
+    return warnings.filter((line) => line.startsWith("mirror.target")).map((line) => line.split(": ")[0]);
+  };
+  for (const bucket of ["my-bucket", "my.bucket.eu", "arn:aws:s3:eu-west-1:123456789012:accesspoint/mine"]) {
+    assert.deepEqual(of({ bucket }), [], bucket);
+  }
+  for (const bucket of ["My_Bucket", "two..dots", "tail-", `long${"x".repeat(60)}`]) {
+    assert.deepEqual(of({ bucket }), ["mirror.target.bucket"], bucket);
+  }
+  assert.deepEqual(of({ bucket: "My_Bucket", endpoint: "http://ceph.internal:7480" }), []);
+  assert.deepEqual(of({ bucket: "b-1", endpoint: "http://s3.example.com" }), ["mirror.target.endpoint"]);
+});

@@ -65,7 +65,7 @@ test("a secret that is none is refused in one line that does not repeat it", () 
     whsec_notbase64notbase64notbase64notbase6: /base64/,
     whsec_c2l4dGVlbiBieXRlcyBvaw: /base64/,
     "whsec_-_8tXy1fLV8tXy1fLV8tXy1fLV8tXw==": /base64/,
-    "whsec_c2l4dGVlbiBieXRlcyBvaw==\n": /base64/,
+    "whsec_c2l4dGVlbiBieXRlcyBvaw==\n": /line break/,
     "whsec_c2hvcnQ=": /24 to 64 bytes, but is 5/,
     [`whsec_${base64(Buffer.alloc(23, 1))}`]: /24 to 64 bytes, but is 23/,
     [`whsec_${base64(Buffer.alloc(65))}`]: /24 to 64 bytes, but is 65/,
@@ -74,7 +74,7 @@ test("a secret that is none is refused in one line that does not repeat it", () 
     [`whsk_${base64(SEED, Buffer.alloc(32))}`]: /public key is not the one of its seed/,
     [`whsk_${base64(SEED)}\nwhpk_${base64(SEED)}`]: /public key is not the one of its seed/,
     [`whsk_${base64(SEED)}\nwhpk_${base64(SEED.subarray(1))}`]: /public key must be 32 bytes, but is 31/,
-    [`whsk_${base64(SEED)}\nwhsk_${base64(SEED)}`]: /base64 after "whsk_"/,
+    [`whsk_${base64(SEED)}\nwhsk_${base64(SEED)}`]: /line break/,
     [`whsk_${base64(SEED).replace("=", "")}`]: /base64 after "whsk_"/,
     [`whpk_${base64(PUBLIC)}`]: /is a public key, which cannot sign/,
   };

@@ -19,3 +19,12 @@ export function readPlainFile(path: string): Buffer {
     closeSync(file);
   }
 }
+
+/** The text of such a file, without a byte order mark. Throws one line also for UTF-16, which Windows calls "Unicode". */
+export function readPlainText(path: string): string {
+  const bytes = readPlainFile(path);
+  // Without a mark, ASCII in UTF-16 has a zero in each pair of bytes.
+  const isUtf16 = /^(?:\xff\xfe|\xfe\xff|\0[^\0]|[^\0]\0)/s.test(bytes.toString("latin1", 0, 2));
+  if (isUtf16) throw new Error("it is UTF-16: save it as UTF-8");
+  return bytes.toString("utf8").replace(/^\uFEFF/, "");
+}

@@ -2,6 +2,7 @@ import { resolve } from "node:path";
 import * as v from "valibot";
 import { RelayError } from "../../errors.ts";
 import { baseUrl, secret, text } from "../../option-values.ts";
+import { isPublicHost } from "../../platform/net/public-host.ts";
 import type { CheckedOptions, ResolveContext } from "../type.ts";
 
 /** The value of a request header. */
@@ -91,9 +92,20 @@ export function checkS3({ get, isSet, isWrong, add, file }: CheckedOptions): voi
   }
 }
 
-export function warnS3({ ca, endpoint }: S3Options, path: string): string[] {
-  if (ca === null || !endpoint?.startsWith("http:")) return [];
-  return [`${path}.ca: has no effect: ${path}.endpoint begins with http://`];
+/** Amazon's rules for the names of new buckets, and of those outside of its oldest region. */
+const AMAZON_BUCKET = /^(?!.*\.\.)[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$|^arn:/;
+
+export function warnS3({ bucket, ca, endpoint }: S3Options, path: string): string[] {
+  const warnings: string[] = [];
+  const isPlain = endpoint?.startsWith("http:") ?? false;
+  if (ca !== null && isPlain) warnings.push(`${path}.ca: has no effect: ${path}.endpoint begins with http://`);
+  if (isPlain && isPublicHost(new URL(endpoint!).hostname)) {
+    warnings.push(`${path}.endpoint: http:// to a public host: copies can be read on the way: use https://`);
+  }
+  if (endpoint === null && !AMAZON_BUCKET.test(bucket)) {
+    warnings.push(`${path}.bucket: Amazon has hardly a bucket of this name: new ones are 3 to 63 of a-z 0-9 . -`);
+  }
+  return warnings;
 }
 
 export function resolveS3(options: S3Options, { folder, secrets }: ResolveContext): S3Target {
