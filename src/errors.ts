@@ -15,6 +15,8 @@ export type ErrorCode =
   | "body_too_large"
   | "headers_too_large"
   | "bad_request"
+  | "invalid_query" // a parameter, or a body, of a request to the API is wrong
+  | "cursor_expired" // it was given by another life of the store
   | "store_unavailable"
   | "target_unavailable" // the mirror target, or a former one, cannot be reached now
   | "unsupported" // this machine or this build cannot do it
@@ -37,6 +39,8 @@ export const errorTable: Record<ErrorCode, { status: number; exit: number }> = {
   body_too_large: { status: 413, exit: 1 },
   headers_too_large: { status: 431, exit: 1 },
   bad_request: { status: 400, exit: 1 },
+  invalid_query: { status: 400, exit: 1 },
+  cursor_expired: { status: 410, exit: 1 },
   store_unavailable: { status: 503, exit: 1 },
   target_unavailable: { status: 503, exit: 1 },
   unsupported: { status: 500, exit: 1 },
