@@ -1,15 +1,15 @@
 import type { Endpoint } from "../config/schema.ts";
 import { errorLine, RelayError } from "../errors.ts";
 import type { Lease, Queue } from "../jobs/worker.ts";
+import { buildBody, type Written } from "../message/body.ts";
+import type { MediumLink } from "../message/media-reports.ts";
 import type { DeliveryJob, DeliveryOutcome, DeliverySettled } from "../model/delivery.ts";
 import { bareJob } from "../model/job.ts";
 import type { Outbound } from "../platform/net/outbound.ts";
 import type { Ports } from "../ports.ts";
 import { GONE } from "../rules/gone.ts";
 import type { Store } from "../store/store.ts";
-import { buildBody, type Written } from "./body.ts";
 import type { ByteBudget } from "./byte-budget.ts";
-import type { MediumLink } from "./media-reports.ts";
 import { createRateLimit } from "./rate-limit.ts";
 import { type Answer, createSend, type Message } from "./send.ts";
 

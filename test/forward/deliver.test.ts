@@ -22,10 +22,10 @@ import type { Medium } from "../../src/model/medium.ts";
 import type { Outbound } from "../../src/platform/net/outbound.ts";
 import type { Ports } from "../../src/ports.ts";
 import type { Store } from "../../src/store/store.ts";
+import { MEDIUM } from "../message/medium.ts";
 import { sha256Of } from "../support/bytes.ts";
 import { listen } from "../support/listen.ts";
 import { freePort } from "../support/relay-in-folder.ts";
-import { MEDIUM } from "./medium.ts";
 
 const SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 const OLD_SECRET = "whsec_AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";

@@ -2,7 +2,7 @@ import { reprocess } from "../../../src/actions/quarantine.ts";
 import { forgetVideo, importContexts } from "../../../src/actions/videos.ts";
 import type { ConfigInput } from "../../../src/config/schema.ts";
 import { RelayError } from "../../../src/errors.ts";
-import { buildBody } from "../../../src/forward/body.ts";
+import { buildBody } from "../../../src/message/body.ts";
 import { type Accept, createAccept } from "../../../src/receive/accept.ts";
 import type { Store } from "../../../src/store/store.ts";
 import { configIn, endpoint } from "../../support/config.ts";

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { reprocess } from "../../../src/actions/quarantine.ts";
 import { forgetVideo, importContexts } from "../../../src/actions/videos.ts";
 import { RelayError } from "../../../src/errors.ts";
-import { reportMedia } from "../../../src/forward/media-reports.ts";
+import { reportMedia } from "../../../src/message/media-reports.ts";
 import type { DeletionJob, DownloadJob, QueueName, UploadJob } from "../../../src/model/job.ts";
 import type { Medium, SpooledFile } from "../../../src/model/medium.ts";
 import { type Accept, createAccept } from "../../../src/receive/accept.ts";

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import test from "node:test";
-import { buildBody, type Written } from "../../src/forward/body.ts";
+import { buildBody, type Written } from "../../src/message/body.ts";
 import type { StoredEvent } from "../../src/model/event.ts";
 import type { Medium } from "../../src/model/medium.ts";
 import { readMembers } from "../../src/wochit/json-members.ts";

@@ -17,8 +17,8 @@ export type MediumReport = {
   error: string | null;
 };
 
-/** The durable address of a mirrored medium. */
-export type MediumLink = (medium: Medium) => string;
+/** The durable address of a mirrored medium; null where the relay's own address is not known. */
+export type MediumLink = (medium: Medium) => string | null;
 
 export type MediaReports = {
   media: Partial<Record<MediaKind, MediumReport>>;
