@@ -25,7 +25,7 @@ const MAY_IMPORT: Record<string, string[]> = {
   forward: ["model", "rules", "wochit", "message", "platform", "config", "store", "jobs"],
   backup: ["platform", "targets", "config", "store"],
   actions: ["model", "rules", "wochit", "links", "message", "platform", "config", "store"],
-  doctor: ["platform", "targets", "config", "store", "backup", "actions"],
+  doctor: ["model", "wochit", "platform", "targets", "config", "store", "backup", "actions"],
   upkeep: ["rules", "platform", "store"],
   relay: [
     ...["model", "rules", "links", "platform", "targets", "config", "store", "jobs"],

@@ -14,6 +14,7 @@ const PLURAL = {
   copy: "copies",
   "refused body": "refused bodies",
   problem: "problems",
+  address: "addresses",
 };
 
 /** "1 copy", "2 copies". */

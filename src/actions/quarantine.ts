@@ -10,6 +10,7 @@ export const quarantine = list({
       words: ["invalid_json", "invalid_event", "source", "token", "size", "path", "method", "broken", "request"],
       help: "only refused for this reason",
     },
+    source: { option: "from", value: "ADDRESS", help: "only from this address" },
   },
   rows: ({ store }, query) => walk((page) => store.quarantined(page), query, quarantinedJson),
   columns: [

@@ -1,26 +1,26 @@
 import { type EndpointJson, listEndpoints } from "../actions/endpoints.ts";
-import { relativeTime } from "../actions/format.ts";
 import type { Config } from "../config/schema.ts";
 import type { Store } from "../store/store.ts";
-import { type Finding, failed, of, ok, warning } from "./probe.ts";
+import { type Finding, of, ok, START, warning } from "./probe.ts";
 
-const HOUR = 3_600_000;
-
-/** The deliveries that wait or are dead, by endpoint. */
+/** The deliveries that wait or are dead, by endpoint. `isRunning`: a relay works on the database. */
 export async function judgeDeliveries(
   store: Pick<Store, "endpoints" | "counts">,
   config: Pick<Config, "endpoints">,
+  { isRunning }: { isRunning: boolean },
 ): Promise<Finding[]> {
   const endpoints = await listEndpoints(store, config);
   const held = new Set(config.endpoints.filter(({ paused }) => paused).map(({ id }) => id));
   return endpoints.flatMap((endpoint) =>
-    judgeWaiting(endpoint, held.has(endpoint.id)).map((finding) => of(endpoint.id, finding)),
+    judgeWaiting(endpoint, { isPausedByConfig: held.has(endpoint.id), isRunning }).map((finding) =>
+      of(endpoint.id, finding),
+    ),
   );
 }
 
 function judgeWaiting(
   { id, state, reason, failingSince, waiting, pending, running, dead }: EndpointJson,
-  isPausedByConfig: boolean,
+  { isPausedByConfig, isRunning }: { isPausedByConfig: boolean; isRunning: boolean },
 ): Finding[] {
   const open = waiting + pending + running;
   const findings: Finding[] = [];
@@ -42,19 +42,9 @@ function judgeWaiting(
     const advice = `wochit-relay deliveries list ${filter} shows why, deliveries retry ${filter} sends them again`;
     findings.push(warning(`${dead} are dead: their last attempt failed`, advice));
   }
+  if (state === "active" && open > 0 && !isRunning) {
+    findings.push(warning(`${open} wait, and no relay runs that would send them`, START));
+  }
   if (findings.length > 0 || state === "removed") return findings;
   return [ok(open === 0 ? "nothing waits" : `${open} on their way`)];
-}
-
-/** The media link that expires next of those without a copy. */
-export async function judgeDeadline(store: Pick<Store, "media">, now: number): Promise<Finding> {
-  const [next] = await store.media({ limit: 1, byDeadline: true });
-  if (next === undefined) return ok("no link has to be saved");
-  const { id, kind, deadline, lastError } = next;
-  const what = `${kind} ${id}`;
-  const why = lastError === null ? "" : `; the last try: ${lastError}`;
-  const advice = "wochit-relay media list --by deadline; is the relay running, and does it reach that host?";
-  if (deadline <= now) return failed(`the link of ${what} died ${relativeTime(deadline, now)}, unsaved${why}`, advice);
-  const line = `the next link to die is that of ${what}, ${relativeTime(deadline, now)}${why}`;
-  return deadline - now < HOUR ? warning(line, advice) : ok(line);
 }

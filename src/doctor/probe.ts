@@ -43,6 +43,9 @@ export const of = (part: string, finding: Finding): Finding => ({ ...finding, of
 /** The advice where this user lacks a permission. */
 export const USE_ANOTHER_USER = "run doctor as root, or as the relay's user";
 
+/** The advice where no relay runs. */
+export const START = "start it: systemctl start wochit-relay";
+
 export function isDenied(error: unknown): boolean {
   return ["EACCES", "EPERM"].includes(codeOf(error));
 }

@@ -4,7 +4,7 @@ import { lookAtMachine } from "../platform/machine.ts";
 import type { Ports } from "../ports.ts";
 import type { Store } from "../store/store.ts";
 import { openTarget, typeOf } from "../targets/table.ts";
-import { judgeDeadline, judgeDeliveries } from "./backlog.ts";
+import { judgeDeliveries } from "./backlog.ts";
 import { judgeBackups } from "./backup.ts";
 import { type Judged, judgeConfig } from "./config.ts";
 import { isUsable, judgeDatabase } from "./database.ts";
@@ -16,6 +16,7 @@ import type { Account } from "./files/permissions.ts";
 import { findSandbox } from "./files/read-only.ts";
 import { judgeSecrets } from "./files/secrets.ts";
 import { writableJudge } from "./files/writable.ts";
+import { judgeMedia } from "./media.ts";
 import { hostOf, judgeListener } from "./network/certificate.ts";
 import { type Dates, judgeClock } from "./network/clock.ts";
 import { judgeEndpoint } from "./network/endpoints.ts";
@@ -77,6 +78,7 @@ export async function stagesOf(given: Given): Promise<Stage[]> {
   const dates: Dates = [];
   const sqlite = () => import("../store/sqlite/files/inspect.ts");
 
+  let isRunning = false;
   /** Null: the probe of the database says why it cannot be opened. */
   let store: Store | null = null;
   const reading = (name: string, look: (store: Store) => Promise<Finding | Finding[]>): Probe =>
@@ -141,14 +143,14 @@ export async function stagesOf(given: Given): Promise<Stage[]> {
         probe(
           "relay",
           async () => {
-            const isRunning = hasFolder && (await sqlite()).isRelayRunning(data.path);
+            isRunning = hasFolder && (await sqlite()).isRelayRunning(data.path);
             return judgeRelay(config, { dataDir: data.path, isRunning }, clock);
           },
           null,
         ),
-        reading("deliveries", (store) => judgeDeliveries(store, config)),
-        reading("senders", (store) => judgeRefused(store, now() - DAY)),
-        reading("media", async (store) => of("deadline", await judgeDeadline(store, now()))),
+        reading("deliveries", (store) => judgeDeliveries(store, config, { isRunning })),
+        reading("senders", (store) => judgeRefused(store, { since: now() - DAY, now: now() })),
+        reading("media", (store) => judgeMedia(store, now())),
         reading("backup", (store) => judgeBackups(store, config, data, now())),
       ],
       !offline && reading("formerTargets", async (store) => judgeFormer(await given.listFormer(store), clock)),

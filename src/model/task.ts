@@ -22,6 +22,8 @@ export type TaskFilter = {
   context?: string | undefined;
   contextMissing?: boolean | undefined;
   reason?: RefusalReason | undefined;
+  /** Of refused bodies: the address that they came from. */
+  source?: string | undefined;
 };
 
 export type TaskWish = {

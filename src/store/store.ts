@@ -241,7 +241,7 @@ export type StoreVerbs = TaskVerbs & {
    */
   forgetVideo(videoId: string, now: number): Promise<{ events: number; media: number; refused: number }>;
 
-  quarantined(page: Page & { reason?: RefusalReason }): Promise<Quarantined[]>;
+  quarantined(page: Page & { reason?: RefusalReason; source?: string }): Promise<Quarantined[]>;
   quarantinedBody(id: string): Promise<Quarantined & { body: Uint8Array }>;
   dropQuarantined(id: string): Promise<void>;
 

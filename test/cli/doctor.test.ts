@@ -360,7 +360,7 @@ test("what waits: paused endpoints, dead deliveries, links near their end, refus
   assert.equal(first.at("deliveries.archive")[0]!.advice, "wochit-relay endpoints resume archive");
   assert.match(
     first.said("senders.refused"),
-    /^warning: 1 request was refused within a day, the last of 10\.0\.0\.7: .*proxy/,
+    /^warning: 1 request was refused within a day: 1 from 10\.0\.0\.7 .*proxy/,
   );
   assert.match(first.said("media.deadline"), /^ok: no link/);
   assert.match(first.said("backup"), /^warning: none is configured/);
@@ -368,13 +368,25 @@ test("what waits: paused endpoints, dead deliveries, links near their end, refus
   await seeded.take(ready("v2", { videoUrl: "https://cdn.example.com/v2.mp4?Signature=hush" }));
   assert.match(
     (await diagnose(configPath, ["--offline"])).said("media.deadline"),
-    /^ok: the next link to die is that of video med_\w+, in 2\d h/,
+    /^ok: the next link to die is that of video med_\w+ of v2, in 2\d h/,
   );
   await seeded.take(ready("v3", { videoUrl: "https://cdn.example.com/v3.mp4" }), Date.now() - 25 * 3_600_000);
   const late = await diagnose(configPath, ["--offline"]);
   assert.equal(late.code, 1);
-  assert.match(late.said("media.deadline"), /^failed: the link of video med_\w+ died 1 h ago, unsaved/);
+  assert.match(late.said("media.deadline"), /^failed: the link of video med_\w+ of v3 died 1 h ago, unsaved/);
   assert.doesNotMatch(late.stdout, /hush/);
+});
+
+test("what waits for an endpoint that nothing holds is a warning while no relay runs", async (t) => {
+  const seeded = await openSeeded(t);
+  const says = async (endpoint: string) =>
+    (await diagnose(seeded.configPath, ["--offline"])).said(`deliveries.${endpoint}`);
+  assert.match(await says("app"), /^ok: nothing waits$/);
+  await seeded.take(ready("v1"));
+  // The store of the test holds the lock of a running relay.
+  assert.match(await says("app"), /^ok: 1 on their way$/);
+  await seeded.store.close();
+  assert.match(await says("app"), /^warning: 1 wait, and no relay runs that would send them$/);
 });
 
 test("an endpoint that the config pauses is a warning, which names what ends it", async (t) => {

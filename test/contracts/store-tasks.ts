@@ -420,6 +420,33 @@ export function storeTasksContract(engine: string, openStore: OpenStore): void {
   );
 
   check(
+    "refused bodies of one address are listed, counted and taken in by themselves",
+    async (at) => {
+      const { store, clock } = at;
+      const keep = (sourceAddress: string, videoId: string) =>
+        store.quarantine({
+          ...{ receivedAt: clock.now(), sourceAddress, reason: "source" },
+          body: Buffer.from(remove(videoId)),
+        });
+      const moved = [await keep("203.0.113.7", "v1"), await keep("203.0.113.7", "v2")];
+      const { id: other } = await keep("203.0.113.70", "v3");
+      const listed = await store.quarantined({ limit: 9, source: "203.0.113.7" });
+      assert.deepEqual(
+        listed.map(({ id }) => id).reverse(),
+        moved.map(({ id }) => id),
+      );
+      const wish = { verb: "reprocess", filter: { source: "203.0.113.7" } } as const;
+      const { task } = await workTask(store, await makeTask(store, wish, clock.now()), clock.now);
+      assert.deepEqual([task.total, task.done], [2, 2]);
+      assert.deepEqual(
+        (await store.quarantined({ limit: 9 })).map(({ id }) => id),
+        [other],
+      );
+    },
+    plain(),
+  );
+
+  check(
     "few among many are found, in parts that end",
     async (at) => {
       const { store, clock, post } = at;

@@ -34,7 +34,8 @@ const again = manyCommand({
   name: "quarantine reprocess",
   summary: "takes a refused body in as if it had been allowed",
   help: `Either one body, or as a task all that the filters match, for example after the provider's addresses have changed:
-  wochit-relay quarantine reprocess --reason source --since 1d`,
+  wochit-relay quarantine list --reason source --since 1d
+  wochit-relay quarantine reprocess --from 203.0.113.7 --since 1d`,
   noun: "refused body",
   filters: quarantine.filters,
   verb: "reprocess",

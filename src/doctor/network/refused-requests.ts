@@ -1,9 +1,16 @@
+import { formatCount, relativeTime } from "../../actions/format.ts";
+import type { Quarantined } from "../../model/event.ts";
 import { refusalOf } from "../../platform/net/addresses.ts";
 import type { Store } from "../../store/store.ts";
+import { parseEvent } from "../../wochit/event.ts";
 import { type Finding, of, ok, warning } from "../probe.ts";
 
-/** The most refused requests that are counted. */
+/** The most refused requests of allowed senders, for each reason, and of other senders, that are counted. */
 const AT_MOST = 100;
+const MOST_OF_STRANGERS = 1_000;
+
+/** How many addresses are named. */
+const NAMED = 3;
 
 /** Requests of allowed senders, which a wrong setting refused: their events are lost to the apps. */
 const BAD_REQUESTS = [
@@ -14,35 +21,90 @@ const BAD_REQUESTS = [
   { reason: "request", what: "since they cannot be read", advice: "see the log for why (request refused)" },
 ] as const;
 
-/** The requests that were refused since then, of other senders and of allowed ones. */
-export async function judgeRefused(store: Pick<Store, "quarantined">, since: number): Promise<Finding[]> {
-  const findings = [of("refused", await judgeStrangers(store, since))];
+/** The requests that were refused since then, of other senders and of allowed ones. Times are milliseconds since 1970. */
+export async function judgeRefused(
+  store: Pick<Store, "quarantined" | "quarantinedBody">,
+  { since, now }: { since: number; now: number },
+): Promise<Finding[]> {
+  const findings = (await judgeStrangers(store, { since, now })).map((finding) => of("refused", finding));
   for (const { reason, what, advice } of BAD_REQUESTS) {
     const refused = await store.quarantined({ limit: AT_MOST, since, reason });
     if (refused.length === 0) continue;
-    const count = countRequests(refused.length, " of allowed senders");
-    const said = `${count} refused within a day ${what}, the last of ${refused[0]!.sourceAddress}`;
-    findings.push(of(reason, warning(said, `${advice}, then wochit-relay quarantine reprocess`)));
+    const said = `${countRequests(refused.length)} refused within a day ${what}, the last of ${refused[0]!.sourceAddress}`;
+    findings.push(of(reason, warning(said, `${advice}, then wochit-relay quarantine reprocess --reason ${reason}`)));
   }
   return findings;
 }
 
-/** A refused private address is most likely a proxy that is missing in server.trustedProxies. */
-async function judgeStrangers(store: Pick<Store, "quarantined">, since: number): Promise<Finding> {
-  const refused = await store.quarantined({ limit: AT_MOST, since, reason: "source" });
-  const addresses = [...new Set(refused.map(({ sourceAddress }) => sourceAddress))];
-  if (addresses.length === 0) return ok("no address was refused within a day");
-  const proxies = addresses.filter((address) => refusalOf(address, false) !== null);
-  const list = (proxies.length > 0 ? proxies : addresses).slice(0, 3).join(", ");
-  const said = `${countRequests(refused.length)} refused within a day, the last of ${list}`;
-  if (proxies.length === 0) return ok(said);
-  return warning(
-    `${said}: if that is a proxy of yours, the events behind it are lost to your apps`,
-    "name it in server.trustedProxies, then wochit-relay quarantine reprocess",
-  );
+type Stranger = { address: string; count: number; lastAt: number };
+
+/**
+ * A refused private address is most likely a proxy that is missing in server.trustedProxies. A public one that sends events is
+ * most likely a new address of the provider; others send what is no event.
+ */
+async function judgeStrangers(
+  store: Pick<Store, "quarantined" | "quarantinedBody">,
+  { since, now }: { since: number; now: number },
+): Promise<Finding[]> {
+  const refused = await store.quarantined({ limit: MOST_OF_STRANGERS, since, reason: "source" });
+  if (refused.length === 0) return [ok("no address was refused within a day")];
+  const byAddress = Object.groupBy(refused, ({ sourceAddress }) => sourceAddress) as Record<string, Quarantined[]>;
+  const proxies: Stranger[] = [];
+  const senders: Stranger[] = [];
+  const others: Stranger[] = [];
+  for (const [address, rows] of Object.entries(byAddress)) {
+    const stranger = { address, count: rows.length, lastAt: rows[0]!.receivedAt };
+    if (refusalOf(address, false) !== null) proxies.push(stranger);
+    else if (await sendsEvents(store, rows)) senders.push(stranger);
+    else others.push(stranger);
+  }
+  const say = (strangers: Stranger[]) => describe(strangers, refused.length === MOST_OF_STRANGERS, now);
+  for (const strangers of [proxies, senders, others]) strangers.sort((a, b) => b.count - a.count);
+  const findings: Finding[] = [];
+  if (proxies.length > 0) {
+    findings.push(
+      warning(
+        `${say(proxies)}: if that is a proxy of yours, the events behind it are lost to your apps`,
+        "name it in server.trustedProxies, then wochit-relay reload, then wochit-relay quarantine reprocess --reason source",
+      ),
+    );
+  }
+  if (senders.length > 0) {
+    const first = senders[0]!.address;
+    findings.push(
+      warning(
+        `${say(senders)}, with events in them: if that is Wochit, your apps lack them`,
+        `add ${senders.length === 1 ? "the address" : "the right ones"} to receive.allowFrom, then wochit-relay reload, then wochit-relay quarantine reprocess --from ${first} --since 1d`,
+      ),
+    );
+  }
+  if (others.length > 0) findings.push(ok(`${say(others)}, and none of it reads as an event`));
+  return findings;
 }
 
-function countRequests(count: number, whose = ""): string {
-  if (count === AT_MOST) return `${AT_MOST} or more requests${whose} were`;
-  return count === 1 ? `1 request${whose} was` : `${count} requests${whose} were`;
+/** Whether the newest of what an address sent reads as an event. */
+async function sendsEvents(store: Pick<Store, "quarantinedBody">, [newest]: Quarantined[]): Promise<boolean> {
+  try {
+    parseEvent((await store.quarantinedBody(newest!.id)).body);
+    return true;
+  } catch {
+    // It is none, or has left the ring meanwhile.
+    return false;
+  }
+}
+
+/** `15 requests were refused within a day: 12 from 203.0.113.7 (the last 5 min ago), 3 from 203.0.113.9 (…)` */
+function describe(strangers: Stranger[], isCut: boolean, now: number): string {
+  const total = strangers.reduce((sum, { count }) => sum + count, 0);
+  const named = strangers
+    .slice(0, NAMED)
+    .map(({ address, count, lastAt }) => `${count} from ${address} (the last: ${relativeTime(lastAt, now)})`);
+  const rest = strangers.length > NAMED ? `, and ${formatCount(strangers.length - NAMED, "address")} more` : "";
+  const said = total === 1 ? "1 request was" : `${total}${isCut ? " or more" : ""} requests were`;
+  return `${said} refused within a day: ${named.join(", ")}${rest}`;
+}
+
+function countRequests(count: number): string {
+  if (count === AT_MOST) return `${AT_MOST} or more requests of allowed senders were`;
+  return count === 1 ? "1 request of allowed senders was" : `${count} requests of allowed senders were`;
 }

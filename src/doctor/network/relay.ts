@@ -3,7 +3,7 @@ import { type Config, parseListen } from "../../config/schema.ts";
 import { askRelay } from "../../platform/net/ask-relay.ts";
 import { readCertificates } from "../../platform/net/certificates.ts";
 import type { Clock } from "../../ports.ts";
-import { type Finding, failed, inTime, ok, warning } from "../probe.ts";
+import { type Finding, failed, inTime, ok, START, warning } from "../probe.ts";
 import { judgeServed } from "./certificate.ts";
 import { explain } from "./errors.ts";
 
@@ -18,10 +18,9 @@ export async function judgeRelay(
 ): Promise<Finding | Finding[]> {
   const at = ownAddress(server);
   const none = `none is running with ${dataDir}`;
-  const start = "start it: systemctl start wochit-relay";
   if (at === null) {
     const line = "server.listen leaves the port to the system, so it cannot be asked";
-    return isRunning ? ok(`one is running; ${line}`) : warning(none, start);
+    return isRunning ? ok(`one is running; ${line}`) : warning(none, START);
   }
   const { origin } = at.url;
   try {
@@ -35,7 +34,7 @@ export async function judgeRelay(
     const shown = await inTime({ clock, ms: TIMEOUT }, (signal) => readCertificates(at, signal));
     return [ready, await judgeServed(shown, server.tls.cert)];
   } catch (error) {
-    if (!isRunning) return warning(none, start);
+    if (!isRunning) return warning(none, START);
     return failed(
       `one is running with ${dataDir}, but does not answer at ${origin}: ${explain(error)}`,
       "is server.listen, or the socket of systemd, the address it was started with? See its log, then restart it",

@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { judgeRefused } from "../../../src/doctor/network/refused-requests.ts";
 import { diagnose } from "../../support/doctor.ts";
-import { openSeeded } from "../../support/seeded.ts";
+import { openSeeded, ready } from "../../support/seeded.ts";
 
 test("events of allowed senders that the token, the size, the path or the way of sending kept out are a warning with what to do", async (t) => {
   const { store, configPath } = await openSeeded(t, { mirror: { enabled: true, minFreeDisk: 0 } });
@@ -27,4 +28,45 @@ test("events of allowed senders that the token, the size, the path or the way of
   assert.match(said("senders.path").advice, /receive\.path.*quarantine reprocess/);
   assert.match(said("senders.method").advice, /redirect/);
   assert.match(said("senders.request").advice, /log/);
+});
+
+test("refused addresses are told apart: one that sends events, a proxy, and what sends none; each with its count", async (t) => {
+  const { store } = await openSeeded(t);
+  const now = Date.now();
+  const judge = async () => {
+    const found = await judgeRefused(store, { since: now - 86_400_000, now });
+    return found.filter(({ of }) => of === "refused").map(({ state, detail, advice }) => ({ state, detail, advice }));
+  };
+  const refuse = (sourceAddress: string, body: object, minutesAgo = 0) =>
+    store.quarantine({
+      ...{ receivedAt: now - minutesAgo * 60_000, sourceAddress, reason: "source" },
+      body: Buffer.from(JSON.stringify(body)),
+    });
+  assert.deepEqual(
+    (await judge()).map(({ state }) => state),
+    ["ok"],
+  );
+  for (const minutes of [9, 7, 5]) await refuse("54.81.68.7", ready(`v${minutes}`), minutes);
+  await refuse("54.81.68.8", ready("v8"), 2);
+  await refuse("9.9.9.9", { hello: "there" }, 3);
+  assert.deepEqual(await judge(), [
+    {
+      state: "warning",
+      detail:
+        "4 requests were refused within a day: 3 from 54.81.68.7 (the last: 5 min ago), 1 from 54.81.68.8 (the last: 2 min ago), with events in them: if that is Wochit, your apps lack them",
+      advice:
+        "add the right ones to receive.allowFrom, then wochit-relay reload, then wochit-relay quarantine reprocess --from 54.81.68.7 --since 1d",
+    },
+    {
+      state: "ok",
+      detail:
+        "1 request was refused within a day: 1 from 9.9.9.9 (the last: 3 min ago), and none of it reads as an event",
+      advice: null,
+    },
+  ]);
+  await refuse("10.0.0.7", ready("v9"));
+  const [proxy, senders] = await judge();
+  assert.match(proxy!.detail, /^1 request was .*: 1 from 10\.0\.0\.7 \(the last: now\): if that is a proxy of yours/);
+  assert.match(proxy!.advice!, /server\.trustedProxies/);
+  assert.match(senders!.detail, /^4 requests/);
 });

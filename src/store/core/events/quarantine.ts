@@ -89,6 +89,7 @@ export async function findOf(tx: Tx, videoId: string, after: number): Promise<{ 
 export async function list(tx: Tx, wish: Parameters<Store["quarantined"]>[0]): Promise<Quarantined[]> {
   const list = page<Row>(tx, `${SHOWN} FROM quarantine q`, "q.id", "qrn", wish);
   if (wish.reason !== undefined) list.where("q.reason = ?", wish.reason);
+  if (wish.source !== undefined) list.where("q.source = ?", wish.source);
   return (await list.all()).map((row) => toQuarantined(tx.ids, row));
 }
 
