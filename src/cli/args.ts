@@ -93,7 +93,9 @@ function readers(positionals: string[], values: Map<string, string[]>, options: 
     word<Word extends string>(name: string, words: readonly Word[]): Word | undefined {
       const given = text(name);
       if (given === undefined || (words as readonly string[]).includes(given)) return given as Word | undefined;
-      throw new RelayError("usage", `--${name} must be one of ${words.join(", ")}, not "${given}"`);
+      const meant = nearest(given, words);
+      const hint = meant === null ? "" : `: did you mean "${meant}"?`;
+      throw new RelayError("usage", `--${name} must be one of ${words.join(", ")}, not "${given}"${hint}`);
     },
     /** A whole number from `least` on, or RelayError("usage"). */
     count: (name: string, fallback: number, least = 1): number =>

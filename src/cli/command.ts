@@ -9,8 +9,10 @@ export type Command = {
   /** The positional arguments as `--help` shows them: "ID", "[FILE]", "TYPE|all". None when it is left out. */
   positionals?: string;
   options: Options;
-  /** More for `--help`: examples, what the options have in common. */
+  /** More for `--help`, of any line length. */
   help?: string;
+  /** Lines as they are typed, each with what it does: for `--help` and the man page. */
+  examples: Record<string, string>;
   // biome-ignore lint/suspicious/noConfusingVoidType: a command that cannot fail half-way returns nothing
   run(program: Program, args: Args): Promise<number | void>;
 };

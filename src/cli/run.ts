@@ -80,13 +80,20 @@ async function dispatch(table: CommandTable, surroundings: Surroundings): Promis
         ? [rest[0]!, [...rest.slice(1), "--help"]]
         : [first, rest];
   const load = Object.hasOwn(table, name) ? table[name] : undefined;
-  if (load === undefined)
-    throw new RelayError("usage", `unknown command "${name}"${suggest(name, Object.keys(table))}`);
+  if (load === undefined) throw new RelayError("usage", `unknown command "${name}"${await meantBy(name, table)}`);
   const { command } = await load();
   if (!isGroup(command)) return runCommand(command, argv, surroundings);
   const [verb, ...verbArgs] = argv;
   if (verb === "--help" || verb === "-h") return say(groupHelp(command));
   return runCommand(findVerb(command, verb), verbArgs, surroundings);
+}
+
+/** What an unknown command was probably meant to be: a verb comes after its noun, as in "events list". */
+async function meantBy(word: string, table: CommandTable): Promise<string> {
+  const all = await Promise.all(Object.values(table).map(async (load) => (await load()).command));
+  const nouns = all.filter(isGroup).filter(({ verbs }) => Object.hasOwn(verbs, word));
+  if (nouns.length === 0) return suggest(word, Object.keys(table));
+  return `: did you mean ${nouns.map(({ name }) => `"${name} ${word}"`).join(", ")}?`;
 }
 
 /** `wochit-relay 0.2.0 (commit 37ee033, Node 24.21.0, SQLite 3.54.1)`, with "from source" in place of a commit there. */

@@ -35,7 +35,7 @@ export const rateOption = {
   rate: { type: "string", value: "N", help: "at most this many a second (default: no limit)" },
 } satisfies Options;
 
-type ManyVerb<Of extends Filters> = Pick<Command, "name" | "summary" | "help"> & {
+type ManyVerb<Of extends Filters> = Pick<Command, "name" | "summary" | "help" | "examples"> & {
   verb: TaskVerb;
   filters: Of;
   /** What one is called. */
@@ -50,10 +50,10 @@ type ManyVerb<Of extends Filters> = Pick<Command, "name" | "summary" | "help"> &
 };
 
 export function manyCommand<Of extends Filters>(verb: ManyVerb<Of>): Command {
-  const { name, summary, help, filters, options = {} } = verb;
+  const { name, summary, help, examples, filters, options = {} } = verb;
   const narrowing = { ...filterOptions(filters), ...rangeOptions, ...manyOptions, ...options };
   return {
-    ...{ name, summary, help, positionals: "[ID]" },
+    ...{ name, summary, help, examples, positionals: "[ID]" },
     options: { ...narrowing, ...commonOptions },
     async run(program, args) {
       const [id] = args.positionals;

@@ -19,7 +19,7 @@ import { openSources } from "./sources.ts";
 /** `events list` and its like. */
 export function listCommand<Of extends Filters, Row>(
   { filters, rows, columns }: List<Of, Row>,
-  words: Pick<Command, "name" | "summary" | "help">,
+  words: Pick<Command, "name" | "summary" | "help" | "examples">,
 ): Command {
   return {
     ...words,
@@ -35,7 +35,7 @@ export function listCommand<Of extends Filters, Row>(
 }
 
 /** A verb that is done to one thing, or to all that its filters match. */
-type Verb<Of extends Filters, Row> = Pick<Command, "name" | "summary" | "help"> & {
+type Verb<Of extends Filters, Row> = Pick<Command, "name" | "summary" | "help" | "examples"> & {
   filters: Of;
   /** What one is called: "a delivery". */
   noun: string;
@@ -50,9 +50,9 @@ type Verb<Of extends Filters, Row> = Pick<Command, "name" | "summary" | "help"> 
 };
 
 export function verbCommand<Of extends Filters, Row extends object>(verb: Verb<Of, Row>): Command {
-  const { name, summary, help, filters, noun, needs } = verb;
+  const { name, summary, help, examples, filters, noun, needs } = verb;
   return {
-    ...{ name, summary, help, positionals: "[ID]" },
+    ...{ name, summary, help, examples, positionals: "[ID]" },
     options: { ...filterOptions(filters), ...rangeOptions, ...commonOptions },
     async run(program, args) {
       const { clock } = program.ports;

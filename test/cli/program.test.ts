@@ -43,6 +43,8 @@ test("--help lists every command; each group and command has its own", async () 
 test("wrong usage is one line that names the nearest valid word, exit code 2", async () => {
   const cases: [string[], RegExp][] = [
     [["evnts"], /unknown command "evnts": did you mean "events"\?/],
+    [["replay", "evt_1"], /unknown command "replay": did you mean "events replay"\?/],
+    [["list"], /unknown command "list": did you mean "events list", "deliveries list", .*"quarantine list"\?/],
     [["constructor"], /unknown command "constructor": the known ones are serve, /],
     [["events"], /events what\? list, show, replay/],
     [["events", "lst"], /unknown command "events lst": did you mean "list"\?/],
@@ -55,6 +57,7 @@ test("wrong usage is one line that names the nearest valid word, exit code 2", a
     [["events", "list", "--limit", "many"], /--limit must be a whole number from 1 on, not "many"/],
     [["events", "list", "--since", "yesterday"], /"yesterday" is no time/],
     [["deliveries", "list", "--state", "lost"], /--state must be one of waiting, pending/],
+    [["deliveries", "list", "--state", "ded"], /, not "ded": did you mean "dead"\?/],
   ];
   const results = await Promise.all(cases.map(([args]) => callCli(args)));
   for (const [at, { code, stdout, stderr }] of results.entries()) {

@@ -42,7 +42,7 @@ async function run(command: Command, line: string) {
 }
 
 test("a declared list is a command: its filters are options, its rows a table or JSON lines", async () => {
-  const command = listCommand(toys, { name: "toys list", summary: "the toys" });
+  const command = listCommand(toys, { name: "toys list", summary: "the toys", examples: { "toys list": "all" } });
   const help = commandHelp(command);
   assert.match(help, /^ {2}-s, --state STATE +only in this state: new, broken$/m);
   assert.match(help, /^ {6}--made-by ID +only of this maker$/m);
@@ -57,7 +57,7 @@ test("a declared list is a command: its filters are options, its rows a table or
 
 test("a verb is done to one, or to all that its filters match, and never to both", async () => {
   const command = verbCommand({
-    ...{ name: "toys mend", summary: "mends toys", noun: "a toy", done: "mended" },
+    ...{ name: "toys mend", summary: "mends toys", examples: {}, noun: "a toy", done: "mended" },
     filters: toys.filters,
     needs: "state",
     one: async (_, id) => ({ value: { id }, text: `${id} mended` }),

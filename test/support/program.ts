@@ -9,6 +9,7 @@ const command: Command = {
   name: "x",
   summary: "runs $BODY",
   options: {},
+  examples: {},
   run: (program: Program) => body(program) as Promise<undefined>,
 };
 

@@ -20,6 +20,10 @@ import { withTarget } from "../sources.ts";
 export const command: Command = {
   name: "backup",
   summary: "copies the database, while the relay runs or not, and checks the copy",
+  examples: {
+    "wochit-relay backup /backups/relay.db": "copies and checks the database",
+    "wochit-relay backup --to-target": "puts the copy into the mirror target",
+  },
   positionals: "[FILE]",
   options: {
     "to-target": { type: "boolean", help: "put it into the mirror target, below ~backups/, instead of FILE" },

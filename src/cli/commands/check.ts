@@ -8,6 +8,10 @@ import { harmless } from "../output/terminal-text.ts";
 export const command: Command = {
   name: "check",
   summary: "validates the config, opens nothing",
+  examples: {
+    "wochit-relay check": "validates the config that serve would take",
+    "wochit-relay check --config new.json && mv new.json config.json": "takes a config only when it is valid",
+  },
   options: commonOptions,
   help: `Prints every problem with its place. Exit code 0 when there is none, else 2. Secrets from systemd's credentials are read
 where they can be (as root, while the service runs), and otherwise named in a warning.`,

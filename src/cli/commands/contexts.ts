@@ -11,6 +11,9 @@ import { openSources } from "../sources.ts";
 const show: Command = {
   name: "contexts show",
   summary: "the videos that have, or once had, a videoContext",
+  examples: {
+    "wochit-relay contexts show page-12": "shows the videos of one page",
+  },
   positionals: "CONTEXT",
   options: { ...limitOption, ...beforeOption, ...commonOptions },
   async run(program, args) {
@@ -28,6 +31,9 @@ const show: Command = {
 const load: Command = {
   name: "contexts import",
   summary: "takes in which video belongs to which videoContext",
+  examples: {
+    "wochit-relay contexts import mappings.csv": "takes in a table of the time before the relay",
+  },
   positionals: "[FILE]",
   options: {
     override: { type: "boolean", help: "make it the newest context, whatever the provider's events said" },

@@ -12,6 +12,10 @@ import { listCommand } from "../verbs.ts";
 const list = listCommand(deliveries, {
   name: "deliveries list",
   summary: "what was, is and will be sent, newest first",
+  examples: {
+    "wochit-relay deliveries list --state dead --since 1d": "what has failed for good since yesterday",
+    "wochit-relay deliveries list --endpoint cms": "what went to one endpoint, and what waits for it",
+  },
 });
 
 const attemptColumns: Column<AttemptJson>[] = [
@@ -26,6 +30,9 @@ const attemptColumns: Column<AttemptJson>[] = [
 const show: Command = {
   name: "deliveries show",
   summary: "one delivery with its attempts",
+  examples: {
+    "wochit-relay deliveries show dlv_1k800hr143c5p2qa1": "shows each attempt with the app's answer",
+  },
   positionals: "ID",
   options: showOptions,
   async run(program, args) {
@@ -49,10 +56,13 @@ const retry = manyCommand({
   ...ofDeliveries,
   name: "deliveries retry",
   summary: "attempts a delivery at once, with a fresh budget of attempts",
+  examples: {
+    "wochit-relay deliveries retry dlv_1k800hr143c5p2qa1": "attempts one at once",
+    "wochit-relay deliveries retry --endpoint cms --since 1d --dry-run": "says how many it would be",
+  },
   help: `Either one delivery, or all that the filters match (the dead ones, unless --state says otherwise), the oldest event first.
 Each is sent in its place, before later ones of its video that still wait. Many are a task ("tasks list"), which the relay works
-and which survives its restart; what changes meanwhile is left out:
-  wochit-relay deliveries retry --endpoint cms --since 1d --dry-run`,
+and which survives its restart; what changes meanwhile is left out.`,
   verb: "retry",
   options: rateOption,
   toOne: ({ store }, id, _, now) => retryDelivery(store, id, now).then(outcome("retried")),
@@ -63,6 +73,10 @@ const cancel = manyCommand({
   ...ofDeliveries,
   name: "deliveries cancel",
   summary: "gives a delivery up",
+  examples: {
+    "wochit-relay deliveries cancel dlv_1k800hr143c5p2qa1": "gives one up",
+    "wochit-relay deliveries cancel --endpoint old --yes": "gives up all that waits for an endpoint that has gone",
+  },
   help: `Either one delivery, or all that the filters match (all that have not ended, unless --state says otherwise), the newest
 first, so that none is sent because an earlier one of its video has ended. One that is being attempted is canceled when the
 attempt ends, unless that succeeds. An endpoint that has left the config keeps its deliveries until they are canceled. Many are

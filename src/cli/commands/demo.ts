@@ -22,6 +22,10 @@ const WARNINGS = 5;
 export const command: Command = {
   name: "demo",
   summary: "the whole loop on this machine, in a throw-away folder",
+  examples: {
+    "wochit-relay demo": "shows the loop, and runs until Ctrl-C",
+    "wochit-relay demo --exit": "ends by itself: a test of this machine",
+  },
   options: {
     config: { type: "string", value: "FILE", help: "keep the copies in this config's mirror.target, where they stay" },
     exit: { type: "boolean", help: "end when all is shown; exit code 0 only when all of it worked" },

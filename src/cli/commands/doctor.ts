@@ -26,7 +26,12 @@ const COLORS = { ok: "\x1b[32m", warning: "\x1b[33m", failed: "\x1b[31m" };
 
 export const command: Command = {
   name: "doctor",
-  summary: "checks config, files, network, target and database, and says what to do about what is wrong",
+  summary: "checks config, files, network, target and database, and says what to do",
+  examples: {
+    "wochit-relay doctor": "checks everything",
+    "wochit-relay doctor --offline": "sends nothing to endpoints and bucket",
+    "wochit-relay doctor --from 203.0.113.9": "says what becomes of a webhook from this address",
+  },
   options: {
     offline: { type: "boolean", help: "send no request to endpoints or bucket" },
     database: {

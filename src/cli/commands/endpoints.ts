@@ -17,6 +17,10 @@ const ANSWER = 500;
 const list: Command = {
   name: "endpoints list",
   summary: "the apps of the config, whether they are paused, and what waits for them",
+  examples: {
+    "wochit-relay endpoints list": "shows what waits for each endpoint",
+    "wochit-relay endpoints list --state paused": "shows the paused ones",
+  },
   options: {
     ...filterOptions(endpoints.filters),
     limit: { ...limitOption.limit, help: "at most this many, in the order of the config (default: all)" },
@@ -31,6 +35,9 @@ const list: Command = {
 const pause: Command = {
   name: "endpoints pause",
   summary: "sends nothing to an endpoint until it is resumed; its deliveries wait meanwhile",
+  examples: {
+    'wochit-relay endpoints pause cms --reason "migration until 4"': "holds what is for it",
+  },
   positionals: "ID",
   options: {
     reason: { type: "string", value: "TEXT", help: "why, shown by list and status" },
@@ -46,6 +53,9 @@ const pause: Command = {
 const resume: Command = {
   name: "endpoints resume",
   summary: "sends to a paused endpoint again; one that is failing is asked at once",
+  examples: {
+    "wochit-relay endpoints resume cms": "sends what has waited, in order",
+  },
   positionals: "ID",
   options: commonOptions,
   async run(program, args) {
@@ -56,6 +66,9 @@ const resume: Command = {
 const test: Command = {
   name: "endpoints test",
   summary: "sends a signed message of type relay.test to an endpoint, and shows the answer",
+  examples: {
+    "wochit-relay endpoints test cms": "shows whether the app takes a signed message",
+  },
   help: `It is sent also while the endpoint is paused or failing, and changes nothing else: the message stands for no event. Exit
 code 1 where it is not answered with 2xx.`,
   positionals: "ID",

@@ -8,11 +8,22 @@ import { openSources } from "../sources.ts";
 import { manyCommand, rateOption } from "../tasks.ts";
 import { listCommand } from "../verbs.ts";
 
-const list = listCommand(events, { name: "events list", summary: "what came in, newest first" });
+const list = listCommand(events, {
+  name: "events list",
+  summary: "what came in, newest first",
+  examples: {
+    "wochit-relay events list --since 2h": "what came in during the last two hours",
+    "wochit-relay events list --type video.ready --context page-12": "the finished videos of one context",
+  },
+});
 
 const show: Command = {
   name: "events show",
   summary: "one event with its media and deliveries, or its bytes",
+  examples: {
+    "wochit-relay events show evt_1k800hr143c5p2qa0": "shows its media and where it was sent",
+    "wochit-relay events show evt_1k800hr143c5p2qa0 --body": "writes what Wochit sent",
+  },
   positionals: "ID",
   options: {
     body: { type: "boolean", help: "write the body instead, byte for byte as it was received" },
@@ -33,6 +44,11 @@ const { type: _, ...otherFilters } = events.filters;
 const replay = manyCommand({
   name: "events replay",
   summary: "delivers stored events again",
+  examples: {
+    "wochit-relay events replay evt_1k800hr143c5p2qa0": "sends one event again",
+    "wochit-relay events replay --since 2h --endpoint cms --only-dead": "sends again what has failed for good",
+    "wochit-relay events replay --since 30d --endpoint new --rate 20": "fills a new endpoint, 20 a second",
+  },
   noun: "delivery",
   verb: "replay",
   filters: { ...otherFilters, endpoint: { value: "ID", help: "only to this endpoint" } },
@@ -45,10 +61,7 @@ const replay = manyCommand({
   alsoOfOne: ["endpoint", "only-dead", "new-id"],
   help: `Either one event, or all that the filters match, the oldest first, to the endpoints that want them by today's config; one
 event to one named endpoint is sent whatever the config says. Many are a task ("tasks list"), which the relay works and which
-survives its restart:
-  wochit-relay events replay evt_1k800hr143c5p2qa0
-  wochit-relay events replay --since 2h --endpoint cms --only-dead
-  wochit-relay events replay --since 30d --endpoint new --rate 20`,
+survives its restart.`,
   async toOne({ store, config }, id, args, now) {
     const options = { endpoint: args.text("endpoint"), onlyDead: args.flag("only-dead"), newId: args.flag("new-id") };
     const rows = await replayEvent(store, config, id, options, now);

@@ -20,6 +20,10 @@ const EVERY_LINE = 60_000;
 export const verify: Command = {
   name: "media verify",
   summary: "reads every copy in its target, and lists those that are missing or damaged",
+  examples: {
+    "wochit-relay media verify": "reads every copy",
+    "wochit-relay media verify --since 7d --rate 50MiB --mend": "reads last week's slowly, and repairs them",
+  },
   options: {
     ...filterOptions(copyFilters),
     ...rangeOptions,

@@ -6,14 +6,20 @@ import { verify } from "./media-verify.ts";
 const list = listCommand(media, {
   name: "media list",
   summary: "the videos' files: where they are, or why not, newest first",
+  examples: {
+    "wochit-relay media list --state failed": "shows what has no copy, and why",
+    "wochit-relay media list --by deadline": "shows whose links die next",
+  },
 });
 
 const retry = verbCommand({
   name: "media retry",
   summary: "downloads a medium again",
-  help: `Either one medium, or all in a state:
-  wochit-relay media retry --state failed --since 1d
-For a mirrored one whose copy is missing or damaged, use "media verify --mend".`,
+  examples: {
+    "wochit-relay media retry med_1k800hr143c5p2qa1": "downloads one again",
+    "wochit-relay media retry --state failed --since 1d": "downloads again what failed since yesterday",
+  },
+  help: `Either one medium, or all in a state. For a mirrored one whose copy is missing or damaged, use "media verify --mend".`,
   noun: "a medium",
   filters: retriedFilters,
   needs: "state",

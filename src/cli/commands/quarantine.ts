@@ -9,11 +9,21 @@ import { openSources } from "../sources.ts";
 import { manyCommand, rateOption } from "../tasks.ts";
 import { listCommand } from "../verbs.ts";
 
-const list = listCommand(quarantine, { name: "quarantine list", summary: "what was refused, newest first" });
+const list = listCommand(quarantine, {
+  name: "quarantine list",
+  summary: "what was refused, newest first",
+  examples: {
+    "wochit-relay quarantine list --since 1d": "shows what was refused since yesterday",
+    "wochit-relay quarantine list --reason source": "shows what came from unknown addresses",
+  },
+});
 
 const show: Command = {
   name: "quarantine show",
   summary: "one refused body",
+  examples: {
+    "wochit-relay quarantine show qrn_1k800hr143c5p2qa1": "shows a body and its sender",
+  },
   positionals: "ID",
   options: {
     body: { type: "boolean", help: "write the body only, byte for byte as it was received" },
@@ -33,9 +43,12 @@ const show: Command = {
 const again = manyCommand({
   name: "quarantine reprocess",
   summary: "takes a refused body in as if it had been allowed",
-  help: `Either one body, or as a task all that the filters match, for example after the provider's addresses have changed:
-  wochit-relay quarantine list --reason source --since 1d
-  wochit-relay quarantine reprocess --from 203.0.113.7 --since 1d`,
+  examples: {
+    "wochit-relay quarantine reprocess qrn_1k800hr143c5p2qa1": "takes one in",
+    "wochit-relay quarantine reprocess --from 203.0.113.7 --since 1d":
+      "takes in what came from an address that is allowed now",
+  },
+  help: "Either one body, or as a task all that the filters match, for example after the provider's addresses have changed.",
   noun: "refused body",
   filters: quarantine.filters,
   verb: "reprocess",

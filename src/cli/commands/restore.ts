@@ -21,6 +21,10 @@ import { withTarget } from "../sources.ts";
 export const command: Command = {
   name: "restore",
   summary: "puts a backup into a data folder that has no database",
+  examples: {
+    "wochit-relay restore /backups/relay.db": "puts this backup into the empty data folder",
+    "wochit-relay restore --from-target": "lists the backups in the mirror target",
+  },
   positionals: "[FILE]",
   options: {
     "from-target": { type: "boolean", help: "FILE is the name of a backup in the mirror target: ~backups/relay-….db" },

@@ -5,8 +5,10 @@ import { print } from "../output/print.ts";
 export const command: Command = {
   name: "schema",
   summary: "the JSON Schema of the config file, for editors",
+  examples: {
+    "wochit-relay schema > config.schema.json": 'makes the file that "$schema" in the config can name',
+  },
   options: jsonOption,
-  help: 'wochit-relay schema > config.schema.json, and {"$schema": "./config.schema.json", …} in the config',
   async run(program, args) {
     const { toJsonSchema } = await import("@valibot/to-json-schema");
     // Checks that JSON Schema cannot express are left out; "check" makes them.

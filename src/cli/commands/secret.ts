@@ -5,6 +5,10 @@ import { print } from "../output/print.ts";
 const generate: Command = {
   name: "secret generate",
   summary: "a new secret for an endpoint, in the form of Standard Webhooks libraries",
+  examples: {
+    "wochit-relay secret generate > cms.secret": "makes a secret for one endpoint",
+    "wochit-relay secret generate --ed25519": "makes a key pair",
+  },
   options: {
     ed25519: { type: "boolean", help: "a key pair: the secret signs, the public key on the second line verifies" },
     ...jsonOption,

@@ -24,6 +24,10 @@ const STATUS_EVERY = 30_000;
 export const command: Command = {
   name: "serve",
   summary: "runs the relay until SIGTERM or SIGINT",
+  examples: {
+    "wochit-relay serve": "runs with ./config.json, or /etc/wochit-relay/config.json",
+    "wochit-relay serve --config relay.json": "runs with this config",
+  },
   options: configOption,
   help: `SIGHUP reads the config again: it is taken whole, or refused whole with its problems in the log. Under systemd the relay
 listens on the socket that it inherits, reports its status, and feeds the watchdog (scripts/wochit-relay.service).`,

@@ -22,6 +22,11 @@ const LIFELIKE = 500_000;
 export const command: Command = {
   name: "simulate",
   summary: "sends the provider's events to a relay, with media links that really answer",
+  examples: {
+    "wochit-relay simulate all": "sends one event of each type, to the relay of the config",
+    "wochit-relay simulate video.ready --count 100 --rate 10": "sends a hundred videos in ten seconds",
+    "wochit-relay simulate video.ready --fault 503": "sends a video whose links answer 503 at first",
+  },
   positionals: "TYPE|all",
   options: {
     to: { type: "string", value: "URL", help: "where the relay takes webhooks (default: as in its config)" },
@@ -42,7 +47,8 @@ export const command: Command = {
 "all" sends each of them, in the order of a video's life.
 
 The media are served from 127.0.0.1 until the relay has them, so the relay needs
-  "receive": {"allowFrom": ["127.0.0.1"]}, "mirror": {"allowPrivateAddresses": ["127.0.0.1"]}
+  "receive": {"allowFrom": ["127.0.0.1"]},
+  "mirror": {"allowPrivateAddresses": ["127.0.0.1"]}
 
 Faults: slow cut break 403 403-then-there 404 404-then-there 503 html-200 empty redirect redirect-loop
 wrong-length expired never outage.

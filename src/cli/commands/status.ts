@@ -12,6 +12,10 @@ type Status = Awaited<ReturnType<typeof readStatus>>;
 export const command: Command = {
   name: "status",
   summary: "what there is and what waits, in numbers",
+  examples: {
+    "wochit-relay status": "shows it on one screen",
+    "wochit-relay status --json": "gives it to a program",
+  },
   options: commonOptions,
   async run(program, args) {
     const { store, config } = await openSources(program);

@@ -8,11 +8,17 @@ import { listCommand } from "../verbs.ts";
 const list = listCommand(tasks, {
   name: "tasks list",
   summary: "what is, or was, done to many at once, newest first",
+  examples: {
+    "wochit-relay tasks list": "shows the newest",
+  },
 });
 
 const show: Command = {
   name: "tasks show",
   summary: "one task, and how far it is",
+  examples: {
+    "wochit-relay tasks show tsk_1k800hr143c5p2qa1": "shows how far one is",
+  },
   positionals: "ID",
   options: commonOptions,
   async run(program, args) {
@@ -26,6 +32,9 @@ const show: Command = {
 const cancel: Command = {
   name: "tasks cancel",
   summary: "ends a task where it is; what was done stays",
+  examples: {
+    "wochit-relay tasks cancel tsk_1k800hr143c5p2qa1": "ends one",
+  },
   positionals: "ID",
   options: commonOptions,
   async run(program, args) {

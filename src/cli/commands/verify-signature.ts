@@ -12,6 +12,10 @@ const VARIABLE = "WOCHIT_RELAY_SECRET";
 export const command: Command = {
   name: "verify-signature",
   summary: "says whether a received message is signed with a secret, or why not",
+  examples: {
+    'wochit-relay verify-signature -b body.json --secret-file cms.secret \\\n    --id evt_1k800hr143c5p2qa0 --timestamp 1780000000 --signature "v1,K5oZ="':
+      "judges one message as an app has received it: its body, and three headers",
+  },
   options: {
     body: { type: "string", short: "b", value: "FILE", help: "the body as it was received (default: standard input)" },
     header: { type: "string", short: "H", multiple: true, value: '"NAME: VALUE"', help: "a header as it was received" },
@@ -29,8 +33,7 @@ export const command: Command = {
     ...jsonOption,
   },
   help: `The secret is whsec_… or whsk_…, or the public key whpk_…; it may also be in the environment variable
-${VARIABLE}. Exit code 0: valid, 1: not.
-  wochit-relay verify-signature --body body.json -H "webhook-id: …" -H "webhook-timestamp: …" -H "webhook-signature: …"`,
+${VARIABLE}. Exit code 0: valid, 1: not.`,
   async run(program, args) {
     const keys = (await readSecrets(program, args)).map(decodeKey);
     const headers = readHeaders(args);

@@ -15,6 +15,9 @@ import { listCommand } from "../verbs.ts";
 const list = listCommand(videos, {
   name: "videos list",
   summary: "the videos, the newest first",
+  examples: {
+    "wochit-relay videos list --limit 10": "shows the ten newest",
+  },
   help: `With --json each has the newest fifty of its contexts and of its media; "videos show" has the others.`,
 });
 
@@ -26,6 +29,9 @@ const historyColumns: Column<VideoJson["contextHistory"][number]>[] = [
 const show: Command = {
   name: "videos show",
   summary: "one video: its contexts, its media",
+  examples: {
+    "wochit-relay videos show 5f3e1c0d2b4a69788796a5b4": "shows its contexts and where its copies are",
+  },
   positionals: "ID",
   options: showOptions,
   async run(program, args) {
@@ -39,6 +45,9 @@ const show: Command = {
 const forget: Command = {
   name: "videos forget",
   summary: "erases a video on request: its copies, bodies, titles, contexts",
+  examples: {
+    "wochit-relay videos forget 5f3e1c0d2b4a69788796a5b4": "asks, then erases it",
+  },
   positionals: "ID",
   options: {
     yes: { type: "boolean", short: "y", help: "do not ask first" },
