@@ -3,8 +3,9 @@ import type { Video } from "../model/video.ts";
 import type { Mapping, Page, Store } from "../store/store.ts";
 import { shortTime } from "./format.ts";
 import { isoTime, type Link, type VideoJson, videoJson } from "./json.ts";
-import { type Column, collectIds, list, walk } from "./list.ts";
+import { type Column, collectIds, list, type Sources, walk } from "./list.ts";
 import { hasCopy } from "./media.ts";
+import { deliveriesOfVideo } from "./video-deliveries.ts";
 
 export const videoColumns: Column<VideoJson>[] = [
   { title: "VIDEO", value: ({ videoId }) => videoId, least: 24 },
@@ -38,10 +39,19 @@ export const videos = list({
   columns: videoColumns,
 });
 
-/** One video with the newest `limit` of its contexts and of its media; `more`: there are further ones. */
-export async function showVideo(store: Store, videoId: string, link: Link, limit: number) {
+/**
+ * One video with the newest `limit` of its contexts, of its media, and of what is not delivered; what each endpoint has of it.
+ * `more`: there are further ones.
+ */
+export async function showVideo(
+  { store, config }: Pick<Sources, "store" | "config">,
+  videoId: string,
+  link: Link,
+  limit: number,
+) {
   const video = await store.video(videoId, limit + 1);
-  const more = video.media.length > limit || video.contextHistory.length > limit;
+  const { more: moreDeliveries, ...deliveries } = await deliveriesOfVideo(store, config, videoId, limit);
+  const more = moreDeliveries || video.media.length > limit || video.contextHistory.length > limit;
   // Ids sort by the time they were given.
   const newest = new Set(
     video.media
@@ -50,7 +60,8 @@ export async function showVideo(store: Store, videoId: string, link: Link, limit
       .slice(-limit),
   );
   const media = video.media.filter(({ id }) => newest.has(id));
-  return { video: videoJson({ ...video, contextHistory: video.contextHistory.slice(-limit), media }, link), more };
+  const shown = videoJson({ ...video, contextHistory: video.contextHistory.slice(-limit), media }, link);
+  return { video: { ...shown, ...deliveries }, more };
 }
 
 /**

@@ -54,7 +54,7 @@ test("videos show: the newest of its contexts and media, and a word on stderr ab
     ["page-3", "page-4"],
     ["4.mp4", "t.jpg"],
   ]);
-  assert.equal(some.stderr, "wochit-relay: there are more contexts or media: --limit 20 shows more\n");
+  assert.equal(some.stderr, "wochit-relay: there are more contexts, media or deliveries: --limit 20 shows more\n");
   assert.equal((await run("videos show v1 --limit 2")).stderr, some.stderr);
 });
 

@@ -2,6 +2,7 @@ import { formatCount, shortTime } from "../../actions/format.ts";
 import type { VideoJson } from "../../actions/json.ts";
 import type { Column } from "../../actions/list.ts";
 import { hasCopy, mediumColumns } from "../../actions/media.ts";
+import { endpointOfVideoColumns, undeliveredColumns } from "../../actions/video-deliveries.ts";
 import { forgetVideo, knownVideo, showVideo, videos } from "../../actions/videos.ts";
 import { RelayError } from "../../errors.ts";
 import type { Store } from "../../store/store.ts";
@@ -28,17 +29,26 @@ const historyColumns: Column<VideoJson["contextHistory"][number]>[] = [
 
 const show: Command = {
   name: "videos show",
-  summary: "one video: its contexts, its media",
+  summary: "where a video is, what each app got of it, why not the rest",
   examples: {
-    "wochit-relay videos show 5f3e1c0d2b4a69788796a5b4": "shows its contexts and where its copies are",
+    "wochit-relay videos show 5f3e1c0d2b4a69788796a5b4": "shows its contexts, its copies, and what each app got of it",
   },
   positionals: "ID",
   options: showOptions,
+  help: `Its contexts, its copies, a line for each app, and what was not delivered with
+the reason: what the app answered, and what the delivery waits for. What was
+delivered is shown by "deliveries list --video-id ID".`,
   async run(program, args) {
-    const { store, openLink } = await openSources(program);
-    const { video, more } = await showVideo(store, args.positionals[0]!, await openLink(), readLimit(args));
-    if (more) sayMore(program, args, "contexts or media");
-    printOne(program, args, video, { contextHistory: historyColumns, media: mediumColumns });
+    const sources = await openSources(program);
+    const link = await sources.openLink();
+    const { video, more } = await showVideo(sources, args.positionals[0]!, link, readLimit(args));
+    if (more) sayMore(program, args, "contexts, media or deliveries");
+    printOne(program, args, video, {
+      contextHistory: historyColumns,
+      media: mediumColumns,
+      endpoints: endpointOfVideoColumns,
+      undelivered: undeliveredColumns,
+    });
   },
 };
 
