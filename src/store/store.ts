@@ -22,6 +22,7 @@ import type { Plan } from "../model/plan.ts";
 import type { Video, VideoState } from "../model/video.ts";
 import type { TargetPlace } from "../targets/table.ts";
 import type { Backups } from "./backups.ts";
+import type { FeedVerbs } from "./feed.ts";
 import type { StoreSettings } from "./settings.ts";
 import type { TaskVerbs } from "./tasks.ts";
 
@@ -89,13 +90,16 @@ export type Counts = {
   quarantine: { count: number; bytes: number };
 };
 
+/** Those with a page of their own. */
+type OtherVerbs = TaskVerbs & FeedVerbs;
+
 /**
  * The verbs of the store, each one transaction of the engine's own. A promise settles when the engine has committed.
  * Ids are opaque strings. A verb that names an id which is not there rejects with RelayError("not_found").
  * Verbs that write reject with RelayError("store_unavailable") when the engine could not commit for ten seconds.
  * `verbs.ts` says of each how it is run.
  */
-export type StoreVerbs = TaskVerbs & {
+export type StoreVerbs = OtherVerbs & {
   /**
    * Reads an event, and stores it, its mapping, media and jobs in one transaction, or counts it on the event it repeats.
    * RelayError("invalid_json" or "invalid_event"): it is none, and nothing was stored.

@@ -66,6 +66,7 @@ export const storeVerbs = {
   eventBody: read,
   eventMedia: read,
   events: longRead,
+  feed: longRead,
   replay: write,
 
   delivery: read,

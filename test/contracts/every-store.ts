@@ -3,6 +3,7 @@ import { storeBreakerContract } from "./store-breaker.ts";
 import { storeChoiceContract } from "./store-choice.ts";
 import { storeCoalescingContract } from "./store-coalescing.ts";
 import { storeCopiesContract } from "./store-copies.ts";
+import { storeFeedContract } from "./store-feed.ts";
 import { storeIdsContract } from "./store-ids.ts";
 import { storeIntakeContract } from "./store-intake.ts";
 import { storeLanesContract } from "./store-lanes.ts";
@@ -17,6 +18,7 @@ export const storeContracts = [
   storeChoiceContract,
   storeCoalescingContract,
   storeCopiesContract,
+  storeFeedContract,
   storeIdsContract,
   storeIntakeContract,
   storeLanesContract,

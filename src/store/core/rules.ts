@@ -11,6 +11,7 @@ import * as deliveryLists from "./deliveries/lists.ts";
 import * as notices from "./deliveries/notices.ts";
 import * as settling from "./deliveries/settle.ts";
 import * as events from "./events/events.ts";
+import * as feed from "./events/feed.ts";
 import * as quarantine from "./events/quarantine.ts";
 import * as videos from "./events/videos.ts";
 import * as risks from "./media/at-risk.ts";
@@ -97,6 +98,7 @@ export const createRules = (settings: StoreSettings): Omit<Works<StoreVerbs, typ
   eventBody: (id) => job((tx) => events.body(tx, id)),
   eventMedia: (id) => job((tx) => events.listMedia(tx, id)),
   events: (wish) => job((tx) => events.list(tx, wish)),
+  feed: (wish) => job((tx) => feed.read(tx, wish)),
   replay: (id, to, now) => job((tx) => events.replay(tx, id, to, now)),
 
   delivery: (id, limit) => job((tx) => deliveryLists.show(tx, id, limit)),

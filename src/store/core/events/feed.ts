@@ -1,0 +1,98 @@
+import { RelayError } from "../../../errors.ts";
+import type { Dialect } from "../../../model/event.ts";
+import type { Medium } from "../../../model/medium.ts";
+import { topicMatches } from "../../../rules/topics.ts";
+import { topicOfStored } from "../../../wochit/event.ts";
+import type { FeedPage, FeedWish, MessageParts } from "../../feed.ts";
+import { readEpoch } from "../rows/meta.ts";
+import { LIMIT } from "../rows/numbers.ts";
+import { sql, type Tx } from "../tx.ts";
+import * as events from "./events.ts";
+
+// The feed (CONTRACT, "Admin listener"). An id is made inside of its transaction, by the one that writes, and is greater than
+// all that were committed before: so the order of ids is the order of commits, and a position is an id. One whose transaction
+// was rolled back is not given again. Ids beyond LIMIT are of a clock of the year 2248, and in no feed.
+
+type Row = {
+  id: number;
+  received_at: number;
+  type: string | null;
+  dialect: Dialect;
+  failure: number;
+  context: string | null;
+};
+
+/** Events that one statement looks at, and one page: some milliseconds. */
+const PIECE = 200;
+const MOST = 5_000;
+
+const NEWEST = sql<[], { id: number | null }>(`SELECT max(id) AS id FROM events WHERE id <= ${LIMIT}`);
+
+const SELECT = `SELECT e.id, e.received_at, e.type, e.dialect, e.failure, coalesce(e.context, a.context) AS context
+  FROM events e LEFT JOIN annotations a ON a.event = e.id`;
+const ALL = sql<[number, number], Row>(`${SELECT} WHERE e.id > ? AND e.id <= ${LIMIT} ORDER BY e.id LIMIT ?`);
+// By the index of a video's events, not by ids: those of the others would be looked through.
+const OF_VIDEO = sql<[string, number, number], Row>(
+  `${SELECT} WHERE e.video = (SELECT id FROM videos WHERE video_id = ?) AND e.id + 0 > ? ORDER BY e.id + 0 LIMIT ?`,
+);
+
+/** Some of the events behind this one, in order, and at least all that match. */
+function some(tx: Tx, { videoId }: FeedWish, after: number): Promise<Row[]> {
+  return videoId === undefined ? tx.all(ALL, [after, PIECE]) : tx.all(OF_VIDEO, [videoId, after, PIECE]);
+}
+
+function matches({ type, context }: FeedWish, row: Row): boolean {
+  if (context !== undefined && row.context !== context) return false;
+  return topicMatches([type ?? "*"], topicOfStored({ ...row, failure: row.failure === 1 }));
+}
+
+export async function read(tx: Tx, wish: FeedWish): Promise<FeedPage> {
+  const [epoch, last] = await Promise.all([readEpoch(tx), tx.get(NEWEST, [])]);
+  const newest = last?.id ?? 0;
+  const page: FeedPage["events"] = [];
+  let at = wish.after === "end" ? newest : wish.after === "oldest" ? 0 : readPosition(wish.after.position);
+  let bytes = 0;
+  const end = (isMore: boolean): FeedPage => ({ events: page, position: String(at), epoch, isMore });
+
+  for (let looked = 0; looked < MOST; looked += PIECE) {
+    const rows = await some(tx, wish, at);
+    for (const row of rows) {
+      if (matches(wish, row)) {
+        if (page.length >= wish.limit || bytes >= (wish.bodies ?? Number.POSITIVE_INFINITY)) return end(true);
+        if (await isHeld(tx, wish, row)) return end(false);
+        const id = tx.ids.show("evt", row.id);
+        const parts = wish.bodies === undefined ? null : await partsOf(tx, row.id);
+        bytes += parts?.body?.length ?? 0;
+        page.push({ event: await events.show(tx, id), parts });
+      }
+      at = row.id;
+    }
+    if (rows.length < PIECE) {
+      at = Math.max(at, newest);
+      return end(false);
+    }
+  }
+  return end(true);
+}
+
+export async function partsOf(tx: Tx, id: number): Promise<MessageParts> {
+  const { event, bytes, body, media, contexts } = await events.message(tx, id);
+  return { body: body ?? (bytes === null ? null : await events.body(tx, event.id)), media, contexts };
+}
+
+async function isHeld(tx: Tx, { heldFrom }: FeedWish, row: Row): Promise<boolean> {
+  if (heldFrom === undefined || row.received_at < heldFrom || row.dialect === "notice") return false;
+  const id = tx.ids.show("evt", row.id);
+  return (await events.listMedia(tx, id)).some((medium) => isPending(medium, id));
+}
+
+/** As a body says it: a thumbnail that is fetched again is pending only for the event that announced it again. */
+function isPending({ state, key, eventId }: Medium, event: string): boolean {
+  return (state === "pending" || state === "running") && (key === null || eventId === event);
+}
+
+function readPosition(text: string): number {
+  const position = /^\d{1,16}$/.test(text) ? Number(text) : Number.NaN;
+  if (!Number.isSafeInteger(position)) throw new RelayError("invalid_query", "this is no position of the feed");
+  return position;
+}
