@@ -1,5 +1,4 @@
 import { createHash } from "node:crypto";
-import type { Readable } from "node:stream";
 import { SET } from "../config/hidden.ts";
 import type { Endpoint } from "../config/schema.ts";
 import { codeOf, errorLine } from "../errors.ts";
@@ -63,8 +62,7 @@ export function createSend(
 
   async function post({ id, body, attempt }: Message, startedAt: number, signal: AbortSignal): Promise<Said> {
     const timestamp = Math.floor(startedAt / 1000);
-    const answer = await outbound.request(url, {
-      method: "POST",
+    const answer = await outbound.exchange(url, {
       headers: {
         ...headers,
         "webhook-id": id,
@@ -76,9 +74,10 @@ export function createSend(
       signal,
       headersTimeout: timeout,
       bodyTimeout: timeout,
+      reading: { keep: KEPT, most: READ, limit: (giveUp) => clock.after(READ_FOR, giveUp) },
     });
     const { status } = answer;
-    const response = hide(await readStart(answer.body, clock));
+    const response = hide(answer.start);
     if (status >= 200 && status <= 299)
       return { status, response, error: null, failure: null, retryAfter: 0, isLast: false };
     const now = clock.now();
@@ -177,26 +176,4 @@ function decodePercent(text: string): string {
   } catch {
     return text;
   }
-}
-
-/**
- * The first 16 KiB of an answer's body; null when it is empty. Never rejects, and ends after a second: a slow or broken body
- * does not change the result.
- */
-function readStart(body: Readable, clock: Clock): Promise<Uint8Array | null> {
-  return new Promise((resolve) => {
-    const chunks: Uint8Array[] = [];
-    let read = 0;
-    const cancel = clock.after(READ_FOR, () => body.destroy());
-    const finish = () => {
-      cancel();
-      resolve(chunks.length > 1 ? Buffer.concat(chunks) : (chunks[0] ?? null));
-    };
-    body.on("data", (chunk: Uint8Array) => {
-      if (read < KEPT) chunks.push(chunk.subarray(0, KEPT - read));
-      read += chunk.length;
-      if (read > READ) body.destroy();
-    });
-    body.on("end", finish).on("error", finish).on("close", finish);
-  });
 }

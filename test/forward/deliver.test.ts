@@ -9,7 +9,7 @@ import {
 import test from "node:test";
 import { Webhook } from "standardwebhooks";
 import { Webhook as SvixWebhook } from "svix";
-import { Agent, request } from "undici";
+import { Agent } from "undici";
 import type { Endpoint } from "../../src/config/schema.ts";
 import { decodeSecret } from "../../src/config/webhook-secret.ts";
 import { RelayError } from "../../src/errors.ts";
@@ -19,6 +19,7 @@ import { startWorker } from "../../src/jobs/worker.ts";
 import type { DeliveryJob, DeliveryOutcome, DeliverySettled } from "../../src/model/delivery.ts";
 import type { Job } from "../../src/model/job.ts";
 import type { Medium } from "../../src/model/medium.ts";
+import { exchange } from "../../src/platform/net/exchange.ts";
 import type { Outbound } from "../../src/platform/net/outbound.ts";
 import type { Ports } from "../../src/ports.ts";
 import type { Store } from "../../src/store/store.ts";
@@ -63,12 +64,13 @@ async function setUp(t: test.TestContext, answer: Answer, changes: Partial<Endpo
   });
 
   const outbound: Outbound = {
-    async request(url, options) {
+    request: () => assert.fail("an endpoint gets a POST"),
+    async exchange(url, { reading, ...options }) {
       assert.equal(url.username + url.password + url.hash, "", "credentials travel in a header");
-      const { statusCode, headers, body } = await request(url, { ...options, dispatcher: agent }).catch((error) => {
+      const request = { origin: url.origin, path: url.pathname + url.search, method: "POST", ...options } as const;
+      return exchange(agent, request, reading).catch((error) => {
         throw options.signal.aborted ? new Error("this port does not say why it was aborted") : error;
       });
-      return { status: statusCode, headers, body };
     },
     close: () => agent.close(),
   };

@@ -42,12 +42,15 @@ test("cookies are not kept, a redirect is not followed, and the connection serve
 
 test("a proxy of the environment is not used", async (t) => {
   const dir = tempFolder(t);
-  let proxied = 0;
+  const proxied: string[] = [];
   const proxy = await listen(
     t,
     createServer((socket) => {
-      proxied++;
-      socket.destroy();
+      socket.once("data", (bytes) => {
+        proxied.push(bytes.toString("latin1").split("\r\n", 1)[0]!);
+        socket.destroy();
+      });
+      socket.on("error", () => {});
     }),
   );
   const app = await openReceiver();
@@ -64,13 +67,15 @@ test("a proxy of the environment is not used", async (t) => {
     }),
   );
   const names = ["http_proxy", "https_proxy", "all_proxy"].flatMap((name) => [name, name.toUpperCase()]);
-  const env = Object.fromEntries(names.map((name) => [name, proxy.url]));
-  const relay = spawnServe({ configPath, port, env: { ...env, NODE_USE_ENV_PROXY: "1", no_proxy: "", NO_PROXY: "" } });
+  const proxies = Object.fromEntries(names.map((name) => [name, proxy.url]));
+  // Deno looks for a newer Deno now and then, by the proxy.
+  const env = { ...proxies, NODE_USE_ENV_PROXY: "1", no_proxy: "", NO_PROXY: "", DENO_NO_UPDATE_CHECK: "1" };
+  const relay = spawnServe({ configPath, port, env });
   t.after(() => relay.kill());
   await relay.ready();
   await send(port, hook, event("a"));
   await waitFor(() => app.requests.length === 1);
-  assert.equal(proxied, 0);
+  assert.deepEqual(proxied, []);
   await relay.stop();
 });
 

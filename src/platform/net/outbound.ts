@@ -5,6 +5,7 @@ import { RelayError } from "../../errors.ts";
 import { openFilesLimit } from "../files/open-files.ts";
 import { looksLikeNetwork, type Networks, parseNetworks, refusalOf } from "./addresses.ts";
 import { brokeOnReuse, watchConnections } from "./connector.ts";
+import { type Exchange, exchange, type Reading } from "./exchange.ts";
 import { type Resolve, resolveName } from "./resolver.ts";
 import { explainTrust, secureContextOf, type TlsOptions } from "./trust.ts";
 
@@ -27,9 +28,8 @@ export type Outbound = {
   request(
     url: URL,
     options: {
-      method: "GET" | "HEAD" | "POST";
+      method: "GET" | "HEAD";
       headers: Record<string, string>;
-      body?: Uint8Array;
       signal: AbortSignal;
       /** Milliseconds until the response's head, and between two chunks of its body. */
       headersTimeout: number;
@@ -44,6 +44,18 @@ export type Outbound = {
     /** Of a lenient request: what a strict parser would refuse in the head. */
     oddities?: string[];
   }>;
+  /** The same for a POST whose answer is read into memory, as far as `reading` says (exchange.ts). */
+  exchange(
+    url: URL,
+    options: {
+      headers: Record<string, string>;
+      body: Uint8Array;
+      signal: AbortSignal;
+      headersTimeout: number;
+      bodyTimeout: number;
+      reading: Reading;
+    },
+  ): Promise<Exchange>;
   close(): Promise<void>;
 };
 
@@ -92,36 +104,38 @@ export function openOutbound(options: {
   };
   // Later there may be no open file left to load it with.
   if ((openFilesLimit() ?? Number.POSITIVE_INFINITY) < FEW_FILES) agentOf("kept").catch(() => {});
+
+  /** Sends on a kept connection, or, where that had broken, once more on one of its own. */
+  async function sendBy<T>(send: (agent: Agent) => Promise<T>, url: URL, signal: AbortSignal): Promise<T> {
+    try {
+      return await send(agents.kept ?? (await agentOf("kept"))).catch(async (error) => {
+        if (!brokeOnReuse(error) || signal.aborted) throw error;
+        return send(await agentOf("fresh"));
+      });
+    } catch (error) {
+      throw withoutSecrets(explainTrust(error), url);
+    }
+  }
+
   return {
-    async request(url, { method, headers, body, signal, headersTimeout, bodyTimeout, lenient }) {
+    async request(url, { lenient, ...options }) {
       checkUrl(url, allowanceOf);
-      const send = (agent: Agent) =>
-        // Without the user name and password of the URL.
-        agent.request({
-          origin: url.origin,
-          path: `${url.pathname}${url.search}`,
-          method,
-          headers,
-          body: body ?? null,
-          signal,
-          headersTimeout,
-          bodyTimeout,
+      const { headers, signal, bodyTimeout } = options;
+      if (lenient) {
+        const { getLeniently } = await import("./lenient-http.ts");
+        return getLeniently(url, { headers, signal, socketTimeout: bodyTimeout, connect }).catch((error) => {
+          throw withoutSecrets(explainTrust(error), url);
         });
-      try {
-        if (lenient) {
-          const { getLeniently } = await import("./lenient-http.ts");
-          return await getLeniently(url, { headers, signal, socketTimeout: bodyTimeout, connect });
-        }
-        const response = await send(agents.kept ?? (await agentOf("kept"))).catch(async (error) => {
-          if (!brokeOnReuse(error) || signal.aborted) throw error;
-          return send(await agentOf("fresh"));
-        });
-        // A body that fails unread must not end the process; a reader still gets the error.
-        response.body.on("error", () => {});
-        return { status: response.statusCode, headers: response.headers, body: response.body };
-      } catch (error) {
-        throw withoutSecrets(explainTrust(error), url);
       }
+      const response = await sendBy((agent) => agent.request({ ...placeOf(url), ...options }), url, signal);
+      // A body that fails unread must not end the process; a reader still gets the error.
+      response.body.on("error", () => {});
+      return { status: response.statusCode, headers: response.headers, body: response.body };
+    },
+    async exchange(url, { reading, ...options }) {
+      checkUrl(url, allowanceOf);
+      const request = { ...placeOf(url), method: "POST", ...options } as const;
+      return sendBy((agent) => exchange(agent, request, reading), url, options.signal);
     },
     async close() {
       isClosed = true;
@@ -129,6 +143,9 @@ export function openOutbound(options: {
     },
   };
 }
+
+/** Without the user name and password of the URL. */
+const placeOf = ({ origin, pathname, search }: URL) => ({ origin, path: `${pathname}${search}` });
 
 /** Why an address that a host name resolves to is refused, in a few words; null: it is allowed. */
 export type Guard = (hostname: string, address: string) => string | null;

@@ -46,14 +46,19 @@ function open(t: TestContext, secure = false) {
   const outbound = openOutbound({ allowPrivateAddresses: true, connectTimeout: 10_000, connections: 1, tls });
   t.after(() => outbound.close());
   return async (url: string, { method = "POST" as "POST" | "GET", headersTimeout = 10_000 } = {}) => {
-    const answer = await outbound.request(new URL(url), {
-      method,
+    const options = {
       headers: { "user-agent": "test" },
-      ...(method === "POST" && { body: Buffer.from('{"a":1}') }),
       signal: new AbortController().signal,
       headersTimeout,
       bodyTimeout: 10_000,
-    });
+    };
+    if (method === "POST") {
+      const reading = { keep: 1_000, most: 1_000, limit: () => () => {} };
+      const body = Buffer.from('{"a":1}');
+      const { status, start } = await outbound.exchange(new URL(url), { ...options, body, reading });
+      return `${status} ${Buffer.from(start ?? []).toString()}`;
+    }
+    const answer = await outbound.request(new URL(url), { ...options, method });
     const chunks: Uint8Array[] = [];
     for await (const chunk of answer.body) chunks.push(chunk);
     return `${answer.status} ${Buffer.concat(chunks).toString()}`;
@@ -125,7 +130,7 @@ test("a fresh connection that breaks is a failure at once", async (t) => {
   assert.equal(requests.length, 2);
 });
 
-test("a reused connection that breaks after a byte of an answer, or is silent for too long, is a failure", async (t) => {
+test("a reused connection that breaks after a byte of an answer, or is silent for too long, is not used twice", async (t) => {
   const cases = {
     "an interim response": (socket: Socket) => socket.end("HTTP/1.1 100 Continue\r\n\r\n"),
     "part of a head": (socket: Socket) => socket.end("HTTP/1.1 200"),
@@ -136,7 +141,10 @@ test("a reused connection that breaks after a byte of an answer, or is silent fo
     const { url, requests } = await serve(t, (socket, { here }) => (here === 1 ? socket.write(OK) : second(socket)));
     const ask = open(t);
     await ask(url);
-    await assert.rejects(ask(url, { headersTimeout: name === "nothing" ? 300 : 10_000 }), name);
+    const asked = ask(url, { headersTimeout: name === "nothing" ? 300 : 10_000 });
+    // The beginning of a body is all that is wanted of it.
+    if (name === "part of a body") assert.equal(await asked, "200 o");
+    else await assert.rejects(asked, name);
     await waitFor(() => requests.length >= 2);
     assert.equal(requests.length, 2, name);
   }

@@ -3,8 +3,10 @@ import { createServer, type RequestListener, type Server } from "node:http";
 import { type AddressInfo, createServer as createSocketServer } from "node:net";
 import test, { type TestContext } from "node:test";
 import { RelayError } from "../../../src/errors.ts";
-import { openOutbound, RefusedAddress, type Resolve } from "../../../src/platform/net/outbound.ts";
+import type { Reading } from "../../../src/platform/net/exchange.ts";
+import { type Outbound, openOutbound, RefusedAddress, type Resolve } from "../../../src/platform/net/outbound.ts";
 import { listen } from "../../support/listen.ts";
+import { waitFor } from "../../support/wait.ts";
 
 type Options = Partial<Parameters<typeof openOutbound>[0]>;
 
@@ -35,6 +37,23 @@ function open(t: TestContext, options: Options) {
   return { ...outbound, get };
 }
 
+function post(
+  outbound: Pick<Outbound, "exchange">,
+  port: number,
+  reading: Partial<Reading> = {},
+  signal = new AbortController().signal,
+  host = "127.0.0.1",
+) {
+  return outbound.exchange(new URL(`http://${host}:${port}/`), {
+    headers: { "content-type": "application/json" },
+    body: Buffer.from('{"a":1.00}'),
+    signal,
+    headersTimeout: 10_000,
+    bodyTimeout: 10_000,
+    reading: { keep: 1_000, most: 1_000, limit: () => () => {}, ...reading },
+  });
+}
+
 async function text(response: { body: AsyncIterable<Uint8Array> }): Promise<string> {
   const chunks: Uint8Array[] = [];
   for await (const chunk of response.body) chunks.push(chunk);
@@ -56,18 +75,77 @@ test("an allowed address is spoken to: status, headers, body, query and method a
   assert.deepEqual(seen, [`127.0.0.1:${port} GET /a%20b?q=1`]);
 });
 
-test("a body is posted as it is", async (t) => {
+test("a body is posted as it is, and the answer's is read", async (t) => {
   const { port } = await serve(t, async (request, response) => response.end(await text({ body: request })));
-  const outbound = open(t, { allowPrivateAddresses: true });
-  const response = await outbound.request(new URL(`http://127.0.0.1:${port}/`), {
-    method: "POST",
-    headers: { "content-type": "application/json" },
-    body: Buffer.from('{"a":1.00}'),
-    signal: new AbortController().signal,
-    headersTimeout: 10_000,
-    bodyTimeout: 10_000,
+  const { status, start } = await post(open(t, { allowPrivateAddresses: true }), port);
+  assert.equal(status, 200);
+  assert.equal(Buffer.from(start!).toString(), '{"a":1.00}');
+});
+
+test("of an answer to a post so much is kept as is asked for; an empty one is null", async (t) => {
+  const { port } = await serve(t, (_, response) => response.end("0123456789"));
+  const { start } = await post(open(t, { allowPrivateAddresses: true }), port, { keep: 4 });
+  assert.equal(Buffer.from(start!).toString(), "0123");
+  const empty = await serve(t, (_, response) => response.writeHead(204).end());
+  assert.equal((await post(open(t, { allowPrivateAddresses: true }), empty.port)).start, null);
+});
+
+test("an answer to a post that is long, or slow, ends early, and is an answer", async (t) => {
+  const endless = await serve(t, (_, response) => void response.write("x".repeat(1_000)));
+  const long = await post(open(t, { allowPrivateAddresses: true }), endless.port, { keep: 10, most: 500 });
+  assert.deepEqual([long.status, long.start?.length], [200, 10]);
+  let ended = 0;
+  const limit = (giveUp: () => void) => {
+    setImmediate(giveUp);
+    return () => void ended++;
+  };
+  const slow = await post(open(t, { allowPrivateAddresses: true }), endless.port, { limit });
+  assert.equal(slow.status, 200);
+  assert.equal(ended, 1, "the time for reading is ended, too");
+});
+
+test("an answer to a post that breaks off is an answer", async (t) => {
+  const { port } = await serve(t, (_, response) => {
+    response.writeHead(201, { "content-length": "100" }).write("begun");
+    setImmediate(() => response.destroy());
   });
-  assert.equal(await text(response), '{"a":1.00}');
+  const { status } = await post(open(t, { allowPrivateAddresses: true }), port);
+  assert.equal(status, 201);
+});
+
+test("a post that is aborted ends with the reason, at once, and its connection is closed", async (t) => {
+  let closed = () => {};
+  const isClosed = new Promise<void>((resolve) => {
+    closed = resolve;
+  });
+  const { port, seen } = await serve(t, (request) => void request.socket.on("close", closed));
+  const abort = new AbortController();
+  const posting = post(open(t, { allowPrivateAddresses: true }), port, {}, abort.signal);
+  await waitFor(() => seen.length === 1);
+  abort.abort(new Error("enough"));
+  await assert.rejects(posting, /^Error: enough$/);
+  await isClosed;
+});
+
+test("a post that is aborted before it has a connection is never sent", async (t) => {
+  const { port, seen } = await serve(t, (_, response) => response.end());
+  let found: (value: { address: string; family: 4 }[]) => void = () => {};
+  const outbound = open(t, {
+    allowPrivateAddresses: true,
+    resolve: () =>
+      new Promise((resolve) => {
+        found = resolve;
+      }),
+  });
+  const abort = new AbortController();
+  const posting = post(outbound, port, {}, abort.signal, "name.test");
+  await waitFor(() => found.length === 1);
+  abort.abort(new Error("enough"));
+  await assert.rejects(posting, /^Error: enough$/);
+  found([{ address: "127.0.0.1", family: 4 }]);
+  assert.equal((await post(open(t, { allowPrivateAddresses: true }), port)).status, 200);
+  await new Promise((resolve) => setImmediate(resolve));
+  assert.equal(seen.length, 1, "only the second one came");
 });
 
 test("a redirect is answered, not followed", async (t) => {

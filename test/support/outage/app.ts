@@ -1,4 +1,3 @@
-import { Readable } from "node:stream";
 import type { Outbound } from "../../../src/platform/net/outbound.ts";
 import type { Clock } from "../../../src/ports.ts";
 
@@ -55,8 +54,9 @@ export function simApp({ clock, weather }: { clock: Clock; weather: Weather }): 
       before = new Set(inFlight);
     },
     async close() {},
-    async request(_url, { body, signal }) {
-      const { wochitVideoId: videoId, relay } = JSON.parse(Buffer.from(body!).toString()) as {
+    request: () => Promise.reject(new Error("an endpoint gets a POST")),
+    async exchange(_url, { body, signal, reading }) {
+      const { wochitVideoId: videoId, relay } = JSON.parse(Buffer.from(body).toString()) as {
         wochitVideoId: string;
         relay: { sequence: number };
       };
@@ -73,7 +73,8 @@ export function simApp({ clock, weather }: { clock: Clock; weather: Weather }): 
           app.taken.push({ videoId, sequence: relay.sequence, at: clock.now() });
           if (allowed !== null && !isOpen) allowed *= 2;
         }
-        return { status, headers, body: bodyOf(drip === true) };
+        if (drip) await new Promise<void>((resolve) => void reading.limit(resolve));
+        return { status, headers, start: Buffer.from(drip ? "x" : "ok") };
       } finally {
         inFlight.delete(one);
         if (!before.has(one)) noneBefore = clock.now() + LEAST_DISTANCE;
@@ -96,25 +97,6 @@ export function simApp({ clock, weather }: { clock: Clock; weather: Weather }): 
         reject(signal.reason);
       }
     });
-  }
-
-  function bodyOf(drips: boolean): Readable {
-    if (!drips) return Readable.from([Buffer.from("ok")]);
-    let isOver = false;
-    const body = new Readable({
-      read() {},
-      destroy(error, done) {
-        isOver = true;
-        done(error);
-      },
-    });
-    const next = () => {
-      if (isOver) return;
-      body.push("x");
-      clock.after(100, next);
-    };
-    next();
-    return body;
   }
   return app;
 }
