@@ -5,10 +5,13 @@ import { errorLine } from "./errors.ts";
 import { startTasks } from "./jobs/tasks.ts";
 import { createWake } from "./jobs/wake.ts";
 import { mediaLink } from "./links/durable-link.ts";
+import { type OpenMetrics, openMetrics } from "./metrics/open.ts";
+import { createReadings } from "./metrics/readings.ts";
 import { type Mirror, openMirror } from "./mirror/open.ts";
 import { mediaRoute } from "./mirror/serve/route.ts";
 import type { Medium } from "./model/medium.ts";
 import { CONNECT_TIMEOUT } from "./platform/net/outbound.ts";
+import { runtimeName } from "./platform/runtime.ts";
 import type { Ports } from "./ports.ts";
 import { decodeKept, type Workers } from "./receive/accept.ts";
 import { openReceive } from "./receive/route.ts";
@@ -33,7 +36,12 @@ const JOB_GRACE = 4_000;
  * it listens, answers 503, and the pipeline opens once the store can be opened.
  */
 export function openRelay(config: Config, ports: Ports, options: RelayOptions = {}): Promise<Relay> {
-  return supervise(config, ports, { ...options, openPipeline });
+  const metrics = openMetrics({ version: pkg.version, runtime: runtimeName() });
+  return supervise(
+    config,
+    { ...ports, metrics: metrics.port },
+    { ...options, openPipeline: (config, given) => openPipeline(config, { ...given, metrics }) },
+  );
 }
 
 /** The parts that a new config replaces. */
@@ -50,8 +58,8 @@ type Parts = {
  * The picture, from left to right: the store; what receives into it; the mirror and the endpoints' workers, which work on
  * it; the upkeep. What was opened is closed in reverse, also when a later step fails.
  */
-async function openPipeline(given: Config, options: PipelineOptions): Promise<Pipeline> {
-  const { ports, workers, self, publicUrl } = options;
+async function openPipeline(given: Config, options: PipelineOptions & { metrics: OpenMetrics }): Promise<Pipeline> {
+  const { ports, workers, self, publicUrl, metrics } = options;
   const { clock, log } = ports;
   let config = given;
   let events = 0;
@@ -152,6 +160,14 @@ async function openPipeline(given: Config, options: PipelineOptions): Promise<Pi
     const userAgent = `wochit-relay/${pkg.version}`;
     const endpoints = createEndpointWorkers({ store, ports, link, userAgent, connectTimeout: CONNECT_TIMEOUT });
 
+    /** The metrics are of the config that holds now. */
+    function measure(): void {
+      metrics.setEndpoints(config.endpoints.map(({ id }) => id));
+      const targetTrouble = () => parts.now.mirror.targetTrouble();
+      metrics.readFrom(createReadings({ store, config, database: databaseOf(config.dataDir), clock, targetTrouble }));
+    }
+    closers.push(() => metrics.readFrom(null));
+
     /** For commands, which make the same links. Best effort: without it they use the config. */
     const notePublicUrl = () => void store.notePublicUrl(publicUrl()).catch(() => {});
 
@@ -160,6 +176,7 @@ async function openPipeline(given: Config, options: PipelineOptions): Promise<Pi
       freed,
 
       async start() {
+        measure();
         if (!config.mirror.enabled) await store.skipMedia(clock.now());
         if (workers) {
           parts.start();
@@ -181,6 +198,7 @@ async function openPipeline(given: Config, options: PipelineOptions): Promise<Pi
         await parts.replace(wanted, JOB_GRACE, () => {
           config = wanted;
           store.configure(settingsOf(wanted));
+          measure();
           onTaken();
           if (workers) endpoints.apply(wanted.endpoints);
         });

@@ -20,6 +20,7 @@ const MAY_IMPORT: Record<string, string[]> = {
   config: ["model", "rules", "platform", "targets"],
   store: ["model", "rules", "wochit", "platform", "targets", "config"],
   jobs: ["model", "platform", "store"],
+  metrics: ["model", "platform", "config", "store"],
   receive: ["model", "rules", "wochit", "platform", "config", "store"],
   mirror: ["model", "rules", "wochit", "links", "platform", "targets", "config", "store", "jobs"],
   forward: ["model", "rules", "wochit", "message", "platform", "config", "store", "jobs"],
@@ -29,7 +30,7 @@ const MAY_IMPORT: Record<string, string[]> = {
   upkeep: ["rules", "platform", "store"],
   relay: [
     ...["model", "rules", "links", "platform", "targets", "config", "store", "jobs"],
-    ...["receive", "mirror", "forward", "backup", "upkeep"],
+    ...["receive", "mirror", "forward", "backup", "upkeep", "metrics"],
   ],
   cli: [
     ...["model", "rules", "wochit", "links", "platform", "targets", "config", "store", "jobs", "receive", "mirror"],

@@ -1,5 +1,6 @@
 import { isIP } from "node:net";
 import type { InferOutput } from "valibot";
+import { DOCUMENTED_TYPES } from "../model/event.ts";
 import { looksLikeNetwork, parseNetworks, refusalOf } from "../platform/net/addresses.ts";
 import { isPublicHost } from "../platform/net/public-host.ts";
 import { nearest } from "../rules/nearest.ts";
@@ -12,9 +13,6 @@ const WITHOUT_EFFECT: Record<string, string> = {
   admin: "this version has no admin listener yet",
   retention: "this version keeps everything for now",
 };
-
-/** The types that the provider documents. Others may follow, so an unknown one is a warning. */
-const DOCUMENTED = ["video.ready", "video.delete", "draft.new", "draft.update", "draft.exit", "draft.delete"];
 
 /** Parts of a valid config that have no effect, or are probably mistakes; one line each, with their place. */
 export function warnAbout(raw: object, parsed: InferOutput<typeof configSchema>): string[] {
@@ -74,7 +72,7 @@ function warnAboutChoice({ events, filter, coalesce }: Choosing, place: string):
   const warnings: string[] = [];
   const warnAboutType = (given: string, where: string) => {
     const type = nameOf(given);
-    const meant = /[*]|^relay\./.test(type) || DOCUMENTED.includes(type) ? null : nearest(type, DOCUMENTED);
+    const meant = /[*]|^relay\./.test(type) || DOCUMENTED_TYPES.includes(type) ? null : nearest(type, DOCUMENTED_TYPES);
     if (meant === null) return;
     warnings.push(`${where}: "${given}" is not documented: did you mean "${takesOut(given) ? "!" : ""}${meant}"?`);
   };

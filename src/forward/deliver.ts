@@ -6,7 +6,7 @@ import type { MediumLink } from "../message/media-reports.ts";
 import type { DeliveryJob, DeliveryOutcome, DeliverySettled } from "../model/delivery.ts";
 import { bareJob } from "../model/job.ts";
 import type { Outbound } from "../platform/net/outbound.ts";
-import type { Ports } from "../ports.ts";
+import type { AttemptOutcome, Ports } from "../ports.ts";
 import { GONE } from "../rules/gone.ts";
 import type { Store } from "../store/store.ts";
 import type { ByteBudget } from "./byte-budget.ts";
@@ -37,7 +37,7 @@ type Unsent = { error: string; isLast: boolean };
  */
 export function createDeliveries(parts: DeliveryParts): Queue<DeliveryJob> {
   const { endpoint, store, ports, userAgent, link } = parts;
-  const { clock, log } = ports;
+  const { clock, log, metrics } = ports;
   const send = createSend(endpoint, { outbound: parts.outbound, clock, userAgent });
   const rate = createRateLimit(endpoint.ratePerSecond, clock, () => parts.wake([endpoint.id]));
 
@@ -67,8 +67,10 @@ export function createDeliveries(parts: DeliveryParts): Queue<DeliveryJob> {
     // The endpoint has answered: the next request may begin while this one is settled.
     lease.yieldSlot();
     const pending = "body" in written && answer.attempt.error === null ? written.pending : [];
-    const outcome: DeliveryOutcome = { ...answer, pending, spread: ports.random.float() };
+    const { silence, ...rest } = answer;
+    const outcome: DeliveryOutcome = { ...rest, pending, spread: ports.random.float() };
     const settled = await store.settleDelivery(bareJob(job), outcome, clock.now());
+    count(answer, settled);
     if (settled.breaker === "opened" || settled.paused) lease.recall?.();
     logOutcome(job, outcome, settled);
     if (settled.feeds.length > 0) parts.wake(settled.feeds);
@@ -95,7 +97,7 @@ export function createDeliveries(parts: DeliveryParts): Queue<DeliveryJob> {
       bytes: null,
       sha256: null,
     };
-    return { attempt, failure: "body", retryAfter: 0, isLast };
+    return { attempt, failure: "body", silence: "unsent", retryAfter: 0, isLast };
   }
 
   async function readBody(eventId: string): Promise<Uint8Array | null> {
@@ -103,6 +105,15 @@ export function createDeliveries(parts: DeliveryParts): Queue<DeliveryJob> {
       if (error instanceof RelayError && error.code === "body_expired") return null;
       throw error;
     });
+  }
+
+  function count(
+    { attempt: { status, duration }, silence }: Answer,
+    { settled, state, isProbe }: DeliverySettled,
+  ): void {
+    const of = silence ?? (`${Math.floor(status! / 100)}xx` as AttemptOutcome);
+    metrics?.attempted(endpoint.id, isProbe && of !== "2xx" ? "probe" : of, duration);
+    if (settled && state !== "pending" && state !== "waiting") metrics?.deliverySettled(endpoint.id, state);
   }
 
   function logOutcome(job: DeliveryJob, { attempt }: DeliveryOutcome, settled: DeliverySettled): void {

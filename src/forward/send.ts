@@ -26,6 +26,9 @@ const ABORT = "abort-message";
 /** undici's, of an answer that did not begin, or that stopped. */
 const TIMEOUTS = new Set(["UND_ERR_HEADERS_TIMEOUT", "UND_ERR_BODY_TIMEOUT"]);
 
+/** Codes of OpenSSL and of verification (nodejs.org/api/tls.html#x509-certificate-error-codes). */
+const TLS_ERROR = /^(ERR_SSL_|ERR_TLS_|EPROTO|CERT_|CRL_|HOSTNAME_|INVALID_|DEPTH_|SELF_SIGNED|UNABLE_TO_)/;
+
 /** The length of a value from which an answer that repeats it does not show it: a shorter one may stand there by chance. */
 const HIDDEN_FROM = 8;
 
@@ -37,11 +40,15 @@ export type Answer = {
   attempt: Attempt;
   /** Why there was no answer; null: there was one. */
   failure: FailureKind | null;
+  /** For the metrics: the same, in more classes. */
+  silence: Silence | null;
   /** For how long the endpoint asked to be left alone, in milliseconds; 0: it did not. */
   retryAfter: number;
   /** It asks for no further attempt. */
   isLast: boolean;
 };
+
+export type Silence = "timeout" | "dns" | "tls" | "connect" | "unsent";
 
 type Said = Pick<Attempt, "status" | "response" | "error"> & Omit<Answer, "attempt">;
 
@@ -79,13 +86,13 @@ export function createSend(
     const { status } = answer;
     const response = hide(answer.start);
     if (status >= 200 && status <= 299)
-      return { status, response, error: null, failure: null, retryAfter: 0, isLast: false };
+      return { status, response, error: null, failure: null, silence: null, retryAfter: 0, isLast: false };
     const now = clock.now();
     const retryAfter = (parseRetryAfter(answer.headers["retry-after"], now) ?? now) - now;
     // A proxy may have written it twice.
     const [asked] = [answer.headers[DELIVERY_HEADER]].flat();
     const isLast = asked?.trim().toLowerCase() === ABORT;
-    return { status, response, error: `HTTP ${status}`, failure: null, retryAfter, isLast };
+    return { status, response, error: `HTTP ${status}`, failure: null, silence: null, retryAfter, isLast };
   }
 
   function late(): Error {
@@ -114,9 +121,20 @@ function explainSilence(error: unknown): Said {
     response: null,
     error: errorLine(error) + advice,
     failure: isTimeout ? "timeout" : "connection",
+    silence: isTimeout ? "timeout" : silenceOf(error),
     retryAfter: 0,
     isLast: false,
   };
+}
+
+/** By its code; undici's errors of a connection have it in their cause. */
+function silenceOf(error: unknown): Silence {
+  for (let at = error; at instanceof Error; at = at.cause) {
+    const code = codeOf(at);
+    if (/^(ENOTFOUND|EAI_)/.test(code)) return "dns";
+    if (at instanceof UntrustedCertificate || TLS_ERROR.test(code)) return "tls";
+  }
+  return "connect";
 }
 
 function summaryOf(body: Uint8Array): { bytes: number; sha256: string } {

@@ -66,6 +66,8 @@ export type DeliveryOutcome = {
 /** What came of an attempt. `settled`: false where the claim was lost, and nothing was written. */
 export type DeliverySettled = {
   settled: boolean;
+  /** It was a probe of an endpoint whose breaker was open. */
+  isProbe: boolean;
   /** The state of the delivery now, and when it is tried again by its schedule. */
   state: JobState;
   nextAttemptAt: number | null;

@@ -5,6 +5,16 @@ import type { AnnouncedLink } from "./medium.ts";
 /** `notice`: made by the relay, like `relay.media.failed`; the other two are the provider's. */
 export type Dialect = "typed" | "legacy" | "notice";
 
+/** The types that the provider documents. */
+export const DOCUMENTED_TYPES: readonly string[] = [
+  "video.ready",
+  "video.delete",
+  "draft.new",
+  "draft.update",
+  "draft.exit",
+  "draft.delete",
+];
+
 /** One webhook of the provider, as parsed (wochit/event.ts). */
 export type ProviderEvent = {
   videoId: string;

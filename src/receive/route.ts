@@ -43,7 +43,7 @@ export type Receive = { routes: Hono<Env>; unserved: Unserved };
 /** The webhook: source → size → parse → commit → answer (CONTRACT, "Public listener"). */
 export function openReceive(options: { store: Store; config: Config; ports: Ports; workers?: Workers }): Receive {
   const { store, config, ports } = options;
-  const { clock, log } = ports;
+  const { clock, log, metrics } = ports;
   const { receive } = config;
   const judge = createSourceCheck(config);
   const accept = createAccept(options);
@@ -64,7 +64,10 @@ export function openReceive(options: { store: Store; config: Config; ports: Port
     const given = { facts, headers: incoming.headers, source, writing: writingOf(incoming.headers), receivedAt };
     const refused = source.refusal !== null && receive.mode === "enforce";
     if (source.doubt !== null) warnOfProxy("a trusted proxy does not name its client", { ...facts, why: source.doubt });
-    if (source.refusal !== null && !refused) log.warn("would refuse", { ...facts, why: source.refusal });
+    if (source.refusal !== null && !refused) {
+      metrics?.refused(source.refusal, { isTaken: true });
+      log.warn("would refuse", { ...facts, why: source.refusal });
+    }
 
     const read = await readBody(incoming, {
       limit: receive.maxBody,
@@ -74,6 +77,7 @@ export function openReceive(options: { store: Store; config: Config; ports: Port
     });
     if (refused) return refuse(c, given, read.is === "whole" ? read.body : null);
     if (read.is === "broken") {
+      metrics?.refused("broken");
       const quarantineId = await keep(facts, { ...given, reason: "broken", body: read.body });
       log.warn("request broke off", { ...facts, why: whyBroken(incoming), quarantineId });
       return errorAnswer("request_timeout", "the request ended before its body was complete");
@@ -87,6 +91,7 @@ export function openReceive(options: { store: Store; config: Config; ports: Port
   }
 
   function busy(facts: Given["facts"]): Response {
+    metrics?.received(null, "unavailable");
     log.error("request not taken", { ...facts, error: "too many unfinished requests" });
     return errorAnswer("store_unavailable", "too many unfinished requests");
   }
@@ -96,6 +101,7 @@ export function openReceive(options: { store: Store; config: Config; ports: Port
     body: Uint8Array | null,
     message = `the body is larger than ${receive.maxBody} bytes (receive.maxBody)`,
   ): Promise<Response> {
+    metrics?.refused("size");
     const quarantineId = await keep(facts, { reason: "size", body, writing: null, receivedAt });
     log.warn("request refused", { ...facts, why: "size", limit: receive.maxBody, quarantineId });
     return errorAnswer("body_too_large", message);
@@ -122,7 +128,8 @@ export function openReceive(options: { store: Store; config: Config; ports: Port
         log.warn("loop stopped: an endpoint leads back to this relay", { ...facts, event: id, video: videoId });
         return new Response(JSON.stringify({ id, status: "duplicate" }), JSON_ANSWER);
       }
-      const { id, status, type, videoId } = await accept(body, facts.from, receivedAt);
+      const { id, status, type, legacy, videoId } = await accept(body, facts.from, receivedAt);
+      metrics?.received(legacy ? "legacy" : type, status);
       log.info(status === "accepted" ? "event accepted" : "event repeated", {
         ...facts,
         event: id,
@@ -156,6 +163,7 @@ export function openReceive(options: { store: Store; config: Config; ports: Port
     const reason = why.code as RefusalReason;
     try {
       const { id } = await store.quarantine({ receivedAt, sourceAddress: facts.from, reason, body });
+      metrics?.received(null, "quarantined");
       log.warn("body quarantined", { ...facts, why: why.message, quarantineId: id });
       return errorAnswer(why.code, why.message, { quarantineId: id });
     } catch (error) {
@@ -164,6 +172,7 @@ export function openReceive(options: { store: Store; config: Config; ports: Port
   }
 
   function unavailable(facts: Given["facts"], error: unknown): Response {
+    metrics?.received(null, "unavailable");
     log.error("request not taken", { ...facts, error: errorLine(error) });
     return errorAnswer("store_unavailable", "the relay cannot store events right now; send it again");
   }
@@ -171,6 +180,7 @@ export function openReceive(options: { store: Store; config: Config; ports: Port
   async function refuse(c: Context<Env>, given: Given, body: Uint8Array | null): Promise<Response> {
     const { facts, source } = given;
     const reason = source.refusal ?? "source";
+    metrics?.refused(reason);
     const quarantineId = await keep(facts, { ...given, reason, body });
     log.warn("request refused", { ...facts, socket: c.env.incoming.socket.remoteAddress, why: reason, quarantineId });
     const message =

@@ -22,14 +22,14 @@ export type Unserved = ReturnType<typeof createUnserved>;
  */
 export function createUnserved(options: {
   config: Config;
-  ports: Pick<Ports, "clock" | "log">;
+  ports: Pick<Ports, "clock" | "log" | "metrics">;
   judge: (request: IncomingMessage) => Source;
   keep: Keep;
   spare: MemoryLimit;
 }) {
   const { config, ports, judge, keep, spare } = options;
   const { receive } = config;
-  const { clock, log } = ports;
+  const { clock, log, metrics } = ports;
   const trust = trustOf(config);
   const warn = createLimitedLog(log, clock, { burst: LINES });
   const warnOfStrays = createLimitedLog(log, clock);
@@ -44,11 +44,14 @@ export function createUnserved(options: {
       const takes = `events are taken at POST ${receive.path}${receive.tokens.length > 0 ? "/<token>" : ""}`;
       const isRead = method === "GET" || method === "HEAD";
       if (refusal === "source" && receive.mode === "enforce") {
-        if (!isRead) warnOfStrays("request refused", line);
+        if (isRead) return;
+        metrics?.refused("stray");
+        warnOfStrays("request refused", line);
         return;
       }
       // Where all may send, a GET of another page is not from a sender.
       if (isRead && reason === "path" && trust.isOpen) return;
+      metrics?.refused(reason);
       const receivedAt = clock.now();
       const read = await readBody(request, { limit: receive.maxBody, keep: 0, memory: spare, spare });
       const body = read.is === "whole" || read.is === "broken" ? read.body : null;
@@ -62,9 +65,11 @@ export function createUnserved(options: {
       ...trust,
       async unread({ address: from, why, body }) {
         if (!trust.isTrusted(from) && !trust.isOpen) {
+          metrics?.refused("stray");
           warnOfUnread("request refused", { from, why });
           return;
         }
+        metrics?.refused("request");
         const quarantineId = await keep({ from }, { reason: "request", body, writing: null, receivedAt: clock.now() });
         warn("request refused", { from, why, quarantineId });
       },

@@ -22,6 +22,7 @@ import type { Plan } from "../model/plan.ts";
 import type { Video, VideoState } from "../model/video.ts";
 import type { TargetPlace } from "../targets/table.ts";
 import type { Backups } from "./backups.ts";
+import type { Commits, Counts } from "./counts.ts";
 import type { FeedVerbs } from "./feed.ts";
 import type { StoreSettings } from "./settings.ts";
 import type { TaskVerbs } from "./tasks.ts";
@@ -47,6 +48,8 @@ export type Accepted = {
   id: string;
   status: "accepted" | "duplicate";
   type: string | null;
+  /** It came in the older dialect. */
+  legacy: boolean;
   videoId: string;
   /** The deliveries that were claimed with it, by `Received.lease`. */
   leased: DeliveryJob[];
@@ -77,18 +80,6 @@ export type Page = { limit: number; before?: string; since?: number; until?: num
 
 /** What a check of the whole database found; nothing wrong: it is whole. */
 export type IntegrityCheck = { at: number; wrong: string[] };
-
-/** How many rows are in each state, for `status`, `/readyz` and metrics. */
-export type Counts = {
-  events: number;
-  videos: number;
-  media: Partial<Record<MediaState, number>>;
-  /** Spooled files that the target does not have yet, and copies that are to be deleted now. */
-  uploads: number;
-  deletions: number;
-  deliveries: { endpoint: string; state: JobState; count: number; oldest: number }[];
-  quarantine: { count: number; bytes: number };
-};
 
 /** Those with a page of their own. */
 type OtherVerbs = TaskVerbs & FeedVerbs;
@@ -253,6 +244,8 @@ export type StoreVerbs = OtherVerbs & {
   epoch(): Promise<string>;
 
   counts(): Promise<Counts>;
+  /** Of the commits since the store was opened. */
+  commits(): Promise<Commits>;
   /** The secret behind `sig` in media links: made once, kept in the database. */
   mediaSecret(): Promise<Uint8Array>;
   /** How apps reach the relay, as it noted at its last start or reload; null: none has run on this store. */

@@ -107,6 +107,7 @@ export const storeVerbs = {
 
   epoch: read,
   counts: longRead,
+  commits: own,
   mediaSecret: write,
   publicUrl: read,
   notePublicUrl: write,

@@ -3,6 +3,7 @@ import { storeBreakerContract } from "./store-breaker.ts";
 import { storeChoiceContract } from "./store-choice.ts";
 import { storeCoalescingContract } from "./store-coalescing.ts";
 import { storeCopiesContract } from "./store-copies.ts";
+import { storeCountsContract } from "./store-counts.ts";
 import { storeFeedContract } from "./store-feed.ts";
 import { storeIdsContract } from "./store-ids.ts";
 import { storeIntakeContract } from "./store-intake.ts";
@@ -19,6 +20,7 @@ export const storeContracts = [
   storeCoalescingContract,
   storeCopiesContract,
   storeFeedContract,
+  storeCountsContract,
   storeIdsContract,
   storeIntakeContract,
   storeLanesContract,

@@ -26,6 +26,7 @@ import type { Store } from "../../src/store/store.ts";
 import { MEDIUM } from "../message/medium.ts";
 import { sha256Of } from "../support/bytes.ts";
 import { listen } from "../support/listen.ts";
+import { testMetrics } from "../support/metrics.ts";
 import { freePort } from "../support/relay-in-folder.ts";
 
 const SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
@@ -78,6 +79,7 @@ async function setUp(t: test.TestContext, answer: Answer, changes: Partial<Endpo
   const write = (level: string) => (fact: string, fields?: Record<string, unknown>) => {
     lines.push({ level, fact, ...fields });
   };
+  const metrics = testMetrics();
   const ports: Ports = {
     clock: {
       now: Date.now,
@@ -88,11 +90,13 @@ async function setUp(t: test.TestContext, answer: Answer, changes: Partial<Endpo
       },
     },
     random: { float: () => 0.5, bytes: (length) => new Uint8Array(length) },
+    metrics,
     log: { debug: write("debug"), info: write("info"), warn: write("warn"), error: write("error") },
   };
   const settled: { job: Job; outcome: DeliveryOutcome; now: number }[] = [];
   const verdict: DeliverySettled = {
-    ...{ settled: true, state: "delivered", nextAttemptAt: null, paused: false, breaker: null, feeds: [] },
+    ...{ settled: true, isProbe: false, state: "delivered", nextAttemptAt: null, paused: false },
+    ...{ breaker: null, feeds: [] },
   };
   const woken: string[][] = [];
   const waiting: DeliveryJob[] = [];
@@ -164,6 +168,7 @@ async function setUp(t: test.TestContext, answer: Answer, changes: Partial<Endpo
     claims,
     store,
     ports,
+    metrics,
     queue,
     abort,
     run,
@@ -581,6 +586,40 @@ test("the log says when an answer opens or closes the breaker, or pauses the end
     await one.settle();
     assert.deepEqual(one.lines.slice(1), [line]);
   }
+});
+
+test("each attempt is counted by what it came to, and a delivery by how it ended", async (t) => {
+  const reported = async (answer: Answer, change: Partial<Endpoint>, verdict: Partial<DeliverySettled>, job = {}) => {
+    const one = await setUp(t, answer, change);
+    Object.assign(one.verdict, verdict);
+    await one.settle(job);
+    return one.metrics.reported.map(([name, endpoint, what]) => `${name} ${endpoint} ${what}`);
+  };
+  const tried: Partial<DeliverySettled> = { state: "pending", nextAttemptAt: 0 };
+  const ended = ["attempted cms 2xx", "deliverySettled cms delivered"];
+  const gone = `http://127.0.0.1:${await freePort()}/`;
+  const silent: Answer = () => {};
+  assert.deepEqual(await reported(ok, {}, {}), ended);
+  assert.deepEqual(await reported(ok, {}, { isProbe: true }), ended);
+  assert.deepEqual(await reported(status(302), {}, tried), ["attempted cms 3xx"]);
+  assert.deepEqual(await reported(status(422), {}, tried), ["attempted cms 4xx"]);
+  assert.deepEqual(await reported(status(503), {}, { state: "dead" }), [
+    "attempted cms 5xx",
+    "deliverySettled cms dead",
+  ]);
+  assert.deepEqual(await reported(status(503), {}, { ...tried, isProbe: true }), ["attempted cms probe"]);
+  assert.deepEqual(await reported(silent, { timeout: 50 }, tried), ["attempted cms timeout"]);
+  assert.deepEqual(await reported(ok, { url: gone }, tried), ["attempted cms connect"]);
+  assert.deepEqual(await reported(ok, { url: "http://app.invalid/" }, tried), ["attempted cms dns"]);
+  assert.deepEqual(await reported(ok, { url: gone.replace("http", "https") }, tried), ["attempted cms connect"]);
+  assert.deepEqual(await reported(ok, {}, { state: "dead" }, { body: null }), [
+    "attempted cms unsent",
+    "deliverySettled cms dead",
+  ]);
+  assert.deepEqual(await reported(ok, {}, { settled: false }), ["attempted cms 2xx"]);
+  const { endpoint } = await setUp(t, ok);
+  const noTls = endpoint.url.replace("http", "https");
+  assert.deepEqual(await reported(ok, { url: noTls }, tried), ["attempted cms tls"]);
 });
 
 test("endpoints that have work by an attempt's end are woken", async (t) => {

@@ -18,6 +18,7 @@ import type { MirrorTarget } from "../../src/targets/target.ts";
 import { sha256Of } from "../support/bytes.ts";
 import { configIn } from "../support/config.ts";
 import { tempFolder } from "../support/folder.ts";
+import { testMetrics } from "../support/metrics.ts";
 import { testClock, testPorts } from "../support/ports.ts";
 import { waitFor } from "../support/wait.ts";
 
@@ -35,8 +36,8 @@ export async function openCopies(t: Pick<TestContext, "after">, mirror: NonNulla
   const dir = tempFolder(t);
   const config = configIn(dir, { mirror: { minFreeDisk: 0, ...mirror } });
   const clock = testClock();
-  const ports = testPorts(clock);
-  const { log } = ports;
+  const ports = { ...testPorts(clock), metrics: testMetrics() };
+  const { log, metrics } = ports;
   const store = await openStore(config, ports, { role: "relay" });
   t.after(() => store.close());
   const spoolDir = join(config.dataDir, "spool");
@@ -105,6 +106,7 @@ export async function openCopies(t: Pick<TestContext, "after">, mirror: NonNulla
       config,
       clock,
       log,
+      metrics,
       store,
       spoolDir,
       targets,

@@ -276,3 +276,52 @@ test("a proxy that names its client in a way that is not read is named in the lo
   await forwarded.post(READY, { headers: { forwarded: "for=54.81.68.237" } });
   assert.match(String(forwarded.ports.log.facts[0]?.fields.why), /in Forwarded only/);
 });
+
+test("each request is counted by the type of its event and by what became of it", async (t) => {
+  const { post, raw, ports } = await openFrontDoor(t, { receive: { maxBody: 1_000 } });
+  await post(READY);
+  await post(READY);
+  await post('{"wochitVideoId":"v1"}');
+  await post('{"type":7,"wochitVideoId":"v1"}');
+  await post("no JSON");
+  await post(`{"wochitVideoId":"v1","title":"${"x".repeat(1_000)}"}`);
+  await post(READY, { path: "/elsewhere" });
+  await post(READY, { method: "PUT" });
+  await raw("POST /webhooks/wochit HTTP/1.1\r\nhost: x\r\ncontent-length: 9\r\n\r\n{", { end: true });
+  assert.deepEqual(ports.metrics.reported, [
+    ["received", "video.ready", "accepted"],
+    ["received", "video.ready", "duplicate"],
+    ["received", "legacy", "accepted"],
+    ["received", null, "accepted"],
+    ["received", null, "quarantined"],
+    ["refused", "size"],
+    ["refused", "path"],
+    ["refused", "method"],
+    ["refused", "broken"],
+  ]);
+});
+
+test("what is refused, or would be, is counted, and so is an event that cannot be committed", async (t) => {
+  const stranger = { headers: { "x-forwarded-for": "9.9.9.9" } };
+  const server = { trustedProxies: ["127.0.0.1"] };
+  const receive = { token: "a-token-of-the-provider-1234" };
+  const strict = await openFrontDoor(t, { server, receive });
+  await strict.post(READY, stranger);
+  await strict.post(READY, { headers: { "x-forwarded-for": "127.0.0.1" } });
+  await strict.post(READY, { ...stranger, path: "/elsewhere" });
+  assert.deepEqual(strict.ports.metrics.reported, [
+    ["refused", "source"],
+    ["refused", "token"],
+    ["refused", "stray"],
+  ]);
+  const open = await openFrontDoor(t, { server, receive: { mode: "observe" } });
+  await open.post(READY, stranger);
+  assert.deepEqual(open.ports.metrics.reported, [
+    ["refused", "source", { isTaken: true }],
+    ["received", "video.ready", "accepted"],
+  ]);
+  const closed = await openFrontDoor(t);
+  await closed.store.close();
+  assert.equal((await closed.post(READY)).status, 503);
+  assert.deepEqual(closed.ports.metrics.reported, [["received", null, "unavailable"]]);
+});

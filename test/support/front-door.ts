@@ -10,6 +10,7 @@ import { openDoor } from "../../src/relay/public-app.ts";
 import { openStore } from "../../src/store/open.ts";
 import { configIn } from "./config.ts";
 import { tempFolder } from "./folder.ts";
+import { testMetrics } from "./metrics.ts";
 import { testPorts } from "./ports.ts";
 
 export type Answer = {
@@ -22,7 +23,7 @@ export type Answer = {
 /** The public listener with a real store behind it, and nothing else: no media, no downloads, no deliveries. */
 export async function openFrontDoor(t: TestContext, input: ConfigInput = {}, limits: ListenOptions = {}) {
   const config = configIn(tempFolder(t), { ...input, receive: { allowFrom: ["127.0.0.1"], ...input.receive } });
-  const ports = testPorts(systemClock());
+  const ports = { ...testPorts(systemClock()), metrics: testMetrics() };
   const store = await openStore(config, ports, { role: "relay" });
   const receive = openReceive({ store, config, ports });
   const media = () => new Response(null, { status: 404 });

@@ -32,7 +32,7 @@ export function downloadQueue(
   options: Pick<Downloading, "outbound" | "heldCopy"> & {
     config: Pick<Config["mirror"], "concurrency" | "maxSize" | "minFreeDisk">;
     store: Pick<Store, "claimDownloads" | "settleDownload" | "isSpooled">;
-    ports: Pick<Ports, "clock" | "log">;
+    ports: Pick<Ports, "clock" | "log" | "metrics">;
     /** A folder of the relay's own (`spool.ts`), best on the file system of a local target. */
     spoolDir: string;
     limits?: Partial<Limits>;
@@ -81,6 +81,8 @@ export function downloadQueue(
     if (!isOurs || !(await store.settleDownload(job, outcome, clock.now())).settled) {
       return tidy(clearUnwanted(store, spoolDir, job.mediumId));
     }
+    if (outcome.is === "unchanged") ports.metrics?.mediumSettled(job.kind, "mirrored");
+    else if (outcome.is === "failed" || outcome.is === "expired") ports.metrics?.mediumSettled(job.kind, outcome.is);
     reportOutcome(ports.log, job, outcome, clock.elapsed() - started);
     if (outcome.is === "spooled") await tidy(clearResumable(spoolDir, job.mediumId));
     else if (outcome.is !== "retry") await tidy(clearSpool(spoolDir, job.mediumId));

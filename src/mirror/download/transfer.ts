@@ -29,7 +29,7 @@ const LOOKUP_TIMEOUT = 3_000;
 export type Downloading = {
   config: Pick<Config["mirror"], "maxSize">;
   outbound: Outbound;
-  ports: Pick<Ports, "clock">;
+  ports: Pick<Ports, "clock" | "metrics">;
   limits: Limits;
   inProgress: Pick<InProgress, "note">;
   /** Whether a target still has a copy; null, or a failure: unknown. */
@@ -70,7 +70,7 @@ export async function receive(attempt: Attempt, part: PartialFile, room: Reserva
 /** Requests the file, or the rest of it, and writes it. */
 async function request(attempt: Attempt, part: PartialFile, room: Reservation, lenient: boolean): Promise<Received> {
   const { config, outbound, limits, job, signal, stop } = attempt;
-  const { clock } = attempt.ports;
+  const { clock, metrics } = attempt.ports;
   const { maxSize } = config;
   let from = part.state.synced;
   let length = from;
@@ -110,6 +110,7 @@ async function request(attempt: Attempt, part: PartialFile, room: Reservation, l
     throw body === null ? error : nameBodyError(error, { length, total: part.state.total });
   } finally {
     stopWatching();
+    metrics?.mediaMoved("downloaded", length - from);
   }
 }
 

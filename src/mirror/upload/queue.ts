@@ -28,7 +28,7 @@ export function uploadQueue(options: {
   target: MirrorTarget;
   /** The store's id of the target's place. */
   targetId: string;
-  ports: Pick<Ports, "clock" | "log">;
+  ports: Pick<Ports, "clock" | "log" | "metrics">;
   spoolDir: string;
   targetHealth: TargetHealth;
   /** Shared with the deletions. */
@@ -36,7 +36,7 @@ export function uploadQueue(options: {
   waits?: Doubling;
 }): Queue<UploadJob> {
   const { config, store, target, targetId, spoolDir, targetHealth, locks, waits = LOCAL_WAITS } = options;
-  const { clock, log } = options.ports;
+  const { clock, log, metrics } = options.ports;
 
   async function upload(job: UploadJob, signal: AbortSignal): Promise<UploadOutcome> {
     const place = async (key: string, passed: string[]) => {
@@ -99,6 +99,8 @@ export function uploadQueue(options: {
       log.warn("spooled media lost, to be downloaded again", { ...fields, error: outcome.error });
     if (outcome.is !== "mirrored") return;
     const { bytes, sha256, contentType, suspect } = job.file;
+    metrics?.mediaMoved("uploaded", bytes);
+    metrics?.mediumSettled(job.kind, "mirrored");
     const more = { key: outcome.key, bytes, sha256, contentType, ms: Math.round(clock.elapsed() - started) };
     log.info("media mirrored", { ...fields, ...more, ...(suspect && { suspect }) });
     await rm(file, { force: true }).catch((error) =>

@@ -29,7 +29,7 @@ import { taskWorks } from "./tasks/works.ts";
 import { about, type Job, job, type Tx } from "./tx.ts";
 
 /** Verbs that an engine answers in its own way. */
-type OfEngine = "changeMark" | "mediaSecret" | "forgetVideo" | "probe" | "checkpoint";
+type OfEngine = "changeMark" | "mediaSecret" | "forgetVideo" | "probe" | "checkpoint" | "commits";
 
 /** What each verb of the store does, the same for every engine. `settings`: as they are at each call. */
 export const createRules = (settings: StoreSettings): Omit<Works<StoreVerbs, typeof storeVerbs>, OfEngine> => ({
@@ -154,6 +154,7 @@ function holderOf(queue: QueueName) {
 function accepting(received: Received, settings: StoreSettings): Job<Accepted> {
   const event = parseEvent(received.body);
   const { type, videoId } = event;
+  const legacy = event.dialect === "legacy";
   return {
     key: videoId,
     lock: videos.VIDEO,
@@ -166,7 +167,7 @@ function accepting(received: Received, settings: StoreSettings): Job<Accepted> {
       const isLeased = (id: string) => leased.some(({ endpoint }) => endpoint === id);
       const fed = plan.deliveries.map(({ endpoint }) => endpoint).filter((id) => isNew && !isLeased(id));
       const feeds = { media: plan.media.length > 0 || plan.deletes !== null, endpoints: plan.opensGates ? null : fed };
-      return { ...accepted, type, videoId, leased, feeds };
+      return { ...accepted, type, legacy, videoId, leased, feeds };
     },
   };
 }

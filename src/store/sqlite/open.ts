@@ -7,6 +7,8 @@ import { createMemory, forgetSizes } from "../core/memory.ts";
 import { makeSecret, readSecret } from "../core/rows/meta.ts";
 import { createRules } from "../core/rules.ts";
 import { type Job, job } from "../core/tx.ts";
+import { COMMIT_BOUNDS } from "../counts.ts";
+import { createHistogram } from "../histogram.ts";
 import type { Opening } from "../settings.ts";
 import type { Store, StoreOptions, StoreVerbs } from "../store.ts";
 import { backupVerbs, type Engine, makeVerbs, storeVerbs, type Works } from "../verbs.ts";
@@ -58,6 +60,7 @@ export async function openSqliteStore(
     const place = watchPlace(db.name, role === "relay" ? lockOf(dataDir) : null);
     let gone: ReturnType<typeof place> = null;
     let isLost = false;
+    const [seconds, writes] = [createHistogram(COMMIT_BOUNDS.seconds), createHistogram(COMMIT_BOUNDS.writes)];
 
     const lookAtPlace = (): void => {
       gone = place();
@@ -82,6 +85,10 @@ export async function openSqliteStore(
         forgetSizes(memory.rings);
       },
       undone: () => forgetSizes(memory.rings),
+      committed(commit) {
+        seconds.add(commit.seconds);
+        writes.add(commit.writes);
+      },
       lost() {
         lookAtPlace();
         return gone?.line ?? null;
@@ -132,6 +139,7 @@ export async function openSqliteStore(
         return erased;
       },
       probe: group.probe,
+      commits: async () => ({ seconds: seconds.now(), writes: writes.now() }),
       async checkpoint() {
         const move = () => void db.pragma("wal_checkpoint(PASSIVE)");
         // SQLite refuses it inside of a transaction.

@@ -11,6 +11,7 @@ import type { Copy } from "../../../src/model/medium.ts";
 import { openOutbound } from "../../../src/platform/net/outbound.ts";
 import { systemClock } from "../../../src/platform/runtime.ts";
 import type { Clock } from "../../../src/ports.ts";
+import { testMetrics } from "../../support/metrics.ts";
 import { testLog } from "../../support/ports.ts";
 
 /** The part of a store that downloads need, in memory: due jobs in, outcomes out. */
@@ -66,7 +67,8 @@ export async function openDownloads(
   const outbound = openOutbound({ allowPrivateAddresses: config.allowPrivateAddresses, connectTimeout: 10_000 });
   t.after(() => outbound.close());
   const log = testLog();
-  const ports = { clock: options.clock ?? systemClock(), log };
+  const metrics = testMetrics();
+  const ports = { clock: options.clock ?? systemClock(), log, metrics };
   const store = memoryStore();
   const heldCopy = options.heldCopy ?? (async () => true);
   const queue = downloadQueue({ config, store, outbound, heldCopy, ports, spoolDir, limits: options.limits });

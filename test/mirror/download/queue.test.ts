@@ -37,7 +37,7 @@ test("a video is downloaded, proven, made durable and settled; nothing else is l
       response,
     );
   });
-  const { run, files, spoolDir, log } = await openDownloads(t);
+  const { run, files, spoolDir, log, ports } = await openDownloads(t);
   assert.deepEqual(spooled(await run(`${origin}/v.mp4?X-Amz-Signature=secret`)), {
     bytes: film.length,
     sha256: sha256Of(film),
@@ -56,6 +56,7 @@ test("a video is downloaded, proven, made durable and settled; nothing else is l
   assert.equal(fact?.fact, "media downloaded");
   assert.equal(fact?.fields.sha256, sha256Of(film));
   assert.ok(!JSON.stringify(log.facts).includes("secret"));
+  assert.deepEqual(ports.metrics.reported, [["mediaMoved", "downloaded", film.length]]);
 });
 
 test("a body without a length is taken as it comes", async (t) => {
@@ -243,6 +244,13 @@ test("retries follow the schedule, leave one try at the deadline, and only a req
   assert.equal(await at(20, now + 8_000), now + 8_000);
   errorOf(await run(origin, { attempts: 20, deadline: ports.clock.now() - 1 }), "expired", /403/);
   errorOf(await run("http://10.0.0.1/", { deadline: ports.clock.now() - 1 }), "failed", /not allowed/);
+  assert.deepEqual(
+    ports.metrics.reported.filter(([name]) => name === "mediumSettled"),
+    [
+      ["mediumSettled", "video", "expired"],
+      ["mediumSettled", "video", "failed"],
+    ],
+  );
 });
 
 test("a request that started before the deadline does not expire, however late it fails", async (t) => {
@@ -272,12 +280,16 @@ test("a copy that its target still has is asked for conditionally, and 304 settl
     if (held === null) throw new Error("the bucket is gone");
     return held;
   };
-  const { run, files } = await openDownloads(t, { heldCopy });
+  const { run, files, ports } = await openDownloads(t, { heldCopy });
   const kind = "thumbnail";
   const { ext, ...file } = spooled(await run(origin, { kind }));
   const previous = { ...file, target: "1", key: "v1/thumbnail.jpg" };
   const outcome = await run(origin, { kind, previous });
   assert.deepEqual(outcome, { is: "unchanged", copy: previous });
+  assert.deepEqual(ports.metrics.reported.slice(1), [
+    ["mediaMoved", "downloaded", 0],
+    ["mediumSettled", kind, "mirrored"],
+  ]);
   assert.deepEqual(asked, [undefined, undefined, '"1"', "Thu, 01 Jan 2026 00:00:00 GMT"]);
   assert.deepEqual(await files(), ["med_1.file"]);
   for (held of [false, null]) {

@@ -26,6 +26,10 @@ test("a proven file goes into the target, its row says where, the spool lets it 
   const { event: _, ms, ...fields } = line!.fields;
   assert.equal(typeof ms, "number");
   const facts = { bytes: 6, sha256: sha256Of("a film"), contentType: "video/mp4", suspect: "it is short" };
+  assert.deepEqual(at.metrics.reported, [
+    ["mediaMoved", "uploaded", 6],
+    ["mediumSettled", "video", "mirrored"],
+  ]);
   assert.deepEqual(fields, { medium, video: "v1", kind: "video", key: "v1/video.mp4", ...facts });
 });
 

@@ -9,6 +9,7 @@ import { openStore } from "../../../src/store/open.ts";
 import { ownBytes, packError, unpackError } from "../../../src/store/thread/messages.ts";
 import { storeContracts } from "../../contracts/every-store.ts";
 import type { OpenStore } from "../../contracts/store.ts";
+import { storeCountsContract } from "../../contracts/store-counts.ts";
 import { storeIntakeContract } from "../../contracts/store-intake.ts";
 import { storeLanesContract } from "../../contracts/store-lanes.ts";
 import { configIn } from "../../support/config.ts";
@@ -29,7 +30,7 @@ const openOnThread: OpenStore = (config, { clock, ...ports }) => {
 };
 
 // A thread for each sentence takes a tenth of a second: the short form has the sentences about order and intake.
-const contracts = isWhole ? storeContracts : [storeIntakeContract, storeLanesContract];
+const contracts = isWhole ? storeContracts : [storeCountsContract, storeIntakeContract, storeLanesContract];
 for (const contract of contracts) contract("sqlite on a thread", openOnThread);
 
 async function openHere(t: TestContext, onLost?: () => void) {

@@ -39,6 +39,7 @@ const DELIVERED = { state: "delivered", due: null, turn_at: null } as const;
 
 const LOST: DeliverySettled = {
   settled: false,
+  isProbe: false,
   state: "pending",
   nextAttemptAt: null,
   paused: false,
@@ -56,7 +57,8 @@ export async function settle(tx: Tx, job: Job, outcome: DeliveryOutcome, now: nu
   const standing = await endpoints.read(tx, row.endpoint);
   const options = standing.choice ?? endpoints.formerChoice(tx, row.endpoint);
   const wasErased = row.state === "canceling" && (await tx.get(IS_BODILESS, [row.event])) !== undefined;
-  log(tx, row, outcome, { isProbe: standing.probing === row.id, wasErased });
+  const isProbe = standing.probing === row.id;
+  log(tx, row, outcome, { isProbe, wasErased });
   const { counted, change, pauses } = await endpoints.judge(
     tx,
     row,
@@ -68,7 +70,7 @@ export async function settle(tx: Tx, job: Job, outcome: DeliveryOutcome, now: nu
   if (kind === "success") await delivered(tx, row, now);
   else if (row.state === "canceling") await lanes.settle(tx, row, "canceled", row.last_error, now);
   else {
-    const isFree = isFreeOf(row, { kind, counted, isProbe: standing.probing === row.id });
+    const isFree = isFreeOf(row, { kind, counted, isProbe });
     fed.push(...(await fail(tx, row, outcome, { kind, isFree, options }, now)));
   }
   if (kind === "success" && outcome.pending.length > 0 && !wasErased && !(await erasures.covers(tx, row)))
@@ -79,6 +81,7 @@ export async function settle(tx: Tx, job: Job, outcome: DeliveryOutcome, now: nu
   const { state, due, turn_at } = kind === "success" ? DELIVERED : (await tx.get(BY_ID, [row.id]))!;
   return {
     settled: true,
+    isProbe,
     state: state as DeliverySettled["state"],
     nextAttemptAt: state === "pending" ? (due ?? turn_at) : null,
     paused: pauses,

@@ -1,7 +1,8 @@
 import type { JobState } from "../../../model/job.ts";
-import type { MediaState } from "../../../model/medium.ts";
-import type { Counts } from "../../store.ts";
+import type { MediaKind, MediaState } from "../../../model/medium.ts";
+import type { Counts } from "../../counts.ts";
 import { sql, type Tx } from "../tx.ts";
+import { PER_MS } from "./numbers.ts";
 
 type Numbers = Pick<Counts, "events" | "videos" | "uploads" | "deletions"> & Counts["quarantine"];
 
@@ -12,7 +13,15 @@ const NUMBERS = sql<[], Numbers>(
      (SELECT count(*) FROM transfers WHERE action = 'delete') AS deletions,
      (SELECT count(*) FROM quarantine) AS count, (SELECT coalesce(sum(bytes), 0) FROM quarantine) AS bytes`,
 );
-const MEDIA = sql<[], { state: MediaState; n: number }>("SELECT state, count(*) AS n FROM media GROUP BY state");
+const MEDIA = sql<[], { kind: MediaKind; state: MediaState; count: number }>(
+  "SELECT kind, state, count(*) AS count FROM media GROUP BY kind, state",
+);
+// Ids grow with time (numbers.ts).
+const OLDEST = sql<[], Counts["oldest"]>(
+  `SELECT (SELECT min(id) FROM media WHERE due IS NOT NULL) AS download,
+     (SELECT min(id) FROM transfers WHERE action = 'upload') AS upload,
+     (SELECT min(id) FROM transfers WHERE action = 'delete') AS "delete"`,
+);
 const DELIVERIES = sql<[], { endpoint: string; state: JobState; count: number; oldest: number }>(
   `SELECT d.endpoint, CASE WHEN d.state = 'canceling' THEN 'running' ELSE d.state END AS state, count(*) AS count,
      min(e.received_at) AS oldest
@@ -22,12 +31,20 @@ const DELIVERIES = sql<[], { endpoint: string; state: JobState; count: number; o
 
 /** Reads every count in one go. Settled deliveries are not counted per state: there may be millions. */
 export async function countAll(tx: Tx): Promise<Counts> {
-  const [numbers, media, deliveries] = await Promise.all([
+  const [numbers, kinds, deliveries, ids] = await Promise.all([
     tx.get(NUMBERS, []),
     tx.all(MEDIA, []),
     tx.all(DELIVERIES, []),
+    tx.get(OLDEST, []),
   ]);
   const { count, bytes, ...rest } = numbers!;
-  const states = Object.fromEntries(media.map(({ state, n }) => [state, n]));
-  return { ...rest, media: states, deliveries, quarantine: { count, bytes } };
+  const media: Counts["media"] = {};
+  for (const { state, count } of kinds) media[state] = (media[state] ?? 0) + count;
+  const madeAt = (id: number | null) => (id === null ? null : Math.floor(id / PER_MS));
+  const oldest = {
+    download: madeAt(ids!.download),
+    upload: madeAt(ids!.upload),
+    delete: madeAt(ids!.delete),
+  };
+  return { ...rest, media, kinds, deliveries, quarantine: { count, bytes }, oldest };
 }

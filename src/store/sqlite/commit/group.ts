@@ -77,6 +77,8 @@ export function createCommitGroup(
     clock: Clock;
     begun(): void;
     undone(): void;
+    /** Of each commit: how long it took, and how many writes it had. */
+    committed?(commit: { seconds: number; writes: number }): void;
     /** After a commit: why what it holds is not safe all the same; null: it is. Its callers fail, and it is not repeated. */
     lost?(): string | null;
     /** Writes about this many bytes; 0: next to nothing. */
@@ -132,6 +134,7 @@ export function createCommitGroup(
     }
     const { results } = committed;
     batchSize.learn({ ...committed, writes: batch.length });
+    options.committed?.({ seconds: (committed.worked + committed.synced) / 1_000, writes: batch.length });
     const lost = options.lost?.() ?? null;
     if (lost !== null) {
       say(lost);

@@ -1,0 +1,106 @@
+import { readdir, stat } from "node:fs/promises";
+import { join } from "node:path";
+import type { Config } from "../config/schema.ts";
+import type { EndpointState } from "../model/delivery.ts";
+import { freeBytes } from "../platform/files/disk-space.ts";
+import { within } from "../platform/timing.ts";
+import type { Clock } from "../ports.ts";
+import type { Commits, Counts } from "../store/counts.ts";
+import type { Store } from "../store/store.ts";
+
+/** How long a scrape waits for the store and for the disk, in milliseconds: what hangs is left out. */
+const PATIENCE = 2_000;
+
+/** How long what was read is given again, in milliseconds: however often it is scraped, the store is asked once in that time. */
+const KEEP = 5_000;
+
+/** What is read for a scrape; null: it could not be read, or there is none. Times are milliseconds since 1970. */
+export type Readings = {
+  now: number;
+  usable: { store: boolean; target: boolean | null };
+  endpoints: readonly { id: string; paused: boolean }[];
+  counts: Counts | null;
+  states: EndpointState[] | null;
+  commits: Commits | null;
+  lastEventAt: number | null;
+  nearestDeadline: number | null;
+  /** 0: none was made; null: none is to be made. */
+  lastBackupAt: number | null;
+  /** Bytes. */
+  disk: { free: number | null; needed: number };
+  database: Record<"database" | "log", number | null>;
+  spool: number | null;
+};
+
+export type Reading = {
+  store: Pick<Store, "counts" | "commits" | "endpoints" | "events" | "media" | "trouble"> & {
+    backups: Pick<Store["backups"], "last">;
+  };
+  config: Pick<Config, "dataDir" | "endpoints" | "backup" | "mirror">;
+  /** The database's file. */
+  database: string;
+  clock: Clock;
+  /** Null: it takes copies. */
+  targetTrouble(): string | null;
+};
+
+/** Reads what a scrape tells of the store, the endpoints and the disk; a second reading within five seconds gives the first. */
+export function createReadings(reading: Reading): () => Promise<Readings> {
+  const { clock } = reading;
+  let last: Promise<Readings> | null = null;
+  let at = 0;
+  return () => {
+    if (last === null || clock.elapsed() - at >= KEEP) {
+      at = clock.elapsed();
+      last = read(reading);
+    }
+    return last;
+  };
+}
+
+async function read({ store, config, database, clock, targetTrouble }: Reading): Promise<Readings> {
+  const inTime = <T>(work: () => Promise<T>): Promise<T | null> => within(PATIENCE, clock, work).catch(() => null);
+  const newest = (rows: { receivedAt: number }[] | null) => rows?.[0]?.receivedAt ?? null;
+  const [counts, states, commits, events, media, backup, free, main, log, spool] = await Promise.all([
+    inTime(() => store.counts()),
+    inTime(() => store.endpoints()),
+    inTime(() => store.commits()),
+    inTime(() => store.events({ limit: 1 })),
+    inTime(() => store.media({ limit: 1, byDeadline: true })),
+    config.backup === null ? null : inTime(async () => (await store.backups.last())?.at ?? 0),
+    inTime(() => freeBytes(config.dataDir)),
+    inTime(() => sizeOf(database)),
+    inTime(() => sizeOf(`${database}-wal`)),
+    inTime(() => sizeOfFolder(join(config.dataDir, "spool"))),
+  ]);
+  const least = config.mirror.enabled ? config.mirror.minFreeDisk : 0;
+  return {
+    now: clock.now(),
+    usable: { store: store.trouble() === null, target: targetTrouble() === null },
+    endpoints: config.endpoints.map(({ id, paused }) => ({ id, paused })),
+    counts,
+    states,
+    commits,
+    lastEventAt: newest(events),
+    nearestDeadline: media?.[0]?.deadline ?? null,
+    lastBackupAt: backup,
+    disk: { free, needed: Math.max(least, Math.ceil((main ?? 0) / 2)) },
+    database: { database: main, log },
+    spool,
+  };
+}
+
+/** Bytes; 0 where nothing is there. */
+async function sizeOf(path: string): Promise<number> {
+  return stat(path).then(
+    ({ size }) => size,
+    () => 0,
+  );
+}
+
+async function sizeOfFolder(folder: string): Promise<number> {
+  const names = await readdir(folder).catch(() => []);
+  let sum = 0;
+  for (const name of names) sum += await sizeOf(join(folder, name));
+  return sum;
+}
