@@ -5,7 +5,7 @@ import { shortTime } from "./format.ts";
 import { isoTime, type Link, type VideoJson, videoJson } from "./json.ts";
 import { type Column, collectIds, list, type Sources, walk } from "./list.ts";
 import { hasCopy } from "./media.ts";
-import { deliveriesOfVideo } from "./video-deliveries.ts";
+import { deliveriesOfVideo } from "./outcome/of-video.ts";
 
 export const videoColumns: Column<VideoJson>[] = [
   { title: "VIDEO", value: ({ videoId }) => videoId, least: 24 },

@@ -6,7 +6,7 @@ import { countMatching, DONE, matchingJson, startTask, type TaskJson, taskJson }
 import { errorLine, RelayError } from "../errors.ts";
 import { workTask } from "../jobs/tasks.ts";
 import { LEASE } from "../model/job.ts";
-import type { Matching, TaskJob, TaskVerb, TaskWish } from "../model/task.ts";
+import type { Matching, TaskFilter, TaskJob, TaskVerb, TaskWish } from "../model/task.ts";
 import { sleep } from "../platform/timing.ts";
 import { decodeKept } from "../receive/accept.ts";
 import type { Store } from "../store/store.ts";
@@ -18,6 +18,7 @@ import { createProgress } from "./output/progress.ts";
 import { harmless } from "./output/terminal-text.ts";
 import { abortWhenStopped, type Program } from "./program.ts";
 import { openSources } from "./sources.ts";
+import { sayIfStopped, waitForAttempts } from "./wait.ts";
 
 // Verbs that are done to one, or as a task to all that their filters match (CONTRACT, "Many at once").
 
@@ -41,8 +42,10 @@ type ManyVerb<Of extends Filters> = Pick<Command, "name" | "summary" | "help" | 
   /** What one is called. */
   noun: "delivery" | "refused body";
   options?: Options;
-  /** Does it to one. `rows` are printed with `--json`, an object a line, else `text`. */
-  toOne(from: Sources, id: string, args: Args, now: number): Promise<{ rows: object[]; text: string }>;
+  /** Does it to one. `rows` are printed with `--json`, an object a line, else `text`. `sent`: the deliveries that `--wait` waits for. */
+  toOne(from: Sources, id: string, args: Args, now: number): Promise<{ rows: object[]; text: string; sent?: string[] }>;
+  /** The deliveries that `--wait` waits for: those that a wish will take. For verbs with that option. */
+  awaited?(store: Store, filter: TaskFilter): Promise<string[]>;
   /** What the options narrow it down to, and how it is done; `filter` are those of the list, with the times. */
   wish(filter: FilterValues<Of> & { since?: number; until?: number }, args: Args): Omit<TaskWish, "verb">;
   /** Options that one takes, too. */
@@ -62,9 +65,14 @@ export function manyCommand<Of extends Filters>(verb: ManyVerb<Of>): Command {
       if (given.some((name) => !verb.alsoOfOne?.includes(name))) {
         throw new RelayError("usage", `name one, or what all of them have in common, not both`);
       }
-      const { rows, text } = await verb.toOne(await openSources(program), id, args, program.ports.clock.now());
+      const sources = await openSources(program);
+      const { rows, text, sent } = await verb.toOne(sources, id, args, program.ports.clock.now());
+      const runs = verb.verb === "cancel" || (await sayIfStopped(program, sources.config));
+      const waits = "wait" in options && args.flag("wait");
+      if (waits && runs) return waitForAttempts(program, args, sources.store, sent!);
       if (args.flag("json")) for (const row of rows) printJson(program.stdout, row);
       else program.stdout.write(`${text}\n`);
+      return waits ? 1 : 0;
     },
   };
 }
@@ -94,8 +102,14 @@ async function doToMany<Of extends Filters>(program: Program, args: Args, verb: 
     }
     if (answer !== null) expect = matching.count;
   }
+  const waits = verb.options !== undefined && "wait" in verb.options && args.flag("wait");
+  if (waits && verb.awaited === undefined) throw new RelayError("usage", "--wait is for one, not for many");
+  const awaited = waits ? await verb.awaited!(store, wish.filter) : null;
   const { id } = await startTask(store, wish, { by: "cli", rate, expect }, clock);
-  return follow(program, args, store, id);
+  const code = await follow(program, args, store, id);
+  const runs = wish.verb === "cancel" || (await sayIfStopped(program, sources.config));
+  if (awaited === null) return code;
+  return runs ? Math.max(code, await waitForAttempts(program, args, store, awaited)) : 1;
 }
 
 /** `12 deliveries (cms 9, archive 3; received from 2026-01-31 08:00:00Z to 2026-01-31 09:00:00Z)` */

@@ -90,7 +90,7 @@ test("events replay: one, a range, only the dead; what was asked for is judged b
   const { run, json } = on(seeded);
   const id = await seeded.take(ready("v1"));
   await seeded.take(ready("v2"));
-  assert.match((await run(`events replay ${id} --endpoint app`)).stdout, /^1 replayed\n$/);
+  assert.match((await run(`events replay ${id} --endpoint app`)).stdout, /^1 queued: dlv_\w+ to app; /);
   assert.match((await run("events replay --since 1h")).stdout, /^4 replayed\n$/);
   assert.equal((await json("events replay --since 1h --only-dead"))[0].count, 0);
   assert.equal((await run("events replay")).code, 2);
@@ -115,7 +115,7 @@ test("deliveries: listed by state, shown with attempts, retried, canceled", asyn
   assert.match(shown.stdout, /^state +dead$/m);
   assert.match(shown.stdout, /^ATTEMPTED .*\n.* 12 +500 +answered 500 +- +\\u\{1b\}\[31mno$/m);
 
-  assert.match((await run(`deliveries retry ${dead[0].id}`)).stdout, /^dlv_\w+ retried\n$/);
+  assert.match((await run(`deliveries retry ${dead[0].id}`)).stdout, /^dlv_\w+ queued: /);
   assert.match((await run("deliveries retry --endpoint app --state dead")).stdout, /^1 retried\n$/);
   assert.equal((await json("deliveries list --state dead")).length, 0);
   assert.equal((await json("deliveries list --video-id v1")).length, 2);

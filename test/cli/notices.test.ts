@@ -71,5 +71,5 @@ test("notices are replayed by their id or their type, and not with the provider'
   assert.deepEqual(await many(" --type relay.media.failed --type video.ready"), { app: 1, ops: 1 });
   assert.deepEqual(await many(" --type relay.media.mirrored"), {});
   assert.deepEqual(await replayed(event), [[event, "app"]]);
-  assert.match((await run(`events replay ${id} --endpoint app`)).stdout, /^1 replayed\n$/);
+  assert.match((await run(`events replay ${id} --endpoint app`)).stdout, /^1 queued: dlv_\w+ to app; /);
 });

@@ -2,12 +2,14 @@ import { cancelDelivery, deliveries, retryDelivery, showDelivery } from "../../a
 import { shortTime } from "../../actions/format.ts";
 import type { AttemptJson, DeliveryJson } from "../../actions/json.ts";
 import type { Column } from "../../actions/list.ts";
+import { idsToAwait } from "../../actions/outcome/await-attempts.ts";
 import type { Command, CommandGroup } from "../command.ts";
 import { readLimit, showOptions } from "../options.ts";
 import { printOne, sayMore } from "../output/print.ts";
 import { openSources } from "../sources.ts";
 import { manyCommand, rateOption } from "../tasks.ts";
 import { listCommand } from "../verbs.ts";
+import { waitOption } from "../wait.ts";
 
 const list = listCommand(deliveries, {
   name: "deliveries list",
@@ -59,13 +61,19 @@ const retry = manyCommand({
   examples: {
     "wochit-relay deliveries retry dlv_1k800hr143c5p2qa1": "attempts one at once",
     "wochit-relay deliveries retry --endpoint cms --since 1d --dry-run": "says how many it would be",
+    "wochit-relay deliveries retry --endpoint cms --since 1d --wait": "sends them, and says how each went",
   },
   help: `Either one delivery, or all that the filters match (the dead ones, unless --state says otherwise), the oldest event first.
 Each is sent in its place, before later ones of its video that still wait. Many are a task ("tasks list"), which the relay works
 and which survives its restart; what changes meanwhile is left out.`,
   verb: "retry",
-  options: rateOption,
-  toOne: ({ store }, id, _, now) => retryDelivery(store, id, now).then(outcome("retried")),
+  options: { ...rateOption, ...waitOption },
+  alsoOfOne: ["wait"],
+  async toOne({ store }, id, _, now) {
+    const row = await retryDelivery(store, id, now);
+    return { rows: [row], text: `${id} queued: "wochit-relay deliveries show ${id}" says how it ends`, sent: [id] };
+  },
+  awaited: idsToAwait,
   wish: (filter) => ({ filter }),
 });
 

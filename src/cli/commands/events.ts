@@ -7,6 +7,7 @@ import { printOne, sayMore } from "../output/print.ts";
 import { openSources } from "../sources.ts";
 import { manyCommand, rateOption } from "../tasks.ts";
 import { listCommand } from "../verbs.ts";
+import { waitOption } from "../wait.ts";
 
 const list = listCommand(events, {
   name: "events list",
@@ -57,15 +58,18 @@ const replay = manyCommand({
     "only-dead": { type: "boolean", help: "only where the last delivery is dead" },
     "new-id": { type: "boolean", help: "under a new webhook-id, for an app that lost what it had acknowledged" },
     ...rateOption,
+    ...waitOption,
   },
-  alsoOfOne: ["endpoint", "only-dead", "new-id"],
+  alsoOfOne: ["endpoint", "only-dead", "new-id", "wait"],
   help: `Either one event, or all that the filters match, the oldest first, to the endpoints that want them by today's config; one
 event to one named endpoint is sent whatever the config says. Many are a task ("tasks list"), which the relay works and which
 survives its restart.`,
   async toOne({ store, config }, id, args, now) {
     const options = { endpoint: args.text("endpoint"), onlyDead: args.flag("only-dead"), newId: args.flag("new-id") };
     const rows = await replayEvent(store, config, id, options, now);
-    return { rows, text: `${rows.length} replayed` };
+    const sent = rows.map(({ deliveryId }) => deliveryId);
+    const text = rows.map(({ endpoint, deliveryId }) => `${deliveryId} to ${endpoint}`).join(", ");
+    return { rows, text: `${rows.length} queued: ${text}; "deliveries show" says how each ends`, sent };
   },
   wish(filter, args) {
     const types = args.texts("type");

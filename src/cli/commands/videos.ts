@@ -2,7 +2,7 @@ import { formatCount, shortTime } from "../../actions/format.ts";
 import type { VideoJson } from "../../actions/json.ts";
 import type { Column } from "../../actions/list.ts";
 import { hasCopy, mediumColumns } from "../../actions/media.ts";
-import { endpointOfVideoColumns, undeliveredColumns } from "../../actions/video-deliveries.ts";
+import { endpointOfVideoColumns, undeliveredColumns } from "../../actions/outcome/of-video.ts";
 import { forgetVideo, knownVideo, showVideo, videos } from "../../actions/videos.ts";
 import { RelayError } from "../../errors.ts";
 import type { Store } from "../../store/store.ts";

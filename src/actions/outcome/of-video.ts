@@ -1,11 +1,11 @@
-import type { Config } from "../config/schema.ts";
-import type { Delivery } from "../model/delivery.ts";
-import type { JobState } from "../model/job.ts";
-import { describeWait } from "../rules/waits.ts";
-import type { Store } from "../store/store.ts";
-import { shortTime } from "./format.ts";
-import { type DeliveryJson, deliveryJson, isoTime } from "./json.ts";
-import type { Column } from "./list.ts";
+import type { Config } from "../../config/schema.ts";
+import type { Delivery } from "../../model/delivery.ts";
+import type { JobState } from "../../model/job.ts";
+import { describeWait } from "../../rules/waits.ts";
+import type { Store } from "../../store/store.ts";
+import { shortTime } from "../format.ts";
+import { type DeliveryJson, deliveryJson, isoTime } from "../json.ts";
+import type { Column } from "../list.ts";
 
 // Where a video is on its way to the apps: what each got, and why not the rest.
 
@@ -88,14 +88,19 @@ export function whyNot(
   { state, attempts, lastError, waitsFor }: Pick<Delivery, "state" | "attempts" | "lastError" | "waitsFor">,
   response: Uint8Array | null,
 ): string {
-  const answer = response === null ? "" : new TextDecoder().decode(response).replace(/\s+/g, " ").trim();
-  const said = answer === "" ? lastError : `${lastError}: ${answer.slice(0, ANSWER)}`;
+  const said = answerOf(lastError, response);
   const wait = waitsFor && describeWait(waitsFor, (time) => shortTime(isoTime(time))!);
   if (state === "dead") return `given up after ${attempts === 1 ? "1 attempt" : `${attempts} attempts`}: ${said}`;
   if (state === "running") return "it is being sent now";
   return [lastError === null ? null : said, wait ?? "it is sent in a moment"]
     .filter((words) => words !== null)
     .join("; ");
+}
+
+/** `HTTP 422: {"error":"…"}`: what an attempt failed with, and the beginning of the answer on one line. */
+export function answerOf(error: string | null, response: Uint8Array | null): string {
+  const answer = response === null ? "" : new TextDecoder().decode(response).replace(/\s+/g, " ").trim();
+  return answer === "" ? (error ?? "no reason is known") : `${error}: ${answer.slice(0, ANSWER)}`;
 }
 
 export const endpointOfVideoColumns: Column<EndpointOfVideo>[] = [

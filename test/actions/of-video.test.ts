@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { whyNot } from "../../src/actions/video-deliveries.ts";
+import { whyNot } from "../../src/actions/outcome/of-video.ts";
 import { showVideo } from "../../src/actions/videos.ts";
 import type { Delivery } from "../../src/model/delivery.ts";
 import { openSeeded, ready } from "../support/seeded.ts";

@@ -1,0 +1,36 @@
+import { formatSpan } from "../actions/format.ts";
+import { awaitAttempts, describeAttempts, PATIENCE } from "../actions/outcome/await-attempts.ts";
+import type { Config } from "../config/schema.ts";
+import type { Store } from "../store/store.ts";
+import type { Args, Options } from "./args.ts";
+import { printJson } from "./output/print.ts";
+import { createProgress } from "./output/progress.ts";
+import { harmless } from "./output/terminal-text.ts";
+import { abortWhenStopped, type Program } from "./program.ts";
+
+/** Of verbs that send again. */
+export const waitOption = {
+  wait: {
+    type: "boolean",
+    help: `wait until each was attempted (at most ${formatSpan(PATIENCE)}), and say how it went; exit code 1 unless all were delivered`,
+  },
+} satisfies Options;
+
+/** Waits until these deliveries were attempted, and prints what came of it. Resolves with the exit code. */
+export async function waitForAttempts(program: Program, args: Args, store: Store, ids: string[]): Promise<number> {
+  const progress = createProgress(program, args.flag("json"));
+  progress.wait("waiting for the attempts");
+  const attempted = await awaitAttempts(store, ids, { clock: program.ports.clock, signal: abortWhenStopped(program) });
+  progress.clear();
+  if (args.flag("json")) for (const one of attempted) printJson(program.stdout, one);
+  else for (const line of describeAttempts(attempted)) program.stdout.write(`${harmless(line)}\n`);
+  return attempted.every(({ is }) => is === "delivered") ? 0 : 1;
+}
+
+/** Whether a relay works on the data folder of a config. False, with a line on stderr, where what was queued stays as it is. */
+export async function sayIfStopped({ stderr }: Program, { dataDir }: Pick<Config, "dataDir">): Promise<boolean> {
+  const { isRelayRunning } = await import("../store/sqlite/files/inspect.ts");
+  if (isRelayRunning(dataDir)) return true;
+  stderr.write(`wochit-relay: no relay runs with ${dataDir}: what is queued goes on when one is started\n`);
+  return false;
+}
