@@ -7,6 +7,9 @@ export type ErrorCode =
   | "task_running" // a task of this verb has not ended
   | "count_changed" // more match than were confirmed
   | "body_expired" // the event's body has been pruned
+  | "unauthorized" // no token, or a wrong one
+  | "forbidden" // this token, or this Host, may not
+  | "too_many_requests" // too many wrong tokens came from this address
   | "invalid_json"
   | "invalid_event"
   | "source_not_allowed"
@@ -31,6 +34,9 @@ export const errorTable: Record<ErrorCode, { status: number; exit: number }> = {
   task_running: { status: 409, exit: 1 },
   count_changed: { status: 409, exit: 1 },
   body_expired: { status: 410, exit: 1 },
+  unauthorized: { status: 401, exit: 1 },
+  forbidden: { status: 403, exit: 1 },
+  too_many_requests: { status: 429, exit: 1 },
   invalid_json: { status: 400, exit: 1 },
   invalid_event: { status: 400, exit: 1 },
   source_not_allowed: { status: 403, exit: 1 },

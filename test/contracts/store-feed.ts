@@ -55,6 +55,20 @@ export function storeFeedContract(engine: string, openStore: OpenStore): void {
     assert.deepEqual(await fromNothing.toEnd(), [first, second]);
   });
 
+  check("a reader may begin at a time", async ({ store, post, clock }) => {
+    const ids: string[] = [];
+    for (let n = 0; n < 3; n++) {
+      ids.push((await post(draft("v1"))).id);
+      await clock.advance(1_000);
+    }
+    const from = (ago: number) => reader(store, {}, { since: clock.now() - ago }).toEnd(2);
+    assert.deepEqual(await from(9_000), ids);
+    assert.deepEqual(await from(2_000), ids.slice(1), "what was committed at that time, too");
+    assert.deepEqual(await from(1_999), ids.slice(2));
+    assert.deepEqual(await from(0), []);
+    assert.deepEqual(await from(1e15), ids, "a time before all times");
+  });
+
   check("readers see one order while many write, some in vain, and the clock goes to and fro", async (at) => {
     const { store, clock, post } = at;
     const random = testRandom(7);

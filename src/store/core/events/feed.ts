@@ -6,6 +6,7 @@ import { topicOfStored } from "../../../wochit/event.ts";
 import type { FeedPage, FeedWish, MessageParts } from "../../feed.ts";
 import { readEpoch } from "../rows/meta.ts";
 import { LIMIT } from "../rows/numbers.ts";
+import { idAt } from "../rows/paging.ts";
 import { sql, type Tx } from "../tx.ts";
 import * as events from "./events.ts";
 
@@ -50,7 +51,7 @@ export async function read(tx: Tx, wish: FeedWish): Promise<FeedPage> {
   const [epoch, last] = await Promise.all([readEpoch(tx), tx.get(NEWEST, [])]);
   const newest = last?.id ?? 0;
   const page: FeedPage["events"] = [];
-  let at = wish.after === "end" ? newest : wish.after === "oldest" ? 0 : readPosition(wish.after.position);
+  let at = beginning(wish, newest);
   let bytes = 0;
   const end = (isMore: boolean): FeedPage => ({ events: page, position: String(at), epoch, isMore });
 
@@ -89,6 +90,12 @@ async function isHeld(tx: Tx, { heldFrom }: FeedWish, row: Row): Promise<boolean
 /** As a body says it: a thumbnail that is fetched again is pending only for the event that announced it again. */
 function isPending({ state, key, eventId }: Medium, event: string): boolean {
   return (state === "pending" || state === "running") && (key === null || eventId === event);
+}
+
+function beginning({ after }: FeedWish, newest: number): number {
+  if (after === "oldest") return 0;
+  if (after === "end") return newest;
+  return "since" in after ? Math.max(0, idAt(after.since) - 1) : readPosition(after.position);
 }
 
 function readPosition(text: string): number {
