@@ -24,6 +24,7 @@ import type { TargetPlace } from "../targets/table.ts";
 import type { Backups } from "./backups.ts";
 import type { Commits, Counts } from "./counts.ts";
 import type { FeedVerbs } from "./feed.ts";
+import type { RetentionVerbs } from "./retention.ts";
 import type { StoreSettings } from "./settings.ts";
 import type { TaskVerbs } from "./tasks.ts";
 
@@ -82,7 +83,7 @@ export type Page = { limit: number; before?: string; since?: number; until?: num
 export type IntegrityCheck = { at: number; wrong: string[] };
 
 /** Those with a page of their own. */
-type OtherVerbs = TaskVerbs & FeedVerbs;
+type OtherVerbs = TaskVerbs & FeedVerbs & RetentionVerbs;
 
 /**
  * The verbs of the store, each one transaction of the engine's own. A promise settles when the engine has committed.

@@ -105,6 +105,12 @@ export const storeVerbs = {
   tasks: longRead,
   cancelTask: write,
 
+  prune: write,
+  countPrunable: longRead,
+  oldestBody: read,
+  space: own,
+  giveBack: own,
+
   epoch: read,
   counts: longRead,
   commits: own,

@@ -10,6 +10,7 @@ import { storeIntakeContract } from "./store-intake.ts";
 import { storeLanesContract } from "./store-lanes.ts";
 import { storeMediaContract } from "./store-media.ts";
 import { storeNoticesContract } from "./store-notices.ts";
+import { storeRetentionContract } from "./store-retention.ts";
 import { storeTasksContract } from "./store-tasks.ts";
 
 /** What every store engine must do, in all its parts: each engine runs all of them. */
@@ -26,5 +27,6 @@ export const storeContracts = [
   storeLanesContract,
   storeMediaContract,
   storeNoticesContract,
+  storeRetentionContract,
   storeTasksContract,
 ];

@@ -22,6 +22,7 @@ import * as copies from "./media/settle.ts";
 import * as targets from "./media/targets.ts";
 import * as transfers from "./media/transfers.ts";
 import * as uploads from "./media/uploads.ts";
+import { retentionWorks } from "./retention/works.ts";
 import { countAll } from "./rows/counts.ts";
 import * as meta from "./rows/meta.ts";
 import * as taskRows from "./tasks/rows.ts";
@@ -29,7 +30,15 @@ import { taskWorks } from "./tasks/works.ts";
 import { about, type Job, job, type Tx } from "./tx.ts";
 
 /** Verbs that an engine answers in its own way. */
-type OfEngine = "changeMark" | "mediaSecret" | "forgetVideo" | "probe" | "checkpoint" | "commits";
+type OfEngine =
+  | "changeMark"
+  | "mediaSecret"
+  | "forgetVideo"
+  | "space"
+  | "giveBack"
+  | "probe"
+  | "checkpoint"
+  | "commits";
 
 /** What each verb of the store does, the same for every engine. `settings`: as they are at each call. */
 export const createRules = (settings: StoreSettings): Omit<Works<StoreVerbs, typeof storeVerbs>, OfEngine> => ({
@@ -131,6 +140,7 @@ export const createRules = (settings: StoreSettings): Omit<Works<StoreVerbs, typ
   quarantinedBody: (id) => job((tx) => quarantine.show(tx, id)),
   dropQuarantined: (id) => job((tx) => quarantine.drop(tx, id)),
 
+  ...retentionWorks,
   ...taskWorks((received) => accepting(received, settings)),
 
   epoch: () => job(meta.readEpoch),

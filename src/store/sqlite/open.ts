@@ -17,7 +17,7 @@ import { backupWorks } from "./backup/records.ts";
 import { createDamage } from "./commit/damage.ts";
 import { createCommitGroup } from "./commit/group.ts";
 import { createSnapshots } from "./commit/snapshot.ts";
-import { hasLog, lockFolder, lockOf, makeFolder, openDatabase } from "./files/database.ts";
+import { hasLog, INCREMENTAL, lockFolder, lockOf, makeFolder, openDatabase } from "./files/database.ts";
 import { isDiskFull, openReserve } from "./files/reserve.ts";
 import { watchPlace } from "./files/watch.ts";
 import { readEpochNumber } from "./rows/epochs.ts";
@@ -138,6 +138,18 @@ export async function openSqliteStore(
         db.pragma("wal_checkpoint(TRUNCATE)");
         return erased;
       },
+      async space() {
+        const number = (pragma: string) => Number(db.pragma(pragma, { simple: true }));
+        const page = number("page_size");
+        const givesBack = number("auto_vacuum") === INCREMENTAL;
+        return { bytes: number("page_count") * page, free: number("freelist_count") * page, givesBack };
+      },
+      giveBack: (bytes) =>
+        group.write(() => {
+          const pages = Math.ceil(bytes / Number(db.pragma("page_size", { simple: true })));
+          // All of its steps run only where its rows are read.
+          db.pragma(`incremental_vacuum(${pages})`);
+        }),
       probe: group.probe,
       commits: async () => ({ seconds: seconds.now(), writes: writes.now() }),
       async checkpoint() {

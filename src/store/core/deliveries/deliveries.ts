@@ -1,6 +1,8 @@
 import { RelayError } from "../../../errors.ts";
 import type { Job } from "../../../model/job.ts";
 import { LATEST_TIME } from "../../../rules/plausible-time.ts";
+import * as reaches from "../retention/reached.ts";
+import * as retained from "../retention/retained.ts";
 import { sql, type Tx } from "../tx.ts";
 import * as endpoints from "./endpoints.ts";
 import * as gates from "./gates.ts";
@@ -10,6 +12,7 @@ import { type DeliveryRow, isUnderWay } from "./lanes.ts";
 // Leases of deliveries, and what operators do with them.
 
 const BY_ID = sql<[number], DeliveryRow>("SELECT * FROM deliveries WHERE id = ?");
+const HAS_BODY = sql<[number], unknown>("SELECT 1 FROM events WHERE id = ? AND body IS NOT NULL");
 const RENEW = sql<[number, number, number]>(
   "UPDATE deliveries SET due = ? WHERE id = ? AND claims = ? AND state IN ('running', 'canceling')",
 );
@@ -30,7 +33,7 @@ const NEVER_TURN = sql<[]>(
 
 export async function rowOf(tx: Tx, id: string): Promise<DeliveryRow> {
   const row = await tx.get(BY_ID, [tx.ids.read("dlv", id)]);
-  if (!row) throw new RelayError("not_found", `no delivery "${id}"`);
+  if (!row) throw await reaches.missing(tx, "dlv", id);
   return row;
 }
 
@@ -67,6 +70,13 @@ export async function retry(tx: Tx, id: string, now: number): Promise<void> {
   if (row.state === "superseded")
     throw new RelayError("conflict", `${id} is superseded by ${tx.ids.show("dlv", row.superseded_by!)}`);
   if (isUnderWay(row)) throw new RelayError("conflict", `${id} is being attempted right now`);
+  if ((await tx.get(HAS_BODY, [row.event])) === undefined)
+    throw new RelayError(
+      "body_expired",
+      `the body of ${tx.ids.show("evt", row.event)}, which ${id} is of, has been pruned`,
+    );
+  // Its attempts were looked at, and there will be more.
+  if (row.id <= (await reaches.read(tx)).attempts) retained.keep(tx, "attempts", now, row.id);
   await lanes.restart(tx, row, await gates.shutUntil(tx, row, now), now);
 }
 

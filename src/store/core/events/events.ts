@@ -10,7 +10,7 @@ import * as gates from "../deliveries/gates.ts";
 import * as lanes from "../deliveries/lanes.ts";
 import * as deletions from "../media/deletions.ts";
 import * as media from "../media/rows.ts";
-import { toMedium } from "../media/rows.ts";
+import { missing } from "../retention/reached.ts";
 import type { Ids } from "../rows/ids.ts";
 import { ALL, page } from "../rows/paging.ts";
 import { insert, sql, type Tx } from "../tx.ts";
@@ -103,14 +103,14 @@ async function mediaOf(tx: Tx, { video_medium, thumbnail_medium, video_id }: Eve
     if (row === undefined) continue;
     // A thumbnail that a newer one replaced is that newer one by now: the address lives on, its file has changed.
     const present = row.state === "superseded" ? await media.speaker(tx, row) : row;
-    shown.push(toMedium(tx.ids, { ...present, video_id: video_id! }));
+    shown.push(media.toMedium(tx.ids, { ...present, video_id: video_id! }));
   }
   return shown;
 }
 
 async function rowOf(tx: Tx, id: string) {
   const row = await tx.get(BY_ID, [tx.ids.read("evt", id)]);
-  if (!row) throw new RelayError("not_found", `no event "${id}"`);
+  if (!row) throw await missing(tx, "evt", id);
   return row;
 }
 

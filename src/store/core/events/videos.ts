@@ -1,6 +1,6 @@
 import { RelayError } from "../../../errors.ts";
 import type { Video } from "../../../model/video.ts";
-import { isAutosave } from "../../../rules/duplicate.ts";
+import { isAutosave } from "../../../rules/autosave.ts";
 import { nextVideoState } from "../../../rules/video-state.ts";
 import type { Acceptance, Page, Received, Store } from "../../store.ts";
 import { type MediumRow, SHOWN_MEDIUM, toMedium } from "../media/rows.ts";

@@ -4,6 +4,7 @@ import { isPartOnly, NOT_WHOLE } from "../../../rules/part-only.ts";
 import { MIRRORING_OFF, NO_HOST } from "../../../rules/plan.ts";
 import { LATEST_TIME } from "../../../rules/plausible-time.ts";
 import type { ClaimWish } from "../../store.ts";
+import { PER_MS } from "../rows/numbers.ts";
 import { sql, type Tx } from "../tx.ts";
 import * as media from "./rows.ts";
 import { copyOf, type MediumRow } from "./rows.ts";
@@ -56,7 +57,7 @@ const AGE_LINKS = sql<[number, number, number, number]>(
 );
 const NEVER_DUE = sql<[number]>(`UPDATE media SET due = ? WHERE due >= ${LATEST_TIME}`);
 const SCHEDULED = sql<[], { id: number }>("SELECT id FROM media WHERE due IS NOT NULL");
-const ABOUT = sql<[number, number], { received_at: number; video_id: string }>(
+const ABOUT = sql<[number, number], { received_at: number | null; video_id: string }>(
   "SELECT (SELECT received_at FROM events WHERE id = ?) AS received_at, video_id FROM videos WHERE id = ?",
 );
 
@@ -110,7 +111,8 @@ async function toJob(tx: Tx, row: MediumRow): Promise<DownloadJob> {
     url: row.url,
     host: row.host,
     deadline: row.deadline,
-    receivedAt: received_at,
+    // An autosave that retention has taken: its number says when it was stored.
+    receivedAt: received_at ?? Math.floor(row.event / PER_MS),
     duration: row.duration,
     previous: previous?.target == null ? null : copyOf(tx.ids, previous),
     hasCopy: row.key !== null,

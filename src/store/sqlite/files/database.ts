@@ -109,6 +109,9 @@ function openToRead(path: string, isBeside: boolean): Database.Database {
   }
 }
 
+/** The mode in which free pages are given back to the disk a few at a time (sqlite.org/pragma.html#pragma_auto_vacuum). */
+export const INCREMENTAL = 2;
+
 /** A commit that leaves this number of pages in the log moves them into the database. */
 const CHECKPOINT_AT = 1_000;
 
@@ -136,6 +139,8 @@ function prepare(db: Database.Database, path: string, role: "relay" | "operator"
   if (role === "relay") {
     if ((statSync(path).mode & 0o777) !== 0o600) chmodSync(path, 0o600);
     checkVersion(db);
+    // Of a new database only: once it has a page, or is in WAL mode, this changes nothing (sqlite.org/pragma.html#pragma_auto_vacuum).
+    db.pragma(`auto_vacuum = ${INCREMENTAL}`);
     db.pragma("journal_mode = WAL");
   }
   // A 2xx means committed to disk: better-sqlite3's default in WAL mode is NORMAL, which is not (ARCHITECTURE rule 1).

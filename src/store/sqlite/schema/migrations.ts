@@ -5,6 +5,7 @@ import { DELIVERIES_5 } from "./deliveries-5.ts";
 import { DELIVERIES_6 } from "./deliveries-6.ts";
 import { MEDIA_4 } from "./media-4.ts";
 import { MEDIA_5 } from "./media-5.ts";
+import { RETENTION_7 } from "./retention-7.ts";
 import { TAGS_4 } from "./tags-4.ts";
 import { TASKS_6 } from "./tasks-6.ts";
 import { SAID_OF_VIDEOS } from "./videos-4.ts";
@@ -202,6 +203,7 @@ export const migrations: string[] = [
   `,
   DELIVERIES_5 + MEDIA_5,
   TASKS_6 + DELIVERIES_6,
+  RETENTION_7,
 ];
 
 /** Marks the file as ours ("wrly"), so that another program's database is refused instead of migrated. */

@@ -1,0 +1,42 @@
+import { RelayError } from "../../../errors.ts";
+import * as meta from "../rows/meta.ts";
+import type { Tx } from "../tx.ts";
+
+/**
+ * How far retention is. `bodies`, `attempts`: the events, and the deliveries, whose ids are not greater were looked at; of
+ * those that have to be looked at again there are rows (retained). `gone`: the least and the greatest id of what went whole;
+ * null: nothing has. `holder` is at work until `until`, if no other takes over; null: none is.
+ */
+export type Reached = {
+  bodies: number;
+  attempts: number;
+  gone: [number, number] | null;
+  holder: string | null;
+  until: number;
+};
+
+const NAME = "retention";
+
+export async function read(tx: Tx): Promise<Reached> {
+  const start: Reached = { bodies: 0, attempts: 0, gone: null, holder: null, until: 0 };
+  return (await meta.readJson<Reached>(tx, NAME)) ?? start;
+}
+
+export const write = (tx: Tx, reached: Reached) => meta.writeJson(tx, NAME, reached);
+
+/** Notes that the rows of these ids went whole. */
+export function noteGone(reached: Reached, ...ids: number[]): void {
+  reached.gone = [Math.min(...ids, ...(reached.gone ?? [])), Math.max(...ids, ...(reached.gone ?? []))];
+}
+
+/**
+ * The error for an id of this store that no row has. Ids grow with time: one among those that went whole was pruned, as far
+ * as can be known.
+ */
+export async function missing(tx: Tx, prefix: "evt" | "dlv", text: string): Promise<RelayError> {
+  const { gone } = await read(tx);
+  const id = tx.ids.find(prefix, text);
+  const noun = prefix === "evt" ? "event" : "delivery";
+  if (gone === null || id < gone[0] || id > gone[1]) return new RelayError("not_found", `no ${noun} "${text}"`);
+  return new RelayError("body_expired", `the ${noun} ${text} has been pruned: see "retention" in the config`);
+}
