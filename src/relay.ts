@@ -24,6 +24,7 @@ import { databaseOf } from "./store/backup.ts";
 import { openStore } from "./store/open.ts";
 import { settingsOf } from "./store/settings.ts";
 import { checkProcess, type Integrity, startIntegrityChecks } from "./upkeep/integrity.ts";
+import { startRetention } from "./upkeep/retention.ts";
 import { watch } from "./upkeep/watch.ts";
 
 export type { Relay, RelayOptions };
@@ -104,6 +105,7 @@ async function openPipeline(given: Config, options: PipelineOptions & { metrics:
     };
     let tasks: ReturnType<typeof startTasks> | null = null;
     let integrity: Integrity | null = null;
+    let retention: ReturnType<typeof startRetention> | null = null;
     const damage = () => integrity?.damage() ?? store.damage();
 
     const parts = await openParts<Parts>(
@@ -182,12 +184,15 @@ async function openPipeline(given: Config, options: PipelineOptions & { metrics:
           parts.start();
           endpoints.apply(config.endpoints);
           tasks = startTasks({ store, ports, decode: decodeKept }, wake);
+          retention = startRetention({ store, ports, retention: () => config.retention });
         }
         const database = databaseOf(config.dataDir);
         if (options.checks) {
           integrity = startIntegrityChecks({ store, database, ports, check: checkProcess(database, self) });
         }
-        closers.push(() => Promise.all([parts.stop(grace), endpoints.stop(grace), tasks?.stop(), integrity?.stop()]));
+        closers.push(() =>
+          Promise.all([parts.stop(grace), endpoints.stop(grace), tasks?.stop(), integrity?.stop(), retention?.stop()]),
+        );
         closers.push(await watch(store, wake, { clock, log }));
         notePublicUrl();
         wake();

@@ -27,7 +27,7 @@ const MAY_IMPORT: Record<string, string[]> = {
   backup: ["platform", "targets", "config", "store"],
   actions: ["model", "rules", "wochit", "links", "message", "platform", "config", "store"],
   doctor: ["model", "wochit", "platform", "targets", "config", "store", "backup", "actions"],
-  upkeep: ["rules", "platform", "store"],
+  upkeep: ["model", "rules", "platform", "store"],
   relay: [
     ...["model", "rules", "links", "platform", "targets", "config", "store", "jobs"],
     ...["receive", "mirror", "forward", "backup", "upkeep", "metrics"],

@@ -11,7 +11,6 @@ import type { configSchema } from "./schema.ts";
 /** Options of later versions: they are accepted and do nothing yet. */
 const WITHOUT_EFFECT: Record<string, string> = {
   admin: "this version has no admin listener yet",
-  retention: "this version keeps everything for now",
 };
 
 /** Parts of a valid config that have no effect, or are probably mistakes; one line each, with their place. */

@@ -1,5 +1,12 @@
+/** How long bodies and attempts are kept after their end, in milliseconds. */
+export type Retention = { bodies: number; attempts: number };
+
 /** What is pruned: what has ended before these times, in milliseconds since 1970. */
 export type Expiry = { bodies: number; attempts: number };
+
+export function expiryAt(now: number, { bodies, attempts }: Retention): Expiry {
+  return { bodies: now - bodies, attempts: now - attempts };
+}
 
 /**
  * Rows that are pruned, and their content in bytes: `bodies` of events that stay, `autosaves` (events that go whole),

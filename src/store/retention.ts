@@ -1,4 +1,6 @@
-import type { Expiry, Pruned } from "../model/retention.ts";
+import { addPruned, type Expiry, nothingPruned, type Pruned } from "../model/retention.ts";
+import { sleep } from "../platform/timing.ts";
+import type { Clock } from "../ports.ts";
 
 /** The room that a store takes, in bytes. `free`: the part of it that is empty; `givesBack`: it can shrink while it is used. */
 export type Space = { bytes: number; free: number; givesBack: boolean };
@@ -21,3 +23,87 @@ export type RetentionVerbs = {
   /** Gives about this many free bytes back to the disk; nothing where the store cannot. */
   giveBack(bytes: number): Promise<void>;
 };
+
+/** Milliseconds. A piece is made smaller when one has taken longer than this, and larger when it was shorter. */
+const LONG = 6;
+const SHORT = 2;
+
+/** Rows of a piece: at first, at least and at most. */
+const BEGINS_WITH = 16;
+const FEWEST = 4;
+const MOST = 256;
+
+/**
+ * The shortest pause between two pieces, in milliseconds, and the pause as a multiple of what the piece before took: a store
+ * that is busy answers late, and so is asked less.
+ */
+const PAUSE = 10;
+const PAUSE_PER_WORK = 5;
+
+/** Milliseconds after which one that is silent has lost its turn. */
+const LEASE = 30_000;
+
+/** Bytes that are given back at once. */
+const GIVEN_BACK = 2 ** 18;
+
+type Pace = { clock: Clock; signal: AbortSignal };
+
+async function pause(took: number, { clock, signal }: Pace): Promise<void> {
+  await sleep(Math.max(PAUSE, PAUSE_PER_WORK * took), clock, signal);
+}
+
+/**
+ * Prunes until nothing is left, with pauses that leave the store to its other work. `isWhole` false: it was aborted, or
+ * another is at it. `by`: a name that no other has.
+ */
+export async function pruneInPieces(
+  store: Pick<RetentionVerbs, "prune">,
+  { expiry, by, takes = false }: { expiry: Expiry; by: string; takes?: boolean },
+  { onPiece, ...pace }: Pace & { onPiece?(pruned: Pruned): void },
+): Promise<{ pruned: Pruned; isWhole: boolean }> {
+  const { clock, signal } = pace;
+  const pruned = nothingPruned();
+  let limit = BEGINS_WITH;
+  for (let isFirst = true; !signal.aborted; isFirst = false) {
+    const began = clock.elapsed();
+    const piece = await store.prune({ ...expiry, limit, by, leaseFor: LEASE, takes: takes && isFirst }, clock.now());
+    if (piece === null) break;
+    addPruned(pruned, piece);
+    onPiece?.(pruned);
+    if (!piece.isMore) return { pruned, isWhole: true };
+    const took = clock.elapsed() - began;
+    if (took > LONG) limit = Math.max(FEWEST, Math.floor(limit / 2));
+    else if (took < SHORT) limit = Math.min(MOST, limit * 2);
+    await pause(took, pace);
+  }
+  return { pruned, isWhole: false };
+}
+
+/** Gives free room back to the disk, down to `leave` bytes of it; resolves with the bytes given. */
+export async function giveBackInPieces(
+  store: Pick<RetentionVerbs, "space" | "giveBack">,
+  leave: number,
+  pace: Pace,
+): Promise<number> {
+  const { clock, signal } = pace;
+  const before = await store.space();
+  if (!before.givesBack) return 0;
+  let now = before;
+  while (now.free > leave && !signal.aborted) {
+    const began = clock.elapsed();
+    const last = now.bytes;
+    await store.giveBack(Math.min(GIVEN_BACK, now.free - leave));
+    now = await store.space();
+    if (now.bytes >= last) break;
+    await pause(clock.elapsed() - began, pace);
+  }
+  return Math.max(0, before.bytes - now.bytes);
+}
+
+/** The free room that a store of this size is left, in bytes: what comes next takes it, without the disk being asked. */
+export function roomToLeave({ bytes, free }: Pick<Space, "bytes" | "free">): number {
+  return Math.max(LEAST_ROOM, ROOM_SHARE * (bytes - free));
+}
+
+const LEAST_ROOM = 2 ** 24;
+const ROOM_SHARE = 0.05;
