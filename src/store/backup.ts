@@ -68,3 +68,6 @@ export async function removePart(file: string): Promise<void> {
 
 /** Where what is restored comes from: a file, or what is read elsewhere, once, and spoken of by this name. */
 export type BackupSource = string | { name: string; read(): Promise<AsyncIterable<Uint8Array>> };
+
+/** The size of a database file before it was written anew, and after, in bytes. */
+export type Compacted = { before: number; after: number };

@@ -1,4 +1,4 @@
-import type { BackupSource, Copied, CopyOptions, Restored } from "./backup.ts";
+import type { BackupSource, Compacted, Copied, CopyOptions, Restored } from "./backup.ts";
 
 /**
  * Copies a database to a file while others work on it, proves the copy, and only then gives it the file's name. Nothing but
@@ -17,4 +17,14 @@ export async function copyDatabase(database: string, file: string, options: Copy
 export async function restoreDatabase(from: BackupSource, dataDir: string, options: CopyOptions): Promise<Restored> {
   const { restoreDatabase } = await import("./sqlite/backup/restore.ts");
   return restoreDatabase(from, dataDir, options);
+}
+
+/**
+ * Writes the database of a data folder anew, without the room that nothing uses, proves it, and puts it in the place of the
+ * old one; from then on it gives room back by itself. Cut off at any moment one of the two is there, whole.
+ * RelayError("conflict") while a relay, or another process, has it open; "unsupported" where the disk lacks the room.
+ */
+export async function compactDatabase(dataDir: string): Promise<Compacted> {
+  const { compactDatabase } = await import("./sqlite/backup/compact.ts");
+  return compactDatabase(dataDir);
 }

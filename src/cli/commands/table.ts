@@ -9,6 +9,7 @@ export const commands: CommandTable = {
   simulate: () => import("./simulate.ts"),
   backup: () => import("./backup.ts"),
   restore: () => import("./restore.ts"),
+  prune: () => import("./prune.ts"),
   status: () => import("./status.ts"),
   events: () => import("./events.ts"),
   deliveries: () => import("./deliveries.ts"),
