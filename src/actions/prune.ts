@@ -43,8 +43,8 @@ export async function pruneNow(
   return { pruned, returned, isWhole };
 }
 
-/** The room that the database takes, and how far its retention is; sizes in bytes. */
-export async function readStorage(store: Store) {
+/** The room that the database takes, and when its oldest body that has not been looked at was stored; sizes in bytes. */
+export async function readStorage(store: Pick<Store, "space" | "oldestBody">) {
   const [{ bytes, free, givesBack }, oldest] = await Promise.all([store.space(), store.oldestBody()]);
   return { bytes, free, givesBack, oldestBody: isoTime(oldest) };
 }

@@ -2,6 +2,7 @@ import type { Config } from "../config/schema.ts";
 import type { Store } from "../store/store.ts";
 import { describeEndpoints } from "./endpoints.ts";
 import { isoTime } from "./json.ts";
+import { readStorage } from "./prune.ts";
 
 /** What there is and what waits, in numbers, and which medium is next to its deadline. */
 export async function readStatus(store: Store, config: Pick<Config, "dataDir" | "endpoints">) {
@@ -29,5 +30,6 @@ export async function readStatus(store: Store, config: Pick<Config, "dataDir" | 
     deliveries: { waiting: sum("waiting"), pending: sum("pending"), running: sum("running"), dead: sum("dead") },
     endpoints: describeEndpoints(config, endpoints, deliveries),
     quarantine,
+    database: await readStorage(store),
   };
 }

@@ -24,6 +24,7 @@ import { judgeRefused } from "./network/refused-requests.ts";
 import { judgeRelay } from "./network/relay.ts";
 import { judgeSenders, type Request } from "./network/senders.ts";
 import { type Finding, failureOf, of, type Probe, probe, warning } from "./probe.ts";
+import { judgeRetention } from "./retention.ts";
 import type { Stage } from "./run.ts";
 import { type Former, judgeFormer } from "./target/former.ts";
 import { judgeTarget } from "./target/target.ts";
@@ -151,6 +152,7 @@ export async function stagesOf(given: Given): Promise<Stage[]> {
         reading("deliveries", (store) => judgeDeliveries(store, config, { isRunning })),
         reading("senders", (store) => judgeRefused(store, { since: now() - DAY, now: now() })),
         reading("media", (store) => judgeMedia(store, now())),
+        reading("database", (store) => judgeRetention(store, config, now())),
         reading("backup", (store) => judgeBackups(store, config, data, now())),
       ],
       !offline && reading("formerTargets", async (store) => judgeFormer(await given.listFormer(store), clock)),

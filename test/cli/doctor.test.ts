@@ -1,21 +1,12 @@
 import assert from "node:assert/strict";
-import {
-  chmodSync,
-  chownSync,
-  closeSync,
-  mkdirSync,
-  openSync,
-  readdirSync,
-  statSync,
-  writeFileSync,
-  writeSync,
-} from "node:fs";
+import { chmodSync, chownSync, mkdirSync, readdirSync, statSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { join } from "node:path";
 import process from "node:process";
 import { type TestContext, test } from "node:test";
 import { openStore } from "../../src/store/open.ts";
 import { configIn, SECRET } from "../support/config.ts";
+import { damageTable } from "../support/damage.ts";
 import { tempFolder } from "../support/folder.ts";
 import { listen } from "../support/listen.ts";
 import { testPorts } from "../support/ports.ts";
@@ -477,10 +468,7 @@ test("--database looks at one database only, a table at a time, without a config
   const database = join(dir, "data", "relay.db");
   const whole = await callCli(["doctor", "--database", database, "--json"]);
   assert.deepEqual([whole.code, JSON.parse(whole.stdout)], [0, { database, wrong: [] }]);
-  // The root page of a table: its type is no type of a page.
-  const file = openSync(database, "r+");
-  writeSync(file, Buffer.alloc(64, 0x5a), 0, 64, 4096);
-  closeSync(file);
+  damageTable(database, "events");
   const damaged = await callCli(["doctor", "--database", database, "--json"]);
   assert.equal(damaged.code, 1);
   assert.ok(JSON.parse(damaged.stdout).wrong.length > 0);

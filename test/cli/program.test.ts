@@ -148,14 +148,14 @@ test("check takes secrets from systemd's credentials on trust outside of the ser
 
 test("check finds the config by $WOCHIT_RELAY_CONFIG and in the current folder, and prints its warnings", async () => {
   const cwd = mkdtempSync(join(folder, "cwd-"));
-  writeFileSync(join(cwd, "config.json"), JSON.stringify({ retention: { bodies: "1d" } }));
+  writeFileSync(join(cwd, "config.json"), JSON.stringify({ admin: { token: "x" } }));
   writeFileSync(join(cwd, "other.json"), JSON.stringify({ log: { level: "loud" } }));
   const [found, named] = await Promise.all([
     callCli(["check"], { cwd }),
     callCli(["check"], { cwd, env: { WOCHIT_RELAY_CONFIG: "other.json" } }),
   ]);
   assert.equal(found.code, 0);
-  assert.match(found.stdout, /^warning: retention: has no effect/m);
+  assert.match(found.stdout, /^warning: admin: has no effect/m);
   assert.match(found.stdout, /config\.json: valid\n$/);
   assert.equal(named.code, 2);
 });

@@ -22,7 +22,7 @@ test("the example at the top level loads, and shows every option of the schema",
   assert.deepEqual(problems, []);
   assert.deepEqual(
     warnings.map((line) => line.split(":")[0]),
-    ["admin", "retention"],
+    ["admin"],
   );
   assert.equal(config?.dataDir, resolve("data"));
   assert.equal(config?.endpoints[0]?.keys.length, 2);

@@ -14,7 +14,7 @@ test("options of later versions are accepted with a warning", () => {
     backup: { every: "1h" },
     endpoints: [endpoint()],
   });
-  assert.deepEqual(warnings.map((line) => line.split(":")[0]).sort(), ["admin", "retention"]);
+  assert.deepEqual(warnings.map((line) => line.split(":")[0]).sort(), ["admin"]);
 });
 
 test("an authority for certificates is of no use where there are none", () => {

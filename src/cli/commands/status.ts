@@ -1,5 +1,5 @@
 import { endpoints } from "../../actions/endpoints.ts";
-import { relativeTime } from "../../actions/format.ts";
+import { formatSize, relativeTime } from "../../actions/format.ts";
 import { readStatus } from "../../actions/status.ts";
 import type { Command } from "../command.ts";
 import { commonOptions } from "../options.ts";
@@ -26,7 +26,7 @@ export const command: Command = {
 };
 
 function describe(status: Status, now: number): [string, unknown][] {
-  const { endpoints, quarantine, media, uploads, deletions, unsecured, deliveries, ...fields } = status;
+  const { endpoints, quarantine, media, uploads, deletions, unsecured, deliveries, database, ...fields } = status;
   const inWords = (counts: object) =>
     Object.entries(counts)
       .filter(([, count]) => count > 0)
@@ -39,6 +39,7 @@ function describe(status: Status, now: number): [string, unknown][] {
     ["uploads", uploads === 0 ? "none waiting" : `${uploads} waiting, safe in the spool`],
     ["deletions", deletions === 0 ? "none waiting" : `${deletions} waiting`],
     ["deliveries", inWords(deliveries)],
+    ["database", `${formatSize(database.bytes)}, ${formatSize(database.free)} of it free`],
     ["quarantine", `${quarantine.count} refused, ${quarantine.bytes} bytes`],
   ];
 }

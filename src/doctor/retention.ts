@@ -1,0 +1,32 @@
+import { formatSize, formatSpan } from "../actions/format.ts";
+import { readStorage } from "../actions/prune.ts";
+import type { Config } from "../config/schema.ts";
+import type { Store } from "../store/store.ts";
+import { type Finding, of, ok, warning } from "./probe.ts";
+
+const DAY = 86_400_000;
+
+/** Free room that is worth an hour without a relay, in bytes and as a share of the file. */
+const MUCH = 64 * 2 ** 20;
+const MUCH_OF_IT = 0.25;
+
+/** Whether what has expired is pruned, and whether the database file is much larger than what is in it. */
+export async function judgeRetention(
+  store: Pick<Store, "space" | "oldestBody">,
+  { retention }: Pick<Config, "retention">,
+  now: number,
+): Promise<Finding[]> {
+  const { bytes, free, givesBack, oldestBody } = await readStorage(store);
+  const kept = `retention.bodies is ${formatSpan(retention.bodies)}`;
+  const isBehind = oldestBody !== null && Date.parse(oldestBody) < now - retention.bodies - DAY;
+  const pruned = isBehind
+    ? warning(
+        `bodies wait to be pruned since ${oldestBody}, and ${kept}`,
+        "the relay prunes them hourly while it runs, a database of before 0.3 within hours; wochit-relay prune does it now",
+      )
+    : ok(oldestBody === null ? `no event has a body, and ${kept}` : `the oldest body is of ${oldestBody}, and ${kept}`);
+  const line = `${formatSize(bytes)}, of which ${formatSize(free)} are free for what comes`;
+  const isHollow = !givesBack && free > MUCH && free > MUCH_OF_IT * bytes;
+  const advice = "to give that to the disk, stop the relay and run wochit-relay prune --compact, once";
+  return [of("retention", pruned), of("size", isHollow ? warning(line, advice) : ok(line))];
+}
