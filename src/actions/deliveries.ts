@@ -17,7 +17,7 @@ export const deliveries = list({
   rows: ({ store }, query) => walk((page) => store.deliveries(page), query, deliveryJson),
   columns: [
     { title: "ID", value: ({ id }) => id, whole: true },
-    { title: "EVENT", value: ({ eventId }) => eventId, whole: true },
+    { title: "EVENT", value: ({ eventId }) => eventId, whole: true, spare: 1 },
     { title: "ENDPOINT", value: ({ endpoint }) => endpoint },
     { title: "STATE", value: ({ state }) => state, whole: true },
     { title: "TRIES", value: ({ attempts }) => attempts, whole: true },

@@ -25,10 +25,10 @@ export const events = list({
     { title: "RECEIVED", value: ({ receivedAt }) => shortTime(receivedAt), whole: true },
     { title: "TYPE", value: ({ type }) => type },
     { title: "VIDEO", value: ({ videoId }) => videoId, least: 24 },
-    { title: "SEQ", value: ({ sequence }) => sequence, whole: true },
-    { title: "CONTEXT", value: ({ context }) => context },
-    { title: "DUP", value: ({ duplicates }) => duplicates, whole: true },
-    { title: "STATUS", value: ({ status }) => status, whole: true },
+    { title: "SEQ", value: ({ sequence }) => sequence, whole: true, spare: 3 },
+    { title: "CONTEXT", value: ({ context }) => context, spare: 2 },
+    { title: "DUP", value: ({ duplicates }) => duplicates, whole: true, spare: 4 },
+    { title: "STATUS", value: ({ status }) => status, whole: true, spare: 1 },
   ],
 });
 

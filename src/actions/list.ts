@@ -45,6 +45,8 @@ export type Column<Row> = {
   whole?: boolean;
   /** Its least width in cells when a table is too wide; 8 unless given. */
   least?: number;
+  /** It is left out where a terminal is too narrow, the highest number first; without it the column stays. */
+  spare?: number;
 };
 
 export type List<Of extends Filters, Row> = {

@@ -10,16 +10,17 @@ const DEPENDS_ON_LINK = new Set<MediaState>(["pending", "running", "failed", "ex
 
 export const mediumColumns: Column<MediumJson>[] = [
   { title: "ID", value: ({ id }) => id, whole: true },
-  { title: "KIND", value: ({ kind }) => kind, whole: true },
+  { title: "KIND", value: ({ kind }) => kind, whole: true, spare: 3 },
   { title: "STATE", value: ({ state }) => state, whole: true },
   {
     title: "LINK DIES",
     value: ({ state, deadline }, now) => (DEPENDS_ON_LINK.has(state) ? relativeTime(Date.parse(deadline), now) : null),
     whole: true,
+    spare: 1,
   },
-  { title: "BYTES", value: ({ bytes }) => bytes, whole: true },
+  { title: "BYTES", value: ({ bytes }) => bytes, whole: true, spare: 4 },
   { title: "VIDEO", value: ({ videoId }) => videoId, least: 24 },
-  { title: "WHERE", value: ({ url, sourceUrl }) => url ?? sourceUrl },
+  { title: "WHERE", value: ({ url, sourceUrl }) => url ?? sourceUrl, spare: 2 },
   { title: "ERROR", value: ({ lastError, suspect }) => lastError ?? suspect },
 ];
 

@@ -89,6 +89,14 @@ function readers(positionals: string[], values: Map<string, string[]>, options: 
     texts,
     text,
     flag: (name: string) => texts(name).length > 0,
+    /** Whether it was given, also where the command declares no such option. */
+    isGiven: (name: string) => values.has(name),
+    /** What was given as it may be typed, but for these options: `--state dead --since 1d`. */
+    typed: (except: Options): string =>
+      [...values]
+        .filter(([name]) => !Object.hasOwn(except, name))
+        .flatMap(([name, texts]) => texts.map((text) => (text === "" ? `--${name}` : `--${name} ${text}`)))
+        .join(" "),
     /** One of these words, or RelayError("usage"). */
     word<Word extends string>(name: string, words: readonly Word[]): Word | undefined {
       const given = text(name);

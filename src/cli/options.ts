@@ -19,8 +19,13 @@ export const beforeOption = {
   before: { type: "string", value: "ID", help: "go on after this row of an earlier list" },
 } satisfies Options;
 
+/** Of commands that show times. */
+export const utcOption = {
+  utc: { type: "boolean", help: "show times in UTC (default: in the local zone)" },
+} satisfies Options;
+
 /** What the verbs of every noun take. */
-export const commonOptions = { ...jsonOption, ...configOption };
+export const commonOptions = { ...utcOption, ...jsonOption, ...configOption };
 
 export const listOptions = { ...limitOption, ...rangeOptions, ...beforeOption, ...commonOptions };
 

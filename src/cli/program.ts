@@ -30,7 +30,7 @@ export type Program = ReturnType<typeof openProgram>["program"];
 
 /** Ties a command to its surroundings; `close` releases what the command opened through them. */
 export function openProgram({ environment, streams, version, crash }: Surroundings, args: Args) {
-  const { env, cwd, hostname, pid } = environment;
+  const { env, cwd, hostname, pid, utcOffset } = environment;
   /** Its log writes warnings and errors to stderr, one line each. */
   const ports: Ports = { clock: systemClock(), random: systemRandom(), log: stderrLog(streams.stderr) };
   const closers: (() => Promise<void> | void)[] = [];
@@ -49,6 +49,8 @@ export function openProgram({ environment, streams, version, crash }: Surroundin
     version,
     ...streams,
     ports,
+    /** The zone in which times are shown. */
+    zone: args.isGiven("utc") ? () => 0 : utcOffset,
     /**
      * Checks the config: all problems and warnings, and its file (null: the defaults), which is `path` where that is given;
      * `config` is null when there is a problem. Never throws for a wrong config. `isOutside`: the caller is not the service,

@@ -16,6 +16,7 @@ import { commonOptions, filterOptions, rangeOptions, readFilters, readRange } fr
 import { print, printJson } from "./output/print.ts";
 import { createProgress } from "./output/progress.ts";
 import { harmless } from "./output/terminal-text.ts";
+import { inZone } from "./output/times.ts";
 import { abortWhenStopped, type Program } from "./program.ts";
 import { openSources } from "./sources.ts";
 import { sayIfStopped, waitForAttempts } from "./wait.ts";
@@ -90,12 +91,19 @@ async function doToMany<Of extends Filters>(program: Program, args: Args, verb: 
   const matching = await countMatching(store, wish);
   if (args.flag("dry-run") || matching.count === 0) {
     const nothing = args.flag("dry-run") ? "would be " : "";
-    print(program, args, matchingJson(matching), `${describe(matching, verb)} ${nothing}${DONE[verb.verb]}\n`);
+    print(
+      program,
+      args,
+      matchingJson(matching),
+      `${inZone(describe(matching, verb), program.zone)} ${nothing}${DONE[verb.verb]}\n`,
+    );
     return 0;
   }
   let expect: number | null = null;
   if (!args.flag("yes")) {
-    const answer = await program.ask(`${describe(matching, verb)} would be ${DONE[verb.verb]}. Go on? [y/N] `);
+    const answer = await program.ask(
+      `${inZone(describe(matching, verb), program.zone)} would be ${DONE[verb.verb]}. Go on? [y/N] `,
+    );
     if (answer !== null && !/^y(es)?$/i.test(answer.trim())) {
       program.stderr.write("nothing was done\n");
       return 1;

@@ -11,7 +11,7 @@ import {
   readPage,
   readRange,
 } from "./options.ts";
-import { print, printList, printMany } from "./output/print.ts";
+import { type ListWords, print, printList, printMany } from "./output/print.ts";
 import { openSources } from "./sources.ts";
 
 // The verbs that several nouns have.
@@ -19,7 +19,7 @@ import { openSources } from "./sources.ts";
 /** `events list` and its like. */
 export function listCommand<Of extends Filters, Row>(
   { filters, rows, columns }: List<Of, Row>,
-  words: Pick<Command, "name" | "summary" | "help" | "examples">,
+  { empty, next, ...words }: Pick<Command, "name" | "summary" | "help" | "examples"> & ListWords,
 ): Command {
   return {
     ...words,
@@ -29,7 +29,7 @@ export function listCommand<Of extends Filters, Row>(
       const sources = await openSources(program);
       const { endpoint } = query as { endpoint?: string };
       if (endpoint !== undefined) await checkEndpoint(sources, endpoint);
-      await printList(program, args, rows(sources, query), columns);
+      await printList(program, args, rows(sources, query), columns, { empty, next });
     },
   };
 }

@@ -47,6 +47,8 @@ export function environment() {
     hostname: hostname(),
     platform: process.platform as string,
     pid: process.pid,
+    /** Minutes east of UTC of the local zone ($TZ, else the machine's) at a moment. */
+    utcOffset: (moment: number) => -new Date(moment).getTimezoneOffset(),
   };
 }
 

@@ -351,3 +351,45 @@ test("another process does its work beside an open relay, which then sees it", a
   assert.notEqual(await seeded.store.changeMark(), before);
   assert.equal(await seeded.deliver("app", "delivered"), 1);
 });
+
+test("times are of the local zone, or with --utc of UTC, and --json always is", async (t) => {
+  const seeded = await openSeeded(t);
+  await seeded.take(ready("v1"));
+  const { run, json } = on(seeded);
+  const time = async (line: string, options = {}) =>
+    / (\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\S+)/.exec((await run(line, options)).stdout)?.[1];
+  for (const line of ["events list", "videos list", "videos show v1"]) {
+    const [local, utc] = [await time(line, { utcOffset: 330 }), await time(`${line} --utc`, { utcOffset: 330 })];
+    assert.match(local!, /\+05:30$/, line);
+    assert.match(utc!, /Z$/, line);
+    assert.equal(Date.parse(local!.replace(" ", "T")), Date.parse(utc!.replace(" ", "T")));
+  }
+  const [row] = await json("events list", { utcOffset: 330 });
+  assert.match(row.receivedAt, /Z$/);
+});
+
+test("a list fits 80 columns and says what it left out and what comes next; an empty one says why it may be empty", async (t) => {
+  const seeded = await openSeeded(t);
+  const { run } = on(seeded);
+  const terminal = { width: 80, env: { NO_COLOR: "1" } };
+  assert.match((await run("events list", terminal)).stderr, /^no event has come in yet: "wochit-relay doctor" .*\n$/);
+  const id = await seeded.take(
+    ready("5f3e1c0d2b4a69788796a5b4", { videoUrl: "https://cdn.example.com/v.mp4?Signature=x" }),
+  );
+  for (const line of ["events list", "deliveries list", "media list", "videos list", "endpoints list"]) {
+    const { stdout, stderr } = await run(line, terminal);
+    for (const row of stdout.split("\n")) assert.ok(stringWidth(row) <= 80, row);
+    assert.match(stderr, /^"wochit-relay \w+ \w+ .*ID/m, line);
+  }
+  const narrow = await run("events list", terminal);
+  assert.match(narrow.stdout, new RegExp(`^${id} .* video\\.ready +5f3e1c0d2b4a69788796a5b4$`, "m"));
+  assert.match(narrow.stderr, /^not shown for want of room: .*STATUS; --json has all$/m);
+  const none = await run("events list --type draft.new --since 1h", terminal);
+  assert.deepEqual(
+    [none.stdout, none.stderr],
+    ["", "nothing matches --type draft.new --since 1h: without it there may be more\n"],
+  );
+  const dim = await run("events list", { width: 80 });
+  assert.match(dim.stderr, /\x1b\[2m"wochit-relay events show ID".*\x1b\[0m\n$/);
+  assert.equal((await run("events list")).stderr, "", "no hint into a pipe");
+});

@@ -80,6 +80,8 @@ type CallOptions = SpawnOptions & {
   input?: string | Uint8Array;
   /** Makes stdout a terminal of so many cells. */
   width?: number;
+  /** The local zone, in minutes east of UTC; UTC unless given. */
+  utcOffset?: number;
   /** What somebody at a terminal types when asked. */
   answer?: string;
   /** The reader of an output, which has so far been given so many bytes. */
@@ -89,7 +91,7 @@ type CallOptions = SpawnOptions & {
 /** Runs one command in this process: the same command line, a tenth of the time. */
 export async function callCli(
   args: string[],
-  { env = {}, cwd = tmpdir(), input = "", width, answer, drained = async () => true }: CallOptions = {},
+  { env = {}, cwd = tmpdir(), input = "", width, utcOffset = 0, answer, drained = async () => true }: CallOptions = {},
 ): Promise<Pick<Finished, "code" | "stdout" | "stderr"> & { bytes: Buffer }> {
   const output: Record<"stdout" | "stderr", Buffer[]> = { stdout: [], stderr: [] };
   const given = { stdout: 0, stderr: 0 };
@@ -106,7 +108,10 @@ export async function callCli(
     return answer ?? null;
   };
   const code = await runCommandLine(commands, {
-    environment: { env, cwd, args, hostname: "relay-host", platform: process.platform, pid: process.pid },
+    environment: {
+      ...{ env, cwd, args, hostname: "relay-host", platform: process.platform, pid: process.pid },
+      utcOffset: () => utcOffset,
+    },
     streams: { stdout: stream("stdout"), stderr: stream("stderr"), stdin: async () => Buffer.from(input), ask },
     version: "0.0.0",
     crash: { log: null },

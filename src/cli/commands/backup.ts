@@ -49,7 +49,7 @@ whole or not there. An existing FILE is replaced only if it is a backup. A backu
     const { bytes, at, schema, events, sha256, ms } = made;
     const newestEvent = isoTime(newest);
     const json = { place, name, bytes, at: isoTime(at), schema, events, newestEvent, sha256, ms };
-    print(program, args, json, `${where}: ${describeCopy(json)}\n`);
+    print(program, args, json, `${where}: ${describeCopy(json, program.zone)}\n`);
   },
 };
 

@@ -1,7 +1,6 @@
 import { formatCount } from "../../actions/format.ts";
 import { errorLine } from "../../errors.ts";
-import type { Command } from "../command.ts";
-import { commonOptions } from "../options.ts";
+import { type Command, configOption, jsonOption } from "../command.ts";
 import { print } from "../output/print.ts";
 import { harmless } from "../output/terminal-text.ts";
 
@@ -12,7 +11,7 @@ export const command: Command = {
     "wochit-relay check": "validates the config that serve would take",
     "wochit-relay check --config new.json && mv new.json config.json": "takes a config only when it is valid",
   },
-  options: commonOptions,
+  options: { ...jsonOption, ...configOption },
   help: `Prints every problem with its place. Exit code 0 when there is none, else 2. Secrets from systemd's credentials are read
 where they can be (as root, while the service runs), and otherwise named in a warning.`,
   async run(program, args) {

@@ -23,7 +23,7 @@ const show: Command = {
     const videos = showContext(store, args.positionals[0]!, await openLink(), page, ({ videoId }) => {
       next = videoId;
     });
-    await printList(program, args, videos, videoColumns);
+    await printList(program, args, videos, videoColumns, { empty: "no video has, or had, this context" });
     if (next !== null) sayMore(program, args, "videos of this context", `, --before ${harmless(next)} goes on`);
   },
 };

@@ -14,6 +14,8 @@ import { waitOption } from "../wait.ts";
 const list = listCommand(deliveries, {
   name: "deliveries list",
   summary: "what was, is and will be sent, newest first",
+  empty: "nothing was to be sent yet: each event makes a delivery for each endpoint that wants it",
+  next: '"wochit-relay deliveries show ID" shows why, with each attempt and answer',
   examples: {
     "wochit-relay deliveries list --state dead --since 1d": "what has failed for good since yesterday",
     "wochit-relay deliveries list --endpoint cms": "what went to one endpoint, and what waits for it",

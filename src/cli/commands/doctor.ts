@@ -12,10 +12,11 @@ import { withoutQueries } from "../../platform/log/log.ts";
 import { lowerPriority } from "../../platform/process-priority.ts";
 import type { Store } from "../../store/store.ts";
 import type { Args } from "../args.ts";
-import { type Command, configOption, jsonOption } from "../command.ts";
+import type { Command } from "../command.ts";
+import { commonOptions } from "../options.ts";
 import { printJson } from "../output/print.ts";
 import { harmless } from "../output/terminal-text.ts";
-
+import { inZone } from "../output/times.ts";
 import { describePlace, findPresent, folderOfPlace } from "../places.ts";
 import { abortWhenStopped, type Program } from "../program.ts";
 
@@ -45,8 +46,7 @@ export const command: Command = {
       value: "ADDRESS[,ADDRESS...]",
       help: "show the sender of a request: the socket's address, then what X-Forwarded-For says",
     },
-    ...jsonOption,
-    ...configOption,
+    ...commonOptions,
   },
   help: `Checks the config, the files' permissions, the disk, the senders' addresses, the target (with a file of its own that
 it removes), the endpoints (name, certificate, a HEAD, never a POST), the clock, the database, the relay, what waits and the
@@ -145,12 +145,12 @@ async function listFormer(store: Store, { mirror, dataDir }: Config): Promise<Fo
 }
 
 /** Prints each line as it comes, and on a terminal what is under way below it. */
-function createPrinter({ stdout, stderr, env }: Program, args: Args) {
+function createPrinter({ stdout, stderr, env, zone }: Program, args: Args) {
   const asJson = args.flag("json");
   const isLive = stderr.isTTY && !asJson;
   const isColored = stdout.isTTY && !env.NO_COLOR;
   const counts = { ok: 0, warning: 0, failed: 0 };
-  const clean = (text: string) => harmless(withoutQueries(text));
+  const clean = (text: string) => harmless(withoutQueries(inZone(text, zone)));
   const progress = (text: string) => {
     const room = Math.max(0, stderr.columns - 4);
     if (isLive) stderr.write(`\r\x1b[K${text === "" ? "" : clean(`… ${text}`).slice(0, room)}`);

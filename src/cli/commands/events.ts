@@ -12,6 +12,8 @@ import { waitOption } from "../wait.ts";
 const list = listCommand(events, {
   name: "events list",
   summary: "what came in, newest first",
+  empty: 'no event has come in yet: "wochit-relay doctor" checks the way to the relay',
+  next: '"wochit-relay events show ID" shows one with its media and deliveries',
   examples: {
     "wochit-relay events list --since 2h": "what came in during the last two hours",
     "wochit-relay events list --type video.ready --context page-12": "the finished videos of one context",

@@ -6,6 +6,8 @@ import { verify } from "./media-verify.ts";
 const list = listCommand(media, {
   name: "media list",
   summary: "the videos' files: where they are, or why not, newest first",
+  empty: "no event has announced a file yet",
+  next: '"wochit-relay media retry ID" downloads one again; "events show" of its event says more',
   examples: {
     "wochit-relay media list --state failed": "shows what has no copy, and why",
     "wochit-relay media list --by deadline": "shows whose links die next",

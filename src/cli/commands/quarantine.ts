@@ -2,7 +2,7 @@ import { quarantine, reprocess, showQuarantined } from "../../actions/quarantine
 import { createAcceptKept } from "../../receive/accept.ts";
 import type { Command, CommandGroup } from "../command.ts";
 import { commonOptions } from "../options.ts";
-import { print } from "../output/print.ts";
+import { print, styleOf } from "../output/print.ts";
 import { renderFields } from "../output/table.ts";
 import { harmless } from "../output/terminal-text.ts";
 import { openSources } from "../sources.ts";
@@ -12,6 +12,8 @@ import { listCommand } from "../verbs.ts";
 const list = listCommand(quarantine, {
   name: "quarantine list",
   summary: "what was refused, newest first",
+  empty: "nothing was refused",
+  next: '"wochit-relay quarantine show ID" shows one, "quarantine reprocess" takes it in',
   examples: {
     "wochit-relay quarantine list --since 1d": "shows what was refused since yesterday",
     "wochit-relay quarantine list --reason source": "shows what came from unknown addresses",
@@ -36,7 +38,7 @@ const show: Command = {
     const refused = await showQuarantined(store, id);
     const { body, bodyBase64, ...fields } = refused;
     const text = body === null ? `(not UTF-8; base64) ${bodyBase64}` : body.split(/\r?\n/).map(harmless).join("\n");
-    print(program, args, refused, `${renderFields(Object.entries(fields))}\n${text}\n`);
+    print(program, args, refused, `${renderFields(Object.entries(fields), styleOf(program))}\n${text}\n`);
   },
 };
 

@@ -119,7 +119,7 @@ function report(program: Program, args: Args, { dataDir, mirror }: Config, resto
   const json = { file, bytes, schema, events, newestEvent: isoTime(newest), ms };
   const isInside = `${folderOfPlace(mirror.target) ?? ""}${sep}`.startsWith(`${dataDir}${sep}`);
   const lines = [
-    `${file}: ${describeCopy(json)}`,
+    `${file}: ${describeCopy(json, program.zone)}`,
     ...(schema < newestSchema ? [`its schema is ${schema}: the next start makes it ${newestSchema}`] : []),
     "backups that were made before are not known to it: it removes none of them, whatever backup.keep says",
     isInside

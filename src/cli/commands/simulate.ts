@@ -6,8 +6,7 @@ import type { Report } from "../../simulator/campaign.ts";
 import type { EventType } from "../../simulator/events.ts";
 import type { Fault } from "../../simulator/faults.ts";
 import type { Args } from "../args.ts";
-import type { Command } from "../command.ts";
-import { commonOptions } from "../options.ts";
+import { type Command, configOption, jsonOption } from "../command.ts";
 import { print } from "../output/print.ts";
 import { harmless } from "../output/terminal-text.ts";
 import type { Program } from "../program.ts";
@@ -41,7 +40,8 @@ export const command: Command = {
       value: "SECONDS",
       help: `how long to wait until the media are fetched (default ${LINGER})`,
     },
-    ...commonOptions,
+    ...jsonOption,
+    ...configOption,
   },
   help: `TYPE: draft.new draft.update draft.exit video.ready legacy video.failed video.delete draft.delete.
 "all" sends each of them, in the order of a video's life.

@@ -3,7 +3,7 @@ import { formatSize, relativeTime } from "../../actions/format.ts";
 import { readStatus } from "../../actions/status.ts";
 import type { Command } from "../command.ts";
 import { commonOptions } from "../options.ts";
-import { print, section } from "../output/print.ts";
+import { print, section, styleOf } from "../output/print.ts";
 import { renderFields } from "../output/table.ts";
 import { openSources } from "../sources.ts";
 
@@ -20,7 +20,7 @@ export const command: Command = {
   async run(program, args) {
     const { store, config } = await openSources(program);
     const status = await readStatus(store, config);
-    const text = renderFields(describe(status, program.ports.clock.now()));
+    const text = renderFields(describe(status, program.ports.clock.now()), styleOf(program));
     print(program, args, status, text + section(program, endpoints.columns, status.endpoints));
   },
 };

@@ -8,6 +8,8 @@ import { listCommand } from "../verbs.ts";
 const list = listCommand(tasks, {
   name: "tasks list",
   summary: "what is, or was, done to many at once, newest first",
+  empty: "nothing was asked for many at once yet",
+  next: '"wochit-relay tasks show ID" shows how far one is',
   examples: {
     "wochit-relay tasks list": "shows the newest",
   },

@@ -10,12 +10,15 @@ import type { Command, CommandGroup } from "../command.ts";
 import { commonOptions, readLimit, showOptions } from "../options.ts";
 import { print, printOne, sayMore } from "../output/print.ts";
 import { harmless } from "../output/terminal-text.ts";
+import { inZone } from "../output/times.ts";
 import { openSources } from "../sources.ts";
 import { listCommand } from "../verbs.ts";
 
 const list = listCommand(videos, {
   name: "videos list",
   summary: "the videos, the newest first",
+  empty: 'no event has come in yet: "wochit-relay doctor" checks the way to the relay',
+  next: '"wochit-relay videos show ID" shows one with its copies',
   examples: {
     "wochit-relay videos list --limit 10": "shows the ten newest",
   },
@@ -88,10 +91,13 @@ and what your apps have received, are not erased.`,
       program,
       args,
       done,
-      `erased: bodies, titles, contexts and links of ${formatCount(events, "event")} and ${formatCount(media, "medium")}${alsoRefused}
+      inZone(
+        `erased: bodies, titles, contexts and links of ${formatCount(events, "event")} and ${formatCount(media, "medium")}${alsoRefused}
 ${copies === 0 ? "there was no copy" : `${formatCount(copies, "copy")} to be removed: by the running relay, or at its next start`}
 kept: ids, types and times, and that this was erased at ${shortTime(done.forgottenAt)}
 `,
+        program.zone,
+      ),
     );
   },
 };

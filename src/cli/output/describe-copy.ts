@@ -1,8 +1,12 @@
-import { formatCount, formatSize, shortTime } from "../../actions/format.ts";
+import { formatCount, formatSize } from "../../actions/format.ts";
+import { inZone, type Zone } from "./times.ts";
 
-/** A database that was copied and checked. `newestEvent` is an ISO time. */
-export function describeCopy(copy: { events: number; newestEvent: string | null; bytes: number; ms: number }): string {
+/** A database that was copied and checked. `newestEvent` is an ISO time, shown in `zone`. */
+export function describeCopy(
+  copy: { events: number; newestEvent: string | null; bytes: number; ms: number },
+  zone: Zone,
+): string {
   const { events, newestEvent, bytes, ms } = copy;
-  const upTo = newestEvent === null ? "" : `, the newest of ${shortTime(newestEvent)}`;
+  const upTo = newestEvent === null ? "" : `, the newest of ${inZone(newestEvent, zone)}`;
   return `${formatCount(events, "event")}${upTo}, ${formatSize(bytes)}, checked, in ${(ms / 1000).toFixed(1)} s`;
 }

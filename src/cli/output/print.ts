@@ -1,9 +1,9 @@
 import type { Column } from "../../actions/list.ts";
 import type { Args } from "../args.ts";
-import { readLimit } from "../options.ts";
+import { commonOptions, limitOption, readLimit } from "../options.ts";
 import type { Program } from "../program.ts";
-import { createTable, renderFields, renderTable } from "./table.ts";
-import { harmlessJson } from "./terminal-text.ts";
+import { createTable, renderFields, renderTable, type TableStyle } from "./table.ts";
+import { harmless, harmlessJson } from "./terminal-text.ts";
 
 /** Rows of a table that are held at once; the first of them decide how wide its columns are. */
 const BLOCK = 1_000;
@@ -27,6 +27,7 @@ export async function printList<Row>(
   args: Args,
   rows: AsyncIterable<Row>,
   columns: Column<Row>[],
+  { empty, next }: ListWords = {},
 ): Promise<void> {
   const { stdout, stderr } = program;
   if (args.flag("json")) {
@@ -46,8 +47,29 @@ export async function printList<Row>(
     block = [];
     if (!(await stdout.drained())) return;
   }
-  if (isEmpty && stdout.isTTY) stderr.write("nothing found\n");
-  else if (isEmpty || block.length > 0) stdout.write(table.render(block));
+  if (!isEmpty || !stdout.isTTY) stdout.write(isEmpty || block.length > 0 ? table.render(block) : "");
+  if (isEmpty && (stdout.isTTY || stderr.isTTY)) stderr.write(`${whyEmpty(args, empty)}\n`);
+  if (isEmpty) return;
+  const leftOut = table.leftOut();
+  if (leftOut.length > 0) hint(program, `not shown for want of room: ${leftOut.join(", ")}; --json has all`);
+  if (next !== undefined) hint(program, next);
+}
+
+/** What a list says beside its rows: why it may be empty, and what can be done next. */
+export type ListWords = { empty?: string; next?: string };
+
+/** Options that narrow no list. */
+const NOT_FILTERS = { ...commonOptions, ...limitOption };
+
+function whyEmpty(args: Args, empty = "the list is empty"): string {
+  const filters = harmless(args.typed(NOT_FILTERS));
+  return filters === "" ? empty : `nothing matches ${filters}: without it there may be more`;
+}
+
+/** One line on stderr that a person at a terminal may want to read next; elsewhere nothing. */
+export function hint({ stdout, stderr, env }: Pick<Program, "stdout" | "stderr" | "env">, text: string): void {
+  if (!stdout.isTTY || !stderr.isTTY) return;
+  stderr.write(env.NO_COLOR ? `${text}\n` : `\x1b[2m${text}\x1b[0m\n`);
 }
 
 /** The columns of the lists that one thing has. */
@@ -64,7 +86,7 @@ export function printOne<Thing extends object>(
   const below = Object.entries<unknown>(tables).map(([name, columns]) =>
     section(program, columns as Column<unknown>[], thing[name as keyof Thing] as unknown[]),
   );
-  print(program, args, thing, renderFields(fields) + below.join(""));
+  print(program, args, thing, renderFields(fields, styleOf(program)) + below.join(""));
 }
 
 /** A table below the fields of one thing; nothing when there are no rows. */
@@ -72,8 +94,8 @@ export function section<Row>(program: Program, columns: Column<Row>[], rows: Row
   return rows.length === 0 ? "" : `\n${renderTable(columns, rows, styleOf(program))}`;
 }
 
-export function styleOf({ stdout, env, ports }: Program) {
-  return { columns: stdout.columns, bold: stdout.isTTY && !env.NO_COLOR, now: ports.clock.now() };
+export function styleOf({ stdout, env, ports, zone }: Program): TableStyle {
+  return { columns: stdout.columns, bold: stdout.isTTY && !env.NO_COLOR, now: ports.clock.now(), zone };
 }
 
 /** On stderr: stdout holds data only. */
