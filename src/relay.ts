@@ -163,11 +163,11 @@ async function openPipeline(given: Config, options: PipelineOptions & { metrics:
     const endpoints = createEndpointWorkers({ store, ports, link, userAgent, connectTimeout: CONNECT_TIMEOUT });
 
     /** The metrics are of the config that holds now. */
-    function measure(): void {
+    const measure = (): void => {
       metrics.setEndpoints(config.endpoints.map(({ id }) => id));
       const targetTrouble = () => parts.now.mirror.targetTrouble();
       metrics.readFrom(createReadings({ store, config, database: databaseOf(config.dataDir), clock, targetTrouble }));
-    }
+    };
     closers.push(() => metrics.readFrom(null));
 
     /** For commands, which make the same links. Best effort: without it they use the config. */
