@@ -5,9 +5,11 @@ import { buildBody, type Written } from "../message/body.ts";
 import type { MediumLink } from "../message/media-reports.ts";
 import type { DeliveryJob, DeliveryOutcome, DeliverySettled } from "../model/delivery.ts";
 import { bareJob } from "../model/job.ts";
+import { createSampledLog } from "../platform/log/limited-log.ts";
 import type { Outbound } from "../platform/net/outbound.ts";
 import type { AttemptOutcome, Ports } from "../ports.ts";
 import { GONE } from "../rules/gone.ts";
+import { describeWait } from "../rules/waits.ts";
 import type { Store } from "../store/store.ts";
 import type { ByteBudget } from "./byte-budget.ts";
 import { createRateLimit } from "./rate-limit.ts";
@@ -39,6 +41,7 @@ export function createDeliveries(parts: DeliveryParts): Queue<DeliveryJob> {
   const { endpoint, store, ports, userAgent, link } = parts;
   const { clock, log, metrics } = ports;
   const send = createSend(endpoint, { outbound: parts.outbound, clock, userAgent });
+  const sampled = createSampledLog(log, clock);
   const rate = createRateLimit(endpoint.ratePerSecond, clock, () => parts.wake([endpoint.id]));
 
   async function run(job: DeliveryJob, lease: Lease): Promise<void> {
@@ -128,12 +131,17 @@ export function createDeliveries(parts: DeliveryParts): Queue<DeliveryJob> {
       status,
       ms,
     };
-    const { state, nextAttemptAt, breaker, paused } = settled;
+    const { state, nextAttemptAt, waitsFor, breaker, paused } = settled;
+    const isPutOff = state === "pending" || state === "waiting";
     if (!settled.settled) log.warn("delivery not settled: its lease was lost", { ...about, error });
     else if (state === "delivered") log.info("delivered", about);
     else if (state === "dead") log.error("delivery dead", { ...about, error });
-    else if (nextAttemptAt === null) log.info(`delivery ${state}`, { ...about, error });
-    else log.warn("delivery failed", { ...about, error, nextAt: new Date(nextAttemptAt).toISOString() });
+    else if (!isPutOff) log.info(`delivery ${state}`, { ...about, error });
+    else {
+      const next = nextAttemptAt !== null && { nextAt: isoTime(nextAttemptAt) };
+      const waits = waitsFor !== null && { waits: describeWait(waitsFor, isoTime) };
+      sampled("warn", error ?? "", "delivery failed", { ...about, error, ...next, ...waits });
+    }
     const { id } = endpoint;
     if (breaker === "opened") log.error("endpoint failing: only probes are sent", { endpoint: id, error });
     if (breaker === "closed") log.info("endpoint recovered: its deliveries go on", { endpoint: id });
@@ -149,6 +157,8 @@ export function createDeliveries(parts: DeliveryParts): Queue<DeliveryJob> {
     run,
   };
 }
+
+const isoTime = (time: number) => new Date(time).toISOString();
 
 function messageOf({ messageId: id, attempts }: DeliveryJob, body: Uint8Array): Message {
   return { id, body, attempt: attempts + 1 };

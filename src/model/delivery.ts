@@ -71,6 +71,8 @@ export type DeliverySettled = {
   /** The state of the delivery now, and when it is tried again by its schedule. */
   state: JobState;
   nextAttemptAt: number | null;
+  /** What holds it beside its schedule; null: nothing does, or it has ended. */
+  waitsFor: WaitsFor | null;
   /** The endpoint was paused by this answer. */
   paused: boolean;
   /** Its breaker opened or closed; null: neither. */

@@ -5,7 +5,7 @@ import type { Config } from "../config/schema.ts";
 import { errorLine, RelayError } from "../errors.ts";
 import type { RefusalReason } from "../model/event.ts";
 import { errorAnswer, whyBroken } from "../platform/http/server.ts";
-import { createLimitedLog } from "../platform/log/limited-log.ts";
+import { createLimitedLog, createSampledLog } from "../platform/log/limited-log.ts";
 import type { Ports } from "../ports.ts";
 import type { Store } from "../store/store.ts";
 import { createAccept, type Workers } from "./accept.ts";
@@ -22,6 +22,11 @@ const REFUSED_MEMORY = 32 * 2 ** 20;
 
 /** A body over the limit is kept up to this size, so that a limit set too low loses nothing. */
 const KEEP_OVERSIZE = 16 * 2 ** 20;
+
+/** The most log lines a minute about refused senders, who may be anybody. */
+const LINES = 30;
+
+const TOO_MANY = "too many unfinished requests";
 
 const JSON_ANSWER = { headers: { "content-type": "application/json" } };
 
@@ -52,6 +57,8 @@ export function openReceive(options: { store: Store; config: Config; ports: Port
   const keep = createKeep({ store, config, log, spare });
   const unserved = createUnserved({ config, ports, judge, keep, spare });
   const warnOfProxy = createLimitedLog(log, clock);
+  const warnOfRefused = createLimitedLog(log, clock, { burst: LINES });
+  const sampled = createSampledLog(log, clock);
   const keepOversize = Math.min(KEEP_OVERSIZE, Math.floor(receive.keepRefused / 4));
   const requestPrefix = Buffer.from(ports.random.bytes(4)).toString("hex");
   let requests = 0;
@@ -66,7 +73,7 @@ export function openReceive(options: { store: Store; config: Config; ports: Port
     if (source.doubt !== null) warnOfProxy("a trusted proxy does not name its client", { ...facts, why: source.doubt });
     if (source.refusal !== null && !refused) {
       metrics?.refused(source.refusal, { isTaken: true });
-      log.warn("would refuse", { ...facts, why: source.refusal });
+      warnOfRefused("would refuse", { ...facts, why: source.refusal });
     }
 
     const read = await readBody(incoming, {
@@ -92,8 +99,8 @@ export function openReceive(options: { store: Store; config: Config; ports: Port
 
   function busy(facts: Given["facts"]): Response {
     metrics?.received(null, "unavailable");
-    log.error("request not taken", { ...facts, error: "too many unfinished requests" });
-    return errorAnswer("store_unavailable", "too many unfinished requests");
+    sampled("error", TOO_MANY, "request not taken", { ...facts, error: TOO_MANY });
+    return errorAnswer("store_unavailable", TOO_MANY);
   }
 
   async function refuseSize(
@@ -173,7 +180,8 @@ export function openReceive(options: { store: Store; config: Config; ports: Port
 
   function unavailable(facts: Given["facts"], error: unknown): Response {
     metrics?.received(null, "unavailable");
-    log.error("request not taken", { ...facts, error: errorLine(error) });
+    const line = errorLine(error);
+    sampled("error", line, "request not taken", { ...facts, error: line });
     return errorAnswer("store_unavailable", "the relay cannot store events right now; send it again");
   }
 
@@ -182,7 +190,12 @@ export function openReceive(options: { store: Store; config: Config; ports: Port
     const reason = source.refusal ?? "source";
     metrics?.refused(reason);
     const quarantineId = await keep(facts, { ...given, reason, body });
-    log.warn("request refused", { ...facts, socket: c.env.incoming.socket.remoteAddress, why: reason, quarantineId });
+    warnOfRefused("request refused", {
+      ...facts,
+      socket: c.env.incoming.socket.remoteAddress,
+      why: reason,
+      quarantineId,
+    });
     const message =
       reason === "token" ? "the token in the path is missing or wrong" : `${source.address} is not an allowed sender`;
     return errorAnswer("source_not_allowed", message);

@@ -8,6 +8,7 @@ import { connect, type TLSSocket } from "node:tls";
 import { SECRET } from "../support/config.ts";
 import { tempFolder } from "../support/folder.ts";
 import { serve, stop } from "../support/serve-here.ts";
+import { runCli } from "../support/spawn.ts";
 import { waitFor } from "../support/wait.ts";
 
 const hangUp = (relay: { child: { pid?: number } }) => process.kill(relay.child.pid!, "SIGHUP");
@@ -162,4 +163,15 @@ test("a SIGHUP at any moment of the start, from the first modules on, ends nothi
   assert.equal(await post(relay.url), 200);
   const { code } = await stop(relay.child, "SIGTERM");
   assert.equal(code, 0);
+});
+
+test("--log-level stands before the config's level, also after a reload, and an unknown one is refused", async (t) => {
+  const relay = await serve(t, tempFolder(t), {}, {}, ["--log-level", "debug"]);
+  const given = JSON.parse(readFileSync(relay.config, "utf8"));
+  writeFileSync(relay.config, JSON.stringify({ ...given, log: { level: "error" } }));
+  hangUp(relay);
+  await relay.find("config taken");
+  const wrong = await runCli(["serve", "--config", relay.config, "--log-level", "loud"]);
+  assert.equal(wrong.code, 2);
+  assert.match(wrong.stderr, /^wochit-relay: --log-level must be one of debug, info, warn, error, not "loud"/);
 });

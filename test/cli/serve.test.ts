@@ -1,10 +1,11 @@
 import assert from "node:assert/strict";
-import { writeFileSync } from "node:fs";
+import { closeSync, fstatSync, openSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import { tempFolder } from "../support/folder.ts";
 import { serve, stop } from "../support/serve-here.ts";
-import { callJson, runCli } from "../support/spawn.ts";
+import { callJson, runCli, spawnCli } from "../support/spawn.ts";
+import { waitFor } from "../support/wait.ts";
 
 test("serve logs JSON lines to stdout, answers, and exits with 0 soon after SIGTERM and SIGINT", async (t) => {
   const dir = tempFolder(t);
@@ -46,4 +47,24 @@ test("an address that is taken is said in one line, exit code 1", async (t) => {
   assert.match(stderr, /^wochit-relay: [^\n]*(EADDRINUSE|in use)[^\n]*\n$/);
   assert.doesNotMatch(stdout + stderr, /\n\s+at /);
   await stop(relay.child, "SIGTERM");
+});
+
+test("under the journal each line begins with its priority, and is JSON", async (t) => {
+  const dir = tempFolder(t);
+  const path = join(dir, "stream");
+  const stdout = openSync(path, "w");
+  const { dev, ino } = fstatSync(stdout, { bigint: true });
+  const config = join(dir, "config.json");
+  writeFileSync(config, JSON.stringify({ dataDir: "data", server: { listen: "127.0.0.1:0" } }));
+  const env = { JOURNAL_STREAM: `${dev}:${ino}` };
+  const child = spawnCli(["serve", "--config", config], { env, stdout });
+  t.after(() => child.kill("SIGKILL"));
+  closeSync(stdout);
+  const lines = () => readFileSync(path, "utf8").trimEnd().split("\n");
+  await waitFor(() => lines().some((line) => line.includes('"listening"')));
+  await stop(child, "SIGTERM");
+  for (const line of lines()) {
+    const [, priority, entry] = /^<(\d)>(\{.*\})$/.exec(line) ?? assert.fail(line);
+    assert.equal(priority, JSON.parse(entry!).level === "info" ? "6" : "4", line);
+  }
 });

@@ -49,6 +49,33 @@ export function storeBreakerContract(engine: string, openStore: OpenStore): void
   );
 
   check(
+    "a failure says whether it was a probe's, and what holds its delivery beside its schedule",
+    async (at) => {
+      const { claim, fail, store, clock } = at;
+      const jobs = await postAndClaim(at, 12);
+      const schedule = await fail(jobs[0]!, 422);
+      assert.deepEqual([schedule.isProbe, schedule.waitsFor], [false, null]);
+      for (const job of jobs.slice(1, 11)) await fail(job, 503);
+      const opens = await fail(jobs[11]!, 503);
+      const wait = { is: "breaker", until: clock.now() + 5 * SECOND, of: "cms" };
+      assert.deepEqual([opens.isProbe, opens.breaker, opens.waitsFor], [false, "opened", wait]);
+      await clock.advance(5 * SECOND);
+      const [probe] = await claim();
+      const probed = await fail(probe!, 503);
+      const next = { ...wait, until: clock.now() + 10 * SECOND };
+      assert.deepEqual([probed.isProbe, probed.waitsFor], [true, next]);
+      await store.pauseEndpoint("cms", "nightly", clock.now());
+      await clock.advance(10 * SECOND);
+      await store.resumeEndpoint("cms");
+      const [another] = await claim();
+      await store.pauseEndpoint("cms", "nightly", clock.now());
+      const held = (await fail(another!, 503)).waitsFor;
+      assert.deepEqual(held, { is: "pause", until: null, of: "operator" });
+    },
+    HOURLY,
+  );
+
+  check(
     "a probe's success closes it: what failed because of the endpoint is due, within a ramp that doubles",
     async (at) => {
       const { claim, deliver, store, clock, seqs } = at;

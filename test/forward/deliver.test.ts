@@ -95,7 +95,7 @@ async function setUp(t: test.TestContext, answer: Answer, changes: Partial<Endpo
   };
   const settled: { job: Job; outcome: DeliveryOutcome; now: number }[] = [];
   const verdict: DeliverySettled = {
-    ...{ settled: true, isProbe: false, state: "delivered", nextAttemptAt: null, paused: false },
+    ...{ settled: true, isProbe: false, state: "delivered", nextAttemptAt: null, waitsFor: null, paused: false },
     ...{ breaker: null, feeds: [] },
   };
   const woken: string[][] = [];
@@ -549,6 +549,13 @@ test("the log says what became of each attempt, by the store's verdict", async (
       { state: "pending", nextAttemptAt: at },
       { level: "warn", fact: "delivery failed", ...about, nextAt: "2026-01-01T00:00:00.000Z" },
     ],
+    [
+      { state: "pending", nextAttemptAt: null, waitsFor: { is: "breaker", until: at, of: "cms" } },
+      {
+        ...{ level: "warn", fact: "delivery failed", ...about },
+        waits: "endpoint cms is failing: only probes are sent, the next at 2026-01-01T00:00:00.000Z",
+      },
+    ],
     [{ state: "dead" }, { level: "error", fact: "delivery dead", ...about }],
     [{ state: "superseded" }, { level: "info", fact: "delivery superseded", ...about }],
     [{ state: "canceled" }, { level: "info", fact: "delivery canceled", ...about }],
@@ -567,6 +574,18 @@ test("the log says what became of each attempt, by the store's verdict", async (
   await good.settle();
   const [{ ms, ...line }] = good.lines as [Line];
   assert.deepEqual(line, { level: "info", fact: "delivered", ...ABOUT, status: 200 });
+});
+
+test("failures of an endpoint that are alike are one line a minute; each that is dead has its own", async (t) => {
+  const { settle, verdict, lines } = await setUp(t, status(503));
+  Object.assign(verdict, { state: "pending", nextAttemptAt: 0 });
+  for (let n = 0; n < 5; n++) await settle({ id: `del_${n}` });
+  verdict.state = "dead";
+  for (let n = 0; n < 3; n++) await settle({ id: `del_${n}` });
+  assert.deepEqual(
+    lines.map(({ fact, delivery }) => `${fact} ${delivery}`),
+    ["delivery failed del_0", "delivery dead del_0", "delivery dead del_1", "delivery dead del_2"],
+  );
 });
 
 test("the log says when an answer opens or closes the breaker, or pauses the endpoint", async (t) => {

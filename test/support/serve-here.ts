@@ -10,11 +10,17 @@ import { waitFor } from "./wait.ts";
 export type Line = Record<string, unknown> & { level: string; time: string; msg: string };
 
 /** `serve` as a process of its own, over a folder of its own, and what it has logged so far. */
-export async function serve(t: TestContext, dir: string, options: object = {}, env: Record<string, string> = {}) {
+export async function serve(
+  t: TestContext,
+  dir: string,
+  options: object = {},
+  env: Record<string, string> = {},
+  flags: string[] = [],
+) {
   const config = join(dir, "config.json");
   const own = { dataDir: "data", server: { listen: "127.0.0.1:0" }, receive: { allowFrom: ["127.0.0.1"] } };
   writeFileSync(config, JSON.stringify({ ...own, ...options }));
-  const child = spawnCli(["serve", "--config", config], { env });
+  const child = spawnCli(["serve", "--config", config, ...flags], { env });
   t.after(() => child.kill("SIGKILL"));
   let output = "";
   child.stdout?.on("data", (chunk) => {

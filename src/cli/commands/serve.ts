@@ -1,5 +1,5 @@
 import { errorLine, RelayError } from "../../errors.ts";
-import { type OpenLog, openLog } from "../../platform/log/log.ts";
+import { LOG_LEVELS, type LogOptions, type OpenLog, openLog } from "../../platform/log/log.ts";
 import { selfCommand } from "../../platform/runtime.ts";
 import { inheritedSockets, openNotifier } from "../../platform/systemd.ts";
 import { every, within } from "../../platform/timing.ts";
@@ -28,10 +28,18 @@ export const command: Command = {
     "wochit-relay serve": "runs with ./config.json, or /etc/wochit-relay/config.json",
     "wochit-relay serve --config relay.json": "runs with this config",
   },
-  options: configOption,
+  options: {
+    ...configOption,
+    "log-level": {
+      type: "string",
+      value: "LEVEL",
+      help: `${LOG_LEVELS.join(", ")}; in place of log.level of the config`,
+    },
+  },
   help: `SIGHUP reads the config again: it is taken whole, or refused whole with its problems in the log. Under systemd the relay
 listens on the socket that it inherits, reports its status, and feeds the watchdog (scripts/wochit-relay.service).`,
-  async run(program) {
+  async run(program, args) {
+    const level = args.word("log-level", LOG_LEVELS);
     // First: without a listener a SIGHUP would end the relay. One that comes before the relay is open is served afterwards.
     const { promise: opened, resolve: setOpened } = Promise.withResolvers<() => Promise<void>>();
     let isStopping = false;
@@ -43,7 +51,8 @@ listens on the socket that it inherits, reports its status, and feeds the watchd
     await warmUpThread();
     const { path, config, problems } = await program.inspectConfig();
     if (config === null) throw new RelayError("config", problems.map((line) => placed(path, line)).join("\n"));
-    const log = await openLog(config.log, program.stdout.isTTY, 1);
+    const { JOURNAL_STREAM: journal } = program.env;
+    const log = await openLog({ ...config.log, ...(level && { level }) }, program.stdout.isTTY, 1, { journal });
     const ports: Ports = { ...program.ports, log };
     const stopped = program.untilStopped();
     program.reportCrashesTo(log);
@@ -73,7 +82,7 @@ listens on the socket that it inherits, reports its status, and feeds the watchd
     const describe = () => relay.describe() + (isRefused ? "; the config on disk is refused, see the log" : "");
     setOpened(async () => {
       void notifier.reloading();
-      isRefused = !(await takeConfig(program, path, relay, log));
+      isRefused = !(await takeConfig(program, path, relay, log, level));
       void notifier.ready(describe());
     });
     // Notifications are not awaited: a service manager that does not read them blocks nothing.
@@ -102,7 +111,13 @@ function inTurn(run: () => Promise<void>): () => void {
 }
 
 /** Reads the file again that the relay was started with, and takes it whole; false: it was refused whole. */
-async function takeConfig(program: Program, path: string | null, relay: Relay, log: OpenLog): Promise<boolean> {
+async function takeConfig(
+  program: Program,
+  path: string | null,
+  relay: Relay,
+  log: OpenLog,
+  level: LogOptions["level"] | undefined,
+): Promise<boolean> {
   try {
     const { path: file, config, problems, warnings } = await program.inspectConfig(path ?? undefined);
     if (config === null) {
@@ -111,7 +126,7 @@ async function takeConfig(program: Program, path: string | null, relay: Relay, l
       return false;
     }
     const { changed, needsRestart } = await relay.reload(config);
-    log.setLevel(config.log.level);
+    log.setLevel(level ?? config.log.level);
     for (const warning of warnings) log.warn(warning);
     log.info("config taken", { config: file, changed });
     if (needsRestart.length > 0) log.warn("these options change at the next start", { options: needsRestart });

@@ -1,5 +1,6 @@
 import { errorLine } from "../../errors.ts";
 import type { DownloadJob, DownloadOutcome } from "../../model/job.ts";
+import type { SampledLog } from "../../platform/log/limited-log.ts";
 import { RefusedAddress } from "../../platform/net/outbound.ts";
 import type { Log } from "../../ports.ts";
 import { doublingWait, LOCAL_WAITS, mediaBackoff, mediaRetry } from "../../rules/schedule.ts";
@@ -45,22 +46,30 @@ function lineOf(error: unknown, job: DownloadJob, now: number): string {
   return isEarly && isMissing ? `${line}: ${NOT_READY}` : line;
 }
 
-/** Logs an outcome in one line, with the link's host but never the link. */
-export function reportOutcome(log: Log, job: DownloadJob, outcome: DownloadOutcome, took: number): void {
+/**
+ * Logs an outcome in one line, with the link's host but never the link. A file that came is a line when its copy is in the
+ * target; failures of one host that are alike are sampled.
+ */
+export function reportOutcome(
+  { log, sampled }: { log: Log; sampled: SampledLog },
+  job: DownloadJob,
+  outcome: DownloadOutcome,
+  took: number,
+): void {
   const { mediumId: medium, videoId: video, eventId: event, kind, host } = job;
   const about = { medium, video, event, kind };
   if (outcome.is === "spooled") {
     const { bytes, sha256, contentType, suspect } = outcome.file;
     const ms = Math.round(took);
-    log.info("media downloaded", { ...about, bytes, sha256, contentType, ms, ...(suspect && { suspect }) });
+    log.debug("media downloaded", { ...about, bytes, sha256, contentType, ms, ...(suspect && { suspect }) });
     return;
   }
-  if (outcome.is === "unchanged") return log.info("media unchanged", { ...about, key: outcome.copy.key });
+  if (outcome.is === "unchanged") return log.debug("media unchanged", { ...about, key: outcome.copy.key });
   const failure = { ...about, host, error: outcome.error, attempt: job.attempts + 1 };
   if (outcome.is !== "retry") return log.warn("media not mirrored", { ...failure, state: outcome.is });
   const retry = { ...failure, nextAt: new Date(outcome.at).toISOString() };
   // Local failures are logged once for all downloads that meet them.
   if (outcome.own) log.debug("media not mirrored yet", retry);
-  else if (outcome.error.endsWith(NOT_READY)) log.info("media not ready yet", retry);
-  else log.warn("media not mirrored yet", retry);
+  else if (outcome.error.endsWith(NOT_READY)) sampled("info", host, "media not ready yet", retry);
+  else sampled("warn", `${host} ${outcome.error}`, "media not mirrored yet", retry);
 }

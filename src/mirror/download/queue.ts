@@ -2,6 +2,7 @@ import type { Config } from "../../config/schema.ts";
 import { errorLine } from "../../errors.ts";
 import type { Lease } from "../../jobs/worker.ts";
 import type { DownloadJob } from "../../model/job.ts";
+import { createSampledLog } from "../../platform/log/limited-log.ts";
 import type { Ports } from "../../ports.ts";
 import type { Claimed, ClaimWish, Store } from "../../store/store.ts";
 import { resourceOf } from "../errors.ts";
@@ -46,6 +47,7 @@ export function downloadQueue(
   const failures = createLocalFailures(ports);
   const shared: Downloading = { ...options, limits, inProgress, diskBudget, failures };
   const most = MOST_IN_PROGRESS * config.concurrency;
+  const logs = { log: ports.log, sampled: createSampledLog(ports.log, clock) };
   let preemptedAt = Number.NEGATIVE_INFINITY;
   let probedAt = Number.NEGATIVE_INFINITY;
   let readyAt = Number.NEGATIVE_INFINITY;
@@ -83,7 +85,7 @@ export function downloadQueue(
     }
     if (outcome.is === "unchanged") ports.metrics?.mediumSettled(job.kind, "mirrored");
     else if (outcome.is === "failed" || outcome.is === "expired") ports.metrics?.mediumSettled(job.kind, outcome.is);
-    reportOutcome(ports.log, job, outcome, clock.elapsed() - started);
+    reportOutcome(logs, job, outcome, clock.elapsed() - started);
     if (outcome.is === "spooled") await tidy(clearResumable(spoolDir, job.mediumId));
     else if (outcome.is !== "retry") await tidy(clearSpool(spoolDir, job.mediumId));
   }

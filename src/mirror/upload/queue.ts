@@ -4,6 +4,7 @@ import { errorLine, LeaseLost } from "../../errors.ts";
 import type { Queue } from "../../jobs/worker.ts";
 import { LEASE, type UploadJob, type UploadOutcome } from "../../model/job.ts";
 import { nullWhereMissing } from "../../platform/files/file-system.ts";
+import { createSampledLog } from "../../platform/log/limited-log.ts";
 import type { Ports } from "../../ports.ts";
 import { type Doubling, doublingWait, LOCAL_WAITS } from "../../rules/schedule.ts";
 import type { Store } from "../../store/store.ts";
@@ -37,6 +38,7 @@ export function uploadQueue(options: {
 }): Queue<UploadJob> {
   const { config, store, target, targetId, spoolDir, targetHealth, locks, waits = LOCAL_WAITS } = options;
   const { clock, log, metrics } = options.ports;
+  const sampled = createSampledLog(log, clock);
 
   async function upload(job: UploadJob, signal: AbortSignal): Promise<UploadOutcome> {
     const place = async (key: string, passed: string[]) => {
@@ -70,7 +72,8 @@ export function uploadQueue(options: {
     const at = clock.now() + wait;
     const fields = { ...fieldsOf(job), error: line, attempt: job.attempts + 1, nextAt: new Date(at).toISOString() };
     // A target that is down is logged once, by its health.
-    log[isDown ? "debug" : "warn"]("media not uploaded yet", fields);
+    if (isDown) log.debug("media not uploaded yet", fields);
+    else sampled("warn", line, "media not uploaded yet", fields);
     return { is: "retry", error: line, at };
   }
 

@@ -53,7 +53,7 @@ test("a video is downloaded, proven, made durable and settled; nothing else is l
   for (const header of ["cookie", "authorization", "if-none-match", "referer"])
     assert.equal(seen[0]?.[header], undefined);
   const [fact] = log.facts;
-  assert.equal(fact?.fact, "media downloaded");
+  assert.deepEqual([fact?.level, fact?.fact], ["debug", "media downloaded"]);
   assert.equal(fact?.fields.sha256, sha256Of(film));
   assert.ok(!JSON.stringify(log.facts).includes("secret"));
   assert.deepEqual(ports.metrics.reported, [["mediaMoved", "downloaded", film.length]]);

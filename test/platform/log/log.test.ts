@@ -6,6 +6,9 @@ import { withoutQueries } from "../../../src/platform/log/log.ts";
 
 const LOG = new URL("../../../src/platform/log/log.ts", import.meta.url).href;
 
+/** In such a program: how systemd names its standard output. */
+const THIS_STREAM = '((s) => s.dev + ":" + s.ino)((await import("node:fs")).fstatSync(1, { bigint: true }))';
+
 /** What a program that logs these lines of code writes, and how it ends. */
 function run(body: string, options = '{ level: "info", format: "json" }', stream = "false, 1") {
   const code = `const { openLog } = await import(${JSON.stringify(LOG)}); const log = await openLog(${options}, ${stream}); ${body}`;
@@ -55,7 +58,26 @@ test("pretty is one line for people, on the stream that was asked for", async ()
     "false, 2",
   );
   assert.equal(stdout, "");
-  assert.match(stderr, /^\[[\d:.]+\] INFO: listening \{"port":1\}\n$/);
+  const when = /^\[\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3} [+-]\d\d:\d\d\] /;
+  assert.match(stderr, when, "with its date, and the offset of the zone");
+  assert.equal(stderr.replace(when, ""), 'INFO: listening {"port":1}\n');
+});
+
+test("in the journal each line has its priority; elsewhere none has, also where the journal is another stream", async () => {
+  const body = 'for (const at of ["debug", "info", "warn", "error"]) log[at]("a fact");';
+  const inJournal = (format: string, journal: string) =>
+    run(body, `{ level: "debug", format: "${format}" }`, `false, 1, { journal: ${journal} }`);
+  const [json, pretty, other] = await Promise.all([
+    inJournal("json", THIS_STREAM),
+    inJournal("pretty", THIS_STREAM),
+    inJournal("json", '"8:1"'),
+  ]);
+  const priorities = (text: string) => [...text.matchAll(/^<(\d)>/gm)].map(([, priority]) => priority);
+  assert.deepEqual(priorities(json.stdout), ["7", "6", "4", "3"]);
+  assert.equal(JSON.parse(json.stdout.split("\n")[3]!.slice(3)).level, "error");
+  assert.deepEqual(priorities(pretty.stdout), ["7", "6", "4", "3"]);
+  assert.deepEqual(priorities(other.stdout), []);
+  assert.equal(other.stdout.trimEnd().split("\n").length, 4);
 });
 
 test("auto is pretty on a terminal and JSON elsewhere", async () => {

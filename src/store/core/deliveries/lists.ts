@@ -1,15 +1,12 @@
 import { Buffer } from "node:buffer";
 import type { Delivery, LoggedAttempt } from "../../../model/delivery.ts";
-import { GONE } from "../../../rules/gone.ts";
-import { waitsFor } from "../../../rules/waits.ts";
 import type { Store } from "../../store.ts";
 import { PER_MS } from "../rows/numbers.ts";
 import { ALL, page } from "../rows/paging.ts";
 import { sql, type Tx } from "../tx.ts";
 import { rowOf } from "./deliveries.ts";
-import * as endpoints from "./endpoints.ts";
 import type { DeliveryRow } from "./lanes.ts";
-import * as lanes from "./lanes.ts";
+import { explain, type Held, heldBy } from "./waits.ts";
 
 type AttemptRow = {
   n: number;
@@ -26,9 +23,6 @@ type AttemptRow = {
 
 type Shown = DeliveryRow & { video_id: string | null; event_type: string | null };
 
-/** What of an endpoint its deliveries wait for. */
-type Held = endpoints.Standing & { inFlight: number };
-
 // Shows deliveries.
 
 const SHOWN = sql<[number], Pick<Shown, "video_id" | "event_type">>(
@@ -37,9 +31,6 @@ const SHOWN = sql<[number], Pick<Shown, "video_id" | "event_type">>(
 );
 const ATTEMPTS_OF = sql<[number, number], AttemptRow>(
   "SELECT * FROM attempts WHERE delivery = ? ORDER BY n DESC LIMIT ?",
-);
-const IN_FLIGHT = sql<[string], { count: number }>(
-  "SELECT count(*) AS count FROM deliveries WHERE state IN ('running', 'canceling') AND endpoint = ?",
 );
 
 export async function show(tx: Tx, id: string, limit = ALL): Promise<Delivery & { attemptLog: LoggedAttempt[] }> {
@@ -93,8 +84,7 @@ export async function list(tx: Tx, wish: Parameters<Store["deliveries"]>[0]): Pr
 async function toDeliveries(tx: Tx, rows: Shown[]): Promise<Delivery[]> {
   const held = new Map<string, Held>();
   for (const endpoint of new Set(rows.filter(({ settled_at }) => settled_at === null).map((row) => row.endpoint))) {
-    const [standing, running] = await Promise.all([endpoints.read(tx, endpoint), tx.get(IN_FLIGHT, [endpoint])]);
-    held.set(endpoint, { ...standing, inFlight: running!.count });
+    held.set(endpoint, await heldBy(tx, endpoint));
   }
   const deliveries: Delivery[] = [];
   for (const row of rows) deliveries.push(await toDelivery(tx, row, held.get(row.endpoint)));
@@ -122,30 +112,4 @@ async function toDelivery(tx: Tx, row: Shown, held: Held | undefined): Promise<D
     gate: row.opened_at === null ? null : { openedAt: row.opened_at, by: row.opened_by! },
     waitsFor: row.settled_at === null && held ? await explain(tx, row, held) : null,
   };
-}
-
-async function explain(tx: Tx, row: Shown, held: Held): Promise<Delivery["waitsFor"]> {
-  const { choice, pausedAt, reason, health, inFlight } = held;
-  const isRunning = row.state === "running" || row.state === "canceling";
-  const ahead = isRunning
-    ? null
-    : ((await lanes.ahead(tx, row)) ?? (row.aside === 1 ? null : await lanes.underWay(tx, row)));
-  const pausedBy = pausedAt !== null ? (reason === GONE ? "gone" : "operator") : choice?.paused ? "config" : null;
-  return waitsFor(
-    {
-      endpoint: row.endpoint,
-      event: tx.ids.show("evt", row.event),
-      isRunning,
-      isRemoved: choice === null,
-      pausedBy,
-      breakerUntil: health?.breaker?.dueAt ?? null,
-      ahead: ahead && tx.ids.show("dlv", ahead.id),
-      gateUntil: row.state === "waiting" ? row.due : null,
-      due: row.state === "pending" ? (row.due ?? row.turn_at) : null,
-      inFlight,
-      slots: Math.min(choice?.concurrency ?? 1, health?.ramp ?? Number.POSITIVE_INFINITY),
-      isPaced: choice !== null && choice.ratePerSecond !== null,
-    },
-    tx.now(),
-  );
 }

@@ -10,6 +10,7 @@ import * as endpoints from "./endpoints.ts";
 import * as lanes from "./lanes.ts";
 import { type DeliveryRow, isUnderWay } from "./lanes.ts";
 import * as notices from "./notices.ts";
+import { explain, heldBy } from "./waits.ts";
 
 // What comes of an attempt (CONTRACT, "How deliveries go").
 
@@ -42,6 +43,7 @@ const LOST: DeliverySettled = {
   isProbe: false,
   state: "pending",
   nextAttemptAt: null,
+  waitsFor: null,
   paused: false,
   breaker: null,
   feeds: [],
@@ -78,16 +80,25 @@ export async function settle(tx: Tx, job: Job, outcome: DeliveryOutcome, now: nu
   if (change === "closed") endpoints.bringAllForward(tx, row.endpoint, now);
   if (change !== null) fed.push(...(await notices.tellOfEndpoint(tx, row.endpoint, change, error ?? CLOSED, now)));
   if (pauses) fed.push(...(await notices.tellOfEndpoint(tx, row.endpoint, "paused", GONE, now)));
-  const { state, due, turn_at } = kind === "success" ? DELIVERED : (await tx.get(BY_ID, [row.id]))!;
+  const present = kind === "success" ? null : (await tx.get(BY_ID, [row.id]))!;
+  const { state, due, turn_at } = present ?? DELIVERED;
+  const isHeld = due === null || change === "opened" || pauses || isHeldUp(standing);
   return {
     settled: true,
     isProbe,
     state: state as DeliverySettled["state"],
     nextAttemptAt: state === "pending" ? (due ?? turn_at) : null,
+    waitsFor:
+      present?.settled_at === null && isHeld ? await explain(tx, present, await heldBy(tx, row.endpoint)) : null,
     paused: pauses,
     breaker: change,
     feeds: [...new Set(fed)],
   };
+}
+
+/** More than its schedule keeps what has failed from being sent. */
+function isHeldUp(standing: endpoints.Standing): boolean {
+  return endpoints.isPaused(standing) || standing.choice === null || standing.health?.breaker != null;
 }
 
 /**
