@@ -1,19 +1,22 @@
 import pkg from "../package.json" with { type: "json" };
+import type { StorePlace } from "./admin/operation.ts";
 import { openBackups } from "./backup/open.ts";
 import type { Config } from "./config/schema.ts";
 import { errorLine } from "./errors.ts";
+import { tryEndpoint } from "./forward/try-endpoint.ts";
 import { startTasks } from "./jobs/tasks.ts";
 import { createWake } from "./jobs/wake.ts";
 import { mediaLink } from "./links/durable-link.ts";
 import { type OpenMetrics, openMetrics } from "./metrics/open.ts";
 import { createReadings } from "./metrics/readings.ts";
+import { metricsRoutes } from "./metrics/route.ts";
 import { type Mirror, openMirror } from "./mirror/open.ts";
 import { mediaRoute } from "./mirror/serve/route.ts";
 import type { Medium } from "./model/medium.ts";
 import { CONNECT_TIMEOUT } from "./platform/net/outbound.ts";
 import { runtimeName } from "./platform/runtime.ts";
 import type { Ports } from "./ports.ts";
-import { decodeKept, type Workers } from "./receive/accept.ts";
+import { createAcceptKept, decodeKept, type Workers } from "./receive/accept.ts";
 import { openReceive } from "./receive/route.ts";
 import { createEndpointWorkers } from "./relay/endpoints.ts";
 import { healthRoutes } from "./relay/health.ts";
@@ -41,7 +44,11 @@ export function openRelay(config: Config, ports: Ports, options: RelayOptions = 
   return supervise(
     config,
     { ...ports, metrics: metrics.port },
-    { ...options, openPipeline: (config, given) => openPipeline(config, { ...given, metrics }) },
+    {
+      ...options,
+      openPipeline: (config, given) => openPipeline(config, { ...given, metrics }),
+      adminPages: metricsRoutes(metrics),
+    },
   );
 }
 
@@ -170,11 +177,28 @@ async function openPipeline(given: Config, options: PipelineOptions & { metrics:
     };
     closers.push(() => metrics.readFrom(null));
 
+    const place: StorePlace = {
+      store,
+      ports,
+      get config() {
+        return config;
+      },
+      async openLink() {
+        const presentTarget = parts.now.mirror.targets.presentId;
+        const linkParts = { ...config.mirror, publicUrl: publicUrl(), secret, presentTarget };
+        return (copy) => mediaLink(linkParts, copy);
+      },
+      tryEndpoint: (endpoint) => tryEndpoint(endpoint, ports, { userAgent, connectTimeout: CONNECT_TIMEOUT }),
+      wake,
+      acceptKept: createAcceptKept({ store, workers: accepting }),
+    };
+
     /** For commands, which make the same links. Best effort: without it they use the config. */
     const notePublicUrl = () => void store.notePublicUrl(publicUrl()).catch(() => {});
 
     return {
       door: () => parts.now.door,
+      place,
       freed,
 
       async start() {

@@ -27,14 +27,15 @@ const MAY_IMPORT: Record<string, string[]> = {
   backup: ["platform", "targets", "config", "store"],
   actions: ["model", "rules", "wochit", "links", "message", "platform", "config", "store"],
   doctor: ["model", "wochit", "platform", "targets", "config", "store", "backup", "actions"],
+  admin: ["model", "rules", "wochit", "platform", "config", "store", "actions"],
   upkeep: ["model", "rules", "platform", "store"],
   relay: [
     ...["model", "rules", "links", "platform", "targets", "config", "store", "jobs"],
-    ...["receive", "mirror", "forward", "backup", "upkeep", "metrics"],
+    ...["receive", "mirror", "forward", "backup", "upkeep", "metrics", "admin"],
   ],
   cli: [
     ...["model", "rules", "wochit", "links", "platform", "targets", "config", "store", "jobs", "receive", "mirror"],
-    ...["forward", "backup", "actions", "doctor", "simulator"],
+    ...["forward", "backup", "actions", "doctor", "admin", "simulator"],
   ],
 };
 

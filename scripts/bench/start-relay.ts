@@ -11,6 +11,7 @@ export const SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSwMfKQ9r8GKYo=";
 export function benchConfig(overrides: ConfigInput = {}): ConfigInput {
   return {
     dataDir: "data",
+    admin: { listen: "127.0.0.1:0" },
     endpoints: [{ id: "app", url: "http://127.0.0.1:9/", secret: SECRET }],
     ...overrides,
     server: { listen: "127.0.0.1:0", publicUrl: "http://127.0.0.1", ...overrides.server },

@@ -1,12 +1,12 @@
 import { SET, shownUrl } from "../config/hidden.ts";
-import type { Config } from "../config/schema.ts";
+import type { Config, Endpoint } from "../config/schema.ts";
 import { RelayError } from "../errors.ts";
-import type { EndpointState } from "../model/delivery.ts";
+import type { Attempt, EndpointState } from "../model/delivery.ts";
 import { suggest } from "../rules/nearest.ts";
 import type { Counts } from "../store/counts.ts";
 import type { Store } from "../store/store.ts";
 import { shortTime } from "./format.ts";
-import { isoTime } from "./json.ts";
+import { type AttemptJson, attemptJson, isoTime } from "./json.ts";
 import { list } from "./list.ts";
 
 export const endpoints = list({
@@ -98,20 +98,46 @@ type Target = { store: Store; config: Pick<Config, "endpoints" | "file">; id: st
 
 /** Sends nothing to it until it is resumed, beside a pause by the config; its deliveries wait meanwhile. */
 export async function pauseEndpoint(target: Target, reason: string, now: number): Promise<EndpointJson> {
-  await find(target);
+  await showEndpoint(target);
   await target.store.pauseEndpoint(target.id, reason, now);
-  return find(target);
+  return showEndpoint(target);
 }
 
 /** Ends an operator's pause, or one by 410s. RelayError("conflict"), and no change, while the config pauses it. */
 export async function resumeEndpoint(target: Target): Promise<EndpointJson> {
   const { store, config, id } = target;
-  await find(target);
+  await showEndpoint(target);
   if (config.endpoints.some((endpoint) => endpoint.id === id && endpoint.paused)) {
     throw new RelayError("conflict", `${id} is paused by the config: take "paused" out of ${config.file}, and reload`);
   }
   await store.resumeEndpoint(id);
-  return find(target);
+  return showEndpoint(target);
+}
+
+/** Asks one that is failing at once, instead of at its next probe. RelayError("conflict") for one that is not. */
+export async function probeEndpoint(target: Target): Promise<EndpointJson> {
+  const { state } = await showEndpoint(target);
+  if (state !== "failing")
+    throw new RelayError("conflict", `${target.id} is ${state}: only one that is failing is probed`);
+  await target.store.resumeEndpoint(target.id);
+  return showEndpoint(target);
+}
+
+/**
+ * Sends it a signed message that stands for no event, with `send`, and tells what came of it. RelayError("not_found") for
+ * one that is not in the config.
+ */
+export async function testEndpoint(
+  { endpoints }: Pick<Config, "endpoints">,
+  id: string,
+  send: (endpoint: Endpoint) => Promise<Attempt>,
+): Promise<AttemptJson> {
+  const endpoint = endpoints.find((one) => one.id === id);
+  if (endpoint === undefined) {
+    const known = endpoints.map((one) => one.id);
+    throw new RelayError("not_found", `no endpoint "${id}" in the config${suggest(id, known)}`);
+  }
+  return attemptJson({ ...(await send(endpoint)), n: 1, retryAfter: null, probe: false });
 }
 
 /**
@@ -119,10 +145,11 @@ export async function resumeEndpoint(target: Target): Promise<EndpointJson> {
  * nearest known one.
  */
 export async function checkEndpoint(from: Omit<Target, "id">, id: string): Promise<void> {
-  if (!from.config.endpoints.some((endpoint) => endpoint.id === id)) await find({ ...from, id });
+  if (!from.config.endpoints.some((endpoint) => endpoint.id === id)) await showEndpoint({ ...from, id });
 }
 
-async function find({ store, config, id }: Target): Promise<EndpointJson> {
+/** RelayError("not_found") names the nearest known one. */
+export async function showEndpoint({ store, config, id }: Target): Promise<EndpointJson> {
   const all = await listEndpoints(store, config);
   const found = all.find((endpoint) => endpoint.id === id);
   if (found) return found;

@@ -53,6 +53,8 @@ export type List<Of extends Filters, Row> = {
   filters: Of;
   rows(from: Sources, query: Query<Of>): AsyncIterable<Row>;
   columns: Column<Row>[];
+  /** What the next page begins before; the row's `id` unless given. */
+  keyOf?(row: NoInfer<Row>): string;
 };
 
 /** Checks the declaration and infers its types. */

@@ -68,6 +68,9 @@ export const retriedFilters = {
 
 export type MediaFilter = Selection<typeof media.filters>;
 
+export const showMedium = async (store: Store, id: string, link: Link): Promise<MediumJson> =>
+  mediumJson(await store.medium(id), link);
+
 /** Downloads a medium again, from the first attempt on. */
 export async function retryMedium(store: Store, id: string, link: Link, now: number): Promise<MediumJson> {
   try {
@@ -78,7 +81,7 @@ export async function retryMedium(store: Store, id: string, link: Link, now: num
     const message = `${id} is mirrored; "media verify --mend" downloads copies again that are damaged`;
     throw new RelayError("conflict", message);
   }
-  return mediumJson(await store.medium(id), link);
+  return showMedium(store, id, link);
 }
 
 /** Downloads all that match again, oldest first; a failure does not end it. */

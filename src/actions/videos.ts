@@ -37,6 +37,7 @@ export const videos = list({
     );
   },
   columns: videoColumns,
+  keyOf,
 });
 
 /**

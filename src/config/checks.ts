@@ -7,8 +7,10 @@ import { parseListen } from "./schema.ts";
 // What the schema cannot say: options that must fit each other, and files.
 
 export function checkConfig(context: CheckContext): void {
-  for (const file of ["cert", "key"]) {
-    readFileOf(["server", "tls", file], context, (path) => accessSync(path, constants.R_OK));
+  for (const listener of ["server", "admin"]) {
+    for (const file of ["cert", "key"]) {
+      readFileOf([listener, "tls", file], context, (path) => accessSync(path, constants.R_OK));
+    }
   }
   checkAdmin(context);
   checkBackup(context);
@@ -41,9 +43,17 @@ function checkBackup({ valueAt, problems }: CheckContext): void {
   if (valueAt(["backup", "dir"]) !== undefined) problems.add(["backup", "dir"], 'is only for "to": "dir"');
 }
 
+/** Beyond loopback the listener needs a token that the operator chose; at two tokens of one name the audit cannot tell them apart. */
 function checkAdmin({ valueAt, problems }: CheckContext): void {
   const { host } = parseListen(valueAt<string>(["admin", "listen"]) ?? "") ?? {};
+  const tokens = valueAt<{ name?: unknown }[]>(["admin", "tokens"]);
+  const owners = new Map<unknown, number>();
+  for (const [at, token] of (Array.isArray(tokens) ? tokens : []).entries()) {
+    const owner = owners.get(token?.name);
+    if (owner === undefined) owners.set(token?.name, at);
+    else problems.add(["admin", "tokens", at, "name"], `"${token.name}" is the name of admin.tokens[${owner}] already`);
+  }
   if (host === undefined || problems.has(["admin", "token"]) || valueAt(["admin", "token"]) != null) return;
-  if (isLoopback(host)) return;
+  if (isLoopback(host) || owners.size > 0) return;
   problems.add(["admin", "token"], "is needed because admin.listen is not a loopback address");
 }

@@ -103,7 +103,12 @@ export function inspectConfig(path: string | null, where: Where): Inspection {
   const tls = readEndpoints(context).map((_, at) => readEndpointTls(["endpoints", at], context));
   const found = problems.lines();
   if (found.length > 0 || !parsed.success) return refuse(found, secrets.sources);
-  const warnings = warnAbout(raw, parsed.output);
+  const warnings = warnAbout(parsed.output);
+  // Versions before this one took any.
+  const { adminToken } = secrets;
+  if (adminToken !== null && adminToken.length < SHORTEST_TOKEN) {
+    warnings.push(`admin.token: can be guessed: it has less than ${SHORTEST_TOKEN} characters`);
+  }
   if (outside !== null && unseen.length > 0) warnings.push(describeUnseen(unseen, outside));
   return {
     config: buildConfig(parsed.output, { file: path, folder, dataDir, secrets, tls, warnings }),
@@ -138,7 +143,8 @@ function buildConfig(parsed: InferOutput<typeof configSchema>, given: Given): Co
   const { file, folder, dataDir, secrets, warnings } = given;
   const { $schema, server, receive, mirror, endpoints, admin, backup, ...rest } = parsed;
   const { token, ...receiveRest } = receive;
-  const tls = server.tls && { cert: resolve(folder, server.tls.cert), key: resolve(folder, server.tls.key) };
+  const absolute = (tls: typeof server.tls) =>
+    tls && { cert: resolve(folder, tls.cert), key: resolve(folder, tls.key) };
   const [target, ...formerTargets] = [mirror.target, ...mirror.formerTargets].map((options, at) =>
     typeOf(options).resolve(options, { folder, dataDir, secrets: secrets.targets[at] ?? {} }),
   );
@@ -146,7 +152,7 @@ function buildConfig(parsed: InferOutput<typeof configSchema>, given: Given): Co
     ...rest,
     file,
     dataDir,
-    server: { ...server, tls },
+    server: { ...server, tls: absolute(server.tls) },
     receive: { ...receiveRest, tokens: secrets.tokens },
     mirror: { ...mirror, target: target!, formerTargets },
     endpoints: endpoints.map(({ secret, send, headers, ...endpoint }, at) => ({
@@ -158,7 +164,15 @@ function buildConfig(parsed: InferOutput<typeof configSchema>, given: Given): Co
       // Waiting for media changes nothing in verbatim bytes.
       send: send ?? (endpoint.body === "verbatim" ? "immediately" : "after-mirror"),
     })),
-    admin: { ...admin, token: secrets.adminToken },
+    admin: admin && {
+      ...admin,
+      tls: absolute(admin.tls),
+      token: secrets.adminToken,
+      tokens: admin.tokens.flatMap(({ token: _, ...named }, at) => {
+        const token = secrets.adminTokens[at];
+        return token == null ? [] : [{ ...named, token }];
+      }),
+    },
     backup: backup?.dir === undefined ? backup : { ...backup, dir: resolve(folder, backup.dir) },
     warnings,
   };
@@ -197,7 +211,10 @@ function readSecrets(context: CheckContext, env: Env, wanted: SecretsWanted) {
     );
   return {
     tokens: read(["receive", "token"], checkToken),
-    adminToken: one(["admin", "token"], (text) => text),
+    adminToken: one(["admin", "token"], checkAdminToken),
+    adminTokens: readList(valueAt(["admin", "tokens"])).map((_, at) =>
+      one(["admin", "tokens", at, "token"], checkNamedToken),
+    ),
     keys: endpoints.map((_, at) => read(["endpoints", at, "secret"], decodeSecret)),
     headers: endpoints.map((_, at) => readHeaders(["endpoints", at, "headers"])),
     /** Those of `mirror.target`, then those of each of `mirror.formerTargets`. */
@@ -210,6 +227,8 @@ function readSecrets(context: CheckContext, env: Env, wanted: SecretsWanted) {
     },
   };
 }
+
+const readList = (given: unknown): unknown[] => (Array.isArray(given) ? given : []);
 
 /** Whether what an option says is a secret, or where one is. */
 function isHidden(path: Path, given: SecretInput): boolean {
@@ -229,6 +248,20 @@ function holdsCredentials(url: string | undefined): boolean {
 function checkHeader(value: string): string {
   if (HEADER_VALUE.test(value)) return value;
   throw new RelayError("config", NO_HEADER_VALUE);
+}
+
+/** A token that can be guessed opens everything: 24 characters of base64 are 144 bits. */
+const SHORTEST_TOKEN = 24;
+
+function checkNamedToken(token: string): string {
+  if (token.length >= SHORTEST_TOKEN) return checkAdminToken(token);
+  throw new RelayError("config", `must have at least ${SHORTEST_TOKEN} characters`);
+}
+
+/** It is sent in a header, which holds no spaces around it and no other characters. */
+function checkAdminToken(token: string): string {
+  if (/^[\x21-\x7e]+$/.test(token)) return token;
+  throw new RelayError("config", "must be fit for a header: printable ASCII without spaces");
 }
 
 /** The token is a segment of the webhook's path: it must need no escaping there. */

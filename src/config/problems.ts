@@ -9,6 +9,7 @@ export type Problems = {
   add(path: Path, message: string): void;
   /** Whether anything at or below this place is wrong already: a further check would only repeat it. */
   has(path: Path): boolean;
+  all(): { path: string; message: string }[];
   /** One line each: `endpoints[0].secret: …`. */
   lines(): string[];
 };
@@ -27,6 +28,7 @@ export function collectProblems(): Problems {
         ({ path: one }) => one === place || (one.startsWith(place) && /^[.[]/.test(one.slice(place.length))),
       );
     },
+    all: () => found,
     lines: () => found.map(({ path, message }) => (path === "" ? message : `${path}: ${message}`)),
   };
 }

@@ -37,10 +37,13 @@ const listen = v.pipe(
   v.check((given) => parseListen(given) !== null, 'must be "host:port", like "0.0.0.0:8080" or "[::]:8080"'),
 );
 
+/** Paths of PEM files. */
+const listenerTls = v.optional(v.nullable(v.strictObject({ cert: text, key: text })), null);
+
 const server = v.strictObject({
   listen: v.optional(listen, "0.0.0.0:8080"),
   publicUrl: v.optional(v.nullable(baseUrl), null),
-  tls: v.optional(v.nullable(v.strictObject({ cert: text, key: text })), null),
+  tls: listenerTls,
   trustedProxies: v.optional(v.array(network), []),
 });
 
@@ -72,6 +75,9 @@ const receive = v.strictObject({
   dedupeWindow: v.optional(duration, "10m"),
   keepRefused: v.optional(size, "64MiB"),
 });
+
+/** The name of the token that has none of its own: `admin.token`, or the one of the file. */
+export const ADMIN = "admin";
 
 /** Each type of target has options of its own: `targets/<type>/options.ts`. */
 const target = v.variant(
@@ -129,9 +135,22 @@ const endpoint = v.strictObject({
   allowPrivateAddresses: v.optional(privateAddresses, true),
 });
 
+/** One of several tokens: the audit has its name; "read" may only GET. */
+const namedToken = v.strictObject({
+  name: v.pipe(
+    v.string(),
+    v.regex(/^[a-z0-9][a-z0-9_-]{0,63}$/, "must be 1 to 64 of a-z 0-9 _ -, beginning with one of a-z 0-9"),
+    v.check((name) => name !== ADMIN, `is taken: "${ADMIN}" is what admin.token is called`),
+  ),
+  token: secret,
+  can: v.optional(v.picklist(["read", "operate"]), "read"),
+});
 const admin = v.strictObject({
   listen: v.optional(listen, "127.0.0.1:8081"),
   token: v.optional(v.nullable(secret), null),
+  tokens: v.optional(v.array(namedToken), []),
+  tls: listenerTls,
+  publicUrl: v.optional(v.nullable(baseUrl), null),
 });
 const retention = v.strictObject({ bodies: v.optional(duration, "90d"), attempts: v.optional(duration, "30d") });
 const backup = v.strictObject({
@@ -153,7 +172,7 @@ export const configSchema = v.strictObject({
   receive: v.optional(receive, {}),
   mirror: v.optional(mirror, {}),
   endpoints: v.optional(v.array(endpoint), []),
-  admin: v.optional(admin, {}),
+  admin: v.optional(v.nullable(admin), {}),
   retention: v.optional(retention, {}),
   backup: v.optional(v.nullable(backup), null),
   log: v.optional(log, {}),
@@ -177,6 +196,10 @@ export type Endpoint = Omit<ParsedEndpoint, "secret" | "send" | "tls" | "headers
   tls: TlsOptions | null;
 };
 
+type ParsedAdmin = NonNullable<Parsed["admin"]>;
+type NamedToken = Omit<ParsedAdmin["tokens"][number], "token"> & { token: string };
+export type AdminConfig = Omit<ParsedAdmin, "token" | "tokens"> & { token: string | null; tokens: NamedToken[] };
+
 /** The whole configuration as the program uses it: secrets read, paths absolute, durations in ms, sizes in bytes. */
 export type Config = Omit<Parsed, "$schema" | "dataDir" | "receive" | "endpoints" | "mirror" | "server" | "admin"> & {
   /** The absolute path of the file that it was read from; null: the defaults. */
@@ -193,7 +216,8 @@ export type Config = Omit<Parsed, "$schema" | "dataDir" | "receive" | "endpoints
     formerTargets: Target[];
   };
   endpoints: Endpoint[];
-  admin: Omit<Parsed["admin"], "token"> & { token: string | null };
+  /** Null: there is no admin listener. `token` null: one is made in the data folder. `tls` holds paths. */
+  admin: AdminConfig | null;
   /** Options that are accepted but have no effect, one line each. */
   warnings: string[];
 };

@@ -6,26 +6,27 @@ import { isPublicHost } from "../platform/net/public-host.ts";
 import { nearest } from "../rules/nearest.ts";
 import { includes, nameOf, takesOut, topicMatches } from "../rules/topics.ts";
 import { typeOf } from "../targets/table.ts";
-import type { configSchema } from "./schema.ts";
-
-/** Options of later versions: they are accepted and do nothing yet. */
-const WITHOUT_EFFECT: Record<string, string> = {
-  admin: "this version has no admin listener yet",
-};
+import { isLoopback } from "./own-webhook.ts";
+import { type configSchema, parseListen } from "./schema.ts";
 
 /** Parts of a valid config that have no effect, or are probably mistakes; one line each, with their place. */
-export function warnAbout(raw: object, parsed: InferOutput<typeof configSchema>): string[] {
+export function warnAbout(parsed: InferOutput<typeof configSchema>): string[] {
   const warnings: string[] = [];
-  for (const [option, why] of Object.entries(WITHOUT_EFFECT)) {
-    if ((raw as Record<string, unknown>)[option] != null) warnings.push(`${option}: has no effect: ${why}`);
-  }
-  const { server, receive, mirror, endpoints } = parsed;
+  const { server, receive, mirror, endpoints, admin } = parsed;
   const formerTargets = mirror.formerTargets.map((target, at) => [`mirror.formerTargets[${at}]`, target] as const);
   for (const [place, target] of [["mirror.target", mirror.target] as const, ...formerTargets]) {
     warnings.push(...typeOf(target).warn(target, place));
   }
   if (mirror.enabled && server.publicUrl === null && mirror.publicBaseUrl === null) {
     warnings.push("server.publicUrl: is not set: links to media will be http://<hostname>:<port>");
+  }
+  if (admin !== null && admin.listen === server.listen && !server.listen.endsWith(":0")) {
+    warnings.push("admin.listen: is server.listen: there will be no admin listener before it has a port of its own");
+  }
+  if (admin !== null && !isLoopback(parseListen(admin.listen)!.host)) {
+    const isHttps = admin.tls !== null || admin.publicUrl?.startsWith("https:");
+    if (!isHttps)
+      warnings.push("admin: its tokens cross the network unencrypted: set admin.tls, or an https publicUrl");
   }
   if (receive.allowFrom === "any" && receive.token === null) {
     warnings.push("receive.allowFrom: anybody who reaches the relay can send it events: set receive.token");

@@ -51,7 +51,7 @@ export function createAccept({ store, workers }: { store: Pick<Store, "accept">;
  * The same for bodies from quarantine, which are kept without their headers: one that is no JSON may be compressed, or
  * UTF-16.
  */
-export function createAcceptKept(options: { store: Pick<Store, "accept"> }): Accept {
+export function createAcceptKept(options: { store: Pick<Store, "accept">; workers?: Workers }): Accept {
   const accept = createAccept(options);
   return async (body, ...rest) => accept(await decodeKept(body), ...rest);
 }

@@ -1,5 +1,6 @@
 import { mkdtempSync, rmdirSync } from "node:fs";
 import { join } from "node:path";
+import type { StorePlace } from "../admin/operation.ts";
 import type { Config } from "../config/schema.ts";
 import { errorLine, RelayError } from "../errors.ts";
 import { openTargets } from "../mirror/open-targets.ts";
@@ -67,6 +68,9 @@ export async function openStandby(
   const { clock, log } = ports;
   const closers: (() => Promise<void>)[] = [];
   const store = refusingStore(trouble);
+  const refuse = async () => {
+    throw new RelayError("store_unavailable", trouble());
+  };
 
   async function openMedia() {
     const reader = await openStore(config, ports, { role: "operator" });
@@ -88,6 +92,12 @@ export async function openStandby(
   );
   return {
     door,
+    place: {
+      ...{ store, config, ports, openLink: async () => () => null },
+      tryEndpoint: refuse,
+      acceptKept: refuse,
+      wake() {},
+    } satisfies StorePlace,
     async close() {
       for (const close of closers.reverse()) await close().catch(() => {});
     },

@@ -1,15 +1,17 @@
 import pkg from "../../package.json" with { type: "json" };
+import type { StorePlace } from "../admin/operation.ts";
 import type { Command } from "../backup/open.ts";
 import { type Config, parseListen } from "../config/schema.ts";
 import { errorLine, RelayError } from "../errors.ts";
 import { originOf } from "../links/durable-link.ts";
-import { type Listener, listen } from "../platform/http/server.ts";
+import { type App, type Listener, listen } from "../platform/http/server.ts";
 import { readTls } from "../platform/http/tls-files.ts";
 import { createTurns } from "../platform/keyed-mutex.ts";
 import { environment, selfCommand } from "../platform/runtime.ts";
 import type { Ports } from "../ports.ts";
 import { type Doubling, doublingWait } from "../rules/schedule.ts";
 import { type SteadyClock, steadyClock } from "../upkeep/steady-clock.ts";
+import { createAdmin } from "./admin.ts";
 import { compareConfigs } from "./changes.ts";
 import type { Door } from "./public-app.ts";
 import { isHeld, openStandby, type Standby, sicknessOf, whyUnwritable } from "./standby.ts";
@@ -46,6 +48,8 @@ export type RelayOptions = { workers?: boolean; socket?: number; self?: Command;
 export type Pipeline = {
   /** The app to serve now. */
   door(): Door;
+  /** What the admin listener works with, beside what is known of the process. */
+  place: StorePlace;
   /** Number of leases of an earlier process that were freed. */
   freed: number;
   /** Starts the workers. Before it, events are accepted and stored. */
@@ -91,7 +95,7 @@ type OpenPipeline = (config: Config, options: PipelineOptions) => Promise<Pipeli
 export async function supervise(
   given: Config,
   { clock: machine, ...others }: Ports,
-  options: RelayOptions & { openPipeline: OpenPipeline },
+  options: RelayOptions & { openPipeline: OpenPipeline; adminPages: App },
 ): Promise<Relay> {
   const { log } = others;
   const clock = steadyClock(machine, log);
@@ -106,6 +110,9 @@ export async function supervise(
   let cancelOpening = () => {};
   let failures = 0;
 
+  const troubles = () => pipeline?.troubles() ?? [`events cannot be committed: ${trouble}`];
+  const facts = { version: pkg.version, startedAt: clock.now(), troubles };
+  const admin = createAdmin(config, { facts, ports, pages: options.adminPages });
   const turns = createTurns();
   /** Reloads and reopenings run one after the other. */
   const inTurn = <T>(work: () => Promise<T>) =>
@@ -152,6 +159,7 @@ export async function supervise(
     }
     pipeline = opened;
     serve(pipeline.door());
+    await admin.serve(pipeline.place);
     standby = null;
     trouble = "";
     failures = 0;
@@ -171,6 +179,7 @@ export async function supervise(
     trouble = "the store is being opened again";
     standby = await openStandby(config, ports, { trouble: () => trouble, readsStore: false });
     serve(standby.door);
+    await admin.serve(standby.place);
     await lost.close({ isLost: true });
     await tryToOpen();
   }
@@ -180,6 +189,7 @@ export async function supervise(
     // A reader would wait for the lock as well.
     standby = await openStandby(config, ports, { trouble: () => trouble, readsStore: !isHeld(sickness) });
     serve(standby.door);
+    if (listener !== null) await admin.serve(standby.place);
   }
 
   /** Starts the pipeline; on a disk that fails only now, later. */
@@ -199,7 +209,7 @@ export async function supervise(
   async function close(): Promise<void> {
     closing = true;
     cancelOpening();
-    await Promise.all([turns("", async () => {}), listener?.close(ANSWER_GRACE)]);
+    await Promise.all([turns("", async () => {}), listener?.close(ANSWER_GRACE), admin.close(ANSWER_GRACE)]);
     await pipeline?.close();
     await standby?.close();
   }
@@ -223,20 +233,28 @@ export async function supervise(
       const { config: wanted, changed, needsRestart } = compareConfigs(config, next);
       // What can fail comes first: then all of the old config holds.
       const pair = wanted.server.tls && readTls(wanted.server.tls);
+      const adminTaken = await admin.prepare(wanted);
       const onTaken = (door: Door) => {
+        adminTaken.take(wanted);
         // Other bytes in the same certificate files are a change too.
         if (pair && renewTls(pair) && !changed.includes("server")) changed.push("server.tls");
         config = wanted;
         serve(door);
       };
-      if (pipeline !== null) {
-        const { reload, door } = pipeline;
-        await reload(wanted, () => onTaken(door()));
-      } else {
-        const former = standby;
-        standby = await openStandby(wanted, ports, { trouble: () => trouble });
-        onTaken(standby.door);
-        await former?.close();
+      try {
+        if (pipeline !== null) {
+          const { reload, door } = pipeline;
+          await reload(wanted, () => onTaken(door()));
+        } else {
+          const former = standby;
+          standby = await openStandby(wanted, ports, { trouble: () => trouble });
+          onTaken(standby.door);
+          await admin.serve(standby.place);
+          await former?.close();
+        }
+      } catch (error) {
+        await adminTaken.drop();
+        throw error;
       }
       return { changed, needsRestart };
     }
@@ -255,16 +273,18 @@ export async function supervise(
       dataDir: config.dataDir,
       ...(pipeline && { freed: pipeline.freed }),
     });
+    // Last, so that what it loads delays no event.
+    await admin.serve((pipeline ?? standby!).place);
     return {
       url,
       port,
       close,
       reload: (next) => inTurn(() => reload(next)),
       describe() {
-        const troubles = pipeline?.troubles() ?? [`events cannot be committed: ${trouble}`];
+        const wrong = troubles();
         const { length: apps } = config.endpoints;
         const doing = `Receiving on ${origin(host)}, ${apps} endpoint${apps === 1 ? "" : "s"}, ${pipeline?.events() ?? 0} events since the start`;
-        return troubles.length === 0 ? doing : `${doing}; TROUBLE: ${troubles.join("; ")}`;
+        return wrong.length === 0 ? doing : `${doing}; TROUBLE: ${wrong.join("; ")}`;
       },
     };
   } catch (error) {

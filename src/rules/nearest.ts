@@ -12,8 +12,9 @@ export function nearest(given: string, known: readonly string[]): string | null 
   return isNear ? byPlain.get(candidate)! : null;
 }
 
-/** ": did you mean …?" or, when nothing is near, what there is. */
+/** ": did you mean …?" or, when nothing is near, what there is; "" where there is nothing. */
 export function suggest(given: string, known: readonly string[]): string {
+  if (known.length === 0) return "";
   const meant = nearest(given, known);
   return meant === null ? `: the known ones are ${known.join(", ")}` : `: did you mean "${meant}"?`;
 }

@@ -23,6 +23,7 @@ async function serveOn(t: TestContext, more: { hangsAtOnce?: boolean; env?: Reco
   const configPath = join(dir, "config.json");
   const config = {
     dataDir: join(root, "data"),
+    admin: null,
     server: { listen: `127.0.0.1:${port}` },
     receive: { allowFrom: ["127.0.0.1"] },
   };

@@ -11,7 +11,10 @@ import { waitFor } from "../support/wait.ts";
 test("a log without a reader costs no event: the relay takes events, answers, and ends in time at SIGTERM", async (t) => {
   const config = join(tempFolder(t), "config.json");
   const listen = `127.0.0.1:${await lastingPort()}`;
-  writeFileSync(config, JSON.stringify({ dataDir: "data", server: { listen }, receive: { allowFrom: ["127.0.0.1"] } }));
+  writeFileSync(
+    config,
+    JSON.stringify({ dataDir: "data", admin: null, server: { listen }, receive: { allowFrom: ["127.0.0.1"] } }),
+  );
   const child = spawnCli(["serve", "--config", config]);
   t.after(() => child.kill("SIGKILL"));
   const health = async () => (await fetch(`http://${listen}/healthz`)).status;

@@ -64,7 +64,24 @@ test("the admin listener is refused beyond loopback without a token", () => {
   assert.match(problemsOf({ admin: { listen: "0.0.0.0:8081" } })[0]!, /^admin\.token: is needed/);
   assert.match(problemsOf({ admin: { listen: "[::]:8081" } })[0]!, /^admin\.token: is needed/);
   load({ admin: { listen: "0.0.0.0:8081", token: "t" } });
+  load({ admin: { listen: "0.0.0.0:8081", tokens: [{ name: "a", token: "x".repeat(24) }] } });
   for (const listen of ["127.0.0.1:1", "127.9.9.9:1", "[::1]:1", "localhost:1"]) load({ admin: { listen } });
+  assert.equal(load({ admin: null }).admin, null);
+});
+
+test("tokens of the admin listener have names of their own, are long, and fit a header", () => {
+  const long = "x".repeat(24);
+  const of = (...tokens: object[]) => problemsOf({ admin: { tokens } });
+  assert.match(
+    of({ name: "a", token: long }, { name: "a", token: long })[0]!,
+    /^admin\.tokens\[1\]\.name: .*admin\.tokens\[0\]/,
+  );
+  assert.match(of({ name: "admin", token: long })[0]!, /^admin\.tokens\[0\]\.name: is taken/);
+  assert.match(of({ name: "a", token: long.slice(1) })[0]!, /^admin\.tokens\[0\]\.token: must have at least 24/);
+  assert.match(of({ name: "a", token: `${long} ` })[0]!, /^admin\.tokens\[0\]\.token: must be fit for a header/);
+  assert.match(of({ name: "a", token: long, can: "all" })[0]!, /^admin\.tokens\[0\]\.can: must be/);
+  const [token] = load({ admin: { tokens: [{ name: "a", token: long }] } }).admin!.tokens;
+  assert.deepEqual(token, { name: "a", token: long, can: "read" });
 });
 
 test("copies never lie where an id from the network could reach the relay's own files", () => {

@@ -12,22 +12,25 @@ import { endpoint, openConfigFiles } from "./files.ts";
 
 const { folder, load, write } = openConfigFiles();
 
+const LONG = "a-token-of-the-admin-listener";
+
 test("the example at the top level loads, and shows every option of the schema", () => {
   const path = resolve("config.example.json");
   const env = Object.fromEntries(["CMS_SECRET", "CMS_OLD_SECRET", "ARCHIVE_SECRET"].map((name) => [name, SECRET]));
   const { config, problems, warnings } = inspectConfig(path, {
-    env: { ...env, RELAY_TOKEN: "token", ADMIN_TOKEN: "admin", CMS_GATEWAY_KEY: "gateway" },
+    env: { ...env, RELAY_TOKEN: "token", CMS_GATEWAY_KEY: "gateway", ADMIN_TOKEN: LONG, PROMETHEUS_TOKEN: LONG },
     cwd: "/",
   });
   assert.deepEqual(problems, []);
   assert.deepEqual(
     warnings.map((line) => line.split(":")[0]),
-    ["admin"],
+    [],
   );
   assert.equal(config?.dataDir, resolve("data"));
   assert.equal(config?.endpoints[0]?.keys.length, 2);
   assert.deepEqual(config?.receive.tokens, ["token"]);
-  assert.equal(config?.admin.token, "admin");
+  assert.equal(config?.admin?.token, LONG);
+  assert.deepEqual(config?.admin?.tokens, [{ name: "prometheus", token: LONG, can: "read" }]);
   assert.deepEqual(config?.endpoints[0]?.headers, { "x-tenant": "news", "x-gateway-key": "gateway" });
 
   const options = optionsOf(toJsonSchema(configSchema, { typeMode: "input", errorMode: "ignore" }));
@@ -36,7 +39,7 @@ test("the example at the top level loads, and shows every option of the schema",
   // A target has one type at a time, a file without TLS no certificate, and an example no schema of its own.
   const rest = options.filter(
     (option) =>
-      !/^(mirror\.(target|formerTargets)|server\.tls|endpoints\.tls)\.|^\$schema$|\.(env|file|credential)$/.test(
+      !/^(mirror\.(target|formerTargets)|server\.tls|admin\.tls|endpoints\.tls)\.|^\$schema$|\.(env|file|credential)$/.test(
         option,
       ),
   );

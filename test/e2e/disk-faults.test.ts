@@ -19,6 +19,7 @@ async function serveOnFaultyDisk(t: TestContext) {
   const configPath = join(dir, "config.json");
   const config = {
     dataDir: join(root, "data"),
+    admin: null,
     server: { listen: `127.0.0.1:${port}`, publicUrl: `http://127.0.0.1:${port}` },
     receive: { allowFrom: ["127.0.0.1"] },
     mirror: { enabled: false },

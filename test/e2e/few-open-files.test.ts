@@ -29,6 +29,7 @@ test("where few files may be open, events that come on more connections than tha
   const configPath = join(tempFolder(t), "config.json");
   const config = {
     dataDir: "data",
+    admin: null,
     server: { listen: `127.0.0.1:${port}` },
     receive: { allowFrom: ["127.0.0.1"] },
     endpoints: [{ id: "app", url, secret: SECRET }],

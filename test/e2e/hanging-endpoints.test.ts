@@ -34,6 +34,7 @@ test("a hundred endpoints that hang on large events cost bounded memory, and no 
     configPath,
     JSON.stringify({
       dataDir: "data",
+      admin: null,
       server: { listen: `127.0.0.1:${port}` },
       receive: { allowFrom: ["127.0.0.1"] },
       endpoints: [...endpoints, endpointTo(app.url, { events: ["draft.new"] })],

@@ -61,6 +61,7 @@ test("a proxy of the environment is not used", async (t) => {
     configPath,
     JSON.stringify({
       dataDir: "data",
+      admin: null,
       server: { listen: `127.0.0.1:${port}` },
       receive: { allowFrom: ["127.0.0.1"] },
       endpoints: [endpointTo(app.url)],

@@ -1,36 +1,19 @@
 import assert from "node:assert/strict";
-import { spawn } from "node:child_process";
-import { once } from "node:events";
-import { join } from "node:path";
-import process from "node:process";
-import { type TestContext, test } from "node:test";
+import { test } from "node:test";
 import { request } from "undici";
-import { databaseOf } from "../../src/store/backup.ts";
 import { openStore } from "../../src/store/open.ts";
 import { openDatabase } from "../../src/store/sqlite/files/database.ts";
 import { configIn } from "../support/config.ts";
 import { tempFolder } from "../support/folder.ts";
+import { holdDatabase } from "../support/hold-database.ts";
 import { realPorts } from "../support/real-ports.ts";
 import { startRelay } from "../support/relay-in-folder.ts";
 import { waitFor } from "../support/wait.ts";
 
-const HOLD = join(import.meta.dirname, "../support/hold-lock.ts");
-const RUNTIME = "Deno" in globalThis ? ["run", "-A"] : [];
-
-/** Another process has the database alone, for so many milliseconds, or until it is ended. */
-async function hold(t: Pick<TestContext, "after">, dataDir: string, ms: number) {
-  const child = spawn(process.execPath, [...RUNTIME, HOLD, databaseOf(dataDir), String(ms), "alone"], {
-    stdio: ["ignore", "pipe", "inherit"],
-  });
-  t.after(() => child.kill("SIGKILL"));
-  await once(child.stdout, "data");
-  return child;
-}
-
 test("a command that closes the database just then keeps no relay from opening it", async (t) => {
   const config = configIn(tempFolder(t));
   await (await openStore(config, realPorts(), { role: "relay" })).close();
-  await hold(t, config.dataDir, 300);
+  await holdDatabase(t, config.dataDir, 300);
   // Before it a start looks whether to migrate, and waits there, too.
   openDatabase(config.dataDir, "relay").close();
 });
@@ -39,7 +22,7 @@ test("a relay whose database is held for long stands by, and takes events once i
   const relay = await startRelay();
   t.after(() => relay.close());
   await relay.stop();
-  const holder = await hold(t, relay.config.dataDir, 600_000);
+  const holder = await holdDatabase(t, relay.config.dataDir, 600_000);
   await relay.restart();
   const ready = async () => {
     const answer = await request(`${relay.url}/readyz`);

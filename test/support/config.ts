@@ -21,7 +21,7 @@ export function configIn(dir: string, input: ConfigInput = {}): Config {
 /** The same before the first start: there is no data folder. */
 export function freshConfigIn(dir: string, input: ConfigInput = {}): Config {
   const path = join(dir, "config.json");
-  writeFileSync(path, JSON.stringify({ dataDir: join(dir, "data"), ...input }));
+  writeFileSync(path, JSON.stringify({ dataDir: join(dir, "data"), admin: null, ...input }));
   return loadConfig(path, { env: {}, cwd: dir });
 }
 

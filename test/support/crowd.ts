@@ -42,6 +42,7 @@ export async function runCrowdTest(options: CrowdOptions): Promise<CrowdReport> 
   const port = await lastingPort();
   const config: ConfigInput = {
     dataDir: "data",
+    admin: null,
     server: { listen: `127.0.0.1:${port}` },
     receive: { allowFrom: ["127.0.0.1"] },
     mirror: { allowPrivateAddresses: true, minFreeDisk: 0, links: "open" },

@@ -53,6 +53,7 @@ export async function startRelay(overrides: ConfigInput = {}, ports: RealPorts =
     const address = `127.0.0.1:${port}`;
     const input: ConfigInput = {
       dataDir: "data",
+      admin: null,
       ...given,
       server: { listen: address, publicUrl: `http://${address}`, ...given.server },
       receive: { allowFrom: ["127.0.0.1"], ...given.receive },

@@ -18,7 +18,12 @@ export async function serve(
   flags: string[] = [],
 ) {
   const config = join(dir, "config.json");
-  const own = { dataDir: "data", server: { listen: "127.0.0.1:0" }, receive: { allowFrom: ["127.0.0.1"] } };
+  const own = {
+    dataDir: "data",
+    admin: null,
+    server: { listen: "127.0.0.1:0" },
+    receive: { allowFrom: ["127.0.0.1"] },
+  };
   writeFileSync(config, JSON.stringify({ ...own, ...options }));
   const child = spawnCli(["serve", "--config", config, ...flags], { env });
   t.after(() => child.kill("SIGKILL"));

@@ -40,6 +40,7 @@ export async function runUpgrades(options: {
   mkdirSync(dir, { recursive: true });
   const input = {
     dataDir: "data",
+    admin: { listen: "127.0.0.1:0" },
     server: { listen: `127.0.0.1:${port}`, publicUrl: `http://127.0.0.1:${port}` },
     receive: { allowFrom: ["127.0.0.1"] },
     mirror: { enabled: false },

@@ -113,6 +113,7 @@ function configFor({ port, app, secret }: { port: number; app: string; secret: s
   const address = `127.0.0.1:${port}`;
   return {
     dataDir: "data",
+    admin: null,
     server: { listen: address, publicUrl: `http://${address}` },
     receive: { allowFrom: ["127.0.0.1"] },
     // The simulated provider's links lead to this machine, which a relay refuses by default.

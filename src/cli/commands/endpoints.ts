@@ -1,8 +1,5 @@
-import { type EndpointJson, endpoints, pauseEndpoint, resumeEndpoint } from "../../actions/endpoints.ts";
-import { attemptJson } from "../../actions/json.ts";
-import { RelayError } from "../../errors.ts";
+import { type EndpointJson, endpoints, pauseEndpoint, resumeEndpoint, testEndpoint } from "../../actions/endpoints.ts";
 import { CONNECT_TIMEOUT } from "../../platform/net/outbound.ts";
-import { suggest } from "../../rules/nearest.ts";
 import type { Args } from "../args.ts";
 import type { Command, CommandGroup } from "../command.ts";
 import { commonOptions, filterOptions, limitOption, readFilters } from "../options.ts";
@@ -79,25 +76,14 @@ code 1 where it is not answered with 2xx.`,
   async run(program, args) {
     const config = await program.loadConfig();
     const id = args.positionals[0]!;
-    const endpoint = config.endpoints.find((one) => one.id === id);
-    if (endpoint === undefined) {
-      const known = config.endpoints.map((one) => one.id);
-      throw new RelayError("not_found", `no endpoint "${id}" in the config${suggest(id, known)}`);
-    }
     const { tryEndpoint } = await import("../../forward/try-endpoint.ts");
-    const attempt = await tryEndpoint(endpoint, program.ports, {
-      userAgent: `wochit-relay/${program.version}`,
-      connectTimeout: CONNECT_TIMEOUT,
-    });
-    const { status, error, duration } = attempt;
+    const ways = { userAgent: `wochit-relay/${program.version}`, connectTimeout: CONNECT_TIMEOUT };
+    const attempt = await testEndpoint(config, id, (endpoint) => tryEndpoint(endpoint, program.ports, ways));
+    const { status, error, answer } = attempt;
     const said = error === null ? `answered ${status}` : `failed: ${error}`;
-    const answer = attempt.response ? `\n${harmless(new TextDecoder().decode(attempt.response).slice(0, ANSWER))}` : "";
-    print(
-      program,
-      args,
-      attemptJson({ ...attempt, n: 1, retryAfter: null, probe: false }),
-      `${id} ${said} after ${duration} ms${answer}\n`,
-    );
+    const duration = Date.parse(attempt.endedAt) - Date.parse(attempt.startedAt);
+    const below = answer ? `\n${harmless(answer.slice(0, ANSWER))}` : "";
+    print(program, args, attempt, `${id} ${said} after ${duration} ms${below}\n`);
     return error === null ? 0 : 1;
   },
 };

@@ -1,7 +1,7 @@
 import { opendir } from "node:fs/promises";
 import { formatCount, formatSize, relativeTime } from "../../actions/format.ts";
 import { copyFilters } from "../../actions/media.ts";
-import { type Finding, type VerifySummary, verifyCopies } from "../../actions/verify-copies.ts";
+import { type Finding, type VerifySummary, verifyCopies } from "../../actions/verify/copies.ts";
 import { parseSize } from "../../config/units.ts";
 import { errorLine, RelayError } from "../../errors.ts";
 import type { TargetPlace } from "../../targets/table.ts";

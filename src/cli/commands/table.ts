@@ -22,4 +22,5 @@ export const commands: CommandTable = {
   secret: () => import("./secret.ts"),
   "verify-signature": () => import("./verify-signature.ts"),
   schema: () => import("./schema.ts"),
+  openapi: () => import("./openapi.ts"),
 };

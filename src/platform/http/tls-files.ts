@@ -11,12 +11,12 @@ export type TlsPair = { cert: Buffer; key: Buffer };
 
 const PEM = /-----BEGIN CERTIFICATE-----[^-]*-----END CERTIFICATE-----/g;
 
-/** Reads the listener's certificate and key. RelayError("config") as of `readPair`, after the option's name. */
-export function readTls(files: TlsFiles): TlsPair {
+/** Reads a listener's certificate and key. RelayError("config") as of `readPair`, after the option's name. */
+export function readTls(files: TlsFiles, option = "server.tls"): TlsPair {
   try {
     return readPair(files);
   } catch (error) {
-    throw refused(`server.tls: ${errorLine(error)}`);
+    throw refused(`${option}: ${errorLine(error)}`);
   }
 }
 

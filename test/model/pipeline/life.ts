@@ -2,7 +2,7 @@ import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { Hono } from "hono";
 import { reprocess } from "../../../src/actions/quarantine.ts";
-import { verifyCopies } from "../../../src/actions/verify-copies.ts";
+import { verifyCopies } from "../../../src/actions/verify/copies.ts";
 import type { Config } from "../../../src/config/schema.ts";
 import { RelayError } from "../../../src/errors.ts";
 import type { Lease, Queue } from "../../../src/jobs/worker.ts";

@@ -85,6 +85,7 @@ function configFor(port: number, url: string, ratePerSecond: number): ConfigInpu
   const endpoint = { id: "app", url, secret: SECRET, coalesce: ["draft.update"], ratePerSecond };
   return {
     dataDir: "data",
+    admin: null,
     server: { listen: `127.0.0.1:${port}` },
     receive: { allowFrom: ["127.0.0.1"] },
     mirror: { enabled: false },

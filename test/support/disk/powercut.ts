@@ -82,6 +82,7 @@ async function record(given: Recording): Promise<{ failedSyncs: number; answered
     configPath,
     JSON.stringify({
       dataDir: join(root, "data"),
+      admin: null,
       server: { listen: `127.0.0.1:${port}`, publicUrl: `http://127.0.0.1:${port}` },
       receive: { allowFrom: ["127.0.0.1"] },
       mirror: { allowPrivateAddresses: true, minFreeDisk: 0 },

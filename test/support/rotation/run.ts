@@ -78,6 +78,7 @@ export async function runRotation({ deliveries, seed, onStep }: RotationOptions)
     }
     const config: ConfigInput = {
       dataDir: "data",
+      admin: null,
       server: { listen: `127.0.0.1:${port}` },
       receive: { allowFrom: ["127.0.0.1"] },
       mirror: { minFreeDisk: 0 },

@@ -3,12 +3,12 @@ import { readFileSync, rmSync, truncateSync, writeFileSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { type TestContext, test } from "node:test";
-import { createThrottle } from "../../src/actions/throttle.ts";
-import { type Finding, type VerifyParts, verifyCopies } from "../../src/actions/verify-copies.ts";
-import { sha256Of } from "../support/bytes.ts";
-import { testClock } from "../support/ports.ts";
-import { realPorts } from "../support/real-ports.ts";
-import { openSeeded, ready } from "../support/seeded.ts";
+import { type Finding, type VerifyParts, verifyCopies } from "../../../src/actions/verify/copies.ts";
+import { createThrottle } from "../../../src/actions/verify/throttle.ts";
+import { sha256Of } from "../../support/bytes.ts";
+import { testClock } from "../../support/ports.ts";
+import { realPorts } from "../../support/real-ports.ts";
+import { openSeeded, ready } from "../../support/seeded.ts";
 
 /** A database with mirrored videos, their files, and a verification of them as the command does it. */
 async function openMirrored(t: Pick<TestContext, "after">, count: number) {

@@ -1,0 +1,124 @@
+import * as v from "valibot";
+import type {
+  AttemptJson,
+  DeliveryJson,
+  eventJson,
+  MediumJson,
+  quarantinedJson,
+  VideoJson,
+} from "../../actions/json.ts";
+import { count, orNull, pageOf, shapeOf, text, time } from "./shape.ts";
+
+// What events, deliveries, videos, media and quarantine answer (CONTRACT, "Admin listener").
+
+export const event = shapeOf<ReturnType<typeof eventJson>>()(
+  "Event",
+  v.object({
+    id: text,
+    receivedAt: time,
+    type: orNull(text),
+    dialect: v.picklist(["typed", "legacy", "notice"]),
+    videoId: orNull(text),
+    context: orNull(text),
+    contextFrom: orNull(v.picklist(["event", "mapping"])),
+    sequence: orNull(count),
+    sourceAddress: text,
+    duplicates: count,
+    status: v.picklist(["settled", "waiting", "dead"]),
+  }),
+);
+export const eventPage = pageOf("EventPage", event);
+
+export const delivery = shapeOf<DeliveryJson>()(
+  "Delivery",
+  v.object({
+    id: text,
+    eventId: text,
+    videoId: orNull(text),
+    type: orNull(text),
+    endpoint: text,
+    createdAt: time,
+    state: v.picklist(["waiting", "pending", "running", "delivered", "dead", "canceled", "superseded"]),
+    supersededBy: orNull(text),
+    attempts: count,
+    attemptsLeft: orNull(count),
+    nextAttemptAt: orNull(time),
+    lastError: orNull(text),
+    replay: v.boolean(),
+    waitsFor: orNull(
+      v.object({
+        is: v.picklist(["removed", "pause", "breaker", "lane", "gate", "retry", "slot"]),
+        until: orNull(time),
+        of: orNull(text),
+      }),
+    ),
+  }),
+);
+export const deliveryPage = pageOf("DeliveryPage", delivery);
+
+export const attempt = shapeOf<AttemptJson>()(
+  "Attempt",
+  v.object({
+    n: count,
+    startedAt: time,
+    endedAt: time,
+    status: orNull(count),
+    error: orNull(text),
+    answer: orNull(text),
+    retryAfter: orNull(count),
+    bytes: orNull(count),
+    sha256: orNull(text),
+    probe: v.boolean(),
+  }),
+);
+
+export const medium = shapeOf<MediumJson>()(
+  "Medium",
+  v.object({
+    id: text,
+    videoId: text,
+    kind: v.picklist(["video", "thumbnail"]),
+    eventId: text,
+    state: v.picklist(["pending", "running", "mirrored", "failed", "expired", "skipped", "superseded", "deleted"]),
+    suspect: orNull(text),
+    key: orNull(text),
+    url: orNull(text),
+    sourceUrl: text,
+    bytes: orNull(count),
+    sha256: orNull(text),
+    contentType: orNull(text),
+    deadline: time,
+    lastError: orNull(text),
+  }),
+);
+export const mediumPage = pageOf("MediumPage", medium);
+
+const videoMembers = {
+  videoId: text,
+  context: orNull(text),
+  contextHistory: v.array(v.object({ context: text, since: time })),
+  state: v.picklist(["draft", "ready", "deleted", "failed", "unknown"]),
+  title: orNull(text),
+  duration: orNull(v.number()),
+  media: v.array(medium),
+  firstSeenAt: time,
+  lastEventAt: time,
+  forgottenAt: v.exactOptional(time),
+};
+export const video = shapeOf<VideoJson>()("Video", v.object(videoMembers));
+export const videoPage = pageOf("VideoPage", video);
+
+export const quarantined = shapeOf<ReturnType<typeof quarantinedJson>>()(
+  "Quarantined",
+  v.object({
+    id: text,
+    receivedAt: time,
+    sourceAddress: text,
+    reason: v.picklist([
+      ...(["invalid_json", "invalid_event", "source", "token", "size"] as const),
+      ...(["path", "method", "broken", "request"] as const),
+    ]),
+    bytes: count,
+  }),
+);
+export const quarantinePage = pageOf("QuarantinePage", quarantined);

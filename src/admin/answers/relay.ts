@@ -1,0 +1,160 @@
+import * as v from "valibot";
+import type { EndpointJson } from "../../actions/endpoints.ts";
+import type { readStatus } from "../../actions/status.ts";
+import type { matchingJson, TaskJson } from "../../actions/tasks.ts";
+import type { forgetVideo, showVideo } from "../../actions/videos.ts";
+import { attempt, delivery, event, medium, quarantined, video } from "./events.ts";
+import { count, named, orNull, pageOf, shapeOf, text, time } from "./shape.ts";
+
+// What endpoints, tasks, the relay itself and the details of things answer.
+
+const endpointMembers = {
+  id: text,
+  url: orNull(text),
+  headers: v.record(text, text),
+  events: v.array(text),
+  filter: orNull(v.object({ context: orNull(v.array(text)), videoId: orNull(v.array(text)) })),
+  body: orNull(v.picklist(["enriched", "verbatim"])),
+  send: orNull(v.picklist(["after-mirror", "immediately"])),
+  order: orNull(v.picklist(["video", "none"])),
+  state: v.picklist(["active", "failing", "paused", "removed"]),
+  pausedAt: orNull(time),
+  reason: orNull(text),
+  failingSince: orNull(time),
+  nextProbeAt: orNull(time),
+  waiting: count,
+  pending: count,
+  running: count,
+  dead: count,
+  oldest: orNull(time),
+};
+export const endpoint = shapeOf<EndpointJson>()("Endpoint", v.object(endpointMembers));
+export const endpointList = named("EndpointList", v.object({ data: v.array(endpoint) }));
+
+const filterMembers = v.record(text, v.union([text, v.number(), v.boolean(), v.array(text)]));
+export const task = named(
+  "Task",
+  v.object({
+    id: text,
+    verb: v.picklist(["retry", "cancel", "replay", "reprocess"]),
+    by: text,
+    filter: filterMembers,
+    onlyDead: v.exactOptional(v.boolean()),
+    newId: v.exactOptional(v.boolean()),
+    state: v.picklist(["queued", "running", "done", "canceled", "failed"]),
+    total: orNull(count),
+    done: count,
+    failed: count,
+    skipped: count,
+    error: orNull(text),
+    ratePerSecond: orNull(v.number()),
+    createdAt: time,
+    endedAt: orNull(time),
+  }),
+);
+type HasSameKeys = keyof TaskJson extends keyof v.InferOutput<typeof task> ? true : never;
+export const taskHasAll: HasSameKeys = true;
+export const taskPage = pageOf("TaskPage", task);
+export const taskMade = named("TaskMade", v.object({ task }));
+
+export const matching = shapeOf<ReturnType<typeof matchingJson>>()(
+  "Matching",
+  v.object({
+    count,
+    oldest: orNull(time),
+    newest: orNull(time),
+    videos: count,
+    byEndpoint: v.record(text, count),
+    sample: v.array(text),
+  }),
+);
+
+export const eventDetails = named(
+  "EventDetails",
+  v.object({ ...event.pipe[0].entries, media: v.array(medium), deliveries: v.array(delivery) }),
+);
+
+export const deliveryDetails = named(
+  "DeliveryDetails",
+  v.object({
+    ...delivery.pipe[0].entries,
+    gate: orNull(v.object({ openedAt: time, by: text })),
+    attemptLog: v.array(attempt),
+    why: v.pipe(orNull(text), v.description("What it waits for, in words")),
+  }),
+);
+
+export const videoDetails = shapeOf<Awaited<ReturnType<typeof showVideo>>["video"]>()(
+  "VideoDetails",
+  v.object({
+    ...video.pipe[0].entries,
+    endpoints: v.array(v.object({ endpoint: text, delivered: count, undelivered: count, dead: count, newest: text })),
+    undelivered: v.array(v.object({ ...delivery.pipe[0].entries, why: text })),
+  }),
+);
+export const videoDetailsWithEvents = named(
+  "VideoWithEvents",
+  v.object({ ...videoDetails.pipe[0].entries, events: v.array(event) }),
+);
+
+export const forgotten = shapeOf<Awaited<ReturnType<typeof forgetVideo>>>()(
+  "Forgotten",
+  v.object({ videoId: text, forgottenAt: time, events: count, media: count, copies: count, refused: count }),
+);
+
+export const replayed = named(
+  "Replayed",
+  v.object({ data: v.array(v.object({ eventId: text, endpoint: text, deliveryId: text })) }),
+);
+
+export const quarantinedDetails = named(
+  "QuarantinedDetails",
+  v.object({ ...quarantined.pipe[0].entries, body: orNull(text), bodyBase64: orNull(text) }),
+);
+
+export const reprocessed = named(
+  "Reprocessed",
+  v.object({ quarantineId: text, id: text, status: v.picklist(["accepted", "duplicate"]) }),
+);
+
+/** What each of several ids came to. */
+export const eachDone = named("EachDone", v.object({ data: v.array(v.object({ id: text, error: orNull(text) })) }));
+
+const counts = shapeOf<Awaited<ReturnType<typeof readStatus>>>()(
+  "Counts",
+  v.object({
+    dataDir: text,
+    events: count,
+    videos: count,
+    media: v.object({
+      pending: v.exactOptional(count),
+      running: v.exactOptional(count),
+      mirrored: v.exactOptional(count),
+      failed: v.exactOptional(count),
+      expired: v.exactOptional(count),
+      skipped: v.exactOptional(count),
+      superseded: v.exactOptional(count),
+      deleted: v.exactOptional(count),
+    }),
+    uploads: count,
+    deletions: count,
+    unsecured: v.object({ count, nearestDeadline: orNull(time), mediumId: orNull(text) }),
+    deliveries: v.object({ waiting: count, pending: count, running: count, dead: count }),
+    endpoints: v.array(endpoint),
+    quarantine: v.object({ count, bytes: count }),
+    database: v.object({ bytes: count, free: count, givesBack: v.boolean(), oldestBody: orNull(time) }),
+  }),
+);
+
+/** The members of the counts are missing while the database cannot be read. */
+export const status = named(
+  "Status",
+  v.object({
+    ...v.partial(counts.pipe[0]).entries,
+    relay: v.object({
+      version: text,
+      startedAt: time,
+      troubles: v.pipe(v.array(text), v.description("What is wrong, in a few words each")),
+    }),
+  }),
+);

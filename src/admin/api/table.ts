@@ -1,0 +1,21 @@
+import type { Operation } from "../operation.ts";
+import { deliveryOperations } from "./deliveries.ts";
+import { endpointOperations } from "./endpoints.ts";
+import { eventOperations } from "./events.ts";
+import { mediaOperations } from "./media.ts";
+import { quarantineOperations } from "./quarantine.ts";
+import { relayOperations } from "./relay.ts";
+import { taskOperations } from "./tasks.ts";
+import { videoOperations } from "./videos.ts";
+
+/** Every operation of the API. */
+export const operations: Operation[] = [
+  ...eventOperations,
+  ...deliveryOperations,
+  ...endpointOperations,
+  ...videoOperations,
+  ...mediaOperations,
+  ...quarantineOperations,
+  ...taskOperations,
+  ...relayOperations,
+];

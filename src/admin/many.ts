@@ -1,0 +1,115 @@
+import * as v from "valibot";
+import { checkEndpoint } from "../actions/endpoints.ts";
+import { type Done, doToAll, type Filter, type Filters } from "../actions/list.ts";
+import { countMatching, matchingJson, showTask, startTask } from "../actions/tasks.ts";
+import type { TaskFilter, TaskVerb, TaskWish } from "../model/task.ts";
+import { eachDone, matching, taskMade } from "./answers/relay.ts";
+import { misfit } from "./check.ts";
+import { type Asked, accepted, type Operation, operation, type Place, type Schema, type Tag } from "./operation.ts";
+import { timeOf } from "./query.ts";
+
+// What is done to many: counted (dryRun), done at once to a list of ids, or as a task (CONTRACT, "Many at once").
+
+/** Ids of one request. */
+const MOST_IDS = 500;
+
+const LONGEST = 4_096;
+
+const whole = v.pipe(v.number(), v.integer(), v.minValue(0));
+const text = v.pipe(v.string(), v.minLength(1), v.maxLength(LONGEST));
+
+function memberOf({ words, isFlag, help }: Filter): Schema {
+  const value = isFlag ? v.boolean() : words === undefined ? text : v.picklist([...words]);
+  return v.optional(v.pipe(value as Schema, v.description(help)));
+}
+
+type ManyBody = Record<string, unknown> & {
+  ids?: string[];
+  since?: string;
+  until?: string;
+  dryRun?: boolean;
+  expect?: number;
+  ratePerSecond?: number;
+};
+
+type Many = {
+  verb: TaskVerb;
+  path: string;
+  id: string;
+  tag: Tag;
+  summary: string;
+  filters: Filters;
+  /** Members of its own, beside the filters. */
+  own?: Record<string, Schema>;
+  /** False: it is done as fast as it can be. */
+  isPaced?: boolean;
+  /** Does it to one of several ids. */
+  one?(id: string, place: Place): Promise<unknown>;
+  wish(filter: Record<string, unknown>): Omit<TaskWish, "verb">;
+};
+
+export function manyOperation(many: Many): Operation {
+  const { path, id, tag, summary, filters, own = {}, isPaced = true, one } = many;
+  const entries = {
+    ...Object.fromEntries(Object.entries(filters).map(([name, filter]) => [name, memberOf(filter)])),
+    ...own,
+    since: v.optional(text),
+    until: v.optional(text),
+    ...(one && {
+      ids: v.optional(
+        v.pipe(v.array(text), v.minLength(1), v.maxLength(MOST_IDS, `must hold at most ${MOST_IDS} ids`)),
+      ),
+    }),
+    ...(isPaced && {
+      ratePerSecond: v.optional(v.pipe(v.number(), v.gtValue(0, "must be more than 0"), v.maxValue(1_000_000))),
+    }),
+    dryRun: v.optional(v.pipe(v.boolean(), v.description("Count only, and change nothing"))),
+    expect: v.optional(v.pipe(whole, v.description("The count that was confirmed: 409 where there are more by now"))),
+  };
+  const tells = "Filters are those of the list, at least one. dryRun answers the count (200)";
+  return operation({
+    ...{ method: "POST", path, id, tag, summary },
+    more: one
+      ? `${tells}; ids are done at once, each with its error (200); else 202 with a task.`
+      : `${tells}; else 202 with a task.`,
+    body: v.strictObject(entries) as unknown as Schema<ManyBody>,
+    answer: one ? v.union([matching, eachDone]) : matching,
+    accepted: taskMade,
+    errors: ["not_found", "conflict", "count_changed", "task_running"],
+    run: (asked, place) => run(many, asked, place),
+  });
+}
+
+async function run({ verb, one, wish }: Many, { body, caller }: Asked<unknown, ManyBody>, place: Place) {
+  const { store, ports } = place;
+  const { ids, dryRun = false, expect = null, ratePerSecond: rate = null, since, until, ...given } = body;
+  const now = ports.clock.now();
+  const times = {
+    since: timeOf("since", since, now, "bad_request"),
+    until: timeOf("until", until, now, "bad_request"),
+  };
+  const filter = Object.fromEntries(Object.entries({ ...given, ...times }).filter(([, value]) => value !== undefined));
+  if (ids !== undefined) {
+    if (dryRun || expect !== null || Object.keys(filter).length > 0) {
+      throw misfit("bad_request", "ids", "stand alone: filters, dryRun and expect are for what a filter matches");
+    }
+    return { data: await collectDone(ids, one!, place) };
+  }
+  const wished: TaskWish = { verb, ...wish(filter) };
+  const { endpoint } = wished.filter;
+  // A replay goes to endpoints of the config only: the store says so.
+  if (endpoint !== undefined && verb !== "replay") await checkEndpoint(place, endpoint);
+  if (dryRun) return matchingJson(await countMatching(store, wished));
+  const { id } = await startTask(store, wished, { by: `api ${caller.name}`, rate, expect }, ports.clock);
+  return accepted({ task: await showTask(store, id) });
+}
+
+async function collectDone(ids: string[], one: NonNullable<Many["one"]>, place: Place): Promise<Done[]> {
+  const done: Done[] = [];
+  const act = async (id: string) => void (await one(id, place));
+  for await (const each of doToAll([...new Set(ids)], act)) done.push(each);
+  return done;
+}
+
+/** The filter of a wish, from members that were checked. */
+export const filterOf = (given: Record<string, unknown>): TaskFilter => given as TaskFilter;

@@ -1,0 +1,114 @@
+import type * as v from "valibot";
+import type { Sources } from "../actions/list.ts";
+import type { AcceptBytes } from "../actions/quarantine.ts";
+import type { Endpoint } from "../config/schema.ts";
+import type { ErrorCode } from "../errors.ts";
+import type { Attempt } from "../model/delivery.ts";
+import type { Ports } from "../ports.ts";
+import type { Caller } from "./auth.ts";
+
+// An operation is declared once: the routes, the checks of what is asked, and the OpenAPI document are made from it.
+
+// biome-ignore lint/suspicious/noExplicitAny: a schema of any values
+export type Schema<Output = any> = v.GenericSchema<any, Output>;
+
+/** What is known of the process, also while its store cannot be used. */
+export type ProcessFacts = {
+  version: string;
+  /** Milliseconds since 1970. */
+  startedAt: number;
+  /** What is wrong, in a few words each. */
+  troubles(): string[];
+};
+
+/** What the operations work with. */
+export type Place = StorePlace & ProcessFacts;
+
+/** Beside what every action reads: what works on the store. */
+export type StorePlace = Sources & {
+  ports: Ports;
+  /** Sends an endpoint a message that stands for no event. */
+  tryEndpoint(endpoint: Endpoint): Promise<Attempt>;
+  /** Takes a refused body in. */
+  acceptKept: AcceptBytes;
+  /** Something was changed that the workers may have to do with. */
+  wake(): void;
+};
+
+/** A request that has passed all checks. */
+export type Asked<Query, Body> = {
+  /** The parts of the path that are names, decoded once. */
+  path: Record<string, string>;
+  query: Query;
+  /** Of a request without a body: what its schema makes of {}. */
+  body: Body;
+  caller: Caller;
+  /** Aborted when the client has gone. */
+  signal: AbortSignal;
+};
+
+/** An answer of bytes as they are. */
+export type Bytes = { bytes: string };
+
+/** Where the operations are. */
+export const API = "/api/v1";
+
+/** The path of an operation as routes have it: "{id}" is ":id". */
+export const routeOf = ({ path }: Pick<Operation, "path">): string => API + path.replace(/\{(\w+)\}/g, ":$1");
+
+/** What the operations are about, with a few words for the document. */
+export const TAGS = {
+  events: "What came in from the provider",
+  deliveries: "What goes to your apps",
+  endpoints: "The apps of the config",
+  videos: "The videos, and which context each belongs to",
+  media: "The videos' files and their copies",
+  quarantine: "What was refused, and can be taken in after all",
+  tasks: "What is done to many at once",
+  relay: "The relay itself",
+} as const;
+
+export type Tag = keyof typeof TAGS;
+
+export type Operation = {
+  method: "GET" | "POST";
+  /** Below /api/v1, with names in braces: "/events/{id}". */
+  path: string;
+  /** As a client's method is called: "listEvents". */
+  id: string;
+  tag: Tag;
+  /** A few words; `more`: sentences. */
+  summary: string;
+  more?: string;
+  query?: Schema;
+  body?: Schema;
+  /** What 200 holds, and what 202 does. */
+  answer: Schema | Bytes;
+  accepted?: Schema;
+  /** Beside those that any request may get. */
+  errors: ErrorCode[];
+  // biome-ignore lint/suspicious/noExplicitAny: `operation` checks it against the schemas
+  run(asked: Asked<any, any>, place: Place): Promise<unknown>;
+};
+
+type OutputOf<S> = S extends Schema<infer Output> ? Output : Record<string, never>;
+type ValueOf<S> = S extends Schema<infer Output> ? Output : never;
+
+/** Checks a declaration against its schemas. `run` resolves with the value of a 200, or with a response. */
+export function operation<
+  Query extends Schema | undefined = undefined,
+  Body extends Schema | undefined = undefined,
+  Answer extends Schema | Bytes = Schema,
+>(
+  declared: Omit<Operation, "run" | "query" | "body" | "answer"> & {
+    query?: Query;
+    body?: Body;
+    answer: Answer;
+    run(asked: Asked<OutputOf<Query>, OutputOf<Body>>, place: Place): Promise<ValueOf<Answer> | Response>;
+  },
+): Operation {
+  return declared as unknown as Operation;
+}
+
+/** A task was made: it is worked later. */
+export const accepted = (value: unknown): Response => Response.json(value, { status: 202 });

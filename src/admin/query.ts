@@ -1,0 +1,113 @@
+import * as v from "valibot";
+import { checkEndpoint } from "../actions/endpoints.ts";
+import type { Filter, Filters, List, Selection, Sources } from "../actions/list.ts";
+import { type ListPage, readListPage } from "../actions/paging/list-page.ts";
+import { parseTime } from "../actions/parse-time.ts";
+import { type ErrorCode, RelayError } from "../errors.ts";
+import { misfit } from "./check.ts";
+import type { Asked, Place, Schema } from "./operation.ts";
+
+// The parameters of lists, made from their declarations: a new filter of a list is one of the API by itself.
+
+/** Characters of a filter's value. */
+const LONGEST = 4_096;
+
+const CODE = "invalid_query";
+
+/** Rows of a page, unless asked otherwise, and at most. */
+const LIMIT = 50;
+const MOST = 500;
+
+const word = (text: string) =>
+  v.optional(v.pipe(v.string(), v.minLength(1), v.maxLength(LONGEST), v.description(text)));
+
+const flag = (text: string) =>
+  v.optional(
+    v.pipe(
+      v.picklist(["true", "false"]),
+      v.transform((given) => given === "true"),
+      v.boolean(),
+      v.description(text),
+    ),
+  );
+
+/** A whole number within bounds. */
+export const number = (least: number, most: number, text: string) => {
+  const words = `must be a number from ${least} to ${most}`;
+  return v.optional(
+    v.pipe(
+      v.string(),
+      v.regex(/^\d{1,6}$/, words),
+      v.transform(Number),
+      v.number(),
+      v.integer(),
+      v.minValue(least, words),
+      v.maxValue(most, words),
+      v.description(text),
+    ),
+  );
+};
+
+function schemaOf({ words, isFlag, help }: Filter): Schema {
+  if (isFlag) return flag(help);
+  return words === undefined ? word(help) : v.optional(v.pipe(v.picklist([...words]), v.description(help)));
+}
+
+export const filterEntries = (filters: Filters) =>
+  Object.fromEntries(Object.entries(filters).map(([name, filter]) => [name, schemaOf(filter)]));
+
+export const rangeEntries = {
+  since: word("From this time on: ISO 8601, or how long ago (2h, 7d)"),
+  until: word("Before this time, written in the same ways"),
+};
+
+const pageEntries = {
+  limit: number(1, MOST, `At most so many rows (default ${LIMIT})`),
+  before: word("The `next` of the page before; only with the same filters"),
+};
+
+/** Filters and times, as a client writes them. */
+export type Given = Record<string, string | number | boolean | undefined>;
+type PageQuery = Given & { limit?: number; before?: string };
+
+/** The parameters of a list that is read in pages. */
+export const listQuery = (filters: Filters): Schema<PageQuery> =>
+  v.strictObject({ ...filterEntries(filters), ...rangeEntries, ...pageEntries }) as Schema<PageQuery>;
+
+/** The page of a list that a query asks for. */
+export async function listPage<Of extends Filters, Row>(
+  list: List<Of, Row>,
+  { query }: Pick<Asked<PageQuery, unknown>, "query">,
+  place: Place,
+): Promise<ListPage<Row>> {
+  const { limit = LIMIT, before, ...written } = query;
+  const filters = await readSelection<Of>(written, place);
+  return readListPage(list, place, filters, { limit, before, written });
+}
+
+/** Filters and times of a request as the actions take them. Misfit for a time, or an endpoint, that is none. */
+export async function readSelection<Of extends Filters>(
+  { since, until, ...filters }: Given,
+  place: Sources & Pick<Place, "ports">,
+): Promise<Selection<Of>> {
+  const { endpoint } = filters;
+  if (typeof endpoint === "string") {
+    await checkEndpoint(place, endpoint).catch((error) => {
+      if (error instanceof RelayError && error.code === "not_found") throw misfit(CODE, "endpoint", error.message);
+      throw error;
+    });
+  }
+  const now = place.ports.clock.now();
+  const times = { since: timeOf("since", since, now, CODE), until: timeOf("until", until, now, CODE) };
+  return { ...filters, ...times } as unknown as Selection<Of>;
+}
+
+/** The moment that a member means; Misfit for what is no time. */
+export function timeOf(path: string, text: unknown, now: number, code: ErrorCode): number | undefined {
+  if (typeof text !== "string") return undefined;
+  try {
+    return parseTime(text, now);
+  } catch (error) {
+    throw error instanceof RelayError ? misfit(code, path, error.message) : error;
+  }
+}

@@ -1,0 +1,153 @@
+import { Hono } from "hono";
+import { createFailures } from "../admin/auth.ts";
+import type { Place, ProcessFacts, StorePlace } from "../admin/operation.ts";
+import { readOrMakeToken, tokenFileOf } from "../admin/token-file.ts";
+import { type AdminConfig, type Config, parseListen } from "../config/schema.ts";
+import { errorLine } from "../errors.ts";
+import { originOf } from "../links/durable-link.ts";
+import { type App, errorAnswer, type Listener, type ListenOptions, listen } from "../platform/http/server.ts";
+import { readTls } from "../platform/http/tls-files.ts";
+import type { Ports } from "../ports.ts";
+import { type Doubling, doublingWait } from "../rules/schedule.ts";
+
+/** A port that is taken is tried again: nothing of the relay's own work depends on this listener. */
+const LISTEN_AGAIN: Doubling = { first: 1_000, longest: 60_000 };
+
+/** A handful of people and monitors. */
+const LIMITS: ListenOptions = { atMost: 256, forStrangers: 224, openShare: 128 };
+
+/** Time for answers under way when the listener moves, in milliseconds. */
+const MOVE_GRACE = 3_000;
+
+export type Admin = {
+  /** From now on requests are answered from this place; the first call opens the listener. */
+  serve(place: StorePlace): Promise<void>;
+  /**
+   * Gets ready for another config, which `take` applies; else `drop` forgets it. Rejects where its certificate cannot be used, or
+   * another address cannot be listened on.
+   */
+  prepare(next: Config): Promise<{ take(taken: Config): void; drop(): Promise<void> }>;
+  /** "host:port" that is listened on; null: it does not listen. */
+  address(): string | null;
+  close(grace: number): Promise<void>;
+};
+
+/** The admin listener, which stays open while the store behind it comes and goes. */
+export function createAdmin(
+  given: Config,
+  { facts, ports, pages }: { facts: ProcessFacts; ports: Ports; pages: App },
+): Admin {
+  const { clock, log } = ports;
+  const failures = createFailures(clock);
+  let config = given;
+  let place: StorePlace | null = null;
+  let app: App | null = null;
+  let listener: Listener | null = null;
+  let attempts = 0;
+  let trouble = "";
+  let cancel = () => {};
+  let isClosed = false;
+
+  const front: App = new Hono();
+  front.all("*", (c) => app?.fetch(c.req.raw, c.env) ?? errorAnswer("store_unavailable", "the relay is starting"));
+
+  const open = (admin: AdminConfig) =>
+    listen(front, { ...parseListen(admin.listen)!, tls: admin.tls }, clock, { ...LIMITS, log });
+
+  /** The token of the data folder, where the config has none; null: there is none. */
+  function ownToken({ token }: AdminConfig): string | null {
+    if (token !== null) return token;
+    try {
+      const { token, path, isNew } = readOrMakeToken(config.dataDir, ports.random);
+      if (isNew) log.info("a token for the admin listener was made", { file: path });
+      return token;
+    } catch (error) {
+      log.error("the admin listener has no token", { error: errorLine(error) });
+      return null;
+    }
+  }
+
+  async function makeApp(): Promise<void> {
+    if (config.admin === null || place === null) return;
+    const { createAdminApp } = await import("../admin/app.ts");
+    const { admin } = config;
+    if (admin === null) return;
+    const now = place;
+    const whole: Place = {
+      ...now,
+      ...facts,
+      // The config that holds, also after a reload.
+      get config() {
+        return now.config;
+      },
+    };
+    app = createAdminApp({ ...config, admin }, whole, { token: ownToken(admin), failures, pages });
+  }
+
+  function opened(admin: AdminConfig, next: Listener): void {
+    listener = next;
+    attempts = 0;
+    trouble = "";
+    const { host, port } = next;
+    const token = admin.token === null ? tokenFileOf(config.dataDir) : "admin.token";
+    log.info("admin listening", { url: originOf(admin, host, port), token });
+  }
+
+  /** Listens, or tries again later. */
+  async function tryToListen(): Promise<void> {
+    const { admin } = config;
+    if (admin === null || listener !== null || isClosed) return;
+    try {
+      const next = await open(admin);
+      // A reload, or the stop, was quicker.
+      if (isClosed || listener !== null || config.admin !== admin) return await next.close(0);
+      opened(admin, next);
+    } catch (error) {
+      const line = errorLine(error);
+      if (line !== trouble) log.error("the admin listener cannot be opened: it is tried again", { error: line });
+      trouble = line;
+      cancel = clock.after(doublingWait(++attempts, LISTEN_AGAIN), () => void tryToListen());
+    }
+  }
+
+  /** Whether a listener that is open can take another config, or has to be opened anew. */
+  const isMoved = (next: AdminConfig) =>
+    listener === null || config.admin?.listen !== next.listen || (config.admin.tls === null) !== (next.tls === null);
+
+  return {
+    async serve(next) {
+      place = next;
+      await makeApp();
+      await tryToListen();
+    },
+
+    async prepare({ admin }) {
+      const pair = admin?.tls ? readTls(admin.tls, "admin.tls") : null;
+      const next = admin !== null && isMoved(admin) ? await open(admin) : null;
+      let isTaken = false;
+      return {
+        take(taken) {
+          isTaken = true;
+          config = taken;
+          if (pair !== null && next === null) listener?.renewTls(pair);
+          if (admin === null || next !== null) {
+            cancel();
+            void listener?.close(MOVE_GRACE);
+            listener = null;
+          }
+          if (admin !== null && next !== null) opened(admin, next);
+          void makeApp();
+        },
+        drop: async () => (isTaken ? undefined : next?.close(0)),
+      };
+    },
+
+    address: () => (listener === null ? null : `${listener.host}:${listener.port}`),
+
+    async close(grace) {
+      isClosed = true;
+      cancel();
+      await listener?.close(grace);
+    },
+  };
+}
