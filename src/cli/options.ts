@@ -64,7 +64,7 @@ export function readFilters<Of extends Filters>(args: Args, filters: Of): Filter
   ) as FilterValues<Of>;
 }
 
-function optionOf(name: string, { option }: Filter): string {
+export function optionOf(name: string, { option }: Pick<Filter, "option">): string {
   return option ?? name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
 }
 

@@ -20,9 +20,9 @@ export type FeedFilter = {
 export type FeedWish = FeedFilter & {
   /**
    * `oldest`: before all that there is. `since`: before the first that was committed at this time, in milliseconds.
-   * `position`: of an earlier page; RelayError("invalid_query") for text that none has given.
+   * `event`: before this one; RelayError("not_found") where there is none. `position`: of an earlier page; RelayError("invalid_query") for text that none has given.
    */
-  after: "oldest" | "end" | { since: number } | { position: string };
+  after: "oldest" | "end" | { since: number } | { event: string } | { position: string };
   limit: number;
   /** The page ends before the first event that was received at this time or later and whose media are not settled. */
   heldFrom?: number;

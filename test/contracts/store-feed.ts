@@ -55,7 +55,7 @@ export function storeFeedContract(engine: string, openStore: OpenStore): void {
     assert.deepEqual(await fromNothing.toEnd(), [first, second]);
   });
 
-  check("a reader may begin at a time", async ({ store, post, clock }) => {
+  check("a reader may begin at a time, or with an event", async ({ store, post, clock }) => {
     const ids: string[] = [];
     for (let n = 0; n < 3; n++) {
       ids.push((await post(draft("v1"))).id);
@@ -67,6 +67,8 @@ export function storeFeedContract(engine: string, openStore: OpenStore): void {
     assert.deepEqual(await from(1_999), ids.slice(2));
     assert.deepEqual(await from(0), []);
     assert.deepEqual(await from(1e15), ids, "a time before all times");
+    assert.deepEqual(await reader(store, {}, { event: ids[1]! }).toEnd(2), ids.slice(1));
+    await assert.rejects(store.feed({ after: { event: "evt_1" }, limit: 1 }), { code: "not_found" });
   });
 
   check("readers see one order while many write, some in vain, and the clock goes to and fro", async (at) => {

@@ -1,7 +1,9 @@
 import { deliveries } from "../../actions/deliveries.ts";
 import { events, replayEvent, showEvent } from "../../actions/events.ts";
 import { mediumColumns } from "../../actions/media.ts";
+import { RelayError } from "../../errors.ts";
 import type { Command, CommandGroup } from "../command.ts";
+import { follow, followOptions } from "../follow.ts";
 import { readLimit, showOptions } from "../options.ts";
 import { printOne, sayMore } from "../output/print.ts";
 import { openSources } from "../sources.ts";
@@ -9,7 +11,7 @@ import { manyCommand, rateOption } from "../tasks.ts";
 import { listCommand } from "../verbs.ts";
 import { waitOption } from "../wait.ts";
 
-const list = listCommand(events, {
+const plainList = listCommand(events, {
   name: "events list",
   summary: "what came in, newest first",
   empty: 'no event has come in yet: "wochit-relay doctor" checks the way to the relay',
@@ -17,8 +19,19 @@ const list = listCommand(events, {
   examples: {
     "wochit-relay events list --since 2h": "what came in during the last two hours",
     "wochit-relay events list --type video.ready --context page-12": "the finished videos of one context",
+    "wochit-relay events list --follow --json --cursor-file seen": "for a script: each event once",
   },
 });
+
+const list: Command = {
+  ...plainList,
+  options: { ...plainList.options, ...followOptions },
+  async run(program, args) {
+    if (args.flag("follow")) return follow(program, args);
+    if (args.text("cursor-file") !== undefined) throw new RelayError("usage", "--cursor-file goes with --follow");
+    return plainList.run(program, args);
+  },
+};
 
 const show: Command = {
   name: "events show",

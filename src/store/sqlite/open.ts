@@ -1,5 +1,5 @@
 import type Database from "better-sqlite3";
-import { errorLine } from "../../errors.ts";
+import { errorLine, RelayError } from "../../errors.ts";
 import type { Ports } from "../../ports.ts";
 import type { Backups } from "../backups.ts";
 import { forgetInPieces } from "../core/events/forget.ts";
@@ -124,7 +124,12 @@ export async function openSqliteStore(
     const works: Works<StoreVerbs, typeof storeVerbs> = {
       ...rules,
       freeLeases: { run: rules.freeLeases as () => Job<number>, patience: START_PATIENCE },
-      changeMark: async () => dataVersion.get()!.data_version,
+      async changeMark() {
+        // A command would wait for ever for commits to a database that a restore has put another one in the place of.
+        if (role === "operator") lookAtPlace();
+        if (role === "operator" && gone !== null) throw new RelayError("store_unavailable", gone.line);
+        return dataVersion.get()!.data_version;
+      },
       mediaSecret: {
         answer: () => job(async (tx) => (await readSecret(tx)) ?? undefined),
         run: () => job((tx) => makeSecret(tx, random.bytes(32))),

@@ -51,7 +51,7 @@ export async function read(tx: Tx, wish: FeedWish): Promise<FeedPage> {
   const [epoch, last] = await Promise.all([readEpoch(tx), tx.get(NEWEST, [])]);
   const newest = last?.id ?? 0;
   const page: FeedPage["events"] = [];
-  let at = beginning(wish, newest);
+  let at = beginning(tx, wish, newest);
   let bytes = 0;
   const end = (isMore: boolean): FeedPage => ({ events: page, position: String(at), epoch, isMore });
 
@@ -92,10 +92,11 @@ function isPending({ state, key, eventId }: Medium, event: string): boolean {
   return (state === "pending" || state === "running") && (key === null || eventId === event);
 }
 
-function beginning({ after }: FeedWish, newest: number): number {
+function beginning(tx: Tx, { after }: FeedWish, newest: number): number {
   if (after === "oldest") return 0;
   if (after === "end") return newest;
-  return "since" in after ? Math.max(0, idAt(after.since) - 1) : readPosition(after.position);
+  if ("since" in after) return Math.max(0, idAt(after.since) - 1);
+  return "event" in after ? tx.ids.read("evt", after.event) - 1 : readPosition(after.position);
 }
 
 function readPosition(text: string): number {

@@ -31,7 +31,8 @@ export function watchPlace(database: string, lock: string | null): () => Gone | 
       if (found === identity) continue;
       // Opened anew a database that is gone would be an empty one.
       const canReopen = file !== database;
-      const what = canReopen ? "the relay opens the store anew" : "put it back, or restart the relay";
+      const relay = canReopen ? "the relay opens the store anew" : "put it back, or restart the relay";
+      const what = lock === null ? "run this command again" : relay;
       return { line: `${file} was deleted or replaced; ${what}`, isLog: file === `${database}-wal`, canReopen };
     }
     return null;

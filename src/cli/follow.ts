@@ -1,0 +1,86 @@
+import { open, readFile, rename } from "node:fs/promises";
+import { dirname, resolve } from "node:path";
+import { events } from "../actions/events.ts";
+import { type FollowFrom, followFeed } from "../actions/feed/follow.ts";
+import { codeOf, errorLine, RelayError } from "../errors.ts";
+import { syncFolder } from "../platform/files/file-system.ts";
+import type { Args, Options } from "./args.ts";
+import { optionOf, readFilters, readRange } from "./options.ts";
+import { printJson, styleOf } from "./output/print.ts";
+import { createTable } from "./output/table.ts";
+import { abortWhenStopped, type Program } from "./program.ts";
+import { openSources } from "./sources.ts";
+
+/** Events that are shown of before, unless asked otherwise: as many as `tail` shows lines. */
+const LAST = 10;
+
+export const followOptions = {
+  follow: { type: "boolean", short: "f", help: "go on with what comes, the oldest first, until Ctrl-C" },
+  "cursor-file": {
+    type: "string",
+    value: "FILE",
+    help: "with --follow: go on where this file says; it is kept up to date, and made where it is missing",
+  },
+} satisfies Options;
+
+/** What goes with `--follow`, among the options of the list. */
+const FITS = new Set(["type", "videoId", "context"]);
+
+/** `events list --follow`: the feed, in a shell. Ends with the reader of its output, and at SIGINT or SIGTERM. */
+export async function follow(program: Program, args: Args): Promise<void> {
+  const { stdout, ports } = program;
+  const filters = readFilters(args, events.filters);
+  const { since, until } = readRange(args, ports);
+  const wrong = Object.entries({ ...filters, before: args.text("before"), until }).filter(
+    ([name, value]) => value !== undefined && !FITS.has(name),
+  );
+  if (wrong.length > 0) {
+    const name = optionOf(wrong[0]![0], {});
+    throw new RelayError("usage", `--follow goes with --type, --video-id and --context, not with --${name}`);
+  }
+  const file = args.text("cursor-file");
+  const path = file === undefined ? null : resolve(program.cwd, file);
+  const { store } = await openSources(program);
+  const from = await beginning();
+  const { type, videoId, context } = filters;
+  const table = createTable(events.columns, styleOf(program));
+  const signal = abortWhenStopped(program);
+  for await (const page of followFeed(store, { type, videoId, context }, from, { clock: ports.clock, signal })) {
+    if (args.flag("json")) for (const event of page.events) printJson(stdout, event);
+    else if (page.events.length > 0) stdout.write(table.render(page.events));
+    if (!(await stdout.drained())) return;
+    if (path !== null) await writeCursorFile(path, page.cursor);
+  }
+
+  async function beginning(): Promise<FollowFrom> {
+    const cursor = path === null ? null : await readCursorFile(path);
+    if (cursor !== null) return { cursor };
+    if (since !== undefined) return { since };
+    if (path !== null && args.text("limit") === undefined) return { cursor: "" };
+    return { last: args.count("limit", LAST) };
+  }
+}
+
+/** Null where the file is missing. */
+async function readCursorFile(path: string): Promise<string | null> {
+  try {
+    return (await readFile(path, "utf8")).trim();
+  } catch (error) {
+    if (codeOf(error) === "ENOENT") return null;
+    throw new RelayError("usage", `cannot read ${path}: ${errorLine(error)}`);
+  }
+}
+
+/** The file holds the old cursor or the new one, also after a power cut. */
+async function writeCursorFile(path: string, cursor: string): Promise<void> {
+  const temp = `${path}.tmp`;
+  const file = await open(temp, "w", 0o600);
+  try {
+    await file.writeFile(`${cursor}\n`);
+    await file.sync();
+  } finally {
+    await file.close();
+  }
+  await rename(temp, path);
+  await syncFolder(dirname(path));
+}
