@@ -5,6 +5,7 @@ import { buildBody, type Written } from "../message/body.ts";
 import type { MediumLink } from "../message/media-reports.ts";
 import type { DeliveryJob, DeliveryOutcome, DeliverySettled } from "../model/delivery.ts";
 import { bareJob } from "../model/job.ts";
+import { traceHeaders } from "../model/trace.ts";
 import { createSampledLog } from "../platform/log/limited-log.ts";
 import type { Outbound } from "../platform/net/outbound.ts";
 import type { AttemptOutcome, Ports } from "../ports.ts";
@@ -28,6 +29,9 @@ export type DeliveryParts = {
   /** These endpoints may have work. */
   wake(endpoints: string[]): void;
 };
+
+/** Length of a span's id, in bytes. */
+const SPAN = 8;
 
 /** There was nothing to send; `isLast`: nor will there be. */
 type Unsent = { error: string; isLast: boolean };
@@ -65,7 +69,8 @@ export function createDeliveries(parts: DeliveryParts): Queue<DeliveryJob> {
 
   async function attempt(job: DeliveryJob, lease: Lease): Promise<void> {
     const written = await write(job);
-    const answer = "body" in written ? await send(messageOf(job, written.body), lease.signal) : unsent(written);
+    const span = job.event.trace && Buffer.from(ports.random.bytes(SPAN)).toString("hex");
+    const answer = "body" in written ? await send(messageOf(job, written.body, span), lease.signal) : unsent(written);
     if (lease.signal.aborted) return;
     // The endpoint has answered: the next request may begin while this one is settled.
     lease.yieldSlot();
@@ -75,7 +80,7 @@ export function createDeliveries(parts: DeliveryParts): Queue<DeliveryJob> {
     const settled = await store.settleDelivery(bareJob(job), outcome, clock.now());
     count(answer, settled);
     if (settled.breaker === "opened" || settled.paused) lease.recall?.();
-    logOutcome(job, outcome, settled);
+    logOutcome(job, outcome, settled, span);
     if (settled.feeds.length > 0) parts.wake(settled.feeds);
   }
 
@@ -119,7 +124,12 @@ export function createDeliveries(parts: DeliveryParts): Queue<DeliveryJob> {
     if (settled && state !== "pending" && state !== "waiting") metrics?.deliverySettled(endpoint.id, state);
   }
 
-  function logOutcome(job: DeliveryJob, { attempt }: DeliveryOutcome, settled: DeliverySettled): void {
+  function logOutcome(
+    job: DeliveryJob,
+    { attempt }: DeliveryOutcome,
+    settled: DeliverySettled,
+    span: string | undefined,
+  ): void {
     const { status, duration: ms, error } = attempt;
     const about = {
       event: job.eventId,
@@ -130,6 +140,7 @@ export function createDeliveries(parts: DeliveryParts): Queue<DeliveryJob> {
       attempt: job.attempts + 1,
       status,
       ms,
+      ...(span && { trace: job.event.trace!.id, span }),
     };
     const { state, nextAttemptAt, waitsFor, breaker, paused } = settled;
     const isPutOff = state === "pending" || state === "waiting";
@@ -160,6 +171,8 @@ export function createDeliveries(parts: DeliveryParts): Queue<DeliveryJob> {
 
 const isoTime = (time: number) => new Date(time).toISOString();
 
-function messageOf({ messageId: id, attempts }: DeliveryJob, body: Uint8Array): Message {
-  return { id, body, attempt: attempts + 1 };
+/** `span`: of this attempt, where its event came in a trace. */
+function messageOf({ messageId: id, attempts, event }: DeliveryJob, body: Uint8Array, span?: string): Message {
+  const headers = event.trace && span && traceHeaders(event.trace, span);
+  return { id, body, attempt: attempts + 1, ...(headers && { headers }) };
 }

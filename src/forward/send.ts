@@ -32,8 +32,8 @@ const TLS_ERROR = /^(ERR_SSL_|ERR_TLS_|EPROTO|CERT_|CRL_|HOSTNAME_|INVALID_|DEPT
 /** The length of a value from which an answer that repeats it does not show it: a shorter one may stand there by chance. */
 const HIDDEN_FROM = 8;
 
-/** `attempt` counts from 1. */
-export type Message = { id: string; body: Uint8Array; attempt: number };
+/** `attempt` counts from 1. `headers`: more of them, in lower case. */
+export type Message = { id: string; body: Uint8Array; attempt: number; headers?: Record<string, string> };
 
 /** What came of one request. `attempt.error` is null only on success. */
 export type Answer = {
@@ -67,11 +67,16 @@ export function createSend(
   const hide = createHide(endpoint, headers.authorization);
   const sign = createSigner(endpoint.keys);
 
-  async function post({ id, body, attempt }: Message, startedAt: number, signal: AbortSignal): Promise<Said> {
+  async function post(
+    { id, body, attempt, headers: own }: Message,
+    startedAt: number,
+    signal: AbortSignal,
+  ): Promise<Said> {
     const timestamp = Math.floor(startedAt / 1000);
     const answer = await outbound.exchange(url, {
       headers: {
         ...headers,
+        ...own,
         "webhook-id": id,
         "webhook-timestamp": String(timestamp),
         "webhook-signature": sign(id, timestamp, body),

@@ -1,4 +1,5 @@
 import type { AnnouncedLink } from "./medium.ts";
+import type { Trace } from "./trace.ts";
 
 /** Events, as received and as stored. Times are milliseconds since 1970. */
 
@@ -51,6 +52,8 @@ export type StoredEvent = {
   sourceAddress: string;
   duplicates: number;
   status: "settled" | "waiting" | "dead";
+  /** Of its request; absent: it had none. */
+  trace?: Trace;
 };
 
 type InVain = "path" | "method" | "broken" | "request";

@@ -1,6 +1,7 @@
 import { RelayError } from "../errors.ts";
 import type { DeliveryJob } from "../model/delivery.ts";
 import { LEASE } from "../model/job.ts";
+import type { Trace } from "../model/trace.ts";
 import type { Accepted, Store } from "../store/store.ts";
 import { parseEvent } from "../wochit/event.ts";
 import { decodeByLook } from "./decode.ts";
@@ -9,8 +10,8 @@ export type Accept = (
   body: Uint8Array,
   sourceAddress: string,
   receivedAt: number,
-  /** `late`: the bytes come from quarantine. */
-  how?: { late: boolean },
+  /** `late`: the bytes come from quarantine. `trace`: of the request. */
+  how?: { late?: boolean; trace?: Trace | null },
 ) => Promise<Accepted>;
 
 /** Limits of unpacking a quarantined body: bytes, and layers of encoding. */
@@ -30,8 +31,8 @@ export type Workers = {
  * stored) or "store_unavailable".
  */
 export function createAccept({ store, workers }: { store: Pick<Store, "accept">; workers?: Workers }): Accept {
-  return async (body, sourceAddress, receivedAt, { late } = { late: false }) => {
-    const received = { receivedAt, sourceAddress, body, ...(late && { late }) };
+  return async (body, sourceAddress, receivedAt, { late, trace } = {}) => {
+    const received = { receivedAt, sourceAddress, body, ...(late && { late }), ...(trace && { trace }) };
     const held = workers?.hold();
     const isHeld = held !== undefined && held.endpoints.length > 0;
     let leased: DeliveryJob[] = [];

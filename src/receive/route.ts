@@ -4,6 +4,7 @@ import { type Context, Hono } from "hono";
 import type { Config } from "../config/schema.ts";
 import { errorLine, RelayError } from "../errors.ts";
 import type { RefusalReason } from "../model/event.ts";
+import { readTrace } from "../model/trace.ts";
 import { errorAnswer, whyBroken } from "../platform/http/server.ts";
 import { createLimitedLog, createSampledLog } from "../platform/log/limited-log.ts";
 import type { Ports } from "../ports.ts";
@@ -129,19 +130,21 @@ export function openReceive(options: { store: Store; config: Config; ports: Port
   /** Rejects with RelayError "invalid_json" or "invalid_event" where the body is no event. */
   async function take({ facts, headers, receivedAt }: Given, body: Uint8Array): Promise<Response> {
     try {
+      const trace = readTrace(headers);
       const returned = await findReturned(headers, body, store);
       if (returned !== null) {
         const { id, videoId } = returned;
         log.warn("loop stopped: an endpoint leads back to this relay", { ...facts, event: id, video: videoId });
         return new Response(JSON.stringify({ id, status: "duplicate" }), JSON_ANSWER);
       }
-      const { id, status, type, legacy, videoId } = await accept(body, facts.from, receivedAt);
+      const { id, status, type, legacy, videoId } = await accept(body, facts.from, receivedAt, { trace });
       metrics?.received(legacy ? "legacy" : type, status);
       log.info(status === "accepted" ? "event accepted" : "event repeated", {
         ...facts,
         event: id,
         type,
         video: videoId,
+        ...(trace && { trace: trace.id }),
       });
       // Not Response.json: the server has a fast path for text and plain headers.
       return new Response(JSON.stringify({ id, status }), JSON_ANSWER);

@@ -19,6 +19,7 @@ import type {
 } from "../model/job.ts";
 import type { MediaState, Medium } from "../model/medium.ts";
 import type { Plan } from "../model/plan.ts";
+import type { Trace } from "../model/trace.ts";
 import type { Video, VideoState } from "../model/video.ts";
 import type { TargetPlace } from "../targets/table.ts";
 import type { Backups } from "./backups.ts";
@@ -35,6 +36,8 @@ export type Received = {
   body: Uint8Array;
   /** It was received before, and kept in quarantine: what it says of its video counts as of then (CONTRACT, "Late"). */
   late?: boolean;
+  /** Of its request. */
+  trace?: Trace;
   /** Endpoints that have a slot free for a delivery of this event: where nothing is before it, it is claimed at once. */
   lease?: { endpoints: string[]; leaseFor: number };
 };

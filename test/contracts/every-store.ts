@@ -12,6 +12,7 @@ import { storeMediaContract } from "./store-media.ts";
 import { storeNoticesContract } from "./store-notices.ts";
 import { storeRetentionContract } from "./store-retention.ts";
 import { storeTasksContract } from "./store-tasks.ts";
+import { storeTraceContract } from "./store-trace.ts";
 
 /** What every store engine must do, in all its parts: each engine runs all of them. */
 export const storeContracts = [
@@ -29,4 +30,5 @@ export const storeContracts = [
   storeNoticesContract,
   storeRetentionContract,
   storeTasksContract,
+  storeTraceContract,
 ];

@@ -588,6 +588,34 @@ test("failures of an endpoint that are alike are one line a minute; each that is
   );
 });
 
+test("an attempt goes on in its event's trace as a span of its own, and its line has both; without one nothing is sent of it", async (t) => {
+  const id = "0af7651916cd43dd8448eb211c80319c";
+  const trace = { id, parent: "b7ad6b7169203331", flags: "01", state: "a=1" };
+  const { received, lines, settle, ports } = await setUp(t, ok, { headers: { traceparent: "the operator's" } });
+  const spans = [Buffer.alloc(8, 1), Buffer.alloc(8, 2)];
+  ports.random.bytes = () => spans.shift()!;
+  const { event } = makeJob();
+  await settle({ event: { ...event, trace } });
+  await settle({ event: { ...event, trace: { ...trace, state: null } } });
+  await settle();
+  assert.deepEqual(
+    received.map(({ headers: { traceparent, tracestate } }) => [traceparent, tracestate]),
+    [
+      [`00-${id}-${"01".repeat(8)}-01`, "a=1"],
+      [`00-${id}-${"02".repeat(8)}-01`, undefined],
+      ["the operator's", undefined],
+    ],
+  );
+  assert.deepEqual(
+    lines.map(({ trace, span }) => [trace, span]),
+    [
+      [id, "01".repeat(8)],
+      [id, "02".repeat(8)],
+      [undefined, undefined],
+    ],
+  );
+});
+
 test("the log says when an answer opens or closes the breaker, or pauses the endpoint", async (t) => {
   const about = { endpoint: "cms" };
   const reason = "answered 410 Gone for two videos in a row";

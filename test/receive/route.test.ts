@@ -325,3 +325,19 @@ test("what is refused, or would be, is counted, and so is an event that cannot b
   assert.equal((await closed.post(READY)).status, 503);
   assert.deepEqual(closed.ports.metrics.reported, [["received", null, "unavailable"]]);
 });
+
+test("a request's trace is kept with its event and named in its line; one that is not valid is none", async (t) => {
+  const { post, store, ports } = await openFrontDoor(t);
+  const id = "0af7651916cd43dd8448eb211c80319c";
+  const send = async (videoId: string, headers: Record<string, string | string[]>) => {
+    const body = JSON.stringify({ type: "draft.new", wochitVideoId: videoId });
+    const { json } = await post(body, { headers });
+    const line = ports.log.facts.find(({ fields }) => fields.event === json.id);
+    return [(await store.event(json.id)).trace, line?.fields.trace];
+  };
+  const traceparent = `00-${id}-b7ad6b7169203331-01`;
+  const trace = { id, parent: "b7ad6b7169203331", flags: "01", state: "a=1,b=2" };
+  assert.deepEqual(await send("v1", { traceparent, tracestate: ["a=1", "b=2"] }), [trace, id]);
+  assert.deepEqual(await send("v2", { traceparent: "00-nonsense" }), [undefined, undefined]);
+  assert.deepEqual(await send("v3", {}), [undefined, undefined]);
+});

@@ -2,6 +2,7 @@ import { RelayError } from "../../../errors.ts";
 import type { DeliveryJob } from "../../../model/delivery.ts";
 import type { Dialect, StoredEvent } from "../../../model/event.ts";
 import type { MediaKind, Medium } from "../../../model/medium.ts";
+import { packTrace, unpackTrace } from "../../../model/trace.ts";
 import { gateDue } from "../../../rules/gate.ts";
 import type { Acceptance, Accepted, Store } from "../../store.ts";
 import * as coalescing from "../deliveries/coalescing.ts";
@@ -17,6 +18,7 @@ import { insert, sql, type Tx } from "../tx.ts";
 import * as announcements from "./announcements.ts";
 import { insertEvent } from "./event-row.ts";
 import * as history from "./history.ts";
+import * as repetitions from "./repetitions.ts";
 import type { VideoRow } from "./video-row.ts";
 import * as videos from "./videos.ts";
 
@@ -38,11 +40,12 @@ type EventRow = {
   /** Of one that came without a context: the one that it was given. */
   given: string | null;
   late: number | null;
+  trace: string | null;
 };
 
 /** Everything but the body, which may be large. */
 const COLUMNS = `e.id, e.received_at, e.video, e.sequence, e.type, e.dialect, e.failure, e.context, e.source, e.duplicates,
-  e.video_medium, e.thumbnail_medium, e.deliveries, v.video_id, a.context AS given, a.late`;
+  e.video_medium, e.thumbnail_medium, e.deliveries, v.video_id, a.context AS given, a.late, a.trace`;
 const FROM = "FROM events e LEFT JOIN videos v ON v.id = e.video LEFT JOIN annotations a ON a.event = e.id";
 
 /** The deliveries of an event: its own, whose ids follow the event's, and its replays. */
@@ -62,14 +65,7 @@ export const CONTEXT_MISSING = `a.context_at IS NOT NULL AND EXISTS (
 
 // Takes events in and gives them out.
 
-const annotate = insert("annotations", ["event", "context", "late", "ordered_at"]);
-// What repeats an event that was erased brings its body back no more than the event does.
-const INSERT_DUPLICATE = sql<[number, number, string, Uint8Array, number]>(
-  `INSERT INTO duplicates (id, event, received_at, source, body)
-     SELECT ?, id, ?, ?, CASE WHEN body IS NULL THEN NULL ELSE ? END FROM events WHERE id = ?`,
-);
-const COUNT_DUPLICATE = sql<[number]>("UPDATE events SET duplicates = duplicates + 1 WHERE id = ?");
-const RECEIVED_AT = sql<[number], { received_at: number }>("SELECT received_at FROM events WHERE id = ?");
+const annotate = insert("annotations", ["event", "context", "late", "ordered_at", "trace"]);
 const BY_ID = sql<[number], EventRow & { status: StoredEvent["status"] }>(
   `SELECT ${COLUMNS}, ${STATUS} ${FROM} WHERE e.id = ?`,
 );
@@ -80,19 +76,6 @@ const WITH_LENGTH = sql<[number], EventRow & { bytes: number | null; body: Uint8
    v.context AS present ${FROM} WHERE e.id = ?`,
 );
 const BODY_OF = sql<[number], { body: Uint8Array | null }>("SELECT body FROM events WHERE id = ?");
-
-/** The first of two equal events with nothing of their video in between, if it is recent enough. */
-async function repeated(
-  tx: Tx,
-  { event, receivedAt: now }: Acceptance,
-  video: { last_event: number | null; last_fingerprint: string | null },
-): Promise<number | null> {
-  const { dedupeWindow } = tx.settings;
-  if (dedupeWindow === 0 || event.fingerprint === null || video.last_event === null) return null;
-  if (video.last_fingerprint !== event.fingerprint) return null;
-  const first = await tx.get(RECEIVED_AT, [video.last_event]);
-  return first && Math.abs(now - first.received_at) <= dedupeWindow ? video.last_event : null;
-}
 
 async function mediaOf(tx: Tx, { video_medium, thumbnail_medium, video_id }: EventRow): Promise<Medium[]> {
   if (video_medium === null && thumbnail_medium === null) return [];
@@ -121,11 +104,10 @@ export async function accept(
   acceptance: Acceptance,
 ): Promise<Pick<Accepted, "id" | "status">> {
   const now = tx.now();
-  const { event, plan, given, body, receivedAt: at, sourceAddress, late = false } = acceptance;
-  const first = known ? await repeated(tx, acceptance, known) : null;
+  const { event, plan, given, body, receivedAt: at, sourceAddress, late = false, trace } = acceptance;
+  const first = known ? await repetitions.firstOf(tx, acceptance, known) : null;
   if (known && first !== null) {
-    tx.write(COUNT_DUPLICATE, [first]);
-    tx.write(INSERT_DUPLICATE, [tx.ids.next(), at, sourceAddress, body, first]);
+    repetitions.count(tx, first, acceptance);
     for (const planned of plan.media) {
       await announcements.freshenRepeated(tx, planned, known.id, { receivedAt: at, now });
     }
@@ -161,8 +143,9 @@ export async function accept(
     deliveries: plan.deliveries.length,
     body,
   });
-  if (given !== null || late || orderedAt !== at) {
-    annotate(tx, { event: id, context: given, late: late ? 1 : 0, ordered_at: orderedAt === at ? null : orderedAt });
+  if (given !== null || late || orderedAt !== at || trace) {
+    const ordered_at = orderedAt === at ? null : orderedAt;
+    annotate(tx, { event: id, context: given, late: late ? 1 : 0, ordered_at, trace: trace ? packTrace(trace) : null });
   }
   if (!isLast) await videos.retell(tx, known!, acceptance, { id, now, place });
   if (plan.opensGates && known && !late) await gates.openAll(tx, video, now);
@@ -281,6 +264,7 @@ export async function list(tx: Tx, wish: Parameters<Store["events"]>[0]): Promis
 }
 
 function toEvent(ids: Ids, row: EventRow & { status: StoredEvent["status"] }): StoredEvent {
+  const trace = row.trace === null ? null : unpackTrace(row.trace);
   return {
     id: ids.show("evt", row.id),
     receivedAt: row.received_at,
@@ -295,5 +279,6 @@ function toEvent(ids: Ids, row: EventRow & { status: StoredEvent["status"] }): S
     sourceAddress: row.source,
     duplicates: row.duplicates,
     status: row.status,
+    ...(trace && { trace }),
   };
 }

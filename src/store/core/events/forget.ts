@@ -85,7 +85,9 @@ const ERASE_REPLAYED = sql<[number]>(
   `UPDATE attempts SET error = NULL, response = NULL, sha256 = NULL
    WHERE delivery IN (SELECT id FROM deliveries WHERE event = ? AND replay > 0)`,
 );
-const ERASE_ANNOTATION = sql<[number]>("UPDATE annotations SET context = NULL, context_at = NULL WHERE event = ?");
+const ERASE_ANNOTATION = sql<[number]>(
+  "UPDATE annotations SET context = NULL, context_at = NULL, trace = NULL WHERE event = ?",
+);
 const ERASE_EVENT = sql<[number]>("UPDATE events SET body = NULL, context = NULL WHERE id = ?");
 const SET_FORGOTTEN = sql<[number, number]>("UPDATE videos SET forgotten_at = ? WHERE id = ?");
 
