@@ -231,8 +231,10 @@ export async function tellOwed(tx: Tx, row: MediumRow, now: number): Promise<voi
 
 /** Notes that the ends of media are owed to an endpoint; those that have ended meanwhile are sent at once. `said`: what its body said of them. */
 export async function owe(tx: Tx, delivery: DeliveryRow, said: SaidOfMedium[], now: number): Promise<void> {
+  const [video, thumbnail] = said.map(({ mediumId }) => tx.ids.read("med", mediumId));
+  const rows = await media.pair(tx, video ?? null, thumbnail ?? null);
   for (const { mediumId, status } of said) {
-    const sent = await media.byId(tx, tx.ids.read("med", mediumId));
+    const sent = rows.find(({ id }) => id === tx.ids.read("med", mediumId));
     if (!sent) continue;
     const row = await media.speaker(tx, sent);
     const end = endOf(row);
