@@ -51,6 +51,7 @@ export const MISTAKES = [
   "a failing head lets others pass",
   "one that is retried is sent beside its lane",
   "one that is retried keeps its spent attempts",
+  "one whose body is gone is retried",
   "one that is retried passes its gate",
   "canceled while it runs, it ends at once",
   "canceled while it runs, it is delivered no longer",
@@ -507,7 +508,9 @@ export class DeliveryModel {
   retry(delivery: number): boolean {
     const d = this.#delivery(delivery);
     if (d.state === "running" || d.state === "delivered" || d.state === "superseded") return false;
-    const isOpen = d.gateAt === null || d.gateAt <= this.now || this.isErased(delivery);
+    // Its body is gone: there would be nothing to send.
+    if (this.isErased(delivery) && this.#mistake !== "one whose body is gone is retried") return false;
+    const isOpen = d.gateAt === null || d.gateAt <= this.now;
     const hasPassed = isOpen || this.#mistake === "one that is retried passes its gate";
     const isBeside = this.#mistake === "one that is retried is sent beside its lane" && isSettled(d);
     const keeps = this.#mistake === "one that is retried keeps its spent attempts";
