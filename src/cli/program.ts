@@ -70,6 +70,24 @@ export function openProgram({ environment, streams, version, crash }: Surroundin
       const { loadConfig, OUTSIDE, path } = await configFile();
       return loadConfig(path, { env, cwd, secrets, ...(secrets === "target" && { outside: OUTSIDE }) });
     },
+    /**
+     * The config for a command that only reads the database: of one with problems what can be used, with a warning, so that a
+     * relay that runs with the former one can still be looked into. RelayError("config") where the file cannot be read.
+     */
+    async loadConfigToRead(): Promise<Config> {
+      try {
+        return await program.loadConfig({ secrets: false });
+      } catch (error) {
+        const { path } = await configFile();
+        if (path === null || !(error instanceof RelayError && error.code === "config")) throw error;
+        const { salvageConfig } = await import("./config/salvage.ts");
+        const config = salvageConfig(path, { env, cwd });
+        if (config === null) throw error;
+        const left = `read with what is right in it: ${config.dataDir}, ${config.endpoints.length} of its endpoints`;
+        ports.log.warn(`${path} has problems ("wochit-relay check" names them); ${left}`);
+        return config;
+      }
+    },
     /** The database of a config, beside a relay that may be running. It is closed when the command ends. */
     async openStore(config: Config) {
       const { openStore } = await import("../store/open.ts");

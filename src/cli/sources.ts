@@ -7,9 +7,12 @@ import type { MirrorTarget } from "../targets/target.ts";
 import { findPresent } from "./places.ts";
 import type { Program } from "./program.ts";
 
-/** What an operating command reads: the config, its database beside a relay that may be running, and links to copies. */
-export async function openSources(program: Program): Promise<Sources> {
-  const config = await program.loadConfig({ secrets: false });
+/**
+ * What an operating command reads: the config, its database beside a relay that may be running, and links to copies. With
+ * `toRead` a config with problems is no obstacle.
+ */
+export async function openSources(program: Program, { toRead = false } = {}): Promise<Sources> {
+  const config = toRead ? await program.loadConfigToRead() : await program.loadConfig({ secrets: false });
   const store = await program.openStore(config);
   return { config, store, openLink: () => openLink(store, config, program) };
 }

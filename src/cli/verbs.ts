@@ -26,7 +26,7 @@ export function listCommand<Of extends Filters, Row>(
     options: { ...filterOptions(filters), ...listOptions },
     async run(program, args) {
       const query = { ...readPage(args, program.ports), ...readFilters(args, filters) };
-      const sources = await openSources(program);
+      const sources = await openSources(program, { toRead: true });
       const { endpoint } = query as { endpoint?: string };
       if (endpoint !== undefined) await checkEndpoint(sources, endpoint);
       await printList(program, args, rows(sources, query), columns, { empty, next });

@@ -78,7 +78,16 @@ export type Where = { env: Env; cwd: string; secrets?: SecretsWanted; outside?: 
 export function inspectConfig(path: string | null, where: Where): Inspection {
   const problems = collectProblems();
   const raw = path === null ? {} : readJson(path, problems);
-  if (raw === undefined) return refuse(problems.lines());
+  return raw === undefined ? refuse(problems.lines()) : inspectJson(raw, path, where, problems);
+}
+
+/** Checks what a config file (null: the defaults) says, or would say: nothing of it is read from `path`. */
+export function inspectJson(
+  raw: unknown,
+  path: string | null,
+  where: Where,
+  problems: Problems = collectProblems(),
+): Inspection {
   if (typeof raw !== "object" || raw === null || Array.isArray(raw))
     return refuse(["the config must be a JSON object"]);
   findShapeProblems(configSchema as unknown as Shape, raw, [], problems);

@@ -99,15 +99,22 @@ export async function readStdin(): Promise<Uint8Array> {
   return new Uint8Array(await arrayBuffer(process.stdin));
 }
 
-/** Asks on the terminal (stderr) and resolves with the line that is typed; null without a terminal, or at Ctrl-D. */
+/**
+ * Asks on the terminal (stderr) and resolves with the line that is typed; null without a terminal. RelayError("conflict") at
+ * Ctrl-C and Ctrl-D: what was asked for is not done.
+ */
 export async function askTerminal(question: string): Promise<string | null> {
   if (!process.stdin.isTTY || !process.stderr.isTTY) return null;
   const { createInterface } = await import("node:readline");
   const lines = createInterface({ input: process.stdin, output: process.stderr });
-  return new Promise((resolve) => {
-    lines.once("close", () => resolve(null)); // Ctrl-D, Ctrl-C
+  return new Promise((resolve, reject) => {
+    lines.once("close", () => {
+      process.stderr.write("\n");
+      reject(new RelayError("conflict", "stopped at the question: nothing was done"));
+    });
     lines.question(question, (line) => {
       resolve(line);
+      lines.removeAllListeners("close");
       lines.close();
     });
   });

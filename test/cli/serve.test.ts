@@ -44,7 +44,10 @@ test("an address that is taken is said in one line, exit code 1", async (t) => {
   writeFileSync(other, JSON.stringify({ server: { listen: new URL(relay.url).host } }));
   const { code, stdout, stderr } = await runCli(["serve", "--config", other]);
   assert.equal(code, 1);
-  assert.match(stderr, /^wochit-relay: [^\n]*(EADDRINUSE|in use)[^\n]*\n$/);
+  assert.match(
+    stderr,
+    /^wochit-relay: cannot listen on \S+: another program has this port \(EADDRINUSE\): see which[^\n]*\n$/,
+  );
   assert.doesNotMatch(stdout + stderr, /\n\s+at /);
   await stop(relay.child, "SIGTERM");
 });

@@ -17,7 +17,7 @@ const show: Command = {
   positionals: "CONTEXT",
   options: { ...limitOption, ...beforeOption, ...commonOptions },
   async run(program, args) {
-    const { store, openLink } = await openSources(program);
+    const { store, openLink } = await openSources(program, { toRead: true });
     const page = { limit: readLimit(args), before: args.text("before") };
     let next: string | null = null;
     const videos = showContext(store, args.positionals[0]!, await openLink(), page, ({ videoId }) => {

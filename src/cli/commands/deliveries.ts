@@ -40,7 +40,7 @@ const show: Command = {
   positionals: "ID",
   options: showOptions,
   async run(program, args) {
-    const { store } = await openSources(program);
+    const { store } = await openSources(program, { toRead: true });
     const { delivery, why, more } = await showDelivery(store, args.positionals[0]!, readLimit(args));
     if (more) sayMore(program, args, "attempts");
     const { gate } = delivery;

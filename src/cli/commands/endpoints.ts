@@ -25,10 +25,16 @@ const list: Command = {
   },
   async run(program, args) {
     const query = { ...readFilters(args, endpoints.filters), limit: args.count("limit", Number.POSITIVE_INFINITY) };
-    await printList(program, args, endpoints.rows(await openSources(program), query), endpoints.columns, {
-      empty: "the config has no endpoint: events are kept, and sent to nobody",
-      next: '"wochit-relay deliveries list --endpoint ID" shows what waits for one',
-    });
+    await printList(
+      program,
+      args,
+      endpoints.rows(await openSources(program, { toRead: true }), query),
+      endpoints.columns,
+      {
+        empty: "the config has no endpoint: events are kept, and sent to nobody",
+        next: '"wochit-relay deliveries list --endpoint ID" shows what waits for one',
+      },
+    );
   },
 };
 

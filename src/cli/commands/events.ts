@@ -46,7 +46,7 @@ const show: Command = {
     ...showOptions,
   },
   async run(program, args) {
-    const { store, openLink } = await openSources(program);
+    const { store, openLink } = await openSources(program, { toRead: true });
     const id = args.positionals[0]!;
     if (args.flag("body")) return program.stdout.write(await store.eventBody(id));
     const { event, more } = await showEvent(store, id, await openLink(), readLimit(args));

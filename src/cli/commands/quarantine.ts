@@ -32,7 +32,7 @@ const show: Command = {
     ...commonOptions,
   },
   async run(program, args) {
-    const { store } = await openSources(program);
+    const { store } = await openSources(program, { toRead: true });
     const id = args.positionals[0]!;
     if (args.flag("body")) return program.stdout.write((await store.quarantinedBody(id)).body);
     const refused = await showQuarantined(store, id);

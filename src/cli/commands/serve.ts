@@ -56,6 +56,11 @@ listens on the socket that it inherits, reports its status, and feeds the watchd
     const ports: Ports = { ...program.ports, log };
     const stopped = program.untilStopped();
     program.reportCrashesTo(log);
+    if (path === null) {
+      const { listen } = config.server;
+      const fact = 'no config file was found, so the defaults hold; "wochit-relay init" makes one';
+      log.warn(fact, { listen, dataDir: config.dataDir });
+    }
 
     const notifier = openNotifier(program.env, ports);
     const [socket, ...others] = inheritedSockets(program.env, program.pid);

@@ -18,7 +18,7 @@ export const command: Command = {
   },
   options: commonOptions,
   async run(program, args) {
-    const { store, config } = await openSources(program);
+    const { store, config } = await openSources(program, { toRead: true });
     const status = await readStatus(store, config);
     const text = renderFields(describe(status, program.ports.clock.now()), styleOf(program));
     print(program, args, status, text + section(program, endpoints.columns, status.endpoints));

@@ -24,7 +24,7 @@ const show: Command = {
   positionals: "ID",
   options: commonOptions,
   async run(program, args) {
-    const { store } = await openSources(program);
+    const { store } = await openSources(program, { toRead: true });
     const { filter, ...task } = await showTask(store, args.positionals[0]!);
     const shown = args.flag("json") ? { ...task, filter } : { ...task, filter: JSON.stringify(filter) };
     printOne(program, args, shown);

@@ -42,7 +42,7 @@ const show: Command = {
 the reason: what the app answered, and what the delivery waits for. What was
 delivered is shown by "deliveries list --video-id ID".`,
   async run(program, args) {
-    const sources = await openSources(program);
+    const sources = await openSources(program, { toRead: true });
     const link = await sources.openLink();
     const { video, more } = await showVideo(sources, args.positionals[0]!, link, readLimit(args));
     if (more) sayMore(program, args, "contexts, media or deliveries");

@@ -9,7 +9,7 @@ import { createServer as createHttpsServer } from "node:https";
 import { type AddressInfo, Server as NetServer, type Socket } from "node:net";
 import { createAdaptorServer } from "@hono/node-server";
 import type { Hono } from "hono";
-import { type ErrorCode, errorLine, errorTable, RelayError } from "../../errors.ts";
+import { codeOf, type ErrorCode, errorLine, errorTable, RelayError } from "../../errors.ts";
 import type { Clock, Log } from "../../ports.ts";
 import { openFilesLimit, shareOpenFiles } from "../files/open-files.ts";
 import { every } from "../timing.ts";
@@ -179,7 +179,7 @@ export async function listen(
   await new Promise<void>((resolve, reject) => {
     server.once("error", (error) => {
       connections.stop();
-      reject(new RelayError("unsupported", `cannot listen on ${where}: ${errorLine(error)}`));
+      reject(new RelayError("unsupported", `cannot listen on ${where}: ${whyNot(error)}`, { cause: error }));
     });
     server.listen({ ...("fd" in at ? { fd: at.fd } : { host: at.host, port: at.port }), backlog: BACKLOG }, resolve);
   });
@@ -262,4 +262,18 @@ function answerUnread(
   socket.end(
     `HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\ncontent-type: application/json\r\nconnection: close\r\ncontent-length: ${Buffer.byteLength(body)}\r\n\r\n${body}`,
   );
+}
+
+/** Why a listener cannot be opened, and what to do. */
+function whyNot(error: Error): string {
+  switch (codeOf(error)) {
+    case "EADDRINUSE":
+      return "another program has this port (EADDRINUSE): see which (ss -ltnp), or choose another address";
+    case "EADDRNOTAVAIL":
+      return "this machine does not have this address (EADDRNOTAVAIL); 0.0.0.0 stands for all of its own";
+    case "EACCES":
+      return "ports below 1024 need a right (EACCES): use another port, or the socket of systemd";
+    default:
+      return errorLine(error);
+  }
 }

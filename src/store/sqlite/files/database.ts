@@ -39,6 +39,8 @@ export function inWords<T>(what: string, work: () => T): T {
 /** Makes the data folder, the owner's alone. */
 export function makeFolder(dir: string): void {
   inWords(`dataDir ${dir} cannot be made`, () => makeFolders(dir));
+  if (statSync(dir).isDirectory()) return;
+  throw new RelayError("conflict", `dataDir ${dir} is a file: name a folder, which is made where it is missing`);
 }
 
 /** The file whose lock says that a relay has the data folder. */

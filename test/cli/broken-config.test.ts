@@ -1,0 +1,58 @@
+import assert from "node:assert/strict";
+import { readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { test } from "node:test";
+import { tempFolder } from "../support/folder.ts";
+import { openSeeded, ready } from "../support/seeded.ts";
+import { callCli, callJson, runCli } from "../support/spawn.ts";
+
+test("with a broken config what only reads still works, with a warning, and what changes something is refused", async (t) => {
+  const seeded = await openSeeded(t);
+  const id = await seeded.take(ready("v1"));
+  const config = ["--config", seeded.configPath];
+  const given = JSON.parse(readFileSync(seeded.configPath, "utf8"));
+  const [first] = given.endpoints;
+  const broken = {
+    "a wrong option": JSON.stringify({ ...given, server: { listen: "8080" }, mirorr: {} }),
+    "a wrong endpoint": JSON.stringify({ ...given, endpoints: [first, { id: "?" }] }),
+    "no JSON": JSON.stringify(given).slice(0, -1),
+  };
+  for (const [what, text] of Object.entries(broken)) {
+    writeFileSync(seeded.configPath, text);
+    for (const line of ["events list", `events show ${id}`, "deliveries list", "videos show v1", "status"]) {
+      const { code, stdout, stderr } = await callCli([...line.split(" "), ...config]);
+      assert.equal(code, 0, `${what}: ${line}: ${stderr}`);
+      assert.match(
+        stdout,
+        line === "status" ? /^events +1$/m : line === "deliveries list" ? /^dlv_/m : /v1/,
+        `${what}: ${line}`,
+      );
+      assert.match(stderr, /^wochit-relay: \S+ has problems \("wochit-relay check" names them\); read with /);
+    }
+    for (const line of ["events replay --since 1h --yes", "endpoints pause app", `deliveries retry ${id}`]) {
+      assert.equal((await callCli([...line.split(" "), ...config])).code, 2, `${what}: ${line}`);
+    }
+  }
+  writeFileSync(seeded.configPath, broken["a wrong endpoint"]);
+  const rows = await callJson<{ id: string; state: string }>(["endpoints", "list", ...config]);
+  assert.equal(rows.find((row) => row.id === first.id)?.state, "active", "a right endpoint is still known");
+});
+
+test("a config that is not there is refused also by what only reads", async (t) => {
+  const { code, stderr } = await callCli(["events", "list", "--config", join(tempFolder(t), "nowhere.json")]);
+  assert.equal(code, 2);
+  assert.match(stderr, /no such file/);
+});
+
+test("a data folder that is a file is called that, and an address that this machine lacks", async (t) => {
+  const dir = tempFolder(t);
+  const path = join(dir, "config.json");
+  writeFileSync(join(dir, "data"), "");
+  writeFileSync(path, JSON.stringify({ server: { listen: "127.0.0.1:0" } }));
+  const file = await runCli(["serve", "--config", path]);
+  assert.equal(file.code, 1);
+  assert.match(file.stderr, /^wochit-relay: dataDir \S+data is a file: name a folder[^\n]*\n$/);
+  writeFileSync(path, JSON.stringify({ dataDir: "other", server: { listen: "192.0.2.1:8080" } }));
+  const address = await runCli(["serve", "--config", path]);
+  assert.match(address.stderr, /^wochit-relay: cannot listen on 192\.0\.2\.1:8080: this machine does not have/);
+});
