@@ -307,6 +307,13 @@ export function storeRetentionContract(engine: string, openStore: OpenStore): vo
     assert.equal(await one("second"), null);
     await pruneAll(at, { by: "first" });
     assert.equal((await one("second"))?.isMore, false, "the first has found nothing more");
+    for (let nth = 0; nth < 3; nth++) await post(remove(`w${nth}`));
+    await drain(at);
+    clock.set(clock.now() + 91 * DAY);
+    await one("first");
+    assert.equal(await one("second"), null);
+    await store.freeLeases(clock.now());
+    assert.equal((await one("second"))?.bodies.rows, 1, "a start has ended the turn of the process before it");
   });
 
   check(

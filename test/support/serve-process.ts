@@ -39,8 +39,16 @@ export function spawnServe(options: {
   env?: Record<string, string>;
   onLine?: (line: string) => void;
   openFiles?: number;
+  /** In the place of src/main.ts. */
+  main?: string;
 }): ServeProcess {
-  const args = [...("Deno" in globalThis ? ["run", "-A"] : []), MAIN, "serve", "--config", options.configPath];
+  const args = [
+    ...("Deno" in globalThis ? ["run", "-A"] : []),
+    options.main ?? MAIN,
+    "serve",
+    "--config",
+    options.configPath,
+  ];
   const { NODE_TEST_CONTEXT: _, ...inherited } = process.env;
   const limit = `ulimit -n ${options.openFiles} && exec "$0" "$@"`;
   const [command, ...before] =

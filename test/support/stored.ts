@@ -12,6 +12,7 @@ import { realPorts } from "./real-ports.ts";
 /** What a relay has stored, as an operator's command sees it, whole; beside a relay that runs, or after it. */
 export type Stored = {
   events(): AsyncGenerator<StoredEvent>;
+  event(id: string): Promise<StoredEvent>;
   /** The received bytes. */
   body(eventId: string): Promise<Uint8Array>;
   media(): AsyncGenerator<Medium>;
@@ -60,6 +61,7 @@ export async function openStored(configPath: string): Promise<Stored> {
 
   return {
     events: () => all((page) => store.events(page)),
+    event: (id) => store.event(id),
     body: (id) => store.eventBody(id),
     media: () => all((page) => store.media(page)),
     deliveries: () => all((page) => store.deliveries(page)),

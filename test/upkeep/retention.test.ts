@@ -21,6 +21,7 @@ function open(t: TestContext, { pieces = 1, took = 1, isHeld = false, bytes = 0,
   const retention = { bodies: 90 * DAY, attempts: 30 * DAY };
   const room = { bytes, free, givesBack };
   let left = pieces;
+  let spent = (_: number) => took;
   const store = {
     async prune({ limit, ...expiry }: { limit: number; bodies: number; attempts: number }) {
       calls.push({
@@ -30,7 +31,7 @@ function open(t: TestContext, { pieces = 1, took = 1, isHeld = false, bytes = 0,
         attempts: clock.now() - expiry.attempts,
       });
       if (isHeld) return null;
-      clock.set(clock.now() + took);
+      clock.set(clock.now() + spent(calls.length - 1));
       const bodies = left > 0 ? { rows: 1, bytes: 10 } : { rows: 0, bytes: 0 };
       left = Math.max(0, left - 1);
       return { ...nothingPruned(), bodies, isMore: left > 0 };
@@ -42,9 +43,13 @@ function open(t: TestContext, { pieces = 1, took = 1, isHeld = false, bytes = 0,
       room.free -= bytes;
     },
   };
+  /** By the number of the piece, from 0. */
+  function spends(how: typeof spent): void {
+    spent = how;
+  }
   const running = startRetention({ store, ports: { clock, log, random: testRandom() }, retention: () => retention });
   t.after(() => running.stop());
-  return { clock, log, calls, given, retention, room, running };
+  return { clock, log, calls, given, retention, room, running, spends };
 }
 
 test("what has expired is pruned a quarter of an hour after the start, and then hourly, as the config says then", async (t) => {
@@ -66,15 +71,15 @@ test("what has expired is pruned a quarter of an hour after the start, and then 
   );
 });
 
-test("between two pieces the store has five times as long for other work as a piece took, and long ones get shorter", async (t) => {
-  const { clock, calls } = open(t, { pieces: 8, took: 40 });
+test("between two pieces the store has eight times as long for other work as a piece took, and long ones get shorter", async (t) => {
+  const { clock, calls, spends } = open(t, { pieces: 12, took: 1 });
+  spends((nth) => (nth < 4 ? 1 : 40));
   await clock.advance(HOUR);
-  assert.equal(calls.length, 8);
-  for (const [nth, { at }] of calls.entries()) if (nth > 0) assert.equal(at - calls[nth - 1]!.at, 40 + 200);
   assert.deepEqual(
     calls.map(({ limit }) => limit),
-    [16, 8, 4, 4, 4, 4, 4, 4],
+    [16, 32, 64, 128, 256, 128, 64, 32, 16, 16, 16, 16],
   );
+  for (const [nth, { at }] of calls.entries()) if (nth > 4) assert.equal(at - calls[nth - 1]!.at, 40 + 320);
 });
 
 test("short pieces get longer, and are ten milliseconds apart at least", async (t) => {

@@ -22,6 +22,7 @@ import * as copies from "./media/settle.ts";
 import * as targets from "./media/targets.ts";
 import * as transfers from "./media/transfers.ts";
 import * as uploads from "./media/uploads.ts";
+import { freeLease as freeRetention } from "./retention/reached.ts";
 import { retentionWorks } from "./retention/works.ts";
 import { countAll } from "./rows/counts.ts";
 import * as meta from "./rows/meta.ts";
@@ -64,6 +65,7 @@ export const createRules = (settings: StoreSettings): Omit<Works<StoreVerbs, typ
       let freed = 0;
       for (const holder of HOLDERS) freed += await holder.freeLeases(tx, now);
       taskRows.freeLeases(tx, now);
+      await freeRetention(tx);
       return freed;
     }),
 

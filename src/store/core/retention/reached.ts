@@ -24,6 +24,12 @@ export async function read(tx: Tx): Promise<Reached> {
 
 export const write = (tx: Tx, reached: Reached) => meta.writeJson(tx, NAME, reached);
 
+/** The one that was at it has ended. */
+export async function freeLease(tx: Tx): Promise<void> {
+  const reached = await read(tx);
+  if (reached.holder !== null) write(tx, { ...reached, holder: null, until: 0 });
+}
+
 /** Notes that the rows of these ids went whole. */
 export function noteGone(reached: Reached, ...ids: number[]): void {
   reached.gone = [Math.min(...ids, ...(reached.gone ?? [])), Math.max(...ids, ...(reached.gone ?? []))];
