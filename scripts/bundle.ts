@@ -86,7 +86,7 @@ export async function bundleProgram(outfile: string, options: BundleOptions): Pr
   await mkdir(dirname(outfile), { recursive: true });
   await writeFile(
     outfile,
-    `${options.banner ?? ""}"use strict";\nconst parts = {\n${parts.sort().join("")}};\nconst threads = ${JSON.stringify(Object.fromEntries(threads))};\n${START}`,
+    `${options.banner ?? ""}"use strict";\nconst parts = {\n${parts.sort().join("")}};\nconst threads = ${JSON.stringify(Object.fromEntries(threads), null, 1)};\n${START}`,
   );
 }
 

@@ -1,6 +1,7 @@
 import type { Command, CommandGroup } from "../../src/cli/command.ts";
+import { isGroup } from "../../src/cli/command.ts";
 import { commands } from "../../src/cli/commands/table.ts";
-import { commandHelp, isGroup, programHelp } from "../../src/cli/output/help.ts";
+import { commandHelp, programHelp } from "../../src/cli/output/help.ts";
 
 /**
  * wochit-relay(1) in man(7), made of what the program says to --help, so that it cannot fall behind it. `version` and `epoch`

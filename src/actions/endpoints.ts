@@ -1,6 +1,7 @@
 import { SET, shownUrl } from "../config/hidden.ts";
 import type { Config, Endpoint } from "../config/schema.ts";
 import { RelayError } from "../errors.ts";
+import type { Deed } from "../model/audit.ts";
 import type { Attempt, EndpointState } from "../model/delivery.ts";
 import { suggest } from "../rules/nearest.ts";
 import type { Counts } from "../store/counts.ts";
@@ -139,6 +140,12 @@ export async function testEndpoint(
   }
   return attemptJson({ ...(await send(endpoint)), n: 1, retryAfter: null, probe: false });
 }
+
+/** The same for the audit. */
+export const testDeed = (id: string, { status, error }: AttemptJson): Deed => ({
+  ...{ verb: "endpoints test", subject: id, count: null },
+  outcome: error ?? `answered ${status}`,
+});
 
 /**
  * A filter names an endpoint of the config, or one that has left it and holds deliveries; RelayError("not_found") names the

@@ -5,9 +5,11 @@ import * as v from "valibot";
 import type { AdminConfig, Config } from "../config/schema.ts";
 import { parseListen } from "../config/schema.ts";
 import { type ErrorCode, errorLine, RelayError } from "../errors.ts";
+import type { Deed } from "../model/audit.ts";
 import { type App, errorAnswer } from "../platform/http/server.ts";
 import { createLimitedLog } from "../platform/log/limited-log.ts";
 import { clientAddress, holderOf, parseNetworks } from "../platform/net/addresses.ts";
+import { auditedStore } from "../store/audited.ts";
 import { operations } from "./api/table.ts";
 import { type Caller, callerOf, type createFailures, type Token } from "./auth.ts";
 import { check, Misfit, membersOf, readJson } from "./check.ts";
@@ -94,7 +96,7 @@ export function createAdminApp(
   });
   app.route("/", options.pages);
   for (const one of operations) {
-    app.on(one.method, routeOf(one), async (c) => run(one, c, place));
+    app.on(one.method, routeOf(one), (c) => run(one, c, place, { by: `${c.get("caller").name}@${addressOf(c)}` }));
   }
   for (const [path, methods] of methodsOf(operations)) {
     app.all(path, () => errorAnswer("method_not_allowed", `this takes ${methods}`, {}, { allow: methods }));
@@ -119,14 +121,18 @@ const HEADERS = {
   xFrameOptions: "DENY",
 };
 
-async function run(one: Operation, c: Context<Env>, place: Place): Promise<Response> {
+async function run(one: Operation, c: Context<Env>, place: Place, { by }: { by: string }): Promise<Response> {
   const given = membersOf(new URL(c.req.url).searchParams);
   const query = check(one.query ?? NOTHING, given, "invalid_query");
   const body = one.body === undefined ? {} : check(one.body, await readJson(c.req.raw.body), "bad_request");
   const path = c.req.param() as Record<string, string>;
-  const asked = { path, query, body, caller: c.get("caller"), signal: c.req.raw.signal };
-  const answer = await one.run(asked, place).finally(() => {
-    if (one.method !== "GET") place.wake();
+  const actor = { through: "api", by } as const;
+  const note = (deed: Deed) => place.store.noteDeed(actor, deed);
+  const asked = { path, query, body, caller: c.get("caller"), note, signal: c.req.raw.signal };
+  const isReading = one.method === "GET";
+  const from = isReading ? place : { ...place, store: auditedStore(place.store, actor) };
+  const answer = await one.run(asked, from).finally(() => {
+    if (!isReading) place.wake();
   });
   return answer instanceof Response ? answer : c.json(answer as object);
 }

@@ -3,6 +3,7 @@ import type { Sources } from "../actions/list.ts";
 import type { AcceptBytes } from "../actions/quarantine.ts";
 import type { Endpoint } from "../config/schema.ts";
 import type { ErrorCode } from "../errors.ts";
+import type { Deed } from "../model/audit.ts";
 import type { Attempt } from "../model/delivery.ts";
 import type { Ports } from "../ports.ts";
 import type { Caller } from "./auth.ts";
@@ -43,6 +44,8 @@ export type Asked<Query, Body> = {
   /** Of a request without a body: what its schema makes of {}. */
   body: Body;
   caller: Caller;
+  /** Enters in the audit what no verb of the store does. */
+  note(deed: Deed): Promise<void>;
   /** Aborted when the client has gone. */
   signal: AbortSignal;
 };

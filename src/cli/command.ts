@@ -20,6 +20,10 @@ export type Command = {
 /** Commands under one noun: `events list`, `events show`. */
 export type CommandGroup = { name: string; summary: string; verbs: Record<string, Command> };
 
+export function isGroup(command: Command | CommandGroup): command is CommandGroup {
+  return "verbs" in command;
+}
+
 /** What each file in commands/ exports as `command`. */
 export type CommandModule = { command: Command | CommandGroup };
 

@@ -15,10 +15,12 @@ import {
 } from "../platform/runtime.ts";
 import { suggest } from "../rules/nearest.ts";
 import { parse } from "./args.ts";
-import type { Command, CommandGroup, CommandModule } from "./command.ts";
-import { commandHelp, groupHelp, isGroup, programHelp } from "./output/help.ts";
+import { type Command, type CommandGroup, type CommandModule, isGroup } from "./command.ts";
 import { harmless } from "./output/terminal-text.ts";
 import { endingOf, openProgram, type Surroundings } from "./program.ts";
+
+/** Only a start that prints it needs it. */
+const help = () => import("./output/help.ts");
 
 /** Each command's file, imported only when the command is used. */
 export type CommandTable = Record<string, () => Promise<CommandModule>>;
@@ -70,6 +72,7 @@ async function dispatch(table: CommandTable, surroundings: Surroundings): Promis
   if (first === "--help" || first === "-h" || (first === "help" && rest.length === 0)) {
     const modules = await Promise.all(Object.values(table).map((load) => load()));
     const all = modules.map(({ command }) => command);
+    const { programHelp } = await help();
     return say(programHelp(surroundings.version, all));
   }
   // `npm start` alone serves, and so does `npm start -- --config FILE`.
@@ -84,7 +87,7 @@ async function dispatch(table: CommandTable, surroundings: Surroundings): Promis
   const { command } = await load();
   if (!isGroup(command)) return runCommand(command, argv, surroundings);
   const [verb, ...verbArgs] = argv;
-  if (verb === "--help" || verb === "-h") return say(groupHelp(command));
+  if (verb === "--help" || verb === "-h") return say((await help()).groupHelp(command));
   return runCommand(findVerb(command, verb), verbArgs, surroundings);
 }
 
@@ -114,7 +117,7 @@ function findVerb({ name, verbs }: CommandGroup, verb: string | undefined): Comm
 async function runCommand(command: Command, argv: string[], surroundings: Surroundings): Promise<number> {
   const args = parse(command, argv);
   if (args.flag("help")) {
-    surroundings.streams.stdout.write(commandHelp(command));
+    surroundings.streams.stdout.write((await help()).commandHelp(command));
     return 0;
   }
   const { program, close } = openProgram(surroundings, args);

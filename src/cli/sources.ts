@@ -1,7 +1,11 @@
 import type { Link } from "../actions/json.ts";
 import type { Sources } from "../actions/list.ts";
 import { type Config, parseListen } from "../config/schema.ts";
+import { errorLine, RelayError } from "../errors.ts";
 import { mediaLink, originOf } from "../links/durable-link.ts";
+import type { Actor, Deed } from "../model/audit.ts";
+import { lookAtMachine } from "../platform/machine.ts";
+import { auditedStore } from "../store/audited.ts";
 import type { Store } from "../store/store.ts";
 import type { MirrorTarget } from "../targets/target.ts";
 import { findPresent } from "./places.ts";
@@ -13,8 +17,29 @@ import type { Program } from "./program.ts";
  */
 export async function openSources(program: Program, { toRead = false } = {}): Promise<Sources> {
   const config = toRead ? await program.loadConfigToRead() : await program.loadConfig({ secrets: false });
-  const store = await program.openStore(config);
+  const store = auditedStore(await program.openStore(config), actorOf(program));
   return { config, store, openLink: () => openLink(store, config, program) };
+}
+
+/** Who runs a command, for the audit. */
+export function actorOf({ env }: Pick<Program, "env">): Actor {
+  const { user } = lookAtMachine();
+  const behind = user === 0 && env.SUDO_USER ? ` (${env.SUDO_USER})` : "";
+  return { through: "cli", by: user === null ? "a user" : `uid ${user}${behind}` };
+}
+
+/** Enters in the audit what a command has done that no verb of the store does; nothing where no relay has run yet. */
+export async function noteDeed(
+  program: Program,
+  open: () => Promise<Store>,
+  deed: Pick<Deed, "verb" | "subject"> & Partial<Deed>,
+): Promise<void> {
+  try {
+    await (await open()).noteDeed(actorOf(program), { count: null, outcome: "done", ...deed });
+  } catch (error) {
+    if (error instanceof RelayError && ["not_found", "conflict"].includes(error.code)) return;
+    program.ports.log.warn("the audit could not take a note of it", { error: errorLine(error) });
+  }
 }
 
 /**

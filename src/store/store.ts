@@ -22,6 +22,7 @@ import type { Plan } from "../model/plan.ts";
 import type { Trace } from "../model/trace.ts";
 import type { Video, VideoState } from "../model/video.ts";
 import type { TargetPlace } from "../targets/table.ts";
+import type { AuditVerbs } from "./audit.ts";
 import type { Backups } from "./backups.ts";
 import type { Commits, Counts } from "./counts.ts";
 import type { FeedVerbs } from "./feed.ts";
@@ -86,7 +87,7 @@ export type Page = { limit: number; before?: string; since?: number; until?: num
 export type IntegrityCheck = { at: number; wrong: string[] };
 
 /** Those with a page of their own. */
-type OtherVerbs = TaskVerbs & FeedVerbs & RetentionVerbs;
+type OtherVerbs = TaskVerbs & FeedVerbs & RetentionVerbs & AuditVerbs;
 
 /**
  * The verbs of the store, each one transaction of the engine's own. A promise settles when the engine has committed.

@@ -111,6 +111,10 @@ export const storeVerbs = {
   space: own,
   giveBack: own,
 
+  act: write,
+  noteDeed: write,
+  audit: longRead,
+
   epoch: read,
   counts: longRead,
   commits: own,

@@ -93,6 +93,7 @@ const CALLS: Record<string, (stage: Stage) => Call[]> = {
   listTasks: () => [{}, { query: "verb=replay" }],
   showTask: () => [],
   cancelTask: () => [],
+  listAudit: () => [{}, { query: "verb=endpoints pause&limit=1".replaceAll(" ", "%20") }],
   readStatus: () => [{}],
 };
 

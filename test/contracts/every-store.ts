@@ -1,4 +1,5 @@
 import { storeContract } from "./store.ts";
+import { storeAuditContract } from "./store-audit.ts";
 import { storeBreakerContract } from "./store-breaker.ts";
 import { storeChoiceContract } from "./store-choice.ts";
 import { storeCoalescingContract } from "./store-coalescing.ts";
@@ -17,6 +18,7 @@ import { storeTraceContract } from "./store-trace.ts";
 /** What every store engine must do, in all its parts: each engine runs all of them. */
 export const storeContracts = [
   storeContract,
+  storeAuditContract,
   storeBreakerContract,
   storeChoiceContract,
   storeCoalescingContract,

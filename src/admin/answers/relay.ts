@@ -1,4 +1,5 @@
 import * as v from "valibot";
+import type { AuditJson } from "../../actions/audit.ts";
 import type { EndpointJson } from "../../actions/endpoints.ts";
 import type { readStatus } from "../../actions/status.ts";
 import type { matchingJson, TaskJson } from "../../actions/tasks.ts";
@@ -119,6 +120,23 @@ export const reprocessed = named(
 
 /** What each of several ids came to. */
 export const eachDone = named("EachDone", v.object({ data: v.array(v.object({ id: text, error: orNull(text) })) }));
+
+export const auditPage = pageOf(
+  "AuditPage",
+  shapeOf<AuditJson>()(
+    "AuditEntry",
+    v.object({
+      id: text,
+      at: time,
+      through: v.picklist(["cli", "api", "dashboard", "relay"]),
+      by: text,
+      verb: text,
+      subject: orNull(text),
+      count: orNull(count),
+      outcome: v.pipe(text, v.description("done, or the error")),
+    }),
+  ),
+);
 
 const counts = shapeOf<Awaited<ReturnType<typeof readStatus>>>()(
   "Counts",

@@ -5,6 +5,7 @@ import {
   probeEndpoint,
   resumeEndpoint,
   showEndpoint,
+  testDeed,
   testEndpoint,
 } from "../../actions/endpoints.ts";
 import { collect } from "../../actions/list.ts";
@@ -63,6 +64,10 @@ export const endpointOperations: Operation[] = [
     summary: "Sends a signed message of type relay.test, which stands for no event, and answers what came of it",
     answer: attempt,
     errors: ["not_found"],
-    run: ({ path }, { config, tryEndpoint }) => testEndpoint(config, path.id!, tryEndpoint),
+    async run({ path, note }, { config, tryEndpoint }) {
+      const attempt = await testEndpoint(config, path.id!, tryEndpoint);
+      await note(testDeed(path.id!, attempt));
+      return attempt;
+    },
   }),
 ];

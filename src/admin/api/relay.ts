@@ -1,12 +1,22 @@
+import { audit } from "../../actions/audit.ts";
 import { isoTime } from "../../actions/json.ts";
 import { readStatus } from "../../actions/status.ts";
 import { RelayError } from "../../errors.ts";
-import { status } from "../answers/relay.ts";
+import { auditPage, status } from "../answers/relay.ts";
 import { type Operation, operation } from "../operation.ts";
+import { listPage, listQuery } from "../query.ts";
 
 const TAG = { tag: "relay" } as const;
 
 export const relayOperations: Operation[] = [
+  operation({
+    ...{ ...TAG, method: "GET", path: "/audit", id: "listAudit" },
+    summary: "Who changed what, newest first",
+    query: listQuery(audit.filters),
+    answer: auditPage,
+    errors: ["cursor_expired"],
+    run: (asked, place) => listPage(audit, asked, place),
+  }),
   operation({
     ...{ ...TAG, method: "GET", path: "/status", id: "readStatus" },
     summary: "What there is and what waits, in numbers, and what is wrong",

@@ -15,7 +15,7 @@ import { print } from "../output/print.ts";
 import { createProgress, type Progress } from "../output/progress.ts";
 import { describePlace, folderOfPlace } from "../places.ts";
 import { abortWhenStopped, type Program } from "../program.ts";
-import { withTarget } from "../sources.ts";
+import { noteDeed, withTarget } from "../sources.ts";
 
 export const command: Command = {
   name: "backup",
@@ -121,6 +121,7 @@ async function note(program: Program, config: Parameters<Program["openStore"]>[0
   try {
     const store = await program.openStore(config);
     await store.backups.note({ at, place, name, bytes, events, newest, planned: false });
+    await noteDeed(program, async () => store, { verb: "backup", subject: name });
   } catch (error) {
     // The database has an older schema: no relay of this version has opened it yet.
     if (error instanceof RelayError && error.code === "conflict") return;

@@ -1,4 +1,11 @@
-import { type EndpointJson, endpoints, pauseEndpoint, resumeEndpoint, testEndpoint } from "../../actions/endpoints.ts";
+import {
+  type EndpointJson,
+  endpoints,
+  pauseEndpoint,
+  resumeEndpoint,
+  testDeed,
+  testEndpoint,
+} from "../../actions/endpoints.ts";
 import { CONNECT_TIMEOUT } from "../../platform/net/outbound.ts";
 import type { Args } from "../args.ts";
 import type { Command, CommandGroup } from "../command.ts";
@@ -6,7 +13,7 @@ import { commonOptions, filterOptions, limitOption, readFilters } from "../optio
 import { print, printList } from "../output/print.ts";
 import { harmless } from "../output/terminal-text.ts";
 import type { Program } from "../program.ts";
-import { openSources } from "../sources.ts";
+import { noteDeed, openSources } from "../sources.ts";
 
 /** Characters of an answer that are shown. */
 const ANSWER = 500;
@@ -85,6 +92,7 @@ code 1 where it is not answered with 2xx.`,
     const { tryEndpoint } = await import("../../forward/try-endpoint.ts");
     const ways = { userAgent: `wochit-relay/${program.version}`, connectTimeout: CONNECT_TIMEOUT };
     const attempt = await testEndpoint(config, id, (endpoint) => tryEndpoint(endpoint, program.ports, ways));
+    await noteDeed(program, () => program.openStore(config), testDeed(id, attempt));
     const { status, error, answer } = attempt;
     const said = error === null ? `answered ${status}` : `failed: ${error}`;
     const duration = Date.parse(attempt.endedAt) - Date.parse(attempt.startedAt);

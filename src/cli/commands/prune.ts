@@ -9,6 +9,7 @@ import { commonOptions } from "../options.ts";
 import { print, section } from "../output/print.ts";
 import { createProgress } from "../output/progress.ts";
 import { abortWhenStopped, type Program } from "../program.ts";
+import { noteDeed } from "../sources.ts";
 
 export const command: Command = {
   name: "prune",
@@ -46,6 +47,7 @@ shrinks only by it.`,
     const onPiece = (pruned: Pruned) => progress.show(`pruned: ${sumOf(pruned)} rows`);
     const done = await pruneNow(store, config, program.ports, { signal, onPiece }).finally(progress.clear);
     const { pruned, returned, isWhole } = done;
+    await noteDeed(program, async () => store, { verb: "prune", subject: null, count: sumOf(pruned) });
     const { bytes, free } = await store.space();
     const compacted = compacts && isWhole ? await compact(config, () => store.close()) : null;
     const database = compacted === null ? { bytes, free } : { bytes: compacted.after, free: 0 };

@@ -18,6 +18,7 @@ export const commands: CommandTable = {
   contexts: () => import("./contexts.ts"),
   media: () => import("./media.ts"),
   tasks: () => import("./tasks.ts"),
+  audit: () => import("./audit.ts"),
   quarantine: () => import("./quarantine.ts"),
   secret: () => import("./secret.ts"),
   "verify-signature": () => import("./verify-signature.ts"),

@@ -1,5 +1,5 @@
 import { helpOption, type Option } from "../args.ts";
-import type { Command, CommandGroup } from "../command.ts";
+import { type Command, type CommandGroup, isGroup } from "../command.ts";
 import { wrap } from "./wrap.ts";
 
 export const PROGRAM = "wochit-relay";
@@ -51,10 +51,6 @@ export function usageOf({ name, positionals }: Pick<Command, "name" | "positiona
 /** Each option as it is typed, and what it does. */
 export function optionRows({ options }: Pick<Command, "options">): [string, string][] {
   return Object.entries({ ...options, ...helpOption }).map(([name, spec]) => [describeOption(name, spec), spec.help]);
-}
-
-export function isGroup(command: Command | CommandGroup): command is CommandGroup {
-  return "verbs" in command;
 }
 
 function describeOption(name: string, { short, value, type, multiple }: Option): string {

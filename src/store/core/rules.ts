@@ -1,9 +1,11 @@
 import type { Job as ClaimedJob, QueueName } from "../../model/job.ts";
 import { planEvent } from "../../rules/plan.ts";
 import { parseEvent } from "../../wochit/event.ts";
+import type { AuditVerbs } from "../audit.ts";
 import type { StoreSettings } from "../settings.ts";
 import type { Accepted, Claimed, ClaimWish, Received, StoreVerbs } from "../store.ts";
 import type { storeVerbs, Work, Works } from "../verbs.ts";
+import { auditWorks } from "./audit.ts";
 import * as claims from "./deliveries/claims.ts";
 import * as deliveries from "./deliveries/deliveries.ts";
 import * as endpoints from "./deliveries/endpoints.ts";
@@ -41,8 +43,15 @@ type OfEngine =
   | "checkpoint"
   | "commits";
 
+type Rules = Omit<Works<StoreVerbs, typeof storeVerbs>, OfEngine>;
+
 /** What each verb of the store does, the same for every engine. `settings`: as they are at each call. */
-export const createRules = (settings: StoreSettings): Omit<Works<StoreVerbs, typeof storeVerbs>, OfEngine> => ({
+export function createRules(settings: StoreSettings): Rules {
+  const rules = rulesOf(settings);
+  return { ...rules, ...auditWorks(rules) };
+}
+
+const rulesOf = (settings: StoreSettings): Omit<Rules, keyof AuditVerbs> => ({
   accept: (received) => accepting(received, settings),
   quarantine: (refusal) => job((tx) => quarantine.keep(tx, refusal)),
 

@@ -3,8 +3,9 @@ import { test } from "node:test";
 import stringWidth from "string-width";
 import { parse } from "../../../src/cli/args.ts";
 import type { Command } from "../../../src/cli/command.ts";
+import { isGroup } from "../../../src/cli/command.ts";
 import { commands } from "../../../src/cli/commands/table.ts";
-import { commandHelp, groupHelp, isGroup, programHelp } from "../../../src/cli/output/help.ts";
+import { commandHelp, groupHelp, programHelp } from "../../../src/cli/output/help.ts";
 import { wrap } from "../../../src/cli/output/wrap.ts";
 
 const loaded = await Promise.all(Object.values(commands).map(async (load) => (await load()).command));

@@ -3,6 +3,7 @@ import type { DeliveryOutcome, DeliverySettled } from "../../../model/delivery.t
 import type { Job } from "../../../model/job.ts";
 import { type AnswerKind, kindOf } from "../../../rules/endpoint-health.ts";
 import { GONE } from "../../../rules/gone.ts";
+import * as audit from "../audit.ts";
 import * as erasures from "../events/erasures.ts";
 import { insert, sql, type Tx } from "../tx.ts";
 import * as coalescing from "./coalescing.ts";
@@ -13,6 +14,8 @@ import * as notices from "./notices.ts";
 import { explain, heldBy } from "./waits.ts";
 
 // What comes of an attempt (CONTRACT, "How deliveries go").
+
+const BY_ITSELF = { through: "relay", by: "answers 410" } as const;
 
 const BY_ID = sql<[number], DeliveryRow>("SELECT * FROM deliveries WHERE id = ?");
 const IS_BODILESS = sql<[number], unknown>("SELECT 1 FROM events WHERE id = ? AND body IS NULL");
@@ -79,7 +82,10 @@ export async function settle(tx: Tx, job: Job, outcome: DeliveryOutcome, now: nu
     await notices.owe(tx, row, outcome.pending, now);
   if (change === "closed") endpoints.bringAllForward(tx, row.endpoint, now);
   if (change !== null) fed.push(...(await notices.tellOfEndpoint(tx, row.endpoint, change, error ?? CLOSED, now)));
-  if (pauses) fed.push(...(await notices.tellOfEndpoint(tx, row.endpoint, "paused", GONE, now)));
+  if (pauses) {
+    fed.push(...(await notices.tellOfEndpoint(tx, row.endpoint, "paused", GONE, now)));
+    audit.enter(tx, BY_ITSELF, { verb: "endpoints pause", subject: row.endpoint, count: null, outcome: "done" });
+  }
   const present = kind === "success" ? null : (await tx.get(BY_ID, [row.id]))!;
   const { state, due, turn_at } = present ?? DELIVERED;
   const isHeld = due === null || change === "opened" || pauses || isHeldUp(standing);

@@ -1,5 +1,6 @@
 import type Database from "better-sqlite3";
 import { RelayError } from "../../../errors.ts";
+import { ADMIN_7 } from "./admin-7.ts";
 import { DELIVERIES_4 } from "./deliveries-4.ts";
 import { DELIVERIES_5 } from "./deliveries-5.ts";
 import { DELIVERIES_6 } from "./deliveries-6.ts";
@@ -204,7 +205,7 @@ export const migrations: string[] = [
   `,
   DELIVERIES_5 + MEDIA_5,
   TASKS_6 + DELIVERIES_6,
-  RETENTION_7 + TRACE_7,
+  RETENTION_7 + TRACE_7 + ADMIN_7,
 ];
 
 /** Marks the file as ours ("wrly"), so that another program's database is refused instead of migrated. */

@@ -1,0 +1,53 @@
+import { errorLine, RelayError } from "../errors.ts";
+import type { Actor } from "../model/audit.ts";
+import type { AuditedCall, AuditedVerb, AuditedVerbs } from "./audit.ts";
+import { deedOf } from "./core/audit.ts";
+import type { Store } from "./store.ts";
+
+/** Each audited verb: one that is missing, or is called in another way, does not compile. */
+const AUDITED: {
+  [Verb in AuditedVerb]: Parameters<Store[Verb]> extends AuditedVerbs[Verb] ? true : never;
+} = {
+  replay: true,
+  retryDelivery: true,
+  cancelDelivery: true,
+  pauseEndpoint: true,
+  resumeEndpoint: true,
+  importContexts: true,
+  retryMedium: true,
+  mendMedium: true,
+  dropQuarantined: true,
+  confirmTask: true,
+  cancelTask: true,
+};
+
+/**
+ * The same store, as someone uses it whose changes are audited: each is entered in the transaction that makes it, and one that
+ * its state forbids with its error. What names nothing that is there is not entered.
+ */
+export function auditedStore(store: Store, actor: Actor): Store {
+  const acting = Object.keys(AUDITED).map((name) => {
+    const verb = name as AuditedVerb;
+    const act = async (...args: unknown[]) => {
+      const call = { verb, args } as AuditedCall;
+      return store.act(actor, call).catch(async (error) => {
+        if (error instanceof RelayError && error.code === "conflict") {
+          await store.noteDeed(actor, { ...deedOf(call), outcome: errorLine(error) }).catch(() => {});
+        }
+        throw error;
+      });
+    };
+    return [verb, act];
+  });
+  return {
+    ...store,
+    ...Object.fromEntries(acting),
+    // It takes several transactions.
+    async forgetVideo(videoId, now) {
+      const forgotten = await store.forgetVideo(videoId, now);
+      const deed = { verb: "videos forget", subject: videoId, count: forgotten.events, outcome: "done" };
+      await store.noteDeed(actor, deed);
+      return forgotten;
+    },
+  };
+}
