@@ -1,4 +1,5 @@
 import pkg from "../package.json" with { type: "json" };
+import { createFeedWaits } from "./actions/feed/waits.ts";
 import type { StorePlace } from "./admin/operation.ts";
 import { openBackups } from "./backup/open.ts";
 import type { Config } from "./config/schema.ts";
@@ -102,10 +103,12 @@ async function openPipeline(given: Config, options: PipelineOptions & { metrics:
       endpoints.wake();
       tasks?.wake();
     });
+    const feedWaits = createFeedWaits(clock);
     const accepting: Workers = {
       hold: () => endpoints.hold(),
       wake(fed) {
         events++;
+        feedWaits.wake();
         if (fed.media) parts.now.mirror.wake();
         endpoints.wake(fed.endpoints ?? undefined);
       },
@@ -190,6 +193,7 @@ async function openPipeline(given: Config, options: PipelineOptions & { metrics:
       },
       tryEndpoint: (endpoint) => tryEndpoint(endpoint, ports, { userAgent, connectTimeout: CONNECT_TIMEOUT }),
       wake,
+      feedWaits,
       acceptKept: createAcceptKept({ store, workers: accepting }),
     };
 

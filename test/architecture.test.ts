@@ -31,7 +31,7 @@ const MAY_IMPORT: Record<string, string[]> = {
   upkeep: ["model", "rules", "platform", "store"],
   relay: [
     ...["model", "rules", "links", "platform", "targets", "config", "store", "jobs"],
-    ...["receive", "mirror", "forward", "backup", "upkeep", "metrics", "admin"],
+    ...["receive", "mirror", "forward", "backup", "upkeep", "metrics", "actions", "admin"],
   ],
   cli: [
     ...["model", "rules", "wochit", "links", "platform", "targets", "config", "store", "jobs", "receive", "mirror"],

@@ -1,4 +1,5 @@
 import type * as v from "valibot";
+import type { FeedWaits } from "../actions/feed/waits.ts";
 import type { Sources } from "../actions/list.ts";
 import type { AcceptBytes } from "../actions/quarantine.ts";
 import type { Endpoint } from "../config/schema.ts";
@@ -32,6 +33,8 @@ export type StorePlace = Sources & {
   tryEndpoint(endpoint: Endpoint): Promise<Attempt>;
   /** Takes a refused body in. */
   acceptKept: AcceptBytes;
+  /** Where readers of the feed wait. */
+  feedWaits: FeedWaits;
   /** Something was changed that the workers may have to do with. */
   wake(): void;
 };

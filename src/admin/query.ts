@@ -10,18 +10,19 @@ import type { Asked, Place, Schema } from "./operation.ts";
 // The parameters of lists, made from their declarations: a new filter of a list is one of the API by itself.
 
 /** Characters of a filter's value. */
-const LONGEST = 4_096;
+export const LONGEST = 4_096;
 
 const CODE = "invalid_query";
 
 /** Rows of a page, unless asked otherwise, and at most. */
-const LIMIT = 50;
+export const LIMIT = 50;
 const MOST = 500;
 
 const word = (text: string) =>
   v.optional(v.pipe(v.string(), v.minLength(1), v.maxLength(LONGEST), v.description(text)));
 
-const flag = (text: string) =>
+/** "true" or "false". */
+export const flag = (text: string) =>
   v.optional(
     v.pipe(
       v.picklist(["true", "false"]),
@@ -70,9 +71,9 @@ const pageEntries = {
 export type Given = Record<string, string | number | boolean | undefined>;
 type PageQuery = Given & { limit?: number; before?: string };
 
-/** The parameters of a list that is read in pages. */
-export const listQuery = (filters: Filters): Schema<PageQuery> =>
-  v.strictObject({ ...filterEntries(filters), ...rangeEntries, ...pageEntries }) as Schema<PageQuery>;
+/** The parameters of a list that is read in pages, and `more`. */
+export const listQuery = (filters: Filters, more: v.ObjectEntries = {}): Schema<PageQuery> =>
+  v.strictObject({ ...filterEntries(filters), ...rangeEntries, ...pageEntries, ...more }) as Schema<PageQuery>;
 
 /** The page of a list that a query asks for. */
 export async function listPage<Of extends Filters, Row>(

@@ -147,6 +147,7 @@ export function createAdmin(
     async close(grace) {
       isClosed = true;
       cancel();
+      place?.feedWaits.end();
       await listener?.close(grace);
     },
   };

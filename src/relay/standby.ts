@@ -1,5 +1,6 @@
 import { mkdtempSync, rmdirSync } from "node:fs";
 import { join } from "node:path";
+import { createFeedWaits } from "../actions/feed/waits.ts";
 import type { StorePlace } from "../admin/operation.ts";
 import type { Config } from "../config/schema.ts";
 import { errorLine, RelayError } from "../errors.ts";
@@ -96,6 +97,7 @@ export async function openStandby(
       ...{ store, config, ports, openLink: async () => () => null },
       tryEndpoint: refuse,
       acceptKept: refuse,
+      feedWaits: createFeedWaits(ports.clock),
       wake() {},
     } satisfies StorePlace,
     async close() {

@@ -46,7 +46,12 @@ type Call = { path?: string; query?: string; body?: unknown; status?: number };
 
 /** In the order in which they are made: what one does the next may rely on. */
 const CALLS: Record<string, (stage: Stage) => Call[]> = {
-  listEvents: () => [{}, { query: "limit=1&type=video.ready&since=1h" }],
+  listEvents: () => [
+    {},
+    { query: "limit=1&type=video.ready&since=1h" },
+    { query: "after=&include=body&limit=2" },
+    { query: "after=now&wait=10ms&ready=true&type=draft.*" },
+  ],
   showEvent: ({ event }) => [{ path: event }],
   readEventBody: ({ event }) => [{ path: event }],
   replayEvent: ({ event }) => [{ path: event }, { path: event, body: { endpoint: "app", newId: true } }],

@@ -1,6 +1,7 @@
 import type { TestContext } from "node:test";
 import type { ConfigInput } from "../../src/config/schema.ts";
 import { type Answer, send } from "./front-door.ts";
+import type { RealPorts } from "./real-ports.ts";
 import { startRelay } from "./relay-in-folder.ts";
 import { waitFor } from "./wait.ts";
 
@@ -11,14 +12,14 @@ export const READER = "a-token-that-reads-and-no-more";
 type Ask = { body?: unknown; raw?: string; headers?: Record<string, string | string[]>; token?: string | null };
 
 /** A relay with an admin listener, and how it is asked; with the operator's token unless told otherwise. */
-export async function startAdmin(t: TestContext, overrides: ConfigInput = {}) {
+export async function startAdmin(t: TestContext, overrides: ConfigInput = {}, ports?: RealPorts) {
   const admin = {
     listen: "127.0.0.1:0",
     token: TOKEN,
     tokens: [{ name: "prometheus", token: READER, can: "read" as const }],
     ...overrides.admin,
   };
-  const relay = await startRelay({ ...overrides, admin });
+  const relay = await startRelay({ ...overrides, admin }, ports);
   t.after(() => relay.close());
   const urls = () =>
     relay.ports.log.facts.filter(({ fact }) => fact === "admin listening").map(({ fields }) => String(fields.url));

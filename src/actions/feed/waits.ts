@@ -1,8 +1,8 @@
 import { sleep } from "../../platform/timing.ts";
 import type { Clock } from "../../ports.ts";
 
-/** Readers that may wait at once: each is a connection, and a look a second. */
-const MOST_WAITING = 200;
+/** Readers that may wait at once: each holds a connection of the listener, which has 256, and looks once a second. */
+const MOST_WAITING = 128;
 
 /** Where readers of the feed wait for events. */
 export type FeedWaits = {

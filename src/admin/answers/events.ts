@@ -27,7 +27,15 @@ export const event = shapeOf<ReturnType<typeof eventJson>>()(
     status: v.picklist(["settled", "waiting", "dead"]),
   }),
 );
-export const eventPage = pageOf("EventPage", event);
+export const eventPage = pageOf(
+  "EventPage",
+  v.object({
+    ...event.pipe[0].entries,
+    body: v.exactOptional(
+      v.pipe(orNull(v.record(v.string(), v.unknown())), v.description("Only of a feed with include=body")),
+    ),
+  }),
+);
 
 export const delivery = shapeOf<DeliveryJson>()(
   "Delivery",

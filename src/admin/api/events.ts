@@ -3,6 +3,7 @@ import { events, replayEvent, showEvent } from "../../actions/events.ts";
 import { eventPage } from "../answers/events.ts";
 import { eventDetails, replayed } from "../answers/relay.ts";
 import { bytesAnswer } from "../bytes.ts";
+import { feedEntries, feedPage, isFeed } from "../feed.ts";
 import { manyOperation } from "../many.ts";
 import { type Operation, operation } from "../operation.ts";
 import { listPage, listQuery } from "../query.ts";
@@ -21,11 +22,11 @@ const replayOptions = {
 export const eventOperations: Operation[] = [
   operation({
     ...{ method: "GET", path: "/events", id: "listEvents", tag: "events" },
-    summary: "The events that came in, newest first",
-    query: listQuery(events.filters),
+    summary: "The events that came in, newest first; with `after` a feed, oldest first",
+    query: listQuery(events.filters, feedEntries),
     answer: eventPage,
     errors: ["cursor_expired"],
-    run: (asked, place) => listPage(events, asked, place),
+    run: async (asked, place) => (isFeed(asked.query) ? feedPage(asked, place) : listPage(events, asked, place)),
   }),
   operation({
     ...{ method: "GET", path: "/events/{id}", id: "showEvent", tag: "events" },
