@@ -1,5 +1,6 @@
 import { describeWait } from "../rules/waits.ts";
 import type { Store } from "../store/store.ts";
+import { typeFilter, typesOf } from "./filters/types.ts";
 import { shortTime } from "./format.ts";
 import { attemptJson, type DeliveryJson, deliveryJson, isoTime } from "./json.ts";
 import { list, walk } from "./list.ts";
@@ -11,10 +12,13 @@ export const deliveries = list({
       words: ["waiting", "pending", "running", "delivered", "dead", "canceled", "superseded"],
       help: "only in this state",
     },
+    type: typeFilter,
+    error: { help: "only what failed with exactly this the last time" },
     eventId: { value: "ID", option: "event", help: "only of this event" },
     videoId: { value: "ID", help: "only of this video" },
   },
-  rows: ({ store }, query) => walk((page) => store.deliveries(page), query, deliveryJson),
+  rows: ({ store }, { type, ...query }) =>
+    walk((page) => store.deliveries(page), { ...query, types: typesOf(type) }, deliveryJson),
   columns: [
     { title: "ID", value: ({ id }) => id, whole: true },
     { title: "EVENT", value: ({ eventId }) => eventId, whole: true, spare: 1 },

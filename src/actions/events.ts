@@ -5,13 +5,19 @@ import { suggest } from "../rules/nearest.ts";
 import { wants } from "../rules/topics.ts";
 import type { Store } from "../store/store.ts";
 import { topicOfStored } from "../wochit/event.ts";
+import { typeFilter, typesOf } from "./filters/types.ts";
 import { shortTime } from "./format.ts";
 import { deliveryJson, eventJson, type Link, mediumJson } from "./json.ts";
 import { collect, list, walk } from "./list.ts";
 
 export const events = list({
   filters: {
-    type: { value: "TYPE", help: "only of this type, like video.ready" },
+    type: typeFilter,
+    status: {
+      words: ["settled", "waiting", "dead"],
+      help: "only those of which something is under way, or some delivery is dead",
+    },
+    endpoint: { value: "ID", help: "only what goes to this endpoint; with --status, by its deliveries to it" },
     videoId: { value: "ID", help: "only of this video" },
     context: { help: "only of this videoContext" },
     contextMissing: {
@@ -19,7 +25,8 @@ export const events = list({
       help: "only what was sent to an app without the videoContext that is known of it now",
     },
   },
-  rows: ({ store }, query) => walk((page) => store.events(page), query, eventJson),
+  rows: ({ store }, { type, ...query }) =>
+    walk((page) => store.events(page), { ...query, types: typesOf(type) }, eventJson),
   columns: [
     { title: "ID", value: ({ id }) => id, whole: true },
     { title: "RECEIVED", value: ({ receivedAt }) => shortTime(receivedAt), whole: true },

@@ -46,6 +46,7 @@ export const media = list({
       help: "only in this state",
     },
     ...copyFilters,
+    suspect: { isFlag: true, help: "only copies that are odd in some way" },
     by: { words: ["deadline"], value: "ORDER", help: "only what is not secured yet, in this order" },
   },
   async *rows({ store, openLink }, { by, ...query }) {

@@ -1,12 +1,12 @@
 import * as v from "valibot";
-import { checkEndpoint } from "../actions/endpoints.ts";
+import { typesOf } from "../actions/filters/types.ts";
 import { type Done, doToAll, type Filter, type Filters } from "../actions/list.ts";
 import { countMatching, matchingJson, showTask, startTask } from "../actions/tasks.ts";
 import type { TaskFilter, TaskVerb, TaskWish } from "../model/task.ts";
 import { eachDone, matching, taskMade } from "./answers/relay.ts";
 import { misfit } from "./check.ts";
 import { type Asked, accepted, type Operation, operation, type Place, type Schema, type Tag } from "./operation.ts";
-import { timeOf } from "./query.ts";
+import { checkWords, timeOf } from "./query.ts";
 
 // What is done to many: counted (dryRun), done at once to a list of ids, or as a task (CONTRACT, "Many at once").
 
@@ -96,9 +96,10 @@ async function run({ verb, one, wish }: Many, { body, caller }: Asked<unknown, M
     return { data: await collectDone(ids, one!, place) };
   }
   const wished: TaskWish = { verb, ...wish(filter) };
-  const { endpoint } = wished.filter;
+  const { endpoint, types } = wished.filter;
   // A replay goes to endpoints of the config only: the store says so.
-  if (endpoint !== undefined && verb !== "replay") await checkEndpoint(place, endpoint);
+  const own = verb === "replay" ? undefined : endpoint;
+  await checkWords(place, { endpoint: own, type: types?.join() }, "bad_request");
   if (dryRun) return matchingJson(await countMatching(store, wished));
   const { id } = await startTask(store, wished, { by: `api ${caller.name}`, rate, expect }, ports.clock);
   return accepted({ task: await showTask(store, id) });
@@ -112,4 +113,7 @@ async function collectDone(ids: string[], one: NonNullable<Many["one"]>, place: 
 }
 
 /** The filter of a wish, from members that were checked. */
-export const filterOf = (given: Record<string, unknown>): TaskFilter => given as TaskFilter;
+export const filterOf = ({ type, ...given }: Record<string, unknown>): TaskFilter => ({
+  ...(given as TaskFilter),
+  ...(typeof type === "string" && { types: typesOf(type)! }),
+});

@@ -1,5 +1,5 @@
 import * as v from "valibot";
-import { checkEndpoint } from "../actions/endpoints.ts";
+import { checkFilters } from "../actions/filters/check.ts";
 import type { Filter, Filters, List, Selection, Sources } from "../actions/list.ts";
 import { type ListPage, readListPage } from "../actions/paging/list-page.ts";
 import { parseTime } from "../actions/parse-time.ts";
@@ -86,21 +86,28 @@ export async function listPage<Of extends Filters, Row>(
   return readListPage(list, place, filters, { limit, before, written });
 }
 
-/** Filters and times of a request as the actions take them. Misfit for a time, or an endpoint, that is none. */
+/** Filters and times of a request as the actions take them. Misfit for a time, an endpoint or a type that is none. */
 export async function readSelection<Of extends Filters>(
   { since, until, ...filters }: Given,
   place: Sources & Pick<Place, "ports">,
 ): Promise<Selection<Of>> {
-  const { endpoint } = filters;
-  if (typeof endpoint === "string") {
-    await checkEndpoint(place, endpoint).catch((error) => {
-      if (error instanceof RelayError && error.code === "not_found") throw misfit(CODE, "endpoint", error.message);
-      throw error;
-    });
-  }
+  await checkWords(place, filters, CODE);
   const now = place.ports.clock.now();
   const times = { since: timeOf("since", since, now, CODE), until: timeOf("until", until, now, CODE) };
   return { ...filters, ...times } as unknown as Selection<Of>;
+}
+
+/** Misfit for an endpoint or a type that nothing stored can be of. */
+export async function checkWords(
+  place: Sources,
+  { endpoint, type }: { endpoint?: unknown; type?: unknown },
+  code: ErrorCode,
+): Promise<void> {
+  const given = (value: unknown) => (typeof value === "string" ? value : undefined);
+  await checkFilters(place, { endpoint: given(endpoint), type: given(type) }).catch((error) => {
+    if (!(error instanceof RelayError) || !["not_found", "usage"].includes(error.code)) throw error;
+    throw misfit(code, error.code === "usage" ? "type" : "endpoint", error.message);
+  });
 }
 
 /** The moment that a member means; Misfit for what is no time. */

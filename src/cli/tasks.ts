@@ -1,4 +1,4 @@
-import { checkEndpoint } from "../actions/endpoints.ts";
+import { checkFilters } from "../actions/filters/check.ts";
 import { formatCount, shortTime } from "../actions/format.ts";
 import { isoTime } from "../actions/json.ts";
 import type { Filters, FilterValues, Sources } from "../actions/list.ts";
@@ -85,9 +85,9 @@ async function doToMany<Of extends Filters>(program: Program, args: Args, verb: 
   const rate = (verb.options !== undefined && "rate" in verb.options ? args.rate("rate") : undefined) ?? null;
   const sources = await openSources(program);
   const { store } = sources;
-  const { endpoint } = wish.filter;
+  const { endpoint, types } = wish.filter;
   // A replay goes to endpoints of the config only: the store says so.
-  if (endpoint !== undefined && wish.verb !== "replay") await checkEndpoint(sources, endpoint);
+  await checkFilters(sources, { endpoint: wish.verb === "replay" ? undefined : endpoint, type: types?.join() });
   const matching = await countMatching(store, wish);
   if (args.flag("dry-run") || matching.count === 0) {
     const nothing = args.flag("dry-run") ? "would be " : "";

@@ -1,4 +1,4 @@
-import { checkEndpoint } from "../actions/endpoints.ts";
+import { checkFilters } from "../actions/filters/check.ts";
 import type { Filters, List, Selection, Sources } from "../actions/list.ts";
 import { RelayError } from "../errors.ts";
 import type { Command } from "./command.ts";
@@ -27,8 +27,7 @@ export function listCommand<Of extends Filters, Row>(
     async run(program, args) {
       const query = { ...readPage(args, program.ports), ...readFilters(args, filters) };
       const sources = await openSources(program, { toRead: true });
-      const { endpoint } = query as { endpoint?: string };
-      if (endpoint !== undefined) await checkEndpoint(sources, endpoint);
+      await checkFilters(sources, query as { endpoint?: string; type?: string });
       await printList(program, args, rows(sources, query), columns, { empty, next });
     },
   };

@@ -1,4 +1,4 @@
-import type { RefusalReason } from "./event.ts";
+import type { RefusalReason, StoredEvent } from "./event.ts";
 import type { JobState } from "./job.ts";
 
 /** What is done to many: `deliveries retry` and `cancel`, `events replay`, `quarantine reprocess`. */
@@ -17,8 +17,12 @@ export type TaskFilter = {
   state?: JobState | undefined;
   eventId?: string | undefined;
   videoId?: string | undefined;
-  /** Of events: types, or patterns ("draft.*"). Notices are only taken by name. */
+  /** Of deliveries: exactly what the last attempt failed with. */
+  error?: string | undefined;
+  /** Of events, or those that are delivered: types, or patterns ("draft.*"). Of events, notices are only taken by name. */
   types?: string[] | undefined;
+  /** Of events; with `endpoint`, by the deliveries to it. */
+  status?: StoredEvent["status"] | undefined;
   context?: string | undefined;
   contextMissing?: boolean | undefined;
   reason?: RefusalReason | undefined;

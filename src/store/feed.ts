@@ -11,7 +11,7 @@ export type MessageParts = {
 };
 
 export type FeedFilter = {
-  /** Like an endpoint's `events`: "video.ready", "draft.*". Only one that begins with "relay." takes notices. */
+  /** Like an endpoint's `events`, with commas between: "video.ready", "draft.*". Only one that begins with "relay." takes notices. */
   type?: string | undefined;
   videoId?: string | undefined;
   context?: string | undefined;

@@ -13,19 +13,19 @@ import type {
   DownloadJob,
   DownloadOutcome,
   Job,
-  JobState,
   UploadJob,
   UploadOutcome,
 } from "../model/job.ts";
-import type { MediaState, Medium } from "../model/medium.ts";
+import type { Medium } from "../model/medium.ts";
 import type { Plan } from "../model/plan.ts";
 import type { Trace } from "../model/trace.ts";
-import type { Video, VideoState } from "../model/video.ts";
+import type { Video } from "../model/video.ts";
 import type { TargetPlace } from "../targets/table.ts";
 import type { AuditVerbs } from "./audit.ts";
 import type { Backups } from "./backups.ts";
 import type { Commits, Counts } from "./counts.ts";
 import type { FeedVerbs } from "./feed.ts";
+import type { DeliveryFilter, EventFilter, MediaFilter, QuarantineFilter, VideoFilter } from "./filters.ts";
 import type { RetentionVerbs } from "./retention.ts";
 import type { StoreSettings } from "./settings.ts";
 import type { TaskVerbs } from "./tasks.ts";
@@ -186,10 +186,9 @@ export type StoreVerbs = OtherVerbs & {
   /** The bytes as received; RelayError("body_expired") once they have been pruned. */
   eventBody(id: string): Promise<Uint8Array>;
   eventMedia(id: string): Promise<Medium[]>;
-  /** `contextMissing`: only those that an endpoint has got without the context that became known of them afterwards. */
-  events(
-    page: Page & { type?: string; videoId?: string; context?: string; contextMissing?: boolean },
-  ): Promise<StoredEvent[]>;
+  events(page: Page & EventFilter): Promise<StoredEvent[]>;
+  /** The types of all events and notices that are stored, up to a few hundred. */
+  eventTypes(): Promise<string[]>;
   /** A new delivery of a stored event at the end of its lane. */
   replay(
     eventId: string,
@@ -199,9 +198,7 @@ export type StoreVerbs = OtherVerbs & {
 
   /** With the newest `limit` of its attempts (default: all), the first one first. */
   delivery(id: string, limit?: number): Promise<Delivery & { attemptLog: LoggedAttempt[] }>;
-  deliveries(
-    page: Page & { endpoint?: string; state?: JobState; eventId?: string; videoId?: string },
-  ): Promise<Delivery[]>;
+  deliveries(page: Page & DeliveryFilter): Promise<Delivery[]>;
   /** The same delivery, due now, from attempt 0; lane and gate hold it. Conflict when delivered or running. */
   retryDelivery(id: string, now: number): Promise<void>;
   cancelDelivery(id: string, now: number): Promise<void>; // What runs: when its attempt ends, unless that succeeds.
@@ -213,7 +210,7 @@ export type StoreVerbs = OtherVerbs & {
   /** With the newest `limit` of its contexts and of its media (default: all). */
   video(videoId: string, limit?: number): Promise<Video>;
   /** Each with the newest fifty of its contexts and of its media. `before` is a `videoId`. */
-  videos(page: Page & { state?: VideoState; context?: string }): Promise<Video[]>;
+  videos(page: Page & VideoFilter): Promise<Video[]>;
   /** The videos that have, or once had, this context, in the same way. */
   videosOfContext(context: string, page: Pick<Page, "limit" | "before">): Promise<Video[]>;
   /**
@@ -223,10 +220,7 @@ export type StoreVerbs = OtherVerbs & {
   importContexts(rows: Mapping[], how: { override: boolean }, now: number): Promise<{ imported: number }>;
 
   medium(id: string): Promise<Medium>;
-  /** `byDeadline`: only media that are not secured yet, the nearest deadline first. `withCopy`: only those that have one. */
-  media(
-    page: Page & { state?: MediaState; videoId?: string; kind?: string; byDeadline?: boolean; withCopy?: boolean },
-  ): Promise<Medium[]>;
+  media(page: Page & MediaFilter): Promise<Medium[]>;
   /** The mirrored medium that owns this key, or null. */
   mediumByKey(key: string): Promise<Medium | null>;
   /** Downloads a failed, expired or skipped medium again, from attempt 0. */
@@ -241,7 +235,7 @@ export type StoreVerbs = OtherVerbs & {
    */
   forgetVideo(videoId: string, now: number): Promise<{ events: number; media: number; refused: number }>;
 
-  quarantined(page: Page & { reason?: RefusalReason; source?: string }): Promise<Quarantined[]>;
+  quarantined(page: Page & QuarantineFilter): Promise<Quarantined[]>;
   quarantinedBody(id: string): Promise<Quarantined & { body: Uint8Array }>;
   dropQuarantined(id: string): Promise<void>;
 

@@ -66,6 +66,7 @@ export const storeVerbs = {
   eventBody: read,
   eventMedia: read,
   events: longRead,
+  eventTypes: longRead,
   feed: longRead,
   replay: write,
 

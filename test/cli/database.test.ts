@@ -51,6 +51,36 @@ test("events list: newest first, as a table or as JSON lines, filtered and limit
   assert.match(lines[2]!, new RegExp(`^${first} .* video\\.ready +v1 +1 +page 1 +0 +waiting$`));
 });
 
+test("events and deliveries by type, status, app and error: patterns work, and unknown words name the nearest known one", async (t) => {
+  const seeded = await openSeeded(t);
+  const { run, json } = on(seeded);
+  const film = await seeded.take(ready("v1"));
+  const draft = await seeded.take({ type: "draft.new", wochitVideoId: "v2" });
+  const odd = await seeded.take({ type: "draft.odd", wochitVideoId: "v3" });
+  await seeded.deliver("archive", "dead", 503);
+  const ids = async (line: string) => (await json(line)).map(({ id }) => id);
+  assert.deepEqual(await ids("events list --type draft.*"), [odd, draft]);
+  assert.deepEqual(await ids("events list --type draft.odd,video.ready"), [odd, film]);
+  assert.deepEqual(await ids("events list --type video.delete"), [], "known, and none came");
+  assert.deepEqual(await ids("events list --status dead"), [film]);
+  assert.deepEqual(await ids("events list --status dead --endpoint app"), []);
+  assert.deepEqual(await ids("events list --endpoint archive"), [film]);
+  const events = async (line: string) => (await json(line)).map(({ eventId }) => eventId);
+  assert.deepEqual(await events("deliveries list --type draft.* --endpoint app"), [odd, draft]);
+  const failed = ["deliveries", "list", "--error", "answered 503", "-c", seeded.configPath];
+  assert.deepEqual(
+    (await callJson(failed)).map(({ eventId }) => eventId),
+    [film],
+  );
+  const [matching] = await json("deliveries retry --type video.* --dry-run");
+  assert.equal(matching.count, 1);
+  for (const line of ["events list", "deliveries list", "deliveries retry", "events replay"]) {
+    const { code, stderr } = await run(`${line} --type draft.od`);
+    assert.equal(code, 2, line);
+    assert.match(stderr, /no event is of type "draft\.od": did you mean "draft\.odd"\?/, line);
+  }
+});
+
 test("a table on a terminal is no wider than it, and hostile text in it is shown, not obeyed", async (t) => {
   const seeded = await openSeeded(t);
   await seeded.take(ready("v1", { videoContext: "\x1b]0;owned\x07\x9b2J\u202e", title: "t".repeat(300) }));

@@ -35,7 +35,7 @@ async function run(command: Command, line: string) {
     isTTY: false,
     columns: Number.POSITIVE_INFINITY,
   };
-  const opened = { loadConfig: async () => ({}), openStore: async () => ({}) };
+  const opened = { loadConfig: async () => ({}), loadConfigToRead: async () => ({}), openStore: async () => ({}) };
   const program = { ...opened, stdout: output, stderr: output, env: {}, ports: realPorts() } as unknown as Program;
   const code = await command.run(program, parse(command, line.split(" ").filter(Boolean)));
   return { code: code ?? 0, written };

@@ -9,6 +9,7 @@ import { storeFeedContract } from "./store-feed.ts";
 import { storeIdsContract } from "./store-ids.ts";
 import { storeIntakeContract } from "./store-intake.ts";
 import { storeLanesContract } from "./store-lanes.ts";
+import { storeListsContract } from "./store-lists.ts";
 import { storeMediaContract } from "./store-media.ts";
 import { storeNoticesContract } from "./store-notices.ts";
 import { storeRetentionContract } from "./store-retention.ts";
@@ -28,6 +29,7 @@ export const storeContracts = [
   storeIdsContract,
   storeIntakeContract,
   storeLanesContract,
+  storeListsContract,
   storeMediaContract,
   storeNoticesContract,
   storeRetentionContract,

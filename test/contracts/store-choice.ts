@@ -178,7 +178,7 @@ export function storeChoiceContract(engine: string, openStore: OpenStore): void 
       for (const job of await download()) {
         await store.settleDownload(job, { is: "failed", error: "HTTP 404" }, clock.now());
       }
-      const notices = await store.events({ limit: 9, type: "relay.media.failed" });
+      const notices = await store.events({ limit: 9, types: ["relay.media.failed"] });
       assert.deepEqual(
         notices.map(({ videoId }) => videoId),
         ["v1"],
@@ -196,7 +196,7 @@ export function storeChoiceContract(engine: string, openStore: OpenStore): void 
       await clock.advance((await store.nextRisk())! - clock.now());
       assert.equal((await store.raiseRisks(clock.now())).length, 2);
       assert.deepEqual(
-        (await store.events({ limit: 9, type: "relay.media.at_risk" })).map(({ videoId }) => videoId),
+        (await store.events({ limit: 9, types: ["relay.media.at_risk"] })).map(({ videoId }) => videoId),
         ["v2"],
       );
     },

@@ -278,7 +278,7 @@ export function storeCopiesContract(engine: string, openStore: OpenStore): void 
       const [again] = await download();
       assert.equal(again?.url, "https://h/a.mp4?X-Amz-Signature=2");
       await store.settleDownload(again!, { is: "expired", error: "HTTP 403" }, clock.now());
-      const told = async (type: string) => (await store.events({ limit: 9, type })).length;
+      const told = async (type: string) => (await store.events({ limit: 9, types: [type] })).length;
       assert.deepEqual([await told("relay.media.mirrored"), await told("relay.media.failed")], [1, 1]);
     },
     READER,
@@ -435,7 +435,7 @@ export function storeCopiesContract(engine: string, openStore: OpenStore): void 
         [18, 0.9],
       ]);
       assert.equal(await store.nextRisk(), null);
-      const notices = await store.events({ limit: 9, type: "relay.media.at_risk" });
+      const notices = await store.events({ limit: 9, types: ["relay.media.at_risk"] });
       assert.deepEqual(
         notices.map(({ dialect, sequence, videoId }) => [dialect, sequence, videoId]),
         Array(3).fill(["notice", null, "v1"]),
@@ -463,7 +463,7 @@ export function storeCopiesContract(engine: string, openStore: OpenStore): void 
       );
       assert.deepEqual(await claim(), []);
       await store.raiseRisks(clock.now() + 30 * DAY);
-      assert.deepEqual(await store.events({ limit: 9, type: "relay.media.at_risk" }), []);
+      assert.deepEqual(await store.events({ limit: 9, types: ["relay.media.at_risk"] }), []);
       const [again] = await download();
       await settle(again!, "v1/video.mp4");
       const [notice] = await claim();

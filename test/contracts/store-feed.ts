@@ -145,7 +145,7 @@ export function storeFeedContract(engine: string, openStore: OpenStore): void {
       }
       const [job] = await at.claim();
       await at.die(job!);
-      const [notice] = await store.events({ type: "relay.delivery.dead", limit: 9 });
+      const [notice] = await store.events({ types: ["relay.delivery.dead"], limit: 9 });
       assert.ok(notice);
       const names = async (filter: FeedFilter) => {
         const found = await reader(store, filter).toEnd(2);

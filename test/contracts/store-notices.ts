@@ -63,7 +63,7 @@ export function storeNoticesContract(engine: string, openStore: OpenStore): void
       await store.pauseEndpoint("cms", "lunch", clock.now());
       assert.deepEqual(await store.events({ limit: 9 }), []);
       assert.deepEqual(await store.videos({ limit: 9 }), []);
-      const [event] = await store.events({ limit: 9, type: "relay.endpoint.paused" });
+      const [event] = await store.events({ limit: 9, types: ["relay.endpoint.paused"] });
       assert.deepEqual([event?.videoId, event?.sequence, event?.dialect], [null, null, "notice"]);
       const [delivery] = await store.deliveries({ limit: 9 });
       assert.deepEqual([delivery?.videoId, delivery?.endpoint, delivery?.eventId], [null, "ops", event?.id]);
@@ -128,7 +128,7 @@ export function storeNoticesContract(engine: string, openStore: OpenStore): void
       assert.deepEqual((await die(notice!)).feeds, []);
       assert.equal((await store.delivery(notice!.id)).state, "dead");
       await deliver(own!);
-      const dead = await store.events({ limit: 9, type: "relay.delivery.dead" });
+      const dead = await store.events({ limit: 9, types: ["relay.delivery.dead"] });
       assert.equal(dead.length, 1, "one event for both");
     },
     NOTICED,
@@ -141,7 +141,7 @@ export function storeNoticesContract(engine: string, openStore: OpenStore): void
       assert.deepEqual((await die((await claim())[0]!)).feeds, []);
       await store.pauseEndpoint("cms", "lunch", clock.now());
       const types = ["relay.delivery.dead", "relay.endpoint.paused"] satisfies NoticeType[];
-      for (const type of types) assert.deepEqual(await store.events({ limit: 9, type }), []);
+      for (const type of types) assert.deepEqual(await store.events({ limit: 9, types: [type] }), []);
     },
     { endpoints: [at("cms", ["*", "relay.endpoint.*"]), at("all", ["*"])] },
   );

@@ -11,7 +11,7 @@ import { spoolPaths } from "../../src/mirror/spool/spool.ts";
 import { uploadQueue } from "../../src/mirror/upload/queue.ts";
 import { createTargetHealth } from "../../src/mirror/upload/target-health.ts";
 import type { DownloadJob, UploadJob } from "../../src/model/job.ts";
-import type { SpooledFile } from "../../src/model/medium.ts";
+import type { MediaKind, SpooledFile } from "../../src/model/medium.ts";
 import { createAccept } from "../../src/receive/accept.ts";
 import { openStore } from "../../src/store/open.ts";
 import type { MirrorTarget } from "../../src/targets/target.ts";
@@ -171,7 +171,7 @@ export async function openCopies(t: Pick<TestContext, "after">, mirror: NonNulla
     spooled: () => files(spoolDir),
     facts: (fact: string) => log.facts.filter((each) => each.fact === fact),
     /** The only medium of a video of this kind that is not superseded. */
-    async medium(videoId: string, kind = "video") {
+    async medium(videoId: string, kind: MediaKind = "video") {
       const media = await store.media({ limit: 10, videoId, kind });
       return media.find(({ state }) => state !== "superseded")!;
     },

@@ -3,6 +3,7 @@ import type { Clock } from "../../ports.ts";
 import type { FeedFilter, FeedWish } from "../../store/feed.ts";
 import type { Store } from "../../store/store.ts";
 import { checkEpoch, readCursor, writeCursor } from "../cursor.ts";
+import { typesOf } from "../filters/types.ts";
 import { eventJson } from "../json.ts";
 import type { EventJson } from "./read.ts";
 
@@ -50,7 +51,7 @@ export async function* followFeed(
     if ("cursor" in from) return "oldest";
     // Taken before the list: events that come between the two are not missed where the list is empty.
     const { position } = await store.feed({ ...filter, after: "end", limit: 1 });
-    const oldest = (await store.events({ ...given, limit: from.last })).at(-1);
+    const oldest = (await store.events({ videoId, context, types: typesOf(type), limit: from.last })).at(-1);
     return oldest === undefined ? { position } : { event: oldest.id };
   }
 }

@@ -1,5 +1,6 @@
 import * as v from "valibot";
 import { events, replayEvent, showEvent } from "../../actions/events.ts";
+import { typesOf } from "../../actions/filters/types.ts";
 import { eventPage } from "../answers/events.ts";
 import { eventDetails, replayed } from "../answers/relay.ts";
 import { bytesAnswer } from "../bytes.ts";
@@ -62,7 +63,7 @@ export const eventOperations: Operation[] = [
       ...replayOptions,
     },
     wish({ type, onlyDead, newId, ...filter }) {
-      const types = type === undefined ? {} : { types: [type].flat() as string[] };
+      const types = type === undefined ? {} : { types: ([type].flat() as string[]).flatMap((one) => typesOf(one)!) };
       return {
         filter: { ...filter, ...types },
         ...(onlyDead === true && { onlyDead }),

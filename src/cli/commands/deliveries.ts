@@ -1,4 +1,5 @@
 import { cancelDelivery, deliveries, retryDelivery, showDelivery } from "../../actions/deliveries.ts";
+import { typesOf } from "../../actions/filters/types.ts";
 import { shortTime } from "../../actions/format.ts";
 import type { AttemptJson, DeliveryJson } from "../../actions/json.ts";
 import type { Column } from "../../actions/list.ts";
@@ -76,7 +77,7 @@ and which survives its restart; what changes meanwhile is left out.`,
     return { rows: [row], text: `${id} queued: "wochit-relay deliveries show ${id}" says how it ends`, sent: [id] };
   },
   awaited: idsToAwait,
-  wish: (filter) => ({ filter }),
+  wish: ({ type, ...filter }) => ({ filter: { ...filter, types: typesOf(type) } }),
 });
 
 const cancel = manyCommand({
@@ -93,7 +94,7 @@ attempt ends, unless that succeeds. An endpoint that has left the config keeps i
 a task ("tasks list").`,
   verb: "cancel",
   toOne: ({ store }, id, _, now) => cancelDelivery(store, id, now).then(outcome("canceled")),
-  wish: (filter) => ({ filter }),
+  wish: ({ type, ...filter }) => ({ filter: { ...filter, types: typesOf(type) } }),
 });
 
 export const command: CommandGroup = {

@@ -14,7 +14,9 @@ import * as notices from "./deliveries/notices.ts";
 import * as settling from "./deliveries/settle.ts";
 import * as events from "./events/events.ts";
 import * as feed from "./events/feed.ts";
+import * as eventLists from "./events/lists.ts";
 import * as quarantine from "./events/quarantine.ts";
+import { knownTypes } from "./events/type-filter.ts";
 import * as videos from "./events/videos.ts";
 import * as risks from "./media/at-risk.ts";
 import * as deletions from "./media/deletions.ts";
@@ -117,7 +119,8 @@ const rulesOf = (settings: StoreSettings): Omit<Rules, keyof AuditVerbs> => ({
   event: (id) => job((tx) => events.show(tx, id)),
   eventBody: (id) => job((tx) => events.body(tx, id)),
   eventMedia: (id) => job((tx) => events.listMedia(tx, id)),
-  events: (wish) => job((tx) => events.list(tx, wish)),
+  events: (wish) => job((tx) => eventLists.list(tx, wish)),
+  eventTypes: () => job(knownTypes),
   feed: (wish) => job((tx) => feed.read(tx, wish)),
   replay: (id, to, now) => job((tx) => events.replay(tx, id, to, now)),
 

@@ -240,7 +240,7 @@ export async function openStoreSystem(openStore: OpenStore): Promise<MediaSystem
   async function notices(named: Map<string, string>): Promise<string[]> {
     const found: { id: string; text: string }[] = [];
     for (const type of ["mirrored", "failed"]) {
-      for (const { id } of await store.events({ limit: EVERYTHING, type: `relay.media.${type}` })) {
+      for (const { id } of await store.events({ limit: EVERYTHING, types: [`relay.media.${type}`] })) {
         const body = await store.eventBody(id).catch(() => null);
         if (body === null) continue;
         const { relay } = JSON.parse(Buffer.from(body).toString());

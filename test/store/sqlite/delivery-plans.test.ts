@@ -51,11 +51,10 @@ const EXPECTED: [RegExp, string[]][] = [
     /AND type = \S+ AND settled_at IS NULL AND replay = 0/,
     [`${SEARCH} INDEX deliveries_lane (video=? AND endpoint=? AND type=?)`, "USE TEMP B-TREE FOR ORDER BY"],
   ],
-  [/replay > 0 AND state = 'delivered' ORDER BY id/, [`${SEARCH} INDEX deliveries_replay (event=?)`]],
-  [/replay > 0 AND endpoint = \S+ AND state = 'dead'/, [`${SEARCH} INDEX deliveries_replay (event=?)`]],
+  [/replay > 0 AND state = 'delivered' ORDER BY id/, [`${SEARCH} INDEX deliveries_replayed (endpoint=? AND event=?)`]],
   [
-    /id <= \S+ \+ \(SELECT deliveries FROM events/,
-    [`${SEARCH} INDEX deliveries_dead (endpoint=? AND rowid>? AND rowid<?)`],
+    /^SELECT id FROM deliveries WHERE event = .* AND state = 'dead'/,
+    [`${SEARCH} COVERING INDEX deliveries_dead (event=? AND endpoint=?)`],
   ],
 ];
 

@@ -229,7 +229,7 @@ test("ids of 0.2.0 stay as they were given, over a migration and a restore; new 
 
   for (const at of [migrated, other]) {
     const { store } = at;
-    const repeatable = (await store.events({ type: "draft.new", limit: 1 }))[0]!;
+    const repeatable = (await store.events({ types: ["draft.new"], limit: 1 }))[0]!;
     const same = Buffer.from(await store.eventBody(repeatable.id)).toString();
     assert.deepEqual(answerOf(await at.post(same)), { id: repeatable.id, status: "duplicate" });
     const { id } = await at.post(ready("new"));

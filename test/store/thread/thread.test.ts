@@ -101,7 +101,10 @@ test("bytes come through a thread as they were, whatever buffer they are a view 
 test("damage that was met by the thread that reads, and disproved, is over there too", async (t) => {
   const config = configIn(tempFolder(t));
   const open = () => openStore(config, testPorts(), { role: "relay", onThread: true });
-  await (await open()).close();
+  const before = await open();
+  const body = Buffer.from(`{"type":"video.delete","wochitVideoId":"v1"}`);
+  await before.accept({ receivedAt: 0, sourceAddress: "192.0.2.1", body });
+  await before.close();
   const path = join(config.dataDir, "relay.db");
   damageTable(path, "events");
   const store = await open();

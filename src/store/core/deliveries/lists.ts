@@ -1,10 +1,12 @@
 import { Buffer } from "node:buffer";
 import type { Delivery, LoggedAttempt } from "../../../model/delivery.ts";
 import type { Store } from "../../store.ts";
+import { rowsOf } from "../rows/merge.ts";
 import { PER_MS } from "../rows/numbers.ts";
-import { ALL, page } from "../rows/paging.ts";
+import { ALL } from "../rows/paging.ts";
 import { sql, type Tx } from "../tx.ts";
 import { rowOf } from "./deliveries.ts";
+import { FROM, find } from "./find.ts";
 import type { DeliveryRow } from "./lanes.ts";
 import { explain, type Held, heldBy } from "./waits.ts";
 
@@ -26,8 +28,7 @@ type Shown = DeliveryRow & { video_id: string | null; event_type: string | null 
 // Shows deliveries.
 
 const SHOWN = sql<[number], Pick<Shown, "video_id" | "event_type">>(
-  `SELECT v.video_id, e.type AS event_type FROM deliveries d JOIN events e ON e.id = d.event
-     LEFT JOIN videos v ON v.id = d.video WHERE d.id = ?`,
+  `SELECT v.video_id, e.type AS event_type FROM ${FROM} WHERE d.id = ?`,
 );
 const ATTEMPTS_OF = sql<[number, number], AttemptRow>(
   "SELECT * FROM attempts WHERE delivery = ? ORDER BY n DESC LIMIT ?",
@@ -51,34 +52,10 @@ function toAttempt({ started_at, retry_after, probe, ...attempt }: AttemptRow): 
   return { n, startedAt: started_at, duration, status, error, response, ...sent };
 }
 
+const ROWS = { select: `SELECT d.*, v.video_id, e.type AS event_type FROM ${FROM}`, column: "d.id" };
+
 export async function list(tx: Tx, wish: Parameters<Store["deliveries"]>[0]): Promise<Delivery[]> {
-  const list = page<Shown>(
-    tx,
-    `d.*, v.video_id, e.type AS event_type FROM deliveries d JOIN events e ON e.id = d.event
-       LEFT JOIN videos v ON v.id = d.video`,
-    "d.id",
-    "dlv",
-    wish,
-  );
-  if (wish.endpoint !== undefined) list.where("d.endpoint = ?", wish.endpoint);
-  if (wish.state === "running") list.where("d.state IN ('running', 'canceling')");
-  else if (wish.state !== undefined) list.where("d.state = ?", wish.state);
-  if (wish.eventId !== undefined) {
-    const event = tx.ids.read("evt", wish.eventId);
-    const own = "d.id BETWEEN ? + 1 AND ? + (SELECT deliveries FROM events WHERE id = ?)";
-    list.where(
-      `(${own} OR d.id IN (SELECT id FROM deliveries WHERE event = ? AND replay > 0))`,
-      event,
-      event,
-      event,
-      event,
-    );
-  }
-  if (wish.videoId !== undefined) list.where("v.video_id = ?", wish.videoId);
-  const isFiltered = wish.endpoint !== undefined || wish.state !== undefined;
-  const isOfOne = wish.eventId !== undefined || wish.videoId !== undefined;
-  const rows = await (isFiltered && !isOfOne ? list.scan("deliveries") : list.all());
-  return toDeliveries(tx, rows);
+  return toDeliveries(tx, await rowsOf<Shown>(tx, ROWS, await find(tx, wish, wish.limit)));
 }
 
 async function toDeliveries(tx: Tx, rows: Shown[]): Promise<Delivery[]> {

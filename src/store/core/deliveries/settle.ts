@@ -26,12 +26,8 @@ const logAttempt = insert("attempts", [
 const DELIVERED_REPLAY = sql<[number, string], { id: number }>(
   `SELECT id FROM deliveries WHERE event = ? AND endpoint = ? AND replay > 0 AND state = 'delivered' ORDER BY id LIMIT 1`,
 );
-const DEAD_OWN = sql<[number, number, number, string], DeliveryRow>(
-  `SELECT * FROM deliveries WHERE id > ? AND id <= ? + (SELECT deliveries FROM events WHERE id = ?) AND endpoint = ?
-     AND state = 'dead'`,
-);
-const DEAD_REPLAYS = sql<[number, string], DeliveryRow>(
-  "SELECT * FROM deliveries WHERE event = ? AND replay > 0 AND endpoint = ? AND state = 'dead'",
+const DEAD = sql<[number, string], { id: number }>(
+  "SELECT id FROM deliveries WHERE event = ? AND endpoint = ? AND state = 'dead'",
 );
 const SUPERSEDE = sql<[number, number]>(
   `UPDATE deliveries SET state = 'superseded', superseded_by = ?, generation = ${lanes.LAST_TASK} WHERE id = ?`,
@@ -141,11 +137,7 @@ function log(
 async function delivered(tx: Tx, row: DeliveryRow, now: number): Promise<void> {
   await lanes.settle(tx, row, "delivered", null, now);
   if (row.replay === 0) return;
-  const [own, replays] = await Promise.all([
-    tx.all(DEAD_OWN, [row.event, row.event, row.event, row.endpoint]),
-    tx.all(DEAD_REPLAYS, [row.event, row.endpoint]),
-  ]);
-  for (const dead of [...own, ...replays]) tx.write(SUPERSEDE, [row.id, dead.id]);
+  for (const dead of await tx.all(DEAD, [row.event, row.endpoint])) tx.write(SUPERSEDE, [row.id, dead.id]);
 }
 
 /** Returns the endpoints that have work by it. */

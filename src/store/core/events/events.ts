@@ -1,10 +1,10 @@
 import { RelayError } from "../../../errors.ts";
 import type { DeliveryJob } from "../../../model/delivery.ts";
-import type { Dialect, StoredEvent } from "../../../model/event.ts";
+import type { StoredEvent } from "../../../model/event.ts";
 import type { MediaKind, Medium } from "../../../model/medium.ts";
-import { packTrace, unpackTrace } from "../../../model/trace.ts";
+import { packTrace } from "../../../model/trace.ts";
 import { gateDue } from "../../../rules/gate.ts";
-import type { Acceptance, Accepted, Store } from "../../store.ts";
+import type { Acceptance, Accepted } from "../../store.ts";
 import * as coalescing from "../deliveries/coalescing.ts";
 import { choiceOf } from "../deliveries/endpoints.ts";
 import * as gates from "../deliveries/gates.ts";
@@ -12,68 +12,27 @@ import * as lanes from "../deliveries/lanes.ts";
 import * as deletions from "../media/deletions.ts";
 import * as media from "../media/rows.ts";
 import { missing } from "../retention/reached.ts";
-import type { Ids } from "../rows/ids.ts";
-import { ALL, page } from "../rows/paging.ts";
+import { ALL } from "../rows/paging.ts";
 import { insert, sql, type Tx } from "../tx.ts";
 import * as announcements from "./announcements.ts";
 import { insertEvent } from "./event-row.ts";
 import * as history from "./history.ts";
 import * as repetitions from "./repetitions.ts";
+import { COLUMNS, type EventRow, FROM, STATUS, toEvent } from "./shown.ts";
 import type { VideoRow } from "./video-row.ts";
 import * as videos from "./videos.ts";
-
-type EventRow = {
-  id: number;
-  received_at: number;
-  video: number;
-  sequence: number;
-  type: string | null;
-  dialect: Dialect;
-  failure: number;
-  context: string | null;
-  source: string;
-  duplicates: number;
-  video_medium: number | null;
-  thumbnail_medium: number | null;
-  /** Null: of a notice that is about no video. */
-  video_id: string | null;
-  /** Of one that came without a context: the one that it was given. */
-  given: string | null;
-  late: number | null;
-  trace: string | null;
-};
-
-/** Everything but the body, which may be large. */
-const COLUMNS = `e.id, e.received_at, e.video, e.sequence, e.type, e.dialect, e.failure, e.context, e.source, e.duplicates,
-  e.video_medium, e.thumbnail_medium, e.deliveries, v.video_id, a.context AS given, a.late, a.trace`;
-const FROM = "FROM events e LEFT JOIN videos v ON v.id = e.video LEFT JOIN annotations a ON a.event = e.id";
-
-/** The deliveries of an event: its own, whose ids follow the event's, and its replays. */
-const DELIVERIES =
-  "(d.id BETWEEN e.id + 1 AND e.id + e.deliveries) OR d.id IN (SELECT r.id FROM deliveries r WHERE r.event = e.id AND r.replay > 0)";
-const STATUS = `CASE
-  WHEN EXISTS (SELECT 1 FROM deliveries d WHERE (${DELIVERIES}) AND d.state = 'dead') THEN 'dead'
-  WHEN EXISTS (SELECT 1 FROM deliveries d WHERE (${DELIVERIES}) AND d.settled_at IS NULL)
-    OR e.dialect <> 'notice' AND EXISTS (SELECT 1 FROM media m WHERE m.id IN (e.video_medium, e.thumbnail_medium) AND m.state IN ('pending', 'running'))
-  THEN 'waiting'
-  ELSE 'settled' END AS status`;
-
-/** The newest attempt that an endpoint has answered with 2xx began before the context was known. */
-export const CONTEXT_MISSING = `a.context_at IS NOT NULL AND EXISTS (
-  SELECT 1 FROM deliveries d JOIN attempts t ON t.delivery = d.id WHERE (${DELIVERIES}) AND d.state = 'delivered'
-  GROUP BY d.endpoint HAVING max(t.started_at) <= a.context_at)`;
 
 // Takes events in and gives them out.
 
 const annotate = insert("annotations", ["event", "context", "late", "ordered_at", "trace"]);
 const BY_ID = sql<[number], EventRow & { status: StoredEvent["status"] }>(
-  `SELECT ${COLUMNS}, ${STATUS} ${FROM} WHERE e.id = ?`,
+  `SELECT ${COLUMNS}, ${STATUS} AS status FROM ${FROM} WHERE e.id = ?`,
 );
 /** A body up to this size, in bytes, comes with the claim of a delivery. */
 const SMALL = 16 * 2 ** 10;
 const WITH_LENGTH = sql<[number], EventRow & { bytes: number | null; body: Uint8Array | null; present: string | null }>(
   `SELECT ${COLUMNS}, length(e.body) AS bytes, CASE WHEN length(e.body) <= ${SMALL} THEN e.body END AS body,
-   v.context AS present ${FROM} WHERE e.id = ?`,
+   v.context AS present FROM ${FROM} WHERE e.id = ?`,
 );
 const BODY_OF = sql<[number], { body: Uint8Array | null }>("SELECT body FROM events WHERE id = ?");
 
@@ -243,42 +202,4 @@ export async function body(tx: Tx, id: string): Promise<Uint8Array> {
   if (body === null)
     throw new RelayError("body_expired", `the body of ${tx.ids.show("evt", (await rowOf(tx, id)).id)} has been pruned`);
   return body;
-}
-
-export async function list(tx: Tx, wish: Parameters<Store["events"]>[0]): Promise<StoredEvent[]> {
-  const list = page<EventRow & { status: StoredEvent["status"] }>(
-    tx,
-    `${COLUMNS}, ${STATUS} ${FROM}`,
-    "e.id",
-    "evt",
-    wish,
-  );
-  if (wish.type !== undefined) list.where("e.type = ?", wish.type);
-  else list.where("e.dialect <> 'notice'");
-  if (wish.videoId !== undefined) list.where("v.video_id = ?", wish.videoId);
-  if (wish.context !== undefined) list.where("coalesce(e.context, a.context) = ?", wish.context);
-  if (wish.contextMissing) list.where(CONTEXT_MISSING);
-  const isFiltered = wish.type !== undefined || wish.context !== undefined || wish.contextMissing === true;
-  const rows = await (isFiltered && wish.videoId === undefined ? list.scan("events") : list.all());
-  return rows.map((row) => toEvent(tx.ids, row));
-}
-
-function toEvent(ids: Ids, row: EventRow & { status: StoredEvent["status"] }): StoredEvent {
-  const trace = row.trace === null ? null : unpackTrace(row.trace);
-  return {
-    id: ids.show("evt", row.id),
-    receivedAt: row.received_at,
-    type: row.type,
-    dialect: row.dialect,
-    failure: row.failure === 1,
-    videoId: row.video_id,
-    context: row.context ?? row.given,
-    contextFrom: row.context !== null ? "event" : row.given !== null ? "mapping" : null,
-    late: row.late === 1,
-    sequence: row.dialect === "notice" ? null : row.sequence,
-    sourceAddress: row.source,
-    duplicates: row.duplicates,
-    status: row.status,
-    ...(trace && { trace }),
-  };
 }

@@ -44,7 +44,7 @@ function some(tx: Tx, { videoId }: FeedWish, after: number): Promise<Row[]> {
 
 function matches({ type, context }: FeedWish, row: Row): boolean {
   if (context !== undefined && row.context !== context) return false;
-  return topicMatches([type ?? "*"], topicOfStored({ ...row, failure: row.failure === 1 }));
+  return topicMatches(type?.split(",") ?? ["*"], topicOfStored({ ...row, failure: row.failure === 1 }));
 }
 
 export async function read(tx: Tx, wish: FeedWish): Promise<FeedPage> {

@@ -4,7 +4,8 @@ import { isAutosave } from "../../../rules/autosave.ts";
 import { nextVideoState } from "../../../rules/video-state.ts";
 import type { Acceptance, Page, Received, Store } from "../../store.ts";
 import { type MediumRow, SHOWN_MEDIUM, toMedium } from "../media/rows.ts";
-import { ALL, page } from "../rows/paging.ts";
+import { bounds, type Condition, newest, rowsOf, type Source, when } from "../rows/merge.ts";
+import { ALL } from "../rows/paging.ts";
 import { insert, sql, type Tx, update } from "../tx.ts";
 import * as history from "./history.ts";
 import type { VideoRow } from "./video-row.ts";
@@ -20,15 +21,16 @@ export type Place = { video: number; sequence: number; orderedAt: number; isLast
 /** The row of a video by its id at the provider. */
 export const VIDEO = sql<[string], VideoRow>("SELECT * FROM videos WHERE video_id = ?");
 const BY_ID = sql<[number], VideoRow>("SELECT * FROM videos WHERE id = ?");
-/** What each event may change, but for the context. */
+/** What each event may change, but for state and context. */
 const SAID = [
-  ...(["state", "has_file", "title", "title_at", "duration", "duration_at", "first_seen", "last_event_at"] as const),
+  ...(["has_file", "title", "title_at", "duration", "duration_at", "first_seen", "last_event_at"] as const),
   ...(["sequence", "ordered_at", "last_event", "last_fingerprint"] as const),
 ];
-const insertVideo = insert("videos", [...SAID, "id", "video_id", "context", "context_since"]);
+const insertVideo = insert("videos", [...SAID, "id", "video_id", "state", "context", "context_since"]);
 const setSaid = update("videos", SAID);
-// Apart, because it costs an entry of the index each time, changed or not.
+// Apart, because they cost an entry of their index each time, changed or not.
 const setContext = update("videos", ["context", "context_since"]);
+const setState = update("videos", ["state"]);
 const PLACE_OF = sql<[number], { place: number }>(
   `SELECT coalesce(a.ordered_at, e.received_at) AS place FROM events e LEFT JOIN annotations a ON a.event = e.id
    WHERE e.id = ?`,
@@ -53,6 +55,7 @@ export async function placeOfLast(tx: Tx, { last_event }: VideoRow): Promise<num
 function write(tx: Tx, row: VideoRow, before: VideoRow | undefined): void {
   if (before === undefined) return insertVideo(tx, row);
   setSaid(tx, row.id, row);
+  if (row.state !== before.state) setState(tx, row.id, row);
   if (row.context !== before.context || row.context_since !== before.context_since) setContext(tx, row.id, row);
 }
 
@@ -101,10 +104,6 @@ async function toVideo(tx: Tx, row: VideoRow, limit: number): Promise<Video> {
     lastEventAt: row.last_event_at,
     forgottenAt: row.forgotten_at,
   };
-}
-
-function toVideos(tx: Tx, rows: VideoRow[]): Promise<Video[]> {
-  return Promise.all(rows.map((row) => toVideo(tx, row, EACH)));
 }
 
 export const idOf = async (tx: Tx, id: number) => (await tx.get(BY_ID, [id]))?.video_id ?? "";
@@ -203,25 +202,36 @@ export async function show(tx: Tx, videoId: string, limit = ALL): Promise<Video>
   return toVideo(tx, row, limit);
 }
 
-export async function list(tx: Tx, wish: Parameters<Store["videos"]>[0]): Promise<Video[]> {
-  const { before, ...rest } = wish;
-  const list = page<VideoRow>(tx, "v.* FROM videos v", "v.id", "evt", rest);
-  if (before !== undefined) list.where("v.id < (SELECT id FROM videos WHERE video_id = ?)", before);
-  if (wish.state !== undefined) list.where("v.state = ?", wish.state);
-  if (wish.context !== undefined) list.where("v.context = ?", wish.context);
-  const isFiltered = wish.state !== undefined && wish.context === undefined;
-  return toVideos(tx, await (isFiltered ? list.scan("videos") : list.all()));
+const ROWS = { select: "SELECT v.* FROM videos v", column: "v.id" };
+
+type Listed = Pick<Page, "limit"> & Partial<Page>;
+
+/** The newest that match, those first that were seen first last. `before` is a video's id. */
+async function found(tx: Tx, { before, ...wish }: Listed, each: Source[]): Promise<Video[]> {
+  const within = bounds(tx, ["v.id"], "evt", wish);
+  if (before !== undefined) within.push(when("v.id < (SELECT id FROM videos WHERE video_id = ?)", before));
+  const sources = each.map((source) => ({ ...source, where: [...within, ...source.where] }));
+  const rows = await rowsOf<VideoRow>(tx, ROWS, await newest(tx, sources, wish.limit));
+  return Promise.all(rows.map((row) => toVideo(tx, row, EACH)));
 }
 
-export async function ofContext(
-  tx: Tx,
-  context: string,
-  { limit, before }: Pick<Page, "limit" | "before">,
-): Promise<Video[]> {
-  const list = page<VideoRow>(tx, "v.* FROM videos v", "v.id", "evt", { limit });
-  list.where("(v.context = ? OR v.id IN (SELECT video FROM past_contexts WHERE context = ?))", context, context);
-  if (before !== undefined) list.where("v.id < (SELECT id FROM videos WHERE video_id = ?)", before);
-  return toVideos(tx, await list.all());
+const from = (where: Condition[]): Source => ({ id: "v.id", from: "videos v", where });
+
+export async function list(tx: Tx, wish: Parameters<Store["videos"]>[0]): Promise<Video[]> {
+  const { state, context } = wish;
+  if (context === undefined) return found(tx, wish, [from(state === undefined ? [] : [when("v.state = ?", state)])]);
+  const ofState = state === undefined ? [] : [when("v.state || '' = ?", state)];
+  return found(tx, wish, [from([when("v.context = ?", context), ...ofState])]);
+}
+
+export async function ofContext(tx: Tx, context: string, page: Pick<Page, "limit" | "before">): Promise<Video[]> {
+  const past: Source = {
+    id: "v.id",
+    from: "past_contexts p CROSS JOIN videos v",
+    where: [when("p.context = ? AND v.id = p.video", context)],
+    isRepeated: true,
+  };
+  return found(tx, page, [from([when("v.context = ?", context)]), past]);
 }
 
 const NO_LANDMARK = { last_event: null, last_fingerprint: null };

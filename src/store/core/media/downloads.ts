@@ -46,7 +46,7 @@ const UNSETTLED = sql<[], MediumRow>(
 );
 const SKIPPED_WHILE_OFF = sql<[number], MediumRow>(
   `SELECT * FROM media
-   WHERE state IN ('skipped', 'mirrored') AND last_error = '${MIRRORING_OFF}' ORDER BY id LIMIT ?`,
+   WHERE last_error = '${MIRRORING_OFF}' AND state || '' IN ('skipped', 'mirrored') ORDER BY id LIMIT ?`,
 );
 const WAIT = sql<[number]>("UPDATE media SET due = NULL WHERE id = ?");
 const BRING_FORWARD = sql<[number]>("UPDATE media SET due = due - ? WHERE due > 0");

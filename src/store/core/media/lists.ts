@@ -1,8 +1,8 @@
 import { RelayError } from "../../../errors.ts";
-import type { Medium } from "../../../model/medium.ts";
+import type { MediaKind, MediaState, Medium } from "../../../model/medium.ts";
 import type { Store } from "../../store.ts";
-import { page } from "../rows/paging.ts";
-import { sql, type Tx } from "../tx.ts";
+import { all, bounds, type Condition, newest, rowsOf, type Source, when } from "../rows/merge.ts";
+import { sql, type Tx, type Value } from "../tx.ts";
 import * as downloads from "./downloads.ts";
 import { type MediumRow, presentOf, SHOWN_MEDIUM, toMedium } from "./rows.ts";
 
@@ -46,22 +46,71 @@ export async function byKey(tx: Tx, key: string): Promise<Medium | null> {
   return medium ? toMedium(tx.ids, medium) : null;
 }
 
+const ROWS = { select: `SELECT ${SHOWN_MEDIUM}`, column: "m.id" };
+const FROM = "media m JOIN videos v ON v.id = m.video";
+const STATES: MediaState[] = [
+  ...(["pending", "running", "mirrored", "failed", "expired", "skipped", "superseded", "deleted"] as const),
+];
+const KINDS: MediaKind[] = ["video", "thumbnail"];
+// The condition of media_deadline.
+const UNSECURED = when("m.state || '' IN ('pending', 'running') AND m.key IS NULL AND m.spooled IS NULL");
+
 export async function list(tx: Tx, wish: Parameters<Store["media"]>[0]): Promise<Medium[]> {
-  const { byDeadline, before, ...rest } = wish;
-  const list = byDeadline
-    ? page<Shown>(tx, SHOWN_MEDIUM, "m.id", "med", rest, "m.deadline, m.id")
-    : page<Shown>(tx, SHOWN_MEDIUM, "m.id", "med", wish);
-  if (byDeadline) list.where("m.due IS NOT NULL AND m.key IS NULL");
-  if (byDeadline && before !== undefined)
-    list.where("(m.deadline, m.id) > (SELECT deadline, id FROM media WHERE id = ?)", tx.ids.read("med", before));
-  if (wish.withCopy) list.where("m.key IS NOT NULL AND m.state <> 'superseded'");
-  if (wish.state !== undefined) list.where("m.state = ?", wish.state);
-  if (wish.videoId !== undefined) list.where("v.video_id = ?", wish.videoId);
-  if (wish.kind !== undefined) list.where("m.kind = ?", wish.kind);
-  const isFiltered = wish.withCopy === true || wish.state !== undefined || wish.kind !== undefined;
-  const isScanned = isFiltered && !wish.byDeadline && wish.videoId === undefined;
-  const rows = await (isScanned ? list.scan("media") : list.all());
+  const rows = wish.byDeadline ? await byDeadline(tx, wish) : await rowsOf<Shown>(tx, ROWS, await find(tx, wish));
   return rows.map((row) => toMedium(tx.ids, row));
+}
+
+type Wish = Parameters<Store["media"]>[0];
+
+/** The newest ids that match: of a video, else of what is suspect, else by state and kind. */
+function find(tx: Tx, wish: Wish): Promise<number[]> {
+  const { videoId, suspect, state, kind, withCopy } = wish;
+  const within = bounds(tx, ["m.id"], "med", wish);
+  const rows = (where: Condition[]): Source => ({ id: "m.id", from: FROM, where: [...within, ...where] });
+  const copies = withCopy ? [when("m.key IS NOT NULL AND m.state || '' <> 'superseded'")] : [];
+  const others = [
+    ...copies,
+    ...(state === undefined ? [] : [when("m.state || '' = ?", state)]),
+    ...(kind === undefined ? [] : [when("m.kind || '' = ?", kind)]),
+  ];
+  const isSuspect = suspect ? [when("m.suspect IS NOT NULL")] : [];
+  if (videoId !== undefined) {
+    const ofVideo = when("m.video = (SELECT id FROM videos WHERE video_id = ?)", videoId);
+    const each = ["m.state <> 'superseded'", "m.state = 'superseded'"];
+    return newest(
+      tx,
+      each.map((one) => rows([ofVideo, when(one), ...isSuspect, ...others])),
+      wish.limit,
+    );
+  }
+  if (suspect) return newest(tx, [rows([...isSuspect, ...others])], wish.limit);
+  if (state === undefined && kind === undefined && !withCopy) return newest(tx, [rows([])], wish.limit);
+  const states = state === undefined ? STATES : [state];
+  const kinds = kind === undefined ? KINDS : [kind];
+  const each = states.flatMap((one) => kinds.map((of) => when("m.state = ? AND m.kind = ?", one, of)));
+  return newest(
+    tx,
+    each.map((one) => rows([one, ...copies])),
+    wish.limit,
+  );
+}
+
+/** What is not secured yet, the nearest deadline first. */
+function byDeadline(tx: Tx, { state, kind, videoId, suspect, ...wish }: Wish): Promise<Shown[]> {
+  const { before, ...range } = wish;
+  const { text, values } = all([
+    UNSECURED,
+    ...bounds(tx, ["m.id"], "med", range),
+    ...(before === undefined
+      ? []
+      : [when("(m.deadline, m.id) > (SELECT deadline, id FROM media WHERE id = ?)", tx.ids.read("med", before))]),
+    ...(state === undefined ? [] : [when("m.state || '' = ?", state)]),
+    ...(kind === undefined ? [] : [when("m.kind || '' = ?", kind)]),
+    ...(videoId === undefined ? [] : [when("v.video_id || '' = ?", videoId)]),
+    ...(suspect ? [when("m.suspect IS NOT NULL")] : []),
+  ]);
+  const statement = sql<Value[], Shown>(`SELECT ${SHOWN_MEDIUM} WHERE ${text} ORDER BY m.deadline, m.id LIMIT ?`);
+  return tx.all(statement, [...values, wish.limit]);
 }
 
 export const retry = async (tx: Tx, id: string, now: number) => downloads.retry(tx, await wanted(tx, id), now);

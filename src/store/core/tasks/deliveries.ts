@@ -1,10 +1,10 @@
+import { ofTypes } from "../events/type-filter.ts";
+import { all, type Condition } from "../rows/merge.ts";
 import { idAt } from "../rows/paging.ts";
 import { sql, type Tx, type Value } from "../tx.ts";
 import { BEYOND, eventAfter, type Found, type Item, type Place, type Scope, type Span, search } from "./scope.ts";
 
 // What a task that retries or cancels deliveries takes: in order of the lanes, or, to cancel, against it.
-
-type Condition = { text: string; values: Value[] };
 
 /**
  * As it was when the task was made: one that runs since counts as pending, one whose gate has opened since as neither waiting
@@ -27,8 +27,8 @@ function ofState({ verb, filter: { state }, at }: Scope): Condition {
   }
 }
 
-function conditionsOf(tx: Tx, scope: Scope): Condition {
-  const { endpoint, videoId, since, until } = scope.filter;
+async function conditionsOf(tx: Tx, scope: Scope): Promise<Condition> {
+  const { endpoint, videoId, since, until, error, types } = scope.filter;
   const conditions = [
     ofState(scope),
     // One that is canceled already goes when its attempt ends; where its lease has run out nothing may come to end it.
@@ -40,17 +40,16 @@ function conditionsOf(tx: Tx, scope: Scope): Condition {
   if (videoId !== undefined) add("d.video = (SELECT id FROM videos WHERE video_id = ?)", videoId);
   if (since !== undefined) add("d.id >= ?", idAt(since));
   if (until !== undefined) add("d.id < ?", idAt(until));
-  return {
-    text: conditions.map(({ text }) => text).join(" AND "),
-    values: conditions.flatMap(({ values }) => values),
-  };
+  if (error !== undefined) add("coalesce(d.last_error, '') = ?", error);
+  if (types !== undefined) conditions.push((await ofTypes(tx, types)).any);
+  return all(conditions);
 }
 
 export async function find(tx: Tx, scope: Scope, from: Place | null, limit: number): Promise<Found> {
   const isDown = scope.verb === "cancel";
-  const { text, values } = conditionsOf(tx, scope);
+  const { text, values } = await conditionsOf(tx, scope);
   const [behind, order] = isDown ? ["<", "DESC"] : [">", "ASC"];
-  const select = `SELECT d.id, d.event, d.video, d.endpoint FROM deliveries d WHERE (d.event ${behind} ? OR d.event = ? AND d.id ${behind} ?)
+  const select = `SELECT d.id, d.event, d.video, d.endpoint FROM deliveries d JOIN events e ON e.id = d.event WHERE (d.event ${behind} ? OR d.event = ? AND d.id ${behind} ?)
     AND ${text}`;
   // The ids of an event's own deliveries follow its id; replays have ids of their own time.
   const own = sql<Value[], Item>(`${select} AND d.replay = 0 AND d.id > ? AND d.id < ? ORDER BY d.id ${order} LIMIT ?`);

@@ -1,7 +1,7 @@
 import type { Dialect } from "../../../model/event.ts";
 import { type Subject, topicMatches, wants } from "../../../rules/topics.ts";
 import { topicOfStored } from "../../../wochit/event.ts";
-import { CONTEXT_MISSING } from "../events/events.ts";
+import { CONTEXT_MISSING, IS_DEAD, STATUS } from "../events/shown.ts";
 import { idAt } from "../rows/paging.ts";
 import { sql, type Tx, type Value } from "../tx.ts";
 import { BEYOND, type Found, type Item, type Place, type Scope, type Span, search } from "./scope.ts";
@@ -29,11 +29,6 @@ const SENT = sql<[number, number, number], Sent>(
   `SELECT id, endpoint, state, generation FROM deliveries WHERE id BETWEEN ? AND ? OR event = ? AND replay > 0 ORDER BY id`,
 );
 
-/** By the ids of an event's deliveries: an index of all that are dead would be looked through for each event. */
-const HAS_DEAD = `(
-  EXISTS (SELECT 1 FROM deliveries d WHERE d.id BETWEEN e.id + 1 AND e.id + e.deliveries AND coalesce(d.state, '') = 'dead')
-  OR EXISTS (SELECT 1 FROM deliveries r WHERE r.event = e.id AND r.replay > 0 AND coalesce(r.state, '') = 'dead'))`;
-
 function conditionsOf({ filter, at, onlyDead }: Scope): { text: string; values: Value[] } {
   const conditions: string[] = [];
   const values: Value[] = [];
@@ -49,7 +44,8 @@ function conditionsOf({ filter, at, onlyDead }: Scope): { text: string; values: 
     add(`coalesce(e.context, a.context) = ? AND ${isKnown}`, filter.context, at);
   }
   if (filter.contextMissing) add(`a.context_at <= ? AND ${CONTEXT_MISSING}`, at);
-  if (onlyDead) add(HAS_DEAD);
+  if (filter.status !== undefined) add(`${STATUS} = ?`, filter.status);
+  if (onlyDead) add(IS_DEAD);
   return { text: conditions.join(""), values };
 }
 

@@ -4,6 +4,7 @@ import { ADMIN_7 } from "./admin-7.ts";
 import { DELIVERIES_4 } from "./deliveries-4.ts";
 import { DELIVERIES_5 } from "./deliveries-5.ts";
 import { DELIVERIES_6 } from "./deliveries-6.ts";
+import { LISTS_7 } from "./lists-7.ts";
 import { MEDIA_4 } from "./media-4.ts";
 import { MEDIA_5 } from "./media-5.ts";
 import { RETENTION_7 } from "./retention-7.ts";
@@ -205,7 +206,7 @@ export const migrations: string[] = [
   `,
   DELIVERIES_5 + MEDIA_5,
   TASKS_6 + DELIVERIES_6,
-  RETENTION_7 + TRACE_7 + ADMIN_7,
+  LISTS_7 + RETENTION_7 + TRACE_7 + ADMIN_7,
 ];
 
 /** Marks the file as ours ("wrly"), so that another program's database is refused instead of migrated. */

@@ -1,0 +1,95 @@
+import type { JobState } from "../../../model/job.ts";
+import type { Store } from "../../store.ts";
+import { ofTypes } from "../events/type-filter.ts";
+import { bounds, type Condition, newest, type Source, when } from "../rows/merge.ts";
+import type { Tx } from "../tx.ts";
+import { LISTED, listedEndpoints } from "./listed.ts";
+
+// Which deliveries match some filters. The narrowest of the filters gives them by its index, newest first; the others are
+// conditions on each.
+
+export type Wish = Omit<Parameters<Store["deliveries"]>[0], "limit">;
+
+/** `sources`: those that give what it takes by an index; `condition`: whether a delivery is among that, by no index. */
+type Filter = { sources(rest: Condition[]): Source[] | Promise<Source[]>; condition: Condition };
+
+export const FROM = "deliveries d LEFT JOIN events e ON e.id = d.event LEFT JOIN videos v ON v.id = d.video";
+
+const OF_EVENTS = "events e CROSS JOIN deliveries d LEFT JOIN videos v ON v.id = d.video";
+const OWN = when("d.id BETWEEN e.id + 1 AND e.id + e.deliveries AND d.replay = 0");
+const REPLAY = when("d.event = e.id AND d.replay > 0");
+
+const UNDER_WAY = when("d.state IN ('running', 'canceling')");
+
+/** The states that the index holds, and those in which a delivery may have failed. */
+const STATES: JobState[] = ["pending", "waiting", "delivered", "dead", "canceled", "superseded"];
+const FAILED = ["pending", "waiting", "running", "canceling", "dead", "canceled", "superseded"];
+
+/** The newest ids that match. */
+export async function find(tx: Tx, wish: Wish, limit: number): Promise<number[]> {
+  const [first, ...others] = await filtersOf(tx, wish);
+  const rest = others.map(({ condition }) => condition);
+  return newest(tx, await first!.sources(rest), limit);
+}
+
+/** The narrowest first; the last one takes all. */
+async function filtersOf(tx: Tx, wish: Wish): Promise<Filter[]> {
+  const { eventId, videoId, state, error, types, endpoint } = wish;
+  const within = bounds(tx, ["d.id"], "dlv", wish);
+  const rows = (from: string, where: Condition[]): Source => ({ id: "d.id", from, where: [...within, ...where] });
+  const endpoints = () => (endpoint === undefined ? listedEndpoints(tx) : [endpoint]);
+  const filters: Filter[] = [];
+  if (eventId !== undefined || videoId !== undefined) {
+    const event = eventId === undefined ? [] : [when("e.id = ?", tx.ids.read("evt", eventId))];
+    const video = videoId === undefined ? [] : [when("e.video = (SELECT id FROM videos WHERE video_id = ?)", videoId)];
+    const of = [...event, ...video];
+    filters.push({
+      sources: (rest) => [rows(OF_EVENTS, [...of, OWN, ...rest]), rows(OF_EVENTS, [...of, REPLAY, ...rest])],
+      condition: when("1 = 1"),
+    });
+  }
+  if (state === "running")
+    filters.push({ sources: (rest) => [rows(FROM, [UNDER_WAY, ...rest])], condition: UNDER_WAY });
+  if (error !== undefined) {
+    const states = state === undefined ? FAILED : [state];
+    filters.push({
+      async sources(rest) {
+        const where = (one: string, to: string) =>
+          when("d.state = ? AND d.endpoint = ? AND d.last_error = ? AND d.last_error IS NOT NULL", one, to, error);
+        const failed = await Promise.all(states.map(async (one) => (await endpoints()).map((to) => where(one, to))));
+        return failed.flat().map((one) => rows(FROM, [one, ...rest]));
+      },
+      condition: when("coalesce(d.last_error, '') = ?", error),
+    });
+  }
+  const isRare = state !== undefined && state !== "pending" && state !== "delivered";
+  const byState: Filter = {
+    async sources(rest) {
+      const states = state === undefined ? STATES : [state];
+      const listed = (await endpoints()).flatMap((to) =>
+        states.map((one) => rows(FROM, [when(`d.endpoint = ? AND d.state = ? AND ${LISTED}`, to, one), ...rest])),
+      );
+      const to = endpoint === undefined ? [] : [when("d.endpoint || '' = ?", endpoint)];
+      return state === undefined ? [...listed, rows(FROM, [UNDER_WAY, ...to, ...rest])] : listed;
+    },
+    condition: state === undefined ? when("1 = 1") : when("d.state || '' = ?", state),
+  };
+  if (isRare && state !== "running") filters.push(byState);
+  if (types !== undefined) {
+    const { each, any } = await ofTypes(tx, types);
+    filters.push({
+      async sources(rest) {
+        const replays = (await endpoints()).map((to) =>
+          rows(FROM, [when("d.endpoint = ? AND d.replay > 0", to), any, ...rest]),
+        );
+        return [...each.map((one) => ({ ...rows(OF_EVENTS, [one, OWN, ...rest]), by: "e.id DESC, d.id" })), ...replays];
+      },
+      condition: any,
+    });
+  }
+  if (!isRare && (state !== undefined || endpoint !== undefined)) filters.push(byState);
+  if (endpoint !== undefined)
+    filters.push({ sources: byState.sources, condition: when("d.endpoint || '' = ?", endpoint) });
+  filters.push({ sources: (rest) => [rows(FROM, rest)], condition: when("1 = 1") });
+  return filters;
+}

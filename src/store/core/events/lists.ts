@@ -1,0 +1,192 @@
+import type { StoredEvent } from "../../../model/event.ts";
+import type { Page, Store } from "../../store.ts";
+import { LISTED, listedEndpoints } from "../deliveries/listed.ts";
+import { all, bounds, type Condition, newest, rowsOf, type Source, when } from "../rows/merge.ts";
+import type { Tx } from "../tx.ts";
+import { COLUMNS, CONTEXT_MISSING, type EventRow, FROM, STATUS, toEvent } from "./shown.ts";
+import { ofTypes } from "./type-filter.ts";
+
+// Which events match some filters. The narrowest of the filters gives the events by its index, newest first; the others are
+// conditions on each.
+
+type Wish = Parameters<Store["events"]>[0];
+
+/** `sources`: those that give what it takes by an index; `condition`: whether an event is among that, by no index. */
+type Filter = { sources(rest: Condition[]): Source[] | Promise<Source[]>; condition: Condition };
+
+const ROWS = { select: `SELECT ${COLUMNS}, ${STATUS} AS status FROM ${FROM}`, column: "e.id" };
+
+export async function list(tx: Tx, wish: Wish): Promise<StoredEvent[]> {
+  const ids = await find(tx, wish, wish.limit);
+  const rows = await rowsOf<EventRow & { status: StoredEvent["status"] }>(tx, ROWS, ids);
+  return rows.map((row) => toEvent(tx.ids, row));
+}
+
+/** The newest ids that match. */
+export async function find(tx: Tx, wish: Wish, limit: number): Promise<number[]> {
+  const [first, ...others] = await filtersOf(tx, wish);
+  const rest = others.map(({ condition }) => condition);
+  return newest(tx, await first!.sources(rest), limit);
+}
+
+/** The narrowest first; the last one takes all. */
+async function filtersOf(tx: Tx, wish: Wish): Promise<Filter[]> {
+  const { videoId, contextMissing, status, endpoint, context } = wish;
+  const types = wish.types?.join() === "*" ? undefined : wish.types;
+  const events = (...where: Condition[]): Source => ({
+    id: "e.id",
+    from: FROM,
+    where: [...bounds(tx, ["e.id"], "evt", wish), ...where],
+  });
+  const filters: Filter[] = [];
+  if (videoId !== undefined) {
+    const of = (column: string) => when(`${column} = (SELECT id FROM videos WHERE video_id = ?)`, videoId);
+    filters.push({ sources: (rest) => [events(of("e.video"), ...rest)], condition: of("e.video + 0") });
+  }
+  if (contextMissing) {
+    const found = (rest: Condition[]): Source => ({
+      id: "a.event",
+      from: "annotations a JOIN events e ON e.id = a.event LEFT JOIN videos v ON v.id = e.video",
+      where: [...bounds(tx, ["a.event"], "evt", wish), when(CONTEXT_MISSING), ...rest],
+    });
+    filters.push({ sources: (rest) => [found(rest)], condition: when(CONTEXT_MISSING) });
+  }
+  if (status !== undefined && status !== "settled") {
+    filters.push(status === "dead" ? dead(tx, wish) : waiting(tx, wish, events));
+  }
+  if (context !== undefined) {
+    const given: Source = {
+      id: "a.event",
+      from: "annotations a JOIN events e ON e.id = a.event LEFT JOIN videos v ON v.id = e.video",
+      where: [...bounds(tx, ["a.event"], "evt", wish), when("a.context = ? AND (e.context || '') IS NULL", context)],
+    };
+    filters.push({
+      sources: (rest) => [
+        events(when("e.context = ?", context), ...rest),
+        { ...given, where: [...given.where, ...rest] },
+      ],
+      condition: when("coalesce(e.context, a.context) = ?", context),
+    });
+  }
+  if (types !== undefined) {
+    const { each, any } = await ofTypes(tx, types);
+    filters.push({ sources: (rest) => each.map((one) => events(one, ...rest)), condition: any });
+  }
+  if (endpoint !== undefined) filters.push(ofEndpoint(tx, endpoint, wish));
+  if (status === "settled") {
+    filters.push({
+      sources: (rest) => [events(when(`${STATUS} = 'settled'`), ...rest)],
+      condition: when(`${STATUS} = 'settled'`),
+    });
+  }
+  const provider = types === undefined ? [when("e.dialect <> 'notice'")] : [];
+  filters.push({ sources: (rest) => [events(...provider, ...rest)], condition: all(provider) });
+  return filters.map((filter) => (filter.condition.text === "" ? { ...filter, condition: when("1 = 1") } : filter));
+}
+
+const OF_DELIVERY =
+  "deliveries d JOIN events e ON e.id = d.event LEFT JOIN videos v ON v.id = e.video LEFT JOIN annotations a ON a.event = e.id";
+
+/** Some delivery is dead, of those to the endpoint where one is named. */
+function dead(tx: Tx, { endpoint, ...wish }: Wish): Filter {
+  const to = endpoint === undefined ? [] : [when("d.endpoint || '' = ?", endpoint)];
+  const source: Source = {
+    id: "d.event",
+    from: OF_DELIVERY,
+    where: [...bounds(tx, ["d.event"], "evt", wish), when("d.state = 'dead'"), ...to],
+    isRepeated: true,
+  };
+  const { text, values } = all([when("d.event = e.id AND d.state = 'dead'"), ...to]);
+  return {
+    sources: (rest) => [{ ...source, where: [...source.where, ...rest] }],
+    condition: { text: `EXISTS (SELECT 1 FROM deliveries d WHERE ${text})`, values },
+  };
+}
+
+/** Own deliveries in a state: their ids are in the order of their events', between which they lie. */
+function own(tx: Tx, wish: Wish, where: Condition[]): Source {
+  const within = bounds(tx, ["d.id", "e.id"], "evt", wish);
+  return { id: "d.event", from: OF_DELIVERY, where: [...within, when("d.replay = 0"), ...where], by: "d.id" };
+}
+
+const UNDER_WAY = "d.state IN ('running', 'canceling')";
+
+/** Some delivery has not ended, of those to the endpoint where one is named; or, where none is, some medium. None is dead. */
+function waiting(tx: Tx, wish: Wish, events: (...where: Condition[]) => Source): Filter {
+  const { endpoint } = wish;
+  const to = endpoint === undefined ? [] : [when("d.endpoint || '' = ?", endpoint)];
+  const isSo = when(`${STATUS} = 'waiting'`);
+  const condition =
+    endpoint === undefined
+      ? isSo
+      : all([
+          isSo,
+          when(
+            `(EXISTS (SELECT 1 FROM deliveries d WHERE d.id BETWEEN e.id + 1 AND e.id + e.deliveries
+                AND d.endpoint || '' = ? AND coalesce(d.settled_at, 0) = 0)
+              OR EXISTS (SELECT 1 FROM deliveries d WHERE d.event = e.id AND d.replay > 0 AND d.settled_at IS NULL
+                AND d.endpoint || '' = ?))`,
+            endpoint,
+            endpoint,
+          ),
+        ]);
+  return {
+    async sources(rest) {
+      const where = [isSo, ...rest];
+      const endpoints = endpoint === undefined ? await listedEndpoints(tx) : [endpoint];
+      const media = events(
+        when("m.state IN ('pending', 'running')"),
+        when("e.video = m.video AND (e.video_medium = m.id OR e.thumbnail_medium = m.id)"),
+        ...where,
+      );
+      return [
+        ...endpoints.flatMap((one) =>
+          ["pending", "waiting"].map((state) =>
+            own(tx, wish, [when(`d.endpoint = ? AND d.state = ? AND ${LISTED}`, one, state), ...where]),
+          ),
+        ),
+        own(tx, wish, [when(UNDER_WAY), ...to, ...where]),
+        {
+          id: "d.event",
+          from: OF_DELIVERY,
+          where: [
+            ...bounds(tx, ["d.event"], "evt", wish),
+            when("d.replay > 0 AND d.settled_at IS NULL"),
+            ...to,
+            ...where,
+          ],
+          isRepeated: true,
+        },
+        ...(endpoint === undefined ? [{ ...media, from: `media m CROSS JOIN ${FROM}`, isRepeated: true }] : []),
+      ];
+    },
+    condition,
+  };
+}
+
+/** The states of deliveries that deliveries_listed holds. */
+const STATES = ["pending", "waiting", "delivered", "dead", "canceled", "superseded"];
+
+/** It was, is or will be sent to the endpoint. */
+function ofEndpoint(tx: Tx, endpoint: string, wish: Page): Filter {
+  return {
+    sources: (rest) => [
+      ...STATES.map((state) =>
+        own(tx, wish, [when(`d.endpoint = ? AND d.state = ? AND ${LISTED}`, endpoint, state), ...rest]),
+      ),
+      own(tx, wish, [when(UNDER_WAY), when("d.endpoint || '' = ?", endpoint), ...rest]),
+      {
+        id: "d.event",
+        from: OF_DELIVERY,
+        where: [...bounds(tx, ["d.event"], "evt", wish), when("d.replay > 0 AND d.endpoint = ?", endpoint), ...rest],
+        isRepeated: true,
+      },
+    ],
+    condition: when(
+      `(EXISTS (SELECT 1 FROM deliveries d WHERE d.id BETWEEN e.id + 1 AND e.id + e.deliveries AND d.endpoint || '' = ?)
+        OR EXISTS (SELECT 1 FROM deliveries d WHERE d.event = e.id AND d.replay > 0 AND d.endpoint || '' = ?))`,
+      endpoint,
+      endpoint,
+    ),
+  };
+}

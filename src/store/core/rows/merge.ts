@@ -1,0 +1,76 @@
+import type { Page } from "../../store.ts";
+import { sql, type Tx, type Value } from "../tx.ts";
+import type { Prefix } from "./ids.ts";
+import { idAt } from "./paging.ts";
+
+// Lists that go by several indexes. Each gives ids in order, and the newest of all of them are the page: so no statement looks
+// at more rows than it returns, but for those that a further condition takes out.
+
+export type Condition = { text: string; values: Value[] };
+
+export const when = (text: string, ...values: Value[]): Condition => ({ text, values });
+
+export function all(conditions: Condition[]): Condition {
+  return {
+    text: conditions.map(({ text }) => text).join(" AND "),
+    values: conditions.flatMap(({ values }) => values),
+  };
+}
+
+/** At least one of them. */
+export function any(conditions: Condition[]): Condition {
+  const { values } = all(conditions);
+  return { text: `(${conditions.map(({ text }) => text).join(" OR ")})`, values };
+}
+
+/** Ids that one index gives in order. `id`: the column; `isRepeated`: an id may stand in it more than once. */
+export type Source = { id: string; from: string; where: Condition[]; isRepeated?: boolean; by?: string };
+
+/** What bounds the ids of a page, in these columns. Ids grow with time, so that a time is a bound of them. */
+export function bounds(
+  tx: Tx,
+  columns: string[],
+  prefix: Prefix,
+  { before, since, until }: Partial<Page>,
+): Condition[] {
+  const made = (sign: string, id: number) => columns.map((column) => when(`${column} ${sign} ?`, id));
+  return [
+    ...(before === undefined ? [] : made("<", tx.ids.read(prefix, before))),
+    ...(since === undefined ? [] : made(">=", idAt(since))),
+    ...(until === undefined ? [] : made("<", idAt(until))),
+  ];
+}
+
+/** The newest ids of some sources, each once. */
+export async function newest(tx: Tx, sources: Source[], limit: number): Promise<number[]> {
+  const found = await Promise.all(
+    sources.map(({ id, from, where, isRepeated = false, by = id }) => {
+      const { text, values } = all(where);
+      const select = `SELECT ${isRepeated ? "DISTINCT " : ""}${id} AS id FROM ${from} WHERE ${text || "1 = 1"}`;
+      return tx.all(sql<Value[], { id: number }>(`${select} ORDER BY ${by} DESC LIMIT ?`), [...values, limit]);
+    }),
+  );
+  const ids = new Set(found.flat().map(({ id }) => id));
+  return [...ids].sort((a, b) => b - a).slice(0, limit);
+}
+
+/** Places for ids in one statement, so that there are few statements however many ids there are. */
+const PLACES = [10, 50, 100, 500];
+
+/** The rows of these ids, in their order. `select`: what stands before the condition on the ids in `column`. */
+export async function rowsOf<Row extends { id: number }>(
+  tx: Tx,
+  { select, column }: { select: string; column: string },
+  ids: number[],
+): Promise<Row[]> {
+  const rows = new Map<number, Row>();
+  const most = PLACES.at(-1)!;
+  for (let at = 0; at < ids.length; at += most) {
+    const some = ids.slice(at, at + most);
+    const places = PLACES.find((each) => each >= some.length)!;
+    const padded = [...some, ...Array<number>(places - some.length).fill(some[0]!)];
+    const text = `${select} WHERE ${column} IN (${padded.map(() => "?").join(", ")})`;
+    for (const row of await tx.all(sql<Value[], Row>(text), padded)) rows.set(row.id, row);
+  }
+  return ids.flatMap((id) => rows.get(id) ?? []);
+}

@@ -1,0 +1,48 @@
+import type { RefusalReason, StoredEvent } from "../model/event.ts";
+import type { JobState } from "../model/job.ts";
+import type { MediaKind, MediaState } from "../model/medium.ts";
+import type { VideoState } from "../model/video.ts";
+
+// What lists are narrowed down by; without any of it they have all rows.
+
+/**
+ * Which events. `types`: patterns, as of endpoints ("draft.*"); notices are only given by name. `status`: with `endpoint`, a
+ * delivery to that one is dead, or has not ended. `contextMissing`: only those that an endpoint has got without the context
+ * that became known of them afterwards.
+ */
+export type EventFilter = {
+  types?: string[];
+  videoId?: string;
+  context?: string;
+  contextMissing?: boolean;
+  status?: StoredEvent["status"];
+  endpoint?: string;
+};
+
+/** Which deliveries. `error`: exactly what the last attempt failed with; `types`: of their events, as patterns. */
+export type DeliveryFilter = {
+  endpoint?: string;
+  state?: JobState;
+  eventId?: string;
+  videoId?: string;
+  error?: string;
+  types?: string[];
+};
+
+/**
+ * Which media. `byDeadline`: only those that are not secured yet, the nearest deadline first. `withCopy`: only those that have
+ * one. `suspect`: only those whose copy is odd.
+ */
+export type MediaFilter = {
+  state?: MediaState;
+  videoId?: string;
+  kind?: MediaKind;
+  suspect?: boolean;
+  byDeadline?: boolean;
+  withCopy?: boolean;
+};
+
+export type VideoFilter = { state?: VideoState; context?: string };
+
+/** Which refused bodies. `source`: the address that they came from. */
+export type QuarantineFilter = { reason?: RefusalReason; source?: string };

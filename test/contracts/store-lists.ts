@@ -1,0 +1,284 @@
+import assert from "node:assert/strict";
+import type { Delivery } from "../../src/model/delivery.ts";
+import type { StoredEvent } from "../../src/model/event.ts";
+import type { Medium } from "../../src/model/medium.ts";
+import { topicMatches } from "../../src/rules/topics.ts";
+import type { DeliveryFilter, EventFilter, MediaFilter } from "../../src/store/filters.ts";
+import type { Page, Store } from "../../src/store/store.ts";
+import { topicOfStored } from "../../src/wochit/event.ts";
+import { endpoint } from "../support/config.ts";
+import { type Bench, checker, draft, type OpenStore, ready, remove } from "./store.ts";
+
+const ENDPOINTS = [
+  endpoint("cms", { send: "immediately", events: ["*", "relay.*"], retry: ["1s", "1h"] }),
+  endpoint("late", { send: "after-mirror", events: ["video.*"] }),
+  endpoint("rare", { send: "immediately", events: ["draft.new"], order: "none" }),
+];
+
+/** What a store that filters is asked for: each filter alone, and pairs. */
+const EVENTS: EventFilter[] = [
+  { types: ["draft.new"] },
+  { types: ["draft.*"] },
+  { types: ["*"] },
+  { types: ["*", "!draft.*"] },
+  { types: ["relay.delivery.dead"] },
+  { types: ["relay.*"] },
+  { types: ["video.failed"] },
+  { types: ["unknown"] },
+  { types: ["no.such"] },
+  { videoId: "v1" },
+  { videoId: "none" },
+  { context: "page-1" },
+  { context: "page-2" },
+  { status: "dead" },
+  { status: "waiting" },
+  { status: "settled" },
+  { endpoint: "cms" },
+  { endpoint: "late" },
+  { endpoint: "rare" },
+  { endpoint: "none" },
+];
+
+const DELIVERIES: DeliveryFilter[] = [
+  ...(["waiting", "pending", "running", "delivered", "dead", "canceled", "superseded"] as const).map((state) => ({
+    state,
+  })),
+  { endpoint: "cms" },
+  { endpoint: "late" },
+  { endpoint: "none" },
+  { videoId: "v1" },
+  { error: "HTTP 500" },
+  { error: "HTTP" },
+  { types: ["draft.new"] },
+  { types: ["video.*", "relay.*"] },
+  { types: ["*"] },
+];
+
+const MEDIA: MediaFilter[] = [
+  ...(["pending", "running", "mirrored", "failed", "expired", "skipped", "superseded", "deleted"] as const).map(
+    (state) => ({ state }),
+  ),
+  { kind: "video" },
+  { kind: "thumbnail" },
+  { videoId: "v5" },
+  { suspect: true },
+  { withCopy: true },
+];
+
+const ALL = { limit: 10_000 };
+
+/** Lists and their filters. */
+export function storeListsContract(engine: string, openStore: OpenStore): void {
+  const check = checker(engine, openStore);
+
+  check(
+    "a list of events by any filters, and page by page, has those of the whole list that match",
+    async (at) => {
+      const { store } = at;
+      await fill(at);
+      const every = (await store.events(ALL))
+        .concat(await store.events({ ...ALL, types: ["relay.*"] }))
+        .sort(newestFirst);
+      const deliveries = await store.deliveries(ALL);
+      await compare(
+        (query) => store.events(query),
+        every,
+        pairs(EVENTS),
+        (event, filter) => isEventOf(event, filter, deliveries),
+        (event) => event.receivedAt,
+      );
+    },
+    { endpoints: ENDPOINTS },
+  );
+
+  check(
+    "a list of deliveries by any filters, and page by page, has those of the whole list that match",
+    async (at) => {
+      const { store } = at;
+      await fill(at);
+      const every = await store.deliveries(ALL);
+      const events = new Map((await eventsOf(store, every)).map((event) => [event.id, event]));
+      const some: DeliveryFilter[] = [...DELIVERIES, ...every.slice(0, 3).map(({ eventId }) => ({ eventId }))];
+      await compare(
+        (query) => store.deliveries(query),
+        every,
+        pairs(some),
+        (delivery, filter) => isDeliveryOf(delivery, filter, events),
+        (delivery) => delivery.createdAt,
+      );
+    },
+    { endpoints: ENDPOINTS },
+  );
+
+  check(
+    "a list of media by any filters, and page by page, has those of the whole list that match",
+    async (at) => {
+      const { store } = at;
+      await fill(at);
+      const every = await store.media(ALL);
+      await compare((query) => store.media(query), every, pairs(MEDIA), isMediumOf);
+      const unsecured = await store.media({ ...ALL, byDeadline: true });
+      assert.ok(unsecured.length > 1);
+      assert.deepEqual(
+        unsecured.map(({ deadline }) => deadline),
+        unsecured.map(({ deadline }) => deadline).sort((a, b) => a - b),
+      );
+      for (const kind of ["video", "thumbnail"] as const) {
+        const ids = (await store.media({ ...ALL, byDeadline: true, kind })).map(({ id }) => id);
+        assert.deepEqual(
+          ids,
+          unsecured.filter((medium) => medium.kind === kind).map(({ id }) => id),
+        );
+      }
+    },
+    { endpoints: ENDPOINTS },
+  );
+
+  check(
+    "a list of videos by state and context has those of the whole list that match",
+    async (at) => {
+      const { store } = at;
+      await fill(at);
+      const every = await store.videos(ALL);
+      for (const state of [undefined, "draft", "ready", "deleted", "failed", "unknown"] as const) {
+        for (const context of [undefined, "page-1", "page-2", "none"]) {
+          const filter = { ...(state && { state }), ...(context && { context }) };
+          const found = await store.videos({ ...ALL, ...filter });
+          const expected = every.filter(
+            (one) => (state ?? one.state) === one.state && (context ?? one.context) === one.context,
+          );
+          assert.deepEqual(found, expected, JSON.stringify(filter));
+        }
+      }
+    },
+    { endpoints: ENDPOINTS },
+  );
+}
+
+/** Events of every kind, whose deliveries and media are in every state. */
+async function fill(at: Bench): Promise<void> {
+  const { post, claim, deliver, fail, die, clock, store, download, settle, spool } = at;
+  const some = async (n: number) => {
+    const context = { videoContext: `page-${n % 3}` };
+    await post(JSON.stringify({ type: "draft.new", wochitVideoId: `v${n}`, ...(n % 2 === 0 && context) }));
+    await post(draft(`v${n}`, { thumbnailUrl: `https://media.example/draft-${n}.jpg` }));
+    await post(ready(`v${n}`, context));
+    await post(JSON.stringify({ wochitVideoId: `v${n}`, errorMessage: "no" }));
+    await post(JSON.stringify({ type: n === 2 ? "relay.media.failed" : null, wochitVideoId: `v${n}` }));
+    await clock.advance(1_000);
+  };
+  const work = async () => {
+    for (const [index, job] of (await claim(30_000, "cms")).entries()) {
+      if (index % 4 === 0) await deliver(job);
+      else if (index % 4 === 1) await die(job);
+      else if (index % 4 === 2) await fail(job, 500);
+      // The others run.
+    }
+    for (const [index, job] of (await claim(30_000, "rare")).entries())
+      await (index % 2 === 0 ? die(job) : deliver(job));
+  };
+  for (let n = 0; n < 4; n++) await some(n);
+  await work();
+  for (const [index, job] of (await download()).entries()) {
+    if (index % 5 === 0) await settle(job, `${job.videoId}/${job.id}`, index % 2 === 0 ? { suspect: "odd" } : {});
+    else if (index % 5 === 1) await store.settleDownload(job, { is: "failed", error: "HTTP 404" }, clock.now());
+    else if (index % 5 === 2) await store.settleDownload(job, { is: "expired", error: "HTTP 403" }, clock.now());
+    else if (index % 5 === 3) await spool(job);
+  }
+  for (let n = 4; n < 6; n++) await some(n);
+  await work();
+  await post(remove("v4"));
+  for (const job of await download()) if (job.videoId === "v5") await settle(job, `v5/${job.kind}`);
+  await post(draft("v5", { thumbnailUrl: "https://media.example/newest.jpg" }));
+  for (const job of await download()) if (job.videoId === "v5") await settle(job, `v5/${job.kind}`);
+  const dead = await store.deliveries({ limit: 9, state: "dead" });
+  await store.replay(dead[0]!.eventId, { endpoint: "cms", ordered: true, newId: false }, clock.now());
+  await store.replay(dead[1]!.eventId, { endpoint: "rare", ordered: false, newId: false }, clock.now());
+  await store.replay(dead.at(-1)!.eventId, { endpoint: "late", ordered: true, newId: false }, clock.now());
+  for (const job of await claim(30_000, "rare")) await deliver(job);
+  const [waiting] = await store.deliveries({ limit: 1, state: "waiting" });
+  await store.cancelDelivery(waiting!.id, clock.now());
+}
+
+const newestFirst = (a: { id: string }, b: { id: string }) => (a.id < b.id ? 1 : -1);
+
+function pairs<Filter extends object>(filters: Filter[]): Filter[] {
+  const two = filters.flatMap((one, at) =>
+    filters.slice(at + 1).flatMap((other) => {
+      const isApart = Object.keys(one).every((name) => !(name in other));
+      return isApart ? [{ ...one, ...other }] : [];
+    }),
+  );
+  return [...filters, ...two];
+}
+
+/** Asks with each filter whole, in pages of two, and for times; each must match something or nothing as the whole list says. */
+async function compare<Row extends { id: string }, Filter extends object>(
+  read: (query: Page & Filter) => Promise<Row[]>,
+  every: Row[],
+  filters: Filter[],
+  isOf: (row: Row, filter: Filter) => boolean,
+  timeOf?: (row: Row) => number,
+): Promise<void> {
+  assert.ok(every.length > 10);
+  let matched = 0;
+  for (const filter of filters) {
+    const expected = every.filter((row) => isOf(row, filter)).map(({ id }) => id);
+    if (expected.length > 0) matched++;
+    const words = JSON.stringify(filter);
+    const ids = async (page: Page) => (await read({ ...filter, ...page })).map(({ id }) => id);
+    assert.deepEqual(await ids(ALL), expected, words);
+    const paged: string[] = [];
+    for (let before: string | undefined; ; before = paged.at(-1)) {
+      const some = await ids({ limit: 2, ...(before !== undefined && { before }) });
+      paged.push(...some);
+      if (some.length < 2) break;
+    }
+    assert.deepEqual(paged, expected, `${words}, page by page`);
+    if (timeOf === undefined) continue;
+    const [since, until] = [timeOf(every[Math.floor(every.length * 0.8)]!), timeOf(every[3]!)];
+    const within = every.filter((row) => timeOf(row) >= since && timeOf(row) < until && isOf(row, filter));
+    const found = await ids({ ...ALL, since, until });
+    assert.deepEqual(
+      found,
+      within.map(({ id }) => id),
+      `${words}, of some time`,
+    );
+  }
+  assert.ok(matched > filters.length / 3, `${matched} of ${filters.length} match something`);
+}
+
+function isEventOf(event: StoredEvent, filter: EventFilter, deliveries: Delivery[]): boolean {
+  const { types, videoId, context, status, endpoint: to } = filter;
+  const own = deliveries.filter(({ eventId, endpoint: id }) => eventId === event.id && (to ?? id) === id);
+  const isSo = (one: Delivery) => status === "settled" || one.state === "dead" || (status === "waiting" && isOpen(one));
+  return (
+    topicMatches(types ?? ["*"], topicOfStored(event)) &&
+    (videoId ?? event.videoId) === event.videoId &&
+    (context ?? event.context) === event.context &&
+    (status === undefined || (to !== undefined && status === "dead") || event.status === status) &&
+    (to === undefined || (status === undefined ? own.length > 0 : own.some(isSo)))
+  );
+}
+
+const isOpen = ({ state }: Delivery) => state === "waiting" || state === "pending" || state === "running";
+
+function isDeliveryOf(delivery: Delivery, filter: DeliveryFilter, events: Map<string, StoredEvent>): boolean {
+  const { types, error, ...equal } = filter;
+  const isEqual = Object.entries(equal).every(([name, value]) => delivery[name as keyof Delivery] === value);
+  const topic = topicOfStored(events.get(delivery.eventId)!);
+  return (
+    isEqual &&
+    (error ?? delivery.lastError) === delivery.lastError &&
+    (types === undefined || topicMatches(types, topic))
+  );
+}
+
+function isMediumOf(medium: Medium, { suspect, withCopy, ...equal }: MediaFilter): boolean {
+  const isEqual = Object.entries(equal).every(([name, value]) => medium[name as keyof Medium] === value);
+  const hasCopy = medium.key !== null && medium.state !== "superseded";
+  return isEqual && (!suspect || medium.suspect !== null) && (!withCopy || hasCopy);
+}
+
+const eventsOf = (store: Store, deliveries: Delivery[]) =>
+  Promise.all([...new Set(deliveries.map(({ eventId }) => eventId))].map((id) => store.event(id)));
