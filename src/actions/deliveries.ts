@@ -25,10 +25,28 @@ export const deliveries = list({
     { title: "ENDPOINT", value: ({ endpoint }) => endpoint },
     { title: "STATE", value: ({ state }) => state, whole: true },
     { title: "TRIES", value: ({ attempts }) => attempts, whole: true },
-    { title: "NEXT", value: ({ nextAttemptAt }) => shortTime(nextAttemptAt), whole: true },
+    { title: "NEXT", value: (row) => nextOf(row), whole: true },
     { title: "ERROR", value: ({ lastError }) => lastError },
   ],
 });
+
+/** When a delivery is attempted next, or what holds it. */
+export function nextOf({ waitsFor, nextAttemptAt }: Pick<DeliveryJson, "waitsFor" | "nextAttemptAt">): string | null {
+  switch (waitsFor?.is) {
+    case "removed":
+      return "held: not in the config";
+    case "pause":
+      return "paused";
+    case "lane":
+      return "after another";
+    case "breaker":
+      return `probes, ${shortTime(waitsFor.until)}`;
+    case "gate":
+      return `media, or ${shortTime(waitsFor.until)}`;
+    default:
+      return shortTime(nextAttemptAt);
+  }
+}
 
 /**
  * One delivery with its newest `limit` attempts, the first one first; `more`: there are further ones before. `why`: what it

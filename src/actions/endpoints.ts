@@ -76,6 +76,8 @@ export function describeEndpoints(
       body: endpoint?.body ?? null,
       send: endpoint?.send ?? null,
       order: endpoint?.order ?? null,
+      /** Those that sign, the first first: where each is, and by which mark it is known; never a value. */
+      secrets: endpoint?.secrets ?? [],
       state,
       /** Null also while only the config pauses it. */
       pausedAt: isoTime(pausedAt),

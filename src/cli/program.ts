@@ -1,6 +1,6 @@
 import { readFile } from "node:fs/promises";
 import { resolve } from "node:path";
-import type { SecretsWanted } from "../config/load.ts";
+import type { SecretsWanted } from "../config/hidden.ts";
 import type { Config } from "../config/schema.ts";
 import { errorLine, RelayError } from "../errors.ts";
 import { type OpenLog, withoutQueries } from "../platform/log/log.ts";
@@ -68,15 +68,16 @@ export function openProgram({ environment, streams, version, crash }: Surroundin
      */
     async loadConfig({ secrets = true }: { secrets?: SecretsWanted } = {}) {
       const { loadConfig, OUTSIDE, path } = await configFile();
-      return loadConfig(path, { env, cwd, secrets, ...(secrets === "target" && { outside: OUTSIDE }) });
+      const isOutside = secrets === "target" || secrets === "marks";
+      return loadConfig(path, { env, cwd, secrets, ...(isOutside && { outside: OUTSIDE }) });
     },
     /**
      * The config for a command that only reads the database: of one with problems what can be used, with a warning, so that a
      * relay that runs with the former one can still be looked into. RelayError("config") where the file cannot be read.
      */
-    async loadConfigToRead(): Promise<Config> {
+    async loadConfigToRead({ secrets = false }: { secrets?: "marks" | false } = {}): Promise<Config> {
       try {
-        return await program.loadConfig({ secrets: false });
+        return await program.loadConfig({ secrets });
       } catch (error) {
         const { path } = await configFile();
         if (path === null || !(error instanceof RelayError && error.code === "config")) throw error;

@@ -13,10 +13,11 @@ import type { Program } from "./program.ts";
 
 /**
  * What an operating command reads: the config, its database beside a relay that may be running, and links to copies. With
- * `toRead` a config with problems is no obstacle.
+ * `toRead` a config with problems is no obstacle; with `marks` it has the marks of its endpoints' secrets.
  */
-export async function openSources(program: Program, { toRead = false } = {}): Promise<Sources> {
-  const config = toRead ? await program.loadConfigToRead() : await program.loadConfig({ secrets: false });
+export async function openSources(program: Program, { toRead = false, marks = false } = {}): Promise<Sources> {
+  const secrets = marks && "marks";
+  const config = toRead ? await program.loadConfigToRead({ secrets }) : await program.loadConfig({ secrets });
   const store = auditedStore(await program.openStore(config), actorOf(program));
   return { config, store, openLink: () => openLink(store, config, program) };
 }

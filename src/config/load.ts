@@ -7,6 +7,7 @@ import { typeOf } from "../targets/table.ts";
 import { type CheckContext, readEndpoints } from "./check-context.ts";
 import { checkConfig } from "./checks.ts";
 import { readEndpointTls } from "./endpoint-tls.ts";
+import { describeSecrets, type SecretsWanted } from "./hidden.ts";
 import {
   addIssue,
   collectProblems,
@@ -60,12 +61,6 @@ function isThere(path: string): boolean {
     return true;
   }
 }
-
-/**
- * Which secrets are read; the others are empty in the config. `false`: none, for commands that only read the database,
- * where the service's environment is missing; "target": those of the mirror's targets, for commands that open them.
- */
-export type SecretsWanted = boolean | "target";
 
 /**
  * What a config depends on beside its file. All secrets are read by default. With `outside`, a systemd credential is
@@ -167,6 +162,7 @@ function buildConfig(parsed: InferOutput<typeof configSchema>, given: Given): Co
     endpoints: endpoints.map(({ secret, send, headers, ...endpoint }, at) => ({
       ...endpoint,
       keys: secrets.keys[at] ?? [],
+      secrets: secrets.marks[at] ?? [],
       headers: secrets.headers[at] ?? {},
       headerNames: Object.keys(headers),
       tls: given.tls[at] ?? null,
@@ -191,7 +187,7 @@ function readSecrets(context: CheckContext, env: Env, wanted: SecretsWanted) {
   const { valueAt, problems, folder, outside, noteUnseen } = context;
   const sources: SecretInput[] = [];
   const read = <T>(path: Path, decode: (text: string) => T): T[] => {
-    if (wanted === false || (wanted === "target" && path[0] !== "mirror")) return [];
+    if (wanted === false || wanted === "marks" || (wanted === "target" && path[0] !== "mirror")) return [];
     const given = valueAt<SecretInput | SecretInput[]>(path);
     const list = Array.isArray(given)
       ? given.map((one, at) => [one, [...path, at]] as const)
@@ -225,6 +221,13 @@ function readSecrets(context: CheckContext, env: Env, wanted: SecretsWanted) {
       one(["admin", "tokens", at, "token"], checkNamedToken),
     ),
     keys: endpoints.map((_, at) => read(["endpoints", at, "secret"], decodeSecret)),
+    marks: endpoints.map((_, at) =>
+      describeSecrets(
+        valueAt<SecretInput | SecretInput[]>(["endpoints", at, "secret"]),
+        { env, folder, outside },
+        wanted,
+      ),
+    ),
     headers: endpoints.map((_, at) => readHeaders(["endpoints", at, "headers"])),
     /** Those of `mirror.target`, then those of each of `mirror.formerTargets`. */
     targets: readTargetSecrets(context, one),

@@ -2,6 +2,7 @@ import * as v from "valibot";
 import { baseUrl, httpUrl, secret, text } from "../option-values.ts";
 import type { TlsOptions } from "../platform/net/trust.ts";
 import { type Target, targetTypes } from "../targets/table.ts";
+import type { SecretMark } from "./hidden.ts";
 import {
   count,
   duration,
@@ -187,6 +188,8 @@ type ParsedEndpoint = Parsed["endpoints"][number];
 export type Endpoint = Omit<ParsedEndpoint, "secret" | "send" | "tls" | "headers"> & {
   /** All of them sign, the first first. */
   keys: SigningKey[];
+  /** The same without their values. */
+  secrets: SecretMark[];
   send: "after-mirror" | "immediately";
   /** The values that could be read. */
   headers: Record<string, string>;

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { createHash } from "node:crypto";
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
@@ -28,6 +29,20 @@ test("a secret is itself, a variable, a file without its line break, or a system
   );
   const key = { kind: "hmac", bytes: new Uint8Array(Buffer.from(SECRET.slice(6), "base64")) };
   assert.deepEqual(endpoints[0]?.keys, [key, key, key, key, key, key]);
+});
+
+test("secrets are told apart by their places and by a mark of their text, never by a value", () => {
+  const mark = createHash("sha256").update(SECRET).digest("hex").slice(0, 8);
+  writeFileSync(join(folder, "mark.txt"), `${SECRET}\n`);
+  const path = write({ endpoints: [endpoint({ secret: [{ env: "APP" }, { file: "mark.txt" }, SECRET] })] });
+  const marksOf = (env: Record<string, string>, secrets: "marks" | boolean) =>
+    loadConfig(path, { env, cwd: "/", secrets }).endpoints[0]!.secrets;
+  const places = ["environment variable APP", `file ${join(folder, "mark.txt")}`, "in the config file"];
+  const expected = (marks: (string | null)[]) => places.map((place, at) => ({ place, mark: marks[at]! }));
+  assert.deepEqual(marksOf({ APP: SECRET }, true), expected([mark, mark, mark]));
+  // A command beside the service lacks its environment; that is no problem.
+  assert.deepEqual(marksOf({}, "marks"), expected([null, mark, mark]));
+  assert.deepEqual(marksOf({ APP: SECRET }, false), expected([null, null, null]));
 });
 
 test("secrets of both kinds stand side by side, and a file may hold both lines of an ed25519 pair", () => {

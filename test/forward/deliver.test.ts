@@ -133,6 +133,7 @@ async function setUp(t: test.TestContext, answer: Answer, changes: Partial<Endpo
     tls: null,
     headers: {},
     headerNames: [],
+    secrets: [],
     timeout: 5_000,
     concurrency: 8,
     ratePerSecond: null,

@@ -46,15 +46,7 @@ export async function deliveriesOfVideo(
   limit: number,
 ): Promise<{ endpoints: EndpointOfVideo[]; undelivered: Undelivered[]; more: boolean }> {
   const newest = await store.deliveries({ videoId, limit: COUNTED });
-  const found: Delivery[] = [];
-  for (const state of UNDELIVERED) found.push(...(await store.deliveries({ videoId, state, limit: limit + 1 })));
-  // Ids sort by the time they were given.
-  found.sort((a, b) => (a.id < b.id ? 1 : -1));
-  const undelivered: Undelivered[] = [];
-  for (const [at, delivery] of found.slice(0, limit).entries()) {
-    const { attemptLog } = at < EXPLAINED ? await store.delivery(delivery.id, 1) : { attemptLog: [] };
-    undelivered.push({ ...deliveryJson(delivery), why: whyNot(delivery, attemptLog[0]?.response ?? null) });
-  }
+  const { undelivered, more } = await listUndelivered(store, { videoId }, limit);
   const ids = new Set([...endpoints.map(({ id }) => id), ...newest.map(({ endpoint }) => endpoint)]);
   return {
     endpoints: [...ids].map((id) =>
@@ -64,8 +56,26 @@ export async function deliveriesOfVideo(
       ),
     ),
     undelivered,
-    more: found.length > limit,
+    more,
   };
+}
+
+/** What of a video, or of an endpoint, is not delivered: the newest `limit`, newest first. `more`: there are further ones. */
+export async function listUndelivered(
+  store: Pick<Store, "deliveries" | "delivery">,
+  of: { videoId: string } | { endpoint: string },
+  limit: number,
+): Promise<{ undelivered: Undelivered[]; more: boolean }> {
+  const found: Delivery[] = [];
+  for (const state of UNDELIVERED) found.push(...(await store.deliveries({ ...of, state, limit: limit + 1 })));
+  // Ids sort by the time they were given.
+  found.sort((a, b) => (a.id < b.id ? 1 : -1));
+  const undelivered: Undelivered[] = [];
+  for (const [at, delivery] of found.slice(0, limit).entries()) {
+    const { attemptLog } = at < EXPLAINED ? await store.delivery(delivery.id, 1) : { attemptLog: [] };
+    undelivered.push({ ...deliveryJson(delivery), why: whyNot(delivery, attemptLog[0]?.response ?? null) });
+  }
+  return { undelivered, more: found.length > limit };
 }
 
 function summarize(endpoint: string, own: Delivery[]): EndpointOfVideo {

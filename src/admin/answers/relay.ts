@@ -1,6 +1,7 @@
 import * as v from "valibot";
 import type { AuditJson } from "../../actions/audit.ts";
 import type { EndpointJson } from "../../actions/endpoints.ts";
+import type { EndpointDetails } from "../../actions/outcome/endpoint.ts";
 import type { readStatus } from "../../actions/status.ts";
 import type { matchingJson, TaskJson } from "../../actions/tasks.ts";
 import type { forgetVideo, showVideo } from "../../actions/videos.ts";
@@ -8,6 +9,8 @@ import { attempt, delivery, event, medium, quarantined, video } from "./events.t
 import { count, named, orNull, pageOf, shapeOf, text, time } from "./shape.ts";
 
 // What endpoints, tasks, the relay itself and the details of things answer.
+
+const undelivered = v.object({ ...delivery.pipe[0].entries, why: text });
 
 const endpointMembers = {
   id: text,
@@ -18,6 +21,12 @@ const endpointMembers = {
   body: orNull(v.picklist(["enriched", "verbatim"])),
   send: orNull(v.picklist(["after-mirror", "immediately"])),
   order: orNull(v.picklist(["video", "none"])),
+  secrets: v.array(
+    v.object({
+      place: text,
+      mark: v.pipe(orNull(text), v.description("The first 8 digits of the SHA-256 of its text")),
+    }),
+  ),
   state: v.picklist(["active", "failing", "paused", "removed"]),
   pausedAt: orNull(time),
   reason: orNull(text),
@@ -30,6 +39,15 @@ const endpointMembers = {
   oldest: orNull(time),
 };
 export const endpoint = shapeOf<EndpointJson>()("Endpoint", v.object(endpointMembers));
+export const endpointDetails = shapeOf<EndpointDetails>()(
+  "EndpointDetails",
+  v.object({
+    ...endpointMembers,
+    why: v.pipe(text, v.description("What holds its deliveries, in words")),
+    settings: orNull(v.record(text, v.nullable(v.union([text, v.number()])))),
+    undelivered: v.array(undelivered),
+  }),
+);
 export const endpointList = named("EndpointList", v.object({ data: v.array(endpoint) }));
 
 const filterMembers = v.record(text, v.union([text, v.number(), v.boolean(), v.array(text)]));
@@ -90,7 +108,7 @@ export const videoDetails = shapeOf<Awaited<ReturnType<typeof showVideo>>["video
   v.object({
     ...video.pipe[0].entries,
     endpoints: v.array(v.object({ endpoint: text, delivered: count, undelivered: count, dead: count, newest: text })),
-    undelivered: v.array(v.object({ ...delivery.pipe[0].entries, why: text })),
+    undelivered: v.array(undelivered),
   }),
 );
 export const videoDetailsWithEvents = named(

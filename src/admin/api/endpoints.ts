@@ -4,15 +4,18 @@ import {
   pauseEndpoint,
   probeEndpoint,
   resumeEndpoint,
-  showEndpoint,
   testDeed,
   testEndpoint,
 } from "../../actions/endpoints.ts";
 import { collect } from "../../actions/list.ts";
+import { explainEndpoint } from "../../actions/outcome/endpoint.ts";
 import { attempt } from "../answers/events.ts";
-import { endpoint, endpointList } from "../answers/relay.ts";
+import { endpoint, endpointDetails, endpointList } from "../answers/relay.ts";
 import { type Operation, operation, type Place } from "../operation.ts";
 import { filterEntries } from "../query.ts";
+
+/** Of what an endpoint lacks. */
+const SHOWN = 50;
 
 const TAG = { tag: "endpoints" } as const;
 
@@ -31,10 +34,10 @@ export const endpointOperations: Operation[] = [
   }),
   operation({
     ...{ ...TAG, method: "GET", path: "/endpoints/{id}", id: "showEndpoint" },
-    summary: "One endpoint: its settings, its state, and what waits for it",
-    answer: endpoint,
+    summary: "One endpoint: its settings, its state and why, and what it lacks with the reasons",
+    answer: endpointDetails,
     errors: ["not_found"],
-    run: ({ path }, place) => showEndpoint(at(place, path.id!)),
+    run: async ({ path }, place) => (await explainEndpoint(at(place, path.id!), SHOWN)).endpoint,
   }),
   operation({
     ...{ ...TAG, method: "POST", path: "/endpoints/{id}/pause", id: "pauseEndpoint" },

@@ -6,11 +6,15 @@ import {
   testDeed,
   testEndpoint,
 } from "../../actions/endpoints.ts";
+import { shortTime } from "../../actions/format.ts";
+import type { Column } from "../../actions/list.ts";
+import { explainEndpoint } from "../../actions/outcome/endpoint.ts";
+import { undeliveredColumns } from "../../actions/outcome/of-video.ts";
 import { CONNECT_TIMEOUT } from "../../platform/net/outbound.ts";
 import type { Args } from "../args.ts";
 import type { Command, CommandGroup } from "../command.ts";
-import { commonOptions, filterOptions, limitOption, readFilters } from "../options.ts";
-import { print, printList } from "../output/print.ts";
+import { commonOptions, filterOptions, limitOption, readFilters, readLimit, showOptions } from "../options.ts";
+import { print, printList, printOne, sayMore } from "../output/print.ts";
 import { harmless } from "../output/terminal-text.ts";
 import type { Program } from "../program.ts";
 import { noteDeed, openSources } from "../sources.ts";
@@ -35,13 +39,45 @@ const list: Command = {
     await printList(
       program,
       args,
-      endpoints.rows(await openSources(program, { toRead: true }), query),
+      endpoints.rows(await openSources(program, { toRead: true, marks: true }), query),
       endpoints.columns,
       {
         empty: "the config has no endpoint: events are kept, and sent to nobody",
-        next: '"wochit-relay deliveries list --endpoint ID" shows what waits for one',
+        next: '"wochit-relay endpoints show ID" shows what holds one up, and what it lacks',
       },
     );
+  },
+};
+
+const secretColumns: Column<EndpointJson["secrets"][number]>[] = [
+  { title: "SIGNS WITH", value: ({ place }) => place },
+  { title: "SHA-256", value: ({ mark }) => mark ?? "cannot be read here", whole: true },
+];
+
+const show: Command = {
+  name: "endpoints show",
+  summary: "one app: what holds its deliveries, its options, its secrets",
+  examples: {
+    "wochit-relay endpoints show cms": "says why nothing is sent, and what the app answered last",
+  },
+  help: `Its state, its options as they hold, what it lacks with the reason, and the
+secrets that sign: where each is, and the first 8 digits of the SHA-256 of its
+text, never a value. The app's side compares by
+  printf %s "$SECRET" | sha256sum | cut -c1-8`,
+  positionals: "ID",
+  options: { ...showOptions, limit: { ...showOptions.limit, help: "of what it lacks at most this many (default 50)" } },
+  async run(program, args) {
+    const target = { ...(await openSources(program, { toRead: true, marks: true })), id: args.positionals[0]! };
+    const { endpoint, more } = await explainEndpoint(target, readLimit(args));
+    if (more) sayMore(program, args, "deliveries");
+    const tables = { secrets: secretColumns, undelivered: undeliveredColumns };
+    if (args.flag("json")) return printOne(program, args, endpoint, tables);
+    const { why, settings, events, filter, headers, ...rest } = endpoint;
+    const isFiltered = Object.values(filter ?? {}).some((values) => values !== null);
+    const words = { events: events.join(" "), filter: isFiltered ? JSON.stringify(filter) : null, ...settings };
+    const names = Object.keys(headers).join(" ") || null;
+    const { id, ...fields } = { ...rest, ...words, headers: names };
+    printOne(program, args, { id, why, ...fields }, tables);
   },
 };
 
@@ -103,12 +139,13 @@ code 1 where it is not answered with 2xx.`,
 };
 
 function report(program: Program, args: Args, endpoint: EndpointJson): void {
-  const { id, state, reason } = endpoint;
-  print(program, args, endpoint, `${id} is ${state}${reason ? `: ${harmless(reason)}` : ""}\n`);
+  const { id, state, reason, pausedAt } = endpoint;
+  const since = pausedAt === null ? "" : ` since ${shortTime(pausedAt)}`;
+  print(program, args, endpoint, `${id} is ${state}${since}${reason ? `: ${harmless(reason)}` : ""}\n`);
 }
 
 export const command: CommandGroup = {
   name: "endpoints",
   summary: "the apps that get the events",
-  verbs: { list, pause, resume, test },
+  verbs: { list, show, pause, resume, test },
 };

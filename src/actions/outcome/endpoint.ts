@@ -1,0 +1,65 @@
+import type { Config, Endpoint } from "../../config/schema.ts";
+import type { Store } from "../../store/store.ts";
+import { type EndpointJson, showEndpoint } from "../endpoints.ts";
+import { formatSpan, shortTime } from "../format.ts";
+import { listUndelivered, type Undelivered } from "./of-video.ts";
+
+/**
+ * One endpoint: its state with `why`, in words, nothing or little is sent to it; how it is configured (`settings`, null where it
+ * has left the config); and of what it lacks the newest `limit`, newest first. `more`: there is further of that.
+ */
+export async function explainEndpoint(
+  { store, config, id }: { store: Store; config: Pick<Config, "endpoints" | "file">; id: string },
+  limit: number,
+): Promise<{ endpoint: EndpointDetails; more: boolean }> {
+  const endpoint = await showEndpoint({ store, config, id });
+  const { undelivered, more } = await listUndelivered(store, { endpoint: id }, limit);
+  const configured = config.endpoints.find((one) => one.id === id);
+  const settings = configured === undefined ? null : describeSettings(configured);
+  return { endpoint: { ...endpoint, why: whyHeld(endpoint), settings, undelivered }, more };
+}
+
+export type EndpointDetails = EndpointJson & {
+  why: string;
+  settings: Record<string, string | number | null> | null;
+  undelivered: Undelivered[];
+};
+
+/** What holds an endpoint's deliveries, and what ends that. */
+export function whyHeld(
+  endpoint: Pick<
+    EndpointJson,
+    "id" | "state" | "pausedAt" | "reason" | "failingSince" | "nextProbeAt" | "waiting" | "pending" | "running"
+  >,
+): string {
+  const { id, state, pausedAt, reason, failingSince, nextProbeAt, waiting, pending, running } = endpoint;
+  const open = waiting + pending + running;
+  switch (state) {
+    case "removed":
+      return `nothing is sent: it is not in the config, and what there is for it (${open}) is held`;
+    case "paused": {
+      const since = pausedAt === null ? "" : ` since ${shortTime(pausedAt)}`;
+      const end = pausedAt === null ? 'until "paused" is taken out of the config' : `until "endpoints resume ${id}"`;
+      return `nothing is sent: it is paused${since}${reason === null ? "" : ` (${reason})`}, ${end}`;
+    }
+    case "failing":
+      return `only probes are sent: it fails since ${shortTime(failingSince)} (${reason}); the next is at ${shortTime(nextProbeAt)}`;
+    case "active":
+      return open === 0 ? "nothing waits for it" : `${open} on their way`;
+  }
+}
+
+/** The options that decide what it gets and how, as they hold now; durations in words. */
+function describeSettings(endpoint: Endpoint): Record<string, string | number | null> {
+  const { timeout, concurrency, ratePerSecond, retry, maxWait, laneHold, coalesce, allowPrivateAddresses } = endpoint;
+  return {
+    timeout: formatSpan(timeout),
+    concurrency,
+    ratePerSecond,
+    retry: retry.map(formatSpan).join(", "),
+    maxWait: formatSpan(maxWait),
+    laneHold: formatSpan(laneHold),
+    coalesce: coalesce.join(" ") || null,
+    allowPrivateAddresses: String(allowPrivateAddresses),
+  };
+}
