@@ -1,6 +1,7 @@
 import type Database from "better-sqlite3";
 import { errorLine, RelayError } from "../../errors.ts";
 import type { Ports } from "../../ports.ts";
+import { databaseOf, removePart } from "../backup.ts";
 import type { Backups } from "../backups.ts";
 import { forgetInPieces } from "../core/events/forget.ts";
 import { createMemory, forgetSizes } from "../core/memory.ts";
@@ -39,6 +40,8 @@ export async function openSqliteStore(
     if (role === "relay") {
       makeFolder(dataDir);
       closers.push(lockFolder(dataDir));
+      // Of a restore, or of a compaction, that was killed: both hold the lock.
+      await removePart(databaseOf(dataDir));
       await backUpBeforeMigration(dataDir, clock, log);
     }
     const unclean = hasLog(dataDir);

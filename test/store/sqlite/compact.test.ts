@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { readdirSync, statSync } from "node:fs";
+import { copyFileSync, existsSync, readdirSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { type TestContext, test } from "node:test";
 import Database from "better-sqlite3";
@@ -126,4 +126,15 @@ test("what is no database of a relay is not compacted", async (t) => {
     code: "conflict",
     message: /not a database of wochit-relay/,
   });
+});
+
+test("what a compaction that was killed has left goes at the next start", async (t) => {
+  const { config, clock, store, path } = await open(t);
+  await store.close();
+  const left = join(config.dataDir, ".relay.db.relay-part");
+  copyFileSync(path, left);
+  const again = await openStore(config, testPorts(clock), { role: "relay" });
+  t.after(() => again.close());
+  assert.equal(existsSync(left), false);
+  assert.equal((await again.events({ limit: 999 })).length, 300);
 });

@@ -10,7 +10,8 @@ import { seededRandom } from "../random.ts";
 import { openReceiver } from "../receiver.ts";
 import { endpointTo } from "../relay-in-folder.ts";
 import { lastingPort, spawnServe } from "../serve-process.ts";
-import { openStored } from "../stored.ts";
+import { finish, runCli, spawnCli } from "../spawn.ts";
+import { openStored, type Stored } from "../stored.ts";
 
 export type KillOptions = { kills: number; seed: string };
 
@@ -95,14 +96,25 @@ export async function runKills({
     const gone = await judge();
     const { code, signal } = await relay.stop();
     if (code !== 0) problems.push(`SIGTERM ended it with ${signal ?? code}`);
-    if (stored.integrity() !== "ok") problems.push(`the database is damaged: ${stored.integrity()}`);
+    const held = await countEvents(stored);
+    await stored.close();
+    for (let nth = 0; nth < kills; nth++) {
+      await killCompaction(configPath, 100 + random.float() * 500);
+      const again = await openStored(configPath);
+      if (again.integrity() !== "ok") problems.push(`after a compaction was killed: ${again.integrity()}`);
+      const now = await countEvents(again);
+      if (now !== held) problems.push(`there were ${held} events, and after a compaction was killed ${now}`);
+      await again.close();
+    }
+    const { code: ended, stderr } = await runCli(["prune", "--compact", "--config", configPath]);
+    if (ended !== 0) problems.push(`the last compaction failed: ${stderr}`);
     const summary = `killed ${kills} times while it pruned: of ${sent.length} events ${gone.whole} went whole, ${gone.bodies} lost their body, ${gone.kept} wait (seed ${seed})`;
     if (gone.whole === 0 || gone.kept === 0) problems.push("the run has shown nothing");
     if (problems.length === 0) await rm(folder, { recursive: true, force: true });
     return { summary, problems, folder };
   } finally {
     await relay.kill();
-    await stored.close();
+    await stored.close().catch(() => {});
     await agent.close();
     await app.close();
   }
@@ -138,4 +150,19 @@ export async function runKills({
     }
     return gone;
   }
+}
+
+async function countEvents(stored: Stored): Promise<number> {
+  let count = 0;
+  for await (const _ of stored.events()) count++;
+  return count;
+}
+
+/** Kills it after so many milliseconds. */
+async function killCompaction(configPath: string, ms: number): Promise<void> {
+  const child = spawnCli(["prune", "--compact", "--config", configPath]);
+  const ended = finish(child);
+  await Promise.race([ended, sleep(ms)]);
+  child.kill("SIGKILL");
+  await ended;
 }

@@ -130,7 +130,7 @@ export async function prune(
   for (const row of rows) {
     const ended = endOf(row);
     if (ended >= expiry.bodies) retained.keep(tx, "body", ended === NEVER ? now : ended, row.id);
-    else await expire(tx, row, reached, pruned);
+    else await expire(tx, expiry, row, { reached, pruned });
   }
   reached.bodies = to;
   return isMore;
@@ -191,16 +191,23 @@ async function judge(tx: Tx, row: Near): Promise<{ isWhole: boolean; before: Nea
   return { isWhole: goesWhole(own, { before, after }), before: before.find(({ type }) => isAutosave(type)) };
 }
 
-async function expire(tx: Tx, row: Row, reached: Reached, pruned: Pruned): Promise<void> {
+async function expire(
+  tx: Tx,
+  expiry: Expiry,
+  row: Row,
+  { reached, pruned }: { reached: Reached; pruned: Pruned },
+): Promise<void> {
   const { isWhole, before } = await countOne(tx, row, pruned);
   if (row.deliveries > 0) tx.write(DROP_OWN_ATTEMPTS, [row.id, row.id + row.deliveries]);
   if (row.replays !== null) tx.write(DROP_REPLAYS_ATTEMPTS, [row.id]);
   tx.write(DROP_DUPLICATES, [row.id]);
   if (isWhole) await dropEvent(tx, row, reached);
   else if (row.bytes !== null) await dropBody(tx, row.id);
-  // It was the newest of its video, or the last to say its context, when it was looked at.
-  if (before === undefined || before.bytes !== null || !(await judge(tx, before)).isWhole) return;
-  await dropEvent(tx, before, reached);
+  // It was the newest of its video, or the last to say its context, when it was looked at. One that was erased may have
+  // attempts under way.
+  const former = before?.bytes === null ? await tx.get(BY_ID, [before.id]) : undefined;
+  if (former === undefined || endOf(former) >= expiry.bodies || !(await judge(tx, former)).isWhole) return;
+  await dropEvent(tx, former, reached);
   pruned.autosaves.rows++;
 }
 
