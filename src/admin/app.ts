@@ -92,7 +92,7 @@ export function createAdminApp(
 
   app.get("/openapi.json", async (c) => {
     const { describeApi } = await import("./document.ts");
-    return c.json(await describeApi(admin.publicUrl));
+    return c.json(describeApi(admin.publicUrl));
   });
   app.route("/", options.pages);
   for (const one of operations) {

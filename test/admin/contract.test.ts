@@ -15,7 +15,7 @@ import { waitFor } from "../support/wait.ts";
 
 // Every operation of the OpenAPI document is called, and each answer is checked against it.
 
-const document = await describeApi(null);
+const document = describeApi(null);
 const { operations, checkAnswer } = readOpenApi(document);
 
 type Stage = Awaited<ReturnType<typeof openStage>>;

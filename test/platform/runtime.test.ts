@@ -65,7 +65,11 @@ test("the environment is that of the process", () => {
 
 /** Opening a pipe to read it does not return while there is no writer. */
 const HANGS = {
-  "a thread": `noteThread(new Worker("require('node:fs').openSync('pipe', 'r')", { eval: true }), "of a test");`,
+  "a thread": `
+    const work = "require('node:worker_threads').parentPort.postMessage('begun'); require('node:fs').openSync('pipe', 'r')";
+    const thread = new Worker(work, { eval: true });
+    noteThread(thread, "of a test");
+    await new Promise((resolve) => thread.once("message", resolve));`,
   "a call of the system": `open("pipe").catch(() => {});`,
   nothing: "",
 };
@@ -85,7 +89,7 @@ for (const [what, begin] of Object.entries(HANGS)) {
       import { noteThread } from ${JSON.stringify(resolve("src/platform/thread.ts"))};
       process.on("SIGTERM", () => console.log("heard"));
       ${begin}
-      // The thread is inside of its call by then.
+      // It is inside of its call by then.
       setTimeout(() => exit(Number(process.argv[2]), { onHang: (names) => console.log(names.join()) }), 300);`,
     );
     const names = { "a thread": "thread of a test\n", "a call of the system": "FSReqPromise\n", nothing: "" }[what];

@@ -11,7 +11,7 @@ export const command: Command = {
   },
   async run(program, args) {
     const { describeApi } = await import("../../admin/document.ts");
-    const document = await describeApi(null);
+    const document = describeApi(null);
     print(program, args, document, `${JSON.stringify(document, null, 2)}\n`);
   },
 };
