@@ -76,6 +76,10 @@ function shipped({ binary, versions, manPage, thirdParty, units }: DebianParts):
       .map(({ path, content }) => ({ path: `${DOC}/${path}.gz`, content: packed(content) })),
     { path: `${DOC}/THIRD-PARTY-LICENSES.gz`, content: packed(thirdParty) },
     { path: `${DOC}/examples/config.json`, content: ours("config.example.json") },
+    ...["alerts.yaml", "grafana.json"].map((name) => ({
+      path: `${DOC}/examples/${name}`,
+      content: ours(`scripts/${name}`),
+    })),
   ];
 }
 

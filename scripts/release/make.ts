@@ -25,6 +25,9 @@ export type Release = {
   say?(path: string): void;
 };
 
+/** For a monitor: docs/OPERATE.md, "Metrics and alerts". */
+const MONITORING = ["alerts.yaml", "grafana.json"];
+
 const UNITS = ["wochit-relay.service", "wochit-relay.socket"];
 
 /**
@@ -66,6 +69,7 @@ export async function makeRelease({
       { path: `wochit-relay${extension}`, content: readFileSync(binary), executable: true },
       { path: "THIRD-PARTY-LICENSES", content: thirdParty },
       ...["config.example.json", "LICENSE"].map((path) => ({ path, content: ours(path) })),
+      ...MONITORING.map((path) => ({ path, content: ours(`scripts/${path}`) })),
       ...readDocuments(),
     ];
     if (target.startsWith("linux-")) {

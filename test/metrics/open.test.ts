@@ -35,7 +35,7 @@ test("a scrape without a store has the counters at 0, the process's own metrics,
   ])
     assert.equal(samples.get(PREFIX + each), 0, each);
   assert.equal(samples.get(`${PREFIX}build_info{version="1.2.3",runtime="Node 24"}`), 1);
-  assert.ok(samples.get(`${PREFIX}process_cpu_user_seconds_total`)! > 0);
+  assert.ok(samples.get(`${PREFIX}process_resident_memory_bytes`)! > 0);
   for (const name of Object.keys(METRICS)) assert.match(body, new RegExp(`^# HELP ${PREFIX}${name} \\S`, "m"));
 });
 

@@ -73,6 +73,8 @@ test("the Debian package holds each file where it belongs, root's, with its mode
     [`${doc}/changelog.gz`]: "-rw-r--r--",
     [`${doc}/copyright`]: "-rw-r--r--",
     [`${doc}/examples/config.json`]: "-rw-r--r--",
+    [`${doc}/examples/alerts.yaml`]: "-rw-r--r--",
+    [`${doc}/examples/grafana.json`]: "-rw-r--r--",
     "./usr/share/lintian/overrides/wochit-relay": "-rw-r--r--",
     "./usr/share/man/man1/wochit-relay.1.gz": "-rw-r--r--",
   });

@@ -66,6 +66,8 @@ test("a release is the program, a tarball, a Debian package, an SBOM, and sums t
     ...Object.fromEntries(documents().map((path) => [`${top}/${path}`, plain])),
     [`${top}/docs/`]: "drwxr-xr-x root/root",
     [`${top}/config.example.json`]: plain,
+    [`${top}/alerts.yaml`]: plain,
+    [`${top}/grafana.json`]: plain,
     [`${top}/wochit-relay`]: "-rwxr-xr-x root/root",
     [`${top}/wochit-relay.1`]: plain,
     [`${top}/wochit-relay.service`]: plain,
