@@ -25,6 +25,8 @@ export type Surroundings = {
   crash: { log: OpenLog | null };
 };
 
+type ToRead = { secrets?: "marks" | false; isQuiet?: boolean };
+
 /** Everything that a command may touch. */
 export type Program = ReturnType<typeof openProgram>["program"];
 
@@ -74,8 +76,9 @@ export function openProgram({ environment, streams, version, crash }: Surroundin
     /**
      * The config for a command that only reads the database: of one with problems what can be used, with a warning, so that a
      * relay that runs with the former one can still be looked into. RelayError("config") where the file cannot be read.
+     * `isQuiet`: without the warning.
      */
-    async loadConfigToRead({ secrets = false }: { secrets?: "marks" | false } = {}): Promise<Config> {
+    async loadConfigToRead({ secrets = false, isQuiet = false }: ToRead = {}): Promise<Config> {
       try {
         return await program.loadConfig({ secrets });
       } catch (error) {
@@ -85,7 +88,7 @@ export function openProgram({ environment, streams, version, crash }: Surroundin
         const config = salvageConfig(path, { env, cwd });
         if (config === null) throw error;
         const left = `read with what is right in it: ${config.dataDir}, ${config.endpoints.length} of its endpoints`;
-        ports.log.warn(`${path} has problems ("wochit-relay check" names them); ${left}`);
+        if (!isQuiet) ports.log.warn(`${path} has problems ("wochit-relay check" names them); ${left}`);
         return config;
       }
     },

@@ -36,8 +36,11 @@ export type Inspection = {
   problems: string[];
   warnings: string[];
   unseen: string[];
-  /** Whether the file holds a secret itself, and the absolute paths of those that it names; null: it cannot be parsed. */
-  secrets: { inline: boolean; files: string[] } | null;
+  /**
+   * Whether the file holds a secret itself, and the absolute paths and the variables of those that it names; null: it cannot
+   * be parsed.
+   */
+  secrets: { inline: boolean; files: string[]; variables: string[] } | null;
 };
 
 /** Headers whose text in the file is a secret: the credentials for a gateway before an app. */
@@ -236,6 +239,7 @@ function readSecrets(context: CheckContext, env: Env, wanted: SecretsWanted) {
         sources.some((one) => typeof one === "string") ||
         endpoints.some((_, at) => holdsCredentials(valueAt(["endpoints", at, "url"]))),
       files: sources.flatMap((one) => (typeof one === "object" && "file" in one ? resolve(folder, one.file) : [])),
+      variables: sources.flatMap((one) => (typeof one === "object" && "env" in one ? one.env : [])),
     },
   };
 }

@@ -1,5 +1,6 @@
 import { errorLine, RelayError } from "../../errors.ts";
 import { LOG_LEVELS, type LogOptions, type OpenLog, openLog } from "../../platform/log/log.ts";
+import { pidNamespace } from "../../platform/other-process.ts";
 import { selfCommand } from "../../platform/runtime.ts";
 import { inheritedSockets, openNotifier } from "../../platform/systemd.ts";
 import { every, within } from "../../platform/timing.ts";
@@ -7,6 +8,7 @@ import type { Ports } from "../../ports.ts";
 import type { Relay } from "../../relay.ts";
 import { warmUpThread } from "../../store/open.ts";
 import { type Command, configOption } from "../command.ts";
+import { type ReloadNote, writeRunNote } from "../config/run-note.ts";
 import type { Program } from "../program.ts";
 
 /**
@@ -85,9 +87,13 @@ listens on the socket that it inherits, reports its status, and feeds the watchd
     const unwatch = notifier.watch();
     let isRefused = false;
     const describe = () => relay.describe() + (isRefused ? "; the config on disk is refused, see the log" : "");
+    const note = noteRun(config.dataDir, program.pid, log);
+    note(null);
     setOpened(async () => {
       void notifier.reloading();
-      isRefused = !(await takeConfig(program, path, relay, log, level));
+      const outcome = await takeConfig(program, path, relay, log, level);
+      isRefused = outcome.problems.length > 0;
+      note(outcome);
       void notifier.ready(describe());
     });
     // Notifications are not awaited: a service manager that does not read them blocks nothing.
@@ -115,30 +121,45 @@ function inTurn(run: () => Promise<void>): () => void {
   };
 }
 
-/** Reads the file again that the relay was started with, and takes it whole; false: it was refused whole. */
+/** Writes down for commands which process this is, and its last reload. It waits for no disk. */
+function noteRun(dataDir: string, pid: number, log: OpenLog): (reload: ReloadNote | null) => void {
+  let last: Promise<void> = Promise.resolve();
+  return (reload) => {
+    const write = () => writeRunNote(dataDir, { pid, namespace: pidNamespace(), reload });
+    last = last
+      .then(write)
+      .catch((error) => log.warn('"wochit-relay reload" cannot be answered', { error: errorLine(error) }));
+  };
+}
+
+/** Reads the file again that the relay was started with, and takes it whole, or refuses it whole, with its problems. */
 async function takeConfig(
   program: Program,
   path: string | null,
   relay: Relay,
   log: OpenLog,
   level: LogOptions["level"] | undefined,
-): Promise<boolean> {
+): Promise<ReloadNote> {
+  const begunAt = program.ports.clock.now();
+  const outcome = { begunAt, config: path, problems: [], warnings: [], changed: [], needsRestart: [], environment: [] };
   try {
-    const { path: file, config, problems, warnings } = await program.inspectConfig(path ?? undefined);
+    const inspected = await program.inspectConfig(path ?? undefined);
+    const { path: file, config, problems, warnings } = inspected;
+    const environment = [...new Set(inspected.secrets?.variables)];
     if (config === null) {
       for (const line of problems) log.error("config problem", { problem: placed(file, line) });
       log.error("config refused: the old one holds", { config: file, problems: problems.length });
-      return false;
+      return { ...outcome, problems, environment };
     }
     const { changed, needsRestart } = await relay.reload(config);
     log.setLevel(level ?? config.log.level);
     for (const warning of warnings) log.warn(warning);
     log.info("config taken", { config: file, changed });
     if (needsRestart.length > 0) log.warn("these options change at the next start", { options: needsRestart });
-    return true;
+    return { ...outcome, warnings, changed, needsRestart, environment };
   } catch (error) {
     log.error("config refused: the old one holds", { error: errorLine(error) });
-    return false;
+    return { ...outcome, problems: [errorLine(error)] };
   }
 }
 

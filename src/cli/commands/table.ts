@@ -3,6 +3,7 @@ import type { CommandTable } from "../run.ts";
 /** A command is a file in this folder and a line here; the strings are literal so that a bundler can follow them. */
 export const commands: CommandTable = {
   serve: () => import("./serve.ts"),
+  reload: () => import("./reload.ts"),
   check: () => import("./check.ts"),
   doctor: () => import("./doctor.ts"),
   demo: () => import("./demo.ts"),
