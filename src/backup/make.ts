@@ -2,7 +2,7 @@ import { rm } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { errorLine, RelayError } from "../errors.ts";
 import { makeFolders } from "../platform/files/file-system.ts";
-import { runOwnProcess } from "../platform/own-process.ts";
+import { runOwnProcess } from "../platform/processes/own-process.ts";
 import type { Ports } from "../ports.ts";
 import { nameBackup, removePart } from "../store/backup.ts";
 import type { Backup } from "../store/backups.ts";

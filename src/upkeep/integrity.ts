@@ -1,6 +1,6 @@
 import { statSync } from "node:fs";
 import { errorLine } from "../errors.ts";
-import { runOwnProcess } from "../platform/own-process.ts";
+import { runOwnProcess } from "../platform/processes/own-process.ts";
 import { every } from "../platform/timing.ts";
 import type { Ports } from "../ports.ts";
 import type { Backups } from "../store/backups.ts";

@@ -261,7 +261,11 @@ test("the places of secrets are known wherever a config may hold them, also of a
   const referred = {
     endpoints: [{ id: "a", headers: { Authorization: { file: "gate" }, "x-trace-Id": { file: "id" } } }],
   };
-  assert.deepEqual(placesIn(referred), { inline: false, files: ["gate", "id"].map((name) => join(folder, name)) });
+  assert.deepEqual(placesIn(referred), {
+    inline: false,
+    files: ["gate", "id"].map((name) => join(folder, name)),
+    variables: [],
+  });
   assert.equal(isInline({ endpoints: [{ id: "a", url: "https://user:hush@a" }] }), true);
   assert.equal(isInline({ mirror: { target: { type: "s3", secretAccessKey: "hush" } } }), true);
   assert.equal(isInline({ mirror: { target: { type: "s3", accessKeyId: "AKIA" } } }), false);

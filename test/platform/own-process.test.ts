@@ -3,9 +3,9 @@ import { spawnSync } from "node:child_process";
 import { join } from "node:path";
 import process from "node:process";
 import { test } from "node:test";
-import { runOwnProcess } from "../../src/platform/own-process.ts";
+import { runOwnProcess } from "../../src/platform/processes/own-process.ts";
 
-const OWN_PROCESS = join(import.meta.dirname, "../../src/platform/own-process.ts");
+const OWN_PROCESS = join(import.meta.dirname, "../../src/platform/processes/own-process.ts");
 
 /** Runs a process while it has no file descriptor left, and says what came of it. */
 const WITHOUT_FILES = `

@@ -3,7 +3,7 @@ import { formatSize } from "../../actions/format.ts";
 import { isoTime } from "../../actions/json.ts";
 import { RelayError } from "../../errors.ts";
 import { giveToOwnerOf } from "../../platform/files/file-system.ts";
-import { lowerPriority } from "../../platform/process-priority.ts";
+import { lowerPriority } from "../../platform/processes/process-priority.ts";
 import { type Copied, databaseOf, nameBackup } from "../../store/backup.ts";
 import type { Backup } from "../../store/backups.ts";
 import { copyDatabase } from "../../store/copy-database.ts";

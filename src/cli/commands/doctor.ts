@@ -10,7 +10,7 @@ import { type Line, runProbes } from "../../doctor/run.ts";
 import type { Former } from "../../doctor/target/former.ts";
 import { RelayError } from "../../errors.ts";
 import { withoutQueries } from "../../platform/log/log.ts";
-import { lowerPriority } from "../../platform/process-priority.ts";
+import { lowerPriority } from "../../platform/processes/process-priority.ts";
 import type { Store } from "../../store/store.ts";
 import type { Args } from "../args.ts";
 import type { Command } from "../command.ts";

@@ -1,6 +1,6 @@
 import { formatCount } from "../../actions/format.ts";
 import { codeOf, RelayError } from "../../errors.ts";
-import { hangUp, pidNamespace } from "../../platform/other-process.ts";
+import { hangUp, pidNamespace } from "../../platform/processes/other-process.ts";
 import { sleep } from "../../platform/timing.ts";
 import type { Args } from "../args.ts";
 import { type Command, configOption, jsonOption } from "../command.ts";

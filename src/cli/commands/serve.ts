@@ -1,6 +1,6 @@
 import { errorLine, RelayError } from "../../errors.ts";
 import { LOG_LEVELS, type LogOptions, type OpenLog, openLog } from "../../platform/log/log.ts";
-import { pidNamespace } from "../../platform/other-process.ts";
+import { pidNamespace } from "../../platform/processes/other-process.ts";
 import { selfCommand } from "../../platform/runtime.ts";
 import { inheritedSockets, openNotifier } from "../../platform/systemd.ts";
 import { every, within } from "../../platform/timing.ts";

@@ -1,6 +1,6 @@
 import { open, rename, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { userOf } from "../../platform/other-process.ts";
+import { userOf } from "../../platform/processes/other-process.ts";
 
 /** How a running relay's last reading of its config ended. With problems the former config holds. Times are milliseconds. */
 export type ReloadNote = {

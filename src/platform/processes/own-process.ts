@@ -1,5 +1,5 @@
 import { execFile } from "node:child_process";
-import { errorLine } from "../errors.ts";
+import { errorLine } from "../../errors.ts";
 
 /** The most bytes of its output; more ends it. */
 const LONGEST = 2 ** 20;
