@@ -3,7 +3,7 @@ import type { MediaState, Medium } from "../model/medium.ts";
 import type { Store } from "../store/store.ts";
 import { relativeTime } from "./format.ts";
 import { type Link, type MediumJson, mediumJson } from "./json.ts";
-import { type Column, collectIds, type Done, doToAll, list, type Selection, walk } from "./list.ts";
+import { type Column, collectIds, list, type Selection, walk } from "./list.ts";
 
 /** States in which the end of the link still matters, or mattered. */
 const DEPENDS_ON_LINK = new Set<MediaState>(["pending", "running", "failed", "expired"]);
@@ -63,7 +63,10 @@ export const media = list({
 
 /** The states in which a download can be begun again. */
 export const retriedFilters = {
-  state: { words: ["pending", "failed", "expired", "skipped"], help: "all in this state" },
+  state: {
+    words: ["pending", "failed", "expired", "skipped"],
+    help: "all in this state (default: those that failed or expired)",
+  },
   ...copyFilters,
 } as const;
 
@@ -85,8 +88,14 @@ export async function retryMedium(store: Store, id: string, link: Link, now: num
   return showMedium(store, id, link);
 }
 
-/** Downloads all that match again, oldest first; a failure does not end it. */
-export async function* retryMedia(store: Store, filter: MediaFilter, now: () => number): AsyncGenerator<Done> {
-  const ids = await collectIds((page) => store.media(page), filter);
-  yield* doToAll(ids, (id) => store.retryMedium(id, now()));
+/** The media that a retry by this filter takes: without a state those that came to nothing. Oldest first. */
+export async function mediaToRetry(
+  store: Pick<Store, "media">,
+  filter: Selection<typeof retriedFilters>,
+): Promise<string[]> {
+  const states = filter.state === undefined ? (["failed", "expired"] as const) : [filter.state];
+  const ids: string[] = [];
+  for (const state of states) ids.push(...(await collectIds((page) => store.media(page), { ...filter, state })));
+  // Ids sort by the time they were given.
+  return ids.sort();
 }

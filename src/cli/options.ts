@@ -24,6 +24,12 @@ export const utcOption = {
   utc: { type: "boolean", help: "show times in UTC (default: in the local zone)" },
 } satisfies Options;
 
+/** What verbs take that are done to many. */
+export const manyOptions = {
+  "dry-run": { type: "boolean", help: "say how many match, and change nothing" },
+  yes: { type: "boolean", short: "y", help: "do not ask first" },
+} satisfies Options;
+
 /** What the verbs of every noun take. */
 export const commonOptions = { ...utcOption, ...jsonOption, ...configOption };
 

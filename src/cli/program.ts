@@ -150,6 +150,15 @@ export function abortWhenStopped(program: Program, { withStdin = false } = {}): 
   return abort.signal;
 }
 
+/** What a terminal answers to "… Go on?": false, with a word on stderr, for no; null where there is no terminal to ask. */
+export async function askFirst({ ask, stderr }: Program, what: string): Promise<boolean | null> {
+  const answer = await ask(`${what}. Go on? [y/N] `);
+  if (answer === null) return null;
+  if (/^y(es)?$/i.test(answer.trim())) return true;
+  stderr.write("nothing was done\n");
+  return false;
+}
+
 /** The bytes of a file that the command line names; of standard input without a name, or for "-". */
 export async function readInput({ cwd, stdin }: Program, file: string | undefined): Promise<Uint8Array> {
   if (file === undefined || file === "-") return stdin();

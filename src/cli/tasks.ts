@@ -12,12 +12,12 @@ import { decodeKept } from "../receive/accept.ts";
 import type { Store } from "../store/store.ts";
 import type { Args, Options } from "./args.ts";
 import type { Command } from "./command.ts";
-import { commonOptions, filterOptions, rangeOptions, readFilters, readRange } from "./options.ts";
+import { commonOptions, filterOptions, manyOptions, rangeOptions, readFilters, readRange } from "./options.ts";
 import { print, printJson } from "./output/print.ts";
 import { createProgress } from "./output/progress.ts";
 import { harmless } from "./output/terminal-text.ts";
 import { inZone } from "./output/times.ts";
-import { abortWhenStopped, type Program } from "./program.ts";
+import { abortWhenStopped, askFirst, type Program } from "./program.ts";
 import { openSources } from "./sources.ts";
 import { sayIfStopped, waitForAttempts } from "./wait.ts";
 
@@ -26,11 +26,6 @@ import { sayIfStopped, waitForAttempts } from "./wait.ts";
 /** How often a task is asked for how far it is, and how long a relay is waited for that works it; milliseconds. */
 const POLL = 200;
 const MOMENT = 2_000;
-
-export const manyOptions = {
-  "dry-run": { type: "boolean", help: "say how many match, and change nothing" },
-  yes: { type: "boolean", short: "y", help: "do not ask first" },
-} satisfies Options;
 
 /** Of verbs that are paced. */
 export const rateOption = {
@@ -83,6 +78,8 @@ async function doToMany<Of extends Filters>(program: Program, args: Args, verb: 
   const filter = { ...readFilters(args, verb.filters), ...readRange(args, program.ports) };
   const wish: TaskWish = { verb: verb.verb, ...verb.wish(filter, args) };
   const rate = (verb.options !== undefined && "rate" in verb.options ? args.rate("rate") : undefined) ?? null;
+  const waits = verb.options !== undefined && "wait" in verb.options && args.flag("wait");
+  if (waits && verb.awaited === undefined) throw new RelayError("usage", "--wait is for one, not for many");
   const sources = await openSources(program);
   const { store } = sources;
   const { endpoint, types } = wish.filter;
@@ -101,17 +98,11 @@ async function doToMany<Of extends Filters>(program: Program, args: Args, verb: 
   }
   let expect: number | null = null;
   if (!args.flag("yes")) {
-    const answer = await program.ask(
-      `${inZone(describe(matching, verb), program.zone)} would be ${DONE[verb.verb]}. Go on? [y/N] `,
-    );
-    if (answer !== null && !/^y(es)?$/i.test(answer.trim())) {
-      program.stderr.write("nothing was done\n");
-      return 1;
-    }
-    if (answer !== null) expect = matching.count;
+    const what = inZone(describe(matching, verb), program.zone);
+    const isAgreed = await askFirst(program, `${what} would be ${DONE[verb.verb]}`);
+    if (isAgreed === false) return 1;
+    if (isAgreed) expect = matching.count;
   }
-  const waits = verb.options !== undefined && "wait" in verb.options && args.flag("wait");
-  if (waits && verb.awaited === undefined) throw new RelayError("usage", "--wait is for one, not for many");
   const awaited = waits ? await verb.awaited!(store, wish.filter) : null;
   const { id } = await startTask(store, wish, { by: "cli", rate, expect }, clock);
   const code = await follow(program, args, store, id);

@@ -315,6 +315,11 @@ test("media: listed with their durable address, failed ones downloaded again", a
   await seeded.download("expired");
   assert.equal((await run("media retry --state expired --video-id v2")).stdout, "1 queued for download\n");
   assert.equal((await run("media retry")).code, 2);
+  assert.equal((await run("media retry --video-id v2 --dry-run")).stdout, "0 media would be queued for download\n");
+  await seeded.download("failed");
+  assert.equal((await run("media retry --video-id v2 --dry-run")).stdout, "1 medium would be queued for download\n");
+  assert.equal((await run("media retry --video-id v2")).stdout, "1 queued for download\n");
+  assert.equal((await json("media list --state pending")).length, 1);
 });
 
 test("quarantine: listed, shown harmlessly or byte for byte, and taken in after all", async (t) => {

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { tmpdir } from "node:os";
 import { test } from "node:test";
 import { list } from "../../src/actions/list.ts";
 import { parse } from "../../src/cli/args.ts";
@@ -25,7 +26,7 @@ const toys = list({
   ],
 });
 
-async function run(command: Command, line: string) {
+async function run(command: Command, line: string, answer: string | null = null) {
   let written = "";
   const output = {
     write(text: string) {
@@ -35,10 +36,11 @@ async function run(command: Command, line: string) {
     isTTY: false,
     columns: Number.POSITIVE_INFINITY,
   };
-  const opened = { loadConfig: async () => ({}), loadConfigToRead: async () => ({}), openStore: async () => ({}) };
+  const loadConfig = async () => ({ dataDir: tmpdir() });
+  const opened = { loadConfig, loadConfigToRead: loadConfig, openStore: async () => ({}), ask: async () => answer };
   const program = { ...opened, stdout: output, stderr: output, env: {}, ports: realPorts() } as unknown as Program;
   const code = await command.run(program, parse(command, line.split(" ").filter(Boolean)));
-  return { code: code ?? 0, written };
+  return { code: code ?? 0, written: written.replace(/^wochit-relay: no relay runs .*\n/m, "") };
 }
 
 test("a declared list is a command: its filters are options, its rows a table or JSON lines", async () => {
@@ -56,20 +58,28 @@ test("a declared list is a command: its filters are options, its rows a table or
 });
 
 test("a verb is done to one, or to all that its filters match, and never to both", async () => {
+  const done: string[] = [];
   const command = verbCommand({
-    ...{ name: "toys mend", summary: "mends toys", examples: {}, noun: "a toy", done: "mended" },
+    ...{ name: "toys mend", summary: "mends toys", examples: {}, noun: "medium", done: "mended" },
     filters: toys.filters,
-    needs: "state",
     one: async (_, id) => ({ value: { id }, text: `${id} mended` }),
-    async *many(_, { state }) {
-      yield { id: "toy_1", state, error: null };
-      yield { id: "toy_2", state, error: "no glue" };
+    find: async (_, { state }) => (state === "broken" ? ["toy_1", "toy_2"] : []),
+    each: async (_, id) => {
+      if (id === "toy_2") throw new Error("no glue");
+      done.push(id);
     },
-    describe: ({ id }) => id,
   });
-  assert.deepEqual(await run(command, "toy_7"), { code: 0, written: "toy_7 mended\n" });
   assert.deepEqual(await run(command, "toy_7 --json"), { code: 0, written: '{"id":"toy_7"}\n' });
-  assert.deepEqual(await run(command, "-s broken"), { code: 1, written: "toy_2: no glue\n1 mended, 1 not\n" });
-  await assert.rejects(run(command, "toy_7 --is-lost"), /name a toy, or what all of them have in common, not both/);
-  await assert.rejects(run(command, "--made-by ada"), /name a toy, or a --state/);
+  assert.deepEqual(await run(command, "-s broken --dry-run"), { code: 0, written: "2 media would be mended\n" });
+  assert.deepEqual(done, []);
+  assert.deepEqual(await run(command, "-s broken", "n"), { code: 1, written: "nothing was done\n" });
+  assert.deepEqual(done, []);
+  const mended = { code: 1, written: "toy_2: no glue\n1 mended, 1 not\n" };
+  assert.deepEqual(await run(command, "-s broken", "y"), mended);
+  assert.deepEqual(await run(command, "-s broken --yes", "n"), mended);
+  assert.deepEqual(await run(command, "-s broken"), mended, "without a terminal nothing is asked");
+  assert.equal(done.length, 3);
+  assert.deepEqual(await run(command, "-s new"), { code: 0, written: "0 mended\n" });
+  await assert.rejects(run(command, "toy_7 --is-lost"), /name one, or what all of them have in common, not both/);
+  await assert.rejects(run(command, ""), /name one, or by a filter what all of them have in common/);
 });

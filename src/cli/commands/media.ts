@@ -1,4 +1,4 @@
-import { media, retriedFilters, retryMedia, retryMedium } from "../../actions/media.ts";
+import { media, mediaToRetry, retriedFilters, retryMedium } from "../../actions/media.ts";
 import type { CommandGroup } from "../command.ts";
 import { listCommand, verbCommand } from "../verbs.ts";
 import { verify } from "./media-verify.ts";
@@ -20,17 +20,19 @@ const retry = verbCommand({
   examples: {
     "wochit-relay media retry med_1k800hr143c5p2qa1": "downloads one again",
     "wochit-relay media retry --state failed --since 1d": "downloads again what failed since yesterday",
+    "wochit-relay media retry --video-id 5f3e1c0d2b4a69788796a5b4": "downloads again what a video lacks",
   },
-  help: `Either one medium, or all in a state. For a mirrored one whose copy is missing or damaged, use "media verify --mend".`,
-  noun: "a medium",
+  help: `Either one medium, or all that the filters match: those that failed or expired, unless
+--state says otherwise. An expired link is tried all the same. For a mirrored one
+whose copy is missing or damaged, use "media verify --mend".`,
+  noun: "medium",
   filters: retriedFilters,
-  needs: "state",
   done: "queued for download",
   async one({ store, openLink }, id, now) {
     return { value: await retryMedium(store, id, await openLink(), now), text: `${id} queued for download` };
   },
-  many: ({ store }, filter, now) => retryMedia(store, filter, now),
-  describe: ({ id }) => id,
+  find: ({ store }, filter) => mediaToRetry(store, filter),
+  each: ({ store }, id, now) => store.retryMedium(id, now),
 });
 
 export const command: CommandGroup = {
