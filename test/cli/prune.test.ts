@@ -48,6 +48,8 @@ test("a dry run says what would go, and how much; then it goes, beside the relay
   assert.deepEqual([dryRun, compacted, isWhole], [false, null, true]);
   assert.equal((await seeded.store.events({ limit: 99 })).length, 7);
   assert.ok((await seeded.store.eventBody(waiting)).length > 0);
+  const deed = await json("audit list");
+  assert.deepEqual([deed.verb, deed.through, deed.count, deed.outcome], ["prune", "cli", 18, "done"]);
   const gone = await run(`events show ${ids[4]}`);
   assert.deepEqual([gone.code, /has been pruned/.test(gone.stderr)], [1, true]);
   const bodiless = await run(`events replay ${ids[0]}`);

@@ -290,6 +290,26 @@ export function storeRetentionContract(engine: string, openStore: OpenStore): vo
     { endpoints: [endpoint("cms", { send: "immediately" })], mirror: { enabled: true } },
   );
 
+  check("a reader of the feed goes on behind what was pruned", async (at) => {
+    const { store, clock, post } = at;
+    const ids: string[] = [];
+    for (let nth = 0; nth < 6; nth++) ids.push((await post(draft("v1", { nth }))).id);
+    await drain(at);
+    const first = await store.feed({ after: "oldest", limit: 2 });
+    clock.set(clock.now() + 91 * DAY);
+    await pruneAll(at);
+    const { events } = await store.feed({ after: { position: first.position }, limit: 9 });
+    assert.deepEqual(
+      events.map(({ event }) => event.id),
+      ids.slice(-1),
+    );
+    const all = await store.feed({ after: "oldest", limit: 9, bodies: 1_000 });
+    assert.deepEqual(
+      all.events.map(({ event, parts }) => [event.id, parts?.body]),
+      [[ids[5], null]],
+    );
+  });
+
   check("one at a time prunes, until it has been silent for its lease, or another takes over", async (at) => {
     const { store, clock, post } = at;
     for (let nth = 0; nth < 6; nth++) await post(remove(`v${nth}`));
