@@ -23,6 +23,7 @@ import { createEndpointWorkers } from "./relay/endpoints.ts";
 import { healthRoutes } from "./relay/health.ts";
 import { openParts } from "./relay/parts.ts";
 import { type Door, openDoor } from "./relay/public-app.ts";
+import { createRuns } from "./relay/runs.ts";
 import { type Pipeline, type PipelineOptions, type Relay, type RelayOptions, supervise } from "./relay/supervise.ts";
 import { databaseOf } from "./store/backup.ts";
 import { openStore } from "./store/open.ts";
@@ -211,7 +212,9 @@ async function openPipeline(given: Config, options: PipelineOptions & { metrics:
         if (workers) {
           parts.start();
           endpoints.apply(config.endpoints);
-          tasks = startTasks({ store, ports, decode: decodeKept }, wake);
+          const target = () => parts.now.mirror.targets.present;
+          const runs = createRuns({ store, config: () => config, target, ports, self });
+          tasks = startTasks({ store, ports, decode: decodeKept, runs }, wake);
           retention = startRetention({ store, ports, retention: () => config.retention });
         }
         const database = databaseOf(config.dataDir);

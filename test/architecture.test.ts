@@ -25,7 +25,7 @@ const MAY_IMPORT: Record<string, string[]> = {
   mirror: ["model", "rules", "wochit", "links", "platform", "targets", "config", "store", "jobs"],
   forward: ["model", "rules", "wochit", "message", "platform", "config", "store", "jobs"],
   backup: ["platform", "targets", "config", "store"],
-  actions: ["model", "rules", "wochit", "links", "message", "platform", "config", "store"],
+  actions: ["model", "rules", "wochit", "links", "message", "platform", "targets", "config", "store"],
   doctor: ["model", "wochit", "platform", "targets", "config", "store", "backup", "actions"],
   admin: ["model", "rules", "wochit", "platform", "config", "store", "actions"],
   upkeep: ["model", "rules", "platform", "store"],

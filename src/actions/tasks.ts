@@ -1,5 +1,13 @@
 import { RelayError } from "../errors.ts";
-import type { Matching, Task, TaskFilter, TaskVerb, TaskWish } from "../model/task.ts";
+import {
+  type Matching,
+  RUN_VERBS,
+  type RunOptions,
+  type RunVerb,
+  type Task,
+  type TaskVerb,
+  type TaskWish,
+} from "../model/task.ts";
 import type { Clock } from "../ports.ts";
 import type { Store } from "../store/store.ts";
 import { shortTime } from "./format.ts";
@@ -10,7 +18,10 @@ import { list, walk } from "./list.ts";
 const COUNT_LEASE = 60_000;
 
 /** What a verb makes of one, for people: "12 retried". */
-export const DONE: Record<TaskVerb, string> = {
+export const DONE: Record<TaskVerb | RunVerb, string> = {
+  verify: "verified",
+  backup: "made",
+  prune: "pruned",
   retry: "retried",
   cancel: "canceled",
   replay: "replayed",
@@ -35,7 +46,7 @@ export type TaskJson = ReturnType<typeof taskJson>;
 export const tasks = list({
   filters: {
     state: { words: ["queued", "running", "done", "canceled", "failed"], help: "only in this state" },
-    verb: { words: ["retry", "cancel", "replay", "reprocess"], help: "only of this verb" },
+    verb: { words: ["retry", "cancel", "replay", "reprocess", ...RUN_VERBS], help: "only of this verb" },
   },
   rows: ({ store }, query) => walk((page) => store.tasks(page), query, taskJson),
   columns: [
@@ -52,7 +63,7 @@ export const tasks = list({
 });
 
 /** `endpoint=cms since=2026-01-31 08:00:00Z` */
-function describeFilter(filter: TaskFilter): string {
+function describeFilter(filter: Task["filter"]): string {
   const show = (name: string, value: unknown) =>
     (name === "since" || name === "until") && typeof value === "number" ? shortTime(isoTime(value)) : String(value);
   return Object.entries(filter)
@@ -65,6 +76,16 @@ export const showTask = async (store: Store, id: string): Promise<TaskJson> => t
 /** It stops where it is; what was done stays. RelayError("conflict") for one that has ended. */
 export async function cancelTask(store: Store, id: string, now: number): Promise<TaskJson> {
   await store.cancelTask(id, "canceled by the operator", now);
+  return showTask(store, id);
+}
+
+/** Has the relay do what it does as a whole. RelayError("task_running") while one of the verb has not ended. */
+export async function startRun(
+  store: Store,
+  run: { verb: RunVerb; options?: RunOptions; by: string },
+  now: number,
+): Promise<TaskJson> {
+  const { id } = await store.createRun({ options: {}, ...run }, now);
   return showTask(store, id);
 }
 

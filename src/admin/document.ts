@@ -4,7 +4,7 @@ import pkg from "../../package.json" with { type: "json" };
 import { type ErrorCode, errorTable } from "../errors.ts";
 import { named } from "./answers/shape.ts";
 import { operations } from "./api/table.ts";
-import { API, type Operation, type Schema, TAGS } from "./operation.ts";
+import { API, type Bytes, type Operation, type Schema, TAGS } from "./operation.ts";
 
 // The OpenAPI document, made from the operations. The library that describes schemas is loaded with this file: only where the
 // document is asked for.
@@ -104,10 +104,7 @@ function describe({ path, id, tag, summary, more, query, body, answer, accepted,
     ...(parameters.length > 0 && { parameters }),
     ...(body !== undefined && { requestBody: { required: !v.safeParse(body, {}).success, content: json(body, to) } }),
     responses: {
-      200: {
-        description: "Done",
-        content: "bytes" in answer ? { [answer.bytes]: { schema: { type: "string" } } } : json(answer, to),
-      },
+      ...(answer && { 200: { description: "Done", content: contentOf(answer, to) } }),
       ...(accepted && {
         202: { description: "A task was made, which is worked from now on", content: json(accepted, to) },
       }),
@@ -115,6 +112,9 @@ function describe({ path, id, tag, summary, more, query, body, answer, accepted,
     },
   };
 }
+
+const contentOf = (answer: Schema | Bytes, to: Components) =>
+  "bytes" in answer ? { [answer.bytes]: { schema: { type: "string" } } } : json(answer, to);
 
 function parametersOf(query: Schema, to: Components) {
   const { properties = {}, required = [] } = describeSchema(query, to) as {

@@ -23,6 +23,13 @@ function memberOf({ words, isFlag, help }: Filter): Schema {
   return v.optional(v.pipe(value as Schema, v.description(help)));
 }
 
+/** Filters and times as members of a body. */
+export const bodyEntries = (filters: Filters) => ({
+  ...Object.fromEntries(Object.entries(filters).map(([name, filter]) => [name, memberOf(filter)])),
+  since: v.optional(text),
+  until: v.optional(text),
+});
+
 type ManyBody = Record<string, unknown> & {
   ids?: string[];
   since?: string;
@@ -51,10 +58,8 @@ type Many = {
 export function manyOperation(many: Many): Operation {
   const { path, id, tag, summary, filters, own = {}, isPaced = true, one } = many;
   const entries = {
-    ...Object.fromEntries(Object.entries(filters).map(([name, filter]) => [name, memberOf(filter)])),
+    ...bodyEntries(filters),
     ...own,
-    since: v.optional(text),
-    until: v.optional(text),
     ...(one && {
       ids: v.optional(
         v.pipe(v.array(text), v.minLength(1), v.maxLength(MOST_IDS, `must hold at most ${MOST_IDS} ids`)),

@@ -14,6 +14,22 @@ import type { Caller } from "./auth.ts";
 // biome-ignore lint/suspicious/noExplicitAny: a schema of any values
 export type Schema<Output = any> = v.GenericSchema<any, Output>;
 
+/** What `doctor` found; times are milliseconds since 1970. `error`: why it found nothing. */
+export type DoctorReport = {
+  state: "never" | "running" | "done";
+  startedAt: number | null;
+  endedAt: number | null;
+  lines: { probe: string; state: "ok" | "warning" | "failed"; detail: string; advice: string | null }[];
+  error: string | null;
+};
+
+export type Doctor = {
+  /** Of the last that was begun. */
+  report(): DoctorReport;
+  /** False: one is running. */
+  begin(): boolean;
+};
+
 /** What is known of the process, also while its store cannot be used. */
 export type ProcessFacts = {
   version: string;
@@ -21,6 +37,7 @@ export type ProcessFacts = {
   startedAt: number;
   /** What is wrong, in a few words each. */
   troubles(): string[];
+  doctor: Doctor;
 };
 
 /** What the operations work with. */
@@ -88,8 +105,8 @@ export type Operation = {
   more?: string;
   query?: Schema;
   body?: Schema;
-  /** What 200 holds, and what 202 does. */
-  answer: Schema | Bytes;
+  /** What 200 holds, and what 202 does: there is one, or the other, or both. */
+  answer?: Schema | Bytes;
   accepted?: Schema;
   /** Beside those that any request may get. */
   errors: ErrorCode[];
@@ -109,7 +126,7 @@ export function operation<
   declared: Omit<Operation, "run" | "query" | "body" | "answer"> & {
     query?: Query;
     body?: Body;
-    answer: Answer;
+    answer?: Answer;
     run(asked: Asked<OutputOf<Query>, OutputOf<Body>>, place: Place): Promise<ValueOf<Answer> | Response>;
   },
 ): Operation {

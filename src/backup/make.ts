@@ -48,12 +48,13 @@ export function backupProcess(database: string, self: { command: string; args: s
   };
 }
 
-/** Makes one backup, puts it into the target where it is wanted there, and records it; returns its path or key. */
+/** Makes one backup, puts it into the target where it is wanted there, and records it; returns its path or key. `planned`: it is of the schedule. */
 export async function makeBackup(
   { dir, target, store, ports }: BackupPlaces,
   to: "dir" | "target",
   run: RunBackup,
   signal: AbortSignal,
+  { planned }: Pick<Backup, "planned"> = { planned: true },
 ): Promise<Backup["name"]> {
   const { clock, log, random } = ports;
   const began = clock.elapsed();
@@ -77,7 +78,7 @@ export async function makeBackup(
     await putBackup(target, kept, { file, ...made }, signal);
   }
   const { bytes, events, newest } = made;
-  await store.backups.note({ at, place: to, name: kept, bytes, events, newest, planned: true });
+  await store.backups.note({ at, place: to, name: kept, bytes, events, newest, planned });
   log.info("backup made", { to, name: kept, bytes, events, ms: Math.round(clock.elapsed() - began) });
   return kept;
 }

@@ -1,4 +1,5 @@
 import type { Config } from "../config/schema.ts";
+import type { Command } from "../platform/processes/own-process.ts";
 import type { Log, Ports } from "../ports.ts";
 import { databaseOf } from "../store/backup.ts";
 import type { Store } from "../store/store.ts";
@@ -9,9 +10,6 @@ import { backupFolder, startBackups } from "./schedule.ts";
 /** Backups: due → a process makes and verifies one → folder or target → recorded → older ones are removed. */
 
 export type Backups = { stop(): Promise<void> };
-
-/** How this program is started again, in a process of its own. */
-export type Command = { command: string; args: string[] };
 
 /** Starts the backups of the config. Without `backup` only what unfinished ones left is removed. */
 export function openBackups(

@@ -26,3 +26,18 @@ export function parseSize(given: number | string): number | null {
   const bytes = Number(count) * SIZE_UNIT[(unit ?? "B") as keyof typeof SIZE_UNIT];
   return Number.isSafeInteger(bytes) ? bytes : null;
 }
+
+/** Milliseconds as a config writes them, in the largest unit that divides them: "90d", "1500ms"; one day is "24h". */
+export function formatDuration(ms: number): string {
+  return ms === UNIT.d ? "24h" : format(ms, UNIT, "ms");
+}
+
+/** Bytes as a config writes them, in the same way: "5MiB", "1000B". */
+export function formatSize(bytes: number): string {
+  return format(bytes, SIZE_UNIT, "B");
+}
+
+function format(count: number, units: Record<string, number>, smallest: string): string {
+  const [unit, size] = Object.entries(units).findLast(([, size]) => count > 0 && count % size === 0) ?? [smallest, 1];
+  return `${count / size}${unit}`;
+}

@@ -33,6 +33,21 @@ export const size = v.pipe(
 );
 export const positiveSize = v.pipe(size, v.minValue(1, "must be more than 0"));
 
+/** The members of a valibot schema that lead to the checks of its text. */
+type Checked = { pipe?: Checked[]; options?: unknown; requirement?: unknown };
+
+/** What the numbers are that a schema makes of texts: durations, or sizes; null: neither. */
+export function unitOf(schema: object): "duration" | "size" | null {
+  const { pipe = [], options, requirement } = schema as Checked;
+  if (requirement === DURATION) return "duration";
+  if (requirement === SIZE) return "size";
+  for (const part of [...pipe, ...(Array.isArray(options) ? options : [])]) {
+    const unit = typeof part !== "object" || part === null || part === schema ? null : unitOf(part);
+    if (unit !== null) return unit;
+  }
+  return null;
+}
+
 export const count = v.pipe(v.number(), v.integer(), v.minValue(1));
 
 export const secrets = v.union(

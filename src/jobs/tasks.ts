@@ -1,9 +1,10 @@
 import { errorLine, RelayError } from "../errors.ts";
 import { LEASE } from "../model/job.ts";
-import type { TaskItem, TaskJob, TaskPiece } from "../model/task.ts";
+import { isRun, type TaskItem, type TaskJob, type TaskPiece } from "../model/task.ts";
 import { sleep } from "../platform/timing.ts";
 import type { Ports } from "../ports.ts";
 import type { Store } from "../store/store.ts";
+import { runTask } from "./runs.ts";
 import { createWake } from "./wake.ts";
 
 /**
@@ -77,7 +78,10 @@ export async function workTask(
 }
 
 /** Works all tasks that have no worker, those of different verbs side by side, until stopped. `onWork`: rows have changed. */
-export function startTasks(place: Workplace, onWork: () => void): { wake(): void; stop(): Promise<void> } {
+export function startTasks(
+  place: Workplace & Parameters<typeof runTask>[0],
+  onWork: () => void,
+): { wake(): void; stop(): Promise<void> } {
   const { store, ports } = place;
   const { clock, log } = ports;
   const ending = new AbortController();
@@ -106,7 +110,11 @@ export function startTasks(place: Workplace, onWork: () => void): { wake(): void
   }
 
   function begin(job: TaskJob): void {
-    const work: Promise<void> = workTask(place, job, { signal, onPiece: onWork })
+    const { verb } = job;
+    const doing = isRun(verb)
+      ? runTask(place, { ...job, verb }, signal)
+      : workTask(place, job, { signal, onPiece: onWork });
+    const work: Promise<void> = doing
       .catch((error) => log.error("a task could not be ended", { task: job.id, error: errorLine(error) }))
       .finally(() => {
         running.delete(work);

@@ -4,6 +4,26 @@ import type { JobState } from "./job.ts";
 /** What is done to many: `deliveries retry` and `cancel`, `events replay`, `quarantine reprocess`. */
 export type TaskVerb = "retry" | "cancel" | "replay" | "reprocess";
 
+/** What the relay does for long, as a whole: `media verify`, `backup`, `prune`. After a restart it is begun again. */
+export const RUN_VERBS = ["verify", "backup", "prune"] as const;
+export type RunVerb = (typeof RUN_VERBS)[number];
+
+export const isRun = (verb: TaskVerb | RunVerb): verb is RunVerb => RUN_VERBS.some((one) => one === verb);
+
+/** What one is asked for. Times are milliseconds since 1970; `rate` is in bytes a second. */
+export type RunOptions = {
+  videoId?: string | undefined;
+  kind?: string | undefined;
+  since?: number | undefined;
+  until?: number | undefined;
+  /** Of `verify`: downloads again what is missing or damaged. */
+  mend?: boolean | undefined;
+  rate?: number | undefined;
+};
+
+/** What one came to. `error`: what is wrong with those that failed. */
+export type RunOutcome = { total: number; done: number; failed: number; error: string | null };
+
 /** "counting": what it takes is counted, and nothing is done before that was confirmed. */
 export type TaskState = "counting" | "queued" | "running" | "done" | "canceled" | "failed";
 
@@ -39,8 +59,10 @@ export type TaskWish = {
   newId?: boolean;
 };
 
-export type Task = TaskWish & {
+export type Task = Omit<TaskWish, "verb" | "filter"> & {
   id: string;
+  verb: TaskVerb | RunVerb;
+  filter: TaskFilter & RunOptions;
   /** Who asked for it: "cli". */
   by: string;
   /** At most this many a second; null: no limit. */

@@ -1,18 +1,19 @@
 import pkg from "../../package.json" with { type: "json" };
 import type { StorePlace } from "../admin/operation.ts";
-import type { Command } from "../backup/open.ts";
 import { type Config, parseListen } from "../config/schema.ts";
 import { errorLine, RelayError } from "../errors.ts";
 import { originOf } from "../links/durable-link.ts";
 import { type App, type Listener, listen } from "../platform/http/server.ts";
 import { readTls } from "../platform/http/tls-files.ts";
 import { createTurns } from "../platform/keyed-mutex.ts";
+import type { Command } from "../platform/processes/own-process.ts";
 import { environment, selfCommand } from "../platform/runtime.ts";
 import type { Ports } from "../ports.ts";
 import { type Doubling, doublingWait } from "../rules/schedule.ts";
 import { type SteadyClock, steadyClock } from "../upkeep/steady-clock.ts";
 import { createAdmin } from "./admin.ts";
 import { compareConfigs } from "./changes.ts";
+import { createDoctor } from "./doctor.ts";
 import type { Door } from "./public-app.ts";
 import { isHeld, openStandby, type Standby, sicknessOf, whyUnwritable } from "./standby.ts";
 
@@ -111,7 +112,8 @@ export async function supervise(
   let failures = 0;
 
   const troubles = () => pipeline?.troubles() ?? [`events cannot be committed: ${trouble}`];
-  const facts = { version: pkg.version, startedAt: clock.now(), troubles };
+  const doctor = createDoctor({ config: () => config, self, clock });
+  const facts = { version: pkg.version, startedAt: clock.now(), troubles, doctor };
   const admin = createAdmin(config, { facts, ports, pages: options.adminPages });
   const turns = createTurns();
   /** Reloads and reopenings run one after the other. */
@@ -210,6 +212,7 @@ export async function supervise(
     closing = true;
     cancelOpening();
     await Promise.all([turns("", async () => {}), listener?.close(ANSWER_GRACE), admin.close(ANSWER_GRACE)]);
+    await doctor.stop();
     await pipeline?.close();
     await standby?.close();
   }

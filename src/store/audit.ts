@@ -1,4 +1,5 @@
 import type { Actor, AuditEntry, Deed } from "../model/audit.ts";
+import type { RunOptions, RunVerb } from "../model/task.ts";
 
 /** The verbs that change something for a person, and are audited, with their arguments (`StoreVerbs`). */
 export type AuditedVerbs = {
@@ -12,6 +13,7 @@ export type AuditedVerbs = {
   mendMedium: [id: string, now: number];
   dropQuarantined: [id: string];
   confirmTask: [id: string, total: number];
+  createRun: [run: { verb: RunVerb; options: RunOptions; by: string }, now: number];
   cancelTask: [id: string, why: string, now: number];
 };
 export type AuditedVerb = keyof AuditedVerbs;

@@ -18,6 +18,7 @@ const AUDITED: {
   mendMedium: true,
   dropQuarantined: true,
   confirmTask: true,
+  createRun: true,
   cancelTask: true,
 };
 

@@ -1,4 +1,14 @@
-import type { Matching, Task, TaskJob, TaskPiece, TaskState, TaskWish } from "../model/task.ts";
+import type {
+  Matching,
+  RunOptions,
+  RunOutcome,
+  RunVerb,
+  Task,
+  TaskJob,
+  TaskPiece,
+  TaskState,
+  TaskWish,
+} from "../model/task.ts";
 
 /**
  * Work on many rows at once (CONTRACT, "Many at once"), in pieces that hold no other writer up. The claim of a task is
@@ -43,6 +53,10 @@ export type TaskVerbs = {
     leaseFor: number,
     now: number,
   ): Promise<{ isOurs: boolean; ended: TaskState | null }>;
+  /** What is not done in pieces: it is claimed as the others are. RelayError("task_running") where one has not ended. */
+  createRun(run: { verb: RunVerb; options: RunOptions; by: string }, now: number): Promise<{ id: string }>;
+  /** Ends a claimed one. */
+  endRun(job: TaskJob, outcome: RunOutcome, now: number): Promise<void>;
   /** Ends a task that cannot go on. */
   failTask(job: TaskJob, error: string, now: number): Promise<void>;
   task(id: string): Promise<Task>;

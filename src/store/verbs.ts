@@ -101,6 +101,8 @@ export const storeVerbs = {
   renewTask: lease,
   taskPiece: longRead,
   workTask: write,
+  createRun: write,
+  endRun: write,
   failTask: write,
   task: read,
   tasks: longRead,

@@ -87,6 +87,10 @@ const CALLS: Record<string, (stage: Stage) => Call[]> = {
   listMedia: () => [{}, { query: "by=deadline" }],
   showMedium: ({ medium }) => [{ path: medium }],
   retryMedium: ({ medium }) => [{ path: medium, status: 409 }],
+  verifyMedia: () => [
+    { body: { kind: "video", mend: false, bytesPerSecond: 1_000_000, since: "1d" }, status: 202 },
+    { body: {}, status: 409 },
+  ],
   listQuarantine: () => [{}, { query: "reason=invalid_event" }],
   showQuarantined: ({ refused }) => [{ path: refused }],
   readQuarantinedBody: ({ refused }) => [{ path: refused }],
@@ -100,6 +104,12 @@ const CALLS: Record<string, (stage: Stage) => Call[]> = {
   cancelTask: () => [],
   listAudit: () => [{}, { query: "verb=endpoints pause&limit=1".replaceAll(" ", "%20") }],
   readStatus: () => [{}],
+  readConfig: () => [{}],
+  readDoctor: () => [{}],
+  runDoctor: () => [{}, {}],
+  makeBackup: () => [{ status: 202 }],
+  listBackups: () => [{}],
+  prune: () => [{ body: { dryRun: true } }, { body: {}, status: 202 }],
 };
 
 const fill = (one: Described, name: string) => one.path.replace(/\{\w+\}/, encodeURIComponent(name));

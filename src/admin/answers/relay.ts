@@ -2,9 +2,13 @@ import * as v from "valibot";
 import type { AuditJson } from "../../actions/audit.ts";
 import type { EndpointJson } from "../../actions/endpoints.ts";
 import type { EndpointDetails } from "../../actions/outcome/endpoint.ts";
+import type { countPrunable } from "../../actions/prune.ts";
+import type { listBackups } from "../../actions/relay/backups.ts";
+import type { effectiveConfig } from "../../actions/relay/effective-config.ts";
 import type { readStatus } from "../../actions/status.ts";
 import type { matchingJson, TaskJson } from "../../actions/tasks.ts";
 import type { forgetVideo, showVideo } from "../../actions/videos.ts";
+import { RUN_VERBS } from "../../model/task.ts";
 import { attempt, delivery, event, medium, quarantined, video } from "./events.ts";
 import { count, named, orNull, pageOf, shapeOf, text, time } from "./shape.ts";
 
@@ -55,7 +59,7 @@ export const task = named(
   "Task",
   v.object({
     id: text,
-    verb: v.picklist(["retry", "cancel", "replay", "reprocess"]),
+    verb: v.picklist(["retry", "cancel", "replay", "reprocess", ...RUN_VERBS]),
     by: text,
     filter: filterMembers,
     onlyDead: v.exactOptional(v.boolean()),
@@ -193,4 +197,47 @@ export const status = named(
       troubles: v.pipe(v.array(text), v.description("What is wrong, in a few words each")),
     }),
   }),
+);
+
+export const config = shapeOf<ReturnType<typeof effectiveConfig>>()(
+  "EffectiveConfig",
+  v.object({ file: orNull(text), config: v.record(text, v.unknown()), warnings: v.array(text) }),
+);
+
+export const doctor = named(
+  "DoctorReport",
+  v.object({
+    state: v.picklist(["never", "running", "done"]),
+    startedAt: orNull(time),
+    endedAt: orNull(time),
+    lines: v.array(
+      v.object({ probe: text, state: v.picklist(["ok", "warning", "failed"]), detail: text, advice: orNull(text) }),
+    ),
+    error: orNull(text),
+  }),
+);
+
+export const backups = shapeOf<Awaited<ReturnType<typeof listBackups>>>()(
+  "Backups",
+  v.object({
+    data: v.array(
+      v.object({
+        id: text,
+        at: time,
+        place: v.picklist(["dir", "target", "file"]),
+        name: text,
+        bytes: count,
+        events: count,
+        planned: v.boolean(),
+        newestEvent: orNull(time),
+      }),
+    ),
+    failed: orNull(v.object({ at: time, error: text, againAt: time })),
+  }),
+);
+
+const rows = v.object({ rows: count, bytes: count });
+export const prunable = shapeOf<Awaited<ReturnType<typeof countPrunable>>>()(
+  "Prunable",
+  v.object({ bodies: rows, autosaves: rows, duplicates: rows, attempts: rows }),
 );

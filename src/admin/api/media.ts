@@ -1,7 +1,20 @@
-import { media, retryMedium, showMedium } from "../../actions/media.ts";
+import * as v from "valibot";
+import { copyFilters, media, retryMedium, showMedium } from "../../actions/media.ts";
+import { startRun } from "../../actions/tasks.ts";
 import { medium, mediumPage } from "../answers/events.ts";
-import { type Operation, operation } from "../operation.ts";
-import { listPage, listQuery } from "../query.ts";
+import { taskMade } from "../answers/relay.ts";
+import { bodyEntries } from "../many.ts";
+import { accepted, type Operation, operation, type Schema } from "../operation.ts";
+import { listPage, listQuery, timeOf } from "../query.ts";
+
+type VerifyBody = {
+  videoId?: string;
+  kind?: string;
+  since?: string;
+  until?: string;
+  mend?: boolean;
+  bytesPerSecond?: number;
+};
 
 const TAG = { tag: "media" } as const;
 
@@ -28,5 +41,27 @@ export const mediaOperations: Operation[] = [
     errors: ["not_found", "conflict"],
     run: async ({ path }, { store, openLink, ports }) =>
       retryMedium(store, path.id!, await openLink(), ports.clock.now()),
+  }),
+  operation({
+    ...{ ...TAG, method: "POST", path: "/media/verify", id: "verifyMedia" },
+    summary: "Reads every copy in its target and counts those that are missing or damaged, as a task",
+    more: "The task is done when all are read: failed counts what is wrong, and error says in words what.",
+    body: v.strictObject({
+      ...bodyEntries(copyFilters),
+      mend: v.optional(v.pipe(v.boolean(), v.description("Download again what is missing or damaged"))),
+      bytesPerSecond: v.optional(v.pipe(v.number(), v.integer(), v.minValue(1), v.description("At most so much"))),
+    }) as unknown as Schema<VerifyBody>,
+    accepted: taskMade,
+    errors: ["task_running"],
+    async run({ body, caller }, { store, ports }) {
+      const { since, until, bytesPerSecond, ...rest } = body;
+      const now = ports.clock.now();
+      const times = {
+        since: timeOf("since", since, now, "bad_request"),
+        until: timeOf("until", until, now, "bad_request"),
+      };
+      const options = { ...rest, ...times, ...(bytesPerSecond !== undefined && { rate: bytesPerSecond }) };
+      return accepted({ task: await startRun(store, { verb: "verify", options, by: `api ${caller.name}` }, now) });
+    },
   }),
 ];

@@ -28,6 +28,8 @@ export const verify: Command = {
     ...filterOptions(copyFilters),
     ...rangeOptions,
     rate: { type: "string", value: "SIZE", help: "read at most this much per second, like 50MiB" },
+    summary: { type: "boolean", help: "print the summary only" },
+    "while-stdin": { type: "boolean", help: "stop when standard input ends: for a program that starts this one" },
     mend: {
       type: "boolean",
       help: "download again what is missing or damaged (an expired link is tried all the same)",
@@ -50,7 +52,7 @@ Exit code 1 when something is wrong, or could not be read.`,
     try {
       const isWhole = Object.values(filter).every((value) => value === undefined);
       const printer = createPrinter(program, args, places, isWhole ? (await store.counts()).media.mirrored : undefined);
-      const signal = abortWhenStopped(program);
+      const signal = abortWhenStopped(program, { withStdin: args.flag("while-stdin") });
       const summary = await verifyCopies({
         ...{ store, clock: program.ports.clock, signal, filter, rate, mend, ...printer },
         lookInto: async (target) => {
@@ -116,6 +118,7 @@ function createPrinter(program: Program, args: Args, places: Map<string, TargetP
 
   return {
     async found(finding: Finding): Promise<void> {
+      if (args.flag("summary")) return;
       progress.clear();
       if (asJson) printJson(stdout, finding);
       else stdout.write(`${describeFinding(finding, ports.clock.now())}\n`);

@@ -4,16 +4,19 @@ import { errorLine } from "../../errors.ts";
 /** The most bytes of its output; more ends it. */
 const LONGEST = 2 ** 20;
 
+export type Command = { command: string; args: string[] };
+
 /**
  * Runs a command of this program in a process of its own, so that long work does not block this event loop. The signal kills
- * it; when this process ends first, the end of its standard input stops it (`--while-stdin`). Resolves with the JSON object that
- * it prints. Rejects with the signal's reason, or in one line: why it cannot be started, or the last line of its stderr.
+ * it; when this process ends first, the end of its standard input stops it (`--while-stdin`). Resolves with the last JSON object
+ * that it prints. Rejects with the signal's reason, or in one line: why it cannot be started, or the last line of its stderr.
  */
-export async function runOwnProcess<Printed>(
-  self: { command: string; args: string[] },
-  args: string[],
-  signal: AbortSignal,
-): Promise<Printed> {
+export async function runOwnProcess<Printed>(self: Command, args: string[], signal: AbortSignal): Promise<Printed> {
+  return (await readOwnProcess<Printed>(self, args, signal)).at(-1)!;
+}
+
+/** The same, with all objects that it prints. */
+export async function readOwnProcess<Printed>(self: Command, args: string[], signal: AbortSignal): Promise<Printed[]> {
   signal.throwIfAborted();
   const printed = await new Promise<string>((resolve, reject) => {
     const all = [...self.args, ...args, "--json", "--while-stdin"];
@@ -34,5 +37,8 @@ export async function runOwnProcess<Printed>(
     // Nothing is written to it. Without a free file descriptor it has no streams.
     child.stdin?.on("error", () => {});
   });
-  return JSON.parse(printed);
+  return printed
+    .trimEnd()
+    .split("\n")
+    .map((line) => JSON.parse(line));
 }

@@ -1,5 +1,5 @@
 import type { Actor, AuditEntry, Deed } from "../../model/audit.ts";
-import type { TaskVerb } from "../../model/task.ts";
+import type { RunVerb, TaskVerb } from "../../model/task.ts";
 import type { AuditedCall, AuditedVerb, AuditVerbs } from "../audit.ts";
 import type { Work } from "../verbs.ts";
 import { page } from "./rows/paging.ts";
@@ -13,7 +13,10 @@ type Row = Deed & { id: number; at: number; through: Actor["through"]; actor: st
 const add = insert("audit", ["id", "at", "through", "actor", "verb", "subject", "count", "outcome"]);
 
 /** What a task is called once its count is confirmed. */
-const OF_TASKS: Record<TaskVerb, string> = {
+const OF_TASKS: Record<TaskVerb | RunVerb, string> = {
+  verify: "media verify",
+  backup: "backup",
+  prune: "prune",
   retry: "deliveries retry",
   cancel: "deliveries cancel",
   replay: "events replay",
@@ -32,7 +35,7 @@ export const auditWorks = (rules: { [Verb in AuditedVerb]: AnyWork }) => ({
       ...acting,
       async run(tx, row) {
         const result = await acting.run(tx, row);
-        await enterCall(tx, actor, { verb, args } as AuditedCall);
+        await enterCall(tx, actor, { verb, args } as AuditedCall, result);
         return result;
       },
     };
@@ -46,8 +49,9 @@ export function enter(tx: Tx, { through, by }: Actor, deed: Deed): void {
 }
 
 /** Enters a call that has been done. */
-export async function enterCall(tx: Tx, actor: Actor, call: AuditedCall): Promise<void> {
+export async function enterCall(tx: Tx, actor: Actor, call: AuditedCall, result: unknown): Promise<void> {
   const deed = deedOf(call);
+  if (call.verb === "createRun") return enter(tx, actor, { ...deed, subject: (result as { id: string }).id });
   if (call.verb !== "confirmTask") return enter(tx, actor, deed);
   const { verb } = await tasks.show(tx, call.args[0]);
   enter(tx, actor, { ...deed, verb: OF_TASKS[verb] });
@@ -79,6 +83,8 @@ export function deedOf(call: AuditedCall): Deed {
       return deed("quarantine reprocess", call.args[0]);
     case "confirmTask":
       return deed("tasks create", call.args[0], call.args[1]);
+    case "createRun":
+      return deed(OF_TASKS[call.args[0].verb], null);
     case "cancelTask":
       return deed("tasks cancel", call.args[0]);
   }

@@ -1,5 +1,15 @@
 import { RelayError } from "../../../errors.ts";
-import type { Task, TaskFilter, TaskJob, TaskState, TaskVerb, TaskWish } from "../../../model/task.ts";
+import type {
+  RunOptions,
+  RunOutcome,
+  RunVerb,
+  Task,
+  TaskFilter,
+  TaskJob,
+  TaskState,
+  TaskVerb,
+  TaskWish,
+} from "../../../model/task.ts";
 import { suggest } from "../../../rules/nearest.ts";
 import { LATEST_TIME } from "../../../rules/plausible-time.ts";
 import type { TaskVerbs } from "../../tasks.ts";
@@ -11,7 +21,7 @@ import type { Scope } from "./scope.ts";
 
 type TaskRow = {
   id: number;
-  verb: TaskVerb;
+  verb: TaskVerb | RunVerb;
   asked_by: string;
   filter: string;
   options: string;
@@ -55,6 +65,7 @@ const MOVE = sql<[string, number, number, string | null, number, number]>(
 const END = sql<[string, number, string | null, number]>(
   "UPDATE tasks SET state = ?, ended_at = ?, error = coalesce(?, error) WHERE id = ? AND ended_at IS NULL",
 );
+const SET_TOTAL = sql<[number, number]>("UPDATE tasks SET total = ? WHERE id = ?");
 const FREE = sql<[number, number]>("UPDATE tasks SET due = ? WHERE ended_at IS NULL AND state = 'running' AND due > ?");
 const BRING_FORWARD = sql<[number]>("UPDATE tasks SET due = due - ? WHERE ended_at IS NULL");
 const NEVER_DUE = sql<[number]>(`UPDATE tasks SET due = ? WHERE ended_at IS NULL AND due >= ${LATEST_TIME}`);
@@ -72,15 +83,7 @@ export async function create(
 ): Promise<{ id: string }> {
   const { verb, filter, onlyDead = false, newId = false } = wish;
   checkEndpoint(tx, wish);
-  tx.write(GIVE_UP, [now, verb, now]);
-  const open = await tx.get(OPEN, [verb]);
-  if (open !== undefined) {
-    const id = tx.ids.show("tsk", open.id);
-    throw new RelayError(
-      "task_running",
-      `${id} has not ended, and one task of a kind runs at a time: see "tasks show ${id}"`,
-    );
-  }
+  await refuseSecond(tx, verb, now);
   const id = tx.ids.next();
   const options: Options = { onlyDead, newId, rate };
   add(tx, {
@@ -88,6 +91,40 @@ export async function create(
     ...{ state: "counting", created_at: now, due: now + leaseFor },
   });
   return { id: tx.ids.show("tsk", id) };
+}
+
+async function refuseSecond(tx: Tx, verb: TaskVerb | RunVerb, now: number): Promise<void> {
+  tx.write(GIVE_UP, [now, verb, now]);
+  const open = await tx.get(OPEN, [verb]);
+  if (open === undefined) return;
+  const id = tx.ids.show("tsk", open.id);
+  throw new RelayError(
+    "task_running",
+    `${id} has not ended, and one task of a kind runs at a time: see "tasks show ${id}"`,
+  );
+}
+
+/** One that is not done in pieces needs no count. */
+export async function createRun(
+  tx: Tx,
+  { verb, options, by }: { verb: RunVerb; options: RunOptions; by: string },
+  now: number,
+): Promise<{ id: string }> {
+  await refuseSecond(tx, verb, now);
+  const id = tx.ids.next();
+  add(tx, {
+    ...{ id, verb, asked_by: by, filter: JSON.stringify(options), options: JSON.stringify({ rate: null }) },
+    ...{ state: "queued", created_at: now, due: 0 },
+  });
+  return { id: tx.ids.show("tsk", id) };
+}
+
+export async function endRun(tx: Tx, job: TaskJob, { total, ...outcome }: RunOutcome, now: number): Promise<void> {
+  const row = await held(tx, job);
+  if (row === null) return;
+  tx.write(SET_TOTAL, [total, row.id]);
+  move(tx, row.id, "", outcome, now);
+  end(tx, row.id, "done", null, now);
 }
 
 /** A replay goes where the config says. */
@@ -163,7 +200,9 @@ export const mendDue = (tx: Tx, now: number) => tx.write(NEVER_DUE, [now]);
 export function scopeOf(row: TaskRow): Scope {
   const { onlyDead = false, newId = false } = JSON.parse(row.options) as Options;
   const filter = JSON.parse(row.filter) as TaskFilter;
-  return { verb: row.verb, filter, onlyDead, newId, upTo: row.id, at: row.created_at };
+  // A run is not asked for pieces.
+  const verb = row.verb as TaskVerb;
+  return { verb, filter, onlyDead, newId, upTo: row.id, at: row.created_at };
 }
 
 export const rateOf = ({ options }: TaskRow) => (JSON.parse(options) as Options).rate;
@@ -181,7 +220,7 @@ function toTask(ids: Ids, row: TaskRow): Task {
   const { verb, state, total, done, failed, error } = row;
   const { onlyDead = false, newId = false, rate } = JSON.parse(row.options) as Options;
   return {
-    ...{ id: ids.show("tsk", row.id), verb, by: row.asked_by, filter: JSON.parse(row.filter) as TaskFilter },
+    ...{ id: ids.show("tsk", row.id), verb, by: row.asked_by, filter: JSON.parse(row.filter) as Task["filter"] },
     ...{ onlyDead, newId, rate, state, total, done, failed },
     skipped: state === "done" ? Math.max(0, (total ?? 0) - done - failed) : 0,
     ...{ createdAt: row.created_at, endedAt: row.ended_at, error },

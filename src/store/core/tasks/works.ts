@@ -1,5 +1,5 @@
 import { errorLine, RelayError } from "../../../errors.ts";
-import type { TaskItem, TaskJob, TaskPiece, TaskWish } from "../../../model/task.ts";
+import type { TaskItem, TaskJob, TaskPiece, TaskVerb, TaskWish } from "../../../model/task.ts";
 import type { Accepted, Received } from "../../store.ts";
 import type { TaskVerbs } from "../../tasks.ts";
 import type { Work } from "../../verbs.ts";
@@ -55,6 +55,8 @@ export const taskWorks = (accepting: Accepting): TaskWorks => ({
   renewTask: (task, leaseFor) => job((tx) => tasks.renew(tx, task, tx.now() + leaseFor)),
   taskPiece: (id) => job((tx) => piece(tx, id)),
   workTask: (claimed, some, leaseFor, now) => job((tx) => work(tx, claimed, some, { accepting, leaseFor, now })),
+  createRun: (run, now) => job((tx) => tasks.createRun(tx, run, now)),
+  endRun: (claimed, outcome, now) => job((tx) => tasks.endRun(tx, claimed, outcome, now)),
   failTask: (claimed, error, now) =>
     job(async (tx) => {
       const row = await tasks.held(tx, claimed);
@@ -113,7 +115,7 @@ async function piece(tx: Tx, id: string): Promise<TaskPiece> {
   const most = row.verb === "reprocess" ? BODIES_PER_PIECE : PER_PIECE;
   const limit = Math.max(1, Math.min(most, Math.floor(tasks.rateOf(row) ?? most)));
   const { items, to, isLast } = await find(tx, tasks.scopeOf(row), placeAt(row.position), limit);
-  const named = items.map(({ id, endpoint }) => ({ id: tx.ids.show(PREFIX[row.verb], id), endpoint }));
+  const named = items.map(({ id, endpoint }) => ({ id: tx.ids.show(PREFIX[row.verb as TaskVerb], id), endpoint }));
   return { items: named, from: row.position, to: JSON.stringify(to), isLast };
 }
 

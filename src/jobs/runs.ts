@@ -1,0 +1,48 @@
+import { errorLine } from "../errors.ts";
+import { LEASE } from "../model/job.ts";
+import type { RunOptions, RunOutcome, RunVerb, TaskJob } from "../model/task.ts";
+import { every } from "../platform/timing.ts";
+import type { Ports } from "../ports.ts";
+import type { Store } from "../store/store.ts";
+
+/** What each verb does that is not done in pieces; it ends when the signal aborts. */
+export type Runs = { [Verb in RunVerb]: (options: RunOptions, signal: AbortSignal) => Promise<RunOutcome> };
+
+/**
+ * Does what a claimed task is for, as a whole. When the signal aborts the task is given back, and begins anew with its next
+ * claim; when it is canceled, or another claim has it, the work ends.
+ */
+export async function runTask(
+  {
+    store,
+    ports,
+    runs,
+  }: { store: Pick<Store, "task" | "renewTask" | "endRun" | "failTask">; ports: Ports; runs: Runs },
+  job: TaskJob & { verb: RunVerb },
+  signal: AbortSignal,
+): Promise<void> {
+  const { clock } = ports;
+  const ending = new AbortController();
+  const follow = () => ending.abort(signal.reason);
+  signal.addEventListener("abort", follow, { once: true });
+  const renew = async () => {
+    // A store in trouble is no loss of the task: the lease may run out then.
+    const isOurs = await store.renewTask(job, LEASE).catch(() => true);
+    if (!isOurs) ending.abort(new Error("the task was canceled"));
+  };
+  const stopRenewing = every(RENEW_EVERY, clock, renew);
+  try {
+    const { filter } = await store.task(job.id);
+    const outcome = await runs[job.verb](filter, ending.signal);
+    if (!ending.signal.aborted) await store.endRun(job, outcome, clock.now());
+  } catch (error) {
+    if (!ending.signal.aborted) await store.failTask(job, errorLine(error), clock.now());
+  } finally {
+    stopRenewing();
+    signal.removeEventListener("abort", follow);
+  }
+  if (signal.aborted) await store.renewTask(job, 0).catch(() => {});
+}
+
+/** How soon the end of a canceled one is noticed, in milliseconds. */
+const RENEW_EVERY = 2_000;

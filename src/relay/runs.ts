@@ -1,0 +1,71 @@
+import { pruneNow } from "../actions/prune.ts";
+import { backupProcess, makeBackup } from "../backup/make.ts";
+import { backupFolder } from "../backup/schedule.ts";
+import type { Config } from "../config/schema.ts";
+import type { Runs } from "../jobs/runs.ts";
+import type { Pruned } from "../model/retention.ts";
+import type { RunOptions } from "../model/task.ts";
+import { type Command, runOwnProcess } from "../platform/processes/own-process.ts";
+import type { Ports } from "../ports.ts";
+import { databaseOf } from "../store/backup.ts";
+import type { Store } from "../store/store.ts";
+import type { MirrorTarget } from "../targets/target.ts";
+
+/** What `media verify --json` prints at its end. */
+type Verified = Record<"copies" | "good" | "missing" | "damaged" | "unreadable" | "mended" | "unreached", number>;
+
+/** What the relay does as a whole when the admin API asks for it; what reads much is a process of its own. */
+export function createRuns(parts: {
+  store: Store;
+  /** As it is at each call. */
+  config(): Config;
+  target(): MirrorTarget;
+  ports: Ports;
+  self: Command;
+}): Runs {
+  const { store, config, target, ports, self } = parts;
+  return {
+    async verify(options, signal) {
+      const { file } = config();
+      const args = [...filterArgs(options), ...(file === null ? [] : ["--config", file])];
+      const summary = await runOwnProcess<Verified>(self, ["media", "verify", "--summary", ...args], signal);
+      const { copies, good, unreached } = summary;
+      const wrong = (["missing", "damaged", "unreadable", "mended", "unreached"] as const)
+        .filter((name) => summary[name] > 0)
+        .map((name) => `${summary[name]} ${name}`);
+      const error = wrong.length === 0 ? null : `${wrong.join(", ")}: "media verify" names them`;
+      return { total: copies + unreached, done: good, failed: copies - good + unreached, error };
+    },
+
+    async backup(_, signal) {
+      const { backup, dataDir } = config();
+      const dir = backupFolder(backup ?? {}, dataDir);
+      const run = backupProcess(databaseOf(dataDir), self);
+      const places = { dir, target: target(), store, ports };
+      await makeBackup(places, backup?.to ?? "dir", run, signal, { planned: false });
+      return { total: 1, done: 1, failed: 0, error: null };
+    },
+
+    async prune(_, signal) {
+      const { pruned, isWhole } = await pruneNow(store, config(), ports, { signal });
+      const rows = rowsOf(pruned);
+      const error = isWhole ? null : "another took over before its end: nothing is lost, it goes on there";
+      return { total: rows, done: rows, failed: 0, error };
+    },
+  };
+}
+
+function filterArgs({ videoId, kind, since, until, rate, mend }: RunOptions): string[] {
+  const option = (name: string, value: unknown) => (value === undefined ? [] : [`--${name}=${value}`]);
+  const time = (ms: number | undefined) => (ms === undefined ? undefined : new Date(ms).toISOString());
+  return [
+    ...option("video-id", videoId),
+    ...option("kind", kind),
+    ...option("since", time(since)),
+    ...option("until", time(until)),
+    ...option("rate", rate),
+    ...(mend === true ? ["--mend"] : []),
+  ];
+}
+
+const rowsOf = (pruned: Pruned) => Object.values(pruned).reduce((sum, { rows }) => sum + rows, 0);
