@@ -23,7 +23,7 @@ import type { Video } from "../model/video.ts";
 import type { TargetPlace } from "../targets/table.ts";
 import type { AuditVerbs } from "./audit.ts";
 import type { Backups } from "./backups.ts";
-import type { Commits, Counts } from "./counts.ts";
+import type { Commits, Counts, TallyVerbs } from "./counts.ts";
 import type { FeedVerbs } from "./feed.ts";
 import type { DeliveryFilter, EventFilter, MediaFilter, QuarantineFilter, VideoFilter } from "./filters.ts";
 import type { RetentionVerbs } from "./retention.ts";
@@ -87,7 +87,7 @@ export type Page = { limit: number; before?: string; since?: number; until?: num
 export type IntegrityCheck = { at: number; wrong: string[] };
 
 /** Those with a page of their own. */
-type OtherVerbs = TaskVerbs & FeedVerbs & RetentionVerbs & AuditVerbs;
+type OtherVerbs = TallyVerbs & TaskVerbs & FeedVerbs & RetentionVerbs & AuditVerbs;
 
 /**
  * The verbs of the store, each one transaction of the engine's own. A promise settles when the engine has committed.

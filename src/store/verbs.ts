@@ -120,6 +120,7 @@ export const storeVerbs = {
 
   epoch: read,
   counts: longRead,
+  tallies: read,
   commits: own,
   mediaSecret: write,
   publicUrl: read,

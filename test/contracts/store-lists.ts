@@ -3,10 +3,12 @@ import type { Delivery } from "../../src/model/delivery.ts";
 import type { StoredEvent } from "../../src/model/event.ts";
 import type { Medium } from "../../src/model/medium.ts";
 import { topicMatches } from "../../src/rules/topics.ts";
+import type { TallyKind, TallyWish } from "../../src/store/counts.ts";
 import type { DeliveryFilter, EventFilter, MediaFilter } from "../../src/store/filters.ts";
 import type { Page, Store } from "../../src/store/store.ts";
 import { topicOfStored } from "../../src/wochit/event.ts";
 import { endpoint } from "../support/config.ts";
+import { answered } from "../support/outcomes.ts";
 import { type Bench, checker, draft, type OpenStore, ready, remove } from "./store.ts";
 
 const ENDPOINTS = [
@@ -153,6 +155,104 @@ export function storeListsContract(engine: string, openStore: OpenStore): void {
     },
     { endpoints: ENDPOINTS },
   );
+
+  check(
+    "the counts are those of the lists, also of what was taken back or is gone",
+    async (at) => {
+      const { store, clock } = at;
+      await fill(at);
+      await checkCounts(store);
+      await store.forgetVideo("v0", clock.now());
+      for (const { id } of await store.media({ ...ALL, state: "failed" })) await store.retryMedium(id, clock.now());
+      for (const { id, videoId } of await store.deliveries({ ...ALL, state: "dead" })) {
+        if (videoId !== "v0") await store.retryDelivery(id, clock.now());
+      }
+      await at.post(ready("v1", { videoContext: "page-9" }));
+      await checkCounts(store);
+    },
+    { endpoints: ENDPOINTS },
+  );
+
+  check(
+    "what happens is tallied by the hour: events by topic, attempts with their times, deliveries and media",
+    async (at) => {
+      const { store, clock, post, claim, deliver, die, fail } = at;
+      const hour = Math.floor(clock.now() / 3_600_000) * 3_600_000;
+      const films = ["v1", "v2", "v3"];
+      for (const id of [...films, "v1"]) await post(ready(id));
+      await post(JSON.stringify({ type: "made.up", wochitVideoId: "v4" }));
+      await assert.rejects(post("no event"));
+      const [one, two, three] = await claim();
+      await deliver(one!);
+      await store.settleDelivery(
+        two!,
+        answered(500, { at: clock.now(), isLast: true, attempt: { duration: 70_000 } }),
+        clock.now(),
+      );
+      await fail(three!);
+      await clock.advance(3_600_000);
+      await die((await claim()).find(({ id }) => id === three!.id)!);
+      const [film, other] = (await at.download()).filter(({ kind }) => kind === "video");
+      await at.settle(film!, "a");
+      await store.settleDownload(other!, { is: "expired", error: "HTTP 403" }, clock.now());
+      const told = async (kind: TallyKind, more: Partial<TallyWish> = {}) =>
+        (await store.tallies({ kind, since: 0, ...more })).map(({ hour: at, label, ok, failed }) => [
+          (at - hour) / 3_600_000,
+          label,
+          ok,
+          failed,
+        ]);
+      assert.deepEqual(await told("received"), [
+        [0, "other", 1, 0],
+        [0, "video.ready", 3, 1],
+      ]);
+      assert.deepEqual(await told("attempts"), [
+        [0, "cms", 1, 2],
+        [1, "cms", 0, 1],
+      ]);
+      assert.deepEqual(await told("deliveries"), [
+        [0, "cms", 1, 1],
+        [1, "cms", 0, 1],
+      ]);
+      assert.deepEqual(await told("attempts", { since: clock.now() }), [[1, "cms", 0, 1]]);
+      assert.deepEqual(await told("attempts", { until: hour + 3_600_000, label: "cms" }), [[0, "cms", 1, 2]]);
+      assert.deepEqual(await told("attempts", { label: "other" }), []);
+      const [first] = await store.tallies({ kind: "attempts", since: 0 });
+      assert.deepEqual([first!.ms, first!.times], [70_006, [2, 0, 0, 0, 0, 0, 0, 0, 1]]);
+      assert.deepEqual(await told("media"), [[1, "video", 1, 1]]);
+    },
+    { endpoints: [endpoint("cms", { send: "immediately" })] },
+  );
+}
+
+async function checkCounts(store: Store): Promise<void> {
+  const counts = await store.counts();
+  const tell = (of: Record<string, number>) => Object.fromEntries(Object.entries(of).sort());
+  const countBy = <Row>(rows: Row[], key: (row: Row) => string) => {
+    const sums: Record<string, number> = {};
+    for (const row of rows) sums[key(row)] = (sums[key(row)] ?? 0) + 1;
+    return tell(sums);
+  };
+  assert.equal(counts.events, (await store.events(ALL)).length);
+  assert.equal(counts.videos, (await store.videos(ALL)).length);
+  const media = await store.media(ALL);
+  assert.deepEqual(
+    tell(counts.media as Record<string, number>),
+    countBy(media, ({ state }) => state),
+  );
+  assert.deepEqual(
+    tell(Object.fromEntries(counts.kinds.map(({ kind, state, count }) => [`${kind} ${state}`, count]))),
+    countBy(media, ({ kind, state }) => `${kind} ${state}`),
+  );
+  const held = (await store.deliveries(ALL)).filter((one) => isOpen(one) || one.state === "dead");
+  assert.deepEqual(
+    tell(Object.fromEntries(counts.deliveries.map(({ endpoint, state, count }) => [`${endpoint} ${state}`, count]))),
+    countBy(held, ({ endpoint, state }) => `${endpoint} ${state}`),
+  );
+  for (const { endpoint, state, oldest } of counts.deliveries) {
+    const first = held.filter((one) => one.endpoint === endpoint && one.state === state).at(-1)!;
+    assert.equal(oldest, (await store.event(first.eventId)).receivedAt);
+  }
 }
 
 /** Events of every kind, whose deliveries and media are in every state. */

@@ -30,6 +30,7 @@ import { freeLease as freeRetention } from "./retention/reached.ts";
 import { retentionWorks } from "./retention/works.ts";
 import { countAll } from "./rows/counts.ts";
 import * as meta from "./rows/meta.ts";
+import * as tallies from "./rows/tallies.ts";
 import * as taskRows from "./tasks/rows.ts";
 import { taskWorks } from "./tasks/works.ts";
 import { about, type Job, job, type Tx } from "./tx.ts";
@@ -159,6 +160,7 @@ const rulesOf = (settings: StoreSettings): Omit<Rules, keyof AuditVerbs> => ({
 
   epoch: () => job(meta.readEpoch),
   counts: () => job(countAll),
+  tallies: (wish) => job((tx) => tallies.read(tx, wish)),
   publicUrl: () => job(meta.readPublicUrl),
   notePublicUrl: (url) => job((tx) => meta.writePublicUrl(tx, url)),
   lastCheck: () => job(meta.readCheck),

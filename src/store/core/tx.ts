@@ -1,3 +1,4 @@
+import type { Counted, TallyKind } from "../counts.ts";
 import type { StoreSettings } from "../settings.ts";
 import type { VideoRow } from "./events/video-row.ts";
 import type { Memory } from "./memory.ts";
@@ -59,6 +60,8 @@ export type Tx = {
   changed<Values extends readonly Value[]>(statement: Statement<Values>, values: Values): Promise<number>;
   /** Not awaited: it rides along with the commit. Where it fails, the job fails. */
   write<Values extends readonly Value[]>(statement: Statement<Values>, values: Values): void;
+  /** Counts what has happened, by the hour. It is written with the commit, where the job succeeds. */
+  tally(kind: TallyKind, label: string, counted: Counted): void;
   /** The time by the store's clock, in milliseconds. */
   now(): number;
   readonly ids: Ids;

@@ -6,6 +6,7 @@ import type { Backups } from "../backups.ts";
 import { forgetInPieces } from "../core/events/forget.ts";
 import { createMemory, forgetSizes } from "../core/memory.ts";
 import { makeSecret, readSecret } from "../core/rows/meta.ts";
+import { createSums } from "../core/rows/tallies.ts";
 import { createRules } from "../core/rules.ts";
 import { type Job, job } from "../core/tx.ts";
 import { COMMIT_BOUNDS } from "../counts.ts";
@@ -55,7 +56,8 @@ export async function openSqliteStore(
     const ids = openIds(sql, clock);
     const memory = createMemory();
     const epoch = readEpochNumber(sql);
-    const run = createRunner(sql, { ids, settings, epoch, dataDir, memory, now: clock.now });
+    const sums = createSums();
+    const run = createRunner(sql, { ids, settings, epoch, dataDir, memory, now: clock.now }, sums);
     const dataVersion = db.prepare<[], { data_version: number }>("PRAGMA data_version");
     const fill = db.prepare("INSERT OR REPLACE INTO meta (name, value) VALUES ('probe', randomblob(?))");
     let seenVersion = -1;
@@ -77,6 +79,7 @@ export async function openSqliteStore(
     const group = createCommitGroup(db, {
       clock,
       begun() {
+        sums.clear();
         // Before it, too: another process may have begun to write with an index of its own.
         lookAtPlace();
         if (gone !== null) throw Object.assign(new Error(gone.line), { code: "SQLITE_READONLY_DBMOVED" });
@@ -87,6 +90,7 @@ export async function openSqliteStore(
         ids.catchUp();
         forgetSizes(memory.rings);
       },
+      ending: () => (sums.isEmpty() ? undefined : run(job(sums.write))),
       undone: () => forgetSizes(memory.rings),
       committed(commit) {
         seconds.add(commit.seconds);

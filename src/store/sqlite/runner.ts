@@ -1,17 +1,24 @@
 import type Database from "better-sqlite3";
+import type { Sums } from "../core/rows/tallies.ts";
 import type { Job, Statement, Tx, Value } from "../core/tx.ts";
+import type { Counted, TallyKind } from "../counts.ts";
 import type { Sql } from "./rows/sql.ts";
 
 /** What a transaction offers beside its statements. */
-export type Surroundings = Omit<Tx, "get" | "all" | "changed" | "write">;
+export type Surroundings = Omit<Tx, "get" | "all" | "changed" | "write" | "tally">;
 
 type Prepared = Database.Statement<Value[], unknown>;
 
 /**
  * Runs jobs on a connection. Every answer of `tx` is a promise that is resolved already: a batch of jobs takes turns of the
- * microtask queue only, and nothing else of the event loop comes between them. The transaction around is the caller's.
+ * microtask queue only, and nothing else of the event loop comes between them. The transaction around is the caller's. `sums`
+ * gets what jobs that succeed have counted.
  */
-export function createRunner(db: Sql, surroundings: Surroundings): <T>(job: Job<T>) => Promise<T> {
+export function createRunner(
+  db: Sql,
+  surroundings: Surroundings,
+  sums: Pick<Sums, "add">,
+): <T>(job: Job<T>) => Promise<T> {
   const known = new WeakMap<Statement, Prepared>();
 
   function prepare(statement: Statement): Prepared {
@@ -26,6 +33,7 @@ export function createRunner(db: Sql, surroundings: Surroundings): <T>(job: Job<
   /** The `tx` of one job. */
   class JobTx {
     #isOver = false;
+    readonly #counted: [TallyKind, string, Counted][] = [];
 
     // Async, so that an error rejects: a throw between the promises of one `Promise.all` would leave one without a handler.
     async get(statement: Statement, values: Value[]): Promise<unknown> {
@@ -42,6 +50,15 @@ export function createRunner(db: Sql, surroundings: Surroundings): <T>(job: Job<
 
     write(statement: Statement, values: Value[]): void {
       this.#prepare(statement).run(...values);
+    }
+
+    tally(...counted: [TallyKind, string, Counted]): void {
+      this.#counted.push(counted);
+    }
+
+    /** Its work was done. */
+    addUp(): void {
+      for (const [kind, label, counted] of this.#counted) sums.add(surroundings.now(), kind, label, counted);
     }
 
     end(): void {
@@ -61,7 +78,9 @@ export function createRunner(db: Sql, surroundings: Surroundings): <T>(job: Job<
     try {
       // The lock is the transaction itself: nothing else writes meanwhile.
       const row = job.lock === null ? undefined : prepare(job.lock as Statement).get(job.key);
-      return await job.run(tx as unknown as Tx, row as never);
+      const result = await job.run(tx as unknown as Tx, row as never);
+      tx.addUp();
+      return result;
     } finally {
       tx.end();
     }

@@ -15,16 +15,36 @@ function open(t: TestContext) {
   const db = new Database(join(tempFolder(t), "x.db"));
   t.after(() => db.close());
   db.exec("CREATE TABLE rows (id INTEGER PRIMARY KEY, body TEXT) STRICT");
-  const run = createRunner(db, {} as Surroundings);
+  const counted: string[] = [];
+  const sums = { add: (_: number, kind: string, label: string) => void counted.push(`${kind} ${label}`) };
+  const run = createRunner(db, { now: () => 0 } as Surroundings, sums);
   const never = () => {};
   const group = createCommitGroup(db, {
-    ...{ clock: testClock(), begun: never, undone: never, probe: never, onFailure: never, onTrouble: never },
+    ...{
+      clock: testClock(),
+      begun: () => void counted.splice(0),
+      undone: never,
+      probe: never,
+      onFailure: never,
+      onTrouble: never,
+    },
   });
   const write = <T>(work: (tx: Tx) => Promise<T>) => group.write(() => run(job(work)));
   const read = <T>(work: (tx: Tx) => Promise<T>) => group.read(() => run(job(work)));
   const count = async (tx: Tx) => (await tx.get(COUNT, []))!.n;
-  return { write, read, count };
+  return { write, read, count, counted };
 }
+
+test("what jobs count is added up where they succeed, once, also when their commit was begun anew for a bad one", async (t) => {
+  const { write, counted } = open(t);
+  const good = (label: string) => write(async (tx) => tx.tally("media", label, { isOk: true }));
+  const bad = write(async (tx) => {
+    tx.tally("media", "bad", { isOk: true });
+    throw new Error("no");
+  });
+  await Promise.all([good("one"), assert.rejects(bad), good("two")]);
+  assert.deepEqual(counted, ["media one", "media two"]);
+});
 
 test("nothing of the event loop comes between the jobs of a commit", async (t) => {
   const { write, count } = open(t);

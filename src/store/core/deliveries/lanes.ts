@@ -181,6 +181,7 @@ export async function settle(
   by: number | null = null,
 ): Promise<void> {
   tx.write(SETTLE, [state, now, error, isUnderWay(row) ? 1 : 0, by, row.id]);
+  if (state === "delivered" || state === "dead") tx.tally("deliveries", row.endpoint, { isOk: state === "delivered" });
   if (state === "delivered" && row.ordered === 1) meta.remove(tx, hasteOf(row));
   await moveOn(tx, row, now);
 }

@@ -60,6 +60,7 @@ export async function settle(tx: Tx, job: Job, outcome: DeliveryOutcome, now: nu
   const wasErased = row.state === "canceling" && (await tx.get(IS_BODILESS, [row.event])) !== undefined;
   const isProbe = standing.probing === row.id;
   log(tx, row, outcome, { isProbe, wasErased });
+  tx.tally("attempts", row.endpoint, { isOk: kind === "success", ms: outcome.attempt.duration });
   const { counted, change, pauses } = await endpoints.judge(
     tx,
     row,

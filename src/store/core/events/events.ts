@@ -13,6 +13,7 @@ import * as deletions from "../media/deletions.ts";
 import * as media from "../media/rows.ts";
 import { missing } from "../retention/reached.ts";
 import { ALL } from "../rows/paging.ts";
+import { labelOf } from "../rows/tallies.ts";
 import { insert, sql, type Tx } from "../tx.ts";
 import * as announcements from "./announcements.ts";
 import { insertEvent } from "./event-row.ts";
@@ -67,6 +68,7 @@ export async function accept(
   const first = known ? await repetitions.firstOf(tx, acceptance, known) : null;
   if (known && first !== null) {
     repetitions.count(tx, first, acceptance);
+    tx.tally("received", labelOf(event.topic), { isOk: false });
     for (const planned of plan.media) {
       await announcements.freshenRepeated(tx, planned, known.id, { receivedAt: at, now });
     }
@@ -102,6 +104,7 @@ export async function accept(
     deliveries: plan.deliveries.length,
     body,
   });
+  tx.tally("received", labelOf(event.topic), { isOk: true });
   if (given !== null || late || orderedAt !== at || trace) {
     const ordered_at = orderedAt === at ? null : orderedAt;
     annotate(tx, { event: id, context: given, late: late ? 1 : 0, ordered_at, trace: trace ? packTrace(trace) : null });

@@ -166,6 +166,7 @@ export async function mirror(tx: Tx, row: MediumRow, copy: CopyFacts, now: numbe
   const { target, key, bytes, sha256, contentType, suspect, etag, lastModified } = copy;
   const facts = { target, key, bytes, sha256, suspect, etag, content_type: contentType, last_modified: lastModified };
   mirrored(tx, row.id, { ...MIRRORED, ...facts, settled_at: now });
+  tx.tally("media", row.kind, { isOk: true });
   if (row.key !== null && row.key !== key) keepKey(tx, { key: row.key, medium: row.id });
   if (row.key !== key || row.target !== target) await dropCopy(tx, row, now);
   // An older thumbnail was about to be put, or has been, over the copy that this one goes on with: that is not its end.
@@ -201,6 +202,7 @@ export async function end(
   now: number,
 ): Promise<void> {
   tx.write(ENDED, [row.key === null ? state : "mirrored", error, now, row.id]);
+  if (state !== "skipped") tx.tally("media", row.kind, { isOk: false });
   await follow(tx, row, now);
   await notices.tellEnd(tx, (await media.byId(tx, row.id))!, now, { state, error });
 }

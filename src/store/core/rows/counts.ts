@@ -1,20 +1,23 @@
 import type { JobState } from "../../../model/job.ts";
 import type { MediaKind, MediaState } from "../../../model/medium.ts";
 import type { Counts } from "../../counts.ts";
+import { LISTED, listedEndpoints } from "../deliveries/listed.ts";
 import { sql, type Tx } from "../tx.ts";
 import { PER_MS } from "./numbers.ts";
 
-type Numbers = Pick<Counts, "events" | "videos" | "uploads" | "deletions"> & Counts["quarantine"];
+type Numbers = Pick<Counts, "uploads" | "deletions"> & Counts["quarantine"];
 
+// What is not finished is counted by its index, and all else by the counters that its transactions keep.
+
+// The quarantine is bounded in bytes.
 const NUMBERS = sql<[], Numbers>(
-  `SELECT (SELECT count(*) FROM events) - (SELECT count(*) FROM events WHERE dialect = 'notice') AS events,
-     (SELECT count(*) FROM videos) AS videos,
-     (SELECT count(*) FROM transfers WHERE action = 'upload') AS uploads,
+  `SELECT (SELECT count(*) FROM transfers WHERE action = 'upload') AS uploads,
      (SELECT count(*) FROM transfers WHERE action = 'delete') AS deletions,
      (SELECT count(*) FROM quarantine) AS count, (SELECT coalesce(sum(bytes), 0) FROM quarantine) AS bytes`,
 );
-const MEDIA = sql<[], { kind: MediaKind; state: MediaState; count: number }>(
-  "SELECT kind, state, count(*) AS count FROM media GROUP BY kind, state",
+const COUNTERS = sql<[], { name: string; value: number }>("SELECT name, value FROM counters");
+const OPEN_MEDIA = sql<[], { kind: MediaKind; state: MediaState; count: number }>(
+  "SELECT kind, state, count(*) AS count FROM media WHERE state IN ('pending', 'running') GROUP BY state, kind",
 );
 // Ids grow with time (numbers.ts).
 const OLDEST = sql<[], Counts["oldest"]>(
@@ -22,22 +25,50 @@ const OLDEST = sql<[], Counts["oldest"]>(
      (SELECT min(id) FROM transfers WHERE action = 'upload') AS upload,
      (SELECT min(id) FROM transfers WHERE action = 'delete') AS "delete"`,
 );
-const DELIVERIES = sql<[], { endpoint: string; state: JobState; count: number; oldest: number }>(
-  `SELECT d.endpoint, CASE WHEN d.state = 'canceling' THEN 'running' ELSE d.state END AS state, count(*) AS count,
-     min(e.received_at) AS oldest
-   FROM deliveries d JOIN events e ON e.id = d.event
-   WHERE d.settled_at IS NULL OR d.state = 'dead' GROUP BY 1, 2`,
+type Delivering = { endpoint: string; state: JobState; count: number; first: number };
+const HELD = sql<[string], Delivering>(
+  `SELECT d.endpoint, d.state, count(*) AS count, min(d.id) AS first FROM deliveries d
+   WHERE d.endpoint = ? AND d.state IN ('waiting', 'pending', 'dead') AND ${LISTED} GROUP BY d.endpoint, d.state`,
+);
+const UNDER_WAY = sql<[], Delivering>(
+  `SELECT endpoint, 'running' AS state, count(*) AS count, min(id) AS first FROM deliveries
+   WHERE state IN ('running', 'canceling') GROUP BY endpoint`,
+);
+const RECEIVED = sql<[number], { at: number }>(
+  "SELECT e.received_at AS at FROM deliveries d JOIN events e ON e.id = d.event WHERE d.id = ?",
 );
 
-/** Reads every count in one go. Settled deliveries are not counted per state: there may be millions. */
+/** Those that have not ended, and those that are dead: there may be millions of others. `oldest`: of the first that was made. */
+async function countDeliveries(tx: Tx): Promise<Counts["deliveries"]> {
+  const endpoints = await listedEndpoints(tx);
+  const [running, ...held] = await Promise.all([
+    tx.all(UNDER_WAY, []),
+    ...endpoints.map((endpoint) => tx.all(HELD, [endpoint])),
+  ]);
+  const counted = [...held.flat(), ...running!].sort((a, b) => (a.endpoint < b.endpoint ? -1 : 1));
+  return Promise.all(
+    counted.map(async ({ first, ...one }) => ({ ...one, oldest: (await tx.get(RECEIVED, [first]))!.at })),
+  );
+}
+
+/** Reads every count in one go. */
 export async function countAll(tx: Tx): Promise<Counts> {
-  const [numbers, kinds, deliveries, ids] = await Promise.all([
+  const [numbers, counters, open, deliveries, ids] = await Promise.all([
     tx.get(NUMBERS, []),
-    tx.all(MEDIA, []),
-    tx.all(DELIVERIES, []),
+    tx.all(COUNTERS, []),
+    tx.all(OPEN_MEDIA, []),
+    countDeliveries(tx),
     tx.get(OLDEST, []),
   ]);
   const { count, bytes, ...rest } = numbers!;
+  const totals = new Map(counters.map(({ name, value }) => [name, value]));
+  const ended = counters.flatMap(({ name, value }) => {
+    const [kind, state] = name.split("/");
+    return state === undefined || value === 0
+      ? []
+      : [{ kind: kind as MediaKind, state: state as MediaState, count: value }];
+  });
+  const kinds = [...open, ...ended];
   const media: Counts["media"] = {};
   for (const { state, count } of kinds) media[state] = (media[state] ?? 0) + count;
   const madeAt = (id: number | null) => (id === null ? null : Math.floor(id / PER_MS));
@@ -46,5 +77,6 @@ export async function countAll(tx: Tx): Promise<Counts> {
     upload: madeAt(ids!.upload),
     delete: madeAt(ids!.delete),
   };
-  return { ...rest, media, kinds, deliveries, quarantine: { count, bytes }, oldest };
+  const [events, videos] = [totals.get("events") ?? 0, totals.get("videos") ?? 0];
+  return { events, videos, ...rest, media, kinds, deliveries, quarantine: { count, bytes }, oldest };
 }

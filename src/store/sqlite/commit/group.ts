@@ -76,6 +76,8 @@ export function createCommitGroup(
   options: {
     clock: Clock;
     begun(): void;
+    /** Writes what belongs to all of a commit, before it. */
+    ending?(): Promise<void> | undefined;
     undone(): void;
     /** Of each commit: how long it took, and how many writes it had. */
     committed?(commit: { seconds: number; writes: number }): void;

@@ -16,7 +16,12 @@ type Work = () => unknown;
  */
 export function createTransaction(
   db: Database.Database,
-  { begun, undone, clock }: { begun(): void; undone(): void; clock: Pick<Clock, "elapsed"> },
+  {
+    begun,
+    ending,
+    undone,
+    clock,
+  }: { begun(): void; ending?(): Promise<void> | undefined; undone(): void; clock: Pick<Clock, "elapsed"> },
 ): (batch: Work[]) => Promise<Committed> {
   const begin = db.prepare("BEGIN IMMEDIATE");
   const commit = db.prepare("COMMIT");
@@ -32,6 +37,7 @@ export function createTransaction(
       begun();
       const results: Result[] = [];
       for (const work of batch) results.push(isEachAlone ? await alone(work) : { value: await work() });
+      await ending?.();
       const done = clock.elapsed();
       commit.run();
       return { results, worked: done - at, synced: clock.elapsed() - done };

@@ -1,0 +1,102 @@
+import { DOCUMENTED_TYPES } from "../../../model/event.ts";
+import { type Counted, TALLY_BOUNDS, type Tally, type TallyKind, type TallyWish } from "../../counts.ts";
+import { insert, sql, type Tx } from "../tx.ts";
+
+// What happens is summed up in memory, and written once for each commit: a row that each event wrote would cost as much as
+// the event's own indexes.
+
+const HOUR = 3_600_000;
+
+type Row = Omit<Tally, "times"> & { times: string };
+
+/** Sums of a commit that has not come yet. */
+export type Sums = {
+  add(now: number, kind: TallyKind, label: string, counted: Counted): void;
+  clear(): void;
+  /** Whether there is nothing to write. */
+  isEmpty(): boolean;
+  /** Adds them to what is stored. */
+  write(tx: Tx): Promise<void>;
+};
+
+const KNOWN = new Set([...DOCUMENTED_TYPES, "video.failed", "unknown"]);
+
+/** The label of an event: a sender that makes types up makes no labels. */
+export const labelOf = (topic: string) => (KNOWN.has(topic) ? topic : "other");
+
+const BY_KEY = sql<[string, string, number], Row>("SELECT * FROM tallies WHERE kind = ? AND label = ? AND hour = ?");
+const put = insert(
+  "tallies",
+  ["hour", "kind", "label", "ok", "failed", "ms", "times"],
+  `ON CONFLICT (kind, label, hour) DO UPDATE SET ok = excluded.ok, failed = excluded.failed, ms = excluded.ms,
+     times = excluded.times`,
+);
+
+export function createSums(): Sums {
+  const sums = new Map<string, Tally>();
+  return {
+    add(now, kind, label, { isOk, ms }) {
+      const hour = Math.floor(now / HOUR) * HOUR;
+      const key = `${hour} ${kind} ${label}`;
+      const sum = sums.get(key) ?? { hour, kind, label, ok: 0, failed: 0, ms: 0, times: [] };
+      if (isOk) sum.ok++;
+      else sum.failed++;
+      if (ms !== undefined) {
+        sum.ms += ms;
+        const at = TALLY_BOUNDS.findIndex((bound) => ms <= bound);
+        const bucket = at < 0 ? TALLY_BOUNDS.length : at;
+        sum.times[bucket] = (sum.times[bucket] ?? 0) + 1;
+      }
+      sums.set(key, sum);
+    },
+    clear: () => sums.clear(),
+    isEmpty: () => sums.size === 0,
+    async write(tx) {
+      const rows = [...sums.values()];
+      sums.clear();
+      const before = await Promise.all(rows.map(({ kind, label, hour }) => tx.get(BY_KEY, [kind, label, hour])));
+      for (const [at, row] of rows.entries()) put(tx, { ...both(row, before[at]) });
+    },
+  };
+}
+
+function both(row: Tally, before: Row | undefined): Row {
+  const earlier = before === undefined ? { ok: 0, failed: 0, ms: 0, times: [] } : toTally(before);
+  const times = TALLY_BOUNDS.concat(0).map((_, at) => (earlier.times[at] ?? 0) + (row.times[at] ?? 0));
+  const { hour, kind, label, ok, failed, ms } = row;
+  return {
+    ...{ hour, kind, label, ok: earlier.ok + ok, failed: earlier.failed + failed, ms: earlier.ms + ms },
+    times: times.some((count) => count > 0) ? JSON.stringify(times) : "[]",
+  };
+}
+
+const toTally = ({ times, ...row }: Row): Tally => ({ ...row, times: JSON.parse(times) as number[] });
+
+export async function read(
+  tx: Tx,
+  { kind, label, since, until = Number.MAX_SAFE_INTEGER }: TallyWish,
+): Promise<Tally[]> {
+  const labels = label === undefined ? await labelsOf(tx, kind) : [label];
+  const from = Math.floor(since / HOUR) * HOUR;
+  const found = await Promise.all(labels.map((one) => tx.all(SPAN, [kind, one, from, until])));
+  return found
+    .flat()
+    .map(toTally)
+    .sort((a, b) => a.hour - b.hour || (a.label < b.label ? -1 : 1));
+}
+
+const SPAN = sql<[string, string, number, number], Row>(
+  "SELECT * FROM tallies WHERE kind = ? AND label = ? AND hour >= ? AND hour < ? ORDER BY hour",
+);
+const NEXT_LABEL = sql<[string, string], { label: string | null }>(
+  "SELECT min(label) AS label FROM tallies WHERE kind = ? AND label > ?",
+);
+
+async function labelsOf(tx: Tx, kind: TallyKind): Promise<string[]> {
+  const labels: string[] = [];
+  for (let next = await tx.get(NEXT_LABEL, [kind, ""]); next?.label != null; ) {
+    labels.push(next.label);
+    next = await tx.get(NEXT_LABEL, [kind, next.label]);
+  }
+  return labels;
+}
