@@ -3,7 +3,7 @@ import { test } from "node:test";
 import { openStore } from "../../src/store/open.ts";
 import { isWhole } from "../support/whole.ts";
 import type { Command } from "./delivery/commands.ts";
-import { MINUTE, type Mistake, SECOND } from "./delivery/model.ts";
+import { HOUR, MINUTE, type Mistake, SECOND } from "./delivery/model.ts";
 import { delivery } from "./delivery/walk.ts";
 import { findMistake, type OpenStore, walk } from "./walk.ts";
 
@@ -52,6 +52,8 @@ const OWN_ANSWER = [
 const ASKED_TO_WAIT = [...[POST, CLAIM_B, answers(500, MINUTE), later(SECOND)], ...[...OUTAGE, CLAIM_B]];
 const AUTOSAVE: Command = { do: "post", type: "draft.update", v: "v" };
 const ABORTED: Command = { do: "settle", pick: 0, status: 422, abort: true };
+const sent = (...claims: string[]) => claims.flatMap((e) => [{ do: "claim", e } as Command, answers(200)]);
+const PRUNED: Command[] = [later(2 * HOUR), { do: "prune", bodies: HOUR, attempts: HOUR }];
 const fails = (after: number): Command[] => [later(after), { do: "claim", e: "a" }, answers(500)];
 
 /** Lists for mistakes that a random walk seldom meets. */
@@ -93,6 +95,13 @@ const LISTS: Partial<Record<Mistake, Command[]>> = {
       { do: "task", verb: "retry", e: "b", size: 1 } as Command,
       ...times(2, { do: "batch", verb: "retry" } as Command),
     ],
+  ],
+  "what was replayed is pruned with its event": [
+    ...[POST, ...sent("a", "b", "c"), { do: "replay", pick: 0, e: "c" } as Command, ...PRUNED],
+  ],
+  "an autosave that is the newest no longer stays": times(2, AUTOSAVE, ...sent("a", "b", "c"), ...PRUNED),
+  "a late autosave goes whole": [
+    ...[{ ...AUTOSAVE, late: MINUTE } as Command, ...sent("a", "b", "c"), AUTOSAVE, ...sent("a", "b", "c"), ...PRUNED],
   ],
   "a late 410 pauses anew": [
     ...[POST, { do: "post", type: "video.ready", v: "w" } as Command, CLAIM, { do: "pause", e: "c" } as Command],

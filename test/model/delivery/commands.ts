@@ -21,6 +21,7 @@ export type Command =
   | { do: "task"; verb: TaskVerb; e: string; size: number; newId?: true }
   | { do: "batch" | "cancel task"; verb: TaskVerb }
   | { do: "forget"; v: string }
+  | { do: "prune"; bodies: number; attempts: number }
   | { do: "restart" | "backup" | "restore" };
 
 type TaskVerb = "retry" | "cancel" | "replay";
@@ -129,5 +130,22 @@ export function commandsOf(seed: number, length: number): Command[] {
     return { do: "wake" };
   }
 
-  return Array.from({ length }, command);
+  return withRetention(Array.from({ length }, command), seed);
+}
+
+/**
+ * Some of the walks prune, now and then, those without what has rules of its own for what has ended: a clock that is set back,
+ * tasks, media. The numbers are others than those of the walk, which stays as it is.
+ */
+function withRetention(list: Command[], seed: number): Command[] {
+  const { float } = testRandom(seed + 1_000_000);
+  const isOther = (one: Command) =>
+    ["back", "task", "batch"].includes(one.do) || (one.do === "post" && one.media !== undefined);
+  if (list.some(isOther) || float() < 0.3) return list;
+  const age = () => [SECOND, MINUTE, HOUR, DAY][Math.floor(float() * 4)]!;
+  return list.flatMap((one): Command[] => {
+    if (float() > 0.15) return [one];
+    const prune: Command = { do: "prune", bodies: age(), attempts: age() };
+    return float() < 0.5 ? [one, prune] : [one, { do: "pass", ms: age() }, prune];
+  });
 }

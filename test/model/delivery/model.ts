@@ -96,10 +96,24 @@ export const MISTAKES = [
   "a task that cancels works oldest first",
   "a task that retries works in order of making",
   "a task that is canceled goes on",
+  "what waits is pruned",
+  "what was replayed is pruned with its event",
+  "the last attempt is pruned before the body",
+  "the newest autosave goes whole",
+  "an autosave that is the newest no longer stays",
+  "a late autosave goes whole",
 ] as const;
 export type Mistake = (typeof MISTAKES)[number];
 
-type Event = Pick<Post, "v" | "type" | "media" | "late" | "receivedAt"> & { sequence: number; isErased: boolean };
+type Event = Pick<Post, "v" | "type" | "media" | "late" | "receivedAt"> & {
+  sequence: number;
+  /** When it was accepted. */
+  at: number;
+  isErased: boolean;
+  /** Retention has taken its body; and the event itself. */
+  isPruned: boolean;
+  isGone: boolean;
+};
 type State = "pending" | "running" | "delivered" | "dead" | "canceled" | "superseded";
 type Kind = "success" | "event" | "shared" | "always" | "none";
 type Delivery = {
@@ -136,6 +150,8 @@ type Delivery = {
   claim: number;
   leaseUntil: number;
   isAside: boolean;
+  /** Null: it has not ended. */
+  settledAt: number | null;
   /** Grows whenever it ends or is retried. */
   generation: number;
   log: (number | null)[];
@@ -255,7 +271,7 @@ export class DeliveryModel {
     if (type.endsWith(".delete") && !late && this.#mistake !== "a deletion opens no gate") {
       for (const d of this.#unsettled(v)) this.#openGate(d);
     }
-    const event = this.#kept.events.push({ v, sequence, type, late, receivedAt, media, isErased: false }) - 1;
+    const event = this.#kept.events.push({ v, sequence, type, late, receivedAt, media, ...NEW, at: this.now }) - 1;
     for (const [id, { isConfigured, options }] of this.#kept.endpoints) {
       if (!isConfigured) continue;
       const { maxWait } = options;
@@ -274,7 +290,7 @@ export class DeliveryModel {
   }
 
   replay(event: number, endpoint: string, withNewId: boolean, newId = `${this.#newIds + 1}`): boolean {
-    if (this.#kept.events[event]!.isErased) return false;
+    if (isBodiless(this.#kept.events[event]!)) return false;
     this.#newIds++;
     this.#add(event, endpoint, withNewId ? `new ${newId}` : "same", null, this.#kept.events[event]!.type);
     this.#turns();
@@ -298,7 +314,7 @@ export class DeliveryModel {
         leaseUntil: 0,
       },
       ...{ spent: 0, waited: 0, wait: 0, scheduled: this.now, hint: 0, triedAt: null, failedBy: null, isProbe: false },
-      ...{ isAside: false, generation: 0, supersededBy: null, log: [] },
+      ...{ isAside: false, settledAt: null, generation: 0, supersededBy: null, log: [] },
     };
     this.#kept.deliveries.push(d);
     return d;
@@ -516,6 +532,7 @@ export class DeliveryModel {
     const keeps = this.#mistake === "one that is retried keeps its spent attempts";
     Object.assign(d, { state: "pending", isAside: isBeside, gateAt: hasPassed ? null : d.gateAt, leadsSince: null });
     Object.assign(d, { due: this.now, scheduled: this.now, hint: 0, wait: 0, waited: 0, failedBy: null });
+    d.settledAt = null;
     if (!keeps) Object.assign(d, { attempts: 0, spent: 0 });
     d.generation++;
     this.#turns();
@@ -623,6 +640,46 @@ export class DeliveryModel {
     return true;
   }
 
+  /**
+   * What ended longer ago than `bodies` loses its body and all attempts, what ended longer ago than `attempts` all of these but
+   * the last. An autosave goes whole then, but for the newest of its video, which goes when a newer one does not need it.
+   */
+  prune({ bodies, attempts }: { bodies: number; attempts: number }): void {
+    const { events, deliveries } = this.#kept;
+    for (const [at, event] of events.entries()) {
+      if (event.isPruned || event.isGone || this.#endOf(at) >= this.now - bodies) continue;
+      event.isPruned = true;
+      for (const d of deliveries) if (d.event === at) d.log = [];
+      event.isGone = this.#goesWhole(event);
+      const before = events.filter((one) => isAutosave(one) && !one.isGone && isBefore(one, event));
+      const last = before.sort((a, b) => a.sequence - b.sequence).at(-1);
+      const hasEnded = last !== undefined && this.#endOf(events.indexOf(last)) < this.now - bodies;
+      if (!isAutosave(event) || !hasEnded || this.#mistake === "an autosave that is the newest no longer stays")
+        continue;
+      if (isBodiless(last)) last.isGone = this.#goesWhole(last);
+    }
+    const left = this.#mistake === "the last attempt is pruned before the body" ? 0 : 1;
+    for (const d of deliveries)
+      if (d.settledAt !== null && d.settledAt < this.now - attempts)
+        d.log = d.log.slice(Math.max(0, d.log.length - left));
+  }
+
+  /** When all of its deliveries had ended. */
+  #endOf(event: number): number {
+    const times = this.#kept.deliveries
+      .filter(
+        (d) => d.event === event && !(d.isReplay && this.#mistake === "what was replayed is pruned with its event"),
+      )
+      .map(({ settledAt }) => settledAt ?? (this.#mistake === "what waits is pruned" ? 0 : Number.POSITIVE_INFINITY));
+    return Math.max(this.#kept.events[event]!.at, ...times);
+  }
+
+  #goesWhole(event: Event): boolean {
+    if (!isAutosave(event) || (event.late && this.#mistake !== "a late autosave goes whole")) return false;
+    const isNewest = !this.#kept.events.some((one) => isAutosave(one) && !one.isGone && isBefore(event, one));
+    return !isNewest || this.#mistake === "the newest autosave goes whole";
+  }
+
   /** The process dies, and another one frees its leases. */
   restart(): void {
     for (const d of this.#kept.deliveries) if (d.state === "running") this.#free(d, this.now);
@@ -671,7 +728,7 @@ export class DeliveryModel {
   }
 
   sequences(): { v: string; sequence: number }[] {
-    return this.#kept.events.map(({ v, sequence }) => ({ v, sequence }));
+    return this.#kept.events.map(({ v, sequence, isGone }) => (isGone ? GONE_EVENT : { v, sequence }));
   }
 
   /** When each is sent next, of those that lead their lanes, or `ofAll`: some of the others have a time of their own. */
@@ -684,6 +741,7 @@ export class DeliveryModel {
 
   deliveries(): SeenDelivery[] {
     return this.#kept.deliveries.map(({ event, endpoint, state, gateAt, attempts, isReplay, supersededBy, log }) => {
+      if (this.#kept.events[event]!.isGone) return GONE_DELIVERY;
       const isShut = state === "pending" && gateAt !== null && gateAt > this.now;
       const seen = isShut ? "waiting" : state;
       return { event, endpoint, state: seen, attempts, replay: isReplay, supersededBy, log: [...log] };
@@ -744,9 +802,9 @@ export class DeliveryModel {
     return this.#endpoint(endpoint).isConfigured;
   }
 
-  /** Nothing but ids, type and times are left of its event. */
+  /** The body of its event is gone. */
   isErased(delivery: number): boolean {
-    return this.#kept.events[this.#delivery(delivery).event]!.isErased;
+    return isBodiless(this.#kept.events[this.#delivery(delivery).event]!);
   }
 
   isAside(delivery: number): boolean {
@@ -854,7 +912,7 @@ export class DeliveryModel {
   }
 
   #end(d: Delivery, state: State): void {
-    Object.assign(d, { state, isCanceled: false, leadsSince: null });
+    Object.assign(d, { state, isCanceled: false, leadsSince: null, settledAt: this.now });
     d.generation++;
     if (state !== "delivered" || !d.isReplay || this.#mistake === "what a replay has delivered stays dead") return;
     const { deliveries } = this.#kept;
@@ -900,6 +958,18 @@ export class DeliveryModel {
     return this.#kept.endpoints.get(id)!;
   }
 }
+
+const NEW = { isErased: false, isPruned: false, isGone: false };
+
+/** In the place of what went whole. */
+export const GONE_EVENT = { v: "gone", sequence: 0 };
+export const GONE_DELIVERY: SeenDelivery = {
+  ...{ event: -1, endpoint: "", state: "gone", attempts: 0, replay: false, supersededBy: null, log: [] },
+};
+
+const isBodiless = ({ isErased, isPruned }: Event) => isErased || isPruned;
+const isAutosave = ({ type }: Event) => type === "draft.update";
+const isBefore = (one: Event, other: Event) => one.v === other.v && one.sequence < other.sequence;
 
 function isSettled({ state }: Pick<Delivery, "state">): boolean {
   return state === "delivered" || state === "dead" || state === "canceled" || state === "superseded";

@@ -1,7 +1,7 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { RelayError } from "../../../src/errors.ts";
+import { codeOf, RelayError } from "../../../src/errors.ts";
 import type { DeliveryJob, DeliveryOutcome } from "../../../src/model/delivery.ts";
 import { databaseOf } from "../../../src/store/backup.ts";
 import { copyDatabase, restoreDatabase } from "../../../src/store/copy-database.ts";
@@ -15,6 +15,8 @@ import { ENDPOINTS } from "./commands.ts";
 import {
   type Answer,
   DeliveryModel,
+  GONE_DELIVERY,
+  GONE_EVENT,
   LEASE,
   type Mistake,
   type Post,
@@ -59,6 +61,7 @@ export type DeliverySystem = {
   batch(verb: TaskWish["verb"]): Promise<boolean>;
   cancelTask(verb: TaskWish["verb"]): Promise<boolean>;
   forget(v: string): Promise<boolean>;
+  prune(kept: { bodies: number; attempts: number }): Promise<void>;
   restart(): Promise<void>;
   backup(): Promise<void>;
   restore(): Promise<boolean>;
@@ -70,6 +73,8 @@ export type DeliverySystem = {
 type TaskWish = Parameters<DeliveryModel["task"]>[0];
 
 const EVERYTHING = 9_999;
+
+type Known = { events: string[]; deliveries: string[] };
 
 /** The body of an erased event cannot be had: there is nothing to send. */
 const BODILESS = (startedAt: number): DeliveryOutcome => ({
@@ -111,6 +116,7 @@ export function openModel(mistake: Mistake | null = null): DeliverySystem {
     batch: async (verb) => model.batch(verb),
     cancelTask: async (verb) => model.cancelTask(verb),
     forget: async (v) => model.forget(v),
+    prune: async (kept) => model.prune(kept),
     restart: async () => model.restart(),
     backup: async () => model.backup(),
     restore: async () => model.restore(),
@@ -150,9 +156,28 @@ export async function openStoreSystem(openStore: OpenStore): Promise<DeliverySys
   let lives = 0;
   let posts = 0;
 
-  const rows = async () => (await store.deliveries({ limit: EVERYTHING })).reverse();
-  const events = async () => (await store.events({ limit: EVERYTHING })).reverse();
-  const idAt = async (delivery: number) => (await rows())[delivery]!.id;
+  /** The ids of all that there were, in order of their making, also of what went whole; and as the last backup has them. */
+  let known: Known = { events: [], deliveries: [] };
+  let backedUp = known;
+
+  const learn = (ids: string[], found: { id: string }[]) => {
+    for (const { id } of found) if (!ids.includes(id)) ids.push(id);
+    return ids;
+  };
+  const deliveryIds = async () => learn(known.deliveries, (await store.deliveries({ limit: EVERYTHING })).reverse());
+  const eventIds = async () => learn(known.events, (await store.events({ limit: EVERYTHING })).reverse());
+  const idAt = async (delivery: number) => (await deliveryIds())[delivery]!;
+
+  /** Each of these, or null where it went whole. */
+  const all = <T>(ids: string[], show: (id: string) => Promise<T>) =>
+    Promise.all(
+      ids.map((id) =>
+        show(id).catch((error) => {
+          if (codeOf(error) === "body_expired") return null;
+          throw error;
+        }),
+      ),
+    );
   const optionsOf = (id: string) => whole.endpoints.find((one) => one.id === id)!;
 
   const openTask = async (verb: TaskWish["verb"]) =>
@@ -215,10 +240,10 @@ export async function openStoreSystem(openStore: OpenStore): Promise<DeliverySys
       const [job] = (await store.accept({ ...received, ...lease })).leased;
       return job === undefined
         ? null
-        : { delivery: (await rows()).findIndex(({ id }) => id === job.id), message: job.messageId, job };
+        : { delivery: (await deliveryIds()).indexOf(job.id), message: job.messageId, job };
     },
     async replay(event, id, newId) {
-      const { id: eventId } = (await events())[event]!;
+      const eventId = (await eventIds())[event]!;
       const ordered = optionsOf(id).order === "video";
       return makesSense(store.replay(eventId, { endpoint: id, ordered, newId }, clock.now()));
     },
@@ -226,7 +251,7 @@ export async function openStoreSystem(openStore: OpenStore): Promise<DeliverySys
       if (!present.has(id)) return [];
       const now = clock.now();
       const jobs = (await store.claimDeliveries({ endpoint: id, now, limit, leaseFor: LEASE })).jobs;
-      const ids = (await rows()).map((row) => row.id);
+      const ids = await deliveryIds();
       return jobs.map((job) => ({ delivery: ids.indexOf(job.id), message: job.messageId, job }));
     },
     renew: ({ job }) => store.renew(job as DeliveryJob, LEASE),
@@ -258,49 +283,60 @@ export async function openStoreSystem(openStore: OpenStore): Promise<DeliverySys
       return makesSense(store.cancelTask(task.id, "canceled", clock.now()));
     },
     forget: (v) => makesSense(store.forgetVideo(v, clock.now())),
+    async prune({ bodies, attempts }) {
+      // All that there is has a number before any of it goes.
+      await Promise.all([deliveryIds(), eventIds()]);
+      const now = clock.now();
+      const wish = { bodies: now - bodies, attempts: now - attempts, limit: 3, by: "walk", leaseFor: LEASE };
+      while ((await store.prune(wish, now))!.isMore);
+    },
     async restart() {
       await store.close();
       await open();
     },
     async backup() {
       await copyDatabase(databaseOf(config.dataDir), join(dir, `backup-${++backups}.db`), { clock });
+      backedUp = { events: [...(await eventIds())], deliveries: [...(await deliveryIds())] };
     },
     async restore() {
       if (backups === 0) return false;
       await store.close();
       config = { ...config, dataDir: join(dir, `data-${++lives}`) };
+      known = { events: [...backedUp.events], deliveries: [...backedUp.deliveries] };
       await restoreDatabase(join(dir, `backup-${backups}.db`), config.dataDir, { clock });
       await open();
       return true;
     },
     nextDue: async (id) => (present.has(id) ? nextDue(store, `deliver/${id}`) : null),
     async view() {
-      const found = await events();
-      const ids = found.map(({ id }) => id);
-      const all = await Promise.all((await rows()).map(({ id }) => store.delivery(id)));
+      const ids = { events: await eventIds(), deliveries: await deliveryIds() };
+      const found = await all(ids.events, (id) => store.event(id));
+      const shown = await all(ids.deliveries, (id) => store.delivery(id));
       const now = clock.now();
       const states = await store.endpoints();
       return {
-        sequences: found.map(({ videoId, sequence }) => ({ v: videoId!, sequence: sequence! })),
-        deliveries: all.map(
-          ({ eventId, endpoint, state, attempts, nextAttemptAt, replay, supersededBy, attemptLog }) => ({
-            event: ids.indexOf(eventId),
+        sequences: found.map((one) => (one === null ? GONE_EVENT : { v: one.videoId!, sequence: one.sequence! })),
+        deliveries: shown.map((one) => {
+          if (one === null) return GONE_DELIVERY;
+          const { eventId, endpoint, state, attempts, nextAttemptAt, replay, supersededBy, attemptLog } = one;
+          return {
+            event: ids.events.indexOf(eventId),
             endpoint,
             // A gate whose time has come is opened by the next claim.
             state: state === "waiting" && nextAttemptAt! <= now ? "pending" : state,
             attempts,
             replay,
-            supersededBy: supersededBy === null ? null : all.findIndex(({ id }) => id === supersededBy),
+            supersededBy: supersededBy === null ? null : ids.deliveries.indexOf(supersededBy),
             log: attemptLog.map(({ status }) => status),
-          }),
-        ),
-        waits: all.map(({ waitsFor }) => {
-          if (waitsFor === null) return null;
-          const { is, until, of } = waitsFor;
-          const at = is === "lane" ? all.findIndex(({ id }) => id === of) : -1;
+          };
+        }),
+        waits: shown.map((one) => {
+          if (one === null || one.waitsFor === null) return null;
+          const { is, until, of } = one.waitsFor;
+          const at = is === "lane" ? ids.deliveries.indexOf(of!) : -1;
           return { is, until, of: at < 0 ? null : at };
         }),
-        dueTimes: all.map(({ nextAttemptAt }) => nextAttemptAt && Math.max(now, nextAttemptAt)),
+        dueTimes: shown.map((one) => one?.nextAttemptAt && Math.max(now, one.nextAttemptAt)).map((due) => due ?? null),
         tasks: (await store.tasks({ limit: EVERYTHING }))
           .reverse()
           .map(({ verb, endedAt, done, failed }) => ({ verb, isOpen: endedAt === null, done, failed })),

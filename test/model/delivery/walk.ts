@@ -142,6 +142,9 @@ class Walk {
         return same("whether a task is canceled", model.cancelTask(command.verb), await other.cancelTask(command.verb));
       case "forget":
         return same("whether it is erased", model.forget(command.v), await other.forget(command.v));
+      case "prune":
+        model.prune(command);
+        return other.prune(command);
       case "restart":
         model.restart();
         return other.restart();
