@@ -164,6 +164,7 @@ export function storeRetentionContract(engine: string, openStore: OpenStore): vo
       const pruned = await pruneAll(at);
       assert.deepEqual(rows(pruned), { bodies: 2, autosaves: 3, duplicates: 0, attempts: 5 });
       assert.ok(pruned.autosaves.bytes > 100);
+      assert.equal((await store.counts()).events, 2);
       assert.deepEqual(
         (await store.events({ limit: 9 })).map(({ type, sequence }) => [type, sequence]),
         [
