@@ -9,10 +9,12 @@ import { typeOf } from "../targets/table.ts";
 import { isLoopback } from "./own-webhook.ts";
 import { type configSchema, parseListen } from "./schema.ts";
 
+const DAY = 24 * 60 * 60_000;
+
 /** Parts of a valid config that have no effect, or are probably mistakes; one line each, with their place. */
 export function warnAbout(parsed: InferOutput<typeof configSchema>): string[] {
   const warnings: string[] = [];
-  const { server, receive, mirror, endpoints, admin } = parsed;
+  const { server, receive, mirror, endpoints, admin, retention } = parsed;
   const formerTargets = mirror.formerTargets.map((target, at) => [`mirror.formerTargets[${at}]`, target] as const);
   for (const [place, target] of [["mirror.target", mirror.target] as const, ...formerTargets]) {
     warnings.push(...typeOf(target).warn(target, place));
@@ -20,6 +22,9 @@ export function warnAbout(parsed: InferOutput<typeof configSchema>): string[] {
   if (mirror.enabled && server.publicUrl === null && mirror.publicBaseUrl === null) {
     warnings.push("server.publicUrl: is not set: links to media will be http://<hostname>:<port>");
   }
+  const { bodies, attempts } = retention;
+  if (bodies < DAY) warnings.push("retention.bodies: is less than a day: what is older cannot be sent again");
+  if (attempts > bodies) warnings.push("retention.attempts: is longer than retention.bodies, with which attempts go");
   if (admin !== null && admin.listen === server.listen && !server.listen.endsWith(":0")) {
     warnings.push("admin.listen: is server.listen: there will be no admin listener before it has a port of its own");
   }

@@ -116,3 +116,15 @@ test("a bucket that Amazon hardly has, and plain http to a public store, are war
   assert.deepEqual(of({ bucket: "My_Bucket", endpoint: "http://ceph.internal:7480" }), []);
   assert.deepEqual(of({ bucket: "b-1", endpoint: "http://s3.example.com" }), ["mirror.target.endpoint"]);
 });
+
+test("bodies that go within a day, and attempts that would outlive them, are a warning", () => {
+  const of = (retention: object) => load({ retention }).warnings.filter((line) => line.startsWith("retention"));
+  assert.deepEqual(of({ bodies: "1d", attempts: "24h" }), []);
+  assert.deepEqual(of({}), []);
+  assert.deepEqual(of({ bodies: "23h", attempts: "1h" }), [
+    "retention.bodies: is less than a day: what is older cannot be sent again",
+  ]);
+  assert.deepEqual(of({ bodies: "10d" }), [
+    "retention.attempts: is longer than retention.bodies, with which attempts go",
+  ]);
+});

@@ -7,7 +7,7 @@ import type { Pruned } from "../../model/retention.ts";
 import type { Command } from "../command.ts";
 import { commonOptions } from "../options.ts";
 import { print, section } from "../output/print.ts";
-import { createProgress } from "../output/progress.ts";
+import { createProgress, type Progress } from "../output/progress.ts";
 import { abortWhenStopped, type Program } from "../program.ts";
 import { noteDeed } from "../sources.ts";
 
@@ -49,7 +49,7 @@ shrinks only by it.`,
     const { pruned, returned, isWhole } = done;
     await noteDeed(program, async () => store, { verb: "prune", subject: null, count: sumOf(pruned) });
     const { bytes, free } = await store.space();
-    const compacted = compacts && isWhole ? await compact(config, () => store.close()) : null;
+    const compacted = compacts && isWhole ? await compact(config, () => store.close(), progress) : null;
     const database = compacted === null ? { bytes, free } : { bytes: compacted.after, free: 0 };
     const json = { dryRun: false, ...pruned, returned, database, compacted, isWhole };
     const end = compacted
@@ -71,10 +71,11 @@ async function refuseBeside({ dataDir }: Config): Promise<void> {
     throw new RelayError("conflict", `a relay is running with dataDir ${dataDir}: stop it to compact its database`);
 }
 
-async function compact({ dataDir }: Config, close: () => Promise<void>) {
+async function compact({ dataDir }: Config, close: () => Promise<void>, progress: Progress) {
   await close();
+  progress.wait("writing the database anew");
   const { compactDatabase } = await import("../../store/copy-database.ts");
-  return compactDatabase(dataDir);
+  return compactDatabase(dataDir).finally(progress.clear);
 }
 
 type Row = { kind: string; rows: number; bytes: number };
