@@ -6,8 +6,8 @@ export function isAutosave(type: string | null): boolean {
   return type === "draft.update";
 }
 
-/** What an event said of its video. */
-export type Said = { type: string | null; context: string | null };
+/** What an event said of its video. `late`: from quarantine; its place among the others is not the one by which it is next to them. */
+export type Said = { type: string | null; context: string | null; late: boolean };
 
 /**
  * Whether an expired event goes whole (CONTRACT, "Retention"): an autosave that is not the newest of its video. One that
@@ -15,12 +15,14 @@ export type Said = { type: string | null; context: string | null };
  * `before`, `after`: the events next to it, the nearest first.
  */
 export function goesWhole(
-  own: Said & { failure: boolean; late: boolean },
+  own: Said & { failure: boolean },
   { before, after }: { before: Said[]; after: Said[] },
 ): boolean {
   if (!isAutosave(own.type) || own.failure || own.late) return false;
-  if (!after.some(({ type }) => isAutosave(type))) return false;
+  if (!after.some(({ type, late }) => isAutosave(type) && !late)) return false;
   if (own.context === null) return true;
-  const [last, next] = [before, after].map((all) => all.find(({ context }) => context !== null)?.context);
-  return last === own.context && next === own.context;
+  return [before, after].every((all) => {
+    const next = all.find(({ context }) => context !== null);
+    return next?.context === own.context && !next.late;
+  });
 }

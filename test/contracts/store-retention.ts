@@ -1,6 +1,13 @@
 import assert from "node:assert/strict";
+import { type TestContext, test } from "node:test";
+import { codeOf } from "../../src/errors.ts";
 import { addPruned, nothingPruned, type Pruned } from "../../src/model/retention.ts";
-import { endpoint } from "../support/config.ts";
+import type { Video } from "../../src/model/video.ts";
+import type { Store } from "../../src/store/store.ts";
+import { configIn, endpoint } from "../support/config.ts";
+import { tempFolder } from "../support/folder.ts";
+import { testClock, testPorts, testRandom } from "../support/ports.ts";
+import { isWhole } from "../support/whole.ts";
 import { type Bench, checker, draft, type OpenStore, plain, ready, remove, video } from "./store.ts";
 
 const HOUR = 3_600_000;
@@ -291,6 +298,10 @@ export function storeRetentionContract(engine: string, openStore: OpenStore): vo
     { endpoints: [endpoint("cms", { send: "immediately" })], mirror: { enabled: true } },
   );
 
+  test(`${engine}: whatever comes, a video is known as if nothing had been pruned`, async (t) => {
+    for (let seed = 1; seed <= (isWhole ? 100 : 10); seed++) await playBeside(t, openStore, seed);
+  });
+
   check("a reader of the feed goes on behind what was pruned", async (at) => {
     const { store, clock, post } = at;
     const ids: string[] = [];
@@ -426,4 +437,57 @@ async function drain(at: Bench): Promise<string[]> {
       ids.push(job.id);
     }
   }
+}
+
+/**
+ * Plays the same events on two stores, of which one prunes: late ones, imports, erasures too. After each step both know the
+ * same of the video.
+ */
+async function playBeside(t: TestContext, openStore: OpenStore, seed: number): Promise<void> {
+  const { float } = testRandom(seed);
+  const one = <T>(list: readonly T[]): T => list[Math.floor(float() * list.length)]!;
+  const clock = testClock();
+  const stores = await Promise.all(
+    [0, 1].map(() => openStore(configIn(tempFolder(t), { endpoints: [] }), testPorts(clock))),
+  );
+  const steps: string[] = [];
+  // Contexts that late events, or imports that are the newest, came between may be told as one: then each counts once, the
+  // newest first, as in bodies.
+  const hasLate = seed % 2 === 0;
+  const told = ({ contextHistory, ...video }: Video) => ({
+    ...video,
+    contexts: hasLate ? [...new Set(contextHistory.map((one) => one.context).reverse())] : contextHistory,
+  });
+  const known = (store: Store) => store.video("v").then(told, codeOf);
+  for (let nth = 0; nth < 40; nth++) {
+    clock.set(clock.now() + one([0, 1, HOUR, DAY]));
+    const type = one(["draft.update", "draft.update", "draft.update", "draft.new", "draft.delete", "video.ready"]);
+    const videoContext = one(["a", "a", "b", null]);
+    const late = hasLate && float() < 0.25;
+    const receivedAt = late ? clock.now() - one([HOUR, 5 * DAY, 100 * DAY]) : clock.now();
+    const failure = float() < 0.05 ? { errorMessage: "no" } : {};
+    const body = Buffer.from(JSON.stringify({ type, wochitVideoId: "v", videoContext, title: `${nth}`, ...failure }));
+    const what = float();
+    const override = hasLate && float() < 0.5;
+    steps.push(
+      what < 0.06 ? `import ${videoContext} ${override}` : what < 0.08 ? "forget" : `${type} ${videoContext} ${late}`,
+    );
+    for (const store of stores) {
+      if (what < 0.06)
+        await store.importContexts([{ videoId: "v", context: videoContext ?? "c" }], { override }, clock.now());
+      else if (what < 0.08) await store.forgetVideo("v", clock.now()).catch(() => {});
+      else await store.accept({ receivedAt, sourceAddress: "192.0.2.1", body, late });
+    }
+    if (float() < 0.4) {
+      steps.push("prune");
+      const edge = clock.now() - one([0, HOUR, DAY]);
+      const wish = { bodies: edge, attempts: edge, limit: 3, by: "test", leaseFor: 1 };
+      while ((await stores[1]!.prune(wish, clock.now()))?.isMore);
+    }
+    const [mine, theirs] = await Promise.all(stores.map(known));
+    assert.deepEqual(theirs, mine, `seed ${seed}: ${steps.join(", ")}`);
+  }
+  const counts = await Promise.all(stores.map(async (store) => (await store.events({ limit: 99 })).length));
+  assert.ok(counts[1]! <= counts[0]!);
+  for (const store of stores) await store.close();
 }

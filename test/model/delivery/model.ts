@@ -676,7 +676,8 @@ export class DeliveryModel {
 
   #goesWhole(event: Event): boolean {
     if (!isAutosave(event) || (event.late && this.#mistake !== "a late autosave goes whole")) return false;
-    const isNewest = !this.#kept.events.some((one) => isAutosave(one) && !one.isGone && isBefore(event, one));
+    const isNewer = (one: Event) => isAutosave(one) && !one.late && !one.isGone && isBefore(event, one);
+    const isNewest = !this.#kept.events.some(isNewer);
     return !isNewest || this.#mistake === "the newest autosave goes whole";
   }
 

@@ -15,7 +15,7 @@ const NEAR = 20;
 /** Bodies in one piece, in bytes; one at least. */
 const BYTES_PER_PIECE = 2 ** 20;
 
-type Near = Said & {
+type Near = Omit<Said, "late"> & {
   id: number;
   video: number;
   sequence: number;
@@ -187,8 +187,9 @@ async function judge(tx: Tx, row: Near): Promise<{ isWhole: boolean; before: Nea
     tx.all(BEFORE, [row.video, row.sequence, NEAR]),
     tx.all(AFTER, [row.video, row.sequence, NEAR]),
   ]);
-  const own = { ...row, failure: row.failure === 1, late: row.late === 1 };
-  return { isWhole: goesWhole(own, { before, after }), before: before.find(({ type }) => isAutosave(type)) };
+  const said = (one: Near) => ({ ...one, failure: one.failure === 1, late: one.late === 1 });
+  const isWhole = goesWhole(said(row), { before: before.map(said), after: after.map(said) });
+  return { isWhole, before: before.find(({ type }) => isAutosave(type)) };
 }
 
 async function expire(
