@@ -23,6 +23,7 @@ const COLUMNS: [head: string, cell: (worst: OutageReport) => string | number][] 
   ["out of order", ({ outOfOrder }) => outOfOrder],
   ["lost", ({ lost }) => lost],
   ["dead", ({ dead }) => dead],
+  ["warnings in the log", ({ logged }) => logged],
 ];
 
 /** The worst of each figure. */
@@ -42,6 +43,7 @@ function worstOf(reports: OutageReport[]): OutageReport {
     outOfOrder: most(({ outOfOrder }) => outOfOrder),
     lost: most(({ lost }) => lost),
     dead: most(({ dead }) => dead),
+    logged: most(({ logged }) => logged),
     problems: reports.flatMap(({ problems }) => problems),
   };
 }

@@ -70,11 +70,23 @@ test("the program is one CommonJS file when esbuild has bundled it, and all of i
   const { url: endpoint } = await listen(t, store);
   const target = { type: "s3", bucket: "media", prefix: "relay", endpoint };
   const server = { listen: "127.0.0.1:0" };
-  writeFileSync(config, JSON.stringify({ dataDir: "s3", server, mirror: { target } }));
+  const admin = { listen: "127.0.0.1:0", token: "a-token-of-the-operator-itself" };
+  writeFileSync(config, JSON.stringify({ dataDir: "s3", server, admin, mirror: { target } }));
   const keys = { AWS_ACCESS_KEY_ID: "key-of-the-environment", AWS_SECRET_ACCESS_KEY: "secret" };
   const serve = start(["serve", "--config", config], keys);
+  const adminUrl = new Promise<string>((resolve) => {
+    let output = "";
+    serve.child.stdout.on("data", (chunk) => {
+      output += chunk;
+      const [, url] = /"url":"([^"]+)","token":"admin\.token","msg":"admin listening"/.exec(output) ?? [];
+      if (url !== undefined) resolve(url);
+    });
+  });
   const ended = serve.ended.then(({ stdout, stderr }) => assert.fail(`it ended: ${stdout}${stderr}`));
   assert.match(await Promise.race([asked.promise, ended]), /Credential=key-of-the-environment\//);
+  const authorization = `Bearer ${admin.token}`;
+  const metrics = await fetch(`${await Promise.race([adminUrl, ended])}/metrics`, { headers: { authorization } });
+  assert.match(await metrics.text(), /^wochit_relay_process_resident_memory_bytes \d+$/m);
   ended.catch(() => {});
   serve.child.kill("SIGTERM");
   assert.match((await serve.ended).stderr, /^unpacked$/m);

@@ -23,6 +23,8 @@ export type OutageReport = {
   outOfOrder: number;
   lost: number;
   dead: number;
+  /** Warnings and errors in the log. */
+  logged: number;
   /** What is not as it must be, in a line each. */
   problems: string[];
 };
@@ -44,9 +46,13 @@ const CONCURRENCY = 8;
 /** An event to an endpoint that works takes no longer than a few answers, in milliseconds. */
 const AT_ONCE = 1_000;
 
-type Seen = { posts: Post[]; end: number; app: SimApp; other: SimApp; db: Database.Database };
+/** Lines of the log beside one a minute: when the trouble begins and ends, and of what fails still later. */
+const MORE_LINES = 60;
+const MINUTE = 60_000;
 
-export function judge(outage: OutageCase, { posts, end, app, other, db }: Seen): OutageReport {
+type Seen = { posts: Post[]; end: number; app: SimApp; other: SimApp; db: Database.Database; logged(): number };
+
+export function judge(outage: OutageCase, { posts, end, app, other, db, logged }: Seen): OutageReport {
   const { poison } = outage;
   const isMine = ({ videoId }: { videoId: string }) => videoId !== poison;
   const rows = db.prepare<[], Row>(DELIVERIES).all().filter(isMine);
@@ -68,6 +74,7 @@ export function judge(outage: OutageCase, { posts, end, app, other, db }: Seen):
     outOfOrder: outOfOrder(app.taken.filter(isMine)),
     lost: delays.filter(({ arrivedAt }) => arrivedAt === null).length,
     dead: rows.filter(({ state }) => state === "dead").length,
+    logged: logged(),
     problems: [],
   };
   const { recovered, peak, longest, others, lost, dead } = report;
@@ -84,6 +91,7 @@ export function judge(outage: OutageCase, { posts, end, app, other, db }: Seen):
     [app.tooMany > 0, `${app.tooMany} requests were more than the breaker allows`],
     [longest > TIMEOUT, `an attempt took ${longest} ms`],
     [others > AT_ONCE, `another endpoint, or video, waited ${others} ms`],
+    [report.logged > outage.lasts / MINUTE + MORE_LINES, `${report.logged} warnings are in the log`],
     [unsettled > 0, `${unsettled} deliveries have not ended`],
     [rows.length !== posts.filter(isMine).length, `${rows.length} deliveries of ${posts.length} events`],
   ];

@@ -77,12 +77,15 @@ type Stage = {
   accept: ReturnType<typeof createAccept>;
   /** Deliveries that have not ended. */
   left(): number;
+  /** Warnings and errors so far. */
+  logged(): number;
   db: Database.Database;
   close(): Promise<void>;
 };
 
 async function openStage(dir: string, outage: OutageCase, seed: string): Promise<Stage> {
   let calls = 0;
+  let logged = 0;
   const clock = simClock(START, () => calls > 0);
   const troubled = START + BEFORE;
   const app = simApp({
@@ -102,8 +105,11 @@ async function openStage(dir: string, outage: OutageCase, seed: string): Promise
       info(fact) {
         if (fact.startsWith("endpoint recovered")) app.breaker("closed");
       },
-      warn() {},
+      warn() {
+        logged++;
+      },
       error(fact) {
+        logged++;
         if (fact.startsWith("endpoint failing")) app.breaker("opened");
       },
     },
@@ -139,6 +145,7 @@ async function openStage(dir: string, outage: OutageCase, seed: string): Promise
     other,
     accept: createAccept({ store, workers: accepting }),
     left: () => left.get()!.count,
+    logged: () => logged,
     db,
     async close() {
       db.close();
