@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { PREFIX } from "../../src/metrics/table.ts";
 import { READER, startAdmin } from "../support/admin.ts";
+import { holdDatabase } from "../support/hold-database.ts";
 import { readSamples } from "../support/metrics.ts";
 import { openReceiver } from "../support/receiver.ts";
 import { endpointTo } from "../support/relay-in-folder.ts";
@@ -56,4 +57,20 @@ test("a reload brings the endpoints of the config, and takes those that have lef
     ["both", "new"],
     ["both", "new"],
   ]);
+});
+
+test("a relay that cannot open its database is scraped all the same, and says so until it can", async (t) => {
+  const admin = await startAdmin(t, { mirror: { enabled: false }, endpoints: [] });
+  await admin.relay.stop();
+  const holder = await holdDatabase(t, admin.relay.config.dataDir, 600_000);
+  await admin.relay.restart();
+  await admin.listening(2);
+  const value = async (name: string) => readSamples((await admin.ask("GET", "/metrics")).text).get(PREFIX + name);
+  await admin.event({ wochitVideoId: "v1" });
+  assert.equal(await value("store_usable"), 0);
+  assert.equal(await value('received_total{type="other",outcome="unavailable"}'), 1);
+  assert.equal(await value("last_event_timestamp_seconds"), undefined);
+  holder.kill("SIGKILL");
+  await waitFor(async () => (await value("store_usable")) === 1);
+  assert.equal(await value('received_total{type="other",outcome="unavailable"}'), 1);
 });

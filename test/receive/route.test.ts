@@ -341,3 +341,15 @@ test("a request's trace is kept with its event and named in its line; one that i
   assert.deepEqual(await send("v2", { traceparent: "00-nonsense" }), [undefined, undefined]);
   assert.deepEqual(await send("v3", {}), [undefined, undefined]);
 });
+
+test("strangers write thirty lines a minute into the log, and a store that fails one; all are counted", async (t) => {
+  const door = await openFrontDoor(t, { server: { trustedProxies: ["127.0.0.1"] } });
+  const lines = (fact: string) => door.ports.log.facts.filter((line) => line.fact === fact).length;
+  const counted = (name: string) => door.ports.metrics.reported.filter(([reported]) => reported === name).length;
+  const headers = { "x-forwarded-for": "9.9.9.9" };
+  await Promise.all(Array.from({ length: 40 }, () => door.post(READY, { headers })));
+  assert.deepEqual([lines("request refused"), counted("refused")], [30, 40]);
+  await door.store.close();
+  for (let n = 0; n < 3; n++) assert.equal((await door.post(READY, { headers: {} })).status, 503);
+  assert.deepEqual([lines("request not taken"), counted("received")], [1, 3]);
+});
