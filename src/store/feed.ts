@@ -11,8 +11,8 @@ export type MessageParts = {
 };
 
 export type FeedFilter = {
-  /** Like an endpoint's `events`, with commas between: "video.ready", "draft.*". Only one that begins with "relay." takes notices. */
-  type?: string | undefined;
+  /** Like an endpoint's `events`: "video.ready", "draft.*". Only those that begin with "relay." take notices. */
+  types?: string[] | undefined;
   videoId?: string | undefined;
   context?: string | undefined;
 };

@@ -1,11 +1,10 @@
 import { sleep } from "../../platform/timing.ts";
 import type { Clock } from "../../ports.ts";
-import type { FeedFilter, FeedWish } from "../../store/feed.ts";
+import type { FeedWish } from "../../store/feed.ts";
 import type { Store } from "../../store/store.ts";
 import { checkEpoch, readCursor, writeCursor } from "../cursor.ts";
-import { typesOf } from "../filters/types.ts";
 import { eventJson } from "../json.ts";
-import type { EventJson } from "./read.ts";
+import { type EventJson, type FeedFilters, filterOf } from "./read.ts";
 
 /** Between two questions whether another process has committed, in milliseconds. */
 const LOOK_EVERY = 1_000;
@@ -25,13 +24,14 @@ export type Followed = { events: EventJson[]; cursor: string };
  */
 export async function* followFeed(
   store: Pick<Store, "feed" | "events" | "changeMark">,
-  given: FeedFilter,
+  given: FeedFilters,
   from: FollowFrom,
   { clock, signal }: { clock: Clock; signal: AbortSignal },
 ): AsyncGenerator<Followed> {
   const { type, videoId, context } = given;
-  const filter = { type, videoId, context };
-  const place = "cursor" in from && from.cursor !== "" ? readCursor(from.cursor, filter) : null;
+  const filters = { type, videoId, context };
+  const filter = filterOf(filters);
+  const place = "cursor" in from && from.cursor !== "" ? readCursor(from.cursor, filters) : null;
   let after: FeedWish["after"] = place ?? (await beginning());
   for (let isFirst = true; !signal.aborted; isFirst = false) {
     // What is committed during the look changes the mark, so that the next one comes at once.
@@ -40,7 +40,7 @@ export async function* followFeed(
     if (place !== null) checkEpoch(place, page.epoch);
     after = { position: page.position };
     if (isFirst || page.events.length > 0) {
-      yield { events: page.events.map(({ event }) => eventJson(event)), cursor: writeCursor(page, filter) };
+      yield { events: page.events.map(({ event }) => eventJson(event)), cursor: writeCursor(page, filters) };
     }
     while (!page.isMore && !signal.aborted && (await store.changeMark()) === mark)
       await sleep(LOOK_EVERY, clock, signal);
@@ -51,7 +51,7 @@ export async function* followFeed(
     if ("cursor" in from) return "oldest";
     // Taken before the list: events that come between the two are not missed where the list is empty.
     const { position } = await store.feed({ ...filter, after: "end", limit: 1 });
-    const oldest = (await store.events({ videoId, context, types: typesOf(type), limit: from.last })).at(-1);
+    const oldest = (await store.events({ ...filter, limit: from.last })).at(-1);
     return oldest === undefined ? { position } : { event: oldest.id };
   }
 }

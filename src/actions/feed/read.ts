@@ -6,6 +6,7 @@ import { sleep } from "../../platform/timing.ts";
 import type { Clock } from "../../ports.ts";
 import type { FeedFilter, FeedPage, FeedWish, MessageParts } from "../../store/feed.ts";
 import { checkEpoch, readCursor, writeCursor } from "../cursor.ts";
+import { typesOf } from "../filters/types.ts";
 import { eventJson, type Link } from "../json.ts";
 import type { Sources } from "../list.ts";
 import type { FeedWaits } from "./waits.ts";
@@ -25,7 +26,15 @@ const BODIES = 4 * 2 ** 20;
 /** The longest pause before a look of who was woken in vain again and again, in milliseconds; the first one is a millisecond. */
 const LONGEST_PAUSE = 250;
 
-export type FeedQuery = FeedFilter & {
+/** As a client writes them; a cursor belongs to them. `type`: patterns with commas between them. */
+export type FeedFilters = { type?: string | undefined; videoId?: string | undefined; context?: string | undefined };
+
+/** The filters as the store takes them. */
+export function filterOf({ type, videoId, context }: FeedFilters): FeedFilter {
+  return { types: typesOf(type), videoId, context };
+}
+
+export type FeedQuery = FeedFilters & {
   /** "": begins at the oldest event; "now": behind the newest; else the `next` of an answer with the same filters. */
   after: string;
   limit: number;
@@ -56,8 +65,8 @@ export async function readFeed(
   { clock, waits, signal }: { clock: Clock; waits: FeedWaits; signal: AbortSignal },
 ): Promise<FeedAnswer> {
   const { limit, bodies, ready, type, videoId, context } = query;
-  const filter = { type, videoId, context };
-  const place = query.after === "" || query.after === "now" ? null : readCursor(query.after, filter);
+  const filters = { type, videoId, context };
+  const place = query.after === "" || query.after === "now" ? null : readCursor(query.after, filters);
   let after: FeedWish["after"] = place ?? (query.after === "now" ? "end" : "oldest");
   const begun = clock.elapsed();
   const leave = query.wait > 0 ? waits.enter() : () => {};
@@ -66,7 +75,13 @@ export async function readFeed(
     for (let inVain = 0; ; ) {
       const news = waits.news();
       const held = ready && { heldFrom: clock.now() - READY_WITHIN + 1 };
-      const page = await sources.store.feed({ ...filter, after, limit, ...held, ...(bodies && { bodies: BODIES }) });
+      const page = await sources.store.feed({
+        ...filterOf(filters),
+        after,
+        limit,
+        ...held,
+        ...(bodies && { bodies: BODIES }),
+      });
       if (place !== null) checkEpoch(place, page.epoch);
       after = { position: page.position };
       const left = begun + (page.isMore ? Math.max(query.wait, SEARCH_FOR) : query.wait) - clock.elapsed();
@@ -86,7 +101,7 @@ export async function readFeed(
       event: eventJson(event),
       body: parts === null ? undefined : bodyOf(event, parts, link),
     }));
-    return { items, next: writeCursor(page, filter) };
+    return { items, next: writeCursor(page, filters) };
   }
 }
 

@@ -4,11 +4,13 @@ import type { Medium } from "../../../model/medium.ts";
 import { topicMatches } from "../../../rules/topics.ts";
 import { topicOfStored } from "../../../wochit/event.ts";
 import type { FeedPage, FeedWish, MessageParts } from "../../feed.ts";
+import { type Condition, rowsOf, when } from "../rows/merge.ts";
 import { readEpoch } from "../rows/meta.ts";
 import { LIMIT } from "../rows/numbers.ts";
 import { idAt } from "../rows/paging.ts";
-import { sql, type Tx } from "../tx.ts";
+import { sql, type Tx, type Value } from "../tx.ts";
 import * as events from "./events.ts";
+import { ofTypes } from "./type-filter.ts";
 
 // The feed (CONTRACT, "Admin listener"). An id is made inside of its transaction, by the one that writes, and is greater than
 // all that were committed before: so the order of ids is the order of commits, and a position is an id. One whose transaction
@@ -32,19 +34,50 @@ const NEWEST = sql<[], { id: number | null }>(`SELECT max(id) AS id FROM events 
 const SELECT = `SELECT e.id, e.received_at, e.type, e.dialect, e.failure, coalesce(e.context, a.context) AS context
   FROM events e LEFT JOIN annotations a ON a.event = e.id`;
 const ALL = sql<[number, number], Row>(`${SELECT} WHERE e.id > ? AND e.id <= ${LIMIT} ORDER BY e.id LIMIT ?`);
-// By the index of a video's events, not by ids: those of the others would be looked through.
-const OF_VIDEO = sql<[string, number, number], Row>(
-  `${SELECT} WHERE e.video = (SELECT id FROM videos WHERE video_id = ?) AND e.id + 0 > ? ORDER BY e.id + 0 LIMIT ?`,
-);
 
-/** Some of the events behind this one, in order, and at least all that match. */
-function some(tx: Tx, { videoId }: FeedWish, after: number): Promise<Row[]> {
-  return videoId === undefined ? tx.all(ALL, [after, PIECE]) : tx.all(OF_VIDEO, [videoId, after, PIECE]);
+/** Gives the events behind one, in order; at least those that match. */
+type Source = (after: number) => Promise<Row[]>;
+
+/** By the index of the narrowest filter; what it gives is judged by all of them. */
+async function sourceOf(tx: Tx, { videoId, context, types }: FeedWish): Promise<Source> {
+  const ofVideo = when("e.video = (SELECT id FROM videos WHERE video_id = ?)", videoId ?? null);
+  // Not in the order of the table, where the events of other videos would be looked through.
+  if (videoId !== undefined) return merge(tx, [idsIn("events e", "e.id + 0", ofVideo)]);
+  if (context !== undefined) {
+    const own = idsIn("events e", "e.id", when("e.context = ?", context));
+    return merge(tx, [own, idsIn("annotations a", "a.event", when("a.context = ?", context))]);
+  }
+  if (types === undefined) return (after) => tx.all(ALL, [after, PIECE]);
+  const { each } = await ofTypes(tx, types);
+  return merge(
+    tx,
+    each.map((one) => idsIn("events e", "e.id", one)),
+  );
 }
 
-function matches({ type, context }: FeedWish, row: Row): boolean {
+/** Ids that an index gives in order. */
+function idsIn(from: string, id: string, { text, values }: Condition) {
+  const where = `${text} AND ${id} > ? AND ${id} <= ${LIMIT}`;
+  return {
+    values,
+    statement: sql<Value[], { id: number }>(`SELECT ${id} AS id FROM ${from} WHERE ${where} ORDER BY ${id} LIMIT ?`),
+  };
+}
+
+/** The least ids of all of them, and their rows. */
+function merge(tx: Tx, indexes: ReturnType<typeof idsIn>[]): Source {
+  return async (after) => {
+    const found = await Promise.all(
+      indexes.map(({ statement, values }) => tx.all(statement, [...values, after, PIECE])),
+    );
+    const ids = [...new Set(found.flat().map(({ id }) => id))].sort((a, b) => a - b);
+    return rowsOf<Row>(tx, { select: SELECT, column: "e.id" }, ids.slice(0, PIECE));
+  };
+}
+
+function matches({ types, context }: FeedWish, row: Row): boolean {
   if (context !== undefined && row.context !== context) return false;
-  return topicMatches(type?.split(",") ?? ["*"], topicOfStored({ ...row, failure: row.failure === 1 }));
+  return topicMatches(types ?? ["*"], topicOfStored({ ...row, failure: row.failure === 1 }));
 }
 
 export async function read(tx: Tx, wish: FeedWish): Promise<FeedPage> {
@@ -55,8 +88,9 @@ export async function read(tx: Tx, wish: FeedWish): Promise<FeedPage> {
   let bytes = 0;
   const end = (isMore: boolean): FeedPage => ({ events: page, position: String(at), epoch, isMore });
 
+  const some = await sourceOf(tx, wish);
   for (let looked = 0; looked < MOST; looked += PIECE) {
-    const rows = await some(tx, wish, at);
+    const rows = await some(at);
     for (const row of rows) {
       if (matches(wish, row)) {
         if (page.length >= wish.limit || bytes >= (wish.bodies ?? Number.POSITIVE_INFINITY)) return end(true);
