@@ -1,26 +1,34 @@
 import { type EndpointJson, listEndpoints } from "../actions/endpoints.ts";
+import { type Backlog, describeBacklog, readBacklog } from "../actions/outcome/backlog.ts";
 import type { Config } from "../config/schema.ts";
 import type { Store } from "../store/store.ts";
 import { type Finding, of, ok, START, warning } from "./probe.ts";
 
 /** The deliveries that wait or are dead, by endpoint. `isRunning`: a relay works on the database. */
 export async function judgeDeliveries(
-  store: Pick<Store, "endpoints" | "counts">,
+  store: Pick<Store, "endpoints" | "counts" | "tallies">,
   config: Pick<Config, "endpoints">,
-  { isRunning }: { isRunning: boolean },
+  { isRunning, now }: { isRunning: boolean; now: number },
 ): Promise<Finding[]> {
   const endpoints = await listEndpoints(store, config);
+  const backlogs = new Map((await readBacklog(store, endpoints, now)).map((one) => [one.endpoint, one]));
   const held = new Set(config.endpoints.filter(({ paused }) => paused).map(({ id }) => id));
   return endpoints.flatMap((endpoint) =>
-    judgeWaiting(endpoint, { isPausedByConfig: held.has(endpoint.id), isRunning }).map((finding) =>
-      of(endpoint.id, finding),
-    ),
+    judgeWaiting(endpoint, {
+      isPausedByConfig: held.has(endpoint.id),
+      isRunning,
+      backlog: backlogs.get(endpoint.id),
+    }).map((finding) => of(endpoint.id, finding)),
   );
 }
 
 function judgeWaiting(
   { id, state, reason, failingSince, waiting, pending, running, dead }: EndpointJson,
-  { isPausedByConfig, isRunning }: { isPausedByConfig: boolean; isRunning: boolean },
+  {
+    isPausedByConfig,
+    isRunning,
+    backlog,
+  }: { isPausedByConfig: boolean; isRunning: boolean; backlog: Backlog | undefined },
 ): Finding[] {
   const open = waiting + pending + running;
   const findings: Finding[] = [];
@@ -46,5 +54,5 @@ function judgeWaiting(
     findings.push(warning(`${open} wait, and no relay runs that would send them`, START));
   }
   if (findings.length > 0 || state === "removed") return findings;
-  return [ok(open === 0 ? "nothing waits" : `${open} on their way`)];
+  return [ok(backlog === undefined ? "nothing waits" : `on their way: ${describeBacklog(backlog)}`)];
 }

@@ -149,7 +149,7 @@ export async function stagesOf(given: Given): Promise<Stage[]> {
           },
           null,
         ),
-        reading("deliveries", (store) => judgeDeliveries(store, config, { isRunning })),
+        reading("deliveries", (store) => judgeDeliveries(store, config, { isRunning, now: now() })),
         reading("senders", (store) => judgeRefused(store, { since: now() - DAY, now: now() })),
         reading("media", (store) => judgeMedia(store, now())),
         reading("database", (store) => judgeRetention(store, config, now())),

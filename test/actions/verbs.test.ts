@@ -177,7 +177,7 @@ test("endpoints are those of the config, with what waits, and those that left it
   assert.equal((await resumeEndpoint({ store, config, id: "app" })).state, "active");
   await assert.rejects(resumeEndpoint({ store, config, id: "ap" }), /did you mean "app"/);
 
-  const status = await readStatus(store, config);
+  const status = await readStatus(store, config, Date.now());
   assert.equal(status.events, 2);
   assert.deepEqual(status.deliveries, { waiting: 0, pending: 2, running: 0, dead: 2 });
 });

@@ -375,7 +375,7 @@ test("what waits for an endpoint that nothing holds is a warning while no relay 
   assert.match(await says("app"), /^ok: nothing waits$/);
   await seeded.take(ready("v1"));
   // The store of the test holds the lock of a running relay.
-  assert.match(await says("app"), /^ok: 1 on their way$/);
+  assert.match(await says("app"), /^ok: on their way: 1 open$/);
   await seeded.store.close();
   assert.match(await says("app"), /^warning: 1 wait, and no relay runs that would send them$/);
 });

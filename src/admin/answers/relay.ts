@@ -181,6 +181,14 @@ const counts = shapeOf<Awaited<ReturnType<typeof readStatus>>>()(
     unsecured: v.object({ count, nearestDeadline: orNull(time), mediumId: orNull(text) }),
     deliveries: v.object({ waiting: count, pending: count, running: count, dead: count }),
     endpoints: v.array(endpoint),
+    backlog: v.array(
+      v.object({
+        endpoint: text,
+        open: count,
+        perMinute: v.pipe(v.number(), v.description("Deliveries that ended, this hour and the one before")),
+        minutesLeft: v.pipe(orNull(count), v.description("Until none is open, at that rate, if nothing new comes")),
+      }),
+    ),
     quarantine: v.object({ count, bytes: count }),
     database: v.object({ bytes: count, free: count, givesBack: v.boolean(), oldestBody: orNull(time) }),
   }),

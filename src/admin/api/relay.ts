@@ -25,9 +25,9 @@ export const relayOperations: Operation[] = [
     summary: "What there is and what waits, in numbers, and what is wrong",
     answer: status,
     errors: [],
-    async run(_, { store, config, version, startedAt, troubles }) {
+    async run(_, { store, config, ports, version, startedAt, troubles }) {
       const relay = { version, startedAt: isoTime(startedAt), troubles: troubles() };
-      const counts = await readStatus(store, config).catch((error) => {
+      const counts = await readStatus(store, config, ports.clock.now()).catch((error) => {
         if (error instanceof RelayError && error.code === "store_unavailable") return { dataDir: config.dataDir };
         throw error;
       });

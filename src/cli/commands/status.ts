@@ -1,5 +1,6 @@
 import { endpoints } from "../../actions/endpoints.ts";
 import { formatSize, relativeTime } from "../../actions/format.ts";
+import { describeBacklog } from "../../actions/outcome/backlog.ts";
 import { readStatus } from "../../actions/status.ts";
 import type { Command } from "../command.ts";
 import { commonOptions } from "../options.ts";
@@ -19,14 +20,15 @@ export const command: Command = {
   options: commonOptions,
   async run(program, args) {
     const { store, config } = await openSources(program, { toRead: true });
-    const status = await readStatus(store, config);
+    const status = await readStatus(store, config, program.ports.clock.now());
     const text = renderFields(describe(status, program.ports.clock.now()), styleOf(program));
     print(program, args, status, text + section(program, endpoints.columns, status.endpoints));
   },
 };
 
 function describe(status: Status, now: number): [string, unknown][] {
-  const { endpoints, quarantine, media, uploads, deletions, unsecured, deliveries, database, ...fields } = status;
+  const { endpoints, quarantine, media, uploads, deletions, unsecured, deliveries, backlog, database, ...fields } =
+    status;
   const inWords = (counts: object) =>
     Object.entries(counts)
       .filter(([, count]) => count > 0)
@@ -39,6 +41,7 @@ function describe(status: Status, now: number): [string, unknown][] {
     ["uploads", uploads === 0 ? "none waiting" : `${uploads} waiting, safe in the spool`],
     ["deletions", deletions === 0 ? "none waiting" : `${deletions} waiting`],
     ["deliveries", inWords(deliveries)],
+    ...backlog.map((one): [string, unknown] => [`  ${one.endpoint}`, describeBacklog(one)]),
     ["database", `${formatSize(database.bytes)}, ${formatSize(database.free)} of it free`],
     ["quarantine", `${quarantine.count} refused, ${quarantine.bytes} bytes`],
   ];

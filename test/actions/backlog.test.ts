@@ -1,0 +1,57 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { describeBacklog, readBacklog } from "../../src/actions/outcome/backlog.ts";
+import { readStatus } from "../../src/actions/status.ts";
+import type { Tally } from "../../src/store/counts.ts";
+import { openSeeded, ready } from "../support/seeded.ts";
+
+const HOUR = 3_600_000;
+const hour = Date.UTC(2026, 0, 31, 8);
+
+test("a backlog is said with how fast it goes and how long it takes, unless its endpoint is held", () => {
+  const of = { endpoint: "cms", open: 818, perMinute: 120.5 };
+  assert.equal(
+    describeBacklog({ ...of, minutesLeft: 7 }),
+    "818 open, 120.5 end a minute: about 7 min if nothing new comes",
+  );
+  assert.match(describeBacklog({ ...of, minutesLeft: 300 }), /: about 5 h if/);
+  assert.equal(describeBacklog({ ...of, minutesLeft: null }), "818 open");
+});
+
+test("what is open is measured by what ended in the hours that are tallied, by endpoint", async () => {
+  const asked: number[] = [];
+  const tally = (label: string, ok: number, failed: number): Tally => ({
+    ...{ hour, kind: "deliveries", label, ok, failed, ms: 0, times: [] },
+  });
+  const store = {
+    async tallies({ since }: { since: number }) {
+      asked.push(since);
+      return [tally("cms", 270, 30), tally("stats", 9, 0)];
+    },
+  };
+  const endpoint = (id: string, state: string, pending: number) => ({ id, state, waiting: 1, pending, running: 0 });
+  const idle = { ...endpoint("idle", "active", 0), waiting: 0 };
+  const all = [endpoint("cms", "active", 99), endpoint("stats", "paused", 8), idle] as never;
+  assert.deepEqual(await readBacklog(store, all, hour + 30 * 60_000), [
+    { endpoint: "cms", open: 100, perMinute: 10, minutesLeft: 10 },
+    { endpoint: "stats", open: 9, perMinute: 0.3, minutesLeft: null },
+  ]);
+  assert.deepEqual(asked, [hour - HOUR]);
+});
+
+test("status has the backlog of each endpoint that has one", async (t) => {
+  const seeded = await openSeeded(t);
+  for (const id of ["v1", "v2", "v3"]) await seeded.take(ready(id));
+  assert.equal(await seeded.deliver("app", "delivered"), 3);
+  await seeded.take(ready("v4"));
+  const { backlog } = await readStatus(seeded.store, seeded.config, Date.now());
+  assert.deepEqual(
+    backlog.map(({ endpoint, open }) => [endpoint, open]),
+    [
+      ["app", 1],
+      ["archive", 4],
+    ],
+  );
+  assert.ok(backlog[0]!.perMinute > 0 && backlog[0]!.minutesLeft! >= 1);
+  assert.equal(backlog[1]!.minutesLeft, null);
+});
