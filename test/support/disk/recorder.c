@@ -108,7 +108,15 @@ static uint64_t number_of(int fd) {
   return fstat(fd, &found) == 0 ? found.st_ino : 0;
 }
 
-static int is_file(int fd) { return fd >= 0 && fd < MOST_FDS && fds[fd] == A_FILE; }
+/* libuv closes files by syscall(2), which is not seen here: the number may be a socket's by now. */
+static int is_file(int fd) {
+  if (fd < 0 || fd >= MOST_FDS || fds[fd] != A_FILE) return 0;
+  int kept = errno;
+  struct stat found;
+  if (fstat(fd, &found) != 0 || !S_ISREG(found.st_mode)) fds[fd] = ELSEWHERE;
+  errno = kept;
+  return fds[fd] == A_FILE;
+}
 
 static int opened(int fd, const char *path, int flags, int was_there) {
   if (fd < 0 || fd >= MOST_FDS) return fd;
