@@ -2,7 +2,7 @@ import { describeWait } from "../rules/waits.ts";
 import type { Store } from "../store/store.ts";
 import { typeFilter, typesOf } from "./filters/types.ts";
 import { shortTime } from "./format.ts";
-import { attemptJson, type DeliveryJson, deliveryJson, isoTime } from "./json.ts";
+import { attemptJson, type DeliveryJson, deliveryJson, isoTime, reasonJson } from "./json.ts";
 import { list, walk } from "./list.ts";
 
 export const deliveries = list({
@@ -27,6 +27,22 @@ export const deliveries = list({
     { title: "TRIES", value: ({ attempts }) => attempts, whole: true },
     { title: "NEXT", value: (row) => nextOf(row), whole: true },
     { title: "ERROR", value: ({ lastError }) => lastError },
+  ],
+});
+
+/** What failed, by endpoint and error: the dead ones unless `state` says otherwise, the most frequent first. */
+export const deliveryReasons = list({
+  filters: deliveries.filters,
+  async *rows({ store }, { type, limit, before: _, ...filter }) {
+    const reasons = await store.deliveryReasons({ ...filter, ...(type !== undefined && { types: typesOf(type)! }) });
+    yield* reasons.slice(0, limit).map(reasonJson);
+  },
+  columns: [
+    { title: "ENDPOINT", value: ({ endpoint }) => endpoint },
+    { title: "COUNT", value: ({ count, isMore }) => `${count}${isMore ? "+" : ""}`, whole: true },
+    { title: "LAST", value: ({ lastAt }) => shortTime(lastAt), whole: true },
+    { title: "ERROR", value: ({ error }) => error, least: 24 },
+    { title: "SAMPLE", value: ({ sample }) => sample, whole: true, spare: 1 },
   ],
 });
 

@@ -1,5 +1,5 @@
 import type { CopyPlace } from "../links/durable-link.ts";
-import type { Delivery, LoggedAttempt } from "../model/delivery.ts";
+import type { Delivery, DeliveryReason, LoggedAttempt } from "../model/delivery.ts";
 import type { Quarantined, StoredEvent } from "../model/event.ts";
 import type { Medium } from "../model/medium.ts";
 import type { Video } from "../model/video.ts";
@@ -38,6 +38,11 @@ export function deliveryJson(delivery: Delivery) {
     waitsFor: waitsFor && { ...waitsFor, until: isoTime(waitsFor.until) },
   };
 }
+export function reasonJson({ lastAt, ...reason }: DeliveryReason) {
+  return { ...pick(reason, "endpoint error count isMore"), lastAt: isoTime(lastAt), sample: reason.sample };
+}
+export type ReasonJson = ReturnType<typeof reasonJson>;
+
 export type DeliveryJson = ReturnType<typeof deliveryJson>;
 
 /** `answer` is its beginning, as text; `retryAfter` is in seconds; `bytes` and `sha256` are of what was sent. */

@@ -113,5 +113,18 @@ export type Delivery = {
   supersededBy: string | null;
 };
 
+/**
+ * Deliveries to one endpoint that failed with the same error. `isMore`: there are more than were counted. `lastAt`: when the newest
+ * of them, `sample`, was last tried.
+ */
+export type DeliveryReason = {
+  endpoint: string;
+  error: string;
+  count: number;
+  isMore: boolean;
+  lastAt: number;
+  sample: string;
+};
+
 /** `health`: what its answers say of it; null: nothing is wrong. */
 export type EndpointState = { endpoint: string; pausedAt: number | null; reason: string | null; health: Health | null };

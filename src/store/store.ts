@@ -2,6 +2,7 @@ import type {
   Delivery,
   DeliveryJob,
   DeliveryOutcome,
+  DeliveryReason,
   DeliverySettled,
   EndpointState,
   LoggedAttempt,
@@ -199,6 +200,8 @@ export type StoreVerbs = OtherVerbs & {
   /** With the newest `limit` of its attempts (default: all), the first one first. */
   delivery(id: string, limit?: number): Promise<Delivery & { attemptLog: LoggedAttempt[] }>;
   deliveries(page: Page & DeliveryFilter): Promise<Delivery[]>;
+  /** Those that failed (the dead ones unless `state` says otherwise) by endpoint and error, the most frequent first. */
+  deliveryReasons(wish: DeliveryFilter & Pick<Page, "since" | "until">): Promise<DeliveryReason[]>;
   /** The same delivery, due now, from attempt 0; lane and gate hold it. Conflict when delivered or running. */
   retryDelivery(id: string, now: number): Promise<void>;
   cancelDelivery(id: string, now: number): Promise<void>; // What runs: when its attempt ends, unless that succeeds.

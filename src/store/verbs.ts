@@ -72,6 +72,7 @@ export const storeVerbs = {
 
   delivery: read,
   deliveries: longRead,
+  deliveryReasons: longRead,
   retryDelivery: write,
   cancelDelivery: write,
   endpoints: read,

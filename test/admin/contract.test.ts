@@ -60,6 +60,7 @@ const CALLS: Record<string, (stage: Stage) => Call[]> = {
     { body: { type: ["video.*"], since: "1h", endpoint: "app", ratePerSecond: 100, expect: 99 }, status: 202 },
   ],
   listDeliveries: () => [{}, { query: "state=dead&endpoint=picky&limit=500" }],
+  listDeliveryReasons: () => [{}, { query: "state=dead&endpoint=picky" }],
   showDelivery: ({ dead, pending }) => [{ path: dead }, { path: pending }],
   retryDelivery: ({ pending }) => [{ path: pending }],
   cancelDelivery: ({ pending }) => [{ path: pending }],

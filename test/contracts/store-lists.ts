@@ -157,6 +157,46 @@ export function storeListsContract(engine: string, openStore: OpenStore): void {
   );
 
   check(
+    "what failed is counted by endpoint and error, whatever filters there are",
+    async (at) => {
+      const { store } = at;
+      await fill(at);
+      const every = await store.deliveries(ALL);
+      const some: DeliveryFilter[] = [
+        {},
+        { endpoint: "cms" },
+        { state: "pending" },
+        { state: "running" },
+        { videoId: "v1" },
+        { types: ["draft.*"] },
+        { error: "HTTP 500" },
+        { error: "none" },
+      ];
+      let found = 0;
+      for (const filter of some) {
+        const wish = { state: "dead" as const, ...filter };
+        const matching = await store.deliveries({ ...ALL, ...wish });
+        const failed = matching.filter(({ lastError }) => lastError !== null);
+        const reasons = await store.deliveryReasons(filter);
+        found += reasons.length;
+        assert.equal(
+          reasons.reduce((sum, { count }) => sum + count, 0),
+          failed.length,
+          JSON.stringify(filter),
+        );
+        for (const { endpoint: to, error, count, isMore, lastAt, sample } of reasons) {
+          const own = failed.filter((one) => one.endpoint === to && one.lastError === error);
+          assert.deepEqual([count, isMore, sample], [own.length, false, own[0]!.id]);
+          if (filter.state !== "running")
+            assert.equal(lastAt, (await store.delivery(sample)).attemptLog.at(-1)!.startedAt);
+        }
+      }
+      assert.ok(found > 5 && every.length > 20);
+    },
+    { endpoints: ENDPOINTS },
+  );
+
+  check(
     "the counts are those of the lists, also of what was taken back or is gone",
     async (at) => {
       const { store, clock } = at;

@@ -1,6 +1,7 @@
 import * as v from "valibot";
 import type { AuditJson } from "../../actions/audit.ts";
 import type { EndpointJson } from "../../actions/endpoints.ts";
+import type { ReasonJson } from "../../actions/json.ts";
 import type { EndpointDetails } from "../../actions/outcome/endpoint.ts";
 import type { countPrunable } from "../../actions/prune.ts";
 import type { listBackups } from "../../actions/relay/backups.ts";
@@ -95,6 +96,23 @@ export const matching = shapeOf<ReturnType<typeof matchingJson>>()(
 export const eventDetails = named(
   "EventDetails",
   v.object({ ...event.pipe[0].entries, media: v.array(medium), deliveries: v.array(delivery) }),
+);
+
+export const deliveryReasonList = named(
+  "DeliveryReasons",
+  v.object({
+    data: v.array(
+      shapeOf<ReasonJson>()(
+        "DeliveryReason",
+        v.object({
+          ...{ endpoint: text, error: text, count },
+          isMore: v.pipe(v.boolean(), v.description("There are more than were counted")),
+          lastAt: time,
+          sample: v.pipe(text, v.description("The newest of these deliveries")),
+        }),
+      ),
+    ),
+  }),
 );
 
 export const deliveryDetails = named(

@@ -1,9 +1,11 @@
-import { cancelDelivery, deliveries, retryDelivery, showDelivery } from "../../actions/deliveries.ts";
+import * as v from "valibot";
+import { cancelDelivery, deliveries, deliveryReasons, retryDelivery, showDelivery } from "../../actions/deliveries.ts";
+import { collect } from "../../actions/list.ts";
 import { delivery, deliveryPage } from "../answers/events.ts";
-import { deliveryDetails } from "../answers/relay.ts";
+import { deliveryDetails, deliveryReasonList } from "../answers/relay.ts";
 import { filterOf, manyOperation } from "../many.ts";
-import { type Operation, operation } from "../operation.ts";
-import { listPage, listQuery } from "../query.ts";
+import { type Operation, operation, type Schema } from "../operation.ts";
+import { filterEntries, type Given, listPage, listQuery, rangeEntries, readSelection } from "../query.ts";
 
 /** The newest attempts of a delivery that it is shown with. */
 const SHOWN = 500;
@@ -18,6 +20,17 @@ export const deliveryOperations: Operation[] = [
     answer: deliveryPage,
     errors: ["cursor_expired"],
     run: (asked, place) => listPage(deliveries, asked, place),
+  }),
+  operation({
+    ...{ ...TAG, method: "GET", path: "/deliveries/reasons", id: "listDeliveryReasons" },
+    summary: "What failed, by endpoint and error: the dead ones unless state says otherwise",
+    query: v.strictObject({ ...filterEntries(deliveryReasons.filters), ...rangeEntries }) as unknown as Schema<Given>,
+    answer: deliveryReasonList,
+    errors: ["not_found"],
+    run: async ({ query }, place) => {
+      const wish = await readSelection<typeof deliveryReasons.filters>(query, place);
+      return { data: await collect(deliveryReasons.rows(place, { ...wish, limit: SHOWN })) };
+    },
   }),
   operation({
     ...{ ...TAG, method: "GET", path: "/deliveries/{id}", id: "showDelivery" },

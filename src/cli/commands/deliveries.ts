@@ -1,4 +1,4 @@
-import { cancelDelivery, deliveries, retryDelivery, showDelivery } from "../../actions/deliveries.ts";
+import { cancelDelivery, deliveries, deliveryReasons, retryDelivery, showDelivery } from "../../actions/deliveries.ts";
 import { typesOf } from "../../actions/filters/types.ts";
 import { shortTime } from "../../actions/format.ts";
 import type { AttemptJson, DeliveryJson } from "../../actions/json.ts";
@@ -20,6 +20,17 @@ const list = listCommand(deliveries, {
   examples: {
     "wochit-relay deliveries list --state dead --since 1d": "what has failed for good since yesterday",
     "wochit-relay deliveries list --endpoint cms": "what went to one endpoint, and what waits for it",
+  },
+});
+
+const reasons = listCommand(deliveryReasons, {
+  name: "deliveries reasons",
+  summary: "what failed, by endpoint and error: the dead ones, unless --state says otherwise",
+  empty: "nothing that matches has failed",
+  next: '"wochit-relay deliveries retry --error TEXT" attempts those of one reason again',
+  examples: {
+    "wochit-relay deliveries reasons": "why deliveries are dead",
+    "wochit-relay deliveries reasons --state pending --endpoint cms": "why those are tried again that one app lacks",
   },
 });
 
@@ -100,5 +111,5 @@ a task ("tasks list").`,
 export const command: CommandGroup = {
   name: "deliveries",
   summary: "what goes to your apps",
-  verbs: { list, show, retry, cancel },
+  verbs: { list, show, reasons, retry, cancel },
 };

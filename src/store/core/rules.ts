@@ -11,6 +11,7 @@ import * as deliveries from "./deliveries/deliveries.ts";
 import * as endpoints from "./deliveries/endpoints.ts";
 import * as deliveryLists from "./deliveries/lists.ts";
 import * as notices from "./deliveries/notices.ts";
+import * as reasons from "./deliveries/reasons.ts";
 import * as settling from "./deliveries/settle.ts";
 import * as events from "./events/events.ts";
 import * as feed from "./events/feed.ts";
@@ -127,6 +128,7 @@ const rulesOf = (settings: StoreSettings): Omit<Rules, keyof AuditVerbs> => ({
 
   delivery: (id, limit) => job((tx) => deliveryLists.show(tx, id, limit)),
   deliveries: (wish) => job((tx) => deliveryLists.list(tx, wish)),
+  deliveryReasons: (wish) => job((tx) => reasons.list(tx, wish)),
   retryDelivery: (id, now) => job((tx) => deliveries.retry(tx, id, now)),
   cancelDelivery: (id, now) => job((tx) => deliveries.cancel(tx, id, now)),
   endpoints: () => job(endpoints.list),
