@@ -30,6 +30,7 @@ import { openStore } from "./store/open.ts";
 import { settingsOf } from "./store/settings.ts";
 import { checkProcess, type Integrity, startIntegrityChecks } from "./upkeep/integrity.ts";
 import { startRetention } from "./upkeep/retention.ts";
+import { startTitles } from "./upkeep/titles.ts";
 import { watch } from "./upkeep/watch.ts";
 
 export type { Relay, RelayOptions };
@@ -117,6 +118,7 @@ async function openPipeline(given: Config, options: PipelineOptions & { metrics:
     let tasks: ReturnType<typeof startTasks> | null = null;
     let integrity: Integrity | null = null;
     let retention: ReturnType<typeof startRetention> | null = null;
+    let titles: ReturnType<typeof startTitles> | null = null;
     const damage = () => integrity?.damage() ?? store.damage();
 
     const parts = await openParts<Parts>(
@@ -215,6 +217,7 @@ async function openPipeline(given: Config, options: PipelineOptions & { metrics:
           const target = () => parts.now.mirror.targets.present;
           const runs = createRuns({ store, config: () => config, target, ports, self });
           tasks = startTasks({ store, ports, decode: decodeKept, runs }, wake);
+          titles = startTitles({ store, clock });
           retention = startRetention({ store, ports, retention: () => config.retention });
         }
         const database = databaseOf(config.dataDir);
@@ -222,7 +225,14 @@ async function openPipeline(given: Config, options: PipelineOptions & { metrics:
           integrity = startIntegrityChecks({ store, database, ports, check: checkProcess(database, self) });
         }
         closers.push(() =>
-          Promise.all([parts.stop(grace), endpoints.stop(grace), tasks?.stop(), integrity?.stop(), retention?.stop()]),
+          Promise.all([
+            parts.stop(grace),
+            endpoints.stop(grace),
+            tasks?.stop(),
+            integrity?.stop(),
+            retention?.stop(),
+            titles?.stop(),
+          ]),
         );
         closers.push(await watch(store, wake, { clock, log }));
         notePublicUrl();

@@ -5,7 +5,7 @@ import { suggest } from "../rules/nearest.ts";
 import { wants } from "../rules/topics.ts";
 import type { Store } from "../store/store.ts";
 import { topicOfStored } from "../wochit/event.ts";
-import { typeFilter, typesOf } from "./filters/types.ts";
+import { titleFilter, typeFilter, typesOf } from "./filters/types.ts";
 import { shortTime } from "./format.ts";
 import { deliveryJson, eventJson, type Link, mediumJson } from "./json.ts";
 import { collect, list, walk } from "./list.ts";
@@ -18,6 +18,7 @@ export const events = list({
       help: "only those of which something is under way, or some delivery is dead",
     },
     endpoint: { value: "ID", help: "only what goes to this endpoint; with --status, by its deliveries to it" },
+    q: titleFilter,
     videoId: { value: "ID", help: "only of this video" },
     context: { help: "only of this videoContext" },
     contextMissing: {

@@ -1,6 +1,7 @@
 import { RelayError } from "../errors.ts";
 import type { Video } from "../model/video.ts";
 import type { Mapping, Page, Store } from "../store/store.ts";
+import { titleFilter } from "./filters/types.ts";
 import { shortTime } from "./format.ts";
 import { isoTime, type Link, type VideoJson, videoJson } from "./json.ts";
 import { type Column, collectIds, list, type Sources, walk } from "./list.ts";
@@ -26,6 +27,7 @@ export const videos = list({
   filters: {
     state: { words: ["draft", "ready", "deleted", "failed", "unknown"], help: "only in this state" },
     context: { help: "only those that have this videoContext now" },
+    q: titleFilter,
   },
   async *rows({ store, openLink }, query) {
     const link = await openLink();

@@ -101,10 +101,10 @@ async function run({ verb, one, wish }: Many, { body, caller }: Asked<unknown, M
     return { data: await collectDone(ids, one!, place) };
   }
   const wished: TaskWish = { verb, ...wish(filter) };
-  const { endpoint, types } = wished.filter;
+  const { endpoint, types, q } = wished.filter;
   // A replay goes to endpoints of the config only: the store says so.
   const own = verb === "replay" ? undefined : endpoint;
-  await checkWords(place, { endpoint: own, type: types?.join() }, "bad_request");
+  await checkWords(place, { endpoint: own, type: types?.join(), q }, "bad_request");
   if (dryRun) return matchingJson(await countMatching(store, wished));
   const { id } = await startTask(store, wished, { by: `api ${caller.name}`, rate, expect }, ports.clock);
   return accepted({ task: await showTask(store, id) });

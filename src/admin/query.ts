@@ -100,13 +100,17 @@ export async function readSelection<Of extends Filters>(
 /** Misfit for an endpoint or a type that nothing stored can be of. */
 export async function checkWords(
   place: Sources,
-  { endpoint, type }: { endpoint?: unknown; type?: unknown },
+  { endpoint, type, q }: { endpoint?: unknown; type?: unknown; q?: unknown },
   code: ErrorCode,
 ): Promise<void> {
   const given = (value: unknown) => (typeof value === "string" ? value : undefined);
-  await checkFilters(place, { endpoint: given(endpoint), type: given(type) }).catch((error) => {
+  await checkFilters(place, { endpoint: given(endpoint), type: given(type), q: given(q) }).catch((error) => {
     if (!(error instanceof RelayError) || !["not_found", "usage"].includes(error.code)) throw error;
-    throw misfit(code, error.code === "usage" ? "type" : "endpoint", error.message);
+    throw misfit(
+      code,
+      error.code === "not_found" ? "endpoint" : /title/.test(error.message) ? "q" : "type",
+      error.message,
+    );
   });
 }
 

@@ -82,9 +82,9 @@ async function doToMany<Of extends Filters>(program: Program, args: Args, verb: 
   if (waits && verb.awaited === undefined) throw new RelayError("usage", "--wait is for one, not for many");
   const sources = await openSources(program);
   const { store } = sources;
-  const { endpoint, types } = wish.filter;
+  const { endpoint, types, q } = wish.filter;
   // A replay goes to endpoints of the config only: the store says so.
-  await checkFilters(sources, { endpoint: wish.verb === "replay" ? undefined : endpoint, type: types?.join() });
+  await checkFilters(sources, { endpoint: wish.verb === "replay" ? undefined : endpoint, type: types?.join(), q });
   const matching = await countMatching(store, wish);
   if (args.flag("dry-run") || matching.count === 0) {
     const nothing = args.flag("dry-run") ? "would be " : "";

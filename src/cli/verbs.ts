@@ -31,7 +31,7 @@ export function listCommand<Of extends Filters, Row>(
     async run(program, args) {
       const query = { ...readPage(args, program.ports), ...readFilters(args, filters) };
       const sources = await openSources(program, { toRead: true });
-      await checkFilters(sources, query as { endpoint?: string; type?: string });
+      await checkFilters(sources, query as { endpoint?: string; type?: string; q?: string });
       await printList(program, args, rows(sources, query), columns, { empty, next });
     },
   };

@@ -44,6 +44,8 @@ export type TaskFilter = {
   /** Of events; with `endpoint`, by the deliveries to it. */
   status?: StoredEvent["status"] | undefined;
   context?: string | undefined;
+  /** Of events: a part of their video's title. */
+  q?: string | undefined;
   contextMissing?: boolean | undefined;
   reason?: RefusalReason | undefined;
   /** Of refused bodies: the address that they came from. */

@@ -6,7 +6,7 @@ import type { VideoState } from "../model/video.ts";
 // What lists are narrowed down by; without any of it they have all rows.
 
 /**
- * Which events. `types`: patterns, as of endpoints ("draft.*"); notices are only given by name. `status`: with `endpoint`, a
+ * Which events. `q`: a part of their video's title, as it is now, of three characters at least. `types`: patterns, as of endpoints ("draft.*"); notices are only given by name. `status`: with `endpoint`, a
  * delivery to that one is dead, or has not ended. `contextMissing`: only those that an endpoint has got without the context
  * that became known of them afterwards.
  */
@@ -16,6 +16,7 @@ export type EventFilter = {
   context?: string;
   contextMissing?: boolean;
   status?: StoredEvent["status"];
+  q?: string;
   endpoint?: string;
 };
 
@@ -42,7 +43,8 @@ export type MediaFilter = {
   withCopy?: boolean;
 };
 
-export type VideoFilter = { state?: VideoState; context?: string };
+/** Which videos. `q`: a part of the title, of three characters at least. */
+export type VideoFilter = { state?: VideoState; context?: string; q?: string };
 
 /** Which refused bodies. `source`: the address that they came from. */
 export type QuarantineFilter = { reason?: RefusalReason; source?: string };

@@ -222,6 +222,9 @@ export type StoreVerbs = OtherVerbs & {
    */
   importContexts(rows: Mapping[], how: { override: boolean }, now: number): Promise<{ imported: number }>;
 
+  /** Makes titles that have changed quick to find, some at once, or that of one video; `isMore`: there are more. */
+  indexTitles(videoId?: string): Promise<{ isMore: boolean }>;
+
   medium(id: string): Promise<Medium>;
   media(page: Page & MediaFilter): Promise<Medium[]>;
   /** The mirrored medium that owns this key, or null. */

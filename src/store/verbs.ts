@@ -84,6 +84,7 @@ export const storeVerbs = {
   videosOfContext: longRead,
   importContexts: write,
   forgetVideo: own,
+  indexTitles: write,
 
   medium: read,
   media: longRead,

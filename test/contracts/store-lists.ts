@@ -157,6 +157,53 @@ export function storeListsContract(engine: string, openStore: OpenStore): void {
   );
 
   check(
+    "videos and events are found by a part of the title, before it was indexed and after, and not by what was changed or erased",
+    async (at) => {
+      const { store, clock, post } = at;
+      const index = async () => {
+        while ((await store.indexTitles()).isMore);
+      };
+      const titled = (videoId: string, title: string) => post(ready(videoId, { title }));
+      await titled("v1", "Storm over the river");
+      await titled("v2", 'The "river" is 100% _blue_');
+      await titled("v3", "Überfluß im Ärmelkanal");
+      await titled("v4", "River again");
+      const find = async (q: string, more: object = {}) => {
+        const videos = (await store.videos({ ...ALL, q, ...more })).map(({ videoId }) => videoId);
+        const events = (await store.events({ ...ALL, q, ...more })).map(({ videoId }) => videoId);
+        assert.deepEqual([...new Set(events)].sort(), [...videos].sort(), q);
+        return videos.join(" ");
+      };
+      const all = async () => [
+        await find("river"),
+        await find('"riv'),
+        await find("0% _b"),
+        await find("none"),
+        await find("über"),
+      ];
+      for (let round = 0; round < 2; round++) {
+        const [river, quoted, signs, none] = await all();
+        assert.deepEqual([river, quoted, signs, none], ["v4 v2 v1", "v2", "v2", ""]);
+        assert.equal(await find("RIVER", { limit: 2 }), "v4 v2");
+        assert.equal((await store.videos({ limit: 9, q: "river", before: "v4" })).length, 2);
+        assert.deepEqual(await find("river", { context: "none" }), "");
+        await index();
+      }
+      assert.equal((await find("ÜBERFLUSS")) + (await find("überfluß")), "v3");
+      await post(draft("v1", { title: "Calm" }));
+      assert.equal(await find("storm"), "");
+      assert.equal(await find("calm"), "v1");
+      await post(draft("v1", { title: "Calmer" }));
+      await store.forgetVideo("v2", clock.now());
+      assert.equal(await find("river"), "v4");
+      await index();
+      assert.deepEqual([await find("river"), await find("storm"), await find("calm")], ["v4", "", "v1"]);
+      const wish = { verb: "replay" as const, filter: { q: "calmer" } };
+      assert.equal((await store.countMatching(wish, null)).count, 3);
+    },
+  );
+
+  check(
     "what failed is counted by endpoint and error, whatever filters there are",
     async (at) => {
       const { store } = at;

@@ -14,8 +14,11 @@ import { typesOf } from "./types.ts";
  */
 export async function checkFilters(
   from: Pick<Sources, "store" | "config">,
-  { endpoint, type }: { endpoint?: string | undefined; type?: string | undefined },
+  { endpoint, type, q }: { endpoint?: string | undefined; type?: string | undefined; q?: string | undefined },
 ): Promise<void> {
+  if (q !== undefined && [...q].length < 3) {
+    throw new RelayError("usage", `a part of a title has at least three characters, not "${q}"`);
+  }
   if (endpoint !== undefined) await checkEndpoint(from, endpoint);
   const patterns = typesOf(type) ?? [];
   if (patterns.length > 0) await checkTypes(from.store, patterns);

@@ -38,6 +38,7 @@ import { about, type Job, job, type Tx } from "./tx.ts";
 
 /** Verbs that an engine answers in its own way. */
 type OfEngine =
+  | "indexTitles"
   | "changeMark"
   | "mediaSecret"
   | "forgetVideo"

@@ -3,9 +3,10 @@ import type { StoreSettings } from "../settings.ts";
 import type { VideoRow } from "./events/video-row.ts";
 import type { Memory } from "./memory.ts";
 import type { Ids } from "./rows/ids.ts";
+import type { Titles } from "./titles.ts";
+import type { Value } from "./value.ts";
 
-/** What a column of SQLite and of PostgreSQL holds. */
-export type Value = string | number | Uint8Array | null;
+export type { Value };
 
 /** A statement, with `?` for its values; each engine prepares it once. The types say what goes in and what comes out. */
 export type Statement<Values extends readonly Value[] = Value[], Row = unknown> = {
@@ -71,6 +72,7 @@ export type Tx = {
   /** Absolute. */
   readonly dataDir: string;
   readonly memory: Memory;
+  readonly titles: Titles;
 };
 
 /**

@@ -26,6 +26,7 @@ import { readEpochNumber } from "./rows/epochs.ts";
 import { openIds } from "./rows/ids.ts";
 import { withStablePlans } from "./rows/sql.ts";
 import { createRunner } from "./runner.ts";
+import { indexWork, titles } from "./titles.ts";
 
 /** How long a start tries its first writes, in milliseconds: a relay that waited longer would not even answer 503. */
 const START_PATIENCE = 700;
@@ -57,7 +58,7 @@ export async function openSqliteStore(
     const memory = createMemory();
     const epoch = readEpochNumber(sql);
     const sums = createSums();
-    const run = createRunner(sql, { ids, settings, epoch, dataDir, memory, now: clock.now }, sums);
+    const run = createRunner(sql, { ids, settings, epoch, dataDir, memory, titles, now: clock.now }, sums);
     const dataVersion = db.prepare<[], { data_version: number }>("PRAGMA data_version");
     const fill = db.prepare("INSERT OR REPLACE INTO meta (name, value) VALUES ('probe', randomblob(?))");
     let seenVersion = -1;
@@ -131,6 +132,7 @@ export async function openSqliteStore(
     const works: Works<StoreVerbs, typeof storeVerbs> = {
       ...rules,
       freeLeases: { run: rules.freeLeases as () => Job<number>, patience: START_PATIENCE },
+      indexTitles: indexWork,
       async changeMark() {
         // A command would wait for ever for commits to a database that a restore has put another one in the place of.
         if (role === "operator") lookAtPlace();
@@ -144,6 +146,7 @@ export async function openSqliteStore(
       },
       async forgetVideo(videoId, now) {
         const erased = await forgetInPieces({ read, write: writeErasing, clock }, videoId, now);
+        await writeErasing(indexWork.run(videoId));
         // The log still holds the pages as they were; where another connection reads, the next checkpoint takes them. The
         // first of the two blocks no writer, and leaves next to nothing for the second, which does.
         db.pragma("wal_checkpoint(PASSIVE)");

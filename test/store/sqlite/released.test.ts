@@ -25,7 +25,9 @@ type Row = Record<string, unknown>;
 function readAll(path: string): Record<string, Row[]> {
   const db = new Database(path, { readonly: true });
   try {
-    const names = db.prepare<[], { name: string }>("SELECT name FROM sqlite_schema WHERE type = 'table'").all();
+    const names = db
+      .prepare<[], { name: string }>("SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'titles%'")
+      .all();
     return Object.fromEntries(
       names.map(({ name }) => [name, db.prepare<[], Row>(`SELECT * FROM "${name}" ORDER BY 1, 2`).all()]),
     );

@@ -14,6 +14,9 @@ type Wish = Parameters<Store["events"]>[0];
 /** `sources`: those that give what it takes by an index; `condition`: whether an event is among that, by no index. */
 type Filter = { sources(rest: Condition[]): Source[] | Promise<Source[]>; condition: Condition };
 
+/** Videos whose events are looked up one by one. */
+const FEW = 500;
+
 const ROWS = { select: `SELECT ${COLUMNS}, ${STATUS} AS status FROM ${FROM}`, column: "e.id" };
 
 export async function list(tx: Tx, wish: Wish): Promise<StoredEvent[]> {
@@ -31,7 +34,7 @@ export async function find(tx: Tx, wish: Wish, limit: number): Promise<number[]>
 
 /** The narrowest first; the last one takes all. */
 async function filtersOf(tx: Tx, wish: Wish): Promise<Filter[]> {
-  const { videoId, contextMissing, status, endpoint, context } = wish;
+  const { videoId, contextMissing, status, endpoint, context, q } = wish;
   const types = wish.types?.join() === "*" ? undefined : wish.types;
   const events = (...where: Condition[]): Source => ({
     id: "e.id",
@@ -39,6 +42,7 @@ async function filtersOf(tx: Tx, wish: Wish): Promise<Filter[]> {
     where: [...bounds(tx, ["e.id"], "evt", wish), ...where],
   });
   const filters: Filter[] = [];
+  const rest: Filter[] = [];
   if (videoId !== undefined) {
     const of = (column: string) => when(`${column} = (SELECT id FROM videos WHERE video_id = ?)`, videoId);
     filters.push({ sources: (rest) => [events(of("e.video"), ...rest)], condition: of("e.video + 0") });
@@ -53,6 +57,14 @@ async function filtersOf(tx: Tx, wish: Wish): Promise<Filter[]> {
   }
   if (status !== undefined && status !== "settled") {
     filters.push(status === "dead" ? dead(tx, wish) : waiting(tx, wish, events));
+  }
+  if (q !== undefined) {
+    const videos = await newest(tx, tx.titles.sources(q, []), FEW + 1);
+    const isAmong = when(`e.video IN (${videos.map(() => "?").join(", ") || "NULL"})`, ...videos);
+    const condition = tx.titles.condition(q, "e.video");
+    // Where many videos match, those events are not far between.
+    if (videos.length <= FEW) filters.push({ sources: (rest) => [events(isAmong, ...rest)], condition });
+    else rest.push({ sources: (others) => [events(...others)], condition });
   }
   if (context !== undefined) {
     const given: Source = {
@@ -80,7 +92,7 @@ async function filtersOf(tx: Tx, wish: Wish): Promise<Filter[]> {
     });
   }
   const provider = types === undefined ? [when("e.dialect <> 'notice'")] : [];
-  filters.push({ sources: (rest) => [events(...provider, ...rest)], condition: all(provider) });
+  filters.push(...rest, { sources: (rest) => [events(...provider, ...rest)], condition: all(provider) });
   return filters.map((filter) => (filter.condition.text === "" ? { ...filter, condition: when("1 = 1") } : filter));
 }
 

@@ -208,9 +208,11 @@ type Listed = Pick<Page, "limit"> & Partial<Page>;
 
 /** The newest that match, those first that were seen first last. `before` is a video's id. */
 async function found(tx: Tx, { before, ...wish }: Listed, each: Source[]): Promise<Video[]> {
-  const within = bounds(tx, ["v.id"], "evt", wish);
-  if (before !== undefined) within.push(when("v.id < (SELECT id FROM videos WHERE video_id = ?)", before));
-  const sources = each.map((source) => ({ ...source, where: [...within, ...source.where] }));
+  const within = (id: string) => [
+    ...bounds(tx, [id], "evt", wish),
+    ...(before === undefined ? [] : [when(`${id} < (SELECT id FROM videos WHERE video_id = ?)`, before)]),
+  ];
+  const sources = each.map((source) => ({ ...source, where: [...within(source.id), ...source.where] }));
   const rows = await rowsOf<VideoRow>(tx, ROWS, await newest(tx, sources, wish.limit));
   return Promise.all(rows.map((row) => toVideo(tx, row, EACH)));
 }
@@ -218,7 +220,14 @@ async function found(tx: Tx, { before, ...wish }: Listed, each: Source[]): Promi
 const from = (where: Condition[]): Source => ({ id: "v.id", from: "videos v", where });
 
 export async function list(tx: Tx, wish: Parameters<Store["videos"]>[0]): Promise<Video[]> {
-  const { state, context } = wish;
+  const { state, context, q } = wish;
+  if (q !== undefined) {
+    const where = [
+      ...(state === undefined ? [] : [when("v.state || '' = ?", state)]),
+      ...(context === undefined ? [] : [when("v.context || '' = ?", context)]),
+    ];
+    return found(tx, wish, tx.titles.sources(q, where));
+  }
   if (context === undefined) return found(tx, wish, [from(state === undefined ? [] : [when("v.state = ?", state)])]);
   const ofState = state === undefined ? [] : [when("v.state || '' = ?", state)];
   return found(tx, wish, [from([when("v.context = ?", context), ...ofState])]);

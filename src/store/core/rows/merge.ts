@@ -2,11 +2,12 @@ import type { Page } from "../../store.ts";
 import { sql, type Tx, type Value } from "../tx.ts";
 import type { Prefix } from "./ids.ts";
 import { idAt } from "./paging.ts";
+import type { Condition, Source } from "./source.ts";
 
 // Lists that go by several indexes. Each gives ids in order, and the newest of all of them are the page: so no statement looks
 // at more rows than it returns, but for those that a further condition takes out.
 
-export type Condition = { text: string; values: Value[] };
+export type { Condition, Source };
 
 export const when = (text: string, ...values: Value[]): Condition => ({ text, values });
 
@@ -22,9 +23,6 @@ export function any(conditions: Condition[]): Condition {
   const { values } = all(conditions);
   return { text: `(${conditions.map(({ text }) => text).join(" OR ")})`, values };
 }
-
-/** Ids that one index gives in order. `id`: the column; `isRepeated`: an id may stand in it more than once. */
-export type Source = { id: string; from: string; where: Condition[]; isRepeated?: boolean; by?: string };
 
 /** What bounds the ids of a page, in these columns. Ids grow with time, so that a time is a bound of them. */
 export function bounds(

@@ -29,7 +29,7 @@ const SENT = sql<[number, number, number], Sent>(
   `SELECT id, endpoint, state, generation FROM deliveries WHERE id BETWEEN ? AND ? OR event = ? AND replay > 0 ORDER BY id`,
 );
 
-function conditionsOf({ filter, at, onlyDead }: Scope): { text: string; values: Value[] } {
+function conditionsOf(tx: Tx, { filter, at, onlyDead }: Scope): { text: string; values: Value[] } {
   const conditions: string[] = [];
   const values: Value[] = [];
   const add = (text: string, ...given: Value[]) => {
@@ -45,13 +45,17 @@ function conditionsOf({ filter, at, onlyDead }: Scope): { text: string; values: 
   }
   if (filter.contextMissing) add(`a.context_at <= ? AND ${CONTEXT_MISSING}`, at);
   if (filter.status !== undefined) add(`${STATUS} = ?`, filter.status);
+  if (filter.q !== undefined) {
+    const { text, values } = tx.titles.condition(filter.q, "e.video");
+    add(text, ...values);
+  }
   if (onlyDead) add(IS_DEAD);
   return { text: conditions.join(""), values };
 }
 
 export async function find(tx: Tx, scope: Scope, from: Place | null, limit: number): Promise<Found> {
   const { since, until, eventId, types } = scope.filter;
-  const { text, values } = conditionsOf(scope);
+  const { text, values } = conditionsOf(tx, scope);
   const some = sql<Value[], Row>(
     `SELECT e.id, e.video, e.type, e.dialect, e.failure, e.deliveries, coalesce(e.context, a.context) AS context,
        v.video_id AS "videoId" FROM events e LEFT JOIN videos v ON v.id = e.video LEFT JOIN annotations a ON a.event = e.id

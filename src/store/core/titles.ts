@@ -1,0 +1,9 @@
+import type { Condition, Source } from "./rows/source.ts";
+
+/** How an engine finds videos by a part of their title, of three characters at least, in upper or lower case. */
+export type Titles = {
+  /** Those of the videos `v`, the newest first. `within`: bounds and further conditions on `v`. */
+  sources(text: string, within: Condition[]): Source[];
+  /** Whether the video whose number stands in this column is one of them. */
+  condition(text: string, column: string): Condition;
+};

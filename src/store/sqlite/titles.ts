@@ -1,0 +1,63 @@
+import { when } from "../core/rows/merge.ts";
+import type { Titles } from "../core/titles.ts";
+import { type Job, job, sql, type Tx } from "../core/tx.ts";
+
+// Titles are indexed in pieces, some time after they have changed: until then what has changed is looked through.
+
+/** At most this many titles in one transaction: some milliseconds. */
+const PER_PIECE = 100;
+
+type Due = { video: number; indexed: string | null; title: string | null };
+
+const DUE = "SELECT t.video, t.indexed, v.title FROM titles_due t JOIN videos v ON v.id = t.video";
+const SOME = sql<[number], Due>(`${DUE} ORDER BY t.video LIMIT ?`);
+const OF = sql<[string], Due>(`${DUE} WHERE v.video_id = ?`);
+const TAKE_OUT = sql<[number, string]>("INSERT INTO titles (titles, rowid, title) VALUES ('delete', ?, ?)");
+const PUT = sql<[number, string]>("INSERT INTO titles (rowid, title) VALUES (?, ?)");
+const DONE = sql<[number]>("DELETE FROM titles_due WHERE video = ?");
+
+const MATCHES = "t.titles MATCH ? AND NOT EXISTS (SELECT 1 FROM titles_due x WHERE x.video = t.rowid)";
+/** Lower case of ASCII only: of what is due, for some seconds. */
+const HAS = "instr(lower(v.title), lower(?)) > 0";
+
+/** A phrase, whatever stands in it (sqlite.org/fts5.html, 3.1). */
+const phraseOf = (text: string) => `"${text.replaceAll('"', '""')}"`;
+
+export const titles: Titles = {
+  sources: (text, within) => [
+    {
+      id: "t.rowid",
+      from: "titles t CROSS JOIN videos v",
+      where: [when(`${MATCHES} AND v.id = t.rowid`, phraseOf(text)), ...within],
+    },
+    {
+      id: "d.video",
+      from: "titles_due d CROSS JOIN videos v",
+      where: [when(`v.id = d.video AND ${HAS}`, text), ...within],
+    },
+  ],
+  condition: (text, column) =>
+    when(
+      `(EXISTS (SELECT 1 FROM titles t WHERE ${MATCHES} AND t.rowid = ${column})
+        OR EXISTS (SELECT 1 FROM titles_due d JOIN videos v ON v.id = d.video WHERE d.video = ${column} AND ${HAS}))`,
+      phraseOf(text),
+      text,
+    ),
+};
+
+/** Indexes some of the titles that have changed, or that of one video; resolves with whether there are more. */
+export const indexWork = {
+  answer: (): Job<{ isMore: boolean } | undefined> =>
+    job(async (tx) => ((await tx.get(SOME, [1])) === undefined ? { isMore: false } : undefined)),
+  run: (videoId?: string): Job<{ isMore: boolean }> => job((tx) => index(tx, videoId)),
+};
+
+async function index(tx: Tx, videoId: string | undefined): Promise<{ isMore: boolean }> {
+  const rows = videoId === undefined ? await tx.all(SOME, [PER_PIECE]) : await tx.all(OF, [videoId]);
+  for (const { video, indexed, title } of rows) {
+    if (indexed !== null) tx.write(TAKE_OUT, [video, indexed]);
+    if (title !== null) tx.write(PUT, [video, title]);
+    tx.write(DONE, [video]);
+  }
+  return { isMore: rows.length === PER_PIECE };
+}
