@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { copyFileSync, existsSync, readdirSync, statSync } from "node:fs";
+import { copyFileSync, existsSync, readdirSync, realpathSync, renameSync, statSync, symlinkSync } from "node:fs";
 import { join } from "node:path";
 import { type TestContext, test } from "node:test";
 import Database from "better-sqlite3";
@@ -139,4 +139,17 @@ test("what a compaction that was killed has left goes at the next start", async 
   t.after(() => again.close());
   assert.equal(existsSync(left), false);
   assert.equal((await again.events({ limit: 999 })).length, 300);
+});
+
+test("a database that is a link stays one", async (t) => {
+  const { config, clock, store, path } = await open(t);
+  await pruneAll(store, clock.now());
+  await store.close();
+  const elsewhere = join(tempFolder(t), "elsewhere.db");
+  renameSync(path, elsewhere);
+  symlinkSync(elsewhere, path);
+  const { before, after } = await compactDatabase(config.dataDir);
+  assert.ok(after < before);
+  assert.equal(realpathSync(path), realpathSync(elsewhere));
+  assert.equal(statSync(elsewhere).size, after);
 });

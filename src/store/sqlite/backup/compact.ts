@@ -1,4 +1,5 @@
-import { lstatSync, statSync } from "node:fs";
+import { lstatSync, realpathSync, statSync } from "node:fs";
+import { dirname } from "node:path";
 import type Database from "better-sqlite3";
 import { codeOf, RelayError } from "../../../errors.ts";
 import { freeBytesSync } from "../../../platform/files/disk-space.ts";
@@ -15,14 +16,16 @@ const MARGIN = 16 * 2 ** 20;
 
 /** See src/store/copy-database.ts. */
 export async function compactDatabase(dataDir: string): Promise<Compacted> {
-  const path = databaseOf(dataDir);
-  checkThere(path, `no database in ${dataDir}: has the relay run with this config?`);
-  return oneLine(`${path} was not compacted, and is as it was`, dataDir, async () => {
+  checkThere(databaseOf(dataDir), `no database in ${dataDir}: has the relay run with this config?`);
+  // The new file takes the place of the file itself, and not of a link to it.
+  const path = realpathSync(databaseOf(dataDir));
+  const dir = dirname(path);
+  return oneLine(`${path} was not compacted, and is as it was`, dir, async () => {
     const unlock = lockFolder(dataDir);
     try {
       const db = openAlone(path);
       try {
-        return await rewrite(db, path, dataDir);
+        return await rewrite(db, path, dir);
       } finally {
         db.close();
       }
@@ -53,14 +56,14 @@ const inUse = (path: string) =>
   new RelayError("conflict", `another process has ${path} open: end it (see lsof), and try again`);
 
 /** Writes what is in it into a new file, which takes its place when it is known to hold the same. */
-async function rewrite(db: Database.Database, path: string, dataDir: string): Promise<Compacted> {
+async function rewrite(db: Database.Database, path: string, dir: string): Promise<Compacted> {
   const number = (pragma: string) => Number(db.pragma(pragma, { simple: true }));
   const before = statSync(path).size;
   const needed = (number("page_count") - number("freelist_count")) * number("page_size") + MARGIN;
-  const free = freeBytesSync(dataDir);
+  const free = freeBytesSync(dir);
   if (free < needed) {
     const [need, have] = [needed, free].map((bytes) => `${Math.ceil(bytes / 2 ** 20)} MiB`);
-    throw new RelayError("unsupported", `compacting needs ${need} on the disk of ${dataDir}, ${have} are free`);
+    throw new RelayError("unsupported", `compacting needs ${need} on the disk of ${dir}, ${have} are free`);
   }
   const contents = readContents(db);
   await makeFile(path, async ({ temp, check }) => {
