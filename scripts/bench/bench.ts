@@ -16,6 +16,9 @@ export type Conditions = {
   only: string[] | null;
   /** Where CPU profiles of the relay go, for a bench that makes them; null: none are made, and none disturbs. */
   profile: string | null;
+  /** Of `operate`: how many events its database holds, and where that is kept for the next run; null: it is not. */
+  events: number;
+  keep: string | null;
   /** A fresh empty folder inside the bench's own. */
   folder(): string;
   /** Progress, for the person who waits. */

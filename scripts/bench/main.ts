@@ -7,6 +7,7 @@ import type { Bench, Conditions } from "./bench.ts";
 import { describeMachine } from "./machine.ts";
 import type { Row } from "./measure.ts";
 import { benchMirror } from "./mirror/bench.ts";
+import { benchOperate } from "./operate/bench.ts";
 import { benchPeers } from "./peers/bench.ts";
 import { killChildren } from "./processes.ts";
 import { benchDeliver } from "./runs/deliver.ts";
@@ -34,11 +35,12 @@ const benches: Record<string, Bench> = {
   mirror: benchMirror,
   growth: benchGrowth,
   start: benchStart,
+  operate: benchOperate,
   peers: benchPeers,
 };
 
-/** Needs packages of its own, so it runs only when it is named. */
-const BY_NAME = ["peers"];
+/** They need a large disk, or packages of their own, so they run only when they are named. */
+const BY_NAME = ["operate", "peers"];
 
 /** The benches that have parts. */
 const PARTS: Record<string, string> = {
@@ -62,6 +64,8 @@ const USAGE = `npm run bench [-- NAME… --rounds N --seconds N --beside DIR --s
     .map(([name, parts]) => `${name}: ${parts}`)
     .join("; ")}
   --profile DIR mirror leaves a CPU profile of each relay there, and shows what took longest; it slows the relay down
+  --events N    of operate: how many its database holds (1000000)
+  --keep DIR    of operate: leaves the filled database there, and takes it the next time
   --json        one JSON object a line, with the values of every round
 
 It writes to ${tmpdir()}, or to $TMPDIR: the disk there is part of what is measured.`;
@@ -76,6 +80,8 @@ async function main(): Promise<void> {
       small: { type: "boolean", default: false },
       only: { type: "string" },
       profile: { type: "string" },
+      events: { type: "string", default: "1000000" },
+      keep: { type: "string" },
       json: { type: "boolean", default: false },
       help: { type: "boolean", short: "h", default: false },
     },
@@ -112,6 +118,8 @@ async function main(): Promise<void> {
     small: values.small,
     only: values.only?.split(",") ?? null,
     profile: values.profile === undefined ? null : resolve(values.profile),
+    events: readCount("events", values.events),
+    keep: values.keep === undefined ? null : resolve(values.keep),
     folder: () => mkdtempSync(join(root, `${++folders}-`)),
     say: (text) => console.error(text),
   };

@@ -11,14 +11,14 @@ import { endpoint } from "../support/config.ts";
 import { answered } from "../support/outcomes.ts";
 import { type Bench, checker, draft, type OpenStore, ready, remove } from "./store.ts";
 
-const ENDPOINTS = [
+export const ENDPOINTS = [
   endpoint("cms", { send: "immediately", events: ["*", "relay.*"], retry: ["1s", "1h"] }),
   endpoint("late", { send: "after-mirror", events: ["video.*"] }),
   endpoint("rare", { send: "immediately", events: ["draft.new"], order: "none" }),
 ];
 
 /** What a store that filters is asked for: each filter alone, and pairs. */
-const EVENTS: EventFilter[] = [
+export const EVENTS: EventFilter[] = [
   { types: ["draft.new"] },
   { types: ["draft.*"] },
   { types: ["*"] },
@@ -41,7 +41,7 @@ const EVENTS: EventFilter[] = [
   { endpoint: "none" },
 ];
 
-const DELIVERIES: DeliveryFilter[] = [
+export const DELIVERIES: DeliveryFilter[] = [
   ...(["waiting", "pending", "running", "delivered", "dead", "canceled", "superseded"] as const).map((state) => ({
     state,
   })),
@@ -56,7 +56,7 @@ const DELIVERIES: DeliveryFilter[] = [
   { types: ["*"] },
 ];
 
-const MEDIA: MediaFilter[] = [
+export const MEDIA: MediaFilter[] = [
   ...(["pending", "running", "mirrored", "failed", "expired", "skipped", "superseded", "deleted"] as const).map(
     (state) => ({ state }),
   ),
@@ -343,7 +343,7 @@ async function checkCounts(store: Store): Promise<void> {
 }
 
 /** Events of every kind, whose deliveries and media are in every state. */
-async function fill(at: Bench): Promise<void> {
+export async function fill(at: Bench): Promise<void> {
   const { post, claim, deliver, fail, die, clock, store, download, settle, spool } = at;
   const some = async (n: number) => {
     const context = { videoContext: `page-${n % 3}` };
@@ -389,7 +389,7 @@ async function fill(at: Bench): Promise<void> {
 
 const newestFirst = (a: { id: string }, b: { id: string }) => (a.id < b.id ? 1 : -1);
 
-function pairs<Filter extends object>(filters: Filter[]): Filter[] {
+export function pairs<Filter extends object>(filters: Filter[]): Filter[] {
   const two = filters.flatMap((one, at) =>
     filters.slice(at + 1).flatMap((other) => {
       const isApart = Object.keys(one).every((name) => !(name in other));

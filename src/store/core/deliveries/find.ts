@@ -16,7 +16,7 @@ type Filter = { sources(rest: Condition[]): Source[] | Promise<Source[]>; condit
 export const FROM = "deliveries d LEFT JOIN events e ON e.id = d.event LEFT JOIN videos v ON v.id = d.video";
 
 const OF_EVENTS = "events e CROSS JOIN deliveries d LEFT JOIN videos v ON v.id = d.video";
-const OWN = when("d.id BETWEEN e.id + 1 AND e.id + e.deliveries AND d.replay = 0");
+const OWN = when("d.id BETWEEN e.id + 1 AND e.id + e.deliveries AND coalesce(d.replay, 0) = 0");
 const REPLAY = when("d.event = e.id AND d.replay > 0");
 
 const UNDER_WAY = when("d.state IN ('running', 'canceling')");
@@ -37,6 +37,11 @@ async function filtersOf(tx: Tx, wish: Wish): Promise<Filter[]> {
   const { eventId, videoId, state, error, types, endpoint } = wish;
   const within = bounds(tx, ["d.id"], "dlv", wish);
   const rows = (from: string, where: Condition[]): Source => ({ id: "d.id", from, where: [...within, ...where] });
+  // In no order of an index, so that the one of only these is used.
+  const underWay = (where: Condition[]): Source => ({
+    ...{ id: "d.id", from: FROM, by: "d.id + 0" },
+    where: [...bounds(tx, ["d.id + 0"], "dlv", wish), UNDER_WAY, ...where],
+  });
   const endpoints = () => (endpoint === undefined ? listedEndpoints(tx) : [endpoint]);
   const filters: Filter[] = [];
   if (eventId !== undefined || videoId !== undefined) {
@@ -48,8 +53,7 @@ async function filtersOf(tx: Tx, wish: Wish): Promise<Filter[]> {
       condition: when("1 = 1"),
     });
   }
-  if (state === "running")
-    filters.push({ sources: (rest) => [rows(FROM, [UNDER_WAY, ...rest])], condition: UNDER_WAY });
+  if (state === "running") filters.push({ sources: (rest) => [underWay(rest)], condition: UNDER_WAY });
   if (error !== undefined) {
     const states = state === undefined ? FAILED : [state];
     filters.push({
@@ -70,7 +74,7 @@ async function filtersOf(tx: Tx, wish: Wish): Promise<Filter[]> {
         states.map((one) => rows(FROM, [when(`d.endpoint = ? AND d.state = ? AND ${LISTED}`, to, one), ...rest])),
       );
       const to = endpoint === undefined ? [] : [when("d.endpoint || '' = ?", endpoint)];
-      return state === undefined ? [...listed, rows(FROM, [UNDER_WAY, ...to, ...rest])] : listed;
+      return state === undefined ? [...listed, underWay([...to, ...rest])] : listed;
     },
     condition: state === undefined ? when("1 = 1") : when("d.state || '' = ?", state),
   };

@@ -118,10 +118,20 @@ function dead(tx: Tx, { endpoint, ...wish }: Wish): Filter {
 /** Own deliveries in a state: their ids are in the order of their events', between which they lie. */
 function own(tx: Tx, wish: Wish, where: Condition[]): Source {
   const within = bounds(tx, ["d.id", "e.id"], "evt", wish);
-  return { id: "d.event", from: OF_DELIVERY, where: [...within, when("d.replay = 0"), ...where], by: "d.id" };
+  return {
+    id: "d.event",
+    from: OF_DELIVERY,
+    where: [...within, when("coalesce(d.replay, 0) = 0"), ...where],
+    by: "d.id",
+  };
 }
 
-const UNDER_WAY = "d.state IN ('running', 'canceling')";
+/** Own deliveries that run: in no order of an index, so that the one of only these is used. */
+function underWay(tx: Tx, wish: Wish, where: Condition[]): Source {
+  const within = bounds(tx, ["e.id + 0"], "evt", wish);
+  const isSo = when("d.state IN ('running', 'canceling') AND coalesce(d.replay, 0) = 0");
+  return { id: "d.event", from: OF_DELIVERY, where: [...within, isSo, ...where], by: "d.id + 0" };
+}
 
 /** Some delivery has not ended, of those to the endpoint where one is named; or, where none is, some medium. None is dead. */
 function waiting(tx: Tx, wish: Wish, events: (...where: Condition[]) => Source): Filter {
@@ -157,7 +167,7 @@ function waiting(tx: Tx, wish: Wish, events: (...where: Condition[]) => Source):
             own(tx, wish, [when(`d.endpoint = ? AND d.state = ? AND ${LISTED}`, one, state), ...where]),
           ),
         ),
-        own(tx, wish, [when(UNDER_WAY), ...to, ...where]),
+        underWay(tx, wish, [...to, ...where]),
         {
           id: "d.event",
           from: OF_DELIVERY,
@@ -186,7 +196,7 @@ function ofEndpoint(tx: Tx, endpoint: string, wish: Page): Filter {
       ...STATES.map((state) =>
         own(tx, wish, [when(`d.endpoint = ? AND d.state = ? AND ${LISTED}`, endpoint, state), ...rest]),
       ),
-      own(tx, wish, [when(UNDER_WAY), when("d.endpoint || '' = ?", endpoint), ...rest]),
+      underWay(tx, wish, [when("d.endpoint || '' = ?", endpoint), ...rest]),
       {
         id: "d.event",
         from: OF_DELIVERY,

@@ -21,7 +21,7 @@ export async function knownTypes(tx: Tx): Promise<string[]> {
 }
 
 // What the provider gives a name of the relay's own: it is unknown (wochit/event.ts, topicOf). The condition of events_disguised.
-const DISGUISED = `e.dialect <> 'notice' AND e.type >= '${NOTICE_PREFIX}' AND e.type < 'relay/'`;
+const DISGUISED = `e.dialect <> 'notice' AND e.type || '' >= '${NOTICE_PREFIX}' AND e.type || '' < 'relay/'`;
 
 /**
  * What takes the events whose topic these patterns match (rules/topics.ts): as conditions each of which goes by an index, and

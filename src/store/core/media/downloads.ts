@@ -22,8 +22,10 @@ const TAKEN_UP_AT_ONCE = 100;
 const FIRST_TRIES = sql<[string, number], MediumRow>(
   "SELECT * FROM media WHERE host = ? AND due <= 0 ORDER BY due LIMIT ?",
 );
+// By deadline among those that are due the longest: a host that was away for days has any number of them.
 const REPEATED = sql<[string, number, number], MediumRow>(
-  "SELECT * FROM media WHERE host = ? AND due > 0 AND due <= ? ORDER BY deadline LIMIT ?",
+  `SELECT m.* FROM (SELECT * FROM media WHERE host = ? AND due > 0 AND due <= ? ORDER BY due LIMIT 500) m
+   ORDER BY m.deadline LIMIT ?`,
 );
 const NEXT_HOST = sql<[string], { host: string }>(
   "SELECT host FROM media WHERE due IS NOT NULL AND host > ? ORDER BY host LIMIT 1",
@@ -41,9 +43,7 @@ const RENEW = sql<[number, number, number]>(
 const FREE = sql<[number]>("UPDATE media SET state = 'pending', due = ? WHERE due IS NOT NULL AND state = 'running'");
 const LEASED = sql<[], MediumRow>("SELECT * FROM media WHERE due IS NOT NULL AND state = 'running'");
 // What is in the spool is secured: its upload goes on.
-const UNSETTLED = sql<[], MediumRow>(
-  "SELECT * FROM media WHERE (state = 'pending' OR state = 'running') AND spooled IS NULL",
-);
+const UNSETTLED = sql<[], MediumRow>("SELECT * FROM media WHERE state IN ('pending', 'running') AND spooled IS NULL");
 const SKIPPED_WHILE_OFF = sql<[number], MediumRow>(
   `SELECT * FROM media
    WHERE last_error = '${MIRRORING_OFF}' AND state || '' IN ('skipped', 'mirrored') ORDER BY id LIMIT ?`,

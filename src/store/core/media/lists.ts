@@ -100,7 +100,7 @@ function byDeadline(tx: Tx, { state, kind, videoId, suspect, ...wish }: Wish): P
   const { before, ...range } = wish;
   const { text, values } = all([
     UNSECURED,
-    ...bounds(tx, ["m.id"], "med", range),
+    ...bounds(tx, ["m.id + 0"], "med", range),
     ...(before === undefined
       ? []
       : [when("(m.deadline, m.id) > (SELECT deadline, id FROM media WHERE id = ?)", tx.ids.read("med", before))]),

@@ -19,9 +19,9 @@ const COUNTERS = sql<[], { name: string; value: number }>("SELECT name, value FR
 const OPEN_MEDIA = sql<[], { kind: MediaKind; state: MediaState; count: number }>(
   "SELECT kind, state, count(*) AS count FROM media WHERE state IN ('pending', 'running') GROUP BY state, kind",
 );
-// Ids grow with time (numbers.ts).
+// Ids grow with time (numbers.ts). Of media in no order of an index, so that the one of those that are due is used.
 const OLDEST = sql<[], Counts["oldest"]>(
-  `SELECT (SELECT min(id) FROM media WHERE due IS NOT NULL) AS download,
+  `SELECT (SELECT min(id + 0) FROM media WHERE due IS NOT NULL) AS download,
      (SELECT min(id) FROM transfers WHERE action = 'upload') AS upload,
      (SELECT min(id) FROM transfers WHERE action = 'delete') AS "delete"`,
 );

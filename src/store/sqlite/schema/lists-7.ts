@@ -3,7 +3,8 @@ export const LISTS_7 = `
   -- The provider's events among notices; events of a type; of a context, their own or the one that they were given.
   CREATE INDEX events_received ON events (id) WHERE dialect <> 'notice';
   CREATE INDEX events_type ON events (type);
-  CREATE INDEX events_disguised ON events (id) WHERE dialect <> 'notice' AND type >= 'relay.' AND type < 'relay/';
+  CREATE INDEX events_disguised ON events (id) 
+    WHERE dialect <> 'notice' AND type || '' >= 'relay.' AND type || '' < 'relay/';
   CREATE INDEX events_context ON events (context) WHERE context IS NOT NULL;
   CREATE INDEX annotations_given ON annotations (context) WHERE context IS NOT NULL;
   -- Events whose context became known after they were accepted.
