@@ -87,7 +87,10 @@ export function videoJson(video: Video, link: Link) {
 export type VideoJson = ReturnType<typeof videoJson>;
 
 export function quarantinedJson(refused: Quarantined) {
-  return { ...pick(refused, "id receivedAt sourceAddress reason bytes"), receivedAt: isoTime(refused.receivedAt) };
+  return {
+    ...pick(refused, "id receivedAt sourceAddress reason bytes videoId type"),
+    receivedAt: isoTime(refused.receivedAt),
+  };
 }
 
 /** A time beyond what a Date can hold (a link may claim any expiry) is written as the last one that it can. */

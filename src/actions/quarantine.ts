@@ -19,6 +19,8 @@ export const quarantine = list({
     { title: "FROM", value: ({ sourceAddress }) => sourceAddress, whole: true },
     { title: "REASON", value: ({ reason }) => reason, whole: true },
     { title: "BYTES", value: ({ bytes }) => bytes, whole: true },
+    { title: "TYPE", value: ({ type }) => type },
+    { title: "VIDEO", value: ({ videoId }) => videoId, least: 24 },
   ],
 });
 

@@ -66,4 +66,7 @@ export type Quarantined = {
   sourceAddress: string;
   reason: RefusalReason;
   bytes: number;
+  /** Where it reads as an event, and was read when it was refused; else null. */
+  videoId: string | null;
+  type: string | null;
 };

@@ -3,7 +3,7 @@ import { errorLine } from "../errors.ts";
 import type { RefusalReason } from "../model/event.ts";
 import { createTurns } from "../platform/keyed-mutex.ts";
 import type { Log } from "../ports.ts";
-import type { Store } from "../store/store.ts";
+import type { Refusal, Store } from "../store/store.ts";
 import { parseEvent } from "../wochit/event.ts";
 import type { MemoryLimit } from "./body.ts";
 import { decodeBody, type Writing } from "./decode.ts";
@@ -38,8 +38,10 @@ export function createKeep(options: {
     const kept = inTurn("", async () => {
       const bytes = writing === null ? body : await decodeBody(body, writing, receive.maxBody).catch(() => body);
       // A body over the limit is from an allowed sender. It is not parsed, because that could take long.
-      const isEvent = bytes.length > receive.maxBody || readsAsEvent(bytes);
-      return store.quarantine({ receivedAt, sourceAddress: facts.from, reason, body: bytes, isEvent });
+      const isLarge = bytes.length > receive.maxBody;
+      const event = isLarge ? null : eventIn(bytes);
+      const isEvent = isLarge || event !== null;
+      return store.quarantine({ receivedAt, sourceAddress: facts.from, reason, body: bytes, isEvent, event });
     });
     try {
       return (await kept).id;
@@ -52,11 +54,12 @@ export function createKeep(options: {
   };
 }
 
-function readsAsEvent(body: Uint8Array): boolean {
+/** What a body says where it reads as an event; null: it does not. */
+function eventIn(body: Uint8Array): Refusal["event"] {
   try {
-    parseEvent(body);
-    return true;
+    const { videoId, type } = parseEvent(body);
+    return { videoId, type };
   } catch {
-    return false;
+    return null;
   }
 }

@@ -108,8 +108,13 @@ test("what is shown has the names of the contract, no more and no fewer", () => 
     Object.keys(mediumJson(medium, () => null)).join(", "),
     "id, videoId, kind, eventId, state, suspect, key, url, sourceUrl, bytes, sha256, contentType, deadline, lastError",
   );
-  const kept = { id: "qrn_1", receivedAt: NOON, sourceAddress: "192.0.2.1", reason: "source", bytes: 1 } as const;
-  assert.equal(Object.keys(quarantinedJson(kept)).join(", "), "id, receivedAt, sourceAddress, reason, bytes");
+  const about = { videoId: "v1", type: "video.ready" };
+  const refused = { id: "qrn_1", receivedAt: NOON, sourceAddress: "192.0.2.1", reason: "source" } as const;
+  const kept = { ...refused, bytes: 1, ...about };
+  assert.equal(
+    Object.keys(quarantinedJson(kept)).join(", "),
+    "id, receivedAt, sourceAddress, reason, bytes, videoId, type",
+  );
 });
 
 test("a medium is shown with its durable address once it is mirrored, and never with its signature", () => {

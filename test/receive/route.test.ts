@@ -89,6 +89,8 @@ test("a sender who is not allowed is refused, and what was sent can be reprocess
   assert.deepEqual([status, json.error.code], [403, "source_not_allowed"]);
   const [kept] = await store.quarantined({ limit: 9 });
   assert.deepEqual([kept?.reason, kept?.sourceAddress], ["source", "127.0.0.1"]);
+  const { wochitVideoId, type } = JSON.parse(READY);
+  assert.deepEqual([kept?.videoId, kept?.type], [wochitVideoId, type], "what it says is in the list");
   const { body, receivedAt, sourceAddress } = await store.quarantinedBody(kept!.id);
   const accepted = await createAccept({ store })(body, sourceAddress, receivedAt);
   assert.equal((await store.event(accepted.id)).receivedAt, receivedAt);

@@ -127,6 +127,8 @@ export const quarantined = shapeOf<ReturnType<typeof quarantinedJson>>()(
       ...(["path", "method", "broken", "request"] as const),
     ]),
     bytes: count,
+    videoId: v.pipe(orNull(text), v.description("Where it reads as an event")),
+    type: orNull(text),
   }),
 );
 export const quarantinePage = pageOf("QuarantinePage", quarantined);

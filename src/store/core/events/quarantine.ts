@@ -14,7 +14,8 @@ import { makeRoom } from "./rings.ts";
 
 type Row = Omit<Quarantined, "id"> & { id: number };
 
-const SHOWN = 'q.id, q.received_at AS "receivedAt", q.source AS "sourceAddress", q.reason, q.bytes';
+const SHOWN =
+  'q.id, q.received_at AS "receivedAt", q.source AS "sourceAddress", q.reason, q.bytes, q.video_id AS "videoId", q.type';
 
 /** Which ring a refusal belongs to: what is no event, what was refused, and what an allowed sender sent in vain. */
 const RING_OF: Record<RefusalReason, keyof Rings> = {
@@ -29,7 +30,18 @@ const RING_OF: Record<RefusalReason, keyof Rings> = {
   request: "inVain",
 };
 
-const add = insert("quarantine", ["id", "received_at", "source", "reason", "ring", "sha256", "bytes", "body"]);
+const add = insert("quarantine", [
+  "id",
+  "received_at",
+  "source",
+  "reason",
+  "ring",
+  "sha256",
+  "bytes",
+  "video_id",
+  "type",
+  "body",
+]);
 const SAME = sql<[Uint8Array, string], { id: number }>(
   "SELECT id FROM quarantine WHERE sha256 = ? AND reason = ? AND ring = 0",
 );
@@ -49,7 +61,7 @@ async function rowOf(tx: Tx, id: string) {
 }
 
 export async function keep(tx: Tx, refusal: Refusal): Promise<{ id: string }> {
-  const { receivedAt, sourceAddress: source, reason, body, isEvent = true } = refusal;
+  const { receivedAt, sourceAddress: source, reason, body, isEvent = true, event } = refusal;
   const sha256 = createHash("sha256").update(body).digest();
   const name = RING_OF[reason];
   // Equal bytes that are no event are kept once. In the other rings they may be events that were meant twice.
@@ -58,7 +70,18 @@ export async function keep(tx: Tx, refusal: Refusal): Promise<{ id: string }> {
   const id = tx.ids.next();
   const bytes = body.length;
   const ring = await makeRoom(tx, name, { source, bytes, isEvent });
-  add(tx, { id, received_at: receivedAt, source, reason, ring, sha256, bytes, body });
+  add(tx, {
+    id,
+    received_at: receivedAt,
+    source,
+    reason,
+    ring,
+    sha256,
+    bytes,
+    video_id: event?.videoId ?? null,
+    type: event?.type ?? null,
+    body,
+  });
   return { id: tx.ids.show("qrn", id) };
 }
 
