@@ -8,7 +8,8 @@ import { topicOfStored } from "../wochit/event.ts";
 import { titleFilter, typeFilter, typesOf } from "./filters/types.ts";
 import { shortTime } from "./format.ts";
 import { deliveryJson, eventJson, type Link, mediumJson } from "./json.ts";
-import { collect, list, walk } from "./list.ts";
+import { type Column, collect, list, walk } from "./list.ts";
+import { type Moment, timeline } from "./outcome/timeline.ts";
 
 export const events = list({
   filters: {
@@ -40,14 +41,31 @@ export const events = list({
   ],
 });
 
-/** One event with its media and its newest `limit` deliveries, newest first; `more`: there are further ones. */
+/** The newest deliveries of an event, and attempts of each, that its timeline has. */
+const IN_TIMELINE = 20;
+
+/** One event with its media, a timeline and its newest `limit` deliveries, newest first; `more`: there are further ones. */
 export async function showEvent(store: Store, id: string, link: Link, limit: number) {
   const event = await store.event(id);
   const found = await collect(walk((page) => store.deliveries(page), { eventId: id, limit: limit + 1 }));
-  const media = (await store.eventMedia(id)).map((one) => mediumJson(one, link));
-  const deliveries = found.slice(0, limit).map(deliveryJson);
-  return { event: { ...eventJson(event), media, deliveries }, more: found.length > limit };
+  const media = await store.eventMedia(id);
+  const some = found.slice(0, limit);
+  const sent = await Promise.all(some.slice(0, IN_TIMELINE).map((one) => store.delivery(one.id, IN_TIMELINE)));
+  const title = event.videoId === null ? null : (await store.video(event.videoId, 0)).title;
+  const shown = {
+    ...{ ...eventJson(event), title, media: media.map((one) => mediumJson(one, link)) },
+    ...{ deliveries: some.map(deliveryJson), timeline: timeline(event, media, sent) },
+  };
+  return { event: shown, more: found.length > limit };
 }
+
+export const timelineColumns: Column<Moment>[] = [
+  { title: "AT", value: ({ at }) => shortTime(at), whole: true },
+  { title: "WHAT", value: ({ what }) => what, whole: true },
+  { title: "ENDPOINT", value: ({ endpoint }) => endpoint },
+  { title: "OF", value: ({ of }) => of, whole: true },
+  { title: "DETAIL", value: ({ detail }) => detail },
+];
 
 /** How one event is sent again. */
 export type ReplayOptions = {

@@ -3,6 +3,7 @@ import type { AuditJson } from "../../actions/audit.ts";
 import type { EndpointJson } from "../../actions/endpoints.ts";
 import type { ReasonJson } from "../../actions/json.ts";
 import type { EndpointDetails } from "../../actions/outcome/endpoint.ts";
+import type { Moment } from "../../actions/outcome/timeline.ts";
 import type { countPrunable } from "../../actions/prune.ts";
 import type { listBackups } from "../../actions/relay/backups.ts";
 import type { effectiveConfig } from "../../actions/relay/effective-config.ts";
@@ -95,7 +96,34 @@ export const matching = shapeOf<ReturnType<typeof matchingJson>>()(
 
 export const eventDetails = named(
   "EventDetails",
-  v.object({ ...event.pipe[0].entries, media: v.array(medium), deliveries: v.array(delivery) }),
+  v.object({
+    ...event.pipe[0].entries,
+    title: v.pipe(orNull(text), v.description("Of its video, as it is now")),
+    media: v.array(medium),
+    deliveries: v.array(delivery),
+    timeline: v.array(
+      shapeOf<Moment>()(
+        "Moment",
+        v.object({
+          at: time,
+          what: v.picklist([
+            ...([
+              "received",
+              "tried",
+              "secured",
+              "mirrored",
+              "failed",
+              "expired",
+              "skipped",
+              "opened",
+              "attempted",
+            ] as const),
+          ]),
+          ...{ of: orNull(text), endpoint: orNull(text), detail: orNull(text) },
+        }),
+      ),
+    ),
+  }),
 );
 
 export const deliveryReasonList = named(

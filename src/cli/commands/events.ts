@@ -1,5 +1,5 @@
 import { deliveries } from "../../actions/deliveries.ts";
-import { events, replayEvent, showEvent } from "../../actions/events.ts";
+import { events, replayEvent, showEvent, timelineColumns } from "../../actions/events.ts";
 import { mediumColumns } from "../../actions/media.ts";
 import { RelayError } from "../../errors.ts";
 import type { Command, CommandGroup } from "../command.ts";
@@ -51,7 +51,9 @@ const show: Command = {
     if (args.flag("body")) return program.stdout.write(await store.eventBody(id));
     const { event, more } = await showEvent(store, id, await openLink(), readLimit(args));
     if (more) sayMore(program, args, "deliveries");
-    printOne(program, args, event, { media: mediumColumns, deliveries: deliveries.columns });
+    printOne(program, args, event, {
+      ...{ media: mediumColumns, deliveries: deliveries.columns, timeline: timelineColumns },
+    });
   },
 };
 
