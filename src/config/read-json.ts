@@ -16,7 +16,7 @@ export function readJson(path: string, problems: Problems): unknown {
     return undefined;
   }
   if (text.trim() === "") {
-    problems.add([], 'is empty: "wochit-relay init" makes a first config; {} takes the defaults');
+    problems.add([], "is empty: {} takes the defaults, and config.example.json shows what can be set");
     return undefined;
   }
   const { fault, repeated } = scanJson(text);

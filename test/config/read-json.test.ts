@@ -26,7 +26,9 @@ test("what is not JSON is one line with line and column, and quotes nothing of t
 
 test("an empty config and one in UTF-16 are named as such", () => {
   for (const text of ["", "\n \n", "\uFEFF"]) {
-    assert.deepEqual(problemsOf(text), ['is empty: "wochit-relay init" makes a first config; {} takes the defaults']);
+    assert.deepEqual(problemsOf(text), [
+      "is empty: {} takes the defaults, and config.example.json shows what can be set",
+    ]);
   }
   for (const text of ["\uFEFF{}", "{}"]) {
     const path = join(folder, "utf-16.json");
