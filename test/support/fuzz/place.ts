@@ -24,7 +24,7 @@ export type Place = {
 
 /** What the relay makes in its data folder (CONTRACT, "Config"), and what SQLite puts beside a database. */
 const OWN =
-  /^(?:relay\.db(?:-wal|-shm|-journal)?|relay\.lock(?:-journal)?|media|spool|reserve|relay\.reserve|admin-token|\.native)$/;
+  /^(?:relay\.db(?:-wal|-shm|-journal)?|relay\.lock(?:-journal)?|media|spool|reserve|relay\.reserve|relay\.run|admin-token|\.native)$/;
 
 export function makePlace(): Place {
   const root = mkdtempSync(join(tmpdir(), "wochit-relay-fuzz-"));
