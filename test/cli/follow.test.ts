@@ -51,8 +51,11 @@ test("the newest are shown, the oldest of them first, then what comes, until the
   assert.deepEqual(some.ids(), others);
   assert.deepEqual(all.rows().slice(-1), await callJson(["events", "list", "--limit", "1", ...flags(seeded)]));
   const { code, stderr } = await all.stop();
-  assert.deepEqual([code, stderr], [0, ""]);
-  assert.equal((await some.stop("SIGINT")).code, 0);
+  // On Deno the signal may end it by its default action, before the command has heard of it: it holds nothing.
+  const ends = "Deno" in globalThis ? [0, null] : [0];
+  assert.equal(stderr, "");
+  assert.ok(ends.includes(code), `it ended with ${code}`);
+  assert.ok(ends.includes((await some.stop("SIGINT")).code));
 });
 
 test("with a cursor file each event comes once, also without the relay, and after a kill from where it is", async (t) => {
