@@ -190,7 +190,8 @@ test("a running relay works the task: thousands of dead ones arrive, each lane i
   await store.close();
   await relay.restart();
   const { code, stdout } = await callCli(["deliveries", "retry", "--since", "1d", "--config", relay.configPath]);
-  assert.deepEqual([code, stdout], [0, `${MANY} retried\n`]);
+  // On a slow machine lines before it say how far it is.
+  assert.deepEqual([code, stdout.split("\n").at(-2)], [0, `${MANY} retried`]);
   await waitFor(() => app.requests.length >= MANY);
   const lanes = lanesOf(app);
   assert.equal(lanes.size, MANY / 20);
