@@ -129,6 +129,8 @@ export function createAdmin(
         take(taken) {
           isTaken = true;
           config = taken;
+          // Turned on again, it must not begin with the tokens of before.
+          if (admin === null) app = null;
           if (pair !== null && next === null) listener?.renewTls(pair);
           if (admin === null || next !== null) {
             cancel();

@@ -45,6 +45,22 @@ export function storeRetentionContract(engine: string, openStore: OpenStore): vo
     },
   );
 
+  for (const when of ["at first", "when they are looked at again"]) {
+    check(`a piece takes few large bodies, ${when}`, async (at) => {
+      const { clock, post } = at;
+      const large = (nth: number) => JSON.stringify({ ...JSON.parse(remove(`v${nth}`)), pad: "x".repeat(600_000) });
+      for (let nth = 0; nth < 4; nth++) await post(large(nth));
+      if (when !== "at first") {
+        clock.set(clock.now() + 100 * DAY);
+        assert.deepEqual(rows(await pruneAll(at)), NOTHING, "they still wait");
+      }
+      for (const job of await at.claim()) await at.deliver(job);
+      clock.set(clock.now() + 91 * DAY);
+      const largest = Math.max(...(await prunePieces(at, { limit: 100 })).map(({ bodies }) => bodies.rows));
+      assert.equal(largest, 1);
+    });
+  }
+
   check(
     "what waits for its app keeps body and attempts, however long, and for ninety days after its end",
     async (at) => {
@@ -402,13 +418,19 @@ const rows = (pruned: Pruned) =>
 const EXPIRY = (now: number) => ({ bodies: now - 90 * DAY, attempts: now - 30 * DAY });
 
 /** Prunes until nothing is left. */
-async function pruneAll({ store, clock }: Bench, { limit = 3, by = "test" } = {}): Promise<Pruned> {
+async function pruneAll(at: Bench, how?: { limit?: number; by?: string }): Promise<Pruned> {
   const all = nothingPruned();
+  for (const piece of await prunePieces(at, how)) addPruned(all, piece);
+  return all;
+}
+
+async function prunePieces({ store, clock }: Bench, { limit = 3, by = "test" } = {}): Promise<Pruned[]> {
+  const pieces = [];
   for (;;) {
     const piece = await store.prune({ ...EXPIRY(clock.now()), limit, by, leaseFor: 30_000 }, clock.now());
     assert.ok(piece);
-    addPruned(all, piece);
-    if (!piece.isMore) return all;
+    pieces.push(piece);
+    if (!piece.isMore) return pieces;
   }
 }
 

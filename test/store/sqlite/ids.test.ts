@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { test } from "node:test";
 import Database from "better-sqlite3";
 import { createAccept } from "../../../src/receive/accept.ts";
+import { auditedStore } from "../../../src/store/audited.ts";
 import { createNumbers } from "../../../src/store/core/rows/numbers.ts";
 import { openStore } from "../../../src/store/open.ts";
 import type { Store } from "../../../src/store/store.ts";
@@ -45,6 +46,22 @@ test("under a clock that says 2500, and after it, every event is taken; also aft
   assert.deepEqual(await list(store), taken.toReversed());
   assert.equal(new Set(taken).size, taken.length);
   assert.equal((await store.deliveries({ limit: 99 })).length, taken.length);
+});
+
+test("commands one after the other, under a clock that went back, each have an entry of their own in the audit", async (t) => {
+  const { config, clock, open, take } = bench(tempFolder(t));
+  const relay = await open();
+  t.after(() => relay.close());
+  await take(relay, "before");
+  clock.set(clock.now() - 3_600_000);
+  for (const by of ["amy", "bob", "cleo"]) {
+    const store = await openStore(config, testPorts(clock), { role: "operator" });
+    await auditedStore(store, { through: "cli", by }).pauseEndpoint(by, "a reason", clock.now());
+    await store.close();
+  }
+  await auditedStore(relay, { through: "api", by: "admin" }).pauseEndpoint("cms", "a reason", clock.now());
+  const entries = await relay.audit({ limit: 9 });
+  assert.deepEqual(entries.map(({ by }) => by).toReversed(), ["amy", "bob", "cleo", "admin"]);
 });
 
 test("a database that holds ids of 2500 takes events again, and still delivers what it took then", async (t) => {

@@ -98,21 +98,29 @@ async function find(
   from: number,
   limit: number,
 ): Promise<{ rows: Row[]; again: retained.Row[]; to: number; isMore: boolean }> {
-  const again = await retained.due(tx, "body", bodies, limit);
+  const due = await retained.due(tx, "body", bodies, limit);
+  const again: retained.Row[] = [];
   const rows: Row[] = [];
-  for (const { id } of again) {
-    const row = await tx.get(BY_ID, [id]);
+  let bytes = 0;
+  /** One at least, however large it is. */
+  const fits = (row: Pick<Row, "bytes"> | undefined) => {
+    bytes += row?.bytes ?? 0;
+    return again.length + rows.length === 0 || bytes <= BYTES_PER_PIECE;
+  };
+  for (const one of due) {
+    const row = await tx.get(BY_ID, [one.id]);
+    if (!fits(row)) return { rows, again, to: from, isMore: true };
+    again.push(one);
     if (row !== undefined) rows.push(row);
   }
-  const found = again.length < limit ? await tx.all(NEXT, [from, idAt(bodies), limit - again.length]) : [];
-  let bytes = 0;
-  const some = found.filter((row, at) => {
-    bytes += row.bytes ?? 0;
-    return at === 0 || bytes <= BYTES_PER_PIECE;
-  });
-  rows.push(...some);
-  const isMore = again.length + found.length === limit || some.length < found.length;
-  return { rows, again, to: some.at(-1)?.id ?? from, isMore };
+  const found = due.length < limit ? await tx.all(NEXT, [from, idAt(bodies), limit - due.length]) : [];
+  let to = from;
+  for (const row of found) {
+    if (!fits(row)) return { rows, again, to, isMore: true };
+    rows.push(row);
+    to = row.id;
+  }
+  return { rows, again, to, isMore: due.length + found.length === limit };
 }
 
 /** When all of an event's work ended; `NEVER`: it has not. An event without any ended as it was accepted. */
