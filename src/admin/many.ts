@@ -6,7 +6,7 @@ import type { TaskFilter, TaskVerb, TaskWish } from "../model/task.ts";
 import { eachDone, matching, taskMade } from "./answers/relay.ts";
 import { misfit } from "./check.ts";
 import { type Asked, accepted, type Operation, operation, type Place, type Schema, type Tag } from "./operation.ts";
-import { checkWords, timeOf } from "./query.ts";
+import { checkWords, timesOf } from "./query.ts";
 
 // What is done to many: counted (dryRun), done at once to a list of ids, or as a task (CONTRACT, "Many at once").
 
@@ -89,10 +89,7 @@ async function run({ verb, one, wish }: Many, { body, caller }: Asked<unknown, M
   const { store, ports } = place;
   const { ids, dryRun = false, expect = null, ratePerSecond: rate = null, since, until, ...given } = body;
   const now = ports.clock.now();
-  const times = {
-    since: timeOf("since", since, now, "bad_request"),
-    until: timeOf("until", until, now, "bad_request"),
-  };
+  const times = timesOf({ since, until }, now, "bad_request");
   const filter = Object.fromEntries(Object.entries({ ...given, ...times }).filter(([, value]) => value !== undefined));
   if (ids !== undefined) {
     if (dryRun || expect !== null || Object.keys(filter).length > 0) {

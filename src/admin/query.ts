@@ -2,7 +2,7 @@ import * as v from "valibot";
 import { checkFilters } from "../actions/filters/check.ts";
 import type { Filter, Filters, List, Selection, Sources } from "../actions/list.ts";
 import { type ListPage, readListPage } from "../actions/paging/list-page.ts";
-import { parseTime } from "../actions/parse-time.ts";
+import { checkRange, parseTime, TIME_FORMS } from "../actions/parse-time.ts";
 import { type ErrorCode, RelayError } from "../errors.ts";
 import { misfit } from "./check.ts";
 import type { Asked, Place, Schema } from "./operation.ts";
@@ -58,7 +58,7 @@ export const filterEntries = (filters: Filters) =>
   Object.fromEntries(Object.entries(filters).map(([name, filter]) => [name, schemaOf(filter)]));
 
 export const rangeEntries = {
-  since: word("From this time on: ISO 8601, or how long ago (2h, 7d)"),
+  since: word(`From this time on: ${TIME_FORMS}. UTC unless it names a zone`),
   until: word("Before this time, written in the same ways"),
 };
 
@@ -92,9 +92,7 @@ export async function readSelection<Of extends Filters>(
   place: Sources & Pick<Place, "ports">,
 ): Promise<Selection<Of>> {
   await checkWords(place, filters, CODE);
-  const now = place.ports.clock.now();
-  const times = { since: timeOf("since", since, now, CODE), until: timeOf("until", until, now, CODE) };
-  return { ...filters, ...times } as unknown as Selection<Of>;
+  return { ...filters, ...timesOf({ since, until }, place.ports.clock.now(), CODE) } as unknown as Selection<Of>;
 }
 
 /** Misfit for an endpoint or a type that nothing stored can be of. */
@@ -114,11 +112,20 @@ export async function checkWords(
   });
 }
 
-/** The moment that a member means; Misfit for what is no time. */
-export function timeOf(path: string, text: unknown, now: number, code: ErrorCode): number | undefined {
-  if (typeof text !== "string") return undefined;
+/** The moments that two members mean; Misfit for what is no time, and for a range in which nothing lies. */
+export function timesOf({ since, until }: { since?: unknown; until?: unknown }, now: number, code: ErrorCode) {
+  const times = { since: timeOf("since", since, now, code), until: timeOf("until", until, now, code) };
+  fitting(code, "until", () => checkRange(times));
+  return times;
+}
+
+function timeOf(path: string, text: unknown, now: number, code: ErrorCode): number | undefined {
+  return typeof text === "string" ? fitting(code, path, () => parseTime(text, now)) : undefined;
+}
+
+function fitting<T>(code: ErrorCode, path: string, read: () => T): T {
   try {
-    return parseTime(text, now);
+    return read();
   } catch (error) {
     throw error instanceof RelayError ? misfit(code, path, error.message) : error;
   }

@@ -30,7 +30,7 @@ const FITS = new Set(["type", "videoId", "context"]);
 export async function follow(program: Program, args: Args): Promise<void> {
   const { stdout, ports } = program;
   const filters = readFilters(args, events.filters);
-  const { since, until } = readRange(args, ports);
+  const { since, until } = readRange(args, program);
   const wrong = Object.entries({ ...filters, before: args.text("before"), until }).filter(
     ([name, value]) => value !== undefined && !FITS.has(name),
   );

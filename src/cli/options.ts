@@ -1,14 +1,20 @@
 import type { Filter, Filters, FilterValues } from "../actions/list.ts";
-import { parseTime } from "../actions/parse-time.ts";
-import type { Ports } from "../ports.ts";
+import { checkRange, parseTime, TIME_FORMS } from "../actions/parse-time.ts";
+import { RelayError } from "../errors.ts";
 import type { Page } from "../store/store.ts";
 import type { Args, Option, Options } from "./args.ts";
 import { configOption, jsonOption } from "./command.ts";
+import { inZone } from "./output/times.ts";
+import type { Program } from "./program.ts";
 
 /** Times that bound lists, and what is done to many. */
 export const rangeOptions = {
-  since: { type: "string", value: "TIME", help: "from this time on: 2026-01-31T08:00Z, or how long ago: 2h, 7d" },
-  until: { type: "string", value: "TIME", help: "before this time, written in the same ways" },
+  since: { type: "string", value: "TIME", help: `from this time on: ${TIME_FORMS}` },
+  until: {
+    type: "string",
+    value: "TIME",
+    help: "before this time, written in the same ways; without a zone it is local (--utc: UTC)",
+  },
 } satisfies Options;
 
 export const limitOption = {
@@ -74,19 +80,29 @@ export function optionOf(name: string, { option }: Pick<Filter, "option">): stri
   return option ?? name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
 }
 
-export function readRange(args: Args, { clock }: Ports): { since?: number; until?: number } {
-  const now = clock.now();
+/** RelayError("usage") for what is no time, and for a range in which nothing lies. */
+export function readRange(
+  args: Args,
+  { ports, zone }: Pick<Program, "ports" | "zone">,
+): { since?: number; until?: number } {
+  const now = ports.clock.now();
   const moment = (option: string) => {
     const text = args.text(option);
-    return text === undefined ? undefined : parseTime(text, now);
+    return text === undefined ? undefined : parseTime(text, now, zone);
   };
-  return { since: moment("since"), until: moment("until") };
+  const range = { since: moment("since"), until: moment("until") };
+  try {
+    checkRange(range);
+  } catch (error) {
+    throw error instanceof RelayError ? new RelayError(error.code, inZone(error.message, zone)) : error;
+  }
+  return range;
 }
 
 export function readLimit(args: Args): number {
   return args.count("limit", 50);
 }
 
-export function readPage(args: Args, ports: Ports): Page {
-  return { limit: readLimit(args), before: args.text("before"), ...readRange(args, ports) };
+export function readPage(args: Args, program: Pick<Program, "ports" | "zone">): Page {
+  return { limit: readLimit(args), before: args.text("before"), ...readRange(args, program) };
 }

@@ -1,5 +1,6 @@
 import { readFile } from "node:fs/promises";
 import { resolve } from "node:path";
+import { UTC } from "../actions/parse-time.ts";
 import type { SecretsWanted } from "../config/hidden.ts";
 import type { Config } from "../config/schema.ts";
 import { errorLine, RelayError } from "../errors.ts";
@@ -51,8 +52,8 @@ export function openProgram({ environment, streams, version, crash }: Surroundin
     version,
     ...streams,
     ports,
-    /** The zone in which times are shown. */
-    zone: args.isGiven("utc") ? () => 0 : utcOffset,
+    /** The zone in which times are shown, and in which they are read where they name none. */
+    zone: args.isGiven("utc") ? UTC : utcOffset,
     /**
      * Checks the config: all problems and warnings, and its file (null: the defaults), which is `path` where that is given;
      * `config` is null when there is a problem. Never throws for a wrong config. `isOutside`: the caller is not the service,

@@ -75,7 +75,7 @@ export function manyCommand<Of extends Filters>(verb: ManyVerb<Of>): Command {
 
 async function doToMany<Of extends Filters>(program: Program, args: Args, verb: ManyVerb<Of>): Promise<number> {
   const { clock } = program.ports;
-  const filter = { ...readFilters(args, verb.filters), ...readRange(args, program.ports) };
+  const filter = { ...readFilters(args, verb.filters), ...readRange(args, program) };
   const wish: TaskWish = { verb: verb.verb, ...verb.wish(filter, args) };
   const rate = (verb.options !== undefined && "rate" in verb.options ? args.rate("rate") : undefined) ?? null;
   const waits = verb.options !== undefined && "wait" in verb.options && args.flag("wait");

@@ -29,7 +29,7 @@ export function listCommand<Of extends Filters, Row>(
     ...words,
     options: { ...filterOptions(filters), ...listOptions },
     async run(program, args) {
-      const query = { ...readPage(args, program.ports), ...readFilters(args, filters) };
+      const query = { ...readPage(args, program), ...readFilters(args, filters) };
       const sources = await openSources(program, { toRead: true });
       await checkFilters(sources, query as { endpoint?: string; type?: string; q?: string });
       await printList(program, args, rows(sources, query), columns, { empty, next });
@@ -63,7 +63,7 @@ export function verbCommand<Of extends Filters>(verb: Verb<Of>): Command {
     async run(program, args) {
       const { clock } = program.ports;
       const [id] = args.positionals;
-      const filter = { ...readFilters(args, filters), ...readRange(args, program.ports) };
+      const filter = { ...readFilters(args, filters), ...readRange(args, program) };
       const isNarrowed = Object.values(filter).some((value) => value !== undefined);
       if (id !== undefined && (isNarrowed || args.flag("dry-run"))) {
         throw new RelayError("usage", "name one, or what all of them have in common, not both");

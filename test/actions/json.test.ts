@@ -9,7 +9,6 @@ import {
   quarantinedJson,
   videoJson,
 } from "../../src/actions/json.ts";
-import { parseTime } from "../../src/actions/parse-time.ts";
 import type { Medium } from "../../src/model/medium.ts";
 
 const NOON = Date.UTC(2026, 0, 31, 12);
@@ -132,22 +131,6 @@ test("a time beyond all dates is still a time", () => {
     mediumJson({ ...medium, deadline: Number.MAX_SAFE_INTEGER }, () => null).deadline,
     "+275760-09-13T00:00:00.000Z",
   );
-});
-
-test("a moment is ISO 8601, in UTC unless it says otherwise, or how long ago", () => {
-  for (const [text, expected] of [
-    ["2h", NOON - 7_200_000],
-    ["7d", NOON - 7 * 86_400_000],
-    ["2026-01-31T12:00:00Z", NOON],
-    ["2026-01-31T12:00", NOON],
-    ["2026-01-31T14:00:00.000+02:00", NOON],
-    ["2026-01-31", NOON - 12 * 3_600_000],
-  ] as const) {
-    assert.equal(parseTime(text, NOON), expected, text);
-  }
-  for (const text of ["yesterday", "2026", "31.01.2026", "2026-13-01", "2 h", "", "12:00"]) {
-    assert.throws(() => parseTime(text, NOON), { code: "usage" }, text);
-  }
 });
 
 test("how far a moment is away is said as people say it", () => {

@@ -56,6 +56,26 @@ test("the stop of the relay ends the waits of its readers", async (t) => {
   assert.equal((answer as unknown as { status: number }).status, 200);
 });
 
+test("a time without a zone is of UTC, and a range in which nothing lies is refused", async (t) => {
+  const { get, post, event } = await startAdmin(t, { mirror: { enabled: false } });
+  await event({ wochitVideoId: "v1" });
+  const [{ receivedAt }] = (await get("/events")).json.data;
+  const at = (ms: number) => encodeURIComponent(new Date(Date.parse(receivedAt) + ms).toISOString().slice(0, 19));
+  assert.equal((await get(`/events?since=${at(-2_000)}&until=${at(2_000)}`)).json.data.length, 1);
+  assert.equal((await get(`/events?since=${at(2_000)}`)).json.data.length, 0);
+  for (const answer of [
+    await get("/events?since=1h&until=2h"),
+    await get("/deliveries/reasons?since=1h&until=2h"),
+    await post("/deliveries/retry", { since: "1h", until: "2h" }),
+    await post("/media/verify", { since: "1h", until: "1h" }),
+  ]) {
+    assert.equal(answer.status, 400);
+    const [detail] = answer.json.error.details;
+    assert.equal(detail.path, "until");
+    assert.match(detail.message, /^the range is empty: /);
+  }
+});
+
 test("parameters that do not go together are refused by their names; a cursor of another life has expired", async (t) => {
   const { get } = await startAdmin(t);
   const refused = async (query: string) => {

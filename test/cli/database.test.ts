@@ -406,6 +406,37 @@ test("times are of the local zone, or with --utc of UTC, and --json always is", 
   assert.match(row.receivedAt, /Z$/);
 });
 
+test("--since and --until are of the local zone, or with --utc of UTC, and have something between them", async (t) => {
+  const seeded = await openSeeded(t);
+  const id = await seeded.take(ready("v1"));
+  const { run, json } = on(seeded);
+  const zone = { utcOffset: 345 };
+  const [{ receivedAt }] = await json("events list");
+  const later = new Date(Date.parse(receivedAt) + 1000 + 345 * 60_000).toISOString().slice(0, 19);
+  const found = async (line: string) => (await run(line, zone)).stdout.includes(id);
+  for (const [until, isFound] of [
+    [later, true],
+    [later.replace("T", " "), true],
+    [`${later.replace("T", " ")}+05:45`, true],
+    [`${new Date(Date.parse(receivedAt) - 1000).toISOString()}`, false],
+  ] as const) {
+    const args = ["events", "list", "--until", until, "--config", seeded.configPath];
+    const { stdout, stderr } = await callCli(args, zone);
+    assert.equal(stdout.includes(id), isFound, `${until}: ${stderr}`);
+  }
+  // As clocks in UTC show it, it is five hours and three quarters in the future.
+  const args = ["events", "list", "--since", later, "--utc", "--config", seeded.configPath];
+  assert.equal((await callCli(args, zone)).stdout.includes(id), false);
+  assert.equal(await found("events list --since yesterday"), true);
+  assert.equal(await found("events list --until yesterday"), false);
+  for (const verb of ["events list", "deliveries retry", "events replay", "media verify", "audit list"]) {
+    const { code, stderr } = await run(`${verb} --since 1h --until 2h`, zone);
+    const words = /^wochit-relay: the range is empty: it begins at \S+ \S+\+05:45 and ends at \S+ \S+\+05:45 /;
+    assert.match(stderr, words, verb);
+    assert.equal(code, 2, verb);
+  }
+});
+
 test("a list fits 80 columns and says what it left out and what comes next; an empty one says why it may be empty", async (t) => {
   const seeded = await openSeeded(t);
   const { run } = on(seeded);

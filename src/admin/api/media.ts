@@ -5,7 +5,7 @@ import { medium, mediumPage } from "../answers/events.ts";
 import { taskMade } from "../answers/relay.ts";
 import { bodyEntries } from "../many.ts";
 import { accepted, type Operation, operation, type Schema } from "../operation.ts";
-import { listPage, listQuery, timeOf } from "../query.ts";
+import { listPage, listQuery, timesOf } from "../query.ts";
 
 type VerifyBody = {
   videoId?: string;
@@ -56,10 +56,7 @@ export const mediaOperations: Operation[] = [
     async run({ body, caller }, { store, ports }) {
       const { since, until, bytesPerSecond, ...rest } = body;
       const now = ports.clock.now();
-      const times = {
-        since: timeOf("since", since, now, "bad_request"),
-        until: timeOf("until", until, now, "bad_request"),
-      };
+      const times = timesOf({ since, until }, now, "bad_request");
       const options = { ...rest, ...times, ...(bytesPerSecond !== undefined && { rate: bytesPerSecond }) };
       return accepted({ task: await startRun(store, { verb: "verify", options, by: `api ${caller.name}` }, now) });
     },

@@ -1,5 +1,6 @@
 import { formatCount, formatSize } from "../../actions/format.ts";
-import { inZone, type Zone } from "./times.ts";
+import type { Zone } from "../../actions/parse-time.ts";
+import { inZone } from "./times.ts";
 
 /** A database that was copied and checked. `newestEvent` is an ISO time, shown in `zone`. */
 export function describeCopy(

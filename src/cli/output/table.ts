@@ -1,8 +1,9 @@
 import stringWidth from "string-width";
 import type { Column } from "../../actions/list.ts";
+import { UTC, type Zone } from "../../actions/parse-time.ts";
 import { cutUrl, leastOfUrl, pad } from "./cells.ts";
 import { harmless } from "./terminal-text.ts";
-import { inZone, momentOf, showAge, showTime, type Zone } from "./times.ts";
+import { inZone, momentOf, showAge, showTime } from "./times.ts";
 
 export type TableStyle = {
   /** Cells of the terminal; Infinity without one: then nothing is cut, and no age is added. */
@@ -18,8 +19,6 @@ export type TableStyle = {
 const GAP = "  ";
 
 const NARROWEST = 8;
-
-const inUtc: Zone = () => 0;
 
 /** What the provider, an app or an operator has made up: never read as a time. */
 const AS_IT_CAME = new Set(
@@ -45,7 +44,7 @@ type TimeForm = "aged" | "full" | "short";
  */
 export function createTable<Row>(columns: Column<Row>[], style: TableStyle) {
   const isTerminal = style.columns !== Number.POSITIVE_INFINITY;
-  const zone = style.zone ?? inUtc;
+  const zone = style.zone ?? UTC;
   const now = style.now ?? 0;
   let layout: Layout<Row> | null = null;
   let leftOut: string[] = [];
@@ -144,7 +143,7 @@ const COLORS: Record<string, string> = {
 
 /** Lines of "name  value". Nothing is cut. */
 export function renderFields(fields: [string, unknown][], style: TableStyle = { columns: Infinity }): string {
-  const { zone = inUtc, now = 0 } = style;
+  const { zone = UTC, now = 0 } = style;
   const width = Math.max(0, ...fields.map(([name]) => name.length));
   const show = (name: string, value: unknown): string => {
     const text = String(value ?? "-");

@@ -1,7 +1,5 @@
 import { relativeTime } from "../../actions/format.ts";
-
-/** The zone that times are shown in: minutes east of UTC at a moment (milliseconds since 1970). */
-export type Zone = (moment: number) => number;
+import type { Zone } from "../../actions/parse-time.ts";
 
 const UTC = String.raw`\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}:\d{2}(?:\.\d+)?Z`;
 const WHOLE = new RegExp(`^${UTC}$`);
