@@ -3,6 +3,7 @@ import { chmodSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, s
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { gzipSync } from "node:zlib";
+import { scripts } from "../../src/cli/completion/scripts.ts";
 import { ROOT } from "../root.ts";
 import { readDocuments } from "./documents.ts";
 import { assertKnownLibraries, DEPENDS } from "./libraries.ts";
@@ -66,6 +67,9 @@ function shipped({ binary, versions, manPage, thirdParty, units }: DebianParts):
     // postinst gives it to the relay's group: secrets may be written into it.
     { path: CONFIG, content: debian("config.json"), mode: 0o640 },
     ...Object.entries(units).map(([name, content]) => ({ path: `usr/lib/systemd/system/${name}`, content })),
+    { path: "usr/share/bash-completion/completions/wochit-relay", content: scripts.bash },
+    { path: "usr/share/zsh/vendor-completions/_wochit-relay", content: scripts.zsh },
+    { path: "usr/share/fish/vendor_completions.d/wochit-relay.fish", content: scripts.fish },
     { path: "usr/share/man/man1/wochit-relay.1.gz", content: packed(manPage) },
     { path: "usr/share/lintian/overrides/wochit-relay", content: debian("lintian-overrides") },
     { path: `${DOC}/copyright`, content: debian("copyright").replace("@LICENSE@\n", indented(license)) },

@@ -7,7 +7,7 @@ import { list, walk } from "./list.ts";
 
 export const deliveries = list({
   filters: {
-    endpoint: { value: "ID", help: "only to this endpoint" },
+    endpoint: { value: "ENDPOINT", help: "only to this endpoint" },
     state: {
       words: ["waiting", "pending", "running", "delivered", "dead", "canceled", "superseded"],
       help: "only in this state",

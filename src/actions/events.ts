@@ -18,7 +18,7 @@ export const events = list({
       words: ["settled", "waiting", "dead"],
       help: "only those of which something is under way, or some delivery is dead",
     },
-    endpoint: { value: "ID", help: "only what goes to this endpoint; with --status, by its deliveries to it" },
+    endpoint: { value: "ENDPOINT", help: "only what goes to this endpoint; with --status, by its deliveries to it" },
     q: titleFilter,
     videoId: { value: "ID", help: "only of this video" },
     context: { help: "only of this videoContext" },

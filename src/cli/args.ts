@@ -8,8 +8,10 @@ export type Option = {
   short?: string;
   /** It may be given more than once; read it with `texts`. */
   multiple?: boolean;
-  /** What the value is called in `--help`: "FILE", "N". */
+  /** What the value is called in `--help`, "FILE", "N": some names say what a shell may complete (completion/candidates.ts). */
   value?: string;
+  /** All values that it may have. */
+  words?: readonly string[];
   help: string;
 };
 

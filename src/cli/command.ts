@@ -8,6 +8,8 @@ export type Command = {
   summary: string;
   /** The positional arguments as `--help` shows them: "ID", "[FILE]", "TYPE|all". None when it is left out. */
   positionals?: string;
+  /** The words that the first positional may be, where it is one of some. */
+  words?(): Promise<readonly string[]>;
   options: Options;
   /** More for `--help`, of any line length. */
   help?: string;
@@ -26,6 +28,9 @@ export function isGroup(command: Command | CommandGroup): command is CommandGrou
 
 /** What each file in commands/ exports as `command`. */
 export type CommandModule = { command: Command | CommandGroup };
+
+/** Each command's file, imported only when the command is used. */
+export type CommandTable = Record<string, () => Promise<CommandModule>>;
 
 /** Shared by every command that reads the configuration. */
 export const configOption = {

@@ -63,6 +63,7 @@ function option(name: string, { isFlag, words, value, help }: Filter): Option {
   return {
     type: "string",
     ...(short !== undefined && { short }),
+    ...(words && { words }),
     value: value ?? (words ? name.toUpperCase() : "TEXT"),
     help: words ? `${help}: ${words.join(", ")}` : help,
   };

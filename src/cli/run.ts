@@ -15,15 +15,12 @@ import {
 } from "../platform/runtime.ts";
 import { suggest } from "../rules/nearest.ts";
 import { parse } from "./args.ts";
-import { type Command, type CommandGroup, type CommandModule, isGroup } from "./command.ts";
+import { type Command, type CommandGroup, type CommandTable, isGroup } from "./command.ts";
 import { harmless } from "./output/terminal-text.ts";
 import { endingOf, openProgram, type Surroundings } from "./program.ts";
 
 /** Only a start that prints it needs it. */
 const help = () => import("./output/help.ts");
-
-/** Each command's file, imported only when the command is used. */
-export type CommandTable = Record<string, () => Promise<CommandModule>>;
 
 /** How long a service, or a process that has crashed, waits at its end for its output to be read; milliseconds. */
 const PATIENCE = 500;
@@ -68,6 +65,7 @@ async function dispatch(table: CommandTable, surroundings: Surroundings): Promis
     return 0;
   };
   const [first, ...rest] = surroundings.environment.args;
+  if (first === "--complete") return say(await completed(table, rest, surroundings));
   if (first === "--version" || first === "-V") return say(`${await versionLine(surroundings.version)}\n`);
   if (first === "--help" || first === "-h" || (first === "help" && rest.length === 0)) {
     const modules = await Promise.all(Object.values(table).map((load) => load()));
@@ -89,6 +87,13 @@ async function dispatch(table: CommandTable, surroundings: Surroundings): Promis
   const [verb, ...verbArgs] = argv;
   if (verb === "--help" || verb === "-h") return say((await help()).groupHelp(command));
   return runCommand(findVerb(command, verb), verbArgs, surroundings);
+}
+
+/** The answer to a shell that completes a command line: what it cannot use is no line of it, errors included. */
+async function completed(table: CommandTable, words: string[], surroundings: Surroundings): Promise<string> {
+  const { findCandidates } = await import("./completion/candidates.ts");
+  const found = await findCandidates(table, words, surroundings).catch(() => []);
+  return found === "files" ? ":files\n" : found.map(({ word, help }) => `${word}\t${harmless(help)}\n`).join("");
 }
 
 /** What an unknown command was probably meant to be: a verb comes after its noun, as in "events list". */

@@ -38,17 +38,29 @@ export const noTerminal =
 
 export type Step = [text: string, typed: string];
 
+type Place = { cwd?: string; env?: Record<string, string>; columns?: number };
+
 /**
  * One command at a terminal: stdin, stdout and stderr are one, as wide as told. `code` is negative after a signal. Rejects
  * after a minute.
  */
-export function atTerminal(
-  args: string[],
+export function atTerminal(args: string[], steps: Step[], place: Place = {}): Promise<Played> {
+  return playAtTerminal([...selfArgv(), ...args], steps, place);
+}
+
+/** How this program is run from source: the runtime of the test, and the main file. */
+export function selfArgv(): string[] {
+  return [process.execPath, ...(process.versions.deno === undefined ? [] : ["run", "-A"]), MAIN];
+}
+
+type Played = { output: string; code: number };
+
+/** The same of any program. */
+export function playAtTerminal(
+  argv: string[],
   steps: Step[],
-  { cwd = tmpdir(), env = {}, columns = 80 }: { cwd?: string; env?: Record<string, string>; columns?: number } = {},
-): Promise<{ output: string; code: number }> {
-  const runtime = process.versions.deno === undefined ? [] : ["run", "-A"];
-  const argv = [process.execPath, ...runtime, MAIN, ...args];
+  { cwd = tmpdir(), env = {}, columns = 80 }: Place = {},
+): Promise<Played> {
   const job = { argv, cwd, columns, steps, env: { ...bareEnvironment(), TERM: "xterm", ...env } };
   return new Promise((resolve, reject) => {
     execFile("python3", ["-c", PLAYER, JSON.stringify(job)], { timeout: 60_000 }, (error, stdout) => {

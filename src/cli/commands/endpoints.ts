@@ -64,7 +64,7 @@ const show: Command = {
 secrets that sign: where each is, and the first 8 digits of the SHA-256 of its
 text, never a value. The app's side compares by
   printf %s "$SECRET" | sha256sum | cut -c1-8`,
-  positionals: "ID",
+  positionals: "ENDPOINT",
   options: { ...showOptions, limit: { ...showOptions.limit, help: "of what it lacks at most this many (default 50)" } },
   async run(program, args) {
     const target = { ...(await openSources(program, { toRead: true, marks: true })), id: args.positionals[0]! };
@@ -87,7 +87,7 @@ const pause: Command = {
   examples: {
     'wochit-relay endpoints pause cms --reason "migration until 4"': "holds what is for it",
   },
-  positionals: "ID",
+  positionals: "ENDPOINT",
   options: {
     reason: { type: "string", value: "TEXT", help: "why, shown by list and status" },
     ...commonOptions,
@@ -105,7 +105,7 @@ const resume: Command = {
   examples: {
     "wochit-relay endpoints resume cms": "sends what has waited, in order",
   },
-  positionals: "ID",
+  positionals: "ENDPOINT",
   options: commonOptions,
   async run(program, args) {
     report(program, args, await resumeEndpoint({ ...(await openSources(program)), id: args.positionals[0]! }));
@@ -120,7 +120,7 @@ const test: Command = {
   },
   help: `It is sent also while the endpoint is paused or failing, and changes nothing else: the message stands for no event. Exit
 code 1 where it is not answered with 2xx.`,
-  positionals: "ID",
+  positionals: "ENDPOINT",
   options: commonOptions,
   async run(program, args) {
     const config = await program.loadConfig();

@@ -69,7 +69,7 @@ const replay = manyCommand({
   },
   noun: "delivery",
   verb: "replay",
-  filters: { ...otherFilters, endpoint: { value: "ID", help: "only to this endpoint" } },
+  filters: { ...otherFilters, endpoint: { value: "ENDPOINT", help: "only to this endpoint" } },
   options: {
     type: { type: "string", multiple: true, value: "TYPE", help: 'only events of this type ("draft.*" works too)' },
     "only-dead": { type: "boolean", help: "only where the last delivery is dead" },

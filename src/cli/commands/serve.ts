@@ -35,6 +35,7 @@ export const command: Command = {
     "log-level": {
       type: "string",
       value: "LEVEL",
+      words: LOG_LEVELS,
       help: `${LOG_LEVELS.join(", ")}; in place of log.level of the config`,
     },
   },

@@ -27,6 +27,7 @@ export const command: Command = {
     "wochit-relay simulate video.ready --fault 503": "sends a video whose links answer 503 at first",
   },
   positionals: "TYPE|all",
+  words: typeWords,
   options: {
     to: { type: "string", value: "URL", help: "where the relay takes webhooks (default: as in its config)" },
     count: { type: "string", value: "N", help: "of how many videos (default 1)" },
@@ -56,6 +57,11 @@ wrong-length expired never outage.
 Exit code 0 when every event was accepted.`,
   run: simulate,
 };
+
+async function typeWords(): Promise<readonly string[]> {
+  const { EVENT_TYPES } = await import("../../simulator/events.ts");
+  return [...EVENT_TYPES, "all"];
+}
 
 async function simulate(program: Program, args: Args): Promise<number> {
   const { EVENT_TYPES } = await import("../../simulator/events.ts");

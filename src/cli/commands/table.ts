@@ -1,4 +1,4 @@
-import type { CommandTable } from "../run.ts";
+import type { CommandTable } from "../command.ts";
 
 /** A command is a file in this folder and a line here; the strings are literal so that a bundler can follow them. */
 export const commands: CommandTable = {
@@ -24,5 +24,6 @@ export const commands: CommandTable = {
   secret: () => import("./secret.ts"),
   "verify-signature": () => import("./verify-signature.ts"),
   schema: () => import("./schema.ts"),
+  completion: () => import("./completion.ts"),
   openapi: () => import("./openapi.ts"),
 };
