@@ -55,7 +55,7 @@ test("wrong usage is one line that names the nearest valid word, exit code 2", a
     [["check", "more"], /unexpected argument "more"/],
     [["events", "show"], /ID is missing/],
     [["events", "list", "--limit", "many"], /--limit must be a whole number from 1 on, not "many"/],
-    [["events", "list", "--since", "yesterday"], /"yesterday" is no time/],
+    [["events", "list", "--since", "lately"], /"lately" is no time/],
     [["deliveries", "list", "--state", "lost"], /--state must be one of waiting, pending/],
     [["deliveries", "list", "--state", "ded"], /, not "ded": did you mean "dead"\?/],
   ];
