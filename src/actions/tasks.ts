@@ -64,8 +64,12 @@ export const tasks = list({
 
 /** `endpoint=cms since=2026-01-31 08:00:00Z` */
 function describeFilter(filter: Task["filter"]): string {
-  const show = (name: string, value: unknown) =>
-    (name === "since" || name === "until") && typeof value === "number" ? shortTime(isoTime(value)) : String(value);
+  const show = (name: string, value: unknown) => {
+    if (name === "ids") return (value as string[]).length;
+    return (name === "since" || name === "until") && typeof value === "number"
+      ? shortTime(isoTime(value))
+      : String(value);
+  };
   return Object.entries(filter)
     .map(([name, value]) => `${name}=${show(name, value)}`)
     .join(" ");

@@ -1,17 +1,16 @@
 import * as v from "valibot";
 import { typesOf } from "../actions/filters/types.ts";
-import { type Done, doToAll, type Filter, type Filters } from "../actions/list.ts";
+import type { Filter, Filters } from "../actions/list.ts";
 import { countMatching, matchingJson, showTask, startTask } from "../actions/tasks.ts";
 import type { TaskFilter, TaskVerb, TaskWish } from "../model/task.ts";
-import { eachDone, matching, taskMade } from "./answers/relay.ts";
-import { misfit } from "./check.ts";
+import { matching, taskMade } from "./answers/relay.ts";
 import { type Asked, accepted, type Operation, operation, type Place, type Schema, type Tag } from "./operation.ts";
 import { checkWords, timesOf } from "./query.ts";
 
-// What is done to many: counted (dryRun), done at once to a list of ids, or as a task (CONTRACT, "Many at once").
+// What is done to many: counted (dryRun), or as a task (CONTRACT, "Many at once").
 
 /** Ids of one request. */
-const MOST_IDS = 500;
+const MOST_IDS = 1_000;
 
 const LONGEST = 4_096;
 
@@ -31,7 +30,6 @@ export const bodyEntries = (filters: Filters) => ({
 });
 
 type ManyBody = Record<string, unknown> & {
-  ids?: string[];
   since?: string;
   until?: string;
   dryRun?: boolean;
@@ -50,17 +48,17 @@ type Many = {
   own?: Record<string, Schema>;
   /** False: it is done as fast as it can be. */
   isPaced?: boolean;
-  /** Does it to one of several ids. */
-  one?(id: string, place: Place): Promise<unknown>;
+  /** They may be named by their ids, too. */
+  takesIds?: boolean;
   wish(filter: Record<string, unknown>): Omit<TaskWish, "verb">;
 };
 
 export function manyOperation(many: Many): Operation {
-  const { path, id, tag, summary, filters, own = {}, isPaced = true, one } = many;
+  const { path, id, tag, summary, filters, own = {}, isPaced = true, takesIds = false } = many;
   const entries = {
     ...bodyEntries(filters),
     ...own,
-    ...(one && {
+    ...(takesIds && {
       ids: v.optional(
         v.pipe(v.array(text), v.minLength(1), v.maxLength(MOST_IDS, `must hold at most ${MOST_IDS} ids`)),
       ),
@@ -71,32 +69,23 @@ export function manyOperation(many: Many): Operation {
     dryRun: v.optional(v.pipe(v.boolean(), v.description("Count only, and change nothing"))),
     expect: v.optional(v.pipe(whole, v.description("The count that was confirmed: 409 where there are more by now"))),
   };
-  const tells = "Filters are those of the list, at least one. dryRun answers the count (200)";
   return operation({
     ...{ method: "POST", path, id, tag, summary },
-    more: one
-      ? `${tells}; ids are done at once, each with its error (200); else 202 with a task.`
-      : `${tells}; else 202 with a task.`,
+    more: `Filters are those of the list${takesIds ? ", or ids" : ""}, at least one. dryRun answers the count (200); else 202 with a task.`,
     body: v.strictObject(entries) as unknown as Schema<ManyBody>,
-    answer: one ? v.union([matching, eachDone]) : matching,
+    answer: matching,
     accepted: taskMade,
     errors: ["not_found", "conflict", "count_changed", "task_running"],
     run: (asked, place) => run(many, asked, place),
   });
 }
 
-async function run({ verb, one, wish }: Many, { body, caller }: Asked<unknown, ManyBody>, place: Place) {
+async function run({ verb, wish }: Many, { body, caller }: Asked<unknown, ManyBody>, place: Place) {
   const { store, ports } = place;
-  const { ids, dryRun = false, expect = null, ratePerSecond: rate = null, since, until, ...given } = body;
+  const { dryRun = false, expect = null, ratePerSecond: rate = null, since, until, ...given } = body;
   const now = ports.clock.now();
   const times = timesOf({ since, until }, now, "bad_request");
   const filter = Object.fromEntries(Object.entries({ ...given, ...times }).filter(([, value]) => value !== undefined));
-  if (ids !== undefined) {
-    if (dryRun || expect !== null || Object.keys(filter).length > 0) {
-      throw misfit("bad_request", "ids", "stand alone: filters, dryRun and expect are for what a filter matches");
-    }
-    return { data: await collectDone(ids, one!, place) };
-  }
   const wished: TaskWish = { verb, ...wish(filter) };
   const { endpoint, types, q } = wished.filter;
   // A replay goes to endpoints of the config only: the store says so.
@@ -105,13 +94,6 @@ async function run({ verb, one, wish }: Many, { body, caller }: Asked<unknown, M
   if (dryRun) return matchingJson(await countMatching(store, wished));
   const { id } = await startTask(store, wished, { by: `api ${caller.name}`, rate, expect }, ports.clock);
   return accepted({ task: await showTask(store, id) });
-}
-
-async function collectDone(ids: string[], one: NonNullable<Many["one"]>, place: Place): Promise<Done[]> {
-  const done: Done[] = [];
-  const act = async (id: string) => void (await one(id, place));
-  for await (const each of doToAll([...new Set(ids)], act)) done.push(each);
-  return done;
 }
 
 /** The filter of a wish, from members that were checked. */

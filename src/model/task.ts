@@ -36,6 +36,8 @@ export type TaskFilter = {
   /** Of deliveries; without it a retry takes dead ones, a cancel all that have not ended. */
   state?: JobState | undefined;
   eventId?: string | undefined;
+  /** Deliveries that were named; without `state`, in any in which the verb can be done to them. */
+  ids?: string[] | undefined;
   videoId?: string | undefined;
   /** Of deliveries: exactly what the last attempt failed with. */
   error?: string | undefined;

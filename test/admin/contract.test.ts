@@ -66,12 +66,13 @@ const CALLS: Record<string, (stage: Stage) => Call[]> = {
   cancelDelivery: ({ pending }) => [{ path: pending }],
   retryDeliveries: ({ dead }) => [
     { body: { endpoint: "picky", dryRun: true } },
-    { body: { ids: [dead, "dlv_nowhere"] } },
-    { body: { state: "dead", endpoint: "picky" }, status: 202 },
+    { body: { ids: [dead], dryRun: true } },
+    { body: { ids: [dead, "dlv_nowhere"] }, status: 404 },
+    { body: { ids: [dead], state: "dead", endpoint: "picky", expect: 1 }, status: 202 },
   ],
   cancelDeliveries: ({ pending }) => [
     { body: { videoId: "bad", dryRun: true } },
-    { body: { ids: [pending] } },
+    { body: { ids: [pending], dryRun: true } },
     { body: { endpoint: "app" }, status: 202 },
   ],
   listEndpoints: () => [{}, { query: "state=active" }],

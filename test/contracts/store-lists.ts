@@ -435,7 +435,7 @@ async function compare<Row extends { id: string }, Filter extends object>(
   assert.ok(matched > filters.length / 3, `${matched} of ${filters.length} match something`);
 }
 
-function isEventOf(event: StoredEvent, filter: EventFilter, deliveries: Delivery[]): boolean {
+export function isEventOf(event: StoredEvent, filter: EventFilter, deliveries: Delivery[]): boolean {
   const { types, videoId, context, status, endpoint: to } = filter;
   const own = deliveries.filter(({ eventId, endpoint: id }) => eventId === event.id && (to ?? id) === id);
   const isSo = (one: Delivery) => status === "settled" || one.state === "dead" || (status === "waiting" && isOpen(one));
@@ -450,7 +450,7 @@ function isEventOf(event: StoredEvent, filter: EventFilter, deliveries: Delivery
 
 const isOpen = ({ state }: Delivery) => state === "waiting" || state === "pending" || state === "running";
 
-function isDeliveryOf(delivery: Delivery, filter: DeliveryFilter, events: Map<string, StoredEvent>): boolean {
+export function isDeliveryOf(delivery: Delivery, filter: DeliveryFilter, events: Map<string, StoredEvent>): boolean {
   const { types, error, ...equal } = filter;
   const isEqual = Object.entries(equal).every(([name, value]) => delivery[name as keyof Delivery] === value);
   const topic = topicOfStored(events.get(delivery.eventId)!);
@@ -467,5 +467,5 @@ function isMediumOf(medium: Medium, { suspect, withCopy, ...equal }: MediaFilter
   return isEqual && (!suspect || medium.suspect !== null) && (!withCopy || hasCopy);
 }
 
-const eventsOf = (store: Store, deliveries: Delivery[]) =>
+export const eventsOf = (store: Store, deliveries: Delivery[]) =>
   Promise.all([...new Set(deliveries.map(({ eventId }) => eventId))].map((id) => store.event(id)));

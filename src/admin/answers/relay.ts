@@ -186,9 +186,6 @@ export const reprocessed = named(
   v.object({ quarantineId: text, id: text, status: v.picklist(["accepted", "duplicate"]) }),
 );
 
-/** What each of several ids came to. */
-export const eachDone = named("EachDone", v.object({ data: v.array(v.object({ id: text, error: orNull(text) })) }));
-
 export const auditPage = pageOf(
   "AuditPage",
   shapeOf<AuditJson>()(

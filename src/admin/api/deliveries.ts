@@ -60,7 +60,7 @@ export const deliveryOperations: Operation[] = [
     ...{ ...TAG, verb: "retry", path: "/deliveries/retry", id: "retryDeliveries" },
     summary: "Attempts many deliveries again: the dead ones, unless state says otherwise",
     filters: deliveries.filters,
-    one: (id, { store, ports }) => retryDelivery(store, id, ports.clock.now()),
+    takesIds: true,
     wish: (filter) => ({ filter: filterOf(filter) }),
   }),
   manyOperation({
@@ -68,7 +68,7 @@ export const deliveryOperations: Operation[] = [
     summary: "Gives many deliveries up: all that have not ended, unless state says otherwise",
     filters: deliveries.filters,
     isPaced: false,
-    one: (id, { store, ports }) => cancelDelivery(store, id, ports.clock.now()),
+    takesIds: true,
     wish: (filter) => ({ filter: filterOf(filter) }),
   }),
 ];

@@ -51,7 +51,10 @@ const EXPECTED: [RegExp, string[]][] = [
     /AND type = \S+ AND settled_at IS NULL AND replay = 0/,
     [`${SEARCH} INDEX deliveries_lane (video=? AND endpoint=? AND type=?)`, "USE TEMP B-TREE FOR ORDER BY"],
   ],
-  [/replay > 0 AND state = 'delivered' ORDER BY id/, [`${SEARCH} INDEX deliveries_replayed (endpoint=? AND event=?)`]],
+  [
+    /replay > 0 AND state = 'delivered' ORDER BY id/,
+    [`${SEARCH} INDEX deliveries_replayed (endpoint=? AND state=? AND event=?)`],
+  ],
   [
     /^SELECT id FROM deliveries WHERE event = .* AND state = 'dead'/,
     [`${SEARCH} COVERING INDEX deliveries_dead (event=? AND endpoint=?)`],

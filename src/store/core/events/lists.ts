@@ -1,7 +1,7 @@
 import type { StoredEvent } from "../../../model/event.ts";
-import type { Page, Store } from "../../store.ts";
+import type { Store } from "../../store.ts";
 import { LISTED, listedEndpoints } from "../deliveries/listed.ts";
-import { all, bounds, type Condition, newest, rowsOf, type Source, when } from "../rows/merge.ts";
+import { all, type Between, bounds, type Condition, newest, rowsOf, type Source, when } from "../rows/merge.ts";
 import type { Tx } from "../tx.ts";
 import { COLUMNS, CONTEXT_MISSING, type EventRow, FROM, STATUS, toEvent } from "./shown.ts";
 import { ofTypes } from "./type-filter.ts";
@@ -9,17 +9,17 @@ import { ofTypes } from "./type-filter.ts";
 // Which events match some filters. The narrowest of the filters gives the events by its index, newest first; the others are
 // conditions on each.
 
-type Wish = Parameters<Store["events"]>[0];
+type Wish = Omit<Parameters<Store["events"]>[0], "limit"> & Between;
 
 /** `sources`: those that give what it takes by an index; `condition`: whether an event is among that, by no index. */
-type Filter = { sources(rest: Condition[]): Source[] | Promise<Source[]>; condition: Condition };
+export type Filter = { sources(rest: Condition[]): Source[] | Promise<Source[]>; condition: Condition };
 
 /** Videos whose events are looked up one by one. */
 const FEW = 500;
 
 const ROWS = { select: `SELECT ${COLUMNS}, ${STATUS} AS status FROM ${FROM}`, column: "e.id" };
 
-export async function list(tx: Tx, wish: Wish): Promise<StoredEvent[]> {
+export async function list(tx: Tx, wish: Parameters<Store["events"]>[0]): Promise<StoredEvent[]> {
   const ids = await find(tx, wish, wish.limit);
   const rows = await rowsOf<EventRow & { status: StoredEvent["status"] }>(tx, ROWS, ids);
   return rows.map((row) => toEvent(tx.ids, row));
@@ -33,7 +33,7 @@ export async function find(tx: Tx, wish: Wish, limit: number): Promise<number[]>
 }
 
 /** The narrowest first; the last one takes all. */
-async function filtersOf(tx: Tx, wish: Wish): Promise<Filter[]> {
+export async function filtersOf(tx: Tx, wish: Wish): Promise<Filter[]> {
   const { videoId, contextMissing, status, endpoint, context, q } = wish;
   const types = wish.types?.join() === "*" ? undefined : wish.types;
   const events = (...where: Condition[]): Source => ({
@@ -188,21 +188,26 @@ function waiting(tx: Tx, wish: Wish, events: (...where: Condition[]) => Source):
 
 /** The states of deliveries that deliveries_listed holds. */
 const STATES = ["pending", "waiting", "delivered", "dead", "canceled", "superseded"];
+const ALL_STATES = [...STATES, "running", "canceling"];
 
 /** It was, is or will be sent to the endpoint. */
-function ofEndpoint(tx: Tx, endpoint: string, wish: Page): Filter {
+function ofEndpoint(tx: Tx, endpoint: string, wish: Wish): Filter {
   return {
     sources: (rest) => [
       ...STATES.map((state) =>
         own(tx, wish, [when(`d.endpoint = ? AND d.state = ? AND ${LISTED}`, endpoint, state), ...rest]),
       ),
       underWay(tx, wish, [when("d.endpoint || '' = ?", endpoint), ...rest]),
-      {
+      ...ALL_STATES.map((state) => ({
         id: "d.event",
         from: OF_DELIVERY,
-        where: [...bounds(tx, ["d.event"], "evt", wish), when("d.replay > 0 AND d.endpoint = ?", endpoint), ...rest],
+        where: [
+          ...bounds(tx, ["d.event"], "evt", wish),
+          when("d.replay > 0 AND d.endpoint = ? AND d.state = ?", endpoint, state),
+          ...rest,
+        ],
         isRepeated: true,
-      },
+      })),
     ],
     condition: when(
       `(EXISTS (SELECT 1 FROM deliveries d WHERE d.id BETWEEN e.id + 1 AND e.id + e.deliveries AND d.endpoint || '' = ?)

@@ -24,15 +24,20 @@ export function any(conditions: Condition[]): Condition {
   return { text: `(${conditions.map(({ text }) => text).join(" OR ")})`, values };
 }
 
+/** Numbers that rows lie between. */
+export type Between = { above?: number; below?: number };
+
 /** What bounds the ids of a page, in these columns. Ids grow with time, so that a time is a bound of them. */
 export function bounds(
   tx: Tx,
   columns: string[],
   prefix: Prefix,
-  { before, since, until }: Partial<Page>,
+  { before, since, until, above, below }: Partial<Page> & Between,
 ): Condition[] {
   const made = (sign: string, id: number) => columns.map((column) => when(`${column} ${sign} ?`, id));
   return [
+    ...(above === undefined ? [] : made(">", above)),
+    ...(below === undefined ? [] : made("<", below)),
     ...(before === undefined ? [] : made("<", tx.ids.read(prefix, before))),
     ...(since === undefined ? [] : made(">=", idAt(since))),
     ...(until === undefined ? [] : made("<", idAt(until))),
@@ -62,13 +67,20 @@ export async function rowsOf<Row extends { id: number }>(
   ids: number[],
 ): Promise<Row[]> {
   const rows = new Map<number, Row>();
-  const most = PLACES.at(-1)!;
-  for (let at = 0; at < ids.length; at += most) {
-    const some = ids.slice(at, at + most);
-    const places = PLACES.find((each) => each >= some.length)!;
-    const padded = [...some, ...Array<number>(places - some.length).fill(some[0]!)];
-    const text = `${select} WHERE ${column} IN (${padded.map(() => "?").join(", ")})`;
-    for (const row of await tx.all(sql<Value[], Row>(text), padded)) rows.set(row.id, row);
+  for (const some of among(column, ids)) {
+    for (const row of await tx.all(sql<Value[], Row>(`${select} WHERE ${some.text}`), some.values))
+      rows.set(row.id, row);
   }
   return ids.flatMap((id) => rows.get(id) ?? []);
+}
+
+/** That a column has one of these numbers: a condition for each statement that it takes. */
+export function among(column: string, ids: number[]): Condition[] {
+  const most = PLACES.at(-1)!;
+  return Array.from({ length: Math.ceil(ids.length / most) }, (_, at) => {
+    const some = ids.slice(at * most, (at + 1) * most);
+    const places = PLACES.find((each) => each >= some.length)!;
+    const padded = [...some, ...Array<number>(places - some.length).fill(some[0]!)];
+    return when(`${column} IN (${padded.map(() => "?").join(", ")})`, ...padded);
+  });
 }

@@ -1,10 +1,13 @@
 import type { Dialect } from "../../../model/event.ts";
-import { type Subject, topicMatches, wants } from "../../../rules/topics.ts";
+import { type Subject, wants } from "../../../rules/topics.ts";
 import { topicOfStored } from "../../../wochit/event.ts";
-import { CONTEXT_MISSING, IS_DEAD, STATUS } from "../events/shown.ts";
+import type { EventFilter } from "../../filters.ts";
+import { filtersOf } from "../events/lists.ts";
+import { CONTEXT_MISSING, FROM, STATUS } from "../events/shown.ts";
+import { all, among, type Between, bounds, type Condition, when } from "../rows/merge.ts";
 import { idAt } from "../rows/paging.ts";
 import { sql, type Tx, type Value } from "../tx.ts";
-import { BEYOND, type Found, type Item, type Place, type Scope, type Span, search } from "./scope.ts";
+import { BEYOND, type Driver, type Found, type Item, type Place, type Scope, type Step, search } from "./scope.ts";
 
 // What a task that replays events takes: each with the endpoints that want it by today's options, the oldest event first.
 
@@ -22,65 +25,71 @@ type Row = {
 
 type Sent = { id: number; endpoint: string; state: string; generation: number };
 
-/** Events that are held in memory at once. */
-const MOST_ROWS = 1_000;
-
 const SENT = sql<[number, number, number], Sent>(
   `SELECT id, endpoint, state, generation FROM deliveries WHERE id BETWEEN ? AND ? OR event = ? AND replay > 0 ORDER BY id`,
 );
+const SELECT = `SELECT e.id, e.video, e.type, e.dialect, e.failure, e.deliveries,
+  coalesce(e.context, a.context) AS context, v.video_id AS "videoId" FROM ${FROM}`;
 
-function conditionsOf(tx: Tx, { filter, at, onlyDead }: Scope): { text: string; values: Value[] } {
-  const conditions: string[] = [];
-  const values: Value[] = [];
-  const add = (text: string, ...given: Value[]) => {
-    conditions.push(` AND ${text}`);
-    values.push(...given);
-  };
-  if (filter.types === undefined) add("e.dialect <> 'notice'");
-  if (filter.videoId !== undefined) add("e.video = (SELECT id FROM videos WHERE video_id = ?)", filter.videoId);
-  if (filter.context !== undefined) {
-    // A context that became known since the task was made is none of what it matched.
-    const isKnown = "(e.context IS NOT NULL OR a.context_at IS NULL OR a.context_at <= ?)";
-    add(`coalesce(e.context, a.context) = ? AND ${isKnown}`, filter.context, at);
-  }
-  if (filter.contextMissing) add(`a.context_at <= ? AND ${CONTEXT_MISSING}`, at);
-  if (filter.status !== undefined) add(`${STATUS} = ?`, filter.status);
-  if (filter.q !== undefined) {
-    const { text, values } = tx.titles.condition(filter.q, "e.video");
-    add(text, ...values);
-  }
-  if (onlyDead) add(IS_DEAD);
-  return { text: conditions.join(""), values };
+/** What lists narrow events down by. An endpoint is where a replay goes, and narrows down only what `status` looks at. */
+function wishOf({ filter, onlyDead }: Scope): EventFilter {
+  const { types, videoId, context, q, endpoint } = filter;
+  const status = onlyDead ? "dead" : filter.status;
+  const to = status === "dead" || status === "waiting" ? endpoint : undefined;
+  const wish = { types, videoId, context, q, status, endpoint: to };
+  return Object.fromEntries(Object.entries(wish).filter(([, value]) => value !== undefined));
+}
+
+/** What lists do not ask. A context that became known since the task was made is none of what it matched. */
+function furtherOf({ filter, at, onlyDead }: Scope): Condition[] {
+  const isKnown = "(e.context IS NOT NULL OR a.context_at IS NULL OR a.context_at <= ?)";
+  return [
+    ...(filter.context === undefined ? [] : [when(isKnown, at)]),
+    ...(filter.contextMissing ? [when(`a.context_at <= ? AND ${CONTEXT_MISSING}`, at)] : []),
+    ...(onlyDead && filter.status !== undefined ? [when(`${STATUS} = ?`, filter.status)] : []),
+  ];
 }
 
 export async function find(tx: Tx, scope: Scope, from: Place | null, limit: number): Promise<Found> {
-  const { since, until, eventId, types } = scope.filter;
-  const { text, values } = conditionsOf(tx, scope);
-  const some = sql<Value[], Row>(
-    `SELECT e.id, e.video, e.type, e.dialect, e.failure, e.deliveries, coalesce(e.context, a.context) AS context,
-       v.video_id AS "videoId" FROM events e LEFT JOIN videos v ON v.id = e.video LEFT JOIN annotations a ON a.event = e.id
-     WHERE e.id > ? AND e.id < ?${text} ORDER BY e.id LIMIT ?`,
-  );
-  const event = eventId === undefined ? null : tx.ids.read("evt", eventId);
-  const low = Math.max(event ?? 0, since === undefined ? 0 : idAt(since));
-  const high = Math.min(event === null ? BEYOND : event + 1, until === undefined ? BEYOND : idAt(until), scope.upTo);
+  const { since, until, eventId, contextMissing } = scope.filter;
+  const wish = wishOf(scope);
+  const first = since === undefined ? 0 : idAt(since);
+  const below = Math.min(scope.upTo, until === undefined ? BEYOND : idAt(until));
+  const conditions = [
+    ...(await filtersOf(tx, wish)).map(({ condition }) => condition),
+    ...furtherOf(scope),
+    when("e.id + 0 >= ? AND e.id + 0 < ?", first, below),
+  ];
 
-  /** Whole events: those of one are done together. */
-  async function look({ high }: Span, [behind]: Place, most: number) {
-    const rows = await tx.all(some, [behind, high, ...values, MOST_ROWS]);
-    const items: Item[] = [];
-    for (const row of rows) {
-      const topic = topicOfStored({ ...row, failure: row.failure === 1 });
-      if (types !== undefined && !topicMatches(types, topic)) continue;
-      for (const endpoint of await endpointsOf(tx, scope, row, { ...row, topic }))
-        items.push({ id: row.id, event: row.id, video: row.video, endpoint });
-      if (items.length >= most) return { items, to: [row.id, BEYOND] as const };
-    }
-    const last = rows.at(-1);
-    return { items, to: last && rows.length === MOST_ROWS ? ([last.id, BEYOND] as const) : null };
+  async function drivers({ events }: Step): Promise<Driver[]> {
+    if (eventId !== undefined) return [{ events: [tx.ids.read("evt", eventId)] }];
+    const span: Between = { above: Math.max(events.above ?? 0, first - 1), below };
+    const filters = await filtersOf(tx, { ...wish, ...span });
+    const found = when("a.context_at IS NOT NULL");
+    const missing = { id: "a.event", from: "annotations a", where: [found, ...bounds(tx, ["a.event"], "evt", span)] };
+    return [
+      ...(contextMissing ? [{ sources: [missing] }] : []),
+      ...(await Promise.all(filters.map(async (filter) => ({ sources: await filter.sources([]) })))),
+    ];
   }
 
-  return search(tx, { from, within: { low, high: Math.max(low, high) }, isDown: false, limit }, look);
+  /** Whole events: those of one are done together. */
+  async function look(events: number[], [behind]: Place, most: number) {
+    const items: Item[] = [];
+    for (const some of among("e.id", events)) {
+      const { text, values } = all([some, ...conditions]);
+      for (const row of await tx.all(sql<Value[], Row>(`${SELECT} WHERE ${text} ORDER BY e.id`), values)) {
+        if (row.id <= behind) continue;
+        const topic = topicOfStored({ ...row, failure: row.failure === 1 });
+        for (const endpoint of await endpointsOf(tx, scope, row, { ...row, topic }))
+          items.push({ id: row.id, event: row.id, video: row.video, endpoint });
+        if (items.length >= most) return { items, to: [row.id, BEYOND] as const };
+      }
+    }
+    return { items, to: null };
+  }
+
+  return search(tx, { from, isDown: false, limit, drivers }, look);
 }
 
 async function endpointsOf(tx: Tx, { filter, onlyDead, upTo }: Scope, row: Row, subject: Subject): Promise<string[]> {

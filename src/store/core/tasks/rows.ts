@@ -82,7 +82,7 @@ export async function create(
   now: number,
 ): Promise<{ id: string }> {
   const { verb, filter, onlyDead = false, newId = false } = wish;
-  checkEndpoint(tx, wish);
+  checkNames(tx, wish);
   await refuseSecond(tx, verb, now);
   const id = tx.ids.next();
   const options: Options = { onlyDead, newId, rate };
@@ -127,8 +127,10 @@ export async function endRun(tx: Tx, job: TaskJob, { total, ...outcome }: RunOut
   end(tx, row.id, "done", null, now);
 }
 
-/** A replay goes where the config says. */
-export function checkEndpoint(tx: Tx, { verb, filter: { endpoint } }: TaskWish): void {
+/** What is named must be possible: a replay goes where the config says, and ids are of this database. */
+export function checkNames(tx: Tx, { verb, filter: { endpoint, eventId, ids = [] } }: TaskWish): void {
+  if (eventId !== undefined) tx.ids.read("evt", eventId);
+  for (const id of ids) tx.ids.read("dlv", id);
   if (verb !== "replay" || endpoint === undefined || choiceOf(tx, endpoint) !== null) return;
   const known = tx.settings.endpoints.map(({ id }) => id);
   throw new RelayError("not_found", `no endpoint "${endpoint}" in the config${suggest(endpoint, known)}`);

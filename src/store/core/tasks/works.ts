@@ -72,7 +72,7 @@ const placeAt = (text: string | null) => (text === null ? null : (JSON.parse(tex
 /** What a task takes, or what one would take that was made now. */
 async function scopeFor(tx: Tx, wish: TaskWish, taskId: string | undefined): Promise<Scope> {
   if (taskId !== undefined) return tasks.scopeOf(await tasks.rowOf(tx, taskId));
-  tasks.checkEndpoint(tx, wish);
+  tasks.checkNames(tx, wish);
   return { ...wish, upTo: BEYOND, at: tx.now() };
 }
 

@@ -16,9 +16,9 @@ export const LISTS_7 = `
   CREATE INDEX deliveries_failed ON deliveries (state, endpoint, last_error) WHERE last_error IS NOT NULL;
   DROP INDEX deliveries_dead;
   CREATE INDEX deliveries_dead ON deliveries (event, endpoint) WHERE state = 'dead';
-  -- Replays of an endpoint, in order of their making and of their events; those that have not ended.
+  -- Replays of an endpoint, in order of their making, and by state in order of their events; those that have not ended.
   CREATE INDEX deliveries_again ON deliveries (endpoint) WHERE replay > 0;
-  CREATE INDEX deliveries_replayed ON deliveries (endpoint, event) WHERE replay > 0;
+  CREATE INDEX deliveries_replayed ON deliveries (endpoint, state, event) WHERE replay > 0;
   CREATE INDEX deliveries_replaying ON deliveries (event) WHERE replay > 0 AND settled_at IS NULL;
 
   CREATE INDEX media_state ON media (state, kind);
