@@ -1,0 +1,63 @@
+import type { Config } from "../../config/schema.ts";
+import { freeBytes } from "../../platform/files/disk-space.ts";
+import type { Store } from "../../store/store.ts";
+import { listEndpoints } from "../endpoints.ts";
+import type { Facts } from "./judge.ts";
+
+const DAY = 86_400_000;
+
+/** The most refused requests and expired media that are counted. */
+const AT_MOST = 100;
+
+const REASONS = ["source", "token", "size"] as const;
+
+/** What a running relay knows of itself, and a command finds out. */
+type Outside = Pick<Facts, "isRunning" | "storeTrouble" | "targetTrouble">;
+
+/** Reads what alarms are judged by: from counters, and short lists by index. `now`: milliseconds since 1970. */
+export async function readFacts(
+  store: Store,
+  config: Pick<Config, "dataDir" | "endpoints" | "mirror" | "backup">,
+  { now, ...outside }: Outside & { now: number },
+): Promise<Facts> {
+  const day = { limit: AT_MOST, since: now - DAY };
+  const [endpoints, [nextMedium = null], expired, [last], space, backup] = await Promise.all([
+    listEndpoints(store, config),
+    store.media({ limit: 1, byDeadline: true }),
+    store.media({ limit: AT_MOST, state: "expired", since: now - 3 * DAY }),
+    store.events({ limit: 1 }),
+    store.space(),
+    readBackup(store, config),
+  ]);
+  const refused = await Promise.all(
+    REASONS.map(async (reason) => ({ reason, rows: await store.quarantined({ ...day, reason }) })),
+  );
+  const lost = expired.filter(({ settledAt }) => settledAt !== null && settledAt > now - DAY);
+  const free = await freeBytes(config.dataDir).catch(() => null);
+  const least = config.mirror.enabled ? config.mirror.minFreeDisk : 0;
+  return {
+    ...outside,
+    now,
+    endpoints,
+    nextMedium,
+    expired: { count: lost.length, isCut: expired.length === AT_MOST },
+    refused: refused
+      .filter(({ rows }) => rows.length > 0)
+      .map(({ reason, rows }) => ({
+        reason,
+        count: rows.length,
+        isCut: rows.length === AT_MOST,
+        lastFrom: rows[0]!.sourceAddress,
+      })),
+    lastEventAt: last?.receivedAt ?? null,
+    disk: free === null ? null : { free, needed: Math.max(least, Math.ceil(space.bytes / 2)) },
+    backup,
+  };
+}
+
+async function readBackup(store: Store, { backup }: Pick<Config, "backup">): Promise<Facts["backup"]> {
+  const every = backup?.every ?? null;
+  if (every === null) return { every, lastAt: null, failure: null, bornAt: null };
+  const [last, failed, oldest] = [await store.backups.last(), await store.backups.failed(), await store.oldestBody()];
+  return { every, lastAt: last?.at ?? null, failure: failed?.error ?? null, bornAt: oldest };
+}

@@ -1,0 +1,267 @@
+import type { Medium } from "../../model/medium.ts";
+import type { EndpointJson } from "../endpoints.ts";
+import { formatCount, formatSize, formatSpan, relativeTime } from "../format.ts";
+
+// What needs a person, as pure judgements: `status`, `doctor` and the dashboard say the same. `scripts/alerts.yaml` has the
+// names and limits for Prometheus, beside the time for which each must hold there.
+
+const MINUTE = 60_000;
+const HOUR = 60 * MINUTE;
+const DAY = 24 * HOUR;
+
+/** A link that dies sooner than this, unsaved, is an alarm; milliseconds. */
+const LINK_DIES_SOON = 6 * HOUR;
+
+/** A delivery is late, an app is long silent, no event came for too long; milliseconds. */
+const LATE = HOUR;
+const SILENT = 15 * MINUTE;
+const NO_EVENTS = 6 * HOUR;
+
+/** More refused requests within a day are no strays. */
+const MANY_REFUSED = 10;
+
+/** What is known of the relay. Times are milliseconds since 1970; null: it is not known, or there is none. */
+export type Facts = {
+  now: number;
+  /** Whether a relay works on the database. */
+  isRunning: boolean;
+  /** Why events cannot be committed, and why copies cannot be made. */
+  storeTrouble: string | null;
+  targetTrouble: string | null;
+  endpoints: Pick<
+    EndpointJson,
+    "id" | "state" | "reason" | "failingSince" | "pausedAt" | "waiting" | "pending" | "running" | "dead" | "oldest"
+  >[];
+  /** The next link to die of those that are not saved. */
+  nextMedium: Pick<Medium, "id" | "kind" | "videoId" | "deadline" | "lastError"> | null;
+  /** Media whose link died unsaved within a day, and whether there are more than were counted. */
+  expired: { count: number; isCut: boolean };
+  /** Refused requests of a day that a wrong setting may have refused, by reason. */
+  refused: { reason: "source" | "token" | "size"; count: number; isCut: boolean; lastFrom: string }[];
+  lastEventAt: number | null;
+  /** Bytes. */
+  disk: { free: number; needed: number } | null;
+  /** `every`: how often one is to be made, milliseconds; null: none is planned. */
+  backup: { every: number | null; lastAt: number | null; failure: string | null; bornAt: number | null };
+};
+
+/** "page": something is being lost, or soon will be. "ticket": for the working day. */
+export type Severity = "page" | "ticket";
+
+/** One thing that needs a person: what it is in one line, what it means, the commands that help, and the page that shows it. */
+export type Alarm = {
+  name: AlarmName;
+  severity: Severity;
+  /** The endpoint that it is of, where it is of one. */
+  subject: string | null;
+  what: string;
+  means: string;
+  commands: string[];
+  /** A path of the dashboard. */
+  page: string;
+};
+
+type Standing = Omit<Alarm, "name" | "severity" | "subject"> & { subject?: string };
+type Rule = { severity: Severity; judge(facts: Facts): Standing[] };
+
+/** Everything that needs a person by these facts, what is worst first. */
+export function judgeAlarms(facts: Facts): Alarm[] {
+  return ALARMS.flatMap((name) => {
+    const { severity, judge } = RULES[name];
+    return judge(facts).map(({ subject = null, ...rest }) => ({ name, severity, subject, ...rest }));
+  });
+}
+
+export type AlarmName = keyof typeof RULES;
+
+/** Keeps the names as types. */
+const table = <Name extends string>(rules: Record<Name, Rule>) => rules;
+
+const RULES = table({
+  RelayDown: {
+    severity: "page",
+    judge: ({ isRunning }) =>
+      isRunning
+        ? []
+        : [
+            {
+              what: "No relay runs on this database",
+              means: "Wochit sends each event once: what it sends now is lost.",
+              commands: ["systemctl start wochit-relay"],
+              page: "/settings",
+            },
+          ],
+  },
+  RelayCannotCommit: {
+    severity: "page",
+    judge: ({ storeTrouble }) =>
+      storeTrouble === null
+        ? []
+        : [
+            {
+              what: "Events cannot be committed",
+              means: `Wochit gets 503: ${storeTrouble}.`,
+              commands: ["wochit-relay doctor"],
+              page: "/settings",
+            },
+          ],
+  },
+  MediaLinkDiesSoon: {
+    severity: "page",
+    judge({ nextMedium: next, now }) {
+      if (next === null || next.deadline - now >= LINK_DIES_SOON) return [];
+      const when = relativeTime(next.deadline, now);
+      const why = next.lastError === null ? "It was not tried yet." : `The last try: ${next.lastError}.`;
+      return [
+        {
+          what: `The link of ${next.kind} ${next.id} ${next.deadline > now ? `dies ${when}` : `died ${when}`}, and it is not saved`,
+          means: `${why} It belongs to ${next.videoId}; a link that Wochit announces anew saves it.`,
+          commands: ["wochit-relay media list --by deadline", `wochit-relay media retry ${next.id}`],
+          page: `/media/${next.id}`,
+        },
+      ];
+    },
+  },
+  MediaLost: {
+    severity: "page",
+    judge({ expired: { count, isCut } }) {
+      if (count === 0) return [];
+      return [
+        {
+          what: `${isCut ? `${count} media or more` : formatCount(count, "medium")} expired within a day before ${count === 1 ? "it was" : "they were"} saved`,
+          means: "Their links are dead. Ask Wochit to produce or announce them again.",
+          commands: ["wochit-relay media list --state expired"],
+          page: "/media?state=expired",
+        },
+      ];
+    },
+  },
+  BreakerOpen: {
+    severity: "page",
+    judge: ({ endpoints, now }) =>
+      endpoints
+        .filter(({ state, failingSince }) => state === "failing" && now - time(failingSince) >= SILENT)
+        .map(({ id, failingSince, reason, ...open }) => ({
+          subject: id,
+          what: `${id} is failing since ${relativeTime(time(failingSince), now)}`.replace(/ ago$/, ""),
+          means: `${reason ?? "It does not answer"}. ${waits(open)}; the relay probes it, and goes on by itself.`,
+          commands: [`wochit-relay endpoints show ${id}`, `wochit-relay endpoints test ${id}`],
+          page: `/endpoints/${id}`,
+        })),
+  },
+  DeliveriesDead: {
+    severity: "ticket",
+    judge: ({ endpoints }) =>
+      endpoints
+        .filter(({ dead }) => dead > 0)
+        .map(({ id, dead }) => {
+          const filter = `--endpoint ${id} --state dead`;
+          return {
+            subject: id,
+            what: `${formatCount(dead, "delivery")} to ${id} ${dead === 1 ? "is" : "are"} dead`,
+            means: "Their last attempt failed. Nothing sends them again until you do.",
+            commands: [`wochit-relay deliveries list ${filter}`, `wochit-relay deliveries retry ${filter}`],
+            page: `/deliveries?endpoint=${id}&state=dead`,
+          };
+        }),
+  },
+  DeliveriesLate: {
+    severity: "ticket",
+    judge: ({ endpoints, now }) =>
+      endpoints
+        .filter(({ state, oldest }) => state === "active" && oldest !== null && now - time(oldest) > LATE)
+        .map(({ id, oldest, ...open }) => ({
+          subject: id,
+          what: `${id} is behind: its oldest event came ${relativeTime(time(oldest), now)}`,
+          means: `${waits(open)}.`,
+          commands: [`wochit-relay endpoints show ${id}`, `wochit-relay deliveries list --endpoint ${id}`],
+          page: `/endpoints/${id}`,
+        })),
+  },
+  NoEvents: {
+    severity: "ticket",
+    judge: ({ lastEventAt, now }) =>
+      lastEventAt === null || now - lastEventAt <= NO_EVENTS
+        ? []
+        : [
+            {
+              what: `The last event came ${relativeTime(lastEventAt, now)}`,
+              means: "Is the address of this relay still set at Wochit?",
+              commands: ["wochit-relay quarantine list", "wochit-relay doctor"],
+              page: "/quarantine",
+            },
+          ],
+  },
+  SendersRefused: {
+    severity: "ticket",
+    judge: ({ refused }) =>
+      refused
+        .filter(({ count }) => count > MANY_REFUSED)
+        .map(({ reason, count, isCut, lastFrom }) => ({
+          what: `${count}${isCut ? " or more" : ""} requests were refused within a day for their ${reason}, the last of ${lastFrom}`,
+          means: "A new proxy of yours, or a new address of Wochit? The bodies are kept, and can be taken in.",
+          commands: [
+            "wochit-relay doctor",
+            `wochit-relay quarantine list --reason ${reason}`,
+            `wochit-relay quarantine reprocess --reason ${reason}`,
+          ],
+          page: `/quarantine?reason=${reason}`,
+        })),
+  },
+  DiskOrBackup: {
+    severity: "ticket",
+    judge: (facts) => [...judgeDisk(facts), ...judgeTarget(facts), ...judgeBackup(facts)],
+  },
+});
+
+/** The names of all, in the order in which they are judged: what is worst first. */
+export const ALARMS = Object.keys(RULES) as AlarmName[];
+
+function judgeDisk({ disk }: Facts): Standing[] {
+  if (disk === null || disk.free >= 2 * disk.needed) return [];
+  return [
+    {
+      what: `The disk of dataDir fills: ${formatSize(disk.free)} are free`,
+      means: `Below ${formatSize(disk.needed)} downloads wait. Events are still taken, until it is full.`,
+      commands: ["wochit-relay prune --dry-run", "wochit-relay doctor"],
+      page: "/settings",
+    },
+  ];
+}
+
+function judgeTarget({ targetTrouble }: Facts): Standing[] {
+  if (targetTrouble === null) return [];
+  return [
+    {
+      what: "The target takes no copies",
+      means: `${targetTrouble}. Downloads are kept in the spool meanwhile.`,
+      commands: ["wochit-relay doctor"],
+      page: "/settings",
+    },
+  ];
+}
+
+function judgeBackup({ backup: { every, lastAt, failure, bornAt }, now }: Facts): Standing[] {
+  if (every === null) return [];
+  const since = lastAt ?? bornAt;
+  if (failure === null && (since === null || now - since <= Math.max(2 * every, 2 * DAY))) return [];
+  const last =
+    lastAt === null ? "None was made yet" : `The last that was checked was made ${relativeTime(lastAt, now)}`;
+  return [
+    {
+      what: failure === null ? "No backup was checked of late" : "The last backup failed",
+      means: `${failure === null ? "" : `${failure}. `}${last}; one is to be made every ${formatSpan(every)}.`,
+      commands: ["wochit-relay doctor", "wochit-relay backup FILE"],
+      page: "/settings",
+    },
+  ];
+}
+
+function waits({ waiting, pending, running }: Pick<EndpointJson, "waiting" | "pending" | "running">): string {
+  const open = waiting + pending + running;
+  return open === 0
+    ? "Nothing waits for it"
+    : `${formatCount(open, "delivery")} ${open === 1 ? "waits" : "wait"} for it, and none is lost`;
+}
+
+const time = (iso: string | null): number => (iso === null ? Number.POSITIVE_INFINITY : Date.parse(iso));

@@ -1,0 +1,137 @@
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { test } from "node:test";
+import { ALARMS, type AlarmName, type Facts, judgeAlarms } from "../../../src/actions/alarms/judge.ts";
+
+const now = Date.UTC(2026, 0, 31, 3);
+const MINUTE = 60_000;
+const HOUR = 60 * MINUTE;
+const iso = (at: number) => new Date(at).toISOString();
+
+const cms: Facts["endpoints"][number] = {
+  ...{ id: "cms", state: "active", reason: null, failingSince: null, pausedAt: null },
+  ...{ waiting: 0, pending: 0, running: 0, dead: 0, oldest: null },
+};
+
+/** Nothing needs anyone. */
+const well: Facts = {
+  now,
+  isRunning: true,
+  storeTrouble: null,
+  targetTrouble: null,
+  endpoints: [cms],
+  nextMedium: null,
+  expired: { count: 0, isCut: false },
+  refused: [],
+  lastEventAt: now - MINUTE,
+  disk: { free: 100e9, needed: 1e9 },
+  backup: { every: null, lastAt: null, failure: null, bornAt: null },
+};
+
+const medium = { id: "med_1", kind: "video" as const, videoId: "v1", lastError: "answered 503" };
+const refused = (count: number) => [{ reason: "source" as const, count, isCut: false, lastFrom: "203.0.113.7" }];
+const daily = { every: 24 * HOUR, lastAt: null, failure: null, bornAt: null };
+
+/** What begins each alarm, and what is just short of it. */
+const CASES: [AlarmName, begins: Partial<Facts>, saying: RegExp, short: Partial<Facts>][] = [
+  ["RelayDown", { isRunning: false }, /^No relay runs/, { isRunning: true }],
+  ["RelayCannotCommit", { storeTrouble: "the disk is full" }, /^Events cannot be committed$/, { storeTrouble: null }],
+  [
+    "MediaLinkDiesSoon",
+    { nextMedium: { ...medium, deadline: now + 6 * HOUR - 1 } },
+    /^The link of video med_1 dies in 5 h 59 min, and it is not saved$/,
+    { nextMedium: { ...medium, deadline: now + 6 * HOUR } },
+  ],
+  [
+    "MediaLost",
+    { expired: { count: 1, isCut: false } },
+    /^1 medium expired within a day before it was saved$/,
+    { expired: { count: 0, isCut: false } },
+  ],
+  [
+    "BreakerOpen",
+    {
+      endpoints: [
+        { ...cms, state: "failing", reason: "answered 503", failingSince: iso(now - 15 * MINUTE), pending: 212 },
+      ],
+    },
+    /^cms is failing since 15 min$/,
+    { endpoints: [{ ...cms, state: "failing", failingSince: iso(now - 14 * MINUTE) }] },
+  ],
+  ["DeliveriesDead", { endpoints: [{ ...cms, dead: 30 }] }, /^30 deliveries to cms are dead$/, { endpoints: [cms] }],
+  [
+    "DeliveriesLate",
+    { endpoints: [{ ...cms, waiting: 3, oldest: iso(now - HOUR - 1) }] },
+    /^cms is behind: its oldest event came 1 h ago$/,
+    {
+      endpoints: [
+        { ...cms, waiting: 3, oldest: iso(now - HOUR) },
+        { ...cms, state: "paused", oldest: iso(now - 9 * HOUR) },
+      ],
+    },
+  ],
+  ["NoEvents", { lastEventAt: now - 6 * HOUR - 1 }, /^The last event came 6 h ago$/, { lastEventAt: null }],
+  [
+    "SendersRefused",
+    { refused: refused(11) },
+    /^11 requests .* for their source, the last of 203\.0\.113\.7$/,
+    { refused: refused(10) },
+  ],
+  [
+    "DiskOrBackup",
+    { disk: { free: 2e9 - 1, needed: 1e9 } },
+    /^The disk of dataDir fills: 1\.9 GiB/,
+    { disk: { free: 2e9, needed: 1e9 } },
+  ],
+];
+
+test("each alarm stands from its limit on, and not short of it", () => {
+  assert.deepEqual(judgeAlarms(well), []);
+  for (const [name, begins, saying, short] of CASES) {
+    const alarms = judgeAlarms({ ...well, ...begins });
+    assert.deepEqual(
+      alarms.map((alarm) => alarm.name),
+      [name],
+    );
+    assert.match(alarms[0]!.what, saying);
+    assert.notEqual(alarms[0]!.commands.length, 0);
+    assert.match(alarms[0]!.page, /^\//);
+    assert.deepEqual(judgeAlarms({ ...well, ...short }), [], `just short of ${name}`);
+  }
+  assert.deepEqual(
+    CASES.map(([name]) => name),
+    ALARMS,
+  );
+});
+
+test("a target that takes nothing and a backup that failed or is overdue are of the same alarm", () => {
+  const what = (facts: Partial<Facts>) => judgeAlarms({ ...well, ...facts }).map(({ what }) => what);
+  assert.deepEqual(what({ targetTrouble: "403" }), ["The target takes no copies"]);
+  assert.deepEqual(what({ backup: { ...daily, failure: "no space" } }), ["The last backup failed"]);
+  assert.deepEqual(what({ backup: { ...daily, lastAt: now - 48 * HOUR - 1 } }), ["No backup was checked of late"]);
+  assert.deepEqual(what({ backup: { ...daily, lastAt: now - 48 * HOUR } }), []);
+  assert.deepEqual(what({ backup: { ...daily, bornAt: now - 48 * HOUR - 1 } }), ["No backup was checked of late"]);
+  assert.deepEqual(what({ backup: { ...daily, every: null, failure: "old" } }), []);
+});
+
+test("an alarm of an endpoint names it, and says what waits", () => {
+  const [alarm] = judgeAlarms({
+    ...well,
+    endpoints: [{ ...cms, state: "failing", reason: "answered 503", failingSince: iso(now - HOUR), pending: 212 }],
+  });
+  assert.equal(alarm!.subject, "cms");
+  assert.equal(
+    alarm!.means,
+    "answered 503. 212 deliveries wait for it, and none is lost; the relay probes it, and goes on by itself.",
+  );
+  assert.equal(alarm!.severity, "page");
+});
+
+test("the alerts for Prometheus have the same names and severities, in the same order", () => {
+  const rules = [...readFileSync("scripts/alerts.yaml", "utf8").matchAll(/alert: (\w+)[\s\S]*?severity: (\w+)/g)];
+  const every = CASES.flatMap(([, begins]) => judgeAlarms({ ...well, ...begins }));
+  assert.deepEqual(
+    rules.map(([, name, severity]) => [name, severity]),
+    every.map(({ name, severity }) => [name, severity]),
+  );
+});
