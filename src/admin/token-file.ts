@@ -12,21 +12,19 @@ import {
   statSync,
   writeFileSync,
 } from "node:fs";
-import { join } from "node:path";
+import { tokenFileOf } from "../config/secrets.ts";
 import { codeOf, RelayError } from "../errors.ts";
 import { syncFolderSync } from "../platform/files/file-system.ts";
 import type { Random } from "../ports.ts";
 
-/** The token of a relay whose config names none. */
-export type TokenFile = { path: string; token: string; isNew: boolean };
+/** The token of a relay whose config names none. `wasOpen`: others could read its file, or change it, until now. */
+export type TokenFile = { path: string; token: string; isNew: boolean; wasOpen: boolean };
 
 /** Bytes of a token: as many as a key has. */
 const BYTES = 32;
 
 /** Windows has no such flag (nodejs.org/api/fs.html#file-open-constants). */
 const NO_FOLLOW = constants.O_NOFOLLOW ?? 0;
-
-export const tokenFileOf = (dataDir: string): string => join(dataDir, "admin-token");
 
 /**
  * The token in the data folder, which is made where there is none: a file of the folder's owner, for the owner only. No link
@@ -35,14 +33,14 @@ export const tokenFileOf = (dataDir: string): string => join(dataDir, "admin-tok
 export function readOrMakeToken(dataDir: string, random: Pick<Random, "bytes">): TokenFile {
   const path = tokenFileOf(dataDir);
   const found = read(path);
-  if (found !== null) return { path, token: found, isNew: false };
+  if (found !== null) return { path, ...found, isNew: false };
   const token = Buffer.from(random.bytes(BYTES)).toString("base64url");
   write(dataDir, path, token, Buffer.from(random.bytes(4)).toString("hex"));
-  return { path, token, isNew: true };
+  return { path, token, isNew: true, wasOpen: false };
 }
 
 /** Null: there is none, or an empty one. */
-function read(path: string): string | null {
+function read(path: string): { token: string; wasOpen: boolean } | null {
   let handle: number;
   try {
     handle = openSync(path, constants.O_RDONLY | NO_FOLLOW | (constants.O_NONBLOCK ?? 0));
@@ -56,7 +54,8 @@ function read(path: string): string | null {
     if (!found.isFile()) throw refused(path, "no file");
     if (found.nlink > 1) throw refused(path, "a link");
     if ((found.mode & 0o077) !== 0) fchmodSync(handle, 0o600);
-    return readFileSync(handle, "utf8").trim() || null;
+    const token = readFileSync(handle, "utf8").trim();
+    return token === "" ? null : { token, wasOpen: (found.mode & 0o066) !== 0 };
   } finally {
     closeSync(handle);
   }

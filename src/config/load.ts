@@ -19,7 +19,16 @@ import {
 } from "./problems.ts";
 import { readJson } from "./read-json.ts";
 import { type Config, configSchema, type Endpoint } from "./schema.ts";
-import { describeUnseen, hiddenCredential, type Outside, readSecret } from "./secrets.ts";
+import {
+  checkAdminToken,
+  checkNamedToken,
+  checkToken,
+  describeUnseen,
+  hiddenCredential,
+  type Outside,
+  readSecret,
+  warnAboutTokens,
+} from "./secrets.ts";
 import { checkTargets, readTargetSecrets } from "./targets.ts";
 import { HEADER_VALUE, NO_HEADER_VALUE } from "./values.ts";
 import { warnAbout } from "./warnings.ts";
@@ -111,11 +120,7 @@ export function inspectJson(
   const found = problems.lines();
   if (found.length > 0 || !parsed.success) return refuse(found, secrets.sources);
   const warnings = warnAbout(parsed.output);
-  // Versions before this one took any.
-  const { adminToken } = secrets;
-  if (adminToken !== null && adminToken.length < SHORTEST_TOKEN) {
-    warnings.push(`admin.token: can be guessed: it has less than ${SHORTEST_TOKEN} characters`);
-  }
+  warnings.push(...warnAboutTokens(secrets));
   if (outside !== null && unseen.length > 0) warnings.push(describeUnseen(unseen, outside));
   return {
     config: buildConfig(parsed.output, { file: path, folder, dataDir, secrets, tls, warnings }),
@@ -264,26 +269,6 @@ function holdsCredentials(url: string | undefined): boolean {
 function checkHeader(value: string): string {
   if (HEADER_VALUE.test(value)) return value;
   throw new RelayError("config", NO_HEADER_VALUE);
-}
-
-/** A token that can be guessed opens everything: 24 characters of base64 are 144 bits. */
-const SHORTEST_TOKEN = 24;
-
-function checkNamedToken(token: string): string {
-  if (token.length >= SHORTEST_TOKEN) return checkAdminToken(token);
-  throw new RelayError("config", `must have at least ${SHORTEST_TOKEN} characters`);
-}
-
-/** It is sent in a header, which holds no spaces around it and no other characters. */
-function checkAdminToken(token: string): string {
-  if (/^[\x21-\x7e]+$/.test(token)) return token;
-  throw new RelayError("config", "must be fit for a header: printable ASCII without spaces");
-}
-
-/** The token is a segment of the webhook's path: it must need no escaping there. */
-function checkToken(token: string): string {
-  if (/^[\x21-\x7e]+$/.test(token) && !/[/?#%\\]/.test(token) && !/^\.{1,2}$/.test(token)) return token;
-  throw new RelayError("config", "must be fit for a path: printable ASCII without spaces and / ? # % \\");
 }
 
 /** The value at a place of the parsed file, also when other parts are wrong; undefined where it is wrong itself. */

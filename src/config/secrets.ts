@@ -1,5 +1,5 @@
 import { accessSync, constants } from "node:fs";
-import { dirname, resolve, sep } from "node:path";
+import { dirname, join, resolve, sep } from "node:path";
 import { errorLine, RelayError } from "../errors.ts";
 import type { SecretInput } from "../option-values.ts";
 import { readPlainText } from "../platform/files/plain-file.ts";
@@ -111,4 +111,40 @@ const REASONS: Record<string, string> = {
 /** Why a file could not be read, in a few words. */
 export function reasonOf(error: unknown): string {
   return REASONS[(error as NodeJS.ErrnoException).code ?? ""] ?? errorLine(error);
+}
+
+/** Where the admin token is that a relay makes whose config has none. */
+export const tokenFileOf = (dataDir: string): string => join(dataDir, "admin-token");
+
+/** A token that can be guessed opens everything: 24 characters of base64 are 144 bits. */
+const SHORTEST_TOKEN = 24;
+
+/** What is not as long gets a warning: not all texts are base64. */
+const LONG_TOKEN = 32;
+
+export function checkNamedToken(token: string): string {
+  if (token.length >= SHORTEST_TOKEN) return checkAdminToken(token);
+  throw new RelayError("config", `must have at least ${SHORTEST_TOKEN} characters`);
+}
+
+/** It is sent in a header, which holds no spaces around it and no other characters. */
+export function checkAdminToken(token: string): string {
+  if (/^[\x21-\x7e]+$/.test(token)) return token;
+  throw new RelayError("config", "must be fit for a header: printable ASCII without spaces");
+}
+
+/** The token is a segment of the webhook's path: it must need no escaping there. */
+export function checkToken(token: string): string {
+  if (/^[\x21-\x7e]+$/.test(token) && !/[/?#%\\]/.test(token) && !/^\.{1,2}$/.test(token)) return token;
+  throw new RelayError("config", "must be fit for a path: printable ASCII without spaces and / ? # % \\");
+}
+
+/** Of the tokens of the admin listener; null: there is none, or it cannot be read here. One line each, with its place. */
+export function warnAboutTokens(given: { adminToken: string | null; adminTokens: (string | null)[] }): string[] {
+  const named = given.adminTokens.map((token, at) => [`admin.tokens[${at}].token`, token] as const);
+  return [["admin.token", given.adminToken] as const, ...named].flatMap(([place, token]) =>
+    token === null || token.length >= LONG_TOKEN
+      ? []
+      : [`${place}: is short: with less than ${LONG_TOKEN} characters it may be guessed`],
+  );
 }

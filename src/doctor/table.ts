@@ -1,5 +1,7 @@
+import { existsSync } from "node:fs";
 import { backupFolder } from "../backup/schedule.ts";
 import type { Config } from "../config/schema.ts";
+import { tokenFileOf } from "../config/secrets.ts";
 import { lookAtMachine } from "../platform/machine.ts";
 import type { Ports } from "../ports.ts";
 import type { Store } from "../store/store.ts";
@@ -62,10 +64,10 @@ export async function stagesOf(given: Given): Promise<Stage[]> {
   const { clock } = ports;
   const { now } = clock;
   const { platform, user, tempDir, addresses, resolve } = lookAtMachine();
-  const secrets = (tlsKey: string | null, account: Account | null) =>
-    platform !== "win32" && probe("files", () => judgeSecrets(judged, tlsKey, account));
+  const secrets = (others: string[], account: Account | null) =>
+    platform !== "win32" && probe("files", () => judgeSecrets(judged, others, account));
   const first = probe("config", () => judgeConfig(judged));
-  if (config === null) return [stage(AT_ONCE, first, secrets(null, null))];
+  if (config === null) return [stage(AT_ONCE, first, secrets([], null))];
   const { server, mirror, backup, endpoints } = config;
   const { tls, publicUrl } = server;
   const { target } = mirror;
@@ -98,7 +100,7 @@ export async function stagesOf(given: Given): Promise<Stage[]> {
     stage(
       AT_ONCE,
       first,
-      secrets(tls?.key ?? null, data?.account ?? null),
+      secrets([...(tls === null ? [] : [tls.key]), ...ownToken(config)], data?.account ?? null),
       probe("data.folder", () => finding),
       hasFolder && probe("data.files", () => judgeOwnership(data, media)),
       hasFolder && platform === "linux" && probe("data.disk", () => judgeFileSystem(data.path)),
@@ -158,6 +160,12 @@ export async function stagesOf(given: Given): Promise<Stage[]> {
       !offline && reading("formerTargets", async (store) => judgeFormer(await given.listFormer(store), clock)),
     ),
   ];
+}
+
+/** The file of the admin token that the relay has made, where there is one. */
+function ownToken({ admin, dataDir }: Config): string[] {
+  const path = tokenFileOf(dataDir);
+  return admin?.token === null && existsSync(path) ? [path] : [];
 }
 
 function stage(atOnce: number, ...probes: (Probe | Probe[] | false)[]): Stage {

@@ -1,8 +1,9 @@
 import { Hono } from "hono";
 import { createFailures } from "../admin/auth.ts";
 import type { Place, ProcessFacts, StorePlace } from "../admin/operation.ts";
-import { readOrMakeToken, tokenFileOf } from "../admin/token-file.ts";
+import { readOrMakeToken } from "../admin/token-file.ts";
 import { type AdminConfig, type Config, parseListen } from "../config/schema.ts";
+import { tokenFileOf } from "../config/secrets.ts";
 import { errorLine } from "../errors.ts";
 import { originOf } from "../links/durable-link.ts";
 import { type App, errorAnswer, type Listener, type ListenOptions, listen } from "../platform/http/server.ts";
@@ -18,6 +19,9 @@ const LIMITS: ListenOptions = { atMost: 256, forStrangers: 224, openShare: 128 }
 
 /** Time for answers under way when the listener moves, in milliseconds. */
 const MOVE_GRACE = 3_000;
+
+const TOKEN_WAS_OPEN =
+  "other users of this machine could read the admin token until now: they may know it; remove the file and reload, which makes another";
 
 export type Admin = {
   /** From now on requests are answered from this place; the first call opens the listener. */
@@ -58,8 +62,9 @@ export function createAdmin(
   function ownToken({ token }: AdminConfig): string | null {
     if (token !== null) return token;
     try {
-      const { token, path, isNew } = readOrMakeToken(config.dataDir, ports.random);
+      const { token, path, isNew, wasOpen } = readOrMakeToken(config.dataDir, ports.random);
       if (isNew) log.info("a token for the admin listener was made", { file: path });
+      if (wasOpen) log.warn(TOKEN_WAS_OPEN, { file: path });
       return token;
     } catch (error) {
       log.error("the admin listener has no token", { error: errorLine(error) });

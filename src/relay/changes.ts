@@ -1,5 +1,8 @@
 import { isDeepStrictEqual } from "node:util";
 import type { Config } from "../config/schema.ts";
+import { errorLine } from "../errors.ts";
+import type { Log } from "../ports.ts";
+import type { Store } from "../store/store.ts";
 import { defaultTarget, type Target } from "../targets/table.ts";
 
 /**
@@ -34,4 +37,13 @@ export function compareConfigs(
   const parts = (Object.keys(config) as (keyof Config)[]).filter((part) => part !== "warnings" && part !== "file");
   const changed = parts.filter((part) => !isDeepStrictEqual(now[part], config[part]));
   return { config, changed, needsRestart };
+}
+
+/** Enters in the audit which parts a reload has changed. It is not awaited: the config holds whatever becomes of that. */
+export function noteReload(store: Pick<Store, "noteDeed">, changed: string[], log: Pick<Log, "warn">): void {
+  if (changed.length === 0) return;
+  const deed = { verb: "reload", subject: changed.join(", "), count: null, outcome: "done" };
+  store.noteDeed({ through: "relay", by: "SIGHUP" }, deed).catch((error) => {
+    log.warn("the audit could not take a note of the reload", { error: errorLine(error) });
+  });
 }

@@ -12,7 +12,7 @@ import type { Ports } from "../ports.ts";
 import { type Doubling, doublingWait } from "../rules/schedule.ts";
 import { type SteadyClock, steadyClock } from "../upkeep/steady-clock.ts";
 import { createAdmin } from "./admin.ts";
-import { compareConfigs } from "./changes.ts";
+import { compareConfigs, noteReload } from "./changes.ts";
 import { createDoctor } from "./doctor.ts";
 import type { Door } from "./public-app.ts";
 import { isHeld, openStandby, type Standby, sicknessOf, whyUnwritable } from "./standby.ts";
@@ -259,6 +259,7 @@ export async function supervise(
         await adminTaken.drop();
         throw error;
       }
+      if (pipeline !== null) noteReload(pipeline.place.store, changed, log);
       return { changed, needsRestart };
     }
 

@@ -1,5 +1,5 @@
 import { errorLine, RelayError } from "../errors.ts";
-import type { Actor } from "../model/audit.ts";
+import type { Actor, Deed } from "../model/audit.ts";
 import type { AuditedCall, AuditedVerb, AuditedVerbs } from "./audit.ts";
 import { deedOf } from "./core/audit.ts";
 import type { Store } from "./store.ts";
@@ -27,28 +27,31 @@ const AUDITED: {
  * its state forbids with its error. What names nothing that is there is not entered.
  */
 export function auditedStore(store: Store, actor: Actor): Store {
+  /** Enters what its state forbids. */
+  async function entered<T>(deed: Deed, work: Promise<T>): Promise<T> {
+    return work.catch(async (error) => {
+      if (error instanceof RelayError && error.code === "conflict") {
+        await store.noteDeed(actor, { ...deed, outcome: errorLine(error) }).catch(() => {});
+      }
+      throw error;
+    });
+  }
   const acting = Object.keys(AUDITED).map((name) => {
     const verb = name as AuditedVerb;
     const act = async (...args: unknown[]) => {
       const call = { verb, args } as AuditedCall;
-      return store.act(actor, call).catch(async (error) => {
-        if (error instanceof RelayError && error.code === "conflict") {
-          await store.noteDeed(actor, { ...deedOf(call), outcome: errorLine(error) }).catch(() => {});
-        }
-        throw error;
-      });
+      return entered(deedOf(call), store.act(actor, call));
     };
     return [verb, act];
   });
   return {
     ...store,
     ...Object.fromEntries(acting),
-    // It takes several transactions.
-    async forgetVideo(videoId, now) {
-      const forgotten = await store.forgetVideo(videoId, now);
-      const deed = { verb: "videos forget", subject: videoId, count: forgotten.events, outcome: "done" };
-      await store.noteDeed(actor, deed);
-      return forgotten;
-    },
+    // It takes several transactions, of which the last one enters it.
+    forgetVideo: (videoId, now) =>
+      entered(
+        { verb: "videos forget", subject: videoId, count: null, outcome: "" },
+        store.forgetVideo(videoId, now, actor),
+      ),
   };
 }

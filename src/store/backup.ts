@@ -1,5 +1,6 @@
 import { rm } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
+import type { Actor } from "../model/audit.ts";
 import type { Clock } from "../ports.ts";
 
 /** How far a copy is, in bytes. */
@@ -28,6 +29,9 @@ export type CopyOptions = {
   onProgress?(progress: CopyProgress): void;
   withHash?: boolean;
 };
+
+/** `actor`: who restores, for the audit. */
+export type RestoreOptions = CopyOptions & { actor?: Actor };
 
 /** What was put in the place of a database that was lost. */
 export type Restored = Pick<Copied, "file" | "bytes" | "schema" | "events" | "newest" | "ms"> & {

@@ -1,4 +1,4 @@
-import type { BackupSource, Compacted, Copied, CopyOptions, Restored } from "./backup.ts";
+import type { BackupSource, Compacted, Copied, CopyOptions, Restored, RestoreOptions } from "./backup.ts";
 
 /**
  * Copies a database to a file while others work on it, proves the copy, and only then gives it the file's name. Nothing but
@@ -14,7 +14,7 @@ export async function copyDatabase(database: string, file: string, options: Copy
  * where a relay runs, and where the file is newer than this program, damaged, or none of ours. Nothing is read before it is
  * known that there is a place for it.
  */
-export async function restoreDatabase(from: BackupSource, dataDir: string, options: CopyOptions): Promise<Restored> {
+export async function restoreDatabase(from: BackupSource, dataDir: string, options: RestoreOptions): Promise<Restored> {
   const { restoreDatabase } = await import("./sqlite/backup/restore.ts");
   return restoreDatabase(from, dataDir, options);
 }

@@ -1,3 +1,4 @@
+import type { Actor } from "../model/audit.ts";
 import type {
   Delivery,
   DeliveryJob,
@@ -239,9 +240,9 @@ export type StoreVerbs = OtherVerbs & {
    * Erases a person's video: bodies, titles, contexts, links, what endpoints answered. Its deliveries are canceled, copies are
    * deletions that are due; ids, types and times stay, and that it was erased. `refused`: bodies in quarantine that were of
    * it. RelayError("conflict") where nothing came since it was erased. It is done in pieces that hold no other writer up: after
-   * the first nothing of it is sent; the next call goes on after a cut-off.
+   * the first nothing of it is sent; the next call goes on after a cut-off. The last enters it in the audit, as this one's.
    */
-  forgetVideo(videoId: string, now: number): Promise<{ events: number; media: number; refused: number }>;
+  forgetVideo(videoId: string, now: number, actor?: Actor): Promise<{ events: number; media: number; refused: number }>;
 
   quarantined(page: Page & QuarantineFilter): Promise<Quarantined[]>;
   quarantinedBody(id: string): Promise<Quarantined & { body: Uint8Array }>;

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { readFileSync } from "node:fs";
+import { chmodSync, existsSync, readFileSync, rmSync } from "node:fs";
 import { createServer } from "node:http";
 import { join } from "node:path";
 import { test } from "node:test";
@@ -80,6 +80,27 @@ test("without a token in the config one is made, whose place the log has, and ne
   assert.equal((await get("/events", { token })).status, 200);
   const log = JSON.stringify(relay.ports.log.facts);
   assert.ok(log.includes(path) && !log.includes(token) && !log.includes(READER));
+});
+
+test("a token that others could read holds, with a warning; without its file a reload makes another", async (t) => {
+  const { relay, get } = await startAdmin(t, { admin: { token: null } });
+  const path = join(relay.config.dataDir, "admin-token");
+  const token = readFileSync(path, "utf8").trim();
+  const warnings = () => relay.ports.log.facts.filter(({ level, fact }) => level === "warn" && /token/.test(fact));
+  assert.deepEqual(warnings(), []);
+  chmodSync(path, 0o644);
+  await relay.reload({ admin: { listen: "127.0.0.1:0" } });
+  await waitFor(() => warnings().length === 1);
+  assert.match(warnings()[0]!.fact, /^other users of this machine could read the admin token until now/);
+  assert.deepEqual(warnings()[0]!.fields, { file: path });
+  assert.equal((await get("/events", { token })).status, 200);
+  rmSync(path);
+  await relay.reload({ admin: { listen: "127.0.0.1:0" } });
+  await waitFor(() => existsSync(path));
+  const other = readFileSync(path, "utf8").trim();
+  await waitFor(async () => (await get("/events", { token: other })).status === 200);
+  assert.equal((await get("/events", { token })).status, 401);
+  assert.equal(warnings().length, 1);
 });
 
 test("a reload changes the tokens, the address, and whether there is a listener; another's port refuses the whole config", async (t) => {

@@ -19,7 +19,7 @@ test("a token is made once, for the owner only, and read from then on", (t) => {
   const dir = tempFolder(t);
   const made = readOrMakeToken(dir, testRandom());
   assert.match(made.token, /^[\w-]{43}$/);
-  assert.deepEqual([made.isNew, made.path], [true, join(dir, "admin-token")]);
+  assert.deepEqual([made.isNew, made.wasOpen, made.path], [true, false, join(dir, "admin-token")]);
   assert.equal(readFileSync(made.path, "utf8"), `${made.token}\n`);
   assert.equal(statSync(made.path).mode & 0o777, 0o600);
   assert.deepEqual(readOrMakeToken(dir, testRandom()), { ...made, isNew: false });
@@ -52,6 +52,7 @@ test("a file that others may read is used, for its owner only from then on", (t)
   const dir = tempFolder(t);
   const { path, token } = readOrMakeToken(dir, testRandom());
   chmodSync(path, 0o644);
-  assert.equal(readOrMakeToken(dir, testRandom()).token, token);
+  assert.deepEqual(readOrMakeToken(dir, testRandom()), { path, token, isNew: false, wasOpen: true });
   assert.equal(statSync(path).mode & 0o777, 0o600);
+  assert.equal(readOrMakeToken(dir, testRandom()).wasOpen, false);
 });

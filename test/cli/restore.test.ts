@@ -17,6 +17,7 @@ import { type TestContext, test } from "node:test";
 import { gunzipSync } from "node:zlib";
 import Database from "better-sqlite3";
 import type { ConfigInput } from "../../src/config/schema.ts";
+import type { AuditEntry } from "../../src/model/audit.ts";
 import { openStore } from "../../src/store/open.ts";
 import { VIDEO, withStage } from "../e2e/stage.ts";
 import { configIn, freshConfigIn } from "../support/config.ts";
@@ -123,6 +124,20 @@ test("it refuses, in one line, whatever would lose something", async (t) => {
   assert.match(beside.stderr, /another wochit-relay is running with dataDir/);
   await running.close();
   assert.equal(existsSync(join(former.dataDir, "relay.db")), true);
+});
+
+test("the audit of what is restored says who restored it, and from what", async (t) => {
+  const { file, flags, config } = await settle(t);
+  assert.equal((await callCli(["restore", file, ...flags])).code, 0);
+  const store = await openStore(config, ports, { role: "relay" });
+  t.after(() => store.close());
+  const [{ through, by, verb, subject, outcome }, ...others] = (await store.audit({ limit: 9 })) as [AuditEntry];
+  assert.deepEqual([through, verb, subject, outcome], ["cli", "restore", file, "done"]);
+  assert.match(by, /^(uid \d|a user)/);
+  assert.ok(others.every((entry: AuditEntry) => entry.verb !== "restore"));
+  await store.pauseEndpoint("app", "a test", Date.now());
+  await store.noteDeed({ through: "cli", by: "x" }, { verb: "later", subject: null, count: null, outcome: "done" });
+  assert.equal((await store.audit({ limit: 1 }))[0]!.verb, "later");
 });
 
 test("a backup of an older schema is restored, and migrated at the next start", async (t) => {

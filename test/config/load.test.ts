@@ -12,7 +12,7 @@ import { endpoint, openConfigFiles } from "./files.ts";
 
 const { folder, load, write } = openConfigFiles();
 
-const LONG = "a-token-of-the-admin-listener";
+const LONG = "a-token-of-the-admin-listener-itself";
 
 test("the example at the top level loads, and shows every option of the schema", () => {
   const path = resolve("config.example.json");

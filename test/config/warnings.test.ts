@@ -7,13 +7,20 @@ import { endpoint, openConfigFiles } from "./files.ts";
 const { folder, load } = openConfigFiles();
 
 test("an admin listener beyond loopback without encryption, at the other's port, or with a short token is a warning", () => {
-  const token = "x".repeat(24);
+  const token = "x".repeat(32);
   const of = (admin: object) => load({ admin }).warnings.filter((line) => line.startsWith("admin"));
   assert.deepEqual(of({ listen: "127.0.0.1:1", token }), []);
   assert.match(of({ listen: "0.0.0.0:1", token })[0]!, /^admin: its tokens cross the network unencrypted/);
   assert.match(of({ listen: "0.0.0.0:1", token, publicUrl: "http://a.example" })[0]!, /unencrypted/);
   assert.deepEqual(of({ listen: "0.0.0.0:1", token, publicUrl: "https://a.example" }), []);
-  assert.deepEqual(of({ token: "short" }), ["admin.token: can be guessed: it has less than 24 characters"]);
+  const tokens = [
+    { name: "a", token },
+    { name: "b", token: token.slice(1) },
+  ];
+  assert.deepEqual(of({ token: "short", tokens }), [
+    "admin.token: is short: with less than 32 characters it may be guessed",
+    "admin.tokens[1].token: is short: with less than 32 characters it may be guessed",
+  ]);
   const same = load({ admin: {}, server: { listen: "127.0.0.1:8081" } }).warnings;
   assert.match(same.join("\n"), /^admin\.listen: is server\.listen/m);
 });

@@ -90,6 +90,34 @@ export function storeAuditContract(engine: string, openStore: OpenStore): void {
     assert.deepEqual(await store.audit({ limit: 9 }), []);
   });
 
+  check(
+    "an erasure is entered by its last transaction, and what is not there to erase is an entry or none",
+    async (at) => {
+      const { clock } = at;
+      await at.post(remove("v1"));
+      const store = auditedStore(
+        { ...at.store, noteDeed: () => Promise.reject(new Error("no other transaction")) },
+        AMY,
+      );
+      await store.forgetVideo("v1", clock.now());
+      assert.deepEqual((await store.audit({ limit: 9 })).map(shown), [["videos forget", "v1", 1, "done"]]);
+      const refused = { receivedAt: clock.now(), sourceAddress: "192.0.2.1", reason: "source" } as const;
+      for (let n = 0; n < 2; n++)
+        await store.quarantine({ ...refused, body: Buffer.from(`{"wochitVideoId":"v2","n":${n}}`) });
+      await store.forgetVideo("v2", clock.now());
+      assert.deepEqual((await store.audit({ limit: 1 })).map(shown), [["videos forget", "v2", 0, "done"]]);
+      await assert.rejects(auditedStore(at.store, AMY).forgetVideo("v3", clock.now()), { code: "not_found" });
+      await assert.rejects(auditedStore(at.store, AMY).forgetVideo("v1", clock.now()), { code: "conflict" });
+      const [last, ...others] = await store.audit({ limit: 9 });
+      assert.match(last!.outcome, /^the video was erased already/);
+      assert.equal(others.length, 2);
+      await at.store.forgetVideo("v4", clock.now()).catch(() => {});
+      await at.post(remove("v4"));
+      await at.store.forgetVideo("v4", clock.now());
+      assert.equal((await store.audit({ limit: 9 })).length, 3, "nobody did it");
+    },
+  );
+
   check("the audit is read in pages, by verb, by whom and by time", async (at) => {
     const { clock } = at;
     const [one, other] = [auditedStore(at.store, AMY), auditedStore(at.store, { through: "api", by: "admin@::1" })];

@@ -45,6 +45,30 @@ export function storeRetentionContract(engine: string, openStore: OpenStore): vo
     },
   );
 
+  check("entries of the audit and hourly tallies are kept for 400 days, whatever the config says", async (at) => {
+    const { store, clock } = at;
+    const actor = { through: "cli", by: "uid 7" } as const;
+    const subjects = async () => (await store.audit({ limit: 999 })).map(({ subject }) => subject);
+    const hours = async () => (await store.tallies({ kind: "received", since: 0 })).length;
+    const note = (subject: string) => store.noteDeed(actor, { verb: "prune", subject, count: null, outcome: "done" });
+    const start = clock.now();
+    for (let hour = 0; hour < 30; hour++) {
+      clock.set(start + hour * HOUR);
+      await at.post(remove(`v${hour}`));
+      await note(`${hour}`);
+    }
+    clock.set(start + 400 * DAY);
+    await pruneAll(at);
+    assert.deepEqual([(await subjects()).length, await hours()], [30, 30]);
+    clock.set(start + 400 * DAY + 28 * HOUR + 1);
+    const pieces = await prunePieces(at, { limit: 10 });
+    assert.ok(pieces.length > 3, "in pieces");
+    assert.deepEqual([await subjects(), await hours()], [["29"], 2]);
+    const before = await store.changeMark();
+    assert.deepEqual(rows(await pruneAll(at)), NOTHING);
+    assert.equal(await store.changeMark(), before);
+  });
+
   for (const when of ["at first", "when they are looked at again"]) {
     check(`a piece takes few large bodies, ${when}`, async (at) => {
       const { clock, post } = at;

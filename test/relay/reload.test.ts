@@ -66,6 +66,25 @@ test("an endpoint that is added, changed or taken away is so from the reload on,
   assert.equal(one.requests.length, 3);
 });
 
+test("the audit has what a reload changed, by its name, and nothing of one that changed nothing or was refused", async (t) => {
+  const relay = await startRelay({ receive: { token: "sesame" } });
+  t.after(() => relay.close());
+  await relay.reload({ receive: { token: "mustard" }, mirror: { concurrency: 1 } });
+  await relay.reload({ receive: { token: "mustard" }, mirror: { concurrency: 1 } });
+  const [cert, key] = ["/nowhere/cert.pem", "/nowhere/key.pem"];
+  await assert.rejects(relay.reload({ admin: { listen: "127.0.0.1:0", tls: { cert, key } } }));
+  const store = await openStore(relay.config, realPorts(), { role: "operator" });
+  t.after(() => store.close());
+  const [entry] = await waitFor(async () => {
+    const entries = await store.audit({ limit: 9 });
+    return entries.length > 0 && entries;
+  });
+  const { id: _, at: __, ...said } = entry!;
+  const whole = { through: "relay", by: "SIGHUP", verb: "reload", count: null, outcome: "done" };
+  assert.deepEqual(said, { ...whole, subject: "receive, mirror" });
+  assert.equal((await store.audit({ limit: 9 })).length, 1);
+});
+
 test("an attempt under way ends as it began, once, and nothing of the old endpoint is left after it", async (t) => {
   let answer = () => {};
   let open = 0;

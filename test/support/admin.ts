@@ -6,8 +6,8 @@ import { startRelay } from "./relay-in-folder.ts";
 import { waitFor } from "./wait.ts";
 
 /** Tokens that are long enough. */
-export const TOKEN = "a-token-of-the-operator-itself";
-export const READER = "a-token-that-reads-and-no-more";
+export const TOKEN = "a-token-of-the-operator-and-of-nobody";
+export const READER = "a-token-that-reads-and-does-no-more";
 
 type Ask = { body?: unknown; raw?: string; headers?: Record<string, string | string[]>; token?: string | null };
 

@@ -16,7 +16,7 @@ import { createProgress, type Progress } from "../output/progress.ts";
 import { renderTable } from "../output/table.ts";
 import { describePlace, folderOfPlace } from "../places.ts";
 import { abortWhenStopped, type Program } from "../program.ts";
-import { withTarget } from "../sources.ts";
+import { actorOf, withTarget } from "../sources.ts";
 
 export const command: Command = {
   name: "restore",
@@ -43,7 +43,7 @@ under the same webhook-id. The database begins a new epoch. --from-target withou
     if (fromTarget) await checkName(file);
     const progress = createProgress(program, args.flag("json"));
     const restore = (from: BackupSource) => {
-      const options = { clock: program.ports.clock, signal, onProgress: progress.ofCopy };
+      const options = { clock: program.ports.clock, signal, onProgress: progress.ofCopy, actor: actorOf(program) };
       return restoreDatabase(from, config.dataDir, options);
     };
     const restoring = fromTarget

@@ -4,10 +4,10 @@ import type { Judged } from "../config.ts";
 import { type Finding, failed, isDenied, of, ok, USE_ANOTHER_USER, warning } from "../probe.ts";
 import { type Account, formatMode, may } from "./permissions.ts";
 
-/** Who may read the config, the files of its secrets and the key of the listener. `account`: the relay's, where it is known. */
+/** Who may read the config, the files of its secrets, and `others` that hold one. `account`: the relay's, where it is known. */
 export async function judgeSecrets(
   { path, secrets }: Pick<Judged, "path" | "secrets">,
-  tlsKey: string | null,
+  others: string[],
   account: Account | null,
 ): Promise<Finding[]> {
   const findings: Finding[] = [];
@@ -15,7 +15,7 @@ export async function judgeSecrets(
   if (path !== null && secrets !== null) {
     findings.push(of("config", await judgeFile(path, account, { isSecret: secrets.inline })));
   }
-  const paths = new Set([...(secrets?.files ?? []), ...(tlsKey === null ? [] : [tlsKey])]);
+  const paths = new Set([...(secrets?.files ?? []), ...others]);
   const judged = await Promise.all([...paths].map((file) => judgeFile(file, account, { isSecret: true })));
   const wrong = judged.filter(({ state }) => state !== "ok");
   if (paths.size > 0 && wrong.length === 0) {

@@ -17,6 +17,7 @@ import { backupVerbs, type Engine, makeVerbs, storeVerbs, type Works } from "../
 import { backUpBeforeMigration } from "./backup/before-migration.ts";
 import { backupWorks } from "./backup/records.ts";
 import { createDamage } from "./commit/damage.ts";
+import { emptyLog } from "./commit/empty-log.ts";
 import { createCommitGroup } from "./commit/group.ts";
 import { createSnapshots } from "./commit/snapshot.ts";
 import { hasLog, INCREMENTAL, lockFolder, lockOf, makeFolder, openDatabase } from "./files/database.ts";
@@ -117,17 +118,6 @@ export async function openSqliteStore(
     const read: Engine["read"] = (job) =>
       damage.heed(() => group.read(() => snapshots?.read(() => run(job)) ?? run(job)));
     const write: Engine["write"] = (job, how) => group.write(() => run(job), how);
-    /** What is erased is overwritten, and not only unlinked (sqlite.org/pragma.html#pragma_secure_delete). */
-    const writeErasing: Engine["write"] = (job) =>
-      group.write(async () => {
-        db.pragma("secure_delete = ON");
-        try {
-          return await run(job);
-        } finally {
-          db.pragma("secure_delete = OFF");
-        }
-      });
-
     const rules = createRules(settings);
     const works: Works<StoreVerbs, typeof storeVerbs> = {
       ...rules,
@@ -144,13 +134,10 @@ export async function openSqliteStore(
         run: () => job((tx) => makeSecret(tx, random.bytes(32))),
         patience: START_PATIENCE,
       },
-      async forgetVideo(videoId, now) {
-        const erased = await forgetInPieces({ read, write: writeErasing, clock }, videoId, now);
-        await writeErasing(indexWork.run(videoId));
-        // The log still holds the pages as they were; where another connection reads, the next checkpoint takes them. The
-        // first of the two blocks no writer, and leaves next to nothing for the second, which does.
-        db.pragma("wal_checkpoint(PASSIVE)");
-        db.pragma("wal_checkpoint(TRUNCATE)");
+      async forgetVideo(videoId, now, actor) {
+        const erased = await forgetInPieces({ read, write, clock }, videoId, now, actor);
+        await write(indexWork.run(videoId));
+        await emptyLog(db, clock, log);
         return erased;
       },
       async space() {

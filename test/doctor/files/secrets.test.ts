@@ -7,6 +7,7 @@ import { type Account, may, ownerName, readAccount } from "../../../src/doctor/f
 import { judgeSecrets } from "../../../src/doctor/files/secrets.ts";
 import { byPart, dataUsedBy, inWords, makeDataFolder, stranger } from "../../support/doctor.ts";
 import { tempFolder } from "../../support/folder.ts";
+import { callCli } from "../../support/spawn.ts";
 
 test("rights are judged by owner, group and others, in this order", () => {
   const account: Account = { uid: 100, gid: 200, name: "relay", groups: new Set([200, 300]) };
@@ -48,7 +49,7 @@ test("that other users may read the config and the secrets, or change them, is r
     writeFileSync(path, JSON.stringify(raw));
     chmodSync(path, mode);
     chmodSync(join(folder, "key"), keyMode);
-    return byPart(judgeSecrets({ path, ...inspectConfig(path, { env: {}, cwd: folder }) }, null, null));
+    return byPart(judgeSecrets({ path, ...inspectConfig(path, { env: {}, cwd: folder }) }, [], null));
   };
   const withFile = { admin: { token: { file: "key" } } };
   const inline = { admin: { token: "hush" } };
@@ -61,12 +62,29 @@ test("that other users may read the config and the secrets, or change them, is r
   assert.deepEqual([open!.state, open!.advice], ["warning", `chmod o-r ${join(folder, "key")}`]);
 });
 
+test("the token that the relay has made is looked at where the config has none", async (t) => {
+  const dir = makeDataFolder(t);
+  const token = join(dir, "admin-token");
+  writeFileSync(token, "hush");
+  chmodSync(token, 0o644);
+  const looksAt = async (admin: object | null) => {
+    const path = join(tempFolder(t), "config.json");
+    writeFileSync(path, JSON.stringify({ dataDir: dir, admin }));
+    return (await callCli(["doctor", "--offline", "--json", "--config", path])).stdout.includes(
+      `${token} has mode 0644`,
+    );
+  };
+  assert.equal(await looksAt({}), true);
+  assert.equal(await looksAt({ token: "x".repeat(40) }), false);
+  assert.equal(await looksAt(null), false);
+});
+
 test("a secret that the relay's user cannot read is a failure, though root can", async (t) => {
   const dir = makeDataFolder(t);
   const key = join(dir, "key.pem");
   writeFileSync(key, "", { mode: 0o600 });
   const { account } = await dataUsedBy(dir, stranger);
-  const found = await byPart(judgeSecrets({ path: null, secrets: null }, key, account));
+  const found = await byPart(judgeSecrets({ path: null, secrets: null }, [key], account));
   assert.match(inWords(found.secrets), /^failed: .*key\.pem has mode 0600: the relay's user relay cannot read it$/);
 });
 
@@ -76,7 +94,7 @@ test("the advice for a secret is one that the relay's user gains by", async (t) 
   writeFileSync(key, "", { mode: 0o600 });
   const adviceFor = async (gid: number | null) => {
     const { account } = await dataUsedBy(dir, { ...stranger, gid });
-    const found = await byPart(judgeSecrets({ path: null, secrets: null }, key, account));
+    const found = await byPart(judgeSecrets({ path: null, secrets: null }, [key], account));
     return found.secrets![0]!.advice;
   };
   assert.equal(await adviceFor(4_000_000), `chgrp 4000000 ${key}, and chmod 640 ${key}`);

@@ -1,7 +1,9 @@
 import { RelayError } from "../../../errors.ts";
+import type { Actor } from "../../../model/audit.ts";
 import { sleep } from "../../../platform/timing.ts";
 import type { Clock } from "../../../ports.ts";
 import type { Engine } from "../../verbs.ts";
+import * as audit from "../audit.ts";
 import type { DeliveryRow } from "../deliveries/lanes.ts";
 import * as lanes from "../deliveries/lanes.ts";
 import type { MediumRow } from "../media/rows.ts";
@@ -178,17 +180,19 @@ async function end(tx: Tx, video: number, now: number): Promise<{ events: number
 
 /**
  * Erases a video in transactions that hold no other writer up. Cut off at any moment, the same call goes on with it, and
- * meanwhile nothing of it is sent. RelayError("not_found") and "conflict" where there is nothing of it to erase.
+ * meanwhile nothing of it is sent. Who did it (`actor`) is entered in the audit with the last of it. RelayError("not_found") and
+ * "conflict" where there is nothing of it to erase.
  */
 export async function forgetInPieces(
   { read, write, clock }: Engine & { clock: Clock },
   videoId: string,
   now: number,
+  actor?: Actor,
 ): Promise<{ events: number; media: number; refused: number }> {
   const known = await read(about(videoId, (tx) => find(tx, videoId)));
   let refused = 0;
   if (known === null || known.erasedAt !== null) {
-    refused = await dropRefused();
+    refused = await dropRefused((tx) => enter(tx, 0));
     if (refused === 0) throw nothingLeft(videoId, known?.erasedAt ?? null);
     if (known === null) return { events: 0, media: 0, refused };
   }
@@ -197,7 +201,18 @@ export async function forgetInPieces(
   await whole(erase, known.video);
   await whole(eraseDuplicates, known.video);
   refused += await dropRefused();
-  return { ...(await write(about(videoId, (tx) => end(tx, known.video, now)))), refused };
+  const ended = await write(
+    about(videoId, async (tx) => {
+      const erased = await end(tx, known.video, now);
+      enter(tx, erased.events);
+      return erased;
+    }),
+  );
+  return { ...ended, refused };
+
+  function enter(tx: Tx, count: number): void {
+    if (actor) audit.enter(tx, actor, { verb: "videos forget", subject: videoId, count, outcome: "done" });
+  }
 
   async function whole(piece: typeof begin, video: number): Promise<void> {
     for (;;) {
@@ -214,15 +229,22 @@ export async function forgetInPieces(
     }
   }
 
-  /** Refused bodies belong to no video: all of them are looked through. How many were of this one. */
-  async function dropRefused(): Promise<number> {
+  /** Refused bodies belong to no video: all of them are looked through. How many were of this one; `first` goes with the first. */
+  async function dropRefused(first?: (tx: Tx) => void): Promise<number> {
     let dropped = 0;
     for (let at = 0; ; ) {
       const after = at;
       const found = await read(job((tx) => quarantine.findOf(tx, videoId, after)));
       if (found === null) return dropped;
       at = found.last;
-      if (found.ids.length > 0) dropped += await write(job((tx) => quarantine.dropAll(tx, found.ids)));
+      if (found.ids.length === 0) continue;
+      const isFirst = dropped === 0;
+      const drop = async (tx: Tx) => {
+        const count = await quarantine.dropAll(tx, found.ids);
+        if (isFirst && count > 0) first?.(tx);
+        return count;
+      };
+      dropped += await write(job(drop));
     }
   }
 }

@@ -3,6 +3,7 @@ import type { RetentionVerbs } from "../../retention.ts";
 import type { Work } from "../../verbs.ts";
 import { PER_MS } from "../rows/numbers.ts";
 import { job, sql, type Tx } from "../tx.ts";
+import * as ages from "./ages.ts";
 import * as attempts from "./attempts.ts";
 import * as bodies from "./bodies.ts";
 import type { Reached } from "./reached.ts";
@@ -36,7 +37,10 @@ export const retentionWorks: RetentionWorks = {
       job(async (tx) => {
         const reached = await reaches.read(tx);
         if (isHeld(reached, wish, now)) return null;
-        const some = (await bodies.isAny(tx, wish, reached)) || (await attempts.isAny(tx, wish, reached));
+        const some =
+          (await bodies.isAny(tx, wish, reached)) ||
+          (await attempts.isAny(tx, wish, reached)) ||
+          (await ages.isAny(tx, now));
         return some || reached.holder === wish.by ? undefined : { ...nothingPruned(), isMore: false };
       }),
     run: (wish, now) => job((tx) => prune(tx, wish, now)),
@@ -56,7 +60,8 @@ async function prune(tx: Tx, wish: Wish, now: number): ReturnType<RetentionVerbs
   const pruned = nothingPruned();
   const work = { reached, pruned, limit, now };
   // What goes with its body is not looked at twice.
-  const isMore = (await bodies.prune(tx, wish, work)) || (await attempts.prune(tx, wish, work));
+  const isMore =
+    (await bodies.prune(tx, wish, work)) || (await attempts.prune(tx, wish, work)) || (await ages.prune(tx, work));
   Object.assign(reached, isMore ? { holder: by, until: now + leaseFor } : { holder: null, until: 0 });
   reaches.write(tx, reached);
   return { ...pruned, isMore };

@@ -7,6 +7,8 @@ import { insert, sql, type Tx } from "../tx.ts";
 
 const HOUR = 3_600_000;
 
+const beginOfHour = (time: number) => Math.floor(time / HOUR) * HOUR;
+
 type Row = Omit<Tally, "times"> & { times: string };
 
 /** Sums of a commit that has not come yet. */
@@ -18,6 +20,8 @@ export type Sums = {
   /** Adds them to what is stored. */
   write(tx: Tx): Promise<void>;
 };
+
+const KINDS: TallyKind[] = ["received", "attempts", "deliveries", "media"];
 
 const KNOWN = new Set([...DOCUMENTED_TYPES, "video.failed", "unknown"]);
 
@@ -36,7 +40,7 @@ export function createSums(): Sums {
   const sums = new Map<string, Tally>();
   return {
     add(now, kind, label, { isOk, ms }) {
-      const hour = Math.floor(now / HOUR) * HOUR;
+      const hour = beginOfHour(now);
       const key = `${hour} ${kind} ${label}`;
       const sum = sums.get(key) ?? { hour, kind, label, ok: 0, failed: 0, ms: 0, times: [] };
       if (isOk) sum.ok++;
@@ -77,7 +81,7 @@ export async function read(
   { kind, label, since, until = Number.MAX_SAFE_INTEGER }: TallyWish,
 ): Promise<Tally[]> {
   const labels = label === undefined ? await labelsOf(tx, kind) : [label];
-  const from = Math.floor(since / HOUR) * HOUR;
+  const from = beginOfHour(since);
   const found = await Promise.all(labels.map((one) => tx.all(SPAN, [kind, one, from, until])));
   return found
     .flat()
@@ -99,4 +103,37 @@ async function labelsOf(tx: Tx, kind: TallyKind): Promise<string[]> {
     next = await tx.get(NEXT_LABEL, [kind, next.label]);
   }
   return labels;
+}
+
+const OLDEST = sql<[string, string, number], { hour: number | null }>(
+  "SELECT min(hour) AS hour FROM tallies WHERE kind = ? AND label = ? AND hour < ?",
+);
+const DROP = sql<[string, string, number]>("DELETE FROM tallies WHERE kind = ? AND label = ? AND hour < ?");
+
+/** The first hour that began before this time, of each kind and label that has one. */
+async function oldest(tx: Tx, before: number) {
+  const all = await Promise.all(
+    KINDS.map(async (kind) => (await labelsOf(tx, kind)).map((label) => ({ kind, label }))),
+  );
+  const found = await Promise.all(
+    all.flat().map(async (of) => ({ ...of, hour: (await tx.get(OLDEST, [of.kind, of.label, before]))!.hour })),
+  );
+  return found.filter((one): one is typeof one & { hour: number } => one.hour !== null);
+}
+
+/** Whether there is an hour that ended before this time. */
+export async function isAnyBefore(tx: Tx, time: number): Promise<boolean> {
+  return (await oldest(tx, beginOfHour(time))).length > 0;
+}
+
+/** Removes about `limit` of the hours that ended before this time at most; returns whether there may be more. */
+export async function dropBefore(tx: Tx, time: number, limit: number): Promise<boolean> {
+  const before = beginOfHour(time);
+  const all = await oldest(tx, before);
+  let left = limit;
+  for (const { kind, label, hour } of all) {
+    if (left <= 0) return true;
+    left -= await tx.changed(DROP, [kind, label, Math.min(before, hour + left * HOUR)]);
+  }
+  return left <= 0;
 }

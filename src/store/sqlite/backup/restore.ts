@@ -1,8 +1,16 @@
 import { chmodSync, createReadStream, lstatSync, statSync, writeFileSync } from "node:fs";
 import { errorLine, RelayError } from "../../../errors.ts";
-import { type BackupSource, COMPANIONS, type CopyOptions, databaseOf, type Restored } from "../../backup.ts";
+import {
+  type BackupSource,
+  COMPANIONS,
+  type CopyOptions,
+  databaseOf,
+  type Restored,
+  type RestoreOptions,
+} from "../../backup.ts";
 import { inWords, lockFolder, makeFolder } from "../files/database.ts";
 import { beginEpoch } from "../rows/epochs.ts";
+import { openIds } from "../rows/ids.ts";
 import { migrations } from "../schema/migrations.ts";
 import { makePlain, oneLine } from "./copy.ts";
 import { isOurs, makeFile } from "./file.ts";
@@ -13,11 +21,14 @@ const CHUNK = 4 * 2 ** 20;
 
 const CANCEL_TASKS = `UPDATE tasks SET state = 'canceled', ended_at = ?, error = 'a backup was restored' WHERE ended_at IS NULL`;
 
+const ENTER = `INSERT INTO audit (id, at, through, actor, verb, subject, count, outcome)
+  VALUES (@id, @at, @through, @by, 'restore', @subject, NULL, 'done')`;
+
 /** What tells that a folder has, or had, a database: SQLite would take the log of another one for its own. */
 const TRACES = ["", ...COMPANIONS];
 
 /** See src/store/backup.ts. */
-export async function restoreDatabase(from: BackupSource, dataDir: string, options: CopyOptions): Promise<Restored> {
+export async function restoreDatabase(from: BackupSource, dataDir: string, options: RestoreOptions): Promise<Restored> {
   const began = options.clock.elapsed();
   const name = typeof from === "string" ? from : from.name;
   if (typeof from === "string") checkBackup(from);
@@ -34,7 +45,7 @@ export async function restoreDatabase(from: BackupSource, dataDir: string, optio
         const bytes = statSync(temp).size;
         options.onProgress?.({ step: "checking", done: 0, total: bytes });
         if (!isOurs(temp)) throw new RelayError("conflict", `${name} is not a database of wochit-relay`);
-        const { schema, events, newest } = inspect(temp, name, options.clock.now());
+        const { schema, events, newest } = inspect(temp, name, options);
         options.signal?.throwIfAborted();
         const ms = Math.round(options.clock.elapsed() - began);
         return { file: path, bytes, schema, events, newest, newestSchema: migrations.length, ms };
@@ -80,7 +91,8 @@ async function copyBytes(from: BackupSource, goal: number, { signal, onProgress 
 }
 
 /** Looks whether it is whole, and begins its new life. */
-function inspect(temp: string, file: string, now: number) {
+function inspect(temp: string, file: string, { clock, actor }: RestoreOptions) {
+  const now = clock.now();
   try {
     return makePlain(temp, (db) => {
       const contents = readContents(db);
@@ -91,6 +103,12 @@ function inspect(temp: string, file: string, now: number) {
       if (contents.counts.backups !== undefined) db.exec("DELETE FROM backups");
       db.exec(FORGET_BEGUN);
       if (contents.schema >= 6) db.prepare(CANCEL_TASKS).run(now);
+      // An older one has no audit yet.
+      if (actor && contents.schema === migrations.length) {
+        const ids = openIds(db, clock);
+        ids.catchUp();
+        db.prepare(ENTER).run({ id: ids.next(), at: now, ...actor, subject: file });
+      }
       db.exec("COMMIT");
       return contents;
     });

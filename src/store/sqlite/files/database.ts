@@ -157,4 +157,7 @@ function prepare(db: Database.Database, path: string, role: "relay" | "operator"
     migrate(db);
     db.pragma("busy_timeout = 0");
   } else checkVersion(db, { isMigrated: true });
+  // What is deleted, or moved within the file, is overwritten: an erased video leaves no copy in free room. Not while a
+  // migration drops whole indexes (sqlite.org/pragma.html#pragma_secure_delete).
+  db.pragma("secure_delete = ON");
 }
