@@ -1,5 +1,6 @@
 import { execFileSync } from "node:child_process";
 import { createHash } from "node:crypto";
+import { readdirSync, readFileSync } from "node:fs";
 import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { constants, zstdCompressSync } from "node:zlib";
@@ -142,11 +143,24 @@ try {
 }
 `;
 
-/** Fills src/platform/packed.ts with what this build is of. */
+/** The files of the dashboard that are no programs of the bundle, by their names. */
+function assetsIn(folder: string): Record<string, string> {
+  const names = readdirSync(folder, { recursive: true, encoding: "utf8" }).filter((name) =>
+    /\.(css|js|svg)$/.test(name),
+  );
+  return Object.fromEntries(
+    names.sort().map((name) => [name.replaceAll("\\", "/"), readFileSync(join(folder, name), "utf8")]),
+  );
+}
+
+/** Fills src/platform/packed.ts with what this build is of, and the module of the dashboard's files with what they hold. */
 function fillIn(addon: Uint8Array, commit: string): Plugin {
   return {
     name: "fill-in",
     setup({ onLoad }) {
+      onLoad({ filter: /[\\/]src[\\/]dashboard[\\/]assets[\\/]files\.ts$/ }, ({ path }) => ({
+        contents: `const files = ${JSON.stringify(assetsIn(dirname(path)))}; export const readAsset = (name) => files[name];`,
+      }));
       onLoad({ filter: /[\\/]src[\\/]platform[\\/]packed\.ts$/ }, () => ({
         contents: `
           export const packed = {

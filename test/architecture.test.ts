@@ -28,10 +28,11 @@ const MAY_IMPORT: Record<string, string[]> = {
   actions: ["model", "rules", "wochit", "links", "message", "platform", "targets", "config", "store"],
   doctor: ["model", "wochit", "platform", "targets", "config", "store", "backup", "actions"],
   admin: ["model", "rules", "wochit", "platform", "config", "store", "actions"],
+  dashboard: ["model", "rules", "wochit", "platform", "config", "store", "actions", "admin"],
   upkeep: ["model", "rules", "platform", "store"],
   relay: [
     ...["model", "rules", "links", "platform", "targets", "config", "store", "jobs"],
-    ...["receive", "mirror", "forward", "backup", "upkeep", "metrics", "actions", "admin"],
+    ...["receive", "mirror", "forward", "backup", "upkeep", "metrics", "actions", "admin", "dashboard"],
   ],
   cli: [
     ...["model", "rules", "wochit", "links", "platform", "targets", "config", "store", "jobs", "receive", "mirror"],
@@ -172,9 +173,30 @@ test("time, chance and the process are touched in one place", () => {
 test("nothing stands in the way of one CommonJS bundle", () => {
   // A thread's program is a part of the bundle (scripts/bundle.ts), and is found by its name there.
   const program = /\bstartThread\("\w+", \(\) => new URL\("[^"]+", import\.meta\.url\), \w+\)/g;
+  // So are the files of the pages: the build replaces the module that reads them.
+  const others = files.filter((file) => file !== "src/dashboard/assets/files.ts");
   const textOf = (file: string) => readFileSync(file, "utf8").replace(program, "");
-  const wrong = files.filter((file) => /\bimport\.meta\b|^await /m.test(textOf(file)));
+  const wrong = others.filter((file) => /\bimport\.meta\b|^await /m.test(textOf(file)));
   assert.deepEqual(wrong, []);
+});
+
+test("pages write markup that is trusted in their parts alone, and read the store through actions", () => {
+  const pages = files.filter((file) => file.startsWith("src/dashboard/"));
+  assert.ok(pages.length > 0);
+  const trusting = (file: string) =>
+    /from "hono\/html"|import \{[^}]*\braw\b[^}]*\} from|[iI]nnerHTML/.test(readFileSync(file, "utf8"));
+  assert.deepEqual(
+    pages.filter((file) => trusting(file) && !file.startsWith("src/dashboard/parts/")),
+    [],
+  );
+  const deep = pages.filter((file) =>
+    imports.get(file)!.some((target) => /^src\/store\/(core|sqlite|thread)\//.test(target)),
+  );
+  assert.deepEqual(deep, []);
+  const long = pages.filter(
+    (file) => file.startsWith("src/dashboard/pages/") && readFileSync(file, "utf8").split("\n").length > 150,
+  );
+  assert.deepEqual(long, []);
 });
 
 test("no file outgrows a reader's eye", () => {

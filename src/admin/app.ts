@@ -1,88 +1,68 @@
-import type { HttpBindings } from "@hono/node-server";
-import { type Context, Hono } from "hono";
+import { Hono } from "hono";
 import { secureHeaders } from "hono/secure-headers";
 import * as v from "valibot";
-import type { AdminConfig, Config } from "../config/schema.ts";
-import { parseListen } from "../config/schema.ts";
+import type { AdminConfig } from "../config/schema.ts";
 import { type ErrorCode, errorLine, RelayError } from "../errors.ts";
-import type { Deed } from "../model/audit.ts";
+import type { Actor, Deed } from "../model/audit.ts";
 import { type App, errorAnswer } from "../platform/http/server.ts";
 import { createLimitedLog } from "../platform/log/limited-log.ts";
-import { clientAddress, holderOf, parseNetworks } from "../platform/net/addresses.ts";
-import { auditedStore } from "../store/audited.ts";
+import { auditedStore } from "../store/access/audited.ts";
 import { operations } from "./api/table.ts";
-import { type Caller, callerOf, type createFailures, type Token } from "./auth.ts";
 import { check, Misfit, membersOf, readJson } from "./check.ts";
-import { hostsIn, isServedHost, nameIn } from "./hosts.ts";
-import { API, type Operation, type Place, routeOf } from "./operation.ts";
+import type { AdminEnv, Asking, Door, Visitor } from "./door.ts";
+import { type Operation, type Place, routeOf } from "./operation.ts";
 
-type Env = { Bindings: HttpBindings; Variables: { caller: Caller } };
-
-const ROOT = `This is the admin listener of wochit-relay.
-
-${API} answers JSON, to "Authorization: Bearer <token>"; the token is in the config (admin.token), else in the file
-admin-token of the data folder. /openapi.json describes each operation.
-`;
+/** The pages for people. `unknown` answers a browser that asks for what is not there, or has not logged in. */
+export type Dashboard = { routes: App; unknown(c: Asking): Response | Promise<Response> };
 
 /**
- * Everything the admin listener answers (CONTRACT, "Admin listener"). A request passes, in this order: its Host, its token,
- * whether that token may, its query and body. `token` null: there is none, and all that needs one is refused. `pages`: what
- * else is answered to a token that may read.
+ * Everything the admin listener answers (CONTRACT, "Admin listener"). A request passes, in this order: its Host, its token or
+ * login, whether that may, its query and body. `pages`: what else is answered to a token that may read.
  */
 export function createAdminApp(
-  config: Pick<Config, "server"> & { admin: AdminConfig },
+  admin: AdminConfig,
   place: Place,
-  options: { token: string | null; failures: ReturnType<typeof createFailures>; pages: App },
+  { door, pages, dashboard }: { door: Door; pages: App; dashboard: Dashboard },
 ): App {
-  const { admin, server } = config;
   const { clock, log } = place.ports;
-  const trusted = parseNetworks(server.trustedProxies);
-  const listen = parseListen(admin.listen)!.host;
-  const names = admin.publicUrl === null ? [] : [nameIn(new URL(admin.publicUrl).host)!];
-  const tokens: Token[] = [...admin.tokens];
-  if (options.token !== null) tokens.unshift({ name: "admin", can: "operate", token: options.token });
   const warn = createLimitedLog(log, clock);
 
-  const addressOf = ({ env: { incoming } }: Context<Env>): string => {
-    const socket = incoming.socket.remoteAddress;
-    return clientAddress(socket, incoming.headers["x-forwarded-for"], trusted) ?? socket ?? "unknown";
-  };
-
-  const app = new Hono<Env>({ strict: false });
-  // HSTS binds the host's other ports, too: the public listener may speak plain HTTP.
-  app.use(secureHeaders({ ...HEADERS, strictTransportSecurity: false }));
+  const app = new Hono<AdminEnv>({ strict: false });
+  // Without any referrer forms of older browsers would not say their origin. HSTS binds the host's other ports, too: the public listener may speak plain HTTP.
+  app.use(secureHeaders({ xFrameOptions: "DENY", strictTransportSecurity: false, referrerPolicy: "same-origin" }));
   app.use(async (c, next) => {
     await next();
-    c.res.headers.set("cache-control", "no-store");
+    const { headers } = c.res;
+    if (!headers.has("content-security-policy")) headers.set("content-security-policy", NOTHING_BUT_TEXT);
+    if (!headers.has("cache-control")) headers.set("cache-control", "no-store");
   });
 
   app.use(async (c, next) => {
-    const hosts = hostsIn(c.env.incoming.rawHeaders);
-    if (!isServedHost(hosts, listen, names)) {
-      warn("admin request refused", { from: addressOf(c), why: "its Host is not this machine", hosts });
-      const message = "this Host is not served: ask by a loopback name, or set admin.publicUrl";
-      return errorAnswer("forbidden", message);
-    }
-    return next();
+    const hosts = door.strangeHosts(c);
+    if (hosts === null) return next();
+    warn("admin request refused", { from: door.addressOf(c), why: "its Host is not this machine", hosts });
+    return errorAnswer("forbidden", "this Host is not served: ask by a loopback name, or set admin.publicUrl");
   });
 
-  app.get("/", (c) => c.text(ROOT));
+  app.route("/", dashboard.routes);
 
   app.use(async (c, next) => {
-    const header = c.req.header("authorization");
-    const caller = callerOf(header, tokens);
-    if (caller === null) return refuse(c, header !== undefined);
-    if (caller.can === "read" && c.req.method !== "GET" && c.req.method !== "HEAD") {
-      return errorAnswer("forbidden", `the token "${caller.name}" may read only`);
+    const visitor = await door.visitor(c);
+    if (visitor === null) return refuse(c, c.req.header("authorization") !== undefined);
+    if (c.req.method !== "GET" && c.req.method !== "HEAD") {
+      if (visitor.can === "read") return errorAnswer("forbidden", `the token "${visitor.name}" may read only`);
+      if (visitor.session !== null && !door.isOwnOrigin(c)) {
+        return errorAnswer("forbidden", "a page of another origin asked for this change: it was not made");
+      }
     }
-    c.set("caller", caller);
+    c.set("visitor", visitor);
     return next();
   });
 
-  async function refuse(c: Context<Env>, isWrong: boolean): Promise<Response> {
-    const address = addressOf(c);
-    if (isWrong) warn("admin request refused", { from: address, why: "its token is wrong" });
-    if (isWrong && (await options.failures(holderOf(address), c.req.raw.signal))) {
+  async function refuse(c: Asking, isWrong: boolean): Promise<Response> {
+    if (!isWrong && isBrowsing(c)) return dashboard.unknown(c);
+    if (isWrong) warn("admin request refused", { from: door.addressOf(c), why: "its token is wrong" });
+    if (isWrong && (await door.fail(c))) {
       const message = "too many wrong tokens came from this address";
       return errorAnswer("too_many_requests", message, {}, { "retry-after": "2" });
     }
@@ -94,14 +74,16 @@ export function createAdminApp(
     const { describeApi } = await import("./document.ts");
     return c.json(describeApi(admin.publicUrl));
   });
-  app.route("/", options.pages);
+  app.route("/", pages);
   for (const one of operations) {
-    app.on(one.method, routeOf(one), (c) => run(one, c, place, { by: `${c.get("caller").name}@${addressOf(c)}` }));
+    app.on(one.method, routeOf(one), (c) => run(one, c, place, c.get("visitor")));
   }
   for (const [path, methods] of methodsOf(operations)) {
     app.all(path, () => errorAnswer("method_not_allowed", `this takes ${methods}`, {}, { allow: methods }));
   }
-  app.notFound(() => errorAnswer("not_found", "nothing is here; /openapi.json lists what is"));
+  app.notFound((c) =>
+    isBrowsing(c) ? dashboard.unknown(c) : errorAnswer("not_found", "nothing is here; /openapi.json lists what is"),
+  );
   app.onError((error, c) => {
     if (error instanceof Misfit) return errorAnswer(error.code, error.message, { details: error.details });
     if (error instanceof RelayError) {
@@ -116,19 +98,22 @@ export function createAdminApp(
 /** Of an operation without parameters. */
 const NOTHING = v.strictObject({});
 
-const HEADERS = {
-  contentSecurityPolicy: { defaultSrc: ["'none'"], frameAncestors: ["'none'"], baseUri: ["'none'"] },
-  xFrameOptions: "DENY",
-};
+/** Of answers that are no pages. */
+const NOTHING_BUT_TEXT = "default-src 'none'; frame-ancestors 'none'; base-uri 'none'";
 
-async function run(one: Operation, c: Context<Env>, place: Place, { by }: { by: string }): Promise<Response> {
+/** A browser shows the answer to a person. */
+const isBrowsing = ({ req }: Asking): boolean =>
+  req.method === "GET" && !req.path.startsWith("/api/") && (req.header("accept") ?? "").includes("text/html");
+
+async function run(one: Operation, c: Asking, place: Place, visitor: Visitor): Promise<Response> {
   const given = membersOf(new URL(c.req.url).searchParams);
   const query = check(one.query ?? NOTHING, given, "invalid_query");
   const body = one.body === undefined ? {} : check(one.body, await readJson(c.req.raw.body), "bad_request");
   const path = c.req.param() as Record<string, string>;
-  const actor = { through: "api", by } as const;
+  const { by, session } = visitor;
+  const actor: Actor = { through: session === null ? "api" : "dashboard", by };
   const note = (deed: Deed) => place.store.noteDeed(actor, deed);
-  const asked = { path, query, body, caller: c.get("caller"), note, signal: c.req.raw.signal };
+  const asked = { path, query, body, caller: visitor, note, signal: c.req.raw.signal };
   const isReading = one.method === "GET";
   const from = isReading ? place : { ...place, store: auditedStore(place.store, actor) };
   const answer = await one.run(asked, from).finally(() => {

@@ -5,7 +5,7 @@ import { errorLine, RelayError } from "../errors.ts";
 import { mediaLink, originOf } from "../links/durable-link.ts";
 import type { Actor, Deed } from "../model/audit.ts";
 import { lookAtMachine } from "../platform/machine.ts";
-import { auditedStore } from "../store/audited.ts";
+import { auditedStore } from "../store/access/audited.ts";
 import type { Store } from "../store/store.ts";
 import type { MirrorTarget } from "../targets/target.ts";
 import { findPresent } from "./places.ts";

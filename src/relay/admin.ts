@@ -1,9 +1,12 @@
 import { Hono } from "hono";
 import { createFailures } from "../admin/auth.ts";
+import { createDoor } from "../admin/door.ts";
 import type { Place, ProcessFacts, StorePlace } from "../admin/operation.ts";
+import { createSessions } from "../admin/sessions.ts";
 import { readOrMakeToken } from "../admin/token-file.ts";
 import { type AdminConfig, type Config, parseListen } from "../config/schema.ts";
 import { tokenFileOf } from "../config/secrets.ts";
+import { createLive } from "../dashboard/live.ts";
 import { errorLine } from "../errors.ts";
 import { originOf } from "../links/durable-link.ts";
 import { type App, errorAnswer, type Listener, type ListenOptions, listen } from "../platform/http/server.ts";
@@ -43,6 +46,8 @@ export function createAdmin(
 ): Admin {
   const { clock, log } = ports;
   const failures = createFailures(clock);
+  const live = createLive(clock);
+  const sessions = createSessions(ports.random, live.end);
   let config = given;
   let place: StorePlace | null = null;
   let app: App | null = null;
@@ -74,7 +79,10 @@ export function createAdmin(
 
   async function makeApp(): Promise<void> {
     if (config.admin === null || place === null) return;
-    const { createAdminApp } = await import("../admin/app.ts");
+    const [{ createAdminApp }, { createDashboard }] = await Promise.all([
+      import("../admin/app.ts"),
+      import("../dashboard/app.ts"),
+    ]);
     const { admin } = config;
     if (admin === null) return;
     const now = place;
@@ -86,7 +94,8 @@ export function createAdmin(
         return now.config;
       },
     };
-    app = createAdminApp({ ...config, admin }, whole, { token: ownToken(admin), failures, pages });
+    const door = createDoor({ ...config, admin }, whole, { token: ownToken(admin), failures, sessions });
+    app = createAdminApp(admin, whole, { door, pages, dashboard: createDashboard(whole, { door, live }) });
   }
 
   function opened(admin: AdminConfig, next: Listener): void {
@@ -155,6 +164,7 @@ export function createAdmin(
       isClosed = true;
       cancel();
       place?.feedWaits.end();
+      live.end(null);
       await listener?.close(grace);
     },
   };

@@ -1,3 +1,4 @@
+import type { EventAround } from "../model/around.ts";
 import type { Actor } from "../model/audit.ts";
 import type {
   Delivery,
@@ -23,7 +24,8 @@ import type { Plan } from "../model/plan.ts";
 import type { Trace } from "../model/trace.ts";
 import type { Video } from "../model/video.ts";
 import type { TargetPlace } from "../targets/table.ts";
-import type { AuditVerbs } from "./audit.ts";
+import type { AuditVerbs } from "./access/audit.ts";
+import type { SessionVerbs } from "./access/sessions.ts";
 import type { Backups } from "./backups.ts";
 import type { Commits, Counts, TallyVerbs } from "./counts.ts";
 import type { FeedVerbs } from "./feed.ts";
@@ -91,7 +93,7 @@ export type Page = { limit: number; before?: string; since?: number; until?: num
 export type IntegrityCheck = { at: number; wrong: string[] };
 
 /** Those with a page of their own. */
-type OtherVerbs = TallyVerbs & TaskVerbs & FeedVerbs & RetentionVerbs & AuditVerbs;
+type OtherVerbs = TallyVerbs & TaskVerbs & FeedVerbs & RetentionVerbs & AuditVerbs & SessionVerbs;
 
 /**
  * The verbs of the store, each one transaction of the engine's own. A promise settles when the engine has committed.
@@ -191,6 +193,8 @@ export type StoreVerbs = OtherVerbs & {
   eventBody(id: string): Promise<Uint8Array>;
   eventMedia(id: string): Promise<Medium[]>;
   events(page: Page & EventFilter): Promise<StoredEvent[]>;
+  /** What is around each of these events (up to a few hundred), in their order. */
+  eventsAround(ids: string[]): Promise<EventAround[]>;
   /** The types of all events and notices that are stored, up to a few hundred. */
   eventTypes(): Promise<string[]>;
   /** A new delivery of a stored event at the end of its lane. */

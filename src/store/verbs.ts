@@ -66,6 +66,7 @@ export const storeVerbs = {
   eventBody: read,
   eventMedia: read,
   events: longRead,
+  eventsAround: longRead,
   eventTypes: longRead,
   feed: longRead,
   replay: write,
@@ -119,6 +120,14 @@ export const storeVerbs = {
   act: write,
   noteDeed: write,
   audit: longRead,
+
+  beginSession: write,
+  session: read,
+  sessions: read,
+  endSession: write,
+  endSessions: write,
+  offerLogin: write,
+  takeLogin: write,
 
   epoch: read,
   counts: longRead,

@@ -10,9 +10,10 @@ import { listen } from "../support/listen.ts";
 import { startRelay } from "../support/relay-in-folder.ts";
 import { waitFor } from "../support/wait.ts";
 
-test("every page but the first needs a token, and a token that may read changes nothing", async (t) => {
+test("everything needs a token, and a token that may read changes nothing", async (t) => {
   const { ask, get, post } = await startAdmin(t);
-  assert.equal((await ask("GET", "/", { token: null })).status, 200);
+  const first = await ask("GET", "/", { token: null });
+  assert.deepEqual([first.status, first.headers["www-authenticate"]], [401, undefined], "a page to log in");
   for (const path of ["/api/v1/events", "/api/v1/nowhere", "/nowhere", "/openapi.json"]) {
     const { status, json, headers } = await ask("GET", path, { token: null });
     assert.deepEqual([status, json.error.code], [401, "unauthorized"], path);

@@ -13,6 +13,7 @@ import { storeListsContract } from "./store-lists.ts";
 import { storeMediaContract } from "./store-media.ts";
 import { storeNoticesContract } from "./store-notices.ts";
 import { storeRetentionContract } from "./store-retention.ts";
+import { storeSessionsContract } from "./store-sessions.ts";
 import { storeTaskFiltersContract } from "./store-task-filters.ts";
 import { storeTasksContract } from "./store-tasks.ts";
 import { storeTraceContract } from "./store-trace.ts";
@@ -34,6 +35,7 @@ export const storeContracts = [
   storeMediaContract,
   storeNoticesContract,
   storeRetentionContract,
+  storeSessionsContract,
   storeTaskFiltersContract,
   storeTasksContract,
   storeTraceContract,

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import type { AuditEntry } from "../../src/model/audit.ts";
-import { auditedStore } from "../../src/store/audited.ts";
+import { auditedStore } from "../../src/store/access/audited.ts";
 import type { Store } from "../../src/store/store.ts";
 import { answered } from "../support/outcomes.ts";
 import { makeTask } from "../support/tasks.ts";

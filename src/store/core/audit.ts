@@ -1,6 +1,6 @@
 import type { Actor, AuditEntry, Deed } from "../../model/audit.ts";
 import type { RunVerb, TaskVerb } from "../../model/task.ts";
-import type { AuditedCall, AuditedVerb, AuditVerbs } from "../audit.ts";
+import type { AuditedCall, AuditedVerb, AuditVerbs } from "../access/audit.ts";
 import type { Work } from "../verbs.ts";
 import { page } from "./rows/paging.ts";
 import * as tasks from "./tasks/rows.ts";

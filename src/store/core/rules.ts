@@ -1,7 +1,7 @@
 import type { Job as ClaimedJob, QueueName } from "../../model/job.ts";
 import { planEvent } from "../../rules/plan.ts";
 import { parseEvent } from "../../wochit/event.ts";
-import type { AuditVerbs } from "../audit.ts";
+import type { AuditVerbs } from "../access/audit.ts";
 import type { StoreSettings } from "../settings.ts";
 import type { Accepted, Claimed, ClaimWish, Received, StoreVerbs } from "../store.ts";
 import type { storeVerbs, Work, Works } from "../verbs.ts";
@@ -13,6 +13,7 @@ import * as deliveryLists from "./deliveries/lists.ts";
 import * as notices from "./deliveries/notices.ts";
 import * as reasons from "./deliveries/reasons.ts";
 import * as settling from "./deliveries/settle.ts";
+import { listAround } from "./events/around.ts";
 import * as events from "./events/events.ts";
 import * as feed from "./events/feed.ts";
 import * as eventLists from "./events/lists.ts";
@@ -32,6 +33,7 @@ import { retentionWorks } from "./retention/works.ts";
 import { countAll } from "./rows/counts.ts";
 import * as meta from "./rows/meta.ts";
 import * as tallies from "./rows/tallies.ts";
+import { sessionWorks } from "./sessions.ts";
 import * as taskRows from "./tasks/rows.ts";
 import { taskWorks } from "./tasks/works.ts";
 import { about, type Job, job, type Tx } from "./tx.ts";
@@ -123,6 +125,7 @@ const rulesOf = (settings: StoreSettings): Omit<Rules, keyof AuditVerbs> => ({
   eventBody: (id) => job((tx) => events.body(tx, id)),
   eventMedia: (id) => job((tx) => events.listMedia(tx, id)),
   events: (wish) => job((tx) => eventLists.list(tx, wish)),
+  eventsAround: (ids) => job((tx) => listAround(tx, ids)),
   eventTypes: () => job(knownTypes),
   feed: (wish) => job((tx) => feed.read(tx, wish)),
   replay: (id, to, now) => job((tx) => events.replay(tx, id, to, now)),
@@ -159,6 +162,7 @@ const rulesOf = (settings: StoreSettings): Omit<Rules, keyof AuditVerbs> => ({
   dropQuarantined: (id) => job((tx) => quarantine.drop(tx, id)),
 
   ...retentionWorks,
+  ...sessionWorks,
   ...taskWorks((received) => accepting(received, settings)),
 
   epoch: () => job(meta.readEpoch),

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { test } from "node:test";
 import Database from "better-sqlite3";
 import { createAccept } from "../../../src/receive/accept.ts";
-import { auditedStore } from "../../../src/store/audited.ts";
+import { auditedStore } from "../../../src/store/access/audited.ts";
 import { createNumbers } from "../../../src/store/core/rows/numbers.ts";
 import { openStore } from "../../../src/store/open.ts";
 import type { Store } from "../../../src/store/store.ts";

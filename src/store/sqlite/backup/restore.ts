@@ -23,6 +23,7 @@ const CANCEL_TASKS = `UPDATE tasks SET state = 'canceled', ended_at = ?, error =
 
 const ENTER = `INSERT INTO audit (id, at, through, actor, verb, subject, count, outcome)
   VALUES (@id, @at, @through, @by, 'restore', @subject, NULL, 'done')`;
+const END_SESSIONS = "DELETE FROM sessions";
 
 /** What tells that a folder has, or had, a database: SQLite would take the log of another one for its own. */
 const TRACES = ["", ...COMPANIONS];
@@ -109,6 +110,7 @@ function inspect(temp: string, file: string, { clock, actor }: RestoreOptions) {
         ids.catchUp();
         db.prepare(ENTER).run({ id: ids.next(), at: now, ...actor, subject: file });
       }
+      if (contents.schema >= 7) db.exec(END_SESSIONS);
       db.exec("COMMIT");
       return contents;
     });

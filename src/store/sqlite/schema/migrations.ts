@@ -9,6 +9,7 @@ import { LISTS_7 } from "./lists-7.ts";
 import { MEDIA_4 } from "./media-4.ts";
 import { MEDIA_5 } from "./media-5.ts";
 import { RETENTION_7 } from "./retention-7.ts";
+import { SESSIONS_7 } from "./sessions-7.ts";
 import { TAGS_4 } from "./tags-4.ts";
 import { TASKS_6 } from "./tasks-6.ts";
 import { TITLES_7 } from "./titles-7.ts";
@@ -208,7 +209,7 @@ export const migrations: string[] = [
   `,
   DELIVERIES_5 + MEDIA_5,
   TASKS_6 + DELIVERIES_6,
-  LISTS_7 + COUNTS_7 + RETENTION_7 + TITLES_7 + TRACE_7 + ADMIN_7,
+  LISTS_7 + COUNTS_7 + RETENTION_7 + TITLES_7 + TRACE_7 + ADMIN_7 + SESSIONS_7,
 ];
 
 /** Marks the file as ours ("wrly"), so that another program's database is refused instead of migrated. */

@@ -1,8 +1,8 @@
-import { errorLine, RelayError } from "../errors.ts";
-import type { Actor, Deed } from "../model/audit.ts";
+import { errorLine, RelayError } from "../../errors.ts";
+import type { Actor, Deed } from "../../model/audit.ts";
+import { deedOf } from "../core/audit.ts";
+import type { Store } from "../store.ts";
 import type { AuditedCall, AuditedVerb, AuditedVerbs } from "./audit.ts";
-import { deedOf } from "./core/audit.ts";
-import type { Store } from "./store.ts";
 
 /** Each audited verb: one that is missing, or is called in another way, does not compile. */
 const AUDITED: {

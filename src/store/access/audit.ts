@@ -1,5 +1,5 @@
-import type { Actor, AuditEntry, Deed } from "../model/audit.ts";
-import type { RunOptions, RunVerb } from "../model/task.ts";
+import type { Actor, AuditEntry, Deed } from "../../model/audit.ts";
+import type { RunOptions, RunVerb } from "../../model/task.ts";
 
 /** The verbs that change something for a person, and are audited, with their arguments (`StoreVerbs`). */
 export type AuditedVerbs = {

@@ -1,0 +1,21 @@
+import { RelayError } from "../errors.ts";
+import type { Form } from "./page.ts";
+
+/** The largest form, in bytes: the ids of a page, many times over. */
+const MOST_BYTES = 256 * 2 ** 10;
+
+/** The fields of a form. RelayError("body_too_large"). */
+export async function readForm({ body }: Pick<Request, "body">): Promise<Form> {
+  const chunks: Uint8Array[] = [];
+  let bytes = 0;
+  for await (const chunk of body ?? []) {
+    bytes += chunk.length;
+    if (bytes > MOST_BYTES) throw new RelayError("body_too_large", `a form has at most ${MOST_BYTES} bytes`);
+    chunks.push(chunk);
+  }
+  const params = new URLSearchParams(new TextDecoder().decode(Buffer.concat(chunks)));
+  return {
+    fields: Object.fromEntries([...params].filter(([, value]) => value !== "")),
+    all: (name) => params.getAll(name).filter((value) => value !== ""),
+  };
+}
