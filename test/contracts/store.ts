@@ -78,6 +78,9 @@ export function storeContract(engine: string, openStore: OpenStore): void {
     assert.deepEqual(last, { ...made, at: 3000, name: "~backups/3.db", place: "target", newest: null });
     await store.backups.forget(id);
     assert.equal((await store.backups.last())?.at, 2000);
+    const failed = { at: 3500, error: "no room", againAt: 3600 };
+    await store.backups.noteFailed(failed);
+    assert.deepEqual(await store.backups.failed(), failed);
     await store.backups.note({ ...made, at: 4000, bytes: 11 });
     assert.deepEqual(
       (await store.backups.list()).map(({ at }) => at),

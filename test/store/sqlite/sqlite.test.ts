@@ -9,14 +9,38 @@ import { settingsOf } from "../../../src/store/settings.ts";
 import { openSqliteStore } from "../../../src/store/sqlite/open.ts";
 import { migrations } from "../../../src/store/sqlite/schema/migrations.ts";
 import type { Store } from "../../../src/store/store.ts";
+import { backupVerbs, storeVerbs } from "../../../src/store/verbs.ts";
 import { storeContracts } from "../../contracts/every-store.ts";
 import { configIn, freshConfigIn } from "../../support/config.ts";
 import { damageTable } from "../../support/damage.ts";
 import { tempFolder } from "../../support/folder.ts";
+import { faultsOf, noteCalls, recordStatements } from "../../support/plans.ts";
 import { testClock, testPorts } from "../../support/ports.ts";
 
+const statements = recordStatements();
+const called = new Set<string>();
+
 for (const contract of storeContracts)
-  contract("sqlite", (config, ports) => openStore(config, ports, { role: "relay" }));
+  contract("sqlite", async (config, ports) => noteCalls(await openStore(config, ports, { role: "relay" }), called));
+
+test("no statement of any verb goes through a table that grows, or sorts what an index could give in order", async (t) => {
+  const verbs = [...Object.keys(storeVerbs), ...Object.keys(backupVerbs)];
+  assert.deepEqual(
+    verbs.filter((name) => !called.has(name)),
+    [],
+    "the contracts call every verb, so that every statement is known",
+  );
+  const config = configIn(tempFolder(t));
+  await (await openStore(config, testPorts(), { role: "relay" })).close();
+  const db = new Database(join(config.dataDir, "relay.db"), { readonly: true });
+  t.after(() => db.close());
+  const texts = statements.end();
+  assert.ok(texts.length > 1_000);
+  assert.deepEqual(
+    texts.flatMap((text) => faultsOf(db, text)),
+    [],
+  );
+});
 
 function post(store: Store, _config: ReturnType<typeof configIn>, videoId: string, now: number) {
   const body = Buffer.from(JSON.stringify({ type: "video.delete", wochitVideoId: videoId }));

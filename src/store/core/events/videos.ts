@@ -235,9 +235,9 @@ export async function list(tx: Tx, wish: Parameters<Store["videos"]>[0]): Promis
 
 export async function ofContext(tx: Tx, context: string, page: Pick<Page, "limit" | "before">): Promise<Video[]> {
   const past: Source = {
-    id: "v.id",
-    from: "past_contexts p CROSS JOIN videos v",
-    where: [when("p.context = ? AND v.id = p.video", context)],
+    id: "p.video",
+    from: "past_contexts p",
+    where: [when("p.context = ?", context)],
     isRepeated: true,
   };
   return found(tx, page, [from([when("v.context = ?", context)]), past]);

@@ -52,7 +52,7 @@ const CONFIRM = sql<[number, number]>(
   "UPDATE tasks SET state = 'queued', total = ?, due = 0 WHERE id = ? AND state = 'counting'",
 );
 const WAITING = sql<[], Pick<TaskRow, "id" | "due">>(
-  "SELECT id, due FROM tasks WHERE ended_at IS NULL AND state <> 'counting' ORDER BY id",
+  "SELECT id, due FROM tasks WHERE ended_at IS NULL AND state <> 'counting'",
 );
 const LEASE = sql<[number, number]>("UPDATE tasks SET state = 'running', due = ?, claims = claims + 1 WHERE id = ?");
 const RENEW = sql<[number, number, number]>(
@@ -148,7 +148,8 @@ export async function next(
   { id, now }: { id?: string; now: number },
 ): Promise<{ row: number | null; nextDue: number | null }> {
   const wanted = id === undefined ? null : tx.ids.find("tsk", id);
-  const rows = (await tx.all(WAITING, [])).filter((row) => wanted === null || row.id === wanted);
+  const waiting = (await tx.all(WAITING, [])).sort((a, b) => a.id - b.id);
+  const rows = waiting.filter((row) => wanted === null || row.id === wanted);
   const nextDue = rows.length === 0 ? null : Math.min(...rows.map(({ due }) => due));
   return { row: rows.find(({ due }) => due <= now)?.id ?? null, nextDue };
 }

@@ -32,6 +32,8 @@ export const LISTS_7 = `
     WHERE state || '' IN ('pending', 'running') AND key IS NULL AND spooled IS NULL;
 
   CREATE INDEX videos_state ON videos (state);
+  DROP INDEX past_contexts_context;
+  CREATE INDEX past_contexts_context ON past_contexts (context, video);
 
   -- What a refused body says of itself, where it reads as an event; null in rows of before.
   ALTER TABLE quarantine ADD COLUMN video_id TEXT;
