@@ -13,6 +13,7 @@ const BOUNDED: [RegExp, string][] = [
   [/^SCAN m USING INDEX media_suspect: .* LIMIT/, "what matches, in order"],
   [/^SCAN a USING INDEX annotations_found: .* LIMIT/, "what may match, in order: contexts that came later"],
   [/^SCAN (d|m|v|a): .* WHERE 1 = 1 ORDER BY \w\.id DESC LIMIT/, "the newest, without any condition"],
+  [/^SCAN sessions$/, "a number of them is kept"],
   [/^SCAN (CONSTANT ROW|counters|c|epochs|targets|endpoints|backups|sqlite_schema)$/, "a few rows"],
   [/^SCAN m: .* FROM media WHERE host = .* LIMIT 500\) m /, "what a LIMIT inside leaves"],
   [/^SCAN t VIRTUAL TABLE/, "the index of titles"],
@@ -43,6 +44,7 @@ const SORTED: [RegExp, string][] = [
     /^SEARCH m USING INDEX media_state \(state=\?\): .* m\.state IN \('pending', 'running'\)/,
     "downloads that have not ended",
   ],
+  [/^(SCAN|SEARCH) sessions\b/, "a number of them is kept"],
   [/^CO-ROUTINE m: .* LIMIT 500\) m /, "what a LIMIT inside leaves"],
   [/^SCAN a USING INDEX annotations_found: .* GROUP BY d\.endpoint HAVING/, "deliveries of one event"],
   [
