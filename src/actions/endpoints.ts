@@ -135,12 +135,16 @@ export async function testEndpoint(
   id: string,
   send: (endpoint: Endpoint) => Promise<Attempt>,
 ): Promise<AttemptJson> {
-  const endpoint = endpoints.find((one) => one.id === id);
-  if (endpoint === undefined) {
-    const known = endpoints.map((one) => one.id);
-    throw new RelayError("not_found", `no endpoint "${id}" in the config${suggest(id, known)}`);
-  }
-  return attemptJson({ ...(await send(endpoint)), n: 1, retryAfter: null, probe: false });
+  const attempt = await send(configuredEndpoint({ endpoints }, id));
+  return attemptJson({ ...attempt, n: 1, retryAfter: null, probe: false });
+}
+
+/** RelayError("not_found") for one that is not in the config; it names the nearest one. */
+export function configuredEndpoint({ endpoints }: Pick<Config, "endpoints">, id: string): Endpoint {
+  const found = endpoints.find((one) => one.id === id);
+  if (found !== undefined) return found;
+  const known = endpoints.map((one) => one.id);
+  throw new RelayError("not_found", `no endpoint "${id}" in the config${suggest(id, known)}`);
 }
 
 /** The same for the audit. */

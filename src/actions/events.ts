@@ -1,10 +1,10 @@
 import type { Config, Endpoint } from "../config/schema.ts";
 import { RelayError } from "../errors.ts";
 import type { StoredEvent } from "../model/event.ts";
-import { suggest } from "../rules/nearest.ts";
 import { wants } from "../rules/topics.ts";
 import type { Store } from "../store/store.ts";
 import { topicOfStored } from "../wochit/event.ts";
+import { configuredEndpoint } from "./endpoints.ts";
 import { titleFilter, typeFilter, typesOf } from "./filters/types.ts";
 import { shortTime } from "./format.ts";
 import { deliveryJson, eventJson, type Link, mediumJson } from "./json.ts";
@@ -92,15 +92,7 @@ export async function replayEvent(
   now: number,
 ): Promise<Replayed[]> {
   const { endpoint: named, newId = false } = options;
-  if (named !== undefined && !endpoints.some(({ id }) => id === named)) {
-    throw new RelayError(
-      "not_found",
-      `no endpoint "${named}" in the config${suggest(
-        named,
-        endpoints.map(({ id }) => id),
-      )}`,
-    );
-  }
+  if (named !== undefined) configuredEndpoint({ endpoints }, named);
   const event = await store.event(eventId);
   const meant = await endpointsFor(store, endpoints, event, options);
   if (meant.length === 0) throw new RelayError("conflict", noEndpoint(eventId, options));

@@ -84,7 +84,7 @@ function clockOf({ hour = "0", minute = "0", second = "0", fraction = "" }: Foun
 function dayOf(year: number, { month, day }: Found): number | null {
   const date = new Date(0);
   date.setUTCFullYear(year, Number(month) - 1, Number(day));
-  return date.getUTCMonth() === Number(month) - 1 && date.getUTCDate() === Number(day) ? date.getTime() : null;
+  return date.getUTCMonth() === Number(month) - 1 ? date.getTime() : null;
 }
 
 /** The last moment, up to now, at which clocks showed this time of day. */

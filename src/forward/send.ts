@@ -2,13 +2,13 @@ import { createHash } from "node:crypto";
 import { SET } from "../config/hidden.ts";
 import type { Endpoint } from "../config/schema.ts";
 import { codeOf, errorLine } from "../errors.ts";
+import { decodePercent, messageHeaders, requestTo } from "../message/headers.ts";
 import type { Attempt } from "../model/delivery.ts";
 import type { FailureKind } from "../model/health.ts";
 import type { Outbound } from "../platform/net/outbound.ts";
 import { UntrustedCertificate } from "../platform/net/trust.ts";
 import { abortAfter } from "../platform/timing.ts";
 import type { Clock } from "../ports.ts";
-import { isReservedHeader } from "../rules/reserved-headers.ts";
 import { parseRetryAfter } from "./retry-after.ts";
 import { createSigner } from "./signature.ts";
 
@@ -63,7 +63,7 @@ export function createSend(
   { outbound, clock, userAgent }: { outbound: Outbound; clock: Clock; userAgent: string },
 ): (message: Message, stop: AbortSignal) => Promise<Answer> {
   const { timeout } = endpoint;
-  const { url, headers } = readTarget(endpoint, userAgent);
+  const { url, headers } = requestTo(endpoint, userAgent);
   const hide = createHide(endpoint, headers.authorization);
   const sign = createSigner(endpoint.keys);
 
@@ -77,10 +77,8 @@ export function createSend(
       headers: {
         ...headers,
         ...own,
-        "webhook-id": id,
-        "webhook-timestamp": String(timestamp),
+        ...messageHeaders(id, attempt, timestamp),
         "webhook-signature": sign(id, timestamp, body),
-        "webhook-attempt": String(attempt),
       },
       body,
       signal,
@@ -146,24 +144,6 @@ function summaryOf(body: Uint8Array): { bytes: number; sha256: string } {
   return { bytes: body.length, sha256: createHash("sha256").update(body).digest("hex") };
 }
 
-/** The URL and the headers of every request. Userinfo of the URL becomes Basic authentication. */
-function readTarget(endpoint: Endpoint, userAgent: string): { url: URL; headers: Record<string, string> } {
-  const headers: Record<string, string> = { "content-type": "application/json", "user-agent": userAgent };
-  for (const [name, value] of Object.entries(endpoint.headers)) {
-    if (!isReservedHeader(name)) headers[name.toLowerCase()] = value;
-  }
-  const url = new URL(endpoint.url);
-  if (url.username !== "" || url.password !== "") {
-    // RFC 7617 §2, in the UTF-8 of URLs.
-    const user = `${decodePercent(url.username)}:${decodePercent(url.password)}`;
-    headers.authorization = `Basic ${Buffer.from(user).toString("base64")}`;
-    url.username = "";
-    url.password = "";
-  }
-  url.hash = "";
-  return { url, headers };
-}
-
 /**
  * Puts "(set)" for what an answer repeats of the operator's headers and of credentials in the URL: an app that answers with the
  * request it got would else have them stored, and shown with its attempts.
@@ -191,12 +171,4 @@ function withoutBeginOf(text: string, value: string): string {
     if (text.endsWith(value.slice(0, length))) return text.slice(0, -length);
   }
   return text;
-}
-
-function decodePercent(text: string): string {
-  try {
-    return decodeURIComponent(text);
-  } catch {
-    return text;
-  }
 }

@@ -1,3 +1,4 @@
+import type { DeliveryJob } from "../model/delivery.ts";
 import type { StoredEvent } from "../model/event.ts";
 import type { Medium } from "../model/medium.ts";
 
@@ -40,10 +41,19 @@ export type FeedPage = {
   isMore: boolean;
 };
 
+/** What a message about an event to one endpoint would be made of now. `delivery`: the newest of the event to it; null: there is none. */
+export type Preview = {
+  event: StoredEvent;
+  parts: MessageParts;
+  delivery: (Pick<DeliveryJob, "id" | "messageId" | "replay"> & { attempts: number; hasEnded: boolean }) | null;
+};
+
 export type FeedVerbs = {
   /**
    * The events behind a position, in the order of their commits, the same for each reader: one that goes on from page to page
    * gets each event once, however many writers there are. A page looks at a bounded number of events, however few match.
    */
   feed(wish: FeedWish): Promise<FeedPage>;
+  /** RelayError("not_found") for an event that is not there, "body_expired" for one whose body has been pruned. */
+  preview(eventId: string, endpoint: string): Promise<Preview>;
 };

@@ -69,6 +69,7 @@ export const storeVerbs = {
   eventsAround: longRead,
   eventTypes: longRead,
   feed: longRead,
+  preview: read,
   replay: write,
 
   delivery: read,

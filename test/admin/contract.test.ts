@@ -54,6 +54,7 @@ const CALLS: Record<string, (stage: Stage) => Call[]> = {
   ],
   showEvent: ({ event }) => [{ path: event }],
   readEventBody: ({ event }) => [{ path: event }],
+  previewEvent: ({ event }) => [{ path: event, query: "endpoint=picky" }],
   replayEvent: ({ event }) => [{ path: event }, { path: event, body: { endpoint: "app", newId: true } }],
   replayEvents: () => [
     { body: { videoId: "v1", dryRun: true } },

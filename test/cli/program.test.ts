@@ -33,7 +33,7 @@ test("--help lists every command; each group and command has its own", async () 
     callCli(["help", "events", "replay"]),
   ]);
   for (const name of COMMANDS.split(" ")) assert.match(all.stdout, new RegExp(`^ {2}${name}\\b`, "m"));
-  assert.match(group.stdout, /events list .*\n.*events show ID .*\n.*events replay \[ID\] /);
+  assert.match(group.stdout, /events list .*\n.*events show ID .*\n.*events preview ID .*\n.*events replay \[ID\] /);
   assert.match(command.stdout, /^Usage: wochit-relay events replay \[ID\] \[options\]$/m);
   assert.match(command.stdout, /--only-dead/);
   assert.equal(word.stdout, command.stdout);
@@ -46,7 +46,7 @@ test("wrong usage is one line that names the nearest valid word, exit code 2", a
     [["replay", "evt_1"], /unknown command "replay": did you mean "events replay"\?/],
     [["list"], /unknown command "list": did you mean "events list", "deliveries list", .*"quarantine list"\?/],
     [["constructor"], /unknown command "constructor": the known ones are serve, /],
-    [["events"], /events what\? list, show, replay/],
+    [["events"], /events what\? list, show, preview, replay/],
     [["events", "lst"], /unknown command "events lst": did you mean "list"\?/],
     [["check", "--confg", "x"], /unknown option --confg: did you mean --config\?/],
     [["check", "--config"], /--config needs a value/],

@@ -264,4 +264,37 @@ export function storeFeedContract(engine: string, openStore: OpenStore): void {
       await assert.rejects(store.feed({ after: { position }, limit: 1 }), { code: "invalid_query" }, position);
     }
   });
+
+  check(
+    "a preview has the parts of the message and the newest delivery to the endpoint, whose id it would have",
+    async ({ post, claim, fail, store, clock }) => {
+      await post(draft("v1"));
+      const { id } = await post(remove("v1"));
+      const preview = () => store.preview(id, "cms");
+      const { event, parts, delivery: first } = await preview();
+      assert.deepEqual(event, await store.event(id));
+      assert.deepEqual(parts.body, await store.eventBody(id));
+      assert.deepEqual([parts.media, parts.contexts], [[], []]);
+      const [listed] = await store.deliveries({ eventId: id, limit: 1 });
+      assert.deepEqual(first, { id: listed!.id, messageId: id, replay: false, attempts: 0, hasEnded: false });
+      assert.equal((await store.preview(id, "other")).delivery, null);
+      await fail((await claim())[0]!);
+      for (const newId of [false, true]) {
+        const made = await store.replay(id, { endpoint: "cms", ordered: false, newId }, clock.now());
+        await store.replay(id, { endpoint: "other", ordered: false, newId }, clock.now());
+        const { delivery } = await preview();
+        assert.deepEqual([delivery!.id, delivery!.replay], [made.id, true]);
+        assert.equal(delivery!.messageId === id, !newId);
+        const job = (await claim()).find((one) => one.id === made.id)!;
+        assert.equal(job.messageId, delivery!.messageId);
+        await fail(job);
+        assert.equal((await preview()).delivery!.attempts, 1);
+        await store.cancelDelivery(made.id, clock.now());
+        assert.equal((await preview()).delivery!.hasEnded, true);
+      }
+      await assert.rejects(store.preview("evt_nothing", "cms"), { code: "not_found" });
+      await store.forgetVideo("v1", clock.now());
+      await assert.rejects(preview(), { code: "body_expired" });
+    },
+  );
 }

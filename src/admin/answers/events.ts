@@ -1,4 +1,5 @@
 import * as v from "valibot";
+import type { PreviewJson } from "../../actions/feed/preview.ts";
 import type {
   AttemptJson,
   DeliveryJson,
@@ -132,3 +133,16 @@ export const quarantined = shapeOf<ReturnType<typeof quarantinedJson>>()(
   }),
 );
 export const quarantinePage = pageOf("QuarantinePage", quarantined);
+
+export const preview = shapeOf<PreviewJson>()(
+  "Preview",
+  v.object({
+    ...{ eventId: text, endpoint: text },
+    deliveryId: v.pipe(orNull(text), v.description("The delivery that it is of; null: there is none yet")),
+    wanted: v.pipe(v.boolean(), v.description("Whether the endpoint asks for it by its events and filter")),
+    url: text,
+    headers: v.record(text, text),
+    ...{ bytes: count, sha256: text },
+    body: v.pipe(text, v.description("The bytes, as text")),
+  }),
+);

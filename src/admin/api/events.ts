@@ -1,7 +1,8 @@
 import * as v from "valibot";
 import { events, replayEvent, showEvent } from "../../actions/events.ts";
+import { previewMessage } from "../../actions/feed/preview.ts";
 import { typesOf } from "../../actions/filters/types.ts";
-import { eventPage } from "../answers/events.ts";
+import { eventPage, preview } from "../answers/events.ts";
 import { eventDetails, replayed } from "../answers/relay.ts";
 import { bytesAnswer } from "../bytes.ts";
 import { feedEntries, feedPage, isFeed } from "../feed.ts";
@@ -43,6 +44,20 @@ export const eventOperations: Operation[] = [
     answer: { bytes: "application/octet-stream" },
     errors: ["not_found", "body_expired"],
     run: async ({ path }, { store }) => bytesAnswer(await store.eventBody(path.id!), path.id!),
+  }),
+  operation({
+    ...{ method: "GET", path: "/events/{id}/preview", id: "previewEvent", tag: "events" },
+    summary: "What an endpoint would be sent of an event now",
+    more: 'By its newest delivery of the event, else by a first one. The headers are without the signature, and without a trace, of which each attempt has its own; values of the config are "(set)".',
+    query: v.strictObject({ endpoint: v.pipe(v.string(), v.minLength(1), v.description("An endpoint of the config")) }),
+    answer: preview,
+    errors: ["not_found", "body_expired"],
+    run: ({ path, query }, place) =>
+      previewMessage(
+        place,
+        { eventId: path.id!, endpoint: query.endpoint },
+        { now: place.ports.clock.now(), version: place.version },
+      ),
   }),
   operation({
     ...{ method: "POST", path: "/events/{id}/replay", id: "replayEvent", tag: "events" },

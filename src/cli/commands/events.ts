@@ -1,11 +1,13 @@
 import { deliveries } from "../../actions/deliveries.ts";
 import { events, replayEvent, showEvent, timelineColumns } from "../../actions/events.ts";
+import { previewMessage } from "../../actions/feed/preview.ts";
 import { mediumColumns } from "../../actions/media.ts";
 import { RelayError } from "../../errors.ts";
 import type { Command, CommandGroup } from "../command.ts";
 import { follow, followOptions } from "../follow.ts";
-import { readLimit, showOptions } from "../options.ts";
-import { printOne, sayMore } from "../output/print.ts";
+import { commonOptions, readLimit, showOptions } from "../options.ts";
+import { print, printOne, sayMore } from "../output/print.ts";
+import { harmless } from "../output/terminal-text.ts";
 import { openSources } from "../sources.ts";
 import { manyCommand, rateOption } from "../tasks.ts";
 import { listCommand } from "../verbs.ts";
@@ -57,6 +59,36 @@ const show: Command = {
   },
 };
 
+const preview: Command = {
+  name: "events preview",
+  summary: "what an endpoint would be sent of an event now",
+  help: `By its newest delivery of the event, else by a first one. The signature, and the headers of a trace, are made for each
+attempt; values of headers that the config sets are not shown.`,
+  examples: {
+    "wochit-relay events preview evt_1k800hr143c5p2qa0 --endpoint cms": "shows headers and body",
+    "wochit-relay events preview evt_1k800hr143c5p2qa0 -e cms --body | jq .relay": "reads in the body alone",
+  },
+  positionals: "ID",
+  options: {
+    endpoint: { type: "string", short: "e", value: "ID", help: "an endpoint of the config" },
+    body: { type: "boolean", help: "write the body alone, byte for byte" },
+    ...commonOptions,
+  },
+  async run(program, args) {
+    const endpoint = args.text("endpoint");
+    if (endpoint === undefined) throw new RelayError("usage", "--endpoint says to which endpoint");
+    const sources = await openSources(program, { toRead: true });
+    const { ports, version, stdout } = program;
+    const asked = { eventId: args.positionals[0]!, endpoint };
+    const shown = await previewMessage(sources, asked, { now: ports.clock.now(), version });
+    if (args.flag("body")) return stdout.write(shown.body);
+    const headers = Object.entries(shown.headers).map(([name, value]) => `${name}: ${value}`);
+    const lines = [`POST ${shown.url}`, ...headers, "", shown.body];
+    print(program, args, shown, `${lines.map(harmless).join("\n")}\n`);
+    if (!shown.wanted) program.stderr.write(`${endpoint} does not ask for it by its events and filter\n`);
+  },
+};
+
 const { type: _, ...otherFilters } = events.filters;
 
 const replay = manyCommand({
@@ -101,5 +133,5 @@ survives its restart.`,
 export const command: CommandGroup = {
   name: "events",
   summary: "what the provider sent",
-  verbs: { list, show, replay },
+  verbs: { list, show, preview, replay },
 };

@@ -17,6 +17,7 @@ import { listAround } from "./events/around.ts";
 import * as events from "./events/events.ts";
 import * as feed from "./events/feed.ts";
 import * as eventLists from "./events/lists.ts";
+import * as preview from "./events/preview.ts";
 import * as quarantine from "./events/quarantine.ts";
 import { knownTypes } from "./events/type-filter.ts";
 import * as videos from "./events/videos.ts";
@@ -128,6 +129,7 @@ const rulesOf = (settings: StoreSettings): Omit<Rules, keyof AuditVerbs> => ({
   eventsAround: (ids) => job((tx) => listAround(tx, ids)),
   eventTypes: () => job(knownTypes),
   feed: (wish) => job((tx) => feed.read(tx, wish)),
+  preview: (id, endpoint) => job((tx) => preview.read(tx, id, endpoint)),
   replay: (id, to, now) => job((tx) => events.replay(tx, id, to, now)),
 
   delivery: (id, limit) => job((tx) => deliveryLists.show(tx, id, limit)),

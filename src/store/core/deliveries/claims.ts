@@ -69,14 +69,15 @@ async function lease(tx: Tx, row: DeliveryRow, now: number, leaseFor: number): P
     videoId: event.videoId ?? "",
     endpoint: row.endpoint,
     replay: row.replay > 0,
-    messageId: row.replay === 2 ? newMessageId(tx, row) : event.id,
+    messageId: messageIdOf(tx, row),
     event,
     ...parts,
   };
 }
 
-/** A replay of a task has the same one at every endpoint, and however often it is made. */
-function newMessageId(tx: Tx, { id, task, event }: DeliveryRow): string {
+/** A replay of a task that asked for a new one has the same at every endpoint, and however often it is made. */
+export function messageIdOf(tx: Tx, { id, task, event, replay }: DeliveryRow): string {
+  if (replay !== 2) return tx.ids.show("evt", event);
   if (task === null) return tx.ids.show("msg", id);
   return tx.ids.show("msg", task) + tx.ids.show("evt", event).slice("evt".length);
 }
