@@ -4,13 +4,13 @@ import type { Medium } from "../../../model/medium.ts";
 import { topicMatches } from "../../../rules/topics.ts";
 import { topicOfStored } from "../../../wochit/event.ts";
 import type { FeedPage, FeedWish, MessageParts } from "../../feed.ts";
+import * as events from "../events/events.ts";
+import { ofTypes } from "../events/type-filter.ts";
 import { type Condition, rowsOf, when } from "../rows/merge.ts";
 import { readEpoch } from "../rows/meta.ts";
 import { LIMIT } from "../rows/numbers.ts";
 import { idAt } from "../rows/paging.ts";
 import { sql, type Tx, type Value } from "../tx.ts";
-import * as events from "./events.ts";
-import { ofTypes } from "./type-filter.ts";
 
 // The feed (CONTRACT, "Admin listener"). An id is made inside of its transaction, by the one that writes, and is greater than
 // all that were committed before: so the order of ids is the order of commits, and a position is an id. One whose transaction

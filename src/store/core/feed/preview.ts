@@ -2,8 +2,8 @@ import { RelayError } from "../../../errors.ts";
 import type { Preview } from "../../feed.ts";
 import { messageIdOf } from "../deliveries/claims.ts";
 import type { DeliveryRow } from "../deliveries/lanes.ts";
+import * as events from "../events/events.ts";
 import { sql, type Tx } from "../tx.ts";
-import * as events from "./events.ts";
 import { partsOf } from "./feed.ts";
 
 // What would be sent now.
