@@ -18,8 +18,8 @@ export type Surroundings = {
     stderr: Stream;
     /** All of standard input. */
     stdin(): Promise<Uint8Array>;
-    /** The line that is typed in answer to a question; null without a terminal. */
-    ask(question: string): Promise<string | null>;
+    /** The line that is typed in answer to a question, hidden where it is a secret; null without a terminal. */
+    ask(question: string, how?: { isHidden?: boolean }): Promise<string | null>;
   };
   version: string;
   /** Where an uncaught error is written: this log, or stderr. */

@@ -1,5 +1,6 @@
 import { hostname } from "node:os";
 import process from "node:process";
+import { Writable } from "node:stream";
 import { arrayBuffer } from "node:stream/consumers";
 import { errorLine, RelayError } from "../errors.ts";
 import type { Clock, Random } from "../ports.ts";
@@ -100,19 +101,23 @@ export async function readStdin(): Promise<Uint8Array> {
 }
 
 /**
- * Asks on the terminal (stderr) and resolves with the line that is typed; null without a terminal. RelayError("conflict") at
+ * Asks on the terminal (stderr) and resolves with the line that is typed, which is not shown with `isHidden`; null without a
+ * terminal. RelayError("conflict") at
  * Ctrl-C and Ctrl-D: what was asked for is not done.
  */
-export async function askTerminal(question: string): Promise<string | null> {
+export async function askTerminal(question: string, { isHidden = false } = {}): Promise<string | null> {
   if (!process.stdin.isTTY || !process.stderr.isTTY) return null;
   const { createInterface } = await import("node:readline");
-  const lines = createInterface({ input: process.stdin, output: process.stderr });
+  const nowhere = new Writable({ write: (_chunk, _encoding, done) => done() });
+  const lines = createInterface({ input: process.stdin, output: isHidden ? nowhere : process.stderr, terminal: true });
+  if (isHidden) process.stderr.write(question);
   return new Promise((resolve, reject) => {
     lines.once("close", () => {
       process.stderr.write("\n");
       reject(new RelayError("conflict", "stopped at the question: nothing was done"));
     });
     lines.question(question, (line) => {
+      if (isHidden) process.stderr.write("\n");
       resolve(line);
       lines.removeAllListeners("close");
       lines.close();

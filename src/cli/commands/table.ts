@@ -2,6 +2,7 @@ import type { CommandTable } from "../command.ts";
 
 /** A command is a file in this folder and a line here; the strings are literal so that a bundler can follow them. */
 export const commands: CommandTable = {
+  init: () => import("./init.ts"),
   serve: () => import("./serve.ts"),
   reload: () => import("./reload.ts"),
   check: () => import("./check.ts"),
