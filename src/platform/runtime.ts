@@ -112,14 +112,16 @@ export async function askTerminal(question: string, { isHidden = false } = {}): 
   const lines = createInterface({ input: process.stdin, output: isHidden ? nowhere : process.stderr, terminal: true });
   if (isHidden) process.stderr.write(question);
   return new Promise((resolve, reject) => {
-    lines.once("close", () => {
+    const stopped = () => {
       process.stderr.write("\n");
       reject(new RelayError("conflict", "stopped at the question: nothing was done"));
-    });
+    };
+    lines.once("close", stopped);
     lines.question(question, (line) => {
       if (isHidden) process.stderr.write("\n");
       resolve(line);
-      lines.removeAllListeners("close");
+      // Not all listeners: by one of its own it lets go of the terminal.
+      lines.off("close", stopped);
       lines.close();
     });
   });
