@@ -45,7 +45,7 @@ test("wrong usage is one line that names the nearest valid word, exit code 2", a
     [["evnts"], /unknown command "evnts": did you mean "events"\?/],
     [["replay", "evt_1"], /unknown command "replay": did you mean "events replay"\?/],
     [["list"], /unknown command "list": did you mean "events list", "deliveries list", .*"quarantine list"\?/],
-    [["constructor"], /unknown command "constructor": the known ones are serve, /],
+    [["constructor"], /unknown command "constructor": the known ones are init, serve, /],
     [["events"], /events what\? list, show, preview, replay/],
     [["events", "lst"], /unknown command "events lst": did you mean "list"\?/],
     [["check", "--confg", "x"], /unknown option --confg: did you mean --config\?/],

@@ -41,7 +41,7 @@ type Question = {
 /**
  * The config that the options and the answers at a terminal make. Its secrets are still in it as texts: nothing is written
  * before all is known. Each answer is judged as `check` judges the file, and asked for again until it is right.
- * RelayError("usage") for a wrong option, and where there is nobody to ask and no `--yes`.
+ * RelayError("usage") for a wrong option, and without a terminal and `--yes`.
  */
 export async function draftConfig(program: Program, args: Args, path: string): Promise<ConfigInput> {
   const asks = !args.flag("yes");
