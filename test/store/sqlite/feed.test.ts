@@ -1,6 +1,14 @@
 import assert from "node:assert/strict";
+import { join } from "node:path";
 import { test } from "node:test";
+import Database from "better-sqlite3";
+import { read } from "../../../src/store/core/feed/feed.ts";
+import { job } from "../../../src/store/core/tx.ts";
+import type { FeedFilter, FeedPage, FeedWish } from "../../../src/store/feed.ts";
 import { openStore } from "../../../src/store/open.ts";
+import { openIds } from "../../../src/store/sqlite/rows/ids.ts";
+import type { Sql } from "../../../src/store/sqlite/rows/sql.ts";
+import { createRunner, type Surroundings } from "../../../src/store/sqlite/runner.ts";
 import { configIn } from "../../support/config.ts";
 import { tempFolder } from "../../support/folder.ts";
 import { testClock, testPorts } from "../../support/ports.ts";
@@ -34,3 +42,72 @@ test("the feed has one order while a command writes beside the relay, each by it
   while (await page());
   assert.deepEqual(read, written);
 });
+
+for (const [named, filter] of [
+  ["none", {}],
+  ["a context", { context: "page 1" }],
+  ["types", { types: ["draft.*"] }],
+  ["a video", { videoId: "v1" }],
+] as [string, FeedFilter][]) {
+  test(`nothing is missed of what another process commits between two statements of a page; filter: ${named}`, async (t) => {
+    const config = configIn(tempFolder(t), {});
+    const clock = testClock();
+    const store = await openStore(config, testPorts(clock), { role: "relay" });
+    t.after(() => store.close());
+    for (const type of ["draft.new", "draft.update"]) {
+      const body = Buffer.from(JSON.stringify({ type, wochitVideoId: "v1", videoContext: "page 1" }));
+      await store.accept({ receivedAt: clock.now(), sourceAddress: "192.0.2.1", body });
+    }
+    const [reader, writer] = [0, 1].map(() => new Database(join(config.dataDir, "relay.db"))) as [Db, Db];
+    t.after(() => [reader, writer].forEach((db) => void db.close()));
+    writer.pragma("synchronous = OFF");
+    const [like] = writer.prepare("SELECT max(id) AS id FROM events").all() as { id: number }[];
+    const columns = "received_at, video, failure, source, deliveries, body, dialect";
+    const copy = writer.prepare(
+      `INSERT INTO events (id, sequence, type, context, ${columns}) SELECT ?, ?, ?, ?, ${columns} FROM events WHERE id = ${like!.id}`,
+    );
+    const annotate = writer.prepare("INSERT INTO annotations (event, context) VALUES (?, 'page 1')");
+    let last = like!.id;
+    let commits = 0;
+    /** What each index alone has only a part of: one of each type, of each way to a context. */
+    const commit = writer.transaction(() => {
+      for (const type of ["draft.new", "draft.update"]) {
+        for (const context of ["page 1", null]) {
+          copy.run(++last, 10 + last - like!.id, type, context);
+          if (context === null) annotate.run(last);
+        }
+      }
+    });
+    /** Another process commits after each of the statements that read, for a while. */
+    const interrupted: Sql = {
+      ...(reader as Sql),
+      prepare(text: string) {
+        const statement = reader.prepare(text);
+        const after = (found: unknown) => {
+          if (commits++ < 40) commit();
+          return found;
+        };
+        const get = (...values: unknown[]) => after(statement.get(...values));
+        return { get, all: (...values: unknown[]) => after(statement.all(...values)) } as never;
+      },
+    };
+    const ids = openIds(reader as Sql, clock);
+    const run = createRunner(interrupted, { ids, now: clock.now } as unknown as Surroundings, { add() {} });
+    const seen: string[] = [];
+    for (let position: string | null = null, isOver = false; !isOver; ) {
+      const after: FeedWish["after"] = position === null ? "oldest" : { position };
+      const page: FeedPage = await run(job((tx) => read(tx, { ...filter, after, limit: 100 })));
+      seen.push(...page.events.map(({ event }) => event.id));
+      isOver = commits > 40 && page.events.length === 0;
+      ({ position } = page);
+    }
+    const all = (reader.prepare("SELECT id FROM events ORDER BY id").all() as { id: number }[]).map(({ id }) => id);
+    assert.ok(all.length > 100);
+    assert.deepEqual(
+      seen,
+      all.map((id) => ids.show("evt", id)),
+    );
+  });
+}
+
+type Db = InstanceType<typeof Database>;

@@ -33,31 +33,32 @@ const NEWEST = sql<[], { id: number | null }>(`SELECT max(id) AS id FROM events 
 
 const SELECT = `SELECT e.id, e.received_at, e.type, e.dialect, e.failure, coalesce(e.context, a.context) AS context
   FROM events e LEFT JOIN annotations a ON a.event = e.id`;
-const ALL = sql<[number, number], Row>(`${SELECT} WHERE e.id > ? AND e.id <= ${LIMIT} ORDER BY e.id LIMIT ?`);
+const ALL = sql<[number, number, number], Row>(`${SELECT} WHERE e.id > ? AND e.id <= ? ORDER BY e.id LIMIT ?`);
 
 /** Gives the events behind one, in order; at least those that match. */
 type Source = (after: number) => Promise<Row[]>;
 
-/** By the index of the narrowest filter; what it gives is judged by all of them. */
-async function sourceOf(tx: Tx, { videoId, context, types }: FeedWish): Promise<Source> {
+/**
+ * By the index of the narrowest filter; what it gives is judged by all of them. Up to `newest` only: of what another process
+ * commits between two statements one index would give a part, and the page would go past the rest.
+ */
+async function sourceOf(tx: Tx, { videoId, context, types }: FeedWish, newest: number): Promise<Source> {
+  const merge = (indexes: ReturnType<typeof idsIn>[]) => merged(tx, indexes, newest);
   const ofVideo = when("e.video = (SELECT id FROM videos WHERE video_id = ?)", videoId ?? null);
   // Not in the order of the table, where the events of other videos would be looked through.
-  if (videoId !== undefined) return merge(tx, [idsIn("events e", "e.id + 0", ofVideo)]);
+  if (videoId !== undefined) return merge([idsIn("events e", "e.id + 0", ofVideo)]);
   if (context !== undefined) {
     const own = idsIn("events e", "e.id", when("e.context = ?", context));
-    return merge(tx, [own, idsIn("annotations a", "a.event", when("a.context = ?", context))]);
+    return merge([own, idsIn("annotations a", "a.event", when("a.context = ?", context))]);
   }
-  if (types === undefined) return (after) => tx.all(ALL, [after, PIECE]);
+  if (types === undefined) return (after) => tx.all(ALL, [after, newest, PIECE]);
   const { each } = await ofTypes(tx, types);
-  return merge(
-    tx,
-    each.map((one) => idsIn("events e", "e.id", one)),
-  );
+  return merge(each.map((one) => idsIn("events e", "e.id", one)));
 }
 
 /** Ids that an index gives in order. */
 function idsIn(from: string, id: string, { text, values }: Condition) {
-  const where = `${text} AND ${id} > ? AND ${id} <= ${LIMIT}`;
+  const where = `${text} AND ${id} > ? AND ${id} <= ?`;
   return {
     values,
     statement: sql<Value[], { id: number }>(`SELECT ${id} AS id FROM ${from} WHERE ${where} ORDER BY ${id} LIMIT ?`),
@@ -65,10 +66,10 @@ function idsIn(from: string, id: string, { text, values }: Condition) {
 }
 
 /** The least ids of all of them, and their rows. */
-function merge(tx: Tx, indexes: ReturnType<typeof idsIn>[]): Source {
+function merged(tx: Tx, indexes: ReturnType<typeof idsIn>[], newest: number): Source {
   return async (after) => {
     const found = await Promise.all(
-      indexes.map(({ statement, values }) => tx.all(statement, [...values, after, PIECE])),
+      indexes.map(({ statement, values }) => tx.all(statement, [...values, after, newest, PIECE])),
     );
     const ids = [...new Set(found.flat().map(({ id }) => id))].sort((a, b) => a - b);
     return rowsOf<Row>(tx, { select: SELECT, column: "e.id" }, ids.slice(0, PIECE));
@@ -88,7 +89,7 @@ export async function read(tx: Tx, wish: FeedWish): Promise<FeedPage> {
   let bytes = 0;
   const end = (isMore: boolean): FeedPage => ({ events: page, position: String(at), epoch, isMore });
 
-  const some = await sourceOf(tx, wish);
+  const some = await sourceOf(tx, wish, newest);
   for (let looked = 0; looked < MOST; looked += PIECE) {
     const rows = await some(at);
     for (const row of rows) {
