@@ -5,7 +5,8 @@ import { insert, sql, type Tx, update } from "../tx.ts";
 
 /**
  * A delivery row, as SQLite gives it. Two columns are no longer used: `aside_at` and `failing_since`. "canceling": it runs,
- * and is canceled when its attempt ends, unless that is answered with success.
+ * and is canceled when its attempt ends, unless that is answered with success. Of one that was delivered `type` is null, as are
+ * the times of its schedule.
  */
 export type DeliveryRow = {
   id: number;
@@ -73,20 +74,8 @@ export const NOTHING: Taken = {
 };
 
 const insertDelivery = insert("deliveries", [
-  ...([
-    "id",
-    "endpoint",
-    "video",
-    "event",
-    "type",
-    "ordered",
-    "state",
-    "due",
-    "gate_until",
-    "replay",
-    "task",
-    ...TAKEN,
-  ] as const),
+  ...(["id", "endpoint", "video", "event", "type", "ordered", "state", "due", "gate_until", "replay", "task"] as const),
+  ...TAKEN,
 ]);
 const takeOver = update("deliveries", ["due", ...TAKEN]);
 const HEAD = sql<[number, string], DeliveryRow>(
@@ -106,6 +95,11 @@ const NOTE_OPENED = sql<[number, Opener, number]>("UPDATE deliveries SET opened_
 const SETTLE = sql<[string, number, string | null, number, number | null, number]>(
   `UPDATE deliveries SET state = ?, settled_at = ?, due = NULL, last_error = ?, attempts = attempts + ?, superseded_by = ?,
      generation = ${LAST_TASK} WHERE id = ?`,
+);
+// What nothing asks for from then on leaves its room to other rows.
+const DELIVER = sql<[number, number, number]>(
+  `UPDATE deliveries SET state = 'delivered', settled_at = ?, due = NULL, last_error = NULL, attempts = attempts + ?,
+     type = NULL, tried_at = NULL, scheduled_at = NULL, failed_by = NULL, generation = ${LAST_TASK} WHERE id = ?`,
 );
 const reschedule = update("deliveries", [
   ...(["state", "attempts", "due", "turn_at", "aside", "last_error", "failed_by", "hint"] as const),
@@ -180,7 +174,9 @@ export async function settle(
   now: number,
   by: number | null = null,
 ): Promise<void> {
-  tx.write(SETTLE, [state, now, error, isUnderWay(row) ? 1 : 0, by, row.id]);
+  const made = isUnderWay(row) ? 1 : 0;
+  if (state === "delivered") tx.write(DELIVER, [now, made, row.id]);
+  else tx.write(SETTLE, [state, now, error, made, by, row.id]);
   if (state === "delivered" || state === "dead") tx.tally("deliveries", row.endpoint, { isOk: state === "delivered" });
   if (state === "delivered" && row.ordered === 1) meta.remove(tx, hasteOf(row));
   await moveOn(tx, row, now);
