@@ -18,7 +18,8 @@ export type DebianParts = {
   versions: Versions;
   /** Path of the program. */
   binary: string;
-  manPage: string;
+  /** By their file names. */
+  manPages: Record<string, string>;
   thirdParty: string;
   /** The systemd units by their names. */
   units: Record<string, string>;
@@ -60,7 +61,7 @@ export async function makeDebianPackage(parts: DebianParts, folder: string): Pro
 type Staged = { path: string; content: string | Uint8Array; mode?: number };
 
 /** What is installed. */
-function shipped({ binary, versions, manPage, thirdParty, units }: DebianParts): Staged[] {
+function shipped({ binary, versions, manPages, thirdParty, units }: DebianParts): Staged[] {
   const license = ours("LICENSE").split("\n\n").slice(2).join("\n\n");
   return [
     { path: "usr/bin/wochit-relay", content: readFileSync(binary), mode: 0o755 },
@@ -70,7 +71,10 @@ function shipped({ binary, versions, manPage, thirdParty, units }: DebianParts):
     { path: "usr/share/bash-completion/completions/wochit-relay", content: scripts.bash },
     { path: "usr/share/zsh/vendor-completions/_wochit-relay", content: scripts.zsh },
     { path: "usr/share/fish/vendor_completions.d/wochit-relay.fish", content: scripts.fish },
-    { path: "usr/share/man/man1/wochit-relay.1.gz", content: packed(manPage) },
+    ...Object.entries(manPages).map(([name, page]) => ({
+      path: `usr/share/man/man1/${name}.gz`,
+      content: packed(page),
+    })),
     { path: "usr/share/lintian/overrides/wochit-relay", content: debian("lintian-overrides") },
     { path: `${DOC}/copyright`, content: debian("copyright").replace("@LICENSE@\n", indented(license)) },
     { path: `${DOC}/changelog.Debian.gz`, content: packed(debianChangelog(versions)) },

@@ -6,7 +6,7 @@ import { listBundled } from "./bom.ts";
 import { DEBIAN_ARCHITECTURES, makeDebianPackage } from "./debian.ts";
 import { readDocuments } from "./documents.ts";
 import { compiledIn, writeLicenses } from "./licenses.ts";
-import { writeManPage } from "./man-page.ts";
+import { writeManPages } from "./man-page.ts";
 import { type Native, writeSbom } from "./sbom.ts";
 import { writeSums } from "./sums.ts";
 import { type Entry, makeTarball } from "./tarball.ts";
@@ -47,7 +47,7 @@ export async function makeRelease({
   const bom = await listBundled();
   const added = compiledIn("node-addon-api");
   const thirdParty = writeLicenses([...bom.components, ...added], nodeLicense(native), native.sqlite);
-  const manPage = await writeManPage(versions);
+  const manPages = await writeManPages(versions);
   const units = Object.fromEntries(UNITS.map((name) => [name, ours(`scripts/${name}`)]));
   const put = (name: string, content: string | Uint8Array) => {
     writeFileSync(join(folder, name), content);
@@ -74,14 +74,14 @@ export async function makeRelease({
     ];
     if (target.startsWith("linux-")) {
       entries.push(...Object.entries(units).map(([path, content]) => ({ path, content })));
-      entries.push({ path: "wochit-relay.1", content: manPage });
+      entries.push(...Object.entries(manPages).map(([name, content]) => ({ path: `man/man1/${name}`, content })));
     }
     const inFolder = entries.map((entry) => ({ ...entry, path: `${name}/${entry.path}` }));
     put(`${name}.tar.gz`, await makeTarball(inFolder, versions.epoch));
 
     const architecture = DEBIAN_ARCHITECTURES[target];
     if (architecture === undefined) continue;
-    say(await makeDebianPackage({ architecture, versions, binary, manPage, thirdParty, units }, folder));
+    say(await makeDebianPackage({ architecture, versions, binary, manPages, thirdParty, units }, folder));
   }
   await writeSums(folder);
   say(join(folder, "SHA256SUMS"));

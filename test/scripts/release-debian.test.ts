@@ -18,7 +18,7 @@ const parts: DebianParts = {
   architecture: "amd64",
   versions: VERSIONS,
   binary: STAND_IN,
-  manPage: ".TH WOCHIT 1\n",
+  manPages: { "wochit-relay.1": ".TH WOCHIT 1\n", "wochit-relay-events.1": ".TH WOCHIT 1\n" },
   thirdParty: "theirs\n",
   units: { "wochit-relay.service": "[Service]\n", "wochit-relay.socket": "[Socket]\n" },
 };
@@ -86,6 +86,7 @@ test("the Debian package holds each file where it belongs, root's, with its mode
     "./usr/share/zsh/vendor-completions/_wochit-relay": "-rw-r--r--",
     "./usr/share/lintian/overrides/wochit-relay": "-rw-r--r--",
     "./usr/share/man/man1/wochit-relay.1.gz": "-rw-r--r--",
+    "./usr/share/man/man1/wochit-relay-events.1.gz": "-rw-r--r--",
   });
 });
 

@@ -1,12 +1,12 @@
 import assert from "node:assert/strict";
-import { execFileSync } from "node:child_process";
+import { execFileSync, spawnSync } from "node:child_process";
 import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import process from "node:process";
 import { test } from "node:test";
 import { compiledIn, writeLicenses } from "../../scripts/release/licenses.ts";
 import { makeRelease } from "../../scripts/release/make.ts";
-import { writeManPage } from "../../scripts/release/man-page.ts";
+import { writeManPages } from "../../scripts/release/man-page.ts";
 import { makeTarball } from "../../scripts/release/tarball.ts";
 import { findVersions } from "../../scripts/release/versions.ts";
 import { commands } from "../../src/cli/commands/table.ts";
@@ -69,7 +69,14 @@ test("a release is the program, a tarball, a Debian package, an SBOM, and sums t
     [`${top}/alerts.yaml`]: plain,
     [`${top}/grafana.json`]: plain,
     [`${top}/wochit-relay`]: "-rwxr-xr-x root/root",
-    [`${top}/wochit-relay.1`]: plain,
+    [`${top}/man/`]: "drwxr-xr-x root/root",
+    [`${top}/man/man1/`]: "drwxr-xr-x root/root",
+    ...Object.fromEntries(
+      ["", ...Object.keys(commands).map((name) => `-${name}`)].map((of) => [
+        `${top}/man/man1/wochit-relay${of}.1`,
+        plain,
+      ]),
+    ),
     [`${top}/wochit-relay.service`]: plain,
     [`${top}/wochit-relay.socket`]: plain,
   });
@@ -173,19 +180,81 @@ test("a package without a licence text fails the release, unless its own reposit
   }
 });
 
-test("the man page tells of every command, in roff that hides nothing", async () => {
-  const page = await writeManPage(VERSIONS);
-  assert.match(page, /^\.TH WOCHIT\\-RELAY 1 2026-01-31 "wochit\\-relay 7\.8\.9"/);
-  for (const name of Object.keys(commands))
-    assert.match(page, new RegExp(`^\\.SS "${name.replaceAll("-", "\\\\-")}`, "m"));
-  assert.match(page, /^\.SS "events replay"$/m);
-  // Every line that begins with a dot is a request of ours, and every backslash an escape.
-  const requests = page
-    .split("\n")
-    .filter((line) => /^[.']/.test(line))
-    .map((line) => line.split(" ")[0]);
-  assert.deepEqual([...new Set(requests)].sort(), [".B", ".BR", ".I", ".PP", ".SH", ".SS", ".TH", ".TP", ".fi", ".nf"]);
-  assert.doesNotMatch(page, /\\(?![e&(-])/);
+test("there is a man page of the program and one of each command, with every verb, option and example", async () => {
+  const pages = await writeManPages(VERSIONS);
+  const names = Object.keys(commands);
+  assert.deepEqual(Object.keys(pages), ["wochit-relay.1", ...names.map((name) => `wochit-relay-${name}.1`)]);
+  const plain = (page: string) =>
+    page
+      .replaceAll(/\\f[BIR]/g, "")
+      .replaceAll("\\-", "-")
+      .replaceAll("\\e", "\\");
+  const all = plain(pages["wochit-relay.1"]!);
+  assert.match(all, /^\.TH "WOCHIT-RELAY" 1 2026-01-31 "wochit-relay 7\.8\.9"/);
+  for (const name of names) {
+    assert.match(all, new RegExp(`^wochit-relay-${name}\\(1\\),$`, "m"));
+    const page = plain(pages[`wochit-relay-${name}.1`]!);
+    const { command } = await commands[name]!();
+    for (const one of "verbs" in command ? Object.values(command.verbs) : [command]) {
+      assert.match(page, new RegExp(`^\\.B wochit-relay ${one.name}( |$)`, "m"));
+      for (const option of Object.keys(one.options)) assert.match(page, new RegExp(`--${option}\\b`), one.name);
+      assert.ok("verbs" in command === page.includes(`.SS "${one.name}"`));
+    }
+  }
+  const events = plain(pages["wochit-relay-events.1"]!);
+  assert.match(events, /\nwochit-relay events list --since 2h\nWhat came in during the last two hours\.\n/);
+  assert.match(events, /\n-e, --endpoint ENDPOINT\nOnly what goes to this endpoint/);
+});
+
+test("in the man pages nothing is taken for a request or an escape that is none, and they are ASCII", async () => {
+  for (const [name, page] of Object.entries(await writeManPages(VERSIONS))) {
+    const requests = page
+      .split("\n")
+      .filter((line) => /^[.']/.test(line))
+      .map((line) => line.split(" ")[0]!);
+    const ours = [
+      ".B",
+      ".BR",
+      ".I",
+      ".PP",
+      ".RE",
+      ".RS",
+      ".SH",
+      ".SS",
+      ".TH",
+      ".TP",
+      ".ad",
+      ".br",
+      ".fi",
+      ".nf",
+      ".nh",
+    ];
+    assert.deepEqual(
+      requests.filter((request) => !ours.includes(request)),
+      [],
+      name,
+    );
+    assert.doesNotMatch(page, /\\(?!f[BIR]|\((?:aq|ga|ha|ti|dq)|\[u[0-9A-F]{4,5}\]|[e&-])|[^\n -~]/, name);
+  }
+});
+
+const noGroff = spawnSync("groff", ["--version"]).error !== undefined && "no groff here: apt install groff-base";
+
+test("groff has no warning about the man pages, at 80 columns", { skip: noGroff }, async (t) => {
+  const folder = tempFolder(t);
+  const pages = Object.entries(await writeManPages(VERSIONS)).map(([name, page]) => {
+    writeFileSync(join(folder, name), page);
+    return join(folder, name);
+  });
+  for (const page of pages) {
+    const { stdout, stderr } = spawnSync("groff", ["-man", "-Tutf8", "-ww", "-rLL=80n", page], { encoding: "utf8" });
+    assert.equal(stderr, "");
+    const wide = stdout
+      .replaceAll(/\x1b\[[\d;]*m|.\x08/g, "")
+      .split("\n")
+      .filter((line) => [...line].length > 80);
+    assert.deepEqual(wide, [], page);
+  }
 });
 
 test("the config of a fresh install is valid, lets only the provider in, and sends nothing anywhere", async () => {
