@@ -34,7 +34,7 @@ test("an endpoint is shown with its options, the marks of its secrets, and what 
   await take(ready("v1"));
   await deliver("app", "dead", 422);
   await take(ready("v2"));
-  const { endpoint, more } = await explainEndpoint({ store, config, id: "app" }, 1);
+  const { endpoint, more } = await explainEndpoint({ store, config, id: "app" }, { limit: 1, now: Date.now() });
   assert.deepEqual([endpoint.why, endpoint.dead, more], ["1 on their way", 1, true]);
   assert.deepEqual([endpoint.settings?.timeout, endpoint.settings?.concurrency], ["15 s", 8]);
   assert.deepEqual(
@@ -43,9 +43,15 @@ test("an endpoint is shown with its options, the marks of its secrets, and what 
   );
   assert.match(endpoint.secrets[0]!.mark!, /^[0-9a-f]{8}$/);
   assert.doesNotMatch(JSON.stringify(endpoint), /whsec_/);
-  const gone = await explainEndpoint({ store, config: { ...config, endpoints: [] }, id: "app" }, 9);
+  const gone = await explainEndpoint(
+    { store, config: { ...config, endpoints: [] }, id: "app" },
+    { limit: 9, now: Date.now() },
+  );
   assert.deepEqual([gone.endpoint.state, gone.endpoint.settings], ["removed", null]);
-  await assert.rejects(explainEndpoint({ store, config, id: "ap" }, 9), /did you mean "app"/);
+  await assert.rejects(
+    explainEndpoint({ store, config, id: "ap" }, { limit: 9, now: Date.now() }),
+    /did you mean "app"/,
+  );
 });
 
 test("a second pause keeps the reason and the time of the first", async (t) => {

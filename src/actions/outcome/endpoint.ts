@@ -2,26 +2,29 @@ import type { Config, Endpoint } from "../../config/schema.ts";
 import type { Store } from "../../store/store.ts";
 import { type EndpointJson, showEndpoint } from "../endpoints.ts";
 import { formatSpan, shortTime } from "../format.ts";
+import { type EndpointHour, readEndpointHours } from "./hours.ts";
 import { listUndelivered, type Undelivered } from "./of-video.ts";
 
 /**
  * One endpoint: its state with `why`, in words, nothing or little is sent to it; how it is configured (`settings`, null where it
- * has left the config); and of what it lacks the newest `limit`, newest first. `more`: there is further of that.
+ * has left the config); its last `hours`, and of what it lacks the newest `limit`, newest first. `more`: there is further of that.
  */
 export async function explainEndpoint(
   { store, config, id }: { store: Store; config: Pick<Config, "endpoints" | "file">; id: string },
-  limit: number,
+  { limit, hours, now }: { limit: number; hours?: number | undefined; now: number },
 ): Promise<{ endpoint: EndpointDetails; more: boolean }> {
   const endpoint = await showEndpoint({ store, config, id });
   const { undelivered, more } = await listUndelivered(store, { endpoint: id }, limit);
   const configured = config.endpoints.find((one) => one.id === id);
   const settings = configured === undefined ? null : describeSettings(configured);
-  return { endpoint: { ...endpoint, why: whyHeld(endpoint), settings, undelivered }, more };
+  const ofHours = (await readEndpointHours(store, [id], { now, count: hours })).get(id)!;
+  return { endpoint: { ...endpoint, why: whyHeld(endpoint), settings, hours: ofHours, undelivered }, more };
 }
 
 export type EndpointDetails = EndpointJson & {
   why: string;
   settings: Record<string, string | number | null> | null;
+  hours: EndpointHour[];
   undelivered: Undelivered[];
 };
 

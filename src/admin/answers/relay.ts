@@ -1,8 +1,6 @@
 import * as v from "valibot";
 import type { AuditJson } from "../../actions/audit.ts";
-import type { EndpointJson } from "../../actions/endpoints.ts";
 import type { ReasonJson } from "../../actions/json.ts";
-import type { EndpointDetails } from "../../actions/outcome/endpoint.ts";
 import type { Moment } from "../../actions/outcome/timeline.ts";
 import type { countPrunable } from "../../actions/prune.ts";
 import type { listBackups } from "../../actions/relay/backups.ts";
@@ -11,50 +9,11 @@ import type { readStatus } from "../../actions/status.ts";
 import type { matchingJson, TaskJson } from "../../actions/tasks.ts";
 import type { forgetVideo, showVideo } from "../../actions/videos.ts";
 import { RUN_VERBS } from "../../model/task.ts";
+import { endpoint, undelivered } from "./endpoints.ts";
 import { attempt, delivery, event, medium, quarantined, video } from "./events.ts";
 import { count, named, orNull, pageOf, shapeOf, text, time } from "./shape.ts";
 
-// What endpoints, tasks, the relay itself and the details of things answer.
-
-const undelivered = v.object({ ...delivery.pipe[0].entries, why: text });
-
-const endpointMembers = {
-  id: text,
-  url: orNull(text),
-  headers: v.record(text, text),
-  events: v.array(text),
-  filter: orNull(v.object({ context: orNull(v.array(text)), videoId: orNull(v.array(text)) })),
-  body: orNull(v.picklist(["enriched", "verbatim"])),
-  send: orNull(v.picklist(["after-mirror", "immediately"])),
-  order: orNull(v.picklist(["video", "none"])),
-  secrets: v.array(
-    v.object({
-      place: text,
-      mark: v.pipe(orNull(text), v.description("The first 8 digits of the SHA-256 of its text")),
-    }),
-  ),
-  state: v.picklist(["active", "failing", "paused", "removed"]),
-  pausedAt: orNull(time),
-  reason: orNull(text),
-  failingSince: orNull(time),
-  nextProbeAt: orNull(time),
-  waiting: count,
-  pending: count,
-  running: count,
-  dead: count,
-  oldest: orNull(time),
-};
-export const endpoint = shapeOf<EndpointJson>()("Endpoint", v.object(endpointMembers));
-export const endpointDetails = shapeOf<EndpointDetails>()(
-  "EndpointDetails",
-  v.object({
-    ...endpointMembers,
-    why: v.pipe(text, v.description("What holds its deliveries, in words")),
-    settings: orNull(v.record(text, v.nullable(v.union([text, v.number()])))),
-    undelivered: v.array(undelivered),
-  }),
-);
-export const endpointList = named("EndpointList", v.object({ data: v.array(endpoint) }));
+// What tasks, the relay itself and the details of things answer.
 
 const filterMembers = v.record(text, v.union([text, v.number(), v.boolean(), v.array(text)]));
 export const task = named(

@@ -7,17 +7,24 @@ import {
   testDeed,
   testEndpoint,
 } from "../../actions/endpoints.ts";
-import { collect } from "../../actions/list.ts";
+import { collect, type FilterValues } from "../../actions/list.ts";
 import { explainEndpoint } from "../../actions/outcome/endpoint.ts";
+import { HOURS, MOST_HOURS, readEndpointHours } from "../../actions/outcome/hours.ts";
+import { endpoint, endpointDetails, endpointList } from "../answers/endpoints.ts";
 import { attempt } from "../answers/events.ts";
-import { endpoint, endpointDetails, endpointList } from "../answers/relay.ts";
-import { type Operation, operation, type Place } from "../operation.ts";
-import { filterEntries } from "../query.ts";
+
+import { type Operation, operation, type Place, type Schema } from "../operation.ts";
+import { filterEntries, number } from "../query.ts";
 
 /** Of what an endpoint lacks. */
 const SHOWN = 50;
 
 const TAG = { tag: "endpoints" } as const;
+
+const hoursEntry = {
+  hours: number(1, MOST_HOURS, `What came of the last hours, this one last: so many (default ${HOURS})`),
+};
+type ListQuery = { hours?: number } & FilterValues<typeof endpoints.filters>;
 
 const at = ({ store, config }: Place, id: string) => ({ store, config, id });
 
@@ -25,19 +32,27 @@ export const endpointOperations: Operation[] = [
   operation({
     ...{ ...TAG, method: "GET", path: "/endpoints", id: "listEndpoints" },
     summary: "The apps of the config, in its order, and those that left it and hold deliveries",
-    query: v.strictObject(filterEntries(endpoints.filters)),
+    query: v.strictObject({ ...filterEntries(endpoints.filters), ...hoursEntry }) as unknown as Schema<ListQuery>,
     answer: endpointList,
     errors: [],
-    run: async ({ query }, place) => ({
-      data: await collect(endpoints.rows(place, { ...query, limit: Number.POSITIVE_INFINITY })),
-    }),
+    async run({ query: { hours, ...filters } }, place) {
+      const data = await collect(endpoints.rows(place, { ...filters, limit: Number.POSITIVE_INFINITY }));
+      const ids = data.map(({ id }) => id);
+      const span = { now: place.ports.clock.now(), count: hours };
+      const ofHours = await readEndpointHours(place.store, ids, span);
+      return { data: data.map((one) => ({ ...one, hours: ofHours.get(one.id)! })) };
+    },
   }),
   operation({
     ...{ ...TAG, method: "GET", path: "/endpoints/{id}", id: "showEndpoint" },
     summary: "One endpoint: its settings, its state and why, and what it lacks with the reasons",
+    query: v.strictObject(hoursEntry),
     answer: endpointDetails,
     errors: ["not_found"],
-    run: async ({ path }, place) => (await explainEndpoint(at(place, path.id!), SHOWN)).endpoint,
+    async run({ path, query: { hours } }, place) {
+      const asked = { limit: SHOWN, hours, now: place.ports.clock.now() };
+      return (await explainEndpoint(at(place, path.id!), asked)).endpoint;
+    },
   }),
   operation({
     ...{ ...TAG, method: "POST", path: "/endpoints/{id}/pause", id: "pauseEndpoint" },

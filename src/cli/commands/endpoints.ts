@@ -9,7 +9,9 @@ import {
 import { shortTime } from "../../actions/format.ts";
 import type { Column } from "../../actions/list.ts";
 import { explainEndpoint } from "../../actions/outcome/endpoint.ts";
+import { describeHours, HOURS, MOST_HOURS } from "../../actions/outcome/hours.ts";
 import { undeliveredColumns } from "../../actions/outcome/of-video.ts";
+import { RelayError } from "../../errors.ts";
 import { CONNECT_TIMEOUT } from "../../platform/net/outbound.ts";
 import type { Args } from "../args.ts";
 import type { Command, CommandGroup } from "../command.ts";
@@ -65,19 +67,29 @@ secrets that sign: where each is, and the first 8 digits of the SHA-256 of its
 text, never a value. The app's side compares by
   printf %s "$SECRET" | sha256sum | cut -c1-8`,
   positionals: "ENDPOINT",
-  options: { ...showOptions, limit: { ...showOptions.limit, help: "of what it lacks at most this many (default 50)" } },
+  options: {
+    ...{ ...showOptions, limit: { ...showOptions.limit, help: "of what it lacks at most this many (default 50)" } },
+    hours: {
+      type: "string",
+      value: "N",
+      help: `say what came of the last N hours (default ${HOURS}); --json has each`,
+    },
+  },
   async run(program, args) {
     const target = { ...(await openSources(program, { toRead: true, marks: true })), id: args.positionals[0]! };
-    const { endpoint, more } = await explainEndpoint(target, readLimit(args));
+    const hours = args.count("hours", HOURS);
+    if (hours > MOST_HOURS) throw new RelayError("usage", `--hours is at most ${MOST_HOURS}, not ${hours}`);
+    const asked = { limit: readLimit(args), hours, now: program.ports.clock.now() };
+    const { endpoint, more } = await explainEndpoint(target, asked);
     if (more) sayMore(program, args, "deliveries");
     const tables = { secrets: secretColumns, undelivered: undeliveredColumns };
     if (args.flag("json")) return printOne(program, args, endpoint, tables);
-    const { why, settings, events, filter, headers, ...rest } = endpoint;
+    const { why, settings, hours: ofHours, events, filter, headers, ...rest } = endpoint;
     const isFiltered = Object.values(filter ?? {}).some((values) => values !== null);
     const words = { events: events.join(" "), filter: isFiltered ? JSON.stringify(filter) : null, ...settings };
     const names = Object.keys(headers).join(" ") || null;
     const { id, ...fields } = { ...rest, ...words, headers: names };
-    printOne(program, args, { id, why, ...fields }, tables);
+    printOne(program, args, { id, why, [`last ${hours} h`]: describeHours(ofHours), ...fields }, tables);
   },
 };
 
