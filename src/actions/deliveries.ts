@@ -19,6 +19,8 @@ export const deliveries = list({
   },
   rows: ({ store }, { type, ...query }) =>
     walk((page) => store.deliveries(page), { ...query, types: typesOf(type) }, deliveryJson),
+  total: ({ store }, { type, ...filter }) =>
+    store.countListed({ list: "deliveries", filter: { ...filter, types: typesOf(type) } }),
   columns: [
     { title: "ID", value: ({ id }) => id, whole: true },
     { title: "EVENT", value: ({ eventId }) => eventId, whole: true, spare: 1 },

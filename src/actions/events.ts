@@ -29,6 +29,8 @@ export const events = list({
   },
   rows: ({ store }, { type, ...query }) =>
     walk((page) => store.events(page), { ...query, types: typesOf(type) }, eventJson),
+  total: ({ store }, { type, ...filter }) =>
+    store.countListed({ list: "events", filter: { ...filter, types: typesOf(type) } }),
   columns: [
     { title: "ID", value: ({ id }) => id, whole: true },
     { title: "RECEIVED", value: ({ receivedAt }) => shortTime(receivedAt), whole: true },

@@ -1,5 +1,6 @@
 import type { Config } from "../config/schema.ts";
 import { errorLine } from "../errors.ts";
+import type { CappedCount } from "../store/filters.ts";
 import type { Page, Store } from "../store/store.ts";
 import type { Link } from "./json.ts";
 
@@ -51,6 +52,8 @@ export type Column<Row> = {
 
 export type List<Of extends Filters, Row> = {
   filters: Of;
+  /** How many rows it has, of one that can be long. */
+  total?(from: Sources, wish: Selection<Of>): Promise<CappedCount>;
   rows(from: Sources, query: Query<Of>): AsyncIterable<Row>;
   columns: Column<Row>[];
   /** What the next page begins before; the row's `id` unless given. */

@@ -58,6 +58,8 @@ export const media = list({
       (medium) => mediumJson(medium, link),
     );
   },
+  total: ({ store }, { by, ...filter }) =>
+    store.countListed({ list: "media", filter: { ...filter, byDeadline: by === "deadline" } }),
   columns: mediumColumns,
 });
 

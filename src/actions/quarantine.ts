@@ -13,6 +13,7 @@ export const quarantine = list({
     source: { option: "from", value: "ADDRESS", help: "only from this address" },
   },
   rows: ({ store }, query) => walk((page) => store.quarantined(page), query, quarantinedJson),
+  total: ({ store }, filter) => store.countListed({ list: "quarantine", filter }),
   columns: [
     { title: "ID", value: ({ id }) => id, whole: true },
     { title: "RECEIVED", value: ({ receivedAt }) => shortTime(receivedAt), whole: true },

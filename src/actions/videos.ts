@@ -38,6 +38,7 @@ export const videos = list({
       keyOf,
     );
   },
+  total: ({ store }, filter) => store.countListed({ list: "videos", filter }),
   columns: videoColumns,
   keyOf,
 });

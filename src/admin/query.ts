@@ -69,11 +69,21 @@ const pageEntries = {
 
 /** Filters and times, as a client writes them. */
 export type Given = Record<string, string | number | boolean | undefined>;
-type PageQuery = Given & { limit?: number; before?: string };
+type PageQuery = Given & { limit?: number; before?: string; total?: boolean };
 
-/** The parameters of a list that is read in pages, and `more`. */
-export const listQuery = (filters: Filters, more: v.ObjectEntries = {}): Schema<PageQuery> =>
-  v.strictObject({ ...filterEntries(filters), ...rangeEntries, ...pageEntries, ...more }) as Schema<PageQuery>;
+const totalEntries = {
+  total: flag("How many rows the list has, as `total`: at most 10,000 are counted of one that is narrowed down"),
+};
+
+/** The parameters of a list that is read in pages, and `more`. `total`: it can be long, and says how long it is. */
+export const listQuery = (
+  { filters, total }: Pick<List<Filters, unknown>, "filters" | "total">,
+  more: v.ObjectEntries = {},
+): Schema<PageQuery> =>
+  v.strictObject({
+    ...{ ...filterEntries(filters), ...rangeEntries, ...pageEntries, ...(total && totalEntries) },
+    ...more,
+  }) as Schema<PageQuery>;
 
 /** The page of a list that a query asks for. */
 export async function listPage<Of extends Filters, Row>(
@@ -81,9 +91,9 @@ export async function listPage<Of extends Filters, Row>(
   { query }: Pick<Asked<PageQuery, unknown>, "query">,
   place: Place,
 ): Promise<ListPage<Row>> {
-  const { limit = LIMIT, before, ...written } = query;
+  const { limit = LIMIT, before, total, ...written } = query;
   const filters = await readSelection<Of>(written, place);
-  return readListPage(list, place, filters, { limit, before, written });
+  return readListPage(list, place, filters, { limit, before, total, written });
 }
 
 /** Filters and times of a request as the actions take them. Misfit for a time, an endpoint or a type that is none. */

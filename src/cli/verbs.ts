@@ -2,6 +2,7 @@ import { checkFilters } from "../actions/filters/check.ts";
 import { formatCount } from "../actions/format.ts";
 import { doToAll, type Filters, type List, type Selection, type Sources } from "../actions/list.ts";
 import { RelayError } from "../errors.ts";
+import type { Options } from "./args.ts";
 import type { Command } from "./command.ts";
 import {
   commonOptions,
@@ -20,18 +21,28 @@ import { sayIfStopped } from "./wait.ts";
 
 // The verbs that several nouns have.
 
+const countOption = {
+  count: { type: "boolean", help: "only say how many there are; above 10,000 that are narrowed down: 10000+" },
+} satisfies Options;
+
 /** `events list` and its like. */
 export function listCommand<Of extends Filters, Row>(
-  { filters, rows, columns }: List<Of, Row>,
+  { filters, rows, columns, total }: List<Of, Row>,
   { empty, next, ...words }: Pick<Command, "name" | "summary" | "help" | "examples"> & ListWords,
 ): Command {
   return {
     ...words,
-    options: { ...filterOptions(filters), ...listOptions },
+    options: { ...filterOptions(filters), ...listOptions, ...(total && countOption) },
     async run(program, args) {
       const query = { ...readPage(args, program), ...readFilters(args, filters) };
       const sources = await openSources(program, { toRead: true });
       await checkFilters(sources, query as { endpoint?: string; type?: string; q?: string });
+      if (total && args.flag("count")) {
+        const { since, until } = query;
+        const counted = await total(sources, { ...readFilters(args, filters), since, until });
+        print(program, args, counted, `${counted.count}${counted.isMore ? "+" : ""}\n`);
+        return;
+      }
       await printList(program, args, rows(sources, query), columns, { empty, next });
     },
   };

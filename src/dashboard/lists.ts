@@ -24,7 +24,7 @@ export async function readList<Of extends Filters, Row>(
   const names = [...Object.keys(list.filters), "since", "until", "before"];
   const given = Object.fromEntries(Object.entries(visit.query).filter(([name]) => names.includes(name)));
   try {
-    const query = { ...check(listQuery(list.filters), { ...given, ...fixed }, "invalid_query"), limit };
+    const query = { ...check(listQuery(list), { ...given, ...fixed }, "invalid_query"), limit };
     const { data, next } = await listPage(list, { query }, visit.place);
     return { rows: data, next, given, problem: null };
   } catch (error) {

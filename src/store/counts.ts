@@ -1,5 +1,6 @@
 import type { JobState } from "../model/job.ts";
 import type { MediaKind, MediaState } from "../model/medium.ts";
+import type { CappedCount, Listed } from "./filters.ts";
 import type { Distribution } from "./histogram.ts";
 
 /** How many rows are in each state, for `status`, `/readyz` and metrics. */
@@ -54,6 +55,8 @@ export type Tally = {
 export type TallyWish = { kind: TallyKind; label?: string; since: number; until?: number };
 
 export type TallyVerbs = {
+  /** How many rows a list has; of one that is narrowed down at most 10,000 are counted. */
+  countListed(listed: Listed): Promise<CappedCount>;
   /** What happened in each hour in which something did, the first one first. */
   tallies(wish: TallyWish): Promise<Tally[]>;
 };

@@ -3,6 +3,19 @@ import type { JobState } from "../model/job.ts";
 import type { MediaKind, MediaState } from "../model/medium.ts";
 import type { VideoState } from "../model/video.ts";
 
+type Range = { since?: number; until?: number };
+
+/** A list, and what it is narrowed down by. Times are milliseconds since 1970. */
+export type Listed =
+  | { list: "events"; filter: EventFilter & Range }
+  | { list: "deliveries"; filter: DeliveryFilter & Range }
+  | { list: "videos"; filter: VideoFilter & Range }
+  | { list: "media"; filter: MediaFilter & Range }
+  | { list: "quarantine"; filter: QuarantineFilter & Range };
+
+/** `isMore`: there are more than were counted, which is when it says 10,000. */
+export type CappedCount = { count: number; isMore: boolean };
+
 // What lists are narrowed down by; without any of it they have all rows.
 
 /**

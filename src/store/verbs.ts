@@ -96,6 +96,7 @@ export const storeVerbs = {
 
   quarantined: longRead,
   quarantinedBody: read,
+  countListed: longRead,
   dropQuarantined: write,
 
   countMatching: longRead,

@@ -43,6 +43,24 @@ async function run(command: Command, line: string, answer: string | null = null)
   return { code: code ?? 0, written: written.replace(/^wochit-relay: no relay runs .*\n/m, "") };
 }
 
+test("a list that can be long says with --count how long it is, also beyond what is counted", async () => {
+  const asked: unknown[] = [];
+  const long = list({
+    ...toys,
+    async total(_, wish) {
+      asked.push(wish);
+      return { count: 10_000, isMore: wish.state === undefined };
+    },
+  });
+  const words = { name: "toys list", summary: "the toys", examples: { "toys list": "all" } };
+  const command = listCommand(long, words);
+  assert.equal((await run(command, "--count")).written, "10000+\n");
+  assert.equal((await run(command, "--count --state new --limit 3")).written, "10000\n");
+  assert.equal((await run(command, "--count --json --state new")).written, '{"count":10000,"isMore":false}\n');
+  assert.equal((asked[1] as { state: string }).state, "new");
+  assert.throws(() => parse(listCommand(toys, words), ["--count"]), /--count/);
+});
+
 test("a declared list is a command: its filters are options, its rows a table or JSON lines", async () => {
   const command = listCommand(toys, { name: "toys list", summary: "the toys", examples: { "toys list": "all" } });
   const help = commandHelp(command);

@@ -4,7 +4,7 @@ import type { StoredEvent } from "../../src/model/event.ts";
 import type { Medium } from "../../src/model/medium.ts";
 import { topicMatches } from "../../src/rules/topics.ts";
 import type { TallyKind, TallyWish } from "../../src/store/counts.ts";
-import type { DeliveryFilter, EventFilter, MediaFilter } from "../../src/store/filters.ts";
+import type { DeliveryFilter, EventFilter, Listed, MediaFilter } from "../../src/store/filters.ts";
 import type { Page, Store } from "../../src/store/store.ts";
 import { topicOfStored } from "../../src/wochit/event.ts";
 import { endpoint } from "../support/config.ts";
@@ -239,6 +239,54 @@ export function storeListsContract(engine: string, openStore: OpenStore): void {
         }
       }
       assert.ok(found > 5 && every.length > 20);
+    },
+    { endpoints: ENDPOINTS },
+  );
+
+  check(
+    "a list with filters is as long as it is counted, up to 10,000",
+    async (at) => {
+      const { store, clock } = at;
+      await fill(at);
+      const [since, until] = [clock.now() - 4_000, clock.now() - 1_000];
+      const times = [{}, { since, until }];
+      type Asked = [Listed, () => Promise<unknown[]>];
+      const asked = times.flatMap((range): Asked[] => [
+        ...pairs([{}, ...EVENTS, { q: "title" }]).map((one): Asked => {
+          const filter = { ...one, ...range };
+          return [{ list: "events", filter }, () => store.events({ ...ALL, ...filter })];
+        }),
+        ...pairs([{}, ...DELIVERIES]).map((one): Asked => {
+          const filter = { ...one, ...range };
+          return [{ list: "deliveries", filter }, () => store.deliveries({ ...ALL, ...filter })];
+        }),
+        ...pairs([{}, ...MEDIA, { byDeadline: true }]).map((one): Asked => {
+          const filter = { ...one, ...range };
+          return [{ list: "media", filter }, () => store.media({ ...ALL, ...filter })];
+        }),
+        ...[{}, { state: "ready" as const }, { context: "page-1" }, { q: "title" }].map((one): Asked => {
+          const filter = { ...one, ...range };
+          return [{ list: "videos", filter }, () => store.videos({ ...ALL, ...filter })];
+        }),
+        ...[{}, { reason: "source" as const }].map((one): Asked => {
+          const filter = { ...one, ...range };
+          return [{ list: "quarantine", filter }, () => store.quarantined({ ...ALL, ...filter })];
+        }),
+      ]);
+      for (const [listed, read] of asked) {
+        const expected = { count: (await read()).length, isMore: false };
+        assert.deepEqual(await store.countListed(listed), expected, JSON.stringify(listed));
+      }
+      const before = await store.countListed({ list: "events", filter: {} });
+      for (let nth = 0; nth <= 10_000; nth += 1) {
+        const posted = at.post(JSON.stringify({ type: "many", wochitVideoId: `m${nth % 50}`, nth }));
+        if (nth % 500 === 0) await posted;
+      }
+      const many = { types: ["many"] };
+      assert.deepEqual(await store.countListed({ list: "events", filter: many }), { count: 10_000, isMore: true });
+      assert.deepEqual(await store.countListed({ list: "deliveries", filter: many }), { count: 10_000, isMore: true });
+      const whole = { count: before.count + 10_001, isMore: false };
+      assert.deepEqual(await store.countListed({ list: "events", filter: {} }), whole);
     },
     { endpoints: ENDPOINTS },
   );

@@ -5,7 +5,9 @@ import type { Page, Store } from "../../../src/store/store.ts";
 import type { Bench } from "../bench.ts";
 import { median, quantile, type Row } from "../measure.ts";
 import { openBenchStore } from "../seed.ts";
+import { SECRET } from "../start-relay.ts";
 import { fill } from "./fill.ts";
+import { measureServed } from "./served.ts";
 
 // What an operator asks of a database of years: each list, filter, count and search, from the newest page and from anywhere.
 
@@ -49,21 +51,29 @@ const QUESTIONS: Record<string, Ask> = {
   films: (store, page) => store.media({ ...page, kind: "video" }),
   "media by deadline": (store, page) => store.media({ ...page, byDeadline: true }),
   counts: (store) => store.counts(),
+  "a count of what a retry takes by error": (store) =>
+    store.countMatching({ verb: "retry", filter: { error: "HTTP 502" } }, null),
+  "a count of what a replay takes of a rare type": (store) =>
+    store.countMatching({ verb: "replay", filter: { types: ["rare.type"] } }, null),
   "tallies of a day": (store) => store.tallies({ kind: "attempts", since: Date.now() - 86_400_000 }),
 };
 
+const ENDPOINTS = ["cms", "archive"].map((id) => ({ id, url: "http://127.0.0.1:9/", secret: SECRET }));
+
 /** Fills a database, or takes the one of a run before, and asks it. */
-export const benchOperate: Bench = async ({ events, keep, folder, say }) => {
+export const benchOperate: Bench = async (conditions) => {
+  const { keep, folder, say, small } = conditions;
+  const events = small ? conditions.events / 100 : conditions.events;
   const dir = keep === null ? folder() : join(keep, `operate-${events}`);
   mkdirSync(dir, { recursive: true });
-  await fill(dir, events, 600, say);
+  await fill(dir, Math.ceil(events), 600, say);
   const begun = performance.now();
-  const { store } = await openBenchStore(dir, { endpoints: [] });
+  const { store } = await openBenchStore(dir, { endpoints: ENDPOINTS });
   const opened = performance.now() - begun;
   while ((await store.indexTitles()).isMore);
   const first = (await store.events({ limit: 1 }))[0]!.receivedAt;
   const span = (events / 50_000) * 86_400_000;
-  const rows: Row[] = [row("a start", [opened], 2_000)];
+  const rows: Row[] = [row("the store's opening", [opened], 2_000)];
   for (const [name, ask] of Object.entries(QUESTIONS)) {
     const took: number[] = [];
     for (let n = 0; n < ASKS; n++) {
@@ -78,7 +88,7 @@ export const benchOperate: Bench = async ({ events, keep, folder, say }) => {
   }
   await store.close();
   say(`operate: ${events} events, ${(statSync(databaseOf(join(dir, "data"))).size / events).toFixed(0)} bytes each`);
-  return rows;
+  return [...rows, ...(await measureServed(dir, conditions))];
 };
 
 function row(figure: string, took: number[], atMost: number): Row {

@@ -1,10 +1,15 @@
 import { RelayError } from "../../errors.ts";
-import type { Page } from "../../store/store.ts";
+import type { CappedCount } from "../../store/filters.ts";
 import { type CursorFilters, checkEpoch, readCursor, writeCursor } from "../cursor.ts";
 import { collect, type Filters, type List, type Query, type Selection, type Sources } from "../list.ts";
 
-/** A page of a list, as the API gives it. `next`: the cursor of the following one; null: this is the last. */
-export type ListPage<Row> = { data: Row[]; next: string | null };
+/**
+ * A page of a list, as the API gives it. `next`: the cursor of the following one; null: this is the last. `total`: how many rows
+ * the list has, where that was asked for.
+ */
+export type ListPage<Row> = { data: Row[]; next: string | null; total?: CappedCount };
+
+type Asked = { limit: number; before: string | undefined; total?: boolean | undefined; written: CursorFilters };
 
 /**
  * The page of a list that begins at a cursor, or at the newest row. Rows that arrive meanwhile move none of it: it is cut by
@@ -15,7 +20,7 @@ export async function readListPage<Of extends Filters, Row>(
   list: List<Of, Row>,
   from: Sources,
   filters: Selection<Of>,
-  { limit, before, written }: Pick<Page, "limit"> & { before: string | undefined; written: CursorFilters },
+  { limit, before, total, written }: Asked,
 ): Promise<ListPage<Row>> {
   const place = before === undefined ? null : readCursor(before, written);
   const epoch = await from.store.epoch();
@@ -26,7 +31,11 @@ export async function readListPage<Of extends Filters, Row>(
   const last = data.at(-1);
   const isMore = rows.length > limit && last !== undefined;
   const keyOf = list.keyOf ?? ((row: Row) => (row as { id: string }).id);
-  return { data, next: isMore ? writeCursor({ epoch, position: keyOf(last) }, written) : null };
+  return {
+    data,
+    next: isMore ? writeCursor({ epoch, position: keyOf(last) }, written) : null,
+    ...(total && list.total && { total: await list.total(from, filters) }),
+  };
 }
 
 /** A filter, or a cursor, names what is not there: the request is wrong, and not its path. */

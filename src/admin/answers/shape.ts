@@ -35,5 +35,6 @@ export const pageOf = <S extends Any<unknown>>(ref: string, row: S) =>
     v.object({
       data: v.array(row),
       next: v.pipe(v.nullable(v.string()), v.description("The cursor of the following page (before=); null: none")),
+      total: v.exactOptional(v.object({ count, isMore: v.boolean() })),
     }),
   );

@@ -16,7 +16,7 @@ export const deliveryOperations: Operation[] = [
   operation({
     ...{ ...TAG, method: "GET", path: "/deliveries", id: "listDeliveries" },
     summary: "What was, is and will be sent, newest first",
-    query: listQuery(deliveries.filters),
+    query: listQuery(deliveries),
     answer: deliveryPage,
     errors: ["cursor_expired"],
     run: (asked, place) => listPage(deliveries, asked, place),

@@ -25,7 +25,7 @@ export const eventOperations: Operation[] = [
   operation({
     ...{ method: "GET", path: "/events", id: "listEvents", tag: "events" },
     summary: "The events that came in, newest first; with `after` a feed, oldest first",
-    query: listQuery(events.filters, feedEntries),
+    query: listQuery(events, feedEntries),
     answer: eventPage,
     errors: ["cursor_expired"],
     run: async (asked, place) => (isFeed(asked.query) ? feedPage(asked, place) : listPage(events, asked, place)),

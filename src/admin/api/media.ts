@@ -22,7 +22,7 @@ export const mediaOperations: Operation[] = [
   operation({
     ...{ ...TAG, method: "GET", path: "/media", id: "listMedia" },
     summary: "The videos' files, newest first: where they are, or why not",
-    query: listQuery(media.filters),
+    query: listQuery(media),
     answer: mediumPage,
     errors: ["cursor_expired"],
     run: (asked, place) => listPage(media, asked, place),

@@ -12,7 +12,7 @@ export const quarantineOperations: Operation[] = [
   operation({
     ...{ ...TAG, method: "GET", path: "/quarantine", id: "listQuarantine" },
     summary: "What was refused, newest first",
-    query: listQuery(quarantine.filters),
+    query: listQuery(quarantine),
     answer: quarantinePage,
     errors: ["cursor_expired"],
     run: (asked, place) => listPage(quarantine, asked, place),

@@ -91,7 +91,7 @@ export const relayOperations: Operation[] = [
   operation({
     ...{ ...TAG, method: "GET", path: "/audit", id: "listAudit" },
     summary: "Who changed what, newest first",
-    query: listQuery(audit.filters),
+    query: listQuery(audit),
     answer: auditPage,
     errors: ["cursor_expired"],
     run: (asked, place) => listPage(audit, asked, place),

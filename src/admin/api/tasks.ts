@@ -9,7 +9,7 @@ export const taskOperations: Operation[] = [
   operation({
     ...{ ...TAG, method: "GET", path: "/tasks", id: "listTasks" },
     summary: "What is, or was, done to many at once, newest first",
-    query: listQuery(tasks.filters),
+    query: listQuery(tasks),
     answer: taskPage,
     errors: ["cursor_expired"],
     run: (asked, place) => listPage(tasks, asked, place),

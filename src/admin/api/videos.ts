@@ -32,7 +32,7 @@ export const videoOperations: Operation[] = [
   operation({
     ...{ ...TAG, method: "GET", path: "/videos", id: "listVideos" },
     summary: "The videos, newest first, each with the newest of its contexts and media",
-    query: listQuery(videos.filters),
+    query: listQuery(videos),
     answer: videoPage,
     errors: ["cursor_expired"],
     run: (asked, place) => listPage(videos, asked, place),

@@ -32,6 +32,7 @@ import * as uploads from "./media/uploads.ts";
 import { freeLease as freeRetention } from "./retention/reached.ts";
 import { retentionWorks } from "./retention/works.ts";
 import { countAll } from "./rows/counts.ts";
+import { countListed } from "./rows/listed.ts";
 import * as meta from "./rows/meta.ts";
 import * as tallies from "./rows/tallies.ts";
 import { sessionWorks } from "./sessions.ts";
@@ -160,6 +161,7 @@ const rulesOf = (settings: StoreSettings): Omit<Rules, keyof AuditVerbs> => ({
   mendMedium: (id, now) => job((tx) => lists.mend(tx, id, now)),
 
   quarantined: (wish) => job((tx) => quarantine.list(tx, wish)),
+  countListed: (listed) => job((tx) => countListed(tx, listed)),
   quarantinedBody: (id) => job((tx) => quarantine.show(tx, id)),
   dropQuarantined: (id) => job((tx) => quarantine.drop(tx, id)),
 

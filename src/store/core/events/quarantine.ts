@@ -109,11 +109,22 @@ export async function findOf(tx: Tx, videoId: string, after: number): Promise<{ 
   return { last, ids: found.filter(({ body }) => videoIdIn(body) === videoId).map(({ id }) => id) };
 }
 
-export async function list(tx: Tx, wish: Parameters<Store["quarantined"]>[0]): Promise<Quarantined[]> {
-  const list = page<Row>(tx, `${SHOWN} FROM quarantine q`, "q.id", "qrn", wish);
+type Wish = Parameters<Store["quarantined"]>[0];
+
+export async function list(tx: Tx, wish: Wish): Promise<Quarantined[]> {
+  return (await rows<Row>(tx, SHOWN, wish)).map((row) => toQuarantined(tx.ids, row));
+}
+
+/** The newest ids that match. */
+export async function find(tx: Tx, wish: Wish): Promise<number[]> {
+  return (await rows<{ id: number }>(tx, "q.id", wish)).map(({ id }) => id);
+}
+
+function rows<Shown>(tx: Tx, columns: string, wish: Wish): Promise<Shown[]> {
+  const list = page<Shown>(tx, `${columns} FROM quarantine q`, "q.id", "qrn", wish);
   if (wish.reason !== undefined) list.where("q.reason = ?", wish.reason);
   if (wish.source !== undefined) list.where("q.source = ?", wish.source);
-  return (await list.all()).map((row) => toQuarantined(tx.ids, row));
+  return list.all();
 }
 
 function toQuarantined<Shown extends Row>(ids: Ids, row: Shown) {

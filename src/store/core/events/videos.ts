@@ -207,19 +207,28 @@ const ROWS = { select: "SELECT v.* FROM videos v", column: "v.id" };
 type Listed = Pick<Page, "limit"> & Partial<Page>;
 
 /** The newest that match, those first that were seen first last. `before` is a video's id. */
-async function found(tx: Tx, { before, ...wish }: Listed, each: Source[]): Promise<Video[]> {
+async function found(tx: Tx, { before, ...wish }: Listed, each: Source[]): Promise<number[]> {
   const within = (id: string) => [
     ...bounds(tx, [id], "evt", wish),
     ...(before === undefined ? [] : [when(`${id} < (SELECT id FROM videos WHERE video_id = ?)`, before)]),
   ];
   const sources = each.map((source) => ({ ...source, where: [...within(source.id), ...source.where] }));
-  const rows = await rowsOf<VideoRow>(tx, ROWS, await newest(tx, sources, wish.limit));
+  return newest(tx, sources, wish.limit);
+}
+
+async function toVideos(tx: Tx, ids: number[]): Promise<Video[]> {
+  const rows = await rowsOf<VideoRow>(tx, ROWS, ids);
   return Promise.all(rows.map((row) => toVideo(tx, row, EACH)));
 }
 
 const from = (where: Condition[]): Source => ({ id: "v.id", from: "videos v", where });
 
-export async function list(tx: Tx, wish: Parameters<Store["videos"]>[0]): Promise<Video[]> {
+type Wish = Parameters<Store["videos"]>[0];
+
+export const list = async (tx: Tx, wish: Wish): Promise<Video[]> => toVideos(tx, await find(tx, wish));
+
+/** The newest ids that match. */
+export async function find(tx: Tx, wish: Wish): Promise<number[]> {
   const { state, context, q } = wish;
   if (q !== undefined) {
     const where = [
@@ -240,7 +249,7 @@ export async function ofContext(tx: Tx, context: string, page: Pick<Page, "limit
     where: [when("p.context = ?", context)],
     isRepeated: true,
   };
-  return found(tx, page, [from([when("v.context = ?", context)]), past]);
+  return toVideos(tx, await found(tx, page, [from([when("v.context = ?", context)]), past]));
 }
 
 const NO_LANDMARK = { last_event: null, last_fingerprint: null };

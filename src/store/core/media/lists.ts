@@ -56,14 +56,15 @@ const KINDS: MediaKind[] = ["video", "thumbnail"];
 const UNSECURED = when("m.state || '' IN ('pending', 'running') AND m.key IS NULL AND m.spooled IS NULL");
 
 export async function list(tx: Tx, wish: Parameters<Store["media"]>[0]): Promise<Medium[]> {
-  const rows = wish.byDeadline ? await byDeadline(tx, wish) : await rowsOf<Shown>(tx, ROWS, await find(tx, wish));
+  const rows = await rowsOf<Shown>(tx, ROWS, await find(tx, wish));
   return rows.map((row) => toMedium(tx.ids, row));
 }
 
 type Wish = Parameters<Store["media"]>[0];
 
 /** The newest ids that match: of a video, else of what is suspect, else by state and kind. */
-function find(tx: Tx, wish: Wish): Promise<number[]> {
+export async function find(tx: Tx, wish: Wish): Promise<number[]> {
+  if (wish.byDeadline) return (await byDeadline(tx, wish)).map(({ id }) => id);
   const { videoId, suspect, state, kind, withCopy } = wish;
   const within = bounds(tx, ["m.id"], "med", wish);
   const rows = (where: Condition[]): Source => ({ id: "m.id", from: FROM, where: [...within, ...where] });
@@ -96,7 +97,7 @@ function find(tx: Tx, wish: Wish): Promise<number[]> {
 }
 
 /** What is not secured yet, the nearest deadline first. */
-function byDeadline(tx: Tx, { state, kind, videoId, suspect, ...wish }: Wish): Promise<Shown[]> {
+function byDeadline(tx: Tx, { state, kind, videoId, suspect, ...wish }: Wish): Promise<{ id: number }[]> {
   const { before, ...range } = wish;
   const { text, values } = all([
     UNSECURED,
@@ -109,7 +110,9 @@ function byDeadline(tx: Tx, { state, kind, videoId, suspect, ...wish }: Wish): P
     ...(videoId === undefined ? [] : [when("v.video_id || '' = ?", videoId)]),
     ...(suspect ? [when("m.suspect IS NOT NULL")] : []),
   ]);
-  const statement = sql<Value[], Shown>(`SELECT ${SHOWN_MEDIUM} WHERE ${text} ORDER BY m.deadline, m.id LIMIT ?`);
+  const statement = sql<Value[], { id: number }>(
+    `SELECT m.id FROM ${FROM} WHERE ${text} ORDER BY m.deadline, m.id LIMIT ?`,
+  );
   return tx.all(statement, [...values, wish.limit]);
 }
 
