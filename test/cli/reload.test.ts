@@ -1,12 +1,14 @@
 import assert from "node:assert/strict";
-import { chownSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { spawnSync } from "node:child_process";
+import { chmodSync, chownSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
 import process from "node:process";
 import { test } from "node:test";
 import { SECRET } from "../support/config.ts";
 import { tempFolder } from "../support/folder.ts";
 import { serve, stop } from "../support/serve-here.ts";
-import { runCli } from "../support/spawn.ts";
+import { MAIN, runCli } from "../support/spawn.ts";
 import { waitFor } from "../support/wait.ts";
 
 /** A relay, once it can be told to reload, and the command against it. */
@@ -67,7 +69,10 @@ test("without a relay, or with a note that leads elsewhere, reload signals nothi
   if (namespace !== null) {
     assert.match(await refusal(mine.replace(namespace, "pid:[1]")), /runs in another container/);
   }
-  for (const note of ["", '{"pid":-1}', '{"pid":"1"}']) assert.match(await refusal(note), /send it SIGHUP/, note);
+  const unseen = namespace === null ? '"pid:[1]"' : "null";
+  const elsewhere = mine.replace(JSON.stringify(namespace), unseen);
+  for (const note of ["", '{"pid":-1}', '{"pid":"1"}', elsewhere])
+    assert.match(await refusal(note), /send it SIGHUP/, note);
   if (process.getuid?.() === 0) {
     writeFileSync(relay.note, mine);
     chownSync(relay.note, 12_345, 12_345);
@@ -78,4 +83,18 @@ test("without a relay, or with a note that leads elsewhere, reload signals nothi
   rmSync(relay.note);
   await stop(relay.child, "SIGTERM");
   assert.match(await refusal(other), /no relay runs with/);
+});
+
+const OTHER = 12_346;
+const isReadable = process.getuid?.() === 0 && spawnSync("test", ["-r", MAIN], { uid: OTHER }).status === 0;
+
+test("who may not have a relay read its config is told so", {
+  skip: isReadable ? false : "only root runs programs as another user, who must be able to read them",
+}, async (t) => {
+  const relay = await start(t);
+  chmodSync(dirname(relay.config), 0o755);
+  const { code, stderr } = await runCli(["reload", "--config", relay.config], { uid: OTHER, env: { HOME: tmpdir() } });
+  const line = "wochit-relay: only root and the relay's own user may have it read its config\n";
+  assert.deepEqual([code, stderr], [1, line]);
+  await stop(relay.child, "SIGTERM");
 });

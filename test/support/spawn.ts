@@ -6,7 +6,7 @@ import { commands } from "../../src/cli/commands/table.ts";
 import { runCommandLine } from "../../src/cli/run.ts";
 import { bareEnvironment } from "./environment.ts";
 
-const MAIN = fileURLToPath(new URL("../../src/main.ts", import.meta.url));
+export const MAIN = fileURLToPath(new URL("../../src/main.ts", import.meta.url));
 
 export type SpawnOptions = {
   /** Beside what runs a program at all (bareEnvironment), nothing of the test's own environment is passed on. */
@@ -15,16 +15,19 @@ export type SpawnOptions = {
   cwd?: string;
   /** A file descriptor to write to instead of a pipe; for real processes only. */
   stdout?: number;
+  /** The user that runs it: only root can say so. */
+  uid?: number;
 };
 
 export type Finished = { code: number | null; signal: NodeJS.Signals | null; stdout: string; stderr: string };
 
 /** Starts the program as a user would, under the runtime that this test runs under. */
-export function spawnCli(args: string[], { env = {}, cwd = tmpdir(), stdout }: SpawnOptions = {}): ChildProcess {
+export function spawnCli(args: string[], { env = {}, cwd = tmpdir(), stdout, uid }: SpawnOptions = {}): ChildProcess {
   const runtime = process.versions.deno === undefined ? [] : ["run", "-A"];
   return spawn(process.execPath, [...runtime, MAIN, ...args], {
     cwd,
     env: { ...bareEnvironment(), ...env },
+    ...(uid !== undefined && { uid, gid: uid }),
     stdio: ["pipe", stdout ?? "pipe", "pipe"],
   });
 }
