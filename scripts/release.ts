@@ -8,6 +8,7 @@ import { findTarget } from "./build/targets.ts";
 import { buildBinary } from "./build.ts";
 import { lintPackage } from "./release/lint.ts";
 import { makeRelease } from "./release/make.ts";
+import { assertTools } from "./release/run-tool.ts";
 import { findVersions } from "./release/versions.ts";
 import { ROOT } from "./root.ts";
 
@@ -26,6 +27,8 @@ async function main(): Promise<void> {
     return fail(error, 2);
   }
   try {
+    // A build takes minutes.
+    if (targets.some((target) => target.startsWith("linux-"))) assertTools();
     for (const target of targets) {
       const { version } = await lockedNode(findTarget(target));
       if (process.version === `v${version}`) continue;

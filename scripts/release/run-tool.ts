@@ -1,10 +1,20 @@
-import { spawn } from "node:child_process";
+import { spawn, spawnSync } from "node:child_process";
 import process from "node:process";
 
 /** Debian's package of each tool, for who lacks it. */
 const FOUND_IN = { "dpkg-deb": "dpkg", lintian: "lintian", readelf: "binutils" } as const;
 
 export type Tool = keyof typeof FOUND_IN;
+
+/** Throws one line, with the packages to install, where a tool is missing that makes or judges what Linux gets. */
+export function assertTools(): void {
+  const missing = (Object.keys(FOUND_IN) as Tool[]).filter(
+    (tool) => spawnSync(tool, ["--version"]).error !== undefined,
+  );
+  if (missing.length === 0) return;
+  const packages = missing.map((tool) => FOUND_IN[tool]);
+  throw new Error(`missing: ${missing.join(", ")} (apt install ${packages.join(" ")})`);
+}
 
 /**
  * Runs a tool to its end and resolves with its output. Rejects with one line: where it is missing which package has it,

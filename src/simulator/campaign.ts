@@ -1,6 +1,6 @@
 import { sleep } from "../platform/timing.ts";
 import type { Clock, Random } from "../ports.ts";
-import { ANNOUNCED_MEDIA, type EventType, inventVideoId, makeEvent } from "./events.ts";
+import { ANNOUNCED_MEDIA, type EventType, inventContext, inventVideoId, makeEvent } from "./events.ts";
 import type { Provider } from "./provider.ts";
 import { type Sent, sendEvent } from "./send.ts";
 
@@ -8,7 +8,7 @@ import { type Sent, sendEvent } from "./send.ts";
 export type Campaign = {
   /** Where the relay takes webhooks. */
   to: string;
-  /** The events of one video, in this order. */
+  /** The events of one video, in this order, about one context; those that delete come when all else of all videos is sent. */
   types: readonly EventType[];
   /** Of how many videos. */
   count: number;
@@ -19,6 +19,8 @@ export type Campaign = {
   context?: string;
   /** The size of each video; the smallest possible unless given. */
   videoBytes?: number;
+  /** Awaited before anything is deleted. */
+  beforeDeletion?(): Promise<void>;
   signal?: AbortSignal;
 };
 
@@ -33,12 +35,17 @@ export async function runCampaign(
   { clock, random, provider }: { clock: Clock; random: Random; provider: Provider },
   report: (report: Report) => void,
 ): Promise<void> {
-  const { to, types, count, rate, context, signal } = campaign;
+  const { to, types, count, rate, signal } = campaign;
   const from = clock.elapsed();
   let started = 0;
-  let next = 0;
+  const inventVideo = (): Video => ({
+    videoId: campaign.videoId ?? inventVideoId(random),
+    context: campaign.context ?? inventContext(random),
+  });
+  const one = campaign.videoId === undefined ? null : inventVideo();
+  const videos = Array.from({ length: count }, () => one ?? inventVideo());
 
-  async function sendOne(type: EventType, videoId: string): Promise<void> {
+  async function sendOne(type: EventType, { videoId, context }: Video): Promise<void> {
     const early = rate === undefined ? 0 : (started++ / rate) * 1000 - (clock.elapsed() - from);
     if (early > 0) await sleep(early, clock, signal);
     if (signal?.aborted) return;
@@ -61,14 +68,26 @@ export async function runCampaign(
     };
   }
 
-  async function lane(): Promise<void> {
-    while (next < count && !signal?.aborted) {
-      next++;
-      const videoId = campaign.videoId ?? inventVideoId(random);
-      for (const type of types) await sendOne(type, videoId);
-    }
+  async function sendAll(types: EventType[]): Promise<void> {
+    let next = 0;
+    const lane = async () => {
+      while (next < count && !signal?.aborted) {
+        const video = videos[next++]!;
+        for (const type of types) await sendOne(type, video);
+      }
+    };
+    const lanes = rate === undefined || one !== null ? 1 : Math.min(LANES, count);
+    await Promise.all(Array.from({ length: lanes }, lane));
   }
 
-  const lanes = rate === undefined || campaign.videoId !== undefined ? 1 : Math.min(LANES, count);
-  await Promise.all(Array.from({ length: lanes }, lane));
+  const deleting = types.filter(deletes);
+  const others = types.filter((type) => !deletes(type));
+  await sendAll(others);
+  if (deleting.length === 0) return;
+  if (others.length > 0) await campaign.beforeDeletion?.();
+  await sendAll(deleting);
 }
+
+type Video = { videoId: string; context: string };
+
+const deletes = (type: EventType) => type.endsWith(".delete");

@@ -53,7 +53,7 @@ export function makeEvent(type: EventType, options: EventOptions): SimulatedEven
   if (type !== "legacy") json.type = type;
   // "draft.delete" has the id only: what the relay's mapping is for.
   if (type !== "draft.delete")
-    json.videoContext = options.context === undefined ? pick(random, CONTEXTS) : options.context;
+    json.videoContext = options.context === undefined ? inventContext(random) : options.context;
   json.wochitVideoId = videoId;
   if (announced.thumbnail) json.thumbnailUrl = options.thumbnailUrl ?? `http://example.com/${videoId}/thumbnail.jpg`;
   if (announced.video) json.videoUrl = options.videoUrl ?? `https://example.com/${videoId}/video.mp4`;
@@ -66,6 +66,11 @@ export function makeEvent(type: EventType, options: EventOptions): SimulatedEven
 /** An id as the provider makes them: 24 hex digits. */
 export function inventVideoId(random: Random): string {
   return Buffer.from(random.bytes(12)).toString("hex");
+}
+
+/** A context as integrators choose them. */
+export function inventContext(random: Random): string {
+  return pick(random, CONTEXTS);
 }
 
 /** One of several. */

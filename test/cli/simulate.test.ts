@@ -110,6 +110,30 @@ test("a medium whose last request failed, or that changed since it was fetched, 
   }
 });
 
+test("a whole life waits for its media before it ends, once", async () => {
+  const seen: string[] = [];
+  const app = await openReceiver(({ json }) => {
+    seen.push(json.type ?? "legacy");
+    // A relay downloads later.
+    for (const link of [json.videoUrl, json.thumbnailUrl].filter(Boolean)) {
+      setTimeout(async () => {
+        await (await request(link)).body.dump({ limit: 2 ** 30 });
+        seen.push("fetched");
+      }, 150);
+    }
+    return { status: 200, body: '{"id":"evt_1","status":"accepted"}' };
+  });
+  try {
+    const { code, stderr } = await simulate(["all", "--to", app.url]);
+    assert.equal(code, 0);
+    assert.equal(seen.filter((what) => what === "fetched").length, 7);
+    assert.deepEqual(seen.slice(-3), ["fetched", "video.delete", "draft.delete"]);
+    assert.equal(stderr.match(/serving 2 media/g)?.length, 1);
+  } finally {
+    await app.close();
+  }
+});
+
 test("a relay whose certificate is not trusted here is said to have one", async (t) => {
   const server = await openTlsServer(t, "good");
   const { code, stderr } = await simulate(["draft.new", "--to", server.url]);

@@ -29,18 +29,27 @@ async function campaign(
   }
 }
 
-test("a whole life is sent in its order, about one video, with links that answer", () =>
-  campaign({ types: EVENT_TYPES, count: 2, context: "page-1" }, async ({ receiver, provider, reports }) => {
+const DELETIONS = ["video.delete", "draft.delete"];
+const LIFE = EVENT_TYPES.filter((type) => !DELETIONS.includes(type));
+
+test("a whole life is sent in its order, about one video and one context, with links that answer, deletions last", () =>
+  campaign({ types: EVENT_TYPES, count: 2 }, async ({ receiver, provider, reports }) => {
     assert.equal(reports.length, 16);
     const types = receiver.requests.map(({ json }) => json.type ?? "legacy");
-    assert.deepEqual(types, [...EVENT_TYPES, ...EVENT_TYPES]);
+    assert.deepEqual(types, [...LIFE, ...LIFE, ...DELETIONS, ...DELETIONS]);
     const ids = receiver.requests.map(({ json }) => json.wochitVideoId);
-    assert.equal(new Set(ids.slice(0, 8)).size, 1);
     assert.equal(new Set(ids).size, 2);
-    assert.deepEqual(
-      receiver.requests.map(({ json }) => json.videoContext).filter((one) => one !== "page-1"),
-      [undefined, undefined],
-    );
+    for (const id of new Set(ids)) {
+      const own = receiver.requests.filter(({ json }) => json.wochitVideoId === id);
+      assert.deepEqual(
+        own.map(({ json }) => json.type ?? "legacy"),
+        [...LIFE, ...DELETIONS],
+      );
+      const contexts = own.map(({ json }) => json.videoContext);
+      assert.equal(contexts.pop(), undefined, "draft.delete has none");
+      assert.equal(new Set(contexts).size, 1);
+      assert.equal(typeof contexts[0], "string");
+    }
     for (const { json } of receiver.requests) {
       for (const link of [json.videoUrl, json.thumbnailUrl].filter(Boolean)) {
         const answer = await request(link);
@@ -50,6 +59,24 @@ test("a whole life is sent in its order, about one video, with links that answer
     }
     assert.ok(provider.media().every((medium) => medium.isTaken));
   }));
+
+test("what is to come before the deletions is waited for, and is not asked for where nothing else was sent", async () => {
+  const order: string[] = [];
+  const beforeDeletion = async () => {
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    order.push("waited");
+  };
+  const wish = { count: 1, context: "page-1", beforeDeletion };
+  await campaign({ ...wish, types: ["video.delete", "draft.new"] }, ({ receiver }) => {
+    const types = receiver.requests.map(({ json }) => json.type);
+    assert.deepEqual([types, order], [["draft.new", "video.delete"], ["waited"]]);
+    assert.deepEqual(
+      receiver.requests.map(({ json }) => json.videoContext),
+      ["page-1", "page-1"],
+    );
+  });
+  await campaign({ ...wish, types: ["draft.delete"] }, () => assert.deepEqual(order, ["waited"]));
+});
 
 test("a rate is kept, and events of several videos are under way at once", () =>
   campaign({ types: ["video.ready"], count: 20, rate: 50, videoBytes: 5_000 }, ({ receiver, provider, ms }) => {

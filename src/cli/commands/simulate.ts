@@ -22,7 +22,7 @@ export const command: Command = {
   name: "simulate",
   summary: "sends the provider's events to a relay, with media links that really answer",
   examples: {
-    "wochit-relay simulate all": "sends one event of each type, to the relay of the config",
+    "wochit-relay simulate all": "sends one event of each type, about one video, to the relay of the config",
     "wochit-relay simulate video.ready --count 100 --rate 10": "sends a hundred videos in ten seconds",
     "wochit-relay simulate video.ready --fault 503": "sends a video whose links answer 503 at first",
   },
@@ -33,7 +33,7 @@ export const command: Command = {
     count: { type: "string", value: "N", help: "of how many videos (default 1)" },
     rate: { type: "string", value: "N", help: "at most N events a second" },
     legacy: { type: "boolean", help: 'send "video.ready" in the older dialect, without a type' },
-    context: { type: "string", value: "TEXT", help: "the videoContext (default: an invented one)" },
+    context: { type: "string", value: "TEXT", help: "the videoContext (default: an invented one of each video)" },
     "video-id": { type: "string", value: "ID", help: "all about this video (default: a new one each)" },
     fault: { type: "string", value: "NAME", help: "what is wrong with the media: see below" },
     linger: {
@@ -45,7 +45,7 @@ export const command: Command = {
     ...configOption,
   },
   help: `TYPE: draft.new draft.update draft.exit video.ready legacy video.failed video.delete draft.delete.
-"all" sends each of them, in the order of a video's life.
+"all" sends each of them about one video, in the order of its life; it is deleted once the relay has its media.
 
 The media are served from 127.0.0.1 until the relay has them, so the relay needs
   "receive": {"allowFrom": ["127.0.0.1"]},
@@ -84,8 +84,16 @@ async function simulate(program: Program, args: Args): Promise<number> {
     let accepted = 0;
     let failed = 0;
     const hints = new Set<string>();
+    let waited = false;
+    /** Once: what deletes announces no media. */
+    const waitOnce = async () => {
+      if (waited || accepted === 0 || stop.signal.aborted) return;
+      waited = true;
+      const say = (line: string) => stderr.write(`${line}\n`);
+      await waitForDownloads(provider, { linger, clock: ports.clock, signal: stop.signal, say });
+    };
     const campaign = {
-      ...{ to, types, count, rate: args.rate("rate"), signal: stop.signal },
+      ...{ to, types, count, rate: args.rate("rate"), signal: stop.signal, beforeDeletion: waitOnce },
       ...{ videoId: args.text("video-id"), context: args.text("context") },
       videoBytes: count <= FEW ? LIFELIKE : undefined,
     };
@@ -99,10 +107,7 @@ async function simulate(program: Program, args: Args): Promise<number> {
       hints.add(hint);
       for (const line of hint.split("\n")) stderr.write(`${harmless(line)}\n`);
     });
-    if (accepted > 0 && !stop.signal.aborted) {
-      const say = (line: string) => stderr.write(`${line}\n`);
-      await waitForDownloads(provider, { linger, clock: ports.clock, signal: stop.signal, say });
-    }
+    await waitOnce();
     return failed === 0 && accepted > 0 ? 0 : 1;
   } finally {
     await provider.close();
