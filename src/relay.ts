@@ -195,6 +195,7 @@ async function openPipeline(given: Config, options: PipelineOptions & { metrics:
         return (copy) => mediaLink(linkParts, copy);
       },
       tryEndpoint: (endpoint) => tryEndpoint(endpoint, ports, { userAgent, connectTimeout: CONNECT_TIMEOUT }),
+      targetTrouble: () => parts.now.mirror.targetTrouble(),
       wake,
       feedWaits,
       acceptKept: createAcceptKept({ store, workers: accepting }),

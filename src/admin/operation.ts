@@ -50,6 +50,8 @@ export type StorePlace = Sources & {
   tryEndpoint(endpoint: Endpoint): Promise<Attempt>;
   /** Takes a refused body in. */
   acceptKept: AcceptBytes;
+  /** Why copies cannot be kept in the target; null: they can. */
+  targetTrouble(): string | null;
   /** Where readers of the feed wait. */
   feedWaits: FeedWaits;
   /** Something was changed that the workers may have to do with. */

@@ -1,6 +1,7 @@
 import { hash } from "node:crypto";
 import { RelayError } from "../errors.ts";
-import type { Random } from "../ports.ts";
+import { sleep } from "../platform/timing.ts";
+import type { Clock, Random } from "../ports.ts";
 import type { LoginLink, Session } from "../store/access/sessions.ts";
 import type { Store } from "../store/store.ts";
 import type { Token } from "./auth.ts";
@@ -10,6 +11,9 @@ const LIFE = 12 * 3_600_000;
 
 /** Bytes of a session's id, and of a link's code. */
 const BYTES = 32;
+
+/** Someone logs in because the database is in trouble: its commit is not waited for longer than this; milliseconds. */
+const PATIENCE = 1_000;
 
 /** Sessions that this process remembers. */
 const REMEMBERED = 1_000;
@@ -42,25 +46,55 @@ export function newLogin(
  * its memory: the pages that need no database stay open to who has the token. `onEnd` is called with the hash of each one that ends here;
  * null: of all.
  */
-export function createSessions(random: Pick<Random, "bytes">, onEnd: (hash: string | null) => void) {
+export function createSessions(
+  { clock, random }: { clock: Clock; random: Pick<Random, "bytes"> },
+  onEnd: (hash: string | null) => void,
+) {
   const seen = new Map<string, Session>();
+  /** Of those that were seen: the store does not have them yet. */
+  const unsaved = new Set<string>();
 
   function remember(session: Session): void {
     seen.delete(session.hash);
     seen.set(session.hash, session);
-    if (seen.size > REMEMBERED) seen.delete(seen.keys().next().value!);
+    if (seen.size > REMEMBERED) forget(seen.keys().next().value!);
+  }
+
+  function forget(hash: string): void {
+    seen.delete(hash);
+    unsaved.delete(hash);
+  }
+
+  /** Later, where the store is out of order. */
+  async function save(session: Session, store: Verbs): Promise<void> {
+    unsaved.add(session.hash);
+    try {
+      await store.beginSession(session);
+      unsaved.delete(session.hash);
+    } catch (error) {
+      if (!isOut(error)) throw error;
+    }
+  }
+
+  async function look(hash: string, store: Verbs): Promise<Session | null> {
+    const known = seen.get(hash) ?? null;
+    try {
+      const found = await store.session(hash);
+      if (found !== null || known === null || !unsaved.has(hash)) return found;
+      await save(known, store);
+    } catch (error) {
+      if (!isOut(error)) throw error;
+    }
+    return known;
   }
 
   return {
     /** Of a cookie's id; null: there is none, it has ended, or its token is another one now. */
     async find(id: string, { store, tokens, now }: { store: Verbs; tokens: Token[]; now: number }) {
       const key = hashOf(id);
-      const found = await store.session(key).catch((error) => {
-        if (isOut(error)) return seen.get(key) ?? null;
-        throw error;
-      });
+      const found = await look(key, store);
       if (found === null || found.expiresAt <= now) {
-        seen.delete(key);
+        forget(key);
         return null;
       }
       remember(found);
@@ -75,10 +109,8 @@ export function createSessions(random: Pick<Random, "bytes">, onEnd: (hash: stri
     ): Promise<{ id: string; session: Session }> {
       const id = Buffer.from(random.bytes(BYTES)).toString("base64url");
       const session = { hash: hashOf(id), token: name, mark, address, createdAt: now, expiresAt: now + LIFE };
-      await store.beginSession(session).catch((error) => {
-        if (!isOut(error)) throw error;
-      });
       remember(session);
+      await Promise.race([save(session, store), sleep(PATIENCE, clock)]);
       return { id, session };
     },
 
@@ -86,7 +118,7 @@ export function createSessions(random: Pick<Random, "bytes">, onEnd: (hash: stri
     take: (code: string, store: Verbs): Promise<LoginLink | null> => store.takeLogin(hashOf(code)),
 
     async end({ hash }: Session, store: Verbs): Promise<void> {
-      seen.delete(hash);
+      forget(hash);
       onEnd(hash);
       await store.endSession(hash);
     },
@@ -94,6 +126,7 @@ export function createSessions(random: Pick<Random, "bytes">, onEnd: (hash: stri
     /** Everywhere; resolves with how many there were. */
     async endAll(store: Verbs): Promise<number> {
       seen.clear();
+      unsaved.clear();
       onEnd(null);
       return store.endSessions();
     },

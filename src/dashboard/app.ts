@@ -17,7 +17,7 @@ import { frame, type Section } from "./parts/frame.ts";
 import { noticeOf } from "./parts/notices.ts";
 import { createTimes, zoneOf } from "./parts/times.ts";
 import { policyOf, preferenceOf } from "./request.ts";
-import { createWaiting } from "./waiting.ts";
+import { createSummary } from "./summary.ts";
 
 /**
  * The pages for people, on the admin listener. Each asks for a login; each change for its own origin (CSRF) and a token that
@@ -27,7 +27,7 @@ export function createDashboard(place: Place, { door, live }: { door: Door; live
   const { log, clock } = place.ports;
   const app = new Hono<AdminEnv>();
   const assets = openAssets();
-  const waiting = createWaiting(clock);
+  const summary = createSummary(clock);
   const { hostname } = environment();
   const login = loginRoutes(place, { door, assets: assets.addresses });
 
@@ -39,6 +39,7 @@ export function createDashboard(place: Place, { door, live }: { door: Door; live
       query: Object.fromEntries([...searchParams].filter(([, value]) => value !== "")),
       all: (name) => searchParams.getAll(name).filter((value) => value !== ""),
       times: createTimes(clock.now(), zoneOf(preferenceOf(c, "tz"))),
+      summary: () => summary(place),
       visitor,
       can: visitor.can,
       request: c.req.raw,
@@ -53,7 +54,10 @@ export function createDashboard(place: Place, { door, live }: { door: Door; live
       { notice: noticeOf(done, n), ...view },
       {
         section,
-        waiting: await waiting(place),
+        waiting: await summary(place).then(
+          ({ waiting }) => waiting,
+          () => null,
+        ),
         zone: visit.times.zone,
         theme: theme === "light" || theme === "dark" ? theme : null,
         version: place.version,
@@ -111,7 +115,8 @@ export function createDashboard(place: Place, { door, live }: { door: Door; live
     const { store } = place;
     const mark = async () => {
       const [others, { writes }] = await Promise.all([store.changeMark(), store.commits()]);
-      return `${others} ${writes.sum}`;
+      const { state, startedAt } = place.doctor.report();
+      return `${others} ${writes.sum} ${state} ${startedAt}`;
     };
     return (session && live.open(session, mark)) ?? c.text("no stream for this", session === null ? 401 : 503);
   });

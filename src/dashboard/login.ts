@@ -6,6 +6,7 @@ import { RelayError } from "../errors.ts";
 import type { App } from "../platform/http/server.ts";
 import { createLimitedLog } from "../platform/log/limited-log.ts";
 import { environment } from "../platform/runtime.ts";
+import { sleep } from "../platform/timing.ts";
 import { readForm } from "./form.ts";
 import { hidden } from "./parts/forms.ts";
 import { type Assets, alone } from "./parts/frame.ts";
@@ -13,6 +14,9 @@ import { type Html, html, none } from "./parts/html.ts";
 import { isOwnPath, withQuery } from "./parts/links.ts";
 import { notice, noticeOf } from "./parts/notices.ts";
 import { policyOf, preferenceOf } from "./request.ts";
+
+/** How long an entry in the audit is waited for, in milliseconds: who comes in may come because nothing can be written. */
+const PATIENCE = 1_000;
 
 /** How a person comes in, and goes: with a token of the relay, or by a link that logs in once. */
 export function loginRoutes(place: Place, { door, assets }: { door: Door; assets: Assets }) {
@@ -59,7 +63,8 @@ export function loginRoutes(place: Place, { door, assets }: { door: Door; assets
   /** Best effort: who cannot be entered in the audit comes in nevertheless, to see why. */
   async function note(c: Asking, name: string | null, verb: string, outcome: string, count: number | null = null) {
     const by = name === null ? door.addressOf(c) : `${name}@${door.addressOf(c)}`;
-    await place.store.noteDeed({ through: "dashboard", by }, { verb, subject: null, count, outcome }).catch(() => {});
+    const noted = place.store.noteDeed({ through: "dashboard", by }, { verb, subject: null, count, outcome });
+    await Promise.race([noted.catch(() => {}), sleep(PATIENCE, clock)]);
   }
 
   app.get("/login", async (c) => {
@@ -103,6 +108,17 @@ export function loginRoutes(place: Place, { door, assets }: { door: Door; assets
     });
     await note(c, visitor.name, "log out", cookie === null ? "not stored: the session ends by itself" : "done");
     return enter(cookie ?? door.clearing(c), "/login?done=logged-out");
+  });
+
+  app.post("/settings/log-out-everywhere", async (c) => {
+    const visitor = await door.visitor(c);
+    if (visitor?.session == null || visitor.can === "read") {
+      return new Response(null, { status: 303, headers: { location: "/settings" } });
+    }
+    if (!door.isOwnOrigin(c)) return form(c, "/", notice("bad", "Another page asked for this."), 403);
+    const many = await door.logoutAll();
+    await note(c, visitor.name, "log out everywhere", "done", many);
+    return enter(door.clearing(c), `/login?done=logged-out-everywhere&n=${many}`);
   });
 
   return {

@@ -5,6 +5,7 @@ import type { Html } from "./parts/html.ts";
 import { type Query, withQuery } from "./parts/links.ts";
 import type { NoticeName } from "./parts/notices.ts";
 import type { Times } from "./parts/times.ts";
+import type { Summary } from "./summary.ts";
 
 // What a page is, and what its forms do. Pages read and act through the actions, as the commands and the API do.
 
@@ -19,6 +20,8 @@ export type Visit = {
   /** All values of one name. */
   all(name: string): string[];
   times: Times;
+  /** How things are, as of a few seconds ago at most. */
+  summary(): Promise<Summary>;
   visitor: Visitor;
   can: Visitor["can"];
   /** Of the request, where a page answers with bytes. */

@@ -47,7 +47,7 @@ export function createAdmin(
   const { clock, log } = ports;
   const failures = createFailures(clock);
   const live = createLive(clock);
-  const sessions = createSessions(ports.random, live.end);
+  const sessions = createSessions(ports, live.end);
   let config = given;
   let place: StorePlace | null = null;
   let app: App | null = null;

@@ -97,6 +97,7 @@ export async function openStandby(
       ...{ store, config, ports, openLink: async () => () => null },
       tryEndpoint: refuse,
       acceptKept: refuse,
+      targetTrouble: () => null,
       feedWaits: createFeedWaits(ports.clock),
       wake() {},
     } satisfies StorePlace,

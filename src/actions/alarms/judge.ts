@@ -30,7 +30,17 @@ export type Facts = {
   targetTrouble: string | null;
   endpoints: Pick<
     EndpointJson,
-    "id" | "state" | "reason" | "failingSince" | "pausedAt" | "waiting" | "pending" | "running" | "dead" | "oldest"
+    | "id"
+    | "url"
+    | "state"
+    | "reason"
+    | "failingSince"
+    | "pausedAt"
+    | "waiting"
+    | "pending"
+    | "running"
+    | "dead"
+    | "oldest"
   >[];
   /** The next link to die of those that are not saved. */
   nextMedium: Pick<Medium, "id" | "kind" | "videoId" | "deadline" | "lastError"> | null;

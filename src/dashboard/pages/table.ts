@@ -1,9 +1,12 @@
 import type { Act, Page } from "../page.ts";
 import { eventsPage } from "./events/list.ts";
+import { auditPage } from "./relay/audit.ts";
+import { findPage } from "./relay/find.ts";
 import { overviewPage } from "./relay/overview.ts";
+import { settingsActs, settingsPage } from "./relay/settings.ts";
 
 /** Every page. */
-export const pages: Page[] = [overviewPage, eventsPage];
+export const pages: Page[] = [overviewPage, findPage, eventsPage, auditPage, settingsPage];
 
 /** Everything that forms do. */
-export const acts: Act[] = [];
+export const acts: Act[] = [...settingsActs];

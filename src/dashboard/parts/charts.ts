@@ -14,7 +14,7 @@ const rules = (height: number): Piece =>
 /** Bars of two parts. `title`: a sentence for who does not see them; `unit`: what is counted. */
 export function bars(
   rows: Bar[],
-  { title, unit, height = 100 }: { title: string; unit: string; height?: number },
+  { title, unit, bad: wrongs = "failed", height = 100 }: { title: string; unit: string; bad?: string; height?: number },
 ): Html {
   const top = Math.max(1, ...rows.map(({ good, bad }) => good + bad));
   const step = 1000 / Math.max(1, rows.length);
@@ -22,7 +22,7 @@ export function bars(
     const tall = (good / top) * height;
     const wrong = bad === 0 ? 0 : Math.max(1.5, (bad / top) * height);
     const [x, wide] = [(index * step + step * 0.1).toFixed(1), (step * 0.8).toFixed(1)];
-    const words = `${label}: ${number(good)} ${unit}${bad > 0 ? `, ${number(bad)} failed` : ""}`;
+    const words = `${label}: ${number(good)} ${unit}${bad > 0 ? `, ${number(bad)} ${wrongs}` : ""}`;
     const bar = (name: string, y: number, tall: number) =>
       html`<rect class="${name}" x="${x}" y="${y.toFixed(1)}" width="${wide}" height="${tall.toFixed(1)}"/>`;
     const failed = bad > 0 ? bar("bar bad", height - tall - wrong, wrong) : none;

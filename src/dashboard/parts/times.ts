@@ -75,6 +75,8 @@ export function createTimes(now: number, zone: string) {
     zone,
     at,
     since,
+    /** "14:00": the hour in which it lies. */
+    hour: (time: Time): string => `${partsOf(format, msOf(time)).hour}:00`,
     /** Two lines, for a cell of a table. */
     when(time: Time): Html {
       const ms = msOf(time);

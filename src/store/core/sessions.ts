@@ -16,7 +16,11 @@ type Row = {
   expires_at: number;
 };
 
-const add = insert("sessions", ["hash", "token", "mark", "address", "once", "created_at", "expires_at"]);
+const add = insert(
+  "sessions",
+  ["hash", "token", "mark", "address", "once", "created_at", "expires_at"],
+  "ON CONFLICT (hash) DO NOTHING",
+);
 const ONE = sql<[string, number, number], Row>("SELECT * FROM sessions WHERE hash = ? AND once = ? AND expires_at > ?");
 const ALL = sql<[number], Row>(
   "SELECT * FROM sessions WHERE once = 0 AND expires_at > ? ORDER BY created_at DESC, hash DESC",

@@ -9,7 +9,7 @@ const HOUR = 60 * MINUTE;
 const iso = (at: number) => new Date(at).toISOString();
 
 const cms: Facts["endpoints"][number] = {
-  ...{ id: "cms", state: "active", reason: null, failingSince: null, pausedAt: null },
+  ...{ id: "cms", url: null, state: "active", reason: null, failingSince: null, pausedAt: null },
   ...{ waiting: 0, pending: 0, running: 0, dead: 0, oldest: null },
 };
 

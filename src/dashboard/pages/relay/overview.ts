@@ -1,7 +1,147 @@
-import { goTo, type Page } from "../../page.ts";
+import type { Alarm } from "../../../actions/alarms/judge.ts";
+import { withAround } from "../../../actions/around.ts";
+import { events } from "../../../actions/events.ts";
+import { formatSize } from "../../../actions/format.ts";
+import { byHour, firstHour, quantileOf, sumOf } from "../../../actions/hours.ts";
+import { COMMIT_BOUNDS, type Tally } from "../../../store/counts.ts";
+import { readList } from "../../lists.ts";
+import type { Page, Visit } from "../../page.ts";
+import { endpointTable, lasted } from "../../parts/endpoints.ts";
+import { eventTable } from "../../parts/events.ts";
+import { linkButton } from "../../parts/forms.ts";
+import { eventsByHour } from "../../parts/hours.ts";
+import { type Html, html, none } from "../../parts/html.ts";
+import { confirmOf } from "../../parts/links.ts";
+import { mediaSoon } from "../../parts/media.ts";
+import { icon } from "../../parts/states.ts";
+import { empty, facts } from "../../parts/tables.ts";
+import { number, text } from "../../parts/text.ts";
+import type { Times } from "../../parts/times.ts";
+import type { Summary } from "../../summary.ts";
+
+const DAY = 86_400_000;
+
+/** Rows of the lists on this page. */
+const FEW = 5;
 
 export const overviewPage: Page = {
   path: "/",
   section: "/",
-  show: async () => goTo("/events"),
+  async show(visit) {
+    const { store } = visit.place;
+    const { now } = visit.times;
+    const [summary, received, attempts, commits, counts, latest] = await Promise.all([
+      visit.summary(),
+      store.tallies({ kind: "received", since: firstHour(now, 48) }),
+      store.tallies({ kind: "attempts", since: firstHour(now) }),
+      store.commits(),
+      store.counts(),
+      readList(events, { ...visit, query: {} }, { limit: FEW }),
+    ]);
+    const { alarms, facts: known } = summary;
+    const p99 = quantileOf(commits.seconds.counts, 0.99, COMMIT_BOUNDS.seconds);
+    const rows = await withAround(store, latest.rows);
+    const many = alarms.length;
+    return {
+      title: many === 0 ? "All is well" : many === 1 ? "1 thing needs you" : `${many} things need you`,
+      under: wellness(summary, visit.times),
+      shell: ["wochit-relay status", "wochit-relay doctor"],
+      content: html`<section id="part-needs" data-part aria-labelledby="needs"><h2 class="sr" id="needs">What needs a person now</h2>${needs(summary, visit)}</section>
+<section id="part-facts" data-part aria-label="In numbers">${numbers(summary, received, { running: counts.media.running ?? 0, p99 }, visit.times)}</section>
+<div class="two">
+<section aria-labelledby="by-hour"><header><h2 id="by-hour">Events received, by hour</h2><span class="soft small">last 24 h</span></header><div id="part-hours" data-part>${eventsByHour(received, visit.times)}</div></section>
+<section aria-labelledby="deadline"><header><h2 id="deadline">Nearest deadlines</h2><a class="small" href="/media?by=deadline">All media</a></header><div class="card" id="part-soon" data-part>${mediaSoon(summary.media.slice(0, 3), visit)}</div></section>
+</div>
+<section aria-labelledby="apps"><header><h2 id="apps">Endpoints</h2><a class="small" href="/endpoints">All of them</a></header>${
+        known.endpoints.length === 0 ? noEndpoints() : endpointTable(known.endpoints, attempts, visit.times)
+      }</section>
+<section aria-labelledby="latest"><header><h2 id="latest">Latest events</h2><a class="small" href="/events">All events</a></header><div class="card" id="part-latest" data-part>${
+        rows.length === 0
+          ? html`<p class="pad soft">None has come yet. <a href="/events">What to do</a></p>`
+          : eventTable(rows, { caption: "The latest events", times: visit.times })
+      }</div></section>`,
+    };
+  },
 };
+
+function wellness({ facts: { lastEventAt }, alarms }: Summary, { since }: Times): Html {
+  const rest = alarms.length === 0 ? "Nothing waits for you" : "All else is well";
+  if (lastEventAt === null) return html`${rest}. No event has come yet.`;
+  return html`${rest}. The last event came ${since(lastEventAt)}.`;
+}
+
+function needs({ alarms, facts: { endpoints } }: Summary, visit: Visit): Html {
+  const deadOf = (subject: string | null) => endpoints.find(({ id }) => id === subject)?.dead ?? 0;
+  if (alarms.length === 0) return none;
+  return html`<ul class="needs card">${alarms.map((alarm) => need(alarm, visit, deadOf(alarm.subject)))}</ul>`;
+}
+
+const SHAPES: Partial<Record<Alarm["name"], string>> = {
+  BreakerOpen: "pause",
+  DeliveriesDead: "cross",
+  MediaLinkDiesSoon: "glass",
+  MediaLost: "glass",
+  SendersRefused: "inbox",
+  DeliveriesLate: "clock",
+  NoEvents: "inbox",
+};
+
+function need({ name, severity, subject, what, means, page }: Alarm, visit: Visit, dead: number): Html {
+  const tone = severity === "page" ? "bad" : "warn";
+  const retry = name === "DeliveriesDead" && visit.can === "operate" && subject !== null;
+  const sure = retry && linkButton(confirmOf("retry", { endpoint: subject, state: "dead" }), `Retry ${number(dead)}…`);
+  const look = linkButton(page, html`Look<span class="sr">: ${what}</span>`);
+  return html`<li>${icon(SHAPES[name] ?? "alert", undefined, tone)}<div><h3><a href="${page}">${text(what, 300)}</a></h3><p>${text(means, 500)}</p></div><div class="actions">${look}${sure}</div></li>`;
+}
+
+function numbers(
+  { facts: known, media }: Summary,
+  received: Tally[],
+  { running, p99 }: { running: number; p99: number | null },
+  { now, since }: Times,
+): Html {
+  const all = (hours: { ok: number }) => hours.ok;
+  const [before, last] = [sumOf(byHour(received, now - DAY)), sumOf(byHour(received, now))];
+  const change = all(before) === 0 ? null : Math.round((all(last) / all(before) - 1) * 100);
+  const open = known.endpoints.map(({ id, waiting, pending, running }) => ({ id, open: waiting + pending + running }));
+  const most = open.reduce((one, other) => (other.open > one.open ? other : one), { id: "", open: 0 });
+  const waits = open.reduce((sum, one) => sum + one.open, 0);
+  const { disk, backup } = known;
+  return facts([
+    {
+      name: "Events in 24 h",
+      value: number(all(last)),
+      small:
+        change === null
+          ? "none the day before"
+          : `${Math.abs(change)} % ${change < 0 ? "less" : "more"} than the day before`,
+    },
+    {
+      name: "Waiting",
+      value: number(waits),
+      small: waits === 0 ? "nothing" : `${number(most.open)} of them for ${most.id}`,
+    },
+    {
+      name: "Downloads",
+      value: `${number(running)} running`,
+      small: media.length === 0 ? "all that came is secured" : `${media.length} not secured`,
+    },
+    { name: "Commit, p99", value: lasted(p99 === null ? null : p99 * 1_000), small: "since the start" },
+    {
+      name: "Disk",
+      value: disk === null ? "unknown" : `${formatSize(disk.free)} free`,
+      small: disk === null ? "" : `${formatSize(disk.needed)} are needed`,
+    },
+    {
+      name: "Last backup",
+      value: backup.lastAt === null ? "none" : since(backup.lastAt),
+      small: backup.every === null ? "none is planned" : backup.lastAt === null ? "" : "opened and checked",
+    },
+  ]);
+}
+
+const noEndpoints = (): Html =>
+  empty(
+    "There is no endpoint",
+    html`<p>Events are kept, and sent to no app, until the config names one (<span class="id">endpoints</span>) and the relay has read it: <span class="id">wochit-relay reload</span>.</p>`,
+  );

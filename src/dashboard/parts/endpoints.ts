@@ -1,0 +1,76 @@
+import type { EndpointJson } from "../../actions/endpoints.ts";
+import { byHour, quantileOf, sumOf } from "../../actions/hours.ts";
+import type { Tally } from "../../store/counts.ts";
+import { spark } from "./charts.ts";
+import { type Html, html } from "./html.ts";
+import { pageOf, withQuery } from "./links.ts";
+import { state } from "./states.ts";
+import { row, table, wideTable } from "./tables.ts";
+import { clip, number, plain } from "./text.ts";
+import type { Times } from "./times.ts";
+
+/** An endpoint as its table has it. */
+export type EndpointRow = Pick<
+  EndpointJson,
+  "id" | "url" | "state" | "waiting" | "pending" | "running" | "dead" | "oldest"
+>;
+
+/** The word of an endpoint's state that people read. */
+export const endpointWord = (state: string): string => (state === "failing" ? "breaker open" : state);
+
+/** 99.9 %, or "–" of none. */
+export function shareOf({ ok, failed }: { ok: number; failed: number }): string {
+  const all = ok + failed;
+  if (all === 0) return "–";
+  // What failed is never rounded away.
+  const share = failed > 0 ? Math.min(99.9, Math.round((ok / all) * 1000) / 10) : 100;
+  return `${share} %`;
+}
+
+/** 210 ms, 1.9 s, or "–" of none. */
+export function lasted(ms: number | null): string {
+  if (ms === null) return "–";
+  return ms < 1_000 ? `${Math.round(ms)} ms` : `${(ms / 1_000).toFixed(1)} s`;
+}
+
+/** What waits for endpoints, and how they answered. `tallies`: of attempts, of the last 24 hours. */
+export function endpointTable(rows: EndpointRow[], tallies: Tally[], times: Times): Html {
+  const heads = [
+    ["", "Endpoint"],
+    ["", "State"],
+    ["wide", "Attempts, 24 h"],
+    ["num wide", "Succeeded"],
+    ["num wide", html`<abbr title="95 of 100 attempts took at most so long">p95</abbr>`],
+    ["num", "Waiting"],
+    ["num wide", "Dead"],
+    ["mid", "Oldest waits since"],
+  ] as const;
+  const caption = "Endpoints, what waits for them, and how they answered in the last 24 hours";
+  const body = rows.map((one) => endpointRow(one, tallies, times));
+  return wideTable("Endpoints, as a table", table({ caption, heads, isFixed: false }, body));
+}
+
+function endpointRow(one: EndpointRow, tallies: Tally[], { at, now }: Times): Html {
+  const hours = byHour(
+    tallies.filter(({ label }) => label === one.id),
+    now,
+  );
+  const all = sumOf(hours);
+  const share = shareOf(all);
+  const drawn = hours.map(({ ok, failed }) => ({ good: ok, bad: failed }));
+  const open = one.waiting + one.pending + one.running;
+  const dead = withQuery("/deliveries", { state: "dead", endpoint: one.id });
+  const oldest =
+    one.oldest === null ? html`<span class="soft">nothing waits</span>` : at(one.oldest, { relative: true });
+  return row(
+    `endpoint-${one.id}`,
+    html`<td class="main"><a href="${pageOf.endpoint(one.id)}">${plain(one.id)}</a>${one.url === null ? html`<span class="under wide">not in the config</span>` : clip(one.url, "under wide")}</td>
+<td>${state(endpointWord(one.state))}</td>
+<td class="wide">${spark(drawn, `attempts by hour: ${number(all.ok)} succeeded, ${number(all.failed)} failed`)}</td>
+<td class="num wide">${share}</td>
+<td class="num wide">${lasted(quantileOf(all.times, 0.95))}</td>
+<td class="num">${number(open)}</td>
+<td class="num wide">${one.dead > 0 ? html`<a href="${dead}">${number(one.dead)}</a>` : "0"}</td>
+<td class="mid nowrap">${oldest}</td>`,
+  );
+}
