@@ -15,3 +15,15 @@ export function createHistogram(bounds: readonly number[]): { add(value: number)
     now: () => ({ counts: [...counts], sum }),
   };
 }
+
+/** The bound within which this share of the values lies, the last one also for what is beyond it; null: there is none. */
+export function boundOf({ counts }: Distribution, bounds: readonly number[], share: number): number | null {
+  const all = counts.reduce((total, count) => total + count, 0);
+  if (all === 0) return null;
+  let rest = share * all;
+  const at = counts.findIndex((count) => {
+    rest -= count;
+    return rest <= 0;
+  });
+  return bounds[at] ?? bounds.at(-1)!;
+}

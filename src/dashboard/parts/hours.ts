@@ -1,15 +1,17 @@
-import { byHour } from "../../actions/hours.ts";
-import type { Tally } from "../../store/counts.ts";
+import type { TrafficHour } from "../../actions/outcome/hours.ts";
 import { bars, legend } from "./charts.ts";
 import { type Html, html, none } from "./html.ts";
 import { wideTable } from "./tables.ts";
 import { number } from "./text.ts";
 import type { Times } from "./times.ts";
 
-/** How many events came in each of the last 24 hours: bars, and the same as a table. `received`: the tallies of these hours. */
-export function eventsByHour(received: Tally[], times: Times): Html {
-  const hours = byHour(received, times.now);
-  const rows = hours.map(({ hour, ok, failed }) => ({ label: times.hour(hour), good: ok, bad: failed }));
+/** How many events came in each of the last 24 hours: bars, and the same as a table. */
+export function eventsByHour(hours: TrafficHour[], times: Times): Html {
+  const rows = hours.map(({ hour, received, duplicates }) => ({
+    label: times.hour(hour),
+    good: received,
+    bad: duplicates,
+  }));
   const top = rows.reduce((one, other) => (other.good > one.good ? other : one));
   const repeats = rows.reduce((sum, { bad }) => sum + bad, 0);
   const least = Math.min(...rows.map(({ good }) => good));

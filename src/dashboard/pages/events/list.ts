@@ -1,5 +1,5 @@
-import { withAround } from "../../../actions/around.ts";
 import { events } from "../../../actions/events.ts";
+import { withAround } from "../../../actions/outcome/around.ts";
 import { DOCUMENTED_TYPES } from "../../../model/event.ts";
 import { isFiltered, readList } from "../../lists.ts";
 import type { Page, Visit } from "../../page.ts";

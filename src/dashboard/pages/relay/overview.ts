@@ -1,9 +1,10 @@
 import type { Alarm } from "../../../actions/alarms/judge.ts";
-import { withAround } from "../../../actions/around.ts";
 import { events } from "../../../actions/events.ts";
 import { formatSize } from "../../../actions/format.ts";
-import { byHour, firstHour, quantileOf, sumOf } from "../../../actions/hours.ts";
-import { COMMIT_BOUNDS, type Tally } from "../../../store/counts.ts";
+import { withAround } from "../../../actions/outcome/around.ts";
+import { HOURS, readEndpointHours, readTraffic, type TrafficHour } from "../../../actions/outcome/hours.ts";
+import { COMMIT_BOUNDS } from "../../../store/counts.ts";
+import { boundOf } from "../../../store/histogram.ts";
 import { readList } from "../../lists.ts";
 import type { Page, Visit } from "../../page.ts";
 import { endpointTable, lasted } from "../../parts/endpoints.ts";
@@ -19,8 +20,6 @@ import { number, text } from "../../parts/text.ts";
 import type { Times } from "../../parts/times.ts";
 import type { Summary } from "../../summary.ts";
 
-const DAY = 86_400_000;
-
 /** Rows of the lists on this page. */
 const FEW = 5;
 
@@ -30,16 +29,17 @@ export const overviewPage: Page = {
   async show(visit) {
     const { store } = visit.place;
     const { now } = visit.times;
-    const [summary, received, attempts, commits, counts, latest] = await Promise.all([
+    const [summary, traffic, commits, counts, latest] = await Promise.all([
       visit.summary(),
-      store.tallies({ kind: "received", since: firstHour(now, 48) }),
-      store.tallies({ kind: "attempts", since: firstHour(now) }),
+      readTraffic(store, { now, count: 2 * HOURS }),
       store.commits(),
       store.counts(),
       readList(events, { ...visit, query: {} }, { limit: FEW }),
     ]);
     const { alarms, facts: known } = summary;
-    const p99 = quantileOf(commits.seconds.counts, 0.99, COMMIT_BOUNDS.seconds);
+    const p99 = boundOf(commits.seconds, COMMIT_BOUNDS.seconds, 0.99);
+    const ids = known.endpoints.map(({ id }) => id);
+    const hours = await readEndpointHours(store, ids, { now });
     const rows = await withAround(store, latest.rows);
     const many = alarms.length;
     return {
@@ -47,13 +47,13 @@ export const overviewPage: Page = {
       under: wellness(summary, visit.times),
       shell: ["wochit-relay status", "wochit-relay doctor"],
       content: html`<section id="part-needs" data-part aria-labelledby="needs"><h2 class="sr" id="needs">What needs a person now</h2>${needs(summary, visit)}</section>
-<section id="part-facts" data-part aria-label="In numbers">${numbers(summary, received, { running: counts.media.running ?? 0, p99 }, visit.times)}</section>
+<section id="part-facts" data-part aria-label="In numbers">${numbers(summary, traffic, { running: counts.media.running ?? 0, p99 }, visit.times)}</section>
 <div class="two">
-<section aria-labelledby="by-hour"><header><h2 id="by-hour">Events received, by hour</h2><span class="soft small">last 24 h</span></header><div id="part-hours" data-part>${eventsByHour(received, visit.times)}</div></section>
+<section aria-labelledby="by-hour"><header><h2 id="by-hour">Events received, by hour</h2><span class="soft small">last 24 h</span></header><div id="part-hours" data-part>${eventsByHour(traffic.slice(-HOURS), visit.times)}</div></section>
 <section aria-labelledby="deadline"><header><h2 id="deadline">Nearest deadlines</h2><a class="small" href="/media?by=deadline">All media</a></header><div class="card" id="part-soon" data-part>${mediaSoon(summary.media.slice(0, 3), visit)}</div></section>
 </div>
 <section aria-labelledby="apps"><header><h2 id="apps">Endpoints</h2><a class="small" href="/endpoints">All of them</a></header>${
-        known.endpoints.length === 0 ? noEndpoints() : endpointTable(known.endpoints, attempts, visit.times)
+        known.endpoints.length === 0 ? noEndpoints() : endpointTable(known.endpoints, hours, visit.times)
       }</section>
 <section aria-labelledby="latest"><header><h2 id="latest">Latest events</h2><a class="small" href="/events">All events</a></header><div class="card" id="part-latest" data-part>${
         rows.length === 0
@@ -96,13 +96,13 @@ function need({ name, severity, subject, what, means, page }: Alarm, visit: Visi
 
 function numbers(
   { facts: known, media }: Summary,
-  received: Tally[],
+  traffic: TrafficHour[],
   { running, p99 }: { running: number; p99: number | null },
-  { now, since }: Times,
+  { since }: Times,
 ): Html {
-  const all = (hours: { ok: number }) => hours.ok;
-  const [before, last] = [sumOf(byHour(received, now - DAY)), sumOf(byHour(received, now))];
-  const change = all(before) === 0 ? null : Math.round((all(last) / all(before) - 1) * 100);
+  const sum = (hours: TrafficHour[]) => hours.reduce((total, { received }) => total + received, 0);
+  const [before, last] = [sum(traffic.slice(0, HOURS)), sum(traffic.slice(-HOURS))];
+  const change = before === 0 ? null : Math.round((last / before - 1) * 100);
   const open = known.endpoints.map(({ id, waiting, pending, running }) => ({ id, open: waiting + pending + running }));
   const most = open.reduce((one, other) => (other.open > one.open ? other : one), { id: "", open: 0 });
   const waits = open.reduce((sum, one) => sum + one.open, 0);
@@ -110,7 +110,7 @@ function numbers(
   return facts([
     {
       name: "Events in 24 h",
-      value: number(all(last)),
+      value: number(last),
       small:
         change === null
           ? "none the day before"
@@ -126,7 +126,7 @@ function numbers(
       value: `${number(running)} running`,
       small: media.length === 0 ? "all that came is secured" : `${media.length} not secured`,
     },
-    { name: "Commit, p99", value: lasted(p99 === null ? null : p99 * 1_000), small: "since the start" },
+    { name: "Commit, p99", value: lasted(p99 === null ? null : p99 * 1_000, "≤ "), small: "since the start" },
     {
       name: "Disk",
       value: disk === null ? "unknown" : `${formatSize(disk.free)} free`,

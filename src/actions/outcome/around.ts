@@ -1,5 +1,5 @@
-import type { EventAround } from "../model/around.ts";
-import type { Store } from "../store/store.ts";
+import type { EventAround } from "../../model/around.ts";
+import type { Store } from "../../store/store.ts";
 
 /** Rows of a list with what is around each: the title, the media, the endpoints. */
 export async function withAround<Row extends { id: string }>(
