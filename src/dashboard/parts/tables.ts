@@ -1,6 +1,8 @@
+import type { CappedCount } from "../../store/filters.ts";
 import { linkButton } from "./forms.ts";
 import { type Html, html, none, type Piece } from "./html.ts";
 import { type Query, withQuery } from "./links.ts";
+import { number } from "./text.ts";
 
 /** A table that may be wider than the screen: it scrolls, also by keys. */
 export const wideTable = (label: string, table: Html): Html =>
@@ -21,12 +23,21 @@ export function table(
 /** A row that is renewed by itself while the page is open, under the reader's eye: `id` is unique on the page. */
 export const row = (id: string, cells: Piece): Html => html`<tr id="row-${id}" data-part>${cells}</tr>`;
 
-/** What stands below a list: how to go on. `next`: the cursor of the next page; null: there is none. */
-export function pager(path: string, given: Query, { shown, next }: { shown: number; next: string | null }): Html {
+/** 1,204, or 10,000+ of what was not counted to its end. */
+export const capped = ({ count, isMore }: CappedCount): string => `${number(count)}${isMore ? "+" : ""}`;
+
+type Paged = { shown: number; next: string | null; total?: CappedCount | null };
+
+/**
+ * What stands below a list: how to go on. `next`: the cursor of the next page; null: there is none. `total`: how many rows the
+ * list has, where that is known.
+ */
+export function pager(path: string, given: Query, { shown, next, total = null }: Paged): Html {
   const { before, ...filters } = given;
   const newest = before === undefined ? none : linkButton(withQuery(path, filters), "Newest", "tiny");
   const older = next === null ? none : linkButton(withQuery(path, { ...filters, before: next }), "Older", "tiny");
-  const words = next === null && before === undefined ? `all ${shown}` : `${shown} of more`;
+  const words =
+    next === null && before === undefined ? `all ${shown}` : `${shown} of ${total === null ? "more" : capped(total)}`;
   const said = next === null && before !== undefined ? `${shown}, the last of them` : words;
   return html`<div class="more"><span>${shown === 0 ? "nothing more" : said}</span><span class="actions">${newest}${older}</span></div>`;
 }
