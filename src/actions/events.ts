@@ -8,7 +8,8 @@ import { configuredEndpoint } from "./endpoints.ts";
 import { titleFilter, typeFilter, typesOf } from "./filters/types.ts";
 import { shortTime } from "./format.ts";
 import { deliveryJson, eventJson, type Link, mediumJson } from "./json.ts";
-import { type Column, collect, list, walk } from "./list.ts";
+import { type Column, list, walk } from "./list.ts";
+import { readStory } from "./outcome/story.ts";
 import { type Moment, timeline } from "./outcome/timeline.ts";
 
 export const events = list({
@@ -43,22 +44,14 @@ export const events = list({
   ],
 });
 
-/** The newest deliveries of an event, and attempts of each, that its timeline has. */
-const IN_TIMELINE = 20;
-
 /** One event with its media, a timeline and its newest `limit` deliveries, newest first; `more`: there are further ones. */
 export async function showEvent(store: Store, id: string, link: Link, limit: number) {
-  const event = await store.event(id);
-  const found = await collect(walk((page) => store.deliveries(page), { eventId: id, limit: limit + 1 }));
-  const media = await store.eventMedia(id);
-  const some = found.slice(0, limit);
-  const sent = await Promise.all(some.slice(0, IN_TIMELINE).map((one) => store.delivery(one.id, IN_TIMELINE)));
-  const title = event.videoId === null ? null : (await store.video(event.videoId, 0)).title;
+  const { event, title, media, deliveries, more } = await readStory(store, id, limit);
   const shown = {
     ...{ ...eventJson(event), title, media: media.map((one) => mediumJson(one, link)) },
-    ...{ deliveries: some.map(deliveryJson), timeline: timeline(event, media, sent) },
+    ...{ deliveries: deliveries.map(deliveryJson), timeline: timeline(event, media, deliveries) },
   };
-  return { event: shown, more: found.length > limit };
+  return { event: shown, more };
 }
 
 export const timelineColumns: Column<Moment>[] = [

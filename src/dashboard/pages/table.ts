@@ -1,6 +1,7 @@
 import type { Act, Page } from "../page.ts";
 import { deliveryActs, deliveryPage } from "./deliveries/delivery.ts";
 import { deliveriesPage } from "./deliveries/list.ts";
+import { eventActs, eventBodyPage, eventPage } from "./events/event.ts";
 import { eventsPage } from "./events/list.ts";
 import { auditPage } from "./relay/audit.ts";
 import { findPage } from "./relay/find.ts";
@@ -9,14 +10,16 @@ import { settingsActs, settingsPage } from "./relay/settings.ts";
 
 /** Every page. */
 export const pages: Page[] = [
-  overviewPage,
-  findPage,
-  eventsPage,
-  deliveriesPage,
-  deliveryPage,
-  auditPage,
-  settingsPage,
+  ...[overviewPage, findPage],
+  ...[eventsPage, eventPage, eventBodyPage],
+  ...[deliveriesPage, deliveryPage],
+  ...[auditPage, settingsPage],
 ];
 
 /** Everything that forms do. */
-export const acts: Act[] = [...deliveryActs, ...settingsActs];
+export const acts: Act[] = [
+  // A line for each noun.
+  ...eventActs,
+  ...deliveryActs,
+  ...settingsActs,
+];

@@ -22,6 +22,9 @@ function cut(value: string, most: number): string {
   return `${[...value.slice(0, 2 * most)].slice(0, most).join("")}…`;
 }
 
+/** Without any markup, for the name of a page. */
+export const bare = (value: string, most = MOST): string => cut(value.replace(ODD, "\ufffd"), most);
+
 function markOdd(value: string): Piece[] {
   const found: Piece[] = [];
   let from = 0;

@@ -1,0 +1,168 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { READER } from "../support/admin.ts";
+import { openDashboard } from "../support/dashboard.ts";
+import { HOSTILE, HOSTILE_ID, openNight, VIDEO } from "../support/dashboard-stage.ts";
+import { waitFor } from "../support/wait.ts";
+
+/** The words of a page, without its markup. */
+export const wordsOf = (markup: string): string =>
+  markup
+    .replace(/<[^>]+>/g, "")
+    .replace(/&quot;/g, '"')
+    .replace(/&#39;/g, "'")
+    .replace(/&amp;/g, "&")
+    .replace(/\s+/g, " ");
+
+test("an event's page tells why an endpoint lacks it, in the words of the rules, and retries it where it stands", async (t) => {
+  const night = await openNight(t);
+  const id = await night.play();
+  await night.login();
+  const { status, text } = await night.page(`/events/${id}`);
+  assert.equal(status, 200);
+  const words = wordsOf(text);
+  assert.match(words, /Why 2 endpoints do not have it/);
+  assert.match(words, /It answered 422 to all 5 attempts, the last (.* ago|now): \{"error":"unknown rubric/);
+  assert.match(words, /It waits: the next attempt is at \d\d:\d\d:\d\d in .*\. 2 attempts are left; nothing is lost/);
+  assert.match(
+    words,
+    /endpoint search-index is failing: only probes are sent, the next at|media of its event|goes first/,
+  );
+
+  // The same request again, once the app is mended.
+  night.refused.clear();
+  const [, field] = new RegExp(
+    `action="/events/${id}/retry"><input type="hidden" name="delivery" value="(dlv_\\w+)"`,
+  ).exec(text)!;
+  const done = await night.form(`/events/${id}/retry`, { delivery: field! });
+  assert.deepEqual([done.status, done.headers.location], [303, `/events/${id}?done=retried`]);
+  await waitFor(async () => (await night.stateAt(id, "cms")).state === "delivered");
+  const after = wordsOf((await night.page(done.headers.location!)).text);
+  assert.match(after, /It is tried again now/);
+  assert.match(after, /Why search-index does not have it/);
+  assert.match(after, /cms delivered: 200 in/);
+});
+
+test("its timeline goes from arrival through the mirror to each attempt with its answer", async (t) => {
+  const night = await openNight(t);
+  const id = await night.play();
+  await night.login();
+  const { text } = await night.page(`/events/${id}`);
+  const line = wordsOf(/<ol class="line card">[\s\S]*?<\/ol>\n?<\/section>/.exec(text)![0]);
+  const order = [
+    /Received from 127\.0\.0\.1/,
+    /Video download begins/,
+    /Video secured/,
+    /Video mirrored/,
+    /Gate opened: its media are settled/,
+    /cms answered 422 in \d/,
+    /cms: 4 more attempts, all HTTP 422/,
+    /cms, attempt 6 of 7/,
+  ].map((words) => line.search(words));
+  assert.ok(!order.includes(-1), `${order} ${line}`);
+  assert.deepEqual(
+    order,
+    [...order].sort((a, b) => a - b),
+  );
+  assert.match(
+    text,
+    /aria-label="What cms answered to attempt 1">[^<]*<bdi>|aria-label="What cms answered to attempt 1">\{/,
+  );
+  assert.match(wordsOf(text), /Mirrored\s?2 files, (at once|after)/);
+  // Where the copies are for good.
+  assert.match(text, new RegExp(`href="http://127\\.0\\.0\\.1:\\d+/media/${VIDEO}/video\\.mp4\\?sig=`));
+});
+
+test("the received body is shown and can be had as it came; what an endpoint would get is marked where it differs", async (t) => {
+  const night = await openNight(t);
+  const id = await night.event({ wochitVideoId: "v1", videoContext: "page-1", title: HOSTILE.script });
+  await night.login();
+  const plain = await night.page(`/events/${id}`);
+  assert.match(plain.text, /<span class="k">&quot;wochitVideoId&quot;<\/span>: <span class="s">&quot;v1&quot;<\/span>/);
+  assert.doesNotMatch(plain.text, /class="added"/);
+  const bytes = await night.page(`/events/${id}/body`);
+  assert.deepEqual(
+    [bytes.headers["content-type"], bytes.headers["content-disposition"], bytes.headers["x-content-type-options"]],
+    ["application/octet-stream", `attachment; filename="${id}"`, "nosniff"],
+  );
+  assert.equal(JSON.parse(bytes.text).title, HOSTILE.script);
+
+  const { text } = await night.page(`/events/${id}?preview=cms`);
+  const marked = [...text.matchAll(/<span class="added"><span class="k">&quot;(\w+)&quot;/g)].map(([, name]) => name);
+  assert.deepEqual(marked, ["relay"]);
+  assert.match(text, /webhook-id: <bdi>|webhook-id<\/bdi>: <bdi>evt_/);
+  assert.doesNotMatch(text, /whsec_|webhook-signature/);
+  assert.match(
+    wordsOf((await night.page(`/events/${id}?preview=cmz`)).text),
+    /no endpoint "cmz" in the config.*did you mean "?cms/,
+  );
+});
+
+test("a large body is shown by its beginning, and one that is no longer kept leaves its event", async (t) => {
+  const night = await openNight(t);
+  const id = await night.event({ wochitVideoId: "v1", filler: "ü".repeat(200_000), last: "at-the-end" });
+  await night.login();
+  const { text } = await night.page(`/events/${id}`);
+  assert.match(text, /the other [\d.]+ KiB are in the download/);
+  assert.doesNotMatch(text, /at-the-end|\uFFFD/);
+  assert.ok(text.length < 450_000, String(text.length));
+  await waitFor(
+    async () =>
+      (await night.shown(id)).status !== "waiting" || (await night.stateAt(id, "archive")).state === "delivered",
+  );
+  await night.post("/videos/v1/forget", { confirm: "v1" });
+  const gone = await night.page(`/events/${id}`);
+  assert.equal(gone.status, 200);
+  assert.match(gone.text, /Its bytes are no longer kept/);
+  assert.doesNotMatch(gone.text, /Replay…/);
+  assert.equal((await night.page(`/events/${id}/body`)).status, 410);
+});
+
+test("whatever stands in titles, contexts, ids and answers is text on an event's page", async (t) => {
+  const night = await openNight(t);
+  await night.login();
+  night.archive.answer({ status: 400, body: `${HOSTILE.script}${HOSTILE.turned}` });
+  for (const [n, words] of Object.values(HOSTILE).entries()) {
+    // One lane each.
+    const videoId = `${HOSTILE_ID.slice(0, -1)}${n}`;
+    const id = await night.event({
+      wochitVideoId: videoId,
+      title: words,
+      videoContext: words,
+      type: words.slice(0, 60),
+    });
+    await waitFor(async () => (await night.stateAt(id, "archive")).attempts > 0);
+    for (const path of [
+      `/events/${id}`,
+      `/events/${id}?preview=cms`,
+      `/events/${id}?preview=${encodeURIComponent(words)}`,
+    ]) {
+      const { status, text } = await night.page(path);
+      assert.equal(status, 200);
+      // What a button copies is exactly what it names, and never shown.
+      const shown = text.replace(/ data-copy="[^"]*"/g, "");
+      assert.doesNotMatch(shown, /<b>"|<img src=x|alert\("owned"\)|[\u202E\u202C\u200b\u0000]/, path);
+      assert.match(
+        text,
+        new RegExp(`href="/videos/${encodeURIComponent(videoId).replace("'", "&#39;").replace(/[.*]/g, "\\$&")}"`),
+      );
+    }
+  }
+});
+
+test("an event that is not there is a page that says so, and who may only read has no buttons", async (t) => {
+  const { login, page, event } = await openDashboard(t);
+  const id = await event({ wochitVideoId: "v1" });
+  await login(READER);
+  for (const path of [
+    "/events/evt_none",
+    "/events/evt_none/body",
+    "/events/%2e%2e%2f",
+    `/events/${encodeURIComponent(HOSTILE.script)}`,
+  ]) {
+    assert.equal((await page(path)).status, 404, path);
+  }
+  const { text } = await page(`/events/${id}`);
+  assert.doesNotMatch(text, /Retry now|Cancel it|Replay…|action="\/events/);
+  assert.match(text, /No endpoint asked for it/);
+});
