@@ -32,7 +32,7 @@ export async function readStory(
   return { event, title, media, deliveries, more: found.length > limit };
 }
 
-/** Of each endpoint the newest of these deliveries, which is what its state is told by. They are given newest first. */
+/** Of each endpoint the newest of these deliveries: what its state comes of. They are given newest first. */
 export function newestByEndpoint<One extends { endpoint: string }>(deliveries: One[]): One[] {
   const newest = new Map<string, One>();
   for (const one of deliveries) if (!newest.has(one.endpoint)) newest.set(one.endpoint, one);

@@ -94,7 +94,7 @@ async function keptBody({ place, path }: Visit): Promise<Uint8Array | null> {
   });
 }
 
-/** What the endpoint of the address would be sent. An address that names none of the config is told so. */
+/** What the endpoint of the address would be sent. `problem`: why that is not known. */
 async function chosenPreview({ place, path, query }: Visit) {
   const { preview: endpoint } = query;
   if (endpoint === undefined) return { preview: null, problem: null };

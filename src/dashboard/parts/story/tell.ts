@@ -27,7 +27,7 @@ export function tell(story: Story, link: LinkOf) {
       settledAt,
     })),
     deliveries: told,
-    /** Of each endpoint the one that its state is told by. */
+    /** Of each endpoint the newest, which its state comes of. */
     newest: newestByEndpoint(told),
     moments: timeline(event, media, deliveries),
   };

@@ -12,7 +12,7 @@ import type { ToldDelivery } from "./tell.ts";
 /** Characters of an answer in a sentence. */
 const BRIEF = 160;
 
-/** Endpoints that are told of one by one. */
+/** Endpoints that have words of their own. */
 const TOLD = 4;
 
 type Visit = { can: "read" | "operate"; times: Times };
