@@ -31,10 +31,10 @@ test("an event's page tells why an endpoint lacks it, in the words of the rules,
 
   // The same request again, once the app is mended.
   night.refused.clear();
-  const [, field] = new RegExp(
-    `action="/events/${id}/retry"><input type="hidden" name="delivery" value="(dlv_\\w+)"`,
+  const [, path] = new RegExp(
+    `action="(/deliveries/dlv_\\w+/retry)"><input type="hidden" name="to" value="/events/${id}"`,
   ).exec(text)!;
-  const done = await night.form(`/events/${id}/retry`, { delivery: field! });
+  const done = await night.form(path!, { to: `/events/${id}` });
   assert.deepEqual([done.status, done.headers.location], [303, `/events/${id}?done=retried`]);
   await waitFor(async () => (await night.stateAt(id, "cms")).state === "delivered");
   const after = wordsOf((await night.page(done.headers.location!)).text);
@@ -163,6 +163,6 @@ test("an event that is not there is a page that says so, and who may only read h
     assert.equal((await page(path)).status, 404, path);
   }
   const { text } = await page(`/events/${id}`);
-  assert.doesNotMatch(text, /Retry now|Cancel it|Replay…|action="\/events/);
+  assert.doesNotMatch(text, /Retry now|Cancel it|Replay…|action="\/deliveries/);
   assert.match(text, /No endpoint asked for it/);
 });

@@ -1,7 +1,7 @@
 import type { Act, Page } from "../page.ts";
 import { deliveryActs, deliveryPage } from "./deliveries/delivery.ts";
 import { deliveriesPage } from "./deliveries/list.ts";
-import { eventActs, eventBodyPage, eventPage } from "./events/event.ts";
+import { eventBodyPage, eventPage } from "./events/event.ts";
 import { eventsPage } from "./events/list.ts";
 import { auditPage } from "./relay/audit.ts";
 import { findPage } from "./relay/find.ts";
@@ -19,7 +19,6 @@ export const pages: Page[] = [
 /** Everything that forms do. */
 export const acts: Act[] = [
   // A line for each noun.
-  ...eventActs,
   ...deliveryActs,
   ...settingsActs,
 ];

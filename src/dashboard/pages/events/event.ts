@@ -1,10 +1,9 @@
-import { retryDelivery } from "../../../actions/deliveries.ts";
 import { previewMessage } from "../../../actions/feed/preview.ts";
 import { formatSpan } from "../../../actions/format.ts";
 import { readStory } from "../../../actions/outcome/story.ts";
 import { bytesAnswer } from "../../../admin/bytes.ts";
 import { RelayError } from "../../../errors.ts";
-import type { Act, Page, Visit } from "../../page.ts";
+import type { Page, Visit } from "../../page.ts";
 import { linkButton } from "../../parts/forms.ts";
 import { type Html, html } from "../../parts/html.ts";
 import { confirmOf, pageOf, withQuery } from "../../parts/links.ts";
@@ -37,7 +36,6 @@ export const eventPage: Page = {
     const told = tell(story, link);
     const { event, title, media, deliveries, newest } = told;
     const { id, type, videoId } = event;
-    const retryPath = `${pageOf.event(id)}/retry`;
     const further = story.more ? withQuery("/deliveries", { eventId: id }) : null;
     const all = place.config.endpoints.map((one) => one.id);
     const name = typeName(type, event.dialect === "legacy");
@@ -48,9 +46,9 @@ export const eventPage: Page = {
       under: underOf(event, visit),
       actions: can === "operate" && body !== null && linkButton(confirmOf("replay", { event: id }), "Replay…"),
       shell: commandsOf(told),
-      content: html`${whyBox(newest, { can, times }, retryPath)}${way(told, times)}<div class="two"><div class="stack">
+      content: html`${whyBox(newest, { can, times, here: pageOf.event(id) })}${way(told, times)}<div class="two"><div class="stack">
 <section id="part-timeline" data-part aria-labelledby="timeline"><header><h2 id="timeline">Timeline</h2><span class="soft small" data-zone>${times.zone}</span></header>${timelineOf(told, times)}</section>
-${deliveriesOf(deliveries, { can, times }, { retryPath, more: further })}</div>
+${deliveriesOf(deliveries, { can, times, here: pageOf.event(id) }, further)}</div>
 <div class="stack">${durableLinks(media)}${receivedBody(id, body, formatSpan(place.config.retention.bodies))}${body !== null && all.length > 0 && sentBody(id, all, { ...sent, received: body })}${idsOf(told)}</div></div>`,
     };
   },
@@ -112,15 +110,3 @@ export const eventBodyPage: Page = {
   section: "/events",
   show: async ({ place, path }) => bytesAnswer(await place.store.eventBody(path.id!), path.id!),
 };
-
-export const eventActs: Act[] = [
-  {
-    path: "/events/:id/retry",
-    page: ({ id }) => pageOf.event(id!),
-    async run({ place: { store, ports }, path }, { fields }) {
-      if (fields.delivery === undefined) throw new RelayError("bad_request", "the form names no delivery");
-      await retryDelivery(store, fields.delivery, ports.clock.now());
-      return { to: pageOf.event(path.id!), notice: "retried" };
-    },
-  },
-];

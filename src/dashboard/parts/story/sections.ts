@@ -35,17 +35,18 @@ export function durableLinks(media: ToldMedium[]): Html {
 const RETRIED = ["dead", "canceled", "waiting", "pending"];
 const CANCELED = ["waiting", "pending", "running"];
 
-/** Its deliveries, newest first. `retryPath`: where a form asks for another attempt. */
+/** Its deliveries, newest first. `here`: the page that they stand on; `further`: the page of all, where there are more. */
 export function deliveriesOf(
   deliveries: ToldDelivery[],
-  visit: { can: "read" | "operate"; times: Times },
-  { retryPath, more }: { retryPath: string; more: string | null },
+  visit: { can: "read" | "operate"; times: Times; here: string },
+  further: string | null,
 ): Html {
   const { at } = visit.times;
   const rows = deliveries.map((one) => {
     const { id, endpoint, attempts, createdAt, replay, lastError, state: word } = one;
     const retry =
-      RETRIED.includes(word) && act(visit, retryPath, "Retry", { kind: "tiny", fields: { delivery: id }, about: id });
+      RETRIED.includes(word) &&
+      act(visit, `${pageOf.delivery(id)}/retry`, "Retry", { kind: "tiny", fields: { to: visit.here }, about: id });
     const cancel =
       CANCELED.includes(word) &&
       visit.can === "operate" &&
@@ -68,8 +69,8 @@ export function deliveriesOf(
   ] as const;
   const list = table({ caption: "Deliveries of this event, newest first", heads }, rows);
   const all =
-    more !== null &&
-    html`<div class="more"><span>${deliveries.length} of more</span><a class="button tiny" href="${more}">All of them</a></div>`;
+    further !== null &&
+    html`<div class="more"><span>${deliveries.length} of more</span><a class="button tiny" href="${further}">All of them</a></div>`;
   const none_ = html`<div class="card pad"><p class="soft">No endpoint asked for it by its events and filter.</p></div>`;
   const content = deliveries.length === 0 ? none_ : html`<div class="card">${list}${all}</div>`;
   return html`<section aria-labelledby="deliveries"><h2 id="deliveries">Deliveries</h2>${content}</section>`;

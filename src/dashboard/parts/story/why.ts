@@ -15,10 +15,11 @@ const BRIEF = 160;
 /** Endpoints that have words of their own. */
 const TOLD = 4;
 
-type Visit = { can: "read" | "operate"; times: Times };
+/** `here`: the page that it stands on, which a retry comes back to. */
+type Visit = { can: "read" | "operate"; times: Times; here: string };
 
-/** Nothing where each endpoint has it, or is not to have it any more. `retryPath`: where a form asks for another attempt. */
-export function whyBox(newest: ToldDelivery[], visit: Visit, retryPath: string): Html {
+/** Nothing where each endpoint has it, or is not to have it any more. */
+export function whyBox(newest: ToldDelivery[], visit: Visit): Html {
   const open = newest
     .filter(({ state }) => ["dead", "pending", "running", "waiting"].includes(state))
     .sort((a, b) => rank(a) - rank(b));
@@ -28,7 +29,7 @@ export function whyBox(newest: ToldDelivery[], visit: Visit, retryPath: string):
   const told = open.slice(0, TOLD).map((one) => {
     const isOnly = open.length === 1;
     const whose = isOnly ? link(one) : html`It`;
-    const said = html`${answersOf(one, whose, visit.times)}<p>${nextOf(one, whose, visit.times)}</p>${actions(one, visit, retryPath, isOnly)}`;
+    const said = html`${answersOf(one, whose, visit.times)}<p>${nextOf(one, whose, visit.times)}</p>${actions(one, visit, isOnly)}`;
     return isOnly ? said : html`<div class="stack tight"><h3>${link(one)}</h3>${said}</div>`;
   });
   const rest = open.length - TOLD;
@@ -77,13 +78,13 @@ function nextOf(one: ToldDelivery, whose: Html, times: Times): Html {
 const many = (attempts: number) => (attempts === 1 ? "1 attempt is" : `${number(attempts)} attempts are`);
 
 /** What helps, first. */
-function actions(one: ToldDelivery, visit: Visit, retryPath: string, isOnly: boolean): Html {
+function actions(one: ToldDelivery, visit: Visit, isOnly: boolean): Html {
   const { id, state, endpoint, waitsFor } = one;
   const about = isOnly ? undefined : `for ${endpoint}`;
   const held = waitsFor?.is;
   const kind = isOnly ? "primary" : "";
-  const ask = { kind, fields: { delivery: id }, ...(about !== undefined && { about }) } as const;
-  const retry = act(visit, retryPath, held === "gate" ? "Send it without them" : "Retry now", ask);
+  const ask = { kind, fields: { to: visit.here }, ...(about !== undefined && { about }) } as const;
+  const retry = act(visit, `${pageOf.delivery(id)}/retry`, held === "gate" ? "Send it without them" : "Retry now", ask);
   const first =
     held === "breaker" || held === "pause" || held === "removed"
       ? linkButton(pageOf.endpoint(endpoint), html`Look at ${text(endpoint)}`, kind)
