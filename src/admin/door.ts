@@ -7,7 +7,7 @@ import type { Session } from "../store/access/sessions.ts";
 import { type Caller, callerOf, type createFailures, type Token } from "./auth.ts";
 import { hostsIn, isServedHost, nameIn } from "./hosts.ts";
 import type { Place } from "./operation.ts";
-import { markOf, type Sessions } from "./sessions.ts";
+import { markOf, newLogin, type Sessions } from "./sessions.ts";
 
 /** Who asks, by a token or (`session`) by a login. `by`: as the audit names them. */
 export type Visitor = Caller & { by: string; session: Session | null };
@@ -119,6 +119,15 @@ export function createDoor(
       const isValid = tokens.some(({ name, token }) => name === link?.token && markOf(token) === link.mark);
       if (link === null || !isValid) return null;
       return { cookie: await begin(c, { name: link.token, mark: link.mark }), name: link.token };
+    },
+
+    /** The code of a link that logs in once, as the operator, within `life` milliseconds; null: there is no token. */
+    async offerLogin(life: number): Promise<string | null> {
+      const token = tokens.find(({ can }) => can === "operate");
+      if (token === undefined) return null;
+      const { code, link } = newLogin(token, place.ports.random, clock.now() + life);
+      await place.store.offerLogin(link);
+      return code;
     },
 
     /** Ends a session, and answers the cookie that takes it out of the browser. */

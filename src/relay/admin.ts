@@ -1,6 +1,6 @@
 import { Hono } from "hono";
 import { createFailures } from "../admin/auth.ts";
-import { createDoor } from "../admin/door.ts";
+import { createDoor, type Door } from "../admin/door.ts";
 import type { Place, ProcessFacts, StorePlace } from "../admin/operation.ts";
 import { createSessions } from "../admin/sessions.ts";
 import { readOrMakeToken } from "../admin/token-file.ts";
@@ -36,6 +36,8 @@ export type Admin = {
   prepare(next: Config): Promise<{ take(taken: Config): void; drop(): Promise<void> }>;
   /** "host:port" that is listened on; null: it does not listen. */
   address(): string | null;
+  /** An address of the dashboard that logs in once, within `life` milliseconds; null: there is none now. */
+  loginLink(life: number): Promise<string | null>;
   close(grace: number): Promise<void>;
 };
 
@@ -51,6 +53,7 @@ export function createAdmin(
   let config = given;
   let place: StorePlace | null = null;
   let app: App | null = null;
+  let door: Door | null = null;
   let listener: Listener | null = null;
   let attempts = 0;
   let trouble = "";
@@ -94,7 +97,7 @@ export function createAdmin(
         return now.config;
       },
     };
-    const door = createDoor({ ...config, admin }, whole, { token: ownToken(admin), failures, sessions });
+    door = createDoor({ ...config, admin }, whole, { token: ownToken(admin), failures, sessions });
     app = createAdminApp(admin, whole, { door, pages, dashboard: createDashboard(whole, { door, live }) });
   }
 
@@ -159,6 +162,13 @@ export function createAdmin(
     },
 
     address: () => (listener === null ? null : `${listener.host}:${listener.port}`),
+
+    async loginLink(life) {
+      const { admin } = config;
+      if (admin === null || listener === null || door === null) return null;
+      const code = await door.offerLogin(life);
+      return code && `${originOf(admin, listener.host, listener.port)}/login?once=${code}`;
+    },
 
     async close(grace) {
       isClosed = true;

@@ -32,6 +32,8 @@ export type Relay = {
    * names of the options that changed, and of those that wait for the next start.
    */
   reload(config: Config): Promise<{ changed: string[]; needsRestart: string[] }>;
+  /** An address of the dashboard that logs in once, within `life` milliseconds; null: there is none now. */
+  loginLink(life: number): Promise<string | null>;
   /** One line for an operator: what it does, and what is wrong. */
   describe(): string;
   /** Accepts nothing new, lets running work finish or leaves it to its lease, closes the store. */
@@ -280,9 +282,7 @@ export async function supervise(
     // Last, so that what it loads delays no event.
     await admin.serve((pipeline ?? standby!).place);
     return {
-      url,
-      port,
-      close,
+      ...{ url, port, close, loginLink: admin.loginLink },
       reload: (next) => inTurn(() => reload(next)),
       describe() {
         const wrong = troubles();

@@ -51,6 +51,14 @@ test("the demo shows the whole loop, and then goes on until it is stopped, and l
   await answer.body.dump();
   await waitFor(() => shown().includes("your app got video.ready of my-first: signature valid"));
 
+  const link = /the dashboard (\S+)/.exec(shown())![1]!;
+  const login = await request(link);
+  assert.deepEqual([login.statusCode, login.headers.location], [303, "/"]);
+  const [cookie] = [login.headers["set-cookie"]].flat();
+  await login.body.dump();
+  const page = await request(new URL("/", link), { headers: { cookie: cookie!.split(";")[0]! } });
+  assert.match(await page.body.text(), /<h1[^>]*>All is well/);
+
   const folder = /\/wochit-relay-demo-\w+/.exec(shown())![0].slice(1);
   assert.ok(readdirSync(tmpdir()).includes(folder));
   stop.resolve();

@@ -16,6 +16,9 @@ import type { Program } from "../program.ts";
 /** The story must end within this time, in milliseconds; it takes about three seconds. */
 const DEADLINE = 30_000;
 
+/** How long the link to the dashboard logs in, in milliseconds. */
+const LOGIN_LIFE = 3_600_000;
+
 /** How many of the relay's last warnings are shown when something went wrong. */
 const WARNINGS = 5;
 
@@ -69,20 +72,24 @@ async function demo(program: Program, args: Args): Promise<number> {
     opened.push(provider.close);
 
     const configPath = join(folder, "config.json");
-    const input = configFor({ port: await freePort(), app: app.url, secret });
+    const token = Buffer.from(ports.random.bytes(32)).toString("base64url");
+    const input = configFor({ port: await freePort(), app: app.url, secret, token });
     await writeFile(configPath, JSON.stringify(input, null, 2));
     const config = loadConfig(configPath, { env: {}, cwd: folder });
     if (target !== null) config.mirror.target = target;
     const relay = await openRelay(config, { ...ports, log });
     opened.push(relay.close);
 
+    const dashboard = await relay.loginLink(LOGIN_LIFE);
     const relayUrl = input.server!.publicUrl;
     const webhooks = `${relayUrl}${config.receive.path}`;
     say(`wochit-relay demo: everything on this machine, in a folder that is thrown away
 
   the provider  ${provider.url}  simulated; its media are real, its links are signed and die
   the relay     ${relayUrl}  keeps its data in ${folder}
-${target === null ? "" : `  the copies    ${describePlace(target)}  where they stay\n`}  your app      ${app.url}  verifies every signature`);
+${target === null ? "" : `  the copies    ${describePlace(target)}  where they stay\n`}  your app      ${app.url}  verifies every signature
+  the dashboard ${dashboard}
+                open it now, and watch: it logs in once, within the hour`);
 
     const story = playStory({ provider, webhooks, app, ports, say });
     const late = () => new Error(`this step did not end; the demo was given ${DEADLINE / 1000} seconds`);
@@ -109,11 +116,16 @@ ${target === null ? "" : `  the copies    ${describePlace(target)}  where they s
   }
 }
 
-function configFor({ port, app, secret }: { port: number; app: string; secret: string }): ConfigInput {
+function configFor({
+  port,
+  app,
+  secret,
+  token,
+}: Record<"app" | "secret" | "token", string> & { port: number }): ConfigInput {
   const address = `127.0.0.1:${port}`;
   return {
     dataDir: "data",
-    admin: null,
+    admin: { listen: "127.0.0.1:0", token },
     server: { listen: address, publicUrl: `http://${address}` },
     receive: { allowFrom: ["127.0.0.1"] },
     // The simulated provider's links lead to this machine, which a relay refuses by default.

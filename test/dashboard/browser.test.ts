@@ -1,0 +1,226 @@
+import assert from "node:assert/strict";
+import { createServer } from "node:http";
+import { test } from "node:test";
+import { TOKEN } from "../support/admin.ts";
+import { noBrowser, openTab, type Tab } from "../support/browser.ts";
+import { openDashboard } from "../support/dashboard.ts";
+import { listen } from "../support/listen.ts";
+import { endpointTo } from "../support/relay-in-folder.ts";
+import { waitFor } from "../support/wait.ts";
+
+// What only a browser can tell. What pages say is tested without one.
+
+const options = { skip: noBrowser };
+
+async function login({ page }: Tab, port: number, path = "/"): Promise<void> {
+  await page.goto(`http://127.0.0.1:${port}${path}`);
+  await page.getByLabel("Admin token").fill(TOKEN);
+  await page.getByRole("button", { name: "Log in" }).click();
+  await page.waitForURL((url) => url.pathname + url.search === path);
+}
+
+for (const javaScriptEnabled of [true, false]) {
+  const with_ = javaScriptEnabled ? "with" : "without";
+  test(`a link leads through the login to its page, and out again, ${with_} scripts`, options, async (t) => {
+    const { port } = await openDashboard(t);
+    const tab = await openTab(t, { javaScriptEnabled });
+    await login(tab, port(), "/events?status=dead");
+    assert.equal(await tab.page.locator("h1").innerText(), "Events");
+    await tab.page.getByRole("button", { name: "Log out" }).click();
+    await tab.page.getByText("You are logged out.").waitFor();
+    await tab.page.goto(`http://127.0.0.1:${port()}/events`);
+    await tab.page.getByLabel("Admin token").waitFor();
+    assert.deepEqual(tab.wrong, []);
+  });
+}
+
+test("a link from another site leads to its page, with the login that there is", options, async (t) => {
+  const { port } = await openDashboard(t);
+  const tab = await openTab(t, { javaScriptEnabled: false });
+  await login(tab, port(), "/events");
+  const chat = await listen(
+    t,
+    createServer((_, response) => {
+      response.setHeader("content-type", "text/html");
+      response.end(`<a href="http://127.0.0.1:${port()}/events?type=video.ready">the event</a>`);
+    }),
+  );
+  // Another site, not only another port of this one.
+  await tab.page.goto(chat.url.replace("127.0.0.1", "localhost"));
+  await tab.page.getByText("the event").click();
+  await tab.page.locator("h1", { hasText: "Events" }).waitFor();
+  assert.match(tab.page.url(), /\/events\?type=video\.ready$/);
+});
+
+test("a form, and JSON, of another site change nothing", options, async (t) => {
+  const { port, get } = await openDashboard(t, { endpoints: [endpointTo("http://127.0.0.1:9/")] });
+  const tab = await openTab(t);
+  await login(tab, port(), "/events");
+  const target = `http://127.0.0.1:${port()}/api/v1/endpoints/app/pause`;
+  const asked: string[] = [];
+  const evil = await listen(
+    t,
+    createServer((request, response) => {
+      asked.push(request.url!);
+      response.setHeader("content-type", "text/html");
+      response.end(`<form method="post" action="${target}" enctype="text/plain"><button>win</button></form>
+        <form method="post" action="http://127.0.0.1:${port()}/settings/log-out-everywhere"><button>more</button></form>`);
+    }),
+  );
+  // The same site as the dashboard's, at another port: its cookies are sent.
+  for (const at of [evil.url, evil.url.replace("127.0.0.1", "localhost")]) {
+    for (const name of ["win", "more"]) {
+      await tab.page.goto(at);
+      await tab.page.getByText(name).click();
+      await tab.page.waitForLoadState();
+      assert.notEqual(tab.page.url().startsWith(at), true, `${name} at ${at} was sent`);
+    }
+    await tab.page.goto(at);
+    for (const type of ["application/json", "text/plain"]) {
+      const answer = await tab.page.evaluate(
+        ({ target, type }) =>
+          fetch(target, { method: "POST", body: "{}", credentials: "include", headers: { "content-type": type } }).then(
+            ({ status }) => status,
+            () => "refused",
+          ),
+        { target, type },
+      );
+      assert.equal(answer, "refused");
+    }
+  }
+  assert.equal((await get("/endpoints")).json.data[0].state, "active");
+  await tab.page.goto(`http://127.0.0.1:${port()}/events`);
+  assert.equal(await tab.page.locator("h1").innerText(), "Events", "the session holds");
+});
+
+test("hostile text runs nowhere, and asks nobody", options, async (t) => {
+  const hostile = `"><script>alert(1)</script><img src=x onerror=alert(2)><svg onload=alert(3)>`;
+  const { port, event } = await openDashboard(t);
+  await event({ wochitVideoId: `v${hostile}`, title: hostile, videoContext: hostile, type: hostile });
+  const tab = await openTab(t);
+  await login(tab, port());
+  const find = encodeURIComponent(hostile);
+  for (const path of [
+    "/",
+    "/events",
+    `/events?context=${find}`,
+    `/events?type=${find}`,
+    `/find?q=${find}`,
+    `/${find}`,
+  ]) {
+    await tab.page.goto(`http://127.0.0.1:${port()}${path}`);
+    await tab.page.waitForLoadState("networkidle");
+    assert.equal(await tab.page.locator("img, main script, svg[onload]").count(), 0, path);
+  }
+  assert.deepEqual(tab.wrong, []);
+});
+
+test("an open page takes what is new by itself, and nothing under the reader's hand", options, async (t) => {
+  const app = await listen(
+    t,
+    createServer((_, response) => response.writeHead(isWell ? 200 : 500).end()),
+  );
+  let isWell = false;
+  const { port, event, get, post } = await openDashboard(t, {
+    endpoints: [endpointTo(app.url, { retry: ["30s"] })],
+    mirror: { enabled: false },
+  });
+  const first = await event({ wochitVideoId: "v1", title: "First" });
+  await waitFor(async () => (await get("/deliveries")).json.data[0]?.attempts === 1);
+  const tab = await openTab(t);
+  const { page } = tab;
+  await login(tab, port(), "/events");
+  const row = page.locator(`#row-${first}`);
+  await row.getByRole("img", { name: "retrying" }).waitFor();
+  await page.getByRole("button", { name: "Live" }).waitFor();
+
+  // A further event is offered, and its row does not push the others down.
+  const second = await event({ wochitVideoId: "v2", title: "Second" });
+  await page.getByRole("link", { name: "1 newer: show them" }).waitFor();
+  assert.equal(await page.locator(`#row-${second}`).count(), 0);
+
+  // The row that has the focus stays as it is until it loses it.
+  await row.getByRole("link").first().focus();
+  isWell = true;
+  const [{ id }] = (await get(`/deliveries?eventId=${first}`)).json.data;
+  assert.equal((await post(`/deliveries/${id}/retry`)).status, 200);
+  await waitFor(async () => (await get(`/deliveries/${id}`)).json.state === "delivered");
+  await page.waitForTimeout(2_500);
+  assert.equal(await row.getByRole("img", { name: "retrying" }).count(), 1);
+  await page.locator("#find").focus();
+  await row.getByText("delivered").waitFor();
+
+  // Paused, it asks for nothing.
+  await page.getByRole("button", { name: "Live" }).click();
+  await page.getByRole("button", { name: "Paused" }).waitFor();
+  let asked = 0;
+  page.on("request", () => asked++);
+  await event({ wochitVideoId: "v3", title: "Third" });
+  await page.waitForTimeout(2_500);
+  assert.equal(asked, 0);
+  await page.getByRole("button", { name: "Paused" }).click();
+  await page.getByRole("link", { name: "2 newer: show them" }).waitFor();
+  assert.deepEqual(tab.wrong, []);
+});
+
+test("an open page sees that its login has ended", options, async (t) => {
+  const { port, event, login: other, form, page: ask } = await openDashboard(t);
+  const tab = await openTab(t);
+  await login(tab, port(), "/events");
+  await tab.page.getByRole("button", { name: "Live" }).waitFor();
+  await other();
+  assert.equal((await ask("/events")).status, 200);
+  await form("/settings/log-out-everywhere");
+  await event({ wochitVideoId: "v1" });
+  await tab.page.getByRole("button", { name: /Not live|Logged out/ }).waitFor();
+});
+
+test("times are shown in the browser's zone, also by the server from the second page on", options, async (t) => {
+  const { port, event } = await openDashboard(t);
+  await event({ wochitVideoId: "v1" });
+  const tab = await openTab(t, { timezoneId: "Asia/Tokyo" });
+  await login(tab, port(), "/events");
+  const shown = await tab.page.locator("td time").first().innerText();
+  assert.equal(await tab.page.locator("[data-zone]").innerText(), "Asia/Tokyo");
+  const plain = await tab.context.request.get(`http://127.0.0.1:${port()}/events`);
+  assert.ok((await plain.text()).includes(`>${shown}</time>`));
+});
+
+test("keys go to pages and rows, and can be turned off", options, async (t) => {
+  const { port, event } = await openDashboard(t);
+  await event({ wochitVideoId: "v1" });
+  await event({ wochitVideoId: "v2" });
+  const tab = await openTab(t);
+  const { page } = tab;
+  await login(tab, port());
+  await page.keyboard.press("g");
+  await page.keyboard.press("e");
+  await page.waitForURL("**/events");
+  await page.keyboard.press("j");
+  await page.keyboard.press("j");
+  assert.equal(await page.evaluate("document.activeElement.closest('tr').rowIndex"), 2);
+  await page.keyboard.press("/");
+  assert.equal(await page.evaluate("document.activeElement.id"), "find");
+  await page.keyboard.press("Escape");
+  await page.locator("h1").click();
+  await page.keyboard.press("?");
+  await page.getByLabel("Single keys are on").uncheck();
+  await page.getByRole("button", { name: "Close" }).click();
+  await page.reload();
+  await page.keyboard.press("/");
+  assert.notEqual(await page.evaluate("document.activeElement.id"), "find");
+  assert.deepEqual(tab.wrong, []);
+});
+
+test("the theme is kept, and is there before the first paint", options, async (t) => {
+  const { port } = await openDashboard(t);
+  const tab = await openTab(t);
+  await login(tab, port());
+  const button = tab.page.getByRole("button", { name: /^Theme/ });
+  await button.click();
+  await button.click();
+  assert.equal(await button.innerText(), "Theme: dark");
+  await tab.page.reload();
+  assert.equal(await tab.page.locator("html").getAttribute("data-theme"), "dark");
+  assert.equal(await button.innerText(), "Theme: dark");
+});

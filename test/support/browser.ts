@@ -1,0 +1,46 @@
+import { existsSync } from "node:fs";
+import process from "node:process";
+import { after, type TestContext } from "node:test";
+import type { Browser, BrowserContext, BrowserContextOptions, Page } from "playwright-core";
+
+/** Debian's Chromium, or the one that $CHROMIUM names. */
+const CHROMIUM = process.env.CHROMIUM ?? "/usr/bin/chromium";
+
+/** Why there is no browser here; false: there is one. On Deno playwright's pipes do not work. */
+export const noBrowser: string | false =
+  "Deno" in globalThis ? "a browser is driven on Node" : existsSync(CHROMIUM) ? false : `there is no ${CHROMIUM}`;
+
+let browser: Promise<Browser> | null = null;
+
+async function start(): Promise<Browser> {
+  const { chromium } = await import("playwright-core");
+  // In a container it has no sandbox of its own.
+  return chromium.launch({ executablePath: CHROMIUM, args: ["--no-sandbox", "--disable-gpu"] });
+}
+
+after(async () => (await browser)?.close());
+
+/** What went wrong on a page: errors of the script, of the policy of content, and dialogs. */
+export type Tab = { page: Page; context: BrowserContext; wrong: string[] };
+
+/** A tab of its own browser profile. */
+export async function openTab(t: Pick<TestContext, "after">, options: BrowserContextOptions = {}): Promise<Tab> {
+  browser ??= start();
+  const context = await (await browser).newContext({ viewport: { width: 1440, height: 900 }, ...options });
+  t.after(() => context.close());
+  const page = await context.newPage();
+  page.setDefaultTimeout(20_000);
+  const wrong: string[] = [];
+  page.on("pageerror", (error) => wrong.push(String(error)));
+  page.on("console", (message) => {
+    // A status of 4xx or 5xx is no error of the page.
+    if (message.type() === "error" && !/the server responded with a status of/.test(message.text())) {
+      wrong.push(message.text());
+    }
+  });
+  page.on("dialog", (dialog) => {
+    wrong.push(`a dialog: ${dialog.message()}`);
+    void dialog.dismiss();
+  });
+  return { page, context, wrong };
+}
