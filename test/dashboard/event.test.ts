@@ -3,16 +3,8 @@ import { test } from "node:test";
 import { READER } from "../support/admin.ts";
 import { openDashboard } from "../support/dashboard.ts";
 import { HOSTILE, HOSTILE_ID, openNight, VIDEO } from "../support/dashboard-stage.ts";
+import { wordsOf } from "../support/markup.ts";
 import { waitFor } from "../support/wait.ts";
-
-/** The words of a page, without its markup. */
-export const wordsOf = (markup: string): string =>
-  markup
-    .replace(/<[^>]+>/g, "")
-    .replace(/&quot;/g, '"')
-    .replace(/&#39;/g, "'")
-    .replace(/&amp;/g, "&")
-    .replace(/\s+/g, " ");
 
 test("an event's page tells why an endpoint lacks it, in the words of the rules, and retries it where it stands", async (t) => {
   const night = await openNight(t);

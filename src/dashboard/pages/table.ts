@@ -1,8 +1,10 @@
 import type { Act, Page } from "../page.ts";
+import { confirmActs, confirmPage } from "./confirm/page.ts";
 import { deliveryActs, deliveryPage } from "./deliveries/delivery.ts";
 import { deliveriesPage } from "./deliveries/list.ts";
 import { eventBodyPage, eventPage } from "./events/event.ts";
 import { eventsPage } from "./events/list.ts";
+import { replayActs, replayPage } from "./events/replay.ts";
 import { auditPage } from "./relay/audit.ts";
 import { findPage } from "./relay/find.ts";
 import { overviewPage } from "./relay/overview.ts";
@@ -11,14 +13,17 @@ import { settingsActs, settingsPage } from "./relay/settings.ts";
 /** Every page. */
 export const pages: Page[] = [
   ...[overviewPage, findPage],
-  ...[eventsPage, eventPage, eventBodyPage],
+  ...[eventsPage, eventPage, eventBodyPage, replayPage],
   ...[deliveriesPage, deliveryPage],
   ...[auditPage, settingsPage],
+  confirmPage,
 ];
 
 /** Everything that forms do. */
 export const acts: Act[] = [
   // A line for each noun.
+  ...replayActs,
   ...deliveryActs,
   ...settingsActs,
+  ...confirmActs,
 ];

@@ -10,6 +10,7 @@ export const pageOf = {
   endpoint: under("/endpoints"),
   medium: under("/media"),
   quarantined: under("/quarantine"),
+  task: under("/tasks"),
 };
 
 /** What stands behind a path's question mark; what is undefined, null or "" is left out. */

@@ -8,7 +8,7 @@ import { icon, type Tone } from "./states.ts";
 export const NOTICES = {
   retried: ["good", "It is tried again now. Its webhook-id stays the same: an app that keeps it does nothing twice."],
   canceled: ["good", "It is canceled: nothing sends it again, unless you retry it."],
-  replayed: ["good", "It is sent again, as a new delivery with the same webhook-id: $n made."],
+  replayed: ["good", "It is sent again, as new deliveries: $n made."],
   begun: ["good", "$n are worked on now, in order; this page shows how far it is."],
   stopped: ["good", "It stops where it is; what was done stays done."],
   paused: ["good", "Nothing is sent to it until it is resumed. What is for it waits, and none is lost."],

@@ -6,7 +6,7 @@ import { RelayError } from "../../../errors.ts";
 import type { Page, Visit } from "../../page.ts";
 import { linkButton } from "../../parts/forms.ts";
 import { type Html, html } from "../../parts/html.ts";
-import { confirmOf, pageOf, withQuery } from "../../parts/links.ts";
+import { pageOf, withQuery } from "../../parts/links.ts";
 import { state } from "../../parts/states.ts";
 import { receivedBody, sentBody } from "../../parts/story/body.ts";
 import { timelineOf } from "../../parts/story/line.ts";
@@ -44,7 +44,7 @@ export const eventPage: Page = {
       crumbs: crumbsOf(event),
       heading: title === null ? name : html`${name} · ${text(title, 200)}`,
       under: underOf(event, visit),
-      actions: can === "operate" && body !== null && linkButton(confirmOf("replay", { event: id }), "Replay…"),
+      actions: can === "operate" && body !== null && linkButton(`${pageOf.event(id)}/replay`, "Replay…"),
       shell: commandsOf(told),
       content: html`${whyBox(newest, { can, times, here: pageOf.event(id) })}${way(told, times)}<div class="two"><div class="stack">
 <section id="part-timeline" data-part aria-labelledby="timeline"><header><h2 id="timeline">Timeline</h2><span class="soft small" data-zone>${times.zone}</span></header>${timelineOf(told, times)}</section>

@@ -50,7 +50,7 @@ export function deliveriesOf(
     const cancel =
       CANCELED.includes(word) &&
       visit.can === "operate" &&
-      linkButton(confirmOf("cancel", { id }), html`Cancel…<span class="sr"> ${id}</span>`, "tiny");
+      linkButton(confirmOf("cancel", { id, to: visit.here }), html`Cancel…<span class="sr"> ${id}</span>`, "tiny");
     const failed = word !== "delivered" && lastError !== null && html`, ${text(lastError, 120)}`;
     const tries =
       attempts === 0

@@ -93,6 +93,9 @@ function actions(one: ToldDelivery, visit: Visit, isOnly: boolean): Html {
         : state === "running" || held === "slot"
           ? none
           : retry;
-  const cancel = visit.can === "operate" && state !== "dead" && linkButton(confirmOf("cancel", { id }), "Cancel it…");
+  const cancel =
+    visit.can === "operate" &&
+    state !== "dead" &&
+    linkButton(confirmOf("cancel", { id, to: visit.here }), "Cancel it…");
   return html`<div class="actions">${first}${cancel}</div>`;
 }
