@@ -1,4 +1,5 @@
 import { type EndpointJson, listEndpoints } from "../actions/endpoints.ts";
+import { formatSpan } from "../actions/format.ts";
 import { type Backlog, describeBacklog, readBacklog } from "../actions/outcome/backlog.ts";
 import type { Config } from "../config/schema.ts";
 import type { Store } from "../store/store.ts";
@@ -7,7 +8,7 @@ import { type Finding, of, ok, START, warning } from "./probe.ts";
 /** The deliveries that wait or are dead, by endpoint. `isRunning`: a relay works on the database. */
 export async function judgeDeliveries(
   store: Pick<Store, "endpoints" | "counts" | "tallies">,
-  config: Pick<Config, "endpoints">,
+  config: Pick<Config, "endpoints" | "retention">,
   { isRunning, now }: { isRunning: boolean; now: number },
 ): Promise<Finding[]> {
   const endpoints = await listEndpoints(store, config);
@@ -18,6 +19,7 @@ export async function judgeDeliveries(
       isPausedByConfig: held.has(endpoint.id),
       isRunning,
       backlog: backlogs.get(endpoint.id),
+      bodies: config.retention.bodies,
     }).map((finding) => of(endpoint.id, finding)),
   );
 }
@@ -28,7 +30,8 @@ function judgeWaiting(
     isPausedByConfig,
     isRunning,
     backlog,
-  }: { isPausedByConfig: boolean; isRunning: boolean; backlog: Backlog | undefined },
+    bodies,
+  }: { isPausedByConfig: boolean; isRunning: boolean; backlog: Backlog | undefined; bodies: number },
 ): Finding[] {
   const open = waiting + pending + running;
   const findings: Finding[] = [];
@@ -48,7 +51,8 @@ function judgeWaiting(
   if (dead > 0) {
     const filter = `--endpoint ${id} --state dead`;
     const advice = `wochit-relay deliveries list ${filter} shows why, deliveries retry ${filter} sends them again`;
-    findings.push(warning(`${dead} are dead: their last attempt failed`, advice));
+    const line = `${dead} are dead: their last attempt failed; each can be sent again for ${formatSpan(bodies)} after it`;
+    findings.push(warning(line, advice));
   }
   if (state === "active" && open > 0 && !isRunning) {
     findings.push(warning(`${open} wait, and no relay runs that would send them`, START));
