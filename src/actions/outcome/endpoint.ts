@@ -53,7 +53,7 @@ export function whyHeld(
 }
 
 /** The options that decide what it gets and how, as they hold now; durations in words. */
-function describeSettings(endpoint: Endpoint): Record<string, string | number | null> {
+export function describeSettings(endpoint: Endpoint): Record<string, string | number | null> {
   const { timeout, concurrency, ratePerSecond, retry, maxWait, laneHold, coalesce, allowPrivateAddresses } = endpoint;
   return {
     timeout: formatSpan(timeout),

@@ -2,6 +2,9 @@ import type { Act, Page } from "../page.ts";
 import { confirmActs, confirmPage } from "./confirm/page.ts";
 import { deliveryActs, deliveryPage } from "./deliveries/delivery.ts";
 import { deliveriesPage } from "./deliveries/list.ts";
+import { endpointActs, endpointPage } from "./endpoints/endpoint.ts";
+import { endpointsPage } from "./endpoints/list.ts";
+import { pauseActs, pausePage } from "./endpoints/pause.ts";
 import { eventBodyPage, eventPage } from "./events/event.ts";
 import { eventsPage } from "./events/list.ts";
 import { replayActs, replayPage } from "./events/replay.ts";
@@ -15,6 +18,7 @@ export const pages: Page[] = [
   ...[overviewPage, findPage],
   ...[eventsPage, eventPage, eventBodyPage, replayPage],
   ...[deliveriesPage, deliveryPage],
+  ...[endpointsPage, endpointPage, pausePage],
   ...[auditPage, settingsPage],
   confirmPage,
 ];
@@ -24,6 +28,7 @@ export const acts: Act[] = [
   // A line for each noun.
   ...replayActs,
   ...deliveryActs,
+  ...[...endpointActs, ...pauseActs],
   ...settingsActs,
   ...confirmActs,
 ];

@@ -55,7 +55,10 @@ export function curves(
     const path = values.map((value, at) => {
       const move = isDown ? "L" : "M";
       isDown = value !== null;
-      return value === null ? "" : `${move}${x(at)} ${(height - (value / top) * height).toFixed(1)}`;
+      if (value === null) return "";
+      // A value that stands alone is a dot.
+      const dot = move === "M" && (values[at + 1] ?? null) === null ? "h.01" : "";
+      return `${move}${x(at)} ${(height - (value / top) * height).toFixed(1)}${dot}`;
     });
     return html`<path class="curve${isSoft && " soft"}" d="${path.join("")}"/>`;
   });

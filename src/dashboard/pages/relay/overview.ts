@@ -7,7 +7,7 @@ import { COMMIT_BOUNDS } from "../../../store/counts.ts";
 import { boundOf } from "../../../store/histogram.ts";
 import { readList } from "../../lists.ts";
 import type { Page, Visit } from "../../page.ts";
-import { endpointTable, lasted } from "../../parts/endpoints.ts";
+import { endpointTable, lasted } from "../../parts/endpoints/table.ts";
 import { eventTable } from "../../parts/events.ts";
 import { linkButton } from "../../parts/forms.ts";
 import { eventsByHour } from "../../parts/hours.ts";

@@ -1,5 +1,5 @@
 import type { AttemptJson } from "../../../actions/json.ts";
-import { lasted } from "../endpoints.ts";
+import { lasted } from "../endpoints/table.ts";
 import { type Html, html, none } from "../html.ts";
 import { icon } from "../states.ts";
 import { lines, number, text } from "../text.ts";

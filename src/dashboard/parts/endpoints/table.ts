@@ -1,12 +1,12 @@
-import type { EndpointJson } from "../../actions/endpoints.ts";
-import type { EndpointHour } from "../../actions/outcome/hours.ts";
-import { spark } from "./charts.ts";
-import { type Html, html } from "./html.ts";
-import { pageOf, withQuery } from "./links.ts";
-import { state } from "./states.ts";
-import { row, table, wideTable } from "./tables.ts";
-import { clip, number, plain } from "./text.ts";
-import type { Times } from "./times.ts";
+import type { EndpointJson } from "../../../actions/endpoints.ts";
+import type { EndpointHour } from "../../../actions/outcome/hours.ts";
+import { spark } from "../charts.ts";
+import { type Html, html } from "../html.ts";
+import { pageOf, withQuery } from "../links.ts";
+import { state } from "../states.ts";
+import { row, table, wideTable } from "../tables.ts";
+import { clip, number, plain } from "../text.ts";
+import type { Times } from "../times.ts";
 
 /** An endpoint as its table has it. */
 export type EndpointRow = Pick<
@@ -47,7 +47,7 @@ export function endpointTable(rows: EndpointRow[], hours: Map<string, EndpointHo
     ["wide", "Attempts, 24 h"],
     ["num wide", "Succeeded"],
     ["num wide", html`<abbr title="in the newest hour 95 of 100 attempts took at most so long">p95</abbr>`],
-    ["num", "Waiting"],
+    ["num wide", "Waiting"],
     ["num wide", "Dead"],
     ["mid", "Oldest waits since"],
   ] as const;
@@ -66,12 +66,12 @@ function endpointRow(one: EndpointRow, hours: EndpointHour[], { at }: Times): Ht
     one.oldest === null ? html`<span class="soft">nothing waits</span>` : at(one.oldest, { relative: true });
   return row(
     `endpoint-${one.id}`,
-    html`<td class="main"><a href="${pageOf.endpoint(one.id)}">${plain(one.id)}</a>${one.url === null ? html`<span class="under wide">not in the config</span>` : clip(one.url, "under wide")}</td>
+    html`<td class="main"><a href="${pageOf.endpoint(one.id)}">${plain(one.id)}</a>${one.url === null ? html`<span class="under wide">not in the config</span>` : html`<span class="wide">${clip(one.url, "under")}</span>`}<span class="under narrow">${open === 0 ? "nothing waits" : `${number(open)} ${open === 1 ? "waits" : "wait"}`}${one.dead > 0 && html`, <a href="${dead}">${number(one.dead)} dead</a>`}</span></td>
 <td>${state(endpointWord(one.state))}</td>
 <td class="wide">${spark(drawn, `attempts by hour: ${number(all.ok)} succeeded, ${number(all.failed)} failed`)}</td>
 <td class="num wide">${share}</td>
 <td class="num wide">${lasted(hours.findLast(({ p95 }) => p95 !== null)?.p95 ?? null, "≤ ")}</td>
-<td class="num">${number(open)}</td>
+<td class="num wide">${number(open)}</td>
 <td class="num wide">${one.dead > 0 ? html`<a href="${dead}">${number(one.dead)}</a>` : "0"}</td>
 <td class="mid nowrap">${oldest}</td>`,
   );
