@@ -267,6 +267,7 @@ async function openPipeline(given: Config, options: PipelineOptions & { metrics:
           parts.now.mirror.spoolTrouble() && "the spool cannot be used",
         ].filter((trouble): trouble is string => trouble !== null && trouble !== ""),
 
+      targetTrouble: () => parts.now.mirror.targetTrouble(),
       events: () => events,
       close,
     };

@@ -1,7 +1,7 @@
 import type { Config } from "../config/schema.ts";
 import { addPruned, expiryAt, nothingPruned, type Pruned } from "../model/retention.ts";
 import type { Ports } from "../ports.ts";
-import { giveBackInPieces, pruneInPieces, roomToLeave } from "../store/retention.ts";
+import { giveBackInPieces, noteStorage, pruneInPieces, roomToLeave } from "../store/retention.ts";
 import type { Store } from "../store/store.ts";
 import { isoTime } from "./json.ts";
 
@@ -40,6 +40,7 @@ export async function pruneNow(
     { ...pace, ...(onPiece && { onPiece }) },
   );
   const returned = isWhole ? await giveBackInPieces(store, roomToLeave(await store.space()), pace) : 0;
+  if (isWhole) await noteStorage(store, pruned, clock.now());
   return { pruned, returned, isWhole };
 }
 

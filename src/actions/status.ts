@@ -1,22 +1,57 @@
 import type { Config } from "../config/schema.ts";
+import type { Clock } from "../ports.ts";
 import type { Store } from "../store/store.ts";
+import { readFacts } from "./alarms/facts.ts";
+import { type Facts, judgeAlarms } from "./alarms/judge.ts";
 import { describeEndpoints } from "./endpoints.ts";
 import { isoTime } from "./json.ts";
 import { readBacklog } from "./outcome/backlog.ts";
 import { readStorage } from "./prune.ts";
+import { growthOf, readDisks } from "./relay/storage.ts";
 
-/** What there is and what waits, in numbers, and which medium is next to its deadline. `now`: milliseconds since 1970. */
-export async function readStatus(store: Store, config: Pick<Config, "dataDir" | "endpoints">, now: number) {
-  const [counts, endpoints] = [await store.counts(), await store.endpoints()];
-  const [next] = await store.media({ limit: 1, byDeadline: true });
-  const { events, videos, media, uploads, deletions, deliveries, quarantine } = counts;
+/** The process of the relay, as far as it is known here; times are milliseconds since 1970. */
+export type RelayProcess = Pick<Facts, "isRunning" | "storeTrouble" | "targetTrouble"> & {
+  version: string | null;
+  startedAt: number | null;
+  /** What is wrong, in a few words each. */
+  troubles: string[];
+};
+
+export type Status = Awaited<ReturnType<typeof readStatus>>;
+
+/** How the relay is, on one page: what there is, what waits, the room it takes, and what needs a person. From counters only. */
+export async function readStatus(
+  store: Store,
+  config: Config,
+  { clock, relay }: { clock: Clock; relay: RelayProcess },
+) {
+  const now = clock.now();
+  const [counts, states, [nextMedium = null], database, readings, backup, failedBackup] = await Promise.all([
+    store.counts(),
+    store.endpoints(),
+    store.media({ limit: 1, byDeadline: true }),
+    readStorage(store),
+    store.readings(),
+    store.backups.last(),
+    store.backups.failed(),
+  ]);
+  const { events, videos, media, uploads, deletions, deliveries, quarantine, copies } = counts;
   const unfinished = (media.pending ?? 0) + (media.running ?? 0);
   const sum = (state: string) =>
     deliveries.filter((one) => one.state === state).reduce((total, { count }) => total + count, 0);
-  const shown = describeEndpoints(config, endpoints, deliveries);
+  const endpoints = describeEndpoints(config, states, deliveries);
+  const growth = growthOf(readings);
+  const [backlog, disks, facts] = await Promise.all([
+    readBacklog(store, endpoints, now),
+    readDisks(config, { growth, room: database.free, clock }),
+    readFacts(store, config, { now, ...relay, endpoints }),
+  ]);
+  const last = readings.at(-1);
   return {
     dataDir: config.dataDir,
     events,
+    /** When the newest was received. */
+    lastEventAt: isoTime(facts.lastEventAt),
     videos,
     media,
     /** Secured in the spool, and waiting for the target. */
@@ -26,13 +61,33 @@ export async function readStatus(store: Store, config: Pick<Config, "dataDir" | 
     /** Not downloaded yet. */
     unsecured: {
       count: Math.max(0, unfinished - uploads),
-      nearestDeadline: next === undefined ? null : isoTime(next.deadline),
-      mediumId: next?.id ?? null,
+      nearestDeadline: nextMedium === null ? null : isoTime(nextMedium.deadline),
+      mediumId: nextMedium?.id ?? null,
     },
     deliveries: { waiting: sum("waiting"), pending: sum("pending"), running: sum("running"), dead: sum("dead") },
-    endpoints: shown,
-    backlog: await readBacklog(store, shown, now),
+    endpoints,
+    backlog,
     quarantine,
-    database: await readStorage(store),
+    database,
+    /** Bytes of all copies, wherever they are. */
+    copies: { bytes: copies },
+    disks,
+    /** Bytes a day, and the readings that say so; null: not known before they reach over a day. */
+    growth: growth && { ...growth, since: isoTime(growth.since)!, until: isoTime(growth.until)! },
+    /** When all that had expired was last pruned, and how many rows that were; null: it was not yet. */
+    retention: { prunedAt: isoTime(last?.at ?? null), rows: last?.pruned ?? null },
+    /** The last that was checked, and why the last try of the schedule failed; null: there is none, it did not. */
+    backup: {
+      every: config.backup?.every ?? null,
+      last: backup && { at: isoTime(backup.at), place: backup.place, name: backup.name, bytes: backup.bytes },
+      failure: failedBackup?.error ?? null,
+    },
+    /** What needs a person, the worst first. */
+    alarms: judgeAlarms(facts),
+    relay: relayJson(relay),
   };
+}
+
+export function relayJson({ isRunning, version, startedAt, troubles }: RelayProcess) {
+  return { running: isRunning, version, startedAt: isoTime(startedAt), troubles };
 }

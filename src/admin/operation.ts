@@ -2,6 +2,7 @@ import type * as v from "valibot";
 import type { FeedWaits } from "../actions/feed/waits.ts";
 import type { Sources } from "../actions/list.ts";
 import type { AcceptBytes } from "../actions/quarantine.ts";
+import type { RelayProcess } from "../actions/status.ts";
 import type { Endpoint } from "../config/schema.ts";
 import type { ErrorCode } from "../errors.ts";
 import type { Deed } from "../model/audit.ts";
@@ -37,6 +38,8 @@ export type ProcessFacts = {
   startedAt: number;
   /** What is wrong, in a few words each. */
   troubles(): string[];
+  /** Why the target takes no copies; null: it does. */
+  targetTrouble(): string | null;
   doctor: Doctor;
 };
 
@@ -57,6 +60,12 @@ export type StorePlace = Sources & {
   /** Something was changed that the workers may have to do with. */
   wake(): void;
 };
+
+/** The running process, as `status` and the alarms take it. */
+export function processOf({ store, version, startedAt, troubles, targetTrouble }: Place): RelayProcess {
+  const wrong = { storeTrouble: store.trouble(), targetTrouble: targetTrouble(), troubles: troubles() };
+  return { isRunning: true, version, startedAt, ...wrong };
+}
 
 /** A request that has passed all checks. */
 export type Asked<Query, Body> = {

@@ -14,10 +14,30 @@ export function expiryAt(now: number, { bodies, attempts }: Retention): Expiry {
  */
 export type Pruned = Record<"bodies" | "autosaves" | "duplicates" | "attempts", { rows: number; bytes: number }>;
 
+/**
+ * What a look at what has expired came to, at `at` (milliseconds since 1970): `pruned` rows, and then the bytes that the database
+ * holds, without its free room, and that the copies of media have.
+ */
+export type StorageReading = { at: number; pruned: number; database: number; copies: number };
+
+const DAY = 86_400_000;
+
+/** Days of which the last reading is kept. */
+const KEPT_DAYS = 15;
+
+/** Readings with one more, the oldest first: of each day the last. One that is of later is of a clock that was wrong. */
+export function withReading(readings: StorageReading[], reading: StorageReading): StorageReading[] {
+  const day = (at: number) => Math.floor(at / DAY);
+  const before = readings.filter(({ at }) => day(at) < day(reading.at));
+  return [...before, reading].slice(-KEPT_DAYS);
+}
+
 export function nothingPruned(): Pruned {
   const none = () => ({ rows: 0, bytes: 0 });
   return { bodies: none(), autosaves: none(), duplicates: none(), attempts: none() };
 }
+
+export const prunedRows = (pruned: Pruned): number => Object.values(pruned).reduce((sum, { rows }) => sum + rows, 0);
 
 export function addPruned(to: Pruned, more: Pruned): void {
   for (const kind of Object.keys(to) as (keyof Pruned)[]) {

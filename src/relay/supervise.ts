@@ -64,6 +64,7 @@ export type Pipeline = {
   reload(config: Config, onTaken: () => void): Promise<void>;
   /** What is wrong, in a few words each. */
   troubles(): string[];
+  targetTrouble(): string | null;
   /** Events since it was opened. */
   events(): number;
   /**
@@ -115,7 +116,8 @@ export async function supervise(
 
   const troubles = () => pipeline?.troubles() ?? [`events cannot be committed: ${trouble}`];
   const doctor = createDoctor({ config: () => config, self, clock });
-  const facts = { version: pkg.version, startedAt: clock.now(), troubles, doctor };
+  const targetTrouble = () => pipeline?.targetTrouble() ?? null;
+  const facts = { version: pkg.version, startedAt: clock.now(), troubles, targetTrouble, doctor };
   const admin = createAdmin(config, { facts, ports, pages: options.adminPages });
   const turns = createTurns();
   /** Reloads and reopenings run one after the other. */
@@ -285,8 +287,7 @@ export async function supervise(
       ...{ url, port, close, loginLink: admin.loginLink },
       reload: (next) => inTurn(() => reload(next)),
       describe() {
-        const wrong = troubles();
-        const { length: apps } = config.endpoints;
+        const [wrong, apps] = [troubles(), config.endpoints.length];
         const doing = `Receiving on ${origin(host)}, ${apps} endpoint${apps === 1 ? "" : "s"}, ${pipeline?.events() ?? 0} events since the start`;
         return wrong.length === 0 ? doing : `${doing}; TROUBLE: ${wrong.join("; ")}`;
       },

@@ -15,6 +15,8 @@ export type Counts = {
   deletions: number;
   deliveries: { endpoint: string; state: JobState; count: number; oldest: number }[];
   quarantine: { count: number; bytes: number };
+  /** Bytes of all copies in targets. */
+  copies: number;
   /** When the oldest was made that waits for its download, for the target, for its deletion; null: none does. */
   oldest: Record<"download" | "upload" | "delete", number | null>;
 };

@@ -1,4 +1,11 @@
-import { addPruned, type Expiry, nothingPruned, type Pruned } from "../model/retention.ts";
+import {
+  addPruned,
+  type Expiry,
+  nothingPruned,
+  type Pruned,
+  prunedRows,
+  type StorageReading,
+} from "../model/retention.ts";
 import { sleep } from "../platform/timing.ts";
 import type { Clock } from "../ports.ts";
 
@@ -20,6 +27,10 @@ export type RetentionVerbs = {
   /** When the oldest event was stored that `prune` has not looked at yet; null: there is none. */
   oldestBody(): Promise<number | null>;
   space(): Promise<Space>;
+  /** Keeps a reading, whose `copies` the store knows. */
+  noteReading(reading: Omit<StorageReading, "copies">): Promise<void>;
+  /** The last one of each of the last days, the oldest first. */
+  readings(): Promise<StorageReading[]>;
   /** Gives about this many free bytes back to the disk; nothing where the store cannot. */
   giveBack(bytes: number): Promise<void>;
 };
@@ -97,6 +108,16 @@ export async function giveBackInPieces(
     await pause(clock.elapsed() - began, pace);
   }
   return Math.max(0, before.bytes - now.bytes);
+}
+
+/** Keeps a reading of the store, after all that had expired was pruned. */
+export async function noteStorage(
+  store: Pick<RetentionVerbs, "space" | "noteReading">,
+  pruned: Pruned,
+  now: number,
+): Promise<void> {
+  const { bytes, free } = await store.space();
+  await store.noteReading({ at: now, pruned: prunedRows(pruned), database: bytes - free });
 }
 
 /** The free room that a store of this size is left, in bytes: what comes next takes it, without the disk being asked. */

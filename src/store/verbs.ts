@@ -117,6 +117,8 @@ export const storeVerbs = {
   countPrunable: longRead,
   oldestBody: read,
   space: own,
+  noteReading: write,
+  readings: read,
   giveBack: own,
 
   act: write,

@@ -1,8 +1,8 @@
 import { errorLine } from "../errors.ts";
-import { expiryAt, type Pruned, type Retention } from "../model/retention.ts";
+import { expiryAt, type Pruned, prunedRows, type Retention } from "../model/retention.ts";
 import { every } from "../platform/timing.ts";
 import type { Ports } from "../ports.ts";
-import { giveBackInPieces, pruneInPieces, roomToLeave } from "../store/retention.ts";
+import { giveBackInPieces, noteStorage, pruneInPieces, roomToLeave } from "../store/retention.ts";
 import type { Store } from "../store/store.ts";
 
 /**
@@ -20,7 +20,7 @@ const JUMP = 60 * 60_000;
  * `retention`: as the config says now.
  */
 export function startRetention(options: {
-  store: Pick<Store, "prune" | "space" | "giveBack">;
+  store: Pick<Store, "prune" | "space" | "giveBack" | "noteReading">;
   ports: Ports;
   retention(): Retention;
 }): { stop(): Promise<void> } {
@@ -50,7 +50,8 @@ export function startRetention(options: {
     const { pruned, isWhole } = await pruneInPieces(store, { expiry, by }, { clock, signal });
     const returned = isWhole ? await giveBackInPieces(store, roomToLeave(await store.space()), { clock, signal }) : 0;
     const ms = Math.round(clock.elapsed() - began);
-    if (sumOf(pruned) > 0 || returned > 0) log.info("pruned", { ...counts(pruned), returned, ms });
+    if (isWhole) await noteStorage(store, pruned, clock.now());
+    if (prunedRows(pruned) > 0 || returned > 0) log.info("pruned", { ...counts(pruned), returned, ms });
   }
 
   function look(): Promise<void> {
@@ -70,4 +71,3 @@ export function startRetention(options: {
 }
 
 const counts = (pruned: Pruned) => Object.fromEntries(Object.entries(pruned).map(([kind, { rows }]) => [kind, rows]));
-const sumOf = (pruned: Pruned) => Object.values(pruned).reduce((sum, { rows }) => sum + rows, 0);

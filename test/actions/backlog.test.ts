@@ -3,7 +3,7 @@ import { test } from "node:test";
 import { describeBacklog, readBacklog } from "../../src/actions/outcome/backlog.ts";
 import { readStatus } from "../../src/actions/status.ts";
 import type { Tally } from "../../src/store/counts.ts";
-import { openSeeded, ready } from "../support/seeded.ts";
+import { openSeeded, ready, STATUS } from "../support/seeded.ts";
 
 const HOUR = 3_600_000;
 const hour = Date.UTC(2026, 0, 31, 8);
@@ -44,7 +44,7 @@ test("status has the backlog of each endpoint that has one", async (t) => {
   for (const id of ["v1", "v2", "v3"]) await seeded.take(ready(id));
   assert.equal(await seeded.deliver("app", "delivered"), 3);
   await seeded.take(ready("v4"));
-  const { backlog } = await readStatus(seeded.store, seeded.config, Date.now());
+  const { backlog } = await readStatus(seeded.store, seeded.config, STATUS);
   assert.deepEqual(
     backlog.map(({ endpoint, open }) => [endpoint, open]),
     [

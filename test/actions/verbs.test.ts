@@ -10,7 +10,7 @@ import { importContexts } from "../../src/actions/videos.ts";
 import type { TaskWish } from "../../src/model/task.ts";
 import { createAccept } from "../../src/receive/accept.ts";
 import { settingsOf } from "../../src/store/settings.ts";
-import { openSeeded, ready, type Seeded } from "../support/seeded.ts";
+import { openSeeded, ready, type Seeded, STATUS } from "../support/seeded.ts";
 import { makeTask, workTask } from "../support/tasks.ts";
 
 const HOUR = 3_600_000;
@@ -177,7 +177,7 @@ test("endpoints are those of the config, with what waits, and those that left it
   assert.equal((await resumeEndpoint({ store, config, id: "app" })).state, "active");
   await assert.rejects(resumeEndpoint({ store, config, id: "ap" }), /did you mean "app"/);
 
-  const status = await readStatus(store, config, Date.now());
+  const status = await readStatus(store, config, STATUS);
   assert.equal(status.events, 2);
   assert.deepEqual(status.deliveries, { waiting: 0, pending: 2, running: 0, dead: 2 });
 });

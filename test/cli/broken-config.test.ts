@@ -24,7 +24,7 @@ test("with a broken config what only reads still works, with a warning, and what
       assert.equal(code, 0, `${what}: ${line}: ${stderr}`);
       assert.match(
         stdout,
-        line === "status" ? /^events +1$/m : line === "deliveries list" ? /^dlv_/m : /v1/,
+        line === "status" ? /^events +1 of 1 videos/m : line === "deliveries list" ? /^dlv_/m : /v1/,
         `${what}: ${line}`,
       );
       assert.match(stderr, /^wochit-relay: \S+ has problems \("wochit-relay check" names them\); read with /);

@@ -366,7 +366,8 @@ test("status tells in numbers what there is and what waits", async (t) => {
   assert.deepEqual([status.events, status.videos, status.deliveries.dead, status.deliveries.pending], [1, 1, 1, 1]);
   const { stdout } = await on(seeded).run("status");
   assert.match(stdout, /^deliveries +1 pending, 1 dead$/m);
-  assert.match(stdout, /^archive +active +0 +1 +0 /m);
+  assert.match(stdout, /^ {2}app +1 dead$/m);
+  assert.match(stdout, /^ {2}archive +the oldest came (now|\d+ s ago); 1 open$/m);
 });
 
 test("a command makes no database, and says where it looked for one", async (t) => {

@@ -178,7 +178,7 @@ test("media list --by deadline: what is not secured yet, the nearest first; dead
   assert.equal(status.unsecured.nearestDeadline, rows[0].deadline);
   const words = (await run("status")).stdout;
   assert.match(words, /^not secured +3; the nearest deadline is in 2 h( 1 min)? \(med_\w+\)$/m);
-  assert.match(words, /^uploads +1 waiting, safe in the spool$/m);
+  assert.match(words, /^media .*; 1 safe in the spool, to be uploaded$/m);
   assert.ok(store);
 });
 

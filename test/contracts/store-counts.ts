@@ -48,4 +48,30 @@ export function storeCountsContract(engine: string, openStore: OpenStore): void 
       [COMMIT_BOUNDS.seconds.length + 1, COMMIT_BOUNDS.writes.length + 1],
     );
   });
+
+  check("the bytes of copies are counted as they come and go", async (at) => {
+    const { post, store, clock, download, settle, deletions } = at;
+    const copies = async () => (await store.counts()).copies;
+    await post(video("v1", LINKS.videoUrl));
+    assert.equal(await copies(), 0);
+    const [job] = await download();
+    await settle(job!, "v1/video.mp4", { bytes: 70 });
+    await post(ready("v2", LINKS));
+    for (const each of await download()) await settle(each, `v2/${each.kind}`, { bytes: 5, sha256: each.kind });
+    assert.equal(await copies(), 80);
+    // While a copy is mended it is there still; the other one may be larger.
+    await store.mendMedium(job!.mediumId, clock.now());
+    assert.equal(await copies(), 80);
+    clock.set(clock.now() + HOUR);
+    const [again] = await download();
+    await settle(again!, "v1/video.mp4", { bytes: 100 });
+    assert.equal(await copies(), 110);
+    await post(ready("v2", { ...LINKS, thumbnailUrl: "https://cdn.example.com/other.jpg" }));
+    const [thumbnail] = await download();
+    await settle(thumbnail!, "v2/thumbnail", { bytes: 1, sha256: "another" });
+    assert.equal(await copies(), 106, "the former thumbnail is superseded");
+    await store.forgetVideo("v1", clock.now());
+    await deletions();
+    assert.equal(await copies(), 6);
+  });
 }

@@ -298,6 +298,24 @@ export function storeRetentionContract(engine: string, openStore: OpenStore): vo
     { ...plain(), receive: { dedupeWindow: "365d" } },
   );
 
+  check("readings of the room are kept over a restart, with what the copies have", async (at) => {
+    const { post, store, clock, download, settle } = at;
+    assert.deepEqual(await store.readings(), []);
+    const first = { at: clock.now(), pruned: 3, database: 1_000 };
+    await store.noteReading(first);
+    await post(video("v1", "https://cdn.example.com/v.mp4"));
+    await settle((await download())[0]!, "v1/video.mp4", { bytes: 70 });
+    const second = { at: clock.now() + DAY, pruned: 0, database: 900 };
+    await store.noteReading(second);
+    await store.close();
+    const reopened = await at.reopen();
+    assert.deepEqual(await reopened.readings(), [
+      { ...first, copies: 0 },
+      { ...second, copies: 70 },
+    ]);
+    await reopened.close();
+  });
+
   check("a video whose events were pruned is forgotten as any other", async (at) => {
     const { store, clock, post } = at;
     const { id } = await post(ready("v1", { videoContext: "a" }));

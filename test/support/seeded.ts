@@ -114,3 +114,9 @@ function describeFile(content: Buffer): SpooledFile {
 export function ready(videoId: string, more: object = {}) {
   return { type: "video.ready", wochitVideoId: videoId, videoContext: `context of ${videoId}`, ...more };
 }
+
+/** What `readStatus` takes beside a store, while a relay runs in which nothing is wrong. */
+export const STATUS = {
+  clock: realPorts().clock,
+  relay: { isRunning: true, version: "0.0.0", startedAt: 0, troubles: [], storeTrouble: null, targetTrouble: null },
+};

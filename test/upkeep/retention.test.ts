@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { type TestContext, test } from "node:test";
-import { nothingPruned } from "../../src/model/retention.ts";
+import { nothingPruned, type StorageReading } from "../../src/model/retention.ts";
 import { startRetention } from "../../src/upkeep/retention.ts";
 import { testClock, testLog, testRandom } from "../support/ports.ts";
 
@@ -18,6 +18,7 @@ function open(t: TestContext, { pieces = 1, took = 1, isHeld = false, bytes = 0,
   const start = clock.now();
   const calls: Call[] = [];
   const given: number[] = [];
+  const readings: Omit<StorageReading, "copies">[] = [];
   const retention = { bodies: 90 * DAY, attempts: 30 * DAY };
   const room = { bytes, free, givesBack };
   let left = pieces;
@@ -37,6 +38,9 @@ function open(t: TestContext, { pieces = 1, took = 1, isHeld = false, bytes = 0,
       return { ...nothingPruned(), bodies, isMore: left > 0 };
     },
     space: async () => ({ ...room }),
+    async noteReading(reading: Omit<StorageReading, "copies">) {
+      readings.push({ ...reading, at: reading.at - start });
+    },
     async giveBack(bytes: number) {
       given.push(bytes);
       room.bytes -= bytes;
@@ -49,7 +53,7 @@ function open(t: TestContext, { pieces = 1, took = 1, isHeld = false, bytes = 0,
   }
   const running = startRetention({ store, ports: { clock, log, random: testRandom() }, retention: () => retention });
   t.after(() => running.stop());
-  return { clock, log, calls, given, retention, room, running, spends };
+  return { clock, log, calls, given, readings, retention, room, running, spends };
 }
 
 test("what has expired is pruned a quarter of an hour after the start, and then hourly, as the config says then", async (t) => {
@@ -69,6 +73,19 @@ test("what has expired is pruned a quarter of an hour after the start, and then 
     log.facts.map(({ fact, fields }) => [fact, fields.bodies]),
     [["pruned", 1]],
   );
+});
+
+test("each look that comes to its end is noted, with what the database then holds", async (t) => {
+  const { clock, readings } = open(t, { pieces: 3, bytes: 200 * MIB, free: 50 * MIB });
+  await clock.advance(HOUR + 30 * MINUTE);
+  assert.deepEqual(
+    readings.map(({ pruned, database }) => [pruned, database]),
+    [
+      [3, 150 * MIB],
+      [0, 150 * MIB],
+    ],
+  );
+  assert.ok(readings[0]!.at >= 15 * MINUTE && readings[0]!.at < 16 * MINUTE);
 });
 
 test("between two pieces the store has eight times as long for other work as a piece took, and long ones get shorter", async (t) => {
@@ -108,10 +125,10 @@ test("after the clock was set forward nothing is pruned for an hour: it may be w
 });
 
 test("while another prunes this one does nothing", async (t) => {
-  const { clock, calls, given } = open(t, { isHeld: true, bytes: 200 * MIB, free: 100 * MIB });
+  const { clock, calls, given, readings } = open(t, { isHeld: true, bytes: 200 * MIB, free: 100 * MIB });
   await clock.advance(15 * MINUTE);
   assert.equal(calls.length, 1);
-  assert.deepEqual(given, []);
+  assert.deepEqual([given, readings], [[], []]);
 });
 
 test("free room is given back in small parts, but for what comes next", async (t) => {

@@ -14,15 +14,18 @@ const REASONS = ["source", "token", "size"] as const;
 /** What a running relay knows of itself, and a command finds out. */
 type Outside = Pick<Facts, "isRunning" | "storeTrouble" | "targetTrouble">;
 
-/** Reads what alarms are judged by: from counters, and short lists by index. `now`: milliseconds since 1970. */
+/**
+ * Reads what alarms are judged by: from counters, and short lists by index. `now`: milliseconds since 1970; `endpoints`: where they
+ * have been read already.
+ */
 export async function readFacts(
   store: Store,
   config: Pick<Config, "dataDir" | "endpoints" | "mirror" | "backup">,
-  { now, ...outside }: Outside & { now: number },
+  { now, isRunning, storeTrouble, targetTrouble, ...known }: Outside & { now: number; endpoints?: Facts["endpoints"] },
 ): Promise<Facts> {
   const day = { limit: AT_MOST, since: now - DAY };
   const [endpoints, [nextMedium = null], expired, [last], space, backup] = await Promise.all([
-    listEndpoints(store, config),
+    known.endpoints ?? listEndpoints(store, config),
     store.media({ limit: 1, byDeadline: true }),
     store.media({ limit: AT_MOST, state: "expired", since: now - 3 * DAY }),
     store.events({ limit: 1 }),
@@ -36,7 +39,7 @@ export async function readFacts(
   const free = await freeBytes(config.dataDir).catch(() => null);
   const least = config.mirror.enabled ? config.mirror.minFreeDisk : 0;
   return {
-    ...outside,
+    ...{ isRunning, storeTrouble, targetTrouble },
     now,
     endpoints,
     nextMedium,

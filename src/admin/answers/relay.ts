@@ -1,11 +1,12 @@
 import * as v from "valibot";
+import { ALARMS, type Alarm } from "../../actions/alarms/judge.ts";
 import type { AuditJson } from "../../actions/audit.ts";
 import type { ReasonJson } from "../../actions/json.ts";
 import type { Moment } from "../../actions/outcome/timeline.ts";
 import type { countPrunable } from "../../actions/prune.ts";
 import type { listBackups } from "../../actions/relay/backups.ts";
 import type { effectiveConfig } from "../../actions/relay/effective-config.ts";
-import type { readStatus } from "../../actions/status.ts";
+import type { Status } from "../../actions/status.ts";
 import type { matchingJson, TaskJson } from "../../actions/tasks.ts";
 import type { forgetVideo, showVideo } from "../../actions/videos.ts";
 import { RUN_VERBS } from "../../model/task.ts";
@@ -162,7 +163,14 @@ export const auditPage = pageOf(
   ),
 );
 
-const counts = shapeOf<Awaited<ReturnType<typeof readStatus>>>()(
+const whole = v.pipe(v.number(), v.integer());
+const relayState = v.object({
+  running: v.boolean(),
+  version: orNull(text),
+  startedAt: orNull(time),
+  troubles: v.pipe(v.array(text), v.description("What is wrong, in a few words each")),
+});
+const counts = shapeOf<Status>()(
   "Counts",
   v.object({
     dataDir: text,
@@ -193,6 +201,41 @@ const counts = shapeOf<Awaited<ReturnType<typeof readStatus>>>()(
     ),
     quarantine: v.object({ count, bytes: count }),
     database: v.object({ bytes: count, free: count, givesBack: v.boolean(), oldestBody: orNull(time) }),
+    lastEventAt: orNull(time),
+    copies: v.object({ bytes: count }),
+    disks: v.array(
+      v.object({
+        dir: text,
+        holds: v.array(v.picklist(["database", "copies"])),
+        ...{ free: count, size: count },
+        perDay: v.pipe(orNull(whole), v.description("Bytes by which they grow; null: it is not known yet")),
+        daysLeft: v.pipe(
+          orNull(count),
+          v.description("Until it is full, at that rate; null: not known, or it does not grow"),
+        ),
+      }),
+    ),
+    growth: orNull(v.object({ since: time, until: time, database: whole, copies: whole })),
+    retention: v.object({ prunedAt: orNull(time), rows: orNull(count) }),
+    backup: v.object({
+      every: v.pipe(orNull(count), v.description("Milliseconds; null: none is planned")),
+      last: orNull(v.object({ at: time, place: v.picklist(["dir", "target", "file"]), name: text, bytes: count })),
+      failure: orNull(text),
+    }),
+    alarms: v.array(
+      shapeOf<Alarm>()(
+        "Alarm",
+        v.object({
+          name: v.picklist(ALARMS),
+          severity: v.picklist(["page", "ticket"]),
+          subject: v.pipe(orNull(text), v.description("The endpoint that it is of")),
+          ...{ what: text, means: text },
+          commands: v.pipe(v.array(text), v.description("What helps, in a shell")),
+          page: v.pipe(text, v.description("Of the dashboard")),
+        }),
+      ),
+    ),
+    relay: relayState,
   }),
 );
 
@@ -201,11 +244,7 @@ export const status = named(
   "Status",
   v.object({
     ...v.partial(counts.pipe[0]).entries,
-    relay: v.object({
-      version: text,
-      startedAt: time,
-      troubles: v.pipe(v.array(text), v.description("What is wrong, in a few words each")),
-    }),
+    relay: relayState,
   }),
 );
 

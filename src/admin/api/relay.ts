@@ -4,11 +4,11 @@ import { isoTime } from "../../actions/json.ts";
 import { countPrunable } from "../../actions/prune.ts";
 import { listBackups } from "../../actions/relay/backups.ts";
 import { effectiveConfig } from "../../actions/relay/effective-config.ts";
-import { readStatus } from "../../actions/status.ts";
+import { readStatus, relayJson } from "../../actions/status.ts";
 import { startRun } from "../../actions/tasks.ts";
 import { RelayError } from "../../errors.ts";
 import { auditPage, backups, config, doctor, prunable, status, taskMade } from "../answers/relay.ts";
-import { accepted, type DoctorReport, type Operation, operation } from "../operation.ts";
+import { accepted, type DoctorReport, type Operation, operation, processOf } from "../operation.ts";
 import { listPage, listQuery } from "../query.ts";
 
 const TAG = { tag: "relay" } as const;
@@ -25,13 +25,13 @@ export const relayOperations: Operation[] = [
     summary: "What there is and what waits, in numbers, and what is wrong",
     answer: status,
     errors: [],
-    async run(_, { store, config, ports, version, startedAt, troubles }) {
-      const relay = { version, startedAt: isoTime(startedAt), troubles: troubles() };
-      const counts = await readStatus(store, config, ports.clock.now()).catch((error) => {
-        if (error instanceof RelayError && error.code === "store_unavailable") return { dataDir: config.dataDir };
-        throw error;
+    async run(_, place) {
+      const { store, config, ports } = place;
+      const relay = processOf(place);
+      return readStatus(store, config, { clock: ports.clock, relay }).catch((error) => {
+        if (!(error instanceof RelayError) || error.code !== "store_unavailable") throw error;
+        return { dataDir: config.dataDir, relay: relayJson(relay) };
       });
-      return { ...counts, relay };
     },
   }),
   operation({

@@ -8,7 +8,7 @@ import type { Ports } from "../../ports.ts";
 import type { Relay } from "../../relay.ts";
 import { warmUpThread } from "../../store/open.ts";
 import { type Command, configOption } from "../command.ts";
-import { type ReloadNote, writeRunNote } from "../config/run-note.ts";
+import { type ReloadNote, type RunNote, writeRunNote } from "../config/run-note.ts";
 import type { Program } from "../program.ts";
 
 /**
@@ -88,7 +88,9 @@ listens on the socket that it inherits, reports its status, and feeds the watchd
     const unwatch = notifier.watch();
     let isRefused = false;
     const describe = () => relay.describe() + (isRefused ? "; the config on disk is refused, see the log" : "");
-    const note = noteRun(config.dataDir, program.pid, log);
+    const { pid, version } = program;
+    const run = { pid, version, startedAt: ports.clock.now(), namespace: pidNamespace() };
+    const note = noteRun(config.dataDir, run, log);
     note(null);
     setOpened(async () => {
       void notifier.reloading();
@@ -123,10 +125,10 @@ function inTurn(run: () => Promise<void>): () => void {
 }
 
 /** Writes down for commands which process this is, and its last reload. It waits for no disk. */
-function noteRun(dataDir: string, pid: number, log: OpenLog): (reload: ReloadNote | null) => void {
+function noteRun(dataDir: string, run: Omit<RunNote, "reload">, log: OpenLog): (reload: ReloadNote | null) => void {
   let last: Promise<void> = Promise.resolve();
   return (reload) => {
-    const write = () => writeRunNote(dataDir, { pid, namespace: pidNamespace(), reload });
+    const write = () => writeRunNote(dataDir, { ...run, reload });
     last = last
       .then(write)
       .catch((error) => log.warn('"wochit-relay reload" cannot be answered', { error: errorLine(error) }));

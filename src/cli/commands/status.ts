@@ -1,54 +1,146 @@
-import { endpoints } from "../../actions/endpoints.ts";
-import { formatSize, relativeTime } from "../../actions/format.ts";
+import type { EndpointJson } from "../../actions/endpoints.ts";
+import { formatSize, formatSpan, relativeTime, shortTime } from "../../actions/format.ts";
 import { describeBacklog } from "../../actions/outcome/backlog.ts";
-import { readStatus } from "../../actions/status.ts";
+import { describeDisk, describeGrowth } from "../../actions/relay/storage.ts";
+import { type RelayProcess, readStatus, type Status } from "../../actions/status.ts";
 import type { Command } from "../command.ts";
+import { readRunNote } from "../config/run-note.ts";
 import { commonOptions } from "../options.ts";
-import { print, section, styleOf } from "../output/print.ts";
+import { cut } from "../output/cells.ts";
+import { print, styleOf } from "../output/print.ts";
 import { renderFields } from "../output/table.ts";
+import { harmless } from "../output/terminal-text.ts";
+import { inZone } from "../output/times.ts";
+import type { Program } from "../program.ts";
 import { openSources } from "../sources.ts";
 
-type Status = Awaited<ReturnType<typeof readStatus>>;
+/** Lines of a small terminal. */
+const LINES = 24;
+
+/** What stands before a command. */
+const COMMAND = "    ";
+
+/** Endpoints that have a line of their own. */
+const MOST_ENDPOINTS = 4;
 
 export const command: Command = {
   name: "status",
-  summary: "what there is and what waits, in numbers",
+  summary: "how the relay is, on one screen: what waits, the room left, what needs you",
+  help: `Exit code 0, whatever it says: "doctor" judges. The time left of a disk is told by what database and copies have grown in the
+last days; the relay takes a reading each hour.`,
   examples: {
     "wochit-relay status": "shows it on one screen",
-    "wochit-relay status --json": "gives it to a program",
+    "wochit-relay status --json": "gives the same, and more, to a program",
   },
   options: commonOptions,
   async run(program, args) {
     const { store, config } = await openSources(program, { toRead: true });
-    const status = await readStatus(store, config, program.ports.clock.now());
-    const text = renderFields(describe(status, program.ports.clock.now()), styleOf(program));
-    print(program, args, status, text + section(program, endpoints.columns, status.endpoints));
+    const relay = await findRelay(config.dataDir, store.trouble());
+    const status = await readStatus(store, config, { clock: program.ports.clock, relay });
+    print(program, args, status, describe(status, program));
   },
 };
 
-function describe(status: Status, now: number): [string, unknown][] {
-  const { endpoints, quarantine, media, uploads, deletions, unsecured, deliveries, backlog, database, ...fields } =
-    status;
-  const inWords = (counts: object) =>
-    Object.entries(counts)
-      .filter(([, count]) => count > 0)
-      .map(([name, count]) => `${count} ${name}`)
-      .join(", ") || "none";
+/** The relay that works on a data folder, by what it noted there. */
+async function findRelay(dataDir: string, storeTrouble: string | null): Promise<RelayProcess> {
+  const { isRelayRunning } = await import("../../store/sqlite/files/inspect.ts");
+  const isRunning = isRelayRunning(dataDir);
+  const { version = null, startedAt = null } = (isRunning && (await readRunNote(dataDir))) || {};
+  return { isRunning, version, startedAt, troubles: [], storeTrouble, targetTrouble: null };
+}
+
+/** The whole page. On a terminal no line is wider than it, but for commands, which are to be copied. */
+function describe(status: Status, program: Program): string {
+  const { stdout, ports, zone } = program;
+  const text = renderFields(fieldsOf(status, ports.clock.now()), { ...styleOf(program), columns: Infinity });
+  const lines = text.trimEnd().split("\n");
+  lines.push(...describeAlarms(status.alarms, LINES - lines.length).map((line) => harmless(inZone(line, zone))));
+  return lines.map((line) => `${line.startsWith(COMMAND) ? line : cut(line, stdout.columns)}\n`).join("");
+}
+
+function fieldsOf(status: Status, now: number): [string, string][] {
+  const { relay, dataDir, events, videos, lastEventAt, deliveries, media, unsecured, uploads, deletions } = status;
+  const { endpoints, quarantine, database, copies, disks, retention, backup } = status;
+  const ago = (iso: string | null) => (iso === null ? "never" : relativeTime(Date.parse(iso), now));
+  const version = relay.version === null ? "" : `, version ${relay.version}`;
+  const since = relay.startedAt === null ? "" : ` since ${shortTime(relay.startedAt)} (${ago(relay.startedAt)})`;
+  const spooled = uploads === 0 ? "" : `; ${uploads} safe in the spool, to be uploaded`;
+  const doomed = deletions === 0 ? "" : `; ${deletions} copies to be deleted`;
   return [
-    ...Object.entries(fields),
-    ["media", inWords(media)],
-    ["not secured", describeUnsecured(unsecured, now)],
-    ["uploads", uploads === 0 ? "none waiting" : `${uploads} waiting, safe in the spool`],
-    ["deletions", deletions === 0 ? "none waiting" : `${deletions} waiting`],
+    ["relay", relay.running ? `runs${since}${version}` : `none runs on ${dataDir}`],
+    ["events", `${events} of ${videos} videos; the last ${ago(lastEventAt)}`],
     ["deliveries", inWords(deliveries)],
-    ...backlog.map((one): [string, unknown] => [`  ${one.endpoint}`, describeBacklog(one)]),
-    ["database", `${formatSize(database.bytes)}, ${formatSize(database.free)} of it free`],
-    ["quarantine", `${quarantine.count} refused, ${quarantine.bytes} bytes`],
+    ...endpointFields(status, endpoints, now),
+    ["media", `${inWords(media)}${spooled}${doomed}`],
+    ["not secured", describeUnsecured(unsecured, now)],
+    ["quarantine", `${quarantine.count} refused, ${formatSize(quarantine.bytes)}`],
+    ["database", `${formatSize(database.bytes)}, ${formatSize(database.free)} of it free, in ${dataDir}`],
+    [
+      "pruned",
+      retention.prunedAt === null
+        ? "not yet"
+        : `${ago(retention.prunedAt)}, ${retention.rows} rows; the oldest body is of ${shortTime(database.oldestBody) ?? "now"}`,
+    ],
+    ["copies", formatSize(copies.bytes)],
+    ["growth", describeGrowth(status.growth)],
+    ...disks.map((disk): [string, string] => [
+      disks.length === 1 ? "disk" : disk.holds[0] === "copies" ? "their disk" : "its disk",
+      describeDisk(disk),
+    ]),
+    ["backup", describeBackup(backup, ago)],
   ];
+}
+
+/** Those for which something is open or dead, or to which nothing is sent. */
+function endpointFields({ backlog }: Status, endpoints: EndpointJson[], now: number): [string, string][] {
+  const shown = endpoints.filter(
+    ({ state, waiting, pending, running, dead }) => state !== "active" || waiting + pending + running + dead > 0,
+  );
+  const rows = shown.slice(0, MOST_ENDPOINTS).map(({ id, state, dead, oldest }): [string, string] => {
+    const behind = backlog.find(({ endpoint }) => endpoint === id);
+    const words = [
+      state === "active" ? null : state,
+      dead > 0 ? `${dead} dead` : null,
+      oldest === null ? null : `the oldest came ${relativeTime(Date.parse(oldest), now)}`,
+      behind === undefined ? null : describeBacklog(behind),
+    ];
+    return [`  ${id}`, words.filter((word) => word !== null).join("; ")];
+  });
+  const more = shown.length - rows.length;
+  return more === 0 ? rows : [...rows, ["  …", `${more} more: wochit-relay endpoints list`]];
+}
+
+function inWords(counts: object): string {
+  const some = Object.entries(counts).filter(([, count]) => count > 0);
+  return some.map(([name, count]) => `${count} ${name}`).join(", ") || "none";
 }
 
 function describeUnsecured({ count, nearestDeadline, mediumId }: Status["unsecured"], now: number): string {
   if (count === 0) return "none";
   if (nearestDeadline === null) return String(count);
   return `${count}; the nearest deadline is ${relativeTime(Date.parse(nearestDeadline), now)} (${mediumId})`;
+}
+
+function describeBackup({ every, last, failure }: Status["backup"], ago: (iso: string | null) => string): string {
+  const planned = every === null ? "none is planned" : `planned every ${formatSpan(every)}`;
+  const failed = failure === null ? "" : `; the last try failed: ${failure}`;
+  return `${last === null ? "none was checked yet" : `the last that was checked is of ${ago(last.at)}`}; ${planned}${failed}`;
+}
+
+/** What needs a person, each with its first command, in at most `room` lines. */
+function describeAlarms(alarms: Status["alarms"], room: number): string[] {
+  if (alarms.length === 0) return ["", "all is well: nothing needs you"];
+  const most = Math.floor((room - 2) / 2);
+  const shown = alarms.length <= most ? alarms : alarms.slice(0, Math.max(1, most - 1));
+  const each = shown.flatMap(({ severity, what, commands }) => [
+    `${severity === "page" ? "!" : "-"} ${what}`,
+    COMMAND + commands[0],
+  ]);
+  const more = alarms.length - shown.length;
+  return [
+    "",
+    alarms.length === 1 ? "1 thing needs you:" : `${alarms.length} things need you, the worst first:`,
+    ...each,
+    ...(more === 0 ? [] : [`${more} more: wochit-relay doctor, wochit-relay status --json`]),
+  ];
 }

@@ -17,8 +17,15 @@ export type ReloadNote = {
   environment: string[];
 };
 
-/** What a running relay writes down for commands: which process it is, and its last reload. */
-export type RunNote = { pid: number; namespace: string | null; reload: ReloadNote | null };
+/** What a running relay writes down for commands: which process it is, since when, of which version, and its last reload. */
+export type RunNote = {
+  pid: number;
+  namespace: string | null;
+  /** Null: noted by one of before 0.3. */
+  version: string | null;
+  startedAt: number | null;
+  reload: ReloadNote | null;
+};
 
 const noteOf = (dataDir: string) => join(dataDir, "relay.run");
 
@@ -37,10 +44,16 @@ export async function readRunNote(dataDir: string): Promise<RunNote | null> {
   const file = await open(noteOf(dataDir)).catch(() => null);
   try {
     if (file === null) return null;
-    const { pid = 0, namespace = null, reload = null }: Partial<RunNote> = JSON.parse(await file.readFile("utf8"));
+    const {
+      pid = 0,
+      namespace = null,
+      reload = null,
+      ...of
+    }: Partial<RunNote> = JSON.parse(await file.readFile("utf8"));
     if (!Number.isSafeInteger(pid) || pid <= 0) return null;
     const [user, { uid }] = [userOf(pid), await file.stat()];
-    return user === null || user === uid ? { pid, namespace, reload } : null;
+    const { version = null, startedAt = null } = of;
+    return user === null || user === uid ? { pid, namespace, version, startedAt, reload } : null;
   } catch {
     return null;
   } finally {

@@ -1,6 +1,8 @@
-import { type Expiry, nothingPruned } from "../../../model/retention.ts";
+import { type Expiry, nothingPruned, type StorageReading, withReading } from "../../../model/retention.ts";
 import type { RetentionVerbs } from "../../retention.ts";
 import type { Work } from "../../verbs.ts";
+import { copiesOf } from "../rows/counts.ts";
+import * as meta from "../rows/meta.ts";
 import { PER_MS } from "../rows/numbers.ts";
 import { job, sql, type Tx } from "../tx.ts";
 import * as ages from "./ages.ts";
@@ -21,7 +23,7 @@ type Place = { what: "body" | "attempts"; again: { since: number; id: number } |
 
 type Wish = Parameters<RetentionVerbs["prune"]>[0];
 
-type Verb = "prune" | "countPrunable" | "oldestBody";
+type Verb = "prune" | "countPrunable" | "oldestBody" | "noteReading" | "readings";
 
 type RetentionWorks = {
   [Name in Verb]: Work<Parameters<RetentionVerbs[Name]>, Awaited<ReturnType<RetentionVerbs[Name]>>>;
@@ -47,6 +49,8 @@ export const retentionWorks: RetentionWorks = {
   },
   countPrunable: (expiry, from) => job((tx) => count(tx, expiry, from)),
   oldestBody: () => job(oldestBody),
+  noteReading: (reading) => job((tx) => noteReading(tx, reading)),
+  readings: () => job(readings),
 };
 
 function isHeld({ holder, until }: Reached, { by, takes = false }: Wish, now: number): boolean {
@@ -83,6 +87,15 @@ async function count(tx: Tx, expiry: Expiry, from: string | null): ReturnType<Re
   const to = await of.count(tx, expiry, { from: place.from, pruned, limit: PER_COUNT });
   if (to !== null) return next({ ...place, from: to });
   return next(place.what === "body" ? { what: "attempts", again: start.again, from: reached.attempts } : null);
+}
+
+const READINGS = "storage";
+
+const readings = async (tx: Tx) => (await meta.readJson<StorageReading[]>(tx, READINGS)) ?? [];
+
+async function noteReading(tx: Tx, reading: Omit<StorageReading, "copies">): Promise<void> {
+  const copies = await copiesOf(tx);
+  meta.writeJson(tx, READINGS, withReading(await readings(tx), { ...reading, copies }));
 }
 
 /** Of what is looked at again the time of the event itself is not known. */

@@ -51,6 +51,11 @@ async function countDeliveries(tx: Tx): Promise<Counts["deliveries"]> {
   );
 }
 
+const COPIES = sql<[], { value: number }>("SELECT value FROM counters WHERE name = 'copies'");
+
+/** Bytes of all copies in targets. */
+export const copiesOf = async (tx: Tx): Promise<number> => (await tx.get(COPIES, []))?.value ?? 0;
+
 /** Reads every count in one go. */
 export async function countAll(tx: Tx): Promise<Counts> {
   const [numbers, counters, open, deliveries, ids] = await Promise.all([
@@ -77,6 +82,6 @@ export async function countAll(tx: Tx): Promise<Counts> {
     upload: madeAt(ids!.upload),
     delete: madeAt(ids!.delete),
   };
-  const [events, videos] = [totals.get("events") ?? 0, totals.get("videos") ?? 0];
-  return { events, videos, ...rest, media, kinds, deliveries, quarantine: { count, bytes }, oldest };
+  const [events = 0, videos = 0, copies = 0] = ["events", "videos", "copies"].map((name) => totals.get(name));
+  return { events, videos, copies, ...rest, media, kinds, deliveries, quarantine: { count, bytes }, oldest };
 }

@@ -4,17 +4,24 @@ const ENDED = ["mirrored", "failed", "expired", "skipped", "superseded", "delete
 
 const values = KINDS.flatMap((kind) => ENDED.map((state) => `('${kind}/${state}', 0)`)).join(", ");
 
+/** The bytes of a medium's copy, while it has one. */
+const copyOf = (row: "new" | "old") =>
+  `CASE WHEN ${row}.key IS NULL OR ${row}.state IN ('superseded', 'deleted') THEN 0 ELSE coalesce(${row}.bytes, 0) END`;
+
 const count = (name: string, by: "+" | "-") => `UPDATE counters SET value = value ${by} 1 WHERE name = ${name};`;
 
 /** The part of migration 7 that counts. */
 export const COUNTS_7 = `
-  -- How many rows there are: of events without notices, of videos, and of media that have ended, by kind and state.
+  -- How many rows there are: of events without notices, of videos, and of media that have ended, by kind and state. 'copies':
+  -- bytes.
   CREATE TABLE counters (name TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT, WITHOUT ROWID;
-  INSERT INTO counters (name, value) VALUES ${values}, ('events', 0), ('videos', 0);
+  INSERT INTO counters (name, value) VALUES ${values}, ('events', 0), ('videos', 0), ('copies', 0);
   UPDATE counters SET value = (SELECT count(*) FROM events WHERE dialect <> 'notice') WHERE name = 'events';
   UPDATE counters SET value = (SELECT count(*) FROM videos) WHERE name = 'videos';
   UPDATE counters SET value = n FROM (SELECT kind || '/' || state AS of, count(*) AS n FROM media GROUP BY kind, state)
     WHERE name = of;
+
+  UPDATE counters SET value = (SELECT coalesce(sum(${copyOf("new")}), 0) FROM media AS new) WHERE name = 'copies';
 
   CREATE TRIGGER events_added AFTER INSERT ON events WHEN new.dialect <> 'notice' BEGIN ${count("'events'", "+")} END;
   CREATE TRIGGER events_removed AFTER DELETE ON events WHEN old.dialect <> 'notice' BEGIN ${count("'events'", "-")} END;
@@ -29,6 +36,9 @@ export const COUNTS_7 = `
   CREATE TRIGGER media_ended AFTER UPDATE OF state ON media
     WHEN new.state <> old.state AND new.state NOT IN ('pending', 'running') BEGIN
     ${count("new.kind || '/' || new.state", "+")}
+  END;
+  CREATE TRIGGER media_copied AFTER UPDATE OF state, key, bytes ON media WHEN ${copyOf("new")} <> ${copyOf("old")} BEGIN
+    UPDATE counters SET value = value + ${copyOf("new")} - ${copyOf("old")} WHERE name = 'copies';
   END;
 
   -- What happened within an hour (store/counts.ts). 'ms': how long all of it took; 'times': how much of it took how long (JSON).

@@ -1,0 +1,77 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import stringWidth from "string-width";
+import { endpoint } from "../support/config.ts";
+import { tempFolder } from "../support/folder.ts";
+import { openSeeded, ready } from "../support/seeded.ts";
+import { serve } from "../support/serve-here.ts";
+import { callCli, callJson } from "../support/spawn.ts";
+
+const DAY = 86_400_000;
+const MIB = 2 ** 20;
+
+test("status is one screen, however much waits and is wrong, and says of each thing what helps", async (t) => {
+  const names = ["app", "cms", "stats", "archive", "mail", "search"];
+  const seeded = await openSeeded(t, {
+    endpoints: names.map((id) => endpoint(id, { events: ["*"] })),
+    mirror: { enabled: true },
+    backup: { every: "6h", keep: 2, to: "dir" },
+  });
+  const { store, configPath } = seeded;
+  const now = Date.now();
+  for (const n of [1, 2]) await seeded.take(ready(`v${n}`, { videoUrl: `https://cdn.example/${n}.mp4?x=1` }));
+  await seeded.download("expired");
+  for (const id of names) await seeded.deliver(id, "dead");
+  await seeded.take(ready("v3\u202e", { videoUrl: "https://cdn.example/3.mp4" }));
+  await store.pauseEndpoint("cms", "moves to a new house, which takes rather long", now);
+  await store.noteReading({ at: now - 2 * DAY, pruned: 3, database: 0 });
+  await store.noteReading({ at: now, pruned: 7, database: 2 * MIB });
+
+  await store.close();
+  const { stdout, stderr, code } = await callCli(["status", "--config", configPath], {
+    width: 80,
+    env: { NO_COLOR: "1" },
+  });
+  assert.deepEqual([code, stderr], [0, ""]);
+  const lines = stdout.trimEnd().split("\n");
+  assert.ok(lines.length <= 24, `${lines.length} lines`);
+  for (const line of lines) assert.ok(stringWidth(line) <= 80, line);
+  const [status] = await callJson(["status", "--config", configPath]);
+  for (const fact of [
+    /^relay +none runs on \S+/m,
+    /^events +3 of 3 videos; the last (now|\d+ s ago)$/m,
+    /^deliveries +6 waiting, 12 dead$/m,
+    /^ {2}cms +paused; 2 dead; the oldest came (now|\d+ s ago); 1 open$/m,
+    /^ {2}… +2 more: wochit-relay endpoints list$/m,
+    /^not secured +1; the nearest deadline is in /m,
+    /^pruned +(now|\d+ s ago), 7 rows; /m,
+    /^disk +\S+ \S+ free of \S+ \S+; full in \S.*$/m,
+    /^growth +database 1\.0 MiB, copies 0 bytes a day, by the readings of 2 days$/m,
+    /^backup +none was checked yet; planned every 6 h$/m,
+    /^! No relay runs on this database\n {4}systemctl start wochit-relay$/m,
+    /^\d+ things need you, the worst first:$/m,
+    /^\d+ more: wochit-relay doctor, wochit-relay status --json$/m,
+  ]) {
+    assert.match(stdout, fact);
+  }
+  assert.equal(Number(/^(\d+) things/m.exec(stdout)![1]), status.alarms.length);
+  assert.deepEqual(status.relay, { running: false, version: null, startedAt: null, troubles: [] });
+  assert.deepEqual([status.growth.database, status.growth.copies], [MIB, 0]);
+  assert.deepEqual([status.retention.rows, status.backup.every, status.backup.last], [7, 6 * 3_600_000, null]);
+  assert.deepEqual(status.alarms[0].commands, ["systemctl start wochit-relay"]);
+
+  // Elsewhere than on a terminal nothing is cut.
+  const plain = await callCli(["status", "--config", configPath]);
+  assert.match(plain.stdout, new RegExp(`^database .*, in ${seeded.config.dataDir}$`, "m"));
+});
+
+test("status says since when the relay runs and of which version; where nothing is wrong, that", async (t) => {
+  const { config } = await serve(t, tempFolder(t));
+  const { stdout } = await callCli(["status", "--config", config]);
+  assert.match(stdout, /^relay +runs since \S+ \S+ \(.*\), version \d+\.\d+\.\d+/m);
+  assert.match(stdout, /^disk +\S+ \S+ free of \S+ \S+$/m);
+  assert.match(stdout, /^growth +not known before the relay's readings reach over a day$/m);
+  assert.match(stdout, /\n\nall is well: nothing needs you\n$/);
+  const [status] = await callJson(["status", "--config", config]);
+  assert.deepEqual([status.relay.running, status.alarms, status.growth], [true, [], null]);
+});
