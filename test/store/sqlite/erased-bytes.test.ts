@@ -63,6 +63,14 @@ async function openMixed(t: Pick<TestContext, "after">, padding: number) {
       await store.settleDelivery(job, answered(n % 7 === 0 ? 500 : 200, how), clock.now());
     }
     if (n % 20 === 0) await store.indexTitles();
+    if (n % 30 !== 0) continue;
+    const refused = { receivedAt: clock.now(), sourceAddress: "192.0.2.9", reason: "source", body } as const;
+    await store.quarantine(refused);
+    await store.importContexts(
+      [{ videoId: "ada", context: `imported ${MARK} ${n}` }],
+      { override: false },
+      clock.now(),
+    );
   }
   const bytes = () => [path, `${path}-wal`].filter(existsSync).map((file) => readFileSync(file));
   return { config, store, clock, path, marks: () => bytes().reduce((sum, each) => sum + timesIn(each), 0) };
@@ -92,6 +100,9 @@ for (const [padding, size] of [
     const wish = { expiry: expiryAt(clock.now(), config.retention), by: "test" };
     const { pruned } = await pruneInPieces(store, wish, { clock, signal: new AbortController().signal });
     assert.ok(pruned.bodies.rows > 50, JSON.stringify(pruned));
+    const { bytes, free } = await store.space();
+    await store.giveBack(free / 2);
+    assert.ok((await store.space()).bytes < bytes, "pages were moved");
     await store.forgetVideo("ada", clock.now());
     assert.equal(marks(), 0);
   });
