@@ -11,7 +11,7 @@ import { emptySide, takeTurns } from "../turns.ts";
 
 // A relay over a database of years: its start, its status, and events that come in while its API is asked.
 
-const TOKEN = "a token of the bench that is long enough";
+const TOKEN = "a-token-of-the-bench-that-is-long-enough";
 const CONNECTIONS = 64;
 const WARM_UP = 2;
 const EVERY = 1_000;
