@@ -9,7 +9,7 @@ import type { Page, Store } from "../../src/store/store.ts";
 import { topicOfStored } from "../../src/wochit/event.ts";
 import { endpoint } from "../support/config.ts";
 import { answered } from "../support/outcomes.ts";
-import { type Bench, checker, draft, type OpenStore, ready, remove } from "./store.ts";
+import { type Bench, checker, draft, type OpenStore, plain, ready, remove } from "./store.ts";
 
 export const ENDPOINTS = [
   endpoint("cms", { send: "immediately", events: ["*", "relay.*"], retry: ["1s", "1h"] }),
@@ -125,6 +125,15 @@ export function storeListsContract(engine: string, openStore: OpenStore): void {
         unsecured.map(({ deadline }) => deadline),
         unsecured.map(({ deadline }) => deadline).sort((a, b) => a - b),
       );
+      const paged: string[] = [];
+      for (let more = await store.media({ limit: 2, byDeadline: true }); more.length > 0; ) {
+        paged.push(...more.map(({ id }) => id));
+        more = await store.media({ limit: 2, byDeadline: true, before: paged.at(-1)! });
+      }
+      assert.deepEqual(
+        paged,
+        unsecured.map(({ id }) => id),
+      );
       for (const kind of ["video", "thumbnail"] as const) {
         const ids = (await store.media({ ...ALL, byDeadline: true, kind })).map(({ id }) => id);
         assert.deepEqual(
@@ -154,6 +163,35 @@ export function storeListsContract(engine: string, openStore: OpenStore): void {
       }
     },
     { endpoints: ENDPOINTS },
+  );
+
+  check(
+    "events are found by a word that very many titles have, and not by one that theirs has not",
+    async ({ store, post }) => {
+      await post(ready("other", { title: "rare" }));
+      await post(remove("other"));
+      const find = async (filter: EventFilter) => (await store.events({ ...ALL, ...filter })).length;
+      let posted = 0;
+      for (const many of [1, 1_010, 3_010]) {
+        const ids = Array.from({ length: many - posted }, (_, nth) => `v${posted + nth}`);
+        await Promise.all(ids.map((id) => post(ready(id, { title: "common" }))));
+        posted = many;
+        await post(draft("v0"));
+        for (const isIndexed of [false, true]) {
+          if (isIndexed) while ((await store.indexTitles()).isMore);
+          const drafts = await find({ types: ["draft.update"] });
+          const counts = [
+            await find({ q: "common" }),
+            await find({ q: "common", types: ["draft.*"] }),
+            await find({ q: "common", videoId: "other" }),
+            await find({ q: "rare" }),
+            (await store.countMatching({ verb: "replay", filter: { q: "common" } }, null)).count,
+          ];
+          assert.deepEqual(counts, [many + drafts, drafts, 0, 2, many + drafts], `${many}`);
+        }
+      }
+    },
+    plain(),
   );
 
   check(
@@ -230,6 +268,11 @@ export function storeListsContract(engine: string, openStore: OpenStore): void {
           reasons.reduce((sum, { count }) => sum + count, 0),
           failed.length,
           JSON.stringify(filter),
+        );
+        const counts = reasons.map(({ count }) => count);
+        assert.deepEqual(
+          counts,
+          [...counts].sort((a, b) => b - a),
         );
         for (const { endpoint: to, error, count, isMore, lastAt, sample } of reasons) {
           const own = failed.filter((one) => one.endpoint === to && one.lastError === error);
@@ -311,14 +354,15 @@ export function storeListsContract(engine: string, openStore: OpenStore): void {
   check(
     "what happens is tallied by the hour: events by topic, attempts with their times, deliveries and media",
     async (at) => {
-      const { store, clock, post, claim, deliver, die, fail } = at;
+      const { store, clock, post, claim, die, fail } = at;
       const hour = Math.floor(clock.now() / 3_600_000) * 3_600_000;
       const films = ["v1", "v2", "v3"];
       for (const id of [...films, "v1"]) await post(ready(id));
       await post(JSON.stringify({ type: "made.up", wochitVideoId: "v4" }));
       await assert.rejects(post("no event"));
       const [one, two, three] = await claim();
-      await deliver(one!);
+      const arrived = answered(200, { at: clock.now(), attempt: { duration: 10 } });
+      await store.settleDelivery(one!, arrived, clock.now());
       await store.settleDelivery(
         two!,
         answered(500, { at: clock.now(), isLast: true, attempt: { duration: 70_000 } }),
@@ -353,7 +397,7 @@ export function storeListsContract(engine: string, openStore: OpenStore): void {
       assert.deepEqual(await told("attempts", { until: hour + 3_600_000, label: "cms" }), [[0, "cms", 1, 2]]);
       assert.deepEqual(await told("attempts", { label: "other" }), []);
       const [first] = await store.tallies({ kind: "attempts", since: 0 });
-      assert.deepEqual([first!.ms, first!.times], [70_006, [2, 0, 0, 0, 0, 0, 0, 0, 1]]);
+      assert.deepEqual([first!.ms, first!.times], [70_013, [2, 0, 0, 0, 0, 0, 0, 0, 1]]);
       assert.deepEqual(await told("media"), [[1, "video", 1, 1]]);
     },
     { endpoints: [endpoint("cms", { send: "immediately" })] },
@@ -433,6 +477,11 @@ export async function fill(at: Bench): Promise<void> {
   for (const job of await claim(30_000, "rare")) await deliver(job);
   const [waiting] = await store.deliveries({ limit: 1, state: "waiting" });
   await store.cancelDelivery(waiting!.id, clock.now());
+  // Delivered, and something waits nevertheless: a thumbnail; a replay.
+  await post(draft("v6", { thumbnailUrl: "https://media.example/draft-6.jpg" }));
+  const again = await post(draft("v7"));
+  for (const job of await claim(30_000, "cms")) if (["v6", "v7"].includes(job.event.videoId!)) await deliver(job);
+  await store.replay(again.id, { endpoint: "cms", ordered: true, newId: false }, clock.now());
 }
 
 const newestFirst = (a: { id: string }, b: { id: string }) => (a.id < b.id ? 1 : -1);

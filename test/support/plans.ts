@@ -44,6 +44,7 @@ const SORTED: [RegExp, string][] = [
     /^SEARCH m USING INDEX media_state \(state=\?\): .* m\.state IN \('pending', 'running'\)/,
     "downloads that have not ended",
   ],
+  [/^(SCAN t VIRTUAL TABLE|SCAN d: .* FROM titles_due d ).* CROSS JOIN events e /, "events of some thousand videos"],
   [/^(SCAN|SEARCH) sessions\b/, "a number of them is kept"],
   [/^CO-ROUTINE m: .* LIMIT 500\) m /, "what a LIMIT inside leaves"],
   [/^SCAN a USING INDEX annotations_found: .* GROUP BY d\.endpoint HAVING/, "deliveries of one event"],

@@ -47,6 +47,7 @@ export async function fill(dir: string, events: number, bytes: number, say: (tex
   db.pragma("journal_mode = OFF");
   db.pragma("synchronous = OFF");
   db.pragma("cache_size = -1000000");
+  const putBack = takeAway(db);
   const add = (table: string, columns: string) =>
     db.prepare(`INSERT INTO ${table} (${columns}) VALUES (${columns.replace(/[a-z_0-9]+/g, "?")})`);
   const video = add(
@@ -130,5 +131,26 @@ export async function fill(dir: string, events: number, bytes: number, say: (tex
     if (n % 1_000_000 === 999_999) say(`operate: ${(n + 1) / 1e6} million events are written`);
   }
   db.exec("COMMIT");
+  say("operate: its indexes are made");
+  putBack();
   db.close();
+}
+
+/** Drops indexes and triggers, which are made again, and what they keep, when all rows are there: that is several times as fast. */
+function takeAway(db: Database.Database): () => void {
+  const parts = db
+    .prepare<[], { type: string; name: string; sql: string }>(
+      "SELECT type, name, sql FROM sqlite_schema WHERE type IN ('index', 'trigger') AND sql IS NOT NULL ORDER BY type",
+    )
+    .all();
+  for (const { type, name } of parts) db.exec(`DROP ${type} ${name}`);
+  return () => {
+    db.exec("PRAGMA temp_store = FILE");
+    db.exec(`UPDATE counters SET value = (SELECT count(*) FROM events WHERE dialect <> 'notice') WHERE name = 'events';
+      UPDATE counters SET value = (SELECT count(*) FROM videos) WHERE name = 'videos';
+      UPDATE counters SET value = n FROM (SELECT kind || '/' || state AS of, count(*) AS n FROM media GROUP BY kind, state)
+        WHERE name = of;
+      INSERT INTO titles_due (video) SELECT id FROM videos WHERE title IS NOT NULL`);
+    for (const { sql } of parts) db.exec(sql);
+  };
 }

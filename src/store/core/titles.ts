@@ -4,6 +4,6 @@ import type { Condition, Source } from "./rows/source.ts";
 export type Titles = {
   /** Those of the videos `v`, the newest first. `within`: bounds and further conditions on `v`. */
   sources(text: string, within: Condition[]): Source[];
-  /** Whether the video whose number stands in this column is one of them. */
+  /** Whether the video whose number stands in this column is one of them. All of them are found before the first row. */
   condition(text: string, column: string): Condition;
 };

@@ -38,8 +38,8 @@ export const titles: Titles = {
   ],
   condition: (text, column) =>
     when(
-      `(EXISTS (SELECT 1 FROM titles t WHERE ${MATCHES} AND t.rowid = ${column})
-        OR EXISTS (SELECT 1 FROM titles_due d JOIN videos v ON v.id = d.video WHERE d.video = ${column} AND ${HAS}))`,
+      `${column} + 0 IN (SELECT t.rowid FROM titles t WHERE ${MATCHES}
+        UNION ALL SELECT d.video FROM titles_due d CROSS JOIN videos v WHERE v.id = d.video AND ${HAS})`,
       phraseOf(text),
       text,
     ),

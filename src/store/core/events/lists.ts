@@ -14,8 +14,9 @@ type Wish = Omit<Parameters<Store["events"]>[0], "limit"> & Between;
 /** `sources`: those that give what it takes by an index; `condition`: whether an event is among that, by no index. */
 export type Filter = { sources(rest: Condition[]): Source[] | Promise<Source[]>; condition: Condition };
 
-/** Videos whose events are looked up one by one. */
-const FEW = 500;
+/** Videos of a title whose events are looked up one by one; all at once. Where there are more, their events are not far between. */
+const FEW = 1_000;
+const MANY = 3_000;
 
 const ROWS = { select: `SELECT ${COLUMNS}, ${STATUS} AS status FROM ${FROM}`, column: "e.id" };
 
@@ -59,12 +60,27 @@ export async function filtersOf(tx: Tx, wish: Wish): Promise<Filter[]> {
     filters.push(status === "dead" ? dead(tx, wish) : waiting(tx, wish, events));
   }
   if (q !== undefined) {
-    const videos = await newest(tx, tx.titles.sources(q, []), FEW + 1);
-    const isAmong = when(`e.video IN (${videos.map(() => "?").join(", ") || "NULL"})`, ...videos);
+    const videos = await newest(tx, tx.titles.sources(q, []), MANY + 1);
     const condition = tx.titles.condition(q, "e.video");
-    // Where many videos match, those events are not far between.
+    const isAmong = when(
+      `e.video IN (${
+        videos
+          .slice(0, FEW)
+          .map(() => "?")
+          .join(", ") || "NULL"
+      })`,
+      ...videos.slice(0, FEW),
+    );
+    const each = (rest: Condition[]) =>
+      tx.titles.sources(q, rest).map(
+        (source): Source => ({
+          ...{ id: "e.id", from: `${source.from} CROSS JOIN events e LEFT JOIN annotations a ON a.event = e.id` },
+          where: [...source.where, when("e.video = v.id"), ...bounds(tx, ["e.id"], "evt", wish)],
+        }),
+      );
     if (videos.length <= FEW) filters.push({ sources: (rest) => [events(isAmong, ...rest)], condition });
-    else rest.push({ sources: (others) => [events(...others)], condition });
+    else if (videos.length <= MANY) filters.push({ sources: each, condition });
+    else rest.push({ sources: (others) => [events(condition, ...others)], condition });
   }
   if (context !== undefined) {
     const given: Source = {
