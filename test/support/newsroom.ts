@@ -1,0 +1,110 @@
+import type { TestContext } from "node:test";
+import { openProvider } from "../../src/simulator/provider.ts";
+import { openDashboard } from "./dashboard.ts";
+import { send } from "./front-door.ts";
+import { realPorts } from "./real-ports.ts";
+import { openReceiver } from "./receiver.ts";
+import { endpointTo } from "./relay-in-folder.ts";
+import { waitFor } from "./wait.ts";
+
+/** Titles as they come: hostile, of both directions, too long, with characters that nobody sees. */
+export const TITLES = [
+  "Flood in the valley: what we know so far",
+  `<script>alert("owned")</script> & <img src=x onerror=alert(1)> 'Breaking'`,
+  "عاجل: الفيضانات في الوادي — آخر المستجدات 🌊",
+  "Interview with the mayor \u202Egnp.exe\u202C, part 2",
+  "Donaudampfschifffahrtselektrizitätenhauptbetriebswerkbauunterbeamtengesellschaft".repeat(3),
+  "Weather\n\ttonight:\u0000 clear",
+  "Goal of the night",
+];
+
+/** The video that cms refuses, and the context of its page. */
+export const REFUSED = { videoId: "65f0c1d2a96495171c444000", context: "page-4711" };
+
+const LONG_CONTEXT =
+  '{"page":"story/2026/11/29/flood-in-the-valley","site":"eu-west-news","rev":91827364,"desk":"regional"}';
+
+/**
+ * A relay at night, with something on every page of its dashboard: cms refuses one video, archive has dead deliveries, search
+ * fails, intranet is paused; media that are mirrored and one whose link dies soon; refused requests; a task.
+ */
+export async function openNewsroom(t: TestContext) {
+  const [cms, archive, search, films] = await Promise.all([
+    openReceiver(({ json }) =>
+      json?.videoContext === REFUSED.context
+        ? { status: 422, body: '{"error":"unknown rubric \\"wetter\\"","field":"relay.title","hint":"<b>news</b>"}' }
+        : 200,
+    ),
+    openReceiver(({ json }) => (json?.videoContext === "page-3" ? { status: 413, body: "too large <b>" } : 200)),
+    openReceiver({ status: 503, body: "no healthy upstream" }),
+    openReceiver(503),
+  ]);
+  const provider = await openProvider(realPorts());
+  for (const each of [cms, archive, search, films, provider]) t.after(() => each.close());
+  const long = ["1s", "10m", "30m", "1h"];
+  const dashboard = await openDashboard(t, {
+    endpoints: [
+      endpointTo(cms.url, { id: "cms", retry: long }),
+      endpointTo(archive.url, { id: "archive", retry: ["1ms"], send: "immediately" }),
+      endpointTo(search.url, { id: "search-index", retry: long, send: "immediately", events: ["video.*"] }),
+      endpointTo("http://127.0.0.1:9/", { id: "intranet", paused: true, events: ["video.delete"] }),
+    ],
+  });
+  const { event, relay, get, post } = dashboard;
+  const media = (videoId: string) => ({
+    videoUrl: provider.addVideo(videoId, { seconds: 12, bytes: 200_000 }).link(),
+    thumbnailUrl: provider.addThumbnail(videoId).link(),
+  });
+  for (let n = 0; n < 28; n++) {
+    const nth = n % TITLES.length;
+    const wochitVideoId = `${REFUSED.videoId.slice(0, -1)}${nth}`;
+    const videoContext = nth === 0 ? REFUSED.context : nth === 6 ? LONG_CONTEXT : `page-${nth}`;
+    const type = n < TITLES.length ? "video.ready" : "draft.update";
+    await event({ type, wochitVideoId, videoContext, title: TITLES[nth], n, ...(n < 3 && media(wochitVideoId)) });
+  }
+  await event({ type: "video.delete", wochitVideoId: "lobby", title: "Storm warning" });
+  const made = new Date(Date.now() - 82_000_000).toISOString().replace(/[-:]|\.\d+/g, "");
+  const link = `${films.url}/talk.mp4?X-Amz-Date=${made}&X-Amz-Expires=86400`;
+  await event({ wochitVideoId: "talk", title: "Sunday talk, episode 81", videoUrl: link });
+  const webhook = { method: "POST", path: "/webhooks/wochit" };
+  await send(relay.port, webhook, '{"type":"draft.update","title":"\u202Etitle\u0000 <script>alert(1)</script>"');
+  await send(relay.port, webhook, JSON.stringify({ title: "no video" }));
+  await waitFor(async () => (await get("/deliveries?state=dead")).json.data.length >= 4);
+  await waitFor(async () => (await get("/media?state=mirrored")).json.data.length === 6);
+  await post("/deliveries/retry", { endpoint: "archive", state: "dead" });
+  await waitFor(async () => (await get("/tasks?state=done")).json.data.length === 1);
+  await waitFor(async () => (await get("/deliveries?state=dead")).json.data.length >= 4);
+  return { ...dashboard, apps: { cms, archive, search } };
+}
+
+/** An address of each page, with what there is: by the path of the page. */
+export async function addressesOf({
+  get,
+}: Awaited<ReturnType<typeof openNewsroom>>): Promise<Record<string, string[]>> {
+  const first = async (path: string) => (await get(path)).json.data[0].id as string;
+  const event = await first(`/events?videoId=${REFUSED.videoId}&type=video.ready`);
+  const delivery = await first("/deliveries?state=dead");
+  return {
+    "/": ["/"],
+    "/find": ["/find", "/find?q=the", "/find?q=nothing+at+all", "/find?q=evt_06ff3nqk0003nhckv"],
+    "/events": ["/events", "/events?status=dead", "/events?context=none", "/events?type=draft.nwe"],
+    "/events/:id": [`/events/${event}`, "/events/evt_06ff3nqk0003nhckv"],
+    "/events/:id/replay": [`/events/${event}/replay`],
+    "/videos": ["/videos", "/videos?state=ready", "/videos?context=none"],
+    "/videos/:id": [`/videos/${REFUSED.videoId}`, "/videos/none"],
+    "/deliveries": ["/deliveries", "/deliveries?state=dead", "/deliveries?state=waiting"],
+    "/deliveries/:id": [`/deliveries/${delivery}`],
+    "/confirm": ["/confirm?do=retry&state=dead&endpoint=archive", "/confirm?do=cancel&endpoint=search-index"],
+    "/endpoints": ["/endpoints"],
+    "/endpoints/:id": ["/endpoints/cms", "/endpoints/search-index", "/endpoints/intranet"],
+    "/endpoints/:id/pause": ["/endpoints/cms/pause"],
+    "/media": ["/media", "/media?state=mirrored", "/media?by=deadline"],
+    "/media/:id": [`/media/${await first("/media?by=deadline")}`, `/media/${await first("/media?state=mirrored")}`],
+    "/quarantine": ["/quarantine", "/quarantine?reason=source"],
+    "/quarantine/:id": [`/quarantine/${await first("/quarantine")}`],
+    "/tasks": ["/tasks"],
+    "/tasks/:id": [`/tasks/${await first("/tasks")}`],
+    "/audit": ["/audit", "/audit?verb=none"],
+    "/settings": ["/settings"],
+  };
+}
