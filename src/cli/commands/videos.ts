@@ -1,6 +1,7 @@
+import { checkFilters } from "../../actions/filters/check.ts";
 import { formatCount, shortTime } from "../../actions/format.ts";
 import type { VideoJson } from "../../actions/json.ts";
-import type { Column } from "../../actions/list.ts";
+import { type Column, collect, type Sources } from "../../actions/list.ts";
 import { hasCopy, mediumColumns } from "../../actions/media.ts";
 import { endpointOfVideoColumns, undeliveredColumns } from "../../actions/outcome/of-video.ts";
 import { forgetVideo, knownVideo, showVideo, videos } from "../../actions/videos.ts";
@@ -8,17 +9,19 @@ import { RelayError } from "../../errors.ts";
 import type { Store } from "../../store/store.ts";
 import type { Command, CommandGroup } from "../command.ts";
 import { commonOptions, readLimit, showOptions } from "../options.ts";
-import { print, printOne, sayMore } from "../output/print.ts";
+import { print, printList, printOne, sayMore } from "../output/print.ts";
 import { harmless } from "../output/terminal-text.ts";
 import { inZone } from "../output/times.ts";
 import { openSources } from "../sources.ts";
 import { listCommand } from "../verbs.ts";
 
+const NEXT = '"wochit-relay videos show ID" shows one with its copies';
+
 const list = listCommand(videos, {
   name: "videos list",
   summary: "the videos, the newest first",
   empty: 'no event has come in yet: "wochit-relay doctor" checks the way to the relay',
-  next: '"wochit-relay videos show ID" shows one with its copies',
+  next: NEXT,
   examples: {
     "wochit-relay videos list --limit 10": "shows the ten newest",
   },
@@ -35,16 +38,32 @@ const show: Command = {
   summary: "where a video is, what each app got of it, why not the rest",
   examples: {
     "wochit-relay videos show 5f3e1c0d2b4a69788796a5b4": "shows its contexts, its copies, and what each app got of it",
+    'wochit-relay videos show --title "election night"':
+      "the same, where one video has this in its title; else lists them",
   },
-  positionals: "ID",
-  options: showOptions,
+  positionals: "[ID]",
+  options: {
+    title: { type: "string", value: "TEXT", help: "the video with this in its title; where it is several, their list" },
+    ...showOptions,
+  },
   help: `Its contexts, its copies, a line for each app, and what was not delivered with
 the reason: what the app answered, and what the delivery waits for. What was
 delivered is shown by "deliveries list --video-id ID".`,
   async run(program, args) {
+    const [id] = args.positionals;
+    const title = args.text("title");
+    if ((id === undefined) === (title === undefined))
+      throw new RelayError("usage", "name one by its id, or by --title");
     const sources = await openSources(program, { toRead: true });
+    const limit = readLimit(args);
+    const found = title === undefined ? [] : await findByTitle(sources, title, limit);
+    if (found.length > 1) {
+      const rows = found.slice(0, limit);
+      if (found.length > limit) sayMore(program, args, "videos");
+      return printList(program, args, each(rows), videos.columns, { next: NEXT });
+    }
     const link = await sources.openLink();
-    const { video, more } = await showVideo(sources, args.positionals[0]!, link, readLimit(args));
+    const { video, more } = await showVideo(sources, id ?? found[0]!.videoId, link, limit);
     if (more) sayMore(program, args, "contexts, media or deliveries");
     printOne(program, args, video, {
       contextHistory: historyColumns,
@@ -54,6 +73,18 @@ delivered is shown by "deliveries list --video-id ID".`,
     });
   },
 };
+
+async function* each<Row>(rows: Row[]): AsyncGenerator<Row> {
+  yield* rows;
+}
+
+/** The newest videos with this in the title, and one more than `limit` where there are. RelayError("not_found"): there is none. */
+async function findByTitle(sources: Sources, title: string, limit: number): Promise<VideoJson[]> {
+  await checkFilters(sources, { q: title });
+  const found = await collect(videos.rows(sources, { q: title, limit: Math.max(2, limit + 1) }));
+  if (found.length === 0) throw new RelayError("not_found", `no video has "${title}" in its title`);
+  return found;
+}
 
 const forget: Command = {
   name: "videos forget",
