@@ -88,6 +88,7 @@ test("a rate is kept, and events of several videos are under way at once", () =>
 test("an autosave brings another thumbnail behind the same link", () =>
   campaign({ types: ["draft.update"], count: 3, videoId: "a" }, ({ receiver, provider }) => {
     assert.equal(provider.media().length, 1);
+    assert.equal(new Set(receiver.requests.map(({ json }) => json.videoContext)).size, 1);
     assert.equal(new Set(receiver.requests.map(({ json }) => json.thumbnailUrl.split("?")[0])).size, 1);
     assert.equal(new Set(receiver.requests.map(({ json }) => json.thumbnailUrl)).size, 3);
   }));
