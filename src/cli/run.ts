@@ -53,8 +53,21 @@ export async function runCommandLine(table: CommandTable, surroundings: Surround
     return await dispatch(table, surroundings);
   } catch (error) {
     report(error, surroundings.streams.stderr);
+    await hintAfter(error, table, surroundings);
     return error instanceof RelayError ? errorTable[error.code].exit : 1;
   }
+}
+
+/** Where nothing of an id was found, a person at a terminal may want to see what there is. */
+async function hintAfter(error: unknown, table: CommandTable, { environment, streams }: Surroundings): Promise<void> {
+  const [name = "", verb] = environment.args;
+  // A message that says more after the id has advice of its own.
+  const isOfId = error instanceof RelayError && error.code === "not_found" && error.message.endsWith('"');
+  if (!isOfId || verb === "list" || !Object.hasOwn(table, name)) return;
+  const { command } = await table[name]!();
+  if (!isGroup(command) || !("list" in command.verbs)) return;
+  const { hint } = await import("./output/print.ts");
+  hint({ ...streams, env: environment.env }, `"wochit-relay ${name} list" shows what there is`);
 }
 
 async function dispatch(table: CommandTable, surroundings: Surroundings): Promise<number> {

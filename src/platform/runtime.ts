@@ -1,3 +1,4 @@
+import { fstatSync } from "node:fs";
 import { hostname } from "node:os";
 import process from "node:process";
 import { Writable } from "node:stream";
@@ -62,6 +63,8 @@ export type Stream = {
    */
   drained(): Promise<boolean>;
   isTTY: boolean;
+  /** `> FILE` on the command line. */
+  isFile: boolean;
   columns: number;
 };
 
@@ -91,8 +94,17 @@ export function standardStream(name: "stdout" | "stderr"): Stream {
             waiting.push(resolve);
           }),
     isTTY: stream.isTTY === true,
+    isFile: isFile(stream.fd),
     columns: stream.isTTY === true ? stream.columns || 80 : Number.POSITIVE_INFINITY,
   };
+}
+
+function isFile(descriptor: number): boolean {
+  try {
+    return fstatSync(descriptor).isFile();
+  } catch {
+    return false;
+  }
 }
 
 /** Reads standard input to its end. */

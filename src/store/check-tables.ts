@@ -17,12 +17,16 @@ export async function checkEach(
   return wrong;
 }
 
-/** What is wrong with a database; nothing: it is whole. One that cannot be read is as wrong. */
-export async function checkTables(inspect: () => Inspected, signal: AbortSignal): Promise<string[]> {
+/** What is wrong with a database; nothing: it is whole. One that cannot be read is as wrong. `tell` is called before each table. */
+export async function checkTables(
+  inspect: () => Inspected,
+  signal: AbortSignal,
+  tell: (how: string) => void,
+): Promise<string[]> {
   let opened: Inspected | null = null;
   try {
     opened = inspect();
-    return await checkEach(opened, signal, () => {});
+    return await checkEach(opened, signal, tell);
   } catch (error) {
     signal.throwIfAborted();
     return [errorLine(error)];

@@ -438,6 +438,31 @@ test("--since and --until are of the local zone, or with --utc of UTC, and have 
   }
 });
 
+test("at a terminal an id that is not there is followed by where ids are shown", async (t) => {
+  const seeded = await openSeeded(t);
+  await seeded.take(ready("v1"));
+  const at = (line: string, width?: number) =>
+    callCli([...line.split(" "), "--config", seeded.configPath], width === undefined ? {} : { width });
+  for (const [line, noun] of [
+    ["events show evt_none", "events"],
+    ["deliveries retry dlv_none", "deliveries"],
+    ["videos show none", "videos"],
+    ["tasks show tsk_none", "tasks"],
+    ["quarantine show qrn_none", "quarantine"],
+  ] as const) {
+    const { code, stderr } = await at(line, 80);
+    assert.equal(code, 1, line);
+    assert.match(
+      stderr,
+      new RegExp(`^wochit-relay: no [^\n]*\n.*"wochit-relay ${noun} list" shows what there is.*\n$`),
+      line,
+    );
+    assert.equal((await at(line)).stderr.split("\n").length, 2, "elsewhere one line says it");
+  }
+  // It has advice of its own.
+  assert.doesNotMatch((await at("endpoints show ap", 80)).stderr, /shows what there is/);
+});
+
 test("a list fits 80 columns and says what it left out and what comes next; an empty one says why it may be empty", async (t) => {
   const seeded = await openSeeded(t);
   const { run } = on(seeded);

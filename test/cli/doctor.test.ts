@@ -467,6 +467,12 @@ test("--database looks at one database only, a table at a time, without a config
   await (await openStore(config, testPorts(), { role: "relay" })).close();
   const database = join(dir, "data", "relay.db");
   const whole = await callCli(["doctor", "--database", database, "--json"]);
+  const shown = await callCli(["doctor", "--database", database], { width: 80 });
+  assert.match(
+    shown.stderr,
+    /\r\x1b\[Kchecking table 1 of \d+, \w+\r\x1b\[K[\s\S]*checking table 2 of [\s\S]*\r\x1b\[K$/,
+  );
+  assert.equal((await callCli(["doctor", "--database", database])).stderr, "");
   assert.deepEqual([whole.code, JSON.parse(whole.stdout)], [0, { database, wrong: [] }]);
   damageTable(database, "events");
   const damaged = await callCli(["doctor", "--database", database, "--json"]);

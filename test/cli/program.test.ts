@@ -76,10 +76,13 @@ test("without a command it serves, and options alone are options of serve", asyn
 });
 
 /** A program with one command that runs this code. */
-function runBody(BODY: string): ChildProcess {
+function runBody(BODY: string, stdout: number | "pipe" = "pipe"): ChildProcess {
   const main = fileURLToPath(new URL("../support/program.ts", import.meta.url));
   const runtime = process.versions.deno === undefined ? [] : ["run", "-A"];
-  return spawn(process.execPath, [...runtime, main, "x"], { env: { ...process.env, BODY } });
+  return spawn(process.execPath, [...runtime, main, "x"], {
+    env: { ...process.env, BODY },
+    stdio: ["pipe", stdout, "pipe"],
+  });
 }
 
 test("a reader that goes away early is no error", async () => {
@@ -95,6 +98,14 @@ test("a reader that goes away early is no error", async () => {
 test("all output has arrived when the program ends", async () => {
   const { code, stdout } = await finish(runBody(`stdout.write("x".repeat(1_000_000)); return 7;`));
   assert.deepEqual([code, stdout.length], [7, 1_000_000]);
+});
+
+test("the program knows whether its output goes into a file", async () => {
+  const body = "return stdout.isFile ? 7 : 8;";
+  assert.equal((await finish(runBody(body))).code, 8);
+  const file = openSync(join(folder, "output"), "w");
+  assert.equal((await finish(runBody(body, file))).code, 7);
+  closeSync(file);
 });
 
 test("output that cannot be written is a failure", {

@@ -98,3 +98,11 @@ test("who may not have a relay read its config is told so", {
   assert.deepEqual([code, stderr], [1, line]);
   await stop(relay.child, "SIGTERM");
 });
+
+test("reload where no relay has ever run says so", async (t) => {
+  const config = join(tempFolder(t), "config.json");
+  writeFileSync(config, JSON.stringify({ dataDir: "none" }));
+  const { code, stderr } = await runCli(["reload", "--config", config]);
+  assert.equal(code, 1);
+  assert.match(stderr, /^wochit-relay: no relay runs with \S+none: it reads the config when it is started\n$/);
+});

@@ -104,6 +104,7 @@ export async function callCli(
     },
     drained: () => drained(name, given[name]),
     isTTY: width !== undefined,
+    isFile: false,
     columns: width ?? Number.POSITIVE_INFINITY,
   });
   const ask = async (question: string) => {

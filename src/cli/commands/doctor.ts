@@ -16,6 +16,7 @@ import type { Args } from "../args.ts";
 import type { Command } from "../command.ts";
 import { commonOptions } from "../options.ts";
 import { printJson } from "../output/print.ts";
+import { createProgress } from "../output/progress.ts";
 import { harmless } from "../output/terminal-text.ts";
 import { inZone } from "../output/times.ts";
 import { describePlace, findPresent, folderOfPlace } from "../places.ts";
@@ -86,7 +87,12 @@ async function checkDatabase(program: Program, args: Args, path: string): Promis
   lowerPriority();
   const { inspectDatabase } = await import("../../store/sqlite/files/inspect.ts");
   const { checkTables } = await import("../../store/check-tables.ts");
-  const wrong = await checkTables(() => inspectDatabase(path), signal);
+  const progress = createProgress(program, args.flag("json"));
+  const tell = (how: string) => {
+    progress.clear();
+    progress.wait(`checking ${how}`);
+  };
+  const wrong = await checkTables(() => inspectDatabase(path), signal, tell).finally(progress.clear);
   if (args.flag("json")) printJson(program.stdout, { database: path, wrong });
   else program.stdout.write(wrong.length === 0 ? `${path} is whole\n` : `${wrong.join("\n")}\n`);
   return wrong.length === 0 ? 0 : 1;

@@ -2,6 +2,7 @@ import type { Column } from "../../actions/list.ts";
 import type { Args } from "../args.ts";
 import { commonOptions, limitOption, readLimit } from "../options.ts";
 import type { Program } from "../program.ts";
+import { createProgress, type Progress } from "./progress.ts";
 import { createTable, renderFields, renderTable, type TableStyle } from "./table.ts";
 import { harmless, harmlessJson } from "./terminal-text.ts";
 
@@ -27,7 +28,28 @@ export async function printList<Row>(
   args: Args,
   rows: AsyncIterable<Row>,
   columns: Column<Row>[],
-  { empty, next }: ListWords = {},
+  words: ListWords = {},
+): Promise<void> {
+  // Only of what goes into a file.
+  const progress = createProgress(program, true);
+  await printRows(program, args, counted(rows, progress), columns, words).finally(progress.clear);
+}
+
+/** The same rows; how many there were so far is shown. */
+async function* counted<Row>(rows: AsyncIterable<Row>, progress: Progress): AsyncGenerator<Row> {
+  let count = 0;
+  for await (const row of rows) {
+    progress.show(`${++count} rows`);
+    yield row;
+  }
+}
+
+async function printRows<Row>(
+  program: Program,
+  args: Args,
+  rows: AsyncIterable<Row>,
+  columns: Column<Row>[],
+  { empty, next }: ListWords,
 ): Promise<void> {
   const { stdout, stderr } = program;
   if (args.flag("json")) {

@@ -12,8 +12,8 @@ const SECOND = 1_000;
 export type Progress = ReturnType<typeof createProgress>;
 
 /**
- * Shows the progress of long work: on the last line of a terminal; elsewhere in a line of its own every `everyLine`
- * milliseconds; with `--json` not at all.
+ * Shows the progress of long work: on the last line of a terminal, also where the output goes into a file; elsewhere in a line
+ * of its own every `everyLine` milliseconds, with `asJson` not at all.
  */
 export function createProgress(
   { stdout, stderr, ports }: Pick<Program, "stdout" | "stderr" | "ports">,
@@ -21,13 +21,14 @@ export function createProgress(
   everyLine = 10_000,
 ) {
   const { clock } = ports;
-  const live = stderr.isTTY && stdout.isTTY && !asJson;
+  const live = stderr.isTTY && (stdout.isFile || (stdout.isTTY && !asJson));
+  const isSilent = asJson && !live;
   const write = (line: string) => (live ? stderr.write(`\r\x1b[K${line}`) : stdout.write(`${line}\n`));
   let shownAt = clock.elapsed();
   let cancel = () => {};
 
   function show(line: string): void {
-    if (asJson || clock.elapsed() - shownAt < (live ? ON_TERMINAL : everyLine)) return;
+    if (isSilent || clock.elapsed() - shownAt < (live ? ON_TERMINAL : everyLine)) return;
     shownAt = clock.elapsed();
     write(line);
   }
@@ -42,7 +43,7 @@ export function createProgress(
     },
     /** Shows that a step goes on, and for how long, until `clear`. */
     wait(step: string): void {
-      if (asJson) return;
+      if (isSilent) return;
       const began = clock.elapsed();
       if (live) write(step);
       cancel = every(live ? SECOND : everyLine, clock, () => {

@@ -1,3 +1,4 @@
+import { existsSync } from "node:fs";
 import { join } from "node:path";
 import type { Inspected } from "../../check-tables.ts";
 import { complaintsOf } from "../backup/integrity-check.ts";
@@ -45,7 +46,7 @@ export function isRelayRunning(dataDir: string): boolean {
   } catch (error) {
     const { code } = error as { code?: string };
     if (code === "SQLITE_BUSY") return true;
-    if (code === "SQLITE_CANTOPEN") return false;
+    if (code === "SQLITE_CANTOPEN" || !existsSync(dataDir)) return false;
     throw error;
   }
 }
