@@ -18,6 +18,9 @@ import { policyOf, preferenceOf } from "./request.ts";
 /** How long an entry in the audit is waited for, in milliseconds: who comes in may come because nothing can be written. */
 const PATIENCE = 1_000;
 
+/** Between two entries of refused logins in the audit, in milliseconds. */
+const REFUSED_EVERY = 60_000;
+
 /** How a person comes in, and goes: with a token of the relay, or by a link that logs in once. */
 export function loginRoutes(place: Place, { door, assets }: { door: Door; assets: Assets }) {
   const { log, clock } = place.ports;
@@ -67,6 +70,19 @@ export function loginRoutes(place: Place, { door, assets }: { door: Door; assets
     await Promise.race([noted.catch(() => {}), sleep(PATIENCE, clock)]);
   }
 
+  let refused = 0;
+  let refusedAt = Number.NEGATIVE_INFINITY;
+
+  /** The audit grows by one entry a minute, however many tokens are tried: with how many there were since the last one. */
+  async function noteRefused(c: Asking): Promise<void> {
+    refused++;
+    if (clock.elapsed() - refusedAt < REFUSED_EVERY) return;
+    refusedAt = clock.elapsed();
+    const count = refused;
+    refused = 0;
+    await note(c, null, "log in refused", "no token of this relay", count);
+  }
+
   app.get("/login", async (c) => {
     const { once, to = "/", done, n } = c.req.query();
     if (once !== undefined) {
@@ -94,6 +110,7 @@ export function loginRoutes(place: Place, { door, assets }: { door: Door; assets
       return enter(cookie, there);
     }
     warn("login refused", { from: door.addressOf(c), why: "its token is wrong" });
+    await noteRefused(c);
     const words = isLate
       ? "This is no token of this relay. Many wrong ones came from your address, so each answer takes two seconds now; the right one is always taken."
       : "This is no token of this relay.";

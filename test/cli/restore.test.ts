@@ -45,6 +45,9 @@ async function settle(t: TestContext, input: ConfigInput = {}) {
     newest: null,
     planned: true,
   });
+  const now = ports.clock.now();
+  const login = { token: "admin", mark: "0123", address: "127.0.0.1", createdAt: now, expiresAt: now + 3_600_000 };
+  await store.beginSession({ ...login, hash: "a1" });
   await store.close();
   const file = join(dir, "a.db");
   await callJson(["backup", file, "--database", join(former.dataDir, "relay.db")]);
@@ -68,6 +71,7 @@ test("a backup gets the place of a database that is not there: the folder 0700, 
   assert.deepEqual(readFileSync(file), before);
   const store = await openStore(config, ports, { role: "relay" });
   t.after(() => store.close());
+  assert.deepEqual(await store.sessions(), [], "logins of before have ended");
   assert.match(epoch, /^[0-9a-f]{32}$/);
   assert.notEqual(await store.epoch(), epoch);
   assert.equal(await store.epoch(), await store.epoch());

@@ -130,6 +130,7 @@ test("a link logs in once", async (t) => {
 
 test("logins and their ends are in the audit, with the address", async (t) => {
   const { login, form, get } = await openDashboard(t);
+  for (let n = 0; n < 3; n++) await form("/login", { token: "wrong" });
   await login();
   await form("/logout");
   const { json } = await get("/audit");
@@ -137,6 +138,7 @@ test("logins and their ends are in the audit, with the address", async (t) => {
   assert.deepEqual(rows, [
     ["log out", "admin@127.0.0.1", "dashboard"],
     ["log in", "admin@127.0.0.1", "dashboard"],
+    ["log in refused", "127.0.0.1", "dashboard"],
   ]);
 });
 
