@@ -20,6 +20,6 @@ export function judgeConfig({ path, problems, warnings }: Judged): Finding[] {
   ];
   if (problems.length > 0) return findings;
   if (path !== null) return [ok(`${path} is valid`), ...findings];
-  const advice = "write /etc/wochit-relay/config.json, or name one with --config";
+  const advice = "wochit-relay init writes one; --config names one that is elsewhere";
   return [warning("no config file was found: the defaults are used", advice), ...findings];
 }

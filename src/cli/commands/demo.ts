@@ -97,7 +97,9 @@ ${target === null ? "" : `  the copies    ${describePlace(target)}  where they s
     if ((await within(DEADLINE, ports.clock, either, { late })) === "stopped") return 1;
     say(summarize(provider.media(), app.delivered.length));
     if (args.flag("exit")) {
-      say('\nWithout "--exit" the demo stays up for you to try. How to run it for real: docs/INSTALL.md.');
+      say(
+        '\nWithout "--exit" the demo stays up for you to try. To run it for real begin with "wochit-relay init"; docs/INSTALL.md says more.',
+      );
       return 0;
     }
     app.onDelivery(({ body, verdict }) => {

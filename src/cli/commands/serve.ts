@@ -61,7 +61,7 @@ listens on the socket that it inherits, reports its status, and feeds the watchd
     program.reportCrashesTo(log);
     if (path === null) {
       const { listen } = config.server;
-      const fact = "no config file was found, so the defaults hold; config.example.json shows what can be set";
+      const fact = 'no config file was found, so the defaults hold; "wochit-relay init" writes one';
       log.warn(fact, { listen, dataDir: config.dataDir });
     }
 
