@@ -23,10 +23,13 @@ export const deliveries = list({
     store.countListed({ list: "deliveries", filter: { ...filter, types: typesOf(type) } }),
   columns: [
     { title: "ID", value: ({ id }) => id, whole: true },
-    { title: "EVENT", value: ({ eventId }) => eventId, whole: true, spare: 1 },
+    { title: "MADE", value: ({ createdAt }) => shortTime(createdAt), whole: true, spare: 3 },
+    { title: "EVENT", value: ({ eventId }) => eventId, whole: true, spare: 5 },
+    { title: "TYPE", value: ({ type }) => type, spare: 2 },
+    { title: "VIDEO", value: ({ videoId }) => videoId, least: 10, spare: 1 },
     { title: "ENDPOINT", value: ({ endpoint }) => endpoint },
     { title: "STATE", value: ({ state }) => state, whole: true },
-    { title: "TRIES", value: ({ attempts }) => attempts, whole: true },
+    { title: "TRIES", value: ({ attempts }) => attempts, whole: true, spare: 4 },
     { title: "NEXT", value: (row) => nextOf(row), whole: true },
     { title: "ERROR", value: ({ lastError }) => lastError },
   ],
@@ -43,8 +46,9 @@ export const deliveryReasons = list({
     { title: "ENDPOINT", value: ({ endpoint }) => endpoint },
     { title: "COUNT", value: ({ count, isMore }) => `${count}${isMore ? "+" : ""}`, whole: true },
     { title: "LAST", value: ({ lastAt }) => shortTime(lastAt), whole: true },
-    { title: "ERROR", value: ({ error }) => error, least: 24 },
+    { title: "ERROR", value: ({ error }) => error, least: 12 },
     { title: "SAMPLE", value: ({ sample }) => sample, whole: true, spare: 1 },
+    { title: "ANSWER", value: ({ answer }) => answer, least: 12, spare: 2 },
   ],
 });
 

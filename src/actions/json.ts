@@ -38,8 +38,15 @@ export function deliveryJson(delivery: Delivery) {
     waitsFor: waitsFor && { ...waitsFor, until: isoTime(waitsFor.until) },
   };
 }
-export function reasonJson({ lastAt, ...reason }: DeliveryReason) {
-  return { ...pick(reason, "endpoint error count isMore"), lastAt: isoTime(lastAt), sample: reason.sample };
+
+/** Characters of an answer that a list of reasons has. */
+const ANSWER = 200;
+
+/** `answer`: the first words of what `sample` was answered, on one line; null: nothing. */
+export function reasonJson({ lastAt, response, sample, ...reason }: DeliveryReason) {
+  const answer = response === null ? "" : new TextDecoder().decode(response).replace(/\s+/g, " ").trim();
+  const shown = { lastAt: isoTime(lastAt), sample, answer: answer.slice(0, ANSWER) || null };
+  return { ...pick(reason, "endpoint error count isMore"), ...shown };
 }
 export type ReasonJson = ReturnType<typeof reasonJson>;
 

@@ -115,7 +115,7 @@ export type Delivery = {
 
 /**
  * Deliveries to one endpoint that failed with the same error. `isMore`: there are more than were counted. `lastAt`: when the newest
- * of them, `sample`, was last tried.
+ * of them, `sample`, was last tried; `response`: the beginning of what it was answered, null: nothing.
  */
 export type DeliveryReason = {
   endpoint: string;
@@ -124,6 +124,7 @@ export type DeliveryReason = {
   isMore: boolean;
   lastAt: number;
   sample: string;
+  response: Uint8Array | null;
 };
 
 /** `health`: what its answers say of it; null: nothing is wrong. */

@@ -370,6 +370,23 @@ test("status tells in numbers what there is and what waits", async (t) => {
   assert.match(stdout, /^ {2}archive +the oldest came (now|\d+ s ago); 1 open$/m);
 });
 
+test("what failed is listed with its time, type and video, and by its reasons with the app's first words", async (t) => {
+  const seeded = await openSeeded(t);
+  await seeded.take(ready("v1"));
+  await seeded.take(ready("v2"));
+  await seeded.deliver("app", "dead", 422);
+  const { run, json } = on(seeded);
+  const [titles, row] = (await run("deliveries list --state dead -n 1")).stdout.split("\n");
+  assert.match(titles!, /^ID +MADE +EVENT +TYPE +VIDEO +ENDPOINT +STATE +TRIES +NEXT +ERROR$/);
+  assert.match(row!, /^dlv_\w+ +\d{4}-\d\d-\d\d [\d:]+Z +evt_\w+ +video\.ready +v2 +app +dead +1 +- +answered 422$/);
+  const narrow = await run("deliveries list --state dead", { width: 80, env: { NO_COLOR: "1" } });
+  assert.match(narrow.stdout, /^ID +TYPE +VIDEO +ENDPOINT +STATE +ERROR$/m);
+  const reasons = (await run("deliveries reasons")).stdout;
+  assert.match(reasons, /^app +2 +.* answered 422 +dlv_\w+ +\\u\{1b\}\[31mno$/m);
+  const [reason] = await json("deliveries reasons");
+  assert.deepEqual([reason.count, reason.answer], [2, "\x1b[31mno"]);
+});
+
 test("a command makes no database, and says where it looked for one", async (t) => {
   const seeded = await openSeeded(t);
   const config = join(seeded.dir, "empty.json");

@@ -274,11 +274,12 @@ export function storeListsContract(engine: string, openStore: OpenStore): void {
           counts,
           [...counts].sort((a, b) => b - a),
         );
-        for (const { endpoint: to, error, count, isMore, lastAt, sample } of reasons) {
+        for (const { endpoint: to, error, count, isMore, lastAt, sample, response } of reasons) {
           const own = failed.filter((one) => one.endpoint === to && one.lastError === error);
           assert.deepEqual([count, isMore, sample], [own.length, false, own[0]!.id]);
-          if (filter.state !== "running")
-            assert.equal(lastAt, (await store.delivery(sample)).attemptLog.at(-1)!.startedAt);
+          const { attemptLog } = await store.delivery(sample);
+          if (filter.state !== "running") assert.equal(lastAt, attemptLog.at(-1)!.startedAt);
+          assert.deepEqual(response, attemptLog.at(-1)!.response);
         }
       }
       assert.ok(found > 5 && every.length > 20);

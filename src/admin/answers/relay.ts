@@ -97,6 +97,7 @@ export const deliveryReasonList = named(
           isMore: v.pipe(v.boolean(), v.description("There are more than were counted")),
           lastAt: time,
           sample: v.pipe(text, v.description("The newest of these deliveries")),
+          answer: v.pipe(orNull(text), v.description("The first words of what that was answered, on one line")),
         }),
       ),
     ),

@@ -30,18 +30,29 @@ const ROWS = {
   column: "d.id",
 };
 
+const LAST_ANSWER = sql<[number], { response: Uint8Array | null }>(
+  "SELECT response FROM attempts WHERE delivery = ? ORDER BY n DESC LIMIT 1",
+);
+
 type Wish = DeliveryFilter & Pick<Page, "since" | "until">;
+type Counted = Omit<DeliveryReason, "response">;
 
 /** Those with most deliveries first. */
 export async function list(tx: Tx, wish: Wish): Promise<DeliveryReason[]> {
   const { state = "dead", endpoint, ...others } = wish;
   const isNarrow = Object.values(others).some((value) => value !== undefined) || state === "running";
   const reasons = isNarrow ? await ofSome(tx, { ...wish, state }) : await ofAll(tx, state, endpoint);
-  return reasons.sort((a, b) => b.count - a.count || b.lastAt - a.lastAt).slice(0, MOST);
+  const most = reasons.sort((a, b) => b.count - a.count || b.lastAt - a.lastAt).slice(0, MOST);
+  return Promise.all(
+    most.map(async (reason) => {
+      const last = await tx.get(LAST_ANSWER, [tx.ids.find("dlv", reason.sample)]);
+      return { ...reason, response: last?.response ?? null };
+    }),
+  );
 }
 
-async function ofAll(tx: Tx, state: string, endpoint: string | undefined): Promise<DeliveryReason[]> {
-  const reasons: DeliveryReason[] = [];
+async function ofAll(tx: Tx, state: string, endpoint: string | undefined): Promise<Counted[]> {
+  const reasons: Counted[] = [];
   for (const to of endpoint === undefined ? await listedEndpoints(tx) : [endpoint]) {
     let error = (await tx.get(NEXT, [state, to, ""]))?.error ?? null;
     for (; error !== null && reasons.length < MOST; error = (await tx.get(NEXT, [state, to, error]))?.error ?? null) {
@@ -64,8 +75,8 @@ async function ofAll(tx: Tx, state: string, endpoint: string | undefined): Promi
   return reasons;
 }
 
-async function ofSome(tx: Tx, wish: Wish): Promise<DeliveryReason[]> {
-  const reasons = new Map<string, DeliveryReason>();
+async function ofSome(tx: Tx, wish: Wish): Promise<Counted[]> {
+  const reasons = new Map<string, Counted>();
   const rows = await rowsOf<Row>(tx, ROWS, await find(tx, wish, COUNTED));
   for (const { id, endpoint, last_error: error, at } of rows) {
     if (error === null) continue;
