@@ -58,7 +58,7 @@ test("under the journal each line begins with its priority, and is JSON", async 
   const stdout = openSync(path, "w");
   const { dev, ino } = fstatSync(stdout, { bigint: true });
   const config = join(dir, "config.json");
-  writeFileSync(config, JSON.stringify({ dataDir: "data", server: { listen: "127.0.0.1:0" } }));
+  writeFileSync(config, JSON.stringify({ dataDir: "data", admin: null, server: { listen: "127.0.0.1:0" } }));
   const env = { JOURNAL_STREAM: `${dev}:${ino}` };
   const child = spawnCli(["serve", "--config", config], { env, stdout });
   t.after(() => child.kill("SIGKILL"));
