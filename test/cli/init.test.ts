@@ -65,6 +65,7 @@ test("init asks, judges each answer, and writes a config that is valid, with a s
   if (process.platform !== "win32") {
     for (const name of readdirSync(cwd)) assert.equal(statSync(join(cwd, name)).mode & 0o777, 0o600, name);
   }
+  assert.match(output, /^ {2}"dataDir": "data",\r$/m, "what would be written is shown as it would be");
   assert.match(output, /give each app its secret, .*: cms\.secret, stats\.secret/);
   assert.match(output, /start the relay: wochit-relay serve\r\n/);
   assert.match(output, /enter https:\/\/relay\.example\.com\/webhooks\/wochit in Wochit's admin panel/);

@@ -39,7 +39,8 @@ leaves everything as it was. The admin API's token and the secret of media links
     const files = [...secrets, { path, content: `${JSON.stringify(config, null, 2)}\n` }];
     const names = files.map((file) => nameOf(file.path, program)).join(", ");
     if (!args.flag("yes")) {
-      program.stderr.write(`\n${harmless(files.at(-1)!.content)}\n`);
+      const lines = files.at(-1)!.content.split("\n").map(harmless);
+      program.stderr.write(`\n${lines.join("\n")}\n`);
       if (!(await askFirst(program, `${names} would be written`))) return 1;
     }
     await writeNew(files, Buffer.from(program.ports.random.bytes(4)).toString("hex"));

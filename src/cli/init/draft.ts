@@ -156,7 +156,7 @@ export async function draftConfig(program: Program, args: Args, path: string): P
       const others = draft.endpoints!.slice(0, -1);
       await settle({
         ...{ text: "What it is called", fallback: id },
-        put: (id) => ({ ...draft, endpoints: [...others, { ...rest, id }] }),
+        put: (id) => ({ ...draft, endpoints: [...others, { id, ...rest }] }),
       });
     }
   }
