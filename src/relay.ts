@@ -136,11 +136,11 @@ async function openPipeline(given: Config, options: PipelineOptions & { metrics:
         door: {
           options: (config) => config,
           with: ["mirror"],
-          open: (config, { mirror: { targets, targetTrouble, spoolTrouble } }) =>
+          open: (config, { mirror: { copies, targetTrouble, spoolTrouble } }) =>
             openDoor(
               {
                 receive: openReceive({ store, config, ports, workers: accepting }),
-                media: mediaRoute({ store, targets, config: config.mirror, secret, log }),
+                media: mediaRoute({ store, copies, config: config.mirror, secret }),
                 health: healthRoutes({ store, config, clock, targetTrouble, spoolTrouble, damage }),
               },
               log,
@@ -199,6 +199,7 @@ async function openPipeline(given: Config, options: PipelineOptions & { metrics:
       wake,
       feedWaits,
       acceptKept: createAcceptKept({ store, workers: accepting }),
+      copies: () => parts.now.mirror.copies,
     };
 
     /** For commands, which make the same links. Best effort: without it they use the config. */

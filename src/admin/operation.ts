@@ -7,6 +7,7 @@ import type { Endpoint } from "../config/schema.ts";
 import type { ErrorCode } from "../errors.ts";
 import type { Deed } from "../model/audit.ts";
 import type { Attempt } from "../model/delivery.ts";
+import type { Medium } from "../model/medium.ts";
 import type { Ports } from "../ports.ts";
 import type { Caller } from "./auth.ts";
 
@@ -53,6 +54,8 @@ export type StorePlace = Sources & {
   tryEndpoint(endpoint: Endpoint): Promise<Attempt>;
   /** Takes a refused body in. */
   acceptKept: AcceptBytes;
+  /** The copies, as they can be read now. */
+  copies(): Copies;
   /** Why copies cannot be kept in the target; null: they can. */
   targetTrouble(): string | null;
   /** Where readers of the feed wait. */
@@ -66,6 +69,19 @@ export function processOf({ store, version, startedAt, troubles, targetTrouble }
   const wrong = { storeTrouble: store.trouble(), targetTrouble: targetTrouble(), troubles: troubles() };
   return { isRunning: true, version, startedAt, ...wrong };
 }
+
+/** A medium of which there is a copy. */
+export type CopyOf = Medium & { target: string; key: string };
+
+export type Copies = {
+  /** Answers a GET or HEAD: the bytes, whole or one range, or a redirect to where they are. `outgoing`: is cut where they break off. */
+  serve(
+    copy: CopyOf,
+    request: { method: string; header(name: string): string | undefined; outgoing: { destroy(): unknown } | undefined },
+  ): Promise<Response>;
+  /** The origins of other servers that copies are read from. */
+  origins(): Promise<string[]>;
+};
 
 /** A request that has passed all checks. */
 export type Asked<Query, Body> = {

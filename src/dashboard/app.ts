@@ -43,6 +43,7 @@ export function createDashboard(place: Place, { door, live }: { door: Door; live
       visitor,
       can: visitor.can,
       request: c.req.raw,
+      outgoing: c.env?.outgoing,
     };
   };
 
@@ -67,7 +68,8 @@ export function createDashboard(place: Place, { door, live }: { door: Door; live
         assets: assets.addresses,
       },
     );
-    const headers = { "content-security-policy": policyOf(place.config), "cache-control": "no-store" };
+    const origins = view.hasCopies ? await place.copies().origins() : [];
+    const headers = { "content-security-policy": policyOf(place.config, origins), "cache-control": "no-store" };
     return c.html(markup, view.status ?? 200, headers);
   }
 

@@ -24,8 +24,9 @@ export type Visit = {
   summary(): Promise<Summary>;
   visitor: Visitor;
   can: Visitor["can"];
-  /** Of the request, where a page answers with bytes. */
+  /** Of the request, where a page answers with bytes; and the connection, which is cut where they break off. */
   request: Request;
+  outgoing: { destroy(): unknown } | undefined;
 };
 
 /** A page. */

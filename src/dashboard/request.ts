@@ -14,13 +14,11 @@ export function preferenceOf(c: Asking, name: "theme" | "tz"): string | null {
 
 /**
  * What a page may load: the sheet, the script, and pictures and films from here or from where copies are reached. Nothing
- * else, and nothing that stands in the page itself.
+ * else, and nothing that stands in the page itself. `copies`: origins of other servers that copies are read from.
  */
-export function policyOf({ server, mirror }: Pick<Config, "server" | "mirror">): string {
-  const origins = [server.publicUrl, mirror.publicBaseUrl]
-    .filter((url) => url !== null)
-    .map((url) => new URL(url).origin);
-  const media = ["'self'", ...new Set(origins)].join(" ");
+export function policyOf({ server, mirror }: Pick<Config, "server" | "mirror">, copies: string[] = []): string {
+  const own = [server.publicUrl, mirror.publicBaseUrl].filter((url) => url !== null).map((url) => new URL(url).origin);
+  const media = ["'self'", ...new Set([...own, ...copies])].join(" ");
   return [
     "default-src 'none'",
     "style-src 'self'",

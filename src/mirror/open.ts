@@ -11,6 +11,7 @@ import { createCopyLocks } from "./copy-locks.ts";
 import { deletionQueue } from "./delete/queue.ts";
 import { downloadQueue } from "./download/queue.ts";
 import { openTargets } from "./open-targets.ts";
+import { createCopies } from "./serve/copy.ts";
 import { spooledFiles, sweepSpool } from "./spool/spool.ts";
 import { uploadQueue } from "./upload/queue.ts";
 import { createTargetHealth } from "./upload/target-health.ts";
@@ -61,6 +62,7 @@ export async function openMirror(options: {
 
   return {
     targets,
+    copies: createCopies({ store, targets, log }),
     /** In the order of the pipeline; without the downloads where mirroring is off. */
     queues,
     /** Why uploads and why downloads wait, as far as is known; null: they do not. */

@@ -5,6 +5,7 @@ import type { StorePlace } from "../admin/operation.ts";
 import type { Config } from "../config/schema.ts";
 import { errorLine, RelayError } from "../errors.ts";
 import { openTargets } from "../mirror/open-targets.ts";
+import { createCopies } from "../mirror/serve/copy.ts";
 import { mediaRoute } from "../mirror/serve/route.ts";
 import { errorAnswer } from "../platform/http/server.ts";
 import type { Ports } from "../ports.ts";
@@ -79,7 +80,8 @@ export async function openStandby(
     const secret = await reader.mediaSecret();
     const targets = await openTargets({ config: config.mirror, dataDir: config.dataDir, store: reader, beside: true });
     closers.push(() => targets.close());
-    return mediaRoute({ store: reader, targets, config: config.mirror, secret, log });
+    const copies = createCopies({ store: reader, targets, log });
+    return mediaRoute({ store: reader, copies, config: config.mirror, secret });
   }
 
   const none = () => errorAnswer("store_unavailable", "the relay cannot read its database; ask again");
@@ -97,6 +99,7 @@ export async function openStandby(
       ...{ store, config, ports, openLink: async () => () => null },
       tryEndpoint: refuse,
       acceptKept: refuse,
+      copies: () => ({ serve: refuse, origins: async () => [] }),
       targetTrouble: () => null,
       feedWaits: createFeedWaits(ports.clock),
       wake() {},

@@ -8,7 +8,7 @@ import { id, text } from "../parts/text.ts";
 // Pages that say why there is none: what happened, and what to do.
 
 /** A page that says one thing. */
-const page = (title: string, status: View["status"] & number, heading: string, content: Piece): View => ({
+const page = (title: string, status: View["status"] & number, heading: Piece, content: Piece): View => ({
   ...{ title, status, live: false },
   content: empty(heading, content),
 });
@@ -33,7 +33,7 @@ export function errorView(error: unknown, visit: Visit, troubles: string[], back
       return page(
         "Not found",
         404,
-        sentence(words),
+        text(sentence(words), 500),
         html`<p>Ids are opaque, like ${id("evt_06ff3nqk0003nhckv")}. What was there stays, with its row, when its body has expired: this one never was, or is of another relay.</p>${leave}`,
       );
     case "body_expired":

@@ -12,11 +12,16 @@ import { auditPage } from "./relay/audit.ts";
 import { findPage } from "./relay/find.ts";
 import { overviewPage } from "./relay/overview.ts";
 import { settingsActs, settingsPage } from "./relay/settings.ts";
+import { copyPage } from "./videos/copy.ts";
+import { forgetActs, forgetPage } from "./videos/forget.ts";
+import { videosPage } from "./videos/list.ts";
+import { videoActs, videoPage } from "./videos/video.ts";
 
 /** Every page. */
 export const pages: Page[] = [
   ...[overviewPage, findPage],
   ...[eventsPage, eventPage, eventBodyPage, replayPage],
+  ...[videosPage, videoPage, copyPage, forgetPage],
   ...[deliveriesPage, deliveryPage],
   ...[endpointsPage, endpointPage, pausePage],
   ...[auditPage, settingsPage],
@@ -27,6 +32,8 @@ export const pages: Page[] = [
 export const acts: Act[] = [
   // A line for each noun.
   ...replayActs,
+  ...videoActs,
+  ...forgetActs,
   ...deliveryActs,
   ...[...endpointActs, ...pauseActs],
   ...settingsActs,

@@ -13,6 +13,8 @@ export type View = {
   shell?: readonly string[];
   live?: boolean;
   notice?: Html;
+  /** It shows pictures or films of copies. */
+  hasCopies?: boolean;
   content: Html;
   /** Of the answer; 200 by default. */
   status?: 200 | 400 | 401 | 403 | 404 | 409 | 410 | 429 | 500 | 503;

@@ -21,7 +21,8 @@ export function table(
 }
 
 /** A row that is renewed by itself while the page is open, under the reader's eye: `id` is unique on the page. */
-export const row = (id: string, cells: Piece): Html => html`<tr id="row-${id}" data-part>${cells}</tr>`;
+export const row = (id: string, cells: Piece): Html =>
+  html`<tr id="row-${encodeURIComponent(id)}" data-part>${cells}</tr>`;
 
 /** 1,204, or 10,000+ of what was not counted to its end. */
 export const capped = ({ count, isMore }: CappedCount): string => `${number(count)}${isMore ? "+" : ""}`;
@@ -49,7 +50,7 @@ export const newer = (path: string, given: Query): Html => {
 };
 
 /** Instead of a list that is empty: what to do next. */
-export const empty = (title: string, content: Piece): Html =>
+export const empty = (title: Piece, content: Piece): Html =>
   html`<div class="card empty"><h2>${title}</h2>${content}</div>`;
 
 /** Tabs of a list by state: the address, the words, the number beside them; `current`: which one is shown. */

@@ -82,6 +82,10 @@ export function typeName(type: string | null, isLegacy = false): Html {
 /** 1,204 */
 export const number = (value: number): string => value.toLocaleString("en");
 
+/** A word of a command for a shell: in quotes of which nothing gets out. */
+export const shellWord = (value: string): string =>
+  /^[\w./:-]+$/.test(value) ? value : `'${bare(value, 300).replaceAll("'", `'\\''`)}'`;
+
 /** A text of any direction in a cell, which is cut where the cell ends. */
 export const clip = (value: string, kind = ""): Html =>
   html`<span class="clip${kind && ` ${kind}`}" dir="auto">${plain(value)}</span>`;

@@ -9,6 +9,7 @@ import { createAdaptorServer } from "@hono/node-server";
 import { Hono } from "hono";
 import { signKey } from "../../../src/links/durable-link.ts";
 import type { Targets } from "../../../src/mirror/open-targets.ts";
+import { createCopies } from "../../../src/mirror/serve/copy.ts";
 import { mediaRoute } from "../../../src/mirror/serve/route.ts";
 import type { Medium } from "../../../src/model/medium.ts";
 import { openTarget } from "../../../src/targets/table.ts";
@@ -48,7 +49,12 @@ async function open(
   app.on(
     ["GET", "OPTIONS"],
     "/media/*",
-    mediaRoute({ store, targets, config: { links: options.links ?? "signed" }, secret, log }),
+    mediaRoute({
+      store,
+      copies: createCopies({ store: { targets: async () => [] }, targets, log }),
+      config: { links: options.links ?? "signed" },
+      secret,
+    }),
   );
   const server = createAdaptorServer({ fetch: app.fetch });
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));

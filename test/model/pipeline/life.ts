@@ -286,7 +286,7 @@ export async function openLife(options: LifeOptions): Promise<LocalLife> {
       config = configOf(settings);
       await open();
       store.configure(settingsOf(config));
-      route = mediaRoute({ store, targets: mirror!.targets, config: config.mirror, secret });
+      route = mediaRoute({ store, copies: mirror!.copies, config: config.mirror, secret });
       await former?.close();
       if (wasMirroring && !settings.enabled) await store.skipMedia(clock.now());
     },
@@ -333,7 +333,7 @@ export async function openLife(options: LifeOptions): Promise<LocalLife> {
     await store.freeLeases(clock.now());
     secret = await store.mediaSecret();
     await open();
-    route = mediaRoute({ store, targets: mirror!.targets, config: config.mirror, secret });
+    route = mediaRoute({ store, copies: mirror!.copies, config: config.mirror, secret });
     if (!config.mirror.enabled) await store.skipMedia(clock.now());
     return life;
   } catch (error) {

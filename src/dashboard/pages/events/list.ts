@@ -4,7 +4,7 @@ import { DOCUMENTED_TYPES } from "../../../model/event.ts";
 import { isFiltered, readList } from "../../lists.ts";
 import type { Page, Visit } from "../../page.ts";
 import { eventTable } from "../../parts/events.ts";
-import { type Choice, choicesOf, field, filters, linkButton, SINCE, select } from "../../parts/forms.ts";
+import { type Choice, choicesOf, field, filters, hidden, linkButton, SINCE, select } from "../../parts/forms.ts";
 import { type Html, html } from "../../parts/html.ts";
 import { confirmOf } from "../../parts/links.ts";
 import { notice } from "../../parts/notices.ts";
@@ -22,16 +22,20 @@ export const eventsPage: Page = {
   path: "/events",
   section: "/events",
   async show(visit) {
-    const { rows, next, given, problem } = await readList(events, visit);
+    const { rows, next, total, given, problem } = await readList(events, visit, { isCounted: true });
     const shown = await withAround(visit.place.store, rows);
     const isNarrowed = isFiltered(given);
     const { before: _, ...filter } = given;
-    const table = html`<div class="card">${eventTable(shown, { caption: "Events, newest first", times: visit.times })}${pager("/events", given, { shown: rows.length, next })}</div>`;
+    const table = html`<div class="card">${eventTable(shown, { caption: "Events, newest first", times: visit.times })}${pager("/events", given, { shown: rows.length, next, total })}</div>`;
     const list = rows.length > 0 ? html`${newer("/events", given)}${table}` : nothing(visit, isNarrowed);
     return {
       title: "Events",
       under: html`What the provider sent, newest first.`,
-      actions: isNarrowed && rows.length > 0 && linkButton(confirmOf("replay", filter), "Replay these…"),
+      actions:
+        visit.can === "operate" &&
+        isNarrowed &&
+        rows.length > 0 &&
+        linkButton(confirmOf("replay", filter), "Replay these…"),
       shell: ["wochit-relay events list --since 24h", "wochit-relay events list --status dead"],
       content: html`${problem !== null && notice("bad", text(problem, 500))}${form(visit, given)}${problem === null && list}`,
     };
@@ -42,7 +46,7 @@ function form({ place }: Visit, given: Record<string, string>): Html {
   const endpoints = place.config.endpoints.map(({ id }) => id);
   return filters(
     "/events",
-    html`${field("Part of the title", "q", given.q, { isWide: true })}${field("Context", "context", given.context)}${field("Video", "videoId", given.videoId)}${select("Type", "type", TYPES, given.type)}${select("Status", "status", choicesOf(["settled", "waiting", "dead"]), given.status)}${select("Endpoint", "endpoint", choicesOf(endpoints), given.endpoint)}${select("Received", "since", SINCE, given.since)}`,
+    html`${field("Part of the title", "q", given.q, { isWide: true })}${field("Context", "context", given.context)}${field("Video", "videoId", given.videoId)}${select("Type", "type", TYPES, given.type)}${select("Status", "status", choicesOf(["settled", "waiting", "dead"]), given.status)}${select("Endpoint", "endpoint", choicesOf(endpoints), given.endpoint)}${select("Received", "since", SINCE, given.since)}${given.until !== undefined && field("Until", "until", given.until)}${given.contextMissing !== undefined && hidden({ contextMissing: given.contextMissing })}`,
   );
 }
 

@@ -6,13 +6,11 @@ import { type Html, html, none } from "../../parts/html.ts";
 import { pageOf, withQuery } from "../../parts/links.ts";
 import { state } from "../../parts/states.ts";
 import { empty, row, table } from "../../parts/tables.ts";
-import { clip, id, text } from "../../parts/text.ts";
+import { clip, id, shellWord, text } from "../../parts/text.ts";
 import type { Times } from "../../parts/times.ts";
 
 /** The longest context, title or id that is looked for, in characters. */
 const LONGEST = 1_000;
-
-const PAGES = { ...pageOf, task: (id: string) => `/tasks/${encodeURIComponent(id)}` };
 
 export const findPage: Page = {
   path: "/find",
@@ -21,7 +19,7 @@ export const findPage: Page = {
     const q = (query.q ?? "").trim().slice(0, LONGEST);
     if (q === "") return { title: "Find", live: false, content: nothing(null) };
     const found = await findAnything(place, q);
-    if (found.is === "one") return goTo(PAGES[found.kind](found.id));
+    if (found.is === "one") return goTo(pageOf[found.kind](found.id));
     const { ofContext, byTitle, isMore } = found;
     const titles = byTitle ?? [];
     const isNone = ofContext.length === 0 && titles.length === 0;
@@ -30,16 +28,13 @@ export const findPage: Page = {
       heading: text(q, 200),
       live: false,
       ...(!isNone && { under: said(ofContext.length, titles.length, isMore) }),
-      shell: [`wochit-relay contexts show ${quoted(q)}`, `wochit-relay videos list --title ${quoted(q)}`],
+      shell: [`wochit-relay contexts show ${shellWord(q)}`, `wochit-relay videos list --title ${shellWord(q)}`],
       content: isNone
         ? nothing(found)
         : html`${group("Videos that have, or had, exactly this context", "context", ofContext, times)}${group("Videos with this in their title", "title", titles, times)}${isMore && html`<p class="actions">${linkButton(withQuery("/videos", { q }), "All with this title")}${linkButton(withQuery("/videos", { context: q }), "All with this context")}</p>`}`,
     };
   },
 };
-
-/** For a shell, in quotes of which nothing gets out. */
-const quoted = (value: string): string => (/^[\w./:-]+$/.test(value) ? value : `'${value.replaceAll("'", `'\\''`)}'`);
 
 function said(contexts: number, titles: number, isMore: boolean): Html {
   const has = `${contexts === 1 ? "1 video has" : `${contexts} videos have`}, or had, exactly this context`;
