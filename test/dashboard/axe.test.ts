@@ -19,7 +19,7 @@ const RUN = `axe.run({ runOnly: ${JSON.stringify(RULES)} }).then(({ violations }
   violations.map(({ id, nodes }) => id + ": " + nodes.slice(0, 3).map(({ html }) => html.slice(0, 160)).join(" | ")))`;
 
 /** What has no markup: bytes, and redirects. */
-const NO_PAGES = ["/events/:id/body"];
+const NO_PAGES = ["/events/:id/body", "/videos/:id/media/:medium"];
 
 /** The most bytes of a page, compressed, beside the sheet and the script, and of these two. */
 const MOST_OF_PAGE = 9_000;
