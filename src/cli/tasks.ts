@@ -13,7 +13,7 @@ import type { Store } from "../store/store.ts";
 import type { Args, Options } from "./args.ts";
 import type { Command } from "./command.ts";
 import { commonOptions, filterOptions, manyOptions, rangeOptions, readFilters, readRange } from "./options.ts";
-import { print, printJson } from "./output/print.ts";
+import { hint, print, printJson } from "./output/print.ts";
 import { createProgress } from "./output/progress.ts";
 import { harmless } from "./output/terminal-text.ts";
 import { inZone } from "./output/times.ts";
@@ -107,9 +107,16 @@ async function doToMany<Of extends Filters>(program: Program, args: Args, verb: 
   const { id } = await startTask(store, wish, { by: "cli", rate, expect }, clock);
   const code = await follow(program, args, store, id);
   const runs = wish.verb === "cancel" || (await sayIfStopped(program, sources.config));
-  if (awaited === null) return code;
+  if (awaited === null) {
+    if (runs && (wish.verb === "retry" || wish.verb === "replay")) hint(program, HOW_IT_ENDS);
+    return code;
+  }
   return runs ? Math.max(code, await waitForAttempts(program, args, store, awaited)) : 1;
 }
+
+/** They are queued only: each may fail again. */
+const HOW_IT_ENDS =
+  'queued; "wochit-relay status" says what still waits, "wochit-relay deliveries reasons" what failed';
 
 /** `12 deliveries (cms 9, archive 3; received from 2026-01-31 08:00:00Z to 2026-01-31 09:00:00Z)` */
 function describe({ count, oldest, newest, byEndpoint }: Matching, { noun }: Pick<ManyVerb<Filters>, "noun">): string {

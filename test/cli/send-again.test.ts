@@ -40,6 +40,9 @@ test("what is sent again is waited for, and how it went is said; without a relay
     const replayed = await run(`events replay ${(await callJson(["events", "list", ...config]))[0].id} --wait`);
     assert.deepEqual([replayed.code, /^dlv_\w+: delivered\n$/.test(replayed.stdout)], [0, true], replayed.stdout);
     assert.match((await run("events replay --since 1h --wait --yes")).stderr, /--wait is for one, not for many/);
+    const terminal = { width: 100, env: { NO_COLOR: "1" } };
+    const many = await callCli(["events", "replay", "--since", "1h", "--yes", ...config], terminal);
+    assert.match(many.stderr, /queued; "wochit-relay status" says what still waits, .* what failed$/m);
 
     await relay.stop();
     const event = (await callJson(["events", "list", ...config]))[0].id;
