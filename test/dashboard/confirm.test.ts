@@ -80,8 +80,9 @@ test("chosen ones are named by their ids; a single one is done at once, and lead
   relay.app.answer(200);
   const one = await relay.page(`/confirm?do=retry&id=${c}&to=${encodeURIComponent("/events?type=x")}`);
   assert.match(one.text, /href="\/events\?type=x">Do nothing/);
-  const done = await relay.form("/confirm", { do: "retry", id: c!, expect: "1", to: "/events?type=x" });
+  const done = await relay.form("/confirm", hiddenIn(one.text));
   assert.deepEqual([done.status, done.headers.location], [303, "/events?type=x&done=retried"]);
+  assert.equal(hiddenIn((await relay.page(`/confirm?do=retry&id=${b}`)).text).to, `/deliveries/${b}`);
   const elsewhere = await relay.page(`/confirm?do=retry&id=${a}&to=${encodeURIComponent("//evil.example/")}`);
   assert.doesNotMatch(elsewhere.text, /evil/);
   await waitFor(async () => (await relay.dead()).length === 2);

@@ -4,6 +4,7 @@ import { READER } from "../support/admin.ts";
 import { openDashboard } from "../support/dashboard.ts";
 import { HOSTILE, HOSTILE_ID, openNight, VIDEO } from "../support/dashboard-stage.ts";
 import { wordsOf } from "../support/markup.ts";
+import { openTinyBucket } from "../support/tiny-bucket.ts";
 import { waitFor } from "../support/wait.ts";
 
 test("a video's page says what its endpoints lack, shows its copies and its events in order", async (t) => {
@@ -74,6 +75,33 @@ test("a copy is served to who has logged in, whole or a range, and nothing in it
     `/videos/${VIDEO}/media/..%2f..%2fetc`,
   ]) {
     assert.equal((await night.page(wrong)).status, 404, wrong);
+  }
+});
+
+test("of a copy in a bucket its page leads to the bucket, which pages with copies may load from, and no others", async (t) => {
+  const bucket = await openTinyBucket(t);
+  const night = await openNight(t, { mirror: { target: bucket.target } });
+  const id = await night.play();
+  await waitFor(async () =>
+    (await night.shown(id)).media.every(({ state }: { state: string }) => state === "mirrored"),
+  );
+  await night.login();
+  const [medium] = (await night.shown(id)).media;
+  const { status, headers } = await night.page(`/videos/${VIDEO}/media/${medium.id}`);
+  assert.equal(status, 307);
+  assert.match(headers.location!, new RegExp(`^${bucket.url}/media/${VIDEO}/.*X-Amz-Signature=`));
+  for (const [path, mayLoad] of [
+    ["/videos", true],
+    [`/videos/${VIDEO}`, true],
+    ["/events", false],
+    [`/events/${id}`, false],
+  ] as const) {
+    const policy = String((await night.page(path)).headers["content-security-policy"]);
+    assert.equal(
+      policy.includes(`img-src 'self' http://127.0.0.1:${night.relay.port} ${bucket.url}`),
+      mayLoad,
+      `${path} ${policy}`,
+    );
   }
 });
 

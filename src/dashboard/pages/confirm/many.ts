@@ -22,8 +22,9 @@ const SHOWN = 5;
 export const many = (verb: TaskVerb): Question => ({
   async ask(visit, form): Promise<View> {
     const asked = await readWish(verb, form, visit.place);
-    const { button, nouns, list } = VERBS[verb];
-    const back = backOf(form, withQuery(list.path, asked.given));
+    const { button, nouns, list, itemPage } = VERBS[verb];
+    const from = asked.ids.length === 1 ? itemPage(asked.ids[0]!) : withQuery(list.path, asked.given);
+    const back = backOf(form, from);
     const matching = await countMatching(visit.place.store, asked.wish);
     const { count } = matching;
     const options = verb === "replay" ? replayOptions(visit, asked) : none;
@@ -35,7 +36,7 @@ export const many = (verb: TaskVerb): Question => ({
     }
     const title = `${button} ${counted(count, nouns)}`;
     const question = questionForm({
-      fields: { ...asked.fields, do: verb, expect: count },
+      fields: { ...asked.fields, do: verb, expect: count, to: back },
       ids: asked.ids,
       said: html`${await factsOf(asked, matching, visit)}${willOf(asked)}${sampleOf(verb, matching)}`,
       more: verb === "cancel" ? none : PACE,

@@ -35,7 +35,7 @@ export const verify: Question = {
       ],
     )}`;
     const more = html`<label class="check"><input type="checkbox" name="mend" value="true"> Download again what is missing or damaged, where its link is alive</label><label class="pace">At most so many MiB a second <input name="rate" type="number" min="1" max="100000" step="1" placeholder="no limit"></label>`;
-    const fields = { ...given, do: "verify" };
+    const fields = { ...given, do: "verify", to: back };
     return {
       title: "Verify the copies?",
       live: false,
