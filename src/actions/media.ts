@@ -1,8 +1,9 @@
 import { RelayError } from "../errors.ts";
 import type { MediaState, Medium } from "../model/medium.ts";
 import type { Store } from "../store/store.ts";
+import { nameOfPlace } from "../targets/table.ts";
 import { relativeTime } from "./format.ts";
-import { type Link, type MediumJson, mediumJson } from "./json.ts";
+import { isoTime, type Link, type MediumJson, mediumJson } from "./json.ts";
 import { type Column, collectIds, list, type Selection, walk } from "./list.ts";
 
 /** States in which the end of the link still matters, or mattered. */
@@ -100,4 +101,21 @@ export async function mediaToRetry(
   for (const state of states) ids.push(...(await collectIds((page) => store.media(page), { ...filter, state })));
   // Ids sort by the time they were given.
   return ids.sort();
+}
+
+/**
+ * One medium, with when it was first tried, when its bytes were safe, when it came to its end (null: not yet, or not known), and
+ * where its copy lies, in words (null: it has none).
+ */
+export async function explainMedium(store: Store, id: string, link: Link) {
+  const medium = await store.medium(id);
+  const { firstTriedAt, securedAt, settledAt, target } = medium;
+  const place = hasCopy(medium) ? (await store.targets()).find((one) => one.id === target)?.place : undefined;
+  return {
+    ...mediumJson(medium, link),
+    firstTriedAt: isoTime(firstTriedAt),
+    securedAt: isoTime(securedAt),
+    settledAt: isoTime(settledAt),
+    place: place === undefined ? null : nameOfPlace(place),
+  };
 }

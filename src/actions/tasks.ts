@@ -63,7 +63,7 @@ export const tasks = list({
 });
 
 /** `endpoint=cms since=2026-01-31 08:00:00Z` */
-function describeFilter(filter: Task["filter"]): string {
+export function describeFilter(filter: Task["filter"]): string {
   const show = (name: string, value: unknown) => {
     if (name === "ids") return (value as string[]).length;
     return (name === "since" || name === "until") && typeof value === "number"

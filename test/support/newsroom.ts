@@ -93,11 +93,12 @@ export async function addressesOf({
     "/videos": ["/videos", "/videos?state=ready", "/videos?context=none"],
     "/videos/:id": [`/videos/${REFUSED.videoId}`, "/videos/talk", "/videos/none"],
     "/videos/:id/forget": [`/videos/${REFUSED.videoId}/forget`],
-    "/deliveries": ["/deliveries", "/deliveries?state=dead", "/deliveries?state=waiting"],
+    "/deliveries": ["/deliveries", "/deliveries?state=dead", "/deliveries?state=pending", "/deliveries?state=all"],
     "/deliveries/:id": [`/deliveries/${delivery}`],
     "/confirm": [
       ...["/confirm?do=retry&state=dead&endpoint=archive", "/confirm?do=cancel&endpoint=search-index"],
       ...["/confirm?do=replay&since=24h", "/confirm?do=verify", "/confirm?do=reprocess&reason=token", "/confirm"],
+      "/confirm?do=media-retry&state=pending",
     ],
     "/endpoints": ["/endpoints"],
     "/endpoints/:id": ["/endpoints/cms", "/endpoints/search-index", "/endpoints/intranet"],

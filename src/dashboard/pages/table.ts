@@ -8,10 +8,16 @@ import { pauseActs, pausePage } from "./endpoints/pause.ts";
 import { eventBodyPage, eventPage } from "./events/event.ts";
 import { eventsPage } from "./events/list.ts";
 import { replayActs, replayPage } from "./events/replay.ts";
+import { mediaPage } from "./media/list.ts";
+import { mediaActs, mediumPage } from "./media/medium.ts";
+import { quarantinePage } from "./quarantine/list.ts";
+import { quarantineActs, refusedPage } from "./quarantine/refused.ts";
 import { auditPage } from "./relay/audit.ts";
 import { findPage } from "./relay/find.ts";
 import { overviewPage } from "./relay/overview.ts";
 import { settingsActs, settingsPage } from "./relay/settings.ts";
+import { tasksPage } from "./tasks/list.ts";
+import { taskActs, taskPage } from "./tasks/task.ts";
 import { copyPage } from "./videos/copy.ts";
 import { forgetActs, forgetPage } from "./videos/forget.ts";
 import { videosPage } from "./videos/list.ts";
@@ -24,6 +30,9 @@ export const pages: Page[] = [
   ...[videosPage, videoPage, copyPage, forgetPage],
   ...[deliveriesPage, deliveryPage],
   ...[endpointsPage, endpointPage, pausePage],
+  ...[mediaPage, mediumPage],
+  ...[quarantinePage, refusedPage],
+  ...[tasksPage, taskPage],
   ...[auditPage, settingsPage],
   confirmPage,
 ];
@@ -36,6 +45,9 @@ export const acts: Act[] = [
   ...forgetActs,
   ...deliveryActs,
   ...[...endpointActs, ...pauseActs],
+  ...mediaActs,
+  ...quarantineActs,
+  ...taskActs,
   ...settingsActs,
   ...confirmActs,
 ];

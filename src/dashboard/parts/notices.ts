@@ -15,6 +15,7 @@ export const NOTICES = {
   resumed: ["good", "It is sent to again: what waited goes out in order, few at first."],
   probed: ["good", "It is asked at once with a delivery that waits; if it answers, the rest follows."],
   tried: ["good", "It is downloaded again, from the first attempt on."],
+  "tried-many": ["good", "$n are downloaded again now. What could not be begun again is still here, with the reason."],
   taken: ["good", "It was taken in: it is an event now, and goes its way."],
   duplicate: ["good", "It was taken in: it repeats an event that is here, and is counted on that one."],
   verifying: ["good", "The copies are read and compared now; this page shows how far it is."],

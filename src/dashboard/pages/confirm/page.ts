@@ -5,6 +5,7 @@ import { html } from "../../parts/html.ts";
 import { notice } from "../../parts/notices.ts";
 import { text } from "../../parts/text.ts";
 import { many } from "./many.ts";
+import { mediaRetry } from "./media.ts";
 import type { Question } from "./question.ts";
 import { verify } from "./verify.ts";
 
@@ -15,6 +16,7 @@ const QUESTIONS: Record<string, Question> = {
   replay: many("replay"),
   reprocess: many("reprocess"),
   verify,
+  "media-retry": mediaRetry,
 };
 
 function questionOf({ fields }: Form): Question {

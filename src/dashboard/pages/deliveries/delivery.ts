@@ -1,5 +1,4 @@
 import { retryDelivery, showDelivery } from "../../../actions/deliveries.ts";
-import { withAround } from "../../../actions/outcome/around.ts";
 import type { Act, Page, Visit } from "../../page.ts";
 import { attemptList } from "../../parts/deliveries/attempts.ts";
 import { type ShownDelivery, whyBox } from "../../parts/deliveries/why.ts";
@@ -9,6 +8,7 @@ import { confirmOf, isOwnPath, pageOf, withQuery } from "../../parts/links.ts";
 import { shownState, state } from "../../parts/states.ts";
 import { pairs } from "../../parts/tables.ts";
 import { copy, id, number, text, typeName } from "../../parts/text.ts";
+import { withTitles } from "../../titles.ts";
 
 /** The newest attempts that are shown. */
 const ATTEMPTS = 50;
@@ -19,8 +19,7 @@ export const deliveryPage: Page = {
   async show(visit) {
     const { place, path, times } = visit;
     const { delivery, more } = await showDelivery(place.store, path.id!, ATTEMPTS);
-    const [event] = await withAround(place.store, [{ id: delivery.eventId }]);
-    const title = event?.around.title ?? null;
+    const title = (await withTitles(visit, [delivery]))[0]!.title;
     const { type, endpoint, createdAt } = delivery;
     return {
       title: `${delivery.id} to ${endpoint}`,

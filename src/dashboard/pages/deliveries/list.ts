@@ -1,7 +1,6 @@
 import { deliveries, deliveryReasons } from "../../../actions/deliveries.ts";
 import type { ReasonJson } from "../../../actions/json.ts";
 import { collect, type Selection } from "../../../actions/list.ts";
-import { withAround } from "../../../actions/outcome/around.ts";
 import { readSelection } from "../../../admin/query.ts";
 import type { CappedCount } from "../../../store/filters.ts";
 import { isFiltered, readList } from "../../lists.ts";
@@ -16,6 +15,7 @@ import { confirmOf, withQuery } from "../../parts/links.ts";
 import { notice } from "../../parts/notices.ts";
 import { capped, newer, pager, tabs } from "../../parts/tables.ts";
 import { number, text } from "../../parts/text.ts";
+import { withTitles } from "../../titles.ts";
 
 const PATH = "/deliveries";
 
@@ -83,13 +83,6 @@ export const deliveriesPage: Page = {
     };
   },
 };
-
-/** With the titles of their videos. */
-async function withTitles<Row extends { eventId: string }>({ place }: Visit, rows: Row[]) {
-  const events = [...new Set(rows.map(({ eventId }) => eventId))].map((id) => ({ id }));
-  const titles = new Map((await withAround(place.store, events)).map(({ id, around }) => [id, around.title]));
-  return rows.map((row) => ({ ...row, title: titles.get(row.eventId) ?? null }));
-}
 
 /** What those that match failed with. */
 async function reasonsOf({ place }: Visit, selection: Record<string, string>): Promise<ReasonJson[]> {

@@ -13,7 +13,7 @@ import { linkButton } from "../../parts/forms.ts";
 import { eventsByHour } from "../../parts/hours.ts";
 import { type Html, html, none } from "../../parts/html.ts";
 import { confirmOf } from "../../parts/links.ts";
-import { mediaSoon } from "../../parts/media.ts";
+import { mediaSoon } from "../../parts/media/soon.ts";
 import { icon } from "../../parts/states.ts";
 import { empty, facts } from "../../parts/tables.ts";
 import { number, text } from "../../parts/text.ts";

@@ -15,7 +15,7 @@ const SHOWN = 256 * 2 ** 10;
 const COLOURED = 32 * 2 ** 10;
 
 /** The beginning of a body. A character that is cut in two is left out. */
-function shownOf(bytes: Uint8Array): Html {
+export function shownOf(bytes: Uint8Array): Html {
   const text = new TextDecoder().decode(bytes.subarray(0, SHOWN), { stream: true });
   const rest = bytes.length - SHOWN;
   const more = rest > 0 && html`\n<span class="odd">the other ${formatSize(rest)} are in the download</span>`;

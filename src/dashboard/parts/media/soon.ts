@@ -1,11 +1,11 @@
-import { relativeTime } from "../../actions/format.ts";
-import type { Medium } from "../../model/medium.ts";
-import { type Html, html } from "./html.ts";
-import { pageOf } from "./links.ts";
-import type { Tone } from "./states.ts";
-import { row, table } from "./tables.ts";
-import { clip, text } from "./text.ts";
-import type { Times } from "./times.ts";
+import { relativeTime } from "../../../actions/format.ts";
+import type { Medium } from "../../../model/medium.ts";
+import { type Html, html } from "../html.ts";
+import { pageOf } from "../links.ts";
+import type { Tone } from "../states.ts";
+import { row, table } from "../tables.ts";
+import { clip, text } from "../text.ts";
+import type { Times } from "../times.ts";
 
 const HOUR = 3_600_000;
 
