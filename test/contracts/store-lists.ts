@@ -126,7 +126,7 @@ export function storeListsContract(engine: string, openStore: OpenStore): void {
         unsecured.map(({ deadline }) => deadline).sort((a, b) => a - b),
       );
       const paged: string[] = [];
-      for (let more = await store.media({ limit: 2, byDeadline: true }); more.length > 0; ) {
+      for (let more = await store.media({ limit: 2, byDeadline: true }); more.length > 0 && paged.length < 99; ) {
         paged.push(...more.map(({ id }) => id));
         more = await store.media({ limit: 2, byDeadline: true, before: paged.at(-1)! });
       }

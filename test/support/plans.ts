@@ -30,7 +30,7 @@ const BOUNDED: [RegExp, string][] = [
 const SORTED: [RegExp, string][] = [
   [/^SCAN (d|deliveries) USING INDEX deliveries_running/, "what is under way"],
   [
-    /^SEARCH e USING (COVERING )?INDEX events_video \(video=\?\)|^MERGE .* LEFT; SEARCH e USING INDEX events_video /,
+    /^SEARCH e USING (COVERING )?INDEX events_video \(video=\?( AND sequence>\?)?\)|^MERGE .* LEFT; SEARCH e USING INDEX events_video /,
     "events of one video",
   ],
   [/^SEARCH (m|media) USING INDEX media_live \(video=\?\)|^SEARCH v USING .* m\.video = /, "media of one video"],
@@ -44,7 +44,7 @@ const SORTED: [RegExp, string][] = [
     /^SEARCH m USING INDEX media_state \(state=\?\): .* m\.state IN \('pending', 'running'\)/,
     "downloads that have not ended",
   ],
-  [/^(SCAN t VIRTUAL TABLE|SCAN d: .* FROM titles_due d ).* CROSS JOIN events e /, "events of some thousand videos"],
+
   [/^(SCAN|SEARCH) sessions\b/, "a number of them is kept"],
   [/^CO-ROUTINE m: .* LIMIT 500\) m /, "what a LIMIT inside leaves"],
   [/^SCAN a USING INDEX annotations_found: .* GROUP BY d\.endpoint HAVING/, "deliveries of one event"],

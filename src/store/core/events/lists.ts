@@ -1,7 +1,7 @@
 import type { StoredEvent } from "../../../model/event.ts";
 import type { Store } from "../../store.ts";
 import { LISTED, listedEndpoints } from "../deliveries/listed.ts";
-import { all, type Between, bounds, type Condition, newest, rowsOf, type Source, when } from "../rows/merge.ts";
+import { all, any, type Between, bounds, type Condition, newest, rowsOf, type Source, when } from "../rows/merge.ts";
 import type { Tx } from "../tx.ts";
 import { COLUMNS, CONTEXT_MISSING, type EventRow, FROM, STATUS, toEvent } from "./shown.ts";
 import { ofTypes } from "./type-filter.ts";
@@ -14,9 +14,8 @@ type Wish = Omit<Parameters<Store["events"]>[0], "limit"> & Between;
 /** `sources`: those that give what it takes by an index; `condition`: whether an event is among that, by no index. */
 export type Filter = { sources(rest: Condition[]): Source[] | Promise<Source[]>; condition: Condition };
 
-/** Videos of a title whose events are looked up one by one; all at once. Where there are more, their events are not far between. */
-const FEW = 1_000;
-const MANY = 3_000;
+/** Videos of a title whose events are looked up one by one. Where there are more, their events are not far between. */
+const FEW = 3_000;
 
 const ROWS = { select: `SELECT ${COLUMNS}, ${STATUS} AS status FROM ${FROM}`, column: "e.id" };
 
@@ -44,6 +43,8 @@ export async function filtersOf(tx: Tx, wish: Wish): Promise<Filter[]> {
   });
   const filters: Filter[] = [];
   const rest: Filter[] = [];
+  const provider = types === undefined ? [when("e.dialect <> 'notice'")] : [];
+  let isProvided = provider;
   if (videoId !== undefined) {
     const of = (column: string) => when(`${column} = (SELECT id FROM videos WHERE video_id = ?)`, videoId);
     filters.push({ sources: (rest) => [events(of("e.video"), ...rest)], condition: of("e.video + 0") });
@@ -60,27 +61,29 @@ export async function filtersOf(tx: Tx, wish: Wish): Promise<Filter[]> {
     filters.push(status === "dead" ? dead(tx, wish) : waiting(tx, wish, events));
   }
   if (q !== undefined) {
-    const videos = await newest(tx, tx.titles.sources(q, []), MANY + 1);
-    const condition = tx.titles.condition(q, "e.video");
-    const isAmong = when(
-      `e.video IN (${
-        videos
-          .slice(0, FEW)
-          .map(() => "?")
-          .join(", ") || "NULL"
-      })`,
-      ...videos.slice(0, FEW),
+    // A video is older than its events.
+    const { before, until, below } = wish;
+    const found = tx.titles.sources(q, []).map(
+      (source): Source => ({
+        ...source,
+        where: [...source.where, ...bounds(tx, [source.id], "evt", { before, until, below })],
+      }),
     );
-    const each = (rest: Condition[]) =>
-      tx.titles.sources(q, rest).map(
-        (source): Source => ({
-          ...{ id: "e.id", from: `${source.from} CROSS JOIN events e LEFT JOIN annotations a ON a.event = e.id` },
-          where: [...source.where, when("e.video = v.id"), ...bounds(tx, ["e.id"], "evt", wish)],
-        }),
-      );
-    if (videos.length <= FEW) filters.push({ sources: (rest) => [events(isAmong, ...rest)], condition });
-    else if (videos.length <= MANY) filters.push({ sources: each, condition });
-    else rest.push({ sources: (others) => [events(condition, ...others)], condition });
+    const videos = await newest(tx, found, FEW + 1);
+    const among = (column: string) => when(`${column} IN (${videos.map(() => "?").join(", ") || "NULL"})`, ...videos);
+    const isAmong = among("e.video + 0");
+    if (videos.length <= FEW) {
+      // In no order of an index, so that the one of videos is used.
+      const within = bounds(tx, ["e.id + 0"], "evt", wish);
+      const own = { id: "e.id", by: "e.id + 0", from: FROM, where: [...within, among("e.video")] };
+      filters.push({ sources: (rest) => [{ ...own, where: [...own.where, ...rest] }], condition: isAmong });
+      // Notices have none of their video's numbers (notices.ts): so the index of a video's events says what they are.
+      if (types === undefined) isProvided = [when("e.sequence > 0")];
+    } else {
+      const older = all([when("e.video < ?", videos.at(-1)!), tx.titles.condition(q, "e.video")]);
+      const condition = any([isAmong, older]);
+      rest.push({ sources: (others) => [events(condition, ...others)], condition });
+    }
   }
   if (context !== undefined) {
     const given: Source = {
@@ -107,8 +110,7 @@ export async function filtersOf(tx: Tx, wish: Wish): Promise<Filter[]> {
       condition: when(`${STATUS} = 'settled'`),
     });
   }
-  const provider = types === undefined ? [when("e.dialect <> 'notice'")] : [];
-  filters.push(...rest, { sources: (rest) => [events(...provider, ...rest)], condition: all(provider) });
+  filters.push(...rest, { sources: (rest) => [events(...provider, ...rest)], condition: all(isProvided) });
   return filters.map((filter) => (filter.condition.text === "" ? { ...filter, condition: when("1 = 1") } : filter));
 }
 
