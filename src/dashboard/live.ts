@@ -8,6 +8,9 @@ const LOOK_EVERY = 1_000;
 /** A line now and then, so that no proxy takes the stream for dead; milliseconds. */
 const PING_EVERY = 20_000;
 
+/** After the last change pages hear of it once more, for what they hold of a few seconds ago (`summary.ts`); milliseconds. */
+const ONCE_MORE = 4_000;
+
 /** Streams at once; a browser has six connections for a host. */
 const MOST = 96;
 const MOST_OF_ONE = 16;
@@ -25,6 +28,7 @@ export function createLive(clock: Clock) {
   let mark: (() => Promise<string>) | null = null;
   let known: string | null = null;
   let isLooking = false;
+  let onceMoreAt: number | null = null;
   let cancels: (() => void)[] = [];
 
   function sayAll(text: string): void {
@@ -39,7 +43,12 @@ export function createLive(clock: Clock) {
     isLooking = true;
     const next = await mark().catch(() => "trouble");
     isLooking = false;
-    if (known !== null && next !== known) sayAll("event: changed\ndata: 1\n\n");
+    const now = clock.elapsed();
+    const hasChanged = known !== null && next !== known;
+    const isLast = onceMoreAt !== null && now >= onceMoreAt;
+    if (hasChanged || isLast) sayAll("event: changed\ndata: 1\n\n");
+    if (hasChanged) onceMoreAt = now + ONCE_MORE;
+    else if (isLast) onceMoreAt = null;
     known = next;
   }
 
@@ -47,6 +56,7 @@ export function createLive(clock: Clock) {
     streams.add(stream);
     if (streams.size > 1) return;
     known = null;
+    onceMoreAt = null;
     cancels = [every(LOOK_EVERY, clock, () => void look()), every(PING_EVERY, clock, () => sayAll(": still here\n\n"))];
     void look();
   }

@@ -75,6 +75,7 @@ test("a delivery shows its attempts with what was answered, as text, and is retr
   for (const path of ["/deliveries", "/deliveries?state=all", `/deliveries/${id}`]) {
     assert.doesNotMatch((await page(path)).text, /<b>v|<script>alert|<\/pre><script|[\u202E\u202C\u0000]/, path);
   }
+  assert.match((await page("/deliveries")).text, /class="clip under id" dir="auto">&lt;\/pre&gt;&lt;script&gt;/);
   const { text } = await page(`/deliveries/${id}`);
   assert.match(text, /<bdi>app<\/bdi> does not have it/);
   assert.match(text, /Given up after 2 attempts/);

@@ -111,3 +111,30 @@ test("nothing is looked at while no page is open, at most once a second while on
   await clock.advance(10_000);
   assert.equal(looks, before);
 });
+
+test("after the last change pages hear of it once more, for what they show of a few seconds ago", async (t) => {
+  const clock = testClock();
+  const live = createLive(clock);
+  t.after(() => live.end(null));
+  let mark = "a";
+  const session = { hash: "a", token: "admin", mark: "", address: "127.0.0.1", createdAt: clock.now() };
+  const stream = live.open({ ...session, expiresAt: clock.now() + 60_000 }, async () => mark)!;
+  const reader = stream.body!.getReader();
+  let text = "";
+  void (async () => {
+    for (let part = await reader.read(); !part.done; part = await reader.read()) {
+      text += new TextDecoder().decode(part.value);
+    }
+  })();
+  const heard = async (seconds: number) => {
+    for (let n = 0; n < seconds * 10; n++) await clock.advance(100);
+    return text.match(/changed/g)?.length ?? 0;
+  };
+  assert.equal(await heard(3), 0);
+  mark = "b";
+  assert.equal(await heard(2), 1);
+  mark = "c";
+  assert.equal(await heard(3), 2);
+  assert.equal(await heard(4), 3);
+  assert.equal(await heard(20), 3);
+});

@@ -70,14 +70,12 @@ export const deliveriesPage: Page = {
       : html`<div class="card">${content}</div>`;
     const list = html`${newer(PATH, given)}${chosen}`;
     const many = `${total === null ? "" : `${capped(total)} `}${isFiltered({ ...selection, state: "" }) ? "that match" : "dead"}`;
+    const isRetry = state === "dead" && rows.length > 0 && visit.can === "operate";
+    const retry = isRetry && linkButton(confirmOf("retry", selection), `Retry all ${many}…`, "primary");
     return {
       title: "Deliveries",
       under: html`What was, is and will be sent to your apps. Nothing sends the dead again until you do.`,
-      actions:
-        state === "dead" &&
-        rows.length > 0 &&
-        visit.can === "operate" &&
-        linkButton(confirmOf("retry", selection), `Retry all ${many}…`, "primary"),
+      actions: html`${retry}${linkButton("/tasks", "Tasks")}`,
       shell: ["wochit-relay deliveries list --state dead", "wochit-relay deliveries retry --state dead --dry-run"],
       content: html`${problem !== null && notice("bad", text(problem, 500))}${tabsOf(given, endpoints, total)}${reasons.length > 0 && reasonTable(reasons, selection, visit)}${form(visit, given)}${problem === null && (rows.length > 0 ? list : noDeliveries(state, filter))}`,
     };

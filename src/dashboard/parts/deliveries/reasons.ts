@@ -3,7 +3,7 @@ import { linkButton } from "../forms.ts";
 import { type Html, html } from "../html.ts";
 import { confirmOf, pageOf, type Query, withQuery } from "../links.ts";
 import { type Head, row, table } from "../tables.ts";
-import { number, text } from "../text.ts";
+import { clip, number, text } from "../text.ts";
 import type { Times } from "../times.ts";
 
 /** What deliveries failed with, the most frequent first. `selection`: the filters of the list that it stands above. */
@@ -20,13 +20,13 @@ export function reasonTable(
     ["w-time wide", "Last attempt"],
     ["w-f", html`<span class="sr">Act</span>`],
   ];
-  const rows = reasons.map(({ endpoint, error, count, isMore, lastAt, sample }, at) => {
+  const rows = reasons.map(({ endpoint, error, answer, count, isMore, lastAt, sample }, at) => {
     const own = { ...selection, endpoint, error };
     const many = `${number(count)}${isMore ? "+" : ""}`;
     const retry = can === "operate" && linkButton(confirmOf("retry", own), `Retry ${many}…`, "tiny");
     return row(
       `reason-${at}`,
-      html`<td class="main"><a href="${withQuery("/deliveries", own)}">${text(error, 300)}</a><span class="under wide">the newest is <a class="id" href="${pageOf.delivery(sample)}">${sample}</a></span><span class="under narrow">${text(endpoint)}, ${times.since(lastAt)}</span></td><td class="wide"><a class="clip" dir="auto" href="${pageOf.endpoint(endpoint)}">${endpoint}</a></td><td class="num">${many}</td><td class="wide nowrap">${times.when(lastAt)}</td><td class="num">${retry}</td>`,
+      html`<td class="main"><a href="${withQuery("/deliveries", own)}">${text(error, 300)}</a>${answer !== null && clip(answer, "under id")}<span class="under wide">the newest is <a class="id" href="${pageOf.delivery(sample)}">${sample}</a></span><span class="under narrow">${text(endpoint)}, ${times.since(lastAt)}</span></td><td class="wide"><a class="clip" dir="auto" href="${pageOf.endpoint(endpoint)}">${endpoint}</a></td><td class="num">${many}</td><td class="wide nowrap">${times.when(lastAt)}</td><td class="num">${retry}</td>`,
     );
   });
   const caption = "Deliveries by endpoint and by what they failed with";
