@@ -16,12 +16,23 @@ export class Misfit extends RelayError {
 /** One problem. */
 export const misfit = (code: ErrorCode, path: string, message: string) => new Misfit(code, [{ path, message }]);
 
+/** Problems that an answer names. */
+const MOST_PROBLEMS = 100;
+
+/** Of a list with more members than any has here, only the first problem is looked for: while a million are, nothing else is done. */
+const LONG_LIST = 1_000;
+
+const isLong = (given: unknown): boolean =>
+  typeof given === "object" &&
+  given !== null &&
+  Object.values(given).some((value) => Array.isArray(value) && value.length > LONG_LIST);
+
 /** What a schema makes of a value; a Misfit with this code where it does not fit. Unknown members are problems, too. */
 export function check<Output>(schema: Schema<Output>, given: unknown, code: ErrorCode): Output {
-  const problems = collectProblems();
+  const problems = collectProblems(MOST_PROBLEMS);
   findShapeProblems(schema as unknown as Shape, given, [], problems);
-  const parsed = v.safeParse(schema, given);
-  for (const issue of parsed.issues ?? []) addIssue(problems, issue);
+  const parsed = v.safeParse(schema, given, { abortEarly: isLong(given) });
+  for (const issue of parsed.issues?.slice(0, MOST_PROBLEMS) ?? []) addIssue(problems, issue);
   const details = problems.all();
   if (details.length > 0 || !parsed.success) throw new Misfit(code, details);
   return parsed.output;

@@ -4,24 +4,31 @@ import { suggest } from "../rules/nearest.ts";
 /** Where in the file something is: keys and list positions. */
 export type Path = (string | number)[];
 
-/** The problems of a config, each with its place. */
+/** The problems of a config, or of a request, each with its place. */
 export type Problems = {
   add(path: Path, message: string): void;
   /** Whether anything at or below this place is wrong already: a further check would only repeat it. */
   has(path: Path): boolean;
+  /** Whether there are as many as are kept. */
+  isFull(): boolean;
   all(): { path: string; message: string }[];
   /** One line each: `endpoints[0].secret: …`. */
   lines(): string[];
 };
 
-export function collectProblems(): Problems {
+/** `most`: as many are kept. */
+export function collectProblems(most = Number.POSITIVE_INFINITY): Problems {
   const found: { path: string; message: string }[] = [];
+  const places = new Set<string>();
   return {
     add(path, message) {
       const place = formatPath(path);
       // Only the first problem of a value is kept: the next ones usually follow from it.
-      if (!found.some((one) => one.path === place)) found.push({ path: place, message });
+      if (places.has(place) || found.length >= most) return;
+      places.add(place);
+      found.push({ path: place, message });
     },
+    isFull: () => found.length >= most,
     has(path) {
       const place = formatPath(path);
       return found.some(
@@ -109,7 +116,7 @@ export type Shape = {
  * only, and accept a list as an object.
  */
 export function findShapeProblems(shape: Shape, value: unknown, path: Path, problems: Problems): void {
-  if (typeof value !== "object" || value === null) return;
+  if (typeof value !== "object" || value === null || problems.isFull()) return;
   const meant = shape.wrapped ?? pickOption(shape, value);
   if (meant) return findShapeProblems(meant, value, path, problems);
   if (Array.isArray(value)) {
@@ -127,6 +134,7 @@ export function findShapeProblems(shape: Shape, value: unknown, path: Path, prob
   for (const [key, member] of Object.entries(value)) {
     const entry = Object.hasOwn(shape.entries, key) ? shape.entries[key] : undefined;
     if (entry) findShapeProblems(entry, member, [...path, key], problems);
+    else if (problems.isFull()) return;
     else problems.add([...path, key], `unknown key ${JSON.stringify(key)}${suggest(key, known)}`);
   }
 }

@@ -176,6 +176,20 @@ test("what is not there, what takes another method, and a body that is too large
   assert.deepEqual(await codes(get("/events?limit=1&limit=2")), [400, "invalid_query"]);
 });
 
+test("of a body with very many problems few are looked for: meanwhile no event could be taken in", async (t) => {
+  const { post } = await startAdmin(t);
+  const problemsOf = async (path: string, body: object) => {
+    const { status, json } = await post(path, body);
+    assert.deepEqual([status, json.error.code], [400, "bad_request"]);
+    return json.error.details.map(({ path }: { path: string }) => path);
+  };
+  const keys = Object.fromEntries(Array.from({ length: 101 }, (_, at) => [`key${at}`, 0]));
+  assert.deepEqual((await problemsOf("/prune", keys)).length, 100);
+  assert.deepEqual((await problemsOf("/deliveries/retry", { ids: Array(1_000).fill(0) })).length, 100);
+  assert.deepEqual(await problemsOf("/deliveries/retry", { ids: Array(1_001).fill(0) }), ["ids[0]"]);
+  assert.deepEqual(await problemsOf("/deliveries/retry", { ids: Array(1_001).fill("a") }), ["ids"]);
+});
+
 test("while the store cannot be opened each operation answers 503, and status says why", async (t) => {
   const { relay, get, post, listening } = await startAdmin(t);
   await relay.stop();
