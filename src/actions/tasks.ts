@@ -17,6 +17,9 @@ import { list, walk } from "./list.ts";
 /** Until a task is confirmed it is held for so long after each part of its count, in milliseconds. */
 const COUNT_LEASE = 60_000;
 
+/** The slowest that a task may be worked, in rows a second: a slower one would seem to stand still. */
+const LEAST_RATE = 0.001;
+
 /** What a verb makes of one, for people: "12 retried". */
 export const DONE: Record<TaskVerb | RunVerb, string> = {
   verify: "verified",
@@ -107,7 +110,7 @@ export async function countMatching(store: Store, wish: TaskWish): Promise<Match
 /**
  * Makes a task of what matches now; it is worked by the relay, or by `workTask`. `expect`: how many were confirmed:
  * RelayError("count_changed") where there are more by now, and nothing is done. RelayError("task_running") while another
- * task of the verb has not ended, "usage" for a wish that narrows nothing down.
+ * task of the verb has not ended, "usage" for a wish that narrows nothing down, and a rate that is too slow.
  */
 export async function startTask(
   store: Store,
@@ -116,6 +119,7 @@ export async function startTask(
   clock: Clock,
 ): Promise<{ id: string; total: number }> {
   checkWish(wish);
+  if (rate !== null && rate < LEAST_RATE) throw new RelayError("usage", `a rate is at least ${LEAST_RATE} a second`);
   const { id } = await store.createTask({ ...wish, by, rate, leaseFor: COUNT_LEASE }, clock.now());
   const { count } = await countParts(async (from) => {
     await store.renewTask({ id, claim: null }, COUNT_LEASE);

@@ -105,21 +105,19 @@ export async function readSelection<Of extends Filters>(
   return { ...filters, ...timesOf({ since, until }, place.ports.clock.now(), CODE) } as unknown as Selection<Of>;
 }
 
-/** Misfit for an endpoint or a type that nothing stored can be of. */
+/** Misfit for an endpoint, a type or a part of a title that nothing stored can be of. */
 export async function checkWords(
   place: Sources,
   { endpoint, type, q }: { endpoint?: unknown; type?: unknown; q?: unknown },
   code: ErrorCode,
 ): Promise<void> {
-  const given = (value: unknown) => (typeof value === "string" ? value : undefined);
-  await checkFilters(place, { endpoint: given(endpoint), type: given(type), q: given(q) }).catch((error) => {
-    if (!(error instanceof RelayError) || !["not_found", "usage"].includes(error.code)) throw error;
-    throw misfit(
-      code,
-      error.code === "not_found" ? "endpoint" : /title/.test(error.message) ? "q" : "type",
-      error.message,
-    );
-  });
+  for (const [path, value] of Object.entries({ endpoint, type, q })) {
+    if (typeof value !== "string") continue;
+    await checkFilters(place, { [path]: value }).catch((error) => {
+      if (!(error instanceof RelayError) || !["not_found", "usage"].includes(error.code)) throw error;
+      throw misfit(code, path, error.message);
+    });
+  }
 }
 
 /** The moments that two members mean; Misfit for what is no time, and for a range in which nothing lies. */

@@ -52,4 +52,6 @@ test("what narrows nothing down is refused, and a state in which nothing can be 
     await assert.rejects(countMatching(store, wish), { code: "usage" }, JSON.stringify(wish));
   }
   assert.equal((await countMatching(store, { verb: "replay", filter: {}, onlyDead: true })).count, 0);
+  const never = startTask(store, RETRY, { by: "test", rate: 1e-300 }, realPorts().clock);
+  await assert.rejects(never, { code: "usage", message: "a rate is at least 0.001 a second" });
 });

@@ -176,6 +176,19 @@ test("what is not there, what takes another method, and a body that is too large
   assert.deepEqual(await codes(get("/events?limit=1&limit=2")), [400, "invalid_query"]);
 });
 
+test("what is wrong is named by its own place, whatever stored words are like", async (t) => {
+  const { get, post, event } = await startAdmin(t);
+  await event({ type: "has a title", wochitVideoId: "v1" });
+  const pathsOf = async (answer: ReturnType<typeof get>) => {
+    const { status, json } = await answer;
+    return [status, ...json.error.details.map(({ path }: { path: string }) => path)];
+  };
+  assert.deepEqual(await pathsOf(get("/events?type=nothing.like.it")), [400, "type"]);
+  assert.deepEqual(await pathsOf(get("/events?q=ab")), [400, "q"]);
+  assert.deepEqual(await pathsOf(get("/events?endpoint=ghost")), [400, "endpoint"]);
+  assert.deepEqual(await pathsOf(post("/media/verify", { bytesPerSecond: 1e300 })), [400, "bytesPerSecond"]);
+});
+
 test("of a body with very many problems few are looked for: meanwhile no event could be taken in", async (t) => {
   const { post } = await startAdmin(t);
   const problemsOf = async (path: string, body: object) => {

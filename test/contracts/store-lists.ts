@@ -224,6 +224,8 @@ export function storeListsContract(engine: string, openStore: OpenStore): void {
         assert.deepEqual([river, quoted, signs, none], ["v4 v2 v1", "v2", "v2", ""]);
         assert.equal(await find("RIVER", { limit: 2 }), "v4 v2");
         assert.equal((await store.videos({ limit: 9, q: "river", before: "v4" })).length, 2);
+        assert.equal(await find("riv\0er"), "", "a NUL is a character like others");
+        await assert.rejects(store.videos({ limit: 9, q: "river", before: "v5" }), { code: "not_found" });
         assert.deepEqual(await find("river", { context: "none" }), "");
         await index();
       }

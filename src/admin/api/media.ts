@@ -16,6 +16,9 @@ type VerifyBody = {
   bytesPerSecond?: number;
 };
 
+/** Bytes a second: more than any disk reads. */
+const MOST_RATE = 2 ** 40;
+
 const TAG = { tag: "media" } as const;
 
 export const mediaOperations: Operation[] = [
@@ -49,7 +52,9 @@ export const mediaOperations: Operation[] = [
     body: v.strictObject({
       ...bodyEntries(copyFilters),
       mend: v.optional(v.pipe(v.boolean(), v.description("Download again what is missing or damaged"))),
-      bytesPerSecond: v.optional(v.pipe(v.number(), v.integer(), v.minValue(1), v.description("At most so much"))),
+      bytesPerSecond: v.optional(
+        v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(MOST_RATE), v.description("At most so much")),
+      ),
     }) as unknown as Schema<VerifyBody>,
     accepted: taskMade,
     errors: ["task_running"],

@@ -20,8 +20,8 @@ const MATCHES = "t.titles MATCH ? AND NOT EXISTS (SELECT 1 FROM titles_due x WHE
 /** Lower case of ASCII only: of what is due, for some seconds. */
 const HAS = "instr(lower(v.title), lower(?)) > 0";
 
-/** A phrase, whatever stands in it (sqlite.org/fts5.html, 3.1). */
-const phraseOf = (text: string) => `"${text.replaceAll('"', '""')}"`;
+/** A phrase, whatever stands in it (sqlite.org/fts5.html, 3.1). A NUL would end the query within it; no title is indexed beyond one. */
+const phraseOf = (text: string) => `"${text.replaceAll('"', '""').replaceAll("\0", "\ufffd")}"`;
 
 export const titles: Titles = {
   sources: (text, within) => [

@@ -197,20 +197,25 @@ export async function importAll(
 }
 
 export async function show(tx: Tx, videoId: string, limit = ALL): Promise<Video> {
+  return toVideo(tx, await known(tx, videoId), limit);
+}
+
+async function known(tx: Tx, videoId: string): Promise<VideoRow> {
   const row = await tx.get(VIDEO, [videoId]);
   if (!row) throw new RelayError("not_found", `no video ${JSON.stringify(videoId.slice(0, 80))}`);
-  return toVideo(tx, row, limit);
+  return row;
 }
 
 const ROWS = { select: "SELECT v.* FROM videos v", column: "v.id" };
 
 type Listed = Pick<Page, "limit"> & Partial<Page>;
 
-/** The newest that match, those first that were seen first last. `before` is a video's id. */
+/** The newest that match, those first that were seen first last. `before` is a video's id: RelayError("not_found"). */
 async function found(tx: Tx, { before, ...wish }: Listed, each: Source[]): Promise<number[]> {
+  const last = before === undefined ? undefined : await known(tx, before);
   const within = (id: string) => [
     ...bounds(tx, [id], "evt", wish),
-    ...(before === undefined ? [] : [when(`${id} < (SELECT id FROM videos WHERE video_id = ?)`, before)]),
+    ...(last === undefined ? [] : [when(`${id} < ?`, last.id)]),
   ];
   const sources = each.map((source) => ({ ...source, where: [...within(source.id), ...source.where] }));
   return newest(tx, sources, wish.limit);
