@@ -1,5 +1,5 @@
 import * as v from "valibot";
-import { feedText, readFeed } from "../actions/feed/read.ts";
+import { feedBytes, readFeed } from "../actions/feed/read.ts";
 import { parseDuration } from "../config/units.ts";
 import { misfit } from "./check.ts";
 import type { Asked, Place } from "./operation.ts";
@@ -65,5 +65,5 @@ export async function feedPage({ query, signal }: Pick<Asked<Given, unknown>, "q
     ...{ bodies: query.include === "body", ready: query.ready === true },
   };
   const answer = await readFeed(place, asked, { clock: place.ports.clock, waits: place.feedWaits, signal });
-  return new Response(feedText(answer), { headers: { "content-type": "application/json" } });
+  return new Response(feedBytes(answer), { headers: { "content-type": "application/json" } });
 }

@@ -17,8 +17,8 @@ import { type Doubling, doublingWait } from "../rules/schedule.ts";
 /** A port that is taken is tried again: nothing of the relay's own work depends on this listener. */
 const LISTEN_AGAIN: Doubling = { first: 1_000, longest: 60_000 };
 
-/** A handful of people and monitors. */
-const LIMITS: ListenOptions = { atMost: 256, forStrangers: 224, openShare: 128 };
+/** A handful of people and monitors. Answers may have some megabytes, which who does not read them holds in memory. */
+const LIMITS: ListenOptions = { atMost: 256, forStrangers: 224, openShare: 128, stalledReaders: 32 };
 
 /** Time for answers under way when the listener moves, in milliseconds. */
 const MOVE_GRACE = 3_000;

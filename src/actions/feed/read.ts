@@ -1,3 +1,4 @@
+import { setImmediate } from "node:timers/promises";
 import { RelayError } from "../../errors.ts";
 import { buildBody } from "../../message/body.ts";
 import type { MediumLink } from "../../message/media-reports.ts";
@@ -22,6 +23,9 @@ const READY_WITHIN = 3_600_000;
 
 /** A page ends once the received bodies of its events have this sum, in bytes. */
 const BODIES = 4 * 2 ** 20;
+
+/** Bytes of bodies that are built before other work has its turn: some milliseconds. */
+const AT_ONCE = 2 ** 18;
 
 /** The longest pause before a look of who was woken in vain again and again, in milliseconds; the first one is a millisecond. */
 const LONGEST_PAUSE = 250;
@@ -74,19 +78,9 @@ export async function readFeed(
   try {
     for (let inVain = 0; ; ) {
       const news = waits.news();
-      const held = ready && { heldFrom: clock.now() - READY_WITHIN + 1 };
-      const page = await sources.store.feed({
-        ...filterOf(filters),
-        after,
-        limit,
-        ...held,
-        ...(bodies && { bodies: BODIES }),
-      });
-      if (place !== null) checkEpoch(place, page.epoch);
-      after = { position: page.position };
-      const left = begun + (page.isMore ? Math.max(query.wait, SEARCH_FOR) : query.wait) - clock.elapsed();
-      if (page.events.length > 0 || left <= 0 || signal.aborted || waits.hasEnded()) return await answerOf(page);
-      if (page.isMore) continue;
+      const { answer, isMore, left } = bodies ? await waits.inTurn(look) : await look();
+      if (answer !== null) return answer;
+      if (isMore) continue;
       await waits.next(news, Math.min(left, LOOK_EVERY), signal);
       // Others' events are news, too.
       if (waits.news() !== news) await sleep(Math.min(left, 2 ** inVain++, LONGEST_PAUSE), clock, signal);
@@ -95,12 +89,30 @@ export async function readFeed(
     leave();
   }
 
+  /** `answer` null: events are waited for, `left` milliseconds at most. */
+  async function look(): Promise<{ answer: FeedAnswer | null; isMore: boolean; left: number }> {
+    const held = ready && { heldFrom: clock.now() - READY_WITHIN + 1 };
+    const wish = { ...filterOf(filters), after, limit, ...held, ...(bodies && { bodies: BODIES }) };
+    const page = await sources.store.feed(wish);
+    if (place !== null) checkEpoch(place, page.epoch);
+    after = { position: page.position };
+    const { isMore } = page;
+    const left = begun + (isMore ? Math.max(query.wait, SEARCH_FOR) : query.wait) - clock.elapsed();
+    const isAnswer = page.events.length > 0 || left <= 0 || signal.aborted || waits.hasEnded();
+    return { answer: isAnswer ? await answerOf(page) : null, isMore, left };
+  }
+
   async function answerOf(page: FeedPage): Promise<FeedAnswer> {
     const link = bodies && page.events.length > 0 ? await sources.openLink() : () => null;
-    const items = page.events.map(({ event, parts }) => ({
-      event: eventJson(event),
-      body: parts === null ? undefined : bodyOf(event, parts, link),
-    }));
+    const items: FeedItem[] = [];
+    let built = 0;
+    for (const { event, parts } of page.events) {
+      items.push({ event: eventJson(event), body: parts === null ? undefined : bodyOf(event, parts, link) });
+      built += parts?.body?.length ?? 0;
+      if (built < AT_ONCE) continue;
+      built = 0;
+      await setImmediate();
+    }
     return { items, next: writeCursor(page, filters) };
   }
 }
@@ -121,15 +133,15 @@ export function linkOf(link: Link): MediumLink {
 }
 
 /**
- * An answer as JSON text: `data` holds the events, each with its `body` where that was asked for. The bodies stand in it as
- * they would be sent, with the characters of the provider.
+ * An answer as JSON: `data` holds the events, each with its `body` where that was asked for. The bodies stand in it as they
+ * would be sent, with the characters of the provider.
  */
-export function feedText({ items, next }: FeedAnswer): string {
-  const utf8 = new TextDecoder();
-  const texts = items.map(({ event, body }) => {
-    const text = JSON.stringify(event);
-    if (body === undefined) return text;
-    return `${text.slice(0, -1)},"body":${body === null ? "null" : utf8.decode(body)}}`;
+export function feedBytes({ items, next }: FeedAnswer): Uint8Array<ArrayBuffer> {
+  const pieces = items.flatMap(({ event, body }, at) => {
+    const text = `${at === 0 ? "" : ","}${JSON.stringify(event)}`;
+    if (body === undefined) return [text];
+    return [`${text.slice(0, -1)},"body":`, body ?? "null", "}"];
   });
-  return `{"data":[${texts.join(",")}],"next":${JSON.stringify(next)}}`;
+  const all = ['{"data":[', ...pieces, `],"next":${JSON.stringify(next)}}`];
+  return Buffer.concat(all.map((piece) => (typeof piece === "string" ? Buffer.from(piece) : piece)));
 }

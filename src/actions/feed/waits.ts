@@ -14,6 +14,8 @@ export type FeedWaits = {
   next(news: number, ms: number, signal: AbortSignal): Promise<void>;
   /** A place for one that waits, which the returned function gives back; null: all are taken. */
   enter(): (() => void) | null;
+  /** Runs `work` once what came before has ended: bodies are large, and many readers at once would hold all else up. */
+  inTurn<T>(work: () => Promise<T>): Promise<T>;
   /** The relay stops: nothing is waited for any longer. */
   end(): void;
   hasEnded(): boolean;
@@ -24,6 +26,7 @@ export function createFeedWaits(clock: Clock, most = MOST_WAITING): FeedWaits {
   let news = 0;
   let inside = 0;
   let hasEnded = false;
+  let before: Promise<unknown> = Promise.resolve();
   const wake = () => {
     news++;
     for (const go of sleepers) go();
@@ -47,6 +50,11 @@ export function createFeedWaits(clock: Clock, most = MOST_WAITING): FeedWaits {
       return () => {
         inside--;
       };
+    },
+    inTurn(work) {
+      const own = before.then(work);
+      before = own.catch(() => {});
+      return own;
     },
     end() {
       hasEnded = true;

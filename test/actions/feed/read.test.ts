@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { readCursor, writeCursor } from "../../../src/actions/cursor.ts";
-import { type FeedQuery, feedText, readFeed } from "../../../src/actions/feed/read.ts";
+import { type FeedAnswer, type FeedQuery, feedBytes, readFeed } from "../../../src/actions/feed/read.ts";
 import { createFeedWaits } from "../../../src/actions/feed/waits.ts";
 import type { Sources } from "../../../src/actions/list.ts";
 import type { FeedPage, FeedWish } from "../../../src/store/feed.ts";
@@ -83,6 +83,43 @@ test("a cursor belongs to its filters, and to one life of the database", async (
   await assert.rejects(ask(seeded, { after: forged }), { code: "invalid_query" });
 });
 
+const textOf = (answer: FeedAnswer) => Buffer.from(feedBytes(answer)).toString();
+
+test("pages with bodies are built one after another, and others have their turn between the bodies", async (t) => {
+  const seeded = await openSeeded(t);
+  const large = "x".repeat(300_000);
+  for (const video of ["v1", "v2", "v3"]) await seeded.take(ready(video, { large }));
+  const page = await seeded.store.feed({ after: "oldest", limit: 9, bodies: 2 ** 20 });
+  const { clock } = realPorts();
+  const how = { clock, waits: createFeedWaits(clock), signal: AbortSignal.timeout(MINUTE) };
+  let open = 0;
+  let most = 0;
+  const store = {
+    async feed() {
+      most = Math.max(most, ++open);
+      return page;
+    },
+  };
+  const openLink: Sources["openLink"] = async () => () => null;
+  const read = async () => {
+    const { items } = await readFeed({ store, openLink } as never, { ...QUERY, bodies: true }, how);
+    open--;
+    return items.length;
+  };
+  let turns = 0;
+  let isOver = false;
+  const count = () => {
+    if (!isOver) setImmediate(count);
+    turns++;
+  };
+  count();
+  assert.deepEqual(await Promise.all(Array.from({ length: 8 }, read)), Array(8).fill(3));
+  isOver = true;
+  // The next one may begin before the one before is seen to have ended.
+  assert.ok(most <= 2, `${most} at once`);
+  assert.ok(turns >= 8 * 3, `${turns} turns`);
+});
+
 test("bodies are those that would be sent now, with the provider's characters; one that is gone is null", async (t) => {
   const seeded = await openSeeded(t, { mirror: { enabled: true } });
   const odd =
@@ -92,7 +129,7 @@ test("bodies are those that would be sent now, with the provider's characters; o
   const bare = await seeded.take(ready("v2"));
   await seeded.download();
   const answer = await ask(seeded, { bodies: true });
-  const text = feedText(answer);
+  const text = textOf(answer);
   assert.match(text, /"n":12345678901234567890\.10/);
   const { data, next } = JSON.parse(text);
   assert.equal(next, answer.next);
@@ -103,10 +140,10 @@ test("bodies are those that would be sent now, with the provider's characters; o
   assert.deepEqual([data[1].id, data[1].body.wochitVideoId], [bare, "v2"]);
   await seeded.store.forgetVideo("v1", Date.now());
   assert.deepEqual(
-    JSON.parse(feedText(await ask(seeded, { bodies: true }))).data.map((one: { body: unknown }) => one.body === null),
+    JSON.parse(textOf(await ask(seeded, { bodies: true }))).data.map((one: { body: unknown }) => one.body === null),
     [true, false],
   );
-  assert.equal("body" in JSON.parse(feedText(await ask(seeded))).data[0], false);
+  assert.equal("body" in JSON.parse(textOf(await ask(seeded))).data[0], false);
 });
 
 test("with `ready` media are waited for, an hour at most", async (t) => {
