@@ -43,8 +43,8 @@ export function newLogin(
 /**
  * Sessions of the dashboard (CONTRACT, "Admin listener"). They are in the store, so that they outlive the process and are the
  * same for each relay on it. While the store cannot be used, those that this process has seen hold, and new ones are kept in
- * its memory: the pages that need no database stay open to who has the token. `onEnd` is called with the hash of each one that ends here;
- * null: of all.
+ * its memory: the pages that need no database stay open to who has the token; one that ends then has ended for this process.
+ * `onEnd` is called with the hash of each one that ends here; null: of all.
  */
 export function createSessions(
   { clock, random }: { clock: Clock; random: Pick<Random, "bytes"> },
@@ -53,6 +53,8 @@ export function createSessions(
   const seen = new Map<string, Session>();
   /** Of those that were seen: the store does not have them yet. */
   const unsaved = new Set<string>();
+  /** Ended here, while the store could not take that in: it may have them still. */
+  const ended = new Set<string>();
 
   function remember(session: Session): void {
     seen.delete(session.hash);
@@ -76,7 +78,18 @@ export function createSessions(
     }
   }
 
+  async function remove(hash: string, store: Verbs): Promise<void> {
+    ended.add(hash);
+    if (ended.size > REMEMBERED) ended.delete(ended.values().next().value!);
+    await store.endSession(hash);
+    ended.delete(hash);
+  }
+
   async function look(hash: string, store: Verbs): Promise<Session | null> {
+    if (ended.has(hash)) {
+      remove(hash, store).catch(() => {});
+      return null;
+    }
     const known = seen.get(hash) ?? null;
     try {
       const found = await store.session(hash);
@@ -120,7 +133,7 @@ export function createSessions(
     async end({ hash }: Session, store: Verbs): Promise<void> {
       forget(hash);
       onEnd(hash);
-      await store.endSession(hash);
+      await remove(hash, store);
     },
 
     /** Everywhere; resolves with how many there were. */
