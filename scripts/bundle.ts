@@ -165,9 +165,10 @@ function fillIn(addon: Uint8Array, commit: string): Plugin {
         contents: `
           export const packed = {
             commit: ${JSON.stringify(commit)},
+            lockfile: "${sha256(readFileSync(join(ROOT, "package-lock.json")))}",
             sqlite: ${JSON.stringify(sqliteVersion())},
             addon: {
-              sha256: "${createHash("sha256").update(addon).digest("hex")}",
+              sha256: "${sha256(addon)}",
               unpack: () => require("${ADDON}"),
             },
             thread: (name) => require("${THREAD}")(name),
@@ -178,13 +179,17 @@ function fillIn(addon: Uint8Array, commit: string): Plugin {
   };
 }
 
-/** The commit of the checkout; "unknown" where there is none. */
+function sha256(bytes: Uint8Array): string {
+  return createHash("sha256").update(bytes).digest("hex");
+}
+
+/** The commit of the checkout; "unknown" where there is none. Whole: how git abbreviates depends on what else a clone has. */
 function commitOf(): string {
   const git = (...args: string[]) =>
     execFileSync("git", ["-C", ROOT, ...args], { encoding: "utf8", stdio: ["ignore", "pipe", "ignore"] }).trim();
   try {
     const isChanged = git("status", "--porcelain", "--untracked-files=no") !== "";
-    return `${git("rev-parse", "--short=7", "HEAD")}${isChanged ? "-dirty" : ""}`;
+    return `${git("rev-parse", "HEAD")}${isChanged ? "-dirty" : ""}`;
   } catch {
     return "unknown";
   }

@@ -15,7 +15,7 @@ import {
 } from "../platform/runtime.ts";
 import { suggest } from "../rules/nearest.ts";
 import { parse } from "./args.ts";
-import { type Command, type CommandGroup, type CommandTable, isGroup } from "./command.ts";
+import { type Command, type CommandGroup, type CommandTable, isGroup, jsonOption } from "./command.ts";
 import { harmless } from "./output/terminal-text.ts";
 import { endingOf, openProgram, type Surroundings } from "./program.ts";
 
@@ -79,7 +79,10 @@ async function dispatch(table: CommandTable, surroundings: Surroundings): Promis
   };
   const [first, ...rest] = surroundings.environment.args;
   if (first === "--complete") return say(await completed(table, rest, surroundings));
-  if (first === "--version" || first === "-V") return say(`${await versionLine(surroundings.version)}\n`);
+  if (first === "--version" || first === "-V") {
+    const json = parse({ options: jsonOption }, rest).flag("json");
+    return say(`${await describeVersion(surroundings.version, json)}\n`);
+  }
   if (first === "--help" || first === "-h" || (first === "help" && rest.length === 0)) {
     const modules = await Promise.all(Object.values(table).map((load) => load()));
     const all = modules.map(({ command }) => command);
@@ -117,11 +120,20 @@ async function meantBy(word: string, table: CommandTable): Promise<string> {
   return `: did you mean ${nouns.map(({ name }) => `"${name} ${word}"`).join(", ")}?`;
 }
 
-/** `wochit-relay 0.2.0 (commit 37ee033, Node 24.21.0, SQLite 3.54.1)`, with "from source" in place of a commit there. */
-async function versionLine(version: string): Promise<string> {
-  const origin = packed === null ? "from source" : `commit ${packed.commit}`;
+/**
+ * `wochit-relay 0.2.0 (commit 37ee033, Node 24.21.0, SQLite 3.54.1)`, with "from source" in place of a commit there; or an
+ * object with all that the build knows.
+ */
+async function describeVersion(version: string, json: boolean): Promise<string> {
   const sqlite = packed?.sqlite ?? (await import("../store/sqlite/files/driver.ts")).sqliteVersion();
-  return `wochit-relay ${version} (${origin}, ${runtimeName()}, SQLite ${sqlite})`;
+  const { commit, lockfile } = packed ?? { commit: "source", lockfile: "source" };
+  const runtime = runtimeName();
+  if (json) {
+    const [name = "", of = null] = runtime.split(" ");
+    return JSON.stringify({ version, commit, [name.toLowerCase()]: of, sqlite, lockfile });
+  }
+  const origin = packed === null ? "from source" : `commit ${commit.replace(/^([0-9a-f]{7})[0-9a-f]+/, "$1")}`;
+  return `wochit-relay ${version} (${origin}, ${runtime}, SQLite ${sqlite})`;
 }
 
 function findVerb({ name, verbs }: CommandGroup, verb: string | undefined): Command {

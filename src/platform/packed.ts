@@ -1,7 +1,9 @@
 /** What the build adds to the bundle (scripts/bundle.ts). */
 export type Packed = {
-  /** The commit, 7 hex digits; with "-dirty" where the sources were changed since. */
+  /** The whole commit; with "-dirty" where the sources were changed since. "unknown": built outside of a checkout. */
   commit: string;
+  /** SHA-256 of the lock file, hex: every library, and the Node. */
+  lockfile: string;
   /** The version of the SQLite in the addon. */
   sqlite: string;
   addon: PackedAddon;

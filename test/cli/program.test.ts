@@ -25,6 +25,19 @@ test("--version prints one line: the version, and what runs it", async () => {
   );
 });
 
+test("--version --json is one object; nothing else may follow --version", async () => {
+  const { code, stdout, stderr } = await callCli(["--version", "--json"]);
+  assert.deepEqual([code, stderr], [0, ""]);
+  const { sqlite, ...rest } = JSON.parse(stdout);
+  assert.match(sqlite, /^\d+\.\d+\.\d+$/);
+  const { deno, node } = process.versions;
+  const runtime = deno === undefined ? { node } : { deno };
+  assert.deepEqual(rest, { version: "0.0.0", commit: "source", ...runtime, lockfile: "source" });
+  const wrong = await callCli(["--version", "--jsn"]);
+  assert.deepEqual([wrong.code, wrong.stdout], [2, ""]);
+  assert.match(wrong.stderr, /unknown option --jsn: did you mean --json\?/);
+});
+
 test("--help lists every command; each group and command has its own", async () => {
   const [all, group, command, word] = await Promise.all([
     callCli(["--help"]),

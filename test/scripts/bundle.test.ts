@@ -8,6 +8,7 @@ import { test } from "node:test";
 import { hostTarget } from "../../scripts/build/targets.ts";
 import { bundleProgram } from "../../scripts/bundle.ts";
 import { sqliteVersion } from "../../src/store/sqlite/files/driver.ts";
+import { sha256Of } from "../support/bytes.ts";
 import { SECRET } from "../support/config.ts";
 import { tempFolder } from "../support/folder.ts";
 import { listen } from "../support/listen.ts";
@@ -29,7 +30,7 @@ const environment = { PATH, HOME, ...(DENO_DIR && { DENO_DIR }) };
 test("the program is one CommonJS file when esbuild has bundled it, and all of it runs from there", async (t) => {
   const folder = tempFolder(t);
   const bundle = join(folder, "relay.cjs");
-  await bundleProgram(bundle, { target: hostTarget(), commit: "0123abc", banner: TELLTALE });
+  await bundleProgram(bundle, { target: hostTarget(), commit: `0123abc${"0".repeat(33)}`, banner: TELLTALE });
   const config = join(folder, "config.json");
   writeFileSync(config, JSON.stringify({ endpoints: [{ id: "app", url: "https://app.example.com", secret: SECRET }] }));
   const broken = join(folder, "broken.json");
@@ -41,8 +42,9 @@ test("the program is one CommonJS file when esbuild has bundled it, and all of i
     return { child, ended: finishInTime(child) };
   };
   const run = (...args: string[]) => start(args).ended;
-  const [version, help, check, wrong, schema, status, demo] = await Promise.all([
+  const [version, facts, help, check, wrong, schema, status, demo] = await Promise.all([
     run("--version"),
+    run("--version", "--json"),
     run("--help"),
     run("check", "--config", config),
     run("check", "--config", broken),
@@ -54,6 +56,9 @@ test("the program is one CommonJS file when esbuild has bundled it, and all of i
   assert.deepEqual([version.code, version.stderr], [0, ""]);
   const runtimeName = runtime.length === 0 ? `Node ${process.versions.node}` : `Deno ${process.versions.deno}`;
   assert.equal(version.stdout, `wochit-relay ${ours} (commit 0123abc, ${runtimeName}, SQLite ${sqliteVersion()})\n`);
+  const lockfile = sha256Of(readFileSync("package-lock.json"));
+  const { commit, lockfile: named } = JSON.parse(facts.stdout);
+  assert.deepEqual([commit, named], [`0123abc${"0".repeat(33)}`, lockfile]);
   assert.deepEqual([help.code, help.stderr], [0, ""]);
   assert.match(check.stdout, /config\.json: valid\n$/);
   assert.match(wrong.stdout, /^is not JSON at 1:20: /);

@@ -89,7 +89,8 @@ listens on the socket that it inherits, reports its status, and feeds the watchd
     let isRefused = false;
     const describe = () => relay.describe() + (isRefused ? "; the config on disk is refused, see the log" : "");
     const { pid, version } = program;
-    const run = { pid, version, startedAt: ports.clock.now(), namespace: pidNamespace() };
+    const { origin } = new URL(relay.url);
+    const run = { pid, version, startedAt: ports.clock.now(), namespace: pidNamespace(), origin };
     const note = noteRun(config.dataDir, run, log);
     note(null);
     setOpened(async () => {

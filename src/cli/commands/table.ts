@@ -6,6 +6,7 @@ export const commands: CommandTable = {
   serve: () => import("./serve.ts"),
   reload: () => import("./reload.ts"),
   check: () => import("./check.ts"),
+  healthcheck: () => import("./healthcheck.ts"),
   doctor: () => import("./doctor.ts"),
   demo: () => import("./demo.ts"),
   simulate: () => import("./simulate.ts"),

@@ -17,13 +17,15 @@ export type ReloadNote = {
   environment: string[];
 };
 
-/** What a running relay writes down for commands: which process it is, since when, of which version, and its last reload. */
+/** What a running relay writes down for commands: which process it is, since when, of which version, where it listens, and its last reload. */
 export type RunNote = {
   pid: number;
   namespace: string | null;
   /** Null: noted by one of before 0.3. */
   version: string | null;
   startedAt: number | null;
+  /** The origin of the public listener, like "http://0.0.0.0:8080"; null: as with `version`. */
+  origin: string | null;
   reload: ReloadNote | null;
 };
 
@@ -52,8 +54,8 @@ export async function readRunNote(dataDir: string): Promise<RunNote | null> {
     }: Partial<RunNote> = JSON.parse(await file.readFile("utf8"));
     if (!Number.isSafeInteger(pid) || pid <= 0) return null;
     const [user, { uid }] = [userOf(pid), await file.stat()];
-    const { version = null, startedAt = null } = of;
-    return user === null || user === uid ? { pid, namespace, version, startedAt, reload } : null;
+    const { version = null, startedAt = null, origin = null } = of;
+    return user === null || user === uid ? { pid, namespace, version, startedAt, origin, reload } : null;
   } catch {
     return null;
   } finally {

@@ -1,6 +1,5 @@
-import { isIP } from "node:net";
-import { type Config, parseListen } from "../../config/schema.ts";
-import { askRelay } from "../../platform/net/ask-relay.ts";
+import { askReadiness, localOrigin, type Readiness } from "../../actions/relay/ready.ts";
+import type { Config } from "../../config/schema.ts";
 import { readCertificates } from "../../platform/net/certificates.ts";
 import type { Clock } from "../../ports.ts";
 import { type Finding, failed, inTime, ok, START, warning } from "../probe.ts";
@@ -16,21 +15,22 @@ export async function judgeRelay(
   { dataDir, isRunning }: { dataDir: string; isRunning: boolean },
   clock: Clock,
 ): Promise<Finding | Finding[]> {
-  const at = ownAddress(server);
+  const url = localOrigin(server);
   const none = `none is running with ${dataDir}`;
-  if (at === null) {
+  if (url === null) {
     const line = "server.listen leaves the port to the system, so it cannot be asked";
     return isRunning ? ok(`one is running; ${line}`) : warning(none, START);
   }
-  const { origin } = at.url;
+  const { origin } = url;
   try {
-    const answer = await inTime({ clock, ms: TIMEOUT }, (signal) => askRelay(at.url, signal));
+    const answer = await inTime({ clock, ms: TIMEOUT }, (signal) => askReadiness(url, signal));
     if (!isRunning) {
       const line = `${none}, but something answers ${answer.status} at ${origin}`;
       return warning(line, "is that another relay, or another dataDir? Two cannot have one address");
     }
     const ready = judgeReady(answer, origin);
     if (server.tls === null) return ready;
+    const at = certificateAt(url, server.publicUrl);
     const shown = await inTime({ clock, ms: TIMEOUT }, (signal) => readCertificates(at, signal));
     return [ready, await judgeServed(shown, server.tls.cert)];
   } catch (error) {
@@ -42,34 +42,16 @@ export async function judgeRelay(
   }
 }
 
-/** Where this machine reaches its own relay; null: the system chose the port. */
-function ownAddress(server: Config["server"]) {
-  const { host, port } = parseListen(server.listen)!;
-  if (port === 0) return null;
-  // Not every system takes a connection to the "any" address for one to itself.
-  const address = host === "0.0.0.0" ? "127.0.0.1" : /^[0:]+$/.test(host) ? "::1" : host;
-  const authority = `${isIP(address) === 6 ? `[${address}]` : address}:${port}`;
-  const url = new URL(`http${server.tls ? "s" : ""}://${authority}/readyz`);
-  const name = server.publicUrl === null ? address : new URL(server.publicUrl).hostname;
-  return { url, address, port, name };
+/** Where a relay's certificate is read, and the name that it is to be for. */
+function certificateAt({ hostname, port }: URL, publicUrl: string | null) {
+  const address = hostname.replace(/^\[|\]$/g, "");
+  return { address, port: Number(port || 443), name: publicUrl === null ? address : new URL(publicUrl).hostname };
 }
 
-function judgeReady({ status, body }: { status: number; body: string }, origin: string): Finding {
-  const answer = readAnswer(body);
-  if (answer === null)
-    return failed(`something answers at ${origin} with ${status}, but no relay`, "see server.listen");
-  const reasons = answer.reasons.join("; ");
+function judgeReady({ status, said }: Readiness, origin: string): Finding {
+  if (said === null) return failed(`something answers at ${origin} with ${status}, but no relay`, "see server.listen");
+  const reasons = said.reasons.join("; ");
   if (status !== 200) return failed(`it answers ${status}: ${reasons || "not ready"}`, "see its log");
-  if (answer.degraded) return warning(`it is ready, but degraded: ${reasons}`, "see the other lines, and its log");
+  if (said.degraded) return warning(`it is ready, but degraded: ${reasons}`, "see the other lines, and its log");
   return ok(`one is running, and ready at ${origin}`);
-}
-
-/** Null: a relay answers otherwise. */
-function readAnswer(body: string): { degraded: boolean; reasons: string[] } | null {
-  try {
-    const { status, degraded = false, reasons = [] } = JSON.parse(body);
-    return typeof status === "string" && Array.isArray(reasons) ? { degraded, reasons } : null;
-  } catch {
-    return null;
-  }
 }
