@@ -4,6 +4,8 @@ import { READER } from "../support/admin.ts";
 import { openDashboard } from "../support/dashboard.ts";
 import { HOSTILE, HOSTILE_ID, openNight, VIDEO } from "../support/dashboard-stage.ts";
 import { wordsOf } from "../support/markup.ts";
+import { openReceiver } from "../support/receiver.ts";
+import { endpointTo } from "../support/relay-in-folder.ts";
 import { waitFor } from "../support/wait.ts";
 
 test("an event's page tells why an endpoint lacks it, in the words of the rules, and retries it where it stands", async (t) => {
@@ -157,4 +159,28 @@ test("an event that is not there is a page that says so, and who may only read h
   const { text } = await page(`/events/${id}`);
   assert.doesNotMatch(text, /Retry now|Cancel it|Replay…|action="\/deliveries/);
   assert.match(text, /No endpoint asked for it/);
+});
+
+test("with twenty apps only the one that lacks an event is named, and what arrived is one step", async (t) => {
+  const [well, ill] = await Promise.all([openReceiver(), openReceiver({ status: 400, body: "no" })]);
+  for (const app of [well, ill]) t.after(() => app.close());
+  const endpoints = Array.from({ length: 20 }, (_, n) =>
+    endpointTo(n === 7 ? ill.url : well.url, { id: `app-${n}`, retry: [] }),
+  );
+  const { login, page, event, get } = await openDashboard(t, { endpoints });
+  const id = await event({ wochitVideoId: "v1" });
+  await waitFor(async () => (await get(`/events/${id}`)).json.status === "dead");
+  await waitFor(async () => (await get(`/deliveries?eventId=${id}&state=delivered`)).json.data.length === 19);
+  await login();
+  const { text } = await page(`/events/${id}`);
+  const way = wordsOf(/<section id="part-way"[\s\S]*?<\/section>/.exec(text)![0]);
+  assert.match(way, /Its wayReceived\d\d:\d\d:\d\dapp-71 × 400, dead19 endpointshave it/);
+  assert.match(wordsOf(text), /Why app-7 does not have it/);
+  const line = /<section id="part-timeline"[\s\S]*?<\/section>/.exec(text)![0];
+  assert.ok(
+    line.match(/<span class="dot">/g)!.length <= 5,
+    "at most: received, two groups, the failed one, one beside it",
+  );
+  const video = wordsOf((await page("/videos/v1")).text);
+  assert.match(video, /video\.ready #1app-719 delivered/);
 });

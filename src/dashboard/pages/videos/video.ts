@@ -48,8 +48,8 @@ export const videoPage: Page = {
       ],
       hasCopies: true,
       content: html`${lacksBox(videoId, undelivered, times)}<div class="two"><div class="stack">
-<section aria-label="The mirrored video">${player(media, whyNoFilm(video))}</section>
-${copies(media, visit)}${endpointsOf(videoId, video.endpoints)}</div><div class="stack">${eventsOf(videoId, shown, newest.length > EVENTS, visit)}${contextsOf(video, visit)}</div></div>`,
+${media.length > 0 && html`<section aria-label="The mirrored video">${player(media, whyNoFilm(video))}</section>`}
+${copies(media, visit, forgottenAt === undefined ? "It announced no media yet." : "It was erased on request: there are no copies.")}${endpointsOf(videoId, video.endpoints)}</div><div class="stack">${eventsOf(videoId, shown, newest.length > EVENTS, visit)}${contextsOf(video, visit)}</div></div>`,
     };
   },
 };
@@ -63,8 +63,7 @@ function underOf({ state: word, duration, context, firstSeenAt, forgottenAt }: S
   return html`<span class="meta">${state(word)} ${duration !== null && html`<span>${duration} s</span>`} ${of} <span>first seen ${times.at(firstSeenAt, { relative: true })}</span> ${erased}</span>`;
 }
 
-function whyNoFilm({ media, forgottenAt }: Shown): Html {
-  if (forgottenAt !== undefined) return html`It was erased on request: there are no copies.`;
+function whyNoFilm({ media }: Shown): Html {
   const films = media.filter(({ kind }) => kind === "video");
   const { state: word, lastError } = films.at(-1) ?? { state: null, lastError: null };
   if (word === null) return html`No film was announced yet.`;

@@ -12,29 +12,49 @@ import type { Told, ToldDelivery } from "./tell.ts";
 type Moment = Told["moments"][number];
 type Attempt = ToldDelivery["attemptLog"][number];
 
-type Step = { at: string | null; millis?: boolean; shape: Shape; tone?: Tone; said: Html; isNext?: boolean };
+/** `isCalm`: a delivery that arrived, of which there may be many. */
+type Step = { at: string; millis?: boolean; shape: Shape; tone?: Tone; said: Html; isNext?: boolean; isCalm?: boolean };
 
 /** Attempts of one delivery that are each a step; what failed between the first and the last is folded. */
 const STEPS = 3;
+
+/** Deliveries that arrived one after the other and are a step each. */
+const CALM = 5;
 
 export function timelineOf(told: Told, times: Times): Html {
   const steps = told.moments.flatMap((moment): Step[] => {
     const made = stepOf(moment, told, times);
     return made === null ? [] : [made];
   });
-  return html`<ol class="line card">${[...steps, ...nextSteps(told)].map((one) => written(one, times))}</ol>`;
+  return html`<ol class="line card">${[...calmed(steps), ...nextSteps(told)].map((one) => written(one, times))}</ol>`;
+}
+
+/** Many that arrived one after the other are one step. */
+function calmed(steps: Step[]): Step[] {
+  const all: Step[] = [];
+  for (let at = 0; at < steps.length; ) {
+    let end = at;
+    while (end < steps.length && steps[end]!.isCalm) end++;
+    if (end - at > CALM) {
+      const same = steps.slice(at, end);
+      const said = html`<details><summary>${same.length} deliveries arrived</summary><ol class="plain">${same.map((one) => html`<li>${one.said}</li>`)}</ol></details>`;
+      all.push({ ...same[0]!, said });
+    } else all.push(...steps.slice(at, Math.max(end, at + 1)));
+    at = Math.max(end, at + 1);
+  }
+  return all;
 }
 
 function written({ at: time, millis = false, shape, tone = "", said, isNext = false }: Step, { at }: Times): Html {
-  const moment = time === null ? html`<span class="at">then</span>` : at(time, { millis });
-  return html`<li class="${tone}${isNext && " next"}">${moment}<span class="dot">${icon(shape)}</span><div class="said">${said}</div></li>`;
+  return html`<li class="${tone}${isNext && " next"}">${at(time, { millis })}<span class="dot">${icon(shape)}</span><div class="said">${said}</div></li>`;
 }
 
 function stepOf(moment: Moment, told: Told, times: Times): Step | null {
   const { at, what, of } = moment;
   if (what === "received") return { at, millis: true, shape: "inbox", tone: "good", said: received(told.event) };
   const delivery = told.deliveries.find(({ id }) => id === of);
-  if (delivery !== undefined) return what === "opened" ? gateStep(moment, told) : attemptStep(moment, delivery, times);
+  if (delivery !== undefined)
+    return what === "opened" ? gateStep(moment, told) : attemptStep(moment, delivery, told, times);
   return mediumStep(moment, told, times);
 }
 
@@ -99,15 +119,24 @@ function gateStep(moment: Moment, { moments }: Told): Step | null {
   return { at, millis: true, shape: "gate", tone: "good", said };
 }
 
-function attemptStep({ at }: Moment, delivery: ToldDelivery, times: Times): Step | null {
+function attemptStep({ at }: Moment, delivery: ToldDelivery, { deliveries }: Told, times: Times): Step | null {
   const { attemptLog, attempts, endpoint } = delivery;
+  const isOne = deliveries.filter((one) => one.endpoint === endpoint).length === 1;
+  const of = isOne ? "" : ` of ${delivery.id}`;
   const index = attemptLog.findIndex(({ startedAt }) => startedAt === at);
   const attempt = attemptLog[index]!;
   const isOk = attempt.error === null;
   const isLast = index === attemptLog.length - 1;
   if (attemptLog.length <= STEPS || index === 0 || (isLast && isOk)) {
     const tone = isOk ? "good" : "warn";
-    return { at, millis: true, shape: isOk ? "send" : "alert", tone, said: saidOf(attempt, endpoint) };
+    return {
+      at,
+      millis: true,
+      shape: isOk ? "send" : "alert",
+      tone,
+      said: saidOf(attempt, endpoint, of),
+      isCalm: isOk,
+    };
   }
   if (index > 1) return null;
   const end = attemptLog.at(-1)!.error === null ? -1 : undefined;
@@ -121,16 +150,17 @@ function attemptStep({ at }: Moment, delivery: ToldDelivery, times: Times): Step
       html`<li><b>${one.n}</b> · ${times.at(one.startedAt)} · ${text(outcomeOf(one), 120)} · ${tookOf(one)}${one.probe && " · a probe"}</li>`,
   );
   const last = folded.at(-1)!;
-  const said = html`<details><summary>${text(endpoint)}: ${folded.length} more attempts, ${words}${unlogged}; the last ${times.since(last.startedAt)}</summary><ol class="plain">${rows}</ol>${answerBox(last.answer, `The last of these answers of ${endpoint}`)}</details>`;
+  const said = html`<details><summary>${text(endpoint)}: ${folded.length} more attempts, ${words}${unlogged}; the last ${times.since(last.startedAt)}</summary><ol class="plain">${rows}</ol>${answerBox(last.answer, `The last of these answers of ${endpoint}${of}`)}</details>`;
   return { at, millis: true, shape: "alert", tone: "warn", said };
 }
 
-function saidOf(attempt: Attempt, endpoint: string): Html {
+/** `of`: the delivery, where there are several to the endpoint. */
+function saidOf(attempt: Attempt, endpoint: string, of: string): Html {
   const { status, error } = attempt;
   const failed = status === null ? html`no answer: ${text(error, 200)},` : html`answered <b>${status}</b>`;
   const outcome = error === null ? html`delivered: ${status}` : failed;
   const line = html`<span><a href="${pageOf.endpoint(endpoint)}">${text(endpoint)}</a> ${outcome} in ${tookOf(attempt)}, attempt ${attempt.n}${attempt.probe && ", a probe"}</span>`;
-  return html`${line}${answerBox(attempt.answer, `What ${endpoint} answered to attempt ${attempt.n}`)}`;
+  return html`${line}${answerBox(attempt.answer, `What ${endpoint} answered to attempt ${attempt.n}${of}`)}`;
 }
 
 function nextSteps({ newest }: Told): Step[] {
@@ -139,7 +169,7 @@ function nextSteps({ newest }: Told): Step[] {
       ({ state, nextAttemptAt, waitsFor }) => state === "pending" && nextAttemptAt !== null && waitsFor?.is === "retry",
     )
     .map(({ endpoint, attempts, attemptsLeft, nextAttemptAt }) => ({
-      at: nextAttemptAt,
+      at: nextAttemptAt!,
       shape: "clock",
       isNext: true,
       said: html`<span>${text(endpoint)}, attempt ${attempts + 1}${attemptsLeft !== null && ` of ${attempts + attemptsLeft}`}</span>`,

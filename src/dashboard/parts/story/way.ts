@@ -17,16 +17,13 @@ export function way({ event, media, newest }: Told, times: Times): Html {
     { tone: "good", shape: "check", name: "Received", under: times.at(event.receivedAt) } as const,
     ...mediaStations(media, event.receivedAt, times),
     ...gateStation(newest, event.receivedAt, times),
-    ...newest.slice(0, PLACES).map((one) => endpointStation(one, times)),
+    ...endpointStations(newest, times),
   ];
-  const rest = newest.length - PLACES;
-  const more =
-    rest > 0 ? html`<li><b>and ${number(rest)} more</b><span class="under">in the table below</span></li>` : none;
   const list = stations.map(
     ({ tone, shape, name, under }) =>
       html`<li class="${tone}"><b>${icon(shape)}${text(name, 60)}</b><span class="under">${under}</span></li>`,
   );
-  return html`<section id="part-way" data-part aria-labelledby="way"><h2 class="sr" id="way">Its way</h2><ol class="way card">${list}${more}</ol></section>`;
+  return html`<section id="part-way" data-part aria-labelledby="way"><h2 class="sr" id="way">Its way</h2><ol class="way card">${list}</ol></section>`;
 }
 
 /** "after 2 min"; within a second it was at once. */
@@ -82,9 +79,22 @@ function gateStation(newest: ToldDelivery[], since: number, { span, now, at }: T
   return [{ tone: "good", shape: "check", name: "Gate open", under: `${gateWords(first.by)}, ${after}` }];
 }
 
-function endpointStation(one: ToldDelivery, { at }: Times): Station {
-  const word = shownState(one);
-  return { tone: toneOf(word), shape: shapeOf(word), name: one.endpoint, under: shortly(one, at) };
+/** Where there are many, by name only those that do not have it. */
+function endpointStations(newest: ToldDelivery[], { at }: Times): Station[] {
+  const station = (one: ToldDelivery): Station => {
+    const word = shownState(one);
+    return { tone: toneOf(word), shape: shapeOf(word), name: one.endpoint, under: shortly(one, at) };
+  };
+  const lacking = newest.filter(({ state }) => state !== "delivered");
+  const having = newest.filter(({ state }) => state === "delivered");
+  if (newest.length <= PLACES) return [...lacking, ...having].map(station);
+  const stations = lacking.slice(0, PLACES - 1).map(station);
+  const rest = lacking.length - stations.length;
+  if (rest > 0) stations.push({ tone: "", shape: "dash", name: `${number(rest)} more`, under: "do not have it" });
+  if (having.length > 0) {
+    stations.push({ tone: "good", shape: "check", name: `${number(having.length)} endpoints`, under: "have it" });
+  }
+  return stations;
 }
 
 function shortly({ state, attempts, attemptLog, lastError, waitsFor }: ToldDelivery, at: Times["at"]): Piece {

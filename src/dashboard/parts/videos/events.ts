@@ -1,7 +1,7 @@
 import type { EventRow } from "../events.ts";
 import { type Html, html } from "../html.ts";
 import { pageOf } from "../links.ts";
-import { sends, worstOf } from "../sends.ts";
+import { sendsBriefly, worstOf } from "../sends.ts";
 import { icon, shapeOf, toneOf } from "../states.ts";
 import { number, typeName } from "../text.ts";
 import type { Times } from "../times.ts";
@@ -35,5 +35,5 @@ function folded(rows: EventRow[]): Html {
 function eventStep({ id, receivedAt, type, dialect, sequence, around }: EventRow, { at }: Times): Html {
   const word = worstOf(around.deliveries);
   const name = html`<a href="${pageOf.event(id)}">${typeName(type, dialect === "legacy")}</a>${sequence !== null && html` <span class="soft">#${sequence}</span>`}`;
-  return html`<li class="${toneOf(word)}">${at(receivedAt)}<span class="dot">${icon(shapeOf(word), word)}</span><div class="said"><span>${name}</span>${around.deliveries.length > 0 && sends(around.deliveries)}</div></li>`;
+  return html`<li class="${toneOf(word)}">${at(receivedAt)}<span class="dot">${icon(shapeOf(word), word)}</span><div class="said"><span>${name}</span>${around.deliveries.length > 0 && sendsBriefly(around.deliveries)}</div></li>`;
 }

@@ -14,8 +14,8 @@ import { copyPath } from "./copy.ts";
 /** The states in which a download can be begun again. */
 const RETRIED = ["pending", "failed", "expired", "skipped"];
 
-/** Each medium, newest first: where its copy is, or why there is none. */
-export function copies(media: MediumJson[], visit: { can: "read" | "operate" }): Html {
+/** Each medium, newest first: where its copy is, or why there is none. `none`: what is said where there is no medium. */
+export function copies(media: MediumJson[], visit: { can: "read" | "operate" }, none: string): Html {
   const rows = [...media].reverse().map((one) => {
     const { id, kind, state: word, bytes, sha256, key, url, lastError, suspect, videoId } = one;
     const retry =
@@ -38,14 +38,14 @@ export function copies(media: MediumJson[], visit: { can: "read" | "operate" }):
     ["w-f num mid", "Size"],
     ["w-m wide", "Where"],
   ] as const;
-  const none = html`<div class="card pad soft">It announced no media yet.</div>`;
   const list = html`<div class="card">${table({ caption: "Media of this video, newest first", heads }, rows)}</div>`;
-  return html`<section aria-labelledby="files"><h2 id="files">Copies</h2>${media.length === 0 ? none : list}</section>`;
+  return html`<section aria-labelledby="files"><h2 id="files">Copies</h2>${media.length === 0 ? html`<div class="card pad soft">${none}</div>` : list}</section>`;
 }
 
-/** What each endpoint has of a video. */
+/** What each endpoint has of a video, those that lack most first. */
 export function endpointsOf(videoId: string, endpoints: EndpointOfVideo[]): Html {
-  const rows = endpoints.map(({ endpoint, delivered, undelivered, dead, newest }) => {
+  const worst = endpoints.toSorted((a, b) => b.dead - a.dead || b.undelivered - a.undelivered);
+  const rows = worst.map(({ endpoint, delivered, undelivered, dead, newest }) => {
     const all = [
       dead > 0 && counted("dead", dead, "dead"),
       undelivered > 0 && counted("pending", undelivered, "on its way"),
