@@ -56,8 +56,8 @@ export function curves(
       const move = isDown ? "L" : "M";
       isDown = value !== null;
       if (value === null) return "";
-      // A value that stands alone is a dot.
-      const dot = move === "M" && (values[at + 1] ?? null) === null ? "h.01" : "";
+      // A value that stands alone is a short line.
+      const dot = move === "M" && (values[at + 1] ?? null) === null ? `h${at === 0 ? 20 : -20}` : "";
       return `${move}${x(at)} ${(height - (value / top) * height).toFixed(1)}${dot}`;
     });
     return html`<path class="curve${isSoft && " soft"}" d="${path.join("")}"/>`;

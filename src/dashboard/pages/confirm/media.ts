@@ -48,7 +48,10 @@ export const mediaRetry: Question = {
     const more =
       total.count > MOST &&
       html`<p>${capped(total)} match: the oldest ${number(MOST)} come first, and then it is asked again.</p>`;
-    const said = html`<p><span class="big">${number(many)}</span> ${wish.state} ${many === 1 ? "medium" : "media"}, counted ${visit.times.at(visit.times.now)}</p>${more}${pairs(Object.entries(given).map(([name, value]) => [name, text(value, 200)]))}${consequences(
+    const others = Object.entries(given).flatMap(([name, value]) =>
+      name === "state" ? [] : [[name, text(value, 200)] as const],
+    );
+    const said = html`<p><span class="big">${number(many)}</span> ${wish.state} ${many === 1 ? "medium" : "media"}, counted ${visit.times.at(visit.times.now)}</p>${more}${others.length > 0 && pairs(others)}${consequences(
       [
         "They are downloaded again, from the first attempt on; a link that has died is tried all the same.",
         "Who was told that there is no copy is told when there is one.",

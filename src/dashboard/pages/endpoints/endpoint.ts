@@ -77,7 +77,7 @@ function numbers(endpoint: EndpointJson, hours: EndpointHour[], minutesLeft: num
   const all = sumOf(hours);
   const newest = hours.findLast(({ p50 }) => p50 !== null);
   const open = waiting + pending + running;
-  const left = minutesLeft === null ? "" : `; about ${minutesLeft} min to go`;
+  const left = minutesLeft === null || waiting === open ? "" : `; about ${minutesLeft} min to go`;
   const died = hours.reduce((sum, hour) => sum + hour.dead, 0);
   const link = (state: string, count: number) =>
     count === 0 ? "0" : html`<a href="${withQuery("/deliveries", { endpoint: id, state })}">${number(count)}</a>`;

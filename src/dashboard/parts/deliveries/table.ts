@@ -29,7 +29,7 @@ export function deliveryTable(rows: DeliveryRow[], shape: Shape): Html {
     ["", "Event"],
     ...(hasEndpoint ? [["w-s wide", "Endpoint"] as const] : []),
     ["w-n num mid", "Tries"],
-    ["w-way", isMixed ? "State" : "Why"],
+    ["w-way wide", isMixed ? "State" : "Why"],
     ["w-time wide", "Made"],
   ];
   return table(
@@ -41,12 +41,13 @@ export function deliveryTable(rows: DeliveryRow[], shape: Shape): Html {
 function deliveryRow(one: DeliveryRow, shape: Shape): Html {
   const { times, canChoose, hasEndpoint = true } = shape;
   const { id, type, title, endpoint, attempts, createdAt, replay } = one;
+  const why = whyOf(one, shape);
   const box = html`<td><label class="box"><input type="checkbox" name="id" value="${id}" aria-label="Select ${id}"></label></td>`;
   return row(
     id,
-    html`${canChoose && box}<td class="main"><a href="${pageOf.delivery(id)}">${typeName(type)}</a>${replay && html` <span class="soft small">a replay</span>`}${title !== null && clip(title, "under")}${clip(id, "under id")}<span class="under narrow">${hasEndpoint && html`${text(endpoint)}, `}${times.since(createdAt)}</span></td>
+    html`${canChoose && box}<td class="main"><a href="${pageOf.delivery(id)}">${typeName(type)}</a>${replay && html` <span class="soft small">a replay</span>`}${title !== null && clip(title, "under")}<span class="wide">${clip(id, "under id")}</span><span class="under narrow">${hasEndpoint && html`${text(endpoint)}, `}${times.since(createdAt)}</span><div class="narrow">${why}</div></td>
 ${hasEndpoint && html`<td class="wide"><a class="clip" dir="auto" href="${pageOf.endpoint(endpoint)}">${endpoint}</a></td>`}<td class="num mid">${number(attempts)}</td>
-<td>${whyOf(one, shape)}</td>
+<td class="wide">${why}</td>
 <td class="wide nowrap">${times.when(createdAt)}</td>`,
   );
 }

@@ -8,6 +8,9 @@ import { lasted, sumOf } from "./table.ts";
 
 /** How its attempts went in each of the last hours, and how long they took: two charts, and the same as a table. */
 export function endpointCharts(hours: EndpointHour[], times: Times): Html {
+  if (hours.every(({ attempts }) => attempts === 0)) {
+    return html`<section id="charts" data-part aria-labelledby="answers"><h2 id="answers">Attempts, by hour</h2><p class="card pad soft">Nothing was sent to it in the last ${hours.length} hours.</p></section>`;
+  }
   const labels = hours.map(({ hour }) => times.hour(hour));
   const axis = html`<div class="axis" aria-hidden="true">${[0, 6, 12, 18].map((at) => html`<span>${labels[at]}</span>`)}<span>now</span></div>`;
   return html`<div class="two even" id="charts" data-part>${attempts(hours, labels, axis)}${latency(hours, labels, axis)}</div>`;
