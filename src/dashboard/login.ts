@@ -93,7 +93,10 @@ export function loginRoutes(place: Place, { door, assets }: { door: Door; assets
       await note(c, found.name, "log in", "done, by a link");
       return enter(found.cookie, "/");
     }
-    return form(c, isOwnPath(to) ? to : "/", noticeOf(done, n), 200);
+    const there = isOwnPath(to) ? to : "/";
+    const isIn = done === undefined && (await door.visitor(c)) !== null;
+    if (isIn) return new Response(null, { status: 303, headers: { location: there } });
+    return form(c, there, noticeOf(done, n), 200);
   });
 
   app.post("/login", async (c) => {

@@ -13,7 +13,7 @@ test("pages may load their own sheet and script and nothing else, and are kept n
     assert.equal((await page(path)).status, status);
   }
   await login();
-  for (const path of ["/events", "/login", "/nowhere"]) {
+  for (const path of ["/events", "/settings", "/nowhere"]) {
     const { headers, text } = await page(path);
     const policy = String(headers["content-security-policy"]);
     assert.match(

@@ -6,6 +6,9 @@ import type { Browser, BrowserContext, BrowserContextOptions, Page } from "playw
 /** Debian's Chromium, or the one that $CHROMIUM names. */
 const CHROMIUM = process.env.CHROMIUM ?? "/usr/bin/chromium";
 
+/** For whatever is waited for, in milliseconds: many tests run at once. */
+const PATIENCE = 60_000;
+
 /** Why there is no browser here; false: there is one. On Deno playwright's pipes do not work. */
 export const noBrowser: string | false =
   "Deno" in globalThis ? "a browser is driven on Node" : existsSync(CHROMIUM) ? false : `there is no ${CHROMIUM}`;
@@ -14,8 +17,11 @@ let browser: Promise<Browser> | null = null;
 
 async function start(): Promise<Browser> {
   const { chromium } = await import("playwright-core");
+  // It does not start under another clock than the machine's.
+  const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => !/^(LD_PRELOAD|.*FAKE.*)$/.test(name)));
   // In a container it has no sandbox of its own.
-  return chromium.launch({ executablePath: CHROMIUM, args: ["--no-sandbox", "--disable-gpu"] });
+  const args = ["--no-sandbox", "--disable-gpu"];
+  return chromium.launch({ executablePath: CHROMIUM, args, env: env as Record<string, string>, timeout: PATIENCE });
 }
 
 after(async () => (await browser)?.close());
@@ -29,7 +35,7 @@ export async function openTab(t: Pick<TestContext, "after">, options: BrowserCon
   const context = await (await browser).newContext({ viewport: { width: 1440, height: 900 }, ...options });
   t.after(() => context.close());
   const page = await context.newPage();
-  page.setDefaultTimeout(20_000);
+  page.setDefaultTimeout(PATIENCE);
   const wrong: string[] = [];
   page.on("pageerror", (error) => wrong.push(String(error)));
   page.on("console", (message) => {

@@ -20,6 +20,9 @@ import { number, text } from "../../parts/text.ts";
 import type { Times } from "../../parts/times.ts";
 import type { Summary } from "../../summary.ts";
 
+/** Downloads that may run at once, and are counted. */
+const MOST_RUNNING = 100;
+
 /** Rows of the lists on this page. */
 const FEW = 5;
 
@@ -29,11 +32,11 @@ export const overviewPage: Page = {
   async show(visit) {
     const { store } = visit.place;
     const { now } = visit.times;
-    const [summary, traffic, commits, counts, latest] = await Promise.all([
+    const [summary, traffic, commits, downloads, latest] = await Promise.all([
       visit.summary(),
       readTraffic(store, { now, count: 2 * HOURS }),
       store.commits(),
-      store.counts(),
+      store.media({ state: "running", limit: MOST_RUNNING }),
       readList(events, { ...visit, query: {} }, { limit: FEW }),
     ]);
     const { alarms, facts: known } = summary;
@@ -47,7 +50,7 @@ export const overviewPage: Page = {
       under: wellness(summary, visit.times),
       shell: ["wochit-relay status", "wochit-relay doctor"],
       content: html`<section id="part-needs" data-part aria-labelledby="needs"><h2 class="sr" id="needs">What needs a person now</h2>${needs(summary, visit)}</section>
-<section id="part-facts" data-part aria-label="In numbers">${numbers(summary, traffic, { running: counts.media.running ?? 0, p99 }, visit.times)}</section>
+<section id="part-facts" data-part aria-label="In numbers">${numbers(summary, traffic, { running: downloads.length, p99 }, visit.times)}</section>
 <div class="two">
 <section aria-labelledby="by-hour"><header><h2 id="by-hour">Events received, by hour</h2><span class="soft small">last 24 h</span></header><div id="part-hours" data-part>${eventsByHour(traffic.slice(-HOURS), visit.times)}</div></section>
 <section aria-labelledby="deadline"><header><h2 id="deadline">Nearest deadlines</h2><a class="small" href="/media?by=deadline">All media</a></header><div class="card" id="part-soon" data-part>${mediaSoon(summary.media.slice(0, 3), visit)}</div></section>
