@@ -25,7 +25,10 @@ const NO_PAGES = ["/events/:id/body", "/videos/:id/media/:medium"];
 const MOST_OF_PAGE = 9_000;
 const MOST_OF_REST = 11_000;
 
-test("each page can be read and used by all, at any width, and is light", { skip: noBrowser }, async (t) => {
+test("each page can be read and used by all, at any width, and is light", {
+  skip: noBrowser,
+  timeout: 600_000,
+}, async (t) => {
   const newsroom = await openNewsroom(t);
   const addresses = await addressesOf(newsroom);
   await newsroom.login();

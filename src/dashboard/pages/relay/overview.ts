@@ -1,4 +1,3 @@
-import type { Alarm } from "../../../actions/alarms/judge.ts";
 import { events } from "../../../actions/events.ts";
 import { formatSize } from "../../../actions/format.ts";
 import { withAround } from "../../../actions/outcome/around.ts";
@@ -6,17 +5,15 @@ import { HOURS, readEndpointHours, readTraffic, type TrafficHour } from "../../.
 import { COMMIT_BOUNDS } from "../../../store/counts.ts";
 import { boundOf } from "../../../store/histogram.ts";
 import { readList } from "../../lists.ts";
-import type { Page, Visit } from "../../page.ts";
+import type { Page } from "../../page.ts";
+import { needs } from "../../parts/alarms.ts";
 import { endpointTable, lasted } from "../../parts/endpoints/table.ts";
 import { eventTable } from "../../parts/events.ts";
-import { linkButton } from "../../parts/forms.ts";
 import { eventsByHour } from "../../parts/hours.ts";
-import { type Html, html, none } from "../../parts/html.ts";
-import { confirmOf } from "../../parts/links.ts";
+import { type Html, html } from "../../parts/html.ts";
 import { mediaSoon } from "../../parts/media/soon.ts";
-import { icon } from "../../parts/states.ts";
 import { empty, facts } from "../../parts/tables.ts";
-import { number, text } from "../../parts/text.ts";
+import { number } from "../../parts/text.ts";
 import type { Times } from "../../parts/times.ts";
 import type { Summary } from "../../summary.ts";
 
@@ -73,30 +70,6 @@ function wellness({ facts: { lastEventAt }, alarms }: Summary, { since }: Times)
   return html`${rest}. The last event came ${since(lastEventAt)}.`;
 }
 
-function needs({ alarms, facts: { endpoints } }: Summary, visit: Visit): Html {
-  const deadOf = (subject: string | null) => endpoints.find(({ id }) => id === subject)?.dead ?? 0;
-  if (alarms.length === 0) return none;
-  return html`<ul class="needs card">${alarms.map((alarm) => need(alarm, visit, deadOf(alarm.subject)))}</ul>`;
-}
-
-const SHAPES: Partial<Record<Alarm["name"], string>> = {
-  BreakerOpen: "pause",
-  DeliveriesDead: "cross",
-  MediaLinkDiesSoon: "glass",
-  MediaLost: "glass",
-  SendersRefused: "inbox",
-  DeliveriesLate: "clock",
-  NoEvents: "inbox",
-};
-
-function need({ name, severity, subject, what, means, page }: Alarm, visit: Visit, dead: number): Html {
-  const tone = severity === "page" ? "bad" : "warn";
-  const retry = name === "DeliveriesDead" && visit.can === "operate" && subject !== null;
-  const sure = retry && linkButton(confirmOf("retry", { endpoint: subject, state: "dead" }), `Retry ${number(dead)}…`);
-  const look = linkButton(page, html`Look<span class="sr">: ${what}</span>`);
-  return html`<li>${icon(SHAPES[name] ?? "alert", undefined, tone)}<div><h3><a href="${page}">${text(what, 300)}</a></h3><p>${text(means, 500)}</p></div><div class="actions">${look}${sure}</div></li>`;
-}
-
 function numbers(
   { facts: known, media }: Summary,
   traffic: TrafficHour[],
@@ -132,8 +105,8 @@ function numbers(
     { name: "Commit, p99", value: lasted(p99 === null ? null : p99 * 1_000, "≤ "), small: "since the start" },
     {
       name: "Disk",
-      value: disk === null ? "unknown" : `${formatSize(disk.free)} free`,
-      small: disk === null ? "" : `${formatSize(disk.needed)} are needed`,
+      value: disk === null ? "unknown" : formatSize(disk.free),
+      small: disk === null ? "" : `free; ${formatSize(disk.needed)} are needed`,
     },
     {
       name: "Last backup",
