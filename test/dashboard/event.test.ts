@@ -23,6 +23,11 @@ test("an event's page tells why an endpoint lacks it, in the words of the rules,
     /endpoint search-index is failing: only probes are sent, the next at|media of its event|goes first/,
   );
 
+  const table = text.slice(text.indexOf('aria-labelledby="deliveries"'));
+  const cms = (await night.stateAt(id, "cms")).id;
+  assert.match(table, new RegExp(`action="/deliveries/${cms}/retry"`));
+  assert.match(table, new RegExp(`href="/confirm\\?do=cancel&amp;id=${cms}&amp;to=%2Fevents%2F${id}"`));
+
   // The same request again, once the app is mended.
   night.refused.clear();
   const [, path] = new RegExp(
@@ -63,6 +68,7 @@ test("its timeline goes from arrival through the mirror to each attempt with its
     /aria-label="What cms answered to attempt 1">[^<]*<bdi>|aria-label="What cms answered to attempt 1">\{/,
   );
   assert.match(wordsOf(text), /Mirrored\s?2 files, (at once|after)/);
+  assert.equal(line.match(/Gate opened/g)?.length, 1, "what opened at once is one step");
   // Where the copies are for good.
   assert.match(text, new RegExp(`href="http://127\\.0\\.0\\.1:\\d+/media/${VIDEO}/video\\.mp4\\?sig=`));
 });
