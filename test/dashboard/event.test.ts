@@ -190,3 +190,26 @@ test("with twenty apps only the one that lacks an event is named, and what arriv
   const video = wordsOf((await page("/videos/v1")).text);
   assert.match(video, /video\.ready #1app-719 delivered/);
 });
+
+test("the relay's own notices, events of every type, and what was deleted have their pages", async (t) => {
+  const app = await openReceiver(({ json }) => (json.type === "draft.new" ? 400 : 200));
+  t.after(() => app.close());
+  const endpoints = [endpointTo(app.url, { retry: [] }), endpointTo(app.url, { id: "ops", events: ["relay.*"] })];
+  const { login, page, event, get } = await openDashboard(t, { endpoints });
+  for (const type of ["draft.new", "draft.update", "video.ready", "video.delete", "", undefined, 7]) {
+    await event({ wochitVideoId: "v1", type });
+  }
+  await event({ wochitVideoId: "v2", errorMessage: "it broke" });
+  await waitFor(async () => (await get("/events?type=relay.delivery.dead")).json.data.length === 1);
+  await login();
+  type Listed = { id: string; type: string | null }[];
+  const notices = (await get("/events?type=relay.*")).json.data as Listed;
+  const all = [...((await get("/events?limit=100")).json.data as Listed), ...notices];
+  assert.ok(all.length >= 7);
+  for (const { id, type } of all) {
+    for (const path of [`/events/${id}`, `/events/${id}?preview=ops`, `/events/${id}/replay`]) {
+      assert.equal((await page(path)).status, 200, `${type} ${path}`);
+    }
+  }
+  assert.match(wordsOf((await page(`/events/${notices[0]!.id}`)).text), /Made by the relay itself/);
+});

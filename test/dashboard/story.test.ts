@@ -78,6 +78,33 @@ for (const javaScriptEnabled of [true, false]) {
   });
 }
 
+test(
+  "while its page is open, the box that says why goes once nothing is lacking, and the film comes once it is there",
+  options,
+  async (t) => {
+    const night = await openNight(t);
+    night.search.answer(200);
+    night.film.setFault({ name: "503" });
+    const tab = await openTab(t);
+    const { page } = tab;
+    const id = await night.event({
+      type: "video.ready",
+      wochitVideoId: VIDEO,
+      videoContext: "page-4711",
+      videoUrl: night.film.link(),
+    });
+    await login(tab, night.port(), `/videos/${VIDEO}`);
+    assert.equal(await page.locator("video").count(), 0);
+    await page.getByText("3 endpoints do not have all of it").waitFor();
+    night.refused.clear();
+    night.film.setFault(null);
+    await night.post(`/media/${(await night.shown(id)).media[0].id}/retry`);
+    await page.locator("video").waitFor();
+    await page.locator("#part-why:empty").waitFor({ state: "attached" });
+    assert.deepEqual(tab.wrong, []);
+  },
+);
+
 for (const isInBucket of [false, true]) {
   test(
     `the mirrored film plays beside its events, ${isInBucket ? "from a bucket" : "from here"}, and is not loaded before that`,

@@ -46,7 +46,7 @@ export const eventPage: Page = {
       under: underOf(event, visit),
       actions: can === "operate" && body !== null && linkButton(`${pageOf.event(id)}/replay`, "Replay…"),
       shell: commandsOf(told),
-      content: html`${whyBox(newest, { can, times, here: pageOf.event(id) })}${way(told, times)}<div class="two"><div class="stack">
+      content: html`<div id="part-why" data-part>${whyBox(newest, { can, times, here: pageOf.event(id) })}</div>${way(told, times)}<div class="two"><div class="stack">
 <section id="part-timeline" data-part aria-labelledby="timeline"><header><h2 id="timeline">Timeline</h2><span class="soft small" data-zone>${times.zone}</span></header>${timelineOf(told, times)}</section>
 ${deliveriesOf(deliveries, { can, times, here: pageOf.event(id) }, further)}</div>
 <div class="stack">${durableLinks(media)}${receivedBody(id, body, formatSpan(place.config.retention.bodies))}${body !== null && all.length > 0 && sentBody(id, all, { ...sent, received: body })}${idsOf(told)}</div></div>`,

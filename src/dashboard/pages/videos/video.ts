@@ -6,7 +6,7 @@ import { showVideo } from "../../../actions/videos.ts";
 import type { Act, Page, Visit } from "../../page.ts";
 import type { EventRow } from "../../parts/events.ts";
 import { linkButton } from "../../parts/forms.ts";
-import { type Html, html, type Piece } from "../../parts/html.ts";
+import { flag, type Html, html, type Piece } from "../../parts/html.ts";
 import { confirmOf, pageOf, withQuery } from "../../parts/links.ts";
 import { state } from "../../parts/states.ts";
 import { pairs } from "../../parts/tables.ts";
@@ -47,8 +47,8 @@ export const videoPage: Page = {
         `wochit-relay events list --video-id ${shellWord(videoId)}`,
       ],
       hasCopies: true,
-      content: html`${lacksBox(videoId, undelivered, times)}<div class="two"><div class="stack">
-${media.length > 0 && html`<section aria-label="The mirrored video">${player(media, whyNoFilm(video))}</section>`}
+      content: html`<div id="part-why" data-part>${lacksBox(videoId, undelivered, times)}</div><div class="two"><div class="stack">
+<section id="part-player" data-part aria-label="The mirrored video"${flag("hidden", media.length === 0)}>${media.length > 0 && player(media, whyNoFilm(video))}</section>
 ${copies(media, visit, forgottenAt === undefined ? "It announced no media yet." : "It was erased on request: there are no copies.")}${endpointsOf(videoId, video.endpoints)}</div><div class="stack">${eventsOf(videoId, shown, newest.length > EVENTS, visit)}${contextsOf(video, visit)}</div></div>`,
     };
   },

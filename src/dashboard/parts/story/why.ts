@@ -34,7 +34,7 @@ export function whyBox(newest: ToldDelivery[], visit: Visit): Html {
   });
   const rest = open.length - TOLD;
   const more = rest > 0 ? html`<p class="soft">And ${number(rest)} more, in the table below.</p>` : none;
-  return html`<section id="part-why" data-part class="why ${toneOf(first)}" aria-labelledby="why"><h2 id="why">Why ${title} not have it</h2>${told}${more}</section>`;
+  return html`<section class="why ${toneOf(first)}" aria-labelledby="why"><h2 id="why">Why ${title} not have it</h2>${told}${more}</section>`;
 }
 
 const RANKS = ["dead", "pending", "running", "waiting"];

@@ -34,7 +34,7 @@ export function lacksBox(videoId: string, undelivered: Undelivered[], times: Tim
     rest > 0 && html`<p><a href="${withQuery("/deliveries", { videoId })}">And ${number(rest)} more endpoints</a></p>`;
   const tone = ["bad", "warn", "busy"][rank(worst!)];
   const said = all.slice(0, SHOWN).map((same) => lackOf(same, times, all.length === 1));
-  return html`<section id="part-why" data-part class="why ${tone}" aria-labelledby="why"><h2 id="why">${many} not have all of it</h2>${said}${more}</section>`;
+  return html`<section class="why ${tone}" aria-labelledby="why"><h2 id="why">${many} not have all of it</h2>${said}${more}</section>`;
 }
 
 /** Dead ones first, then those that have failed, then those on their way. */
