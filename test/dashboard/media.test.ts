@@ -81,6 +81,7 @@ test("one that has no copy is tried again by a button, which leads back to the l
   await event({ wochitVideoId: "v1", videoUrl: link(files.url, "a") });
   await waitFor(async () => (await media())[0].lastError !== null);
   const [{ id }] = await media();
+  assert.match((await page("/media")).text, /aria-current="page">Nearest deadline <span class="n soft">1</);
   assert.match((await page("/media?by=deadline")).text, /name="to" value="\/media\?by=deadline"/);
   files.isWell = true;
   const { status, headers } = await form(`/media/${id}/retry`, { to: "/media?by=deadline" });

@@ -53,11 +53,14 @@ export const mediaPage: Page = {
       isLost &&
       rows.length > 0 &&
       linkButton(confirmOf("media-retry", selection), `Retry ${total === null ? "all" : capped(total)}…`);
-    const unsafe = capped({ count: waiting.length, isMore: waiting.length >= 100 });
+    // Of a few seconds ago, unless it was just counted.
+    const isCounted = isByDeadline && total !== null && Object.keys(selection).length === 1;
+    const known = isCounted ? total : { count: waiting.length, isMore: waiting.length >= 100 };
+    const unsafe = capped(known);
     return {
       title: "Media",
       under:
-        waiting.length === 0
+        known.count === 0
           ? html`All that was announced is secured, or has come to its end.`
           : html`${unsafe} not secured yet: when the link dies first, the file is lost.`,
       actions: can === "operate" && html`${retry}${linkButton(confirmOf("verify", {}), "Verify copies…")}`,
