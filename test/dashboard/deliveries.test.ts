@@ -51,6 +51,9 @@ test("the dead come first: by reason with their numbers, one by one, and all tha
   const some = (await page("/deliveries?state=dead&endpoint=app&error=HTTP+400")).text;
   assert.match(some, /name="error" type="search" value="HTTP 400"/);
   assert.match(some, /Retry all \d+ that match…/);
+  const typed = (await page("/deliveries?state=dead&type=video.*&until=now")).text;
+  assert.match(typed, /name="type" type="search" value="video\.\*"/);
+  assert.match(typed, /type="hidden" name="until" value="now"/);
   assert.doesNotMatch(some, /<bdi>HTTP 413/);
 });
 

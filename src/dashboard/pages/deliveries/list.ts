@@ -9,7 +9,7 @@ import { bulkBar, type DeliveryVerb } from "../../parts/deliveries/bulk.ts";
 import { noDeliveries } from "../../parts/deliveries/empty.ts";
 import { reasonTable } from "../../parts/deliveries/reasons.ts";
 import { deliveryTable } from "../../parts/deliveries/table.ts";
-import { choicesOf, field, filters, linkButton, SINCE, select } from "../../parts/forms.ts";
+import { choicesOf, field, filters, hidden, linkButton, SINCE, select } from "../../parts/forms.ts";
 import { type Html, html } from "../../parts/html.ts";
 import { confirmOf, withQuery } from "../../parts/links.ts";
 import { notice } from "../../parts/notices.ts";
@@ -70,6 +70,7 @@ export const deliveriesPage: Page = {
       : html`<div class="card">${content}</div>`;
     const list = html`${newer(PATH, given)}${chosen}`;
     const many = `${total === null ? "" : `${capped(total)} `}${isFiltered({ ...selection, state: "" }) ? "that match" : "dead"}`;
+    const ids = endpoints.map(({ id }) => id);
     const isRetry = state === "dead" && rows.length > 0 && visit.can === "operate";
     const retry = isRetry && linkButton(confirmOf("retry", selection), `Retry all ${many}…`, "primary");
     return {
@@ -77,7 +78,7 @@ export const deliveriesPage: Page = {
       under: html`What was, is and will be sent to your apps. Nothing sends the dead again until you do.`,
       actions: html`${retry}${linkButton("/tasks", "Tasks")}`,
       shell: ["wochit-relay deliveries list --state dead", "wochit-relay deliveries retry --state dead --dry-run"],
-      content: html`${problem !== null && notice("bad", text(problem, 500))}${tabsOf(given, endpoints, total)}${reasons.length > 0 && reasonTable(reasons, selection, visit)}${form(visit, given)}${problem === null && (rows.length > 0 ? list : noDeliveries(state, filter))}`,
+      content: html`${problem !== null && notice("bad", text(problem, 500))}${tabsOf(given, endpoints, total)}${reasons.length > 0 && reasonTable(reasons, selection, visit)}${form(given, ids)}${problem === null && (rows.length > 0 ? list : noDeliveries(state, filter))}`,
     };
   },
 };
@@ -105,11 +106,13 @@ function tabsOf({ before: _, ...given }: Record<string, string>, numbers: Number
   return html`<div id="tabs" data-part>${tabs("State", all)}</div>`;
 }
 
-function form({ place }: Visit, given: Record<string, string>): Html {
-  const { state, endpoint, since, videoId, eventId, error } = given;
-  const ids = place.config.endpoints.map(({ id }) => id);
+function form(given: Record<string, string>, endpoints: string[]): Html {
+  const { state, endpoint, since, until, videoId, eventId, error, type } = given;
+  const kept = Object.entries({ state, until }).flatMap(([name, value]) =>
+    value === undefined ? [] : hidden({ [name]: value }),
+  );
   return filters(
     PATH,
-    html`<input type="hidden" name="state" value="${state}">${select("Endpoint", "endpoint", choicesOf(ids), endpoint)}${select("Made", "since", SINCE, since)}${field("Video", "videoId", videoId)}${field("Event", "eventId", eventId)}${error !== undefined && field("Failed with exactly", "error", error, { isWide: true })}`,
+    html`${kept}${select("Endpoint", "endpoint", choicesOf(endpoints), endpoint)}${select("Made", "since", SINCE, since)}${field("Video", "videoId", videoId)}${field("Event", "eventId", eventId)}${type !== undefined && field("Type", "type", type)}${error !== undefined && field("Failed with exactly", "error", error, { isWide: true })}`,
   );
 }
