@@ -10,7 +10,7 @@ import { openAssets } from "./assets/table.ts";
 import { readForm } from "./form.ts";
 import type { Live } from "./live.ts";
 import { loginRoutes } from "./login.ts";
-import { type Act, addressOf, goTo, type Page, type View, type Visit } from "./page.ts";
+import { type Act, addressOf, goTo, type Page, requireOperator, type View, type Visit } from "./page.ts";
 import { errorView, unknownView } from "./pages/errors.ts";
 import { acts, pages } from "./pages/table.ts";
 import { frame, type Section } from "./parts/frame.ts";
@@ -102,7 +102,7 @@ export function createDashboard(place: Place, { door, live }: { door: Door; live
     const section = pages.find(({ path }) => path === `/${back.split("/")[1]}`)?.section ?? null;
     try {
       if (visitor.session !== null && !door.isOwnOrigin(c)) throw new RelayError("forbidden", FOREIGN);
-      if (visitor.can === "read") throw new RelayError("forbidden", `the token "${visitor.name}" may read only`);
+      requireOperator(visit);
       const done = await run(visit, await readForm(c.req.raw)).finally(() => place.wake());
       if (done instanceof Response) return done;
       return "to" in done ? goTo(addressOf(done)) : await send(c, done, visit, section);

@@ -1,5 +1,6 @@
 import type { Visitor } from "../admin/door.ts";
 import type { Place } from "../admin/operation.ts";
+import { RelayError } from "../errors.ts";
 import type { Section, View } from "./parts/frame.ts";
 import type { Html } from "./parts/html.ts";
 import { type Query, withQuery } from "./parts/links.ts";
@@ -28,6 +29,11 @@ export type Visit = {
   request: Request;
   outgoing: { destroy(): unknown } | undefined;
 };
+
+/** For a page that only asks: RelayError("forbidden") for a token that may read only. */
+export function requireOperator({ visitor }: Pick<Visit, "visitor">): void {
+  if (visitor.can === "read") throw new RelayError("forbidden", `the token "${visitor.name}" may read only`);
+}
 
 /** A page. */
 export type Page = {

@@ -41,6 +41,7 @@ test("what is done to many is counted first, and goes where its progress is show
   const done = await relay.form("/confirm", { ...hiddenIn(text), rate: "500" });
   assert.equal(done.status, 303);
   assert.match(done.headers.location!, /^\/tasks\/[\w-]+\?done=begun&n=6$/);
+  assert.match(wordsOf((await relay.page(done.headers.location!)).text), /6 are worked on now/);
   await waitFor(async () => (await relay.dead()).length === 0);
   const [task] = (await relay.get("/tasks")).json.data;
   assert.deepEqual([task.verb, task.total, task.ratePerSecond], ["retry", 6, 500]);
@@ -109,6 +110,14 @@ test("a wish that names nothing, or what is not there, is not done", async (t) =
   assert.equal((await form("/confirm", { do: "retry", expect: "0" })).status, 400);
   await login(READER);
   assert.equal((await form("/confirm", { do: "verify" })).status, 403);
+  for (const path of [
+    "/confirm?do=verify",
+    "/confirm?do=retry&state=dead",
+    "/events/evt_none/replay",
+    "/videos/v1/forget",
+  ]) {
+    assert.equal((await page(path)).status, 403, path);
+  }
 });
 
 test("a replay says how many new deliveries it makes, to which endpoint, under which ids", async (t) => {

@@ -56,6 +56,7 @@ test("a copy is served to who has logged in, whole or a range, and nothing in it
     ].map((name) => whole.headers[name]),
     ["video/mp4", "300000", "bytes", "default-src 'none'; sandbox", "nosniff", undefined],
   );
+  assert.equal(whole.headers["cache-control"], "private, no-cache");
   const part = await night.page(path("video"), { range: "bytes=100-299" });
   assert.deepEqual(
     [part.status, part.headers["content-range"], part.headers["content-length"]],

@@ -3,7 +3,7 @@ import { type Html, html, none } from "./html.ts";
 import { pageOf } from "./links.ts";
 import { mediaBriefly, sendsBriefly } from "./sends.ts";
 import { type Head, row, table } from "./tables.ts";
-import { clip, typeName } from "./text.ts";
+import { clip, plain, typeName } from "./text.ts";
 import type { Times } from "./times.ts";
 
 /** An event as its list has it, with what is around it. */
@@ -46,7 +46,7 @@ function eventRow(event: EventRow, { when, since }: Times, hasVideo: boolean): H
   return row(
     id,
     html`<td class="wide nowrap">${when(receivedAt)}</td>
-<td class="main"><a href="${pageOf.event(id)}">${typeName(type, dialect === "legacy")}</a>${again}${around.title !== null && clip(around.title, "under")}<span class="under narrow">${since(receivedAt)}</span></td>
+<td class="main"><a href="${pageOf.event(id)}">${typeName(type, dialect === "legacy")}</a>${again}${around.title !== null && clip(around.title, "under")}<span class="under narrow clip">${since(receivedAt)}${hasVideo && context !== null && html` · <span dir="auto">${plain(context)}</span>`}</span></td>
 ${hasVideo && html`<td class="mid">${of}</td>`}<td class="num wide">${sequence ?? "–"}</td>
 <td class="mid">${mediaBriefly(around.media)}</td>
 <td>${sendsBriefly(around.deliveries)}</td>`,

@@ -1,5 +1,5 @@
 import { errorTable, RelayError } from "../../../errors.ts";
-import type { Act, Form, Page, View, Visit } from "../../page.ts";
+import { type Act, type Form, type Page, requireOperator, type View, type Visit } from "../../page.ts";
 import { linkButton } from "../../parts/forms.ts";
 import { html } from "../../parts/html.ts";
 import { notice } from "../../parts/notices.ts";
@@ -29,7 +29,8 @@ function questionOf({ fields }: Form): Question {
 export const confirmPage: Page = {
   path: "/confirm",
   section: null,
-  show: (visit) => {
+  async show(visit) {
+    requireOperator(visit);
     const given = { fields: visit.query, all: visit.all };
     return questionOf(given).ask(visit, given);
   },

@@ -1,5 +1,5 @@
 import { pauseEndpoint, showEndpoint } from "../../../actions/endpoints.ts";
-import type { Act, Page, View, Visit } from "../../page.ts";
+import { type Act, type Page, requireOperator, type View, type Visit } from "../../page.ts";
 import { linkButton } from "../../parts/forms.ts";
 import { html } from "../../parts/html.ts";
 import { pageOf } from "../../parts/links.ts";
@@ -14,7 +14,9 @@ const PATH = "/endpoints/:id/pause";
 export const pausePage: Page = { path: PATH, section: "/endpoints", show: (visit) => ask(visit) };
 
 /** Asks before it is done. `given`: a reason that was too long. */
-async function ask({ place, path }: Visit, given = ""): Promise<View> {
+async function ask(visit: Visit, given = ""): Promise<View> {
+  requireOperator(visit);
+  const { place, path } = visit;
   const { id, waiting, pending, running } = await showEndpoint({
     store: place.store,
     config: place.config,

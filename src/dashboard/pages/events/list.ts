@@ -46,7 +46,7 @@ function form({ place }: Visit, given: Record<string, string>): Html {
   const endpoints = place.config.endpoints.map(({ id }) => id);
   return filters(
     "/events",
-    html`${field("Part of the title", "q", given.q, { isWide: true })}${field("Context", "context", given.context)}${field("Video", "videoId", given.videoId)}${select("Type", "type", TYPES, given.type)}${select("Status", "status", choicesOf(["settled", "waiting", "dead"]), given.status)}${select("Endpoint", "endpoint", choicesOf(endpoints), given.endpoint)}${select("Received", "since", SINCE, given.since)}${given.until !== undefined && field("Until", "until", given.until)}${given.contextMissing !== undefined && hidden({ contextMissing: given.contextMissing })}`,
+    html`${field("Part of the title", "q", given.q, { isWide: true })}${field("Context", "context", given.context)}${given.videoId !== undefined && field("Video", "videoId", given.videoId)}${select("Type", "type", TYPES, given.type)}${select("Status", "status", choicesOf(["settled", "waiting", "dead"]), given.status)}${select("Endpoint", "endpoint", choicesOf(endpoints), given.endpoint)}${select("Received", "since", SINCE, given.since)}${given.until !== undefined && field("Until", "until", given.until)}${given.contextMissing !== undefined && hidden({ contextMissing: given.contextMissing })}`,
   );
 }
 

@@ -3,7 +3,7 @@ import { withAround } from "../../../actions/outcome/around.ts";
 import { RelayError } from "../../../errors.ts";
 import { wants } from "../../../rules/topics.ts";
 import { topicOfStored } from "../../../wochit/event.ts";
-import type { Act, Form, Page, View, Visit } from "../../page.ts";
+import { type Act, type Form, type Page, requireOperator, type View, type Visit } from "../../page.ts";
 import { type Choice, choicesOf, linkButton, select } from "../../parts/forms.ts";
 import { flag, html } from "../../parts/html.ts";
 import { pageOf } from "../../parts/links.ts";
@@ -18,7 +18,9 @@ const NOTHING: Form = { fields: {}, all: () => [] };
 
 export const replayPage: Page = { path: PATH, section: "/events", show: (visit) => ask(visit, NOTHING) };
 
-async function ask({ place, path }: Visit, { fields }: Form, problem?: RelayError): Promise<View> {
+async function ask(visit: Visit, { fields }: Form, problem?: RelayError): Promise<View> {
+  requireOperator(visit);
+  const { place, path } = visit;
   const event = await place.store.event(path.id!);
   const [{ around } = { around: { title: null } }] = await withAround(place.store, [event]);
   const { id, type, dialect, context, videoId } = event;

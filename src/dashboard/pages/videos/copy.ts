@@ -19,6 +19,8 @@ export const copyPage: Page = {
     const header = (name: string) => headers.get(name) ?? undefined;
     const answer = await place.copies().serve(medium, { method, header, outgoing });
     for (const [name, value] of Object.entries(SAFETY)) answer.headers.set(name, value);
+    // Who has logged out, or has had it erased, does not see it again.
+    if (answer.ok) answer.headers.set("cache-control", "private, no-cache");
     return answer;
   },
 };

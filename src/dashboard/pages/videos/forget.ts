@@ -1,6 +1,6 @@
 import { forgetVideo } from "../../../actions/videos.ts";
 import { RelayError } from "../../../errors.ts";
-import type { Act, Page, View, Visit } from "../../page.ts";
+import { type Act, type Page, requireOperator, type View, type Visit } from "../../page.ts";
 import { linkButton } from "../../parts/forms.ts";
 import { html } from "../../parts/html.ts";
 import { pageOf } from "../../parts/links.ts";
@@ -14,10 +14,9 @@ const PATH = "/videos/:id/forget";
 export const forgetPage: Page = { path: PATH, section: "/videos", show: (visit) => ask(visit) };
 
 /** `problem`: why it was not done, with what was written. */
-async function ask(
-  { place, path }: Visit,
-  problem?: { message: string; given: string; status: 400 | 409 },
-): Promise<View> {
+async function ask(visit: Visit, problem?: { message: string; given: string; status: 400 | 409 }): Promise<View> {
+  requireOperator(visit);
+  const { place, path } = visit;
   const { videoId, title, forgottenAt } = await place.store.video(path.id!, 0);
   const own = pageOf.video(videoId);
   const what = title === null ? idText(videoId) : text(title, 200);
