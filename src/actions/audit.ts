@@ -21,6 +21,6 @@ export const audit = list({
     { title: "VERB", value: ({ verb }) => verb, whole: true },
     { title: "SUBJECT", value: ({ subject }) => subject, whole: true },
     { title: "COUNT", value: ({ count }) => count, whole: true },
-    { title: "OUTCOME", value: ({ outcome }) => outcome },
+    { title: "OUTCOME", value: ({ outcome }) => outcome, below: true },
   ],
 });

@@ -31,7 +31,7 @@ export const deliveries = list({
     { title: "STATE", value: ({ state }) => state, whole: true },
     { title: "TRIES", value: ({ attempts }) => attempts, whole: true, spare: 4 },
     { title: "NEXT", value: (row) => nextOf(row), whole: true },
-    { title: "ERROR", value: ({ lastError }) => lastError },
+    { title: "ERROR", value: ({ lastError }) => lastError, below: true },
   ],
 });
 
@@ -46,9 +46,9 @@ export const deliveryReasons = list({
     { title: "ENDPOINT", value: ({ endpoint }) => endpoint },
     { title: "COUNT", value: ({ count, isMore }) => `${count}${isMore ? "+" : ""}`, whole: true },
     { title: "LAST", value: ({ lastAt }) => shortTime(lastAt), whole: true },
-    { title: "ERROR", value: ({ error }) => error, least: 12 },
+    { title: "ERROR", value: ({ error }) => error, below: true },
     { title: "SAMPLE", value: ({ sample }) => sample, whole: true, spare: 1 },
-    { title: "ANSWER", value: ({ answer }) => answer, least: 12, spare: 2 },
+    { title: "ANSWER", value: ({ answer }) => answer, below: true },
   ],
 });
 

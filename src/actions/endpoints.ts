@@ -24,8 +24,8 @@ export const endpoints = list({
     { title: "DEAD", value: ({ dead }) => dead, whole: true },
     { title: "OLDEST", value: ({ oldest }) => shortTime(oldest), whole: true, spare: 1 },
     { title: "EVENTS", value: ({ events }) => events.join(" "), spare: 2 },
-    { title: "URL", value: ({ url }) => url },
-    { title: "REASON", value: ({ reason }) => reason },
+    { title: "URL", value: ({ url }) => url, below: true },
+    { title: "REASON", value: ({ reason }) => reason, below: true },
   ],
 });
 

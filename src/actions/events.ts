@@ -35,12 +35,12 @@ export const events = list({
   columns: [
     { title: "ID", value: ({ id }) => id, whole: true },
     { title: "RECEIVED", value: ({ receivedAt }) => shortTime(receivedAt), whole: true },
-    { title: "TYPE", value: ({ type }) => type },
-    { title: "VIDEO", value: ({ videoId }) => videoId, least: 24 },
-    { title: "SEQ", value: ({ sequence }) => sequence, whole: true, spare: 3 },
-    { title: "CONTEXT", value: ({ context }) => context, spare: 2 },
-    { title: "DUP", value: ({ duplicates }) => duplicates, whole: true, spare: 4 },
-    { title: "STATUS", value: ({ status }) => status, whole: true, spare: 1 },
+    { title: "TYPE", value: ({ type }) => type, least: 11 },
+    { title: "VIDEO", value: ({ videoId }) => videoId, least: 24, spare: 1 },
+    { title: "SEQ", value: ({ sequence }) => sequence, whole: true, spare: 2 },
+    { title: "CONTEXT", value: ({ context }) => context },
+    { title: "DUP", value: ({ duplicates }) => duplicates, whole: true, spare: 3 },
+    { title: "STATUS", value: ({ status }) => status, whole: true },
   ],
 });
 
@@ -59,7 +59,7 @@ export const timelineColumns: Column<Moment>[] = [
   { title: "WHAT", value: ({ what }) => what, whole: true },
   { title: "ENDPOINT", value: ({ endpoint }) => endpoint },
   { title: "OF", value: ({ of }) => of, whole: true },
-  { title: "DETAIL", value: ({ detail }) => detail },
+  { title: "DETAIL", value: ({ detail }) => detail, below: true },
 ];
 
 /** How one event is sent again. */

@@ -48,6 +48,8 @@ export type Column<Row> = {
   least?: number;
   /** It is left out where a terminal is too narrow, the highest number first; without it the column stays. */
   spare?: number;
+  /** On a terminal that is too narrow it stands below its row, whole: an address to be copied, the words of an error. */
+  below?: true;
 };
 
 export type List<Of extends Filters, Row> = {

@@ -11,7 +11,7 @@ const DEPENDS_ON_LINK = new Set<MediaState>(["pending", "running", "failed", "ex
 
 export const mediumColumns: Column<MediumJson>[] = [
   { title: "ID", value: ({ id }) => id, whole: true },
-  { title: "KIND", value: ({ kind }) => kind, whole: true, spare: 3 },
+  { title: "KIND", value: ({ kind }) => kind, whole: true },
   { title: "STATE", value: ({ state }) => state, whole: true },
   {
     title: "LINK DIES",
@@ -21,8 +21,8 @@ export const mediumColumns: Column<MediumJson>[] = [
   },
   { title: "BYTES", value: ({ bytes }) => bytes, whole: true, spare: 4 },
   { title: "VIDEO", value: ({ videoId }) => videoId, least: 24 },
-  { title: "WHERE", value: ({ url, sourceUrl }) => url ?? sourceUrl, spare: 2 },
-  { title: "ERROR", value: ({ lastError, suspect }) => lastError ?? suspect },
+  { title: "WHERE", value: ({ url, sourceUrl }) => url ?? sourceUrl, below: true },
+  { title: "ERROR", value: ({ lastError, suspect }) => lastError ?? suspect, below: true },
 ];
 
 /** A medium that has a copy of its own. */

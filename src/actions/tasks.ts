@@ -57,11 +57,11 @@ export const tasks = list({
     { title: "MADE", value: ({ createdAt }) => shortTime(createdAt), whole: true },
     { title: "VERB", value: ({ verb }) => verb, whole: true },
     { title: "STATE", value: ({ state }) => state, whole: true },
-    { title: "TOTAL", value: ({ total }) => total, whole: true },
+    { title: "TOTAL", value: ({ total }) => total, whole: true, spare: 1 },
     { title: "DONE", value: ({ done }) => done, whole: true },
     { title: "FAILED", value: ({ failed }) => failed, whole: true },
-    { title: "FILTER", value: ({ filter }) => describeFilter(filter) },
-    { title: "ERROR", value: ({ error }) => error },
+    { title: "FILTER", value: ({ filter }) => describeFilter(filter), below: true },
+    { title: "ERROR", value: ({ error }) => error, below: true },
   ],
 });
 

@@ -42,7 +42,7 @@ test("status is one screen, however much waits and is wrong, and says of each th
     /^events +3 of 3 videos; the last (now|\d+ s ago)$/m,
     /^deliveries +6 waiting, 12 dead$/m,
     /^ {2}cms +paused; 2 dead; the oldest came (now|\d+ s ago); 1 open$/m,
-    /^ {2}… +2 more: wochit-relay endpoints list$/m,
+    /^ {2}… +3 more: wochit-relay endpoints list$/m,
     /^not secured +1; the nearest deadline is in /m,
     /^pruned +(now|\d+ s ago), 7 rows; /m,
     /^disk +\S+ \S+ free of \S+ \S+; full in \S.*$/m,
@@ -54,6 +54,8 @@ test("status is one screen, however much waits and is wrong, and says of each th
   ]) {
     assert.match(stdout, fact);
   }
+  // Nothing is cut: what is longer goes on below.
+  assert.doesNotMatch(stdout, /[^ ]…/);
   assert.equal(Number(/^(\d+) things/m.exec(stdout)![1]), status.alarms.length);
   assert.deepEqual(status.relay, { running: false, version: null, startedAt: null, troubles: [] });
   assert.deepEqual([status.growth.database, status.growth.copies], [MIB, 0]);

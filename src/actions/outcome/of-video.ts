@@ -126,5 +126,5 @@ export const undeliveredColumns: Column<Undelivered>[] = [
   { title: "ENDPOINT", value: ({ endpoint }) => endpoint },
   { title: "TYPE", value: ({ type }) => type },
   { title: "STATE", value: ({ state }) => state, whole: true },
-  { title: "WHY", value: ({ why }) => why, least: 30 },
+  { title: "WHY", value: ({ why }) => why, below: true },
 ];

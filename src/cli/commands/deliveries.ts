@@ -38,9 +38,9 @@ const attemptColumns: Column<AttemptJson>[] = [
   { title: "ATTEMPTED", value: ({ startedAt }) => shortTime(startedAt), whole: true },
   { title: "MS", value: ({ startedAt, endedAt }) => Date.parse(endedAt!) - Date.parse(startedAt!), whole: true },
   { title: "STATUS", value: ({ status }) => status, whole: true },
-  { title: "ERROR", value: ({ error }) => error },
+  { title: "ERROR", value: ({ error }) => error, below: true },
   { title: "PROBE", value: ({ probe }) => (probe ? "yes" : null), whole: true },
-  { title: "ANSWER", value: ({ answer }) => answer?.slice(0, 200) },
+  { title: "ANSWER", value: ({ answer }) => answer?.slice(0, 200), below: true },
 ];
 
 const show: Command = {

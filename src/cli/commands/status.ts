@@ -6,11 +6,11 @@ import { type RelayProcess, readStatus, type Status } from "../../actions/status
 import type { Command } from "../command.ts";
 import { readRunNote } from "../config/run-note.ts";
 import { commonOptions } from "../options.ts";
-import { cut } from "../output/cells.ts";
 import { print, styleOf } from "../output/print.ts";
 import { renderFields } from "../output/table.ts";
 import { harmless } from "../output/terminal-text.ts";
 import { inZone } from "../output/times.ts";
+import { hang } from "../output/wrap.ts";
 import type { Program } from "../program.ts";
 import { openSources } from "../sources.ts";
 
@@ -21,7 +21,7 @@ const LINES = 24;
 const COMMAND = "    ";
 
 /** Endpoints that have a line of their own. */
-const MOST_ENDPOINTS = 4;
+const MOST_ENDPOINTS = 3;
 
 export const command: Command = {
   name: "status",
@@ -49,13 +49,19 @@ async function findRelay(dataDir: string, storeTrouble: string | null): Promise<
   return { isRunning, version, startedAt, troubles: [], storeTrouble, targetTrouble: null };
 }
 
-/** The whole page. On a terminal no line is wider than it, but for commands, which are to be copied. */
+/** The whole page. On a terminal a line that is wider goes on below, but for commands, which are to be copied. */
 function describe(status: Status, program: Program): string {
   const { stdout, ports, zone } = program;
-  const text = renderFields(fieldsOf(status, ports.clock.now()), { ...styleOf(program), columns: Infinity });
-  const lines = text.trimEnd().split("\n");
-  lines.push(...describeAlarms(status.alarms, LINES - lines.length).map((line) => harmless(inZone(line, zone))));
-  return lines.map((line) => `${line.startsWith(COMMAND) ? line : cut(line, stdout.columns)}\n`).join("");
+  const fields = fieldsOf(status, ports.clock.now());
+  const indent = Math.max(...fields.map(([name]) => name.length)) + 2;
+  const text = renderFields(fields, { ...styleOf(program), columns: Infinity });
+  const width = stdout.columns;
+  const lines = text
+    .trimEnd()
+    .split("\n")
+    .flatMap((line) => hang(line, { width, indent }));
+  const alarms = describeAlarms(status.alarms, { room: LINES - lines.length, width, zone });
+  return [...lines, ...alarms].map((line) => `${line}\n`).join("");
 }
 
 function fieldsOf(status: Status, now: number): [string, string][] {
@@ -127,20 +133,24 @@ function describeBackup({ every, last, failure }: Status["backup"], ago: (iso: s
   return `${last === null ? "none was checked yet" : `the last that was checked is of ${ago(last.at)}`}; ${planned}${failed}`;
 }
 
-/** What needs a person, each with its first command, in at most `room` lines. */
-function describeAlarms(alarms: Status["alarms"], room: number): string[] {
+/** What needs a person, each with its first command, in at most `room` lines, but at least one of them. */
+function describeAlarms(
+  alarms: Status["alarms"],
+  { room, width, zone }: { room: number; width: number; zone: Program["zone"] },
+): string[] {
   if (alarms.length === 0) return ["", "all is well: nothing needs you"];
-  const most = Math.floor((room - 2) / 2);
-  const shown = alarms.length <= most ? alarms : alarms.slice(0, Math.max(1, most - 1));
-  const each = shown.flatMap(({ severity, what, commands }) => [
-    `${severity === "page" ? "!" : "-"} ${what}`,
-    COMMAND + commands[0],
+  const all = alarms.map(({ severity, what, commands }) => [
+    ...hang(harmless(inZone(`${severity === "page" ? "!" : "-"} ${what}`, zone)), { width, indent: 2 }),
+    harmless(COMMAND + commands[0]),
   ]);
+  const linesOf = (some: string[][]) => 2 + some.flat().length + (some.length < all.length ? 1 : 0);
+  const shown = [...all];
+  while (shown.length > 1 && linesOf(shown) > room) shown.pop();
   const more = alarms.length - shown.length;
   return [
     "",
     alarms.length === 1 ? "1 thing needs you:" : `${alarms.length} things need you, the worst first:`,
-    ...each,
+    ...shown.flat(),
     ...(more === 0 ? [] : [`${more} more: wochit-relay doctor, wochit-relay status --json`]),
   ];
 }

@@ -4,6 +4,7 @@ import { UTC, type Zone } from "../../actions/parse-time.ts";
 import { cutUrl, leastOfUrl, pad } from "./cells.ts";
 import { harmless } from "./terminal-text.ts";
 import { inZone, momentOf, showAge, showTime } from "./times.ts";
+import { wrap } from "./wrap.ts";
 
 export type TableStyle = {
   /** Cells of the terminal; Infinity without one: then nothing is cut, and no age is added. */
@@ -18,6 +19,9 @@ export type TableStyle = {
 
 const GAP = "  ";
 
+/** Cells before what stands below a row. */
+const INDENT = 4;
+
 const NARROWEST = 8;
 
 /** What the provider, an app or an operator has made up: never read as a time. */
@@ -29,8 +33,8 @@ export function renderTable<Row>(columns: Column<Row>[], rows: Row[], style: Tab
   return createTable(columns, style).render(rows);
 }
 
-/** How a table is laid out: which columns, how wide, and how its times are written. */
-type Layout<Row> = { columns: Column<Row>[]; widths: number[]; times: TimeForm };
+/** How a table is laid out: which columns, how wide, how its times are written, and which columns stand below each row. */
+type Layout<Row> = { columns: Column<Row>[]; widths: number[]; times: TimeForm; below: Column<Row>[] };
 
 /** With an age beside it; alone; without the year. */
 type TimeForm = "aged" | "full" | "short";
@@ -39,8 +43,8 @@ type TimeForm = "aged" | "full" | "short";
  * A table that is rendered in blocks of rows. The first block decides its layout: on a terminal a wider cell of a later block
  * is cut, unless its column is `whole`; elsewhere it is longer than its column.
  *
- * Where the terminal is too narrow for all, ages go first, then cells are cut, columns without a value go, then the year of
- * times, then the columns that are `spare`.
+ * Where the terminal is too narrow for all, ages go first, columns without a value, and the year of times; the columns that
+ * are `below` move below their row. Then cells are cut, and the columns that are `spare` go.
  */
 export function createTable<Row>(columns: Column<Row>[], style: TableStyle) {
   const isTerminal = style.columns !== Number.POSITIVE_INFINITY;
@@ -65,31 +69,41 @@ export function createTable<Row>(columns: Column<Row>[], style: TableStyle) {
       whole || !canCut ? widths[at]! : Math.min(widths[at]!, Math.max(least, ...cells[at]!.map(leastOfUrl))),
     );
     const fitted = fit(widths, least, style.columns);
-    return fitted && { columns: kept, widths: fitted, times };
+    return fitted && { columns: kept, widths: fitted, times, below: [] };
   }
 
   function layOut(rows: Row[]): Layout<Row> {
     if (!isTerminal) return tryOut(columns, rows, "full", false)!;
     const withValue = columns.filter((column) => rows.some((row) => textOf(column, row, "full") !== "-"));
+    const beside = withValue.filter((column) => !column.below);
+    const hasBelow = beside.length < withValue.length;
     const tries: [Column<Row>[], TimeForm, boolean][] = [
       [columns, "aged", false],
-      [columns, "full", true],
-      [withValue, "full", true],
-      [withValue, "short", true],
+      [columns, "full", !hasBelow],
+      [withValue, "full", !hasBelow],
+      [withValue, "short", !hasBelow],
+      [beside, "full", true],
+      [beside, "short", true],
     ];
-    const spare = withValue.filter((column) => column.spare !== undefined).sort((a, b) => b.spare! - a.spare!);
+    const spare = beside.filter((column) => column.spare !== undefined).sort((a, b) => b.spare! - a.spare!);
     for (const at of spare.keys()) {
       const gone = new Set(spare.slice(0, at + 1));
-      tries.push([withValue.filter((column) => !gone.has(column)), "short", true]);
+      tries.push([beside.filter((column) => !gone.has(column)), "short", true]);
     }
     for (const [kept, times, canCut] of tries) {
       const found = tryOut(kept, rows, times, canCut);
       if (found === null) continue;
-      leftOut = withValue.filter((column) => !kept.includes(column)).map(({ title }) => title);
-      return found;
+      leftOut = withValue.filter((column) => !kept.includes(column) && !column.below).map(({ title }) => title);
+      return { ...found, below: columns.filter((column) => column.below) };
     }
+    // Too narrow for the columns that are never cut: lines are wider than the terminal, and still one below the other.
     const [kept, times] = tries.at(-1)!;
-    return { columns: kept, times, widths: kept.map(({ title, least = NARROWEST }) => Math.max(title.length, least)) };
+    const widths = kept.map((column) => {
+      const { title, whole, least = NARROWEST } = column;
+      const wanted = whole ? rows.map((row) => stringWidth(textOf(column, row, times))) : [least];
+      return Math.max(stringWidth(title), ...wanted);
+    });
+    return { columns: kept, times, widths, below: columns.filter((column) => column.below) };
   }
 
   function line(texts: string[], { columns, widths }: Layout<Row>): string {
@@ -103,18 +117,30 @@ export function createTable<Row>(columns: Column<Row>[], style: TableStyle) {
       .trimEnd();
   }
 
+  /** The values that have no room in their row, each whole and on lines of its own. An address is never broken. */
+  function linesBelow(row: Row, { columns: kept, widths, times, below }: Layout<Row>): string[] {
+    if (!isTerminal) return [];
+    return below.flatMap((column) => {
+      const text = textOf(column, row, times);
+      const width = widths[kept.indexOf(column)] ?? 0;
+      if (text === "-" || stringWidth(text) <= width) return [];
+      return wrap(`${column.title.toLowerCase()}: ${text}`, { width: style.columns, indent: INDENT });
+    });
+  }
+
   return {
     /** The lines of these rows, below the titles where they are the first. */
     render(rows: Row[]): string {
       const isFirst = layout === null;
       layout ??= layOut(rows);
       const used = layout;
-      const lines = rows.map((row) =>
+      const lines = rows.flatMap((row) => [
         line(
           used.columns.map((column) => textOf(column, row, used.times)),
           used,
         ),
-      );
+        ...linesBelow(row, used),
+      ]);
       const titles = line(
         used.columns.map(({ title }) => title),
         used,

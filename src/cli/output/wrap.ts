@@ -25,6 +25,12 @@ export function wrap(text: string, { width = WIDTH, indent = 0 } = {}): string {
   return lines.map((line) => (line === "" ? line : margin + line)).join("\n");
 }
 
+/** One line broken to `width` cells; what follows its first is as far in as its words begin, at `indent`. */
+export function hang(line: string, { width, indent }: { width: number; indent: number }): string[] {
+  const rest = fill(line.slice(indent).split(" "), width - indent);
+  return rest.map((text, at) => (at === 0 ? line.slice(0, indent) : " ".repeat(indent)) + text);
+}
+
 function fill(words: string[], width: number): string[] {
   const lines: string[] = [];
   let line = "";

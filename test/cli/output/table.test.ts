@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import stringWidth from "string-width";
 import type { Column } from "../../../src/actions/list.ts";
-import { renderFields, renderTable } from "../../../src/cli/output/table.ts";
+import { createTable, renderFields, renderTable } from "../../../src/cli/output/table.ts";
 import { harmless, harmlessJson } from "../../../src/cli/output/terminal-text.ts";
 
 type Row = { id: string; title: string | null; note?: string };
@@ -72,4 +72,50 @@ test("JSON lines mean the same and hold nothing that a terminal obeys", () => {
   const line = harmlessJson(value);
   assert.doesNotMatch(line, /[\x00-\x1f\x7f-\x9f\u2028\u202e]/);
   assert.deepEqual(JSON.parse(line), value);
+});
+
+const narrowed: Column<Row>[] = [columns[0]!, columns[1]!, { ...columns[2]!, title: "WHERE", below: true }];
+const address = "https://cdn.example/media/2026/11/30/a-name-that-is-long.mp4";
+
+test("what has no room beside its row stands below it: an address whole, words in lines of the terminal", () => {
+  const rows = [
+    { id: "1", title: "a", note: address },
+    { id: "2", title: "b", note: "it was given up after 2 attempts: HTTP 500: the app's database is gone" },
+    { id: "3", title: "c" },
+  ];
+  assert.equal(
+    renderTable(narrowed, rows, { columns: 40 }),
+    [
+      "ID  TITLE",
+      "1   a",
+      "    where:",
+      `    ${address}`,
+      "2   b",
+      "    where: it was given up after 2",
+      "    attempts: HTTP 500: the app's",
+      "    database is gone",
+      "3   c",
+      "",
+    ].join("\n"),
+  );
+  assert.equal(renderTable(narrowed, rows.slice(2), { columns: 40 }), "ID  TITLE  WHERE\n3   c      -\n");
+  assert.match(renderTable(narrowed, rows, { columns: 100 }), /^ID {2}TITLE {2}WHERE\n1 {3}a {6}https/);
+  assert.match(renderTable(narrowed, rows, wide), /\n1 {3}a {6}https\S+4\n2 /);
+});
+
+test("what comes later, wider than its column, is whole as well", () => {
+  const table = createTable(narrowed, { columns: 40 });
+  table.render([{ id: "1", title: "a", note: "short" }]);
+  assert.match(
+    table.render([{ id: "2", title: "b", note: address }]),
+    new RegExp(`^2 +b .*\\n.*where:\\n +${address}\\n$`),
+  );
+});
+
+test("columns that are too wide together stay below their titles", () => {
+  const rigid = columns.map((column) => ({ ...column, whole: true }) as const);
+  const rows = [{ id: "i".repeat(20), title: "t".repeat(20), note: "n" }];
+  const [titles, row] = renderTable(rigid, rows, { columns: 30 }).split("\n");
+  assert.equal(titles!.indexOf("TITLE"), row!.indexOf("t"));
+  assert.equal(titles!.indexOf("NOTE"), row!.indexOf("n"));
 });
