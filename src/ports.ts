@@ -26,6 +26,8 @@ export type Metrics = {
   received(type: string | null, outcome: "accepted" | "duplicate" | "quarantined" | "unavailable"): void;
   /** A request was refused; `isTaken`: it would have been, but `receive.mode` is "observe". */
   refused(reason: string, how?: { isTaken: boolean }): void;
+  /** An event was refused for the address that sent it. */
+  eventRefused(): void;
   /** An endpoint was asked: by what the attempt came to, and how long it took, in milliseconds. */
   attempted(endpoint: string, outcome: AttemptOutcome, ms: number): void;
   /** A delivery has ended in this state. */

@@ -20,6 +20,7 @@ type CounterName = (typeof COUNTERS)[number];
 const COUNTERS = [
   "received_total",
   "refused_total",
+  "unknown_sender_events_total",
   "would_refuse_total",
   "deliveries_settled_total",
   "attempts_total",
@@ -61,6 +62,7 @@ export function createMeters(): { port: Metrics; setEndpoints(ids: string[]): vo
   for (const type of TYPES) for (const how of ["accepted", "duplicate"]) count("received_total", [type, how], 0);
   for (const how of ["quarantined", "unavailable"]) count("received_total", ["other", how], 0);
   for (const reason of REASONS) count("refused_total", [reason], 0);
+  count("unknown_sender_events_total", [], 0);
   for (const reason of ["source", "token"]) count("would_refuse_total", [reason], 0);
   for (const kind of KINDS) {
     for (const state of ["mirrored", "failed", "expired"]) count("media_settled_total", [kind, state], 0);
@@ -72,6 +74,7 @@ export function createMeters(): { port: Metrics; setEndpoints(ids: string[]): vo
       received: (type, outcome) => count("received_total", [typeOf(type), outcome]),
       refused: (reason, { isTaken } = { isTaken: false }) =>
         count(isTaken ? "would_refuse_total" : "refused_total", [reason]),
+      eventRefused: () => count("unknown_sender_events_total", []),
       attempted(endpoint, outcome, ms) {
         const id = known(endpoint);
         count("attempts_total", [id, outcome]);

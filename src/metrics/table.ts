@@ -25,6 +25,10 @@ export const METRICS = {
     labels: ["reason"],
     help: "Requests that were refused; stray: of no allowed sender.",
   },
+  unknown_sender_events_total: {
+    type: "counter",
+    help: "Events that were refused since the address that sent them is not allowed.",
+  },
   would_refuse_total: {
     type: "counter",
     labels: ["reason"],

@@ -2,7 +2,7 @@ import type { Config } from "../config/schema.ts";
 import { errorLine } from "../errors.ts";
 import type { RefusalReason } from "../model/event.ts";
 import { createTurns } from "../platform/keyed-mutex.ts";
-import type { Log } from "../ports.ts";
+import type { Log, Metrics } from "../ports.ts";
 import type { Refusal, Store } from "../store/store.ts";
 import { parseEvent } from "../wochit/event.ts";
 import type { MemoryLimit } from "./body.ts";
@@ -25,9 +25,10 @@ export function createKeep(options: {
   store: Pick<Store, "quarantine">;
   config: Pick<Config, "receive">;
   log: Pick<Log, "warn">;
+  metrics: Pick<Metrics, "eventRefused"> | undefined;
   spare: MemoryLimit;
 }): Keep {
-  const { store, log, spare } = options;
+  const { store, log, metrics, spare } = options;
   const { receive } = options.config;
   const inTurn = createTurns();
 
@@ -40,6 +41,7 @@ export function createKeep(options: {
       // A body over the limit is from an allowed sender. It is not parsed, because that could take long.
       const isLarge = bytes.length > receive.maxBody;
       const event = isLarge ? null : eventIn(bytes);
+      if (event !== null && reason === "source") metrics?.eventRefused();
       const isEvent = isLarge || event !== null;
       return store.quarantine({ receivedAt, sourceAddress: facts.from, reason, body: bytes, isEvent, event });
     });

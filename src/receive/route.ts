@@ -55,7 +55,7 @@ export function openReceive(options: { store: Store; config: Config; ports: Port
   const accept = createAccept(options);
   const memory = createMemoryLimit(MEMORY);
   const spare = createMemoryLimit(REFUSED_MEMORY);
-  const keep = createKeep({ store, config, log, spare });
+  const keep = createKeep({ store, config, log, metrics, spare });
   const unserved = createUnserved({ config, ports, judge, keep, spare });
   const warnOfProxy = createLimitedLog(log, clock);
   const warnOfRefused = createLimitedLog(log, clock, { burst: LINES });

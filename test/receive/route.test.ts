@@ -313,6 +313,7 @@ test("what is refused, or would be, is counted, and so is an event that cannot b
   await strict.post(READY, { ...stranger, path: "/elsewhere" });
   assert.deepEqual(strict.ports.metrics.reported, [
     ["refused", "source"],
+    ["eventRefused"],
     ["refused", "token"],
     ["refused", "stray"],
   ]);

@@ -11,6 +11,7 @@ export function testMetrics(): Metrics & { reported: unknown[][] } {
     reported,
     received: report("received"),
     refused: report("refused"),
+    eventRefused: report("eventRefused"),
     attempted: report("attempted"),
     deliverySettled: report("deliverySettled"),
     mediumSettled: report("mediumSettled"),

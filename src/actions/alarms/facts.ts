@@ -3,6 +3,7 @@ import { freeBytes } from "../../platform/files/disk-space.ts";
 import type { Store } from "../../store/store.ts";
 import { listEndpoints } from "../endpoints.ts";
 import type { Facts } from "./judge.ts";
+import { readStrangers } from "./strangers.ts";
 
 const DAY = 86_400_000;
 
@@ -24,13 +25,14 @@ export async function readFacts(
   { now, isRunning, storeTrouble, targetTrouble, ...known }: Outside & { now: number; endpoints?: Facts["endpoints"] },
 ): Promise<Facts> {
   const day = { limit: AT_MOST, since: now - DAY };
-  const [endpoints, [nextMedium = null], expired, [last], space, backup] = await Promise.all([
+  const [endpoints, [nextMedium = null], expired, [last], space, backup, { strangers }] = await Promise.all([
     known.endpoints ?? listEndpoints(store, config),
     store.media({ limit: 1, byDeadline: true }),
     store.media({ limit: AT_MOST, state: "expired", since: now - 3 * DAY }),
     store.events({ limit: 1 }),
     store.space(),
     readBackup(store, config),
+    readStrangers(store, now - DAY),
   ]);
   const refused = await Promise.all(
     REASONS.map(async (reason) => ({ reason, rows: await store.quarantined({ ...day, reason }) })),
@@ -52,6 +54,7 @@ export async function readFacts(
         isCut: rows.length === AT_MOST,
         lastFrom: rows[0]!.sourceAddress,
       })),
+    unknownSenders: strangers.filter(({ sendsEvents }) => sendsEvents),
     lastEventAt: last?.receivedAt ?? null,
     disk: free === null ? null : { free, needed: Math.max(least, Math.ceil(space.bytes / 2)) },
     backup,

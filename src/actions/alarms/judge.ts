@@ -1,13 +1,14 @@
 import type { Medium } from "../../model/medium.ts";
 import type { EndpointJson } from "../endpoints.ts";
-import { formatCount, formatSize, formatSpan, relativeTime } from "../format.ts";
+import { formatCount, relativeTime } from "../format.ts";
+import { judgeDiskAndBackup } from "./disk-and-backup.ts";
+import type { Stranger } from "./strangers.ts";
 
 // What needs a person, as pure judgements: `status`, `doctor` and the dashboard say the same. `scripts/alerts.yaml` has the
-// names and limits for Prometheus, beside the time for which each must hold there.
+// names and limits for Prometheus, and the time for which each must hold.
 
 const MINUTE = 60_000;
 const HOUR = 60 * MINUTE;
-const DAY = 24 * HOUR;
 
 /** A link that dies sooner than this, unsaved, is an alarm; milliseconds. */
 const LINK_DIES_SOON = 6 * HOUR;
@@ -19,6 +20,9 @@ const NO_EVENTS = 6 * HOUR;
 
 /** More refused requests within a day are no strays. */
 const MANY_REFUSED = 10;
+
+/** How many addresses are named. */
+const NAMED = 3;
 
 /** What is known of the relay. Times are milliseconds since 1970; null: it is not known, or there is none. */
 export type Facts = {
@@ -48,6 +52,8 @@ export type Facts = {
   expired: { count: number; isCut: boolean };
   /** Refused requests of a day that a wrong setting may have refused, by reason. */
   refused: { reason: "source" | "token" | "size"; count: number; isCut: boolean; lastFrom: string }[];
+  /** Addresses that are not allowed, and sent events within a day; the most frequent first. */
+  unknownSenders: Pick<Stranger, "address" | "count" | "isPrivate">[];
   lastEventAt: number | null;
   /** Bytes. */
   disk: { free: number; needed: number } | null;
@@ -71,8 +77,17 @@ export type Alarm = {
   page: string;
 };
 
-type Standing = Omit<Alarm, "name" | "severity" | "subject"> & { subject?: string };
-type Rule = { severity: Severity; judge(facts: Facts): Standing[] };
+export type Standing = Omit<Alarm, "name" | "severity" | "subject"> & { subject?: string };
+type Rule = {
+  severity: Severity;
+  /** For how long it must stand before it begins, milliseconds. */
+  holds: number;
+  /** `judge` sees to that itself: it knows since when. */
+  isHeld?: true;
+  /** It begins only in these hours of UTC, from and below. */
+  beginsBetween?: readonly [number, number];
+  judge(facts: Facts): Standing[];
+};
 
 /** Everything that needs a person by these facts, what is worst first. */
 export function judgeAlarms(facts: Facts): Alarm[] {
@@ -80,6 +95,13 @@ export function judgeAlarms(facts: Facts): Alarm[] {
     const { severity, judge } = RULES[name];
     return judge(facts).map(({ subject = null, ...rest }) => ({ name, severity, subject, ...rest }));
   });
+}
+
+/** For how long one must stand before it begins (milliseconds), and whether it may begin at this time. */
+export function onsetOf(name: AlarmName, now: number): { holds: number; mayBegin: boolean } {
+  const { holds, isHeld = false, beginsBetween: [from, below] = [0, 24] } = RULES[name] as Rule;
+  const hour = new Date(now).getUTCHours();
+  return { holds: isHeld ? 0 : holds, mayBegin: hour >= from && hour < below };
 }
 
 export type AlarmName = keyof typeof RULES;
@@ -90,6 +112,7 @@ const table = <Name extends string>(rules: Record<Name, Rule>) => rules;
 const RULES = table({
   RelayDown: {
     severity: "page",
+    holds: 2 * MINUTE,
     judge: ({ isRunning }) =>
       isRunning
         ? []
@@ -104,6 +127,7 @@ const RULES = table({
   },
   RelayCannotCommit: {
     severity: "page",
+    holds: 0,
     judge: ({ storeTrouble }) =>
       storeTrouble === null
         ? []
@@ -118,6 +142,7 @@ const RULES = table({
   },
   MediaLinkDiesSoon: {
     severity: "page",
+    holds: 10 * MINUTE,
     judge({ nextMedium: next, now }) {
       if (next === null || next.deadline - now >= LINK_DIES_SOON) return [];
       const when = relativeTime(next.deadline, now);
@@ -134,6 +159,7 @@ const RULES = table({
   },
   MediaLost: {
     severity: "page",
+    holds: 0,
     judge({ expired: { count, isCut } }) {
       if (count === 0) return [];
       return [
@@ -148,6 +174,8 @@ const RULES = table({
   },
   BreakerOpen: {
     severity: "page",
+    holds: SILENT,
+    isHeld: true,
     judge: ({ endpoints, now }) =>
       endpoints
         .filter(({ state, failingSince }) => state === "failing" && now - time(failingSince) >= SILENT)
@@ -159,8 +187,28 @@ const RULES = table({
           page: `/endpoints/${id}`,
         })),
   },
+  SenderUnknown: {
+    severity: "page",
+    holds: 0,
+    judge({ unknownSenders: [first, ...more] }) {
+      if (first === undefined) return [];
+      const named = [first, ...more].slice(0, NAMED).map(({ address, count }) => `${count} from ${address}`);
+      const rest = more.length < NAMED ? "" : `, and of ${formatCount(more.length + 1 - NAMED, "address")} more`;
+      const list = first.isPrivate ? "server.trustedProxies" : "receive.allowFrom";
+      const who = first.isPrivate ? "A proxy of yours that is not named?" : "Wochit may have changed its address.";
+      return [
+        {
+          what: `Events were refused within a day for their address: ${named.join(", ")}${rest}`,
+          means: `${who} Your apps lack them, and their links die. If it is right, add it to ${list}, then:`,
+          commands: ["wochit-relay reload", `wochit-relay quarantine reprocess --from ${first.address} --since 1d`],
+          page: "/quarantine?reason=source",
+        },
+      ];
+    },
+  },
   DeliveriesDead: {
     severity: "ticket",
+    holds: 0,
     judge: ({ endpoints }) =>
       endpoints
         .filter(({ dead }) => dead > 0)
@@ -177,6 +225,7 @@ const RULES = table({
   },
   DeliveriesLate: {
     severity: "ticket",
+    holds: 10 * MINUTE,
     judge: ({ endpoints, now }) =>
       endpoints
         .filter(({ state, oldest }) => state === "active" && oldest !== null && now - time(oldest) > LATE)
@@ -190,6 +239,8 @@ const RULES = table({
   },
   NoEvents: {
     severity: "ticket",
+    holds: 0,
+    beginsBetween: [7, 22],
     judge: ({ lastEventAt, now }) =>
       lastEventAt === null || now - lastEventAt <= NO_EVENTS
         ? []
@@ -204,6 +255,7 @@ const RULES = table({
   },
   SendersRefused: {
     severity: "ticket",
+    holds: 0,
     judge: ({ refused }) =>
       refused
         .filter(({ count }) => count > MANY_REFUSED)
@@ -220,52 +272,13 @@ const RULES = table({
   },
   DiskOrBackup: {
     severity: "ticket",
-    judge: (facts) => [...judgeDisk(facts), ...judgeTarget(facts), ...judgeBackup(facts)],
+    holds: 15 * MINUTE,
+    judge: judgeDiskAndBackup,
   },
 });
 
 /** The names of all, in the order in which they are judged: what is worst first. */
 export const ALARMS = Object.keys(RULES) as AlarmName[];
-
-function judgeDisk({ disk }: Facts): Standing[] {
-  if (disk === null || disk.free >= 2 * disk.needed) return [];
-  return [
-    {
-      what: `The disk of dataDir fills: ${formatSize(disk.free)} are free`,
-      means: `Below ${formatSize(disk.needed)} downloads wait. Events are still taken, until it is full.`,
-      commands: ["wochit-relay prune --dry-run", "wochit-relay doctor"],
-      page: "/settings",
-    },
-  ];
-}
-
-function judgeTarget({ targetTrouble }: Facts): Standing[] {
-  if (targetTrouble === null) return [];
-  return [
-    {
-      what: "The target takes no copies",
-      means: `${targetTrouble}. Downloads are kept in the spool meanwhile.`,
-      commands: ["wochit-relay doctor"],
-      page: "/settings",
-    },
-  ];
-}
-
-function judgeBackup({ backup: { every, lastAt, failure, bornAt }, now }: Facts): Standing[] {
-  if (every === null) return [];
-  const since = lastAt ?? bornAt;
-  if (failure === null && (since === null || now - since <= Math.max(2 * every, 2 * DAY))) return [];
-  const last =
-    lastAt === null ? "None was made yet" : `The last that was checked was made ${relativeTime(lastAt, now)}`;
-  return [
-    {
-      what: failure === null ? "No backup was checked of late" : "The last backup failed",
-      means: `${failure === null ? "" : `${failure}. `}${last}; one is to be made every ${formatSpan(every)}.`,
-      commands: ["wochit-relay doctor", "wochit-relay backup FILE"],
-      page: "/settings",
-    },
-  ];
-}
 
 function waits({ waiting, pending, running }: Pick<EndpointJson, "waiting" | "pending" | "running">): string {
   const open = waiting + pending + running;

@@ -19,6 +19,7 @@ const SHAPES: Partial<Record<Alarm["name"], string>> = {
   DeliveriesDead: "cross",
   MediaLinkDiesSoon: "glass",
   MediaLost: "glass",
+  SenderUnknown: "inbox",
   SendersRefused: "inbox",
   DeliveriesLate: "clock",
   NoEvents: "inbox",

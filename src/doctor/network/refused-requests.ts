@@ -1,13 +1,10 @@
+import { readStrangers, type Stranger } from "../../actions/alarms/strangers.ts";
 import { formatCount, relativeTime } from "../../actions/format.ts";
-import type { Quarantined } from "../../model/event.ts";
-import { refusalOf } from "../../platform/net/addresses.ts";
 import type { Store } from "../../store/store.ts";
-import { parseEvent } from "../../wochit/event.ts";
 import { type Finding, of, ok, warning } from "../probe.ts";
 
-/** The most refused requests of allowed senders, for each reason, and of other senders, that are counted. */
+/** The most refused requests of allowed senders that are counted, for each reason. */
 const AT_MOST = 100;
-const MOST_OF_STRANGERS = 1_000;
 
 /** How many addresses are named. */
 const NAMED = 3;
@@ -36,8 +33,6 @@ export async function judgeRefused(
   return findings;
 }
 
-type Stranger = { address: string; count: number; lastAt: number };
-
 /**
  * A refused private address is most likely a proxy that is missing in server.trustedProxies. A public one that sends events is
  * most likely a new address of the provider; others send what is no event.
@@ -46,20 +41,12 @@ async function judgeStrangers(
   store: Pick<Store, "quarantined" | "quarantinedBody">,
   { since, now }: { since: number; now: number },
 ): Promise<Finding[]> {
-  const refused = await store.quarantined({ limit: MOST_OF_STRANGERS, since, reason: "source" });
-  if (refused.length === 0) return [ok("no address was refused within a day")];
-  const byAddress = Object.groupBy(refused, ({ sourceAddress }) => sourceAddress) as Record<string, Quarantined[]>;
-  const proxies: Stranger[] = [];
-  const senders: Stranger[] = [];
-  const others: Stranger[] = [];
-  for (const [address, rows] of Object.entries(byAddress)) {
-    const stranger = { address, count: rows.length, lastAt: rows[0]!.receivedAt };
-    if (refusalOf(address, false) !== null) proxies.push(stranger);
-    else if (await sendsEvents(store, rows)) senders.push(stranger);
-    else others.push(stranger);
-  }
-  const say = (strangers: Stranger[]) => describe(strangers, refused.length === MOST_OF_STRANGERS, now);
-  for (const strangers of [proxies, senders, others]) strangers.sort((a, b) => b.count - a.count);
+  const { strangers, isCut } = await readStrangers(store, since);
+  if (strangers.length === 0) return [ok("no address was refused within a day")];
+  const proxies = strangers.filter(({ isPrivate }) => isPrivate);
+  const senders = strangers.filter(({ isPrivate, sendsEvents }) => !isPrivate && sendsEvents);
+  const others = strangers.filter(({ isPrivate, sendsEvents }) => !isPrivate && !sendsEvents);
+  const say = (some: Stranger[]) => describe(some, isCut, now);
   const findings: Finding[] = [];
   if (proxies.length > 0) {
     findings.push(
@@ -80,17 +67,6 @@ async function judgeStrangers(
   }
   if (others.length > 0) findings.push(ok(`${say(others)}, and none of it reads as an event`));
   return findings;
-}
-
-/** Whether the newest of what an address sent reads as an event. */
-async function sendsEvents(store: Pick<Store, "quarantinedBody">, [newest]: Quarantined[]): Promise<boolean> {
-  try {
-    parseEvent((await store.quarantinedBody(newest!.id)).body);
-    return true;
-  } catch {
-    // It is none, or has left the ring meanwhile.
-    return false;
-  }
 }
 
 /** `15 requests were refused within a day: 12 from 203.0.113.7 (the last 5 min ago), 3 from 203.0.113.9 (…)` */

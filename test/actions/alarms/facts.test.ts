@@ -33,8 +33,23 @@ test("facts come from a real database: dead deliveries, a link that died, refuse
       ["SendersRefused", null],
     ],
   );
+  const body = Buffer.from(JSON.stringify(ready("v2")));
+  const event = { videoId: "v2", type: "video.ready" };
+  for (const n of [1, 2]) {
+    await store.quarantine({ receivedAt: now - n, sourceAddress: "54.81.68.7", reason: "source", body, event });
+  }
+  // An older version noted nothing of what a body says.
+  await store.quarantine({ receivedAt: now, sourceAddress: "10.0.0.7", reason: "source", body });
+  const { unknownSenders } = await readFacts(store, config, { ...outside, now: now + 1 });
+  assert.deepEqual(
+    unknownSenders.map(({ address, count, isPrivate }) => [address, count, isPrivate]),
+    [
+      ["54.81.68.7", 2, false],
+      ["10.0.0.7", 1, true],
+    ],
+  );
   const later = await readFacts(store, config, { ...outside, now: now + DAY + 60_000 });
-  assert.deepEqual(later.refused, []);
+  assert.deepEqual([later.refused, later.unknownSenders], [[], []]);
 });
 
 test("media that expired within the day are counted, older ones not", async (t) => {

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
-import { ALARMS, type AlarmName, type Facts, judgeAlarms } from "../../../src/actions/alarms/judge.ts";
+import { ALARMS, type AlarmName, type Facts, judgeAlarms, onsetOf } from "../../../src/actions/alarms/judge.ts";
 
 const now = Date.UTC(2026, 0, 31, 3);
 const MINUTE = 60_000;
@@ -23,6 +23,7 @@ const well: Facts = {
   nextMedium: null,
   expired: { count: 0, isCut: false },
   refused: [],
+  unknownSenders: [],
   lastEventAt: now - MINUTE,
   disk: { free: 100e9, needed: 1e9 },
   backup: { every: null, lastAt: null, failure: null, bornAt: null },
@@ -30,6 +31,7 @@ const well: Facts = {
 
 const medium = { id: "med_1", kind: "video" as const, videoId: "v1", lastError: "answered 503" };
 const refused = (count: number) => [{ reason: "source" as const, count, isCut: false, lastFrom: "203.0.113.7" }];
+const stranger = (count: number, address: string, isPrivate = false) => ({ address, count, isPrivate });
 const daily = { every: 24 * HOUR, lastAt: null, failure: null, bornAt: null };
 
 /** What begins each alarm, and what is just short of it. */
@@ -57,6 +59,12 @@ const CASES: [AlarmName, begins: Partial<Facts>, saying: RegExp, short: Partial<
     },
     /^cms is failing since 15 min$/,
     { endpoints: [{ ...cms, state: "failing", failingSince: iso(now - 14 * MINUTE) }] },
+  ],
+  [
+    "SenderUnknown",
+    { unknownSenders: [stranger(12, "203.0.113.7"), stranger(1, "203.0.113.9")] },
+    /^Events were refused within a day for their address: 12 from 203\.0\.113\.7, 1 from 203\.0\.113\.9$/,
+    { unknownSenders: [] },
   ],
   ["DeliveriesDead", { endpoints: [{ ...cms, dead: 30 }] }, /^30 deliveries to cms are dead$/, { endpoints: [cms] }],
   [
@@ -127,11 +135,31 @@ test("an alarm of an endpoint names it, and says what waits", () => {
   assert.equal(alarm!.severity, "page");
 });
 
-test("the alerts for Prometheus have the same names and severities, in the same order", () => {
-  const rules = [...readFileSync("scripts/alerts.yaml", "utf8").matchAll(/alert: (\w+)[\s\S]*?severity: (\w+)/g)];
+test("an unknown address that sends events is to be allowed, or is a proxy that is to be named", () => {
+  const of = (...unknownSenders: Facts["unknownSenders"]) => judgeAlarms({ ...well, unknownSenders })[0]!;
+  const wochit = of(stranger(2, "203.0.113.7"));
+  assert.match(wochit.means, /Wochit may have changed its address.*receive\.allowFrom/);
+  assert.deepEqual(wochit.commands, [
+    "wochit-relay reload",
+    "wochit-relay quarantine reprocess --from 203.0.113.7 --since 1d",
+  ]);
+  assert.match(of(stranger(2, "10.0.0.7", true)).means, /proxy.*server\.trustedProxies/);
+  const many = Array.from({ length: 5 }, (_, n) => stranger(1, `203.0.113.${n}`));
+  assert.match(of(...many).what, /1 from 203\.0\.113\.2, and of 2 addresses more$/);
+});
+
+test("the alerts for Prometheus have the same names, severities and times to hold, in the same order", () => {
+  const alerts = readFileSync("scripts/alerts.yaml", "utf8").split("- alert: ").slice(1);
+  const rules = alerts.map((rule) => [
+    /^\w+/.exec(rule)![0],
+    /severity: (\w+)/.exec(rule)![1],
+    Number(/ for: (\d+)m/.exec(rule)?.[1] ?? 0) * MINUTE,
+  ]);
   const every = CASES.flatMap(([, begins]) => judgeAlarms({ ...well, ...begins }));
+  // The judgement of a breaker knows by itself since when.
+  const holds = (name: AlarmName) => (name === "BreakerOpen" ? 15 * MINUTE : onsetOf(name, now).holds);
   assert.deepEqual(
-    rules.map(([, name, severity]) => [name, severity]),
-    every.map(({ name, severity }) => [name, severity]),
+    rules,
+    every.map(({ name, severity }) => [name, severity, holds(name)]),
   );
 });

@@ -1,0 +1,49 @@
+import { formatSize, formatSpan, relativeTime } from "../format.ts";
+import type { Facts, Standing } from "./judge.ts";
+
+const DAY = 86_400_000;
+
+/** What fills, and what is not backed up: the judgement of DiskOrBackup. */
+export function judgeDiskAndBackup(facts: Facts): Standing[] {
+  return [...judgeDisk(facts), ...judgeTarget(facts), ...judgeBackup(facts)];
+}
+
+function judgeDisk({ disk }: Facts): Standing[] {
+  if (disk === null || disk.free >= 2 * disk.needed) return [];
+  return [
+    {
+      what: `The disk of dataDir fills: ${formatSize(disk.free)} are free`,
+      means: `Below ${formatSize(disk.needed)} downloads wait. Events are still taken, until it is full.`,
+      commands: ["wochit-relay prune --dry-run", "wochit-relay doctor"],
+      page: "/settings",
+    },
+  ];
+}
+
+function judgeTarget({ targetTrouble }: Facts): Standing[] {
+  if (targetTrouble === null) return [];
+  return [
+    {
+      what: "The target takes no copies",
+      means: `${targetTrouble}. Downloads are kept in the spool meanwhile.`,
+      commands: ["wochit-relay doctor"],
+      page: "/settings",
+    },
+  ];
+}
+
+function judgeBackup({ backup: { every, lastAt, failure, bornAt }, now }: Facts): Standing[] {
+  if (every === null) return [];
+  const since = lastAt ?? bornAt;
+  if (failure === null && (since === null || now - since <= Math.max(2 * every, 2 * DAY))) return [];
+  const last =
+    lastAt === null ? "None was made yet" : `The last that was checked was made ${relativeTime(lastAt, now)}`;
+  return [
+    {
+      what: failure === null ? "No backup was checked of late" : "The last backup failed",
+      means: `${failure === null ? "" : `${failure}. `}${last}; one is to be made every ${formatSpan(every)}.`,
+      commands: ["wochit-relay doctor", "wochit-relay backup FILE"],
+      page: "/settings",
+    },
+  ];
+}
