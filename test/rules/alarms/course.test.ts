@@ -6,7 +6,10 @@ import { fc, holdsForAll } from "../../support/property.ts";
 const MINUTE = 60_000;
 
 /** A sight each minute: "x" it stands, "." it does not, "s" it stands and is silenced, "-" it does not and is. */
-function play(sights: string, { holds = 0, mayBegin = () => true }: { holds?: number; mayBegin?: (minute: number) => boolean } = {}): (Said | null)[] {
+function play(
+  sights: string,
+  { holds = 0, mayBegin = () => true }: { holds?: number; mayBegin?: (minute: number) => boolean } = {},
+): (Said | null)[] {
   let course: Course | null = null;
   return [...sights].map((sight, minute) => {
     const now = minute * MINUTE;
@@ -78,8 +81,10 @@ test("whatever happens, each begin is said before its end, and at rest what was 
       maxLength: 40,
     },
   );
-  fc.assert(
-    fc.property(runs, fc.integer({ min: 0, max: 15 }), fc.boolean(), (parts, hold, stands) => {
+  const cases = fc.record({ parts: runs, hold: fc.integer({ min: 0, max: 15 }), stands: fc.boolean() });
+  holdsForAll(
+    cases,
+    ({ parts, hold, stands }) => {
       const sights = parts.map(({ sight, minutes }) => sight.repeat(minutes)).join("");
       const rest = (stands ? "x" : ".").repeat(STEADY / MINUTE + FLAPS.within / MINUTE + hold + 1);
       const all = play(sights + rest, { holds: hold * MINUTE });
@@ -92,6 +97,7 @@ test("whatever happens, each begin is said before its end, and at rest what was 
         isKnown = says !== "ends";
       }
       assert.equal(isKnown, stands);
-    }),
+    },
+    200,
   );
 });
