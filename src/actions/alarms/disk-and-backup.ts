@@ -1,5 +1,5 @@
 import { formatSize, formatSpan, relativeTime } from "../format.ts";
-import type { Facts, Standing } from "./judge.ts";
+import type { Facts, Standing } from "./shape.ts";
 
 const DAY = 86_400_000;
 

@@ -2,7 +2,7 @@ import type { Config } from "../../config/schema.ts";
 import { freeBytes } from "../../platform/files/disk-space.ts";
 import type { Store } from "../../store/store.ts";
 import { listEndpoints } from "../endpoints.ts";
-import type { Facts } from "./judge.ts";
+import type { Facts } from "./shape.ts";
 import { readStrangers } from "./strangers.ts";
 
 const DAY = 86_400_000;

@@ -1,8 +1,9 @@
-import type { Medium } from "../../model/medium.ts";
 import type { EndpointJson } from "../endpoints.ts";
 import { formatCount, relativeTime } from "../format.ts";
 import { judgeDiskAndBackup } from "./disk-and-backup.ts";
-import type { Stranger } from "./strangers.ts";
+import type { Facts, Rule, Severity, Standing } from "./shape.ts";
+
+export type { Facts, Severity } from "./shape.ts";
 
 // What needs a person, as pure judgements: `status`, `doctor` and the dashboard say the same. `scripts/alerts.yaml` has the
 // names and limits for Prometheus, and the time for which each must hold.
@@ -24,69 +25,12 @@ const MANY_REFUSED = 10;
 /** How many addresses are named. */
 const NAMED = 3;
 
-/** What is known of the relay. Times are milliseconds since 1970; null: it is not known, or there is none. */
-export type Facts = {
-  now: number;
-  /** Whether a relay works on the database. */
-  isRunning: boolean;
-  /** Why events cannot be committed, and why copies cannot be made. */
-  storeTrouble: string | null;
-  targetTrouble: string | null;
-  endpoints: Pick<
-    EndpointJson,
-    | "id"
-    | "url"
-    | "state"
-    | "reason"
-    | "failingSince"
-    | "pausedAt"
-    | "waiting"
-    | "pending"
-    | "running"
-    | "dead"
-    | "oldest"
-  >[];
-  /** The next link to die of those that are not saved. */
-  nextMedium: Pick<Medium, "id" | "kind" | "videoId" | "deadline" | "lastError"> | null;
-  /** Media whose link died unsaved within a day, and whether there are more than were counted. */
-  expired: { count: number; isCut: boolean };
-  /** Refused requests of a day that a wrong setting may have refused, by reason. */
-  refused: { reason: "source" | "token" | "size"; count: number; isCut: boolean; lastFrom: string }[];
-  /** Addresses that are not allowed, and sent events within a day; the most frequent first. */
-  unknownSenders: Pick<Stranger, "address" | "count" | "isPrivate">[];
-  lastEventAt: number | null;
-  /** Bytes. */
-  disk: { free: number; needed: number } | null;
-  /** `every`: how often one is to be made, milliseconds; null: none is planned. */
-  backup: { every: number | null; lastAt: number | null; failure: string | null; bornAt: number | null };
-};
-
-/** "page": something is being lost, or soon will be. "ticket": for the working day. */
-export type Severity = "page" | "ticket";
-
 /** One thing that needs a person: what it is in one line, what it means, the commands that help, and the page that shows it. */
-export type Alarm = {
+export type Alarm = Standing & {
   name: AlarmName;
   severity: Severity;
   /** The endpoint that it is of, where it is of one. */
   subject: string | null;
-  what: string;
-  means: string;
-  commands: string[];
-  /** A path of the dashboard. */
-  page: string;
-};
-
-export type Standing = Omit<Alarm, "name" | "severity" | "subject"> & { subject?: string };
-type Rule = {
-  severity: Severity;
-  /** For how long it must stand before it begins, milliseconds. */
-  holds: number;
-  /** `judge` sees to that itself: it knows since when. */
-  isHeld?: true;
-  /** It begins only in these hours of UTC, from and below. */
-  beginsBetween?: readonly [number, number];
-  judge(facts: Facts): Standing[];
 };
 
 /** Everything that needs a person by these facts, what is worst first. */

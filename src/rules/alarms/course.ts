@@ -11,7 +11,7 @@ export type Course = {
   since: number | null;
   /** It has stood for as long as it must. */
   hasBegun: boolean;
-  /** Those who are told know that it has begun. */
+  /** Its begin was said, and its end not yet. */
   isKnown: boolean;
   flaps: boolean;
   saidAt: number;
