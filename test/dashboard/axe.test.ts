@@ -18,6 +18,9 @@ const RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-pra
 const RUN = `axe.run({ runOnly: ${JSON.stringify(RULES)} }).then(({ violations }) =>
   violations.map(({ id, nodes }) => id + ": " + nodes.slice(0, 3).map(({ html }) => html.slice(0, 160)).join(" | ")))`;
 
+/** How wide the narrowest cell is that says what its row is about, in pixels. */
+const NARROWEST = "Math.min(9999, ...[...document.querySelectorAll('td.main')].map((cell) => cell.clientWidth))";
+
 /** What has no markup: bytes, and redirects. */
 const NO_PAGES = ["/events/:id/body", "/videos/:id/media/:medium"];
 
@@ -58,11 +61,13 @@ test("each page can be read and used by all, at any width, and is light", {
   async function lookAtAll(address: string): Promise<void> {
     await page.setViewportSize({ width: 1440, height: 900 });
     await page.goto(base + address);
-    for (const width of [1440, 390, 320]) {
+    for (const width of [1440, 1100, 1000, 390, 320]) {
       await page.setViewportSize({ width, height: 800 });
       const over = await page.evaluate<number>("document.documentElement.scrollWidth - innerWidth");
       if (over > 0) found.push(`${address} at ${width}: ${over} px too wide`);
-      if (width === 320) continue;
+      const narrowest = await page.evaluate<number>(NARROWEST);
+      if (narrowest < 80) found.push(`${address} at ${width}: ${narrowest} px are left for what a row is about`);
+      if (width !== 1440 && width !== 390) continue;
       for (const colorScheme of ["light", "dark"] as const) {
         await page.emulateMedia({ colorScheme });
         await look(`${address} at ${width}, ${colorScheme}`);
