@@ -39,7 +39,7 @@ function standing(word: string, delivery: ShownDelivery, times: Times): [title: 
     case "superseded":
       return [html`${endpoint} gets another instead`, html`<p>${instead(delivery)}</p>`];
     default: {
-      const wait = waitsFor === null ? "It is sent in a moment" : waitWords(waitsFor, times);
+      const wait = waitsFor === null ? "It is sent in a moment" : html`It waits: ${waitWords(waitsFor, times)}`;
       return [html`Why ${endpoint} does not have it yet`, html`<p>${wait}. Nothing is lost.</p>`];
     }
   }

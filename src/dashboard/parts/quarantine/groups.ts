@@ -34,11 +34,11 @@ export function groupTable(
   { selection, isMore, times, can }: { selection: Query; isMore: boolean; times: Times; can: "read" | "operate" },
 ): Html {
   const heads: Head[] = [
-    ["", "Why they were refused"],
+    ["", "Refused for"],
     ["w-m wide", "From"],
     ["w-n num", "Many"],
     ["w-time wide", "The last"],
-    ["w-act", html`<span class="sr">Act</span>`],
+    ["w-act wide", html`<span class="sr">Act</span>`],
   ];
   const rows = groups.map(({ reason, address, count, events, last }, at) => {
     const own = { ...selection, reason, source: address };
@@ -47,7 +47,7 @@ export function groupTable(
     const read = events === 0 ? "none reads as an event" : `${number(events)} read as events`;
     return row(
       `group-${at}`,
-      html`<td class="main"><a href="${withQuery("/quarantine", own)}">${text(reason)}</a><span class="under">${refusedWords(reason)}; ${read}</span><span class="under narrow">${text(address)}, ${times.since(last)}</span></td><td class="wide">${id(address)}</td><td class="num">${many}</td><td class="wide nowrap">${times.when(last)}</td><td class="num">${take}</td>`,
+      html`<td class="main"><a href="${withQuery("/quarantine", own)}">${text(reason)}</a><span class="under">${refusedWords(reason)}; ${read}</span><span class="under narrow">${text(address)}, ${times.since(last)}</span>${take && html`<div class="narrow">${take}</div>`}</td><td class="wide">${id(address)}</td><td class="num">${many}</td><td class="wide nowrap">${times.when(last)}</td><td class="num wide">${take}</td>`,
     );
   });
   const caption = "Refused requests by reason and address";
