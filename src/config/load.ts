@@ -27,6 +27,7 @@ import {
   hiddenCredential,
   type Outside,
   readSecret,
+  refuseSameTokens,
   warnAboutTokens,
 } from "./secrets.ts";
 import { checkTargets, readTargetSecrets } from "./targets.ts";
@@ -116,6 +117,7 @@ export function inspectJson(
   checkConfig(context);
   checkTargets(context);
   const secrets = readSecrets(context, env, reads);
+  refuseSameTokens(secrets, problems);
   const tls = readEndpoints(context).map((_, at) => readEndpointTls(["endpoints", at], context));
   const found = problems.lines();
   if (found.length > 0 || !parsed.success) return refuse(found, secrets.sources);

@@ -3,6 +3,7 @@ import { dirname, join, resolve, sep } from "node:path";
 import { errorLine, RelayError } from "../errors.ts";
 import type { SecretInput } from "../option-values.ts";
 import { readPlainText } from "../platform/files/plain-file.ts";
+import type { Problems } from "./problems.ts";
 
 /**
  * The config is checked outside of the service. systemd shows a service's credentials only to it and to root, in this
@@ -139,8 +140,20 @@ export function checkToken(token: string): string {
   throw new RelayError("config", "must be fit for a path: printable ASCII without spaces and / ? # % \\");
 }
 
+type AdminTokens = { adminToken: string | null; adminTokens: (string | null)[] };
+
+/** Of one token with two names it would be a matter of their order what it may do, and which the audit names. */
+export function refuseSameTokens({ adminToken, adminTokens }: AdminTokens, problems: Problems): void {
+  const places = new Map([[adminToken, "admin.token"]]);
+  for (const [at, token] of adminTokens.entries()) {
+    const place = token === null ? undefined : places.get(token);
+    if (place === undefined) places.set(token, `admin.tokens[${at}].token`);
+    else problems.add(["admin", "tokens", at, "token"], `is the same as ${place}: each name has a token of its own`);
+  }
+}
+
 /** Of the tokens of the admin listener; null: there is none, or it cannot be read here. One line each, with its place. */
-export function warnAboutTokens(given: { adminToken: string | null; adminTokens: (string | null)[] }): string[] {
+export function warnAboutTokens(given: AdminTokens): string[] {
   const named = given.adminTokens.map((token, at) => [`admin.tokens[${at}].token`, token] as const);
   return [["admin.token", given.adminToken] as const, ...named].flatMap(([place, token]) =>
     token === null || token.length >= LONG_TOKEN

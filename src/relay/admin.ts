@@ -146,6 +146,8 @@ export function createAdmin(
         take(taken) {
           isTaken = true;
           config = taken;
+          // Their tokens may have ended; pages whose login holds come again.
+          live.end(null);
           // Turned on again, it must not begin with the tokens of before.
           if (admin === null) app = null;
           if (pair !== null && next === null) listener?.renewTls(pair);

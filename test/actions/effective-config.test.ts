@@ -57,7 +57,10 @@ test("what is shown of the example is the example, but for its secrets and paths
   const path = resolve("config.example.json");
   const names = ["RELAY_TOKEN", "CMS_GATEWAY_KEY", "ADMIN_TOKEN", "PROMETHEUS_TOKEN"];
   const secrets = ["CMS_SECRET", "CMS_OLD_SECRET", "ARCHIVE_SECRET"];
-  const env = Object.fromEntries([...names.map((name) => [name, TOKEN]), ...secrets.map((name) => [name, SECRET])]);
+  const env = Object.fromEntries([
+    ...names.map((name) => [name, `${TOKEN}-${name}`]),
+    ...secrets.map((name) => [name, SECRET]),
+  ]);
   const { config } = inspectConfig(path, { env, cwd: "/" });
   const shown = effectiveConfig(config!).config;
   const compare = (given: unknown, is: unknown, at: string): void => {

@@ -80,6 +80,12 @@ test("tokens of the admin listener have names of their own, are long, and fit a 
   assert.match(of({ name: "a", token: long.slice(1) })[0]!, /^admin\.tokens\[0\]\.token: must have at least 24/);
   assert.match(of({ name: "a", token: `${long} ` })[0]!, /^admin\.tokens\[0\]\.token: must be fit for a header/);
   assert.match(of({ name: "a", token: long, can: "all" })[0]!, /^admin\.tokens\[0\]\.can: must be/);
+  assert.deepEqual(of({ name: "a", token: long }, { name: "b", token: long, can: "operate" }), [
+    "admin.tokens[1].token: is the same as admin.tokens[0].token: each name has a token of its own",
+  ]);
+  assert.deepEqual(problemsOf({ admin: { token: long, tokens: [{ name: "a", token: long }] } }), [
+    "admin.tokens[0].token: is the same as admin.token: each name has a token of its own",
+  ]);
   const [token] = load({ admin: { tokens: [{ name: "a", token: long }] } }).admin!.tokens;
   assert.deepEqual(token, { name: "a", token: long, can: "read" });
 });

@@ -13,12 +13,13 @@ import { endpoint, openConfigFiles } from "./files.ts";
 const { folder, load, write } = openConfigFiles();
 
 const LONG = "a-token-of-the-admin-listener-itself";
+const OTHER = "a-token-of-what-reads-its-metrics";
 
 test("the example at the top level loads, and shows every option of the schema", () => {
   const path = resolve("config.example.json");
   const env = Object.fromEntries(["CMS_SECRET", "CMS_OLD_SECRET", "ARCHIVE_SECRET"].map((name) => [name, SECRET]));
   const { config, problems, warnings } = inspectConfig(path, {
-    env: { ...env, RELAY_TOKEN: "token", CMS_GATEWAY_KEY: "gateway", ADMIN_TOKEN: LONG, PROMETHEUS_TOKEN: LONG },
+    env: { ...env, RELAY_TOKEN: "token", CMS_GATEWAY_KEY: "gateway", ADMIN_TOKEN: LONG, PROMETHEUS_TOKEN: OTHER },
     cwd: "/",
   });
   assert.deepEqual(problems, []);
@@ -30,7 +31,7 @@ test("the example at the top level loads, and shows every option of the schema",
   assert.equal(config?.endpoints[0]?.keys.length, 2);
   assert.deepEqual(config?.receive.tokens, ["token"]);
   assert.equal(config?.admin?.token, LONG);
-  assert.deepEqual(config?.admin?.tokens, [{ name: "prometheus", token: LONG, can: "read" }]);
+  assert.deepEqual(config?.admin?.tokens, [{ name: "prometheus", token: OTHER, can: "read" }]);
   assert.deepEqual(config?.endpoints[0]?.headers, { "x-tenant": "news", "x-gateway-key": "gateway" });
 
   const options = optionsOf(toJsonSchema(configSchema, { typeMode: "input", errorMode: "ignore" }));

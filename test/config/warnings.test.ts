@@ -14,7 +14,7 @@ test("an admin listener beyond loopback without encryption, at the other's port,
   assert.match(of({ listen: "0.0.0.0:1", token, publicUrl: "http://a.example" })[0]!, /unencrypted/);
   assert.deepEqual(of({ listen: "0.0.0.0:1", token, publicUrl: "https://a.example" }), []);
   const tokens = [
-    { name: "a", token },
+    { name: "a", token: token.toUpperCase() },
     { name: "b", token: token.slice(1) },
   ];
   assert.deepEqual(of({ token: "short", tokens }), [

@@ -45,6 +45,15 @@ test("a page is told that something has changed, and not what", async (t) => {
   assert.doesNotMatch(stream.text, /secret|v1|evt_/);
 });
 
+test("a stream ends with the token of its login", async (t) => {
+  const dashboard = await openDashboard(t);
+  await dashboard.login();
+  const stream = await follow(t, dashboard);
+  await dashboard.relay.reload({ admin: { listen: "127.0.0.1:0", token: "another-token-of-the-operator" } });
+  await waitFor(() => stream.hasEnded);
+  assert.equal((await follow(t, dashboard)).status, 401);
+});
+
 test("a stream needs a login, ends with it, and with the relay at once", async (t) => {
   const dashboard = await openDashboard(t);
   assert.equal((await follow(t, dashboard)).status, 401);
