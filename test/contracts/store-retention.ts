@@ -334,6 +334,16 @@ export function storeRetentionContract(engine: string, openStore: OpenStore): vo
     await assert.rejects(store.forgetVideo("v1", clock.now()), { code: "conflict" });
   });
 
+  check("a video that is forgotten twice at once is forgotten", async (at) => {
+    const { store, clock, post } = at;
+    const { id } = await post(ready("v1", { videoContext: "a" }));
+    await drain(at);
+    const forget = () => store.forgetVideo("v1", clock.now());
+    for (const { events } of await Promise.all([forget(), forget(), forget()])) assert.equal(events, 1);
+    assert.equal((await store.event(id)).context, null);
+    await assert.rejects(forget(), { code: "conflict" }, "nothing of it is under way");
+  });
+
   check(
     "a medium that an autosave announced is downloaded again when that is gone",
     async (at) => {

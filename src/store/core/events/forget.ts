@@ -108,41 +108,49 @@ async function find(tx: Tx, videoId: string): Promise<{ video: number; erasedAt:
   return { video: row.id, erasedAt: isDone ? row.forgotten_at : null };
 }
 
+/** What a piece of work leaves: more of it, nothing, or the erasure has been ended by another call. */
+type Left = "more" | "none" | "ended";
+
+const leftOf = (hasMore: boolean): Left => (hasMore ? "more" : "none");
+
 /**
  * Media that a new event could take up, earlier contexts and imports; with the last of them the video itself. From then
  * on none of its events is sent, and what comes belongs to another video of the same id, which stays.
  */
-async function begin(tx: Tx, video: number, now: number): Promise<boolean> {
+async function begin(tx: Tx, video: number, now: number): Promise<Left> {
   const rows = await tx.all(LIVE_MEDIA, [video, PER_PIECE]);
   for (const row of rows) await discard(tx, row, now);
   const contexts = await tx.changed(DROP_CONTEXTS, [video, PER_PIECE]);
   const imports = await tx.changed(DROP_IMPORTS, [video, PER_PIECE]);
   const media = ((await erasures.of(tx, video))?.media ?? 0) + rows.length;
   erasures.save(tx, video, { upTo: (await tx.get(LAST_EVENT, [video]))?.id ?? 0, after: null, media });
-  if ([rows.length, contexts, imports].includes(PER_PIECE)) return true;
+  if ([rows.length, contexts, imports].includes(PER_PIECE)) return "more";
   tx.write(ERASE_VIDEO, [video]);
-  return false;
+  return "none";
 }
 
 /**
  * Deliveries, the newest first, so that none begins because an earlier one of its lane has ended. One that runs ends with
  * its attempt.
  */
-async function cancel(tx: Tx, video: number, now: number): Promise<boolean> {
-  const { upTo } = (await erasures.of(tx, video))!;
+async function cancel(tx: Tx, video: number, now: number): Promise<Left> {
+  const erasure = await erasures.of(tx, video);
+  if (erasure === null) return "ended";
   let rest = PER_PIECE;
   for (const { endpoint } of await tx.all(ENDPOINTS, [video])) {
-    const rows = await tx.all(UNSETTLED, [video, endpoint, now, upTo, rest]);
+    const rows = await tx.all(UNSETTLED, [video, endpoint, now, erasure.upTo, rest]);
     for (const row of rows) await lanes.cancel(tx, row, ERASED, now);
     rest -= rows.length;
-    if (rest === 0) return true;
+    if (rest === 0) return "more";
   }
-  return false;
+  return "none";
 }
 
 /** Events, the answers to their deliveries, and media that newer ones have superseded. */
-async function erase(tx: Tx, video: number, now: number): Promise<boolean> {
-  const erasure: Erasure = { ...(await erasures.of(tx, video))! };
+async function erase(tx: Tx, video: number, now: number): Promise<Left> {
+  const known = await erasures.of(tx, video);
+  if (known === null) return "ended";
+  const erasure: Erasure = { ...known };
   const found = await tx.all(EVENTS, [video, erasure.after ?? Number.MIN_SAFE_INTEGER, erasure.upTo, PER_PIECE]);
   const some = takeSome(found);
   for (const event of some) {
@@ -159,20 +167,24 @@ async function erase(tx: Tx, video: number, now: number): Promise<boolean> {
     erasure.after = event.sequence;
   }
   erasures.save(tx, video, erasure);
-  return hasMore(found, some);
+  return leftOf(hasMore(found, some));
 }
 
 /** Duplicates of events that are erased; what repeats one of them from then on is kept without its body. */
-async function eraseDuplicates(tx: Tx, video: number): Promise<boolean> {
-  const { upTo } = (await erasures.of(tx, video))!;
-  const found = await tx.all(DUPLICATES, [video, upTo, PER_PIECE]);
+async function eraseDuplicates(tx: Tx, video: number): Promise<Left> {
+  const erasure = await erasures.of(tx, video);
+  if (erasure === null) return "ended";
+  const found = await tx.all(DUPLICATES, [video, erasure.upTo, PER_PIECE]);
   const some = takeSome(found);
   for (const { id } of some) tx.write(DROP_DUPLICATE, [id]);
-  return hasMore(found, some);
+  return leftOf(hasMore(found, some));
 }
 
-async function end(tx: Tx, video: number, now: number): Promise<{ events: number; media: number }> {
-  const { upTo, media } = (await erasures.of(tx, video))!;
+/** Null: another call has ended it. */
+async function end(tx: Tx, video: number, now: number): Promise<{ events: number; media: number } | null> {
+  const erasure = await erasures.of(tx, video);
+  if (erasure === null) return null;
+  const { upTo, media } = erasure;
   tx.write(SET_FORGOTTEN, [now, video]);
   erasures.end(tx, video);
   return { events: (await tx.get(COUNT_EVENTS, [video, upTo]))!.count, media };
@@ -196,35 +208,42 @@ export async function forgetInPieces(
     if (refused === 0) throw nothingLeft(videoId, known?.erasedAt ?? null);
     if (known === null) return { events: 0, media: 0, refused };
   }
-  await whole(begin, known.video);
-  await whole(cancel, known.video);
-  await whole(erase, known.video);
-  await whole(eraseDuplicates, known.video);
-  refused += await dropRefused();
-  const ended = await write(
-    about(videoId, async (tx) => {
-      const erased = await end(tx, known.video, now);
-      enter(tx, erased.events);
-      return erased;
-    }),
-  );
-  return { ...ended, refused };
+  for (;;) {
+    const isWhole =
+      (await whole(begin, known.video)) &&
+      (await whole(cancel, known.video)) &&
+      (await whole(erase, known.video)) &&
+      (await whole(eraseDuplicates, known.video));
+    // Another call that ended it had begun earlier: it may have left what came since.
+    if (!isWhole) continue;
+    refused += await dropRefused();
+    const ended = await write(
+      about(videoId, async (tx) => {
+        const erased = await end(tx, known.video, now);
+        if (erased !== null) enter(tx, erased.events);
+        return erased;
+      }),
+    );
+    if (ended !== null) return { ...ended, refused };
+  }
 
   function enter(tx: Tx, count: number): void {
     if (actor) audit.enter(tx, actor, { verb: "videos forget", subject: videoId, count, outcome: "done" });
   }
 
-  async function whole(piece: typeof begin, video: number): Promise<void> {
+  /** False: another call has ended the erasure. */
+  async function whole(piece: typeof begin, video: number): Promise<boolean> {
     for (;;) {
       // Only what it holds the database for counts: waiting for a busy relay is pause enough.
       let held = 0;
       const hold = async (tx: Tx) => {
         const begun = clock.elapsed();
-        const hasMore = await piece(tx, video, now);
+        const left = await piece(tx, video, now);
         held = clock.elapsed() - begun;
-        return hasMore;
+        return left;
       };
-      if (!(await write(about(videoId, hold)))) return;
+      const left = await write(about(videoId, hold));
+      if (left !== "more") return left === "none";
       await sleep(Math.max(PAUSE, PAUSE_PER_WORK * held), clock);
     }
   }
