@@ -98,6 +98,16 @@ test("bytes that are no text are shown, and an empty body is called that", async
   assert.doesNotMatch(text, /\u0000/);
 });
 
+test("of very many characters that are marked a page has a few thousand, and says where the rest is", async (t) => {
+  const { page, refuse } = await open(t);
+  const id = await refuse(Buffer.alloc(100_000));
+  const { text } = await page(`/quarantine/${id}`);
+  assert.equal(text.split('<span class="odd">U+0000</span>').length - 1, 4_000);
+  assert.match(text, /the rest, with more such characters, is in the download/);
+  const { text: lines } = await page(`/quarantine/${await refuse("a\tb\r\nc\n\rd")}`);
+  assert.match(lines, />a\tb\nc\n<span class="odd">U\+000D<\/span>d<\/pre>/);
+});
+
 test("who may read sees no button", async (t) => {
   const { page, refuse, login } = await open(t);
   const id = await refuse(EVENT(1));

@@ -25,10 +25,10 @@ function cut(value: string, most: number): string {
 /** Without any markup, for the name of a page. */
 export const bare = (value: string, most = MOST): string => cut(value.replace(ODD, "\ufffd"), most);
 
-function markOdd(value: string): Piece[] {
+function markOdd(value: string, odd = ODD): Piece[] {
   const found: Piece[] = [];
   let from = 0;
-  for (const { 0: character, index } of value.matchAll(ODD)) {
+  for (const { 0: character, index } of value.matchAll(odd)) {
     const code = character.codePointAt(0)!.toString(16).toUpperCase().padStart(4, "0");
     found.push(value.slice(from, index), html`<span class="odd">U+${code}</span>`);
     from = index + character.length;
@@ -37,11 +37,19 @@ function markOdd(value: string): Piece[] {
   return found;
 }
 
-/** Lines of any text; only line ends are left as they are. */
+/** Lines of any text; only line ends and tabs are left as they are. */
 export const lines = (value: string): Html => html`${markLines(value)}`;
 
-function markLines(value: string): Piece[] {
-  return value.split(/(\r?\n|\t)/).map((part, at) => (at % 2 === 1 ? part.replace("\r", "") : markOdd(part)));
+const LINES = /\r\n/g;
+const ODD_IN_LINES = new RegExp(`(?![\\n\\t])${ODD.source}`, "gu");
+
+const markLines = (value: string): Piece[] => markOdd(value.replace(LINES, "\n"), ODD_IN_LINES);
+
+/** The beginning of a text. `most`: of the characters that are marked, each of which is an element. */
+export function withFewOdd(value: string, most: number): string {
+  let count = 0;
+  for (const { index } of value.matchAll(ODD_IN_LINES)) if (++count > most) return value.slice(0, index);
+  return value;
 }
 
 /** JSON to the character, with colours: by its tokens and not by its structure, so that what is no JSON is shown too. */

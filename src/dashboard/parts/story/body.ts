@@ -4,7 +4,7 @@ import { readMembers } from "../../../wochit/json-members.ts";
 import { linkButton } from "../forms.ts";
 import { type Html, html, none, type Piece } from "../html.ts";
 import { pageOf, withQuery } from "../links.ts";
-import { copyOf, json, lines, number, text } from "../text.ts";
+import { copyOf, json, lines, number, text, withFewOdd } from "../text.ts";
 
 // Bodies: what was received, and what an endpoint would be sent of it. They are text, never an attribute.
 
@@ -14,11 +14,17 @@ const SHOWN = 256 * 2 ** 10;
 /** Bytes that are coloured: each token is an element. */
 const COLOURED = 32 * 2 ** 10;
 
+/** Characters that are marked: a page of a few hundred thousand takes most of a second, in which no event is taken in. */
+const MARKED = 4_000;
+
 /** The beginning of a body. A character that is cut in two is left out. */
 export function shownOf(bytes: Uint8Array): Html {
-  const text = new TextDecoder().decode(bytes.subarray(0, SHOWN), { stream: true });
+  const decoded = new TextDecoder().decode(bytes.subarray(0, SHOWN), { stream: true });
+  const text = withFewOdd(decoded, MARKED);
   const rest = bytes.length - SHOWN;
-  const more = rest > 0 && html`\n<span class="odd">the other ${formatSize(rest)} are in the download</span>`;
+  const isCut = text.length < decoded.length;
+  const words = isCut ? "the rest, with more such characters, is" : `the other ${formatSize(rest)} are`;
+  const more = (isCut || rest > 0) && html`\n<span class="odd">${words} in the download</span>`;
   return html`${bytes.length <= COLOURED ? json(broken(text)) : lines(text)}${more}`;
 }
 
