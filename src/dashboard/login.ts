@@ -86,8 +86,9 @@ export function loginRoutes(place: Place, { door, assets }: { door: Door; assets
   app.get("/login", async (c) => {
     const { once, to = "/", done, n } = c.req.query();
     if (once !== undefined) {
-      // A browser that loads an address before it is asked for would use it up.
-      if (/prefetch|prerender/.test(c.req.header("sec-purpose") ?? "")) return c.text("not yet", 503);
+      // A browser that loads an address before it is asked for, or a chat that looks whether it is there, would use it up.
+      const isAsked = c.req.method === "GET" && !/prefetch|prerender/.test(c.req.header("sec-purpose") ?? "");
+      if (!isAsked) return c.text("not yet", 503);
       const found = await door.loginOnce(c, once).catch(() => null);
       if (found === null) return new Response(null, { status: 303, headers: { location: "/login?done=once-used" } });
       await note(c, found.name, "log in", "done, by a link");

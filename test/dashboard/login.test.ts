@@ -113,12 +113,13 @@ test("after ten wrong tokens each answer is late, and the right token is still t
 });
 
 test("a link logs in once", async (t) => {
-  const { page, relay, jar } = await openDashboard(t);
+  const { page, send, relay, jar } = await openDashboard(t);
   const store = await openStore(relay.config, relay.ports, { role: "operator" });
   const token = { name: "admin", can: "operate", token: TOKEN } as const;
   const { code, link } = newLogin(token, relay.ports.random, relay.ports.clock.now() + HOUR);
   await store.offerLogin(link);
   await store.close();
+  assert.equal((await send("HEAD", `/login?once=${code}`)).status, 503, "it was only looked at");
   const first = await page(`/login?once=${code}`);
   assert.deepEqual([first.status, first.headers.location], [303, "/"]);
   assert.equal((await page("/events")).status, 200);
