@@ -3,7 +3,7 @@ import { insert, type Job, job, sql, type Tx } from "./tx.ts";
 
 // Who has logged in to the dashboard, and the links that log in once.
 
-/** Sessions, and links, that are kept. */
+/** Sessions, and links, that are kept of one token: many logins with it end no session of another one. */
 const MOST = 1_000;
 
 type Row = {
@@ -27,8 +27,9 @@ const ALL = sql<[number], Row>(
 );
 const REMOVE = sql<[string, number]>("DELETE FROM sessions WHERE hash = ? AND once = ?");
 const REMOVE_EXPIRED = sql<[number]>("DELETE FROM sessions WHERE expires_at <= ?");
-const REMOVE_OLDEST = sql<[number]>(
-  "DELETE FROM sessions WHERE hash IN (SELECT hash FROM sessions ORDER BY created_at DESC, hash DESC LIMIT 1000000 OFFSET ?)",
+const REMOVE_OLDEST = sql<[string, number]>(
+  `DELETE FROM sessions
+     WHERE hash IN (SELECT hash FROM sessions WHERE token = ? ORDER BY created_at DESC, hash DESC LIMIT 1000000 OFFSET ?)`,
 );
 const REMOVE_ALL = sql<[]>("DELETE FROM sessions");
 
@@ -64,7 +65,7 @@ export const sessionWorks: SessionWorks = {
 
 function keep(tx: Tx, { hash, token, mark, address, createdAt, expiresAt }: Session, once: 0 | 1): void {
   tx.write(REMOVE_EXPIRED, [tx.now()]);
-  tx.write(REMOVE_OLDEST, [MOST - 1]);
+  tx.write(REMOVE_OLDEST, [token, MOST - 1]);
   add(tx, { hash, token, mark, address, once, created_at: createdAt, expires_at: expiresAt });
 }
 
