@@ -18,6 +18,9 @@ import { policyOf, preferenceOf } from "./request.ts";
 /** How long an entry in the audit is waited for, in milliseconds: who comes in may come because nothing can be written. */
 const PATIENCE = 1_000;
 
+/** The largest form of a login, in bytes: a token fits a header. Reading a form takes time, and anyone may send this one. */
+const MOST_BYTES = 2 ** 14;
+
 /** Between two entries of refused logins in the audit, in milliseconds. */
 const REFUSED_EVERY = 60_000;
 
@@ -101,7 +104,7 @@ export function loginRoutes(place: Place, { door, assets }: { door: Door; assets
   });
 
   app.post("/login", async (c) => {
-    const { token = "", to = "/" } = await readForm(c.req.raw).then(
+    const { token = "", to = "/" } = await readForm(c.req.raw, MOST_BYTES).then(
       ({ fields }) => fields,
       (): Record<string, string> => ({}),
     );

@@ -19,6 +19,7 @@ test("a page asks for the token, and leads back to where one wanted to go", asyn
   assert.match(wrong.text, /role="alert".*no token of this relay/s);
   assert.match(wrong.text, /name="to" value="\/events\?status=dead"/);
   assert.equal(wrong.headers["set-cookie"], undefined);
+  assert.equal((await form("/login", { pad: "x".repeat(2 ** 14), token: TOKEN })).status, 401, "much too long");
   const right = await login(TOKEN, "/events?status=dead");
   assert.deepEqual([right.status, right.headers.location], [303, "/events?status=dead"]);
   const [cookie] = right.headers["set-cookie"]!;
