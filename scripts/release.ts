@@ -9,26 +9,41 @@ import { buildBinary } from "./build.ts";
 import { lintPackage } from "./release/lint.ts";
 import { makeRelease } from "./release/make.ts";
 import { assertTools } from "./release/run-tool.ts";
+import { findKey, type SigningKey, signSums } from "./release/sign.ts";
 import { findVersions } from "./release/versions.ts";
 import { ROOT } from "./root.ts";
 
-// npm run release [-- --target linux-x64 --target …]
+// npm run release -- --sign-key FILE | --unsigned [--target linux-x64 --target …]
 // All that is handed out, in dist/release: for each target the program, a tarball and, on Linux, a Debian package that
-// lintian finds nothing in; the SBOM; SHA256SUMS. Needs dpkg-deb, readelf (binutils) and lintian for Linux targets.
+// lintian finds nothing in; the SBOM; SHA256SUMS and its signature. Needs minisign, and for Linux targets dpkg-deb, readelf
+// (binutils) and lintian.
 
 const ALL = ["linux-x64", "linux-arm64", "win-x64", ...(process.platform === "darwin" ? ["macos"] : [])];
 
+/** Tools that make or judge what Linux gets. */
+const FOR_LINUX = ["dpkg-deb", "lintian", "readelf"] as const;
+
 async function main(): Promise<void> {
   let targets: string[];
+  let key: SigningKey | null;
   try {
-    targets = parseArgs({ options: { target: { type: "string", multiple: true } } }).values.target ?? ALL;
+    const { values } = parseArgs({
+      options: {
+        target: { type: "string", multiple: true },
+        "sign-key": { type: "string" },
+        unsigned: { type: "boolean", default: false },
+      },
+    });
+    targets = values.target ?? ALL;
+    key = values.unsigned ? null : findKey(values["sign-key"], process.env, ROOT);
     for (const target of targets) findTarget(target);
   } catch (error) {
     return fail(error, 2);
   }
   try {
     // A build takes minutes.
-    if (targets.some((target) => target.startsWith("linux-"))) assertTools();
+    const forLinux = targets.some((target) => target.startsWith("linux-"));
+    assertTools([...(forLinux ? FOR_LINUX : []), ...(key === null ? [] : (["minisign"] as const))]);
     for (const target of targets) {
       const { version } = await lockedNode(findTarget(target));
       if (process.version === `v${version}`) continue;
@@ -39,6 +54,8 @@ async function main(): Promise<void> {
     const native = { node: process.versions as Record<string, string>, sqlite: sqliteVersion() };
     const folder = join(ROOT, "dist/release");
     const versions = findVersions();
+    if (key !== null && versions.version.endsWith("+dirty"))
+      throw new Error("a signed release is of a commit: the tree has changes");
     const packages: string[] = [];
     const say = (path: string) => {
       console.log(relative(process.cwd(), path));
@@ -46,6 +63,7 @@ async function main(): Promise<void> {
     };
     await makeRelease({ targets, folder, versions, native, build: buildBinary, say });
     for (const path of packages) await lintPackage(path);
+    if (key !== null) say(await signSums(folder, versions.version, key));
   } catch (error) {
     fail(error, 1);
   }

@@ -2,14 +2,14 @@ import { spawn, spawnSync } from "node:child_process";
 import process from "node:process";
 
 /** Debian's package of each tool, for who lacks it. */
-const FOUND_IN = { "dpkg-deb": "dpkg", lintian: "lintian", readelf: "binutils" } as const;
+const FOUND_IN = { "dpkg-deb": "dpkg", lintian: "lintian", minisign: "minisign", readelf: "binutils" } as const;
 
 export type Tool = keyof typeof FOUND_IN;
 
-/** Throws one line, with the packages to install, where a tool is missing that makes or judges what Linux gets. */
-export function assertTools(): void {
-  const missing = (Object.keys(FOUND_IN) as Tool[]).filter(
-    (tool) => spawnSync(tool, ["--version"]).error !== undefined,
+/** Throws one line, with the packages to install, where one of these tools is missing. */
+export function assertTools(tools: Tool[]): void {
+  const missing = tools.filter(
+    (tool) => spawnSync(tool, [tool === "minisign" ? "-v" : "--version"]).error !== undefined,
   );
   if (missing.length === 0) return;
   const packages = missing.map((tool) => FOUND_IN[tool]);
