@@ -14,6 +14,11 @@ export const deliveries = list({
     },
     type: typeFilter,
     error: { help: "only what failed with exactly this the last time" },
+    failedSince: {
+      isTime: true,
+      value: "TIME",
+      help: "only what failed, with its last attempt from this time on; the last one first",
+    },
     eventId: { value: "ID", option: "event", help: "only of this event" },
     videoId: { value: "ID", help: "only of this video" },
   },

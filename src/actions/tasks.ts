@@ -69,7 +69,7 @@ export const tasks = list({
 export function describeFilter(filter: Task["filter"]): string {
   const show = (name: string, value: unknown) => {
     if (name === "ids") return (value as string[]).length;
-    return (name === "since" || name === "until") && typeof value === "number"
+    return ["since", "until", "failedSince"].includes(name) && typeof value === "number"
       ? shortTime(isoTime(value))
       : String(value);
   };

@@ -32,6 +32,7 @@ export const bodyEntries = (filters: Filters) => ({
 type ManyBody = Record<string, unknown> & {
   since?: string;
   until?: string;
+  failedSince?: string;
   dryRun?: boolean;
   expect?: number;
   ratePerSecond?: number;
@@ -82,9 +83,9 @@ export function manyOperation(many: Many): Operation {
 
 async function run({ verb, wish }: Many, { body, caller }: Asked<unknown, ManyBody>, place: Place) {
   const { store, ports } = place;
-  const { dryRun = false, expect = null, ratePerSecond: rate = null, since, until, ...given } = body;
+  const { dryRun = false, expect = null, ratePerSecond: rate = null, since, until, failedSince, ...given } = body;
   const now = ports.clock.now();
-  const times = timesOf({ since, until }, now, "bad_request");
+  const times = timesOf({ since, until, failedSince }, now, "bad_request");
   const filter = Object.fromEntries(Object.entries({ ...given, ...times }).filter(([, value]) => value !== undefined));
   const wished: TaskWish = { verb, ...wish(filter) };
   const { endpoint, types, q } = wished.filter;

@@ -98,11 +98,14 @@ export async function listPage<Of extends Filters, Row>(
 
 /** Filters and times of a request as the actions take them. Misfit for a time, an endpoint or a type that is none. */
 export async function readSelection<Of extends Filters>(
-  { since, until, ...filters }: Given,
+  { since, until, failedSince, ...filters }: Given,
   place: Sources & Pick<Place, "ports">,
 ): Promise<Selection<Of>> {
   await checkWords(place, filters, CODE);
-  return { ...filters, ...timesOf({ since, until }, place.ports.clock.now(), CODE) } as unknown as Selection<Of>;
+  return {
+    ...filters,
+    ...timesOf({ since, until, failedSince }, place.ports.clock.now(), CODE),
+  } as unknown as Selection<Of>;
 }
 
 /** Misfit for an endpoint, a type or a part of a title that nothing stored can be of. */
@@ -120,9 +123,15 @@ export async function checkWords(
   }
 }
 
-/** The moments that two members mean; Misfit for what is no time, and for a range in which nothing lies. */
-export function timesOf({ since, until }: { since?: unknown; until?: unknown }, now: number, code: ErrorCode) {
-  const times = { since: timeOf("since", since, now, code), until: timeOf("until", until, now, code) };
+type Times<Of> = { since?: Of; until?: Of; failedSince?: Of };
+
+/** The moments that members mean; Misfit for what is no time, and for a range in which nothing lies. */
+export function timesOf({ since, until, failedSince }: Times<unknown>, now: number, code: ErrorCode) {
+  const failed = timeOf("failedSince", failedSince, now, code);
+  const times = {
+    ...{ since: timeOf("since", since, now, code), until: timeOf("until", until, now, code) },
+    ...(failed !== undefined && { failedSince: failed }),
+  };
   fitting(code, "until", () => checkRange(times));
   return times;
 }

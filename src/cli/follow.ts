@@ -29,7 +29,7 @@ const FITS = new Set(["type", "videoId", "context"]);
 /** `events list --follow`: the feed, in a shell. Ends with the reader of its output, and at SIGINT or SIGTERM. */
 export async function follow(program: Program, args: Args): Promise<void> {
   const { stdout, ports } = program;
-  const filters = readFilters(args, events.filters);
+  const filters = readFilters(args, events.filters, program);
   const { since, until } = readRange(args, program);
   const wrong = Object.entries({ ...filters, before: args.text("before"), until }).filter(
     ([name, value]) => value !== undefined && !FITS.has(name),

@@ -17,6 +17,19 @@ export const rangeOptions = {
   },
 } satisfies Options;
 
+/** Of a list whose rows can also be asked for by their last attempt the help says what the range is of. */
+export const rangeOptionsOf = (filters: Filters): typeof rangeOptions =>
+  "failedSince" in filters
+    ? { ...rangeOptions, since: { ...rangeOptions.since, help: `made ${rangeOptions.since.help}` } }
+    : rangeOptions;
+
+/** What a person may have meant who asked for a range and got nothing; null: nothing else. */
+export function otherRange(args: Args, filters: Filters): string | null {
+  const isAsked = args.text("since") !== undefined || args.text("until") !== undefined;
+  if (!("failedSince" in filters) || !isAsked) return null;
+  return "--since and --until are of when a delivery was made, --failed-since of its last attempt";
+}
+
 export const limitOption = {
   limit: { type: "string", short: "n", value: "N", help: "at most this many, newest first (default 50)" },
 } satisfies Options;
@@ -69,9 +82,17 @@ function option(name: string, { isFlag, words, value, help }: Filter): Option {
   };
 }
 
-export function readFilters<Of extends Filters>(args: Args, filters: Of): FilterValues<Of> {
-  const read = (option: string, { isFlag, words }: Filter) =>
-    isFlag ? args.flag(option) || undefined : words ? args.word(option, words) : args.text(option);
+/** Times are milliseconds since 1970. RelayError("usage") for a value that is none of a filter's. */
+export function readFilters<Of extends Filters>(
+  args: Args,
+  filters: Of,
+  { ports, zone }: Pick<Program, "ports" | "zone">,
+): FilterValues<Of> {
+  const read = (option: string, { isFlag, isTime, words }: Filter) => {
+    if (isFlag) return args.flag(option) || undefined;
+    const text = words ? args.word(option, words) : args.text(option);
+    return isTime && text !== undefined ? parseTime(text, ports.clock.now(), zone) : text;
+  };
   return Object.fromEntries(
     Object.entries(filters).map(([name, filter]) => [name, read(optionOf(name, filter), filter)]),
   ) as FilterValues<Of>;

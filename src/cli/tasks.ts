@@ -12,7 +12,15 @@ import { decodeKept } from "../receive/accept.ts";
 import type { Store } from "../store/store.ts";
 import type { Args, Options } from "./args.ts";
 import type { Command } from "./command.ts";
-import { commonOptions, filterOptions, manyOptions, rangeOptions, readFilters, readRange } from "./options.ts";
+import {
+  commonOptions,
+  filterOptions,
+  manyOptions,
+  otherRange,
+  rangeOptionsOf,
+  readFilters,
+  readRange,
+} from "./options.ts";
 import { hint, print, printJson } from "./output/print.ts";
 import { createProgress } from "./output/progress.ts";
 import { harmless } from "./output/terminal-text.ts";
@@ -50,7 +58,7 @@ type ManyVerb<Of extends Filters> = Pick<Command, "name" | "summary" | "help" | 
 
 export function manyCommand<Of extends Filters>(verb: ManyVerb<Of>): Command {
   const { name, summary, help, examples, filters, options = {} } = verb;
-  const narrowing = { ...filterOptions(filters), ...rangeOptions, ...manyOptions, ...options };
+  const narrowing = { ...filterOptions(filters), ...rangeOptionsOf(filters), ...manyOptions, ...options };
   return {
     ...{ name, summary, help, examples, positionals: "[ID]" },
     options: { ...narrowing, ...commonOptions },
@@ -75,7 +83,7 @@ export function manyCommand<Of extends Filters>(verb: ManyVerb<Of>): Command {
 
 async function doToMany<Of extends Filters>(program: Program, args: Args, verb: ManyVerb<Of>): Promise<number> {
   const { clock } = program.ports;
-  const filter = { ...readFilters(args, verb.filters), ...readRange(args, program) };
+  const filter = { ...readFilters(args, verb.filters, program), ...readRange(args, program) };
   const wish: TaskWish = { verb: verb.verb, ...verb.wish(filter, args) };
   const rate = (verb.options !== undefined && "rate" in verb.options ? args.rate("rate") : undefined) ?? null;
   const waits = verb.options !== undefined && "wait" in verb.options && args.flag("wait");
@@ -94,6 +102,8 @@ async function doToMany<Of extends Filters>(program: Program, args: Args, verb: 
       matchingJson(matching),
       `${inZone(describe(matching, verb), program.zone)} ${nothing}${DONE[verb.verb]}\n`,
     );
+    const otherwise = otherRange(args, verb.filters);
+    if (matching.count === 0 && otherwise !== null) program.stderr.write(`${otherwise}\n`);
     return 0;
   }
   let expect: number | null = null;

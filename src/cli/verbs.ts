@@ -9,7 +9,9 @@ import {
   filterOptions,
   listOptions,
   manyOptions,
+  otherRange,
   rangeOptions,
+  rangeOptionsOf,
   readFilters,
   readPage,
   readRange,
@@ -32,18 +34,22 @@ export function listCommand<Of extends Filters, Row>(
 ): Command {
   return {
     ...words,
-    options: { ...filterOptions(filters), ...listOptions, ...(total && countOption) },
+    options: { ...filterOptions(filters), ...listOptions, ...rangeOptionsOf(filters), ...(total && countOption) },
     async run(program, args) {
-      const query = { ...readPage(args, program), ...readFilters(args, filters) };
+      const query = { ...readPage(args, program), ...readFilters(args, filters, program) };
       const sources = await openSources(program, { toRead: true });
       await checkFilters(sources, query as { endpoint?: string; type?: string; q?: string });
       if (total && args.flag("count")) {
         const { since, until } = query;
-        const counted = await total(sources, { ...readFilters(args, filters), since, until });
+        const counted = await total(sources, { ...readFilters(args, filters, program), since, until });
         print(program, args, counted, `${counted.count}${counted.isMore ? "+" : ""}\n`);
         return;
       }
-      await printList(program, args, rows(sources, query), columns, { empty, next });
+      await printList(program, args, rows(sources, query), columns, {
+        empty,
+        next,
+        otherwise: otherRange(args, filters),
+      });
     },
   };
 }
@@ -74,7 +80,7 @@ export function verbCommand<Of extends Filters>(verb: Verb<Of>): Command {
     async run(program, args) {
       const { clock } = program.ports;
       const [id] = args.positionals;
-      const filter = { ...readFilters(args, filters), ...readRange(args, program) };
+      const filter = { ...readFilters(args, filters, program), ...readRange(args, program) };
       const isNarrowed = Object.values(filter).some((value) => value !== undefined);
       if (id !== undefined && (isNarrowed || args.flag("dry-run"))) {
         throw new RelayError("usage", "name one, or what all of them have in common, not both");

@@ -41,6 +41,8 @@ export type TaskFilter = {
   videoId?: string | undefined;
   /** Of deliveries: exactly what the last attempt failed with. */
   error?: string | undefined;
+  /** Of deliveries: only those that failed, with their last attempt since then. */
+  failedSince?: number | undefined;
   /** Of events, or those that are delivered: types, or patterns ("draft.*"). Of events, notices are only taken by name. */
   types?: string[] | undefined;
   /** Of events; with `endpoint`, by the deliveries to it. */

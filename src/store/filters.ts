@@ -33,13 +33,17 @@ export type EventFilter = {
   endpoint?: string;
 };
 
-/** Which deliveries. `error`: exactly what the last attempt failed with; `types`: of their events, as patterns. */
+/**
+ * Which deliveries. `error`: exactly what the last attempt failed with; `types`: of their events, as patterns. `failedSince`:
+ * only those that failed, with their last attempt since then (milliseconds since 1970); the last attempt first.
+ */
 export type DeliveryFilter = {
   endpoint?: string;
   state?: JobState;
   eventId?: string;
   videoId?: string;
   error?: string;
+  failedSince?: number;
   types?: string[];
 };
 

@@ -52,3 +52,37 @@ test("what is sent again is waited for, and how it went is said; without a relay
     assert.match(stopped.stderr, /^wochit-relay: no relay runs with .*: what is queued goes on when one is started\n$/);
   });
 });
+
+test("deliveries that failed of late are found by their last attempt, however old their events are", async () => {
+  await withStage(setUp, async ({ relay, app, send }) => {
+    const config = ["--config", relay.configPath];
+    const run = (line: string) => callCli([...line.split(" "), ...config]);
+    const dead = () => callJson(["deliveries", "list", "--state", "dead", ...config]);
+    app.answer(422);
+    for (const videoId of ["v1", "v2"]) await send("draft.new", { videoId });
+    const [{ id, createdAt }] = await waitFor(async () => (await dead()).length === 2 && (await dead()));
+    const since = new Date(Math.max(Date.now(), Date.parse(createdAt) + 1)).toISOString();
+    assert.equal((await run(`deliveries retry ${id} --wait`)).code, 1);
+
+    const list = await callJson(["deliveries", "list", "--failed-since", since, ...config]);
+    assert.deepEqual(
+      list.map((row: { id: string }) => row.id),
+      [id],
+    );
+    const [reason] = await callJson(["deliveries", "reasons", "--failed-since", since, ...config]);
+    assert.deepEqual([reason.count, reason.sample], [1, id]);
+    const would = await run(`deliveries retry --failed-since ${since} --dry-run`);
+    assert.match(would.stdout, /^1 delivery .* would be retried$/m);
+    const none = await run(`deliveries retry --since ${since} --dry-run`);
+    assert.match(none.stdout, /^0 deliveries would be retried$/m);
+    const otherwise = /^--since and --until are of when a delivery was made, --failed-since of its last attempt$/m;
+    assert.match(none.stderr, otherwise);
+    const terminal = { width: 100, env: { NO_COLOR: "1" } };
+    const empty = await callCli(["deliveries", "list", "--state", "dead", "--since", since, ...config], terminal);
+    assert.match(empty.stderr, otherwise);
+    assert.match((await run("deliveries list --failed-since noon")).stderr, /"noon" is no time/);
+    assert.equal((await run(`deliveries retry --failed-since ${since} --wait --yes`)).code, 1);
+    const [task] = await callJson(["tasks", "list", ...config]);
+    assert.deepEqual([task.filter.failedSince, task.done], [Date.parse(since), 1]);
+  });
+});

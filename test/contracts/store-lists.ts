@@ -290,6 +290,92 @@ export function storeListsContract(engine: string, openStore: OpenStore): void {
   );
 
   check(
+    "what failed is found by its last attempt, not by its making: the last one first, page by page, counted, by reason and retried",
+    async (at) => {
+      const { store, clock, post, claim, fail, die } = at;
+      for (let n = 0; n < 6; n++) {
+        await post(draft(`old${n}`, { n }));
+        await clock.advance(1_000);
+      }
+      const events = await store.events(ALL);
+      const first = await claim();
+      for (const job of first.slice(0, 2)) await die(job);
+      // In another order than they were made in.
+      for (const job of first.slice(2).reverse()) {
+        await fail(job, 500);
+        await clock.advance(60_000);
+      }
+      await clock.advance(3_600_000 - 6 * 60_000);
+      const since = clock.now();
+      const later: string[] = [];
+      while (later.length < 3) {
+        await clock.advance(10_000);
+        for (const job of await claim()) {
+          later.push(job.id);
+          await die(job);
+        }
+      }
+      const every = await store.deliveries(ALL);
+      const attempts = new Map<string, number>();
+      for (const { id, lastError } of every) {
+        const { attemptLog } = await store.delivery(id);
+        if (lastError !== null) attempts.set(id, attemptLog.at(-1)!.startedAt);
+      }
+      const lastTried = (a: Delivery, b: Delivery) =>
+        attempts.get(b.id)! - attempts.get(a.id)! || (a.id < b.id ? 1 : -1);
+      const byId = new Map(events.map((event) => [event.id, event]));
+      const some: DeliveryFilter[] = [
+        ...[{}, { state: "dead" as const }, { state: "pending" as const }, { state: "delivered" as const }],
+        ...[
+          { endpoint: "cms" },
+          { endpoint: "none" },
+          { error: "HTTP 500" },
+          { types: ["draft.*"] },
+          { types: ["no.such"] },
+        ],
+      ];
+      let found = 0;
+      for (const filter of [...pairs(some), { videoId: "old1" }, { eventId: events[0]!.id, state: "dead" as const }]) {
+        for (const failedSince of [0, since, clock.now() + 1]) {
+          const expected = every.filter(
+            (one) => (attempts.get(one.id) ?? -1) >= failedSince && isDeliveryOf(one, filter, byId),
+          );
+          const ids = expected.sort(lastTried).map(({ id }) => id);
+          const words = JSON.stringify({ ...filter, failedSince });
+          const paged: string[] = [];
+          for (let before: string | undefined; ; before = paged.at(-1)) {
+            const page = { ...filter, failedSince, limit: 2, ...(before !== undefined && { before }) };
+            const rows = await store.deliveries(page);
+            paged.push(...rows.map(({ id }) => id));
+            if (rows.length < 2) break;
+          }
+          assert.deepEqual(paged, ids, words);
+          const counted = await store.countListed({ list: "deliveries", filter: { ...filter, failedSince } });
+          assert.equal(counted.count, ids.length, words);
+          const dead = expected.filter(({ state }) => state === "dead");
+          const wish = { ...filter, state: "dead" as const, failedSince };
+          if ((filter.state ?? "dead") === "dead") {
+            const reasons = await store.deliveryReasons(wish);
+            assert.equal(
+              reasons.reduce((sum, { count }) => sum + count, 0),
+              dead.length,
+              words,
+            );
+            if (dead.length > 0) assert.equal(reasons[0]!.lastAt, attempts.get(dead[0]!.id), words);
+            const matching = await store.countMatching({ verb: "retry", filter: wish }, null);
+            assert.equal(matching.count, dead.length, words);
+          }
+          found += ids.length > 0 && ids.length < 6 ? 1 : 0;
+        }
+      }
+      assert.ok(found > 10);
+      const ofThen = await store.deliveries({ ...ALL, state: "dead", since });
+      assert.deepEqual(ofThen, [], "made before it");
+    },
+    { endpoints: [endpoint("cms", { send: "immediately", retry: ["1h", "1h", "1h"] })] },
+  );
+
+  check(
     "a list with filters is as long as it is counted, up to 10,000",
     async (at) => {
       const { store, clock } = at;

@@ -167,3 +167,35 @@ test("copies are verified as a task of the relay", async (t) => {
   const [task] = (await night.get("/tasks")).json.data;
   assert.deepEqual([task.verb, task.done, task.failed, task.filter.mend], ["verify", 2, 0, true]);
 });
+
+test("what failed of late is listed, counted and retried by its last attempt: by the API, and from a page", async (t) => {
+  const relay = await openDead(t, 2);
+  const [newest, first] = await relay.dead();
+  const { createdAt } = (await relay.get(`/deliveries/${newest!.id}`)).json;
+  await waitFor(() => Date.now() > Date.parse(createdAt));
+  const since = new Date().toISOString();
+  assert.equal((await relay.post(`/deliveries/${first!.id}/retry`)).status, 200);
+  const ids = async (path: string) =>
+    ((await relay.get(`${path}failedSince=${since}`)).json.data as { id?: string; sample?: string }[]).map(
+      ({ id, sample }) => id ?? sample,
+    );
+  await waitFor(async () => (await ids("/deliveries?state=dead&")).length === 1);
+  assert.deepEqual(await ids("/deliveries?state=dead&"), [first!.id]);
+  assert.deepEqual(await ids("/deliveries/reasons?"), [first!.id]);
+  const { json } = await relay.post("/deliveries/retry", { failedSince: since, dryRun: true });
+  assert.deepEqual([json.count, json.sample], [1, [first!.id]]);
+  assert.equal(
+    (await relay.post("/deliveries/retry", { failedSince: "noon" })).json.error.details[0].path,
+    "failedSince",
+  );
+  assert.equal((await relay.get("/deliveries?failedSince=noon")).json.error.details[0].path, "failedSince");
+
+  const list = await relay.page(`/deliveries?state=dead&failedSince=${since}`);
+  assert.ok(list.text.includes(first!.id) && !list.text.includes(newest!.id));
+  const { text } = await relay.page(`/confirm?do=retry&failedSince=${since}`);
+  assert.match(wordsOf(text), /Retry 1 delivery\?/);
+  assert.equal(hiddenIn(text).failedSince, since);
+  assert.equal((await relay.form("/confirm", hiddenIn(text))).status, 303);
+  const task = await waitFor(async () => (await relay.get("/tasks?state=done")).json.data[0]);
+  assert.deepEqual(task.filter.failedSince, Date.parse(since));
+});

@@ -18,7 +18,7 @@ const list = listCommand(deliveries, {
   empty: "nothing was to be sent yet: each event makes a delivery for each endpoint that wants it",
   next: '"wochit-relay deliveries show ID" shows why, with each attempt and answer',
   examples: {
-    "wochit-relay deliveries list --state dead --since 1d": "what has failed for good since yesterday",
+    "wochit-relay deliveries list --state dead --failed-since 1d": "what has failed for good since yesterday",
     "wochit-relay deliveries list --endpoint cms": "what went to one endpoint, and what waits for it",
   },
 });
@@ -29,7 +29,7 @@ const reasons = listCommand(deliveryReasons, {
   empty: "nothing that matches has failed",
   next: '"wochit-relay deliveries retry --error TEXT" attempts those of one reason again',
   examples: {
-    "wochit-relay deliveries reasons": "why deliveries are dead",
+    "wochit-relay deliveries reasons --failed-since 1d": "why deliveries died since yesterday",
     "wochit-relay deliveries reasons --state pending --endpoint cms": "why those are tried again that one app lacks",
   },
 });
@@ -74,8 +74,8 @@ const retry = manyCommand({
   summary: "attempts a delivery at once, with a fresh budget of attempts",
   examples: {
     "wochit-relay deliveries retry dlv_1k800hr143c5p2qa1": "attempts one at once",
-    "wochit-relay deliveries retry --endpoint cms --since 1d --dry-run": "says how many it would be",
-    "wochit-relay deliveries retry --endpoint cms --since 1d --wait": "sends them, and says how each went",
+    "wochit-relay deliveries retry --endpoint cms --failed-since 1d --dry-run": "says how many it would be",
+    "wochit-relay deliveries retry --endpoint cms --failed-since 1d --wait": "sends them, and says how each went",
   },
   help: `Either one delivery, or all that the filters match (the dead ones, unless --state says otherwise), the oldest event first.
 Each is sent in its place, before later ones of its video that still wait. Many are a task ("tasks list"), which the relay works

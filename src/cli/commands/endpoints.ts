@@ -37,7 +37,10 @@ const list: Command = {
     ...commonOptions,
   },
   async run(program, args) {
-    const query = { ...readFilters(args, endpoints.filters), limit: args.count("limit", Number.POSITIVE_INFINITY) };
+    const query = {
+      ...readFilters(args, endpoints.filters, program),
+      limit: args.count("limit", Number.POSITIVE_INFINITY),
+    };
     await printList(
       program,
       args,

@@ -41,7 +41,7 @@ With --json each finding is an object with a "fault" (missing, damaged, unreadab
 Exit code 1 when something is wrong, or could not be read.`,
   async run(program, args) {
     const rate = readRate(args);
-    const filter = { ...readFilters(args, copyFilters), ...readRange(args, program) };
+    const filter = { ...readFilters(args, copyFilters, program), ...readRange(args, program) };
     const mend = args.flag("mend");
     const { store, places, targets } = await openAll(program);
     const open = async (target: string) => {

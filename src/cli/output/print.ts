@@ -49,7 +49,7 @@ async function printRows<Row>(
   args: Args,
   rows: AsyncIterable<Row>,
   columns: Column<Row>[],
-  { empty, next }: ListWords,
+  { empty, otherwise, next }: ListWords,
 ): Promise<void> {
   const { stdout, stderr } = program;
   if (args.flag("json")) {
@@ -71,14 +71,15 @@ async function printRows<Row>(
   }
   if (!isEmpty || !stdout.isTTY) stdout.write(isEmpty || block.length > 0 ? table.render(block) : "");
   if (isEmpty && (stdout.isTTY || stderr.isTTY)) stderr.write(`${whyEmpty(args, empty)}\n`);
+  if (isEmpty && otherwise) stderr.write(`${otherwise}\n`);
   if (isEmpty) return;
   const leftOut = table.leftOut();
   if (leftOut.length > 0) hint(program, `not shown for want of room: ${leftOut.join(", ")}; --json has all`);
   if (next !== undefined) hint(program, next);
 }
 
-/** What a list says beside its rows: why it may be empty, and what can be done next. */
-export type ListWords = { empty?: string; next?: string };
+/** What a list says beside its rows: why it may be empty, what else may have been meant, and what can be done next. */
+export type ListWords = { empty?: string; otherwise?: string | null; next?: string };
 
 /** Options that narrow no list. */
 const NOT_FILTERS = { ...commonOptions, ...limitOption };

@@ -48,6 +48,7 @@ const NAMES: Record<string, string> = {
     type: "type",
     endpoint: "endpoint",
     error: "failed with",
+    failedSince: "last failed since",
     context: "context",
     videoId: "video",
   },

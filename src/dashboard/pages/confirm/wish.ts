@@ -34,12 +34,16 @@ export async function readWish(verb: TaskVerb, { fields, all }: Form, place: Pla
   const given = Object.fromEntries(Object.entries(fields).filter(([name]) => name in entries));
   const ids = all("id");
   const query = check(v.strictObject(entries) as v.GenericSchema<unknown, Given>, given, "invalid_query");
-  const { since, until, ...filter } = await readSelection<Filters>(query, place);
+  const { since, until, failedSince, ...filter } = await readSelection<Filters>(query, place);
   // What comes while a person thinks is not meant: the count holds.
   const end = until ?? (ids.length > 0 ? undefined : place.ports.clock.now());
   const flags = verb === "replay" ? { onlyDead: fields.onlyDead === "true", newId: fields.newId === "true" } : {};
   const isNarrowed = Object.keys(given).length > 0 || flags.onlyDead === true;
-  const times = { ...(since !== undefined && { since }), ...(end !== undefined && isNarrowed && { until: end }) };
+  const times = {
+    ...(since !== undefined && { since }),
+    ...(end !== undefined && isNarrowed && { until: end }),
+    ...(typeof failedSince === "number" && { failedSince }),
+  };
   const wish = {
     verb,
     filter: filterOf({ ...filter, ...times, ...(ids.length > 0 && { ids }) }),

@@ -107,12 +107,12 @@ function tabsOf({ before: _, ...given }: Record<string, string>, numbers: Number
 }
 
 function form(given: Record<string, string>, endpoints: string[]): Html {
-  const { state, endpoint, since, until, videoId, eventId, error, type } = given;
+  const { state, endpoint, since, failedSince, until, videoId, eventId, error, type } = given;
   const kept = Object.entries({ state, until }).flatMap(([name, value]) =>
     value === undefined ? [] : hidden({ [name]: value }),
   );
   return filters(
     PATH,
-    html`${kept}${select("Endpoint", "endpoint", choicesOf(endpoints), endpoint)}${select("Made", "since", SINCE, since)}${field("Video", "videoId", videoId)}${field("Event", "eventId", eventId)}${type !== undefined && field("Type", "type", type)}${error !== undefined && field("Failed with exactly", "error", error, { isWide: true })}`,
+    html`${kept}${select("Endpoint", "endpoint", choicesOf(endpoints), endpoint)}${select("Made", "since", SINCE, since)}${select("Last failed", "failedSince", SINCE, failedSince)}${field("Video", "videoId", videoId)}${field("Event", "eventId", eventId)}${type !== undefined && field("Type", "type", type)}${error !== undefined && field("Failed with exactly", "error", error, { isWide: true })}`,
   );
 }

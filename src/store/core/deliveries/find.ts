@@ -3,6 +3,7 @@ import type { Store } from "../../store.ts";
 import { ofTypes } from "../events/type-filter.ts";
 import { bounds, type Condition, newest, type Source, when } from "../rows/merge.ts";
 import type { Tx } from "../tx.ts";
+import * as failed from "./failed.ts";
 import { LISTED, listedEndpoints } from "./listed.ts";
 
 // Which deliveries match some filters. The narrowest of the filters gives them by its index, newest first; the others are
@@ -25,11 +26,32 @@ const UNDER_WAY = when("d.state IN ('running', 'canceling')");
 const STATES: JobState[] = ["pending", "waiting", "delivered", "dead", "canceled", "superseded"];
 const FAILED = ["pending", "waiting", "running", "canceling", "dead", "canceled", "superseded"];
 
-/** The newest ids that match. */
+/** The newest ids that match; with `failedSince` those of the last attempts, but of one event or video. */
 export async function find(tx: Tx, wish: Wish, limit: number): Promise<number[]> {
+  const { failedSince, eventId, videoId } = wish;
+  if (failedSince !== undefined && eventId === undefined && videoId === undefined) {
+    return findFailed(tx, { ...wish, failedSince }, limit);
+  }
   const [first, ...others] = await filtersOf(tx, wish);
-  const rest = others.map(({ condition }) => condition);
+  const since = failedSince === undefined ? [] : [failed.failedSince(failedSince)];
+  const rest = [...since, ...others.map(({ condition }) => condition)];
   return newest(tx, await first!.sources(rest), limit);
+}
+
+async function findFailed(tx: Tx, wish: Wish & { failedSince: number }, limit: number): Promise<number[]> {
+  const { before, failedSince: since, state, endpoint, error, types, ...range } = wish;
+  const asked = {
+    since,
+    before: before === undefined ? before : tx.ids.read("dlv", before),
+    states: state === undefined ? FAILED : state === "running" ? ["running", "canceling"] : [state],
+    endpoints: endpoint === undefined ? await listedEndpoints(tx) : [endpoint],
+  };
+  const rest = [
+    ...bounds(tx, ["d.id + 0"], "dlv", range),
+    ...(error === undefined ? [] : [when("coalesce(d.last_error, '') = ?", error)]),
+    ...(types === undefined ? [] : [(await ofTypes(tx, types)).any]),
+  ];
+  return failed.find(tx, asked, { from: FROM, rest, limit });
 }
 
 /** The narrowest first; the last one takes all. */

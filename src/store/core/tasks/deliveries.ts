@@ -1,4 +1,5 @@
 import type { TaskVerb } from "../../../model/task.ts";
+import { failedSince } from "../deliveries/failed.ts";
 import { LISTED, listedEndpoints } from "../deliveries/listed.ts";
 import { ofTypes } from "../events/type-filter.ts";
 import { all, among, type Between, bounds, type Condition, rowsOf, type Source, when } from "../rows/merge.ts";
@@ -44,7 +45,7 @@ function ofState(scope: Scope): Condition {
 
 /** None of them goes by an index: the events are known. */
 async function conditionsOf(tx: Tx, scope: Scope): Promise<Condition[]> {
-  const { endpoint, videoId, since, until, error, types } = scope.filter;
+  const { endpoint, videoId, since, until, error, failedSince: failed, types } = scope.filter;
   const given = (value: Value | undefined, text: string) => (value === undefined ? [] : [when(text, value)]);
   return [
     ofState(scope),
@@ -56,6 +57,7 @@ async function conditionsOf(tx: Tx, scope: Scope): Promise<Condition[]> {
     ...given(since === undefined ? since : idAt(since), "d.id + 0 >= ?"),
     ...given(until === undefined ? until : idAt(until), "d.id + 0 < ?"),
     ...given(error, "coalesce(d.last_error, '') = ?"),
+    ...(failed === undefined ? [] : [failedSince(failed)]),
     ...(types === undefined ? [] : [(await ofTypes(tx, types)).any]),
   ];
 }

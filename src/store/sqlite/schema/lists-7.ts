@@ -11,9 +11,11 @@ export const LISTS_7 = `
   DROP INDEX annotations_context;
   CREATE INDEX annotations_found ON annotations (event) WHERE context_at IS NOT NULL;
 
-  -- Deliveries by state, but for those under way (deliveries_running); by what they failed with; what is dead, by event.
+  -- Deliveries by state, but for those under way (deliveries_running); by what they failed with, and when they were last
+  -- attempted; what is dead, by event.
   CREATE INDEX deliveries_listed ON deliveries (endpoint, state) WHERE state NOT IN ('running', 'canceling');
   CREATE INDEX deliveries_failed ON deliveries (state, endpoint, last_error) WHERE last_error IS NOT NULL;
+  CREATE INDEX deliveries_last_tried ON deliveries (state, endpoint, coalesce(tried_at, settled_at)) WHERE last_error IS NOT NULL;
   DROP INDEX deliveries_dead;
   CREATE INDEX deliveries_dead ON deliveries (event, endpoint) WHERE state = 'dead';
   -- Replays of an endpoint, in order of their making, and by state in order of their events; those that have not ended.
