@@ -1,6 +1,8 @@
+import type { EndpointJson } from "../actions/endpoints.ts";
 import { formatSpan } from "../actions/format.ts";
 import { awaitAttempts, describeAttempts, PATIENCE } from "../actions/outcome/await-attempts.ts";
 import type { Config } from "../config/schema.ts";
+import { sleep } from "../platform/timing.ts";
 import type { Store } from "../store/store.ts";
 import type { Args, Options } from "./args.ts";
 import { printJson } from "./output/print.ts";
@@ -33,4 +35,24 @@ export async function sayIfStopped({ stderr }: Program, { dataDir }: Pick<Config
   if (isRelayRunning(dataDir)) return true;
   stderr.write(`wochit-relay: no relay runs with ${dataDir}: what is queued goes on when one is started\n`);
   return false;
+}
+
+/** How long an answer of an endpoint that was asked is waited for, in milliseconds, and how often it is looked for. */
+const ANSWERS = 10_000;
+const LOOK = 200;
+
+/** What an endpoint answered that is failing and was asked anew (`endpoints resume`): its state then; null: nothing so far. */
+export async function waitForProbe(
+  program: Program,
+  asked: EndpointJson,
+  read: () => Promise<EndpointJson>,
+): Promise<EndpointJson | null> {
+  const { clock } = program.ports;
+  const signal = abortWhenStopped(program);
+  for (const until = clock.elapsed() + ANSWERS; clock.elapsed() < until && !signal.aborted; ) {
+    const now = await read();
+    if (now.state !== "failing" || now.nextProbeAt !== asked.nextProbeAt) return now;
+    await sleep(LOOK, clock, signal);
+  }
+  return null;
 }

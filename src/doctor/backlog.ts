@@ -42,7 +42,9 @@ function judgeWaiting(
   }
   if (state === "failing") {
     const line = `it is failing since ${failingSince} (${reason}): it gets probes only, and ${open} wait for it`;
-    findings.push(warning(line, `mend it; the rest follows by itself. wochit-relay endpoints test ${id} asks it now`));
+    findings.push(
+      warning(line, `mend it; the rest follows by itself. wochit-relay endpoints resume ${id} has it asked at once`),
+    );
   }
   if (state === "removed" && open > 0) {
     const line = `it is no longer in the config, and ${open} are held for it`;

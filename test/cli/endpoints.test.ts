@@ -60,8 +60,20 @@ test("an endpoint that does not answer is shown as failing, with its next probe,
     assert.match(shown.stdout, /waitsFor +endpoint \S+ is failing: only probes are sent, the next at /);
     const doctor = await callCli(["doctor", ...config]);
     assert.match(doctor.stdout, /it is failing since .*: it gets probes only, and 12 wait for it/);
+    assert.match(doctor.stdout, new RegExp(`endpoints resume ${failing.id} has it asked at once`));
+    const still = await callCli(["endpoints", "resume", failing.id, ...config]);
+    assert.match(
+      still.stdout,
+      new RegExp(`^${failing.id} was asked now, and is failing still: .+; the next probe is at .+\n$`),
+    );
+    // So far away that what follows is no probe that was to come anyway.
+    for (let n = 0; n < 4; n++) await callCli(["endpoints", "resume", failing.id, ...config]);
+    const [{ nextProbeAt }] = await callJson(["endpoints", "list", ...config]);
 
     app.answer(200);
+    const again = await callCli(["deliveries", "retry", delivery.id, "--wait", ...config]);
+    assert.deepEqual([again.code, again.stdout], [0, `${delivery.id}: delivered\n`]);
+    assert.ok(Date.now() < Date.parse(nextProbeAt), "it was asked at once");
     await waitFor(
       async () => (await callJson(["deliveries", "list", "--state", "delivered", ...config])).length === 12,
     );

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { settingsOf } from "../../src/store/settings.ts";
 import { nextDue } from "../support/next-due.ts";
 import { unanswered } from "../support/outcomes.ts";
+import { makeTask, workTask } from "../support/tasks.ts";
 import { type Bench, checker, draft, type OpenStore, plain, remove } from "./store.ts";
 
 const SECOND = 1_000;
@@ -105,6 +106,27 @@ export function storeBreakerContract(engine: string, openStore: OpenStore): void
       await store.resumeEndpoint("cms");
       assert.equal(await nextDue(store, "deliver/cms"), clock.now());
       assert.deepEqual(seqs(await claim()), ["v2#1"]);
+    },
+    HOURLY,
+  );
+
+  check(
+    "an operator who retries one delivery of an endpoint that is failing has it probed at once; a task does not",
+    async (at) => {
+      const { claim, fail, store, clock, seqs } = at;
+      const [probe] = await openBreaker(at, 11);
+      await fail(probe!, 503);
+      const next = (await nextDue(store, "deliver/cms"))!;
+      assert.ok(next > clock.now());
+      const [pending] = await store.deliveries({ limit: 1, state: "pending" });
+      const wish = { verb: "retry" as const, filter: { state: "pending" as const } };
+      const { task } = await workTask(store, await makeTask(store, wish, clock.now()), () => clock.now());
+      assert.ok(task.done > 5);
+      assert.deepEqual(await claim(), []);
+      await store.retryDelivery(pending!.id, clock.now());
+      assert.equal(await nextDue(store, "deliver/cms"), clock.now());
+      assert.equal(seqs(await claim()).length, 1);
+      assert.deepEqual(await claim(), [], "one at a time");
     },
     HOURLY,
   );

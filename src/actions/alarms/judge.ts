@@ -127,7 +127,7 @@ const RULES = table({
           subject: id,
           what: `${id} is failing since ${relativeTime(time(failingSince), now)}`.replace(/ ago$/, ""),
           means: `${reason ?? "It does not answer"}. ${waits(open)}; the relay probes it, and goes on by itself.`,
-          commands: [`wochit-relay endpoints show ${id}`, `wochit-relay endpoints test ${id}`],
+          commands: [`wochit-relay endpoints show ${id}`, `wochit-relay endpoints resume ${id}`],
           page: `/endpoints/${id}`,
         })),
   },

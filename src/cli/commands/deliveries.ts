@@ -79,7 +79,8 @@ const retry = manyCommand({
   },
   help: `Either one delivery, or all that the filters match (the dead ones, unless --state says otherwise), the oldest event first.
 Each is sent in its place, before later ones of its video that still wait. Many are a task ("tasks list"), which the relay works
-and which survives its restart; what changes meanwhile is left out.`,
+and which survives its restart; what changes meanwhile is left out. An endpoint that is failing is asked at once when one
+delivery to it is named; before many are retried, "endpoints resume" has it asked.`,
   verb: "retry",
   options: { ...rateOption, ...waitOption },
   alsoOfOne: ["wait"],

@@ -3,6 +3,7 @@ import {
   endpoints,
   pauseEndpoint,
   resumeEndpoint,
+  showEndpoint,
   testDeed,
   testEndpoint,
 } from "../../actions/endpoints.ts";
@@ -20,6 +21,7 @@ import { print, printList, printOne, sayMore } from "../output/print.ts";
 import { harmless } from "../output/terminal-text.ts";
 import type { Program } from "../program.ts";
 import { noteDeed, openSources } from "../sources.ts";
+import { sayIfStopped, waitForProbe } from "../wait.ts";
 
 /** Characters of an answer that are shown. */
 const ANSWER = 500;
@@ -123,7 +125,22 @@ const resume: Command = {
   positionals: "ENDPOINT",
   options: commonOptions,
   async run(program, args) {
-    report(program, args, await resumeEndpoint({ ...(await openSources(program)), id: args.positionals[0]! }));
+    const target = { ...(await openSources(program)), id: args.positionals[0]! };
+    const resumed = await resumeEndpoint(target);
+    if (resumed.state !== "failing" || !(await sayIfStopped(program, target.config))) {
+      return report(program, args, resumed);
+    }
+    const answered = await waitForProbe(program, resumed, () => showEndpoint(target));
+    if (args.flag("json")) return print(program, args, answered ?? resumed, "");
+    const { id, state, reason, nextProbeAt } = answered ?? resumed;
+    const next = `the next probe is at ${shortTime(nextProbeAt)}`;
+    const said =
+      answered === null
+        ? `is asked now, and has not answered yet: "wochit-relay endpoints show ${id}" says what it answers`
+        : state === "failing"
+          ? `was asked now, and is failing still: ${harmless(reason ?? "")}; ${next}`
+          : `was asked now, and answers again: it is ${state}`;
+    print(program, args, null, `${id} ${said}\n`);
   },
 };
 

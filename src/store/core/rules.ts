@@ -136,7 +136,7 @@ const rulesOf = (settings: StoreSettings): Omit<Rules, keyof AuditVerbs> => ({
   delivery: (id, limit) => job((tx) => deliveryLists.show(tx, id, limit)),
   deliveries: (wish) => job((tx) => deliveryLists.list(tx, wish)),
   deliveryReasons: (wish) => job((tx) => reasons.list(tx, wish)),
-  retryDelivery: (id, now) => job((tx) => deliveries.retry(tx, id, now)),
+  retryDelivery: (id, now) => job((tx) => deliveries.retryOne(tx, id, now)),
   cancelDelivery: (id, now) => job((tx) => deliveries.cancel(tx, id, now)),
   endpoints: () => job(endpoints.list),
   pauseEndpoint: (id, reason, now) =>

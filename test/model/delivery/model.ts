@@ -73,6 +73,7 @@ export const MISTAKES = [
   "one video alone opens the breaker",
   "any attempt closes the breaker",
   "two probes at once",
+  "one that is retried waits for the next probe",
   "a probe spends",
   "a probe of the video that fails alone spends nothing",
   "an early attempt spends",
@@ -259,7 +260,11 @@ export class DeliveryModel {
 
   resume(id: string): void {
     Object.assign(this.#endpoint(id), { isPaused: false, gone: null });
-    const { breaker } = this.#endpoint(id);
+    this.#probeNow(id);
+  }
+
+  #probeNow(endpoint: string): void {
+    const { breaker } = this.#endpoint(endpoint);
     if (breaker.probeAt !== null) breaker.probeAt = Math.min(breaker.probeAt, this.now);
   }
 
@@ -520,8 +525,16 @@ export class DeliveryModel {
     return true;
   }
 
-  /** False: it makes no sense now. */
+  /** By its name: then its endpoint is asked at once. False: it makes no sense now. */
   retry(delivery: number): boolean {
+    if (!this.#retry(delivery)) return false;
+    if (this.#mistake !== "one that is retried waits for the next probe") {
+      this.#probeNow(this.#delivery(delivery).endpoint);
+    }
+    return true;
+  }
+
+  #retry(delivery: number): boolean {
     const d = this.#delivery(delivery);
     if (d.state === "running" || d.state === "delivered" || d.state === "superseded") return false;
     // Its body is gone: there would be nothing to send.
@@ -604,7 +617,7 @@ export class DeliveryModel {
   }
 
   #doOne({ verb, endpoint, newId }: Task, at: number): boolean {
-    if (verb === "retry") return this.retry(at);
+    if (verb === "retry") return this.#retry(at);
     if (verb === "cancel") return this.cancel(at);
     const tasks = this.#kept.tasks.filter((task) => task.verb === "replay").length;
     return this.replay(at, endpoint, newId, `task ${tasks} of epoch ${this.#kept.epoch}, event ${at}`);

@@ -80,6 +80,12 @@ export async function retry(tx: Tx, id: string, now: number): Promise<void> {
   await lanes.restart(tx, row, await gates.shutUntil(tx, row, now), now);
 }
 
+/** By its name, by an operator who thinks that it can be sent now: its endpoint is asked at once. */
+export async function retryOne(tx: Tx, id: string, now: number): Promise<void> {
+  await retry(tx, id, now);
+  await endpoints.probeNow(tx, (await rowOf(tx, id)).endpoint);
+}
+
 export async function cancel(tx: Tx, id: string, now: number): Promise<void> {
   const row = await rowOf(tx, id);
   if (row.settled_at !== null) throw new RelayError("conflict", `${id} is ${row.state} already`);

@@ -132,14 +132,19 @@ export async function pause(tx: Tx, endpoint: string, reason: string, now: numbe
 
 /** Ends a pause; one that is failing is probed at once. True: it was paused. */
 export async function resume(tx: Tx, endpoint: string): Promise<boolean> {
-  const { pausedAt, health } = await read(tx, endpoint);
+  const { pausedAt } = await read(tx, endpoint);
   tx.write(SET_PAUSED, [endpoint, null, null]);
-  const breaker = health?.breaker;
-  if (breaker) {
-    const dueAt = Math.min(breaker.dueAt, tx.now());
-    tx.write(SET_HEALTH, [JSON.stringify({ ...health, breaker: { ...breaker, dueAt } }), endpoint]);
-  }
+  await probeNow(tx, endpoint);
   return pausedAt !== null;
+}
+
+/** One that is failing is asked at once, instead of at its next probe. */
+export async function probeNow(tx: Tx, endpoint: string): Promise<void> {
+  const { health } = await read(tx, endpoint);
+  const breaker = health?.breaker;
+  if (!breaker) return;
+  const dueAt = Math.min(breaker.dueAt, tx.now());
+  tx.write(SET_HEALTH, [JSON.stringify({ ...health, breaker: { ...breaker, dueAt } }), endpoint]);
 }
 
 /** The clock went back by so much: probes stay as far away as they were. */
