@@ -1,4 +1,5 @@
 import { isUtf8 } from "node:buffer";
+import { RelayError } from "../errors.ts";
 import type { Store } from "../store/store.ts";
 import { shortTime } from "./format.ts";
 import { quarantinedJson } from "./json.ts";
@@ -11,6 +12,8 @@ export const quarantine = list({
       help: "only refused for this reason",
     },
     source: { option: "from", value: "ADDRESS", help: "only from this address" },
+    videoId: { value: "ID", help: "only what names this video" },
+    context: { help: "only what names this videoContext" },
   },
   rows: ({ store }, query) => walk((page) => store.quarantined(page), query, quarantinedJson),
   total: ({ store }, filter) => store.countListed({ list: "quarantine", filter }),
@@ -24,6 +27,24 @@ export const quarantine = list({
     { title: "VIDEO", value: ({ videoId }) => videoId, least: 24 },
   ],
 });
+
+/** RelayError("not_found") of what no event named: it says so where a refused request did. */
+export async function missingBut(
+  store: Pick<Store, "countListed">,
+  error: RelayError,
+  of: { videoId: string } | { context: string },
+): Promise<RelayError> {
+  const { count, isMore } = await store.countListed({ list: "quarantine", filter: of });
+  if (count === 0) return error;
+  const many = count === 1 ? "1 request" : `${count}${isMore ? "+" : ""} requests`;
+  const [[name, value]] = Object.entries(of) as [[string, string]];
+  const option = name === "videoId" ? "--video-id" : "--context";
+  const command = `wochit-relay quarantine list ${option} ${JSON.stringify(value)}`;
+  return new RelayError(
+    error.code,
+    `${error.message}, but ${many} about it ${count === 1 ? "was" : "were"} refused: ${command}`,
+  );
+}
 
 /** One refused request and its bytes: `body` as text where they are UTF-8, else `bodyBase64`. */
 export async function showQuarantined(store: Store, id: string) {

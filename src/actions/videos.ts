@@ -7,6 +7,7 @@ import { isoTime, type Link, type VideoJson, videoJson } from "./json.ts";
 import { type Column, collectIds, list, type Sources, walk } from "./list.ts";
 import { hasCopy } from "./media.ts";
 import { deliveriesOfVideo } from "./outcome/of-video.ts";
+import { missingBut } from "./quarantine.ts";
 
 export const videoColumns: Column<VideoJson>[] = [
   { title: "VIDEO", value: ({ videoId }) => videoId, least: 24 },
@@ -53,7 +54,10 @@ export async function showVideo(
   link: Link,
   limit: number,
 ) {
-  const video = await store.video(videoId, limit + 1);
+  const video = await store.video(videoId, limit + 1).catch(async (error) => {
+    if (!(error instanceof RelayError) || error.code !== "not_found") throw error;
+    throw await missingBut(store, error, { videoId });
+  });
   const { more: moreDeliveries, ...deliveries } = await deliveriesOfVideo(store, config, videoId, limit);
   const more = moreDeliveries || video.media.length > limit || video.contextHistory.length > limit;
   // Ids sort by the time they were given.
@@ -108,7 +112,10 @@ export async function* showContext(
     last = video;
     yield last;
   }
-  if (last === null && before === undefined) throw new RelayError("not_found", "no video has, or had, this context");
+  if (last === null && before === undefined) {
+    const missing = new RelayError("not_found", "no video has, or had, this context");
+    throw await missingBut(store, missing, { context });
+  }
 }
 
 /** Rows of one transaction: a large import must not keep the relay from committing. */

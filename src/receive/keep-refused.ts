@@ -59,8 +59,8 @@ export function createKeep(options: {
 /** What a body says where it reads as an event; null: it does not. */
 function eventIn(body: Uint8Array): Refusal["event"] {
   try {
-    const { videoId, type } = parseEvent(body);
-    return { videoId, type };
+    const { videoId, type, context } = parseEvent(body);
+    return { videoId, type, context };
   } catch {
     return null;
   }

@@ -63,5 +63,5 @@ export type MediaFilter = {
 /** Which videos. `q`: a part of the title, of three characters at least. */
 export type VideoFilter = { state?: VideoState; context?: string; q?: string };
 
-/** Which refused bodies. `source`: the address that they came from. */
-export type QuarantineFilter = { reason?: RefusalReason; source?: string };
+/** Which refused bodies. `source`: the address that they came from; `videoId`, `context`: what they name, where they read as events. */
+export type QuarantineFilter = { reason?: RefusalReason; source?: string; videoId?: string; context?: string };

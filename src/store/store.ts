@@ -74,7 +74,7 @@ export type Refusal = {
   /** Whether the body reads as an event; absent, it counts as one. */
   isEvent?: boolean;
   /** What it says, where it reads as one and was read. */
-  event?: { videoId: string; type: string | null } | null;
+  event?: { videoId: string; type: string | null; context?: string | null } | null;
 };
 
 /** Which jobs a worker wants: `limit` of them, each leased for `leaseFor` milliseconds. A limit of 0 asks only when the next is due. */

@@ -447,6 +447,43 @@ export function storeTasksContract(engine: string, openStore: OpenStore): void {
   );
 
   check(
+    "refused bodies are listed, counted and taken in by the video and the context that they name",
+    async (at) => {
+      const { store, clock } = at;
+      const ids = new Map<string, string>();
+      for (const [videoId, context] of [
+        ["v1", "page-1"],
+        ["v1", null],
+        ["v2", "page-1"],
+        ["v3", null],
+      ] as const) {
+        const body = Buffer.from(draft(videoId, { videoContext: context }));
+        const event = { videoId, type: "draft.update", context };
+        const refusal = { receivedAt: clock.now(), sourceAddress: "203.0.113.7", reason: "source" as const };
+        ids.set((await store.quarantine({ ...refusal, body, event })).id, `${videoId} ${context}`);
+      }
+      await store.quarantine({
+        receivedAt: clock.now(),
+        sourceAddress: "203.0.113.7",
+        reason: "path",
+        body: Buffer.from("{"),
+      });
+      const found = async (filter: { videoId?: string; context?: string }) => {
+        const listed = (await store.quarantined({ limit: 9, ...filter })).map(({ id }) => ids.get(id));
+        const { count } = await store.countListed({ list: "quarantine", filter });
+        const matching = await store.countMatching({ verb: "reprocess", filter }, null);
+        assert.deepEqual([count, matching.count], [listed.length, listed.length]);
+        return listed.reverse();
+      };
+      assert.deepEqual(await found({ videoId: "v1" }), ["v1 page-1", "v1 null"]);
+      assert.deepEqual(await found({ context: "page-1" }), ["v1 page-1", "v2 page-1"]);
+      assert.deepEqual(await found({ videoId: "v2", context: "page-1" }), ["v2 page-1"]);
+      assert.deepEqual(await found({ videoId: "none" }), []);
+    },
+    plain(),
+  );
+
+  check(
     "few among many are found, in parts that end",
     async (at) => {
       const { store, clock, post } = at;

@@ -69,11 +69,11 @@ function refusedTable(rows: RefusedRow[], { when, since }: Times): Html {
   return table({ caption: "Refused requests, newest first", heads }, cells);
 }
 
-function form({ reason, source, since }: Record<string, string>): Html {
+function form({ reason, source, videoId, since }: Record<string, string>): Html {
   const reasons = choicesOf(quarantine.filters.reason.words);
   return filters(
     PATH,
-    html`${select("Reason", "reason", reasons, reason)}${select("Received", "since", SINCE, since)}${field("From this address", "source", source, { isWide: true })}`,
+    html`${select("Reason", "reason", reasons, reason)}${select("Received", "since", SINCE, since)}${field("From this address", "source", source)}${field("Video", "videoId", videoId)}`,
   );
 }
 

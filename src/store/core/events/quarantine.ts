@@ -40,6 +40,7 @@ const add = insert("quarantine", [
   "bytes",
   "video_id",
   "type",
+  "context",
   "body",
 ]);
 const SAME = sql<[Uint8Array, string], { id: number }>(
@@ -80,6 +81,7 @@ export async function keep(tx: Tx, refusal: Refusal): Promise<{ id: string }> {
     bytes,
     video_id: event?.videoId ?? null,
     type: event?.type ?? null,
+    context: event?.context ?? null,
     body,
   });
   return { id: tx.ids.show("qrn", id) };
@@ -124,6 +126,8 @@ function rows<Shown>(tx: Tx, columns: string, wish: Wish): Promise<Shown[]> {
   const list = page<Shown>(tx, `${columns} FROM quarantine q`, "q.id", "qrn", wish);
   if (wish.reason !== undefined) list.where("q.reason = ?", wish.reason);
   if (wish.source !== undefined) list.where("q.source = ?", wish.source);
+  if (wish.videoId !== undefined) list.where("q.video_id = ?", wish.videoId);
+  if (wish.context !== undefined) list.where("q.context = ?", wish.context);
   return list.all();
 }
 

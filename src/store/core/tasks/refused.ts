@@ -5,10 +5,12 @@ import { BEYOND, type Found, type Place, type Scope } from "./scope.ts";
 
 /** What a task that takes in refused bodies takes, the oldest first; their bytes go into memory. */
 export async function find(tx: Tx, scope: Scope, from: Place | null, limit: number): Promise<Found> {
-  const { since, until, reason, source } = scope.filter;
+  const { since, until, reason, source, videoId, context } = scope.filter;
   const after = Math.max(from?.[0] ?? 0, since === undefined ? 0 : idAt(since) - 1);
   const high = Math.min(scope.upTo, until === undefined ? BEYOND : idAt(until));
-  const narrowing = Object.entries({ reason, source }).filter(([, value]) => value !== undefined) as [string, string][];
+  const narrowing = Object.entries({ reason, source, video_id: videoId, context }).filter(
+    ([, value]) => value !== undefined,
+  ) as [string, string][];
   const text = narrowing.map(([column]) => ` AND ${column} = ?`).join("");
   const some = sql<Value[], { id: number; bytes: number }>(
     `SELECT id, bytes FROM quarantine WHERE id > ? AND id < ?${text} ORDER BY id LIMIT ?`,

@@ -40,4 +40,5 @@ export const LISTS_7 = `
   -- What a refused body says of itself, where it reads as an event; null in rows of before.
   ALTER TABLE quarantine ADD COLUMN video_id TEXT;
   ALTER TABLE quarantine ADD COLUMN type TEXT;
+  ALTER TABLE quarantine ADD COLUMN context TEXT;
 `;
