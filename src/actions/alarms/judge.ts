@@ -138,7 +138,9 @@ const RULES = table({
       if (first === undefined) return [];
       const named = [first, ...more].slice(0, NAMED).map(({ address, count }) => `${count} from ${address}`);
       const rest = more.length < NAMED ? "" : `, and of ${formatCount(more.length + 1 - NAMED, "address")} more`;
-      const list = first.isPrivate ? "server.trustedProxies" : "receive.allowFrom";
+      const list = first.isPrivate
+        ? "server.trustedProxies (a proxy of yours) or receive.allowFrom (Wochit)"
+        : "receive.allowFrom";
       const who = first.isPrivate ? "A proxy of yours that is not named?" : "Wochit may have changed its address.";
       return [
         {

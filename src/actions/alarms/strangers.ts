@@ -14,8 +14,9 @@ export type Stranger = {
   /** Milliseconds since 1970. */
   lastAt: number;
   isPrivate: boolean;
-  /** Something of what it sent reads as an event. */
+  /** Something of what it sent reads as an event; `events`: how much, at least. */
   sendsEvents: boolean;
+  events: number;
 };
 
 /** The addresses that were refused since then (milliseconds since 1970), the most frequent first. `isCut`: there were more requests. */
@@ -32,13 +33,15 @@ export async function readStrangers(
   }
   let toRead = MOST_READ;
   const strangers = [...byAddress].map(async ([address, rows]): Promise<Stranger> => {
-    const isKnown = rows.some(({ videoId }) => videoId !== null);
+    const known = rows.filter(({ videoId }) => videoId !== null).length;
+    const sendsEvents = known > 0 || (toRead-- > 0 && (await readsAsEvent(store, rows[0]!.id)));
     return {
       address,
       count: rows.length,
       lastAt: rows[0]!.receivedAt,
       isPrivate: refusalOf(address, false) !== null,
-      sendsEvents: isKnown || (toRead-- > 0 && (await readsAsEvent(store, rows[0]!.id))),
+      sendsEvents,
+      events: sendsEvents ? Math.max(1, known) : 0,
     };
   });
   const sorted = (await Promise.all(strangers)).sort((a, b) => b.count - a.count);

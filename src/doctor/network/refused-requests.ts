@@ -34,7 +34,7 @@ export async function judgeRefused(
 }
 
 /**
- * A refused private address is most likely a proxy that is missing in server.trustedProxies. A public one that sends events is
+ * A refused private address may be a proxy that is missing in server.trustedProxies, or the provider's. A public one that sends events is
  * most likely a new address of the provider; others send what is no event.
  */
 async function judgeStrangers(
@@ -49,12 +49,13 @@ async function judgeStrangers(
   const say = (some: Stranger[]) => describe(some, isCut, now);
   const findings: Finding[] = [];
   if (proxies.length > 0) {
-    findings.push(
-      warning(
-        `${say(proxies)}: if that is a proxy of yours, the events behind it are lost to your apps`,
-        "name it in server.trustedProxies, then wochit-relay reload, then wochit-relay quarantine reprocess --reason source",
-      ),
-    );
+    const first = proxies.find(({ sendsEvents }) => sendsEvents) ?? proxies[0]!;
+    const events = proxies.reduce((sum, each) => sum + each.events, 0);
+    const said = `${say(proxies)}, ${events === 0 ? "none" : events} of them with an event: if that is a proxy of yours, or Wochit, your apps lack them`;
+    const right = "name a proxy of yours in server.trustedProxies, an address of Wochit's in receive.allowFrom";
+    const then = `then wochit-relay reload, then wochit-relay quarantine reprocess --from ${first.address} --since 1d`;
+    const look = `look at what it sends: wochit-relay quarantine list --from ${first.address}`;
+    findings.push(warning(said, events === 0 ? `${look}; ${right}` : `${right} (never the other way round), ${then}`));
   }
   if (senders.length > 0) {
     const first = senders[0]!.address;

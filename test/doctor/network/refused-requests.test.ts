@@ -66,7 +66,19 @@ test("refused addresses are told apart: one that sends events, a proxy, and what
   ]);
   await refuse("10.0.0.7", ready("v9"));
   const [proxy, senders] = await judge();
-  assert.match(proxy!.detail, /^1 request was .*: 1 from 10\.0\.0\.7 \(the last: now\): if that is a proxy of yours/);
-  assert.match(proxy!.advice!, /server\.trustedProxies/);
+  const lacks = "if that is a proxy of yours, or Wochit, your apps lack them";
+  const from = "1 request was refused within a day: 1 from 10.0.0.7 (the last: now)";
+  assert.equal(proxy!.detail, `${from}, 1 of them with an event: ${lacks}`);
+  assert.equal(
+    proxy!.advice,
+    "name a proxy of yours in server.trustedProxies, an address of Wochit's in receive.allowFrom (never the other way round), then wochit-relay reload, then wochit-relay quarantine reprocess --from 10.0.0.7 --since 1d",
+  );
   assert.match(senders!.detail, /^4 requests/);
+  // What sends no event is not to be taken in by itself.
+  const { store: other } = await openSeeded(t);
+  await other.quarantine({ receivedAt: now, sourceAddress: "10.0.0.9", reason: "source", body: Buffer.from("{}") });
+  const [junk] = await judgeRefused(other, { since: now - 86_400_000, now });
+  assert.match(junk!.detail, /, none of them with an event: /);
+  assert.match(junk!.advice!, /^look at what it sends: wochit-relay quarantine list --from 10\.0\.0\.9; /);
+  assert.doesNotMatch(junk!.advice!, /reprocess/);
 });
