@@ -79,18 +79,9 @@ for (const [named, filter] of [
       }
     });
     /** Another process commits after each of the statements that read, for a while. */
-    const interrupted: Sql = {
-      ...(reader as Sql),
-      prepare(text: string) {
-        const statement = reader.prepare(text);
-        const after = (found: unknown) => {
-          if (commits++ < 40) commit();
-          return found;
-        };
-        const get = (...values: unknown[]) => after(statement.get(...values));
-        return { get, all: (...values: unknown[]) => after(statement.all(...values)) } as never;
-      },
-    };
+    const interrupted = interruptedBy(reader, () => {
+      if (commits++ < 40) commit();
+    });
     const ids = openIds(reader as Sql, clock);
     const run = createRunner(interrupted, { ids, now: clock.now } as unknown as Surroundings, { add() {} });
     const seen: string[] = [];
@@ -110,4 +101,53 @@ for (const [named, filter] of [
   });
 }
 
+test("what another process prunes between two statements of a page takes none of what follows out of the feed", async (t) => {
+  const config = configIn(tempFolder(t), {});
+  const clock = testClock();
+  const store = await openStore(config, testPorts(clock), { role: "relay" });
+  t.after(() => store.close());
+  const written: string[] = [];
+  for (let index = 0; index < 450; index++) {
+    const body = Buffer.from(JSON.stringify({ type: "draft.new", wochitVideoId: "v1", videoContext: "page 1", index }));
+    const { id } = await store.accept({ receivedAt: clock.now(), sourceAddress: "192.0.2.1", body });
+    written.push(id);
+  }
+  const [reader, writer] = [0, 1].map(() => new Database(join(config.dataDir, "relay.db"))) as [Db, Db];
+  t.after(() => [reader, writer].forEach((db) => void db.close()));
+  const ids = openIds(reader as Sql, clock);
+  for (const filter of [{ context: "page 1" }, { types: ["draft.*"] }, { videoId: "v1" }]) {
+    const [pruned] = written.splice(5, 1);
+    /** What is found first are the ids, without their rows. */
+    let statements = 0;
+    const interrupted = interruptedBy(reader, (text) => {
+      if (/ORDER BY .* LIMIT/.test(text) && statements++ === 0)
+        writer.prepare("DELETE FROM events WHERE id = ?").run(ids.read("evt", pruned!));
+    });
+    const run = createRunner(interrupted, { ids, now: clock.now } as unknown as Surroundings, { add() {} });
+    const page: FeedPage = await run(job((tx) => read(tx, { ...filter, after: "oldest", limit: 500 })));
+    assert.equal(statements > 0, true);
+    assert.deepEqual(
+      page.events.map(({ event }) => event.id),
+      written,
+      JSON.stringify(filter),
+    );
+  }
+});
+
 type Db = InstanceType<typeof Database>;
+
+/** Calls `act` after each statement that reads, with its text. */
+function interruptedBy(reader: Db, act: (text: string) => void): Sql {
+  return {
+    ...(reader as Sql),
+    prepare(text: string) {
+      const statement = reader.prepare(text);
+      const after = (found: unknown) => {
+        act(text);
+        return found;
+      };
+      const get = (...values: unknown[]) => after(statement.get(...values));
+      return { get, all: (...values: unknown[]) => after(statement.all(...values)) } as never;
+    },
+  };
+}

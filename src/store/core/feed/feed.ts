@@ -35,8 +35,8 @@ const SELECT = `SELECT e.id, e.received_at, e.type, e.dialect, e.failure, coales
   FROM events e LEFT JOIN annotations a ON a.event = e.id`;
 const ALL = sql<[number, number, number], Row>(`${SELECT} WHERE e.id > ? AND e.id <= ? ORDER BY e.id LIMIT ?`);
 
-/** Gives the events behind one, in order; at least those that match. */
-type Source = (after: number) => Promise<Row[]>;
+/** Gives the events behind one, in order; at least those that match. `isLast`: there are none behind these. */
+type Source = (after: number) => Promise<{ rows: Row[]; isLast: boolean }>;
 
 /**
  * By the index of the narrowest filter; what it gives is judged by all of them. Up to `newest` only: of what another process
@@ -51,7 +51,12 @@ async function sourceOf(tx: Tx, { videoId, context, types }: FeedWish, newest: n
     const own = idsIn("events e", "e.id", when("e.context = ?", context));
     return merge([own, idsIn("annotations a", "a.event", when("a.context = ?", context))]);
   }
-  if (types === undefined) return (after) => tx.all(ALL, [after, newest, PIECE]);
+  if (types === undefined) {
+    return async (after) => {
+      const rows = await tx.all(ALL, [after, newest, PIECE]);
+      return { rows, isLast: rows.length < PIECE };
+    };
+  }
   const { each } = await ofTypes(tx, types);
   return merge(each.map((one) => idsIn("events e", "e.id", one)));
 }
@@ -72,7 +77,9 @@ function merged(tx: Tx, indexes: ReturnType<typeof idsIn>[], newest: number): So
       indexes.map(({ statement, values }) => tx.all(statement, [...values, after, newest, PIECE])),
     );
     const ids = [...new Set(found.flat().map(({ id }) => id))].sort((a, b) => a - b);
-    return rowsOf<Row>(tx, { select: SELECT, column: "e.id" }, ids.slice(0, PIECE));
+    const rows = await rowsOf<Row>(tx, { select: SELECT, column: "e.id" }, ids.slice(0, PIECE));
+    // Fewer rows than ids say nothing of what follows: another process may have pruned some of them meanwhile.
+    return { rows, isLast: ids.length < PIECE };
   };
 }
 
@@ -91,7 +98,7 @@ export async function read(tx: Tx, wish: FeedWish): Promise<FeedPage> {
 
   const some = await sourceOf(tx, wish, newest);
   for (let looked = 0; looked < MOST; looked += PIECE) {
-    const rows = await some(at);
+    const { rows, isLast } = await some(at);
     for (const row of rows) {
       if (matches(wish, row)) {
         if (page.length >= wish.limit || bytes >= (wish.bodies ?? Number.POSITIVE_INFINITY)) return end(true);
@@ -103,7 +110,7 @@ export async function read(tx: Tx, wish: FeedWish): Promise<FeedPage> {
       }
       at = row.id;
     }
-    if (rows.length < PIECE) {
+    if (isLast) {
       at = Math.max(at, newest);
       return end(false);
     }
