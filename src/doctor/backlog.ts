@@ -7,7 +7,7 @@ import { type Finding, of, ok, START, warning } from "./probe.ts";
 
 /** The deliveries that wait or are dead, by endpoint. `isRunning`: a relay works on the database. */
 export async function judgeDeliveries(
-  store: Pick<Store, "endpoints" | "counts" | "tallies">,
+  store: Pick<Store, "endpoints" | "counts" | "tallies" | "deliveries">,
   config: Pick<Config, "endpoints" | "retention">,
   { isRunning, now }: { isRunning: boolean; now: number },
 ): Promise<Finding[]> {
@@ -20,6 +20,7 @@ export async function judgeDeliveries(
       isRunning,
       backlog: backlogs.get(endpoint.id),
       bodies: config.retention.bodies,
+      now,
     }).map((finding) => of(endpoint.id, finding)),
   );
 }
@@ -31,7 +32,8 @@ function judgeWaiting(
     isRunning,
     backlog,
     bodies,
-  }: { isPausedByConfig: boolean; isRunning: boolean; backlog: Backlog | undefined; bodies: number },
+    now,
+  }: { isPausedByConfig: boolean; isRunning: boolean; backlog: Backlog | undefined; bodies: number; now: number },
 ): Finding[] {
   const open = waiting + pending + running;
   const findings: Finding[] = [];
@@ -60,5 +62,5 @@ function judgeWaiting(
     findings.push(warning(`${open} wait, and no relay runs that would send them`, START));
   }
   if (findings.length > 0 || state === "removed") return findings;
-  return [ok(backlog === undefined ? "nothing waits" : `on their way: ${describeBacklog(backlog)}`)];
+  return [ok(backlog === undefined ? "nothing waits" : `on their way: ${describeBacklog(backlog, now)}`)];
 }

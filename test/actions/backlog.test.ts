@@ -9,13 +9,15 @@ const HOUR = 3_600_000;
 const hour = Date.UTC(2026, 0, 31, 8);
 
 test("a backlog is said with how fast it goes and how long it takes, unless its endpoint is held", () => {
-  const of = { endpoint: "cms", open: 818, perMinute: 120.5 };
+  const of = { endpoint: "cms", open: 818, waiting: 0, waitUntil: null, perMinute: 120.5 };
   assert.equal(
-    describeBacklog({ ...of, minutesLeft: 7 }),
-    "818 open, 120.5 end a minute: about 7 min if nothing new comes",
+    describeBacklog({ ...of, minutesLeft: 7 }, hour),
+    "818 open; 120.5 are delivered a minute: about 7 min if nothing new comes",
   );
-  assert.match(describeBacklog({ ...of, minutesLeft: 300 }), /: about 5 h if/);
-  assert.equal(describeBacklog({ ...of, minutesLeft: null }), "818 open");
+  const waits = { ...of, open: 6, waiting: 6, waitUntil: "2026-01-31T08:30:00.000Z", minutesLeft: null };
+  assert.equal(describeBacklog(waits, hour), "6 wait for media (30 min left)");
+  assert.match(describeBacklog({ ...of, minutesLeft: 300 }, hour), /: about 5 h if/);
+  assert.equal(describeBacklog({ ...of, minutesLeft: null }, hour), "818 open");
 });
 
 test("what is open is measured by what ended in the hours that are tallied, by endpoint", async () => {
@@ -23,19 +25,32 @@ test("what is open is measured by what ended in the hours that are tallied, by e
   const tally = (label: string, ok: number, failed: number): Tally => ({
     ...{ hour, kind: "deliveries", label, ok, failed, ms: 0, times: [] },
   });
+  const asksDeliveries: unknown[] = [];
   const store = {
+    async deliveries(wish: object) {
+      asksDeliveries.push(wish);
+      return [{ nextAttemptAt: hour + 40 * 60_000 }] as never;
+    },
     async tallies({ since }: { since: number }) {
       asked.push(since);
-      return [tally("cms", 270, 30), tally("stats", 9, 0)];
+      const before = { ...tally("search", 500, 0), hour: hour - HOUR };
+      return [tally("search", 0, 40), before, tally("cms", 300, 30), tally("stats", 9, 0), tally("gated", 9, 0)];
     },
   };
   const endpoint = (id: string, state: string, pending: number) => ({ id, state, waiting: 1, pending, running: 0 });
   const idle = { ...endpoint("idle", "active", 0), waiting: 0 };
-  const all = [endpoint("cms", "active", 99), endpoint("stats", "paused", 8), idle] as never;
+  const gated = { ...endpoint("gated", "active", 0), waiting: 6 };
+  const search = { ...endpoint("search", "active", 16), waiting: 0 };
+  const all = [endpoint("cms", "active", 100), endpoint("stats", "paused", 8), idle, gated, search] as never;
+  const waitUntil = new Date(hour + 40 * 60_000).toISOString();
   assert.deepEqual(await readBacklog(store, all, hour + 30 * 60_000), [
-    { endpoint: "cms", open: 100, perMinute: 10, minutesLeft: 10 },
-    { endpoint: "stats", open: 9, perMinute: 0.3, minutesLeft: null },
+    { endpoint: "cms", open: 101, waiting: 1, waitUntil, perMinute: 10, minutesLeft: 10 },
+    { endpoint: "stats", open: 9, waiting: 1, waitUntil, perMinute: 0.3, minutesLeft: null },
+    // They wait for media, however fast others go; none arrives any longer.
+    { endpoint: "gated", open: 6, waiting: 6, waitUntil, perMinute: 0.3, minutesLeft: null },
+    { endpoint: "search", open: 16, waiting: 0, waitUntil: null, perMinute: 8.3, minutesLeft: null },
   ]);
+  assert.equal(asksDeliveries.length, 3);
   assert.deepEqual(asked, [hour - HOUR]);
 });
 

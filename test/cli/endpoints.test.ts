@@ -61,6 +61,9 @@ test("an endpoint that does not answer is shown as failing, with its next probe,
     const doctor = await callCli(["doctor", ...config]);
     assert.match(doctor.stdout, /it is failing since .*: it gets probes only, and 12 wait for it/);
     assert.match(doctor.stdout, new RegExp(`endpoints resume ${failing.id} has it asked at once`));
+    const status = (await callCli(["status", ...config])).stdout;
+    assert.match(status, new RegExp(`^ {2}${failing.id} +failing since .+: .+, the next probe at .+; 12 open$`, "m"));
+    assert.match(status, new RegExp(`\n\nnothing needs you yet, but ${failing.id} is failing:\n.*endpoints show`));
     const still = await callCli(["endpoints", "resume", failing.id, ...config]);
     assert.match(
       still.stdout,

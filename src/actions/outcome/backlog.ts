@@ -1,35 +1,58 @@
 import type { Store } from "../../store/store.ts";
 import type { EndpointJson } from "../endpoints.ts";
+import { relativeTime } from "../format.ts";
+import { isoTime } from "../json.ts";
 import { drain, drainSince } from "./drain.ts";
 
 /**
- * What is open for an endpoint, how many deliveries ended a minute of late, and how many minutes the rest takes at that rate, if
- * nothing new comes; null: it is paused, failing or removed, or none ended of late.
+ * What is open for an endpoint; how many of that wait for media, and until when the newest of these does at most (null: none);
+ * how many were delivered a minute of late, and how many minutes those that wait for nothing take at that rate, if nothing new
+ * comes; null: there are none, the endpoint is paused, failing or removed, or none was delivered of late.
  */
-export type Backlog = { endpoint: string; open: number; perMinute: number; minutesLeft: number | null };
+export type Backlog = {
+  endpoint: string;
+  open: number;
+  waiting: number;
+  waitUntil: string | null;
+  perMinute: number;
+  minutesLeft: number | null;
+};
 
 /** Of the endpoints for which something is open. `now`: milliseconds since 1970. */
 export async function readBacklog(
-  store: Pick<Store, "tallies">,
+  store: Pick<Store, "tallies" | "deliveries">,
   endpoints: EndpointJson[],
   now: number,
 ): Promise<Backlog[]> {
   const behind = endpoints.filter(({ waiting, pending, running }) => waiting + pending + running > 0);
   if (behind.length === 0) return [];
   const tallies = await store.tallies({ kind: "deliveries", since: drainSince(now) });
-  return behind.map(({ id, state, waiting, pending, running }) => {
-    const open = waiting + pending + running;
-    const ended = tallies
-      .filter(({ label }) => label === id)
-      .map(({ hour, ok, failed }) => ({ hour, count: ok + failed }));
-    const { perMinute, minutesLeft } = drain(open, ended, now);
-    return { endpoint: id, open, perMinute, minutesLeft: state === "active" ? minutesLeft : null };
-  });
+  return Promise.all(
+    behind.map(async ({ id, state, waiting, pending, running }) => {
+      const goes = pending + running;
+      const own = tallies.filter(({ label }) => label === id).sort((a, b) => a.hour - b.hour);
+      const delivered = own.map(({ hour, ok }) => ({ hour, count: ok }));
+      const { perMinute, minutesLeft } = drain(goes, delivered, now);
+      const last = own.findLast(({ ok, failed }) => ok + failed > 0);
+      const isKnown = state === "active" && goes > 0 && last !== undefined && last.ok > 0;
+      const [newest] = waiting === 0 ? [] : await store.deliveries({ endpoint: id, state: "waiting", limit: 1 });
+      return {
+        ...{ endpoint: id, open: waiting + goes, waiting, waitUntil: isoTime(newest?.nextAttemptAt ?? null) },
+        ...{ perMinute, minutesLeft: isKnown ? minutesLeft : null },
+      };
+    }),
+  );
 }
 
-/** `818 open, 120 end a minute: about 7 min if nothing new comes` */
-export function describeBacklog({ open, perMinute, minutesLeft }: Backlog): string {
-  if (minutesLeft === null) return `${open} open`;
-  const left = minutesLeft < 120 ? `${minutesLeft} min` : `${Math.round(minutesLeft / 60)} h`;
-  return `${open} open, ${perMinute} end a minute: about ${left} if nothing new comes`;
+/** `824 open; 6 wait for media (30 min left); 120 are delivered a minute: about 7 min if nothing new comes` */
+export function describeBacklog({ open, waiting, waitUntil, perMinute, minutesLeft }: Backlog, now: number): string {
+  const words = waiting === open ? [] : [`${open} open`];
+  const end = waitUntil === null ? now : Date.parse(waitUntil);
+  const until = end > now ? ` (${relativeTime(end, now).replace(/^in /, "")} left)` : "";
+  if (waiting > 0) words.push(`${waiting === 1 ? "1 waits" : `${waiting} wait`} for media${until}`);
+  if (minutesLeft !== null) {
+    const left = minutesLeft < 120 ? `${minutesLeft} min` : `${Math.round(minutesLeft / 60)} h`;
+    words.push(`${perMinute} are delivered a minute: about ${left} if nothing new comes`);
+  }
+  return words.join("; ");
 }

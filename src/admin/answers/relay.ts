@@ -196,8 +196,13 @@ const counts = shapeOf<Status>()(
       v.object({
         endpoint: text,
         open: count,
-        perMinute: v.pipe(v.number(), v.description("Deliveries that ended, this hour and the one before")),
-        minutesLeft: v.pipe(orNull(count), v.description("Until none is open, at that rate, if nothing new comes")),
+        waiting: v.pipe(count, v.description("How many of these wait for media")),
+        waitUntil: v.pipe(orNull(time), v.description("Until when the newest of these does at most")),
+        perMinute: v.pipe(v.number(), v.description("How many were delivered, this hour and the one before")),
+        minutesLeft: v.pipe(
+          orNull(count),
+          v.description("Until all but those are sent, at that rate, if nothing new comes"),
+        ),
       }),
     ),
     quarantine: v.object({ count, bytes: count }),

@@ -60,7 +60,7 @@ function describe(status: Status, program: Program): string {
     .trimEnd()
     .split("\n")
     .flatMap((line) => hang(line, { width, indent }));
-  const alarms = describeAlarms(status.alarms, { room: LINES - lines.length, width, zone });
+  const alarms = describeAlarms(status, { room: LINES - lines.length, width, zone });
   return [...lines, ...alarms].map((line) => `${line}\n`).join("");
 }
 
@@ -102,18 +102,27 @@ function endpointFields({ backlog }: Status, endpoints: EndpointJson[], now: num
   const shown = endpoints.filter(
     ({ state, waiting, pending, running, dead }) => state !== "active" || waiting + pending + running + dead > 0,
   );
-  const rows = shown.slice(0, MOST_ENDPOINTS).map(({ id, state, dead, oldest }): [string, string] => {
+  const rows = shown.slice(0, MOST_ENDPOINTS).map((endpoint): [string, string] => {
+    const { id, dead, oldest } = endpoint;
     const behind = backlog.find(({ endpoint }) => endpoint === id);
     const words = [
-      state === "active" ? null : state,
+      heldBy(endpoint),
       dead > 0 ? `${dead} dead` : null,
       oldest === null ? null : `the oldest came ${relativeTime(Date.parse(oldest), now)}`,
-      behind === undefined ? null : describeBacklog(behind),
+      behind === undefined ? null : describeBacklog(behind, now),
     ];
     return [`  ${id}`, words.filter((word) => word !== null).join("; ")];
   });
   const more = shown.length - rows.length;
   return more === 0 ? rows : [...rows, ["  …", `${more} more: wochit-relay endpoints list`]];
+}
+
+/** `failing since 08:10: HTTP 500, the next probe at 08:25`, or the pause with its reason; null: it is sent to. */
+function heldBy({ state, reason, failingSince, nextProbeAt }: EndpointJson): string | null {
+  if (state === "active") return null;
+  const why = reason === null ? "" : `: ${harmless(reason)}`;
+  if (state !== "failing") return `${state}${why}`;
+  return `failing since ${shortTime(failingSince)}${why}, the next probe at ${shortTime(nextProbeAt)}`;
 }
 
 function inWords(counts: object): string {
@@ -135,9 +144,14 @@ function describeBackup({ every, last, failure }: Status["backup"], ago: (iso: s
 
 /** What needs a person, each with its first command, in at most `room` lines, but at least one of them. */
 function describeAlarms(
-  alarms: Status["alarms"],
+  { alarms, endpoints }: Pick<Status, "alarms" | "endpoints">,
   { room, width, zone }: { room: number; width: number; zone: Program["zone"] },
 ): string[] {
+  const failing = endpoints.filter(({ state }) => state === "failing").map(({ id }) => id);
+  if (alarms.length === 0 && failing.length > 0) {
+    const words = `nothing needs you yet, but ${failing.join(", ")} ${failing.length === 1 ? "is" : "are"} failing:`;
+    return ["", ...hang(words, { width, indent: 2 }), `${COMMAND}wochit-relay endpoints show ${failing[0]}`];
+  }
   if (alarms.length === 0) return ["", "all is well: nothing needs you"];
   const all = alarms.map(({ severity, what, commands }) => [
     ...hang(harmless(inZone(`${severity === "page" ? "!" : "-"} ${what}`, zone)), { width, indent: 2 }),
