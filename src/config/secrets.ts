@@ -155,9 +155,11 @@ export function refuseSameTokens({ adminToken, adminTokens }: AdminTokens, probl
 /** Of the tokens of the admin listener; null: there is none, or it cannot be read here. One line each, with its place. */
 export function warnAboutTokens(given: AdminTokens): string[] {
   const named = given.adminTokens.map((token, at) => [`admin.tokens[${at}].token`, token] as const);
-  return [["admin.token", given.adminToken] as const, ...named].flatMap(([place, token]) =>
-    token === null || token.length >= LONG_TOKEN
-      ? []
-      : [`${place}: is short: with less than ${LONG_TOKEN} characters it may be guessed`],
-  );
+  return [["admin.token", given.adminToken] as const, ...named].flatMap(([place, token]) => warnIfShort(place, token));
+}
+
+/** One line with its place, or none. */
+export function warnIfShort(place: string, token: string | null): string[] {
+  if (token === null || token.length >= LONG_TOKEN) return [];
+  return [`${place}: is short: with less than ${LONG_TOKEN} characters it may be guessed`];
 }

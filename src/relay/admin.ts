@@ -5,7 +5,7 @@ import type { Place, ProcessFacts, StorePlace } from "../admin/operation.ts";
 import { createSessions } from "../admin/sessions.ts";
 import { readOrMakeToken } from "../admin/token-file.ts";
 import { type AdminConfig, type Config, parseListen } from "../config/schema.ts";
-import { tokenFileOf } from "../config/secrets.ts";
+import { tokenFileOf, warnIfShort } from "../config/secrets.ts";
 import { createLive } from "../dashboard/live.ts";
 import { errorLine } from "../errors.ts";
 import { originOf } from "../links/durable-link.ts";
@@ -13,6 +13,7 @@ import { type App, errorAnswer, type Listener, type ListenOptions, listen } from
 import { readTls } from "../platform/http/tls-files.ts";
 import type { Ports } from "../ports.ts";
 import { type Doubling, doublingWait } from "../rules/schedule.ts";
+import type { Taken } from "./changes.ts";
 
 /** A port that is taken is tried again: nothing of the relay's own work depends on this listener. */
 const LISTEN_AGAIN: Doubling = { first: 1_000, longest: 60_000 };
@@ -30,10 +31,10 @@ export type Admin = {
   /** From now on requests are answered from this place; the first call opens the listener. */
   serve(place: StorePlace): Promise<void>;
   /**
-   * Gets ready for another config, which `take` applies; else `drop` forgets it. Rejects where its certificate cannot be used, or
+   * Gets ready for another config, which `take` applies, and adds to the outcome; else `drop` forgets it. Rejects where its certificate cannot be used, or
    * another address cannot be listened on.
    */
-  prepare(next: Config): Promise<{ take(taken: Config): void; drop(): Promise<void> }>;
+  prepare(next: Config): Promise<{ take(config: Config, outcome: Taken): void; drop(): Promise<void> }>;
   /** "host:port" that is listened on; null: it does not listen. */
   address(): string | null;
   /** An address of the dashboard that logs in once, within `life` milliseconds; null: there is none now. */
@@ -54,6 +55,8 @@ export function createAdmin(
   let place: StorePlace | null = null;
   let app: App | null = null;
   let door: Door | null = null;
+  /** Of the data folder, as it was read last; null: the config has one, or there is none. */
+  let kept: string | null = null;
   let listener: Listener | null = null;
   let attempts = 0;
   let trouble = "";
@@ -73,6 +76,8 @@ export function createAdmin(
       const { token, path, isNew, wasOpen } = readOrMakeToken(config.dataDir, ports.random);
       if (isNew) log.info("a token for the admin listener was made", { file: path });
       if (wasOpen) log.warn(TOKEN_WAS_OPEN, { file: path });
+      for (const warning of warnIfShort(path, token)) log.warn(warning);
+      kept = token;
       return token;
     } catch (error) {
       log.error("the admin listener has no token", { error: errorLine(error) });
@@ -81,7 +86,9 @@ export function createAdmin(
   }
 
   async function makeApp(): Promise<void> {
+    kept = null;
     if (config.admin === null || place === null) return;
+    const token = ownToken(config.admin);
     const [{ createAdminApp }, { createDashboard }] = await Promise.all([
       import("../admin/app.ts"),
       import("../dashboard/app.ts"),
@@ -97,7 +104,7 @@ export function createAdmin(
         return now.config;
       },
     };
-    door = createDoor({ ...config, admin }, whole, { token: ownToken(admin), failures, sessions });
+    door = createDoor({ ...config, admin }, whole, { token, failures, sessions });
     app = createAdminApp(admin, whole, { door, pages, dashboard: createDashboard(whole, { door, live }) });
   }
 
@@ -143,7 +150,7 @@ export function createAdmin(
       const next = admin !== null && isMoved(admin) ? await open(admin) : null;
       let isTaken = false;
       return {
-        take(taken) {
+        take(taken, outcome) {
           isTaken = true;
           config = taken;
           // Their tokens may have ended; pages whose login holds come again.
@@ -157,7 +164,11 @@ export function createAdmin(
             listener = null;
           }
           if (admin !== null && next !== null) opened(admin, next);
+          const before = kept;
           void makeApp();
+          // Its file is none of the config's, and the one of before opens nothing now.
+          if (before !== null && kept !== null && kept !== before) outcome.changed.push("admin-token");
+          outcome.warnings.push(...warnIfShort(tokenFileOf(config.dataDir), kept));
         },
         drop: async () => (isTaken ? undefined : next?.close(0)),
       };

@@ -6,14 +6,17 @@ import type { Store } from "../store/store.ts";
 import { defaultTarget, type Target } from "../targets/table.ts";
 
 /**
+ * What a reload has come to: the names of the options that changed ("admin-token": the file in the data folder), of those that
+ * wait for the next start, and what is wrong beside the config, a line each.
+ */
+export type Taken = { changed: string[]; needsRestart: string[]; warnings: string[] };
+
+/**
  * What a newly read config means for a relay that runs. `config` holds from now on: the new one, with the old values where a
  * change needs a restart (the folder that is locked, the socket, the form of the log). `changed`: parts that changed, by their
  * names in the file ("receive"). `needsRestart`: options whose change is not taken before the next start.
  */
-export function compareConfigs(
-  now: Config,
-  next: Config,
-): { config: Config; changed: string[]; needsRestart: string[] } {
+export function compareConfigs(now: Config, next: Config): { config: Config } & Taken {
   const needsRestart: string[] = [];
   const keep = <T>(name: string, old: T, wanted: T): T => {
     if (!isDeepStrictEqual(old, wanted)) needsRestart.push(name);
@@ -36,7 +39,7 @@ export function compareConfigs(
   };
   const parts = (Object.keys(config) as (keyof Config)[]).filter((part) => part !== "warnings" && part !== "file");
   const changed = parts.filter((part) => !isDeepStrictEqual(now[part], config[part]));
-  return { config, changed, needsRestart };
+  return { config, changed, needsRestart, warnings: [] };
 }
 
 /** Enters in the audit which parts a reload has changed. It is not awaited: the config holds whatever becomes of that. */

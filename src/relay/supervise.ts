@@ -12,7 +12,7 @@ import type { Ports } from "../ports.ts";
 import { type Doubling, doublingWait } from "../rules/schedule.ts";
 import { type SteadyClock, steadyClock } from "../upkeep/steady-clock.ts";
 import { createAdmin } from "./admin.ts";
-import { compareConfigs, noteReload } from "./changes.ts";
+import { compareConfigs, noteReload, type Taken } from "./changes.ts";
 import { createDoctor } from "./doctor.ts";
 import type { Door } from "./public-app.ts";
 import { isHeld, openStandby, type Standby, sicknessOf, whyUnwritable } from "./standby.ts";
@@ -28,10 +28,9 @@ export type Relay = {
   url: string;
   port: number;
   /**
-   * Applies another config while it runs: all of it, or nothing where a part cannot be used (then it throws). Answers the
-   * names of the options that changed, and of those that wait for the next start.
+   * Applies another config while it runs: all of it, or nothing where a part cannot be used (then it throws).
    */
-  reload(config: Config): Promise<{ changed: string[]; needsRestart: string[] }>;
+  reload(config: Config): Promise<Taken>;
   /** An address of the dashboard that logs in once, within `life` milliseconds; null: there is none now. */
   loginLink(life: number): Promise<string | null>;
   /** One line for an operator: what it does, and what is wrong. */
@@ -237,14 +236,14 @@ export async function supervise(
     await begin();
 
     async function reload(next: Config) {
-      const { config: wanted, changed, needsRestart } = compareConfigs(config, next);
+      const { config: wanted, ...taken } = compareConfigs(config, next);
       // What can fail comes first: then all of the old config holds.
       const pair = wanted.server.tls && readTls(wanted.server.tls);
       const adminTaken = await admin.prepare(wanted);
       const onTaken = (door: Door) => {
-        adminTaken.take(wanted);
+        adminTaken.take(wanted, taken);
         // Other bytes in the same certificate files are a change too.
-        if (pair && renewTls(pair) && !changed.includes("server")) changed.push("server.tls");
+        if (pair && renewTls(pair) && !taken.changed.includes("server")) taken.changed.push("server.tls");
         config = wanted;
         serve(door);
       };
@@ -263,8 +262,8 @@ export async function supervise(
         await adminTaken.drop();
         throw error;
       }
-      if (pipeline !== null) noteReload(pipeline.place.store, changed, log);
-      return { changed, needsRestart };
+      if (pipeline !== null) noteReload(pipeline.place.store, taken.changed, log);
+      return taken;
     }
 
     const url = origin(host) + config.receive.path;

@@ -55,6 +55,26 @@ test("a config that the running relay refuses is told with its problems, exit co
   await stop(relay.child, "SIGTERM");
 });
 
+test("another admin token in the data folder is a change, in the audit too, and a short one is a warning", async (t) => {
+  const relay = await start(t, { admin: { listen: "127.0.0.1:0" } });
+  const path = join(dirname(relay.note), "admin-token");
+  await waitFor(() => statSync(path, { throwIfNoEntry: false }));
+  await waitFor(async () => /no change/.test((await relay.reload()).stdout));
+  writeFileSync(path, "abc\n");
+  const { stdout } = await relay.reload();
+  assert.match(stdout, /^config taken, changed: admin-token$/m);
+  assert.match(stdout, /^warning: \S+admin-token: is short: with less than 32 characters it may be guessed$/m);
+  assert.doesNotMatch(stdout, /abc/);
+  await waitFor(async () => {
+    const audit = await runCli(["audit", "list", "--json", "--config", relay.config]);
+    return /"verb":"reload","subject":"admin-token"/.test(audit.stdout);
+  });
+  rmSync(path);
+  assert.match((await relay.reload()).stdout, /^config taken, changed: admin-token$/m);
+  assert.doesNotMatch((await relay.reload()).stdout, /admin-token/);
+  await stop(relay.child, "SIGTERM");
+});
+
 test("without a relay, or with a note that leads elsewhere, reload signals nothing and says why", async (t) => {
   const relay = await start(t);
   const mine = readFileSync(relay.note, "utf8");

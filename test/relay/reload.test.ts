@@ -48,7 +48,7 @@ test("an endpoint that is added, changed or taken away is so from the reload on,
   const added = await relay.reload({
     endpoints: [endpointTo(one.url, { id: "one" }), endpointTo(two.url, { id: "two" })],
   });
-  assert.deepEqual(added, { changed: ["endpoints"], needsRestart: [] });
+  assert.deepEqual(added, { changed: ["endpoints"], needsRestart: [], warnings: [] });
   await post("b");
   await waitFor(() => one.requests.length === 2 && two.requests.length === 1);
 

@@ -23,7 +23,10 @@ export const command: Command = {
   options: { ...jsonOption, ...configOption },
   help: `The config is taken whole, or refused whole: then the former one holds, and the exit code is 2. The files of secrets and
 certificates are read anew. A value from an environment variable is that of the relay's start, until it is restarted. Run it as
-root or as the relay's user, in the container of the relay where it has one. It is what SIGHUP and "systemctl reload" do.`,
+root or as the relay's user, in the container of the relay where it has one. It is what SIGHUP and "systemctl reload" do.
+
+To rotate the admin token: change admin.token in the config, or where it has none remove the file admin-token in the data
+folder; then reload. The old one ends at once, and the logins by it.`,
   async run(program, args) {
     const { dataDir } = await program.loadConfigToRead({ isQuiet: true });
     const { pid } = await findRelay(dataDir);

@@ -155,12 +155,12 @@ async function takeConfig(
       log.error("config refused: the old one holds", { config: file, problems: problems.length });
       return { ...outcome, problems, environment };
     }
-    const { changed, needsRestart } = await relay.reload(config);
+    const { changed, needsRestart, warnings: more } = await relay.reload(config);
     log.setLevel(level ?? config.log.level);
     for (const warning of warnings) log.warn(warning);
     log.info("config taken", { config: file, changed });
     if (needsRestart.length > 0) log.warn("these options change at the next start", { options: needsRestart });
-    return { ...outcome, warnings, changed, needsRestart, environment };
+    return { ...outcome, warnings: [...warnings, ...more], changed, needsRestart, environment };
   } catch (error) {
     log.error("config refused: the old one holds", { error: errorLine(error) });
     return { ...outcome, problems: [errorLine(error)] };
