@@ -88,7 +88,7 @@ export function openProgram({ environment, streams, version, crash }: Surroundin
         const { salvageConfig } = await import("./config/salvage.ts");
         const config = salvageConfig(path, { env, cwd });
         if (config === null) throw error;
-        const left = `read with what is right in it: ${config.dataDir}, ${config.endpoints.length} of its endpoints`;
+        const left = `read with what is right in it: ${config.dataDir}, ${config.endpoints.length} of its endpoints; others are shown as removed, though a relay that runs goes on with them`;
         if (!isQuiet) ports.log.warn(`${path} has problems ("wochit-relay check" names them); ${left}`);
         return config;
       }

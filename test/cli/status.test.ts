@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { readFileSync, writeFileSync } from "node:fs";
 import { test } from "node:test";
 import stringWidth from "string-width";
 import { endpoint } from "../support/config.ts";
@@ -6,6 +7,7 @@ import { tempFolder } from "../support/folder.ts";
 import { openSeeded, ready } from "../support/seeded.ts";
 import { serve } from "../support/serve-here.ts";
 import { callCli, callJson } from "../support/spawn.ts";
+import { waitFor } from "../support/wait.ts";
 
 const DAY = 86_400_000;
 const MIB = 2 ** 20;
@@ -77,4 +79,35 @@ test("status says since when the relay runs and of which version; where nothing 
   assert.match(stdout, /\n\nall is well: nothing needs you\n$/);
   const [status] = await callJson(["status", "--config", config]);
   assert.deepEqual([status.relay.running, status.alarms, status.growth], [true, [], null]);
+});
+
+test("status says that a restart would fail: of a config that is broken, and of one that the relay has refused", async (t) => {
+  const relay = await serve(t, tempFolder(t));
+  const right = readFileSync(relay.config, "utf8");
+  const status = () => callCli(["status", "--config", relay.config]);
+  writeFileSync(relay.config, right.slice(0, -1));
+  const broken = await status();
+  assert.match(
+    broken.stdout,
+    /\n1 thing needs you:\n! the config has problems: the relay goes on with the former one, but a restart would fail: \S*config\.json: .+\n {4}wochit-relay check\n$/,
+  );
+  assert.match(broken.stderr, /others are shown as removed, though a relay that runs goes on with them$/m);
+  const [json] = await callJson(["status", "--config", relay.config]);
+  assert.equal(json.relay.troubles.length, 1);
+
+  // What only the relay sees: a secret that it cannot read.
+  const app = { id: "cms", url: "https://app.example/", events: ["*"], secret: { file: "not-there" } };
+  writeFileSync(relay.config, JSON.stringify({ ...JSON.parse(right), endpoints: [app] }));
+  process.kill(relay.child.pid!, "SIGHUP");
+  const refused = await waitFor(async () => {
+    const { stdout } = await status();
+    return stdout.includes("was refused at") && stdout;
+  });
+  assert.match(
+    refused,
+    /\n! the config was refused at .+: the relay goes on .+: .*not-there.*\n {4}wochit-relay check\n/,
+  );
+  writeFileSync(relay.config, right);
+  process.kill(relay.child.pid!, "SIGHUP");
+  await waitFor(async () => (await status()).stdout.endsWith("\nall is well: nothing needs you\n"));
 });

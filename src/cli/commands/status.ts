@@ -3,6 +3,7 @@ import { formatSize, formatSpan, relativeTime, shortTime } from "../../actions/f
 import { describeBacklog } from "../../actions/outcome/backlog.ts";
 import { describeDisk, describeGrowth } from "../../actions/relay/storage.ts";
 import { type RelayProcess, readStatus, type Status } from "../../actions/status.ts";
+import { RelayError } from "../../errors.ts";
 import type { Command } from "../command.ts";
 import { readRunNote } from "../config/run-note.ts";
 import { commonOptions } from "../options.ts";
@@ -16,6 +17,9 @@ import { openSources } from "../sources.ts";
 
 /** Lines of a small terminal. */
 const LINES = 24;
+
+/** What says all that is wrong with a config. */
+const CHECK = "wochit-relay check";
 
 /** What stands before a command. */
 const COMMAND = "    ";
@@ -36,6 +40,7 @@ last days; the relay takes a reading each hour.`,
   async run(program, args) {
     const { store, config } = await openSources(program, { toRead: true });
     const relay = await findRelay(config.dataDir, store.trouble());
+    relay.troubles.push(...(await findConfigTroubles(program, config.dataDir, relay)));
     const status = await readStatus(store, config, { clock: program.ports.clock, relay });
     print(program, args, status, describe(status, program));
   },
@@ -49,6 +54,24 @@ async function findRelay(dataDir: string, storeTrouble: string | null): Promise<
   return { isRunning, version, startedAt, troubles: [], storeTrouble, targetTrouble: null };
 }
 
+/** What keeps the relay from starting again with its config: the running one goes on with the former. */
+async function findConfigTroubles(program: Program, dataDir: string, { isRunning }: RelayProcess): Promise<string[]> {
+  const then = isRunning
+    ? "the relay goes on with the former one, but a restart would fail"
+    : "no relay can start with it";
+  try {
+    await program.loadConfig({ secrets: false });
+  } catch (error) {
+    if (!(error instanceof RelayError && error.code === "config")) throw error;
+    const [first = ""] = error.message.split("\n");
+    return [`the config has problems: ${then}: ${first}`];
+  }
+  const reload = isRunning ? ((await readRunNote(dataDir))?.reload ?? null) : null;
+  if (reload === null || reload.problems.length === 0) return [];
+  const at = shortTime(new Date(reload.begunAt).toISOString());
+  return [`the config was refused at ${at}: ${then}: ${reload.problems[0]}`];
+}
+
 /** The whole page. On a terminal a line that is wider goes on below, but for commands, which are to be copied. */
 function describe(status: Status, program: Program): string {
   const { stdout, ports, zone } = program;
@@ -60,7 +83,11 @@ function describe(status: Status, program: Program): string {
     .trimEnd()
     .split("\n")
     .flatMap((line) => hang(line, { width, indent }));
-  const alarms = describeAlarms(status, { room: LINES - lines.length, width, zone });
+  const troubles = status.relay.troubles.map((what) => ({ severity: "page" as const, what, commands: [CHECK] }));
+  const alarms = describeAlarms(
+    { ...status, alarms: [...troubles, ...status.alarms] },
+    { room: LINES - lines.length, width, zone },
+  );
   return [...lines, ...alarms].map((line) => `${line}\n`).join("");
 }
 
@@ -144,7 +171,12 @@ function describeBackup({ every, last, failure }: Status["backup"], ago: (iso: s
 
 /** What needs a person, each with its first command, in at most `room` lines, but at least one of them. */
 function describeAlarms(
-  { alarms, endpoints }: Pick<Status, "alarms" | "endpoints">,
+  {
+    alarms,
+    endpoints,
+  }: Pick<Status, "endpoints"> & {
+    alarms: Pick<Status["alarms"][number], "severity" | "what" | "commands">[];
+  },
   { room, width, zone }: { room: number; width: number; zone: Program["zone"] },
 ): string[] {
   const failing = endpoints.filter(({ state }) => state === "failing").map(({ id }) => id);
