@@ -83,7 +83,7 @@ test("an unsigned release is refused before anything is built, unless it is aske
     env,
   });
   assert.deepEqual([status, stdout], [2, ""]);
-  assert.match(stderr, /^release: a release is signed: name the secret key with --sign-key FILE .* say --unsigned\n$/);
+  assert.match(stderr, /^release: a release is signed: name the secret key with --sign-key FILE .* say --unsigned\n/);
 
   const root = tempFolder(t);
   const secret = join(root, "secret.key");
