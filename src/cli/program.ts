@@ -86,9 +86,13 @@ export function openProgram({ environment, streams, version, crash }: Surroundin
         const { path } = await configFile();
         if (path === null || !(error instanceof RelayError && error.code === "config")) throw error;
         const { salvageConfig } = await import("./config/salvage.ts");
-        const config = salvageConfig(path, { env, cwd });
-        if (config === null) throw error;
-        const left = `read with what is right in it: ${config.dataDir}, ${config.endpoints.length} of its endpoints; others are shown as removed, though a relay that runs goes on with them`;
+        const found = salvageConfig(path, { env, cwd });
+        if (found === null) throw error;
+        const { isRelayRunning } = await import("../store/sqlite/files/inspect.ts");
+        const { readRunNote } = await import("./config/run-note.ts");
+        const running = isRelayRunning(found.dataDir) ? await readRunNote(found.dataDir) : null;
+        const config = salvageConfig(path, { env, cwd }, running?.endpoints ?? []) ?? found;
+        const left = `read with what is right in it: ${config.dataDir}, ${config.endpoints.length} of its endpoints${running === null ? "" : ", the others as the relay has them that runs"}`;
         if (!isQuiet) ports.log.warn(`${path} has problems ("wochit-relay check" names them); ${left}`);
         return config;
       }

@@ -4,7 +4,9 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { tempFolder } from "../support/folder.ts";
 import { openSeeded, ready } from "../support/seeded.ts";
+import { serve } from "../support/serve-here.ts";
 import { callCli, callJson, runCli } from "../support/spawn.ts";
+import { waitFor } from "../support/wait.ts";
 
 test("with a broken config what only reads still works, with a warning, and what changes something is refused", async (t) => {
   const seeded = await openSeeded(t);
@@ -58,4 +60,41 @@ test("a data folder that is a file is called that, and an address that this mach
     address.stderr,
     /^wochit-relay: cannot listen on 192\.0\.2\.1:8080: (this machine does not have|listen EINVAL)/,
   );
+});
+
+test("with a broken config lists have the endpoints of the relay that runs, also of its last reload", async (t) => {
+  const key = Buffer.alloc(24, 7).toString("base64");
+  const app = (id: string) => ({
+    ...{ id, url: "http://127.0.0.1:1/hook?key=hush", events: ["*"], secret: `whsec_${key}`, retry: ["1h"] },
+    ...{ filter: { videoId: ["none"] }, order: "none", send: "immediately" },
+  });
+  const relay = await serve(t, tempFolder(t), { endpoints: [{ ...app("cms"), filter: undefined }] });
+  const body = JSON.stringify({ type: "draft.new", wochitVideoId: "v1" });
+  const headers = { "content-type": "application/json" };
+  assert.equal((await fetch(`${relay.url}/webhooks/wochit`, { method: "POST", headers, body })).status, 200);
+  const right = readFileSync(relay.config, "utf8");
+  const list = async (what: string) => callJson([what, "list", "--config", relay.config]);
+  await waitFor(async () => (await list("deliveries"))[0]?.attempts === 1);
+  writeFileSync(relay.config, right.slice(0, -1));
+  const [endpoint] = await list("endpoints");
+  assert.deepEqual([endpoint.id, endpoint.state, endpoint.order, endpoint.pending], ["cms", "active", "none", 1]);
+  assert.doesNotMatch(
+    JSON.stringify(endpoint) + readFileSync(join(relay.config, "../data/relay.run"), "utf8"),
+    /hush|whsec/,
+  );
+  const [delivery] = await list("deliveries");
+  assert.equal(delivery.waitsFor.is, "retry");
+
+  writeFileSync(relay.config, JSON.stringify({ ...JSON.parse(right), endpoints: [app("cms"), app("search")] }));
+  process.kill(relay.child.pid!, "SIGHUP");
+  await relay.find("config taken");
+  writeFileSync(relay.config, "{");
+  await waitFor(async () => (await list("endpoints")).length === 2);
+  writeFileSync(relay.config, JSON.stringify({ ...JSON.parse(right), endpoints: [app("search"), { id: "cms" }] }));
+  const states = async () =>
+    (await list("endpoints")).map(({ id, state }: { id: string; state: string }) => [id, state]);
+  assert.deepEqual(await states(), [
+    ["search", "active"],
+    ["cms", "active"],
+  ]);
 });

@@ -1,3 +1,4 @@
+import type { Config } from "../../config/schema.ts";
 import { errorLine, RelayError } from "../../errors.ts";
 import { LOG_LEVELS, type LogOptions, type OpenLog, openLog } from "../../platform/log/log.ts";
 import { pidNamespace } from "../../platform/processes/other-process.ts";
@@ -8,7 +9,7 @@ import type { Ports } from "../../ports.ts";
 import type { Relay } from "../../relay.ts";
 import { warmUpThread } from "../../store/open.ts";
 import { type Command, configOption } from "../command.ts";
-import { type ReloadNote, type RunNote, writeRunNote } from "../config/run-note.ts";
+import { notedEndpoints, type ReloadNote, type RunNote, writeRunNote } from "../config/run-note.ts";
 import type { Program } from "../program.ts";
 
 /**
@@ -91,11 +92,14 @@ listens on the socket that it inherits, reports its status, and feeds the watchd
     const { pid, version } = program;
     const { origin } = new URL(relay.url);
     const run = { pid, version, startedAt: ports.clock.now(), namespace: pidNamespace(), origin };
-    const note = noteRun(config.dataDir, run, log);
+    let running = config;
+    const note = noteRun(config.dataDir, () => ({ ...run, endpoints: notedEndpoints(running) }), log);
     note(null);
     setOpened(async () => {
       void notifier.reloading();
-      const outcome = await takeConfig(program, path, relay, log, level);
+      const outcome = await takeConfig(program, path, relay, log, level, (taken) => {
+        running = taken;
+      });
       isRefused = outcome.problems.length > 0;
       note(outcome);
       void notifier.ready(describe());
@@ -126,10 +130,14 @@ function inTurn(run: () => Promise<void>): () => void {
 }
 
 /** Writes down for commands which process this is, and its last reload. It waits for no disk. */
-function noteRun(dataDir: string, run: Omit<RunNote, "reload">, log: OpenLog): (reload: ReloadNote | null) => void {
+function noteRun(
+  dataDir: string,
+  run: () => Omit<RunNote, "reload">,
+  log: OpenLog,
+): (reload: ReloadNote | null) => void {
   let last: Promise<void> = Promise.resolve();
   return (reload) => {
-    const write = () => writeRunNote(dataDir, { ...run, reload });
+    const write = () => writeRunNote(dataDir, { ...run(), reload });
     last = last
       .then(write)
       .catch((error) => log.warn('"wochit-relay reload" cannot be answered', { error: errorLine(error) }));
@@ -143,6 +151,7 @@ async function takeConfig(
   relay: Relay,
   log: OpenLog,
   level: LogOptions["level"] | undefined,
+  onTaken: (config: Config) => void,
 ): Promise<ReloadNote> {
   const begunAt = program.ports.clock.now();
   const outcome = { begunAt, config: path, problems: [], warnings: [], changed: [], needsRestart: [], environment: [] };
@@ -156,6 +165,7 @@ async function takeConfig(
       return { ...outcome, problems, environment };
     }
     const { changed, needsRestart, warnings: more } = await relay.reload(config);
+    onTaken(config);
     log.setLevel(level ?? config.log.level);
     for (const warning of warnings) log.warn(warning);
     log.info("config taken", { config: file, changed });

@@ -1,5 +1,7 @@
 import { open, rename, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { shownUrl } from "../../config/hidden.ts";
+import type { Config, Endpoint } from "../../config/schema.ts";
 import { userOf } from "../../platform/processes/other-process.ts";
 
 /** How a running relay's last reading of its config ended. With problems the former config holds. Times are milliseconds. */
@@ -27,7 +29,17 @@ export type RunNote = {
   /** The origin of the public listener, like "http://0.0.0.0:8080"; null: as with `version`. */
   origin: string | null;
   reload: ReloadNote | null;
+  /** The endpoints that it sends to, as a config names them, without what is secret. */
+  endpoints: NotedEndpoint[];
 };
+
+export type NotedEndpoint = Pick<Endpoint, "id" | "url" | "events" | "body" | "send" | "order" | "paused">;
+
+/** What commands are to know of endpoints while the config file cannot be read. */
+export const notedEndpoints = ({ endpoints }: Pick<Config, "endpoints">): NotedEndpoint[] =>
+  endpoints.map(({ id, url, events, body, send, order, paused }) => ({
+    ...{ id, url: shownUrl(url), events, body, send, order, paused },
+  }));
 
 const noteOf = (dataDir: string) => join(dataDir, "relay.run");
 
@@ -50,12 +62,13 @@ export async function readRunNote(dataDir: string): Promise<RunNote | null> {
       pid = 0,
       namespace = null,
       reload = null,
+      endpoints = [],
       ...of
     }: Partial<RunNote> = JSON.parse(await file.readFile("utf8"));
     if (!Number.isSafeInteger(pid) || pid <= 0) return null;
     const [user, { uid }] = [userOf(pid), await file.stat()];
     const { version = null, startedAt = null, origin = null } = of;
-    return user === null || user === uid ? { pid, namespace, version, startedAt, origin, reload } : null;
+    return user === null || user === uid ? { pid, namespace, version, startedAt, origin, reload, endpoints } : null;
   } catch {
     return null;
   } finally {
