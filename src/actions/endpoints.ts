@@ -99,11 +99,25 @@ export function describeEndpoints(
 
 type Target = { store: Store; config: Pick<Config, "endpoints" | "file">; id: string };
 
-/** Sends nothing to it until it is resumed, beside a pause by the config; its deliveries wait meanwhile. */
-export async function pauseEndpoint(target: Target, reason: string, now: number): Promise<EndpointJson> {
-  await showEndpoint(target);
-  await target.store.pauseEndpoint(target.id, reason, now);
+/**
+ * Sends nothing to it until it is resumed, beside a pause by the config; its deliveries wait meanwhile. `reason`: null: none was
+ * given; one that is paused already keeps its own then, else it is `by`.
+ */
+export async function pauseEndpoint(
+  target: Target,
+  { reason, by }: { reason: string | null; by: string },
+  now: number,
+): Promise<EndpointJson> {
+  const { pausedAt, pauseReason } = await readPause(target);
+  await target.store.pauseEndpoint(target.id, reason ?? (pausedAt === null ? null : pauseReason) ?? by, now);
   return showEndpoint(target);
+}
+
+/** The stored pause of one that is known: without what the config adds to its reason. */
+async function readPause(target: Target): Promise<{ pausedAt: number | null; pauseReason: string | null }> {
+  await showEndpoint(target);
+  const found = (await target.store.endpoints()).find(({ endpoint }) => endpoint === target.id);
+  return { pausedAt: found?.pausedAt ?? null, pauseReason: found?.reason ?? null };
 }
 
 /** Ends an operator's pause, or one by 410s. RelayError("conflict"), and no change, while the config pauses it. */

@@ -2,6 +2,7 @@ import { open, readFile, rename } from "node:fs/promises";
 import { dirname, resolve } from "node:path";
 import { events } from "../actions/events.ts";
 import { type FollowFrom, followFeed } from "../actions/feed/follow.ts";
+import type { Filters } from "../actions/list.ts";
 import { codeOf, errorLine, RelayError } from "../errors.ts";
 import { syncFolder } from "../platform/files/file-system.ts";
 import type { Args, Options } from "./args.ts";
@@ -19,7 +20,7 @@ export const followOptions = {
   "cursor-file": {
     type: "string",
     value: "FILE",
-    help: "with --follow: go on where this file says; it is kept up to date, and made where it is missing",
+    help: "with --follow: go on where this file says, which is kept up to date; where it is missing it is made, and the oldest event is the first, unless --since or --limit says otherwise",
   },
 } satisfies Options;
 
@@ -35,9 +36,11 @@ export async function follow(program: Program, args: Args): Promise<void> {
     ([name, value]) => value !== undefined && !FITS.has(name),
   );
   if (wrong.length > 0) {
-    const name = optionOf(wrong[0]![0], {});
+    const name = nameOfOption(wrong[0]![0]);
     throw new RelayError("usage", `--follow goes with --type, --video-id and --context, not with --${name}`);
   }
+  if (since !== undefined && args.text("limit") !== undefined)
+    throw new RelayError("usage", "--follow begins at --since, or --limit events back: name one of them");
   const file = args.text("cursor-file");
   const path = file === undefined ? null : resolve(program.cwd, file);
   const { store } = await openSources(program);
@@ -60,6 +63,8 @@ export async function follow(program: Program, args: Args): Promise<void> {
     return { last: args.count("limit", LAST) };
   }
 }
+
+const nameOfOption = (filter: string) => optionOf(filter, (events.filters as Filters)[filter] ?? {});
 
 /** Null where the file is missing. */
 async function readCursorFile(path: string): Promise<string | null> {

@@ -3,7 +3,7 @@ import { resolve } from "node:path";
 import { UTC } from "../actions/parse-time.ts";
 import type { SecretsWanted } from "../config/hidden.ts";
 import type { Config } from "../config/schema.ts";
-import { errorLine, RelayError } from "../errors.ts";
+import { RelayError } from "../errors.ts";
 import { type OpenLog, withoutQueries } from "../platform/log/log.ts";
 import { type Environment, exit, onSignals, type Stream, systemClock, systemRandom } from "../platform/runtime.ts";
 import type { Log, Ports } from "../ports.ts";
@@ -168,8 +168,9 @@ export async function askFirst({ ask, stderr }: Program, what: string): Promise<
 export async function readInput({ cwd, stdin }: Program, file: string | undefined): Promise<Uint8Array> {
   if (file === undefined || file === "-") return stdin();
   const path = resolve(cwd, file);
-  return readFile(path).catch((error) => {
-    throw new RelayError("usage", `cannot read ${path}: ${errorLine(error)}`);
+  return readFile(path).catch(async (error) => {
+    const { reasonOf } = await import("../config/secrets.ts");
+    throw new RelayError("usage", `cannot read ${path}: ${reasonOf(error)}`);
   });
 }
 

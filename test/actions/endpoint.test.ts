@@ -54,13 +54,16 @@ test("an endpoint is shown with its options, the marks of its secrets, and what 
   );
 });
 
-test("a second pause keeps the reason and the time of the first", async (t) => {
+test("a second pause keeps the time of the first, and its reason unless it has one of its own", async (t) => {
   const { store, config } = await openSeeded(t);
   const target = { store, config, id: "app" };
-  const first = await pauseEndpoint(target, "maintenance", Date.parse(AT));
+  const by = "paused by the operator";
+  const first = await pauseEndpoint(target, { reason: "maintenance", by }, Date.parse(AT));
   assert.deepEqual([first.reason, first.pausedAt], ["maintenance", AT]);
-  assert.deepEqual(await pauseEndpoint(target, "paused by the operator", Date.parse(AT) + 60_000), first);
+  assert.deepEqual(await pauseEndpoint(target, { reason: null, by }, Date.parse(AT) + 60_000), first);
   assert.deepEqual(await showEndpoint(target), first);
+  const later = await pauseEndpoint(target, { reason: "until 5", by }, Date.parse(AT) + 120_000);
+  assert.deepEqual(later, { ...first, reason: "until 5" });
 });
 
 test("a list says of a delivery when it is attempted next, or what holds it", () => {

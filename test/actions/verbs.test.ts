@@ -172,7 +172,10 @@ test("endpoints are those of the config, with what waits, and those that left it
   assert.deepEqual([app?.state, app?.dead, app?.pending, app?.oldest], ["active", 2, 0, null]);
   assert.deepEqual([archive?.id, archive?.state, archive?.pending], ["archive", "removed", 2]);
 
-  assert.equal((await pauseEndpoint({ store, config, id: "app" }, "maintenance", Date.now())).state, "paused");
+  assert.equal(
+    (await pauseEndpoint({ store, config, id: "app" }, { reason: "maintenance", by: "x" }, Date.now())).state,
+    "paused",
+  );
   assert.equal((await listEndpoints(store, config))[0]?.reason, "maintenance");
   assert.equal((await resumeEndpoint({ store, config, id: "app" })).state, "active");
   await assert.rejects(resumeEndpoint({ store, config, id: "ap" }), /did you mean "app"/);

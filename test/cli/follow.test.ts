@@ -38,6 +38,17 @@ async function takeMany(seeded: Seeded, count: number, video = "v1"): Promise<st
   return ids;
 }
 
+test("what --follow does not go with is refused by its own name", async (t) => {
+  const seeded = await openSeeded(t);
+  const refusal = async (...options: string[]) => {
+    const { code, stderr } = await runCli(["events", "list", "--follow", ...options, ...flags(seeded)]);
+    assert.equal(code, 2);
+    return stderr;
+  };
+  assert.match(await refusal("--title", "abc"), /, not with --title \(/);
+  assert.match(await refusal("--since", "1h", "--limit", "3"), /--since, or --limit/);
+});
+
 test("the newest are shown, the oldest of them first, then what comes, until the command is stopped", async (t) => {
   const seeded = await openSeeded(t);
   const ids = await takeMany(seeded, 12);

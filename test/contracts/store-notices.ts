@@ -80,7 +80,10 @@ export function storeNoticesContract(engine: string, openStore: OpenStore): void
     async (bench) => {
       const { claim, fail, post, store, clock } = bench;
       await store.resumeEndpoint("cms");
+      const pausedAt = clock.now();
       for (const reason of ["lunch", "dinner"]) await store.pauseEndpoint("cms", reason, clock.now());
+      const after = (await store.endpoints()).find(({ endpoint }) => endpoint === "cms")!;
+      assert.deepEqual([after.reason, after.pausedAt], ["dinner", pausedAt]);
       for (let n = 0; n < 2; n++) await store.resumeEndpoint("cms");
       for (const video of ["v1", "v2"]) await post(remove(video));
       const [one, two] = await claim();

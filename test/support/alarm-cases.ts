@@ -147,7 +147,7 @@ export function factsOf({ seen }: AlarmCase, minute: number): Facts {
     refused: refused === 0 ? [] : [{ reason: "source", count: refused, isCut: false, lastFrom: "203.0.113.7" }],
     unknownSenders: unknownSenders === 0 ? [] : [{ address: "203.0.113.7", count: unknownSenders, isPrivate: false }],
     lastEventAt: ago(it.lastEventAge),
-    disk: free === undefined ? null : { free, needed: NEEDED },
+    disk: free === undefined ? null : { free, needed: NEEDED, downloads: 0 },
     backup: { every: 86_400_000, lastAt: backupAge === undefined ? now : ago(backupAge), failure: null, bornAt: null },
   };
 }

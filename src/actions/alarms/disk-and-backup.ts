@@ -4,12 +4,24 @@ import type { Facts, Standing } from "./shape.ts";
 const DAY = 86_400_000;
 
 /** What fills, and what is not backed up: the judgement of DiskOrBackup. */
-export function judgeDiskAndBackup(facts: Facts): Standing[] {
+export function judgeDiskAndBackup(facts: Facts): (Standing & { severity?: "page" })[] {
   return [...judgeDisk(facts), ...judgeTarget(facts), ...judgeBackup(facts)];
 }
 
-function judgeDisk({ disk }: Facts): Standing[] {
+function judgeDisk({ disk }: Facts): (Standing & { severity?: "page" })[] {
   if (disk === null || disk.free >= 2 * disk.needed) return [];
+  if (disk.free < disk.downloads) {
+    const least = formatSize(disk.downloads);
+    return [
+      {
+        severity: "page",
+        what: `Downloads are stopped: the disk of dataDir has ${formatSize(disk.free)} free, below mirror.minFreeDisk (${least})`,
+        means: "Links of media die meanwhile. Make room on that disk, or set mirror.minFreeDisk lower and reload.",
+        commands: ["wochit-relay media list --by deadline", "wochit-relay doctor", "wochit-relay prune --dry-run"],
+        page: "/media?by=deadline",
+      },
+    ];
+  }
   return [
     {
       what: `The disk of dataDir fills: ${formatSize(disk.free)} are free`,

@@ -56,7 +56,7 @@ export async function readFacts(
       })),
     unknownSenders: strangers.filter(({ sendsEvents }) => sendsEvents),
     lastEventAt: last?.receivedAt ?? null,
-    disk: free === null ? null : { free, needed: Math.max(least, Math.ceil(space.bytes / 2)) },
+    disk: free === null ? null : { free, needed: Math.max(least, Math.ceil(space.bytes / 2)), downloads: least },
     backup,
   };
 }

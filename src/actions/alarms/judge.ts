@@ -35,10 +35,12 @@ export type Alarm = Standing & {
 
 /** Everything that needs a person by these facts, what is worst first. */
 export function judgeAlarms(facts: Facts): Alarm[] {
-  return ALARMS.flatMap((name) => {
+  const all = ALARMS.flatMap((name) => {
     const { severity, judge } = RULES[name];
     return judge(facts).map(({ subject = null, ...rest }) => ({ name, severity, subject, ...rest }));
   });
+  // Of one severity in the order of the rules.
+  return [...all.filter(({ severity }) => severity === "page"), ...all.filter(({ severity }) => severity !== "page")];
 }
 
 /** For how long one must stand before it begins (milliseconds), and whether it may begin at this time. */

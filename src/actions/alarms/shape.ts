@@ -33,8 +33,8 @@ export type Facts = {
   /** Addresses that are not allowed, and sent events within a day; the most frequent first. */
   unknownSenders: Pick<Stranger, "address" | "count" | "isPrivate">[];
   lastEventAt: number | null;
-  /** Bytes. */
-  disk: { free: number; needed: number } | null;
+  /** Bytes. `downloads`: below so much free none is begun; 0: none ever is. */
+  disk: { free: number; needed: number; downloads: number } | null;
   /** `every`: how often one is to be made, milliseconds; null: none is planned. */
   backup: { every: number | null; lastAt: number | null; failure: string | null; bornAt: number | null };
 };
@@ -51,8 +51,8 @@ export type Standing = {
   page: string;
 };
 
-/** One that stands, of an endpoint where it is of one. */
-type Judged = Standing & { subject?: string };
+/** One that stands, of an endpoint where it is of one. `severity`: where it is worse than its rule says. */
+type Judged = Standing & { subject?: string; severity?: "page" };
 
 export type Rule = {
   severity: Severity;

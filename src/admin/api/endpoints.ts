@@ -61,7 +61,11 @@ export const endpointOperations: Operation[] = [
     answer: endpoint,
     errors: ["not_found"],
     run: ({ path, body, caller }, place) =>
-      pauseEndpoint(at(place, path.id!), body.reason ?? `paused by ${caller.name}`, place.ports.clock.now()),
+      pauseEndpoint(
+        at(place, path.id!),
+        { reason: body.reason ?? null, by: `paused by ${caller.name}` },
+        place.ports.clock.now(),
+      ),
   }),
   operation({
     ...{ ...TAG, method: "POST", path: "/endpoints/{id}/resume", id: "resumeEndpoint" },

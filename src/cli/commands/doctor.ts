@@ -15,7 +15,7 @@ import type { Store } from "../../store/store.ts";
 import type { Args } from "../args.ts";
 import type { Command } from "../command.ts";
 import { commonOptions } from "../options.ts";
-import { printJson } from "../output/print.ts";
+import { hasColors, printJson } from "../output/print.ts";
 import { createProgress } from "../output/progress.ts";
 import { harmless } from "../output/terminal-text.ts";
 import { inZone } from "../output/times.ts";
@@ -155,7 +155,7 @@ async function listFormer(store: Store, { mirror, dataDir }: Config): Promise<Fo
 function createPrinter({ stdout, stderr, env, zone }: Program, args: Args) {
   const asJson = args.flag("json");
   const isLive = stderr.isTTY && !asJson;
-  const isColored = stdout.isTTY && !env.NO_COLOR;
+  const isColored = hasColors({ stdout, env });
   const counts = { ok: 0, warning: 0, failed: 0 };
   const clean = (text: string) => harmless(withoutQueries(inZone(text, zone)));
   const progress = (text: string) => {

@@ -17,7 +17,7 @@ import { CONNECT_TIMEOUT } from "../../platform/net/outbound.ts";
 import type { Args } from "../args.ts";
 import type { Command, CommandGroup } from "../command.ts";
 import { commonOptions, filterOptions, limitOption, readFilters, readLimit, showOptions } from "../options.ts";
-import { print, printList, printOne, sayMore } from "../output/print.ts";
+import { hint, print, printList, printOne, sayMore } from "../output/print.ts";
 import { harmless } from "../output/terminal-text.ts";
 import type { Program } from "../program.ts";
 import { noteDeed, openSources } from "../sources.ts";
@@ -106,13 +106,19 @@ const pause: Command = {
   },
   positionals: "ENDPOINT",
   options: {
-    reason: { type: "string", value: "TEXT", help: "why, shown by list and status" },
+    reason: {
+      type: "string",
+      value: "TEXT",
+      help: "why, shown by list and status; of one that is paused already it replaces the former one",
+    },
     ...commonOptions,
   },
   async run(program, args) {
     const target = { ...(await openSources(program)), id: args.positionals[0]! };
-    const reason = args.text("reason") ?? "paused by the operator";
-    report(program, args, await pauseEndpoint(target, reason, program.ports.clock.now()));
+    const why = { reason: args.text("reason") ?? null, by: "paused by the operator" };
+    const paused = await pauseEndpoint(target, why, program.ports.clock.now());
+    report(program, args, paused);
+    if (paused.running > 0) hint(program, `attempts that are under way end first: ${paused.running}`);
   },
 };
 

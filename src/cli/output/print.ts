@@ -92,7 +92,7 @@ function whyEmpty(args: Args, empty = "the list is empty"): string {
 /** One line on stderr that a person at a terminal may want to read next; elsewhere nothing. */
 export function hint({ stdout, stderr, env }: Pick<Program, "stdout" | "stderr" | "env">, text: string): void {
   if (!stdout.isTTY || !stderr.isTTY) return;
-  stderr.write(env.NO_COLOR ? `${text}\n` : `\x1b[2m${text}\x1b[0m\n`);
+  stderr.write(!hasColors({ stdout: stderr, env }) ? `${text}\n` : `\x1b[2m${text}\x1b[0m\n`);
 }
 
 /** The columns of the lists that one thing has. */
@@ -117,8 +117,13 @@ export function section<Row>(program: Program, columns: Column<Row>[], rows: Row
   return rows.length === 0 ? "" : `\n${renderTable(columns, rows, styleOf(program))}`;
 }
 
+/** A terminal that takes escapes, and that is not wanted plain. */
+export function hasColors({ stdout, env }: Pick<Program, "stdout" | "env">): boolean {
+  return stdout.isTTY && !env.NO_COLOR && env.TERM !== "dumb";
+}
+
 export function styleOf({ stdout, env, ports, zone }: Program): TableStyle {
-  return { columns: stdout.columns, bold: stdout.isTTY && !env.NO_COLOR, now: ports.clock.now(), zone };
+  return { columns: stdout.columns, bold: hasColors({ stdout, env }), now: ports.clock.now(), zone };
 }
 
 /** On stderr: stdout holds data only. */

@@ -25,7 +25,7 @@ const well: Facts = {
   refused: [],
   unknownSenders: [],
   lastEventAt: now - MINUTE,
-  disk: { free: 100e9, needed: 1e9 },
+  disk: { free: 100e9, needed: 1e9, downloads: 0 },
   backup: { every: null, lastAt: null, failure: null, bornAt: null },
 };
 
@@ -87,9 +87,9 @@ const CASES: [AlarmName, begins: Partial<Facts>, saying: RegExp, short: Partial<
   ],
   [
     "DiskOrBackup",
-    { disk: { free: 2e9 - 1, needed: 1e9 } },
+    { disk: { free: 2e9 - 1, needed: 1e9, downloads: 1e9 } },
     /^The disk of dataDir fills: 1\.9 GiB/,
-    { disk: { free: 2e9, needed: 1e9 } },
+    { disk: { free: 2e9, needed: 1e9, downloads: 1e9 } },
   ],
 ];
 
@@ -110,6 +110,22 @@ test("each alarm stands from its limit on, and not short of it", () => {
     CASES.map(([name]) => name),
     ALARMS,
   );
+});
+
+test("a disk with too little room for downloads says that they are stopped, before what can wait", () => {
+  const endpoints = [{ ...cms, dead: 3 }];
+  const stopped = judgeAlarms({ ...well, endpoints, disk: { free: 1e9 - 1, needed: 1e9, downloads: 1e9 } });
+  assert.deepEqual(
+    stopped.map(({ name, severity }) => [name, severity]),
+    [
+      ["DiskOrBackup", "page"],
+      ["DeliveriesDead", "ticket"],
+    ],
+  );
+  assert.match(stopped[0]!.what, /^Downloads are stopped: .* below mirror\.minFreeDisk \(953\.7 MiB\)$/);
+  assert.equal(stopped[0]!.commands[0], "wochit-relay media list --by deadline");
+  const [filling] = judgeAlarms({ ...well, disk: { free: 1e9, needed: 1e9, downloads: 1e9 } });
+  assert.match(filling!.what, /^The disk of dataDir fills/);
 });
 
 test("a target that takes nothing and a backup that failed or is overdue are of the same alarm", () => {

@@ -43,7 +43,8 @@ export const pauseActs: Act[] = [
       const { place, path, visitor } = visit;
       if (reason !== undefined && reason.length > MOST) return ask(visit, reason);
       const target = { store: place.store, config: place.config, id: path.id! };
-      await pauseEndpoint(target, reason?.trim() || `paused by ${visitor.name}`, place.ports.clock.now());
+      const why = { reason: reason?.trim() || null, by: `paused by ${visitor.name}` };
+      await pauseEndpoint(target, why, place.ports.clock.now());
       return { to: pageOf.endpoint(path.id!), notice: "paused" };
     },
   },

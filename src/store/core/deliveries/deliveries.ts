@@ -73,7 +73,7 @@ export async function retry(tx: Tx, id: string, now: number): Promise<void> {
   if ((await tx.get(HAS_BODY, [row.event])) === undefined)
     throw new RelayError(
       "body_expired",
-      `the body of ${tx.ids.show("evt", row.event)}, which ${id} is of, has been pruned`,
+      `the body of ${tx.ids.show("evt", row.event)}, which ${id} is of, has been pruned, or erased`,
     );
   // Its attempts were looked at, and there will be more.
   if (row.id <= (await reaches.read(tx)).attempts) retained.keep(tx, "attempts", now, row.id);

@@ -123,11 +123,11 @@ export async function list(tx: Tx): Promise<EndpointState[]> {
   }));
 }
 
-/** One that is paused already stays as it is. True: it was not. */
+/** One that is paused already keeps its time, and has this reason from now on. True: it was not. */
 export async function pause(tx: Tx, endpoint: string, reason: string, now: number): Promise<boolean> {
-  if ((await read(tx, endpoint)).pausedAt !== null) return false;
-  tx.write(SET_PAUSED, [endpoint, now, reason]);
-  return true;
+  const { pausedAt } = await read(tx, endpoint);
+  tx.write(SET_PAUSED, [endpoint, pausedAt ?? now, reason]);
+  return pausedAt === null;
 }
 
 /** Ends a pause; one that is failing is probed at once. True: it was paused. */

@@ -157,7 +157,7 @@ export async function replay(
 ): Promise<{ id: string }> {
   const row = await rowOf(tx, eventId);
   if ((await tx.get(BODY_OF, [row.id]))?.body == null)
-    throw new RelayError("body_expired", `the body of ${eventId} has been pruned`);
+    throw new RelayError("body_expired", `the body of ${eventId} has been pruned, or erased`);
   const id = tx.ids.next();
   const replay = to.newId ? (2 as const) : (1 as const);
   const { endpoint } = to;
@@ -203,6 +203,9 @@ export const listMedia = async (tx: Tx, id: string) => mediaOf(tx, await rowOf(t
 export async function body(tx: Tx, id: string): Promise<Uint8Array> {
   const body = (await tx.get(BODY_OF, [tx.ids.read("evt", id)]))?.body ?? null;
   if (body === null)
-    throw new RelayError("body_expired", `the body of ${tx.ids.show("evt", (await rowOf(tx, id)).id)} has been pruned`);
+    throw new RelayError(
+      "body_expired",
+      `the body of ${tx.ids.show("evt", (await rowOf(tx, id)).id)} has been pruned, or erased`,
+    );
   return body;
 }

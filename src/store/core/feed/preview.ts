@@ -24,7 +24,7 @@ export async function read(tx: Tx, eventId: string, endpoint: string): Promise<P
     tx.get(REPLAYED, [endpoint, id]),
     tx.get(OWN, [endpoint, id]),
   ]);
-  if (parts.body === null) throw new RelayError("body_expired", `the body of ${event.id} has been pruned`);
+  if (parts.body === null) throw new RelayError("body_expired", `the body of ${event.id} has been pruned, or erased`);
   const row = replayed ?? own;
   if (row === undefined) return { event, parts, delivery: null };
   const delivery = {

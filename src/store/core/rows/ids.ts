@@ -62,7 +62,11 @@ export function createNames(epochs: readonly Epoch[]): Names {
     find,
     read(prefix, text) {
       const id = find(prefix, text);
-      if (id === 0) throw new RelayError("not_found", `no ${NOUN[prefix]} ${JSON.stringify(text.slice(0, 80))}`);
+      if (id === 0)
+        throw new RelayError(
+          "not_found",
+          `no ${NOUN[prefix]} ${JSON.stringify(text.slice(0, 80))}${meant(prefix, text)}`,
+        );
       return id;
     },
     claim: (claims) => `${claims}_${present}`,
@@ -71,6 +75,14 @@ export function createNames(epochs: readonly Epoch[]): Names {
       return tag === present ? Number(claims) : 0;
     },
   };
+}
+
+/** What an id of something else is of: the two are easily mixed up. */
+function meant(prefix: Prefix, text: string): string {
+  const other = text.slice(0, text.indexOf("_")) as Prefix;
+  return other !== prefix && FORM.test(text.slice(other.length + 1)) && Object.hasOwn(NOUN, other)
+    ? `: that is the id of ${NOUN[other] === "event" ? "an" : "a"} ${NOUN[other]}`
+    : "";
 }
 
 const NOUN: Record<Prefix, string> = {
