@@ -81,16 +81,19 @@ export function openProgram({ environment, streams, version, crash }: Surroundin
      */
     async loadConfigToRead({ secrets = false, isQuiet = false }: ToRead = {}): Promise<Config> {
       try {
-        return await program.loadConfig({ secrets });
+        const config = await program.loadConfig({ secrets });
+        const { path } = await configFile();
+        const started = path === null && !isQuiet ? await runningOn(config.dataDir) : null;
+        if (started?.config != null)
+          ports.log.warn(`no config file was found; the relay that runs here was started with ${started.config}`);
+        return config;
       } catch (error) {
         const { path } = await configFile();
         if (path === null || !(error instanceof RelayError && error.code === "config")) throw error;
         const { salvageConfig } = await import("./config/salvage.ts");
         const found = salvageConfig(path, { env, cwd });
         if (found === null) throw error;
-        const { isRelayRunning } = await import("../store/sqlite/files/inspect.ts");
-        const { readRunNote } = await import("./config/run-note.ts");
-        const running = isRelayRunning(found.dataDir) ? await readRunNote(found.dataDir) : null;
+        const running = await runningOn(found.dataDir);
         const config = salvageConfig(path, { env, cwd }, running?.endpoints ?? []) ?? found;
         const left = `read with what is right in it: ${config.dataDir}, ${config.endpoints.length} of its endpoints${running === null ? "" : ", the others as the relay has them that runs"}`;
         if (!isQuiet) ports.log.warn(`${path} has problems ("wochit-relay check" names them); ${left}`);
@@ -135,6 +138,13 @@ export function openProgram({ environment, streams, version, crash }: Surroundin
       for (const close of closers.splice(0).reverse()) await close();
     },
   };
+}
+
+/** What the relay that runs on a data folder has noted; null: none runs. */
+async function runningOn(dataDir: string) {
+  const { isRelayRunning } = await import("../store/sqlite/files/inspect.ts");
+  const { readRunNote } = await import("./config/run-note.ts");
+  return isRelayRunning(dataDir) ? readRunNote(dataDir) : null;
 }
 
 /** A service ends also where its disk does not answer, and says so; a command waits. */

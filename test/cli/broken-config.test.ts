@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { readFileSync, writeFileSync } from "node:fs";
+import { readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import { tempFolder } from "../support/folder.ts";
@@ -97,4 +97,13 @@ test("with a broken config lists have the endpoints of the relay that runs, also
     ["search", "active"],
     ["cms", "active"],
   ]);
+});
+
+test("where the config file is gone lists say with which one the relay runs", async (t) => {
+  const dir = tempFolder(t);
+  const relay = await serve(t, dir);
+  rmSync(relay.config);
+  const listed = await runCli(["events", "list"], { cwd: dir });
+  const said = `no config file was found; the relay that runs here was started with ${relay.config}`;
+  assert.deepEqual([listed.code, listed.stderr.includes(said)], [0, true], listed.stderr);
 });

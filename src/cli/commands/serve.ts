@@ -91,7 +91,7 @@ listens on the socket that it inherits, reports its status, and feeds the watchd
     const describe = () => relay.describe() + (isRefused ? "; the config on disk is refused, see the log" : "");
     const { pid, version } = program;
     const { origin } = new URL(relay.url);
-    const run = { pid, version, startedAt: ports.clock.now(), namespace: pidNamespace(), origin };
+    const run = { pid, version, startedAt: ports.clock.now(), namespace: pidNamespace(), origin, config: path };
     let running = config;
     const note = noteRun(config.dataDir, () => ({ ...run, endpoints: notedEndpoints(running) }), log);
     note(null);

@@ -29,6 +29,8 @@ export type RunNote = {
   /** The origin of the public listener, like "http://0.0.0.0:8080"; null: as with `version`. */
   origin: string | null;
   reload: ReloadNote | null;
+  /** The file that it was started with; null: the defaults. */
+  config: string | null;
   /** The endpoints that it sends to, as a config names them, without what is secret. */
   endpoints: NotedEndpoint[];
 };
@@ -63,12 +65,15 @@ export async function readRunNote(dataDir: string): Promise<RunNote | null> {
       namespace = null,
       reload = null,
       endpoints = [],
+      config = null,
       ...of
     }: Partial<RunNote> = JSON.parse(await file.readFile("utf8"));
     if (!Number.isSafeInteger(pid) || pid <= 0) return null;
     const [user, { uid }] = [userOf(pid), await file.stat()];
     const { version = null, startedAt = null, origin = null } = of;
-    return user === null || user === uid ? { pid, namespace, version, startedAt, origin, reload, endpoints } : null;
+    return user === null || user === uid
+      ? { pid, namespace, version, startedAt, origin, reload, config, endpoints }
+      : null;
   } catch {
     return null;
   } finally {
