@@ -101,10 +101,13 @@ export function matchingJson({ count, oldest, newest, videos, byEndpoint, sample
   return { count, oldest: isoTime(oldest), newest: isoTime(newest), videos, byEndpoint, sample };
 }
 
-/** What a wish would take now. RelayError("usage") where it narrows nothing down. */
-export async function countMatching(store: Store, wish: TaskWish): Promise<Matching> {
+/** What a wish would take now. RelayError("usage") where it narrows nothing down. It may take long: `signal` ends it. */
+export async function countMatching(store: Store, wish: TaskWish, signal?: AbortSignal): Promise<Matching> {
   checkWish(wish);
-  return countParts((from) => store.countMatching(wish, from));
+  return countParts((from) => {
+    signal?.throwIfAborted();
+    return store.countMatching(wish, from);
+  });
 }
 
 /**

@@ -81,7 +81,7 @@ export function manyOperation(many: Many): Operation {
   });
 }
 
-async function run({ verb, wish }: Many, { body, caller }: Asked<unknown, ManyBody>, place: Place) {
+async function run({ verb, wish }: Many, { body, caller, signal }: Asked<unknown, ManyBody>, place: Place) {
   const { store, ports } = place;
   const { dryRun = false, expect = null, ratePerSecond: rate = null, since, until, failedSince, ...given } = body;
   const now = ports.clock.now();
@@ -92,7 +92,7 @@ async function run({ verb, wish }: Many, { body, caller }: Asked<unknown, ManyBo
   // A replay goes to endpoints of the config only: the store says so.
   const own = verb === "replay" ? undefined : endpoint;
   await checkWords(place, { endpoint: own, type: types?.join(), q }, "bad_request");
-  if (dryRun) return matchingJson(await countMatching(store, wished));
+  if (dryRun) return matchingJson(await countMatching(store, wished, signal));
   const { id } = await startTask(store, wished, { by: `api ${caller.name}`, rate, expect }, ports.clock);
   return accepted({ task: await showTask(store, id) });
 }

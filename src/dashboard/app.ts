@@ -75,7 +75,7 @@ export function createDashboard(place: Place, { door, live }: { door: Door; live
 
   /** A page that says an error, in the words of the action. */
   function sendError(c: Asking, error: unknown, visit: Visit, section: Section | null, back?: string) {
-    if (!(error instanceof RelayError)) {
+    if (!(error instanceof RelayError) && !c.req.raw.signal.aborted) {
       log.error("a page of the dashboard broke", { path: c.req.path, error: errorLine(error) });
     }
     return send(c, errorView(error, visit, place.troubles(), back), visit, section);

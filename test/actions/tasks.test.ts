@@ -55,3 +55,17 @@ test("what narrows nothing down is refused, and a state in which nothing can be 
   const never = startTask(store, RETRY, { by: "test", rate: 1e-300 }, realPorts().clock);
   await assert.rejects(never, { code: "usage", message: "a rate is at least 0.001 a second" });
 });
+
+test("a count ends with the wish for it", async (t) => {
+  const { store } = await openSeeded(t);
+  const client = new AbortController();
+  let parts = 0;
+  const endless: typeof store.countMatching = async (...wish) => {
+    if (++parts === 3) client.abort();
+    return { ...(await store.countMatching(...wish)), next: parts < 9 ? "[0,0]" : null };
+  };
+  await assert.rejects(countMatching({ ...store, countMatching: endless }, RETRY, client.signal), {
+    name: "AbortError",
+  });
+  assert.equal(parts, 3);
+});

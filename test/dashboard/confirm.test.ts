@@ -52,6 +52,14 @@ test("what is done to many is counted first, and goes where its progress is show
   assert.deepEqual([entry.through, entry.count], ["dashboard", 6]);
 });
 
+test("ids of deliveries make no wish to replay, which would be of every event", async (t) => {
+  const relay = await openDead(t, 2);
+  const [one, other] = await relay.dead();
+  const { status, text } = await relay.page(`/confirm?do=replay&id=${one!.id}&id=${other!.id}`);
+  assert.equal(status, 400);
+  assert.match(wordsOf(text), /nothing is named by ids to replay it/);
+});
+
 test("the count is binding: with more of them by now nothing is done, and it is asked again with the new count", async (t) => {
   const relay = await openDead(t, 2);
   const { text } = await relay.page("/confirm?do=retry&endpoint=archive");

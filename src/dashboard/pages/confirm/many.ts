@@ -22,7 +22,7 @@ export const many = (verb: TaskVerb): Question => ({
     const { button, nouns, list, itemPage } = VERBS[verb];
     const from = asked.ids.length === 1 ? itemPage(asked.ids[0]!) : withQuery(list.path, asked.given);
     const back = backOf(form, from);
-    const matching = await countMatching(visit.place.store, asked.wish);
+    const matching = await countMatching(visit.place.store, asked.wish, visit.request.signal);
     const { count } = matching;
     const options = verb === "replay" ? replayOptions(visit, asked) : none;
     const crumbs = html`<a href="${back}">${list.name}</a>`;

@@ -8,6 +8,7 @@ import { check } from "../../../admin/check.ts";
 import { filterOf } from "../../../admin/many.ts";
 import type { Place } from "../../../admin/operation.ts";
 import { filterEntries, type Given, rangeEntries, readSelection } from "../../../admin/query.ts";
+import { RelayError } from "../../../errors.ts";
 import type { TaskVerb, TaskWish } from "../../../model/task.ts";
 import type { Form } from "../../page.ts";
 
@@ -33,6 +34,10 @@ export async function readWish(verb: TaskVerb, { fields, all }: Form, place: Pla
   const entries = { ...filterEntries(FILTERS[verb]), ...rangeEntries };
   const given = Object.fromEntries(Object.entries(fields).filter(([name]) => name in entries));
   const ids = all("id");
+  // As in the API; for other verbs they would narrow nothing down.
+  if (ids.length > 0 && verb !== "retry" && verb !== "cancel") {
+    throw new RelayError("invalid_query", `id: nothing is named by ids to ${verb} it`);
+  }
   const query = check(v.strictObject(entries) as v.GenericSchema<unknown, Given>, given, "invalid_query");
   const { since, until, failedSince, ...filter } = await readSelection<Filters>(query, place);
   // What comes while a person thinks is not meant: the count holds.

@@ -15,7 +15,7 @@ type Wish = Omit<Parameters<Store["events"]>[0], "limit"> & Between;
 export type Filter = { sources(rest: Condition[]): Source[] | Promise<Source[]>; condition: Condition };
 
 /** Videos of a title whose events are looked up one by one. Where there are more, their events are not far between. */
-const FEW = 3_000;
+export const FEW = 3_000;
 
 const ROWS = { select: `SELECT ${COLUMNS}, ${STATUS} AS status FROM ${FROM}`, column: "e.id" };
 

@@ -2,7 +2,7 @@ import type { Dialect } from "../../../model/event.ts";
 import { type Subject, wants } from "../../../rules/topics.ts";
 import { topicOfStored } from "../../../wochit/event.ts";
 import type { EventFilter } from "../../filters.ts";
-import { filtersOf } from "../events/lists.ts";
+import { FEW, filtersOf } from "../events/lists.ts";
 import { CONTEXT_MISSING, FROM, STATUS } from "../events/shown.ts";
 import { all, among, type Between, bounds, type Condition, when } from "../rows/merge.ts";
 import { idAt } from "../rows/paging.ts";
@@ -89,7 +89,9 @@ export async function find(tx: Tx, scope: Scope, from: Place | null, limit: numb
     return { items, to: null };
   }
 
-  return search(tx, { from, isDown: false, limit, drivers }, look);
+  // Videos of a title are looked for in each step.
+  const perStep = wish.q === undefined ? 0 : FEW;
+  return search(tx, { from, isDown: false, limit, perStep, drivers }, look);
 }
 
 async function endpointsOf(tx: Tx, { filter, onlyDead, upTo }: Scope, row: Row, subject: Subject): Promise<string[]> {

@@ -19,7 +19,7 @@ export const BEYOND = Number.MAX_SAFE_INTEGER;
 
 /** Events that one step looks at; rows that one search reads, which is some hundredths of a second. */
 const [LEAST, MOST] = [20, 500];
-const PER_SEARCH = 40_000;
+const PER_SEARCH = 10_000;
 
 const NEXT = sql<[number], { id: number | null }>("SELECT min(id) AS id FROM events WHERE id > ?");
 
@@ -32,7 +32,14 @@ export type Step = { events: Between; own: Between };
  */
 export type Driver = { events: number[] } | { sources: Source[] };
 
-type Search = { from: Place | null; isDown: boolean; limit: number; drivers(step: Step): Promise<Driver[]> };
+/** `perStep`: rows that `drivers` itself reads for a step. */
+type Search = {
+  from: Place | null;
+  isDown: boolean;
+  limit: number;
+  perStep?: number;
+  drivers(step: Step): Promise<Driver[]>;
+};
 
 /**
  * Searches events until `limit` items are found, so that no statement runs for long however few match. Each of the filters
@@ -41,7 +48,7 @@ type Search = { from: Place | null; isDown: boolean; limit: number; drivers(step
  */
 export async function search(
   tx: Tx,
-  { from, isDown, limit, drivers }: Search,
+  { from, isDown, limit, perStep = 0, drivers }: Search,
   look: (events: number[], behind: Place, most: number) => Promise<{ items: Item[]; to: Place | null }>,
 ): Promise<Found> {
   const items: Item[] = [];
@@ -53,7 +60,7 @@ export async function search(
       (await drivers(span)).map((driver) => next(tx, driver, span, { isDown, most: step })),
     );
     const { events, end } = each.reduce((best, one) => (isFurther(one, best, isDown) ? one : best));
-    looked += each.reduce((sum, { read }) => sum + read, events.length);
+    looked += each.reduce((sum, { read }) => sum + read, events.length + perStep);
     const { items: some, to } = await look(events, place, limit - items.length);
     items.push(...some);
     if (to !== null) return { items, to, isLast: false };

@@ -25,7 +25,7 @@ const PER_PIECE = 100;
 const BODIES_PER_PIECE = 8;
 
 /** What one part of a count looks for. */
-const PER_COUNT = 20_000;
+const PER_COUNT = 5_000;
 
 type TaskWorks = {
   [Verb in keyof TaskVerbs]: Work<Parameters<TaskVerbs[Verb]>, Awaited<ReturnType<TaskVerbs[Verb]>>>;
