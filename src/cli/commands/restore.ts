@@ -123,7 +123,7 @@ function report(program: Program, args: Args, { dataDir, mirror }: Config, resto
     ...(schema < newestSchema ? [`its schema is ${schema}: the next start makes it ${newestSchema}`] : []),
     "backups that were made before are not known to it: it removes none of them, whatever backup.keep says",
     isInside
-      ? 'start the relay; copies of media are not in a backup: "media verify --mend" downloads those that are missing'
+      ? 'start the relay; copies of media are not in a backup: "media verify --mend" downloads those that are missing (into an empty folder only once any file is put there: an empty one may be a disk that is not mounted)'
       : "start the relay: it goes on with what was not done",
   ];
   print(program, args, json, `${lines.join("\n")}\n`);
