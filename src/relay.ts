@@ -1,6 +1,7 @@
 import pkg from "../package.json" with { type: "json" };
 import { createFeedWaits } from "./actions/feed/waits.ts";
 import type { StorePlace } from "./admin/operation.ts";
+import { type Alerts, openAlerts } from "./alerts/open.ts";
 import { openBackups } from "./backup/open.ts";
 import type { Config } from "./config/schema.ts";
 import { errorLine } from "./errors.ts";
@@ -63,6 +64,8 @@ type Parts = {
   door: Door;
   /** Copies of the database on a schedule. */
   backups: { start(): void; stop(): Promise<void> };
+  /** Tells what needs a person. */
+  alerts: Alerts;
 };
 
 /**
@@ -121,6 +124,7 @@ async function openPipeline(given: Config, options: PipelineOptions & { metrics:
     let titles: ReturnType<typeof startTitles> | null = null;
     const damage = () => integrity?.damage() ?? store.damage();
 
+    const userAgent = `wochit-relay/${pkg.version}`;
     const parts = await openParts<Parts>(
       {
         mirror: {
@@ -161,6 +165,22 @@ async function openPipeline(given: Config, options: PipelineOptions & { metrics:
           start: (backups) => backups.start(),
           stop: (backups) => backups.stop(),
         },
+        alerts: {
+          options: ({ alerts }) => alerts,
+          open({ alerts }): Alerts {
+            const targetTrouble = (): string | null => parts.now.mirror.targetTrouble();
+            return openAlerts(alerts, {
+              store,
+              ports,
+              config: () => config,
+              targetTrouble,
+              relay: publicUrl,
+              userAgent,
+            });
+          },
+          start: (alerts) => alerts.start(),
+          stop: (alerts) => alerts.stop(),
+        },
       },
       config,
       log,
@@ -172,7 +192,6 @@ async function openPipeline(given: Config, options: PipelineOptions & { metrics:
       const presentTarget = parts.now.mirror.targets.presentId;
       return mediaLink({ ...config.mirror, publicUrl: publicUrl(), secret, presentTarget }, { target, key });
     };
-    const userAgent = `wochit-relay/${pkg.version}`;
     const endpoints = createEndpointWorkers({ store, ports, link, userAgent, connectTimeout: CONNECT_TIMEOUT });
 
     /** The metrics are of the config that holds now. */

@@ -26,6 +26,7 @@ const MAY_IMPORT: Record<string, string[]> = {
   forward: ["model", "rules", "wochit", "message", "platform", "config", "store", "jobs"],
   backup: ["platform", "targets", "config", "store"],
   actions: ["model", "rules", "wochit", "links", "message", "platform", "targets", "config", "store"],
+  alerts: ["model", "rules", "message", "platform", "config", "store", "actions"],
   doctor: ["model", "wochit", "platform", "targets", "config", "store", "backup", "actions"],
   admin: ["model", "rules", "wochit", "platform", "config", "store", "actions"],
   dashboard: ["model", "rules", "wochit", "platform", "config", "store", "actions", "admin"],

@@ -26,7 +26,7 @@ export async function readStatus(
   { clock, relay }: { clock: Clock; relay: RelayProcess },
 ) {
   const now = clock.now();
-  const [counts, states, [nextMedium = null], database, readings, backup, failedBackup] = await Promise.all([
+  const [counts, states, [nextMedium = null], database, readings, backup, failedBackup, receivers] = await Promise.all([
     store.counts(),
     store.endpoints(),
     store.media({ limit: 1, byDeadline: true }),
@@ -34,6 +34,7 @@ export async function readStatus(
     store.readings(),
     store.backups.last(),
     store.backups.failed(),
+    store.receivers(),
   ]);
   const { events, videos, media, uploads, deletions, deliveries, quarantine, copies } = counts;
   const unfinished = (media.pending ?? 0) + (media.running ?? 0);
@@ -84,6 +85,12 @@ export async function readStatus(
     },
     /** What needs a person, the worst first. */
     alarms: judgeAlarms(facts),
+    /** Where alerts of them go, and which of these take none. */
+    receivers: receivers.map(({ sentAt, failingSince, ...receiver }) => ({
+      ...receiver,
+      sentAt: isoTime(sentAt),
+      failingSince: isoTime(failingSince),
+    })),
     relay: relayJson(relay),
   };
 }

@@ -4,6 +4,7 @@ import { type InferOutput, safeParse } from "valibot";
 import { errorLine, RelayError } from "../errors.ts";
 import type { SecretInput } from "../option-values.ts";
 import { typeOf } from "../targets/table.ts";
+import { buildAlerts, readAlertUrls } from "./alerts/urls.ts";
 import { type CheckContext, readEndpoints } from "./check-context.ts";
 import { checkConfig } from "./checks.ts";
 import { readEndpointTls } from "./endpoint-tls.ts";
@@ -155,7 +156,7 @@ type Given = {
 
 function buildConfig(parsed: InferOutput<typeof configSchema>, given: Given): Config {
   const { file, folder, dataDir, secrets, warnings } = given;
-  const { $schema, server, receive, mirror, endpoints, admin, backup, ...rest } = parsed;
+  const { $schema, server, receive, mirror, endpoints, admin, backup, alerts, ...rest } = parsed;
   const { token, ...receiveRest } = receive;
   const absolute = (tls: typeof server.tls) =>
     tls && { cert: resolve(folder, tls.cert), key: resolve(folder, tls.key) };
@@ -188,6 +189,7 @@ function buildConfig(parsed: InferOutput<typeof configSchema>, given: Given): Co
         return token == null ? [] : [{ ...named, token }];
       }),
     },
+    alerts: alerts && buildAlerts(alerts, secrets.alerts),
     backup: backup?.dir === undefined ? backup : { ...backup, dir: resolve(folder, backup.dir) },
     warnings,
   };
@@ -239,6 +241,7 @@ function readSecrets(context: CheckContext, env: Env, wanted: SecretsWanted) {
       ),
     ),
     headers: endpoints.map((_, at) => readHeaders(["endpoints", at, "headers"])),
+    alerts: readAlertUrls(context, one),
     /** Those of `mirror.target`, then those of each of `mirror.formerTargets`. */
     targets: readTargetSecrets(context, one),
     sources: {

@@ -160,6 +160,11 @@ const backup = v.strictObject({
   to: v.optional(v.picklist(["dir", "target"]), "dir"),
   dir: v.optional(text),
 });
+const atLeast = v.optional(v.picklist(["page", "ticket"]), "ticket");
+const alerts = v.strictObject({
+  to: v.optional(v.array(v.strictObject({ url: secret, format: v.picklist(["slack", "text", "json"]), atLeast })), []),
+  heartbeat: v.optional(v.nullable(v.strictObject({ url: secret, every: v.optional(positiveDuration, "1m") })), null),
+});
 const log = v.strictObject({
   level: v.optional(v.picklist(["debug", "info", "warn", "error"]), "info"),
   format: v.optional(v.picklist(["auto", "json", "pretty"]), "auto"),
@@ -176,6 +181,7 @@ export const configSchema = v.strictObject({
   admin: v.optional(v.nullable(admin), {}),
   retention: v.optional(retention, {}),
   backup: v.optional(v.nullable(backup), null),
+  alerts: v.optional(v.nullable(alerts), null),
   log: v.optional(log, {}),
 });
 
@@ -203,8 +209,19 @@ type ParsedAdmin = NonNullable<Parsed["admin"]>;
 type NamedToken = Omit<ParsedAdmin["tokens"][number], "token"> & { token: string };
 export type AdminConfig = Omit<ParsedAdmin, "token" | "tokens"> & { token: string | null; tokens: NamedToken[] };
 
+type ParsedAlerts = NonNullable<Parsed["alerts"]>;
+/** Where alerts go. `id`: its format, and the first digits of the SHA-256 of its URL, which is a secret. */
+export type AlertReceiver = Omit<ParsedAlerts["to"][number], "url"> & { id: string; url: string };
+export type AlertsConfig = {
+  to: AlertReceiver[];
+  heartbeat: { url: string; every: number } | null;
+};
+
 /** The whole configuration as the program uses it: secrets read, paths absolute, durations in ms, sizes in bytes. */
-export type Config = Omit<Parsed, "$schema" | "dataDir" | "receive" | "endpoints" | "mirror" | "server" | "admin"> & {
+export type Config = Omit<
+  Parsed,
+  "$schema" | "dataDir" | "receive" | "endpoints" | "mirror" | "server" | "admin" | "alerts"
+> & {
   /** The absolute path of the file that it was read from; null: the defaults. */
   file: string | null;
   dataDir: string;
@@ -221,6 +238,8 @@ export type Config = Omit<Parsed, "$schema" | "dataDir" | "receive" | "endpoints
   endpoints: Endpoint[];
   /** Null: there is no admin listener. `token` null: one is made in the data folder. `tls` holds paths. */
   admin: AdminConfig | null;
+  /** Null: there are none. */
+  alerts: AlertsConfig | null;
   /** Options that are accepted but have no effect, one line each. */
   warnings: string[];
 };

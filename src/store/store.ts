@@ -26,6 +26,7 @@ import type { Video } from "../model/video.ts";
 import type { TargetPlace } from "../targets/table.ts";
 import type { AuditVerbs } from "./access/audit.ts";
 import type { SessionVerbs } from "./access/sessions.ts";
+import type { AlertVerbs } from "./alerts.ts";
 import type { Backups } from "./backups.ts";
 import type { Commits, Counts, TallyVerbs } from "./counts.ts";
 import type { FeedVerbs } from "./feed.ts";
@@ -92,8 +93,7 @@ export type Page = { limit: number; before?: string; since?: number; until?: num
 /** What a check of the whole database found; nothing wrong: it is whole. */
 export type IntegrityCheck = { at: number; wrong: string[] };
 
-/** Those with a page of their own. */
-type OtherVerbs = TallyVerbs & TaskVerbs & FeedVerbs & RetentionVerbs & AuditVerbs & SessionVerbs;
+type OtherVerbs = AlertVerbs & TallyVerbs & TaskVerbs & FeedVerbs & RetentionVerbs & AuditVerbs & SessionVerbs;
 
 /**
  * The verbs of the store, each one transaction of the engine's own. A promise settles when the engine has committed.
@@ -293,7 +293,7 @@ export type Store = StoreVerbs & {
 export type StoreRole = "relay" | "operator";
 
 /**
- * `onLost`: the store has lost a file; it takes nothing until it is closed and opened anew. `onThread`: it works on threads
- * of its own, so that this event loop waits for no disk; for a clock and randomness of the machine.
+ * `onLost`: the store has lost a file; it takes nothing until it is closed and opened anew. `onThread`: it works on threads of
+ * its own, so that this event loop waits for no disk; for a clock and randomness of the machine.
  */
 export type StoreOptions = { role: StoreRole; onLost?(): void; onThread?: boolean };

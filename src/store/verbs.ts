@@ -125,6 +125,11 @@ export const storeVerbs = {
   noteDeed: write,
   audit: longRead,
 
+  noteAlarms: write,
+  claimAlerts: lease,
+  settleAlerts: write,
+  receivers: read,
+
   beginSession: write,
   session: read,
   sessions: read,

@@ -3,7 +3,7 @@ import { mkdtempSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { test } from "node:test";
 import { toJsonSchema } from "@valibot/to-json-schema";
-import { inspectConfig, loadConfig, locateConfig } from "../../src/config/load.ts";
+import { inspectConfig, inspectJson, loadConfig, locateConfig } from "../../src/config/load.ts";
 import { configSchema } from "../../src/config/schema.ts";
 import { RelayError } from "../../src/errors.ts";
 import { configIn, SECRET } from "../support/config.ts";
@@ -15,11 +15,33 @@ const { folder, load, write } = openConfigFiles();
 const LONG = "a-token-of-the-admin-listener-itself";
 const OTHER = "a-token-of-what-reads-its-metrics";
 
+test("the address of an alert is an http URL that no problem quotes, and is there once", () => {
+  const problemsOf = (alerts: object) =>
+    inspectJson({ alerts }, null, { env: { U: "hook-of-mine" }, cwd: "/" }).problems;
+  const chat = { url: "https://chat.example.com/hook", format: "slack" };
+  assert.deepEqual(problemsOf({ to: [chat, { ...chat, format: "json" }] }), [
+    "alerts.to[1].url: is that of alerts.to[0] already",
+  ]);
+  assert.deepEqual(problemsOf({ to: [{ ...chat, url: { env: "U" } }], heartbeat: { url: "ftp://x/" } }), [
+    "alerts.to[0].url: must be an http:// or https:// URL",
+    "alerts.heartbeat.url: must be an http:// or https:// URL",
+  ]);
+  assert.equal(problemsOf({ to: [{ url: "https://x", format: "mail" }] }).length, 1);
+});
+
 test("the example at the top level loads, and shows every option of the schema", () => {
   const path = resolve("config.example.json");
   const env = Object.fromEntries(["CMS_SECRET", "CMS_OLD_SECRET", "ARCHIVE_SECRET"].map((name) => [name, SECRET]));
+  const urls = { CHAT_URL: "https://chat.example.com/hook", HEARTBEAT_URL: "https://watch.example.com/beat" };
   const { config, problems, warnings } = inspectConfig(path, {
-    env: { ...env, RELAY_TOKEN: "token", CMS_GATEWAY_KEY: "gateway", ADMIN_TOKEN: LONG, PROMETHEUS_TOKEN: OTHER },
+    env: {
+      ...env,
+      ...urls,
+      RELAY_TOKEN: "token",
+      CMS_GATEWAY_KEY: "gateway",
+      ADMIN_TOKEN: LONG,
+      PROMETHEUS_TOKEN: OTHER,
+    },
     cwd: "/",
   });
   assert.deepEqual(problems, []);
@@ -32,6 +54,12 @@ test("the example at the top level loads, and shows every option of the schema",
   assert.deepEqual(config?.receive.tokens, ["token"]);
   assert.equal(config?.admin?.token, LONG);
   assert.deepEqual(config?.admin?.tokens, [{ name: "prometheus", token: OTHER, can: "read" }]);
+  const { to, heartbeat } = config!.alerts!;
+  assert.deepEqual(
+    to.map(({ id, ...receiver }) => [id.length, receiver]),
+    [["slack-".length + 8, { url: urls.CHAT_URL, format: "slack", atLeast: "ticket" }]],
+  );
+  assert.deepEqual(heartbeat, { url: urls.HEARTBEAT_URL, every: 60_000 });
   assert.deepEqual(config?.endpoints[0]?.headers, { "x-tenant": "news", "x-gateway-key": "gateway" });
 
   const options = optionsOf(toJsonSchema(configSchema, { typeMode: "input", errorMode: "ignore" }));

@@ -1,4 +1,5 @@
 import { storeContract } from "./store.ts";
+import { storeAlertsContract } from "./store-alerts.ts";
 import { storeAuditContract } from "./store-audit.ts";
 import { storeBreakerContract } from "./store-breaker.ts";
 import { storeChoiceContract } from "./store-choice.ts";
@@ -21,6 +22,7 @@ import { storeTraceContract } from "./store-trace.ts";
 /** What every store engine must do, in all its parts: each engine runs all of them. */
 export const storeContracts = [
   storeContract,
+  storeAlertsContract,
   storeAuditContract,
   storeBreakerContract,
   storeChoiceContract,

@@ -1,9 +1,10 @@
+import type { AlarmWords } from "../../model/alert.ts";
 import type { EndpointJson } from "../endpoints.ts";
 import { formatCount, relativeTime } from "../format.ts";
 import { judgeDiskAndBackup } from "./disk-and-backup.ts";
-import type { Facts, Rule, Severity, Standing } from "./shape.ts";
+import type { Facts, Rule, Standing } from "./shape.ts";
 
-export type { Facts, Severity } from "./shape.ts";
+export type { Facts } from "./shape.ts";
 
 // What needs a person, as pure judgements: `status`, `doctor` and the dashboard say the same. `scripts/alerts.yaml` has the
 // names and limits for Prometheus, and the time for which each must hold.
@@ -26,12 +27,7 @@ const MANY_REFUSED = 10;
 const NAMED = 3;
 
 /** One thing that needs a person: what it is in one line, what it means, the commands that help, and the page that shows it. */
-export type Alarm = Standing & {
-  name: AlarmName;
-  severity: Severity;
-  /** The endpoint that it is of, where it is of one. */
-  subject: string | null;
-};
+export type Alarm = AlarmWords & Pick<Standing, "page"> & { name: AlarmName };
 
 /** Everything that needs a person by these facts, what is worst first. */
 export function judgeAlarms(facts: Facts): Alarm[] {

@@ -1,3 +1,4 @@
+import type { AlarmWords, Severity } from "../../model/alert.ts";
 import type { Medium } from "../../model/medium.ts";
 import type { EndpointJson } from "../endpoints.ts";
 import type { Stranger } from "./strangers.ts";
@@ -39,17 +40,8 @@ export type Facts = {
   backup: { every: number | null; lastAt: number | null; failure: string | null; bornAt: number | null };
 };
 
-/** "page": something is being lost, or soon will be. "ticket": for the working day. */
-export type Severity = "page" | "ticket";
-
-/** What is said of one that stands. */
-export type Standing = {
-  what: string;
-  means: string;
-  commands: string[];
-  /** A path of the dashboard. */
-  page: string;
-};
+/** What is said of one that stands. `page`: a path of the dashboard. */
+export type Standing = Pick<AlarmWords, "what" | "means" | "commands"> & { page: string };
 
 /** One that stands, of an endpoint where it is of one. `severity`: where it is worse than its rule says. */
 type Judged = Standing & { subject?: string; severity?: "page" };

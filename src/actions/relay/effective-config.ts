@@ -9,13 +9,17 @@ import { type Target, typeOf } from "../../targets/table.ts";
  * place of each secret, and of credentials in URLs, is "(set)".
  */
 export function effectiveConfig(config: Config) {
-  const { file, warnings, receive, mirror, endpoints, admin, ...rest } = config;
+  const { file, warnings, receive, mirror, endpoints, admin, alerts, ...rest } = config;
   const { tokens, ...ofReceive } = receive;
   const shown = {
     ...rest,
     receive: { ...ofReceive, token: tokens.length === 0 ? null : tokens.map(() => SET) },
     mirror: { ...mirror, target: shownTarget(mirror.target), formerTargets: mirror.formerTargets.map(shownTarget) },
     endpoints: endpoints.map(shownEndpoint),
+    alerts: alerts && {
+      to: alerts.to.map(({ format, atLeast }) => ({ url: SET, format, atLeast })),
+      heartbeat: alerts.heartbeat && { ...alerts.heartbeat, url: SET },
+    },
     admin: admin && {
       ...admin,
       token: admin.token === null ? null : SET,

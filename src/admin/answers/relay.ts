@@ -1,5 +1,4 @@
 import * as v from "valibot";
-import { ALARMS, type Alarm } from "../../actions/alarms/judge.ts";
 import type { AuditJson } from "../../actions/audit.ts";
 import type { ReasonJson } from "../../actions/json.ts";
 import type { Moment } from "../../actions/outcome/timeline.ts";
@@ -10,6 +9,7 @@ import type { Status } from "../../actions/status.ts";
 import type { matchingJson, TaskJson } from "../../actions/tasks.ts";
 import type { forgetVideo, showVideo } from "../../actions/videos.ts";
 import { RUN_VERBS } from "../../model/task.ts";
+import { alarms, receivers } from "./alarms.ts";
 import { endpoint, undelivered } from "./endpoints.ts";
 import { attempt, delivery, event, medium, quarantined, video } from "./events.ts";
 import { count, named, orNull, pageOf, shapeOf, text, time } from "./shape.ts";
@@ -228,19 +228,8 @@ const counts = shapeOf<Status>()(
       last: orNull(v.object({ at: time, place: v.picklist(["dir", "target", "file"]), name: text, bytes: count })),
       failure: orNull(text),
     }),
-    alarms: v.array(
-      shapeOf<Alarm>()(
-        "Alarm",
-        v.object({
-          name: v.picklist(ALARMS),
-          severity: v.picklist(["page", "ticket"]),
-          subject: v.pipe(orNull(text), v.description("The endpoint that it is of")),
-          ...{ what: text, means: text },
-          commands: v.pipe(v.array(text), v.description("What helps, in a shell")),
-          page: v.pipe(text, v.description("Of the dashboard")),
-        }),
-      ),
-    ),
+    alarms,
+    receivers,
     relay: relayState,
   }),
 );

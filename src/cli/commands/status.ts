@@ -121,6 +121,7 @@ function fieldsOf(status: Status, now: number): [string, string][] {
       describeDisk(disk),
     ]),
     ["backup", describeBackup(backup, ago)],
+    ...status.receivers.filter(({ failingSince }) => failingSince !== null).map(describeReceiver(ago)),
   ];
 }
 
@@ -168,6 +169,14 @@ function describeBackup({ every, last, failure }: Status["backup"], ago: (iso: s
   const failed = failure === null ? "" : `; the last try failed: ${failure}`;
   return `${last === null ? "none was checked yet" : `the last that was checked is of ${ago(last.at)}`}; ${planned}${failed}`;
 }
+
+/** One that takes no alerts. */
+const describeReceiver =
+  (ago: (iso: string | null) => string) =>
+  ({ id, waiting, failingSince, error }: Status["receivers"][number]): [string, string] => {
+    const kept = `${waiting} ${waiting === 1 ? "alert waits" : "alerts wait"} for it`;
+    return ["alerts", `${id} is down (the first try that failed: ${ago(failingSince)}): ${error}; ${kept}`];
+  };
 
 /** What needs a person, each with its first command, in at most `room` lines, but at least one of them. */
 function describeAlarms(

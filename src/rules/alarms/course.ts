@@ -1,3 +1,5 @@
+import type { Said } from "../../model/alert.ts";
+
 /** Milliseconds. One that lasts is said again so often. */
 export const SAID_AGAIN = 24 * 3_600_000;
 
@@ -22,9 +24,6 @@ export type Course = {
 
 /** What one step sees. `holds`: for how long it must stand, in milliseconds; a silenced one says nothing. */
 export type Sight = { stands: boolean; holds: number; mayBegin: boolean; isSilenced: boolean; now: number };
-
-/** "lasts": it is said again, once a day, or after it has flapped. "flaps": its begins and ends are not said for a while. */
-export type Said = "begins" | "lasts" | "flaps" | "ends";
 
 const NEW: Course = {
   ...{ since: null, hasBegun: false, isKnown: false, flaps: false, saidAt: 0, changedAt: 0 },

@@ -5,6 +5,7 @@ import type { AuditVerbs } from "../access/audit.ts";
 import type { StoreSettings } from "../settings.ts";
 import type { Accepted, Claimed, ClaimWish, Received, StoreVerbs } from "../store.ts";
 import type { storeVerbs, Work, Works } from "../verbs.ts";
+import { alertWorks, freeLeases as freeReceivers } from "./alerts/works.ts";
 import { auditWorks } from "./audit.ts";
 import * as claims from "./deliveries/claims.ts";
 import * as deliveries from "./deliveries/deliveries.ts";
@@ -84,6 +85,7 @@ const rulesOf = (settings: StoreSettings): Omit<Rules, keyof AuditVerbs> => ({
       for (const holder of HOLDERS) freed += await holder.freeLeases(tx, now);
       taskRows.freeLeases(tx, now);
       await freeRetention(tx);
+      freeReceivers(tx);
       return freed;
     }),
 
@@ -165,6 +167,7 @@ const rulesOf = (settings: StoreSettings): Omit<Rules, keyof AuditVerbs> => ({
   quarantinedBody: (id) => job((tx) => quarantine.show(tx, id)),
   dropQuarantined: (id) => job((tx) => quarantine.drop(tx, id)),
 
+  ...alertWorks,
   ...retentionWorks,
   ...sessionWorks,
   ...taskWorks((received) => accepting(received, settings)),

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { type Course, FLAPS, moveOn, SAID_AGAIN, type Said, STEADY } from "../../../src/rules/alarms/course.ts";
+import type { Said } from "../../../src/model/alert.ts";
+import { type Course, FLAPS, moveOn, SAID_AGAIN, STEADY } from "../../../src/rules/alarms/course.ts";
 import { fc, holdsForAll } from "../../support/property.ts";
 
 const MINUTE = 60_000;

@@ -2,7 +2,7 @@ import { RelayError } from "../../../errors.ts";
 import { LIMIT, type Numbers } from "./numbers.ts";
 
 /** Names by which ids leave the store. */
-export type Prefix = "evt" | "med" | "dlv" | "qrn" | "msg" | "job" | "tgt" | "bak" | "tsk" | "aud";
+export type Prefix = "evt" | "med" | "dlv" | "qrn" | "msg" | "job" | "tgt" | "bak" | "tsk" | "aud" | "alr";
 
 /**
  * What a number, or a claim, is called outside of the store. Two databases give the same number whenever they make an id in
@@ -96,4 +96,5 @@ const NOUN: Record<Prefix, string> = {
   bak: "backup",
   tsk: "task",
   aud: "entry of the audit",
+  alr: "alert",
 };

@@ -1,0 +1,56 @@
+import type { AlertReceiver } from "../config/schema.ts";
+import type { Alert } from "../model/alert.ts";
+import type { Clock } from "../ports.ts";
+import { type Course, moveOn } from "../rules/alarms/course.ts";
+import type { Sender } from "./send.ts";
+
+/**
+ * Tells that events cannot be committed: that cannot be kept in the store, so it goes out at once, and what could not be sent is
+ * tried again at each call. A restart forgets it.
+ */
+export function createDirect({
+  to,
+  sender,
+  relay,
+  clock,
+}: {
+  to: AlertReceiver[];
+  sender: Sender;
+  relay(): string;
+  clock: Clock;
+}): { tell(storeTrouble: string | null): Promise<void> } {
+  const unsent = new Map<string, Alert[]>(to.map(({ id }) => [id, []]));
+  let course: Course | null = null;
+  let means = "";
+
+  return {
+    async tell(storeTrouble) {
+      const now = clock.now();
+      const sight = { stands: storeTrouble !== null, holds: 0, mayBegin: true, isSilenced: false, now };
+      const moved = moveOn(course, sight);
+      course = moved.course;
+      if (storeTrouble !== null) means = `Wochit gets 503: ${storeTrouble}.`;
+      if (moved.says !== null) {
+        const alert: Alert = {
+          ...{
+            id: `now_${now}`,
+            says: moved.says,
+            at: now,
+            name: "RelayCannotCommit",
+            severity: "page",
+            subject: null,
+          },
+          ...{ what: "Events cannot be committed", means, commands: ["wochit-relay doctor"] },
+        };
+        for (const alerts of unsent.values()) alerts.push(alert);
+      }
+      await Promise.all(
+        to.map(async (receiver) => {
+          const alerts = unsent.get(receiver.id)!;
+          if (alerts.length === 0) return;
+          if ((await sender.send(receiver, alerts, relay())) === null) unsent.set(receiver.id, []);
+        }),
+      );
+    },
+  };
+}

@@ -1,0 +1,138 @@
+import { Buffer } from "node:buffer";
+import { readFacts } from "../actions/alarms/facts.ts";
+import { type Alarm, judgeAlarms, onsetOf } from "../actions/alarms/judge.ts";
+import type { AlertsConfig, Config } from "../config/schema.ts";
+import { errorLine } from "../errors.ts";
+import type { AlertJob, StandingAlarm } from "../model/alert.ts";
+import { every } from "../platform/timing.ts";
+import type { Clock, Ports } from "../ports.ts";
+import { type Doubling, doublingWait } from "../rules/schedule.ts";
+import type { Store } from "../store/store.ts";
+import { createDirect } from "./direct.ts";
+import { createHeartbeat } from "./heartbeat.ts";
+import { createSender } from "./send.ts";
+
+/** Milliseconds: how often it is looked, for the first time after a start; who is at it keeps its turn for so long. */
+const LOOK_EVERY = 30_000;
+const FIRST_AFTER = 5_000;
+const LEASE = 60_000;
+
+/** At most one message a minute goes to a receiver. */
+const PAUSE = 60_000;
+
+/** How soon one that takes nothing is tried again. */
+const TRY_AGAIN: Doubling = { first: 60_000, longest: 15 * 60_000 };
+
+export type Alerts = {
+  /** Again after a stop, too. */
+  start(): void;
+  stop(): Promise<void>;
+};
+
+type Options = {
+  store: Store;
+  ports: Ports;
+  /** As it is at each call. */
+  config(): Config;
+  targetTrouble(): string | null;
+  /** Which relay it is, for one who has several. */
+  relay(): string;
+  userAgent: string;
+};
+
+/**
+ * Tells what needs a person (CONTRACT, "Alerts"): what is to be said is in the store, and is sent from there. `alerts` null:
+ * nothing is said, and what the store keeps for former receivers goes.
+ */
+export function openAlerts(alerts: AlertsConfig | null, options: Options): Alerts {
+  let running: { stop(): Promise<void> } | null = null;
+  return {
+    start() {
+      running = startAlerts(alerts ?? { to: [], heartbeat: null }, options);
+    },
+    stop: async () => running?.stop(),
+  };
+}
+
+function startAlerts({ to, heartbeat }: AlertsConfig, options: Options): { stop(): Promise<void> } {
+  const { store, ports, relay, userAgent } = options;
+  const { clock, log, random } = ports;
+  const by = Buffer.from(random.bytes(8)).toString("hex");
+  const sender = createSender({ clock, userAgent });
+  const direct = createDirect({ to, sender, relay, clock });
+  const works: Repeated[] = [];
+  const stopped = new AbortController();
+
+  async function look(): Promise<void> {
+    const now = clock.now();
+    const outside = { isRunning: true, storeTrouble: store.trouble(), targetTrouble: options.targetTrouble() };
+    // What keeps the store from committing cannot be kept in it.
+    await direct.tell(outside.storeTrouble);
+    const alarms = to.length === 0 ? [] : judgeAlarms(await readFacts(store, options.config(), { ...outside, now }));
+    const standing = alarms.filter(({ name }) => name !== "RelayCannotCommit").map((alarm) => standingOf(alarm, now));
+    const receivers = to.map(({ id, atLeast }) => ({ id, atLeast }));
+    await store.noteAlarms({ standing, receivers, by, leaseFor: LEASE }, now);
+    const jobs = await store.claimAlerts({ receivers: to.map(({ id }) => id), leaseFor: LEASE }, clock.now());
+    await Promise.all(jobs.map(send));
+  }
+
+  async function send({ receiver, claim, upTo, failures, alerts }: AlertJob): Promise<void> {
+    const error = await sender.send(to.find(({ id }) => id === receiver)!, alerts, relay());
+    // Cut off by the stop: the next start frees the lease.
+    if (stopped.signal.aborted && error !== null) return;
+    const now = clock.now();
+    const job = { receiver, claim, upTo, pause: PAUSE };
+    if (error === null) {
+      await store.settleAlerts(job, { is: "sent" }, now);
+      if (failures > 0) log.info("alerts are taken again", { receiver });
+      return;
+    }
+    if (failures === 0) log.warn("alerts could not be sent: they are kept, and tried again", { receiver, error });
+    await store.settleAlerts(job, { is: "failed", error, at: now + doublingWait(failures + 1, TRY_AGAIN) }, now);
+  }
+
+  const warn = (error: string) => stopped.signal.aborted || log.warn("alarms could not be looked after", { error });
+  works.push(repeat(look, { ms: LOOK_EVERY, first: FIRST_AFTER, clock, warn }));
+  if (heartbeat !== null) {
+    const beat = createHeartbeat(heartbeat.url, { store, sender, clock, log });
+    works.push(repeat(beat, { ms: heartbeat.every, first: 0, clock, warn }));
+  }
+  return {
+    async stop() {
+      stopped.abort();
+      for (const { end } of works) end();
+      await sender.close();
+      await Promise.all(works.map(({ turn }) => turn()));
+    },
+  };
+}
+
+type Repeated = { end(): void; turn(): Promise<void> };
+
+/** Does it again and again, one at a time; `warn` is called where it fails for another reason than the last time. */
+function repeat(
+  work: () => Promise<void>,
+  { ms, first, clock, warn }: { ms: number; first: number; clock: Clock; warn(error: string): void },
+): Repeated {
+  let trouble = "";
+  let turn = Promise.resolve();
+  const run = async () => {
+    const found = await work().then(() => "", errorLine);
+    if (found !== trouble && found !== "") warn(found);
+    trouble = found;
+  };
+  const end = every(
+    ms,
+    clock,
+    () => {
+      turn = run();
+      return turn;
+    },
+    { first },
+  );
+  return { end, turn: () => turn };
+}
+
+function standingOf({ page: _, ...words }: Alarm, now: number): StandingAlarm {
+  return { ...words, ...onsetOf(words.name, now) };
+}

@@ -1,0 +1,147 @@
+import assert from "node:assert/strict";
+import type { StandingAlarm } from "../../src/model/alert.ts";
+import type { Store } from "../../src/store/store.ts";
+import { checker, type OpenStore, plain } from "./store.ts";
+
+const MINUTE = 60_000;
+const LEASE = MINUTE;
+const DAY = 24 * 60 * MINUTE;
+
+const dead: StandingAlarm = {
+  ...{ name: "DeliveriesDead", severity: "ticket", subject: "cms", what: "3 are dead", means: "They failed." },
+  ...{ commands: ["wochit-relay deliveries list"], holds: 0, mayBegin: true },
+};
+const lost: StandingAlarm = { ...dead, name: "MediaLost", severity: "page", subject: null, what: "1 is lost" };
+const ALL = { id: "slack-1", atLeast: "ticket" } as const;
+const PAGES = { id: "text-2", atLeast: "page" } as const;
+
+/** What every store engine must do so that people are told of alarms. */
+export function storeAlertsContract(engine: string, openStore: OpenStore): void {
+  const check = checker(engine, openStore);
+
+  const note = (store: Store, now: number, standing: StandingAlarm[], by = "a", receivers = [ALL, PAGES]) =>
+    store.noteAlarms({ standing, receivers, by, leaseFor: LEASE }, now);
+  const claim = (store: Store, now: number, receivers = ["slack-1", "text-2"]) =>
+    store.claimAlerts({ receivers, leaseFor: LEASE }, now);
+  const saying = (jobs: Awaited<ReturnType<Store["claimAlerts"]>>) =>
+    jobs.map(({ receiver, alerts }) => [receiver, ...alerts.map(({ says, name }) => `${says} ${name}`)]);
+
+  check(
+    "what begins and ends is kept for each receiver that wants it, in words, until it was sent, over every opening",
+    async ({ store, clock, reopen }) => {
+      const now = clock.now();
+      assert.deepEqual(await note(store, now, [lost, dead]), { said: 2 });
+      assert.deepEqual(await note(store, now, [lost, dead]), { said: 0 });
+      await store.close();
+      const again = await reopen();
+      const jobs = await claim(again, now);
+      assert.deepEqual(saying(jobs), [
+        ["slack-1", "begins MediaLost", "begins DeliveriesDead"],
+        ["text-2", "begins MediaLost"],
+      ]);
+      const { holds: _, mayBegin: __, ...words } = lost;
+      const [first] = jobs[0]!.alerts;
+      assert.deepEqual(first, { ...words, id: first!.id, says: "begins", at: now });
+      assert.equal(jobs[1]!.alerts[0]!.id, first!.id, "one alert has one id");
+      for (const job of jobs) await again.settleAlerts({ ...job, pause: MINUTE }, { is: "sent" }, now);
+      await again.close();
+      const third = await reopen();
+      assert.deepEqual(await claim(third, now + MINUTE), []);
+      assert.deepEqual(await note(third, now + 2 * MINUTE, []), { said: 2 });
+      assert.deepEqual(saying(await claim(third, now + 2 * MINUTE)), [
+        ["slack-1", "ends DeliveriesDead", "ends MediaLost"],
+        ["text-2", "ends MediaLost"],
+      ]);
+      await third.close();
+    },
+    plain(),
+  );
+
+  check(
+    "a claim is leased; what was sent gives the receiver its rest, and what comes meanwhile waits for its end",
+    async ({ store, clock }) => {
+      const now = clock.now();
+      await note(store, now, [lost]);
+      const [job] = await claim(store, now, ["slack-1"]);
+      assert.deepEqual(await claim(store, now + LEASE - 1, ["slack-1"]), []);
+      await note(store, now, [lost, dead]);
+      await store.settleAlerts({ ...job!, pause: MINUTE }, { is: "sent" }, now + 1);
+      assert.deepEqual(await claim(store, now + MINUTE, ["slack-1"]), []);
+      assert.deepEqual(saying(await claim(store, now + MINUTE + 1, ["slack-1"])), [
+        ["slack-1", "begins DeliveriesDead"],
+      ]);
+      // Its worker is gone.
+      const [other] = await claim(store, now + MINUTE + 1 + LEASE, ["slack-1"]);
+      await store.settleAlerts({ ...job!, pause: MINUTE }, { is: "sent" }, now);
+      assert.deepEqual(
+        (await store.receivers()).map(({ id, waiting }) => [id, waiting]),
+        [
+          ["slack-1", 1],
+          ["text-2", 1],
+        ],
+      );
+      await store.freeLeases(now + MINUTE + 2 + LEASE);
+      assert.deepEqual(saying(await claim(store, now + MINUTE + 2 + LEASE, ["slack-1"])), saying([other!]));
+    },
+    plain(),
+  );
+
+  check(
+    "a receiver that is down keeps what it lacks, and is known to be down until it takes it; one that lasts is kept once",
+    async ({ store, clock }) => {
+      const now = clock.now();
+      await note(store, now, [dead], "a", [ALL]);
+      for (const day of [0, 1, 2]) {
+        const at = now + day * DAY;
+        await note(store, at, [dead], "a", [ALL]);
+        const [job] = await claim(store, at, ["slack-1"]);
+        assert.equal(job!.failures, day);
+        const outcome = { is: "failed", error: "HTTP 500", at: at + MINUTE } as const;
+        await store.settleAlerts({ ...job!, pause: MINUTE }, outcome, at);
+        assert.deepEqual(await claim(store, at + MINUTE - 1, ["slack-1"]), []);
+      }
+      assert.deepEqual(await store.receivers(), [
+        { id: "slack-1", waiting: 2, sentAt: null, failingSince: now, error: "HTTP 500" },
+      ]);
+      const [job] = await claim(store, now + 3 * DAY, ["slack-1"]);
+      assert.deepEqual(saying([job!]), [["slack-1", "begins DeliveriesDead", "lasts DeliveriesDead"]]);
+      await store.settleAlerts({ ...job!, pause: MINUTE }, { is: "sent" }, now + 3 * DAY);
+      assert.deepEqual(await store.receivers(), [
+        { id: "slack-1", waiting: 0, sentAt: now + 3 * DAY, failingSince: null, error: null },
+      ]);
+    },
+    plain(),
+  );
+
+  check(
+    "one relay at a time looks at alarms; another does when that one has been silent for its lease",
+    async ({ store, clock }) => {
+      const now = clock.now();
+      assert.deepEqual(await note(store, now, [lost], "a"), { said: 1 });
+      assert.deepEqual(await note(store, now + LEASE - 1, [], "b"), { said: 0 });
+      assert.deepEqual(await note(store, now + LEASE, [], "b"), { said: 1 });
+      assert.deepEqual(await note(store, now + LEASE, [lost], "a"), { said: 0 });
+      // A clock that was wrong has made a lease that would not end.
+      assert.deepEqual(await note(store, now - 9 * DAY, [lost], "a"), { said: 1 });
+    },
+    plain(),
+  );
+
+  check(
+    "a receiver that has left the config is forgotten with all that waits for it",
+    async ({ store, clock }) => {
+      const now = clock.now();
+      await note(store, now, [lost]);
+      await claim(store, now);
+      await note(store, now, [lost], "a", [ALL]);
+      assert.deepEqual(await claim(store, now + LEASE, ["text-2"]), []);
+      assert.deepEqual(
+        (await store.receivers()).map(({ id }) => id),
+        ["slack-1"],
+      );
+      await note(store, now, [], "a", []);
+      assert.deepEqual(await store.receivers(), []);
+    },
+    plain(),
+  );
+}
