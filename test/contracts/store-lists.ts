@@ -171,6 +171,18 @@ export function storeListsContract(engine: string, openStore: OpenStore): void {
       await post(ready("other", { title: "rare" }));
       await post(remove("other"));
       const find = async (filter: EventFilter) => (await store.events({ ...ALL, ...filter })).length;
+      const taken = async (q: string) => {
+        let all = 0;
+        for (let from: string | null = null; ; ) {
+          const { count, next }: Awaited<ReturnType<typeof store.countMatching>> = await store.countMatching(
+            { verb: "replay", filter: { q } },
+            from,
+          );
+          all += count;
+          if (next === null) return all;
+          from = next;
+        }
+      };
       let posted = 0;
       for (const many of [1, 1_010, 3_010]) {
         const ids = Array.from({ length: many - posted }, (_, nth) => `v${posted + nth}`);
@@ -185,7 +197,7 @@ export function storeListsContract(engine: string, openStore: OpenStore): void {
             await find({ q: "common", types: ["draft.*"] }),
             await find({ q: "common", videoId: "other" }),
             await find({ q: "rare" }),
-            (await store.countMatching({ verb: "replay", filter: { q: "common" } }, null)).count,
+            await taken("common"),
           ];
           assert.deepEqual(counts, [many + drafts, drafts, 0, 2, many + drafts], `${many}`);
         }

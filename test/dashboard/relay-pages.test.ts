@@ -14,11 +14,15 @@ test("the overview says what needs a person, and is calm when nothing does", asy
     createServer((_, response) => response.writeHead(413).end("too large")),
   );
   const app = endpointTo(refusing.url, { retry: ["1ms"] });
-  const { login, page, event, get } = await openDashboard(t, { endpoints: [app], mirror: { enabled: false } });
+  const { login, page, form, event, get } = await openDashboard(t, { endpoints: [app], mirror: { enabled: false } });
   await login();
   const calm = await page("/");
   assert.match(calm.text, /<h1[^>]*>All is well<\/h1>/);
   assert.match(calm.text, /No event has come yet/);
+  await form("/endpoints/app/pause", { reason: "maintenance" });
+  await waitFor(async () => /<h1[^>]*>Nothing needs you yet/.test((await page("/")).text));
+  assert.match((await page("/")).text, /<a href="\/endpoints\/app">app<\/a> is paused\./);
+  await form("/endpoints/app/resume");
   await event({ wochitVideoId: "v1", title: "<b>Hello</b>" });
   await waitFor(async () => (await get("/deliveries?state=dead")).json.data.length === 1);
   await waitFor(async () => /1 thing needs you/.test((await page("/")).text));

@@ -11,6 +11,7 @@ import { endpointTable, lasted } from "../../parts/endpoints/table.ts";
 import { eventTable } from "../../parts/events.ts";
 import { eventsByHour } from "../../parts/hours.ts";
 import { type Html, html } from "../../parts/html.ts";
+import { pageOf } from "../../parts/links.ts";
 import { mediaSoon } from "../../parts/media/soon.ts";
 import { empty, facts } from "../../parts/tables.ts";
 import { number } from "../../parts/text.ts";
@@ -42,8 +43,9 @@ export const overviewPage: Page = {
     const hours = await readEndpointHours(store, ids, { now });
     const rows = await withAround(store, latest.rows);
     const many = alarms.length;
+    const calm = heldOf(summary).length === 0 ? "All is well" : "Nothing needs you yet";
     return {
-      title: many === 0 ? "All is well" : many === 1 ? "1 thing needs you" : `${many} things need you`,
+      title: many === 0 ? calm : many === 1 ? "1 thing needs you" : `${many} things need you`,
       under: wellness(summary, visit.times),
       shell: ["wochit-relay status", "wochit-relay doctor"],
       content: html`<section id="part-needs" data-part aria-labelledby="needs"><h2 class="sr" id="needs">What needs a person now</h2>${needs(summary, visit)}</section>
@@ -64,10 +66,24 @@ export const overviewPage: Page = {
   },
 };
 
-function wellness({ facts: { lastEventAt }, alarms }: Summary, { since }: Times): Html {
+/** Endpoints to which nothing is sent, and which are no alarm: paused, or failing for a short while. */
+const heldOf = ({ facts: { endpoints }, alarms }: Summary) =>
+  endpoints.filter(
+    ({ id, state }) =>
+      state === "paused" ||
+      (state === "failing" && !alarms.some(({ name, subject }) => name === "BreakerOpen" && subject === id)),
+  );
+
+function wellness(summary: Summary, { since }: Times): Html {
+  const { facts, alarms } = summary;
+  const held = heldOf(summary);
   const rest = alarms.length === 0 ? "Nothing waits for you" : "All else is well";
-  if (lastEventAt === null) return html`${rest}. No event has come yet.`;
-  return html`${rest}. The last event came ${since(lastEventAt)}.`;
+  const said =
+    held.length === 0
+      ? html`${rest}.`
+      : held.map(({ id, state }) => html`<a href="${pageOf.endpoint(id)}">${id}</a> is ${state}. `);
+  if (facts.lastEventAt === null) return html`${said} No event has come yet.`;
+  return html`${said} The last event came ${since(facts.lastEventAt)}.`;
 }
 
 function numbers(

@@ -30,13 +30,17 @@ export const taskPage: Page = {
 
 /** How far it is, in one box. */
 function progress(task: TaskJson, actions: Piece[]): Html {
-  const { error, state, failed } = task;
+  const { error, state, failed, verb } = task;
   const tone = state === "done" && failed > 0 ? "warn" : toneOf(state);
-  const title = TITLES[state];
+  const title = state === "done" && SENDS.has(verb) ? "They are sent again" : TITLES[state];
+  const then = state === "done" && SENDS.has(verb) ? " The list says what came of each." : none;
   const said =
     error === null ? none : html`<p>${failed > 0 ? "The last that failed" : "Why"}: <b>${text(error, 1_000)}</b></p>`;
-  return html`<section id="why" data-part class="why ${tone}" aria-labelledby="why-title"><h2 id="why-title">${title}</h2>${progressBar(task)}<p>${countWords(task)}.</p>${said}<div class="actions">${actions}</div></section>`;
+  return html`<section id="why" data-part class="why ${tone}" aria-labelledby="why-title"><h2 id="why-title">${title}</h2>${progressBar(task)}<p>${countWords(task)}.${then}</p>${said}<div class="actions">${actions}</div></section>`;
 }
+
+/** What such a task has done is only begun: an attempt follows. */
+const SENDS = new Set<TaskJson["verb"]>(["retry", "replay"]);
 
 const TITLES: Record<TaskJson["state"], string> = {
   queued: "It begins in a moment",
