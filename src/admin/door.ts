@@ -140,7 +140,7 @@ export function createDoor(
     clearing: (c: Asking): string => writeCookie(c, "", 0),
 
     /** Ends all of them; resolves with how many there were. */
-    logoutAll: (): Promise<number> => sessions.endAll(place.store),
+    logoutAll: (): Promise<number> => sessions.endAll(place.store, place.ports.clock.now()),
 
     /** Slows down who guesses tokens. */
     fail: (c: Asking): Promise<boolean> => failures(holderOf(addressOf(c)), c.req.raw.signal),

@@ -55,6 +55,8 @@ export function createSessions(
   const unsaved = new Set<string>();
   /** Ended here, while the store could not take that in: it may have them still. */
   const ended = new Set<string>();
+  /** All that began until then have ended, whether or not the store could take that in. */
+  let allEndedAt = Number.NEGATIVE_INFINITY;
 
   function remember(session: Session): void {
     seen.delete(session.hash);
@@ -93,6 +95,10 @@ export function createSessions(
     const known = seen.get(hash) ?? null;
     try {
       const found = await store.session(hash);
+      if (found !== null && found.createdAt <= allEndedAt) {
+        remove(hash, store).catch(() => {});
+        return null;
+      }
       if (found !== null || known === null || !unsaved.has(hash)) return found;
       await save(known, store);
     } catch (error) {
@@ -136,8 +142,9 @@ export function createSessions(
       await remove(hash, store);
     },
 
-    /** Everywhere; resolves with how many there were. */
-    async endAll(store: Verbs): Promise<number> {
+    /** Everywhere; resolves with how many there were. Where the store cannot take that in, they have ended for this process. */
+    async endAll(store: Verbs, now: number): Promise<number> {
+      allEndedAt = now;
       seen.clear();
       unsaved.clear();
       onEnd(null);

@@ -35,7 +35,7 @@ export function loginRoutes(place: Place, { door, assets }: { door: Door; assets
     c: Asking,
     title: string,
     content: Html,
-    status: 200 | 401 | 403 | 429 = 200,
+    status: 200 | 401 | 403 | 429 | 503 = 200,
   ): Response | Promise<Response> => {
     const theme = preferenceOf(c, "theme");
     const around = { theme: theme === "light" || theme === "dark" ? theme : null, assets } as const;
@@ -44,7 +44,7 @@ export function loginRoutes(place: Place, { door, assets }: { door: Door; assets
   };
 
   /** `to`: where to go then. `said`: what was wrong with the last try. */
-  function form(c: Asking, to: string, said: Html, status: 200 | 401 | 403 | 429) {
+  function form(c: Asking, to: string, said: Html, status: 200 | 401 | 403 | 429 | 503) {
     const where =
       place.config.admin?.token == null
         ? html`It is on the relay's machine: <span class="id">sudo cat ${tokenFileOf(place.config.dataDir)}</span>`
@@ -142,7 +142,14 @@ export function loginRoutes(place: Place, { door, assets }: { door: Door; assets
       return new Response(null, { status: 303, headers: { location: "/settings" } });
     }
     if (!door.isOwnOrigin(c)) return form(c, "/", notice("bad", "Another page asked for this."), 403);
-    const many = await door.logoutAll();
+    const many = await door.logoutAll().catch((error) => {
+      if (error instanceof RelayError) return null;
+      throw error;
+    });
+    if (many === null) {
+      await note(c, visitor.name, "log out everywhere", "not stored: until a restart");
+      return form(c, "/", notice("bad", NOT_STORED), 503);
+    }
     await note(c, visitor.name, "log out everywhere", "done", many);
     return enter(door.clearing(c), `/login?done=logged-out-everywhere&n=${many}`);
   });
@@ -162,3 +169,6 @@ export function loginRoutes(place: Place, { door, assets }: { door: Door; assets
     },
   };
 }
+
+const NOT_STORED =
+  "All sessions of this relay have ended, but the database could not take that in: after a restart they would go on. Log out everywhere once more when it can.";

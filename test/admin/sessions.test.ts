@@ -33,3 +33,24 @@ test("a session that ends while nothing can be committed has ended, and the stor
   await waitFor(() => kept.size === 0);
   assert.equal(await sessions.find(id, at), null);
 });
+
+test("all sessions have ended for this process, also where the store could not take that in; new ones hold", async () => {
+  const kept = new Map<string, Session>();
+  const store = {
+    beginSession: async (session: Session) => void kept.set(session.hash, session),
+    session: async (hash: string) => kept.get(hash) ?? null,
+    endSession: async (hash: string) => void kept.delete(hash),
+    async endSessions() {
+      throw new RelayError("store_unavailable", "the disk is full");
+    },
+  };
+  const sessions = createSessions({ clock: testClock(), random: realPorts().random }, () => {});
+  const at = (now: number) => ({ store, tokens: [TOKEN], address: "192.0.2.1", now }) as never;
+  const who = { name: TOKEN.name, mark: markOf(TOKEN.token) };
+  const before = await sessions.begin(who, at(1_000));
+  await assert.rejects(sessions.endAll(store as never, 2_000), { code: "store_unavailable" });
+  assert.equal(await sessions.find(before.id, at(2_001)), null);
+  await waitFor(() => kept.size === 0);
+  const after = await sessions.begin(who, at(2_001));
+  assert.equal((await sessions.find(after.id, at(2_002)))?.name, "admin");
+});

@@ -2,6 +2,7 @@ import { cancelDelivery, retryDelivery } from "../../../actions/deliveries.ts";
 import { countMatching, startTask } from "../../../actions/tasks.ts";
 import { RelayError } from "../../../errors.ts";
 import type { TaskVerb } from "../../../model/task.ts";
+import { abortAfter } from "../../../platform/timing.ts";
 import type { View } from "../../page.ts";
 import { linkButton } from "../../parts/forms.ts";
 import { html, none } from "../../parts/html.ts";
@@ -16,13 +17,26 @@ import { readWish } from "./wish.ts";
 
 // What is done to many: the count first, and the count is binding.
 
+/** How long a count may take, in milliseconds: a proxy cuts a page off that takes a minute. */
+const PATIENCE = 15_000;
+
+const tooMany = () =>
+  new RelayError(
+    "bad_request",
+    "more match than can be counted within 15 s: narrow them down by time or endpoint, or use the command, which counts as long as it takes",
+  );
+
 export const many = (verb: TaskVerb): Question => ({
   async ask(visit, form): Promise<View> {
     const asked = await readWish(verb, form, visit.place);
     const { button, nouns, list, itemPage } = VERBS[verb];
     const from = asked.ids.length === 1 ? itemPage(asked.ids[0]!) : withQuery(list.path, asked.given);
     const back = backOf(form, from);
-    const matching = await countMatching(visit.place.store, asked.wish, visit.request.signal);
+    const { store, ports } = visit.place;
+    const matching = await abortAfter(PATIENCE, ports.clock, (signal) => countMatching(store, asked.wish, signal), {
+      late: tooMany,
+      signal: visit.request.signal,
+    });
     const { count } = matching;
     const options = verb === "replay" ? replayOptions(visit, asked) : none;
     const crumbs = html`<a href="${back}">${list.name}</a>`;

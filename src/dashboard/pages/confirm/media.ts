@@ -58,7 +58,7 @@ export const mediaRetry: Question = {
         "It is written to the audit, with your address.",
       ],
     )}`;
-    const fields = { ...given, until: isoTime(wish.until!), do: "media-retry", expect: many };
+    const fields = { ...given, until: isoTime(wish.until!), do: "media-retry", expect: many, to: back };
     return {
       title: `${title}?`,
       live: false,
