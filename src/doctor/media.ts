@@ -1,3 +1,4 @@
+import { LINK_DIES_SOON } from "../actions/alarms/judge.ts";
 import { formatCount, relativeTime } from "../actions/format.ts";
 import type { Medium } from "../model/medium.ts";
 import type { Store } from "../store/store.ts";
@@ -42,7 +43,7 @@ async function judgeDeadline(store: Pick<Store, "media">, now: number): Promise<
       advice,
     );
   }
-  return deadline - now < HOUR ? warning(line, advice) : ok(line);
+  return deadline - now < LINK_DIES_SOON ? warning(line, advice) : ok(line);
 }
 
 const isFailing = (now: number) => (medium: Medium) =>

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { LINK_DIES_SOON } from "../../src/actions/alarms/judge.ts";
 import { judgeMedia } from "../../src/doctor/media.ts";
 import { inWords } from "../support/doctor.ts";
 import { openSeeded, ready, type Seeded } from "../support/seeded.ts";
@@ -31,6 +32,16 @@ test("a download that keeps failing is a warning long before its link dies", asy
     later,
     /^warning: the download of video med_\w+ of v1 keeps failing since its first try 2 h ago \(answered 404\), like 1 other; its link dies in 2\d h$/,
   );
+});
+
+test("a link that dies soon is a warning as early as it is an alarm", async (t) => {
+  const seeded = await openSeeded(t, mirrored);
+  const now = Date.now();
+  await seeded.take(ready("v1", { videoUrl: "https://cdn.example.com/v1.mp4" }), now);
+  const [medium] = await seeded.store.media({ limit: 1, byDeadline: true });
+  const soon = medium!.deadline - LINK_DIES_SOON;
+  assert.match((await judge(seeded, soon)).deadline, /^ok: the next link to die/);
+  assert.match((await judge(seeded, soon + 1)).deadline, /^warning: the next link to die/);
 });
 
 test("media that failed or expired in the last days are a warning with the commands, older ones are said", async (t) => {

@@ -13,7 +13,7 @@ const MINUTE = 60_000;
 const HOUR = 60 * MINUTE;
 
 /** A link that dies sooner than this, unsaved, is an alarm; milliseconds. */
-const LINK_DIES_SOON = 6 * HOUR;
+export const LINK_DIES_SOON = 6 * HOUR;
 
 /** A delivery is late, an app is long silent, no event came for too long; milliseconds. */
 const LATE = HOUR;
