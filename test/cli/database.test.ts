@@ -380,7 +380,8 @@ test("what failed is listed with its time, type and video, and by its reasons wi
   assert.match(titles!, /^ID +MADE +EVENT +TYPE +VIDEO +ENDPOINT +STATE +TRIES +NEXT +ERROR$/);
   assert.match(row!, /^dlv_\w+ +\d{4}-\d\d-\d\d [\d:]+Z +evt_\w+ +video\.ready +v2 +app +dead +1 +- +answered 422$/);
   const narrow = await run("deliveries list --state dead", { width: 80, env: { NO_COLOR: "1" } });
-  assert.match(narrow.stdout, /^ID +TYPE +VIDEO +ENDPOINT +STATE +ERROR$/m);
+  assert.match(narrow.stdout, /^ID +MADE +TYPE +VIDEO +ENDPOINT +STATE +TRIES$/m);
+  assert.match(narrow.stdout, /^dlv_.* v2 +app +dead +1\n {4}error: answered 422$/m);
   const reasons = (await run("deliveries reasons")).stdout;
   assert.match(reasons, /^app +2 +.* answered 422 +dlv_\w+ +\\u\{1b\}\[31mno$/m);
   const [reason] = await json("deliveries reasons");
@@ -494,8 +495,8 @@ test("a list fits 80 columns and says what it left out and what comes next; an e
     assert.match(stderr, /^"wochit-relay \w+ \w+ .*ID/m, line);
   }
   const narrow = await run("events list", terminal);
-  assert.match(narrow.stdout, new RegExp(`^${id} .* video\\.ready +5f3e1c0d2b4a69788796a5b4$`, "m"));
-  assert.match(narrow.stderr, /^not shown for want of room: .*STATUS; --json has all$/m);
+  assert.match(narrow.stdout, new RegExp(`^${id} .* video\\.ready +context of 5f3e1c… +waiting$`, "m"));
+  assert.match(narrow.stderr, /^not shown for want of room: .*VIDEO.*; --json has all$/m);
   const none = await run("events list --type draft.new --since 1h", terminal);
   assert.deepEqual(
     [none.stdout, none.stderr],

@@ -17,13 +17,13 @@ const generate: Command = {
 secret (whsk_…), and the consumer has the public key (whpk_…). A file may hold both lines as they are printed.
 
 To rotate a secret without a lost delivery:
-  1. Make the new one in a file of its own, and put it beside the old one:
+  1. Make the new one in a file of its own, beside the old one:
      "secret": [{"file": "cms.secret"}, {"file": "cms-2.secret"}]
      Then "wochit-relay check" and "wochit-relay reload": both sign.
-  2. Give the new one to the app. "wochit-relay endpoints test cms" must be
-     answered with 2xx.
-  3. Take the old one out of the list, check, reload. "wochit-relay endpoints
-     show cms" lists which sign.`,
+  2. Give the new one to the app, which must answer with 2xx to
+     "wochit-relay endpoints test cms".
+  3. Take the old one out of the list; check, reload.
+     "wochit-relay endpoints show cms" lists which sign.`,
   async run(program, args) {
     const { random } = program.ports;
     const made: { secret: string; publicKey?: string } = args.flag("ed25519")
