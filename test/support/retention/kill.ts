@@ -19,6 +19,9 @@ export type KillOptions = { kills: number; seed: string };
 const KEPT = 300;
 const PATIENCE = 60_000;
 
+/** So many events that each video has some: its newest autosave is kept, and one before it goes. */
+const ENOUGH = 300;
+
 const MAIN = join(import.meta.dirname, "serve.ts");
 
 type Sent = { id: string; type: string; body: string; waits: boolean };
@@ -87,7 +90,8 @@ export async function runKills({
     relay = spawnServe({ configPath, port, main: MAIN });
   }
   await relay.ready();
-  await sleep(300);
+  const until = Date.now() + PATIENCE;
+  while (sent.length < ENOUGH && Date.now() < until) await sleep(50);
   isOver = true;
   await posting;
 
