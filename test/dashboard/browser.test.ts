@@ -1,8 +1,7 @@
 import assert from "node:assert/strict";
 import { createServer } from "node:http";
 import { test } from "node:test";
-import { TOKEN } from "../support/admin.ts";
-import { noBrowser, openTab, type Tab } from "../support/browser.ts";
+import { login, noBrowser, openTab } from "../support/browser.ts";
 import { openDashboard } from "../support/dashboard.ts";
 import { listen } from "../support/listen.ts";
 import { endpointTo } from "../support/relay-in-folder.ts";
@@ -12,13 +11,6 @@ import { waitFor } from "../support/wait.ts";
 
 /** A browser that hangs ends no test by itself. */
 const options = { skip: noBrowser, timeout: 180_000 };
-
-async function login({ page }: Tab, port: number, path = "/"): Promise<void> {
-  await page.goto(`http://127.0.0.1:${port}${path}`);
-  await page.getByLabel("Admin token").fill(TOKEN);
-  await page.getByRole("button", { name: "Log in" }).click();
-  await page.waitForURL((url) => url.pathname + url.search === path);
-}
 
 for (const javaScriptEnabled of [true, false]) {
   const with_ = javaScriptEnabled ? "with" : "without";

@@ -1,8 +1,7 @@
 import assert from "node:assert/strict";
 import { type TestContext, test } from "node:test";
 import type { ConfigInput } from "../../src/config/schema.ts";
-import { TOKEN } from "../support/admin.ts";
-import { noBrowser, openTab } from "../support/browser.ts";
+import { login, noBrowser, openTab } from "../support/browser.ts";
 import { openDashboard } from "../support/dashboard.ts";
 import { send } from "../support/front-door.ts";
 import { openReceiver } from "../support/receiver.ts";
@@ -18,15 +17,8 @@ async function open(t: TestContext, path: string, { scripts, ...more }: { script
   const endpoints = [endpointTo(app.url, { retry: [], send: "immediately", order: "none" })];
   const dashboard = await openDashboard(t, { mirror: { enabled: false }, endpoints, ...more });
   const tab = await openTab(t, { javaScriptEnabled: scripts });
-  const base = `http://127.0.0.1:${dashboard.port()}`;
-  async function login(): Promise<void> {
-    await tab.page.goto(base + path);
-    await tab.page.getByLabel("Admin token").fill(TOKEN);
-    await tab.page.getByRole("button", { name: "Log in" }).click();
-    await tab.page.waitForURL(base + path);
-  }
   const count = async (query: string) => (await dashboard.get(`${query}&limit=500`)).json.data.length;
-  return { ...dashboard, ...tab, app, login, count };
+  return { ...dashboard, ...tab, app, login: () => login(tab, dashboard.port(), path), count };
 }
 
 for (const scripts of [true, false]) {

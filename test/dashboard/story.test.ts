@@ -1,20 +1,12 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { TOKEN } from "../support/admin.ts";
-import { noBrowser, openTab, type Tab } from "../support/browser.ts";
+import { login, noBrowser, openTab } from "../support/browser.ts";
 import { HOSTILE, HOSTILE_ID, openNight, VIDEO } from "../support/dashboard-stage.ts";
 import { openTinyBucket } from "../support/tiny-bucket.ts";
 
 // The question of the night, in a browser: did it arrive, why does the app not have it, send it again.
 
 const options = { skip: noBrowser };
-
-async function login({ page }: Tab, port: number, path = "/"): Promise<void> {
-  await page.goto(`http://127.0.0.1:${port}${path}`);
-  await page.getByLabel("Admin token").fill(TOKEN);
-  await page.getByRole("button", { name: "Log in" }).click();
-  await page.waitForURL((url) => url.pathname + url.search === path);
-}
 
 for (const javaScriptEnabled of [true, false]) {
   const with_ = javaScriptEnabled ? "with" : "without";

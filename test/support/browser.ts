@@ -2,6 +2,7 @@ import { existsSync } from "node:fs";
 import process from "node:process";
 import { after, type TestContext } from "node:test";
 import type { Browser, BrowserContext, BrowserContextOptions, Page } from "playwright-core";
+import { TOKEN } from "./admin.ts";
 
 /** Debian's Chromium, or the one that $CHROMIUM names. */
 const CHROMIUM = process.env.CHROMIUM ?? "/usr/bin/chromium";
@@ -49,4 +50,12 @@ export async function openTab(t: Pick<TestContext, "after">, options: BrowserCon
     void dialog.dismiss();
   });
   return { page, context, wrong };
+}
+
+/** Logs in by the token on the way to a page, and is there then. */
+export async function login({ page }: Tab, port: number, path = "/"): Promise<void> {
+  await page.goto(`http://127.0.0.1:${port}${path}`);
+  await page.getByLabel("Admin token").fill(TOKEN);
+  await page.getByRole("button", { name: "Log in" }).click();
+  await page.waitForURL((url) => url.pathname + url.search === path);
 }

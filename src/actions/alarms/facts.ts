@@ -54,7 +54,7 @@ export async function readFacts(
         isCut: rows.length === AT_MOST,
         lastFrom: rows[0]!.sourceAddress,
       })),
-    unknownSenders: strangers.filter(({ sendsEvents }) => sendsEvents),
+    unknownSenders: strangers.filter(({ events }) => events > 0),
     lastEventAt: last?.receivedAt ?? null,
     disk: free === null ? null : { free, needed: Math.max(least, Math.ceil(space.bytes / 2)), downloads: least },
     backup,

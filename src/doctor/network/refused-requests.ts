@@ -20,7 +20,7 @@ const BAD_REQUESTS = [
 
 /** The requests that were refused since then, of other senders and of allowed ones. Times are milliseconds since 1970. */
 export async function judgeRefused(
-  store: Pick<Store, "quarantined" | "quarantinedBody">,
+  store: Pick<Store, "quarantined">,
   { since, now }: { since: number; now: number },
 ): Promise<Finding[]> {
   const findings = (await judgeStrangers(store, { since, now })).map((finding) => of("refused", finding));
@@ -38,18 +38,18 @@ export async function judgeRefused(
  * most likely a new address of the provider; others send what is no event.
  */
 async function judgeStrangers(
-  store: Pick<Store, "quarantined" | "quarantinedBody">,
+  store: Pick<Store, "quarantined">,
   { since, now }: { since: number; now: number },
 ): Promise<Finding[]> {
   const { strangers, isCut } = await readStrangers(store, since);
   if (strangers.length === 0) return [ok("no address was refused within a day")];
   const proxies = strangers.filter(({ isPrivate }) => isPrivate);
-  const senders = strangers.filter(({ isPrivate, sendsEvents }) => !isPrivate && sendsEvents);
-  const others = strangers.filter(({ isPrivate, sendsEvents }) => !isPrivate && !sendsEvents);
+  const senders = strangers.filter(({ isPrivate, events }) => !isPrivate && events > 0);
+  const others = strangers.filter(({ isPrivate, events }) => !isPrivate && events === 0);
   const say = (some: Stranger[]) => describe(some, isCut, now);
   const findings: Finding[] = [];
   if (proxies.length > 0) {
-    const first = proxies.find(({ sendsEvents }) => sendsEvents) ?? proxies[0]!;
+    const first = proxies.find(({ events }) => events > 0) ?? proxies[0]!;
     const events = proxies.reduce((sum, each) => sum + each.events, 0);
     const said = `${say(proxies)}, ${events === 0 ? "none" : events} of them with an event: if that is a proxy of yours, or Wochit, your apps lack them`;
     const right = "name a proxy of yours in server.trustedProxies, an address of Wochit's in receive.allowFrom";

@@ -38,8 +38,7 @@ test("facts come from a real database: dead deliveries, a link that died, refuse
   for (const n of [1, 2]) {
     await store.quarantine({ receivedAt: now - n, sourceAddress: "54.81.68.7", reason: "source", body, event });
   }
-  // An older version noted nothing of what a body says.
-  await store.quarantine({ receivedAt: now, sourceAddress: "10.0.0.7", reason: "source", body });
+  await store.quarantine({ receivedAt: now, sourceAddress: "10.0.0.7", reason: "source", body, event });
   const { unknownSenders } = await readFacts(store, config, { ...outside, now: now + 1 });
   assert.deepEqual(
     unknownSenders.map(({ address, count, isPrivate }) => [address, count, isPrivate]),

@@ -37,10 +37,11 @@ test("refused addresses are told apart: one that sends events, a proxy, and what
     const found = await judgeRefused(store, { since: now - 86_400_000, now });
     return found.filter(({ of }) => of === "refused").map(({ state, detail, advice }) => ({ state, detail, advice }));
   };
-  const refuse = (sourceAddress: string, body: object, minutesAgo = 0) =>
+  const refuse = (sourceAddress: string, body: { wochitVideoId?: string }, minutesAgo = 0) =>
     store.quarantine({
       ...{ receivedAt: now - minutesAgo * 60_000, sourceAddress, reason: "source" },
       body: Buffer.from(JSON.stringify(body)),
+      event: body.wochitVideoId === undefined ? null : { videoId: body.wochitVideoId, type: "video.ready" },
     });
   assert.deepEqual(
     (await judge()).map(({ state }) => state),
@@ -48,7 +49,7 @@ test("refused addresses are told apart: one that sends events, a proxy, and what
   );
   for (const minutes of [9, 7, 5]) await refuse("54.81.68.7", ready(`v${minutes}`), minutes);
   await refuse("54.81.68.8", ready("v8"), 2);
-  await refuse("9.9.9.9", { hello: "there" }, 3);
+  await refuse("9.9.9.9", {}, 3);
   assert.deepEqual(await judge(), [
     {
       state: "warning",

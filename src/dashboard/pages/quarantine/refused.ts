@@ -11,6 +11,7 @@ import { state } from "../../parts/states.ts";
 import { shownOf } from "../../parts/story/body.ts";
 import { pairs } from "../../parts/tables.ts";
 import { copy, copyOf, id, number, text, typeName } from "../../parts/text.ts";
+import { whyCard } from "../../parts/why.ts";
 
 /** Bytes that are shown as numbers. */
 const HEX = 512;
@@ -49,7 +50,8 @@ function why({ id, reason, videoId, type }: Shown, visit: Visit): Html {
     isEvent &&
     html`<p><b>${typeName(type)}</b> of <a class="id" href="${pageOf.video(videoId)}">${text(videoId, 300)}</a>. A reprocess takes it in as if it had been allowed: it becomes an event that comes late, goes to your apps, and leaves the quarantine.</p>`;
   const advice = html`<p>${REFUSED[reason]?.advice}</p>`;
-  return html`<section id="why" data-part class="why${isEvent && " warn"}" aria-labelledby="why-title"><h2 id="why-title">${isEvent ? "It reads as an event" : "It does not read as an event"}</h2>${reads}${advice}<div class="actions">${take}</div></section>`;
+  const title = isEvent ? "It reads as an event" : "It does not read as an event";
+  return whyCard(isEvent ? "warn" : "", title, html`${reads}${advice}`, [take]);
 }
 
 function about({ id: own, sourceAddress, reason }: Shown): Html {

@@ -8,6 +8,7 @@ import { facts, pairs } from "../../parts/tables.ts";
 import { countWords, hasEnded, listOf, progressBar, taskTitle } from "../../parts/tasks/progress.ts";
 import { id, number, text } from "../../parts/text.ts";
 import type { Times } from "../../parts/times.ts";
+import { whyCard } from "../../parts/why.ts";
 
 export const taskPage: Page = {
   path: "/tasks/:id",
@@ -36,7 +37,7 @@ function progress(task: TaskJson, actions: Piece[]): Html {
   const then = state === "done" && SENDS.has(verb) ? " The list says what came of each." : none;
   const said =
     error === null ? none : html`<p>${failed > 0 ? "The last that failed" : "Why"}: <b>${text(error, 1_000)}</b></p>`;
-  return html`<section id="why" data-part class="why ${tone}" aria-labelledby="why-title"><h2 id="why-title">${title}</h2>${progressBar(task)}<p>${countWords(task)}.${then}</p>${said}<div class="actions">${actions}</div></section>`;
+  return whyCard(tone, title, html`${progressBar(task)}<p>${countWords(task)}.${then}</p>${said}`, actions);
 }
 
 /** What such a task has done is only begun: an attempt follows. */

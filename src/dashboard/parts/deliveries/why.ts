@@ -4,6 +4,7 @@ import { pageOf } from "../links.ts";
 import { shownState, toneOf } from "../states.ts";
 import { number, text } from "../text.ts";
 import type { Times } from "../times.ts";
+import { whyCard } from "../why.ts";
 import { answerBox, outcomeOf } from "./attempts.ts";
 import { waitWords } from "./waits.ts";
 
@@ -13,8 +14,7 @@ export type ShownDelivery = Awaited<ReturnType<typeof showDelivery>>["delivery"]
 export function whyBox(delivery: ShownDelivery, times: Times, actions: Piece[]): Html {
   const word = shownState(delivery);
   const [title, words] = standing(word, delivery, times);
-  const buttons = actions.length > 0 && html`<div class="actions">${actions}</div>`;
-  return html`<section id="why" data-part class="why ${toneOf(word)}" aria-labelledby="why-title"><h2 id="why-title">${title}</h2>${failure(word, delivery, times)}${words}${buttons}</section>`;
+  return whyCard(toneOf(word), title, [failure(word, delivery, times), words], actions);
 }
 
 function standing(word: string, delivery: ShownDelivery, times: Times): [title: Html, words: Piece] {

@@ -1,9 +1,10 @@
 import type { EndpointJson } from "../../../actions/endpoints.ts";
 import { act, linkButton } from "../forms.ts";
-import { type Html, html, none, type Piece } from "../html.ts";
+import { type Html, html, none } from "../html.ts";
 import { confirmOf, pageOf, withQuery } from "../links.ts";
 import { number, text } from "../text.ts";
 import type { Times } from "../times.ts";
+import { whyCard } from "../why.ts";
 
 type Shown = { times: Times; can: "read" | "operate"; isPausedByConfig: boolean };
 
@@ -15,12 +16,12 @@ export function endpointWhy(endpoint: EndpointJson, shown: Shown): Html {
     open > 0 && linkButton(withQuery("/deliveries", { endpoint: id, state: "all" }), `See the ${number(open)}`);
   switch (state) {
     case "failing":
-      return box("bad", "Why little is sent", failing(endpoint, open, shown.times), [
+      return whyCard("bad", "Why little is sent", failing(endpoint, open, shown.times), [
         act(shown, `${pageOf.endpoint(id)}/probe`, "Probe now", { kind: "primary" }),
         see,
       ]);
     case "paused":
-      return box("warn", "Why nothing is sent", paused(endpoint, open, shown), [
+      return whyCard("warn", "Why nothing is sent", paused(endpoint, open, shown), [
         !shown.isPausedByConfig && act(shown, `${pageOf.endpoint(id)}/resume`, "Resume", { kind: "primary" }),
         see,
       ]);
@@ -28,15 +29,12 @@ export function endpointWhy(endpoint: EndpointJson, shown: Shown): Html {
       const cancel =
         open > 0 && shown.can === "operate" && linkButton(confirmOf("cancel", { endpoint: id }), "Cancel them…");
       const words = html`<p>It is not in the config. What there is for it (${number(open)}) is held until it returns, or is canceled; it uses up no attempts.</p>`;
-      return box("", "Why nothing is sent", words, [see, cancel]);
+      return whyCard("", "Why nothing is sent", words, [see, cancel]);
     }
     case "active":
       return dead === 0 ? none : deadBox(id, dead, shown);
   }
 }
-
-const box = (tone: string, title: string, words: Html, actions: Piece[]): Html =>
-  html`<section id="why" data-part class="why ${tone}" aria-labelledby="why-title"><h2 id="why-title">${title}</h2>${words}<div class="actions">${actions}</div></section>`;
 
 const held = (open: number): string =>
   open === 0
@@ -65,7 +63,7 @@ function paused(
 function deadBox(id: string, dead: number, { can }: Shown): Html {
   const filter = { endpoint: id, state: "dead" };
   const many = dead === 1 ? "1 delivery is" : `${number(dead)} deliveries are`;
-  return box(
+  return whyCard(
     "bad",
     `${many} dead`,
     html`<p>It refused them, or failed too often: nothing sends them again until you do.</p>`,

@@ -4,6 +4,7 @@ import { type Html, html, none, type Piece } from "../html.ts";
 import { pageOf } from "../links.ts";
 import { text } from "../text.ts";
 import type { Times } from "../times.ts";
+import { whyCard } from "../why.ts";
 import { dueTone } from "./soon.ts";
 import { RETRIED } from "./table.ts";
 
@@ -19,8 +20,7 @@ export function mediumWhy(medium: ShownMedium, { times, can }: { times: Times; c
       : html`<p>The last word on it: <b>${text(lastError, 300)}</b></p>`;
   const retry = RETRIED.includes(state) && act({ can }, `${pageOf.medium(id)}/retry`, "Try now", { kind: "primary" });
   const open = url !== null && linkButton(url, "Open the copy");
-  const actions: Piece[] = [retry, open];
-  return html`<section id="why" data-part class="why ${tone}" aria-labelledby="why-title"><h2 id="why-title">${title}</h2>${said}<p>${words}</p>${actions.some((one) => one !== false && one !== none) && html`<div class="actions">${actions}</div>`}</section>`;
+  return whyCard(tone, title, html`${said}<p>${words}</p>`, [retry, open]);
 }
 
 function standing(medium: ShownMedium, { at, now }: Times): readonly [tone: string, title: string, words: Piece] {
