@@ -8,6 +8,7 @@ import { request } from "undici";
 import type { Medium } from "../../src/model/medium.ts";
 import { fastClock } from "../support/fast-clock.ts";
 import { realPorts } from "../support/real-ports.ts";
+import type { Received } from "../support/receiver.ts";
 import type { RelayInFolder } from "../support/relay-in-folder.ts";
 import { callCli } from "../support/spawn.ts";
 import { openStored } from "../support/stored.ts";
@@ -92,14 +93,16 @@ test("a replay of the old event brings nothing back", () =>
   withStage(
     { mirror: DELETES },
     async (stage) => {
-      const { relay, send, delivery } = stage;
+      const { relay, send, app } = stage;
       const { video, event } = await produce(stage);
       await send("video.delete");
       await waitFor(() => !existsSync(copyOf(relay, "video.mp4")));
       const replay = await callCli(["events", "replay", event.id, "--config", relay.configPath]);
       assert.equal(replay.code, 0, replay.stderr);
-      const { json } = await delivery(event.id, "/", 1);
-      assert.equal(json.relay.replay, true);
+      // By a clock that is sixty times as fast an answer may come too late: then the event came twice before.
+      const isReplay = ({ headers, json }: Received) =>
+        headers["webhook-id"] === event.id && json.relay.replay === true;
+      const { json } = await waitFor(() => app.requests.find(isReplay));
       assert.notEqual(json.relay.media.video.status, "mirrored");
       await sleep(WELL_AFTER);
       assert.equal(video.counts.requests, 1);
