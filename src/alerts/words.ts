@@ -1,6 +1,8 @@
 import { Buffer } from "node:buffer";
-import type { AlertReceiver } from "../config/schema.ts";
+import { hash } from "node:crypto";
+import type { MailReceiver, WebhookReceiver } from "../config/schema.ts";
 import type { Alert } from "../model/alert.ts";
+import type { Mail } from "../platform/net/smtp.ts";
 
 /** The most alerts that a message names, and its characters and those of a line: Discord takes 2,000, the fewest. */
 const MOST = 5;
@@ -11,7 +13,7 @@ const SAYS: Record<Alert["says"], string> = { begins: "", lasts: "still: ", flap
 
 /** The body of a message about these, and its headers. `relay`: how the relay is reached, for one who has several. */
 export function messageOf(
-  format: AlertReceiver["format"],
+  format: WebhookReceiver["format"],
   alerts: Alert[],
   { relay, at }: { relay: string; at: number },
 ) {
@@ -29,6 +31,19 @@ export function messageOf(
   const said = alerts.map(({ at, ...alert }) => ({ ...alert, at: new Date(at).toISOString() }));
   const body = { type: "relay.alerts", relay, at: new Date(at).toISOString(), alerts: said };
   return { headers: { "content-type": "application/json" }, body: toBytes(JSON.stringify(body)) };
+}
+
+/** The same as a mail: in the words of `text`. It is known as the same one however often it is sent. */
+export function mailOf(
+  { mail, from }: Pick<MailReceiver, "mail" | "from">,
+  alerts: Alert[],
+  { relay, at }: { relay: string; at: number },
+): Mail {
+  const id = hash("sha256", alerts.map(({ id }) => id).join()).slice(0, 32);
+  return {
+    ...{ from, to: mail, subject: titleOf(alerts, relay), text: linesOf(null, alerts), at },
+    id: `${id}@${from.slice(from.indexOf("@") + 1)}`,
+  };
 }
 
 const toBytes = (text: string) => Buffer.from(text);

@@ -218,7 +218,7 @@ function readSecrets(context: CheckContext, env: Env, wanted: SecretsWanted) {
       }
     });
   };
-  const one = (path: Path, decode: (text: string) => string) => read(path, decode)[0] ?? null;
+  const one = <T>(path: Path, decode: (text: string) => T) => read(path, decode)[0] ?? null;
   const endpoints = readEndpoints(context);
   const readHeaders = (path: Path): Record<string, string> =>
     Object.fromEntries(

@@ -1,5 +1,6 @@
 import * as v from "valibot";
 import { baseUrl, httpUrl, secret, text } from "../option-values.ts";
+import type { SmtpServer } from "../platform/net/smtp.ts";
 import type { TlsOptions } from "../platform/net/trust.ts";
 import { type Target, targetTypes } from "../targets/table.ts";
 import type { SecretMark } from "./hidden.ts";
@@ -11,6 +12,7 @@ import {
   eventType,
   headers,
   keyTemplate,
+  mailAddress,
   network,
   positiveDuration,
   positiveSize,
@@ -161,8 +163,15 @@ const backup = v.strictObject({
   dir: v.optional(text),
 });
 const atLeast = v.optional(v.picklist(["page", "ticket"]), "ticket");
+const receiver = v.union(
+  [
+    v.strictObject({ url: secret, format: v.picklist(["slack", "text", "json"]), atLeast }),
+    v.strictObject({ mail: mailAddress, from: mailAddress, smtp: secret, atLeast }),
+  ],
+  'must be { "url", "format": "slack", "text" or "json" } or { "mail", "from", "smtp" }, each with "atLeast": "page" or "ticket"',
+);
 const alerts = v.strictObject({
-  to: v.optional(v.array(v.strictObject({ url: secret, format: v.picklist(["slack", "text", "json"]), atLeast })), []),
+  to: v.optional(v.array(receiver), []),
   heartbeat: v.optional(v.nullable(v.strictObject({ url: secret, every: v.optional(positiveDuration, "1m") })), null),
 });
 const log = v.strictObject({
@@ -210,8 +219,16 @@ type NamedToken = Omit<ParsedAdmin["tokens"][number], "token"> & { token: string
 export type AdminConfig = Omit<ParsedAdmin, "token" | "tokens"> & { token: string | null; tokens: NamedToken[] };
 
 type ParsedAlerts = NonNullable<Parsed["alerts"]>;
-/** Where alerts go. `id`: its format, and the first digits of the SHA-256 of its URL, which is a secret. */
-export type AlertReceiver = Omit<ParsedAlerts["to"][number], "url"> & { id: string; url: string };
+type ParsedReceiver = ParsedAlerts["to"][number];
+/** A webhook. Its URL is a secret. */
+export type WebhookReceiver = Omit<Exclude<ParsedReceiver, { mail: string }>, "url"> & { id: string; url: string };
+export type MailReceiver = Omit<Extract<ParsedReceiver, { mail: string }>, "smtp"> & {
+  id: string;
+  format: "mail";
+  smtp: SmtpServer;
+};
+/** Where alerts go. `id`: its format, and the first digits of the SHA-256 of its URL, or of its mail address. */
+export type AlertReceiver = WebhookReceiver | MailReceiver;
 export type AlertsConfig = {
   to: AlertReceiver[];
   heartbeat: { url: string; every: number } | null;

@@ -133,6 +133,12 @@ export const headers = v.record(
   secretOr(v.pipe(v.string(), v.regex(HEADER_VALUE, NO_HEADER_VALUE))),
 );
 
+/** Without a name, and on one line. */
+export const mailAddress = v.pipe(
+  v.string(),
+  v.regex(/^[^\s\p{Cc}@<>(),;:"\\[\]]+@[^\s\p{Cc}@<>(),;:"\\[\]]+$/u, 'must be a mail address like "ops@example.com"'),
+);
+
 const KEY_PART = /^[a-z0-9_.-]*$/;
 /** How the keys of copies are made (mirror/upload/object-keys.ts). */
 export const keyTemplate = v.pipe(

@@ -61,16 +61,20 @@ test("what is shown of the example is the example, but for its secrets and paths
     ...names.map((name) => [name, `${TOKEN}-${name}`]),
     ...secrets.map((name) => [name, SECRET]),
   ]);
-  const urls = { CHAT_URL: "https://chat.example.com/hook", HEARTBEAT_URL: "https://watch.example.com/beat" };
+  const urls = {
+    CHAT_URL: "https://chat.example.com/hook",
+    HEARTBEAT_URL: "https://watch.example.com/beat",
+    SMTP_URL: "smtps://mail-hush.example",
+  };
   const { config } = inspectConfig(path, { env: { ...env, ...urls }, cwd: "/" });
   const shown = effectiveConfig(config!).config;
   const compare = (given: unknown, is: unknown, at: string): void => {
-    if (/\.(secret|token|headers|dir)$|^\.dataDir$|^\.alerts\..*\.url$/.test(at)) return;
+    if (/\.(secret|token|headers|dir)$|^\.dataDir$|^\.alerts\..*\.(url|smtp)$/.test(at)) return;
     if (typeof given !== "object" || given === null) return assert.deepEqual(is, given, at);
     for (const [name, member] of Object.entries(given)) {
       compare(member, (is as Record<string, unknown>)[name], `${at}.${name}`);
     }
   };
   compare(JSON.parse(readFileSync(path, "utf8")), shown, "");
-  assert.doesNotMatch(JSON.stringify(shown), /chat\.example|watch\.example/);
+  assert.doesNotMatch(JSON.stringify(shown), /chat\.example|watch\.example|hush/);
 });

@@ -26,17 +26,42 @@ test("the address of an alert is an http URL that no problem quotes, and is ther
     "alerts.to[0].url: must be an http:// or https:// URL",
     "alerts.heartbeat.url: must be an http:// or https:// URL",
   ]);
-  assert.equal(problemsOf({ to: [{ url: "https://x", format: "mail" }] }).length, 1);
+  const neither = ['alerts.to[0]: must be { "url", "format"'];
+  for (const one of [{ url: "https://x", format: "mail" }, { mail: "a@b.example" }, { ...chat, mail: "a@b.example" }]) {
+    assert.deepEqual(
+      problemsOf({ to: [one] }).map((line) => line.slice(0, neither[0]!.length)),
+      neither,
+    );
+  }
+  assert.deepEqual(problemsOf({ to: [{ ...chat, mial: "a@b.example" }] }), [
+    'alerts.to[0].mial: unknown key "mial": did you mean "mail"?',
+  ]);
+});
+
+test("a mail of alerts has an address, and a server that no problem quotes; each address is there once", () => {
+  const problemsOf = (...to: object[]) => inspectJson({ alerts: { to } }, null, { env: {}, cwd: "/" }).problems;
+  const mail = { mail: "ops@example.com", from: "relay@example.com", smtp: "smtps://me:hush@mail.example.com" };
+  assert.deepEqual(problemsOf(mail), []);
+  assert.deepEqual(problemsOf(mail, { ...mail, mail: "Ops@example.com", smtp: "smtp://localhost" }), [
+    "alerts.to[1].mail: is that of alerts.to[0] already",
+  ]);
+  assert.deepEqual(problemsOf({ ...mail, mail: "ops@example.com\r\nbcc: x@example.com" }), [
+    'alerts.to[0].mail: must be a mail address like "ops@example.com"',
+  ]);
+  const [wrong, ...more] = problemsOf({ ...mail, smtp: "smtps://me:hush" });
+  assert.match(wrong!, /^alerts\.to\[0\]\.smtp: must be smtps:\/\/USER:PASSWORD@HOST(?!.*hush)/);
+  assert.deepEqual(more, []);
 });
 
 test("the example at the top level loads, and shows every option of the schema", () => {
   const path = resolve("config.example.json");
   const env = Object.fromEntries(["CMS_SECRET", "CMS_OLD_SECRET", "ARCHIVE_SECRET"].map((name) => [name, SECRET]));
   const urls = { CHAT_URL: "https://chat.example.com/hook", HEARTBEAT_URL: "https://watch.example.com/beat" };
+  const SMTP_URL = "smtps://me:hush@mail.example.com";
   const { config, problems, warnings } = inspectConfig(path, {
     env: {
       ...env,
-      ...urls,
+      ...{ ...urls, SMTP_URL },
       RELAY_TOKEN: "token",
       CMS_GATEWAY_KEY: "gateway",
       ADMIN_TOKEN: LONG,
@@ -57,7 +82,16 @@ test("the example at the top level loads, and shows every option of the schema",
   const { to, heartbeat } = config!.alerts!;
   assert.deepEqual(
     to.map(({ id, ...receiver }) => [id.length, receiver]),
-    [["slack-".length + 8, { url: urls.CHAT_URL, format: "slack", atLeast: "ticket" }]],
+    [
+      ["slack-".length + 8, { url: urls.CHAT_URL, format: "slack", atLeast: "ticket" }],
+      [
+        "mail-".length + 8,
+        {
+          ...{ format: "mail", mail: "ops@example.com", from: "relay@example.com", atLeast: "page" },
+          smtp: { host: "mail.example.com", port: 465, tls: "implicit", user: "me", password: "hush" },
+        },
+      ],
+    ],
   );
   assert.deepEqual(heartbeat, { url: urls.HEARTBEAT_URL, every: 60_000 });
   assert.deepEqual(config?.endpoints[0]?.headers, { "x-tenant": "news", "x-gateway-key": "gateway" });

@@ -1,5 +1,5 @@
 import { SET, shownUrl } from "../../config/hidden.ts";
-import { type Config, configSchema, type Endpoint } from "../../config/schema.ts";
+import { type AlertReceiver, type Config, configSchema, type Endpoint } from "../../config/schema.ts";
 import { formatDuration, formatSize } from "../../config/units.ts";
 import { unitOf } from "../../config/values.ts";
 import { type Target, typeOf } from "../../targets/table.ts";
@@ -17,7 +17,7 @@ export function effectiveConfig(config: Config) {
     mirror: { ...mirror, target: shownTarget(mirror.target), formerTargets: mirror.formerTargets.map(shownTarget) },
     endpoints: endpoints.map(shownEndpoint),
     alerts: alerts && {
-      to: alerts.to.map(({ format, atLeast }) => ({ url: SET, format, atLeast })),
+      to: alerts.to.map(shownReceiver),
       heartbeat: alerts.heartbeat && { ...alerts.heartbeat, url: SET },
     },
     admin: admin && {
@@ -28,6 +28,13 @@ export function effectiveConfig(config: Config) {
   };
   const written = write(configSchema as unknown as Shape, shown) as Record<string, unknown>;
   return { file, config: written, warnings };
+}
+
+function shownReceiver(receiver: AlertReceiver): Record<string, unknown> {
+  const { format, atLeast } = receiver;
+  return format === "mail"
+    ? { mail: receiver.mail, from: receiver.from, smtp: SET, atLeast }
+    : { url: SET, format, atLeast };
 }
 
 function shownEndpoint({ keys, headers: _, headerNames, tls, url, ...rest }: Endpoint) {

@@ -1,29 +1,38 @@
 import { hash } from "node:crypto";
 import { RelayError } from "../../errors.ts";
+import type { SmtpServer } from "../../platform/net/smtp.ts";
 import type { CheckContext } from "../check-context.ts";
 import type { Path } from "../problems.ts";
-import type { AlertReceiver, AlertsConfig } from "../schema.ts";
+import type { AlertReceiver, AlertsConfig, MailReceiver, WebhookReceiver } from "../schema.ts";
+import { readSmtpUrl } from "./smtp.ts";
 
-/** The URLs that were read; null: it was not. */
-export type AlertUrls = { to: (string | null)[]; heartbeat: string | null };
+/** What was read of each receiver, its URL or its mail server, and of the heartbeat; null: it was not. */
+export type AlertUrls = { to: (string | SmtpServer | null)[]; heartbeat: string | null };
 
 type Given = {
-  to: Pick<AlertReceiver, "format" | "atLeast">[];
+  to: (Pick<WebhookReceiver, "format" | "atLeast"> | Pick<MailReceiver, "mail" | "from" | "atLeast">)[];
   heartbeat: { every: number } | null;
 };
 
 /** Reads the addresses of receivers, each of which is there once, and of the heartbeat. */
 export function readAlertUrls(
   { valueAt, problems }: Pick<CheckContext, "valueAt" | "problems">,
-  read: (path: Path, check: (text: string) => string) => string | null,
+  read: <T>(path: Path, decode: (text: string) => T) => T | null,
 ): AlertUrls {
-  const to = valueAt<unknown[]>(["alerts", "to"]) ?? [];
-  const urls = (Array.isArray(to) ? to : []).map((_, at) => read(["alerts", "to", at, "url"], checkUrl));
-  for (const [at, url] of urls.entries()) {
-    const first = urls.indexOf(url);
-    if (url !== null && first < at) problems.add(["alerts", "to", at, "url"], `is that of alerts.to[${first}] already`);
+  const given = valueAt<unknown[]>(["alerts", "to"]) ?? [];
+  const list = Array.isArray(given) ? (given as { mail?: string }[]) : [];
+  const to = list.map(({ mail }, at) => {
+    const path = ["alerts", "to", at];
+    return mail === undefined ? read([...path, "url"], checkUrl) : read([...path, "smtp"], readSmtpUrl);
+  });
+  const places = list.map(({ mail }, at) => mail?.toLowerCase() ?? to[at]!);
+  for (const [at, place] of places.entries()) {
+    const first = places.indexOf(place);
+    const option = list[at]!.mail === undefined ? "url" : "mail";
+    if (place !== null && first < at)
+      problems.add(["alerts", "to", at, option], `is that of alerts.to[${first}] already`);
   }
-  return { to: urls, heartbeat: read(["alerts", "heartbeat", "url"], checkUrl) };
+  return { to, heartbeat: read(["alerts", "heartbeat", "url"], checkUrl) };
 }
 
 /** RelayError("config") that does not quote it. */
@@ -32,13 +41,21 @@ function checkUrl(url: string): string {
   throw new RelayError("config", "must be an http:// or https:// URL");
 }
 
-/** Without those whose URL was not read. */
+/** Without those whose URL or mail server was not read. */
 export function buildAlerts({ to, heartbeat }: Given, urls: AlertUrls): AlertsConfig {
   return {
-    to: to.flatMap(({ format, atLeast }, at) => {
-      const url = urls.to[at];
-      return url == null ? [] : [{ id: `${format}-${hash("sha256", url).slice(0, 8)}`, url, format, atLeast }];
+    to: to.flatMap((receiver, at): AlertReceiver[] => {
+      const read = urls.to[at];
+      if (read == null) return [];
+      if (typeof read === "string") {
+        const { format, atLeast } = receiver as Pick<WebhookReceiver, "format" | "atLeast">;
+        return [{ id: idOf(format, read), url: read, format, atLeast }];
+      }
+      const { mail, from, atLeast } = receiver as Pick<MailReceiver, "mail" | "from" | "atLeast">;
+      return [{ id: idOf("mail", mail.toLowerCase()), format: "mail", mail, from, smtp: read, atLeast }];
     }),
     heartbeat: heartbeat && urls.heartbeat !== null ? { url: urls.heartbeat, every: heartbeat.every } : null,
   };
 }
+
+const idOf = (format: AlertReceiver["format"], place: string) => `${format}-${hash("sha256", place).slice(0, 8)}`;

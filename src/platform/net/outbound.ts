@@ -150,6 +150,11 @@ const placeOf = ({ origin, pathname, search }: URL) => ({ origin, path: `${pathn
 /** Why an address that a host name resolves to is refused, in a few words; null: it is allowed. */
 export type Guard = (hostname: string, address: string) => string | null;
 
+/** The lookup of `openOutbound` alone, for connections that are no HTTP. Throws as that does. */
+export function openLookup(allowPrivateAddresses: boolean | string[], resolve: Resolve = resolveName): LookupFunction {
+  return guardedLookup(resolve, readAllowance(allowPrivateAddresses));
+}
+
 /** The check of `openOutbound` alone, for doctor. Throws as that does. */
 export function openGuard(allowPrivateAddresses: boolean | string[]): Guard {
   const allowanceOf = readAllowance(allowPrivateAddresses);
