@@ -1,9 +1,9 @@
-import { describeWait } from "../rules/waits.ts";
 import type { Store } from "../store/store.ts";
 import { typeFilter, typesOf } from "./filters/types.ts";
 import { shortTime } from "./format.ts";
 import { attemptJson, type DeliveryJson, deliveryJson, isoTime, reasonJson } from "./json.ts";
 import { list, walk } from "./list.ts";
+import { describeWaitOf, readAhead } from "./outcome/ahead.ts";
 
 export const deliveries = list({
   filters: {
@@ -77,18 +77,21 @@ export function nextOf({ waitsFor, nextAttemptAt }: Pick<DeliveryJson, "waitsFor
 
 /**
  * One delivery with its newest `limit` attempts, the first one first; `more`: there are further ones before. `why`: what it
- * waits for, in words; null: for nothing.
+ * waits for, in words; null: for nothing. `ahead`: the one that goes first, where one does.
  */
 export async function showDelivery(store: Store, id: string, limit: number) {
   const delivery = await store.delivery(id, limit + 1);
-  const { gate, waitsFor, attemptLog } = delivery;
+  const { gate, attemptLog } = delivery;
+  const before = await readAhead(store, [delivery]);
+  const [ahead] = before.values();
   return {
     delivery: {
       ...deliveryJson(delivery),
       gate: gate && { openedAt: isoTime(gate.openedAt), by: gate.by },
       attemptLog: attemptLog.slice(-limit).map(attemptJson),
     },
-    why: waitsFor && describeWait(waitsFor, (time) => shortTime(isoTime(time))!),
+    why: describeWaitOf(delivery, before),
+    ahead: ahead === undefined ? null : deliveryJson(ahead),
     more: attemptLog.length > limit,
   };
 }

@@ -1,13 +1,14 @@
 import { type EndpointJson, listEndpoints } from "../actions/endpoints.ts";
 import { formatSpan } from "../actions/format.ts";
 import { type Backlog, describeBacklog, readBacklog } from "../actions/outcome/backlog.ts";
+import { describeHeld } from "../actions/outcome/held.ts";
 import type { Config } from "../config/schema.ts";
 import type { Store } from "../store/store.ts";
 import { type Finding, of, ok, START, warning } from "./probe.ts";
 
 /** The deliveries that wait or are dead, by endpoint. `isRunning`: a relay works on the database. */
 export async function judgeDeliveries(
-  store: Pick<Store, "endpoints" | "counts" | "tallies" | "deliveries">,
+  store: Pick<Store, "endpoints" | "counts" | "tallies" | "deliveries" | "heldUp">,
   config: Pick<Config, "endpoints" | "retention">,
   { isRunning, now }: { isRunning: boolean; now: number },
 ): Promise<Finding[]> {
@@ -60,6 +61,10 @@ function judgeWaiting(
   }
   if (state === "active" && open > 0 && !isRunning) {
     findings.push(warning(`${open} wait, and no relay runs that would send them`, START));
+  }
+  if (backlog?.held != null && isRunning) {
+    const line = `${describeHeld(backlog.held)}: what comes for it waits until that is taken, is given up, or steps aside`;
+    findings.push(warning(line, `wochit-relay events show ${backlog.held.eventId}`));
   }
   if (findings.length > 0 || state === "removed") return findings;
   return [ok(backlog === undefined ? "nothing waits" : `on their way: ${describeBacklog(backlog, now)}`)];

@@ -127,5 +127,19 @@ export type DeliveryReason = {
   response: Uint8Array | null;
 };
 
+/**
+ * What stands behind deliveries to an endpoint that have failed and hold their lanes: of how many `videos`, how many deliveries
+ * are `behind`, and the `first`, the oldest that has failed (`isRefused`: its answer spoke of the event, not of the endpoint).
+ * `failed`: how many wait for a further attempt. `isMore`: there are more than were looked at.
+ */
+export type HeldUp = {
+  endpoint: string;
+  videos: number;
+  behind: number;
+  failed: number;
+  isMore: boolean;
+  first: { deliveryId: string; eventId: string; error: string; isRefused: boolean } | null;
+};
+
 /** `health`: what its answers say of it; null: nothing is wrong. */
 export type EndpointState = { endpoint: string; pausedAt: number | null; reason: string | null; health: Health | null };

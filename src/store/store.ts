@@ -1,4 +1,3 @@
-import type { EventAround } from "../model/around.ts";
 import type { Actor } from "../model/audit.ts";
 import type {
   Delivery,
@@ -27,6 +26,7 @@ import type { TargetPlace } from "../targets/table.ts";
 import type { AuditVerbs } from "./access/audit.ts";
 import type { SessionVerbs } from "./access/sessions.ts";
 import type { AlertVerbs } from "./alerts.ts";
+import type { AroundVerbs } from "./around.ts";
 import type { Backups } from "./backups.ts";
 import type { Commits, Counts, TallyVerbs } from "./counts.ts";
 import type { FeedVerbs } from "./feed.ts";
@@ -94,6 +94,7 @@ export type Page = { limit: number; before?: string; since?: number; until?: num
 export type IntegrityCheck = { at: number; wrong: string[] };
 
 type OtherVerbs = AlertVerbs & TallyVerbs & TaskVerbs & FeedVerbs & RetentionVerbs & AuditVerbs & SessionVerbs;
+type PartVerbs = OtherVerbs & AroundVerbs;
 
 /**
  * The verbs of the store, each one transaction of the engine's own. A promise settles when the engine has committed.
@@ -101,7 +102,7 @@ type OtherVerbs = AlertVerbs & TallyVerbs & TaskVerbs & FeedVerbs & RetentionVer
  * Verbs that write reject with RelayError("store_unavailable") when the engine could not commit for ten seconds.
  * `verbs.ts` says of each how it is run.
  */
-export type StoreVerbs = OtherVerbs & {
+export type StoreVerbs = PartVerbs & {
   /**
    * Reads an event, and stores it, its mapping, media and jobs in one transaction, or counts it on the event it repeats.
    * RelayError("invalid_json" or "invalid_event"): it is none, and nothing was stored.
@@ -193,8 +194,6 @@ export type StoreVerbs = OtherVerbs & {
   eventBody(id: string): Promise<Uint8Array>;
   eventMedia(id: string): Promise<Medium[]>;
   events(page: Page & EventFilter): Promise<StoredEvent[]>;
-  /** What is around each of these events (up to a few hundred), in their order. */
-  eventsAround(ids: string[]): Promise<EventAround[]>;
   /** The types of all events and notices that are stored, up to a few hundred. */
   eventTypes(): Promise<string[]>;
   /** A new delivery of a stored event at the end of its lane. */

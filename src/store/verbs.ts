@@ -67,6 +67,8 @@ export const storeVerbs = {
   eventMedia: read,
   events: longRead,
   eventsAround: longRead,
+  videosAround: longRead,
+  heldUp: longRead,
   eventTypes: longRead,
   feed: longRead,
   preview: read,

@@ -1,5 +1,6 @@
 import { storeContract } from "./store.ts";
 import { storeAlertsContract } from "./store-alerts.ts";
+import { storeAroundContract } from "./store-around.ts";
 import { storeAuditContract } from "./store-audit.ts";
 import { storeBreakerContract } from "./store-breaker.ts";
 import { storeChoiceContract } from "./store-choice.ts";
@@ -23,6 +24,7 @@ import { storeTraceContract } from "./store-trace.ts";
 export const storeContracts = [
   storeContract,
   storeAlertsContract,
+  storeAroundContract,
   storeAuditContract,
   storeBreakerContract,
   storeChoiceContract,

@@ -16,7 +16,7 @@ const BOUNDED: [RegExp, string][] = [
   [/^SCAN sessions$/, "a number of them is kept"],
   [/^SCAN (alarms|receivers)$/, "as many as alarms stand, and as the config has receivers"],
   [/^SCAN (CONSTANT ROW|counters|c|epochs|targets|endpoints|backups|sqlite_schema)$/, "a few rows"],
-  [/^SCAN m: .* FROM media WHERE host = .* LIMIT 500\) m /, "what a LIMIT inside leaves"],
+  [/^SCAN m: .* FROM media WHERE host = .* LIMIT 500\) m |^SCAN b: .* LIMIT 1000\) b\) /, "what a LIMIT inside leaves"],
   [/^SCAN t VIRTUAL TABLE/, "the index of titles"],
   [/^SCAN (d|t): .* FROM titles_due /, "titles that have changed in the last seconds"],
   [/^SCAN tasks USING INDEX tasks_open|^SCAN t: .* FROM tasks t /, "what operators asked for"],

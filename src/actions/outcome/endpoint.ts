@@ -2,6 +2,7 @@ import type { Config, Endpoint } from "../../config/schema.ts";
 import type { Store } from "../../store/store.ts";
 import { type EndpointJson, showEndpoint } from "../endpoints.ts";
 import { formatSpan, shortTime } from "../format.ts";
+import { describeHeld, type Held, heldOf } from "./held.ts";
 import { type EndpointHour, readEndpointHours } from "./hours.ts";
 import { listUndelivered, type Undelivered } from "./of-video.ts";
 
@@ -18,7 +19,11 @@ export async function explainEndpoint(
   const configured = config.endpoints.find((one) => one.id === id);
   const settings = configured === undefined ? null : describeSettings(configured);
   const ofHours = (await readEndpointHours(store, [id], { now, count: hours })).get(id)!;
-  return { endpoint: { ...endpoint, why: whyHeld(endpoint), settings, hours: ofHours, undelivered }, more };
+  const [stuck] = endpoint.state === "active" ? await store.heldUp([id]) : [];
+  return {
+    endpoint: { ...endpoint, why: whyHeld(endpoint, heldOf(stuck)), settings, hours: ofHours, undelivered },
+    more,
+  };
 }
 
 export type EndpointDetails = EndpointJson & {
@@ -34,6 +39,7 @@ export function whyHeld(
     EndpointJson,
     "id" | "state" | "pausedAt" | "reason" | "failingSince" | "nextProbeAt" | "waiting" | "pending" | "running"
   >,
+  held: Held | null = null,
 ): string {
   const { id, state, pausedAt, reason, failingSince, nextProbeAt, waiting, pending, running } = endpoint;
   const open = waiting + pending + running;
@@ -48,7 +54,8 @@ export function whyHeld(
     case "failing":
       return `only probes are sent: it fails since ${shortTime(failingSince)} (${reason}); the next is at ${shortTime(nextProbeAt)}`;
     case "active":
-      return open === 0 ? "nothing waits for it" : `${open} on their way`;
+      if (open === 0) return "nothing waits for it";
+      return `${open} on their way${held === null ? "" : `; ${describeHeld(held)}`}`;
   }
 }
 

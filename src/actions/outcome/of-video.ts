@@ -1,11 +1,10 @@
 import type { Config } from "../../config/schema.ts";
 import type { Delivery } from "../../model/delivery.ts";
 import type { JobState } from "../../model/job.ts";
-import { describeWait } from "../../rules/waits.ts";
 import type { Store } from "../../store/store.ts";
-import { shortTime } from "../format.ts";
-import { type DeliveryJson, deliveryJson, isoTime } from "../json.ts";
+import { type DeliveryJson, deliveryJson } from "../json.ts";
 import type { Column } from "../list.ts";
+import { describeWaitOf, readAhead } from "./ahead.ts";
 
 // Where a video is on its way to the apps: what each got, and why not the rest.
 
@@ -71,9 +70,10 @@ export async function listUndelivered(
   // Ids sort by the time they were given.
   found.sort((a, b) => (a.id < b.id ? 1 : -1));
   const undelivered: Undelivered[] = [];
+  const ahead = await readAhead(store, found.slice(0, EXPLAINED));
   for (const [at, delivery] of found.slice(0, limit).entries()) {
     const { attemptLog } = at < EXPLAINED ? await store.delivery(delivery.id, 1) : { attemptLog: [] };
-    undelivered.push({ ...deliveryJson(delivery), why: whyNot(delivery, attemptLog[0]?.response ?? null) });
+    undelivered.push({ ...deliveryJson(delivery), why: whyNot(delivery, attemptLog[0]?.response ?? null, ahead) });
   }
   return { undelivered, more: found.length > limit };
 }
@@ -93,13 +93,17 @@ function summarize(endpoint: string, own: Delivery[]): EndpointOfVideo {
   };
 }
 
-/** Why an endpoint lacks a delivery: `HTTP 422: unknown rubric; the next attempt is at …`. `response`: of its last attempt. */
+/**
+ * Why an endpoint lacks a delivery: `HTTP 422: unknown rubric; the next attempt is at …`. `response`: of its last attempt;
+ * `ahead`: what goes first, where that was read.
+ */
 export function whyNot(
   { state, attempts, lastError, waitsFor }: Pick<Delivery, "state" | "attempts" | "lastError" | "waitsFor">,
   response: Uint8Array | null,
+  ahead: Map<string, Delivery> = new Map(),
 ): string {
   const said = answerOf(lastError, response);
-  const wait = waitsFor && describeWait(waitsFor, (time) => shortTime(isoTime(time))!);
+  const wait = describeWaitOf({ waitsFor }, ahead);
   if (state === "dead") return `given up after ${attempts === 1 ? "1 attempt" : `${attempts} attempts`}: ${said}`;
   if (state === "running") return "it is being sent now";
   return [lastError === null ? null : said, wait ?? "it is sent in a moment"]

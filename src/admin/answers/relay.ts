@@ -201,7 +201,16 @@ const counts = shapeOf<Status>()(
         perMinute: v.pipe(v.number(), v.description("How many were delivered, this hour and the one before")),
         minutesLeft: v.pipe(
           orNull(count),
-          v.description("Until all but those are sent, at that rate, if nothing new comes"),
+          v.description("Until all but those, and what is held, are sent, at that rate, if nothing new comes"),
+        ),
+        held: v.pipe(
+          orNull(
+            v.object({
+              ...{ videos: count, deliveries: count, isMore: v.boolean() },
+              ...{ eventId: text, deliveryId: text, error: text, isRefused: v.boolean() },
+            }),
+          ),
+          v.description("Videos whose next deliveries stand behind one that fails, the oldest of these, and why"),
         ),
       }),
     ),

@@ -1,6 +1,7 @@
 import type { EndpointJson } from "../../actions/endpoints.ts";
 import { formatSize, formatSpan, relativeTime, shortTime } from "../../actions/format.ts";
 import { describeBacklog } from "../../actions/outcome/backlog.ts";
+import { describeHeld, type Holding, holdings } from "../../actions/outcome/held.ts";
 import { describeDisk, describeGrowth } from "../../actions/relay/storage.ts";
 import { type RelayProcess, readStatus, type Status } from "../../actions/status.ts";
 import { RelayError } from "../../errors.ts";
@@ -85,7 +86,7 @@ function describe(status: Status, program: Program): string {
     .flatMap((line) => hang(line, { width, indent }));
   const troubles = status.relay.troubles.map((what) => ({ severity: "page" as const, what, commands: [CHECK] }));
   const alarms = describeAlarms(
-    { ...status, alarms: [...troubles, ...status.alarms] },
+    { alarms: [...troubles, ...status.alarms], held: holdings(status) },
     { room: LINES - lines.length, width, zone },
   );
   return [...lines, ...alarms].map((line) => `${line}\n`).join("");
@@ -180,18 +181,14 @@ const describeReceiver =
 
 /** What needs a person, each with its first command, in at most `room` lines, but at least one of them. */
 function describeAlarms(
-  {
-    alarms,
-    endpoints,
-  }: Pick<Status, "endpoints"> & {
-    alarms: Pick<Status["alarms"][number], "severity" | "what" | "commands">[];
-  },
+  { alarms, held }: { alarms: Pick<Status["alarms"][number], "severity" | "what" | "commands">[]; held: Holding[] },
   { room, width, zone }: { room: number; width: number; zone: Program["zone"] },
 ): string[] {
-  const failing = endpoints.filter(({ state }) => state === "failing").map(({ id }) => id);
-  if (alarms.length === 0 && failing.length > 0) {
-    const words = `nothing needs you yet, but ${failing.join(", ")} ${failing.length === 1 ? "is" : "are"} failing:`;
-    return ["", ...hang(words, { width, indent: 2 }), `${COMMAND}wochit-relay endpoints show ${failing[0]}`];
+  const first = ["holding", "failing", "paused"].flatMap((is) => held.filter((one) => one.is === is))[0];
+  if (alarms.length === 0 && first !== undefined) {
+    const words = harmless(`nothing needs you yet, but ${describeHoldings(held)}:`);
+    const command = first.is === "holding" ? `events show ${first.held.eventId}` : `endpoints show ${first.id}`;
+    return ["", ...hang(words, { width, indent: 2 }), `${COMMAND}wochit-relay ${command}`];
   }
   if (alarms.length === 0) return ["", "all is well: nothing needs you"];
   const all = alarms.map(({ severity, what, commands }) => [
@@ -208,4 +205,14 @@ function describeAlarms(
     ...shown.flat(),
     ...(more === 0 ? [] : [`${more} more: wochit-relay doctor, wochit-relay status --json`]),
   ];
+}
+
+/** `cms, search are failing; for archive 1 video is held behind a refused event: evt_… (HTTP 422)` */
+function describeHoldings(all: Holding[]): string {
+  const of = (is: "paused" | "failing") => {
+    const ids = all.filter((one) => one.is === is).map(({ id }) => id);
+    return ids.length === 0 ? [] : [`${ids.join(", ")} ${ids.length === 1 ? "is" : "are"} ${is}`];
+  };
+  const held = all.flatMap((one) => (one.is === "holding" ? [`for ${one.id} ${describeHeld(one.held)}`] : []));
+  return [...held, ...of("failing"), ...of("paused")].join("; ");
 }

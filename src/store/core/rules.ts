@@ -10,12 +10,14 @@ import { auditWorks } from "./audit.ts";
 import * as claims from "./deliveries/claims.ts";
 import * as deliveries from "./deliveries/deliveries.ts";
 import * as endpoints from "./deliveries/endpoints.ts";
+import { heldUp } from "./deliveries/held.ts";
 import * as deliveryLists from "./deliveries/lists.ts";
 import * as notices from "./deliveries/notices.ts";
 import * as reasons from "./deliveries/reasons.ts";
 import * as settling from "./deliveries/settle.ts";
 import { listAround } from "./events/around.ts";
 import * as events from "./events/events.ts";
+import { listLacking } from "./events/lacking.ts";
 import * as eventLists from "./events/lists.ts";
 import * as quarantine from "./events/quarantine.ts";
 import { knownTypes } from "./events/type-filter.ts";
@@ -130,6 +132,8 @@ const rulesOf = (settings: StoreSettings): Omit<Rules, keyof AuditVerbs> => ({
   eventMedia: (id) => job((tx) => events.listMedia(tx, id)),
   events: (wish) => job((tx) => eventLists.list(tx, wish)),
   eventsAround: (ids) => job((tx) => listAround(tx, ids)),
+  videosAround: (ids) => job((tx) => listLacking(tx, ids)),
+  heldUp: (ids) => job((tx) => heldUp(tx, ids)),
   eventTypes: () => job(knownTypes),
   feed: (wish) => job((tx) => feed.read(tx, wish)),
   preview: (id, endpoint) => job((tx) => preview.read(tx, id, endpoint)),
