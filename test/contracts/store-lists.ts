@@ -183,8 +183,21 @@ export function storeListsContract(engine: string, openStore: OpenStore): void {
           from = next;
         }
       };
+      /** Every page, as long as `limit`. */
+      const pages = async (limit: number) => {
+        const ids: string[] = [];
+        for (let before: string | undefined; ; before = ids.at(-1)) {
+          const page = await store.events({ limit, q: "common", ...(before === undefined ? {} : { before }) });
+          if (page.length === 0) return ids;
+          ids.push(...page.map(({ id }) => id));
+        }
+      };
+      const every = async () => {
+        const rows = await store.events(ALL);
+        return rows.filter(({ videoId }) => videoId !== "other").map(({ id }) => id);
+      };
       let posted = 0;
-      for (const many of [1, 1_010, 3_010]) {
+      for (const many of [1, 1_510]) {
         const ids = Array.from({ length: many - posted }, (_, nth) => `v${posted + nth}`);
         await Promise.all(ids.map((id) => post(ready(id, { title: "common" }))));
         posted = many;
@@ -200,8 +213,15 @@ export function storeListsContract(engine: string, openStore: OpenStore): void {
             await taken("common"),
           ];
           assert.deepEqual(counts, [many + drafts, drafts, 0, 2, many + drafts], `${many}`);
+          assert.deepEqual(await pages(300), await every());
         }
       }
+      // Videos older than the newest 1,500 have the newest events, right behind these and long after them.
+      await post(draft("v3"));
+      assert.deepEqual(await pages(300), await every());
+      await Promise.all(Array.from({ length: 2_000 }, () => post(draft("other"))));
+      await post(draft("v2"));
+      assert.deepEqual(await pages(300), await every());
     },
     plain(),
   );

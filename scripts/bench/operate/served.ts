@@ -6,6 +6,7 @@ import { writeTemplate } from "../load/bodies.ts";
 import { needWrk, postEvents } from "../load/wrk.ts";
 import { quantile, type Row, tailRow } from "../measure.ts";
 import { freePort } from "../processes.ts";
+import { openBenchStore } from "../seed.ts";
 import { benchConfig, SECRET, startRelay } from "../start-relay.ts";
 import { emptySide, takeTurns } from "../turns.ts";
 
@@ -39,8 +40,12 @@ export async function measureServed(dir: string, { rounds, seconds, say }: Condi
   const template = join(dir, "template");
   writeTemplate(template);
   const [alone, asked] = [emptySide(), emptySide()];
-  const [starts, statuses, answers]: number[][] = [[], [], []];
+  const [starts, firsts, statuses, answers]: number[][] = [[], [], [], []];
   for (let round = 1; round <= rounds; round++) {
+    // Nothing works beside the load, so the titles of the round before are still to be indexed.
+    const { store } = await openBenchStore(dir, { endpoints: [] });
+    while ((await store.indexTitles()).isMore);
+    await store.close();
     const port = await freePort();
     const base = `http://127.0.0.1:${port}`;
     const to = (id: string, events: string[]) => ({ id, url: "http://127.0.0.1:9/", secret: SECRET, events });
@@ -56,6 +61,7 @@ export async function measureServed(dir: string, { rounds, seconds, say }: Condi
     const relay = await startRelay(dir, config, { workers: false });
     starts!.push(performance.now() - begun);
     try {
+      firsts!.push(await ask(`${base}/api/v1/status`));
       for (let n = 0; n < ASKS; n++) statuses!.push(await ask(`${base}/api/v1/status`));
       const post = (duration: number) =>
         postEvents(relay.ready.url, { connections: CONNECTIONS, seconds: duration, template });
@@ -90,6 +96,7 @@ export async function measureServed(dir: string, { rounds, seconds, say }: Condi
   };
   return [
     single("a relay's start", starts!, WANTED.start),
+    single("the first status after a start", firsts!, null),
     single("status, p99", [quantile(statuses!, 0.99)], WANTED.status),
     row,
     tailRow(row, WANTED.tail),

@@ -3,7 +3,7 @@ import type { StoreSettings } from "../settings.ts";
 import type { VideoRow } from "./events/video-row.ts";
 import type { Memory } from "./memory.ts";
 import type { Ids } from "./rows/ids.ts";
-import type { Titles } from "./titles.ts";
+import type { Titles } from "./titles/titles.ts";
 import type { Value } from "./value.ts";
 
 export type { Value };

@@ -1,5 +1,5 @@
 import { when } from "../core/rows/merge.ts";
-import type { Titles } from "../core/titles.ts";
+import type { Titles } from "../core/titles/titles.ts";
 import { type Job, job, sql, type Tx } from "../core/tx.ts";
 
 // Titles are indexed in pieces, some time after they have changed: until then what has changed is looked through.

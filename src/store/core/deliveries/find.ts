@@ -2,6 +2,7 @@ import type { JobState } from "../../../model/job.ts";
 import type { Store } from "../../store.ts";
 import { ofTypes } from "../events/type-filter.ts";
 import { bounds, type Condition, newest, type Source, when } from "../rows/merge.ts";
+import type { Filter } from "../rows/source.ts";
 import type { Tx } from "../tx.ts";
 import * as failed from "./failed.ts";
 import { LISTED, listedEndpoints } from "./listed.ts";
@@ -10,9 +11,6 @@ import { LISTED, listedEndpoints } from "./listed.ts";
 // conditions on each.
 
 export type Wish = Omit<Parameters<Store["deliveries"]>[0], "limit">;
-
-/** `sources`: those that give what it takes by an index; `condition`: whether a delivery is among that, by no index. */
-type Filter = { sources(rest: Condition[]): Source[] | Promise<Source[]>; condition: Condition };
 
 export const FROM = "deliveries d LEFT JOIN events e ON e.id = d.event LEFT JOIN videos v ON v.id = d.video";
 

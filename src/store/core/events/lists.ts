@@ -1,7 +1,9 @@
 import type { StoredEvent } from "../../../model/event.ts";
 import type { Store } from "../../store.ts";
 import { LISTED, listedEndpoints } from "../deliveries/listed.ts";
-import { all, any, type Between, bounds, type Condition, newest, rowsOf, type Source, when } from "../rows/merge.ts";
+import { all, type Between, bounds, type Condition, newest, rowsOf, type Source, when } from "../rows/merge.ts";
+import type { Filter } from "../rows/source.ts";
+import { ofTitle } from "../titles/events.ts";
 import type { Tx } from "../tx.ts";
 import { COLUMNS, CONTEXT_MISSING, type EventRow, FROM, STATUS, toEvent } from "./shown.ts";
 import { ofTypes } from "./type-filter.ts";
@@ -10,12 +12,6 @@ import { ofTypes } from "./type-filter.ts";
 // conditions on each.
 
 type Wish = Omit<Parameters<Store["events"]>[0], "limit"> & Between;
-
-/** `sources`: those that give what it takes by an index; `condition`: whether an event is among that, by no index. */
-export type Filter = { sources(rest: Condition[]): Source[] | Promise<Source[]>; condition: Condition };
-
-/** Videos of a title whose events are looked up one by one. Where there are more, their events are not far between. */
-export const FEW = 3_000;
 
 const ROWS = { select: `SELECT ${COLUMNS}, ${STATUS} AS status FROM ${FROM}`, column: "e.id" };
 
@@ -29,7 +25,7 @@ export async function list(tx: Tx, wish: Parameters<Store["events"]>[0]): Promis
 export async function find(tx: Tx, wish: Wish, limit: number): Promise<number[]> {
   const [first, ...others] = await filtersOf(tx, wish);
   const rest = others.map(({ condition }) => condition);
-  return newest(tx, await first!.sources(rest), limit);
+  return newest(tx, await first!.sources(rest, limit), limit);
 }
 
 /** The narrowest first; the last one takes all. */
@@ -61,29 +57,10 @@ export async function filtersOf(tx: Tx, wish: Wish): Promise<Filter[]> {
     filters.push(status === "dead" ? dead(tx, wish) : waiting(tx, wish, events));
   }
   if (q !== undefined) {
-    // A video is older than its events.
-    const { before, until, below } = wish;
-    const found = tx.titles.sources(q, []).map(
-      (source): Source => ({
-        ...source,
-        where: [...source.where, ...bounds(tx, [source.id], "evt", { before, until, below })],
-      }),
-    );
-    const videos = await newest(tx, found, FEW + 1);
-    const among = (column: string) => when(`${column} IN (${videos.map(() => "?").join(", ") || "NULL"})`, ...videos);
-    const isAmong = among("e.video + 0");
-    if (videos.length <= FEW) {
-      // In no order of an index, so that the one of videos is used.
-      const within = bounds(tx, ["e.id + 0"], "evt", wish);
-      const own = { id: "e.id", by: "e.id + 0", from: FROM, where: [...within, among("e.video")] };
-      filters.push({ sources: (rest) => [{ ...own, where: [...own.where, ...rest] }], condition: isAmong });
-      // Notices have none of their video's numbers (notices.ts): so the index of a video's events says what they are.
-      if (types === undefined) isProvided = [when("e.sequence > 0")];
-    } else {
-      const older = all([when("e.video < ?", videos.at(-1)!), tx.titles.condition(q, "e.video")]);
-      const condition = any([isAmong, older]);
-      rest.push({ sources: (others) => [events(condition, ...others)], condition });
-    }
+    const { isFew, ...filter } = await ofTitle(tx, q, wish);
+    (isFew ? filters : rest).push(filter);
+    // Notices have none of their video's numbers (notices.ts): so the index of a video's events says what they are.
+    if (types === undefined) isProvided = [when("e.sequence > 0")];
   }
   if (context !== undefined) {
     const given: Source = {

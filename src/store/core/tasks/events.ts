@@ -2,10 +2,11 @@ import type { Dialect } from "../../../model/event.ts";
 import { type Subject, wants } from "../../../rules/topics.ts";
 import { topicOfStored } from "../../../wochit/event.ts";
 import type { EventFilter } from "../../filters.ts";
-import { FEW, filtersOf } from "../events/lists.ts";
+import { filtersOf } from "../events/lists.ts";
 import { CONTEXT_MISSING, FROM, STATUS } from "../events/shown.ts";
 import { all, among, type Between, bounds, type Condition, when } from "../rows/merge.ts";
 import { idAt } from "../rows/paging.ts";
+import { FEW } from "../titles/events.ts";
 import { sql, type Tx, type Value } from "../tx.ts";
 import { BEYOND, type Driver, type Found, type Item, type Place, type Scope, type Step, search } from "./scope.ts";
 

@@ -1,4 +1,4 @@
-import type { Condition, Source } from "./rows/source.ts";
+import type { Condition, Source } from "../rows/source.ts";
 
 /** How an engine finds videos by a part of their title, of three characters at least, in upper or lower case. */
 export type Titles = {
