@@ -73,7 +73,7 @@ type Parts = {
  * it; the upkeep. What was opened is closed in reverse, also when a later step fails.
  */
 async function openPipeline(given: Config, options: PipelineOptions & { metrics: OpenMetrics }): Promise<Pipeline> {
-  const { ports, workers, self, publicUrl, metrics } = options;
+  const { ports, workers, self, publicUrl, adminTroubles, metrics } = options;
   const { clock, log } = ports;
   let config = given;
   let events = 0;
@@ -145,7 +145,7 @@ async function openPipeline(given: Config, options: PipelineOptions & { metrics:
               {
                 receive: openReceive({ store, config, ports, workers: accepting }),
                 media: mediaRoute({ store, copies, config: config.mirror, secret }),
-                health: healthRoutes({ store, config, clock, targetTrouble, spoolTrouble, damage }),
+                health: healthRoutes({ store, config, clock, targetTrouble, spoolTrouble, damage, adminTroubles }),
               },
               log,
             ),

@@ -43,7 +43,7 @@ export async function follow(program: Program, args: Args): Promise<void> {
     throw new RelayError("usage", "--follow begins at --since, or --limit events back: name one of them");
   const file = args.text("cursor-file");
   const path = file === undefined ? null : resolve(program.cwd, file);
-  const { store } = await openSources(program);
+  const { store } = await openSources(program, { toRead: true });
   const from = await beginning();
   const { type, videoId, context } = filters;
   const table = createTable(events.columns, styleOf(program));

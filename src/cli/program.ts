@@ -8,6 +8,7 @@ import { type OpenLog, withoutQueries } from "../platform/log/log.ts";
 import { type Environment, exit, onSignals, type Stream, systemClock, systemRandom } from "../platform/runtime.ts";
 import type { Log, Ports } from "../ports.ts";
 import type { Args } from "./args.ts";
+import type { RunNote } from "./config/run-note.ts";
 import { harmless } from "./output/terminal-text.ts";
 
 /** What the process that runs a command gives it; a test gives its own. */
@@ -43,6 +44,25 @@ export function openProgram({ environment, streams, version, crash }: Surroundin
     const { OUTSIDE } = await import("../config/secrets.ts");
     return { inspectConfig, loadConfig, OUTSIDE, path: locateConfig(args.text("config"), env, cwd) };
   };
+
+  /** `wrong`: why the config is not what a relay was started with; `config` is what can be used then. */
+  async function findConfig(secrets: SecretsWanted) {
+    const { path } = await configFile();
+    try {
+      const config = await program.loadConfig({ secrets });
+      const running = path === null ? await runningOn(config.dataDir) : null;
+      if (running === null || running.config === null) return { config, wrong: null, running: null };
+      const why = "no config file was found";
+      return { config, wrong: { path, why, error: new RelayError("config", why) }, running };
+    } catch (error) {
+      if (path === null || !(error instanceof RelayError && error.code === "config")) throw error;
+      const { salvageConfig } = await import("./config/salvage.ts");
+      const config = salvageConfig(path, { env, cwd });
+      if (config === null) throw error;
+      const why = `${path} has problems ("wochit-relay check" names them)`;
+      return { config, wrong: { path, why, error }, running: await runningOn(config.dataDir) };
+    }
+  }
 
   const program = {
     env,
@@ -80,26 +100,27 @@ export function openProgram({ environment, streams, version, crash }: Surroundin
      * `isQuiet`: without the warning.
      */
     async loadConfigToRead({ secrets = false, isQuiet = false }: ToRead = {}): Promise<Config> {
-      try {
-        const config = await program.loadConfig({ secrets });
-        const { path } = await configFile();
-        const started = path === null && !isQuiet ? await runningOn(config.dataDir) : null;
-        if (started?.config != null)
-          ports.log.warn(`no config file was found; the relay that runs here was started with ${started.config}`);
-        return config;
-      } catch (error) {
-        const { path } = await configFile();
-        if (path === null || !(error instanceof RelayError && error.code === "config")) throw error;
-        const { salvageConfig } = await import("./config/salvage.ts");
-        const found = salvageConfig(path, { env, cwd });
-        if (found === null) throw error;
-        const running = await runningOn(found.dataDir);
-        const config = salvageConfig(path, { env, cwd }, running?.endpoints ?? []) ?? found;
-        const left = `read with what is right in it: ${config.dataDir}, ${config.endpoints.length} of its endpoints${running === null ? "" : ", the others as the relay has them that runs"}`;
-        if (!isQuiet) ports.log.warn(`${path} has problems ("wochit-relay check" names them); ${left}`);
-        return config;
-      }
+      const { config, wrong, running } = await findConfig(secrets);
+      if (wrong === null) return config;
+      const others = running === null ? "" : ", the others as the relay has them that runs";
+      const left = `read with what is right in it: ${config.dataDir}, ${config.endpoints.length} of its endpoints${others}`;
+      const said = wrong.path === null ? `${wrong.why}; ${startedWith(running)}` : `${wrong.why}; ${left}`;
+      if (!isQuiet) ports.log.warn(said);
+      return running?.holds ? (await runNote()).withNotedEndpoints(config, running.holds) : config;
     },
+    /**
+     * The config for a command that changes what is in the database, and needs no secret. Of one with problems, or that is gone,
+     * what the relay holds that was started with it and runs, with a warning; else RelayError("config").
+     */
+    async loadConfigToChange(): Promise<Config> {
+      const { config, wrong, running } = await findConfig(false);
+      if (wrong === null) return config;
+      const isItsOwn = wrong.path === null || running?.config === wrong.path;
+      if (!running?.holds || !isItsOwn) throw wrong.error;
+      ports.log.warn(`${wrong.why}; done by what the relay in ${config.dataDir} runs with`);
+      return (await runNote()).asNoted(config, running.holds);
+    },
+    runningOn,
     /** The database of a config, beside a relay that may be running. It is closed when the command ends. */
     async openStore(config: Config) {
       const { openStore } = await import("../store/open.ts");
@@ -140,11 +161,14 @@ export function openProgram({ environment, streams, version, crash }: Surroundin
   };
 }
 
+const runNote = () => import("./config/run-note.ts");
+
+const startedWith = (running: RunNote | null) => `the relay that runs here was started with ${running?.config}`;
+
 /** What the relay that runs on a data folder has noted; null: none runs. */
 async function runningOn(dataDir: string) {
   const { isRelayRunning } = await import("../store/sqlite/files/inspect.ts");
-  const { readRunNote } = await import("./config/run-note.ts");
-  return isRelayRunning(dataDir) ? readRunNote(dataDir) : null;
+  return isRelayRunning(dataDir) ? (await runNote()).readRunNote(dataDir) : null;
 }
 
 /** A service ends also where its disk does not answer, and says so; a command waits. */

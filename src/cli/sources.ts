@@ -12,12 +12,13 @@ import { findPresent } from "./places.ts";
 import type { Program } from "./program.ts";
 
 /**
- * What an operating command reads: the config, its database beside a relay that may be running, and links to copies. With
- * `toRead` a config with problems is no obstacle; with `marks` it has the marks of its endpoints' secrets.
+ * What an operating command works with: the config, its database beside a relay that may be running, and links to copies. With
+ * `toRead` a config with problems is no obstacle; else it is none while the relay runs that was started with it. With `marks` it
+ * has the marks of its endpoints' secrets.
  */
 export async function openSources(program: Program, { toRead = false, marks = false } = {}): Promise<Sources> {
   const secrets = marks && "marks";
-  const config = toRead ? await program.loadConfigToRead({ secrets }) : await program.loadConfig({ secrets });
+  const config = toRead ? await program.loadConfigToRead({ secrets }) : await program.loadConfigToChange();
   const store = auditedStore(await program.openStore(config), actorOf(program));
   return { config, store, openLink: () => openLink(store, config, program) };
 }

@@ -55,6 +55,8 @@ export type Given = {
   offline: boolean;
   request: Request | null;
   openStore(): Promise<Store>;
+  /** Where the relay on a data folder listens, as it has noted; null: it has not. */
+  readOrigin(dataDir: string): Promise<URL | null>;
   listFormer(store: Store): Promise<Former[]>;
 };
 
@@ -147,7 +149,8 @@ export async function stagesOf(given: Given): Promise<Stage[]> {
           "relay",
           async () => {
             isRunning = hasFolder && (await sqlite()).isRelayRunning(data.path);
-            return judgeRelay(config, { dataDir: data.path, isRunning }, clock);
+            const noted = isRunning ? await given.readOrigin(data.path) : null;
+            return judgeRelay(config, { dataDir: data.path, isRunning, noted }, clock);
           },
           null,
         ),

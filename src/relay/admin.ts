@@ -1,4 +1,5 @@
 import { Hono } from "hono";
+import { ADMIN_CLOSED } from "../actions/relay/ready.ts";
 import { createFailures } from "../admin/auth.ts";
 import { createDoor, type Door } from "../admin/door.ts";
 import type { Place, ProcessFacts, StorePlace } from "../admin/operation.ts";
@@ -37,6 +38,8 @@ export type Admin = {
   prepare(next: Config): Promise<{ take(config: Config, outcome: Taken): void; drop(): Promise<void> }>;
   /** "host:port" that is listened on; null: it does not listen. */
   address(): string | null;
+  /** That it does not listen although the config wants it, and why; nothing where it does, or is not to. */
+  troubles(): string[];
   /** An address of the dashboard that logs in once, within `life` milliseconds; null: there is none now. */
   loginLink(life: number): Promise<string | null>;
   close(grace: number): Promise<void>;
@@ -175,6 +178,9 @@ export function createAdmin(
     },
 
     address: () => (listener === null ? null : `${listener.host}:${listener.port}`),
+
+    troubles: () =>
+      config.admin === null || listener !== null || trouble === "" ? [] : [`${ADMIN_CLOSED}: ${trouble}`],
 
     async loginLink(life) {
       const { admin } = config;

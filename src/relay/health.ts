@@ -1,4 +1,5 @@
 import { Hono } from "hono";
+import { ADMIN_CLOSED, DISK_LOW, TARGET_DOWN } from "../actions/relay/ready.ts";
 import type { Config } from "../config/schema.ts";
 import { freeBytes } from "../platform/files/disk-space.ts";
 import { within } from "../platform/timing.ts";
@@ -23,6 +24,8 @@ export function healthRoutes(options: {
   spoolTrouble?: () => string | null;
   /** What is wrong with the database. Events are accepted nevertheless. */
   damage?: () => string | null;
+  /** Of the admin listener. */
+  adminTroubles?: () => string[];
 }): Hono {
   const { store, config, clock } = options;
   const targetTrouble = options.targetTrouble ?? (() => null);
@@ -43,8 +46,9 @@ export function healthRoutes(options: {
     const space = enabled ? await diskTrouble(config) : null;
     if (space !== null) reasons.push(space);
     // With mirroring off, too: earlier downloads are still uploaded.
-    if (targetTrouble() !== null) reasons.push("the mirror target is down: copies cannot be kept");
+    if (targetTrouble() !== null) reasons.push(TARGET_DOWN);
     if (enabled && spoolTrouble() !== null) reasons.push("the spool cannot be used: media are not downloaded");
+    if (options.adminTroubles?.().length) reasons.push(ADMIN_CLOSED);
     return c.json(reasons.length === 0 ? { status: "ready" } : { status: "ready", degraded: true, reasons });
   });
   return app;
@@ -52,7 +56,7 @@ export function healthRoutes(options: {
 
 async function diskTrouble({ dataDir, mirror }: Watched): Promise<string | null> {
   try {
-    return (await freeBytes(dataDir)) < mirror.minFreeDisk ? "free disk space is below mirror.minFreeDisk" : null;
+    return (await freeBytes(dataDir)) < mirror.minFreeDisk ? DISK_LOW : null;
   } catch {
     return "free disk space cannot be read";
   }

@@ -85,6 +85,7 @@ export type PipelineOptions = {
   checks: boolean;
   /** How apps reach the public listener; valid once it listens. */
   publicUrl(): string;
+  adminTroubles(): string[];
   /** The store lost a file. It has to be closed and opened again; until then it refuses events. */
   onLost(): void;
 };
@@ -113,7 +114,7 @@ export async function supervise(
   let cancelOpening = () => {};
   let failures = 0;
 
-  const troubles = () => pipeline?.troubles() ?? [`events cannot be committed: ${trouble}`];
+  const troubles = () => (pipeline?.troubles() ?? [`events cannot be committed: ${trouble}`]).concat(admin.troubles());
   const doctor = createDoctor({ config: () => config, self, clock });
   const targetTrouble = () => pipeline?.targetTrouble() ?? null;
   const facts = { version: pkg.version, startedAt: clock.now(), troubles, targetTrouble, doctor };
@@ -130,12 +131,10 @@ export async function supervise(
   const publicUrl = () => config.server.publicUrl ?? origin(environment().hostname);
   const open = () =>
     options.openPipeline(config, {
-      ports,
-      workers,
-      threads,
-      self,
+      ...{ ports, workers, threads, self },
       checks: options.self !== undefined,
       publicUrl,
+      adminTroubles: () => admin.troubles(),
       onLost: () => void inTurn(openAnew).catch(() => {}),
     });
 

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import { tempFolder } from "../support/folder.ts";
@@ -102,8 +102,66 @@ test("with a broken config lists have the endpoints of the relay that runs, also
 test("where the config file is gone lists say with which one the relay runs", async (t) => {
   const dir = tempFolder(t);
   const relay = await serve(t, dir);
+  await waitFor(() => existsSync(join(dir, "data/relay.run")));
   rmSync(relay.config);
   const listed = await runCli(["events", "list"], { cwd: dir });
   const said = `no config file was found; the relay that runs here was started with ${relay.config}`;
   assert.deepEqual([listed.code, listed.stderr.includes(said)], [0, true], listed.stderr);
+  const looked = "no config file was found: $WOCHIT_RELAY_CONFIG is not set, and neither ";
+  const beside = await runCli(["check"], { cwd: dir });
+  assert.ok(beside.stdout.startsWith(`warning: ${looked}${relay.config} nor /etc/`), beside.stdout);
+  assert.ok(beside.stdout.includes(`runs with ${join(dir, "data")} was started with ${relay.config}\n`), beside.stdout);
+  const alone = await runCli(["check", "--json"], { cwd: tempFolder(t) });
+  const { path, valid, warnings } = JSON.parse(alone.stdout);
+  assert.deepEqual([alone.code, path, valid, warnings.length], [0, null, true, 3]);
+  assert.match(warnings[0], /; the defaults hold, and send events to no app; "wochit-relay init" writes a config$/);
+});
+
+test("with a broken config, or none, what is changed beside the relay that runs goes by what it runs with", async (t) => {
+  const dir = tempFolder(t);
+  const app = (id: string, more = {}) => ({
+    ...{ id, url: "http://127.0.0.1:1/hook?key=hush", secret: `whsec_${Buffer.alloc(24, 7).toString("base64")}` },
+    ...{ send: "immediately", retry: ["1h"], ...more },
+  });
+  const endpoints = [app("cms", { filter: { context: ["page-*"] } }), app("search", { headers: { "x-key": "hush" } })];
+  const relay = await serve(t, dir, { endpoints });
+  await waitFor(() => existsSync(join(dir, "data/relay.run")));
+  const post = (videoId: string, videoContext: string) =>
+    fetch(`${relay.url}/webhooks/wochit`, {
+      method: "POST",
+      body: JSON.stringify({ type: "draft.new", wochitVideoId: videoId, videoContext }),
+    });
+  for (const [id, context] of [
+    ["v1", "page-1"],
+    ["v2", "home"],
+  ] as const)
+    await post(id, context);
+  const right = readFileSync(relay.config, "utf8");
+  const config = ["--config", relay.config];
+  const change = async (line: string, given = config) => {
+    const { code, stdout, stderr } = await runCli([...line.split(" "), ...given], { cwd: dir });
+    assert.equal(code, 0, `${line}: ${stderr}`);
+    assert.match(stderr, /^wochit-relay: [^\n]+; done by what the relay in \S+ runs with\n/, line);
+    assert.doesNotMatch(stdout + stderr, /hush/);
+    return stdout;
+  };
+  writeFileSync(relay.config, JSON.stringify({ ...JSON.parse(right), mirorr: {}, endpoints: [{ id: "cms" }] }));
+  assert.match(await change("endpoints pause search --reason works"), /^search is paused since .*: works\n$/);
+  // By the filter of the running relay: only v1 goes to cms.
+  assert.match(await change("events replay --since 1h --endpoint cms --yes"), /^1 replayed\n$/);
+  assert.match(await change("deliveries retry --endpoint search --state pending --yes"), /^2 retried\n$/);
+  writeFileSync(relay.config, right.slice(0, -1));
+  assert.match(await change("videos forget v2 --yes"), /^erased: /);
+  const copy = await runCli(["backup", join(dir, "copy.db"), ...config]);
+  assert.deepEqual([copy.code, /has problems .* read with .*data, 0 of its/.test(copy.stderr)], [0, true], copy.stderr);
+  for (const line of ["prune", "endpoints test cms", `backup --to-target`]) {
+    assert.equal((await runCli([...line.split(" "), ...config])).code, 2, line);
+  }
+  rmSync(relay.config);
+  assert.match(await change("endpoints resume search", []), /^search is active\n$/);
+  writeFileSync(relay.config, right.slice(0, -1));
+  process.kill(relay.child.pid!, "SIGTERM");
+  await relay.ended;
+  const refused = await runCli(["endpoints", "pause", "cms", ...config]);
+  assert.equal(refused.code, 2, "none runs that would hold it");
 });

@@ -1,5 +1,8 @@
 import assert from "node:assert/strict";
-import { readFileSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { type AddressInfo, createServer } from "node:net";
+import { join } from "node:path";
+import process from "node:process";
 import { test } from "node:test";
 import stringWidth from "string-width";
 import { endpoint } from "../support/config.ts";
@@ -83,6 +86,7 @@ test("status says since when the relay runs and of which version; where nothing 
 
 test("status says that a restart would fail: of a config that is broken, and of one that the relay has refused", async (t) => {
   const relay = await serve(t, tempFolder(t));
+  await waitFor(() => existsSync(join(relay.config, "../data/relay.run")));
   const right = readFileSync(relay.config, "utf8");
   const status = () => callCli(["status", "--config", relay.config]);
   writeFileSync(relay.config, right.slice(0, -1));
@@ -110,4 +114,23 @@ test("status says that a restart would fail: of a config that is broken, and of 
   writeFileSync(relay.config, right);
   process.kill(relay.child.pid!, "SIGHUP");
   await waitFor(async () => (await status()).stdout.endsWith("\nall is well: nothing needs you\n"));
+});
+
+test("status and healthcheck say that the admin listener is not open, and that a relay does not answer", async (t) => {
+  const taken = createServer();
+  await new Promise<void>((resolve) => taken.listen(0, "127.0.0.1", resolve));
+  t.after(() => taken.close());
+  const { port } = taken.address() as AddressInfo;
+  const relay = await serve(t, tempFolder(t), { admin: { listen: `127.0.0.1:${port}` } });
+  const line = "the admin listener cannot be opened, and is tried again";
+  const call = (...words: string[]) => callCli([...words, "--config", relay.config]);
+  await waitFor(async () => (await call("healthcheck")).stdout.includes(`but degraded: ${line}\n`));
+  assert.match((await call("status")).stdout, new RegExp(`^! ${line}\\n {4}wochit-relay doctor$`, "m"));
+  const [{ relay: shown }] = await callJson(["status", "--config", relay.config]);
+  assert.deepEqual([shown.running, shown.troubles], [true, [line]]);
+  assert.match((await call("doctor", "--offline")).stdout, new RegExp(`^warning +relay +.*degraded: ${line} → `, "m"));
+  process.kill(relay.child.pid!, "SIGSTOP");
+  const stopped = await call("status");
+  process.kill(relay.child.pid!, "SIGCONT");
+  assert.match(stopped.stdout, /^! the relay does not answer at http:\/\/127\.0\.0\.1:\d+: no answer within 2 s\n/m);
 });

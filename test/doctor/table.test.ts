@@ -29,6 +29,7 @@ test("a disk that does not answer is one line, and no other probe touches it", a
     offline: true,
     request: null,
     openStore: () => assert.fail("no store"),
+    readOrigin: async () => null,
     listFormer: () => assert.fail("no store"),
   });
   const probes = stages.flatMap((stage) => stage.probes);

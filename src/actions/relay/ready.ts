@@ -2,6 +2,11 @@ import { isIP } from "node:net";
 import { type Config, parseListen } from "../../config/schema.ts";
 import { askRelay } from "../../platform/net/ask-relay.ts";
 
+/** Reasons of a relay that is ready, but degraded. */
+export const DISK_LOW = "free disk space is below mirror.minFreeDisk";
+export const TARGET_DOWN = "the mirror target is down: copies cannot be kept";
+export const ADMIN_CLOSED = "the admin listener cannot be opened, and is tried again";
+
 /** An answer of `/readyz` (CONTRACT, "Health"): 200 where events can be committed. `said`: null where no relay answers. */
 export type Readiness = { status: number; said: { degraded: boolean; reasons: string[] } | null };
 

@@ -60,7 +60,7 @@ type Made = Copied & Pick<Backup, "place" | "name"> & { where: string };
 
 async function backUpToFile(run: Run, file: string, database: string | undefined): Promise<Made> {
   const { program } = run;
-  const config = database === undefined ? await program.loadConfig({ secrets: false }) : null;
+  const config = database === undefined ? await program.loadConfigToRead() : null;
   const source = config === null ? resolve(program.cwd, database!) : databaseOf(config.dataDir);
   const { clearTempFolders } = await import("../temp-folder.ts");
   await clearTempFolders(dirname(source), program.ports.clock).catch(() => {});

@@ -1,8 +1,10 @@
+import { resolve } from "node:path";
 import { formatCount } from "../../actions/format.ts";
 import { errorLine } from "../../errors.ts";
 import { type Command, configOption, jsonOption } from "../command.ts";
 import { print } from "../output/print.ts";
 import { harmless } from "../output/terminal-text.ts";
+import type { Program } from "../program.ts";
 
 export const command: Command = {
   name: "check",
@@ -18,8 +20,9 @@ where they can be (as root, while the service runs), and otherwise named in a wa
     const { config, path, problems, warnings, unseen } = await program.inspectConfig(undefined, { isOutside: true });
     const tls = config?.server.tls;
     if (tls && !unseen.some((place) => place.startsWith("server.tls"))) problems.push(...(await judgeTls(tls)));
+    if (config !== null && path === null) warnings.unshift(await describeNone(program, config.dataDir));
     const valid = problems.length === 0;
-    const name = harmless(path ?? "no config file, the defaults");
+    const name = harmless(path ?? "the defaults");
     const lines = [...problems, ...warnings.map((line) => `warning: ${line}`)].map(harmless);
     if (valid) lines.push(`${name}: valid`);
     print(program, args, { path, valid, problems, warnings }, lines.map((line) => `${line}\n`).join(""));
@@ -28,6 +31,17 @@ where they can be (as root, while the service runs), and otherwise named in a wa
     return 2;
   },
 };
+
+/** Where a config file was looked for, and what holds without one. */
+async function describeNone({ cwd, runningOn }: Program, dataDir: string): Promise<string> {
+  const looked = `$WOCHIT_RELAY_CONFIG is not set, and neither ${resolve(cwd, "config.json")} nor /etc/wochit-relay/config.json is there`;
+  const started = (await runningOn(dataDir))?.config ?? null;
+  const then =
+    started === null
+      ? 'the defaults hold, and send events to no app; "wochit-relay init" writes a config'
+      : `the relay that runs with ${dataDir} was started with ${started}`;
+  return `no config file was found: ${looked}; ${then}`;
+}
 
 /** Whether the relay would take these files. */
 async function judgeTls(files: { cert: string; key: string }): Promise<string[]> {

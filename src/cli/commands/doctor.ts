@@ -2,6 +2,7 @@ import { createHash } from "node:crypto";
 import { opendir } from "node:fs/promises";
 import { isIP } from "node:net";
 import { resolve } from "node:path";
+import { reachable } from "../../actions/relay/ready.ts";
 import type { SecretsWanted } from "../../config/hidden.ts";
 import type { Inspection } from "../../config/load.ts";
 import type { Config } from "../../config/schema.ts";
@@ -74,6 +75,10 @@ Each line is ok, a warning or failed, and says what to do. Exit code 1 when some
       offline: args.flag("offline"),
       request,
       openStore: () => program.openStore(config!),
+      async readOrigin(dataDir) {
+        const { origin = null } = (await program.runningOn(dataDir)) ?? {};
+        return origin === null ? null : reachable(origin);
+      },
       listFormer: (store) => listFormer(store, config!),
     });
     await runProbes(stages, { clock: ports.clock, ...printer });

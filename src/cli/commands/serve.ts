@@ -9,7 +9,7 @@ import type { Ports } from "../../ports.ts";
 import type { Relay } from "../../relay.ts";
 import { warmUpThread } from "../../store/open.ts";
 import { type Command, configOption } from "../command.ts";
-import { notedEndpoints, type ReloadNote, type RunNote, writeRunNote } from "../config/run-note.ts";
+import { notedConfig, type ReloadNote, type RunNote, writeRunNote } from "../config/run-note.ts";
 import type { Program } from "../program.ts";
 
 /**
@@ -93,7 +93,7 @@ listens on the socket that it inherits, reports its status, and feeds the watchd
     const { origin } = new URL(relay.url);
     const run = { pid, version, startedAt: ports.clock.now(), namespace: pidNamespace(), origin, config: path };
     let running = config;
-    const note = noteRun(config.dataDir, () => ({ ...run, endpoints: notedEndpoints(running) }), log);
+    const note = noteRun(config.dataDir, () => ({ ...run, holds: notedConfig(running) }), log);
     note(null);
     setOpened(async () => {
       void notifier.reloading();

@@ -3,10 +3,8 @@ import { formatSize, formatSpan, relativeTime, shortTime } from "../../actions/f
 import { describeBacklog } from "../../actions/outcome/backlog.ts";
 import { describeHeld, type Holding, holdings } from "../../actions/outcome/held.ts";
 import { describeDisk, describeGrowth } from "../../actions/relay/storage.ts";
-import { type RelayProcess, readStatus, type Status } from "../../actions/status.ts";
-import { RelayError } from "../../errors.ts";
+import { readStatus, type Status } from "../../actions/status.ts";
 import type { Command } from "../command.ts";
-import { readRunNote } from "../config/run-note.ts";
 import { commonOptions } from "../options.ts";
 import { print, styleOf } from "../output/print.ts";
 import { renderFields } from "../output/table.ts";
@@ -14,13 +12,15 @@ import { harmless } from "../output/terminal-text.ts";
 import { inZone } from "../output/times.ts";
 import { hang } from "../output/wrap.ts";
 import type { Program } from "../program.ts";
+import { findRelay } from "../relay-process.ts";
 import { openSources } from "../sources.ts";
 
 /** Lines of a small terminal. */
 const LINES = 24;
 
-/** What says all that is wrong with a config. */
+/** What says all that is wrong with a config, and with anything. */
 const CHECK = "wochit-relay check";
+const DOCTOR = "wochit-relay doctor";
 
 /** What stands before a command. */
 const COMMAND = "    ";
@@ -40,38 +40,11 @@ last days; the relay takes a reading each hour.`,
   options: commonOptions,
   async run(program, args) {
     const { store, config } = await openSources(program, { toRead: true });
-    const relay = await findRelay(config.dataDir, store.trouble());
-    relay.troubles.push(...(await findConfigTroubles(program, config.dataDir, relay)));
+    const relay = await findRelay(program, config.dataDir, store.trouble());
     const status = await readStatus(store, config, { clock: program.ports.clock, relay });
     print(program, args, status, describe(status, program));
   },
 };
-
-/** The relay that works on a data folder, by what it noted there. */
-async function findRelay(dataDir: string, storeTrouble: string | null): Promise<RelayProcess> {
-  const { isRelayRunning } = await import("../../store/sqlite/files/inspect.ts");
-  const isRunning = isRelayRunning(dataDir);
-  const { version = null, startedAt = null } = (isRunning && (await readRunNote(dataDir))) || {};
-  return { isRunning, version, startedAt, troubles: [], storeTrouble, targetTrouble: null };
-}
-
-/** What keeps the relay from starting again with its config: the running one goes on with the former. */
-async function findConfigTroubles(program: Program, dataDir: string, { isRunning }: RelayProcess): Promise<string[]> {
-  const then = isRunning
-    ? "the relay goes on with the former one, but a restart would fail"
-    : "no relay can start with it";
-  try {
-    await program.loadConfig({ secrets: false });
-  } catch (error) {
-    if (!(error instanceof RelayError && error.code === "config")) throw error;
-    const [first = ""] = error.message.split("\n");
-    return [`the config has problems: ${then}: ${first}`];
-  }
-  const reload = isRunning ? ((await readRunNote(dataDir))?.reload ?? null) : null;
-  if (reload === null || reload.problems.length === 0) return [];
-  const at = shortTime(new Date(reload.begunAt).toISOString());
-  return [`the config was refused at ${at}: ${then}: ${reload.problems[0]}`];
-}
 
 /** The whole page. On a terminal a line that is wider goes on below, but for commands, which are to be copied. */
 function describe(status: Status, program: Program): string {
@@ -84,7 +57,10 @@ function describe(status: Status, program: Program): string {
     .trimEnd()
     .split("\n")
     .flatMap((line) => hang(line, { width, indent }));
-  const troubles = status.relay.troubles.map((what) => ({ severity: "page" as const, what, commands: [CHECK] }));
+  const troubles = status.relay.troubles.map((what) => ({
+    ...{ severity: "page" as const, what },
+    commands: [what.startsWith("the config ") ? CHECK : DOCTOR],
+  }));
   const alarms = describeAlarms(
     { alarms: [...troubles, ...status.alarms], held: holdings(status) },
     { room: LINES - lines.length, width, zone },

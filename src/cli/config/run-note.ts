@@ -31,17 +31,48 @@ export type RunNote = {
   reload: ReloadNote | null;
   /** The file that it was started with; null: the defaults. */
   config: string | null;
-  /** The endpoints that it sends to, as a config names them, without what is secret. */
-  endpoints: NotedEndpoint[];
+  /** What of its config commands need while the file cannot be read; null: as with `version`. */
+  holds: NotedConfig | null;
 };
 
-export type NotedEndpoint = Pick<Endpoint, "id" | "url" | "events" | "body" | "send" | "order" | "paused">;
+type NotedEndpoint = Omit<Endpoint, "keys" | "secrets" | "headers" | "tls">;
 
-/** What commands are to know of endpoints while the config file cannot be read. */
-export const notedEndpoints = ({ endpoints }: Pick<Config, "endpoints">): NotedEndpoint[] =>
-  endpoints.map(({ id, url, events, body, send, order, paused }) => ({
-    ...{ id, url: shownUrl(url), events, body, send, order, paused },
-  }));
+/** What of a config concerns the store, and the endpoints as they are shown; nothing secret. */
+type NotedConfig = {
+  endpoints: NotedEndpoint[];
+  receive: Pick<Config["receive"], "dedupeWindow" | "keepRefused">;
+  mirror: Pick<Config["mirror"], "enabled" | "onDelete" | "deleteAfter" | "linkLifetime">;
+};
+
+export function notedConfig({ endpoints, receive, mirror }: Config): NotedConfig {
+  const { enabled, onDelete, deleteAfter, linkLifetime } = mirror;
+  return {
+    endpoints: endpoints.map(({ keys: _keys, secrets: _secrets, headers: _headers, tls: _tls, url, ...rest }) => ({
+      ...rest,
+      url: shownUrl(url),
+    })),
+    receive: { dedupeWindow: receive.dedupeWindow, keepRefused: receive.keepRefused },
+    mirror: { enabled, onDelete, deleteAfter, linkLifetime },
+  };
+}
+
+const ofNote = (noted: NotedEndpoint): Endpoint => ({ ...noted, keys: [], secrets: [], headers: {}, tls: null });
+
+/** A config with the endpoints of a relay that runs in place of those that it lacks. */
+export function withNotedEndpoints(config: Config, { endpoints }: NotedConfig): Config {
+  const lacking = endpoints.filter(({ id }) => !config.endpoints.some((one) => one.id === id));
+  return { ...config, endpoints: [...config.endpoints, ...lacking.map(ofNote)] };
+}
+
+/** What the relay that runs does by; the rest, which the store does not ask, as in `config`. */
+export function asNoted(config: Config, { endpoints, receive, mirror }: NotedConfig): Config {
+  return {
+    ...config,
+    endpoints: endpoints.map(ofNote),
+    receive: { ...config.receive, ...receive },
+    mirror: { ...config.mirror, ...mirror },
+  };
+}
 
 const noteOf = (dataDir: string) => join(dataDir, "relay.run");
 
@@ -64,16 +95,14 @@ export async function readRunNote(dataDir: string): Promise<RunNote | null> {
       pid = 0,
       namespace = null,
       reload = null,
-      endpoints = [],
       config = null,
+      holds = null,
       ...of
     }: Partial<RunNote> = JSON.parse(await file.readFile("utf8"));
     if (!Number.isSafeInteger(pid) || pid <= 0) return null;
     const [user, { uid }] = [userOf(pid), await file.stat()];
     const { version = null, startedAt = null, origin = null } = of;
-    return user === null || user === uid
-      ? { pid, namespace, version, startedAt, origin, reload, config, endpoints }
-      : null;
+    return user === null || user === uid ? { pid, namespace, version, startedAt, origin, reload, config, holds } : null;
   } catch {
     return null;
   } finally {

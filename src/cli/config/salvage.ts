@@ -5,22 +5,14 @@ import { readPlainText } from "../../platform/files/plain-file.ts";
 /** The option, or the endpoint, that a problem's line begins with. */
 const PLACE = /^([\w$]+)(?:\[(\d+)\])?/;
 
-/** In the place of secrets, which are not read. */
-const UNREAD = { env: "WOCHIT_RELAY_UNREAD" };
-
 /** Where a text that is no JSON names the data folder. */
 const DATA_DIR = /"dataDir"\s*:\s*("(?:[^"\\]|\\.)*")/;
 
 /**
  * What can be used of a config file that has problems, for commands that only read the database: each option at the top, and
  * each endpoint, that has one is left out. Of a file that is no JSON that is `dataDir`. Null where the file cannot be read.
- * `running`: the endpoints of the relay that runs; they stand for those that cannot be read.
  */
-export function salvageConfig(
-  path: string,
-  where: Omit<Where, "secrets">,
-  running: readonly { id: string }[] = [],
-): Config | null {
+export function salvageConfig(path: string, where: Omit<Where, "secrets">): Config | null {
   let text: string;
   try {
     text = readPlainText(path);
@@ -28,18 +20,9 @@ export function salvageConfig(
     return null;
   }
   const raw = readObject(text);
-  let rest = running;
   for (;;) {
     const { config, problems } = inspectJson(raw, path, { ...where, secrets: false });
-    const lacking = rest.filter(({ id }) => !config?.endpoints.some((one) => one.id === id));
-    if (config !== null && lacking.length === 0) return config;
-    if (config !== null) {
-      rest = [];
-      const own = Array.isArray(raw.endpoints) ? raw.endpoints : [];
-      raw.endpoints = [...own, ...lacking.map((one) => ({ ...one, secret: UNREAD }))];
-      continue;
-    }
-    if (!leaveOut(raw, problems)) return null;
+    if (config !== null || !leaveOut(raw, problems)) return config;
   }
 }
 

@@ -9,13 +9,13 @@ import { explain } from "./errors.ts";
 /** Milliseconds. `/readyz` answers within one second. */
 const TIMEOUT = 5_000;
 
-/** Whether a relay runs on the data folder, and what it answers about itself. */
+/** Whether a relay runs on the data folder, and what it answers about itself. `noted`: the origin that it says it listens on. */
 export async function judgeRelay(
   { server }: Pick<Config, "server">,
-  { dataDir, isRunning }: { dataDir: string; isRunning: boolean },
+  { dataDir, isRunning, noted }: { dataDir: string; isRunning: boolean; noted: URL | null },
   clock: Clock,
 ): Promise<Finding | Finding[]> {
-  const url = localOrigin(server);
+  const url = localOrigin(server) ?? noted;
   const none = `none is running with ${dataDir}`;
   if (url === null) {
     const line = "server.listen leaves the port to the system, so it cannot be asked";
