@@ -1,4 +1,4 @@
-import type { GenericSchema, InferOutput } from "valibot";
+import type { GenericSchema, InferInput, InferOutput } from "valibot";
 import type { CopyName, MirrorTarget, Opening } from "./target.ts";
 
 /** What the store remembers of a target, so that its copies are found when the config names another one. Never a secret. */
@@ -54,6 +54,8 @@ export type ProbeFacts = {
  */
 export type TargetType<Options extends OptionsSchema, Place extends AnyPlace, Target extends Place = Place> = {
   options: Options;
+  /** What each of them is, for the JSON Schema. */
+  words: { [Name in keyof InferInput<Options>]-?: string };
   /** Options that are secrets, each with what turns its text into its value; throws RelayError("config") for a wrong one. */
   secrets: Record<string, (text: string) => string>;
   /** Adds what the schema cannot say. */

@@ -192,6 +192,22 @@ test("serve with a wrong config says every problem, one line each, and exits wit
   assert.equal(stderr.trimEnd().split("\n").length, 2);
 });
 
+type SchemaPart = { description?: string; properties?: Record<string, SchemaPart> } & {
+  [Name in "anyOf" | "oneOf"]?: SchemaPart[];
+} & { items?: SchemaPart; additionalProperties?: SchemaPart | boolean };
+
+/** The options of a JSON Schema and of all its parts, each with its place. */
+function optionsOf(part: SchemaPart, path: string): { path: string; description: string | undefined }[] {
+  const { properties = {}, anyOf = [], oneOf = [], items, additionalProperties } = part;
+  const named = Object.entries(properties).flatMap(([name, option]) => {
+    const place = path === "" ? name : `${path}.${name}`;
+    return [{ path: place, description: option.description }, ...optionsOf(option, place)];
+  });
+  const others = [...anyOf, ...oneOf, ...(items ? [items] : [])];
+  if (typeof additionalProperties === "object") others.push(additionalProperties);
+  return [...named, ...others.flatMap((other) => optionsOf(other, path))];
+}
+
 test("schema prints a JSON Schema that knows every option, its default, and no other", async () => {
   const { code, stdout } = await callCli(["schema"]);
   assert.equal(code, 0);
@@ -202,6 +218,18 @@ test("schema prints a JSON Schema that knows every option, its default, and no o
   assert.equal(schema.properties.endpoints.items.properties.retry.default.length, 12);
   assert.deepEqual(schema.properties.endpoints.items.required, ["id", "url", "secret"]);
   assert.deepEqual(await callJson(["schema"]), [schema]);
+  const options = optionsOf(schema, "");
+  assert.deepEqual(
+    options.filter(({ description }) => !/^\S.{5,}[^.]$/.test(description ?? "")),
+    [],
+    "each has words, which an editor shows",
+  );
+  const words = new Map(options.map(({ path, description }) => [path, description]));
+  assert.match(words.get("endpoints.laneHold")!, /holds later ones/);
+  assert.match(words.get("mirror.target.prefix")!, /give each relay/);
+  assert.match(words.get("mirror.formerTargets.dir")!, /The folder/);
+  assert.match(words.get("alerts.to.smtp.credential")!, /systemd/);
+  assert.ok(options.length > 100);
 });
 
 test("secret generate prints a new secret each time, as the libraries take it", async () => {

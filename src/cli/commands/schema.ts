@@ -1,4 +1,3 @@
-import { configSchema } from "../../config/schema.ts";
 import { type Command, jsonOption } from "../command.ts";
 import { print } from "../output/print.ts";
 
@@ -10,10 +9,8 @@ export const command: Command = {
   },
   options: jsonOption,
   async run(program, args) {
-    const { toJsonSchema } = await import("@valibot/to-json-schema");
-    // Checks that JSON Schema cannot express are left out; "check" makes them.
-    const options = toJsonSchema(configSchema, { typeMode: "input", errorMode: "ignore" });
-    const schema = { title: "wochit-relay config", ...options };
+    const { configJsonSchema } = await import("../../config/json-schema/build.ts");
+    const schema = configJsonSchema();
     print(program, args, schema, `${JSON.stringify(schema, null, 2)}\n`);
   },
 };

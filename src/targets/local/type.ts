@@ -7,6 +7,10 @@ import { findUnreadable } from "./unreadable.ts";
 /** Copies in a folder of this machine. */
 export const local: TargetType<typeof localOptions, LocalTarget> = {
   options: localOptions,
+  words: {
+    type: "A folder of this machine",
+    dir: "The folder. Default: <dataDir>/media",
+  },
   secrets: {},
   check: checkLocal,
   warn: () => [],

@@ -52,6 +52,23 @@ export const s3Options = v.strictObject({
   cacheControl: v.optional(v.nullable(headerText), null),
 });
 
+export const s3Words: { [Name in keyof v.InferInput<typeof s3Options>]-?: string } = {
+  type: "A bucket of an S3-compatible store",
+  bucket: "Its name",
+  region: "Its region; null: as the environment or the shared files say",
+  endpoint: "The URL of the store; null: Amazon's",
+  prefix: "What keys begin with; give each relay a prefix of its own",
+  pathStyle: "The bucket in the path instead of the host name; null: where endpoint is set",
+  accessKeyId: "A secret; null: the official client looks where it always does",
+  secretAccessKey: "A secret, with accessKeyId",
+  sessionToken: "A secret, with accessKeyId; null: there is none",
+  ca: "A PEM file of authorities, trusted on top of the known ones",
+  storageClass: "As S3 has it; null: the bucket's",
+  serverSideEncryption: "As S3 has it; null: the bucket's",
+  kmsKeyId: 'The key, with "serverSideEncryption": "aws:kms"',
+  cacheControl: "The Cache-Control header of copies; null: none",
+};
+
 type S3Options = v.InferOutput<typeof s3Options>;
 
 /** What is remembered of a bucket: how to find it. */

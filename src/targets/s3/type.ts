@@ -1,12 +1,13 @@
 import type { TargetType } from "../type.ts";
 import { openFormerBucket } from "./former.ts";
-import { checkS3, resolveS3, type S3Place, type S3Target, s3Options, s3Secrets, warnS3 } from "./options.ts";
+import { checkS3, resolveS3, type S3Place, type S3Target, s3Options, s3Secrets, s3Words, warnS3 } from "./options.ts";
 import { PART_SIZE } from "./part-size.ts";
 import { describe, nameOf, otherNames, placeOf } from "./place.ts";
 
 /** Copies in a bucket of any S3-compatible store. */
 export const s3: TargetType<typeof s3Options, S3Place, S3Target> = {
   options: s3Options,
+  words: s3Words,
   secrets: s3Secrets,
   check: checkS3,
   warn: warnS3,

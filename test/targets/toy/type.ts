@@ -15,6 +15,7 @@ export type ToyTarget = ToyPlace & { code: string | null };
 /** Copies on a shelf in this process's memory. */
 export const toy: TargetType<typeof toyOptions, ToyPlace, ToyTarget> = {
   options: toyOptions,
+  words: { type: "A shelf", shelf: "Which one", code: "A secret: what unlocks it" },
   secrets: { code: (text) => text.trim() },
   check({ get, add, isSet }) {
     if (get<string>("shelf") === "top") add("shelf", "is out of reach");
