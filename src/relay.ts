@@ -8,13 +8,11 @@ import { errorLine } from "./errors.ts";
 import { tryEndpoint } from "./forward/try-endpoint.ts";
 import { startTasks } from "./jobs/tasks.ts";
 import { createWake } from "./jobs/wake.ts";
-import { mediaLink } from "./links/durable-link.ts";
 import { type OpenMetrics, openMetrics } from "./metrics/open.ts";
 import { createReadings } from "./metrics/readings.ts";
 import { metricsRoutes } from "./metrics/route.ts";
 import { type Mirror, openMirror } from "./mirror/open.ts";
 import { mediaRoute } from "./mirror/serve/route.ts";
-import type { Medium } from "./model/medium.ts";
 import { CONNECT_TIMEOUT } from "./platform/net/outbound.ts";
 import { runtimeName } from "./platform/runtime.ts";
 import type { Ports } from "./ports.ts";
@@ -22,6 +20,7 @@ import { createAcceptKept, decodeKept, type Workers } from "./receive/accept.ts"
 import { openReceive } from "./receive/route.ts";
 import { createEndpointWorkers } from "./relay/endpoints.ts";
 import { healthRoutes } from "./relay/health.ts";
+import { openLinks } from "./relay/links.ts";
 import { openParts } from "./relay/parts.ts";
 import { type Door, openDoor } from "./relay/public-app.ts";
 import { createRuns } from "./relay/runs.ts";
@@ -100,7 +99,9 @@ async function openPipeline(given: Config, options: PipelineOptions & { metrics:
     });
     closers.push(() => store.close());
     const freed = await store.freeLeases(clock.now());
-    const secret = await store.mediaSecret();
+    const links = await openLinks(store, ports, () => {
+      return { ...config.mirror, publicUrl: publicUrl(), presentTarget: parts.now.mirror.targets.presentId };
+    });
 
     /** Something was committed that may be worked on now. */
     const wake = createWake(() => {
@@ -144,7 +145,7 @@ async function openPipeline(given: Config, options: PipelineOptions & { metrics:
             openDoor(
               {
                 receive: openReceive({ store, config, ports, workers: accepting }),
-                media: mediaRoute({ store, copies, config: config.mirror, secret }),
+                media: mediaRoute({ store, copies, config: config.mirror, secrets: links.secrets }),
                 health: healthRoutes({ store, config, clock, targetTrouble, spoolTrouble, damage, adminTroubles }),
               },
               log,
@@ -187,12 +188,13 @@ async function openPipeline(given: Config, options: PipelineOptions & { metrics:
     );
     closers.push(() => parts.close());
 
-    const link = ({ key, target, sourceUrl }: Medium) => {
-      if (key === null) return sourceUrl;
-      const presentTarget = parts.now.mirror.targets.presentId;
-      return mediaLink({ ...config.mirror, publicUrl: publicUrl(), secret, presentTarget }, { target, key });
-    };
-    const endpoints = createEndpointWorkers({ store, ports, link, userAgent, connectTimeout: CONNECT_TIMEOUT });
+    const endpoints = createEndpointWorkers({
+      store,
+      ports,
+      link: links.of,
+      userAgent,
+      connectTimeout: CONNECT_TIMEOUT,
+    });
 
     /** The metrics are of the config that holds now. */
     const measure = (): void => {
@@ -208,13 +210,10 @@ async function openPipeline(given: Config, options: PipelineOptions & { metrics:
       get config() {
         return config;
       },
-      async openLink() {
-        const presentTarget = parts.now.mirror.targets.presentId;
-        const linkParts = { ...config.mirror, publicUrl: publicUrl(), secret, presentTarget };
-        return (copy) => mediaLink(linkParts, copy);
-      },
+      openLink: links.open,
       tryEndpoint: (endpoint) => tryEndpoint(endpoint, ports, { userAgent, connectTimeout: CONNECT_TIMEOUT }),
       targetTrouble: () => parts.now.mirror.targetTrouble(),
+      refreshLinks: links.secrets.refresh,
       wake,
       feedWaits,
       acceptKept: createAcceptKept({ store, workers: accepting }),
@@ -255,7 +254,7 @@ async function openPipeline(given: Config, options: PipelineOptions & { metrics:
             titles?.stop(),
           ]),
         );
-        closers.push(await watch(store, wake, { clock, log }));
+        closers.push(await watch(store, links.noticing(wake), { clock, log }));
         notePublicUrl();
         wake();
       },

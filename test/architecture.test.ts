@@ -14,7 +14,7 @@ const MAY_IMPORT: Record<string, string[]> = {
   simulator: ["platform"],
   wochit: ["model"],
   rules: ["model", "wochit"],
-  links: ["platform"],
+  links: ["model", "platform"],
   message: ["model", "rules", "wochit"],
   targets: ["model", "rules", "platform"],
   config: ["model", "rules", "platform", "targets"],

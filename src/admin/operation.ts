@@ -60,6 +60,8 @@ export type StorePlace = Sources & {
   targetTrouble(): string | null;
   /** Where readers of the feed wait. */
   feedWaits: FeedWaits;
+  /** Signs with the secret of links that the store has now. */
+  refreshLinks(): Promise<void>;
   /** Something was changed that the workers may have to do with. */
   wake(): void;
 };

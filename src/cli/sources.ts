@@ -4,6 +4,7 @@ import { type Config, parseListen } from "../config/schema.ts";
 import { errorLine, RelayError } from "../errors.ts";
 import { mediaLink, originOf } from "../links/durable-link.ts";
 import type { Actor, Deed } from "../model/audit.ts";
+import { LINK_SECRET_BYTES } from "../model/link-secret.ts";
 import { lookAtMachine } from "../platform/machine.ts";
 import { auditedStore } from "../store/access/audited.ts";
 import type { Store } from "../store/store.ts";
@@ -48,11 +49,12 @@ export async function noteDeed(
  * Durable addresses of copies as the relay gives them, also where it listens on a port that the config does not name: port
  * 0, or a socket from systemd. Null where no relay has run yet.
  */
-async function openLink(store: Store, { server, mirror }: Config, { hostname }: Program): Promise<Link> {
+async function openLink(store: Store, { server, mirror }: Config, { hostname, ports }: Program): Promise<Link> {
   const { port } = parseListen(server.listen)!;
   const noted = server.publicUrl ?? (await store.publicUrl());
   const publicUrl = noted ?? (port === 0 ? null : originOf(server, hostname, port));
-  const secret = await store.mediaSecret();
+  const [first] = await store.ensureLinkSecret(ports.random.bytes(LINK_SECRET_BYTES));
+  const { secret } = first!;
   const presentTarget = mirror.publicBaseUrl === null ? null : await findPresent(store, mirror.target);
   return (copy) => mediaLink({ ...mirror, publicUrl, secret, presentTarget }, copy);
 }

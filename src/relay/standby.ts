@@ -4,6 +4,7 @@ import { createFeedWaits } from "../actions/feed/waits.ts";
 import type { StorePlace } from "../admin/operation.ts";
 import type { Config } from "../config/schema.ts";
 import { errorLine, RelayError } from "../errors.ts";
+import { holdLinkSecrets } from "../links/link-secrets.ts";
 import { openTargets } from "../mirror/open-targets.ts";
 import { createCopies } from "../mirror/serve/copy.ts";
 import { mediaRoute } from "../mirror/serve/route.ts";
@@ -77,11 +78,11 @@ export async function openStandby(
   async function openMedia() {
     const reader = await openStore(config, ports, { role: "operator" });
     closers.push(() => reader.close());
-    const secret = await reader.mediaSecret();
+    const secrets = holdLinkSecrets(await reader.linkSecrets(), reader.linkSecrets, clock);
     const targets = await openTargets({ config: config.mirror, dataDir: config.dataDir, store: reader, beside: true });
     closers.push(() => targets.close());
     const copies = createCopies({ store: reader, targets, log });
-    return mediaRoute({ store: reader, copies, config: config.mirror, secret });
+    return mediaRoute({ store: reader, copies, config: config.mirror, secrets });
   }
 
   const none = () => errorAnswer("store_unavailable", "the relay cannot read its database; ask again");
@@ -102,6 +103,7 @@ export async function openStandby(
       copies: () => ({ serve: refuse, origins: async () => [] }),
       targetTrouble: () => null,
       feedWaits: createFeedWaits(ports.clock),
+      refreshLinks: async () => {},
       wake() {},
     } satisfies StorePlace,
     async close() {

@@ -24,6 +24,7 @@ import type { Trace } from "../model/trace.ts";
 import type { Video } from "../model/video.ts";
 import type { TargetPlace } from "../targets/table.ts";
 import type { AuditVerbs } from "./access/audit.ts";
+import type { LinkVerbs } from "./access/links.ts";
 import type { SessionVerbs } from "./access/sessions.ts";
 import type { AlertVerbs } from "./alerts.ts";
 import type { AroundVerbs } from "./around.ts";
@@ -93,8 +94,8 @@ export type Page = { limit: number; before?: string; since?: number; until?: num
 /** What a check of the whole database found; nothing wrong: it is whole. */
 export type IntegrityCheck = { at: number; wrong: string[] };
 
-type OtherVerbs = AlertVerbs & TallyVerbs & TaskVerbs & FeedVerbs & RetentionVerbs & AuditVerbs & SessionVerbs;
-type PartVerbs = OtherVerbs & AroundVerbs;
+type AccessVerbs = AuditVerbs & SessionVerbs & LinkVerbs;
+type PartVerbs = AccessVerbs & AlertVerbs & TallyVerbs & TaskVerbs & FeedVerbs & RetentionVerbs & AroundVerbs;
 
 /**
  * The verbs of the store, each one transaction of the engine's own. A promise settles when the engine has committed.
@@ -257,8 +258,6 @@ export type StoreVerbs = PartVerbs & {
   counts(): Promise<Counts>;
   /** Of the commits since the store was opened. */
   commits(): Promise<Commits>;
-  /** The secret behind `sig` in media links: made once, kept in the database. */
-  mediaSecret(): Promise<Uint8Array>;
   /** How apps reach the relay, as it noted at its last start or reload; null: none has run on this store. */
   publicUrl(): Promise<string | null>;
   notePublicUrl(url: string): Promise<void>;

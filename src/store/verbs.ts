@@ -140,11 +140,14 @@ export const storeVerbs = {
   offerLogin: write,
   takeLogin: write,
 
+  linkSecrets: read,
+  ensureLinkSecret: write,
+  rotateLinkSecret: write,
+
   epoch: read,
   counts: longRead,
   tallies: read,
   commits: own,
-  mediaSecret: write,
   publicUrl: read,
   notePublicUrl: write,
   lastCheck: read,

@@ -94,6 +94,7 @@ const CALLS: Record<string, (stage: Stage) => Call[]> = {
     { body: { kind: "video", mend: false, bytesPerSecond: 1_000_000, since: "1d" }, status: 202 },
     { body: {}, status: 409 },
   ],
+  rotateLinks: () => [{ body: { keep: "12h" } }, {}],
   listQuarantine: () => [{}, { query: "total=true" }, { query: "reason=invalid_event" }],
   showQuarantined: ({ refused }) => [{ path: refused }],
   readQuarantinedBody: ({ refused }) => [{ path: refused }],

@@ -305,7 +305,7 @@ test("media: listed with their durable address, failed ones downloaded again", a
   await seeded.download("failed");
   const [failed, mirrored] = await json("media list");
   assert.deepEqual([failed.state, failed.url, failed.lastError], ["failed", null, "answered 403"]);
-  const sig = signKey(await seeded.store.mediaSecret(), "v1/video.bin");
+  const sig = signKey((await seeded.store.linkSecrets())[0]!.secret, "v1/video.bin");
   assert.equal(mirrored.url, `https://relay.example.com/media/v1/video.bin?sig=${sig}`);
   assert.doesNotMatch((await run("media list")).stdout, /hush/);
   assert.deepEqual((await json("media list --state failed")).length, 1);

@@ -11,6 +11,7 @@ import { storeFeedContract } from "./store-feed.ts";
 import { storeIdsContract } from "./store-ids.ts";
 import { storeIntakeContract } from "./store-intake.ts";
 import { storeLanesContract } from "./store-lanes.ts";
+import { storeLinksContract } from "./store-links.ts";
 import { storeListsContract } from "./store-lists.ts";
 import { storeMediaContract } from "./store-media.ts";
 import { storeNoticesContract } from "./store-notices.ts";
@@ -35,6 +36,7 @@ export const storeContracts = [
   storeIdsContract,
   storeIntakeContract,
   storeLanesContract,
+  storeLinksContract,
   storeListsContract,
   storeMediaContract,
   storeNoticesContract,

@@ -1,7 +1,10 @@
 import * as v from "valibot";
 import { copyFilters, media, retryMedium, showMedium } from "../../actions/media.ts";
+import { KEEP, readKeep, rotateLinks } from "../../actions/relay/rotate-links.ts";
 import { startRun } from "../../actions/tasks.ts";
+import { DURATION } from "../../config/units.ts";
 import { medium, mediumPage } from "../answers/events.ts";
+import { rotatedLinks } from "../answers/links.ts";
 import { taskMade } from "../answers/relay.ts";
 import { bodyEntries } from "../many.ts";
 import { accepted, type Operation, operation, type Schema } from "../operation.ts";
@@ -64,6 +67,24 @@ export const mediaOperations: Operation[] = [
       const times = timesOf({ since, until }, now, "bad_request");
       const options = { ...rest, ...times, ...(bytesPerSecond !== undefined && { rate: bytesPerSecond }) };
       return accepted({ task: await startRun(store, { verb: "verify", options, by: `api ${caller.name}` }, now) });
+    },
+  }),
+  operation({
+    ...{ ...TAG, method: "POST", path: "/media/links/rotate", id: "rotateLinks" },
+    summary: "Gives links to copies a new signature; links that were given out before stay valid for a while",
+    more: "Send what holds links again (POST /replay) before the earlier ones end. The secret is never shown.",
+    body: v.strictObject({
+      keep: v.optional(
+        v.pipe(v.string(), v.regex(DURATION), v.description("How long earlier links stay valid; 0s: they end at once")),
+        KEEP,
+      ),
+    }),
+    answer: rotatedLinks,
+    errors: ["conflict"],
+    async run({ body: { keep } }, { store, config, ports, refreshLinks }) {
+      const rotated = await rotateLinks(store, config, readKeep(keep), ports);
+      await refreshLinks();
+      return rotated;
     },
   }),
 ];

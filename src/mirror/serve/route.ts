@@ -1,6 +1,6 @@
 import type { Context, HonoRequest } from "hono";
 import type { Config } from "../../config/schema.ts";
-import { isSignatureOf } from "../../links/durable-link.ts";
+import type { LinkSecrets } from "../../links/link-secrets.ts";
 import type { Store } from "../../store/store.ts";
 import { type Copies, type CopyRequest, refusal } from "./copy.ts";
 
@@ -30,10 +30,9 @@ export function mediaRoute(options: {
   store: Pick<Store, "mediumByKey">;
   copies: Pick<Copies, "serve">;
   config: Pick<Config["mirror"], "links">;
-  /** The store's media secret. */
-  secret: Uint8Array;
+  secrets: Pick<LinkSecrets, "isSigned">;
 }): (context: Context) => Promise<Response> {
-  const { store, copies, config, secret } = options;
+  const { store, copies, config, secrets } = options;
   return async ({ req, env }) => {
     if (req.method === "OPTIONS") return new Response(null, { status: 204, headers: PREFLIGHT });
     const answer = await answerTo(req, env?.outgoing);
@@ -45,7 +44,7 @@ export function mediaRoute(options: {
     const url = new URL(req.url);
     const key = keyIn(url.pathname);
     const sig = url.searchParams.get("sig") ?? "";
-    if (key === null || (config.links !== "open" && !isSignatureOf(secret, key, sig))) return notFound();
+    if (key === null || (config.links !== "open" && !(await secrets.isSigned(key, sig)))) return notFound();
     const medium = await store.mediumByKey(key);
     if (medium === null || medium.target === null || medium.state === "deleted") return notFound();
     // The link of a replaced thumbnail leads to the newer copy.

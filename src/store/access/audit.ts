@@ -12,6 +12,7 @@ export type AuditedVerbs = {
   retryMedium: [id: string, now: number];
   mendMedium: [id: string, now: number];
   dropQuarantined: [id: string];
+  rotateLinkSecret: [rotation: { secret: Uint8Array; keep: number }, now: number];
   confirmTask: [id: string, total: number];
   createRun: [run: { verb: RunVerb; options: RunOptions; by: string }, now: number];
   cancelTask: [id: string, why: string, now: number];

@@ -17,6 +17,7 @@ const AUDITED: {
   retryMedium: true,
   mendMedium: true,
   dropQuarantined: true,
+  rotateLinkSecret: true,
   confirmTask: true,
   createRun: true,
   cancelTask: true,

@@ -81,6 +81,11 @@ export function deedOf(call: AuditedCall): Deed {
       return deed("media mend", call.args[0]);
     case "dropQuarantined":
       return deed("quarantine reprocess", call.args[0]);
+    case "rotateLinkSecret": {
+      const [{ keep }, now] = call.args;
+      const ends = keep === 0 ? "at once" : `at ${new Date(now + keep).toISOString()}`;
+      return deed("media links rotate", `earlier links end ${ends}`);
+    }
     case "confirmTask":
       return deed("tasks create", call.args[0], call.args[1]);
     case "createRun":

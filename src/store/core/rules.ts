@@ -27,6 +27,7 @@ import * as preview from "./feed/preview.ts";
 import * as risks from "./media/at-risk.ts";
 import * as deletions from "./media/deletions.ts";
 import * as downloads from "./media/downloads.ts";
+import { linkWorks } from "./media/link-secrets.ts";
 import * as lists from "./media/lists.ts";
 import * as copies from "./media/settle.ts";
 import * as targets from "./media/targets.ts";
@@ -47,7 +48,6 @@ import { about, type Job, job, type Tx } from "./tx.ts";
 type OfEngine =
   | "indexTitles"
   | "changeMark"
-  | "mediaSecret"
   | "forgetVideo"
   | "space"
   | "giveBack"
@@ -172,6 +172,7 @@ const rulesOf = (settings: StoreSettings): Omit<Rules, keyof AuditVerbs> => ({
   dropQuarantined: (id) => job((tx) => quarantine.drop(tx, id)),
 
   ...alertWorks,
+  ...linkWorks,
   ...retentionWorks,
   ...sessionWorks,
   ...taskWorks((received) => accepting(received, settings)),

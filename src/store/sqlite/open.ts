@@ -4,8 +4,8 @@ import type { Ports } from "../../ports.ts";
 import { databaseOf, removePart } from "../backup.ts";
 import type { Backups } from "../backups.ts";
 import { forgetInPieces } from "../core/events/forget.ts";
+import { linkWorks } from "../core/media/link-secrets.ts";
 import { createMemory, forgetSizes } from "../core/memory.ts";
-import { makeSecret, readSecret } from "../core/rows/meta.ts";
 import { createSums } from "../core/rows/tallies.ts";
 import { createRules } from "../core/rules.ts";
 import { type Job, job } from "../core/tx.ts";
@@ -35,7 +35,7 @@ const START_PATIENCE = 700;
 /** Opens `<dataDir>/relay.db` (`dataDir` is absolute). The relay makes the folder and the database; an operator's command makes nothing. */
 export async function openSqliteStore(
   { dataDir, settings: given, checkpointAt, isBeside }: Opening,
-  { clock, random, log }: Ports,
+  { clock, log }: Ports,
   { role, onLost }: StoreOptions,
 ): Promise<Store> {
   const closers: (() => void)[] = [];
@@ -122,17 +122,13 @@ export async function openSqliteStore(
     const works: Works<StoreVerbs, typeof storeVerbs> = {
       ...rules,
       freeLeases: { run: rules.freeLeases as () => Job<number>, patience: START_PATIENCE },
+      ensureLinkSecret: { ...linkWorks.ensureLinkSecret, patience: START_PATIENCE },
       indexTitles: indexWork,
       async changeMark() {
         // A command would wait for ever for commits to a database that a restore has put another one in the place of.
         if (role === "operator") lookAtPlace();
         if (role === "operator" && gone !== null) throw new RelayError("store_unavailable", gone.line);
         return dataVersion.get()!.data_version;
-      },
-      mediaSecret: {
-        answer: () => job(async (tx) => (await readSecret(tx)) ?? undefined),
-        run: () => job((tx) => makeSecret(tx, random.bytes(32))),
-        patience: START_PATIENCE,
       },
       async forgetVideo(videoId, now, actor) {
         const erased = await forgetInPieces({ read, write, clock }, videoId, now, actor);

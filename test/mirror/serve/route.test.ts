@@ -8,6 +8,7 @@ import test, { type TestContext } from "node:test";
 import { createAdaptorServer } from "@hono/node-server";
 import { Hono } from "hono";
 import { signKey } from "../../../src/links/durable-link.ts";
+import { holdLinkSecrets } from "../../../src/links/link-secrets.ts";
 import type { Targets } from "../../../src/mirror/open-targets.ts";
 import { createCopies } from "../../../src/mirror/serve/copy.ts";
 import { mediaRoute } from "../../../src/mirror/serve/route.ts";
@@ -16,10 +17,11 @@ import { openTarget } from "../../../src/targets/table.ts";
 import type { MirrorTarget } from "../../../src/targets/target.ts";
 import { put } from "../../contracts/mirror-target.ts";
 import { makePipe } from "../../support/pipe.ts";
-import { testLog } from "../../support/ports.ts";
+import { testClock, testLog } from "../../support/ports.ts";
 import { waitFor } from "../../support/wait.ts";
 
 const secret = Buffer.from("the store's secret");
+const held = [{ secret, endsAt: null }];
 const text = "0123456789abcdefghij";
 
 /** A mirrored medium's row. */
@@ -53,7 +55,7 @@ async function open(
       store,
       copies: createCopies({ store: { targets: async () => [] }, targets, log }),
       config: { links: options.links ?? "signed" },
-      secret,
+      secrets: holdLinkSecrets(held, async () => held, testClock()),
     }),
   );
   const server = createAdaptorServer({ fetch: app.fetch });

@@ -52,16 +52,6 @@ export async function readEpoch(tx: Tx): Promise<string> {
   return Buffer.from((await readBytes(tx, "epoch"))!).toString("hex");
 }
 
-const SECRET = "media-secret";
-
-/** The secret behind `sig` in media links; null: it was not made yet. */
-export const readSecret = (tx: Tx) => readBytes(tx, SECRET);
-
-export async function makeSecret(tx: Tx, bytes: Uint8Array): Promise<Uint8Array> {
-  tx.write(ADD, [SECRET, bytes]);
-  return (await readSecret(tx))!;
-}
-
 const PUBLIC_URL = "public-url";
 
 export const readPublicUrl = (tx: Tx) => readText(tx, PUBLIC_URL);
