@@ -37,7 +37,7 @@ const MAY_IMPORT: Record<string, string[]> = {
   ],
   cli: [
     ...["model", "rules", "wochit", "links", "platform", "targets", "config", "store", "jobs", "receive", "mirror"],
-    ...["forward", "backup", "actions", "doctor", "admin", "simulator"],
+    ...["forward", "backup", "actions", "alerts", "doctor", "admin", "simulator"],
   ],
 };
 

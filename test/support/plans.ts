@@ -15,7 +15,7 @@ const BOUNDED: [RegExp, string][] = [
   [/^SCAN (d|m|v|a): .* WHERE 1 = 1 ORDER BY \w\.id DESC LIMIT/, "the newest, without any condition"],
   [/^SCAN sessions$/, "a number of them is kept"],
   [/^SCAN link_secrets\b/, "fifty are valid at most, and those that have ended are removed"],
-  [/^SCAN (alarms|receivers)$/, "as many as alarms stand, and as the config has receivers"],
+  [/^SCAN (alarms|receivers|silences)$/, "as many as alarms stand or are silenced, and as the config has receivers"],
   [/^SCAN (CONSTANT ROW|counters|c|epochs|targets|endpoints|backups|sqlite_schema)$/, "a few rows"],
   [/^SCAN m: .* FROM media WHERE host = .* LIMIT 500\) m |^SCAN b: .* LIMIT 1000\) b\) /, "what a LIMIT inside leaves"],
   [/^SCAN t VIRTUAL TABLE/, "the index of titles"],

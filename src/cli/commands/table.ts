@@ -23,6 +23,7 @@ export const commands: CommandTable = {
   tasks: () => import("./tasks.ts"),
   audit: () => import("./audit.ts"),
   quarantine: () => import("./quarantine.ts"),
+  alerts: () => import("./alerts.ts"),
   secret: () => import("./secret.ts"),
   "verify-signature": () => import("./verify-signature.ts"),
   schema: () => import("./schema.ts"),
